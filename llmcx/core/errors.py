@@ -1,0 +1,42 @@
+"""The one way in which llmcx says no."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class InputError(ValueError):
+    """A bad input, said in one sentence.
+
+    ``field`` names the flag or key, ``value`` is what was given, ``allowed`` what would do, and
+    ``nearest`` the valid names closest to a misspelt one. A front end may show the sentence or the fields.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        field: str | None = None,
+        value: Any = None,
+        allowed: str | None = None,
+        nearest: list[str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+        self.value = value
+        self.allowed = allowed
+        self.nearest = nearest or []
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields that are set, for a machine."""
+        return {k: v for k, v in vars(self).items() if v not in (None, [])}
+
+
+def unknown_name(what: str, value: str, valid: list[str], *, field: str | None = None) -> InputError:
+    """The refusal of a name that is not in ``valid``, with the nearest ones that are."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(value.lower(), valid, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(sorted(valid)[:12])}"
+    return InputError(f"{what} {value!r} is not known; {hint}", field=field, value=value, nearest=near)

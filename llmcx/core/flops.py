@@ -1,0 +1,352 @@
+"""The FLOP folds: matmul FLOPs as PyTorch's FlopCounterMode counts them, and elementwise work apart.
+
+One multiply-add is 2 FLOPs. Backward is twice forward: each matmul's two inputs get a gradient, each by a matmul of the
+same size. Shapes in, integer out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from . import params as params_fold
+from .errors import InputError
+from .lower import Run, lower
+from .ops import Fold, Line, Op
+from .parts import Attention, Linformer, Local, Longformer, ModelSpec, Performer, Sliding, Strided, check_size
+
+fold = Fold("matmul FLOPs", weight_text="layers")
+elementwise = Fold("elementwise operations", weight_text="layers")
+
+_MATMUL = "one multiply-add per term, 2 FLOPs each; torch/utils/flop_counter.py, mm_flop"
+
+
+@fold.rule("linear", text="2·tokens·d_in·d_out", source=_MATMUL)
+def linear(tokens: int, d_in: int, d_out: int, bias: int, tied: int = 0) -> int:
+    """(tokens, d_in) times (d_in, d_out). The bias is an addition, not a matmul.
+
+    >>> linear(tokens=2, d_in=3, d_out=4, bias=1)
+    48
+    """
+    return 2 * tokens * d_in * d_out
+
+
+@fold.rule("scores", "values", text="2·batch·heads·pairs·width", source="Vaswani et al. 2017, arXiv:1706.03762, eq. 1; bmm_flop")
+def meet(batch: int, heads: int, pairs: int, width: int) -> int:
+    """Q Kᵀ (width d_qk) or A V (width d_v), over the (query, key) pairs multiplied.
+
+    >>> meet(batch=1, heads=2, pairs=16, width=8)
+    512
+    """
+    return 2 * batch * heads * pairs * width
+
+
+@fold.rule("matmul", text="2·batch·m·k·n", source="torch/utils/flop_counter.py, bmm_flop")
+def matmul(batch: int, m: int, k: int, n: int, weight: int) -> int:
+    """``batch`` products of (m, k) with (k, n).
+
+    >>> matmul(batch=1, m=2, k=3, n=4, weight=0)
+    48
+    """
+    return 2 * batch * m * k * n
+
+
+fold.costs_nothing(
+    "lookup", "softmax", "layernorm", "rmsnorm", "relu", "gelu", "gelu_new", "gelu_tanh", "silu", "product", "residual"
+)
+fold.costs_nothing("rotary", "cache")
+
+_CONVENTION = "operations per element by llmcx's convention: each addition, multiplication, root and exponential is one"
+for _kind, _operations in (
+    ("relu", 1),
+    ("gelu", 5),  # x/√2, erf, +1, ·x, ·½
+    ("gelu_new", 9),  # x³ (2), ·c, +x, ·√(2/π), tanh, +1, ·x, ·½
+    ("gelu_tanh", 9),
+    ("silu", 4),  # -x, exp, +1, division
+    ("product", 1),
+    ("residual", 1),
+    ("rotary", 3),  # two products and a sum per element
+):
+
+    def _per_element(operations: int) -> Callable[..., int]:
+        return lambda elements: operations * elements
+
+    elementwise.rule(_kind, text=f"{_operations}·elements", source=_CONVENTION)(_per_element(_operations))
+
+
+@elementwise.rule("softmax", text="3·elements", source="Hoffmann et al. 2022, arXiv:2203.15556, appendix F: exp, sum, division")
+def softmax(elements: int) -> int:
+    """Over scores or router logits.
+
+    >>> softmax(elements=10)
+    30
+    """
+    return 3 * elements
+
+
+@elementwise.rule("layernorm", text="(6 + bias)·tokens·width", source=_CONVENTION)
+def layernorm(tokens: int, width: int, bias: int) -> int:
+    """Mean, difference, square, sum, scaling by the deviation, scale, and with ``bias`` 1 a shift."""
+    return (6 + bias) * tokens * width
+
+
+@elementwise.rule("rmsnorm", text="(4 + bias)·tokens·width", source=_CONVENTION)
+def rmsnorm(tokens: int, width: int, bias: int) -> int:
+    """Square, sum, scaling by the root, scale, and with ``bias`` 1 a shift."""
+    return (4 + bias) * tokens * width
+
+
+elementwise.costs_nothing("linear", "lookup", "scores", "values", "matmul", "cache")
+
+
+# --- the answer -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Component:
+    """A row of a breakdown, in the convention asked for; shares add up to 1."""
+
+    component: str
+    flops: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A total and what it consists of."""
+
+    total: int
+    components: list[Component]
+
+
+@dataclass(frozen=True)
+class Approximation:
+    """A rule of thumb beside the exact value; ``error`` is relative, positive when the rule says too much."""
+
+    rule: str
+    value: int
+    exact: int
+    error: float
+
+
+@dataclass(frozen=True)
+class Crossover:
+    """Smallest sequence length at which the attention cores cost as much as the linear layers; None when they never do.
+
+    ``layers`` compares within the layers (projections and feed-forward), ``with_head`` counts the LM head as linear too.
+    """
+
+    layers: int | None
+    with_head: int | None
+
+
+@dataclass(frozen=True)
+class Flops:
+    """FLOPs of one forward pass, its backward, and training with recomputation; and of one cached decode step."""
+
+    forward: Pass
+    backward: Pass
+    recomputation: int
+    train: Pass
+    per_token: int | float
+    groups: list[Component]
+    elementwise: Pass
+    decode: Pass
+    decode_context: int
+    crossover: Crossover
+    approximations: list[Approximation]
+    lines: list[Line]
+
+
+def breakdown(sums: dict[str, int]) -> Pass:
+    """Named sums as rows with shares."""
+    total = sum(sums.values())
+    return Pass(total, [Component(name, n, n / total if total else 0.0) for name, n in sums.items()])
+
+
+def is_core(op: Op) -> bool:
+    """Whether an op's cost grows with pairs of positions or stands in for what does: the attention core, not its projections."""
+    return op.kind in ("scores", "values", "matmul")
+
+
+def in_layers(op: Op) -> bool:
+    return "." in op.group and not op.group.endswith(".norm")
+
+
+def forward_flops(spec: ModelSpec, run: Run) -> int:
+    """Matmul FLOPs of one forward pass."""
+    return fold.total(lower(spec, run))
+
+
+def smallest(holds: Callable[[int], bool], limit: int = 2**40) -> int | None:
+    """The smallest n >= 1 for which ``holds`` is true, given that it stays true from there on; None above ``limit``."""
+    high = 1
+    while not holds(high):
+        if high >= limit:
+            return None
+        high *= 2
+    low = high // 2  # holds(low) is false, or low is 0
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high
+
+
+def crossover(spec: ModelSpec, ideal: bool = False) -> Crossover:
+    """Where attention overtakes the linear layers. For a plain dense model of full attention this solves
+    4 n² H d_h = the layers' linear FLOPs: n = 6d when d_ff = 4d.
+    """
+
+    def overtakes(head: bool) -> Callable[[int], bool]:
+        def test(n: int) -> bool:
+            ops = [op for op in lower(spec, Run(seq=n, ideal=ideal)) if head or in_layers(op)]
+            core = fold.total(op for op in ops if is_core(op))
+            return 2 * core >= fold.total(ops)
+
+        return test
+
+    return Crossover(smallest(overtakes(False)), smallest(overtakes(True)))
+
+
+def flops(
+    spec: ModelSpec,
+    batch: int = 1,
+    seq: int | None = None,
+    *,
+    source: int | None = None,
+    ideal: bool = False,
+    context: int | None = None,
+    recompute: bool = False,
+    convention: str = "flops",
+) -> Flops:
+    """Count a pass of ``batch`` sequences of ``seq`` tokens (default: the model's context).
+
+    ``ideal`` counts only the pairs that the causal mask and windows leave. ``recompute`` adds one more forward of the
+    layers, as full gradient checkpointing does. ``context`` is the number of tokens that the decode step attends to,
+    its own included. ``convention``: "flops" (2 per multiply-add), "macs" (1), or "leading-order" (the chapter's).
+    """
+    seq = sequence_length(spec, seq)
+    check_size("batch", batch)
+    check_size("source_seq", source)
+    context = seq if context is None else context
+    check_size("context", context)
+    run = Run(batch, seq, source=source, ideal=ideal)
+    ops = lower(spec, run)
+    if convention == "leading-order":
+        sums, by_group = leading_order(spec, run)
+        decode_sums = leading_order(spec, Run(batch, 1, past=context - 1, source=source or seq, encode=False))[0]
+        recomputed = sum(sums.values())
+    elif convention in ("flops", "macs"):
+        unit = 2 if convention == "macs" else 1
+        sums = {k: v // unit for k, v in fold.by(ops, lambda op: op.component).items()}
+        by_group = {k: v // unit for k, v in fold.by(ops, lambda op: op.group).items()}
+        step = lower(spec, Run(batch, 1, past=context - 1, source=source or seq, encode=False, ideal=ideal))
+        decode_sums = {k: v // unit for k, v in fold.by(step, lambda op: op.component).items()}
+        recomputed = fold.total(op for op in ops if in_layers(op)) // unit
+    else:
+        raise InputError(
+            f"convention {convention!r} is not known; it is flops, macs or leading-order",
+            field="convention",
+            value=convention,
+        )
+    forward = breakdown(sums)
+    recomputation = recomputed if recompute else 0
+    train = breakdown({name: 3 * n for name, n in sums.items()} | ({"recomputation": recomputation} if recompute else {}))
+    per_token = Fraction(forward.total, batch * seq)
+    exact = fold.total(ops)
+    return Flops(
+        forward=forward,
+        backward=breakdown({name: 2 * n for name, n in sums.items()}),
+        recomputation=recomputation,
+        train=train,
+        per_token=per_token.numerator if per_token.denominator == 1 else float(per_token),
+        groups=breakdown(by_group).components,
+        elementwise=breakdown(elementwise.by(ops, lambda op: op.component)),
+        decode=breakdown(decode_sums),
+        decode_context=context,
+        crossover=crossover(spec, ideal),
+        approximations=_rules_of_thumb(ops, exact, batch * seq),
+        lines=fold.explain(ops),
+    )
+
+
+def sequence_length(spec: ModelSpec, seq: int | None) -> int:
+    """``seq`` if given, else the model's context length.
+
+    Raises InputError when neither is known, or when the model has fewer learned positions than ``seq``.
+    """
+    if seq is None:
+        if spec.context is None:
+            raise InputError(f"{spec.name} states no context length, so give the sequence length with --seq", field="seq")
+        seq = spec.context
+    check_size("seq", seq)
+    rows = spec.embedding.positions
+    if rows is not None and seq > rows:
+        raise InputError(
+            f"seq is {seq}, but {spec.name} has learned positions for only {rows} tokens; a longer run needs --positions",
+            field="seq",
+            value=seq,
+            allowed=f"at most {rows}",
+        )
+    return seq
+
+
+def _rules_of_thumb(ops: list[Op], exact: int, tokens: int) -> list[Approximation]:
+    """2N per token forward and 6N per token training (Kaplan et al. 2020, arXiv:2001.08361, sec. 2.1), N active."""
+    n = params_fold.active_fold.total(ops)
+    without = n - params_fold.fold.total(op for op in ops if params_fold.is_embedding(op))
+    rows = []
+    for name, size in (("N", n), ("N without embeddings", without)):
+        for factor, units, what in ((2, 1, "forward"), (6, 3, "training")):
+            value = factor * size * tokens
+            rows.append(Approximation(f"{factor} × {name} × tokens ({what})", value, units * exact, value / (units * exact) - 1))
+    return rows
+
+
+def leading_order(spec: ModelSpec, run: Run) -> tuple[dict[str, int], dict[str, int]]:
+    """The chapter's convention, constants dropped: per layer n d² for all matrices and s n d for the attention core.
+
+    s is n (standard, flash), the window (local, sliding, Longformer), stride + n / stride, the rank (Linformer) or
+    the features (Performer). An MoE layer multiplies n d² by top_k and adds the router's n d E.
+    Returns sums by component and by layer group.
+    """
+    components = {"projections and feed-forward": 0, "attention core": 0}
+    groups: dict[str, int] = {}
+    d = spec.d_model
+    n_source = run.seq if run.source is None else run.source
+    for stack, layer_groups in (("encoder", spec.encoder), ("decoder", spec.decoder)):
+        if stack == "encoder" and not run.encode:
+            continue
+        q = run.seq if stack == "decoder" or not spec.decoder else n_source
+        kv = q + (run.past if stack == "decoder" else 0)
+        for index, layers in enumerate(layer_groups):
+            matrices = run.batch * q * d * d
+            if layers.ffn is not None and layers.ffn.type == "moe":
+                matrices = matrices * layers.ffn.top_k + run.batch * q * d * layers.ffn.n_experts
+            met = q * attended(layers.mixer, kv) + (q * n_source if layers.cross is not None else 0)
+            cores = run.batch * met * d
+            components["projections and feed-forward"] += layers.repeat * matrices
+            components["attention core"] += layers.repeat * cores
+            groups[f"{stack}.{index}"] = layers.repeat * (matrices + cores)
+    return components, groups
+
+
+def attended(attention: Attention, kv: int) -> int:
+    """s of the chapter's s n d: the keys, features or projected positions that one query meets, edges ignored.
+
+    >>> attended(Attention(n_heads=1, core=Local(window=256)), 16384)
+    256
+    """
+    core = attention.core
+    if isinstance(core, (Local, Sliding)):
+        return min(core.window, kv)
+    if isinstance(core, Longformer):
+        return min(core.window + core.n_global, kv)
+    if isinstance(core, Strided):
+        return min(core.stride + kv // core.stride, kv)
+    if isinstance(core, Linformer):
+        return min(core.rank, kv)
+    if isinstance(core, Performer):
+        return core.features
+    return kv

@@ -1,0 +1,120 @@
+"""The parameter fold: how many numbers a model learns, and how many of them one token meets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from . import dtypes
+from .lower import Run, lower
+from .ops import Fold, Line, Op
+from .parts import ModelSpec
+
+fold = Fold("params", lambda op: op.times * op.copies, "layers × copies")
+active_fold = Fold("active params", lambda op: op.times * op.used, "layers × used")
+active_fold.rules, active_fold.free = fold.rules, fold.free  # the same formulas, weighted by use
+
+
+@fold.rule("linear", text="d_in·d_out·(1 - tied) + d_out·bias", source="Vaswani et al. 2017, arXiv:1706.03762, sec. 3")
+def linear(tokens: int, d_in: int, d_out: int, bias: int, tied: int = 0) -> int:
+    """A matrix and, with ``bias`` 1, a vector; ``tied`` 1 if the matrix is another op's.
+
+    >>> linear(tokens=7, d_in=3, d_out=4, bias=1)
+    16
+    """
+    return d_in * d_out * (1 - tied) + d_out * bias
+
+
+@fold.rule("lookup", text="rows·width", source="Vaswani et al. 2017, arXiv:1706.03762, sec. 3.4")
+def lookup(tokens: int, rows: int, width: int) -> int:
+    """An embedding table.
+
+    >>> lookup(tokens=7, rows=50257, width=768)
+    38597376
+    """
+    return rows * width
+
+
+@fold.rule("layernorm", text="width·(1 + bias)", source="Ba et al. 2016, arXiv:1607.06450, eq. 4")
+@fold.rule("rmsnorm", text="width·(1 + bias)", source="Zhang and Sennrich 2019, arXiv:1910.07467, eq. 4")
+def norm(tokens: int, width: int, bias: int) -> int:
+    """A scale per feature, and with ``bias`` 1 a shift.
+
+    >>> norm(tokens=7, width=768, bias=1)
+    1536
+    """
+    return width * (1 + bias)
+
+
+@fold.rule("matmul", text="weight", source="the learned right-hand side of the product, e.g. Linformer's E, arXiv:2006.04768, eq. 7")
+def matmul(batch: int, m: int, k: int, n: int, weight: int) -> int:
+    """A product of activations has no parameters unless one side is learned."""
+    return weight
+
+
+fold.costs_nothing(
+    "scores", "values", "softmax", "relu", "gelu", "gelu_new", "gelu_tanh", "silu", "product", "residual", "rotary", "cache"
+)
+
+
+def is_embedding(op: Op) -> bool:
+    """Lookup tables over tokens and positions; an untied head is not one (as transformers' exclude_embeddings)."""
+    return op.group == "embedding"
+
+
+@dataclass(frozen=True)
+class Component:
+    """A row of a breakdown; the shares of one breakdown add up to 1."""
+
+    component: str
+    params: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Params:
+    """The parameters of a model. ``active`` is what one token meets: all of it, less the experts not chosen."""
+
+    total: int
+    active: int
+    embedding: int
+    non_embedding: int
+    dtype: str
+    bytes: int
+    chapter: int
+    components: list[Component]
+    lines: list[Line]
+
+
+def count(spec: ModelSpec) -> int:
+    """The parameters of ``spec``, tied weights once."""
+    return fold.total(lower(spec, Run()))
+
+
+def chapter_estimate(n_layers: int, d_model: int, vocab: int) -> int:
+    """12 L d² + V d: attention 4 d² and a 4x-wide plain feed-forward 8 d² per layer, a tied token table; no norms, biases or positions.
+
+    The textbook's rule (Kaplan et al. 2020, arXiv:2001.08361, sec. 2.1, gives N ≈ 12 L d²).
+
+    >>> chapter_estimate(48, 4096, 32000)
+    9794748416
+    """
+    return 12 * n_layers * d_model**2 + vocab * d_model
+
+
+def params(spec: ModelSpec, dtype: str = "bf16") -> Params:
+    """Count ``spec`` exactly, per component, and its weights' bytes in ``dtype``."""
+    ops = lower(spec, Run())
+    total = fold.total(ops)
+    embedding = fold.total(op for op in ops if is_embedding(op))
+    by_component = fold.by(ops, lambda op: op.component)
+    return Params(
+        total=total,
+        active=active_fold.total(ops),
+        embedding=embedding,
+        non_embedding=total - embedding,
+        dtype=dtype,
+        bytes=dtypes.size(total, dtype),
+        chapter=chapter_estimate(spec.n_layers, spec.d_model, spec.embedding.vocab),
+        components=[Component(name, n, n / total) for name, n in by_component.items()],
+        lines=fold.explain(ops),
+    )
