@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
 
 from . import params as params_fold
 from .errors import InputError
@@ -253,14 +252,14 @@ def flops(
     forward = breakdown(sums)
     recomputation = recomputed if recompute else 0
     train = breakdown({name: 3 * n for name, n in sums.items()} | ({"recomputation": recomputation} if recompute else {}))
-    per_token = Fraction(forward.total, batch * seq)
+    whole, rest = divmod(forward.total, batch * seq)
     exact = fold.total(ops)
     return Flops(
         forward=forward,
         backward=breakdown({name: 2 * n for name, n in sums.items()}),
         recomputation=recomputation,
         train=train,
-        per_token=per_token.numerator if per_token.denominator == 1 else float(per_token),
+        per_token=forward.total / (batch * seq) if rest else whole,
         groups=breakdown(by_group).components,
         elementwise=breakdown(elementwise.by(ops, lambda op: op.component)),
         decode=breakdown(decode_sums),

@@ -14,7 +14,6 @@ from .ops import Kept, Op
 from .parts import (
     Activation,
     Attention,
-    Flash,
     Gated,
     Layers,
     Linformer,
@@ -200,6 +199,7 @@ def _meet(
     """Scores, softmax, weighted values over ``count`` pairs per head. A fused kernel keeps a log-sum-exp per row instead of the probabilities."""
     met = {"batch": batch, "heads": heads, "pairs": count, "width": dim}
     elements = batch * heads * count
+    probabilities: tuple[Kept, ...]
     if fused_rows:
         probabilities = (Kept("log-sum-exp of each row", fused_rows, "fp32"),)
     else:
@@ -261,6 +261,7 @@ def _lookup(component: str, tokens: int, rows: int, width: int, ids: int) -> Op:
 
 def _norm(component: str, norm: Norm, tokens: int, width: int, group: str, times: int = 1) -> Op:
     """Layer norm keeps its input and two statistics per row; transformers' RMS norm, written in Python, an fp32 input and the normalised one."""
+    keeps: tuple[Kept, ...]
     if norm.type == "layernorm":
         keeps = (Kept("input", tokens * width), Kept("mean and deviation", 2 * tokens, "fp32"))
     else:

@@ -10,7 +10,7 @@ The classes know shapes, never costs: what a part costs is said in :mod:`llmcx.c
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Optional, Union
+from typing import Any, ClassVar, Literal, Union
 
 from .errors import InputError
 
@@ -170,12 +170,12 @@ class Attention:
 
     __pydantic_config__: ClassVar[Any] = STRICT
     n_heads: int
-    n_kv_heads: Optional[int] = None
-    head_dim: Optional[int] = None
+    n_kv_heads: int | None = None
+    head_dim: int | None = None
     bias: bool = False
-    out_bias: Optional[bool] = None
+    out_bias: bool | None = None
     rope: bool = False
-    relative_buckets: Optional[int] = None
+    relative_buckets: int | None = None
     relative_projection: bool = False
     core: Core = field(default_factory=Standard)
     type: Literal["attention"] = "attention"
@@ -239,10 +239,10 @@ class MoE:
     __pydantic_config__: ClassVar[Any] = STRICT
     n_experts: int
     top_k: int
-    expert: Union[Plain, Gated]
-    shared: Optional[Union[Plain, Gated]] = None
+    expert: Plain | Gated
+    shared: Plain | Gated | None = None
     router_bias: bool = False
-    capacity_factor: Optional[float] = None
+    capacity_factor: float | None = None
     type: Literal["moe"] = "moe"
 
     def __post_init__(self) -> None:
@@ -275,7 +275,7 @@ class Norm:
 
     __pydantic_config__: ClassVar[Any] = STRICT
     type: Literal["layernorm", "rmsnorm"] = "layernorm"
-    bias: Optional[bool] = None
+    bias: bool | None = None
 
     @property
     def shift(self) -> bool:
@@ -289,7 +289,7 @@ class Embedding:
 
     __pydantic_config__: ClassVar[Any] = STRICT
     vocab: int
-    positions: Optional[int] = None
+    positions: int | None = None
 
     def __post_init__(self) -> None:
         check_sizes(self, "vocab", "positions")
@@ -311,8 +311,8 @@ class Layers:
     __pydantic_config__: ClassVar[Any] = STRICT
     repeat: int
     mixer: Mixer
-    ffn: Optional[FFN] = None
-    cross: Optional[Attention] = None
+    ffn: FFN | None = None
+    cross: Attention | None = None
 
     def __post_init__(self) -> None:
         check_sizes(self, "repeat")
@@ -330,17 +330,17 @@ class ModelSpec:
     encoder: tuple[Layers, ...] = ()
     norm: Norm = field(default_factory=Norm)
     final_norm: bool = True
-    head: Optional[Head] = field(default_factory=Head)
-    context: Optional[int] = None
+    head: Head | None = field(default_factory=Head)
+    context: int | None = None
 
-    title: Optional[str] = None
-    family: Optional[str] = None
-    year: Optional[int] = None
-    source: Optional[str] = None
+    title: str | None = None
+    family: str | None = None
+    year: int | None = None
+    source: str | None = None
     aliases: tuple[str, ...] = ()
-    published_params: Optional[str] = None
-    published_source: Optional[str] = None
-    training_tokens: Optional[str] = None
+    published_params: str | None = None
+    published_source: str | None = None
+    training_tokens: str | None = None
     assumes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

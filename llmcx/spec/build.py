@@ -1,0 +1,131 @@
+"""Plain data -> ModelSpec, and back.
+
+One walk builds the parts from the leaves up. ``build`` trusts its data (the built-in presets, which tests validate);
+``validate`` lets pydantic check every part of a user's file. Both end in the same dataclasses, whose own checks always run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING
+from typing import Any
+
+from llmcx.core import parts
+from llmcx.core.errors import InputError, unknown_name
+from llmcx.core.parts import ModelSpec
+
+FFN: dict[str, Any] = {"plain": parts.Plain, "gated": parts.Gated, "moe": parts.MoE}
+DENSE: dict[str, Any] = {"plain": parts.Plain, "gated": parts.Gated}
+
+# What a key holds when it holds a part: a class, classes told apart by "type", or a list of a class.
+NESTED: dict[str, Any] = {
+    "embedding": parts.Embedding,
+    "norm": parts.Norm,
+    "head": parts.Head,
+    "encoder": [parts.Layers],
+    "decoder": [parts.Layers],
+    "mixer": {"attention": parts.Attention},
+    "cross": {"attention": parts.Attention},
+    "core": parts.CORES,
+    "ffn": FFN,
+    "expert": DENSE,
+    "shared": DENSE,
+}
+
+Make = Callable[[Any, dict[str, Any], str], Any]
+
+
+def _walk(kind: Any, data: Any, path: str, make: Make) -> Any:
+    """Build ``data`` as ``kind``, its nested parts first, each by ``make(class, fields, path)``."""
+    if data is None:
+        return None
+    if isinstance(kind, list):
+        if not isinstance(data, (list, tuple)):
+            raise InputError(f"{path} is {_shown(data)}, but must be a list", field=path)
+        return tuple(_walk(kind[0], item, f"{path}[{index}]", make) for index, item in enumerate(data))
+    if not isinstance(data, Mapping):
+        raise InputError(f"{path or 'the model'} is {_shown(data)}, but must be a mapping of keys to values", field=path)
+    if isinstance(kind, dict):
+        name = data.get("type", "attention" if "attention" in kind else None)
+        if not isinstance(name, str) or name not in kind:
+            if not isinstance(name, str):
+                raise InputError(f"{path}.type is missing; it is one of {', '.join(kind)}", field=f"{path}.type")
+            raise unknown_name(f"{path}.type", name, list(kind), field=f"{path}.type")
+        kind = kind[name]
+    fields = {
+        key: _walk(NESTED[key], value, f"{path}.{key}".lstrip("."), make) if key in NESTED else value
+        for key, value in data.items()
+    }
+    return make(kind, fields, path)
+
+
+def build(data: Mapping[str, Any]) -> ModelSpec:
+    """A spec from data known to be well formed."""
+
+    def trusting(kind: Any, fields: dict[str, Any], path: str) -> Any:
+        for names in ("aliases", "assumes"):
+            if names in fields:
+                fields[names] = tuple(fields[names])
+        return kind(**fields)
+
+    spec: ModelSpec = _walk(ModelSpec, data, "", trusting)
+    return spec
+
+
+def validate(data: Mapping[str, Any], source: str) -> ModelSpec:
+    """A spec from anybody's data.
+
+    Raises InputError, one sentence with the file, the field, the value, what is allowed, and the nearest valid key.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    def checking(kind: Any, fields: dict[str, Any], path: str) -> Any:
+        for key in fields:
+            if key not in kind.__dataclass_fields__:
+                known = list(kind.__dataclass_fields__)
+                raise unknown_name(f"key of {path or 'the model'}", str(key), known, field=f"{path}.{key}".lstrip("."))
+        plain = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
+        try:
+            return TypeAdapter(kind).validate_python(plain)
+        except ValidationError as failure:
+            raise _sentence(failure.errors()[0], path) from None
+
+    try:
+        spec: ModelSpec = _walk(ModelSpec, data, "", checking)
+    except InputError as error:
+        raise InputError(
+            f"{source}: {error.message}", field=error.field, value=error.value, allowed=error.allowed, nearest=error.nearest
+        ) from None
+    return spec
+
+
+def _sentence(error: Any, path: str) -> InputError:
+    """One of pydantic's errors in our words."""
+    cause = error.get("ctx", {}).get("error")
+    field = ".".join([path, *map(str, error["loc"])]).strip(".")
+    if isinstance(cause, InputError):
+        prefix = f"{path}: " if path else ""
+        full = f"{path}.{cause.field}".lstrip(".")
+        return InputError(f"{prefix}{cause.message}", field=full, value=cause.value, allowed=cause.allowed)
+    if error["type"].startswith("missing"):
+        return InputError(f"{field} is missing", field=field)
+    message = error["msg"][0].lower() + error["msg"][1:]
+    return InputError(f"{field} is {_shown(error['input'])}, but {message}", field=field, value=_shown(error["input"]))
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def as_data(value: Any) -> Any:
+    """A spec as plain data, fields at their defaults left out: what a preset file holds."""
+    if not hasattr(value, "__dataclass_fields__"):
+        return [as_data(item) for item in value] if isinstance(value, (list, tuple)) else value
+    out = {}
+    for name, field in value.__dataclass_fields__.items():
+        item = getattr(value, name)
+        default = field.default_factory() if field.default_factory is not MISSING else field.default
+        if name == "type" or item != default:
+            out[name] = as_data(item)
+    return out

@@ -1,0 +1,72 @@
+"""Sizes as people write them -> integers. Exact: no size passes through a float."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from llmcx.core.errors import InputError
+
+_NUMBER = re.compile(r"(\d[\d_]*)(?:\.(\d*))?(?:[eE]\+?(-?\d{1,4}))?\s*([A-Za-z]*)")
+_COUNT = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9, "t": 10**12, "p": 10**15}
+_LENGTH = {"": 1, "k": 2**10, "m": 2**20}
+_BYTES = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
+_LARGEST = 10**36
+
+
+def _parse(text: str, suffixes: dict[str, int], field: str, what: str) -> int:
+    match = _NUMBER.fullmatch(text.strip())
+    unit = suffixes.get(match[4].lower()) if match else None
+    if match is None or unit is None:
+        example = {id(_COUNT): "175B or 1.5T", id(_LENGTH): "2048 or 8k", id(_BYTES): "80GB or 80GiB"}[id(suffixes)]
+        raise InputError(f"{field} is {text!r}, but must be {what}, e.g. {example}", field=field, value=text, allowed=what)
+    fraction = match[2] or ""
+    exponent = int(match[3] or 0) - len(fraction)
+    digits = int((match[1] + fraction).replace("_", "")) * unit
+    if exponent > 60 or (exponent >= 0 and digits * 10**exponent > _LARGEST):
+        raise InputError(f"{field} is {text}, which is beyond 10^36", field=field, value=text, allowed="at most 10^36")
+    if exponent >= 0:
+        return digits * int(10**exponent)
+    whole, rest = divmod(digits, int(10 ** min(-exponent, 60)))
+    if rest:
+        raise InputError(f"{field} is {text}, which is not a whole number", field=field, value=text, allowed=what)
+    return whole
+
+
+def count(text: str, field: str = "value") -> int:
+    """Tokens, parameters, FLOPs: k, M, B, T are powers of 1000.
+
+    >>> count("1.5T"), count("3.14e23"), count("50_257")
+    (1500000000000, 314000000000000000000000, 50257)
+    """
+    return _parse(text, _COUNT, field, "a whole number")
+
+
+def length(text: str, field: str = "seq") -> int:
+    """Sequence lengths follow the field: 8k is 8192, 1M is 1,048,576.
+
+    >>> length("8k"), length("128k"), length("2048")
+    (8192, 131072, 2048)
+    """
+    return _parse(text, _LENGTH, field, "a whole number of tokens")
+
+
+def size(text: str, field: str = "budget") -> int:
+    """Bytes, with their unit: GB is 10^9, GiB is 2^30. A bare number or a bare G is refused.
+
+    >>> size("80GB"), size("80GiB")
+    (80000000000, 85899345920)
+    """
+    return _parse(text, _BYTES, field, "a size in bytes with its unit")
+
+
+def many(text: str, one: Callable[[str, str], int], field: str) -> list[int]:
+    """A comma-separated list of what ``one`` parses.
+
+    >>> many("512,2k", length, "seq")
+    [512, 2048]
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if "" in parts:
+        raise InputError(f"{field} is {text!r}, which has an empty entry", field=field, value=text)
+    return [one(part, field) for part in parts]
