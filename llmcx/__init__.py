@@ -1,0 +1,73 @@
+"""llmcx: the cost of large language models, exactly.
+
+>>> import llmcx
+>>> llmcx.params("gpt3").total
+174604259328
+
+Every function takes a preset's name, a path to a YAML or JSON file, a mapping, or a ``ModelSpec``, and returns a frozen
+dataclass whose fields are those of the JSON that the command of the same name prints under ``result``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from llmcx.core.compare import Comparison
+    from llmcx.core.flops import Flops
+    from llmcx.core.memory import Memory
+    from llmcx.core.moe import Experts
+    from llmcx.core.params import Params
+    from llmcx.core.parts import ModelSpec
+
+    Source = str | ModelSpec | Mapping[str, Any]
+
+__version__ = "0.1.0"
+__all__ = ["attention_compare", "flops", "load", "memory", "moe", "params"]
+
+
+def load(source: Source) -> ModelSpec:
+    """The model itself: what `llmcx presets show` prints, as a ``ModelSpec``."""
+    from llmcx.spec.load import load
+
+    return load(source)
+
+
+def params(source: Source, **inputs: Any) -> Params:
+    """See :func:`llmcx.core.params.params`."""
+    from llmcx.core.params import params
+
+    return params(load(source), **inputs)
+
+
+def flops(source: Source, **inputs: Any) -> Flops:
+    """See :func:`llmcx.core.flops.flops`.
+
+    >>> flops("gpt3", seq=2048).forward.total
+    734804261732352
+    """
+    from llmcx.core.flops import flops
+
+    return flops(load(source), **inputs)
+
+
+def memory(source: Source, **inputs: Any) -> Memory:
+    """See :func:`llmcx.core.memory.memory`."""
+    from llmcx.core.memory import memory
+
+    return memory(load(source), **inputs)
+
+
+def attention_compare(source: Source, **inputs: Any) -> Comparison:
+    """See :func:`llmcx.core.compare.compare`."""
+    from llmcx.core.compare import compare
+
+    return compare(load(source), **inputs)
+
+
+def moe(source: Source, **inputs: Any) -> Experts:
+    """See :func:`llmcx.core.moe.moe`."""
+    from llmcx.core.moe import moe
+
+    return moe(load(source), **inputs)

@@ -6,8 +6,9 @@ Each variant is an ordinary mixer core, lowered and folded like any model. Nothi
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import permutations
+from typing import Any
 
 from . import dtypes
 from . import params as params_fold
@@ -68,36 +69,41 @@ def parse_core(text: str) -> Core:
     if name not in CORES:
         raise unknown_name("attention variant", name, list(CORES), field="attention")
     kind = CORES[name]
-    fields = [f for f in kind.__dataclass_fields__ if f != "type"]
+    settable = _settings(kind)
     given: dict[str, int] = {}
     for setting in filter(None, settings.split(",")):
         key, _, value = setting.partition("=")
         long = KEYS.get(key, key)
         if key == "k" and name == "linformer":
             long = "rank"
-        if long not in fields:
-            raise unknown_name(f"setting of {name}", key, fields, field="attention")
+        if long not in settable:
+            raise unknown_name(f"setting of {name}", key, settable, field="attention")
         if not value.isdecimal():
             raise InputError(f"{name}:{key} is {value!r}, but must be a whole number", field="attention", value=value)
         given[long] = int(value)
     try:
         core: Core = kind(**given)
     except TypeError:
-        missing = [f for f in fields if f not in given]
+        missing = [name for name in settable if name not in given]
         raise InputError(
             f"{name} needs a value for {' and '.join(missing)}, e.g. {name}:{missing[0]}=256", field="attention", value=text
         ) from None
     return core
 
 
+def _settings(kind: Any) -> list[str]:
+    return [field.name for field in fields(kind) if field.name != "type"]
+
+
 def label(core: Core) -> str:
     """How a core is typed: the inverse of :func:`parse_core`.
 
     >>> label(Longformer(window=512, n_global=16))
-    'longformer:window=512,n_global=16,dilation=1'
+    'longformer:w=512,g=16'
     """
-    settings = [f"{f}={getattr(core, f)}" for f in core.__dataclass_fields__ if f != "type"]
-    return core.type + (":" + ",".join(settings) if settings else "")
+    short = {long: key for key, long in KEYS.items()} | {"rank": "k"}
+    given = [f"{short[name]}={getattr(core, name)}" for name in _settings(core) if (name, getattr(core, name)) != ("dilation", 1)]
+    return core.type + (":" + ",".join(given) if given else "")
 
 
 def with_core(spec: ModelSpec, core: Core) -> ModelSpec:
@@ -341,4 +347,20 @@ def recommend(spec: ModelSpec, rows: list[Row], seq: int, ideal: bool) -> Recomm
     return Recommendation(seq, pick.variant, reason, variant, rule, kind in variant or (sparse and "sparse" in variant))
 
 
-__all__ = ["Comparison", "compare", "core_ops", "default_variants", "in_layers", "is_core", "label", "parse_core", "with_core"]
+
+
+
+def notes(spec: ModelSpec, cores: list[Core], seqs: list[int], ideal: bool) -> list[str]:
+    """What a reader of the comparison must know."""
+    out = []
+    if not ideal:
+        out.append("standard and flash multiply all n² pairs here (eager); --causal counts the half a mask leaves; sparse cores count their own pairs")
+    kinds = {core.type for core in cores}
+    if spec.decoder and "linformer" in kinds:
+        out.append("Linformer mixes all positions: it has no causal form, so it cannot replace a decoder's attention as it is")
+    if spec.decoder and "longformer" in kinds:
+        out.append("Longformer connects all tokens in 2 hops through its global tokens, which need to see the whole text; under a causal mask see hops_causal")
+    rows = spec.embedding.positions
+    if rows is not None and max(seqs) > rows:
+        out.append(f"{spec.name} has learned positions for {rows:,} tokens; longer rows are what it would cost, not what it can run")
+    return out

@@ -30,7 +30,8 @@ class InputError(ValueError):
 
     def as_dict(self) -> dict[str, Any]:
         """The fields that are set, for a machine."""
-        return {k: v for k, v in vars(self).items() if v not in (None, [])}
+        names = ("message", "field", "value", "allowed", "nearest")
+        return {name: getattr(self, name) for name in names if getattr(self, name) not in (None, [])}
 
 
 def unknown_name(what: str, value: str, valid: list[str], *, field: str | None = None) -> InputError:

@@ -22,10 +22,10 @@ _MATMUL = "one multiply-add per term, 2 FLOPs each; torch/utils/flop_counter.py,
 
 
 @fold.rule("linear", text="2·tokens·d_in·d_out", source=_MATMUL)
-def linear(tokens: int, d_in: int, d_out: int, bias: int, tied: int = 0) -> int:
+def linear(tokens: int, d_in: int, d_out: int, bias: int, tied: int) -> int:
     """(tokens, d_in) times (d_in, d_out). The bias is an addition, not a matmul.
 
-    >>> linear(tokens=2, d_in=3, d_out=4, bias=1)
+    >>> linear(tokens=2, d_in=3, d_out=4, bias=1, tied=0)
     48
     """
     return 2 * tokens * d_in * d_out

@@ -30,7 +30,8 @@ class Run(NamedTuple):
     """What is run: ``batch`` sequences, ``seq`` new tokens each, after ``past`` tokens already in the cache.
 
     ``source`` is the encoder's length in an encoder-decoder (None: the same as ``seq``); ``encode`` False leaves the
-    encoder out, as a decode step does. ``ideal`` multiplies only the pairs a mask or window leaves.
+    encoder out, as a decode step does. ``ideal`` multiplies only the pairs a mask or window leaves. ``fused`` runs the
+    softmax attentions in kernels that never write the scores out (PyTorch's sdpa, flash): the same FLOPs, less kept.
     """
 
     batch: int = 1
@@ -39,6 +40,7 @@ class Run(NamedTuple):
     source: int | None = None
     encode: bool = True
     ideal: bool = False
+    fused: bool = False
 
 
 _MakeOp = Callable[..., Op]
@@ -129,7 +131,7 @@ def _attention(part: Attention, where: _Place, name: str, source: int | None = N
     out_bias = bias if part.out_bias is None else int(part.out_bias)
 
     def linear(leaf: str, tokens: int, d_in: int, d_out: int, bias: int, saves: bool) -> Op:
-        dims = {"tokens": tokens, "d_in": d_in, "d_out": d_out, "bias": bias}
+        dims = {"tokens": tokens, "d_in": d_in, "d_out": d_out, "bias": bias, "tied": 0}
         keeps = (Kept("input", tokens * d_in),) if saves else ()
         return Op(f"{name}.{leaf}", "linear", dims, times, keeps=keeps, group=where.group)
 
@@ -144,7 +146,7 @@ def _attention(part: Attention, where: _Place, name: str, source: int | None = N
         table = {"tokens": where.q * kv, "rows": part.relative_buckets, "width": heads}
         yield Op(f"{name}.relative_bias", "lookup", table, times, group=where.group)
     if part.relative_projection:
-        positions = {"tokens": kv, "d_in": spec.d_model, "d_out": heads * dim, "bias": 2}
+        positions = {"tokens": kv, "d_in": spec.d_model, "d_out": heads * dim, "bias": 2, "tied": 0}
         yield Op(f"{name}.relative", "linear", positions, times, group=where.group)
         met = {"batch": batch, "heads": heads, "pairs": where.q * kv, "width": dim}
         yield Op(f"{name}.relative_scores", "scores", met, times, group=where.group)
@@ -184,7 +186,7 @@ def _core(part: Attention, where: _Place, name: str, kv: int, cross: bool) -> It
         masked = where.masked and not cross
         count = pairs.computed(core, q, kv, masked, where.run.ideal)
         # Fused kernels keep keys and values as they are; eager code copies them to every query head.
-        eager = core.type in ("standard", "sliding")
+        eager = core.type in ("standard", "sliding") and not where.run.fused
         kv_kept = 2 * batch * kv * (heads * dim if eager else kv_width)
         yield from _meet(op, batch, heads, count, dim, q_kept, kv_kept, fused_rows=0 if eager else batch * heads * q)
     if cached:
@@ -214,7 +216,7 @@ def _ffn(part: Plain | Gated | MoE, where: _Place) -> Iterator[Op]:
         yield from _expert(part, where, "ffn", where.tokens)
         return
     d_model, tokens = where.spec.d_model, where.tokens
-    router = {"tokens": tokens, "d_in": d_model, "d_out": part.n_experts, "bias": int(part.router_bias)}
+    router = {"tokens": tokens, "d_in": d_model, "d_out": part.n_experts, "bias": int(part.router_bias), "tied": 0}
     probabilities = Kept("router probabilities", tokens * part.n_experts, "fp32")
     yield Op("moe.router", "linear", router, where.times, group=where.group, keeps=(probabilities,))
     yield Op("moe.softmax", "softmax", {"elements": tokens * part.n_experts}, where.times, group=where.group)
@@ -230,7 +232,7 @@ def _expert(
     d_model, d_ff, bias = where.spec.d_model, part.d_ff, int(part.bias)
 
     def linear(leaf: str, d_in: int, d_out: int, saves: bool) -> Op:
-        dims = {"tokens": tokens, "d_in": d_in, "d_out": d_out, "bias": bias}
+        dims = {"tokens": tokens, "d_in": d_in, "d_out": d_out, "bias": bias, "tied": 0}
         keeps = (Kept("input", tokens * d_in),) if saves else ()
         return Op(f"{name}.{leaf}", "linear", dims, where.times, copies, used, keeps, where.group)
 

@@ -199,6 +199,7 @@ def memory(
     precision: str = "mixed",
     optimizer: str = "adam",
     activations: str = "autograd",
+    fused: bool = True,
     checkpoint_every: int | None = None,
     zero: int = 0,
     gpus: int = 1,
@@ -208,7 +209,7 @@ def memory(
 
     Inference holds weights (``dtype``), cache (``kv_dtype``), the last position's logits and one layer's workspace.
     Training holds weights, gradients, optimizer states, the activations kept for backward ("autograd": op by op;
-    "chapter": L b n d + L b H n²) and the logits with their log-softmax. ``zero`` 1, 2, 3 divides optimizer states, then
+    "chapter": L b n d + L b H n²) and the logits with their log-softmax. ``fused`` attention kernels write no scores out. ``zero`` 1, 2, 3 divides optimizer states, then
     gradients, then weights by ``gpus`` (Rajbhandari et al. 2020, arXiv:1910.02054), rounding up.
     """
     seq = sequence_length(spec, seq)
@@ -224,7 +225,7 @@ def memory(
         raise unknown_name("activations", activations, ["autograd", "chapter"], field="activations")
     if checkpoint_every is not None and not train:
         raise InputError("checkpointing saves activations of training, so it needs --train", field="checkpoint_every")
-    ops = lower(spec, Run(batch, seq))
+    ops = lower(spec, Run(batch, seq, fused=fused))
     n = params_fold.fold.total(ops)
     vocab = spec.embedding.vocab if spec.head is not None else 0
     cached = kv_elements(spec, batch, seq)

@@ -220,3 +220,9 @@ def _dense(spec: ModelSpec, d_ff: int) -> ModelSpec:
         return replace(layers, ffn=block)
 
     return replace(spec, encoder=tuple(map(swap, spec.encoder)), decoder=tuple(map(swap, spec.decoder)))
+
+
+NOTES = [
+    "FLOPs count every token on all of its top-k experts; tokens dropped at capacity would save some",
+    "all-to-all: dispatch and combine of one forward pass, as if every expert were on another GPU",
+]

@@ -10,12 +10,9 @@ The classes know shapes, never costs: what a part costs is said in :mod:`llmcx.c
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Union
+from typing import Any, Literal, Union
 
 from .errors import InputError
-
-# Read by pydantic when it validates a user's file; core itself never imports it.
-STRICT: dict[str, Any] = {"extra": "forbid", "strict": True}
 
 # Far above any real model, low enough that a slip of the keyboard is refused instead of answered.
 LARGEST = 10**15
@@ -45,7 +42,6 @@ def check_sizes(part: Any, *names: str, least: int = 1) -> None:
 class Standard:
     """Every query meets every key, scores written out (eager). A causal mask hides half of them, computed all the same."""
 
-    __pydantic_config__: ClassVar[Any] = STRICT
     type: Literal["standard"] = "standard"
 
 
@@ -53,7 +49,6 @@ class Standard:
 class Flash:
     """The same matmuls in tiles that never leave the chip (Dao et al. 2022, arXiv:2205.14135)."""
 
-    __pydantic_config__: ClassVar[Any] = STRICT
     type: Literal["flash"] = "flash"
 
 
@@ -64,7 +59,6 @@ class Sliding:
     Eager code still computes the full score matrix and masks it; ``--causal`` counts the band alone.
     """
 
-    __pydantic_config__: ClassVar[Any] = STRICT
     window: int
     type: Literal["sliding"] = "sliding"
 
@@ -76,7 +70,6 @@ class Sliding:
 class Local:
     """Each query meets itself and ``window`` neighbours: the ones before it under a causal mask, else half on each side."""
 
-    __pydantic_config__: ClassVar[Any] = STRICT
     window: int
     type: Literal["local"] = "local"
 
@@ -88,7 +81,6 @@ class Local:
 class Strided:
     """The ``stride`` tokens before the query and every ``stride``-th token (Child et al. 2019, arXiv:1904.10509, sec. 4.2)."""
 
-    __pydantic_config__: ClassVar[Any] = STRICT
     stride: int
     type: Literal["strided"] = "strided"
 
@@ -103,7 +95,6 @@ class Longformer:
     Beltagy et al. 2020, arXiv:2004.05150, sec. 3.1. Dilation widens the reach and leaves the inner pairs as they are.
     """
 
-    __pydantic_config__: ClassVar[Any] = STRICT
     window: int
     n_global: int = 1
     dilation: int = 1
@@ -122,7 +113,6 @@ class Linformer:
     model's context length, and a causal mask has no meaning for them.
     """
 
-    __pydantic_config__: ClassVar[Any] = STRICT
     rank: int
     type: Literal["linformer"] = "linformer"
 
@@ -134,7 +124,6 @@ class Linformer:
 class Performer:
     """softmax(QKᵀ) approximated by phi(Q) [phi(K)ᵀ V] with ``features`` random features (Choromanski et al. 2020, arXiv:2009.14794)."""
 
-    __pydantic_config__: ClassVar[Any] = STRICT
     features: int
     type: Literal["performer"] = "performer"
 
@@ -168,7 +157,6 @@ class Attention:
     learned biases per head (Dai et al. 2019, arXiv:1901.02860, sec. 3.3).
     """
 
-    __pydantic_config__: ClassVar[Any] = STRICT
     n_heads: int
     n_kv_heads: int | None = None
     head_dim: int | None = None
@@ -205,7 +193,6 @@ Activation = Literal["relu", "gelu", "gelu_new", "gelu_tanh", "silu"]
 class Plain:
     """Two matrices with an activation between them (Vaswani et al. 2017, sec. 3.3)."""
 
-    __pydantic_config__: ClassVar[Any] = STRICT
     d_ff: int
     bias: bool = False
     activation: Activation = "gelu"
@@ -219,7 +206,6 @@ class Plain:
 class Gated:
     """Three matrices: act(x W_gate) * (x W_up), then W_down (Shazeer 2020, arXiv:2002.05202)."""
 
-    __pydantic_config__: ClassVar[Any] = STRICT
     d_ff: int
     bias: bool = False
     activation: Activation = "silu"
@@ -236,7 +222,6 @@ class MoE:
     ``capacity_factor`` bounds an expert's tokens per batch (Fedus et al. 2021, arXiv:2101.03961, eq. 3); None means no token is dropped.
     """
 
-    __pydantic_config__: ClassVar[Any] = STRICT
     n_experts: int
     top_k: int
     expert: Plain | Gated
@@ -273,7 +258,6 @@ FFN = Union[Plain, Gated, MoE]
 class Norm:
     """A normalisation with a scale, and for a layer norm a shift."""
 
-    __pydantic_config__: ClassVar[Any] = STRICT
     type: Literal["layernorm", "rmsnorm"] = "layernorm"
     bias: bool | None = None
 
@@ -287,7 +271,6 @@ class Norm:
 class Embedding:
     """Token table, learned positions (``positions`` rows; None for rotary, sinusoidal or relative)."""
 
-    __pydantic_config__: ClassVar[Any] = STRICT
     vocab: int
     positions: int | None = None
 
@@ -299,7 +282,6 @@ class Embedding:
 class Head:
     """The LM head: tied to the token table or a matrix of its own."""
 
-    __pydantic_config__: ClassVar[Any] = STRICT
     tied: bool = True
     bias: bool = False
 
@@ -308,7 +290,6 @@ class Head:
 class Layers:
     """``repeat`` identical layers: mixer, optional cross-attention, feed-forward, one norm before each."""
 
-    __pydantic_config__: ClassVar[Any] = STRICT
     repeat: int
     mixer: Mixer
     ffn: FFN | None = None
@@ -322,7 +303,6 @@ class Layers:
 class ModelSpec:
     """A whole model. The first block of fields says what it is called and where it was read; the second what it is."""
 
-    __pydantic_config__: ClassVar[Any] = STRICT
     name: str
     d_model: int
     embedding: Embedding

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING
-from typing import Any
+from dataclasses import fields as dataclass_fields
+from typing import Any, get_type_hints
 
 from llmcx.core import parts
 from llmcx.core.errors import InputError, unknown_name
@@ -77,18 +78,31 @@ def validate(data: Mapping[str, Any], source: str) -> ModelSpec:
 
     Raises InputError, one sentence with the file, the field, the value, what is allowed, and the nearest valid key.
     """
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError, create_model
 
     def checking(kind: Any, fields: dict[str, Any], path: str) -> Any:
+        hints = get_type_hints(kind)
         for key in fields:
-            if key not in kind.__dataclass_fields__:
-                known = list(kind.__dataclass_fields__)
-                raise unknown_name(f"key of {path or 'the model'}", str(key), known, field=f"{path}.{key}".lstrip("."))
+            if key not in hints:
+                raise unknown_name(f"key of {path or 'the model'}", str(key), list(hints), field=_join(path, key))
+        types: dict[str, Any] = {
+            f.name: (hints[f.name], ...) if f.default is f.default_factory is MISSING else (hints[f.name], None)
+            for f in dataclass_fields(kind)
+        }
+        checker = create_model(kind.__name__, __config__={"strict": True, "arbitrary_types_allowed": True}, **types)
         plain = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
         try:
-            return TypeAdapter(kind).validate_python(plain)
+            checked = checker.model_validate(plain)
+            return kind(**{key: getattr(checked, key) for key in plain})
         except ValidationError as failure:
             raise _sentence(failure.errors()[0], path) from None
+        except InputError as error:
+            raise InputError(
+                f"{path}: {error.message}" if path else error.message,
+                field=_join(path, error.field or ""),
+                value=error.value,
+                allowed=error.allowed,
+            ) from None
 
     try:
         spec: ModelSpec = _walk(ModelSpec, data, "", checking)
@@ -101,16 +115,15 @@ def validate(data: Mapping[str, Any], source: str) -> ModelSpec:
 
 def _sentence(error: Any, path: str) -> InputError:
     """One of pydantic's errors in our words."""
-    cause = error.get("ctx", {}).get("error")
-    field = ".".join([path, *map(str, error["loc"])]).strip(".")
-    if isinstance(cause, InputError):
-        prefix = f"{path}: " if path else ""
-        full = f"{path}.{cause.field}".lstrip(".")
-        return InputError(f"{prefix}{cause.message}", field=full, value=cause.value, allowed=cause.allowed)
+    field = _join(path, ".".join(map(str, error["loc"])))
     if error["type"].startswith("missing"):
         return InputError(f"{field} is missing", field=field)
     message = error["msg"][0].lower() + error["msg"][1:]
     return InputError(f"{field} is {_shown(error['input'])}, but {message}", field=field, value=_shown(error["input"]))
+
+
+def _join(path: str, key: object) -> str:
+    return f"{path}.{key}".strip(".")
 
 
 def _shown(value: Any) -> str:
@@ -123,9 +136,9 @@ def as_data(value: Any) -> Any:
     if not hasattr(value, "__dataclass_fields__"):
         return [as_data(item) for item in value] if isinstance(value, (list, tuple)) else value
     out = {}
-    for name, field in value.__dataclass_fields__.items():
-        item = getattr(value, name)
+    for field in dataclass_fields(value):
+        item = getattr(value, field.name)
         default = field.default_factory() if field.default_factory is not MISSING else field.default
-        if name == "type" or item != default:
-            out[name] = as_data(item)
+        if field.name == "type" or item != default:
+            out[field.name] = as_data(item)
     return out

@@ -73,11 +73,11 @@ def _yaml(text: str, name: str) -> Any:
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        depth = nodes = 0
-        for event in yaml.parse(text, Loader=loader):
-            nodes += 1
+        depth = 0
+        for nodes, event in enumerate(yaml.parse(text, Loader=loader)):
             if isinstance(event, yaml.AliasEvent):
-                raise InputError(f"{name} uses a YAML alias (*{event.anchor}), which llmcx does not follow; write the value out", field="config")
+                alias = f"a YAML alias (*{event.anchor})"
+                raise InputError(f"{name} uses {alias}, which llmcx does not follow; write the value out", field="config")
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if depth > MAX_DEPTH or nodes > MAX_NODES:
                 bound = f"deeper than {MAX_DEPTH} levels" if depth > MAX_DEPTH else f"more than {MAX_NODES:,} values"

@@ -1,0 +1,5 @@
+"""`python -m llmcx`."""
+
+from llmcx.cli import main
+
+main()

@@ -1,0 +1,137 @@
+"""The command line: parse, call, render. One file per subcommand, imported only when that subcommand runs."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+import llmcx
+from llmcx.core.errors import InputError
+
+COMMANDS = {
+    "params": "Parameters: total, active, per component, bytes.",
+    "flops": "FLOPs: forward, backward, training, one decode step.",
+    "memory": "Memory for training or inference; does it fit?",
+    "attention-compare": "Attention variants: cost, reach, limits.",
+    "moe": "Experts: active share, capacity, traffic.",
+    "chinchilla": "Compute-optimal model and data by scaling laws.",
+    "bounds": "What theory bounds: error, reach, all pairs.",
+    "shapes": "Depth against width at equal parameters.",
+    "presets": "List, show, locate, validate model presets.",
+}
+
+
+class _Lazy(TyperGroup):
+    """Knows every subcommand by name and one line of help; builds the one that is called.
+
+    Typer would otherwise build some 300 options before it runs one command.
+    """
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        if name in COMMANDS:
+            command = typer.main.get_command(import_module(f"llmcx.cli.{name.replace('-', '_')}").app)
+        return name, command, rest
+
+
+app = typer.Typer(
+    cls=_Lazy,
+    name="llmcx",
+    rich_markup_mode=None,  # rich would be imported to print help
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        sys.stdout.write(f"llmcx {llmcx.__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """The cost of large language models, exactly: parameters, FLOPs, memory, attention variants, experts, scaling laws.
+
+    \b
+    llmcx params --preset gpt3
+    llmcx flops  --preset llama-3-8b --seq 8k --json | jq .result.forward.total
+    llmcx memory --preset llama-3-8b --train --budget 80GB
+    """
+
+
+for _name, _help in COMMANDS.items():
+    app.command(_name, help=_help)(lambda: None)
+
+
+def main() -> None:
+    """Entry point: exit 0 on success, 2 on a bad call or bad input, 1 on a bug; never a traceback."""
+    _quiet_pipes()
+    try:
+        code = app(standalone_mode=False)
+    except InputError as error:
+        code = _refuse(error)
+    except typer.TyperException as error:
+        code = _usage(error)
+    except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    except BrokenPipeError:  # a platform without SIGPIPE
+        code = 0
+    except Exception as error:
+        code = _bug(error)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _quiet_pipes() -> None:
+    """Let `llmcx … | head` end as any Unix filter does: silently, by SIGPIPE."""
+    import signal
+
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+
+
+def _wants_json() -> bool:
+    argv = sys.argv[1:]
+    return "--json" in argv or any(a in ("--format=json", "--format=jsonl", "-fjson") for a in argv) or any(
+        pair in (("--format", "json"), ("--format", "jsonl"), ("-f", "json")) for pair in zip(argv, argv[1:], strict=False)
+    )
+
+
+def _refuse(error: InputError) -> int:
+    if _wants_json():
+        import json
+
+        sys.stderr.write(json.dumps({"error": error.as_dict()}, ensure_ascii=False, default=str) + "\n")
+    else:
+        sys.stderr.write(f"llmcx: {error.message}\n")
+    return 2
+
+
+def _usage(error: Any) -> int:
+    if type(error).__name__ == "NoArgsIsHelpError":
+        sys.stdout.write(error.ctx.get_help() + "\n")
+        return 2
+    message = error.format_message().rstrip(".")
+    return _refuse(InputError(" ".join(message.split()), field=getattr(error, "option_name", None)))
+
+
+def _bug(error: Exception) -> int:
+    import os
+    import traceback
+
+    if os.environ.get("LLMCX_DEBUG"):
+        traceback.print_exc()
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{os.path.basename(where.filename)}:{where.lineno}"
+    sys.stderr.write(
+        f"llmcx: this is a bug in llmcx, please report it: {type(error).__name__} at {place}: {error}"
+        " (LLMCX_DEBUG=1 shows the traceback)\n"
+    )
+    return 1

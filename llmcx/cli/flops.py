@@ -1,0 +1,67 @@
+"""llmcx flops."""
+
+from itertools import product
+from typing import Annotated, Optional
+
+import typer
+
+from llmcx.cli.options import Models, Output, command, describe, single
+from llmcx.core import flops as core
+from llmcx.report.render import Item
+from llmcx.report.views import FLOPS
+from llmcx.spec import units
+
+app = single()
+
+
+@command(app)
+def flops(
+    models: Models,
+    output: Output,
+    seq: Annotated[Optional[str], typer.Option(help="Tokens per sequence; 8k is 8192. Default: the context.")] = None,
+    batch: Annotated[str, typer.Option(help="Sequences.")] = "1",
+    source_seq: Annotated[Optional[str], typer.Option(help="Encoder tokens of an encoder-decoder. Default: --seq.")] = None,
+    context: Annotated[Optional[str], typer.Option(help="Tokens that the decode step attends to. Default: --seq.")] = None,
+    causal: Annotated[bool, typer.Option("--causal", help="Count only the scores a mask or window leaves.")] = False,
+    recompute: Annotated[bool, typer.Option("--recompute", help="Training recomputes the layers' forward.")] = False,
+    convention: Annotated[str, typer.Option(help="flops (2 per multiply-add), macs (1), leading-order (no constants).")] = "flops",
+) -> None:
+    """Count FLOPs: forward, backward, training, and one decode step with a KV cache.
+
+    forward.total is what PyTorch's FlopCounterMode counts for one eager pass: 2 per multiply-add, the full score matrix, the LM head on
+    every position. Norms, softmax and activations are counted apart.
+
+    \b
+    llmcx flops --preset gpt3 --seq 2048
+    llmcx flops --preset gpt3 --seq 512,2048 --json | jq '.results[].result.forward.total'
+    llmcx flops --preset llama-3-8b --kv-heads 32 --causal
+    llmcx flops --preset gpt3 --convention leading-order
+    """
+    lengths = [None] if seq is None else units.many(seq, units.length, "--seq")
+    batches = units.many(batch, units.count, "--batch")
+    source = None if source_seq is None else units.length(source_seq, "--source-seq")
+    attends = None if context is None else units.length(context, "--context")
+    items = []
+    for spec, shape, notes in models.each():
+        for length, size in product(lengths, batches):
+            n = core.sequence_length(spec, length)
+            result = core.flops(
+                spec, size, n, source=source, ideal=causal, context=attends, recompute=recompute, convention=convention
+            )
+            inputs = {"batch": size, "seq": n, "convention": convention, "causal": causal, "recompute": recompute}
+            inputs |= {"source_seq": source} if source is not None else {}
+            items.append(Item(describe(spec), {**inputs, **shape}, result, _notes(causal, convention, bool(spec.encoder)) + notes))
+    output.show("flops", items, FLOPS)
+
+
+def _notes(causal: bool, convention: str, encoder: bool) -> list[str]:
+    notes = []
+    if convention == "leading-order":
+        notes.append("leading order: n d² for all matrices of a layer, s n d for its attention; constants, heads and LM head dropped")
+    elif causal:
+        notes.append("--causal: only the scores that the mask or window leaves, n(n+1)/2 per head for full causal attention")
+    else:
+        notes.append("full score matrices, as eager attention computes them; --causal counts the useful half")
+    if encoder and convention != "leading-order":
+        notes.append("an encoder-decoder runs --source-seq tokens through the encoder and --seq through the decoder")
+    return notes

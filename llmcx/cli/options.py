@@ -1,0 +1,190 @@
+"""What subcommands share: the model source, the output, and how a function's parameters become a command.
+
+No `from __future__ import annotations` here: the annotations below are read as objects.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from itertools import product
+from typing import Annotated, Any, Optional
+
+import typer
+
+from llmcx.core.errors import InputError, unknown_name
+from llmcx.core.parts import ModelSpec
+from llmcx.spec import units
+
+
+def _option(*names: str, help: str, metavar: str | None = None, **more: Any) -> Any:
+    return typer.Option(*names, help=help, metavar=metavar, show_default=False, **more)
+
+
+def _presets(incomplete: str) -> list[str]:
+    from llmcx.spec.presets import aliases, names
+
+    return [name for name in [*names(), *sorted(aliases())] if name.startswith(incomplete)]
+
+
+def _variants(incomplete: str) -> list[str]:
+    from llmcx.core.parts import CORES
+
+    return [name for name in CORES if name.startswith(incomplete)]
+
+
+@dataclass
+class Models:
+    """The model source, the same on every command. Iterating gives each model asked for, with its inputs and notes."""
+
+    preset: Annotated[
+        Optional[list[str]],
+        _option("--preset", "-p", metavar="NAME", help="A built-in model; repeat to compare.", autocompletion=_presets),
+    ] = None
+    config: Annotated[
+        Optional[list[str]],
+        _option("--config", "-c", metavar="FILE", help="A model in YAML or JSON; - is stdin. Repeat to compare."),
+    ] = None
+    layers: Annotated[Optional[str], _option("--layers", "-L", metavar="N", help="Layers (one group only).")] = None
+    d_model: Annotated[Optional[str], _option("--d-model", "-d", metavar="N", help="Model width.")] = None
+    heads: Annotated[Optional[str], _option("--heads", metavar="N", help="Query heads.")] = None
+    kv_heads: Annotated[Optional[str], _option("--kv-heads", metavar="N", help="Key-value heads (1 is MQA).")] = None
+    head_dim: Annotated[Optional[str], _option("--head-dim", metavar="N", help="Width of a head.")] = None
+    d_ff: Annotated[Optional[str], _option("--d-ff", metavar="N", help="Feed-forward width.")] = None
+    vocab: Annotated[Optional[str], _option("--vocab", metavar="N", help="Vocabulary size; 32k is 32000.")] = None
+    positions: Annotated[Optional[str], _option("--positions", metavar="N", help="Learned positions; 8k is 8192.")] = None
+    context_length: Annotated[Optional[str], _option("--context-length", metavar="N", help="Longest context; 8k is 8192.")] = None
+    experts: Annotated[Optional[str], _option("--experts", metavar="N", help="Experts per MoE layer.")] = None
+    top_k: Annotated[Optional[str], _option("--top-k", metavar="N", help="Experts that one token meets.")] = None
+    window: Annotated[Optional[str], _option("--window", metavar="N", help="Sliding window, own token included.")] = None
+    ffn: Annotated[Optional[str], _option("--ffn", metavar="KIND", help="plain or gated.")] = None
+    norm: Annotated[Optional[str], _option("--norm", metavar="KIND", help="layernorm or rmsnorm.")] = None
+    attention: Annotated[
+        Optional[str],
+        _option(
+            "--attention",
+            "-a",
+            metavar="CORE",
+            help="standard, flash, sliding:window=4096, local:w=256, strided:k=64, longformer:w=512,g=16, linformer:k=256,"
+            " performer:r=256.",
+            autocompletion=_variants,
+        ),
+    ] = None
+    bias: Annotated[Optional[bool], _option("--bias/--no-bias", help="Biases in every linear layer.")] = None
+    tied: Annotated[Optional[bool], _option("--tied/--untied", help="Head tied to the token table.")] = None
+
+    _COUNTS = ("layers", "d_model", "heads", "kv_heads", "head_dim", "d_ff", "vocab", "experts", "top_k")
+    _LENGTHS = ("positions", "context_length", "window")
+
+    def each(self) -> Iterator[tuple[ModelSpec, dict[str, Any], list[str]]]:
+        """Every model x every combination of the values listed: the spec, the shape flags stated, the notes."""
+        from llmcx.spec.load import load_config, load_preset
+        from llmcx.spec.override import Shape, apply, from_shape
+
+        if self.preset and self.config:
+            raise InputError("--preset and --config are two model sources; give one of them", field="config")
+        lists: dict[str, list[Any]] = {}
+        for names, parse in ((self._COUNTS, units.count), (self._LENGTHS, units.length)):
+            for name in names:
+                text = getattr(self, name)
+                if text is not None:
+                    lists[name] = units.many(text, parse, f"--{name.replace('_', '-')}")
+        for name in ("ffn", "norm", "attention", "bias", "tied"):
+            if getattr(self, name) is not None:
+                lists[name] = [getattr(self, name)]
+        shapes = [Shape(**dict(zip(lists, values, strict=True))) for values in product(*lists.values())]
+        bases: list[ModelSpec] = [load_preset(name) for name in self.preset or ()]
+        if self.config and self.config.count("-") > 1:
+            raise InputError("--config - reads stdin, which can be read only once", field="config")
+        bases += [load_config(path) for path in self.config or ()]
+        if not bases:
+            for shape in shapes:
+                spec, notes = from_shape(shape)
+                yield spec, shape.stated(), notes
+        for base in bases:
+            for shape in shapes:
+                yield apply(base, shape), shape.stated(), _unchanged(base, shape.stated())
+
+
+def _unchanged(base: ModelSpec, stated: dict[str, Any]) -> list[str]:
+    """What a reader may expect to move with a flag, and did not."""
+    notes = [f"{base.name}: {assumed}" for assumed in base.assumes]
+    if "d_model" in stated and "d_ff" not in stated and stated["d_model"] != base.d_model:
+        notes.append(f"d_ff stays as {base.name} states it; give --d-ff to change it with --d-model")
+    return notes
+
+
+@dataclass
+class Output:
+    """How the answer is written."""
+
+    json: Annotated[bool, typer.Option("--json", help="JSON on stdout, the same as --format json.")] = False
+    format: Annotated[
+        Optional[str],
+        _option(
+            "--format",
+            "-f",
+            metavar="FORMAT",
+            help="table (default), json, jsonl, csv or markdown.",
+            autocompletion=lambda: ["table", "json", "jsonl", "csv", "markdown"],
+        ),
+    ] = None
+    explain: Annotated[bool, typer.Option("--explain", help="Under the tables: formulas, the numbers put in, sources.")] = False
+
+    def show(self, command: str, items: list[Any], view: Any) -> None:
+        """Render ``items`` as asked."""
+        from llmcx.report import render
+
+        chosen = self.format or ("json" if self.json else "table")
+        if chosen not in render.FORMATS:
+            raise unknown_name("format", chosen, list(render.FORMATS), field="format")
+        if self.json and chosen != "json":
+            raise InputError(f"--json and --format {chosen} contradict each other; give one", field="format", value=chosen)
+        render.show(command, items, view, chosen, self.explain)
+
+
+def describe(spec: ModelSpec) -> dict[str, Any]:
+    """The `model` of the JSON contract."""
+    out = {"name": spec.name, "title": spec.title, "family": spec.family, "source": spec.source}
+    return {key: value for key, value in out.items() if value is not None or key in ("name", "family", "source")}
+
+
+def command(app: typer.Typer, **settings: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a function as a command. A parameter annotated with a dataclass of options brings all of them.
+
+    So a subcommand states its own options and says `models: Models, output: Output` for the shared ones.
+    """
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(function, eval_str=True)
+        groups: dict[str, Any] = {}
+        flat: list[inspect.Parameter] = []
+        for parameter in signature.parameters.values():
+            kind = parameter.annotation
+            if isinstance(kind, type) and hasattr(kind, "__dataclass_fields__"):
+                groups[parameter.name] = kind
+                members = inspect.signature(kind).parameters.values()
+            else:
+                members = [parameter]  # type: ignore[assignment]
+            flat += [member.replace(kind=inspect.Parameter.KEYWORD_ONLY) for member in members]
+
+        def run(**values: Any) -> None:
+            made = {name: kind(**{f.name: values.pop(f.name) for f in fields(kind)}) for name, kind in groups.items()}
+            function(**made, **values)
+
+        run.__doc__ = function.__doc__
+        run.__signature__ = signature.replace(parameters=flat)  # type: ignore[attr-defined]
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in flat}
+        app.command(function.__name__.strip("_").replace("_", "-"), **settings)(run)
+        return function
+
+    return register
+
+
+def single() -> typer.Typer:
+    """The Typer app of one subcommand."""
+    return typer.Typer(
+        rich_markup_mode=None,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    )

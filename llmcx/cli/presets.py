@@ -1,0 +1,81 @@
+"""llmcx presets: list, show, path, validate."""
+
+from typing import Annotated
+
+import typer
+
+from llmcx.cli.options import Output, _presets, command, describe, single
+from llmcx.core import params as core
+from llmcx.report.render import Item
+from llmcx.report.views import PRESET, PRESETS
+from llmcx.spec import presets as store
+
+app = single()
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A preset or an alias.", autocompletion=_presets)]
+
+
+@command(app)
+def _list(output: Output) -> None:
+    """Every built-in model, its exact and its published size.
+
+    \b
+    llmcx presets list
+    llmcx presets list --format csv
+    """
+    rows = []
+    for name in store.names():
+        spec = store.load_preset(name)
+        sizes = core.params(spec)
+        rows.append(
+            {
+                "name": name,
+                "family": spec.family,
+                "year": spec.year,
+                "total": sizes.total,
+                "active": sizes.active,
+                "published": spec.published_params,
+                "context": spec.context,
+                "aliases": list(spec.aliases),
+                "title": spec.title,
+            }
+        )
+    output.show("presets", [Item(None, {}, rows, [])], PRESETS)
+
+
+@command(app)
+def show(name: Name, output: Output) -> None:
+    """A preset as it would be written in a file; --json feeds --config -.
+
+    \b
+    llmcx presets show llama-3-8b
+    llmcx presets show gpt3 --json | llmcx params --config -
+    """
+    data = store.load_data(name)
+    spec = store.load_preset(name)
+    if output.json or output.format not in (None, "table"):
+        output.show("presets", [Item(describe(spec), {"name": name}, data, [])], PRESET)
+    else:
+        typer.echo(store.path_of(name).read_text(encoding="utf-8"), nl=False)
+
+
+@command(app)
+def path(name: Name) -> None:
+    """Where a preset's file is."""
+    typer.echo(store.path_of(name))
+
+
+@command(app)
+def validate(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A model in YAML or JSON; - is stdin.")],
+    output: Output,
+) -> None:
+    """Check a model file and count it; exit 2 with the field at fault otherwise.
+
+    \b
+    llmcx presets validate my-model.yaml
+    """
+    from llmcx.report.views import PARAMS
+    from llmcx.spec.load import load_config
+
+    spec = load_config(file)
+    output.show("params", [Item(describe(spec), {"dtype": "bf16"}, core.params(spec), list(spec.assumes))], PARAMS)

@@ -1,0 +1,1 @@
+"""Results -> tables, JSON, CSV, Markdown. No cost is computed here."""

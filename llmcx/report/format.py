@@ -1,0 +1,76 @@
+"""Numbers as people read them. The exact value is always within reach; what is rounded shows its unit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_COUNT = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
+_SI = tuple((10 ** (3 * power), letter) for power, letter in ((10, "Q"), (9, "R"), (8, "Y"), (7, "Z"), (6, "E"), (5, "P"), (4, "T"), (3, "G"), (2, "M"), (1, "k")))
+_GB = ((10**15, "PB"), (10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
+_GIB = ((2**50, "PiB"), (2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
+
+
+def _scaled(value: int, units: tuple[tuple[int, str], ...], least: str) -> str:
+    """Four significant digits with a unit: integers are divided exactly before they are rounded."""
+    for factor, unit in units:
+        if abs(value) >= factor:
+            scaled = value / factor if value < 10**300 else float(value // factor)
+            if scaled >= 10**5:
+                return f"{scaled:.3e} {unit}"
+            digits = 3 if scaled < 10 else 2 if scaled < 100 else 1
+            return f"{scaled:.{digits}f} {unit}"
+    return f"{value} {least}".rstrip()
+
+
+def count(value: int) -> str:
+    """Parameters and tokens.
+
+    >>> count(174604259328), count(12), count(1_571_000_000_000)
+    ('174.6 B', '12', '1.571 T')
+    """
+    return _scaled(value, _COUNT, "")
+
+
+def flops(value: int) -> str:
+    """FLOPs or MACs, in SI prefixes.
+
+    >>> flops(734804261732352)
+    '734.8 T'
+    """
+    return _scaled(value, _SI, "")
+
+
+def size(value: int) -> str:
+    """Bytes in powers of 1000, with the power-of-1024 value beside them.
+
+    >>> size(80_000_000_000), size(512)
+    ('80.00 GB (74.51 GiB)', '512 B')
+    """
+    short = _scaled(value, _GB, "B")
+    return f"{short} ({_scaled(value, _GIB, 'B')})" if abs(value) >= 1024 else short
+
+
+def short_size(value: int) -> str:
+    """Bytes in powers of 1000 alone, for narrow columns.
+
+    >>> short_size(80_000_000_000)
+    '80.00 GB'
+    """
+    return _scaled(value, _GB, "B")
+
+
+def cell(value: Any, kind: str) -> str:
+    """One table cell. Kinds: text, int, count, flops, bytes, size (both units), share, float, factor."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if kind == "share":
+        return f"{100 * value:.2f}%"
+    if kind == "factor":
+        return f"{value:,.2f}×" if value < 10**6 else f"{value:.3e}×"
+    if isinstance(value, float):
+        return f"{value:,.4g}" if abs(value) < 10**6 else f"{value:.4e}"
+    if isinstance(value, int) and kind != "text":
+        return {"count": count, "flops": flops, "bytes": short_size, "size": size}.get(kind, "{:,}".format)(value)
+    return str(value)

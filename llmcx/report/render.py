@@ -1,0 +1,214 @@
+"""Drawing: the same results as a rich table, JSON, JSON lines, CSV or Markdown, on stdout."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any, NamedTuple
+
+from . import format
+from .table import Column, Fact, Table
+
+FORMATS = ("table", "json", "jsonl", "csv", "markdown")
+
+
+class Item(NamedTuple):
+    """One answer: the model it is about (None if it is about no model), the inputs, the result, and what to bear in mind."""
+
+    model: dict[str, Any] | None
+    inputs: dict[str, Any]
+    result: Any
+    notes: list[str]
+
+
+class View(NamedTuple):
+    """How one command's results read: a summary of the key numbers, and the tables of a single result."""
+
+    facts: Callable[[Item], list[Fact]]
+    tables: Callable[[Item], list[Table]]
+
+
+def show(command: str, items: list[Item], view: View, fmt: str, explain: bool) -> None:
+    """Write ``items`` to stdout in ``fmt``, one of FORMATS."""
+    {"json": _json, "jsonl": _jsonl, "csv": _csv, "markdown": _markdown, "table": _rich}[fmt](command, items, view, explain)
+
+
+# --- for machines ---------------------------------------------------------------------------------------------------
+
+
+def plain(value: Any) -> Any:
+    """A result as JSON's types; exact integers stay integers."""
+    if hasattr(value, "__dataclass_fields__"):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value) if field.name != "lines"}
+    if hasattr(value, "_asdict"):
+        return {name: plain(item) for name, item in value._asdict().items()}
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return value
+
+
+def envelope(command: str, item: Item, explain: bool) -> dict[str, Any]:
+    """The stable contract: schema, model, inputs, result, notes."""
+    out: dict[str, Any] = {"schema": f"llmcx.{command}/1"}
+    if item.model is not None:
+        out["model"] = item.model
+    out |= {"inputs": plain(item.inputs), "result": plain(item.result)}
+    if explain:
+        out["explain"] = plain(getattr(item.result, "lines", []))
+    return out | {"notes": item.notes}
+
+
+def _dump(data: Any, indent: int | None = None) -> str:
+    import json
+
+    return json.dumps(data, indent=indent, ensure_ascii=False)
+
+
+def _json(command: str, items: list[Item], view: View, explain: bool) -> None:
+    made = [envelope(command, item, explain) for item in items]
+    out = made[0] if len(made) == 1 else {"schema": f"llmcx.{command}/1", "results": made}
+    sys.stdout.write(_dump(out, indent=2) + "\n")
+
+
+def _jsonl(command: str, items: list[Item], view: View, explain: bool) -> None:
+    for item in items:
+        sys.stdout.write(_dump(envelope(command, item, explain)) + "\n")
+
+
+def _csv(command: str, items: list[Item], view: View, explain: bool) -> None:
+    import csv
+
+    if len(items) == 1:
+        table = view.tables(items[0])[0]
+        rows = [*table.rows, *([table.total] if table.total else [])]
+    else:
+        table = _side_by_side(items, view)
+        rows = table.rows
+    keys = [column.key for column in table.columns]
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(keys)
+    writer.writerows([row.get(key) for key in keys] for row in rows)
+
+
+# --- for people -----------------------------------------------------------------------------------------------------
+
+
+def _side_by_side(items: list[Item], view: View) -> Table:
+    """One row per item: the model, the inputs that vary, the key numbers."""
+    varying = [key for key in items[0].inputs if len({repr(item.inputs.get(key)) for item in items}) > 1]
+    columns = []
+    if any(item.model for item in items) and len({repr(item.model) for item in items}) > 1:
+        columns.append(Column("model", "model"))
+    columns += [Column(key, key) for key in varying]
+    rows = []
+    for item in items:
+        facts = view.facts(item)
+        row = {"model": item.model["name"] if item.model else "", **{key: item.inputs.get(key) for key in varying}}
+        rows.append(row | {fact.key: fact.value for fact in facts})
+    columns += [Column(f.key, f.title, f.kind, rank) for rank, f in enumerate(view.facts(items[0]))]
+    return Table("", columns, rows)
+
+
+def _tables(items: list[Item], view: View) -> list[Table]:
+    return view.tables(items[0]) if len(items) == 1 else [_side_by_side(items, view)]
+
+
+def _text(column: Column, row: dict[str, Any]) -> str:
+    value = row.get(column.key)
+    kind = row["kind"] if column.kind == "by-row" else column.kind
+    if column.kind == "by-row" and isinstance(value, int) and not isinstance(value, bool) and value >= 1000:
+        exact = f"{value:,} B" if kind in ("bytes", "size") else f"{value:,}"
+        short = format.cell(value, kind)
+        return short if short == exact else f"{short}  ({exact})" if kind != "size" else f"{short}"
+    return format.cell(value, kind)
+
+
+def _markdown(command: str, items: list[Item], view: View, explain: bool) -> None:
+    out = []
+    for table in _tables(items, view):
+        if table.title:
+            out.append(f"**{table.title}**\n")
+        out.append("| " + " | ".join(column.title for column in table.columns) + " |")
+        out.append("| " + " | ".join("---" if _left(column) else "---:" for column in table.columns) + " |")
+        for row in (*table.rows, *([table.total] if table.total else [])):
+            out.append("| " + " | ".join(_text(column, row).replace("|", "\\|") for column in table.columns) + " |")
+        out.append("")
+    if explain:
+        out += _explained(items)
+    out += [f"- {note}" for note in _notes(items)]
+    sys.stdout.write("\n".join(out).rstrip() + "\n")
+
+
+def _left(column: Column) -> bool:
+    return column.kind in ("text", "by-row")
+
+
+def _notes(items: list[Item]) -> list[str]:
+    return list(dict.fromkeys(note for item in items for note in item.notes))
+
+
+def _explained(items: list[Item]) -> list[str]:
+    """Each figure's formula, the numbers put in, the result and the source."""
+    out = []
+    for item in items:
+        if len(items) > 1 and item.model:
+            out += [item.model["name"], ""]
+        for line in getattr(item.result, "lines", []):
+            value = line.value
+            exact = f"{value:,}" if isinstance(value, int) else format.cell(value, "float")
+            out += [line.component, f"    = {line.formula}", f"    = {line.numbers}", f"    = {exact}", f"    source: {line.source}", ""]
+    return out
+
+
+def _rich(command: str, items: list[Item], view: View, explain: bool) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    console = Console(highlight=False, soft_wrap=True)
+    width = console.width
+    for number, table in enumerate(_tables(items, view)):
+        if number:
+            console.print()
+        if table.title:
+            console.print(Text(table.title, style="bold"))
+        rows = [*table.rows, *([table.total] if table.total else [])]
+        columns, cells = _fitting(table, rows, width)
+        drawn = RichTable(
+            box=box.SIMPLE_HEAD, show_header=any(c.title for c in columns), header_style="bold", pad_edge=False, show_edge=False
+        )
+        for column in columns:
+            drawn.add_column(column.title, justify="left" if _left(column) else "right", no_wrap=True, overflow="fold")
+        for index, row in enumerate(cells):
+            last = table.total is not None and index == len(cells) - 1
+            if last:
+                drawn.add_section()
+            drawn.add_row(*(Text(text) for text in row), style="bold" if last else None)
+        # Numbers are never cut: a table that is still too wide runs over the edge.
+        console.print(drawn, crop=False, width=max(width, _width(columns, cells)))
+    if explain:
+        console.print()
+        for text in _explained(items):
+            console.print(Text(text, style="dim" if text.startswith("    source") else ""))
+    for note in _notes(items):
+        console.print(Text(f"· {note}", style="dim"), soft_wrap=False)
+
+
+def _width(columns: list[Column], cells: list[list[str]]) -> int:
+    widths = [max([len(c.title), *(len(row[i]) for row in cells)]) for i, c in enumerate(columns)]
+    return sum(widths) + 3 * len(columns)
+
+
+def _fitting(table: Table, rows: list[dict[str, Any]], width: int) -> tuple[list[Column], list[list[str]]]:
+    """The columns that fit ``width``, least important dropped first, and their cells."""
+    columns = list(table.columns)
+    while True:
+        cells = [[_text(column, row) for column in columns] for row in rows]
+        droppable = [column for column in columns if column.rank > 0]
+        if _width(columns, cells) <= width or not droppable:
+            return columns, cells
+        columns.remove(max(droppable, key=lambda column: column.rank))

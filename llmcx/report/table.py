@@ -1,0 +1,41 @@
+"""A table before anybody decided how to draw it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class Column(NamedTuple):
+    """``key`` names it to a machine, ``title`` to a reader; ``kind`` says how its cells read (see format.cell).
+
+    ``rank`` 0 is always shown; a narrow terminal drops the highest ranks first.
+    """
+
+    key: str
+    title: str
+    kind: str = "text"
+    rank: int = 0
+
+
+class Table(NamedTuple):
+    """Rows of raw values under columns; ``total`` is a last row set apart."""
+
+    title: str
+    columns: list[Column]
+    rows: list[dict[str, Any]]
+    total: dict[str, Any] | None = None
+
+
+class Fact(NamedTuple):
+    """One number of a summary: a line of its own for one model, a column where several stand side by side."""
+
+    key: str
+    title: str
+    value: Any
+    kind: str = "text"
+
+
+def facts_table(title: str, facts: list[Fact]) -> Table:
+    """A summary as a two-column table; counts show their exact value beside the rounded one."""
+    rows = [{"quantity": fact.title, "value": fact.value, "kind": fact.kind} for fact in facts]
+    return Table(title, [Column("quantity", ""), Column("value", "", "by-row")], rows)

@@ -1,0 +1,248 @@
+"""How each command's result reads: which numbers stand in the summary, which tables follow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .render import Item, View, plain
+from .table import Column, Fact, Table, facts_table
+
+SHARE = Column("share", "share", "share")
+
+
+def _title(item: Item) -> str:
+    model = item.model or {}
+    return str(model.get("title") or model.get("name") or "")
+
+
+def _rows(values: Any) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = plain(values)
+    return rows
+
+
+# --- params ---------------------------------------------------------------------------------------------------------
+
+
+def _params_facts(item: Item) -> list[Fact]:
+    r = item.result
+    facts = [Fact("total", "total", r.total, "count")]
+    if r.active != r.total:
+        facts.append(Fact("active", "active per token", r.active, "count"))
+    return [
+        *facts,
+        Fact("embedding", "embedding", r.embedding, "count"),
+        Fact("non_embedding", "non-embedding", r.non_embedding, "count"),
+        Fact("bytes", f"weights in {r.dtype}", r.bytes, "size"),
+        Fact("chapter", "12 L d² + V d", r.chapter, "count"),
+    ]
+
+
+def _params_tables(item: Item) -> list[Table]:
+    r = item.result
+    columns = [Column("component", "component"), Column("params", "parameters", "int"), Column("short", "", "count", 1), SHARE]
+    rows = [row | {"short": row["params"]} for row in _rows(r.components)]
+    total = {"component": "total", "params": r.total, "short": r.total, "share": 1.0}
+    facts = [fact for fact in _params_facts(item) if fact.key != "total"]
+    return [Table(_title(item), columns[:2] + columns[2:], rows, total), facts_table("", facts)]
+
+
+PARAMS = View(_params_facts, _params_tables)
+
+
+# --- flops ----------------------------------------------------------------------------------------------------------
+
+
+def _flops_facts(item: Item) -> list[Fact]:
+    r = item.result
+    return [
+        Fact("forward", "forward", r.forward.total, "flops"),
+        Fact("backward", "backward", r.backward.total, "flops"),
+        Fact("train", "training step", r.train.total, "flops"),
+        Fact("per_token", "forward per token", r.per_token, "flops"),
+        Fact("decode", f"decode step, context {r.decode_context:,}", r.decode.total, "flops"),
+        Fact("elementwise", "elementwise, apart", r.elementwise.total, "flops"),
+        Fact("crossover", "attention = linear at n", r.crossover.layers, "int"),
+    ]
+
+
+def _flops_tables(item: Item) -> list[Table]:
+    r = item.result
+    unit = {"flops": "FLOPs", "macs": "MACs"}.get(item.inputs.get("convention", "flops"), "operations (leading order)")
+    columns = [Column("component", "component"), Column("flops", f"forward {unit}", "int"), Column("short", "", "flops", 1), SHARE]
+    rows = [row | {"short": row["flops"]} for row in _rows(r.forward.components)]
+    total = {"component": "forward total", "flops": r.forward.total, "short": r.forward.total, "share": 1.0}
+    shape = f"batch {item.inputs['batch']}, seq {item.inputs['seq']:,}"
+    tables = [Table(f"{_title(item)} · {shape}", columns, rows, total), facts_table("", _flops_facts(item)[1:])]
+    if len(r.groups) > 3:
+        columns = [Column("component", "layer group"), Column("flops", unit, "int"), SHARE]
+        tables.append(Table("By layer group", columns, _rows(r.groups)))
+    columns = [Column("rule", "rule of thumb"), Column("value", "says", "flops"), Column("exact", "exact", "flops"), Column("error", "error", "share")]
+    return [*tables, Table("Rules of thumb beside the exact count (FLOPs)", columns, _rows(r.approximations))]
+
+
+FLOPS = View(_flops_facts, _flops_tables)
+
+
+# --- memory ---------------------------------------------------------------------------------------------------------
+
+
+def _memory_facts(item: Item) -> list[Fact]:
+    r = item.result
+    facts = [Fact("total_bytes", "total" if r.gpus == 1 else "per GPU", r.total_bytes, "size")]
+    if r.gpus > 1:
+        facts.append(Fact("all_gpus_bytes", f"all {r.gpus} GPUs", r.all_gpus_bytes, "size"))
+    facts.append(Fact("kv_bytes_per_token", "KV cache per token", r.kv_bytes_per_token, "size"))
+    if r.budget_bytes is not None:
+        over = "" if r.fits else " (over budget)"
+        facts += [Fact("fits", "fits the budget", r.fits), Fact("headroom_bytes", f"headroom{over}", r.headroom_bytes, "size")]
+    return facts
+
+
+def _memory_tables(item: Item) -> list[Table]:
+    r = item.result
+    columns = [Column("part", "part"), Column("bytes", "bytes", "int"), Column("short", "", "size", 1)]
+    columns += [Column("share", "share", "share"), Column("formula", "formula", "text", 2)]
+    total = max(r.total_bytes, 1)
+    rows = [row | {"short": row["bytes"], "share": row["bytes"] / total} for row in _rows(r.parts)]
+    last = {"part": "total", "bytes": r.total_bytes, "short": r.total_bytes, "share": 1.0, "formula": ""}
+    tables = [Table(_title(item), columns, rows, last), facts_table("", _memory_facts(item)[1:])]
+    if item.inputs.get("train"):
+        c = r.chapter
+        facts = [
+            Fact("activation_bytes", "L·b·n·d", c.activation_bytes, "size"),
+            Fact("score_bytes", "L·b·H·n²", c.score_bytes, "size"),
+            Fact("total_bytes", "together", c.total_bytes, "size"),
+        ]
+        tables.append(facts_table("Activations at the chapter's leading order", facts))
+    if r.checkpointing is not None:
+        p = r.checkpointing
+        facts = [
+            Fact("checkpoints", f"checkpoints, one every {p.every} layers", p.checkpoints, "int"),
+            Fact("checkpoint_bytes", "stored inputs", p.checkpoint_bytes, "size"),
+            Fact("segment_bytes", "one segment, recomputed", p.segment_bytes, "size"),
+            Fact("best_every", "least memory with one every", p.best_every, "int"),
+            Fact("best_bytes", "which takes", p.best_bytes, "size"),
+            Fact("train_factor", "training FLOPs of the layers", p.train_factor, "factor"),
+        ]
+        tables.append(facts_table("Gradient checkpointing", facts))
+    return tables
+
+
+MEMORY = View(_memory_facts, _memory_tables)
+
+
+# --- attention-compare ----------------------------------------------------------------------------------------------
+
+
+def _compare_facts(item: Item) -> list[Fact]:
+    last = max(row.seq for row in item.result.rows)
+    return [Fact(r.variant, f"{r.variant}, n = {last:,}", r.forward_flops, "flops") for r in item.result.rows if r.seq == last]
+
+
+def _compare_tables(item: Item) -> list[Table]:
+    r = item.result
+    columns = [
+        Column("variant", "variant"),
+        Column("seq", "n", "int"),
+        Column("forward_flops", "model FLOPs", "flops", 3),
+        Column("core_flops", "core FLOPs", "flops"),
+        Column("leading_order", "leading order", "flops", 7),
+        Column("growth", "growth", "factor", 4),
+        Column("memory_bytes", "memory/layer", "bytes", 2),
+        Column("kept_bytes", "kept, all", "bytes", 5),
+        Column("kv_bytes", "cache", "bytes"),
+        Column("hops", "hops", "int", 1),
+        Column("hops_causal", "causal", "int", 6),
+        Column("quality", "quality", "text", 8),
+    ]
+    if item.inputs.get("budget") is not None:
+        columns.append(Column("max_seq", "max n", "int"))
+    columns.append(Column("chapter_max_seq", "chapter", "int", 9))
+    tables = [Table(_title(item), columns, _rows(r.rows))]
+    columns = [Column("cheaper", "variant"), Column("seq", "from n", "int"), Column("measure", "in")]
+    first = r.rows[0].variant
+    crossings = [row for row in _rows(r.crossovers) if row["than"] == first]
+    if crossings:
+        tables.append(Table(f"Smallest n from which a variant costs less than {first} (every pair: --json)", columns, crossings))
+    columns = [Column("seq", "n", "int"), Column("variant", "by this model's costs"), Column("chapter_reason", "chapter's rule")]
+    tables.append(Table("Recommendation", columns, _rows(r.recommendation)))
+    return tables
+
+
+COMPARE = View(_compare_facts, _compare_tables)
+
+
+# --- moe ------------------------------------------------------------------------------------------------------------
+
+
+def _moe_facts(item: Item) -> list[Fact]:
+    r = item.result
+    return [
+        Fact("total", "total", r.total, "count"),
+        Fact("active", "active per token", r.active, "count"),
+        Fact("expert", "routed experts", r.expert, "count"),
+        Fact("shared", "shared experts", r.shared, "count"),
+        Fact("router", "routers", r.router, "count"),
+        Fact("flops_per_token", "forward FLOPs per token", r.flops_per_token, "flops"),
+        Fact("all_to_all_bytes", "all-to-all per forward pass", r.all_to_all_bytes, "size"),
+    ]
+
+
+def _moe_tables(item: Item) -> list[Table]:
+    r = item.result
+    experts = f"{r.n_experts} experts, top-{r.top_k}, in {r.moe_layers} layers"
+    facts = [
+        *_moe_facts(item),
+        Fact("all_to_all_bytes_per_layer", "all-to-all per layer", r.all_to_all_bytes_per_layer, "size"),
+        Fact("router_flops_per_token", "router FLOPs per token", r.router_flops_per_token, "flops"),
+        Fact("expert_active_fraction", "share of the experts active", r.expert_active_fraction, "share"),
+    ]
+    tables = [facts_table(f"{_title(item)} · {experts}", facts)]
+    if r.capacity is not None:
+        c = r.capacity
+        facts = [
+            Fact("tokens", "tokens in the batch", c.tokens, "int"),
+            Fact("per_expert", f"capacity of one expert (factor {c.factor:g})", c.per_expert, "int"),
+            Fact("dropped_uniform", "expected dropped, uniform routing", c.dropped_uniform, "share"),
+        ]
+        tables.append(facts_table("Capacity", facts))
+    columns = [
+        Column("what", "dense model with"),
+        Column("d_ff", "d_ff", "int"),
+        Column("params", "parameters", "count"),
+        Column("flops_per_token", "FLOPs/token", "flops"),
+        Column("moe_over_dense", "this model's FLOPs", "factor"),
+    ]
+    d = r.dense_equivalent
+    rows = [{"what": "the same active parameters", **plain(d.same_active)}, {"what": "the same total parameters", **plain(d.same_total)}]
+    return [*tables, Table("Beside dense models of the same layers", columns, rows)]
+
+
+MOE = View(_moe_facts, _moe_tables)
+
+
+# --- presets --------------------------------------------------------------------------------------------------------
+
+
+def _presets_tables(item: Item) -> list[Table]:
+    columns = [
+        Column("name", "preset"),
+        Column("total", "parameters", "int"),
+        Column("active", "active", "count", 3),
+        Column("published", "published", "text", 1),
+        Column("context", "context", "int", 2),
+        Column("year", "year", "text", 4),
+        Column("family", "family", "text", 5),
+    ]
+    return [Table("", columns, item.result)]
+
+
+PRESETS = View(lambda item: [], _presets_tables)
+
+
+def _preset_tables(item: Item) -> list[Table]:
+    rows = [{"key": key, "value": value} for key, value in item.result.items()]
+    return [Table(_title(item), [Column("key", "key"), Column("value", "value")], rows)]
+
+
+PRESET = View(lambda item: [], _preset_tables)

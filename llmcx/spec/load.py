@@ -1,0 +1,48 @@
+"""Any model source -> ModelSpec: a preset's name, a file, stdin, or plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from llmcx.core.errors import InputError
+from llmcx.core.parts import ModelSpec
+
+from .presets import load_preset as load_preset
+
+
+def load_config(path: str) -> ModelSpec:
+    """The model that a YAML or JSON file describes ("-" is stdin)."""
+    from .files import parse, read_text
+
+    name = "stdin" if path == "-" else path
+    return from_data(parse(read_text(path), name), name)
+
+
+def from_data(data: Mapping[str, Any], source: str) -> ModelSpec:
+    """The model that ``data`` describes: a preset's fields, or what `llmcx presets show --json` prints."""
+    from .build import validate
+
+    if str(data.get("schema", "")).startswith("llmcx.presets/"):
+        inner = data.get("result")
+        if not isinstance(inner, Mapping):
+            raise InputError(f"{source}: result is missing, so there is no model in it", field="result")
+        data = inner
+    if "model_type" in data:
+        raise InputError(
+            f"{source} is a Hugging Face config.json (model_type {data['model_type']!r}), which this version does not read",
+            field="model_type",
+            value=str(data["model_type"]),
+        )
+    return validate(data, source)
+
+
+def load(source: str | ModelSpec | Mapping[str, Any]) -> ModelSpec:
+    """For the Python API: a preset's name, a path to a file, plain data, or a spec."""
+    if isinstance(source, ModelSpec):
+        return source
+    if isinstance(source, Mapping):
+        return from_data(source, "the model")
+    if source == "-" or "/" in source or source.endswith((".yaml", ".yml", ".json")):
+        return load_config(source)
+    return load_preset(source)
