@@ -1,11 +1,12 @@
 """llmcx attention-compare."""
 
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
 from llmcx.cli.options import Models, Output, command, describe, single
 from llmcx.core import compare as core
+from llmcx.core.cores import parse_core
 from llmcx.report.render import Item
 from llmcx.report.views import COMPARE
 from llmcx.spec import units
@@ -20,7 +21,7 @@ def attention_compare(
     seq: Annotated[str, typer.Option(help="Lengths to compare at; 8k is 8192.")] = "512,2048,8192,32768",
     batch: Annotated[str, typer.Option(help="Sequences.")] = "1",
     variant: Annotated[
-        Optional[list[str]], typer.Option("--variant", "-v", help="A core such as local:w=512; repeat. Default: all seven.")
+        list[str] | None, typer.Option("--variant", "-v", help="A core such as local:w=512; repeat. Default: all seven.")
     ] = None,
     sparse_window: Annotated[str, typer.Option(help="w of local and Longformer.")] = "256",
     stride: Annotated[str, typer.Option(help="k of strided.")] = "128",
@@ -29,7 +30,7 @@ def attention_compare(
     features: Annotated[str, typer.Option(help="r of Performer.")] = "256",
     dtype: Annotated[str, typer.Option(help="Of weights, activations and cache.")] = "bf16",
     causal: Annotated[bool, typer.Option("--causal", help="Count only the pairs a causal mask leaves.")] = False,
-    budget: Annotated[Optional[str], typer.Option(help="Memory that gives each variant's longest prefill: 80GB.")] = None,
+    budget: Annotated[str | None, typer.Option(help="Memory that gives each variant's longest prefill: 80GB.")] = None,
 ) -> None:
     """Exchange the attention core of a model and compare FLOPs, memory, cache, reach and limits.
 
@@ -39,7 +40,7 @@ def attention_compare(
     llmcx attention-compare --layers 1 --d-model 1024 --vocab 32000 --seq 16384 --sparse-window 256
     """
     one = units.count
-    cores = [core.parse_core(text) for text in variant or ()] or core.default_variants(
+    cores = [parse_core(text) for text in variant or ()] or core.default_variants(
         one(sparse_window, "--sparse-window"),
         one(stride, "--stride"),
         one(globals_, "--globals"),

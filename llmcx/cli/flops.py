@@ -1,7 +1,7 @@
 """llmcx flops."""
 
 from itertools import product
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -18,10 +18,10 @@ app = single()
 def flops(
     models: Models,
     output: Output,
-    seq: Annotated[Optional[str], typer.Option(help="Tokens per sequence; 8k is 8192. Default: the context.")] = None,
+    seq: Annotated[str | None, typer.Option(help="Tokens per sequence; 8k is 8192. Default: the context.")] = None,
     batch: Annotated[str, typer.Option(help="Sequences.")] = "1",
-    source_seq: Annotated[Optional[str], typer.Option(help="Encoder tokens of an encoder-decoder. Default: --seq.")] = None,
-    context: Annotated[Optional[str], typer.Option(help="Tokens that the decode step attends to. Default: --seq.")] = None,
+    source_seq: Annotated[str | None, typer.Option(help="Encoder tokens of an encoder-decoder. Default: --seq.")] = None,
+    context: Annotated[str | None, typer.Option(help="Tokens that the decode step attends to. Default: --seq.")] = None,
     causal: Annotated[bool, typer.Option("--causal", help="Count only the scores a mask or window leaves.")] = False,
     recompute: Annotated[bool, typer.Option("--recompute", help="Training recomputes the layers' forward.")] = False,
     convention: Annotated[str, typer.Option(help="flops (2 per multiply-add), macs (1), leading-order (no constants).")] = "flops",

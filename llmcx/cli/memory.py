@@ -1,7 +1,7 @@
 """llmcx memory."""
 
 from itertools import product
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 
@@ -20,7 +20,7 @@ app = single()
 def memory(
     models: Models,
     output: Output,
-    seq: Annotated[Optional[str], typer.Option(help="Tokens per sequence; 8k is 8192. Default: the context.")] = None,
+    seq: Annotated[str | None, typer.Option(help="Tokens per sequence; 8k is 8192. Default: the context.")] = None,
     batch: Annotated[str, typer.Option(help="Sequences per GPU.")] = "1",
     train: Annotated[bool, typer.Option("--train", help="Training instead of inference.")] = False,
     dtype: Annotated[str, typer.Option(help="Inference: of the weights.")] = "bf16",
@@ -29,10 +29,10 @@ def memory(
     optimizer: Annotated[str, typer.Option(help="Training: sgd, momentum, adam, adam8bit.")] = "adam",
     activations: Annotated[str, typer.Option(help="Training: autograd (op by op) or chapter (L·b·n·d + L·b·H·n²).")] = "autograd",
     attn_implementation: Annotated[str, typer.Option(help="sdpa (fused, also flash) or eager (scores written out).")] = "sdpa",
-    checkpoint_every: Annotated[Optional[str], typer.Option(help="Training: keep every c-th layer's input, recompute the rest.")] = None,
+    checkpoint_every: Annotated[str | None, typer.Option(help="Training: keep every c-th layer's input, recompute the rest.")] = None,
     zero: Annotated[int, typer.Option(help="ZeRO stage 0-3 over --gpus.")] = 0,
     gpus: Annotated[str, typer.Option(help="Data-parallel GPUs.")] = "1",
-    budget: Annotated[Optional[str], typer.Option(help="Per GPU, with its unit: 80GB or 80GiB.")] = None,
+    budget: Annotated[str | None, typer.Option(help="Per GPU, with its unit: 80GB or 80GiB.")] = None,
 ) -> None:
     """Add up memory for inference (default) or training, part by part, and hold it against a budget.
 

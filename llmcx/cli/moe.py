@@ -1,6 +1,6 @@
 """llmcx moe."""
 
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -18,9 +18,9 @@ app = single()
 def moe(
     models: Models,
     output: Output,
-    seq: Annotated[Optional[str], typer.Option(help="Tokens per sequence; 8k is 8192. Default: the context.")] = None,
+    seq: Annotated[str | None, typer.Option(help="Tokens per sequence; 8k is 8192. Default: the context.")] = None,
     batch: Annotated[str, typer.Option(help="Sequences.")] = "1",
-    capacity_factor: Annotated[Optional[float], typer.Option(help="Room of an expert over an even share.")] = None,
+    capacity_factor: Annotated[float | None, typer.Option(help="Room of an expert over an even share.")] = None,
     dtype: Annotated[str, typer.Option(help="Of the activations sent between GPUs.")] = "bf16",
 ) -> None:
     """Mixture of experts: total and active parameters, capacity, traffic, and the dense models it compares with.

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from itertools import product
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 
@@ -37,29 +37,29 @@ class Models:
     """The model source, the same on every command. Iterating gives each model asked for, with its inputs and notes."""
 
     preset: Annotated[
-        Optional[list[str]],
+        list[str] | None,
         _option("--preset", "-p", metavar="NAME", help="A built-in model; repeat to compare.", autocompletion=_presets),
     ] = None
     config: Annotated[
-        Optional[list[str]],
+        list[str] | None,
         _option("--config", "-c", metavar="FILE", help="A model in YAML or JSON; - is stdin. Repeat to compare."),
     ] = None
-    layers: Annotated[Optional[str], _option("--layers", "-L", metavar="N", help="Layers (one group only).")] = None
-    d_model: Annotated[Optional[str], _option("--d-model", "-d", metavar="N", help="Model width.")] = None
-    heads: Annotated[Optional[str], _option("--heads", metavar="N", help="Query heads.")] = None
-    kv_heads: Annotated[Optional[str], _option("--kv-heads", metavar="N", help="Key-value heads (1 is MQA).")] = None
-    head_dim: Annotated[Optional[str], _option("--head-dim", metavar="N", help="Width of a head.")] = None
-    d_ff: Annotated[Optional[str], _option("--d-ff", metavar="N", help="Feed-forward width.")] = None
-    vocab: Annotated[Optional[str], _option("--vocab", metavar="N", help="Vocabulary size; 32k is 32000.")] = None
-    positions: Annotated[Optional[str], _option("--positions", metavar="N", help="Learned positions; 8k is 8192.")] = None
-    context_length: Annotated[Optional[str], _option("--context-length", metavar="N", help="Longest context; 8k is 8192.")] = None
-    experts: Annotated[Optional[str], _option("--experts", metavar="N", help="Experts per MoE layer.")] = None
-    top_k: Annotated[Optional[str], _option("--top-k", metavar="N", help="Experts that one token meets.")] = None
-    window: Annotated[Optional[str], _option("--window", metavar="N", help="Sliding window, own token included.")] = None
-    ffn: Annotated[Optional[str], _option("--ffn", metavar="KIND", help="plain or gated.")] = None
-    norm: Annotated[Optional[str], _option("--norm", metavar="KIND", help="layernorm or rmsnorm.")] = None
+    layers: Annotated[str | None, _option("--layers", "-L", metavar="N", help="Layers (one group only).")] = None
+    d_model: Annotated[str | None, _option("--d-model", "-d", metavar="N", help="Model width.")] = None
+    heads: Annotated[str | None, _option("--heads", metavar="N", help="Query heads.")] = None
+    kv_heads: Annotated[str | None, _option("--kv-heads", metavar="N", help="Key-value heads (1 is MQA).")] = None
+    head_dim: Annotated[str | None, _option("--head-dim", metavar="N", help="Width of a head.")] = None
+    d_ff: Annotated[str | None, _option("--d-ff", metavar="N", help="Feed-forward width.")] = None
+    vocab: Annotated[str | None, _option("--vocab", metavar="N", help="Vocabulary size; 32k is 32000.")] = None
+    positions: Annotated[str | None, _option("--positions", metavar="N", help="Learned positions; 8k is 8192.")] = None
+    context_length: Annotated[str | None, _option("--context-length", metavar="N", help="Longest context; 8k is 8192.")] = None
+    experts: Annotated[str | None, _option("--experts", metavar="N", help="Experts per MoE layer.")] = None
+    top_k: Annotated[str | None, _option("--top-k", metavar="N", help="Experts that one token meets.")] = None
+    window: Annotated[str | None, _option("--window", metavar="N", help="Sliding window, own token included.")] = None
+    ffn: Annotated[str | None, _option("--ffn", metavar="KIND", help="plain or gated.")] = None
+    norm: Annotated[str | None, _option("--norm", metavar="KIND", help="layernorm or rmsnorm.")] = None
     attention: Annotated[
-        Optional[str],
+        str | None,
         _option(
             "--attention",
             "-a",
@@ -69,8 +69,8 @@ class Models:
             autocompletion=_variants,
         ),
     ] = None
-    bias: Annotated[Optional[bool], _option("--bias/--no-bias", help="Biases in every linear layer.")] = None
-    tied: Annotated[Optional[bool], _option("--tied/--untied", help="Head tied to the token table.")] = None
+    bias: Annotated[bool | None, _option("--bias/--no-bias", help="Biases in every linear layer.")] = None
+    tied: Annotated[bool | None, _option("--tied/--untied", help="Head tied to the token table.")] = None
 
     _COUNTS = ("layers", "d_model", "heads", "kv_heads", "head_dim", "d_ff", "vocab", "experts", "top_k")
     _LENGTHS = ("positions", "context_length", "window")
@@ -119,7 +119,7 @@ class Output:
 
     json: Annotated[bool, typer.Option("--json", help="JSON on stdout, the same as --format json.")] = False
     format: Annotated[
-        Optional[str],
+        str | None,
         _option(
             "--format",
             "-f",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from llmcx.core.compare import parse_core, with_core
+from llmcx.core.cores import parse_core, with_core
 from llmcx.core.errors import InputError
 from llmcx.core.parts import Attention, Embedding, Gated, Head, Layers, ModelSpec, MoE, Norm, Plain, Sliding
 
