@@ -101,6 +101,18 @@ class Part:
     formula: str
 
 
+SOURCES = {
+    "weights": "each parameter once, tied ones once",
+    "gradients": "one per parameter",
+    "optimizer": "states per parameter of the optimizer named",
+    "activations": "tensors saved by torch.autograd, op by op; or Korthikanti et al. 2022, arXiv:2205.05198, sec. 4, at leading order",
+    "logits": "torch.nn.functional.cross_entropy keeps the log-softmax in fp32",
+    "kv_cache": "Shazeer 2019, arXiv:1911.02150, sec. 2.4",
+    "state": "Choromanski et al. 2020, arXiv:2009.14794, sec. 2.5: a sum of outer products in place of a cache",
+    "workspace": "llmcx's estimate of the largest transient tensors",
+}
+
+
 @dataclass(frozen=True)
 class Checkpointing:
     """Keeping only every ``every``-th layer's input and recomputing the layers between (Chen et al. 2016, arXiv:1604.06174).
@@ -271,6 +283,8 @@ def memory(
         work, formula = workspace(ops, 2)
         parts.append(Part("workspace", work, formula))
     total = sum(part.bytes for part in parts)
+    step = lower(spec, Run(batch, 1, past=seq - 1, source=seq, encode=False))
+    cached_lines = [] if train else [line._replace(component=f"elements of {line.component}") for line in cache_fold.explain(step)]
     return Memory(
         total_bytes=total,
         parts=parts,
@@ -282,7 +296,7 @@ def memory(
         budget_bytes=budget,
         fits=None if budget is None else total <= budget,
         headroom_bytes=None if budget is None else budget - total,
-        lines=cache_fold.explain(lower(spec, Run(batch, 1, past=seq - 1, source=seq, encode=False))),
+        lines=[Line(part.part, part.formula, "", part.bytes, SOURCES[part.part]) for part in parts] + cached_lines,
     )
 
 

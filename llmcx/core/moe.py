@@ -171,8 +171,20 @@ def moe(
         dense_equivalent=dense_equivalent(spec, batch, seq),
         all_to_all_bytes=sum(repeat * size for repeat, size in sent),
         all_to_all_bytes_per_layer=sent[0][1],
-        lines=[line for line in fold.explain(ops) if line.component.startswith("moe.")],
+        lines=[line for line in fold.explain(ops) if line.component.startswith("moe.")] + _explained(tokens, spec, part, limit, sent[0][1]),
     )
+
+
+def _explained(tokens: int, spec: ModelSpec, part: MoE, limit: Capacity | None, sent: int) -> list[Line]:
+    lines = []
+    if limit is not None:
+        numbers = f"ceil({tokens:,}·{part.top_k}/{part.n_experts:,}·{limit.factor:g})"
+        source = "Fedus et al. 2021, arXiv:2101.03961, eq. 3"
+        lines.append(Line("capacity of one expert", "ceil(tokens·top_k/n_experts·capacity_factor)", numbers, limit.per_expert, source))
+    slots = tokens * part.top_k if limit is None else part.n_experts * limit.per_expert
+    numbers = f"2·{slots:,}·{spec.d_model:,}·bytes"
+    source = "Fedus et al. 2021, arXiv:2101.03961, sec. 5.4: dispatch and combine"
+    return [*lines, Line("all-to-all of one layer, bytes", "2·slots·d_model·bytes", numbers, sent, source)]
 
 
 def all_to_all_bytes(tokens: int, d_model: int, top_k: int, n_experts: int, factor: float | None, dtype: str) -> int:

@@ -68,7 +68,7 @@ def cell(value: Any, kind: str) -> str:
     if kind == "share":
         return f"{100 * value:.2f}%"
     if kind == "factor":
-        return f"{value:,.2f}×" if value < 10**6 else f"{value:.3e}×"
+        return f"{value:,.2f}×" if 0.1 <= value < 10**6 else f"{value:.3g}×"
     if isinstance(value, float):
         return f"{value:,.4g}" if abs(value) < 10**6 else f"{value:.4e}"
     if isinstance(value, int) and kind != "text":

@@ -87,7 +87,7 @@ def _csv(command: str, items: list[Item], view: View, explain: bool) -> None:
     else:
         table = _side_by_side(items, view)
         rows = table.rows
-    keys = [column.key for column in table.columns]
+    keys = [column.key for column in table.columns if column.title]  # an untitled column repeats another one, rounded
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(keys)
     writer.writerows([row.get(key) for key in keys] for row in rows)
@@ -102,7 +102,7 @@ def _side_by_side(items: list[Item], view: View) -> Table:
     columns = []
     if any(item.model for item in items) and len({repr(item.model) for item in items}) > 1:
         columns.append(Column("model", "model"))
-    columns += [Column(key, key) for key in varying]
+    columns += [Column(key, key, "int") for key in varying]
     rows = []
     for item in items:
         facts = view.facts(item)
@@ -159,7 +159,8 @@ def _explained(items: list[Item]) -> list[str]:
         for line in getattr(item.result, "lines", []):
             value = line.value
             exact = f"{value:,}" if isinstance(value, int) else format.cell(value, "float")
-            out += [line.component, f"    = {line.formula}", f"    = {line.numbers}", f"    = {exact}", f"    source: {line.source}", ""]
+            steps = [f"    = {step}" for step in (line.formula, line.numbers, exact) if step]
+            out += [line.component, *steps, f"    source: {line.source}", ""]
     return out
 
 
@@ -169,7 +170,7 @@ def _rich(command: str, items: list[Item], view: View, explain: bool) -> None:
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False)
     width = console.width
     for number, table in enumerate(_tables(items, view)):
         if number:
@@ -189,13 +190,15 @@ def _rich(command: str, items: list[Item], view: View, explain: bool) -> None:
                 drawn.add_section()
             drawn.add_row(*(Text(text) for text in row), style="bold" if last else None)
         # Numbers are never cut: a table that is still too wide runs over the edge.
-        console.print(drawn, crop=False, width=max(width, _width(columns, cells)))
+        console.width = max(width, _width(columns, cells))
+        console.print(drawn)
+    console.width = width
     if explain:
         console.print()
         for text in _explained(items):
-            console.print(Text(text, style="dim" if text.startswith("    source") else ""))
+            console.print(Text(text, style="dim" if text.startswith("    source") else ""), soft_wrap=True)
     for note in _notes(items):
-        console.print(Text(f"· {note}", style="dim"), soft_wrap=False)
+        console.print(Text(f"· {note}", style="dim"))
 
 
 def _width(columns: list[Column], cells: list[list[str]]) -> int:

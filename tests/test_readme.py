@@ -1,0 +1,69 @@
+"""Every example in README.md and docs/ is run, and prints what is written there.
+
+A ```console block is a session: lines that start with "$ " are run by bash, what follows is their output, to the letter.
+`python tests/test_readme.py` rewrites the outputs (and shows in the diff what changed).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+FILES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"```console\n(.*?)```", re.S)
+
+
+def sessions() -> list[tuple[Path, str, str]]:
+    """Every (file, command, expected output)."""
+    found = []
+    for file in FILES:
+        for block in BLOCK.findall(file.read_text(encoding="utf-8")):
+            for chunk in re.split(r"^\$ ", block, flags=re.M)[1:]:
+                command, _, output = chunk.partition("\n")
+                found.append((file, command, output))
+    return found
+
+
+def run(command: str) -> str:
+    """The command's stdout and stderr in bash, 80 columns wide, with this interpreter's llmcx first on PATH."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "COLUMNS": "80", "NO_COLOR": "1"}
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    return "\n".join(line.rstrip() for line in done.stdout.splitlines()) + "\n" * bool(done.stdout)
+
+
+@pytest.mark.parametrize(("file", "command", "expected"), [pytest.param(*s, id=s[1][:60]) for s in sessions()])
+def test_example(file: Path, command: str, expected: str) -> None:
+    if "jq" in command and not shutil.which("jq"):
+        pytest.skip("jq is not installed")
+    assert run(command) == expected.rstrip("\n") + "\n" * bool(expected.strip())
+
+
+def test_setup_commands_are_single_lines_that_make_their_own_environment() -> None:
+    commands = re.findall(r"```bash\n(.*?)\n```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)[:2]
+    assert all(command.count("\n") == 0 and "-m venv" in command for command in commands)
+    assert commands[0].endswith("llmcx params --preset gpt3") and commands[1].endswith("pytest")
+
+
+def rewrite() -> None:
+    for file in FILES:
+        text = file.read_text(encoding="utf-8")
+
+        def block(match: re.Match[str]) -> str:
+            chunks = re.split(r"^\$ ", match[1], flags=re.M)[1:]
+            return "```console\n" + "\n".join(f"$ {c.partition(chr(10))[0]}\n{run(c.partition(chr(10))[0])}" for c in chunks) + "```"
+
+        file.write_text(BLOCK.sub(block, text), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    rewrite()
