@@ -11,7 +11,7 @@ from itertools import permutations
 
 from . import dtypes
 from . import params as params_fold
-from .cores import label, with_core
+from .cores import label
 from .errors import InputError
 from .flops import attended, crossover, fold, smallest
 from .lower import Run, lower
@@ -29,6 +29,7 @@ from .parts import (
     Standard,
     Strided,
     check_size,
+    with_core,
 )
 
 # Practical limits and quality classes as the chapter prints them; llmcx reports them beside what the model's costs say.
@@ -191,7 +192,7 @@ def _one_layer(ops: list[Op], act: int) -> int:
 
 def leading(spec: ModelSpec, batch: int, seq: int) -> int:
     """The chapter's s n d, summed over the layers: n² d, w n d, n k d or n r d each."""
-    groups = (*spec.encoder, *spec.decoder)
+    groups = spec.groups
     return sum(batch * layers.repeat * seq * attended(layers.mixer, seq) * spec.d_model for layers in groups)
 
 

@@ -1,12 +1,117 @@
-"""Attention cores as people type them, and a model with its core exchanged."""
+"""Attention cores: the ways in which queries meet keys, as data, and as people type them."""
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Union
 
-from .errors import InputError, unknown_name
-from .parts import CORES, Core, Layers, ModelSpec
+from .errors import InputError, check_sizes, unknown_name
+
+
+@dataclass(frozen=True)
+class Standard:
+    """Every query meets every key, scores written out (eager). A causal mask hides half of them, computed all the same."""
+
+    type: Literal["standard"] = "standard"
+
+
+@dataclass(frozen=True)
+class Flash:
+    """The same matmuls in tiles that never leave the chip (Dao et al. 2022, arXiv:2205.14135)."""
+
+    type: Literal["flash"] = "flash"
+
+
+@dataclass(frozen=True)
+class Sliding:
+    """A released model's sliding window: ``window`` keys per query, the query's own included (Mistral, Gemma).
+
+    Eager code still computes the full score matrix and masks it; ``--causal`` counts the band alone.
+    """
+
+    window: int
+    type: Literal["sliding"] = "sliding"
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "window")
+
+
+@dataclass(frozen=True)
+class Local:
+    """Each query meets itself and ``window`` neighbours: the ones before it under a causal mask, else half on each side."""
+
+    window: int
+    type: Literal["local"] = "local"
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "window")
+
+
+@dataclass(frozen=True)
+class Strided:
+    """The ``stride`` tokens before the query and every ``stride``-th token (Child et al. 2019, arXiv:1904.10509, sec. 4.2)."""
+
+    stride: int
+    type: Literal["strided"] = "strided"
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "stride")
+
+
+@dataclass(frozen=True)
+class Longformer:
+    """A window of ``window`` neighbours, dilated ``dilation``-fold, and ``n_global`` tokens that see and are seen by all.
+
+    Beltagy et al. 2020, arXiv:2004.05150, sec. 3.1. Dilation widens the reach and leaves the inner pairs as they are.
+    """
+
+    window: int
+    n_global: int = 1
+    dilation: int = 1
+    type: Literal["longformer"] = "longformer"
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "window", "dilation")
+        check_sizes(self, "n_global", least=0)
+
+
+@dataclass(frozen=True)
+class Linformer:
+    """Keys and values projected along the sequence from n to ``rank`` (Wang et al. 2020, arXiv:2006.04768).
+
+    The two projections (n x rank each) are learned per layer and shared by its heads; they are sized for the
+    model's context length, and a causal mask has no meaning for them.
+    """
+
+    rank: int
+    type: Literal["linformer"] = "linformer"
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "rank")
+
+
+@dataclass(frozen=True)
+class Performer:
+    """softmax(QKᵀ) approximated by phi(Q) [phi(K)ᵀ V] with ``features`` random features (Choromanski et al. 2020, arXiv:2009.14794)."""
+
+    features: int
+    type: Literal["performer"] = "performer"
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "features")
+
+
+Core = Union[Standard, Flash, Sliding, Local, Strided, Longformer, Linformer, Performer]
+CORES: dict[str, Any] = {
+    "standard": Standard,
+    "flash": Flash,
+    "sliding": Sliding,
+    "local": Local,
+    "strided": Strided,
+    "longformer": Longformer,
+    "linformer": Linformer,
+    "performer": Performer,
+}
 
 KEYS = {
     "w": "window",
@@ -66,12 +171,3 @@ def label(core: Core) -> str:
     short = {long: key for key, long in KEYS.items()} | {"rank": "k"}
     given = [f"{short[name]}={getattr(core, name)}" for name in _settings(core) if (name, getattr(core, name)) != ("dilation", 1)]
     return core.type + (":" + ",".join(given) if given else "")
-
-
-def with_core(spec: ModelSpec, core: Core) -> ModelSpec:
-    """``spec`` with ``core`` in every self-attention mixer; cross-attention keeps its own."""
-
-    def swap(groups: tuple[Layers, ...]) -> tuple[Layers, ...]:
-        return tuple(replace(layers, mixer=replace(layers.mixer, core=core)) for layers in groups)
-
-    return replace(spec, encoder=swap(spec.encoder), decoder=swap(spec.decoder))

@@ -41,3 +41,24 @@ def unknown_name(what: str, value: str, valid: list[str], *, field: str | None =
     near = get_close_matches(value.lower(), valid, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(sorted(valid)[:12])}"
     return InputError(f"{what} {value!r} is not known; {hint}", field=field, value=value, nearest=near)
+
+
+# Far above any real model, low enough that a slip of the keyboard is refused instead of answered.
+LARGEST = 10**15
+
+
+def check_size(name: str, value: int | None, least: int = 1) -> None:
+    """Raise unless ``value`` is an integer in [least, 10^15] (or None, for "follows from the others")."""
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InputError(f"{name} is {value!r}, but must be a whole number", field=name, value=value)
+    if not least <= value <= LARGEST:
+        allowed = f"between {least} and 10^15"
+        raise InputError(f"{name} is {value}, but must be {allowed}", field=name, value=value, allowed=allowed)
+
+
+def check_sizes(part: Any, *names: str, least: int = 1) -> None:
+    """:func:`check_size` for several fields of one part."""
+    for name in names:
+        check_size(name, getattr(part, name), least)

@@ -13,7 +13,7 @@ from . import params as params_fold
 from .errors import InputError
 from .lower import Run, lower
 from .ops import Fold, Line, Op
-from .parts import Attention, Linformer, Local, Longformer, ModelSpec, Performer, Sliding, Strided, check_size
+from .parts import Attention, Linformer, Local, Longformer, Mixer, ModelSpec, Performer, Sliding, Strided, check_size
 
 fold = Fold("matmul FLOPs", weight_text="layers")
 elementwise = Fold("elementwise operations", weight_text="layers")
@@ -84,16 +84,16 @@ def softmax(elements: int) -> int:
     return 3 * elements
 
 
-@elementwise.rule("layernorm", text="(6 + bias)·tokens·width", source=_CONVENTION)
-def layernorm(tokens: int, width: int, bias: int) -> int:
-    """Mean, difference, square, sum, scaling by the deviation, scale, and with ``bias`` 1 a shift."""
-    return (6 + bias) * tokens * width
+@elementwise.rule("layernorm", text="7·tokens·width", source=_CONVENTION)
+def layernorm(tokens: int, width: int, weights: int) -> int:
+    """Mean, difference, square, sum, division by the deviation, scale, shift."""
+    return 7 * tokens * width
 
 
-@elementwise.rule("rmsnorm", text="(4 + bias)·tokens·width", source=_CONVENTION)
-def rmsnorm(tokens: int, width: int, bias: int) -> int:
-    """Square, sum, scaling by the root, scale, and with ``bias`` 1 a shift."""
-    return (4 + bias) * tokens * width
+@elementwise.rule("rmsnorm", text="4·tokens·width", source=_CONVENTION)
+def rmsnorm(tokens: int, width: int, weights: int) -> int:
+    """Square, sum, division by the root, scale."""
+    return 4 * tokens * width
 
 
 elementwise.costs_nothing("linear", "lookup", "scores", "values", "matmul", "cache")
@@ -307,7 +307,7 @@ def leading_order(spec: ModelSpec, run: Run) -> tuple[dict[str, int], dict[str, 
     """The chapter's convention, constants dropped: per layer n d² for all matrices and s n d for the attention core.
 
     s is n (standard, flash), the window (local, sliding, Longformer), stride + n / stride, the rank (Linformer) or
-    the features (Performer). An MoE layer multiplies n d² by top_k and adds the router's n d E.
+    the features (Performer); a mixer without pairs has no such term. An MoE layer multiplies n d² by top_k and adds the router's n d E.
     Returns sums by component and by layer group.
     """
     components = {"projections and feed-forward": 0, "attention core": 0}
@@ -331,12 +331,14 @@ def leading_order(spec: ModelSpec, run: Run) -> tuple[dict[str, int], dict[str, 
     return components, groups
 
 
-def attended(attention: Attention, kv: int) -> int:
+def attended(attention: Mixer | None, kv: int) -> int:
     """s of the chapter's s n d: the keys, features or projected positions that one query meets, edges ignored.
 
     >>> attended(Attention(n_heads=1, core=Local(window=256)), 16384)
     256
     """
+    if not isinstance(attention, Attention):
+        return 0
     core = attention.core
     if isinstance(core, (Local, Sliding)):
         return min(core.window, kv)

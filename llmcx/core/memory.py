@@ -15,7 +15,7 @@ from .errors import InputError, unknown_name
 from .flops import in_layers, sequence_length
 from .lower import Run, lower
 from .ops import Fold, Line, Op
-from .parts import ModelSpec, check_size
+from .parts import Attention, ModelSpec, check_size
 
 cache_fold = Fold("cached elements", weight_text="layers")
 
@@ -163,7 +163,7 @@ def chapter_activations(spec: ModelSpec, batch: int, seq: int, act: int) -> Chap
     GPT-3 at b 32, n 2048, fp32: 309 GB + 4.95 TB.
     """
     plain = spec.n_layers * batch * seq * spec.d_model * act
-    scores = sum(g.repeat * g.mixer.n_heads for g in (*spec.encoder, *spec.decoder)) * batch * seq * seq * act
+    scores = sum(g.repeat * g.mixer.n_heads for g in spec.groups if isinstance(g.mixer, Attention)) * batch * seq * seq * act
     return Chapter(plain, scores, plain + scores)
 
 

@@ -112,7 +112,7 @@ def dropped_uniform(tokens: int, n_experts: int, top_k: int, per_expert: int) ->
 
 def moe_groups(spec: ModelSpec) -> Iterator[tuple[Layers, MoE]]:
     """The layer groups whose feed-forward is a mixture of experts."""
-    for layers in (*spec.encoder, *spec.decoder):
+    for layers in spec.groups:
         if isinstance(layers.ffn, MoE):
             yield layers, layers.ffn
 

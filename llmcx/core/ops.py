@@ -16,8 +16,8 @@ KINDS = (
     "values",  # batch, heads, pairs, width
     "matmul",  # batch, m, k, n; weight: parameters of a learned right-hand side
     "softmax",  # elements
-    "layernorm",  # tokens, width, bias
-    "rmsnorm",  # tokens, width, bias
+    "layernorm",  # tokens, width, weights
+    "rmsnorm",  # tokens, width, weights
     "relu",  # elements
     "gelu",  # elements
     "gelu_new",  # elements

@@ -6,7 +6,7 @@ Under a causal mask query i (1-based position p in the kv tokens) sees keys 1..p
 
 from __future__ import annotations
 
-from .parts import Core, Flash, Linformer, Local, Longformer, Performer, Sliding, Standard, Strided
+from .cores import Core, Flash, Linformer, Local, Longformer, Performer, Sliding, Standard, Strided
 
 
 def dense(q: int, kv: int) -> int:

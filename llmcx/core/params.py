@@ -34,15 +34,15 @@ def lookup(tokens: int, rows: int, width: int) -> int:
     return rows * width
 
 
-@fold.rule("layernorm", text="width·(1 + bias)", source="Ba et al. 2016, arXiv:1607.06450, eq. 4")
-@fold.rule("rmsnorm", text="width·(1 + bias)", source="Zhang and Sennrich 2019, arXiv:1910.07467, eq. 4")
-def norm(tokens: int, width: int, bias: int) -> int:
-    """A scale per feature, and with ``bias`` 1 a shift.
+@fold.rule("layernorm", text="weights", source="Ba et al. 2016, arXiv:1607.06450, eq. 4: a scale and a shift per feature")
+@fold.rule("rmsnorm", text="weights", source="Zhang and Sennrich 2019, arXiv:1910.07467, eq. 4: a scale per feature")
+def norm(tokens: int, width: int, weights: int) -> int:
+    """A scale per feature, and for a layer norm with bias a shift.
 
-    >>> norm(tokens=7, width=768, bias=1)
+    >>> norm(tokens=7, width=768, weights=2 * 768)
     1536
     """
-    return width * (1 + bias)
+    return weights
 
 
 @fold.rule("matmul", text="weight", source="the learned right-hand side of the product, e.g. Linformer's E, arXiv:2006.04768, eq. 7")
@@ -58,7 +58,7 @@ fold.costs_nothing(
 
 def is_embedding(op: Op) -> bool:
     """Lookup tables over tokens and positions; an untied head is not one (as transformers' exclude_embeddings)."""
-    return op.group == "embedding"
+    return op.group == "embedding" and op.kind == "lookup"
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any, get_type_hints
 
 from llmcx.core import parts
 from llmcx.core.errors import InputError, unknown_name
+from llmcx.core.mixers import MIXERS, mixer_class
 from llmcx.core.parts import ModelSpec
 
 FFN: dict[str, Any] = {"plain": parts.Plain, "gated": parts.Gated, "moe": parts.MoE}
@@ -25,8 +26,10 @@ NESTED: dict[str, Any] = {
     "head": parts.Head,
     "encoder": [parts.Layers],
     "decoder": [parts.Layers],
-    "mixer": {"attention": parts.Attention},
+    "mixer": MIXERS,
+    "beside": MIXERS,
     "cross": {"attention": parts.Attention},
+    "qk_norm_type": parts.Norm,
     "core": parts.CORES,
     "ffn": FFN,
     "expert": DENSE,
@@ -47,12 +50,12 @@ def _walk(kind: Any, data: Any, path: str, make: Make) -> Any:
     if not isinstance(data, Mapping):
         raise InputError(f"{path or 'the model'} is {_shown(data)}, but must be a mapping of keys to values", field=path)
     if isinstance(kind, dict):
-        name = data.get("type", "attention" if "attention" in kind else None)
+        name = data.get("type")
         if not isinstance(name, str) or name not in kind:
             if not isinstance(name, str):
                 raise InputError(f"{path}.type is missing; it is one of {', '.join(kind)}", field=f"{path}.type")
             raise unknown_name(f"{path}.type", name, list(kind), field=f"{path}.type")
-        kind = kind[name]
+        kind = mixer_class(name) if kind is MIXERS else kind[name]
     fields = {
         key: _walk(NESTED[key], value, f"{path}.{key}".lstrip("."), make) if key in NESTED else value
         for key, value in data.items()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from llmcx.core.cores import parse_core, with_core
+from llmcx.core.cores import parse_core
 from llmcx.core.errors import InputError
-from llmcx.core.parts import Attention, Embedding, Gated, Head, Layers, ModelSpec, MoE, Norm, Plain, Sliding
+from llmcx.core.parts import Attention, Embedding, Gated, Head, Layers, ModelSpec, MoE, Norm, Plain, Sliding, with_core
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def _choice(field: str, value: str, allowed: tuple[str, ...]) -> str:
 
 
 def _layers(layers: Layers, shape: Shape) -> Layers:
-    mixer = _attention(layers.mixer, shape)
+    mixer = _attention(layers.mixer, shape) if isinstance(layers.mixer, Attention) else layers.mixer
     cross = None if layers.cross is None else _attention(layers.cross, shape)
     ffn = None if layers.ffn is None else _ffn(layers.ffn, shape)
     return replace(layers, repeat=shape.layers or layers.repeat, mixer=mixer, cross=cross, ffn=ffn)

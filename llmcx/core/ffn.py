@@ -1,0 +1,110 @@
+"""Feed-forward parts: plain, gated, and mixtures of experts made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, Union
+
+from .errors import InputError, check_sizes
+from .ops import Kept, Op
+from .place import Place
+
+Activation = Literal["relu", "gelu", "gelu_new", "gelu_tanh", "silu"]
+
+
+@dataclass(frozen=True)
+class Plain:
+    """Two matrices with an activation between them (Vaswani et al. 2017, sec. 3.3)."""
+
+    d_ff: int
+    bias: bool = False
+    activation: Activation = "gelu"
+    type: Literal["plain"] = "plain"
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "d_ff")
+
+    def ops(self, where: Place, name: str = "ffn", tokens: int | None = None, copies: int = 1, used: int = 1) -> Iterator[Op]:
+        """On ``tokens`` tokens (default: the whole pass), with ``copies`` sets of weights of which a token meets ``used``."""
+        n = where.tokens if tokens is None else tokens
+        of: dict[str, Any] = {"tokens": n, "copies": copies, "used": used}
+        yield where.linear(f"{name}.up", where.d_model, self.d_ff, self.bias, **of)
+        yield _activation(where, name, self.activation, n * self.d_ff)
+        yield where.linear(f"{name}.down", self.d_ff, where.d_model, self.bias, **of)
+
+
+@dataclass(frozen=True)
+class Gated:
+    """Three matrices: act(x W_gate) * (x W_up), then W_down (Shazeer 2020, arXiv:2002.05202)."""
+
+    d_ff: int
+    bias: bool = False
+    activation: Activation = "silu"
+    type: Literal["gated"] = "gated"
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "d_ff")
+
+    def ops(self, where: Place, name: str = "ffn", tokens: int | None = None, copies: int = 1, used: int = 1) -> Iterator[Op]:
+        """As :meth:`Plain.ops`."""
+        n = where.tokens if tokens is None else tokens
+        of: dict[str, Any] = {"tokens": n, "copies": copies, "used": used}
+        yield where.linear(f"{name}.gate", where.d_model, self.d_ff, self.bias, **of)
+        yield where.linear(f"{name}.up", where.d_model, self.d_ff, self.bias, saves=False, **of)
+        yield _activation(where, name, self.activation, n * self.d_ff)
+        yield where.op(f"{name}.product", "product", Kept("both factors", 2 * n * self.d_ff), elements=n * self.d_ff)
+        yield where.linear(f"{name}.down", self.d_ff, where.d_model, self.bias, **of)
+
+
+def _activation(where: Place, name: str, kind: Activation, elements: int) -> Op:
+    """ReLU's output is the next matmul's kept input; fused ones keep their input; gelu_new, written in Python, four tensors."""
+    tensors = {"relu": 0, "gelu_new": 4}.get(kind, 1)
+    keeps = (Kept("activation", tensors * elements),) if tensors else ()
+    return where.op(f"{name}.activation", kind, *keeps, elements=elements)
+
+
+@dataclass(frozen=True)
+class MoE:
+    """A router that sends each token to ``top_k`` of ``n_experts`` experts, beside an always-on ``shared`` one.
+
+    ``capacity_factor`` bounds an expert's tokens per batch (Fedus et al. 2021, arXiv:2101.03961, eq. 3); None means that
+    no token is dropped.
+    """
+
+    n_experts: int
+    top_k: int
+    expert: Union[Plain, Gated]
+    shared: Union[Plain, Gated] | None = None
+    router_bias: bool = False
+    capacity_factor: float | None = None
+    type: Literal["moe"] = "moe"
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "n_experts", "top_k")
+        if self.top_k > self.n_experts:
+            raise InputError(
+                f"top_k is {self.top_k}, but there are only {self.n_experts} experts",
+                field="top_k",
+                value=self.top_k,
+                allowed=f"at most {self.n_experts}",
+            )
+        if self.capacity_factor is not None and not 0 < self.capacity_factor < float("inf"):
+            raise InputError(
+                f"capacity_factor is {self.capacity_factor}, but must be a positive finite number",
+                field="capacity_factor",
+                value=str(self.capacity_factor),
+            )
+
+    def ops(self, where: Place, name: str = "moe") -> Iterator[Op]:
+        """Router, routed experts on top_k times the tokens, shared expert."""
+        n = where.tokens
+        router = where.linear("moe.router", where.d_model, self.n_experts, self.router_bias, saves=False)
+        yield router._replace(keeps=(Kept("router probabilities", n * self.n_experts, "fp32"),))
+        yield where.op("moe.softmax", "softmax", elements=n * self.n_experts)
+        yield from self.expert.ops(where, "moe.expert", n * self.top_k, self.n_experts, self.top_k)
+        if self.shared is not None:
+            yield from self.shared.ops(where, "moe.shared")
+
+
+FFN = Union[Plain, Gated, MoE]

@@ -1,0 +1,32 @@
+"""Mixers: the part of a layer in which tokens meet. One file each: a dataclass of shapes and the ops it lowers to.
+
+To add one, write its file and name it in MIXERS. A file is imported only when a model uses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from llmcx.core.ops import Op
+    from llmcx.core.place import Place
+
+
+class Mixer:
+    """What every mixer answers: its ops at a place."""
+
+    def ops(self, where: Place, name: str = "attention") -> Iterator[Op]:
+        """The ops of one layer of ``where``'s group, components named under ``name``."""
+        raise NotImplementedError
+
+
+MIXERS = {"attention": "attention:Attention"}
+"""Type name in a preset -> module and class."""
+
+
+def mixer_class(name: str) -> Any:
+    """The class of a mixer's type name."""
+    module, _, kind = MIXERS[name].partition(":")
+    return getattr(import_module(f"{__name__}.{module}"), kind)

@@ -1,0 +1,164 @@
+"""Softmax attention: multi-head, grouped-query and multi-query, self and cross, with any core."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from llmcx.core import pairs
+from llmcx.core.cores import Core, Linformer, Performer, Sliding, Standard
+from llmcx.core.errors import InputError, check_sizes
+from llmcx.core.mixers import Mixer
+from llmcx.core.norm import Norm
+from llmcx.core.ops import Kept, Op
+from llmcx.core.place import Place
+
+
+@dataclass(frozen=True)
+class Attention(Mixer):
+    """Projections to ``n_heads`` queries and ``n_kv_heads`` keys and values, a core, an output projection.
+
+    ``n_kv_heads`` defaults to ``n_heads`` (MHA; 1 is MQA, between is GQA), ``head_dim`` to d_model / n_heads,
+    ``out_bias`` to ``bias``. ``relative_buckets`` is T5's learned relative position bias, which lives in a stack's first
+    layer. ``relative_projection`` is Transformer-XL's: keys for the relative positions by a projection of their own, and two
+    learned biases per head (Dai et al. 2019, arXiv:1901.02860, sec. 3.3).
+
+    ``qk_norm`` normalises queries and keys: over each head with one vector for all heads ("head"), with a vector per head
+    ("heads"), or over all heads together ("full"). ``sinks`` is one learned logit per head (gpt-oss), ``gate`` a sigmoid
+    gate on the output, as wide as the queries (Qwen3-Next). ``shares_kv`` reuses the keys and values of an earlier layer.
+    """
+
+    n_heads: int
+    n_kv_heads: int | None = None
+    head_dim: int | None = None
+    bias: bool = False
+    out_bias: bool | None = None
+    rope: bool = False
+    relative_buckets: int | None = None
+    relative_projection: bool = False
+    qk_norm: Literal["head", "heads", "full"] | None = None
+    qk_norm_type: Norm = field(default_factory=lambda: Norm("rmsnorm"))
+    sinks: bool = False
+    gate: bool = False
+    shares_kv: bool = False
+    core: Core = field(default_factory=Standard)
+    type: Literal["attention"] = "attention"
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "n_heads", "n_kv_heads", "head_dim", "relative_buckets")
+        if self.n_heads % self.kv_heads:
+            raise InputError(
+                f"n_heads {self.n_heads} is not divisible by n_kv_heads {self.kv_heads}: each key-value head serves"
+                " the same number of query heads",
+                field="n_kv_heads",
+                value=self.kv_heads,
+                allowed=f"a divisor of {self.n_heads}",
+            )
+
+    @property
+    def kv_heads(self) -> int:
+        return self.n_heads if self.n_kv_heads is None else self.n_kv_heads
+
+    def width(self, d_model: int) -> int:
+        """The width of one head: the stated one, else d_model / n_heads, which must be whole."""
+        if self.head_dim is not None:
+            return self.head_dim
+        if d_model % self.n_heads:
+            raise InputError(
+                f"d_model {d_model} is not divisible by n_heads {self.n_heads}; give head_dim if that is meant",
+                field="d_model",
+                value=d_model,
+                allowed=f"a multiple of {self.n_heads}",
+            )
+        return d_model // self.n_heads
+
+    def ops(self, where: Place, name: str = "attention", cross: bool = False) -> Iterator[Op]:
+        """Projections, the core, the output projection. ``cross`` attends to the encoder's output."""
+        d, dim, batch = where.d_model, self.width(where.d_model), where.batch
+        kv = where.source if cross else where.kv
+        # A decode step finds the encoder's keys and values in the cache.
+        new_kv = (where.source if where.run.encode else 0) if cross else where.q
+        yield where.linear(f"{name}.q", d, self.n_heads * dim, self.bias)
+        # Keys and values read the same tensor as the queries, so it is kept once; in cross-attention, the encoder's output.
+        for leaf in () if self.shares_kv else ("k", "v"):
+            yield where.linear(f"{name}.{leaf}", d, self.kv_heads * dim, self.bias, saves=False, tokens=batch * new_kv)
+        if self.gate:
+            yield where.linear(f"{name}.gate", d, self.n_heads * dim, self.bias, saves=False)
+        yield from self._qk_norm(where, name, dim, batch * new_kv)
+        if self.sinks:
+            yield where.op(f"{name}.sinks", "lookup", tokens=0, rows=self.n_heads, width=1)
+        if self.rope and not cross:
+            yield where.op(f"{name}.rotary", "rotary", elements=where.tokens * (self.n_heads + self.kv_heads) * dim)
+        if self.relative_buckets is not None:
+            rows = self.relative_buckets
+            yield where.op(f"{name}.relative_bias", "lookup", tokens=where.q * kv, rows=rows, width=self.n_heads)
+        if self.relative_projection:
+            positions = {"tokens": kv, "d_in": d, "d_out": self.n_heads * dim, "bias": 2, "tied": 0}
+            yield where.op(f"{name}.relative", "linear", **positions)
+            yield where.op(f"{name}.relative_scores", "scores", batch=batch, heads=self.n_heads, pairs=where.q * kv, width=dim)
+        yield from self._core(where, name, kv, dim, cross)
+        yield where.linear(f"{name}.out", self.n_heads * dim, d, self.bias if self.out_bias is None else self.out_bias)
+
+    def _qk_norm(self, where: Place, name: str, dim: int, kv_tokens: int) -> Iterator[Op]:
+        sides = (("q_norm", self.n_heads, where.tokens), ("k_norm", self.kv_heads, kv_tokens))
+        for leaf, heads, tokens in sides[: 1 if self.shares_kv else 2] if self.qk_norm else ():
+            if self.qk_norm == "full":
+                yield where.norm(f"{name}.{leaf}", self.qk_norm_type, heads * dim, tokens)
+            else:
+                vectors = heads if self.qk_norm == "heads" else 1
+                yield where.norm(f"{name}.{leaf}", self.qk_norm_type, dim, tokens * heads, vectors)
+
+    def _core(self, where: Place, name: str, kv: int, dim: int, cross: bool) -> Iterator[Op]:
+        """Queries meet keys: the part in which the variants differ."""
+        core, batch, q, heads, kv_heads = self.core, where.batch, where.q, self.n_heads, self.kv_heads
+        kv_width = kv_heads * dim
+        cached = kv
+        queries = Kept("queries", batch * q * heads * dim)
+        if isinstance(core, Linformer):
+            rows, cached = max(where.spec.context or kv, kv), min(core.rank, kv)
+            before = Kept("keys or values before projection", batch * kv * kv_width)
+            for leaf in ("k_down", "v_down"):
+                learned = core.rank * rows
+                yield where.op(f"{name}.{leaf}", "matmul", before, batch=batch, m=core.rank, k=kv, n=kv_width, weight=learned)
+            kept = Kept("keys and values", 2 * batch * core.rank * heads * dim)
+            yield from meet(where, name, heads, q * core.rank, dim, dim, queries, kept)
+        elif isinstance(core, Performer):
+            r, cached = core.features, 0
+            for leaf, tokens, n in (("q_features", q, heads), ("k_features", kv, kv_heads)):
+                kept = Kept("features", batch * n * tokens * r)
+                yield where.op(f"{name}.{leaf}", "matmul", kept, batch=batch * n, m=tokens, k=dim, n=r, weight=0)
+            values = Kept("values", batch * kv * kv_width)
+            yield where.op(f"{name}.state", "matmul", values, batch=batch * kv_heads, m=r, k=kv, n=dim, weight=0)
+            yield where.op(f"{name}.read", "matmul", batch=batch * heads, m=q, k=r, n=dim, weight=0)
+            yield where.op(f"{name}.normaliser", "matmul", batch=batch * heads, m=q, k=r, n=1, weight=0)
+            yield where.op(f"{name}.recurrent", "cache", batch=batch, tokens=r, width=kv_heads * (dim + 1))
+        else:
+            count = pairs.computed(core, q, kv, where.masked and not cross, where.run.ideal)
+            # Fused kernels keep keys and values as they are; eager code copies them to every query head.
+            eager = core.type in ("standard", "sliding") and not where.run.fused
+            kept = Kept("keys and values", 2 * batch * kv * (heads * dim if eager else kv_width))
+            yield from meet(where, name, heads, count, dim, dim, queries, kept, fused=not eager)
+        if cached and not self.shares_kv:
+            if isinstance(core, Sliding) and not cross:
+                cached = min(cached, core.window)
+            yield where.op(f"{name}.cache", "cache", batch=batch, tokens=cached, width=2 * kv_width)
+
+
+def meet(
+    where: Place, name: str, heads: int, count: int, d_qk: int, d_v: int, queries: Kept, keys_values: Kept, fused: bool = False
+) -> Iterator[Op]:
+    """Scores, softmax, weighted values over ``count`` pairs per head.
+
+    A fused kernel keeps a log-sum-exp per row instead of the probabilities.
+    """
+    elements = where.batch * heads * count
+    probabilities: tuple[Kept, ...]
+    if fused:
+        probabilities = (Kept("log-sum-exp of each row", where.batch * heads * where.q, "fp32"),)
+    else:
+        probabilities = (Kept("probabilities", elements), Kept("their fp32 original", elements, "upcast"))
+    met = {"batch": where.batch, "heads": heads, "pairs": count}
+    yield where.op(f"{name}.scores", "scores", queries, keys_values, **met, width=d_qk)
+    yield where.op(f"{name}.softmax", "softmax", *probabilities, elements=elements)
+    yield where.op(f"{name}.values", "values", **met, width=d_v)

@@ -1,0 +1,91 @@
+"""Where a part is lowered: the run, the shapes its neighbours share, and short ways to write its ops."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from .ops import Kept, Op
+
+if TYPE_CHECKING:
+    from .norm import Norm
+    from .parts import ModelSpec
+
+
+class Run(NamedTuple):
+    """What is run: ``batch`` sequences, ``seq`` new tokens each, after ``past`` tokens already in the cache.
+
+    ``source`` is the encoder's length in an encoder-decoder (None: the same as ``seq``); ``encode`` False leaves the
+    encoder out, as a decode step does. ``ideal`` multiplies only the pairs a mask or window leaves. ``fused`` runs the
+    softmax attentions in kernels that never write the scores out (PyTorch's sdpa, flash): the same FLOPs, less kept.
+    """
+
+    batch: int = 1
+    seq: int = 1
+    past: int = 0
+    source: int | None = None
+    encode: bool = True
+    ideal: bool = False
+    fused: bool = False
+
+
+class Place(NamedTuple):
+    """A layer group's place in a run: ``q`` new tokens per sequence attend to ``kv``; ``source`` encoder tokens are at hand."""
+
+    spec: ModelSpec
+    run: Run
+    batch: int
+    q: int
+    kv: int
+    source: int
+    masked: bool
+    group: str
+    times: int = 1
+
+    @property
+    def tokens(self) -> int:
+        return self.batch * self.q
+
+    @property
+    def d_model(self) -> int:
+        return self.spec.d_model
+
+    def op(self, component: str, kind: str, *keeps: Kept, copies: int = 1, used: int = 1, **dims: int) -> Op:
+        """An op of this group, once per layer."""
+        return Op(component, kind, dims, self.times, copies, used, keeps, self.group)
+
+    def linear(
+        self,
+        component: str,
+        d_in: int,
+        d_out: int,
+        bias: bool = False,
+        *,
+        saves: bool = True,
+        tokens: int | None = None,
+        copies: int = 1,
+        used: int = 1,
+    ) -> Op:
+        """A dense layer over all tokens of the pass. ``saves`` False when its input is already kept by an op before it."""
+        n = self.tokens if tokens is None else tokens
+        keeps = (Kept("input", n * d_in),) if saves else ()
+        dims = {"tokens": n, "d_in": d_in, "d_out": d_out, "bias": int(bias), "tied": 0}
+        return Op(component, "linear", dims, self.times, copies, used, keeps, self.group)
+
+    def norm(self, component: str, norm: Norm, width: int, tokens: int | None = None, vectors: int = 1) -> Op:
+        """A normalisation over ``width`` features of each of ``tokens`` rows, with ``vectors`` rows of weights.
+
+        A layer norm keeps its input and two statistics per row; transformers' RMS norm, written in Python, an fp32
+        input, the normalised one and a root.
+        """
+        n = self.tokens if tokens is None else tokens
+        keeps: tuple[Kept, ...]
+        if norm.type == "layernorm":
+            keeps = (Kept("input", n * width), Kept("mean and deviation", 2 * n, "fp32"))
+        else:
+            keeps = (
+                Kept("input in fp32", n * width, "fp32"),
+                Kept("normalised input", n * width),
+                Kept("reciprocal root", n, "fp32"),
+            )
+        dims = {"tokens": n, "width": width, "weights": vectors * width * (int(norm.scale) + int(norm.shift))}
+        return Op(component, norm.type, dims, self.times, 1, 1, keeps, self.group)
