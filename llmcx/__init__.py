@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from llmcx.core.moe import Experts
     from llmcx.core.params import Params
     from llmcx.core.parts import ModelSpec
+    from llmcx.core.scaling import Optimum
 
     Source = str | ModelSpec | Mapping[str, Any]
 
 __version__ = "0.1.0"
-__all__ = ["attention_compare", "flops", "load", "memory", "moe", "params"]
+__all__ = ["attention_compare", "chinchilla", "flops", "load", "memory", "moe", "params"]
 
 
 def load(source: Source) -> ModelSpec:
@@ -71,3 +72,15 @@ def moe(source: Source, **inputs: Any) -> Experts:
     from llmcx.core.moe import moe
 
     return moe(load(source), **inputs)
+
+
+def chinchilla(law: str = "hoffmann-3", **inputs: float) -> Optimum:
+    """See :func:`llmcx.core.scaling.optimum`.
+
+    >>> round(chinchilla("epoch", compute=1e21).tokens_per_param, 2)
+    21.59
+    """
+    from llmcx.core.scaling import optimum
+    from llmcx.spec.catalog import load_law
+
+    return optimum(load_law(law), **inputs)

@@ -23,7 +23,9 @@ def test_exercise_1_attention_and_feed_forward_at_leading_order() -> None:
 
 def test_exercise_1_with_constants_attention_equals_the_feed_forward_at_n_4d() -> None:
     """Exact: 4 n² d against 16 n d² for the feed-forward alone, so the chapter's 4x is 1x."""
-    result = llmcx.flops({"name": "x", "d_model": 1024, "embedding": {"vocab": 1}, "head": None, "decoder": _plain(1, 1024)}, seq=4096)
+    result = llmcx.flops(
+        {"name": "x", "d_model": 1024, "embedding": {"vocab": 1}, "head": None, "decoder": _plain(1, 1024)}, seq=4096
+    )
     rows = {row.component: row.flops for row in result.forward.components}
     assert rows["attention.scores"] + rows["attention.values"] == rows["ffn.up"] + rows["ffn.down"] == 68_719_476_736
 
@@ -82,9 +84,13 @@ def test_gpt3_training_memory() -> None:
 
 def test_checkpointing_costs_a_third_of_a_training_step() -> None:
     """Not "doubles compute": the forward doubles, forward + backward go from 3 units to 4."""
-    plain = llmcx.flops({"name": "x", "d_model": 1024, "embedding": {"vocab": 1}, "head": None, "decoder": _plain(1, 1024)}, seq=64)
+    plain = llmcx.flops(
+        {"name": "x", "d_model": 1024, "embedding": {"vocab": 1}, "head": None, "decoder": _plain(1, 1024)}, seq=64
+    )
     again = llmcx.flops(
-        {"name": "x", "d_model": 1024, "embedding": {"vocab": 1}, "head": None, "decoder": _plain(1, 1024)}, seq=64, recompute=True
+        {"name": "x", "d_model": 1024, "embedding": {"vocab": 1}, "head": None, "decoder": _plain(1, 1024)},
+        seq=64,
+        recompute=True,
     )
     assert again.train.total * 3 == plain.train.total * 4
 
@@ -102,7 +108,9 @@ def test_growth_table() -> None:
     assert [row["growth"] for row in rows] == [1, 16, 256, 4096]
 
 
-@pytest.mark.parametrize(("seq", "rule"), [(1024, "standard"), (4096, "flash"), (32768, "sparse or linformer"), (131072, "performer")])
+@pytest.mark.parametrize(
+    ("seq", "rule"), [(1024, "standard"), (4096, "flash"), (32768, "sparse or linformer"), (131072, "performer")]
+)
 def test_rules_by_length(seq: int, rule: str) -> None:
     said = llmcx.attention_compare("llama-3-8b", seqs=[seq]).recommendation[0]
     assert said.chapter_variant.startswith(rule)

@@ -36,7 +36,12 @@ def run(command: str) -> str:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "COLUMNS": "80", "NO_COLOR": "1"}
     done = subprocess.run(
-        ["bash", "-o", "pipefail", "-c", command], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ["bash", "-o", "pipefail", "-c", command],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     return "\n".join(line.rstrip() for line in done.stdout.splitlines()) + "\n" * bool(done.stdout)
 
@@ -60,7 +65,9 @@ def rewrite() -> None:
 
         def block(match: re.Match[str]) -> str:
             chunks = re.split(r"^\$ ", match[1], flags=re.M)[1:]
-            return "```console\n" + "\n".join(f"$ {c.partition(chr(10))[0]}\n{run(c.partition(chr(10))[0])}" for c in chunks) + "```"
+            return (
+                "```console\n" + "\n".join(f"$ {c.partition(chr(10))[0]}\n{run(c.partition(chr(10))[0])}" for c in chunks) + "```"
+            )
 
         file.write_text(BLOCK.sub(block, text), encoding="utf-8")
 

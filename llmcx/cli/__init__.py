@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib import import_module
 from typing import Annotated, Any
@@ -98,10 +99,8 @@ def _quiet_pipes() -> None:
 
 
 def _wants_json() -> bool:
-    argv = sys.argv[1:]
-    return "--json" in argv or any(a in ("--format=json", "--format=jsonl", "-fjson") for a in argv) or any(
-        pair in (("--format", "json"), ("--format", "jsonl"), ("-f", "json")) for pair in zip(argv, argv[1:], strict=False)
-    )
+    """Whether the call asks for JSON, read off argv because the call may be the thing that is wrong."""
+    return re.search(r"(^| )(--json|(--format|-f)[ =]?jsonl?)( |$)", " ".join(sys.argv[1:])) is not None
 
 
 def _refuse(error: InputError) -> int:

@@ -24,12 +24,14 @@ def flops(
     context: Annotated[str | None, typer.Option(help="Tokens that the decode step attends to. Default: --seq.")] = None,
     causal: Annotated[bool, typer.Option("--causal", help="Count only the scores a mask or window leaves.")] = False,
     recompute: Annotated[bool, typer.Option("--recompute", help="Training recomputes the layers' forward.")] = False,
-    convention: Annotated[str, typer.Option(help="flops (2 per multiply-add), macs (1), leading-order (no constants).")] = "flops",
+    convention: Annotated[
+        str, typer.Option(help="flops (2 per multiply-add), macs (1), leading-order (no constants).")
+    ] = "flops",
 ) -> None:
     """Count FLOPs: forward, backward, training, and one decode step with a KV cache.
 
-    forward.total is what PyTorch's FlopCounterMode counts for one eager pass: 2 per multiply-add, the full score matrix, the LM head on
-    every position. Norms, softmax and activations are counted apart.
+    forward.total is what PyTorch's FlopCounterMode counts for one eager pass: 2 per multiply-add, the full score
+    matrix, the LM head on every position. Norms, softmax and activations are counted apart.
 
     \b
     llmcx flops --preset gpt3 --seq 2048
@@ -50,14 +52,18 @@ def flops(
             )
             inputs = {"batch": size, "seq": n, "convention": convention, "causal": causal, "recompute": recompute}
             inputs |= {"source_seq": source} if source is not None else {}
-            items.append(Item(describe(spec), {**inputs, **shape}, result, _notes(causal, convention, bool(spec.encoder)) + notes))
+            items.append(
+                Item(describe(spec), {**inputs, **shape}, result, _notes(causal, convention, bool(spec.encoder)) + notes)
+            )
     output.show("flops", items, FLOPS)
 
 
 def _notes(causal: bool, convention: str, encoder: bool) -> list[str]:
     notes = []
     if convention == "leading-order":
-        notes.append("leading order: n d² for all matrices of a layer, s n d for its attention; constants, heads and LM head dropped")
+        notes.append(
+            "leading order: n d² for all matrices of a layer, s n d for its attention; constants, heads and LM head dropped"
+        )
     elif causal:
         notes.append("--causal: only the scores that the mask or window leaves, n(n+1)/2 per head for full causal attention")
     else:

@@ -29,7 +29,9 @@ def memory(
     optimizer: Annotated[str, typer.Option(help="Training: sgd, momentum, adam, adam8bit.")] = "adam",
     activations: Annotated[str, typer.Option(help="Training: autograd (op by op) or chapter (L·b·n·d + L·b·H·n²).")] = "autograd",
     attn_implementation: Annotated[str, typer.Option(help="sdpa (fused, also flash) or eager (scores written out).")] = "sdpa",
-    checkpoint_every: Annotated[str | None, typer.Option(help="Training: keep every c-th layer's input, recompute the rest.")] = None,
+    checkpoint_every: Annotated[
+        str | None, typer.Option(help="Training: keep every c-th layer's input, recompute the rest.")
+    ] = None,
     zero: Annotated[int, typer.Option(help="ZeRO stage 0-3 over --gpus.")] = 0,
     gpus: Annotated[str, typer.Option(help="Data-parallel GPUs.")] = "1",
     budget: Annotated[str | None, typer.Option(help="Per GPU, with its unit: 80GB or 80GiB.")] = None,
@@ -75,7 +77,9 @@ def memory(
             else:
                 inputs |= {"dtype": dtype, "kv_dtype": kv_dtype}
             inputs |= {"budget": limit}
-            items.append(Item(describe(spec), {**inputs, **shape}, result, _notes(train, activations, attn_implementation) + notes))
+            items.append(
+                Item(describe(spec), {**inputs, **shape}, result, _notes(train, activations, attn_implementation) + notes)
+            )
     output.show("memory", items, MEMORY)
 
 

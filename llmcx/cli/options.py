@@ -26,6 +26,17 @@ def _presets(incomplete: str) -> list[str]:
     return [name for name in [*names(), *sorted(aliases())] if name.startswith(incomplete)]
 
 
+def completing(kind: str) -> Callable[[str], list[str]]:
+    """Completion of the names of "laws" or "hardware"."""
+
+    def complete(incomplete: str) -> list[str]:
+        from llmcx.spec.catalog import names
+
+        return [name for name in names(kind) if name.startswith(incomplete)]
+
+    return complete
+
+
 def _variants(incomplete: str) -> list[str]:
     from llmcx.core.parts import CORES
 

@@ -46,7 +46,9 @@ QUALITY = {"standard": "high", "flash": "high", "sliding": "medium", "local": "m
 QUALITY |= {"longformer": "medium", "linformer": "medium", "performer": "medium"}
 
 
-def default_variants(window: int = 256, stride: int = 128, n_global: int = 16, rank: int = 256, features: int = 256) -> list[Core]:
+def default_variants(
+    window: int = 256, stride: int = 128, n_global: int = 16, rank: int = 256, features: int = 256
+) -> list[Core]:
     """The chapter's seven, at given settings."""
     return [
         Standard(),
@@ -61,8 +63,9 @@ def default_variants(window: int = 256, stride: int = 128, n_global: int = 16, r
 
 @dataclass(frozen=True)
 class Row:
-    """One variant at one length. ``core_flops`` is the part of ``forward_flops`` in which variants differ; ``memory_bytes`` is what one layer's core
-    writes out, ``kept_bytes`` what all layers' cores keep for backward; ``growth`` is core_flops over the same variant's at the first length.
+    """One variant at one length. ``core_flops`` is the part of ``forward_flops`` in which variants differ;
+    ``memory_bytes`` is what one layer's core writes out, ``kept_bytes`` what all layers' cores keep for backward;
+    ``growth`` is core_flops over the same variant's at the first length.
     """
 
     variant: str
@@ -128,9 +131,10 @@ def compare(
     ideal: bool = False,
     budget: int | None = None,
 ) -> Comparison:
-    """Every variant at every length. ``dtype`` is that of weights, activations and cache; ``ideal`` counts only the pairs a causal
-    mask leaves (standard and flash; the sparse patterns are always counted so). ``budget`` in bytes gives ``max_seq``: the longest
-    prefill whose weights, cache, residual stream and one layer's core fit.
+    """Every variant at every length. ``dtype`` is that of weights, activations and cache; ``ideal`` counts only the
+    pairs a causal mask leaves (standard and flash; the sparse patterns are always counted so). ``budget`` in bytes
+    gives
+    ``max_seq``: the longest prefill whose weights, cache, residual stream and one layer's core fit.
     """
     if not seqs:
         raise InputError("attention-compare needs at least one sequence length", field="seq")
@@ -174,7 +178,9 @@ def compare(
         rows=rows,
         crossovers=crossings({name: model for name, (_, model) in models.items()}, batch, act, ideal),
         recommendation=[recommend(spec, rows, seq, ideal) for seq in seqs],
-        lines=[line for name, (_, model) in models.items() for line in _explained(name, model, Run(batch, seqs[-1], ideal=ideal))],
+        lines=[
+            line for name, (_, model) in models.items() for line in _explained(name, model, Run(batch, seqs[-1], ideal=ideal))
+        ],
     )
 
 
@@ -236,7 +242,9 @@ def crossings(models: dict[str, ModelSpec], batch: int, act: int, ideal: bool) -
 
 
 def chapter_rule(seq: int) -> tuple[str, str]:
-    """The chapter's rule by length: n < 2K standard; 2K-8K flash; 8K-64K sparse or Linformer; above 64K Performer or hierarchical."""
+    """The chapter's rule by length: n < 2K standard; 2K-8K flash; 8K-64K sparse or Linformer; above 64K Performer or
+    hierarchical.
+    """
     for limit, variant, text in (
         (2_048, "standard", "n < 2K: standard"),
         (8_192, "flash", "2K-8K: flash"),
@@ -248,23 +256,32 @@ def chapter_rule(seq: int) -> tuple[str, str]:
 
 
 def recommend(spec: ModelSpec, rows: list[Row], seq: int, ideal: bool) -> Recommendation:
-    """Flash while attention is the smaller part of the forward pass (an approximation cannot save half); beyond, the cheapest variant.
+    """Exact attention while it is the smaller part of the forward pass (an approximation cannot save half); beyond, the
+    cheapest variant that fits and connects the tokens.
 
     The figure that decides is this model's own: the smallest n at which its attention cores cost as much as its matrices.
     """
     here = [row for row in rows if row.seq == seq]
+    here = [row for row in here if row.max_seq is None or row.max_seq >= seq] or here  # what fits the budget, if one is given
     exact = [row for row in here if row.exact] or here
     dense = min(exact, key=lambda row: row.memory_bytes)
     share = dense.core_flops / dense.forward_flops
     limit = crossover(with_core(spec, Flash()), ideal).layers
-    cheapest = min(here, key=lambda row: row.forward_flops)
+    # A variant that cannot connect the tokens within the model's layers, or has no causal form, is no replacement.
+    masked = bool(spec.decoder)
+    able = [
+        row
+        for row in here
+        if (reach := row.hops_causal if masked else row.hops) is not None and reach <= spec.n_layers and row not in exact
+    ]
+    cheapest = min(able or exact, key=lambda row: row.forward_flops)
     saving = 1 - cheapest.forward_flops / dense.forward_flops
     if limit is None or seq < limit:
         pick = dense
         reason = (
             f"attention is {share:.1%} of the forward FLOPs at n = {seq:,}"
             + (f" (half only from n = {limit:,})" if limit else "")
-            + f": exact attention costs at most {saving:.1%} more than the cheapest variant, and {dense.variant} keeps the least memory"
+            + f": an approximation would save {max(saving, 0.0):.1%}; {dense.variant} keeps the least memory of the exact ones"
         )
     else:
         pick = cheapest
@@ -278,20 +295,25 @@ def recommend(spec: ModelSpec, rows: list[Row], seq: int, ideal: bool) -> Recomm
     return Recommendation(seq, pick.variant, reason, variant, rule, kind in variant or (sparse and "sparse" in variant))
 
 
-
-
-
 def notes(spec: ModelSpec, cores: list[Core], seqs: list[int], ideal: bool) -> list[str]:
     """What a reader of the comparison must know."""
     out = []
     if not ideal:
-        out.append("standard and flash multiply all n² pairs here (eager); --causal counts the half a mask leaves; sparse cores count their own pairs")
+        out.append(
+            "standard and flash multiply all n² pairs here (eager); --causal counts the half a mask leaves; sparse cores count"
+            " their own pairs"
+        )
     kinds = {core.type for core in cores}
     if spec.decoder and "linformer" in kinds:
         out.append("Linformer mixes all positions: it has no causal form, so it cannot replace a decoder's attention as it is")
     if spec.decoder and "longformer" in kinds:
-        out.append("Longformer connects all tokens in 2 hops through its global tokens, which need to see the whole text; under a causal mask see hops_causal")
+        out.append(
+            "Longformer connects all tokens in 2 hops through global tokens that see the whole text; under a causal mask they"
+            " cannot, see hops_causal"
+        )
     rows = spec.embedding.positions
     if rows is not None and max(seqs) > rows:
-        out.append(f"{spec.name} has learned positions for {rows:,} tokens; longer rows are what it would cost, not what it can run")
+        out.append(
+            f"{spec.name} has learned positions for {rows:,} tokens; longer rows are what it would cost, not what it can run"
+        )
     return out

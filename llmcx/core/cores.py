@@ -92,7 +92,9 @@ class Linformer:
 
 @dataclass(frozen=True)
 class Performer:
-    """softmax(QKᵀ) approximated by phi(Q) [phi(K)ᵀ V] with ``features`` random features (Choromanski et al. 2020, arXiv:2009.14794)."""
+    """softmax(QKᵀ) approximated by phi(Q) [phi(K)ᵀ V] with ``features`` random features (Choromanski et al. 2020,
+    arXiv:2009.14794).
+    """
 
     features: int
     type: Literal["performer"] = "performer"
@@ -121,7 +123,9 @@ KEYS = {
     "r": "features",
     "rank": "rank",
 }
-"""Short names of a variant's settings, as typed: local:w=256, strided:k=64, longformer:w=512,g=16,m=2, linformer:k=256, performer:r=256."""
+"""Short names of a variant's settings, as typed: local:w=256, strided:k=64, longformer:w=512,g=16,m=2, linformer:k=256,
+performer:r=256.
+"""
 
 
 def parse_core(text: str) -> Core:

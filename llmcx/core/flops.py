@@ -307,8 +307,8 @@ def leading_order(spec: ModelSpec, run: Run) -> tuple[dict[str, int], dict[str, 
     """The chapter's convention, constants dropped: per layer n d² for all matrices and s n d for the attention core.
 
     s is n (standard, flash), the window (local, sliding, Longformer), stride + n / stride, the rank (Linformer) or
-    the features (Performer); a mixer without pairs has no such term. An MoE layer multiplies n d² by top_k and adds the router's n d E.
-    Returns sums by component and by layer group.
+    the features (Performer); a mixer without pairs has no such term. An MoE layer multiplies n d² by top_k and adds
+    the router's n d E. Returns sums by component and by layer group.
     """
     components = {"projections and feed-forward": 0, "attention core": 0}
     groups: dict[str, int] = {}

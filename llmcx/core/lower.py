@@ -50,7 +50,11 @@ def _embedding(spec: ModelSpec, run: Run, tokens: int, positions: int) -> Iterat
     """Tables, the projection of a factorised embedding, and its norm."""
     part, width = spec.embedding, spec.embedding.width or spec.d_model
     at = Place(spec, run, 1, tokens, tokens, 0, False, "embedding")
-    for leaf, rows, ids in (("tokens", part.vocab, tokens), ("positions", part.positions, positions), ("types", part.types, tokens)):
+    for leaf, rows, ids in (
+        ("tokens", part.vocab, tokens),
+        ("positions", part.positions, positions),
+        ("types", part.types, tokens),
+    ):
         if rows is not None:
             indices = Kept("indices", ids, "int64")
             yield at.op(f"embedding.{leaf}", "lookup", indices, tokens=tokens, rows=rows, width=width)

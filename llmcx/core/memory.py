@@ -105,7 +105,7 @@ SOURCES = {
     "weights": "each parameter once, tied ones once",
     "gradients": "one per parameter",
     "optimizer": "states per parameter of the optimizer named",
-    "activations": "tensors saved by torch.autograd, op by op; or Korthikanti et al. 2022, arXiv:2205.05198, sec. 4, at leading order",
+    "activations": "what torch.autograd saves, op by op; at leading order Korthikanti et al. 2022, arXiv:2205.05198, sec. 4",
     "logits": "torch.nn.functional.cross_entropy keeps the log-softmax in fp32",
     "kv_cache": "Shazeer 2019, arXiv:1911.02150, sec. 2.4",
     "state": "Choromanski et al. 2020, arXiv:2009.14794, sec. 2.5: a sum of outer products in place of a cache",
@@ -221,8 +221,9 @@ def memory(
 
     Inference holds weights (``dtype``), cache (``kv_dtype``), the last position's logits and one layer's workspace.
     Training holds weights, gradients, optimizer states, the activations kept for backward ("autograd": op by op;
-    "chapter": L b n d + L b H n²) and the logits with their log-softmax. ``fused`` attention kernels write no scores out. ``zero`` 1, 2, 3 divides optimizer states, then
-    gradients, then weights by ``gpus`` (Rajbhandari et al. 2020, arXiv:1910.02054), rounding up.
+    "chapter": L b n d + L b H n²) and the logits with their log-softmax. ``fused`` attention kernels write no scores
+    out. ``zero`` 1, 2, 3 divides optimizer states, then gradients, then weights by ``gpus`` (Rajbhandari et al. 2020,
+    arXiv:1910.02054), rounding up.
     """
     seq = sequence_length(spec, seq)
     check_size("batch", batch)
@@ -258,7 +259,9 @@ def memory(
         kept, kept_formula = _activations(ops, p.activation, activations, chapter)
         if checkpoint_every is not None:
             boundary = batch * seq * spec.d_model * p.activation
-            plan = checkpointing(spec.n_layers, boundary, _largest_layer(ops, spec, p.activation, activations, chapter), checkpoint_every)
+            plan = checkpointing(
+                spec.n_layers, boundary, _largest_layer(ops, spec, p.activation, activations, chapter), checkpoint_every
+            )
             kept = plan.bytes
             kept_formula = f"{plan.checkpoints} checkpoints × b·n·d·{p.activation} B + {checkpoint_every} layers recomputed"
         master = f" + {p.master} B master copy" if p.master else ""
@@ -284,7 +287,9 @@ def memory(
         parts.append(Part("workspace", work, formula))
     total = sum(part.bytes for part in parts)
     step = lower(spec, Run(batch, 1, past=seq - 1, source=seq, encode=False))
-    cached_lines = [] if train else [line._replace(component=f"elements of {line.component}") for line in cache_fold.explain(step)]
+    cached_lines = (
+        [] if train else [line._replace(component=f"elements of {line.component}") for line in cache_fold.explain(step)]
+    )
     return Memory(
         total_bytes=total,
         parts=parts,
@@ -307,8 +312,8 @@ def kv_bytes_per_token(spec: ModelSpec, kv_dtype: str) -> int:
 
 
 def workspace(ops: list[Op], act: int) -> tuple[int, str]:
-    """Estimate of the largest transient of one layer in a forward pass: the probabilities where they are written out (scores and their
-    softmax both alive), else the widest feed-forward tensors (gate, up and product alive together).
+    """Estimate of the largest transient of one layer in a forward pass: the probabilities where they are written out
+    (scores and their softmax both alive), else the widest feed-forward tensors (gate, up and product alive together).
     """
     best, formula = 0, "no layer"
     for op in ops:

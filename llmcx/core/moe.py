@@ -125,7 +125,8 @@ def moe(
     capacity_factor: float | None = None,
     dtype: str = "bf16",
 ) -> Experts:
-    """Cost of a spec with MoE layers. ``capacity_factor`` overrides the spec's; ``dtype`` is that of the activations sent between GPUs.
+    """Cost of a spec with MoE layers. ``capacity_factor`` overrides the spec's; ``dtype`` is that of the activations
+    sent between GPUs.
 
     Raises InputError for a model without experts.
     """
@@ -171,7 +172,8 @@ def moe(
         dense_equivalent=dense_equivalent(spec, batch, seq),
         all_to_all_bytes=sum(repeat * size for repeat, size in sent),
         all_to_all_bytes_per_layer=sent[0][1],
-        lines=[line for line in fold.explain(ops) if line.component.startswith("moe.")] + _explained(tokens, spec, part, limit, sent[0][1]),
+        lines=[line for line in fold.explain(ops) if line.component.startswith("moe.")]
+        + _explained(tokens, spec, part, limit, sent[0][1]),
     )
 
 
@@ -180,7 +182,9 @@ def _explained(tokens: int, spec: ModelSpec, part: MoE, limit: Capacity | None, 
     if limit is not None:
         numbers = f"ceil({tokens:,}·{part.top_k}/{part.n_experts:,}·{limit.factor:g})"
         source = "Fedus et al. 2021, arXiv:2101.03961, eq. 3"
-        lines.append(Line("capacity of one expert", "ceil(tokens·top_k/n_experts·capacity_factor)", numbers, limit.per_expert, source))
+        lines.append(
+            Line("capacity of one expert", "ceil(tokens·top_k/n_experts·capacity_factor)", numbers, limit.per_expert, source)
+        )
     slots = tokens * part.top_k if limit is None else part.n_experts * limit.per_expert
     numbers = f"2·{slots:,}·{spec.d_model:,}·bytes"
     source = "Fedus et al. 2021, arXiv:2101.03961, sec. 5.4: dispatch and combine"
@@ -190,8 +194,9 @@ def _explained(tokens: int, spec: ModelSpec, part: MoE, limit: Capacity | None, 
 def all_to_all_bytes(tokens: int, d_model: int, top_k: int, n_experts: int, factor: float | None, dtype: str) -> int:
     """Bytes that one MoE layer moves in a forward pass, dispatch and combine together, if every expert is on another GPU.
 
-    Without a capacity each assignment sends d_model activations there and back: 2 · tokens · top_k · d_model · bytes. With one, the
-    buffers have a fixed size: 2 · n_experts · capacity · d_model · bytes (Fedus et al. 2021, sec. 5.4: E × C × d_model each way).
+    Without a capacity each assignment sends d_model activations there and back: 2 · tokens · top_k · d_model · bytes.
+    With one, the buffers have a fixed size: 2 · n_experts · capacity · d_model · bytes (Fedus et al. 2021, sec. 5.4:
+    E × C × d_model each way).
 
     >>> all_to_all_bytes(tokens=4, d_model=8, top_k=2, n_experts=4, factor=None, dtype="bf16")
     256

@@ -45,7 +45,9 @@ def norm(tokens: int, width: int, weights: int) -> int:
     return weights
 
 
-@fold.rule("matmul", text="weight", source="the learned right-hand side of the product, e.g. Linformer's E, arXiv:2006.04768, eq. 7")
+@fold.rule(
+    "matmul", text="weight", source="the learned right-hand side of the product, e.g. Linformer's E, arXiv:2006.04768, eq. 7"
+)
 def matmul(batch: int, m: int, k: int, n: int, weight: int) -> int:
     """A product of activations has no parameters unless one side is learned."""
     return weight
@@ -91,7 +93,8 @@ def count(spec: ModelSpec) -> int:
 
 
 def chapter_estimate(n_layers: int, d_model: int, vocab: int) -> int:
-    """12 L d² + V d: attention 4 d² and a 4x-wide plain feed-forward 8 d² per layer, a tied token table; no norms, biases or positions.
+    """12 L d² + V d: attention 4 d² and a 4x-wide plain feed-forward 8 d² per layer, a tied token table; no norms,
+    biases or positions.
 
     The textbook's rule (Kaplan et al. 2020, arXiv:2001.08361, sec. 2.1, gives N ≈ 12 L d²).
 

@@ -47,7 +47,8 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Embedding:
-    """Tables looked up and added: tokens, learned ``positions`` (rows; None for rotary, sinusoidal or relative), segment ``types``.
+    """Tables looked up and added: tokens, learned ``positions`` (rows; None for rotary, sinusoidal or relative), segment
+    ``types``.
 
     ``width`` below d_model is a factorised embedding, followed by a projection up (with ``projection_bias``). ``norm``
     normalises the sum.

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 _COUNT = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
-_SI = tuple((10 ** (3 * power), letter) for power, letter in ((10, "Q"), (9, "R"), (8, "Y"), (7, "Z"), (6, "E"), (5, "P"), (4, "T"), (3, "G"), (2, "M"), (1, "k")))
+_SI = tuple(
+    (10 ** (3 * power), letter)
+    for power, letter in ((10, "Q"), (9, "R"), (8, "Y"), (7, "Z"), (6, "E"), (5, "P"), (4, "T"), (3, "G"), (2, "M"), (1, "k"))
+)
 _GB = ((10**15, "PB"), (10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 _GIB = ((2**50, "PiB"), (2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
@@ -69,6 +72,10 @@ def cell(value: Any, kind: str) -> str:
         return f"{100 * value:.2f}%"
     if kind == "factor":
         return f"{value:,.2f}×" if 0.1 <= value < 10**6 else f"{value:.3g}×"
+    if kind == "power":
+        return f"{value:.3g}"
+    if isinstance(value, float) and kind == "count":
+        return count(round(value))
     if isinstance(value, float):
         return f"{value:,.4g}" if abs(value) < 10**6 else f"{value:.4e}"
     if isinstance(value, int) and kind != "text":

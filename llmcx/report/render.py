@@ -20,6 +20,11 @@ class Item(NamedTuple):
     inputs: dict[str, Any]
     result: Any
     notes: list[str]
+    lines: list[Any] | None = None  # formulas, where the result does not carry its own
+
+    def explained(self) -> list[Any]:
+        """The formulas behind the result."""
+        return getattr(self.result, "lines", []) if self.lines is None else self.lines
 
 
 class View(NamedTuple):
@@ -57,7 +62,7 @@ def envelope(command: str, item: Item, explain: bool) -> dict[str, Any]:
         out["model"] = item.model
     out |= {"inputs": plain(item.inputs), "result": plain(item.result)}
     if explain:
-        out["explain"] = plain(getattr(item.result, "lines", []))
+        out["explain"] = plain(item.explained())
     return out | {"notes": item.notes}
 
 
@@ -156,7 +161,7 @@ def _explained(items: list[Item]) -> list[str]:
     for item in items:
         if len(items) > 1 and item.model:
             out += [item.model["name"], ""]
-        for line in getattr(item.result, "lines", []):
+        for line in item.explained():
             value = line.value
             exact = f"{value:,}" if isinstance(value, int) else format.cell(value, "float")
             steps = [f"    = {step}" for step in (line.formula, line.numbers, exact) if step]

@@ -68,7 +68,12 @@ def _flops_facts(item: Item) -> list[Fact]:
 def _flops_tables(item: Item) -> list[Table]:
     r = item.result
     unit = {"flops": "FLOPs", "macs": "MACs"}.get(item.inputs.get("convention", "flops"), "operations (leading order)")
-    columns = [Column("component", "component"), Column("flops", f"forward {unit}", "int"), Column("short", "", "flops", 1), SHARE]
+    columns = [
+        Column("component", "component"),
+        Column("flops", f"forward {unit}", "int"),
+        Column("short", "", "flops", 1),
+        SHARE,
+    ]
     rows = [row | {"short": row["flops"]} for row in _rows(r.forward.components)]
     total = {"component": "forward total", "flops": r.forward.total, "short": r.forward.total, "share": 1.0}
     shape = f"batch {item.inputs['batch']}, seq {item.inputs['seq']:,}"
@@ -76,7 +81,12 @@ def _flops_tables(item: Item) -> list[Table]:
     if len(r.groups) > 3:
         columns = [Column("component", "layer group"), Column("flops", unit, "int"), SHARE]
         tables.append(Table("By layer group", columns, _rows(r.groups)))
-    columns = [Column("rule", "rule of thumb"), Column("value", "says", "flops"), Column("exact", "exact", "flops"), Column("error", "error", "share")]
+    columns = [
+        Column("rule", "rule of thumb"),
+        Column("value", "says", "flops"),
+        Column("exact", "exact", "flops"),
+        Column("error", "error", "share"),
+    ]
     return [*tables, Table("Rules of thumb beside the exact count (FLOPs)", columns, _rows(r.approximations))]
 
 
@@ -211,10 +221,13 @@ def _moe_tables(item: Item) -> list[Table]:
         Column("d_ff", "d_ff", "int"),
         Column("params", "parameters", "count"),
         Column("flops_per_token", "FLOPs/token", "flops"),
-        Column("moe_over_dense", "this model's FLOPs", "factor"),
+        Column("moe_over_dense", "MoE FLOPs", "factor"),
     ]
     d = r.dense_equivalent
-    rows = [{"what": "the same active parameters", **plain(d.same_active)}, {"what": "the same total parameters", **plain(d.same_total)}]
+    rows = [
+        {"what": "the same active parameters", **plain(d.same_active)},
+        {"what": "the same total parameters", **plain(d.same_total)},
+    ]
     return [*tables, Table("Beside dense models of the same layers", columns, rows)]
 
 
@@ -246,3 +259,82 @@ def _preset_tables(item: Item) -> list[Table]:
 
 
 PRESET = View(lambda item: [], _preset_tables)
+
+
+# --- chinchilla -----------------------------------------------------------------------------------------------------
+
+
+def _chinchilla_tables(item: Item) -> list[Table]:
+    columns = [
+        Column("law", "law"),
+        Column("params", "parameters", "count"),
+        Column("tokens", "tokens", "count"),
+        Column("compute", "FLOPs", "power", 2),
+        Column("tokens_per_param", "tokens/param", "float"),
+        Column("loss", "loss", "float"),
+        Column("in_range", "in range", "text", 1),
+    ]
+    tables = [Table("Compute-optimal, by law", columns, _rows(item.result["laws"]))]
+    for each in item.result.get("equal_compute", []):
+        columns = [
+            Column("params", "parameters", "count"),
+            Column("tokens", "tokens", "count"),
+            Column("tokens_per_param", "tokens/param", "float"),
+            Column("loss", "loss", "float"),
+            Column("excess_loss", "over the optimum", "float"),
+        ]
+        tables.append(Table(f"At equal compute, by {each.law}", columns, _rows(each.rows)))
+    return tables
+
+
+CHINCHILLA = View(lambda item: [], _chinchilla_tables)
+
+
+# --- bounds and shapes ----------------------------------------------------------------------------------------------
+
+
+def _bounds_tables(item: Item) -> list[Table]:
+    gap = item.result["generalization"]
+    facts = [
+        Fact("bound", f"sqrt(P log n / n), log to base {gap.base}", gap.bound, "float"),
+        Fact("vacuous", "vacuous (at least 1)", gap.vacuous),
+        Fact("enough", "examples that bring it below 1", gap.enough, "count"),
+    ]
+    pairs = [Column("seq", "n", "int"), Column("pairs", "pairs n²", "int"), Column("causal_pairs", "under a causal mask", "int")]
+    hops = [
+        Column("pattern", "pattern"),
+        Column("seq", "n", "int"),
+        Column("hops", "hops", "int"),
+        Column("causal", "causal", "int"),
+    ]
+    return [
+        facts_table("Generalisation", facts),
+        Table("All pairs", pairs, _rows(item.result["all_pairs"])),
+        Table("Layers until every token can reach every other", hops, _rows(item.result["hops"])),
+    ]
+
+
+BOUNDS = View(lambda item: [], _bounds_tables)
+
+
+def _shapes_tables(item: Item) -> list[Table]:
+    columns = [
+        Column("n_layers", "layers", "int"),
+        Column("d_model", "d_model", "int"),
+        Column("n_heads", "heads", "int", 5),
+        Column("d_ff", "d_ff", "int", 6),
+        Column("aspect_ratio", "d/L", "float"),
+        Column("params", "parameters", "count"),
+        Column("relative", "off by", "share", 3),
+        Column("forward_flops", "FLOPs", "flops", 1),
+        Column("activation_bytes", "activations", "bytes", 4),
+        Column("kv_bytes_per_token", "KV/token", "bytes", 2),
+    ]
+    reference = [Column("name", "published"), *columns[:6], *columns[7:]]
+    return [
+        Table("Shapes of equal parameters", columns, _rows(item.result["shapes"])),
+        Table("For reference", reference, _rows(item.result["references"])),
+    ]
+
+
+SHAPES = View(lambda item: [], _shapes_tables)

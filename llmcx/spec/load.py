@@ -20,7 +20,9 @@ def load_config(path: str) -> ModelSpec:
 
 
 def from_data(data: Mapping[str, Any], source: str) -> ModelSpec:
-    """The model that ``data`` describes: a preset's fields, or what `llmcx presets show --json` prints."""
+    """The model that ``data`` describes: a preset's fields, a Hugging Face config.json, or what `llmcx presets show
+    --json` prints.
+    """
     from .build import validate
 
     if str(data.get("schema", "")).startswith("llmcx.presets/"):
@@ -29,11 +31,9 @@ def from_data(data: Mapping[str, Any], source: str) -> ModelSpec:
             raise InputError(f"{source}: result is missing, so there is no model in it", field="result")
         data = inner
     if "model_type" in data:
-        raise InputError(
-            f"{source} is a Hugging Face config.json (model_type {data['model_type']!r}), which this version does not read",
-            field="model_type",
-            value=str(data["model_type"]),
-        )
+        from llmcx.families import from_config
+
+        return from_config(data, source)
     return validate(data, source)
 
 

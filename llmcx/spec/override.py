@@ -100,7 +100,9 @@ def apply(spec: ModelSpec, shape: Shape) -> ModelSpec:
             value=shape.layers,
         )
     if (shape.experts is None) != (shape.top_k is None) and not any(isinstance(g.ffn, MoE) for g in groups):
-        raise InputError("a mixture of experts needs both --experts and --top-k", field="experts" if shape.experts is None else "top_k")
+        raise InputError(
+            "a mixture of experts needs both --experts and --top-k", field="experts" if shape.experts is None else "top_k"
+        )
     embedding = {key: given[key] for key in ("vocab", "positions") if key in given}
     model: dict[str, Any] = {key.removesuffix("_length"): given[key] for key in ("d_model", "context_length") if key in given}
     if embedding:

@@ -54,14 +54,19 @@ def path_of(name: str) -> Path:
     raise unknown_name("preset", name, [*names(), *known], field="preset")
 
 
-def load_data(name: str) -> dict[str, Any]:
-    """A preset's file as plain data."""
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A file of ours, trusted to be YAML."""
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    with path_of(name).open("rb") as file:
+    with path.open("rb") as file:
         data: dict[str, Any] = yaml.load(file, Loader=loader)
     return data
+
+
+def load_data(name: str) -> dict[str, Any]:
+    """A preset's file as plain data."""
+    return read_yaml(path_of(name))
 
 
 def load_preset(name: str) -> ModelSpec:

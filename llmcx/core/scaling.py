@@ -1,0 +1,516 @@
+"""Scaling laws: which model size and how many tokens a training budget is best spent on, and the loss to expect.
+
+Units throughout: N parameters, D tokens, C FLOPs of training, L nats per token. Everything here is an estimate, so the
+results are floats. C = k N D with k = 6 FLOPs per parameter and token (forward 2, backward 4; Kaplan et al. 2020,
+arXiv:2001.08361, sec. 2.1) unless the caller gives another k, e.g. a model's exact train FLOPs / (N D).
+
+A :class:`Law` is one of two forms: "power", N_opt = coefficient (C / compute)^exponent, a fitted line through optima; or
+"parametric", L = E + A / N^alpha + B / D^beta, from which the optima follow. Its numbers are data (presets/laws), its
+formulas are here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from math import isfinite
+from typing import Any, Literal, NamedTuple
+
+from .errors import InputError, unknown_name
+
+FLOPS_PER_PARAM_TOKEN = 6.0
+"""Kaplan et al. 2020, arXiv:2001.08361, sec. 2.1: 2 forward and 4 backward per parameter and token; attention's n² left out."""
+
+LARGEST = 1e60
+"""Far above any run, low enough that no step of the arithmetic overflows for the laws shipped."""
+
+_EQ2 = "Hoffmann et al. 2022, arXiv:2203.15556, eq. 2"
+_EQ4 = "Hoffmann et al. 2022, arXiv:2203.15556, eq. 4"
+_6ND = "Kaplan et al. 2020, arXiv:2001.08361, sec. 2.1"
+
+
+# --- the law --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Power:
+    """N_opt = ``coefficient`` (C / ``compute``)^``exponent``: ``coefficient`` is the optimum at a budget of ``compute`` FLOPs."""
+
+    coefficient: float
+    compute: float
+    exponent: float
+
+
+@dataclass(frozen=True)
+class Parametric:
+    """L(N, D) = E + A / N^alpha + B / D^beta."""
+
+    E: float
+    A: float
+    B: float
+    alpha: float
+    beta: float
+
+
+class Spread(NamedTuple):
+    """How well a constant is known: ``low`` to ``high`` is what ``kind`` says, e.g. "10th to 90th percentile"."""
+
+    constant: str
+    low: float
+    high: float
+    kind: str
+
+
+@dataclass(frozen=True)
+class Law:
+    """A published law. ``parameters`` says what its N counts: "all", or "non-embedding".
+
+    ``compute_min`` and ``compute_max`` bound the budgets it was fitted to; ``printed`` holds the constants as the paper rounds
+    them, where those used here are finer.
+    """
+
+    name: str
+    title: str
+    constants: Power | Parametric
+    compute_min: float
+    compute_max: float
+    source: str
+    parameters: Literal["all", "non-embedding"] = "all"
+    printed: Parametric | None = None
+    uncertainty: tuple[Spread, ...] = ()
+    range_note: str | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def form(self) -> Literal["power", "parametric"]:
+        return "power" if isinstance(self.constants, Power) else "parametric"
+
+
+_KEYS = ["name", "title", "form", "constants", "printed", "uncertainty", "parameters", "range", "source", "notes"]
+
+
+def law(data: Mapping[str, Any]) -> Law:
+    """A :class:`Law` from plain data, the shape of presets/laws/*.yaml.
+
+    Keys: name, form ("power" | "parametric"), constants, range {compute: [least, most], note}, source; optional title,
+    parameters ("all" | "non-embedding"), printed, notes, and uncertainty {kind, <constant>: ± or [low, high]}. ``a``
+    in the uncertainty is the exponent of N_opt.
+
+    Raises InputError, field = the key's path, for an unknown or missing key, a number that is not one, or one outside its
+    domain: A, B, alpha, beta, coefficient, compute > 0; E >= 0; 0 < exponent < 1; range least < most.
+
+    >>> law({"name": "mine", "form": "power", "source": "me", "range": {"compute": [1e18, 1e21]},
+    ...      "constants": {"coefficient": 1e9, "compute": 1e20, "exponent": 0.5}}).form
+    'power'
+    """
+    for key in data:
+        if key not in _KEYS:
+            raise unknown_name("key of a law", str(key), _KEYS, field=str(key))
+    name = _text(data, "name")
+    form = _text(data, "form")
+    if form not in ("power", "parametric"):
+        raise unknown_name("form of a law", form, ["power", "parametric"], field="form")
+    constants = _constants(form, data.get("constants"), "constants")
+    printed = data.get("printed")
+    spans = _mapping(data.get("range"), "range")
+    least, most = _interval(spans.get("compute"), "range.compute")
+    parameters = data.get("parameters", "all")
+    if parameters not in ("all", "non-embedding"):
+        raise unknown_name("parameters", str(parameters), ["all", "non-embedding"], field="parameters")
+    notes = data.get("notes", ())
+    if isinstance(notes, str) or not all(isinstance(note, str) for note in notes):
+        raise InputError(f"notes of {name} must be a list of sentences", field="notes")
+    rounded = None if printed is None else _constants("parametric", printed, "printed")
+    return Law(
+        name=name,
+        title=_text(data, "title") if "title" in data else name,
+        constants=constants,
+        compute_min=least,
+        compute_max=most,
+        source=_text(data, "source"),
+        parameters=parameters,
+        printed=rounded if isinstance(rounded, Parametric) else None,
+        uncertainty=_spreads(constants, data.get("uncertainty")),
+        range_note=_text(spans, "note") if "note" in spans else None,
+        notes=tuple(notes),
+    )
+
+
+def _text(data: Mapping[str, Any], key: str) -> str:
+    value = data.get(key)
+    if not isinstance(value, str) or not value:
+        problem = "is missing" if value is None else f"is {value!r}, but must be text"
+        raise InputError(f"{key} of the law {problem}", field=key)
+    return value
+
+
+def _mapping(value: Any, field: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise InputError(f"{field} of the law must be a mapping of names to numbers", field=field)
+    return value
+
+
+def _number(value: Any, field: str, low: float = 0.0, high: float = LARGEST, closed: bool = False) -> float:
+    """A number in (low, high), or with ``closed`` [low, high)."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InputError(f"{field} is {value!r}, but must be a number", field=field, value=str(value))
+    if not ((low <= value if closed else low < value) and value < high):
+        allowed = f"{'at least' if closed else 'above'} {low:g} and below {high:g}"
+        raise InputError(f"{field} is {value}, but must be {allowed}", field=field, value=str(value), allowed=allowed)
+    return float(value)
+
+
+def _constants(form: str, data: Any, field: str) -> Power | Parametric:
+    given = _mapping(data, field)
+    kind: Any = Power if form == "power" else Parametric
+    names = [item.name for item in fields(kind)]
+    for key in given:
+        if key not in names:
+            raise unknown_name(f"constant of a {form} law", str(key), names, field=f"{field}.{key}")
+    values = {}
+    for key in names:
+        if key not in given:
+            raise InputError(f"{field}.{key} is missing; a {form} law needs {', '.join(names)}", field=f"{field}.{key}")
+        high = 1.0 if key == "exponent" else LARGEST
+        values[key] = _number(given[key], f"{field}.{key}", high=high, closed=key == "E")
+    built: Power | Parametric = kind(**values)
+    return built
+
+
+def _interval(value: Any, field: str) -> tuple[float, float]:
+    if isinstance(value, (str, Mapping)) or not isinstance(value, Sequence) or len(value) != 2:
+        raise InputError(f"{field} must be two numbers, the least and the most", field=field)
+    low, high = _number(value[0], field), _number(value[1], field)
+    if not low < high:
+        raise InputError(f"{field} is [{low:g}, {high:g}], but the first must be the smaller", field=field)
+    return low, high
+
+
+def _spreads(constants: Power | Parametric, data: Any) -> tuple[Spread, ...]:
+    if data is None:
+        return ()
+    given = _mapping(data, "uncertainty")
+    kind = _text(given, "kind")
+    centres = {item.name: float(getattr(constants, item.name)) for item in fields(constants)}
+    centres["a"] = _exponent(constants)
+    found = []
+    for key, value in given.items():
+        if key == "kind":
+            continue
+        if key not in centres:
+            raise unknown_name("constant of the law", str(key), list(centres), field=f"uncertainty.{key}")
+        if isinstance(value, (list, tuple)):
+            low, high = _interval(value, f"uncertainty.{key}")
+        else:
+            half = _number(value, f"uncertainty.{key}")
+            low, high = centres[key] - half, centres[key] + half
+        found.append(Spread(key, low, high, kind))
+    return tuple(found)
+
+
+def _exponent(constants: Power | Parametric) -> float:
+    if isinstance(constants, Power):
+        return constants.exponent
+    return constants.beta / (constants.alpha + constants.beta)
+
+
+# --- compute --------------------------------------------------------------------------------------------------------
+
+
+def _amount(field: str, value: float) -> float:
+    """A quantity at least 1 and below 10^60."""
+    return _number(value, field, 1.0, closed=True)
+
+
+def training_compute(params: float, tokens: float, flops_per_param_token: float = FLOPS_PER_PARAM_TOKEN) -> float:
+    """C = k N D, FLOPs of training N ``params`` on D ``tokens``.
+
+    k = ``flops_per_param_token``, 6 by default (Kaplan et al. 2020, arXiv:2001.08361, sec. 2.1), which leaves out attention's
+    n² term and recomputation. Limits: N, D from 1 to 10^60, k above 0. Raises InputError (params, tokens,
+    flops_per_param_token).
+
+    GPT-3, 174.6e9 parameters on 300e9 tokens: 3.14e23 (Brown et al. 2020, Table D.1).
+
+    >>> f"{training_compute(174.6e9, 300e9):.3g}"
+    '3.14e+23'
+    """
+    return _factor(flops_per_param_token) * _amount("params", params) * _amount("tokens", tokens)
+
+
+def _factor(flops_per_param_token: float) -> float:
+    return _number(flops_per_param_token, "flops_per_param_token", high=1e9)
+
+
+def gpu_compute(gpu_hours: float, peak_flops: float, mfu: float) -> float:
+    """C = hours · 3600 · peak · MFU, FLOPs that a model gets out of ``gpu_hours`` of GPUs of ``peak_flops`` FLOP/s each.
+
+    ``peak_flops`` is the dense peak of the format trained in; ``mfu`` the fraction of it spent on the model's own FLOPs
+    (Chowdhery et al. 2022, arXiv:2204.02311, sec. 4.1). Limits: hours and peak above 0, 0 < MFU <= 1. Raises InputError
+    (gpu_hours, peak_flops, mfu).
+
+    1000 H100 (989.4e12 FLOP/s) for 24 hours at 40 %: 24,000 · 3600 · 989.4e12 · 0.4 = 3.42e22.
+
+    >>> f"{gpu_compute(24_000, 989.4e12, 0.4):.3g}"
+    '3.42e+22'
+    """
+    return _number(gpu_hours, "gpu_hours") * _gpu_hour(peak_flops, mfu)
+
+
+def gpu_hours(compute: float, peak_flops: float, mfu: float) -> float:
+    """hours = C / (3600 · peak · MFU): the inverse of :func:`gpu_compute`, same units, limits and source.
+
+    >>> round(gpu_hours(gpu_compute(24_000, 989.4e12, 0.4), 989.4e12, 0.4), 6)
+    24000.0
+    """
+    return _amount("compute", compute) / _gpu_hour(peak_flops, mfu)
+
+
+def _gpu_hour(peak_flops: float, mfu: float) -> float:
+    if isinstance(mfu, (int, float)) and not isinstance(mfu, bool) and mfu > 1:
+        raise InputError(
+            f"mfu is {mfu}, but is the fraction of the peak that is used, above 0 and at most 1",
+            field="mfu",
+            value=str(mfu),
+            allowed="above 0, at most 1",
+        )
+    return 3600 * _number(peak_flops, "peak_flops") * _number(mfu, "mfu")
+
+
+# --- loss and optimum -----------------------------------------------------------------------------------------------
+
+
+class Term(NamedTuple):
+    """One step, explained: what it is, its formula, the numbers put in, the result and the source.
+
+    Named as ops.Line, whose value is an exact integer; this one is an estimate.
+    """
+
+    component: str
+    formula: str
+    numbers: str
+    value: float
+    source: str
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """The compute-optimal model of a budget. ``loss`` is None where the law has none (form "power").
+
+    ``in_range`` is False, and ``warning`` says by how much, where ``compute`` lies outside the budgets the law was fitted to.
+    """
+
+    law: str
+    params: float
+    tokens: float
+    compute: float
+    loss: float | None
+    tokens_per_param: float
+    in_range: bool
+    warning: str | None
+    lines: list[Term]
+
+
+def loss(law: Law, params: float, tokens: float) -> float:
+    """L(N, D) = E + A / N^alpha + B / D^beta, nats per token on the law's own data and tokenizer.
+
+    Source: Hoffmann et al. 2022, arXiv:2203.15556, eq. 2. Limits: N, D from 1 to 10^60. Raises InputError: law (form "power"
+    has no loss), params, tokens.
+
+    1.6934 + 406.4 / (70e9)^0.3392 + 410.7 / (1.4e12)^0.2849 = 1.6934 + 0.0852 + 0.1423, Chinchilla by approach 3:
+
+    >>> three = Law("three", "", Parametric(1.6934, 406.4, 410.7, 0.3392, 0.2849), 6e18, 3e21, "")
+    >>> round(loss(three, 70e9, 1.4e12), 3)
+    1.921
+    """
+    return _loss(_parametric(law), _amount("params", params), _amount("tokens", tokens))
+
+
+def _loss(c: Parametric, n: float, d: float) -> float:
+    return float(c.E + c.A / n**c.alpha + c.B / d**c.beta)
+
+
+def _parametric(law: Law) -> Parametric:
+    if isinstance(law.constants, Parametric):
+        return law.constants
+    raise InputError(
+        f"{law.name} is a power law of the optimum and has no loss; a parametric law is needed",
+        field="law",
+        value=law.name,
+        allowed="a law of form parametric",
+    )
+
+
+def frontier(law: Law, flops_per_param_token: float = FLOPS_PER_PARAM_TOKEN) -> Power:
+    """The line of optima, N_opt(C) = coefficient (C / compute)^exponent. A power law is that line already.
+
+    For a parametric law, minimising L under C = k N D gives N_opt = G (C/k)^a, D_opt = (1/G) (C/k)^b, where
+    G = (alpha A / (beta B))^(1 / (alpha + beta)), a = beta / (alpha + beta), b = alpha / (alpha + beta): coefficient G
+    (parameters), compute k (FLOPs), exponent a. Source: Hoffmann et al. 2022, arXiv:2203.15556, eq. 4. Raises InputError
+    (flops_per_param_token).
+
+    >>> three = Law("three", "", Parametric(1.6934, 406.4, 410.7, 0.3392, 0.2849), 6e18, 3e21, "")
+    >>> round(frontier(three).exponent, 4)        # 0.2849 / 0.6241; the paper prints 0.46
+    0.4565
+    """
+    k = _factor(flops_per_param_token)
+    c = law.constants
+    if isinstance(c, Power):
+        return c
+    try:
+        g = (c.alpha * c.A / (c.beta * c.B)) ** (1 / (c.alpha + c.beta))
+    except OverflowError:
+        g = float("inf")
+    if not 0 < g < LARGEST:
+        raise InputError(f"the constants of {law.name} put its optimum out of reach of numbers", field="law", value=law.name)
+    return Power(g, k, _exponent(c))
+
+
+def optimum(
+    law: Law,
+    *,
+    compute: float | None = None,
+    params: float | None = None,
+    tokens: float | None = None,
+    flops_per_param_token: float = FLOPS_PER_PARAM_TOKEN,
+) -> Optimum:
+    """The compute-optimal N, D and C, from exactly one of them.
+
+    On the frontier N = c (C / u)^a (:func:`frontier`) with C = k N D:
+    from C: N = c (C/u)^a; from N: C = u (N/c)^(1/a); from D: C = u (k D c / u)^(1/(1-a)); D = C / (k N) throughout.
+    Source: Hoffmann et al. 2022, arXiv:2203.15556, eq. 4. Units: FLOPs, parameters (all of them, or non-embedding:
+    ``law.parameters``), tokens. Limits: 1 to 10^60. Raises InputError: compute (none or several given), compute, params,
+    tokens, flops_per_param_token, law.
+
+    Gopher's budget by approach 3 is best spent on 40B parameters (the paper's Fig. 4):
+
+    >>> three = Law("three", "", Parametric(1.6934, 406.4, 410.7, 0.3392, 0.2849), 6e18, 3e21, "")
+    >>> best = optimum(three, compute=5.76e23)
+    >>> f"{best.params:.3g} {best.tokens:.3g} {best.tokens_per_param:.1f} {best.in_range}"
+    '4.03e+10 2.38e+12 59.1 False'
+    """
+    given = {name: value for name, value in (("compute", compute), ("params", params), ("tokens", tokens)) if value is not None}
+    if len(given) != 1:
+        what = " and ".join(given) if given else "none"
+        raise InputError(f"give exactly one of compute, params and tokens, not {what}", field="compute", allowed="exactly one")
+    k = _factor(flops_per_param_token)
+    line = frontier(law, k)
+    c, u, a = line.coefficient, line.compute, line.exponent
+    numbers = f"c = {c:.4g}, u = {u:.4g}, a = {a:.4f}, k = {k:g}"
+    source = _EQ4 if isinstance(law.constants, Parametric) else law.source
+    try:
+        if compute is not None:
+            budget = _amount("compute", compute)
+            n = c * (budget / u) ** a
+            d = budget / (k * n)
+            steps = [Term("params", "c·(C/u)^a", f"{numbers}, C = {budget:.4g}", n, source)]
+        elif params is not None:
+            n = _amount("params", params)
+            budget = u * (n / c) ** (1 / a)
+            d = budget / (k * n)
+            steps = [Term("compute", "u·(N/c)^(1/a)", f"{numbers}, N = {n:.4g}", budget, source)]
+        else:
+            assert tokens is not None
+            d = _amount("tokens", tokens)
+            budget = u * (k * d * c / u) ** (1 / (1 - a))
+            n = budget / (k * d)
+            steps = [Term("compute", "u·(k·D·c/u)^(1/(1-a))", f"{numbers}, D = {d:.4g}", budget, source)]
+    except (OverflowError, ZeroDivisionError):
+        n = d = budget = float("inf")
+        steps = []
+    if not all(isfinite(x) and x > 0 for x in (n, d, budget)):
+        field, value = next(iter(given.items()))
+        raise InputError(f"{field} {value:g} puts the optimum of {law.name} out of reach of numbers", field=field, value=value)
+    if tokens is None:
+        steps.append(Term("tokens", "C / (k·N)", f"{budget:.4g} / ({k:g}·{n:.4g})", d, _6ND))
+    else:
+        steps.append(Term("params", "C / (k·D)", f"{budget:.4g} / ({k:g}·{d:.4g})", n, _6ND))
+    expected = None
+    if isinstance(law.constants, Parametric):
+        p = law.constants
+        expected = _loss(p, n, d)
+        text = f"{p.E:g} + {p.A:g}/{n:.4g}^{p.alpha:g} + {p.B:g}/{d:.4g}^{p.beta:g}"
+        steps.append(Term("loss", "E + A/N^alpha + B/D^beta", text, expected, _EQ2))
+    warning = out_of_range(law, budget)
+    return Optimum(law.name, n, d, budget, expected, d / n, warning is None, warning, steps)
+
+
+def out_of_range(law: Law, compute: float) -> str | None:
+    """A warning where ``compute`` FLOPs lies outside the budgets that ``law`` was fitted to, else None.
+
+    >>> out_of_range(Law("one", "one", Power(1e9, 1e20, 0.5), 6e18, 3e21, ""), 3e24)
+    'one was fitted to budgets of 6e+18 to 3e+21 FLOPs; 3e+24 is 1,000 times the largest, so this is an extrapolation'
+    """
+    span = f"{law.name} was fitted to budgets of {law.compute_min:.3g} to {law.compute_max:.3g} FLOPs; {compute:.3g} is"
+    if compute > law.compute_max:
+        return f"{span} {_times(compute / law.compute_max)} the largest, so this is an extrapolation"
+    if compute < law.compute_min:
+        return f"{span} {_times(compute / law.compute_min)} the smallest, so this is an extrapolation"
+    return None
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:,.0f} times" if 100 <= ratio < 1e6 else f"{ratio:.2g} times"
+
+
+# --- equal compute --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Split:
+    """One way to spend the budget: ``params`` on the ``tokens`` that are left for them. ``excess_loss`` is over the optimum's."""
+
+    params: float
+    tokens: float
+    tokens_per_param: float
+    loss: float
+    excess_loss: float
+
+
+@dataclass(frozen=True)
+class EqualCompute:
+    """Model sizes at equal compute, in the order asked for; ``best`` is the index of the one with the lowest loss."""
+
+    law: str
+    compute: float
+    optimum: Optimum
+    rows: list[Split]
+    best: int
+
+
+def at_equal_compute(
+    law: Law, compute: float, sizes: Sequence[float], flops_per_param_token: float = FLOPS_PER_PARAM_TOKEN
+) -> EqualCompute:
+    """The "huge model, few tokens" against the "medium model, many tokens": each of ``sizes`` on D = C / (k N) tokens.
+
+    Per size: tokens, tokens per parameter, L(N, D) (:func:`loss`) and L - L_opt, nats per token. Source: Hoffmann et al. 2022,
+    arXiv:2203.15556, sec. 3.3 (IsoFLOP slices of the fitted loss). Limits: sizes from 1 parameter to C/k, which leaves one
+    token. Raises InputError: law (form "power"), compute, sizes, flops_per_param_token.
+
+    Gopher (280B) against Chinchilla (70B) at Gopher's 5.76e23 FLOPs, by approach 3:
+
+    >>> three = Law("three", "", Parametric(1.6934, 406.4, 410.7, 0.3392, 0.2849), 6e18, 3e21, "")
+    >>> [f"{row.tokens:.3g} {row.loss:.3f}" for row in at_equal_compute(three, 5.76e23, [280e9, 70e9]).rows]
+    ['3.43e+11 1.959', '1.37e+12 1.922']
+    """
+    constants = _parametric(law)
+    k = _factor(flops_per_param_token)
+    if not sizes:
+        raise InputError("a comparison at equal compute needs at least one model size", field="sizes")
+    top = optimum(law, compute=compute, flops_per_param_token=k)
+    if top.tokens < 1 or top.params < 1:
+        raise InputError(f"compute {compute:g} is too small for even one token", field="compute", value=compute)
+    least = _loss(constants, top.params, top.tokens)
+    rows = []
+    for size in sizes:
+        n = _amount("sizes", size)
+        d = top.compute / (k * n)
+        if d < 1:
+            raise InputError(
+                f"{n:.4g} parameters leave less than one token of {top.compute:.4g} FLOPs",
+                field="sizes",
+                value=size,
+                allowed=f"at most {top.compute / k:.4g}",
+            )
+        reached = _loss(constants, n, d)
+        rows.append(Split(n, d, d / n, reached, reached - least))
+    return EqualCompute(law.name, top.compute, top, rows, min(range(len(rows)), key=lambda i: rows[i].loss))

@@ -1,0 +1,79 @@
+"""Hugging Face config.json -> ModelSpec: a registry by model_type, one small function per family.
+
+To add a family: write its function in a module here, register it with @family, and name the module in MODULES.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from importlib import import_module
+from typing import Any
+
+from llmcx.core.errors import InputError, unknown_name
+from llmcx.core.parts import ModelSpec
+
+from .config import Config, table
+
+Reader = Callable[[Config], ModelSpec]
+
+MODULES = {
+    "dense": "llama gpt2",
+}
+"""Module -> the model_types that it reads."""
+
+WHERE = {name: module for module, names in MODULES.items() for name in names.split()}
+READERS: dict[str, Reader] = {}
+
+# The language model inside a multimodal configuration that does not name its own model_type.
+TEXT_TYPES: dict[str, str] = {}
+
+
+def family(*model_types: str) -> Callable[[Reader], Reader]:
+    """Register the decorated function as the reader of ``model_types``."""
+
+    def register(reader: Reader) -> Reader:
+        for name in model_types:
+            READERS[name] = reader
+        return reader
+
+    return register
+
+
+def from_config(data: Mapping[str, Any], source: str, insist: str | None = None) -> ModelSpec:
+    """The model that a config.json builds in transformers.
+
+    ``insist`` reads it as that model_type whatever it says, with a warning in the spec's assumptions.
+    Raises InputError for an unknown model_type, a key that is not understood, or a value that cannot be.
+    """
+    notes: list[str] = []
+    given = data.get("model_type")
+    inner = data.get("text_config")
+    if isinstance(inner, Mapping) and insist is None:
+        if "model_type" not in inner and str(given) not in TEXT_TYPES:
+            raise InputError(
+                f"{source}: text_config names no model_type, so its language model is unknown", field="text_config.model_type"
+            )
+        notes.append(f"the language model of a multimodal {given}: its vision or audio towers and projectors are not counted")
+        data = {"model_type": TEXT_TYPES.get(str(given)), "architectures": None, **inner}
+        given = data["model_type"]
+    name = insist or given
+    if not isinstance(name, str):
+        raise InputError(f"{source}: model_type is {name!r}, but must be a string", field="model_type")
+    if name not in WHERE:
+        known = unknown_name("model_type", name, list(WHERE), field="model_type")
+        raise InputError(
+            f"{source}: {known.message}; --as TYPE reads it as another one", field="model_type", value=name, nearest=known.nearest
+        )
+    if insist is not None and insist != given:
+        notes.append(f"warning: model_type {given!r} was read as {insist!r} because --as says so; nobody checked that they agree")
+    import_module(f"{__name__}.{WHERE[name]}")
+    config = Config(data, name, source)
+    spec = READERS[name](config)
+    config.check_leftovers()
+    if config.assumed:
+        said = ", ".join(f"{key}={value}" for key, value in sorted(config.assumed.items()) if not isinstance(value, (list, dict)))
+        notes.append(f"keys left out, as transformers {table()['transformers']} assumes for {name}: {said}")
+    if isinstance(data.get("quantization_config"), Mapping):
+        notes.append("quantization_config is not applied: parameters are counted as built, before quantisation")
+    return replace(spec, assumes=(*spec.assumes, *config.notes, *notes))

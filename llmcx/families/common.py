@@ -1,0 +1,124 @@
+"""What most families share: the outer shape of a model, attention from the usual keys, layers by type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import PurePath
+from typing import Any
+
+from llmcx.core.errors import InputError
+from llmcx.core.parts import (
+    Attention,
+    Embedding,
+    Gated,
+    Head,
+    Layers,
+    ModelSpec,
+    Norm,
+    Plain,
+    Sliding,
+    Standard,
+)
+
+from .config import Config
+
+ACTIVATIONS: dict[str, Any] = {
+    "relu": "relu",
+    "gelu": "gelu",
+    "gelu_new": "gelu_new",
+    "gelu_fast": "gelu_new",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "gelu_python": "gelu",
+    "silu": "silu",
+    "swish": "silu",
+}
+
+
+def activation(c: Config, key: str) -> Any:
+    """The activation that ``key`` names."""
+    value = c.text(key)
+    if value not in ACTIVATIONS:
+        raise c.wrong(key, value, f"one of {', '.join(ACTIVATIONS)}")
+    return ACTIVATIONS[value]
+
+
+def head(c: Config, causal: tuple[str, ...] = ("ForCausalLM", "LMHeadModel"), bias: bool = False) -> Head | None:
+    """The LM head that `architectures` asks for: by default the causal one; none for a bare model.
+
+    Raises InputError for any other architecture: its head is not a language model's.
+    """
+    named = c.data.get("architectures")
+    if named is not None and not (isinstance(named, list) and all(isinstance(name, str) for name in named)):
+        raise c.wrong("architectures", named, "a list of class names")
+    tied = c.flag("tie_word_embeddings", True)
+    if not named or named[0].endswith(causal):
+        return Head(tied=tied, bias=bias)
+    if named[0].endswith("Model"):
+        return None
+    raise c.wrong("architectures", named[0], f"a class that ends in {', '.join(causal)} or Model")
+
+
+def model(c: Config, *, d_model: str = "hidden_size", context: str | None = "max_position_embeddings", **parts: Any) -> ModelSpec:
+    """A spec named after its file, with the embedding and head of the usual keys unless ``parts`` has its own."""
+    path = PurePath(c.source)
+    stem = path.parent.name if path.name == "config.json" and path.parent.name else path.stem
+    made: dict[str, Any] = {
+        "name": stem or c.model_type,
+        "family": c.model_type,
+        "source": c.source,
+        "d_model": c.size(d_model),
+        "context": c.optional(context) if context else None,
+    }
+    if "embedding" not in parts:
+        made["embedding"] = Embedding(c.size("vocab_size"))
+    if "head" not in parts:
+        made["head"] = head(c)
+    return ModelSpec(**made, **parts)
+
+
+def heads(c: Config, **more: Any) -> Attention:
+    """Rotary grouped-query attention from num_attention_heads, num_key_value_heads, head_dim."""
+    n_heads = c.size("num_attention_heads")
+    return Attention(n_heads, c.optional("num_key_value_heads") or n_heads, head_dim(c, n_heads), **{"rope": True, **more})
+
+
+def head_dim(c: Config, n_heads: int, key: str = "head_dim") -> int:
+    """The stated head_dim, else hidden_size // num_attention_heads, rounded down as transformers does."""
+    stated = c.optional(key)
+    dim = c.size("hidden_size") // n_heads if stated is None else stated
+    if dim < 1:
+        raise InputError(
+            f"{c.source}: hidden_size is smaller than num_attention_heads, so a head has no width", field="hidden_size"
+        )
+    return dim
+
+
+def gated(c: Config, width: str = "intermediate_size", act: str = "hidden_act", bias: bool = False) -> Gated:
+    """act(x W_gate) * x W_up, then W_down."""
+    return Gated(c.size(width), bias, activation(c, act))
+
+
+def plain(c: Config, width: str = "intermediate_size", act: str = "hidden_act", bias: bool = False) -> Plain:
+    """Two matrices."""
+    return Plain(c.size(width), bias, activation(c, act))
+
+
+def grouped(layers: Iterable[Layers]) -> tuple[Layers, ...]:
+    """Equal neighbours as one group: layer by layer in, groups out. Order is kept."""
+    from dataclasses import replace
+
+    groups: list[Layers] = []
+    for layer in layers:
+        if groups and replace(groups[-1], repeat=1) == replace(layer, repeat=1):
+            groups[-1] = replace(groups[-1], repeat=groups[-1].repeat + layer.repeat)
+        else:
+            groups.append(layer)
+    return tuple(groups)
+
+
+def window(size: int | None) -> Sliding | Standard:
+    """A sliding window, or full attention where there is none."""
+    return Standard() if size is None else Sliding(size)
+
+
+RMS = Norm("rmsnorm")

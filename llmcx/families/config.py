@@ -1,0 +1,236 @@
+"""Reading a Hugging Face config.json so that nothing in it is silently ignored.
+
+A family's function asks a :class:`Config` for the keys that it understands. Whatever is left over must be known to be
+harmless, or hold the value that transformers would have assumed anyway; else the file is refused, naming the key.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from llmcx.core.errors import InputError
+
+# Keys that no family's cost depends on: numerics, training, generation, tokens, bookkeeping of any version of transformers.
+HARMLESS = frozenset(
+    [
+        "_attn_implementation",
+        "_attn_implementation_autoset",
+        "_flash_attn_2_enabled",
+        "_name_or_path",
+        "attention_dropout",
+        "attention_probs_dropout_prob",
+        "attn_implementation",
+        "auto_map",
+        "bad_words_ids",
+        "begin_suppress_tokens",
+        "bos_token_id",
+        "cache_implementation",
+        "classifier_dropout",
+        "custom_pipelines",
+        "decoder_start_token_id",
+        "diversity_penalty",
+        "do_sample",
+        "early_stopping",
+        "embd_pdrop",
+        "embedding_dropout",
+        "encoder_no_repeat_ngram_size",
+        "eos_token_id",
+        "exponential_decay_length_penalty",
+        "finetuning_task",
+        "forced_bos_token_id",
+        "forced_eos_token_id",
+        "freeze",
+        "hidden_dropout",
+        "hidden_dropout_prob",
+        "initializer_factor",
+        "initializer_range",
+        "label_smoothing",
+        "language",
+        "layer_norm_eps",
+        "layer_norm_epsilon",
+        "length_penalty",
+        "max_length",
+        "max_window_layers_note",
+        "min_length",
+        "model_type",
+        "no_repeat_ngram_size",
+        "num_beam_groups",
+        "num_beams",
+        "num_return_sequences",
+        "output_attentions",
+        "output_scores",
+        "pad_token_id",
+        "prefix",
+        "pretraining_tp",
+        "problem_type",
+        "pruned_heads",
+        "quantization_config",
+        "remove_invalid_values",
+        "repetition_penalty",
+        "return_dict_in_generate",
+        "rms_norm_eps",
+        "rope_parameters",
+        "rope_scaling",
+        "rope_theta",
+        "sep_token_id",
+        "suppress_tokens",
+        "task_specific_params",
+        "temperature",
+        "tf_legacy_loss",
+        "tie_encoder_decoder",
+        "tokenizer_class",
+        "top_p",
+        "torch_dtype",
+        "torchscript",
+        "typical_p",
+        "unsloth_version",
+        "unsloth_fixed",
+        "use_bfloat16",
+        "use_cache",
+        "output_router_logits",
+        "router_aux_loss_coef",
+        "router_z_loss_coef",
+        "norm_epsilon",
+        "resid_pdrop",
+        "attn_pdrop",
+        "summary_activation",
+        "summary_first_dropout",
+        "summary_proj_to_labels",
+        "summary_type",
+        "summary_use_proj",
+        "gradient_checkpointing",
+        "output_past",
+        "experts_implementation",
+    ]
+)
+
+
+@lru_cache(maxsize=1)
+def table() -> Any:
+    """families/defaults.json: what transformers assumes (see tests/oracle/defaults.py)."""
+    return json.loads((Path(__file__).parent / "defaults.json").read_text(encoding="utf-8"))
+
+
+class Config:
+    """The keys of one config.json, with transformers' defaults behind them."""
+
+    def __init__(self, data: Mapping[str, Any], model_type: str, source: str, known: Mapping[str, Any] | None = None) -> None:
+        family = (
+            table()["families"].get(model_type, {"defaults": {}, "names": {}})
+            if known is None
+            else {"defaults": known, "names": {}}
+        )
+        self.model_type = model_type
+        self.source = source
+        self.defaults: Mapping[str, Any] = family["defaults"]
+        self.names: Mapping[str, str] = family["names"]
+        self.data = {self.names.get(key, key): value for key, value in data.items()}
+        self.read: set[str] = set()
+        self.assumed: dict[str, Any] = {}
+        self.notes: list[str] = []
+
+    # --- asking -----------------------------------------------------------------------------------------------------
+
+    def get(self, key: str) -> Any:
+        """The value of ``key``, or what transformers assumes for it. Raises InputError if it assumes nothing."""
+        self.read.add(key)
+        if key in self.data:
+            return self.data[key]
+        if key not in self.defaults:
+            raise InputError(f"{self.source}: {key} is missing, and {self.model_type} has no default for it", field=key)
+        if self.defaults[key] is not None:
+            self.assumed[key] = self.defaults[key]
+        return self.defaults[key]
+
+    def has(self, key: str) -> bool:
+        """Whether ``key`` is stated, or known to transformers for this model_type."""
+        return key in self.data or key in self.defaults
+
+    def size(self, key: str, least: int = 1) -> int:
+        """A whole number of at least ``least``."""
+        value = self.get(key)
+        # Released files hold 64.0 for 64 here and there; anything else is a mistake.
+        if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self.wrong(key, value, "a whole number")
+        if not least <= value <= 10**15:
+            raise self.wrong(key, value, f"between {least} and 10^15")
+        return value
+
+    def optional(self, key: str, least: int = 1) -> int | None:
+        """A whole number, or None where the key is null or unknown to this model_type."""
+        if not self.has(key) or self.get(key) is None:
+            self.read.add(key)
+            return None
+        return self.size(key, least)
+
+    def flag(self, key: str, otherwise: bool = False) -> bool:
+        """True or false; ``otherwise`` where the key is null or unknown to this model_type."""
+        value = self.get(key) if self.has(key) else otherwise
+        value = otherwise if value is None else value
+        if not isinstance(value, bool):
+            raise self.wrong(key, value, "true or false")
+        return value
+
+    def text(self, key: str, allowed: tuple[str, ...] = ()) -> str:
+        """A string, one of ``allowed`` if any are given."""
+        value = self.get(key)
+        if not isinstance(value, str):
+            raise self.wrong(key, value, "a string")
+        if allowed and value not in allowed:
+            raise self.wrong(key, value, f"one of {', '.join(allowed)}")
+        return value
+
+    def list(self, key: str) -> list[Any] | None:
+        """A list, or None."""
+        value = self.get(key) if self.has(key) else None
+        if value is not None and not isinstance(value, list):
+            raise self.wrong(key, value, "a list")
+        return value
+
+    def inner(self, key: str) -> Config:
+        """A mapping inside this one, with its own defaults; its leftovers are checked with ours."""
+        value = self.get(key)
+        if not isinstance(value, Mapping):
+            raise self.wrong(key, value, "a mapping")
+        defaults = self.defaults.get(key)
+        return Config(value, self.model_type, f"{self.source}: {key}", defaults if isinstance(defaults, Mapping) else {})
+
+    def expect(self, key: str, *values: Any) -> None:
+        """Refuse unless ``key`` has one of ``values``: for options of which only these are understood."""
+        value = self.get(key) if self.has(key) else values[0]
+        if not any(value == v and isinstance(value, bool) == isinstance(v, bool) for v in values):
+            raise self.wrong(key, value, " or ".join(map(repr, values)) + ", the only one that llmcx understands")
+
+    def ignore(self, *keys: str) -> None:
+        """Keys that this family has and whose values change no count."""
+        self.read.update(keys)
+
+    # --- answering --------------------------------------------------------------------------------------------------
+
+    def wrong(self, key: str, value: Any, allowed: str) -> InputError:
+        """The refusal of a value."""
+        shown = repr(value)
+        shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
+        return InputError(f"{self.source}: {key} is {shown}, but must be {allowed}", field=key, value=shown, allowed=allowed)
+
+    def check_leftovers(self) -> None:
+        """Refuse a key that nobody read, unless it is harmless or says what transformers would assume."""
+        common = table()["common"]
+        for key, value in self.data.items():
+            if key in self.read or key in HARMLESS or key in common or key.startswith("_"):
+                continue
+            if key in self.defaults and self.defaults[key] == value:
+                continue
+            shown = repr(value)
+            shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
+            raise InputError(
+                f"{self.source}: {key} = {shown} is not understood for model_type {self.model_type!r}, and may change the cost",
+                field=key,
+                value=shown,
+            )
