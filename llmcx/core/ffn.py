@@ -10,7 +10,7 @@ from .errors import InputError, check_sizes
 from .ops import Kept, Op
 from .place import Place
 
-Activation = Literal["relu", "gelu", "gelu_new", "gelu_tanh", "silu"]
+Activation = Literal["relu", "relu2", "gelu", "gelu_new", "gelu_tanh", "silu"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Gated:
 
 def _activation(where: Place, name: str, kind: Activation, elements: int) -> Op:
     """ReLU's output is the next matmul's kept input; fused ones keep their input; gelu_new, written in Python, four tensors."""
-    tensors = {"relu": 0, "gelu_new": 4}.get(kind, 1)
+    tensors = {"relu": 0, "relu2": 1, "gelu_new": 4}.get(kind, 1)
     keeps = (Kept("activation", tensors * elements),) if tensors else ()
     return where.op(f"{name}.activation", kind, *keeps, elements=elements)
 

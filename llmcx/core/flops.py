@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from . import params as params_fold
 from .errors import InputError
 from .lower import Run, lower
-from .ops import Fold, Line, Op
+from .ops import ACTIVATIONS, Fold, Line, Op, Rule
 from .parts import Attention, Linformer, Local, Longformer, Mixer, ModelSpec, Performer, Sliding, Strided, check_size
 
 fold = Fold("matmul FLOPs", weight_text="layers")
@@ -51,22 +51,21 @@ def matmul(batch: int, m: int, k: int, n: int, weight: int) -> int:
     return 2 * batch * m * k * n
 
 
-fold.costs_nothing(
-    "lookup", "softmax", "layernorm", "rmsnorm", "relu", "gelu", "gelu_new", "gelu_tanh", "silu", "product", "residual"
-)
-fold.costs_nothing("rotary", "cache")
+fold.costs_nothing("lookup", "vector", "softmax", "layernorm", "rmsnorm", "product", "residual", "rotary", "cache", *ACTIVATIONS)
+
+backward_fold = Fold("backward matmul FLOPs", weight_text="layers")
+"""Each matmul's two inputs get a gradient by a matmul of the same size: twice the forward, unless a kind says otherwise."""
+
+
+def _twice(rule: Rule) -> Rule:
+    return Rule(lambda **dims: 2 * rule.compute(**dims), f"2·({rule.text})", rule.source)
+
+
+backward_fold.rules = {kind: _twice(rule) for kind, rule in fold.rules.items()}
+backward_fold.free = fold.free
 
 _CONVENTION = "operations per element by llmcx's convention: each addition, multiplication, root and exponential is one"
-for _kind, _operations in (
-    ("relu", 1),
-    ("gelu", 5),  # x/√2, erf, +1, ·x, ·½
-    ("gelu_new", 9),  # x³ (2), ·c, +x, ·√(2/π), tanh, +1, ·x, ·½
-    ("gelu_tanh", 9),
-    ("silu", 4),  # -x, exp, +1, division
-    ("product", 1),
-    ("residual", 1),
-    ("rotary", 3),  # two products and a sum per element
-):
+for _kind, _operations in {**ACTIVATIONS, "product": 1, "residual": 1, "rotary": 3}.items():
 
     def _per_element(operations: int) -> Callable[..., int]:
         return lambda elements: operations * elements
@@ -96,7 +95,7 @@ def rmsnorm(tokens: int, width: int, weights: int) -> int:
     return 4 * tokens * width
 
 
-elementwise.costs_nothing("linear", "lookup", "scores", "values", "matmul", "cache")
+elementwise.costs_nothing("linear", "lookup", "vector", "scores", "values", "matmul", "cache")
 
 
 # --- the answer -----------------------------------------------------------------------------------------------------
@@ -235,13 +234,18 @@ def flops(
     if convention == "leading-order":
         sums, by_group = leading_order(spec, run)
         decode_sums = leading_order(spec, Run(batch, 1, past=context - 1, source=source or seq, encode=False))[0]
+        backward_sums = {name: 2 * n for name, n in sums.items()}
         recomputed = sum(sums.values())
     elif convention in ("flops", "macs"):
         unit = 2 if convention == "macs" else 1
-        sums = {k: v // unit for k, v in fold.by(ops, lambda op: op.component).items()}
-        by_group = {k: v // unit for k, v in fold.by(ops, lambda op: op.group).items()}
         step = lower(spec, Run(batch, 1, past=context - 1, source=source or seq, encode=False, ideal=ideal))
-        decode_sums = {k: v // unit for k, v in fold.by(step, lambda op: op.component).items()}
+
+        def summed(cost: Fold, ops: list[Op], key: Callable[[Op], str]) -> dict[str, int]:
+            return {name: n // unit for name, n in cost.by(ops, key).items()}
+
+        sums, backward_sums = (summed(cost, ops, lambda op: op.component) for cost in (fold, backward_fold))
+        by_group = summed(fold, ops, lambda op: op.group)
+        decode_sums = summed(fold, step, lambda op: op.component)
         recomputed = fold.total(op for op in ops if in_layers(op)) // unit
     else:
         raise InputError(
@@ -251,12 +255,13 @@ def flops(
         )
     forward = breakdown(sums)
     recomputation = recomputed if recompute else 0
-    train = breakdown({name: 3 * n for name, n in sums.items()} | ({"recomputation": recomputation} if recompute else {}))
+    both = {name: sums.get(name, 0) + backward_sums.get(name, 0) for name in sums | backward_sums}
+    train = breakdown(both | ({"recomputation": recomputation} if recompute else {}))
     whole, rest = divmod(forward.total, batch * seq)
     exact = fold.total(ops)
     return Flops(
         forward=forward,
-        backward=breakdown({name: 2 * n for name, n in sums.items()}),
+        backward=breakdown(backward_sums),
         recomputation=recomputation,
         train=train,
         per_token=forward.total / (batch * seq) if rest else whole,

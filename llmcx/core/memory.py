@@ -14,7 +14,7 @@ from . import params as params_fold
 from .errors import InputError, unknown_name
 from .flops import in_layers, sequence_length
 from .lower import Run, lower
-from .ops import Fold, Line, Op
+from .ops import ACTIVATIONS, KINDS, Fold, Line, Op
 from .parts import Attention, ModelSpec, check_size
 
 cache_fold = Fold("cached elements", weight_text="layers")
@@ -32,8 +32,7 @@ def cache(batch: int, tokens: int, width: int) -> int:
     return batch * tokens * width
 
 
-for _kind in params_fold.fold.rules.keys() | params_fold.fold.free - {"cache"}:
-    cache_fold.costs_nothing(_kind)
+cache_fold.costs_nothing(*(kind for kind in KINDS if kind != "cache"))
 
 
 def kept_bytes(ops: Iterable[Op], act: int) -> int:
@@ -320,7 +319,7 @@ def workspace(ops: list[Op], act: int) -> tuple[int, str]:
         probabilities = sum(kept.elements for kept in op.keeps if kept.what == "probabilities")
         if op.kind == "softmax" and probabilities:
             size, text = 2 * probabilities * act, "estimate: scores and probabilities of one layer"
-        elif op.kind == "product" or op.kind in ("relu", "gelu", "gelu_new", "gelu_tanh", "silu"):
+        elif op.kind == "product" or op.kind in ACTIVATIONS:
             alive = 3 if op.kind == "product" else 2
             size, text = alive * op.dims["elements"] * act, "estimate: feed-forward tensors of one layer"
         else:

@@ -9,25 +9,35 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-KINDS = (
-    "linear",  # tokens, d_in, d_out, bias; tied: the matrix belongs to another op
-    "lookup",  # tokens, rows, width
-    "scores",  # batch, heads, pairs, width
-    "values",  # batch, heads, pairs, width
-    "matmul",  # batch, m, k, n; weight: parameters of a learned right-hand side
-    "softmax",  # elements
-    "layernorm",  # tokens, width, weights
-    "rmsnorm",  # tokens, width, weights
-    "relu",  # elements
-    "gelu",  # elements
-    "gelu_new",  # elements
-    "gelu_tanh",  # elements
-    "silu",  # elements
-    "product",  # elements
-    "residual",  # elements
-    "rotary",  # elements
-    "cache",  # batch, tokens, width
-)
+ACTIVATIONS = {
+    "relu": 1,
+    "relu2": 2,
+    "gelu": 5,  # x/√2, erf, +1, ·x, ·½
+    "gelu_new": 9,  # x³ (2), ·c, +x, ·√(2/π), tanh, +1, ·x, ·½
+    "gelu_tanh": 9,
+    "silu": 4,  # -x, exp, +1, division
+    "sigmoid": 4,
+    "tanh": 1,
+}
+"""Activation functions, and operations per element by llmcx's convention: each addition, product, root or exponential is one."""
+
+KINDS = {
+    "linear": "tokens, d_in, d_out, bias; tied 1: the matrix belongs to another op",
+    "lookup": "tokens, rows, width",
+    "vector": "size: parameters that no matmul uses, e.g. a gate per head",
+    "scores": "batch, heads, pairs, width",
+    "values": "batch, heads, pairs, width",
+    "matmul": "batch, m, k, n; weight: parameters of a learned side",
+    "softmax": "elements",
+    "layernorm": "tokens, width, weights",
+    "rmsnorm": "tokens, width, weights",
+    "product": "elements",
+    "residual": "elements",
+    "rotary": "elements",
+    "cache": "batch, tokens, width",
+    **dict.fromkeys(ACTIVATIONS, "elements"),
+}
+"""Every kind of op and its dims. A fold must have a rule for each, or say that it costs nothing."""
 
 
 class Kept(NamedTuple):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from . import dtypes
 from .lower import Run, lower
-from .ops import Fold, Line, Op
+from .ops import ACTIVATIONS, Fold, Line, Op
 from .parts import ModelSpec
 
 fold = Fold("params", lambda op: op.times * op.copies, "layers × copies")
@@ -53,9 +53,13 @@ def matmul(batch: int, m: int, k: int, n: int, weight: int) -> int:
     return weight
 
 
-fold.costs_nothing(
-    "scores", "values", "softmax", "relu", "gelu", "gelu_new", "gelu_tanh", "silu", "product", "residual", "rotary", "cache"
-)
+@fold.rule("vector", text="size", source="a learned vector of the mixer or activation that owns it")
+def vector(size: int) -> int:
+    """Learned numbers outside any matrix."""
+    return size
+
+
+fold.costs_nothing("scores", "values", "softmax", "product", "residual", "rotary", "cache", *ACTIVATIONS)
 
 
 def is_embedding(op: Op) -> bool:

@@ -18,7 +18,8 @@ from .config import Config, table
 Reader = Callable[[Config], ModelSpec]
 
 MODULES = {
-    "dense": "llama gpt2",
+    "gpt": "gpt2",
+    "llama": "llama",
 }
 """Module -> the model_types that it reads."""
 

@@ -87,7 +87,7 @@ class Attention(Mixer):
             yield where.linear(f"{name}.gate", d, self.n_heads * dim, self.bias, saves=False)
         yield from self._qk_norm(where, name, dim, batch * new_kv)
         if self.sinks:
-            yield where.op(f"{name}.sinks", "lookup", tokens=0, rows=self.n_heads, width=1)
+            yield where.op(f"{name}.sinks", "vector", size=self.n_heads)
         if self.rope and not cross:
             yield where.op(f"{name}.rotary", "rotary", elements=where.tokens * (self.n_heads + self.kv_heads) * dim)
         if self.relative_buckets is not None:

@@ -1,11 +1,11 @@
-"""Dense decoders."""
+"""GPT-2 and its kin: plain feed-forwards, biases, layer norms."""
 
 from __future__ import annotations
 
 from llmcx.core.parts import Attention, Embedding, Layers, ModelSpec, Plain
 
 from . import family
-from .common import RMS, activation, gated, heads, model
+from .common import activation, model
 from .config import Config
 
 
@@ -23,11 +23,3 @@ def gpt2(c: Config) -> ModelSpec:
         embedding=Embedding(c.size("vocab_size"), positions),
         decoder=(Layers(c.size("n_layer"), Attention(c.size("n_head"), bias=True), ffn),),
     )
-
-
-@family("llama")
-def llama(c: Config) -> ModelSpec:
-    """RMS norms, rotary grouped-query attention, a gated feed-forward."""
-    bias = c.flag("attention_bias")
-    layer = Layers(c.size("num_hidden_layers"), heads(c, bias=bias), gated(c, bias=c.flag("mlp_bias")))
-    return model(c, decoder=(layer,), norm=RMS)
