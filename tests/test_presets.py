@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 import yaml
 
 from llmcx.core.params import count, params
 from llmcx.spec.build import validate
-from llmcx.spec.presets import MODELS, load_preset, names
+from llmcx.spec.presets import INDEX, MODELS, index, load_preset, names, read_yaml
 
 # sum(p.numel() for p in model.parameters()) of the released configuration, built on the meta device by transformers 5.23.0
 # with torch 2.13.0. GPT-3 has no release: GPT2Config with n_positions 2048 and the shape of Tables 2.1 and D.1.
@@ -134,3 +135,19 @@ def test_every_alias_loads_its_preset(name: str) -> None:
     spec = load_preset(name)
     for alias in spec.aliases:
         assert load_preset(alias) == spec
+
+
+def test_index_is_current() -> None:
+    """presets/index.json is what `python -m llmcx.spec.presets` writes."""
+    assert INDEX.read_text(encoding="utf-8") == index()
+
+
+def test_the_yaml_file_is_the_truth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that differs from its index entry is read itself."""
+    from llmcx.spec import presets
+
+    text = (MODELS / "gpt2.yaml").read_text(encoding="utf-8")
+    (tmp_path / "gpt2.yaml").write_text(text.replace("50257", "50304"), encoding="utf-8")
+    monkeypatch.setattr(presets, "MODELS", tmp_path)
+    assert read_yaml(tmp_path / "gpt2.yaml")["embedding"]["vocab"] == 50304
+    assert load_preset("gpt2").embedding.vocab == 50304

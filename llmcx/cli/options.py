@@ -53,8 +53,9 @@ class Models:
     ] = None
     config: Annotated[
         list[str] | None,
-        _option("--config", "-c", metavar="FILE", help="A model in YAML or JSON; - is stdin. Repeat to compare."),
+        _option("--config", "-c", metavar="FILE", help="A preset file or a Hugging Face config.json; - is stdin."),
     ] = None
+    as_type: Annotated[str | None, _option("--as", metavar="TYPE", help="Read a config.json as this model_type.")] = None
     layers: Annotated[str | None, _option("--layers", "-L", metavar="N", help="Layers (one group only).")] = None
     d_model: Annotated[str | None, _option("--d-model", "-d", metavar="N", help="Model width.")] = None
     heads: Annotated[str | None, _option("--heads", metavar="N", help="Query heads.")] = None
@@ -106,7 +107,9 @@ class Models:
         bases: list[ModelSpec] = [load_preset(name) for name in self.preset or ()]
         if self.config and self.config.count("-") > 1:
             raise InputError("--config - reads stdin, which can be read only once", field="config")
-        bases += [load_config(path) for path in self.config or ()]
+        bases += [load_config(path, self.as_type) for path in self.config or ()]
+        if self.as_type and not self.config:
+            raise InputError("--as says how to read a config.json, so it needs --config", field="as")
         if not bases:
             for shape in shapes:
                 spec, notes = from_shape(shape)

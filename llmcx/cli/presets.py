@@ -1,5 +1,6 @@
 """llmcx presets: list, show, path, validate."""
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -62,6 +63,25 @@ def show(name: Name, output: Output) -> None:
 def path(name: Name) -> None:
     """Where a preset's file is."""
     typer.echo(store.path_of(name))
+
+
+@command(app)
+def from_config(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A Hugging Face config.json; - is stdin.")],
+    name: Annotated[str | None, typer.Option(help="Name of the preset. Default: the folder's or the file's.")] = None,
+    as_type: Annotated[str | None, typer.Option("--as", metavar="TYPE", help="Read it as this model_type.")] = None,
+) -> None:
+    """A config.json as a preset file, on stdout.
+
+    \b
+    llmcx presets from-config ./config.json --name my-model > my-model.yaml
+    llmcx params --config my-model.yaml
+    """
+    from llmcx.spec.build import to_yaml
+    from llmcx.spec.load import load_config
+
+    spec = load_config(file, as_type)
+    typer.echo(to_yaml(spec if name is None else replace(spec, name=name)), nl=False)
 
 
 @command(app)

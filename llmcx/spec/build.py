@@ -145,3 +145,10 @@ def as_data(value: Any) -> Any:
         if field.name == "type" or item != default:
             out[field.name] = as_data(item)
     return out
+
+
+def to_yaml(spec: ModelSpec) -> str:
+    """A spec as the text of a preset file."""
+    import yaml
+
+    return yaml.safe_dump(as_data(spec), sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)

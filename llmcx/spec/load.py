@@ -11,15 +11,15 @@ from llmcx.core.parts import ModelSpec
 from .presets import load_preset as load_preset
 
 
-def load_config(path: str) -> ModelSpec:
+def load_config(path: str, as_type: str | None = None) -> ModelSpec:
     """The model that a YAML or JSON file describes ("-" is stdin)."""
     from .files import parse, read_text
 
     name = "stdin" if path == "-" else path
-    return from_data(parse(read_text(path), name), name)
+    return from_data(parse(read_text(path), name), name, as_type)
 
 
-def from_data(data: Mapping[str, Any], source: str) -> ModelSpec:
+def from_data(data: Mapping[str, Any], source: str, as_type: str | None = None) -> ModelSpec:
     """The model that ``data`` describes: a preset's fields, a Hugging Face config.json, or what `llmcx presets show
     --json` prints.
     """
@@ -30,10 +30,10 @@ def from_data(data: Mapping[str, Any], source: str) -> ModelSpec:
         if not isinstance(inner, Mapping):
             raise InputError(f"{source}: result is missing, so there is no model in it", field="result")
         data = inner
-    if "model_type" in data:
+    if "model_type" in data or as_type is not None:
         from llmcx.families import from_config
 
-        return from_config(data, source)
+        return from_config(data, source, as_type)
     return validate(data, source)
 
 

@@ -1,11 +1,18 @@
-"""The built-in presets: one YAML file a model, found in the wheel or in the checkout."""
+"""The built-in presets: one YAML file a model, found in the wheel or in the checkout.
+
+The YAML files are the truth. presets/index.json holds the same data in a form that is read without a YAML parser, which
+would be a fifth of the start-up; an entry whose checksum does not fit its file is ignored. `python -m llmcx.spec.presets`
+writes it anew.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from llmcx.core.errors import unknown_name
 from llmcx.core.parts import ModelSpec
@@ -21,6 +28,7 @@ def _root() -> Path:
 
 ROOT = _root()
 MODELS = ROOT / "models"
+INDEX = ROOT / "index.json"
 
 
 def names() -> list[str]:
@@ -29,28 +37,24 @@ def names() -> list[str]:
 
 
 @lru_cache(maxsize=1)
+def _index() -> dict[str, Any]:
+    return json.loads(INDEX.read_bytes()) if INDEX.is_file() else {}
+
+
+@lru_cache(maxsize=1)
 def aliases() -> dict[str, str]:
-    """Alias -> preset name, read off the files' `aliases:` lines without parsing the rest."""
-    found: dict[str, str] = {}
-    for path in MODELS.glob("*.yaml"):
-        for block in re.findall(r"^aliases:\s*(\[[^\]]*\]|(?:\n\s*- .*)+)", path.read_text(encoding="utf-8"), re.M):
-            for alias in re.findall(r"[^\s\[\],\"'#-][^\s\[\],\"'#]*", block):
-                found[alias] = path.stem
-    return found
+    """Alias -> preset name."""
+    return {alias: name for name in names() for alias in load_data(name).get("aliases", ())}
 
 
 def path_of(name: str) -> Path:
     """The file of a preset, by its name or an alias. Raises InputError with the nearest names."""
-    if re.fullmatch(r"[\w.+-]+", name):
-        path = MODELS / f"{name}.yaml"
-        if path.is_file():
-            return path
+    lower = name.lower()
+    if re.fullmatch(r"[\w.+-]+", lower) and (MODELS / f"{lower}.yaml").is_file():
+        return MODELS / f"{lower}.yaml"
     known = aliases()
-    if name.lower() in known:
-        return MODELS / f"{known[name.lower()]}.yaml"
-    lower = MODELS / f"{name.lower()}.yaml"
-    if lower.parent == MODELS and lower.stem in names():
-        return lower
+    if lower in known:
+        return MODELS / f"{known[lower]}.yaml"
     raise unknown_name("preset", name, [*names(), *known], field="preset")
 
 
@@ -66,9 +70,25 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def load_data(name: str) -> dict[str, Any]:
     """A preset's file as plain data."""
-    return read_yaml(path_of(name))
+    path = path_of(name)
+    entry = _index().get(path.stem)
+    if entry is not None and entry["crc32"] == crc32(path.read_bytes()):
+        data: dict[str, Any] = entry["data"]
+        return data
+    return read_yaml(path)
 
 
 def load_preset(name: str) -> ModelSpec:
     """A built-in model. Its file is not validated again: tests do that."""
     return build(load_data(name))
+
+
+def index() -> str:
+    """What presets/index.json should hold."""
+    entries = ((path.stem, path) for path in sorted(MODELS.glob("*.yaml")))
+    rows = (json.dumps(name) + ": " + json.dumps({"crc32": crc32(p.read_bytes()), "data": read_yaml(p)}) for name, p in entries)
+    return "{\n" + ",\n".join(rows) + "\n}\n"
+
+
+if __name__ == "__main__":
+    INDEX.write_text(index(), encoding="utf-8")
