@@ -1,13 +1,15 @@
 """llmcx params."""
 
-from typing import Annotated
+import os
+from dataclasses import replace
+from typing import Annotated, Any
 
 import typer
 
 from llmcx.cli.options import Models, Output, command, describe, single
 from llmcx.core import params as core
 from llmcx.report.render import Item
-from llmcx.report.views import PARAMS
+from llmcx.report.views import PARAMS, STORED
 
 app = single()
 
@@ -17,6 +19,10 @@ def params(
     models: Models,
     output: Output,
     dtype: Annotated[str, typer.Option(help="Of the weights: fp32, tf32, bf16, fp16, fp8, int8, int4.")] = "bf16",
+    weights: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help="Safetensors or GGUF, a file or a directory: what is stored, beside the count."),
+    ] = None,
 ) -> None:
     """Count parameters: total, active, per component, and their bytes.
 
@@ -25,9 +31,28 @@ def params(
     llmcx params --preset llama-3-8b --preset mixtral-8x7b
     llmcx params --layers 48 --d-model 4096 --vocab 32000
     llmcx params --preset llama-2-70b --kv-heads 1,8,64 --dtype int4
+    llmcx params --config ./config.json
+    llmcx params --weights ./model-directory
     llmcx presets show gpt3 --json | llmcx params --config -
     """
-    items = [
-        Item(describe(spec), {"dtype": dtype, **shape}, core.params(spec, dtype), notes) for spec, shape, notes in models.each()
-    ]
-    output.show("params", items, PARAMS)
+    if weights is None:
+        found = [(describe(s), {"dtype": dtype, **shape}, core.params(s, dtype), notes) for s, shape, notes in models.each()]
+        output.show("params", [Item(*each) for each in found], PARAMS)
+        return
+    from llmcx.spec.weights import read
+
+    stored = read(weights)
+    config = os.path.join(weights, "config.json")
+    if not (models.preset or models.config) and os.path.isfile(config):
+        models = replace(models, config=[config])
+    if not (models.preset or models.config):
+        note = "no config.json beside the weights and no model named, so there is nothing to compare with"
+        output.show("params", [Item(None, {"weights": weights}, {"stored": stored, "counted": None}, [note])], STORED)
+        return
+    items = []
+    for spec, shape, notes in models.each():
+        counted = core.params(spec, dtype)
+        result: dict[str, Any] = {"stored": stored, "counted": counted.total, "difference": stored.elements - counted.total}
+        note = "files may also hold buffers, a second copy of tied weights, scales of quantised formats, or lack what is tied"
+        items.append(Item(describe(spec), {"weights": weights, **shape}, result, [note, *notes]))
+    output.show("params", items, STORED)

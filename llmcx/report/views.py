@@ -338,3 +338,23 @@ def _shapes_tables(item: Item) -> list[Table]:
 
 
 SHAPES = View(lambda item: [], _shapes_tables)
+
+
+# --- stored weights -------------------------------------------------------------------------------------------------
+
+
+def _stored_tables(item: Item) -> list[Table]:
+    stored = item.result["stored"]
+    rows = [{"dtype": name, **row} for name, row in sorted(stored.by_dtype.items())]
+    columns = [Column("dtype", "stored as"), Column("elements", "elements", "int"), Column("bytes", "bytes", "size")]
+    total = {"dtype": "total", "elements": stored.elements, "bytes": stored.bytes}
+    facts = [Fact("tensors", f"tensors in {stored.files} files", stored.tensors, "int")]
+    if item.result["counted"] is not None:
+        facts += [
+            Fact("counted", "parameters of the model", item.result["counted"], "count"),
+            Fact("difference", "stored beyond them", item.result["difference"], "int"),
+        ]
+    return [Table(_title(item), columns, rows, total), facts_table("", facts)]
+
+
+STORED = View(lambda item: [], _stored_tables)
