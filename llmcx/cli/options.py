@@ -55,6 +55,9 @@ class Models:
         list[str] | None,
         _option("--config", "-c", metavar="FILE", help="A preset file or a Hugging Face config.json; - is stdin."),
     ] = None
+    hf: Annotated[
+        list[str] | None, _option("--hf", metavar="ORG/NAME", help="A model on the Hugging Face hub (extra llmcx[hub]).")
+    ] = None
     as_type: Annotated[str | None, _option("--as", metavar="TYPE", help="Read a config.json as this model_type.")] = None
     layers: Annotated[str | None, _option("--layers", "-L", metavar="N", help="Layers (one group only).")] = None
     d_model: Annotated[str | None, _option("--d-model", "-d", metavar="N", help="Model width.")] = None
@@ -89,11 +92,12 @@ class Models:
 
     def each(self) -> Iterator[tuple[ModelSpec, dict[str, Any], list[str]]]:
         """Every model x every combination of the values listed: the spec, the shape flags stated, the notes."""
-        from llmcx.spec.load import load_config, load_preset
+        from llmcx.spec.load import load_config, load_hub, load_preset
         from llmcx.spec.override import Shape, apply, from_shape
 
-        if self.preset and self.config:
-            raise InputError("--preset and --config are two model sources; give one of them", field="config")
+        sources = [flag for flag, given in (("--preset", self.preset), ("--config", self.config), ("--hf", self.hf)) if given]
+        if len(sources) > 1:
+            raise InputError(f"{' and '.join(sources)} are two model sources; give one of them", field=sources[1].lstrip("-"))
         lists: dict[str, list[Any]] = {}
         for names, parse in ((self._COUNTS, units.count), (self._LENGTHS, units.length)):
             for name in names:
@@ -108,8 +112,9 @@ class Models:
         if self.config and self.config.count("-") > 1:
             raise InputError("--config - reads stdin, which can be read only once", field="config")
         bases += [load_config(path, self.as_type) for path in self.config or ()]
-        if self.as_type and not self.config:
-            raise InputError("--as says how to read a config.json, so it needs --config", field="as")
+        bases += [load_hub(name, self.as_type) for name in self.hf or ()]
+        if self.as_type and not (self.config or self.hf):
+            raise InputError("--as says how to read a config.json, so it needs --config or --hf", field="as")
         if not bases:
             for shape in shapes:
                 spec, notes = from_shape(shape)

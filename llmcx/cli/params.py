@@ -43,9 +43,10 @@ def params(
 
     stored = read(weights)
     config = os.path.join(weights, "config.json")
-    if not (models.preset or models.config) and os.path.isfile(config):
-        models = replace(models, config=[config])
-    if not (models.preset or models.config):
+    named = models.preset or models.config or models.hf
+    if not named and os.path.isfile(config):
+        models, named = replace(models, config=[config]), [config]
+    if not named:
         note = "no config.json beside the weights and no model named, so there is nothing to compare with"
         output.show("params", [Item(None, {"weights": weights}, {"stored": stored, "counted": None}, [note])], STORED)
         return

@@ -19,6 +19,16 @@ def load_config(path: str, as_type: str | None = None) -> ModelSpec:
     return from_data(parse(read_text(path), name), name, as_type)
 
 
+def load_hub(repo: str, as_type: str | None = None) -> ModelSpec:
+    """The model whose config.json is ORG/NAME's on the Hugging Face hub."""
+    from dataclasses import replace
+
+    from .hub import config_path
+
+    spec = load_config(config_path(repo), as_type)
+    return replace(spec, name=repo.partition("@")[0].rpartition("/")[2], source=f"config.json of {repo}")
+
+
 def from_data(data: Mapping[str, Any], source: str, as_type: str | None = None) -> ModelSpec:
     """The model that ``data`` describes: a preset's fields, a Hugging Face config.json, or what `llmcx presets show
     --json` prints.
