@@ -30,7 +30,8 @@ def ours(case: dict[str, Any]) -> dict[str, int]:
     counted = params(spec)
     out = {"params": counted.total, "embedding": counted.embedding}
     if case["kind"] == "flops":
-        run = flops(spec, case["batch"], case.get("decoder_seq", case["seq"]), source=case["seq"])
+        seq = case["decoder_seq"] if spec.encoder and spec.decoder else case["seq"]
+        run = flops(spec, case["batch"], seq, source=case["seq"])
         out |= {"forward": run.forward.total, "forward_backward": run.train.total}
     return out
 

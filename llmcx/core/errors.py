@@ -21,6 +21,8 @@ class InputError(ValueError):
         allowed: str | None = None,
         nearest: list[str] | None = None,
     ) -> None:
+        # One line, whatever a file or a terminal put into it.
+        message = "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
         super().__init__(message)
         self.message = message
         self.field = field
@@ -34,13 +36,25 @@ class InputError(ValueError):
         return {name: getattr(self, name) for name in names if getattr(self, name) not in (None, [])}
 
 
+def shown(value: Any) -> str:
+    """A value as it stands in a message: its repr, cut where it gets long.
+
+    >>> shown("x" * 100)
+    "'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx..."
+    """
+    if isinstance(value, int) and value.bit_length() > 10_000:
+        return f"a number of {value.bit_length():,} bits"  # Python refuses to print it
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
 def unknown_name(what: str, value: str, valid: list[str], *, field: str | None = None) -> InputError:
     """The refusal of a name that is not in ``valid``, with the nearest ones that are."""
     from difflib import get_close_matches
 
-    near = get_close_matches(value.lower(), valid, n=3, cutoff=0.5)
+    near = get_close_matches(value.lower(), valid, n=3, cutoff=0.5) if len(value) < 200 else []
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(sorted(valid)[:12])}"
-    return InputError(f"{what} {value!r} is not known; {hint}", field=field, value=value, nearest=near)
+    return InputError(f"{what} {shown(value)} is not known; {hint}", field=field, value=value[:200], nearest=near)
 
 
 # Far above any real model, low enough that a slip of the keyboard is refused instead of answered.
@@ -52,10 +66,10 @@ def check_size(name: str, value: int | None, least: int = 1) -> None:
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int):
-        raise InputError(f"{name} is {value!r}, but must be a whole number", field=name, value=value)
+        raise InputError(f"{name} is {shown(value)}, but must be a whole number", field=name, value=shown(value))
     if not least <= value <= LARGEST:
         allowed = f"between {least} and 10^15"
-        raise InputError(f"{name} is {value}, but must be {allowed}", field=name, value=value, allowed=allowed)
+        raise InputError(f"{name} is {shown(value)}, but must be {allowed}", field=name, value=shown(value), allowed=allowed)
 
 
 def check_sizes(part: Any, *names: str, least: int = 1) -> None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
-from llmcx.core.errors import InputError, unknown_name
+from llmcx.core.errors import InputError, shown, unknown_name
 from llmcx.core.parts import ModelSpec
 
 from .config import Config, table
@@ -60,7 +60,7 @@ def from_config(data: Mapping[str, Any], source: str, insist: str | None = None)
         given = data["model_type"]
     name = insist or given
     if not isinstance(name, str):
-        raise InputError(f"{source}: model_type is {name!r}, but must be a string", field="model_type")
+        raise InputError(f"{source}: model_type is {shown(name)}, but must be a string", field="model_type")
     if name not in WHERE:
         known = unknown_name("model_type", name, list(WHERE), field="model_type")
         raise InputError(

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from llmcx.core.errors import InputError
+from llmcx.core.errors import InputError, shown
 
 # Keys that no family's cost depends on: numerics, training, generation, tokens, bookkeeping of any version of transformers.
 HARMLESS = frozenset(
@@ -215,9 +215,8 @@ class Config:
 
     def wrong(self, key: str, value: Any, allowed: str) -> InputError:
         """The refusal of a value."""
-        shown = repr(value)
-        shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
-        return InputError(f"{self.source}: {key} is {shown}, but must be {allowed}", field=key, value=shown, allowed=allowed)
+        text = shown(value)
+        return InputError(f"{self.source}: {key} is {text}, but must be {allowed}", field=key, value=text, allowed=allowed)
 
     def check_leftovers(self) -> None:
         """Refuse a key that nobody read, unless it is harmless or says what transformers would assume."""
@@ -227,10 +226,9 @@ class Config:
                 continue
             if key in self.defaults and self.defaults[key] == value:
                 continue
-            shown = repr(value)
-            shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
+            name, text = str(key)[:80], shown(value)
             raise InputError(
-                f"{self.source}: {key} = {shown} is not understood for model_type {self.model_type!r}, and may change the cost",
-                field=key,
-                value=shown,
+                f"{self.source}: {name} = {text} is not understood for model_type {self.model_type!r}, and may change the cost",
+                field=name,
+                value=text,
             )
