@@ -22,9 +22,9 @@ GOLDEN = json.loads((Path(__file__).parent / "oracle" / "golden.json").read_text
 BASES: list[dict[str, Any]] = [case["config"] for case in GOLDEN["cases"]]
 ROUNDS, PARTS = 10_000, 20
 NASTY: list[Any] = [
-    None, True, False, 0, -1, 1, 2, 3, 7, 10**9, 10**15, 10**16, 2**63, 10**400, 0.5, 64.0, -0.0, 1e308, float("inf"), float("nan"),
-    "", "64", "silu", "none", "\x1b[31mred\n", "x" * 10_000, [], [1], [None], ["full_attention"], [0] * 1000, {}, {"a": 1},
-    {"type": "x"}, [[]], ["mamba", "attention"], {"rope_type": "default"},
+    None, True, False, 0, -1, 1, 2, 3, 7, 10**9, 10**15, 10**16, 2**63, 10**400, 0.5, 64.0, -0.0, 1e308,
+    float("inf"), float("nan"), "", "64", "silu", "none", "\x1b[31mred\n", "x" * 10_000, [], [1], [None],
+    ["full_attention"], [0] * 1000, {}, {"a": 1}, {"type": "x"}, [[]], ["mamba", "attention"], {"rope_type": "default"},
 ]  # fmt: skip
 
 

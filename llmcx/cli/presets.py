@@ -10,23 +10,38 @@ from llmcx.core import params as core
 from llmcx.report.render import Item
 from llmcx.report.views import PRESET, PRESETS
 from llmcx.spec import presets as store
+from llmcx.spec import units
 
 app = single()
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A preset or an alias.", autocompletion=_presets)]
 
 
 @command(app)
-def _list(output: Output) -> None:
+def _list(
+    output: Output,
+    family: Annotated[str | None, typer.Option(help="Only this family, e.g. llama.")] = None,
+    year: Annotated[int | None, typer.Option(help="Only this year.")] = None,
+    at_least: Annotated[str, typer.Option(metavar="N", help="Only models of N parameters or more, e.g. 7B.")] = "0",
+    at_most: Annotated[str | None, typer.Option(metavar="N", help="Only models of up to N parameters.")] = None,
+    moe: Annotated[bool, typer.Option("--moe", help="Only mixtures of experts.")] = False,
+) -> None:
     """Every built-in model, its exact and its published size.
 
     \b
     llmcx presets list
-    llmcx presets list --format csv
+    llmcx presets list --family llama --at-least 30B
+    llmcx presets list --moe --format csv
     """
+    least = units.count(at_least, "--at-least")
+    most = None if at_most is None else units.count(at_most, "--at-most")
     rows = []
     for name in store.names():
         spec = store.load_preset(name)
         sizes = core.params(spec)
+        if (family and spec.family != family) or (year and spec.year != year) or (moe and sizes.active == sizes.total):
+            continue
+        if sizes.total < least or (most is not None and sizes.total > most):
+            continue
         rows.append(
             {
                 "name": name,
