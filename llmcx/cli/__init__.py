@@ -23,6 +23,7 @@ COMMANDS = {
     "bounds": "What theory bounds: error, reach, all pairs.",
     "shapes": "Depth against width at equal parameters.",
     "presets": "List, show, locate, validate model presets.",
+    "completions": "Completion scripts for bash, zsh and fish.",
 }
 
 
