@@ -77,7 +77,10 @@ def main() -> None:
     """Entry point: exit 0 on success, 2 on a bad call or bad input, 1 on a bug; never a traceback."""
     _quiet_pipes()
     try:
+        if sys.stdout is None:
+            raise InputError("stdout is closed, so there is nowhere to write the answer to", field="stdout")
         code = app(standalone_mode=False)
+        sys.stdout.flush()
     except InputError as error:
         code = _refuse(error)
     except typer.TyperException as error:
@@ -86,6 +89,9 @@ def main() -> None:
         code = 130
     except BrokenPipeError:  # a platform without SIGPIPE
         code = 0
+    except OSError as error:
+        code = _refuse(InputError(f"the answer cannot be written: {error.strerror}", field="stdout"))
+        _abandon_stdout()
     except Exception as error:
         code = _bug(error)
     sys.exit(code if isinstance(code, int) else 0)
@@ -97,6 +103,13 @@ def _quiet_pipes() -> None:
 
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+
+
+def _abandon_stdout() -> None:
+    """Keep the interpreter from trying to flush again what could not be written, and complaining about it."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _wants_json() -> bool:

@@ -103,7 +103,10 @@ class Models:
             for name in names:
                 text = getattr(self, name)
                 if text is not None:
-                    lists[name] = units.many(text, parse, f"--{name.replace('_', '-')}")
+                    flag = f"--{name.replace('_', '-')}"
+                    lists[name] = units.many(text, parse, flag)
+                    if min(lists[name]) < 1:
+                        raise InputError(f"{flag} is {text}, but must be at least 1", field=name, value=text, allowed="1 or more")
         for name in ("ffn", "norm", "attention", "bias", "tied"):
             if getattr(self, name) is not None:
                 lists[name] = [getattr(self, name)]

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Any
 
-from llmcx.core.errors import InputError
+from llmcx.core.errors import InputError, shown
 
 MAX_BYTES = 1 << 20  # the largest released config.json is under 100 KB
 MAX_DEPTH = 64
@@ -54,8 +54,23 @@ def parse(text: str, name: str) -> dict[str, Any]:
 def _json(text: str, name: str) -> Any:
     import json
 
+    def refuse(token: str) -> Any:
+        problem = f"{name} contains {shown(token)}, which is not a number that a model can have"
+        raise InputError(problem, field="config", value=token[:80])
+
+    def whole(token: str) -> int:
+        return int(token) if len(token) < 400 else refuse(token)
+
+    def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) < len(pairs):
+            seen: set[str] = set()
+            twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+            raise InputError(f"{name} states {shown(twice)} twice", field=twice[:80])
+        return made
+
     try:
-        return json.loads(text, parse_constant=lambda token: _refuse_constant(token, name))
+        return json.loads(text, parse_constant=refuse, parse_int=whole, object_pairs_hook=mapping)
     except RecursionError:
         raise InputError(f"{name} is nested deeper than {MAX_DEPTH} levels", field="config") from None
     except InputError:
@@ -64,28 +79,41 @@ def _json(text: str, name: str) -> Any:
         return None  # {a: 1} is YAML
 
 
-def _refuse_constant(token: str, name: str) -> Any:
-    raise InputError(f"{name} contains {token}, which is not a number that a model can have", field="config", value=token)
-
-
 def _yaml(text: str, name: str) -> Any:
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+    class Loader(base):  # type: ignore[misc]
+        """The safe loader, which builds plain values only, without its habit of letting the last of equal keys win."""
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            made = super().construct_mapping(node, deep)
+            if len(made) < len(node.value):
+                keys = [key.value for key, _ in node.value]
+                twice = next((key for key in keys if keys.count(key) > 1), keys[0])
+                raise InputError(f"{name} states {shown(twice)} twice", field=str(twice)[:80])
+            return made
+
     try:
         depth = 0
-        for nodes, event in enumerate(yaml.parse(text, Loader=loader)):
+        for nodes, event in enumerate(yaml.parse(text, Loader=base)):
             if isinstance(event, yaml.AliasEvent):
                 alias = f"a YAML alias (*{event.anchor})"
                 raise InputError(f"{name} uses {alias}, which llmcx does not follow; write the value out", field="config")
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if depth > MAX_DEPTH or nodes > MAX_NODES:
-                bound = f"deeper than {MAX_DEPTH} levels" if depth > MAX_DEPTH else f"more than {MAX_NODES:,} values"
-                raise InputError(f"{name} has {bound}, which no model description has", field="config")
-        return yaml.load(text, Loader=loader)
+                bound = (
+                    f"is nested deeper than {MAX_DEPTH} levels" if depth > MAX_DEPTH else f"holds more than {MAX_NODES:,} values"
+                )
+                raise InputError(f"{name} {bound}, which no model description does", field="config")
+        return yaml.load(text, Loader=Loader)
+    except InputError:
+        raise
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise InputError(f"{name} is not valid YAML{where}: {error.problem or error.context}", field="config") from None
+        problem = shown(error.problem or error.context)[1:-1]
+        raise InputError(f"{name} is not valid YAML{where}: {problem}", field="config") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"{name} is not valid YAML: {str(error).splitlines()[0]}", field="config") from None
+        raise InputError(f"{name} is not valid YAML: {str(error).splitlines()[0][:120]}", field="config") from None

@@ -113,6 +113,8 @@ def apply(spec: ModelSpec, shape: Shape) -> ModelSpec:
         if spec.head is None:
             raise InputError(f"{spec.name} has no LM head to tie", field="tied")
         model["head"] = replace(spec.head, tied=shape.tied)
+    changes = ", ".join(f"{name}={value}" for name, value in given.items())
+    model["title"] = f"{spec.title or spec.name} with {changes}"
     # All at once, so that two flags that only fit together (d_model and heads) are not judged one by one.
     for stack in ("encoder", "decoder"):
         model[stack] = tuple(_layers(group, shape) for group in getattr(spec, stack))
@@ -138,7 +140,7 @@ def _layers(layers: Layers, shape: Shape) -> Layers:
     mixer = _attention(layers.mixer, shape) if isinstance(layers.mixer, Attention) else layers.mixer
     cross = None if layers.cross is None else _attention(layers.cross, shape)
     ffn = None if layers.ffn is None else _ffn(layers.ffn, shape)
-    return replace(layers, repeat=shape.layers or layers.repeat, mixer=mixer, cross=cross, ffn=ffn)
+    return replace(layers, repeat=layers.repeat if shape.layers is None else shape.layers, mixer=mixer, cross=cross, ffn=ffn)
 
 
 def _attention(part: Attention, shape: Shape) -> Attention:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from llmcx.core.errors import InputError
 
-_NUMBER = re.compile(r"(\d[\d_]*)(?:\.(\d*))?(?:[eE]\+?(-?\d{1,4}))?\s*([A-Za-z]*)")
+_NUMBER = re.compile(r"(\d[\d_]*)(?:\.(\d*))?(?:[eE]\+?(-?\d{1,4}))?\s*([A-Za-z]*)", re.ASCII)
 _COUNT = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9, "t": 10**12, "p": 10**15}
 _LENGTH = {"": 1, "k": 2**10, "m": 2**20}
 _BYTES = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
