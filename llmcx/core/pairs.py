@@ -171,7 +171,7 @@ def hops(core: Core, n: int, masked: bool = False) -> int | None:
     if n <= 1 or isinstance(core, (Standard, Flash, Linformer, Performer)):
         return 1
     if isinstance(core, Strided):
-        return 1 if n - 1 <= core.stride else 2
+        return 1 if core.stride == 1 or n - 1 <= core.stride else 2
     span = n - 1
     if isinstance(core, Longformer):
         span -= core.n_global

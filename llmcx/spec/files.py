@@ -15,12 +15,12 @@ MAX_NODES = 100_000
 
 def read_text(path: str) -> str:
     """At most MAX_BYTES of UTF-8 text from ``path`` ("-" is stdin)."""
+    if path != "-" and "\x00" not in path and os.path.isdir(path):
+        raise InputError(f"{path} is a directory, but must be a YAML or JSON file", field="config", value=path)
     try:
         if path == "-":
             raw = sys.stdin.buffer.read(MAX_BYTES + 1)
         else:
-            if os.path.isdir(path):
-                raise InputError(f"{path} is a directory, but must be a YAML or JSON file", field="config", value=path)
             with open(path, "rb") as file:
                 raw = file.read(MAX_BYTES + 1)
     except OSError as error:

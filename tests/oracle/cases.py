@@ -27,7 +27,7 @@ class Family:
     released: dict[str, Config] = field(default_factory=dict)
     # Bytes kept for backward: overrides of the tiny config, {} for the tiny config itself.
     kept: tuple[Config, ...] = ()
-    # False where the default config cannot be built or is known by the same counts elsewhere.
+    # False where the default config cannot be built.
     default: bool = True
 
 
@@ -38,7 +38,13 @@ def one(**options: Any) -> tuple[Config, ...]:
 
 def dense(heads: int = 4, kv: int | None = 2, hidden: int = 48, **more: Any) -> Config:
     """The keys that most decoders share."""
-    size = {"vocab_size": 101, "hidden_size": hidden, "intermediate_size": 76, "num_hidden_layers": 3, "num_attention_heads": heads}
+    size = {
+        "vocab_size": 101,
+        "hidden_size": hidden,
+        "intermediate_size": 76,
+        "num_hidden_layers": 3,
+        "num_attention_heads": heads,
+    }
     return size | ({} if kv is None else {"num_key_value_heads": kv}) | more
 
 
@@ -54,9 +60,22 @@ LENGTHS = ({"@batch": 1}, {"@seq": 1}, {"@seq": 38})
 KEPT = ({}, *LENGTHS, *GQA, *one(num_hidden_layers=4, intermediate_size=80, vocab_size=103, tie_word_embeddings=[True, False]))
 WINDOW = one(sliding_window=7)
 # Mixture layers as DeepSeek has them.
-DEEP = {"n_routed_experts": 5, "n_shared_experts": 2, "num_experts_per_tok": 2, "moe_intermediate_size": 28, "first_k_dense_replace": 1}
+DEEP = {
+    "n_routed_experts": 5,
+    "n_shared_experts": 2,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 28,
+    "first_k_dense_replace": 1,
+}
 T5 = {"vocab_size": 97, "d_model": 24, "d_kv": 10, "d_ff": 44, "num_layers": 3, "num_heads": 4}
-BART = {"vocab_size": 97, "d_model": 24, "encoder_layers": 2, "decoder_layers": 3, "encoder_ffn_dim": 44, "decoder_ffn_dim": 52} | {
+BART = {
+    "vocab_size": 97,
+    "d_model": 24,
+    "encoder_layers": 2,
+    "decoder_layers": 3,
+    "encoder_ffn_dim": 44,
+    "decoder_ffn_dim": 52,
+} | {
     "encoder_attention_heads": 4,
     "decoder_attention_heads": 4,
     "max_position_embeddings": 40,
@@ -64,6 +83,7 @@ BART = {"vocab_size": 97, "d_model": 24, "encoder_layers": 2, "decoder_layers": 
 BERT = {"vocab_size": 97, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 44} | {
     "max_position_embeddings": 40
 }
+HYBRID = (6, 11, *range(17, 78, 6))
 BERT_BASE = {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072}
 
 FAMILIES: dict[str, Family] = {
@@ -86,10 +106,20 @@ FAMILIES: dict[str, Family] = {
         "GPTNeoForCausalLM",
         {"vocab_size": 97, "max_position_embeddings": 40, "hidden_size": 24, "num_layers": 4, "num_heads": 4, "window_size": 7}
         | {"attention_types": [[["global", "local"], 2]]},
-        one(intermediate_size=40) + ({"attention_types": [[["global"], 4]]},) + UNTIED,
+        (*one(intermediate_size=40), {"attention_types": [[["global"], 4]]}, *UNTIED),
         {
-            "gpt-neo-125m": {"hidden_size": 768, "num_layers": 12, "num_heads": 12, "attention_types": [[["global", "local"], 6]]},
-            "gpt-neo-2.7B": {"hidden_size": 2560, "num_layers": 32, "num_heads": 20, "attention_types": [[["global", "local"], 16]]},
+            "gpt-neo-125m": {
+                "hidden_size": 768,
+                "num_layers": 12,
+                "num_heads": 12,
+                "attention_types": [[["global", "local"], 6]],
+            },
+            "gpt-neo-2.7B": {
+                "hidden_size": 2560,
+                "num_layers": 32,
+                "num_heads": 20,
+                "attention_types": [[["global", "local"], 16]],
+            },
         },
     ),
     "gptj": Family(
@@ -113,17 +143,34 @@ FAMILIES: dict[str, Family] = {
         {"vocab_size": 97, "n_positions": 40, "n_embd": 24, "n_layer": 3, "n_head": 4},
         one(n_inner=40, multi_query=False, add_cross_attention=True) + UNTIED,
         {
-            "starcoderbase": {"vocab_size": 49152, "n_positions": 8192, "n_embd": 6144, "n_layer": 40, "n_head": 48, "n_inner": 24576},
-            "santacoder": {"vocab_size": 49280, "n_positions": 2048, "n_embd": 2048, "n_layer": 24, "n_head": 16, "n_inner": 8192},
+            "starcoderbase": {
+                "vocab_size": 49152,
+                "n_positions": 8192,
+                "n_embd": 6144,
+                "n_layer": 40,
+                "n_head": 48,
+                "n_inner": 24576,
+            },
+            "santacoder": {
+                "vocab_size": 49280,
+                "n_positions": 2048,
+                "n_embd": 2048,
+                "n_layer": 24,
+                "n_head": 16,
+                "n_inner": 8192,
+            },
         },
     ),
     "opt": Family(
         "OPTForCausalLM",
         {"vocab_size": 97, "max_position_embeddings": 40, "hidden_size": 24, "word_embed_proj_dim": 24, "ffn_dim": 40}
         | {"num_hidden_layers": 3, "num_attention_heads": 4},
-        one(word_embed_proj_dim=16, do_layer_norm_before=False, enable_bias=False, layer_norm_elementwise_affine=False)
-        + ({"_remove_final_layer_norm": True}, {"word_embed_proj_dim": 16, "do_layer_norm_before": False})
-        + UNTIED,
+        (
+            *one(word_embed_proj_dim=16, do_layer_norm_before=False, enable_bias=False, layer_norm_elementwise_affine=False),
+            {"_remove_final_layer_norm": True},
+            {"word_embed_proj_dim": 16, "do_layer_norm_before": False},
+            *UNTIED,
+        ),
         {
             "opt-350m": {"hidden_size": 1024, "word_embed_proj_dim": 512, "ffn_dim": 4096, "num_hidden_layers": 24}
             | {"num_attention_heads": 16, "do_layer_norm_before": False},
@@ -156,8 +203,8 @@ FAMILIES: dict[str, Family] = {
     "falcon": Family(
         "FalconForCausalLM",
         {"vocab_size": 97, "hidden_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4},
-        one(multi_query=False, parallel_attn=False, alibi=True, bias=True, ffn_hidden_size=80, num_ln_in_parallel_attn=2)
-        + (
+        (
+            *one(multi_query=False, parallel_attn=False, alibi=True, bias=True, ffn_hidden_size=80, num_ln_in_parallel_attn=2),
             {"new_decoder_architecture": True, "num_kv_heads": 2},
             {"new_decoder_architecture": True},
             {"new_decoder_architecture": True, "num_kv_heads": 2, "bias": True},
@@ -165,8 +212,8 @@ FAMILIES: dict[str, Family] = {
             {"multi_query": False, "parallel_attn": False, "alibi": True, "bias": True},
             {"num_kv_heads": 2},
             {"num_kv_heads": 2, "multi_query": False},
-        )
-        + UNTIED,
+            *UNTIED,
+        ),
         {
             "falcon-7b": {"hidden_size": 4544, "num_hidden_layers": 32, "num_attention_heads": 71, "vocab_size": 65024},
             "falcon-40b": {"hidden_size": 8192, "num_hidden_layers": 60, "num_attention_heads": 128, "num_kv_heads": 8}
@@ -209,7 +256,7 @@ FAMILIES: dict[str, Family] = {
         },
         kept=({}, {"sliding_window": None}, *LENGTHS),
     ),
-    "ministral": Family("MinistralForCausalLM", dense(sliding_window=7), one(head_dim=20) + GQA + TIED),
+    "ministral": Family("MinistralForCausalLM", dense(sliding_window=7, head_dim=12), one(head_dim=[20, None]) + GQA + TIED),
     "ministral3": Family("Ministral3ForCausalLM", dense(head_dim=12), one(head_dim=20, sliding_window=7) + GQA + TIED),
     "mixtral": Family(
         "MixtralForCausalLM",
@@ -225,7 +272,10 @@ FAMILIES: dict[str, Family] = {
         "GemmaForCausalLM",
         dense(head_dim=20),
         one(head_dim=12, attention_bias=True, use_bidirectional_attention=True) + GQA + UNTIED,
-        {"gemma-2b": shape(2048, 16384, 18, 8, 1, 256000, head_dim=256), "gemma-7b": shape(3072, 24576, 28, 16, 16, 256000, head_dim=256)},
+        {
+            "gemma-2b": shape(2048, 16384, 18, 8, 1, 256000, head_dim=256),
+            "gemma-7b": shape(3072, 24576, 28, 16, 16, 256000, head_dim=256),
+        },
         kept=({}, *LENGTHS),
     ),
     "gemma2": Family(
@@ -244,7 +294,7 @@ FAMILIES: dict[str, Family] = {
     "qwen2": Family(
         "Qwen2ForCausalLM",
         dense(),
-        ({"use_sliding_window": True, "sliding_window": 7, "max_window_layers": 1},) + GQA + TIED,
+        ({"use_sliding_window": True, "sliding_window": 7, "max_window_layers": 1}, *GQA, *TIED),
         {
             "Qwen2.5-0.5B": shape(896, 4864, 24, 14, 2, 151936, tie_word_embeddings=True),
             "Qwen2.5-7B": shape(3584, 18944, 28, 28, 4, 152064),
@@ -255,10 +305,12 @@ FAMILIES: dict[str, Family] = {
     "qwen3": Family(
         "Qwen3ForCausalLM",
         dense(head_dim=20),
-        one(head_dim=12, attention_bias=True)
-        + ({"use_sliding_window": True, "sliding_window": 7, "max_window_layers": 1},)
-        + GQA
-        + TIED,
+        (
+            *one(head_dim=12, attention_bias=True),
+            {"use_sliding_window": True, "sliding_window": 7, "max_window_layers": 1},
+            *GQA,
+            *TIED,
+        ),
         {
             "Qwen3-0.6B": shape(1024, 3072, 28, 16, 8, 151936, head_dim=128, tie_word_embeddings=True),
             "Qwen3-8B": shape(4096, 12288, 36, 32, 8, 151936, head_dim=128),
@@ -311,7 +363,7 @@ FAMILIES: dict[str, Family] = {
         + GQA
         + UNTIED,
         {
-            "gemma-4-E2B-text": shape(1536, 6144, 35, 8, 1, 262144, head_dim=256, global_head_dim=512, num_kv_shared_layers=20)
+            "large": shape(1536, 6144, 35, 8, 1, 262144, head_dim=256, global_head_dim=512, num_kv_shared_layers=20)
             | {"use_double_wide_mlp": True, "sliding_window": 512}
             | {"layer_types": (["sliding_attention"] * 4 + ["full_attention"]) * 7},
         },
@@ -389,7 +441,12 @@ FAMILIES: dict[str, Family] = {
         {
             "Qwen3-Next-80B-A3B": shape(2048, 5120, 48, 16, 2, 151936, head_dim=256, num_experts=512, num_experts_per_tok=10)
             | {"moe_intermediate_size": 512, "shared_expert_intermediate_size": 512, "full_attention_interval": 4}
-            | {"linear_key_head_dim": 128, "linear_value_head_dim": 128, "linear_num_key_heads": 16, "linear_num_value_heads": 32},
+            | {
+                "linear_key_head_dim": 128,
+                "linear_value_head_dim": 128,
+                "linear_num_key_heads": 16,
+                "linear_num_value_heads": 32,
+            },
         },
     ),
     "qwen3_5_text": Family(
@@ -411,7 +468,13 @@ FAMILIES: dict[str, Family] = {
         | {"num_experts": 5, "num_experts_per_tok": 2, "moe_intermediate_size": 28, "shared_expert_intermediate_size": 36}
         | {"linear_conv_kernel_dim": 3, "linear_key_head_dim": 10, "linear_value_head_dim": 14}
         | {"linear_num_key_heads": 2, "linear_num_value_heads": 4},
-        one(num_experts=4, num_experts_per_tok=3, moe_intermediate_size=32, shared_expert_intermediate_size=44, attention_bias=True)
+        one(
+            num_experts=4,
+            num_experts_per_tok=3,
+            moe_intermediate_size=32,
+            shared_expert_intermediate_size=44,
+            attention_bias=True,
+        )
         + GQA
         + TIED,
         {},
@@ -443,11 +506,29 @@ FAMILIES: dict[str, Family] = {
         + TIED,
         {
             "DeepSeek-V3": shape(7168, 18432, 61, 128, 128, 129280, q_lora_rank=1536, n_routed_experts=256, n_shared_experts=1)
-            | {"moe_intermediate_size": 2048, "num_experts_per_tok": 8, "first_k_dense_replace": 3, "n_group": 8, "topk_group": 4},
+            | {
+                "moe_intermediate_size": 2048,
+                "num_experts_per_tok": 8,
+                "first_k_dense_replace": 3,
+                "n_group": 8,
+                "topk_group": 4,
+            },
             "Kimi-K2": shape(7168, 18432, 61, 64, 64, 163840, q_lora_rank=1536, n_routed_experts=384, n_shared_experts=1)
-            | {"moe_intermediate_size": 2048, "num_experts_per_tok": 8, "first_k_dense_replace": 1, "n_group": 1, "topk_group": 1},
+            | {
+                "moe_intermediate_size": 2048,
+                "num_experts_per_tok": 8,
+                "first_k_dense_replace": 1,
+                "n_group": 1,
+                "topk_group": 1,
+            },
             "Moonlight-16B-A3B": shape(2048, 11264, 27, 16, 16, 163840, q_lora_rank=None, n_routed_experts=64, n_shared_experts=2)
-            | {"moe_intermediate_size": 1408, "num_experts_per_tok": 6, "first_k_dense_replace": 1, "n_group": 1, "topk_group": 1},
+            | {
+                "moe_intermediate_size": 1408,
+                "num_experts_per_tok": 6,
+                "first_k_dense_replace": 1,
+                "n_group": 1,
+                "topk_group": 1,
+            },
         },
     ),
     "deepseek_v32": Family(
@@ -457,7 +538,9 @@ FAMILIES: dict[str, Family] = {
         | {"n_routed_experts": 6, "n_group": 2, "topk_group": 1, "index_topk": 5, "index_head_dim": 8, "index_n_heads": 3},
         one(kv_lora_rank=18, qk_nope_head_dim=12, qk_rope_head_dim=8, v_head_dim=16, q_lora_rank=24)
         + one(first_k_dense_replace=[0, 2], n_routed_experts=8, n_shared_experts=1, num_experts_per_tok=3)
-        + one(moe_intermediate_size=32, attention_bias=True, mlp_bias=True, index_topk=[9, 64], index_head_dim=12, index_n_heads=2)
+        + one(
+            moe_intermediate_size=32, attention_bias=True, mlp_bias=True, index_topk=[9, 64], index_head_dim=12, index_n_heads=2
+        )
         + TIED,
         {},
     ),
@@ -548,7 +631,6 @@ FAMILIES: dict[str, Family] = {
         {
             "starcoder2-3b": shape(3072, 12288, 30, 24, 2, 49152),
             "starcoder2-7b": shape(4608, 18432, 32, 36, 4, 49152),
-            "starcoder2-15b": shape(6144, 24576, 40, 48, 4, 49152),
         },
     ),
     "cohere": Family(
@@ -595,7 +677,14 @@ FAMILIES: dict[str, Family] = {
         "GraniteMoeHybridForCausalLM",
         dense(num_local_experts=5, num_experts_per_tok=2, shared_intermediate_size=36, num_hidden_layers=4)
         | {"layer_types": ["mamba", "attention", "mamba", "attention"]}
-        | {"mamba_n_heads": 8, "mamba_n_groups": 2, "mamba_d_state": 10, "mamba_d_head": 12, "mamba_d_conv": 3, "mamba_chunk_size": 8},
+        | {
+            "mamba_n_heads": 8,
+            "mamba_n_groups": 2,
+            "mamba_d_state": 10,
+            "mamba_d_head": 12,
+            "mamba_d_conv": 3,
+            "mamba_chunk_size": 8,
+        },
         one(num_local_experts=[0, 4], num_experts_per_tok=3, attention_bias=True, shared_intermediate_size=44)
         + one(position_embedding_type="rope", layer_types=[["mamba"] * 4, ["attention"] * 4])
         + one(mamba_n_groups=[1, 4], mamba_d_state=14, mamba_d_conv=4, mamba_chunk_size=[5, 32], mamba_conv_bias=False)
@@ -622,7 +711,7 @@ FAMILIES: dict[str, Family] = {
         one(head_dim=20, attention_bias=False) + GQA + TIED,
         {
             "GLM-4-9B-0414": shape(4096, 13696, 40, 32, 2, 151552, head_dim=128),
-            "GLM-4-32B-0414": shape(6144, 23040, 61, 48, 8, 151552, head_dim=128, attention_bias=False),
+            "GLM-4-32B-0414": shape(6144, 23040, 61, 48, 2, 151552, head_dim=128, attention_bias=False),
         },
     ),
     "glm4_moe": Family(
@@ -652,10 +741,12 @@ FAMILIES: dict[str, Family] = {
     "smollm3": Family(
         "SmolLM3ForCausalLM",
         dense(pad_token_id=0),
-        one(attention_bias=True, mlp_bias=True, no_rope_layers=[[1, 0, 1]])
-        + ({"use_sliding_window": True, "sliding_window": 7, "no_rope_layers": [1, 0, 1]},)
-        + GQA
-        + UNTIED,
+        (
+            *one(attention_bias=True, mlp_bias=True, no_rope_layers=[[1, 0, 1]]),
+            {"use_sliding_window": True, "sliding_window": 7, "no_rope_layers": [1, 0, 1]},
+            *GQA,
+            *UNTIED,
+        ),
         {"SmolLM3-3B": shape(2048, 11008, 36, 16, 4, 128256, tie_word_embeddings=True)},
     ),
     "minicpm3": Family(
@@ -673,10 +764,18 @@ FAMILIES: dict[str, Family] = {
         "MiniMaxForCausalLM",
         dense(num_local_experts=5, num_experts_per_tok=2, num_hidden_layers=4, block_size=8)
         | {"layer_types": ["linear_attention", "full_attention", "linear_attention", "linear_attention"]},
-        one(num_local_experts=4, num_experts_per_tok=3, head_dim=20, block_size=[5, 32], layer_types=[["full_attention"] * 4, None])
-        + ({"@seq": 38},)
-        + GQA
-        + TIED,
+        (
+            *one(
+                num_local_experts=4,
+                num_experts_per_tok=3,
+                head_dim=20,
+                block_size=[5, 32],
+                layer_types=[["full_attention"] * 4, None],
+            ),
+            {"@seq": 38},
+            *GQA,
+            *TIED,
+        ),
         {
             "MiniMax-Text-01": shape(6144, 9216, 80, 64, 8, 200064, head_dim=128, num_local_experts=32, num_experts_per_tok=2)
             | {"layer_types": (["linear_attention"] * 7 + ["full_attention"]) * 10},
@@ -703,7 +802,9 @@ FAMILIES: dict[str, Family] = {
         | {"ssm_state_size": 10, "mamba_num_heads": 6, "mamba_head_dim": 12, "n_groups": 2, "conv_kernel": 3, "chunk_size": 8}
         | {"n_routed_experts": 4, "n_shared_experts": 1, "moe_intermediate_size": 28, "moe_shared_expert_intermediate_size": 36},
         one(head_dim=12, attention_bias=True, mlp_bias=True, use_bias=True, mamba_proj_bias=True, use_conv_bias=False)
-        + one(hybrid_override_pattern="MMM-*-", ssm_state_size=14, mamba_num_heads=8, mamba_head_dim=16, n_groups=1, conv_kernel=4)
+        + one(
+            hybrid_override_pattern="MMM-*-", ssm_state_size=14, mamba_num_heads=8, mamba_head_dim=16, n_groups=1, conv_kernel=4
+        )
         + one(chunk_size=[5, 32], n_routed_experts=5, n_shared_experts=2, num_experts_per_tok=3, moe_intermediate_size=32)
         + one(moe_shared_expert_intermediate_size=44, moe_latent_size=20, num_nextn_predict_layers=1)
         + ({"@seq": 38},)
@@ -717,13 +818,26 @@ FAMILIES: dict[str, Family] = {
     ),
     "dbrx": Family(
         "DbrxForCausalLM",
-        {"vocab_size": 101, "d_model": 48, "n_heads": 4, "n_layers": 3, "max_seq_len": 40, "attn_config": {"kv_n_heads": 2, "rope_theta": 1e4}}
+        {
+            "vocab_size": 101,
+            "d_model": 48,
+            "n_heads": 4,
+            "n_layers": 3,
+            "max_seq_len": 40,
+            "attn_config": {"kv_n_heads": 2, "rope_theta": 1e4, "clip_qkv": 8.0},
+        }
         | {"ffn_config": {"hidden_size": 48, "ffn_hidden_size": 28, "moe_num_experts": 5, "moe_top_k": 2}},
-        one(attn_config=[{"kv_n_heads": 1}, {"clip_qkv": 8.0}])
+        one(attn_config=[{"kv_n_heads": 1}, {"clip_qkv": None}])
         + one(ffn_config=[{"ffn_hidden_size": 32}, {"moe_num_experts": 4}, {"moe_top_k": 3}, {"hidden_size": 6144}])
         + TIED,
         {
-            "dbrx-base": {"vocab_size": 100352, "d_model": 6144, "n_heads": 48, "n_layers": 40, "attn_config": {"kv_n_heads": 8, "rope_theta": 5e5}}
+            "dbrx-base": {
+                "vocab_size": 100352,
+                "d_model": 6144,
+                "n_heads": 48,
+                "n_layers": 40,
+                "attn_config": {"kv_n_heads": 8, "rope_theta": 5e5},
+            }
             | {"ffn_config": {"hidden_size": 6144, "ffn_hidden_size": 10752, "moe_num_experts": 16, "moe_top_k": 4}},
         },
     ),
@@ -742,7 +856,14 @@ FAMILIES: dict[str, Family] = {
     "bamba": Family(
         "BambaForCausalLM",
         dense(num_hidden_layers=4, attn_layer_indices=[2])
-        | {"mamba_n_heads": 8, "mamba_n_groups": 2, "mamba_d_state": 10, "mamba_d_head": 12, "mamba_d_conv": 3, "mamba_chunk_size": 8},
+        | {
+            "mamba_n_heads": 8,
+            "mamba_n_groups": 2,
+            "mamba_d_state": 10,
+            "mamba_d_head": 12,
+            "mamba_d_conv": 3,
+            "mamba_chunk_size": 8,
+        },
         one(attn_layer_indices=[None, [0, 3]], attention_bias=True, mlp_bias=True)
         + one(mamba_n_groups=[1, 4], mamba_d_state=14, mamba_d_conv=4, mamba_chunk_size=[5, 32], mamba_conv_bias=False)
         + one(mamba_proj_bias=True)
@@ -762,7 +883,11 @@ FAMILIES: dict[str, Family] = {
         + ({"mamba_n_heads": 4, "mamba_d_head": 15}, {"mamba_d_ssm": None, "mamba_d_head": 16}, {"@seq": 38})
         + GQA
         + TIED,
-        {},
+        {
+            "Falcon-H1-0.5B": shape(1024, 2048, 36, 8, 2, 32784, head_dim=64)
+            | {"mamba_d_ssm": 1536, "mamba_n_heads": 24, "mamba_d_head": 64, "mamba_d_state": 128, "mamba_n_groups": 1}
+            | {"mamba_norm_before_gate": False, "mamba_rms_norm": False},
+        },
     ),
     "zamba2": Family(
         "Zamba2ForCausalLM",
@@ -770,16 +895,24 @@ FAMILIES: dict[str, Family] = {
         | {"num_hidden_layers": 5, "layers_block_type": ["mamba", "hybrid", "mamba", "hybrid", "hybrid"], "adapter_rank": 6}
         | {"mamba_d_state": 10, "mamba_d_conv": 3, "mamba_ngroups": 2, "n_mamba_heads": 6, "chunk_size": 8},
         one(num_mem_blocks=2, use_shared_attention_adapter=True, use_mem_rope=True, add_bias_linear=True, use_conv_bias=False)
-        + one(mamba_d_state=14, mamba_d_conv=4, mamba_ngroups=1, n_mamba_heads=4, chunk_size=[5, 32], mamba_expand=3, adapter_rank=8)
+        + one(
+            mamba_d_state=14, mamba_d_conv=4, mamba_ngroups=1, n_mamba_heads=4, chunk_size=[5, 32], mamba_expand=3, adapter_rank=8
+        )
         + ({"num_mem_blocks": 2, "use_shared_attention_adapter": True}, {"@seq": 38})
         + one(layers_block_type=[["mamba"] * 4 + ["hybrid"], ["mamba"] * 5])
         + UNTIED,
-        {},
+        {
+            "Zamba2-7B": shape(3584, 14336, 81, 32, 32, 32000, num_mem_blocks=2, use_mem_rope=True, adapter_rank=128)
+            | {"mamba_d_state": 64, "mamba_ngroups": 2, "n_mamba_heads": 112}
+            | {"layers_block_type": ["hybrid" if i in HYBRID else "mamba" for i in range(81)]},
+        },
     ),
     "mamba": Family(
         "MambaForCausalLM",
         {"vocab_size": 101, "hidden_size": 24, "state_size": 5, "num_hidden_layers": 3, "conv_kernel": 3, "time_step_rank": 4},
-        one(expand=3, use_bias=True, use_conv_bias=False, time_step_rank="auto", state_size=6, conv_kernel=4, intermediate_size=40)
+        one(
+            expand=3, use_bias=True, use_conv_bias=False, time_step_rank="auto", state_size=6, conv_kernel=4, intermediate_size=40
+        )
         + UNTIED
         + LENGTHS,
         {
@@ -791,10 +924,21 @@ FAMILIES: dict[str, Family] = {
         "Mamba2ForCausalLM",
         {"vocab_size": 101, "hidden_size": 24, "state_size": 5, "num_hidden_layers": 3, "conv_kernel": 3, "num_heads": 4}
         | {"head_dim": 12, "n_groups": 2, "chunk_size": 8},
-        one(use_bias=True, use_conv_bias=False, time_step_rank=9, state_size=6, conv_kernel=4, n_groups=[1, 4], chunk_size=[5, 32])
-        + ({"num_heads": 6, "head_dim": 8}, {"expand": 3, "num_heads": 6})
-        + TIED
-        + LENGTHS,
+        (
+            *one(
+                use_bias=True,
+                use_conv_bias=False,
+                time_step_rank=9,
+                state_size=6,
+                conv_kernel=4,
+                n_groups=[1, 4],
+                chunk_size=[5, 32],
+            ),
+            {"num_heads": 6, "head_dim": 8},
+            {"expand": 3, "num_heads": 6},
+            *TIED,
+            *LENGTHS,
+        ),
         {
             "mamba2-2.7b": {"vocab_size": 50288, "hidden_size": 2560, "num_hidden_layers": 64, "num_heads": 80, "head_dim": 64}
             | {"n_groups": 1, "state_size": 128, "tie_word_embeddings": True},
@@ -803,7 +947,9 @@ FAMILIES: dict[str, Family] = {
     "falcon_mamba": Family(
         "FalconMambaForCausalLM",
         {"vocab_size": 101, "hidden_size": 24, "state_size": 5, "num_hidden_layers": 3, "conv_kernel": 3, "time_step_rank": 4},
-        one(expand=3, use_bias=True, use_conv_bias=False, time_step_rank="auto", state_size=6, conv_kernel=4, intermediate_size=40)
+        one(
+            expand=3, use_bias=True, use_conv_bias=False, time_step_rank="auto", state_size=6, conv_kernel=4, intermediate_size=40
+        )
         + UNTIED,
         {
             "falcon-mamba-7b": {"vocab_size": 65024, "hidden_size": 4096, "num_hidden_layers": 64, "time_step_rank": 256}
@@ -819,7 +965,12 @@ FAMILIES: dict[str, Family] = {
         + ({"@seq": 38},)
         + UNTIED,
         {
-            "recurrentgemma-9b": {"hidden_size": 4096, "intermediate_size": 24576, "num_hidden_layers": 38, "num_attention_heads": 16}
+            "recurrentgemma-9b": {
+                "hidden_size": 4096,
+                "intermediate_size": 24576,
+                "num_hidden_layers": 38,
+                "num_attention_heads": 16,
+            }
             | {"num_key_value_heads": 1, "lru_width": 4096, "vocab_size": 256000},
         },
     ),
@@ -921,7 +1072,11 @@ FAMILIES: dict[str, Family] = {
         one(head_dim=20, attention_bias=True, num_experts=4, moe_topk=3, num_shared_expert=2, moe_intermediate_size=28)
         + GQA
         + TIED,
-        {"Hunyuan-A13B": shape(4096, 3072, 32, 32, 8, 128167, head_dim=128, num_experts=64, moe_topk=8, tie_word_embeddings=True)},
+        {
+            "Hunyuan-A13B": shape(
+                4096, 3072, 32, 32, 8, 128167, head_dim=128, num_experts=64, moe_topk=8, tie_word_embeddings=True
+            )
+        },
     ),
     "arcee": Family(
         "ArceeForCausalLM",
@@ -968,9 +1123,21 @@ FAMILIES: dict[str, Family] = {
     "switch_transformers": Family(
         "SwitchTransformersForConditionalGeneration",
         T5
-        | {"num_layers": 4, "num_sparse_encoder_layers": 2, "num_decoder_layers": 4, "num_sparse_decoder_layers": 2, "num_experts": 3}
+        | {
+            "num_layers": 4,
+            "num_sparse_encoder_layers": 2,
+            "num_decoder_layers": 4,
+            "num_sparse_decoder_layers": 2,
+            "num_experts": 3,
+        }
         | {"expert_capacity": 64},
-        one(num_sparse_encoder_layers=[0, 1, 4], num_sparse_decoder_layers=[0, 1], num_experts=5, expert_capacity=2, router_bias=True)
+        one(
+            num_sparse_encoder_layers=[0, 1, 4],
+            num_sparse_decoder_layers=[0, 1],
+            num_experts=5,
+            expert_capacity=2,
+            router_bias=True,
+        )
         + UNTIED,
         {
             "switch-base-8": {"d_model": 768, "d_ff": 3072, "num_layers": 12, "num_heads": 12, "num_experts": 8}
@@ -1011,7 +1178,13 @@ FAMILIES: dict[str, Family] = {
         {
             "bert-base-uncased": BERT_BASE | {"vocab_size": 30522},
             "bert-large-uncased": BERT_BASE
-            | {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096, "vocab_size": 30522},
+            | {
+                "hidden_size": 1024,
+                "num_hidden_layers": 24,
+                "num_attention_heads": 16,
+                "intermediate_size": 4096,
+                "vocab_size": 30522,
+            },
         },
     ),
     "roberta": Family(
@@ -1053,27 +1226,32 @@ FAMILIES: dict[str, Family] = {
     "longformer": Family(
         "LongformerForMaskedLM",
         BERT | {"attention_window": 8, "pad_token_id": 1, "max_position_embeddings": 80},
-        one(attention_window=[[4, 4], 6, 64], architectures=["LongformerModel"])
-        + ({"@seq": 8}, {"@seq": 16}, {"@seq": 38})
-        + UNTIED,
+        (
+            *one(attention_window=[[4, 4], 6, 64], architectures=["LongformerModel"]),
+            {"@seq": 8},
+            {"@seq": 16},
+            {"@seq": 38},
+            *UNTIED,
+        ),
         {
-            "longformer-base-4096": BERT_BASE | {"vocab_size": 50265, "max_position_embeddings": 4098, "type_vocab_size": 1}
+            "longformer-base-4096": BERT_BASE
+            | {"vocab_size": 50265, "max_position_embeddings": 4098, "type_vocab_size": 1}
             | {"attention_window": [512] * 12},
         },
     ),
     "big_bird": Family(
         "BigBirdForMaskedLM",
         BERT | {"attention_type": "original_full", "max_position_embeddings": 128},
-        one(use_bias=False, type_vocab_size=3, architectures=["BigBirdModel"])
-        + (
+        (
+            *one(use_bias=False, type_vocab_size=3, architectures=["BigBirdModel"]),
             {"attention_type": "block_sparse", "block_size": 4, "num_random_blocks": 2},
             {"attention_type": "block_sparse", "block_size": 4, "num_random_blocks": 2, "@seq": 64},
             {"attention_type": "block_sparse", "block_size": 4, "num_random_blocks": 2, "@seq": 61},
             {"attention_type": "block_sparse", "block_size": 4, "num_random_blocks": 2, "@seq": 96},
             {"attention_type": "block_sparse", "block_size": 4, "num_random_blocks": 3, "@seq": 64},
             {"attention_type": "block_sparse", "block_size": 2, "num_random_blocks": 2, "@seq": 40},
-        )
-        + UNTIED,
+            *UNTIED,
+        ),
         {"bigbird-roberta-base": BERT_BASE | {"vocab_size": 50358, "max_position_embeddings": 4096}},
     ),
 }
@@ -1088,7 +1266,10 @@ def slug(change: Config) -> str:
 
 def merged(base: Config, change: Config) -> Config:
     """The base with the change's keys; dictionaries are merged."""
-    both = {key: base[key] | value if isinstance(value, dict) and isinstance(base.get(key), dict) else value for key, value in change.items()}
+    both = {
+        key: base[key] | value if isinstance(value, dict) and isinstance(base.get(key), dict) else value
+        for key, value in change.items()
+    }
     return base | both
 
 
@@ -1124,7 +1305,8 @@ def find(label: str) -> Config:
 
 WIDTH = ("hidden_size", "n_embd", "d_model")
 HEADS = ("num_attention_heads", "n_head", "num_heads", "n_heads")
-FREE = {
+LAYERS = {"num_hidden_layers": (1, 5), "n_layer": (1, 5), "n_layers": (1, 5), "num_layers": (1, 5), "num_decoder_layers": (1, 5)}
+FREE = LAYERS | {
     "vocab_size": (60, 200),
     "intermediate_size": (8, 99),
     "n_inner": (8, 99),
@@ -1143,9 +1325,11 @@ def sample(name: str, seed: int) -> Iterator[Config]:
     draw = random.Random(f"{name}/{seed}")
     for number in range(10_000):
         config = dict(family.tiny)
-        for key in config.keys() & FREE.keys():
-            if isinstance(config[key], int) and draw.random() < 0.7:
-                config[key] = draw.randint(*FREE[key])
+        patterned = any(isinstance(value, (list, dict)) for value in config.values())
+        for key, span in FREE.items():
+            # A list of layer types fixes the number of layers.
+            if isinstance(config.get(key), int) and not (key in LAYERS and patterned) and draw.random() < 0.7:
+                config[key] = draw.randint(*span)
         width, heads = (next((key for key in keys if key in config), None) for keys in (WIDTH, HEADS))
         if width and heads and draw.random() < 0.7:
             kv = draw.choice([1, 2, 3])
@@ -1157,5 +1341,5 @@ def sample(name: str, seed: int) -> Iterator[Config]:
         for change in family.vary:
             if draw.random() < 0.3 and "architectures" not in change:
                 config = merged(config, change)
-        config |= {"@batch": draw.randint(1, 3), "@seq": draw.randint(2, 30), "@decoder_seq": draw.randint(2, 30)}
+        config |= {"@batch": draw.randint(1, 3), "@seq": draw.randint(1, 38), "@decoder_seq": draw.randint(1, 38)}
         yield case(name, "flops", f"random:{seed}:{number}", config)

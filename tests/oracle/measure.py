@@ -9,11 +9,12 @@ Needs torch (the CPU build will do) and transformers, and nothing of llmcx. What
 
 - kind "params": the model built on the meta device. `params` counts a tied weight once; `embedding` is every nn.Embedding weight;
   `experts` the routed experts' weights; `modules` the same total by module, `blocks` by part of a layer (summed over the layers);
-  `buffers` the elements of persistent buffers, which are saved with the model but are not parameters.
+  `buffers` the elements of persistent buffers, which are saved with the model but are not parameters; `frozen` the parameters
+  (counted in `params`) that never get a gradient.
 - kind "flops": a tiny model run for real on the CPU in fp32, eager attention, eager experts, no cache, eval mode (no dropout, no
-  jitter) with gradients of sum(logits), or of sum(last hidden state) where there are no logits. `forward` and `forward_backward` are
-  FlopCounterMode's totals, `ops` its forward split by aten operator. `varies` holds the forward counts of other random inputs and
-  weights where they are not all the same.
+  jitter) with gradients of sum(logits), or of sum(last hidden state) where there are no logits. `forward` and `forward_backward`
+  are FlopCounterMode's totals, `ops` its forward split by aten operator. `varies` holds the forward counts for other random
+  tokens where they are not all the same.
 - kind "kept": bytes that autograd keeps for the backward of the same run: each distinct storage that a saved-tensor hook sees,
   once, in full, parameters left out.
 """
@@ -107,6 +108,8 @@ def weights(model: Any) -> Json:
     counts: Json = {"params": sum(modules.values()), "embedding": sum(tables.values())}
     counts |= {"experts": experts} if experts else {}
     counts |= {"buffers": buffers} if buffers else {}
+    frozen = sum(parameter.numel() for parameter in model.parameters() if not parameter.requires_grad)
+    counts |= {"frozen": frozen} if frozen else {}
     return counts | {"modules": modules, "blocks": blocks}
 
 
@@ -123,7 +126,7 @@ def flops(case: Json) -> Json:
     ops = count(lambda: model(**given))
     both = count(lambda: loss_of(model(**given)).backward())
     counts = weights(model)
-    found = {key: counts[key] for key in ("params", "embedding", "experts", "buffers") if key in counts}
+    found = {key: counts[key] for key in ("params", "embedding", "experts", "buffers", "frozen") if key in counts}
     found |= {"forward": sum(ops.values()), "forward_backward": sum(both.values()), "ops": dict(sorted(ops.items()))}
     others = {sum(count(lambda seed=seed: model(**inputs(model, case, seed))).values()) for seed in (2, 3)}
     return found | ({"varies": sorted(others | {found["forward"]})} if others != {found["forward"]} else {})
@@ -181,7 +184,11 @@ def measure_all(wanted: Iterable[Json]) -> dict[str, Json]:
     found = {}
     for case in wanted:
         found[case["id"]] = measure(case)
-        print("." if "failed" not in found[case["id"]] else f"\n{case['id']}: {found[case['id']]['failed']}", end="", file=sys.stderr)
+        print(
+            "." if "failed" not in found[case["id"]] else f"\n{case['id']}: {found[case['id']]['failed']}",
+            end="",
+            file=sys.stderr,
+        )
         sys.stderr.flush()
     print(file=sys.stderr)
     return found
@@ -232,7 +239,9 @@ def explain(case: Json) -> None:
     if run:
         with FlopCounterMode(depth=9, display=True):
             model(**inputs(model, case, seed=1))
-        by_shape = [(tensor.untyped_storage().nbytes(), list(tensor.shape)) for tensor in kept_tensors(model, inputs(model, case, 1))]
+        by_shape = [
+            (tensor.untyped_storage().nbytes(), list(tensor.shape)) for tensor in kept_tensors(model, inputs(model, case, 1))
+        ]
         print("kept:", sum(size for size, _ in by_shape), by_shape)
 
 
