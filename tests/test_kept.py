@@ -1,4 +1,4 @@
-"""Bytes that autograd keeps, against torch's saved-tensor hooks on real tiny runs (the "kept" cases of tests/oracle/golden.json)."""
+"""Bytes that autograd keeps, against torch's saved-tensor hooks on real tiny runs: the "kept" cases of the golden file."""
 
 from __future__ import annotations
 
