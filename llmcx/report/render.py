@@ -105,7 +105,7 @@ def _side_by_side(items: list[Item], view: View) -> Table:
     """One row per item: the model, the inputs that vary, the key numbers."""
     varying = [key for key in items[0].inputs if len({repr(item.inputs.get(key)) for item in items}) > 1]
     columns = []
-    if any(item.model for item in items) and len({repr(item.model) for item in items}) > 1:
+    if len({item.model["name"] for item in items if item.model}) > 1:
         columns.append(Column("model", "model"))
     columns += [Column(key, key, "int") for key in varying]
     rows = []
