@@ -8,7 +8,6 @@ from llmcx.cli.options import Models, Output, command, describe, single
 from llmcx.core import compare as core
 from llmcx.core.cores import parse_core
 from llmcx.report.render import Item
-from llmcx.report.views import COMPARE
 from llmcx.spec import units
 
 app = single()
@@ -55,4 +54,4 @@ def attention_compare(
         result = core.compare(spec, lengths, size, variants=cores, dtype=dtype, ideal=causal, budget=limit)
         inputs = {"seq": lengths, "batch": size, "dtype": dtype, "causal": causal, "budget": limit, **shape}
         items.append(Item(describe(spec), inputs, result, core.notes(spec, cores, lengths, causal) + notes))
-    output.show("attention-compare", items, COMPARE)
+    output.show("attention-compare", items)

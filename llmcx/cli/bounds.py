@@ -8,7 +8,6 @@ from llmcx.cli.options import Output, command, single
 from llmcx.core import bounds as core
 from llmcx.core.ops import Line
 from llmcx.report.render import Item
-from llmcx.report.views import BOUNDS
 from llmcx.spec import units
 
 app = single()
@@ -42,4 +41,4 @@ def bounds(
     ]
     lines = [Line("generalisation gap", gap.formula, gap.numbers, gap.bound, gap.source)]  # type: ignore[arg-type]
     lines += [Line("pairs", "n²", f"{pair.seq:,}²", pair.pairs, pair.source) for pair in pairs]
-    output.show("bounds", [Item(None, inputs, result, notes, lines)], BOUNDS)
+    output.show("bounds", [Item(None, inputs, result, notes, lines)])

@@ -8,7 +8,6 @@ from llmcx.cli.options import Output, command, completing, single
 from llmcx.core import scaling as core
 from llmcx.core.errors import InputError
 from llmcx.report.render import Item
-from llmcx.report.views import CHINCHILLA
 from llmcx.spec import catalog, units
 
 app = single()
@@ -67,4 +66,4 @@ def chinchilla(
             "not in range: the law was fitted to other budgets and is extrapolated (its `warning` in --json says how far)"
         )
     lines = [line._replace(component=f"{best.law} {line.component}") for best in found for line in best.lines]
-    output.show("chinchilla", [Item(None, inputs, result, notes, lines)], CHINCHILLA)
+    output.show("chinchilla", [Item(None, inputs, result, notes, lines)])

@@ -8,7 +8,6 @@ import typer
 from llmcx.cli.options import Models, Output, command, describe, single
 from llmcx.core import flops as core
 from llmcx.report.render import Item
-from llmcx.report.views import FLOPS
 from llmcx.spec import units
 
 app = single()
@@ -55,7 +54,7 @@ def flops(
             items.append(
                 Item(describe(spec), {**inputs, **shape}, result, _notes(causal, convention, bool(spec.encoder)) + notes)
             )
-    output.show("flops", items, FLOPS)
+    output.show("flops", items)
 
 
 def _notes(causal: bool, convention: str, encoder: bool) -> list[str]:

@@ -10,7 +10,6 @@ from llmcx.core import memory as core
 from llmcx.core.errors import unknown_name
 from llmcx.core.flops import sequence_length
 from llmcx.report.render import Item
-from llmcx.report.views import MEMORY
 from llmcx.spec import units
 
 app = single()
@@ -80,7 +79,7 @@ def memory(
             items.append(
                 Item(describe(spec), {**inputs, **shape}, result, _notes(train, activations, attn_implementation) + notes)
             )
-    output.show("memory", items, MEMORY)
+    output.show("memory", items)
 
 
 def _notes(train: bool, activations: str, implementation: str) -> list[str]:

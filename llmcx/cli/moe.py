@@ -8,7 +8,6 @@ from llmcx.cli.options import Models, Output, command, describe, single
 from llmcx.core import moe as core
 from llmcx.core.flops import sequence_length
 from llmcx.report.render import Item
-from llmcx.report.views import MOE
 from llmcx.spec import units
 
 app = single()
@@ -38,4 +37,4 @@ def moe(
                 result = core.moe(spec, size, n, capacity_factor=capacity_factor, dtype=dtype)
                 inputs = {"batch": size, "seq": n, "capacity_factor": capacity_factor, "dtype": dtype, **shape}
                 items.append(Item(describe(spec), inputs, result, [*core.NOTES, *notes]))
-    output.show("moe", items, MOE)
+    output.show("moe", items)

@@ -93,7 +93,6 @@ class Models:
     def each(self) -> Iterator[tuple[ModelSpec, dict[str, Any], list[str]]]:
         """Every model x every combination of the values listed: the spec, the shape flags stated, the notes."""
         from llmcx.spec.load import load_config, load_hub, load_preset
-        from llmcx.spec.override import Shape, apply, from_shape
 
         sources = [flag for flag, given in (("--preset", self.preset), ("--config", self.config), ("--hf", self.hf)) if given]
         if len(sources) > 1:
@@ -110,7 +109,6 @@ class Models:
         for name in ("ffn", "norm", "attention", "bias", "tied"):
             if getattr(self, name) is not None:
                 lists[name] = [getattr(self, name)]
-        shapes = [Shape(**dict(zip(lists, values, strict=True))) for values in product(*lists.values())]
         bases: list[ModelSpec] = [load_preset(name) for name in self.preset or ()]
         if self.config and self.config.count("-") > 1:
             raise InputError("--config - reads stdin, which can be read only once", field="config")
@@ -118,6 +116,12 @@ class Models:
         bases += [load_hub(name, self.as_type) for name in self.hf or ()]
         if self.as_type and not (self.config or self.hf):
             raise InputError("--as says how to read a config.json, so it needs --config or --hf", field="as")
+        if bases and not lists:
+            yield from ((base, {}, _unchanged(base, {})) for base in bases)
+            return
+        from llmcx.spec.override import Shape, apply, from_shape
+
+        shapes = [Shape(**dict(zip(lists, values, strict=True))) for values in product(*lists.values())]
         if not bases:
             for shape in shapes:
                 spec, notes = from_shape(shape)
@@ -152,8 +156,8 @@ class Output:
     ] = None
     explain: Annotated[bool, typer.Option("--explain", help="Under the tables: formulas, the numbers put in, sources.")] = False
 
-    def show(self, command: str, items: list[Any], view: Any) -> None:
-        """Render ``items`` as asked."""
+    def show(self, command: str, items: list[Any], view: str | None = None) -> None:
+        """Render ``items`` as asked, tables by the view named (default: the command's)."""
         from llmcx.report import render
 
         chosen = self.format or ("json" if self.json else "table")
@@ -161,7 +165,7 @@ class Output:
             raise unknown_name("format", chosen, list(render.FORMATS), field="format")
         if self.json and chosen != "json":
             raise InputError(f"--json and --format {chosen} contradict each other; give one", field="format", value=chosen)
-        render.show(command, items, view, chosen, self.explain)
+        render.show(command, items, view or command, chosen, self.explain)
 
 
 def describe(spec: ModelSpec) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import typer
 from llmcx.cli.options import Models, Output, command, describe, single
 from llmcx.core import params as core
 from llmcx.report.render import Item
-from llmcx.report.views import PARAMS, STORED
 
 app = single()
 
@@ -37,7 +36,7 @@ def params(
     """
     if weights is None:
         found = [(describe(s), {"dtype": dtype, **shape}, core.params(s, dtype), notes) for s, shape, notes in models.each()]
-        output.show("params", [Item(*each) for each in found], PARAMS)
+        output.show("params", [Item(*each) for each in found])
         return
     from llmcx.spec.weights import read
 
@@ -48,7 +47,7 @@ def params(
         models, named = replace(models, config=[config]), [config]
     if not named:
         note = "no config.json beside the weights and no model named, so there is nothing to compare with"
-        output.show("params", [Item(None, {"weights": weights}, {"stored": stored, "counted": None}, [note])], STORED)
+        output.show("params", [Item(None, {"weights": weights}, {"stored": stored, "counted": None}, [note])], "stored")
         return
     items = []
     for spec, shape, notes in models.each():
@@ -56,4 +55,4 @@ def params(
         result: dict[str, Any] = {"stored": stored, "counted": counted.total, "difference": stored.elements - counted.total}
         note = "files may also hold buffers, a second copy of tied weights, scales of quantised formats, or lack what is tied"
         items.append(Item(describe(spec), {"weights": weights, **shape}, result, [note, *notes]))
-    output.show("params", items, STORED)
+    output.show("params", items, "stored")

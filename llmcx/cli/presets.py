@@ -8,7 +8,6 @@ import typer
 from llmcx.cli.options import Output, _presets, command, describe, single
 from llmcx.core import params as core
 from llmcx.report.render import Item
-from llmcx.report.views import PRESET, PRESETS
 from llmcx.spec import presets as store
 from llmcx.spec import units
 
@@ -55,7 +54,7 @@ def _list(
                 "title": spec.title,
             }
         )
-    output.show("presets", [Item(None, {}, rows, [])], PRESETS)
+    output.show("presets", [Item(None, {}, rows, [])])
 
 
 @command(app)
@@ -69,7 +68,7 @@ def show(name: Name, output: Output) -> None:
     data = store.load_data(name)
     spec = store.load_preset(name)
     if output.json or output.format not in (None, "table"):
-        output.show("presets", [Item(describe(spec), {"name": name}, data, [])], PRESET)
+        output.show("presets", [Item(describe(spec), {"name": name}, data, [])], "preset")
     else:
         typer.echo(store.path_of(name).read_text(encoding="utf-8"), nl=False)
 
@@ -109,8 +108,7 @@ def validate(
     \b
     llmcx presets validate my-model.yaml
     """
-    from llmcx.report.views import PARAMS
     from llmcx.spec.load import load_config
 
     spec = load_config(file)
-    output.show("params", [Item(describe(spec), {"dtype": "bf16"}, core.params(spec), list(spec.assumes))], PARAMS)
+    output.show("params", [Item(describe(spec), {"dtype": "bf16"}, core.params(spec), list(spec.assumes))])

@@ -8,7 +8,6 @@ from llmcx.cli.options import Output, command, single
 from llmcx.core import shapes as core
 from llmcx.core.ops import Line
 from llmcx.report.render import Item
-from llmcx.report.views import SHAPES
 from llmcx.spec import units
 
 app = single()
@@ -47,4 +46,4 @@ def shapes(
     source = "parameters of the shape, counted exactly; widths are multiples of head_dim"
     lines = [Line(f"{row.n_layers} x {row.d_model}", "params(L, d) - target", "", row.deviation or 0, source) for row in rows]
     result = {"shapes": rows, "references": core.references(n)}
-    output.show("shapes", [Item(None, inputs, result, notes, lines)], SHAPES)
+    output.show("shapes", [Item(None, inputs, result, notes, lines)])

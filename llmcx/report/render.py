@@ -34,9 +34,14 @@ class View(NamedTuple):
     tables: Callable[[Item], list[Table]]
 
 
-def show(command: str, items: list[Item], view: View, fmt: str, explain: bool) -> None:
-    """Write ``items`` to stdout in ``fmt``, one of FORMATS."""
-    {"json": _json, "jsonl": _jsonl, "csv": _csv, "markdown": _markdown, "table": _rich}[fmt](command, items, view, explain)
+def show(command: str, items: list[Item], view: str, fmt: str, explain: bool) -> None:
+    """Write ``items`` to stdout in ``fmt``, one of FORMATS; ``view`` names an entry of views.VIEWS."""
+    if fmt in ("json", "jsonl"):
+        {"json": _json, "jsonl": _jsonl}[fmt](command, items, explain)
+        return
+    from .views import VIEWS
+
+    {"csv": _csv, "markdown": _markdown, "table": _rich}[fmt](items, VIEWS[view], explain)
 
 
 # --- for machines ---------------------------------------------------------------------------------------------------
@@ -72,18 +77,18 @@ def _dump(data: Any, indent: int | None = None) -> str:
     return json.dumps(data, indent=indent, ensure_ascii=False)
 
 
-def _json(command: str, items: list[Item], view: View, explain: bool) -> None:
+def _json(command: str, items: list[Item], explain: bool) -> None:
     made = [envelope(command, item, explain) for item in items]
     out = made[0] if len(made) == 1 else {"schema": f"llmcx.{command}/1", "results": made}
     sys.stdout.write(_dump(out, indent=2) + "\n")
 
 
-def _jsonl(command: str, items: list[Item], view: View, explain: bool) -> None:
+def _jsonl(command: str, items: list[Item], explain: bool) -> None:
     for item in items:
         sys.stdout.write(_dump(envelope(command, item, explain)) + "\n")
 
 
-def _csv(command: str, items: list[Item], view: View, explain: bool) -> None:
+def _csv(items: list[Item], view: View, explain: bool) -> None:
     import csv
 
     if len(items) == 1:
@@ -131,7 +136,7 @@ def _text(column: Column, row: dict[str, Any]) -> str:
     return format.cell(value, kind)
 
 
-def _markdown(command: str, items: list[Item], view: View, explain: bool) -> None:
+def _markdown(items: list[Item], view: View, explain: bool) -> None:
     out = []
     for table in _tables(items, view):
         if table.title:
@@ -169,7 +174,7 @@ def _explained(items: list[Item]) -> list[str]:
     return out
 
 
-def _rich(command: str, items: list[Item], view: View, explain: bool) -> None:
+def _rich(items: list[Item], view: View, explain: bool) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table as RichTable

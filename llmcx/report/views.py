@@ -358,3 +358,19 @@ def _stored_tables(item: Item) -> list[Table]:
 
 
 STORED = View(lambda item: [], _stored_tables)
+
+
+VIEWS = {
+    "params": PARAMS,
+    "flops": FLOPS,
+    "memory": MEMORY,
+    "attention-compare": COMPARE,
+    "moe": MOE,
+    "chinchilla": CHINCHILLA,
+    "bounds": BOUNDS,
+    "shapes": SHAPES,
+    "presets": PRESETS,
+    "preset": PRESET,
+    "stored": STORED,
+}
+"""By command, or by the name that a command asks for."""
