@@ -10,12 +10,14 @@ from .errors import InputError, check_sizes
 from .ops import Kept, Op
 from .place import Place
 
-Activation = Literal["relu", "relu2", "gelu", "gelu_new", "gelu_tanh", "silu"]
+Activation = Literal["relu", "relu2", "xielu", "gelu", "gelu_new", "gelu_tanh", "silu"]
 
 
 @dataclass(frozen=True)
 class Plain:
-    """Two matrices with an activation between them (Vaswani et al. 2017, sec. 3.3)."""
+    """Two matrices with an activation between them (Vaswani et al. 2017, sec. 3.3); xIELU has two learned numbers of its own
+    (Huang and Schlag 2024, arXiv:2411.13010).
+    """
 
     d_ff: int
     bias: bool = False
@@ -31,6 +33,8 @@ class Plain:
         of: dict[str, Any] = {"tokens": n, "copies": copies, "used": used}
         yield where.linear(f"{name}.up", where.d_model, self.d_ff, self.bias, **of)
         yield _activation(where, name, self.activation, n * self.d_ff)
+        if self.activation == "xielu":
+            yield where.op(f"{name}.xielu", "vector", size=2)
         yield where.linear(f"{name}.down", self.d_ff, where.d_model, self.bias, **of)
 
 
@@ -68,6 +72,9 @@ def _activation(where: Place, name: str, kind: Activation, elements: int) -> Op:
 class MoE:
     """A router that sends each token to ``top_k`` of ``n_experts`` experts, beside an always-on ``shared`` one.
 
+    ``shared_gate`` weighs the shared expert by a number per token (Qwen2-MoE). ``latent`` puts the routed experts between
+    a projection down to that width and one up (Nemotron-H), with biases if ``latent_bias``.
+
     ``capacity_factor`` bounds an expert's tokens per batch (Fedus et al. 2021, arXiv:2101.03961, eq. 3); None means that
     no token is dropped.
     """
@@ -77,11 +84,14 @@ class MoE:
     expert: Union[Plain, Gated]
     shared: Union[Plain, Gated] | None = None
     router_bias: bool = False
+    shared_gate: bool = False
+    latent: int | None = None
+    latent_bias: bool = False
     capacity_factor: float | None = None
     type: Literal["moe"] = "moe"
 
     def __post_init__(self) -> None:
-        check_sizes(self, "n_experts", "top_k")
+        check_sizes(self, "n_experts", "top_k", "latent")
         if self.top_k > self.n_experts:
             raise InputError(
                 f"top_k is {self.top_k}, but there are only {self.n_experts} experts",
@@ -102,9 +112,16 @@ class MoE:
         router = where.linear("moe.router", where.d_model, self.n_experts, self.router_bias, saves=False)
         yield router._replace(keeps=(Kept("router probabilities", n * self.n_experts, "fp32"),))
         yield where.op("moe.softmax", "softmax", elements=n * self.n_experts)
-        yield from self.expert.ops(where, "moe.expert", n * self.top_k, self.n_experts, self.top_k)
+        if self.latent is not None:
+            yield where.linear("moe.latent_down", where.d_model, self.latent, self.latent_bias)
+        inside = where if self.latent is None else where._replace(width=self.latent)
+        yield from self.expert.ops(inside, "moe.expert", n * self.top_k, self.n_experts, self.top_k)
+        if self.latent is not None:
+            yield where.linear("moe.latent_up", self.latent, where.d_model, self.latent_bias)
         if self.shared is not None:
             yield from self.shared.ops(where, "moe.shared")
+            if self.shared_gate:
+                yield where.linear("moe.shared_gate", where.d_model, 1, saves=False)
 
 
 FFN = Union[Plain, Gated, MoE]

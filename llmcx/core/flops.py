@@ -42,7 +42,7 @@ def meet(batch: int, heads: int, pairs: int, width: int) -> int:
 
 
 @fold.rule("matmul", text="2·batch·m·k·n", source="torch/utils/flop_counter.py, bmm_flop")
-def matmul(batch: int, m: int, k: int, n: int, weight: int) -> int:
+def matmul(batch: int, m: int, k: int, n: int, weight: int, grads: int = 2) -> int:
     """``batch`` products of (m, k) with (k, n).
 
     >>> matmul(batch=1, m=2, k=3, n=4, weight=0)
@@ -51,7 +51,20 @@ def matmul(batch: int, m: int, k: int, n: int, weight: int) -> int:
     return 2 * batch * m * k * n
 
 
-fold.costs_nothing("lookup", "vector", "softmax", "layernorm", "rmsnorm", "product", "residual", "rotary", "cache", *ACTIVATIONS)
+@fold.rule("conv", text="2·batch·channels·length·kernel", source="torch/utils/flop_counter.py, conv_flop")
+def conv(batch: int, channels: int, length: int, kernel: int, bias: int) -> int:
+    """A filter per channel over ``length`` positions.
+
+    >>> conv(batch=1, channels=2, length=10, kernel=4, bias=1)
+    160
+    """
+    return 2 * batch * channels * length * kernel
+
+
+# FlopCounterMode has no formula for a triangular solve; it counts the matmul of its backward.
+fold.costs_nothing(
+    "solve", "scan", "lookup", "vector", "softmax", "layernorm", "rmsnorm", "product", "residual", "rotary", "cache", *ACTIVATIONS
+)
 
 backward_fold = Fold("backward matmul FLOPs", weight_text="layers")
 """Each matmul's two inputs get a gradient by a matmul of the same size: twice the forward, unless a kind says otherwise."""
@@ -62,7 +75,36 @@ def _twice(rule: Rule) -> Rule:
 
 
 backward_fold.rules = {kind: _twice(rule) for kind, rule in fold.rules.items()}
-backward_fold.free = fold.free
+backward_fold.free = fold.free - {"solve"}
+
+
+@backward_fold.rule("matmul", text="grads·2·batch·m·k·n", source="torch/utils/flop_counter.py, bmm_flop")
+def matmul_backward(batch: int, m: int, k: int, n: int, weight: int, grads: int = 2) -> int:
+    """One matmul for each input that needs a gradient: a state that starts at zero needs none."""
+    return grads * matmul(batch, m, k, n, weight)
+
+
+@backward_fold.rule(
+    "conv", text="2·batch·channels·length·kernel·(1 + channels)", source="torch/utils/flop_counter.py, conv_backward_flop"
+)
+def conv_backward(batch: int, channels: int, length: int, kernel: int, bias: int) -> int:
+    """The input's gradient costs a forward; the filters' is counted as if every channel met every other.
+
+    >>> conv_backward(batch=1, channels=2, length=10, kernel=4, bias=1)
+    480
+    """
+    return 2 * batch * channels * length * kernel * (1 + channels)
+
+
+@backward_fold.rule("solve", text="2·batch·m·m·n", source="torch/utils/flop_counter.py, bmm_flop: the gradient of the matrix")
+def solve_backward(batch: int, m: int, n: int) -> int:
+    """The right-hand sides' gradient is another solve; the matrix's is one matmul.
+
+    >>> solve_backward(batch=1, m=4, n=3)
+    96
+    """
+    return 2 * batch * m * m * n
+
 
 _CONVENTION = "operations per element by llmcx's convention: each addition, multiplication, root and exponential is one"
 for _kind, _operations in {**ACTIVATIONS, "product": 1, "residual": 1, "rotary": 3}.items():
@@ -95,7 +137,13 @@ def rmsnorm(tokens: int, width: int, weights: int) -> int:
     return 4 * tokens * width
 
 
-elementwise.costs_nothing("linear", "lookup", "vector", "scores", "values", "matmul", "cache")
+@elementwise.rule("scan", text="operations·elements", source=_CONVENTION)
+def scan(elements: int, operations: int) -> int:
+    """A recurrence, token by token: each step is elementwise."""
+    return operations * elements
+
+
+elementwise.costs_nothing("solve", "conv", "linear", "lookup", "vector", "scores", "values", "matmul", "cache")
 
 
 # --- the answer -----------------------------------------------------------------------------------------------------

@@ -57,7 +57,8 @@ def _embedding(spec: ModelSpec, run: Run, tokens: int, positions: int) -> Iterat
     ):
         if rows is not None:
             indices = Kept("indices", ids, "int64")
-            yield at.op(f"embedding.{leaf}", "lookup", indices, tokens=tokens, rows=rows, width=width)
+            wide = spec.d_model if leaf == "positions" and part.positions_full else width
+            yield at.op(f"embedding.{leaf}", "lookup", indices, tokens=tokens, rows=rows, width=wide)
     if part.norm:
         yield at.norm("embedding.norm", spec.norm, width)
     if part.width is not None:

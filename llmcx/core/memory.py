@@ -32,6 +32,9 @@ def cache(batch: int, tokens: int, width: int) -> int:
     return batch * tokens * width
 
 
+STATES = (".recurrent", ".state")
+"""How a "cache" op's component ends where what it holds does not grow with the tokens."""
+
 cache_fold.costs_nothing(*(kind for kind in KINDS if kind != "cache"))
 
 
@@ -196,7 +199,7 @@ def checkpointing(n_layers: int, boundary: int, layer: int, every: int) -> Check
 def kv_elements(spec: ModelSpec, batch: int, context: int, source: int | None = None) -> dict[str, int]:
     """Elements in the cache after ``context`` tokens: growing with tokens ("kv_cache") or of fixed size ("state")."""
     run = Run(batch, 1, past=context - 1, source=context if source is None else source, encode=False)
-    return cache_fold.by(lower(spec, run), lambda op: "state" if op.component.endswith("recurrent") else "kv_cache")
+    return cache_fold.by(lower(spec, run), lambda op: "state" if op.component.endswith(STATES) else "kv_cache")
 
 
 def memory(

@@ -18,6 +18,7 @@ ACTIVATIONS = {
     "silu": 4,  # -x, exp, +1, division
     "sigmoid": 4,
     "tanh": 1,
+    "xielu": 8,
 }
 """Activation functions, and operations per element by llmcx's convention: each addition, product, root or exponential is one."""
 
@@ -27,7 +28,10 @@ KINDS = {
     "vector": "size: parameters that no matmul uses, e.g. a gate per head",
     "scores": "batch, heads, pairs, width",
     "values": "batch, heads, pairs, width",
-    "matmul": "batch, m, k, n; weight: parameters of a learned side",
+    "matmul": "batch, m, k, n; weight: parameters of a learned side; grads: inputs that need a gradient, 2 unless stated",
+    "solve": "batch, m, n: triangular systems of m equations with n right-hand sides",
+    "conv": "batch, channels, length, kernel, bias: one filter per channel; length counts outputs, padding included",
+    "scan": "elements, operations: a recurrence over the tokens, operations per element",
     "softmax": "elements",
     "layernorm": "tokens, width, weights",
     "rmsnorm": "tokens, width, weights",

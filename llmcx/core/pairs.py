@@ -42,6 +42,22 @@ def banded(q: int, kv: int, keys: int) -> int:
     return short * (2 * first + short - 1) // 2 + (q - short) * keys
 
 
+def chunked(q: int, chunk: int, ideal: bool) -> tuple[int, int, int]:
+    """Chunks, rows and pairs within chunks when q tokens are cut into chunks of that size.
+
+    An eager implementation pads the last chunk and multiplies its square; ``ideal`` counts the tokens there are, and
+    the causal half.
+
+    >>> chunked(10, 4, False), chunked(10, 4, True)
+    ((3, 12, 48), (3, 10, 23))
+    """
+    count = -(-q // chunk)
+    if not ideal:
+        return count, count * chunk, count * chunk * chunk
+    whole, rest = divmod(q, chunk)
+    return count, q, whole * causal(chunk, chunk) + causal(rest, rest)
+
+
 def centred(n: int, side: int) -> int:
     """Pairs |i - j| <= side among n tokens, both sides: n(2 side + 1) - side(side + 1), for side < n.
 

@@ -48,9 +48,21 @@ def norm(tokens: int, width: int, weights: int) -> int:
 @fold.rule(
     "matmul", text="weight", source="the learned right-hand side of the product, e.g. Linformer's E, arXiv:2006.04768, eq. 7"
 )
-def matmul(batch: int, m: int, k: int, n: int, weight: int) -> int:
+def matmul(batch: int, m: int, k: int, n: int, weight: int, grads: int = 2) -> int:
     """A product of activations has no parameters unless one side is learned."""
     return weight
+
+
+@fold.rule(
+    "conv", text="channels·(kernel + bias)", source="Gu and Dao 2023, arXiv:2312.00752, sec. 3.4: a causal filter per channel"
+)
+def conv(batch: int, channels: int, length: int, kernel: int, bias: int) -> int:
+    """A filter per channel, and a bias.
+
+    >>> conv(batch=2, channels=8, length=22, kernel=4, bias=1)
+    40
+    """
+    return channels * (kernel + bias)
 
 
 @fold.rule("vector", text="size", source="a learned vector of the mixer or activation that owns it")
@@ -59,7 +71,7 @@ def vector(size: int) -> int:
     return size
 
 
-fold.costs_nothing("scores", "values", "softmax", "product", "residual", "rotary", "cache", *ACTIVATIONS)
+fold.costs_nothing("scores", "values", "solve", "scan", "softmax", "product", "residual", "rotary", "cache", *ACTIVATIONS)
 
 
 def is_embedding(op: Op) -> bool:

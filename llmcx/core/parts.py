@@ -50,8 +50,8 @@ class Embedding:
     """Tables looked up and added: tokens, learned ``positions`` (rows; None for rotary, sinusoidal or relative), segment
     ``types``.
 
-    ``width`` below d_model is a factorised embedding, followed by a projection up (with ``projection_bias``). ``norm``
-    normalises the sum.
+    ``width`` below d_model is a factorised embedding, followed by a projection up (with ``projection_bias``); the positions
+    share it unless ``positions_full`` (OPT). ``norm`` normalises the sum.
     """
 
     vocab: int
@@ -59,6 +59,7 @@ class Embedding:
     types: int | None = None
     width: int | None = None
     projection_bias: bool = True
+    positions_full: bool = False
     norm: bool = False
 
     def __post_init__(self) -> None:

@@ -29,7 +29,10 @@ class Run(NamedTuple):
 
 
 class Place(NamedTuple):
-    """A layer group's place in a run: ``q`` new tokens per sequence attend to ``kv``; ``source`` encoder tokens are at hand."""
+    """A layer group's place in a run: ``q`` new tokens per sequence attend to ``kv``; ``source`` encoder tokens are at hand.
+
+    ``width`` is the tokens' where it is not the model's d_model.
+    """
 
     spec: ModelSpec
     run: Run
@@ -40,6 +43,7 @@ class Place(NamedTuple):
     masked: bool
     group: str
     times: int = 1
+    width: int | None = None
 
     @property
     def tokens(self) -> int:
@@ -47,7 +51,7 @@ class Place(NamedTuple):
 
     @property
     def d_model(self) -> int:
-        return self.spec.d_model
+        return self.spec.d_model if self.width is None else self.width
 
     def op(self, component: str, kind: str, *keeps: Kept, copies: int = 1, used: int = 1, **dims: int) -> Op:
         """An op of this group, once per layer."""
@@ -70,6 +74,21 @@ class Place(NamedTuple):
         keeps = (Kept("input", n * d_in),) if saves else ()
         dims = {"tokens": n, "d_in": d_in, "d_out": d_out, "bias": int(bias), "tied": 0}
         return Op(component, "linear", dims, self.times, copies, used, keeps, self.group)
+
+    @property
+    def steps(self) -> bool:
+        """Whether this is one decode step, which a recurrence takes from the state that it left."""
+        return self.run.past > 0 and self.q == 1
+
+    def conv(self, component: str, channels: int, kernel: int, bias: bool) -> Op:
+        """A causal filter per channel over the tokens.
+
+        transformers pads kernel - 1 zeros at both ends and drops the last outputs; a decode step has the last inputs
+        in its state.
+        """
+        length = self.q if self.steps or self.run.ideal else self.q + kernel - 1
+        dims = {"batch": self.batch, "channels": channels, "length": length, "kernel": kernel, "bias": int(bias)}
+        return Op(component, "conv", dims, self.times, 1, 1, (Kept("input", self.tokens * channels),), self.group)
 
     def norm(self, component: str, norm: Norm, width: int, tokens: int | None = None, vectors: int = 1) -> Op:
         """A normalisation over ``width`` features of each of ``tokens`` rows, with ``vectors`` rows of weights.

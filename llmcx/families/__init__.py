@@ -18,8 +18,10 @@ from .config import Config, table
 Reader = Callable[[Config], ModelSpec]
 
 MODULES = {
-    "gpt": "gpt2",
-    "llama": "llama",
+    "gpt": "gpt2 gpt_bigcode gpt_neo gptj gpt_neox opt bloom mpt falcon",
+    "llama": """llama mistral ministral ministral3 phi3 qwen2 qwen3 gemma gemma2 gemma3_text olmo olmo2 olmo3 cohere cohere2
+        granite glm glm4 smollm3 seed_oss exaone4 hunyuan_v1_dense arcee apertus ernie4_5 nemotron starcoder2 stablelm phi""",
+    "recurrent": "mamba falcon_mamba mamba2 jamba bamba falcon_h1 granitemoehybrid nemotron_h",
 }
 """Module -> the model_types that it reads."""
 

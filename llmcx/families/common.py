@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
@@ -24,6 +25,8 @@ from .config import Config
 
 ACTIVATIONS: dict[str, Any] = {
     "relu": "relu",
+    "relu2": "relu2",
+    "xielu": "xielu",
     "gelu": "gelu",
     "gelu_new": "gelu_new",
     "gelu_fast": "gelu_new",
@@ -105,8 +108,6 @@ def plain(c: Config, width: str = "intermediate_size", act: str = "hidden_act", 
 
 def grouped(layers: Iterable[Layers]) -> tuple[Layers, ...]:
     """Equal neighbours as one group: layer by layer in, groups out. Order is kept."""
-    from dataclasses import replace
-
     groups: list[Layers] = []
     for layer in layers:
         if groups and replace(groups[-1], repeat=1) == replace(layer, repeat=1):
@@ -116,9 +117,60 @@ def grouped(layers: Iterable[Layers]) -> tuple[Layers, ...]:
     return tuple(groups)
 
 
+def listed(c: Config, key: str = "num_hidden_layers") -> int:
+    """The number of layers of a model that is read layer by layer, so no more than a file could list."""
+    count = c.size(key)
+    if count > 10_000:
+        raise c.wrong(key, count, "at most 10,000 where layers differ")
+    return count
+
+
+def layer_types(c: Config, key: str, allowed: tuple[str, ...]) -> list[str] | None:
+    """The kind of each layer, as ``key`` lists it, under today's names; None where it lists none."""
+    renamed = {"mamba": "linear_attention", "attention": "full_attention"}
+    given = c.list(key)
+    if given is None:
+        return None
+    kinds = [renamed.get(kind, kind) if isinstance(kind, str) and kind not in allowed else kind for kind in given]
+    for kind in kinds:
+        if kind not in allowed:
+            raise c.wrong(key, kind, f"a list of {', '.join(allowed)}")
+    return kinds
+
+
 def window(size: int | None) -> Sliding | Standard:
     """A sliding window, or full attention where there is none."""
     return Standard() if size is None else Sliding(size)
 
 
+def by_type(
+    c: Config, make: Callable[[bool], Layers], sliding: Callable[[int], bool], allowed: tuple[str, ...] = ("sliding_attention",)
+) -> tuple[Layers, ...]:
+    """Layers of two kinds, windowed and full, from `layer_types` or else from ``sliding(i)``: one group each.
+
+    Which layer is where does not matter to any cost, only how many there are.
+    """
+    n = layer_count(c)
+    types = c.list("layer_types")
+    if types is None:
+        windowed = sum(map(sliding, range(n)))
+    else:
+        known = (*allowed, "full_attention")
+        if len(types) != n or any(kind not in known for kind in types):
+            raise c.wrong("layer_types", types, f"{n} entries, each {' or '.join(known)}")
+        windowed = sum(kind != "full_attention" for kind in types)
+    counts = ((True, windowed), (False, n - windowed))
+    return tuple(replace(make(kind), repeat=count) for kind, count in counts if count)
+
+
+def layer_count(c: Config, key: str = "num_hidden_layers") -> int:
+    """The number of layers of a model whose layers differ: bounded, because they are looked at one by one."""
+    n = c.size(key)
+    if n > 10_000:
+        raise c.wrong(key, n, "at most 10,000 where layers differ")
+    return n
+
+
 RMS = Norm("rmsnorm")
+LAYER = Norm("layernorm")
+SCALE_ONLY = Norm("layernorm", bias=False)

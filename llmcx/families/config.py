@@ -15,98 +15,30 @@ from typing import Any
 from llmcx.core.errors import InputError, shown
 
 # Keys that no family's cost depends on: numerics, training, generation, tokens, bookkeeping of any version of transformers.
-HARMLESS = frozenset(
-    [
-        "_attn_implementation",
-        "_attn_implementation_autoset",
-        "_flash_attn_2_enabled",
-        "_name_or_path",
-        "attention_dropout",
-        "attention_probs_dropout_prob",
-        "attn_implementation",
-        "auto_map",
-        "bad_words_ids",
-        "begin_suppress_tokens",
-        "bos_token_id",
-        "cache_implementation",
-        "classifier_dropout",
-        "custom_pipelines",
-        "decoder_start_token_id",
-        "diversity_penalty",
-        "do_sample",
-        "early_stopping",
-        "embd_pdrop",
-        "embedding_dropout",
-        "encoder_no_repeat_ngram_size",
-        "eos_token_id",
-        "exponential_decay_length_penalty",
-        "finetuning_task",
-        "forced_bos_token_id",
-        "forced_eos_token_id",
-        "freeze",
-        "hidden_dropout",
-        "hidden_dropout_prob",
-        "initializer_factor",
-        "initializer_range",
-        "label_smoothing",
-        "language",
-        "layer_norm_eps",
-        "layer_norm_epsilon",
-        "length_penalty",
-        "max_length",
-        "max_window_layers_note",
-        "min_length",
-        "model_type",
-        "no_repeat_ngram_size",
-        "num_beam_groups",
-        "num_beams",
-        "num_return_sequences",
-        "output_attentions",
-        "output_scores",
-        "pad_token_id",
-        "prefix",
-        "pretraining_tp",
-        "problem_type",
-        "pruned_heads",
-        "quantization_config",
-        "remove_invalid_values",
-        "repetition_penalty",
-        "return_dict_in_generate",
-        "rms_norm_eps",
-        "rope_parameters",
-        "rope_scaling",
-        "rope_theta",
-        "sep_token_id",
-        "suppress_tokens",
-        "task_specific_params",
-        "temperature",
-        "tf_legacy_loss",
-        "tie_encoder_decoder",
-        "tokenizer_class",
-        "top_p",
-        "torch_dtype",
-        "torchscript",
-        "typical_p",
-        "unsloth_version",
-        "unsloth_fixed",
-        "use_bfloat16",
-        "use_cache",
-        "output_router_logits",
-        "router_aux_loss_coef",
-        "router_z_loss_coef",
-        "norm_epsilon",
-        "resid_pdrop",
-        "attn_pdrop",
-        "summary_activation",
-        "summary_first_dropout",
-        "summary_proj_to_labels",
-        "summary_type",
-        "summary_use_proj",
-        "gradient_checkpointing",
-        "output_past",
-        "experts_implementation",
-    ]
-)
+_HARMLESS = """
+    _attn_implementation _attn_implementation_autoset _flash_attn_2_enabled _name_or_path activation_dropout
+    attention_dropout attention_multiplier attention_probs_dropout_prob attn_implementation attn_logit_softcapping
+    attn_pdrop attn_scale attn_temperature_tuning auto_map aux_loss_alpha bad_words_ids begin_suppress_tokens
+    bos_token_id cache_implementation classifier_dropout cls_token_id custom_pipelines decoder_start_token_id
+    diversity_penalty do_sample dropout early_stopping emb_pdrop embd_pdrop embed_dropout embedding_dropout
+    embedding_multiplier encoder_no_repeat_ngram_size eod_token_id eos_token_id ep_size experts_implementation
+    exponential_decay_length_penalty final_logit_softcapping finetuning_task floor_scale forced_bos_token_id
+    forced_eos_token_id freeze gradient_checkpointing hidden_dropout hidden_dropout_prob init_std initializer_factor
+    initializer_range input_jitter_noise label_smoothing language layer_norm_eps layer_norm_epsilon layerdrop
+    length_penalty logit_scale logits_scaling mask_token_id max_length min_length model_type moe_jitter_eps n_group
+    no_repeat_ngram_size no_rope_layer_interval no_rope_layers norm_eps norm_epsilon norm_topk_prob num_beam_groups
+    num_beams num_return_sequences original_max_position_embeddings output_attentions output_past output_router_logits
+    output_scores pad_token_id partial_rotary_factor prefix pretraining_tp problem_type pruned_heads quantization
+    quantization_config query_pre_attn_scalar remove_invalid_values repetition_penalty resid_dropout resid_pdrop
+    residual_dropout residual_multiplier return_dict_in_generate rms_norm_eps rope_interleave rope_local_base_freq
+    rope_parameters rope_scaling rope_theta rotary_dim rotary_emb_base rotary_pct routed_scaling_factor
+    router_aux_loss_coef router_jitter_noise router_z_loss_coef scoring_func sep_token_id seq_aux summary_activation
+    summary_first_dropout summary_proj_to_labels summary_type summary_use_proj suppress_tokens swiglu_alpha
+    swiglu_limit task_specific_params temperature tf_legacy_loss tie_encoder_decoder tokenizer_class top_p topk_group
+    topk_method torch_dtype torchscript transformers.js_config typical_p unk_token_id unsloth_fixed unsloth_version
+    use_bfloat16 use_cache
+"""
+HARMLESS = frozenset(_HARMLESS.split())
 
 
 @lru_cache(maxsize=1)

@@ -1,25 +1,122 @@
-"""GPT-2 and its kin: plain feed-forwards, biases, layer norms."""
+"""GPT-2 and its kin: plain feed-forwards, layer norms, learned positions or none."""
 
 from __future__ import annotations
 
-from llmcx.core.parts import Attention, Embedding, Layers, ModelSpec, Plain
+from dataclasses import replace
+
+from llmcx.core.parts import Attention, Embedding, Layers, ModelSpec, Norm, Plain
 
 from . import family
-from .common import activation, model
+from .common import LAYER, SCALE_ONLY, activation, head, head_dim, layer_count, model, window
 from .config import Config
 
 
-@family("gpt2")
+@family("gpt2", "gpt_bigcode")
 def gpt2(c: Config) -> ModelSpec:
-    """Learned positions, biases everywhere, layer norms before each part."""
+    """Learned positions, biases everywhere; GPT-BigCode shares one key-value head."""
     c.expect("add_cross_attention", False)
-    d = c.size("n_embd")
-    ffn = Plain(c.optional("n_inner") or 4 * d, True, activation(c, "activation_function"))
-    positions = c.size("n_positions")
+    c.ignore("n_ctx", "reorder_and_upcast_attn", "scale_attn_by_inverse_layer_idx", "scale_attn_weights")
+    c.ignore("attention_softmax_in_fp32", "scale_attention_softmax_in_fp32", "inference_runner", "validate_runner_input")
+    c.ignore("pre_allocate_kv_cache", "max_sequence_length", "max_batch_size", "pad_key_length")
+    kv_heads = 1 if c.flag("multi_query") else None
+    ffn = Plain(c.optional("n_inner") or 4 * c.size("n_embd"), True, activation(c, "activation_function"))
     return model(
         c,
         d_model="n_embd",
         context="n_positions",
-        embedding=Embedding(c.size("vocab_size"), positions),
-        decoder=(Layers(c.size("n_layer"), Attention(c.size("n_head"), bias=True), ffn),),
+        embedding=Embedding(c.size("vocab_size"), c.size("n_positions")),
+        decoder=(Layers(c.size("n_layer"), Attention(c.size("n_head"), kv_heads, bias=True), ffn),),
     )
+
+
+@family("gpt_neo")
+def gpt_neo(c: Config) -> ModelSpec:
+    """Windows by attention_types; a bias on the output projection alone."""
+    n = layer_count(c, "num_layers")
+    mixer = Attention(c.size("num_heads"), out_bias=True)
+    ffn = Plain(c.optional("intermediate_size") or 4 * c.size("hidden_size"), True, activation(c, "activation_function"))
+    c.ignore("attention_layers", "attention_types")
+    types = c.data.get("attention_types") or [[["global", "local"], n // 2]]
+    try:
+        kinds = [kind for pattern, times in types for _ in range(min(int(times), 10_000)) for kind in pattern]
+    except (TypeError, ValueError, OverflowError):
+        raise c.wrong("attention_types", types, "a list of [[kinds], times]") from None
+    if len(kinds) != n or any(kind not in ("global", "local") for kind in kinds):
+        raise c.wrong("attention_types", types, f"patterns of global and local for {n} layers")
+    parts = {"local": replace(mixer, core=window(c.size("window_size"))), "global": mixer}
+    layers = [Layers(kinds.count(kind), part, ffn) for kind, part in parts.items() if kind in kinds]
+    return model(c, embedding=Embedding(c.size("vocab_size"), c.size("max_position_embeddings")), decoder=tuple(layers))
+
+
+@family("gptj")
+def gptj(c: Config) -> ModelSpec:
+    """Attention without biases and a feed-forward with them, side by side after one norm; a bias in the head."""
+    ffn = Plain(c.optional("n_inner") or 4 * c.size("n_embd"), True, activation(c, "activation_function"))
+    c.ignore("n_ctx", "scale_attn_weights", "rotary")
+    layers = Layers(c.size("n_layer"), Attention(c.size("n_head"), rope=True), ffn, norms=("layer",))
+    return model(c, d_model="n_embd", context="n_positions", decoder=(layers,), head=head(c, bias=True))
+
+
+@family("gpt_neox")
+def gpt_neox(c: Config) -> ModelSpec:
+    """Two norms whether or not the parts stand side by side; an untied head."""
+    c.ignore("use_parallel_residual", "is_decoder")
+    mixer = Attention(c.size("num_attention_heads"), bias=c.flag("attention_bias"), rope=True)
+    ffn = Plain(c.size("intermediate_size"), True, activation(c, "hidden_act"))
+    return model(c, decoder=(Layers(c.size("num_hidden_layers"), mixer, ffn),))
+
+
+@family("opt")
+def opt(c: Config) -> ModelSpec:
+    """Two spare rows of positions; 350M embeds in another width than it works at, and ends without a norm."""
+    bias, before = c.flag("enable_bias", True), c.flag("do_layer_norm_before", True)
+    width = c.optional("word_embed_proj_dim")
+    width = None if width == c.size("hidden_size") else width
+    rows = c.size("max_position_embeddings") + 2
+    ffn = Plain(c.size("ffn_dim"), bias, activation(c, "activation_function"))
+    affine = c.flag("layer_norm_elementwise_affine", True)
+    return model(
+        c,
+        embedding=Embedding(c.size("vocab_size"), rows, width=width, projection_bias=False, positions_full=True),
+        decoder=(Layers(c.size("num_hidden_layers"), Attention(c.size("num_attention_heads"), bias=bias), ffn),),
+        norm=LAYER if affine else Norm("layernorm", bias=False, scale=False),
+        final_norm=before and not c.flag("_remove_final_layer_norm"),
+    )
+
+
+@family("bloom")
+def bloom(c: Config) -> ModelSpec:
+    """ALiBi positions, a norm after the embedding, biases everywhere."""
+    width = "n_embed" if "n_embed" in c.data and "hidden_size" not in c.data else "hidden_size"
+    c.ignore("apply_residual_connection_post_layernorm", "slow_but_exact", "seq_length", "masked_softmax_fusion", "n_inner")
+    c.ignore("offset_alibi", "skip_bias_add", "skip_bias_add_qkv", "bias_dropout_fusion", "attention_softmax_in_fp32")
+    ffn = Plain(4 * c.size(width), True, "gelu_tanh")
+    layers = Layers(c.size("n_layer"), Attention(c.size("n_head"), bias=True), ffn)
+    return model(c, d_model=width, context=None, embedding=Embedding(c.size("vocab_size"), norm=True), decoder=(layers,))
+
+
+@family("mpt")
+def mpt(c: Config) -> ModelSpec:
+    """No biases anywhere, a feed-forward of 4 d_model whatever expansion_ratio says, ALiBi positions."""
+    c.ignore("attn_config", "expansion_ratio", "no_bias", "learned_pos_emb", "norm_type", "init_device", "init_config")
+    c.ignore("embedding_fraction", "verbose", "loss_fn", "tokenizer_name", "ffn_config")
+    layers = Layers(c.size("n_layers"), Attention(c.size("n_heads")), Plain(4 * c.size("d_model")))
+    return model(c, d_model="d_model", context="max_seq_len", decoder=(layers,), norm=SCALE_ONLY)
+
+
+@family("falcon")
+def falcon(c: Config) -> ModelSpec:
+    """Multi-query (7B), grouped-query (40B, the new decoder) or multi-head (RW); side by side or in turn."""
+    n = c.size("num_attention_heads")
+    new, parallel, bias = c.flag("new_decoder_architecture"), c.flag("parallel_attn"), c.flag("bias")
+    stated = c.optional("num_kv_heads")
+    kv_heads = (stated or n) if new else 1 if c.flag("multi_query") else n
+    norms = c.optional("num_ln_in_parallel_attn")
+    if norms is not None and norms > 2:
+        raise c.wrong("num_ln_in_parallel_attn", norms, "1 or 2")
+    one = parallel and ((norms or 2) == 1 if new else True)
+    c.ignore("alibi", "apply_residual_connection_post_layernorm")
+    ffn = Plain(c.optional("ffn_hidden_size") or 4 * c.size("hidden_size"), bias, activation(c, "activation"))
+    mixer = Attention(n, kv_heads, head_dim(c, n), bias=bias, rope=not c.flag("alibi"))
+    layers = Layers(c.size("num_hidden_layers"), mixer, ffn, norms=("layer",) if one else None)
+    return model(c, decoder=(layers,))

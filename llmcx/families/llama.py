@@ -2,16 +2,251 @@
 
 from __future__ import annotations
 
-from llmcx.core.parts import Layers, ModelSpec
+from dataclasses import replace
+from typing import Any
+
+from llmcx.core.parts import Attention, Gated, Layers, ModelSpec, Norm, Plain
 
 from . import family
-from .common import RMS, gated, heads, model
+from .common import LAYER, RMS, SCALE_ONLY, by_type, gated, head, heads, model, plain, window
 from .config import Config
+
+POST = ("attention_out", "ffn_out")  # norms on the way out of a part, not in
+SANDWICH = ("attention", "attention_out", "ffn", "ffn_out")
+
+
+def uniform(
+    c: Config, mixer: Attention, ffn: Gated | Plain, norm: Norm = RMS, norms: tuple[str, ...] | None = None, **parts: Any
+) -> ModelSpec:
+    """A decoder of identical layers."""
+    return model(c, decoder=(Layers(c.size("num_hidden_layers"), mixer, ffn, norms=norms),), norm=norm, **parts)
+
+
+def windowed(c: Config, mixer: Attention, ffn: Gated | Plain, every: int | None, norm: Norm = RMS, **layer: Any) -> ModelSpec:
+    """Layers with a sliding window, but for every ``every``-th (None: all of them have it)."""
+    size = c.optional("sliding_window")
+
+    def make(local: bool) -> Layers:
+        return Layers(1, replace(mixer, core=window(size if local else None)), ffn, **layer)
+
+    def local(i: int) -> bool:
+        return size is not None and (every is None or (i + 1) % every != 0)
+
+    return model(c, decoder=by_type(c, make, local), norm=norm)
+
+
+def pattern(c: Config, otherwise: int) -> int:
+    """Every how many layers one is global: the old key sliding_window_pattern, else the family's own."""
+    return c.size("sliding_window_pattern") if c.has("sliding_window_pattern") else otherwise
 
 
 @family("llama")
 def llama(c: Config) -> ModelSpec:
-    """RMS norms, rotary grouped-query attention, a gated feed-forward."""
-    bias = c.flag("attention_bias")
-    layer = Layers(c.size("num_hidden_layers"), heads(c, bias=bias), gated(c, bias=c.flag("mlp_bias")))
-    return model(c, decoder=(layer,), norm=RMS)
+    """The original; biases by option."""
+    return uniform(c, heads(c, bias=c.flag("attention_bias")), gated(c, bias=c.flag("mlp_bias")))
+
+
+@family("mistral", "ministral3", "phi3")
+def mistral(c: Config) -> ModelSpec:
+    """LLaMA without biases, every layer with the same sliding window if there is one."""
+    return uniform(c, heads(c, core=window(c.optional("sliding_window"))), gated(c))
+
+
+@family("ministral")
+def ministral(c: Config) -> ModelSpec:
+    """LLaMA with windows by layer_types."""
+    return windowed(c, heads(c), gated(c), None)
+
+
+@family("qwen2")
+def qwen2(c: Config) -> ModelSpec:
+    """Biases on queries, keys and values; an optional window above max_window_layers."""
+    return _qwen(c, heads(c, bias=True, out_bias=False))
+
+
+@family("qwen3")
+def qwen3(c: Config) -> ModelSpec:
+    """A norm over each head of the queries and keys."""
+    return _qwen(c, heads(c, bias=c.flag("attention_bias"), qk_norm="head"))
+
+
+def _qwen(c: Config, mixer: Attention) -> ModelSpec:
+    size = c.optional("sliding_window") if c.flag("use_sliding_window") else None
+    first = c.size("max_window_layers", 0)
+    c.ignore("sliding_window")
+
+    def make(local: bool) -> Layers:
+        return Layers(1, replace(mixer, core=window(size if local else None)), gated(c))
+
+    return model(c, decoder=by_type(c, make, lambda i: size is not None and i >= first), norm=RMS)
+
+
+@family("gemma")
+def gemma(c: Config) -> ModelSpec:
+    """LLaMA with wide heads, a GELU gate and a tied head."""
+    c.ignore("use_bidirectional_attention", "hidden_activation", "hidden_act")
+    act = "hidden_activation" if c.data.get("hidden_activation") else "hidden_act"
+    return uniform(c, heads(c, bias=c.flag("attention_bias")), gated(c, act=act))
+
+
+@family("gemma2")
+def gemma2(c: Config) -> ModelSpec:
+    """Norms before and after each part, a window in every other layer."""
+    c.ignore("use_bidirectional_attention", "hidden_act", "cache_implementation")
+    mixer = heads(c, bias=c.flag("attention_bias"))
+    return windowed(c, mixer, gated(c, act="hidden_activation"), pattern(c, 2), norms=SANDWICH)
+
+
+@family("gemma3_text")
+def gemma3(c: Config) -> ModelSpec:
+    """Gemma 2 with a norm on each head's queries and keys, and a window in five of six layers."""
+    c.ignore("use_bidirectional_attention", "hidden_act")
+    mixer = heads(c, bias=c.flag("attention_bias"), qk_norm="head")
+    return windowed(c, mixer, gated(c, act="hidden_activation"), pattern(c, 6), norms=SANDWICH)
+
+
+@family("olmo")
+def olmo(c: Config) -> ModelSpec:
+    """Layer norms without weights."""
+    c.ignore("clip_qkv")
+    return uniform(c, heads(c, bias=c.flag("attention_bias")), gated(c), Norm("layernorm", bias=False, scale=False))
+
+
+@family("olmo2")
+def olmo2(c: Config) -> ModelSpec:
+    """Norms after each part, and over all queries and all keys."""
+    return uniform(c, heads(c, bias=c.flag("attention_bias"), qk_norm="full"), gated(c), norms=POST)
+
+
+@family("olmo3")
+def olmo3(c: Config) -> ModelSpec:
+    """OLMo 2 with a window in three of four layers."""
+    return windowed(c, heads(c, bias=c.flag("attention_bias"), qk_norm="full"), gated(c), 4, norms=POST)
+
+
+@family("cohere")
+def cohere(c: Config) -> ModelSpec:
+    """Attention and feed-forward side by side after one layer norm without shift."""
+    qk = {"qk_norm": "heads", "qk_norm_type": SCALE_ONLY} if c.flag("use_qk_norm") else {}
+    return uniform(c, heads(c, bias=c.flag("attention_bias"), **qk), gated(c), SCALE_ONLY, norms=("layer",))
+
+
+@family("cohere2")
+def cohere2(c: Config) -> ModelSpec:
+    """Cohere with a window in three of four layers; heads are always d_model / n_heads wide."""
+    mixer = replace(heads(c, bias=c.flag("attention_bias")), head_dim=None)
+    c.ignore("order_of_interleaved_layers", "position_embedding_type", "rotary_pct", "use_embedding_sharing")
+    c.ignore("use_gated_activation", "use_parallel_block", "use_parallel_embedding", "use_qk_norm", "head_dim")
+    return windowed(c, mixer, gated(c), pattern(c, 4), SCALE_ONLY, norms=("layer",))
+
+
+@family("granite")
+def granite(c: Config) -> ModelSpec:
+    """LLaMA with multipliers, which cost nothing."""
+    return uniform(c, heads(c, bias=c.flag("attention_bias")), gated(c, bias=c.flag("mlp_bias")))
+
+
+@family("glm")
+def glm(c: Config) -> ModelSpec:
+    """Biases on queries, keys and values."""
+    return uniform(c, heads(c, bias=c.flag("attention_bias"), out_bias=False), gated(c))
+
+
+@family("glm4")
+def glm4(c: Config) -> ModelSpec:
+    """GLM with norms after each part too."""
+    return uniform(c, heads(c, bias=c.flag("attention_bias"), out_bias=False), gated(c), norms=SANDWICH)
+
+
+@family("smollm3")
+def smollm3(c: Config) -> ModelSpec:
+    """LLaMA in which some layers have no rotary positions; those have the window, if one is used."""
+    mixer, ffn = heads(c, bias=c.flag("attention_bias")), gated(c, bias=c.flag("mlp_bias"))
+    size = c.optional("sliding_window") if c.flag("use_sliding_window") else None
+    c.ignore("sliding_window", "max_window_layers")
+    rotary, every = c.list("no_rope_layers"), c.size("no_rope_layer_interval")
+
+    def local(i: int) -> bool:
+        has_rope = bool(rotary[i]) if rotary is not None and i < len(rotary) else (i + 1) % every != 0
+        return size is not None and not has_rope
+
+    def make(local: bool) -> Layers:
+        return Layers(1, replace(mixer, core=window(size if local else None)), ffn)
+
+    return model(c, decoder=by_type(c, make, local), norm=RMS)
+
+
+@family("seed_oss")
+def seed_oss(c: Config) -> ModelSpec:
+    """The output projection's bias is an option of its own."""
+    mixer = heads(c, bias=c.flag("attention_bias"), out_bias=c.flag("attention_out_bias"))
+    return uniform(c, mixer, gated(c, bias=c.flag("mlp_bias")))
+
+
+@family("exaone4")
+def exaone4(c: Config) -> ModelSpec:
+    """Norms after each part and on each head's queries and keys; a window but in every fourth layer."""
+    stated = c.get("sliding_window_pattern")
+    if stated is None:
+        every = 1
+    elif isinstance(stated, str):  # "LLLG": one global layer in four
+        every = len(stated) or 1
+    else:
+        every = c.size("sliding_window_pattern")
+    return windowed(c, heads(c, qk_norm="head"), gated(c), every, norms=POST)
+
+
+@family("hunyuan_v1_dense")
+def hunyuan(c: Config) -> ModelSpec:
+    """A norm on each head's queries and keys, whatever use_qk_norm says."""
+    c.ignore("use_qk_norm", "org_vocab_size", "im_start_id", "im_end_id", "text_start_id", "text_end_id")
+    return uniform(c, heads(c, bias=c.flag("attention_bias"), qk_norm="head"), gated(c))
+
+
+@family("arcee")
+def arcee(c: Config) -> ModelSpec:
+    """LLaMA with a plain feed-forward (squared ReLU)."""
+    return uniform(c, heads(c, bias=c.flag("attention_bias")), plain(c, bias=c.flag("mlp_bias")))
+
+
+@family("apertus")
+def apertus(c: Config) -> ModelSpec:
+    """A plain feed-forward with xIELU, whose two numbers are learned; a norm on each head's queries and keys."""
+    c.ignore("mlp_bias", "qk_norm", "post_norm")
+    return uniform(c, heads(c, bias=c.flag("attention_bias"), qk_norm="head"), plain(c))
+
+
+@family("ernie4_5")
+def ernie(c: Config) -> ModelSpec:
+    """LLaMA with one switch for all biases."""
+    bias = c.flag("use_bias")
+    return uniform(c, heads(c, bias=bias), gated(c, bias=bias))
+
+
+@family("nemotron")
+def nemotron(c: Config) -> ModelSpec:
+    """Layer norms and a plain feed-forward (squared ReLU)."""
+    return uniform(c, heads(c, bias=c.flag("attention_bias")), plain(c, bias=c.flag("mlp_bias")), LAYER)
+
+
+@family("starcoder2")
+def starcoder2(c: Config) -> ModelSpec:
+    """Layer norms, a plain feed-forward, one switch for all biases."""
+    bias = c.flag("use_bias")
+    c.ignore("mlp_type", "norm_type", "activation_function")
+    return uniform(c, heads(c, bias=bias, core=window(c.optional("sliding_window"))), plain(c, bias=bias), LAYER)
+
+
+@family("stablelm")
+def stablelm(c: Config) -> ModelSpec:
+    """Layer norms around LLaMA's parts; side by side after one norm with use_parallel_residual."""
+    qk = {"qk_norm": "heads", "qk_norm_type": SCALE_ONLY} if c.flag("qk_layernorm") else {}
+    mixer = heads(c, bias=c.flag("use_qkv_bias"), out_bias=False, **qk)
+    return uniform(c, mixer, gated(c), LAYER, ("layer",) if c.flag("use_parallel_residual") else None)
+
+
+@family("phi")
+def phi(c: Config) -> ModelSpec:
+    """Attention and a plain feed-forward side by side after one layer norm, biases everywhere, in the head too."""
+    qk = {"qk_norm": "head", "qk_norm_type": LAYER} if c.flag("qk_layernorm") else {}
+    return uniform(c, heads(c, bias=True, **qk), plain(c, bias=True), LAYER, ("layer",), head=head(c, bias=True))

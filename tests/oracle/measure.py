@@ -30,6 +30,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import cases  # noqa: E402
 
 GOLDEN = Path(__file__).resolve().parent / "golden.json"
-# granitemoe's experts are two three-dimensional weights right under the block.
-EXPERT = re.compile(r"\.experts?\.|block_sparse_moe\.(?:input|output)_linear\.|\.experts$")
+# Not "shared_experts", which every token passes through.
+EXPERT = re.compile(r"\.experts\.")
 Json = dict[str, Any]
 
 
@@ -126,10 +127,13 @@ def flops(case: Json) -> Json:
     ops = count(lambda: model(**given))
     both = count(lambda: loss_of(model(**given)).backward())
     counts = weights(model)
-    found = {key: counts[key] for key in ("params", "embedding", "experts", "buffers", "frozen") if key in counts}
+    found: Json = {key: counts[key] for key in ("params", "embedding", "experts", "buffers", "frozen") if key in counts}
     found |= {"forward": sum(ops.values()), "forward_backward": sum(both.values()), "ops": dict(sorted(ops.items()))}
-    others = {sum(count(lambda seed=seed: model(**inputs(model, case, seed))).values()) for seed in (2, 3)}
-    return found | ({"varies": sorted(others | {found["forward"]})} if others != {found["forward"]} else {})
+    seen = {found["forward"]}
+    for seed in (2, 3):
+        other = inputs(model, case, seed)
+        seen.add(sum(count(partial(model, **other)).values()))
+    return found | ({"varies": sorted(seen)} if len(seen) > 1 else {})
 
 
 def kept_tensors(model: Any, given: Json) -> list[torch.Tensor]:

@@ -22,7 +22,11 @@ class Mixer:
         raise NotImplementedError
 
 
-MIXERS = {"attention": "attention:Attention"}
+MIXERS = {
+    "attention": "attention:Attention",
+    "mamba": "mamba:Mamba",
+    "mamba2": "mamba2:Mamba2",
+}
 """Type name in a preset -> module and class."""
 
 
