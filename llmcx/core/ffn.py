@@ -76,7 +76,9 @@ class MoE:
     a projection down to that width and one up (Nemotron-H), with biases if ``latent_bias``.
 
     ``capacity_factor`` bounds an expert's tokens per batch (Fedus et al. 2021, arXiv:2101.03961, eq. 3); None means that
-    no token is dropped.
+    no token is dropped. ``correction`` is a learned number per expert that only steers the choice (ERNIE 4.5).
+    ``every_expert`` is for eager code that multiplies every token with every expert and throws the rest away (Llama 4);
+    ``--causal`` counts the chosen ones.
     """
 
     n_experts: int
@@ -88,6 +90,8 @@ class MoE:
     latent: int | None = None
     latent_bias: bool = False
     capacity_factor: float | None = None
+    correction: bool = False
+    every_expert: bool = False
     type: Literal["moe"] = "moe"
 
     def __post_init__(self) -> None:
@@ -115,13 +119,16 @@ class MoE:
         if self.latent is not None:
             yield where.linear("moe.latent_down", where.d_model, self.latent, self.latent_bias)
         inside = where if self.latent is None else where._replace(width=self.latent)
-        yield from self.expert.ops(inside, "moe.expert", n * self.top_k, self.n_experts, self.top_k)
+        met = self.n_experts if self.every_expert and not where.run.ideal else self.top_k
+        yield from self.expert.ops(inside, "moe.expert", n * met, self.n_experts, self.top_k)
         if self.latent is not None:
             yield where.linear("moe.latent_up", self.latent, where.d_model, self.latent_bias)
         if self.shared is not None:
             yield from self.shared.ops(where, "moe.shared")
-            if self.shared_gate:
-                yield where.linear("moe.shared_gate", where.d_model, 1, saves=False)
+        if self.shared_gate:
+            yield where.linear("moe.shared_gate", where.d_model, 1, saves=False)
+        if self.correction:
+            yield where.op("moe.correction", "vector", size=self.n_experts)
 
 
 FFN = Union[Plain, Gated, MoE]

@@ -66,7 +66,7 @@ fold.costs_nothing(
     "solve", "scan", "lookup", "vector", "softmax", "layernorm", "rmsnorm", "product", "residual", "rotary", "cache", *ACTIVATIONS
 )
 
-backward_fold = Fold("backward matmul FLOPs", weight_text="layers")
+backward_fold = Fold("backward matmul FLOPs", lambda op: op.times * op.grad, weight_text="layers")
 """Each matmul's two inputs get a gradient by a matmul of the same size: twice the forward, unless a kind says otherwise."""
 
 

@@ -60,7 +60,8 @@ class Op(NamedTuple):
     """``times`` identical operations of one kind, with the dims of one of them.
 
     ``copies`` is how many sets of weights exist (an MoE layer's experts), ``used`` how many of them one token meets.
-    ``group`` is the layer group, e.g. "decoder.0"; ops outside the layers carry "embedding" or "head".
+    ``group`` is the layer group, e.g. "decoder.0"; ops outside the layers carry "embedding" or "head". ``grad`` False is
+    for what runs without gradient and so has no backward.
     """
 
     component: str
@@ -71,6 +72,7 @@ class Op(NamedTuple):
     used: int = 1
     keeps: tuple[Kept, ...] = ()
     group: str = ""
+    grad: bool = True
 
 
 class Rule(NamedTuple):

@@ -23,6 +23,7 @@ class Mixer:
 
 
 MIXERS = {
+    "mla": "mla:MLA",
     "attention": "attention:Attention",
     "mamba": "mamba:Mamba",
     "mamba2": "mamba2:Mamba2",
