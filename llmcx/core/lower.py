@@ -50,6 +50,7 @@ def _embedding(spec: ModelSpec, run: Run, tokens: int, positions: int) -> Iterat
     """Tables, the projection of a factorised embedding, and its norm."""
     part, width = spec.embedding, spec.embedding.width or spec.d_model
     at = Place(spec, run, 1, tokens, tokens, 0, False, "embedding")
+    stacks = 2 if part.per_stack and spec.encoder and spec.decoder else 1
     for leaf, rows, ids in (
         ("tokens", part.vocab, tokens),
         ("positions", part.positions, positions),
@@ -58,9 +59,11 @@ def _embedding(spec: ModelSpec, run: Run, tokens: int, positions: int) -> Iterat
         if rows is not None:
             indices = Kept("indices", ids, "int64")
             wide = spec.d_model if leaf == "positions" and part.positions_full else width
-            yield at.op(f"embedding.{leaf}", "lookup", indices, tokens=tokens, rows=rows, width=wide)
+            copies = part.token_tables if leaf == "tokens" else stacks if leaf == "positions" else 1
+            dims = {"tokens": tokens, "rows": rows, "width": wide}
+            yield at.op(f"embedding.{leaf}", "lookup", indices, copies=copies, used=copies, **dims)
     if part.norm:
-        yield at.norm("embedding.norm", spec.norm, width)
+        yield at._replace(times=stacks).norm("embedding.norm", spec.norm, width)
     if part.width is not None:
         yield at.linear("embedding.projection", width, spec.d_model, part.projection_bias)
 
@@ -68,18 +71,23 @@ def _embedding(spec: ModelSpec, run: Run, tokens: int, positions: int) -> Iterat
 def _head(spec: ModelSpec, run: Run, tokens: int) -> Iterator[Op]:
     """A transform or a projection down if the model has one, then the vocabulary."""
     part = spec.head
+    if spec.pooler:
+        pooled = Place(spec, run, run.batch, 1, 1, 0, False, "head").linear("pooler", spec.d_model, spec.d_model, True)
+        yield pooled._replace(grad=False, keeps=())
     if part is None:
         return
     width = spec.embedding.width or spec.d_model
     at = Place(spec, run, 1, tokens, tokens, 0, False, "head")
     if part.transform:
-        yield at.linear("head.transform", spec.d_model, width, True)
+        yield at.linear("head.transform", spec.d_model, width, part.transform_bias)
         yield at.op("head.activation", "gelu", Kept("activation", tokens * width), elements=tokens * width)
         yield at.norm("head.norm", spec.norm, width)
     elif spec.embedding.width is not None:
         yield at.linear("head.projection", spec.d_model, width, spec.embedding.projection_bias)
     vocabulary = at.linear("head", width, spec.embedding.vocab, part.bias)
     yield vocabulary._replace(dims=vocabulary.dims | {"tied": int(part.tied)})
+    if part.second_bias:
+        yield at.op("head.second_bias", "vector", size=spec.embedding.vocab)
 
 
 def _layer(layers: Layers, where: Place) -> Iterator[Op]:

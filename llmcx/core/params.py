@@ -75,8 +75,8 @@ fold.costs_nothing("scores", "values", "solve", "scan", "softmax", "product", "r
 
 
 def is_embedding(op: Op) -> bool:
-    """Lookup tables over tokens and positions; an untied head is not one (as transformers' exclude_embeddings)."""
-    return op.group == "embedding" and op.kind == "lookup"
+    """Lookup tables over tokens, positions and distances; an untied head is not one (as transformers' exclude_embeddings)."""
+    return op.kind == "lookup"
 
 
 @dataclass(frozen=True)

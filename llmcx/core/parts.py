@@ -51,7 +51,8 @@ class Embedding:
     ``types``.
 
     ``width`` below d_model is a factorised embedding, followed by a projection up (with ``projection_bias``); the positions
-    share it unless ``positions_full`` (OPT). ``norm`` normalises the sum.
+    share it unless ``positions_full`` (OPT). ``norm`` normalises the sum. In an encoder-decoder, ``per_stack`` gives each stack
+    positions and a norm of its own (BART), and ``token_tables`` 3 untied token tables: shared, encoder's, decoder's.
     """
 
     vocab: int
@@ -61,6 +62,8 @@ class Embedding:
     projection_bias: bool = True
     positions_full: bool = False
     norm: bool = False
+    per_stack: bool = False
+    token_tables: int = 1
 
     def __post_init__(self) -> None:
         check_sizes(self, "vocab", "positions", "types", "width")
@@ -70,13 +73,15 @@ class Embedding:
 class Head:
     """The LM head: tied to the token table or a matrix of its own.
 
-    ``transform`` puts a dense layer, an activation and a norm before it (BERT's masked-LM head); a factorised
-    embedding puts a projection down.
+    ``transform`` puts a dense layer, an activation and a norm before it (BERT's masked-LM head), which when untied has a
+    ``second_bias`` over the vocabulary; a factorised embedding puts a projection down.
     """
 
     tied: bool = True
     bias: bool = False
     transform: bool = False
+    transform_bias: bool = True
+    second_bias: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,7 +113,10 @@ class Layers:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A whole model. The first block of fields says what it is; the second what it is called and where it was read."""
+    """A whole model. The first block of fields says what it is; the second what it is called and where it was read.
+
+    ``pooler`` is BERT's dense layer over the first token, which a language-model loss does not train.
+    """
 
     name: str
     d_model: int
@@ -118,6 +126,7 @@ class ModelSpec:
     norm: Norm = field(default_factory=Norm)
     final_norm: bool = True
     head: Head | None = field(default_factory=Head)
+    pooler: bool = False
     context: int | None = None
 
     title: str | None = None
