@@ -57,6 +57,53 @@ def test_case(case: dict[str, Any]) -> None:
     assert {key: case[key] for key in found if key in case} == {key: found[key] for key in found if key in case}
 
 
+def test_kimi_k2_is_deepseek_v3s_architecture() -> None:
+    """Its released model_type is unknown to transformers, which builds the same shape as deepseek_v3."""
+    case = next(case for case in CASES if case["id"] == "deepseek_v3/Kimi-K2")
+    config = {**case["config"], "model_type": "kimi_k2"}
+    assert params(from_config(config, "config.json")).total == case["params"] == 1_026_408_209_408
+
+
+def test_the_language_model_of_a_multimodal_config() -> None:
+    """Counted alone, and said so; what text_config leaves out is the text model's default."""
+    case = next(case for case in CASES if case["id"] == "gemma3_text/default")
+    spec = from_config({"model_type": "gemma3", "text_config": {}, "vision_config": {"hidden_size": 1152}}, "config.json")
+    assert params(spec).total == case["params"]
+    assert any("towers" in note for note in spec.assumes)
+
+
+def test_an_unknown_model_type_is_refused_unless_the_user_insists() -> None:
+    config = {"model_type": "my_llama", "hidden_size": 64, "num_attention_heads": 4, "intermediate_size": 96, "vocab_size": 100}
+    with pytest.raises(InputError, match="--as TYPE"):
+        from_config(config, "config.json")
+    spec = from_config(config, "config.json", "llama")
+    assert any(note.startswith("warning") for note in spec.assumes)
+
+
+@pytest.mark.parametrize(("key", "value"), [("num_latent_heads", 4), ("hidden_act", "swish2"), ("head_dim", "64")])
+def test_a_key_or_value_that_is_not_understood_is_refused(key: str, value: object) -> None:
+    with pytest.raises(InputError, match=key):
+        from_config({"model_type": "llama", key: value}, "config.json")
+
+
+def test_what_was_assumed_is_listed() -> None:
+    spec = from_config({"model_type": "llama", "num_hidden_layers": 2}, "config.json")
+    assert any("hidden_size=4096" in note and "num_hidden_layers" not in note for note in spec.assumes)
+
+
+def test_a_preset_made_from_a_config_keeps_every_count() -> None:
+    from llmcx.spec.build import as_data, build
+
+    for case in CASES:
+        if case["kind"] != "flops":
+            continue
+        try:
+            spec = from_config(case["config"], case["id"])
+        except InputError:
+            continue
+        assert build(json.loads(json.dumps(as_data(spec)))) == spec
+
+
 def table() -> str:
     """Families, cases tried, exact, refused, wrong."""
     tally: dict[str, dict[str, int]] = {name: {"exact": 0, "refused": 0, "wrong": 0} for name in sorted(WHERE)}
@@ -71,6 +118,16 @@ def table() -> str:
     rows.append(f"| **all {len(tally)}** | {sum(total.values())} | {total['exact']} | {total['refused']} | {total['wrong']} |")
     head = f"torch {GOLDEN['torch']}, transformers {GOLDEN['transformers']}:"
     return "\n".join([BEGIN, head, "", *rows, END])
+
+
+def test_readme_table_is_current() -> None:
+    assert table() in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_at_least_95_in_100_are_exact_and_none_wrong() -> None:
+    outcomes = [outcome(case) for case in CASES]
+    assert outcomes.count("wrong") == 0
+    assert outcomes.count("exact") >= 0.95 * len(outcomes)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -13,14 +15,29 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-DATA = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "presets").rglob("*") if path.is_file())
+DATA = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "presets").rglob("*") if path.is_file())
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what git would hold: no build left-overs, no caches, and nothing written into the real tree."""
+    copy = tmp_path_factory.mktemp("checkout") / "llmcx"
+    listed = subprocess.run(["git", "ls-files", "-coz", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode or not listed.stdout:  # an unpacked sdist
+        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "__pycache__", "dist", "build", "*.egg-info"))
+        return copy
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, copy / name)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def built(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with the sdist, and the wheel that was built from it."""
     out = tmp_path_factory.mktemp("dist")
-    subprocess.run([sys.executable, "-m", "build", "--outdir", str(out), str(ROOT)], check=True, capture_output=True)
+    run(sys.executable, "-m", "build", "--outdir", str(out), str(checkout), cwd=out)
     return out
 
 
@@ -29,9 +46,16 @@ def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bin directory of a clean environment that holds the wheel and nothing else."""
     home = tmp_path_factory.mktemp("venv")
     venv.create(home, with_pip=True)
-    wheel = next(built.glob("*.whl"))
-    subprocess.run([home / "bin" / "python", "-m", "pip", "install", "-q", str(wheel)], check=True, capture_output=True)
+    run(str(home / "bin" / "python"), "-m", "pip", "install", "-q", str(next(built.glob("*.whl"))), cwd=home)
     return home / "bin"
+
+
+def run(*command: str, cwd: Path, **variables: str) -> str:
+    """stdout of a command that must succeed. A PYTHONPATH from outside would let the checkout pass for the wheel."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")} | variables
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, f"{' '.join(command)}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+    return done.stdout
 
 
 def test_wheel_holds_the_package_its_data_and_nothing_else(built: Path) -> None:
@@ -44,33 +68,35 @@ def test_wheel_holds_the_package_its_data_and_nothing_else(built: Path) -> None:
 def test_sdist_holds_what_a_packager_needs(built: Path) -> None:
     with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    wanted = {"README.md", "LICENSE", "pyproject.toml", "completions/_llmcx", "tests/test_packaging.py", "docs/chapter.md"}
-    assert wanted | set(DATA) <= names
+    tests = {f"tests/{path.name}" for path in (ROOT / "tests").glob("*.py")}
+    completions = {"completions/llmcx.bash", "completions/_llmcx", "completions/llmcx.fish"}
+    wanted = {"README.md", "LICENSE", "pyproject.toml", "llmcx/py.typed", "docs/chapter.md", "tests/oracle/golden.json"}
+    assert not (wanted | tests | completions | set(DATA)) - names
 
 
 def test_installed_wheel_runs_from_another_directory(installed: Path, tmp_path: Path) -> None:
-    def run(*command: str) -> str:
-        return subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
-
     python, llmcx = str(installed / "python"), str(installed / "llmcx")
-    assert run(llmcx, "--version").startswith("llmcx ")
-    assert json.loads(run(python, "-m", "llmcx", "params", "--preset", "gpt3", "--json"))["result"]["total"] == 174_604_259_328
-    assert Path(run(llmcx, "presets", "path", "gpt3").strip()).is_relative_to(installed.parent)
-    assert run(python, "-c", "import llmcx; print(llmcx.params('gpt3').total)").strip() == "174604259328"
-    assert "epoch" in run(llmcx, "chinchilla", "--compute", "1e21", "--format", "csv")
-    run(
-        python,
-        "-c",
-        "import sys, llmcx; llmcx.params('gpt3'); assert not {'yaml', 'pydantic', 'numpy', 'rich'} & set(sys.modules)",
-    )
+    inside = installed.parent.resolve()
+    assert run(llmcx, "--version", cwd=tmp_path).startswith("llmcx ")
+    answer = json.loads(run(python, "-m", "llmcx", "params", "--preset", "gpt3", "--json", cwd=tmp_path))
+    assert answer["result"]["total"] == 174_604_259_328
+    assert Path(run(llmcx, "presets", "path", "gpt3", cwd=tmp_path).strip()).resolve().is_relative_to(inside)
+    where, total = run(python, "-c", "import llmcx; print(llmcx.__file__, llmcx.params('gpt3').total)", cwd=tmp_path).split()
+    assert Path(where).resolve().is_relative_to(inside) and total == "174604259328"
+    assert "epoch" in run(llmcx, "chinchilla", "--compute", "1e21", "--format", "csv", cwd=tmp_path)
+    lean = "import sys, llmcx; llmcx.params('gpt3'); assert not {'yaml', 'pydantic', 'numpy', 'rich'} & set(sys.modules)"
+    run(python, "-c", lean, cwd=tmp_path)
 
 
-def test_a_plain_checkout_runs(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); import llmcx; print(llmcx.params('gpt3').total)"],
-        cwd=tmp_path,
-        check=True,
-        capture_output=True,
-        text=True,
+def test_a_plain_checkout_runs(checkout: Path, installed: Path, tmp_path: Path) -> None:
+    """Nothing installed but the dependencies: PYTHONPATH goes before the wheel that is there too."""
+    python = str(installed / "python")
+    code = "import llmcx; print(llmcx.__file__, llmcx.params('gpt3').total)"
+    where, total = run(python, "-c", code, cwd=tmp_path, PYTHONPATH=str(checkout)).split()
+    assert Path(where).is_relative_to(checkout) and total == "174604259328"
+    answer = json.loads(
+        run(python, "-m", "llmcx", "params", "--preset", "gpt3", "--json", cwd=tmp_path, PYTHONPATH=str(checkout))
     )
-    assert done.stdout.strip() == "174604259328"
+    assert answer["result"]["total"] == 174_604_259_328
+    path = run(python, "-m", "llmcx", "presets", "path", "gpt3", cwd=tmp_path, PYTHONPATH=str(checkout)).strip()
+    assert Path(path).is_relative_to(checkout / "presets")

@@ -45,13 +45,14 @@ app = typer.Typer(
     name="llmcx",
     rich_markup_mode=None,  # rich would be imported to print help
     pretty_exceptions_enable=False,
+    add_completion=False,  # `llmcx completions` stands for its two options; main() keeps its protocol
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(ctx: typer.Context, asked: bool) -> None:
+    if asked and not ctx.resilient_parsing:  # resilient: a shell asks for completions of a line with --version in it
         sys.stdout.write(f"llmcx {llmcx.__version__}\n")
         raise typer.Exit
 
@@ -76,6 +77,7 @@ for _name, _help in COMMANDS.items():
 def main() -> None:
     """Entry point: exit 0 on success, 2 on a bad call or bad input, 1 on a bug; never a traceback."""
     _quiet_pipes()
+    _know_shells()
     try:
         if sys.stdout is None:
             raise InputError("stdout is closed, so there is nowhere to write the answer to", field="stdout")
@@ -95,6 +97,16 @@ def main() -> None:
     except Exception as error:
         code = _bug(error)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _know_shells() -> None:
+    """Let Typer answer the scripts of `llmcx completions`, as it would by itself if it also showed its own two options."""
+    import os
+
+    if os.environ.get("_LLMCX_COMPLETE"):
+        from typer.completion import completion_init  # type: ignore[attr-defined]
+
+        completion_init()
 
 
 def _quiet_pipes() -> None:

@@ -54,8 +54,18 @@ def chunked(q: int, chunk: int, ideal: bool) -> tuple[int, int, int]:
     count = -(-q // chunk)
     if not ideal:
         return count, count * chunk, count * chunk * chunk
-    whole, rest = divmod(q, chunk)
-    return count, q, whole * causal(chunk, chunk) + causal(rest, rest)
+    return count, q, blocks(q, chunk, True)
+
+
+def blocks(q: int, size: int, ideal: bool) -> int:
+    """Pairs within blocks of that size, the last one shorter: their squares, or with ``ideal`` the causal halves.
+
+    >>> blocks(10, 4, False), blocks(10, 4, True)
+    (36, 23)
+    """
+    count = causal if ideal else dense
+    whole, rest = divmod(q, size)
+    return whole * count(size, size) + count(rest, rest)
 
 
 def centred(n: int, side: int) -> int:

@@ -25,7 +25,8 @@ MODULES = {
     "gpt": "gpt2 gpt_bigcode gpt_neo gptj gpt_neox opt bloom mpt falcon",
     "llama": """llama mistral ministral ministral3 phi3 qwen2 qwen3 gemma gemma2 gemma3_text olmo olmo2 olmo3 cohere cohere2
         granite glm glm4 smollm3 seed_oss exaone4 hunyuan_v1_dense arcee apertus ernie4_5 nemotron starcoder2 stablelm phi""",
-    "recurrent": "mamba falcon_mamba mamba2 jamba bamba falcon_h1 granitemoehybrid nemotron_h",
+    "recurrent": "mamba falcon_mamba mamba2 jamba bamba falcon_h1 granitemoehybrid nemotron_h zamba2",
+    "linear": "qwen3_next qwen3_5_text qwen3_5_moe_text kimi_linear minimax lfm2 lfm2_moe recurrent_gemma rwkv",
 }
 """Module -> the model_types that it reads."""
 
@@ -33,7 +34,7 @@ WHERE = {name: module for module, names in MODULES.items() for name in names.spl
 READERS: dict[str, Reader] = {}
 
 # The language model inside a multimodal configuration that does not name its own model_type.
-TEXT_TYPES: dict[str, str] = {}
+TEXT_TYPES = {"gemma3": "gemma3_text", "llama4": "llama4_text", "llava": "llama", "mistral3": "mistral"}
 
 
 def family(*model_types: str) -> Callable[[Reader], Reader]:

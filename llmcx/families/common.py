@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import PurePath
-from typing import Any
+from typing import Any, TypeVar
 
 from llmcx.core.errors import InputError
 from llmcx.core.parts import (
@@ -22,6 +23,8 @@ from llmcx.core.parts import (
 )
 
 from .config import Config
+
+Kind = TypeVar("Kind")
 
 ACTIVATIONS: dict[str, Any] = {
     "relu": "relu",
@@ -45,8 +48,12 @@ def activation(c: Config, key: str) -> Any:
     return ACTIVATIONS[value]
 
 
-def head(c: Config, causal: tuple[str, ...] = ("ForCausalLM", "LMHeadModel"), bias: bool = False) -> Head | None:
+def head(
+    c: Config, causal: tuple[str, ...] = ("ForCausalLM", "LMHeadModel"), bias: bool = False, ties: bool = True
+) -> Head | None:
     """The LM head that `architectures` asks for: by default the causal one; none for a bare model.
+
+    ``ties`` False where transformers never ties it to the embedding, whatever the file says.
 
     Raises InputError for any other architecture: its head is not a language model's.
     """
@@ -55,7 +62,7 @@ def head(c: Config, causal: tuple[str, ...] = ("ForCausalLM", "LMHeadModel"), bi
         raise c.wrong("architectures", named, "a list of class names")
     tied = c.flag("tie_word_embeddings", True)
     if not named or named[0].endswith(causal):
-        return Head(tied=tied, bias=bias)
+        return Head(tied=tied and ties, bias=bias)
     if named[0].endswith("Model"):
         return None
     raise c.wrong("architectures", named[0], f"a class that ends in {', '.join(causal)} or Model")
@@ -106,35 +113,23 @@ def plain(c: Config, width: str = "intermediate_size", act: str = "hidden_act", 
     return Plain(c.size(width), bias, activation(c, act))
 
 
-def grouped(layers: Iterable[Layers]) -> tuple[Layers, ...]:
-    """Equal neighbours as one group: layer by layer in, groups out. Order is kept."""
-    groups: list[Layers] = []
-    for layer in layers:
-        if groups and replace(groups[-1], repeat=1) == replace(layer, repeat=1):
-            groups[-1] = replace(groups[-1], repeat=groups[-1].repeat + layer.repeat)
-        else:
-            groups.append(layer)
-    return tuple(groups)
+def by_kind(kinds: Iterable[Kind], make: Callable[[Kind], Layers]) -> tuple[Layers, ...]:
+    """Layers of several kinds, ``make(kind)`` of each: one group a kind, because no cost depends on where a layer stands."""
+    return tuple(replace(make(kind), repeat=count) for kind, count in Counter(kinds).items())
 
 
-def listed(c: Config, key: str = "num_hidden_layers") -> int:
-    """The number of layers of a model that is read layer by layer, so no more than a file could list."""
-    count = c.size(key)
-    if count > 10_000:
-        raise c.wrong(key, count, "at most 10,000 where layers differ")
-    return count
-
-
-def layer_types(c: Config, key: str, allowed: tuple[str, ...]) -> list[str] | None:
-    """The kind of each layer, as ``key`` lists it, under today's names; None where it lists none."""
+def layer_types(c: Config, key: str, allowed: tuple[str, ...], count: int | None = None) -> list[str] | None:
+    """The kind of each of ``count`` layers, as ``key`` lists it, under today's names; None where it lists none."""
     renamed = {"mamba": "linear_attention", "attention": "full_attention"}
     given = c.list(key)
     if given is None:
         return None
     kinds = [renamed.get(kind, kind) if isinstance(kind, str) and kind not in allowed else kind for kind in given]
-    for kind in kinds:
-        if kind not in allowed:
-            raise c.wrong(key, kind, f"a list of {', '.join(allowed)}")
+    unknown = next((kind for kind in kinds if kind not in allowed), None)
+    if unknown is not None or None in kinds:
+        raise c.wrong(key, unknown, f"a list of {' and '.join(allowed)}")
+    if not kinds or len(kinds) != (count or len(kinds)):
+        raise c.wrong(key, kinds, f"a list of {count or 'some'} layers")
     return kinds
 
 

@@ -41,6 +41,10 @@ _HARMLESS = """
 HARMLESS = frozenset(_HARMLESS.split())
 
 
+# Released files whose model_type transformers does not know, but whose architecture is one that it does.
+SAME_AS = {"kimi_k2": "deepseek_v3"}
+
+
 @lru_cache(maxsize=1)
 def table() -> Any:
     """families/defaults.json: what transformers assumes (see tests/oracle/defaults.py)."""
@@ -51,15 +55,13 @@ class Config:
     """The keys of one config.json, with transformers' defaults behind them."""
 
     def __init__(self, data: Mapping[str, Any], model_type: str, source: str, known: Mapping[str, Any] | None = None) -> None:
-        family = (
-            table()["families"].get(model_type, {"defaults": {}, "names": {}})
-            if known is None
-            else {"defaults": known, "names": {}}
-        )
+        family: Any = {"defaults": known or {}, "names": {}}
+        if known is None:
+            family = table()["families"].get(SAME_AS.get(model_type, model_type), family)
         self.model_type = model_type
         self.source = source
-        self.defaults: Mapping[str, Any] = family["defaults"]
         self.names: Mapping[str, str] = family["names"]
+        self.defaults: Mapping[str, Any] = {self.names.get(key, key): value for key, value in family["defaults"].items()}
         self.data = {self.names.get(key, key): value for key, value in data.items()}
         self.read: set[str] = set()
         self.assumed: dict[str, Any] = {}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from llmcx.core.mixers import Mixer
 from llmcx.core.mixers.mamba import Mamba
 from llmcx.core.mixers.mamba2 import Mamba2
+from llmcx.core.mixers.shared import SharedBlock
 from llmcx.core.parts import FFN, Layers, ModelSpec, MoE, Plain
 
 from . import family
-from .common import RMS, activation, gated, grouped, heads, layer_types, listed, model
+from .common import RMS, activation, by_kind, gated, head, heads, layer_count, layer_types, model
 from .config import Config
 
 NUMERICS = [
@@ -27,11 +30,6 @@ NUMERICS = [
     "num_logits_to_keep",
 ]
 """Keys of state-space models that change no count."""
-
-
-def ssm(kind: Mixer) -> str:
-    """The name of a layer's norm before its mixer."""
-    return "ssm" if isinstance(kind, (Mamba, Mamba2)) else "attention"
 
 
 def dt_rank(c: Config, key: str) -> int:
@@ -99,22 +97,24 @@ def hybrid_mamba2(c: Config, inner: int, out_bias: bool | None = None, norm: boo
     return mixer
 
 
-def two_parts(mixer: Mixer, ffn: FFN) -> Layers:
-    """A layer with a norm before its mixer and one before its feed-forward."""
-    return Layers(1, mixer, ffn, norms=(ssm(mixer), "ffn"))
+def two_parts(attention: bool, mixer: Mixer, ffn: FFN) -> Layers:
+    """A layer with a norm before its mixer, named after it, and one before its feed-forward."""
+    return Layers(1, mixer, ffn, norms=("attention" if attention else "ssm", "ffn"))
 
 
 @family("bamba")
 def bamba(c: Config) -> ModelSpec:
     """Mamba-2, with attention in the layers that attn_layer_indices lists."""
-    count = listed(c)
     c.ignore("z_loss_coefficient")
     chosen = c.list("attn_layer_indices") or []
     attention = heads(c, bias=c.flag("attention_bias"))
     state_space = hybrid_mamba2(c, c.size("mamba_expand") * c.size("hidden_size"))
     ffn = gated(c, bias=c.flag("mlp_bias"))
-    layers = (two_parts(attention if i in chosen else state_space, ffn) for i in range(count))
-    return model(c, decoder=grouped(layers), norm=RMS)
+
+    def make(kind: bool) -> Layers:
+        return two_parts(kind, attention if kind else state_space, ffn)
+
+    return model(c, decoder=by_kind((i in chosen for i in range(layer_count(c))), make), norm=RMS)
 
 
 @family("falcon_h1")
@@ -137,31 +137,33 @@ def falcon_h1(c: Config) -> ModelSpec:
 @family("granitemoehybrid")
 def granite_hybrid(c: Config) -> ModelSpec:
     """Mamba-2 or attention as layer_types says; a shared expert in every layer, routed ones beside it if there are any."""
-    kinds = layer_types(c, "layer_types", ("linear_attention", "full_attention"))
-    kinds = kinds or ["linear_attention"] * listed(c)
-    if len(kinds) != c.size("num_hidden_layers"):
-        raise c.wrong("layer_types", kinds, "a list of num_hidden_layers kinds")
+    n = layer_count(c)
+    kinds = layer_types(c, "layer_types", ("linear_attention", "full_attention"), n) or ["linear_attention"] * n
     c.ignore("embedding_multiplier", "logits_scaling", "residual_multiplier", "attention_multiplier")
-    rope = c.get("position_embedding_type") == "rope"
     shared = gated(c, "shared_intermediate_size")
-    experts = c.size("num_local_experts", least=0)
-    routed = MoE(experts, c.size("num_experts_per_tok"), gated(c), shared) if experts else None
-    c.ignore("num_experts_per_tok", "intermediate_size", "mamba_expand")
+    routed = c.optional("num_local_experts", least=0)
+    ffn = MoE(routed, c.size("num_experts_per_tok"), gated(c), shared) if routed else shared
+    c.ignore("num_experts_per_tok", "intermediate_size")
     state_space = hybrid_mamba2(c, c.size("mamba_expand") * c.size("hidden_size"))
-    mixers = {"linear_attention": state_space, "full_attention": heads(c, bias=c.flag("attention_bias"), rope=rope)}
-    return model(c, decoder=grouped(two_parts(mixers[kind], routed or shared) for kind in kinds), norm=RMS)
+    attention = heads(c, bias=c.flag("attention_bias"), rope=c.get("position_embedding_type") == "rope")
+
+    def make(kind: str) -> Layers:
+        full = kind == "full_attention"
+        return two_parts(full, attention if full else state_space, ffn)
+
+    return model(c, decoder=by_kind(kinds, make), norm=RMS)
 
 
 @family("jamba")
 def jamba(c: Config) -> ModelSpec:
     """Mamba with normalised Δ, B and C; attention and experts each once in a period of layers."""
-    c.ignore(*NUMERICS)
-    turns = {}
+    c.ignore(*NUMERICS, "num_experts_per_tok")
+    turns = []
     for part in ("attn", "expert"):
         period, offset = c.size(f"{part}_layer_period"), c.size(f"{part}_layer_offset", least=0)
         if offset >= period:
             raise c.wrong(f"{part}_layer_offset", offset, f"less than {part}_layer_period, {period}")
-        turns[part] = (period, offset)
+        turns.append((period, offset))
     state_space = Mamba(
         c.size("mamba_expand") * c.size("hidden_size"),
         c.size("mamba_d_state"),
@@ -172,22 +174,19 @@ def jamba(c: Config) -> ModelSpec:
         norms="learned",
     )
     attention, ffn, experts = heads(c, rope=False), gated(c), c.size("num_experts")
-    routed: FFN = MoE(experts, c.size("num_experts_per_tok"), ffn) if experts > 1 else ffn
-    c.ignore("num_experts_per_tok")
+    routed = MoE(experts, c.size("num_experts_per_tok"), ffn) if experts > 1 else ffn
 
-    def on(part: str, index: int) -> bool:
-        period, offset = turns[part]
-        return index % period == offset
+    def make(kind: tuple[bool, bool]) -> Layers:
+        full, sparse = kind
+        return two_parts(full, attention if full else state_space, routed if sparse else ffn)
 
-    layers = (
-        two_parts(attention if on("attn", i) else state_space, routed if on("expert", i) else ffn) for i in range(listed(c))
-    )
-    return model(c, decoder=grouped(layers), norm=RMS)
+    (attends, at), (routes, to) = turns
+    return model(c, decoder=by_kind(((i % attends == at, i % routes == to) for i in range(layer_count(c))), make), norm=RMS)
 
 
 @family("nemotron_h")
 def nemotron_h(c: Config) -> ModelSpec:
-    """One part a layer, with one norm: Mamba-2, attention without positions, a feed-forward or experts."""
+    """One part a layer, with one norm: Mamba-2, attention without positions, a feed-forward or experts. Never tied."""
     letters = {"M": "linear_attention", "E": "moe", "*": "full_attention", "-": "mlp"}
     kinds = layer_types(c, "layers_block_type", (*letters.values(),))
     if kinds is None and c.has("hybrid_override_pattern"):
@@ -195,39 +194,102 @@ def nemotron_h(c: Config) -> ModelSpec:
         if not pattern or set(pattern) - set(letters):
             raise c.wrong("hybrid_override_pattern", pattern, "a string of M, E, * and -")
         kinds = [letters[letter] for letter in pattern]
-    kinds = kinds or ["linear_attention", "moe", "full_attention", "mlp"]
+    kinds = kinds or [*letters.values()]
     # Released files name these keys both ways; the older name wins.
     old = {"n_groups": "mamba_n_groups", "conv_kernel": "mamba_d_conv", "chunk_size": "mamba_chunk_size"}
+    old |= {"use_conv_bias": "mamba_conv_bias"}
     name = {new: alias if alias in c.data else new for new, alias in old.items()}
-    conv_bias = c.flag("mamba_conv_bias" if "mamba_conv_bias" in c.data else "use_conv_bias")
-    c.ignore(*NUMERICS, *old, "use_conv_bias", "num_hidden_layers", "hybrid_override_pattern", "expand", "mamba_expand")
+    c.ignore(*NUMERICS, *old, "num_hidden_layers", "hybrid_override_pattern", "expand", "mamba_expand", "mamba_proj_bias")
     c.ignore("mamba_dt_min", "mamba_dt_max", "mamba_dt_limit", "mamba_dt_init_floor", "attention_bias", "sliding_window")
     c.ignore("n_shared_experts", "moe_shared_expert_overlap", "routed_scaling_factor", "n_group", "topk_group", "norm_topk_prob")
     c.ignore("num_nextn_predict_layers", "mtp_layers_block_type", "mtp_hybrid_override_pattern", "mamba_hidden_act")
     bias, act = c.flag("mlp_bias"), activation(c, "mlp_hidden_act")
+
+    def make(kind: str) -> Layers:
+        if kind == "full_attention":
+            return Layers(1, heads(c, rope=False), norms=("attention",))
+        if kind == "mlp":
+            return Layers(1, None, Plain(c.size("intermediate_size"), bias, act))
+        if kind == "moe":
+            experts = MoE(
+                c.size("n_routed_experts"),
+                c.size("num_experts_per_tok"),
+                Plain(c.size("moe_intermediate_size"), activation=act),
+                Plain(c.size("moe_shared_expert_intermediate_size"), bias, act),
+                latent=c.optional("moe_latent_size"),
+                latent_bias=bias,
+            )
+            return Layers(1, None, experts)
+        state_space = Mamba2(
+            c.size("mamba_num_heads"),
+            c.size("mamba_head_dim"),
+            c.size("ssm_state_size", least=2),
+            c.size(name["n_groups"]),
+            c.size(name["conv_kernel"]),
+            c.size(name["chunk_size"], least=2),
+            bias=c.flag("use_bias"),
+            conv_bias=c.flag(name["use_conv_bias"]),
+        )
+        return Layers(1, state_space, norms=("ssm",))
+
+    # A key of a part that no layer has costs nothing.
+    c.ignore("intermediate_size", "head_dim", "n_routed_experts", "num_experts_per_tok", "moe_intermediate_size", "use_bias")
+    c.ignore("moe_shared_expert_intermediate_size", "moe_latent_size", "ssm_state_size", "mamba_num_heads", "mamba_head_dim")
+    c.ignore("num_attention_heads", "num_key_value_heads")
+    return model(c, decoder=by_kind(kinds, make), norm=RMS, head=head(c, ties=False))
+
+
+@family("zamba2")
+def zamba2(c: Config) -> ModelSpec:
+    """Mamba-2 everywhere; in hybrid layers, one of num_mem_blocks shared transformer blocks adds to its input."""
+    c.expect("tie_word_embeddings", True)  # false would untie the shared blocks too
+    d, n = c.size("hidden_size"), layer_count(c)
+    kinds = layer_types(c, "layers_block_type", ("linear_attention", "hybrid"), n)
+    if kinds is None:
+        hybrids = {*range(6, 43, 6), 47, 51}
+        kinds = ["hybrid" if i in hybrids else "linear_attention" for i in range(54)]
+        if n != 54:
+            raise c.wrong("num_hidden_layers", n, "54, unless layers_block_type lists the layers")
+    c.ignore(*NUMERICS, "use_conv_bias", "use_mem_eff_path", "kv_channels", "num_query_groups")
+    c.expect("attention_hidden_size", 2 * d)
+    c.expect("hybrid_layer_ids", [i for i, kind in enumerate(kinds) if kind == "hybrid"])
+    inner, ssm_heads, bias = c.size("mamba_expand") * d, c.size("n_mamba_heads"), c.flag("add_bias_linear")
     state_space = Mamba2(
-        c.size("mamba_num_heads"),
-        c.size("mamba_head_dim"),
-        c.size("ssm_state_size", least=2),
-        c.size(name["n_groups"]),
-        c.size(name["conv_kernel"]),
-        c.size(name["chunk_size"], least=2),
-        bias=c.flag("mamba_proj_bias"),
-        out_bias=c.flag("use_bias"),
-        conv_bias=conv_bias,
+        ssm_heads,
+        c.optional("mamba_headdim") or inner // ssm_heads,
+        c.size("mamba_d_state", least=2),
+        c.size("mamba_ngroups"),
+        c.size("mamba_d_conv"),
+        c.size("chunk_size", least=2),
+        bias=bias,
     )
-    routed = MoE(
-        c.size("n_routed_experts"),
-        c.size("num_experts_per_tok"),
-        Plain(c.size("moe_intermediate_size"), activation=act),
-        Plain(c.size("moe_shared_expert_intermediate_size"), bias, act),
-        latent=c.optional("moe_latent_size"),
-        latent_bias=bias,
+    if ssm_heads * state_space.head_dim != inner:
+        raise c.wrong("n_mamba_heads", ssm_heads, f"a divisor of mamba_expand · hidden_size, {inner:,}")
+    n_heads = c.size("num_attention_heads")
+    block = SharedBlock(
+        n_heads,
+        c.optional("num_key_value_heads") or n_heads,
+        c.optional("attention_head_dim") or 2 * d // n_heads,
+        c.optional("intermediate_size") or 4 * d,
+        c.size("adapter_rank"),
+        bias,
+        activation(c, "hidden_act"),
+        c.flag("use_mem_rope"),
+        c.flag("use_shared_attention_adapter"),
     )
-    parts = {
-        "linear_attention": Layers(1, state_space, norms=("ssm",)),
-        "full_attention": Layers(1, heads(c, rope=False), norms=("attention",)),
-        "mlp": Layers(1, None, Plain(c.size("intermediate_size"), bias, act)),
-        "moe": Layers(1, None, routed),
-    }
-    return model(c, decoder=grouped(parts[kind] for kind in kinds), norm=RMS)
+    if block.attention_adapters and not block.n_heads * block.head_dim == block.n_kv_heads * block.head_dim == 2 * d:
+        raise c.wrong("use_shared_attention_adapter", True, "false unless queries, keys and values are 2 · hidden_size wide")
+    blocks = c.size("num_mem_blocks")
+    met = 0
+    roles = []
+    for kind in kinds:
+        hybrid = kind == "hybrid"
+        roles.append(("reused" if met >= blocks else "new") if hybrid else "")
+        met += hybrid
+
+    def make(role: str) -> Layers:
+        beside = replace(block, reused=role == "reused") if role else None
+        return Layers(1, state_space, beside=beside, norms=("ssm",))
+
+    spec = model(c, decoder=by_kind(roles, make), norm=RMS)
+    return replace(spec, context=16384) if c.flag("use_long_context") else spec

@@ -27,6 +27,13 @@ MIXERS = {
     "attention": "attention:Attention",
     "mamba": "mamba:Mamba",
     "mamba2": "mamba2:Mamba2",
+    "gated_delta": "delta:GatedDelta",
+    "kimi_delta": "delta:KimiDelta",
+    "short_conv": "shortconv:ShortConv",
+    "lightning": "lightning:Lightning",
+    "rg_lru": "rglru:RGLRU",
+    "rwkv": "rwkv:RWKV",
+    "shared_block": "shared:SharedBlock",
 }
 """Type name in a preset -> module and class."""
 
