@@ -36,6 +36,8 @@ def lower(spec: ModelSpec, run: Run) -> list[Op]:
             continue
         decoding = stack == "decoder"
         q = run.seq if decoding else encoded
+        if spec.pad_to and q > spec.pad_above:
+            q = -(-q // spec.pad_to) * spec.pad_to
         kv = q + (run.past if decoding else 0)
         at = Place(spec, run, run.batch, q, kv, source if both else 0, decoding, f"{stack}.norm")
         for index, layers in enumerate(groups):
@@ -78,6 +80,11 @@ def _head(spec: ModelSpec, run: Run, tokens: int) -> Iterator[Op]:
         return
     width = spec.embedding.width or spec.d_model
     at = Place(spec, run, 1, tokens, tokens, 0, False, "head")
+    if part.discriminator:
+        yield at.linear("head.dense", spec.d_model, spec.d_model, True)
+        yield at.op("head.activation", "gelu", Kept("activation", tokens * spec.d_model), elements=tokens * spec.d_model)
+        yield at.linear("head", spec.d_model, 1, True)
+        return
     if part.transform:
         yield at.linear("head.transform", spec.d_model, width, part.transform_bias)
         yield at.op("head.activation", "gelu", Kept("activation", tokens * width), elements=tokens * width)

@@ -74,7 +74,8 @@ class Head:
     """The LM head: tied to the token table or a matrix of its own.
 
     ``transform`` puts a dense layer, an activation and a norm before it (BERT's masked-LM head), which when untied has a
-    ``second_bias`` over the vocabulary; a factorised embedding puts a projection down.
+    ``second_bias`` over the vocabulary; a factorised embedding puts a projection down. ``discriminator`` replaces the vocabulary
+    by ELECTRA's verdict on each token: a dense layer and one number.
     """
 
     tied: bool = True
@@ -82,6 +83,7 @@ class Head:
     transform: bool = False
     transform_bias: bool = True
     second_bias: bool = False
+    discriminator: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,8 @@ class Layers:
 class ModelSpec:
     """A whole model. The first block of fields says what it is; the second what it is called and where it was read.
 
-    ``pooler`` is BERT's dense layer over the first token, which a language-model loss does not train.
+    ``pooler`` is BERT's dense layer over the first token, which a language-model loss does not train. ``pad_to`` rounds the
+    encoder's length up to a multiple, where it is longer than ``pad_above`` (Longformer, BigBird).
     """
 
     name: str
@@ -127,6 +130,8 @@ class ModelSpec:
     final_norm: bool = True
     head: Head | None = field(default_factory=Head)
     pooler: bool = False
+    pad_to: int | None = None
+    pad_above: int = 0
     context: int | None = None
 
     title: str | None = None

@@ -21,7 +21,7 @@ MODULES = {
     "moe": """mixtral qwen2_moe qwen3_moe deepseek_v2 deepseek_v3 deepseek_v32 kimi_k2 glm4_moe glm4_moe_lite minicpm3 gpt_oss
         olmoe flex_olmo phimoe granitemoe granitemoeshared minimax_m2 dbrx ernie4_5_moe llama4_text hunyuan_v1_moe""",
     "encdec": "t5 mt5 umt5 switch_transformers bart mbart pegasus",
-    "encoder": "bert roberta xlm-roberta electra modernbert",
+    "encoder": "bert roberta xlm-roberta electra modernbert longformer big_bird",
     "gpt": "gpt2 gpt_bigcode gpt_neo gptj gpt_neox opt bloom mpt falcon",
     "llama": """llama mistral ministral ministral3 phi3 qwen2 qwen3 gemma gemma2 gemma3_text olmo olmo2 olmo3 cohere cohere2
         granite glm glm4 smollm3 seed_oss exaone4 hunyuan_v1_dense arcee apertus ernie4_5 nemotron starcoder2 stablelm phi""",

@@ -71,6 +71,7 @@ class Config:
 
     def get(self, key: str) -> Any:
         """The value of ``key``, or what transformers assumes for it. Raises InputError if it assumes nothing."""
+        key = self.names.get(key, key)
         self.read.add(key)
         if key in self.data:
             return self.data[key]
@@ -82,7 +83,7 @@ class Config:
 
     def has(self, key: str) -> bool:
         """Whether ``key`` is stated, or known to transformers for this model_type."""
-        return key in self.data or key in self.defaults
+        return any(name in where for where in (self.data, self.defaults) for name in (key, self.names.get(key, key)))
 
     def size(self, key: str, least: int = 1) -> int:
         """A whole number of at least ``least``."""

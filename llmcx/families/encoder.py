@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+from llmcx.core.mixers.blocks import BigBird, LongformerBlocks
 from llmcx.core.parts import Attention, Embedding, Gated, Head, Layers, ModelSpec, Norm, Plain, Sliding
 
 from . import family
-from .common import LAYER, activation, by_type, head, model
+from .common import LAYER, activation, by_kind, by_type, head, layer_count, model
 from .config import Config
 
 MASKED = ("ForMaskedLM", "LMHeadModel")
@@ -24,7 +26,14 @@ def bert(c: Config) -> ModelSpec:
     width = c.optional("embedding_size") if c.model_type == "electra" else None
     width = None if width == c.size("hidden_size") else width
     tables = Embedding(c.size("vocab_size"), c.size("max_position_embeddings"), c.size("type_vocab_size"), width, norm=True)
-    built = head(c, MASKED)
+    named = c.data.get("architectures")
+    if c.model_type == "electra" and named == ["ElectraForPreTraining"]:
+        c.ignore("tie_word_embeddings")
+        built: Head | None = Head(tied=True, discriminator=True)
+    else:
+        built = head(c, MASKED)
+        untied = built is not None and not built.tied and c.model_type != "electra"
+        built = built and Head(tied=built.tied, bias=True, transform=True, second_bias=untied)
     ffn = Plain(c.size("intermediate_size"), True, activation(c, "hidden_act"))
     layers = Layers(c.size("num_hidden_layers"), Attention(c.size("num_attention_heads"), bias=True), ffn)
     return model(
@@ -33,9 +42,49 @@ def bert(c: Config) -> ModelSpec:
         encoder=(layers,),
         norm=LAYER,
         final_norm=False,
-        head=built and Head(tied=built.tied, bias=True, transform=True, second_bias=not built.tied and c.model_type != "electra"),
+        head=built,
         pooler=built is None and c.model_type != "electra",
     )
+
+
+@family("longformer")
+def longformer(c: Config) -> ModelSpec:
+    """BERT's layers with sliding chunks of attention_window, and projections of their own for global tokens."""
+    c.ignore("onnx_export", "ignore_attention_mask", "attention_mode")
+    windows, n = c.get("attention_window"), layer_count(c)
+    if isinstance(windows, int) and not isinstance(windows, bool):
+        windows = [windows] * n
+    whole = isinstance(windows, list) and all(isinstance(w, int) and not isinstance(w, bool) and 2 <= w < 10**9 for w in windows)
+    if not whole or len(windows) != n or any(w % 2 for w in windows):
+        raise c.wrong("attention_window", c.get("attention_window"), "an even number from 2, or one for each layer")
+    heads = c.size("num_attention_heads")
+    ffn = Plain(c.size("intermediate_size"), True, activation(c, "hidden_act"))
+    layers = by_kind(windows, lambda window: Layers(1, LongformerBlocks(heads, window), ffn))
+    return _masked(c, layers, head(c, MASKED), pad_to=max(windows))
+
+
+@family("big_bird")
+def big_bird(c: Config) -> ModelSpec:
+    """BERT with blocks: a window, two global ones and random ones; a pooler even beside the masked-LM head."""
+    c.expect("add_cross_attention", False)
+    c.expect("is_decoder", False)
+    c.ignore("rescale_embeddings")
+    heads, bias = c.size("num_attention_heads"), c.flag("use_bias")
+    block, random = c.size("block_size"), c.size("num_random_blocks")
+    sparse = c.text("attention_type", ("block_sparse", "original_full")) == "block_sparse"
+    mixer = BigBird(heads, block, random, bias) if sparse else Attention(heads, bias=bias, out_bias=True)
+    ffn = Plain(c.size("intermediate_size"), True, activation(c, "hidden_act"))
+    layers = (Layers(c.size("num_hidden_layers"), mixer, ffn),)
+    padding = {"pad_to": block, "pad_above": BigBird.full_up_to(block, random)} if sparse else {}
+    return _masked(c, layers, head(c, MASKED), pooler=True, **padding)
+
+
+def _masked(c: Config, layers: tuple[Layers, ...], built: Head | None, **more: Any) -> ModelSpec:
+    """BERT's outside: three tables with a norm, and the masked-LM head with its transform, or a pooler."""
+    tables = Embedding(c.size("vocab_size"), c.size("max_position_embeddings"), c.size("type_vocab_size"), norm=True)
+    made = built and Head(tied=built.tied, bias=True, transform=True, second_bias=not built.tied)
+    parts = {"embedding": tables, "norm": LAYER, "final_norm": False, "pooler": built is None, **more}
+    return model(c, encoder=layers, head=made, **parts)
 
 
 @family("modernbert")

@@ -67,7 +67,7 @@ def build(data: Mapping[str, Any]) -> ModelSpec:
     """A spec from data known to be well formed."""
 
     def trusting(kind: Any, fields: dict[str, Any], path: str) -> Any:
-        for names in ("aliases", "assumes"):
+        for names in ("aliases", "assumes", "norms"):
             if names in fields:
                 fields[names] = tuple(fields[names])
         return kind(**fields)

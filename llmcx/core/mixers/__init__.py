@@ -23,6 +23,8 @@ class Mixer:
 
 
 MIXERS = {
+    "longformer": "blocks:LongformerBlocks",
+    "big_bird": "blocks:BigBird",
     "mla": "mla:MLA",
     "attention": "attention:Attention",
     "mamba": "mamba:Mamba",
