@@ -64,7 +64,7 @@ def _embedding(spec: ModelSpec, run: Run, tokens: int, positions: int) -> Iterat
             copies = part.token_tables if leaf == "tokens" else stacks if leaf == "positions" else 1
             dims = {"tokens": tokens, "rows": rows, "width": wide}
             yield at.op(f"embedding.{leaf}", "lookup", indices, copies=copies, used=copies, **dims)
-    if part.norm:
+    if part.normed:
         yield at._replace(times=stacks).norm("embedding.norm", spec.norm, width)
     if part.width is not None:
         yield at.linear("embedding.projection", width, spec.d_model, part.projection_bias)

@@ -51,7 +51,7 @@ class Embedding:
     ``types``.
 
     ``width`` below d_model is a factorised embedding, followed by a projection up (with ``projection_bias``); the positions
-    share it unless ``positions_full`` (OPT). ``norm`` normalises the sum. In an encoder-decoder, ``per_stack`` gives each stack
+    share it unless ``positions_full`` (OPT). ``normed`` normalises the sum. In an encoder-decoder, ``per_stack`` gives each stack
     positions and a norm of its own (BART), and ``token_tables`` 3 untied token tables: shared, encoder's, decoder's.
     """
 
@@ -61,7 +61,7 @@ class Embedding:
     width: int | None = None
     projection_bias: bool = True
     positions_full: bool = False
-    norm: bool = False
+    normed: bool = False
     per_stack: bool = False
     token_tables: int = 1
 

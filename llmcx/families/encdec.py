@@ -123,7 +123,7 @@ def bart(c: Config) -> ModelSpec:
     return model(
         c,
         d_model="d_model",
-        embedding=Embedding(c.size("vocab_size"), rows, norm=not sinusoidal, per_stack=True, token_tables=1 if tied else 3),
+        embedding=Embedding(c.size("vocab_size"), rows, normed=not sinusoidal, per_stack=True, token_tables=1 if tied else 3),
         encoder=stack("encoder"),
         decoder=stack("decoder"),
         norm=LAYER,

@@ -25,7 +25,7 @@ def bert(c: Config) -> ModelSpec:
     c.ignore("pooler_num_fc_layers", "pooler_size_per_head", "pooler_type")
     width = c.optional("embedding_size") if c.model_type == "electra" else None
     width = None if width == c.size("hidden_size") else width
-    tables = Embedding(c.size("vocab_size"), c.size("max_position_embeddings"), c.size("type_vocab_size"), width, norm=True)
+    tables = Embedding(c.size("vocab_size"), c.size("max_position_embeddings"), c.size("type_vocab_size"), width, normed=True)
     named = c.data.get("architectures")
     if c.model_type == "electra" and named == ["ElectraForPreTraining"]:
         c.ignore("tie_word_embeddings")
@@ -81,7 +81,7 @@ def big_bird(c: Config) -> ModelSpec:
 
 def _masked(c: Config, layers: tuple[Layers, ...], built: Head | None, **more: Any) -> ModelSpec:
     """BERT's outside: three tables with a norm, and the masked-LM head with its transform, or a pooler."""
-    tables = Embedding(c.size("vocab_size"), c.size("max_position_embeddings"), c.size("type_vocab_size"), norm=True)
+    tables = Embedding(c.size("vocab_size"), c.size("max_position_embeddings"), c.size("type_vocab_size"), normed=True)
     made = built and Head(tied=built.tied, bias=True, transform=True, second_bias=not built.tied)
     parts = {"embedding": tables, "norm": LAYER, "final_norm": False, "pooler": built is None, **more}
     return model(c, encoder=layers, head=made, **parts)
@@ -109,7 +109,7 @@ def modernbert(c: Config) -> ModelSpec:
     bias, inner = c.flag("decoder_bias", True), c.flag("classifier_bias")
     return model(
         c,
-        embedding=Embedding(c.size("vocab_size"), norm=True),
+        embedding=Embedding(c.size("vocab_size"), normed=True),
         encoder=tuple(groups),
         norm=norm,
         head=built and Head(tied=built.tied, bias=bias, transform=True, transform_bias=inner),

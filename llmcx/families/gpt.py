@@ -92,7 +92,7 @@ def bloom(c: Config) -> ModelSpec:
     c.ignore("offset_alibi", "skip_bias_add", "skip_bias_add_qkv", "bias_dropout_fusion", "attention_softmax_in_fp32")
     ffn = Plain(4 * c.size(width), True, "gelu_tanh")
     layers = Layers(c.size("n_layer"), Attention(c.size("n_head"), bias=True), ffn)
-    return model(c, d_model=width, context=None, embedding=Embedding(c.size("vocab_size"), norm=True), decoder=(layers,))
+    return model(c, d_model=width, context=None, embedding=Embedding(c.size("vocab_size"), normed=True), decoder=(layers,))
 
 
 @family("mpt")
@@ -110,7 +110,8 @@ def falcon(c: Config) -> ModelSpec:
     n = c.size("num_attention_heads")
     new, parallel, bias = c.flag("new_decoder_architecture"), c.flag("parallel_attn"), c.flag("bias")
     stated = c.optional("num_kv_heads")
-    kv_heads = (stated or n) if new else 1 if c.flag("multi_query") else n
+    one_kv = c.flag("multi_query")
+    kv_heads = (stated or n) if new else 1 if one_kv else n
     norms = c.optional("num_ln_in_parallel_attn")
     if norms is not None and norms > 2:
         raise c.wrong("num_ln_in_parallel_attn", norms, "1 or 2")

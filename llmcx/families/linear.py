@@ -205,4 +205,4 @@ def rwkv(c: Config) -> ModelSpec:
     c.ignore("rescale_every", "attention_dropout")
     block = RWKV(c.optional("attention_hidden_size") or d, c.optional("intermediate_size") or 4 * d)
     layers = Layers(c.size("num_hidden_layers"), block, norms=("attention", "ffn"))
-    return model(c, context="context_length", embedding=Embedding(c.size("vocab_size"), norm=True), decoder=(layers,))
+    return model(c, context="context_length", embedding=Embedding(c.size("vocab_size"), normed=True), decoder=(layers,))

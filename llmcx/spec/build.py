@@ -57,7 +57,9 @@ def _walk(kind: Any, data: Any, path: str, make: Make) -> Any:
             raise unknown_name(f"{path}.type", name, list(kind), field=f"{path}.type")
         kind = mixer_class(name) if kind is MIXERS else kind[name]
     fields = {
-        key: _walk(NESTED[key], value, f"{path}.{key}".lstrip("."), make) if key in NESTED else value
+        key: _walk(NESTED[key], value, f"{path}.{key}".lstrip("."), make)
+        if key in NESTED and not isinstance(value, bool)
+        else value
         for key, value in data.items()
     }
     return make(kind, fields, path)
@@ -68,7 +70,7 @@ def build(data: Mapping[str, Any]) -> ModelSpec:
 
     def trusting(kind: Any, fields: dict[str, Any], path: str) -> Any:
         for names in ("aliases", "assumes", "norms"):
-            if names in fields:
+            if isinstance(fields.get(names), list):
                 fields[names] = tuple(fields[names])
         return kind(**fields)
 
