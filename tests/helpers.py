@@ -1,11 +1,13 @@
-"""Running the real command in tests."""
+"""Running the real command in tests: as a process of its own, or here, which is quicker."""
 
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
-from typing import Any
+from io import BytesIO, TextIOWrapper
+from typing import Any, NamedTuple
 
 
 def llmcx(*args: str, **more: Any) -> subprocess.CompletedProcess[str]:
@@ -16,3 +18,50 @@ def llmcx(*args: str, **more: Any) -> subprocess.CompletedProcess[str]:
 def answer(*args: str) -> Any:
     """The parsed JSON of `llmcx ARGS --json`."""
     return json.loads(llmcx(*args, "--json").stdout)
+
+
+class Ended(NamedTuple):
+    """How a call ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+def here(*args: str, stdin: bytes = b"") -> Ended:
+    """`llmcx ARGS` in this process, through its entry point, on streams of its own."""
+    from llmcx import cli
+
+    before = sys.argv, sys.stdin, sys.stdout, sys.stderr
+    on_pipe = signal.getsignal(signal.SIGPIPE) if hasattr(signal, "SIGPIPE") else None
+    raw = BytesIO(), BytesIO()
+    out, err = TextIOWrapper(raw[0], "utf-8"), TextIOWrapper(raw[1], "utf-8", errors="backslashreplace")
+    sys.argv, sys.stdin, sys.stdout, sys.stderr = ["llmcx", *args], TextIOWrapper(BytesIO(stdin), "utf-8"), out, err
+    code: Any = 0
+    try:
+        cli.main()
+    except SystemExit as end:
+        code = end.code or 0
+    finally:
+        sys.argv, sys.stdin, sys.stdout, sys.stderr = before
+        if on_pipe is not None:  # main() lets a closed pipe end the process: not this one
+            signal.signal(signal.SIGPIPE, on_pipe)
+    out.flush()
+    err.flush()
+    return Ended(code, *(stream.getvalue().decode() for stream in raw))
+
+
+def strict(text: str) -> Any:
+    """JSON as the RFC has it: no NaN, no Infinity."""
+
+    def refuse(token: str) -> Any:
+        raise ValueError(f"{token} is not JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def data(*args: str) -> Any:
+    """The parsed JSON of `llmcx ARGS --json`, run here; fails the test unless it exits 0 with nothing on stderr."""
+    end = here(*args, "--json")
+    assert (end.code, end.err) == (0, ""), end
+    return strict(end.out)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 import re
 import subprocess
@@ -12,46 +11,17 @@ import sys
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import llmcx
-from llmcx.core.cores import label, parse_core
-from llmcx.core.flops import flops
-from llmcx.core.lower import Run, lower
-from llmcx.core.memory import kv_elements
-from llmcx.core.params import count, params
-from llmcx.core.parts import (
-    Attention,
-    Core,
-    Embedding,
-    Flash,
-    Gated,
-    Head,
-    Layers,
-    Linformer,
-    Local,
-    Longformer,
-    ModelSpec,
-    MoE,
-    Norm,
-    Performer,
-    Plain,
-    Sliding,
-    Standard,
-    Strided,
-)
-from llmcx.report import format
-from llmcx.spec import units
-from llmcx.spec.build import as_data, build
-from llmcx.spec.presets import names
-from tests.helpers import answer
+from llmcx.spec.presets import MODELS, names
+from tests.helpers import answer, data, here, strict
 from tests.helpers import llmcx as call
 
 # Field -> type, as design.md's contract names them.
+PASS = {"total": int, "components": list}
 FIELDS: dict[str, dict[str, Any]] = {
     "params": {"total": int, "active": int, "embedding": int, "non_embedding": int, "components": list},
-    "flops": {"forward": dict, "backward": dict, "train": dict, "per_token": (int, float), "elementwise": dict},
+    "flops": {"forward": PASS, "backward": PASS, "train": PASS, "per_token": (int, float), "elementwise": dict},
     "memory": {"total_bytes": int, "parts": list},
     "attention-compare": {"rows": list, "crossovers": list, "recommendation": list},
     "moe": {
@@ -65,9 +35,16 @@ FIELDS: dict[str, dict[str, Any]] = {
         "dense_equivalent": dict,
         "all_to_all_bytes": int,
     },
+    "chinchilla": {"laws": list},
+    "bounds": {},
+    "shapes": {},
 }
-ROWS = {
+OPTIONAL_INT = (int, type(None))
+ROWS: dict[tuple[str, ...], dict[str, Any]] = {
     ("params", "components"): {"component": str, "params": int, "share": float},
+    ("flops", "forward", "components"): {"component": str, "flops": int, "share": float},
+    ("flops", "backward", "components"): {"component": str, "flops": int, "share": float},
+    ("flops", "train", "components"): {"component": str, "flops": int, "share": float},
     ("memory", "parts"): {"part": str, "bytes": int, "formula": str},
     ("attention-compare", "rows"): {
         "variant": str,
@@ -75,114 +52,321 @@ ROWS = {
         "forward_flops": int,
         "memory_bytes": int,
         "kv_bytes": int,
-        "hops": (int, type(None)),
-        "max_seq": (int, type(None)),
+        "hops": OPTIONAL_INT,
+        "max_seq": OPTIONAL_INT,
+    },
+    ("chinchilla", "laws"): {
+        "law": str,
+        "params": float,
+        "tokens": float,
+        "compute": float,
+        "loss": (float, type(None)),
+        "tokens_per_param": float,
     },
 }
 PARTS = {"weights", "gradients", "optimizer", "activations", "kv_cache", "state", "logits", "workspace"}
+MIXTURES = {name for name in names() if llmcx.params(name).active != llmcx.params(name).total}
+
+
+def conforms(value: Any, kind: Any, where: str) -> None:
+    if isinstance(kind, dict):
+        for key, inner in kind.items():
+            conforms(value[key], inner, f"{where}.{key}")
+    else:
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        assert isinstance(value, kinds) and not isinstance(value, bool), f"{where} is {value!r}"
 
 
 def check(command: str, out: dict[str, Any]) -> None:
-    assert out["schema"] == f"llmcx.{command}/1"
-    assert set(out) >= {"schema", "model", "inputs", "result", "notes"} and set(out["model"]) >= {"name", "family", "source"}
-    for field, kind in FIELDS[command].items():
-        assert isinstance(out["result"][field], kind), field
-    for (owner, field), kinds in ROWS.items():
+    """One object of the contract."""
+    assert next(iter(out)) == "schema" and out["schema"] == f"llmcx.{command}/1"
+    assert set(out) >= {"schema", "inputs", "result", "notes"}
+    if command not in ("chinchilla", "bounds", "shapes"):  # these are about no model
+        assert set(out["model"]) >= {"name", "family", "source"} and isinstance(out["model"]["name"], str)
+    assert isinstance(out["inputs"], dict) and all(isinstance(note, str) for note in out["notes"])
+    conforms(out["result"], FIELDS[command], "result")
+    for (owner, *path), kinds in ROWS.items():
         if owner == command:
-            assert out["result"][field]
-            assert all(isinstance(row[key], kind) for row in out["result"][field] for key, kind in kinds.items())
+            rows = out["result"]
+            for step in path:
+                rows = rows[step]
+            assert rows
+            for row in rows:
+                conforms(row, kinds, ".".join(path))
 
 
-@pytest.mark.parametrize("command", sorted(FIELDS))
-@pytest.mark.parametrize("preset", ["gpt3", "llama-3-8b", "mixtral-8x7b", "switch-base-128"])
-def test_fields(command: str, preset: str) -> None:
-    if command == "moe" and preset in ("gpt3", "llama-3-8b"):
-        return
-    check(command, answer(command, "--preset", preset))
+@pytest.mark.parametrize("preset", names())
+def test_every_preset_keeps_the_contract(preset: str) -> None:
+    """Fields, types, sums; and every integer is the Python API's, exactly."""
+    out = data("params", "--preset", preset)
+    check("params", out)
+    sizes = llmcx.params(preset)
+    assert {key: out["result"][key] for key in FIELDS["params"] if key != "components"} == {
+        key: getattr(sizes, key) for key in FIELDS["params"] if key != "components"
+    }
+    assert [(row["component"], row["params"]) for row in out["result"]["components"]] == [
+        (row.component, row.params) for row in sizes.components
+    ]
 
+    out = data("flops", "--preset", preset, "--seq", "64", "--batch", "3")
+    check("flops", out)
+    assert out["inputs"] | {"batch": 3, "seq": 64, "convention": "flops", "causal": False} == out["inputs"]
+    run = llmcx.flops(preset, batch=3, seq=64)
+    for name in ("forward", "backward", "train"):
+        part = out["result"][name]
+        assert part["total"] == getattr(run, name).total == sum(row["flops"] for row in part["components"])
+        assert sum(row["share"] for row in part["components"]) == pytest.approx(1)
+    assert out["result"]["train"]["total"] == out["result"]["forward"]["total"] + out["result"]["backward"]["total"]
 
-def test_flops_inputs_and_passes() -> None:
-    out = answer("flops", "--preset", "gpt3", "--seq", "2048", "--batch", "2")
-    assert set(out["inputs"]) >= {"batch", "seq", "convention", "causal"}
-    result = out["result"]
-    for part in ("forward", "backward", "train"):
-        assert result[part]["total"] == sum(row["flops"] for row in result[part]["components"])
-    assert result["train"]["total"] == result["forward"]["total"] + result["backward"]["total"]
+    for train in (False, True):
+        out = data("memory", "--preset", preset, "--seq", "64", *(["--train"] if train else []))
+        check("memory", out)
+        result = out["result"]
+        assert result["total_bytes"] == llmcx.memory(preset, seq=64, train=train).total_bytes
+        assert result["total_bytes"] == sum(part["bytes"] for part in result["parts"])
+        assert {part["part"] for part in result["parts"]} <= PARTS
+
+    check("attention-compare", data("attention-compare", "--preset", preset, "--seq", "64"))
+    if preset in MIXTURES:
+        out = data("moe", "--preset", preset, "--seq", "64")
+        check("moe", out)
+        experts = llmcx.moe(preset, seq=64)
+        counts = [key for key, kind in FIELDS["moe"].items() if kind is int]
+        assert {key: out["result"][key] for key in counts} == {key: getattr(experts, key) for key in counts}
+        assert (out["result"]["total"], out["result"]["active"]) == (sizes.total, sizes.active)
+
+    shown = data("presets", "show", preset)
+    assert shown["schema"] == "llmcx.presets/1" and shown["result"]["name"] == preset
+    end = here("params", "--config", "-", "--json", stdin=here("presets", "show", preset, "--json").out.encode())
+    assert strict(end.out)["result"]["total"] == sizes.total
+    assert here("presets", "path", preset).out == f"{MODELS / preset}.yaml\n"
+    assert here("presets", "show", preset).out == (MODELS / f"{preset}.yaml").read_text(encoding="utf-8")
+    valid = data("presets", "validate", str(MODELS / f"{preset}.yaml"))
+    assert valid["model"]["name"] == preset and valid["result"]["total"] == sizes.total
 
 
 def test_memory_part_names() -> None:
-    for more in ([], ["--train"], ["--attention", "performer:r=64"]):
-        assert {part["part"] for part in answer("memory", "--preset", "gpt3", *more)["result"]["parts"]} <= PARTS
+    for more in (
+        "",
+        "--train",
+        "--attention performer:r=64",
+        "--train --zero 3 --gpus 8 --checkpoint-every 8",
+        "--kv-dtype int8",
+    ):
+        assert {part["part"] for part in data("memory", "--preset", "gpt3", *more.split())["result"]["parts"]} <= PARTS
 
 
-def test_chinchilla_fields() -> None:
-    out = answer("chinchilla", "--compute", "5.76e23")
-    assert out["schema"] == "llmcx.chinchilla/1"
-    for law in out["result"]["laws"]:
-        assert set(law) >= {"law", "params", "tokens", "compute", "loss", "tokens_per_param"}
+@pytest.mark.parametrize(
+    "args", ["chinchilla --compute 5.76e23", "chinchilla --params 70B --compare 1B,2B", "bounds", "shapes --params 1B --depths 8"]
+)
+def test_answers_about_no_model(args: str) -> None:
+    check(args.split()[0], data(*args.split()))
 
 
-def test_several_results() -> None:
-    out = answer("params", "--preset", "gpt3", "--preset", "gpt2", "--kv-heads", "1,4")
-    assert out["schema"] == "llmcx.params/1" and len(out["results"]) == 4
+def test_presets_list() -> None:
+    out = data("presets", "list")
+    assert out["schema"] == "llmcx.presets/1"
+    assert [(row["name"], row["total"]) for row in out["result"]] == [(name, llmcx.params(name).total) for name in names()]
+
+
+def test_the_real_command_once() -> None:
+    done = call("params", "--preset", "gpt3", "--json")
+    assert done.stderr == "" and strict(done.stdout) == data("params", "--preset", "gpt3")
+    assert answer("params", "--preset", "gpt3")["result"]["total"] == 174_604_259_328
+
+
+SEVERAL = [
+    ("params --preset gpt3 --preset gpt2 --kv-heads 1,4", 4),
+    ("params --preset llama-2-70b --kv-heads 1,8,64 --dtype int4", 3),
+    ("flops --preset gpt3 --preset llama-3-8b --seq 128,256 --batch 1,2", 8),
+    ("memory --preset gpt2 --seq 128,256 --batch 1,2", 4),
+    ("attention-compare --preset gpt2 --preset gpt3 --seq 64,128", 2),
+    ("moe --preset mixtral-8x7b --preset switch-c --seq 64", 2),
+]
+
+
+@pytest.mark.parametrize(("args", "count"), SEVERAL)
+def test_several_results(args: str, count: int) -> None:
+    command = args.split()[0]
+    out = data(*args.split())
+    assert set(out) == {"schema", "results"} and out["schema"] == f"llmcx.{command}/1" and len(out["results"]) == count
     for one in out["results"]:
-        check("params", one)
-    lines = call("params", "--preset", "gpt3", "--preset", "gpt2", "--format", "jsonl").stdout.splitlines()
-    assert [json.loads(line)["result"]["total"] for line in lines] == [174_604_259_328, 124_439_808]
+        check(command, one)
+    assert len({repr((one["model"]["name"], one["inputs"])) for one in out["results"]}) == count
+    lines = here(*args.split(), "--format", "jsonl").out.splitlines()
+    assert [strict(line) for line in lines] == out["results"]
 
 
-def test_integers_survive_every_format() -> None:
-    exact = 174_604_259_328
-    rows = list(csv.DictReader(io.StringIO(call("params", "--preset", "gpt3", "--format", "csv").stdout)))
-    assert int(rows[-1]["params"]) == exact == sum(int(row["params"]) for row in rows[:-1])
-    markdown = call("params", "--preset", "gpt3", "--format", "markdown").stdout
-    table = [line for line in markdown.splitlines() if line.startswith("|")]
-    assert len({line.count("|") for line in table[:14]}) == 1 and f"{exact:,}" in markdown
-    assert answer("params", "--preset", "gpt3")["result"]["total"] == llmcx.params("gpt3").total == exact
+def test_one_answer_as_jsonl_is_one_line() -> None:
+    out = here("params", "--preset", "gpt3", "-f", "jsonl").out
+    assert out.count("\n") == 1 and strict(out) == data("params", "--preset", "gpt3")
 
 
-@pytest.mark.parametrize("columns", [20, 40, 80, 200])
+# --- CSV and Markdown -----------------------------------------------------------------------------------------------
+
+
+def table(*args: str) -> list[dict[str, str]]:
+    """The rows of `llmcx ARGS --format csv`, header first, all of one width, nothing after them."""
+    end = here(*args, "--format", "csv")
+    assert (end.code, end.err) == (0, ""), end
+    header, *rows = list(csv.reader(io.StringIO(end.out)))
+    assert header and all(header) and len(set(header)) == len(header) and rows
+    assert all(len(row) == len(header) for row in rows)
+    return [dict(zip(header, row, strict=True)) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("args", "path"),
+    [
+        ("params --preset gpt3", "components"),
+        ("params --preset switch-c", "components"),
+        ("flops --preset gpt3", "forward.components"),
+        ("memory --preset gpt3 --train", "parts"),
+        ("attention-compare --preset gpt3 --seq 64,128 --budget 80GB", "rows"),
+        ("chinchilla --compute 1e21", "laws"),
+        ("shapes --params 1B --depths 8,16", "shapes"),
+        ("presets list", ""),
+    ],
+)
+def test_csv_holds_what_json_holds(args: str, path: str) -> None:
+    expected = data(*args.split())["result"]
+    for step in filter(None, path.split(".")):
+        expected = expected[step]
+    rows = table(*args.split())
+    for row, reference in zip(rows, expected, strict=False):  # a total may follow
+        for key, text in row.items():
+            if key in reference:
+                assert text == ("" if reference[key] is None else str(reference[key])), key
+    for extra in rows[len(expected) :]:
+        for key in ("params", "flops", "bytes"):
+            if key in extra:  # to the last digit
+                assert int(extra[key]) == sum(row[key] for row in expected)
+
+
+@pytest.mark.parametrize("args", ["moe --preset mixtral-8x7b", "bounds"])
+@pytest.mark.xfail(strict=True, reason="known: the first table is a summary, whose columns have no titles, so all are dropped")
+def test_csv_of_a_summary(args: str) -> None:
+    table(*args.split())
+
+
+@pytest.mark.parametrize(("args", "count"), SEVERAL)
+def test_csv_of_several(args: str, count: int) -> None:
+    rows = table(*args.split())
+    assert len(rows) == count
+    for row, one in zip(rows, data(*args.split())["results"], strict=True):
+        assert row.get("model", one["model"]["name"]) == one["model"]["name"]
+        for key, text in row.items():
+            value = one["result"].get(key, one["inputs"].get(key))
+            if isinstance(value, dict):
+                value = value.get("total")
+            if isinstance(value, int) and not isinstance(value, bool):
+                assert int(text) == value, key
+
+
+@pytest.mark.parametrize("args", ["params --preset gpt2 --preset mixtral-8x7b", "params --preset mixtral-8x7b --preset gpt2"])
+@pytest.mark.xfail(strict=True, reason="known: the first model decides the columns, and a dense one's active count is left out")
+def test_csv_of_several_has_every_models_columns(args: str) -> None:
+    active = {row["model"]: int(row["active"]) for row in table(*args.split())}
+    assert active == {name: llmcx.params(name).active for name in ("gpt2", "mixtral-8x7b")}
+
+
+EVERY = [
+    "params --preset gpt3",
+    "params --preset gpt3 --explain",
+    "flops --preset llama-3-8b",
+    "flops --preset switch-c --causal",
+    "memory --preset gpt3 --train --checkpoint-every 8 --zero 2 --gpus 8",
+    "attention-compare --preset gpt3 --budget 80GB",
+    "moe --preset mixtral-8x7b --capacity-factor 1.25",
+    "chinchilla --compute 1e21 --compare 1B,2B",
+    "bounds",
+    "shapes --params 1B --depths 8,16",
+    "presets list",
+    "presets show gpt3",
+    *(args for args, _ in SEVERAL),
+]
+
+
+@pytest.mark.parametrize("args", EVERY)
+def test_markdown_is_pipe_tables(args: str) -> None:
+    end = here(*args.split(), "--format", "markdown")
+    assert (end.code, end.err) == (0, "") and "\x1b" not in end.out
+    lines = end.out.splitlines()
+    cells = [len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else 0 for line in lines]
+    starts = [at for at, n in enumerate(cells) if n and not (at and cells[at - 1])]
+    assert starts
+    for at in starts:
+        assert re.fullmatch(r"\|( -+:? \|)+", lines[at + 1]), lines[at + 1]
+        rows = next((n for n, width in enumerate(cells[at:]) if not width), len(cells) - at)
+        assert rows > 2 and len(set(cells[at : at + rows])) == 1
+        assert at == 0 or lines[at - 1] == ""  # a table needs a blank line before it, as its title needs one after
+
+
+def test_exact_integers_in_markdown() -> None:
+    assert "174,604,259,328" in here("params", "--preset", "gpt3", "--format", "markdown").out
+
+
+# --- terminals ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("columns", [1, 20, 40, 80, 200])
 @pytest.mark.parametrize(
     ("args", "total"),
     [
         ("params --preset gpt3", 174_604_259_328),
+        ("params --preset switch-c", 1_571_261_049_120 + 32_128 * 2_080),  # transformers' count, and the release's own head
         ("flops --preset gpt3", 734_804_261_732_352),
         ("memory --preset llama-3-8b --dtype bf16", 2 * 8_030_261_248),
         ("moe --preset mixtral-8x7b", 46_702_792_704),
+        ("presets list", 174_604_259_328),
     ],
 )
-def test_tables_never_cut_a_number(columns: int, args: str, total: int) -> None:
-    out = call(*args.split(), env={**os.environ, "COLUMNS": str(columns)}).stdout
-    assert "…" not in out and "\x1b" not in out and f"{total:,}" in out
+def test_tables_never_cut_a_number(monkeypatch: pytest.MonkeyPatch, columns: int, args: str, total: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    end = here(*args.split())
+    assert (end.code, end.err) == (0, "")
+    assert "…" not in end.out and "\x1b" not in end.out and f"{total:,}" in end.out
 
 
-def test_colour_only_in_a_terminal_that_wants_it() -> None:
+@pytest.mark.parametrize("columns", [40, 80, 200])
+@pytest.mark.parametrize("args", EVERY)
+def test_every_table_at_every_width(monkeypatch: pytest.MonkeyPatch, columns: int, args: str) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    end = here(*args.split())
+    assert (end.code, end.err) == (0, "") and "…" not in end.out and "\x1b" not in end.out
+    if "compare" not in args and columns == 200:  # nothing that fits is broken over lines
+        # A number that was cut or folded would not stand in the widest rendering.
+        monkeypatch.setenv("COLUMNS", "1000")
+        wide = set(re.findall(r"\d[\d,.]*", here(*args.split()).out))
+        assert set(re.findall(r"\d[\d,.]*", end.out)) <= wide
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_no_colour_in_a_terminal_that_does_not_want_it(environment: dict[str, str]) -> None:
     import pty
 
-    def seen(**environment: str) -> bytes:
-        parent, child = pty.openpty()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "llmcx", "params", "--preset", "gpt2"],
-            stdout=child,
-            stdin=child,
-            env={**os.environ, "TERM": "xterm-256color", **environment},
-        )
-        os.close(child)
-        out = b""
-        while True:
-            try:
-                chunk = os.read(parent, 65536)
-            except OSError:
-                break
-            if not chunk:
-                break
-            out += chunk
-        process.wait()
-        os.close(parent)
-        return out
-
+    parent, child = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "llmcx", "params", "--preset", "gpt2"],
+        stdout=child,
+        stdin=child,
+        env={**os.environ, "TERM": "xterm-256color", **environment},
+    )
+    os.close(child)
+    out = b""
+    while True:
+        try:
+            chunk = os.read(parent, 65536)
+        except OSError:  # Linux ends a pseudo-terminal so
+            break
+        if not chunk:
+            break
+        out += chunk
+    assert process.wait() == 0
+    os.close(parent)
     # Bold is allowed under NO_COLOR (no-color.org speaks of colour); colours are not.
-    assert not re.search(rb"\x1b\[(?:\d+;)*(?:3[0-7]|4[0-7]|9[0-7]|38;|48;)", seen(NO_COLOR="1"))
+    assert b"124,439,808" in out and not re.search(rb"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])[;m]", out)
 
 
 def test_explain_names_formula_numbers_and_source() -> None:
@@ -196,127 +380,6 @@ def test_explain_names_formula_numbers_and_source() -> None:
         ["bounds"],
         ["shapes", "--params", "1B", "--depths", "24"],
     ):
-        lines = answer(*args, "--explain")["explain"]
+        lines = data(*args, "--explain")["explain"]
         assert lines and all(line["formula"] and line["source"] for line in lines), args
-        assert "source: " in call(*args, "--explain").stdout
-
-
-# --- what must always hold ------------------------------------------------------------------------------------------
-
-CORES: st.SearchStrategy[Core] = st.one_of(
-    st.just(Standard()),
-    st.just(Flash()),
-    st.builds(Sliding, st.integers(1, 64)),
-    st.builds(Local, st.integers(1, 64)),
-    st.builds(Strided, st.integers(1, 64)),
-    st.builds(Longformer, st.integers(1, 64), st.integers(0, 4), st.integers(1, 3)),
-    st.builds(Linformer, st.integers(1, 64)),
-    st.builds(Performer, st.integers(1, 64)),
-)
-
-
-@st.composite
-def attentions(draw: st.DrawFn, core: bool = True) -> Attention:
-    kv = draw(st.integers(1, 4))
-    return Attention(
-        n_heads=kv * draw(st.integers(1, 3)),
-        n_kv_heads=kv,
-        head_dim=draw(st.integers(1, 16)),
-        bias=draw(st.booleans()),
-        rope=draw(st.booleans()),
-        qk_norm=draw(st.sampled_from([None, "head", "heads", "full"])),
-        core=draw(CORES) if core else Standard(),
-    )
-
-
-DENSE = st.one_of(
-    st.builds(Plain, st.integers(1, 64), st.booleans()),
-    st.builds(Gated, st.integers(1, 64), st.booleans()),
-)
-FFN = st.one_of(
-    DENSE,
-    st.integers(1, 6).flatmap(
-        lambda n: st.builds(MoE, st.just(n), st.integers(1, n), DENSE, st.one_of(st.none(), DENSE), st.booleans())
-    ),
-)
-
-
-@st.composite
-def specs(draw: st.DrawFn) -> ModelSpec:
-    both = draw(st.booleans())
-    layers = st.builds(Layers, st.integers(1, 5), attentions(), FFN, attentions(core=False) if both else st.none())
-    return ModelSpec(
-        name="x",
-        d_model=draw(st.integers(1, 64)),
-        embedding=Embedding(draw(st.integers(1, 200)), draw(st.one_of(st.none(), st.just(512)))),
-        decoder=tuple(draw(st.lists(layers, min_size=1, max_size=3))),
-        encoder=(Layers(2, Attention(2, head_dim=4), Plain(8)),) if both else (),
-        norm=Norm(draw(st.sampled_from(["layernorm", "rmsnorm"]))),
-        head=draw(st.one_of(st.none(), st.builds(Head, st.booleans(), st.booleans()))),
-    )
-
-
-@given(specs(), st.integers(1, 3), st.integers(1, 40))
-def test_breakdowns_add_up(spec: ModelSpec, batch: int, seq: int) -> None:
-    sizes = params(spec)
-    assert sum(row.params for row in sizes.components) == sizes.total == sizes.embedding + sizes.non_embedding
-    assert sum(row.share for row in sizes.components) == pytest.approx(1)
-    assert sizes.active <= sizes.total
-    run = flops(spec, batch, seq)
-    assert sum(row.flops for row in run.forward.components) == run.forward.total == sum(row.flops for row in run.groups)
-    assert run.forward.total + run.backward.total == run.train.total
-
-
-@given(specs(), st.integers(1, 40))
-def test_doubling_the_batch_doubles_the_flops(spec: ModelSpec, seq: int) -> None:
-    # Transformer-XL's positions are projected once for all sequences; no such part is drawn here.
-    assert 2 * flops(spec, 1, seq).forward.total == flops(spec, 2, seq).forward.total
-
-
-@given(st.integers(1, 4), st.integers(1, 3), st.integers(1, 16), CORES)
-def test_more_kv_heads_never_cost_less(kv: int, times: int, dim: int, core: Core) -> None:
-    def model(n: int) -> ModelSpec:
-        mixer = Attention(12, n, dim, core=core)
-        return ModelSpec(name="x", d_model=32, embedding=Embedding(50), decoder=(Layers(2, mixer, Plain(64)),))
-
-    few, many = sorted(n for n in (1, 2, 3, 4, 6, 12) if n in (kv, kv * times)), 12
-    for n in few:
-        assert count(model(n)) <= count(model(many))
-        assert flops(model(n), 1, 16).forward.total <= flops(model(many), 1, 16).forward.total
-        assert sum(kv_elements(model(n), 1, 16).values()) <= sum(kv_elements(model(many), 1, 16).values())
-
-
-@given(specs())
-def test_what_is_written_reads_back_the_same(spec: ModelSpec) -> None:
-    assert build(json.loads(json.dumps(as_data(spec)))) == spec
-
-
-@given(CORES)
-def test_a_core_reads_back_as_it_is_typed(core: Core) -> None:
-    assert parse_core(label(core)) == core
-
-
-@settings(max_examples=30)
-@given(specs(), st.integers(1, 20))
-def test_splitting_a_group_changes_nothing(spec: ModelSpec, seq: int) -> None:
-    from dataclasses import replace
-
-    split = tuple(replace(layers, repeat=1) for layers in spec.decoder for _ in range(layers.repeat))
-    apart = replace(spec, decoder=split)
-    assert count(apart) == count(spec)
-    assert flops(apart, 1, seq).forward.total == flops(spec, 1, seq).forward.total
-    assert len(lower(spec, Run())) <= len(lower(apart, Run()))
-
-
-@given(st.integers(0, 10**15))
-def test_sizes_read_back_what_was_printed(value: int) -> None:
-    printed = format.count(value)
-    # Four significant digits: what is read back is within half a unit of the last one.
-    assert units.count(printed) == pytest.approx(value, rel=5.1e-4)
-    assert units.count(str(value)) == value == units.count(f"{value:_}")
-
-
-def test_every_preset_answers_every_question() -> None:
-    for name in names():
-        assert llmcx.flops(name).forward.total > 0
-        assert llmcx.memory(name).total_bytes > 0 and llmcx.memory(name, train=True).total_bytes > 0
+        assert "source: " in here(*args, "--explain").out

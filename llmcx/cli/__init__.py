@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
+from contextlib import suppress
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
@@ -77,6 +79,7 @@ for _name, _help in COMMANDS.items():
 def main() -> None:
     """Entry point: exit 0 on success, 2 on a bad call or bad input, 1 on a bug; never a traceback."""
     _quiet_pipes()
+    _write_anything()
     _know_shells()
     try:
         if sys.stdout is None:
@@ -92,8 +95,11 @@ def main() -> None:
     except BrokenPipeError:  # a platform without SIGPIPE
         code = 0
     except OSError as error:
-        code = _refuse(InputError(f"the answer cannot be written: {error.strerror}", field="stdout"))
-        _abandon_stdout()
+        if error.filename is None:
+            code = _refuse(InputError(f"the answer cannot be written: {error.strerror}", field="stdout"))
+            _abandon_stdout()
+        else:
+            code = _refuse(InputError(f"{error.filename} cannot be read: {error.strerror}", value=error.filename))
     except Exception as error:
         code = _bug(error)
     sys.exit(code if isinstance(code, int) else 0)
@@ -117,11 +123,19 @@ def _quiet_pipes() -> None:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 
 
+def _write_anything() -> None:
+    """Make every character writable: UTF-8 into pipes and files, whatever the locale, and escapes where a terminal has less."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        encoding = sys.stdout.encoding if sys.stdout.isatty() else "utf-8"
+        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
+
+
 def _abandon_stdout() -> None:
     """Keep the interpreter from trying to flush again what could not be written, and complaining about it."""
     import os
 
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _wants_json() -> bool:
@@ -130,13 +144,27 @@ def _wants_json() -> bool:
 
 
 def _refuse(error: InputError) -> int:
+    _say(error)
+    return 2
+
+
+def _say(error: InputError, **more: Any) -> None:
+    """One line on stderr; what a file or a flag put into it is cut where it gets long, and its end kept."""
+    message = re.sub(r"\S{200,}", lambda long: f"{long[0][:80]}...{long[0][-40:]}", error.message)
+    message = message if len(message) <= 400 else f"{message[:300]}...{message[-80:]}"
     if _wants_json():
         import json
 
-        sys.stderr.write(json.dumps({"error": error.as_dict()}, ensure_ascii=False, default=str) + "\n")
+        fields = error.as_dict() | {"message": message} | more
+        if isinstance(error.value, str):
+            fields["value"] = error.value[:200]
+        message = json.dumps({"error": fields}, ensure_ascii=False, default=str)
     else:
-        sys.stderr.write(f"llmcx: {error.message}\n")
-    return 2
+        message = f"llmcx: {message}"
+    # Where stderr is closed or full, the exit code has to say it alone.
+    with suppress(AttributeError, OSError):
+        sys.stderr.write(message + "\n")
+        sys.stderr.flush()
 
 
 def _usage(error: Any) -> int:
@@ -144,7 +172,9 @@ def _usage(error: Any) -> int:
         sys.stdout.write(error.ctx.get_help() + "\n")
         return 2
     message = error.format_message().rstrip(".")
-    return _refuse(InputError(" ".join(message.split()), field=getattr(error, "option_name", None)))
+    parameter = getattr(error, "param", None)
+    field = getattr(error, "option_name", None) or (parameter.name if parameter else None)
+    return _refuse(InputError(" ".join(message.split()), field=field and field.lstrip("-")))
 
 
 def _bug(error: Exception) -> int:
@@ -155,8 +185,6 @@ def _bug(error: Exception) -> int:
         traceback.print_exc()
     where = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{os.path.basename(where.filename)}:{where.lineno}"
-    sys.stderr.write(
-        f"llmcx: this is a bug in llmcx, please report it: {type(error).__name__} at {place}: {error}"
-        " (LLMCX_DEBUG=1 shows the traceback)\n"
-    )
+    what = f"this is a bug in llmcx, please report it: {type(error).__name__} at {place}: {error}"
+    _say(InputError(f"{what} (LLMCX_DEBUG=1 shows the traceback)"), bug=True)
     return 1

@@ -7,6 +7,7 @@ import typer
 
 from llmcx.cli.options import Models, Output, command, describe, single
 from llmcx.core import flops as core
+from llmcx.core.parts import ModelSpec
 from llmcx.report.render import Item
 from llmcx.spec import units
 
@@ -51,13 +52,11 @@ def flops(
             )
             inputs = {"batch": size, "seq": n, "convention": convention, "causal": causal, "recompute": recompute}
             inputs |= {"source_seq": source} if source is not None else {}
-            items.append(
-                Item(describe(spec), {**inputs, **shape}, result, _notes(causal, convention, bool(spec.encoder)) + notes)
-            )
+            items.append(Item(describe(spec), {**inputs, **shape}, result, _notes(spec, causal, convention) + notes))
     output.show("flops", items)
 
 
-def _notes(causal: bool, convention: str, encoder: bool) -> list[str]:
+def _notes(spec: ModelSpec, causal: bool, convention: str) -> list[str]:
     notes = []
     if convention == "leading-order":
         notes.append(
@@ -67,6 +66,11 @@ def _notes(causal: bool, convention: str, encoder: bool) -> list[str]:
         notes.append("--causal: only the scores that the mask or window leaves, n(n+1)/2 per head for full causal attention")
     else:
         notes.append("full score matrices, as eager attention computes them; --causal counts the useful half")
-    if encoder and convention != "leading-order":
+    if convention != "leading-order" and not causal and core.convolves(spec):
+        notes.append(
+            "the backward pass of a convolution as FlopCounterMode counts it, each channel's filter meeting every channel;"
+            " --causal counts its own alone"
+        )
+    if spec.encoder and convention != "leading-order":
         notes.append("an encoder-decoder runs --source-seq tokens through the encoder and --seq through the decoder")
     return notes

@@ -142,6 +142,7 @@ class Hops:
 _WHY = {
     "standard": "every query meets every key",
     "flash": "every query meets every key",
+    "chunked": "no token ever sees another chunk, however many layers there are",
     "sliding": "the reach grows by the window less one a layer, causally; by half a window without a mask",
     "local": "the reach grows by the window a layer, causally: ceil((n-1)/w); by half a window without a mask",
     "strided": "one hop along the stride, one within the block",

@@ -43,7 +43,7 @@ CHAPTER_LIMIT = {
     "flash": 65_536,
 }
 QUALITY = {"standard": "high", "flash": "high", "sliding": "medium", "local": "medium", "strided": "medium"}
-QUALITY |= {"longformer": "medium", "linformer": "medium", "performer": "medium"}
+QUALITY |= {"chunked": "medium", "longformer": "medium", "linformer": "medium", "performer": "medium"}
 
 
 def default_variants(
@@ -291,7 +291,7 @@ def recommend(spec: ModelSpec, rows: list[Row], seq: int, ideal: bool) -> Recomm
         )
     variant, rule = chapter_rule(seq)
     kind = pick.variant.partition(":")[0]
-    sparse = kind in ("local", "strided", "longformer", "sliding")
+    sparse = kind in ("local", "strided", "longformer", "sliding", "chunked")
     return Recommendation(seq, pick.variant, reason, variant, rule, kind in variant or (sparse and "sparse" in variant))
 
 

@@ -37,6 +37,20 @@ class Sliding:
 
 
 @dataclass(frozen=True)
+class Chunked:
+    """Each query meets the tokens of its own chunk of ``window`` (Llama 4), as far as a mask lets it.
+
+    Eager code still computes the full score matrix and masks it; ``--causal`` counts the chunks alone.
+    """
+
+    window: int
+    type: Literal["chunked"] = "chunked"
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "window")
+
+
+@dataclass(frozen=True)
 class Local:
     """Each query meets itself and ``window`` neighbours: the ones before it under a causal mask, else half on each side."""
 
@@ -103,11 +117,12 @@ class Performer:
         check_sizes(self, "features")
 
 
-Core = Union[Standard, Flash, Sliding, Local, Strided, Longformer, Linformer, Performer]
+Core = Union[Standard, Flash, Sliding, Chunked, Local, Strided, Longformer, Linformer, Performer]
 CORES: dict[str, Any] = {
     "standard": Standard,
     "flash": Flash,
     "sliding": Sliding,
+    "chunked": Chunked,
     "local": Local,
     "strided": Strided,
     "longformer": Longformer,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Union
 
 from .errors import InputError, check_sizes
+from .norm import Norm
 from .ops import Kept, Op
 from .place import Place
 
@@ -76,7 +77,8 @@ class MoE:
     a projection down to that width and one up (Nemotron-H), with biases if ``latent_bias``.
 
     ``capacity_factor`` bounds an expert's tokens per batch (Fedus et al. 2021, arXiv:2101.03961, eq. 3); None means that
-    no token is dropped. ``correction`` is a learned number per expert that only steers the choice (ERNIE 4.5).
+    no token is dropped. ``correction`` is a learned number per expert that only steers the choice (ERNIE 4.5) or scales its
+    output (Gemma 4), whose router has a norm before it (``router_norm``).
     ``every_expert`` is for eager code that multiplies every token with every expert and throws the rest away (Llama 4);
     ``--causal`` counts the chosen ones.
     """
@@ -92,6 +94,7 @@ class MoE:
     capacity_factor: float | None = None
     correction: bool = False
     every_expert: bool = False
+    router_norm: bool = False
     type: Literal["moe"] = "moe"
 
     def __post_init__(self) -> None:
@@ -113,6 +116,8 @@ class MoE:
     def ops(self, where: Place, name: str = "moe") -> Iterator[Op]:
         """Router, routed experts on top_k times the tokens, shared expert."""
         n = where.tokens
+        if self.router_norm:
+            yield where.norm("moe.router_norm", Norm("rmsnorm"), where.d_model)
         router = where.linear("moe.router", where.d_model, self.n_experts, self.router_bias, saves=False)
         yield router._replace(keeps=(Kept("router probabilities", n * self.n_experts, "fp32"),))
         yield where.op("moe.softmax", "softmax", elements=n * self.n_experts)

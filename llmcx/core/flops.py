@@ -13,7 +13,7 @@ from . import params as params_fold
 from .errors import InputError
 from .lower import Run, lower
 from .ops import ACTIVATIONS, Fold, Line, Op, Rule
-from .parts import Attention, Linformer, Local, Longformer, Mixer, ModelSpec, Performer, Sliding, Strided, check_size
+from .parts import Attention, Chunked, Linformer, Local, Longformer, Mixer, ModelSpec, Performer, Sliding, Strided, check_size
 
 fold = Fold("matmul FLOPs", weight_text="layers")
 elementwise = Fold("elementwise operations", weight_text="layers")
@@ -52,10 +52,10 @@ def matmul(batch: int, m: int, k: int, n: int, weight: int, grads: int = 2) -> i
 
 
 @fold.rule("conv", text="2·batch·channels·length·kernel", source="torch/utils/flop_counter.py, conv_flop")
-def conv(batch: int, channels: int, length: int, kernel: int, bias: int) -> int:
+def conv(batch: int, channels: int, length: int, kernel: int, bias: int, met: int) -> int:
     """A filter per channel over ``length`` positions.
 
-    >>> conv(batch=1, channels=2, length=10, kernel=4, bias=1)
+    >>> conv(batch=1, channels=2, length=10, kernel=4, bias=1, met=2)
     160
     """
     return 2 * batch * channels * length * kernel
@@ -85,15 +85,15 @@ def matmul_backward(batch: int, m: int, k: int, n: int, weight: int, grads: int 
 
 
 @backward_fold.rule(
-    "conv", text="2·batch·channels·length·kernel·(1 + channels)", source="torch/utils/flop_counter.py, conv_backward_flop"
+    "conv", text="2·batch·channels·length·kernel·(1 + met)", source="torch/utils/flop_counter.py, conv_backward_flop"
 )
-def conv_backward(batch: int, channels: int, length: int, kernel: int, bias: int) -> int:
-    """The input's gradient costs a forward; the filters' is counted as if every channel met every other.
+def conv_backward(batch: int, channels: int, length: int, kernel: int, bias: int, met: int) -> int:
+    """The input's gradient costs a forward, and so does the filters', which FlopCounterMode counts ``met`` = channels times.
 
-    >>> conv_backward(batch=1, channels=2, length=10, kernel=4, bias=1)
+    >>> conv_backward(batch=1, channels=2, length=10, kernel=4, bias=1, met=2)
     480
     """
-    return 2 * batch * channels * length * kernel * (1 + channels)
+    return 2 * batch * channels * length * kernel * (1 + met)
 
 
 @backward_fold.rule("solve", text="2·batch·m·m·n", source="torch/utils/flop_counter.py, bmm_flop: the gradient of the matrix")
@@ -220,6 +220,11 @@ def in_layers(op: Op) -> bool:
     return "." in op.group and not op.group.endswith(".norm")
 
 
+def convolves(spec: ModelSpec) -> bool:
+    """Whether a model has convolutions, whose backward FlopCounterMode counts far above what it takes."""
+    return any(op.kind == "conv" for op in lower(spec, Run()))
+
+
 def forward_flops(spec: ModelSpec, run: Run) -> int:
     """Matmul FLOPs of one forward pass."""
     return fold.total(lower(spec, run))
@@ -232,6 +237,24 @@ def smallest(holds: Callable[[int], bool], limit: int = 2**40) -> int | None:
         if high >= limit:
             return None
         high *= 2
+    return _bisect(holds, high)
+
+
+def smallest_lasting(holds: Callable[[int], bool], limit: int = 2**40) -> int | None:
+    """The smallest n >= 1 from which on ``holds`` stays true up to ``limit``, though it may hold for a while before.
+
+    Looked for from above: at small n, a chunk of a recurrence is mostly padding.
+    """
+    if not holds(limit):
+        return None
+    high = limit
+    while high > 1 and holds(high // 2):
+        high //= 2
+    return _bisect(holds, high)
+
+
+def _bisect(holds: Callable[[int], bool], high: int) -> int:
+    """The smallest n for which ``holds`` is true, given that it is at ``high`` but not at half of it."""
     low = high // 2  # holds(low) is false, or low is 0
     while high - low > 1:
         middle = (low + high) // 2
@@ -252,7 +275,7 @@ def crossover(spec: ModelSpec, ideal: bool = False) -> Crossover:
 
         return test
 
-    return Crossover(smallest(overtakes(False)), smallest(overtakes(True)))
+    return Crossover(smallest_lasting(overtakes(False)), smallest_lasting(overtakes(True)))
 
 
 def flops(
@@ -393,7 +416,7 @@ def attended(attention: Mixer | None, kv: int) -> int:
     if not isinstance(attention, Attention):
         return 0
     core = attention.core
-    if isinstance(core, (Local, Sliding)):
+    if isinstance(core, (Local, Sliding, Chunked)):
         return min(core.window, kv)
     if isinstance(core, Longformer):
         return min(core.window + core.n_global, kv)

@@ -25,6 +25,8 @@ def lower(spec: ModelSpec, run: Run) -> list[Op]:
 
     lookups = run.batch * (out + (encoded if both else 0))
     ops += _embedding(spec, run, lookups, out)
+    for extra in spec.extras:
+        ops += extra.outside(Place(spec, run, 1, lookups, lookups, 0, False, "embedding"))
     rotary = next((m for m in (g.mixer for g in spec.groups) if isinstance(m, Attention) and m.rope), None)
     if rotary is not None:
         size = 2 * out * rotary.width(spec.d_model)
@@ -41,7 +43,8 @@ def lower(spec: ModelSpec, run: Run) -> list[Op]:
         kv = q + (run.past if decoding else 0)
         at = Place(spec, run, run.batch, q, kv, source if both else 0, decoding, f"{stack}.norm")
         for index, layers in enumerate(groups):
-            ops.extend(_layer(layers, at._replace(group=f"{stack}.{index}", times=layers.repeat)))
+            made = _layer(layers, at._replace(group=f"{stack}.{index}", times=layers.repeat))
+            ops += (op._replace(copies=0, used=0) for op in made) if layers.reused else made
         if spec.final_norm:
             ops.append(at.norm("final_norm", spec.norm, spec.d_model))
     ops += _head(spec, run, run.batch * out)
@@ -74,8 +77,10 @@ def _head(spec: ModelSpec, run: Run, tokens: int) -> Iterator[Op]:
     """A transform or a projection down if the model has one, then the vocabulary."""
     part = spec.head
     if spec.pooler:
-        pooled = Place(spec, run, run.batch, 1, 1, 0, False, "head").linear("pooler", spec.d_model, spec.d_model, True)
-        yield pooled._replace(grad=False, keeps=())
+        one = Place(spec, run, run.batch, 1, 1, 0, False, "head")
+        yield one.linear("pooler", spec.d_model, spec.d_model, True, saves=False)._replace(grad=False)
+        if part is not None and part.pair:
+            yield one.linear("head.pair", spec.d_model, 2, True, saves=False)._replace(grad=False)
     if part is None:
         return
     width = spec.embedding.width or spec.d_model
@@ -114,3 +119,5 @@ def _layer(layers: Layers, where: Place) -> Iterator[Op]:
     if layers.ffn is not None:
         yield from layers.ffn.ops(where, "moe" if isinstance(layers.ffn, MoE) else "ffn")
         yield residual
+    for extra in where.spec.extras:
+        yield from extra.inside(where)

@@ -30,7 +30,8 @@ KINDS = {
     "values": "batch, heads, pairs, width",
     "matmul": "batch, m, k, n; weight: parameters of a learned side; grads: inputs that need a gradient, 2 unless stated",
     "solve": "batch, m, n: triangular systems of m equations with n right-hand sides",
-    "conv": "batch, channels, length, kernel, bias: one filter per channel; length counts outputs, padding included",
+    "conv": "batch, channels, length, kernel, bias: one filter per channel; length: outputs, padding included; met: channels"
+    " that a filter meets in the backward pass",
     "scan": "elements, operations: a recurrence over the tokens, operations per element",
     "softmax": "elements",
     "layernorm": "tokens, width, weights",

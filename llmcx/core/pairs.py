@@ -6,7 +6,7 @@ Under a causal mask query i (1-based position p in the kv tokens) sees keys 1..p
 
 from __future__ import annotations
 
-from .cores import Core, Flash, Linformer, Local, Longformer, Performer, Sliding, Standard, Strided
+from .cores import Chunked, Core, Flash, Linformer, Local, Longformer, Performer, Sliding, Standard, Strided
 
 
 def dense(q: int, kv: int) -> int:
@@ -155,6 +155,8 @@ def useful(core: Core, q: int, kv: int, masked: bool) -> int:
     if not masked:
         if q != kv and not isinstance(core, (Standard, Flash)):
             return dense(q, kv)
+        if isinstance(core, Chunked):
+            return blocks(kv, core.window, False)
         if isinstance(core, (Local, Sliding)):
             return centred(kv, core.window // 2)
         if isinstance(core, Strided):
@@ -164,6 +166,8 @@ def useful(core: Core, q: int, kv: int, masked: bool) -> int:
         return dense(q, kv)
     if isinstance(core, Sliding):
         return banded(q, kv, core.window)
+    if isinstance(core, Chunked):
+        return blocks(kv, core.window, True) - blocks(kv - q, core.window, True)
     if isinstance(core, Local):
         return banded(q, kv, core.window + 1)
     if isinstance(core, Strided):
@@ -176,10 +180,10 @@ def useful(core: Core, q: int, kv: int, masked: bool) -> int:
 def computed(core: Core, q: int, kv: int, masked: bool, ideal: bool) -> int:
     """The pairs that are multiplied: the full matrix for eager code, the useful ones for sparse patterns or ``ideal``.
 
-    Standard, flash and sliding-window attention are counted as eager runs them (every pair, then a mask), unless
+    Standard, flash, sliding-window and chunked attention are counted as eager runs them (every pair, then a mask), unless
     ``ideal`` asks for the useful pairs alone. The sparse patterns exist only as kernels that skip pairs.
     """
-    if not ideal and isinstance(core, (Standard, Flash, Sliding)):
+    if not ideal and isinstance(core, (Standard, Flash, Sliding, Chunked)):
         return dense(q, kv)
     return useful(core, q, kv, masked)
 
@@ -189,13 +193,15 @@ def hops(core: Core, n: int, masked: bool = False) -> int | None:
 
     Dense kinds 1. Local ceil((n-1)/w) under a mask (reach w per layer), ceil((n-1)/(w/2)) without. Strided 2 (one
     stride hop, one local hop). Longformer 2 through a global token without a mask; under a mask the g leading global
-    tokens cannot relay, so the window has to: ceil((n-1-g)/w). None when tokens are never all connected.
+    tokens cannot relay, so the window has to: ceil((n-1-g)/w). Chunks never meet. None when tokens are never all connected.
 
     >>> hops(Local(window=256), 4096, masked=True)
     16
     """
     if n <= 1 or isinstance(core, (Standard, Flash, Linformer, Performer)):
         return 1
+    if isinstance(core, Chunked):
+        return 1 if n <= core.window else None
     if isinstance(core, Strided):
         return 1 if core.stride == 1 or n - 1 <= core.stride else 2
     span = n - 1

@@ -56,10 +56,10 @@ def matmul(batch: int, m: int, k: int, n: int, weight: int, grads: int = 2) -> i
 @fold.rule(
     "conv", text="channels·(kernel + bias)", source="Gu and Dao 2023, arXiv:2312.00752, sec. 3.4: a causal filter per channel"
 )
-def conv(batch: int, channels: int, length: int, kernel: int, bias: int) -> int:
+def conv(batch: int, channels: int, length: int, kernel: int, bias: int, met: int) -> int:
     """A filter per channel, and a bias.
 
-    >>> conv(batch=2, channels=8, length=22, kernel=4, bias=1)
+    >>> conv(batch=2, channels=8, length=22, kernel=4, bias=1, met=8)
     40
     """
     return channels * (kernel + bias)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from .cores import CORES, Core, Flash, Linformer, Local, Longformer, Performer, Sliding, Standard, Strided
+from .cores import CORES, Chunked, Core, Flash, Linformer, Local, Longformer, Performer, Sliding, Standard, Strided
 from .errors import InputError, check_size, check_sizes
+from .extras import Extra
 from .ffn import FFN, Activation, Gated, MoE, Plain
 from .mixers import Mixer
 from .mixers.attention import Attention
@@ -21,6 +22,7 @@ __all__ = [
     "FFN",
     "Activation",
     "Attention",
+    "Chunked",
     "Core",
     "Embedding",
     "Flash",
@@ -75,7 +77,8 @@ class Head:
 
     ``transform`` puts a dense layer, an activation and a norm before it (BERT's masked-LM head), which when untied has a
     ``second_bias`` over the vocabulary; a factorised embedding puts a projection down. ``discriminator`` replaces the vocabulary
-    by ELECTRA's verdict on each token: a dense layer and one number.
+    by ELECTRA's verdict on each token: a dense layer and one number. ``pair`` adds BERT's verdict on a pair of sentences, two
+    numbers from the pooled token, which the language-model loss does not train.
     """
 
     tied: bool = True
@@ -84,6 +87,7 @@ class Head:
     transform_bias: bool = True
     second_bias: bool = False
     discriminator: bool = False
+    pair: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,8 @@ class Layers:
     """``repeat`` identical layers: mixer, cross-attention, feed-forward; each may be missing.
 
     ``beside`` is a second mixer on the same input, its output added (Falcon-H1). ``norms`` names the layer's norms over
-    d_model; by default there is one for each of the other parts, wherever it stands.
+    d_model; by default there is one for each of the other parts, wherever it stands. ``reused`` layers run again with weights
+    that another group counts (ALBERT).
     """
 
     repeat: int
@@ -100,6 +105,7 @@ class Layers:
     cross: Attention | None = None
     beside: Mixer | None = None
     norms: tuple[str, ...] | None = None
+    reused: bool = False
 
     def __post_init__(self) -> None:
         check_sizes(self, "repeat")
@@ -118,7 +124,7 @@ class ModelSpec:
     """A whole model. The first block of fields says what it is; the second what it is called and where it was read.
 
     ``pooler`` is BERT's dense layer over the first token, which a language-model loss does not train. ``pad_to`` rounds the
-    encoder's length up to a multiple, where it is longer than ``pad_above`` (Longformer, BigBird).
+    encoder's length up to a multiple, where it is longer than ``pad_above`` (Longformer, BigBird). ``extras`` are in every layer.
     """
 
     name: str
@@ -132,6 +138,7 @@ class ModelSpec:
     pooler: bool = False
     pad_to: int | None = None
     pad_above: int = 0
+    extras: tuple[Extra, ...] = ()
     context: int | None = None
 
     title: str | None = None

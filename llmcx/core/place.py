@@ -84,10 +84,11 @@ class Place(NamedTuple):
         """A causal filter per channel over the tokens.
 
         transformers pads kernel - 1 zeros at both ends and drops the last outputs; a decode step has the last inputs
-        in its state.
+        in its state. In the backward pass FlopCounterMode lets each filter meet every channel.
         """
         length = self.q if self.steps or self.run.ideal else self.q + kernel - 1
         dims = {"batch": self.batch, "channels": channels, "length": length, "kernel": kernel, "bias": int(bias)}
+        dims["met"] = 1 if self.run.ideal else channels
         return Op(component, "conv", dims, self.times, 1, 1, (Kept("input", self.tokens * channels),), self.group)
 
     def norm(self, component: str, norm: Norm, width: int, tokens: int | None = None, vectors: int = 1) -> Op:

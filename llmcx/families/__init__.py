@@ -19,12 +19,14 @@ Reader = Callable[[Config], ModelSpec]
 
 MODULES = {
     "moe": """mixtral qwen2_moe qwen3_moe deepseek_v2 deepseek_v3 deepseek_v32 kimi_k2 glm4_moe glm4_moe_lite minicpm3 gpt_oss
-        olmoe flex_olmo phimoe granitemoe granitemoeshared minimax_m2 dbrx ernie4_5_moe llama4_text hunyuan_v1_moe""",
-    "encdec": "t5 mt5 umt5 switch_transformers bart mbart pegasus",
-    "encoder": "bert roberta xlm-roberta electra modernbert longformer big_bird",
-    "gpt": "gpt2 gpt_bigcode gpt_neo gptj gpt_neox opt bloom mpt falcon",
-    "llama": """llama mistral ministral ministral3 phi3 qwen2 qwen3 gemma gemma2 gemma3_text olmo olmo2 olmo3 cohere cohere2
+        olmoe flex_olmo phimoe granitemoe granitemoeshared minimax_m2 dbrx ernie4_5_moe llama4_text hunyuan_v1_moe
+        exaone_moe afmoe""",
+    "encdec": "t5 mt5 umt5 switch_transformers bart mbart pegasus marian m2m_100",
+    "encoder": "bert roberta xlm-roberta camembert electra distilbert albert modernbert longformer big_bird",
+    "gpt": "gpt2 gpt_bigcode gpt_neo gptj codegen gpt_neox opt bloom mpt falcon",
+    "llama": """llama mistral ministral ministral3 phi3 qwen2 qwen3 olmo olmo2 olmo3 cohere cohere2
         granite glm glm4 smollm3 seed_oss exaone4 hunyuan_v1_dense arcee apertus ernie4_5 nemotron starcoder2 stablelm phi""",
+    "gemma": "gemma gemma2 gemma3_text gemma3n_text gemma4_text",
     "recurrent": "mamba falcon_mamba mamba2 jamba bamba falcon_h1 granitemoehybrid nemotron_h zamba2",
     "linear": "qwen3_next qwen3_5_text qwen3_5_moe_text kimi_linear minimax lfm2 lfm2_moe recurrent_gemma rwkv",
 }

@@ -63,9 +63,24 @@ def head(
     tied = c.flag("tie_word_embeddings", True)
     if not named or named[0].endswith(causal):
         return Head(tied=tied and ties, bias=bias)
-    if named[0].endswith("Model"):
+    if _is_bare(named[0], c.model_type):
         return None
-    raise c.wrong("architectures", named[0], f"a class that ends in {', '.join(causal)} or Model")
+    raise c.wrong("architectures", named[0], f"a class that ends in {', '.join(causal)}, or the bare Model of {c.model_type}")
+
+
+def first_named(c: Config) -> str:
+    """The class that `architectures` names first, "" where it names none."""
+    named = c.data.get("architectures")
+    return named[0] if isinstance(named, list) and named and isinstance(named[0], str) else ""
+
+
+def _is_bare(name: str, model_type: str) -> bool:
+    """Whether a class is the model without any head: its name is model_type run together, in any order, and Model.
+
+    Others end in Model too: GPT2DoubleHeadsModel, Qwen2ForRewardModel.
+    """
+    said, meant = (Counter(filter(str.isalnum, text.lower())) for text in (name.removesuffix("Model"), model_type))
+    return name.endswith("Model") and said == meant
 
 
 def model(c: Config, *, d_model: str = "hidden_size", context: str | None = "max_position_embeddings", **parts: Any) -> ModelSpec:
@@ -169,3 +184,4 @@ def layer_count(c: Config, key: str = "num_hidden_layers") -> int:
 RMS = Norm("rmsnorm")
 LAYER = Norm("layernorm")
 SCALE_ONLY = Norm("layernorm", bias=False)
+SANDWICH = ("attention", "attention_out", "ffn", "ffn_out")  # norms before and after each part

@@ -62,10 +62,21 @@ class Config:
         self.source = source
         self.names: Mapping[str, str] = family["names"]
         self.defaults: Mapping[str, Any] = {self.names.get(key, key): value for key, value in family["defaults"].items()}
-        self.data = {self.names.get(key, key): value for key, value in data.items()}
+        # Where a file has a key under two names, transformers takes the alias, whichever comes first.
+        first = sorted(data.items(), key=lambda item: item[0] in self.names)
+        self.data = {self.names.get(key, key): value for key, value in first}
+        # Keys that the file says by an alias alone, or otherwise than by their own name: transformers derives other options from
+        # these too early, before it reads aliases.
+        self.late = {self.names[key] for key in data if key in self.names and data.get(self.names[key]) != data[key]}
         self.read: set[str] = set()
         self.assumed: dict[str, Any] = {}
         self.notes: list[str] = []
+
+    def assume(self, model_type: str) -> None:
+        """Take the defaults and names of another family, for one that transformers does not know."""
+        family = table()["families"][model_type]
+        self.defaults, self.names = family["defaults"], family["names"]
+        self.data = {self.names.get(key, key): value for key, value in self.data.items()}
 
     # --- asking -----------------------------------------------------------------------------------------------------
 

@@ -9,42 +9,76 @@ from llmcx.core.mixers.blocks import BigBird, LongformerBlocks
 from llmcx.core.parts import Attention, Embedding, Gated, Head, Layers, ModelSpec, Norm, Plain, Sliding
 
 from . import family
-from .common import LAYER, activation, by_kind, by_type, head, layer_count, model
+from .common import LAYER, activation, by_kind, by_type, first_named, head, layer_count, model
 from .config import Config
 
 MASKED = ("ForMaskedLM", "LMHeadModel")
+PAIRED = {"bert": ("ForPreTraining",), "big_bird": ("ForPreTraining",)}  # and a verdict on a pair of sentences
 
 
-@family("bert", "roberta", "xlm-roberta", "electra")
-def bert(c: Config) -> ModelSpec:
-    """Token, position and segment tables with a norm; norms after each part; a masked-LM head with a transform, or a pooler."""
+def outside(c: Config, layers: tuple[Layers, ...], width: int | None = None, **more: Any) -> ModelSpec:
+    """BERT's outside: tables with a norm, and the masked-LM head with its transform, or a pooler; ``width`` factorises."""
     c.expect("add_cross_attention", False)
     c.expect("is_decoder", False)
     c.expect("position_embedding_type", "absolute")
-    c.ignore("summary_last_dropout", "gradient_checkpointing", "directionality", "pooler_fc_size", "pooler_num_attention_heads")
-    c.ignore("pooler_num_fc_layers", "pooler_size_per_head", "pooler_type")
-    width = c.optional("embedding_size") if c.model_type == "electra" else None
-    width = None if width == c.size("hidden_size") else width
-    tables = Embedding(c.size("vocab_size"), c.size("max_position_embeddings"), c.size("type_vocab_size"), width, normed=True)
-    named = c.data.get("architectures")
-    if c.model_type == "electra" and named == ["ElectraForPreTraining"]:
-        c.ignore("tie_word_embeddings")
-        built: Head | None = Head(tied=True, discriminator=True)
-    else:
-        built = head(c, MASKED)
-        untied = built is not None and not built.tied and c.model_type != "electra"
-        built = built and Head(tied=built.tied, bias=True, transform=True, second_bias=untied)
+    types = None if c.model_type == "distilbert" else c.size("type_vocab_size")
+    tables = Embedding(c.size("vocab_size"), c.size("max_position_embeddings"), types, width, normed=True)
+    parts: dict[str, Any] = {"embedding": tables, "norm": LAYER, "final_norm": False, **more}
+    if "head" not in parts:
+        built = head(c, (*MASKED, *PAIRED.get(c.model_type, ())))
+        pair = built is not None and first_named(c).endswith("ForPreTraining")
+        second = built is not None and not built.tied and c.model_type not in ("electra", "distilbert")
+        parts["head"] = built and Head(built.tied, True, True, second_bias=second, pair=pair)
+        parts.setdefault("pooler", built is None or pair)
+    return model(c, encoder=layers, **parts)
+
+
+def layers_of(c: Config, mixer: Any = None) -> Layers:
+    """BERT's layers: biases everywhere, norms after each part."""
+    mixer = mixer or Attention(c.size("num_attention_heads"), bias=True)
     ffn = Plain(c.size("intermediate_size"), True, activation(c, "hidden_act"))
-    layers = Layers(c.size("num_hidden_layers"), Attention(c.size("num_attention_heads"), bias=True), ffn)
-    return model(
-        c,
-        embedding=tables,
-        encoder=(layers,),
-        norm=LAYER,
-        final_norm=False,
-        head=built,
-        pooler=built is None and c.model_type != "electra",
-    )
+    return Layers(c.size("num_hidden_layers"), mixer, ffn)
+
+
+@family("bert", "roberta", "xlm-roberta", "camembert")
+def bert(c: Config) -> ModelSpec:
+    """Token, position and segment tables with a norm; norms after each part; a masked-LM head with a transform, or a pooler."""
+    c.ignore("directionality", "pooler_fc_size", "pooler_num_attention_heads")
+    c.ignore("pooler_num_fc_layers", "pooler_size_per_head", "pooler_type")
+    return outside(c, (layers_of(c),))
+
+
+@family("electra")
+def electra(c: Config) -> ModelSpec:
+    """BERT with a factorised embedding and without a pooler, as generator or as discriminator."""
+    c.ignore("summary_last_dropout")
+    width = c.size("embedding_size")
+    parts: dict[str, Any] = {"width": None if width == c.size("hidden_size") else width, "pooler": False}
+    if first_named(c) == "ElectraForPreTraining":
+        c.ignore("tie_word_embeddings")
+        return outside(c, (layers_of(c),), head=Head(tied=True, discriminator=True), **parts)
+    return outside(c, (layers_of(c),), **parts)
+
+
+@family("distilbert")
+def distilbert(c: Config) -> ModelSpec:
+    """BERT without segments and pooler."""
+    c.ignore("sinusoidal_pos_embds", "qa_dropout", "seq_classif_dropout", "tie_weights_")
+    ffn = Plain(c.size("hidden_dim"), True, activation(c, "activation"))
+    layers = Layers(c.size("n_layers"), Attention(c.size("n_heads"), bias=True), ffn)
+    return outside(c, (layers,), d_model="dim", pooler=False)
+
+
+@family("albert")
+def albert(c: Config) -> ModelSpec:
+    """BERT with a factorised embedding, whose layers run with the weights of num_hidden_groups."""
+    c.ignore("classifier_dropout_prob", "net_structure_type", "gap_size", "num_memory_blocks", "down_scale_factor")
+    one, groups, inner = layers_of(c), c.size("num_hidden_groups"), c.size("inner_group_num")
+    if groups > one.repeat:
+        raise c.wrong("num_hidden_groups", groups, f"at most num_hidden_layers, {one.repeat}: a group that never runs")
+    again = (one.repeat - groups) * inner
+    layers = (replace(one, repeat=groups * inner), *([replace(one, repeat=again, reused=True)] if again else []))
+    return outside(c, layers, c.size("embedding_size"))
 
 
 @family("longformer")
@@ -54,37 +88,25 @@ def longformer(c: Config) -> ModelSpec:
     windows, n = c.get("attention_window"), layer_count(c)
     if isinstance(windows, int) and not isinstance(windows, bool):
         windows = [windows] * n
-    whole = isinstance(windows, list) and all(isinstance(w, int) and not isinstance(w, bool) and 2 <= w < 10**9 for w in windows)
+    whole = isinstance(windows, list) and all(isinstance(w, int) and not isinstance(w, bool) and 4 <= w < 10**9 for w in windows)
     if not whole or len(windows) != n or any(w % 2 for w in windows):
-        raise c.wrong("attention_window", c.get("attention_window"), "an even number from 2, or one for each layer")
+        raise c.wrong("attention_window", c.get("attention_window"), "an even number from 4, or one for each layer")
     heads = c.size("num_attention_heads")
-    ffn = Plain(c.size("intermediate_size"), True, activation(c, "hidden_act"))
-    layers = by_kind(windows, lambda window: Layers(1, LongformerBlocks(heads, window), ffn))
-    return _masked(c, layers, head(c, MASKED), pad_to=max(windows))
+    layers = by_kind(windows, lambda window: replace(layers_of(c, LongformerBlocks(heads, window)), repeat=1))
+    return outside(c, layers, pad_to=max(windows))
 
 
 @family("big_bird")
 def big_bird(c: Config) -> ModelSpec:
     """BERT with blocks: a window, two global ones and random ones; a pooler even beside the masked-LM head."""
-    c.expect("add_cross_attention", False)
-    c.expect("is_decoder", False)
     c.ignore("rescale_embeddings")
     heads, bias = c.size("num_attention_heads"), c.flag("use_bias")
-    block, random = c.size("block_size"), c.size("num_random_blocks")
+    # Blocks of one token are multiplied without a matmul.
+    block, random = c.size("block_size", 2), c.size("num_random_blocks")
     sparse = c.text("attention_type", ("block_sparse", "original_full")) == "block_sparse"
     mixer = BigBird(heads, block, random, bias) if sparse else Attention(heads, bias=bias, out_bias=True)
-    ffn = Plain(c.size("intermediate_size"), True, activation(c, "hidden_act"))
-    layers = (Layers(c.size("num_hidden_layers"), mixer, ffn),)
     padding = {"pad_to": block, "pad_above": BigBird.full_up_to(block, random)} if sparse else {}
-    return _masked(c, layers, head(c, MASKED), pooler=True, **padding)
-
-
-def _masked(c: Config, layers: tuple[Layers, ...], built: Head | None, **more: Any) -> ModelSpec:
-    """BERT's outside: three tables with a norm, and the masked-LM head with its transform, or a pooler."""
-    tables = Embedding(c.size("vocab_size"), c.size("max_position_embeddings"), c.size("type_vocab_size"), normed=True)
-    made = built and Head(tied=built.tied, bias=True, transform=True, second_bias=not built.tied)
-    parts = {"embedding": tables, "norm": LAYER, "final_norm": False, "pooler": built is None, **more}
-    return model(c, encoder=layers, head=made, **parts)
+    return outside(c, (layers_of(c, mixer),), pooler=True, **padding)
 
 
 @family("modernbert")

@@ -54,6 +54,7 @@ def qwen3_next(c: Config) -> ModelSpec:
     """Gated DeltaNet and gated attention in turn; experts in every layer but those that say otherwise."""
     n = layer_count(c)
     c.ignore("use_sliding_window", "intermediate_size")
+    c.ignore("num_experts_per_tok", "moe_intermediate_size", "shared_expert_intermediate_size")
     dense, step = c.list("mlp_only_layers") or [], c.size("decoder_sparse_step")
     mixers, any_experts = delta_net(c), c.size("num_experts", least=0) > 0
     kinds = [(kind, any_experts and i not in dense and (i + 1) % step == 0) for i, kind in enumerate(in_turn(c, n))]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from llmcx.core.parts import Attention, Gated, Layers, ModelSpec, Norm, Plain
 
 from . import family
-from .common import LAYER, RMS, SCALE_ONLY, by_type, gated, head, heads, model, plain, window
+from .common import LAYER, RMS, SANDWICH, SCALE_ONLY, by_type, gated, head, heads, model, plain, window
 from .config import Config
 
 POST = ("attention_out", "ffn_out")  # norms on the way out of a part, not in
-SANDWICH = ("attention", "attention_out", "ffn", "ffn_out")
 
 
 def uniform(
@@ -22,7 +22,9 @@ def uniform(
     return model(c, decoder=(Layers(c.size("num_hidden_layers"), mixer, ffn, norms=norms),), norm=norm, **parts)
 
 
-def windowed(c: Config, mixer: Attention, ffn: Gated | Plain, every: int | None, norm: Norm = RMS, **layer: Any) -> ModelSpec:
+def windowed(
+    c: Config, mixer: Attention, ffn: Gated | Plain, every: int | None, norm: Norm = RMS, stack: str = "decoder", **layer: Any
+) -> ModelSpec:
     """Layers with a sliding window, but for every ``every``-th (None: all of them have it)."""
     size = c.optional("sliding_window")
 
@@ -32,7 +34,8 @@ def windowed(c: Config, mixer: Attention, ffn: Gated | Plain, every: int | None,
     def local(i: int) -> bool:
         return size is not None and (every is None or (i + 1) % every != 0)
 
-    return model(c, decoder=by_type(c, make, local), norm=norm)
+    parts: dict[str, Any] = {stack: by_type(c, make, local), "norm": norm}
+    return model(c, **parts)
 
 
 def pattern(c: Config, otherwise: int) -> int:
@@ -49,6 +52,9 @@ def llama(c: Config) -> ModelSpec:
 @family("mistral", "ministral3", "phi3")
 def mistral(c: Config) -> ModelSpec:
     """LLaMA without biases, every layer with the same sliding window if there is one."""
+    for key in ("attention_bias", "mlp_bias", "lm_head_bias"):
+        c.expect(key, False)
+    c.ignore("full_attn_mod", "interpolate_factor")
     return uniform(c, heads(c, core=window(c.optional("sliding_window"))), gated(c))
 
 
@@ -81,30 +87,6 @@ def _qwen(c: Config, mixer: Attention) -> ModelSpec:
     return model(c, decoder=by_type(c, make, lambda i: size is not None and i >= first), norm=RMS)
 
 
-@family("gemma")
-def gemma(c: Config) -> ModelSpec:
-    """LLaMA with wide heads, a GELU gate and a tied head."""
-    c.ignore("use_bidirectional_attention", "hidden_activation", "hidden_act")
-    act = "hidden_activation" if c.data.get("hidden_activation") else "hidden_act"
-    return uniform(c, heads(c, bias=c.flag("attention_bias")), gated(c, act=act))
-
-
-@family("gemma2")
-def gemma2(c: Config) -> ModelSpec:
-    """Norms before and after each part, a window in every other layer."""
-    c.ignore("use_bidirectional_attention", "hidden_act", "cache_implementation")
-    mixer = heads(c, bias=c.flag("attention_bias"))
-    return windowed(c, mixer, gated(c, act="hidden_activation"), pattern(c, 2), norms=SANDWICH)
-
-
-@family("gemma3_text")
-def gemma3(c: Config) -> ModelSpec:
-    """Gemma 2 with a norm on each head's queries and keys, and a window in five of six layers."""
-    c.ignore("use_bidirectional_attention", "hidden_act")
-    mixer = heads(c, bias=c.flag("attention_bias"), qk_norm="head")
-    return windowed(c, mixer, gated(c, act="hidden_activation"), pattern(c, 6), norms=SANDWICH)
-
-
 @family("olmo")
 def olmo(c: Config) -> ModelSpec:
     """Layer norms without weights."""
@@ -133,10 +115,10 @@ def cohere(c: Config) -> ModelSpec:
 
 @family("cohere2")
 def cohere2(c: Config) -> ModelSpec:
-    """Cohere with a window in three of four layers; heads are always d_model / n_heads wide."""
-    mixer = replace(heads(c, bias=c.flag("attention_bias")), head_dim=None)
+    """Cohere with a window in three of four layers."""
+    mixer = heads(c, bias=c.flag("attention_bias"))
     c.ignore("order_of_interleaved_layers", "position_embedding_type", "rotary_pct", "use_embedding_sharing")
-    c.ignore("use_gated_activation", "use_parallel_block", "use_parallel_embedding", "use_qk_norm", "head_dim")
+    c.ignore("use_gated_activation", "use_parallel_block", "use_parallel_embedding", "use_qk_norm")
     return windowed(c, mixer, gated(c), pattern(c, 4), SCALE_ONLY, norms=("layer",))
 
 
@@ -242,6 +224,8 @@ def stablelm(c: Config) -> ModelSpec:
     """Layer norms around LLaMA's parts; side by side after one norm with use_parallel_residual."""
     qk = {"qk_norm": "heads", "qk_norm_type": SCALE_ONLY} if c.flag("qk_layernorm") else {}
     mixer = heads(c, bias=c.flag("use_qkv_bias"), out_bias=False, **qk)
+    c.expect("head_dim", c.size("hidden_size") // mixer.n_heads)
+    _check_rotary(c, mixer, 0.25)
     return uniform(c, mixer, gated(c), LAYER, ("layer",) if c.flag("use_parallel_residual") else None)
 
 
@@ -249,4 +233,17 @@ def stablelm(c: Config) -> ModelSpec:
 def phi(c: Config) -> ModelSpec:
     """Attention and a plain feed-forward side by side after one layer norm, biases everywhere, in the head too."""
     qk = {"qk_norm": "head", "qk_norm_type": LAYER} if c.flag("qk_layernorm") else {}
-    return uniform(c, heads(c, bias=True, **qk), plain(c, bias=True), LAYER, ("layer",), head=head(c, bias=True))
+    mixer = heads(c, bias=True, **qk)
+    _check_rotary(c, mixer, 0.5)
+    return uniform(c, mixer, plain(c, bias=True), LAYER, ("layer",), head=head(c, bias=True))
+
+
+def _check_rotary(c: Config, mixer: Attention, otherwise: float) -> None:
+    """Refuse a partial_rotary_factor that leaves an odd part of each head: transformers rotates pairs, and fails or widens it."""
+    places = (c.data.get("rope_scaling") or c.data.get("rope_parameters"), c.data)
+    stated = [
+        place["partial_rotary_factor"] for place in places if isinstance(place, Mapping) and "partial_rotary_factor" in place
+    ]
+    factor, dim = stated[0] if stated else otherwise, mixer.width(c.size("hidden_size"))
+    if not isinstance(factor, (int, float)) or not 0 <= factor <= 1 or int(dim * factor) % 2:
+        raise c.wrong("partial_rotary_factor", factor, f"a fraction that leaves an even number of each head's {dim} dimensions")

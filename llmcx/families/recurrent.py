@@ -43,7 +43,7 @@ def mamba(c: Config) -> ModelSpec:
     activation(c, "hidden_act")
     # Files that were converted keep their first names beside the ones that count.
     c.ignore(*NUMERICS, "use_falcon_mambapy", "mixer_rms_eps", "d_inner", "d_model", "n_layer", "ssm_cfg", "rms_norm")
-    c.ignore("fused_add_norm", "pad_vocab_size_multiple")
+    c.ignore("fused_add_norm", "pad_vocab_size_multiple", "expand")
     mixer = Mamba(
         c.optional("intermediate_size") or c.size("expand") * c.size("hidden_size"),
         c.size("state_size"),
@@ -51,7 +51,7 @@ def mamba(c: Config) -> ModelSpec:
         c.size("conv_kernel"),
         bias=c.flag("use_bias"),
         conv_bias=c.flag("use_conv_bias"),
-        norms="plain" if c.model_type == "falcon_mamba" else None,
+        inner_norms="plain" if c.model_type == "falcon_mamba" else None,
     )
     return model(c, context=None, decoder=(Layers(c.size("num_hidden_layers"), mixer, norms=("ssm",)),), norm=RMS)
 
@@ -90,7 +90,7 @@ def hybrid_mamba2(c: Config, inner: int, out_bias: bool | None = None, norm: boo
         bias=c.flag("mamba_proj_bias"),
         out_bias=out_bias,
         conv_bias=c.flag("mamba_conv_bias"),
-        norm=norm,
+        gated_norm=norm,
     )
     if n_heads * mixer.head_dim != inner:
         raise c.wrong("mamba_n_heads", n_heads, f"such that the heads' width is {inner:,} together")
@@ -171,7 +171,7 @@ def jamba(c: Config) -> ModelSpec:
         c.size("mamba_d_conv"),
         bias=c.flag("mamba_proj_bias"),
         conv_bias=c.flag("mamba_conv_bias"),
-        norms="learned",
+        inner_norms="learned",
     )
     attention, ffn, experts = heads(c, rope=False), gated(c), c.size("num_experts")
     routed = MoE(experts, c.size("num_experts_per_tok"), ffn) if experts > 1 else ffn
@@ -199,7 +199,16 @@ def nemotron_h(c: Config) -> ModelSpec:
     old = {"n_groups": "mamba_n_groups", "conv_kernel": "mamba_d_conv", "chunk_size": "mamba_chunk_size"}
     old |= {"use_conv_bias": "mamba_conv_bias"}
     name = {new: alias if alias in c.data else new for new, alias in old.items()}
-    c.ignore(*NUMERICS, *old, "num_hidden_layers", "hybrid_override_pattern", "expand", "mamba_expand", "mamba_proj_bias")
+    c.ignore(
+        *NUMERICS,
+        *old,
+        *old.values(),
+        "num_hidden_layers",
+        "hybrid_override_pattern",
+        "expand",
+        "mamba_expand",
+        "mamba_proj_bias",
+    )
     c.ignore("mamba_dt_min", "mamba_dt_max", "mamba_dt_limit", "mamba_dt_init_floor", "attention_bias", "sliding_window")
     c.ignore("n_shared_experts", "moe_shared_expert_overlap", "routed_scaling_factor", "n_group", "topk_group", "norm_topk_prob")
     c.ignore("num_nextn_predict_layers", "mtp_layers_block_type", "mtp_hybrid_override_pattern", "mamba_hidden_act")

@@ -12,7 +12,8 @@ from dataclasses import fields as dataclass_fields
 from typing import Any, get_type_hints
 
 from llmcx.core import parts
-from llmcx.core.errors import InputError, unknown_name
+from llmcx.core.errors import InputError, shown, unknown_name
+from llmcx.core.extras import EXTRAS
 from llmcx.core.mixers import MIXERS, mixer_class
 from llmcx.core.parts import ModelSpec
 
@@ -34,6 +35,7 @@ NESTED: dict[str, Any] = {
     "ffn": FFN,
     "expert": DENSE,
     "shared": DENSE,
+    "extras": [EXTRAS],
 }
 
 Make = Callable[[Any, dict[str, Any], str], Any]
@@ -45,10 +47,10 @@ def _walk(kind: Any, data: Any, path: str, make: Make) -> Any:
         return None
     if isinstance(kind, list):
         if not isinstance(data, (list, tuple)):
-            raise InputError(f"{path} is {_shown(data)}, but must be a list", field=path)
+            raise InputError(f"{path} is {shown(data)}, but must be a list", field=path)
         return tuple(_walk(kind[0], item, f"{path}[{index}]", make) for index, item in enumerate(data))
     if not isinstance(data, Mapping):
-        raise InputError(f"{path or 'the model'} is {_shown(data)}, but must be a mapping of keys to values", field=path)
+        raise InputError(f"{path or 'the model'} is {shown(data)}, but must be a mapping of keys to values", field=path)
     if isinstance(kind, dict):
         name = data.get("type")
         if not isinstance(name, str) or name not in kind:
@@ -87,9 +89,12 @@ def validate(data: Mapping[str, Any], source: str) -> ModelSpec:
 
     def checking(kind: Any, fields: dict[str, Any], path: str) -> Any:
         hints = get_type_hints(kind)
-        for key in fields:
+        for key, value in fields.items():
             if key not in hints:
                 raise unknown_name(f"key of {path or 'the model'}", str(key), list(hints), field=_join(path, key))
+            for text in value if isinstance(value, (list, tuple)) else (value,):
+                if isinstance(text, str):
+                    _check_text(_join(path, key), text, one_line=key in ("name", "aliases", "norms"))
         types: dict[str, Any] = {
             f.name: (hints[f.name], ...) if f.default is f.default_factory is MISSING else (hints[f.name], None)
             for f in dataclass_fields(kind)
@@ -118,22 +123,29 @@ def validate(data: Mapping[str, Any], source: str) -> ModelSpec:
     return spec
 
 
+def _check_text(field: str, text: str, one_line: bool) -> None:
+    """Refuse what would steer a terminal or cannot be written at all: these texts are printed as they are."""
+    plain = text if one_line else " ".join(text.split())
+    if not plain.isprintable() or (one_line and not text.strip()):
+        what = "printable text on one line" if one_line else "printable text"
+        raise InputError(f"{field} is {shown(text)}, but must be {what}", field=field, value=text[:200], allowed=what)
+
+
 def _sentence(error: Any, path: str) -> InputError:
     """One of pydantic's errors in our words."""
     field = _join(path, ".".join(map(str, error["loc"])))
     if error["type"].startswith("missing"):
         return InputError(f"{field} is missing", field=field)
+    if error["type"] in ("is_instance_of", "dataclass_exact_type"):  # a part, perhaps one of several: loc ends in its class
+        field = _join(path, error["loc"][0])
+        problem = f"{field} is {shown(error['input'])}, but must be a mapping of keys to values"
+        return InputError(problem, field=field, value=shown(error["input"]))
     message = error["msg"][0].lower() + error["msg"][1:]
-    return InputError(f"{field} is {_shown(error['input'])}, but {message}", field=field, value=_shown(error["input"]))
+    return InputError(f"{field} is {shown(error['input'])}, but {message}", field=field, value=shown(error["input"]))
 
 
 def _join(path: str, key: object) -> str:
     return f"{path}.{key}".strip(".")
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def as_data(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import Any
 
@@ -15,6 +16,10 @@ MAX_NODES = 100_000
 
 def read_text(path: str) -> str:
     """At most MAX_BYTES of UTF-8 text from ``path`` ("-" is stdin)."""
+    if not path.strip():
+        raise InputError(f"{path!r} is not a file name", field="config", value=path)
+    if path == "-" and sys.stdin is None:
+        raise InputError("stdin is closed, so there is nothing to read from it", field="config", value=path)
     if path != "-" and "\x00" not in path and os.path.isdir(path):
         raise InputError(f"{path} is a directory, but must be a YAML or JSON file", field="config", value=path)
     try:
@@ -95,6 +100,17 @@ def _yaml(text: str, name: str) -> Any:
                 raise InputError(f"{name} states {shown(twice)} twice", field=str(twice)[:80])
             return made
 
+        def construct_yaml_int(self, node: Any) -> int:
+            """YAML 1.1 takes 0100 for 64 and 1:40 for 100: nobody who writes a model means that."""
+            text = str(self.construct_scalar(node))
+            if re.match(r"[+-]?0[_0-9]", text) or ":" in text:
+                odd = "in base 60" if ":" in text else "octal"
+                problem = f"{name} contains {shown(text)}, which YAML reads as {odd}; write it in decimal"
+                raise InputError(problem, field="config", value=text[:80])
+            number: int = super().construct_yaml_int(node)
+            return number
+
+    Loader.add_constructor("tag:yaml.org,2002:int", Loader.construct_yaml_int)
     try:
         depth = 0
         for nodes, event in enumerate(yaml.parse(text, Loader=base)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from llmcx.core.errors import InputError
+from llmcx.core.errors import InputError, shown
 
 _NUMBER = re.compile(r"(\d[\d_]*)(?:\.(\d*))?(?:[eE]\+?(-?\d{1,4}))?\s*([A-Za-z]*)", re.ASCII)
 _COUNT = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9, "t": 10**12, "p": 10**15}
@@ -19,18 +19,24 @@ def _parse(text: str, suffixes: dict[str, int], field: str, what: str) -> int:
     unit = suffixes.get(match[4].lower()) if match else None
     if match is None or unit is None:
         example = {id(_COUNT): "175B or 1.5T", id(_LENGTH): "2048 or 8k", id(_BYTES): "80GB or 80GiB"}[id(suffixes)]
-        raise InputError(f"{field} is {text!r}, but must be {what}, e.g. {example}", field=field, value=text, allowed=what)
+        problem = f"{field} is {shown(text)}, but must be {what}, e.g. {example}"
+        raise InputError(problem, field=field, value=text[:200], allowed=what)
     fraction = match[2] or ""
+    digits = (match[1] + fraction).replace("_", "")
+    if len(digits) > 100:  # Python refuses to read thousands of them, and no size needs more
+        problem = f"{field} is {shown(text)}, which has {len(digits):,} digits, more than any size"
+        raise InputError(problem, field=field, value=text[:200], allowed="at most 10^36")
     exponent = int(match[3] or 0) - len(fraction)
-    digits = int((match[1] + fraction).replace("_", "")) * unit
-    if exponent > 60 or (exponent >= 0 and digits * 10**exponent > _LARGEST):
-        raise InputError(f"{field} is {text}, which is beyond 10^36", field=field, value=text, allowed="at most 10^36")
-    if exponent >= 0:
-        return digits * int(10**exponent)
-    whole, rest = divmod(digits, int(10 ** min(-exponent, 60)))
+    value, rest = int(digits) * unit, 0
+    if exponent < 0:
+        value, rest = divmod(value, int(10**-exponent))
+    else:
+        value *= int(10 ** min(exponent, 60))
     if rest:
         raise InputError(f"{field} is {text}, which is not a whole number", field=field, value=text, allowed=what)
-    return whole
+    if value > _LARGEST:
+        raise InputError(f"{field} is {text}, which is beyond 10^36", field=field, value=text, allowed="at most 10^36")
+    return value
 
 
 def count(text: str, field: str = "value") -> int:
@@ -68,5 +74,5 @@ def many(text: str, one: Callable[[str, str], int], field: str) -> list[int]:
     """
     parts = [part.strip() for part in text.split(",")]
     if "" in parts:
-        raise InputError(f"{field} is {text!r}, which has an empty entry", field=field, value=text)
+        raise InputError(f"{field} is {shown(text)}, which has an empty entry", field=field, value=text[:200])
     return [one(part, field) for part in parts]

@@ -128,6 +128,12 @@ FAMILIES: dict[str, Family] = {
         one(n_inner=40, rotary_dim=8) + TIED,
         {"gpt-j-6b": {"n_embd": 4096, "n_layer": 28, "n_head": 16, "rotary_dim": 64, "vocab_size": 50400}},
     ),
+    "codegen": Family(
+        "CodeGenForCausalLM",
+        {"vocab_size": 97, "n_positions": 40, "n_embd": 48, "n_layer": 3, "n_head": 4, "rotary_dim": 4},
+        one(n_inner=40, rotary_dim=8) + TIED,
+        {"codegen-2B": {"n_embd": 2560, "n_layer": 32, "n_head": 32, "rotary_dim": 64, "vocab_size": 51200}},
+    ),
     "gpt_neox": Family(
         "GPTNeoXForCausalLM",
         dense(kv=None),
@@ -1078,6 +1084,20 @@ FAMILIES: dict[str, Family] = {
             )
         },
     ),
+    "exaone_moe": Family(
+        "ExaoneMoeForCausalLM",
+        dense(num_hidden_layers=5, head_dim=12, sliding_window=7, sliding_window_pattern=4)
+        | {"num_experts": 5, "num_experts_per_tok": 2, "moe_intermediate_size": 28, "num_shared_experts": 1}
+        | {"first_k_dense_replace": 1, "n_group": 1, "topk_group": 1},
+        one(num_shared_experts=2, num_experts_per_tok=3, first_k_dense_replace=2, head_dim=20) + GQA + TIED,
+    ),
+    "afmoe": Family(
+        "AfmoeForCausalLM",
+        dense(num_hidden_layers=5, head_dim=12, sliding_window=7, global_attn_every_n_layers=4)
+        | {"num_experts": 5, "num_experts_per_tok": 2, "moe_intermediate_size": 28, "num_shared_experts": 1}
+        | {"num_dense_layers": 1},
+        one(num_shared_experts=2, num_experts_per_tok=3, num_dense_layers=2, head_dim=20, attention_bias=True) + GQA + TIED,
+    ),
     "arcee": Family(
         "ArceeForCausalLM",
         dense(),
@@ -1169,6 +1189,22 @@ FAMILIES: dict[str, Family] = {
             | {"encoder_ffn_dim": 4096, "decoder_ffn_dim": 4096},
         },
     ),
+    "marian": Family(
+        "MarianMTModel",
+        BART | {"pad_token_id": 96, "decoder_start_token_id": 96, "eos_token_id": 0, "forced_eos_token_id": 0},
+        one(encoder_layers=3, max_position_embeddings=50) + UNTIED,
+        {
+            "opus-mt-en-de": {"vocab_size": 58101, "d_model": 512, "encoder_layers": 6, "decoder_layers": 6}
+            | {"encoder_ffn_dim": 2048, "decoder_ffn_dim": 2048, "encoder_attention_heads": 8, "decoder_attention_heads": 8}
+            | {"max_position_embeddings": 512, "pad_token_id": 58100},
+        },
+    ),
+    "m2m_100": Family(
+        "M2M100ForConditionalGeneration",
+        BART,
+        one(encoder_layers=3, max_position_embeddings=50) + UNTIED,
+        {"m2m100_418M": {"vocab_size": 128112, "d_model": 1024, "encoder_layers": 12, "decoder_layers": 12}},
+    ),
     "bert": Family(
         "BertForMaskedLM",
         BERT,
@@ -1198,6 +1234,22 @@ FAMILIES: dict[str, Family] = {
         BERT,
         UNTIED,
         {"xlm-roberta-base": BERT_BASE | {"vocab_size": 250002, "max_position_embeddings": 514, "type_vocab_size": 1}},
+    ),
+    "camembert": Family("CamembertForMaskedLM", BERT, one(type_vocab_size=1, architectures=["CamembertModel"]) + UNTIED),
+    "distilbert": Family(
+        "DistilBertForMaskedLM",
+        {"vocab_size": 97, "dim": 24, "n_layers": 2, "n_heads": 4, "hidden_dim": 44, "max_position_embeddings": 40},
+        one(n_heads=3, activation="relu", architectures=["DistilBertModel"]) + UNTIED,
+    ),
+    "albert": Family(
+        "AlbertForMaskedLM",
+        BERT | {"embedding_size": 16, "num_hidden_layers": 5},
+        one(num_hidden_groups=2, inner_group_num=2, embedding_size=24, architectures=["AlbertModel"]) + UNTIED,
+        {
+            "albert-base-v2": BERT_BASE | {"embedding_size": 128, "vocab_size": 30000},
+            "albert-xxlarge-v2": BERT_BASE
+            | {"hidden_size": 4096, "num_attention_heads": 64, "intermediate_size": 16384, "embedding_size": 128},
+        },
     ),
     "electra": Family(
         "ElectraForMaskedLM",

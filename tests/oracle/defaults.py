@@ -16,13 +16,15 @@ from typing import Any
 
 TARGET = Path(__file__).resolve().parents[2] / "llmcx" / "families" / "defaults.json"
 _NAMES = """
-    gpt2 gpt_neo gptj gpt_neox gpt_bigcode opt bloom mpt falcon llama mistral ministral ministral3 mixtral gemma gemma2
+    gpt2 gpt_neo gptj codegen gpt_neox gpt_bigcode opt bloom mpt falcon llama mistral ministral ministral3 mixtral gemma gemma2
     gemma3_text gemma3n_text gemma4_text phi phi3 phimoe qwen2 qwen2_moe qwen3 qwen3_moe qwen3_next qwen3_5_text
     qwen3_5_moe_text deepseek_v2 deepseek_v3 deepseek_v32 kimi_linear gpt_oss olmo olmo2 olmo3 olmoe flex_olmo stablelm starcoder2
     cohere cohere2 granite granitemoe granitemoehybrid granitemoeshared glm glm4 glm4_moe glm4_moe_lite smollm3 minicpm3
     minimax minimax_m2 nemotron nemotron_h dbrx jamba bamba falcon_h1 zamba2 mamba mamba2 falcon_mamba recurrent_gemma
     rwkv lfm2 lfm2_moe ernie4_5 ernie4_5_moe exaone4 seed_oss llama4_text hunyuan_v1_dense hunyuan_v1_moe arcee apertus
-    t5 mt5 umt5 switch_transformers bart mbart pegasus bert roberta xlm-roberta electra modernbert longformer big_bird
+    exaone_moe afmoe
+    t5 mt5 umt5 switch_transformers bart mbart pegasus marian m2m_100 bert roberta xlm-roberta camembert electra distilbert albert
+    modernbert longformer big_bird
 """
 MODEL_TYPES = _NAMES.split()
 SUB_CONFIGS = {

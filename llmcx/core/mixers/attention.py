@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from llmcx.core import pairs
-from llmcx.core.cores import Core, Linformer, Performer, Sliding, Standard
+from llmcx.core.cores import Chunked, Core, Linformer, Performer, Sliding, Standard
 from llmcx.core.errors import InputError, check_sizes
 from llmcx.core.mixers import Mixer
 from llmcx.core.norm import Norm
@@ -26,7 +26,9 @@ class Attention(Mixer):
 
     ``qk_norm`` normalises queries and keys: over each head with one vector for all heads ("head"), with a vector per head
     ("heads"), or over all heads together ("full"). ``sinks`` is one learned logit per head (gpt-oss), ``gate`` a sigmoid
-    gate on the output, as wide as the queries (Qwen3-Next). ``shares_kv`` reuses the keys and values of an earlier layer.
+    gate on the output, as wide as the queries (Qwen3-Next), whose ``gate_bias`` defaults to ``bias``. ``shares_kv`` reuses the
+    keys and values of an earlier layer, ``k_is_v`` one projection for both (Gemma 4); ``v_norm`` normalises each head's values,
+    without weights.
     """
 
     n_heads: int
@@ -41,7 +43,10 @@ class Attention(Mixer):
     qk_norm_type: Norm = field(default_factory=lambda: Norm("rmsnorm"))
     sinks: bool = False
     gate: bool = False
+    gate_bias: bool | None = None
     shares_kv: bool = False
+    k_is_v: bool = False
+    v_norm: bool = False
     core: Core = field(default_factory=Standard)
     type: Literal["attention"] = "attention"
 
@@ -81,11 +86,14 @@ class Attention(Mixer):
         new_kv = (where.source if where.run.encode else 0) if cross else where.q
         yield where.linear(f"{name}.q", d, self.n_heads * dim, self.bias)
         # Keys and values read the same tensor as the queries, so it is kept once; in cross-attention, the encoder's output.
-        for leaf in () if self.shares_kv else ("k", "v"):
+        for leaf in () if self.shares_kv else ("k",) if self.k_is_v else ("k", "v"):
             yield where.linear(f"{name}.{leaf}", d, self.kv_heads * dim, self.bias, saves=False, tokens=batch * new_kv)
         if self.gate:
-            yield where.linear(f"{name}.gate", d, self.n_heads * dim, self.bias, saves=False)
+            gate_bias = self.bias if self.gate_bias is None else self.gate_bias
+            yield where.linear(f"{name}.gate", d, self.n_heads * dim, gate_bias, saves=False)
         yield from self._qk_norm(where, name, dim, batch * new_kv)
+        if self.v_norm and not self.shares_kv:
+            yield where.norm(f"{name}.v_norm", Norm("rmsnorm", scale=False), dim, batch * new_kv * self.kv_heads)
         if self.sinks:
             yield where.op(f"{name}.sinks", "vector", size=self.n_heads)
         if self.rope and not cross:
@@ -136,11 +144,11 @@ class Attention(Mixer):
         else:
             count = pairs.computed(core, q, kv, where.masked and not cross, where.run.ideal)
             # Fused kernels keep keys and values as they are; eager code copies them to every query head.
-            eager = core.type in ("standard", "sliding") and not where.run.fused
+            eager = core.type in ("standard", "sliding", "chunked") and not where.run.fused
             kept = Kept("keys and values", 2 * batch * kv * (heads * dim if eager else kv_width))
             yield from meet(where, name, heads, count, dim, dim, queries, kept, fused=not eager)
         if cached and not self.shares_kv:
-            if isinstance(core, Sliding) and not cross:
+            if isinstance(core, (Sliding, Chunked)) and not cross:
                 cached = min(cached, core.window)
             yield where.op(f"{name}.cache", "cache", batch=batch, tokens=cached, width=2 * kv_width)
 

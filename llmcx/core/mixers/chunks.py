@@ -20,11 +20,11 @@ def carried(
     first = min(chunk, rows)
     last = rows - (-(-rows // chunk) - 1) * chunk
     for leaf in reads:
-        yield where.op(f"{name}.{leaf}_first", "matmul", batch=batch, m=first, k=d_k, n=d_v, weight=0, grads=1)
+        yield where.op(f"{name}.{leaf}", "matmul", batch=batch, m=first, k=d_k, n=d_v, weight=0, grads=1)
         if rows > first:
             kept = Kept("queries of the state", batch * rows * d_k, "fp32")
             yield where.op(f"{name}.{leaf}", "matmul", kept, batch=batch, m=rows - first, k=d_k, n=d_v, weight=0)
     if rows > last:
         kept = Kept("keys, values and states", batch * (rows * (d_k + d_v) + rows // chunk * d_k * d_v), "fp32")
         yield where.op(f"{name}.write", "matmul", kept, batch=batch, m=d_k, k=rows - last, n=d_v, weight=0)
-    yield where.op(f"{name}.write_last", "matmul", batch=batch, m=d_k, k=last, n=d_v, weight=0)._replace(grad=False)
+    yield where.op(f"{name}.write", "matmul", batch=batch, m=d_k, k=last, n=d_v, weight=0)._replace(grad=False)

@@ -18,7 +18,7 @@ class Mamba(Mixer):
     """x and a gate by one projection, a causal filter on x, then h = exp(Δ A) h + Δ B x, y = C h + D x, gated.
 
     ``d_inner`` channels (the paper's E·D) with ``d_state`` (N) numbers each; Δ comes from ``dt_rank`` (R) numbers per token.
-    ``norms`` puts an RMS norm on Δ's numbers, B and C: "plain" without weights (Falcon Mamba), "learned" with (Jamba).
+    ``inner_norms`` puts an RMS norm on Δ's numbers, B and C: "plain" without weights (Falcon Mamba), "learned" with (Jamba).
     """
 
     d_inner: int
@@ -27,7 +27,7 @@ class Mamba(Mixer):
     d_conv: int
     bias: bool = False
     conv_bias: bool = True
-    norms: Literal["plain", "learned"] | None = None
+    inner_norms: Literal["plain", "learned"] | None = None
     type: Literal["mamba"] = "mamba"
 
     def __post_init__(self) -> None:
@@ -40,8 +40,8 @@ class Mamba(Mixer):
         yield where.conv(f"{name}.conv", inner, self.d_conv, self.conv_bias)
         yield where.op(f"{name}.conv.activation", "silu", Kept("activation", n * inner), elements=n * inner)
         yield where.linear(f"{name}.x", inner, self.dt_rank + 2 * state)
-        if self.norms is not None:
-            norm = Norm("rmsnorm", scale=self.norms == "learned")
+        if self.inner_norms is not None:
+            norm = Norm("rmsnorm", scale=self.inner_norms == "learned")
             for leaf, width in (("dt", self.dt_rank), ("b", state), ("c", state)):
                 yield where.norm(f"{name}.{leaf}_norm", norm, width)
         yield where.linear(f"{name}.dt", self.dt_rank, inner, True)

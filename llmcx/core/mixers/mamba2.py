@@ -19,7 +19,7 @@ class Mamba2(Mixer):
     """Gate, x, B, C and a step per head by one projection; a causal filter on x, B and C; h = exp(Δ A) h + Δ B x, y = C h + D x.
 
     ``n_heads`` heads of ``head_dim`` (P) channels, each with a state of P x ``d_state`` (N); ``n_groups`` of heads share
-    B and C. ``chunk`` tokens at a time are computed like attention, and a state is carried from chunk to chunk. ``norm``
+    B and C. ``chunk`` tokens at a time are computed like attention, and a state is carried from chunk to chunk. ``gated_norm``
     is the gated RMS norm before the output projection; without it the gate is a plain product.
     """
 
@@ -32,7 +32,7 @@ class Mamba2(Mixer):
     bias: bool = False
     out_bias: bool | None = None
     conv_bias: bool = True
-    norm: bool = True
+    gated_norm: bool = True
     type: Literal["mamba2"] = "mamba2"
 
     def __post_init__(self) -> None:
@@ -58,7 +58,7 @@ class Mamba2(Mixer):
         yield from self._step(where, name) if where.steps else self._chunks(where, name)
         yield where.op(f"{name}.gate", "silu", Kept("gate", n * inner, "fp32"), elements=n * inner)
         yield where.op(f"{name}.product", "product", Kept("both factors", 2 * n * inner, "fp32"), elements=n * inner)
-        if self.norm:
+        if self.gated_norm:
             yield where.norm(f"{name}.norm", Norm("rmsnorm"), inner)
         yield where.linear(f"{name}.out", inner, where.d_model, self.bias if self.out_bias is None else self.out_bias)
         yield where.op(f"{name}.conv.state", "cache", batch=where.batch, tokens=self.d_conv, width=mixed)
