@@ -6,7 +6,7 @@ import typer
 
 from llmcx.cli.options import Models, Output, command, describe, single
 from llmcx.core import compare as core
-from llmcx.core.cores import parse_core
+from llmcx.core.variants import parse_variant
 from llmcx.report.render import Item
 from llmcx.spec import units
 
@@ -39,7 +39,7 @@ def attention_compare(
     llmcx attention-compare --layers 1 --d-model 1024 --vocab 32000 --seq 16384 --sparse-window 256
     """
     one = units.count
-    cores = [parse_core(text) for text in variant or ()] or core.default_variants(
+    cores = [parse_variant(text) for text in variant or ()] or core.all_variants(
         one(sparse_window, "--sparse-window"),
         one(stride, "--stride"),
         one(globals_, "--globals"),

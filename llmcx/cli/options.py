@@ -38,9 +38,9 @@ def completing(kind: str) -> Callable[[str], list[str]]:
 
 
 def _variants(incomplete: str) -> list[str]:
-    from llmcx.core.parts import CORES
+    from llmcx.core.variants import VARIANTS
 
-    return [name for name in CORES if name.startswith(incomplete)]
+    return [name for name in VARIANTS if name.startswith(incomplete)]
 
 
 @dataclass
@@ -79,8 +79,9 @@ class Models:
             "--attention",
             "-a",
             metavar="CORE",
-            help="standard, flash, sliding:window=4096, local:w=256, strided:k=64, longformer:w=512,g=16, linformer:k=256,"
-            " performer:r=256.",
+            help="standard, flash, causal_flash, ring:p=8, sliding:w=4096, local:w=256, strided:k=64, fixed:k=128,c=8,"
+            " longformer:w=512,g=16,m=2, bigbird:b=64,w=3,g=2,r=3, reformer:c=64,h=4, linformer:k=256, performer:r=256, linear,"
+            " gated_delta, mamba2, mha, mqa, gqa:g=8, mla, mla_naive, mla_absorbed, dsa:k=2048.",
             autocompletion=_variants,
         ),
     ] = None

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from math import log, log2, log10, sqrt
 
 from .compare import default_variants
-from .cores import Core, Linformer, label
+from .cores import Core, Linformer
 from .errors import InputError, check_size, unknown_name
 from .flops import smallest
 from .pairs import causal, dense, hops
+from .variants import label
 
 LOGARITHMS = {"e": log, "2": log2, "10": log10}
 """The bases a bound may be stated in."""
@@ -146,6 +147,13 @@ _WHY = {
     "sliding": "the reach grows by the window less one a layer, causally; by half a window without a mask",
     "local": "the reach grows by the window a layer, causally: ceil((n-1)/w); by half a window without a mask",
     "strided": "one hop along the stride, one within the block",
+    "fixed": "into the summary of the block, and from it to everybody",
+    "bigbird": "into a global block and out of it; causally the window of blocks has to, at worst",
+    "reformer": "which tokens meet depends on the data",
+    "topk": "which tokens meet depends on the data",
+    "linear": "every query meets all keys through the features",
+    "causal_flash": "every query meets every key",
+    "ring": "every query meets every key",
     "longformer": "into a global token and out of it; causally these cannot relay, so the window has to: ceil((n-1-g)/w)",
     "linformer": "every query meets a mixture of all keys",
     "performer": "every query meets all keys through the features",

@@ -1,49 +1,65 @@
-"""attention-compare: the same model with its attention core exchanged, everything else as it is.
+"""attention-compare: the same model with its attention exchanged, everything else as it is.
 
-Each variant is an ordinary mixer core, lowered and folded like any model. Nothing here knows a cost formula.
+Each variant is an ordinary mixer, lowered and folded like any model. Nothing here knows a cost formula.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import permutations
 
 from . import dtypes
 from . import params as params_fold
-from .cores import label
-from .errors import InputError
-from .flops import attended, crossover, fold, smallest
-from .lower import Run, lower
-from .memory import kept_bytes, kv_elements
-from .ops import Line, Op
-from .pairs import hops
-from .parts import (
+from .advice import CHAPTER_LIMIT, Limit, Recommendation, limit_of, recommend
+from .cores import (
+    DENSE,
+    BigBird,
+    CausalFlash,
     Core,
     Flash,
+    Linear,
     Linformer,
     Local,
     Longformer,
-    ModelSpec,
     Performer,
+    Reformer,
+    Ring,
     Standard,
     Strided,
-    check_size,
-    with_core,
+    TopK,
 )
+from .crossings import Crossing, Priced, crossings
+from .errors import InputError, check_size
+from .flops import attended, backward_fold, fold, smallest
+from .lower import Run, lower
+from .memory import kept_bytes, kv_elements
+from .mixers.attention import Attention
+from .ops import Line, Op
+from .pairs import hops
+from .parts import ModelSpec
+from .place import Place
+from .traffic import Machine, roofline, traffic
+from .variants import DSA, MQA, SSD, DeltaNet, Latent, Replacement, Variant, label, with_variant
 
-# Practical limits and quality classes as the chapter prints them; llmcx reports them beside what the model's costs say.
-CHAPTER_LIMIT = {
-    "standard": 8_192,
-    "local": 65_536,
-    "strided": 65_536,
-    "longformer": 65_536,
-    "linformer": 65_536,
-    "performer": 1_048_576,
-    "flash": 65_536,
+KINDS = {
+    **dict.fromkeys(DENSE, "exact"),
+    **dict.fromkeys(("mha", "mqa", "gqa"), "shared heads"),
+    **dict.fromkeys(("mla", "mla_naive", "mla_absorbed"), "latent"),
+    **dict.fromkeys(("sliding", "chunked", "local", "strided", "fixed", "longformer", "bigbird"), "sparse"),
+    **dict.fromkeys(("reformer", "dsa"), "by content"),
+    "linformer": "low rank",
+    **dict.fromkeys(("performer", "linear"), "kernel"),
+    **dict.fromkeys(("gated_delta", "mamba2"), "recurrent"),
 }
-QUALITY = {"standard": "high", "flash": "high", "sliding": "medium", "local": "medium", "strided": "medium"}
-QUALITY |= {"chunked": "medium", "longformer": "medium", "linformer": "medium", "performer": "medium"}
+"""What a variant does to attention: the same function, other projections, fewer pairs, or something else in its place."""
+
+QUALITY = dict.fromkeys(KINDS.values(), "medium") | dict.fromkeys(("exact", "shared heads", "latent"), "high")
+"""The chapter's classes (standard and flash high, the others medium); what attends to all pairs is high too."""
+
+CORE = ("scores", "softmax", "values", "recompute", "matmul", "solve", "scan", "elu")
+"""Kinds of ops in which tokens meet, or what stands in for it. The rest of a mixer is projections, norms, filters and gates."""
+
+ON_CHIP = 192 * 1024
+"""What a kernel holds where no machine is given: an A100's multiprocessor (Dao et al. 2022, arXiv:2205.14135, sec. 2.1)."""
 
 
 def default_variants(
@@ -61,64 +77,122 @@ def default_variants(
     ]
 
 
+def all_variants(window: int = 256, stride: int = 128, n_global: int = 16, rank: int = 256, features: int = 256) -> list[Variant]:
+    """The chapter's seven and what came after them, at their papers' proportions."""
+    standard, flash, *sparse, linformer, performer = default_variants(window, stride, n_global, rank, features)
+    exact: list[Variant] = [standard, flash, CausalFlash(), MQA(), Latent()]
+    return [*exact, *sparse, BigBird(64), Reformer(64, 4), DSA(), linformer, performer, Linear(), DeltaNet(), SSD()]
+
+
 @dataclass(frozen=True)
 class Row:
-    """One variant at one length. ``core_flops`` is the part of ``forward_flops`` in which variants differ;
-    ``memory_bytes`` is what one layer's core writes out, ``kept_bytes`` what all layers' cores keep for backward;
-    ``growth`` is core_flops over the same variant's at the first length.
+    """One variant at one length: a forward pass, unless it says otherwise.
+
+    ``core_flops`` is the part of ``forward_flops`` in which variants differ, ``projection_flops`` the rest of the attention;
+    ``train_flops`` and ``core_train_flops`` are forward and backward. ``pairs`` is what one head of one layer multiplies for one
+    sequence; None where there are no pairs. ``memory_bytes`` is what one layer's core writes out and keeps, ``kept_bytes`` what
+    all layers' cores keep for backward, ``peak_bytes`` (an estimate) the most that one layer's core holds at a time.
+    ``kv_bytes`` is the whole cache, ``state_bytes`` the part that does not grow with tokens; ``decode_flops`` one more token of
+    the whole model. ``traffic_bytes`` and ``intensity`` (FLOPs per byte) are one layer's core's; ``core_seconds`` its roofline
+    time, ``seconds`` with projections, ``binds`` the resource it waits for. ``growth`` is core_flops over the same variant's at
+    the first length. On ``devices`` (ring), bytes and seconds are one device's, FLOPs everybody's.
     """
 
     variant: str
     seq: int
     forward_flops: int
     core_flops: int
+    projection_flops: int
+    train_flops: int
+    core_train_flops: int
     leading_order: int
+    pairs: int | None
     memory_bytes: int
     kept_bytes: int
+    peak_bytes: int
     kv_bytes: int
+    state_bytes: int
+    decode_flops: int
+    traffic_bytes: int
+    intensity: float
+    core_seconds: float | None
+    seconds: float | None
+    binds: str | None
     hops: int | None
     hops_causal: int | None
     max_seq: int | None
     growth: float
     exact: bool
+    kind: str
     quality: str
+    devices: int
     chapter_max_seq: int | None
 
 
 @dataclass(frozen=True)
-class Crossing:
-    """From ``seq`` on, ``cheaper`` costs less than ``than`` in ``measure``."""
-
-    cheaper: str
-    than: str
-    measure: str
-    seq: int
-
-
-@dataclass(frozen=True)
-class Recommendation:
-    """What the model's own costs say at ``seq``, and what the chapter's rule by length says, told apart."""
-
-    seq: int
-    variant: str
-    reason: str
-    chapter_variant: str
-    chapter_reason: str
-    agrees: bool
-
-
-@dataclass(frozen=True)
 class Comparison:
+    """Every variant at every length; where they cross; what to take; the chapter's limits beside this model's."""
+
     rows: list[Row]
     crossovers: list[Crossing]
     recommendation: list[Recommendation]
+    limits: list[Limit]
     lines: list[Line]
 
 
-def core_ops(spec: ModelSpec, run: Run) -> list[Op]:
-    """The ops of the self-attention cores alone: no projections, no cross-attention."""
-    leaves = {"scores", "softmax", "values", "k_down", "v_down", "q_features", "k_features", "state", "read", "normaliser"}
-    return [op for op in lower(spec, run) if op.component.partition(".")[::2] in {("attention", leaf) for leaf in leaves}]
+class Candidate:
+    """A variant in the model, and its ops at any length."""
+
+    def __init__(self, spec: ModelSpec, variant: Variant, batch: int, act: int, ideal: bool) -> None:
+        self.variant, self.name = variant, label(variant)
+        self.model = with_variant(spec, variant)
+        self.batch, self.act, self.ideal = batch, act, ideal
+        self.devices = variant.devices if isinstance(variant, Ring) else 1
+        stacks = (("encoder", self.model.encoder, spec.encoder), ("decoder", self.model.decoder, spec.decoder))
+        self.exchanged = [
+            (f"{stack}.{index}", layers.mixer, layers.repeat)
+            for stack, made, before in stacks
+            for index, (layers, old) in enumerate(zip(made, before, strict=True))
+            if isinstance(old.mixer, Attention) and layers.mixer is not None
+        ]
+        self.layers = sum(repeat for _, _, repeat in self.exchanged)
+
+    def mixer_ops(self, seq: int) -> list[Op]:
+        """The ops of the exchanged mixers alone, projections included: a cheap part of :func:`lower`, for the many lengths that
+        crossings look at.
+        """
+        run = Run(self.batch, seq, ideal=self.ideal)
+        return [
+            op
+            for name, mixer, repeat in self.exchanged
+            for op in mixer.ops(Place(self.model, run, self.batch, seq, seq, seq, name.startswith("decoder"), name, repeat))
+        ]
+
+    def core_ops(self, seq: int) -> list[Op]:
+        """The ops of the cores alone, all layers'."""
+        return [op for op in self.mixer_ops(seq) if op.kind in CORE]
+
+    def sent(self, seq: int) -> int:
+        """Bytes that a device of a ring passes on in one layer: its keys and values, and everybody's but its neighbour's."""
+        if self.devices == 1:
+            return 0
+        held = kv_elements(self.model, self.batch, seq).get("kv_cache", 0) // self.layers * self.act
+        return -(-held * (self.devices - 1) // self.devices)
+
+    def priced(self, machine: Machine | None) -> Priced:
+        """What crossings compare, and the step in tokens by which the costs of chunks grow."""
+
+        def costs(seq: int) -> dict[str, int]:
+            ops = self.core_ops(seq)
+            found = {"core_flops": fold.total(ops), "kept_bytes": -(-kept_bytes(ops, self.act) // self.devices)}
+            if machine is not None:
+                found["core_seconds"] = roofline(ops, machine, self.act, self.devices, self.sent(seq) * self.layers).ticks
+            return found
+
+        steps = {"strided": "stride", "fixed": "stride", "bigbird": "block", "reformer": "chunk", "longformer": "dilation"}
+        fixed = {"gated_delta": 64, "mamba2": 256}
+        kind = self.variant.type
+        return Priced(costs, getattr(self.variant, steps[kind]) if kind in steps else fixed.get(kind, 1))
 
 
 def compare(
@@ -126,93 +200,158 @@ def compare(
     seqs: list[int],
     batch: int = 1,
     *,
-    variants: list[Core] | None = None,
+    variants: list[Variant] | None = None,
     dtype: str = "bf16",
     ideal: bool = False,
     budget: int | None = None,
+    machine: Machine | None = None,
+    on_chip: int = ON_CHIP,
 ) -> Comparison:
-    """Every variant at every length. ``dtype`` is that of weights, activations and cache; ``ideal`` counts only the
-    pairs a causal mask leaves (standard and flash; the sparse patterns are always counted so). ``budget`` in bytes
-    gives
-    ``max_seq``: the longest prefill whose weights, cache, residual stream and one layer's core fit.
+    """Every variant at every length.
+
+    ``dtype`` is that of weights, activations and cache; ``ideal`` counts only the pairs a causal mask leaves (standard and flash;
+    the sparse patterns are always counted so). ``budget`` in bytes gives ``max_seq``: the longest prefill whose weights, cache,
+    residual stream and one layer's core fit. ``machine`` gives times; ``on_chip`` is what a kernel holds where there is none.
     """
     if not seqs:
         raise InputError("attention-compare needs at least one sequence length", field="seq")
     for seq in seqs:
         check_size("seq", seq)
     check_size("batch", batch)
+    check_size("on_chip", on_chip)
     act = -(-dtypes.bits(dtype) // 8)
-    cores = default_variants() if variants is None else variants
-    models = {label(core): (core, with_core(spec, core)) for core in cores}
-    masked = bool(spec.decoder)
+    chosen: list[Variant] = [*default_variants()] if variants is None else variants
+    candidates = [Candidate(spec, variant, batch, act, ideal) for variant in dict.fromkeys(chosen)]
+    chip = machine.on_chip if machine else on_chip
     rows: list[Row] = []
-    for name, (core, model) in models.items():
-        longest = max_seq(model, batch, dtype, ideal, budget) if budget is not None else None
+    limits: list[Limit | None] = []
+    for candidate in candidates:
+        longest = max_seq(candidate, dtype, budget) if budget is not None else None
         first = 0
         for seq in seqs:
-            run = Run(batch, seq, ideal=ideal)
-            ops = core_ops(model, run)
-            flops = fold.total(ops)
-            first = first or flops
-            kept = kept_bytes(ops, act)
-            rows.append(
-                Row(
-                    variant=name,
-                    seq=seq,
-                    forward_flops=fold.total(lower(model, run)),
-                    core_flops=flops,
-                    leading_order=leading(model, batch, seq),
-                    memory_bytes=_one_layer(ops, act),
-                    kept_bytes=kept,
-                    kv_bytes=dtypes.size(sum(kv_elements(model, batch, seq).values()), dtype),
-                    hops=hops(core, seq),
-                    hops_causal=hops(core, seq, masked=True) if masked and not isinstance(core, (Linformer,)) else None,
-                    max_seq=longest,
-                    growth=flops / first,
-                    exact=isinstance(core, (Standard, Flash)),
-                    quality=QUALITY[core.type],
-                    chapter_max_seq=CHAPTER_LIMIT.get(core.type),
-                )
-            )
+            row = _row(candidate, seq, dtype, longest, first, machine, chip)
+            first = first or row.core_flops
+            rows.append(row)
+        told = CHAPTER_LIMIT.get(candidate.variant.type)
+        if told is not None:
+            limits.append(limit_of(_row(candidate, told, dtype, longest, first, machine, chip), budget is not None))
+    baselines = {candidates[0].name} | {candidate.name for candidate in candidates if candidate.variant.type == "causal_flash"}
+    measures = ("core_flops", "kept_bytes", "core_seconds") if machine else ("core_flops", "kept_bytes")
     return Comparison(
         rows=rows,
-        crossovers=crossings({name: model for name, (_, model) in models.items()}, batch, act, ideal),
+        crossovers=crossings({c.name: c.priced(machine) for c in candidates}, baselines, measures),
         recommendation=[recommend(spec, rows, seq, ideal) for seq in seqs],
-        lines=[
-            line for name, (_, model) in models.items() for line in _explained(name, model, Run(batch, seqs[-1], ideal=ideal))
-        ],
+        limits=[limit for limit in limits if limit is not None],
+        lines=[line for candidate in candidates for line in _explained(candidate, seqs[-1], chip)],
     )
 
 
-def _explained(name: str, model: ModelSpec, run: Run) -> list[Line]:
-    return [line._replace(component=f"{name} {line.component}") for line in fold.explain(core_ops(model, run))]
+def _row(c: Candidate, seq: int, dtype: str, longest: int | None, first: int, machine: Machine | None, chip: int) -> Row:
+    whole, mixers = lower(c.model, Run(c.batch, seq, ideal=c.ideal)), c.mixer_ops(seq)
+    core = [op for op in mixers if op.kind in CORE]
+    flops, forward = fold.total(core), fold.total(whole)
+    layers = [[op._replace(times=1) for op in mixers if op.group == group] for group, _, _ in c.exchanged]
+    cores = [[op for op in layer if op.kind in CORE] for layer in layers]
+    moved = traffic(chip, c.act)
+    busiest = max(cores, key=moved.total)
+    times = None
+    if machine is not None:
+        sent = c.sent(seq)
+        times = [max(roofline(ops, machine, c.act, c.devices, sent) for ops in per_layer) for per_layer in (cores, layers)]
+    cached = kv_elements(c.model, c.batch, seq)
+    step = lower(c.model, Run(c.batch, 1, past=seq - 1, source=seq, encode=False, ideal=c.ideal))
+    kind = KINDS[c.variant.type]
 
+    def each(total: int) -> int:
+        return -(-total // c.devices)
 
-def _one_layer(ops: list[Op], act: int) -> int:
-    """Bytes that the core of the costliest layer writes out."""
-    sizes: dict[str, int] = {}
-    for op in ops:
-        sizes[op.group] = sizes.get(op.group, 0) + kept_bytes([op._replace(times=1)], act)
-    return max(sizes.values(), default=0)
+    return Row(
+        variant=c.name,
+        seq=seq,
+        forward_flops=forward,
+        core_flops=flops,
+        projection_flops=fold.total(mixers) - flops,
+        train_flops=forward + backward_fold.total(whole),
+        core_train_flops=flops + backward_fold.total(core),
+        leading_order=sum(
+            c.batch * g.repeat * seq * attended(g.mixer, seq, c.model.d_model) * c.model.d_model for g in c.model.groups
+        ),
+        pairs=next((op.dims["pairs"] for op in core if op.component == "attention.scores"), None),
+        memory_bytes=each(max(kept_bytes(ops, c.act) for ops in cores)),
+        kept_bytes=each(kept_bytes(core, c.act)),
+        peak_bytes=each(max(peak(ops, c.act) for ops in cores)),
+        kv_bytes=each(dtypes.size(sum(cached.values()), dtype)),
+        state_bytes=dtypes.size(cached.get("state", 0), dtype),
+        decode_flops=fold.total(step),
+        traffic_bytes=each(moved.total(busiest)),
+        intensity=fold.total(busiest) / max(moved.total(busiest), 1),
+        core_seconds=times[0].seconds if times else None,
+        seconds=times[1].seconds if times else None,
+        binds=times[0].binds if times else None,
+        hops=reach(c.variant, seq, False),
+        hops_causal=reach(c.variant, seq, True) if c.model.decoder and not isinstance(c.variant, Linformer) else None,
+        max_seq=longest,
+        growth=flops / first if first else 1.0,
+        exact=kind == "exact",
+        kind=kind,
+        quality=QUALITY[kind],
+        devices=c.devices,
+        chapter_max_seq=CHAPTER_LIMIT.get(c.variant.type),
+    )
 
 
 def leading(spec: ModelSpec, batch: int, seq: int) -> int:
     """The chapter's s n d, summed over the layers: n² d, w n d, n k d or n r d each."""
     groups = spec.groups
-    return sum(batch * layers.repeat * seq * attended(layers.mixer, seq) * spec.d_model for layers in groups)
+    return sum(batch * g.repeat * seq * attended(g.mixer, seq, spec.d_model) * spec.d_model for g in groups)
 
 
-def max_seq(spec: ModelSpec, batch: int, dtype: str, ideal: bool, budget: int) -> int | None:
-    """Longest sequence whose prefill fits ``budget`` bytes: weights + cache + 2 b n d residual stream + one layer's core. None if
-    not one token fits; 2^40 stands for "longer than anyone asks".
+def reach(variant: Variant, seq: int, masked: bool) -> int | None:
+    """Layers until all tokens are connected (:func:`llmcx.core.pairs.hops`); other heads and recurrences connect them at once."""
+    if isinstance(variant, DSA):
+        return hops(TopK(variant.top_k), seq, masked)
+    return 1 if isinstance(variant, Replacement) else hops(variant, seq, masked)
+
+
+def peak(ops: list[Op], act: int) -> int:
+    """The most bytes that one layer's core holds at a time, as an estimate: what it is given and keeps, and beside that the
+    scores and their softmax together, or the largest output of one op.
     """
-    act = -(-dtypes.bits(dtype) // 8)
-    weights = dtypes.size(params_fold.count(spec), dtype)
+    given = kept_bytes((op for op in ops if op.kind != "softmax"), act)
+
+    def made(op: Op) -> int:
+        d = op.dims
+        if op.kind == "softmax" and not d["fused"]:
+            return 2 * d["elements"]
+        if op.kind == "values" and "rows" in d:
+            return d["batch"] * d["heads"] * d["rows"] * d["width"]
+        return d["batch"] * d["m"] * d["n"] if op.kind == "matmul" else 0
+
+    return given + act * max(map(made, ops))
+
+
+def _explained(candidate: Candidate, seq: int, chip: int) -> list[Line]:
+    """One layer's FLOPs and traffic, term by term."""
+    ops = [op._replace(times=1) for op in candidate.core_ops(seq)]
+    counted = [(f"{candidate.name} {line.component}", line) for line in fold.explain(candidate.core_ops(seq))]
+    moved = [(f"{candidate.name} {line.component}, bytes", line) for line in traffic(chip, candidate.act).explain(ops)]
+    return [line._replace(component=name) for name, line in counted + moved]
+
+
+def max_seq(candidate: Candidate, dtype: str, budget: int) -> int | None:
+    """Longest sequence whose prefill fits ``budget`` bytes: weights + cache + 2 b n d residual stream + one layer's core. None if
+    not one token fits; 2^40 stands for "longer than anyone asks". On several devices, each has its share and all the weights.
+    """
+    model, batch, act = candidate.model, candidate.batch, candidate.act
+    weights = dtypes.size(params_fold.count(model), dtype)
 
     def too_long(n: int) -> bool:
-        cached = dtypes.size(sum(kv_elements(spec, batch, n).values()), dtype)
-        stream = 2 * batch * n * spec.d_model * act
-        return weights + cached + stream + _one_layer(core_ops(spec, Run(batch, n, ideal=ideal)), act) > budget
+        cached = dtypes.size(sum(kv_elements(model, batch, n).values()), dtype)
+        stream = 2 * batch * n * model.d_model * act
+        layers: dict[str, int] = {}
+        for op in candidate.core_ops(n):
+            layers[op.group] = layers.get(op.group, 0) + kept_bytes([op._replace(times=1)], act)
+        return weights + -(-(cached + stream + max(layers.values())) // candidate.devices) > budget
 
     first = smallest(too_long)
     if first is None:
@@ -220,90 +359,20 @@ def max_seq(spec: ModelSpec, batch: int, dtype: str, ideal: bool, budget: int) -
     return first - 1 if first > 1 else None
 
 
-def crossings(models: dict[str, ModelSpec], batch: int, act: int, ideal: bool) -> list[Crossing]:
-    """For every ordered pair, the smallest n from which the second is cheaper, in core FLOPs and in kept bytes. Pairs that keep
-    their order at every length, or tie, are left out.
-    """
-    measures: dict[str, Callable[[list[Op]], int]] = {"core_flops": fold.total, "kept_bytes": lambda ops: kept_bytes(ops, act)}
-    found = []
-    for than, cheaper in permutations(models, 2):
-        for measure, cost in measures.items():
-
-            def wins(n: int, a: str = than, b: str = cheaper, cost: Callable[[list[Op]], int] = cost) -> bool:
-                run = Run(batch, n, ideal=ideal)
-                return cost(core_ops(models[b], run)) < cost(core_ops(models[a], run))
-
-            if wins(1) or not wins(2**40):
-                continue
-            seq = smallest(wins)
-            if seq is not None:
-                found.append(Crossing(cheaper, than, measure, seq))
-    return found
-
-
-def chapter_rule(seq: int) -> tuple[str, str]:
-    """The chapter's rule by length: n < 2K standard; 2K-8K flash; 8K-64K sparse or Linformer; above 64K Performer or
-    hierarchical.
-    """
-    for limit, variant, text in (
-        (2_048, "standard", "n < 2K: standard"),
-        (8_192, "flash", "2K-8K: flash"),
-        (65_536, "sparse or linformer", "8K-64K: sparse or Linformer"),
-    ):
-        if seq < limit or (seq == limit and variant != "standard"):
-            return variant, text
-    return "performer or hierarchical", "> 64K: Performer or hierarchical"
-
-
-def recommend(spec: ModelSpec, rows: list[Row], seq: int, ideal: bool) -> Recommendation:
-    """Exact attention while it is the smaller part of the forward pass (an approximation cannot save half); beyond, the
-    cheapest variant that fits and connects the tokens.
-
-    The figure that decides is this model's own: the smallest n at which its attention cores cost as much as its matrices.
-    """
-    here = [row for row in rows if row.seq == seq]
-    here = [row for row in here if row.max_seq is None or row.max_seq >= seq] or here  # what fits the budget, if one is given
-    exact = [row for row in here if row.exact] or here
-    dense = min(exact, key=lambda row: row.memory_bytes)
-    share = dense.core_flops / dense.forward_flops
-    limit = crossover(with_core(spec, Flash()), ideal).layers
-    # A variant that cannot connect the tokens within the model's layers, or has no causal form, is no replacement.
-    masked = bool(spec.decoder)
-    able = [
-        row
-        for row in here
-        if (reach := row.hops_causal if masked else row.hops) is not None and reach <= spec.n_layers and row not in exact
-    ]
-    cheapest = min(able or exact, key=lambda row: row.forward_flops)
-    saving = 1 - cheapest.forward_flops / dense.forward_flops
-    if limit is None or seq < limit:
-        pick = dense
-        reason = (
-            f"attention is {share:.1%} of the forward FLOPs at n = {seq:,}"
-            + (f" (half only from n = {limit:,})" if limit else "")
-            + f": an approximation would save {max(saving, 0.0):.1%}; {dense.variant} keeps the least memory of the exact ones"
-        )
-    else:
-        pick = cheapest
-        reason = (
-            f"attention is {share:.1%} of the forward FLOPs at n = {seq:,}: {pick.variant} saves {saving:.1%}, at the price of an"
-            " approximation; flash stays the choice where exactness counts"
-        )
-    variant, rule = chapter_rule(seq)
-    kind = pick.variant.partition(":")[0]
-    sparse = kind in ("local", "strided", "longformer", "sliding", "chunked")
-    return Recommendation(seq, pick.variant, reason, variant, rule, kind in variant or (sparse and "sparse" in variant))
-
-
-def notes(spec: ModelSpec, cores: list[Core], seqs: list[int], ideal: bool) -> list[str]:
+def notes(spec: ModelSpec, variants: list[Variant], seqs: list[int], ideal: bool, machine: Machine | None = None) -> list[str]:
     """What a reader of the comparison must know."""
     out = []
+    kinds = {variant.type for variant in variants}
     if not ideal:
         out.append(
             "standard and flash multiply all n² pairs here (eager); --causal counts the half a mask leaves; sparse cores count"
             " their own pairs"
         )
-    kinds = {core.type for core in cores}
+    if machine is not None:
+        out.append(
+            f"times are a roofline, a lower bound: {machine.name} at {machine.flops:.4g} FLOP/s and {machine.bandwidth:.4g} B/s,"
+            f" tiles of {machine.on_chip:,} B on the chip; launches, softmax arithmetic and uneven sparse kernels cost more"
+        )
     if spec.decoder and "linformer" in kinds:
         out.append("Linformer mixes all positions: it has no causal form, so it cannot replace a decoder's attention as it is")
     if spec.decoder and "longformer" in kinds:
@@ -311,6 +380,8 @@ def notes(spec: ModelSpec, cores: list[Core], seqs: list[int], ideal: bool) -> l
             "Longformer connects all tokens in 2 hops through global tokens that see the whole text; under a causal mask they"
             " cannot, see hops_causal"
         )
+    if kinds & {"reformer", "dsa"}:
+        out.append("Reformer and DSA choose keys by content, so hops depend on the text beyond the length they see whole")
     rows = spec.embedding.positions
     if rows is not None and max(seqs) > rows:
         out.append(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Literal, Union
 
-from .errors import InputError, check_sizes, unknown_name
+from .errors import InputError, check_sizes
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,26 @@ class Flash:
     """The same matmuls in tiles that never leave the chip (Dao et al. 2022, arXiv:2205.14135)."""
 
     type: Literal["flash"] = "flash"
+
+
+@dataclass(frozen=True)
+class CausalFlash:
+    """Flash that skips what a causal mask hides: n(n+1)/2 pairs of n² (Dao 2023, arXiv:2307.08691, sec. 3.1)."""
+
+    type: Literal["causal_flash"] = "causal_flash"
+
+
+@dataclass(frozen=True)
+class Ring:
+    """Flash over ``devices`` that each hold n / devices tokens and pass their keys and values round (Liu et al. 2023,
+    arXiv:2310.01889, sec. 3). The same pairs, divided.
+    """
+
+    devices: int
+    type: Literal["ring"] = "ring"
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "devices")
 
 
 @dataclass(frozen=True)
@@ -73,6 +93,27 @@ class Strided:
 
 
 @dataclass(frozen=True)
+class Fixed:
+    """The query's own block of ``stride`` and the last ``summary`` tokens of every block (Child et al. 2019,
+    arXiv:1904.10509, sec. 4.2: l and c).
+    """
+
+    stride: int
+    summary: int
+    type: Literal["fixed"] = "fixed"
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "stride", "summary")
+        if self.summary > self.stride:
+            raise InputError(
+                f"summary {self.summary} is more than the stride {self.stride}: it is the end of a block of stride tokens",
+                field="summary",
+                value=self.summary,
+                allowed=f"1 to {self.stride}",
+            )
+
+
+@dataclass(frozen=True)
 class Longformer:
     """A window of ``window`` neighbours, dilated ``dilation``-fold, and ``n_global`` tokens that see and are seen by all.
 
@@ -87,6 +128,57 @@ class Longformer:
     def __post_init__(self) -> None:
         check_sizes(self, "window", "dilation")
         check_sizes(self, "n_global", least=0)
+
+
+@dataclass(frozen=True)
+class BigBird:
+    """In blocks of ``block`` tokens: a window of ``window`` blocks (odd, own in the middle), ``n_global`` leading blocks that
+    see and are seen by all, ``random`` further blocks per row (Zaheer et al. 2020, arXiv:2007.14062, sec. 2).
+
+    Random blocks are drawn among the whole blocks that a row does not see already, under a causal mask among the earlier ones.
+    """
+
+    block: int
+    window: int = 3
+    n_global: int = 2
+    random: int = 3
+    type: Literal["bigbird"] = "bigbird"
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "block", "window")
+        check_sizes(self, "n_global", "random", least=0)
+        if self.window % 2 == 0:
+            raise InputError(
+                f"window is {self.window}, but must be odd: the query's own block is in the middle",
+                field="window",
+                value=self.window,
+            )
+
+
+@dataclass(frozen=True)
+class Reformer:
+    """Tokens sorted by a hash, in chunks of ``chunk`` that meet themselves and the chunk before, ``rounds`` times over.
+
+    Kitaev et al. 2020, arXiv:2001.04451, sec. 2: queries are the keys, and n tokens hash to 2 n / chunk buckets.
+    """
+
+    chunk: int
+    rounds: int = 1
+    type: Literal["reformer"] = "reformer"
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "chunk", "rounds")
+
+
+@dataclass(frozen=True)
+class TopK:
+    """Each query meets the ``top_k`` keys that an indexer chose for it (DeepSeek-V3.2, arXiv:2512.02556, sec. 2.1)."""
+
+    top_k: int
+    type: Literal["topk"] = "topk"
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "top_k")
 
 
 @dataclass(frozen=True)
@@ -117,76 +209,52 @@ class Performer:
         check_sizes(self, "features")
 
 
-Core = Union[Standard, Flash, Sliding, Chunked, Local, Strided, Longformer, Linformer, Performer]
+@dataclass(frozen=True)
+class Linear:
+    """phi(Q) [phi(K)ᵀ V] with an elementwise phi, as wide as the head (Katharopoulos et al. 2020, arXiv:2006.16236)."""
+
+    type: Literal["linear"] = "linear"
+
+
+Core = Union[
+    Standard,
+    Flash,
+    CausalFlash,
+    Ring,
+    Sliding,
+    Chunked,
+    Local,
+    Strided,
+    Fixed,
+    Longformer,
+    BigBird,
+    Reformer,
+    TopK,
+    Linformer,
+    Performer,
+    Linear,
+]
 CORES: dict[str, Any] = {
     "standard": Standard,
     "flash": Flash,
+    "causal_flash": CausalFlash,
+    "ring": Ring,
     "sliding": Sliding,
     "chunked": Chunked,
     "local": Local,
     "strided": Strided,
+    "fixed": Fixed,
     "longformer": Longformer,
+    "bigbird": BigBird,
+    "reformer": Reformer,
+    "topk": TopK,
     "linformer": Linformer,
     "performer": Performer,
+    "linear": Linear,
 }
 
-KEYS = {
-    "w": "window",
-    "k": "stride",
-    "g": "n_global",
-    "m": "dilation",
-    "r": "features",
-    "rank": "rank",
-}
-"""Short names of a variant's settings, as typed: local:w=256, strided:k=64, longformer:w=512,g=16,m=2, linformer:k=256,
-performer:r=256.
-"""
+EAGER = ("standard", "sliding", "chunked")
+"""Cores that eager code runs by writing every score out; the others exist as kernels that keep them on the chip."""
 
-
-def parse_core(text: str) -> Core:
-    """An attention core from its name and settings.
-
-    Raises InputError for an unknown name, an unknown or missing setting, or a value that is not a whole number.
-
-    >>> parse_core("linformer:k=256")
-    Linformer(rank=256, type='linformer')
-    """
-    name, _, settings = text.partition(":")
-    if name not in CORES:
-        raise unknown_name("attention variant", name, list(CORES), field="attention")
-    kind = CORES[name]
-    settable = _settings(kind)
-    given: dict[str, int] = {}
-    for setting in filter(None, settings.split(",")):
-        key, _, value = setting.partition("=")
-        long = KEYS.get(key, key)
-        if key == "k" and name == "linformer":
-            long = "rank"
-        if long not in settable:
-            raise unknown_name(f"setting of {name}", key, settable, field="attention")
-        if not value.isdecimal():
-            raise InputError(f"{name}:{key} is {value!r}, but must be a whole number", field="attention", value=value)
-        given[long] = int(value)
-    try:
-        core: Core = kind(**given)
-    except TypeError:
-        missing = [name for name in settable if name not in given]
-        raise InputError(
-            f"{name} needs a value for {' and '.join(missing)}, e.g. {name}:{missing[0]}=256", field="attention", value=text
-        ) from None
-    return core
-
-
-def _settings(kind: Any) -> list[str]:
-    return [field.name for field in fields(kind) if field.name != "type"]
-
-
-def label(core: Core) -> str:
-    """How a core is typed: the inverse of :func:`parse_core`.
-
-    >>> label(parse_core("longformer:w=512,g=16,m=1"))
-    'longformer:w=512,g=16'
-    """
-    short = {long: key for key, long in KEYS.items()} | {"rank": "k"}
-    given = [f"{short[name]}={getattr(core, name)}" for name in _settings(core) if (name, getattr(core, name)) != ("dilation", 1)]
-    return core.type + (":" + ",".join(given) if given else "")
+DENSE = ("standard", "flash", "causal_flash", "ring")
+"""Cores in which every query meets every key that the mask leaves: exact."""

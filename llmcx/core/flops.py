@@ -8,12 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from . import params as params_fold
+from .cores import (
+    DENSE,
+    BigBird,
+    Chunked,
+    Fixed,
+    Linear,
+    Linformer,
+    Local,
+    Longformer,
+    Performer,
+    Reformer,
+    Sliding,
+    Strided,
+    TopK,
+)
 from .errors import InputError
 from .lower import Run, lower
 from .ops import ACTIVATIONS, Fold, Line, Op, Rule
-from .parts import Attention, Chunked, Linformer, Local, Longformer, Mixer, ModelSpec, Performer, Sliding, Strided, check_size
+from .parts import Attention, Mixer, ModelSpec, check_size
 
 fold = Fold("matmul FLOPs", weight_text="layers")
 elementwise = Fold("elementwise operations", weight_text="layers")
@@ -32,8 +48,8 @@ def linear(tokens: int, d_in: int, d_out: int, bias: int, tied: int) -> int:
 
 
 @fold.rule("scores", "values", text="2·batch·heads·pairs·width", source="Vaswani et al. 2017, arXiv:1706.03762, eq. 1; bmm_flop")
-def meet(batch: int, heads: int, pairs: int, width: int) -> int:
-    """Q Kᵀ (width d_qk) or A V (width d_v), over the (query, key) pairs multiplied.
+def meet(batch: int, heads: int, pairs: int, width: int, **shape: int) -> int:
+    """Q Kᵀ (width d_qk) or A V (width d_v), over the (query, key) pairs multiplied; ``shape`` matters to the traffic alone.
 
     >>> meet(batch=1, heads=2, pairs=16, width=8)
     512
@@ -63,7 +79,19 @@ def conv(batch: int, channels: int, length: int, kernel: int, bias: int, met: in
 
 # FlopCounterMode has no formula for a triangular solve; it counts the matmul of its backward.
 fold.costs_nothing(
-    "solve", "scan", "lookup", "vector", "softmax", "layernorm", "rmsnorm", "product", "residual", "rotary", "cache", *ACTIVATIONS
+    "solve",
+    "recompute",
+    "scan",
+    "lookup",
+    "vector",
+    "softmax",
+    "layernorm",
+    "rmsnorm",
+    "product",
+    "residual",
+    "rotary",
+    "cache",
+    *ACTIVATIONS,
 )
 
 backward_fold = Fold("backward matmul FLOPs", lambda op: op.times * op.grad, weight_text="layers")
@@ -75,7 +103,12 @@ def _twice(rule: Rule) -> Rule:
 
 
 backward_fold.rules = {kind: _twice(rule) for kind, rule in fold.rules.items()}
-backward_fold.free = fold.free - {"solve"}
+backward_fold.free = fold.free - {"solve", "recompute"}
+backward_fold.rule(
+    "recompute",
+    text="2·batch·heads·pairs·width",
+    source="Dao et al. 2022, arXiv:2205.14135, algorithm 4, line 11: Q Kᵀ once more",
+)(meet)
 
 
 @backward_fold.rule("matmul", text="grads·2·batch·m·k·n", source="torch/utils/flop_counter.py, bmm_flop")
@@ -116,7 +149,7 @@ for _kind, _operations in {**ACTIVATIONS, "product": 1, "residual": 1, "rotary":
 
 
 @elementwise.rule("softmax", text="3·elements", source="Hoffmann et al. 2022, arXiv:2203.15556, appendix F: exp, sum, division")
-def softmax(elements: int) -> int:
+def softmax(elements: int, fused: int = 0) -> int:
     """Over scores or router logits.
 
     >>> softmax(elements=10)
@@ -143,7 +176,7 @@ def scan(elements: int, operations: int) -> int:
     return operations * elements
 
 
-elementwise.costs_nothing("solve", "conv", "linear", "lookup", "vector", "scores", "values", "matmul", "cache")
+elementwise.costs_nothing("solve", "conv", "linear", "lookup", "vector", "scores", "values", "recompute", "matmul", "cache")
 
 
 # --- the answer -----------------------------------------------------------------------------------------------------
@@ -399,7 +432,7 @@ def leading_order(spec: ModelSpec, run: Run) -> tuple[dict[str, int], dict[str, 
             matrices = run.batch * q * d * d
             if layers.ffn is not None and layers.ffn.type == "moe":
                 matrices = matrices * layers.ffn.top_k + run.batch * q * d * layers.ffn.n_experts
-            met = q * attended(layers.mixer, kv) + (q * n_source if layers.cross is not None else 0)
+            met = q * attended(layers.mixer, kv, d) + (q * n_source if layers.cross is not None else 0)
             cores = run.batch * met * d
             components["projections and feed-forward"] += layers.repeat * matrices
             components["attention core"] += layers.repeat * cores
@@ -407,23 +440,39 @@ def leading_order(spec: ModelSpec, run: Run) -> tuple[dict[str, int], dict[str, 
     return components, groups
 
 
-def attended(attention: Mixer | None, kv: int) -> int:
-    """s of the chapter's s n d: the keys, features or projected positions that one query meets, edges ignored.
+def attended(mixer: Mixer | None, kv: int, d_model: int) -> int:
+    """s of the chapter's s n d: the keys, features or projected positions that one query meets, edges ignored; a recurrence's
+    state per channel, likewise. 0 for a mixer that is none of these.
 
-    >>> attended(Attention(n_heads=1, core=Local(window=256)), 16384)
+    >>> attended(Attention(n_heads=1, core=Local(window=256)), 16384, 1024)
     256
     """
-    if not isinstance(attention, Attention):
+    core: Any = getattr(mixer, "core", mixer)
+    if core is None:
         return 0
-    core = attention.core
     if isinstance(core, (Local, Sliding, Chunked)):
-        return min(core.window, kv)
-    if isinstance(core, Longformer):
-        return min(core.window + core.n_global, kv)
-    if isinstance(core, Strided):
-        return min(core.stride + kv // core.stride, kv)
-    if isinstance(core, Linformer):
-        return min(core.rank, kv)
-    if isinstance(core, Performer):
+        met = core.window
+    elif isinstance(core, Longformer):
+        met = core.window + core.n_global
+    elif isinstance(core, BigBird):
+        met = core.block * (core.window + core.n_global + core.random)
+    elif isinstance(core, Strided):
+        met = core.stride + kv // core.stride
+    elif isinstance(core, Fixed):
+        met = core.stride + core.summary * (kv // core.stride)
+    elif isinstance(core, Reformer):
+        met = 2 * core.chunk * core.rounds
+    elif isinstance(core, TopK):
+        met = core.top_k
+    elif isinstance(core, Linformer):
+        met = core.rank
+    elif isinstance(core, Performer):
         return core.features
-    return kv
+    elif isinstance(core, Linear):
+        assert isinstance(mixer, Attention)
+        return mixer.width(d_model)
+    elif core.type in DENSE:
+        met = kv
+    else:
+        return int(getattr(core, {"gated_delta": "k_dim", "mamba2": "d_state"}.get(core.type, ""), 0))
+    return min(met, kv)

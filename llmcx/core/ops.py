@@ -17,6 +17,7 @@ ACTIVATIONS = {
     "gelu_tanh": 9,
     "silu": 4,  # -x, exp, +1, division
     "sigmoid": 4,
+    "elu": 3,  # elu(x) + 1: exp, -1, +1
     "tanh": 1,
     "xielu": 8,
 }
@@ -26,8 +27,10 @@ KINDS = {
     "linear": "tokens, d_in, d_out, bias; tied 1: the matrix belongs to another op",
     "lookup": "tokens, rows, width",
     "vector": "size: parameters that no matmul uses, e.g. a gate per head",
-    "scores": "batch, heads, pairs, width",
-    "values": "batch, heads, pairs, width",
+    "scores": "batch, heads, pairs, width; rows, keys: how many of each meet; shared: heads that read the same keys; fused 1: in"
+    " a kernel that keeps the scores on the chip",
+    "values": "as scores",
+    "recompute": "batch, heads, pairs, width: scores that a fused kernel did not keep, multiplied again for the backward pass",
     "matmul": "batch, m, k, n; weight: parameters of a learned side; grads: inputs that need a gradient, 2 unless stated",
     "solve": "batch, m, n: triangular systems of m equations with n right-hand sides",
     "conv": "batch, channels, length, kernel, bias: one filter per channel; length: outputs, padding included; met: channels"

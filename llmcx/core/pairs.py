@@ -6,7 +6,23 @@ Under a causal mask query i (1-based position p in the kv tokens) sees keys 1..p
 
 from __future__ import annotations
 
-from .cores import Chunked, Core, Flash, Linformer, Local, Longformer, Performer, Sliding, Standard, Strided
+from .cores import (
+    DENSE,
+    EAGER,
+    BigBird,
+    Chunked,
+    Core,
+    Fixed,
+    Linear,
+    Linformer,
+    Local,
+    Longformer,
+    Performer,
+    Reformer,
+    Sliding,
+    Strided,
+    TopK,
+)
 
 
 def dense(q: int, kv: int) -> int:
@@ -107,6 +123,34 @@ def strided_both_sides(n: int, stride: int) -> int:
     return 2 * strided(n, n, stride) - n
 
 
+def fixed(q: int, kv: int, stride: int, summary: int) -> int:
+    """Causal pairs of Child et al.'s fixed pattern: the query's own block, and ``summary`` tokens of each block before it.
+
+    A query at position p (from 1) in block B = floor((p - 1) / stride) sees p - B stride + B summary keys (Child et al. 2019,
+    sec. 4.2: A1 ∪ A2; the own block's summary is in the block).
+
+    >>> fixed(5, 5, 2, 1)        # keys seen: 1, 2, 2, 3, 3
+    11
+    """
+
+    def upto(p: int) -> int:
+        whole, rest = divmod(p, stride)
+        return blocks(p, stride, True) + summary * (stride * whole * (whole - 1) // 2 + rest * whole)
+
+    return upto(kv) - upto(kv - q)
+
+
+def fixed_both_sides(n: int, stride: int, summary: int) -> int:
+    """The fixed pattern without a mask: the own block in full, and every summary token of the other blocks.
+
+    >>> fixed_both_sides(5, 2, 1)      # 3 + 3 + 3 + 3 + 3
+    15
+    """
+    whole, rest = divmod(n, stride)
+    last = max(0, rest - (stride - summary))
+    return blocks(n, stride, False) + n * (whole * summary + last) - whole * stride * summary - rest * last
+
+
 def longformer(n: int, window: int, n_global: int, dilation: int = 1) -> int:
     """Pairs of a symmetric dilated window of ``window`` neighbours plus ``n_global`` leading tokens, no mask.
 
@@ -147,14 +191,81 @@ def longformer_causal(q: int, kv: int, window: int, n_global: int, dilation: int
     return upto(kv) - upto(kv - q)
 
 
+def bigbird(n: int, core: BigBird) -> int:
+    """Pairs of BigBird's blocks without a mask: global tokens see and are seen; the other blocks see their window, and random
+    whole blocks until there are none left to see.
+
+    With m whole other blocks, half a window h and r random ones, a row of blocks sees min(m, window + r) whole blocks, and a
+    shorter last block if the window reaches it.
+
+    >>> bigbird(6, BigBird(block=1, window=3, n_global=1, random=1))      # 11 global pairs + 3 + 4 + 4 + 4 + 3
+    29
+    """
+    b, half = core.block, core.window // 2
+    g = min(core.n_global * b, n)
+    m, short = divmod(n - g, b)
+    whole = 0
+    if m:
+        most = min(max(m - core.random, 0), 2 * half + 1)  # blocks that the window may add before all are seen
+        edge = max(0, most - half - 1)
+        whole = m * (most + min(core.random, m)) - edge * (edge + 1)
+    last = 2 * min(half, m) * b * short + short * short
+    if short:  # its own random blocks
+        last += short * b * (min(half + core.random, m) - min(half, m))
+    return 2 * g * n - g * g + whole * b * b + last
+
+
+def bigbird_causal(q: int, kv: int, core: BigBird) -> int:
+    """The same under a causal mask: leading global tokens, the blocks of the window before the query's and as many random
+    ones among the earlier, and the query's own block up to itself.
+
+    >>> bigbird_causal(6, 6, BigBird(block=1, window=3, n_global=1, random=1))      # 1, then 1 + (1, 2, 3, 3, 3)
+    18
+    """
+    b, before = core.block, core.window // 2 + core.random
+
+    def upto(p: int) -> int:
+        g = min(core.n_global * b, p)
+        rest = p - g
+        m, short = divmod(rest, b)
+        earlier = (banded(m, m, before + 1) - m) * b * b + short * b * min(m, before)
+        return g * (g + 1) // 2 + rest * g + blocks(rest, b, True) + earlier
+
+    return upto(kv) - upto(kv - q)
+
+
+def reformer(q: int, kv: int, core: Reformer) -> int:
+    """Pairs that LSH attention multiplies, masked or not: in each round every sorted chunk meets itself and the one before,
+    the first one the last.
+
+    Which tokens share a bucket depends on the data, so this counts what is computed, with the last chunk padded (Kitaev et al.
+    2020, sec. 2 and figure 2). A decode step meets two chunks a round.
+
+    >>> reformer(10, 10, Reformer(chunk=4))      # 3 chunks of 4 x 8
+    96
+    """
+    if q < kv:
+        return core.rounds * q * min(2 * core.chunk, kv)
+    chunks = -(-q // core.chunk)
+    return core.rounds * chunks * core.chunk * min(2, chunks) * core.chunk
+
+
 def useful(core: Core, q: int, kv: int, masked: bool) -> int:
     """The pairs that the pattern itself calls for: what an ideal kernel multiplies.
 
-    ``masked`` is whether a causal mask applies. Linformer and Performer have no pairs; they are lowered apart.
+    ``masked`` is whether a causal mask applies. Linformer, Performer and linear attention have no pairs; they are lowered apart.
     """
+    if isinstance(core, Reformer):
+        return reformer(q, kv, core)
     if not masked:
-        if q != kv and not isinstance(core, (Standard, Flash)):
+        if isinstance(core, TopK):
+            return q * min(kv, core.top_k)
+        if q != kv:
             return dense(q, kv)
+        if isinstance(core, Fixed):
+            return fixed_both_sides(kv, core.stride, core.summary)
+        if isinstance(core, BigBird):
+            return bigbird(kv, core)
         if isinstance(core, Chunked):
             return blocks(kv, core.window, False)
         if isinstance(core, (Local, Sliding)):
@@ -172,18 +283,24 @@ def useful(core: Core, q: int, kv: int, masked: bool) -> int:
         return banded(q, kv, core.window + 1)
     if isinstance(core, Strided):
         return strided(q, kv, core.stride)
+    if isinstance(core, Fixed):
+        return fixed(q, kv, core.stride, core.summary)
     if isinstance(core, Longformer):
         return longformer_causal(q, kv, core.window, core.n_global, core.dilation)
+    if isinstance(core, BigBird):
+        return bigbird_causal(q, kv, core)
+    if isinstance(core, TopK):
+        return banded(q, kv, core.top_k)
     return causal(q, kv)
 
 
 def computed(core: Core, q: int, kv: int, masked: bool, ideal: bool) -> int:
     """The pairs that are multiplied: the full matrix for eager code, the useful ones for sparse patterns or ``ideal``.
 
-    Standard, flash, sliding-window and chunked attention are counted as eager runs them (every pair, then a mask), unless
-    ``ideal`` asks for the useful pairs alone. The sparse patterns exist only as kernels that skip pairs.
+    Standard, flash, ring, sliding-window and chunked attention are counted as eager runs them (every pair, then a mask), unless
+    ``ideal`` asks for the useful pairs alone. Causal flash and the sparse patterns exist only as kernels that skip pairs.
     """
-    if not ideal and isinstance(core, (Standard, Flash, Sliding, Chunked)):
+    if not ideal and (core.type in EAGER or core.type in ("flash", "ring")):
         return dense(q, kv)
     return useful(core, q, kv, masked)
 
@@ -191,19 +308,50 @@ def computed(core: Core, q: int, kv: int, masked: bool, ideal: bool) -> int:
 def hops(core: Core, n: int, masked: bool = False) -> int | None:
     """Layers until information from every token can reach every token that the mask allows it to.
 
-    Dense kinds 1. Local ceil((n-1)/w) under a mask (reach w per layer), ceil((n-1)/(w/2)) without. Strided 2 (one
-    stride hop, one local hop). Longformer 2 through a global token without a mask; under a mask the g leading global
-    tokens cannot relay, so the window has to: ceil((n-1-g)/w). Chunks never meet. None when tokens are never all connected.
+    Dense kinds 1. Local ceil((n-1)/w) under a mask (reach w per layer), ceil((n-1)/(w/2)) without. Strided and fixed 2 (one hop
+    to the stride or the summary, one local hop). Longformer and BigBird 2 through a global token without a mask; under a mask the
+    leading global tokens cannot relay, so the window has to: ceil((n-1-g)/w), BigBird's in blocks, its random blocks promising
+    nothing. Chunks never meet. None when tokens are not all connected, or when that depends on the data (Reformer, top-k).
 
     >>> hops(Local(window=256), 4096, masked=True)
     16
     """
-    if n <= 1 or isinstance(core, (Standard, Flash, Linformer, Performer)):
+    if n <= 1 or core.type in DENSE or isinstance(core, (Linformer, Performer, Linear)):
         return 1
     if isinstance(core, Chunked):
         return 1 if n <= core.window else None
+    if isinstance(core, Reformer):
+        return 1 if n <= 2 * core.chunk else None
+    if isinstance(core, TopK):
+        return 1 if n <= core.top_k else None
     if isinstance(core, Strided):
         return 1 if core.stride == 1 or n - 1 <= core.stride else 2
+    if isinstance(core, Fixed):
+        return _fixed_hops(core, n, masked)
+    if isinstance(core, BigBird):
+        return _bigbird_hops(core, n, masked)
+    return _window_hops(core, n, masked)
+
+
+def _fixed_hops(core: Fixed, n: int, masked: bool) -> int | None:
+    if n <= core.stride or core.summary == core.stride:
+        return 1
+    cut = n % core.stride  # a last block cut before its summary tells nobody outside what it holds
+    return None if not masked and 0 < cut <= core.stride - core.summary else 2
+
+
+def _bigbird_hops(core: BigBird, n: int, masked: bool) -> int | None:
+    """At most so many: the random blocks may happen to help."""
+    near, cut = core.window // 2, n % core.block
+    others = -(-n // core.block) - core.n_global  # blocks that are not global
+    if others <= 1 or others - 1 <= near or (others <= near + 1 + core.random and (masked or not cut)):
+        return 1
+    if core.n_global and not masked:
+        return 2
+    return -(-(others - 1) // near) if near else None
+
+
+def _window_hops(core: Core, n: int, masked: bool) -> int | None:
     span = n - 1
     if isinstance(core, Longformer):
         span -= core.n_global
@@ -214,10 +362,9 @@ def hops(core: Core, n: int, masked: bool = False) -> int | None:
             return 2
         if core.dilation > 1:
             return None  # a fixed dilation leaves residue classes that never meet
+    assert isinstance(core, (Local, Longformer, Sliding))
     if isinstance(core, Sliding):
         reach = core.window - 1 if masked else core.window // 2
     else:
         reach = core.window if masked else core.window // 2
-    if reach == 0:
-        return None
-    return -(-span // reach)
+    return -(-span // reach) if reach else None

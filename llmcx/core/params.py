@@ -71,7 +71,9 @@ def vector(size: int) -> int:
     return size
 
 
-fold.costs_nothing("scores", "values", "solve", "scan", "softmax", "product", "residual", "rotary", "cache", *ACTIVATIONS)
+fold.costs_nothing(
+    "scores", "values", "recompute", "solve", "scan", "softmax", "product", "residual", "rotary", "cache", *ACTIVATIONS
+)
 
 
 def is_embedding(op: Op) -> bool:

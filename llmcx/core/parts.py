@@ -7,7 +7,7 @@ grows with the number of layers, because a group is lowered once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from .cores import CORES, Chunked, Core, Flash, Linformer, Local, Longformer, Performer, Sliding, Standard, Strided
 from .errors import InputError, check_size, check_sizes
@@ -43,7 +43,6 @@ __all__ = [
     "Strided",
     "check_size",
     "check_sizes",
-    "with_core",
 ]
 
 
@@ -169,14 +168,3 @@ class ModelSpec:
     def n_layers(self) -> int:
         """All layers, encoder and decoder."""
         return sum(layers.repeat for layers in self.groups)
-
-
-def with_core(spec: ModelSpec, core: Core) -> ModelSpec:
-    """``spec`` with ``core`` in every self-attention mixer; cross-attention keeps its own."""
-
-    def swap(layers: Layers) -> Layers:
-        if not isinstance(layers.mixer, Attention):
-            return layers
-        return replace(layers, mixer=replace(layers.mixer, core=core))
-
-    return replace(spec, encoder=tuple(map(swap, spec.encoder)), decoder=tuple(map(swap, spec.decoder)))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from llmcx.core.cores import parse_core
 from llmcx.core.errors import InputError
-from llmcx.core.parts import Attention, Embedding, Gated, Head, Layers, ModelSpec, MoE, Norm, Plain, Sliding, with_core
+from llmcx.core.parts import Attention, Embedding, Gated, Head, Layers, ModelSpec, MoE, Norm, Plain, Sliding
+from llmcx.core.variants import parse_variant, with_variant
 
 
 @dataclass(frozen=True)
@@ -122,9 +122,9 @@ def apply(spec: ModelSpec, shape: Shape) -> ModelSpec:
     if shape.attention is not None and shape.window is not None:
         raise InputError("--window and --attention both choose the attention core; give one", field="window")
     if shape.attention is not None:
-        spec = with_core(spec, parse_core(shape.attention))
+        spec = with_variant(spec, parse_variant(shape.attention))
     if shape.window is not None:
-        spec = with_core(spec, Sliding(shape.window))
+        spec = with_variant(spec, Sliding(shape.window))
     return spec
 
 

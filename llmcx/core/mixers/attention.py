@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from llmcx.core import pairs
-from llmcx.core.cores import Chunked, Core, Linformer, Performer, Sliding, Standard
+from llmcx.core.cores import EAGER, Chunked, Core, Linear, Linformer, Performer, Reformer, Sliding, Standard
 from llmcx.core.errors import InputError, check_sizes
 from llmcx.core.mixers import Mixer
 from llmcx.core.norm import Norm
@@ -86,7 +86,7 @@ class Attention(Mixer):
         new_kv = (where.source if where.run.encode else 0) if cross else where.q
         yield where.linear(f"{name}.q", d, self.n_heads * dim, self.bias)
         # Keys and values read the same tensor as the queries, so it is kept once; in cross-attention, the encoder's output.
-        for leaf in () if self.shares_kv else ("k",) if self.k_is_v else ("k", "v"):
+        for leaf in self._read_once(cross):
             yield where.linear(f"{name}.{leaf}", d, self.kv_heads * dim, self.bias, saves=False, tokens=batch * new_kv)
         if self.gate:
             gate_bias = self.bias if self.gate_bias is None else self.gate_bias
@@ -108,6 +108,14 @@ class Attention(Mixer):
         yield from self._core(where, name, kv, dim, cross)
         yield where.linear(f"{name}.out", self.n_heads * dim, d, self.bias if self.out_bias is None else self.out_bias)
 
+    def _read_once(self, cross: bool) -> tuple[str, ...]:
+        """The projections beside the queries'. Reformer's queries are its keys."""
+        if self.shares_kv:
+            return ()
+        if isinstance(self.core, Reformer) and not cross:
+            return ("v",)
+        return ("k",) if self.k_is_v else ("k", "v")
+
     def _qk_norm(self, where: Place, name: str, dim: int, kv_tokens: int) -> Iterator[Op]:
         sides = (("q_norm", self.n_heads, where.tokens), ("k_norm", self.kv_heads, kv_tokens))
         for leaf, heads, tokens in sides[: 1 if self.shares_kv else 2] if self.qk_norm else ():
@@ -121,44 +129,64 @@ class Attention(Mixer):
         """Queries meet keys: the part in which the variants differ."""
         core, batch, q, heads, kv_heads = self.core, where.batch, where.q, self.n_heads, self.kv_heads
         kv_width = kv_heads * dim
-        cached = kv
+        cached, both = kv, 2 * kv_width
+        new = kv if cross else q  # what came before is in the cache, summed up
         queries = Kept("queries", batch * q * heads * dim)
         if isinstance(core, Linformer):
             rows, cached = max(where.spec.context or kv, kv), min(core.rank, kv)
-            before = Kept("keys or values before projection", batch * kv * kv_width)
+            before = Kept("keys or values before projection", batch * new * kv_width)
             for leaf in ("k_down", "v_down"):
                 learned = core.rank * rows
-                yield where.op(f"{name}.{leaf}", "matmul", before, batch=batch, m=core.rank, k=kv, n=kv_width, weight=learned)
+                yield where.op(f"{name}.{leaf}", "matmul", before, batch=batch, m=core.rank, k=new, n=kv_width, weight=learned)
             kept = Kept("keys and values", 2 * batch * core.rank * heads * dim)
-            yield from meet(where, name, heads, q * core.rank, dim, dim, queries, kept)
-        elif isinstance(core, Performer):
-            r, cached = core.features, 0
-            for leaf, tokens, n in (("q_features", q, heads), ("k_features", kv, kv_heads)):
+            yield from meet(where, name, heads, q * core.rank, dim, dim, queries, kept, keys=core.rank)
+        elif isinstance(core, (Performer, Linear)):
+            r, cached = dim if isinstance(core, Linear) else core.features, 0
+            for leaf, tokens, n in (("q_features", q, heads), ("k_features", new, kv_heads)):
                 kept = Kept("features", batch * n * tokens * r)
-                yield where.op(f"{name}.{leaf}", "matmul", kept, batch=batch * n, m=tokens, k=dim, n=r, weight=0)
-            values = Kept("values", batch * kv * kv_width)
-            yield where.op(f"{name}.state", "matmul", values, batch=batch * kv_heads, m=r, k=kv, n=dim, weight=0)
+                if isinstance(core, Linear):
+                    yield where.op(f"{name}.{leaf}", "elu", kept, elements=kept.elements)
+                else:
+                    yield where.op(f"{name}.{leaf}", "matmul", kept, batch=batch * n, m=tokens, k=dim, n=r, weight=0)
+            values = Kept("values", batch * new * kv_width)
+            yield where.op(f"{name}.state", "matmul", values, batch=batch * kv_heads, m=r, k=new, n=dim, weight=0)
             yield where.op(f"{name}.read", "matmul", batch=batch * heads, m=q, k=r, n=dim, weight=0)
             yield where.op(f"{name}.normaliser", "matmul", batch=batch * heads, m=q, k=r, n=1, weight=0)
             yield where.op(f"{name}.recurrent", "cache", batch=batch, tokens=r, width=kv_heads * (dim + 1))
         else:
             count = pairs.computed(core, q, kv, where.masked and not cross, where.run.ideal)
+            if isinstance(core, Reformer):
+                both = (heads + kv_heads) * dim  # as many keys as queries
+                hashed = {"m": q, "k": dim, "n": core.rounds * -(-kv // core.chunk)}
+                yield where.op(f"{name}.hash", "matmul", batch=batch * heads, **hashed, weight=0)._replace(grad=False)
             # Fused kernels keep keys and values as they are; eager code copies them to every query head.
-            eager = core.type in ("standard", "sliding", "chunked") and not where.run.fused
-            kept = Kept("keys and values", 2 * batch * kv * (heads * dim if eager else kv_width))
-            yield from meet(where, name, heads, count, dim, dim, queries, kept, fused=not eager)
+            eager = core.type in EAGER and not where.run.fused
+            kept = Kept("keys and values", batch * kv * (2 * heads * dim if eager else both))
+            shared = 1 if eager or isinstance(core, Reformer) else heads // kv_heads
+            yield from meet(where, name, heads, count, dim, dim, queries, kept, fused=not eager, keys=kv, shared=shared)
         if cached and not self.shares_kv:
             if isinstance(core, (Sliding, Chunked)) and not cross:
                 cached = min(cached, core.window)
-            yield where.op(f"{name}.cache", "cache", batch=batch, tokens=cached, width=2 * kv_width)
+            yield where.op(f"{name}.cache", "cache", batch=batch, tokens=cached, width=both)
 
 
 def meet(
-    where: Place, name: str, heads: int, count: int, d_qk: int, d_v: int, queries: Kept, keys_values: Kept, fused: bool = False
+    where: Place,
+    name: str,
+    heads: int,
+    count: int,
+    d_qk: int,
+    d_v: int,
+    queries: Kept,
+    keys_values: Kept,
+    *,
+    keys: int,
+    shared: int = 1,
+    fused: bool = False,
 ) -> Iterator[Op]:
-    """Scores, softmax, weighted values over ``count`` pairs per head.
+    """Scores, softmax, weighted values over ``count`` pairs per head of ``keys`` keys; ``shared`` heads read the same ones.
 
-    A fused kernel keeps a log-sum-exp per row instead of the probabilities.
+    A fused kernel keeps a log-sum-exp per row instead of the probabilities, and multiplies the scores again going backward.
     """
     elements = where.batch * heads * count
     probabilities: tuple[Kept, ...]
@@ -167,6 +195,9 @@ def meet(
     else:
         probabilities = (Kept("probabilities", elements), Kept("their fp32 original", elements, "upcast"))
     met = {"batch": where.batch, "heads": heads, "pairs": count}
-    yield where.op(f"{name}.scores", "scores", queries, keys_values, **met, width=d_qk)
-    yield where.op(f"{name}.softmax", "softmax", *probabilities, elements=elements)
-    yield where.op(f"{name}.values", "values", **met, width=d_v)
+    shape = {"rows": where.q, "keys": keys, "shared": shared, "fused": int(fused)}
+    yield where.op(f"{name}.scores", "scores", queries, keys_values, **met, width=d_qk, **shape)
+    yield where.op(f"{name}.softmax", "softmax", *probabilities, elements=elements, fused=int(fused))
+    yield where.op(f"{name}.values", "values", **met, width=d_v, **shape)
+    if fused:
+        yield where.op(f"{name}.recompute", "recompute", **met, width=d_qk)

@@ -78,7 +78,7 @@ class BigBird(Mixer):
         n, b, r = where.q, self.block, self.random
         if n <= self.full_up_to(b, r):
             count = pairs.computed(Standard(), n, where.kv, False, False)
-            yield from meet(where, name, self.n_heads, count, dim, dim, queries, others)
+            yield from meet(where, name, self.n_heads, count, dim, dim, queries, others, keys=where.kv)
         else:
             both = 4 * b * n + 4 * (4 + r) * b * b + 2 * (n // b - 4) * (3 + r) * b * b + 4 * (n // b - 4) * b * b
             met = {"batch": where.batch, "heads": self.n_heads, "width": dim}

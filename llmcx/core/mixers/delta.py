@@ -70,7 +70,7 @@ class GatedDelta(Mixer):
         """A triangular system per chunk turns the delta rule into products of matrices."""
         heads, k, v = self.v_heads, self.k_dim, self.v_dim
         count, rows, met = pairs.chunked(where.q, CHUNK, where.run.ideal)
-        all_heads = {"batch": where.batch, "heads": heads, "pairs": met}
+        all_heads = {"batch": where.batch, "heads": heads, "pairs": met, "rows": rows, "keys": rows}
         size = where.batch * heads * met
         inputs = Kept("queries, keys and values of every head", where.batch * heads * rows * (3 * k + v), "fp32")
         yield where.op(f"{name}.system", "scores", inputs, **all_heads, width=k)
@@ -126,7 +126,7 @@ class KimiDelta(Mixer):
         decay = Kept("decays between positions, and their products with keys and queries", 3 * size * dim, "fp32")
         yield where.op(f"{name}.decay", "scan", inputs, decay, elements=size * dim, operations=7)  # difference, exp; 2 ·, + twice
         yield where.op(f"{name}.inverse", "scan", elements=size * CHUNK, operations=1)  # a multiply-add per triple i > j > k
-        all_heads = {"batch": where.batch, "heads": heads, "pairs": met}
+        all_heads = {"batch": where.batch, "heads": heads, "pairs": met, "rows": rows, "keys": rows}
         for leaf in ("solve_values", "solve_keys"):
             yield where.op(f"{name}.{leaf}", "values", **all_heads, width=dim)
         yield from carried(where, name, ("predict", "read"), heads, dim, dim, rows, CHUNK)

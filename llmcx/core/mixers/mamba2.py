@@ -81,12 +81,14 @@ class Mamba2(Mixer):
             Kept("decays between positions", b * heads * met, "fp32"),
             Kept("their products with C B", 2 * b * heads * met, "fp32"),
         )
-        yield where.op(f"{name}.scores", "scores", inputs, batch=b, heads=heads, pairs=met, width=state)
+        shape = {"rows": rows, "keys": rows}
+        yield where.op(f"{name}.scores", "scores", inputs, batch=b, heads=heads, pairs=met, width=state, **shape)
         yield where.op(f"{name}.decay", "scan", *decay, elements=b * heads * met, operations=3)  # cumulative sum, exp, product
-        yield where.op(f"{name}.values", "values", batch=b, heads=heads, pairs=met, width=dim)
+        yield where.op(f"{name}.values", "values", batch=b, heads=heads, pairs=met, width=dim, **shape)
         into = Kept("B decayed", b * heads * rows * state, "fp32")
         yield where.op(f"{name}.write", "matmul", into, batch=b * heads, m=dim, k=rows, n=state, weight=0)
         states = Kept("states of the chunks", 2 * b * heads * (chunks + 1) * dim * state, "fp32")
-        yield where.op(f"{name}.carry", "values", states, batch=b, heads=heads, pairs=carried, width=dim * state)
+        shape = {"rows": chunks + 1, "keys": chunks + 1}
+        yield where.op(f"{name}.carry", "values", states, batch=b, heads=heads, pairs=carried, width=dim * state, **shape)
         out = Kept("what the states say", b * heads * rows * dim, "fp32")
         yield where.op(f"{name}.read", "matmul", out, batch=b * heads, m=rows, k=state, n=dim, weight=0)

@@ -1,0 +1,83 @@
+"""Where one variant becomes cheaper than another: lengths solved in integers, never read off a grid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from math import lcm
+
+from .flops import smallest_lasting
+
+LIMIT = 2**40
+"""Lengths beyond this are not looked at."""
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """From ``seq`` on, ``cheaper`` costs less than ``than`` in ``measure``; at ``seq`` - 1 it does not."""
+
+    cheaper: str
+    than: str
+    measure: str
+    seq: int
+
+
+class Priced:
+    """A variant as crossings see it: its costs by measure at a length, and the ``period`` in tokens with which they step."""
+
+    def __init__(self, costs: Callable[[int], Mapping[str, int]], period: int) -> None:
+        self.costs = lru_cache(maxsize=None)(costs)
+        self.period = period
+
+
+def crossings(priced: Mapping[str, Priced], baselines: Collection[str], measures: Collection[str]) -> list[Crossing]:
+    """For every variant and every other one in ``baselines``, the smallest n from which it is cheaper, in each of ``measures``.
+
+    Pairs that keep their order at every length, or that end the other way round, are left out.
+    """
+    found = []
+    for than in (name for name in priced if name in baselines):
+        for cheaper in (name for name in priced if name != than):
+            for measure in measures:
+                seq = _from(priced[than], priced[cheaper], measure)
+                if seq is not None and seq > 1:
+                    found.append(Crossing(cheaper, than, measure, seq))
+    return found
+
+
+def _from(than: Priced, cheaper: Priced, measure: str) -> int | None:
+    """The smallest n from which on ``cheaper`` stays cheaper, or None.
+
+    Costs are quadratics in n plus what a chunk that is padded, or a block that is begun, adds: a step with a period. So along n
+    = φ, φ + period, ... the difference changes its sign for the last time once, which a bisection finds; the last length at which
+    the order is still the other way lies just behind a step (φ = 1) or just before one (φ = 0), for one of the two.
+    """
+
+    def wins(n: int) -> bool:
+        return cheaper.costs(n)[measure] < than.costs(n)[measure]
+
+    if not wins(LIMIT):
+        return None
+    period = lcm(than.period, cheaper.period)
+    phases = {(k * p + e) % period for p in (than.period, cheaper.period) for k in range(period // p) for e in (0, 1)}
+    lost = 0  # the last length found at which ``than`` is no dearer
+    for phase in phases:
+        offset = phase or period
+
+        def lasting(m: int, offset: int = offset) -> bool:
+            return wins((m - 1) * period + offset)
+
+        first = smallest_lasting(lasting, LIMIT // period)
+        if first is None:
+            return None
+        if first > 1:
+            lost = max(lost, (first - 2) * period + offset)
+    if period == 1 or lost == 0:
+        return lost + 1
+    # Between two neighbouring phases nothing steps: the order changes once.
+    low, high = lost, min(n for p in phases if (n := lost - lost % period + p + (period if p <= lost % period else 0)) > lost)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if wins(middle) else (middle, high)
+    return high
