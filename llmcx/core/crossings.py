@@ -60,7 +60,8 @@ def _from(than: Priced, cheaper: Priced, measure: str) -> int | None:
     if not wins(LIMIT):
         return None
     period = lcm(than.period, cheaper.period)
-    phases = {(k * p + e) % period for p in (than.period, cheaper.period) for k in range(period // p) for e in (0, 1)}
+    steps = {p for p in (than.period, cheaper.period) if p > 1}
+    phases = {(k * p + e) % period for p in steps for k in range(period // p) for e in (0, 1)} or {0}
     lost = 0  # the last length found at which ``than`` is no dearer
     for phase in phases:
         offset = phase or period

@@ -147,7 +147,8 @@ class Attention(Mixer):
                 if isinstance(core, Linear):
                     yield where.op(f"{name}.{leaf}", "elu", kept, elements=kept.elements)
                 else:
-                    yield where.op(f"{name}.{leaf}", "matmul", kept, batch=batch * n, m=tokens, k=dim, n=r, weight=0)
+                    # The features are drawn, not learned: no gradient for them.
+                    yield where.op(f"{name}.{leaf}", "matmul", kept, batch=batch * n, m=tokens, k=dim, n=r, weight=0, grads=1)
             values = Kept("values", batch * new * kv_width)
             yield where.op(f"{name}.state", "matmul", values, batch=batch * kv_heads, m=r, k=new, n=dim, weight=0)
             yield where.op(f"{name}.read", "matmul", batch=batch * heads, m=q, k=r, n=dim, weight=0)

@@ -1,0 +1,51 @@
+"""Every attention variant against its plain torch implementation, as tests/oracle/attention.py measured it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmcx.core.compare import Candidate
+from llmcx.core.flops import backward_fold, fold
+from llmcx.core.lower import Run, lower
+from llmcx.core.memory import kept_bytes
+from llmcx.core.parts import Attention, Embedding, Layers, ModelSpec
+from llmcx.core.variants import parse_variant
+
+GOLDEN = json.loads((Path(__file__).parent / "oracle" / "attention_golden.json").read_text(encoding="utf-8"))
+CASES = [pytest.param(c, id=f"{c['variant']}-{'causal' if c['causal'] else 'both'}-{c['n']}") for c in GOLDEN["cases"]]
+
+
+def candidate(case: dict[str, Any]) -> Candidate:
+    """One layer of attention and nothing else, in fp32."""
+    layers = (Layers(1, Attention(case["heads"], case["kv_heads"])),)
+    stack: Any = {"decoder": layers} if case["causal"] else {"encoder": layers}
+    spec = ModelSpec("tiny", case["d_model"], Embedding(1), **stack, head=None, context=case["n"])
+    return Candidate(spec, parse_variant(case["variant"]), case["batch"], 4, False)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_flops(case: dict[str, Any]) -> None:
+    ops = candidate(case).mixer_ops(case["n"])
+    assert fold.total(ops) == case["forward"]
+    assert fold.total(ops) + backward_fold.total(ops) == case["forward_backward"]
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.values[0]["pairs"] is not None])
+def test_attended_pairs(case: dict[str, Any]) -> None:
+    [scores] = [op for op in candidate(case).mixer_ops(case["n"]) if op.component == "attention.scores"]
+    assert scores.dims["pairs"] == case["pairs"]
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if "kept" in c.values[0]])
+def test_kept_for_backward(case: dict[str, Any]) -> None:
+    assert kept_bytes(candidate(case).mixer_ops(case["n"]), 4) == case["kept"]
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if "decode" in c.values[0] and c.values[0]["n"] > 1])
+def test_decode_step(case: dict[str, Any]) -> None:
+    step = lower(candidate(case).model, Run(case["batch"], 1, past=case["n"] - 1))
+    assert fold.total(step) == case["decode"]
