@@ -141,19 +141,8 @@ class Attention(Mixer):
             kept = Kept("keys and values", 2 * batch * core.rank * heads * dim)
             yield from meet(where, name, heads, q * core.rank, dim, dim, queries, kept, keys=core.rank)
         elif isinstance(core, (Performer, Linear)):
-            r, cached = dim if isinstance(core, Linear) else core.features, 0
-            for leaf, tokens, n in (("q_features", q, heads), ("k_features", new, kv_heads)):
-                kept = Kept("features", batch * n * tokens * r)
-                if isinstance(core, Linear):
-                    yield where.op(f"{name}.{leaf}", "elu", kept, elements=kept.elements)
-                else:
-                    # The features are drawn, not learned: no gradient for them.
-                    yield where.op(f"{name}.{leaf}", "matmul", kept, batch=batch * n, m=tokens, k=dim, n=r, weight=0, grads=1)
-            values = Kept("values", batch * new * kv_width)
-            yield where.op(f"{name}.state", "matmul", values, batch=batch * kv_heads, m=r, k=new, n=dim, weight=0)
-            yield where.op(f"{name}.read", "matmul", batch=batch * heads, m=q, k=r, n=dim, weight=0)
-            yield where.op(f"{name}.normaliser", "matmul", batch=batch * heads, m=q, k=r, n=1, weight=0)
-            yield where.op(f"{name}.recurrent", "cache", batch=batch, tokens=r, width=kv_heads * (dim + 1))
+            cached = 0
+            yield from self._by_kernel(where, name, new, dim)
         else:
             count = pairs.computed(core, q, kv, where.masked and not cross, where.run.ideal)
             if isinstance(core, Reformer):
@@ -169,6 +158,24 @@ class Attention(Mixer):
             if isinstance(core, (Sliding, Chunked)) and not cross:
                 cached = min(cached, core.window)
             yield where.op(f"{name}.cache", "cache", batch=batch, tokens=cached, width=both)
+
+    def _by_kernel(self, where: Place, name: str, new: int, dim: int) -> Iterator[Op]:
+        """phi(Q) [phi(K)ᵀ V], over phi(Q) [phi(K)ᵀ 1]; ``new`` keys are added to what the state holds."""
+        core, batch, q, heads, kv_heads = self.core, where.batch, where.q, self.n_heads, self.kv_heads
+        r = core.features if isinstance(core, Performer) else dim
+        for leaf, tokens, n in (("q_features", q, heads), ("k_features", new, kv_heads)):
+            kept = (Kept("input", batch * n * tokens * dim), Kept("features", batch * n * tokens * r))
+            if isinstance(core, Performer):
+                # The features are drawn, not learned: no gradient for them.
+                yield where.op(f"{name}.{leaf}", "matmul", *kept, batch=batch * n, m=tokens, k=dim, n=r, weight=0, grads=1)
+            else:
+                yield where.op(f"{name}.{leaf}", "elu", *kept, elements=batch * n * tokens * r)
+        values, state = Kept("values", batch * new * kv_heads * dim), Kept("state of every head", batch * heads * r * dim)
+        yield where.op(f"{name}.state", "matmul", values, batch=batch * kv_heads, m=r, k=new, n=dim, weight=0)
+        yield where.op(f"{name}.read", "matmul", state, batch=batch * heads, m=q, k=r, n=dim, weight=0)
+        sums = (Kept("sums of keys", batch * heads * r), Kept("numerators and denominators", batch * heads * q * (dim + 1)))
+        yield where.op(f"{name}.normaliser", "matmul", *sums, batch=batch * heads, m=q, k=r, n=1, weight=0)
+        yield where.op(f"{name}.recurrent", "cache", batch=batch, tokens=r, width=kv_heads * (dim + 1))
 
 
 def meet(
