@@ -4,9 +4,10 @@ from typing import Annotated
 
 import typer
 
-from llmcx.cli.options import Models, Output, command, describe, single
+from llmcx.cli.options import Models, Output, command, completing, describe, single
 from llmcx.core import compare as core
-from llmcx.core.variants import parse_variant
+from llmcx.core.advice import differences
+from llmcx.core.variants import VARIANTS, parse_variant
 from llmcx.report.render import Item
 from llmcx.spec import units
 
@@ -17,10 +18,22 @@ app = single()
 def attention_compare(
     models: Models,
     output: Output,
-    seq: Annotated[str, typer.Option(help="Lengths to compare at; 8k is 8192.")] = "512,2048,8192,32768",
+    seq: Annotated[str, typer.Option(help="Lengths to compare at, 8k is 8192; a range is 1k:1M:x4.")] = "512:32k:x4",
     batch: Annotated[str, typer.Option(help="Sequences.")] = "1",
     variant: Annotated[
-        list[str] | None, typer.Option("--variant", "-v", help="A core such as local:w=512; repeat. Default: all seven.")
+        list[str] | None,
+        typer.Option(
+            "--variant",
+            "-v",
+            help="A variant such as local:w=512, gqa:g=8 or dsa:k=2048; repeat. Default: the sixteen. The first is the baseline.",
+            autocompletion=lambda incomplete: [name for name in VARIANTS if name.startswith(incomplete)],
+        ),
+    ] = None,
+    hardware: Annotated[
+        str | None, typer.Option(help="Times on this machine, and its memory as budget.", autocompletion=completing("hardware"))
+    ] = None,
+    on_chip: Annotated[
+        str | None, typer.Option(help="What tiles of keys may fill on the chip: 192KiB.", show_default=False)
     ] = None,
     sparse_window: Annotated[str, typer.Option(help="w of local and Longformer.")] = "256",
     stride: Annotated[str, typer.Option(help="k of strided.")] = "128",
@@ -30,16 +43,24 @@ def attention_compare(
     dtype: Annotated[str, typer.Option(help="Of weights, activations and cache.")] = "bf16",
     causal: Annotated[bool, typer.Option("--causal", help="Count only the pairs a causal mask leaves.")] = False,
     budget: Annotated[str | None, typer.Option(help="Memory that gives each variant's longest prefill: 80GB.")] = None,
+    plot: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Draw it: - in the terminal, or an svg or png file (extra llmcx[plot])."),
+    ] = None,
+    measure: Annotated[
+        str | None, typer.Option(help="What to tabulate and draw by length: time, flops, memory, cache or traffic.")
+    ] = None,
 ) -> None:
-    """Exchange the attention core of a model and compare FLOPs, memory, cache, reach and limits.
+    """Exchange the attention of a model and compare FLOPs, memory, traffic, time, cache, reach and limits.
 
     \b
-    llmcx attention-compare --preset llama-3-8b --seq 2k,8k,32k,128k --budget 80GB
+    llmcx attention-compare --preset llama-3-8b --seq 1k:1M:x4 --hardware h100
+    llmcx attention-compare --preset llama-3-8b --seq 2k,8k,32k,128k --budget 80GB --plot -
     llmcx attention-compare --preset gpt3 --variant flash --variant local:w=512
     llmcx attention-compare --layers 1 --d-model 1024 --vocab 32000 --seq 16384 --sparse-window 256
     """
     one = units.count
-    cores = [parse_variant(text) for text in variant or ()] or core.all_variants(
+    variants = [parse_variant(text) for text in variant or ()] or core.all_variants(
         one(sparse_window, "--sparse-window"),
         one(stride, "--stride"),
         one(globals_, "--globals"),
@@ -48,10 +69,35 @@ def attention_compare(
     )
     lengths = units.many(seq, units.length, "--seq")
     limit = None if budget is None else units.size(budget, "--budget")
+    chip = None if on_chip is None else units.size(on_chip, "--on-chip")
     size = one(batch, "--batch")
+    machine = None
+    if hardware is not None:
+        from llmcx.spec.machines import load_machine
+
+        machine, memory = load_machine(hardware, dtype, chip)
+        limit = memory if limit is None else limit
+    from llmcx.report.attention import draw, measured
+
+    by = measured(measure, machine is not None)
     items = []
     for spec, shape, notes in models.each():
-        result = core.compare(spec, lengths, size, variants=cores, dtype=dtype, ideal=causal, budget=limit)
+        result = core.compare(
+            spec,
+            lengths,
+            size,
+            variants=variants,
+            dtype=dtype,
+            ideal=causal,
+            budget=limit,
+            machine=machine,
+            on_chip=chip or core.ON_CHIP,
+        )
         inputs = {"seq": lengths, "batch": size, "dtype": dtype, "causal": causal, "budget": limit, **shape}
-        items.append(Item(describe(spec), inputs, result, core.notes(spec, cores, lengths, causal) + notes))
-    output.show("attention-compare", items)
+        inputs |= {"hardware": hardware, "on_chip": machine.on_chip if machine else chip or core.ON_CHIP, "measure": by}
+        told = core.notes(spec, variants, lengths, causal, machine) + differences(result.recommendation, result.limits)
+        items.append(Item(describe(spec), inputs, result, told + notes))
+    if plot is not None:
+        draw(items, plot)
+    if plot != "-":
+        output.show("attention-compare", items)

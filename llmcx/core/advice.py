@@ -108,7 +108,7 @@ def recommend(spec: ModelSpec, rows: Sequence[Costed], seq: int, ideal: bool) ->
         for row in here
         if (reach := row.hops_causal if masked else row.hops) is not None and reach <= spec.n_layers and row not in exact
     ]
-    cheapest = min(able or exact, key=lambda row: row.forward_flops)
+    cheapest = min(able or exact, key=lambda row: (row.core_seconds or 0, row.forward_flops))
     saving = 1 - cheapest.forward_flops / dense.forward_flops
     if limit is None or seq < limit or saving <= 0:
         pick = dense
@@ -147,3 +147,14 @@ def limit_of(row: Costed, budgeted: bool) -> Limit | None:
         why = "linear or nearly so: what ends it is the cache, the residual stream or quality, not the core"
     agrees = None if not budgeted else own is not None and row.seq <= 2 * own and own <= 2 * row.seq
     return Limit(row.variant, row.seq, own, row.memory_bytes, share, agrees, why)
+
+
+def differences(advised: Sequence[Recommendation], limits: Sequence[Limit]) -> list[str]:
+    """Where this model's costs and the chapter disagree, and why: each of its rules and each reason once."""
+    rules = {said.chapter_reason: said for said in reversed(advised) if not said.agrees}
+    out = [f"where the chapter says {rule}: {said.reason}" for rule, said in reversed(rules.items())]
+    reasons: dict[str, list[str]] = {}
+    for limit in limits:
+        if limit.agrees is False:
+            reasons.setdefault(limit.why, []).append(f"{limit.variant.partition(':')[0]} ({limit.chapter_seq:,})")
+    return out + [f"the chapter's limit of {', '.join(names)}: {why}" for why, names in reasons.items()]

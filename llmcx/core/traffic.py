@@ -36,6 +36,12 @@ class Machine(NamedTuple):
     link: int | None = None
 
 
+WHOLE_CHIP = 108 * 192 * 1024
+"""Tiles that all multiprocessors hold together, where a machine states no figure of its own: an A100's 108 with 192 KiB each
+(Dao et al. 2022, sec. 2.1). They work on the same keys at about the same time, so memory sends those once for all of them.
+"""
+
+
 def tile(on_chip: int, act: int, width: int) -> int:
     """Keys that a tile holds: ceil(M / 4d), with M = ``on_chip`` / ``act`` elements (algorithm 1, line 1).
 
@@ -45,12 +51,17 @@ def tile(on_chip: int, act: int, width: int) -> int:
     return -(-on_chip // (4 * act * width))
 
 
-def visits(on_chip: int, act: int, width: int, rows: int, pairs: int) -> int:
-    """How often a row of queries is brought on the chip, rows together: once per tile of keys of which it attends any.
+def visits(on_chip: int, act: int, width: int, rows: int, keys: int, pairs: int) -> int:
+    """How often a row of queries is brought on the chip, all rows together: once per tile of keys of which it attends any.
 
-    Dense: rows · ceil(keys / tile). Fewer pairs need fewer tiles: ceil(pairs / tile), never fewer than once a row.
+    rows · ceil(keys / tile) where all pairs are attended (algorithm 1); fewer pairs need as many fewer tiles, ceil(pairs / tile),
+    but each row one (proposition 4, blocks as well filled as can be).
+
+    >>> visits(192 * 1024, 2, 64, 1024, 1024, 1024 * 1024)
+    3072
     """
-    return max(rows, -(-pairs // tile(on_chip, act, width)))
+    size = tile(on_chip, act, width)
+    return rows * -(-keys // size) if pairs == rows * keys else max(rows, -(-pairs // size))
 
 
 @lru_cache(maxsize=8)
@@ -66,7 +77,7 @@ def traffic(on_chip: int, act: int, *, backward: bool = False) -> Fold:
         own = heads // shared * keys * width
         if not fused:
             return act * batch * (times * (heads * rows * width + own) + (2 if backward else 1) * heads * pairs)
-        met = heads * visits(on_chip, act, width, rows, pairs)
+        met = heads * visits(on_chip, act, width, rows, keys, pairs)
         if backward:  # read K, write dK; per visit: read Q and dQ, write dQ
             return act * batch * (2 * own + 3 * met * width)
         return act * batch * (own + met * width)
@@ -77,7 +88,7 @@ def traffic(on_chip: int, act: int, *, backward: bool = False) -> Fold:
         own = heads // shared * keys * width
         if not fused:
             return act * batch * (times * (heads * rows * width + own) + (2 if backward else 1) * heads * pairs)
-        met = heads * visits(on_chip, act, width, rows, pairs)
+        met = heads * visits(on_chip, act, width, rows, keys, pairs)
         if backward:  # read V, write dV; per visit: read O and dO, and both statistics
             return batch * (act * (2 * own + 2 * met * width) + 2 * STATISTICS * met)
         # per visit: read and write O and both statistics

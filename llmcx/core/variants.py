@@ -243,14 +243,16 @@ def _settings(kind: Any) -> list[str]:
 
 
 def label(variant: Variant) -> str:
-    """How a variant is typed: the inverse of :func:`parse_variant`.
+    """How a variant is typed, most defaults left out: the inverse of :func:`parse_variant`.
 
     >>> label(parse_variant("longformer:w=512,g=16,m=1"))
     'longformer:w=512,g=16'
     """
     short = {long: key for key, long in SHORT.get(variant.type, {}).items()}
-    values = {name: getattr(variant, name) for name in _settings(variant)}
-    given = [f"{short[name]}={value}" for name, value in values.items() if value is not None and (name, value) != ("dilation", 1)]
+    defaults = {field.name: field.default for field in fields(type(variant))}  # type: ignore[arg-type]
+    told = {"longformer": "n_global", "dsa": "top_k"}.get(variant.type)  # shown even where it is the default
+    values = {name: getattr(variant, name) for name in _settings(type(variant))}
+    given = [f"{short[name]}={value}" for name, value in values.items() if value != defaults[name] or name == told]
     return variant.type + (":" + ",".join(given) if given else "")
 
 

@@ -62,8 +62,21 @@ def short_size(value: int) -> str:
     return _scaled(value, _GB, "B")
 
 
+def time(seconds: float) -> str:
+    """Seconds, three digits.
+
+    >>> time(0.00000123), time(0.5), time(4000)
+    ('1.23µs', '500ms', '4,000s')
+    """
+    for factor, unit in ((1, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")):
+        if seconds >= factor * 0.9995 or factor == 1e-9:
+            scaled = seconds / factor
+            return f"{scaled:,.0f}{unit}" if scaled >= 99.95 else f"{scaled:.3g}{unit}"
+    raise AssertionError
+
+
 def cell(value: Any, kind: str) -> str:
-    """One table cell. Kinds: text, int, count, flops, bytes, size (both units), share, float, factor."""
+    """One table cell. Kinds: text, int, count, flops, bytes, size (both units), share, float, factor, time."""
     if value is None:
         return "–"
     if isinstance(value, bool):
@@ -72,6 +85,8 @@ def cell(value: Any, kind: str) -> str:
         return f"{100 * value:.2f}%"
     if kind == "factor":
         return f"{value:,.2f}×" if 0.1 <= value < 10**6 else f"{value:.3g}×"
+    if kind == "time":
+        return time(value)
     if kind == "power":
         return f"{value:.3g}"
     if isinstance(value, float) and kind == "count":

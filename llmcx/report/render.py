@@ -28,10 +28,14 @@ class Item(NamedTuple):
 
 
 class View(NamedTuple):
-    """How one command's results read: a summary of the key numbers, and the tables of a single result."""
+    """How one command's results read: a summary of the key numbers, and the tables of a single result.
+
+    ``data`` is the table of a CSV, where that is not the first one.
+    """
 
     facts: Callable[[Item], list[Fact]]
     tables: Callable[[Item], list[Table]]
+    data: Callable[[Item], Table] | None = None
 
 
 def show(command: str, items: list[Item], view: str, fmt: str, explain: bool) -> None:
@@ -92,7 +96,7 @@ def _csv(items: list[Item], view: View, explain: bool) -> None:
     import csv
 
     if len(items) == 1:
-        table = view.tables(items[0])[0]
+        table = view.data(items[0]) if view.data else view.tables(items[0])[0]
         rows = [*table.rows, *([table.total] if table.total else [])]
     else:
         table = _side_by_side(items, view)

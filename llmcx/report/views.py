@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import attention
 from .render import Item, View, plain
 from .table import Column, Fact, Table, facts_table
 
@@ -144,42 +145,11 @@ MEMORY = View(_memory_facts, _memory_tables)
 # --- attention-compare ----------------------------------------------------------------------------------------------
 
 
-def _compare_facts(item: Item) -> list[Fact]:
-    last = max(row.seq for row in item.result.rows)
-    return [Fact(r.variant, f"{r.variant}, n = {last:,}", r.forward_flops, "flops") for r in item.result.rows if r.seq == last]
-
-
 def _compare_tables(item: Item) -> list[Table]:
-    r = item.result
-    columns = [
-        Column("variant", "variant"),
-        Column("seq", "n", "int"),
-        Column("forward_flops", "model FLOPs", "flops", 3),
-        Column("core_flops", "core FLOPs", "flops"),
-        Column("leading_order", "leading order", "flops", 7),
-        Column("growth", "growth", "factor", 4),
-        Column("memory_bytes", "memory/layer", "bytes", 2),
-        Column("kept_bytes", "kept, all", "bytes", 5),
-        Column("kv_bytes", "cache", "bytes"),
-        Column("hops", "hops", "int", 1),
-        Column("hops_causal", "causal", "int", 6),
-        Column("quality", "quality", "text", 8),
-    ]
-    if item.inputs.get("budget") is not None:
-        columns.append(Column("max_seq", "max n", "int"))
-    columns.append(Column("chapter_max_seq", "chapter", "int", 9))
-    tables = [Table(_title(item), columns, _rows(r.rows))]
-    columns = [Column("cheaper", "variant"), Column("seq", "from n", "int"), Column("measure", "in")]
-    first = r.rows[0].variant
-    crossings = [row for row in _rows(r.crossovers) if row["than"] == first]
-    if crossings:
-        tables.append(Table(f"Smallest n from which a variant costs less than {first} (every pair: --json)", columns, crossings))
-    columns = [Column("seq", "n", "int"), Column("variant", "by this model's costs"), Column("chapter_reason", "chapter's rule")]
-    tables.append(Table("Recommendation", columns, _rows(r.recommendation)))
-    return tables
+    return attention.tables(item, _title(item))
 
 
-COMPARE = View(_compare_facts, _compare_tables)
+COMPARE = View(attention.facts, _compare_tables, attention.every_row)
 
 
 # --- moe ------------------------------------------------------------------------------------------------------------

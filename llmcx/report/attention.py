@@ -1,0 +1,147 @@
+"""How attention-compare reads: one row a variant and one column a length, then what decides at the longest."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from llmcx.core.errors import InputError, unknown_name
+
+from . import format
+from .plot import Axis, Series, file_plot, text_plot
+from .table import Column, Fact, Table
+
+MEASURES = {
+    "time": ("core_seconds", "time", "one layer's attention core, roofline"),
+    "flops": ("core_flops", "flops", "FLOPs of the attention cores"),
+    "memory": ("memory_bytes", "bytes", "memory that one layer's core writes out"),
+    "cache": ("kv_bytes", "bytes", "cache"),
+    "traffic": ("traffic_bytes", "bytes", "bytes between memory and chip, one layer's core"),
+}
+"""What may be tabulated by length: the field, how it reads, what it is."""
+
+
+def measured(name: str | None, timed: bool) -> str:
+    """The measure asked for; by default the time where a machine is given, else FLOPs."""
+    if name is None:
+        return "time" if timed else "flops"
+    if name not in MEASURES:
+        raise unknown_name("measure", name, list(MEASURES), field="measure")
+    if name == "time" and not timed:
+        raise InputError("times need a machine: give --hardware", field="measure", value=name)
+    return name
+
+
+def length(value: float) -> str:
+    """A length as it is typed: 1,048,576 is 1M, 8192 is 8k.
+
+    >>> length(8192), length(1_048_576), length(1000)
+    ('8k', '1M', '1,000')
+    """
+    n = int(value)
+    for factor, unit in ((2**20, "M"), (2**10, "k")):
+        if n >= factor and n % factor == 0:
+            return f"{n // factor}{unit}"
+    return f"{n:,}"
+
+
+def facts(item: Any) -> list[Fact]:
+    """Side by side, models show each variant's FLOPs at the longest length."""
+    last = max(row.seq for row in item.result.rows)
+    return [Fact(r.variant, f"{r.variant}, n = {last:,}", r.forward_flops, "flops") for r in item.result.rows if r.seq == last]
+
+
+def every_row(item: Any) -> Table:
+    """Every figure of every row, for a spreadsheet."""
+    from .render import plain
+
+    rows = plain(item.result.rows)
+    return Table("", [Column(key, key) for key in rows[0]], rows)
+
+
+def by_length(item: Any, title: str) -> Table:
+    """A matrix of the measure."""
+    field, kind, what = MEASURES[item.inputs["measure"]]
+    rows: dict[str, dict[str, Any]] = {}
+    for row in item.result.rows:
+        rows.setdefault(row.variant, {"variant": row.variant})[str(row.seq)] = getattr(row, field)
+    columns = [Column("variant", "variant")]
+    columns += [Column(str(n), length(n), kind, _rank(i, len(item.inputs["seq"]))) for i, n in enumerate(item.inputs["seq"])]
+    return Table(f"{title} · {what}, by length", columns, list(rows.values()))
+
+
+def _rank(index: int, many: int) -> int:
+    """A narrow terminal keeps the ends and drops every other length between, the later ones first."""
+    return 0 if index in (0, many - 1) else index + (many if index % 2 else 0)
+
+
+def tables(item: Any, title: str) -> list[Table]:
+    """At a glance: the measure by length; everything at the longest; where lines cross; what to take; the chapter's limits."""
+    from .render import plain
+
+    r = item.result
+    last = max(item.inputs["seq"])
+    timed = r.rows[0].core_seconds is not None
+    masked = any(row.hops_causal is not None for row in r.rows)  # then hops are those that the mask allows
+    rows = [row | {"reach": row["hops_causal" if masked else "hops"]} for row in plain(r.rows) if row["seq"] == last]
+    columns = [
+        Column("variant", "variant"),
+        Column("core_flops", "FLOPs", "flops", 4),
+        Column("traffic_bytes", "traffic", "bytes", 5),
+        *([Column("binds", "binds", "text", 2)] if timed else []),
+        Column("memory_bytes", "kept/layer", "bytes", 1),
+        Column("kv_bytes", "cache", "bytes"),
+        Column("decode_flops", "decode", "flops", 3),
+        Column("reach", "hops", "int"),
+    ]
+    if item.inputs.get("budget") is not None:
+        columns.append(Column("max_seq", "max n", "int"))
+    out = [by_length(item, title)] if len(item.inputs["seq"]) > 1 else []
+    out.append(Table(f"{'At' if out else title + ' · at'} n = {last:,}", columns, rows))
+    columns = [Column("seq", "n", "int"), Column("variant", "by this model's costs"), Column("chapter_reason", "chapter's rule")]
+    columns.append(Column("agrees", "agree"))
+    out.insert(1 if len(out) > 1 else 0, Table("Recommendation", columns, plain(r.recommendation)))
+    # Of the baselines, the one that people run; all of them are in the JSON.
+    than = max((x.than for x in r.crossovers), key=lambda name: name == "causal_flash", default=None)
+    measures = {"core_flops": "flops", "kept_bytes": "memory", "core_seconds": "time"}
+    found: dict[str, dict[str, Any]] = {}
+    for x in r.crossovers:
+        if x.than == than:
+            found.setdefault(x.cheaper, {"cheaper": x.cheaper})[measures[x.measure]] = x.seq
+    if found:
+        columns = [Column("cheaper", "variant"), *(Column(key, f"{key} from n", "int") for key in ("flops", "memory", "time"))]
+        columns = [c for c in columns if any(c.key in row for row in found.values())]
+        out.append(Table(f"Smallest n from which a variant costs less than {than}", columns, list(found.values())))
+    if r.limits:
+        columns = [
+            Column("variant", "variant"),
+            Column("chapter_seq", "chapter's limit", "int"),
+            Column("memory_bytes", "kept/layer there", "bytes"),
+            Column("share", "of FLOPs", "share", 1),
+        ]
+        if item.inputs.get("budget") is not None:
+            columns.insert(2, Column("own_seq", "fits up to", "int"))
+        out.append(Table("The chapter's practical limits beside this model's costs", columns, plain(r.limits)))
+    return out
+
+
+def draw(items: list[Any], path: str) -> None:
+    """The measure against length, log-log: in the terminal for "-", else in a file."""
+    field, kind, what = MEASURES[items[0].inputs["measure"]]
+    series = []
+    for item in items:
+        lines: dict[str, list[tuple[float, float]]] = {}
+        for row in item.result.rows:
+            lines.setdefault(row.variant, []).append((row.seq, getattr(row, field)))
+        prefix = f"{item.model['name']} " if len(items) > 1 else ""
+        series += [Series(prefix + name, points) for name, points in lines.items()]
+    x = Axis("tokens", length)
+    y = Axis(what, lambda value: format.cell(value if kind == "time" else round(value), kind))
+    name = items[0].model.get("title") or items[0].model["name"] if len(items) == 1 else ""
+    if path == "-":
+        from shutil import get_terminal_size
+
+        for line in text_plot(series, x=x, y=y, title=name, width=min(get_terminal_size().columns, 110)):
+            sys.stdout.write(line + "\n")
+    else:
+        file_plot(series, path, x=x, y=y, title=name)
