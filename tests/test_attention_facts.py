@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from llmcx.core import pairs
-from llmcx.core.compare import Candidate, compare
+from llmcx.core.candidate import Candidate
+from llmcx.core.compare import compare
 from llmcx.core.cores import BigBird, Flash, Linformer, Longformer, Performer, Reformer, Standard, Strided
 from llmcx.core.flops import backward_fold, fold
 from llmcx.core.memory import kv_elements

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from llmcx.core.compare import Candidate
+from llmcx.core.candidate import Candidate
 from llmcx.core.flops import backward_fold, fold
 from llmcx.core.lower import Run, lower
 from llmcx.core.memory import kept_bytes

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from llmcx.core.compare import Candidate, all_variants, compare
+from llmcx.core.candidate import Candidate
+from llmcx.core.compare import all_variants, compare
 from llmcx.core.cores import Fixed
 from llmcx.core.traffic import Machine
 from llmcx.spec.load import load_preset

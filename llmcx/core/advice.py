@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from .cores import Flash
 from .flops import crossover
 from .parts import ModelSpec
-from .variants import with_variant
+from .variants import parse_variant, with_variant
 
 CHAPTER_LIMIT = {
     "standard": 8_192,
@@ -100,7 +99,7 @@ def recommend(spec: ModelSpec, rows: Sequence[Costed], seq: int, ideal: bool) ->
     exact = [row for row in here if row.exact] or here
     dense = min(exact, key=lambda row: (row.core_seconds or 0, row.memory_bytes, row.core_flops))
     share = dense.core_flops / dense.forward_flops
-    limit = crossover(with_variant(spec, Flash()), ideal).layers
+    limit = crossover(with_variant(spec, parse_variant(dense.variant)), ideal).layers
     # A variant that cannot connect the tokens within the model's layers, or has no causal form, is no replacement.
     masked = bool(spec.decoder)
     able = [

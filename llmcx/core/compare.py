@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from . import dtypes
 from . import params as params_fold
 from .advice import CHAPTER_LIMIT, Limit, Recommendation, limit_of, recommend
+from .candidate import CORE, Candidate, peak, reach
 from .cores import (
     DENSE,
     BigBird,
@@ -22,23 +23,18 @@ from .cores import (
     Longformer,
     Performer,
     Reformer,
-    Ring,
     Standard,
     Strided,
-    TopK,
 )
-from .crossings import Crossing, Priced, crossings
+from .crossings import Crossing, crossings
 from .errors import InputError, check_size
 from .flops import attended, backward_fold, fold, smallest
 from .lower import Run, lower
 from .memory import kept_bytes, kv_elements
-from .mixers.attention import Attention
-from .ops import Line, Op
-from .pairs import hops
+from .ops import Line
 from .parts import ModelSpec
-from .place import Place
 from .traffic import Machine, roofline, traffic
-from .variants import DSA, MQA, SSD, DeltaNet, Latent, Replacement, Variant, label, with_variant
+from .variants import DSA, MQA, SSD, DeltaNet, Latent, Variant
 
 KINDS = {
     **dict.fromkeys(DENSE, "exact"),
@@ -54,9 +50,6 @@ KINDS = {
 
 QUALITY = dict.fromkeys(KINDS.values(), "medium") | dict.fromkeys(("exact", "shared heads", "latent"), "high")
 """The chapter's classes (standard and flash high, the others medium); what attends to all pairs is high too."""
-
-CORE = ("scores", "softmax", "values", "recompute", "matmul", "solve", "scan", "elu")
-"""Kinds of ops in which tokens meet, or what stands in for it. The rest of a mixer is projections, norms, filters and gates."""
 
 ON_CHIP = 192 * 1024
 """What a kernel holds where no machine is given: an A100's multiprocessor (Dao et al. 2022, arXiv:2205.14135, sec. 2.1)."""
@@ -138,61 +131,6 @@ class Comparison:
     recommendation: list[Recommendation]
     limits: list[Limit]
     lines: list[Line]
-
-
-class Candidate:
-    """A variant in the model, and its ops at any length."""
-
-    def __init__(self, spec: ModelSpec, variant: Variant, batch: int, act: int, ideal: bool) -> None:
-        self.variant, self.name = variant, label(variant)
-        self.model = with_variant(spec, variant)
-        self.batch, self.act, self.ideal = batch, act, ideal
-        self.devices = variant.devices if isinstance(variant, Ring) else 1
-        stacks = (("encoder", self.model.encoder, spec.encoder), ("decoder", self.model.decoder, spec.decoder))
-        self.exchanged = [
-            (f"{stack}.{index}", layers.mixer, layers.repeat)
-            for stack, made, before in stacks
-            for index, (layers, old) in enumerate(zip(made, before, strict=True))
-            if isinstance(old.mixer, Attention) and layers.mixer is not None
-        ]
-        self.layers = sum(repeat for _, _, repeat in self.exchanged)
-
-    def mixer_ops(self, seq: int) -> list[Op]:
-        """The ops of the exchanged mixers alone, projections included: a cheap part of :func:`lower`, for the many lengths that
-        crossings look at.
-        """
-        run = Run(self.batch, seq, ideal=self.ideal)
-        return [
-            op
-            for name, mixer, repeat in self.exchanged
-            for op in mixer.ops(Place(self.model, run, self.batch, seq, seq, seq, name.startswith("decoder"), name, repeat))
-        ]
-
-    def core_ops(self, seq: int) -> list[Op]:
-        """The ops of the cores alone, all layers'."""
-        return [op for op in self.mixer_ops(seq) if op.kind in CORE]
-
-    def sent(self, seq: int) -> int:
-        """Bytes that a device of a ring passes on in one layer: its keys and values, and everybody's but its neighbour's."""
-        if self.devices == 1:
-            return 0
-        held = kv_elements(self.model, self.batch, seq).get("kv_cache", 0) // self.layers * self.act
-        return -(-held * (self.devices - 1) // self.devices)
-
-    def priced(self, machine: Machine | None) -> Priced:
-        """What crossings compare, and the step in tokens by which the costs of chunks grow."""
-
-        def costs(seq: int) -> dict[str, int]:
-            ops = self.core_ops(seq)
-            found = {"core_flops": fold.total(ops), "kept_bytes": -(-kept_bytes(ops, self.act) // self.devices)}
-            if machine is not None:
-                found["core_seconds"] = roofline(ops, machine, self.act, self.devices, self.sent(seq) * self.layers).ticks
-            return found
-
-        steps = {"strided": "stride", "fixed": "stride", "bigbird": "block", "reformer": "chunk", "longformer": "dilation"}
-        fixed = {"gated_delta": 64, "mamba2": 256}
-        kind = self.variant.type
-        return Priced(costs, getattr(self.variant, steps[kind]) if kind in steps else fixed.get(kind, 1))
 
 
 def compare(
@@ -304,30 +242,6 @@ def leading(spec: ModelSpec, batch: int, seq: int) -> int:
     """The chapter's s n d, summed over the layers: n² d, w n d, n k d or n r d each."""
     groups = spec.groups
     return sum(batch * g.repeat * seq * attended(g.mixer, seq, spec.d_model) * spec.d_model for g in groups)
-
-
-def reach(variant: Variant, seq: int, masked: bool) -> int | None:
-    """Layers until all tokens are connected (:func:`llmcx.core.pairs.hops`); other heads and recurrences connect them at once."""
-    if isinstance(variant, DSA):
-        return hops(TopK(variant.top_k), seq, masked)
-    return 1 if isinstance(variant, Replacement) else hops(variant, seq, masked)
-
-
-def peak(ops: list[Op], act: int) -> int:
-    """The most bytes that one layer's core holds at a time, as an estimate: what it is given and keeps, and beside that the
-    scores and their softmax together, or the largest output of one op.
-    """
-    given = kept_bytes((op for op in ops if op.kind != "softmax"), act)
-
-    def made(op: Op) -> int:
-        d = op.dims
-        if op.kind == "softmax" and not d["fused"]:
-            return 2 * d["elements"]
-        if op.kind == "values" and "rows" in d:
-            return d["batch"] * d["heads"] * d["rows"] * d["width"]
-        return d["batch"] * d["m"] * d["n"] if op.kind == "matmul" else 0
-
-    return given + act * max(map(made, ops))
 
 
 def _explained(candidate: Candidate, seq: int, chip: int) -> list[Line]:
