@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from llmcx.core.variants import VARIANTS, label, parse_variant
 from tests.helpers import data as answer
-from tests.helpers import here
+from tests.helpers import here, llmcx
 
 TYPED = (
     *(
