@@ -41,9 +41,9 @@ def test_flash_attention_reads_and_writes() -> None:
 
 
 def test_standard_attention_reads_and_writes() -> None:
-    """Published: 40.3 GB measured, with GPT-2's masking and dropout, each of which reads and writes n² elements, forward and
-    backward. Algorithms 0 and 3 have neither: 11 n² + 12 n d elements, 25.2 GB. With two more passes each way, 8 n², they
-    give 42.4 GB: 5% above.
+    """Published: 40.3 GB measured. Algorithms 0 and 3 as printed: 11 n² + 12 n d elements, 25.2 GB, 37% less. What is missing is
+    read here as masking and dropout, each of which reads and writes n² elements both ways (unconfirmed: the paper does not say
+    what its baseline fuses): 8 n² more, 42.4 GB, 5% above.
     """
     n, d, heads = 1024, 64, 64 * 16
     plain = gpt2_medium(Standard())[1]
@@ -144,14 +144,14 @@ def cached(layers: int, mixer: Attention | MLA, d_model: int) -> int:
 
 
 def test_deepseek_v2_cache() -> None:
-    """Appendix D.2: 34.6K elements per token; sec. 2.1.4: what a GQA of 2.25 groups would hold."""
+    """Appendix, MLA against MHA: 34.6K elements per token; sec. 2.1.4: what a GQA of 2.25 groups would hold."""
     latent = cached(60, MLA(128, 512, 128, 64, 128, q_rank=1536), 5120)
     assert latent == 34_560
     assert latent / cached(60, Attention(128, 1, 128), 5120) == 2.25
 
 
 def test_deepseek_v2_ablation() -> None:
-    """Appendix D.2, the small model: 110.6K elements with MHA, 15.6K with MLA (27 layers, 16 heads of 128)."""
+    """Appendix, MLA against MHA, the small model: 110.6K elements with MHA, 15.6K with MLA (27 layers, 16 heads of 128)."""
     assert cached(27, Attention(16, head_dim=128), 2048) == 110_592
     assert cached(27, MLA(16, 512, 128, 64, 128), 2048) == 15_552
 
