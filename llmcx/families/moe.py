@@ -16,6 +16,7 @@ from .common import (
     RMS,
     SANDWICH,
     SCALE_ONLY,
+    WIDE_RMS,
     Kind,
     activation,
     by_kind,
@@ -205,7 +206,7 @@ def gpt_oss(c: Config) -> ModelSpec:
     def make(local: bool) -> Layers:
         return Layers(1, replace(mixer, core=window(size if local else None)), moe)
 
-    return model(c, decoder=by_type(c, make, lambda i: size is not None and (i + 1) % 2 == 1), norm=RMS)
+    return model(c, decoder=by_type(c, make, lambda i: size is not None and (i + 1) % 2 == 1), norm=WIDE_RMS)
 
 
 @family("olmoe")
@@ -222,8 +223,9 @@ def olmoe(c: Config) -> ModelSpec:
 @family("flex_olmo")
 def flex_olmo(c: Config) -> ModelSpec:
     """OLMo 2's layers with experts."""
-    mixer = heads(c, bias=c.flag("attention_bias"), qk_norm="full")
-    return _every(c, mixer, experts(c, "num_experts", width="intermediate_size"), norms=("attention_out", "ffn_out"))
+    mixer = heads(c, bias=c.flag("attention_bias"), qk_norm="full", qk_norm_type=WIDE_RMS)
+    moe = experts(c, "num_experts", width="intermediate_size")
+    return _every(c, mixer, moe, norms=("attention_out", "ffn_out"), norm=WIDE_RMS)
 
 
 def _every(c: Config, mixer: Attention, moe: MoE, norms: tuple[str, ...] | None = None, **parts: Any) -> ModelSpec:
