@@ -24,6 +24,7 @@ COMMANDS = {
     "chinchilla": "Compute-optimal model and data by scaling laws.",
     "bounds": "What theory bounds: error, reach, all pairs.",
     "shapes": "Depth against width at equal parameters.",
+    "hardware": "Accelerators: peak, memory, links, power, price.",
     "presets": "List, show, locate, validate model presets.",
     "completions": "Completion scripts for bash, zsh and fish.",
 }

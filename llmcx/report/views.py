@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import attention
+from .estimates import ACCELERATOR, HARDWARE
 from .render import Item, View, plain
 from .table import Column, Fact, Table, facts_table
 
@@ -342,5 +343,7 @@ VIEWS = {
     "presets": PRESETS,
     "preset": PRESET,
     "stored": STORED,
+    "hardware": HARDWARE,
+    "accelerator": ACCELERATOR,
 }
 """By command, or by the name that a command asks for."""
