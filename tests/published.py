@@ -1,7 +1,7 @@
 """Published runs: what was measured, where it is printed, and the layout it was measured with.
 
-``calibrates`` marks the rows that the shipped factors were fitted to; the others only test. Rows were dealt alternately within each
-source before anything was fitted.
+``calibrates`` marks the rows that the shipped factors were fitted to; the others only test. Rows were dealt alternately within
+each source before anything was fitted.
 """
 
 from __future__ import annotations
@@ -57,8 +57,9 @@ def gpt(layers: int, d: int, heads: int, vocab: int, seq: int, bias: bool = True
     )
 
 
-# --- Narayanan et al. 2021, arXiv:2104.04473, Table 1 (micro-batches and interleaving: Megatron-LM, examples/sc21/run_table_1.sh) ---
-# billions, heads, d_model, layers, tp, pp, GPUs, batch, micro-batch, chunks per stage, TFLOP/s per GPU
+# --- Narayanan et al. 2021, arXiv:2104.04473, Table 1 (micro-batches and interleaving: Megatron-LM,
+# examples/sc21/run_table_1.sh) --- billions, heads, d_model, layers, tp, pp, GPUs, batch, micro-batch, chunks per stage, TFLOP/s
+# per GPU
 MEGATRON = [
     (1.7, 24, 2304, 24, 1, 1, 32, 512, 16, 1, 137),
     (3.6, 32, 3072, 30, 2, 1, 64, 512, 16, 1, 138),
@@ -132,7 +133,14 @@ def korthikanti() -> list[Run]:
 
 # MosaicML, llm-foundry, scripts/train/benchmarking/README.md: model, seq, GPUs, micro-batch, accumulation, recomputation,
 # tokens/s/GPU, dtype. FSDP, full shard.
-MPT = {"70b": (80, 8192, 64), "30b": (48, 7168, 56), "13b": (40, 5120, 40), "7b": (32, 4096, 32), "3b": (32, 2560, 20), "1b": (24, 2048, 16)}
+MPT = {
+    "70b": (80, 8192, 64),
+    "30b": (48, 7168, 56),
+    "13b": (40, 5120, 40),
+    "7b": (32, 4096, 32),
+    "3b": (32, 2560, 20),
+    "1b": (24, 2048, 16),
+}
 MOSAIC = [
     ("70b", 2048, 64, 8, 4, "full", 1039, "bf16"),
     ("70b", 2048, 32, 2, 16, "full", 882, "bf16"),
@@ -203,8 +211,9 @@ def bridge() -> list[Run]:
 
 
 def llama_3() -> list[Run]:
-    """Llama Team 2024, arXiv:2407.21783, Table 4: TFLOP/s per GPU. Their FLOPs are taken as 6 N per token and the causal half of the
-    scores; the table does not say. One layer per chunk of the pipeline, since their first chunk is the embedding alone (sec. 3.3.2).
+    """Llama Team 2024, arXiv:2407.21783, Table 4: TFLOP/s per GPU. Their FLOPs are taken as 6 N per token and the causal half of
+    the scores; the table does not say. One layer per chunk of the pipeline, since their first chunk is the embedding alone (sec.
+    3.3.2).
     """
     spec = load_preset("llama-3.1-405b")
     n, d, size = 126, 16384, 405.9e9
@@ -235,7 +244,7 @@ def llama_3() -> list[Run]:
 
 def palm() -> list[Run]:
     """Chowdhery et al. 2022, arXiv:2204.02311, sec. 4: 6,144 TPU v4, 12-way model and 256-way data parallel in each of two pods,
-    rematerialisation, 238.3 k tokens/s at batch 2048: 46.2% MFU.
+    rematerialisation (57.8% HFU to 46.2% MFU, nearer to full recomputation than to none), 238.3 k tokens/s at batch 2048.
     """
     spec = build(
         {
@@ -255,7 +264,7 @@ def palm() -> list[Run]:
             "head": {"tied": True},
         }
     )
-    layout = Layout(tp=12, dp=512, micro_batch=1, recompute="selective", zero=3)
+    layout = Layout(tp=12, dp=512, micro_batch=1, recompute="full", zero=3)
     return [
         Run(
             "PaLM 540B",
@@ -271,6 +280,131 @@ def palm() -> list[Run]:
     ]
 
 
+def deepseek_v3() -> ModelSpec:
+    """config.json of deepseek-ai/DeepSeek-V3: 61 layers, 3 of them dense, 256 experts of which 8, one shared; MLA."""
+    mixer = {"type": "mla", "n_heads": 128, "kv_rank": 512, "nope_dim": 128, "rope_dim": 64, "v_dim": 128, "q_rank": 1536}
+    expert = {"type": "gated", "d_ff": 2048, "activation": "silu"}
+    return build(
+        {
+            "name": "deepseek-v3",
+            "d_model": 7168,
+            "context": 4096,
+            "embedding": {"vocab": 129280},
+            "decoder": [
+                {"repeat": 3, "mixer": mixer, "ffn": {"type": "gated", "d_ff": 18432, "activation": "silu"}},
+                {
+                    "repeat": 58,
+                    "mixer": mixer,
+                    "ffn": {"type": "moe", "n_experts": 256, "top_k": 8, "expert": expert, "shared": expert},
+                },
+            ],
+            "norm": {"type": "rmsnorm"},
+            "head": {"tied": False},
+        }
+    )
+
+
+def deepseek() -> list[Run]:
+    """DeepSeek-AI 2024, arXiv:2412.19437, sec. 3.1, 4.2 and Table 1: 2,048 H800, PP 16, EP 64, ZeRO-1, batch 15,360 of 4,096
+    tokens, 2.664 M GPU-hours for 14.8 T tokens, fp8. DualPipe is taken as two chunks per stage; hours are wall clock.
+    """
+    seconds = 2.664e6 * 3600 / 2048 / (14.8e12 / (15360 * 4096))
+    layout = Layout(pp=16, ep=64, dp=128, micro_batch=1, virtual=2, recompute="selective", zero=1)
+    source = "DeepSeek-AI 2024, arXiv:2412.19437, Table 1"
+    how = "2.664 M GPU-hours"
+    remark = (
+        "many small fp8 matmuls (experts of width 2,048, scales per 128 columns, sums promoted to fp32) and the multi-token"
+        " prediction module are not in the estimate; DeepSeek keeps activations in fp8, which the memory here does not"
+    )
+    return [
+        Run("DeepSeek-V3", deepseek_v3(), "h800", 4096, 15360, layout, seconds, source, dtype="fp8", how=how, remark=remark),
+    ]
+
+
+@dataclass(frozen=True)
+class Hours:
+    """GPU-hours of a whole run whose layout was not printed: the best one found stands in for it."""
+
+    name: str
+    preset: str
+    hardware: str
+    gpus: int
+    tokens: float
+    seq: int
+    batch: int
+    hours: float
+    source: str
+    remark: str = ""
+
+
+LLAMA, LLAMA_2 = "Touvron et al. 2023, arXiv:2302.13971, Table 15", "Touvron et al. 2023, arXiv:2307.09288, Table 2"
+HOURS = [
+    Hours("Llama 2 7B", "llama-2-7b", "a100", 512, 2e12, 4096, 1024, 184_320, LLAMA_2),
+    Hours("Llama 2 13B", "llama-2-13b", "a100", 512, 2e12, 4096, 1024, 368_640, LLAMA_2),
+    Hours("Llama 2 70B", "llama-2-70b", "a100", 1024, 2e12, 4096, 1024, 1_720_320, LLAMA_2),
+    Hours("LLaMA 7B", "llama-7b", "a100", 512, 1e12, 2048, 2048, 82_432, LLAMA),
+    Hours("LLaMA 13B", "llama-13b", "a100", 512, 1e12, 2048, 2048, 135_168, LLAMA),
+    Hours("LLaMA 33B", "llama-33b", "a100", 2048, 1.4e12, 2048, 2048, 530_432, LLAMA),
+    Hours("LLaMA 65B", "llama-65b", "a100", 2048, 1.4e12, 2048, 2048, 1_022_362, LLAMA),
+]
+
+
 def training() -> list[Run]:
     """All of them."""
-    return [*megatron(), *korthikanti(), *mosaic(), *bridge(), *llama_3(), *palm()]
+    return [*megatron(), *korthikanti(), *mosaic(), *bridge(), *llama_3(), *palm(), *deepseek()]
+
+
+# --- serving --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Served:
+    """Output tokens/s of all GPUs together, requests never lacking."""
+
+    name: str
+    spec: ModelSpec
+    hardware: str
+    tp: int
+    prompt: int
+    output: int
+    tokens_per_s: float
+    calibrates: bool
+    source: str = "NVIDIA TensorRT-LLM, docs/source/performance/perf-overview.md, v1.0"
+
+
+# Prompt, output, tokens/s: fp8 weights and cache. TensorRT-LLM's perf-overview, v1.0.
+_LENGTHS = [
+    (128, 128),
+    (128, 2048),
+    (128, 4096),
+    (500, 2000),
+    (1000, 1000),
+    (1000, 2000),
+    (2048, 128),
+    (2048, 2048),
+    (5000, 500),
+    (20000, 2000),
+]
+_TRT = {
+    ("llama-3.1-8b", "h100", 1): (28312, 22714, 14325, 17660, 15220, 13899, 3450, 9305, 3459, 1351),
+    ("llama-3.1-8b", "h200", 1): (27911, 26221, 18027, 20770, 17744, 16828, 3538, 12194, 3902, 1804),
+    ("llama-3.1-70b", "h100", 2): (6378, 6651, 4199, 5222, 4205, 4146, 762, 3082, 898, 437),
+    ("llama-3.1-70b", "h200", 1): (3803, 4336, 2872, 3666, 2909, 2994, 442, 2003, 566, 283),
+    ("llama-3.1-405b", "h100", 8): (3627, 4340, 3116, 3994, 2919, 2895, 453, 2296, 610, 345),
+    ("llama-3.1-405b", "h200", 8): (3814, 5348, 4741, 4724, 3330, 3722, 456, 2948, 650, 505),
+}
+
+
+def serving() -> list[Served]:
+    """Llama 3.3 70B has Llama 3.1 70B's shape."""
+    rows = []
+    for (model, hardware, tp), rates in _TRT.items():
+        for (prompt, output), rate in zip(_LENGTHS, rates, strict=True):
+            name = f"{model}, {tp} x {hardware}, {prompt:,} in, {output:,} out"
+            rows.append(Served(name, load_preset(model), hardware, tp, prompt, output, rate, len(rows) % 2 == 0))
+    return rows
+
+
+# Time per output token of one user, and time to first token, ms. NVIDIA NIM LLM benchmarking 1.0.0, performance: Llama 3.3 70B,
+# NIM 1.8.0, 2 x H100, fp8, TP 2.
+LATENCY = [(5000, 500, 406.77, 18.58), (500, 2000, 47.77, 18.91)]

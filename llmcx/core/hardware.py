@@ -46,6 +46,10 @@ class Price:
     date: str
     source: str
 
+    def stated(self) -> str:
+        """In words, with date and source."""
+        return f"{self.usd:g} USD/h, {self.source}, {self.date}"
+
 
 @dataclass(frozen=True)
 class Hardware:

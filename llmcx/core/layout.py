@@ -173,10 +173,13 @@ def check(spec: ModelSpec, layout: Layout, global_batch: int) -> None:
         raise InputError(
             f"tp is {layout.tp}, which does not divide the {heads} heads", field="tp", allowed=f"a divisor of {heads}"
         )
-    if layout.pp * layout.virtual > spec.n_layers:
-        allowed = f"at most {spec.n_layers}"
+    if layout.pp * layout.virtual > spec.n_layers + 2:  # the embedding and the head may fill a chunk of their own
+        chunks, most = layout.pp * layout.virtual, spec.n_layers + 2
         raise InputError(
-            f"pp x virtual is {layout.pp * layout.virtual}, but there are {spec.n_layers} layers", field="pp", allowed=allowed
+            f"pp x virtual is {chunks}, but {spec.name} has {spec.n_layers} layers, and its embedding and head, to fill chunks",
+            field="pp",
+            value=chunks,
+            allowed=f"at most {most}",
         )
     if experts % layout.ep or (layout.dp * layout.cp) % layout.ep:
         raise InputError(

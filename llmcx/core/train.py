@@ -6,13 +6,14 @@ expert traffic that does not hide; the pipeline's hand-overs; what the data-para
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import ceil
 from typing import NamedTuple
 
 from .flops import backward_fold, in_layers
 from .flops import fold as flops_fold
 from .hardware import Hardware
-from .layout import GRADIENT, STATES, WEIGHT, Layout, Memory, memory, micro_batches, sizes
+from .layout import GRADIENT, STATES, WEIGHT, Layout, Memory, check, memory, micro_batches, sizes
 from .lower import Run, lower
 from .parts import Attention, ModelSpec, MoE
 from .roofline import IDEAL, Efficiency, Machine, Work, machine, seconds, works
@@ -193,8 +194,8 @@ class Trainer:
 
     def _data(self, layout: Layout, layers: float, micro_batches: int, backward: float) -> float:
         """Gradients reduced and weights gathered, (n - 1)/n of each, less what hides behind the backward pass. ZeRO-3 gathers the
-        weights for every forward and backward, and reduces, micro-batch by micro-batch (Rajbhandari et al. 2020, arXiv:1910.02054,
-        sec. 7; PyTorch FSDP).
+        weights for every forward and backward, and reduces, micro-batch by micro-batch (Rajbhandari et al. 2020,
+        arXiv:1910.02054, sec. 7; PyTorch FSDP).
         """
         tp, cp, ep, dp = layout.tp, layout.cp, layout.ep, layout.dp
         ranks = dp * cp
@@ -225,3 +226,98 @@ class Trainer:
         again = global_batch * self.layer_flops if layout.recompute == "full" else 0
         available = step_s * layout.gpus * peak
         return model / available, (model + again) / available
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run comes to at one set of efficiencies. ``mfu`` and ``hfu`` are results here, not inputs."""
+
+    step_s: float
+    step: dict[str, float]
+    seconds: float
+    days: float
+    gpu_hours: float
+    tokens_per_s_gpu: float
+    mfu: float
+    hfu: float
+    usd: float | None
+    energy_kwh: float | None
+    co2_kg: float | None
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What an hour, a kWh and a site add: price per accelerator-hour, watts drawn, power usage effectiveness, g CO2 per kWh, and
+    the share of the wall clock in which the run makes progress.
+    """
+
+    usd_per_hour: float | None = None
+    watts: float | None = None
+    pue: float = 1.0
+    grid_g_per_kwh: float = 0.0
+    available: float = 1.0
+
+
+@dataclass(frozen=True)
+class Training:
+    """The answer: ``ideal`` at the peaks, all communication hidden that can be; ``estimate`` calibrated."""
+
+    layout: Layout
+    gpus: int
+    tokens: int
+    steps: int
+    memory: Memory
+    memory_bytes: float
+    capacity_bytes: int
+    fits: bool
+    train_flops: int
+    ideal: Outcome
+    estimate: Outcome
+
+
+def outcome(trainer: Trainer, layout: Layout, global_batch: int, steps: int, costs: Costs, peak: float) -> Outcome:
+    """A run of ``steps`` steps. Energy: accelerators · watts · PUE · hours; CO2 by the grid's intensity."""
+    step = trainer.step(layout, global_batch)
+    time = step.total * steps / costs.available
+    hours = time / 3600 * layout.gpus
+    mfu, hfu = trainer.mfu(step.total, layout, global_batch, peak)
+    kwh = None if costs.watts is None else hours * costs.watts / 1000 * costs.pue
+    return Outcome(
+        step_s=step.total,
+        step=step._asdict(),
+        seconds=time,
+        days=time / 86400,
+        gpu_hours=hours,
+        tokens_per_s_gpu=global_batch * trainer.seq / step.total / layout.gpus,
+        mfu=mfu,
+        hfu=hfu,
+        usd=None if costs.usd_per_hour is None else hours * costs.usd_per_hour,
+        energy_kwh=kwh,
+        co2_kg=None if kwh is None else kwh * costs.grid_g_per_kwh / 1000,
+    )
+
+
+def train(
+    calibrated: Trainer, ideal: Trainer, layout: Layout, *, tokens: int, global_batch: int, costs: Costs, dtype: str | None = None
+) -> Training:
+    """A whole run of ``tokens`` tokens with ``layout``, at both efficiencies. Raises InputError for a layout that cannot be
+    run.
+    """
+    check(calibrated.spec, layout, global_batch)
+    hardware = calibrated.machine.hardware
+    steps = -(-tokens // (global_batch * calibrated.seq))
+    needs = calibrated.memory(layout, global_batch)
+    peak = hardware.flops(dtype or hardware.dtype)
+    return Training(
+        layout=layout,
+        gpus=layout.gpus,
+        tokens=tokens,
+        steps=steps,
+        memory=needs,
+        memory_bytes=needs.total,
+        capacity_bytes=hardware.memory_bytes,
+        fits=needs.total <= hardware.memory_bytes,
+        train_flops=steps * global_batch * (calibrated.flops + calibrated.backward_flops),
+        ideal=outcome(ideal, layout, global_batch, steps, costs, peak),
+        estimate=outcome(calibrated, layout, global_batch, steps, costs, peak),
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import attention
-from .estimates import ACCELERATOR, HARDWARE
+from .estimates import ACCELERATOR, HARDWARE, SERVE, TRAIN
 from .render import Item, View, plain
 from .table import Column, Fact, Table, facts_table
 
@@ -343,6 +343,8 @@ VIEWS = {
     "presets": PRESETS,
     "preset": PRESET,
     "stored": STORED,
+    "train": TRAIN,
+    "serve": SERVE,
     "hardware": HARDWARE,
     "accelerator": ACCELERATOR,
 }
