@@ -342,6 +342,7 @@ HOURS = [
     Hours("Llama 2 7B", "llama-2-7b", "a100", 512, 2e12, 4096, 1024, 184_320, LLAMA_2),
     Hours("Llama 2 13B", "llama-2-13b", "a100", 512, 2e12, 4096, 1024, 368_640, LLAMA_2),
     Hours("Llama 2 70B", "llama-2-70b", "a100", 1024, 2e12, 4096, 1024, 1_720_320, LLAMA_2),
+    Hours("Llama 3.1 405B", "llama-3.1-405b", "h100", 16384, 15.6e12, 8192, 2048, 30_840_000, "Llama 3.1 model card"),
     Hours("LLaMA 7B", "llama-7b", "a100", 512, 1e12, 2048, 2048, 82_432, LLAMA),
     Hours("LLaMA 13B", "llama-13b", "a100", 512, 1e12, 2048, 2048, 135_168, LLAMA),
     Hours("LLaMA 33B", "llama-33b", "a100", 2048, 1.4e12, 2048, 2048, 530_432, LLAMA),

@@ -36,6 +36,15 @@ def test_the_factors_are_the_fit() -> None:
     assert abs(validation.balance(validation.serving(), "serving") - 1) < 0.02
 
 
+def test_gpt_3s_compute() -> None:
+    """Brown et al. 2020, arXiv:2005.14165, Table D.1: 3.14e23 FLOPs for 300 B tokens, as 6 N D; attention's n² and the head come
+    on top.
+    """
+    trainer = Trainer(load_preset("gpt3"), 2048, catalog.load_hardware("v100"))
+    total = (trainer.flops + trainer.backward_flops) * 300e9 / 2048
+    assert 1.0 < total / 3.14e23 < 1.04
+
+
 def test_nothing_beats_the_ideal() -> None:
     """The bound is a bound: no measured step is faster, no measured throughput higher."""
     assert all(row.measured > row.ideal for row in validation.training())

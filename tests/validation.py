@@ -127,9 +127,9 @@ blind.
 
 WHOLE = """## Training: GPU-hours of whole runs
 
-The layouts were not printed, so the best one found stands in; the hours are the run's own, with restarts and slow days. Meta's
-stack of 2023 was not Megatron-LM: the last column takes the `fsdp` factors. None of these rows calibrates; the error counts in
-the table above with the default factors.
+The layouts were not printed or changed on the way, so the best one found stands in; the hours are the run's own, with restarts
+and slow days. Meta's stack of 2023 was not Megatron-LM: the last column takes the `fsdp` factors. None of these rows calibrates;
+the error counts in the table above with the default factors.
 """
 
 OUTLIERS = """## Outliers, and what is not in the estimates
@@ -139,6 +139,8 @@ batches
   are not printed, and eight-way all-reduces of large batches cost more than one share of the link's rate says.
 - Llama 2's GPU-hours lie a third above the estimate with the default factors: wall clock with restarts, on a stack slower than
   Megatron-LM's. LLaMA's lie nearer, and all lie near with the `fsdp` factors.
+- Llama 3.1 405B's GPU-hours include the stages of smaller batches and of longer contexts, and more than 90% effective time
+  (arXiv:2407.21783, sec. 3.3.4 and 3.4); its printed TFLOP/s per GPU, above, are met within a tenth.
 - DeepSeek-V3: see the remark under its row. MosaicML's fp8 rows: small fp8 matmuls reach less of the doubled peak.
 - The first token of a short prompt for one user (500 tokens) is a fifth early: a server's own work per request is not in the
 estimate. - Not in the estimates: stragglers and failures (give `--available`), data loading, checkpoints, the imbalance of a

@@ -154,7 +154,8 @@ def train(
         inputs = {"tokens": total, "gpus": count, "hardware": machine.name, "seq": length, "global_batch": batch}
         inputs |= {"dtype": dtype or machine.dtype, "stack": stack, "layout": label(layout), **shape}
         why = [f"why {line}" for line in found.why] if found and search else []
-        items.append(Item(describe(spec), inputs, result, why + _notes(answer.fits, found, ways.given()) + words + dated + notes))
+        said = why + _notes(answer.fits, found, ways.given()) + words + dated + notes
+        items.append(Item(describe(spec), inputs, result, said, answer.lines))
     output.show("train", items)
 
 

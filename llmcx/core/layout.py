@@ -15,7 +15,7 @@ from .errors import InputError
 from .flops import in_layers
 from .lower import Run, lower
 from .ops import Op
-from .parts import Attention, ModelSpec, MoE
+from .parts import ModelSpec, MoE
 
 RECOMPUTE = ("none", "selective", "full")
 """none: fused kernels keep what backward needs. selective: norms, activations and unfused attention are done again (Korthikanti
@@ -158,9 +158,15 @@ def micro_batches(layout: Layout, global_batch: int) -> int:
     return global_batch // (layout.dp * layout.micro_batch)
 
 
+def head_counts(spec: ModelSpec) -> set[int]:
+    """Heads of each mixer that has heads, which tensor parallelism divides."""
+    counts = (getattr(g.mixer, "n_heads", None) for g in spec.groups)
+    return {count for count in counts if isinstance(count, int)}
+
+
 def check(spec: ModelSpec, layout: Layout, global_batch: int) -> None:
     """Refuse a layout that cannot be run: what does not divide."""
-    heads = max((g.mixer.n_heads for g in spec.groups if isinstance(g.mixer, Attention)), default=None)
+    heads = max(head_counts(spec), default=None)
     experts = max((g.ffn.n_experts for g in spec.groups if isinstance(g.ffn, MoE)), default=1)
     for name in ("tp", "pp", "cp", "ep", "dp", "micro_batch", "virtual"):
         if getattr(layout, name) < 1:
@@ -169,7 +175,7 @@ def check(spec: ModelSpec, layout: Layout, global_batch: int) -> None:
         raise InputError(f"recompute is {layout.recompute!r}; it is {', '.join(RECOMPUTE)}", field="recompute")
     if layout.zero not in (0, 1, 2, 3):
         raise InputError(f"zero is {layout.zero}, but must be 0, 1, 2 or 3", field="zero", allowed="0, 1, 2 or 3")
-    if heads is not None and heads % layout.tp:
+    if heads is not None and any(count % layout.tp for count in head_counts(spec)):
         raise InputError(
             f"tp is {layout.tp}, which does not divide the {heads} heads", field="tp", allowed=f"a divisor of {heads}"
         )

@@ -93,7 +93,7 @@ class Line(NamedTuple):
     component: str
     formula: str
     numbers: str
-    value: int
+    value: int | float
     source: str
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .errors import InputError
-from .layout import RECOMPUTE, Layout
-from .parts import Attention, ModelSpec, MoE
+from .layout import RECOMPUTE, Layout, head_counts
+from .parts import ModelSpec, MoE
 from .train import Step, Trainer
 
 LEAST_TOKENS = 4096  # per context-parallel rank
@@ -46,7 +46,7 @@ def layouts(spec: ModelSpec, seq: int, gpus: int, global_batch: int, domain: int
     which no run here was validated with. Each rank runs at least one micro-batch a step. ZeRO-2 and 3 are tried without a
     pipeline, where every micro-batch would reduce and gather anew.
     """
-    heads = [g.mixer.n_heads for g in spec.groups if isinstance(g.mixer, Attention)]
+    heads = head_counts(spec)
     experts = max((g.ffn.n_experts for g in spec.groups if isinstance(g.ffn, MoE)), default=1)
     n = spec.n_layers
     for tp in _powers(domain):

@@ -13,9 +13,11 @@ from typing import NamedTuple
 from . import params as params_fold
 from .errors import InputError
 from .hardware import Hardware
+from .layout import head_counts
 from .lower import Run, lower
 from .memory import cache_fold, workspace
 from .mixers.mla import MLA
+from .ops import Line
 from .parts import Attention, ModelSpec, MoE, check_size
 from .roofline import IDEAL, Efficiency, Machine, Work, machine, seconds, works
 
@@ -184,12 +186,13 @@ def check(spec: ModelSpec, setup: Setup) -> None:
         value = getattr(setup, name)
         if not 0 < value <= 64:
             raise InputError(f"{name} is {value}, but must be above 0 and at most 64", field=name, value=value, allowed="0 to 64")
+    if not spec.decoder or spec.head is None:
+        raise InputError(f"{spec.name} does not generate: it has no decoder with a head", field="decoder")
+    for heads in head_counts(spec):
+        if heads % setup.tp:
+            allowed = f"a divisor of {heads}"
+            raise InputError(f"tp is {setup.tp}, which does not divide the {heads} heads", field="tp", allowed=allowed)
     for layers in spec.groups:
-        if isinstance(layers.mixer, Attention) and layers.mixer.n_heads % setup.tp:
-            heads = layers.mixer.n_heads
-            raise InputError(
-                f"tp is {setup.tp}, which does not divide the {heads} heads", field="tp", allowed=f"a divisor of {heads}"
-            )
         if isinstance(layers.ffn, MoE) and layers.ffn.n_experts % setup.ep:
             n = layers.ffn.n_experts
             raise InputError(f"ep is {setup.ep}, which does not divide the {n} experts", field="ep", allowed=f"a divisor of {n}")
@@ -292,6 +295,7 @@ class Serving:
     prefill_tokens_per_s: float
     decode_step: dict[str, float]
     efficiency: Efficiency
+    lines: list[Line]
 
 
 def serve(
@@ -347,7 +351,48 @@ def serve(
         prefill_tokens_per_s=(load.prompt - load.cached) / real.prefill(load.prompt, load.cached).total,
         decode_step={"batch": at, **step._asdict(), "total": step.total},
         efficiency=efficiency,
+        lines=_explained(real, load, at, step),
     )
+
+
+def _explained(server: Server, load: Load, batch: int, step: Step) -> list[Line]:
+    """The estimate's decode step, part by part."""
+    on, e, setup = server.machine, server.efficiency, server.setup
+    context = load.prompt + load.output // 2
+    cache = server.cache_bytes(context)
+    roofline = "Williams et al. 2009, CACM 52(4): arithmetic or traffic, whichever takes longer, op by op"
+    what = f"of a decode step with {batch} users at context {context:,}, s"
+    return [
+        Line(
+            f"weights {what}",
+            "Σ bytes / bandwidth over the ops bound by traffic",
+            f"{server.weight_bytes:,.0f} B of weights per GPU; {on.memory:,.4g} B/s",
+            step.weights,
+            roofline,
+        ),
+        Line(f"arithmetic {what}", "Σ FLOPs / rate over the ops bound by it", f"{on.matmul:,.4g} FLOP/s", step.compute, roofline),
+        Line(
+            f"cache {what}",
+            "users · bytes per sequence / bandwidth, where attention's arithmetic takes less",
+            f"{batch}·{cache:,.0f} / {on.memory:,.4g}",
+            step.cache,
+            "Shazeer 2019, arXiv:1911.02150, sec. 2.4",
+        ),
+        Line(
+            f"communication {what}",
+            "layers · 2 · (2·(tp - 1)/tp · users · d_model · 2 B / link + latency)",
+            f"{server.spec.n_layers}·2·(…, tp {setup.tp}, {on.up:,.4g} B/s, {e.link_s:g} s)",
+            step.communication,
+            "Shoeybi et al. 2019, arXiv:1909.08053, sec. 3",
+        ),
+        Line(
+            f"overhead {what}",
+            "kernels · seconds per kernel",
+            f"{e.kernel_s:g} s per kernel",
+            step.overhead,
+            "presets/calibration.yaml",
+        ),
+    ]
 
 
 def _sizes(largest: int) -> list[int]:

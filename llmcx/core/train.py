@@ -15,6 +15,7 @@ from .flops import fold as flops_fold
 from .hardware import Hardware
 from .layout import GRADIENT, STATES, WEIGHT, Layout, Memory, check, memory, micro_batches, sizes
 from .lower import Run, lower
+from .ops import Line
 from .parts import Attention, ModelSpec, MoE
 from .roofline import IDEAL, Efficiency, Machine, Work, machine, seconds, works
 
@@ -273,6 +274,7 @@ class Training:
     train_flops: int
     ideal: Outcome
     estimate: Outcome
+    lines: list[Line]
 
 
 def outcome(trainer: Trainer, layout: Layout, global_batch: int, steps: int, costs: Costs, peak: float) -> Outcome:
@@ -320,4 +322,70 @@ def train(
         train_flops=steps * global_batch * (calibrated.flops + calibrated.backward_flops),
         ideal=outcome(ideal, layout, global_batch, steps, costs, peak),
         estimate=outcome(calibrated, layout, global_batch, steps, costs, peak),
+        lines=_explained(calibrated, layout, global_batch, costs),
     )
+
+
+def _explained(trainer: Trainer, layout: Layout, global_batch: int, costs: Costs) -> list[Line]:
+    """The estimate's step, part by part; the parts that are 0 left out."""
+    tp, pp, v = layout.tp, layout.pp, layout.virtual
+    m, on, step = micro_batches(layout, global_batch), trainer.machine, trainer.step(layout, global_batch)
+    size = layout.micro_batch * trainer.seq / layout.cp * trainer.spec.d_model * ACT
+    layer = trainer.layer(tp, layout.cp, layout.ep, layout.micro_batch, layout.sequence)
+    ranks = layout.dp * layout.cp
+    stage = f"{m}·{ceil(trainer.spec.n_layers / pp)}"
+    parts = {
+        "compute": (
+            "micro-batches · layers of a stage · (forward + backward) + head; max(FLOPs / rate, bytes / bandwidth) op by op",
+            f"{stage}·({layer.forward:.4g} + {layer.backward:.4g}) + head; {on.matmul:.4g} FLOP/s, {on.memory:.4g} B/s",
+            "Williams et al. 2009, CACM 52(4)",
+        ),
+        "recompute": (
+            "micro-batches · layers · what is done again",
+            f"{stage}·{layer.again[layout.recompute]:.4g}",
+            "Chen et al. 2016, arXiv:1604.06174; Korthikanti et al. 2022, arXiv:2205.05198, sec. 5",
+        ),
+        "bubble": (
+            "(pp - 1)/v · one micro-batch of a stage",
+            f"({pp} - 1)/{v}·…",
+            "Narayanan et al. 2021, arXiv:2104.04473, sec. 2.2",
+        ),
+        "tensor": (
+            "micro-batches · layers · 4 · 2·(tp - 1)/tp · b·s·d · 2 B / link, not hidden",
+            f"{stage}·4·2·({tp} - 1)/{tp}·{size:.4g} / {on.up:.4g}",
+            "Shoeybi et al. 2019, arXiv:1909.08053, sec. 3",
+        ),
+        "context": (
+            "micro-batches · layers · 3·(cp - 1) · tokens · keys and values · 2 B / link, not hidden",
+            f"{stage}·{layer.context:.4g}",
+            "Liu et al. 2023, arXiv:2310.01889",
+        ),
+        "expert": (
+            "micro-batches · layers · 4 all-to-alls: within a domain or across, whichever takes longer, not hidden",
+            f"{stage}·{layer.expert:.4g}",
+            "DeepSeek-AI 2024, arXiv:2412.19437, sec. 3.2.2",
+        ),
+        "pipeline": (
+            "2 · micro-batches · v · b·s·d · 2 B / tp / link, not hidden",
+            f"2·{m}·{v}·{size:.4g}/{tp} / {on.link(layout.gpus, tp):.4g}" if pp > 1 else "",
+            "Narayanan et al. 2021, arXiv:2104.04473, sec. 4.1",
+        ),
+        "data": (
+            "(n - 1)/n · bytes reduced and gathered / link, less what hides behind the backward pass",
+            f"n = {ranks}, ZeRO-{layout.zero}",
+            "Rajbhandari et al. 2020, arXiv:1910.02054, sec. 7",
+        ),
+        "optimizer": (
+            "bytes of states read and written / bandwidth",
+            f"{on.memory:.4g} B/s",
+            "two Adam moments and a master copy",
+        ),
+    }
+    lines = [
+        Line(f"{name}, s of a step", *parts[name][:2], value, parts[name][2]) for name, value in step._asdict().items() if value
+    ]
+    if costs.watts is not None:
+        numbers = f"… · {costs.watts:g} W · {costs.pue:g} · {costs.grid_g_per_kwh:g} g"
+        text = "GPU-hours · watts · PUE · g per kWh"
+        lines.append(Line("CO2", text, numbers, costs.grid_g_per_kwh, "defaults dated in presets/calibration.yaml"))
+    return lines
