@@ -251,12 +251,13 @@ def test_quantised_weights_and_cache() -> None:
 
 
 def test_a_window_bounds_the_cache() -> None:
-    from llmcx.core.cores import Sliding
-    from llmcx.core.parts import with_core
-
-    spec = with_core(load_preset("llama-3-8b"), Sliding(window=1024))
-    server = Server(spec, H100)
-    assert server.cache_bytes(8192) == server.cache_bytes(1024)
+    """Mistral 7B as first released: a window of 4,096 (arXiv:2310.06825, Table 1), so 8,192 tokens leave no more than 4,096
+    do.
+    """
+    shape = {"layers": 32, "d-model": 4096, "heads": 32, "kv-heads": 8, "d-ff": 14336, "vocab": 32000, "window": 4096}
+    call = ["serve", "--ffn", "gated", "--batch", "1", "--output", "1", "--json", *(f"--{k}={v}" for k, v in shape.items())]
+    short, long = (json.loads(here(*call, f"--prompt={n}").out)["result"]["cache_bytes_per_sequence"] for n in (4096, 8192))
+    assert short == long == 32 * 2 * 8 * 128 * 2 * 4096
 
 
 @settings(max_examples=60, deadline=None)

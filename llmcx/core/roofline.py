@@ -14,16 +14,20 @@ from typing import Any, NamedTuple
 from .errors import InputError, shown, unknown_name
 from .flops import fold as flops_fold
 from .hardware import Hardware
-from .ops import ACTIVATIONS, KINDS, Fold, Op
+from .ops import KINDS, Fold, Op
 from .params import fold as params_fold
+from .traffic import traffic
 
 moved_fold = Fold("elements of activations read and written", weight_text="layers")
 _ONCE = "every input read once and the output written once, no fusion across ops"
+_eager = traffic(1, 1)
+for _kind in set(_eager.rules) - {"scores", "values"}:
+    moved_fold.rules[_kind] = _eager.rules[_kind]
 
 
 @moved_fold.rule("linear", text="tokens·(d_in + d_out)", source=_ONCE)
 def linear(tokens: int, d_in: int, d_out: int, bias: int, tied: int) -> int:
-    """Without the matrix, which :class:`Work` counts apart.
+    """Without the matrix, which :class:`Work` counts apart: it may be quantised, shared out, or not met.
 
     >>> linear(tokens=2, d_in=3, d_out=4, bias=1, tied=0)
     14
@@ -37,41 +41,14 @@ def lookup(tokens: int, rows: int, width: int) -> int:
     return 2 * tokens * width
 
 
-@moved_fold.rule("layernorm", "rmsnorm", text="2·tokens·width", source=_ONCE)
-def norm(tokens: int, width: int, weights: int) -> int:
-    """In and out."""
-    return 2 * tokens * width
+@moved_fold.rule("product", "residual", text="3·elements", source=_ONCE)
+def two_sided(elements: int) -> int:
+    """Two read, one written."""
+    return 3 * elements
 
-
-@moved_fold.rule("matmul", text="batch·(m·k + k·n + m·n)", source=_ONCE)
-def matmul(batch: int, m: int, k: int, n: int, weight: int, grads: int = 2) -> int:
-    """Both sides and the product."""
-    return batch * (m * k + k * n + m * n)
-
-
-@moved_fold.rule("solve", text="batch·(m·m + 2·m·n)", source=_ONCE)
-def solve(batch: int, m: int, n: int) -> int:
-    """The matrix, the right-hand sides and the solutions."""
-    return batch * (m * m + 2 * m * n)
-
-
-@moved_fold.rule("conv", text="2·batch·channels·length", source=_ONCE)
-def conv(batch: int, channels: int, length: int, kernel: int, bias: int, met: int) -> int:
-    """In and out."""
-    return 2 * batch * channels * length
-
-
-@moved_fold.rule("scan", text="2·elements", source=_ONCE)
-def scan(elements: int, operations: int) -> int:
-    """In and out; the state stays on the chip."""
-    return 2 * elements
-
-
-for _kind, _times in {**dict.fromkeys(ACTIVATIONS, 2), "product": 3, "residual": 3, "rotary": 2, "softmax": 2}.items():
-    moved_fold.rule(_kind, text=f"{_times}·elements", source=_ONCE)(lambda elements, times=_times: times * elements)
 
 # The core's inputs and outputs are those of its projections; what an unfused core writes out is in `works`.
-moved_fold.costs_nothing("scores", "values", "vector", "cache")
+moved_fold.costs_nothing("scores", "values", "recompute", "vector", "cache")
 assert set(KINDS) == moved_fold.free | set(moved_fold.rules)
 
 MATRIX = ("linear", "matmul", "conv", "solve")
