@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from llmcx.core.errors import InputError
+from llmcx.core.kept import kept_bytes
 from llmcx.core.lower import Run, lower
-from llmcx.core.memory import kept_bytes
 from llmcx.core.ops import Op
 from llmcx.families import from_config
 

@@ -51,7 +51,7 @@ KINDS = {
 class Kept(NamedTuple):
     """One tensor that autograd keeps for the backward pass.
 
-    ``stored`` is "act" (the activations' dtype), "fp32" (always 4 bytes), "int64", or "upcast": an fp32 copy
+    ``stored`` is "act" (the activations' dtype), "fp32" (always 4 bytes), "int64", "bool", or "upcast": an fp32 copy
     that exists beside the original only where activations are narrower than fp32.
     """
 

@@ -18,6 +18,7 @@ class Run(NamedTuple):
     encoder out, as a decode step does. ``ideal`` multiplies only the pairs a mask or window leaves. ``fused`` runs the
     softmax attentions in kernels that never write the scores out (PyTorch's sdpa, flash): the same FLOPs, less kept.
     ``masks`` says that such a kernel knows a window only as a mask of all pairs (sdpa), not as a number (flash).
+    ``dropout`` draws masks: a byte per number that a part adds to the residual stream, and per probability written out.
     """
 
     batch: int = 1
@@ -28,6 +29,7 @@ class Run(NamedTuple):
     ideal: bool = False
     fused: bool = False
     masks: bool = False
+    dropout: bool = False
 
 
 class Place(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import attention
+from .bars import bar, legend
 from .estimates import ACCELERATOR, HARDWARE, SERVE, TRAIN
 from .render import Item, View, plain
 from .table import Column, Fact, Table, facts_table
@@ -118,6 +119,7 @@ def _memory_tables(item: Item) -> list[Table]:
     rows = [row | {"short": row["bytes"], "share": row["bytes"] / total} for row in _rows(r.parts)]
     last = {"part": "total", "bytes": r.total_bytes, "short": r.total_bytes, "share": 1.0, "formula": ""}
     tables = [Table(_title(item), columns, rows, last), facts_table("", _memory_facts(item)[1:])]
+    tables.append(_picture(r))
     if item.inputs.get("train"):
         c = r.chapter
         facts = [
@@ -138,6 +140,21 @@ def _memory_tables(item: Item) -> list[Table]:
         ]
         tables.append(facts_table("Gradient checkpointing", facts))
     return tables
+
+
+def _picture(r: Any) -> Table:
+    """One bar per GPU (of each pipeline stage) against the budget."""
+    columns = [Column("stage", "stage", "int"), Column("layers", "layers", "int", 3), Column("in_flight", "in flight", "int", 4)]
+    columns = [*columns, Column("total_bytes", "each GPU", "bytes")] if len(r.ranks) > 1 else []
+    stages = r.ranks or [r]
+    most = max(max(rank.total_bytes for rank in stages), r.budget_bytes or 0, 1)
+    rows = []
+    for rank in stages:
+        held = {part.part: part.bytes for part in rank.parts}
+        rows.append({**vars(rank), "bar": bar(held, most, r.budget_bytes)})
+    title = legend({part.part: part.bytes for rank in stages for part in rank.parts})
+    title += " · | is the budget" if r.budget_bytes else ""
+    return Table(f"{r.heaviest}\n{title}" if r.heaviest else title, [*columns, Column("bar", "")], rows)
 
 
 MEMORY = View(_memory_facts, _memory_tables)

@@ -216,6 +216,8 @@ def meet(
         probabilities = (Kept("log-sum-exp of each row", where.batch * heads * where.q, "fp32"),)
     else:
         probabilities = (Kept("probabilities", elements), Kept("their fp32 original", elements, "upcast"))
+        if where.run.dropout:
+            probabilities += (Kept("dropout mask", elements, "bool"), Kept("what dropout leaves", elements))
     met = {"batch": where.batch, "heads": heads, "pairs": count}
     shape = {"rows": where.q, "keys": keys, "shared": shared, "fused": int(fused)}
     yield where.op(f"{name}.scores", "scores", queries, keys_values, **met, width=d_qk, **shape)
