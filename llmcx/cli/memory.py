@@ -10,8 +10,10 @@ from llmcx.cli.options import Models, Output, command, describe, single
 from llmcx.core import memory as core
 from llmcx.core import training
 from llmcx.core.errors import InputError
+from llmcx.core.fit import fitted
 from llmcx.core.flops import sequence_length
 from llmcx.core.parts import ModelSpec
+from llmcx.core.runtimes import Serving
 from llmcx.report.render import Item
 from llmcx.spec import units
 
@@ -106,7 +108,11 @@ def memory(
     dtype: Annotated[str, typer.Option(help="Inference: of the weights.")] = "bf16",
     kv_dtype: Annotated[str, typer.Option(help="Inference: of the KV cache.")] = "bf16",
     activations: Annotated[str, typer.Option(help="Training: autograd (op by op) or chapter (L·b·n·d + L·b·H·n²).")] = "autograd",
+    runtime: Annotated[str, typer.Option(help="Inference: ideal, transformers, vllm or llama.cpp: what is reserved.")] = "ideal",
+    block: Annotated[str, typer.Option(help="vllm: tokens per block.")] = "16",
+    ubatch: Annotated[str, typer.Option(help="llama.cpp: tokens per physical batch.")] = "512",
     budget: Annotated[str | None, typer.Option(help="Per GPU, with its unit: 80GB or 80GiB.")] = None,
+    fit: Annotated[str | None, typer.Option(help="What to make as large as --budget allows: batch, seq, gpus or dtype.")] = None,
 ) -> None:
     """Add up memory for inference (default) or training, part by part, and hold it against a budget.
 
@@ -115,34 +121,33 @@ def memory(
     llmcx memory --preset gpt3 --train --batch 32 --precision fp32 --activations chapter
     llmcx memory --preset gpt3 --train --checkpoint-every 8
     llmcx memory --preset llama-3-8b --train --zero 3 --gpus 8
+    llmcx memory --preset llama-3-8b --seq 8k --fit batch --budget 80GB
     llmcx memory --preset gpt3 --train --tp 8 --pp 8 --gpus 1024 --zero 1 --kernels fused
     """
     lengths = [None] if seq is None else units.many(seq, units.length, "--seq")
     limit = None if budget is None else units.size(budget, "--budget")
     ways, method = parallel.ways(), how.method()
+    serving = Serving(runtime, units.count(block, "--block"), units.count(ubatch, "--ubatch"))
+    if fit is not None and limit is None:
+        raise InputError("--fit needs a --budget to fit into", field="budget")
     items = []
     for spec, shape, notes in models.each():
         for length, size in product(lengths, units.many(batch, units.count, "--batch")):
             n = sequence_length(spec, length)
-            result = core.memory(
-                spec,
-                size,
-                n,
-                train=train,
-                dtype=dtype,
-                kv_dtype=kv_dtype,
-                activations=activations,
-                method=method,
-                ways=ways,
-                budget=limit,
-            )
+            asked = {"batch": size, "seq": n, "dtype": dtype, "ways": ways}
+            fixed = {"train": train, "kv_dtype": kv_dtype, "activations": activations, "method": method, "serving": serving}
+            if fit is None or limit is None:
+                result = core.memory(spec, **asked, **fixed, budget=limit)
+            else:
+                result, asked = fitted(fit, spec, limit, asked, fixed)
+            size, n, dtype_, ways_ = asked.values()
             inputs: dict[str, Any] = {"batch": size, "seq": n, "train": train}
             if train:
                 inputs |= {"activations": activations, "attn_implementation": method.attention}
                 inputs |= {key: value for key, value in vars(method).items() if key != "attention"}
-                inputs |= {"gpus": ways.gpus} | ways._asdict()
+                inputs |= {"gpus": ways_.gpus} | ways_._asdict()
             else:
-                inputs |= {"dtype": dtype, "kv_dtype": kv_dtype}
+                inputs |= {"dtype": dtype_, "kv_dtype": kv_dtype, "tp": ways_.tp, **serving._asdict()}
             inputs |= {"budget": limit}
             items.append(Item(describe(spec), {**inputs, **shape}, result, _notes(spec, train, activations, method) + notes))
     output.show("memory", items)

@@ -7,38 +7,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import isqrt
+from typing import Any
 
 from . import dtypes
 from . import params as params_fold
+from .cached import cache_fold
 from .errors import InputError, unknown_name
 from .flops import in_layers, sequence_length
 from .kept import fused
 from .lower import Run, lower
-from .ops import ACTIVATIONS, KINDS, Fold, Line, Op
+from .ops import ACTIVATIONS, Line, Op
 from .parts import Attention, ModelSpec, check_size
+from .runtimes import RUNTIMES, Serving, cached
 from .sharding import share
 from .training import PRECISIONS, Method, Part, Rank, Ways, check, largest_layer, ranks
-
-cache_fold = Fold("cached elements", weight_text="layers")
-
-
-@cache_fold.rule(
-    "cache", text="batch·tokens·width", source="Shazeer 2019, arXiv:1911.02150, sec. 2.4: keys and values of every past token"
-)
-def cache(batch: int, tokens: int, width: int) -> int:
-    """Elements a layer leaves for the next step; ``width`` is 2 · n_kv_heads · head_dim for keys and values.
-
-    >>> cache(batch=1, tokens=4096, width=2 * 8 * 128)
-    8388608
-    """
-    return batch * tokens * width
-
-
-STATES = (".recurrent", ".state")
-"""How a "cache" op's component ends where what it holds does not grow with the tokens."""
-
-cache_fold.costs_nothing(*(kind for kind in KINDS if kind != "cache"))
-
 
 SOURCES = {
     "weights": "each parameter once, tied ones once",
@@ -96,6 +78,7 @@ class Memory:
     lines: list[Line]
     ranks: list[Rank] = field(default_factory=list)
     heaviest: str | None = None
+    fit: Any = None
 
 
 def chapter_activations(spec: ModelSpec, batch: int, seq: int, act: int) -> Chapter:
@@ -135,14 +118,9 @@ def checkpointing(n_layers: int, boundary: int, layer: int, every: int) -> Check
     return Checkpointing(every, stored, stored * boundary, every * layer, cost(every), best, cost(best), 4 / 3)
 
 
-def kv_elements(spec: ModelSpec, batch: int, context: int, source: int | None = None, tp: int = 1) -> dict[str, int]:
-    """Elements in the cache after ``context`` tokens: growing with tokens ("kv_cache") or of fixed size ("state").
-
-    On one of ``tp`` GPUs: its key-value heads, at least one; latents whole.
-    """
-    run = Run(batch, 1, past=context - 1, source=context if source is None else source, encode=False)
-    ops = (share(op, spec, tp, 1, False) if op.kind == "cache" else op for op in lower(spec, run))
-    return cache_fold.by(ops, lambda op: "state" if op.component.endswith(STATES) else "kv_cache")
+def kv_elements(spec: ModelSpec, batch: int, context: int, source: int | None = None) -> dict[str, int]:
+    """Elements in the cache after ``context`` tokens: growing with tokens ("kv_cache") or of fixed size ("state")."""
+    return cached(spec, batch, context, source, Serving())
 
 
 def memory(
@@ -157,13 +135,13 @@ def memory(
     method: Method | None = None,
     ways: Ways | None = None,
     budget: int | None = None,
-    weights: Part | None = None,
+    serving: Serving | None = None,
 ) -> Memory:
     """Bytes that the fullest GPU holds; ``batch`` sequences (in training: of a micro-batch) of ``seq`` tokens.
 
-    Inference holds weights (``dtype``, or as ``weights`` says), cache (``kv_dtype``), the last position's logits and one layer's
-    workspace. Training is :func:`llmcx.core.training.ranks`, with its activations op by op ("autograd") or at the textbook's
-    leading order ("chapter": L b n d + L b H n²).
+    Inference holds weights (``dtype``), cache (``kv_dtype``, laid out as ``serving`` says), the last position's logits and one
+    layer's workspace. Training is :func:`llmcx.core.training.ranks`, with its activations op by op ("autograd") or at the
+    textbook's leading order ("chapter": L b n d + L b H n²).
     """
     seq = sequence_length(spec, seq)
     check_size("batch", batch)
@@ -185,7 +163,7 @@ def memory(
     else:
         check(spec, ways, method)
         chapter = chapter_activations(spec, batch, seq, 2)
-        parts = inference(spec, batch, seq, dtype, kv_dtype, ways, weights)
+        parts = inference(spec, batch, seq, dtype, kv_dtype, ways, serving or Serving())
     total = sum(part.bytes for part in parts)
     step = lower(spec, Run(batch, 1, past=seq - 1, source=seq, encode=False))
     cached_lines = (
@@ -208,16 +186,17 @@ def memory(
     )
 
 
-def inference(spec: ModelSpec, batch: int, seq: int, dtype: str, kv_dtype: str, ways: Ways, weights: Part | None) -> list[Part]:
+def inference(spec: ModelSpec, batch: int, seq: int, dtype: str, kv_dtype: str, ways: Ways, serving: Serving) -> list[Part]:
     """Weights, cache, the logits of the last position, a layer's workspace; on each of ``ways.tp`` GPUs that share them."""
     if (ways.pp, ways.cp) != (1, 1) or ways.zero:
         raise InputError("pp, cp and zero are for training; inference is divided by tp and ep", field="pp")
     ops = [share(op, spec, ways.tp, ways.ep, False) for op in lower(spec, Run(batch, seq, fused=True))]
     n, per_kv = params_fold.fold.total(ops), dtypes.bits(kv_dtype) / 8
     stated = f"{n:,} parameters × {dtypes.bits(dtype) / 8:g} B ({dtype})"
-    parts = [weights or Part("weights", dtypes.size(n, dtype), stated)]
-    for name, elements in kv_elements(spec, batch, seq, tp=ways.tp).items():
-        parts.append(Part(name, dtypes.size(elements, kv_dtype), f"{elements:,} elements × {per_kv:g} B ({kv_dtype})"))
+    parts = [Part("weights", dtypes.size(n, dtype), stated)]
+    rule = "" if serving.runtime == "ideal" else "; " + RUNTIMES[serving.runtime].format(**serving._asdict())
+    for name, elements in cached(spec, batch, seq, None, serving, ways.tp).items():
+        parts.append(Part(name, dtypes.size(elements, kv_dtype), f"{elements:,} elements × {per_kv:g} B ({kv_dtype}){rule}"))
     if spec.head is not None:
         parts.append(Part("logits", batch * spec.embedding.vocab * 4, "b·V × 4 B: fp32 logits of the last position"))
     work, formula = workspace(ops, 2)

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from . import params as params_fold
+from .cached import cache_fold
 from .errors import InputError
 from .hardware import Hardware
 from .layout import head_counts
 from .lower import Run, lower
-from .memory import cache_fold, workspace
+from .memory import workspace
 from .mixers.mla import MLA
 from .ops import Line
 from .parts import Attention, ModelSpec, MoE, check_size

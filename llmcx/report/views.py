@@ -105,6 +105,13 @@ def _memory_facts(item: Item) -> list[Fact]:
     if r.gpus > 1:
         facts.append(Fact("all_gpus_bytes", f"all {r.gpus} GPUs", r.all_gpus_bytes, "size"))
     facts.append(Fact("kv_bytes_per_token", "KV cache per token", r.kv_bytes_per_token, "size"))
+    if r.fit is not None:
+        f = r.fit
+        facts.append(
+            Fact("fit", {"gpus": "fewest GPUs", "dtype": "most precise dtype"}.get(f.what, f"largest {f.what}"), f.value)
+        )
+        if f.next is not None:
+            facts.append(Fact("next_bytes", f"but {f.what} {f.next} would take", f.next_bytes, "size"))
     if r.budget_bytes is not None:
         over = "" if r.fits else " (over budget)"
         facts += [Fact("fits", "fits the budget", r.fits), Fact("headroom_bytes", f"headroom{over}", r.headroom_bytes, "size")]
