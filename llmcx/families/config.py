@@ -24,21 +24,23 @@ _HARMLESS = """
     embedding_multiplier encoder_no_repeat_ngram_size eod_token_id eos_token_id ep_size experts_implementation
     exponential_decay_length_penalty final_logit_softcapping finetuning_task floor_scale forced_bos_token_id
     forced_eos_token_id freeze gradient_checkpointing hidden_dropout hidden_dropout_prob init_std initializer_factor
-    initializer_range input_jitter_noise label_smoothing language layer_norm_eps layer_norm_epsilon layerdrop
-    length_penalty logit_scale logits_scaling mask_token_id max_length min_length model_type moe_jitter_eps n_group
-    no_repeat_ngram_size no_rope_layer_interval no_rope_layers norm_eps norm_epsilon norm_topk_prob num_beam_groups
-    num_beams num_return_sequences original_max_position_embeddings output_attentions output_past output_router_logits
-    output_scores pad_token_id partial_rotary_factor prefix pretraining_tp problem_type pruned_heads quantization
-    quantization_config query_pre_attn_scalar remove_invalid_values repetition_penalty resid_dropout resid_pdrop
-    residual_dropout residual_multiplier return_dict_in_generate rms_norm_eps rope_interleave rope_local_base_freq
-    rope_parameters rope_scaling rope_theta rotary_dim rotary_emb_base rotary_pct routed_scaling_factor
-    router_aux_loss_coef router_jitter_noise router_z_loss_coef scoring_func sep_token_id seq_aux summary_activation
-    summary_first_dropout summary_proj_to_labels summary_type summary_use_proj suppress_tokens swiglu_alpha
-    swiglu_limit task_specific_params temperature tf_legacy_loss tie_encoder_decoder tokenizer_class top_p topk_group
-    topk_method torch_dtype torchscript transformers.js_config typical_p unk_token_id unsloth_fixed unsloth_version
-    use_bfloat16 use_cache
+    initializer_range input_jitter_noise is_llama_config label_smoothing language layer_norm_eps layer_norm_epsilon
+    layerdrop length_penalty logit_scale logits_scaling mask_token_id max_length min_length model_type moe_jitter_eps
+    n_group n_special no_repeat_ngram_size no_rope_layer_interval no_rope_layers norm_eps norm_epsilon norm_topk_prob
+    num_beam_groups num_beams num_return_sequences original_max_position_embeddings output_attentions output_past
+    output_router_logits output_scores pad_token_id partial_rotary_factor predict_special_tokens prefix pretraining_tp
+    problem_type pruned_heads quantization quantization_config query_pre_attn_scalar remove_invalid_values
+    repetition_penalty resid_dropout resid_pdrop residual_dropout residual_multiplier return_dict_in_generate
+    rms_norm_eps rope_interleave rope_interleaved rope_local_base_freq rope_parameters rope_scaling rope_theta
+    rotary_dim rotary_emb_base rotary_pct routed_scaling_factor router_aux_loss_coef router_jitter_noise
+    router_z_loss_coef scoring_func sep_token_id seq_aux summary_activation summary_first_dropout
+    summary_proj_to_labels summary_type summary_use_proj suppress_tokens swiglu_alpha swiglu_limit task_specific_params
+    temperature tf_legacy_loss tie_encoder_decoder tokenizer_class top_p topk_group topk_method torch_dtype torchscript
+    transformers.js_config typical_p unk_token_id unsloth_fixed unsloth_version use_bfloat16 use_cache
 """
 HARMLESS = frozenset(_HARMLESS.split())
+# What older versions of transformers wrote into every file; a null, too, asks for nothing.
+OFF = {"add_cross_attention": False, "is_decoder": False, "is_encoder_decoder": False, "top_k": 50}
 
 
 # Released files whose model_type transformers does not know, but whose architecture is one that it does.
@@ -170,7 +172,7 @@ class Config:
         for key, value in self.data.items():
             if key in self.read or key in HARMLESS or key in common or key.startswith("_"):
                 continue
-            if key in self.defaults and self.defaults[key] == value:
+            if value is None or any(key in known and known[key] == value for known in (OFF, self.defaults)):
                 continue
             name, text = str(key)[:80], shown(value)
             raise InputError(

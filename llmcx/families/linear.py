@@ -71,6 +71,7 @@ def qwen3_next(c: Config) -> ModelSpec:
 @family("qwen3_5_text", "qwen3_5_moe_text")
 def qwen3_5(c: Config) -> ModelSpec:
     """Qwen3-Next's mixers with a gated feed-forward, or experts, in every layer."""
+    c.expect("mlp_only_layers", [])
     mixers, ffn = delta_net(c), qwen_moe(c) if c.model_type == "qwen3_5_moe_text" else gated(c)
     return model(c, decoder=by_kind(in_turn(c, layer_count(c)), lambda kind: layer(mixers[kind], ffn)), norm=GEMMA)
 

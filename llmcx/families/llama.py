@@ -79,6 +79,7 @@ def qwen3(c: Config) -> ModelSpec:
 def _qwen(c: Config, mixer: Attention) -> ModelSpec:
     size = c.optional("sliding_window") if c.flag("use_sliding_window") else None
     first = c.size("max_window_layers", 0)
+    c.expect("use_mrope", False)
     c.ignore("sliding_window")
 
     def make(local: bool) -> Layers:
@@ -218,6 +219,7 @@ def starcoder2(c: Config) -> ModelSpec:
     """Layer norms, a plain feed-forward, one switch for all biases."""
     bias = c.flag("use_bias")
     c.ignore("mlp_type", "norm_type", "activation_function")
+    c.ignore("attention_softmax_in_fp32", "scale_attention_softmax_in_fp32", "scale_attn_weights")
     return uniform(c, heads(c, bias=bias, core=window(c.optional("sliding_window"))), plain(c, bias=bias), LAYER)
 
 

@@ -118,6 +118,9 @@ def qwen3_moe(c: Config) -> ModelSpec:
     """A norm on each head's queries and keys; no shared expert; a window, if it is used, in all layers."""
     key = "num_local_experts" if "num_local_experts" in c.data else "num_experts"
     c.ignore("sliding_window", "max_window_layers", "layer_types")
+    c.expect("qkv_bias", False)
+    c.expect("shared_expert_intermediate_size", 0)
+    c.expect("use_qk_norm", True)
     size = c.optional("sliding_window") if c.flag("use_sliding_window") else None
     mixer = heads(c, bias=c.flag("attention_bias"), qk_norm="head", core=window(size))
     return model(c, decoder=sparse_and_dense(mixer, experts(c, key), gated(c), qwen_sparse(c)), norm=RMS)
