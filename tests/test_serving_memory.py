@@ -17,7 +17,7 @@ GIB = 2**30
 
 
 def gpt_oss(layers: int, experts: int) -> ModelSpec:
-    """gpt-oss-20b and -120b: 64 heads, 8 key-value heads of 64, a window of 128 in every other layer (arXiv:2508.10925, sec. 2)."""
+    """gpt-oss-20b and -120b: 64 heads, 8 key-value heads of 64, a window of 128 in every other layer (arXiv:2508.10925)."""
     config = {"model_type": "gpt_oss", "num_hidden_layers": layers, "num_local_experts": experts, "sliding_window": 128}
     sizes = {"hidden_size": 2880, "num_attention_heads": 64, "num_key_value_heads": 8, "head_dim": 64, "intermediate_size": 2880}
     return from_config({**config, **sizes, "num_experts_per_tok": 4, "vocab_size": 201088}, "config.json")
