@@ -135,7 +135,8 @@ def memory(
         for length, size in product(lengths, units.many(batch, units.count, "--batch")):
             n = sequence_length(spec, length)
             asked: dict[str, Any] = {"batch": size, "seq": n, "dtype": dtype, "ways": ways}
-            fixed: dict[str, Any] = {"train": train, "kv_dtype": kv_dtype, "activations": activations, "method": method, "serving": serving}
+            fixed: dict[str, Any] = {"train": train, "kv_dtype": kv_dtype, "activations": activations}
+            fixed |= {"method": method, "serving": serving}
             if fit is None or limit is None:
                 result = core.memory(spec, **asked, **fixed, budget=limit)
             else:

@@ -89,7 +89,8 @@ def fitted(
     """
     if what not in FIT:
         raise unknown_name("thing to fit", what, list(FIT), field="fit")
-    train, ways = fixed["train"], asked["ways"]
+    train: bool = fixed["train"]
+    ways: Ways = asked["ways"]
 
     def price(value: Any) -> Memory:
         key = "ways" if what == "gpus" else what

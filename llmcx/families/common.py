@@ -22,14 +22,13 @@ from llmcx.core.parts import (
     Standard,
 )
 
-from .config import Config
+from .config import ROTARY, SCORES, Config
 
 Kind = TypeVar("Kind")
 
 ACTIVATIONS: dict[str, Any] = {
     "relu": "relu",
     "relu2": "relu2",
-    "xielu": "xielu",
     "gelu": "gelu",
     "gelu_new": "gelu_new",
     "gelu_fast": "gelu_new",
@@ -85,6 +84,8 @@ def _is_bare(name: str, model_type: str) -> bool:
 
 def model(c: Config, *, d_model: str = "hidden_size", context: str | None = "max_position_embeddings", **parts: Any) -> ModelSpec:
     """A spec named after its file, with the embedding and head of the usual keys unless ``parts`` has its own."""
+    if "decoder" in parts:
+        c.ignore("is_decoder")
     path = PurePath(c.source)
     stem = path.parent.name if path.name == "config.json" and path.parent.name else path.stem
     made: dict[str, Any] = {
@@ -103,6 +104,7 @@ def model(c: Config, *, d_model: str = "hidden_size", context: str | None = "max
 
 def heads(c: Config, **more: Any) -> Attention:
     """Rotary grouped-query attention from num_attention_heads, num_key_value_heads, head_dim."""
+    c.ignore(*ROTARY, *SCORES)
     n_heads = c.size("num_attention_heads")
     return Attention(n_heads, c.optional("num_key_value_heads") or n_heads, head_dim(c, n_heads), **{"rope": True, **more})
 

@@ -14,33 +14,42 @@ from typing import Any
 
 from llmcx.core.errors import InputError, shown
 
-# Keys that no family's cost depends on: numerics, training, generation, tokens, bookkeeping of any version of transformers.
+# Keys that any file may carry and from which no family builds or runs anything: generation, tokens, dropout, epsilons, losses,
+# initial weights, bookkeeping of this and older versions of transformers and of the tools around it. A key that costs something
+# in any family is not here: its readers ask for it, and the families in which it is idle ignore it (see the groups below).
 _HARMLESS = """
-    _attn_implementation _attn_implementation_autoset _flash_attn_2_enabled _name_or_path activation_dropout
-    attention_dropout attention_multiplier attention_probs_dropout_prob attn_implementation attn_logit_softcapping
-    attn_pdrop attn_scale attn_temperature_tuning auto_map aux_loss_alpha bad_words_ids begin_suppress_tokens
-    bos_token_id cache_implementation classifier_dropout cls_token_id custom_pipelines decoder_start_token_id
-    diversity_penalty do_sample dropout early_stopping emb_pdrop embd_pdrop embed_dropout embedding_dropout
-    embedding_multiplier encoder_no_repeat_ngram_size eod_token_id eos_token_id ep_size experts_implementation
-    exponential_decay_length_penalty final_logit_softcapping finetuning_task floor_scale forced_bos_token_id
-    forced_eos_token_id freeze gradient_checkpointing hidden_dropout hidden_dropout_prob init_std initializer_factor
-    initializer_range input_jitter_noise is_llama_config label_smoothing language layer_norm_eps layer_norm_epsilon
-    layerdrop length_penalty logit_scale logits_scaling mask_token_id max_length min_length model_type moe_jitter_eps
-    n_group n_special no_repeat_ngram_size no_rope_layer_interval no_rope_layers norm_eps norm_epsilon norm_topk_prob
-    num_beam_groups num_beams num_return_sequences original_max_position_embeddings output_attentions output_past
-    output_router_logits output_scores pad_token_id partial_rotary_factor predict_special_tokens prefix pretraining_tp
-    problem_type pruned_heads quantization quantization_config query_pre_attn_scalar remove_invalid_values
-    repetition_penalty resid_dropout resid_pdrop residual_dropout residual_multiplier return_dict_in_generate
-    rms_norm_eps rope_interleave rope_interleaved rope_local_base_freq rope_parameters rope_scaling rope_theta
-    rotary_dim rotary_emb_base rotary_pct routed_scaling_factor router_aux_loss_coef router_jitter_noise
-    router_z_loss_coef scoring_func sep_token_id seq_aux summary_activation summary_first_dropout
-    summary_proj_to_labels summary_type summary_use_proj suppress_tokens swiglu_alpha swiglu_limit task_specific_params
-    temperature tf_legacy_loss tie_encoder_decoder tokenizer_class top_p topk_group topk_method torch_dtype torchscript
-    transformers.js_config typical_p unk_token_id unsloth_fixed unsloth_version use_bfloat16 use_cache
+    _attn_implementation _attn_implementation_autoset _flash_attn_2_enabled _name_or_path activation_dropout attention_dropout
+    attention_probs_dropout_prob attn_implementation attn_pdrop auto_map bad_words_ids begin_suppress_tokens
+    cache_implementation classif_dropout classifier_dropout compression_config custom_pipelines diversity_penalty do_sample
+    dropout early_stopping emb_pdrop embd_pdrop embed_dropout embedding_dropout encoder_no_repeat_ngram_size
+    experts_implementation exponential_decay_length_penalty finetuning_task freeze gradient_checkpointing hidden_dropout
+    hidden_dropout_prob init_std initializer_factor initializer_range internal_version is_llama_config kv_cache_scheme
+    label_smoothing language layer_norm_eps layer_norm_epsilon layerdrop length_penalty max_length max_new_tokens
+    max_sequence_length min_length model_max_length model_type n_special name no_repeat_ngram_size norm_eps norm_epsilon
+    num_beam_groups num_beams num_return_sequences onnx output_attentions output_past output_scores predict_special_tokens
+    prefix pretraining_tp problem_type quantization quantization_config remove_invalid_values repetition_penalty resid_dropout
+    resid_pdrop residual_dropout return_dict_in_generate rms_norm_eps sparsity_config suppress_tokens task_specific_params
+    temperature tf_legacy_loss tie_encoder_decoder tokenizer_class top_k top_p torch_dtype torchscript transformers.js_config
+    typical_p unsloth_fixed unsloth_version use_bfloat16 use_cache use_flash_attention use_flash_attn
 """
 HARMLESS = frozenset(_HARMLESS.split())
+TOKENS = ("_token_id", "_token_ids", "_token_index")
+"""How keys end that only name a token."""
+
+# Keys by the part of a model that has them. They change numbers, not counts; a part's maker ignores them (Config.ignore).
+_PARTS = {
+    "rotary": """original_max_position_embeddings partial_rotary_factor rope_interleave rope_interleaved rope_local_base_freq
+        rope_parameters rope_scaling rope_theta rope_type rotary_base rotary_dim rotary_emb_base rotary_pct""",
+    "scores": "attention_multiplier attn_logit_softcapping attn_scale attn_temperature_tuning floor_scale query_pre_attn_scalar",
+    "scales": "embedding_multiplier final_logit_softcapping logit_scale logits_scaling residual_multiplier scale_emb",
+    "routing": """aux_loss_alpha ep_size input_jitter_noise moe_jitter_eps moe_router_dtype n_group norm_topk_prob
+        output_router_logits routed_scaling_factor router_aux_loss_coef router_bias_update_rate router_dtype router_jitter_noise
+        router_z_loss_coef scoring_func seq_aux topk_group topk_method use_routing_bias""",
+    "summary": "summary_activation summary_first_dropout summary_proj_to_labels summary_type summary_use_proj",
+}
+ROTARY, SCORES, SCALES, ROUTING, SUMMARY = (tuple(keys.split()) for keys in _PARTS.values())
 # What older versions of transformers wrote into every file; a null, too, asks for nothing.
-OFF = {"add_cross_attention": False, "is_decoder": False, "is_encoder_decoder": False, "top_k": 50}
+OFF = {"add_cross_attention": False, "is_decoder": False, "is_encoder_decoder": False, "pruned_heads": {}}
 
 
 # Released files whose model_type transformers does not know, but whose architecture is one that it does.
@@ -64,8 +73,8 @@ class Config:
         self.source = source
         self.names: Mapping[str, str] = family["names"]
         self.defaults: Mapping[str, Any] = {self.names.get(key, key): value for key, value in family["defaults"].items()}
-        # Where a file has a key under two names, transformers takes the alias, whichever comes first.
-        first = sorted(data.items(), key=lambda item: item[0] in self.names)
+        # Where a file has a key under two names, transformers takes the one that its class does not declare.
+        first = sorted(data.items(), key=lambda item: item[0] not in family["defaults"])
         self.data = {self.names.get(key, key): value for key, value in first}
         # Keys that the file says by an alias alone, or otherwise than by their own name: transformers derives other options from
         # these too early, before it reads aliases.
@@ -147,7 +156,9 @@ class Config:
         if not isinstance(value, Mapping):
             raise self.wrong(key, value, "a mapping")
         defaults = self.defaults.get(key)
-        return Config(value, self.model_type, f"{self.source}: {key}", defaults if isinstance(defaults, Mapping) else {})
+        part = Config(value, self.model_type, f"{self.source}: {key}", defaults if isinstance(defaults, Mapping) else {})
+        part.notes = self.notes
+        return part
 
     def expect(self, key: str, *values: Any) -> None:
         """Refuse unless ``key`` has one of ``values``: for options of which only these are understood."""
@@ -167,16 +178,24 @@ class Config:
         return InputError(f"{self.source}: {key} is {text}, but must be {allowed}", field=key, value=text, allowed=allowed)
 
     def check_leftovers(self) -> None:
-        """Refuse a key that nobody read, unless it is harmless or says what transformers would assume."""
-        common = table()["common"]
+        """Refuse a key that nobody read, unless it is harmless or says what transformers would assume.
+
+        A key that this model_type does not have in transformers, and that says none, is passed over with a note.
+        """
+        common, idle = table()["common"], []
         for key, value in self.data.items():
-            if key in self.read or key in HARMLESS or key in common or key.startswith("_"):
+            if key in self.read or key in HARMLESS or key in common or key.startswith("_") or key.endswith(TOKENS):
                 continue
             if value is None or any(key in known and known[key] == value for known in (OFF, self.defaults)):
                 continue
             name, text = str(key)[:80], shown(value)
+            if key not in self.defaults and not value:
+                idle.append(f"{name}={text}")
+                continue
             raise InputError(
                 f"{self.source}: {name} = {text} is not understood for model_type {self.model_type!r}, and may change the cost",
                 field=name,
                 value=text,
             )
+        if idle:
+            self.notes.append(f"passed over, as {self.model_type} has no such keys and they say none: {', '.join(sorted(idle))}")

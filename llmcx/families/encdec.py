@@ -10,7 +10,7 @@ from llmcx.core.parts import Activation, Attention, Embedding, Gated, Head, Laye
 
 from . import family
 from .common import ACTIVATIONS, LAYER, RMS, activation, first_named, head, model
-from .config import Config
+from .config import ROUTING, Config
 
 CONDITIONAL = ("ForConditionalGeneration",)
 
@@ -97,7 +97,7 @@ def t5(c: Config) -> ModelSpec:
 def switch(c: Config) -> ModelSpec:
     """T5 with experts in evenly spaced layers, one per token."""
     t5_ignore(c)
-    c.ignore("add_router_probs", "router_dtype", "router_ignore_padding_tokens", "router_type", "expert_capacity")
+    c.ignore(*ROUTING, "add_router_probs", "router_ignore_padding_tokens", "router_type", "expert_capacity")
     c.ignore("feed_forward_proj", "is_gated_act", "batch_prioritized_routing", "num_selected_experts")
     c.expect("add_cross_attention", False)
     dense = Plain(c.size("d_ff"), activation=activation(c, "dense_act_fn"))

@@ -10,7 +10,7 @@ from llmcx.core.parts import Attention, Embedding, Gated, Head, Layers, ModelSpe
 
 from . import family
 from .common import LAYER, activation, by_kind, by_type, first_named, head, layer_count, model
-from .config import Config
+from .config import ROTARY, SUMMARY, Config
 
 MASKED = ("ForMaskedLM", "LMHeadModel")
 PAIRED = {"bert": ("ForPreTraining",), "big_bird": ("ForPreTraining",)}  # and a verdict on a pair of sentences
@@ -51,7 +51,7 @@ def bert(c: Config) -> ModelSpec:
 @family("electra")
 def electra(c: Config) -> ModelSpec:
     """BERT with a factorised embedding and without a pooler, as generator or as discriminator."""
-    c.ignore("summary_last_dropout")
+    c.ignore("summary_last_dropout", *SUMMARY)
     width = c.size("embedding_size")
     parts: dict[str, Any] = {"width": None if width == c.size("hidden_size") else width, "pooler": False}
     if first_named(c) == "ElectraForPreTraining":
@@ -116,7 +116,7 @@ def modernbert(c: Config) -> ModelSpec:
         "classifier_pooling", "classifier_activation", "deterministic_flash_attn", "mlp_dropout", "initializer_cutoff_factor"
     )
     c.ignore("sparse_prediction", "sparse_pred_ignore_index", "reference_compile", "repad_logits_with_grad", "global_rope_theta")
-    c.ignore("local_rope_theta", "position_embedding_type")
+    c.ignore("local_rope_theta", "position_embedding_type", *ROTARY)
     norm = Norm("layernorm", bias=c.flag("norm_bias"))
     mixer = Attention(c.size("num_attention_heads"), bias=c.flag("attention_bias"), rope=True)
     ffn = Gated(c.size("intermediate_size"), c.flag("mlp_bias"), activation(c, "hidden_activation"))

@@ -10,7 +10,7 @@ from llmcx.core.parts import FFN, Attention, Gated, Layers, ModelSpec, MoE, Slid
 
 from . import family
 from .common import GEMMA, SANDWICH, WIDE_RMS, activation, by_kind, gated, head_dim, heads, layer_count, layer_types, model
-from .config import Config
+from .config import ROUTING, SCALES, Config
 from .llama import pattern, uniform, windowed
 
 SLIDING, FULL = "sliding_attention", "full_attention"
@@ -20,7 +20,7 @@ EXPERTS = ("shared_out", "experts", "experts_out")  # Gemma 4's further norms wh
 @family("gemma")
 def gemma(c: Config) -> ModelSpec:
     """LLaMA with wide heads, a GELU gate and a tied head."""
-    c.ignore("use_bidirectional_attention", "hidden_activation", "hidden_act")  # eager code masks all the same
+    c.ignore("use_bidirectional_attention", "hidden_activation", "hidden_act", *SCALES)  # eager code masks all the same
     act = "hidden_activation" if c.data.get("hidden_activation") else "hidden_act"
     return uniform(c, heads(c, bias=c.flag("attention_bias")), gated(c, act=act), GEMMA)
 
@@ -28,7 +28,7 @@ def gemma(c: Config) -> ModelSpec:
 @family("gemma2")
 def gemma2(c: Config) -> ModelSpec:
     """Norms before and after each part, a window in every other layer."""
-    c.ignore("use_bidirectional_attention", "hidden_act", "sliding_window_size")
+    c.ignore("use_bidirectional_attention", "hidden_act", "sliding_window_size", *SCALES)
     mixer = heads(c, bias=c.flag("attention_bias"))
     return windowed(c, mixer, gated(c, act="hidden_activation"), pattern(c, 2), GEMMA, norms=SANDWICH)
 
@@ -36,7 +36,7 @@ def gemma2(c: Config) -> ModelSpec:
 @family("gemma3_text")
 def gemma3(c: Config) -> ModelSpec:
     """Gemma 2 with a norm on each head's queries and keys, and a window in five of six layers."""
-    c.ignore("hidden_act")
+    c.ignore("hidden_act", *SCALES)
     mixer = heads(c, bias=c.flag("attention_bias"), qk_norm="head", qk_norm_type=GEMMA)
     # EmbeddingGemma: nothing is masked, and a window reaches half as far to each side.
     stack = "encoder" if c.flag("use_bidirectional_attention") else "decoder"
@@ -46,7 +46,7 @@ def gemma3(c: Config) -> ModelSpec:
 @family("gemma3n_text")
 def gemma3n(c: Config) -> ModelSpec:
     """Gemma 3 with per-layer embeddings, alternating updates and a learned residual; the last layers share keys and values."""
-    c.ignore("altup_active_idx", "altup_coef_clip", "altup_correct_scale", "activation_sparsity_pattern")
+    c.ignore("altup_active_idx", "altup_coef_clip", "altup_correct_scale", "activation_sparsity_pattern", *SCALES)
     types, sharing = _types(c, 5)
     stated = c.get("intermediate_size")
     widths = stated if isinstance(stated, list) else [stated] * len(types)
@@ -77,7 +77,7 @@ def gemma4(c: Config) -> ModelSpec:
     if c.flag("enable_moe_block"):
         expert = gated(c, "moe_intermediate_size", "hidden_activation")
         routed = MoE(c.size("num_experts"), c.size("top_k_experts"), expert, ffn, correction=True, router_norm=True)
-    c.ignore("num_experts", "top_k_experts", "moe_intermediate_size")
+    c.ignore("num_experts", "top_k_experts", "moe_intermediate_size", *ROUTING, *SCALES)
     double = 2 if c.flag("use_double_wide_mlp") else 1
     shapes = _shapes(c, types, attention)
 

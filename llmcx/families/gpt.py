@@ -10,7 +10,7 @@ from llmcx.core.parts import Attention, Embedding, Layers, ModelSpec, Norm, Plai
 
 from . import family
 from .common import LAYER, SCALE_ONLY, activation, by_kind, head, layer_count, model, window
-from .config import Config
+from .config import ROTARY, SUMMARY, Config
 
 
 @family("gpt2", "gpt_bigcode")
@@ -19,7 +19,7 @@ def gpt2(c: Config) -> ModelSpec:
     c.expect("add_cross_attention", False)
     c.ignore("n_ctx", "reorder_and_upcast_attn", "scale_attn_by_inverse_layer_idx", "scale_attn_weights")
     c.ignore("attention_softmax_in_fp32", "scale_attention_softmax_in_fp32", "inference_runner", "validate_runner_input")
-    c.ignore("pre_allocate_kv_cache", "max_sequence_length", "max_batch_size", "pad_key_length")
+    c.ignore("pre_allocate_kv_cache", "max_batch_size", "pad_key_length", *SUMMARY)
     n = c.size("n_head")
     kv_heads = 1 if c.flag("multi_query") else n
     c.expect("num_key_value_heads", kv_heads)
@@ -41,7 +41,7 @@ def gpt_neo(c: Config) -> ModelSpec:
     ffn = Plain(c.optional("intermediate_size") or 4 * c.size("hidden_size"), True, activation(c, "activation_function"))
     cores = {"global": window(None), "local": window(c.size("window_size"))}
     kinds = c.list("attention_layers")
-    c.ignore("attention_types")
+    c.ignore("attention_types", *SUMMARY)
     if kinds is None:
         types = c.data.get("attention_types") or [[["global", "local"], 12]]
         try:
@@ -59,7 +59,7 @@ def gpt_neo(c: Config) -> ModelSpec:
 def gptj(c: Config) -> ModelSpec:
     """Attention without biases and a feed-forward with them, side by side after one norm; a bias in the head."""
     ffn = Plain(c.optional("n_inner") or 4 * c.size("n_embd"), True, activation(c, "activation_function"))
-    c.ignore("n_ctx", "scale_attn_weights", "rotary")
+    c.ignore("n_ctx", "scale_attn_weights", "rotary", *SUMMARY, *ROTARY)
     n = c.size("n_head")
     if c.model_type == "codegen" and n % 4:
         raise c.wrong("n_head", n, "a multiple of 4, because the queries, keys and values are laid out in four parts")
@@ -70,7 +70,7 @@ def gptj(c: Config) -> ModelSpec:
 @family("gpt_neox")
 def gpt_neox(c: Config) -> ModelSpec:
     """Two norms whether or not the parts stand side by side; an untied head."""
-    c.ignore("use_parallel_residual", "is_decoder")
+    c.ignore("use_parallel_residual", *ROTARY)
     mixer = Attention(c.size("num_attention_heads"), bias=c.flag("attention_bias"), rope=True)
     ffn = Plain(c.size("intermediate_size"), True, activation(c, "hidden_act"))
     return model(c, decoder=(Layers(c.size("num_hidden_layers"), mixer, ffn),))
@@ -138,7 +138,7 @@ def falcon(c: Config) -> ModelSpec:
     norms = c.optional("num_ln_in_parallel_attn") or (2 if new else 1)
     if parallel and norms > (2 if new else 1):
         raise c.wrong("num_ln_in_parallel_attn", norms, "1, or 2 with new_decoder_architecture")
-    c.ignore("apply_residual_connection_post_layernorm")
+    c.ignore("apply_residual_connection_post_layernorm", *ROTARY)
     ffn = Plain(c.optional("ffn_hidden_size") or 4 * c.size(width), bias, activation(c, "activation"))
     mixer = Attention(n, kv_heads, bias=bias, rope=not c.flag("alibi"))
     layers = Layers(c.size("num_hidden_layers"), mixer, ffn, norms=("layer",) if parallel and norms == 1 else None)

@@ -12,7 +12,7 @@ from llmcx.core.parts import FFN, Embedding, Gated, Layers, ModelSpec, MoE, Slid
 
 from . import family
 from .common import GEMMA, RMS, activation, by_kind, gated, head, head_dim, heads, layer_count, layer_types, model, window
-from .config import Config
+from .config import ROUTING, Config
 from .moe import experts, latent, no_mtp, shared
 
 LINEAR = ("linear_attention", "full_attention")
@@ -33,7 +33,7 @@ def delta_net(c: Config) -> dict[str, Mixer]:
         c.size("linear_conv_kernel_dim"),
     )
     c.expect("attn_output_gate", True)
-    c.ignore("mamba_ssm_dtype")
+    c.ignore("mamba_ssm_dtype", "output_gate_type")
     no_mtp(c, "mtp_num_hidden_layers", "mtp_use_dedicated_embeddings")
     return {
         "linear_attention": delta,
@@ -82,7 +82,6 @@ def kimi_linear(c: Config) -> ModelSpec:
     n = layer_count(c)
     c.expect("moe_layer_freq", 1)
     c.ignore("mla_use_nope", "moe_router_activation_func", "use_grouped_topk", "moe_renormalize", "num_expert_group")
-    c.ignore("topk_group", "routed_scaling_factor")
     no_mtp(c, "num_nextn_predict_layers")
     own = {"heads": "linear_num_heads", "dim": "linear_head_dim", "conv": "linear_conv_kernel_dim"}
     sizes = {leaf: c.size(key) for leaf, key in own.items()}
@@ -119,7 +118,7 @@ def kimi_linear(c: Config) -> ModelSpec:
 def minimax(c: Config) -> ModelSpec:
     """Lightning attention and softmax attention in turn; full-size experts."""
     n, n_heads = layer_count(c), c.size("num_attention_heads")
-    c.ignore("router_jitter_noise", *(f"{part}_{side}_factor" for part in FACTORS for side in ("alpha", "beta")))
+    c.ignore(*(f"{part}_{side}_factor" for part in FACTORS for side in ("alpha", "beta")))
     lightning = Lightning(n_heads, head_dim(c, n_heads), c.size("block_size"))
     mixers = {"linear_attention": lightning, "full_attention": heads(c, core=window(c.optional("sliding_window")))}
     moe = experts(c, "num_local_experts", width="intermediate_size")
@@ -176,7 +175,7 @@ def lfm2_moe(c: Config) -> ModelSpec:
     kinds = layer_types(c, "layer_types", (*mixers,), n)
     if kinds is None:
         raise c.wrong("layer_types", None, "a list of conv and full_attention")
-    c.ignore("norm_eps", "use_expert_bias", "routed_scaling_factor", "norm_topk_prob", "conv_dim", "conv_dim_out", "num_heads")
+    c.ignore("norm_eps", "use_expert_bias", "conv_dim", "conv_dim_out", "num_heads", *ROUTING)
     dense, first = Gated(c.size("intermediate_size")), c.size("num_dense_layers", least=0)
     moe = MoE(c.size("num_experts"), c.size("num_experts_per_tok"), Gated(c.size("moe_intermediate_size")))
 

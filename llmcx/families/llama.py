@@ -10,7 +10,7 @@ from llmcx.core.parts import Attention, Gated, Layers, ModelSpec, Norm, Plain
 
 from . import family
 from .common import LAYER, RMS, SANDWICH, SCALE_ONLY, WIDE_RMS, by_type, gated, head, heads, model, plain, window
-from .config import Config
+from .config import SCALES, Config
 
 POST = ("attention_out", "ffn_out")  # norms on the way out of a part, not in
 
@@ -72,7 +72,8 @@ def qwen2(c: Config) -> ModelSpec:
 
 @family("qwen3")
 def qwen3(c: Config) -> ModelSpec:
-    """A norm over each head of the queries and keys."""
+    """A norm over each head of the queries and keys, always."""
+    c.ignore("use_qk_norm")
     return _qwen(c, heads(c, bias=c.flag("attention_bias"), qk_norm="head"))
 
 
@@ -112,6 +113,7 @@ def olmo3(c: Config) -> ModelSpec:
 @family("cohere")
 def cohere(c: Config) -> ModelSpec:
     """Attention and feed-forward side by side after one layer norm without shift."""
+    c.ignore(*SCALES)
     qk = {"qk_norm": "heads", "qk_norm_type": SCALE_ONLY} if c.flag("use_qk_norm") else {}
     return uniform(c, heads(c, bias=c.flag("attention_bias"), **qk), gated(c), SCALE_ONLY, norms=("layer",))
 
@@ -121,13 +123,14 @@ def cohere2(c: Config) -> ModelSpec:
     """Cohere with a window in three of four layers."""
     mixer = heads(c, bias=c.flag("attention_bias"))
     c.ignore("order_of_interleaved_layers", "position_embedding_type", "rotary_pct", "use_embedding_sharing")
-    c.ignore("use_gated_activation", "use_parallel_block", "use_parallel_embedding", "use_qk_norm")
+    c.ignore("use_gated_activation", "use_parallel_block", "use_parallel_embedding", "use_qk_norm", *SCALES)
     return windowed(c, mixer, gated(c), pattern(c, 4), SCALE_ONLY, norms=("layer",))
 
 
 @family("granite")
 def granite(c: Config) -> ModelSpec:
     """LLaMA with multipliers, which cost nothing."""
+    c.ignore(*SCALES)
     return uniform(c, heads(c, bias=c.flag("attention_bias")), gated(c, bias=c.flag("mlp_bias")))
 
 
@@ -198,7 +201,9 @@ def arcee(c: Config) -> ModelSpec:
 def apertus(c: Config) -> ModelSpec:
     """A plain feed-forward with xIELU, whose two numbers are learned; a norm on each head's queries and keys."""
     c.ignore("mlp_bias", "qk_norm", "post_norm")
-    return uniform(c, heads(c, bias=c.flag("attention_bias"), qk_norm="head"), plain(c))
+    learned = c.get("hidden_act") == "xielu"
+    ffn = Plain(c.size("intermediate_size"), activation="xielu") if learned else plain(c)
+    return uniform(c, heads(c, bias=c.flag("attention_bias"), qk_norm="head"), ffn)
 
 
 @family("ernie4_5")

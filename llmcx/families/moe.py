@@ -30,7 +30,7 @@ from .common import (
     model,
     window,
 )
-from .config import Config
+from .config import ROTARY, ROUTING, SCALES, SCORES, Config
 
 Norms = tuple[str, ...] | None
 
@@ -39,6 +39,7 @@ LOCAL, CHUNKED, FULL = "sliding_attention", "chunked_attention", "full_attention
 
 def experts(c: Config, count: str, top_k: str = "num_experts_per_tok", width: str = "moe_intermediate_size", **more: Any) -> MoE:
     """A router and gated experts from the keys named."""
+    c.ignore(*ROUTING)
     return MoE(c.size(count), c.size(top_k), gated(c, width), **more)
 
 
@@ -138,7 +139,7 @@ def latent(c: Config, **more: Any) -> MLA:
     kv_heads = c.optional("num_key_value_heads")
     if kv_heads not in (None, n):
         raise c.wrong("num_key_value_heads", kv_heads, f"{n}, as num_attention_heads: latent attention has no groups")
-    c.ignore("head_dim", "qk_head_dim")
+    c.ignore("head_dim", "qk_head_dim", *ROTARY, *SCORES)
     sizes = (c.size("kv_lora_rank"), c.size("qk_nope_head_dim"), c.size("qk_rope_head_dim"), c.size("v_head_dim"))
     return MLA(n, *sizes, c.optional("q_lora_rank"), c.flag("attention_bias"), **more)
 
@@ -203,7 +204,7 @@ def gpt_oss(c: Config) -> ModelSpec:
     mixer = heads(c, bias=c.flag("attention_bias"), sinks=True)
     expert = gated(c, bias=True)
     moe = MoE(c.size("num_local_experts"), c.size("num_experts_per_tok"), expert, router_bias=True)
-    c.ignore("experts_per_token", "initial_context_length")
+    c.ignore("experts_per_token", "initial_context_length", "swiglu_alpha", "swiglu_limit", *ROUTING)
     size = c.optional("sliding_window")
 
     def make(local: bool) -> Layers:
@@ -239,7 +240,7 @@ def _every(c: Config, mixer: Attention, moe: MoE, norms: tuple[str, ...] | None 
 @family("phimoe")
 def phimoe(c: Config) -> ModelSpec:
     """Layer norms; always two experts per token, whatever num_experts_per_tok says."""
-    c.ignore("num_experts_per_tok")
+    c.ignore("num_experts_per_tok", *ROUTING)
     moe = MoE(c.size("num_local_experts"), 2, gated(c))
     mixer = heads(c, bias=c.flag("attention_bias"), core=window(c.optional("sliding_window")))
     return _every(c, mixer, moe, norm=LAYER, head=head(c, bias=c.flag("lm_head_bias")))
@@ -248,6 +249,7 @@ def phimoe(c: Config) -> ModelSpec:
 @family("granitemoe", "granitemoeshared")
 def granitemoe(c: Config) -> ModelSpec:
     """LLaMA's layers with experts, and optionally a shared block."""
+    c.ignore(*SCALES)
     width = c.optional("shared_intermediate_size", 0)
     block = Gated(width, activation=activation(c, "hidden_act")) if width else None
     moe = experts(c, "num_local_experts", width="intermediate_size", shared=block)
@@ -268,7 +270,8 @@ def dbrx(c: Config) -> ModelSpec:
     attention, ffn = c.inner("attn_config"), c.inner("ffn_config")
     for part in (attention, ffn):
         part.ignore("attn_pdrop", "clip_qkv", "rope_theta", "model_type", "hidden_size", "moe_loss_weight")
-        part.ignore("moe_normalize_expert_weights", "moe_jitter_eps", "uniform_expert_assignment")
+        part.ignore(*ROTARY, "moe_normalize_expert_weights", "moe_jitter_eps", "uniform_expert_assignment")
+    c.ignore(*ROTARY, *ROUTING)
     act: Activation = "silu"
     if ffn.get("ffn_act_fn") is not None:
         inner = ffn.inner("ffn_act_fn")
@@ -310,7 +313,7 @@ def llama4(c: Config) -> ModelSpec:
     rotary positions, by default in three of four layers.
     """
     n, every = layer_count(c), c.size("no_rope_layer_interval")
-    c.ignore("use_qk_norm", "for_llm_compressor", "interleave_moe_layer_step")
+    c.ignore("use_qk_norm", "for_llm_compressor", "interleave_moe_layer_step", *ROUTING)
     rotary = [bool(rope) for rope in c.list("no_rope_layers") or []] or [(i + 1) % every != 0 for i in range(n)]
     if len(rotary) != n:
         raise c.wrong("no_rope_layers", rotary, f"a list of {n} layers")
@@ -332,7 +335,7 @@ def hunyuan_moe(c: Config) -> ModelSpec:
     n, top_k = layer_count(c), c.get("moe_topk")
     c.ignore("use_qk_norm", "num_shared_expert", "moe_intermediate_size", "org_vocab_size", "use_mixed_mlp_moe")
     c.ignore("moe_layer_num_skipped", "cla_share_factor", "moe_drop_tokens", "moe_random_routing_dropped_token")
-    c.ignore("group_limited_greedy")
+    c.ignore("group_limited_greedy", *ROUTING)
     c.expect("use_cla", False)
     c.expect("use_mla", False)
     block, mixer = gated(c), heads(c, bias=c.flag("attention_bias"), qk_norm="head")

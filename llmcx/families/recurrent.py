@@ -12,7 +12,7 @@ from llmcx.core.parts import FFN, Layers, ModelSpec, MoE, Plain
 
 from . import family
 from .common import RMS, activation, by_kind, gated, head, heads, layer_count, layer_types, model
-from .config import Config
+from .config import ROTARY, ROUTING, SCALES, Config
 
 NUMERICS = [
     "residual_in_fp32",
@@ -123,7 +123,7 @@ def falcon_h1(c: Config) -> ModelSpec:
     inner = c.optional("mamba_d_ssm") or c.size("mamba_expand") * c.size("hidden_size")
     c.ignore("mamba_expand", "mamba_norm_before_gate", "mamba_use_mlp", "lm_head_multiplier", "embedding_multiplier")
     c.ignore("mlp_multipliers", "key_multiplier", "attention_out_multiplier", "attention_in_multiplier", "ssm_multipliers")
-    c.ignore("ssm_in_multiplier", "ssm_out_multiplier", "mlp_expansion_factor", "attn_layer_indices")
+    c.ignore("ssm_in_multiplier", "ssm_out_multiplier", "mlp_expansion_factor", "attn_layer_indices", *SCALES)
     layer = Layers(
         c.size("num_hidden_layers"),
         heads(c, bias=c.flag("attention_bias")),
@@ -139,7 +139,7 @@ def granite_hybrid(c: Config) -> ModelSpec:
     """Mamba-2 or attention as layer_types says; a shared expert in every layer, routed ones beside it if there are any."""
     n = layer_count(c)
     kinds = layer_types(c, "layer_types", ("linear_attention", "full_attention"), n) or ["linear_attention"] * n
-    c.ignore("embedding_multiplier", "logits_scaling", "residual_multiplier", "attention_multiplier")
+    c.ignore(*SCALES, *ROUTING)
     shared = gated(c, "shared_intermediate_size")
     routed = c.optional("num_local_experts", least=0)
     ffn = MoE(routed, c.size("num_experts_per_tok"), gated(c), shared) if routed else shared
@@ -157,7 +157,7 @@ def granite_hybrid(c: Config) -> ModelSpec:
 @family("jamba")
 def jamba(c: Config) -> ModelSpec:
     """Mamba with normalised Δ, B and C; attention and experts each once in a period of layers."""
-    c.ignore(*NUMERICS, "num_experts_per_tok")
+    c.ignore(*NUMERICS, *ROUTING, "num_experts_per_tok")
     turns = []
     for part in ("attn", "expert"):
         period, offset = c.size(f"{part}_layer_period"), c.size(f"{part}_layer_offset", least=0)
@@ -211,7 +211,7 @@ def nemotron_h(c: Config) -> ModelSpec:
     )
     c.ignore("time_step_rank")  # Mamba-1's
     c.ignore("mamba_dt_min", "mamba_dt_max", "mamba_dt_limit", "mamba_dt_init_floor", "attention_bias", "sliding_window")
-    c.ignore("n_shared_experts", "moe_shared_expert_overlap", "routed_scaling_factor", "n_group", "topk_group", "norm_topk_prob")
+    c.ignore("n_shared_experts", "moe_shared_expert_overlap", "attention_head_dim", "time_step_rank", *ROUTING)
     c.ignore("num_nextn_predict_layers", "mtp_layers_block_type", "mtp_hybrid_override_pattern", "mamba_hidden_act")
     bias, act = c.flag("mlp_bias"), activation(c, "mlp_hidden_act")
 
@@ -262,7 +262,7 @@ def zamba2(c: Config) -> ModelSpec:
         kinds = ["hybrid" if i in hybrids else "linear_attention" for i in range(54)]
         if n != 54:
             raise c.wrong("num_hidden_layers", n, "54, unless layers_block_type lists the layers")
-    c.ignore(*NUMERICS, "use_conv_bias", "use_mem_eff_path", "kv_channels", "num_query_groups")
+    c.ignore(*NUMERICS, "use_conv_bias", "use_mem_eff_path", "kv_channels", "num_query_groups", *ROTARY)
     c.expect("attention_hidden_size", 2 * d)
     c.expect("hybrid_layer_ids", [i for i, kind in enumerate(kinds) if kind == "hybrid"])
     inner, ssm_heads, bias = c.size("mamba_expand") * d, c.size("n_mamba_heads"), c.flag("add_bias_linear")
