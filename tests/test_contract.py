@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 import llmcx
+from llmcx.core.parts import Attention
+from llmcx.spec.load import load_preset
 from llmcx.spec.presets import MODELS, names
 from tests.helpers import answer, data, here, strict
 from tests.helpers import llmcx as call
@@ -126,7 +128,11 @@ def test_every_preset_keeps_the_contract(preset: str) -> None:
         assert result["total_bytes"] == sum(part["bytes"] for part in result["parts"])
         assert {part["part"] for part in result["parts"]} <= PARTS
 
-    check("attention-compare", data("attention-compare", "--preset", preset, "--seq", "64"))
+    if any(isinstance(layers.mixer, Attention) for layers in load_preset(preset).groups):
+        check("attention-compare", data("attention-compare", "--preset", preset, "--seq", "64"))
+    else:
+        refused = here("attention-compare", "--preset", preset, "--seq", "64")
+        assert refused.code == 2 and "no plain softmax attention" in refused.err
     if preset in MIXTURES:
         out = data("moe", "--preset", preset, "--seq", "64")
         check("moe", out)
