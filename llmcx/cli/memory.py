@@ -11,6 +11,7 @@ from llmcx.core import memory as core
 from llmcx.core import training
 from llmcx.core.errors import InputError
 from llmcx.core.fit import fitted
+from llmcx.core.lora import LoRA
 from llmcx.core.flops import sequence_length
 from llmcx.core.parts import ModelSpec
 from llmcx.core.runtimes import Serving
@@ -77,6 +78,9 @@ class How:
     recompute: Annotated[str, typer.Option(help="none, selective (the attention's softmax) or full (every layer).")] = "none"
     checkpoint_every: Annotated[str | None, typer.Option(help="Keep every c-th layer's input, recompute the rest.")] = None
     loss_chunk: Annotated[str | None, typer.Option(help="Tokens whose logits a chunked loss has at a time.")] = None
+    lora: Annotated[str | None, typer.Option(help="Fine-tuning: the rank of low-rank adapters on a frozen model.")] = None
+    lora_targets: Annotated[str, typer.Option(help="Of q, k, v, out, gate, up, down.")] = "q,k,v,out,gate,up,down"
+    base: Annotated[str | None, typer.Option(help="QLoRA: the frozen weights' format, as nf4_double.")] = None
     margin: Annotated[str, typer.Option(help="Assumed loss to fragmentation, as a share: 5%.")] = "0%"
 
     def method(self) -> training.Method:
@@ -93,6 +97,8 @@ class How:
             checkpoint_every=every,
             loss_chunk=chunk,
             margin=units.share(self.margin, "--margin"),
+            lora=None if self.lora is None else LoRA(units.count(self.lora, "--lora"), tuple(self.lora_targets.split(","))),
+            base=self.base,
         )
 
 
@@ -122,6 +128,7 @@ def memory(
     llmcx memory --preset gpt3 --train --checkpoint-every 8
     llmcx memory --preset llama-3-8b --train --zero 3 --gpus 8
     llmcx memory --preset llama-3-8b --seq 8k --fit batch --budget 80GB
+    llmcx memory --preset llama-3-8b --train --seq 4k --lora 16 --base nf4_double --budget 24GB
     llmcx memory --preset gpt3 --train --tp 8 --pp 8 --gpus 1024 --zero 1 --kernels fused
     """
     lengths = [None] if seq is None else units.many(seq, units.length, "--seq")

@@ -23,7 +23,7 @@ def kept_bytes(ops: Iterable[Op], act: int) -> int:
 
     Each op names the tensors it saves once (torch.autograd.graph.saved_tensors_hooks sees the same storages).
     """
-    width = {"act": act, "fp32": 4, "int64": 8, "bool": 1, "upcast": 4 if act < 4 else 0}
+    width = {"act": act, "fp32": 4, "int64": 8, "bool": 1, "upcast": 4 if act < 4 else 0, "uncast": 0 if act < 4 else 4}
     return sum(op.times * kept.elements * width[kept.stored] for op in ops for kept in op.keeps)
 
 

@@ -14,6 +14,7 @@ from . import params as params_fold
 from .errors import InputError, check_size, unknown_name
 from .flops import in_layers
 from .kept import KERNELS, RECOMPUTE, fused, kept_bytes, without_core
+from .lora import LoRA
 from .lower import Run, lower
 from .ops import Op
 from .optimizers import OPTIMIZERS
@@ -99,6 +100,8 @@ class Method:
     checkpoint_every: int | None = None
     loss_chunk: int | None = None
     margin: float = 0.0
+    lora: LoRA | None = None
+    base: str | None = None
 
 
 def check(spec: ModelSpec, ways: Ways, method: Method) -> None:
@@ -132,6 +135,10 @@ def check(spec: ModelSpec, ways: Ways, method: Method) -> None:
         raise InputError(f"shard is {ways.shard}, but must divide dp × cp = {ways.dp * ways.cp}", field="shard", value=ways.shard)
     if ways.cp > 1 and method.attention == "eager":
         raise InputError("cp needs a fused attention: eager code has all scores of a sequence in one place", field="cp")
+    if method.lora is not None and ways.gpus != ways.dp:
+        raise InputError("adapters are for models that each GPU holds, or ZeRO shares out: give no tp, pp, cp or ep", field="tp")
+    if method.lora is None and method.base is not None:
+        raise InputError("a base in another format is frozen, so it needs --lora", field="base", value=method.base)
     if not 0 <= method.margin < 1:
         raise InputError(f"margin is {method.margin}, but must be from 0 to below 1", field="margin", value=method.margin)
 
@@ -154,6 +161,8 @@ def ranks(spec: ModelSpec, batch: int, seq: int, ways: Ways, method: Method) -> 
         ops = [fused(op) for op in ops]
     if method.recompute == "selective":
         ops = [without_core(op) for op in ops]
+    if method.lora is not None:
+        ops = method.lora.kept(ops)
     ops = [share(op, spec, ways.tp, ways.ep, ways.sequence) for op in ops]
     return [_rank(spec, stage, ops, run, ways, method) for stage in range(ways.pp)]
 
@@ -184,8 +193,10 @@ def _rank(spec: ModelSpec, stage: int, ops: list[Op], run: Run, ways: Ways, meth
         Part("weights", over(3, p.weight), f"{total:,} parameters × {p.weight} B{told(3)}"),
         Part("gradients", over(2, gradient), f"{total:,} parameters × {gradient} B{told(2)}"),
         Part("optimizer", states, f"{optimizer.name}: {optimizer.source}{master}{told(1)}"),
-        Part("activations", alive, formula),
     ]
+    if method.lora is not None:
+        parts = _adapters(spec, method.lora, here, method, [among if ways.zero >= level else 1 for level in (1, 2, 3)])
+    parts.append(Part("activations", alive, formula))
     work: list[tuple[int, str]] = []
     head = next((op for op in here if op.component == "head"), None)
     if head is not None:
@@ -201,6 +212,23 @@ def _rank(spec: ModelSpec, stage: int, ops: list[Op], run: Run, ways: Ways, meth
         work.append((round(held * method.margin), f"an assumed {method.margin:.0%} of the rest is lost between blocks"))
     parts.append(Part("workspace", sum(size for size, _ in work), "; ".join(f"{text}" for size, text in work if size) or "none"))
     return Rank(stage, layers, in_flight, sum(part.bytes for part in parts), parts)
+
+
+def _adapters(spec: ModelSpec, lora: LoRA, ops: list[Op], method: Method, by: list[int]) -> list[Part]:
+    """Weights, gradients and states where only the adapters are trained; ``by`` GPUs share states, gradients, weights."""
+    optimizer, trained = OPTIMIZERS[method.optimizer], lora.params(ops)
+    if optimizer.factored or optimizer.matrices is not None:
+        raise InputError(f"the states of {optimizer.name} for adapters are not known; use adamw", field="optimizer")
+    n, each = params_fold.fold.total(ops), PRECISIONS[method.precision].weight
+    frozen, told = each * n, f"{n:,} frozen parameters × {each} B"
+    if method.base is not None:
+        stored = quant.weights(spec, method.base)
+        frozen, told = stored.bytes, stored.formula
+    return [
+        Part("weights", cut(frozen + lora.bytes * trained, by[2]), f"{told} + {trained:,} of adapters × {lora.bytes} B"),
+        Part("gradients", cut(lora.bytes * trained, by[1]), f"{trained:,} parameters of adapters × {lora.bytes} B"),
+        Part("optimizer", cut(optimizer.of(trained), by[0]), f"{optimizer.name} for the adapters: {optimizer.source}"),
+    ]
 
 
 def stage_ops(spec: ModelSpec, ops: Iterable[Op], stage: int, pp: int) -> tuple[list[Op], int]:
