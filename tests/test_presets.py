@@ -12,6 +12,7 @@ import yaml
 from llmcx.core.params import count, params
 from llmcx.spec.build import validate
 from llmcx.spec.presets import INDEX, MODELS, index, load_preset, names, read_yaml
+from tests.helpers import data, here
 
 # sum(p.numel() for p in model.parameters()) of the released configuration, built on the meta device by transformers 5.23.0
 # with torch 2.13.0. GPT-3 has no release: GPT2Config with n_positions 2048 and the shape of Tables 2.1 and D.1.
@@ -122,7 +123,7 @@ BUILT_BY_TRANSFORMERS = {
     "nemotron-4-340b": 341_029_195_776,
     "nemotron-h-56b": 56_324_350_464,
     "nemotron-h-8b": 8_100_852_736,
-    "nemotron-3-nano-30b-a3b": 31_577_937_344,
+    "nemotron-3-nano-30b": 31_577_937_344,
     "bamba-9b": 9_780_235_392,
     "falcon-h1-0.5b": 521_411_104,
     "mamba-2.8b": 2_768_345_600,
@@ -245,7 +246,7 @@ ACTIVE_WITHOUT_TABLE = {
     "deepseek-v3": "37B",
     "kimi-k2": "32B",
     "minimax-m2": "10B",
-    "nemotron-3-nano-30b-a3b": "3B",
+    "nemotron-3-nano-30b": "3B",
 }
 
 # Models whose source states no context: a state, or a window alone, sets no limit.
@@ -345,3 +346,44 @@ def test_the_yaml_file_is_the_truth(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(presets, "MODELS", tmp_path)
     assert read_yaml(tmp_path / "gpt2.yaml")["embedding"]["vocab"] == 50304
     assert load_preset("gpt2").embedding.vocab == 50304
+
+
+def listed(*args: str) -> set[str]:
+    return {row["name"] for row in data("presets", "list", *args)["result"]}
+
+
+def test_list_filters() -> None:
+    """Each filter against a handful of models whose facts are known."""
+    assert listed() == set(names())
+    assert {"llama-7b", "llama-3.1-405b", "llama-4-scout"} <= listed("--family", "llama")
+    assert not {"mistral-7b", "gpt2"} & listed("--family", "llama")
+    assert listed("--moe") | listed("--dense") == set(names()) and not listed("--moe") & listed("--dense")
+    assert {"mixtral-8x7b", "deepseek-v3", "switch-c"} <= listed("--moe")
+    assert listed("--at-least", "1T") == {"switch-c", "kimi-k2"}
+    assert "gpt2" in listed("--at-most", "200M") and "gpt2-xl" not in listed("--at-most", "200M")
+    assert {"llama-3.1-8b", "llama-4-scout"} <= listed("--context", "128k") and "llama-2-7b" not in listed("--context", "128k")
+    assert listed("--year", "2018") == {"bert-base", "bert-large"}
+    assert listed("--family", "gemma3", "--dense", "--at-least", "10B") == {"gemma-3-12b", "gemma-3-27b"}
+
+
+def test_list_refuses_an_unknown_family() -> None:
+    end = here("presets", "list", "--family", "lama")
+    assert end.code == 2 and "did you mean llama" in end.err
+
+
+def test_list_fits_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """80 columns show the family, both sizes, the context and the year of every model."""
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = here("presets", "list").out.splitlines()
+    assert lines[0].split() == ["preset", "family", "total", "active", "context", "year"]
+    assert len(lines) == len(names()) + 2 and max(map(len, lines)) <= 80
+
+
+def test_a_changed_file_is_listed_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The index's counts are not taken for a file that differs from it."""
+    from llmcx.spec import presets
+
+    text = (MODELS / "gpt2.yaml").read_text(encoding="utf-8")
+    (tmp_path / "gpt2.yaml").write_text(text.replace("50257", "50304"), encoding="utf-8")
+    monkeypatch.setattr(presets, "MODELS", tmp_path)
+    assert [row["total"] for row in presets.summaries()] == [BUILT_BY_TRANSFORMERS["gpt2"] + 47 * 768]
