@@ -11,8 +11,8 @@ from llmcx.core import memory as core
 from llmcx.core import training
 from llmcx.core.errors import InputError
 from llmcx.core.fit import fitted
-from llmcx.core.lora import LoRA
 from llmcx.core.flops import sequence_length
+from llmcx.core.lora import LoRA
 from llmcx.core.parts import ModelSpec
 from llmcx.core.runtimes import Serving
 from llmcx.report.render import Item
@@ -111,7 +111,9 @@ def memory(
     seq: Annotated[str | None, typer.Option(help="Tokens per sequence; 8k is 8192. Default: the context.")] = None,
     batch: Annotated[str, typer.Option(help="Sequences at a time on a GPU; in training, of a micro-batch.")] = "1",
     train: Annotated[bool, typer.Option("--train", help="Training instead of inference.")] = False,
-    dtype: Annotated[str, typer.Option(help="Inference: of the weights.")] = "bf16",
+    dtype: Annotated[
+        str, typer.Option(help="Inference: of the weights: bf16, int8, also q4_k_m, gptq, awq, nf4, fp8_block, nvfp4, ...")
+    ] = "bf16",
     kv_dtype: Annotated[str, typer.Option(help="Inference: of the KV cache.")] = "bf16",
     activations: Annotated[str, typer.Option(help="Training: autograd (op by op) or chapter (L·b·n·d + L·b·H·n²).")] = "autograd",
     runtime: Annotated[str, typer.Option(help="Inference: ideal, transformers, vllm or llama.cpp: what is reserved.")] = "ideal",
@@ -127,6 +129,7 @@ def memory(
     llmcx memory --preset gpt3 --train --batch 32 --precision fp32 --activations chapter
     llmcx memory --preset gpt3 --train --checkpoint-every 8
     llmcx memory --preset llama-3-8b --train --zero 3 --gpus 8
+    llmcx memory --preset llama-3-8b --dtype q4_k_m --seq 8k --kv-dtype q8_0 --runtime llama.cpp
     llmcx memory --preset llama-3-8b --seq 8k --fit batch --budget 80GB
     llmcx memory --preset llama-3-8b --train --seq 4k --lora 16 --base nf4_double --budget 24GB
     llmcx memory --preset gpt3 --train --tp 8 --pp 8 --gpus 1024 --zero 1 --kernels fused
@@ -157,7 +160,10 @@ def memory(
             else:
                 inputs |= {"dtype": dtype_, "kv_dtype": kv_dtype, "tp": ways_.tp, **serving._asdict()}
             inputs |= {"budget": limit}
-            items.append(Item(describe(spec), {**inputs, **shape}, result, _notes(spec, train, activations, method) + notes))
+            extra = result.stored.notes if result.stored is not None else []
+            items.append(
+                Item(describe(spec), {**inputs, **shape}, result, extra + _notes(spec, train, activations, method) + notes)
+            )
     output.show("memory", items)
 
 

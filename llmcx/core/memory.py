@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from math import isqrt
 from typing import Any
 
-from . import dtypes
+from . import dtypes, quant
 from . import params as params_fold
 from .cached import cache_fold
 from .errors import InputError, unknown_name
@@ -79,6 +79,7 @@ class Memory:
     ranks: list[Rank] = field(default_factory=list)
     heaviest: str | None = None
     fit: Any = None
+    stored: quant.Weights | None = None
 
 
 def chapter_activations(spec: ModelSpec, batch: int, seq: int, act: int) -> Chapter:
@@ -151,6 +152,7 @@ def memory(
     if method.checkpoint_every is not None and not train:
         raise InputError("checkpointing saves activations of training, so it needs --train", field="checkpoint_every")
     stages: list[Rank] = []
+    stored: quant.Weights | None = None
     plan: Checkpointing | None = None
     if train:
         stages = ranks(spec, batch, seq, ways, method)
@@ -163,8 +165,10 @@ def memory(
     else:
         check(spec, ways, method)
         chapter = chapter_activations(spec, batch, seq, 2)
-        parts = inference(spec, batch, seq, dtype, kv_dtype, ways, serving or Serving())
+        stored = None if dtype in dtypes.BITS else quant.weights(spec, dtype)
+        parts = inference(spec, batch, seq, dtype, kv_dtype, ways, serving or Serving(), stored)
     total = sum(part.bytes for part in parts)
+    sources = SOURCES if stored is None else SOURCES | {"weights": stored.source}
     step = lower(spec, Run(batch, 1, past=seq - 1, source=seq, encode=False))
     cached_lines = (
         [] if train else [line._replace(component=f"elements of {line.component}") for line in cache_fold.explain(step)]
@@ -180,20 +184,27 @@ def memory(
         budget_bytes=budget,
         fits=None if budget is None else total <= budget,
         headroom_bytes=None if budget is None else budget - total,
-        lines=[Line(part.part, part.formula, "", part.bytes, SOURCES[part.part]) for part in parts] + cached_lines,
+        lines=[Line(part.part, part.formula, "", part.bytes, sources[part.part]) for part in parts] + cached_lines,
         ranks=stages,
         heaviest=_why(stages) if len(stages) > 1 else None,
+        stored=stored,
     )
 
 
-def inference(spec: ModelSpec, batch: int, seq: int, dtype: str, kv_dtype: str, ways: Ways, serving: Serving) -> list[Part]:
+def inference(
+    spec: ModelSpec, batch: int, seq: int, dtype: str, kv_dtype: str, ways: Ways, serving: Serving, stored: quant.Weights | None
+) -> list[Part]:
     """Weights, cache, the logits of the last position, a layer's workspace; on each of ``ways.tp`` GPUs that share them."""
     if (ways.pp, ways.cp) != (1, 1) or ways.zero:
         raise InputError("pp, cp and zero are for training; inference is divided by tp and ep", field="pp")
     ops = [share(op, spec, ways.tp, ways.ep, False) for op in lower(spec, Run(batch, seq, fused=True))]
-    n, per_kv = params_fold.fold.total(ops), dtypes.bits(kv_dtype) / 8
-    stated = f"{n:,} parameters × {dtypes.bits(dtype) / 8:g} B ({dtype})"
-    parts = [Part("weights", dtypes.size(n, dtype), stated)]
+    n, per_kv = params_fold.fold.total(ops), dtypes.per_element(kv_dtype)
+    if stored is None:
+        parts = [Part("weights", dtypes.size(n, dtype), f"{n:,} parameters × {dtypes.bits(dtype) / 8:g} B ({dtype})")]
+    elif ways.tp > 1:
+        raise InputError(f"how {dtype} is divided among GPUs is not known; give no --tp", field="tp", value=ways.tp)
+    else:
+        parts = [Part("weights", stored.bytes, stored.formula)]
     rule = "" if serving.runtime == "ideal" else "; " + RUNTIMES[serving.runtime].format(**serving._asdict())
     for name, elements in cached(spec, batch, seq, None, serving, ways.tp).items():
         parts.append(Part(name, dtypes.size(elements, kv_dtype), f"{elements:,} elements × {per_kv:g} B ({kv_dtype}){rule}"))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from . import params as params_fold
+from . import quant
 from .errors import InputError, check_size, unknown_name
 from .flops import in_layers
 from .kept import KERNELS, RECOMPUTE, fused, kept_bytes, without_core

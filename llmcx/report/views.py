@@ -105,6 +105,8 @@ def _memory_facts(item: Item) -> list[Fact]:
     if r.gpus > 1:
         facts.append(Fact("all_gpus_bytes", f"all {r.gpus} GPUs", r.all_gpus_bytes, "size"))
     facts.append(Fact("kv_bytes_per_token", "KV cache per token", r.kv_bytes_per_token, "size"))
+    if r.stored is not None:
+        facts.append(Fact("bits_per_weight", "bits per weight", r.stored.bits_per_weight, "float"))
     if r.fit is not None:
         f = r.fit
         facts.append(
@@ -127,6 +129,9 @@ def _memory_tables(item: Item) -> list[Table]:
     last = {"part": "total", "bytes": r.total_bytes, "short": r.total_bytes, "share": 1.0, "formula": ""}
     tables = [Table(_title(item), columns, rows, last), facts_table("", _memory_facts(item)[1:])]
     tables.append(_picture(r))
+    if r.stored is not None:
+        columns = [Column("dtype", "weights as"), Column("elements", "elements", "int"), Column("bytes", "bytes", "size")]
+        tables.append(Table("", columns, [{"dtype": name, **row} for name, row in r.stored.by_dtype.items()]))
     if item.inputs.get("train"):
         c = r.chapter
         facts = [
