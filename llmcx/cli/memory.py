@@ -112,7 +112,7 @@ def memory(
     batch: Annotated[str, typer.Option(help="Sequences at a time on a GPU; in training, of a micro-batch.")] = "1",
     train: Annotated[bool, typer.Option("--train", help="Training instead of inference.")] = False,
     dtype: Annotated[
-        str, typer.Option(help="Inference: of the weights: bf16, int8, also q4_k_m, gptq, awq, nf4, fp8_block, nvfp4, ...")
+        str, typer.Option(help="Inference: of the weights; also q4_k_m, gptq, awq, nf4, fp8_block, mxfp4.")
     ] = "bf16",
     kv_dtype: Annotated[str, typer.Option(help="Inference: of the KV cache.")] = "bf16",
     activations: Annotated[str, typer.Option(help="Training: autograd (op by op) or chapter (L·b·n·d + L·b·H·n²).")] = "autograd",
@@ -160,10 +160,9 @@ def memory(
             else:
                 inputs |= {"dtype": dtype_, "kv_dtype": kv_dtype, "tp": ways_.tp, **serving._asdict()}
             inputs |= {"budget": limit}
-            extra = result.stored.notes if result.stored is not None else []
-            items.append(
-                Item(describe(spec), {**inputs, **shape}, result, extra + _notes(spec, train, activations, method) + notes)
-            )
+            extra = [*result.stored.notes] if result.stored is not None else []
+            extra += _notes(spec, train, activations, method)
+            items.append(Item(describe(spec), {**inputs, **shape}, result, extra + notes))
     output.show("memory", items)
 
 

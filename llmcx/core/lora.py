@@ -1,7 +1,7 @@
 """Low-rank adapters on a frozen model: what is trained, and what autograd then keeps.
 
-LoRA (Hu et al. 2021, arXiv:2106.09685, sec. 4.1) adds B A x, A of ``rank`` x d_in, B of d_out x ``rank``, to a linear layer. QLoRA
-(Dettmers et al. 2023, arXiv:2305.14314) is the same on quantised weights.
+LoRA (Hu et al. 2021, arXiv:2106.09685, sec. 4.1) adds B A x, A of ``rank`` x d_in, B of d_out x ``rank``, to a linear layer.
+QLoRA (Dettmers et al. 2023, arXiv:2305.14314) is the same on quantised weights.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LEAVES = ("q", "k", "v", "out", "gate", "up", "down")
 
 @dataclass(frozen=True)
 class LoRA:
-    """Adapters of ``rank`` on the projections named by ``targets``, held in ``bytes`` per parameter (fp32, as PEFT casts them)."""
+    """Adapters of ``rank`` on the projections named by ``targets``, in ``bytes`` per parameter (fp32, as PEFT casts them)."""
 
     rank: int
     targets: tuple[str, ...] = ("q", "k", "v", "out", "gate", "up", "down")
@@ -43,8 +43,8 @@ class LoRA:
     def params(self, ops: Iterable[Op]) -> int:
         """Trained parameters: rank (d_in + d_out) for each matrix adapted.
 
-        >>> linear = Op("attention.q", "linear", {"tokens": 1, "d_in": 64, "d_out": 32, "bias": 0, "tied": 0}, 2, group="decoder.0")
-        >>> LoRA(8, ("q",)).params([linear])
+        >>> dims = {"tokens": 1, "d_in": 64, "d_out": 32, "bias": 0, "tied": 0}
+        >>> LoRA(8, ("q",)).params([Op("attention.q", "linear", dims, 2, group="decoder.0")])
         1536
         """
         return sum(self.rank * (op.dims["d_in"] + op.dims["d_out"]) * op.copies * op.times for op in ops if self.adapts(op))
