@@ -51,7 +51,7 @@ def bert(c: Config) -> ModelSpec:
 @family("electra")
 def electra(c: Config) -> ModelSpec:
     """BERT with a factorised embedding and without a pooler, as generator or as discriminator."""
-    c.ignore("summary_last_dropout", *SUMMARY)
+    c.ignore("generator_size", *SUMMARY)
     width = c.size("embedding_size")
     parts: dict[str, Any] = {"width": None if width == c.size("hidden_size") else width, "pooler": False}
     if first_named(c) == "ElectraForPreTraining":
@@ -72,7 +72,9 @@ def distilbert(c: Config) -> ModelSpec:
 @family("albert")
 def albert(c: Config) -> ModelSpec:
     """BERT with a factorised embedding, whose layers run with the weights of num_hidden_groups."""
-    c.ignore("classifier_dropout_prob", "net_structure_type", "gap_size", "num_memory_blocks", "down_scale_factor")
+    c.ignore(
+        "classifier_dropout_prob", "net_structure_type", "gap_size", "num_memory_blocks", "down_scale_factor", "layers_to_keep"
+    )
     one, groups, inner = layers_of(c), c.size("num_hidden_groups"), c.size("inner_group_num")
     if groups > one.repeat:
         raise c.wrong("num_hidden_groups", groups, f"at most num_hidden_layers, {one.repeat}: a group that never runs")

@@ -46,6 +46,7 @@ def pattern(c: Config, otherwise: int) -> int:
 @family("llama")
 def llama(c: Config) -> ModelSpec:
     """The original; biases by option."""
+    c.ignore("perceiver_config", "pixel_shuffle_factor")  # SmolVLM's, of the side that sees
     return uniform(c, heads(c, bias=c.flag("attention_bias")), gated(c, bias=c.flag("mlp_bias")))
 
 
@@ -67,6 +68,9 @@ def ministral(c: Config) -> ModelSpec:
 @family("qwen2")
 def qwen2(c: Config) -> ModelSpec:
     """Biases on queries, keys and values; an optional window above max_window_layers."""
+    if c.data.get("dual_chunk_attention_config"):
+        c.notes.append("dual_chunk_attention_config is not applied: eager code multiplies every pair")
+    c.ignore("dual_chunk_attention_config")
     return _qwen(c, heads(c, bias=True, out_bias=False))
 
 
@@ -120,7 +124,7 @@ def cohere2(c: Config) -> ModelSpec:
     """Cohere with a window in three of four layers."""
     mixer = heads(c, bias=c.flag("attention_bias"))
     c.ignore("order_of_interleaved_layers", "position_embedding_type", "rotary_pct", "use_embedding_sharing")
-    c.ignore("use_gated_activation", "use_parallel_block", "use_parallel_embedding", "use_qk_norm", *SCALES)
+    c.ignore("use_gated_activation", "use_parallel_block", "use_parallel_embedding", "use_qk_norm", "layer_switch", *SCALES)
     return windowed(c, mixer, gated(c), pattern(c, 4), SCALE_ONLY, norms=("layer",))
 
 
@@ -181,10 +185,15 @@ def exaone4(c: Config) -> ModelSpec:
     return windowed(c, heads(c, qk_norm="head"), gated(c), every, norms=POST)
 
 
+HUNYUAN = ("cla_share_factor", "dense_list", "norm_type", "org_vocab_size", "pool_type", "use_rotary_pos_emb")
+"""Keys of HunYuan files that transformers does not read."""
+
+
 @family("hunyuan_v1_dense")
 def hunyuan(c: Config) -> ModelSpec:
     """A norm on each head's queries and keys, whatever use_qk_norm says."""
-    c.ignore("use_qk_norm", "org_vocab_size", "im_start_id", "im_end_id", "text_start_id", "text_end_id")
+    c.ignore("use_qk_norm", *HUNYUAN)
+    c.expect("use_cla", False)
     return uniform(c, heads(c, bias=c.flag("attention_bias"), qk_norm="head"), gated(c))
 
 
@@ -213,6 +222,7 @@ def ernie(c: Config) -> ModelSpec:
 @family("nemotron")
 def nemotron(c: Config) -> ModelSpec:
     """Layer norms and a plain feed-forward (squared ReLU)."""
+    c.ignore("normalization", "position_embedding_type")
     return uniform(c, heads(c, bias=c.flag("attention_bias")), plain(c, bias=c.flag("mlp_bias")), LAYER)
 
 
@@ -229,6 +239,7 @@ def stablelm(c: Config) -> ModelSpec:
     """Layer norms around LLaMA's parts; side by side after one norm with use_parallel_residual."""
     qk = {"qk_norm": "heads", "qk_norm_type": SCALE_ONLY} if c.flag("qk_layernorm") else {}
     mixer = heads(c, bias=c.flag("use_qkv_bias"), out_bias=False, **qk)
+    c.ignore("use_norm_bias")
     c.expect("head_dim", c.size("hidden_size") // mixer.n_heads)
     _check_rotary(c, mixer, 0.25)
     return uniform(c, mixer, gated(c), LAYER, ("layer",) if c.flag("use_parallel_residual") else None)

@@ -30,6 +30,7 @@ from .common import (
     window,
 )
 from .config import ROTARY, ROUTING, SCALES, SCORES, Config
+from .llama import HUNYUAN
 
 Norms = tuple[str, ...] | None
 
@@ -254,7 +255,15 @@ def granitemoe(c: Config) -> ModelSpec:
 @family("minimax_m2")
 def minimax_m2(c: Config) -> ModelSpec:
     """Small experts; norms over all queries and all keys, whatever use_qk_norm says."""
-    c.ignore("use_qk_norm", "qk_norm_type", "use_routing_bias", "attn_type_list", "shared_intermediate_size", "shared_moe_mode")
+    c.ignore(
+        "use_qk_norm",
+        "qk_norm_type",
+        "use_routing_bias",
+        "attn_type_list",
+        "shared_intermediate_size",
+        "shared_moe_mode",
+        "mlp_intermediate_size",
+    )
     no_mtp(c, "num_mtp_modules", "use_mtp", "mtp_transformer_layers")
     return _every(c, heads(c, qk_norm="full"), experts(c, "num_local_experts", width="intermediate_size"))
 
@@ -291,7 +300,16 @@ def ernie4_5_moe(c: Config) -> ModelSpec:
     n = layer_count(c)
     last = n - 1 if end == -1 else c.size("moe_layer_end_index", 0)
     c.ignore(
-        "moe_norm_min", "moe_layer_end_index", "moe_use_aux_free", "moe_gate", "moe_gate_act", "moe_capacity", "is_quantized"
+        "moe_norm_min",
+        "moe_layer_end_index",
+        "moe_use_aux_free",
+        "moe_gate",
+        "moe_gate_act",
+        "moe_capacity",
+        "is_quantized",
+        "compression_ratio",
+        "disable_pipeline_warmup",
+        "enable_mtp_magic_send",
     )
     c.expect("use_rmsnorm", True)
     no_mtp(c, "num_nextn_predict_layers")
@@ -328,8 +346,10 @@ def llama4(c: Config) -> ModelSpec:
 def hunyuan_moe(c: Config) -> ModelSpec:
     """A norm on each head's queries and keys; experts and one shared block, all of intermediate_size."""
     n, top_k = layer_count(c), c.get("moe_topk")
-    c.ignore("use_qk_norm", "num_shared_expert", "moe_intermediate_size", "org_vocab_size", "use_mixed_mlp_moe")
-    c.ignore("moe_layer_num_skipped", "cla_share_factor", "moe_drop_tokens", "moe_random_routing_dropped_token")
+    c.ignore("use_qk_norm", "num_shared_expert", "moe_intermediate_size", "use_mixed_mlp_moe", *HUNYUAN)
+    c.ignore(
+        "anyres_pooling_size", "num_media_embeds", "moe_layer_num_skipped", "moe_drop_tokens", "moe_random_routing_dropped_token"
+    )
     c.ignore("group_limited_greedy", *ROUTING)
     c.expect("use_cla", False)
     c.expect("use_mla", False)
