@@ -230,7 +230,7 @@ def nemotron(c: Config) -> ModelSpec:
 def starcoder2(c: Config) -> ModelSpec:
     """Layer norms, a plain feed-forward, one switch for all biases."""
     bias = c.flag("use_bias")
-    c.ignore("mlp_type", "norm_type", "activation_function")
+    c.ignore("mlp_type", "norm_type", "activation_function", "scale_attn_weights")
     return uniform(c, heads(c, bias=bias, core=window(c.optional("sliding_window"))), plain(c, bias=bias), LAYER)
 
 

@@ -46,7 +46,7 @@ def mamba(c: Config) -> ModelSpec:
     c.ignore("fused_add_norm", "pad_vocab_size_multiple", "expand")
     mixer = Mamba(
         c.optional("intermediate_size") or c.size("expand") * c.size("hidden_size"),
-        c.size("state_size"),
+        c.size("state_size", "use_shared_mlp_adapter"),
         dt_rank(c, "time_step_rank"),
         c.size("conv_kernel"),
         bias=c.flag("use_bias"),
