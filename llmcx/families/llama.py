@@ -65,7 +65,7 @@ def ministral(c: Config) -> ModelSpec:
     return windowed(c, heads(c), gated(c), None)
 
 
-@family("qwen2")
+@family("qwen2", "qwen2_vl_text", "qwen2_5_vl_text")
 def qwen2(c: Config) -> ModelSpec:
     """Biases on queries, keys and values; an optional window above max_window_layers."""
     if c.data.get("dual_chunk_attention_config"):
@@ -74,7 +74,7 @@ def qwen2(c: Config) -> ModelSpec:
     return _qwen(c, heads(c, bias=True, out_bias=False))
 
 
-@family("qwen3")
+@family("qwen3", "qwen3_vl_text")
 def qwen3(c: Config) -> ModelSpec:
     """A norm over each head of the queries and keys, always."""
     c.ignore("use_qk_norm")
@@ -83,7 +83,7 @@ def qwen3(c: Config) -> ModelSpec:
 
 def _qwen(c: Config, mixer: Attention) -> ModelSpec:
     size = c.optional("sliding_window") if c.flag("use_sliding_window") else None
-    first = c.size("max_window_layers", 0)
+    first = c.size("max_window_layers", 0) if c.has("max_window_layers") else 0
     c.ignore("sliding_window")
 
     def make(local: bool) -> Layers:
@@ -141,10 +141,12 @@ def glm(c: Config) -> ModelSpec:
     return uniform(c, heads(c, bias=c.flag("attention_bias"), out_bias=False), gated(c))
 
 
-@family("glm4")
+@family("glm4", "glm4v_text")
 def glm4(c: Config) -> ModelSpec:
-    """GLM with norms after each part too."""
-    return uniform(c, heads(c, bias=c.flag("attention_bias"), out_bias=False), gated(c), norms=SANDWICH)
+    """GLM with norms after each part too; beside images, always with the biases."""
+    bias = c.model_type == "glm4v_text" or c.flag("attention_bias")
+    c.ignore("attention_bias")
+    return uniform(c, heads(c, bias=bias, out_bias=False), gated(c), norms=SANDWICH)
 
 
 @family("smollm3")

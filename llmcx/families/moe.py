@@ -114,7 +114,7 @@ def qwen2_moe(c: Config) -> ModelSpec:
     return model(c, decoder=by_kind_and_ffn(windowed(mixer, size), kinds, moe, gated(c), qwen_sparse(c)), norm=RMS)
 
 
-@family("qwen3_moe")
+@family("qwen3_moe", "qwen3_vl_moe_text")
 def qwen3_moe(c: Config) -> ModelSpec:
     """A norm on each head's queries and keys; no shared expert; a window, if it is used, in all layers."""
     key = "num_local_experts" if "num_local_experts" in c.data else "num_experts"
@@ -184,7 +184,7 @@ def minicpm3(c: Config) -> ModelSpec:
     return model(c, decoder=(layer,), norm=RMS)
 
 
-@family("glm4_moe")
+@family("glm4_moe", "glm4v_moe_text")
 def glm4_moe(c: Config) -> ModelSpec:
     """Biases on queries, keys and values by option; dense first layers; a shared expert."""
     no_mtp(c, "num_mtp_layers", "num_nextn_predict_layers")

@@ -46,7 +46,7 @@ def mamba(c: Config) -> ModelSpec:
     c.ignore("fused_add_norm", "pad_vocab_size_multiple", "expand")
     mixer = Mamba(
         c.optional("intermediate_size") or c.size("expand") * c.size("hidden_size"),
-        c.size("state_size", "use_shared_mlp_adapter"),
+        c.size("state_size"),
         dt_rank(c, "time_step_rank"),
         c.size("conv_kernel"),
         bias=c.flag("use_bias"),
@@ -269,6 +269,7 @@ def zamba2(c: Config) -> ModelSpec:
         "num_query_groups",
         "ffn_hidden_size",
         "state_size",
+        "use_shared_mlp_adapter",
         *ROTARY,
     )
     c.expect("attention_hidden_size", 2 * d)

@@ -59,6 +59,8 @@ UNTIED = one(tie_word_embeddings=False)
 LENGTHS = ({"@batch": 1}, {"@seq": 1}, {"@seq": 38})
 KEPT = ({}, *LENGTHS, *GQA, *one(num_hidden_layers=4, intermediate_size=80, vocab_size=103, tie_word_embeddings=[True, False]))
 WINDOW = one(sliding_window=7)
+# Rotary positions of three kinds, as many pairs of a head of 12 each.
+MROPE = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 2, 2]}
 # Mixture layers as DeepSeek has them.
 DEEP = {
     "n_routed_experts": 5,
@@ -710,6 +712,38 @@ FAMILIES: dict[str, Family] = {
         dense(head_dim=12, pad_token_id=0),
         one(head_dim=20, attention_bias=False) + GQA + TIED,
         {"glm-4-9b": shape(4096, 13696, 40, 32, 2, 151552, head_dim=128)},
+    ),
+    # The language models of multimodal files, without a head: transformers builds that in the whole model only.
+    "qwen2_vl_text": Family("Qwen2VLTextModel", dense(rope_parameters=MROPE), GQA),
+    "qwen2_5_vl_text": Family(
+        "Qwen2_5_VLTextModel",
+        dense(rope_parameters=MROPE),
+        ({"use_sliding_window": True, "sliding_window": 7, "max_window_layers": 1}, *GQA),
+        {"Qwen2.5-VL-7B": shape(3584, 18944, 28, 28, 4, 152064)},
+    ),
+    "qwen3_vl_text": Family(
+        "Qwen3VLTextModel",
+        dense(head_dim=20),
+        one(head_dim=12, attention_bias=True) + GQA,
+        {"Qwen3-VL-8B": shape(4096, 12288, 36, 32, 8, 151936, head_dim=128)},
+    ),
+    "qwen3_vl_moe_text": Family(
+        "Qwen3VLMoeTextModel",
+        dense(head_dim=20, num_experts=5, num_experts_per_tok=2, moe_intermediate_size=28),
+        one(num_experts=4, num_experts_per_tok=3, moe_intermediate_size=32, head_dim=12, attention_bias=True)
+        + one(decoder_sparse_step=2, mlp_only_layers=[[0, 2]])
+        + GQA,
+        {
+            "Qwen3-VL-30B-A3B": shape(2048, 6144, 48, 32, 4, 151936, head_dim=128, num_experts=128, num_experts_per_tok=8)
+            | {"moe_intermediate_size": 768}
+        },
+    ),
+    "glm4v_text": Family("Glm4vTextModel", dense(pad_token_id=0, rope_parameters=MROPE), GQA),
+    "glm4v_moe_text": Family(
+        "Glm4vMoeTextModel",
+        dense(n_routed_experts=6, n_shared_experts=1, num_experts_per_tok=2, moe_intermediate_size=28, pad_token_id=0)
+        | {"rope_parameters": MROPE | {"mrope_section": [1, 1, 1]}},
+        one(attention_bias=False, n_routed_experts=5, n_shared_experts=2, first_k_dense_replace=[0, 2]) + GQA,
     ),
     "glm4": Family(
         "Glm4ForCausalLM",
