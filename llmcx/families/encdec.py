@@ -13,6 +13,7 @@ from .common import ACTIVATIONS, LAYER, RMS, activation, first_named, head, mode
 from .config import ROUTING, Config
 
 CONDITIONAL = ("ForConditionalGeneration",)
+OLD_T5 = ("T5WithLMHeadModel",)  # what T5ForConditionalGeneration was called in the first released files
 
 
 def t5_ffn(c: Config) -> Plain | Gated:
@@ -90,7 +91,7 @@ def t5(c: Config) -> ModelSpec:
     part = t5_ffn(c)
     depth = t5_depth(c)
     stacks = t5_stacks(c, lambda stack: [(depth[stack], part)], c.model_type == "umt5")
-    return t5_outside(c, stacks, None if encoder_alone(c) else head(c, CONDITIONAL) and Head())
+    return t5_outside(c, stacks, None if encoder_alone(c) else head(c, (*CONDITIONAL, *OLD_T5)) and Head())
 
 
 @family("switch_transformers")

@@ -13,6 +13,7 @@ from .common import LAYER, activation, by_kind, by_type, first_named, head, laye
 from .config import ROTARY, SUMMARY, Config
 
 MASKED = ("ForMaskedLM", "LMHeadModel")
+CAUSAL = dict.fromkeys(("roberta", "xlm-roberta", "camembert", "electra", "big_bird"), ("ForCausalLM",))  # the same head
 PAIRED = {"bert": ("ForPreTraining",), "big_bird": ("ForPreTraining",)}  # and a verdict on a pair of sentences
 
 
@@ -25,7 +26,7 @@ def outside(c: Config, layers: tuple[Layers, ...], width: int | None = None, **m
     tables = Embedding(c.size("vocab_size"), c.size("max_position_embeddings"), types, width, normed=True)
     parts: dict[str, Any] = {"embedding": tables, "norm": LAYER, "final_norm": False, **more}
     if "head" not in parts:
-        built = head(c, (*MASKED, *PAIRED.get(c.model_type, ())))
+        built = head(c, (*MASKED, *CAUSAL.get(c.model_type, ()), *PAIRED.get(c.model_type, ())))
         pair = built is not None and first_named(c).endswith("ForPreTraining")
         second = built is not None and not built.tied and c.model_type not in ("electra", "distilbert")
         parts["head"] = built and Head(built.tied, True, True, second_bias=second, pair=pair)

@@ -268,6 +268,7 @@ def zamba2(c: Config) -> ModelSpec:
         "kv_channels",
         "num_query_groups",
         "ffn_hidden_size",
+        "lora_rank",
         "state_size",
         "use_shared_mlp_adapter",
         *ROTARY,

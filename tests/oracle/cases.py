@@ -565,6 +565,8 @@ FAMILIES: dict[str, Family] = {
         + one(q_lora_rank=20, kv_lora_rank=18, v_head_dim=16, attention_bias=True)
         + one(linear_attn_config=[{"head_dim": 14}, {"num_heads": 4}, {"short_conv_kernel_size": 4}])
         + one(linear_attn_config={"kda_layers": [1, 3], "full_attn_layers": [2, 4]})
+        # Both names of a key: the one that the class does not declare wins.
+        + one(n_shared_experts=2, num_experts_per_tok=3, num_local_experts=8)
         + ({"@seq": 38}, {"@seq": 70})
         + TIED,
         {
@@ -1260,7 +1262,7 @@ FAMILIES: dict[str, Family] = {
     "roberta": Family(
         "RobertaForMaskedLM",
         BERT,
-        one(max_position_embeddings=50, type_vocab_size=1, architectures=["RobertaModel"]) + UNTIED,
+        one(max_position_embeddings=50, type_vocab_size=1, architectures=["RobertaModel", "RobertaForCausalLM"]) + UNTIED,
         {"roberta-base": BERT_BASE | {"vocab_size": 50265, "max_position_embeddings": 514, "type_vocab_size": 1}},
     ),
     "xlm-roberta": Family(
@@ -1269,7 +1271,9 @@ FAMILIES: dict[str, Family] = {
         UNTIED,
         {"xlm-roberta-base": BERT_BASE | {"vocab_size": 250002, "max_position_embeddings": 514, "type_vocab_size": 1}},
     ),
-    "camembert": Family("CamembertForMaskedLM", BERT, one(type_vocab_size=1, architectures=["CamembertModel"]) + UNTIED),
+    "camembert": Family(
+        "CamembertForMaskedLM", BERT, one(type_vocab_size=1, architectures=["CamembertModel", "CamembertForCausalLM"]) + UNTIED
+    ),
     "distilbert": Family(
         "DistilBertForMaskedLM",
         {"vocab_size": 97, "dim": 24, "n_layers": 2, "n_heads": 4, "hidden_dim": 44, "max_position_embeddings": 40},
@@ -1288,7 +1292,7 @@ FAMILIES: dict[str, Family] = {
     "electra": Family(
         "ElectraForMaskedLM",
         BERT | {"embedding_size": 16},
-        one(embedding_size=24, architectures=["ElectraModel", "ElectraForPreTraining"]) + UNTIED,
+        one(embedding_size=24, architectures=["ElectraModel", "ElectraForPreTraining", "ElectraForCausalLM"]) + UNTIED,
         {
             "electra-small-generator": {"vocab_size": 30522},
             "electra-base-discriminator": BERT_BASE
@@ -1329,7 +1333,7 @@ FAMILIES: dict[str, Family] = {
         "BigBirdForMaskedLM",
         BERT | {"attention_type": "original_full", "max_position_embeddings": 128},
         (
-            *one(use_bias=False, type_vocab_size=3, architectures=["BigBirdModel"]),
+            *one(use_bias=False, type_vocab_size=3, architectures=["BigBirdModel", "BigBirdForCausalLM"]),
             {"attention_type": "block_sparse", "block_size": 4, "num_random_blocks": 2},
             {"attention_type": "block_sparse", "block_size": 4, "num_random_blocks": 2, "@seq": 64},
             {"attention_type": "block_sparse", "block_size": 4, "num_random_blocks": 2, "@seq": 61},
