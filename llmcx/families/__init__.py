@@ -20,12 +20,13 @@ Reader = Callable[[Config], ModelSpec]
 MODULES = {
     "moe": """mixtral qwen2_moe qwen3_moe deepseek_v2 deepseek_v3 deepseek_v32 kimi_k2 glm4_moe glm4_moe_lite minicpm3 gpt_oss
         olmoe flex_olmo phimoe granitemoe granitemoeshared minimax_m2 dbrx ernie4_5_moe llama4_text hunyuan_v1_moe
-        exaone_moe afmoe""",
+        exaone_moe afmoe qwen3_vl_moe_text glm4v_moe_text""",
     "encdec": "t5 mt5 umt5 switch_transformers bart mbart pegasus marian m2m_100",
     "encoder": "bert roberta xlm-roberta camembert electra distilbert albert modernbert longformer big_bird",
     "gpt": "gpt2 gpt_bigcode gpt_neo gptj codegen gpt_neox opt bloom mpt falcon",
     "llama": """llama mistral ministral ministral3 phi3 qwen2 qwen3 olmo olmo2 olmo3 cohere cohere2
-        granite glm glm4 smollm3 seed_oss exaone4 hunyuan_v1_dense arcee apertus ernie4_5 nemotron starcoder2 stablelm phi""",
+        granite glm glm4 smollm3 seed_oss exaone4 hunyuan_v1_dense arcee apertus ernie4_5 nemotron starcoder2 stablelm phi
+        qwen2_vl_text qwen2_5_vl_text qwen3_vl_text glm4v_text""",
     "gemma": "gemma gemma2 gemma3_text gemma3n_text gemma4_text",
     "recurrent": "mamba falcon_mamba mamba2 jamba bamba falcon_h1 granitemoehybrid nemotron_h zamba2",
     "linear": "qwen3_next qwen3_5_text qwen3_5_moe_text kimi_linear minimax lfm2 lfm2_moe recurrent_gemma rwkv",
@@ -36,6 +37,12 @@ WHERE = {name: module for module, names in MODULES.items() for name in names.spl
 READERS: dict[str, Reader] = {}
 
 # The language model inside a multimodal configuration that does not name its own model_type.
+TEXT_KEYS = ("text_config", "llm_config", "language_config")
+"""Where multimodal files keep their language model."""
+# Multimodal files of the time before text_config: the language model's keys stand beside vision_config.
+FLAT_TYPES = {"qwen2_vl": "qwen2_vl_text", "qwen2_5_vl": "qwen2_5_vl_text"}
+# Language models that transformers builds in a multimodal model only, whose tie_word_embeddings is the outer one.
+OUTER_TIES = {*FLAT_TYPES.values(), "qwen3_vl_text", "qwen3_vl_moe_text", "glm4v_text", "glm4v_moe_text"}
 TEXT_TYPES = {"gemma3": "gemma3_text", "llama4": "llama4_text", "llava": "llama", "mistral3": "mistral"}
 
 
@@ -58,14 +65,16 @@ def from_config(data: Mapping[str, Any], source: str, insist: str | None = None)
     """
     notes: list[str] = []
     given = data.get("model_type")
-    inner = data.get("text_config")
+    inner = next((data[key] for key in TEXT_KEYS if isinstance(data.get(key), Mapping)), None)
+    if inner is None and given in FLAT_TYPES and insist is None:
+        inner = {**{key: value for key, value in data.items() if key != "vision_config"}, "model_type": FLAT_TYPES[given]}
     if isinstance(inner, Mapping) and insist is None:
         if "model_type" not in inner and str(given) not in TEXT_TYPES:
             raise InputError(
                 f"{source}: text_config names no model_type, so its language model is unknown", field="text_config.model_type"
             )
         notes.append(f"the language model of a multimodal {given}: its vision or audio towers and projectors are not counted")
-        data = {"model_type": TEXT_TYPES.get(str(given)), "architectures": None, **inner}
+        data = _language_model(data, inner, source, notes)
         given = data["model_type"]
     name = insist or given
     if not isinstance(name, str):
@@ -87,3 +96,17 @@ def from_config(data: Mapping[str, Any], source: str, insist: str | None = None)
     if isinstance(data.get("quantization_config"), Mapping):
         notes.append("quantization_config is not applied: parameters are counted as built, before quantisation")
     return replace(spec, assumes=(*spec.assumes, *config.notes, *notes))
+
+
+def _language_model(outer: Mapping[str, Any], inner: Mapping[str, Any], source: str, notes: list[str]) -> dict[str, Any]:
+    """The text_config of a multimodal file as a file of its own, with a causal head."""
+    out = {"model_type": TEXT_TYPES.get(str(outer.get("model_type"))), **inner, "architectures": None}
+    tied = outer.get("tie_word_embeddings")
+    if out["model_type"] in OUTER_TIES:
+        if inner.get("tie_word_embeddings") and not tied:
+            message = f"{source}: text_config.tie_word_embeddings is true, but must be false as beside text_config"
+            raise InputError(message, field="text_config.tie_word_embeddings")
+        out["tie_word_embeddings"] = bool(tied)
+    elif tied is not None and "tie_word_embeddings" in inner and tied != inner["tie_word_embeddings"]:
+        notes.append(f"tie_word_embeddings={tied} beside text_config is not applied: its own is {inner['tie_word_embeddings']}")
+    return out

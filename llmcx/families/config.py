@@ -18,23 +18,43 @@ from llmcx.core.errors import InputError, shown
 # initial weights, bookkeeping of this and older versions of transformers and of the tools around it. A key that costs something
 # in any family is not here: its readers ask for it, and the families in which it is idle ignore it (see the groups below).
 _HARMLESS = """
-    _attn_implementation _attn_implementation_autoset _flash_attn_2_enabled _name_or_path activation_dropout attention_dropout
-    attention_probs_dropout_prob attn_implementation attn_pdrop auto_map bad_words_ids begin_suppress_tokens
-    cache_implementation classif_dropout classifier_dropout compression_config custom_pipelines diversity_penalty do_sample
-    dropout early_stopping emb_pdrop embd_pdrop embed_dropout embedding_dropout encoder_no_repeat_ngram_size
-    experts_implementation exponential_decay_length_penalty finetuning_task freeze gradient_checkpointing hidden_dropout
-    hidden_dropout_prob init_std initializer_factor initializer_range internal_version is_llama_config kv_cache_scheme
-    label_smoothing language layer_norm_eps layer_norm_epsilon layerdrop length_penalty max_length max_new_tokens
-    max_sequence_length min_length model_max_length model_type n_special name no_repeat_ngram_size norm_eps norm_epsilon
-    num_beam_groups num_beams num_return_sequences onnx output_attentions output_past output_scores predict_special_tokens
-    prefix pretraining_tp problem_type quantization quantization_config remove_invalid_values repetition_penalty resid_dropout
-    resid_pdrop residual_dropout return_dict_in_generate rms_norm_eps sparsity_config suppress_tokens task_specific_params
-    temperature tf_legacy_loss tie_encoder_decoder tokenizer_class top_k top_p torch_dtype torchscript transformers.js_config
-    typical_p unsloth_fixed unsloth_version use_bfloat16 use_cache use_flash_attention use_flash_attn
+    add_classification_head attn_implementation auto_map bad_words_ids begin_suppress_tokens cache_implementation
+    compression_config custom_pipelines diversity_penalty do_sample dropout early_stopping encoder_no_repeat_ngram_size
+    experts_implementation exponential_decay_length_penalty finetuning_task freeze gradient_checkpointing initializer_factor
+    initializer_range is_causal is_llama_config kv_cache_scheme label_smoothing language layerdrop length_penalty max_length
+    max_new_tokens max_sequence_length min_length model_max_length model_type n_ctx n_special name no_repeat_ngram_size
+    num_beam_groups num_beams num_image_tokens num_labels num_return_sequences onnx output_attentions output_past
+    output_scores predict_special_tokens prefix pretraining_tp problem_type quantization quantization_config
+    remove_invalid_values repetition_penalty return_dict_in_generate seq_length sparsity_config suppress_tokens
+    task_specific_params temperature tf_legacy_loss tie_encoder_decoder top_k top_p torchscript transformers.js_config
+    typical_p use_bfloat16 use_cache use_flash_attention use_flash_attn
 """
 HARMLESS = frozenset(_HARMLESS.split())
-TOKENS = ("_token_id", "_token_ids", "_token_index")
-"""How keys end that only name a token."""
+# How keys begin and end that say no size of the language model, in any family: tokens, numerics, the parts that see and hear.
+_ENDS = """
+    _alpha _beta _dropout _dropout_prob _dtype _eps _epsilon _fp32 _id _loss_coef _loss_weight _path _pdrop _scaling_factor _std
+    _token_ids _token_index _version
+"""
+BEGINS = ("_", "audio_", "image_", "init_", "rope_", "rotary_", "tokenizer_", "unsloth_", "video_", "vision_", "vit_")
+ENDS = tuple(_ENDS.split())
+# Other names for a key: harmless where they say the same.
+SAME = {
+    "attention_head_dim": "head_dim",
+    "d_ff": "intermediate_size",
+    "d_model": "hidden_size",
+    "ffn_hidden_size": "intermediate_size",
+    "kv_channels": "head_dim",
+    "n_embd": "hidden_size",
+    "n_head": "num_attention_heads",
+    "n_heads": "num_attention_heads",
+    "n_kv_heads": "num_key_value_heads",
+    "n_layer": "num_hidden_layers",
+    "n_layers": "num_hidden_layers",
+    "num_heads": "num_attention_heads",
+    "num_kv_heads": "num_key_value_heads",
+    "num_layers": "num_hidden_layers",
+    "num_query_groups": "num_key_value_heads",
+}
 
 # Keys by the part of a model that has them. They change numbers, not counts; a part's maker ignores them (Config.ignore).
 _PARTS = {
@@ -184,7 +204,9 @@ class Config:
         """
         common, idle = table()["common"], []
         for key, value in self.data.items():
-            if key in self.read or key in HARMLESS or key in common or key.startswith("_") or key.endswith(TOKENS):
+            if key in self.read or key in HARMLESS or key in common or key.startswith(BEGINS) or key.endswith(ENDS):
+                continue
+            if key in SAME and value is not None and value == self.data.get(SAME[key], self.defaults.get(SAME[key])):
                 continue
             if value is None or any(key in known and known[key] == value for known in (OFF, self.defaults)):
                 continue

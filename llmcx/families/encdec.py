@@ -13,6 +13,7 @@ from .common import ACTIVATIONS, LAYER, RMS, activation, first_named, head, mode
 from .config import ROUTING, Config
 
 CONDITIONAL = ("ForConditionalGeneration",)
+OLD_T5 = ("T5WithLMHeadModel",)  # what T5ForConditionalGeneration was called in the first released files
 
 
 def t5_ffn(c: Config) -> Plain | Gated:
@@ -75,7 +76,7 @@ def encoder_alone(c: Config) -> bool:
 
 def t5_ignore(c: Config) -> None:
     c.ignore("relative_attention_max_distance", "dropout_rate", "n_positions", "is_decoder", "tokenizer_class", "output_past")
-    c.ignore("scale_decoder_outputs", "layer_norm_eps", "max_new_tokens", "num_decoder_heads")
+    c.ignore("scale_decoder_outputs", "layer_norm_eps", "num_decoder_heads", "scalable_attention")
 
 
 @family("t5", "mt5", "umt5")
@@ -90,14 +91,15 @@ def t5(c: Config) -> ModelSpec:
     part = t5_ffn(c)
     depth = t5_depth(c)
     stacks = t5_stacks(c, lambda stack: [(depth[stack], part)], c.model_type == "umt5")
-    return t5_outside(c, stacks, None if encoder_alone(c) else head(c, CONDITIONAL) and Head())
+    return t5_outside(c, stacks, None if encoder_alone(c) else head(c, (*CONDITIONAL, *OLD_T5)) and Head())
 
 
 @family("switch_transformers")
 def switch(c: Config) -> ModelSpec:
     """T5 with experts in evenly spaced layers, one per token."""
     t5_ignore(c)
-    c.ignore(*ROUTING, "add_router_probs", "router_ignore_padding_tokens", "router_type", "expert_capacity")
+    c.ignore(*ROUTING, "add_router_probs", "router_ignore_padding_tokens", "router_type", "capacity_factor")
+    c.notes.append(f"every token is counted: none is dropped past expert_capacity, {c.size('expert_capacity')} a sequence")
     c.ignore("feed_forward_proj", "is_gated_act", "batch_prioritized_routing", "num_selected_experts")
     c.expect("add_cross_attention", False)
     dense = Plain(c.size("d_ff"), activation=activation(c, "dense_act_fn"))

@@ -13,6 +13,7 @@ from .common import LAYER, activation, by_kind, by_type, first_named, head, laye
 from .config import ROTARY, SUMMARY, Config
 
 MASKED = ("ForMaskedLM", "LMHeadModel")
+CAUSAL = dict.fromkeys(("roberta", "xlm-roberta", "camembert", "electra", "big_bird"), ("ForCausalLM",))  # the same head
 PAIRED = {"bert": ("ForPreTraining",), "big_bird": ("ForPreTraining",)}  # and a verdict on a pair of sentences
 
 
@@ -25,7 +26,7 @@ def outside(c: Config, layers: tuple[Layers, ...], width: int | None = None, **m
     tables = Embedding(c.size("vocab_size"), c.size("max_position_embeddings"), types, width, normed=True)
     parts: dict[str, Any] = {"embedding": tables, "norm": LAYER, "final_norm": False, **more}
     if "head" not in parts:
-        built = head(c, (*MASKED, *PAIRED.get(c.model_type, ())))
+        built = head(c, (*MASKED, *CAUSAL.get(c.model_type, ()), *PAIRED.get(c.model_type, ())))
         pair = built is not None and first_named(c).endswith("ForPreTraining")
         second = built is not None and not built.tied and c.model_type not in ("electra", "distilbert")
         parts["head"] = built and Head(built.tied, True, True, second_bias=second, pair=pair)
@@ -51,7 +52,7 @@ def bert(c: Config) -> ModelSpec:
 @family("electra")
 def electra(c: Config) -> ModelSpec:
     """BERT with a factorised embedding and without a pooler, as generator or as discriminator."""
-    c.ignore("summary_last_dropout", *SUMMARY)
+    c.ignore("generator_size", *SUMMARY)
     width = c.size("embedding_size")
     parts: dict[str, Any] = {"width": None if width == c.size("hidden_size") else width, "pooler": False}
     if first_named(c) == "ElectraForPreTraining":
@@ -72,7 +73,9 @@ def distilbert(c: Config) -> ModelSpec:
 @family("albert")
 def albert(c: Config) -> ModelSpec:
     """BERT with a factorised embedding, whose layers run with the weights of num_hidden_groups."""
-    c.ignore("classifier_dropout_prob", "net_structure_type", "gap_size", "num_memory_blocks", "down_scale_factor")
+    c.ignore(
+        "classifier_dropout_prob", "net_structure_type", "gap_size", "num_memory_blocks", "down_scale_factor", "layers_to_keep"
+    )
     one, groups, inner = layers_of(c), c.size("num_hidden_groups"), c.size("inner_group_num")
     if groups > one.repeat:
         raise c.wrong("num_hidden_groups", groups, f"at most num_hidden_layers, {one.repeat}: a group that never runs")

@@ -138,7 +138,7 @@ def falcon(c: Config) -> ModelSpec:
     norms = c.optional("num_ln_in_parallel_attn") or (2 if new else 1)
     if parallel and norms > (2 if new else 1):
         raise c.wrong("num_ln_in_parallel_attn", norms, "1, or 2 with new_decoder_architecture")
-    c.ignore("apply_residual_connection_post_layernorm", *ROTARY)
+    c.ignore("apply_residual_connection_post_layernorm", "ff_factor", *ROTARY)
     ffn = Plain(c.optional("ffn_hidden_size") or 4 * c.size(width), bias, activation(c, "activation"))
     mixer = Attention(n, kv_heads, bias=bias, rope=not c.flag("alibi"))
     layers = Layers(c.size("num_hidden_layers"), mixer, ffn, norms=("layer",) if parallel and norms == 1 else None)

@@ -118,7 +118,12 @@ def kimi_linear(c: Config) -> ModelSpec:
 def minimax(c: Config) -> ModelSpec:
     """Lightning attention and softmax attention in turn; full-size experts."""
     n, n_heads = layer_count(c), c.size("num_attention_heads")
-    c.ignore(*(f"{part}_{side}_factor" for part in FACTORS for side in ("alpha", "beta")))
+    c.ignore(
+        "attn_type_list",
+        "shared_moe_mode",
+        "postnorm",
+        *(f"{part}_{side}_factor" for part in FACTORS for side in ("alpha", "beta")),
+    )
     lightning = Lightning(n_heads, head_dim(c, n_heads), c.size("block_size"))
     mixers = {"linear_attention": lightning, "full_attention": heads(c, core=window(c.optional("sliding_window")))}
     moe = experts(c, "num_local_experts", width="intermediate_size")

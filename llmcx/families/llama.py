@@ -46,6 +46,7 @@ def pattern(c: Config, otherwise: int) -> int:
 @family("llama")
 def llama(c: Config) -> ModelSpec:
     """The original; biases by option."""
+    c.ignore("perceiver_config", "pixel_shuffle_factor")  # SmolVLM's, of the side that sees
     return uniform(c, heads(c, bias=c.flag("attention_bias")), gated(c, bias=c.flag("mlp_bias")))
 
 
@@ -64,13 +65,16 @@ def ministral(c: Config) -> ModelSpec:
     return windowed(c, heads(c), gated(c), None)
 
 
-@family("qwen2")
+@family("qwen2", "qwen2_vl_text", "qwen2_5_vl_text")
 def qwen2(c: Config) -> ModelSpec:
     """Biases on queries, keys and values; an optional window above max_window_layers."""
+    if c.data.get("dual_chunk_attention_config"):
+        c.notes.append("dual_chunk_attention_config is not applied: eager code multiplies every pair")
+    c.ignore("dual_chunk_attention_config")
     return _qwen(c, heads(c, bias=True, out_bias=False))
 
 
-@family("qwen3")
+@family("qwen3", "qwen3_vl_text")
 def qwen3(c: Config) -> ModelSpec:
     """A norm over each head of the queries and keys, always."""
     c.ignore("use_qk_norm")
@@ -79,7 +83,7 @@ def qwen3(c: Config) -> ModelSpec:
 
 def _qwen(c: Config, mixer: Attention) -> ModelSpec:
     size = c.optional("sliding_window") if c.flag("use_sliding_window") else None
-    first = c.size("max_window_layers", 0)
+    first = c.size("max_window_layers", 0) if c.has("max_window_layers") else 0
     c.expect("use_mrope", False)
     c.ignore("sliding_window")
 
@@ -123,7 +127,7 @@ def cohere2(c: Config) -> ModelSpec:
     """Cohere with a window in three of four layers."""
     mixer = heads(c, bias=c.flag("attention_bias"))
     c.ignore("order_of_interleaved_layers", "position_embedding_type", "rotary_pct", "use_embedding_sharing")
-    c.ignore("use_gated_activation", "use_parallel_block", "use_parallel_embedding", "use_qk_norm", *SCALES)
+    c.ignore("use_gated_activation", "use_parallel_block", "use_parallel_embedding", "use_qk_norm", "layer_switch", *SCALES)
     return windowed(c, mixer, gated(c), pattern(c, 4), SCALE_ONLY, norms=("layer",))
 
 
@@ -140,10 +144,12 @@ def glm(c: Config) -> ModelSpec:
     return uniform(c, heads(c, bias=c.flag("attention_bias"), out_bias=False), gated(c))
 
 
-@family("glm4")
+@family("glm4", "glm4v_text")
 def glm4(c: Config) -> ModelSpec:
-    """GLM with norms after each part too."""
-    return uniform(c, heads(c, bias=c.flag("attention_bias"), out_bias=False), gated(c), norms=SANDWICH)
+    """GLM with norms after each part too; beside images, always with the biases."""
+    bias = c.model_type == "glm4v_text" or c.flag("attention_bias")
+    c.ignore("attention_bias")
+    return uniform(c, heads(c, bias=bias, out_bias=False), gated(c), norms=SANDWICH)
 
 
 @family("smollm3")
@@ -184,10 +190,15 @@ def exaone4(c: Config) -> ModelSpec:
     return windowed(c, heads(c, qk_norm="head"), gated(c), every, norms=POST)
 
 
+HUNYUAN = ("cla_share_factor", "dense_list", "norm_type", "org_vocab_size", "pool_type", "use_rotary_pos_emb")
+"""Keys of HunYuan files that transformers does not read."""
+
+
 @family("hunyuan_v1_dense")
 def hunyuan(c: Config) -> ModelSpec:
     """A norm on each head's queries and keys, whatever use_qk_norm says."""
-    c.ignore("use_qk_norm", "org_vocab_size", "im_start_id", "im_end_id", "text_start_id", "text_end_id")
+    c.ignore("use_qk_norm", *HUNYUAN)
+    c.expect("use_cla", False)
     return uniform(c, heads(c, bias=c.flag("attention_bias"), qk_norm="head"), gated(c))
 
 
@@ -216,6 +227,7 @@ def ernie(c: Config) -> ModelSpec:
 @family("nemotron")
 def nemotron(c: Config) -> ModelSpec:
     """Layer norms and a plain feed-forward (squared ReLU)."""
+    c.ignore("normalization", "position_embedding_type")
     return uniform(c, heads(c, bias=c.flag("attention_bias")), plain(c, bias=c.flag("mlp_bias")), LAYER)
 
 
@@ -223,8 +235,7 @@ def nemotron(c: Config) -> ModelSpec:
 def starcoder2(c: Config) -> ModelSpec:
     """Layer norms, a plain feed-forward, one switch for all biases."""
     bias = c.flag("use_bias")
-    c.ignore("mlp_type", "norm_type", "activation_function")
-    c.ignore("attention_softmax_in_fp32", "scale_attention_softmax_in_fp32", "scale_attn_weights")
+    c.ignore("mlp_type", "norm_type", "activation_function", "scale_attn_weights")
     return uniform(c, heads(c, bias=bias, core=window(c.optional("sliding_window"))), plain(c, bias=bias), LAYER)
 
 
@@ -233,6 +244,7 @@ def stablelm(c: Config) -> ModelSpec:
     """Layer norms around LLaMA's parts; side by side after one norm with use_parallel_residual."""
     qk = {"qk_norm": "heads", "qk_norm_type": SCALE_ONLY} if c.flag("qk_layernorm") else {}
     mixer = heads(c, bias=c.flag("use_qkv_bias"), out_bias=False, **qk)
+    c.ignore("use_norm_bias")
     c.expect("head_dim", c.size("hidden_size") // mixer.n_heads)
     _check_rotary(c, mixer, 0.25)
     return uniform(c, mixer, gated(c), LAYER, ("layer",) if c.flag("use_parallel_residual") else None)

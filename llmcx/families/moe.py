@@ -31,6 +31,7 @@ from .common import (
     window,
 )
 from .config import ROTARY, ROUTING, SCALES, SCORES, Config
+from .llama import HUNYUAN
 
 Norms = tuple[str, ...] | None
 
@@ -114,7 +115,7 @@ def qwen2_moe(c: Config) -> ModelSpec:
     return model(c, decoder=by_kind_and_ffn(windowed(mixer, size), kinds, moe, gated(c), qwen_sparse(c)), norm=RMS)
 
 
-@family("qwen3_moe")
+@family("qwen3_moe", "qwen3_vl_moe_text")
 def qwen3_moe(c: Config) -> ModelSpec:
     """A norm on each head's queries and keys; no shared expert; a window, if it is used, in all layers."""
     key = "num_local_experts" if "num_local_experts" in c.data else "num_experts"
@@ -187,7 +188,7 @@ def minicpm3(c: Config) -> ModelSpec:
     return model(c, decoder=(layer,), norm=RMS)
 
 
-@family("glm4_moe")
+@family("glm4_moe", "glm4v_moe_text")
 def glm4_moe(c: Config) -> ModelSpec:
     """Biases on queries, keys and values by option; dense first layers; a shared expert."""
     no_mtp(c, "num_mtp_layers", "num_nextn_predict_layers")
@@ -259,7 +260,15 @@ def granitemoe(c: Config) -> ModelSpec:
 @family("minimax_m2")
 def minimax_m2(c: Config) -> ModelSpec:
     """Small experts; norms over all queries and all keys, whatever use_qk_norm says."""
-    c.ignore("use_qk_norm", "qk_norm_type", "use_routing_bias", "attn_type_list", "shared_intermediate_size", "shared_moe_mode")
+    c.ignore(
+        "use_qk_norm",
+        "qk_norm_type",
+        "use_routing_bias",
+        "attn_type_list",
+        "shared_intermediate_size",
+        "shared_moe_mode",
+        "mlp_intermediate_size",
+    )
     no_mtp(c, "num_mtp_modules", "use_mtp", "mtp_transformer_layers")
     return _every(c, heads(c, qk_norm="full"), experts(c, "num_local_experts", width="intermediate_size"))
 
@@ -296,7 +305,16 @@ def ernie4_5_moe(c: Config) -> ModelSpec:
     n = layer_count(c)
     last = n - 1 if end == -1 else c.size("moe_layer_end_index", 0)
     c.ignore(
-        "moe_norm_min", "moe_layer_end_index", "moe_use_aux_free", "moe_gate", "moe_gate_act", "moe_capacity", "is_quantized"
+        "moe_norm_min",
+        "moe_layer_end_index",
+        "moe_use_aux_free",
+        "moe_gate",
+        "moe_gate_act",
+        "moe_capacity",
+        "is_quantized",
+        "compression_ratio",
+        "disable_pipeline_warmup",
+        "enable_mtp_magic_send",
     )
     c.expect("use_rmsnorm", True)
     no_mtp(c, "num_nextn_predict_layers")
@@ -333,8 +351,10 @@ def llama4(c: Config) -> ModelSpec:
 def hunyuan_moe(c: Config) -> ModelSpec:
     """A norm on each head's queries and keys; experts and one shared block, all of intermediate_size."""
     n, top_k = layer_count(c), c.get("moe_topk")
-    c.ignore("use_qk_norm", "num_shared_expert", "moe_intermediate_size", "org_vocab_size", "use_mixed_mlp_moe")
-    c.ignore("moe_layer_num_skipped", "cla_share_factor", "moe_drop_tokens", "moe_random_routing_dropped_token")
+    c.ignore("use_qk_norm", "num_shared_expert", "moe_intermediate_size", "use_mixed_mlp_moe", *HUNYUAN)
+    c.ignore(
+        "anyres_pooling_size", "num_media_embeds", "moe_layer_num_skipped", "moe_drop_tokens", "moe_random_routing_dropped_token"
+    )
     c.ignore("group_limited_greedy", *ROUTING)
     c.expect("use_cla", False)
     c.expect("use_mla", False)

@@ -105,7 +105,7 @@ def two_parts(attention: bool, mixer: Mixer, ffn: FFN) -> Layers:
 @family("bamba")
 def bamba(c: Config) -> ModelSpec:
     """Mamba-2, with attention in the layers that attn_layer_indices lists."""
-    c.ignore("z_loss_coefficient")
+    c.ignore("z_loss_coefficient", "attn_rotary_emb")
     chosen = c.list("attn_layer_indices") or []
     attention = heads(c, bias=c.flag("attention_bias"))
     state_space = hybrid_mamba2(c, c.size("mamba_expand") * c.size("hidden_size"))
@@ -139,7 +139,7 @@ def granite_hybrid(c: Config) -> ModelSpec:
     """Mamba-2 or attention as layer_types says; a shared expert in every layer, routed ones beside it if there are any."""
     n = layer_count(c)
     kinds = layer_types(c, "layer_types", ("linear_attention", "full_attention"), n) or ["linear_attention"] * n
-    c.ignore(*SCALES, *ROUTING)
+    c.ignore(*SCALES, *ROUTING, "normalization_function")
     shared = gated(c, "shared_intermediate_size")
     routed = c.optional("num_local_experts", least=0)
     ffn = MoE(routed, c.size("num_experts_per_tok"), gated(c), shared) if routed else shared
@@ -157,7 +157,8 @@ def granite_hybrid(c: Config) -> ModelSpec:
 @family("jamba")
 def jamba(c: Config) -> ModelSpec:
     """Mamba with normalised Δ, B and C; attention and experts each once in a period of layers."""
-    c.ignore(*NUMERICS, *ROUTING, "num_experts_per_tok")
+    c.ignore(*NUMERICS, *ROUTING, "num_experts_per_tok", "calc_logits_for_entire_prompt")
+    c.expect("mamba_inner_layernorms", True)
     turns = []
     for part in ("attn", "expert"):
         period, offset = c.size(f"{part}_layer_period"), c.size(f"{part}_layer_offset", least=0)
@@ -212,7 +213,8 @@ def nemotron_h(c: Config) -> ModelSpec:
     c.ignore("time_step_rank")  # Mamba-1's
     c.ignore("mamba_dt_min", "mamba_dt_max", "mamba_dt_limit", "mamba_dt_init_floor", "attention_bias", "sliding_window")
     c.ignore("n_shared_experts", "moe_shared_expert_overlap", "attention_head_dim", "time_step_rank", *ROUTING)
-    c.ignore("num_nextn_predict_layers", "mtp_layers_block_type", "mtp_hybrid_override_pattern", "mamba_hidden_act")
+    c.ignore("num_nextn_predict_layers", "mtp_layers_block_type", "mtp_hybrid_override_pattern")
+    activation(c, "mamba_hidden_act")
     bias, act = c.flag("mlp_bias"), activation(c, "mlp_hidden_act")
 
     def make(kind: str) -> Layers:
@@ -262,7 +264,18 @@ def zamba2(c: Config) -> ModelSpec:
         kinds = ["hybrid" if i in hybrids else "linear_attention" for i in range(54)]
         if n != 54:
             raise c.wrong("num_hidden_layers", n, "54, unless layers_block_type lists the layers")
-    c.ignore(*NUMERICS, "use_conv_bias", "use_mem_eff_path", "kv_channels", "num_query_groups", *ROTARY)
+    c.ignore(
+        *NUMERICS,
+        "use_conv_bias",
+        "use_mem_eff_path",
+        "kv_channels",
+        "num_query_groups",
+        "ffn_hidden_size",
+        "lora_rank",
+        "state_size",
+        "use_shared_mlp_adapter",
+        *ROTARY,
+    )
     c.expect("attention_hidden_size", 2 * d)
     c.expect("hybrid_layer_ids", [i for i, kind in enumerate(kinds) if kind == "hybrid"])
     inner, ssm_heads, bias = c.size("mamba_expand") * d, c.size("n_mamba_heads"), c.flag("add_bias_linear")

@@ -59,6 +59,8 @@ UNTIED = one(tie_word_embeddings=False)
 LENGTHS = ({"@batch": 1}, {"@seq": 1}, {"@seq": 38})
 KEPT = ({}, *LENGTHS, *GQA, *one(num_hidden_layers=4, intermediate_size=80, vocab_size=103, tie_word_embeddings=[True, False]))
 WINDOW = one(sliding_window=7)
+# Rotary positions of three kinds, as many pairs of a head of 12 each.
+MROPE = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 2, 2]}
 # Mixture layers as DeepSeek has them.
 DEEP = {
     "n_routed_experts": 5,
@@ -563,6 +565,8 @@ FAMILIES: dict[str, Family] = {
         + one(q_lora_rank=20, kv_lora_rank=18, v_head_dim=16, attention_bias=True)
         + one(linear_attn_config=[{"head_dim": 14}, {"num_heads": 4}, {"short_conv_kernel_size": 4}])
         + one(linear_attn_config={"kda_layers": [1, 3], "full_attn_layers": [2, 4]})
+        # Both names of a key: the one that the class does not declare wins.
+        + one(n_shared_experts=2, num_experts_per_tok=3, num_local_experts=8)
         + ({"@seq": 38}, {"@seq": 70})
         + TIED,
         {
@@ -710,6 +714,38 @@ FAMILIES: dict[str, Family] = {
         dense(head_dim=12, pad_token_id=0),
         one(head_dim=20, attention_bias=False) + GQA + TIED,
         {"glm-4-9b": shape(4096, 13696, 40, 32, 2, 151552, head_dim=128)},
+    ),
+    # The language models of multimodal files, without a head: transformers builds that in the whole model only.
+    "qwen2_vl_text": Family("Qwen2VLTextModel", dense(rope_parameters=MROPE), GQA),
+    "qwen2_5_vl_text": Family(
+        "Qwen2_5_VLTextModel",
+        dense(rope_parameters=MROPE),
+        ({"use_sliding_window": True, "sliding_window": 7, "max_window_layers": 1}, *GQA),
+        {"Qwen2.5-VL-7B": shape(3584, 18944, 28, 28, 4, 152064)},
+    ),
+    "qwen3_vl_text": Family(
+        "Qwen3VLTextModel",
+        dense(head_dim=20),
+        one(head_dim=12, attention_bias=True) + GQA,
+        {"Qwen3-VL-8B": shape(4096, 12288, 36, 32, 8, 151936, head_dim=128)},
+    ),
+    "qwen3_vl_moe_text": Family(
+        "Qwen3VLMoeTextModel",
+        dense(head_dim=20, num_experts=5, num_experts_per_tok=2, moe_intermediate_size=28),
+        one(num_experts=4, num_experts_per_tok=3, moe_intermediate_size=32, head_dim=12, attention_bias=True)
+        + one(decoder_sparse_step=2, mlp_only_layers=[[0, 2]])
+        + GQA,
+        {
+            "Qwen3-VL-30B-A3B": shape(2048, 6144, 48, 32, 4, 151936, head_dim=128, num_experts=128, num_experts_per_tok=8)
+            | {"moe_intermediate_size": 768}
+        },
+    ),
+    "glm4v_text": Family("Glm4vTextModel", dense(pad_token_id=0, rope_parameters=MROPE), GQA),
+    "glm4v_moe_text": Family(
+        "Glm4vMoeTextModel",
+        dense(n_routed_experts=6, n_shared_experts=1, num_experts_per_tok=2, moe_intermediate_size=28, pad_token_id=0)
+        | {"rope_parameters": MROPE | {"mrope_section": [1, 1, 1]}},
+        one(attention_bias=False, n_routed_experts=5, n_shared_experts=2, first_k_dense_replace=[0, 2]) + GQA,
     ),
     "glm4": Family(
         "Glm4ForCausalLM",
@@ -1226,7 +1262,7 @@ FAMILIES: dict[str, Family] = {
     "roberta": Family(
         "RobertaForMaskedLM",
         BERT,
-        one(max_position_embeddings=50, type_vocab_size=1, architectures=["RobertaModel"]) + UNTIED,
+        one(max_position_embeddings=50, type_vocab_size=1, architectures=["RobertaModel", "RobertaForCausalLM"]) + UNTIED,
         {"roberta-base": BERT_BASE | {"vocab_size": 50265, "max_position_embeddings": 514, "type_vocab_size": 1}},
     ),
     "xlm-roberta": Family(
@@ -1235,7 +1271,9 @@ FAMILIES: dict[str, Family] = {
         UNTIED,
         {"xlm-roberta-base": BERT_BASE | {"vocab_size": 250002, "max_position_embeddings": 514, "type_vocab_size": 1}},
     ),
-    "camembert": Family("CamembertForMaskedLM", BERT, one(type_vocab_size=1, architectures=["CamembertModel"]) + UNTIED),
+    "camembert": Family(
+        "CamembertForMaskedLM", BERT, one(type_vocab_size=1, architectures=["CamembertModel", "CamembertForCausalLM"]) + UNTIED
+    ),
     "distilbert": Family(
         "DistilBertForMaskedLM",
         {"vocab_size": 97, "dim": 24, "n_layers": 2, "n_heads": 4, "hidden_dim": 44, "max_position_embeddings": 40},
@@ -1254,7 +1292,7 @@ FAMILIES: dict[str, Family] = {
     "electra": Family(
         "ElectraForMaskedLM",
         BERT | {"embedding_size": 16},
-        one(embedding_size=24, architectures=["ElectraModel", "ElectraForPreTraining"]) + UNTIED,
+        one(embedding_size=24, architectures=["ElectraModel", "ElectraForPreTraining", "ElectraForCausalLM"]) + UNTIED,
         {
             "electra-small-generator": {"vocab_size": 30522},
             "electra-base-discriminator": BERT_BASE
@@ -1295,7 +1333,7 @@ FAMILIES: dict[str, Family] = {
         "BigBirdForMaskedLM",
         BERT | {"attention_type": "original_full", "max_position_embeddings": 128},
         (
-            *one(use_bias=False, type_vocab_size=3, architectures=["BigBirdModel"]),
+            *one(use_bias=False, type_vocab_size=3, architectures=["BigBirdModel", "BigBirdForCausalLM"]),
             {"attention_type": "block_sparse", "block_size": 4, "num_random_blocks": 2},
             {"attention_type": "block_sparse", "block_size": 4, "num_random_blocks": 2, "@seq": 64},
             {"attention_type": "block_sparse", "block_size": 4, "num_random_blocks": 2, "@seq": 61},

@@ -22,7 +22,7 @@ _NAMES = """
     cohere cohere2 granite granitemoe granitemoehybrid granitemoeshared glm glm4 glm4_moe glm4_moe_lite smollm3 minicpm3
     minimax minimax_m2 nemotron nemotron_h dbrx jamba bamba falcon_h1 zamba2 mamba mamba2 falcon_mamba recurrent_gemma
     rwkv lfm2 lfm2_moe ernie4_5 ernie4_5_moe exaone4 seed_oss llama4_text hunyuan_v1_dense hunyuan_v1_moe arcee apertus
-    exaone_moe afmoe
+    exaone_moe afmoe qwen2_vl_text qwen2_5_vl_text qwen3_vl_text qwen3_vl_moe_text glm4v_text glm4v_moe_text
     t5 mt5 umt5 switch_transformers bart mbart pegasus marian m2m_100 bert roberta xlm-roberta camembert electra distilbert albert
     modernbert longformer big_bird
 """
