@@ -66,7 +66,7 @@ def from_config(data: Mapping[str, Any], source: str, insist: str | None = None)
     notes: list[str] = []
     given = data.get("model_type")
     inner = next((data[key] for key in TEXT_KEYS if isinstance(data.get(key), Mapping)), None)
-    if inner is None and given in FLAT_TYPES and insist is None:
+    if inner is None and isinstance(given, str) and given in FLAT_TYPES and insist is None:
         inner = {**{key: value for key, value in data.items() if key != "vision_config"}, "model_type": FLAT_TYPES[given]}
     if isinstance(inner, Mapping) and insist is None:
         if "model_type" not in inner and str(given) not in TEXT_TYPES:
