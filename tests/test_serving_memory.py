@@ -53,8 +53,8 @@ def test_gpt_oss_20b_reserved_and_needed() -> None:
 
 
 def test_gemma_3_27b_at_128k() -> None:
-    """62 layers of 16 key-value heads of 128, 10 of them without the window of 1024, bf16, by hand: 66.57 GB reserved in full, and
-    11.17 GB where the window is honoured. (A tool's 12.68 and 2.20 GB for this model could not be traced to its shape.)
+    """62 layers of 16 key-value heads of 128, 10 of them without the window of 1024, bf16, by hand: 66.57 GB reserved in full,
+    and 11.17 GB where the window is honoured. (A tool's 12.68 and 2.20 GB for this model could not be traced to its shape.)
     """
     spec, layer = load_preset("gemma-3-27b"), 2 * 16 * 128 * 2
     assert cache(spec, 131_072, 1, "vllm") == 62 * 131_072 * layer
