@@ -1,6 +1,6 @@
 """llmcx moe."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,21 +20,30 @@ def moe(
     seq: Annotated[str | None, typer.Option(help="Tokens per sequence; 8k is 8192. Default: the context.")] = None,
     batch: Annotated[str, typer.Option(help="Sequences.")] = "1",
     capacity_factor: Annotated[float | None, typer.Option(help="Room of an expert over an even share.")] = None,
-    dtype: Annotated[str, typer.Option(help="Of the activations sent between GPUs.")] = "bf16",
+    dtype: Annotated[str, typer.Option(help="Of the weights and of the activations sent between GPUs.")] = "bf16",
+    imbalance: Annotated[float, typer.Option(help="Load of the hottest expert over the mean; 1 is uniform routing.")] = 1.0,
+    ep: Annotated[str | None, typer.Option(help="GPUs that share out the experts.")] = None,
+    simulate: Annotated[str | None, typer.Option(help="Batches to draw and count, beside the expected values.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the simulation.")] = 0,
 ) -> None:
     """Mixture of experts: total and active parameters, capacity, traffic, and the dense models it compares with.
 
     \b
     llmcx moe --preset mixtral-8x7b
     llmcx moe --preset switch-c --capacity-factor 1.25
-    llmcx moe --preset llama-3-8b --experts 8 --top-k 2
+    llmcx moe --preset deepseek-v3 --seq 4k --batch 16 --ep 64 --imbalance 2
+    llmcx moe --preset switch-c --seq 512 --batch 8 --capacity-factor 1.25 --imbalance 4 --simulate 20
+    llmcx moe --preset llama-3-8b --experts 8 --top-k 2 --experts-from split
     """
+    ranks = None if ep is None else units.count(ep, "--ep")
+    trials = None if simulate is None else units.count(simulate, "--simulate")
+    asked: dict[str, Any] = {"capacity_factor": capacity_factor, "dtype": dtype, "imbalance": imbalance, "ep": ranks}
     items = []
     for spec, shape, notes in models.each():
         for length in [None] if seq is None else units.many(seq, units.length, "--seq"):
             for size in units.many(batch, units.count, "--batch"):
                 n = sequence_length(spec, length)
-                result = core.moe(spec, size, n, capacity_factor=capacity_factor, dtype=dtype)
-                inputs = {"batch": size, "seq": n, "capacity_factor": capacity_factor, "dtype": dtype, **shape}
-                items.append(Item(describe(spec), inputs, result, [*core.NOTES, *notes]))
+                result = core.moe(spec, size, n, **asked, trials=trials, seed=seed)
+                inputs = {"batch": size, "seq": n, **asked, "simulate": trials, "seed": seed, **shape}
+                items.append(Item(describe(spec), inputs, result, [*core.notes(result), *notes]))
     output.show("moe", items)

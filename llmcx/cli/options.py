@@ -70,6 +70,15 @@ class Models:
     context_length: Annotated[str | None, _option("--context-length", metavar="N", help="Longest context; 8k is 8192.")] = None
     experts: Annotated[str | None, _option("--experts", metavar="N", help="Experts per MoE layer.")] = None
     top_k: Annotated[str | None, _option("--top-k", metavar="N", help="Experts that one token meets.")] = None
+    experts_from: Annotated[
+        str | None,
+        _option(
+            "--experts-from",
+            metavar="HOW",
+            help="copy (default): each expert as wide as a dense model's feed-forward; split: d_ff / experts.",
+            autocompletion=lambda: ["copy", "split"],
+        ),
+    ] = None
     window: Annotated[str | None, _option("--window", metavar="N", help="Sliding window, own token included.")] = None
     ffn: Annotated[str | None, _option("--ffn", metavar="KIND", help="plain or gated.")] = None
     norm: Annotated[str | None, _option("--norm", metavar="KIND", help="layernorm or rmsnorm.")] = None
@@ -107,7 +116,7 @@ class Models:
                     lists[name] = units.many(text, parse, flag)
                     if min(lists[name]) < 1:
                         raise InputError(f"{flag} is {text}, but must be at least 1", field=name, value=text, allowed="1 or more")
-        for name in ("ffn", "norm", "attention", "bias", "tied"):
+        for name in ("experts_from", "ffn", "norm", "attention", "bias", "tied"):
             if getattr(self, name) is not None:
                 lists[name] = [getattr(self, name)]
         bases: list[ModelSpec] = [load_preset(name) for name in self.preset or ()]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from math import ceil, comb, exp, lgamma, log, log1p
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 from . import dtypes
 from . import params as params_fold
 from .errors import InputError
+from .expert_parallel import ExpertParallel, expert_parallel
 from .flops import fold, forward_flops, sequence_length
 from .lower import Run, lower
-from .ops import Line
+from .ops import Line, Op
 from .parts import Gated, Layers, ModelSpec, MoE, Plain, check_size
+from .routing import Simulated, capacity, chances, distinct_experts, dropped, simulate
 
 
 @dataclass(frozen=True)
@@ -27,28 +28,48 @@ class Dense:
 
 @dataclass(frozen=True)
 class DenseEquivalent:
-    """Dense models with the MoE's active parameters, and with all of its parameters."""
+    """Dense models with the MoE's active parameters, with all of its parameters, and with its FLOPs."""
 
     same_active: Dense
     same_total: Dense
+    same_flops: Dense
 
 
 @dataclass(frozen=True)
 class Capacity:
     """What one expert accepts of a batch of ``tokens``, and the share of assignments expected to overflow.
 
-    ``dropped_uniform`` assumes that every token picks its experts uniformly at random; a trained router is never that even.
+    ``dropped_uniform`` is under uniform routing, ``dropped`` under the ``imbalance`` asked for (see ``routing``).
     """
 
     tokens: int
     factor: float
     per_expert: int
     dropped_uniform: float
+    dropped: float
+
+
+@dataclass(frozen=True)
+class Touched:
+    """Experts of a layer that a batch is expected to meet: a pass over all ``tokens``, and a decode step of ``batch`` tokens,
+    which must read the weights of those it meets, ``decode_expert_bytes`` in all layers.
+    """
+
+    tokens: int
+    imbalance: float
+    distinct_experts: float
+    decode_tokens: int
+    decode_distinct_experts: float
+    decode_expert_bytes: int
 
 
 @dataclass(frozen=True)
 class Experts:
-    """The MoE answer. ``expert`` are the routed experts' parameters, ``shared`` the always-on ones', ``router`` the routers'."""
+    """The MoE answer. ``expert`` are the routed experts' parameters, ``shared`` the always-on ones', ``router`` the routers'.
+
+    ``sparsity`` is n_experts / top_k. ``granularity`` is 4·d_model over an expert's width, ``granularity_active`` the width
+    that a token meets (its experts and the shared one) over an expert's width.
+    """
 
     total: int
     active: int
@@ -59,55 +80,19 @@ class Experts:
     n_experts: int
     top_k: int
     expert_active_fraction: float
+    sparsity: float
+    granularity: float
+    granularity_active: float
     flops_per_token: int
     router_flops_per_token: int
     capacity: Capacity | None
     dense_equivalent: DenseEquivalent
     all_to_all_bytes: int
     all_to_all_bytes_per_layer: int
+    touched: Touched
+    simulated: Simulated | None
+    expert_parallel: ExpertParallel | None
     lines: list[Line]
-
-
-def capacity(tokens: int, n_experts: int, top_k: int, factor: float) -> int:
-    """Tokens an expert accepts: ceil(tokens · top_k / n_experts · factor).
-
-    Fedus et al. 2021, arXiv:2101.03961, eq. 3 (top_k = 1 there). ``factor`` is taken as the decimal it was written as.
-
-    >>> capacity(tokens=1024, n_experts=8, top_k=1, factor=1.25)
-    160
-    """
-    digits = 10**9
-    scaled = round(factor * digits)
-    return -(-tokens * top_k * scaled // (n_experts * digits))
-
-
-def dropped_uniform(tokens: int, n_experts: int, top_k: int, per_expert: int) -> float:
-    """Expected share of assignments beyond capacity when each token picks ``top_k`` distinct experts uniformly.
-
-    An expert receives X ~ Binomial(tokens, top_k / n_experts); the share is E[max(0, X - capacity)] / E[X]
-    (experts are exchangeable, so one speaks for all). A tail sum over at most a few standard deviations.
-
-    >>> dropped_uniform(tokens=2, n_experts=2, top_k=1, per_expert=1)      # both on one expert half of the time: 1 of 2 dropped
-    0.25
-    """
-    p = top_k / n_experts
-    mean = tokens * p
-    if per_expert >= tokens:
-        return 0.0
-    if p == 1:
-        return (tokens - per_expert) / tokens
-    if tokens <= 60:
-        over = sum((x - per_expert) * comb(tokens, x) * p**x * (1 - p) ** (tokens - x) for x in range(per_expert + 1, tokens + 1))
-        return over / mean
-    deviation = (mean * (1 - p)) ** 0.5
-    last = min(tokens, ceil(max(mean, per_expert) + 12 * deviation + 12))
-    start = max(per_expert + 1, int(mean - 12 * deviation))
-    choose = lgamma(tokens + 1)
-    over = 0.0
-    for x in range(start, last + 1):
-        logp = choose - lgamma(x + 1) - lgamma(tokens - x + 1) + x * log(p) + (tokens - x) * log1p(-p)
-        over += (x - per_expert) * exp(logp)
-    return over / mean
 
 
 def moe_groups(spec: ModelSpec) -> Iterator[tuple[Layers, MoE]]:
@@ -124,9 +109,14 @@ def moe(
     *,
     capacity_factor: float | None = None,
     dtype: str = "bf16",
+    imbalance: float = 1.0,
+    ep: int | None = None,
+    trials: int | None = None,
+    seed: int = 0,
 ) -> Experts:
-    """Cost of a spec with MoE layers. ``capacity_factor`` overrides the spec's; ``dtype`` is that of the activations
-    sent between GPUs.
+    """Cost of a spec with MoE layers. ``capacity_factor`` overrides the spec's; ``dtype`` is that of the weights and of the
+    activations sent between GPUs; ``imbalance`` the hottest expert's load over the mean; ``ep`` the ranks that share out the
+    experts; ``trials`` batches are drawn from ``seed``.
 
     Raises InputError for a model without experts.
     """
@@ -150,11 +140,20 @@ def moe(
                 f"capacity_factor is {factor}, but must be a positive number", field="capacity_factor", value=str(factor)
             )
         per_expert = capacity(tokens, part.n_experts, part.top_k, factor)
-        limit = Capacity(tokens, factor, per_expert, dropped_uniform(tokens, part.n_experts, part.top_k, per_expert))
+        even, skewed = (dropped(tokens, part.n_experts, part.top_k, per_expert, load) for load in (1.0, imbalance))
+        limit = Capacity(tokens, factor, per_expert, even, skewed)
     moe_layers = sum(layers.repeat for layers, _ in groups)
     sent = [
         (layers.repeat, all_to_all_bytes(tokens, spec.d_model, ffn.top_k, ffn.n_experts, factor, dtype)) for layers, ffn in groups
     ]
+    parallel = None
+    if ep is not None:
+        parts = [(layers.repeat, ffn) for layers, ffn in groups]
+        parallel = expert_parallel(ep, parts, ops, tokens, spec.d_model, factor, dtype, imbalance)
+    drawn = None
+    if trials is not None:
+        limited = None if limit is None else limit.per_expert
+        drawn = simulate(tokens, part.n_experts, part.top_k, limited, imbalance, trials, seed)
     routers = [op for op in ops if op.component == "moe.router"]
     return Experts(
         total=params_fold.fold.total(ops),
@@ -166,26 +165,72 @@ def moe(
         n_experts=part.n_experts,
         top_k=part.top_k,
         expert_active_fraction=part.top_k / part.n_experts,
+        sparsity=part.n_experts / part.top_k,
+        granularity=4 * spec.d_model / part.expert.d_ff,
+        granularity_active=part.top_k + (part.shared.d_ff / part.expert.d_ff if part.shared else 0),
         flops_per_token=fold.total(ops) // tokens,
         router_flops_per_token=fold.total(routers) // tokens,
         capacity=limit,
         dense_equivalent=dense_equivalent(spec, batch, seq),
         all_to_all_bytes=sum(repeat * size for repeat, size in sent),
         all_to_all_bytes_per_layer=sent[0][1],
+        touched=touched(ops, part, tokens, batch, imbalance, dtype),
+        simulated=drawn,
+        expert_parallel=parallel,
         lines=[line for line in fold.explain(ops) if line.component.startswith("moe.")]
-        + _explained(tokens, spec, part, limit, sent[0][1]),
+        + _explained(tokens, spec, part, limit, sent[0][1], imbalance),
     )
 
 
-def _explained(tokens: int, spec: ModelSpec, part: MoE, limit: Capacity | None, sent: int) -> list[Line]:
-    lines = []
+def touched(ops: list[Op], part: MoE, tokens: int, batch: int, imbalance: float, dtype: str) -> Touched:
+    """Expected experts met, and the bytes of weights that a decode step reads of them: the sum over layers of
+    distinct experts · one expert's parameters · bytes, as if each expert met were read once.
+    """
+
+    def met(n: int) -> float:
+        return distinct_experts(n, part.n_experts, part.top_k, imbalance)
+
+    read = 0.0
+    for op in ops:
+        if op.component.startswith("moe.expert"):
+            share = 1.0 if op.copies == 1 else distinct_experts(batch, op.copies, op.used, imbalance) / op.copies
+            read += share * dtypes.size(params_fold.fold.of(op), dtype)
+    return Touched(tokens, imbalance, met(tokens), batch, met(batch), round(read))
+
+
+def _explained(tokens: int, spec: ModelSpec, part: MoE, limit: Capacity | None, sent: int, imbalance: float) -> list[Line]:
+    n, k, lines = part.n_experts, part.top_k, []
+    hot, other = chances(n, k, imbalance)
     if limit is not None:
-        numbers = f"ceil({tokens:,}·{part.top_k}/{part.n_experts:,}·{limit.factor:g})"
         source = "Fedus et al. 2021, arXiv:2101.03961, eq. 3"
+        numbers = f"ceil({tokens:,}·{k}/{n:,}·{limit.factor:g})"
         lines.append(
             Line("capacity of one expert", "ceil(tokens·top_k/n_experts·capacity_factor)", numbers, limit.per_expert, source)
         )
-    slots = tokens * part.top_k if limit is None else part.n_experts * limit.per_expert
+        formula = "(E[max(0, Hot - capacity)] + (n_experts - 1)·E[max(0, Other - capacity)])/(tokens·top_k)"
+        numbers = (
+            f"Hot ~ Binomial({tokens:,}, {hot:.6g}), Other ~ Binomial({tokens:,}, {other:.6g}), capacity {limit.per_expert:,}"
+        )
+        lines.append(Line("expected dropped", formula, numbers, limit.dropped, "independent tokens, one hot expert"))
+    lines.append(
+        Line(
+            "distinct experts of a layer",
+            "1 - (1 - p_hot)^tokens + (n_experts - 1)·(1 - (1 - p)^tokens)",
+            f"1 - (1 - {hot:.6g})^{tokens:,} + {n - 1:,}·(1 - (1 - {other:.6g})^{tokens:,})",
+            distinct_experts(tokens, n, k, imbalance),
+            "independent tokens, top_k distinct experts each; p = top_k/n_experts if uniform",
+        )
+    )
+    lines.append(
+        Line(
+            "granularity",
+            "4·d_model/d_expert",
+            f"4·{spec.d_model:,}/{part.expert.d_ff:,}",
+            4 * spec.d_model / part.expert.d_ff,
+            "Krajewski et al. 2024, arXiv:2402.07871: G = d_ff/d_expert, for a dense d_ff of 4·d_model",
+        )
+    )
+    slots = tokens * k if limit is None else n * limit.per_expert
     numbers = f"2·{slots:,}·{spec.d_model:,}·bytes"
     source = "Fedus et al. 2021, arXiv:2101.03961, sec. 5.4: dispatch and combine"
     return [*lines, Line("all-to-all of one layer, bytes", "2·slots·d_model·bytes", numbers, sent, source)]
@@ -207,29 +252,31 @@ def all_to_all_bytes(tokens: int, d_model: int, top_k: int, n_experts: int, fact
 
 def dense_equivalent(spec: ModelSpec, batch: int, seq: int) -> DenseEquivalent:
     """The dense models to compare with: each MoE layer's experts replaced by one feed-forward block of the width that matches."""
-    ops = lower(spec, Run(batch, seq))
-    wanted = params_fold.active_fold.total(ops), params_fold.fold.total(ops)
+    run = Run(batch, seq)
+    ops = lower(spec, run)
     tokens = batch * seq
     exact = fold.total(ops)
 
-    def match(params: int) -> Dense:
+    def match(wanted: int, cost: Callable[[ModelSpec], int]) -> Dense:
         low, high = 1, 2
-        while params_fold.count(_dense(spec, high)) < params:
+        while cost(_dense(spec, high)) < wanted:
             high *= 2
         while high - low > 1:
             middle = (low + high) // 2
-            low, high = (middle, high) if params_fold.count(_dense(spec, middle)) < params else (low, middle)
-        width = min((low, high), key=lambda d: abs(params_fold.count(_dense(spec, d)) - params))
+            low, high = (middle, high) if cost(_dense(spec, middle)) < wanted else (low, middle)
+        width = min((low, high), key=lambda d: abs(cost(_dense(spec, d)) - wanted))
         model = _dense(spec, width)
-        flops = forward_flops(model, Run(batch, seq))
+        flops = forward_flops(model, run)
         return Dense(width, params_fold.count(model), flops // tokens, exact / flops)
 
-    return DenseEquivalent(match(wanted[0]), match(wanted[1]))
+    return DenseEquivalent(
+        same_active=match(params_fold.active_fold.total(ops), params_fold.count),
+        same_total=match(params_fold.fold.total(ops), params_fold.count),
+        same_flops=match(exact, lambda model: forward_flops(model, run)),
+    )
 
 
 def _dense(spec: ModelSpec, d_ff: int) -> ModelSpec:
-    from dataclasses import replace
-
     def swap(layers: Layers) -> Layers:
         if not isinstance(layers.ffn, MoE):
             return layers
@@ -239,7 +286,20 @@ def _dense(spec: ModelSpec, d_ff: int) -> ModelSpec:
     return replace(spec, encoder=tuple(map(swap, spec.encoder)), decoder=tuple(map(swap, spec.decoder)))
 
 
-NOTES = [
-    "FLOPs count every token on all of its top-k experts; tokens dropped at capacity would save some",
-    "all-to-all: dispatch and combine of one forward pass, as if every expert were on another GPU",
-]
+def notes(result: Experts) -> list[str]:
+    """What to bear in mind with a result."""
+    said = [
+        "FLOPs count every token on all of its top-k experts; tokens dropped at capacity would save some",
+        "all-to-all: dispatch and combine of one forward pass, as if every expert were on another GPU",
+        "experts met, dropped shares: independent tokens, one hot expert if imbalance > 1, the others even; an estimate",
+    ]
+    p = result.expert_parallel
+    if p is not None:
+        said.append("expert parallelism: attention, shared experts and routers are held by every GPU; each brings an equal batch")
+        if not p.even:
+            said.append(
+                f"uneven split: {result.n_experts:,} experts over {p.ranks:,} GPUs leave {p.full_ranks:,} with"
+                f" {p.experts_per_rank:,} and {p.ranks - p.full_ranks:,} with {p.fewest_experts:,};"
+                " memory and load are the fullest's"
+            )
+    return said

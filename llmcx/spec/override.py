@@ -25,6 +25,7 @@ class Shape:
     context_length: int | None = None
     experts: int | None = None
     top_k: int | None = None
+    experts_from: str | None = None
     window: int | None = None
     ffn: str | None = None
     norm: str | None = None
@@ -103,6 +104,11 @@ def apply(spec: ModelSpec, shape: Shape) -> ModelSpec:
         raise InputError(
             "a mixture of experts needs both --experts and --top-k", field="experts" if shape.experts is None else "top_k"
         )
+    if shape.experts_from is not None:
+        _choice("experts_from", shape.experts_from, ("split", "copy"))
+        if shape.experts is None or any(isinstance(g.ffn, MoE) for g in groups):
+            why = f"{spec.name} has experts already" if shape.experts is not None else "give --experts and --top-k"
+            raise InputError(f"--experts-from makes a dense model's feed-forward into experts: {why}", field="experts_from")
     embedding = {key: given[key] for key in ("vocab", "positions") if key in given}
     model: dict[str, Any] = {key.removesuffix("_length"): given[key] for key in ("d_model", "context_length") if key in given}
     if embedding:
@@ -160,8 +166,22 @@ def _ffn(part: Plain | Gated | MoE, shape: Shape) -> Plain | Gated | MoE:
         return replace(part, expert=expert, n_experts=experts, top_k=part.top_k if shape.top_k is None else shape.top_k)
     block = _dense(part, shape)
     if shape.experts is not None and shape.top_k is not None:
-        return MoE(shape.experts, shape.top_k, block)
+        return MoE(shape.experts, shape.top_k, _split(block, shape.experts) if shape.experts_from == "split" else block)
     return block
+
+
+def _split(block: Plain | Gated, n_experts: int) -> Plain | Gated:
+    """One of ``n_experts`` equal parts of a dense feed-forward: d_ff / n_experts wide, so that together they hold its
+    matrices and a token does top_k / n_experts of its work (the chapter's k n d²/E). A bias on the way out is each part's own.
+    """
+    if block.d_ff % n_experts:
+        raise InputError(
+            f"--experts-from split cuts d_ff {block.d_ff:,} into {n_experts:,} equal experts, which does not come out even",
+            field="experts",
+            value=n_experts,
+            allowed=f"a divisor of {block.d_ff}",
+        )
+    return replace(block, d_ff=block.d_ff // n_experts)
 
 
 def _dense(part: Plain | Gated, shape: Shape) -> Plain | Gated:
