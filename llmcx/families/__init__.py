@@ -66,7 +66,7 @@ def from_config(data: Mapping[str, Any], source: str, insist: str | None = None)
     notes: list[str] = []
     given = data.get("model_type")
     inner = next((data[key] for key in TEXT_KEYS if isinstance(data.get(key), Mapping)), None)
-    if inner is None and given in FLAT_TYPES and insist is None:
+    if inner is None and isinstance(given, str) and given in FLAT_TYPES and insist is None:
         inner = {**{key: value for key, value in data.items() if key != "vision_config"}, "model_type": FLAT_TYPES[given]}
     if isinstance(inner, Mapping) and insist is None:
         if "model_type" not in inner and str(given) not in TEXT_TYPES:
@@ -102,7 +102,7 @@ def _language_model(outer: Mapping[str, Any], inner: Mapping[str, Any], source: 
     """The text_config of a multimodal file as a file of its own, with a causal head."""
     out = {"model_type": TEXT_TYPES.get(str(outer.get("model_type"))), **inner, "architectures": None}
     tied = outer.get("tie_word_embeddings")
-    if out["model_type"] in OUTER_TIES:
+    if str(out["model_type"]) in OUTER_TIES:
         if inner.get("tie_word_embeddings") and not tied:
             message = f"{source}: text_config.tie_word_embeddings is true, but must be false as beside text_config"
             raise InputError(message, field="text_config.tie_word_embeddings")
