@@ -10,8 +10,8 @@ import pytest
 
 from llmcx.core.candidate import Candidate
 from llmcx.core.flops import backward_fold, fold
+from llmcx.core.kept import kept_bytes
 from llmcx.core.lower import Run, lower
-from llmcx.core.memory import kept_bytes
 from llmcx.core.parts import Attention, Embedding, Layers, ModelSpec
 from llmcx.core.variants import parse_variant
 

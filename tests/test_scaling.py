@@ -319,19 +319,6 @@ def test_fit_is_the_least_squares_line() -> None:
         assert isclose(log(line.coefficient), my - slope * mx, abs_tol=2e-4)
 
 
-# NVIDIA's datasheets: bf16 FLOP/s with 2:4 sparsity, which is twice the dense peak; memory in GB; bandwidth in GB/s.
-HARDWARE = {"a100": (624e12, 80, 2039), "h100": (1979e12, 80, 3350), "h200": (1979e12, 141, 4800)}
-
-
-@pytest.mark.parametrize("name", sorted(HARDWARE))
-def test_hardware(name: str) -> None:
-    sparse, memory, bandwidth = HARDWARE[name]
-    device = yaml.safe_load((PRESETS / "hardware" / f"{name}.yaml").read_text(encoding="utf-8"))
-    assert device["name"] == name and device["source"]
-    assert isclose(2 * device["bf16_flops"], sparse, rel_tol=2e-4)  # 4 printed digits
-    assert (device["memory_gb"], device["memory_gb_per_s"]) == (memory, bandwidth)
-
-
 # --- refusals -------------------------------------------------------------------------------------------------------
 
 

@@ -24,6 +24,9 @@ COMMANDS = {
     "chinchilla": "Compute-optimal model and data by scaling laws.",
     "bounds": "What theory bounds: error, reach, all pairs.",
     "shapes": "Depth against width at equal parameters.",
+    "train": "Training time, cost, energy; the best layout.",
+    "serve": "Serving: latency, throughput, cost per token.",
+    "hardware": "Accelerators: peak, memory, links, power, price.",
     "presets": "List, show, locate, validate model presets.",
     "completions": "Completion scripts for bash, zsh and fish.",
 }

@@ -39,6 +39,6 @@ def bounds(
         pairs[0].statement,
         f"{approximation.statement}, on {approximation.condition}: {approximation.limits}",
     ]
-    lines = [Line("generalisation gap", gap.formula, gap.numbers, gap.bound, gap.source)]  # type: ignore[arg-type]
+    lines = [Line("generalisation gap", gap.formula, gap.numbers, gap.bound, gap.source)]
     lines += [Line("pairs", "n²", f"{pair.seq:,}²", pair.pairs, pair.source) for pair in pairs]
     output.show("bounds", [Item(None, inputs, result, notes, lines)])

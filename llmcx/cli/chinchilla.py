@@ -49,10 +49,11 @@ def chinchilla(
     sought: dict[str, float] = {key: float(value) for key, value in stated.items()}
     notes = ["estimates: fits to other people's runs; N D C in parameters, tokens and FLOPs, C = 6 N D"]
     if "gpu_hours" in sought:
-        machine = catalog.load("hardware", hardware)
+        machine = catalog.load_hardware(hardware)
+        peak = machine.flops(machine.dtype)
         inputs |= {"hardware": hardware, "mfu": mfu}
-        sought = {"compute": core.gpu_compute(sought["gpu_hours"], machine["bf16_flops"], mfu)}
-        notes.append(f"{machine['title']}: {machine['bf16_flops'] / 1e12:g} TFLOP/s dense bf16 ({machine['source']})")
+        sought = {"compute": core.gpu_compute(sought["gpu_hours"], peak, mfu)}
+        notes.append(f"{machine.title}: {peak / 1e12:g} TFLOP/s dense {machine.dtype} ({machine.source_of('dense_tflops')})")
     laws = [catalog.load_law(name) for name in (law if law and law != ["all"] else catalog.names("laws"))]
     found = [core.optimum(one, **sought) for one in laws]
     result: dict[str, object] = {"laws": found}

@@ -1,5 +1,6 @@
 """llmcx memory."""
 
+from dataclasses import dataclass
 from itertools import product
 from typing import Annotated, Any
 
@@ -7,33 +8,119 @@ import typer
 
 from llmcx.cli.options import Models, Output, command, describe, single
 from llmcx.core import memory as core
-from llmcx.core.errors import unknown_name
+from llmcx.core import training
+from llmcx.core.errors import InputError
+from llmcx.core.fit import fitted
 from llmcx.core.flops import sequence_length
+from llmcx.core.lora import LoRA
+from llmcx.core.parts import ModelSpec
+from llmcx.core.runtimes import Serving
 from llmcx.report.render import Item
 from llmcx.spec import units
 
 app = single()
 
 
+@dataclass
+class Parallel:
+    """How the GPUs of a training run share the work."""
+
+    gpus: Annotated[str, typer.Option(help="All GPUs; data parallelism takes what tp × pp × cp leave.")] = "1"
+    zero: Annotated[int, typer.Option(help="ZeRO stage 0-3 over the data-parallel GPUs; FSDP is 3.")] = 0
+    shard: Annotated[str | None, typer.Option(help="HSDP: ZeRO over groups of this many GPUs.")] = None
+    tp: Annotated[str, typer.Option(help="Tensor-parallel GPUs.")] = "1"
+    pp: Annotated[str, typer.Option(help="Pipeline stages, 1F1B.")] = "1"
+    cp: Annotated[str, typer.Option(help="Context-parallel GPUs.")] = "1"
+    ep: Annotated[str, typer.Option(help="Expert-parallel GPUs, among the data-parallel ones.")] = "1"
+    virtual: Annotated[str, typer.Option(help="Chunks of layers per stage: an interleaved pipeline.")] = "1"
+    micro_batches: Annotated[str | None, typer.Option(help="Per step. Default: enough to fill the pipeline.")] = None
+    sequence_parallel: Annotated[
+        bool, typer.Option("--sequence-parallel/--no-sequence-parallel", help="With --tp: cut the rest by tokens.")
+    ] = True
+
+    def ways(self) -> training.Ways:
+        """As the core takes them."""
+
+        def count(name: str) -> int:
+            return units.count(getattr(self, name), f"--{name.replace('_', '-')}")
+
+        inner = max(count("tp"), 1) * max(count("pp"), 1) * max(count("cp"), 1)
+        gpus = count("gpus")
+        if self.gpus == "1":
+            gpus = inner
+        if gpus < 1 or gpus % inner:
+            raise InputError(f"--gpus is {gpus:,}, but must be a multiple of tp × pp × cp = {inner:,}", field="gpus", value=gpus)
+        return training.Ways(
+            tp=count("tp"),
+            pp=count("pp"),
+            cp=count("cp"),
+            ep=count("ep"),
+            dp=gpus // inner,
+            sequence=self.sequence_parallel,
+            zero=self.zero,
+            shard=None if self.shard is None else count("shard"),
+            virtual=count("virtual"),
+            micro_batches=None if self.micro_batches is None else count("micro_batches"),
+        )
+
+
+@dataclass
+class How:
+    """How one micro-batch is trained."""
+
+    precision: Annotated[
+        str, typer.Option(help="fp32, bf16, mixed (bf16, fp32 master copy) or megatron (mixed, fp32 gradients).")
+    ] = "mixed"
+    optimizer: Annotated[str, typer.Option(help="sgd, momentum, adam, adamw, adam8bit, adafactor, lion, muon.")] = "adam"
+    attn_implementation: Annotated[str, typer.Option(help="sdpa, flash (windows need no mask) or eager (scores kept).")] = "sdpa"
+    kernels: Annotated[str, typer.Option(help="eager (transformers) or fused (Megatron-LM: norms, softmax, gates).")] = "eager"
+    dropout: Annotated[bool, typer.Option("--dropout", help="Keep the masks of dropout too.")] = False
+    recompute: Annotated[str, typer.Option(help="none, selective (the attention's softmax) or full (every layer).")] = "none"
+    checkpoint_every: Annotated[str | None, typer.Option(help="Keep every c-th layer's input, recompute the rest.")] = None
+    loss_chunk: Annotated[str | None, typer.Option(help="Tokens whose logits a chunked loss has at a time.")] = None
+    lora: Annotated[str | None, typer.Option(help="Fine-tuning: the rank of low-rank adapters on a frozen model.")] = None
+    lora_targets: Annotated[str, typer.Option(help="Of q, k, v, out, gate, up, down.")] = "q,k,v,out,gate,up,down"
+    base: Annotated[str | None, typer.Option(help="QLoRA: the frozen weights' format, as nf4_double.")] = None
+    margin: Annotated[str, typer.Option(help="Assumed loss to fragmentation, as a share: 5%.")] = "0%"
+
+    def method(self) -> training.Method:
+        """As the core takes it."""
+        every = None if self.checkpoint_every is None else units.count(self.checkpoint_every, "--checkpoint-every")
+        chunk = None if self.loss_chunk is None else max(units.length(self.loss_chunk, "--loss-chunk"), 1)
+        return training.Method(
+            self.precision,
+            self.optimizer,
+            attention=self.attn_implementation,
+            kernels=self.kernels,
+            dropout=self.dropout,
+            recompute=self.recompute,
+            checkpoint_every=every,
+            loss_chunk=chunk,
+            margin=units.share(self.margin, "--margin"),
+            lora=None if self.lora is None else LoRA(units.count(self.lora, "--lora"), tuple(self.lora_targets.split(","))),
+            base=self.base,
+        )
+
+
 @command(app)
 def memory(
     models: Models,
+    parallel: Parallel,
+    how: How,
     output: Output,
     seq: Annotated[str | None, typer.Option(help="Tokens per sequence; 8k is 8192. Default: the context.")] = None,
-    batch: Annotated[str, typer.Option(help="Sequences per GPU.")] = "1",
+    batch: Annotated[str, typer.Option(help="Sequences at a time on a GPU; in training, of a micro-batch.")] = "1",
     train: Annotated[bool, typer.Option("--train", help="Training instead of inference.")] = False,
-    dtype: Annotated[str, typer.Option(help="Inference: of the weights.")] = "bf16",
+    dtype: Annotated[
+        str, typer.Option(help="Inference: of the weights; also q4_k_m, gptq, awq, nf4, fp8_block, mxfp4.")
+    ] = "bf16",
     kv_dtype: Annotated[str, typer.Option(help="Inference: of the KV cache.")] = "bf16",
-    precision: Annotated[str, typer.Option(help="Training: fp32, bf16, or mixed (bf16 with an fp32 master copy).")] = "mixed",
-    optimizer: Annotated[str, typer.Option(help="Training: sgd, momentum, adam, adam8bit.")] = "adam",
     activations: Annotated[str, typer.Option(help="Training: autograd (op by op) or chapter (L·b·n·d + L·b·H·n²).")] = "autograd",
-    attn_implementation: Annotated[str, typer.Option(help="sdpa (fused, also flash) or eager (scores written out).")] = "sdpa",
-    checkpoint_every: Annotated[
-        str | None, typer.Option(help="Training: keep every c-th layer's input, recompute the rest.")
-    ] = None,
-    zero: Annotated[int, typer.Option(help="ZeRO stage 0-3 over --gpus.")] = 0,
-    gpus: Annotated[str, typer.Option(help="Data-parallel GPUs.")] = "1",
+    runtime: Annotated[str, typer.Option(help="Inference: ideal, transformers, vllm or llama.cpp: what is reserved.")] = "ideal",
+    block: Annotated[str, typer.Option(help="vllm: tokens per block.")] = "16",
+    ubatch: Annotated[str, typer.Option(help="llama.cpp: tokens per physical batch.")] = "512",
     budget: Annotated[str | None, typer.Option(help="Per GPU, with its unit: 80GB or 80GiB.")] = None,
+    fit: Annotated[str | None, typer.Option(help="What to make as large as --budget allows: batch, seq, gpus or dtype.")] = None,
 ) -> None:
     """Add up memory for inference (default) or training, part by part, and hold it against a budget.
 
@@ -42,52 +129,52 @@ def memory(
     llmcx memory --preset gpt3 --train --batch 32 --precision fp32 --activations chapter
     llmcx memory --preset gpt3 --train --checkpoint-every 8
     llmcx memory --preset llama-3-8b --train --zero 3 --gpus 8
+    llmcx memory --preset llama-3-8b --dtype q4_k_m --seq 8k --kv-dtype q8_0 --runtime llama.cpp
+    llmcx memory --preset llama-3-8b --seq 8k --fit batch --budget 80GB
+    llmcx memory --preset llama-3-8b --train --seq 4k --lora 16 --base nf4_double --budget 24GB
+    llmcx memory --preset gpt3 --train --tp 8 --pp 8 --gpus 1024 --zero 1 --kernels fused
     """
     lengths = [None] if seq is None else units.many(seq, units.length, "--seq")
-    every = None if checkpoint_every is None else units.count(checkpoint_every, "--checkpoint-every")
-    n_gpus = units.count(gpus, "--gpus")
     limit = None if budget is None else units.size(budget, "--budget")
-    if attn_implementation not in ("sdpa", "eager"):
-        raise unknown_name("attention implementation", attn_implementation, ["sdpa", "eager"], field="attn_implementation")
+    ways, method = parallel.ways(), how.method()
+    serving = Serving(runtime, units.count(block, "--block"), units.count(ubatch, "--ubatch"))
+    if fit is not None and limit is None:
+        raise InputError("--fit needs a --budget to fit into", field="budget")
     items = []
     for spec, shape, notes in models.each():
         for length, size in product(lengths, units.many(batch, units.count, "--batch")):
             n = sequence_length(spec, length)
-            result = core.memory(
-                spec,
-                size,
-                n,
-                train=train,
-                dtype=dtype,
-                kv_dtype=kv_dtype,
-                precision=precision,
-                optimizer=optimizer,
-                activations=activations,
-                fused=attn_implementation == "sdpa",
-                checkpoint_every=every,
-                zero=zero,
-                gpus=n_gpus,
-                budget=limit,
-            )
-            inputs: dict[str, Any] = {"batch": size, "seq": n, "train": train, "attn_implementation": attn_implementation}
-            if train:
-                inputs |= {"precision": precision, "optimizer": optimizer, "activations": activations, "checkpoint_every": every}
-                inputs |= {"zero": zero, "gpus": n_gpus}
+            asked: dict[str, Any] = {"batch": size, "seq": n, "dtype": dtype, "ways": ways}
+            fixed: dict[str, Any] = {"train": train, "kv_dtype": kv_dtype, "activations": activations}
+            fixed |= {"method": method, "serving": serving}
+            if fit is None or limit is None:
+                result = core.memory(spec, **asked, **fixed, budget=limit)
             else:
-                inputs |= {"dtype": dtype, "kv_dtype": kv_dtype}
+                result, asked = fitted(fit, spec, limit, asked, fixed)
+            size, n, dtype_, ways_ = asked.values()
+            inputs: dict[str, Any] = {"batch": size, "seq": n, "train": train}
+            if train:
+                inputs |= {"activations": activations, "attn_implementation": method.attention}
+                inputs |= {key: value for key, value in vars(method).items() if key != "attention"}
+                inputs |= {"gpus": ways_.gpus} | ways_._asdict()
+            else:
+                inputs |= {"dtype": dtype_, "kv_dtype": kv_dtype, "tp": ways_.tp, **serving._asdict()}
             inputs |= {"budget": limit}
-            items.append(
-                Item(describe(spec), {**inputs, **shape}, result, _notes(train, activations, attn_implementation) + notes)
-            )
+            extra = [*result.stored.notes] if result.stored is not None else []
+            extra += _notes(spec, train, activations, method)
+            items.append(Item(describe(spec), {**inputs, **shape}, result, extra + notes))
     output.show("memory", items)
 
 
-def _notes(train: bool, activations: str, implementation: str) -> list[str]:
+def _notes(spec: ModelSpec, train: bool, activations: str, method: training.Method) -> list[str]:
     if not train:
         return ["not counted: the CUDA context, fragmentation, and buffers of a serving engine; workspace is an estimate"]
-    notes = ["not counted: the CUDA context, fragmentation, communication buffers; dropout is taken as 0"]
+    margin = "" if method.margin else ", fragmentation (--margin)"
+    notes = [f"not counted: the CUDA context{margin}" + ("" if method.dropout else "; dropout is taken as 0 (--dropout)")]
     if activations == "chapter":
         return [*notes, "activations at leading order (the chapter's); --activations autograd counts op by op"]
-    if implementation == "eager":
+    if method.attention == "eager" and method.recompute == "none":
         notes.append("eager attention keeps the probabilities of every layer; --attn-implementation sdpa keeps none")
+    if method.kernels == "eager" and not core.verified(spec):
+        notes.append("the activations of such layers were not equal to autograd's on real runs: see docs/kept.md for how far off")
     return notes

@@ -7,6 +7,7 @@ import typer
 
 from llmcx.cli.options import Output, _presets, command, describe, single
 from llmcx.core import params as core
+from llmcx.core.errors import unknown_name
 from llmcx.report.render import Item
 from llmcx.spec import presets as store
 from llmcx.spec import units
@@ -18,43 +19,37 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="A preset or an alias.
 @command(app)
 def _list(
     output: Output,
-    family: Annotated[str | None, typer.Option(help="Only this family, e.g. llama.")] = None,
-    year: Annotated[int | None, typer.Option(help="Only this year.")] = None,
+    family: Annotated[str | None, typer.Option(help="Only families that begin so, e.g. llama or qwen3.")] = None,
+    moe: Annotated[bool | None, typer.Option("--moe/--dense", help="Only mixtures of experts, or only dense models.")] = None,
     at_least: Annotated[str, typer.Option(metavar="N", help="Only models of N parameters or more, e.g. 7B.")] = "0",
     at_most: Annotated[str | None, typer.Option(metavar="N", help="Only models of up to N parameters.")] = None,
-    moe: Annotated[bool, typer.Option("--moe", help="Only mixtures of experts.")] = False,
+    context: Annotated[str, typer.Option(metavar="N", help="Only models of N tokens of context or more, e.g. 128k.")] = "0",
+    year: Annotated[int | None, typer.Option(help="Only this year.")] = None,
 ) -> None:
-    """Every built-in model, its exact and its published size.
+    """Every built-in model: family, exact size, active size, context, year.
 
     \b
     llmcx presets list
     llmcx presets list --family llama --at-least 30B
-    llmcx presets list --moe --format csv
+    llmcx presets list --moe --context 128k --format csv
     """
-    least = units.count(at_least, "--at-least")
+    least, tokens = units.count(at_least, "--at-least"), units.length(context, "--context")
     most = None if at_most is None else units.count(at_most, "--at-most")
-    rows = []
-    for name in store.names():
-        spec = store.load_preset(name)
-        sizes = core.params(spec)
-        if (family and spec.family != family) or (year and spec.year != year) or (moe and sizes.active == sizes.total):
-            continue
-        if sizes.total < least or (most is not None and sizes.total > most):
-            continue
-        rows.append(
-            {
-                "name": name,
-                "family": spec.family,
-                "year": spec.year,
-                "total": sizes.total,
-                "active": sizes.active,
-                "published": spec.published_params,
-                "context": spec.context,
-                "aliases": list(spec.aliases),
-                "title": spec.title,
-            }
-        )
-    output.show("presets", [Item(None, {}, rows, [])])
+    rows = store.summaries()
+    families = sorted({row["family"] for row in rows})
+    if family is not None and not any(known.startswith(family.lower()) for known in families):
+        raise unknown_name("family", family, families, field="--family")
+    rows = [
+        row
+        for row in rows
+        if (family is None or row["family"].startswith(family.lower()))
+        and (moe is None or moe == (row["active"] != row["total"]))
+        and row["total"] >= least
+        and (most is None or row["total"] <= most)
+        and (row["context"] or 0) >= tokens
+        and (year is None or row["year"] == year)
+    ]
+    output.show("presets", [Item(None, {}, rows, [] if rows else ["no preset fits"])])
 
 
 @command(app)

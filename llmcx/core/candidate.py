@@ -5,7 +5,8 @@ from __future__ import annotations
 from .cores import Ring, TopK
 from .crossings import Priced
 from .flops import fold
-from .memory import kept_bytes, kv_elements
+from .kept import kept_bytes
+from .memory import kv_elements
 from .mixers.attention import Attention
 from .ops import Op
 from .pairs import hops

@@ -29,8 +29,9 @@ from .cores import (
 from .crossings import Crossing, crossings
 from .errors import InputError, check_size
 from .flops import attended, backward_fold, fold, smallest
+from .kept import kept_bytes
 from .lower import Run, lower
-from .memory import kept_bytes, kv_elements
+from .memory import kv_elements
 from .ops import Line
 from .parts import ModelSpec
 from .traffic import Machine, roofline, traffic

@@ -118,14 +118,24 @@ class MoE:
         n = where.tokens
         if self.router_norm:
             yield where.norm("moe.router_norm", Norm("rmsnorm"), where.d_model)
-        router = where.linear("moe.router", where.d_model, self.n_experts, self.router_bias, saves=False)
-        yield router._replace(keeps=(Kept("router probabilities", n * self.n_experts, "fp32"),))
-        yield where.op("moe.softmax", "softmax", elements=n * self.n_experts)
+        # The router's input is also the shared expert's, and kept once.
+        yield where.linear("moe.router", where.d_model, self.n_experts, self.router_bias, saves=self.shared is None)
+        chosen = n * self.top_k
+        routing = (
+            Kept("router probabilities", n * self.n_experts, "fp32"),
+            Kept("chosen experts", chosen, "int64"),
+            Kept("their weights", chosen, "fp32"),
+            Kept("the sum of a token's weights", n, "fp32"),
+            Kept("places of the routed tokens", 2 * chosen, "int64"),
+        )
+        yield where.op("moe.softmax", "softmax", *routing, elements=n * self.n_experts)
         if self.latent is not None:
             yield where.linear("moe.latent_down", where.d_model, self.latent, self.latent_bias)
         inside = where if self.latent is None else where._replace(width=self.latent)
         met = self.n_experts if self.every_expert and not where.run.ideal else self.top_k
         yield from self.expert.ops(inside, "moe.expert", n * met, self.n_experts, self.top_k)
+        outputs = (Kept("experts' outputs, plain and weighted", 2 * chosen * inside.d_model), Kept("weights", chosen, "fp32"))
+        yield where.op("moe.combine", "product", *outputs, elements=chosen * inside.d_model)
         if self.latent is not None:
             yield where.linear("moe.latent_up", self.latent, where.d_model, self.latent_bias)
         if self.shared is not None:

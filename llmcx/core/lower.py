@@ -104,7 +104,8 @@ def _head(spec: ModelSpec, run: Run, tokens: int) -> Iterator[Op]:
 
 def _layer(layers: Layers, where: Place) -> Iterator[Op]:
     """Norms, and the parts with a residual sum after each."""
-    residual = where.op("residual", "residual", elements=where.tokens * where.d_model)
+    dropped = (Kept("dropout mask", where.tokens * where.d_model, "bool"),) if where.run.dropout else ()
+    residual = where.op("residual", "residual", *dropped, elements=where.tokens * where.d_model)
     for norm in layers.norm_names:
         yield where.norm(f"norm.{norm}", where.spec.norm, where.d_model)
     if layers.mixer is not None:

@@ -1,107 +1,26 @@
-"""The memory folds: what autograd keeps, what a cache holds, what an optimizer stores; and the budget they add up to.
+"""The budget: what inference or training holds on a GPU, part by part; and what a cache holds.
 
 Element counts are exact integers; bytes follow from the dtypes. What is an estimate (the workspace) says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isqrt
+from typing import Any
 
-from . import dtypes
+from . import dtypes, quant
 from . import params as params_fold
+from .cached import cache_fold
 from .errors import InputError, unknown_name
 from .flops import in_layers, sequence_length
+from .kept import fused
 from .lower import Run, lower
-from .ops import ACTIVATIONS, KINDS, Fold, Line, Op
+from .ops import ACTIVATIONS, Line, Op
 from .parts import Attention, ModelSpec, check_size
-
-cache_fold = Fold("cached elements", weight_text="layers")
-
-
-@cache_fold.rule(
-    "cache", text="batch·tokens·width", source="Shazeer 2019, arXiv:1911.02150, sec. 2.4: keys and values of every past token"
-)
-def cache(batch: int, tokens: int, width: int) -> int:
-    """Elements a layer leaves for the next step; ``width`` is 2 · n_kv_heads · head_dim for keys and values.
-
-    >>> cache(batch=1, tokens=4096, width=2 * 8 * 128)
-    8388608
-    """
-    return batch * tokens * width
-
-
-STATES = (".recurrent", ".state")
-"""How a "cache" op's component ends where what it holds does not grow with the tokens."""
-
-cache_fold.costs_nothing(*(kind for kind in KINDS if kind != "cache"))
-
-
-def kept_bytes(ops: Iterable[Op], act: int) -> int:
-    """Bytes that autograd keeps for backward when activations take ``act`` bytes each.
-
-    Each op names the tensors it saves once (torch.autograd.graph.saved_tensors_hooks sees the same storages).
-    """
-    width = {"act": act, "fp32": 4, "int64": 8, "upcast": 4 if act < 4 else 0}
-    return sum(op.times * kept.elements * width[kept.stored] for op in ops for kept in op.keeps)
-
-
-@dataclass(frozen=True)
-class Optimizer:
-    """Bytes per parameter of the states, and the source. ``block`` > 0 adds two fp32 scales per block of that many values."""
-
-    name: str
-    states: int
-    block: int
-    source: str
-
-    def bytes(self, params: int) -> int:
-        """States of ``params`` parameters.
-
-        >>> OPTIMIZERS["adam"].bytes(10)
-        80
-        """
-        scales = 8 * -(-params // self.block) if self.block else 0
-        return self.states * params + scales
-
-
-OPTIMIZERS = {
-    "sgd": Optimizer("sgd", 0, 0, "no state"),
-    "momentum": Optimizer("momentum", 4, 0, "one fp32 velocity per parameter (Polyak 1964)"),
-    "adam": Optimizer("adam", 8, 0, "two fp32 moments per parameter (Kingma and Ba 2015, arXiv:1412.6980)"),
-    "adam8bit": Optimizer(
-        "adam8bit", 2, 2048, "two 1-byte moments, an fp32 scale each per block of 2048 (Dettmers et al. 2021, arXiv:2110.02861)"
-    ),
-}
-
-
-@dataclass(frozen=True)
-class Precision:
-    """Bytes per weight, gradient and activation, and of the fp32 master copy that mixed precision adds."""
-
-    name: str
-    weight: int
-    gradient: int
-    activation: int
-    master: int
-
-
-PRECISIONS = {
-    "fp32": Precision("fp32", 4, 4, 4, 0),
-    "bf16": Precision("bf16", 2, 2, 2, 0),
-    "mixed": Precision("mixed", 2, 2, 2, 4),  # Micikevicius et al. 2018, arXiv:1710.03740; ZeRO's 2 + 2 + 12 bytes
-}
-
-
-@dataclass(frozen=True)
-class Part:
-    """One entry of the budget, with the formula that gave it."""
-
-    part: str
-    bytes: int
-    formula: str
-
+from .runtimes import RUNTIMES, Serving, cached
+from .sharding import share
+from .training import PRECISIONS, Method, Part, Rank, Ways, check, largest_layer, ranks
 
 SOURCES = {
     "weights": "each parameter once, tied ones once",
@@ -111,7 +30,7 @@ SOURCES = {
     "logits": "torch.nn.functional.cross_entropy keeps the log-softmax in fp32",
     "kv_cache": "Shazeer 2019, arXiv:1911.02150, sec. 2.4",
     "state": "Choromanski et al. 2020, arXiv:2009.14794, sec. 2.5: a sum of outer products in place of a cache",
-    "workspace": "llmcx's estimate of the largest transient tensors",
+    "workspace": "llmcx's estimate of the largest transient tensors, collectives' buffers and margin",
 }
 
 
@@ -157,6 +76,10 @@ class Memory:
     fits: bool | None
     headroom_bytes: int | None
     lines: list[Line]
+    ranks: list[Rank] = field(default_factory=list)
+    heaviest: str | None = None
+    fit: Any = None
+    stored: quant.Weights | None = None
 
 
 def chapter_activations(spec: ModelSpec, batch: int, seq: int, act: int) -> Chapter:
@@ -198,8 +121,7 @@ def checkpointing(n_layers: int, boundary: int, layer: int, every: int) -> Check
 
 def kv_elements(spec: ModelSpec, batch: int, context: int, source: int | None = None) -> dict[str, int]:
     """Elements in the cache after ``context`` tokens: growing with tokens ("kv_cache") or of fixed size ("state")."""
-    run = Run(batch, 1, past=context - 1, source=context if source is None else source, encode=False)
-    return cache_fold.by(lower(spec, run), lambda op: "state" if op.component.endswith(STATES) else "kv_cache")
+    return cached(spec, batch, context, source, Serving())
 
 
 def memory(
@@ -210,84 +132,43 @@ def memory(
     train: bool = False,
     dtype: str = "bf16",
     kv_dtype: str = "bf16",
-    precision: str = "mixed",
-    optimizer: str = "adam",
     activations: str = "autograd",
-    fused: bool = True,
-    checkpoint_every: int | None = None,
-    zero: int = 0,
-    gpus: int = 1,
+    method: Method | None = None,
+    ways: Ways | None = None,
     budget: int | None = None,
+    serving: Serving | None = None,
 ) -> Memory:
-    """Bytes that one of ``gpus`` data-parallel GPUs holds; ``batch`` is per GPU.
+    """Bytes that the fullest GPU holds; ``batch`` sequences (in training: of a micro-batch) of ``seq`` tokens.
 
-    Inference holds weights (``dtype``), cache (``kv_dtype``), the last position's logits and one layer's workspace.
-    Training holds weights, gradients, optimizer states, the activations kept for backward ("autograd": op by op;
-    "chapter": L b n d + L b H n²) and the logits with their log-softmax. ``fused`` attention kernels write no scores
-    out. ``zero`` 1, 2, 3 divides optimizer states, then gradients, then weights by ``gpus`` (Rajbhandari et al. 2020,
-    arXiv:1910.02054), rounding up.
+    Inference holds weights (``dtype``), cache (``kv_dtype``, laid out as ``serving`` says), the last position's logits and one
+    layer's workspace. Training is :func:`llmcx.core.training.ranks`, with its activations op by op ("autograd") or at the
+    textbook's leading order ("chapter": L b n d + L b H n²).
     """
     seq = sequence_length(spec, seq)
     check_size("batch", batch)
-    check_size("gpus", gpus)
-    if zero not in (0, 1, 2, 3):
-        raise InputError(f"zero is {zero}, but must be 0, 1, 2 or 3", field="zero", value=zero, allowed="0, 1, 2 or 3")
-    if optimizer not in OPTIMIZERS:
-        raise unknown_name("optimizer", optimizer, list(OPTIMIZERS), field="optimizer")
-    if precision not in PRECISIONS:
-        raise unknown_name("precision", precision, list(PRECISIONS), field="precision")
+    method, ways = method or Method(), ways or Ways()
     if activations not in ("autograd", "chapter"):
         raise unknown_name("activations", activations, ["autograd", "chapter"], field="activations")
-    if checkpoint_every is not None and not train:
+    if method.checkpoint_every is not None and not train:
         raise InputError("checkpointing saves activations of training, so it needs --train", field="checkpoint_every")
-    ops = lower(spec, Run(batch, seq, fused=fused))
-    n = params_fold.fold.total(ops)
-    vocab = spec.embedding.vocab if spec.head is not None else 0
-    cached = kv_elements(spec, batch, seq)
-    chapter_act = PRECISIONS[precision].activation if train else 2
-    chapter = chapter_activations(spec, batch, seq, chapter_act)
+    stages: list[Rank] = []
+    stored: quant.Weights | None = None
     plan: Checkpointing | None = None
-    parts: list[Part]
     if train:
-        p, opt = PRECISIONS[precision], OPTIMIZERS[optimizer]
-        by = [gpus if zero >= stage else 1 for stage in (1, 2, 3)]
-
-        def shared(size: int, stage: int) -> int:
-            return -(-size // by[stage - 1])
-
-        def over(stage: int) -> str:
-            return f" / {gpus} GPUs (ZeRO-{zero})" if by[stage - 1] > 1 else ""
-
-        kept, kept_formula = _activations(ops, p.activation, activations, chapter)
-        if checkpoint_every is not None:
-            boundary = batch * seq * spec.d_model * p.activation
-            plan = checkpointing(
-                spec.n_layers, boundary, _largest_layer(ops, spec, p.activation, activations, chapter), checkpoint_every
-            )
-            kept = plan.bytes
-            kept_formula = f"{plan.checkpoints} checkpoints × b·n·d·{p.activation} B + {checkpoint_every} layers recomputed"
-        master = f" + {p.master} B master copy" if p.master else ""
-        states = opt.bytes(n) + p.master * n
-        parts = [
-            Part("weights", shared(p.weight * n, 3), f"{n:,} parameters × {p.weight} B{over(3)}"),
-            Part("gradients", shared(p.gradient * n, 2), f"{n:,} parameters × {p.gradient} B{over(2)}"),
-            Part("optimizer", shared(states, 1), f"{opt.name}: {opt.source}{master}{over(1)}"),
-            Part("activations", kept, kept_formula),
-        ]
-        if vocab:
-            logits = batch * seq * vocab
-            parts.append(Part("logits", logits * (p.activation + 4), f"b·n·V × ({p.activation} B logits + 4 B log-softmax)"))
+        stages = ranks(spec, batch, seq, ways, method)
+        chapter = chapter_activations(spec, batch, seq, PRECISIONS[method.precision].activation)
+        if activations == "chapter":
+            stages = [_chapter_rank(stages[0], chapter, spec, batch, seq, ways, method)]
+        parts = max(stages, key=lambda rank: rank.total_bytes).parts
+        if method.checkpoint_every is not None:
+            plan = _plan(spec, batch, seq, method, activations, chapter)
     else:
-        per_kv = dtypes.bits(kv_dtype) / 8
-        parts = [Part("weights", dtypes.size(n, dtype), f"{n:,} parameters × {dtypes.bits(dtype) / 8:g} B ({dtype})")]
-        for name, elements in cached.items():
-            formula = f"{elements:,} elements × {per_kv:g} B ({kv_dtype})"
-            parts.append(Part(name, dtypes.size(elements, kv_dtype), formula))
-        if vocab:
-            parts.append(Part("logits", batch * vocab * 4, "b·V × 4 B: fp32 logits of the last position"))
-        work, formula = workspace(ops, 2)
-        parts.append(Part("workspace", work, formula))
+        check(spec, ways, method)
+        chapter = chapter_activations(spec, batch, seq, 2)
+        stored = None if dtype in dtypes.BITS else quant.weights(spec, dtype)
+        parts = inference(spec, batch, seq, dtype, kv_dtype, ways, serving or Serving(), stored)
     total = sum(part.bytes for part in parts)
+    sources = SOURCES if stored is None else SOURCES | {"weights": stored.source}
     step = lower(spec, Run(batch, 1, past=seq - 1, source=seq, encode=False))
     cached_lines = (
         [] if train else [line._replace(component=f"elements of {line.component}") for line in cache_fold.explain(step)]
@@ -295,16 +176,82 @@ def memory(
     return Memory(
         total_bytes=total,
         parts=parts,
-        gpus=gpus,
-        all_gpus_bytes=total * gpus,
+        gpus=ways.gpus,
+        all_gpus_bytes=(sum(rank.total_bytes for rank in stages) or total) * (ways.gpus // ways.pp),
         kv_bytes_per_token=kv_bytes_per_token(spec, kv_dtype),
         checkpointing=plan,
         chapter=chapter,
         budget_bytes=budget,
         fits=None if budget is None else total <= budget,
         headroom_bytes=None if budget is None else budget - total,
-        lines=[Line(part.part, part.formula, "", part.bytes, SOURCES[part.part]) for part in parts] + cached_lines,
+        lines=[Line(part.part, part.formula, "", part.bytes, sources[part.part]) for part in parts] + cached_lines,
+        ranks=stages,
+        heaviest=_why(stages) if len(stages) > 1 else None,
+        stored=stored,
     )
+
+
+def inference(
+    spec: ModelSpec, batch: int, seq: int, dtype: str, kv_dtype: str, ways: Ways, serving: Serving, stored: quant.Weights | None
+) -> list[Part]:
+    """Weights, cache, the logits of the last position, a layer's workspace; on each of ``ways.tp`` GPUs that share them."""
+    if (ways.pp, ways.cp) != (1, 1) or ways.zero:
+        raise InputError("pp, cp and zero are for training; inference is divided by tp and ep", field="pp")
+    ops = [share(op, spec, ways.tp, ways.ep, False) for op in lower(spec, Run(batch, seq, fused=True))]
+    n, per_kv = params_fold.fold.total(ops), dtypes.per_element(kv_dtype)
+    if stored is None:
+        parts = [Part("weights", dtypes.size(n, dtype), f"{n:,} parameters × {dtypes.bits(dtype) / 8:g} B ({dtype})")]
+    elif ways.tp > 1:
+        raise InputError(f"how {dtype} is divided among GPUs is not known; give no --tp", field="tp", value=ways.tp)
+    else:
+        parts = [Part("weights", stored.bytes, stored.formula)]
+    rule = "" if serving.runtime == "ideal" else "; " + RUNTIMES[serving.runtime].format(**serving._asdict())
+    for name, elements in cached(spec, batch, seq, None, serving, ways.tp).items():
+        parts.append(Part(name, dtypes.size(elements, kv_dtype), f"{elements:,} elements × {per_kv:g} B ({kv_dtype}){rule}"))
+    if spec.head is not None:
+        parts.append(Part("logits", batch * spec.embedding.vocab * 4, "b·V × 4 B: fp32 logits of the last position"))
+    work, formula = workspace(ops, 2)
+    return [*parts, Part("workspace", work, formula)]
+
+
+def _chapter_rank(rank: Rank, chapter: Chapter, spec: ModelSpec, batch: int, seq: int, ways: Ways, method: Method) -> Rank:
+    """The textbook's activations in place of the ops' own, on one GPU of a model that is not divided."""
+    if (ways.tp, ways.pp, ways.cp, ways.ep) != (1, 1, 1, 1):
+        raise InputError("the chapter's activations are of a whole model: give no tp, pp, cp or ep", field="activations")
+    act = PRECISIONS[method.precision].activation
+    size, formula = chapter.total_bytes, f"(L·b·n·d + L·b·H·n²) × {act} B"
+    if method.checkpoint_every is not None:
+        plan = _plan(spec, batch, seq, method, "chapter", chapter)
+        size, formula = plan.bytes, f"{plan.checkpoints} checkpoints × b·n·d·{act} B + {plan.every} layers recomputed"
+    parts = [Part("activations", size, formula) if part.part == "activations" else part for part in rank.parts]
+    return Rank(rank.stage, rank.layers, rank.in_flight, sum(part.bytes for part in parts), parts)
+
+
+def _plan(spec: ModelSpec, batch: int, seq: int, method: Method, how: str, chapter: Chapter) -> Checkpointing:
+    """Checkpointing of the whole model on one GPU: what c is best."""
+    act = PRECISIONS[method.precision].activation
+    if how == "chapter":
+        layer = -(-chapter.total_bytes // spec.n_layers)
+    else:
+        run = Run(batch, seq, fused=method.attention != "eager", masks=method.attention == "sdpa", dropout=method.dropout)
+        ops = lower(spec, run)
+        layer = largest_layer((fused(op) if method.kernels == "fused" else op for op in ops if in_layers(op)), act)
+    return checkpointing(spec.n_layers, batch * seq * spec.d_model * act, layer, method.checkpoint_every or 1)
+
+
+def _why(stages: list[Rank]) -> str:
+    """Why the fullest GPU is that."""
+    fullest = max(stages, key=lambda rank: rank.total_bytes)
+    least = min(stages, key=lambda rank: rank.total_bytes)
+    held = {part.part: part.bytes for part in least.parts}
+    part = max(fullest.parts, key=lambda part: part.bytes - held.get(part.part, 0))
+    more = part.bytes - held.get(part.part, 0)
+    reason = {
+        "activations": f"it has {fullest.in_flight} chunks in flight, stage {least.stage} {least.in_flight}",
+        "logits": "it has the head, and so the logits",
+        "workspace": "the loss is there, or more to gather",
+    }.get(part.part, "it has a token table or more layers")
+    return f"stage {fullest.stage} holds {more:,} B more {part.part} than stage {least.stage}: {reason}"
 
 
 def kv_bytes_per_token(spec: ModelSpec, kv_dtype: str) -> int:
@@ -332,18 +279,7 @@ def workspace(ops: list[Op], act: int) -> tuple[int, str]:
     return best, formula
 
 
-def _activations(ops: list[Op], act: int, how: str, chapter: Chapter) -> tuple[int, str]:
-    if how == "chapter":
-        return chapter.total_bytes, f"(L·b·n·d + L·b·H·n²) × {act} B"
-    return kept_bytes(ops, act), f"what autograd keeps, op by op, at {act} B per activation"
-
-
-def _largest_layer(ops: list[Op], spec: ModelSpec, act: int, how: str, chapter: Chapter) -> int:
-    """Activations of the layer that keeps most: a recomputed segment is as large as its largest layers."""
-    if how == "chapter":
-        return -(-chapter.total_bytes // spec.n_layers)
-    sizes: dict[str, int] = {}
-    for op in ops:
-        if in_layers(op):
-            sizes[op.group] = sizes.get(op.group, 0) + kept_bytes([op._replace(times=1)], act)
-    return max(sizes.values())
+def verified(spec: ModelSpec) -> bool:
+    """Whether real runs keep what we count, to the byte or nearly: softmax attention and no extras (docs/kept.md)."""
+    plain = all(isinstance(g.mixer, Attention) and g.beside is None for g in spec.groups)
+    return plain and not spec.extras and not any(g.cross for g in spec.groups)

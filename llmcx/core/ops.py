@@ -51,8 +51,9 @@ KINDS = {
 class Kept(NamedTuple):
     """One tensor that autograd keeps for the backward pass.
 
-    ``stored`` is "act" (the activations' dtype), "fp32" (always 4 bytes), "int64", or "upcast": an fp32 copy
-    that exists beside the original only where activations are narrower than fp32.
+    ``stored`` is "act" (the activations' dtype), "fp32" (always 4 bytes), "int64", "bool", or "upcast": an fp32 copy
+    that exists beside the original only where activations are narrower than fp32; "uncast": one that exists only where they are
+    not.
     """
 
     what: str
@@ -93,7 +94,7 @@ class Line(NamedTuple):
     component: str
     formula: str
     numbers: str
-    value: int
+    value: int | float
     source: str
 
 

@@ -17,6 +17,8 @@ class Run(NamedTuple):
     ``source`` is the encoder's length in an encoder-decoder (None: the same as ``seq``); ``encode`` False leaves the
     encoder out, as a decode step does. ``ideal`` multiplies only the pairs a mask or window leaves. ``fused`` runs the
     softmax attentions in kernels that never write the scores out (PyTorch's sdpa, flash): the same FLOPs, less kept.
+    ``masks`` says that such a kernel knows a window only as a mask of all pairs (sdpa), not as a number (flash).
+    ``dropout`` draws masks: a byte per number that a part adds to the residual stream, and per probability written out.
     """
 
     batch: int = 1
@@ -26,6 +28,8 @@ class Run(NamedTuple):
     encode: bool = True
     ideal: bool = False
     fused: bool = False
+    masks: bool = False
+    dropout: bool = False
 
 
 class Place(NamedTuple):
@@ -98,14 +102,17 @@ class Place(NamedTuple):
         input, the normalised one and a root.
         """
         n = self.tokens if tokens is None else tokens
+        wide = "fp32" if norm.fp32 else "act"
         keeps: tuple[Kept, ...]
         if norm.type == "layernorm":
-            keeps = (Kept("input", n * width), Kept("mean and deviation", 2 * n, "fp32"))
+            keeps = (Kept("input", n * width, wide), Kept("mean and deviation", 2 * n, "fp32"))
         else:
             keeps = (
                 Kept("input in fp32", n * width, "fp32"),
-                Kept("normalised input", n * width),
+                Kept("normalised input", n * width, wide),
                 Kept("reciprocal root", n, "fp32"),
             )
+        if norm.offset:
+            keeps += (Kept("scale, one added", vectors * width, "fp32"),)
         dims = {"tokens": n, "width": width, "weights": vectors * width * (int(norm.scale) + int(norm.shift))}
         return Op(component, norm.type, dims, self.times, 1, 1, keeps, self.group)

@@ -13,8 +13,9 @@ from math import ceil
 from . import dtypes
 from .errors import InputError
 from .flops import forward_flops, smallest
+from .kept import kept_bytes
 from .lower import Run, lower
-from .memory import kept_bytes, kv_bytes_per_token
+from .memory import kv_bytes_per_token
 from .params import count
 from .parts import Attention, Embedding, Gated, Head, Layers, ModelSpec, Norm, Plain, check_size
 

@@ -184,6 +184,8 @@ def layer_count(c: Config, key: str = "num_hidden_layers") -> int:
 
 
 RMS = Norm("rmsnorm")
+WIDE_RMS = Norm("rmsnorm", fp32=True)  # scales in fp32, as OLMo 2 and its kin do
+GEMMA = Norm("rmsnorm", fp32=True, offset=True)
 LAYER = Norm("layernorm")
 SCALE_ONLY = Norm("layernorm", bias=False)
 SANDWICH = ("attention", "attention_out", "ffn", "ffn_out")  # norms before and after each part

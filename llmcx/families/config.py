@@ -22,12 +22,12 @@ _HARMLESS = """
     compression_config custom_pipelines diversity_penalty do_sample dropout early_stopping encoder_no_repeat_ngram_size
     experts_implementation exponential_decay_length_penalty finetuning_task freeze gradient_checkpointing initializer_factor
     initializer_range is_causal is_llama_config kv_cache_scheme label_smoothing language layerdrop length_penalty max_length
-    max_new_tokens max_sequence_length min_length model_max_length model_type n_ctx name no_repeat_ngram_size
+    max_new_tokens max_sequence_length min_length model_max_length model_type n_ctx n_special name no_repeat_ngram_size
     num_beam_groups num_beams num_image_tokens num_labels num_return_sequences onnx output_attentions output_past
-    output_scores prefix pretraining_tp problem_type quantization quantization_config remove_invalid_values
-    repetition_penalty return_dict_in_generate seq_length sparsity_config suppress_tokens task_specific_params temperature
-    tf_legacy_loss tie_encoder_decoder top_k top_p torchscript transformers.js_config typical_p use_bfloat16 use_cache
-    use_flash_attention use_flash_attn
+    output_scores predict_special_tokens prefix pretraining_tp problem_type quantization quantization_config
+    remove_invalid_values repetition_penalty return_dict_in_generate seq_length sparsity_config suppress_tokens
+    task_specific_params temperature tf_legacy_loss tie_encoder_decoder top_k top_p torchscript transformers.js_config
+    typical_p use_bfloat16 use_cache use_flash_attention use_flash_attn
 """
 HARMLESS = frozenset(_HARMLESS.split())
 # How keys begin and end that say no size of the language model, in any family: tokens, numerics, the parts that see and hear.
@@ -68,6 +68,8 @@ _PARTS = {
     "summary": "summary_activation summary_first_dropout summary_proj_to_labels summary_type summary_use_proj",
 }
 ROTARY, SCORES, SCALES, ROUTING, SUMMARY = (tuple(keys.split()) for keys in _PARTS.values())
+# What older versions of transformers wrote into every file; a null, too, asks for nothing.
+OFF = {"add_cross_attention": False, "is_decoder": False, "is_encoder_decoder": False, "pruned_heads": {}}
 
 
 # Released files whose model_type transformers does not know, but whose architecture is one that it does.
@@ -206,7 +208,7 @@ class Config:
                 continue
             if key in SAME and value is not None and value == self.data.get(SAME[key], self.defaults.get(SAME[key])):
                 continue
-            if key in self.defaults and self.defaults[key] == value:
+            if value is None or any(key in known and known[key] == value for known in (OFF, self.defaults)):
                 continue
             name, text = str(key)[:80], shown(value)
             if key not in self.defaults and not value:

@@ -130,7 +130,7 @@ def bart(c: Config) -> ModelSpec:
     act = activation(c, "activation_function")
 
     def stack(name: str) -> tuple[Layers, ...]:
-        mixer = Attention(c.size(f"{name}_attention_heads"), bias=True)
+        mixer = Attention(c.size(f"{name}_attention_heads"), bias=True, softmax_fp32=False)
         ffn = Plain(c.size(f"{name}_ffn_dim"), True, act)
         return (Layers(c.size(f"{name}_layers"), mixer, ffn, mixer if name == "decoder" else None),)
 

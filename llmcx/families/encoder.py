@@ -36,7 +36,7 @@ def outside(c: Config, layers: tuple[Layers, ...], width: int | None = None, **m
 
 def layers_of(c: Config, mixer: Any = None) -> Layers:
     """BERT's layers: biases everywhere, norms after each part."""
-    mixer = mixer or Attention(c.size("num_attention_heads"), bias=True)
+    mixer = mixer or Attention(c.size("num_attention_heads"), bias=True, softmax_fp32=False)
     ffn = Plain(c.size("intermediate_size"), True, activation(c, "hidden_act"))
     return Layers(c.size("num_hidden_layers"), mixer, ffn)
 
@@ -66,7 +66,7 @@ def distilbert(c: Config) -> ModelSpec:
     """BERT without segments and pooler."""
     c.ignore("sinusoidal_pos_embds", "qa_dropout", "seq_classif_dropout", "tie_weights_")
     ffn = Plain(c.size("hidden_dim"), True, activation(c, "activation"))
-    layers = Layers(c.size("n_layers"), Attention(c.size("n_heads"), bias=True), ffn)
+    layers = Layers(c.size("n_layers"), Attention(c.size("n_heads"), bias=True, softmax_fp32=False), ffn)
     return outside(c, (layers,), d_model="dim", pooler=False)
 
 
@@ -107,7 +107,7 @@ def big_bird(c: Config) -> ModelSpec:
     # Blocks of one token are multiplied without a matmul.
     block, random = c.size("block_size", 2), c.size("num_random_blocks")
     sparse = c.text("attention_type", ("block_sparse", "original_full")) == "block_sparse"
-    mixer = BigBird(heads, block, random, bias) if sparse else Attention(heads, bias=bias, out_bias=True)
+    mixer = BigBird(heads, block, random, bias) if sparse else Attention(heads, bias=bias, out_bias=True, softmax_fp32=False)
     padding = {"pad_to": block, "pad_above": BigBird.full_up_to(block, random)} if sparse else {}
     return outside(c, (layers_of(c, mixer),), pooler=True, **padding)
 

@@ -9,7 +9,7 @@ from llmcx.core.extras import AltUp, Laurel, PerLayer
 from llmcx.core.parts import FFN, Attention, Gated, Layers, ModelSpec, MoE, Sliding, Standard
 
 from . import family
-from .common import RMS, SANDWICH, activation, by_kind, gated, head_dim, heads, layer_count, layer_types, model
+from .common import GEMMA, SANDWICH, WIDE_RMS, activation, by_kind, gated, head_dim, heads, layer_count, layer_types, model
 from .config import ROUTING, SCALES, Config
 from .llama import pattern, uniform, windowed
 
@@ -22,7 +22,7 @@ def gemma(c: Config) -> ModelSpec:
     """LLaMA with wide heads, a GELU gate and a tied head."""
     c.ignore("use_bidirectional_attention", "hidden_activation", "hidden_act", *SCALES)  # eager code masks all the same
     act = "hidden_activation" if c.data.get("hidden_activation") else "hidden_act"
-    return uniform(c, heads(c, bias=c.flag("attention_bias")), gated(c, act=act))
+    return uniform(c, heads(c, bias=c.flag("attention_bias")), gated(c, act=act), GEMMA)
 
 
 @family("gemma2")
@@ -30,17 +30,17 @@ def gemma2(c: Config) -> ModelSpec:
     """Norms before and after each part, a window in every other layer."""
     c.ignore("use_bidirectional_attention", "hidden_act", "sliding_window_size", *SCALES)
     mixer = heads(c, bias=c.flag("attention_bias"))
-    return windowed(c, mixer, gated(c, act="hidden_activation"), pattern(c, 2), norms=SANDWICH)
+    return windowed(c, mixer, gated(c, act="hidden_activation"), pattern(c, 2), GEMMA, norms=SANDWICH)
 
 
 @family("gemma3_text")
 def gemma3(c: Config) -> ModelSpec:
     """Gemma 2 with a norm on each head's queries and keys, and a window in five of six layers."""
     c.ignore("hidden_act", *SCALES)
-    mixer = heads(c, bias=c.flag("attention_bias"), qk_norm="head")
+    mixer = heads(c, bias=c.flag("attention_bias"), qk_norm="head", qk_norm_type=GEMMA)
     # EmbeddingGemma: nothing is masked, and a window reaches half as far to each side.
     stack = "encoder" if c.flag("use_bidirectional_attention") else "decoder"
-    return windowed(c, mixer, gated(c, act="hidden_activation"), pattern(c, 6), stack=stack, norms=SANDWICH)
+    return windowed(c, mixer, gated(c, act="hidden_activation"), pattern(c, 6), GEMMA, stack, norms=SANDWICH)
 
 
 @family("gemma3n_text")
@@ -59,7 +59,7 @@ def gemma3n(c: Config) -> ModelSpec:
     widths = stated if isinstance(stated, list) else [stated] * len(types)
     if len(widths) != len(types) or not all(type(width) is int and 0 < width <= 10**15 for width in widths):
         raise c.wrong("intermediate_size", stated, "a whole number, or one for each layer")
-    attention = heads(c, bias=c.flag("attention_bias"), qk_norm="head", v_norm=True)
+    attention = heads(c, bias=c.flag("attention_bias"), qk_norm="head", qk_norm_type=WIDE_RMS, v_norm=True)
     act = activation(c, "hidden_activation")
 
     def make(kind: tuple[str, bool, int]) -> Layers:
@@ -68,7 +68,7 @@ def gemma3n(c: Config) -> ModelSpec:
 
     layers = by_kind(zip(types, sharing, widths, strict=True), make)
     extras = (_per_layer(c), AltUp(c.size("altup_num_inputs")), Laurel(c.size("laurel_rank")))
-    return model(c, decoder=layers, norm=RMS, extras=extras)
+    return model(c, decoder=layers, norm=WIDE_RMS, extras=extras)
 
 
 @family("gemma4_text")
@@ -79,7 +79,7 @@ def gemma4(c: Config) -> ModelSpec:
     if bidirectional not in (None, "vision", "all"):
         raise c.wrong("use_bidirectional_attention", bidirectional, "null, vision or all")
     ffn, k_is_v = gated(c, act="hidden_activation"), c.flag("attention_k_eq_v")
-    attention = heads(c, bias=c.flag("attention_bias"), qk_norm="head", v_norm=True)
+    attention = heads(c, bias=c.flag("attention_bias"), qk_norm="head", qk_norm_type=WIDE_RMS, v_norm=True)
     routed: FFN = ffn
     if c.flag("enable_moe_block"):
         expert = gated(c, "moe_intermediate_size", "hidden_activation")
@@ -101,7 +101,7 @@ def gemma4(c: Config) -> ModelSpec:
     }
     c.ignore("vocab_size_per_layer_input")
     extras = (_per_layer(c),) if c.size("hidden_size_per_layer_input", least=0) else ()
-    return model(c, **parts, norm=RMS, extras=extras)
+    return model(c, **parts, norm=WIDE_RMS, extras=extras)
 
 
 def _types(c: Config, every: int, last: str | None = None) -> tuple[list[str], list[bool]]:

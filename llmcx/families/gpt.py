@@ -29,7 +29,7 @@ def gpt2(c: Config) -> ModelSpec:
         d_model="n_embd",
         context="n_positions",
         embedding=Embedding(c.size("vocab_size"), c.size("n_positions")),
-        decoder=(Layers(c.size("n_layer"), Attention(n, kv_heads, bias=True), ffn),),
+        decoder=(Layers(c.size("n_layer"), Attention(n, kv_heads, bias=True, softmax_fp32=c.model_type != "gpt2"), ffn),),
     )
 
 

@@ -11,7 +11,7 @@ from llmcx.core.mixers.shortconv import ShortConv
 from llmcx.core.parts import FFN, Embedding, Gated, Layers, ModelSpec, MoE, Sliding
 
 from . import family
-from .common import RMS, activation, by_kind, gated, head, head_dim, heads, layer_count, layer_types, model, window
+from .common import GEMMA, RMS, activation, by_kind, gated, head, head_dim, heads, layer_count, layer_types, model, window
 from .config import ROUTING, Config
 from .moe import experts, latent, no_mtp, shared
 
@@ -35,7 +35,10 @@ def delta_net(c: Config) -> dict[str, Mixer]:
     c.expect("attn_output_gate", True)
     c.ignore("mamba_ssm_dtype", "output_gate_type")
     no_mtp(c, "mtp_num_hidden_layers", "mtp_use_dedicated_embeddings")
-    return {"linear_attention": delta, "full_attention": heads(c, bias=c.flag("attention_bias"), qk_norm="head", gate=True)}
+    return {
+        "linear_attention": delta,
+        "full_attention": heads(c, bias=c.flag("attention_bias"), qk_norm="head", qk_norm_type=GEMMA, gate=True),
+    }
 
 
 def in_turn(c: Config, n: int) -> list[str]:
@@ -62,14 +65,15 @@ def qwen3_next(c: Config) -> ModelSpec:
     def make(kind: tuple[str, bool]) -> Layers:
         return layer(mixers[kind[0]], qwen_moe(c) if kind[1] else gated(c))
 
-    return model(c, decoder=by_kind(kinds, make), norm=RMS)
+    return model(c, decoder=by_kind(kinds, make), norm=GEMMA)
 
 
 @family("qwen3_5_text", "qwen3_5_moe_text")
 def qwen3_5(c: Config) -> ModelSpec:
     """Qwen3-Next's mixers with a gated feed-forward, or experts, in every layer."""
+    c.expect("mlp_only_layers", [])
     mixers, ffn = delta_net(c), qwen_moe(c) if c.model_type == "qwen3_5_moe_text" else gated(c)
-    return model(c, decoder=by_kind(in_turn(c, layer_count(c)), lambda kind: layer(mixers[kind], ffn)), norm=RMS)
+    return model(c, decoder=by_kind(in_turn(c, layer_count(c)), lambda kind: layer(mixers[kind], ffn)), norm=GEMMA)
 
 
 @family("kimi_linear")

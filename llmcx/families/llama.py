@@ -9,7 +9,7 @@ from typing import Any
 from llmcx.core.parts import Attention, Gated, Layers, ModelSpec, Norm, Plain
 
 from . import family
-from .common import LAYER, RMS, SANDWICH, SCALE_ONLY, by_type, gated, head, heads, model, plain, window
+from .common import LAYER, RMS, SANDWICH, SCALE_ONLY, WIDE_RMS, by_type, gated, head, heads, model, plain, window
 from .config import SCALES, Config
 
 POST = ("attention_out", "ffn_out")  # norms on the way out of a part, not in
@@ -84,6 +84,7 @@ def qwen3(c: Config) -> ModelSpec:
 def _qwen(c: Config, mixer: Attention) -> ModelSpec:
     size = c.optional("sliding_window") if c.flag("use_sliding_window") else None
     first = c.size("max_window_layers", 0) if c.has("max_window_layers") else 0
+    c.expect("use_mrope", False)
     c.ignore("sliding_window")
 
     def make(local: bool) -> Layers:
@@ -96,19 +97,21 @@ def _qwen(c: Config, mixer: Attention) -> ModelSpec:
 def olmo(c: Config) -> ModelSpec:
     """Layer norms without weights."""
     c.ignore("clip_qkv")
-    return uniform(c, heads(c, bias=c.flag("attention_bias")), gated(c), Norm("layernorm", bias=False, scale=False))
+    return uniform(c, heads(c, bias=c.flag("attention_bias")), gated(c), Norm("layernorm", bias=False, scale=False, fp32=True))
 
 
 @family("olmo2")
 def olmo2(c: Config) -> ModelSpec:
     """Norms after each part, and over all queries and all keys."""
-    return uniform(c, heads(c, bias=c.flag("attention_bias"), qk_norm="full"), gated(c), norms=POST)
+    mixer = heads(c, bias=c.flag("attention_bias"), qk_norm="full", qk_norm_type=WIDE_RMS)
+    return uniform(c, mixer, gated(c), WIDE_RMS, POST)
 
 
 @family("olmo3")
 def olmo3(c: Config) -> ModelSpec:
     """OLMo 2 with a window in three of four layers."""
-    return windowed(c, heads(c, bias=c.flag("attention_bias"), qk_norm="full"), gated(c), 4, norms=POST)
+    mixer = heads(c, bias=c.flag("attention_bias"), qk_norm="full", qk_norm_type=WIDE_RMS)
+    return windowed(c, mixer, gated(c), 4, WIDE_RMS, norms=POST)
 
 
 @family("cohere")

@@ -16,6 +16,7 @@ from .common import (
     RMS,
     SANDWICH,
     SCALE_ONLY,
+    WIDE_RMS,
     Kind,
     activation,
     by_kind,
@@ -118,7 +119,10 @@ def qwen2_moe(c: Config) -> ModelSpec:
 def qwen3_moe(c: Config) -> ModelSpec:
     """A norm on each head's queries and keys; no shared expert; a window, if it is used, in all layers."""
     key = "num_local_experts" if "num_local_experts" in c.data else "num_experts"
-    c.ignore("sliding_window", "max_window_layers", "layer_types", "use_qk_norm")
+    c.ignore("sliding_window", "max_window_layers", "layer_types")
+    c.expect("qkv_bias", False)
+    c.expect("shared_expert_intermediate_size", 0)
+    c.expect("use_qk_norm", True)
     size = c.optional("sliding_window") if c.flag("use_sliding_window") else None
     mixer = heads(c, bias=c.flag("attention_bias"), qk_norm="head", core=window(size))
     return model(c, decoder=sparse_and_dense(mixer, experts(c, key), gated(c), qwen_sparse(c)), norm=RMS)
@@ -207,7 +211,7 @@ def gpt_oss(c: Config) -> ModelSpec:
     def make(local: bool) -> Layers:
         return Layers(1, replace(mixer, core=window(size if local else None)), moe)
 
-    return model(c, decoder=by_type(c, make, lambda i: size is not None and (i + 1) % 2 == 1), norm=RMS)
+    return model(c, decoder=by_type(c, make, lambda i: size is not None and (i + 1) % 2 == 1), norm=WIDE_RMS)
 
 
 @family("olmoe")
@@ -224,8 +228,9 @@ def olmoe(c: Config) -> ModelSpec:
 @family("flex_olmo")
 def flex_olmo(c: Config) -> ModelSpec:
     """OLMo 2's layers with experts."""
-    mixer = heads(c, bias=c.flag("attention_bias"), qk_norm="full")
-    return _every(c, mixer, experts(c, "num_experts", width="intermediate_size"), norms=("attention_out", "ffn_out"))
+    mixer = heads(c, bias=c.flag("attention_bias"), qk_norm="full", qk_norm_type=WIDE_RMS)
+    moe = experts(c, "num_experts", width="intermediate_size")
+    return _every(c, mixer, moe, norms=("attention_out", "ffn_out"), norm=WIDE_RMS)
 
 
 def _every(c: Config, mixer: Attention, moe: MoE, norms: tuple[str, ...] | None = None, **parts: Any) -> ModelSpec:

@@ -210,6 +210,7 @@ def nemotron_h(c: Config) -> ModelSpec:
         "mamba_expand",
         "mamba_proj_bias",
     )
+    c.ignore("time_step_rank")  # Mamba-1's
     c.ignore("mamba_dt_min", "mamba_dt_max", "mamba_dt_limit", "mamba_dt_init_floor", "attention_bias", "sliding_window")
     c.ignore("n_shared_experts", "moe_shared_expert_overlap", "attention_head_dim", "time_step_rank", *ROUTING)
     c.ignore("num_nextn_predict_layers", "mtp_layers_block_type", "mtp_hybrid_override_pattern")
@@ -218,7 +219,9 @@ def nemotron_h(c: Config) -> ModelSpec:
 
     def make(kind: str) -> Layers:
         if kind == "full_attention":
-            return Layers(1, heads(c, rope=False), norms=("attention",))
+            attention = heads(c, rope=False)
+            c.expect("attention_head_dim", attention.head_dim)  # an older name, which transformers does not read
+            return Layers(1, attention, norms=("attention",))
         if kind == "mlp":
             return Layers(1, None, Plain(c.size("intermediate_size"), bias, act))
         if kind == "moe":

@@ -62,6 +62,18 @@ def short_size(value: int) -> str:
     return _scaled(value, _GB, "B")
 
 
+def length(value: int) -> str:
+    """Tokens of context, exactly, as --seq reads them: k is 1024, M is 1024².
+
+    >>> length(131072), length(10_485_760), length(1000)
+    ('128k', '10M', '1,000')
+    """
+    for factor, unit in ((2**20, "M"), (2**10, "k")):
+        if value >= factor and value % factor == 0:
+            return f"{value // factor:,}{unit}"
+    return f"{value:,}"
+
+
 def time(seconds: float) -> str:
     """Seconds, three digits.
 
@@ -76,7 +88,7 @@ def time(seconds: float) -> str:
 
 
 def cell(value: Any, kind: str) -> str:
-    """One table cell. Kinds: text, int, count, flops, bytes, size (both units), share, float, factor, time."""
+    """One table cell. Kinds: text, int, count, length, flops, bytes, size (both units), share, float, factor, time."""
     if value is None:
         return "–"
     if isinstance(value, bool):
@@ -94,5 +106,7 @@ def cell(value: Any, kind: str) -> str:
     if isinstance(value, float):
         return f"{value:,.4g}" if abs(value) < 10**6 else f"{value:.4e}"
     if isinstance(value, int) and kind != "text":
-        return {"count": count, "flops": flops, "bytes": short_size, "size": size}.get(kind, "{:,}".format)(value)
+        return {"count": count, "flops": flops, "bytes": short_size, "size": size, "length": length}.get(kind, "{:,}".format)(
+            value
+        )
     return str(value)

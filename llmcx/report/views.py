@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from . import attention
+from .bars import bar, legend
+from .estimates import ACCELERATOR, HARDWARE, SERVE, TRAIN
 from .render import Item, View, plain
 from .table import Column, Fact, Table, facts_table
 
@@ -103,6 +105,15 @@ def _memory_facts(item: Item) -> list[Fact]:
     if r.gpus > 1:
         facts.append(Fact("all_gpus_bytes", f"all {r.gpus} GPUs", r.all_gpus_bytes, "size"))
     facts.append(Fact("kv_bytes_per_token", "KV cache per token", r.kv_bytes_per_token, "size"))
+    if r.stored is not None:
+        facts.append(Fact("bits_per_weight", "bits per weight", r.stored.bits_per_weight, "float"))
+    if r.fit is not None:
+        f = r.fit
+        facts.append(
+            Fact("fit", {"gpus": "fewest GPUs", "dtype": "most precise dtype"}.get(f.what, f"largest {f.what}"), f.value)
+        )
+        if f.next is not None:
+            facts.append(Fact("next_bytes", f"but {f.what} {f.next} would take", f.next_bytes, "size"))
     if r.budget_bytes is not None:
         over = "" if r.fits else " (over budget)"
         facts += [Fact("fits", "fits the budget", r.fits), Fact("headroom_bytes", f"headroom{over}", r.headroom_bytes, "size")]
@@ -117,6 +128,10 @@ def _memory_tables(item: Item) -> list[Table]:
     rows = [row | {"short": row["bytes"], "share": row["bytes"] / total} for row in _rows(r.parts)]
     last = {"part": "total", "bytes": r.total_bytes, "short": r.total_bytes, "share": 1.0, "formula": ""}
     tables = [Table(_title(item), columns, rows, last), facts_table("", _memory_facts(item)[1:])]
+    tables.append(_picture(r))
+    if r.stored is not None:
+        columns = [Column("dtype", "weights as"), Column("elements", "elements", "int"), Column("bytes", "bytes", "size")]
+        tables.append(Table("", columns, [{"dtype": name, **row} for name, row in r.stored.by_dtype.items()]))
     if item.inputs.get("train"):
         c = r.chapter
         facts = [
@@ -137,6 +152,21 @@ def _memory_tables(item: Item) -> list[Table]:
         ]
         tables.append(facts_table("Gradient checkpointing", facts))
     return tables
+
+
+def _picture(r: Any) -> Table:
+    """One bar per GPU (of each pipeline stage) against the budget."""
+    columns = [Column("stage", "stage", "int"), Column("layers", "layers", "int", 3), Column("in_flight", "in flight", "int", 4)]
+    columns = [*columns, Column("total_bytes", "each GPU", "bytes")] if len(r.ranks) > 1 else []
+    stages = r.ranks or [r]
+    most = max(max(rank.total_bytes for rank in stages), r.budget_bytes or 0, 1)
+    rows = []
+    for rank in stages:
+        held = {part.part: part.bytes for part in rank.parts}
+        rows.append({**vars(rank), "bar": bar(held, most, r.budget_bytes)})
+    title = legend({part.part: part.bytes for rank in stages for part in rank.parts})
+    title += " · | is the budget" if r.budget_bytes else ""
+    return Table(f"{r.heaviest}\n{title}" if r.heaviest else title, [*columns, Column("bar", "")], rows)
 
 
 MEMORY = View(_memory_facts, _memory_tables)
@@ -208,19 +238,29 @@ MOE = View(_moe_facts, _moe_tables)
 
 
 def _presets_tables(item: Item) -> list[Table]:
+    """Fits 80 columns; the active size stands where it differs."""
     columns = [
         Column("name", "preset"),
-        Column("total", "parameters", "int"),
-        Column("active", "active", "count", 3),
-        Column("published", "published", "text", 1),
-        Column("context", "context", "int", 2),
+        Column("family", "family", "text", 2),
+        Column("short", "total", "count"),
+        Column("sparse", "active", "count", 3),
+        Column("context", "context", "length", 1),
         Column("year", "year", "text", 4),
-        Column("family", "family", "text", 5),
+        Column("total", "parameters", "int", 5),
+        Column("title", "title", "text", 6),
     ]
-    return [Table("", columns, item.result)]
+    rows = [
+        row | {"short": row["total"], "sparse": row["active"] if row["active"] != row["total"] else None} for row in item.result
+    ]
+    return [Table("", columns, rows)]
 
 
-PRESETS = View(lambda item: [], _presets_tables)
+def _presets_data(item: Item) -> Table:
+    keys = ("name", "family", "total", "active", "published", "context", "year", "title")
+    return Table("", [Column(key, key) for key in keys], item.result)
+
+
+PRESETS = View(lambda item: [], _presets_tables, _presets_data)
 
 
 def _preset_tables(item: Item) -> list[Table]:
@@ -342,5 +382,9 @@ VIEWS = {
     "presets": PRESETS,
     "preset": PRESET,
     "stored": STORED,
+    "train": TRAIN,
+    "serve": SERVE,
+    "hardware": HARDWARE,
+    "accelerator": ACCELERATOR,
 }
 """By command, or by the name that a command asks for."""

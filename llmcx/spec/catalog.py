@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from llmcx.core.errors import unknown_name
+from llmcx.core.hardware import Hardware, hardware
 from llmcx.core.scaling import Law, law
 
 from .presets import ROOT, read_yaml
@@ -26,3 +28,21 @@ def load(kind: str, name: str) -> dict[str, Any]:
 def load_law(name: str) -> Law:
     """A scaling law by name."""
     return law(load("laws", name))
+
+
+@lru_cache(maxsize=1)
+def hardware_aliases() -> dict[str, str]:
+    """Alias -> name of an accelerator."""
+    return {alias: name for name in names("hardware") for alias in load("hardware", name).get("aliases", ())}
+
+
+def load_hardware(name: str) -> Hardware:
+    """An accelerator by name or alias. Raises InputError with the nearest names."""
+    lower = name.lower()
+    known = names("hardware")
+    if lower not in known:
+        aliases = hardware_aliases()
+        if lower not in aliases:
+            raise unknown_name("hardware", name, [*known, *aliases], field="hardware")
+        lower = aliases[lower]
+    return hardware(load("hardware", lower))

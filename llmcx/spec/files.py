@@ -12,6 +12,7 @@ from llmcx.core.errors import InputError, shown
 MAX_BYTES = 1 << 20  # the largest released config.json is under 100 KB
 MAX_DEPTH = 64
 MAX_NODES = 100_000
+OPEN_RANGE = "time_step_limit"  # the one key that released files end with Infinity, of state-space layers; it costs nothing
 
 
 def read_text(path: str) -> str:
@@ -63,11 +64,18 @@ def _json(text: str, name: str) -> Any:
         problem = f"{name} contains {shown(token)}, which is not a number that a model can have"
         raise InputError(problem, field="config", value=token[:80])
 
+    class Constant(str):
+        """NaN or an Infinity, kept until its key is known."""
+
     def whole(token: str) -> int:
         return int(token) if len(token) < 400 else refuse(token)
 
     def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         made = dict(pairs)
+        for key, value in pairs:
+            for item in value if isinstance(value, list) else (value,):
+                if isinstance(item, Constant) and key != OPEN_RANGE:
+                    refuse(item)
         if len(made) < len(pairs):
             seen: set[str] = set()
             twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
@@ -75,7 +83,7 @@ def _json(text: str, name: str) -> Any:
         return made
 
     try:
-        return json.loads(text, parse_constant=refuse, parse_int=whole, object_pairs_hook=mapping)
+        return json.loads(text, parse_constant=Constant, parse_int=whole, object_pairs_hook=mapping)
     except RecursionError:
         raise InputError(f"{name} is nested deeper than {MAX_DEPTH} levels", field="config") from None
     except InputError:

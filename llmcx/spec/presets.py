@@ -1,8 +1,8 @@
 """The built-in presets: one YAML file a model, found in the wheel or in the checkout.
 
-The YAML files are the truth. presets/index.json holds the same data in a form that is read without a YAML parser, which
-would be a fifth of the start-up; an entry whose checksum does not fit its file is ignored. `python -m llmcx.spec.presets`
-writes it anew.
+The YAML files are the truth. presets/index.json holds the same data, and what it counts, in a form that is read without a
+YAML parser, which would be a fifth of the start-up; an entry whose checksum does not fit its file is ignored. `python -m
+llmcx.spec.presets` writes it anew.
 """
 
 from __future__ import annotations
@@ -68,14 +68,41 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return data
 
 
+def _entry(path: Path) -> dict[str, Any] | None:
+    """What the index holds of a file, unless the file is another by now."""
+    entry: dict[str, Any] | None = _index().get(path.stem)
+    return entry if entry is not None and entry["crc32"] == crc32(path.read_bytes()) else None
+
+
 def load_data(name: str) -> dict[str, Any]:
     """A preset's file as plain data."""
     path = path_of(name)
-    entry = _index().get(path.stem)
-    if entry is not None and entry["crc32"] == crc32(path.read_bytes()):
-        data: dict[str, Any] = entry["data"]
-        return data
-    return read_yaml(path)
+    entry = _entry(path)
+    data: dict[str, Any] = entry["data"] if entry is not None else read_yaml(path)
+    return data
+
+
+def summaries() -> list[dict[str, Any]]:
+    """Every preset in a row: what it is and how large, without building it."""
+    rows = []
+    for name in names():
+        path = MODELS / f"{name}.yaml"
+        entry = _entry(path) or _made(path)
+        data = entry["data"]
+        rows.append(
+            {
+                "name": name,
+                "family": data["family"],
+                "year": data["year"],
+                "total": entry["total"],
+                "active": entry["active"],
+                "published": data.get("published_params"),
+                "context": data.get("context"),
+                "aliases": data.get("aliases", []),
+                "title": data["title"],
+            }
+        )
+    return rows
 
 
 def load_preset(name: str) -> ModelSpec:
@@ -83,10 +110,18 @@ def load_preset(name: str) -> ModelSpec:
     return build(load_data(name))
 
 
+def _made(path: Path) -> dict[str, Any]:
+    """An entry of the index."""
+    from llmcx.core.params import params
+
+    data = read_yaml(path)
+    sizes = params(build(data))
+    return {"crc32": crc32(path.read_bytes()), "total": sizes.total, "active": sizes.active, "data": data}
+
+
 def index() -> str:
     """What presets/index.json should hold."""
-    entries = ((path.stem, path) for path in sorted(MODELS.glob("*.yaml")))
-    rows = (json.dumps(name) + ": " + json.dumps({"crc32": crc32(p.read_bytes()), "data": read_yaml(p)}) for name, p in entries)
+    rows = (json.dumps(path.stem) + ": " + json.dumps(_made(path)) for path in sorted(MODELS.glob("*.yaml")))
     return "{\n" + ",\n".join(rows) + "\n}\n"
 
 

@@ -26,7 +26,7 @@ class Family:
     vary: tuple[Config, ...] = ()
     released: dict[str, Config] = field(default_factory=dict)
     # Bytes kept for backward: overrides of the tiny config, {} for the tiny config itself.
-    kept: tuple[Config, ...] = ()
+    kept: tuple[Config, ...] = ({},)
     # False where the default config cannot be built.
     default: bool = True
 

@@ -28,7 +28,7 @@ class Attention(Mixer):
     ("heads"), or over all heads together ("full"). ``sinks`` is one learned logit per head (gpt-oss), ``gate`` a sigmoid
     gate on the output, as wide as the queries (Qwen3-Next), whose ``gate_bias`` defaults to ``bias``. ``shares_kv`` reuses the
     keys and values of an earlier layer, ``k_is_v`` one projection for both (Gemma 4); ``v_norm`` normalises each head's values,
-    without weights.
+    without weights. ``softmax_fp32`` False is for eager code that takes the softmax in the activations' dtype (GPT-2, BERT).
     """
 
     n_heads: int
@@ -47,6 +47,7 @@ class Attention(Mixer):
     shares_kv: bool = False
     k_is_v: bool = False
     v_norm: bool = False
+    softmax_fp32: bool = True
     core: Core = field(default_factory=Standard)
     type: Literal["attention"] = "attention"
 
@@ -151,13 +152,26 @@ class Attention(Mixer):
                 yield where.op(f"{name}.hash", "matmul", batch=batch * heads, **hashed, weight=0)._replace(grad=False)
             # Fused kernels keep keys and values as they are; eager code copies them to every query head.
             eager = core.type in EAGER and not where.run.fused
-            kept = Kept("keys and values", batch * kv * (2 * heads * dim if eager else both))
+            # So does PyTorch's sdpa with a mask, which is how it learns of a window; the mask becomes numbers, and is kept.
+            masked = where.run.fused and where.run.masks and not cross and isinstance(core, (Sliding, Chunked))
+            mask = Kept("mask", batch * q * kv if masked and kv >= core.window else 0)  # type: ignore[union-attr]
+            kept = Kept("keys and values", batch * kv * (2 * heads * dim if eager or mask.elements else both))
             shared = 1 if eager or isinstance(core, Reformer) else heads // kv_heads
-            yield from meet(where, name, heads, count, dim, dim, queries, kept, fused=not eager, keys=kv, shared=shared)
+            met = meet(where, name, heads, count, dim, dim, queries, kept, fused=not eager, keys=kv, shared=shared)
+            for op in met:
+                if op.kind == "softmax":
+                    yield op._replace(keeps=self._softmax_keeps(op, mask))
+                else:
+                    yield op
         if cached and not self.shares_kv:
             if isinstance(core, (Sliding, Chunked)) and not cross:
                 cached = min(cached, core.window)
             yield where.op(f"{name}.cache", "cache", batch=batch, tokens=cached, width=both)
+
+    def _softmax_keeps(self, op: Op, mask: Kept) -> tuple[Kept, ...]:
+        """What the softmax keeps: no fp32 copy where it is taken in the activations' dtype; a mask, if it has one."""
+        keeps = op.keeps if self.softmax_fp32 else tuple(kept for kept in op.keeps if kept.stored != "upcast")
+        return (*keeps, mask) if mask.elements else keeps
 
     def _by_kernel(self, where: Place, name: str, new: int, dim: int) -> Iterator[Op]:
         """phi(Q) [phi(K)ᵀ V], over phi(Q) [phi(K)ᵀ 1]; ``new`` keys are added to what the state holds."""
@@ -202,6 +216,8 @@ def meet(
         probabilities = (Kept("log-sum-exp of each row", where.batch * heads * where.q, "fp32"),)
     else:
         probabilities = (Kept("probabilities", elements), Kept("their fp32 original", elements, "upcast"))
+        if where.run.dropout:
+            probabilities += (Kept("dropout mask", elements, "bool"), Kept("what dropout leaves", elements))
     met = {"batch": where.batch, "heads": heads, "pairs": count}
     shape = {"rows": where.q, "keys": keys, "shared": shared, "fused": int(fused)}
     yield where.op(f"{name}.scores", "scores", queries, keys_values, **met, width=d_qk, **shape)

@@ -1,0 +1,87 @@
+"""llmcx serve."""
+
+from typing import Annotated
+
+import typer
+
+from llmcx.cli.options import Models, Output, command, completing, describe, single
+from llmcx.core import serve as core
+from llmcx.core.errors import InputError
+from llmcx.report.render import Item
+from llmcx.spec import calibration, catalog, units
+
+app = single()
+
+
+@command(app)
+def serve(
+    models: Models,
+    output: Output,
+    hardware: Annotated[str, typer.Option(help="See `llmcx hardware list`.", autocompletion=completing("hardware"))] = "h100",
+    tp: Annotated[str, typer.Option(help="GPUs that share each layer.")] = "1",
+    ep: Annotated[str, typer.Option(help="GPUs that share out the experts, a divisor of --tp.")] = "1",
+    prompt: Annotated[str, typer.Option(help="Tokens in; 8k is 8192.")] = "1k",
+    out: Annotated[str, typer.Option("--output", help="Tokens out.")] = "1k",
+    batch: Annotated[str | None, typer.Option(help="Users at once. Default: a frontier up to the largest batch.")] = None,
+    weight_bits: Annotated[float, typer.Option(help="Bits per weight, scales included, e.g. 4.5.")] = 16.0,
+    kv_bits: Annotated[float, typer.Option(help="Bits per cached number.")] = 16.0,
+    dtype: Annotated[str | None, typer.Option(help="Of the matmuls: bf16, fp8, fp4. Default: 16 bits.")] = None,
+    cached: Annotated[str, typer.Option(help="Tokens of the prompt found in the prefix cache.")] = "0",
+    chunk: Annotated[str | None, typer.Option(help="Chunked prefill: tokens of a prompt per step.")] = None,
+    draft: Annotated[int, typer.Option(help="Speculative decoding: tokens drafted per step.")] = 0,
+    acceptance: Annotated[float, typer.Option(help="Probability that a drafted token is accepted.")] = 0.7,
+    draft_cost: Annotated[float, typer.Option(help="Drafting a token, as a share of a decode step.")] = 0.05,
+    reserve: Annotated[float, typer.Option(help="Share of the memory kept for the engine.")] = 0.1,
+    price: Annotated[float | None, typer.Option(help="USD per accelerator-hour. Default: the accelerator's, dated.")] = None,
+    efficiency: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=X", help="Override a factor, e.g. memory=0.9; repeat.")
+    ] = None,
+) -> None:
+    """First token, time per token, tokens/s, largest batch and cost of serving, by roofline: ideal and calibrated.
+
+    \b
+    llmcx serve --preset llama-3-8b --hardware h100
+    llmcx serve --preset llama-3-70b --tp 4 --prompt 4k --output 500 --weight-bits 8 --kv-bits 8 --dtype fp8
+    llmcx serve --preset mixtral-8x7b --tp 2 --batch 64 --draft 3 --acceptance 0.8
+    """
+    machine = catalog.load_hardware(hardware)
+    factors, words = calibration.efficiency(machine, "serving", dtype, calibration.overrides(efficiency))
+    setup = core.Setup(units.count(tp, "--tp"), units.count(ep, "--ep"), weight_bits, kv_bits, dtype)
+    if not 0 <= reserve < 1:
+        raise InputError("--reserve must be at least 0 and below 1", field="reserve", value=reserve)
+    if draft < 0 or draft_cost < 0:
+        raise InputError("--draft and --draft-cost must be 0 or more", field="draft", value=draft)
+    load = core.Load(
+        units.length(prompt, "--prompt"),
+        units.length(out, "--output"),
+        units.length(cached, "--cached"),
+        None if chunk is None else units.length(chunk, "--chunk"),
+        core.Speculation(draft, acceptance if draft else 0.0, draft_cost if draft else 0.0),
+    )
+    dated = []
+    if price is None and machine.usd_per_hour is not None:
+        price = machine.usd_per_hour.usd
+        dated.append(f"price: {machine.usd_per_hour.stated()}; override with --price")
+    elif price is None:
+        dated.append(f"no price of {machine.title} is known; give --price for a cost")
+    size = None if batch is None else units.count(batch, "--batch")
+    items = []
+    for spec, shape, notes in models.each():
+        answer = core.serve(spec, machine, setup, load, factors, batch=size, usd_per_hour=price, reserve=reserve)
+        inputs = {"hardware": machine.name, "tp": setup.tp, "ep": setup.ep, "prompt": load.prompt, "output": load.output}
+        inputs |= {"batch": size, "weight_bits": weight_bits, "kv_bits": kv_bits, "dtype": dtype or machine.dtype}
+        inputs |= {
+            "cached": load.cached,
+            "chunk": load.chunk,
+            "draft": draft,
+            "acceptance": acceptance if draft else None,
+            **shape,
+        }
+        items.append(Item(describe(spec), inputs, answer, [*_NOTES, *words, *dated, *notes]))
+    output.show("serve", items)
+
+
+_NOTES = [
+    "all figures are estimates; ideal: every peak reached, no overhead",
+    "steady state of continuous batching, requests never lacking; time per token includes the prompts worked off in between",
+]

@@ -1,0 +1,183 @@
+"""llmcx train."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from llmcx.cli.options import Models, Output, command, completing, describe, single
+from llmcx.core import params as params_fold
+from llmcx.core.errors import InputError, unknown_name
+from llmcx.core.hardware import Hardware
+from llmcx.core.layout import RECOMPUTE, Layout
+from llmcx.core.plan import LEAST_TOKENS, Plan, label, plan
+from llmcx.core.roofline import IDEAL
+from llmcx.core.train import Costs, Trainer
+from llmcx.core.train import train as core
+from llmcx.report.render import Item
+from llmcx.spec import calibration, catalog, units
+
+app = single()
+
+
+@dataclass
+class Ways:
+    """How the GPUs are divided. None of them given: the best layout found."""
+
+    tp: Annotated[str | None, typer.Option(help="Tensor-parallel GPUs.")] = None
+    pp: Annotated[str | None, typer.Option(help="Pipeline stages.")] = None
+    cp: Annotated[str | None, typer.Option(help="Context-parallel GPUs.")] = None
+    ep: Annotated[str | None, typer.Option(help="Expert-parallel GPUs, among the data-parallel ones.")] = None
+    micro_batch: Annotated[str | None, typer.Option(help="Sequences at a time.")] = None
+    virtual: Annotated[str | None, typer.Option(help="Chunks of layers per stage (interleaved 1F1B).")] = None
+    recompute: Annotated[str | None, typer.Option(help="none, selective or full.")] = None
+    zero: Annotated[int | None, typer.Option(help="ZeRO stage 0-3 over the data-parallel GPUs. Default: 1.")] = None
+
+    def given(self) -> bool:
+        """Whether any was."""
+        return any(value is not None for value in vars(self).values())
+
+    def layout(self, gpus: int) -> Layout:
+        """Data parallelism takes what the others leave."""
+
+        def count(name: str) -> int:
+            text = getattr(self, name)
+            return 1 if text is None else units.count(text, f"--{name.replace('_', '-')}")
+
+        if self.recompute is not None and self.recompute not in RECOMPUTE:
+            raise unknown_name("recomputation", self.recompute, list(RECOMPUTE), field="recompute")
+        inner = max(1, count("tp")) * max(1, count("pp")) * max(1, count("cp"))
+        if gpus % inner:
+            raise InputError(f"{gpus:,} GPUs are not a multiple of tp x pp x cp = {inner:,}", field="gpus", value=gpus)
+        zero = 1 if self.zero is None else self.zero
+        again = self.recompute or "none"
+        return Layout(
+            count("tp"), count("pp"), count("cp"), count("ep"), gpus // inner, count("micro_batch"), count("virtual"), again, zero
+        )
+
+
+@dataclass
+class Prices:
+    """What time is worth. Defaults are dated and printed."""
+
+    price: Annotated[float | None, typer.Option(help="USD per accelerator-hour. Default: the accelerator's, dated.")] = None
+    power: Annotated[float | None, typer.Option(help="Watts drawn per accelerator. Default: its rated power.")] = None
+    pue: Annotated[float | None, typer.Option(help="Power usage effectiveness of the site.")] = None
+    grid: Annotated[float | None, typer.Option(help="Grid intensity, g CO2 per kWh.")] = None
+    available: Annotated[float, typer.Option(help="Share of the wall clock that makes progress, 0-1.")] = 1.0
+
+    def costs(self, hardware: Hardware) -> tuple[Costs, list[str]]:
+        """With what was not given from the data, and the notes that say so."""
+        for name in ("price", "power", "pue", "grid"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < 1e9:
+                raise InputError(f"--{name} is {value}, but must be 0 or more", field=name, value=value, allowed="0 or more")
+        if not 0 < self.available <= 1:
+            raise InputError("--available must be above 0 and at most 1", field="available", value=self.available)
+        notes = []
+        price = self.price
+        if price is None and hardware.usd_per_hour is not None:
+            price = hardware.usd_per_hour.usd
+            notes.append(
+                f"price: {price:g} USD/h, {hardware.usd_per_hour.source}, {hardware.usd_per_hour.date}; override with --price"
+            )
+        elif price is None:
+            notes.append(f"no price of {hardware.title} is known; give --price for a cost")
+        watts = hardware.tdp_w if self.power is None else self.power
+        if watts is None:
+            notes.append(f"no power of {hardware.title} is known; give --power for energy and CO2")
+        found = {}
+        for name, key in (("pue", "pue"), ("grid", "grid_g_per_kwh")):
+            value = getattr(self, name)
+            if value is None:
+                value, source = calibration.energy(key)
+                if watts is not None:
+                    notes.append(f"{key.replace('_', ' ')}: {value:g}, {source}; override with --{name}")
+            found[key] = value
+        if watts is not None and self.power is None:
+            notes.append(f"energy: {watts:g} W rated power throughout, hosts and network not counted")
+        return Costs(price, watts, found["pue"], found["grid_g_per_kwh"], self.available), notes
+
+
+@command(app)
+def train(
+    models: Models,
+    output: Output,
+    ways: Ways,
+    prices: Prices,
+    tokens: Annotated[str, typer.Option(help="Training tokens, e.g. 15.6T.")],
+    gpus: Annotated[str, typer.Option(help="Accelerators.")],
+    hardware: Annotated[str, typer.Option(help="See `llmcx hardware list`.", autocompletion=completing("hardware"))] = "h100",
+    seq: Annotated[str | None, typer.Option(help="Tokens per sequence. Default: the context, at most 8k.")] = None,
+    global_batch: Annotated[
+        str | None, typer.Option(help="Sequences per step. Default: 4M tokens of them, 16M from 100B parameters on.")
+    ] = None,
+    dtype: Annotated[str | None, typer.Option(help="Of the matmuls: bf16, fp16, fp8. Default: 16 bits.")] = None,
+    eager_attention: Annotated[
+        bool, typer.Option("--eager-attention", help="Scores written out, as before flash attention.")
+    ] = False,
+    stack: Annotated[str, typer.Option(help="Software that the factors are calibrated to: megatron or fsdp.")] = "megatron",
+    efficiency: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=X", help="Override a factor, e.g. matmul=0.7, hidden_tp=0.5; repeat.")
+    ] = None,
+    search: Annotated[bool, typer.Option("--plan", help="Search all layouts that fit, rank them, say why.")] = False,
+) -> None:
+    """Time, GPU-hours, cost, energy and CO2 of a training run, by roofline: the ideal bound and a calibrated estimate.
+
+    \b
+    llmcx train --preset llama-3.1-405b --tokens 15.6T --hardware h100 --gpus 16384 --plan
+    llmcx train --preset llama-2-7b --tokens 2T --hardware a100 --gpus 512 --seq 4k
+    llmcx train --preset gpt3 --tokens 300B --hardware a100 --gpus 1024 --tp 8 --pp 8 --recompute full
+    """
+    machine = catalog.load_hardware(hardware)
+    count, total = units.count(gpus, "--gpus"), units.count(tokens, "--tokens")
+    if min(count, total) < 1:
+        raise InputError("--gpus and --tokens must be at least 1", field="gpus" if count < 1 else "tokens", allowed="1 or more")
+    factors, words = calibration.efficiency(machine, stack, dtype, calibration.overrides(efficiency))
+    costs, dated = prices.costs(machine)
+    items = []
+    for spec, shape, notes in models.each():
+        length = min(spec.context or 8192, 8192) if seq is None else units.length(seq)
+        if global_batch is None:
+            aim = 2**24 if params_fold.count(spec) >= 10**11 else 2**22
+            batch = max(1, aim // length)
+        else:
+            batch = units.count(global_batch, "--global-batch")
+        ideal = Trainer(spec, length, machine, IDEAL, dtype, not eager_attention)
+        real = Trainer(spec, length, machine, factors, dtype, not eager_attention)
+        found: Plan | None = None
+        if search or not ways.given():
+            found = plan(real, count, batch, machine.memory_bytes)
+        layout = ways.layout(count) if ways.given() else found.best[0].layout  # type: ignore[union-attr]
+        answer = core(real, ideal, layout, tokens=total, global_batch=batch, costs=costs, dtype=dtype)
+        result: dict[str, Any] = {"training": answer, "efficiency": factors, "plan": _plan(found) if found and search else None}
+        inputs = {"tokens": total, "gpus": count, "hardware": machine.name, "seq": length, "global_batch": batch}
+        inputs |= {"dtype": dtype or machine.dtype, "stack": stack, "layout": label(layout), **shape}
+        why = [f"why {line}" for line in found.why] if found and search else []
+        said = why + _notes(answer.fits, found, ways.given()) + words + dated + notes
+        items.append(Item(describe(spec), inputs, result, said, answer.lines))
+    output.show("train", items)
+
+
+def _plan(found: Plan) -> dict[str, Any]:
+    rows = {
+        name: [
+            {"layout": label(c.layout), "ways": c.layout._asdict(), "step_s": c.step.total, "bytes": round(c.bytes)}
+            for c in chosen
+        ]
+        for name, chosen in (("best", found.best), ("near", found.near))
+    }
+    return {**rows, "why": found.why, "searched": found.searched, "fitted": found.fitted}
+
+
+def _notes(fits: bool, found: Plan | None, given: bool) -> list[str]:
+    notes = ["all figures are estimates; ideal: every peak reached, all communication hidden that can be hidden"]
+    if not fits:
+        notes.append("this layout does not fit the accelerator's memory")
+    if found is not None and not given:
+        notes.append(f"the layout is the fastest of {found.fitted:,} that fit, of {found.searched:,} searched")
+        notes.append(
+            f"searched: tensor parallelism within the fast network, {LEAST_TOKENS:,} or more tokens per context-parallel rank"
+        )
+    notes.append("MFU counts `llmcx flops`'s FLOPs: 2 per multiply-add, the full score matrix, the head on every token")
+    return notes

@@ -1,0 +1,91 @@
+"""Optimizers: what each holds per parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from . import params as params_fold
+from .flops import in_layers
+from .ops import ACTIVATIONS, Fold, Op
+
+factored_fold = Fold("factored second moments")
+
+
+@factored_fold.rule("linear", text="d_in + d_out + bias·d_out", source="Shazeer and Stern 2018, arXiv:1804.04235, sec. 3")
+def factored_linear(tokens: int, d_in: int, d_out: int, bias: int, tied: int) -> int:
+    """A matrix keeps the means of its rows and of its columns; a vector one number each.
+
+    >>> factored_linear(tokens=8, d_in=1024, d_out=4096, bias=1, tied=0)
+    9216
+    """
+    return (0 if tied else d_in + d_out) + bias * d_out
+
+
+@factored_fold.rule("lookup", text="rows + width", source="Shazeer and Stern 2018, arXiv:1804.04235, sec. 3")
+def factored_lookup(tokens: int, rows: int, width: int) -> int:
+    """As any matrix."""
+    return rows + width
+
+
+for _kind in ("vector", "conv", "layernorm", "rmsnorm", "matmul"):
+    _rule = params_fold.fold.rules[_kind]
+    factored_fold.rule(_kind, text=_rule.text, source="not factored: not a matrix of a linear layer")(_rule.compute)
+factored_fold.costs_nothing(
+    "scores", "values", "recompute", "solve", "scan", "softmax", "product", "residual", "rotary", "cache", "elu", *ACTIVATIONS
+)
+factored_fold.weight = params_fold.fold.weight
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """Bytes of state per parameter, and the source.
+
+    ``block`` > 0 adds two fp32 scales per block of that many values. ``matrices``, where given, is the bytes for the weights of
+    linear layers inside the layers; ``factored`` replaces the states by fp32 means of rows and columns.
+    """
+
+    name: str
+    states: int
+    source: str
+    block: int = 0
+    matrices: int | None = None
+    factored: bool = False
+
+    def bytes(self, ops: Iterable[Op]) -> int:
+        """States of the parameters of ``ops``, unrounded sharding aside."""
+        ops = list(ops)
+        if self.factored:
+            return 4 * factored_fold.total(ops)
+        n = params_fold.fold.total(ops)
+        if self.matrices is not None:
+            inside = params_fold.fold.total(op for op in ops if op.kind == "linear" and in_layers(op))
+            return self.matrices * inside + self.states * (n - inside)
+        return self.of(n)
+
+    def of(self, params: int) -> int:
+        """States of ``params`` parameters that are all treated alike.
+
+        >>> OPTIMIZERS["adam"].of(10)
+        80
+        """
+        return self.states * params + (8 * -(-params // self.block) if self.block else 0)
+
+
+_ADAM = "two fp32 moments per parameter (Kingma and Ba 2015, arXiv:1412.6980)"
+OPTIMIZERS = {
+    "sgd": Optimizer("sgd", 0, "no state"),
+    "momentum": Optimizer("momentum", 4, "one fp32 velocity per parameter (Polyak 1964)"),
+    "adam": Optimizer("adam", 8, _ADAM),
+    "adamw": Optimizer("adamw", 8, _ADAM + "; decay apart (Loshchilov and Hutter 2019, arXiv:1711.05101)"),
+    "adam8bit": Optimizer(
+        "adam8bit", 2, "two 1-byte moments, an fp32 scale each per block of 2048 (Dettmers et al. 2021, arXiv:2110.02861)", 2048
+    ),
+    "adafactor": Optimizer(
+        "adafactor", 4, "fp32 means of rows and columns, no momentum (Shazeer and Stern 2018, arXiv:1804.04235)", factored=True
+    ),
+    "lion": Optimizer("lion", 4, "one fp32 momentum per parameter (Chen et al. 2023, arXiv:2302.06675)"),
+    "muon": Optimizer(
+        "muon", 8, "one fp32 momentum for the layers' matrices, AdamW for the rest (Jordan et al. 2024)", matrices=4
+    ),
+}

@@ -1,0 +1,166 @@
+"""The search for a layout: every way to divide the GPUs that can be run, timed and sized, the best first.
+
+A layout costs a few dozen additions, because a model is lowered once and a layer is timed once per (tp, cp, ep, micro-batch).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from .errors import InputError
+from .layout import RECOMPUTE, Layout, head_counts
+from .parts import ModelSpec, MoE
+from .train import Step, Trainer
+
+LEAST_TOKENS = 4096  # per context-parallel rank
+WAYS = ("tp", "pp", "cp", "ep", "dp", "micro_batch", "virtual", "recompute", "zero")
+
+
+class Candidate(NamedTuple):
+    """A layout, its step and the bytes of its fullest GPU."""
+
+    layout: Layout
+    step: Step
+    bytes: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``best`` layouts that fit, fastest first; ``near`` ones that would be faster and do not fit, the nearest to fitting first;
+    ``why``: for each choice of the best, what the next best value of it costs, and where.
+    """
+
+    best: list[Candidate]
+    near: list[Candidate]
+    why: list[str]
+    searched: int
+    fitted: int
+
+
+def layouts(spec: ModelSpec, seq: int, gpus: int, global_batch: int, domain: int) -> Iterator[Layout]:
+    """Every layout of ``gpus`` that divides what it has to divide.
+
+    Tensor parallelism stays within the fast network. Context parallelism leaves at least 4,096 tokens to a rank, fewer than
+    which no run here was validated with. Each rank runs at least one micro-batch a step. ZeRO-2 and 3 are tried without a
+    pipeline, where every micro-batch would reduce and gather anew.
+    """
+    heads = head_counts(spec)
+    experts = max((g.ffn.n_experts for g in spec.groups if isinstance(g.ffn, MoE)), default=1)
+    n = spec.n_layers
+    for tp in _powers(domain):
+        if gpus % tp or any(count % tp for count in heads):
+            continue
+        for pp in _divisors(gpus // tp):
+            if pp > n:
+                break
+            chunks = [v for v in _divisors(-(-n // pp)) if pp * v <= n + 2] if pp > 1 else [1]
+            for cp in _powers(max(1, seq // LEAST_TOKENS)):
+                rest, over = divmod(gpus, tp * pp * cp)
+                if over:
+                    continue
+                if global_batch % rest:
+                    continue
+                share = global_batch // rest
+                for ep in _powers(min(experts, rest * cp)):
+                    if experts % ep or (rest * cp) % ep:
+                        continue
+                    for micro in _powers(min(16, share)):
+                        if share % micro:
+                            continue
+                        m = share // micro
+                        for v in chunks:
+                            if v > 1 and m % pp:
+                                continue
+                            for recompute in RECOMPUTE:
+                                for zero in (1, 2, 3) if pp == 1 and rest * cp > 1 else (1,):
+                                    yield Layout(tp, pp, cp, ep, rest, micro, v, recompute, zero)
+
+
+def plan(trainer: Trainer, gpus: int, global_batch: int, capacity: int, keep: int = 5) -> Plan:
+    """Search. Raises InputError when nothing fits, with what comes nearest."""
+    fitting: list[Candidate] = []
+    over: list[Candidate] = []
+    searched = 0
+    domain = trainer.machine.domain
+    for layout in layouts(trainer.spec, trainer.seq, gpus, global_batch, domain):
+        searched += 1
+        size = trainer.memory(layout, global_batch).total
+        if size > 1.25 * capacity and over and size > over[0].bytes:
+            continue
+        found = Candidate(layout, trainer.step(layout, global_batch), size)
+        if size <= capacity:
+            fitting.append(found)
+        elif not over or size <= 1.25 * capacity:
+            over.append(found)
+        elif size < over[0].bytes:
+            over[0] = found
+    if not fitting:
+        hint = ""
+        if over:
+            least = min(over, key=lambda c: c.bytes)
+            hint = f"; the nearest, {label(least.layout)}, needs {least.bytes / 1e9:,.1f} GB"
+        raise InputError(
+            f"no layout of {trainer.spec.name} on {gpus:,} x {trainer.machine.hardware.title} with a batch of {global_batch:,}"
+            f" sequences fits {capacity / 1e9:,.1f} GB{hint}",
+            field="gpus",
+            value=gpus,
+        )
+    fitting.sort(key=lambda c: (c.step.total, c.bytes))
+    best = fitting[0]
+    near = sorted((c for c in over if c.step.total < best.step.total), key=lambda c: c.bytes)
+    return Plan(fitting[:keep], near[:3], list(_why(fitting, best)), searched, len(fitting))
+
+
+def _why(fitting: list[Candidate], best: Candidate) -> Iterator[str]:
+    """For each way of dividing: the fastest layout that fits with another value of it, how much slower, and what grows most."""
+    for way in WAYS:
+        chosen = getattr(best.layout, way)
+        other = next((c for c in fitting if getattr(c.layout, way) != chosen), None)
+        if other is None:
+            continue
+        slower = other.step.total / best.step.total - 1
+        name = max(Step._fields, key=lambda part: getattr(other.step, part) - getattr(best.step, part))
+        grown = (getattr(other.step, name) - getattr(best.step, name)) / best.step.total
+        least = f"; most of it {NAMES[name]} (+{grown:.1%} of the step)" if grown > 0.0005 else ""
+        yield f"{way} {chosen}: the best with another is {label(other.layout)}, {slower:.1%} slower{least}"
+
+
+NAMES = {
+    "compute": "arithmetic and memory traffic",
+    "recompute": "recomputation",
+    "bubble": "pipeline bubble",
+    "tensor": "tensor-parallel traffic",
+    "context": "context-parallel traffic",
+    "expert": "all-to-all",
+    "pipeline": "pipeline hand-overs",
+    "data": "data-parallel traffic",
+    "optimizer": "the optimizer's update",
+}
+
+
+def label(layout: Layout) -> str:
+    """A layout in short.
+
+    >>> label(Layout(8, 16, 1, 1, 128))
+    'TP 8 PP 16 DP 128 micro-batch 1 ZeRO-1'
+    """
+    ways = [f"{name.upper()} {getattr(layout, name)}" for name in ("tp", "pp", "cp", "ep", "dp") if getattr(layout, name) > 1]
+    more = [f"micro-batch {layout.micro_batch}"]
+    if layout.virtual > 1:
+        more.append(f"{layout.virtual} chunks")
+    if layout.recompute != "none":
+        more.append(f"{layout.recompute} recomputation")
+    return " ".join([*ways, *more, f"ZeRO-{layout.zero}"])
+
+
+def _powers(most: int) -> list[int]:
+    """1, 2, 4, ... up to ``most``."""
+    return [1 << power for power in range(most.bit_length()) if 1 << power <= most]
+
+
+def _divisors(n: int) -> list[int]:
+    """Ascending."""
+    small = [d for d in range(1, int(n**0.5) + 1) if n % d == 0]
+    return small + [n // d for d in reversed(small) if d * d != n]

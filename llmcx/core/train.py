@@ -1,0 +1,391 @@
+"""The time of a training step, its parts, and what a whole run comes to. Estimates, all of them.
+
+A step of a layout is: (m + (p - 1)/v) micro-batches of the fullest stage, forward and backward, with the tensor, context and
+expert traffic that does not hide; the pipeline's hand-overs; what the data-parallel reduction leaves uncovered; the optimizer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+from typing import NamedTuple
+
+from .flops import backward_fold, in_layers
+from .flops import fold as flops_fold
+from .hardware import Hardware
+from .layout import GRADIENT, STATES, WEIGHT, Layout, Memory, check, memory, micro_batches, sizes
+from .lower import Run, lower
+from .ops import Line
+from .parts import Attention, ModelSpec, MoE
+from .roofline import IDEAL, Efficiency, Machine, Work, machine, seconds, works
+
+ACT = 2  # bytes of an activation, and of what is sent
+
+
+class Step(NamedTuple):
+    """Seconds of one step, by what they are spent on. Communication is what is not hidden."""
+
+    compute: float
+    recompute: float
+    bubble: float
+    tensor: float
+    context: float
+    expert: float
+    pipeline: float
+    data: float
+    optimizer: float
+
+    @property
+    def total(self) -> float:
+        return sum(self)
+
+
+class Layer(NamedTuple):
+    """One average layer on one GPU, one micro-batch: seconds forward, backward, done again, and of traffic not hidden."""
+
+    forward: float
+    backward: float
+    again: dict[str, float]
+    tensor: float
+    context: float
+    expert: float
+
+
+class Trainer:
+    """A model on an accelerator at one sequence length: lowered once, then asked about any number of layouts."""
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        seq: int,
+        hardware: Hardware,
+        efficiency: Efficiency = IDEAL,
+        dtype: str | None = None,
+        fused: bool = True,
+    ) -> None:
+        self.spec, self.seq, self.fused = spec, seq, fused
+        self.machine: Machine = machine(hardware, efficiency, dtype)
+        self.efficiency = efficiency
+        ops = lower(spec, Run(1, seq, fused=fused, ideal=fused))
+        self.flops = flops_fold.total(lower(spec, Run(1, seq)))
+        self.backward_flops = backward_fold.total(lower(spec, Run(1, seq)))
+        self.layer_flops = flops_fold.total(op for op in lower(spec, Run(1, seq)) if in_layers(op))
+        all_works = works(ops, fused)
+        self.inside = [work for work in all_works if "." in work.group and not work.group.endswith(".norm")]
+        self.outside = [work for work in all_works if work not in self.inside]
+        self.sizes = sizes(spec, seq, fused)
+        self.byte = 1 if dtype == "fp8" else ACT
+        attention = [(g.repeat, g.mixer) for g in spec.groups if isinstance(g.mixer, Attention)]
+        self.kv_width = sum(n * 2 * a.kv_heads * a.width(spec.d_model) for n, a in attention) / spec.n_layers
+        experts = [(g.repeat, g.ffn) for g in spec.groups if isinstance(g.ffn, MoE)]
+        self.top_k = sum(n * ffn.top_k for n, ffn in experts) / spec.n_layers
+        self._layers: dict[tuple[int, int, int, int, bool], Layer] = {}
+        self._ends: dict[tuple[int, int, int], float] = {}
+
+    # --- one layer ---------------------------------------------------------------------------------------------------
+
+    def layer(self, tp: int, cp: int, ep: int, micro_batch: int, sequence: bool) -> Layer:
+        """Cached: layouts differ in far fewer of these than there are layouts."""
+        key = (tp, cp, ep, micro_batch, sequence)
+        found = self._layers.get(key)
+        if found is None:
+            found = self._layers[key] = self._layer(*key)
+        return found
+
+    def _layer(self, tp: int, cp: int, ep: int, micro_batch: int, sequence: bool) -> Layer:
+        n, e, on = self.spec.n_layers, self.efficiency, self.machine
+        split, whole = micro_batch / (tp * cp), micro_batch / cp
+
+        def time(work: Work, factor: float = 1.0) -> float:
+            replicated = not sequence and work.kind == "elementwise" and work.component.startswith(("norm", "residual"))
+            weights = work.weights / (tp * (ep if work.expert else 1)) * self.byte
+            share = whole if replicated else split
+            return seconds(work._replace(flops=int(work.flops * factor)), on, share, weights, ACT) / n
+
+        forward = sum(map(time, self.inside))
+        # Backward multiplies each matrix twice; a fused attention brings its scores back first: 5 products for 2.
+        backward = sum(2 * time(work, 1.25 if work.kind == "attention" and self.fused else 1.0) for work in self.inside)
+        light = sum(
+            time(work) for work in self.inside if work.kind == "elementwise" or (work.kind == "attention" and not self.fused)
+        )
+        again = {"none": 0.0, "selective": light, "full": forward}
+
+        tokens = micro_batch * self.seq / cp
+        size = tokens * self.spec.d_model * ACT
+        # Two all-reduces forward and two backward (Shoeybi et al. 2019, arXiv:1909.08053, sec. 3), each 2 (t - 1)/t of the
+        # tensor; with sequence parallelism a reduce-scatter and an all-gather of the same bytes (Korthikanti et al. 2022, sec.
+        # 4.2.2).
+        tensor = 0.0
+        if tp > 1:
+            tensor = 4 * (2 * (tp - 1) / tp * size / on.link(tp, tp) + e.link_s) * (1 - e.hidden_tp)
+        # Keys and values go round the ring forward, they and their gradients backward (Liu et al. 2023, arXiv:2310.01889).
+        context = 0.0
+        if cp > 1:
+            moved = 3 * (cp - 1) * tokens * self.kv_width / tp * ACT
+            context = moved / on.link(tp * cp, cp) * (1 - e.hidden_cp)
+        return Layer(forward, backward, again, tensor, context, self._all_to_all(tp, cp, ep, tokens))
+
+    def _all_to_all(self, tp: int, cp: int, ep: int, tokens: float) -> float:
+        """Dispatch and combine, forward and backward. A token goes once to each domain that holds one of its experts, then on
+        within it (DeepSeek-AI 2024, arXiv:2412.19437, sec. 3.2.2); experts are taken as uniformly met.
+        """
+        if ep == 1 or not self.top_k:
+            return 0.0
+        on = self.machine
+        size = tokens / tp * self.spec.d_model * (ACT + self.byte) / 2
+        local = max(1, min(ep, on.domain // tp))  # ranks of the group within a domain
+        domains = max(1, ep // local)
+        inside = self.top_k * size * (local - 1) / local / on.up if on.up else 0.0
+        met = domains * (1 - (1 - 1 / domains) ** self.top_k)
+        across = met * size * (domains - 1) / domains / on.out if domains > 1 else 0.0
+        return 4 * (max(inside, across) + self.efficiency.link_s) * (1 - self.efficiency.hidden_ep)
+
+    def ends(self, tp: int, cp: int, micro_batch: int) -> float:
+        """Embedding, final norm and head, forward and backward, on one GPU."""
+        key = (tp, cp, micro_batch)
+        if key not in self._ends:
+            on, share = self.machine, micro_batch / (tp * cp)
+            self._ends[key] = 3 * sum(seconds(work, on, share, work.weights / tp * ACT, ACT) for work in self.outside)
+        return self._ends[key]
+
+    # --- one step ----------------------------------------------------------------------------------------------------
+
+    def step(self, layout: Layout, global_batch: int) -> Step:
+        """Seconds of one step of ``global_batch`` sequences."""
+        tp, pp, cp, ep, dp, mb, v, recompute, zero, sequence = layout
+        on, e = self.machine, self.efficiency
+        m = global_batch // (dp * mb)
+        n = self.spec.n_layers
+        layer = self.layer(tp, cp, ep, mb, sequence)
+        # The fullest stage: ceil(L/p) layers, or the last one's share and the head.
+        layers: float = ceil(n / pp)
+        last = n - (pp - 1) * layers if n > (pp - 1) * layers else n / pp
+        ends = self.ends(tp, cp, mb)
+        one = layer.forward + layer.backward + layer.again[recompute] + layer.tensor + layer.context + layer.expert
+        if recompute == "full":
+            one += layer.tensor / 2 + layer.context / 3 + layer.expert / 2  # the forward's traffic again
+        if last * one + ends > layers * one:
+            layers = last
+            head = ends
+        else:
+            head = 0.0 if pp > 1 else ends
+        stage = layers * one + head
+        again = 1.5 if recompute == "full" else 1.0
+        bubble = (pp - 1) / v * stage
+        # Hand-overs of a stage's output, split among the tensor ranks, forward and backward, once per chunk of layers.
+        handed = 0.0
+        if pp > 1:
+            size = mb * self.seq / cp * self.spec.d_model * ACT / tp
+            handed = 2 * m * v * (size / on.link(layout.gpus, tp) + e.link_s) * (1 - e.hidden_pp)
+        data = self._data(layout, layers, m, m * layers * (layer.backward if zero < 3 else layer.forward + layer.backward))
+        params = layers * (self.sizes.layer / tp + self.sizes.experts / (tp * ep))
+        shards = dp * cp if zero else 1
+        optimizer = params * (2 * STATES + GRADIENT + WEIGHT) / shards / on.memory
+        return Step(
+            compute=m * (layers * (layer.forward + layer.backward) + head),
+            recompute=m * layers * layer.again[recompute],
+            bubble=bubble,
+            tensor=m * layers * layer.tensor * again,
+            context=m * layers * layer.context * (4 / 3 if recompute == "full" else 1.0),
+            expert=m * layers * layer.expert * again,
+            pipeline=handed,
+            data=data,
+            optimizer=optimizer + e.step_s,
+        )
+
+    def _data(self, layout: Layout, layers: float, micro_batches: int, backward: float) -> float:
+        """Gradients reduced and weights gathered, (n - 1)/n of each, less what hides behind the backward pass. ZeRO-3 gathers the
+        weights for every forward and backward, and reduces, micro-batch by micro-batch (Rajbhandari et al. 2020,
+        arXiv:1910.02054, sec. 7; PyTorch FSDP).
+        """
+        tp, cp, ep, dp = layout.tp, layout.cp, layout.ep, layout.dp
+        ranks = dp * cp
+        if ranks == 1:
+            return 0.0
+        on = self.machine
+        per_param = WEIGHT + GRADIENT if layout.zero < 3 else micro_batches * 3 * WEIGHT
+        time = 0.0
+        for params, group in ((self.sizes.layer / tp, ranks), (self.sizes.experts / (tp * ep), ranks // ep)):
+            if group > 1 and params:
+                inside = max(1, on.domain // tp) if group == ranks else max(1, on.domain // (tp * ep))
+                time += layers * params * per_param * (group - 1) / group / on.link(tp * ranks, inside)
+        return max(time * (1 - self.efficiency.hidden_dp), time - backward)
+
+    # --- what it comes to --------------------------------------------------------------------------------------------
+
+    def memory(self, layout: Layout, global_batch: int) -> Memory:
+        """Bytes on the fullest GPU."""
+        return memory(self.sizes, layout, micro_batches(layout, global_batch))
+
+    def mfu(self, step_s: float, layout: Layout, global_batch: int, peak: float) -> tuple[float, float]:
+        """Model and hardware FLOPs utilisation (Chowdhery et al. 2022, arXiv:2204.02311, sec. 4.1 and appendix B): FLOPs of
+        forward and backward over what the peak would do; hardware's with what is done again.
+
+        FLOPs are `llmcx flops`'s: 2 per multiply-add, the full score matrix, the head on every token.
+        """
+        model = global_batch * (self.flops + self.backward_flops)
+        again = global_batch * self.layer_flops if layout.recompute == "full" else 0
+        available = step_s * layout.gpus * peak
+        return model / available, (model + again) / available
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run comes to at one set of efficiencies. ``mfu`` and ``hfu`` are results here, not inputs."""
+
+    step_s: float
+    step: dict[str, float]
+    seconds: float
+    days: float
+    gpu_hours: float
+    tokens_per_s_gpu: float
+    mfu: float
+    hfu: float
+    usd: float | None
+    energy_kwh: float | None
+    co2_kg: float | None
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What an hour, a kWh and a site add: price per accelerator-hour, watts drawn, power usage effectiveness, g CO2 per kWh, and
+    the share of the wall clock in which the run makes progress.
+    """
+
+    usd_per_hour: float | None = None
+    watts: float | None = None
+    pue: float = 1.0
+    grid_g_per_kwh: float = 0.0
+    available: float = 1.0
+
+
+@dataclass(frozen=True)
+class Training:
+    """The answer: ``ideal`` at the peaks, all communication hidden that can be; ``estimate`` calibrated."""
+
+    layout: Layout
+    gpus: int
+    tokens: int
+    steps: int
+    memory: Memory
+    memory_bytes: float
+    capacity_bytes: int
+    fits: bool
+    train_flops: int
+    ideal: Outcome
+    estimate: Outcome
+    lines: list[Line]
+
+
+def outcome(trainer: Trainer, layout: Layout, global_batch: int, steps: int, costs: Costs, peak: float) -> Outcome:
+    """A run of ``steps`` steps. Energy: accelerators · watts · PUE · hours; CO2 by the grid's intensity."""
+    step = trainer.step(layout, global_batch)
+    time = step.total * steps / costs.available
+    hours = time / 3600 * layout.gpus
+    mfu, hfu = trainer.mfu(step.total, layout, global_batch, peak)
+    kwh = None if costs.watts is None else hours * costs.watts / 1000 * costs.pue
+    return Outcome(
+        step_s=step.total,
+        step=step._asdict(),
+        seconds=time,
+        days=time / 86400,
+        gpu_hours=hours,
+        tokens_per_s_gpu=global_batch * trainer.seq / step.total / layout.gpus,
+        mfu=mfu,
+        hfu=hfu,
+        usd=None if costs.usd_per_hour is None else hours * costs.usd_per_hour,
+        energy_kwh=kwh,
+        co2_kg=None if kwh is None else kwh * costs.grid_g_per_kwh / 1000,
+    )
+
+
+def train(
+    calibrated: Trainer, ideal: Trainer, layout: Layout, *, tokens: int, global_batch: int, costs: Costs, dtype: str | None = None
+) -> Training:
+    """A whole run of ``tokens`` tokens with ``layout``, at both efficiencies. Raises InputError for a layout that cannot be
+    run.
+    """
+    check(calibrated.spec, layout, global_batch)
+    hardware = calibrated.machine.hardware
+    steps = -(-tokens // (global_batch * calibrated.seq))
+    needs = calibrated.memory(layout, global_batch)
+    peak = hardware.flops(dtype or hardware.dtype)
+    return Training(
+        layout=layout,
+        gpus=layout.gpus,
+        tokens=tokens,
+        steps=steps,
+        memory=needs,
+        memory_bytes=needs.total,
+        capacity_bytes=hardware.memory_bytes,
+        fits=needs.total <= hardware.memory_bytes,
+        train_flops=steps * global_batch * (calibrated.flops + calibrated.backward_flops),
+        ideal=outcome(ideal, layout, global_batch, steps, costs, peak),
+        estimate=outcome(calibrated, layout, global_batch, steps, costs, peak),
+        lines=_explained(calibrated, layout, global_batch, costs),
+    )
+
+
+def _explained(trainer: Trainer, layout: Layout, global_batch: int, costs: Costs) -> list[Line]:
+    """The estimate's step, part by part; the parts that are 0 left out."""
+    tp, pp, v = layout.tp, layout.pp, layout.virtual
+    m, on, step = micro_batches(layout, global_batch), trainer.machine, trainer.step(layout, global_batch)
+    size = layout.micro_batch * trainer.seq / layout.cp * trainer.spec.d_model * ACT
+    layer = trainer.layer(tp, layout.cp, layout.ep, layout.micro_batch, layout.sequence)
+    ranks = layout.dp * layout.cp
+    stage = f"{m}·{ceil(trainer.spec.n_layers / pp)}"
+    parts = {
+        "compute": (
+            "micro-batches · layers of a stage · (forward + backward) + head; max(FLOPs / rate, bytes / bandwidth) op by op",
+            f"{stage}·({layer.forward:.4g} + {layer.backward:.4g}) + head; {on.matmul:.4g} FLOP/s, {on.memory:.4g} B/s",
+            "Williams et al. 2009, CACM 52(4)",
+        ),
+        "recompute": (
+            "micro-batches · layers · what is done again",
+            f"{stage}·{layer.again[layout.recompute]:.4g}",
+            "Chen et al. 2016, arXiv:1604.06174; Korthikanti et al. 2022, arXiv:2205.05198, sec. 5",
+        ),
+        "bubble": (
+            "(pp - 1)/v · one micro-batch of a stage",
+            f"({pp} - 1)/{v}·…",
+            "Narayanan et al. 2021, arXiv:2104.04473, sec. 2.2",
+        ),
+        "tensor": (
+            "micro-batches · layers · 4 · 2·(tp - 1)/tp · b·s·d · 2 B / link, not hidden",
+            f"{stage}·4·2·({tp} - 1)/{tp}·{size:.4g} / {on.up:.4g}",
+            "Shoeybi et al. 2019, arXiv:1909.08053, sec. 3",
+        ),
+        "context": (
+            "micro-batches · layers · 3·(cp - 1) · tokens · keys and values · 2 B / link, not hidden",
+            f"{stage}·{layer.context:.4g}",
+            "Liu et al. 2023, arXiv:2310.01889",
+        ),
+        "expert": (
+            "micro-batches · layers · 4 all-to-alls: within a domain or across, whichever takes longer, not hidden",
+            f"{stage}·{layer.expert:.4g}",
+            "DeepSeek-AI 2024, arXiv:2412.19437, sec. 3.2.2",
+        ),
+        "pipeline": (
+            "2 · micro-batches · v · b·s·d · 2 B / tp / link, not hidden",
+            f"2·{m}·{v}·{size:.4g}/{tp} / {on.link(layout.gpus, tp):.4g}" if pp > 1 else "",
+            "Narayanan et al. 2021, arXiv:2104.04473, sec. 4.1",
+        ),
+        "data": (
+            "(n - 1)/n · bytes reduced and gathered / link, less what hides behind the backward pass",
+            f"n = {ranks}, ZeRO-{layout.zero}",
+            "Rajbhandari et al. 2020, arXiv:1910.02054, sec. 7",
+        ),
+        "optimizer": (
+            "bytes of states read and written / bandwidth",
+            f"{on.memory:.4g} B/s",
+            "two Adam moments and a master copy",
+        ),
+    }
+    lines = [
+        Line(f"{name}, s of a step", *parts[name][:2], value, parts[name][2]) for name, value in step._asdict().items() if value
+    ]
+    if costs.watts is not None:
+        numbers = f"… · {costs.watts:g} W · {costs.pue:g} · {costs.grid_g_per_kwh:g} g"
+        text = "GPU-hours · watts · PUE · g per kWh"
+        lines.append(Line("CO2", text, numbers, costs.grid_g_per_kwh, "defaults dated in presets/calibration.yaml"))
+    return lines

@@ -1,0 +1,350 @@
+"""Time by roofline: hand calculations, laws, the plan's speed, the command line."""
+
+from __future__ import annotations
+
+import json
+from math import isclose
+from time import perf_counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llmcx.core.errors import InputError
+from llmcx.core.hardware import hardware
+from llmcx.core.layout import Layout, fits, memory, sizes
+from llmcx.core.plan import layouts, plan
+from llmcx.core.roofline import IDEAL, Efficiency
+from llmcx.core.serve import Load, Server, Setup, Speculation, point, serve
+from llmcx.core.train import Costs, Trainer, train
+from llmcx.spec import calibration, catalog
+from llmcx.spec.presets import load_preset
+from tests.helpers import here
+from tests.published import deepseek_v3, gpt
+
+H100, A100 = catalog.load_hardware("h100"), catalog.load_hardware("a100")
+SMALL = gpt(8, 1024, 16, 32000, 2048)
+# A machine of round numbers: 100 TFLOP/s, 1,000 GB/s, 100 GB/s among 8, 10 GB/s beyond.
+ROUND = hardware(
+    {
+        "name": "round", "title": "Round", "vendor": "me", "year": 2024, "dense_tflops": {"bf16": 100}, "memory_gb": 80,
+        "memory_gb_per_s": 1000, "scale_up": {"link": "up", "gb_per_s": 100, "size": 8},
+        "scale_out": {"link": "out", "gb_per_s": 10}, "source": "me",
+    }
+)  # fmt: skip
+
+
+# --- training -------------------------------------------------------------------------------------------------------
+
+
+def test_the_bound_of_a_large_model_is_its_flops() -> None:
+    """GPT-3: a step at the peaks takes at least 3 x forward / peak, and little more, since its matmuls are bound by arithmetic.
+
+    Forward of 2,048 tokens: 734.80e12 FLOPs (PyTorch's count, tests of `flops`), full score matrix; the causal half of the
+    scores is 96 layers x 2 x 2048² x 12288 = 9.9e12 less.
+    """
+    spec = load_preset("gpt3")
+    step = Trainer(spec, 2048, A100).step(Layout(dp=64, micro_batch=1), 64)
+    forward = 734.804e12 - 96 * 2 * 2048**2 * 12288
+    assert 1.0 < step.compute / (3 * forward / 312e12) < 1.06
+
+
+def test_the_bubble_is_the_textbooks() -> None:
+    """(p - 1) / (m v) of the ideal time (Narayanan et al. 2021, arXiv:2104.04473, sec. 2.2): p 4, m 8 -> 3/8; two chunks ->
+    3/16.
+    """
+    spec = gpt(8, 1024, 16, 64, 2048)  # a head small enough not to weigh on the last stage
+    for chunks, share in ((1, 3 / 8), (2, 3 / 16)):
+        step = Trainer(spec, 2048, ROUND).step(Layout(pp=4, virtual=chunks), 8)
+        assert isclose(step.bubble / step.compute, share, rel_tol=1e-9)
+
+
+def test_recomputation_costs_a_forward_of_the_layers() -> None:
+    trainer = Trainer(gpt(8, 1024, 16, 64, 2048), 2048, ROUND)
+    none, full = (trainer.step(Layout(recompute=how), 1) for how in ("none", "full"))
+    assert isclose(full.recompute / none.compute, 1 / 3, rel_tol=0.03)
+
+
+def test_tensor_parallel_traffic_by_hand() -> None:
+    """Two all-reduces forward and two backward per layer, each 2 (t - 1)/t of b·s·d·2 bytes (Shoeybi et al. 2019): with t = 4,
+    2,048 tokens of 1,024 and 100 GB/s, 4 x 1.5 x 4.19 MB / 100 GB/s = 251.7 us a layer, 8 layers."""
+    trainer = Trainer(SMALL, 2048, ROUND, Efficiency(hidden_tp=0.0))
+    by_hand = 8 * 4 * (2 * 3 / 4) * 2048 * 1024 * 2 / 100e9
+    assert isclose(trainer.step(Layout(tp=4), 1).tensor, by_hand, rel_tol=1e-9)
+    assert Trainer(SMALL, 2048, ROUND).step(Layout(tp=4), 1).tensor == 0.0  # hidden
+
+
+def test_data_parallel_traffic_by_hand() -> None:
+    """(n - 1)/n of 4 + 2 bytes per parameter. 16 ranks on two nodes of 8: a ring over 8 NICs of 10 GB/s, 80 GB/s."""
+    trainer = Trainer(SMALL, 2048, ROUND, Efficiency(hidden_dp=0.0))
+    layer = 12 * 1024**2 + 13 * 1024  # 4 d² + 8 d² and biases 4 d + 4 d + d, norms 4 d
+    by_hand = 8 * layer * 6 * 15 / 16 / 80e9
+    assert isclose(trainer.step(Layout(dp=16), 16).data, by_hand, rel_tol=1e-6)
+
+
+def test_memory_of_megatrons_one_trillion() -> None:
+    """Narayanan et al. 2021 ran it on 80 GB A100 with TP 8, PP 64 and full recomputation; 18 B per parameter are
+    1008e9 / 512 x 18 = 35.4 GB."""
+    spec = gpt(128, 25600, 160, 51200, 2048)
+    layout = Layout(8, 64, 1, 1, 6, 1, 1, "full", 0, False)
+    needs = memory(sizes(spec, 2048, False), layout, 512)
+    assert isclose(needs.weights + needs.gradients + needs.optimizer, 35.4e9, rel_tol=0.1)
+    assert needs.total < 80e9
+    assert fits(spec, layout, seq=2048, global_batch=3072, capacity=80 * 10**9, fused=False)
+    assert not fits(spec, layout._replace(pp=32, dp=12), seq=2048, global_batch=3072, capacity=80 * 10**9, fused=False)
+
+
+def test_cost_energy_and_co2_by_hand() -> None:
+    """100 steps of 1 s would be 100/3600 h on one GPU; here 2 USD, 500 W, PUE 1.2, 400 g/kWh, half of the time available."""
+    trainer = Trainer(SMALL, 2048, ROUND)
+    layout = Layout()
+    costs = Costs(2.0, 500.0, 1.2, 400.0, 0.5)
+    answer = train(trainer, trainer, layout, tokens=100 * 2048, global_batch=1, costs=costs)
+    hours = 100 * trainer.step(layout, 1).total / 3600 / 0.5
+    one = answer.estimate
+    assert answer.steps == 100
+    assert isclose(one.gpu_hours, hours)
+    assert one.usd is not None and isclose(one.usd, 2 * hours)
+    assert one.energy_kwh is not None and isclose(one.energy_kwh, 0.5 * 1.2 * hours)
+    assert one.co2_kg is not None and isclose(one.co2_kg, 0.4 * 0.5 * 1.2 * hours)
+
+
+def test_mfu_of_palm() -> None:
+    """Chowdhery et al. 2022, arXiv:2204.02311, sec. 4.1 and appendix B: 238.3 k tokens/s on 6,144 TPU v4 is 46.2% MFU."""
+    from tests.published import palm
+
+    run = palm()[0]
+    trainer = Trainer(run.spec, 2048, catalog.load_hardware("tpu-v4"))
+    mfu, _ = trainer.mfu(run.step_s, run.layout, 2048, 275e12)
+    assert isclose(mfu, 0.462, abs_tol=0.004)
+
+
+WAYS = st.builds(
+    Layout,
+    tp=st.sampled_from([1, 2, 4, 8]),
+    pp=st.sampled_from([1, 2, 4, 8]),
+    cp=st.sampled_from([1, 2]),
+    dp=st.sampled_from([1, 2, 4]),
+    micro_batch=st.sampled_from([1, 2]),
+    recompute=st.sampled_from(["none", "selective", "full"]),
+    zero=st.sampled_from([0, 1, 2, 3]),
+    ep=st.just(1),
+    virtual=st.just(1),
+    sequence=st.booleans(),
+)
+CALIBRATED = calibration.efficiency(H100, "megatron")[0]
+IDEAL_TRAINER, TRAINER = Trainer(SMALL, 2048, H100), Trainer(SMALL, 2048, H100, CALIBRATED)
+
+
+@settings(max_examples=200, deadline=None)
+@given(WAYS)
+def test_laws_of_a_step(layout: Layout) -> None:
+    """Nothing beats the ideal; every part is 0 or more; recomputation and ZeRO never need more memory, and MFU is below 1."""
+    batch = 64
+    ideal, real = IDEAL_TRAINER.step(layout, batch), TRAINER.step(layout, batch)
+    assert all(part >= 0 for part in real)
+    assert ideal.total <= real.total
+    assert 0 < IDEAL_TRAINER.mfu(ideal.total, layout, batch, 989.4e12)[0] < 1.1  # half of the scores is saved, all counted
+    needs = [TRAINER.memory(layout._replace(zero=stage), batch).total for stage in range(4)]
+    assert needs == sorted(needs, reverse=True)
+    kept = [TRAINER.memory(layout._replace(recompute=how), batch).activations for how in ("none", "selective")]
+    assert kept[0] >= kept[1]
+
+
+def test_the_search_is_fast_and_complete() -> None:
+    """At least 10,000 layouts a second on one core, the first lowering included."""
+    trainer = Trainer(deepseek_v3(), 4096, H100, CALIBRATED)
+    start = perf_counter()
+    found = plan(trainer, 2048, 15360, H100.memory_bytes)
+    rate = found.searched / (perf_counter() - start)
+    assert found.searched > 1000
+    assert rate > 10_000, f"{rate:,.0f} layouts a second"
+    assert found.searched == len(set(layouts(trainer.spec, 4096, 2048, 15360, 8)))
+    times = [c.step.total for c in found.best]
+    assert times == sorted(times)
+    assert all(c.bytes <= H100.memory_bytes for c in found.best)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"tp": 3}, "tp"),
+        ({"pp": 16}, "pp"),
+        ({"ep": 2}, "ep"),
+        ({"dp": 3}, "global_batch"),
+        ({"micro_batch": 0}, "micro_batch"),
+        ({"pp": 4, "virtual": 2, "micro_batch": 16}, "virtual"),
+        ({"recompute": "some"}, "recompute"),
+        ({"zero": 4}, "zero"),
+    ],
+)
+def test_layouts_that_are_refused(change: dict, field: str) -> None:
+    with pytest.raises(InputError) as refused:
+        fits(SMALL, Layout()._replace(**change), seq=2048, global_batch=32, capacity=10**12)
+    assert refused.value.field == field
+
+
+def test_nothing_fits() -> None:
+    with pytest.raises(InputError, match=r"no layout .* fits"):
+        plan(Trainer(load_preset("llama-3.1-405b"), 8192, H100), 8, 8, H100.memory_bytes)
+
+
+def test_a_network_nobody_knows_is_refused() -> None:
+    one = catalog.load_hardware("l4")
+    with pytest.raises(InputError, match="no network beyond 8"):
+        Trainer(SMALL, 2048, one).step(Layout(dp=16), 16)
+
+
+# --- serving --------------------------------------------------------------------------------------------------------
+
+
+def test_decoding_alone_reads_the_weights() -> None:
+    """Llama 3 8B in bf16: 8.03e9 parameters, of which the token table's 128,256 x 4,096 rows are looked up, not read:
+    15.01 GB / 3,350 GB/s = 4.48 ms, and 1,024 tokens of cache of 131,072 B, 0.04 ms."""
+    step = Server(load_preset("llama-3-8b"), H100).decode(1, 1024)
+    read = 2 * (8_030_261_248 - 128_256 * 4096) / 3350e9
+    assert isclose(step.total, read + 1024 * 131_072 / 3350e9, rel_tol=0.01)
+
+
+def test_prefill_is_arithmetic() -> None:
+    """2 FLOPs per parameter outside the token table and head, and 4 n² d / 2 of causal scores per layer, 8,192 tokens."""
+    step = Server(load_preset("llama-3-8b"), H100).prefill(8192)
+    tables = 2 * 128_256 * 4096
+    flops = 2 * (8_030_261_248 - tables) * 8192 + 32 * 2 * 8192**2 * 4096
+    assert isclose(step.compute, flops / 989.4e12, rel_tol=0.01)
+
+
+def test_latent_cache_is_not_divided() -> None:
+    """DeepSeek-V3 caches 576 numbers per token and layer (arXiv:2412.19437, sec. 2.1.1), on every tensor-parallel GPU; Llama 3
+    8B's eight key-value heads divide by eight and no further."""
+    assert Server(deepseek_v3(), H100, Setup(tp=8)).cache_bytes(1000) == 1000 * 61 * 576 * 2
+    llama = load_preset("llama-3-8b")
+    one, eight, more = (Server(llama, H100, Setup(tp=tp)).cache_bytes(1000) for tp in (1, 8, 16))
+    assert one == 131_072_000 and eight == one / 8 and more == eight
+
+
+def test_experts_touched() -> None:
+    """One token of Mixtral reads 2 of 8 experts: 12.88e9 active parameters; many tokens read them all, 46.7e9 (less the
+    table).
+    """
+    server = Server(load_preset("mixtral-8x7b"), ROUND)
+    table = 32_000 * 4096
+    assert isclose(server.decode(1, 1).total, 2 * (12.879e9 - table) / 1e12, rel_tol=0.01)
+    assert isclose(server.decode(200, 1).weights, 2 * (46.703e9 - table) / 1e12, rel_tol=0.05)
+
+
+def test_speculation_by_hand() -> None:
+    """Leviathan et al. 2023, arXiv:2211.17192, eq. 1: α 0.8, γ 4 gives (1 - 0.8^5) / 0.2 = 3.3616 tokens a step."""
+    assert isclose(Speculation(4, 0.8).tokens, 3.3616)
+    assert Speculation(4, 1.0).tokens == 5
+    server = Server(load_preset("llama-3-8b"), H100)
+    plain, fast = (point(server, Load(1024, 128, speculation=s), 1, None) for s in (Speculation(), Speculation(4, 0.8)))
+    assert 3.2 < plain.tpot_s / fast.tpot_s < 3.3616
+
+
+def test_quantised_weights_and_cache() -> None:
+    spec = load_preset("llama-3-8b")
+    wide, narrow = Server(spec, H100), Server(spec, H100, Setup(weight_bits=4, kv_bits=8))
+    assert narrow.weight_bytes == wide.weight_bytes / 4
+    assert narrow.cache_bytes(100) == wide.cache_bytes(100) / 2
+    assert narrow.largest_batch(8192) > 2 * wide.largest_batch(8192)
+
+
+def test_a_window_bounds_the_cache() -> None:
+    """Mistral 7B as first released: a window of 4,096 (arXiv:2310.06825, Table 1), so 8,192 tokens leave no more than 4,096
+    do.
+    """
+    shape = {"layers": 32, "d-model": 4096, "heads": 32, "kv-heads": 8, "d-ff": 14336, "vocab": 32000, "window": 4096}
+    call = ["serve", "--ffn", "gated", "--batch", "1", "--output", "1", "--json", *(f"--{k}={v}" for k, v in shape.items())]
+    short, long = (json.loads(here(*call, f"--prompt={n}").out)["result"]["cache_bytes_per_sequence"] for n in (4096, 8192))
+    assert short == long == 32 * 2 * 8 * 128 * 2 * 4096
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(["llama-3-8b", "mixtral-8x7b"]),
+    st.integers(1, 256),
+    st.integers(1, 8192),
+    st.integers(1, 4096),
+    st.sampled_from([1, 2, 4, 8]),
+)
+def test_laws_of_serving(name: str, batch: int, prompt: int, output: int, tp: int) -> None:
+    """Nothing beats the ideal; more users give more tokens/s and no shorter steps; a cached prefix never makes the first token
+    later.
+    """
+    spec = load_preset(name)
+    ideal = Server(spec, H100, Setup(tp=tp))
+    real = Server(spec, H100, Setup(tp=tp), calibration.efficiency(H100, "serving")[0])
+    load = Load(prompt, output)
+    best, one, two = point(ideal, load, batch, 2.0), point(real, load, batch, 2.0), point(real, load, 2 * batch, 2.0)
+    assert best.tpot_s <= one.tpot_s and best.ttft_s <= one.ttft_s
+    assert two.tokens_per_s_gpu >= one.tokens_per_s_gpu * 0.999
+    assert real.decode(2 * batch, prompt).total >= real.decode(batch, prompt).total
+    assert real.prefill(prompt, prompt // 2).total <= real.prefill(prompt).total * 1.001
+    assert one.usd_per_million is not None
+    assert isclose(one.usd_per_million, 2.0 / 3600 / one.tokens_per_s_gpu * 1e6)
+
+
+@pytest.mark.parametrize(
+    ("setup", "load", "options", "field"),
+    [
+        (Setup(tp=3), Load(10, 10), {}, "tp"),
+        (Setup(weight_bits=0), Load(10, 10), {}, "weight_bits"),
+        (Setup(tp=2, ep=4), Load(10, 10), {}, "ep"),
+        (Setup(), Load(10, 10, cached=10), {}, "cached"),
+        (Setup(), Load(10, 0), {}, "output"),
+        (Setup(), Load(10, 10, speculation=Speculation(2, 1.5)), {}, "acceptance"),
+        (Setup(), Load(10, 10), {"batch": 10**6}, "batch"),
+        (Setup(dtype="fp4"), Load(10, 10), {}, "dtype"),
+    ],
+)
+def test_serving_refusals(setup: Setup, load: Load, options: dict, field: str) -> None:
+    spec = load_preset("mixtral-8x7b" if setup.ep > 1 else "llama-3-8b")
+    with pytest.raises(InputError) as refused:
+        serve(spec, H100, setup, load, IDEAL, **options)
+    assert refused.value.field == field
+
+
+def test_weights_that_do_not_fit() -> None:
+    with pytest.raises(InputError, match="give more --tp"):
+        serve(load_preset("llama-3-70b"), H100, Setup(), Load(10, 10), IDEAL)
+
+
+# --- the command line -----------------------------------------------------------------------------------------------
+
+
+def test_train_on_the_command_line() -> None:
+    call = ["train", "--preset", "llama-2-7b", "--tokens", "2T", "--hardware", "a100", "--gpus", "512", "--seq", "4k"]
+    out = json.loads(here(*call, "--plan", "--json").out)
+    result = out["result"]["training"]
+    assert out["schema"] == "llmcx.train/1"
+    assert 0 < result["ideal"]["gpu_hours"] < result["estimate"]["gpu_hours"]
+    assert out["result"]["plan"]["best"][0]["step_s"] == result["estimate"]["step_s"]
+    assert any("calibrated" in note for note in out["notes"])
+    fixed = json.loads(here(*call, "--tp", "8", "--micro-batch", "2", "--json").out)
+    assert fixed["result"]["training"]["layout"]["dp"] == 64
+    assert "estimate" in here(*call).out
+
+
+def test_serve_on_the_command_line() -> None:
+    out = json.loads(here("serve", "--preset", "llama-3-8b", "--json").out)["result"]
+    assert out["estimate"][-1]["batch"] == out["largest_batch"]
+    faster = json.loads(here("serve", "--preset", "llama-3-8b", "--efficiency", "memory=1", "--json").out)["result"]
+    assert faster["estimate"][0]["tpot_s"] < out["estimate"][0]["tpot_s"]
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        ("train --preset gpt3 --tokens 1B --gpus 8 --efficiency matmul", "name=number"),
+        ("train --preset gpt3 --tokens 1B --gpus 8 --efficiency speed=1", "efficiency"),
+        ("train --preset gpt3 --tokens 1B --gpus 8 --stack mega", "megatron"),
+        ("train --preset gpt3 --tokens 1B --gpus 8 --tp 16", "multiple of"),
+        ("train --preset gpt3 --tokens 1B --gpus 8 --grid -1", "0 or more"),
+        ("serve --preset llama-3-8b --hardware h1000", "did you mean"),
+        ("serve --preset llama-3-8b --reserve 1", "below 1"),
+    ],
+)
+def test_bad_calls(call: str, says: str) -> None:
+    end = here(*call.split())
+    assert end.code == 2 and says in end.err

@@ -1,0 +1,245 @@
+"""Weights in quantised formats: published bits per weight and file sizes, answers of llama.cpp and bitsandbytes, hand sums."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmcx.core import gguf, quant
+from llmcx.core.errors import InputError
+from llmcx.core.parts import ModelSpec
+from llmcx.families import from_config
+from llmcx.spec.load import load_preset
+
+from .helpers import data, here
+
+GOLDEN: dict[str, Any] = json.loads((Path(__file__).parent / "oracle" / "quantized.json").read_text())
+
+
+def spec_of(config: dict[str, Any], name: str = "model") -> ModelSpec:
+    return from_config(config, f"{name}.json")
+
+
+# --- published -------------------------------------------------------------------------------------------------------
+
+LLAMA_8B = {
+    "IQ1_S": 2.0042,
+    "IQ1_M": 2.1460,
+    "IQ2_XXS": 2.3824,
+    "IQ2_XS": 2.5882,
+    "IQ2_S": 2.7403,
+    "IQ2_M": 2.9294,
+    "IQ3_XXS": 3.2548,
+    "IQ3_XS": 3.4977,
+    "IQ3_S": 3.6606,
+    "IQ3_M": 3.7628,
+    "IQ4_XS": 4.4597,
+    "IQ4_NL": 4.6818,
+    "Q2_K_S": 2.9697,
+    "Q2_K": 3.1593,
+    "Q3_K_S": 3.6429,
+    "Q3_K_M": 3.9960,
+    "Q3_K_L": 4.2979,
+    "Q4_K_S": 4.6672,
+    "Q4_K_M": 4.8944,
+    "Q5_K_S": 5.5704,
+    "Q5_K_M": 5.7036,
+    "Q6_K": 6.5633,
+    "Q8_0": 8.5008,
+}
+"""Bits per weight of Llama-3.1-8B: the tables in tools/quantize/README.md of ggml-org/llama.cpp."""
+
+
+@pytest.mark.parametrize(("mix", "bits"), LLAMA_8B.items())
+def test_bits_per_weight_as_llama_cpp_publishes_them(mix: str, bits: float) -> None:
+    """To the four digits that are printed."""
+    assert round(quant.weights(load_preset("llama-3.1-8b"), mix).bits_per_weight, 4) == bits
+
+
+@pytest.mark.parametrize(
+    ("mix", "size"), [("q4_k_m", 4_081_004_224), ("q5_k_m", 4_783_156_928), ("q6_k", 5_529_194_176), ("q8_0", 7_161_089_728)]
+)
+def test_released_gguf_files(mix: str, size: int) -> None:
+    """llama-2-7b-chat.*.gguf of TheBloke/Llama-2-7B-Chat-GGUF. What is not tensors, the header with its vocabulary and the
+    padding, is the same 741,056 bytes in all four files.
+    """
+    assert size - quant.weights(load_preset("llama-2-7b"), mix).bytes == 741_056
+
+
+@pytest.mark.parametrize(("size", "layers", "experts", "gib"), [("20b", 24, 32, 12.8), ("120b", 36, 128, 60.8)])
+def test_gpt_oss_checkpoints(size: str, layers: int, experts: int, gib: float) -> None:
+    """Table 1 of the gpt-oss model card (OpenAI 2025, arXiv:2508.10925): the experts in MXFP4, the rest in BF16."""
+    config = GOLDEN["gguf"]["gpt-oss-20b"]["config"] | {"num_hidden_layers": layers, "num_local_experts": experts}
+    assert round(quant.weights(spec_of(config), "mxfp4").bytes / 2**30, 1) == gib
+
+
+# --- llama.cpp's own answers -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", GOLDEN["gguf"])
+def test_types_that_llama_cpp_chooses(name: str) -> None:
+    """Elements and bytes by type, of every mixture, as libllama's dry run of the model has them (tests/oracle/quantized.py)."""
+    case = GOLDEN["gguf"][name]
+    spec = spec_of(case["config"], name)
+    assert set(case["types"]) | set(case["refused"]) == set(gguf.MIXES)
+    for mix, types in case["types"].items():
+        try:
+            found = quant.weights(spec, mix)
+        except InputError as error:
+            assert "not known" in error.message, (mix, error)  # we may know less, and say so
+            assert name in MAY_REFUSE, (name, mix)
+            continue
+        assert {kind: [row["elements"], row["bytes"]] for kind, row in found.by_dtype.items()} == types, mix
+    for mix in case["refused"]:
+        with pytest.raises(InputError, match="no other type"):
+            quant.weights(spec, mix)
+
+
+MAY_REFUSE = {"qwen1.5-moe-a2.7b"}
+"""Where llama.cpp counts tensors and not layers: shared experts in the mixtures of two bits and fewer."""
+
+
+# --- other libraries --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("row", GOLDEN["bitsandbytes"], ids=lambda row: f"{row['format']}-{row['d_out']}x{row['d_in']}")
+def test_bitsandbytes(row: dict[str, Any]) -> None:
+    """The bytes of the tensors that bitsandbytes itself returned."""
+    sizes = quant.SCHEMES[row["format"]].sizes(row["d_in"], row["d_out"])
+    assert sizes == (row["payload"], row["scales"])
+
+
+def nbytes(*tensors: tuple[int, int, int]) -> int:
+    """Rows x columns x bytes per element, summed."""
+    return sum(rows * columns * size for rows, columns, size in tensors)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "expected"),
+    [
+        # qweight int32 (1376, 4096), qzeros int32 (86, 512), scales fp16 (86, 4096), g_idx int32 (11008,)
+        ("gptq", {}, nbytes((1376, 4096, 4), (86, 512, 4), (86, 4096, 2), (1, 11008, 4))),
+        # 8 bits: qweight (2752, 4096); groups of 32: qzeros (344, 1024), scales (344, 4096)
+        ("gptq", {"bits": 8, "group": 32}, nbytes((2752, 4096, 4), (344, 1024, 4), (344, 4096, 2), (1, 11008, 4))),
+        # 3 bits: qweight (1032, 4096), qzeros (86, 384)
+        ("gptq", {"bits": 3}, nbytes((1032, 4096, 4), (86, 384, 4), (86, 4096, 2), (1, 11008, 4))),
+        # one group: qzeros (1, 512), scales (1, 4096)
+        ("gptq", {"group": -1}, nbytes((1376, 4096, 4), (1, 512, 4), (1, 4096, 2), (1, 11008, 4))),
+        # qweight int32 (11008, 512), qzeros int32 (86, 512), scales fp16 (86, 4096)
+        ("awq", {}, nbytes((11008, 512, 4), (86, 512, 4), (86, 4096, 2))),
+        # weight (4096, 11008), weight_scale_inv fp32 (32, 86)
+        ("fp8_block", {}, nbytes((4096, 11008, 1), (32, 86, 4))),
+        ("fp8_tensor", {}, nbytes((4096, 11008, 1), (1, 1, 4))),
+        # weight_packed uint8 (4096, 5504), weight_scale E8M0 (4096, 344)
+        ("mxfp4", {}, nbytes((4096, 5504, 1), (4096, 344, 1))),
+        # weight_packed uint8 (4096, 5504), weight_scale E4M3 (4096, 688), weight_global_scale fp32
+        ("nvfp4", {}, nbytes((4096, 5504, 1), (4096, 688, 1), (1, 1, 4))),
+    ],
+)
+def test_one_matrix(name: str, settings: dict[str, int], expected: int) -> None:
+    """Llama-2-7B's down projection, 11008 -> 4096: the shapes of the tensors as each library's source makes them."""
+    assert sum(quant.SCHEMES[name].sizes(11008, 4096, **settings)) == expected
+
+
+def test_a_whole_model_in_awq_by_hand() -> None:
+    """Llama-2-7B: 32 layers of 4 matrices 4096 x 4096, 2 of 4096 -> 11008, 1 of 11008 -> 4096; the rest in fp16."""
+
+    def matrix(d_in: int, d_out: int) -> int:
+        return nbytes((d_in, d_out // 8, 4), (d_in // 128, d_out // 8, 4), (d_in // 128, d_out, 2))
+
+    layer = 4 * matrix(4096, 4096) + 2 * matrix(4096, 11008) + matrix(11008, 4096)
+    rest = 2 * (2 * 32000 * 4096 + 65 * 4096)
+    found = quant.weights(load_preset("llama-2-7b"), "awq")
+    assert (found.bytes, found.unquantized_bytes) == (32 * layer + rest, rest)
+    assert found.quantized_bytes == (6_738_415_616 - rest // 2) // 2
+    assert found.bits_per_weight == pytest.approx(8 * found.bytes / 6_738_415_616, rel=1e-12)
+
+
+def test_deepseek_v3_as_released() -> None:
+    """The safetensors files of deepseek-ai/DeepSeek-V3 hold 688,586,727,753 bytes in all: FP8 in blocks of 128 x 128; token
+    table, head, norms and router in BF16; and beside the 61 layers a 62nd for multi-token prediction, with a token table and a
+    head of its own, three norms and a BF16 projection from 2 d to d. What is left for the headers of 163 files is 0.002 percent.
+    """
+    config = {"model_type": "deepseek_v3", "architectures": ["DeepseekV3ForCausalLM"]}
+    main = quant.weights(spec_of(config), "fp8_block").bytes
+    more = quant.weights(spec_of(config | {"num_hidden_layers": 62}), "fp8_block").bytes
+    d, vocab = 7168, 129280
+    mtp = (more - main) + 2 * (2 * vocab * d + 2 * d * d + 3 * d)
+    assert 0 < 688_586_727_753 - main - mtp < 20_000_000
+
+
+# --- laws and refusals ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", quant.names())
+@pytest.mark.parametrize("model", ["llama-2-7b", "llama-3-70b", "mixtral-8x7b", "gpt2-xl"])
+def test_parts_add_up(model: str, text: str) -> None:
+    spec = load_preset(model)
+    try:
+        found = quant.weights(spec, text)
+    except InputError:
+        assert model in ("mixtral-8x7b", "gpt2-xl")
+        return
+    assert found.bytes == found.quantized_bytes + found.scale_bytes + found.unquantized_bytes
+    assert found.bytes == sum(row["bytes"] for row in found.by_dtype.values())
+    assert sum(row["elements"] for row in found.by_dtype.values()) == data("params", "--preset", model)["result"]["total"]
+
+
+def test_cost_does_not_grow_with_layers() -> None:
+    """10^12 layers in closed form: the share of layers with more bits is 1/8 + 1/8 + 3/4/3 = 1/2."""
+    found = quant.weights(spec_of(GOLDEN["gguf"]["llama-2-7b"]["config"] | {"num_hidden_layers": 10**12}), "q4_k_m")
+    down, v = 11008 * 4096, 4096 * 4096
+    assert found.by_dtype["Q6_K"]["elements"] == pytest.approx(10**12 * (down + v) / 2, rel=1e-9)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 7, 8, 9, 13, 16, 26, 32, 33, 80, 126])
+def test_more_bits_counts_the_layers(n: int) -> None:
+    """Against the definition, layer by layer."""
+    assert gguf.more_bits(n) == sum(i < n // 8 or i >= 7 * n // 8 or (i - n // 8) % 3 == 2 for i in range(n))
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ("--preset llama-3-8b --dtype q4_k_l", "did you mean q4_k"),
+        ("--preset llama-3-8b --dtype q4_k_m:bits=4", "setting of q4_k_m"),
+        ("--preset llama-3-8b --dtype gptq:bits=5", "must be 2, 3, 4 or 8"),
+        ("--preset llama-3-8b --dtype gptq:bits=four", "must be a whole number"),
+        ("--preset llama-3-8b --dtype gptq:group=0", "above 0, or -1 for one group"),
+        ("--preset llama-3-8b --dtype awq:bits=4", "setting of awq"),
+        ("--preset llama-3-8b --dtype awq:group=100", "a multiple of 100"),
+        ("--preset gpt3 --dtype q4_k_m", "its family is gpt3"),
+        ("--preset switch-c --dtype nf4", "its family is switch"),
+        ("--preset mixtral-8x7b --dtype nf4", "experts in one tensor"),
+        ("--preset llama-3-8b --d-model 4100 --head-dim 128 --dtype q8_0", "no whole blocks of Q8_0"),
+        ("--layers 4 --d-model 512 --vocab 1000 --seq 128 --dtype q4_k_m", "is not known"),
+    ],
+)
+def test_refusals(args: str, words: str) -> None:
+    end = here("memory", *args.split())
+    assert (end.code, end.out) == (2, ""), end
+    assert words in end.err and end.err.count("\n") == 1, end.err
+
+
+def test_layers_that_differ_are_refused_where_their_order_matters() -> None:
+    """Dense layers between mixture layers: q8_0 does not care which is which, q4_k_m does."""
+    config = GOLDEN["gguf"]["qwen3-30b-a3b"]["config"] | {"mlp_only_layers": [0, 5]}
+    assert quant.weights(spec_of(config), "q8_0").bits_per_weight == pytest.approx(8.5, abs=0.01)
+    with pytest.raises(InputError, match="layers of model differ"):
+        quant.weights(spec_of(config), "q4_k_m")
+
+
+def test_in_the_command() -> None:
+    """weights in `memory`, beside everything else, and the bits per weight."""
+    answer = data("memory", "--preset", "llama-3.1-8b", "--dtype", "q4_k_m", "--seq", "8k")
+    stored, parts = answer["result"]["stored"], {part["part"]: part["bytes"] for part in answer["result"]["parts"]}
+    assert parts["weights"] == stored["bytes"] and stored["format"] == "q4_k_m"
+    assert round(stored["bits_per_weight"], 4) == 4.8944
+    assert answer["result"]["total_bytes"] == sum(parts.values())
+    assert answer["inputs"]["dtype"] == "q4_k_m"
+    assert data("memory", "--preset", "llama-3.1-8b", "--dtype", "bf16")["result"]["stored"] is None
+    table = here("memory", "--preset", "llama-3.1-8b", "--dtype", "Q4_K_M", "--explain")
+    assert table.code == 0 and "bits per weight" in table.out and "llama-quant.cpp" in table.out

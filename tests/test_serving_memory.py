@@ -1,0 +1,114 @@
+"""What runtimes reserve for the cache, and the inverse questions, against published figures and hand calculations."""
+
+from __future__ import annotations
+
+import pytest
+
+from llmcx.core.errors import InputError
+from llmcx.core.fit import fitted
+from llmcx.core.memory import kv_bytes_per_token, memory
+from llmcx.core.parts import ModelSpec
+from llmcx.core.runtimes import Serving
+from llmcx.core.training import Method, Ways
+from llmcx.families import from_config
+from llmcx.spec.load import load_preset
+
+GIB = 2**30
+
+
+def gpt_oss(layers: int, experts: int) -> ModelSpec:
+    """gpt-oss-20b and -120b: 64 heads, 8 key-value heads of 64, a window of 128 in every other layer (arXiv:2508.10925)."""
+    config = {"model_type": "gpt_oss", "num_hidden_layers": layers, "num_local_experts": experts, "sliding_window": 128}
+    sizes = {"hidden_size": 2880, "num_attention_heads": 64, "num_key_value_heads": 8, "head_dim": 64, "intermediate_size": 2880}
+    return from_config({**config, **sizes, "num_experts_per_tok": 4, "vocab_size": 201088}, "config.json")
+
+
+def cache(spec: ModelSpec, seq: int, batch: int, runtime: str) -> int:
+    parts = memory(spec, batch, seq, serving=Serving(runtime)).parts
+    return sum(part.bytes for part in parts if part.part == "kv_cache")
+
+
+def test_llama_2_70b_per_token() -> None:
+    """80 layers x 2 x 8 heads x 128 x 2 B = 320 KiB (Touvron et al. 2023, arXiv:2307.09288, Table 1)."""
+    assert kv_bytes_per_token(load_preset("llama-2-70b"), "bf16") == 320 * 1024
+
+
+def test_deepseek_v3_latents_per_token() -> None:
+    """61 layers x (512 + 64) x 2 B = 70,272 B = 68.6 KiB (arXiv:2412.19437, sec. 4.2)."""
+    assert kv_bytes_per_token(from_config({"model_type": "deepseek_v3"}, "config.json"), "bf16") == 70_272
+
+
+def test_gpt_oss_120b_under_vllm() -> None:
+    """vLLM's own log: 5.38 GiB = 78,384 tokens, 73,728 B each (hf-mem issue 60): every layer, windowed or not."""
+    spec = gpt_oss(36, 128)
+    assert cache(spec, 78_384, 1, "vllm") == 78_384 * 73_728
+    assert pytest.approx(5.38, abs=0.005) == 78_384 * 73_728 / GIB
+
+
+def test_gpt_oss_20b_reserved_and_needed() -> None:
+    """8,192 tokens, batch 32, bf16: 12.00 GiB reserved by vLLM, 6.09 GiB with the window honoured (hf-mem pull request 70)."""
+    spec = gpt_oss(24, 32)
+    assert cache(spec, 8192, 32, "vllm") / GIB == pytest.approx(12.00, abs=0.005)
+    assert cache(spec, 8192, 32, "ideal") / GIB == pytest.approx(6.09, abs=0.005)
+
+
+@pytest.mark.parametrize(
+    ("runtime", "per_layer"),
+    [
+        ("ideal", {"windowed": 128, "full": 5000}),
+        ("transformers", {"windowed": 127, "full": 5000}),
+        ("vllm", {"windowed": 5008, "full": 5008}),  # 313 blocks of 16
+        ("llama.cpp", {"windowed": 768, "full": 5120}),  # 128 + 512, and 5000, in 256s
+    ],
+)
+def test_tokens_per_layer(runtime: str, per_layer: dict[str, int]) -> None:
+    """12 windowed and 12 full layers, each 2 x 8 x 64 numbers a token."""
+    by_hand = 12 * (per_layer["windowed"] + per_layer["full"]) * 2 * 8 * 64 * 2
+    assert cache(gpt_oss(24, 32), 5000, 1, runtime) == by_hand
+
+
+def test_transformers_cache_as_measured() -> None:
+    """A real DynamicCache of a tiny Gemma 3 (window 7, layers: windowed, full, windowed; 2 heads of 20) after 30 tokens: key
+    tensors of (2, 2, 6, 20), (2, 2, 30, 20), (2, 2, 6, 20), seen with transformers 5.23.
+    """
+    config = {"model_type": "gemma3_text", "hidden_size": 48, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 20}
+    config |= {"num_hidden_layers": 3, "sliding_window": 7, "vocab_size": 101, "intermediate_size": 76}
+    config |= {"layer_types": ["sliding_attention", "full_attention", "sliding_attention"]}
+    spec = from_config(config, "config.json")
+    assert cache(spec, 30, 2, "transformers") == 2 * 2 * 2 * 20 * (6 + 30 + 6) * 2
+
+
+def test_a_window_model_without_full_layers_is_bounded_in_vllm() -> None:
+    spec = from_config({"model_type": "mistral", "sliding_window": 4096}, "config.json")
+    assert cache(spec, 32_768, 1, "vllm") == cache(spec, 4096, 1, "ideal")
+
+
+@pytest.mark.parametrize("what", ["batch", "seq"])
+def test_the_largest_fits_and_one_more_does_not(what: str) -> None:
+    spec, budget = load_preset("llama-3-8b"), 40 * 10**9
+    asked = {"batch": 1, "seq": 2048, "dtype": "bf16", "ways": Ways()}
+    result, made = fitted(what, spec, budget, asked, {"train": False})
+    assert result.total_bytes <= budget
+    if result.fit.next is None:
+        assert made["seq"] == spec.context
+        return
+    more = memory(spec, **{**made, what: made[what] + 1})
+    assert more.total_bytes == result.fit.next_bytes > budget
+
+
+def test_gpus_and_dtype() -> None:
+    """Llama 3 70B: 141.1 GB of bf16 weights need two 80 GB GPUs, or 8 bits on one."""
+    spec = load_preset("llama-3-70b")
+    asked = {"batch": 1, "seq": 2048, "dtype": "bf16", "ways": Ways()}
+    result, made = fitted("gpus", spec, 80 * 10**9, asked, {"train": False})
+    assert (result.fit.value, result.fit.next, made["ways"].tp) == (2, 1, 2)
+    result, made = fitted("dtype", spec, 80 * 10**9, asked, {"train": False})
+    assert (made["dtype"], result.fit.next) == ("int8", "bf16")
+
+
+def test_what_cannot_fit_is_refused() -> None:
+    asked = {"batch": 1, "seq": 64, "dtype": "bf16", "ways": Ways()}
+    with pytest.raises(InputError, match="not even batch 1"):
+        fitted("batch", load_preset("gpt3"), 10**9, asked, {"train": False})
+    with pytest.raises(InputError, match="ZeRO"):
+        fitted("gpus", load_preset("gpt3"), 10**9, asked, {"train": True, "method": Method()})

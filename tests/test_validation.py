@@ -1,0 +1,78 @@
+"""The estimates hold against published runs, and docs/validation.md says how well. `python tests/test_validation.py` rewrites
+it.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from llmcx.core.plan import plan  # noqa: E402
+from llmcx.core.roofline import IDEAL  # noqa: E402
+from llmcx.core.train import Trainer  # noqa: E402
+from llmcx.spec import calibration, catalog  # noqa: E402
+from llmcx.spec.presets import load_preset  # noqa: E402
+from tests import validation  # noqa: E402
+
+PAGE = ROOT / "docs" / "validation.md"
+
+
+def test_training_within_the_goal() -> None:
+    rows = [*validation.training(), *(row for row, _, _ in validation.hours())]
+    assert validation.typical(rows, False) <= 0.15
+
+
+def test_serving_within_the_goal() -> None:
+    assert validation.typical([*validation.serving(), *validation.latency()], False) <= 0.20
+
+
+def test_the_factors_are_the_fit() -> None:
+    """Rounded to two digits, each stack's factor makes the median of estimate / measured over its calibrating rows 1."""
+    for group in ("megatron", "fsdp"):
+        assert abs(validation.balance(validation.training(), group) - 1) < 0.02
+    assert abs(validation.balance(validation.serving(), "serving") - 1) < 0.02
+
+
+def test_gpt_3s_compute() -> None:
+    """Brown et al. 2020, arXiv:2005.14165, Table D.1: 3.14e23 FLOPs for 300 B tokens, as 6 N D; attention's n² and the head come
+    on top.
+    """
+    trainer = Trainer(load_preset("gpt3"), 2048, catalog.load_hardware("v100"))
+    total = (trainer.flops + trainer.backward_flops) * 300e9 / 2048
+    assert 1.0 < total / 3.14e23 < 1.04
+
+
+def test_nothing_beats_the_ideal() -> None:
+    """The bound is a bound: no measured step is faster, no measured throughput higher."""
+    assert all(row.measured > row.ideal for row in validation.training())
+    assert all(row.measured < row.ideal for row in validation.serving())
+
+
+def test_half_of_the_rows_calibrate() -> None:
+    for rows in (validation.training(), validation.serving()):
+        share = sum(row.calibrates for row in rows) / len(rows)
+        assert 0.4 <= share <= 0.6
+
+
+def test_a_layout_near_the_published_one() -> None:
+    """Llama 3.1 405B on 16,384 H100 ran with TP 8, PP 16, DP 128 (arXiv:2407.21783, Table 4): that is among the layouts that
+    fit, within a tenth of the best, which has TP 8 and DP 128 too."""
+    hardware = catalog.load_hardware("h100")
+    trainer = Trainer(load_preset("llama-3.1-405b"), 8192, hardware, calibration.efficiency(hardware, "megatron")[0])
+    found = plan(trainer, 16384, 2048, hardware.memory_bytes, keep=10**6)
+    best = found.best[0]
+    theirs = next(c for c in found.best if (c.layout.tp, c.layout.pp, c.layout.cp, c.layout.dp) == (8, 16, 1, 128))
+    assert best.layout.tp == 8 and best.layout.dp == 128
+    assert theirs.step.total / best.step.total < 1.1
+    assert Trainer(load_preset("llama-3.1-405b"), 8192, hardware, IDEAL).step(best.layout, 2048).total < best.step.total
+
+
+def test_the_page_is_up_to_date() -> None:
+    assert PAGE.read_text(encoding="utf-8") == validation.page()
+
+
+if __name__ == "__main__":
+    PAGE.write_text(validation.page(), encoding="utf-8")
