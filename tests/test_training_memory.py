@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from llmcx.core.errors import InputError
 from llmcx.core.memory import memory
 from llmcx.core.parts import Attention, Embedding, Head, Layers, ModelSpec, Norm, Plain
-from llmcx.core.training import Method, Rank, Ways, ranks
+from llmcx.core.training import Method, Rank, Ways, ranks, uneven
 from llmcx.spec.load import load_preset
 
 PAGE = Path(__file__).parent.parent / "docs" / "memory.md"
@@ -151,6 +151,12 @@ def test_refused(ways: Ways, method: Method, field: str) -> None:
     with pytest.raises(InputError) as refusal:
         ranks(load_preset("gpt3"), 1, 64, ways, method)
     assert refusal.value.field == field
+
+
+def test_uneven_splits_are_said() -> None:
+    """96 layers on 7 stages: one has 14."""
+    (note,) = uneven(load_preset("gpt3"), Ways(pp=7, tp=8))
+    assert "96 layers on pp 7" in note and "has 14" in note
 
 
 def test_a_recurrent_mixer_is_not_divided() -> None:

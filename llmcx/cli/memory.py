@@ -161,7 +161,7 @@ def memory(
                 inputs |= {"dtype": dtype_, "kv_dtype": kv_dtype, "tp": ways_.tp, **serving._asdict()}
             inputs |= {"budget": limit}
             extra = [*result.stored.notes] if result.stored is not None else []
-            extra += _notes(spec, train, activations, method)
+            extra += _notes(spec, train, activations, method) + training.uneven(spec, ways_)
             items.append(Item(describe(spec), {**inputs, **shape}, result, extra + notes))
     output.show("memory", items)
 

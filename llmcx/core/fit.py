@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 from math import gcd
 from typing import Any
 
+from . import quant
 from .errors import InputError, unknown_name
 from .memory import Memory, memory
 from .parts import ModelSpec
 from .training import Ways
 
 FIT = ("batch", "seq", "gpus", "dtype")
-DTYPES = ("fp32", "bf16", "int8", "int4")
-"""From the most precise: what "dtype" tries."""
+PLAIN = ("fp32", "bf16", "int8", "int4")
+GGUF = ("fp32", "bf16", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q3_k_m", "q2_k")
+"""From the most precise: what "dtype" tries; real formats, scales included, for a family whose tensors are known in them."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def fewest(price: Callable[[int], Memory], budget: int, steps: Sequence[int], wh
     raise InputError(f"no number of GPUs tried fits {budget:,} B: still {held}", field="budget", value=budget)
 
 
-def precise(price: Callable[[str], Memory], budget: int, names: Sequence[str] = DTYPES) -> tuple[str, Memory, Fit]:
+def precise(price: Callable[[str], Memory], budget: int, names: Sequence[str]) -> tuple[str, Memory, Fit]:
     """The most precise of ``names`` that fits; the next step that would not is the more precise one before it."""
     before: tuple[str, int] | None = None
     for name in names:
@@ -106,7 +108,7 @@ def fitted(
     elif what == "dtype":
         if train:
             raise InputError("--fit dtype is for inference; training takes --precision", field="fit", value=what)
-        value, result, answer = precise(price, budget)
+        value, result, answer = precise(price, budget, formats(spec))
     else:
         if train and not ways.zero:
             raise InputError("more data-parallel GPUs hold no less without ZeRO: give --zero 1, 2 or 3", field="zero")
@@ -116,6 +118,16 @@ def fitted(
         answer = replace(answer, value=value * inner, next=answer.next and int(answer.next) * inner)
     key = "ways" if what == "gpus" else what
     return replace(result, fit=answer), {**asked, key: on(value) if what == "gpus" else value}
+
+
+def formats(spec: ModelSpec) -> Sequence[str]:
+    """The dtypes to try for this model."""
+    try:
+        for name in GGUF[2:]:
+            quant.weights(spec, name)
+    except InputError:
+        return PLAIN
+    return GGUF
 
 
 def divisors(spec: ModelSpec) -> list[int]:

@@ -144,6 +144,19 @@ def check(spec: ModelSpec, ways: Ways, method: Method) -> None:
         raise InputError(f"margin is {method.margin}, but must be from 0 to below 1", field="margin", value=method.margin)
 
 
+def uneven(spec: ModelSpec, ways: Ways) -> list[str]:
+    """What does not divide, so that the fullest GPU, which is counted, has more than others."""
+    heads = {n for n in (getattr(group.mixer, "n_heads", None) for group in spec.groups) if isinstance(n, int)}
+    experts = {group.ffn.n_experts for group in spec.groups if isinstance(group.ffn, MoE)}
+    counts = [("layers", n, "pp", ways.pp) for n in (spec.n_layers,)]
+    counts += [("heads", n, "tp", ways.tp) for n in sorted(heads)] + [("experts", n, "ep", ways.ep) for n in sorted(experts)]
+    return [
+        f"uneven: {n} {what} on {name} {by}; the fullest GPU has {cut(n, by)}, and is what is counted"
+        for what, n, name, by in counts
+        if n % by
+    ]
+
+
 ATTENTION = ("sdpa", "flash", "eager")
 
 
