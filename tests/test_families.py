@@ -17,6 +17,7 @@ from llmcx.core.errors import InputError
 from llmcx.core.flops import flops
 from llmcx.core.params import params
 from llmcx.families import WHERE, from_config
+from llmcx.families.config import BEGINS, ENDS, HARMLESS, Config
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = json.loads((ROOT / "tests" / "oracle" / "golden.json").read_text(encoding="utf-8"))
@@ -84,6 +85,67 @@ def test_an_unknown_model_type_is_refused_unless_the_user_insists() -> None:
 def test_a_key_or_value_that_is_not_understood_is_refused(key: str, value: object) -> None:
     with pytest.raises(InputError, match=key):
         from_config({"model_type": "llama", key: value}, "config.json")
+
+
+def test_xielu_is_refused_where_its_numbers_are_not_counted() -> None:
+    """It has two learned numbers a layer, as Apertus is read; transformers would build them in a LLaMA too."""
+    with pytest.raises(InputError, match="hidden_act"):
+        from_config({"model_type": "llama", "hidden_act": "xielu"}, "config.json")
+
+
+def test_a_key_that_says_none_is_passed_over_with_a_note() -> None:
+    """transformers has no such keys for a LLaMA; a LLaMA of Qwen's team that does say something is refused."""
+    spec = from_config({"model_type": "llama", "sliding_window": None, "qkv_bias": False, "mlp_only_layers": []}, "config.json")
+    assert any("mlp_only_layers=[], qkv_bias=False" in note for note in spec.assumes)
+    with pytest.raises(InputError, match="sliding_window"):
+        from_config({"model_type": "llama", "sliding_window": 4096}, "config.json")
+
+
+def test_another_name_for_a_key_is_harmless_where_it_says_the_same() -> None:
+    config = {"model_type": "llama", "num_attention_heads": 32, "num_hidden_layers": 16}
+    assert from_config({**config, "n_heads": 32}, "config.json") == from_config(config, "config.json")
+    with pytest.raises(InputError, match="n_layers"):
+        from_config({**config, "n_layers": 32}, "config.json")
+
+
+def test_no_reader_asks_for_a_key_that_every_file_may_carry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that what is passed over in one family changes no count in another."""
+    asked: set[tuple[str, str]] = set()
+    get = Config.get
+
+    def spy(c: Config, key: str) -> Any:
+        asked.add((c.model_type, c.names.get(key, key)))
+        return get(c, key)
+
+    monkeypatch.setattr(Config, "get", spy)
+    for case in CASES:
+        try:
+            from_config(case["config"], case["id"])
+        except InputError:
+            continue
+    passed = {(name, key) for name, key in asked if key in HARMLESS or key.startswith(BEGINS) or key.endswith(ENDS)}
+    # The context length of Kimi Linear, which is no cost, and OPT's own name with an underscore.
+    assert passed == {("kimi_linear", "model_max_length"), ("opt", "_remove_final_layer_norm")}
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_vision_model_ties_as_its_outer_file_says(tied: bool) -> None:
+    """Qwen3-VL-8B and Qwen2.5-VL-7B without and with heads of their own, vocabulary · hidden_size more, counted on the whole
+    models by transformers 5.23: 8,190,735,360 and 7,615,616,512 with.
+    """
+    case = {case["id"]: case["config"] for case in CASES}
+    inner = {**case["qwen3_vl_text/Qwen3-VL-8B"], "tie_word_embeddings": False}
+    eight = {"model_type": "qwen3_vl", "text_config": inner, "tie_word_embeddings": tied}
+    assert params(from_config(eight, "config.json")).total == 8_190_735_360 - tied * 151_936 * 4096
+    flat = {**case["qwen2_5_vl_text/Qwen2.5-VL-7B"], "model_type": "qwen2_5_vl", "vision_config": {"depth": 32}}
+    seven = {**flat, "tie_word_embeddings": tied, "architectures": ["Qwen2_5_VLForConditionalGeneration"]}
+    assert params(from_config(seven, "config.json")).total == 7_615_616_512 - tied * 152_064 * 3584
+
+
+def test_the_first_t5_files_name_an_older_class() -> None:
+    case = next(case for case in CASES if case["id"] == "t5/tiny")
+    old = {**case["config"], "architectures": ["T5WithLMHeadModel"]}
+    assert params(from_config(old, "config.json")).total == case["params"]
 
 
 def test_what_was_assumed_is_listed() -> None:

@@ -36,14 +36,36 @@ MODULES = {
 WHERE = {name: module for module, names in MODULES.items() for name in names.split()}
 READERS: dict[str, Reader] = {}
 
-# The language model inside a multimodal configuration that does not name its own model_type.
 TEXT_KEYS = ("text_config", "llm_config", "language_config")
 """Where multimodal files keep their language model."""
+
 # Multimodal files of the time before text_config: the language model's keys stand beside vision_config.
 FLAT_TYPES = {"qwen2_vl": "qwen2_vl_text", "qwen2_5_vl": "qwen2_5_vl_text"}
 # Language models that transformers builds in a multimodal model only, whose tie_word_embeddings is the outer one.
 OUTER_TIES = {*FLAT_TYPES.values(), "qwen3_vl_text", "qwen3_vl_moe_text", "glm4v_text", "glm4v_moe_text"}
-TEXT_TYPES = {"gemma3": "gemma3_text", "llama4": "llama4_text", "llava": "llama", "mistral3": "mistral"}
+# The language model inside a multimodal configuration that does not name its own model_type, as transformers assumes.
+_TEXT_TYPES = {
+    "cohere2": "aya_vision cohere2_vision",
+    "deepseek_v3": "kimi_k25",
+    "gemma": "paligemma",
+    "gemma3_text": "gemma3 shieldgemma2",
+    "gemma3n_text": "gemma3n",
+    "gemma4_text": "gemma4",
+    "glm4v_moe_text": "glm4v_moe",
+    "glm4v_text": "glm4v glm46v",
+    "lfm2": "lfm2_vl",
+    "llama": "idefics3 janus llava llava_next llava_next_video perception_lm smolvlm video_llava vipllava",
+    "llama4_text": "llama4",
+    "mistral": "idefics2 mistral3",
+    "qwen2": "got_ocr2 internvl llava_onevision ovis2 qwen2_audio",
+    "qwen2_5_vl_text": "qwen2_5_vl",
+    "qwen2_vl_text": "qwen2_vl",
+    "qwen3_5_moe_text": "qwen3_5_moe",
+    "qwen3_5_text": "qwen3_5",
+    "qwen3_vl_moe_text": "qwen3_vl_moe",
+    "qwen3_vl_text": "qwen3_vl",
+}
+TEXT_TYPES = {outer: inner for inner, outers in _TEXT_TYPES.items() for outer in outers.split()}
 
 
 def family(*model_types: str) -> Callable[[Reader], Reader]:
@@ -102,7 +124,7 @@ def _language_model(outer: Mapping[str, Any], inner: Mapping[str, Any], source: 
     """The text_config of a multimodal file as a file of its own, with a causal head."""
     out = {"model_type": TEXT_TYPES.get(str(outer.get("model_type"))), **inner, "architectures": None}
     tied = outer.get("tie_word_embeddings")
-    if out["model_type"] in OUTER_TIES:
+    if str(out["model_type"]) in OUTER_TIES:
         if inner.get("tie_word_embeddings") and not tied:
             message = f"{source}: text_config.tie_word_embeddings is true, but must be false as beside text_config"
             raise InputError(message, field="text_config.tie_word_embeddings")
