@@ -129,7 +129,8 @@ def flops(case: Json) -> Json:
     counts = weights(model)
     found: Json = {key: counts[key] for key in ("params", "embedding", "experts", "buffers", "frozen") if key in counts}
     # Where experts have room for fewer tokens than a sequence has, some may be dropped, as the random weights will have it.
-    tight = getattr(model.config, "expert_capacity", case["seq"]) < max(case["seq"], case["decoder_seq"])
+    capacity = getattr(model.config, "expert_capacity", None)
+    tight = capacity is not None and capacity < max(case["seq"], case["decoder_seq"])
     found |= {"forward": sum(ops.values()), "forward_backward": sum(both.values()), "ops": dict(sorted(ops.items()))}
     seen = {found["forward"]}
     for seed in (2, 3):
