@@ -1,70 +1,243 @@
 """llmcx chinchilla."""
 
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import typer
 
-from llmcx.cli.options import Output, command, completing, single
+from llmcx.cli.options import Models, Output, command, completing, describe, single
+from llmcx.core import accounting as counting
 from llmcx.core import scaling as core
-from llmcx.core.errors import InputError
+from llmcx.core import standing as standings
+from llmcx.core.architecture import architecture
+from llmcx.core.errors import InputError, unknown_name
+from llmcx.core.laws import Law
+from llmcx.core.parts import ModelSpec
 from llmcx.report.render import Item
 from llmcx.spec import catalog, units
+from llmcx.spec.build import as_data, to_yaml
 
 app = single()
+
+COUNTS = ("exact", "6nd", "appendix-f")
+TRAINED_AT = 8192
+"""Tokens per sequence taken where a model's context is longer and --seq is not given: long contexts are trained last and
+briefly.
+"""
+
+
+@dataclass
+class Budget:
+    """What there is to spend: one of these. All but the first three are FLOPs of --hardware at --mfu."""
+
+    compute: Annotated[str | None, typer.Option(help="Training FLOPs, e.g. 5.76e23.")] = None
+    params: Annotated[str | None, typer.Option(help="Parameters of the model, e.g. 70B; with --tokens: a trained model.")] = None
+    tokens: Annotated[str | None, typer.Option(help="Training tokens, e.g. 1.4T. Of a preset: default as published.")] = None
+    gpu_hours: Annotated[str | None, typer.Option(help="GPU-hours.")] = None
+    dollars: Annotated[str | None, typer.Option(help="USD, at --price per GPU-hour.")] = None
+    days: Annotated[float | None, typer.Option(help="Days on --gpus.")] = None
+    gpus: Annotated[str | None, typer.Option(help="GPUs of --days.")] = None
+    hardware: Annotated[str, typer.Option(help="The accelerator.", autocompletion=completing("hardware"))] = "h100"
+    mfu: Annotated[float, typer.Option(help="Share of the dense 16-bit peak that the run uses.")] = 0.4
+    price: Annotated[float | None, typer.Option(help="USD per GPU-hour. Default: the accelerator's, dated.")] = None
+
+    def stated(self) -> dict[str, float]:
+        """Those given, as numbers."""
+        texts = ("compute", "params", "tokens", "gpu_hours", "dollars")
+        given = {
+            key: units.count(text, f"--{key.replace('_', '-')}") for key in texts if (text := getattr(self, key)) is not None
+        }
+        return {key: float(value) for key, value in given.items()} | ({} if self.days is None else {"days": self.days})
+
+    def spend(self) -> tuple[dict[str, float], dict[str, Any], list[str]]:
+        """Exactly one amount as what a law is asked with: compute, params or tokens; the inputs; where prices come from."""
+        given = self.stated()
+        if len(given) != 1:
+            problem = "give exactly one of --compute, --params, --tokens, --gpu-hours, --dollars and --days"
+            more = " or a model" if not given else f", not {' and '.join('--' + key.replace('_', '-') for key in given)}"
+            raise InputError(problem + more, field="compute", allowed="exactly one")
+        [(kind, value)] = given.items()
+        if (self.gpus is None) != (kind != "days"):
+            raise InputError("--days and --gpus go together", field="gpus")
+        if kind in ("compute", "params", "tokens"):
+            return given, dict(given), []
+        machine = catalog.load_hardware(self.hardware)
+        peak = machine.flops(machine.dtype)
+        inputs: dict[str, Any] = {**given, "hardware": self.hardware, "mfu": self.mfu}
+        rate = f"{peak / 1e12:g} TFLOP/s dense {machine.dtype}"
+        notes = [f"{machine.title}: {rate} ({machine.source_of('dense_tflops')}), MFU {self.mfu:g}"]
+        if kind == "dollars":
+            price = self.price
+            if price is None and machine.usd_per_hour is not None:
+                price = machine.usd_per_hour.usd
+                notes.append(machine.usd_per_hour.stated())
+            if price is None:
+                raise InputError(f"{machine.title} has no price here; give --price in USD per hour", field="price")
+            inputs["price"] = price
+            hours = core.dollar_hours(value, price)
+        elif kind == "days":
+            inputs["gpus"] = units.count(self.gpus or "", "--gpus")
+            hours = core.day_hours(value, inputs["gpus"])
+        else:
+            hours = value
+        return {"compute": core.gpu_compute(hours, peak, self.mfu)}, inputs | {"hours": hours}, notes
+
+
+@dataclass
+class Beyond:
+    """What else should count."""
+
+    unique_tokens: Annotated[str | None, typer.Option(help="Unique tokens that exist; more are repeats.")] = None
+    inference_tokens: Annotated[str | None, typer.Option(help="Tokens served over the lifetime.")] = None
+    compare: Annotated[str | None, typer.Option(help="Model sizes at this compute, e.g. 280B,70B.")] = None
+    shape: Annotated[bool, typer.Option("--shape", help="A real shape near each optimum, as a preset in --json.")] = False
+    out: Annotated[str | None, typer.Option(metavar="FILE", help="Write that shape as a preset file (one --law).")] = None
+    plot: Annotated[str | None, typer.Option(metavar="FILE", help="Loss over size at this compute: .svg, .png, or -.")] = None
+
+    def add(self, result: dict[str, Any], laws: list[Law], k: float, vocab: int, gated: bool) -> Iterator[str]:
+        """Put their results beside ``result["laws"]``; yields notes."""
+        found = list(zip(laws, result["laws"], strict=True))
+        fitted = [(one, best) for one, best in found if one.form == "parametric"]
+        if self.unique_tokens is not None:
+            unique = float(units.count(self.unique_tokens, "--unique-tokens"))
+            chosen = [(one, best) for one, best in fitted if one.repetition is not None]
+            if not chosen:
+                raise InputError("none of these laws knows repeated data; --law muennighoff does", field="unique_tokens")
+            result["constrained"] = [standings.constrained(one, best.compute, unique, k) for one, best in chosen]
+        if self.inference_tokens is not None:
+            served = float(units.count(self.inference_tokens, "--inference-tokens"))
+            result["lifetime"] = [standings.lifetime(one, best, served, k) for one, best in fitted]
+            yield "serving a token costs a third of training on it: 2 N against 6 N FLOPs, at equal utilisation"
+        if self.compare is not None:
+            sizes = [float(size) for size in units.many(self.compare, units.count, "--compare")]
+            result["equal_compute"] = [core.at_equal_compute(one, best.compute, sizes, k) for one, best in fitted]
+        if self.shape or self.out is not None:
+            dense = [(one, best) for one, best in found if one.parameters != "active"]
+            made = [(one, architecture(best.params, vocab, counts=one.parameters, gated=gated)) for one, best in dense]
+            result["shapes"] = [
+                {"law": one.name}
+                | {key: value for key, value in vars(shape).items() if key != "spec"}
+                | {"preset": as_data(shape.spec)}
+                for one, shape in made
+            ]
+            if self.out is not None:
+                if len(made) != 1:
+                    raise InputError("--out writes one preset, so it needs one --law", field="out", value=self.out)
+                with open(self.out, "w", encoding="utf-8") as file:
+                    file.write(to_yaml(made[0][1].spec))
 
 
 @command(app)
 def chinchilla(
+    models: Models,
+    budget: Budget,
+    beyond: Beyond,
     output: Output,
-    compute: Annotated[str | None, typer.Option(help="Training FLOPs, e.g. 5.76e23.")] = None,
-    params: Annotated[str | None, typer.Option(help="Parameters of the model, e.g. 70B.")] = None,
-    tokens: Annotated[str | None, typer.Option(help="Training tokens, e.g. 1.4T.")] = None,
-    gpu_hours: Annotated[str | None, typer.Option(help="GPU-hours on --hardware at --mfu.")] = None,
-    hardware: Annotated[str, typer.Option(help="Accelerator of --gpu-hours.", autocompletion=completing("hardware"))] = "h100",
-    mfu: Annotated[float, typer.Option(help="Share of the dense bf16 peak that the run uses.")] = 0.4,
     law: Annotated[
-        list[str] | None, typer.Option(help="A law by name; repeat. Default: all.", autocompletion=completing("laws"))
+        list[str] | None,
+        typer.Option(help="A law by name, or a law file; repeat. Default: all.", autocompletion=completing("laws")),
     ] = None,
-    compare: Annotated[str | None, typer.Option(help="Model sizes at this compute, e.g. 280B,70B.")] = None,
+    count: Annotated[
+        str, typer.Option(help="FLOPs of a model: exact, 6nd or appendix-f.", autocompletion=lambda: [*COUNTS])
+    ] = "exact",
+    seq: Annotated[str | None, typer.Option(help="Tokens per training sequence of a model; 8k is 8192.")] = None,
 ) -> None:
     """Compute-optimal parameters and tokens by published scaling laws, and the loss they predict. All estimates.
 
-    Give exactly one of --compute, --params, --tokens and --gpu-hours. Compute is 6 N D.
+    From a budget, the optimum by each law side by side; from a model (a preset, a file, or --params with --tokens), where it
+    stands: over- or under-trained, what the optimum would have spared, what inference justifies it.
 
     \b
     llmcx chinchilla --compute 5.76e23
-    llmcx chinchilla --params 70B --law epoch
-    llmcx chinchilla --gpu-hours 1M --hardware h100 --mfu 0.4
+    llmcx chinchilla --dollars 1M --hardware h100 --mfu 0.4 --law epoch --shape
+    llmcx chinchilla --days 30 --gpus 1024 --hardware h200
+    llmcx chinchilla --preset gpt3
+    llmcx chinchilla --preset llama-3-8b --tokens 15T --law epoch
+    llmcx chinchilla --compute 9.26e21 --law muennighoff --unique-tokens 25B
+    llmcx chinchilla --params 13B --law hoffmann-3 --inference-tokens 2T
     llmcx chinchilla --compute 5.76e23 --compare 280B,70B
     """
-    given = {"compute": compute, "params": params, "tokens": tokens, "gpu_hours": gpu_hours}
-    stated = {key: units.count(text, f"--{key.replace('_', '-')}") for key, text in given.items() if text is not None}
-    if len(stated) != 1:
-        raise InputError(
-            f"give exactly one of --compute, --params, --tokens and --gpu-hours, not {' and '.join(stated) or 'none'}",
-            field="compute",
-            allowed="exactly one",
-        )
-    inputs: dict[str, object] = dict(stated)
-    sought: dict[str, float] = {key: float(value) for key, value in stated.items()}
-    notes = ["estimates: fits to other people's runs; N D C in parameters, tokens and FLOPs, C = 6 N D"]
-    if "gpu_hours" in sought:
-        machine = catalog.load_hardware(hardware)
-        peak = machine.flops(machine.dtype)
-        inputs |= {"hardware": hardware, "mfu": mfu}
-        sought = {"compute": core.gpu_compute(sought["gpu_hours"], peak, mfu)}
-        notes.append(f"{machine.title}: {peak / 1e12:g} TFLOP/s dense {machine.dtype} ({machine.source_of('dense_tflops')})")
+    if count not in COUNTS:
+        raise unknown_name("count", count, list(COUNTS), field="count")
     laws = [catalog.load_law(name) for name in (law if law and law != ["all"] else catalog.names("laws"))]
-    found = [core.optimum(one, **sought) for one in laws]
-    result: dict[str, object] = {"laws": found}
-    if compare is not None:
-        sizes = [float(size) for size in units.many(compare, units.count, "--compare")]
-        fitted = [(one, best) for one, best in zip(laws, found, strict=True) if one.form == "parametric"]
-        result["equal_compute"] = [core.at_equal_compute(one, best.compute, sizes) for one, best in fitted]
-        inputs["compare"] = sizes
-    if not all(best.in_range for best in found):
+    given = budget.stated()
+    vocab = 32000 if models.vocab is None else units.many(models.vocab, units.count, "--vocab")[0]
+    gated = models.ffn != "plain"
+    items = []
+    if any((models.preset, models.config, models.hf, models.layers, models.d_model)):
+        if set(given) - {"tokens"}:
+            raise InputError(
+                "a model has its own size and budget; beside it give only --tokens", field=next(iter(set(given) - {"tokens"}))
+            )
+        for spec, shape, notes in models.each():
+            trained = round(given["tokens"]) if given else _published_tokens(spec)
+            length = units.length(seq, "--seq") if seq is not None else min(spec.context or TRAINED_AT, TRAINED_AT)
+            counted = counting.accounting(spec, trained, length)
+            compute = {"exact": counted.exact, "6nd": counted.six_nd, "appendix-f": counted.appendix_f}[count]
+            result, told = _standing(laws, counted, compute)
+            told += beyond.add(result, laws, compute / (counted.active * trained), vocab, gated)
+            if counted.active < counted.params:
+                told.append(
+                    f"{spec.name}: these laws are of dense models; N is the {counted.active:,} parameters that a token meets"
+                )
+            inputs = {"tokens": trained, "seq": length, "count": count, **shape}
+            items.append(_item(describe(spec), inputs, result, told + notes))
+    elif set(given) == {"params", "tokens"}:
+        n, d = given["params"], given["tokens"]
+        result, told = _placed(laws, [n] * len(laws), d, core.training_compute(n, d))
+        told += beyond.add(result, laws, core.FLOPS_PER_PARAM_TOKEN, vocab, gated)
+        items.append(_item(None, dict(given), result, told))
+    else:
+        sought, inputs, notes = budget.spend()
+        result = {"laws": [core.optimum(one, **sought) for one in laws]}
+        notes += beyond.add(result, laws, core.FLOPS_PER_PARAM_TOKEN, vocab, gated)
+        items.append(_item(None, inputs, result, ["estimates: fits to other people's runs; C = 6 N D", *notes]))
+    if beyond.plot is not None:
+        from llmcx.report.laws import draw
+
+        best = items[0].result["laws"]
+        curves = [core.isoflop(one, top) for one, top in zip(laws, best, strict=True) if one.form == "parametric"]
+        draw(curves, beyond.plot, f"Loss of models trained with {best[0].compute:.3g} FLOPs")
+        if beyond.plot == "-":
+            return
+    output.show("chinchilla", items)
+
+
+def _standing(laws: list[Law], counted: counting.Accounting, compute: float) -> tuple[dict[str, Any], list[str]]:
+    """A model by each law, with the parameters that the law counts."""
+    sizes = [counted.active if one.parameters == "all" else counted.active_non_embedding for one in laws]
+    result, notes = _placed(laws, sizes, counted.tokens, compute)
+    return {"accounting": counted, **result}, notes
+
+
+def _placed(laws: list[Law], sizes: Sequence[float], tokens: float, compute: float) -> tuple[dict[str, Any], list[str]]:
+    """Where a model stands by each law that can say so, and the optima of its compute."""
+    each = list(zip(laws, sizes, strict=True))
+    placed = [standings.standing(one, n, tokens, compute) for one, n in each if one.form != "fine-grained"]
+    best = [core.optimum(one, compute=compute, flops_per_param_token=compute / (n * tokens)) for one, n in each]
+    notes = [f"estimates: fits to other people's runs; C = {compute / (max(sizes) * tokens):.3g} N D"]
+    if any(one.excess_compute is not None for one in placed):
+        notes.append("wasted: the share of the compute that the optimum of the same loss would not have needed")
+    if any(one.justified_inference is not None for one in placed):
         notes.append(
-            "not in range: the law was fitted to other budgets and is extrapolated (its `warning` in --json says how far)"
+            "pays from: tokens served over the lifetime for which no other model of its loss is cheaper to train and serve"
         )
-    lines = [line._replace(component=f"{best.law} {line.component}") for best in found for line in best.lines]
-    output.show("chinchilla", [Item(None, inputs, result, notes, lines)])
+    return {"standing": placed, "laws": best}, notes
+
+
+def _published_tokens(spec: ModelSpec) -> int:
+    if spec.training_tokens is None:
+        raise InputError(f"{spec.name} does not state its training tokens; give --tokens", field="tokens")
+    return units.count(spec.training_tokens, "training_tokens")
+
+
+def _item(model: dict[str, Any] | None, inputs: dict[str, Any], result: dict[str, Any], notes: list[str]) -> Item:
+    best = result["laws"]
+    if not all(one.in_range for one in best):
+        notes.append("not in range: fitted to other budgets and extrapolated (its `warning` in --json says how far)")
+    if len({one.counts for one in best}) > 1:
+        notes.append("counts: what N counts, where that is not all parameters")
+    sources = [*result.get("standing", best), *result.get("constrained", ()), *result.get("lifetime", ())]
+    lines = [line._replace(component=f"{one.law} {line.component}") for one in sources for line in one.lines]
+    return Item(model, inputs, result, notes, lines)

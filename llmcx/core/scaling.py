@@ -4,222 +4,34 @@ Units throughout: N parameters, D tokens, C FLOPs of training, L nats per token.
 results are floats. C = k N D with k = 6 FLOPs per parameter and token (forward 2, backward 4; Kaplan et al. 2020,
 arXiv:2001.08361, sec. 2.1) unless the caller gives another k, e.g. a model's exact train FLOPs / (N D).
 
-A :class:`Law` is one of two forms: "power", N_opt = coefficient (C / compute)^exponent, a fitted line through optima; or
-"parametric", L = E + A / N^alpha + B / D^beta, from which the optima follow. Its numbers are data (presets/laws), its
-formulas are here.
+The laws themselves are data (:mod:`llmcx.core.laws`); their formulas are here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from math import isfinite
-from typing import Any, Literal, NamedTuple
+from typing import NamedTuple
 
-from .errors import InputError, unknown_name
+from . import fine_grained
+from .errors import InputError
+from .laws import LARGEST, FineGrained, Law, Parametric, Power, number
 
 FLOPS_PER_PARAM_TOKEN = 6.0
 """Kaplan et al. 2020, arXiv:2001.08361, sec. 2.1: 2 forward and 4 backward per parameter and token; attention's n² left out."""
-
-LARGEST = 1e60
-"""Far above any run, low enough that no step of the arithmetic overflows for the laws shipped."""
 
 _EQ2 = "Hoffmann et al. 2022, arXiv:2203.15556, eq. 2"
 _EQ4 = "Hoffmann et al. 2022, arXiv:2203.15556, eq. 4"
 _6ND = "Kaplan et al. 2020, arXiv:2001.08361, sec. 2.1"
 
 
-# --- the law --------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Power:
-    """N_opt = ``coefficient`` (C / ``compute``)^``exponent``: ``coefficient`` is the optimum at a budget of ``compute`` FLOPs."""
-
-    coefficient: float
-    compute: float
-    exponent: float
-
-
-@dataclass(frozen=True)
-class Parametric:
-    """L(N, D) = E + A / N^alpha + B / D^beta."""
-
-    E: float
-    A: float
-    B: float
-    alpha: float
-    beta: float
-
-
-class Spread(NamedTuple):
-    """How well a constant is known: ``low`` to ``high`` is what ``kind`` says, e.g. "10th to 90th percentile"."""
-
-    constant: str
-    low: float
-    high: float
-    kind: str
-
-
-@dataclass(frozen=True)
-class Law:
-    """A published law. ``parameters`` says what its N counts: "all", or "non-embedding".
-
-    ``compute_min`` and ``compute_max`` bound the budgets it was fitted to; ``printed`` holds the constants as the paper rounds
-    them, where those used here are finer.
-    """
-
-    name: str
-    title: str
-    constants: Power | Parametric
-    compute_min: float
-    compute_max: float
-    source: str
-    parameters: Literal["all", "non-embedding"] = "all"
-    printed: Parametric | None = None
-    uncertainty: tuple[Spread, ...] = ()
-    range_note: str | None = None
-    notes: tuple[str, ...] = ()
-
-    @property
-    def form(self) -> Literal["power", "parametric"]:
-        return "power" if isinstance(self.constants, Power) else "parametric"
-
-
-_KEYS = ["name", "title", "form", "constants", "printed", "uncertainty", "parameters", "range", "source", "notes"]
-
-
-def law(data: Mapping[str, Any]) -> Law:
-    """A :class:`Law` from plain data, the shape of presets/laws/*.yaml.
-
-    Keys: name, form ("power" | "parametric"), constants, range {compute: [least, most], note}, source; optional title,
-    parameters ("all" | "non-embedding"), printed, notes, and uncertainty {kind, <constant>: ± or [low, high]}. ``a``
-    in the uncertainty is the exponent of N_opt.
-
-    Raises InputError, field = the key's path, for an unknown or missing key, a number that is not one, or one outside its
-    domain: A, B, alpha, beta, coefficient, compute > 0; E >= 0; 0 < exponent < 1; range least < most.
-
-    >>> law({"name": "mine", "form": "power", "source": "me", "range": {"compute": [1e18, 1e21]},
-    ...      "constants": {"coefficient": 1e9, "compute": 1e20, "exponent": 0.5}}).form
-    'power'
-    """
-    for key in data:
-        if key not in _KEYS:
-            raise unknown_name("key of a law", str(key), _KEYS, field=str(key))
-    name = _text(data, "name")
-    form = _text(data, "form")
-    if form not in ("power", "parametric"):
-        raise unknown_name("form of a law", form, ["power", "parametric"], field="form")
-    constants = _constants(form, data.get("constants"), "constants")
-    printed = data.get("printed")
-    spans = _mapping(data.get("range"), "range")
-    least, most = _interval(spans.get("compute"), "range.compute")
-    parameters = data.get("parameters", "all")
-    if parameters not in ("all", "non-embedding"):
-        raise unknown_name("parameters", str(parameters), ["all", "non-embedding"], field="parameters")
-    notes = data.get("notes", ())
-    if isinstance(notes, str) or not all(isinstance(note, str) for note in notes):
-        raise InputError(f"notes of {name} must be a list of sentences", field="notes")
-    rounded = None if printed is None else _constants("parametric", printed, "printed")
-    return Law(
-        name=name,
-        title=_text(data, "title") if "title" in data else name,
-        constants=constants,
-        compute_min=least,
-        compute_max=most,
-        source=_text(data, "source"),
-        parameters=parameters,
-        printed=rounded if isinstance(rounded, Parametric) else None,
-        uncertainty=_spreads(constants, data.get("uncertainty")),
-        range_note=_text(spans, "note") if "note" in spans else None,
-        notes=tuple(notes),
-    )
-
-
-def _text(data: Mapping[str, Any], key: str) -> str:
-    value = data.get(key)
-    if not isinstance(value, str) or not value:
-        problem = "is missing" if value is None else f"is {value!r}, but must be text"
-        raise InputError(f"{key} of the law {problem}", field=key)
-    return value
-
-
-def _mapping(value: Any, field: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise InputError(f"{field} of the law must be a mapping of names to numbers", field=field)
-    return value
-
-
-def _number(value: Any, field: str, low: float = 0.0, high: float = LARGEST, closed: bool = False) -> float:
-    """A number in (low, high), or with ``closed`` [low, high)."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise InputError(f"{field} is {value!r}, but must be a number", field=field, value=str(value))
-    if not ((low <= value if closed else low < value) and value < high):
-        allowed = f"{'at least' if closed else 'above'} {low:g} and below {high:g}"
-        raise InputError(f"{field} is {value}, but must be {allowed}", field=field, value=str(value), allowed=allowed)
-    return float(value)
-
-
-def _constants(form: str, data: Any, field: str) -> Power | Parametric:
-    given = _mapping(data, field)
-    kind: Any = Power if form == "power" else Parametric
-    names = [item.name for item in fields(kind)]
-    for key in given:
-        if key not in names:
-            raise unknown_name(f"constant of a {form} law", str(key), names, field=f"{field}.{key}")
-    values = {}
-    for key in names:
-        if key not in given:
-            raise InputError(f"{field}.{key} is missing; a {form} law needs {', '.join(names)}", field=f"{field}.{key}")
-        high = 1.0 if key == "exponent" else LARGEST
-        values[key] = _number(given[key], f"{field}.{key}", high=high, closed=key == "E")
-    built: Power | Parametric = kind(**values)
-    return built
-
-
-def _interval(value: Any, field: str) -> tuple[float, float]:
-    if isinstance(value, (str, Mapping)) or not isinstance(value, Sequence) or len(value) != 2:
-        raise InputError(f"{field} must be two numbers, the least and the most", field=field)
-    low, high = _number(value[0], field), _number(value[1], field)
-    if not low < high:
-        raise InputError(f"{field} is [{low:g}, {high:g}], but the first must be the smaller", field=field)
-    return low, high
-
-
-def _spreads(constants: Power | Parametric, data: Any) -> tuple[Spread, ...]:
-    if data is None:
-        return ()
-    given = _mapping(data, "uncertainty")
-    kind = _text(given, "kind")
-    centres = {item.name: float(getattr(constants, item.name)) for item in fields(constants)}
-    centres["a"] = _exponent(constants)
-    found = []
-    for key, value in given.items():
-        if key == "kind":
-            continue
-        if key not in centres:
-            raise unknown_name("constant of the law", str(key), list(centres), field=f"uncertainty.{key}")
-        if isinstance(value, (list, tuple)):
-            low, high = _interval(value, f"uncertainty.{key}")
-        else:
-            half = _number(value, f"uncertainty.{key}")
-            low, high = centres[key] - half, centres[key] + half
-        found.append(Spread(key, low, high, kind))
-    return tuple(found)
-
-
-def _exponent(constants: Power | Parametric) -> float:
-    if isinstance(constants, Power):
-        return constants.exponent
-    return constants.beta / (constants.alpha + constants.beta)
-
-
 # --- compute --------------------------------------------------------------------------------------------------------
 
 
-def _amount(field: str, value: float) -> float:
+def amount(field: str, value: float) -> float:
     """A quantity at least 1 and below 10^60."""
-    return _number(value, field, 1.0, closed=True)
+    return number(value, field, 1.0, closed=True)
 
 
 def training_compute(params: float, tokens: float, flops_per_param_token: float = FLOPS_PER_PARAM_TOKEN) -> float:
@@ -234,11 +46,11 @@ def training_compute(params: float, tokens: float, flops_per_param_token: float 
     >>> f"{training_compute(174.6e9, 300e9):.3g}"
     '3.14e+23'
     """
-    return _factor(flops_per_param_token) * _amount("params", params) * _amount("tokens", tokens)
+    return factor(flops_per_param_token) * amount("params", params) * amount("tokens", tokens)
 
 
-def _factor(flops_per_param_token: float) -> float:
-    return _number(flops_per_param_token, "flops_per_param_token", high=1e9)
+def factor(flops_per_param_token: float) -> float:
+    return number(flops_per_param_token, "flops_per_param_token", high=1e9)
 
 
 def gpu_compute(gpu_hours: float, peak_flops: float, mfu: float) -> float:
@@ -253,7 +65,7 @@ def gpu_compute(gpu_hours: float, peak_flops: float, mfu: float) -> float:
     >>> f"{gpu_compute(24_000, 989.4e12, 0.4):.3g}"
     '3.42e+22'
     """
-    return _number(gpu_hours, "gpu_hours") * _gpu_hour(peak_flops, mfu)
+    return number(gpu_hours, "gpu_hours") * _gpu_hour(peak_flops, mfu)
 
 
 def gpu_hours(compute: float, peak_flops: float, mfu: float) -> float:
@@ -262,7 +74,25 @@ def gpu_hours(compute: float, peak_flops: float, mfu: float) -> float:
     >>> round(gpu_hours(gpu_compute(24_000, 989.4e12, 0.4), 989.4e12, 0.4), 6)
     24000.0
     """
-    return _amount("compute", compute) / _gpu_hour(peak_flops, mfu)
+    return amount("compute", compute) / _gpu_hour(peak_flops, mfu)
+
+
+def dollar_hours(dollars: float, usd_per_hour: float) -> float:
+    """hours = dollars / price: the GPU-hours that a sum of money rents. Raises InputError (dollars, price).
+
+    >>> dollar_hours(1_000_000, 2.0)
+    500000.0
+    """
+    return number(dollars, "dollars") / number(usd_per_hour, "price")
+
+
+def day_hours(days: float, gpus: int) -> float:
+    """hours = 24 · days · GPUs. Raises InputError (days, gpus).
+
+    >>> day_hours(30, 1024)
+    737280.0
+    """
+    return 24 * number(days, "days") * amount("gpus", gpus)
 
 
 def _gpu_hour(peak_flops: float, mfu: float) -> float:
@@ -273,7 +103,7 @@ def _gpu_hour(peak_flops: float, mfu: float) -> float:
             value=str(mfu),
             allowed="above 0, at most 1",
         )
-    return 3600 * _number(peak_flops, "peak_flops") * _number(mfu, "mfu")
+    return 3600 * number(peak_flops, "peak_flops") * number(mfu, "mfu")
 
 
 # --- loss and optimum -----------------------------------------------------------------------------------------------
@@ -296,6 +126,8 @@ class Term(NamedTuple):
 class Optimum:
     """The compute-optimal model of a budget. ``loss`` is None where the law has none (form "power").
 
+    ``counts`` is what ``params`` counts (:class:`llmcx.core.laws.Law`); ``exponent`` is a in N ~ C^a, with its interval where
+    the source gives one; ``total_params`` and ``granularity`` are a mixture of experts'.
     ``in_range`` is False, and ``warning`` says by how much, where ``compute`` lies outside the budgets the law was fitted to.
     """
 
@@ -307,6 +139,12 @@ class Optimum:
     tokens_per_param: float
     in_range: bool
     warning: str | None
+    counts: str
+    exponent: float
+    exponent_low: float | None
+    exponent_high: float | None
+    total_params: float | None
+    granularity: int | None
     lines: list[Term]
 
 
@@ -322,14 +160,14 @@ def loss(law: Law, params: float, tokens: float) -> float:
     >>> round(loss(three, 70e9, 1.4e12), 3)
     1.921
     """
-    return _loss(_parametric(law), _amount("params", params), _amount("tokens", tokens))
+    return loss_at(parametric(law), amount("params", params), amount("tokens", tokens))
 
 
-def _loss(c: Parametric, n: float, d: float) -> float:
+def loss_at(c: Parametric, n: float, d: float) -> float:
     return float(c.E + c.A / n**c.alpha + c.B / d**c.beta)
 
 
-def _parametric(law: Law) -> Parametric:
+def parametric(law: Law) -> Parametric:
     if isinstance(law.constants, Parametric):
         return law.constants
     raise InputError(
@@ -352,17 +190,19 @@ def frontier(law: Law, flops_per_param_token: float = FLOPS_PER_PARAM_TOKEN) -> 
     >>> round(frontier(three).exponent, 4)        # 0.2849 / 0.6241; the paper prints 0.46
     0.4565
     """
-    k = _factor(flops_per_param_token)
+    k = factor(flops_per_param_token)
     c = law.constants
     if isinstance(c, Power):
         return c
+    if isinstance(c, FineGrained):
+        raise InputError(f"the optima of {law.name} are no straight line in log C", field="law", value=law.name)
     try:
         g = (c.alpha * c.A / (c.beta * c.B)) ** (1 / (c.alpha + c.beta))
     except OverflowError:
         g = float("inf")
     if not 0 < g < LARGEST:
         raise InputError(f"the constants of {law.name} put its optimum out of reach of numbers", field="law", value=law.name)
-    return Power(g, k, _exponent(c))
+    return Power(g, k, law.exponent)
 
 
 def optimum(
@@ -392,25 +232,28 @@ def optimum(
     if len(given) != 1:
         what = " and ".join(given) if given else "none"
         raise InputError(f"give exactly one of compute, params and tokens, not {what}", field="compute", allowed="exactly one")
-    k = _factor(flops_per_param_token)
+    k = factor(flops_per_param_token)
+    if isinstance(law.constants, FineGrained):
+        [(name, value)] = given.items()
+        return _fine_grained(law, law.constants, name, amount(name, value), k)
     line = frontier(law, k)
     c, u, a = line.coefficient, line.compute, line.exponent
     numbers = f"c = {c:.4g}, u = {u:.4g}, a = {a:.4f}, k = {k:g}"
     source = _EQ4 if isinstance(law.constants, Parametric) else law.source
     try:
         if compute is not None:
-            budget = _amount("compute", compute)
+            budget = amount("compute", compute)
             n = c * (budget / u) ** a
             d = budget / (k * n)
             steps = [Term("params", "c·(C/u)^a", f"{numbers}, C = {budget:.4g}", n, source)]
         elif params is not None:
-            n = _amount("params", params)
+            n = amount("params", params)
             budget = u * (n / c) ** (1 / a)
             d = budget / (k * n)
             steps = [Term("compute", "u·(N/c)^(1/a)", f"{numbers}, N = {n:.4g}", budget, source)]
         else:
             assert tokens is not None
-            d = _amount("tokens", tokens)
+            d = amount("tokens", tokens)
             budget = u * (k * d * c / u) ** (1 / (1 - a))
             n = budget / (k * d)
             steps = [Term("compute", "u·(k·D·c/u)^(1/(1-a))", f"{numbers}, D = {d:.4g}", budget, source)]
@@ -427,11 +270,50 @@ def optimum(
     expected = None
     if isinstance(law.constants, Parametric):
         p = law.constants
-        expected = _loss(p, n, d)
+        expected = loss_at(p, n, d)
         text = f"{p.E:g} + {p.A:g}/{n:.4g}^{p.alpha:g} + {p.B:g}/{d:.4g}^{p.beta:g}"
         steps.append(Term("loss", "E + A/N^alpha + B/D^beta", text, expected, _EQ2))
+    return _optimum(law, n, d, budget, expected, steps)
+
+
+def _fine_grained(law: Law, constants: FineGrained, name: str, value: float, k: float) -> Optimum:
+    """The optimum of a mixture of experts, whose N here is the active parameters and whose granularity is chosen too."""
+    best = fine_grained.optimum(constants, name, value, k / FLOPS_PER_PARAM_TOKEN)
+    if not all(isfinite(x) for x in best):
+        raise InputError(f"{name} {value:g} puts the optimum of {law.name} out of reach of numbers", field=name, value=value)
+    p = constants
+    text = f"{p.E:g} + ({p.A:g} + {p.g:g}/{best.granularity}^{p.gamma:g})/{best.total:.4g}^{p.alpha:g}"
+    text += f" + {p.B:g}/{best.tokens:.4g}^{p.beta:g}"
+    where = f"least loss under C = F(N, G)·D: G = {best.granularity}, {best.total:.4g} parameters in all"
+    steps = [
+        Term("params", "argmin L(N, D, G), N active", f"{where}, C = {best.compute:.4g}", best.active, law.source),
+        Term("tokens", "C / F(N, G)", f"{best.compute:.4g} / {best.compute / best.tokens:.4g}", best.tokens, law.source),
+        Term("loss", "E + (A + g/G^gamma)/N^alpha + B/D^beta, N all", text, best.loss, law.source),
+    ]
+    found = _optimum(law, best.active, best.tokens, best.compute, best.loss, steps)
+    return replace(found, total_params=best.total, granularity=best.granularity)
+
+
+def _optimum(law: Law, n: float, d: float, budget: float, expected: float | None, steps: list[Term]) -> Optimum:
     warning = out_of_range(law, budget)
-    return Optimum(law.name, n, d, budget, expected, d / n, warning is None, warning, steps)
+    spread = law.exponent_spread
+    return Optimum(
+        law=law.name,
+        params=n,
+        tokens=d,
+        compute=budget,
+        loss=expected,
+        tokens_per_param=d / n,
+        in_range=warning is None,
+        warning=warning,
+        counts=law.parameters,
+        exponent=law.exponent,
+        exponent_low=spread and spread.low,
+        exponent_high=spread and spread.high,
+        total_params=None,
+        granularity=None,
+        lines=steps,
+    )
 
 
 def out_of_range(law: Law, compute: float) -> str | None:
@@ -492,17 +374,17 @@ def at_equal_compute(
     >>> [f"{row.tokens:.3g} {row.loss:.3f}" for row in at_equal_compute(three, 5.76e23, [280e9, 70e9]).rows]
     ['3.43e+11 1.959', '1.37e+12 1.922']
     """
-    constants = _parametric(law)
-    k = _factor(flops_per_param_token)
+    constants = parametric(law)
+    k = factor(flops_per_param_token)
     if not sizes:
         raise InputError("a comparison at equal compute needs at least one model size", field="sizes")
     top = optimum(law, compute=compute, flops_per_param_token=k)
     if top.tokens < 1 or top.params < 1:
         raise InputError(f"compute {compute:g} is too small for even one token", field="compute", value=compute)
-    least = _loss(constants, top.params, top.tokens)
+    least = loss_at(constants, top.params, top.tokens)
     rows = []
     for size in sizes:
-        n = _amount("sizes", size)
+        n = amount("sizes", size)
         d = top.compute / (k * n)
         if d < 1:
             raise InputError(
@@ -511,6 +393,18 @@ def at_equal_compute(
                 value=size,
                 allowed=f"at most {top.compute / k:.4g}",
             )
-        reached = _loss(constants, n, d)
+        reached = loss_at(constants, n, d)
         rows.append(Split(n, d, d / n, reached, reached - least))
     return EqualCompute(law.name, top.compute, top, rows, min(range(len(rows)), key=lambda i: rows[i].loss))
+
+
+def isoflop(law: Law, best: Optimum, points: int = 33) -> tuple[str, list[tuple[float, float]]]:
+    """The curve of equal compute through an optimum: (N, L(N, C / (k N))) for N from a hundredth to a hundred times the
+    optimum's.
+
+    Source: Hoffmann et al. 2022, arXiv:2203.15556, Fig. 4. Raises InputError: law (not parametric).
+    """
+    constants = parametric(law)
+    spent = best.params * best.tokens
+    sizes = [best.params * 100 ** (2 * i / (points - 1) - 1) for i in range(points)]
+    return law.name, [(n, loss_at(constants, n, spent / n)) for n in sizes if spent / n >= 1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import attention
+from . import attention, laws
 from .bars import bar, legend
 from .estimates import ACCELERATOR, HARDWARE, SERVE, TRAIN
 from .render import Item, View, plain
@@ -316,35 +316,6 @@ def _preset_tables(item: Item) -> list[Table]:
 PRESET = View(lambda item: [], _preset_tables)
 
 
-# --- chinchilla -----------------------------------------------------------------------------------------------------
-
-
-def _chinchilla_tables(item: Item) -> list[Table]:
-    columns = [
-        Column("law", "law"),
-        Column("params", "parameters", "count"),
-        Column("tokens", "tokens", "count"),
-        Column("compute", "FLOPs", "power", 2),
-        Column("tokens_per_param", "tokens/param", "float"),
-        Column("loss", "loss", "float"),
-        Column("in_range", "in range", "text", 1),
-    ]
-    tables = [Table("Compute-optimal, by law", columns, _rows(item.result["laws"]))]
-    for each in item.result.get("equal_compute", []):
-        columns = [
-            Column("params", "parameters", "count"),
-            Column("tokens", "tokens", "count"),
-            Column("tokens_per_param", "tokens/param", "float"),
-            Column("loss", "loss", "float"),
-            Column("excess_loss", "over the optimum", "float"),
-        ]
-        tables.append(Table(f"At equal compute, by {each.law}", columns, _rows(each.rows)))
-    return tables
-
-
-CHINCHILLA = View(lambda item: [], _chinchilla_tables)
-
-
 # --- bounds and shapes ----------------------------------------------------------------------------------------------
 
 
@@ -421,7 +392,7 @@ VIEWS = {
     "memory": MEMORY,
     "attention-compare": COMPARE,
     "moe": MOE,
-    "chinchilla": CHINCHILLA,
+    "chinchilla": laws.VIEW,
     "bounds": BOUNDS,
     "shapes": SHAPES,
     "presets": PRESETS,

@@ -7,8 +7,9 @@ from typing import Any
 
 from llmcx.core.errors import unknown_name
 from llmcx.core.hardware import Hardware, hardware
-from llmcx.core.scaling import Law, law
+from llmcx.core.laws import Law, law
 
+from .files import parse, read_text
 from .presets import ROOT, read_yaml
 
 
@@ -26,7 +27,9 @@ def load(kind: str, name: str) -> dict[str, Any]:
 
 
 def load_law(name: str) -> Law:
-    """A scaling law by name."""
+    """A scaling law by name, or from a YAML file of one's own (a name with a dot or a slash in it)."""
+    if "/" in name or name.endswith((".yaml", ".yml")):
+        return law(parse(read_text(name), name))
     return law(load("laws", name))
 
 

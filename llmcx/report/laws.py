@@ -1,0 +1,153 @@
+"""How scaling laws read: the optimum by each law, their spread, where a model stands, and IsoFLOP curves."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from . import format
+from .plot import Axis, Series, file_plot, text_plot
+from .render import Item, View, plain
+from .table import Column, Fact, Table, facts_table
+
+_N, _D = Column("params", "parameters", "count"), Column("tokens", "tokens", "count")
+_RATIO = Column("tokens_per_param", "D/N", "float")
+
+
+def _rows(items: Any) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = plain(list(items))
+    return rows
+
+
+def _span(low: float, high: float) -> str:
+    """A range of counts, and how wide it is."""
+    return f"{format.count(round(low))} to {format.count(round(high))}, {format.cell(high / low, 'factor')}"
+
+
+def spread(laws: list[Any]) -> list[Fact]:
+    """How far laws are apart: the honest error bar of any one of them."""
+    facts = []
+    for key, title in (("params", "parameters"), ("tokens", "tokens"), ("compute", "FLOPs")):
+        values = [getattr(one, key) for one in laws]
+        if max(values) > 1.001 * min(values):
+            text = f"{min(values):.3g} to {max(values):.3g}" if key == "compute" else _span(min(values), max(values))
+            facts.append(Fact(f"spread_{key}", title, text))
+    return facts
+
+
+def _optima(laws: list[Any]) -> Table:
+    rows = _rows(laws)
+    for row, one in zip(rows, laws, strict=True):
+        low, high = one.exponent_low, one.exponent_high
+        row["slope"] = f"{one.exponent:.2f}" + (f" ({low:.2f}-{high:.2f})" if low is not None else "")
+        row["range"] = "yes" if one.in_range else one.warning.split("; ")[1].split(" is ")[1].split(",")[0]
+        row["counted"] = {"all": ""}.get(one.counts, one.counts)
+    columns = [Column("law", "law"), _N, _D, _RATIO, Column("loss", "loss", "float")]
+    if max(one.compute for one in laws) > 1.001 * min(one.compute for one in laws):
+        columns.insert(3, Column("compute", "FLOPs", "power"))
+    columns += [Column("slope", "N ~ C^a", "text", 2), Column("range", "in fitted range", "text", 3)]
+    if any(row["counted"] for row in rows):
+        columns.insert(2, Column("counted", "counts", "text", 1))
+    return Table("Compute-optimal, by law", columns, rows)
+
+
+def _tables(item: Item) -> list[Table]:
+    r = item.result
+    tables = []
+    if "accounting" in r:
+        a = r["accounting"]
+        rows = [
+            {"way": "exact: every matrix product", "flops": a.exact, "ratio": a.exact_ratio},
+            {"way": "6 N D", "flops": a.six_nd, "ratio": 1.0},
+            {"way": "Hoffmann's appendix F", "flops": a.appendix_f, "ratio": a.appendix_f_ratio},
+            {"way": "the same without embeddings and logits", "flops": a.appendix_f_layers, "ratio": a.appendix_f_layers_ratio},
+        ]
+        title = f"{item.model['title'] if item.model else ''}: FLOPs of {format.count(a.tokens)} tokens, n = {a.seq:,}"
+        columns = [Column("way", "counted as"), Column("flops", "FLOPs", "power"), Column("ratio", "over 6 N D", "float")]
+        tables.append(Table(title, columns, rows))
+    if "standing" in r:
+        columns = [
+            Column("law", "law"),
+            Column("loss", "loss", "float", 2),
+            Column("optimal_params", "optimal N", "count"),
+            Column("optimal_tokens", "optimal D", "count", 4),
+            Column("ratio", "D/N ÷ best", "factor"),
+            Column("verdict", "so it is"),
+            Column("excess_compute", "wasted", "share", 1),
+            Column("justified_inference", "pays from", "count", 3),
+        ]
+        one = max(r["standing"], key=lambda each: each.params)
+        title = f"{format.count(round(one.params))} parameters on {format.count(round(one.tokens))} tokens"
+        tables.append(
+            Table(f"{title}: {one.tokens_per_param:.3g} a parameter, {one.compute:.3g} FLOPs", columns, _rows(r["standing"]))
+        )
+    else:
+        tables.append(_optima(r["laws"]))
+        if len(r["laws"]) > 1:
+            tables.append(facts_table("The laws differ by", spread(r["laws"])))
+    for key, title, first in (
+        ("constrained", "With limited unique data", ("unique_tokens", "unique")),
+        ("lifetime", "Cheapest to train and serve, at the same loss", ("inference_tokens", "served")),
+    ):
+        if key in r:
+            extra = (
+                [
+                    Column("epochs", "epochs", "float"),
+                    Column("loss", "loss", "float"),
+                    Column("naive_loss", "loss unadapted", "float", 1),
+                ]
+                if key == "constrained"
+                else [_RATIO, Column("total_compute", "FLOPs in all", "power"), Column("saving", "saved", "share")]
+            )
+            columns = [Column("law", "law"), Column(first[0], first[1], "count"), _N, _D, *extra]
+            tables.append(Table(title, columns, _rows(r[key])))
+    if "shapes" in r:
+        columns = [
+            Column("law", "law"),
+            Column("n_layers", "layers", "int"),
+            Column("d_model", "d_model", "int"),
+            Column("n_heads", "heads", "int"),
+            Column("d_ff", "d_ff", "int"),
+            Column("params", "parameters", "count"),
+            Column("relative", "off", "share", 1),
+            Column("aspect_ratio", "d/L", "float", 2),
+        ]
+        tables.append(Table("A shape near each optimum", columns, _rows(r["shapes"])))
+    for each in r.get("equal_compute", []):
+        columns = [_N, _D, _RATIO, Column("loss", "loss", "float"), Column("excess_loss", "over the optimum", "float")]
+        tables.append(Table(f"At equal compute, by {each.law}", columns, _rows(each.rows)))
+    return tables
+
+
+def _facts(item: Item) -> list[Fact]:
+    r = item.result
+    facts = []
+    if "standing" in r:
+        one = max(r["standing"], key=lambda each: each.params)
+        facts = [
+            Fact("params", "parameters", one.params, "count"),
+            Fact("tokens_per_param", "D/N", one.tokens_per_param, "float"),
+            Fact("compute", "FLOPs", one.compute, "power"),
+        ]
+    for one in r["standing"] if "standing" in r else r["laws"]:
+        if "standing" in r:
+            facts.append(Fact(f"ratio_{one.law}", f"by {one.law}", one.ratio, "factor"))
+        else:
+            facts.append(Fact(f"params_{one.law}", f"N by {one.law}", one.params, "count"))
+    return facts
+
+
+VIEW = View(_facts, _tables)
+
+
+def draw(curves: list[tuple[str, list[tuple[float, float]]]], path: str, title: str) -> None:
+    """Loss over size at equal compute, one curve per law or budget: in the terminal for "-", else in a file."""
+    series = [Series(label, points) for label, points in curves]
+    x, y = Axis("parameters", lambda value: format.count(round(value))), Axis("loss, nats per token", "{:.2f}".format, log=False)
+    if path == "-":
+        from shutil import get_terminal_size
+
+        for line in text_plot(series, x=x, y=y, title=title, width=min(get_terminal_size().columns, 110)):
+            sys.stdout.write(line + "\n")
+    else:
+        file_plot(series, path, x=x, y=y, title=title)
