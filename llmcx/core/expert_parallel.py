@@ -123,6 +123,6 @@ def unique_bytes(tokens: int, d_model: int, part: MoE, dtype: str, ranks: int) -
     107
     """
     n, k = part.n_experts, part.top_k
-    ways, extra = comb(n, k), n % ranks
-    met = extra * (ways - comb(n - n // ranks - 1, k)) + (ranks - extra) * (ways - comb(n - n // ranks, k))
+    ways, extra, missed = comb(n, k), n % ranks, n - n // ranks
+    met = (ranks - extra) * (ways - comb(missed, k)) + (extra * (ways - comb(missed - 1, k)) if extra else 0)
     return cut(dtypes.size(2 * tokens * d_model, dtype) * (ranks - 1) * met, ranks * ways)
