@@ -141,9 +141,10 @@ def written() -> str:
         *remarks,
         "",
         "Kimi-K2's report (arXiv:2507.20534) prints 1.04T, which its config.json does not give. The release of Grok-1 says that",
-        f"25% of the weights are active; by its code it is {sizes('grok-1').active / sizes('grok-1').total:.1%}. GLaM has no released"
-        " code: its shape is that of Table 4 as we remember it",
-        "(unconfirmed), with a tied table of 256,000 word pieces; that both printed sizes come out speaks for it.",
+        f"25% of the weights are active; by its code it is {sizes('grok-1').active / sizes('grok-1').total:.1%}.",
+        "",
+        "GLaM has no released code: its shape is Table 4's as far as we know it (unconfirmed), with a tied table of 256,000 word",
+        "pieces; that both printed sizes come out speaks for it.",
     ]
     return "\n".join(lines) + "\n"
 
