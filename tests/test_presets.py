@@ -183,6 +183,8 @@ BUILT_BY_TRANSFORMERS = {
 # meta device.
 BUILT_BY_HAND = {
     "chinchilla-70b": 70_061_924_352,
+    # By hand, from model.py of xai-org/grok-1: table, then 64 x (q and out, k and v, 8 experts, router, 4 norms), last norm.
+    "grok-1": 131_072 * 6_144 + 64 * (2 * 6_144**2 + 2 * 6_144 * 1_024 + 8 * 3 * 6_144 * 32_768 + 6_144 * 8 + 4 * 6_144) + 6_144,
 }
 
 EXACT = BUILT_BY_TRANSFORMERS | BUILT_BY_HAND
@@ -194,6 +196,7 @@ LOOSELY_PRINTED = {
     "llama-3.1-405b": 0.3,
     "llama-3.2-1b": 0.5,
     "phi-2": 3,
+    "grok-1": 0.6,
     "qwen2-7b": 9,
     "qwen2.5-7b": 9,
     "qwen2.5-14b": 6,

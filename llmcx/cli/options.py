@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from llmcx.core.errors import InputError, unknown_name
-from llmcx.core.parts import ModelSpec
+from llmcx.core.parts import ModelSpec, MoE
 from llmcx.spec import units
 
 
@@ -129,16 +129,19 @@ class Models:
         if bases and not lists:
             yield from ((base, {}, _unchanged(base, {})) for base in bases)
             return
-        from llmcx.spec.override import Shape, apply, from_shape
+        from llmcx.spec.override import Shape, apply, from_shape, made_experts
 
         shapes = [Shape(**dict(zip(lists, values, strict=True))) for values in product(*lists.values())]
         if not bases:
             for shape in shapes:
                 spec, notes = from_shape(shape)
-                yield spec, shape.stated(), notes
+                yield spec, shape.stated(), notes + (made_experts(shape) if shape.experts else [])
         for base in bases:
             for shape in shapes:
-                yield apply(base, shape), shape.stated(), _unchanged(base, shape.stated())
+                made = (
+                    made_experts(shape) if shape.experts and not any(isinstance(group.ffn, MoE) for group in base.groups) else []
+                )
+                yield apply(base, shape), shape.stated(), _unchanged(base, shape.stated()) + made
 
 
 def _unchanged(base: ModelSpec, stated: dict[str, Any]) -> list[str]:

@@ -84,6 +84,15 @@ def from_shape(shape: Shape) -> tuple[ModelSpec, list[str]]:
     return apply(spec, shape), notes
 
 
+def made_experts(shape: Shape) -> list[str]:
+    """Which of the two ways to make experts of a dense feed-forward was taken: they give different models."""
+    if shape.experts_from == "split":
+        return [
+            f"--experts-from split: {shape.experts:,} experts of d_ff / {shape.experts:,}; the total grows by the routers alone"
+        ]
+    return [f"--experts-from copy: {shape.experts:,} experts as wide as the dense feed-forward, as in Switch; the total grows"]
+
+
 def apply(spec: ModelSpec, shape: Shape) -> ModelSpec:
     """``spec`` with what ``shape`` states in place of its own; everything else stays as it was.
 
