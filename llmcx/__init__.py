@@ -35,14 +35,14 @@ def load(source: Source) -> ModelSpec:
     return load(source)
 
 
-def params(source: Source, **inputs: Any) -> Params:
+def params(source: Source, /, **inputs: Any) -> Params:
     """See :func:`llmcx.core.params.params`."""
     from llmcx.core.params import params
 
     return params(load(source), **inputs)
 
 
-def flops(source: Source, **inputs: Any) -> Flops:
+def flops(source: Source, /, **inputs: Any) -> Flops:
     """See :func:`llmcx.core.flops.flops`.
 
     >>> flops("gpt3", seq=2048).forward.total
@@ -53,21 +53,21 @@ def flops(source: Source, **inputs: Any) -> Flops:
     return flops(load(source), **inputs)
 
 
-def memory(source: Source, **inputs: Any) -> Memory:
+def memory(source: Source, /, **inputs: Any) -> Memory:
     """See :func:`llmcx.core.memory.memory`."""
     from llmcx.core.memory import memory
 
     return memory(load(source), **inputs)
 
 
-def attention_compare(source: Source, **inputs: Any) -> Comparison:
+def attention_compare(source: Source, /, **inputs: Any) -> Comparison:
     """See :func:`llmcx.core.compare.compare`."""
     from llmcx.core.compare import compare
 
     return compare(load(source), **inputs)
 
 
-def moe(source: Source, **inputs: Any) -> Experts:
+def moe(source: Source, /, **inputs: Any) -> Experts:
     """See :func:`llmcx.core.moe.moe`."""
     from llmcx.core.moe import moe
 

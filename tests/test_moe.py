@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import llmcx
 from llmcx.core.routing import MOST_PICKS, chances, distinct_experts, dropped, simulate
-from tests.helpers import data, here
+from tests.helpers import answer, data, here
 
 
 def every_batch(tokens: int, n_experts: int, top_k: int) -> list[list[int]]:
@@ -185,3 +185,30 @@ def test_decode_reads_what_it_meets() -> None:
     """Batch 1 reads the top_k experts of each layer: 2·32·3·4096·14336 weights in bf16."""
     r = llmcx.moe("mixtral-8x7b", batch=1, seq=64).touched
     assert r.decode_distinct_experts == pytest.approx(2) and r.decode_expert_bytes == 2 * 2 * 32 * 3 * 4096 * 14336
+
+
+# --- routers --------------------------------------------------------------------------------------------------------
+
+
+def test_routers_of_deepseek_v3() -> None:
+    """58 layers x 256 experts x 7168: 106,430,464 parameters; with a bias per expert, 58 x 256 = 14,848 more. Chance that none
+    of 256 experts, each taking 8/256 of the tokens, takes a given one: (1 - 1/32)^256 = e^(256 ln 0.96875) = e^-8.1276 =
+    0.000295.
+    """
+    rows = {row["router"]: row for row in answer("moe", "--preset", "deepseek-v3", "--seq", "4k")["result"]["routers"]}
+    assert rows["top-k"]["params"] == 106_430_464 and rows["bias"]["params"] == 106_430_464 + 14_848
+    assert rows["hash"]["params"] == rows["hash"]["flops_per_token"] == 0
+    assert rows["expert choice"]["unserved"] == pytest.approx(0.000295, abs=1e-6)
+    assert [row["causal"] for row in rows.values()] == [True, False, True, True]
+    assert rows["top-k"]["dropped"] == 0  # no capacity, nothing dropped
+
+
+def test_expert_choice_against_draws() -> None:
+    """4000 tokens, 16 experts that each take 500 at random: the share that nobody took, against (1 - 2/16)^16 = 0.1181."""
+    from random import Random
+
+    draw = Random(1)
+    taken = set()
+    for _ in range(16):
+        taken.update(draw.sample(range(4000), 500))
+    assert 1 - len(taken) / 4000 == pytest.approx((1 - 2 / 16) ** 16, abs=0.01)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
+from llmcx.core.flops import flops
 from llmcx.core.params import Params, params
 from llmcx.core.parts import ModelSpec
 from llmcx.spec.build import build
@@ -114,6 +115,24 @@ def test_glam_by_hand() -> None:
     assert sizes("glam-64b-64e").active == every + 32 * 2 * 536_870_912
 
 
+# Table 9's FLOPs per sequence; the paper says neither its lengths nor what a FLOP is. T5's are 512 inputs and 114 targets
+# (Raffel et al. 2020, arXiv:1910.10683, sec. 3.1.4).
+SWITCH_FLOPS = [("switch-base-128", "124B", 124e9), ("switch-large-128", "425B", 425e9)]
+SWITCH_FLOPS += [("switch-xxl", "6.3T", 6.3e12), ("switch-c", "890B", 890e9)]
+
+
+def per_sequence(name: str) -> int:
+    return flops(load_preset(name), 1, 114, source=512).forward.total
+
+
+@pytest.mark.parametrize(("name", "text", "printed_flops"), SWITCH_FLOPS)
+def test_switch_flops_per_sequence(name: str, text: str, printed_flops: float) -> None:
+    """10% to 20% above the printed figures, the logits and attention's n² being part of ours: no convention tried (6 N D by
+    Kaplan's rule, multiply-adds, 512 targets) gives all four.
+    """
+    assert 1.10 < per_sequence(name) / printed_flops < 1.20
+
+
 def written() -> str:
     lines = [
         "# Mixtures of experts: published and counted",
@@ -142,6 +161,15 @@ def written() -> str:
         "",
         "Kimi-K2's report (arXiv:2507.20534) prints 1.04T, which its config.json does not give. The release of Grok-1 says that",
         f"25% of the weights are active; by its code it is {sizes('grok-1').active / sizes('grok-1').total:.1%}.",
+        "",
+        "FLOPs per sequence of Switch (Table 9; counted for T5's 512 inputs and 114 targets, which the paper does not state):",
+        "",
+        "| model | published | counted | off |",
+        "| --- | ---: | ---: | ---: |",
+        *(
+            f"| {name} | {text} | {per_sequence(name):,} | {per_sequence(name) / at - 1:+.1%} |"
+            for name, text, at in SWITCH_FLOPS
+        ),
         "",
         "GLaM has no released code: its shape is Table 4's as far as we know it (unconfirmed), with a tied table of 256,000 word",
         "pieces; that both printed sizes come out speaks for it.",

@@ -13,6 +13,8 @@ from .flops import fold, forward_flops, sequence_length
 from .lower import Run, lower
 from .ops import Line, Op
 from .parts import Gated, Layers, ModelSpec, MoE, Plain, check_size
+from .routers import Router
+from .routers import routers as ways
 from .routing import Simulated, capacity, chances, distinct_experts, dropped, simulate
 
 
@@ -92,6 +94,7 @@ class Experts:
     touched: Touched
     simulated: Simulated | None
     expert_parallel: ExpertParallel | None
+    routers: list[Router]
     lines: list[Line]
 
 
@@ -177,6 +180,16 @@ def moe(
         touched=touched(ops, part, tokens, batch, imbalance, dtype),
         simulated=drawn,
         expert_parallel=parallel,
+        routers=ways(
+            spec.d_model,
+            part.n_experts,
+            part.top_k,
+            moe_layers,
+            part.router_bias,
+            0.0 if limit is None else limit.dropped_uniform,
+            0.0 if limit is None else limit.dropped,
+            imbalance,
+        ),
         lines=[line for line in fold.explain(ops) if line.component.startswith("moe.")]
         + _explained(tokens, spec, part, limit, sent[0][1], imbalance),
     )

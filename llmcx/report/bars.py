@@ -13,6 +13,10 @@ LETTERS = {
     "workspace": "w",
     "kv_cache": "K",
     "state": "S",
+    "other": "A",
+    "shared": "S",
+    "met": "E",
+    "idle": "·",
 }
 
 

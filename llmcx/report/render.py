@@ -27,6 +27,12 @@ class Item(NamedTuple):
         return getattr(self.result, "lines", []) if self.lines is None else self.lines
 
 
+def title(item: Item) -> str:
+    """The model's name for a reader."""
+    model = item.model or {}
+    return str(model.get("title") or model.get("name") or "")
+
+
 class View(NamedTuple):
     """How one command's results read: a summary of the key numbers, and the tables of a single result.
 

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import attention, laws
+from . import attention, experts, laws
 from .bars import bar, legend
 from .estimates import ACCELERATOR, HARDWARE, SERVE, TRAIN
-from .render import Item, View, plain
+from .render import Item, View, plain, title
 from .table import Column, Fact, Table, facts_table
 
 SHARE = Column("share", "share", "share")
-
-
-def _title(item: Item) -> str:
-    model = item.model or {}
-    return str(model.get("title") or model.get("name") or "")
 
 
 def _rows(values: Any) -> list[dict[str, Any]]:
@@ -46,7 +41,7 @@ def _params_tables(item: Item) -> list[Table]:
     rows = [row | {"short": row["params"]} for row in _rows(r.components)]
     total = {"component": "total", "params": r.total, "short": r.total, "share": 1.0}
     facts = [fact for fact in _params_facts(item) if fact.key != "total"]
-    return [Table(_title(item), columns[:2] + columns[2:], rows, total), facts_table("", facts)]
+    return [Table(title(item), columns[:2] + columns[2:], rows, total), facts_table("", facts)]
 
 
 PARAMS = View(_params_facts, _params_tables)
@@ -80,7 +75,7 @@ def _flops_tables(item: Item) -> list[Table]:
     rows = [row | {"short": row["flops"]} for row in _rows(r.forward.components)]
     total = {"component": "forward total", "flops": r.forward.total, "short": r.forward.total, "share": 1.0}
     shape = f"batch {item.inputs['batch']}, seq {item.inputs['seq']:,}"
-    tables = [Table(f"{_title(item)} · {shape}", columns, rows, total), facts_table("", _flops_facts(item)[1:])]
+    tables = [Table(f"{title(item)} · {shape}", columns, rows, total), facts_table("", _flops_facts(item)[1:])]
     if len(r.groups) > 3:
         columns = [Column("component", "layer group"), Column("flops", unit, "int"), SHARE]
         tables.append(Table("By layer group", columns, _rows(r.groups)))
@@ -127,7 +122,7 @@ def _memory_tables(item: Item) -> list[Table]:
     total = max(r.total_bytes, 1)
     rows = [row | {"short": row["bytes"], "share": row["bytes"] / total} for row in _rows(r.parts)]
     last = {"part": "total", "bytes": r.total_bytes, "short": r.total_bytes, "share": 1.0, "formula": ""}
-    tables = [Table(_title(item), columns, rows, last), facts_table("", _memory_facts(item)[1:])]
+    tables = [Table(title(item), columns, rows, last), facts_table("", _memory_facts(item)[1:])]
     tables.append(_picture(r))
     if r.stored is not None:
         columns = [Column("dtype", "weights as"), Column("elements", "elements", "int"), Column("bytes", "bytes", "size")]
@@ -176,107 +171,10 @@ MEMORY = View(_memory_facts, _memory_tables)
 
 
 def _compare_tables(item: Item) -> list[Table]:
-    return attention.tables(item, _title(item))
+    return attention.tables(item, title(item))
 
 
 COMPARE = View(attention.facts, _compare_tables, attention.every_row)
-
-
-# --- moe ------------------------------------------------------------------------------------------------------------
-
-
-def _moe_facts(item: Item) -> list[Fact]:
-    r = item.result
-    return [
-        Fact("total", "total", r.total, "count"),
-        Fact("active", "active per token", r.active, "count"),
-        Fact("expert", "routed experts", r.expert, "count"),
-        Fact("shared", "shared experts", r.shared, "count"),
-        Fact("router", "routers", r.router, "count"),
-        Fact("flops_per_token", "forward FLOPs per token", r.flops_per_token, "flops"),
-        Fact("all_to_all_bytes", "all-to-all per forward pass", r.all_to_all_bytes, "size"),
-    ]
-
-
-def _moe_tables(item: Item) -> list[Table]:
-    r = item.result
-    experts = f"{r.n_experts} experts, top-{r.top_k}, in {r.moe_layers} layers"
-    facts = [
-        *_moe_facts(item),
-        Fact("all_to_all_bytes_per_layer", "all-to-all per layer", r.all_to_all_bytes_per_layer, "size"),
-        Fact("router_flops_per_token", "router FLOPs per token", r.router_flops_per_token, "flops"),
-        Fact("expert_active_fraction", "share of the experts active", r.expert_active_fraction, "share"),
-        Fact("sparsity", "sparsity, experts over top-k", r.sparsity, "float"),
-        Fact("granularity", "granularity, 4 d over an expert's width", r.granularity, "float"),
-        Fact("granularity_active", "granularity, active width over an expert's", r.granularity_active, "float"),
-    ]
-    tables = [facts_table(f"{_title(item)} · {experts}", facts)]
-    if r.capacity is not None:
-        c = r.capacity
-        facts = [
-            Fact("tokens", "tokens in the batch", c.tokens, "int"),
-            Fact("per_expert", f"capacity of one expert (factor {c.factor:g})", c.per_expert, "int"),
-            Fact("dropped_uniform", "expected dropped, uniform routing", c.dropped_uniform, "share"),
-        ]
-        if r.touched.imbalance != 1:
-            facts.append(Fact("dropped", f"expected dropped, imbalance {r.touched.imbalance:g}", c.dropped, "share"))
-        tables.append(facts_table("Capacity", facts))
-    columns = [
-        Column("what", "dense model with"),
-        Column("d_ff", "d_ff", "int"),
-        Column("params", "parameters", "count"),
-        Column("flops_per_token", "FLOPs/token", "flops"),
-        Column("moe_over_dense", "MoE FLOPs", "factor"),
-    ]
-    d = r.dense_equivalent
-    rows = [
-        {"what": "the same active parameters", **plain(d.same_active)},
-        {"what": "the same total parameters", **plain(d.same_total)},
-        {"what": "the same FLOPs", **plain(d.same_flops)},
-    ]
-    return [*tables, *_moe_routing(r), Table("Beside dense models of the same layers", columns, rows)]
-
-
-def _moe_routing(r: Any) -> list[Table]:
-    """Experts met, the simulation, and expert parallelism, where asked for."""
-    t, s, p = r.touched, r.simulated, r.expert_parallel
-    routing = "uniform routing" if t.imbalance == 1 else f"imbalance {t.imbalance:g}"
-    facts = [
-        Fact("distinct_experts", f"by {t.tokens:,} tokens", t.distinct_experts, "float"),
-        Fact("decode_distinct_experts", f"by a decode step of batch {t.decode_tokens:,}", t.decode_distinct_experts, "float"),
-        Fact("decode_expert_bytes", "expert weights that step reads", t.decode_expert_bytes, "size"),
-    ]
-    tables = [facts_table(f"Experts of a layer expected to be met, of {r.n_experts:,}, {routing}", facts)]
-    if s is not None:
-        facts = [
-            Fact("distinct_experts", "experts met", s.distinct_experts, "float"),
-            Fact("hottest", "hottest expert over the mean", s.hottest, "factor"),
-            Fact("dropped", "dropped", s.dropped, "share"),
-            Fact("dropped_error", "its standard error", s.dropped_error, "share"),
-        ]
-        tables.append(facts_table(f"Simulated, mean of {s.trials:,}, seed {s.seed}", facts))
-    if p is not None:
-        held = (
-            f"{p.experts_per_rank:,}"
-            if p.even
-            else f"{p.experts_per_rank:,} on {p.full_ranks:,}, {p.fewest_experts:,} on the rest"
-        )
-        facts = [
-            Fact("experts_per_rank", "experts of a layer per GPU", held),
-            Fact("weight_bytes_per_rank", "weights per GPU", p.weight_bytes_per_rank, "size"),
-            Fact("replicated_bytes", "of these on every GPU", p.replicated_bytes, "size"),
-            Fact("all_to_all_layer_bytes", "all-to-all of a layer, forward", p.all_to_all_layer_bytes, "size"),
-            Fact("all_to_all_forward_bytes", "all-to-all, forward", p.all_to_all_forward_bytes, "size"),
-            Fact("all_to_all_unique_bytes", "… each token once per GPU", p.all_to_all_unique_bytes, "size"),
-            Fact("all_to_all_step_bytes", "all-to-all, forward and backward", p.all_to_all_step_bytes, "size"),
-            Fact("all_to_all_step_bytes_per_rank", "… per GPU", p.all_to_all_step_bytes_per_rank, "size"),
-            Fact("hot_rank_load", "load of the hot GPU over the mean", p.hot_rank_load, "factor"),
-        ]
-        tables.append(facts_table(f"Expert parallelism over {p.ranks:,} GPUs", facts))
-    return tables
-
-
-MOE = View(_moe_facts, _moe_tables)
 
 
 # --- presets --------------------------------------------------------------------------------------------------------
@@ -310,7 +208,7 @@ PRESETS = View(lambda item: [], _presets_tables, _presets_data)
 
 def _preset_tables(item: Item) -> list[Table]:
     rows = [{"key": key, "value": value} for key, value in item.result.items()]
-    return [Table(_title(item), [Column("key", "key"), Column("value", "value")], rows)]
+    return [Table(title(item), [Column("key", "key"), Column("value", "value")], rows)]
 
 
 PRESET = View(lambda item: [], _preset_tables)
@@ -380,7 +278,7 @@ def _stored_tables(item: Item) -> list[Table]:
             Fact("counted", "parameters of the model", item.result["counted"], "count"),
             Fact("difference", "stored beyond them", item.result["difference"], "int"),
         ]
-    return [Table(_title(item), columns, rows, total), facts_table("", facts)]
+    return [Table(title(item), columns, rows, total), facts_table("", facts)]
 
 
 STORED = View(lambda item: [], _stored_tables)
@@ -391,7 +289,7 @@ VIEWS = {
     "flops": FLOPS,
     "memory": MEMORY,
     "attention-compare": COMPARE,
-    "moe": MOE,
+    "moe": experts.VIEW,
     "chinchilla": laws.VIEW,
     "bounds": BOUNDS,
     "shapes": SHAPES,
