@@ -32,6 +32,10 @@ COMMANDS = {
 }
 
 
+BELOW = {("chinchilla", "fit")}
+"""Commands under a command that also runs by itself; each has a module of its own."""
+
+
 class _Lazy(TyperGroup):
     """Knows every subcommand by name and one line of help; builds the one that is called.
 
@@ -40,7 +44,10 @@ class _Lazy(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, command, rest = super().resolve_command(ctx, args)
-        if name in COMMANDS:
+        if (name, *rest[:1]) in BELOW:
+            name, rest = f"{name} {rest[0]}", rest[1:]
+            command = typer.main.get_command(import_module(f"llmcx.cli.{name.replace(' ', '_')}").app)
+        elif name in COMMANDS:
             command = typer.main.get_command(import_module(f"llmcx.cli.{name.replace('-', '_')}").app)
         return name, command, rest
 

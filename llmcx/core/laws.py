@@ -254,3 +254,19 @@ def _exponent(constants: Constants) -> float:
     if isinstance(constants, Power):
         return constants.exponent
     return constants.beta / (constants.alpha + constants.beta)
+
+
+def as_data(found: Law) -> dict[str, Any]:
+    """A law as the mapping that :func:`law` reads: what a law file holds."""
+    uncertain = {spread.constant: [spread.low, spread.high] for spread in found.uncertainty}
+    data: dict[str, Any] = {"name": found.name, "title": found.title, "form": found.form}
+    data["constants"] = {item.name: getattr(found.constants, item.name) for item in fields(found.constants)}
+    if found.repetition is not None:
+        data["repetition"] = found.repetition._asdict()
+    if uncertain:
+        data["uncertainty"] = {"kind": found.uncertainty[0].kind, **uncertain}
+    spans: dict[str, Any] = {"compute": [found.compute_min, found.compute_max]}
+    if found.range_note is not None:
+        spans["note"] = found.range_note
+    data |= {"parameters": found.parameters, "range": spans, "source": found.source}
+    return data | ({"notes": list(found.notes)} if found.notes else {})

@@ -140,9 +140,41 @@ def _facts(item: Item) -> list[Fact]:
 VIEW = View(_facts, _tables)
 
 
-def draw(curves: list[tuple[str, list[tuple[float, float]]]], path: str, title: str) -> None:
-    """Loss over size at equal compute, one curve per law or budget: in the terminal for "-", else in a file."""
-    series = [Series(label, points) for label, points in curves]
+def _fitted(item: Item) -> list[Table]:
+    f, iso = item.result["fit"], item.result["isoflop"]
+    columns = [Column("constant", "constant"), Column("value", "value", "float")]
+    if f.bootstraps:
+        columns += [Column("low", "10%", "float"), Column("high", "90%", "float")]
+    tables = [Table(f"L = E + A/N^alpha + B/D^beta, N ~ C^a, fitted to {f.runs:,} runs", columns, _rows(f.estimates))]
+    facts = [
+        Fact("rmse_log", "root mean square error of ln L", f.rmse_log, "float"),
+        Fact("r2", "share of ln L's variance explained", f.r2, "share"),
+        Fact("agreeing", f"starts that ended here, of {f.starts}", f.agreeing, "int"),
+        Fact("compute", "FLOPs of the runs", f"{f.compute_min:.3g} to {f.compute_max:.3g}"),
+    ]
+    tables.append(facts_table("", facts))
+    if iso is not None:
+        facts = [
+            Fact("budgets", "budgets with a minimum", len(iso.budgets), "int"),
+            Fact("exponent", "a of N ~ C^a", iso.exponent, "float"),
+            Fact("coefficient", "N at 1e20 FLOPs", round(iso.coefficient), "count"),
+        ]
+        tables.append(facts_table("Beside it, approach 2: a parabola per budget", facts))
+    if item.result["laws"]:
+        tables.append(_optima(item.result["laws"]))
+    return tables
+
+
+FIT = View(lambda item: [Fact(e.constant, e.constant, e.value, "float") for e in item.result["fit"].estimates], _fitted)
+
+
+def draw(curves: list[tuple[str, list[tuple[float, float]]]], path: str, title: str, runs: Any = ()) -> None:
+    """Loss over size at equal compute, one curve per law or budget, and ``runs`` as points: in the terminal for "-", else in a
+    file.
+    """
+    top = max((run.loss for run in runs), default=float("inf"))
+    series = [Series("runs", [(run.params, run.loss) for run in runs], joined=False)] if runs else []
+    series += [Series(label, [point for point in points if point[1] <= top]) for label, points in curves]
     x, y = Axis("parameters", lambda value: format.count(round(value))), Axis("loss, nats per token", "{:.2f}".format, log=False)
     if path == "-":
         from shutil import get_terminal_size

@@ -18,10 +18,11 @@ MARKERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 class Series(NamedTuple):
-    """One line: its name and its (x, y) points, all above zero where an axis is logarithmic."""
+    """One line, or points that are not ``joined``: its name and (x, y) points, all above zero where an axis is logarithmic."""
 
     label: str
     points: Sequence[tuple[float, float]]
+    joined: bool = True
 
 
 class Axis(NamedTuple):
@@ -47,7 +48,11 @@ def text_plot(
     "*" marks a point of several series. Series without drawable points are named in the
     legend alone. Raises InputError when there is nothing to draw.
     """
-    drawn = [Series(s.label, [(a, b) for a, b in s.points if not (x.log and a <= 0) and not (y.log and b <= 0)]) for s in series]
+
+    def shown(point: tuple[float, float]) -> bool:
+        return not (x.log and point[0] <= 0) and not (y.log and point[1] <= 0)
+
+    drawn = [s._replace(points=list(filter(shown, s.points))) for s in series]
     xs = [x.at(a) for s in drawn for a, _ in s.points]
     ys = [y.at(b) for s in drawn for _, b in s.points]
     if not xs:
@@ -70,7 +75,7 @@ def text_plot(
     for tick in ticks:
         cells[row(tick)] = ["·" if c % 8 == 0 else " " for c in range(columns)]
     for s in drawn:
-        placed = [(column(x.at(a)), x.at(a), y.at(b)) for a, b in sorted(s.points)]
+        placed = [(column(x.at(a)), x.at(a), y.at(b)) for a, b in sorted(s.points)] if s.joined else []
         for (c0, a0, b0), (c1, a1, b1) in pairwise(placed):
             for c in range(c0 + 1, c1):
                 at = left + (right - left) * c / (columns - 1)
@@ -154,7 +159,7 @@ def file_plot(series: Sequence[Series], path: str, *, x: Axis = PLAIN, y: Axis =
     for number, s in enumerate(series):
         style = {"color": COLOURS[number % len(COLOURS)], "linestyle": dashes[number // len(COLOURS) % len(dashes)]}
         line = axes.plot(*zip(*s.points, strict=True), marker=f"${MARKERS[number]}$", label=s.label)[0]
-        line.set(**style)
+        line.set(**style if s.joined else {**style, "linestyle": "none"})
     for axis, scale, each in ((axes.xaxis, axes.set_xscale, x), (axes.yaxis, axes.set_yscale, y)):
         if each.log:
             scale("log")

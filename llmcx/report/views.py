@@ -291,6 +291,7 @@ VIEWS = {
     "attention-compare": COMPARE,
     "moe": experts.VIEW,
     "chinchilla": laws.VIEW,
+    "chinchilla-fit": laws.FIT,
     "bounds": BOUNDS,
     "shapes": SHAPES,
     "presets": PRESETS,

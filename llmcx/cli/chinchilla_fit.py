@@ -1,0 +1,73 @@
+"""llmcx chinchilla fit."""
+
+from typing import Annotated, Any
+
+import typer
+
+from llmcx.cli.options import Output, command, single
+from llmcx.core import fitting, scaling
+from llmcx.core.laws import as_data
+from llmcx.report.render import Item
+from llmcx.spec import runs as table
+from llmcx.spec import units
+
+app = single()
+
+
+@command(app)
+def fit(
+    file: Annotated[str, typer.Argument(metavar="RUNS.CSV", help="Columns params, tokens (or compute) and loss; - is stdin.")],
+    output: Output,
+    compute: Annotated[str | None, typer.Option(help="Budgets at which to read the law, e.g. 1e21,1e24.")] = None,
+    starts: Annotated[int, typer.Option(help="Points of the grid of starts that are followed.")] = 60,
+    bootstraps: Annotated[int, typer.Option(help="Resamples for the intervals; 0 for none.")] = 200,
+    seed: Annotated[int, typer.Option(help="Of the resamples.")] = 0,
+    min_ratio: Annotated[float, typer.Option(help="Leave out runs with fewer tokens per parameter.")] = 0.0,
+    out: Annotated[str | None, typer.Option(metavar="FILE", help="Write the law as a file for chinchilla --law.")] = None,
+    plot: Annotated[str | None, typer.Option(metavar="FILE", help="Runs and law, loss over size: .svg, .png, or -.")] = None,
+) -> None:
+    """Fit a scaling law to one's own runs: L = E + A/N^alpha + B/D^beta, as Chinchilla's approach 3. Needs llmcx[fit].
+
+    Huber loss on log L, followed from the best of 4,500 starts, bootstrap intervals. Where runs share budgets, approach 2
+    (a parabola per budget) stands beside it.
+
+    \b
+    llmcx chinchilla fit runs.csv
+    llmcx chinchilla fit runs.csv --compute 1e22,1e24 --out mine.yaml
+    llmcx chinchilla --law ./mine.yaml --compute 1e24
+    """
+    read = table.read_runs(file, min_ratio)
+    found = fitting.fit(read.runs, starts=starts, bootstraps=bootstraps, seed=seed)
+    budgets = [] if compute is None else units.many(compute, units.count, "--compute")
+    laws = [scaling.optimum(found.law, compute=float(c)) for c in budgets]
+    result: dict[str, Any] = {"fit": found, "isoflop": fitting.isoflop(read.runs), "laws": laws}
+    inputs = {
+        "file": file,
+        "columns": read.columns,
+        "starts": starts,
+        "bootstraps": bootstraps,
+        "seed": seed,
+        "min_ratio": min_ratio,
+    }
+    notes = [f"columns: {', '.join(f'{what} = {head}' for what, head in read.columns.items())}", *found.warnings]
+    notes += result["isoflop"].warnings if result["isoflop"] else []
+    if any(not one.in_range for one in laws):
+        notes.append("beyond the runs' own budgets the law is extrapolated")
+    if out is not None:
+        import yaml
+
+        with open(out, "w", encoding="utf-8") as target:
+            yaml.safe_dump(as_data(found.law), target, sort_keys=False, allow_unicode=True, width=120)
+    if plot is not None:
+        from llmcx.report.laws import draw
+
+        middle = [scaling.optimum(found.law, compute=c) for c in fitting.octaves(found)]
+        curves = [(f"{best.compute:.3g} FLOPs", scaling.isoflop(found.law, best)[1]) for best in middle]
+        draw(curves, plot, f"{len(read.runs)} runs and the law fitted", read.runs)
+        if plot == "-":
+            return
+    lines = [
+        scaling.Term(each.constant, "argmin Σ Huber(log-sum-exp - ln L)", f"{found.runs} runs", each.value, found.law.source)
+        for each in found.estimates
+    ]
+    output.show("chinchilla-fit", [Item(None, inputs, result, notes, lines)])
