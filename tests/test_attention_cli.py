@@ -78,7 +78,8 @@ def test_eighty_columns() -> None:
     """The whole table of six lengths, and no column dropped from it."""
     given = "attention-compare --preset llama-3-8b --seq 1k:1M:x4 --hardware h100"
     out = llmcx(*given.split(), env=os.environ | {"COLUMNS": "80"}).stdout
-    table = out.split("\n\n")[0].splitlines()
+    recommendation, table = (part.splitlines() for part in out.split("\n\n")[:2])
+    assert recommendation[0] == "Recommendation"
     assert table[1].split() == ["variant", "1k", "4k", "16k", "64k", "256k", "1M"]
     assert max(map(len, table)) <= 80
 

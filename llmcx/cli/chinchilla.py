@@ -236,8 +236,9 @@ def _item(model: dict[str, Any] | None, inputs: dict[str, Any], result: dict[str
     best = result["laws"]
     if not all(one.in_range for one in best):
         notes.append("not in range: fitted to other budgets and extrapolated (its `warning` in --json says how far)")
-    if len({one.counts for one in best}) > 1:
-        notes.append("counts: what N counts, where that is not all parameters")
+    said = {"non-embedding": "* N without embeddings", "active": "† N active, without embeddings"}
+    marks = [text for kind, text in said.items() if any(one.counts == kind for one in best)]
+    notes += ["; ".join(marks)] if marks else []
     sources = [*result.get("standing", best), *result.get("constrained", ()), *result.get("lifetime", ())]
     lines = [line._replace(component=f"{one.law} {line.component}") for one in sources for line in one.lines]
     return Item(model, inputs, result, notes, lines)

@@ -100,7 +100,7 @@ def tables(item: Any, title: str) -> list[Table]:
     out.append(Table(f"{'At' if out else title + ' · at'} n = {last:,}", columns, rows))
     columns = [Column("seq", "n", "int"), Column("variant", "by this model's costs"), Column("chapter_reason", "chapter's rule")]
     columns.append(Column("agrees", "agree"))
-    out.insert(1 if len(out) > 1 else 0, Table("Recommendation", columns, plain(r.recommendation)))
+    out.insert(0, Table("Recommendation", columns, plain(r.recommendation)))
     # Of the baselines, the one that people run; all of them are in the JSON.
     than = max((x.than for x in r.crossovers), key=lambda name: name == "causal_flash", default=None)
     measures = {"core_flops": "flops", "kept_bytes": "memory", "core_seconds": "time"}

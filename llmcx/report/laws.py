@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from math import log
 from typing import Any
 
 from . import format
@@ -35,20 +36,43 @@ def spread(laws: list[Any]) -> list[Fact]:
     return facts
 
 
+MARKS = {"all": "", "non-embedding": " *", "active": " †"}
+DOTS = 16
+"""Width of the dot plot of N over a logarithmic scale."""
+
+
+def _dot(value: float, low: float, high: float) -> str:
+    """Where a value stands between two others, by logarithm.
+
+    >>> _dot(10, 1, 100)
+    '········●·······'
+    """
+    at = round((DOTS - 1) * log(value / low) / log(high / low)) if high > low else 0
+    return "·" * at + "●" + "·" * (DOTS - 1 - at)
+
+
 def _optima(laws: list[Any]) -> Table:
     rows = _rows(laws)
+    low, high = min(one.params for one in laws), max(one.params for one in laws)
     for row, one in zip(rows, laws, strict=True):
-        low, high = one.exponent_low, one.exponent_high
-        row["slope"] = f"{one.exponent:.2f}" + (f" ({low:.2f}-{high:.2f})" if low is not None else "")
+        ends = one.exponent_low, one.exponent_high
+        row["label"] = one.law + MARKS[one.counts]
+        row["slope"] = f"{one.exponent:.2f}" + (f" ({ends[0]:.2f}-{ends[1]:.2f})" if None not in ends else "")
         row["range"] = "yes" if one.in_range else one.warning.split("; ")[1].split(" is ")[1].split(",")[0]
-        row["counted"] = {"all": ""}.get(one.counts, one.counts)
-    columns = [Column("law", "law"), _N, _D, _RATIO, Column("loss", "loss", "float")]
+        row["dot"] = _dot(one.params, low, high)
+    columns = [Column("label", "law"), _N, _D, _RATIO, Column("loss", "loss", "float")]
     if max(one.compute for one in laws) > 1.001 * min(one.compute for one in laws):
         columns.insert(3, Column("compute", "FLOPs", "power"))
+    if high > 1.001 * low:
+        columns.append(Column("dot", "N on a log scale", "text", 1))
     columns += [Column("slope", "N ~ C^a", "text", 2), Column("range", "in fitted range", "text", 3)]
-    if any(row["counted"] for row in rows):
-        columns.insert(2, Column("counted", "counts", "text", 1))
     return Table("Compute-optimal, by law", columns, rows)
+
+
+def _data(item: Item) -> Table:
+    """For a CSV: the laws as they are, or where a model stands by them."""
+    rows = _rows(item.result["standing"] if "standing" in item.result else item.result["laws"])
+    return Table("", [Column(key, key) for key in rows[0]], rows)
 
 
 def _tables(item: Item) -> list[Table]:
@@ -137,7 +161,7 @@ def _facts(item: Item) -> list[Fact]:
     return facts
 
 
-VIEW = View(_facts, _tables)
+VIEW = View(_facts, _tables, _data)
 
 
 def _fitted(item: Item) -> list[Table]:
