@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from math import e, log, sqrt
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmcx.core.bounds import all_pairs, generalization, hops_table, universal_approximation
+from llmcx.core.bounds import all_pairs, compression, generalization, hops_table, pac_bayes, universal_approximation
 from llmcx.core.errors import InputError
 from llmcx.core.parts import Core, Linformer, Local, Longformer, Standard, Strided
 
@@ -113,3 +114,32 @@ def test_refusals() -> None:
         with pytest.raises(InputError) as error:
             call()
         assert error.value.field == field
+
+
+# --- certificates ---------------------------------------------------------------------------------------------------
+
+
+def test_certificates_by_hand() -> None:
+    """PAC-Bayes, KL 100, n 1000, delta 0.01: ln(2 · 31.6228 / 0.01) = ln 6324.56 = 8.7522; sqrt(108.7522 / 2000) = 0.23319.
+    Compression, 1000 bits, n 10,000, delta 0.05: ln 40 = 3.6889; sqrt(1003.6889 / 20,000) = 0.22402.
+    """
+    assert round(pac_bayes(100, 1000, 0.01).gap, 5) == 0.23319
+    assert round(compression(1000, 10_000).gap, 5) == 0.22402
+
+
+def test_certificates_of_a_plain_language_model_say_nothing() -> None:
+    """16 bits for each of 7e9 parameters against 1e9 documents: sqrt(1.12e11 / 2e9) = 7.5."""
+    found = compression(16 * 7 * 10**9, 10**9)
+    assert found.vacuous and round(found.gap, 1) == 7.5
+
+
+@given(st.floats(0, 1e12), st.integers(8, 10**15), st.floats(0.001, 0.5))
+def test_more_examples_never_loosen_a_certificate(kl: float, n: int, delta: float) -> None:
+    assert pac_bayes(kl, 2 * n, delta).gap <= pac_bayes(kl, n, delta).gap <= pac_bayes(2 * kl + 1, n, delta).gap
+
+
+@pytest.mark.parametrize(("call", "field"), [(lambda: pac_bayes(-1, 100), "kl"), (lambda: compression(8, 100, 1.0), "delta")])
+def test_bad_certificates(call: Any, field: str) -> None:
+    with pytest.raises(InputError) as error:
+        call()
+    assert error.value.field == field

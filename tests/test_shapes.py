@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmcx.core.errors import InputError
-from llmcx.core.shapes import DEPTHS, Shape, feed_forward, references, shapes
+from llmcx.core.shapes import DEPTHS, Shape, balanced, depth_advice, feed_forward, references, shapes
 
 # sum(p.numel()) of the released configuration built by transformers 5.23.0 on the meta device (GPT-3: GPT2Config with Table 2.1's
 # shape and 2048 positions); the same figures that the presets are held to.
@@ -160,3 +160,27 @@ def test_refusals(change: dict[str, Any], field: str) -> None:
     with pytest.raises(InputError) as error:
         shapes(**arguments)
     assert error.value.field == field
+
+
+# --- advice ---------------------------------------------------------------------------------------------------------
+
+
+def test_levines_advice() -> None:
+    """Levine et al. 2020, arXiv:2006.12467, abstract: GPT-3 is too deep for its size; a trillion parameters want a width of 30K."""
+    assert depth_advice(96, 12288) == "deep"
+    assert round(balanced(1e12)[1], -4) == 30_000
+
+
+def test_divisibility_by_hand() -> None:
+    """LLaMA 7B: 32 heads, d_ff 11008 = 256 · 43: 32 GPUs, tiles of 256. 33 heads of 128: nothing but 1."""
+    llama = next(row for row in references() if row.name == "LLaMA 7B")
+    assert (llama.tensor_parallel, llama.tile) == (32, 256)
+    assert shapes(7 * 10**9, 32000, depths=[32], gated=True)[0].tensor_parallel == 1  # 4224 wide
+
+
+def test_equal_flops() -> None:
+    """LLaMA 7B's own forward FLOPs in 32 layers are its own width."""
+    llama = next(row for row in references() if row.name == "LLaMA 7B")
+    [row] = shapes(llama.forward_flops, 32000, depths=[32], gated=True, by="flops")
+    assert (row.d_model, row.deviation) == (4096, 0)
+    assert row.train_flops == 3 * row.forward_flops and row.train_state_bytes == 16 * row.params

@@ -19,6 +19,13 @@ def bounds(
     params: Annotated[str, typer.Option(help="Parameters P.")] = "100B",
     examples: Annotated[str, typer.Option(help="Independent training examples n.")] = "100B",
     base: Annotated[str, typer.Option(help="Base of the logarithm: e, 2 or 10.")] = "e",
+    kl: Annotated[
+        float | None, typer.Option(help="KL of posterior and prior in nats (PAC-Bayes). Default: 1 per parameter.")
+    ] = None,
+    compressed: Annotated[
+        str | None, typer.Option(help="Size of the compressed weights, e.g. 1GB. Default: 16 bits a parameter.")
+    ] = None,
+    delta: Annotated[float, typer.Option(help="Chance that a certificate fails.")] = 0.05,
     seq: Annotated[str, typer.Option(help="Lengths for pairs and hops; 8k is 8192.")] = "4096",
 ) -> None:
     """What theory bounds: the generalisation gap, all-pairs work, layers until all tokens are connected.
@@ -26,19 +33,34 @@ def bounds(
     \b
     llmcx bounds --params 1e11 --examples 1e11
     llmcx bounds --params 1e11 --examples 1e11 --base 2
+    llmcx bounds --params 7B --examples 15T --compressed 2GB --kl 1e9
     llmcx bounds --seq 1k,8k,64k
     """
     lengths = units.many(seq, units.length, "--seq")
     gap = core.generalization(units.count(params, "--params"), units.count(examples, "--examples"), base)
+    bits = 16 * gap.params if compressed is None else 8 * units.size(compressed, "--compressed")
+    certificates = [
+        core.pac_bayes(float(gap.params) if kl is None else kl, gap.examples, delta),
+        core.compression(bits, gap.examples, delta),
+    ]
     pairs = [core.all_pairs(n) for n in lengths]
     approximation = core.universal_approximation()
-    result = {"generalization": gap, "all_pairs": pairs, "hops": core.hops_table(lengths), "approximation": approximation}
-    inputs = {"params": gap.params, "examples": gap.examples, "base": base, "seq": lengths}
+    result = {
+        "generalization": gap,
+        "certificates": certificates,
+        "all_pairs": pairs,
+        "hops": core.hops_table(lengths),
+        "approximation": approximation,
+    }
+    inputs = {"params": gap.params, "examples": gap.examples, "base": base}
+    inputs |= {"kl": kl, "bits": bits, "delta": delta, "seq": lengths}
     notes = [
         gap.statement,
+        *(f"{each.kind}: {each.silent}" for each in certificates),
         pairs[0].statement,
         f"{approximation.statement}, on {approximation.condition}: {approximation.limits}",
     ]
     lines = [Line("generalisation gap", gap.formula, gap.numbers, gap.bound, gap.source)]
+    lines += [Line(each.kind, each.formula, each.numbers, each.gap, each.source) for each in certificates]
     lines += [Line("pairs", "n²", f"{pair.seq:,}²", pair.pairs, pair.source) for pair in pairs]
     output.show("bounds", [Item(None, inputs, result, notes, lines)])

@@ -93,6 +93,91 @@ def generalization(params: int, examples: int, base: str = "e") -> Generalizatio
 
 
 @dataclass(frozen=True)
+class Certificate:
+    """test error <= train error + ``gap`` with probability 1 - ``delta`` over the examples; ``silent`` on the rest."""
+
+    kind: str
+    gap: float
+    vacuous: bool
+    complexity: float
+    examples: int
+    delta: float
+    silent: str
+    formula: str
+    numbers: str
+    source: str
+
+
+def pac_bayes(kl: float, examples: int, delta: float = 0.05) -> Certificate:
+    """sqrt((KL(Q‖P) + ln(2 sqrt(n) / delta)) / (2 n)): a randomised predictor Q against a prior P chosen before the data.
+
+    ``kl`` in nats, n = ``examples`` independent, errors between 0 and 1. Limits: kl from 0, n from 8, 0 < delta < 1. Raises
+    InputError (kl, examples, delta). Source: McAllester 1999, PAC-Bayesian model averaging, COLT, with the constant of Maurer
+    2004, A note on the PAC-Bayesian theorem, arXiv:cs/0411099, Theorem 5.
+
+    KL 5000 nats, 50,000 examples, delta 0.05: sqrt((5000 + ln(2 · 223.6 / 0.05)) / 100,000) = sqrt(5009.1 / 100,000).
+
+    >>> round(pac_bayes(5000, 50_000).gap, 4)
+    0.2238
+    """
+    check_size("examples", examples, least=8)
+    _share(delta)
+    if not 0 <= kl < 1e18:
+        raise InputError(f"kl is {kl:g}, but must be 0 or more nats", field="kl", value=str(kl), allowed="0 or more")
+    gap = sqrt((kl + log(2 * sqrt(examples) / delta)) / (2 * examples))
+    return Certificate(
+        kind="PAC-Bayes",
+        gap=gap,
+        vacuous=gap >= 1,
+        complexity=kl,
+        examples=examples,
+        delta=delta,
+        silent="it holds for the randomised predictor on average, not for one set of weights, and is as good as the prior;"
+        " a sharp optimum makes KL large",
+        formula="sqrt((KL + ln(2·sqrt(n)/delta)) / (2·n))",
+        numbers=f"sqrt(({kl:.4g} + ln(2·sqrt({examples:,})/{delta:g})) / (2·{examples:,}))",
+        source="McAllester 1999; Maurer 2004, arXiv:cs/0411099, Theorem 5",
+    )
+
+
+def compression(bits: int, examples: int, delta: float = 0.05) -> Certificate:
+    """sqrt((b + ln(2 / delta)) / (2 n)): a predictor that a prefix-free code chosen before the data describes in b bits.
+
+    b = ``bits`` (quantised, compressed weights and what decodes them), n = ``examples`` independent. Limits: b from 1, n from 1,
+    0 < delta < 1. Raises InputError (bits, examples, delta). Source: Shalev-Shwartz and Ben-David 2014, Understanding Machine
+    Learning, Theorem 7.7. (ln 2 · b would do in place of b.) Lotfi et al. 2023, arXiv:2312.17173, use one like it to certify
+    language models that are compressed to a few percent.
+
+    1 MB of code, 1e9 examples, delta 0.05: sqrt((8e6 + ln 40) / 2e9) = sqrt(0.004).
+
+    >>> round(compression(8_000_000, 10**9).gap, 4)
+    0.0632
+    """
+    check_size("bits", bits)
+    check_size("examples", examples)
+    _share(delta)
+    gap = sqrt((bits + log(2 / delta)) / (2 * examples))
+    return Certificate(
+        kind="compression",
+        gap=gap,
+        vacuous=gap >= 1,
+        complexity=float(bits),
+        examples=examples,
+        delta=delta,
+        silent="it is about the compressed predictor, whose training error has to be measured; tokens of one text are not"
+        " independent examples",
+        formula="sqrt((b + ln(2/delta)) / (2·n))",
+        numbers=f"sqrt(({bits:,} + ln(2/{delta:g})) / (2·{examples:,}))",
+        source="Shalev-Shwartz and Ben-David 2014, Theorem 7.7",
+    )
+
+
+def _share(delta: float) -> None:
+    if not 0 < delta < 1:
+        raise InputError(f"delta is {delta:g}, but must lie between 0 and 1", field="delta", value=str(delta), allowed="0 to 1")
+
+
+@dataclass(frozen=True)
 class AllPairs:
     """How many interactions ``seq`` tokens have, and why no exact method avoids them."""
 

@@ -231,8 +231,15 @@ def _bounds_tables(item: Item) -> list[Table]:
         Column("hops", "hops", "int"),
         Column("causal", "causal", "int"),
     ]
+    certified = [
+        Column("kind", "certificate, with probability 1 - delta"),
+        Column("complexity", "nats or bits", "power"),
+        Column("gap", "gap", "float"),
+        Column("vacuous", "vacuous", "text"),
+    ]
     return [
         facts_table("Generalisation", facts),
+        Table("Test error over training error, at most", certified, _rows(item.result["certificates"])),
         Table("All pairs", pairs, _rows(item.result["all_pairs"])),
         Table("Layers until every token can reach every other", hops, _rows(item.result["hops"])),
     ]
@@ -245,18 +252,22 @@ def _shapes_tables(item: Item) -> list[Table]:
     columns = [
         Column("n_layers", "layers", "int"),
         Column("d_model", "d_model", "int"),
-        Column("n_heads", "heads", "int", 5),
-        Column("d_ff", "d_ff", "int", 6),
         Column("aspect_ratio", "d/L", "float"),
         Column("params", "parameters", "count"),
-        Column("relative", "off by", "share", 3),
-        Column("forward_flops", "FLOPs", "flops", 1),
-        Column("activation_bytes", "activations", "bytes", 4),
-        Column("kv_bytes_per_token", "KV/token", "bytes", 2),
+        Column("relative", "off by", "share", 5),
+        Column("train_flops", "train FLOPs", "flops", 4),
+        Column("kv_bytes_per_token", "KV/token", "bytes", 1),
+        Column("tensor_parallel", "TP", "int", 2),
+        Column("tile", "tile", "int", 3),
+        Column("depth", "depth"),
+        Column("forward_flops", "forward", "flops", 6),
+        Column("train_state_bytes", "train state", "bytes", 7),
+        Column("activation_bytes", "activations", "bytes", 8),
     ]
-    reference = [Column("name", "published"), *columns[:6], *columns[7:]]
+    reference = [Column("name", "published"), *(column for column in columns if column.key != "relative")]
+    equal = "FLOPs" if "flops" in item.inputs else "parameters"
     return [
-        Table("Shapes of equal parameters", columns, _rows(item.result["shapes"])),
+        Table(f"Shapes of equal {equal}", columns, _rows(item.result["shapes"])),
         Table("For reference", reference, _rows(item.result["references"])),
     ]
 
