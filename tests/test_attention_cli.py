@@ -24,7 +24,7 @@ TYPED = (
         "fixed:k=128,c=8",
     ),
     *("longformer:w=512,g=16,m=2", "bigbird:b=64,w=5", "reformer:c=64,h=4", "linformer:k=256", "performer:r=256", "linear"),
-    *("mha", "mqa", "gqa:g=4", "mla:c=256", "mla_naive", "mla_absorbed", "dsa:k=2048", "gated_delta", "mamba2:n=64"),
+    *("mha", "mqa", "gqa:g=4", "mla:c=256", "mla_naive", "mla_absorbed", "dsa:k=2048", "gated_delta", "mamba2:n=64", "nsa:n=8"),
 )
 
 

@@ -166,7 +166,9 @@ def test_refusals(change: dict[str, Any], field: str) -> None:
 
 
 def test_levines_advice() -> None:
-    """Levine et al. 2020, arXiv:2006.12467, abstract: GPT-3 is too deep for its size; a trillion parameters want a width of 30K."""
+    """Levine et al. 2020, arXiv:2006.12467, abstract: GPT-3 is too deep for its size; a trillion parameters want a width of
+    30K.
+    """
     assert depth_advice(96, 12288) == "deep"
     assert round(balanced(1e12)[1], -4) == 30_000
 

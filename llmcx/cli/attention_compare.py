@@ -25,7 +25,7 @@ def attention_compare(
         typer.Option(
             "--variant",
             "-v",
-            help="A variant such as local:w=512, gqa:g=8 or dsa:k=2048; repeat. Default: the sixteen. The first is the baseline.",
+            help="A variant such as local:w=512, gqa:g=8 or dsa:k=2048; repeat. Default: seventeen. The first is the baseline.",
             autocompletion=lambda incomplete: [name for name in VARIANTS if name.startswith(incomplete)],
         ),
     ] = None,

@@ -90,7 +90,7 @@ class Models:
             metavar="CORE",
             help="standard, flash, causal_flash, ring:p=8, sliding:w=4096, local:w=256, strided:k=64, fixed:k=128,c=8,"
             " longformer:w=512,g=16,m=2, bigbird:b=64,w=3,g=2,r=3, reformer:c=64,h=4, linformer:k=256, performer:r=256, linear,"
-            " gated_delta, mamba2, mha, mqa, gqa:g=8, mla, mla_naive, mla_absorbed, dsa:k=2048.",
+            " gated_delta, mamba2, mha, mqa, gqa:g=8, mla, mla_naive, mla_absorbed, dsa:k=2048, nsa:n=16,w=512.",
             autocompletion=_variants,
         ),
     ] = None

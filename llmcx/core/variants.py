@@ -131,6 +131,30 @@ class DSA(Replacement):
 
 
 @dataclass(frozen=True)
+class Native(Replacement):
+    """Native sparse attention with the paper's sizes (Yuan et al. 2025, arXiv:2502.11089, sec. 4.1): compressed blocks of 32
+    every 16 tokens, 16 selected blocks of 64, a window of 512, at the attention's own heads.
+    """
+
+    block: int = 32
+    stride: int = 16
+    select_block: int = 64
+    selected: int = 16
+    window: int = 512
+    type: Literal["nsa"] = "nsa"
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "block", "stride", "select_block", "selected", "window")
+
+    def mixer(self, attention: Attention, d_model: int) -> Mixer:
+        """NSA with the attention's heads, key-value heads and width."""
+        from .mixers.nsa import NSA
+
+        sizes = (self.block, self.stride, self.select_block, self.selected, self.window)
+        return NSA(attention.n_heads, attention.kv_heads, attention.width(d_model), *sizes)
+
+
+@dataclass(frozen=True)
 class DeltaNet(Replacement):
     """Gated DeltaNet (Yang et al. 2024, arXiv:2412.06464), with as many heads as the attention, as wide, and a filter of 4."""
 
@@ -177,6 +201,7 @@ REPLACEMENTS: dict[str, Any] = {
     "mla_naive": Naive,
     "mla_absorbed": Absorbed,
     "dsa": DSA,
+    "nsa": Native,
     "gated_delta": DeltaNet,
     "mamba2": SSD,
 }
@@ -200,6 +225,7 @@ SHORT = {
     "mla_naive": {"c": "kv_rank", "rope": "rope_dim"},
     "mla_absorbed": {"c": "kv_rank", "rope": "rope_dim"},
     "dsa": {"k": "top_k", "heads": "index_heads", "dim": "index_dim"},
+    "nsa": {"l": "block", "d": "stride", "b": "select_block", "n": "selected", "w": "window"},
     "mamba2": {"n": "d_state"},
 }
 """Short names of a variant's settings, as typed: local:w=256, bigbird:b=64,r=3, linformer:k=256."""

@@ -6,7 +6,8 @@
 Needs torch (the CPU build will do) and nothing of llmcx. For each case: `forward` and `forward_backward`, FlopCounterMode's
 counts of the attention with its projections; `pairs`, the (query, key) pairs of one head, counted on the mask; `kept`, the
 bytes that saved-tensor hooks see (each storage once, parameters left out); `decode`, the FLOPs of the last token alone, with what
-a cache holds given. Gated DeltaNet and Mamba-2 are measured with transformers' own code, in golden.json.
+a cache holds given. Gated DeltaNet, Mamba-2 and native sparse attention are in mixers.py; the two recurrences are also run token
+by token there, and have to give what their chunks give.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import mixers
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -386,19 +388,31 @@ def kept(layer: Layer, x: Tensor) -> int:
     return sum(seen.values())
 
 
-MATERIALISED = ("standard", "flash", "causal_flash", *MASKS, "linformer", "mqa", "gqa", "performer", "linear", "ring")
 DECODES = ("standard", "flash", "local", "strided", "longformer", "mqa", "linear", "mla", "mla_naive", "mla_absorbed", "dsa")
+
+
+def built(case: Json) -> Any:
+    name, _, settings = case["variant"].partition(":")
+    given = {key: int(value) for key, _, value in (s.partition("=") for s in filter(None, settings.split(",")))}
+    if name == "gated_delta":
+        return mixers.DeltaNet(case)
+    if name == "mamba2":
+        return mixers.Mamba2(case, given["n"])
+    if name == "nsa":
+        return mixers.Native(case, Fused, *(given[key] for key in "ldbnw"))
+    return Layer(case)
 
 
 def measure(case: Json) -> Json:
     torch.manual_seed(0)
-    layer = Layer(case)
+    layer = built(case)
     x = torch.randn(case["batch"], case["n"], case["d_model"], requires_grad=True)
     found: Json = {"forward": counted(lambda: layer(x))}
     found["forward_backward"] = counted(lambda: layer(x).sum().backward())
     found["pairs"] = layer.pairs
-    if layer.name in MATERIALISED:
-        found["kept"] = kept(layer, x)
+    if layer.name in ("gated_delta", "mamba2"):
+        assert torch.allclose(layer(x), layer.step_by_step(x), atol=1e-4), case
+    found["kept"] = kept(layer, x)
     if layer.name in DECODES and case["causal"]:
         found["decode"] = counted(lambda: layer(x[:, -1:].detach(), x[:, :-1].detach()))
     return case | found
@@ -423,6 +437,14 @@ def cases() -> list[Json]:
                 name = variant.partition(":")[0]
                 if (causal and name != "linformer") or (not causal and name in ENCODERS):
                     made.append({"variant": variant, "causal": causal} | shape)
+    # Chunks of 64 and 256 tokens, crossed and not.
+    for variant, lengths in (
+        ("gated_delta", (1, 17, 64, 150)),
+        ("mamba2:n=6", (1, 17, 300)),
+        ("nsa:l=4,d=2,b=4,n=2,w=3", (1, 3, 12, 17)),
+    ):
+        for n in lengths:
+            made.append({"variant": variant, "causal": True, "batch": 2, "d_model": 32, "heads": 4, "kv_heads": 2, "n": n})
     return made
 
 

@@ -26,6 +26,7 @@ MIXERS = {
     "longformer": "blocks:LongformerBlocks",
     "big_bird": "blocks:BigBird",
     "mla": "mla:MLA",
+    "nsa": "nsa:NSA",
     "attention": "attention:Attention",
     "mamba": "mamba:Mamba",
     "mamba2": "mamba2:Mamba2",
