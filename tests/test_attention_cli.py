@@ -39,6 +39,16 @@ def test_no_variant_is_left_out() -> None:
     assert {text.partition(":")[0] for text in TYPED} == set(VARIANTS)
 
 
+def test_an_encoder_has_no_causal_blocks() -> None:
+    """Native sparse attention is left out of the default set, with a word; asked for by name it is refused."""
+    out = answer("attention-compare", "--preset", "bert-base", "--seq", "512")
+    assert "nsa" not in {row["variant"].partition(":")[0] for row in out["result"]["rows"]}
+    assert any("native sparse attention is left out" in note for note in out["notes"])
+    assert not any("left out" in note for note in answer("attention-compare", "--preset", "bert-base", "-v", "flash")["notes"])
+    made = here("attention-compare", "--preset", "bert-base", "-v", "nsa")
+    assert made.code == 2 and "causal" in made.err
+
+
 def test_a_range_of_lengths() -> None:
     result = answer("attention-compare", "--preset", "llama-3-8b", "--seq", "1k:1M:x4", "-v", "flash")["result"]
     assert [row["seq"] for row in result["rows"]] == [2**10, 2**12, 2**14, 2**16, 2**18, 2**20]

@@ -118,11 +118,10 @@ Written by `python tests/test_validation.py`; a test keeps it true. An error abo
 was measured.
 
 - *calibrates*: the shipped factors (`presets/calibration.yaml`) were fitted to these rows, dealt alternately within each source
-before
-  anything was fitted: one factor for a stack of software, two for `fsdp`. The other rows only test.
+  before anything was fitted: one factor for a stack of software, two for `fsdp`. The other rows only test.
 - *ideal* is the bound at every peak, with no calibration; no measurement beats it.
-- The structure of the estimates (what is read, sent and hidden) was settled while all rows were in sight; only the factors are
-blind.
+- The structure of the estimates (what is read, sent and hidden) was settled while all rows were in sight; only the factors
+  are blind.
 """
 
 WHOLE = """## Training: GPU-hours of whole runs

@@ -60,7 +60,8 @@ def attention_compare(
     llmcx attention-compare --layers 1 --d-model 1024 --vocab 32000 --seq 16384 --sparse-window 256
     """
     one = units.count
-    variants = [parse_variant(text) for text in variant or ()] or core.all_variants(
+    asked = [parse_variant(text) for text in variant or ()]
+    usual = core.all_variants(
         one(sparse_window, "--sparse-window"),
         one(stride, "--stride"),
         one(globals_, "--globals"),
@@ -82,6 +83,7 @@ def attention_compare(
     by = measured(measure, machine is not None)
     items = []
     for spec, shape, notes in models.each():
+        variants = asked or core.suited(spec, usual)
         result = core.compare(
             spec,
             lengths,
@@ -96,6 +98,8 @@ def attention_compare(
         inputs = {"seq": lengths, "batch": size, "dtype": dtype, "causal": causal, "budget": limit, **shape}
         inputs |= {"hardware": hardware, "on_chip": machine.on_chip if machine else chip or core.ON_CHIP, "measure": by}
         told = core.notes(spec, variants, lengths, causal, machine) + differences(result.recommendation, result.limits)
+        if not asked and variants != usual:
+            told.append("native sparse attention is left out: it is causal, and an encoder has no such form")
         items.append(Item(describe(spec), inputs, result, told + notes))
     if plot is not None:
         draw(items, plot)

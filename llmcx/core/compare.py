@@ -78,6 +78,11 @@ def all_variants(window: int = 256, stride: int = 128, n_global: int = 16, rank:
     return [*exact, *sparse, BigBird(64), Reformer(64, 4), DSA(), Native(), linformer, performer, Linear(), DeltaNet(), SSD()]
 
 
+def suited(spec: ModelSpec, variants: list[Variant]) -> list[Variant]:
+    """Those that this model can have: an encoder has no native sparse attention, which is causal by its blocks."""
+    return [variant for variant in variants if not (spec.encoder and isinstance(variant, Native))]
+
+
 @dataclass(frozen=True)
 class Row:
     """One variant at one length: a forward pass, unless it says otherwise.
