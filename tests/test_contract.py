@@ -250,7 +250,6 @@ def test_csv_holds_what_json_holds(args: str, path: str) -> None:
 
 
 @pytest.mark.parametrize("args", ["moe --preset mixtral-8x7b", "bounds"])
-@pytest.mark.xfail(strict=True, reason="known: the first table is a summary, whose columns have no titles, so all are dropped")
 def test_csv_of_a_summary(args: str) -> None:
     table(*args.split())
 
@@ -270,7 +269,6 @@ def test_csv_of_several(args: str, count: int) -> None:
 
 
 @pytest.mark.parametrize("args", ["params --preset gpt2 --preset mixtral-8x7b", "params --preset mixtral-8x7b --preset gpt2"])
-@pytest.mark.xfail(strict=True, reason="known: the first model decides the columns, and a dense one's active count is left out")
 def test_csv_of_several_has_every_models_columns(args: str) -> None:
     active = {row["model"]: int(row["active"]) for row in table(*args.split())}
     assert active == {name: llmcx.params(name).active for name in ("gpt2", "mixtral-8x7b")}

@@ -38,13 +38,20 @@ class Budget:
     dollars: Annotated[str | None, typer.Option(help="USD, at --price per GPU-hour.")] = None
     days: Annotated[float | None, typer.Option(help="Days on --gpus.")] = None
     gpus: Annotated[str | None, typer.Option(help="GPUs of --days.")] = None
-    hardware: Annotated[str, typer.Option(help="The accelerator.", autocompletion=completing("hardware"))] = "h100"
-    mfu: Annotated[float, typer.Option(help="Share of the dense 16-bit peak that the run uses.")] = 0.4
+    hardware: Annotated[
+        str | None, typer.Option(help="The accelerator. Default: h100.", autocompletion=completing("hardware"))
+    ] = None
+    mfu: Annotated[float | None, typer.Option(help="Share of the dense 16-bit peak that the run uses. Default: 0.4.")] = None
     price: Annotated[float | None, typer.Option(help="USD per GPU-hour. Default: the accelerator's, dated.")] = None
 
     def stated(self) -> dict[str, float]:
         """Those given, as numbers."""
         texts = ("compute", "params", "tokens", "gpu_hours", "dollars")
+        if not (self.gpu_hours or self.dollars or self.days is not None):
+            for name in ("hardware", "mfu", "price"):
+                if getattr(self, name) is not None:
+                    problem = f"--{name} turns --gpu-hours, --dollars or --days into FLOPs, and none of them is given"
+                    raise InputError(problem, field=name, value=str(getattr(self, name))[:200])
         given = {
             key: units.count(text, f"--{key.replace('_', '-')}") for key in texts if (text := getattr(self, key)) is not None
         }
@@ -62,11 +69,12 @@ class Budget:
             raise InputError("--days and --gpus go together", field="gpus")
         if kind in ("compute", "params", "tokens"):
             return given, dict(given), []
-        machine = catalog.load_hardware(self.hardware)
+        machine = catalog.load_hardware(self.hardware or "h100")
+        mfu = 0.4 if self.mfu is None else self.mfu
         peak = machine.flops(machine.dtype)
-        inputs: dict[str, Any] = {**given, "hardware": self.hardware, "mfu": self.mfu}
+        inputs: dict[str, Any] = {**given, "hardware": machine.name, "mfu": mfu}
         rate = f"{peak / 1e12:g} TFLOP/s dense {machine.dtype}"
-        notes = [f"{machine.title}: {rate} ({machine.source_of('dense_tflops')}), MFU {self.mfu:g}"]
+        notes = [f"{machine.title}: {rate} ({machine.source_of('dense_tflops')}), MFU {mfu:g}"]
         if kind == "dollars":
             price = self.price
             if price is None and machine.usd_per_hour is not None:
@@ -81,7 +89,7 @@ class Budget:
             hours = core.day_hours(value, inputs["gpus"])
         else:
             hours = value
-        return {"compute": core.gpu_compute(hours, peak, self.mfu)}, inputs | {"hours": hours}, notes
+        return {"compute": core.gpu_compute(hours, peak, mfu)}, inputs | {"hours": hours}, notes
 
 
 @dataclass

@@ -26,7 +26,7 @@ class Parallel:
     """How the GPUs of a training run share the work."""
 
     gpus: Annotated[str, typer.Option(help="All GPUs; data parallelism takes what tp × pp × cp leave.")] = "1"
-    zero: Annotated[int, typer.Option(help="ZeRO stage 0-3 over the data-parallel GPUs; FSDP is 3.")] = 0
+    zero: Annotated[str, typer.Option(help="ZeRO stage 0-3 over the data-parallel GPUs; FSDP is 3.")] = "0"
     shard: Annotated[str | None, typer.Option(help="HSDP: ZeRO over groups of this many GPUs.")] = None
     tp: Annotated[str, typer.Option(help="Tensor-parallel GPUs.")] = "1"
     pp: Annotated[str, typer.Option(help="Pipeline stages, 1F1B.")] = "1"
@@ -57,7 +57,7 @@ class Parallel:
             ep=count("ep"),
             dp=gpus // inner,
             sequence=self.sequence_parallel,
-            zero=self.zero,
+            zero=count("zero"),
             shard=None if self.shard is None else count("shard"),
             virtual=count("virtual"),
             micro_batches=None if self.micro_batches is None else count("micro_batches"),
@@ -112,9 +112,10 @@ def memory(
     batch: Annotated[str, typer.Option(help="Sequences at a time on a GPU; in training, of a micro-batch.")] = "1",
     train: Annotated[bool, typer.Option("--train", help="Training instead of inference.")] = False,
     dtype: Annotated[
-        str, typer.Option(help="Inference: of the weights; also q4_k_m, gptq, awq, nf4, fp8_block, mxfp4.")
-    ] = "bf16",
-    kv_dtype: Annotated[str, typer.Option(help="Inference: of the KV cache.")] = "bf16",
+        str | None,
+        typer.Option(help="Inference: of the weights, bf16 if not given; also q4_k_m, gptq, awq, nf4, fp8_block, mxfp4."),
+    ] = None,
+    kv_dtype: Annotated[str | None, typer.Option(help="Inference: of the KV cache. Default: bf16.")] = None,
     activations: Annotated[str, typer.Option(help="Training: autograd (op by op) or chapter (L·b·n·d + L·b·H·n²).")] = "autograd",
     runtime: Annotated[str, typer.Option(help="Inference: ideal, transformers, vllm or llama.cpp: what is reserved.")] = "ideal",
     block: Annotated[str, typer.Option(help="vllm: tokens per block.")] = "16",
@@ -138,14 +139,18 @@ def memory(
     limit = None if budget is None else units.size(budget, "--budget")
     ways, method = parallel.ways(), how.method()
     serving = Serving(runtime, units.count(block, "--block"), units.count(ubatch, "--ubatch"))
+    for name, given in (("dtype", dtype), ("kv-dtype", kv_dtype)):
+        if train and given is not None:
+            problem = f"--{name} is of inference; in training the formats are those of --precision and --base"
+            raise InputError(problem, field=name.replace("-", "_"), value=given)
     if fit is not None and limit is None:
         raise InputError("--fit needs a --budget to fit into", field="budget")
     items = []
     for spec, shape, notes in models.each():
         for length, size in product(lengths, units.many(batch, units.count, "--batch")):
             n = sequence_length(spec, length)
-            asked: dict[str, Any] = {"batch": size, "seq": n, "dtype": dtype, "ways": ways}
-            fixed: dict[str, Any] = {"train": train, "kv_dtype": kv_dtype, "activations": activations}
+            asked: dict[str, Any] = {"batch": size, "seq": n, "dtype": dtype or "bf16", "ways": ways}
+            fixed: dict[str, Any] = {"train": train, "kv_dtype": kv_dtype or "bf16", "activations": activations}
             fixed |= {"method": method, "serving": serving}
             if fit is None or limit is None:
                 result = core.memory(spec, **asked, **fixed, budget=limit)
@@ -158,7 +163,7 @@ def memory(
                 inputs |= {key: value for key, value in vars(method).items() if key != "attention"}
                 inputs |= {"gpus": ways_.gpus} | ways_._asdict()
             else:
-                inputs |= {"dtype": dtype_, "kv_dtype": kv_dtype, "tp": ways_.tp, **serving._asdict()}
+                inputs |= {"dtype": dtype_, "kv_dtype": fixed["kv_dtype"], "tp": ways_.tp, **serving._asdict()}
             inputs |= {"budget": limit}
             extra = [*result.stored.notes] if result.stored is not None else []
             extra += _notes(spec, train, activations, method) + training.uneven(spec, ways_)

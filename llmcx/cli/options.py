@@ -173,7 +173,7 @@ class Output:
         """Render ``items`` as asked, tables by the view named (default: the command's)."""
         from llmcx.report import render
 
-        chosen = self.format or ("json" if self.json else "table")
+        chosen = ("json" if self.json else "table") if self.format is None else self.format
         if chosen not in render.FORMATS:
             raise unknown_name("format", chosen, list(render.FORMATS), field="format")
         if self.json and chosen != "json":

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, Union
 
 from .cores import CORES, Core, Flash, TopK
-from .errors import InputError, check_sizes, unknown_name
+from .errors import InputError, check_sizes, shown, unknown_name
 
 if TYPE_CHECKING:
     from .mixers import Mixer
@@ -251,8 +251,8 @@ def parse_variant(text: str) -> Variant:
         long = SHORT.get(name, {}).get(key, key)
         if long not in settable:
             raise unknown_name(f"setting of {name}", key, [*SHORT.get(name, {}), *settable], field="attention")
-        if not value.isdecimal():
-            raise InputError(f"{name}:{key} is {value!r}, but must be a whole number", field="attention", value=value)
+        if not (value.isascii() and value.isdecimal() and len(value) < 20):
+            raise InputError(f"{name}:{key} is {shown(value)}, but must be a whole number", field="attention", value=value[:200])
         given[long] = int(value)
     try:
         variant: Variant = kind(**given)

@@ -107,7 +107,8 @@ def _csv(items: list[Item], view: View, explain: bool) -> None:
     else:
         table = _side_by_side(items, view)
         rows = table.rows
-    keys = [column.key for column in table.columns if column.title]  # an untitled column repeats another one, rounded
+    titled = [column.key for column in table.columns if column.title]  # an untitled column repeats another one, rounded
+    keys = titled or ["name", "value"]  # but a summary has no titles at all
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(keys)
     writer.writerows([row.get(key) for key in keys] for row in rows)
@@ -123,12 +124,14 @@ def _side_by_side(items: list[Item], view: View) -> Table:
     if len({item.model["name"] for item in items if item.model}) > 1:
         columns.append(Column("model", "model"))
     columns += [Column(key, key, "int") for key in varying]
+    told = [view.facts(item) for item in items]
+    facts = {fact.key: fact for each in sorted(told, key=len, reverse=True) for fact in each}
     rows = []
-    for item in items:
-        facts = view.facts(item)
+    for item, each in zip(items, told, strict=True):
         row = {"model": item.model["name"] if item.model else "", **{key: item.inputs.get(key) for key in varying}}
-        rows.append(row | {fact.key: fact.value for fact in facts})
-    columns += [Column(f.key, f.title, f.kind, rank) for rank, f in enumerate(view.facts(items[0]))]
+        row |= {key: getattr(item.result, key, None) for key in facts}  # not all tell all: a dense model no active count
+        rows.append(row | {fact.key: fact.value for fact in each})
+    columns += [Column(f.key, f.title, f.kind, rank) for rank, f in enumerate(facts.values())]
     return Table("", columns, rows)
 
 

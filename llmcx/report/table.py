@@ -36,6 +36,6 @@ class Fact(NamedTuple):
 
 
 def facts_table(title: str, facts: list[Fact]) -> Table:
-    """A summary as a two-column table; counts show their exact value beside the rounded one."""
-    rows = [{"quantity": fact.title, "value": fact.value, "kind": fact.kind} for fact in facts]
+    """A summary as a two-column table; counts show their exact value beside the rounded one. A machine gets names."""
+    rows = [{"name": fact.key, "quantity": fact.title, "value": fact.value, "kind": fact.kind} for fact in facts]
     return Table(title, [Column("quantity", ""), Column("value", "", "by-row")], rows)

@@ -138,6 +138,8 @@ def _yaml(text: str, name: str) -> Any:
         mark = error.problem_mark or error.context_mark
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         problem = shown(error.problem or error.context)[1:-1]
+        if "nesting depth" in problem:  # newer libyaml stops by itself, while it looks ahead
+            raise InputError(f"{name} is nested deeper than {MAX_DEPTH} levels{where}", field="config") from None
         raise InputError(f"{name} is not valid YAML{where}: {problem}", field="config") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{name} is not valid YAML: {str(error).splitlines()[0][:120]}", field="config") from None
