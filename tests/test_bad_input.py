@@ -154,10 +154,19 @@ def test_bad_call(args: str, words: str) -> None:
         "chinchilla --compute 1e21 --hardware h10",
         "chinchilla --compute 1e21 --mfu 7",
         "params --preset gpt3 --format=",
+        "memory --preset gpt3 --dtype=",
+        "memory --preset gpt3 --kv-dtype=",
+        "chinchilla --dollars 1M --hardware=",
+        "train --preset gpt2 --tokens 1B --gpus 8 --zero ٣",
     ],
 )
 def test_a_value_that_could_go_unnoticed(args: str) -> None:
     refused(*args.split(" "))
+
+
+def test_a_refused_value_that_json_has_no_number_for() -> None:
+    said = refused_in_json("train", "--preset", "gpt2", "--tokens", "1B", "--gpus", "8", "--price", "nan")
+    assert said["value"] == "nan" and said["field"] == "price"
 
 
 COMMANDS = {

@@ -164,10 +164,13 @@ def _say(error: InputError, **more: Any) -> None:
     message = message if len(message) <= 400 else f"{message[:300]}...{message[-80:]}"
     if _wants_json():
         import json
+        from math import isfinite
 
         fields = error.as_dict() | {"message": message} | more
         if isinstance(error.value, str):
             fields["value"] = error.value[:200]
+        elif isinstance(error.value, float) and not isfinite(error.value):  # JSON has no such number
+            fields["value"] = str(error.value)
         message = json.dumps({"error": fields}, ensure_ascii=False, default=str)
     else:
         message = f"llmcx: {message}"

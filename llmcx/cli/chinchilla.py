@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from llmcx.cli.options import Models, Output, command, completing, describe, single
+from llmcx.cli.options import Models, Output, command, completing, describe, refuse_given, single
 from llmcx.core import accounting as counting
 from llmcx.core import scaling as core
 from llmcx.core import standing as standings
@@ -47,15 +47,14 @@ class Budget:
     def stated(self) -> dict[str, float]:
         """Those given, as numbers."""
         texts = ("compute", "params", "tokens", "gpu_hours", "dollars")
-        if not (self.gpu_hours or self.dollars or self.days is not None):
-            for name in ("hardware", "mfu", "price"):
-                if getattr(self, name) is not None:
-                    problem = f"--{name} turns --gpu-hours, --dollars or --days into FLOPs, and none of them is given"
-                    raise InputError(problem, field=name, value=str(getattr(self, name))[:200])
         given = {
             key: units.count(text, f"--{key.replace('_', '-')}") for key in texts if (text := getattr(self, key)) is not None
         }
-        return {key: float(value) for key, value in given.items()} | ({} if self.days is None else {"days": self.days})
+        amounts = {key: float(value) for key, value in given.items()} | ({} if self.days is None else {"days": self.days})
+        if not amounts.keys() & {"gpu_hours", "dollars", "days"}:
+            why = "turns --gpu-hours, --dollars or --days into FLOPs, and none of them is given"
+            refuse_given(why, hardware=self.hardware, mfu=self.mfu, price=self.price)
+        return amounts
 
     def spend(self) -> tuple[dict[str, float], dict[str, Any], list[str]]:
         """Exactly one amount as what a law is asked with: compute, params or tokens; the inputs; where prices come from."""
@@ -69,7 +68,7 @@ class Budget:
             raise InputError("--days and --gpus go together", field="gpus")
         if kind in ("compute", "params", "tokens"):
             return given, dict(given), []
-        machine = catalog.load_hardware(self.hardware or "h100")
+        machine = catalog.load_hardware("h100" if self.hardware is None else self.hardware)
         mfu = 0.4 if self.mfu is None else self.mfu
         peak = machine.flops(machine.dtype)
         inputs: dict[str, Any] = {**given, "hardware": machine.name, "mfu": mfu}

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from llmcx.cli.options import Models, Output, command, describe, single
+from llmcx.cli.options import Models, Output, command, describe, refuse_given, single
 from llmcx.core import memory as core
 from llmcx.core import training
 from llmcx.core.errors import InputError
@@ -139,18 +139,18 @@ def memory(
     limit = None if budget is None else units.size(budget, "--budget")
     ways, method = parallel.ways(), how.method()
     serving = Serving(runtime, units.count(block, "--block"), units.count(ubatch, "--ubatch"))
-    for name, given in (("dtype", dtype), ("kv-dtype", kv_dtype)):
-        if train and given is not None:
-            problem = f"--{name} is of inference; in training the formats are those of --precision and --base"
-            raise InputError(problem, field=name.replace("-", "_"), value=given)
+    if train:
+        why = "is of inference; in training the formats are those of --precision and --base"
+        refuse_given(why, dtype=dtype, kv_dtype=kv_dtype)
+    weights, cache = ("bf16" if given is None else given for given in (dtype, kv_dtype))
     if fit is not None and limit is None:
         raise InputError("--fit needs a --budget to fit into", field="budget")
     items = []
     for spec, shape, notes in models.each():
         for length, size in product(lengths, units.many(batch, units.count, "--batch")):
             n = sequence_length(spec, length)
-            asked: dict[str, Any] = {"batch": size, "seq": n, "dtype": dtype or "bf16", "ways": ways}
-            fixed: dict[str, Any] = {"train": train, "kv_dtype": kv_dtype or "bf16", "activations": activations}
+            asked: dict[str, Any] = {"batch": size, "seq": n, "dtype": weights, "ways": ways}
+            fixed: dict[str, Any] = {"train": train, "kv_dtype": cache, "activations": activations}
             fixed |= {"method": method, "serving": serving}
             if fit is None or limit is None:
                 result = core.memory(spec, **asked, **fixed, budget=limit)
@@ -163,7 +163,7 @@ def memory(
                 inputs |= {key: value for key, value in vars(method).items() if key != "attention"}
                 inputs |= {"gpus": ways_.gpus} | ways_._asdict()
             else:
-                inputs |= {"dtype": dtype_, "kv_dtype": fixed["kv_dtype"], "tp": ways_.tp, **serving._asdict()}
+                inputs |= {"dtype": dtype_, "kv_dtype": cache, "tp": ways_.tp, **serving._asdict()}
             inputs |= {"budget": limit}
             extra = [*result.stored.notes] if result.stored is not None else []
             extra += _notes(spec, train, activations, method) + training.uneven(spec, ways_)

@@ -181,6 +181,13 @@ class Output:
         render.show(command, items, view or command, chosen, self.explain)
 
 
+def refuse_given(why: str, **options: Any) -> None:
+    """Refuse the first of ``options`` that was given (is not None): it would change nothing, for the reason ``why``."""
+    for name, value in options.items():
+        if value is not None:
+            raise InputError(f"--{name.replace('_', '-')} {why}", field=name, value=value)
+
+
 def describe(spec: ModelSpec) -> dict[str, Any]:
     """The `model` of the JSON contract."""
     out = {"name": spec.name, "title": spec.title, "family": spec.family, "source": spec.source}

@@ -31,7 +31,7 @@ class Ways:
     micro_batch: Annotated[str | None, typer.Option(help="Sequences at a time.")] = None
     virtual: Annotated[str | None, typer.Option(help="Chunks of layers per stage (interleaved 1F1B).")] = None
     recompute: Annotated[str | None, typer.Option(help="none, selective or full.")] = None
-    zero: Annotated[int | None, typer.Option(help="ZeRO stage 0-3 over the data-parallel GPUs. Default: 1.")] = None
+    zero: Annotated[str | None, typer.Option(help="ZeRO stage 0-3 over the data-parallel GPUs. Default: 1.")] = None
 
     def given(self) -> bool:
         """Whether any was."""
@@ -49,8 +49,7 @@ class Ways:
         inner = max(1, count("tp")) * max(1, count("pp")) * max(1, count("cp"))
         if gpus % inner:
             raise InputError(f"{gpus:,} GPUs are not a multiple of tp x pp x cp = {inner:,}", field="gpus", value=gpus)
-        zero = 1 if self.zero is None else self.zero
-        again = self.recompute or "none"
+        again, zero = self.recompute or "none", count("zero")
         return Layout(
             count("tp"), count("pp"), count("cp"), count("ep"), gpus // inner, count("micro_batch"), count("virtual"), again, zero
         )

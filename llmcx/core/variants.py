@@ -252,7 +252,7 @@ def parse_variant(text: str) -> Variant:
         if long not in settable:
             raise unknown_name(f"setting of {name}", key, [*SHORT.get(name, {}), *settable], field="attention")
         if not (value.isascii() and value.isdecimal() and len(value) < 20):
-            raise InputError(f"{name}:{key} is {shown(value)}, but must be a whole number", field="attention", value=value[:200])
+            raise InputError(f"{name}:{key} is {shown(value)}, but must be a whole number", field="attention", value=value)
         given[long] = int(value)
     try:
         variant: Variant = kind(**given)
