@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from llmcx.cli.options import Models, Output, command, completing, describe, single
+from llmcx.cli.options import Models, command, completing, describe, single
 from llmcx.core import compare as core
 from llmcx.core.advice import differences
 from llmcx.core.variants import VARIANTS, parse_variant
@@ -14,10 +14,9 @@ from llmcx.spec import units
 app = single()
 
 
-@command(app)
+@command(app, "attention-compare")
 def attention_compare(
     models: Models,
-    output: Output,
     seq: Annotated[str, typer.Option(help="Lengths to compare at, 8k is 8192; a range is 1k:1M:x4.")] = "512:32k:x4",
     batch: Annotated[str, typer.Option(help="Sequences.")] = "1",
     variant: Annotated[
@@ -50,7 +49,7 @@ def attention_compare(
     measure: Annotated[
         str | None, typer.Option(help="What to tabulate and draw by length: time, flops, memory, cache or traffic.")
     ] = None,
-) -> None:
+) -> list[Item] | None:
     """Exchange the attention of a model and compare FLOPs, memory, traffic, time, cache, reach and limits.
 
     \b
@@ -103,5 +102,4 @@ def attention_compare(
         items.append(Item(describe(spec), inputs, result, told + notes))
     if plot is not None:
         draw(items, plot)
-    if plot != "-":
-        output.show("attention-compare", items)
+    return None if plot == "-" else items

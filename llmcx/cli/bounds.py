@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from llmcx.cli.options import Output, command, single
+from llmcx.cli.options import command, single
 from llmcx.core import bounds as core
 from llmcx.core.ops import Line
 from llmcx.report.render import Item
@@ -13,9 +13,8 @@ from llmcx.spec import units
 app = single()
 
 
-@command(app)
+@command(app, "bounds")
 def bounds(
-    output: Output,
     params: Annotated[str, typer.Option(help="Parameters P.")] = "100B",
     examples: Annotated[str, typer.Option(help="Independent training examples n.")] = "100B",
     base: Annotated[str, typer.Option(help="Base of the logarithm: e, 2 or 10.")] = "e",
@@ -27,7 +26,7 @@ def bounds(
     ] = None,
     delta: Annotated[float, typer.Option(help="Chance that a certificate fails.")] = 0.05,
     seq: Annotated[str, typer.Option(help="Lengths for pairs and hops; 8k is 8192.")] = "4096",
-) -> None:
+) -> list[Item]:
     """What theory bounds: the generalisation gap, all-pairs work, layers until all tokens are connected.
 
     \b
@@ -63,4 +62,4 @@ def bounds(
     lines = [Line("generalisation gap", gap.formula, gap.numbers, gap.bound, gap.source)]
     lines += [Line(each.kind, each.formula, each.numbers, each.gap, each.source) for each in certificates]
     lines += [Line("pairs", "n²", f"{pair.seq:,}²", pair.pairs, pair.source) for pair in pairs]
-    output.show("bounds", [Item(None, inputs, result, notes, lines)])
+    return [Item(None, inputs, result, notes, lines)]

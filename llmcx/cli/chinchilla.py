@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from llmcx.cli.options import Models, Output, command, completing, describe, refuse_given, single
+from llmcx.cli.options import Models, command, completing, describe, refuse_given, single
 from llmcx.core import accounting as counting
 from llmcx.core import scaling as core
 from llmcx.core import standing as standings
@@ -135,12 +135,11 @@ class Beyond:
                     file.write(to_yaml(made[0][1].spec))
 
 
-@command(app)
+@command(app, "chinchilla")
 def chinchilla(
     models: Models,
     budget: Budget,
     beyond: Beyond,
-    output: Output,
     law: Annotated[
         list[str] | None,
         typer.Option(help="A law by name, or a law file; repeat. Default: all.", autocompletion=completing("laws")),
@@ -149,7 +148,7 @@ def chinchilla(
         str, typer.Option(help="FLOPs of a model: exact, 6nd or appendix-f.", autocompletion=lambda: [*COUNTS])
     ] = "exact",
     seq: Annotated[str | None, typer.Option(help="Tokens per training sequence of a model; 8k is 8192.")] = None,
-) -> None:
+) -> list[Item] | None:
     """Compute-optimal parameters and tokens by published scaling laws, and the loss they predict. All estimates.
 
     From a budget, the optimum by each law side by side; from a model (a preset, a file, or --params with --tokens), where it
@@ -207,8 +206,8 @@ def chinchilla(
         curves = [core.isoflop(one, top) for one, top in zip(laws, best, strict=True) if one.form == "parametric"]
         draw(curves, beyond.plot, f"Loss of models trained with {best[0].compute:.3g} FLOPs")
         if beyond.plot == "-":
-            return
-    output.show("chinchilla", items)
+            return None
+    return items
 
 
 def _standing(laws: list[Law], counted: counting.Accounting, compute: float) -> tuple[dict[str, Any], list[str]]:

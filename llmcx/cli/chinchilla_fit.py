@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from llmcx.cli.options import Output, command, single
+from llmcx.cli.options import command, single
 from llmcx.core import fitting, scaling
 from llmcx.core.laws import as_data
 from llmcx.report.render import Item
@@ -14,10 +14,9 @@ from llmcx.spec import units
 app = single()
 
 
-@command(app)
+@command(app, "chinchilla-fit")
 def fit(
     file: Annotated[str, typer.Argument(metavar="RUNS.CSV", help="Columns params, tokens (or compute) and loss; - is stdin.")],
-    output: Output,
     compute: Annotated[str | None, typer.Option(help="Budgets at which to read the law, e.g. 1e21,1e24.")] = None,
     starts: Annotated[int, typer.Option(help="Points of the grid of starts that are followed.")] = 60,
     bootstraps: Annotated[int, typer.Option(help="Resamples for the intervals; 0 for none.")] = 200,
@@ -25,7 +24,7 @@ def fit(
     min_ratio: Annotated[float, typer.Option(help="Leave out runs with fewer tokens per parameter.")] = 0.0,
     out: Annotated[str | None, typer.Option(metavar="FILE", help="Write the law as a file for chinchilla --law.")] = None,
     plot: Annotated[str | None, typer.Option(metavar="FILE", help="Runs and law, loss over size: .svg, .png, or -.")] = None,
-) -> None:
+) -> list[Item] | None:
     """Fit a scaling law to one's own runs: L = E + A/N^alpha + B/D^beta, as Chinchilla's approach 3. Needs llmcx[fit].
 
     Huber loss on log L, followed from the best of 4,500 starts, bootstrap intervals. Where runs share budgets, approach 2
@@ -65,9 +64,9 @@ def fit(
         curves = [(f"{best.compute:.3g} FLOPs", scaling.isoflop(found.law, best)[1]) for best in middle]
         draw(curves, plot, f"{len(read.runs)} runs and the law fitted", read.runs)
         if plot == "-":
-            return
+            return None
     lines = [
         scaling.Term(each.constant, "argmin Σ Huber(log-sum-exp - ln L)", f"{found.runs} runs", each.value, found.law.source)
         for each in found.estimates
     ]
-    output.show("chinchilla-fit", [Item(None, inputs, result, notes, lines)])
+    return [Item(None, inputs, result, notes, lines)]

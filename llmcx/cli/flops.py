@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from llmcx.cli.options import Models, Output, command, describe, single
+from llmcx.cli.options import Models, command, describe, single
 from llmcx.core import flops as core
 from llmcx.core.parts import ModelSpec
 from llmcx.report.render import Item
@@ -14,10 +14,9 @@ from llmcx.spec import units
 app = single()
 
 
-@command(app)
+@command(app, "flops")
 def flops(
     models: Models,
-    output: Output,
     seq: Annotated[str | None, typer.Option(help="Tokens per sequence; 8k is 8192. Default: the context.")] = None,
     batch: Annotated[str, typer.Option(help="Sequences.")] = "1",
     source_seq: Annotated[str | None, typer.Option(help="Encoder tokens of an encoder-decoder. Default: --seq.")] = None,
@@ -27,7 +26,7 @@ def flops(
     convention: Annotated[
         str, typer.Option(help="flops (2 per multiply-add), macs (1), leading-order (no constants).")
     ] = "flops",
-) -> None:
+) -> list[Item]:
     """Count FLOPs: forward, backward, training, and one decode step with a KV cache.
 
     forward.total is what PyTorch's FlopCounterMode counts for one eager pass: 2 per multiply-add, the full score
@@ -53,7 +52,7 @@ def flops(
             inputs = {"batch": size, "seq": n, "convention": convention, "causal": causal, "recompute": recompute}
             inputs |= {"source_seq": source} if source is not None else {}
             items.append(Item(describe(spec), {**inputs, **shape}, result, _notes(spec, causal, convention) + notes))
-    output.show("flops", items)
+    return items
 
 
 def _notes(spec: ModelSpec, causal: bool, convention: str) -> list[str]:

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from llmcx.cli.options import Output, command, completing, single
-from llmcx.report.render import Item
+from llmcx.cli.options import command, completing, single
+from llmcx.report.render import Answer, Item
 from llmcx.spec import catalog
 
 app = single()
@@ -16,11 +16,10 @@ NOTES = [
 ]
 
 
-@command(app)
+@command(app, "hardware")
 def _list(
-    output: Output,
     vendor: Annotated[str | None, typer.Option(help="Only this vendor, e.g. NVIDIA.")] = None,
-) -> None:
+) -> list[Item]:
     """Every accelerator: dense peak, memory, links, power, price.
 
     \b
@@ -47,11 +46,11 @@ def _list(
         for one in known
         if vendor is None or one.vendor.lower() == vendor.lower()
     ]
-    output.show("hardware", [Item(None, {"vendor": vendor}, rows, NOTES)])
+    return [Item(None, {"vendor": vendor}, rows, NOTES)]
 
 
-@command(app)
-def show(name: Name, output: Output) -> None:
+@command(app, "hardware")
+def show(name: Name) -> Answer:
     """One accelerator, every figure with its source.
 
     \b
@@ -61,4 +60,4 @@ def show(name: Name, output: Output) -> None:
     one = catalog.load_hardware(name)
     sources = [f"source: {one.source}", *(f"source of {figure}: {text}" for figure, text in (one.sources or {}).items())]
     notes = [*sources, *one.notes, *(f"{figure} is unconfirmed" for figure in one.unconfirmed)]
-    output.show("hardware", [Item(None, {"name": name}, one, notes)], "accelerator")
+    return Answer([Item(None, {"name": name}, one, notes)], "accelerator")

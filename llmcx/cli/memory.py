@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from llmcx.cli.options import Models, Output, command, describe, refuse_given, single
+from llmcx.cli.options import Models, command, describe, refuse_given, single
 from llmcx.core import memory as core
 from llmcx.core import training
 from llmcx.core.errors import InputError
@@ -102,12 +102,11 @@ class How:
         )
 
 
-@command(app)
+@command(app, "memory")
 def memory(
     models: Models,
     parallel: Parallel,
     how: How,
-    output: Output,
     seq: Annotated[str | None, typer.Option(help="Tokens per sequence; 8k is 8192. Default: the context.")] = None,
     batch: Annotated[str, typer.Option(help="Sequences at a time on a GPU; in training, of a micro-batch.")] = "1",
     train: Annotated[bool, typer.Option("--train", help="Training instead of inference.")] = False,
@@ -122,7 +121,7 @@ def memory(
     ubatch: Annotated[str, typer.Option(help="llama.cpp: tokens per physical batch.")] = "512",
     budget: Annotated[str | None, typer.Option(help="Per GPU, with its unit: 80GB or 80GiB.")] = None,
     fit: Annotated[str | None, typer.Option(help="What to make as large as --budget allows: batch, seq, gpus or dtype.")] = None,
-) -> None:
+) -> list[Item]:
     """Add up memory for inference (default) or training, part by part, and hold it against a budget.
 
     \b
@@ -168,7 +167,7 @@ def memory(
             extra = [*result.stored.notes] if result.stored is not None else []
             extra += _notes(spec, train, activations, method) + training.uneven(spec, ways_)
             items.append(Item(describe(spec), {**inputs, **shape}, result, extra + notes))
-    output.show("memory", items)
+    return items
 
 
 def _notes(spec: ModelSpec, train: bool, activations: str, method: training.Method) -> list[str]:

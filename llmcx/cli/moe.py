@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from llmcx.cli.options import Models, Output, command, describe, single
+from llmcx.cli.options import Models, command, describe, single
 from llmcx.core import moe as core
 from llmcx.core.flops import sequence_length
 from llmcx.report.render import Item
@@ -13,10 +13,9 @@ from llmcx.spec import units
 app = single()
 
 
-@command(app)
+@command(app, "moe")
 def moe(
     models: Models,
-    output: Output,
     seq: Annotated[str | None, typer.Option(help="Tokens per sequence; 8k is 8192. Default: the context.")] = None,
     batch: Annotated[str, typer.Option(help="Sequences.")] = "1",
     capacity_factor: Annotated[float | None, typer.Option(help="Room of an expert over an even share.")] = None,
@@ -25,7 +24,7 @@ def moe(
     ep: Annotated[str | None, typer.Option(help="GPUs that share out the experts.")] = None,
     simulate: Annotated[str | None, typer.Option(help="Batches to draw and count, beside the expected values.")] = None,
     seed: Annotated[int, typer.Option(help="Of the simulation.")] = 0,
-) -> None:
+) -> list[Item]:
     """Mixture of experts: total and active parameters, capacity, traffic, and the dense models it compares with.
 
     \b
@@ -46,4 +45,4 @@ def moe(
                 result = core.moe(spec, size, n, **asked, trials=trials, seed=seed)
                 inputs = {"batch": size, "seq": n, **asked, "simulate": trials, "seed": seed, **shape}
                 items.append(Item(describe(spec), inputs, result, [*core.notes(result), *notes]))
-    output.show("moe", items)
+    return items

@@ -169,8 +169,8 @@ class Output:
     ] = None
     explain: Annotated[bool, typer.Option("--explain", help="Under the tables: formulas, the numbers put in, sources.")] = False
 
-    def show(self, command: str, items: list[Any], view: str | None = None) -> None:
-        """Render ``items`` as asked, tables by the view named (default: the command's)."""
+    def show(self, command: str, answer: Any) -> None:
+        """Render a :class:`~llmcx.report.render.Answer` as asked."""
         from llmcx.report import render
 
         chosen = ("json" if self.json else "table") if self.format is None else self.format
@@ -178,7 +178,7 @@ class Output:
             raise unknown_name("format", chosen, list(render.FORMATS), field="format")
         if self.json and chosen != "json":
             raise InputError(f"--json and --format {chosen} contradict each other; give one", field="format", value=chosen)
-        render.show(command, items, view or command, chosen, self.explain)
+        render.show(command, answer.items, answer.view or command, chosen, self.explain)
 
 
 def refuse_given(why: str, **options: Any) -> None:
@@ -194,13 +194,15 @@ def describe(spec: ModelSpec) -> dict[str, Any]:
     return {key: value for key, value in out.items() if value is not None or key in ("name", "family", "source")}
 
 
-def command(app: typer.Typer, **settings: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def command(app: typer.Typer, shows: str | None = None, **settings: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a function as a command. A parameter annotated with a dataclass of options brings all of them.
 
-    So a subcommand states its own options and says `models: Models, output: Output` for the shared ones.
+    So a subcommand states its own options and says `models: Models` for the shared ones. What it returns, an Answer or the items
+    of one, is shown under the schema ``shows``, with the options of Output; the registered function's ``answer`` finds it without
+    showing it. A command that ``shows`` nothing writes for itself.
     """
 
-    def register(function: Callable[..., None]) -> Callable[..., None]:
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
         signature = inspect.signature(function, eval_str=True)
         groups: dict[str, Any] = {}
         flat: list[inspect.Parameter] = []
@@ -212,11 +214,22 @@ def command(app: typer.Typer, **settings: Any) -> Callable[[Callable[..., None]]
             else:
                 members = [parameter]  # type: ignore[assignment]
             flat += [member.replace(kind=inspect.Parameter.KEYWORD_ONLY) for member in members]
+        told = [] if shows is None else [*inspect.signature(Output).parameters.values()]
+
+        def answer(**values: Any) -> Any:
+            made = {name: kind(**{f.name: values.pop(f.name) for f in fields(kind)}) for name, kind in groups.items()}
+            return function(**made, **values)
 
         def run(**values: Any) -> None:
-            made = {name: kind(**{f.name: values.pop(f.name) for f in fields(kind)}) for name, kind in groups.items()}
-            function(**made, **values)
+            output = Output(**{each.name: values.pop(each.name) for each in told})
+            found = answer(**values)
+            if shows is not None and found is not None:
+                from llmcx.report.render import Answer
 
+                output.show(shows, found if isinstance(found, Answer) else Answer(found))
+
+        run.answer = answer  # type: ignore[attr-defined]
+        flat += [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in told]
         run.__doc__ = function.__doc__
         run.__signature__ = signature.replace(parameters=flat)  # type: ignore[attr-defined]
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in flat}

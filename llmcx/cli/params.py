@@ -6,23 +6,22 @@ from typing import Annotated, Any
 
 import typer
 
-from llmcx.cli.options import Models, Output, command, describe, single
+from llmcx.cli.options import Models, command, describe, single
 from llmcx.core import params as core
-from llmcx.report.render import Item
+from llmcx.report.render import Answer, Item
 
 app = single()
 
 
-@command(app)
+@command(app, "params")
 def params(
     models: Models,
-    output: Output,
     dtype: Annotated[str, typer.Option(help="Of the weights: fp32, tf32, bf16, fp16, fp8, int8, int4.")] = "bf16",
     weights: Annotated[
         str | None,
         typer.Option(metavar="PATH", help="Safetensors or GGUF, a file or a directory: what is stored, beside the count."),
     ] = None,
-) -> None:
+) -> list[Item] | Answer:
     """Count parameters: total, active, per component, and their bytes.
 
     \b
@@ -36,8 +35,7 @@ def params(
     """
     if weights is None:
         found = [(describe(s), {"dtype": dtype, **shape}, core.params(s, dtype), notes) for s, shape, notes in models.each()]
-        output.show("params", [Item(*each) for each in found])
-        return
+        return [Item(*each) for each in found]
     from llmcx.spec.weights import read
 
     stored = read(weights)
@@ -47,12 +45,11 @@ def params(
         models, named = replace(models, config=[config]), [config]
     if not named:
         note = "no config.json beside the weights and no model named, so there is nothing to compare with"
-        output.show("params", [Item(None, {"weights": weights}, {"stored": stored, "counted": None}, [note])], "stored")
-        return
+        return Answer([Item(None, {"weights": weights}, {"stored": stored, "counted": None}, [note])], "stored")
     items = []
     for spec, shape, notes in models.each():
         counted = core.params(spec, dtype)
         result: dict[str, Any] = {"stored": stored, "counted": counted.total, "difference": stored.elements - counted.total}
         note = "files may also hold buffers, a second copy of tied weights, scales of quantised formats, or lack what is tied"
         items.append(Item(describe(spec), {"weights": weights, **shape}, result, [note, *notes]))
-    output.show("params", items, "stored")
+    return Answer(items, "stored")

@@ -8,7 +8,7 @@ import typer
 from llmcx.cli.options import Output, _presets, command, describe, single
 from llmcx.core import params as core
 from llmcx.core.errors import unknown_name
-from llmcx.report.render import Item
+from llmcx.report.render import Answer, Item
 from llmcx.spec import presets as store
 from llmcx.spec import units
 
@@ -16,16 +16,15 @@ app = single()
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A preset or an alias.", autocompletion=_presets)]
 
 
-@command(app)
+@command(app, "presets")
 def _list(
-    output: Output,
     family: Annotated[str | None, typer.Option(help="Only families that begin so, e.g. llama or qwen3.")] = None,
     moe: Annotated[bool | None, typer.Option("--moe/--dense", help="Only mixtures of experts, or only dense models.")] = None,
     at_least: Annotated[str, typer.Option(metavar="N", help="Only models of N parameters or more, e.g. 7B.")] = "0",
     at_most: Annotated[str | None, typer.Option(metavar="N", help="Only models of up to N parameters.")] = None,
     context: Annotated[str, typer.Option(metavar="N", help="Only models of N tokens of context or more, e.g. 128k.")] = "0",
     year: Annotated[int | None, typer.Option(help="Only this year.")] = None,
-) -> None:
+) -> list[Item]:
     """Every built-in model: family, exact size, active size, context, year.
 
     \b
@@ -49,7 +48,7 @@ def _list(
         and (row["context"] or 0) >= tokens
         and (year is None or row["year"] == year)
     ]
-    output.show("presets", [Item(None, {}, rows, [] if rows else ["no preset fits"])])
+    return [Item(None, {}, rows, [] if rows else ["no preset fits"])]
 
 
 @command(app)
@@ -63,7 +62,7 @@ def show(name: Name, output: Output) -> None:
     data = store.load_data(name)
     spec = store.load_preset(name)
     if output.json or output.format not in (None, "table"):
-        output.show("presets", [Item(describe(spec), {"name": name}, data, [])], "preset")
+        output.show("presets", Answer([Item(describe(spec), {"name": name}, data, [])], "preset"))
     else:
         typer.echo(store.path_of(name).read_text(encoding="utf-8"), nl=False)
 
@@ -93,11 +92,10 @@ def from_config(
     typer.echo(to_yaml(spec if name is None else replace(spec, name=name)), nl=False)
 
 
-@command(app)
+@command(app, "params")
 def validate(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A model in YAML or JSON; - is stdin.")],
-    output: Output,
-) -> None:
+) -> list[Item]:
     """Check a model file and count it; exit 2 with the field at fault otherwise.
 
     \b
@@ -106,4 +104,4 @@ def validate(
     from llmcx.spec.load import load_config
 
     spec = load_config(file)
-    output.show("params", [Item(describe(spec), {"dtype": "bf16"}, core.params(spec), list(spec.assumes))])
+    return [Item(describe(spec), {"dtype": "bf16"}, core.params(spec), list(spec.assumes))]

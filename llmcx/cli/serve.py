@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from llmcx.cli.options import Models, Output, command, completing, describe, single
+from llmcx.cli.options import Models, command, completing, describe, single
 from llmcx.core import serve as core
 from llmcx.core.errors import InputError
 from llmcx.report.render import Item
@@ -13,10 +13,9 @@ from llmcx.spec import calibration, catalog, units
 app = single()
 
 
-@command(app)
+@command(app, "serve")
 def serve(
     models: Models,
-    output: Output,
     hardware: Annotated[str, typer.Option(help="See `llmcx hardware list`.", autocompletion=completing("hardware"))] = "h100",
     tp: Annotated[str, typer.Option(help="GPUs that share each layer.")] = "1",
     ep: Annotated[str, typer.Option(help="GPUs that share out the experts, a divisor of --tp.")] = "1",
@@ -36,7 +35,7 @@ def serve(
     efficiency: Annotated[
         list[str] | None, typer.Option(metavar="NAME=X", help="Override a factor, e.g. memory=0.9; repeat.")
     ] = None,
-) -> None:
+) -> list[Item]:
     """First token, time per token, tokens/s, largest batch and cost of serving, by roofline: ideal and calibrated.
 
     \b
@@ -78,7 +77,7 @@ def serve(
             **shape,
         }
         items.append(Item(describe(spec), inputs, answer, [*_NOTES, *words, *dated, *notes]))
-    output.show("serve", items)
+    return items
 
 
 _NOTES = [

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from llmcx.cli.options import Output, command, single
+from llmcx.cli.options import command, single
 from llmcx.core import shapes as core
 from llmcx.core.errors import InputError
 from llmcx.core.ops import Line
@@ -14,9 +14,8 @@ from llmcx.spec import units
 app = single()
 
 
-@command(app)
+@command(app, "shapes")
 def shapes(
-    output: Output,
     params: Annotated[str | None, typer.Option(help="Parameters that every shape should have, e.g. 7B.")] = None,
     flops: Annotated[str | None, typer.Option(help="Or forward FLOPs of one sequence, e.g. 30T.")] = None,
     vocab: Annotated[str, typer.Option(help="Vocabulary size.")] = "32000",
@@ -25,7 +24,7 @@ def shapes(
     head_dim: Annotated[str, typer.Option(help="Width of a head; widths are its multiples.")] = "128",
     kv_heads: Annotated[str | None, typer.Option(help="Key-value heads. Default: as many as heads.")] = None,
     gated: Annotated[bool, typer.Option("--gated/--plain", help="LLaMA-like or GPT-like.")] = True,
-) -> None:
+) -> list[Item]:
     """Depth against width at equal parameters, or equal FLOPs: each depth with the width that comes closest.
 
     \b
@@ -61,4 +60,4 @@ def shapes(
     source = "parameters of the shape, counted exactly; widths are multiples of head_dim"
     lines = [Line(f"{row.n_layers} x {row.d_model}", f"{by}(L, d) - target", "", row.deviation or 0, source) for row in rows]
     result = {"shapes": rows, "references": core.references(n)}
-    output.show("shapes", [Item(None, inputs, result, notes, lines)])
+    return [Item(None, inputs, result, notes, lines)]

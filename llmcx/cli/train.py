@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from llmcx.cli.options import Models, Output, command, completing, describe, single
+from llmcx.cli.options import Models, command, completing, describe, single
 from llmcx.core import params as params_fold
 from llmcx.core.errors import InputError, unknown_name
 from llmcx.core.hardware import Hardware
@@ -98,10 +98,9 @@ class Prices:
         return Costs(price, watts, found["pue"], found["grid_g_per_kwh"], self.available), notes
 
 
-@command(app)
+@command(app, "train")
 def train(
     models: Models,
-    output: Output,
     ways: Ways,
     prices: Prices,
     tokens: Annotated[str, typer.Option(help="Training tokens, e.g. 15.6T.")],
@@ -120,7 +119,7 @@ def train(
         list[str] | None, typer.Option(metavar="NAME=X", help="Override a factor, e.g. matmul=0.7, hidden_tp=0.5; repeat.")
     ] = None,
     search: Annotated[bool, typer.Option("--plan", help="Search all layouts that fit, rank them, say why.")] = False,
-) -> None:
+) -> list[Item]:
     """Time, GPU-hours, cost, energy and CO2 of a training run, by roofline: the ideal bound and a calibrated estimate.
 
     \b
@@ -155,7 +154,7 @@ def train(
         why = [f"why {line}" for line in found.why] if found and search else []
         said = why + _notes(answer.fits, found, ways.given()) + words + dated + notes
         items.append(Item(describe(spec), inputs, result, said, answer.lines))
-    output.show("train", items)
+    return items
 
 
 def _plan(found: Plan) -> dict[str, Any]:

@@ -27,6 +27,15 @@ class Item(NamedTuple):
         return getattr(self.result, "lines", []) if self.lines is None else self.lines
 
 
+class Answer(NamedTuple):
+    """What a command found: one item, or several side by side; ``view`` names the entry of views.VIEWS that draws them where it
+    is not the command's own.
+    """
+
+    items: list[Item]
+    view: str | None = None
+
+
 def title(item: Item) -> str:
     """The model's name for a reader."""
     model = item.model or {}
