@@ -10,6 +10,7 @@ import sys
 import tarfile
 import venv
 import zipfile
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,29 @@ def test_wheel_holds_the_package_its_data_and_nothing_else(built: Path) -> None:
     assert "llmcx/py.typed" in names and "llmcx/families/defaults.json" in names
     assert {f"llmcx/{name}" for name in DATA} <= set(names)
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"llmcx"}
+
+
+def test_shells_find_the_completions_of_the_wheel(installed: Path) -> None:
+    """Each under the name and in the directory of the prefix that its shell searches."""
+    share = installed.parent / "share"
+    for source, target in (
+        ("llmcx.bash", "bash-completion/completions/llmcx"),
+        ("_llmcx", "zsh/site-functions/_llmcx"),
+        ("llmcx.fish", "fish/vendor_completions.d/llmcx.fish"),
+    ):
+        assert (share / target).read_bytes() == (ROOT / "completions" / source).read_bytes()
+
+
+def test_builds_are_reproducible(checkout: Path, built: Path, tmp_path: Path) -> None:
+    """Another path, time, time zone, hash seed, other permissions: the same sdist and wheel, byte for byte."""
+    copy = shutil.copytree(checkout, tmp_path / "a longer way" / "elsewhere", copy_function=shutil.copyfile)
+    for path in [copy, *copy.rglob("*")]:
+        path.chmod(0o700 if path.is_dir() else 0o640)
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    out = tmp_path / "dist"
+    run(sys.executable, "-m", "build", "--outdir", str(out), str(copy), cwd=tmp_path, TZ="Asia/Tokyo", PYTHONHASHSEED="7")
+    hashes = [{p.name: sha256(p.read_bytes()).hexdigest() for p in each.iterdir()} for each in (built, out)]
+    assert len(hashes[0]) == 2 and hashes[0] == hashes[1]
 
 
 def test_sdist_holds_what_a_packager_needs(built: Path) -> None:
