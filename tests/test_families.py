@@ -1,7 +1,7 @@
 """config.json readers against what transformers builds and FlopCounterMode counts: every case of tests/oracle/golden.json.
 
-The numbers were measured on the real models (tests/oracle/measure.py); nothing here computes a count. The table in docs/families.md
-is written from the same outcome: `python tests/test_families.py` rewrites it.
+The numbers were measured on the real models (tests/oracle/measure.py); nothing here computes a count. The table of the families,
+docs/families.md, is written from the same outcome: `python tests/test_families.py` rewrites it.
 """
 
 from __future__ import annotations

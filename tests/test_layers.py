@@ -1,0 +1,57 @@
+"""The rooms and their one-way dependencies: every import in llmcx, wherever it stands, points downward."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from importlib.util import resolve_name
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "llmcx"
+BELOW = {
+    "core": set(),
+    "families": {"core"},
+    "spec": {"core", "families"},
+    "report": {"core"},
+    "cli": {"core", "families", "spec", "report"},
+}
+"""What each room may import beside itself."""
+THIRD_PARTY = {
+    "core": {"scipy", "numpy"},  # of the extra llmcx[fit], inside functions
+    "families": set(),
+    "spec": {"yaml", "pydantic", "huggingface_hub"},
+    "report": {"rich", "matplotlib"},
+    "cli": {"typer", "yaml"},
+}
+
+
+def imports(file: Path) -> Iterator[str]:
+    """The modules that a file imports, in full, those for type checkers included."""
+    package = ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts[:-1])
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = resolve_name("." * node.level + (node.module or ""), package) if node.level else str(node.module)
+            yield from (f"{base}.{name.name}" for name in node.names)
+
+
+@pytest.mark.parametrize("room", BELOW)
+def test_imports_point_downward(room: str) -> None:
+    files = sorted((PACKAGE / room).rglob("*.py"))
+    assert files
+    wrong = []
+    for file in files:
+        for name in imports(file):
+            top, _, rest = name.partition(".")
+            if top == "llmcx":
+                where = rest.partition(".")[0]
+                allowed = where in BELOW[room] | {room} or (room == "cli" and where in ("", "__version__"))
+            else:
+                allowed = top in sys.stdlib_module_names | THIRD_PARTY[room] | {"__future__"}
+            if not allowed:
+                wrong.append(f"{file.relative_to(PACKAGE)} imports {name}")
+    assert not wrong
