@@ -9,13 +9,12 @@ embeddings and logits: the paper's text includes them, but its Table A4 comes ou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from .flops import backward_fold, fold, in_layers, sequence_length
 from .flops import softmax as softmax_flops
 from .lower import Run, lower
 from .params import params as count_params
 from .parts import ModelSpec, check_size
+from .record import dataclass
 
 
 @dataclass(frozen=True)

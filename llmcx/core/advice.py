@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from .flops import crossover
 from .parts import ModelSpec
+from .record import dataclass
 from .variants import parse_variant, with_variant
 
 CHAPTER_LIMIT = {

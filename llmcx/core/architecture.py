@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import log
 
 from .errors import InputError
 from .params import count, params
 from .parts import Attention, Gated, ModelSpec, Plain
+from .record import dataclass
 from .shapes import model
 
 ASPECT = 128

@@ -7,7 +7,6 @@ something only when it is below 1; universal approximation is a statement withou
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import log, log2, log10, sqrt
 
 from .compare import default_variants
@@ -15,6 +14,7 @@ from .cores import Core, Linformer
 from .errors import InputError, check_size, unknown_name
 from .flops import smallest
 from .pairs import causal, dense, hops
+from .record import dataclass
 from .variants import label
 
 LOGARITHMS = {"e": log, "2": log2, "10": log10}

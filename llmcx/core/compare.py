@@ -5,8 +5,6 @@ Each variant is an ordinary mixer, lowered and folded like any model. Nothing he
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from . import dtypes
 from . import params as params_fold
 from .advice import CHAPTER_LIMIT, Limit, Recommendation, limit_of, recommend
@@ -34,6 +32,7 @@ from .lower import Run, lower
 from .memory import kv_elements
 from .ops import Line
 from .parts import ModelSpec
+from .record import dataclass
 from .traffic import Machine, roofline, traffic
 from .variants import DSA, MQA, SSD, DeltaNet, Latent, Native, Variant
 

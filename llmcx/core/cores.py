@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal, Union
 
 from .errors import InputError, check_sizes
+from .record import dataclass
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from math import lcm
 
 from .flops import smallest_lasting
+from .record import dataclass
 
 LIMIT = 2**40
 """Lengths beyond this are not looked at."""

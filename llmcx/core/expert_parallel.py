@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import comb
 
 from . import dtypes
@@ -10,6 +9,7 @@ from . import params as params_fold
 from .errors import InputError
 from .ops import Op
 from .parts import MoE
+from .record import dataclass
 from .routing import capacity, chances
 from .sharding import cut
 

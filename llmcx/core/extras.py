@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Literal, Union
 
 from .errors import check_sizes
 from .ffn import Activation
 from .ops import Kept, Op
 from .place import Place
+from .record import dataclass
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Literal, Union
 
 from .errors import InputError, check_sizes
 from .norm import Norm
 from .ops import Kept, Op
 from .place import Place
+from .record import dataclass
 
 Activation = Literal["relu", "relu2", "xielu", "gelu", "gelu_new", "gelu_tanh", "silu"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import gcd
 from typing import Any
 
@@ -11,6 +11,7 @@ from . import quant
 from .errors import InputError, unknown_name
 from .memory import Memory, memory
 from .parts import ModelSpec
+from .record import dataclass
 from .training import Ways
 
 FIT = ("batch", "seq", "gpus", "dtype")

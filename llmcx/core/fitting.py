@@ -7,13 +7,13 @@ they are an optional extra, and nothing else in llmcx needs them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import product
 from math import exp, log
 from typing import Any, NamedTuple
 
 from .errors import InputError
 from .laws import Law, Parametric, Spread
+from .record import dataclass
 
 DELTA = 1e-3
 """Of the Huber loss, in log L (Hoffmann et al. 2022, sec. 3.3)."""

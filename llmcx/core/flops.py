@@ -7,7 +7,6 @@ same size. Shapes in, integer out.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from . import params as params_fold
@@ -30,6 +29,7 @@ from .errors import InputError
 from .lower import Run, lower
 from .ops import ACTIVATIONS, Fold, Line, Op, Rule
 from .parts import Attention, Mixer, ModelSpec, check_size
+from .record import dataclass
 
 fold = Fold("matmul FLOPs", weight_text="layers")
 elementwise = Fold("elementwise operations", weight_text="layers")

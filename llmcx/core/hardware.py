@@ -7,11 +7,12 @@ used. Bandwidths of links are each way, per accelerator.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, fields
 from math import isfinite
 from typing import Any
 
 from .errors import InputError, shown, unknown_name
+from .record import dataclass
 
 GB = 10**9
 

@@ -7,11 +7,11 @@ QLoRA (Dettmers et al. 2023, arXiv:2305.14314) is the same on quantised weights.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from .errors import InputError, check_size
 from .flops import in_layers
 from .ops import Kept, Op
+from .record import dataclass
 
 LEAVES = ("q", "k", "v", "out", "gate", "up", "down")
 """What may be adapted: the attention's projections and the feed-forward's, experts and shared ones too."""

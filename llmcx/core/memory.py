@@ -5,7 +5,7 @@ Element counts are exact integers; bytes follow from the dtypes. What is an esti
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import isqrt
 from typing import Any
 
@@ -18,6 +18,7 @@ from .kept import fused
 from .lower import Run, lower
 from .ops import ACTIVATIONS, Line, Op
 from .parts import Attention, ModelSpec, check_size
+from .record import dataclass
 from .runtimes import RUNTIMES, Serving, cached
 from .sharding import share
 from .training import PRECISIONS, Method, Part, Rank, Ways, check, largest_layer, ranks

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from . import dtypes
 from . import params as params_fold
@@ -13,6 +13,7 @@ from .flops import fold, forward_flops, sequence_length
 from .lower import Run, lower
 from .ops import Line, Op
 from .parts import Gated, Layers, ModelSpec, MoE, Plain, check_size
+from .record import dataclass
 from .routers import Router
 from .routers import routers as ways
 from .routing import Simulated, capacity, chances, distinct_experts, dropped, simulate

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from . import params as params_fold
 from .flops import in_layers
 from .ops import ACTIVATIONS, Fold, Op
+from .record import dataclass
 
 factored_fold = Fold("factored second moments")
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from . import dtypes
 from .lower import Run, lower
 from .ops import ACTIVATIONS, Fold, Line, Op
 from .parts import ModelSpec
+from .record import dataclass
 
 fold = Fold("params", lambda op: op.times * op.copies, "layers × copies")
 active_fold = Fold("active params", lambda op: op.times * op.used, "layers × used")

@@ -7,7 +7,7 @@ grows with the number of layers, because a group is lowered once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from .cores import CORES, Chunked, Core, Flash, Linformer, Local, Longformer, Performer, Sliding, Standard, Strided
 from .errors import InputError, check_size, check_sizes
@@ -16,6 +16,7 @@ from .ffn import FFN, Activation, Gated, MoE, Plain
 from .mixers import Mixer
 from .mixers.attention import Attention
 from .norm import Norm
+from .record import dataclass
 
 __all__ = [
     "CORES",

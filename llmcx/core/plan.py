@@ -6,12 +6,12 @@ A layout costs a few dozen additions, because a model is lowered once and a laye
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from .errors import InputError
 from .layout import RECOMPUTE, Layout, head_counts
 from .parts import ModelSpec, MoE
+from .record import dataclass
 from .train import Step, Trainer
 
 LEAST_TOKENS = 4096  # per context-parallel rank

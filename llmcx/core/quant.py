@@ -7,7 +7,6 @@ outside GGUF the token table and the head) stays in 16 bits, in GGUF in 32.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from . import dtypes, gguf
@@ -15,6 +14,7 @@ from . import params as params_fold
 from .errors import InputError, unknown_name
 from .lower import Run, lower
 from .parts import Attention, ModelSpec, MoE
+from .record import dataclass
 
 
 class Matrix(NamedTuple):

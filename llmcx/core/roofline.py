@@ -7,7 +7,7 @@ each peak is reached: :data:`IDEAL` gives a bound that nothing beats, a calibrat
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from .flops import fold as flops_fold
 from .hardware import Hardware
 from .ops import KINDS, Fold, Op
 from .params import fold as params_fold
+from .record import dataclass
 from .traffic import traffic
 
 moved_fold = Fold("elements of activations read and written", weight_text="layers")

@@ -5,9 +5,8 @@ Symbols: d d_model, E experts, k experts per token, n tokens, M layers with expe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from .errors import InputError
+from .record import dataclass
 
 
 @dataclass(frozen=True)

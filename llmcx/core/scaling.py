@@ -10,13 +10,14 @@ The laws themselves are data (:mod:`llmcx.core.laws`); their formulas are here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import isfinite
 from typing import NamedTuple
 
 from . import fine_grained
 from .errors import InputError
 from .laws import LARGEST, FineGrained, Law, Parametric, Power, number
+from .record import dataclass
 
 FLOPS_PER_PARAM_TOKEN = 6.0
 """Kaplan et al. 2020, arXiv:2001.08361, sec. 2.1: 2 forward and 4 backward per parameter and token; attention's n² left out."""

@@ -7,7 +7,6 @@ larger of arithmetic and traffic counts, op by op.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from . import params as params_fold
@@ -20,6 +19,7 @@ from .memory import workspace
 from .mixers.mla import MLA
 from .ops import Line
 from .parts import Attention, ModelSpec, MoE, check_size
+from .record import dataclass
 from .roofline import IDEAL, Efficiency, Machine, Work, machine, seconds, works
 
 ACT = 2  # bytes of an activation

@@ -6,7 +6,6 @@ No formula of a cost lives here: each shape is an ordinary model, and every figu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, gcd, log
 
@@ -18,6 +17,7 @@ from .lower import Run, lower
 from .memory import kv_bytes_per_token
 from .params import count
 from .parts import Attention, Embedding, Gated, Head, Layers, ModelSpec, Norm, Plain, check_size
+from .record import dataclass
 
 DEPTHS = (4, 8, 12, 16, 24, 32, 40, 48, 64, 80, 96, 128)
 """Depths listed when none are asked for; the published models of 0.1B to 500B lie between them."""

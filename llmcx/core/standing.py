@@ -8,11 +8,11 @@ k.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import exp, expm1, log
 
 from .errors import InputError
 from .laws import Law, Repetition
+from .record import dataclass
 from .scaling import FLOPS_PER_PARAM_TOKEN, Optimum, Term, amount, factor, loss_at, optimum, out_of_range, parametric
 
 NEAR = 2.0

@@ -6,7 +6,6 @@ expert traffic that does not hide; the pipeline's hand-overs; what the data-para
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import ceil
 from typing import NamedTuple
 
@@ -17,6 +16,7 @@ from .layout import GRADIENT, STATES, WEIGHT, Layout, Memory, check, memory, mic
 from .lower import Run, lower
 from .ops import Line
 from .parts import Attention, ModelSpec, MoE
+from .record import dataclass
 from .roofline import IDEAL, Efficiency, Machine, Work, machine, seconds, works
 
 ACT = 2  # bytes of an activation, and of what is sent

@@ -7,7 +7,6 @@ the case of all ways being 1.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from . import params as params_fold
@@ -20,6 +19,7 @@ from .lower import Run, lower
 from .ops import Op
 from .optimizers import OPTIMIZERS
 from .parts import ModelSpec, MoE
+from .record import dataclass
 from .sharding import cut, share
 
 

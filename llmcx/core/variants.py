@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Literal, Union
 
 from .cores import CORES, Core, Flash, TopK
 from .errors import InputError, check_sizes, shown, unknown_name
+from .record import dataclass
 
 if TYPE_CHECKING:
     from .mixers import Mixer

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
 from llmcx.core.errors import InputError
 from llmcx.core.parts import Attention, Embedding, Gated, Head, Layers, ModelSpec, MoE, Norm, Plain, Sliding
+from llmcx.core.record import dataclass
 from llmcx.core.variants import parse_variant, with_variant
 
 

@@ -1,13 +1,14 @@
 """The built-in presets: one YAML file a model, found in the wheel or in the checkout.
 
 The YAML files are the truth. presets/index.json holds the same data, and what it counts, in a form that is read without a
-YAML parser, which would be a fifth of the start-up; an entry whose checksum does not fit its file is ignored. `python -m
-llmcx.spec.presets` writes it anew.
+YAML parser, which would be a fifth of the start-up, and one line a preset, so that one is read without the others. An entry
+whose checksum does not fit its file is ignored. `python -m llmcx.spec.presets` writes it anew.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -33,17 +34,30 @@ INDEX = ROOT / "index.json"
 
 def names() -> list[str]:
     """Every preset's name, sorted."""
-    return sorted(path.stem for path in MODELS.glob("*.yaml"))
+    return sorted(file.removesuffix(".yaml") for file in os.listdir(MODELS) if file.endswith(".yaml"))
 
 
 @lru_cache(maxsize=1)
-def _index() -> dict[str, Any]:
-    return json.loads(INDEX.read_bytes()) if INDEX.is_file() else {}
+def _index() -> bytes:
+    return INDEX.read_bytes() if INDEX.is_file() else b""
+
+
+def _indexed(key: str) -> Any:
+    """What the index holds of ``key``, which has a line of its own; None if it has none."""
+    start = f"\n{json.dumps(key)}: ".encode()
+    at = _index().find(start)
+    return None if at < 0 else json.loads(_index()[at + len(start) : _index().index(b"\n", at + 1)].rstrip(b","))
 
 
 @lru_cache(maxsize=1)
 def aliases() -> dict[str, str]:
-    """Alias -> preset name."""
+    """Alias -> preset name, as the index has them."""
+    known: dict[str, str] | None = _indexed("aliases")
+    return _aliases() if known is None else known
+
+
+def _aliases() -> dict[str, str]:
+    """The same from every file."""
     return {alias: name for name in names() for alias in load_data(name).get("aliases", ())}
 
 
@@ -53,6 +67,8 @@ def path_of(name: str) -> Path:
     if re.fullmatch(r"[\w.+-]+", lower) and (MODELS / f"{lower}.yaml").is_file():
         return MODELS / f"{lower}.yaml"
     known = aliases()
+    if lower not in known:
+        known = _aliases()  # perhaps a file has changed since the index was made
     if lower in known:
         return MODELS / f"{known[lower]}.yaml"
     raise unknown_name("preset", name, [*names(), *known], field="preset")
@@ -70,7 +86,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def _entry(path: Path) -> dict[str, Any] | None:
     """What the index holds of a file, unless the file is another by now."""
-    entry: dict[str, Any] | None = _index().get(path.stem)
+    entry: dict[str, Any] | None = _indexed(path.stem)
     return entry if entry is not None and entry["crc32"] == crc32(path.read_bytes()) else None
 
 
@@ -121,8 +137,10 @@ def _made(path: Path) -> dict[str, Any]:
 
 def index() -> str:
     """What presets/index.json should hold."""
-    rows = (json.dumps(path.stem) + ": " + json.dumps(_made(path)) for path in sorted(MODELS.glob("*.yaml")))
-    return "{\n" + ",\n".join(rows) + "\n}\n"
+    made = {name: _made(MODELS / f"{name}.yaml") for name in names()}
+    known = {alias: name for name, entry in made.items() for alias in entry["data"].get("aliases", ())}
+    rows = ",\n".join(f"{json.dumps(name)}: {json.dumps(entry)}" for name, entry in made.items())
+    return f'{{\n"aliases": {json.dumps(known)},\n"models": {{\n{rows}\n}}}}\n'
 
 
 if __name__ == "__main__":

@@ -13,13 +13,13 @@ import json
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from io import BufferedReader
 from math import prod
 from pathlib import Path
 from typing import Any
 
 from llmcx.core.errors import InputError
+from llmcx.core.record import dataclass
 
 SAFETENSORS_BITS = {
     **dict.fromkeys(("F64", "I64", "U64", "C64"), 64),

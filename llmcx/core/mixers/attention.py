@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from llmcx.core import pairs
@@ -13,6 +13,7 @@ from llmcx.core.mixers import Mixer
 from llmcx.core.norm import Norm
 from llmcx.core.ops import Kept, Op
 from llmcx.core.place import Place
+from llmcx.core.record import dataclass
 
 
 @dataclass(frozen=True)

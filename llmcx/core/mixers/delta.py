@@ -7,7 +7,6 @@ arXiv:2412.06464, eq. 10); chunks of tokens are computed at once in the UT form 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 from llmcx.core import pairs
@@ -17,6 +16,7 @@ from llmcx.core.mixers.chunks import carried
 from llmcx.core.norm import Norm
 from llmcx.core.ops import Kept, Op
 from llmcx.core.place import Place
+from llmcx.core.record import dataclass
 
 CHUNK = 64
 """Tokens in a chunk: transformers' default, which no configuration changes."""

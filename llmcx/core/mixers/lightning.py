@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 from llmcx.core import pairs
@@ -13,6 +12,7 @@ from llmcx.core.mixers.chunks import carried
 from llmcx.core.norm import Norm
 from llmcx.core.ops import Kept, Op
 from llmcx.core.place import Place
+from llmcx.core.record import dataclass
 
 
 @dataclass(frozen=True)

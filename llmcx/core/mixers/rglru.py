@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 from llmcx.core.errors import InputError, check_sizes
 from llmcx.core.mixers import Mixer
 from llmcx.core.ops import Kept, Op
 from llmcx.core.place import Place
+from llmcx.core.record import dataclass
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ an output projection belong to each layer alone.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 from llmcx.core.errors import check_sizes
@@ -17,6 +16,7 @@ from llmcx.core.mixers.attention import Attention
 from llmcx.core.norm import Norm
 from llmcx.core.ops import Op
 from llmcx.core.place import Place
+from llmcx.core.record import dataclass
 
 
 @dataclass(frozen=True)
