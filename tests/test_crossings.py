@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from llmcx.core.candidate import Candidate
 from llmcx.core.compare import all_variants, compare
 from llmcx.core.cores import Fixed
+from llmcx.core.search import below_zero
 from llmcx.core.traffic import Machine
 from llmcx.spec.load import load_preset
 
@@ -32,3 +35,31 @@ def test_by_looking_at_every_length(baseline: str) -> None:
                 assert dearer[-1] == seq - 1, (name, measure)
             else:
                 assert not dearer or dearer[-1] == UP_TO - 1, (name, measure)
+
+
+@given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(1, 3), st.integers(1, 2**40))
+def test_sign_changes_of_powers(offset: int, root: int, power: int, above: int) -> None:
+    """root^power - n^power + offset falls below 0 at the first n whose power exceeds what is given."""
+    looked: list[int] = []
+
+    def value(n: int) -> int:
+        looked.append(n)
+        return root**power + offset - n**power
+
+    high = root + offset + 1 + above
+    found = below_zero(value, 0, high)
+    assert found**power > root**power + offset >= (found - 1) ** power
+    assert len(looked) <= 2 + 2 * high.bit_length()
+
+
+def test_a_sign_change_takes_few_looks() -> None:
+    """Where halving needs 40 (2^40 lengths), a quadratic as attention's takes fewer than half as many."""
+    looked: list[int] = []
+
+    def value(n: int) -> int:
+        looked.append(n)
+        return 8 * 10**20 - 4 * 4096 * n * n - 10**9 * n
+
+    found = below_zero(value, 1, 2**40)
+    assert value(found) < 0 <= value(found - 1)
+    assert len(looked) - 2 < 20

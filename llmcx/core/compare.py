@@ -24,15 +24,16 @@ from .cores import (
     Standard,
     Strided,
 )
-from .crossings import Crossing, crossings
+from .crossings import LIMIT, Crossing, crossings
 from .errors import InputError, check_size
-from .flops import attended, backward_fold, fold, smallest
+from .flops import attended, backward_fold, fold
 from .kept import kept_bytes
 from .lower import Run, lower
 from .memory import kv_elements
 from .ops import Line
 from .parts import ModelSpec
 from .record import dataclass
+from .search import below_zero
 from .traffic import Machine, roofline, traffic
 from .variants import DSA, MQA, SSD, DeltaNet, Latent, Native, Variant
 
@@ -264,18 +265,22 @@ def max_seq(candidate: Candidate, dtype: str, budget: int) -> int | None:
     model, batch, act = candidate.model, candidate.batch, candidate.act
     weights = dtypes.size(params_fold.count(model), dtype)
 
-    def too_long(n: int) -> bool:
+    def left(n: int) -> int:
         cached = dtypes.size(sum(kv_elements(model, batch, n).values()), dtype)
         stream = 2 * batch * n * model.d_model * act
         layers: dict[str, int] = {}
         for op in candidate.core_ops(n):
             layers[op.group] = layers.get(op.group, 0) + kept_bytes([op._replace(times=1)], act)
-        return weights + -(-(cached + stream + max(layers.values())) // candidate.devices) > budget
+        return budget - weights - -(-(cached + stream + max(layers.values())) // candidate.devices)
 
-    first = smallest(too_long)
-    if first is None:
-        return 2**40
-    return first - 1 if first > 1 else None
+    if left(1) < 0:
+        return None
+    high = 16
+    while left(high) >= 0:
+        if high >= LIMIT:
+            return LIMIT
+        high *= 16
+    return below_zero(left, high // 16, high) - 1
 
 
 def notes(spec: ModelSpec, variants: list[Variant], seqs: list[int], ideal: bool, machine: Machine | None = None) -> list[str]:

@@ -6,11 +6,14 @@ from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from math import lcm
 
-from .flops import smallest_lasting
 from .record import dataclass
+from .search import below_zero
 
 LIMIT = 2**40
 """Lengths beyond this are not looked at."""
+
+LARGE = 2**24
+"""Lengths beyond this are looked at in larger steps: padding and windows are far behind."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +57,10 @@ def _from(than: Priced, cheaper: Priced, measure: str) -> int | None:
     the order is still the other way lies just behind a step (φ = 1) or just before one (φ = 0), for one of the two.
     """
 
-    def wins(n: int) -> bool:
-        return cheaper.costs(n)[measure] < than.costs(n)[measure]
+    def margin(n: int) -> int:
+        return cheaper.costs(n)[measure] - than.costs(n)[measure]
 
-    if not wins(LIMIT):
+    if margin(LIMIT) >= 0:
         return None
     period = lcm(than.period, cheaper.period)
     steps = {p for p in (than.period, cheaper.period) if p > 1}
@@ -66,10 +69,10 @@ def _from(than: Priced, cheaper: Priced, measure: str) -> int | None:
     for phase in phases:
         offset = phase or period
 
-        def lasting(m: int, offset: int = offset) -> bool:
-            return wins((m - 1) * period + offset)
+        def along(m: int, offset: int = offset) -> int:
+            return margin((m - 1) * period + offset)
 
-        first = smallest_lasting(lasting, LIMIT // period)
+        first = _lasting(along, LIMIT // period)
         if first is None:
             return None
         if first > 1:
@@ -78,7 +81,20 @@ def _from(than: Priced, cheaper: Priced, measure: str) -> int | None:
         return lost + 1
     # Between two neighbouring phases nothing steps: the order changes once.
     low, high = lost, min(n for p in phases if (n := lost - lost % period + p + (period if p <= lost % period else 0)) > lost)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if wins(middle) else (middle, high)
-    return high
+    return below_zero(margin, low, high)
+
+
+def _lasting(margin: Callable[[int], int], limit: int) -> int | None:
+    """The smallest n >= 1 from which on ``margin`` stays below 0 up to ``limit``, though it may be there for a while before.
+
+    Looked for from above: at small n, a chunk of a recurrence is mostly padding.
+    """
+    if margin(limit) >= 0:
+        return None
+    high, by = limit, 16
+    while high > 1:
+        by = by if high > LARGE else 2
+        if margin(high // by) >= 0:
+            return below_zero(margin, high // by, high)
+        high //= by
+    return 1
