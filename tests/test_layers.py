@@ -16,7 +16,8 @@ BELOW = {
     "families": {"core"},
     "spec": {"core", "families"},
     "report": {"core"},
-    "cli": {"core", "families", "spec", "report"},
+    "schemas": {"core", "spec"},
+    "cli": {"core", "families", "spec", "report", "schemas"},
 }
 """What each room may import beside itself."""
 THIRD_PARTY = {
@@ -24,6 +25,7 @@ THIRD_PARTY = {
     "families": set(),
     "spec": {"yaml", "pydantic", "huggingface_hub"},
     "report": {"rich", "matplotlib"},
+    "schemas": {"pydantic"},
     "cli": {"typer", "yaml"},
 }
 

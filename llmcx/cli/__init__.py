@@ -28,6 +28,7 @@ COMMANDS = {
     "serve": "Serving: latency, throughput, cost per token.",
     "hardware": "Accelerators: peak, memory, links, power, price.",
     "presets": "List, show, locate, validate model presets.",
+    "schema": "JSON Schemas of what the commands print.",
     "completions": "Completion scripts for bash, zsh and fish.",
 }
 

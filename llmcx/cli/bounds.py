@@ -44,7 +44,7 @@ def bounds(
     ]
     pairs = [core.all_pairs(n) for n in lengths]
     approximation = core.universal_approximation()
-    result = {
+    result: core.Bounds = {
         "generalization": gap,
         "certificates": certificates,
         "all_pairs": pairs,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -102,7 +102,7 @@ class Beyond:
     out: Annotated[str | None, typer.Option(metavar="FILE", help="Write that shape as a preset file (one --law).")] = None
     plot: Annotated[str | None, typer.Option(metavar="FILE", help="Loss over size at this compute: .svg, .png, or -.")] = None
 
-    def add(self, result: dict[str, Any], laws: list[Law], k: float, vocab: int, gated: bool) -> Iterator[str]:
+    def add(self, result: standings.Advice, laws: list[Law], k: float, vocab: int, gated: bool) -> Iterator[str]:
         """Put their results beside ``result["laws"]``; yields notes."""
         found = list(zip(laws, result["laws"], strict=True))
         fitted = [(one, best) for one, best in found if one.form == "parametric"]
@@ -123,9 +123,12 @@ class Beyond:
             dense = [(one, best) for one, best in found if one.parameters != "active"]
             made = [(one, architecture(best.params, vocab, counts=one.parameters, gated=gated)) for one, best in dense]
             result["shapes"] = [
-                {"law": one.name}
-                | {key: value for key, value in vars(shape).items() if key != "spec"}
-                | {"preset": as_data(shape.spec)}
+                cast(
+                    "standings.LawShape",
+                    {"law": one.name}
+                    | {key: value for key, value in vars(shape).items() if key != "spec"}
+                    | {"preset": as_data(shape.spec)},
+                )
                 for one, shape in made
             ]
             if self.out is not None:
@@ -196,7 +199,7 @@ def chinchilla(
         items.append(_item(None, dict(given), result, told))
     else:
         sought, inputs, notes = budget.spend()
-        result = {"laws": [core.optimum(one, **sought) for one in laws]}
+        result = standings.Advice(laws=[core.optimum(one, **sought) for one in laws])
         notes += beyond.add(result, laws, core.FLOPS_PER_PARAM_TOKEN, vocab, gated)
         items.append(_item(None, inputs, result, ["estimates: fits to other people's runs; C = 6 N D", *notes]))
     if beyond.plot is not None:
@@ -210,14 +213,14 @@ def chinchilla(
     return items
 
 
-def _standing(laws: list[Law], counted: counting.Accounting, compute: float) -> tuple[dict[str, Any], list[str]]:
+def _standing(laws: list[Law], counted: counting.Accounting, compute: float) -> tuple[standings.Advice, list[str]]:
     """A model by each law, with the parameters that the law counts."""
     sizes = [counted.active if one.parameters == "all" else counted.active_non_embedding for one in laws]
     result, notes = _placed(laws, sizes, counted.tokens, compute)
-    return {"accounting": counted, **result}, notes
+    return standings.Advice(accounting=counted, **result), notes
 
 
-def _placed(laws: list[Law], sizes: Sequence[float], tokens: float, compute: float) -> tuple[dict[str, Any], list[str]]:
+def _placed(laws: list[Law], sizes: Sequence[float], tokens: float, compute: float) -> tuple[standings.Advice, list[str]]:
     """Where a model stands by each law that can say so, and the optima of its compute."""
     each = list(zip(laws, sizes, strict=True))
     placed = [standings.standing(one, n, tokens, compute) for one, n in each if one.form != "fine-grained"]
@@ -229,7 +232,7 @@ def _placed(laws: list[Law], sizes: Sequence[float], tokens: float, compute: flo
         notes.append(
             "pays from: tokens served over the lifetime for which no other model of its loss is cheaper to train and serve"
         )
-    return {"standing": placed, "laws": best}, notes
+    return standings.Advice(standing=placed, laws=best), notes
 
 
 def _published_tokens(spec: ModelSpec) -> int:
@@ -238,7 +241,7 @@ def _published_tokens(spec: ModelSpec) -> int:
     return units.count(spec.training_tokens, "training_tokens")
 
 
-def _item(model: dict[str, Any] | None, inputs: dict[str, Any], result: dict[str, Any], notes: list[str]) -> Item:
+def _item(model: dict[str, Any] | None, inputs: dict[str, Any], result: standings.Advice, notes: list[str]) -> Item:
     best = result["laws"]
     if not all(one.in_range for one in best):
         notes.append("not in range: fitted to other budgets and extrapolated (its `warning` in --json says how far)")

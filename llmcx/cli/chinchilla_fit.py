@@ -1,6 +1,6 @@
 """llmcx chinchilla fit."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -39,7 +39,7 @@ def fit(
     found = fitting.fit(read.runs, starts=starts, bootstraps=bootstraps, seed=seed)
     budgets = [] if compute is None else units.many(compute, units.count, "--compute")
     laws = [scaling.optimum(found.law, compute=float(c)) for c in budgets]
-    result: dict[str, Any] = {"fit": found, "isoflop": fitting.isoflop(read.runs), "laws": laws}
+    result: fitting.Fitted = {"fit": found, "isoflop": fitting.isoflop(read.runs), "laws": laws}
     inputs = {
         "file": file,
         "columns": read.columns,

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from llmcx.cli.options import command, completing, single
+from llmcx.core.hardware import summary
 from llmcx.report.render import Answer, Item
 from llmcx.spec import catalog
 
@@ -27,25 +28,7 @@ def _list(
     llmcx hardware list --vendor amd --format csv
     """
     known = [catalog.load_hardware(name) for name in catalog.names("hardware")]
-    rows = [
-        {
-            "name": one.name,
-            "tflops": one.flops(one.dtype) / 1e12,
-            "fp8_tflops": one.dense_tflops.get("fp8"),
-            "memory_gb": one.memory_gb,
-            "memory_gb_per_s": one.memory_gb_per_s,
-            "scale_up_gb_per_s": one.scale_up and one.scale_up.gb_per_s,
-            "domain": one.domain,
-            "scale_out_gb_per_s": one.scale_out and one.scale_out.gb_per_s,
-            "tdp_w": one.tdp_w,
-            "usd_per_hour": one.usd_per_hour and one.usd_per_hour.usd,
-            "vendor": one.vendor,
-            "year": one.year,
-            "title": one.title,
-        }
-        for one in known
-        if vendor is None or one.vendor.lower() == vendor.lower()
-    ]
+    rows = [summary(one) for one in known if vendor is None or one.vendor.lower() == vendor.lower()]
     return [Item(None, {"vendor": vendor}, rows, NOTES)]
 
 

@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -36,7 +36,7 @@ def params(
     if weights is None:
         found = [(describe(s), {"dtype": dtype, **shape}, core.params(s, dtype), notes) for s, shape, notes in models.each()]
         return [Item(*each) for each in found]
-    from llmcx.spec.weights import read
+    from llmcx.spec.weights import Compared, read
 
     stored = read(weights)
     config = os.path.join(weights, "config.json")
@@ -49,7 +49,7 @@ def params(
     items = []
     for spec, shape, notes in models.each():
         counted = core.params(spec, dtype)
-        result: dict[str, Any] = {"stored": stored, "counted": counted.total, "difference": stored.elements - counted.total}
+        result: Compared = {"stored": stored, "counted": counted.total, "difference": stored.elements - counted.total}
         note = "files may also hold buffers, a second copy of tied weights, scales of quantised formats, or lack what is tied"
         items.append(Item(describe(spec), {"weights": weights, **shape}, result, [note, *notes]))
     return Answer(items, "stored")

@@ -59,5 +59,5 @@ def shapes(
         notes.append(f"Levine et al.'s balance for 12 L d² = {target:.3g}: {depth} x {width:,} (digits of the fit unconfirmed)")
     source = "parameters of the shape, counted exactly; widths are multiples of head_dim"
     lines = [Line(f"{row.n_layers} x {row.d_model}", f"{by}(L, d) - target", "", row.deviation or 0, source) for row in rows]
-    result = {"shapes": rows, "references": core.references(n)}
+    result: core.Shapes = {"shapes": rows, "references": core.references(n)}
     return [Item(None, inputs, result, notes, lines)]

@@ -1,7 +1,7 @@
 """llmcx train."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -10,7 +10,7 @@ from llmcx.core import params as params_fold
 from llmcx.core.errors import InputError, unknown_name
 from llmcx.core.hardware import Hardware
 from llmcx.core.layout import RECOMPUTE, Layout
-from llmcx.core.plan import LEAST_TOKENS, Plan, label, plan
+from llmcx.core.plan import LEAST_TOKENS, Candidate, Plan, Ranked, Ranking, Trained, label, plan
 from llmcx.core.roofline import IDEAL
 from llmcx.core.train import Costs, Trainer
 from llmcx.core.train import train as core
@@ -148,7 +148,7 @@ def train(
             found = plan(real, count, batch, machine.memory_bytes)
         layout = ways.layout(count) if ways.given() else found.best[0].layout  # type: ignore[union-attr]
         answer = core(real, ideal, layout, tokens=total, global_batch=batch, costs=costs, dtype=dtype)
-        result: dict[str, Any] = {"training": answer, "efficiency": factors, "plan": _plan(found) if found and search else None}
+        result: Trained = {"training": answer, "efficiency": factors, "plan": _plan(found) if found and search else None}
         inputs = {"tokens": total, "gpus": count, "hardware": machine.name, "seq": length, "global_batch": batch}
         inputs |= {"dtype": dtype or machine.dtype, "stack": stack, "layout": label(layout), **shape}
         why = [f"why {line}" for line in found.why] if found and search else []
@@ -157,15 +157,17 @@ def train(
     return items
 
 
-def _plan(found: Plan) -> dict[str, Any]:
-    rows = {
-        name: [
-            {"layout": label(c.layout), "ways": c.layout._asdict(), "step_s": c.step.total, "bytes": round(c.bytes)}
-            for c in chosen
-        ]
-        for name, chosen in (("best", found.best), ("near", found.near))
+def _plan(found: Plan) -> Ranking:
+    def rows(chosen: list[Candidate]) -> list[Ranked]:
+        return [{"layout": label(c.layout), "ways": c.layout, "step_s": c.step.total, "bytes": round(c.bytes)} for c in chosen]
+
+    return {
+        "best": rows(found.best),
+        "near": rows(found.near),
+        "why": found.why,
+        "searched": found.searched,
+        "fitted": found.fitted,
     }
-    return {**rows, "why": found.why, "searched": found.searched, "fitted": found.fitted}
 
 
 def _notes(fits: bool, found: Plan | None, given: bool) -> list[str]:

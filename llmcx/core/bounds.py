@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import log, log2, log10, sqrt
+from typing import TypedDict
 
 from .compare import default_variants
 from .cores import Core, Linformer
@@ -296,3 +297,13 @@ def universal_approximation() -> Statement:
         limits="it says that such a model exists: not how large it is, nor that training finds it, nor how much data that takes",
         source="Yun et al. 2020, Are Transformers universal approximators of sequence-to-sequence functions?, arXiv:1912.10077",
     )
+
+
+class Bounds(TypedDict):
+    """Everything that theory bounds here: the gap, its certificates, the pairs, the reach, and what is only a statement."""
+
+    generalization: Generalization
+    certificates: list[Certificate]
+    all_pairs: list[AllPairs]
+    hops: list[Hops]
+    approximation: Statement

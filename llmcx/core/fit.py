@@ -9,25 +9,14 @@ from typing import Any
 
 from . import quant
 from .errors import InputError, unknown_name
-from .memory import Memory, memory
+from .memory import Fit, Memory, memory
 from .parts import ModelSpec
-from .record import dataclass
 from .training import Ways
 
 FIT = ("batch", "seq", "gpus", "dtype")
 PLAIN = ("fp32", "bf16", "int8", "int4")
 GGUF = ("fp32", "bf16", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q3_k_m", "q2_k")
 """From the most precise: what "dtype" tries; real formats, scales included, for a family whose tensors are known in them."""
-
-
-@dataclass(frozen=True)
-class Fit:
-    """What fits, and the next step, which does not (None: nothing further to try)."""
-
-    what: str
-    value: int | str
-    next: int | str | None
-    next_bytes: int | None
 
 
 def most(price: Callable[[int], Memory], budget: int, limit: int, what: str) -> tuple[int, Memory, Fit]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import product
 from math import exp, log
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 from .errors import InputError
 from .laws import Law, Parametric, Spread
 from .record import dataclass
+from .scaling import Optimum
 
 DELTA = 1e-3
 """Of the Huber loss, in log L (Hoffmann et al. 2022, sec. 3.3)."""
@@ -86,6 +87,14 @@ class IsoFlop:
     exponent: float
     coefficient: float
     warnings: list[str]
+
+
+class Fitted(TypedDict):
+    """The law fitted, approach 2 where runs share budgets, and the optima of the budgets asked for by that law."""
+
+    fit: Fit
+    isoflop: IsoFlop | None
+    laws: list[Optimum]
 
 
 def _numpy() -> Any:

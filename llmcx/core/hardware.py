@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from math import isfinite
-from typing import Any
+from typing import Any, TypedDict
 
 from .errors import InputError, shown, unknown_name
 from .record import dataclass
@@ -112,6 +112,45 @@ class Hardware:
     def source_of(self, figure: str) -> str:
         """Where a figure is from."""
         return (self.sources or {}).get(figure, self.source)
+
+
+class Summary(TypedDict):
+    """An accelerator in a row: dense TFLOP/s of its 16-bit format and of fp8, GB, GB/s of memory and links, how many the fast
+    network joins, watts, price.
+    """
+
+    name: str
+    tflops: float
+    fp8_tflops: float | None
+    memory_gb: float
+    memory_gb_per_s: float
+    scale_up_gb_per_s: float | None
+    domain: int
+    scale_out_gb_per_s: float | None
+    tdp_w: float | None
+    usd_per_hour: float | None
+    vendor: str
+    year: int
+    title: str
+
+
+def summary(one: Hardware) -> Summary:
+    """A row of ``llmcx hardware list``."""
+    return {
+        "name": one.name,
+        "tflops": one.flops(one.dtype) / 1e12,
+        "fp8_tflops": one.dense_tflops.get("fp8"),
+        "memory_gb": one.memory_gb,
+        "memory_gb_per_s": one.memory_gb_per_s,
+        "scale_up_gb_per_s": one.scale_up.gb_per_s if one.scale_up else None,
+        "domain": one.domain,
+        "scale_out_gb_per_s": one.scale_out.gb_per_s if one.scale_out else None,
+        "tdp_w": one.tdp_w,
+        "usd_per_hour": one.usd_per_hour.usd if one.usd_per_hour else None,
+        "vendor": one.vendor,
+        "year": one.year,
+        "title": one.title,
+    }
 
 
 FIGURES = ("dense_tflops", "memory_gb", "memory_gb_per_s", "scale_up", "scale_out", "tdp_w", "on_chip")

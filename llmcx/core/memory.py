@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import field
 from math import isqrt
-from typing import Any
 
 from . import dtypes, quant
 from . import params as params_fold
@@ -63,6 +62,16 @@ class Chapter:
 
 
 @dataclass(frozen=True)
+class Fit:
+    """What fits, and the next step, which does not (None: nothing further to try)."""
+
+    what: str
+    value: int | str
+    next: int | str | None
+    next_bytes: int | None
+
+
+@dataclass(frozen=True)
 class Memory:
     """Bytes on one GPU, part by part, and what is left of the budget."""
 
@@ -79,7 +88,7 @@ class Memory:
     lines: list[Line]
     ranks: list[Rank] = field(default_factory=list)
     heaviest: str | None = None
-    fit: Any = None
+    fit: Fit | None = None
     stored: quant.Weights | None = None
 
 

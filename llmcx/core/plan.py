@@ -6,13 +6,14 @@ A layout costs a few dozen additions, because a model is lowered once and a laye
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 from .errors import InputError
 from .layout import RECOMPUTE, Layout, head_counts
 from .parts import ModelSpec, MoE
 from .record import dataclass
-from .train import Step, Trainer
+from .roofline import Efficiency
+from .train import Step, Trainer, Training
 
 LEAST_TOKENS = 4096  # per context-parallel rank
 WAYS = ("tp", "pp", "cp", "ep", "dp", "micro_batch", "virtual", "recompute", "zero")
@@ -37,6 +38,33 @@ class Plan:
     why: list[str]
     searched: int
     fitted: int
+
+
+class Ranked(TypedDict):
+    """A layout in the ranking: in short and by its ways, seconds of a step, bytes of the fullest GPU."""
+
+    layout: str
+    ways: Layout
+    step_s: float
+    bytes: int
+
+
+class Ranking(TypedDict):
+    """A :class:`Plan` as it is told."""
+
+    best: list[Ranked]
+    near: list[Ranked]
+    why: list[str]
+    searched: int
+    fitted: int
+
+
+class Trained(TypedDict):
+    """A training run, the efficiencies of its estimate, and the ranking where one was asked for."""
+
+    training: Training
+    efficiency: Efficiency
+    plan: Ranking | None
 
 
 def layouts(spec: ModelSpec, seq: int, gpus: int, global_batch: int, domain: int) -> Iterator[Layout]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from math import ceil, gcd, log
+from typing import TypedDict
 
 from . import dtypes
 from .errors import InputError, unknown_name
@@ -53,6 +54,13 @@ class Shape:
     tensor_parallel: int
     tile: int
     depth: str
+
+
+class Shapes(TypedDict):
+    """The shapes of equal parameters or FLOPs, and published ones beside them."""
+
+    shapes: list[Shape]
+    references: list[Shape]
 
 
 def model(

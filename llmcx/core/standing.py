@@ -9,11 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import exp, expm1, log
+from typing import Any, TypedDict
 
+from .accounting import Accounting
 from .errors import InputError
 from .laws import Law, Repetition
 from .record import dataclass
-from .scaling import FLOPS_PER_PARAM_TOKEN, Optimum, Term, amount, factor, loss_at, optimum, out_of_range, parametric
+from .scaling import (
+    FLOPS_PER_PARAM_TOKEN,
+    EqualCompute,
+    Optimum,
+    Term,
+    amount,
+    factor,
+    loss_at,
+    optimum,
+    out_of_range,
+    parametric,
+)
 
 NEAR = 2.0
 """A ratio of tokens to parameters within this factor of the optimum's is called near it: losses there differ by under 1%."""
@@ -303,3 +316,35 @@ def _golden(value: Callable[[float], float], low: float, high: float) -> float:
             b = low + step * (high - low)
             at_b = value(b)
     return (low + high) / 2
+
+
+class LawShape(TypedDict):
+    """A real shape near a law's optimum (:class:`llmcx.core.architecture.Architecture`), and the model as a preset."""
+
+    law: str
+    asked: float
+    counts: str
+    params: int
+    relative: float
+    n_layers: int
+    d_model: int
+    n_heads: int
+    d_ff: int
+    vocab: int
+    aspect_ratio: float
+    preset: dict[str, Any]
+
+
+class _Optima(TypedDict):
+    laws: list[Optimum]
+
+
+class Advice(_Optima, total=False):
+    """What the laws say: the optima; of a trained model where it stands; and what else was asked for."""
+
+    accounting: Accounting
+    standing: list[Standing]
+    constrained: list[Constrained]
+    lifetime: list[Lifetime]
+    equal_compute: list[EqualCompute]
+    shapes: list[LawShape]

@@ -12,7 +12,7 @@ import os
 import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 from zlib import crc32
 
 from llmcx.core.errors import unknown_name
@@ -98,9 +98,23 @@ def load_data(name: str) -> dict[str, Any]:
     return data
 
 
-def summaries() -> list[dict[str, Any]]:
+class Summary(TypedDict):
+    """A preset in a row: parameters in all and met by a token, as published, tokens of context."""
+
+    name: str
+    family: str
+    year: int
+    total: int
+    active: int
+    published: str | None
+    context: int | None
+    aliases: list[str]
+    title: str
+
+
+def summaries() -> list[Summary]:
     """Every preset in a row: what it is and how large, without building it."""
-    rows = []
+    rows: list[Summary] = []
     for name in names():
         path = MODELS / f"{name}.yaml"
         entry = _entry(path) or _made(path)

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from io import BufferedReader
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from llmcx.core.errors import InputError
 from llmcx.core.record import dataclass
@@ -88,6 +88,17 @@ class Stored:
     elements: int
     bytes: int
     by_dtype: dict[str, dict[str, int]]
+
+
+class _Compared(TypedDict):
+    stored: Stored
+    counted: int | None
+
+
+class Compared(_Compared, total=False):
+    """What is stored beside the parameters counted (None where no model is named), and what is stored beyond them."""
+
+    difference: int
 
 
 def read(path: str) -> Stored:

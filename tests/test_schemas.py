@@ -1,0 +1,156 @@
+"""The JSON Schemas: current, and true of what the commands print."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shlex
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from jsonschema import Draft202012Validator
+
+from llmcx import schemas
+from llmcx.cli import BELOW, COMMANDS
+from llmcx.schemas.__main__ import RESULTS, files
+from tests.helpers import here, strict
+
+ROOT = Path(__file__).resolve().parent.parent
+VALIDATORS = {name: Draft202012Validator(json.loads(schemas.text(name))) for name in schemas.names()}
+
+
+def valid(text: str) -> None:
+    """Every answer in ``text`` conforms to the schema that it names."""
+    out = strict(text)
+    name = out["schema"].removeprefix("llmcx.").partition("/")[0]
+    problems = [f"{'/'.join(map(str, error.absolute_path))}: {error.message[:300]}" for error in deepest(VALIDATORS[name], out)]
+    assert not problems, problems
+
+
+def deepest(validator: Draft202012Validator, out: Any) -> list[Any]:
+    """Errors, those within the alternatives in place of "is not valid under any of the given schemas"."""
+    found, todo = [], list(validator.iter_errors(out))
+    while todo:
+        error = todo.pop()
+        todo += error.context or []
+        found += [] if error.context else [error]
+    return found
+
+
+def examples() -> list[str]:
+    """Every call in the help of every command and subcommand, up to a pipe or a redirection."""
+    names = [*COMMANDS, *(f"{above} {name}" for above, name in sorted(BELOW))]
+    calls = []
+    for name in names:
+        top = typer.main.get_command(import_module(f"llmcx.cli.{name.replace('-', '_').replace(' ', '_')}").app)
+        for command in [top, *getattr(top, "commands", {}).values()]:
+            lines = (line.strip() for line in (command.help or "").splitlines())
+            calls += [line for line in lines if line.startswith("llmcx ")]
+    return list(dict.fromkeys(call.split(" | ")[0].split(" > ")[0].removeprefix("llmcx ") for call in calls))
+
+
+EXAMPLES = examples()
+# One of each kind of answer that the examples lack.
+MORE = [
+    "params --preset gpt2 --preset mixtral-8x7b",
+    "memory --preset llama-3-8b --train --tp 2 --pp 4 --gpus 8 --seq 2k",
+    "moe --preset deepseek-v3 --seq 4k --capacity-factor 1.25 --ep 64 --simulate 2",
+    "train --preset llama-3-8b --tokens 1T --gpus 64 --plan",
+    "serve --preset llama-3-8b --batch 4",
+    "chinchilla --preset mixtral-8x7b --tokens 1T",
+    "chinchilla --params 13B --tokens 1T --law hoffmann-3 --law muennighoff --unique-tokens 1B --compare 1B --shape",
+    "chinchilla fit runs.csv --bootstraps 0",
+    "presets show deepseek-v3",
+    "presets show gemma-3-27b",
+    "hardware show h100",
+]
+SILENT = ("presets path", "presets from-config", "completions", "schema")
+"""Commands that write a file's text, not JSON."""
+
+
+@pytest.fixture
+def files_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files that the examples name, in a directory of their own."""
+    monkeypatch.chdir(tmp_path)
+    config = (ROOT / "docs" / "config.json").read_text(encoding="utf-8")
+    Path("config.json").write_text(config, encoding="utf-8")
+    Path("my-model.yaml").write_text((ROOT / "docs" / "example.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    header = b'{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}'
+    Path("model-directory").mkdir()
+    Path("model-directory/model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
+    Path("model-directory/config.json").write_text(config, encoding="utf-8")
+    with Path("runs.csv").open("w", encoding="utf-8", newline="") as file:  # L = 2 + 400/N^0.33 + 400/D^0.28
+        rows = [(n, d, 2 + 400 / n**0.33 + 400 / d**0.28) for n in (1e8, 3e8, 1e9) for d in (1e9, 1e10, 1e11)]
+        csv.writer(file).writerows([("params", "tokens", "loss"), *rows])
+    Path("mine.yaml").write_text(
+        "name: mine\nform: power\nsource: me\nrange: {compute: [1.0e+18, 1.0e+25]}\n"
+        "constants: {coefficient: 1.0e+9, compute: 1.0e+20, exponent: 0.5}\n",
+        encoding="utf-8",
+    )
+
+
+def test_there_is_one_for_every_command() -> None:
+    shown = {name.replace(" ", "-") for name in [*COMMANDS, *(" ".join(pair) for pair in BELOW)]}
+    assert set(RESULTS) | {"error"} == set(schemas.names())
+    assert shown - set(RESULTS) == set(SILENT) - {"presets path", "presets from-config"}
+
+
+def test_checked_in_schemas_are_current() -> None:
+    """`python -m llmcx.schemas` writes them anew."""
+    for name, text in files().items():
+        assert json.loads((schemas.HERE / name).read_text(encoding="utf-8")) == json.loads(text), name
+
+
+@pytest.mark.parametrize("name", schemas.names())
+def test_each_is_a_schema_and_says_what_it_is(name: str) -> None:
+    body = json.loads(schemas.text(name))
+    Draft202012Validator.check_schema(body)
+    assert body["$schema"] == "https://json-schema.org/draft/2020-12/schema" and body["title"] == f"llmcx.{name}/1"
+    for title, part in body.get("$defs", {}).items():
+        assert part["additionalProperties"] is False and part["description"], title
+
+
+@pytest.mark.usefixtures("files_at_hand")
+@pytest.mark.parametrize("call", [call for call in [*EXAMPLES, *MORE] if not call.startswith(SILENT)])
+def test_what_is_printed_conforms(call: str) -> None:
+    asked = re.sub(r" --json| --plot -| --format \S+", "", call)
+    end = here(*shlex.split(asked), "--json", "--explain")
+    assert (end.code, end.err) == (0, ""), end
+    valid(end.out)
+
+
+def test_every_schema_is_tried() -> None:
+    tried = {word for call in [*EXAMPLES, *MORE] for word in (call.split()[0], "-".join(call.split()[:2]))}
+    assert set(RESULTS) <= tried
+
+
+@pytest.mark.parametrize(
+    "call", ["params --preset gtp3", "flops --preset gpt3 --seq 0", "params --no-such-flag", "memory --preset gpt3 --budget 1G"]
+)
+def test_refusals_conform(call: str) -> None:
+    end = here(*call.split(), "--json")
+    assert end.code == 2 and not end.out
+    assert not deepest(VALIDATORS["error"], strict(end.err))
+
+
+def test_a_new_or_a_missing_field_is_noticed() -> None:
+    out = strict(here("params", "--preset", "gpt2", "--json").out)
+    out["result"]["new"] = 1
+    assert any("'new' was unexpected" in error.message for error in deepest(VALIDATORS["params"], out))
+    out["result"].pop("new")
+    out["result"].pop("active")
+    assert any("'active' is a required property" in error.message for error in deepest(VALIDATORS["params"], out))
+    out["result"]["active"] = "124M"
+    assert any("is not of type 'integer'" in error.message for error in deepest(VALIDATORS["params"], out))
+
+
+def test_the_command_prints_the_file() -> None:
+    end = here("schema", "flops")
+    assert end.code == 0 and end.out == schemas.text("flops")
+    assert here("schema").out.split() == schemas.names()
+    end = here("schema", "flpos")
+    assert end.code == 2 and "did you mean flops?" in end.err
