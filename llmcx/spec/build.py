@@ -1,7 +1,8 @@
 """Plain data -> ModelSpec, and back.
 
 One walk builds the parts from the leaves up. ``build`` trusts its data (the built-in presets, which tests validate);
-``validate`` lets pydantic check every part of a user's file. Both end in the same dataclasses, whose own checks always run.
+``validate`` checks every part of a user's file: values that are plainly of their fields' types pass, and the rest is for pydantic
+to judge, which takes longer to import than the whole command runs. Both end in the same dataclasses, whose own checks always run.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING
 from dataclasses import fields as dataclass_fields
-from typing import Any, get_type_hints
+from functools import lru_cache
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from llmcx.core import parts
 from llmcx.core.errors import InputError, shown, unknown_name
 from llmcx.core.extras import EXTRAS
-from llmcx.core.mixers import MIXERS, mixer_class
+from llmcx.core.mixers import MIXERS, Mixer, mixer_class
 from llmcx.core.parts import ModelSpec
 
 FFN: dict[str, Any] = {"plain": parts.Plain, "gated": parts.Gated, "moe": parts.MoE}
@@ -85,27 +88,20 @@ def validate(data: Mapping[str, Any], source: str) -> ModelSpec:
 
     Raises InputError, one sentence with the file, the field, the value, what is allowed, and the nearest valid key.
     """
-    from pydantic import ValidationError, create_model
 
     def checking(kind: Any, fields: dict[str, Any], path: str) -> Any:
-        hints = get_type_hints(kind)
+        hints = _hints(kind)
         for key, value in fields.items():
             if key not in hints:
                 raise unknown_name(f"key of {path or 'the model'}", str(key), list(hints), field=_join(path, key))
             for text in value if isinstance(value, (list, tuple)) else (value,):
                 if isinstance(text, str):
                     _check_text(_join(path, key), text, one_line=key in ("name", "aliases", "norms"))
-        types: dict[str, Any] = {
-            f.name: (hints[f.name], ...) if f.default is f.default_factory is MISSING else (hints[f.name], None)
-            for f in dataclass_fields(kind)
-        }
-        checker = create_model(kind.__name__, __config__={"strict": True, "arbitrary_types_allowed": True}, **types)
         plain = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
+        if not (_required(kind) <= plain.keys() and all(_plainly(value, hints[key]) for key, value in plain.items())):
+            plain = _checked(kind, plain, path)
         try:
-            checked = checker.model_validate(plain)
-            return kind(**{key: getattr(checked, key) for key in plain})
-        except ValidationError as failure:
-            raise _sentence(failure.errors()[0], path) from None
+            return kind(**plain)
         except InputError as error:
             raise InputError(
                 f"{path}: {error.message}" if path else error.message,
@@ -121,6 +117,42 @@ def validate(data: Mapping[str, Any], source: str) -> ModelSpec:
             f"{source}: {error.message}", field=error.field, value=error.value, allowed=error.allowed, nearest=error.nearest
         ) from None
     return spec
+
+
+@lru_cache(maxsize=64)
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _required(kind: Any) -> set[str]:
+    return {f.name for f in dataclass_fields(kind) if f.default is f.default_factory is MISSING}
+
+
+def _plainly(value: Any, hint: Any) -> bool:
+    """Whether ``value`` is of the type ``hint`` beyond doubt, and nothing has to be said or converted."""
+    of = get_origin(hint)
+    if of is Union or of is UnionType:
+        return any(_plainly(value, each) for each in get_args(hint))
+    if of is Literal:
+        return type(value) is str and value in get_args(hint)
+    if of is tuple:
+        each, *rest = get_args(hint)
+        return type(value) is tuple and rest == [...] and all(_plainly(item, each) for item in value)
+    return type(value) is hint or (hint is Mixer and isinstance(value, Mixer))
+
+
+def _checked(kind: Any, fields: dict[str, Any], path: str) -> dict[str, Any]:
+    """``fields`` as pydantic's strict mode reads them; InputError where it refuses."""
+    from pydantic import ValidationError, create_model
+
+    hints, required = _hints(kind), _required(kind)
+    types: dict[str, Any] = {f.name: (hints[f.name], ... if f.name in required else None) for f in dataclass_fields(kind)}
+    checker = create_model(kind.__name__, __config__={"strict": True, "arbitrary_types_allowed": True}, **types)
+    try:
+        checked = checker.model_validate(fields)
+    except ValidationError as failure:
+        raise _sentence(failure.errors()[0], path) from None
+    return {key: getattr(checked, key) for key in fields}
 
 
 def _check_text(field: str, text: str, one_line: bool) -> None:

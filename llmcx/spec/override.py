@@ -8,7 +8,6 @@ from typing import Any
 from llmcx.core.errors import InputError
 from llmcx.core.parts import Attention, Embedding, Gated, Head, Layers, ModelSpec, MoE, Norm, Plain, Sliding
 from llmcx.core.record import dataclass
-from llmcx.core.variants import parse_variant, with_variant
 
 
 @dataclass(frozen=True)
@@ -138,8 +137,12 @@ def apply(spec: ModelSpec, shape: Shape) -> ModelSpec:
     if shape.attention is not None and shape.window is not None:
         raise InputError("--window and --attention both choose the attention core; give one", field="window")
     if shape.attention is not None:
+        from llmcx.core.variants import parse_variant, with_variant
+
         spec = with_variant(spec, parse_variant(shape.attention))
     if shape.window is not None:
+        from llmcx.core.variants import with_variant
+
         spec = with_variant(spec, Sliding(shape.window))
     return spec
 

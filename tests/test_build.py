@@ -1,0 +1,56 @@
+"""spec.build's short way through a user's file never passes what pydantic's strict mode would refuse or convert."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, fields
+from functools import cache
+from typing import Any
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from pydantic import ConfigDict, create_model
+
+from llmcx.core import parts
+from llmcx.core.extras import EXTRAS
+from llmcx.core.mixers import MIXERS, mixer_class
+from llmcx.spec.build import DENSE, FFN, _hints, _plainly
+
+KINDS = [
+    *(parts.ModelSpec, parts.Embedding, parts.Head, parts.Layers, parts.Norm),
+    *(mixer_class(name) for name in MIXERS),
+    *(parts.CORES | FFN | DENSE | EXTRAS).values(),
+]
+HINTS = [(kind, f.name) for kind in KINDS for f in fields(kind)]
+WORDS = st.sampled_from(["head", "rmsnorm", "gelu", "silu", "attention", "", "1", "true"]) | st.text(max_size=4)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | WORDS | st.binary(max_size=2)
+BUILT = st.sampled_from([parts.Norm(), parts.Standard(), parts.Plain(4), parts.Attention(2), parts.Embedding(8), parts.Layers(1)])
+VALUES = SCALARS | BUILT | st.lists(SCALARS | BUILT, max_size=3).map(tuple) | st.dictionaries(WORDS, SCALARS, max_size=2)
+
+
+@cache
+def strict(kind: Any, name: str) -> Any:
+    config = ConfigDict(strict=True, arbitrary_types_allowed=True)
+    return create_model("Field", __config__=config, value=(_hints(kind)[name], ...))
+
+
+def test_every_field_can_pass() -> None:
+    """No type of field is left to pydantic altogether: each default passes the short way."""
+    for kind in KINDS:
+        for f in fields(kind):
+            if f.default is not MISSING:
+                assert _plainly(f.default, _hints(kind)[f.name]), (kind, f.name)
+            if f.default_factory is not MISSING:
+                assert _plainly(f.default_factory(), _hints(kind)[f.name]), (kind, f.name)
+
+
+@settings(deadline=None)
+@given(st.sampled_from(HINTS), VALUES)
+@example((parts.MoE, "capacity_factor"), 2)
+@example((parts.Layers, "repeat"), True)
+@example((parts.Norm, "bias"), 1)
+def test_what_passes_is_what_pydantic_passes(field: tuple[Any, str], value: Any) -> None:
+    kind, name = field
+    if _plainly(value, _hints(kind)[name]):
+        checked = strict(kind, name)(value=value).value
+        assert type(checked) is type(value)
+        assert checked == value or value != value  # NaN

@@ -1,0 +1,105 @@
+"""What a short command may import: start-up is a feature, and every module costs some.
+
+No test here takes the time: tests/benchmarks/cold_start.py does, and says where it goes.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+
+PROBE = """
+import sys
+import __future__, typer, json, dataclasses, gc, zlib  # what is paid for anyway, with all that they import
+if sys.argv.pop(1) == "yaml":
+    import yaml
+sys.argv[0] = "llmcx"
+before = set(sys.modules)
+from llmcx.__main__ import main
+try:
+    main()
+finally:
+    print(*sorted(set(sys.modules) - before), file=sys.stderr)
+"""
+
+HELP = {"llmcx", "llmcx.__main__", "llmcx.cli", "llmcx.core", "llmcx.core.errors"}
+MODELS = HELP | {
+    "llmcx.cli.options",
+    "llmcx.core.cores",
+    "llmcx.core.extras",
+    "llmcx.core.ffn",
+    "llmcx.core.mixers",
+    "llmcx.core.mixers.attention",
+    "llmcx.core.norm",
+    "llmcx.core.ops",
+    "llmcx.core.pairs",
+    "llmcx.core.parts",
+    "llmcx.core.place",
+    "llmcx.core.record",
+    "llmcx.spec",
+    "llmcx.spec.units",
+}
+COUNTED = MODELS | {"llmcx.cli.params", "llmcx.core.dtypes", "llmcx.core.lower", "llmcx.core.params"}
+SHOWN = COUNTED | {"llmcx.report", "llmcx.report.format", "llmcx.report.render", "llmcx.report.table"}
+LOADED = SHOWN | {"llmcx.spec.build", "llmcx.spec.load", "llmcx.spec.presets"}
+
+
+def imported(*arguments: str, besides: str = "", **environment: str) -> set[str]:
+    """What a command imports beyond typer, the few modules of the standard library that every answer needs, and ``besides``."""
+    process = [sys.executable, "-c", PROBE, besides, *arguments]
+    told = subprocess.run(process, capture_output=True, text=True, env=os.environ | environment, check=True)
+    assert told.stdout
+    return set(told.stderr.splitlines()[-1].split())
+
+
+def ours(modules: set[str]) -> set[str]:
+    return {name for name in modules if name.partition(".")[0] == "llmcx"}
+
+
+def others(modules: set[str]) -> set[str]:
+    return {name.partition(".")[0] for name in modules} - {"llmcx", "typer", "encodings"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "allowed", "besides"),
+    [
+        (["params", "--preset", "gpt3", "--json"], LOADED, ""),
+        (["params", "--preset", "gpt3", "--kv-heads", "8", "--json"], LOADED | {"llmcx.spec.override"}, ""),
+        (["params", "--config", str(DOCS / "example.yaml"), "--json"], LOADED | {"llmcx.spec.files"}, "yaml"),
+        (["--help"], HELP, ""),
+        (["params", "--help"], SHOWN, ""),
+    ],
+    ids=lambda value: " ".join(map(os.path.basename, value)) if isinstance(value, list) else "",
+)
+def test_budget(arguments: list[str], allowed: set[str], besides: str) -> None:
+    modules = imported(*arguments, besides=besides)
+    assert ours(modules) == allowed
+    assert not others(modules)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["params", "--config", str(DOCS / "config.json"), "--json"],
+        ["flops", "--preset", "llama-3-8b", "--json"],
+        ["memory", "--preset", "llama-3-8b", "--json"],
+        ["moe", "--preset", "mixtral-8x7b", "--json"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_no_parser_nor_drawing_for_json(arguments: list[str]) -> None:
+    assert not others(imported(*arguments)) & {"pydantic", "rich", "yaml", "csv", "numpy", "scipy", "torch", "matplotlib"}
+
+
+def test_completion() -> None:
+    """A shell asks at every press of the key."""
+    asked = {"_LLMCX_COMPLETE": "complete_bash", "COMP_WORDS": "llmcx params --preset gp", "COMP_CWORD": "3"}
+    modules = imported(**asked)
+    assert ours(modules) == SHOWN | {"llmcx.spec.build", "llmcx.spec.presets"}
+    assert not others(modules) & {"pydantic", "rich", "yaml"}
