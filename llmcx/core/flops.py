@@ -7,6 +7,7 @@ same size. Shapes in, integer out.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 from . import params as params_fold
@@ -26,10 +27,12 @@ from .cores import (
     TopK,
 )
 from .errors import InputError
-from .lower import Run, lower
+from .later import Later, once
+from .lower import Run
 from .ops import ACTIVATIONS, Fold, Line, Op, Rule
 from .parts import Attention, Mixer, ModelSpec, check_size
 from .record import dataclass
+from .work import Work
 
 fold = Fold("matmul FLOPs", weight_text="layers")
 elementwise = Fold("elementwise operations", weight_text="layers")
@@ -192,7 +195,7 @@ class Component:
 
 
 @dataclass(frozen=True)
-class Pass:
+class Pass(Later):
     """A total and what it consists of."""
 
     total: int
@@ -221,7 +224,7 @@ class Crossover:
 
 
 @dataclass(frozen=True)
-class Flops:
+class Flops(Later):
     """FLOPs of one forward pass, its backward, and training with recomputation; and of one cached decode step."""
 
     forward: Pass
@@ -238,10 +241,21 @@ class Flops:
     lines: list[Line]
 
 
-def breakdown(sums: dict[str, int]) -> Pass:
+def breakdown(sums: dict[str, int]) -> list[Component]:
     """Named sums as rows with shares."""
     total = sum(sums.values())
-    return Pass(total, [Component(name, n, n / total if total else 0.0) for name, n in sums.items()])
+    return [Component(name, n, n / total if total else 0.0) for name, n in sums.items()]
+
+
+class _Sums:
+    """A pass that is summed up when it is read: its total alone, or by component."""
+
+    def __init__(self, total: Callable[[], int], sums: Callable[[], dict[str, int]]) -> None:
+        self.total = total
+        self.sums = sums
+
+    def components(self) -> list[Component]:
+        return breakdown(self.sums())
 
 
 def is_core(op: Op) -> bool:
@@ -255,12 +269,51 @@ def in_layers(op: Op) -> bool:
 
 def convolves(spec: ModelSpec) -> bool:
     """Whether a model has convolutions, whose backward FlopCounterMode counts far above what it takes."""
-    return any(op.kind == "conv" for op in lower(spec, Run()))
+    return any(op.kind == "conv" for op in params_fold.ops_of(spec))
 
 
 def forward_flops(spec: ModelSpec, run: Run) -> int:
     """Matmul FLOPs of one forward pass."""
-    return fold.total(lower(spec, run))
+    return int(Work(spec, run).of(fold.total))
+
+
+# Sums over the ops of a run, for Work.of: functions of this module, so that each has one closed form per model.
+
+
+def _component(op: Op) -> str:
+    return op.component
+
+
+def _group(op: Op) -> str:
+    return op.group
+
+
+def _by_component(ops: list[Op]) -> dict[str, int]:
+    return fold.by(ops, _component)
+
+
+def _by_group(ops: list[Op]) -> dict[str, int]:
+    return fold.by(ops, _group)
+
+
+def _backward_by_component(ops: list[Op]) -> dict[str, int]:
+    return backward_fold.by(ops, _component)
+
+
+def _elementwise_by_component(ops: list[Op]) -> dict[str, int]:
+    return elementwise.by(ops, _component)
+
+
+def _of_layers(ops: list[Op]) -> int:
+    return fold.total(op for op in ops if in_layers(op))
+
+
+def _cores_and_all(ops: list[Op]) -> tuple[int, int]:
+    return fold.total(op for op in ops if is_core(op)), fold.total(ops)
+
+
+def _cores_and_layers(ops: list[Op]) -> tuple[int, int]:
+    return _cores_and_all([op for op in ops if in_layers(op)])
 
 
 def smallest(holds: Callable[[int], bool], limit: int = 2**40) -> int | None:
@@ -300,15 +353,17 @@ def crossover(spec: ModelSpec, ideal: bool = False) -> Crossover:
     4 n² H d_h = the layers' linear FLOPs: n = 6d when d_ff = 4d.
     """
 
-    def overtakes(head: bool) -> Callable[[int], bool]:
+    def overtakes(sums: Callable[[list[Op]], tuple[int, int]]) -> Callable[[int], bool]:
         def test(n: int) -> bool:
-            ops = [op for op in lower(spec, Run(seq=n, ideal=ideal)) if head or in_layers(op)]
-            core = fold.total(op for op in ops if is_core(op))
-            return 2 * core >= fold.total(ops)
+            core, every = Work(spec, Run(seq=n, ideal=ideal)).of(sums)
+            return bool(2 * core >= every)
 
         return test
 
-    return Crossover(smallest_lasting(overtakes(False)), smallest_lasting(overtakes(True)))
+    def found() -> Crossover:
+        return Crossover(smallest_lasting(overtakes(_cores_and_layers)), smallest_lasting(overtakes(_cores_and_all)))
+
+    return once(spec, ("crossover", ideal), found)
 
 
 def flops(
@@ -333,50 +388,111 @@ def flops(
     check_size("source_seq", source)
     context = seq if context is None else context
     check_size("context", context)
-    run = Run(batch, seq, source=source, ideal=ideal)
-    ops = lower(spec, run)
-    if convention == "leading-order":
-        sums, by_group = leading_order(spec, run)
-        decode_sums = leading_order(spec, Run(batch, 1, past=context - 1, source=source or seq, encode=False))[0]
-        backward_sums = {name: 2 * n for name, n in sums.items()}
-        recomputed = sum(sums.values())
-    elif convention in ("flops", "macs"):
-        unit = 2 if convention == "macs" else 1
-        step = lower(spec, Run(batch, 1, past=context - 1, source=source or seq, encode=False, ideal=ideal))
-
-        def summed(cost: Fold, ops: list[Op], key: Callable[[Op], str]) -> dict[str, int]:
-            return {name: n // unit for name, n in cost.by(ops, key).items()}
-
-        sums, backward_sums = (summed(cost, ops, lambda op: op.component) for cost in (fold, backward_fold))
-        by_group = summed(fold, ops, lambda op: op.group)
-        decode_sums = summed(fold, step, lambda op: op.component)
-        recomputed = fold.total(op for op in ops if in_layers(op)) // unit
-    else:
+    kinds = {"flops": _Counted, "macs": _Macs, "leading-order": _LeadingOrder}
+    if convention not in kinds:
         raise InputError(
             f"convention {convention!r} is not known; it is flops, macs or leading-order",
             field="convention",
             value=convention,
         )
-    forward = breakdown(sums)
-    recomputation = recomputed if recompute else 0
-    both = {name: sums.get(name, 0) + backward_sums.get(name, 0) for name in sums | backward_sums}
-    train = breakdown(both | ({"recomputation": recomputation} if recompute else {}))
-    whole, rest = divmod(forward.total, batch * seq)
-    exact = fold.total(ops)
-    return Flops(
-        forward=forward,
-        backward=breakdown(backward_sums),
-        recomputation=recomputation,
-        train=train,
-        per_token=forward.total / (batch * seq) if rest else whole,
-        groups=breakdown(by_group).components,
-        elementwise=breakdown(elementwise.by(ops, lambda op: op.component)),
-        decode=breakdown(decode_sums),
-        decode_context=context,
-        crossover=crossover(spec, ideal),
-        approximations=_rules_of_thumb(ops, exact, batch * seq),
-        lines=fold.explain(ops),
-    )
+    counted = kinds[convention](spec, Run(batch, seq, source=source, ideal=ideal), context, recompute)
+    return Flops.later(counted, decode_context=context)
+
+
+class _Counted:
+    """The fields of :class:`Flops`, each counted when it is read."""
+
+    unit = 1
+
+    def __init__(self, spec: ModelSpec, run: Run, context: int, recompute: bool) -> None:
+        self.spec, self.run, self.context, self.recompute = spec, run, context, recompute
+        self.work = Work(spec, run)
+
+    @cached_property
+    def step(self) -> Run:
+        """The decode step."""
+        batch, seq, _, source, *_ = self.run
+        return Run(batch, 1, past=self.context - 1, source=source or seq, encode=False, ideal=self.run.ideal)
+
+    def _sums(self, work: Work, sums: Callable[[list[Op]], dict[str, int]]) -> dict[str, int]:
+        return {name: n // self.unit for name, n in work.of(sums).items()}
+
+    def _pass(self, work: Work, total: Callable[[list[Op]], int], sums: Callable[[list[Op]], dict[str, int]]) -> Pass:
+        return Pass.later(_Sums(lambda: work.of(total) // self.unit, lambda: self._sums(work, sums)))
+
+    def forward(self) -> Pass:
+        return self._pass(self.work, fold.total, _by_component)
+
+    def backward(self) -> Pass:
+        return self._pass(self.work, backward_fold.total, _backward_by_component)
+
+    def recomputed(self) -> int:
+        return int(self.work.of(_of_layers)) // self.unit
+
+    def recomputation(self) -> int:
+        return self.recomputed() if self.recompute else 0
+
+    def train(self) -> Pass:
+        forward, backward = self.forward(), self.backward()
+
+        def sums() -> dict[str, int]:
+            one, two = ({row.component: row.flops for row in each.components} for each in (forward, backward))
+            both = {name: one.get(name, 0) + two.get(name, 0) for name in one | two}
+            return both | ({"recomputation": self.recomputation()} if self.recompute else {})
+
+        return Pass.later(_Sums(lambda: forward.total + backward.total + self.recomputation(), sums))
+
+    def per_token(self) -> int | float:
+        tokens, total = self.run.batch * self.run.seq, self.forward().total
+        whole, rest = divmod(total, tokens)
+        return total / tokens if rest else whole
+
+    def groups(self) -> list[Component]:
+        return breakdown(self._sums(self.work, _by_group))
+
+    def elementwise(self) -> Pass:
+        work = self.work
+        return Pass.later(_Sums(lambda: work.of(elementwise.total), lambda: work.of(_elementwise_by_component)))
+
+    def decode(self) -> Pass:
+        return self._pass(Work(self.spec, self.step), fold.total, _by_component)
+
+    def crossover(self) -> Crossover:
+        return crossover(self.spec, self.run.ideal)
+
+    def approximations(self) -> list[Approximation]:
+        return _rules_of_thumb(self.spec, self.work.of(fold.total), self.run.batch * self.run.seq)
+
+    def lines(self) -> list[Line]:
+        return fold.explain(self.work.ops)
+
+
+class _Macs(_Counted):
+    """Multiply-adds: half of each, for every FLOP here is one of a pair."""
+
+    unit = 2
+
+
+class _LeadingOrder(_Counted):
+    """The chapter's convention."""
+
+    def _known(self, sums: dict[str, int]) -> Pass:
+        return Pass(sum(sums.values()), breakdown(sums))
+
+    def forward(self) -> Pass:
+        return self._known(leading_order(self.spec, self.run)[0])
+
+    def backward(self) -> Pass:
+        return self._known({name: 2 * n for name, n in leading_order(self.spec, self.run)[0].items()})
+
+    def recomputed(self) -> int:
+        return self.forward().total
+
+    def groups(self) -> list[Component]:
+        return breakdown(leading_order(self.spec, self.run)[1])
+
+    def decode(self) -> Pass:
+        return self._known(leading_order(self.spec, self.step)[0])
 
 
 def sequence_length(spec: ModelSpec, seq: int | None) -> int:
@@ -400,10 +516,10 @@ def sequence_length(spec: ModelSpec, seq: int | None) -> int:
     return seq
 
 
-def _rules_of_thumb(ops: list[Op], exact: int, tokens: int) -> list[Approximation]:
+def _rules_of_thumb(spec: ModelSpec, exact: int, tokens: int) -> list[Approximation]:
     """2N per token forward and 6N per token training (Kaplan et al. 2020, arXiv:2001.08361, sec. 2.1), N active."""
-    n = params_fold.active_fold.total(ops)
-    without = n - params_fold.fold.total(op for op in ops if params_fold.is_embedding(op))
+    n = params_fold.active(spec)
+    without = n - params_fold.embedding(spec)
     rows = []
     for name, size in (("N", n), ("N without embeddings", without)):
         for factor, units, what in ((2, 1, "forward"), (6, 3, "training")):

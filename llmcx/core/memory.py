@@ -5,6 +5,7 @@ Element counts are exact integers; bytes follow from the dtypes. What is an esti
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import field
 from math import isqrt
 
@@ -14,6 +15,7 @@ from .cached import cache_fold
 from .errors import InputError, unknown_name
 from .flops import in_layers, sequence_length
 from .kept import fused
+from .later import Later, once
 from .lower import Run, lower
 from .ops import ACTIVATIONS, Line, Op
 from .parts import Attention, ModelSpec, check_size
@@ -21,6 +23,7 @@ from .record import dataclass
 from .runtimes import RUNTIMES, Serving, cached
 from .sharding import share
 from .training import PRECISIONS, Method, Part, Rank, Ways, check, largest_layer, ranks
+from .work import Work
 
 SOURCES = {
     "weights": "each parameter once, tied ones once",
@@ -72,7 +75,7 @@ class Fit:
 
 
 @dataclass(frozen=True)
-class Memory:
+class Memory(Later):
     """Bytes on one GPU, part by part, and what is left of the budget."""
 
     total_bytes: int
@@ -178,12 +181,8 @@ def memory(
         stored = None if dtype in dtypes.BITS else quant.weights(spec, dtype)
         parts = inference(spec, batch, seq, dtype, kv_dtype, ways, serving or Serving(), stored)
     total = sum(part.bytes for part in parts)
-    sources = SOURCES if stored is None else SOURCES | {"weights": stored.source}
-    step = lower(spec, Run(batch, 1, past=seq - 1, source=seq, encode=False))
-    cached_lines = (
-        [] if train else [line._replace(component=f"elements of {line.component}") for line in cache_fold.explain(step)]
-    )
-    return Memory(
+    return Memory.later(
+        _Lines(spec, batch, seq, train, parts, SOURCES if stored is None else SOURCES | {"weights": stored.source}),
         total_bytes=total,
         parts=parts,
         gpus=ways.gpus,
@@ -194,11 +193,25 @@ def memory(
         budget_bytes=budget,
         fits=None if budget is None else total <= budget,
         headroom_bytes=None if budget is None else budget - total,
-        lines=[Line(part.part, part.formula, "", part.bytes, sources[part.part]) for part in parts] + cached_lines,
         ranks=stages,
         heaviest=_why(stages) if len(stages) > 1 else None,
+        fit=None,
         stored=stored,
     )
+
+
+class _Lines:
+    """The formulas of :class:`Memory`."""
+
+    def __init__(self, spec: ModelSpec, batch: int, seq: int, train: bool, parts: list[Part], sources: Mapping[str, str]) -> None:
+        self.spec, self.batch, self.seq, self.train, self.parts, self.sources = spec, batch, seq, train, parts, sources
+
+    def lines(self) -> list[Line]:
+        lines = [Line(part.part, part.formula, "", part.bytes, self.sources[part.part]) for part in self.parts]
+        if self.train:
+            return lines
+        step = lower(self.spec, Run(self.batch, 1, past=self.seq - 1, source=self.seq, encode=False))
+        return lines + [line._replace(component=f"elements of {line.component}") for line in cache_fold.explain(step)]
 
 
 def inference(
@@ -207,8 +220,8 @@ def inference(
     """Weights, cache, the logits of the last position, a layer's workspace; on each of ``ways.tp`` GPUs that share them."""
     if (ways.pp, ways.cp) != (1, 1) or ways.zero:
         raise InputError("pp, cp and zero are for training; inference is divided by tp and ep", field="pp")
-    ops = [share(op, spec, ways.tp, ways.ep, False) for op in lower(spec, Run(batch, seq, fused=True))]
-    n, per_kv = params_fold.fold.total(ops), dtypes.per_element(kv_dtype)
+    n, work, formula = Work(spec, Run(batch, seq, fused=True)).of(_OfRank(spec, ways.tp, ways.ep))
+    per_kv = dtypes.per_element(kv_dtype)
     if stored is None:
         parts = [Part("weights", dtypes.size(n, dtype), f"{n:,} parameters × {dtypes.bits(dtype) / 8:g} B ({dtype})")]
     elif ways.tp > 1:
@@ -220,8 +233,24 @@ def inference(
         parts.append(Part(name, dtypes.size(elements, kv_dtype), f"{elements:,} elements × {per_kv:g} B ({kv_dtype}){rule}"))
     if spec.head is not None:
         parts.append(Part("logits", batch * spec.embedding.vocab * 4, "b·V × 4 B: fp32 logits of the last position"))
-    work, formula = workspace(ops, 2)
     return [*parts, Part("workspace", work, formula)]
+
+
+class _OfRank:
+    """Parameters of one rank's share of the ops, and the workspace that it needs."""
+
+    def __init__(self, spec: ModelSpec, tp: int, ep: int) -> None:
+        self.spec, self.tp, self.ep = spec, tp, ep
+
+    def __eq__(self, other: object) -> bool:  # among the sums over one spec's ops
+        return isinstance(other, _OfRank) and (self.tp, self.ep) == (other.tp, other.ep)
+
+    def __hash__(self) -> int:
+        return hash((self.tp, self.ep))
+
+    def __call__(self, ops: list[Op]) -> tuple[int, int, str]:
+        ops = [share(op, self.spec, self.tp, self.ep, False) for op in ops]
+        return params_fold.fold.total(ops), *workspace(ops, 2)
 
 
 def _chapter_rank(rank: Rank, chapter: Chapter, spec: ModelSpec, batch: int, seq: int, ways: Ways, method: Method) -> Rank:
@@ -266,8 +295,11 @@ def _why(stages: list[Rank]) -> str:
 
 def kv_bytes_per_token(spec: ModelSpec, kv_dtype: str) -> int:
     """What one more token of context adds to the cache, while it is shorter than any window."""
-    two, one = kv_elements(spec, 1, 2, 0).get("kv_cache", 0), kv_elements(spec, 1, 1, 0).get("kv_cache", 0)
-    return dtypes.size(two - one, kv_dtype)
+
+    def more() -> int:
+        return kv_elements(spec, 1, 2, 0).get("kv_cache", 0) - kv_elements(spec, 1, 1, 0).get("kv_cache", 0)
+
+    return dtypes.size(once(spec, "cached per token", more), kv_dtype)
 
 
 def workspace(ops: list[Op], act: int) -> tuple[int, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import dtypes
+from .later import Later, once
 from .lower import Run, lower
 from .ops import ACTIVATIONS, Fold, Line, Op
 from .parts import ModelSpec
@@ -90,7 +91,7 @@ class Component:
 
 
 @dataclass(frozen=True)
-class Params:
+class Params(Later):
     """The parameters of a model. ``active`` is what one token meets: all of it, less the experts not chosen."""
 
     total: int
@@ -104,9 +105,24 @@ class Params:
     lines: list[Line]
 
 
+def ops_of(spec: ModelSpec) -> list[Op]:
+    """The ops of ``spec``, whose parameters are the same in every run."""
+    return once(spec, "ops", lambda: lower(spec, Run()))
+
+
 def count(spec: ModelSpec) -> int:
     """The parameters of ``spec``, tied weights once."""
-    return fold.total(lower(spec, Run()))
+    return once(spec, "params", lambda: fold.total(ops_of(spec)))
+
+
+def active(spec: ModelSpec) -> int:
+    """The parameters that one token meets."""
+    return once(spec, "active", lambda: active_fold.total(ops_of(spec)))
+
+
+def embedding(spec: ModelSpec) -> int:
+    """The parameters of the tables (see :func:`is_embedding`)."""
+    return once(spec, "embedding", lambda: fold.total(op for op in ops_of(spec) if is_embedding(op)))
 
 
 def chapter_estimate(n_layers: int, d_model: int, vocab: int) -> int:
@@ -123,18 +139,31 @@ def chapter_estimate(n_layers: int, d_model: int, vocab: int) -> int:
 
 def params(spec: ModelSpec, dtype: str = "bf16") -> Params:
     """Count ``spec`` exactly, per component, and its weights' bytes in ``dtype``."""
-    ops = lower(spec, Run())
-    total = fold.total(ops)
-    embedding = fold.total(op for op in ops if is_embedding(op))
-    by_component = fold.by(ops, lambda op: op.component)
-    return Params(
-        total=total,
-        active=active_fold.total(ops),
-        embedding=embedding,
-        non_embedding=total - embedding,
-        dtype=dtype,
-        bytes=dtypes.size(total, dtype),
-        chapter=chapter_estimate(spec.n_layers, spec.d_model, spec.embedding.vocab),
-        components=[Component(name, n, n / total) for name, n in by_component.items()],
-        lines=fold.explain(ops),
-    )
+    total = count(spec)
+    return Params.later(_Rest(spec, total), total=total, dtype=dtype, bytes=dtypes.size(total, dtype))
+
+
+class _Rest:
+    """The other fields of :class:`Params`, each counted when it is read."""
+
+    def __init__(self, spec: ModelSpec, total: int) -> None:
+        self.spec, self.total = spec, total
+
+    def active(self) -> int:
+        return active(self.spec)
+
+    def embedding(self) -> int:
+        return embedding(self.spec)
+
+    def non_embedding(self) -> int:
+        return self.total - embedding(self.spec)
+
+    def chapter(self) -> int:
+        return chapter_estimate(self.spec.n_layers, self.spec.d_model, self.spec.embedding.vocab)
+
+    def components(self) -> list[Component]:
+        by_component = fold.by(ops_of(self.spec), lambda op: op.component)
+        return [Component(name, n, n / self.total) for name, n in by_component.items()]
+
+    def lines(self) -> list[Line]:
+        return fold.explain(ops_of(self.spec))

@@ -8,6 +8,7 @@ grows with the number of layers, because a group is lowered once.
 from __future__ import annotations
 
 from dataclasses import field
+from typing import Any
 
 from .cores import CORES, Chunked, Core, Flash, Linformer, Local, Longformer, Performer, Sliding, Standard, Strided
 from .errors import InputError, check_size, check_sizes
@@ -159,6 +160,10 @@ class ModelSpec:
             for attention in (layers.mixer, layers.cross):
                 if isinstance(attention, Attention):
                     attention.width(self.d_model)  # refuses a width that the heads do not divide
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Its fields, without what was found out about it (see later.once)."""
+        return {key: value for key, value in self.__dict__.items() if key != "_known"}
 
     @property
     def groups(self) -> tuple[Layers, ...]:

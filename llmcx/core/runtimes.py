@@ -13,10 +13,11 @@ from typing import NamedTuple
 from .cached import STATES, cache_fold
 from .cores import Chunked, Sliding
 from .errors import InputError, check_sizes, unknown_name
-from .lower import Run, lower
+from .lower import Run
 from .ops import Op
 from .parts import Attention, ModelSpec
 from .sharding import cut, share
+from .work import Dependent, Work
 
 RUNTIMES = {
     "ideal": "the tokens that later ones can meet",
@@ -45,18 +46,36 @@ def cached(spec: ModelSpec, batch: int, context: int, source: int | None, servin
     if serving.runtime == "llama.cpp" and spec.encoder and spec.decoder:
         raise InputError("how llama.cpp lays out the cache of an encoder-decoder is not known", field="runtime")
     run = Run(batch, 1, past=context - 1, source=context if source is None else source, encode=False)
-    mixed = len({_window(spec, f"decoder.{i}") is None for i, g in enumerate(spec.decoder) if isinstance(g.mixer, Attention)}) > 1
-    found = []
-    for op in lower(spec, run):
-        if op.kind != "cache":
-            continue
-        op = share(op, spec, tp, 1, False)
-        if not op.component.endswith(STATES) and op.component.endswith("attention.cache"):
-            window = None if op.component.startswith("cross") else _window(spec, op.group)
-            tokens = _tokens(serving, op.dims["tokens"], context, window, mixed)
-            op = op._replace(dims=op.dims | {"tokens": tokens})
-        found.append(op)
-    return cache_fold.by(found, kind)
+    found: dict[str, int] = Work(spec, run).of(_Cached(spec, serving, tp))
+    return found
+
+
+class _Cached(Dependent):
+    """The elements reserved, over the ops of a decode step of ``spec``."""
+
+    def __init__(self, spec: ModelSpec, serving: Serving, tp: int) -> None:
+        self.spec, self.serving, self.tp = spec, serving, tp
+
+    def __eq__(self, other: object) -> bool:  # among the sums over one spec's ops
+        return isinstance(other, _Cached) and (self.serving, self.tp) == (other.serving, other.tp)
+
+    def __hash__(self) -> int:
+        return hash((self.serving, self.tp))
+
+    def of(self, run: Run, ops: list[Op]) -> dict[str, int]:
+        windows = {_window(self.spec, f"decoder.{i}") for i, g in enumerate(self.spec.decoder) if isinstance(g.mixer, Attention)}
+        mixed = len({window is None for window in windows}) > 1
+        found = []
+        for op in ops:
+            if op.kind != "cache":
+                continue
+            op = share(op, self.spec, self.tp, 1, False)
+            if not op.component.endswith(STATES) and op.component.endswith("attention.cache"):
+                window = None if op.component.startswith("cross") else _window(self.spec, op.group)
+                tokens = _tokens(self.serving, op.dims["tokens"], run.past + 1, window, mixed)
+                op = op._replace(dims=op.dims | {"tokens": tokens})
+            found.append(op)
+        return cache_fold.by(found, kind)
 
 
 def kind(op: Op) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, TypedDict
 from zlib import crc32
@@ -92,7 +92,10 @@ def _entry(path: Path) -> dict[str, Any] | None:
 
 def load_data(name: str) -> dict[str, Any]:
     """A preset's file as plain data."""
-    path = path_of(name)
+    return _data(path_of(name))
+
+
+def _data(path: Path) -> dict[str, Any]:
     entry = _entry(path)
     data: dict[str, Any] = entry["data"] if entry is not None else read_yaml(path)
     return data
@@ -137,7 +140,14 @@ def summaries() -> list[Summary]:
 
 def load_preset(name: str) -> ModelSpec:
     """A built-in model. Its file is not validated again: tests do that."""
-    return build(load_data(name))
+    path = path_of(name)
+    return _built(path, path.stat().st_mtime_ns)
+
+
+@cache
+def _built(path: Path, changed: int) -> ModelSpec:
+    """The model of a file as it was at a time, built once."""
+    return build(_data(path))
 
 
 def _made(path: Path) -> dict[str, Any]:

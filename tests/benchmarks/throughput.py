@@ -1,0 +1,85 @@
+"""Evaluations a second on one core, through the Python API: per cost and preset, and whether they depend on L, n or E.
+
+    python tests/benchmarks/throughput.py
+
+Seconds are this process's own (time.process_time), the best of five rounds. "a new model" is a spec not seen before, built
+by dataclasses.replace within the time measured; the others are one spec at batches and lengths that were not asked before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import count
+from time import process_time
+from typing import Any
+
+import llmcx
+from llmcx.core.parts import ModelSpec, MoE
+
+PRESETS = ("gpt3", "llama-3-8b", "mixtral-8x7b")
+ROUNDS, CALLS = 5, 4000
+
+
+def rate(call: Callable[[int], Any], calls: int = CALLS) -> float:
+    """Calls a second; each gets another number."""
+    numbers = count(1)
+    best = 0.0
+    for _ in range(ROUNDS):
+        mine = [next(numbers) for _ in range(calls)]
+        start = process_time()
+        for number in mine:
+            call(number)
+        best = max(best, calls / (process_time() - start))
+    return best
+
+
+def with_layers(spec: ModelSpec, n: int) -> ModelSpec:
+    return replace(spec, decoder=(replace(spec.decoder[0], repeat=n),))
+
+
+def with_experts(spec: ModelSpec, n: int) -> ModelSpec:
+    ffn = spec.decoder[0].ffn
+    assert isinstance(ffn, MoE)
+    return replace(spec, decoder=(replace(spec.decoder[0], ffn=replace(ffn, n_experts=n)),))
+
+
+def costs(spec: ModelSpec) -> Iterator[tuple[str, Callable[[int], Any]]]:
+    """Each cost of one spec, by the number of the call."""
+    yield "params(s).total", lambda i: llmcx.params(spec).total
+    yield "flops(s, seq=n).forward.total", lambda i: llmcx.flops(spec, seq=1 + i % 2048, batch=i).forward.total
+    yield "flops(s, seq=n).train.total", lambda i: llmcx.flops(spec, seq=1 + i % 2048, batch=i).train.total
+    yield "flops(s, seq=n).decode.total", lambda i: llmcx.flops(spec, seq=1 + i % 2048, batch=i).decode.total
+    yield "flops(s, seq=n), every field", lambda i: every_field(llmcx.flops(spec, seq=1 + i % 2048, batch=i))
+    yield "memory(s, seq=n).total_bytes", lambda i: llmcx.memory(spec, seq=1 + i % 2048, batch=i).total_bytes
+    yield "memory(s, train=True).total_bytes", lambda i: llmcx.memory(spec, seq=1 + i % 2048, batch=i, train=True).total_bytes
+    yield "params of a new model", lambda i: llmcx.params(with_layers(spec, i)).total
+    yield "flops of a new model, forward", lambda i: llmcx.flops(with_layers(spec, i), seq=2048).forward.total
+
+
+def every_field(value: Any) -> Any:
+    """Reads all that --json would write."""
+    from llmcx.report.render import plain
+
+    return plain(value)
+
+
+def main() -> None:
+    print(f"{'evaluations a second':36}" + "".join(f"{name:>14}" for name in PRESETS))
+    table = [list(costs(llmcx.load(name))) for name in PRESETS]
+    for row in zip(*table, strict=True):
+        print(f"{row[0][0]:36}" + "".join(f"{rate(call):14,.0f}" for _, call in row))
+    gpt, mixtral = llmcx.load("gpt3"), llmcx.load("mixtral-8x7b")
+    longer = llmcx.load("llama-3-8b")
+    print("\nflatness, evaluations a second")
+    cases: list[tuple[str, tuple[int, ...], Callable[[int], Callable[[int], Any]]]] = [
+        ("L", (2, 2**10, 2**20), lambda n: lambda i: llmcx.flops(with_layers(gpt, n), seq=2048, batch=i).forward.total),
+        ("n", (1, 2**10, 2**20), lambda n: lambda i: llmcx.flops(longer, seq=n, batch=i).forward.total),
+        ("E", (2, 2**8, 2**15), lambda n: lambda i: llmcx.flops(with_experts(mixtral, n), seq=2048, batch=i).forward.total),
+    ]
+    for what, values, make in cases:
+        print(f"{what:4}" + "".join(f"{value:>12,}: {rate(make(value)):9,.0f}" for value in values))
+
+
+if __name__ == "__main__":
+    main()
