@@ -82,14 +82,23 @@ def _json(text: str, name: str) -> Any:
             raise InputError(f"{name} states {shown(twice)} twice", field=twice[:80])
         return made
 
+    deep = InputError(f"{name} is nested deeper than {MAX_DEPTH} levels", field="config")
     try:
-        return json.loads(text, parse_constant=Constant, parse_int=whole, object_pairs_hook=mapping)
+        data = json.loads(text, parse_constant=Constant, parse_int=whole, object_pairs_hook=mapping)
     except RecursionError:
-        raise InputError(f"{name} is nested deeper than {MAX_DEPTH} levels", field="config") from None
+        raise deep from None
     except InputError:
         raise
     except ValueError:
         return None  # {a: 1} is YAML
+    if text.count("[") + text.count("{") > MAX_DEPTH:  # Python 3.14 reads thousands of levels
+        level = [data]
+        for _ in range(MAX_DEPTH):
+            inner = [item for each in level for item in (each.values() if isinstance(each, dict) else each)]
+            level = [item for item in inner if isinstance(item, (dict, list))]
+        if level:
+            raise deep
+    return data
 
 
 def _yaml(text: str, name: str) -> Any:
