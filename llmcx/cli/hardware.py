@@ -27,9 +27,9 @@ def _list(
     llmcx hardware list
     llmcx hardware list --vendor amd --format csv
     """
-    known = [catalog.load_hardware(name) for name in catalog.names("hardware")]
+    known, notes = catalog.listed()
     rows = [summary(one) for one in known if vendor is None or one.vendor.lower() == vendor.lower()]
-    return [Item(None, {"vendor": vendor}, rows, NOTES)]
+    return [Item(None, {"vendor": vendor}, rows, [*NOTES, *notes])]
 
 
 @command(app, "hardware")

@@ -21,18 +21,18 @@ def _option(*names: str, help: str, metavar: str | None = None, **more: Any) -> 
 
 
 def _presets(incomplete: str) -> list[str]:
-    from llmcx.spec.presets import aliases, names
+    from llmcx.spec.presets import offered
 
-    return [name for name in [*names(), *sorted(aliases())] if name.startswith(incomplete)]
+    return [name for name in offered() if name.startswith(incomplete)]
 
 
 def completing(kind: str) -> Callable[[str], list[str]]:
     """Completion of the names of "laws" or "hardware"."""
 
     def complete(incomplete: str) -> list[str]:
-        from llmcx.spec.catalog import names
+        from llmcx.spec.catalog import offered
 
-        return [name for name in names(kind) if name.startswith(incomplete)]
+        return [name for name in offered(kind) if name.startswith(incomplete)]
 
     return complete
 

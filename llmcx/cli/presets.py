@@ -25,7 +25,7 @@ def _list(
     context: Annotated[str, typer.Option(metavar="N", help="Only models of N tokens of context or more, e.g. 128k.")] = "0",
     year: Annotated[int | None, typer.Option(help="Only this year.")] = None,
 ) -> list[Item]:
-    """Every built-in model: family, exact size, active size, context, year.
+    """Every built-in model, and those of plugins: family, exact size, active size, context, year.
 
     \b
     llmcx presets list
@@ -34,7 +34,8 @@ def _list(
     """
     least, tokens = units.count(at_least, "--at-least"), units.length(context, "--context")
     most = None if at_most is None else units.count(at_most, "--at-most")
-    rows = store.summaries()
+    more, notes = store.plugin_summaries()
+    rows = store.summaries() + more
     families = sorted({row["family"] for row in rows})
     if family is not None and not any(known.startswith(family.lower()) for known in families):
         raise unknown_name("family", family, families, field="--family")
@@ -48,7 +49,7 @@ def _list(
         and (row["context"] or 0) >= tokens
         and (year is None or row["year"] == year)
     ]
-    return [Item(None, {}, rows, [] if rows else ["no preset fits"])]
+    return [Item(None, {}, rows, notes if rows else ["no preset fits", *notes])]
 
 
 @command(app)

@@ -1,6 +1,7 @@
 """Hugging Face config.json -> ModelSpec: a registry by model_type, one small function per family.
 
-To add a family: write its function in a module here, register it with @family, and name the module in MODULES.
+To add a family: write its function in a module here, register it with @family, and name the module in MODULES; or leave it in a
+package of your own and name it in its entry points (llmcx.core.plugins).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
+from llmcx.core import plugins
 from llmcx.core.errors import InputError, shown, unknown_name
 from llmcx.core.parts import ModelSpec
 
@@ -101,16 +103,16 @@ def from_config(data: Mapping[str, Any], source: str, insist: str | None = None)
     name = insist or given
     if not isinstance(name, str):
         raise InputError(f"{source}: model_type is {shown(name)}, but must be a string", field="model_type")
-    if name not in WHERE:
-        known = unknown_name("model_type", name, list(WHERE), field="model_type")
+    reader = _reader(name, notes)
+    if reader is None:
+        known = unknown_name("model_type", name, [*WHERE, *plugins.names("families")], field="model_type")
         raise InputError(
             f"{source}: {known.message}; --as TYPE reads it as another one", field="model_type", value=name, nearest=known.nearest
         )
     if insist is not None and insist != given:
         notes.append(f"warning: model_type {given!r} was read as {insist!r} because --as says so; nobody checked that they agree")
-    import_module(f"{__name__}.{WHERE[name]}")
     config = Config(data, name, source)
-    spec = READERS[name](config)
+    spec = reader(config)
     config.check_leftovers()
     if config.assumed:
         said = ", ".join(f"{key}={value}" for key, value in sorted(config.assumed.items()) if not isinstance(value, (list, dict)))
@@ -118,6 +120,32 @@ def from_config(data: Mapping[str, Any], source: str, insist: str | None = None)
     if isinstance(data.get("quantization_config"), Mapping):
         notes.append("quantization_config is not applied: parameters are counted as built, before quantisation")
     return replace(spec, assumes=(*spec.assumes, *config.notes, *notes))
+
+
+def _reader(name: str, notes: list[str]) -> Reader | None:
+    """What reads a model_type: llmcx's own function, else a plugin's, else nothing."""
+    if name in WHERE:
+        import_module(f"{__name__}.{WHERE[name]}")
+        return READERS[name]
+    if name not in plugins.names("families"):
+        return None
+    theirs, plugin = plugins.load("families", name)
+    notes.append(f"model_type {name} is read by the plugin {plugin}, not by llmcx")
+
+    def read(config: Config) -> ModelSpec:
+        try:
+            spec = theirs(config)
+        except InputError:
+            raise
+        except Exception as error:
+            said = f"{type(error).__name__}: {error}"
+            raise InputError(f"{config.source}: the plugin {plugin} fails on it with {said}", field="model_type") from None
+        if not isinstance(spec, ModelSpec):
+            problem = f"{config.source}: the plugin {plugin} reads it as a {type(spec).__name__}, but must return a ModelSpec"
+            raise InputError(problem, field="model_type", value=name)
+        return spec
+
+    return read
 
 
 def _language_model(outer: Mapping[str, Any], inner: Mapping[str, Any], source: str, notes: list[str]) -> dict[str, Any]:

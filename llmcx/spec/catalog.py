@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from llmcx.core.errors import unknown_name
+from llmcx.core import plugins
+from llmcx.core.errors import InputError, unknown_name
 from llmcx.core.hardware import Hardware, hardware
 from llmcx.core.laws import Law, law
 
@@ -14,16 +15,30 @@ from .presets import ROOT, read_yaml
 
 
 def names(kind: str) -> list[str]:
-    """The files of "laws" or "hardware", sorted."""
+    """llmcx's own files of "laws" or "hardware", sorted."""
     return sorted(path.stem for path in (ROOT / kind).glob("*.yaml"))
 
 
+def offered(kind: str) -> list[str]:
+    """Those, and what plugins add to them."""
+    own = names(kind)
+    return own + sorted({file.name for file in plugins.files(kind)[0]} - set(own))
+
+
 def load(kind: str, name: str) -> dict[str, Any]:
-    """One file's data. Raises InputError with the nearest names."""
-    if name not in names(kind):
+    """One file's data. Raises InputError with the nearest names, or with what is wrong in a plugin's file."""
+    if name in names(kind):
+        return read_yaml(ROOT / kind / f"{name}.yaml")
+    brought = plugins.file(kind, name)
+    if brought is None:
         what = {"laws": "law"}.get(kind, kind)
-        raise unknown_name(what, name, names(kind), field=what)
-    return read_yaml(ROOT / kind / f"{name}.yaml")
+        raise unknown_name(what, name, offered(kind), field=what)
+    data = parse(read_text(str(brought.path)), str(brought.path))
+    try:
+        {"laws": law, "hardware": hardware}[kind](data)
+    except InputError as error:
+        raise InputError(f"{brought.path}: {error.message}", field=error.field, value=error.value) from None
+    return data
 
 
 def load_law(name: str) -> Law:
@@ -45,7 +60,25 @@ def load_hardware(name: str) -> Hardware:
     known = names("hardware")
     if lower not in known:
         aliases = hardware_aliases()
-        if lower not in aliases:
-            raise unknown_name("hardware", name, [*known, *aliases], field="hardware")
-        lower = aliases[lower]
+        if lower not in aliases and plugins.file("hardware", lower) is None:
+            raise unknown_name("hardware", name, [*offered("hardware"), *aliases], field="hardware")
+        lower = aliases.get(lower, lower)
     return hardware(load("hardware", lower))
+
+
+def listed() -> tuple[list[Hardware], list[str]]:
+    """Every accelerator, plugins' included, and a note on each of those."""
+    known = [load_hardware(name) for name in names("hardware")]
+    own = {*names("hardware"), *hardware_aliases()}
+    files, notes = plugins.files("hardware")
+    for file in files:
+        if file.name in own:
+            notes.append(f"{file.name} of the plugin {file.plugin} is passed over: the name is llmcx's own")
+            continue
+        try:
+            known.append(load_hardware(file.name))
+        except InputError as error:
+            notes.append(error.message)
+        else:
+            notes.append(f"{file.name} is of the plugin {file.plugin}")
+    return known, notes

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, TypedDict
@@ -71,7 +72,21 @@ def path_of(name: str) -> Path:
         known = _aliases()  # perhaps a file has changed since the index was made
     if lower in known:
         return MODELS / f"{known[lower]}.yaml"
-    raise unknown_name("preset", name, [*names(), *known], field="preset")
+    from . import brought
+
+    taken = {*names(), *known}
+    theirs = brought.find(lower, taken)
+    if theirs is not None:
+        return theirs
+    raise unknown_name("preset", name, [*names(), *known, *brought.names(taken)], field="preset")
+
+
+def offered() -> list[str]:
+    """Every name that `--preset` takes, aliases and plugins' presets included."""
+    from . import brought
+
+    own = [*names(), *sorted(aliases())]
+    return own + brought.names(set(own))
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -96,6 +111,10 @@ def load_data(name: str) -> dict[str, Any]:
 
 
 def _data(path: Path) -> dict[str, Any]:
+    if path.parent != MODELS:
+        from . import brought
+
+        return brought.read(path)
     entry = _entry(path)
     data: dict[str, Any] = entry["data"] if entry is not None else read_yaml(path)
     return data
@@ -115,27 +134,33 @@ class Summary(TypedDict):
     title: str
 
 
+def plugin_summaries() -> tuple[list[Summary], list[str]]:
+    """The rows of plugins' presets, and what to know about them."""
+    from . import brought
+
+    return brought.summaries({*names(), *aliases()})
+
+
 def summaries() -> list[Summary]:
     """Every preset in a row: what it is and how large, without building it."""
-    rows: list[Summary] = []
-    for name in names():
-        path = MODELS / f"{name}.yaml"
-        entry = _entry(path) or _made(path)
-        data = entry["data"]
-        rows.append(
-            {
-                "name": name,
-                "family": data["family"],
-                "year": data["year"],
-                "total": entry["total"],
-                "active": entry["active"],
-                "published": data.get("published_params"),
-                "context": data.get("context"),
-                "aliases": data.get("aliases", []),
-                "title": data["title"],
-            }
-        )
-    return rows
+    paths = [MODELS / f"{name}.yaml" for name in names()]
+    entries = [_entry(path) or _made(path) for path in paths]
+    return [summary(entry["data"], entry["total"], entry["active"]) for entry in entries]
+
+
+def summary(data: Mapping[str, Any], total: int, active: int) -> Summary:
+    """The row of one preset, from its data and its size."""
+    return {
+        "name": data["name"],
+        "family": data["family"],
+        "year": data["year"],
+        "total": total,
+        "active": active,
+        "published": data.get("published_params"),
+        "context": data.get("context"),
+        "aliases": data.get("aliases", []),
+        "title": data["title"],
+    }
 
 
 def load_preset(name: str) -> ModelSpec:

@@ -1,6 +1,7 @@
 """Mixers: the part of a layer in which tokens meet. One file each: a dataclass of shapes and the ops it lowers to.
 
-To add one, write its file and name it in MIXERS. A file is imported only when a model uses it.
+To add one, write its file and name it in MIXERS, or in a plugin's entry points (llmcx.core.plugins). A file is imported only
+when a model uses it.
 """
 
 from __future__ import annotations
@@ -42,6 +43,15 @@ MIXERS = {
 
 
 def mixer_class(name: str) -> Any:
-    """The class of a mixer's type name."""
+    """The class of a mixer's type name: one of MIXERS, else a plugin's. Raises InputError if that is no mixer."""
+    if name not in MIXERS:
+        from llmcx.core import plugins
+        from llmcx.core.errors import InputError
+
+        made, plugin = plugins.load("mixers", name)
+        if not (isinstance(made, type) and issubclass(made, Mixer) and getattr(made, "type", None) == name):
+            problem = f"the mixer {name!r} of the plugin {plugin} must be a dataclass that extends Mixer, with the type {name!r}"
+            raise InputError(problem, field="type", value=name)
+        return made
     module, _, kind = MIXERS[name].partition(":")
     return getattr(import_module(f"{__name__}.{module}"), kind)
