@@ -14,7 +14,7 @@ from functools import lru_cache
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from llmcx.core import parts, plugins
+from llmcx.core import parts
 from llmcx.core.errors import InputError, shown, unknown_name
 from llmcx.core.extras import EXTRAS
 from llmcx.core.mixers import MIXERS, Mixer, mixer_class
@@ -59,6 +59,8 @@ def _walk(kind: Any, data: Any, path: str, make: Make) -> Any:
         if not isinstance(name, str):
             raise InputError(f"{path}.type is missing; it is one of {', '.join(kind)}", field=f"{path}.type")
         if name not in kind:
+            from llmcx.core import plugins
+
             more = plugins.names("mixers") if kind is MIXERS else []
             if name not in more:
                 raise unknown_name(f"{path}.type", name, [*kind, *more], field=f"{path}.type")
