@@ -7,16 +7,18 @@ from math import isclose
 from time import perf_counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from llmcx.core.errors import InputError
 from llmcx.core.hardware import hardware
-from llmcx.core.layout import Layout, fits, memory, sizes
+from llmcx.core.kept import RECOMPUTE
+from llmcx.core.layout import Layout, check
 from llmcx.core.plan import layouts, plan
 from llmcx.core.roofline import IDEAL, Efficiency
 from llmcx.core.serve import Load, Server, Setup, Speculation, point, serve
-from llmcx.core.train import Costs, Trainer, train
+from llmcx.core.train import METHOD, Costs, Trainer, train
+from llmcx.core.training import Method, Ways, ranks
 from llmcx.spec import calibration, catalog
 from llmcx.spec.presets import load_preset
 from tests.helpers import here
@@ -87,11 +89,10 @@ def test_memory_of_megatrons_one_trillion() -> None:
     1008e9 / 512 x 18 = 35.4 GB."""
     spec = gpt(128, 25600, 160, 51200, 2048)
     layout = Layout(8, 64, 1, 1, 6, 1, 1, "full", 0, False)
-    needs = memory(sizes(spec, 2048, False), layout, 512)
+    trainer = Trainer(spec, 2048, A100, fused=False)
+    needs = trainer.memory(layout, 3072)
     assert isclose(needs.weights + needs.gradients + needs.optimizer, 35.4e9, rel_tol=0.1)
-    assert needs.total < 80e9
-    assert fits(spec, layout, seq=2048, global_batch=3072, capacity=80 * 10**9, fused=False)
-    assert not fits(spec, layout._replace(pp=32, dp=12), seq=2048, global_batch=3072, capacity=80 * 10**9, fused=False)
+    assert needs.total < 80e9 < trainer.memory(layout._replace(pp=32, dp=12), 3072).total
 
 
 def test_cost_energy_and_co2_by_hand() -> None:
@@ -126,7 +127,7 @@ WAYS = st.builds(
     cp=st.sampled_from([1, 2]),
     dp=st.sampled_from([1, 2, 4]),
     micro_batch=st.sampled_from([1, 2]),
-    recompute=st.sampled_from(["none", "selective", "full"]),
+    recompute=st.sampled_from(RECOMPUTE),
     zero=st.sampled_from([0, 1, 2, 3]),
     ep=st.just(1),
     virtual=st.just(1),
@@ -136,19 +137,87 @@ CALIBRATED = calibration.efficiency(H100, "megatron")[0]
 IDEAL_TRAINER, TRAINER = Trainer(SMALL, 2048, H100), Trainer(SMALL, 2048, H100, CALIBRATED)
 
 
+PRESETS = ["gpt3", "gpt2", "llama-2-7b", "llama-3.1-405b", "mixtral-8x7b", "deepseek-v3", "gemma-2-9b", "bert-base", "mamba-2.8b"]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    preset=st.sampled_from(PRESETS),
+    layout=st.builds(
+        Layout,
+        tp=st.sampled_from([1, 2, 3, 8]),
+        pp=st.sampled_from([1, 2, 7, 16]),
+        cp=st.sampled_from([1, 2]),
+        ep=st.sampled_from([1, 1, 4]),
+        dp=st.sampled_from([1, 4, 64]),
+        micro_batch=st.sampled_from([1, 3]),
+        virtual=st.sampled_from([1, 2, 8]),
+        recompute=st.sampled_from(RECOMPUTE),
+        zero=st.integers(0, 3),
+        sequence=st.booleans(),
+    ),
+    m=st.sampled_from([1, 3, 16, 128]),
+    seq=st.sampled_from([512, 1001]),
+    fused=st.booleans(),
+)
+def test_memory_is_that_of_llmcx_memory(preset: str, layout: Layout, m: int, seq: int, fused: bool) -> None:
+    """To the byte, or neither knows it: the search asks only the stages that may be the fullest, `llmcx memory` all of them."""
+    spec = load_preset(preset)
+    how = "flash" if fused else "eager"
+    method = Method("megatron", attention=how, kernels="fused", recompute=layout.recompute)
+    ways = Ways(layout.tp, layout.pp, layout.cp, layout.ep, layout.dp, layout.sequence, layout.zero, None, layout.virtual, m)
+    try:
+        stages = ranks(spec, layout.micro_batch, seq, ways, method)
+    except InputError:
+        assume(False)
+    needs = Trainer(spec, seq, H100, fused=fused).memory(layout, m * layout.micro_batch * layout.dp)
+    parts = {part.part: part.bytes for part in max(stages, key=lambda stage: stage.total_bytes).parts}
+    assert needs._asdict() == {"logits": 0} | parts
+
+
+def test_memory_on_the_command_line() -> None:
+    """The same layout, asked of both commands."""
+    ways = ["--preset", "gpt3", "--gpus", "1024", "--seq", "2k", "--tp", "8", "--pp", "8", "--virtual", "12", "--zero", "1"]
+    told = json.loads(here("train", *ways, "--tokens", "300B", "--hardware", "a100", "--global-batch", "1536", "--json").out)
+    how = ["--precision", "megatron", "--kernels", "fused", "--attn-implementation", "flash"]
+    held = json.loads(here("memory", *ways, "--train", *how, "--json").out)["result"]
+    training = told["result"]["training"]
+    assert training["memory_bytes"] == held["total_bytes"]
+    assert training["memory"] == {"logits": 0} | {part["part"]: part["bytes"] for part in held["parts"]}
+
+
+def test_the_ends_may_fill_a_chunk_of_their_own() -> None:
+    """Llama 3.1 405B: 126 layers, the embedding and the head on 16 x 8 chunks (arXiv:2407.21783, sec. 3.3.2)."""
+    stages = ranks(load_preset("llama-3.1-405b"), 1, 8192, Ways(tp=8, pp=16, dp=64, virtual=8, zero=1), METHOD)
+    assert [stage.layers for stage in stages] == [7] + [8] * 14 + [7]
+    assert sum(stage.parts[0].bytes for stage in stages) * 8 == pytest.approx(2 * 405.85e9, rel=1e-3)
+
+
+def test_what_cannot_be_counted_is_not_searched() -> None:
+    """How tensor parallelism divides a state-space model is not known, nor how a pipeline an encoder-decoder."""
+    found = {ways.tp for ways in layouts(load_preset("mamba-2.8b"), 2048, 16, 32, 8)}
+    assert found == {1}
+    assert {ways.pp for ways in layouts(load_preset("t5-base"), 512, 16, 32, 8)} == {1}
+    assert {ways.cp for ways in layouts(SMALL, 16384, 16, 32, 8, fused=False)} == {1}
+    end = here("train", "--preset", "mamba-2.8b", "--tokens", "1B", "--gpus", "8", "--tp", "2")
+    assert end.code == 2 and "tensor parallelism" in end.err
+
+
 @settings(max_examples=200, deadline=None)
 @given(WAYS)
 def test_laws_of_a_step(layout: Layout) -> None:
-    """Nothing beats the ideal; every part is 0 or more; recomputation and ZeRO never need more memory, and MFU is below 1."""
+    """Nothing beats the ideal; every part is 0 or more; recomputation and ZeRO (but for its buffers) never need more memory, and
+    MFU is below 1."""
     batch = 64
     ideal, real = IDEAL_TRAINER.step(layout, batch), TRAINER.step(layout, batch)
     assert all(part >= 0 for part in real)
     assert ideal.total <= real.total
     assert 0 < IDEAL_TRAINER.mfu(ideal.total, layout, batch, 989.4e12)[0] < 1.1  # half of the scores is saved, all counted
-    needs = [TRAINER.memory(layout._replace(zero=stage), batch).total for stage in range(4)]
-    assert needs == sorted(needs, reverse=True)
-    kept = [TRAINER.memory(layout._replace(recompute=how), batch).activations for how in ("none", "selective")]
-    assert kept[0] >= kept[1]
+    needs = [TRAINER.memory(layout._replace(zero=stage), batch) for stage in range(4)]
+    held = [need.total - need.workspace for need in needs]
+    assert held == sorted(held, reverse=True)
+    kept = [TRAINER.memory(layout._replace(recompute=how), batch).activations for how in RECOMPUTE[:3]]
+    assert kept[0] == kept[1] >= kept[2]  # a fused attention writes nothing that selective recomputation could do again
 
 
 def test_the_search_is_fast_and_complete() -> None:
@@ -180,7 +249,7 @@ def test_the_search_is_fast_and_complete() -> None:
 )
 def test_layouts_that_are_refused(change: dict, field: str) -> None:
     with pytest.raises(InputError) as refused:
-        fits(SMALL, Layout()._replace(**change), seq=2048, global_batch=32, capacity=10**12)
+        check(SMALL, Layout()._replace(**change), 32, METHOD)
     assert refused.value.field == field
 
 

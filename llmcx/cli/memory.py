@@ -75,7 +75,10 @@ class How:
     attn_implementation: Annotated[str, typer.Option(help="sdpa, flash (windows need no mask) or eager (scores kept).")] = "sdpa"
     kernels: Annotated[str, typer.Option(help="eager (transformers) or fused (Megatron-LM: norms, softmax, gates).")] = "eager"
     dropout: Annotated[bool, typer.Option("--dropout", help="Keep the masks of dropout too.")] = False
-    recompute: Annotated[str, typer.Option(help="none, selective (the attention's softmax) or full (every layer).")] = "none"
+    recompute: Annotated[
+        str,
+        typer.Option(help="none, selective (the attention's softmax), elementwise (also norms, activations) or full (layers)."),
+    ] = "none"
     checkpoint_every: Annotated[str | None, typer.Option(help="Keep every c-th layer's input, recompute the rest.")] = None
     loss_chunk: Annotated[str | None, typer.Option(help="Tokens whose logits a chunked loss has at a time.")] = None
     lora: Annotated[str | None, typer.Option(help="Fine-tuning: the rank of low-rank adapters on a frozen model.")] = None

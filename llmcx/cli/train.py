@@ -9,7 +9,8 @@ from llmcx.cli.options import Models, command, completing, describe, single
 from llmcx.core import params as params_fold
 from llmcx.core.errors import InputError, unknown_name
 from llmcx.core.hardware import Hardware
-from llmcx.core.layout import RECOMPUTE, Layout
+from llmcx.core.kept import RECOMPUTE
+from llmcx.core.layout import Layout
 from llmcx.core.plan import LEAST_TOKENS, Candidate, Plan, Ranked, Ranking, Trained, label, plan
 from llmcx.core.roofline import IDEAL
 from llmcx.core.train import Costs, Trainer
@@ -30,7 +31,7 @@ class Ways:
     ep: Annotated[str | None, typer.Option(help="Expert-parallel GPUs, among the data-parallel ones.")] = None
     micro_batch: Annotated[str | None, typer.Option(help="Sequences at a time.")] = None
     virtual: Annotated[str | None, typer.Option(help="Chunks of layers per stage (interleaved 1F1B).")] = None
-    recompute: Annotated[str | None, typer.Option(help="none, selective or full.")] = None
+    recompute: Annotated[str | None, typer.Option(help="none, selective, elementwise or full: see `llmcx memory --help`.")] = None
     zero: Annotated[str | None, typer.Option(help="ZeRO stage 0-3 over the data-parallel GPUs. Default: 1.")] = None
 
     def given(self) -> bool:
@@ -159,7 +160,7 @@ def train(
 
 def _plan(found: Plan) -> Ranking:
     def rows(chosen: list[Candidate]) -> list[Ranked]:
-        return [{"layout": label(c.layout), "ways": c.layout, "step_s": c.step.total, "bytes": round(c.bytes)} for c in chosen]
+        return [{"layout": label(c.layout), "ways": c.layout, "step_s": c.step.total, "bytes": c.bytes} for c in chosen]
 
     return {
         "best": rows(found.best),

@@ -6,15 +6,14 @@ Element counts are exact integers; bytes follow from the dtypes. What is an esti
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from math import isqrt
 
 from . import dtypes, quant
 from . import params as params_fold
 from .cached import cache_fold
 from .errors import InputError, unknown_name
-from .flops import in_layers, sequence_length
-from .kept import fused
+from .flops import sequence_length
 from .later import Later, once
 from .lower import Run, lower
 from .ops import ACTIVATIONS, Line, Op
@@ -22,7 +21,7 @@ from .parts import Attention, ModelSpec, check_size
 from .record import dataclass
 from .runtimes import RUNTIMES, Serving, cached
 from .sharding import share
-from .training import PRECISIONS, Method, Part, Rank, Ways, check, largest_layer, ranks
+from .training import PRECISIONS, Method, Part, Rank, Shares, Ways, check, ranks
 from .work import Work
 
 SOURCES = {
@@ -272,9 +271,8 @@ def _plan(spec: ModelSpec, batch: int, seq: int, method: Method, how: str, chapt
     if how == "chapter":
         layer = -(-chapter.total_bytes // spec.n_layers)
     else:
-        run = Run(batch, seq, fused=method.attention != "eager", masks=method.attention == "sdpa", dropout=method.dropout)
-        ops = lower(spec, run)
-        layer = largest_layer((fused(op) if method.kernels == "fused" else op for op in ops if in_layers(op)), act)
+        kept = Shares(spec, seq, replace(method, lora=None)).activations(batch, 1, 1, True)
+        layer = max(one[0] for one in kept.groups)
     return checkpointing(spec.n_layers, batch * seq * spec.d_model * act, layer, method.checkpoint_every or 1)
 
 

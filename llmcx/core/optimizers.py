@@ -52,23 +52,30 @@ class Optimizer:
     matrices: int | None = None
     factored: bool = False
 
+    def basis(self, op: Op) -> int:
+        """What the states are counted from besides the number of parameters, 0 for most: means of rows and columns, or the
+        parameters of the layers' matrices.
+        """
+        if self.factored:
+            return factored_fold.of(op)
+        inside = self.matrices is not None and op.kind == "linear" and in_layers(op)
+        return params_fold.fold.of(op) if inside else 0
+
     def bytes(self, ops: Iterable[Op]) -> int:
         """States of the parameters of ``ops``, unrounded sharding aside."""
         ops = list(ops)
-        if self.factored:
-            return 4 * factored_fold.total(ops)
-        n = params_fold.fold.total(ops)
-        if self.matrices is not None:
-            inside = params_fold.fold.total(op for op in ops if op.kind == "linear" and in_layers(op))
-            return self.matrices * inside + self.states * (n - inside)
-        return self.of(n)
+        return self.of(params_fold.fold.total(ops), sum(map(self.basis, ops)))
 
-    def of(self, params: int) -> int:
-        """States of ``params`` parameters that are all treated alike.
+    def of(self, params: int, basis: int = 0) -> int:
+        """States of ``params`` parameters, of which :meth:`basis` adds up to ``basis``.
 
-        >>> OPTIMIZERS["adam"].of(10)
-        80
+        >>> OPTIMIZERS["adam"].of(10), OPTIMIZERS["muon"].of(10, 6)
+        (80, 56)
         """
+        if self.factored:
+            return 4 * basis
+        if self.matrices is not None:
+            return self.matrices * basis + self.states * (params - basis)
         return self.states * params + (8 * -(-params // self.block) if self.block else 0)
 
 

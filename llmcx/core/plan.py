@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from typing import NamedTuple, TypedDict
 
 from .errors import InputError
-from .layout import RECOMPUTE, Layout, head_counts
+from .kept import RECOMPUTE
+from .layout import Layout, head_counts
 from .parts import ModelSpec, MoE
 from .record import dataclass
 from .roofline import Efficiency
+from .sharding import dividable
 from .train import Step, Trainer, Training
 
 LEAST_TOKENS = 4096  # per context-parallel rank
@@ -24,7 +26,7 @@ class Candidate(NamedTuple):
 
     layout: Layout
     step: Step
-    bytes: float
+    bytes: int
 
 
 @dataclass(frozen=True)
@@ -67,24 +69,27 @@ class Trained(TypedDict):
     plan: Ranking | None
 
 
-def layouts(spec: ModelSpec, seq: int, gpus: int, global_batch: int, domain: int) -> Iterator[Layout]:
-    """Every layout of ``gpus`` that divides what it has to divide.
+def layouts(spec: ModelSpec, seq: int, gpus: int, global_batch: int, domain: int, fused: bool = True) -> Iterator[Layout]:
+    """Every layout of ``gpus`` that divides what it has to divide, and whose memory is known.
 
-    Tensor parallelism stays within the fast network. Context parallelism leaves at least 4,096 tokens to a rank, fewer than
-    which no run here was validated with. Each rank runs at least one micro-batch a step. ZeRO-2 and 3 are tried without a
-    pipeline, where every micro-batch would reduce and gather anew.
+    Tensor parallelism stays within the fast network, and out of layers of which it is not known how it divides them; a pipeline
+    out of encoder-decoders. Context parallelism leaves at least 4,096 tokens to a rank, fewer than which no run here was
+    validated with, and needs a ``fused`` attention, of which selective recomputation does nothing again. Each rank runs at least
+    one micro-batch a step. ZeRO-2 and 3 are tried without a pipeline, where every micro-batch would reduce and gather anew.
     """
     heads = head_counts(spec)
     experts = max((g.ffn.n_experts for g in spec.groups if isinstance(g.ffn, MoE)), default=1)
     n = spec.n_layers
-    for tp in _powers(domain):
+    recomputed = [how for how in RECOMPUTE if not (fused and how == "selective")]
+    piped = not (spec.encoder and spec.decoder)
+    for tp in _powers(domain) if dividable(spec) else [1]:
         if gpus % tp or any(count % tp for count in heads):
             continue
-        for pp in _divisors(gpus // tp):
+        for pp in _divisors(gpus // tp) if piped else [1]:
             if pp > n:
                 break
             chunks = [v for v in _divisors(-(-n // pp)) if pp * v <= n + 2] if pp > 1 else [1]
-            for cp in _powers(max(1, seq // LEAST_TOKENS)):
+            for cp in _powers(max(1, seq // LEAST_TOKENS) if fused else 1):
                 rest, over = divmod(gpus, tp * pp * cp)
                 if over:
                     continue
@@ -101,7 +106,7 @@ def layouts(spec: ModelSpec, seq: int, gpus: int, global_batch: int, domain: int
                         for v in chunks:
                             if v > 1 and m % pp:
                                 continue
-                            for recompute in RECOMPUTE:
+                            for recompute in recomputed:
                                 for zero in (1, 2, 3) if pp == 1 and rest * cp > 1 else (1,):
                                     yield Layout(tp, pp, cp, ep, rest, micro, v, recompute, zero)
 
@@ -112,7 +117,7 @@ def plan(trainer: Trainer, gpus: int, global_batch: int, capacity: int, keep: in
     over: list[Candidate] = []
     searched = 0
     domain = trainer.machine.domain
-    for layout in layouts(trainer.spec, trainer.seq, gpus, global_batch, domain):
+    for layout in layouts(trainer.spec, trainer.seq, gpus, global_batch, domain, trainer.fused):
         searched += 1
         size = trainer.memory(layout, global_batch).total
         if size > 1.25 * capacity and over and size > over[0].bytes:

@@ -8,6 +8,7 @@ between the blocks by tokens. What comes out are ops again, so every fold works 
 from __future__ import annotations
 
 from .errors import InputError
+from .lower import Run, lower
 from .mixers.attention import Attention
 from .mixers.mla import MLA
 from .ops import Kept, Op
@@ -52,6 +53,16 @@ def share(op: Op, spec: ModelSpec, tp: int, ep: int, sequence: bool) -> Op:
     if root in ("ffn", "moe"):
         return _block(op, leaf.rpartition(".")[2], tp, sequence)
     return op
+
+
+def dividable(spec: ModelSpec) -> bool:
+    """Whether it is known how tensor parallelism divides every part."""
+    try:
+        for op in lower(spec, Run()):
+            share(op, spec, 2, 1, True)
+    except InputError:
+        return False
+    return True
 
 
 def _attention(op: Op, spec: ModelSpec, leaf: str, tp: int, sequence: bool) -> Op:

@@ -6,20 +6,29 @@ expert traffic that does not hide; the pipeline's hand-overs; what the data-para
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import ceil
 from typing import NamedTuple
 
 from .flops import backward_fold, in_layers
 from .flops import fold as flops_fold
 from .hardware import Hardware
-from .layout import GRADIENT, STATES, WEIGHT, Layout, Memory, check, memory, micro_batches, sizes
+from .kept import RECOMPUTE
+from .layout import Layout, check, micro_batches
 from .lower import Run, lower
 from .ops import Line
+from .optimizers import OPTIMIZERS
+from .params import fold as params_fold
 from .parts import Attention, ModelSpec, MoE
 from .record import dataclass
 from .roofline import IDEAL, Efficiency, Machine, Work, machine, seconds, works
+from .training import PRECISIONS, Memory, Method, Shares
 
-ACT = 2  # bytes of an activation, and of what is sent
+METHOD = Method("megatron", kernels="fused", attention="flash")
+"""What is trained here: Megatron-LM's mixed precision and kernels, Adam, fused attention unless it is eager."""
+_FORMAT = PRECISIONS[METHOD.precision]
+ACT, WEIGHT, GRADIENT = _FORMAT.activation, _FORMAT.weight, _FORMAT.gradient  # bytes; activations are what is sent
+STATES = _FORMAT.master + OPTIMIZERS[METHOD.optimizer].states
 
 
 class Step(NamedTuple):
@@ -73,12 +82,18 @@ class Trainer:
         all_works = works(ops, fused)
         self.inside = [work for work in all_works if "." in work.group and not work.group.endswith(".norm")]
         self.outside = [work for work in all_works if work not in self.inside]
-        self.sizes = sizes(spec, seq, fused)
+        experts = [op for op in ops if op.component.startswith("moe.expert")]
+        self.expert_params = params_fold.total(experts) / spec.n_layers
+        all_params = params_fold.total(op for op in ops if in_layers(op))
+        self.layer_params = (all_params - params_fold.total(experts)) / spec.n_layers
+        method = METHOD if fused else replace(METHOD, attention="eager")
+        self.methods = {recompute: replace(method, recompute=recompute) for recompute in RECOMPUTE}
+        self.shares = Shares(spec, seq, method)
         self.byte = 1 if dtype == "fp8" else ACT
         attention = [(g.repeat, g.mixer) for g in spec.groups if isinstance(g.mixer, Attention)]
         self.kv_width = sum(n * 2 * a.kv_heads * a.width(spec.d_model) for n, a in attention) / spec.n_layers
-        experts = [(g.repeat, g.ffn) for g in spec.groups if isinstance(g.ffn, MoE)]
-        self.top_k = sum(n * ffn.top_k for n, ffn in experts) / spec.n_layers
+        mixtures = [(g.repeat, g.ffn) for g in spec.groups if isinstance(g.ffn, MoE)]
+        self.top_k = sum(n * ffn.top_k for n, ffn in mixtures) / spec.n_layers
         self._layers: dict[tuple[int, int, int, int, bool], Layer] = {}
         self._ends: dict[tuple[int, int, int], float] = {}
 
@@ -100,15 +115,17 @@ class Trainer:
             replicated = not sequence and work.kind == "elementwise" and work.component.startswith(("norm", "residual"))
             weights = work.weights / (tp * (ep if work.expert else 1)) * self.byte
             share = whole if replicated else split
-            return seconds(work._replace(flops=int(work.flops * factor)), on, share, weights, ACT) / n
+            work = work if factor == 1 else work._replace(flops=int(work.flops * factor))
+            return seconds(work, on, share, weights, ACT) / n
 
-        forward = sum(map(time, self.inside))
+        once = [(work, time(work)) for work in self.inside]
+        forward = sum(spent for _, spent in once)
         # Backward multiplies each matrix twice; a fused attention brings its scores back first: 5 products for 2.
-        backward = sum(2 * time(work, 1.25 if work.kind == "attention" and self.fused else 1.0) for work in self.inside)
-        light = sum(
-            time(work) for work in self.inside if work.kind == "elementwise" or (work.kind == "attention" and not self.fused)
-        )
-        again = {"none": 0.0, "selective": light, "full": forward}
+        backward = sum(2 * (time(work, 1.25) if work.kind == "attention" and self.fused else spent) for work, spent in once)
+        unfused = () if self.fused else ("attention",)
+        core = sum(spent for work, spent in once if work.kind in unfused)
+        light = sum(spent for work, spent in once if work.kind in ("elementwise", *unfused))
+        again = {"none": 0.0, "selective": core, "elementwise": light, "full": forward}
 
         tokens = micro_batch * self.seq / cp
         size = tokens * self.spec.d_model * ACT
@@ -178,7 +195,7 @@ class Trainer:
             size = mb * self.seq / cp * self.spec.d_model * ACT / tp
             handed = 2 * m * v * (size / on.link(layout.gpus, tp) + e.link_s) * (1 - e.hidden_pp)
         data = self._data(layout, layers, m, m * layers * (layer.backward if zero < 3 else layer.forward + layer.backward))
-        params = layers * (self.sizes.layer / tp + self.sizes.experts / (tp * ep))
+        params = layers * (self.layer_params / tp + self.expert_params / (tp * ep))
         shards = dp * cp if zero else 1
         optimizer = params * (2 * STATES + GRADIENT + WEIGHT) / shards / on.memory
         return Step(
@@ -205,7 +222,7 @@ class Trainer:
         on = self.machine
         per_param = WEIGHT + GRADIENT if layout.zero < 3 else micro_batches * 3 * WEIGHT
         time = 0.0
-        for params, group in ((self.sizes.layer / tp, ranks), (self.sizes.experts / (tp * ep), ranks // ep)):
+        for params, group in ((self.layer_params / tp, ranks), (self.expert_params / (tp * ep), ranks // ep)):
             if group > 1 and params:
                 inside = max(1, on.domain // tp) if group == ranks else max(1, on.domain // (tp * ep))
                 time += layers * params * per_param * (group - 1) / group / on.link(tp * ranks, inside)
@@ -214,8 +231,9 @@ class Trainer:
     # --- what it comes to --------------------------------------------------------------------------------------------
 
     def memory(self, layout: Layout, global_batch: int) -> Memory:
-        """Bytes on the fullest GPU."""
-        return memory(self.sizes, layout, micro_batches(layout, global_batch))
+        """Bytes on the fullest GPU: `llmcx memory --train`'s, with :data:`METHOD` and what the layout recomputes."""
+        ways = layout.ways(micro_batches(layout, global_batch))
+        return self.shares.fullest(ways, layout.micro_batch, self.methods[layout.recompute])
 
     def mfu(self, step_s: float, layout: Layout, global_batch: int, peak: float) -> tuple[float, float]:
         """Model and hardware FLOPs utilisation (Chowdhery et al. 2022, arXiv:2204.02311, sec. 4.1 and appendix B): FLOPs of
@@ -268,7 +286,7 @@ class Training:
     tokens: int
     steps: int
     memory: Memory
-    memory_bytes: float
+    memory_bytes: int
     capacity_bytes: int
     fits: bool
     train_flops: int
@@ -305,7 +323,7 @@ def train(
     """A whole run of ``tokens`` tokens with ``layout``, at both efficiencies. Raises InputError for a layout that cannot be
     run.
     """
-    check(calibrated.spec, layout, global_batch)
+    check(calibrated.spec, layout, global_batch, calibrated.methods["none"])
     hardware = calibrated.machine.hardware
     steps = -(-tokens // (global_batch * calibrated.seq))
     needs = calibrated.memory(layout, global_batch)
