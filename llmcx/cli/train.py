@@ -15,6 +15,7 @@ from llmcx.core.plan import LEAST_TOKENS, Candidate, Plan, Ranked, Ranking, Trai
 from llmcx.core.roofline import IDEAL
 from llmcx.core.train import Costs, Trainer
 from llmcx.core.train import train as core
+from llmcx.core.training import Method, uneven
 from llmcx.report.render import Item
 from llmcx.spec import calibration, catalog, units
 
@@ -153,7 +154,8 @@ def train(
         inputs = {"tokens": total, "gpus": count, "hardware": machine.name, "seq": length, "global_batch": batch}
         inputs |= {"dtype": dtype or machine.dtype, "stack": stack, "layout": label(layout), **shape}
         why = [f"why {line}" for line in found.why] if found and search else []
-        said = why + _notes(answer.fits, found, ways.given()) + words + dated + notes
+        said = [*why, *_notes(answer.fits, found, ways.given(), real.methods["none"]), *uneven(spec, layout.ways())]
+        said += words + dated + notes
         items.append(Item(describe(spec), inputs, result, said, answer.lines))
     return items
 
@@ -171,8 +173,10 @@ def _plan(found: Plan) -> Ranking:
     }
 
 
-def _notes(fits: bool, found: Plan | None, given: bool) -> list[str]:
+def _notes(fits: bool, found: Plan | None, given: bool, method: Method) -> list[str]:
     notes = ["all figures are estimates; ideal: every peak reached, all communication hidden that can be hidden"]
+    how = f"--precision {method.precision} --kernels {method.kernels} --attn-implementation {method.attention}"
+    notes.append(f"memory is that of `llmcx memory --train {how}` for this layout")
     if not fits:
         notes.append("this layout does not fit the accelerator's memory")
     if found is not None and not given:
