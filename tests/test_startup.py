@@ -45,7 +45,7 @@ MODELS = HELP | {
     "llmcx.spec",
     "llmcx.spec.units",
 }
-COUNTED = MODELS | {"llmcx.cli.params", "llmcx.core.dtypes", "llmcx.core.lower", "llmcx.core.params"}
+COUNTED = MODELS | {"llmcx.cli.params", "llmcx.core.dtypes", "llmcx.core.later", "llmcx.core.lower", "llmcx.core.params"}
 SHOWN = COUNTED | {"llmcx.report", "llmcx.report.format", "llmcx.report.render", "llmcx.report.table"}
 LOADED = SHOWN | {"llmcx.spec.build", "llmcx.spec.load", "llmcx.spec.presets"}
 
@@ -101,5 +101,5 @@ def test_completion() -> None:
     """A shell asks at every press of the key."""
     asked = {"_LLMCX_COMPLETE": "complete_bash", "COMP_WORDS": "llmcx params --preset gp", "COMP_CWORD": "3"}
     modules = imported(**asked)
-    assert ours(modules) == SHOWN | {"llmcx.spec.build", "llmcx.spec.presets"}
+    assert ours(modules) == SHOWN | {"llmcx.core.plugins", "llmcx.spec.build", "llmcx.spec.presets"}
     assert not others(modules) & {"pydantic", "rich", "yaml"}

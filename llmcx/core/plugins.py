@@ -81,10 +81,10 @@ def files(kind: str) -> tuple[list[File], list[str]]:
     >>> isinstance(files("models")[0], list)
     True
     """
-    from importlib.util import find_spec
-
     found, problems = [], []
     for entry in _entries("presets"):
+        from importlib.util import find_spec
+
         try:
             spec = find_spec(entry.value)  # imports no more than the packages around it
         except (Exception, SystemExit) as error:

@@ -18,11 +18,6 @@ REQUIRED = ("title", "family", "year", "source")
 """What every preset of llmcx's own says beside its shape, and `presets list` shows."""
 
 
-def names(taken: set[str]) -> list[str]:
-    """The plugins' presets but for names that are ``taken``."""
-    return sorted({file.name for file in plugins.files("models")[0]} - taken)
-
-
 def find(name: str, taken: set[str]) -> Path | None:
     """The file of a plugin's preset, by its name or an alias in lower case."""
     found = plugins.file("models", name)

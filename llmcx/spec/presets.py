@@ -78,15 +78,15 @@ def path_of(name: str) -> Path:
     theirs = brought.find(lower, taken)
     if theirs is not None:
         return theirs
-    raise unknown_name("preset", name, [*names(), *known, *brought.names(taken)], field="preset")
+    raise unknown_name("preset", name, offered(), field="preset")
 
 
 def offered() -> list[str]:
     """Every name that `--preset` takes, aliases and plugins' presets included."""
-    from . import brought
+    from llmcx.core import plugins
 
     own = [*names(), *sorted(aliases())]
-    return own + brought.names(set(own))
+    return own + sorted({file.name for file in plugins.files("models")[0]} - set(own))
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
