@@ -11,7 +11,8 @@ import yaml
 
 from llmcx.core.params import count, params
 from llmcx.spec.build import validate
-from llmcx.spec.presets import INDEX, MODELS, index, load_preset, names, read_yaml
+from llmcx.spec.index import INDEX, read_yaml
+from llmcx.spec.presets import MODELS, index, load_preset, names
 from tests.helpers import data, here
 
 # sum(p.numel() for p in model.parameters()) of the released configuration, built on the meta device by transformers 5.23.0

@@ -47,7 +47,7 @@ MODELS = HELP | {
 }
 COUNTED = MODELS | {"llmcx.cli.params", "llmcx.core.dtypes", "llmcx.core.later", "llmcx.core.lower", "llmcx.core.params"}
 SHOWN = COUNTED | {"llmcx.report", "llmcx.report.format", "llmcx.report.render", "llmcx.report.table"}
-LOADED = SHOWN | {"llmcx.spec.build", "llmcx.spec.load", "llmcx.spec.presets"}
+LOADED = SHOWN | {"llmcx.spec.build", "llmcx.spec.index", "llmcx.spec.load", "llmcx.spec.presets"}
 
 
 def imported(*arguments: str, besides: str = "", **environment: str) -> set[str]:
@@ -90,6 +90,9 @@ def test_budget(arguments: list[str], allowed: set[str], besides: str) -> None:
         ["flops", "--preset", "llama-3-8b", "--json"],
         ["memory", "--preset", "llama-3-8b", "--json"],
         ["moe", "--preset", "mixtral-8x7b", "--json"],
+        ["serve", "--preset", "llama-3-8b", "--hardware", "h100", "--json"],
+        ["train", "--preset", "gpt2", "--tokens", "1B", "--gpus", "8", "--json"],
+        ["chinchilla", "--compute", "1e21", "--json"],
     ],
     ids=lambda arguments: arguments[0],
 )
@@ -101,5 +104,5 @@ def test_completion() -> None:
     """A shell asks at every press of the key."""
     asked = {"_LLMCX_COMPLETE": "complete_bash", "COMP_WORDS": "llmcx params --preset gp", "COMP_CWORD": "3"}
     modules = imported(**asked)
-    assert ours(modules) == SHOWN | {"llmcx.core.plugins", "llmcx.spec.build", "llmcx.spec.presets"}
+    assert ours(modules) == SHOWN | {"llmcx.core.plugins", "llmcx.spec.build", "llmcx.spec.index", "llmcx.spec.presets"}
     assert not others(modules) & {"pydantic", "rich", "yaml"}

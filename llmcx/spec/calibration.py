@@ -10,13 +10,13 @@ from llmcx.core.errors import InputError, unknown_name
 from llmcx.core.hardware import Hardware
 from llmcx.core.roofline import Efficiency, with_overrides
 
-from .presets import ROOT, read_yaml
+from .index import ROOT, data_of
 
 
 @lru_cache(maxsize=1)
 def data() -> dict[str, Any]:
     """The file."""
-    return read_yaml(ROOT / "calibration.yaml")
+    return data_of(ROOT / "calibration.yaml")
 
 
 def efficiency(

@@ -11,7 +11,7 @@ from llmcx.core.hardware import Hardware, hardware
 from llmcx.core.laws import Law, law
 
 from .files import parse, read_text
-from .presets import ROOT, read_yaml
+from .index import ROOT, data_of
 
 
 def names(kind: str) -> list[str]:
@@ -28,7 +28,7 @@ def offered(kind: str) -> list[str]:
 def load(kind: str, name: str) -> dict[str, Any]:
     """One file's data. Raises InputError with the nearest names, or with what is wrong in a plugin's file."""
     if name in names(kind):
-        return read_yaml(ROOT / kind / f"{name}.yaml")
+        return data_of(ROOT / kind / f"{name}.yaml")
     brought = plugins.file(kind, name)
     if brought is None:
         what = {"laws": "law"}.get(kind, kind)

@@ -1,9 +1,4 @@
-"""The built-in presets: one YAML file a model, found in the wheel or in the checkout.
-
-The YAML files are the truth. presets/index.json holds the same data, and what it counts, in a form that is read without a
-YAML parser, which would be a fifth of the start-up, and one line a preset, so that one is read without the others. An entry
-whose checksum does not fit its file is ignored. `python -m llmcx.spec.presets` writes it anew.
-"""
+"""The built-in presets: one YAML file a model, and in the index what each counts (`python -m llmcx.spec.presets` writes it)."""
 
 from __future__ import annotations
 
@@ -14,23 +9,14 @@ from collections.abc import Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, TypedDict
-from zlib import crc32
 
 from llmcx.core.errors import unknown_name
 from llmcx.core.parts import ModelSpec
 
 from .build import build
+from .index import INDEX, ROOT, data_of, entry, indexed, made, read_yaml
 
-
-def _root() -> Path:
-    package = Path(__file__).resolve().parent.parent
-    inside = package / "presets"  # a wheel
-    return inside if inside.is_dir() else package.parent / "presets"  # a checkout
-
-
-ROOT = _root()
 MODELS = ROOT / "models"
-INDEX = ROOT / "index.json"
 
 
 def names() -> list[str]:
@@ -39,21 +25,9 @@ def names() -> list[str]:
 
 
 @lru_cache(maxsize=1)
-def _index() -> bytes:
-    return INDEX.read_bytes() if INDEX.is_file() else b""
-
-
-def _indexed(key: str) -> Any:
-    """What the index holds of ``key``, which has a line of its own; None if it has none."""
-    start = f"\n{json.dumps(key)}: ".encode()
-    at = _index().find(start)
-    return None if at < 0 else json.loads(_index()[at + len(start) : _index().index(b"\n", at + 1)].rstrip(b","))
-
-
-@lru_cache(maxsize=1)
 def aliases() -> dict[str, str]:
     """Alias -> preset name, as the index has them."""
-    known: dict[str, str] | None = _indexed("aliases")
+    known: dict[str, str] | None = indexed("aliases")
     return _aliases() if known is None else known
 
 
@@ -89,22 +63,6 @@ def offered() -> list[str]:
     return own + sorted({file.name for file in plugins.files("models")[0]} - set(own))
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """A file of ours, trusted to be YAML."""
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    with path.open("rb") as file:
-        data: dict[str, Any] = yaml.load(file, Loader=loader)
-    return data
-
-
-def _entry(path: Path) -> dict[str, Any] | None:
-    """What the index holds of a file, unless the file is another by now."""
-    entry: dict[str, Any] | None = _indexed(path.stem)
-    return entry if entry is not None and entry["crc32"] == crc32(path.read_bytes()) else None
-
-
 def load_data(name: str) -> dict[str, Any]:
     """A preset's file as plain data."""
     return _data(path_of(name))
@@ -115,9 +73,7 @@ def _data(path: Path) -> dict[str, Any]:
         from . import brought
 
         return brought.read(path)
-    entry = _entry(path)
-    data: dict[str, Any] = entry["data"] if entry is not None else read_yaml(path)
-    return data
+    return data_of(path)
 
 
 class Summary(TypedDict):
@@ -144,8 +100,8 @@ def plugin_summaries() -> tuple[list[Summary], list[str]]:
 def summaries() -> list[Summary]:
     """Every preset in a row: what it is and how large, without building it."""
     paths = [MODELS / f"{name}.yaml" for name in names()]
-    entries = [_entry(path) or _made(path) for path in paths]
-    return [summary(entry["data"], entry["total"], entry["active"]) for entry in entries]
+    found = [entry(path) or _made(path) for path in paths]
+    return [summary(one["data"], one["total"], one["active"]) for one in found]
 
 
 def summary(data: Mapping[str, Any], total: int, active: int) -> Summary:
@@ -179,17 +135,17 @@ def _made(path: Path) -> dict[str, Any]:
     """An entry of the index."""
     from llmcx.core.params import params
 
-    data = read_yaml(path)
-    sizes = params(build(data))
-    return {"crc32": crc32(path.read_bytes()), "total": sizes.total, "active": sizes.active, "data": data}
+    sizes = params(build(read_yaml(path)))
+    return made(path, total=sizes.total, active=sizes.active)
 
 
 def index() -> str:
     """What presets/index.json should hold."""
-    made = {name: _made(MODELS / f"{name}.yaml") for name in names()}
-    known = {alias: name for name, entry in made.items() for alias in entry["data"].get("aliases", ())}
-    rows = ",\n".join(f"{json.dumps(name)}: {json.dumps(entry)}" for name, entry in made.items())
-    return f'{{\n"aliases": {json.dumps(known)},\n"models": {{\n{rows}\n}}}}\n'
+    models = {name: _made(MODELS / f"{name}.yaml") for name in names()}
+    known = {alias: name for name, one in models.items() for alias in one["data"].get("aliases", ())}
+    files = [path for path in sorted(ROOT.rglob("*.yaml")) if path.parent != MODELS]
+    rows = {"aliases": known} | {f"{path.parent.name}/{path.stem}": made(path) for path in files} | models
+    return "{\n" + ",\n".join(f"{json.dumps(name)}: {json.dumps(row)}" for name, row in rows.items()) + "\n}\n"
 
 
 if __name__ == "__main__":
