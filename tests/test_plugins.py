@@ -183,7 +183,7 @@ def test_a_broken_plugin_is_one_sentence(tmp_path: Path) -> None:
     assert len(listed["result"]) > 100 and not {*wrong} & {row["name"] for row in listed["result"]}
     assert all(any(words in note for note in listed["notes"]) for words in wrong.values())
     assert "the plugin odd 1.0 names absent for its presets, which is not an installed package" in listed["notes"]
-    assert "chip.yaml: hardware lacks" in llmcx(site, "hardware", "list").stdout.replace("\n", " ")
+    assert "chip.yaml: hardware lacks" in " ".join(json.loads(llmcx(site, "hardware", "list", "--json").stdout)["notes"])
 
 
 def test_hardware_and_laws_of_a_plugin(tmp_path: Path) -> None:
