@@ -14,13 +14,15 @@ from llmcx.core.errors import InputError
 from llmcx.core.hardware import hardware
 from llmcx.core.kept import RECOMPUTE
 from llmcx.core.layout import Layout, check
+from llmcx.core.method import Method, Ways
+from llmcx.core.params import count
 from llmcx.core.plan import layouts, plan
 from llmcx.core.roofline import IDEAL, Efficiency
 from llmcx.core.serve import Load, Server, Setup, Speculation, point, serve
 from llmcx.core.train import METHOD, Costs, Trainer, train
-from llmcx.core.training import Method, Ways, ranks
+from llmcx.core.training import ranks
 from llmcx.spec import calibration, catalog
-from llmcx.spec.presets import load_preset
+from llmcx.spec.presets import load_preset, names
 from tests.helpers import here
 from tests.published import deepseek_v3, gpt
 
@@ -186,6 +188,14 @@ def test_memory_on_the_command_line() -> None:
     assert training["memory"] == {"logits": 0} | {part["part"]: part["bytes"] for part in held["parts"]}
 
 
+def test_every_preset_is_timed_and_sized() -> None:
+    """On one GPU, where every kind of layer can be counted."""
+    for name in names():
+        trainer = Trainer(load_preset(name), 512, H100)
+        assert trainer.memory(Layout(), 1).total > 18 * count(trainer.spec)
+        assert trainer.step(Layout(), 1).total > 0
+
+
 def test_the_ends_may_fill_a_chunk_of_their_own() -> None:
     """Llama 3.1 405B: 126 layers, the embedding and the head on 16 x 8 chunks (arXiv:2407.21783, sec. 3.3.2)."""
     stages = ranks(load_preset("llama-3.1-405b"), 1, 8192, Ways(tp=8, pp=16, dp=64, virtual=8, zero=1), METHOD)
@@ -199,7 +209,9 @@ def test_what_cannot_be_counted_is_not_searched() -> None:
     assert found == {1}
     assert {ways.pp for ways in layouts(load_preset("t5-base"), 512, 16, 32, 8)} == {1}
     assert {ways.cp for ways in layouts(SMALL, 16384, 16, 32, 8, fused=False)} == {1}
-    end = here("train", "--preset", "mamba-2.8b", "--tokens", "1B", "--gpus", "8", "--tp", "2")
+    call = ["train", "--preset", "mamba-2.8b", "--tokens", "1B", "--gpus", "8"]
+    assert any("not searched: tensor parallelism" in note for note in json.loads(here(*call, "--json").out)["notes"])
+    end = here(*call, "--tp", "2")
     assert end.code == 2 and "tensor parallelism" in end.err
 
 

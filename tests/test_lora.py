@@ -13,7 +13,7 @@ from llmcx.core.kept import kept_bytes
 from llmcx.core.lora import LoRA
 from llmcx.core.lower import Run, lower
 from llmcx.core.memory import memory
-from llmcx.core.training import Method, Ways
+from llmcx.core.method import Method, Ways
 from llmcx.families import from_config
 from llmcx.spec.load import load_preset
 

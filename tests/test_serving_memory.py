@@ -7,9 +7,9 @@ import pytest
 from llmcx.core.errors import InputError
 from llmcx.core.fit import fitted
 from llmcx.core.memory import kv_bytes_per_token, memory
+from llmcx.core.method import Method, Ways
 from llmcx.core.parts import ModelSpec
 from llmcx.core.runtimes import Serving
-from llmcx.core.training import Method, Ways
 from llmcx.families import from_config
 from llmcx.spec.load import load_preset
 

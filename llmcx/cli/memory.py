@@ -8,11 +8,11 @@ import typer
 
 from llmcx.cli.options import Models, command, describe, refuse_given, single
 from llmcx.core import memory as core
-from llmcx.core import training
 from llmcx.core.errors import InputError
 from llmcx.core.fit import fitted
 from llmcx.core.flops import sequence_length
 from llmcx.core.lora import LoRA
+from llmcx.core.method import Method, Ways, uneven
 from llmcx.core.parts import ModelSpec
 from llmcx.core.runtimes import Serving
 from llmcx.report.render import Item
@@ -38,7 +38,7 @@ class Parallel:
         bool, typer.Option("--sequence-parallel/--no-sequence-parallel", help="With --tp: cut the rest by tokens.")
     ] = True
 
-    def ways(self) -> training.Ways:
+    def ways(self) -> Ways:
         """As the core takes them."""
 
         def count(name: str) -> int:
@@ -50,7 +50,7 @@ class Parallel:
             gpus = inner
         if gpus < 1 or gpus % inner:
             raise InputError(f"--gpus is {gpus:,}, but must be a multiple of tp × pp × cp = {inner:,}", field="gpus", value=gpus)
-        return training.Ways(
+        return Ways(
             tp=count("tp"),
             pp=count("pp"),
             cp=count("cp"),
@@ -86,11 +86,11 @@ class How:
     base: Annotated[str | None, typer.Option(help="QLoRA: the frozen weights' format, as nf4_double.")] = None
     margin: Annotated[str, typer.Option(help="Assumed loss to fragmentation, as a share: 5%.")] = "0%"
 
-    def method(self) -> training.Method:
+    def method(self) -> Method:
         """As the core takes it."""
         every = None if self.checkpoint_every is None else units.count(self.checkpoint_every, "--checkpoint-every")
         chunk = None if self.loss_chunk is None else max(units.length(self.loss_chunk, "--loss-chunk"), 1)
-        return training.Method(
+        return Method(
             self.precision,
             self.optimizer,
             attention=self.attn_implementation,
@@ -168,12 +168,12 @@ def memory(
                 inputs |= {"dtype": dtype_, "kv_dtype": cache, "tp": ways_.tp, **serving._asdict()}
             inputs |= {"budget": limit}
             extra = [*result.stored.notes] if result.stored is not None else []
-            extra += _notes(spec, train, activations, method) + training.uneven(spec, ways_)
+            extra += _notes(spec, train, activations, method) + uneven(spec, ways_)
             items.append(Item(describe(spec), {**inputs, **shape}, result, extra + notes))
     return items
 
 
-def _notes(spec: ModelSpec, train: bool, activations: str, method: training.Method) -> list[str]:
+def _notes(spec: ModelSpec, train: bool, activations: str, method: Method) -> list[str]:
     if not train:
         return ["not counted: the CUDA context, fragmentation, and buffers of a serving engine; workspace is an estimate"]
     margin = "" if method.margin else ", fragmentation (--margin)"

@@ -11,11 +11,11 @@ from llmcx.core.errors import InputError, unknown_name
 from llmcx.core.hardware import Hardware
 from llmcx.core.kept import RECOMPUTE
 from llmcx.core.layout import Layout
-from llmcx.core.plan import LEAST_TOKENS, Candidate, Plan, Ranked, Ranking, Trained, label, plan
+from llmcx.core.method import uneven
+from llmcx.core.plan import LEAST_TOKENS, Candidate, Plan, Ranked, Ranking, Trained, label, left_out, plan
 from llmcx.core.roofline import IDEAL
 from llmcx.core.train import Costs, Trainer
 from llmcx.core.train import train as core
-from llmcx.core.training import Method, uneven
 from llmcx.report.render import Item
 from llmcx.spec import calibration, catalog, units
 
@@ -154,7 +154,7 @@ def train(
         inputs = {"tokens": total, "gpus": count, "hardware": machine.name, "seq": length, "global_batch": batch}
         inputs |= {"dtype": dtype or machine.dtype, "stack": stack, "layout": label(layout), **shape}
         why = [f"why {line}" for line in found.why] if found and search else []
-        said = [*why, *_notes(answer.fits, found, ways.given(), real.methods["none"]), *uneven(spec, layout.ways())]
+        said = [*why, *_notes(answer.fits, found, ways.given(), real), *uneven(spec, layout.ways())]
         said += words + dated + notes
         items.append(Item(describe(spec), inputs, result, said, answer.lines))
     return items
@@ -173,7 +173,8 @@ def _plan(found: Plan) -> Ranking:
     }
 
 
-def _notes(fits: bool, found: Plan | None, given: bool, method: Method) -> list[str]:
+def _notes(fits: bool, found: Plan | None, given: bool, real: Trainer) -> list[str]:
+    method = real.methods["none"]
     notes = ["all figures are estimates; ideal: every peak reached, all communication hidden that can be hidden"]
     how = f"--precision {method.precision} --kernels {method.kernels} --attn-implementation {method.attention}"
     notes.append(f"memory is that of `llmcx memory --train {how}` for this layout")
@@ -184,5 +185,6 @@ def _notes(fits: bool, found: Plan | None, given: bool, method: Method) -> list[
         notes.append(
             f"searched: tensor parallelism within the fast network, {LEAST_TOKENS:,} or more tokens per context-parallel rank"
         )
+        notes += [f"not searched: {what}" for what in left_out(real.spec, real.fused)]
     notes.append("MFU counts `llmcx flops`'s FLOPs: 2 per multiply-add, the full score matrix, the head on every token")
     return notes

@@ -10,8 +10,8 @@ from typing import Any
 from . import quant
 from .errors import InputError, unknown_name
 from .memory import Fit, Memory, memory
+from .method import Ways
 from .parts import ModelSpec
-from .training import Ways
 
 FIT = ("batch", "seq", "gpus", "dtype")
 PLAIN = ("fp32", "bf16", "int8", "int4")

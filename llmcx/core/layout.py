@@ -1,4 +1,4 @@
-"""A parallel layout and what it may be: :class:`~llmcx.core.training.Ways` with the micro-batch and what is recomputed."""
+"""A parallel layout and what it may be: :class:`~llmcx.core.method.Ways` with the micro-batch and what is recomputed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from .errors import InputError, check_size
+from .method import Method, Ways
+from .method import check as check_ways
 from .parts import ModelSpec, MoE
-from .training import Method, Ways
-from .training import check as check_ways
 
 
 class Layout(NamedTuple):
@@ -52,7 +52,7 @@ def head_counts(spec: ModelSpec) -> set[int]:
 
 
 def check(spec: ModelSpec, layout: Layout, global_batch: int, method: Method) -> None:
-    """Refuse a layout that cannot be run: what :func:`llmcx.core.training.check` refuses, and what does not divide."""
+    """Refuse a layout that cannot be run: what :func:`llmcx.core.method.check` refuses, and what does not divide."""
     check_size("micro_batch", layout.micro_batch)
     check_ways(spec, layout.ways(), replace(method, recompute=layout.recompute))
     heads = max(head_counts(spec), default=None)

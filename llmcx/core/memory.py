@@ -16,12 +16,14 @@ from .errors import InputError, unknown_name
 from .flops import sequence_length
 from .later import Later, once
 from .lower import Run, lower
+from .method import PRECISIONS, Method, Ways, check
 from .ops import ACTIVATIONS, Line, Op
 from .parts import Attention, ModelSpec, check_size
 from .record import dataclass
 from .runtimes import RUNTIMES, Serving, cached
 from .sharding import share
-from .training import PRECISIONS, Method, Part, Rank, Shares, Ways, check, ranks
+from .shares import Shares
+from .training import Part, Rank, ranks
 from .work import Work
 
 SOURCES = {

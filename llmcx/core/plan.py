@@ -111,6 +111,18 @@ def layouts(spec: ModelSpec, seq: int, gpus: int, global_batch: int, domain: int
                                     yield Layout(tp, pp, cp, ep, rest, micro, v, recompute, zero)
 
 
+def left_out(spec: ModelSpec, fused: bool = True) -> list[str]:
+    """What :func:`layouts` leaves out because its memory is not known."""
+    said = []
+    if not dividable(spec):
+        said.append("tensor parallelism: how it divides this model's layers is not known")
+    if spec.encoder and spec.decoder:
+        said.append("pipelines of an encoder and a decoder")
+    if not fused:
+        said.append("context parallelism, which needs a fused attention")
+    return said
+
+
 def plan(trainer: Trainer, gpus: int, global_batch: int, capacity: int, keep: int = 5) -> Plan:
     """Search. Raises InputError when nothing fits, with what comes nearest."""
     fitting: list[Candidate] = []

@@ -92,9 +92,9 @@ def works(ops: Iterable[Op], fused: bool = True) -> list[Work]:
             kind, weights = "attention", 0
             moved = 0 if fused or op.kind != "softmax" else 4 * op.times * op.dims["elements"]
         elif op.kind in MATRIX:
-            kind = "matmul"
-            weights = op.times * max(op.copies, 1) * params_fold.rules[op.kind].compute(**op.dims | _untied(op))
-            weights = weights if op.kind == "linear" else params_fold.of(op)
+            kind, weights = "matmul", params_fold.of(op)
+            if op.kind == "linear":  # a tied or shared matrix is read all the same
+                weights = op.times * max(op.copies, 1) * params_fold.rules["linear"].compute(**op.dims | {"tied": 0})
         else:
             kind, weights = "elementwise", 0
         if flops or moved:
@@ -104,11 +104,6 @@ def works(ops: Iterable[Op], fused: bool = True) -> list[Work]:
                 Work(op.component, op.group, kind, flops, weights, moved, kernels, expert, max(op.copies, 1), max(op.used, 1))
             )
     return made
-
-
-def _untied(op: Op) -> dict[str, int]:
-    """A tied or shared matrix is read all the same."""
-    return {"tied": 0} if op.kind == "linear" else {}
 
 
 @dataclass(frozen=True)

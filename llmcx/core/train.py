@@ -16,13 +16,14 @@ from .hardware import Hardware
 from .kept import RECOMPUTE
 from .layout import Layout, check, micro_batches
 from .lower import Run, lower
+from .method import PRECISIONS, Method
 from .ops import Line
 from .optimizers import OPTIMIZERS
 from .params import fold as params_fold
 from .parts import Attention, ModelSpec, MoE
 from .record import dataclass
 from .roofline import IDEAL, Efficiency, Machine, Work, machine, seconds, works
-from .training import PRECISIONS, Memory, Method, Shares
+from .shares import Memory, Shares
 
 METHOD = Method("megatron", kernels="fused", attention="flash")
 """What is trained here: Megatron-LM's mixed precision and kernels, Adam, fused attention unless it is eager."""
