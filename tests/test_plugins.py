@@ -147,11 +147,19 @@ def test_a_name_of_llmcx_cannot_be_taken(tmp_path: Path) -> None:
 
 def test_a_broken_plugin_is_one_sentence(tmp_path: Path) -> None:
     entries = {
-        "families": {"torn": "torn:read", "rude": "rude:read", "odd": "odd:read", "bug": "odd:bug", "gone": "nowhere:read"},
+        "families": {
+            "thief": "thief:read",
+            "torn": "torn:read",
+            "rude": "rude:read",
+            "odd": "odd:read",
+            "bug": "odd:bug",
+            "gone": "nowhere:read",
+        },
         "mixers": {"torn": "torn:Mixer", "odd": "odd:read"},
         "presets": {"x": "absent", "y": "odd_data"},
     }
     files = {
+        "thief.py": "from llmcx.families import family\n@family('llama')\ndef read(c): return 5\n",
         "torn.py": "import no_such_module\n",
         "rude.py": "raise SystemExit(0)\n",
         "odd.py": "def read(c): return 5\ndef bug(c): return c.hidden_size\n",
@@ -163,6 +171,7 @@ def test_a_broken_plugin_is_one_sentence(tmp_path: Path) -> None:
     }
     site = plugin(tmp_path, "odd", entries, files)
     for name, words in {
+        "thief": "the plugin odd 1.0 is broken: thief:read raises InputError: thief is not where MODULES has 'llama'",
         "torn": "the plugin odd 1.0 is broken: torn:read raises ModuleNotFoundError: No module named 'no_such_module'",
         "rude": "the plugin odd 1.0 is broken: rude:read raises SystemExit: 0",
         "gone": "the plugin odd 1.0 is broken: nowhere:read raises ModuleNotFoundError",

@@ -16,7 +16,7 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 PROBE = """
 import sys
-import __future__, typer, json, dataclasses, gc, zlib  # what is paid for anyway, with all that they import
+import __future__, typer, json, dataclasses, gc, locale, textwrap, zlib  # what is paid for anyway, with all that they import
 if sys.argv.pop(1) == "yaml":
     import yaml
 sys.argv[0] = "llmcx"

@@ -71,10 +71,13 @@ TEXT_TYPES = {outer: inner for inner, outers in _TEXT_TYPES.items() for outer in
 
 
 def family(*model_types: str) -> Callable[[Reader], Reader]:
-    """Register the decorated function as the reader of ``model_types``."""
+    """Register the decorated function as the reader of ``model_types``. Raises InputError unless MODULES says that it is."""
 
     def register(reader: Reader) -> Reader:
         for name in model_types:
+            if reader.__module__ != f"{__name__}.{WHERE.get(name)}":
+                problem = f"{reader.__module__} is not where MODULES has {name!r}; a plugin names its reader in its entry points"
+                raise InputError(problem, field="model_type", value=name)
             READERS[name] = reader
         return reader
 
