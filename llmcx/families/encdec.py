@@ -34,7 +34,7 @@ def t5_stacks(c: Config, ffn: Callable[[str], list[tuple[int, Any]]], every: boo
 
     ``ffn(stack)`` gives how many layers have which feed-forward, the first layer's first.
     """
-    plain = Attention(c.size("num_heads"), head_dim=c.size("d_kv"))
+    plain = Attention(c.size("num_heads"), head_dim=c.size("d_kv"), softmax_fp32=False)
     first = replace(plain, relative_buckets=c.size("relative_attention_num_buckets"))
     out = {}
     for stack in ("encoder", "decoder"):
