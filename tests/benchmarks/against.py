@@ -419,7 +419,8 @@ NOTES = """\
 pass (2 per multiply-add, full score matrices, head on every position), and a saved-tensor hook counts the bytes that
 autograd keeps for backward (bf16, eager attention, no dropout, the logits' own left out). The masks are handed over whole
 and experts are run batched, because meta tensors hold no values; the table of small real runs shows that this changes
-nothing, but for LayerNorm's statistics, which the CPU keeps in bf16. What experts keep is not measured. **Error** is (said −
+nothing, but for LayerNorm's statistics, which the CPU keeps in bf16. What experts keep is
+not measured here; [kept.md](kept.md) has it for small models. **Error** is (said −
 truth) / truth, of the number as printed: tools that print two decimals have that much error at best. "exact" means equal to
 the last digit.
 
@@ -451,8 +452,8 @@ others.
   `--ffn-hidden-size` and does not use it: it counts 4 times the hidden size, hence the figure for DeepSeek-V3's narrow
   experts. Gemma's head width and latent attention cannot be said. Its activations are for kernels fused as in Megatron, not
   for eager ones.
-- **llmcx** reads the same config.json. Where its activations are off (Mamba-2, T5 in bf16, a little Gemma 3), so they are
-  for the small models of [kept.md](kept.md), which names every family."""
+- **llmcx** reads the same config.json. Its activations are off for Mamba-2 and T5 as [kept.md](kept.md) has them for small
+  models, and for Gemma 3 because at batch 1 torch needs no copy of a single key-value head, which llmcx counts."""
 
 
 def summary(results: dict[str, dict[str, Row]]) -> str:
@@ -468,13 +469,13 @@ def summary(results: dict[str, dict[str, Row]]) -> str:
     off = spread(results, "llmcx", "activations").split(": ")[1]
     return textwrap.fill(
         f"On {total} models at one sequence of {SEQ:,} tokens, llmcx gives to the last digit the parameters that "
-        f"transformers builds ({len(same('params'))} of {total}) and the FLOPs that torch counts ({len(same('flops'))} of {total}). Its bytes of "
-        f"activations are equal for {' and '.join(kept)}; over all that were measured they are off by {off}. "
-        f"Its three commands take {times['llmcx']:.2f} s together; transformers on the meta device takes {ratio['transformers']} "
-        f"times as long, accelerate {ratio['accelerate']}, calflops {ratio['calflops']}, llm-analysis {ratio['llm-analysis']}, "
-        f"cookbook's scripts {ratio['cookbook']}. Who has torch installed and a few seconds can ask transformers itself "
-        "and needs no calculator for parameters and FLOPs. calflops is within 1% on all but mixtures. The two that work by formula are fast "
-        "and near for a standard decoder, and off, without saying so, for models of another shape.",
+        f"transformers builds ({len(same('params'))} of {total}) and the FLOPs that torch counts ({len(same('flops'))} of "
+        f"{total}). Its bytes of activations are equal for {' and '.join(kept)}; over all that were measured they are off by "
+        f"{off}. Its three commands take {times['llmcx']:.2f} s together; transformers on the meta device takes "
+        f"{ratio['transformers']} times as long, accelerate {ratio['accelerate']}, calflops {ratio['calflops']}, llm-analysis "
+        f"{ratio['llm-analysis']}, cookbook's scripts {ratio['cookbook']}. Who has torch installed and a few seconds can ask "
+        "transformers itself and needs no calculator for parameters and FLOPs. calflops is within 1% on all but mixtures. The "
+        "two that work by formula are fast, and right on GPT-2's FLOPs; without saying so they are off on others that they take.",
         125,
     )
 
