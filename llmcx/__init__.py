@@ -10,7 +10,7 @@ dataclass whose fields are those of the JSON that the command of the same name p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Source = str | ModelSpec | Mapping[str, Any]
 
 __version__ = "0.1.0"
-__all__ = ["attention_compare", "chinchilla", "flops", "load", "memory", "moe", "params"]
+__all__ = ["attention_compare", "chinchilla", "flops", "load", "memory", "moe", "params", "sweep"]
 
 
 def load(source: Source) -> ModelSpec:
@@ -84,3 +84,30 @@ def chinchilla(law: str = "hoffmann-3", **inputs: float) -> Optimum:
     from llmcx.spec.catalog import load_law
 
     return optimum(load_law(law), **inputs)
+
+
+def sweep(
+    command: str,
+    /,
+    *,
+    select: Sequence[str] | None = None,
+    zip: Sequence[Sequence[str]] = (),
+    on_error: str = "stop",
+    **inputs: Any,
+) -> Iterator[dict[str, Any]]:
+    """Each answer of a command of the same name as on the command line, at every combination of ``inputs``: what
+    `llmcx sweep` streams, as mappings.
+
+    An input is a value or a list, under the name of the command's option; a text is a list or range as there. ``select``
+    gives flat rows of these paths, ``zip`` names inputs that advance together, ``on_error`` is "stop", "skip" or "row". Raises
+    InputError at once for what is not known, and at a point that is refused.
+
+    >>> for row in sweep("flops", preset="gpt3", seq=[1024, 2048], select=["result.forward.total"]):
+    ...     print(row["seq"], row["result.forward.total"])
+    1024 362454328541184
+    2048 734804261732352
+    """
+    from llmcx.cli.sweeping import Plan, answers, listed, swept
+
+    paths = None if select is None else list(select)
+    return answers(Plan(command, listed(swept(command), inputs), zip, paths, on_error=on_error))

@@ -24,7 +24,7 @@ THIRD_PARTY = {
     "core": {"scipy", "numpy"},  # of the extra llmcx[fit], inside functions
     "families": set(),
     "spec": {"yaml", "pydantic", "huggingface_hub"},
-    "report": {"rich", "matplotlib"},
+    "report": {"rich", "matplotlib", "pyarrow"},
     "schemas": {"pydantic"},
     "cli": {"typer", "yaml"},
 }

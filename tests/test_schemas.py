@@ -68,8 +68,8 @@ MORE = [
     "presets show gemma-3-27b",
     "hardware show h100",
 ]
-SILENT = ("presets path", "presets from-config", "completions", "schema")
-"""Commands that write a file's text, not JSON."""
+SILENT = ("presets path", "presets from-config", "completions", "schema", "sweep")
+"""Commands that write text, not one JSON document."""
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ No `from __future__ import annotations` here: the annotations below are read as 
 
 import inspect
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from itertools import product
 from typing import Annotated, Any
@@ -41,6 +42,23 @@ def _variants(incomplete: str) -> list[str]:
     from llmcx.core.variants import VARIANTS
 
     return [name for name in VARIANTS if name.startswith(incomplete)]
+
+
+_MOST_REMEMBERED = 512
+_remembered: dict[Any, list[tuple[ModelSpec, dict[str, Any], list[str]]]] | None = None
+
+
+@contextmanager
+def remembering(models: dict[Any, Any]) -> Iterator[None]:
+    """Within, a model asked for again by the same options is the one in ``models``, so that a sweep builds each once, and many of
+    its points may read stdin.
+    """
+    global _remembered
+    before, _remembered = _remembered, models
+    try:
+        yield
+    finally:
+        _remembered = before
 
 
 @dataclass
@@ -102,6 +120,17 @@ class Models:
 
     def each(self) -> Iterator[tuple[ModelSpec, dict[str, Any], list[str]]]:
         """Every model x every combination of the values listed: the spec, the shape flags stated, the notes."""
+        if _remembered is None:
+            yield from self._each()
+            return
+        key = tuple(tuple(value) if isinstance(value, list) else value for value in vars(self).values())
+        if key not in _remembered:
+            if len(_remembered) == _MOST_REMEMBERED:
+                _remembered.clear()
+            _remembered[key] = [*self._each()]
+        yield from ((spec, dict(shape), list(notes)) for spec, shape, notes in _remembered[key])
+
+    def _each(self) -> Iterator[tuple[ModelSpec, dict[str, Any], list[str]]]:
         from llmcx.spec.load import load_config, load_hub, load_preset
 
         sources = [flag for flag, given in (("--preset", self.preset), ("--config", self.config), ("--hf", self.hf)) if given]
@@ -228,7 +257,7 @@ def command(app: typer.Typer, shows: str | None = None, **settings: Any) -> Call
 
                 output.show(shows, found if isinstance(found, Answer) else Answer(found))
 
-        run.answer = answer  # type: ignore[attr-defined]
+        run.answer, run.shows = answer, shows  # type: ignore[attr-defined]
         flat += [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in told]
         run.__doc__ = function.__doc__
         run.__signature__ = signature.replace(parameters=flat)  # type: ignore[attr-defined]

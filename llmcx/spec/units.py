@@ -66,8 +66,9 @@ def size(text: str, field: str = "budget") -> int:
     return _parse(text, _BYTES, field, "a size in bytes with its unit")
 
 
-def many(text: str, one: Callable[[str, str], int], field: str) -> list[int]:
-    """A comma-separated list of what ``one`` parses, and of ranges with their end: 1k:1M:x4 multiplies, 1k:8k:+1k adds.
+def many(text: str, one: Callable[[str, str], int], field: str, most: int = 1000) -> list[int]:
+    """A comma-separated list of what ``one`` parses, and of ranges with their end: 1k:1M:x4 multiplies, 1k:8k:+1k adds. A range
+    has at most ``most`` values.
 
     >>> many("512,2k", length, "seq"), many("1k:64k:x4", length, "seq"), many("8:32:+8", count, "heads")
     ([512, 2048], [1024, 4096, 16384, 65536], [8, 16, 24, 32])
@@ -75,14 +76,10 @@ def many(text: str, one: Callable[[str, str], int], field: str) -> list[int]:
     parts = [part.strip() for part in text.split(",")]
     if "" in parts:
         raise InputError(f"{field} is {shown(text)}, which has an empty entry", field=field, value=text[:200])
-    return [value for part in parts for value in (_range(part, one, field) if ":" in part else [one(part, field)])]
+    return [value for part in parts for value in (_range(part, one, field, most) if ":" in part else [one(part, field)])]
 
 
-_MOST = 1000
-"""Values that a range may have."""
-
-
-def _range(text: str, one: Callable[[str, str], int], field: str) -> list[int]:
+def _range(text: str, one: Callable[[str, str], int], field: str, most: int) -> list[int]:
     ends = text.split(":")
     step = ends[2].strip() if len(ends) == 3 else "x2"
     if not 2 <= len(ends) <= 3 or step[:1] not in ("x", "+"):
@@ -90,15 +87,15 @@ def _range(text: str, one: Callable[[str, str], int], field: str) -> list[int]:
         raise InputError(problem, field=field, value=text[:200], allowed="FROM:TO:xFACTOR or FROM:TO:+STEP")
     low, high = (one(end.strip(), field) for end in ends[:2])
     by = one(step[1:], field) if step[0] == "+" else count(step[1:], field)
-    if low < 1 or high < low or by < (2 if step[0] == "x" else 1):
-        problem = f"{field} is {shown(text)}, but a range must begin at 1 or more and grow up to its end"
+    if low < (step[0] == "x") or high < low or by < (2 if step[0] == "x" else 1):
+        problem = f"{field} is {shown(text)}, but a range must begin at 1 or more (0 with +STEP) and grow up to its end"
         raise InputError(problem, field=field, value=text[:200])
     values = []
     while low <= high:
         values.append(low)
         low = low * by if step[0] == "x" else low + by
-        if len(values) > _MOST:
-            raise InputError(f"{field} is {shown(text)}, which has more than {_MOST:,} values", field=field, value=text[:200])
+        if len(values) > most:
+            raise InputError(f"{field} is {shown(text)}, which has more than {most:,} values", field=field, value=text[:200])
     return values
 
 

@@ -1,0 +1,278 @@
+"""llmcx sweep."""
+
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Annotated, Any
+
+import typer
+
+from llmcx.cli import sweeping
+from llmcx.cli.options import command, single
+from llmcx.core.errors import InputError, shown, unknown_name
+from llmcx.report import stream
+from llmcx.spec import units
+from llmcx.spec.grid import Grid
+
+app = single()
+
+IN_A_TABLE = 200
+"""Rows that a table may have. A terminal is given one, unless something else is asked for, up to AT_ONCE rows."""
+AT_ONCE = 50
+
+
+@command(app, context_settings={"ignore_unknown_options": True, "allow_interspersed_args": True})
+def sweep(
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="COMMAND [OPTIONS OF THE COMMAND]...", help="A command, or a plan's file.")
+    ] = None,
+    plan: Annotated[
+        str | None, typer.Option(metavar="FILE", help="YAML: `command:`, and its options as values, lists or ranges; - is stdin.")
+    ] = None,
+    select: Annotated[
+        str | None, typer.Option(metavar="PATHS", help="Only these, as result.total,result.active: flat rows, much faster.")
+    ] = None,
+    together: Annotated[
+        list[str] | None,
+        typer.Option("--zip", metavar="NAMES", help="Options that advance together, as seq,batch; repeat for others."),
+    ] = None,
+    format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="FORMAT",
+            help="jsonl, csv, parquet or table. Default: by --out; a small table in a terminal, else jsonl.",
+            autocompletion=lambda: list(stream.FORMATS),
+        ),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl.")] = False,
+    out: Annotated[str | None, typer.Option(metavar="FILE", help="Write to this file: .jsonl, .csv or .parquet.")] = None,
+    jobs: Annotated[str, typer.Option(metavar="N", help="Processes. The rows and their order stay the same.")] = "1",
+    on_error: Annotated[
+        str,
+        typer.Option(
+            metavar="HOW",
+            help="A point that is refused: stop (default), skip (and say how many), or row (with the reason in it).",
+            autocompletion=lambda: list(sweeping.ON_ERROR),
+        ),
+    ] = "stop",
+    explain: Annotated[bool, typer.Option("--explain", help="With whole answers as JSON lines: formulas and sources.")] = False,
+) -> None:
+    """Answer any command at every combination of its inputs, row after row.
+
+    Every option of the command takes a list (bf16,fp8), a range (1k:128k:x2 multiplies, 8:64:+8 adds), or is repeated; a
+    flag takes true,false. The last option changes fastest. Rows stream in that order: whole answers as JSON lines, or
+    flat rows whose columns are the inputs swept, the model, and the numbers of the result by their path.
+
+    \b
+    llmcx sweep memory --preset llama-3-8b --preset gpt2 --seq 512,1k --batch 1:64:x2 --format csv
+    llmcx sweep flops --preset llama-3-8b --seq 1k:128k:x2 --select result.forward.total,result.decode.total
+    llmcx sweep memory --preset gpt3 --train --zero 0:3:+1 --gpus 8,64 --zip zero,gpus --on-error skip
+    llmcx sweep params --preset llama-3-8b --kv-heads 1:32:x2 --out heads.parquet
+    llmcx sweep plan.yaml --jobs 4 > rows.jsonl
+    """
+    asked = _asked(words or [], plan, select, together or [])
+    form = _form(format, json, out)
+    count = Grid(asked.lists, asked.together).size
+    if form is None:
+        form = "table" if sys.stdout.isatty() and count <= AT_ONCE and select is None else "jsonl"
+    if explain and (form not in ("jsonl", "table") or asked.select is not None):
+        raise InputError("--explain goes with whole answers: --format jsonl without --select, or table", field="explain")
+    asked = asked._replace(form=form if form in ("jsonl", "csv") else "rows", on_error=on_error, explain=explain)
+    processes = units.count(jobs, "--jobs")
+    if not 1 <= processes <= 512:
+        raise InputError(f"--jobs is {jobs}, but must be between 1 and 512", field="jobs", value=jobs, allowed="1 to 512")
+    if processes > 1 and "-" in asked.lists.get("config", ()):
+        raise InputError("--config - reads stdin, which only one process can; give --jobs 1", field="jobs", value=jobs)
+    if form == "table":
+        _table(asked, count)
+        return
+    with _interruptible() as going:
+        _stream(asked, form, out, min(processes, max(count, 1)), going)
+
+
+def _asked(words: list[str], plan: str | None, select: str | None, together: list[str]) -> sweeping.Plan:
+    """The plan that a file, the command line, or both state; the command line has the last word."""
+    given: dict[str, Any] = {}
+    if plan is None and words and (words[0] == "-" or words[0].endswith((".yaml", ".yml", ".json"))):
+        plan = words.pop(0)
+    if plan is not None:
+        from llmcx.spec.files import parse, read_text
+
+        given = dict(parse(read_text(plan), "stdin" if plan == "-" else plan))
+    name = given.pop("command", None)
+    if words and not words[0].startswith("-"):
+        name = words.pop(0)
+    if not isinstance(name, str):
+        known = ", ".join(sweeping.names())
+        what = f"{plan} has no `command:`" if plan else "name the command to sweep first"
+        raise InputError(f"{what}; it is one of {known}", field="command", allowed=known)
+    chosen = sweeping.swept(name)
+    paths, pairs = given.pop("select", None), given.pop("zip", [])
+    if select is not None:
+        paths = select
+    paths = paths.split(",") if isinstance(paths, str) else paths
+    for each, what in ((paths or [], "select"), (pairs, "zip")):
+        if not isinstance(each, list):
+            raise InputError(f"{what} is {shown(each)}, but must be a list", field=what, value=shown(each))
+    if pairs and all(isinstance(name, str) for name in pairs):
+        pairs = [pairs]
+    pairs = [text.split(",") for text in together] or pairs
+    lists = sweeping.listed(chosen, given) | sweeping.parse(chosen, words)
+    named = [[str(name).strip().lstrip("-").replace("-", "_") for name in names] for names in pairs]
+    return sweeping.Plan(name, lists, named, None if paths is None else [str(path).strip() for path in paths]).checked()
+
+
+def _form(format: str | None, json: bool, out: str | None) -> str | None:
+    """The format stated, or told by the file's name; None if by neither."""
+    ending = None if out is None else out.rpartition(".")[2].lower()
+    chosen = format or ("jsonl" if json else None)
+    if chosen is None and ending is not None:
+        chosen = ending if ending in ("csv", "parquet", "jsonl") else "jsonl"
+    if chosen is not None and chosen not in stream.FORMATS:
+        raise unknown_name("format", chosen, list(stream.FORMATS), field="format")
+    if json and chosen != "jsonl":
+        raise InputError(f"--json and --format {chosen} contradict each other; give one", field="format", value=chosen)
+    if chosen == "parquet" and out is None:
+        raise InputError("Parquet is written to a file, so it needs --out FILE.parquet", field="out")
+    if chosen == "table" and out is not None:
+        raise InputError("a table is for a terminal; --out writes jsonl, csv or parquet", field="format", value=chosen)
+    return chosen
+
+
+def _stream(plan: sweeping.Plan, form: str, out: str | None, jobs: int, going: Any) -> None:
+    """Every row to where it is wanted; what was written is whole, however this ends."""
+    work = sweeping.Sweep(plan)
+    size = work.grid.size
+    with open(out, "w", encoding="utf-8", newline="") if out and form != "parquet" else _stdout() as file:
+        sink: Any = stream.Lines(file, time.monotonic)
+        if form == "parquet":
+            sink = stream.Parquet(str(out), work.columns)
+        bar = Progress(size) if sys.stderr is not None and sys.stderr.isatty() and (out or not sys.stdout.isatty()) else None
+        refused: Counter[str] = Counter()
+        done = written = 0
+        rows = work.all() if jobs == 1 else sweeping.in_processes(plan, size, jobs, going)
+        try:
+            if (head := work.head()) is not None:
+                sink.write(head)
+            for found in rows:
+                for row in found.written:
+                    sink.write(row)
+                    written += 1
+                done += 1
+                if found.refused is not None:
+                    if plan.on_error == "stop":
+                        raise sweeping.stopped(found.point, found.refused)
+                    refused[found.refused] += 1
+                if bar is not None:
+                    bar.show(done)
+                if not going():
+                    break
+        finally:
+            rows.close()
+            with suppress(OSError):
+                sink.close()
+            if bar is not None:
+                bar.clear()
+    _tell(form, sink, refused, size)
+    if not going():
+        raise KeyboardInterrupt
+    if refused and not written:
+        raise InputError(f"none of the {size:,} points could be answered", field="sweep")
+
+
+def _tell(form: str, sink: Any, refused: Counter[str], size: int) -> None:
+    """What a reader of the rows has to know."""
+    for name, kind in getattr(sink, "widened", {}).items():
+        what = "decimal(38, 0)" if kind == "decimal" else "text"
+        sys.stderr.write(f"llmcx: {name} goes beyond 64 bits, so its column is {what}\n")
+    if refused:
+        sys.stderr.write(f"llmcx: {refused.total():,} of {size:,} points refused\n")
+        for message, times in refused.most_common(5):
+            sys.stderr.write(f"llmcx: {times:,} × {message}\n")
+        if len(refused) > 5:
+            sys.stderr.write(f"llmcx: and {len(refused) - 5:,} other reasons; --on-error row has each\n")
+
+
+def _table(plan: sweeping.Plan, count: int) -> None:
+    """All answers side by side, as the command itself shows several."""
+    from llmcx.report import render
+
+    if count > IN_A_TABLE:
+        raise InputError(
+            f"a table of {count:,} rows is more than {IN_A_TABLE}; use --format csv, jsonl or parquet",
+            field="format",
+            value="table",
+        )
+    if plan.select is not None:
+        raise InputError("--select makes flat rows: use --format csv, jsonl or parquet", field="select")
+    work = sweeping.Sweep(plan._replace(form="jsonl"))
+    refused: Counter[str] = Counter()
+    items = []
+    for number in range(count):
+        point = work.grid.point(number)
+        try:
+            items += [item._replace(inputs=point | item.inputs) for item in work.items(point)]
+        except InputError as error:
+            if plan.on_error == "stop":
+                raise sweeping.stopped(point, error.message) from None
+            refused[error.message] += 1
+    if items:
+        render.show(plan.command, items, plan.command, "table", plan.explain)
+    _tell("table", None, refused, count)
+    if not items:
+        raise InputError(f"none of the {count:,} points could be answered", field="sweep")
+
+
+@contextmanager
+def _stdout() -> Iterator[Any]:
+    yield sys.stdout
+
+
+@contextmanager
+def _interruptible() -> Iterator[Any]:
+    """Within, Ctrl-C ends a sweep between two rows: the function given says whether it goes on. A second one ends it at once."""
+    pressed = False
+
+    def press(*_: Any) -> None:
+        nonlocal pressed
+        if pressed:
+            raise KeyboardInterrupt
+        pressed = True
+
+    try:
+        before = signal.signal(signal.SIGINT, press)
+    except ValueError:  # not the main thread
+        yield lambda: True
+        return
+    try:
+        yield lambda: not pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class Progress:
+    """A bar on stderr, drawn at most ten times a second."""
+
+    def __init__(self, size: int) -> None:
+        self.size, self.begun, self.last = size, time.monotonic(), 0.0
+
+    def show(self, done: int) -> None:
+        """``done`` points are done."""
+        now = time.monotonic()
+        if now - self.last < 0.1:
+            return
+        self.last = now
+        rate = done / max(now - self.begun, 1e-9)
+        left = (self.size - done) / rate
+        bar = ("━" * (20 * done // self.size)).ljust(20, "─")
+        sys.stderr.write(f"\r\x1b[K{bar} {done:,} of {self.size:,}  {rate:,.0f}/s  {left:,.0f} s left")
+        sys.stderr.flush()
+
+    def clear(self) -> None:
+        sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()

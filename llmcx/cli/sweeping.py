@@ -1,0 +1,373 @@
+"""What a sweep runs: a command's options as lists, every point of their grid answered in order, by one process or several."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from functools import lru_cache
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import typer
+
+from llmcx.cli.options import Output, remembering
+from llmcx.core.errors import InputError, shown, unknown_name
+from llmcx.report.render import Answer, Item, envelope
+from llmcx.report.stream import Columns, CSVLines, Row, answer_line, leads_somewhere, refusal_line, row_line, scalars
+from llmcx.spec import grid, units
+
+LENGTHS = frozenset(
+    ("seq", "source_seq", "context", "positions", "context_length", "window", "loss_chunk", "out", "prompt", "cached", "chunk")
+)
+SIZES = frozenset(("budget", "on_chip", "compressed"))
+"""Options read by units.length and units.size; the other numbers by units.count. A test reads the commands' code for them."""
+WHOLE = frozenset(("config", "weights", "lora_targets", "efficiency", "plot"))
+"""Options whose commas are their own."""
+
+ON_ERROR = ("stop", "skip", "row")
+
+
+class Swept(NamedTuple):
+    """A command that can be swept: how to ask it, its options by flag, its defaults, the schema that it shows."""
+
+    name: str
+    shows: str
+    answer: Callable[..., Any]
+    flags: dict[str, tuple[Any, bool]]  # flag -> option, and what it says where it takes no value
+    options: dict[str, Any]
+    defaults: dict[str, Any]
+
+    def schema(self) -> dict[str, Any]:
+        from llmcx import schemas
+
+        made: dict[str, Any] = json.loads(schemas.text(self.shows))
+        return made
+
+
+@lru_cache(maxsize=1)
+def names() -> list[str]:
+    """The commands that can be swept: those that are one function, and that show what it found."""
+    from llmcx.cli import COMMANDS
+
+    return [name for name in COMMANDS if name not in ("hardware", "presets", "completions", "schema", "sweep", "compare")]
+
+
+@lru_cache(maxsize=8)
+def swept(name: str) -> Swept:
+    """A command by its name. Raises InputError with the nearest ones."""
+    if name not in names():
+        from llmcx.cli import COMMANDS
+
+        if name in COMMANDS:
+            problem = f"llmcx {name} is no question to ask at many points; those are {', '.join(names())}"
+            raise InputError(problem, field="command", value=name)
+        raise unknown_name("command to sweep", name, names(), field="command")
+    app = import_module(f"llmcx.cli.{name.replace('-', '_')}").app
+    [registered] = app.registered_commands
+    run: Any = registered.callback
+    told = Output.__dataclass_fields__
+    options: dict[str, Any] = {
+        str(option.name): option for option in typer.main.get_command(app).params if option.name not in told
+    }
+    flags = {flag: (option, True) for option in options.values() for flag in option.opts}
+    flags |= {flag: (option, False) for option in options.values() for flag in option.secondary_opts}
+    defaults = {
+        parameter.name: parameter.default for parameter in run.__signature__.parameters.values() if parameter.name in options
+    }
+    return Swept(name, run.shows, run.answer, flags, options, defaults)
+
+
+# --- what is asked ----------------------------------------------------------------------------------------------------
+
+
+def parse(command: Swept, words: Sequence[str]) -> dict[str, list[Any]]:
+    """The lists that the command line states, by option, in the order stated."""
+    lists: dict[str, list[Any]] = {}
+    todo = list(words)
+    while todo:
+        word = todo.pop(0)
+        flag, given, text = word.partition("=")
+        if not word.startswith("--") and len(word) > 2 and word[:2] in command.flags:  # -L48
+            flag, given, text = word[:2], "=", word[2:].removeprefix("=")
+        if flag not in command.flags:
+            if not flag.startswith("-"):
+                raise InputError(
+                    f"{shown(word)} stands where an option of llmcx {command.name} should", field="option", value=word
+                )
+            raise unknown_name(f"option of llmcx {command.name}", flag, list(command.flags), field="option")
+        option, says = command.flags[flag]
+        if option.is_flag:
+            if not given and todo and re.fullmatch(r"(true|false)(,(true|false))*", todo[0], re.IGNORECASE):
+                text = todo.pop(0)
+            found: list[Any] = [says == (entry == "true") for entry in (text or "true").lower().split(",") if _truth(flag, entry)]
+        else:
+            if not given:
+                if not todo:
+                    raise InputError(f"{flag} needs a value", field=option.name)
+                text = todo.pop(0)
+            found = read(option, text, flag)
+        lists.setdefault(option.name, []).extend(found)
+    return lists
+
+
+def _truth(flag: str, text: str) -> bool:
+    if text not in ("true", "false"):
+        raise InputError(f"{flag} is {shown(text)}, but must be true, false, or both", field=flag.lstrip("-"), value=text)
+    return True
+
+
+def read(option: Any, text: str, flag: str) -> list[Any]:
+    """The values that a text lists for an option."""
+    if option.name in WHOLE:
+        return [text]
+    kind = option.type.name
+    if kind == "float":
+        return list(grid.decimals(text, flag))
+    one = units.length if option.name in LENGTHS else units.size if option.name in SIZES else units.count
+    found = grid.values(text, one, flag)
+    if option.name in SIZES:  # a number without its unit would be refused
+        return [f"{value}B" if isinstance(value, int) else value for value in found]
+    return [option.type.convert(value, option, None) if kind == "integer" else value for value in found]
+
+
+def listed(command: Swept, given: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """The lists that a plan or a caller states: each a value, a text as the command line has it, or a list of those."""
+    lists: dict[str, list[Any]] = {}
+    for key, value in given.items():
+        name = str(key).replace("-", "_")
+        if name not in command.options:
+            if f"--{str(key).replace('_', '-')}" in command.flags:
+                name = command.flags[f"--{str(key).replace('_', '-')}"][0].name
+            else:
+                known = [flag.lstrip("-") for flag in command.flags if flag.startswith("--")]
+                raise unknown_name(f"option of llmcx {command.name}", str(key), known, field="option")
+        option, flag = command.options[name], f"--{name.replace('_', '-')}"
+        found: list[Any] = []
+        for each in value if isinstance(value, (list, tuple)) else [value]:
+            if isinstance(each, (list, tuple)) and option.multiple:
+                found.append([str(word) for word in each])
+            elif isinstance(each, str) and not option.is_flag:
+                found += read(option, each, flag)
+            elif each is None or (isinstance(each, bool) == bool(option.is_flag) and isinstance(each, (bool, int, float))):
+                found.append(each)
+            else:
+                what = "true, false, or both" if option.is_flag else "a value, or a list of values"
+                raise InputError(f"{key} is {shown(each)}, but must be {what}", field=name, value=shown(each))
+        lists[name] = found
+    return lists
+
+
+class Plan(NamedTuple):
+    """All that a sweep is: a worker is sent it."""
+
+    command: str
+    lists: dict[str, list[Any]]
+    together: Sequence[Sequence[str]] = ()
+    select: list[str] | None = None
+    form: str = "jsonl"  # or "csv" or "rows"
+    on_error: str = "stop"
+    explain: bool = False
+
+    def checked(self) -> Plan:
+        """Itself, refused where it asks for what is not there."""
+        schema = swept(self.command).schema()
+        for path in self.select or ():
+            if not leads_somewhere(schema, path):
+                raise unknown_name("--select", path, ["model.name", *scalars(schema)], field="select")
+        if self.on_error not in ON_ERROR:
+            raise unknown_name("--on-error", self.on_error, list(ON_ERROR), field="on_error")
+        for name, values in self.lists.items():
+            if not values:
+                raise InputError(f"{name} has no values to sweep over", field=name)
+        return self
+
+
+# --- answering --------------------------------------------------------------------------------------------------------
+
+
+class Found(NamedTuple):
+    """A point's outcome: what to write for each of its answers, or why there is none."""
+
+    point: dict[str, Any]
+    written: list[Any]
+    refused: str | None = None
+
+
+class Sweep:
+    """The points of a plan, answered."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan.checked()
+        self.command = swept(plan.command)
+        self.grid = grid.Grid(plan.lists, plan.together)
+        self.columns = Columns(self.grid.names, self.command.schema(), plan.select, plan.on_error == "row")
+        if plan.form != "jsonl" and not self.columns.paths:
+            problem = f"the answers of llmcx {plan.command} are lists, so flat rows need --select, as result.rows.0.forward_flops"
+            raise InputError(problem, field="select")
+        self._csv = CSVLines(self.columns.names)
+        self._base = dict(self.command.defaults)
+        self._models: dict[Any, Any] = {}
+        # A number is stated as text, as on the command line; an option that may be repeated has one value a point.
+        self._kinds = {
+            name: "many" if option.multiple else "flag" if option.is_flag or option.type.name in ("float", "integer") else "text"
+            for name, option in self.command.options.items()
+        }
+
+    def items(self, point: Mapping[str, Any]) -> list[Item]:
+        """The answers of one point. Raises InputError where the command refuses it."""
+        values = dict(self._base)
+        for name, value in point.items():
+            kind = self._kinds[name]
+            if value is None or kind == "flag":
+                values[name] = value
+            elif kind == "many":
+                values[name] = value if isinstance(value, list) else [str(value)]
+            else:
+                values[name] = str(value)
+        with remembering(self._models):
+            found = self.command.answer(**values)
+        return list(found.items if isinstance(found, Answer) else found or ())
+
+    def write(self, point: dict[str, Any], item: Item) -> Any:
+        """An answer as the plan wants it written."""
+        if self.plan.form == "jsonl" and self.plan.select is None:
+            return answer_line(self.command.shows, item, self.plan.explain)
+        return self._row(self.columns.row(point, item))
+
+    def _row(self, row: Row) -> Any:
+        if self.plan.form == "rows":
+            return row
+        return row_line(row) if self.plan.form == "jsonl" else self._csv.line(row)
+
+    def refusal(self, point: dict[str, Any], error: InputError) -> Any:
+        """A refusal as a row."""
+        if self.plan.form == "jsonl" and self.plan.select is None:
+            return refusal_line(self.command.shows, point, error)
+        return self._row(self.columns.refused(point, error))
+
+    def head(self) -> str | None:
+        """The line above the rows."""
+        return self._csv.head() if self.plan.form == "csv" else None
+
+    def found(self, start: int, stop: int) -> Iterator[Found]:
+        """The points from ``start`` up to ``stop``, in order."""
+        for number in range(start, stop):
+            point = self.grid.point(number)
+            try:
+                yield Found(point, [self.write(point, item) for item in self.items(point)])
+            except InputError as error:
+                written = [self.refusal(point, error)] if self.plan.on_error == "row" else []
+                yield Found(point, written, error.message)
+
+    def all(self) -> Generator[Found, None, None]:
+        """Every point, in this process."""
+        yield from self.found(0, self.grid.size)
+
+
+def answers(plan: Plan) -> Iterator[dict[str, Any]]:
+    """Each answer of a plan as a mapping: whole as --json has it, or a flat row of what is selected."""
+    work = Sweep(plan._replace(form="rows" if plan.select is not None else "jsonl"))
+
+    def each() -> Iterator[dict[str, Any]]:
+        for number in range(work.grid.size):
+            point = work.grid.point(number)
+            try:
+                for item in work.items(point):
+                    whole = plan.select is None
+                    yield envelope(work.command.shows, item, plan.explain) if whole else work.columns.row(point, item)
+            except InputError as error:
+                if plan.on_error == "stop":
+                    raise stopped(point, error.message) from None
+                if plan.on_error == "row":
+                    refused = {"inputs": point, "error": error.as_dict()}
+                    yield refused if plan.select is None else work.columns.refused(point, error)
+
+    return each()
+
+
+def stopped(point: Mapping[str, Any], why: str) -> InputError:
+    """The refusal that ends a sweep, with the point at which it happened."""
+    at = ", ".join(f"{name} {value}" for name, value in point.items())
+    return InputError(f"at {at}: {why}" if at else why, field="sweep", value=at)
+
+
+# --- several processes ------------------------------------------------------------------------------------------------
+
+CHUNK = 64
+"""Points that a worker is sent at a time, from the second on; the first chunks are smaller, so that rows come at once."""
+
+
+def _serve(connection: Any, others: list[Any], plan: Plan) -> None:
+    """A worker: answers chunks until there are no more. Ctrl-C is the parent's to handle."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for other in others:
+        other.close()  # or a parent that is gone would not be noticed
+    sweep = Sweep(plan)
+    try:
+        while True:
+            connection.send(list(sweep.found(*connection.recv())))
+    except (EOFError, BrokenPipeError):
+        pass
+    except Exception as error:
+        connection.send(RuntimeError(f"{type(error).__name__} in a worker: {error}"))
+
+
+def in_processes(plan: Plan, size: int, jobs: int, going: Callable[[], bool]) -> Generator[Found, None, None]:
+    """Every point, in order, answered by ``jobs`` processes, as long as ``going()``. They are gone when this ends."""
+    import multiprocessing as mp
+    import sys
+
+    context: Any = mp.get_context("fork" if sys.platform == "linux" else "spawn")
+    chunks = _chunks(size, jobs)
+    connections: list[Any] = []
+    workers = []
+    try:
+        for _ in range(jobs):
+            mine, theirs = context.Pipe()
+            # A forked worker has the ends of the pipes made before its own.
+            others = [*connections, mine] if sys.platform == "linux" else []
+            worker = context.Process(target=_serve, args=(theirs, others, plan), daemon=True)
+            worker.start()
+            theirs.close()
+            connections.append(mine)
+            workers.append(worker)
+        waiting: list[int] = []
+        for which in [*range(jobs), *range(jobs)]:  # one chunk at work and one at hand
+            if (chunk := next(chunks, None)) is not None:
+                connections[which].send(chunk)
+                waiting.append(which)
+        while waiting:
+            which = waiting.pop(0)
+            while not connections[which].poll(0.1):
+                if not going():
+                    return
+            try:
+                found = connections[which].recv()
+            except EOFError:
+                raise InputError(
+                    "a worker of the sweep ended before its time, perhaps for want of memory", field="jobs"
+                ) from None
+            if isinstance(found, RuntimeError):
+                raise found
+            if (chunk := next(chunks, None)) is not None:
+                connections[which].send(chunk)
+                waiting.append(which)
+            yield from found
+    finally:
+        for worker in workers:
+            worker.terminate()
+        for worker in workers:
+            worker.join()
+
+
+def _chunks(size: int, jobs: int) -> Iterator[tuple[int, int]]:
+    start, width = 0, 1
+    while start < size:
+        for _ in range(jobs):
+            if start < size:
+                yield start, min(start + width, size)
+            start += width
+        width = min(2 * width, CHUNK)
