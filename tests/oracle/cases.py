@@ -57,7 +57,9 @@ GQA = one(num_key_value_heads=[1, 4])
 TIED = one(tie_word_embeddings=True)
 UNTIED = one(tie_word_embeddings=False)
 LENGTHS = ({"@batch": 1}, {"@seq": 1}, {"@seq": 38})
-KEPT = ({}, *LENGTHS, *GQA, *one(num_hidden_layers=4, intermediate_size=80, vocab_size=103, tie_word_embeddings=[True, False]))
+ALONE = {"@batch": 1, "num_key_value_heads": 1}  # nothing to repeat or to lay side by side
+LARGER = one(num_hidden_layers=4, intermediate_size=80, vocab_size=103, tie_word_embeddings=[True, False])
+KEPT = ({}, *LENGTHS, *GQA, ALONE, *LARGER)
 WINDOW = one(sliding_window=7)
 # Rotary positions of three kinds, as many pairs of a head of 12 each.
 MROPE = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 2, 2]}

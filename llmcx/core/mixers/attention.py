@@ -151,12 +151,14 @@ class Attention(Mixer):
                 both = (heads + kv_heads) * dim  # as many keys as queries
                 hashed = {"m": q, "k": dim, "n": core.rounds * -(-kv // core.chunk)}
                 yield where.op(f"{name}.hash", "matmul", batch=batch * heads, **hashed, weight=0)._replace(grad=False)
-            # Fused kernels keep keys and values as they are; eager code copies them to every query head.
+            # Fused kernels keep keys and values as they are; eager code copies them to every query head, but for a single
+            # sequence of a single key-value head, which a view repeats.
             eager = core.type in EAGER and not where.run.fused
+            copied = eager and not (kv_heads == 1 and batch == 1)
             # So does PyTorch's sdpa with a mask, which is how it learns of a window; the mask becomes numbers, and is kept.
             masked = where.run.fused and where.run.masks and not cross and isinstance(core, (Sliding, Chunked))
             mask = Kept("mask", batch * q * kv if masked and kv >= core.window else 0)  # type: ignore[union-attr]
-            kept = Kept("keys and values", batch * kv * (2 * heads * dim if eager or mask.elements else both))
+            kept = Kept("keys and values", batch * kv * (2 * heads * dim if copied or mask.elements else both))
             shared = 1 if eager or isinstance(core, Reformer) else heads // kv_heads
             met = meet(where, name, heads, count, dim, dim, queries, kept, fused=not eager, keys=kv, shared=shared)
             for op in met:
