@@ -26,6 +26,7 @@ COMMANDS = {
     "shapes": "Depth against width at equal parameters.",
     "train": "Training time, cost, energy; the best layout.",
     "serve": "Serving: latency, throughput, cost per token.",
+    "compare": "Two models or settings: what changed, and why.",
     "sweep": "Any command at every combination of inputs.",
     "hardware": "Accelerators: peak, memory, links, power, price.",
     "presets": "List, show, locate, validate model presets.",

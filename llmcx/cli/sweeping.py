@@ -37,6 +37,27 @@ class Swept(NamedTuple):
     flags: dict[str, tuple[Any, bool]]  # flag -> option, and what it says where it takes no value
     options: dict[str, Any]
     defaults: dict[str, Any]
+    kinds: dict[str, str]
+
+    def values(self, point: Mapping[str, Any]) -> dict[str, Any]:
+        """What the command is called with at a point: a number as text, as on the command line; an option that may be repeated
+        with one value.
+        """
+        values = dict(self.defaults)
+        for name, value in point.items():
+            kind = self.kinds[name]
+            if value is None or kind == "flag":
+                values[name] = value
+            elif kind == "many":
+                values[name] = value if isinstance(value, list) else [str(value)]
+            else:
+                values[name] = str(value)
+        return values
+
+    def ask(self, point: Mapping[str, Any]) -> list[Item]:
+        """The answers at a point. Raises InputError where the command refuses it."""
+        found = self.answer(**self.values(point))
+        return list(found.items if isinstance(found, Answer) else found or ())
 
     def schema(self) -> dict[str, Any]:
         from llmcx import schemas
@@ -75,7 +96,11 @@ def swept(name: str) -> Swept:
     defaults = {
         parameter.name: parameter.default for parameter in run.__signature__.parameters.values() if parameter.name in options
     }
-    return Swept(name, run.shows, run.answer, flags, options, defaults)
+    kinds = {
+        name: "many" if option.multiple else "flag" if option.is_flag or option.type.name in ("float", "integer") else "text"
+        for name, option in options.items()
+    }
+    return Swept(name, run.shows, run.answer, flags, options, defaults, kinds)
 
 
 # --- what is asked ----------------------------------------------------------------------------------------------------
@@ -206,28 +231,12 @@ class Sweep:
             problem = f"the answers of llmcx {plan.command} are lists, so flat rows need --select, as result.rows.0.forward_flops"
             raise InputError(problem, field="select")
         self._csv = CSVLines(self.columns.names)
-        self._base = dict(self.command.defaults)
         self._models: dict[Any, Any] = {}
-        # A number is stated as text, as on the command line; an option that may be repeated has one value a point.
-        self._kinds = {
-            name: "many" if option.multiple else "flag" if option.is_flag or option.type.name in ("float", "integer") else "text"
-            for name, option in self.command.options.items()
-        }
 
     def items(self, point: Mapping[str, Any]) -> list[Item]:
         """The answers of one point. Raises InputError where the command refuses it."""
-        values = dict(self._base)
-        for name, value in point.items():
-            kind = self._kinds[name]
-            if value is None or kind == "flag":
-                values[name] = value
-            elif kind == "many":
-                values[name] = value if isinstance(value, list) else [str(value)]
-            else:
-                values[name] = str(value)
         with remembering(self._models):
-            found = self.command.answer(**values)
-        return list(found.items if isinstance(found, Answer) else found or ())
+            return self.command.ask(point)
 
     def write(self, point: dict[str, Any], item: Item) -> Any:
         """An answer as the plan wants it written."""

@@ -18,9 +18,9 @@ def _scaled(value: int, units: tuple[tuple[int, str], ...], least: str) -> str:
     for factor, unit in units:
         if abs(value) >= factor:
             scaled = value / factor if value < 10**300 else float(value // factor)
-            if scaled >= 10**5:
+            if abs(scaled) >= 10**5:
                 return f"{scaled:.3e} {unit}"
-            digits = 3 if scaled < 10 else 2 if scaled < 100 else 1
+            digits = 3 if abs(scaled) < 10 else 2 if abs(scaled) < 100 else 1
             return f"{scaled:.{digits}f} {unit}"
     return f"{value} {least}".rstrip()
 
@@ -28,8 +28,8 @@ def _scaled(value: int, units: tuple[tuple[int, str], ...], least: str) -> str:
 def count(value: int) -> str:
     """Parameters and tokens.
 
-    >>> count(174604259328), count(12), count(1_571_000_000_000)
-    ('174.6 B', '12', '1.571 T')
+    >>> count(174604259328), count(12), count(1_571_000_000_000), count(-174604259328)
+    ('174.6 B', '12', '1.571 T', '-174.6 B')
     """
     return _scaled(value, _COUNT, "")
 
@@ -88,9 +88,16 @@ def time(seconds: float) -> str:
 
 
 def cell(value: Any, kind: str) -> str:
-    """One table cell. Kinds: text, int, count, length, flops, bytes, size (both units), share, float, factor, time."""
+    """One table cell. Kinds: text, int, count, length, flops, bytes, size (both units), share, float, factor, time; each also
+    after "±", with its sign.
+
+    >>> cell(402653184, "±count"), cell(-0.5, "±share"), cell(0, "±int")
+    ('+402.7 M', '-50.00%', '0')
+    """
     if value is None:
         return "–"
+    if kind.startswith("±"):
+        return ("+" if value > 0 else "") + cell(value, kind[1:])
     if isinstance(value, bool):
         return "yes" if value else "no"
     if kind == "share":

@@ -150,7 +150,9 @@ def _tables(items: list[Item], view: View) -> list[Table]:
 
 def _text(column: Column, row: dict[str, Any]) -> str:
     value = row.get(column.key)
-    kind = row["kind"] if column.kind == "by-row" else column.kind
+    kind = column.kind
+    if kind in ("by-row", "cell", "±cell"):  # each row's own
+        kind = ("±" if kind == "±cell" else "") + row["kind"]
     if column.kind == "by-row" and isinstance(value, int) and not isinstance(value, bool) and value >= 1000:
         exact = f"{value:,} B" if kind in ("bytes", "size") else f"{value:,}"
         short = format.cell(value, kind)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import attention, experts, laws
+from . import attention, contrast, experts, laws
 from .bars import bar, legend
 from .estimates import ACCELERATOR, HARDWARE, SERVE, TRAIN
 from .render import Item, View, plain, title
@@ -300,6 +300,7 @@ VIEWS = {
     "flops": FLOPS,
     "memory": MEMORY,
     "attention-compare": COMPARE,
+    "compare": contrast.VIEW,
     "moe": experts.VIEW,
     "chinchilla": laws.VIEW,
     "chinchilla-fit": laws.FIT,

@@ -19,6 +19,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from llmcx.core.bounds import Bounds
 from llmcx.core.compare import Comparison
+from llmcx.core.contrast import Contrast
 from llmcx.core.fitting import Fitted
 from llmcx.core.flops import Flops
 from llmcx.core.hardware import Hardware
@@ -43,6 +44,7 @@ RESULTS: dict[str, list[Any]] = {
     "flops": [Flops],
     "memory": [Memory],
     "attention-compare": [Comparison],
+    "compare": [Contrast],
     "moe": [Experts],
     "chinchilla": [Advice],
     "chinchilla-fit": [Fitted],
@@ -56,7 +58,7 @@ RESULTS: dict[str, list[Any]] = {
 """By schema: what may stand under ``result``."""
 
 ALWAYS_A_MODEL = ("flops", "memory", "attention-compare", "moe", "train", "serve")
-NEVER_A_MODEL = ("bounds", "shapes", "chinchilla-fit", "hardware")
+NEVER_A_MODEL = ("compare", "bounds", "shapes", "chinchilla-fit", "hardware")
 
 UNITS = (
     (r"(.*_)?bytes(_per_.*)?$", "bytes"),

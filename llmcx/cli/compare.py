@@ -1,0 +1,114 @@
+"""llmcx compare."""
+
+import shlex
+from typing import Annotated, Any
+
+import typer
+
+from llmcx.cli import sweeping
+from llmcx.cli.options import Models, command, remembering, single
+from llmcx.core.contrast import FIGURES, Contrast, contrast
+from llmcx.core.errors import InputError, shown, unknown_name
+from llmcx.core.ops import Line
+from llmcx.core.parts import ModelSpec
+from llmcx.report.render import Item
+
+app = single()
+
+
+@command(app, "compare", context_settings={"ignore_unknown_options": True})
+def compare(
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="A B [OPTIONS OF BOTH]...", help='A preset, a file or -; with options: "gpt3 --seq 1k".'),
+    ],
+    with_: Annotated[
+        str, typer.Option("--with", metavar="COMMANDS", help="Which answers to compare: of params, flops, memory.")
+    ] = "params,flops,memory",
+) -> list[Item]:
+    """Set two models, or two settings of one, side by side: what changed, by how much, and why.
+
+    Options after A and B are for both; within quotes, for that side alone. They are those of the commands compared. The
+    changes of the components add up to the change of their total.
+
+    \b
+    llmcx compare llama-3-8b mistral-7b
+    llmcx compare llama-3-8b "llama-3-8b --kv-heads 32" --seq 8k
+    llmcx compare "llama-3-8b --seq 8k" "llama-3-8b --seq 32k --dtype fp8" --with memory
+    llmcx compare gpt3 ./config.json --with params --json | jq .result.spec
+    """
+    names = [name.strip() for name in with_.split(",")]
+    for name in names:
+        if name not in FIGURES:
+            raise unknown_name("--with", name, list(FIGURES), field="with")
+    asked = {name: sweeping.swept(name) for name in names}
+    if len(words) < 2 or any(word.startswith("--") and " " not in word for word in words[:2]):
+        raise InputError('compare takes two sides, each a preset, a file or -, as: llama-3-8b "gpt3 --seq 1k"', field="words")
+    sides = [_words(text, label) + words[2:] for text, label in zip(words, "AB", strict=False)]
+    if all("-" in side for side in sides):
+        raise InputError("both sides are -, but stdin can be read only once", field="config", value="-")
+    with remembering({}):
+        found = [_asked(asked, side, label) for side, label in zip(sides, "AB", strict=True)]
+    (spec_a, items_a), (spec_b, items_b) = found
+    answers = {name: (items_a[name].result, items_b[name].result) for name in names}
+    inputs = tuple({key: value for item in items.values() for key, value in item.inputs.items()} for items in (items_a, items_b))
+    notes = [note for items in (items_a, items_b) for item in items.values() for note in item.notes]
+    result = contrast(spec_a, spec_b, (inputs[0], inputs[1]), answers)
+    stated = {"a": " ".join(sides[0]), "b": " ".join(sides[1]), "with": names}
+    return [Item(None, stated, result, list(dict.fromkeys(notes)), _lines(result))]
+
+
+def _words(text: str, label: str) -> list[str]:
+    """One side's words, the model first named by an option: --preset or --config."""
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise InputError(f"{label} is {shown(text)}, which cannot be read: {error}", field=label.lower(), value=text) from None
+    if words and (words[0] == "-" or not words[0].startswith("-")):
+        is_file = words[0] == "-" or "/" in words[0] or words[0].endswith((".yaml", ".yml", ".json"))
+        words = ["--config" if is_file else "--preset", *words]
+    if not words:
+        raise InputError(f"{label} is empty, but must name a model", field=label.lower(), value=text)
+    return words
+
+
+def _asked(commands: dict[str, sweeping.Swept], words: list[str], label: str) -> tuple[ModelSpec, dict[str, Item]]:
+    """One side's model, and each command's answer about it."""
+    flags: dict[str, Any] = {}
+    stated = {word.partition("=")[0] for word in words}
+    for each in commands.values():
+        for flag, (option, says) in each.flags.items():
+            if flag in stated & flags.keys() and flags[flag][0].is_flag != option.is_flag:
+                problem = f"{flag} means one thing to llmcx flops and another to llmcx memory; choose one of them with --with"
+                raise InputError(problem, field="with", value=flag)
+            flags[flag] = (option, says)
+    flags.pop("--weights", None)  # a comparison of its own
+    one = next(iter(commands.values()))
+    given = {}
+    for name, values in sweeping.parse(one._replace(name="compare", flags=flags), words).items():
+        if len(values) != 1:
+            raise InputError(
+                f"{label} has {len(values):,} values for {name}, but must have one; llmcx sweep takes lists", field=name
+            )
+        [given[name]] = values
+    shape = Models.__dataclass_fields__
+    items = {}
+    for name, each in commands.items():
+        # The number format of the weights is memory's to judge, where memory is asked.
+        mine = {key: value for key, value in given.items() if key in each.options}
+        if name == "params" and len(commands) > 1:
+            mine = {key: value for key, value in mine.items() if key in shape}
+        [items[name]] = each.ask(mine)
+    asked = one.values({key: value for key, value in given.items() if key in shape})
+    [(spec, _, _)] = Models(**{key: asked[key] for key in shape}).each()
+    return spec, items
+
+
+def _lines(result: Contrast) -> list[Line]:
+    """For --explain: the terms of every component that changed."""
+    lines = []
+    for why in result.why:
+        for cause in why.causes:
+            for label, terms in (("A", cause.a_terms), ("B", cause.b_terms)):
+                lines += [term._replace(component=f"{label} · {why.command}: {term.component}") for term in terms]
+    return lines

@@ -1,0 +1,118 @@
+"""How a comparison reads: what differs, the figures side by side, the components that make the difference and their terms."""
+
+from __future__ import annotations
+
+from textwrap import wrap
+from typing import Any
+
+from . import format
+from .render import Item, View
+from .table import Column, Fact, Table
+
+TITLES = {
+    ("params", "total"): ("parameters", "count"),
+    ("params", "active"): ("active per token", "count"),
+    ("params", "embedding"): ("embedding", "count"),
+    ("params", "non_embedding"): ("non-embedding", "count"),
+    ("params", "bytes"): ("weights", "bytes"),
+    ("flops", "forward.total"): ("forward FLOPs", "flops"),
+    ("flops", "backward.total"): ("backward FLOPs", "flops"),
+    ("flops", "train.total"): ("training step FLOPs", "flops"),
+    ("flops", "per_token"): ("forward FLOPs per token", "flops"),
+    ("flops", "decode.total"): ("decode step FLOPs", "flops"),
+    ("memory", "total_bytes"): ("memory", "bytes"),
+    ("memory", "all_gpus_bytes"): ("memory of all GPUs", "bytes"),
+    ("memory", "kv_bytes_per_token"): ("KV cache per token", "bytes"),
+}
+SPELLED_OUT = 3
+"""Components, of those that change most, whose formulas stand under a table; --explain has every one's."""
+_TERMS, _WIDTH = 2, 56
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return format.cell(value, "int")
+
+
+def _facts(item: Item) -> list[Fact]:
+    return [
+        Fact(
+            f"{row.command}.{row.figure}",
+            TITLES[row.command, row.figure][0],
+            row.change,
+            "±" + TITLES[row.command, row.figure][1],
+        )
+        for row in item.result.figures
+    ]
+
+
+def _tables(item: Item) -> list[Table]:
+    r = item.result
+    a, b = (side.title or side.name for side in (r.a, r.b))
+    if a == b:
+        a, b = item.inputs["a"], item.inputs["b"]
+    rows = [{"path": row.path, "a": _value(row.a), "b": _value(row.b)} for row in (*r.inputs, *r.spec)]
+    columns = [Column("path", "what differs"), Column("a", "A"), Column("b", "B")]
+    tables = [Table(f"A  {a}\nB  {b}", columns, rows or [{"path": "nothing", "a": "", "b": ""}])]
+    figures = [
+        {
+            "figure": TITLES[row.command, row.figure][0],
+            "kind": TITLES[row.command, row.figure][1],
+            "a": row.a,
+            "b": row.b,
+            "change": row.change,
+            "relative": row.relative,
+        }
+        for row in r.figures
+        if row.figure != "all_gpus_bytes" or (row.a, row.b) not in [(other.a, other.b) for other in r.figures if other is not row]
+    ]
+    sides = [Column("a", "A", "cell"), Column("b", "B", "cell"), Column("change", "change", "±cell")]
+    tables.append(Table("", [Column("figure", "figure"), *sides, Column("relative", "relative", "±share")], figures))
+    for why in r.why:
+        if why.causes:
+            tables += _why(why)
+    return tables
+
+
+def _why(why: Any) -> list[Table]:
+    """The components that change, and the terms of those that change most."""
+    what, kind = TITLES[why.command, why.figure]
+    columns = [
+        Column("component", f"why: {what}"),
+        Column("a", "A", kind),
+        Column("b", "B", kind),
+        Column("change", "change", "±int"),
+    ]
+    rows = [{"component": row.component, "a": row.a, "b": row.b, "change": row.change} for row in why.causes]
+    total = {"component": "together", "a": None, "b": None, "change": why.change}
+    tables = [Table("", columns, rows, total | {"a": sum(row.a for row in why.causes), "b": sum(row.b for row in why.causes)})]
+    terms: list[dict[str, Any]] = []
+
+    def say(what: str, text: str) -> None:
+        for index, line in enumerate(wrap(text, _WIDTH) or [""]):
+            terms.append({"what": "" if index else what, "text": line})
+
+    for cause in why.causes[:SPELLED_OUT]:
+        formulas = dict.fromkeys(line.formula for line in (*cause.a_terms, *cause.b_terms) if line.numbers)
+        say(cause.component, " or ".join(formulas))
+        for label, lines in (("A", cause.a_terms), ("B", cause.b_terms)):
+            for line in lines[:_TERMS]:
+                say(f"  {label}", line.numbers or line.formula)
+            if len(lines) > _TERMS:
+                say("", f"and {len(lines) - _TERMS} more terms (--explain)")
+    return [*tables, Table("", [Column("what", ""), Column("text", "")], terms)]
+
+
+def _data(item: Item) -> Table:
+    """For CSV: every figure, and under it the components that change it."""
+    r = item.result
+    rows = [vars(row) | {"component": ""} for row in r.figures]
+    for why in r.why:
+        named = {"command": why.command, "figure": why.figure}
+        rows += [named | {"component": c.component, "a": c.a, "b": c.b, "change": c.change} for c in why.causes]
+    names = ("command", "figure", "component", "a", "b", "change", "relative")
+    return Table("", [Column(name, name) for name in names], rows)
+
+
+VIEW = View(_facts, _tables, _data)
