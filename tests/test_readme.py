@@ -20,14 +20,22 @@ FILES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"```console\n(.*?)```", re.S)
 
 
+def commands(block: str) -> list[tuple[str, str]]:
+    """The (command, expected output) of a session; a command goes on where a line ends in a backslash."""
+    found = []
+    for chunk in re.split(r"^\$ ", block, flags=re.M)[1:]:
+        command = re.match(r"(?:.*\\\n)*.*", chunk)
+        assert command is not None
+        found.append((command[0], chunk[command.end() + 1 :]))
+    return found
+
+
 def sessions() -> list[tuple[Path, str, str]]:
     """Every (file, command, expected output)."""
     found = []
     for file in FILES:
         for block in BLOCK.findall(file.read_text(encoding="utf-8")):
-            for chunk in re.split(r"^\$ ", block, flags=re.M)[1:]:
-                command, _, output = chunk.partition("\n")
-                found.append((file, command, output))
+            found += [(file, command, output) for command, output in commands(block)]
     return found
 
 
@@ -64,10 +72,7 @@ def rewrite() -> None:
         text = file.read_text(encoding="utf-8")
 
         def block(match: re.Match[str]) -> str:
-            chunks = re.split(r"^\$ ", match[1], flags=re.M)[1:]
-            return (
-                "```console\n" + "\n".join(f"$ {c.partition(chr(10))[0]}\n{run(c.partition(chr(10))[0])}" for c in chunks) + "```"
-            )
+            return "```console\n" + "\n".join(f"$ {command}\n{run(command)}" for command, _ in commands(match[1])) + "```"
 
         file.write_text(BLOCK.sub(block, text), encoding="utf-8")
 
