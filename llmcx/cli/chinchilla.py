@@ -1,7 +1,6 @@
 """llmcx chinchilla."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, cast
 
 import typer
@@ -14,6 +13,7 @@ from llmcx.core.architecture import architecture
 from llmcx.core.errors import InputError, unknown_name
 from llmcx.core.laws import Law
 from llmcx.core.parts import ModelSpec
+from llmcx.core.record import dataclass
 from llmcx.report.render import Item
 from llmcx.spec import catalog, units
 from llmcx.spec.build import as_data, to_yaml
@@ -27,7 +27,7 @@ briefly.
 """
 
 
-@dataclass
+@dataclass(frozen=True)
 class Budget:
     """What there is to spend: one of these. All but the first three are FLOPs of --hardware at --mfu."""
 
@@ -91,7 +91,7 @@ class Budget:
         return {"compute": core.gpu_compute(hours, peak, mfu)}, inputs | {"hours": hours}, notes
 
 
-@dataclass
+@dataclass(frozen=True)
 class Beyond:
     """What else should count."""
 

@@ -1,6 +1,5 @@
 """llmcx memory."""
 
-from dataclasses import dataclass
 from itertools import product
 from typing import Annotated, Any
 
@@ -14,6 +13,7 @@ from llmcx.core.flops import sequence_length
 from llmcx.core.lora import LoRA
 from llmcx.core.method import Method, Ways, uneven
 from llmcx.core.parts import ModelSpec
+from llmcx.core.record import dataclass
 from llmcx.core.runtimes import Serving
 from llmcx.report.render import Item
 from llmcx.spec import units
@@ -21,7 +21,7 @@ from llmcx.spec import units
 app = single()
 
 
-@dataclass
+@dataclass(frozen=True)
 class Parallel:
     """How the GPUs of a training run share the work."""
 
@@ -64,7 +64,7 @@ class Parallel:
         )
 
 
-@dataclass
+@dataclass(frozen=True)
 class How:
     """How one micro-batch is trained."""
 

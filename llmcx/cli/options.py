@@ -6,7 +6,7 @@ No `from __future__ import annotations` here: the annotations below are read as 
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from itertools import product
 from typing import Annotated, Any
 
@@ -14,6 +14,7 @@ import typer
 
 from llmcx.core.errors import InputError, unknown_name
 from llmcx.core.parts import ModelSpec, MoE
+from llmcx.core.record import dataclass
 from llmcx.spec import units
 
 
@@ -61,7 +62,7 @@ def remembering(models: dict[Any, Any]) -> Iterator[None]:
         _remembered = before
 
 
-@dataclass
+@dataclass(frozen=True)
 class Models:
     """The model source, the same on every command. Iterating gives each model asked for, with its inputs and notes."""
 
@@ -181,7 +182,7 @@ def _unchanged(base: ModelSpec, stated: dict[str, Any]) -> list[str]:
     return notes
 
 
-@dataclass
+@dataclass(frozen=True)
 class Output:
     """How the answer is written."""
 

@@ -1,6 +1,5 @@
 """llmcx train."""
 
-from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -13,6 +12,7 @@ from llmcx.core.kept import RECOMPUTE
 from llmcx.core.layout import Layout
 from llmcx.core.method import uneven
 from llmcx.core.plan import LEAST_TOKENS, Candidate, Plan, Ranked, Ranking, Trained, label, left_out, plan
+from llmcx.core.record import dataclass
 from llmcx.core.roofline import IDEAL
 from llmcx.core.train import Costs, Trainer
 from llmcx.core.train import train as core
@@ -22,7 +22,7 @@ from llmcx.spec import calibration, catalog, units
 app = single()
 
 
-@dataclass
+@dataclass(frozen=True)
 class Ways:
     """How the GPUs are divided. None of them given: the best layout found."""
 
@@ -57,7 +57,7 @@ class Ways:
         )
 
 
-@dataclass
+@dataclass(frozen=True)
 class Prices:
     """What time is worth. Defaults are dated and printed."""
 

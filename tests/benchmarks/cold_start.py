@@ -37,6 +37,7 @@ CASES = [
 
 DRIVER = r"""
 import sys, time
+sys.path.remove("")  # the checkout where this is run, whose bytecode may not be compiled
 from importlib import _bootstrap
 
 now = time.perf_counter
@@ -88,10 +89,11 @@ timed(__import__, "import typer")("typer")
 from llmcx.__main__ import main
 try:
     main()
-except SystemExit:
-    pass
+except SystemExit as ended:
+    code = ended.code
 charge()
 print(repr(totals), now(), sep="\n", file=sys.stderr)
+sys.exit(code)
 """
 
 
