@@ -42,14 +42,10 @@ def attention_compare(
     dtype: Annotated[str, typer.Option(help="Of weights, activations and cache.")] = "bf16",
     causal: Annotated[bool, typer.Option("--causal", help="Count only the pairs a causal mask leaves.")] = False,
     budget: Annotated[str | None, typer.Option(help="Memory that gives each variant's longest prefill: 80GB.")] = None,
-    plot: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Draw it: - in the terminal, or an svg or png file (extra llmcx[plot])."),
-    ] = None,
     measure: Annotated[
         str | None, typer.Option(help="What to tabulate and draw by length: time, flops, memory, cache or traffic.")
     ] = None,
-) -> list[Item] | None:
+) -> list[Item]:
     """Exchange the attention of a model and compare FLOPs, memory, traffic, time, cache, reach and limits.
 
     \b
@@ -77,7 +73,7 @@ def attention_compare(
 
         machine, memory = load_machine(hardware, dtype, chip)
         limit = memory if limit is None else limit
-    from llmcx.report.attention import draw, measured
+    from llmcx.report.attention import measured
 
     by = measured(measure, machine is not None)
     items = []
@@ -100,6 +96,4 @@ def attention_compare(
         if not asked and variants != usual:
             told.append("native sparse attention is left out: it is causal, and an encoder has no such form")
         items.append(Item(describe(spec), inputs, result, told + notes))
-    if plot is not None:
-        draw(items, plot)
-    return None if plot == "-" else items
+    return items

@@ -100,7 +100,6 @@ class Beyond:
     compare: Annotated[str | None, typer.Option(help="Model sizes at this compute, e.g. 280B,70B.")] = None
     shape: Annotated[bool, typer.Option("--shape", help="A real shape near each optimum, as a preset in --json.")] = False
     out: Annotated[str | None, typer.Option(metavar="FILE", help="Write that shape as a preset file (one --law).")] = None
-    plot: Annotated[str | None, typer.Option(metavar="FILE", help="Loss over size at this compute: .svg, .png, or -.")] = None
 
     def add(self, result: standings.Advice, laws: list[Law], k: float, vocab: int, gated: bool) -> Iterator[str]:
         """Put their results beside ``result["laws"]``; yields notes."""
@@ -151,7 +150,7 @@ def chinchilla(
         str, typer.Option(help="FLOPs of a model: exact, 6nd or appendix-f.", autocompletion=lambda: [*COUNTS])
     ] = "exact",
     seq: Annotated[str | None, typer.Option(help="Tokens per training sequence of a model; 8k is 8192.")] = None,
-) -> list[Item] | None:
+) -> list[Item]:
     """Compute-optimal parameters and tokens by published scaling laws, and the loss they predict. All estimates.
 
     From a budget, the optimum by each law side by side; from a model (a preset, a file, or --params with --tokens), where it
@@ -202,15 +201,12 @@ def chinchilla(
         result = standings.Advice(laws=[core.optimum(one, **sought) for one in laws])
         notes += beyond.add(result, laws, core.FLOPS_PER_PARAM_TOKEN, vocab, gated)
         items.append(_item(None, inputs, result, ["estimates: fits to other people's runs; C = 6 N D", *notes]))
-    if beyond.plot is not None:
-        from llmcx.report.laws import draw
+    best = items[0].result["laws"]
 
-        best = items[0].result["laws"]
-        curves = [core.isoflop(one, top) for one, top in zip(laws, best, strict=True) if one.form == "parametric"]
-        draw(curves, beyond.plot, f"Loss of models trained with {best[0].compute:.3g} FLOPs")
-        if beyond.plot == "-":
-            return None
-    return items
+    def curves() -> list[tuple[str, list[tuple[float, float]]]]:
+        return [core.isoflop(one, top) for one, top in zip(laws, best, strict=True) if one.form == "parametric"]
+
+    return [items[0]._replace(more=curves), *items[1:]]
 
 
 def _standing(laws: list[Law], counted: counting.Accounting, compute: float) -> tuple[standings.Advice, list[str]]:

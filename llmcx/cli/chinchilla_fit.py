@@ -23,8 +23,7 @@ def fit(
     seed: Annotated[int, typer.Option(help="Of the resamples.")] = 0,
     min_ratio: Annotated[float, typer.Option(help="Leave out runs with fewer tokens per parameter.")] = 0.0,
     out: Annotated[str | None, typer.Option(metavar="FILE", help="Write the law as a file for chinchilla --law.")] = None,
-    plot: Annotated[str | None, typer.Option(metavar="FILE", help="Runs and law, loss over size: .svg, .png, or -.")] = None,
-) -> list[Item] | None:
+) -> list[Item]:
     """Fit a scaling law to one's own runs: L = E + A/N^alpha + B/D^beta, as Chinchilla's approach 3. Needs llmcx[fit].
 
     Huber loss on log L, followed from the best of 4,500 starts, bootstrap intervals. Where runs share budgets, approach 2
@@ -57,16 +56,13 @@ def fit(
 
         with open(out, "w", encoding="utf-8") as target:
             yaml.safe_dump(as_data(found.law), target, sort_keys=False, allow_unicode=True, width=120)
-    if plot is not None:
-        from llmcx.report.laws import draw
 
+    def drawn() -> tuple[list[fitting.Run], list[tuple[str, list[tuple[float, float]]]]]:
         middle = [scaling.optimum(found.law, compute=c) for c in fitting.octaves(found)]
-        curves = [(f"{best.compute:.3g} FLOPs", scaling.isoflop(found.law, best)[1]) for best in middle]
-        draw(curves, plot, f"{len(read.runs)} runs and the law fitted", read.runs)
-        if plot == "-":
-            return None
+        return read.runs, [(f"{best.compute:.3g} FLOPs", scaling.isoflop(found.law, best)[1]) for best in middle]
+
     lines = [
         scaling.Term(each.constant, "argmin Σ Huber(log-sum-exp - ln L)", f"{found.runs} runs", each.value, found.law.source)
         for each in found.estimates
     ]
-    return [Item(None, inputs, result, notes, lines)]
+    return [Item(None, inputs, result, notes, lines, drawn)]

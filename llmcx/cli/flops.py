@@ -1,5 +1,6 @@
 """llmcx flops."""
 
+from functools import partial
 from itertools import product
 from typing import Annotated
 
@@ -51,8 +52,15 @@ def flops(
             )
             inputs = {"batch": size, "seq": n, "convention": convention, "causal": causal, "recompute": recompute}
             inputs |= {"source_seq": source} if source is not None else {}
-            items.append(Item(describe(spec), {**inputs, **shape}, result, _notes(spec, causal, convention) + notes))
+            told = _notes(spec, causal, convention) + notes
+            more = partial(_growth, spec, n, causal, result.crossover.with_head)
+            items.append(Item(describe(spec), {**inputs, **shape}, result, told, more=more))
     return items
+
+
+def _growth(spec: ModelSpec, n: int, causal: bool, crossing: int | None) -> tuple[list[core.Growth], int | None]:
+    """What a picture shows."""
+    return core.growth(spec, core.span(spec, crossing, n), causal), crossing
 
 
 def _notes(spec: ModelSpec, causal: bool, convention: str) -> list[str]:

@@ -6,6 +6,7 @@ import typer
 
 from llmcx.cli.options import command, completing, single
 from llmcx.core.hardware import summary
+from llmcx.core.roofline import Roofline, roofs
 from llmcx.report.render import Answer, Item
 from llmcx.spec import catalog
 
@@ -43,4 +44,4 @@ def show(name: Name) -> Answer:
     one = catalog.load_hardware(name)
     sources = [f"source: {one.source}", *(f"source of {figure}: {text}" for figure, text in (one.sources or {}).items())]
     notes = [*sources, *one.notes, *(f"{figure} is unconfirmed" for figure in one.unconfirmed)]
-    return Answer([Item(None, {"name": name}, one, notes)], "accelerator")
+    return Answer([Item(None, {"name": name}, one, notes, more=lambda: Roofline(roofs(one), []))], "accelerator")

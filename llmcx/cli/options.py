@@ -4,6 +4,7 @@ No `from __future__ import annotations` here: the annotations below are read as 
 """
 
 import inspect
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
@@ -197,18 +198,50 @@ class Output:
             autocompletion=lambda: ["table", "json", "jsonl", "csv", "markdown"],
         ),
     ] = None
+    plain: Annotated[
+        bool, typer.Option("--plain", help="The table in words, for a screen reader; LLMCX_PLAIN=1 makes it the default.")
+    ] = False
+    plot: Annotated[
+        str | None,
+        _option("--plot", metavar="FILE", help="Draw it: - in the terminal, or .svg, .png, .pdf, .html (extra llmcx[plot])."),
+    ] = None
     explain: Annotated[bool, typer.Option("--explain", help="Under the tables: formulas, the numbers put in, sources.")] = False
 
-    def show(self, command: str, answer: Any) -> None:
-        """Render a :class:`~llmcx.report.render.Answer` as asked."""
-        from llmcx.report import render
+    def chosen(self) -> str:
+        """The format asked for, "plain" among them. Raises InputError where options contradict each other."""
+        from llmcx.report.render import FORMATS
 
         chosen = ("json" if self.json else "table") if self.format is None else self.format
-        if chosen not in render.FORMATS:
-            raise unknown_name("format", chosen, list(render.FORMATS), field="format")
+        if chosen not in FORMATS:
+            raise unknown_name("format", chosen, list(FORMATS), field="format")
         if self.json and chosen != "json":
             raise InputError(f"--json and --format {chosen} contradict each other; give one", field="format", value=chosen)
-        render.show(command, answer.items, answer.view or command, chosen, self.explain)
+        if chosen != "table":
+            given = "--json" if self.json else f"--format {chosen}"
+            if self.plain:
+                raise InputError(f"--plain is a form of the table and contradicts {given}; give one", field="plain")
+            if self.plot == "-":
+                raise InputError(f"--plot - draws in the terminal and contradicts {given}; name a file", field="plot", value="-")
+        elif self.plain or os.environ.get("LLMCX_PLAIN", "0") not in ("", "0"):
+            chosen = "plain"
+        if self.plot is not None:
+            from llmcx.report.file import check
+
+            check(self.plot)
+        return chosen
+
+    def show(self, command: str, answer: Any, chosen: str) -> None:
+        """Render a :class:`~llmcx.report.render.Answer` as ``chosen``; a picture in the terminal stands in its place."""
+        view = answer.view or command
+        if self.plot is not None:
+            from llmcx.report.pictures import draw
+
+            draw(answer, view, self.plot, plain=chosen == "plain")
+            if self.plot == "-":
+                return
+        from llmcx.report import render
+
+        render.show(command, answer.items, view, chosen, self.explain)
 
 
 def refuse_given(why: str, **options: Any) -> None:
@@ -252,11 +285,12 @@ def command(app: typer.Typer, shows: str | None = None, **settings: Any) -> Call
 
         def run(**values: Any) -> None:
             output = Output(**{each.name: values.pop(each.name) for each in told})
+            chosen = output.chosen() if shows is not None else ""
             found = answer(**values)
             if shows is not None and found is not None:
                 from llmcx.report.render import Answer
 
-                output.show(shows, found if isinstance(found, Answer) else Answer(found))
+                output.show(shows, found if isinstance(found, Answer) else Answer(found), chosen)
 
         run.answer, run.shows = answer, shows  # type: ignore[attr-defined]
         flat += [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in told]

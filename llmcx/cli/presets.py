@@ -60,10 +60,11 @@ def show(name: Name, output: Output) -> None:
     llmcx presets show llama-3-8b
     llmcx presets show gpt3 --json | llmcx params --config -
     """
+    chosen = output.chosen()
     data = store.load_data(name)
     spec = store.load_preset(name)
-    if output.json or output.format not in (None, "table"):
-        output.show("presets", Answer([Item(describe(spec), {"name": name}, data, [])], "preset"))
+    if chosen not in ("table", "plain") or output.plot is not None:
+        output.show("presets", Answer([Item(describe(spec), {"name": name}, data, [])], "preset"), chosen)
     else:
         typer.echo(store.path_of(name).read_text(encoding="utf-8"), nl=False)
 

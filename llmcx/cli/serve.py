@@ -1,5 +1,6 @@
 """llmcx serve."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -76,7 +77,9 @@ def serve(
             "acceptance": acceptance if draft else None,
             **shape,
         }
-        items.append(Item(describe(spec), inputs, answer, [*_NOTES, *words, *dated, *notes]))
+        server = core.Server(spec, machine, setup, factors)
+        more = partial(server.roofline, load, [point.batch for point in answer.estimate])
+        items.append(Item(describe(spec), inputs, answer, [*_NOTES, *words, *dated, *notes], more=more))
     return items
 
 

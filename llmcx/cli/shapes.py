@@ -23,14 +23,14 @@ def shapes(
     seq: Annotated[str, typer.Option(help="Tokens of the forward pass; 8k is 8192.")] = "2048",
     head_dim: Annotated[str, typer.Option(help="Width of a head; widths are its multiples.")] = "128",
     kv_heads: Annotated[str | None, typer.Option(help="Key-value heads. Default: as many as heads.")] = None,
-    gated: Annotated[bool, typer.Option("--gated/--plain", help="LLaMA-like or GPT-like.")] = True,
+    gated: Annotated[bool, typer.Option("--gated/--ungated", help="LLaMA-like or GPT-like.")] = True,
 ) -> list[Item]:
     """Depth against width at equal parameters, or equal FLOPs: each depth with the width that comes closest.
 
     \b
     llmcx shapes --params 7B
     llmcx shapes --flops 30T --seq 2048 --depths 16,32,64
-    llmcx shapes --params 175B --plain --vocab 50257 --depths 48,96,192
+    llmcx shapes --params 175B --ungated --vocab 50257 --depths 48,96,192
     """
     if (params is None) == (flops is None):
         raise InputError("give one of --params and --flops", field="params", allowed="exactly one")

@@ -1,5 +1,6 @@
 """llmcx train."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -156,7 +157,8 @@ def train(
         why = [f"why {line}" for line in found.why] if found and search else []
         said = [*why, *_notes(answer.fits, found, ways.given(), real), *uneven(spec, layout.ways())]
         said += words + dated + notes
-        items.append(Item(describe(spec), inputs, result, said, answer.lines))
+        more = partial(real.roofline, layout, machine, dtype)
+        items.append(Item(describe(spec), inputs, result, said, answer.lines, more))
     return items
 
 

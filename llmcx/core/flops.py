@@ -6,7 +6,7 @@ same size. Shapes in, integer out.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any
 
@@ -364,6 +364,46 @@ def crossover(spec: ModelSpec, ideal: bool = False) -> Crossover:
         return Crossover(smallest_lasting(overtakes(_cores_and_layers)), smallest_lasting(overtakes(_cores_and_all)))
 
     return once(spec, ("crossover", ideal), found)
+
+
+@dataclass(frozen=True)
+class Growth:
+    """FLOPs of one forward pass at one length: the ``attention`` cores, everything ``linear`` in it, and their ``total``."""
+
+    seq: int
+    linear: int
+    attention: int
+    total: int
+
+
+def growth(spec: ModelSpec, seqs: Iterable[int], ideal: bool = False) -> list[Growth]:
+    """How a forward pass of one sequence grows with its length: total = linear + attention, the head counted as linear.
+
+    The two are equal where :class:`Crossover` says ``with_head``. FLOPs. No errors; ``seqs`` may exceed the model's context.
+    Source: Kaplan et al. 2020, arXiv:2001.08361, Table 1: 2 N against 2 n_layer n_ctx d_attn.
+
+    >>> from .shapes import model
+    >>> [(g.linear, g.attention, g.total) for g in growth(model(1, 8, vocab=10, head_dim=8, gated=False), [1, 2])]
+    [(1696, 32, 1728), (3392, 128, 3520)]
+    """
+    found = []
+    for seq in seqs:
+        ops = lower(spec, Run(seq=seq, ideal=ideal))
+        core, total = fold.total(op for op in ops if is_core(op)), fold.total(ops)
+        found.append(Growth(seq, total - core, core, total))
+    return found
+
+
+def span(spec: ModelSpec, crossing: int | None, *lengths: int) -> list[int]:
+    """Powers of two from 128 to a picture of growth's end: the context, ``lengths``, and four times where attention overtakes,
+    if that is below 2^24.
+
+    >>> from .shapes import model
+    >>> span(model(1, 8, vocab=10, head_dim=8), 1000)[-1]
+    4096
+    """
+    ends = [*lengths, spec.context or 0, *([4 * crossing] if crossing is not None and crossing < 2**24 else [])]
+    return [2**power for power in range(7, max(10, (max(ends) - 1).bit_length()) + 1)]
 
 
 def flops(

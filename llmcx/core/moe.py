@@ -98,6 +98,15 @@ class Experts:
     routers: list[Router]
     lines: list[Line]
 
+    @property
+    def shares(self) -> dict[str, int]:
+        """The total in four: parameters ``other`` than experts, ``shared`` experts, experts that one token ``met``, and ``idle``
+        ones, which are total - active.
+        """
+        idle = self.total - self.active
+        rest = self.total - self.expert - self.shared
+        return {"other": rest, "shared": self.shared, "met": self.expert - idle, "idle": idle}
+
 
 def moe_groups(spec: ModelSpec) -> Iterator[tuple[Layers, MoE]]:
     """The layer groups whose feed-forward is a mixture of experts."""

@@ -213,3 +213,78 @@ def seconds(work: Work, on: Machine, share: float, weight_bytes: float, act_byte
     compute = work.flops * share / rate if work.kind != "elementwise" else 0.0
     traffic = (weight_bytes + work.moved * share * act_bytes) / on.memory
     return max(compute, traffic) + work.kernels * on.efficiency.kernel_s
+
+
+class Placed(NamedTuple):
+    """Work as a roofline shows it: what it multiplies, what it moves, how long that takes (an estimate)."""
+
+    name: str
+    flops: float
+    bytes: float
+    seconds: float
+
+    @property
+    def intensity(self) -> float:
+        """FLOPs per byte moved.
+
+        >>> Placed("x", 6.0, 2.0, 3.0).intensity
+        3.0
+        """
+        return self.flops / self.bytes if self.bytes else 0.0
+
+    @property
+    def rate(self) -> float:
+        """FLOP/s.
+
+        >>> Placed("x", 6.0, 2.0, 3.0).rate
+        2.0
+        """
+        return self.flops / self.seconds if self.seconds else 0.0
+
+
+class Roof(NamedTuple):
+    """What a machine cannot exceed: FLOP/s at its peak, bytes/s of its memory."""
+
+    name: str
+    flops_per_s: float
+    bytes_per_s: float
+
+    @property
+    def ridge(self) -> float:
+        """FLOPs per byte from which arithmetic binds.
+
+        >>> Roof("x", 100.0, 4.0).ridge
+        25.0
+        """
+        return self.flops_per_s / self.bytes_per_s
+
+    def at(self, intensity: float) -> float:
+        """min(peak, intensity · bandwidth), FLOP/s. Williams et al. 2009, CACM 52(4).
+
+        >>> Roof("x", 100.0, 4.0).at(10), Roof("x", 100.0, 4.0).at(1000)
+        (40.0, 100.0)
+        """
+        return min(self.flops_per_s, intensity * self.bytes_per_s)
+
+
+def roofs(hardware: Hardware) -> list[Roof]:
+    """One per number format that an accelerator multiplies, the highest first."""
+    made = [Roof(dtype, hardware.flops(dtype), hardware.bytes_per_s) for dtype in hardware.dense_tflops]
+    return sorted(made, key=lambda roof: -roof.flops_per_s)
+
+
+class Roofline(NamedTuple):
+    """The roofs of a machine and what stands under them."""
+
+    roofs: list[Roof]
+    placed: list[Placed]
+
+
+def together(name: str, placed: Iterable[Placed]) -> Placed:
+    """Several as one: sums.
+
+    >>> together("both", [Placed("x", 1.0, 2.0, 3.0), Placed("y", 1.0, 1.0, 1.0)])
+    Placed(name='both', flops=2.0, bytes=3.0, seconds=4.0)
+    """
+    each = list(placed)
+    return Placed(name, sum(p.flops for p in each), sum(p.bytes for p in each), sum(p.seconds for p in each))

@@ -20,7 +20,7 @@ from .mixers.mla import MLA
 from .ops import Line
 from .parts import Attention, ModelSpec, MoE, check_size
 from .record import dataclass
-from .roofline import IDEAL, Efficiency, Machine, Work, machine, seconds, works
+from .roofline import IDEAL, Efficiency, Machine, Placed, Roofline, Work, machine, roofs, seconds, works
 
 ACT = 2  # bytes of an activation
 PREFILL_TOKENS = 8192
@@ -121,34 +121,60 @@ class Server:
 
     def decode(self, batch: int, context: int, tokens: int = 1) -> Step:
         """A step that gives each of ``batch`` sequences its next token (``tokens`` of them verified at once)."""
+        return self._decode(batch, context, tokens)[0]
+
+    def _decode(self, batch: int, context: int, tokens: int = 1) -> tuple[Step, float, float]:
         ops = lower(self.spec, Run(1, tokens, past=max(0, context - tokens), encode=False, fused=True, ideal=True))
         read = self.cache_bytes(context) * batch
         return self._pass(works(ops), batch, batch * tokens, read, absorbed=True)
 
+    def roofline(self, load: Load, batches: Iterable[int]) -> Roofline:
+        """One prompt's prefill, and a decode step of each of ``batches``, on one GPU under the roof of the matmuls' format.
+
+        FLOPs and bytes of all ops over the pass's time with communication and overhead. Source: Williams et al. 2009, CACM
+        52(4); Pope et al. 2022, arXiv:2211.05102, sec. 2.
+        """
+        context = load.prompt + load.output // 2
+        passes = {"prefill": self._prefill(load.prompt, load.cached)}
+        passes |= {f"decode, batch {size:,}": self._decode(size, context, 1 + load.speculation.drafted) for size in batches}
+        placed = [Placed(name, flops, moved, step.total) for name, (step, flops, moved) in passes.items()]
+        dtype = self.setup.dtype or self.hardware.dtype
+        return Roofline([roof for roof in roofs(self.hardware) if roof.name == dtype], placed)
+
     def prefill(self, prompt: int, cached: int = 0, batch: int = 1) -> Step:
         """A prompt of ``prompt`` tokens, of which the first ``cached`` are found in the cache. Logits of the last token only."""
+        return self._prefill(prompt, cached, batch)[0]
+
+    def _prefill(self, prompt: int, cached: int = 0, batch: int = 1) -> tuple[Step, float, float]:
         new = max(1, prompt - cached)
         ops = lower(self.spec, Run(1, new, past=prompt - new, fused=True, ideal=True))
         made = [_last_token(work, new) for work in works(ops)]
         return self._pass(made, batch, batch * new, self.cache_bytes(prompt) * batch if cached else 0.0)
 
-    def _pass(self, made: Iterable[Work], batch: int, tokens: int, read: float, absorbed: bool = False) -> Step:
+    def _pass(
+        self, made: Iterable[Work], batch: int, tokens: int, read: float, absorbed: bool = False
+    ) -> tuple[Step, float, float]:
+        """Its seconds; the FLOPs it multiplies and the bytes it moves on one GPU."""
         on, setup, e = self.machine, self.setup, self.efficiency
         share = batch / setup.tp
-        weights = compute = core = 0.0
+        weights = compute = core = flops = 0.0
+        moved = read
         kernels = 0
         for work in made:
             kernels += work.kernels
             if work.kind == "attention":
                 factor = self._absorbed.get(work.group, 1.0) if absorbed else 1.0
                 core += work.flops * factor * share / on.attention
+                flops += work.flops * factor * share
                 continue
             met = touched(work.copies, work.used, tokens) if work.expert else 1.0
             # A lookup reads rows, not the table; a replicated norm or residual is not divided.
             part = batch if work.kind == "elementwise" and work.component.startswith(("norm", "residual", "final")) else share
             size = work.weights * met * setup.weight_bits / 8 / setup.tp
             time = seconds(work._replace(kernels=0), on, part, size, ACT)
-            arithmetic = work.flops * share / on.matmul if work.kind == "matmul" else 0.0
+            multiplied = work.flops * share if work.kind == "matmul" else 0.0
+            arithmetic = multiplied / on.matmul
+            flops, moved = flops + multiplied, moved + size + work.moved * part * ACT
             if arithmetic >= time:
                 compute += time
             else:
@@ -158,7 +184,8 @@ class Server:
             compute, cache = compute + core, 0.0
         else:
             cache = traffic
-        return Step(weights, compute, cache, self._communication(tokens), kernels * e.kernel_s + e.step_s)
+        step = Step(weights, compute, cache, self._communication(tokens), kernels * e.kernel_s + e.step_s)
+        return step, flops, moved
 
     def _communication(self, tokens: int) -> float:
         """Two all-reduces per layer among ``tp`` (Shoeybi et al. 2019, arXiv:1909.08053, sec. 3); where experts are shared out,

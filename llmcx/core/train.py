@@ -22,7 +22,7 @@ from .optimizers import OPTIMIZERS
 from .params import fold as params_fold
 from .parts import Attention, ModelSpec, MoE
 from .record import dataclass
-from .roofline import IDEAL, Efficiency, Machine, Work, machine, seconds, works
+from .roofline import IDEAL, Efficiency, Machine, Placed, Roofline, Work, machine, roofs, seconds, together, works
 from .shares import Memory, Shares
 
 METHOD = Method("megatron", kernels="fused", attention="flash")
@@ -110,12 +110,9 @@ class Trainer:
 
     def _layer(self, tp: int, cp: int, ep: int, micro_batch: int, sequence: bool) -> Layer:
         n, e, on = self.spec.n_layers, self.efficiency, self.machine
-        split, whole = micro_batch / (tp * cp), micro_batch / cp
 
         def time(work: Work, factor: float = 1.0) -> float:
-            replicated = not sequence and work.kind == "elementwise" and work.component.startswith(("norm", "residual"))
-            weights = work.weights / (tp * (ep if work.expert else 1)) * self.byte
-            share = whole if replicated else split
+            share, weights = self._part(work, tp, cp, ep, micro_batch, sequence)
             work = work if factor == 1 else work._replace(flops=int(work.flops * factor))
             return seconds(work, on, share, weights, ACT) / n
 
@@ -142,6 +139,30 @@ class Trainer:
             moved = 3 * (cp - 1) * tokens * self.kv_width / tp * ACT
             context = moved / on.link(tp * cp, cp) * (1 - e.hidden_cp)
         return Layer(forward, backward, again, tensor, context, self._all_to_all(tp, cp, ep, tokens))
+
+    def _part(self, work: Work, tp: int, cp: int, ep: int, micro_batch: int, sequence: bool) -> tuple[float, float]:
+        """What one GPU has of an op: the share of its FLOPs and traffic, and the bytes of its matrices."""
+        replicated = not sequence and work.kind == "elementwise" and work.component.startswith(("norm", "residual"))
+        return micro_batch / (cp if replicated else tp * cp), work.weights / (tp * (ep if work.expert else 1)) * self.byte
+
+    def roofline(self, layout: Layout, hardware: Hardware, dtype: str | None = None) -> Roofline:
+        """One micro-batch's forward pass on one GPU, part by part and together, under the roof of the matmuls' format.
+
+        Time as in a step, communication left out: max(FLOPs / rate, bytes / bandwidth) op by op, at this trainer's efficiency.
+        Parts that multiply nothing stand in the pass alone. Source: Williams et al. 2009, CACM 52(4).
+        """
+        parts: dict[str, list[Placed]] = {}
+        for work in (*self.inside, *self.outside):
+            share, size = self._part(work, layout.tp, layout.cp, layout.ep, layout.micro_batch, layout.sequence)
+            time = seconds(work, self.machine, share, size, ACT)
+            name = work.component.partition(".")[0]
+            flops = 0.0 if work.kind == "elementwise" else work.flops * share
+            parts.setdefault(name, []).append(Placed(name, flops, size + work.moved * share * ACT, time))
+        placed = [together(name, each) for name, each in parts.items()]
+        whole = together("forward pass", placed)
+        roof = dtype or hardware.dtype
+        shown = [one for one in placed if one.flops and one.bytes]
+        return Roofline([one for one in roofs(hardware) if one.name == roof], [*shown, whole])
 
     def _all_to_all(self, tp: int, cp: int, ep: int, tokens: float) -> float:
         """Dispatch and combine, forward and backward. A token goes once to each domain that holds one of its experts, then on

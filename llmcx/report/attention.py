@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from llmcx.core.errors import InputError, unknown_name
 
-from . import format
-from .plot import Axis, Series, file_plot, text_plot
 from .table import Column, Fact, Table
 
 MEASURES = {
@@ -123,25 +120,3 @@ def tables(item: Any, title: str) -> list[Table]:
             columns.insert(2, Column("own_seq", "fits up to", "int"))
         out.append(Table("The chapter's practical limits beside this model's costs", columns, plain(r.limits)))
     return out
-
-
-def draw(items: list[Any], path: str) -> None:
-    """The measure against length, log-log: in the terminal for "-", else in a file."""
-    field, kind, what = MEASURES[items[0].inputs["measure"]]
-    series = []
-    for item in items:
-        lines: dict[str, list[tuple[float, float]]] = {}
-        for row in item.result.rows:
-            lines.setdefault(row.variant, []).append((row.seq, getattr(row, field)))
-        prefix = f"{item.model['name']} " if len(items) > 1 else ""
-        series += [Series(prefix + name, points) for name, points in lines.items()]
-    x = Axis("tokens", length)
-    y = Axis(what, lambda value: format.cell(value if kind == "time" else round(value), kind))
-    name = items[0].model.get("title") or items[0].model["name"] if len(items) == 1 else ""
-    if path == "-":
-        from shutil import get_terminal_size
-
-        for line in text_plot(series, x=x, y=y, title=name, width=min(get_terminal_size().columns, 110)):
-            sys.stdout.write(line + "\n")
-    else:
-        file_plot(series, path, x=x, y=y, title=name)

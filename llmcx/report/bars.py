@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from string import ascii_letters
 
 LETTERS = {
     "weights": "W",
@@ -17,7 +18,25 @@ LETTERS = {
     "shared": "S",
     "met": "E",
     "idle": "·",
+    "attention and the rest": "A",
+    "shared experts": "S",
+    "experts met": "E",
+    "idle experts": "·",
 }
+
+
+def letters(parts: Sequence[str]) -> dict[str, str]:
+    """A letter for each part, no two the same: its own, else the first of its name that is free.
+
+    >>> letters(["weights", "workspace", "attention", "and", "q"])
+    {'weights': 'W', 'workspace': 'w', 'attention': 'a', 'and': 'n', 'q': 'q'}
+    """
+    found: dict[str, str] = {part: LETTERS[part] for part in parts if part in LETTERS}
+    for part in parts:
+        if part not in found:
+            free = (letter for letter in f"{part}{ascii_letters}" if letter.isalpha() and letter not in found.values())
+            found[part] = next(free, "?")
+    return {part: found[part] for part in parts}
 
 
 def bar(parts: Mapping[str, int], full: int, budget: int | None = None, width: int = 40) -> str:

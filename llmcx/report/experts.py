@@ -34,7 +34,7 @@ def _moe_tables(item: Item) -> list[Table]:
         Fact("granularity", "granularity, 4 d over an expert's width", r.granularity, "float"),
         Fact("granularity_active", "granularity, active width over an expert's", r.granularity_active, "float"),
     ]
-    tables = [_picture(r, f"{title(item)} · {experts}"), facts_table("", facts)]
+    tables = [_picture(item, f"{title(item)} · {experts}"), facts_table("", facts)]
     if r.capacity is not None:
         c = r.capacity
         facts = [
@@ -62,17 +62,19 @@ def _moe_tables(item: Item) -> list[Table]:
     return [*tables, beside, *_moe_routing(r), _routers(r)]
 
 
-def _picture(r: Any, heading: str) -> Table:
+def _picture(item: Item, heading: str) -> Table:
     """What is stored against what one token meets, to scale."""
-    met = r.expert * r.top_k // r.n_experts
-    rest = r.total - r.expert - r.shared
-    parts = {"other": rest, "shared": r.shared, "met": met, "idle": r.expert - met}
+    r = item.result
+    parts = r.shares
     rows = [
         {"what": "stored", "bar": bar(parts, r.total, width=50), "params": r.total},
         {"what": "met by a token", "bar": bar({**parts, "idle": 0}, r.total, width=50), "params": r.active},
     ]
     shown = "A attention and the rest, S shared experts, E experts met, · idle experts"
-    return Table(f"{heading}\n{shown}", [Column("what", ""), Column("bar", ""), Column("params", "", "count")], rows)
+    from .pictures import moe
+
+    columns = [Column("what", ""), Column("bar", ""), Column("params", "", "count")]
+    return Table(f"{heading}\n{shown}", columns, rows, figure=moe([item])[0], heading=heading)
 
 
 def _routers(r: Any) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 _COUNT = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
@@ -85,6 +86,23 @@ def time(seconds: float) -> str:
             scaled = seconds / factor
             return f"{scaled:,.0f}{unit}" if scaled >= 99.95 else f"{scaled:.3g}{unit}"
     raise AssertionError
+
+
+def tick(value: float, kind: str) -> str:
+    """A number beside an axis: short, without digits that say nothing. Kinds: those of cell, number and loss.
+
+    >>> tick(1e11, "flops"), tick(2.5e9, "count"), tick(8192, "length"), tick(0.001, "time"), tick(30.0, "number")
+    ('100 G', '2.5 B', '8k', '1ms', '30')
+    """
+    if kind == "number":
+        whole = abs(value) >= 1000 and abs(value - round(value)) < 1e-6 * abs(value)
+        return f"{value:,.0f}" if whole and abs(value) < 1e6 else f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.4g}"
+    if kind == "loss":
+        return f"{value:.2f}"
+    if kind == "time":
+        return time(value)
+    text = cell(round(value), kind)
+    return re.sub(r"(\.\d*?)0+(?=\D|$)", lambda match: match[1].rstrip("."), text)
 
 
 def cell(value: Any, kind: str) -> str:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from math import log
 from typing import Any
 
 from . import format
-from .plot import Axis, Series, file_plot, text_plot
 from .render import Item, View, plain
 from .table import Column, Fact, Table, facts_table
 
@@ -64,7 +62,7 @@ def _optima(laws: list[Any]) -> Table:
     if max(one.compute for one in laws) > 1.001 * min(one.compute for one in laws):
         columns.insert(3, Column("compute", "FLOPs", "power"))
     if high > 1.001 * low:
-        columns.append(Column("dot", "N on a log scale", "text", 1))
+        columns.append(Column("dot", "N on a log scale", "drawing", 1))
     columns += [Column("slope", "N ~ C^a", "text", 2), Column("range", "in fitted range", "text", 3)]
     return Table("Compute-optimal, by law", columns, rows)
 
@@ -190,20 +188,3 @@ def _fitted(item: Item) -> list[Table]:
 
 
 FIT = View(lambda item: [Fact(e.constant, e.constant, e.value, "float") for e in item.result["fit"].estimates], _fitted)
-
-
-def draw(curves: list[tuple[str, list[tuple[float, float]]]], path: str, title: str, runs: Any = ()) -> None:
-    """Loss over size at equal compute, one curve per law or budget, and ``runs`` as points: in the terminal for "-", else in a
-    file.
-    """
-    top = max((run.loss for run in runs), default=float("inf"))
-    series = [Series("runs", [(run.params, run.loss) for run in runs], joined=False)] if runs else []
-    series += [Series(label, [point for point in points if point[1] <= top]) for label, points in curves]
-    x, y = Axis("parameters", lambda value: format.count(round(value))), Axis("loss, nats per token", "{:.2f}".format, log=False)
-    if path == "-":
-        from shutil import get_terminal_size
-
-        for line in text_plot(series, x=x, y=y, title=title, width=min(get_terminal_size().columns, 110)):
-            sys.stdout.write(line + "\n")
-    else:
-        file_plot(series, path, x=x, y=y, title=title)

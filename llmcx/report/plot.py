@@ -1,113 +1,156 @@
-"""Plots: lines over two axes, as text for a terminal or as a picture in a file.
+"""Pictures in the terminal: curves of letters, bars of letters.
 
-A series is told from the others by a letter, in a file by letter and dash, never by colour alone. A terminal gets no colours; a
-file those of Okabe and Ito (2008), which colour-blind readers tell apart.
+What stands where is told by letters, never by colour alone: without colours the same picture loses nothing. Colours are of the
+16 that a terminal's theme sets, those that can be read on dark and on light.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from math import ceil, floor, log10
 from typing import NamedTuple
 
 from llmcx.core.errors import InputError
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+from . import format
+from .bars import letters
+from .console import columns, console, speaks
+from .figure import Axis, Bars, Curves, Figure, Series
+
+STYLES = ("bright_blue", "red", "green", "magenta", "cyan", "yellow", "bright_black")
+"""By number of the series. Which of them are told apart by whom does not matter: letters say it all."""
 MARKERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+WIDEST = 160
+"""Columns beyond which a picture does not become clearer."""
 
 
-class Series(NamedTuple):
-    """One line, or points that are not ``joined``: its name and (x, y) points, all above zero where an axis is logarithmic."""
+class Line(NamedTuple):
+    """A line of the picture: its text, and the number of the series that coloured characters belong to."""
 
-    label: str
-    points: Sequence[tuple[float, float]]
-    joined: bool = True
-
-
-class Axis(NamedTuple):
-    """What an axis shows, how its ticks read, and whether it is logarithmic."""
-
-    title: str = ""
-    text: Callable[[float], str] = "{:g}".format
-    log: bool = True
-
-    def at(self, value: float) -> float:
-        """Where a value stands."""
-        return log10(value) if self.log else value
+    text: str
+    colours: dict[int, int] = {}  # noqa: RUF012 - a NamedTuple's default, never changed
 
 
-PLAIN = Axis()
+def style(number: int) -> str:
+    """The colour of a series."""
+    return STYLES[number % len(STYLES)]
 
 
-def text_plot(
-    series: Sequence[Series], *, x: Axis = PLAIN, y: Axis = PLAIN, title: str = "", width: int = 80, height: int = 20
-) -> list[str]:
-    """The plot as lines of text, at most ``width`` characters wide: letters for points, dots between them, a legend below.
+def show(figures: Iterable[Figure]) -> None:
+    """Draw on stdout, as wide as the terminal is, in colour where it takes colours."""
+    from rich.text import Text
 
-    "*" marks a point of several series. Series without drawable points are named in the
-    legend alone. Raises InputError when there is nothing to draw.
-    """
+    out, width = console(), min(columns(), WIDEST)
+    for number, figure in enumerate(figures):
+        lines = curves(figure, width) if isinstance(figure, Curves) else bars(figure, width)
+        for line in [*([Line("")] if number else []), *lines]:
+            text = Text(line.text)
+            for at, series in line.colours.items():
+                text.stylize(style(series), at, at + 1)
+            out.print(text, soft_wrap=True)
+
+
+# --- curves ---------------------------------------------------------------------------------------------------------
+
+
+def drawable(figure: Curves) -> list[Series]:
+    """The series with the points that the axes can show. Raises InputError where no point is left, or too many series."""
+    x, y = figure.x, figure.y
 
     def shown(point: tuple[float, float]) -> bool:
         return not (x.log and point[0] <= 0) and not (y.log and point[1] <= 0)
 
-    drawn = [s._replace(points=list(filter(shown, s.points))) for s in series]
-    xs = [x.at(a) for s in drawn for a, _ in s.points]
-    ys = [y.at(b) for s in drawn for _, b in s.points]
-    if not xs:
+    drawn = [s._replace(points=[p for p in s.points if None not in p and shown(p)]) for s in figure.series]
+    if not any(s.points for s in drawn):
         raise InputError("there is nothing to plot: no series has a point above zero", field="plot")
     if len(drawn) > len(MARKERS):
         raise InputError(f"{len(drawn)} lines are too many for one plot; it holds {len(MARKERS)}", field="plot")
-    ticks = _ticks(min(ys), max(ys), y.log)
-    low, high = min(ticks[0], min(ys)), max(ticks[-1], max(ys))
-    names = {tick: y.text(10**tick if y.log else tick) for tick in ticks}
+    return drawn
+
+
+def curves(figure: Curves, width: int = 80, height: int | None = None) -> list[Line]:
+    """Letters for points, dots between them, a legend below; at most ``width`` characters wide, where ticks leave room for that.
+
+    "*" marks a point of several series, ":" a place on the x axis that means something. Series without drawable points are
+    named in the legend alone. Raises InputError when there is nothing to draw.
+    """
+    x, y, drawn = figure.x, figure.y, drawable(figure)
+    height = height or max(12, min(20 + (width - 80) // 20, 24))
+    xs = [x.at(a) for s in drawn for a, _ in s.points]
+    ys = [y.at(b) for s in drawn for _, b in s.points]
+    levels = ticks(min(ys), max(ys), y.log)
+    low, high = min(*levels, *ys), max(*levels, *ys)
+    names = {tick: format.tick(10**tick if y.log else tick, y.kind) for tick in levels}
     margin = max(map(len, names.values()))
-    columns, left, right = max(width - margin - 2, 10), min(xs), max(xs)
+    across, left, right = max(width - margin - 2, 10), min(xs), max(xs)
 
     def column(value: float) -> int:
-        return round((value - left) / (right - left) * (columns - 1)) if right > left else (columns - 1) // 2
+        return round((value - left) / (right - left) * (across - 1)) if right > left else (across - 1) // 2
 
     def row(value: float) -> int:
         return round((high - value) / (high - low) * (height - 1)) if high > low else height // 2
 
-    cells = [[" "] * columns for _ in range(height)]
-    for tick in ticks:
-        cells[row(tick)] = ["·" if c % 8 == 0 else " " for c in range(columns)]
-    for s in drawn:
+    cells = [[" "] * across for _ in range(height)]
+    colours: list[dict[int, int]] = [{} for _ in range(height)]
+    for tick in levels:
+        cells[row(tick)] = ["·" if c % 8 == 0 else " " for c in range(across)]
+    marks = [mark for mark in figure.marks if left <= x.at(mark.x) <= right]
+    for mark in marks:
+        for line in cells:
+            line[column(x.at(mark.x))] = ":"
+    for number, s in enumerate(drawn):
         placed = [(column(x.at(a)), x.at(a), y.at(b)) for a, b in sorted(s.points)] if s.joined else []
         for (c0, a0, b0), (c1, a1, b1) in pairwise(placed):
             for c in range(c0 + 1, c1):
-                at = left + (right - left) * c / (columns - 1)
+                at = left + (right - left) * c / (across - 1)
                 spot = row(b0 + (b1 - b0) * (at - a0) / (a1 - a0))
                 if cells[spot][c] in " ·":
                     cells[spot][c] = "."
-    taken: set[tuple[int, int]] = set()
-    for letter, s in zip(MARKERS, drawn, strict=False):
+                    colours[spot][c] = number
+    taken: dict[tuple[int, int], int] = {}
+    for number, (letter, s) in enumerate(zip(MARKERS, drawn, strict=False)):
         for a, b in s.points:
-            spot_at = (row(y.at(b)), column(x.at(a)))
-            cells[spot_at[0]][spot_at[1]] = "*" if spot_at in taken else letter
-            taken.add(spot_at)
-    lines = [title] if title else []
-    if y.title:
-        lines.append(y.title)
-    marks = {row(tick): name for tick, name in names.items()}
-    lines += [f"{marks.get(r, ''):>{margin}} │{''.join(line).rstrip()}" for r, line in enumerate(cells)]
-    lines.append(" " * margin + " └" + "─" * columns)
-    lines.append(_x_labels(sorted({a for s in drawn for a, _ in s.points}), x, column, margin, columns))
+            r, c = row(y.at(b)), column(x.at(a))
+            mine = taken.setdefault((r, c), number) == number
+            cells[r][c] = letter if mine else "*"
+            if mine:
+                colours[r][c] = number
+            else:
+                colours[r].pop(c, None)
+    lines = [Line(text) for text in (figure.title, y.title) if text]
+    marked = {row(tick): name for tick, name in names.items()}
+    for r, line in enumerate(cells):
+        start = f"{marked.get(r, ''):>{margin}} │"
+        lines.append(Line((start + "".join(line)).rstrip(), {len(start) + c: n for c, n in colours[r].items()}))
+    lines.append(Line(" " * margin + " └" + "─" * across))
+    values = sorted({a for s in drawn for a, _ in s.points})
+    if (len(values) > 2 and any(value != int(value) or value > 2**40 for value in values)) or x.kind == "count":
+        values = [10**tick if x.log else tick for tick in ticks(left, right, x.log) if left <= tick <= right]
+    lines.append(Line(_x_labels(values, x, column, margin, across).rstrip()))
     if x.title:
-        lines.append(f"{x.title:>{width}}")
-    names_below = legend([s.label for s in drawn], width)
+        lines.append(Line(f"{x.title:>{width}}"))
+    lines += legend([s.label for s in drawn], width)
     if any("*" in line for line in cells):
-        names_below.append("* several of them")
-    return [line.rstrip() for line in lines] + names_below
+        lines.append(Line("* several of them"))
+    return [*lines, *(Line(f": {mark.label}") for mark in marks)]
 
 
-def _ticks(low: float, high: float, log: bool) -> list[float]:
-    """Round values that span a range: powers of ten, or steps of 1, 2 or 5; at most six or so."""
+def ticks(low: float, high: float, log: bool) -> list[float]:
+    """Round values that span a range, or on a logarithmic axis lie in it: powers of ten, or steps of 1, 2 or 5; at most eight or
+    so.
+    """
+    if log and high - low < 3:
+        within = [
+            log10(k) + p
+            for p in range(floor(low), ceil(high) + 1)
+            for k in ((1, 2, 5) if high - low > 0.8 else (1, 1.5, 2, 3, 5, 7))
+        ]
+        within = [t for t in within if low - 1e-9 <= t <= high + 1e-9]
+        return within if len(within) > 1 else [low, high]
     if log:
         step = max(1, ceil((ceil(high) - floor(low)) / 6))
-        return [float(t) for t in range(floor(low), ceil(high) + step, step)]
+        return [float(t) for t in range(ceil(low - 1e-9), floor(high + 1e-9) + 1, step)]
     if high == low:
         return [low]
     rough = 10 ** floor(log10((high - low) / 5))
@@ -115,12 +158,12 @@ def _ticks(low: float, high: float, log: bool) -> list[float]:
     return [size * t for t in range(floor(low / size), ceil(high / size) + 1)]
 
 
-def _x_labels(values: list[float], x: Axis, column: Callable[[float], int], margin: int, columns: int) -> str:
+def _x_labels(values: list[float], x: Axis, column: Callable[[float], int], margin: int, across: int) -> str:
     """The points' own values under the axis, as many as find room."""
-    line = [" "] * (columns + margin + 2)
+    line = [" "] * (across + margin + 2)
     free = 0
     for value in values:
-        name = x.text(value)
+        name = format.tick(value, x.kind)
         at = min(max(margin + 2 + column(x.at(value)) - len(name) // 2, 0), len(line) - len(name))
         if at >= free:
             line[at : at + len(name)] = name
@@ -128,48 +171,62 @@ def _x_labels(values: list[float], x: Axis, column: Callable[[float], int], marg
     return "".join(line)
 
 
-def legend(labels: Sequence[str], width: int) -> list[str]:
-    """Letters and names, in as many columns as fit."""
-    entries = [f"{letter} {label}" for letter, label in zip(MARKERS, labels, strict=False)]
+def legend(labels: Sequence[str], width: int, marks: Sequence[str] = MARKERS) -> list[Line]:
+    """Letters and names, in as many columns as fit; a name that is wider still goes on in the next line."""
+    entries = [f"{letter} {label}" for letter, label in zip(marks, labels, strict=False)]
     each = max(map(len, entries)) + 2
     across = max(1, width // each)
     down = -(-len(entries) // across)
-    return ["".join(f"{entry:<{each}}" for entry in entries[r::down]).rstrip() for r in range(down)]
+    lines = []
+    for r in range(down):
+        row = range(r, len(entries), down)
+        lines.append(
+            Line("".join(f"{entries[n]:<{each}}" for n in row).rstrip(), {each * place: n for place, n in enumerate(row)})
+        )
+    return lines
 
 
-def file_plot(series: Sequence[Series], path: str, *, x: Axis = PLAIN, y: Axis = PLAIN, title: str = "") -> None:
-    """The plot as a file: svg, png or pdf by its name, drawn by matplotlib (extra llmcx[plot]).
+# --- bars -----------------------------------------------------------------------------------------------------------
 
-    Raises InputError for another ending, or where matplotlib is not installed.
+
+def bars(figure: Bars, width: int = 80) -> list[Line]:
+    """A line each: its name, its number, and as many letters of every part as it has of the whole; "|" is the limit.
+
+    One part alone is drawn solid. At 40 columns the bar stands under its name.
     """
-    if not path.lower().endswith((".svg", ".png", ".pdf")):
-        problem = f"--plot is {path!r}, but must end in .svg, .png or .pdf, or be - for the terminal"
-        raise InputError(problem, field="plot", value=path, allowed=".svg, .png, .pdf or -")
-    try:
-        import matplotlib
-    except ImportError:
-        raise InputError("a plot in a file needs matplotlib: pip install 'llmcx[plot]'", field="plot", value=path) from None
-    matplotlib.use("Agg")
-    matplotlib.rcParams["svg.hashsalt"] = "llmcx"  # the same plot gives the same file
-    from matplotlib import pyplot
-    from matplotlib.ticker import FuncFormatter, NullLocator
-
-    figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
-    dashes = ("-", "--", "-.", ":")
-    for number, s in enumerate(series):
-        style = {"color": COLOURS[number % len(COLOURS)], "linestyle": dashes[number // len(COLOURS) % len(dashes)]}
-        line = axes.plot(*zip(*s.points, strict=True), marker=f"${MARKERS[number]}$", label=s.label)[0]
-        line.set(**style if s.joined else {**style, "linestyle": "none"})
-    for axis, scale, each in ((axes.xaxis, axes.set_xscale, x), (axes.yaxis, axes.set_yscale, y)):
-        if each.log:
-            scale("log")
-        axis.set_major_formatter(FuncFormatter(lambda value, _, each=each: each.text(value)))
-    axes.set_xticks(sorted({a for s in series for a, _ in s.points})[:12])
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xlabel(x.title)
-    axes.set_ylabel(y.title)
-    axes.set_title(title)
-    axes.grid(visible=True, alpha=0.3)
-    axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-    figure.savefig(path, metadata={"Date": None} if path.lower().endswith(".svg") else None)
-    pyplot.close(figure)
+    parts = figure.parts()
+    marks = letters(parts)
+    solid = len(parts) == 1
+    if solid:
+        marks = {parts[0]: "█" if speaks("█") else "#"}
+    sizes = [format.cell(bar.total, figure.kind) for bar in figure.bars]
+    name_width, size_width = max(len(bar.label) for bar in figure.bars), max(map(len, sizes))
+    beside = width - name_width - size_width - 4
+    narrow = beside < 20
+    room = (width if narrow else beside) - 1
+    lines = [Line(figure.title)] if figure.title else []
+    for bar, size in zip(figure.bars, sizes, strict=True):
+        start = f"{bar.label:<{name_width}}  {size:>{size_width}}  "
+        if narrow:
+            lines.append(Line(start.rstrip()))
+            start = ""
+        text, filled = "", 0
+        colours: dict[int, int] = {}
+        for number, part in enumerate(parts):
+            filled += bar.parts.get(part, 0)
+            more = round(room * filled / figure.most) - len(text)
+            if marks[part] != "·":
+                colours |= {len(start) + len(text) + i: number for i in range(more)}
+            text += marks[part] * more
+        if solid and not text and bar.total:
+            text, colours = "▏" if marks[parts[0]] == "█" else ".", {len(start): 0}
+        if figure.limit is not None:
+            line = round(room * figure.limit / figure.most)
+            colours = {at + (at - len(start) >= line): n for at, n in colours.items()}
+            text = f"{text[:line]}{'·' * (line - len(text))}|{text[line:]}"
+        lines.append(Line(start + text, colours))
+    if not solid:
+        lines += legend(parts, width, [marks[part] for part in parts])
+    if figure.limit is not None:
+        lines.append(Line(f"| the budget, {format.cell(figure.limit, figure.kind)}"))
+    return lines

@@ -21,6 +21,7 @@ class Item(NamedTuple):
     result: Any
     notes: list[str]
     lines: list[Any] | None = None  # formulas, where the result does not carry its own
+    more: Callable[[], Any] | None = None  # what its picture shows beyond the result; counted when it is drawn
 
     def explained(self) -> list[Any]:
         """The formulas behind the result."""
@@ -54,13 +55,13 @@ class View(NamedTuple):
 
 
 def show(command: str, items: list[Item], view: str, fmt: str, explain: bool) -> None:
-    """Write ``items`` to stdout in ``fmt``, one of FORMATS; ``view`` names an entry of views.VIEWS."""
+    """Write ``items`` to stdout in ``fmt``, one of FORMATS or "plain"; ``view`` names an entry of views.VIEWS."""
     if fmt in ("json", "jsonl"):
         {"json": _json, "jsonl": _jsonl}[fmt](command, items, explain)
         return
     from .views import VIEWS
 
-    {"csv": _csv, "markdown": _markdown, "table": _rich}[fmt](items, VIEWS[view], explain)
+    {"csv": _csv, "markdown": _markdown, "table": _rich, "plain": _plain}[fmt](items, VIEWS[view], explain)
 
 
 # --- for machines ---------------------------------------------------------------------------------------------------
@@ -177,7 +178,7 @@ def _markdown(items: list[Item], view: View, explain: bool) -> None:
 
 
 def _left(column: Column) -> bool:
-    return column.kind in ("text", "by-row")
+    return column.kind in ("text", "by-row", "drawing")
 
 
 def _notes(items: list[Item]) -> list[str]:
@@ -198,13 +199,24 @@ def _explained(items: list[Item]) -> list[str]:
     return out
 
 
+def _plain(items: list[Item], view: View, explain: bool) -> None:
+    from .spoken import say, table
+
+    blocks = [table(each) for each in _tables(items, view)]
+    if explain:
+        blocks.append([say(line) for line in _explained(items) if line])
+    blocks.append([f"Note: {say(note)}" for note in _notes(items)])
+    sys.stdout.write("\n\n".join("\n".join(lines) for lines in blocks if lines) + "\n")
+
+
 def _rich(items: list[Item], view: View, explain: bool) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    console = Console(highlight=False)
+    from .console import console as make_console
+
+    console = make_console()
     width = console.width
     for number, table in enumerate(_tables(items, view)):
         if number:

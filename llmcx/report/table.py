@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from .figure import Figure
 
 
 class Column(NamedTuple):
@@ -18,12 +21,18 @@ class Column(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Rows of raw values under columns; ``total`` is a last row set apart."""
+    """Rows of raw values under columns; ``total`` is a last row set apart.
+
+    A table that draws bars carries what they show as ``figure``, which is put into words where nothing is drawn, under
+    ``heading``.
+    """
 
     title: str
     columns: list[Column]
     rows: list[dict[str, Any]]
     total: dict[str, Any] | None = None
+    figure: Figure | None = None
+    heading: str = ""
 
 
 class Fact(NamedTuple):

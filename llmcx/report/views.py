@@ -123,7 +123,7 @@ def _memory_tables(item: Item) -> list[Table]:
     rows = [row | {"short": row["bytes"], "share": row["bytes"] / total} for row in _rows(r.parts)]
     last = {"part": "total", "bytes": r.total_bytes, "short": r.total_bytes, "share": 1.0, "formula": ""}
     tables = [Table(title(item), columns, rows, last), facts_table("", _memory_facts(item)[1:])]
-    tables.append(_picture(r))
+    tables.append(_picture(item))
     if r.stored is not None:
         columns = [Column("dtype", "weights as"), Column("elements", "elements", "int"), Column("bytes", "bytes", "size")]
         tables.append(Table("", columns, [{"dtype": name, **row} for name, row in r.stored.by_dtype.items()]))
@@ -149,8 +149,9 @@ def _memory_tables(item: Item) -> list[Table]:
     return tables
 
 
-def _picture(r: Any) -> Table:
+def _picture(item: Item) -> Table:
     """One bar per GPU (of each pipeline stage) against the budget."""
+    r = item.result
     columns = [Column("stage", "stage", "int"), Column("layers", "layers", "int", 3), Column("in_flight", "in flight", "int", 4)]
     columns = [*columns, Column("total_bytes", "each GPU", "bytes")] if len(r.ranks) > 1 else []
     stages = r.ranks or [r]
@@ -161,7 +162,10 @@ def _picture(r: Any) -> Table:
         rows.append({**vars(rank), "bar": bar(held, most, r.budget_bytes)})
     title = legend({part.part: part.bytes for rank in stages for part in rank.parts})
     title += " · | is the budget" if r.budget_bytes else ""
-    return Table(f"{r.heaviest}\n{title}" if r.heaviest else title, [*columns, Column("bar", "")], rows)
+    from .pictures import memory
+
+    title = f"{r.heaviest}\n{title}" if r.heaviest else title
+    return Table(title, [*columns, Column("bar", "")], rows, figure=memory([item])[0], heading=r.heaviest or "")
 
 
 MEMORY = View(_memory_facts, _memory_tables)

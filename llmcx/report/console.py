@@ -1,0 +1,42 @@
+"""The terminal: how wide it is, and whether it wants colour."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def columns() -> int:
+    """COLUMNS where it is a number above 0, in pipes too; else the width of the terminal that stdout, stderr or stdin is; else
+    80.
+    """
+    given = os.environ.get("COLUMNS", "")
+    if given.isdecimal() and int(given) > 0:
+        return int(given)
+    for stream in (sys.__stdout__, sys.__stderr__, sys.__stdin__):
+        with suppress(AttributeError, OSError, ValueError):
+            width = os.get_terminal_size(stream.fileno()).columns  # type: ignore[union-attr]
+            if width > 0:
+                return width
+    return 80
+
+
+def console() -> Console:
+    """Where tables and pictures are written. It colours only a terminal whose TERM is not dumb, and not with NO_COLOR set."""
+    from rich.console import Console
+
+    return Console(highlight=False, width=columns())
+
+
+def speaks(characters: str) -> bool:
+    """Whether stdout can write ``characters``."""
+    try:
+        characters.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True

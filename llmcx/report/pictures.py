@@ -1,0 +1,245 @@
+"""Which picture a command's answer has: its numbers as they stand in the answer, put on axes or in bars."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from llmcx.core.errors import InputError
+
+from .attention import MEASURES
+from .figure import Axis, Bar, Bars, Curves, Figure, Mark, Series
+from .render import Answer, Item, title
+
+
+def _names(items: list[Item]) -> list[str]:
+    """Each item by its model and by what differs between them."""
+    varying = [key for key in items[0].inputs if len({repr(item.inputs.get(key)) for item in items}) > 1]
+    models = len({item.model["name"] for item in items if item.model}) > 1
+    made = []
+    for item in items:
+        name = [str(item.model["name"])] if item.model and (models or not varying) else []
+        made.append(", ".join([*name, *(f"{key} {_short(item.inputs.get(key))}" for key in varying)]))
+    return made
+
+
+def _short(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _heading(items: list[Item]) -> str:
+    return title(items[0]) if len({title(item) for item in items}) == 1 else ""
+
+
+def _params(items: list[Item]) -> list[Figure]:
+    """Components of one model; several models each as one bar of its main parts."""
+    if len(items) == 1:
+        bars = [Bar(row.component, {"parameters": row.params}) for row in items[0].result.components]
+        return [Bars(f"{title(items[0])}: parameters by component", "count", "parameters", bars)]
+    bars = []
+    for name, item in zip(_names(items), items, strict=True):
+        parts: dict[str, int] = {}
+        for row in item.result.components:
+            part = row.component.partition(".")[0]
+            parts[part] = parts.get(part, 0) + row.params
+        bars.append(Bar(name, parts))
+    return [Bars(_headed(items, "parameters by part"), "count", "parameters", bars)]
+
+
+def _headed(items: list[Item], what: str) -> str:
+    name = _heading(items)
+    return f"{name}: {what}" if name else what.capitalize()
+
+
+def _flops(items: list[Item]) -> list[Figure]:
+    """How a forward pass grows with the length: one model's parts, several models' totals."""
+    unlike = {repr((item.model, *(item.inputs.get(key) for key in ("causal", *_SHAPE)))): item for item in items}
+    once = list(unlike.values())
+    x, y = Axis("tokens per sequence", "length"), Axis("FLOPs, forward pass of one sequence", "flops")
+    if len(once) == 1:
+        rows, crossing = once[0].more()  # type: ignore[misc]
+        series = [Series(name, [(row.seq, getattr(row, name)) for row in rows]) for name in ("linear", "attention", "total")]
+        inside = crossing is not None and rows[0].seq <= crossing <= rows[-1].seq
+        marks = [Mark(crossing, f"attention = linear at n = {crossing:,}")] if inside else []
+        return [Curves(f"{title(once[0])}: growth with the length", x, y, series, marks)]
+    series = []
+    for name, item in zip(_names([item._replace(inputs=_kept(item)) for item in once]), once, strict=True):
+        rows, crossing = item.more()  # type: ignore[misc]
+        label = f"{name}, attention = linear at n = {crossing:,}" if crossing else f"{name}, attention never half"
+        series.append(Series(label, [(row.seq, row.total) for row in rows]))
+    return [Curves(_headed(once, "growth with the length"), x, y, series)]
+
+
+_SHAPE = (
+    *("layers", "d_model", "heads", "kv_heads", "head_dim", "d_ff", "vocab", "positions", "context_length", "experts", "top_k"),
+    *("experts_from", "window", "ffn", "norm", "attention", "bias", "tied"),
+)
+"""Inputs that make another model."""
+
+
+def _kept(item: Item) -> dict[str, Any]:
+    return {key: value for key, value in item.inputs.items() if key in _SHAPE}
+
+
+def memory(items: list[Item]) -> list[Figure]:
+    """Parts of a GPU's memory, of each pipeline stage or of each item, against the budget."""
+    bars = []
+    for name, item in zip(_names(items), items, strict=True):
+        r = item.result
+        stages = r.ranks if len(r.ranks) > 1 else [r]
+        for stage in stages:
+            label = f"stage {stage.stage}" if len(stages) > 1 else "each GPU" if r.gpus > 1 else "memory"
+            label = label if len(items) == 1 else f"{name}, {label}" if len(stages) > 1 else name
+            bars.append(Bar(label, {part.part: part.bytes for part in stage.parts}))
+    limits = {item.result.budget_bytes for item in items}
+    return [Bars(_headed(items, "memory of a GPU"), "bytes", "bytes", bars, limits.pop() if len(limits) == 1 else None)]
+
+
+def _attention(items: list[Item]) -> list[Figure]:
+    """The measure against the length."""
+    field, kind, what = MEASURES[items[0].inputs["measure"]]
+    series = []
+    for name, item in zip(_names(items), items, strict=True):
+        lines: dict[str, list[tuple[float, float]]] = {}
+        for row in item.result.rows:
+            lines.setdefault(row.variant, []).append((row.seq, getattr(row, field)))
+        prefix = f"{name}, " if len(items) > 1 else ""
+        series += [Series(prefix + variant, points) for variant, points in lines.items()]
+    return [Curves(_heading(items), Axis("tokens", "length"), Axis(what, kind), series)]
+
+
+_PARTS = {"other": "attention and the rest", "shared": "shared experts", "met": "experts met", "idle": "idle experts"}
+
+
+def moe(items: list[Item]) -> list[Figure]:
+    """What is stored against what one token meets."""
+    bars = []
+    for name, item in zip(_names(items), items, strict=True):
+        r = item.result
+        prefix = f"{name}, " if len(items) > 1 else ""
+        parts = {_PARTS[part]: size for part, size in r.shares.items()}
+        bars.append(Bar(f"{prefix}stored", parts))
+        bars.append(Bar(f"{prefix}met by a token", {part: size for part, size in parts.items() if part != _PARTS["idle"]}))
+    return [Bars(_headed(items, "parameters stored and met"), "count", "parameters", bars)]
+
+
+def _chinchilla(items: list[Item]) -> list[Figure]:
+    """IsoFLOP curves: loss over size at the first budget."""
+    curves = items[0].more()  # type: ignore[misc]
+    best = items[0].result["laws"][0]
+    return [_isoflop(curves, f"Loss of models trained with {best.compute:.3g} FLOPs")]
+
+
+def _fit(items: list[Item]) -> list[Figure]:
+    """One's own runs and the law fitted to them."""
+    runs, curves = items[0].more()  # type: ignore[misc]
+    top = max(run.loss for run in runs)
+    shown = [(label, [point for point in points if point[1] <= top]) for label, points in curves]
+    figure = _isoflop(shown, f"{len(runs)} runs and the law fitted")
+    dots = Series("runs", [(run.params, run.loss) for run in runs], joined=False)
+    return [figure._replace(series=[dots, *figure.series])]
+
+
+def _isoflop(curves: list[tuple[str, list[tuple[float, float]]]], heading: str) -> Curves:
+    y = Axis("loss, nats per token", "loss", log=False)
+    return Curves(heading, Axis("parameters", "count"), y, [Series(label, points) for label, points in curves])
+
+
+def _roofline(roofline: Any, heading: str) -> Curves:
+    """Points under the roof: the roof's line from the least intensity to a decade beyond the ridge."""
+    points = [(one.intensity, one.rate) for one in roofline.placed]
+    series = []
+    ends = [*(x for x, _ in points), *(roof.ridge for roof in roofline.roofs)]
+    for peak in dict.fromkeys(roof.flops_per_s for roof in roofline.roofs):
+        same = [roof for roof in roofline.roofs if roof.flops_per_s == peak]
+        xs = [min(ends) / 2, same[0].ridge, max(ends) * 2]
+        series.append(Series(f"{', '.join(roof.name for roof in same)} roof", [(x, same[0].at(x)) for x in xs]))
+    series += [Series(one.name, [point], joined=False) for one, point in zip(roofline.placed, points, strict=True)]
+    return Curves(heading, Axis("FLOPs per byte", "number"), Axis("FLOP/s", "flops"), series)
+
+
+def _train(items: list[Item]) -> list[Figure]:
+    out: list[Figure] = []
+    for name, item in zip(_names(items), items, strict=True):
+        what = f"{title(item) or name}{f', {name}' if len(items) > 1 and title(item) != name else ''}"
+        out.append(_roofline(item.more(), f"{what}: forward pass on one {item.inputs['hardware']}"))  # type: ignore[misc]
+    return out
+
+
+def _serve(items: list[Item]) -> list[Figure]:
+    """The frontier of all items in one; each item's roofline after it."""
+    x, y = Axis("seconds per token of a user", "time"), Axis("tokens/s of a GPU", "number")
+    series = []
+    for name, item in zip(_names(items), items, strict=True):
+        prefix = f"{name}, " if len(items) > 1 else ""
+        for what in ("estimate", "ideal"):
+            points = [(point.tpot_s, point.tokens_per_s_gpu) for point in getattr(item.result, what)]
+            series.append(Series(prefix + what, points))
+    out: list[Figure] = [Curves(_headed(items, "latency and throughput, batch by batch"), x, y, series)]
+    for name, item in zip(_names(items), items, strict=True):
+        what = f"{title(item)}{f', {name}' if len(items) > 1 else ''}: a pass on one {item.inputs['hardware']}"
+        out.append(_roofline(item.more(), what))  # type: ignore[misc]
+    return out
+
+
+def _shapes(items: list[Item]) -> list[Figure]:
+    """Width over depth."""
+    r = items[0].result
+    series = [
+        Series(
+            f"equal {'FLOPs' if 'flops' in items[0].inputs else 'parameters'}",
+            [(row.n_layers, row.aspect_ratio) for row in r["shapes"]],
+        )
+    ]
+    series += [Series(row.name, [(row.n_layers, row.aspect_ratio)], joined=False) for row in r["references"]]
+    return [Curves("Aspect ratio by depth", Axis("layers"), Axis("d_model / layers"), series)]
+
+
+def _accelerator(items: list[Item]) -> list[Figure]:
+    one = items[0]
+    return [_roofline(one.more(), f"{one.result.title}: roofs by number format")]  # type: ignore[misc]
+
+
+PICTURES: dict[str, Callable[[list[Item]], list[Figure]]] = {
+    "params": _params,
+    "flops": _flops,
+    "memory": memory,
+    "attention-compare": _attention,
+    "moe": moe,
+    "chinchilla": _chinchilla,
+    "chinchilla-fit": _fit,
+    "train": _train,
+    "serve": _serve,
+    "shapes": _shapes,
+    "accelerator": _accelerator,
+}
+"""By the name of the view."""
+
+
+def figures(answer: Answer, view: str) -> list[Figure]:
+    """The pictures of an answer. Raises InputError where ``view`` has none."""
+    if view not in PICTURES:
+        known = "params, flops, memory, attention-compare, moe, chinchilla, train, serve, shapes and hardware show"
+        raise InputError(f"--plot: this answer has no picture; {known} have one", field="plot")
+    return PICTURES[view](list(answer.items))
+
+
+def draw(answer: Answer, view: str, path: str, plain: bool = False) -> None:
+    """The pictures of an answer: in the terminal for "-", in words where ``plain``, else in a file.
+
+    Raises InputError: no picture, nothing to draw, or a file that cannot be written.
+    """
+    drawn = figures(answer, view)
+    if path != "-":
+        from .file import write
+
+        write(drawn, path)
+    elif plain:
+        from .spoken import described
+
+        sys.stdout.write("\n".join(line for figure in drawn for line in described(figure)) + "\n")
+    else:
+        from .plot import show
+
+        show(drawn)

@@ -1,0 +1,249 @@
+"""Answers for a screen reader (--plain): one fact a line, every unit spoken out, pictures in words, no drawing characters."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from itertools import pairwise
+from typing import Any
+
+from . import format
+from .figure import Bars, Curves, Figure, Series
+from .table import Column, Table
+
+_UNITS = {
+    "B": "bytes",
+    **{"PB": "petabytes", "TB": "terabytes", "GB": "gigabytes", "MB": "megabytes", "kB": "kilobytes"},
+    **{"PiB": "pebibytes", "TiB": "tebibytes", "GiB": "gibibytes", "MiB": "mebibytes", "KiB": "kibibytes"},
+    **{"s": "seconds", "ms": "milliseconds", "µs": "microseconds", "ns": "nanoseconds"},
+}
+_COUNTS = {"T": "trillion", "B": "billion", "M": "million", "k": "thousand"}
+_SI = {"Q": 30, "R": 27, "Y": 24, "Z": 21, "E": 18, "P": "quadrillion", "T": "trillion", "G": "billion", "M": "million"}
+_SYMBOLS = {
+    **{
+        " · ": ", ",
+        "·": " ",
+        "×": " times ",
+        "²": " squared",
+        "³": " cubed",
+        "−": "-",
+        "–": "-",
+        "—": "-",
+        "…": "...",
+        "÷": " over ",
+    },
+    **{"√": "square root of ", "≥": "at least ", "≤": "at most ", "≈": "about ", "→": "to", "Σ": "sum of ", "α": "alpha"},
+    **{
+        "β": "beta",
+        "γ": "gamma",
+        "ε": "epsilon",
+        "δ": "delta",
+        "µ": "micro",
+        "†": "",
+        "∞": "infinity",
+        "●": "",
+        "ᵀ": " transposed",
+    },
+    **{"“": '"', "”": '"', "’": "'", "‘": "'"},
+}
+HEADINGS = {
+    "parameters": "{} parameters",
+    "share": "{}",
+    "d/L": "d_model over layers {}",
+    "D/N": "{} tokens per parameter",
+    "D/N ÷ best": "{} the best ratio of tokens to parameters",
+    "TFLOP/s": "{} teraflops per second",
+    "fp8": "in fp8 {} teraflops per second",
+    "GB": "{} gigabytes",
+    "GB/s": "memory {} gigabytes per second",
+    "scale-up": "scale-up link {} gigabytes per second",
+    "scale-out": "scale-out link {} gigabytes per second",
+    "of": "among {} accelerators",
+    "W": "{} watts",
+    "USD/h": "{} US dollars per hour",
+    "USD/M": "{} US dollars per million tokens",
+    "USD": "{} US dollars",
+    "kWh": "{} kilowatt hours",
+    "kg CO2": "{} kilograms of carbon dioxide",
+    "users": "{} users",
+    "first, ms": "first token after {} milliseconds",
+    "ms/token": "{} milliseconds per token",
+    "tok/s user": "{} tokens per second for a user",
+    "tok/s GPU": "{} tokens per second for a GPU",
+    "s/step": "{} seconds per step",
+    "FLOPs": "{} FLOPs",
+    "train FLOPs": "{} FLOPs of training",
+    "KV/token": "{} of keys and values per token",
+    "TP": "tensor parallel over at most {}",
+    "kept/layer": "{} kept per layer",
+    "kept/layer there": "there {} kept per layer",
+    "max n": "at most {} tokens",
+    "n": "{} tokens",
+    "of FLOPs": "{} of the FLOPs",
+    "FLOPs/token": "{} FLOPs per token",
+    "layers": "{} layers",
+}
+"""How a heading reads with its number. Others stand before it."""
+
+
+def say(text: str) -> str:
+    """Text without symbols that a screen reader spells out or skips.
+
+    >>> say("2 × 3² · café")
+    '2 times 3 squared, café'
+    """
+    for symbol, words in _SYMBOLS.items():
+        text = text.replace(symbol, words)
+    text = "".join(c for c in unicodedata.normalize("NFC", text) if c < "\x80" or c.isalpha())
+    return re.sub(r"  +", " ", text).strip()
+
+
+def number(value: Any, kind: str) -> str:
+    """One value with its unit, in words. Kinds are those of format.cell.
+
+    >>> number(617558016, "int"), number(0.0035, "share"), number(16_060_522_496, "size"), number(734804261732352, "flops")
+    ('617,558,016', '0.35 percent', '16.06 gigabytes, 14.96 gibibytes', '734.8 trillion')
+    >>> number(5.76e23, "power"), number(1.5, "factor"), number(0.002, "time"), number(8192, "length"), number(None, "int")
+    ('5.76 times 10 to the 23', '1.50 times', '2 milliseconds', '8,192 tokens', 'none')
+    """
+    if value is None:
+        return "none"
+    if kind == "length" and isinstance(value, int):
+        return f"{value:,} tokens"
+    text = format.cell(value, kind)
+    if isinstance(value, (bool, str)):
+        return say(text)
+    if kind == "share":
+        return text.replace("%", " percent")
+    if kind == "factor":
+        return _power(text.replace("×", " times"))
+    if kind == "size":
+        return _power(re.sub(r" \((.*)\)", r", \1", re.sub(r"(?<=\d) ?([A-Za-z]?i?B)\b", lambda m: " " + _UNITS[m[1]], text)))
+    if kind in ("bytes", "time"):
+        return _power(re.sub(r"(?<=\d) ?([A-Za-zµ]+)$", lambda m: " " + _UNITS[m[1]], text))
+    if kind == "flops":
+        return _power(re.sub(r" ([A-Zk])$", lambda m: _si(m[1]), text))
+    if kind == "count":
+        return _power(re.sub(r" ([TBMk])$", lambda m: " " + _COUNTS[m[1]], text))
+    return _power(text)
+
+
+def _si(letter: str) -> str:
+    word = {"k": "thousand", **_SI}[letter]
+    return f" {word}" if isinstance(word, str) else f" times 10 to the {word}"
+
+
+def _power(text: str) -> str:
+    """1.2e+08 as a voice says it."""
+    return re.sub(r"(\d)e([+-])0*(\d+)", lambda m: f"{m[1]} times 10 to the {'minus ' * (m[2] == '-')}{m[3]}", text)
+
+
+def _cell(column: Column, row: dict[str, Any]) -> str:
+    value = row.get(column.key)
+    if column.kind != "by-row":
+        return number(value, column.kind)
+    said, whole = number(value, row["kind"]), isinstance(value, int) and not isinstance(value, bool) and value >= 1000
+    if not whole or row["kind"] in ("int", "length"):
+        return said
+    return f"{said}, exactly {value:,}" + (" bytes" if row["kind"] in ("size", "bytes") else "")
+
+
+def table(one: Table) -> list[str]:
+    """A line for each row: its name, a colon, and every other cell with its heading."""
+    if one.figure is not None:
+        return ([say(one.heading)] if one.heading else []) + described(one.figure)
+    lines = [say(one.title.replace("\n", ". ")) + ":"] if one.title else []
+    first, *others = one.columns
+    others = [c for c in others if c.kind != "drawing" and (c.title or c.kind == "by-row" or len(one.columns) == 2)]
+    for row in (*one.rows, *([one.total] if one.total else [])):
+        name = _cell(first, row) if first.kind == "text" else _fact(first, row)
+        facts = [_fact(column, row) for column in others if column.key in row or column.kind == "by-row"]
+        lines.append(f"{name}: {', '.join(facts)}" if facts else name)
+    return lines
+
+
+def _fact(column: Column, row: dict[str, Any]) -> str:
+    said = _cell(column, row)
+    if row.get(column.key) is None and column.kind != "by-row":
+        return f"{say(column.title)} none" if column.title else "none"
+    form = HEADINGS.get(column.title)
+    if column.kind == "length":  # the unit is in it
+        form = None
+    if form is None:
+        form = f"{say(column.title)} {{}}" if column.title else "{}"
+    return form.format(said)
+
+
+# --- pictures -------------------------------------------------------------------------------------------------------
+
+
+def described(figure: Figure) -> list[str]:
+    """A picture in words: of bars their parts, of curves their ends, trend and extremes."""
+    return _curves(figure) if isinstance(figure, Curves) else _bars(figure)
+
+
+def _bars(figure: Bars) -> list[str]:
+    parts = figure.parts()
+    lines = [say(figure.title) + "."] if figure.title else []
+    if figure.limit is not None:
+        lines.append(f"The budget is {_value(figure.limit, figure)}.")
+    if len(parts) == 1 and len(figure.bars) > 1:
+        most, least = max(figure.bars, key=lambda bar: bar.total), min(figure.bars, key=lambda bar: bar.total)
+        for word, bar in (("Largest", most), ("smallest", least)):
+            lines.append(f"{word.capitalize()} is {say(bar.label)}, {_value(bar.total, figure)}.")
+    for bar in figure.bars:
+        each = [f"{say(part)} {_value(size, figure)}" for part, size in bar.parts.items() if size] if len(parts) > 1 else []
+        over = ""
+        if figure.limit is not None:
+            over = ", over the budget" if bar.total > figure.limit else ", within the budget"
+        facts = "; ".join([f"{'in all ' if each else ''}{_value(bar.total, figure)}{over}", *each])
+        lines.append(f"{say(bar.label)}: {facts}")
+    return lines
+
+
+def _value(value: int, figure: Bars) -> str:
+    said = number(value, figure.kind)
+    return said if figure.kind == "bytes" else f"{said} {figure.unit}"
+
+
+def _curves(figure: Curves) -> list[str]:
+    from .plot import drawable
+
+    across, up = say(figure.x.title), say(figure.y.title)
+    lines = [f"{say(figure.title)}."] if figure.title else []
+    lines.append(f"{up[:1].upper()}{up[1:]}, against {across}{', both on logarithmic scales' * (figure.x.log and figure.y.log)}.")
+    lines += [f"{say(s.label)}: {_course(s, figure)}" for s in drawable(figure)]
+    return lines + [f"Marked: {say(mark.label)}." for mark in figure.marks]
+
+
+def _course(s: Series, figure: Curves) -> str:
+    """How a series runs, read from left to right."""
+    if not s.points:
+        return "nothing to show"
+    points = sorted(s.points)
+
+    def at(point: tuple[float, float]) -> str:
+        return f"{_axis(point[1], figure.y.kind)} at {_axis(point[0], figure.x.kind)}"
+
+    low, high = min(points, key=lambda p: p[1]), max(points, key=lambda p: p[1])
+    if len(points) == 1:
+        return at(points[0])
+    if not s.joined:
+        return f"{len(points)} points, lowest {at(low)}, highest {at(high)}"
+    first, last = points[0], points[-1]
+    steps = {(b[1] > a[1]) - (b[1] < a[1]) for a, b in pairwise(points)}
+    if steps == {0}:
+        return f"level, {at(first)} and up to {_axis(last[0], figure.x.kind)}"
+    if steps <= {0, 1}:
+        return f"rises from {at(first)} to {at(last)}"
+    if steps <= {0, -1}:
+        return f"falls from {at(first)} to {at(last)}"
+    if low not in (first, last):
+        return f"falls from {at(first)} to its lowest, {at(low)}, then rises to {at(last)}"
+    return f"from {at(first)} to {at(last)}, lowest {at(low)}, highest {at(high)}"
+
+
+def _axis(value: float, kind: str) -> str:
+    if kind in ("number", "loss"):
+        return _power(format.tick(value, kind))
+    return number(value if kind == "time" else round(value), kind)
