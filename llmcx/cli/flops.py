@@ -53,13 +53,14 @@ def flops(
             inputs = {"batch": size, "seq": n, "convention": convention, "causal": causal, "recompute": recompute}
             inputs |= {"source_seq": source} if source is not None else {}
             told = _notes(spec, causal, convention) + notes
-            more = partial(_growth, spec, n, causal, result.crossover.with_head)
+            more = partial(_growth, spec, n, causal, result)
             items.append(Item(describe(spec), {**inputs, **shape}, result, told, more=more))
     return items
 
 
-def _growth(spec: ModelSpec, n: int, causal: bool, crossing: int | None) -> tuple[list[core.Growth], int | None]:
+def _growth(spec: ModelSpec, n: int, causal: bool, result: core.Flops) -> tuple[list[core.Growth], int | None]:
     """What a picture shows."""
+    crossing = result.crossover.with_head
     return core.growth(spec, core.span(spec, crossing, n), causal), crossing
 
 

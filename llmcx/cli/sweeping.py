@@ -22,7 +22,7 @@ LENGTHS = frozenset(
 )
 SIZES = frozenset(("budget", "on_chip", "compressed"))
 """Options read by units.length and units.size; the other numbers by units.count. A test reads the commands' code for them."""
-WHOLE = frozenset(("config", "weights", "lora_targets", "efficiency", "plot"))
+WHOLE = frozenset(("config", "weights", "lora_targets", "efficiency"))
 """Options whose commas are their own."""
 
 ON_ERROR = ("stop", "skip", "row")

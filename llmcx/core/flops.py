@@ -388,8 +388,7 @@ def growth(spec: ModelSpec, seqs: Iterable[int], ideal: bool = False) -> list[Gr
     """
     found = []
     for seq in seqs:
-        ops = lower(spec, Run(seq=seq, ideal=ideal))
-        core, total = fold.total(op for op in ops if is_core(op)), fold.total(ops)
+        core, total = Work(spec, Run(seq=seq, ideal=ideal)).of(_cores_and_all)
         found.append(Growth(seq, total - core, core, total))
     return found
 
