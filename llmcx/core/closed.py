@@ -18,6 +18,9 @@ from .work import Dependent
 SYMBOLS = ("batch", "seq", "past", "source")
 LEAST = (1, 1, 0, 1)
 """What each of them is at least; a run below is never looked up."""
+FORMS = 256
+"""Sums of one piece that are remembered."""
+
 Term = tuple[int, ...]
 """A product of atoms: their numbers, sorted, repeated for a power. The first ones are SYMBOLS, the others quotients."""
 
@@ -220,6 +223,8 @@ class Piece:
         otherwise; None if there is no such function.
         """
         if sums not in self.forms:
+            if len(self.forms) == FORMS:
+                self.forms.clear()
             self.trace.guards = {}
             try:
                 code = _code(sums.of(self.run, self.ops) if isinstance(sums, Dependent) else sums(self.ops))

@@ -281,13 +281,10 @@ def dense_equivalent(spec: ModelSpec, batch: int, seq: int) -> DenseEquivalent:
     exact = fold.total(ops)
 
     def match(wanted: int, cost: Callable[[ModelSpec], int]) -> Dense:
-        low, high = 1, 2
-        while cost(_dense(spec, high)) < wanted:
-            high *= 2
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (middle, high) if cost(_dense(spec, middle)) < wanted else (low, middle)
-        width = min((low, high), key=lambda d: abs(cost(_dense(spec, d)) - wanted))
+        # Every unit of width costs the same: the two widths about the one sought follow from the first two.
+        one, two = (cost(_dense(spec, width)) for width in (1, 2))
+        high = max(2, 1 - (one - wanted) // (two - one))
+        width = min((high - 1, high), key=lambda d: abs(one + (d - 1) * (two - one) - wanted))
         model = _dense(spec, width)
         flops = forward_flops(model, run)
         return Dense(width, params_fold.count(model), flops // tokens, exact / flops)

@@ -129,7 +129,8 @@ class Fold:
         return self.weight(op) * self.rules[op.kind].compute(**op.dims)
 
     def total(self, ops: Iterable[Op]) -> int:
-        return sum(map(self.of, ops))
+        free, rules, weight = self.free, self.rules, self.weight
+        return sum(weight(op) * rules[op.kind].compute(**op.dims) for op in ops if op.kind not in free)
 
     def by(self, ops: Iterable[Op], key: Callable[[Op], str]) -> dict[str, int]:
         """Sums by ``key``, in order of first appearance, zero entries left out."""

@@ -82,24 +82,25 @@ class Attention(Mixer):
 
     def ops(self, where: Place, name: str = "attention", cross: bool = False) -> Iterator[Op]:
         """Projections, the core, the output projection. ``cross`` attends to the encoder's output."""
-        d, dim, batch = where.d_model, self.width(where.d_model), where.batch
-        kv = where.source if cross else where.kv
+        d, batch, kv_heads = where.d_model, where.batch, self.kv_heads
+        dim, kv = self.width(d), where.source if cross else where.kv
         # A decode step finds the encoder's keys and values in the cache.
         new_kv = (where.source if where.run.encode else 0) if cross else where.q
         yield where.linear(f"{name}.q", d, self.n_heads * dim, self.bias)
         # Keys and values read the same tensor as the queries, so it is kept once; in cross-attention, the encoder's output.
         for leaf in self._read_once(cross):
-            yield where.linear(f"{name}.{leaf}", d, self.kv_heads * dim, self.bias, saves=False, tokens=batch * new_kv)
+            yield where.linear(f"{name}.{leaf}", d, kv_heads * dim, self.bias, saves=False, tokens=batch * new_kv)
         if self.gate:
             gate_bias = self.bias if self.gate_bias is None else self.gate_bias
             yield where.linear(f"{name}.gate", d, self.n_heads * dim, gate_bias, saves=False)
-        yield from self._qk_norm(where, name, dim, batch * new_kv)
+        if self.qk_norm is not None:
+            yield from self._qk_norm(where, name, dim, batch * new_kv)
         if self.v_norm and not self.shares_kv:
-            yield where.norm(f"{name}.v_norm", Norm("rmsnorm", scale=False), dim, batch * new_kv * self.kv_heads)
+            yield where.norm(f"{name}.v_norm", Norm("rmsnorm", scale=False), dim, batch * new_kv * kv_heads)
         if self.sinks:
             yield where.op(f"{name}.sinks", "vector", size=self.n_heads)
         if self.rope and not cross:
-            yield where.op(f"{name}.rotary", "rotary", elements=where.tokens * (self.n_heads + self.kv_heads) * dim)
+            yield where.op(f"{name}.rotary", "rotary", elements=where.tokens * (self.n_heads + kv_heads) * dim)
         if self.relative_buckets is not None:
             rows = self.relative_buckets
             yield where.op(f"{name}.relative_bias", "lookup", tokens=where.q * kv, rows=rows, width=self.n_heads)
@@ -120,7 +121,7 @@ class Attention(Mixer):
 
     def _qk_norm(self, where: Place, name: str, dim: int, kv_tokens: int) -> Iterator[Op]:
         sides = (("q_norm", self.n_heads, where.tokens), ("k_norm", self.kv_heads, kv_tokens))
-        for leaf, heads, tokens in sides[: 1 if self.shares_kv else 2] if self.qk_norm else ():
+        for leaf, heads, tokens in sides[: 1 if self.shares_kv else 2]:
             if self.qk_norm == "full":
                 yield where.norm(f"{name}.{leaf}", self.qk_norm_type, heads * dim, tokens)
             else:
@@ -161,11 +162,11 @@ class Attention(Mixer):
             kept = Kept("keys and values", batch * kv * (2 * heads * dim if copied or mask.elements else both))
             shared = 1 if eager or isinstance(core, Reformer) else heads // kv_heads
             met = meet(where, name, heads, count, dim, dim, queries, kept, fused=not eager, keys=kv, shared=shared)
-            for op in met:
-                if op.kind == "softmax":
-                    yield op._replace(keeps=self._softmax_keeps(op, mask))
-                else:
-                    yield op
+            if self.softmax_fp32 and not mask.elements:
+                yield from met
+            else:
+                for op in met:
+                    yield op._replace(keeps=self._softmax_keeps(op, mask)) if op.kind == "softmax" else op
         if cached and not self.shares_kv:
             if isinstance(core, (Sliding, Chunked)) and not cross:
                 cached = min(cached, core.window)
