@@ -160,6 +160,10 @@ def test_formats(monkeypatch: pytest.MonkeyPatch, pair: tuple[str, str]) -> None
         (["gpt3", "gpt2", "--with", "parms"], "did you mean params?"),
         (["gpt3", "gpt2", "--sequ", "5"], "option of llmcx compare '--sequ' is not known; did you mean --seq"),
         (["gpt3", "gpt2", "--seq", "1k,512"], "A has 2 values for seq, but must have one; llmcx sweep takes lists"),
+        (
+            ["gpt3", "gpt2", "--with", "params", "--seq", "1k"],
+            "--seq is an option of llmcx flops and of llmcx memory",
+        ),
         (["-", "-"], "stdin can be read only once"),
         (["gpt3", "gpt2", "--recompute", "full"], "--recompute means one thing to llmcx flops and another to llmcx memory"),
         (["gpt3", "gpt2 'x"], "cannot be read: No closing quotation"),

@@ -83,6 +83,11 @@ def _asked(commands: dict[str, sweeping.Swept], words: list[str], label: str) ->
                 raise InputError(problem, field="with", value=flag)
             flags[flag] = (option, says)
     flags.pop("--weights", None)  # a comparison of its own
+    for flag in sorted(stated - flags.keys()):
+        others = [name for name in FIGURES if flag in sweeping.swept(name).flags and name not in commands]
+        if others:
+            problem = f"{flag} is an option of llmcx {' and of llmcx '.join(others)}, which --with leaves out"
+            raise InputError(problem, field="with", value=flag)
     one = next(iter(commands.values()))
     given = {}
     for name, values in sweeping.parse(one._replace(name="compare", flags=flags), words).items():
