@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from llmcx.core.candidate import Candidate
 from llmcx.core.compare import all_variants, compare
 from llmcx.core.cores import Fixed
+from llmcx.core.flops import flops, fold, in_layers, is_core
+from llmcx.core.lower import Run, lower
 from llmcx.core.search import below_zero
 from llmcx.core.traffic import Machine
 from llmcx.spec.load import load_preset
@@ -63,3 +65,20 @@ def test_a_sign_change_takes_few_looks() -> None:
     found = below_zero(value, 1, 2**40)
     assert value(found) < 0 <= value(found - 1)
     assert len(looked) - 2 < 20
+
+
+@pytest.mark.parametrize(
+    ("name", "period"), [("mamba2-2.7b", 256), ("minimax-text-01", 256), ("qwen3-next-80b-a3b", 64), ("gpt2-xl", 1)]
+)
+def test_attention_overtakes_for_good(name: str, period: int) -> None:
+    """Length by length around the crossover, over two chunks to either side of it: below before, and never again after."""
+    spec = load_preset(name)
+    found = flops(spec, seq=1).crossover.layers
+    assert found is not None
+
+    def overtaken(n: int) -> bool:
+        inside = [op for op in lower(spec, Run(seq=n)) if in_layers(op)]
+        return 2 * fold.total(op for op in inside if is_core(op)) >= fold.total(inside)
+
+    assert not overtaken(found - 1)
+    assert all(overtaken(n) for n in range(found, found + 2 * period + 1))

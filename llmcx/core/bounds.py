@@ -13,9 +13,9 @@ from typing import TypedDict
 from .compare import default_variants
 from .cores import Core, Linformer
 from .errors import InputError, check_size, unknown_name
-from .flops import smallest
 from .pairs import causal, dense, hops
 from .record import dataclass
+from .search import first_below_zero
 from .variants import label
 
 LOGARITHMS = {"e": log, "2": log2, "10": log10}
@@ -71,7 +71,7 @@ def generalization(params: int, examples: int, base: str = "e") -> Generalizatio
         return sqrt(params * logarithm(n) / n)
 
     # log n / n falls from n = 3 on, and no whole P is below 1 at n = 2 but not at 3; P up to 10^15 gets there before 2^80.
-    enough = smallest(lambda n: n >= 2 and gap(n) < 1, limit=2**80)
+    enough = first_below_zero(lambda n: gap(n) - 1 if n >= 2 else 1.0, limit=2**80)
     assert enough is not None
     bound = gap(examples)
     if bound >= 1:

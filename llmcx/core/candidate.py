@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import lcm
+
 from .cores import Ring, TopK
 from .crossings import Priced
 from .flops import fold
@@ -68,10 +70,7 @@ class Candidate:
                 found["core_seconds"] = roofline(ops, machine, self.act, self.devices, self.sent(seq) * self.layers).ticks
             return found
 
-        steps = {"strided": "stride", "fixed": "stride", "bigbird": "block", "reformer": "chunk", "longformer": "dilation"}
-        fixed = {"gated_delta": 64, "mamba2": 256}
-        kind = self.variant.type
-        return Priced(costs, getattr(self.variant, steps[kind]) if kind in steps else fixed.get(kind, 1))
+        return Priced(costs, lcm(*(mixer.period() for _, mixer, _ in self.exchanged)))
 
 
 def reach(variant: Variant, seq: int, masked: bool) -> int | None:

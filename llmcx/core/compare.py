@@ -24,7 +24,7 @@ from .cores import (
     Standard,
     Strided,
 )
-from .crossings import LIMIT, Crossing, crossings
+from .crossings import Crossing, crossings
 from .errors import InputError, check_size
 from .flops import attended, backward_fold, fold
 from .kept import kept_bytes
@@ -33,7 +33,7 @@ from .memory import kv_elements
 from .ops import Line
 from .parts import ModelSpec
 from .record import dataclass
-from .search import below_zero
+from .search import LIMIT, first_below_zero
 from .traffic import Machine, roofline, traffic
 from .variants import DSA, MQA, SSD, DeltaNet, Latent, Native, Variant
 
@@ -273,14 +273,8 @@ def max_seq(candidate: Candidate, dtype: str, budget: int) -> int | None:
             layers[op.group] = layers.get(op.group, 0) + kept_bytes([op._replace(times=1)], act)
         return budget - weights - -(-(cached + stream + max(layers.values())) // candidate.devices)
 
-    if left(1) < 0:
-        return None
-    high = 16
-    while left(high) >= 0:
-        if high >= LIMIT:
-            return LIMIT
-        high *= 16
-    return below_zero(left, high // 16, high) - 1
+    over = first_below_zero(left)
+    return LIMIT if over is None else over - 1 or None
 
 
 def notes(spec: ModelSpec, variants: list[Variant], seqs: list[int], ideal: bool, machine: Machine | None = None) -> list[str]:

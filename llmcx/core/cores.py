@@ -256,5 +256,8 @@ CORES: dict[str, Any] = {
 EAGER = ("standard", "sliding", "chunked")
 """Cores that eager code runs by writing every score out; the others exist as kernels that keep them on the chip."""
 
+STEPS = {"strided": "stride", "fixed": "stride", "bigbird": "block", "reformer": "chunk", "longformer": "dilation"}
+"""Cores whose cost steps, and the field that says after how many tokens."""
+
 DENSE = ("standard", "flash", "causal_flash", "ring")
 """Cores in which every query meets every key that the mask leaves: exact."""

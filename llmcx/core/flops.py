@@ -32,6 +32,7 @@ from .lower import Run
 from .ops import ACTIVATIONS, Fold, Line, Op, Rule
 from .parts import Attention, Mixer, ModelSpec, check_size
 from .record import dataclass
+from .search import lasting_below_zero
 from .work import Work
 
 fold = Fold("matmul FLOPs", weight_text="layers")
@@ -316,52 +317,22 @@ def _cores_and_layers(ops: list[Op]) -> tuple[int, int]:
     return _cores_and_all([op for op in ops if in_layers(op)])
 
 
-def smallest(holds: Callable[[int], bool], limit: int = 2**40) -> int | None:
-    """The smallest n >= 1 for which ``holds`` is true, given that it stays true from there on; None above ``limit``."""
-    high = 1
-    while not holds(high):
-        if high >= limit:
-            return None
-        high *= 2
-    return _bisect(holds, high)
-
-
-def smallest_lasting(holds: Callable[[int], bool], limit: int = 2**40) -> int | None:
-    """The smallest n >= 1 from which on ``holds`` stays true up to ``limit``, though it may hold for a while before.
-
-    Looked for from above: at small n, a chunk of a recurrence is mostly padding.
-    """
-    if not holds(limit):
-        return None
-    high = limit
-    while high > 1 and holds(high // 2):
-        high //= 2
-    return _bisect(holds, high)
-
-
-def _bisect(holds: Callable[[int], bool], high: int) -> int:
-    """The smallest n for which ``holds`` is true, given that it is at ``high`` but not at half of it."""
-    low = high // 2  # holds(low) is false, or low is 0
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if holds(middle) else (middle, high)
-    return high
-
-
 def crossover(spec: ModelSpec, ideal: bool = False) -> Crossover:
     """Where attention overtakes the linear layers. For a plain dense model of full attention this solves
     4 n² H d_h = the layers' linear FLOPs: n = 6d when d_ff = 4d.
     """
 
-    def overtakes(sums: Callable[[list[Op]], tuple[int, int]]) -> Callable[[int], bool]:
-        def test(n: int) -> bool:
-            core, every = Work(spec, Run(seq=n, ideal=ideal)).of(sums)
-            return bool(2 * core >= every)
+    steps = {mixer.period() for g in spec.groups for mixer in (g.mixer, g.beside) if mixer is not None} | {spec.pad_to or 1}
 
-        return test
+    def overtakes(sums: Callable[[list[Op]], tuple[int, int]]) -> int | None:
+        def linear_beyond(n: int) -> int:
+            core, every = Work(spec, Run(seq=n, ideal=ideal)).of(sums)
+            return int(every - 2 * core) - 1
+
+        return lasting_below_zero(linear_beyond, steps)
 
     def found() -> Crossover:
-        return Crossover(smallest_lasting(overtakes(_cores_and_layers)), smallest_lasting(overtakes(_cores_and_all)))
+        return Crossover(overtakes(_cores_and_layers), overtakes(_cores_and_all))
 
     return once(spec, ("crossover", ideal), found)
 

@@ -2,11 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from math import sqrt
+from collections.abc import Callable, Iterable
+from math import lcm, sqrt
+
+LIMIT = 2**40
+"""Lengths beyond this are not looked at."""
+
+LARGE = 2**24
+"""Lengths beyond this are looked at in larger steps: padding and windows are far behind."""
 
 
-def below_zero(value: Callable[[int], int], low: int, high: int) -> int:
+def first_below_zero(value: Callable[[int], float], limit: int = LIMIT) -> int | None:
+    """The smallest n >= 1 with ``value(n)`` < 0, given that it stays below from there on; None where it is not by ``limit``.
+
+    >>> first_below_zero(lambda n: 1000 - n * n), first_below_zero(lambda n: 1, limit=100)
+    (32, None)
+    """
+    high = 1
+    while value(high) >= 0:
+        if high >= limit:
+            return None
+        high *= 16
+    return 1 if high == 1 else below_zero(value, high // 16, high)
+
+
+def lasting_below_zero(value: Callable[[int], int], steps: Iterable[int] = ()) -> int | None:
+    """The smallest n >= 1 from which on ``value`` stays below 0 up to LIMIT; None where it does not.
+
+    ``value`` is quadratic in n, in pieces, plus what a chunk that is padded, or a block that is begun, adds: ``steps`` are their
+    sizes. So along n = φ, φ + period, ... it changes its sign for the last time once; the last n at which it is not below 0 lies
+    just behind a step (φ = 1) or just before one (φ = 0), for one of the steps.
+
+    >>> lasting_below_zero(lambda n: -1 if n < 5 else 1000 - n * n)
+    32
+    >>> lasting_below_zero(lambda n: 1000 - 8 * (n + -n % 8), steps=[8])
+    121
+    """
+    if value(LIMIT) >= 0:
+        return None
+    wide = {step for step in steps if step > 1}
+    period = lcm(*wide)
+    phases = {(k * step + e) % period for step in wide for k in range(period // step) for e in (0, 1)} or {0}
+    over = 0  # the last length found at which the value is not below 0
+    for phase in phases:
+        offset = phase or period
+
+        def along(m: int, offset: int = offset) -> int:
+            return value((m - 1) * period + offset)
+
+        first = _from_above(along, LIMIT // period)
+        if first is None:
+            return None
+        if first > 1:
+            over = max(over, (first - 2) * period + offset)
+    if period == 1 or over == 0:
+        return over + 1
+    # Between two neighbouring phases nothing steps: the sign changes once.
+    high = min(n for p in phases if (n := over - over % period + p + (period if p <= over % period else 0)) > over)
+    return below_zero(value, over, high)
+
+
+def _from_above(value: Callable[[int], int], limit: int) -> int | None:
+    """The smallest n >= 1 from which on ``value`` stays below 0 up to ``limit``, though it may be there for a while before: at
+    small n, a chunk of a recurrence is mostly padding.
+    """
+    if value(limit) >= 0:
+        return None
+    high, by = limit, 16
+    while high > 1:
+        by = by if high > LARGE else 2
+        if value(high // by) >= 0:
+            return below_zero(value, high // by, high)
+        high //= by
+    return 1
+
+
+def below_zero(value: Callable[[int], float], low: int, high: int) -> int:
     """The smallest n with ``value(n)`` < 0, given value(low) >= 0 > value(high) and one change of sign between them.
 
     Costs are quadratics in n, in pieces: each step looks where the parabola through three values falls below 0, which for
@@ -29,7 +100,7 @@ def below_zero(value: Callable[[int], int], low: int, high: int) -> int:
     return right[0]
 
 
-def _fall(a: tuple[int, int], b: tuple[int, int], c: tuple[int, int]) -> float:
+def _fall(a: tuple[int, float], b: tuple[int, float], c: tuple[int, float]) -> float:
     """How far behind ``a`` the parabola through three points, or the line where ``c`` is one of the others, falls through 0."""
     slope = (b[1] - a[1]) / (b[0] - a[0])
     curve = 0.0

@@ -12,13 +12,14 @@ from typing import TypedDict
 
 from . import dtypes
 from .errors import InputError, unknown_name
-from .flops import backward_fold, forward_flops, smallest
+from .flops import backward_fold, forward_flops
 from .kept import kept_bytes
 from .lower import Run, lower
 from .memory import kv_bytes_per_token
 from .params import count
 from .parts import Attention, Embedding, Gated, Head, Layers, ModelSpec, Norm, Plain, check_size
 from .record import dataclass
+from .search import first_below_zero
 
 DEPTHS = (4, 8, 12, 16, 24, 32, 40, 48, 64, 80, 96, 128)
 """Depths listed when none are asked for; the published models of 0.1B to 500B lie between them."""
@@ -219,10 +220,10 @@ def shapes(
     rows = []
     for depth in depths:
 
-        def too_large(units: int, depth: int = depth) -> bool:
-            return size(build(depth, units)) > params
+        def short_of(units: int, depth: int = depth) -> int:
+            return params - size(build(depth, units))
 
-        above = smallest(too_large)
+        above = first_below_zero(short_of)
         assert above is not None  # the count passes 10^15 long before a width of 2^40
         near = build(depth, above)
         if above > 1:

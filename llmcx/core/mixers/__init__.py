@@ -22,6 +22,10 @@ class Mixer:
         """The ops of one layer of ``where``'s group, components named under ``name``."""
         raise NotImplementedError
 
+    def period(self) -> int:
+        """Tokens after which the cost of a run steps: the chunk that is padded, the block that is begun; 1 where nothing is."""
+        return 1
+
 
 MIXERS = {
     "longformer": "blocks:LongformerBlocks",

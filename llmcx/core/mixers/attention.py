@@ -7,7 +7,7 @@ from dataclasses import field
 from typing import Literal
 
 from llmcx.core import pairs
-from llmcx.core.cores import EAGER, Chunked, Core, Linear, Linformer, Performer, Reformer, Sliding, Standard
+from llmcx.core.cores import EAGER, STEPS, Chunked, Core, Linear, Linformer, Performer, Reformer, Sliding, Standard
 from llmcx.core.errors import InputError, check_sizes
 from llmcx.core.mixers import Mixer
 from llmcx.core.norm import Norm
@@ -79,6 +79,9 @@ class Attention(Mixer):
                 allowed=f"a multiple of {self.n_heads}",
             )
         return d_model // self.n_heads
+
+    def period(self) -> int:
+        return getattr(self.core, STEPS[self.core.type]) if self.core.type in STEPS else 1
 
     def ops(self, where: Place, name: str = "attention", cross: bool = False) -> Iterator[Op]:
         """Projections, the core, the output projection. ``cross`` attends to the encoder's output."""

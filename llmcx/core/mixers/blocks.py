@@ -32,6 +32,9 @@ class LongformerBlocks(Mixer):
         if self.window % 2:
             raise InputError(f"window is {self.window}, but must be even", field="window", value=self.window)
 
+    def period(self) -> int:
+        return self.window // 2
+
     def ops(self, where: Place, name: str = "attention") -> Iterator[Op]:
         """Projections, chunked scores and values, output."""
         d, dim, half = where.d_model, Attention(self.n_heads).width(where.d_model), self.window // 2
@@ -68,6 +71,9 @@ class BigBird(Mixer):
 
     def __post_init__(self) -> None:
         check_sizes(self, "n_heads", "block", "random")
+
+    def period(self) -> int:
+        return self.block
 
     def ops(self, where: Place, name: str = "attention") -> Iterator[Op]:
         """Projections, blocks, output."""

@@ -48,6 +48,9 @@ class GatedDelta(Mixer):
                 allowed=f"a multiple of {self.k_heads}",
             )
 
+    def period(self) -> int:
+        return CHUNK
+
     def ops(self, where: Place, name: str = "linear_attention") -> Iterator[Op]:
         """Projections, filter, the delta rule, a gated norm per head, output projection."""
         heads, n = self.v_heads, where.tokens
@@ -98,6 +101,9 @@ class KimiDelta(Mixer):
 
     def __post_init__(self) -> None:
         check_sizes(self, "n_heads", "head_dim", "d_conv")
+
+    def period(self) -> int:
+        return CHUNK
 
     def ops(self, where: Place, name: str = "linear_attention") -> Iterator[Op]:
         """Projections, filter, the delta rule, a gated norm per head, output projection."""

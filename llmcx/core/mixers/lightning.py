@@ -29,6 +29,9 @@ class Lightning(Mixer):
     def __post_init__(self) -> None:
         check_sizes(self, "n_heads", "head_dim", "block")
 
+    def period(self) -> int:
+        return self.block
+
     def ops(self, where: Place, name: str = "linear_attention") -> Iterator[Op]:
         """Projections, blocks and the state between them, norm, gate, output projection."""
         heads, dim, b, q = self.n_heads, self.head_dim, where.batch, where.q

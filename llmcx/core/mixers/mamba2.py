@@ -46,6 +46,9 @@ class Mamba2(Mixer):
                 allowed=f"a divisor of {self.n_heads}",
             )
 
+    def period(self) -> int:
+        return self.chunk
+
     def ops(self, where: Place, name: str = "ssm") -> Iterator[Op]:
         """Projection, filter, the chunked scan, norm and gate, output projection."""
         inner, n = self.n_heads * self.head_dim, where.tokens
