@@ -30,7 +30,7 @@ def console() -> Console:
     """Where tables and pictures are written. It colours only a terminal whose TERM is not dumb, and not with NO_COLOR set."""
     from rich.console import Console
 
-    return Console(highlight=False, width=columns())
+    return Console(highlight=False, width=columns(), no_color=bool(os.environ.get("NO_COLOR")))
 
 
 def speaks(characters: str) -> bool:

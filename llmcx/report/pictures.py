@@ -14,9 +14,12 @@ from .render import Answer, Item, title
 
 
 def _names(items: list[Item]) -> list[str]:
-    """Each item by its model and by what differs between them."""
+    """Each item by its model, and where that is not enough by what differs between them."""
     varying = [key for key in items[0].inputs if len({repr(item.inputs.get(key)) for item in items}) > 1]
-    models = len({item.model["name"] for item in items if item.model}) > 1
+    named = [str(item.model["name"]) for item in items if item.model]
+    if len(set(named)) == len(items) > 1:
+        return named
+    models = len(set(named)) > 1
     made = []
     for item in items:
         name = [str(item.model["name"])] if item.model and (models or not varying) else []

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from math import ceil, floor, log10
+from textwrap import wrap
 from typing import NamedTuple
 
 from llmcx.core.errors import InputError
@@ -118,7 +119,7 @@ def curves(figure: Curves, width: int = 80, height: int | None = None) -> list[L
                 colours[r][c] = number
             else:
                 colours[r].pop(c, None)
-    lines = [Line(text) for text in (figure.title, y.title) if text]
+    lines = [Line(text) for long in (figure.title, y.title) for text in wrap(long, width)]
     marked = {row(tick): name for tick, name in names.items()}
     for r, line in enumerate(cells):
         start = f"{marked.get(r, ''):>{margin}} │"
@@ -133,7 +134,7 @@ def curves(figure: Curves, width: int = 80, height: int | None = None) -> list[L
     lines += legend([s.label for s in drawn], width)
     if any("*" in line for line in cells):
         lines.append(Line("* several of them"))
-    return [*lines, *(Line(f": {mark.label}") for mark in marks)]
+    return [*lines, *(Line(text) for mark in marks for text in wrap(f": {mark.label}", width, subsequent_indent="  "))]
 
 
 def ticks(low: float, high: float, log: bool) -> list[float]:
@@ -175,7 +176,10 @@ def legend(labels: Sequence[str], width: int, marks: Sequence[str] = MARKERS) ->
     """Letters and names, in as many columns as fit; a name that is wider still goes on in the next line."""
     entries = [f"{letter} {label}" for letter, label in zip(marks, labels, strict=False)]
     each = max(map(len, entries)) + 2
-    across = max(1, width // each)
+    if each - 2 > width:
+        broken = [wrap(entry, width, subsequent_indent="  ") for entry in entries]
+        return [Line(text, {} if at else {0: n}) for n, texts in enumerate(broken) for at, text in enumerate(texts)]
+    across = max(1, (width + 2) // each)
     down = -(-len(entries) // across)
     lines = []
     for r in range(down):
@@ -204,11 +208,13 @@ def bars(figure: Bars, width: int = 80) -> list[Line]:
     beside = width - name_width - size_width - 4
     narrow = beside < 20
     room = (width if narrow else beside) - 1
-    lines = [Line(figure.title)] if figure.title else []
+    seen: set[str] = set()
+    lines = [Line(text) for text in wrap(figure.title, width)]
     for bar, size in zip(figure.bars, sizes, strict=True):
         start = f"{bar.label:<{name_width}}  {size:>{size_width}}  "
         if narrow:
-            lines.append(Line(start.rstrip()))
+            beneath = [start.rstrip()] if len(start.rstrip()) <= width else [*wrap(bar.label, width), size]
+            lines += map(Line, beneath)
             start = ""
         text, filled = "", 0
         colours: dict[int, int] = {}
@@ -218,6 +224,7 @@ def bars(figure: Bars, width: int = 80) -> list[Line]:
             if marks[part] != "·":
                 colours |= {len(start) + len(text) + i: number for i in range(more)}
             text += marks[part] * more
+        seen |= set(text)
         if solid and not text and bar.total:
             text, colours = "▏" if marks[parts[0]] == "█" else ".", {len(start): 0}
         if figure.limit is not None:
@@ -227,6 +234,8 @@ def bars(figure: Bars, width: int = 80) -> list[Line]:
         lines.append(Line(start + text, colours))
     if not solid:
         lines += legend(parts, width, [marks[part] for part in parts])
+        thin = [part for part in parts if marks[part] not in seen]
+        lines += map(Line, wrap(f"too thin to be seen: {', '.join(thin)}", width) if thin else [])
     if figure.limit is not None:
         lines.append(Line(f"| the budget, {format.cell(figure.limit, figure.kind)}"))
     return lines

@@ -215,30 +215,34 @@ def _rich(items: list[Item], view: View, explain: bool) -> None:
     from rich.text import Text
 
     from .console import console as make_console
+    from .plot import show as draw
 
     console = make_console()
     width = console.width
     for number, table in enumerate(_tables(items, view)):
         if number:
             console.print()
-        if table.title:
-            console.print(Text(table.title, style="bold"))
         rows = [*table.rows, *([table.total] if table.total else [])]
         columns, cells = _fitting(table, rows, width)
-        drawn = RichTable(
-            box=box.SIMPLE_HEAD, show_header=any(c.title for c in columns), header_style="bold", pad_edge=False, show_edge=False
-        )
-        for column in columns:
-            drawn.add_column(column.title, justify="left" if _left(column) else "right", no_wrap=True, overflow="fold")
+        squeezed = _squeezed(columns, cells, width)
+        if squeezed is None and table.figure is not None:
+            draw([table.figure])
+            continue
+        if table.title:
+            console.print(Text(table.title, style="bold"))
+        if squeezed is None:
+            console.print(Text("\n".join(_listed(columns, cells, width))), soft_wrap=True)
+            continue
+        heads, cells = squeezed
+        drawn = RichTable(box=box.SIMPLE_HEAD, show_header=any(heads), header_style="bold", pad_edge=False, show_edge=False)
+        for column, head in zip(columns, heads, strict=True):
+            drawn.add_column(Text(head), justify="left" if _left(column) else "right", no_wrap=True, overflow="fold")
         for index, row in enumerate(cells):
             last = table.total is not None and index == len(cells) - 1
             if last:
                 drawn.add_section()
             drawn.add_row(*(Text(text) for text in row), style="bold" if last else None)
-        # Numbers are never cut: a table that is still too wide runs over the edge.
-        console.width = max(width, _width(columns, cells))
         console.print(drawn)
-    console.width = width
     if explain:
         console.print()
         for text in _explained(items):
@@ -261,3 +265,50 @@ def _fitting(table: Table, rows: list[dict[str, Any]], width: int) -> tuple[list
         if _width(columns, cells) <= width or not droppable:
             return columns, cells
         columns.remove(max(droppable, key=lambda column: column.rank))
+
+
+def _squeezed(columns: list[Column], cells: list[list[str]], width: int) -> tuple[list[str], list[list[str]]] | None:
+    """Headings and cells that fit ``width``, broken between words where they have to be; None if even so they do not, for a
+    number is neither cut nor broken.
+    """
+    downward = [[column.title, *(row[i] for row in cells)] for i, column in enumerate(columns)]
+    kinds = [column.kind for column in columns]
+    widths = [max(map(len, texts)) for texts in downward]
+    least = [
+        max(_least(texts[0], "text"), *(_least(text, kind) for text in texts[1:] or [""]))
+        for texts, kind in zip(downward, kinds, strict=True)
+    ]
+    while sum(widths) + 3 * (len(columns) - 1) > width:
+        loose = [i for i, size in enumerate(widths) if size > least[i]]
+        if not loose:
+            return None
+        widths[max(loose, key=lambda i: widths[i])] -= 1
+    heads = [_broken(column.title, "text", size) for column, size in zip(columns, widths, strict=True)]
+    return heads, [[_broken(*each) for each in zip(row, kinds, widths, strict=True)] for row in cells]
+
+
+def _least(text: str, kind: str) -> int:
+    """The width below which a cell cannot be broken: words, and a number and the exact one after it, stand whole."""
+    pieces = text.split() if kind == "text" else text.split("  ") if kind == "by-row" else [text]
+    return max(map(len, pieces), default=0)
+
+
+def _broken(text: str, kind: str, width: int) -> str:
+    if len(text) <= width:
+        return text
+    if kind != "text":
+        return text.replace("  ", "\n")
+    from textwrap import wrap
+
+    return "\n".join(wrap(text, width, break_long_words=False, break_on_hyphens=False))
+
+
+def _listed(columns: list[Column], cells: list[list[str]], width: int) -> list[str]:
+    """A table that fits no terminal so narrow, as a list: each row's name, and below it a line or two for each heading."""
+    first, lines = columns[0], []
+    for name, *others in cells:
+        lines.append(name if first.kind == "text" else f"{first.title}  {name}")
+        for column, text in zip(columns[1:], others, strict=True):
+            gap = "  " if len(column.title) + len(text) + 4 <= width else "\n    "
+            lines += [f"  {column.title}{gap}{text}" if column.title else f"  {text}"]
+    return "\n".join(lines).split("\n")

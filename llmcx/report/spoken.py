@@ -17,6 +17,12 @@ _UNITS = {
     **{"PiB": "pebibytes", "TiB": "tebibytes", "GiB": "gibibytes", "MiB": "mebibytes", "KiB": "kibibytes"},
     **{"s": "seconds", "ms": "milliseconds", "µs": "microseconds", "ns": "nanoseconds"},
 }
+_INSIDE = _UNITS | {
+    **{f"{letter}FLOP/s": f"{word}flops per second" for letter, word in (("G", "giga"), ("T", "tera"), ("P", "peta"))},
+    **{f"{unit}/s": f"{_UNITS[unit]} per second" for unit in ("MB", "GB", "TB")},
+    **{"tokens/s": "tokens per second", "W": "watts", "USD": "US dollars", "USD/h": "US dollars per hour"},
+}
+"""Units within a text."""
 _COUNTS = {"T": "trillion", "B": "billion", "M": "million", "k": "thousand"}
 _SI = {"Q": 30, "R": 27, "Y": 24, "Z": 21, "E": 18, "P": "quadrillion", "T": "trillion", "G": "billion", "M": "million"}
 _SYMBOLS = {
@@ -49,6 +55,8 @@ _SYMBOLS = {
 HEADINGS = {
     "parameters": "{} parameters",
     "share": "{}",
+    "bytes": "{} bytes",
+    "value": "{}",
     "d/L": "d_model over layers {}",
     "D/N": "{} tokens per parameter",
     "D/N ÷ best": "{} the best ratio of tokens to parameters",
@@ -89,13 +97,17 @@ HEADINGS = {
 def say(text: str) -> str:
     """Text without symbols that a screen reader spells out or skips.
 
-    >>> say("2 × 3² · café")
-    '2 times 3 squared, café'
+    >>> say("2 × 3² · café"), say("989.4 TFLOP/s at 700 W"), say("1.951 B at 2 B each"), say("-9.8%")
+    ('2 times 3 squared, café', '989.4 teraflops per second at 700 watts', '1.951 billion at 2 bytes each', 'minus 9.8 percent')
     """
     for symbol, words in _SYMBOLS.items():
         text = text.replace(symbol, words)
+    text = re.sub(r"(?<![\w.])(\d[\d,]*\.\d+) ([TBMk])\b", lambda m: f"{m[1]} {_COUNTS[m[2]]}", text)  # counts have decimals
+    text = re.sub(rf"(?<=\d) ({'|'.join(_INSIDE)})(?![\w/])", lambda m: f" {_INSIDE[m[1]]}", text)
+    text = re.sub(r"(?<![\w.)])[-−](?=\d)", "minus ", text.replace("<=", "at most").replace(">=", "at least"))
+    text = re.sub(r"(?<=[A-Za-z])/s\b", " per second", re.sub(r"(?<=\d) ?%", " percent", text))
     text = "".join(c for c in unicodedata.normalize("NFC", text) if c < "\x80" or c.isalpha())
-    return re.sub(r"  +", " ", text).strip()
+    return re.sub(r"  +", " ", _power(text)).strip()
 
 
 def number(value: Any, kind: str) -> str:
@@ -108,6 +120,8 @@ def number(value: Any, kind: str) -> str:
     """
     if value is None:
         return "none"
+    if kind.startswith("±"):
+        return f"{'more' if value > 0 else 'less'} by {number(abs(value), kind[1:])}" if value else "none"
     if kind == "length" and isinstance(value, int):
         return f"{value:,} tokens"
     text = format.cell(value, kind)
@@ -134,12 +148,26 @@ def _si(letter: str) -> str:
 
 
 def _power(text: str) -> str:
-    """1.2e+08 as a voice says it."""
-    return re.sub(r"(\d)e([+-])0*(\d+)", lambda m: f"{m[1]} times 10 to the {'minus ' * (m[2] == '-')}{m[3]}", text)
+    """1.2e+08 as a voice says it.
+
+    >>> _power("4.269e+04"), _power("1.6e+12"), _power("5.76e+23"), _power("1e-05")
+    ('42,690', '1.600 trillion', '5.76 times 10 to the 23', '1 times 10 to the minus 5')
+    """
+
+    def said(match: re.Match[str]) -> str:
+        digits, sign, power = match[1], match[2], int(match[3])
+        if sign != "-" and power < 15:
+            value = round(float(f"{digits}e{power}"))
+            return f"{value:,}" if value < 10**6 else number(value, "count")
+        return f"{digits} times 10 to the {'minus ' * (sign == '-')}{power}"
+
+    return re.sub(r"(?<![\w.])(\d+(?:\.\d+)?)e([+-]?)0*(\d+)\b", said, text)
 
 
 def _cell(column: Column, row: dict[str, Any]) -> str:
     value = row.get(column.key)
+    if column.kind in ("cell", "±cell"):
+        return number(value, column.kind.replace("cell", row["kind"]))
     if column.kind != "by-row":
         return number(value, column.kind)
     said, whole = number(value, row["kind"]), isinstance(value, int) and not isinstance(value, bool) and value >= 1000
@@ -157,7 +185,7 @@ def table(one: Table) -> list[str]:
     others = [c for c in others if c.kind != "drawing" and (c.title or c.kind == "by-row" or len(one.columns) == 2)]
     for row in (*one.rows, *([one.total] if one.total else [])):
         name = _cell(first, row) if first.kind == "text" else _fact(first, row)
-        facts = [_fact(column, row) for column in others if column.key in row or column.kind == "by-row"]
+        facts = [_fact(column, row) for column in others if row.get(column.key, "") != "" or column.kind == "by-row"]
         lines.append(f"{name}: {', '.join(facts)}" if facts else name)
     return lines
 
@@ -167,10 +195,12 @@ def _fact(column: Column, row: dict[str, Any]) -> str:
     if row.get(column.key) is None and column.kind != "by-row":
         return f"{say(column.title)} none" if column.title else "none"
     form = HEADINGS.get(column.title)
-    if column.kind == "length":  # the unit is in it
-        form = None
+    if column.kind == "length" or (column.title == "bytes" and column.kind != "int"):  # the unit is in it
+        form = "{}" if column.title == "bytes" else None
     if form is None:
         form = f"{say(column.title)} {{}}" if column.title else "{}"
+        if re.fullmatch(r"\d[\d,]*[kM%]?", column.title):  # a length, or the number would follow another
+            form = f"at {say(column.title)}: {{}}"
     return form.format(said)
 
 

@@ -1,0 +1,222 @@
+"""Terminals, pipes and screen readers: what is written fits, and says nothing by colour or shape alone."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import shlex
+import struct
+import subprocess
+import sys
+import termios
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from tests.helpers import here
+from tests.test_schemas import EXAMPLES, MORE, files_at_hand  # noqa: F401 - a fixture
+
+LLMCX = str(Path(sys.executable).parent / "llmcx")
+SILENT = ("presets show", "presets path", "presets from-config", "completions", "schema", "sweep")
+"""Commands that write a file's own text, or rows for machines."""
+TABLES = list(
+    dict.fromkeys(
+        re.sub(r" --json| --plot -| --format \S+", "", call) for call in [*EXAMPLES, *MORE] if not call.startswith(SILENT)
+    )
+)
+PICTURES = [
+    "params --preset deepseek-v3",
+    "params --preset gpt3 --preset mixtral-8x7b",
+    "params --preset gpt3 --layers 12,24",
+    "flops --preset llama-3-8b",
+    "flops --preset llama-3-8b --preset mixtral-8x7b --preset mamba2-2.7b",
+    "memory --preset llama-3-8b --train --tp 2 --pp 4 --gpus 8 --seq 2k --budget 20GB",
+    "memory --preset llama-3-8b --seq 2k,8k,32k --budget 24GB",
+    "attention-compare --preset llama-3-8b --seq 2k,8k,32k",
+    "moe --preset deepseek-v3 --preset mixtral-8x7b --preset qwen3-235b-a22b",
+    "chinchilla --compute 1e21",
+    "chinchilla fit runs.csv --bootstraps 0",
+    "train --preset llama-3-8b --tokens 1T --gpus 64",
+    "serve --preset llama-3-8b",
+    "shapes --params 7B",
+    "hardware show h100",
+]
+
+
+@pytest.mark.usefixtures("files_at_hand")
+@pytest.mark.parametrize("width", [40, 80])
+@pytest.mark.parametrize("call", TABLES)
+def test_no_line_is_wider_than_the_terminal(monkeypatch: pytest.MonkeyPatch, call: str, width: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    end = here(*shlex.split(call))
+    assert (end.code, end.err) == (0, "")
+    assert not [line for line in end.out.splitlines() if len(line) > width]
+    assert not re.search(r"\S…", end.out) and "\x1b" not in end.out  # nothing is cut off
+
+
+@pytest.mark.usefixtures("files_at_hand")
+@pytest.mark.parametrize("width", [40, 80, 200])
+@pytest.mark.parametrize("call", PICTURES)
+def test_no_picture_is_wider_than_the_terminal(monkeypatch: pytest.MonkeyPatch, call: str, width: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    end = here(*shlex.split(call), "--plot", "-")
+    assert (end.code, end.err) == (0, "")
+    lines = end.out.splitlines()
+    assert len(lines) > 3 and max(map(len, lines)) <= width and "\x1b" not in end.out
+
+
+# --- words ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("files_at_hand")
+@pytest.mark.parametrize("call", [*TABLES, *(f"{call} --plot -" for call in PICTURES)])
+def test_plain_is_words(call: str) -> None:
+    """Letters, digits and punctuation; no number with a unit in letters; nothing that is lined up."""
+    end = here(*shlex.split(call), "--plain")
+    assert (end.code, end.err) == (0, "")
+    strange = {c for c in end.out if not c.isascii() and unicodedata.category(c)[0] != "L"}
+    assert not strange and "\x1b" not in end.out and "  " not in end.out.replace("\n", "")
+    figures = "\n".join(line for line in end.out.splitlines() if not line.startswith("Note: "))
+    assert not re.search(r"\d ?(%|[kMGTP]i?B\b|ms\b|µs\b|×)|\d\.\d+ [TBMk]\b|\de[+-]\d", figures)
+
+
+def test_one_fact_a_line() -> None:
+    lines = here("params", "--preset", "gpt3", "--plain").out.splitlines()
+    assert lines[:2] == ["GPT-3 175B:", "embedding.tokens: 617,558,016 parameters, 0.35 percent"]
+    assert "total: 174,604,259,328 parameters, 100.00 percent" in lines
+    assert "weights in bf16: 349.2 gigabytes, 325.2 gibibytes, exactly 349,208,518,656 bytes" in lines
+
+
+def test_llmcx_plain_makes_it_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = here("flops", "--preset", "gpt2", "--plain").out
+    json = here("flops", "--preset", "gpt2", "--json").out
+    table = here("flops", "--preset", "gpt2").out
+    monkeypatch.setenv("LLMCX_PLAIN", "1")
+    assert here("flops", "--preset", "gpt2").out == asked != table
+    assert here("flops", "--preset", "gpt2", "--json").out == json  # a machine's format is not spoken
+    monkeypatch.setenv("LLMCX_PLAIN", "0")
+    assert here("flops", "--preset", "gpt2").out == table
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        ("params --preset gpt2 --plain --json", "--plain is a form of the table and contradicts --json; give one"),
+        ("params --preset gpt2 --plain --format csv", "--plain is a form of the table and contradicts --format csv; give one"),
+        ("params --preset gpt2 --plot - --json", "--plot - draws in the terminal and contradicts"),
+        ("params --preset gpt2 --plot a.gif", "must end in .svg, .png, .pdf or .html"),
+        ("params --preset gpt2 --plot /no/such/place.svg", "cannot be written: No such file or directory"),
+        ("bounds --plot -", "this answer has no picture; params, flops, memory"),
+        ("presets list --plot a.svg", "this answer has no picture; params, flops, memory"),
+        ("presets show gpt2 --plot -", "this answer has no picture; params, flops, memory"),
+        ("hardware list --plot -", "this answer has no picture; params, flops, memory"),
+        ("compare gpt2 gpt3 --plot -", "this answer has no picture; params, flops, memory"),
+    ],
+)
+def test_refused_in_a_sentence(call: str, told: str) -> None:
+    end = here(*call.split())
+    assert end.code == 2 and not end.out and told in end.err and end.err.count("\n") == 1
+
+
+def test_no_matplotlib(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import importlib.util as u\nfind = u.find_spec\n"
+        "u.find_spec = lambda name, *more: None if name == 'matplotlib' else find(name, *more)\n"
+    )
+    process = subprocess.run(
+        [LLMCX, "params", "--preset", "gpt2", "--plot", str(tmp_path / "a.svg")],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+    )
+    assert process.returncode == 2
+    assert process.stderr == "llmcx: a picture in a file needs matplotlib: pip install 'llmcx[plot]'\n"
+
+
+# --- a real terminal, real pipes ------------------------------------------------------------------------------------
+
+COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])(?:;\d+)*m")
+ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def terminal(command: str, width: int = 80, **environment: str) -> str:
+    """What a shell's command writes to a terminal of ``width`` columns."""
+    parent, child = pty.openpty()
+    fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
+    clean = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "COLUMNS", "LINES", "LLMCX_PLAIN", "FORCE_COLOR")}
+    process = subprocess.Popen(
+        ["sh", "-c", command.replace("llmcx", shlex.quote(LLMCX))],
+        stdin=child,
+        stdout=child,
+        stderr=child,
+        env={**clean, "TERM": "xterm-256color", **environment},
+        start_new_session=True,
+    )
+    os.close(child)
+    out = b""
+    while True:
+        try:
+            chunk = os.read(parent, 65536)
+        except OSError:  # Linux ends a pseudo-terminal so
+            break
+        if not chunk:
+            break
+        out += chunk
+    os.close(parent)
+    assert process.wait() == 0
+    return out.decode().replace("\r\n", "\n")
+
+
+def widest(text: str) -> int:
+    return max(len(line) for line in ESCAPE.sub("", text).splitlines())
+
+
+PLOT = "llmcx flops --preset llama-3-8b --plot -"
+
+
+def test_colours_in_a_terminal_that_takes_them() -> None:
+    assert COLOUR.search(terminal(PLOT))
+
+
+@pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"NO_COLOR": "false"}, {"TERM": "dumb"}])
+def test_no_colours_in_one_that_does_not(environment: dict[str, str]) -> None:
+    """And without them the picture is the same."""
+    out = terminal(PLOT, **environment)
+    assert not COLOUR.search(out)
+    assert ESCAPE.sub("", out) == ESCAPE.sub("", terminal(PLOT))
+    if "TERM" in environment:
+        assert "\x1b" not in out
+
+
+def test_an_empty_no_color_is_none() -> None:
+    """no-color.org: "when present and not an empty string"."""
+    assert COLOUR.search(terminal(PLOT, NO_COLOR=""))
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_as_wide_as_the_terminal(width: int) -> None:
+    out = terminal(PLOT, width)
+    assert min(width, 160) - 2 <= widest(out) <= width
+    assert widest(terminal("llmcx params --preset deepseek-v3", width)) <= width
+
+
+def test_columns_overrule_the_terminal_and_hold_in_pipes() -> None:
+    narrow = ESCAPE.sub("", terminal(PLOT, 80, COLUMNS="50"))
+    assert widest(narrow) <= 50
+    assert terminal(PLOT + " | cat", 200, COLUMNS="50") == narrow
+    assert ESCAPE.sub("", terminal(PLOT, 70, COLUMNS="nonsense")) == ESCAPE.sub("", terminal(PLOT, 70))
+
+
+@pytest.mark.parametrize("pipe", ["cat", "tee /dev/null", "head -100", "less -FX"])
+def test_pipes_get_text(pipe: str) -> None:
+    """As wide as the terminal at their end, without one escape of ours."""
+    out = terminal(f"{PLOT} | {pipe}", 100)
+    ours = out if "less" not in pipe else re.sub(r"\x1b\[\??[0-9;]*[a-zA-Z]|\x1b[=>]|\r", "", out)
+    assert "\x1b" not in ours and 98 <= widest(ours) <= 100
+
+
+def test_head_ends_it_silently() -> None:
+    assert terminal("llmcx presets list | head -1").count("\n") == 1
