@@ -447,6 +447,28 @@ def test_a_small_sweep_is_a_table_in_a_terminal() -> None:
     assert process.wait(30) == 0 and "kv_heads" in text.decode() and "8.836 B" in text.decode()
 
 
+def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
+    for name in ("rows.csv", "rows.parquet"):
+        path = tmp_path / "no-such-folder" / name
+        assert f"--out {path} cannot be written: No such file or directory" in refusal(f"params --preset gpt2 --out {path}")
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("llmcx sweep fl", ["flops"]),
+        ("llmcx sweep flops --preset gpt3-m", ["gpt3-medium"]),
+        ("llmcx sweep memory --seq 1k --attention lo", ["local", "longformer"]),
+        ("llmcx sweep flops --preset gpt3 --forma", ["--format"]),
+        ("llmcx compare gpt2 gpt3-m", ["gpt3-medium"]),
+    ],
+)
+def test_completion(line: str, offered: list[str]) -> None:
+    asked = {"_LLMCX_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
+    end = subprocess.run([Path(sys.executable).parent / "llmcx"], capture_output=True, text=True, env=os.environ | asked)
+    assert end.stdout.split() == offered, end
+
+
 # --- the Python API ---------------------------------------------------------------------------------------------------
 
 

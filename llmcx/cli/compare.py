@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from llmcx.cli import sweeping
-from llmcx.cli.options import Models, command, remembering, single
+from llmcx.cli.options import Models, _presets, command, remembering, single
 from llmcx.core.contrast import FIGURES, Contrast, contrast
 from llmcx.core.errors import InputError, shown, unknown_name
 from llmcx.core.ops import Line
@@ -20,7 +20,11 @@ app = single()
 def compare(
     words: Annotated[
         list[str],
-        typer.Argument(metavar="A B [OPTIONS OF BOTH]...", help='A preset, a file or -; with options: "gpt3 --seq 1k".'),
+        typer.Argument(
+            metavar="A B [OPTIONS OF BOTH]...",
+            help='Each a preset, a file or -, or "gpt3 --seq 1k" with options.',
+            autocompletion=_presets,
+        ),
     ],
     with_: Annotated[
         str, typer.Option("--with", metavar="COMMANDS", help="Which answers to compare: of params, flops, memory.")

@@ -11,9 +11,10 @@ from typing import Annotated, Any
 import typer
 
 from llmcx.cli import sweeping
-from llmcx.cli.options import command, single
+from llmcx.cli.options import Output, command, single
 from llmcx.core.errors import InputError, shown, unknown_name
 from llmcx.report import stream
+from llmcx.report.render import Answer
 from llmcx.spec import units
 from llmcx.spec.grid import Grid
 
@@ -27,7 +28,10 @@ AT_ONCE = 50
 @command(app, context_settings={"ignore_unknown_options": True, "allow_interspersed_args": True})
 def sweep(
     words: Annotated[
-        list[str] | None, typer.Argument(metavar="COMMAND [OPTIONS OF THE COMMAND]...", help="A command, or a plan's file.")
+        list[str] | None,
+        typer.Argument(
+            metavar="COMMAND [OPTIONS OF THE COMMAND]...", help="A command, or a plan's file.", autocompletion=sweeping.completed
+        ),
     ] = None,
     plan: Annotated[
         str | None, typer.Option(metavar="FILE", help="YAML: `command:`, and its options as values, lists or ranges; - is stdin.")
@@ -148,10 +152,11 @@ def _stream(plan: sweeping.Plan, form: str, out: str | None, jobs: int, going: A
     """Every row to where it is wanted; what was written is whole, however this ends."""
     work = sweeping.Sweep(plan)
     size = work.grid.size
-    with open(out, "w", encoding="utf-8", newline="") if out and form != "parquet" else _stdout() as file:
+    with _opened(out) if out and form != "parquet" else _stdout() as file:
         sink: Any = stream.Lines(file, time.monotonic)
         if form == "parquet":
             sink = stream.Parquet(str(out), work.columns)
+            _opened(str(out)).close()  # or refused now, not after the first row group
         bar = Progress(size) if sys.stderr is not None and sys.stderr.isatty() and (out or not sys.stdout.isatty()) else None
         refused: Counter[str] = Counter()
         done = written = 0
@@ -200,8 +205,6 @@ def _tell(form: str, sink: Any, refused: Counter[str], size: int) -> None:
 
 def _table(plan: sweeping.Plan, count: int) -> None:
     """All answers side by side, as the command itself shows several."""
-    from llmcx.report import render
-
     if count > IN_A_TABLE:
         raise InputError(
             f"a table of {count:,} rows is more than {IN_A_TABLE}; use --format csv, jsonl or parquet",
@@ -222,10 +225,19 @@ def _table(plan: sweeping.Plan, count: int) -> None:
                 raise sweeping.stopped(point, error.message) from None
             refused[error.message] += 1
     if items:
-        render.show(plan.command, items, plan.command, "table", plan.explain)
+        output = Output(explain=plan.explain)
+        output.show(plan.command, Answer(items), output.chosen())
     _tell("table", None, refused, count)
     if not items:
         raise InputError(f"none of the {count:,} points could be answered", field="sweep")
+
+
+def _opened(path: str) -> Any:
+    """The file to write to, empty."""
+    try:
+        return open(path, "w", encoding="utf-8", newline="")
+    except OSError as error:
+        raise InputError(f"--out {path} cannot be written: {error.strerror}", field="out", value=path) from None
 
 
 @contextmanager

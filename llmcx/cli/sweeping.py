@@ -103,6 +103,15 @@ def swept(name: str) -> Swept:
     return Swept(name, run.shows, run.answer, flags, options, defaults, kinds)
 
 
+def completed(ctx: typer.Context, incomplete: str) -> list[str]:
+    """What a shell may offer after `llmcx sweep`: a command, then the values of the option before."""
+    words = ctx.params.get("words") or ()
+    if not words:
+        return [name for name in names() if name.startswith(incomplete)]
+    option, _ = swept(words[0]).flags.get(words[-1], (None, True)) if words[0] in names() else (None, True)
+    return [] if option is None else [item.value for item in option.shell_complete(ctx, incomplete)]
+
+
 # --- what is asked ----------------------------------------------------------------------------------------------------
 
 
