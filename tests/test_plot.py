@@ -9,11 +9,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from rich.color import Color
 
 from llmcx.core.errors import InputError
 from llmcx.report.figure import Axis, Bar, Bars, Curves, Mark, Series
 from llmcx.report.file import write
-from llmcx.report.plot import bars, curves
+from llmcx.report.plot import STYLES, bars, curves
 from llmcx.report.spoken import described
 
 LINES = [Series("n", [(1, 1), (10, 10), (100, 100)]), Series("n²", [(1, 1), (10, 100), (100, 10_000)])]
@@ -61,6 +62,26 @@ def test_a_mark_is_a_column_and_a_line_below() -> None:
 def test_fits(width: int) -> None:
     assert max(map(len, text(width=width))) <= width
     assert max(len(line.text) for line in bars(STACKED, width)) <= width
+
+
+def test_who_shares_the_last_place() -> None:
+    """All three end in one row; by their values B is above C, and C above A."""
+    lines = text([Series("a", [(1, 1), (9, 100)]), Series("b", [(1, 10), (9, 102)]), Series("c", [(1, 1000), (9, 101)])])
+    assert lines[-1] == "* several of them; at the right, from the top: BCA"
+
+
+def test_colours_stand_out_from_every_ground() -> None:
+    """3:1, as WCAG 2.2 asks of graphics (1.4.11), on black, white, Solarized's two, and the greys of editors."""
+
+    def luminance(red: int, green: int, blue: int) -> float:
+        linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in (red / 255, green / 255, blue / 255)]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    grounds = [(0, 0, 0), (255, 255, 255), (0x1E, 0x1E, 0x1E), (0, 0x2B, 0x36), (0xFD, 0xF6, 0xE3)]
+    for style in STYLES:
+        ink = luminance(*Color.parse(style).get_truecolor())
+        for ground in map(luminance, *zip(*grounds, strict=True)):
+            assert (max(ink, ground) + 0.05) / (min(ink, ground) + 0.05) >= 3, style
 
 
 def test_linear_axis_and_one_point() -> None:

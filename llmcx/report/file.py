@@ -148,9 +148,9 @@ STYLE = """\
 body { font: 1rem/1.5 system-ui, sans-serif; max-width: 64rem; margin: 2rem auto; padding: 0 1rem; }
 body { background: #fff; color: #111; }
 svg { max-width: 100%; height: auto; }
-table { border-collapse: collapse; margin: 1rem 0 3rem; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; margin: 1rem 0 3rem; font-size: .875rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; font-weight: bold; padding: .3rem 0; }
-th, td { padding: .2rem .7rem; border-bottom: 1px solid #8888; text-align: right; }
+th, td { padding: .2rem .6rem; border-bottom: 1px solid #8888; text-align: right; }
 th[scope=row] { text-align: left; font-weight: normal; white-space: nowrap; }
 th:first-child { text-align: left; }
 .wide { overflow-x: auto; }
@@ -193,7 +193,12 @@ def _inline(figure: Figure, prefix: str) -> str:
 
 def _table(figure: Figure) -> str:
     head, rows = _numbers(figure)
-    lines = [f'<div class="wide"><table>\n<caption>{escape(figure.title)}: the numbers</caption>', "<thead><tr>"]
+    name = escape(f"{figure.title}: the numbers" if figure.title else "The numbers")
+    lines = [
+        f'<div class="wide" role="region" aria-label="{name}" tabindex="0"><table>',
+        f"<caption>{name}</caption>",
+        "<thead><tr>",
+    ]
     lines += [f'<th scope="col">{escape(text)}</th>' for text in head]
     lines.append("</tr></thead>\n<tbody>")
     for first, *others in rows:

@@ -10,6 +10,7 @@ from llmcx.core.errors import InputError
 
 from .attention import MEASURES
 from .figure import Axis, Bar, Bars, Curves, Figure, Mark, Series
+from .format import cell
 from .render import Answer, Item, title
 
 
@@ -157,7 +158,8 @@ def _roofline(roofline: Any, heading: str) -> Curves:
     for peak in dict.fromkeys(roof.flops_per_s for roof in roofline.roofs):
         same = [roof for roof in roofline.roofs if roof.flops_per_s == peak]
         xs = [min(ends) / 2, same[0].ridge, max(ends) * 2]
-        series.append(Series(f"{', '.join(roof.name for roof in same)} roof", [(x, same[0].at(x)) for x in xs]))
+        name = f"{', '.join(roof.name for roof in same)} roof, {cell(round(peak), 'flops')}FLOP/s"
+        series.append(Series(name, [(x, same[0].at(x)) for x in xs]))
     series += [Series(one.name, [point], joined=False) for one, point in zip(roofline.placed, points, strict=True)]
     return Curves(heading, Axis("FLOPs per byte", "number"), Axis("FLOP/s", "flops"), series)
 

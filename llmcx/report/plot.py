@@ -1,7 +1,7 @@
 """Pictures in the terminal: curves of letters, bars of letters.
 
 What stands where is told by letters, never by colour alone: without colours the same picture loses nothing. Colours are of the
-16 that a terminal's theme sets, those that can be read on dark and on light.
+256 that are the same in every theme, and of middling brightness: they stand out from dark and from light.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .bars import letters
 from .console import columns, console, speaks
 from .figure import Axis, Bars, Curves, Figure, Series
 
-STYLES = ("bright_blue", "red", "green", "magenta", "cyan", "yellow", "bright_black")
+STYLES = ("color(32)", "color(166)", "color(29)", "color(169)", "color(100)", "color(99)", "color(244)")
 """By number of the series. Which of them are told apart by whom does not matter: letters say it all."""
 MARKERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 WIDEST = 160
@@ -109,13 +109,14 @@ def curves(figure: Curves, width: int = 80, height: int | None = None) -> list[L
                 if cells[spot][c] in " ·":
                     cells[spot][c] = "."
                     colours[spot][c] = number
-    taken: dict[tuple[int, int], int] = {}
+    standing: dict[tuple[int, int], dict[str, float]] = {}
     for number, (letter, s) in enumerate(zip(MARKERS, drawn, strict=False)):
         for a, b in s.points:
             r, c = row(y.at(b)), column(x.at(a))
-            mine = taken.setdefault((r, c), number) == number
-            cells[r][c] = letter if mine else "*"
-            if mine:
+            there = standing.setdefault((c, r), {})
+            there[letter] = b
+            cells[r][c] = letter if len(there) == 1 else "*"
+            if len(there) == 1:
                 colours[r][c] = number
             else:
                 colours[r].pop(c, None)
@@ -133,7 +134,12 @@ def curves(figure: Curves, width: int = 80, height: int | None = None) -> list[L
         lines.append(Line(f"{x.title:>{width}}"))
     lines += legend([s.label for s in drawn], width)
     if any("*" in line for line in cells):
-        lines.append(Line("* several of them"))
+        end = max(standing)[0]
+        shared = [
+            sorted(there, key=lambda m: -there[m]) for (c, _), there in sorted(standing.items()) if c == end and len(there) > 1
+        ]
+        told = f"; at the right, from the top: {', '.join(map(''.join, shared))}" if shared else ""
+        lines += map(Line, wrap(f"* several of them{told}", width, subsequent_indent="  "))
     return [*lines, *(Line(text) for mark in marks for text in wrap(f": {mark.label}", width, subsequent_indent="  "))]
 
 
