@@ -220,3 +220,11 @@ def test_pipes_get_text(pipe: str) -> None:
 
 def test_head_ends_it_silently() -> None:
     assert terminal("llmcx presets list | head -1").count("\n") == 1
+
+
+def test_a_terminal_of_ascii_gets_ascii() -> None:
+    plain = {"PYTHONIOENCODING": "ascii", "NO_COLOR": "1"}
+    assert terminal("llmcx params --preset gpt2 --plot -", **plain).splitlines()[5].endswith("  #########")
+    lines = terminal(PLOT, **plain).splitlines()
+    assert all(line.isascii() and "\\" not in line for line in lines)
+    assert sum("|" in line for line in lines) == 20 and any(re.fullmatch(r" +\+-{70,}", line) for line in lines)

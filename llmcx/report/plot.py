@@ -43,10 +43,11 @@ def show(figures: Iterable[Figure]) -> None:
     from rich.text import Text
 
     out, width = console(), min(columns(), WIDEST)
+    simpler = {} if speaks("│└─·█▏") else str.maketrans("│└─·█▏", "|+-'#.")
     for number, figure in enumerate(figures):
         lines = curves(figure, width) if isinstance(figure, Curves) else bars(figure, width)
         for line in [*([Line("")] if number else []), *lines]:
-            text = Text(line.text)
+            text = Text(line.text.translate(simpler))
             for at, series in line.colours.items():
                 text.stylize(style(series), at, at + 1)
             out.print(text, soft_wrap=True)
@@ -208,7 +209,7 @@ def bars(figure: Bars, width: int = 80) -> list[Line]:
     marks = letters(parts)
     solid = len(parts) == 1
     if solid:
-        marks = {parts[0]: "█" if speaks("█") else "#"}
+        marks = {parts[0]: "█"}
     sizes = [format.cell(bar.total, figure.kind) for bar in figure.bars]
     name_width, size_width = max(len(bar.label) for bar in figure.bars), max(map(len, sizes))
     beside = width - name_width - size_width - 4
@@ -232,7 +233,7 @@ def bars(figure: Bars, width: int = 80) -> list[Line]:
             text += marks[part] * more
         seen |= set(text)
         if solid and not text and bar.total:
-            text, colours = "▏" if marks[parts[0]] == "█" else ".", {len(start): 0}
+            text, colours = "▏", {len(start): 0}
         if figure.limit is not None:
             line = round(room * figure.limit / figure.most)
             colours = {at + (at - len(start) >= line): n for at, n in colours.items()}
