@@ -11,11 +11,18 @@ from pathlib import Path
 import pytest
 from rich.color import Color
 
+from llmcx.core import serve as serving
 from llmcx.core.errors import InputError
+from llmcx.core.flops import crossover, growth
+from llmcx.core.layout import Layout
+from llmcx.core.roofline import IDEAL, Roofline
+from llmcx.core.train import Trainer
 from llmcx.report.figure import Axis, Bar, Bars, Curves, Mark, Series
 from llmcx.report.file import write
 from llmcx.report.plot import STYLES, bars, curves
 from llmcx.report.spoken import described
+from llmcx.spec.catalog import load_hardware
+from llmcx.spec.presets import load_preset
 
 LINES = [Series("n", [(1, 1), (10, 10), (100, 100)]), Series("n²", [(1, 1), (10, 100), (100, 10_000)])]
 
@@ -136,6 +143,46 @@ def test_described() -> None:
         "a: in all 50 bytes, within the budget; weights 30 bytes; activations 20 bytes",
         "b: in all 100 bytes, over the budget; weights 100 bytes",
     ]
+
+
+# --- what is drawn --------------------------------------------------------------------------------------------------
+
+
+def roofline(preset: str, **setup: int) -> Roofline:
+    load = serving.Load(1024, 1024, 0, None, serving.Speculation(0, 0.0, 0.0))
+    server = serving.Server(load_preset(preset), load_hardware("h100"), serving.Setup(**setup), IDEAL)
+    return server.roofline(load, [1, 16, 128])
+
+
+def test_roofline_by_hand() -> None:
+    """The H100's ridge is 989.4 TFLOP/s over 3.35 TB/s; decoding one sequence does 2 FLOPs with each bf16 weight of 2 bytes."""
+    drawn = roofline("llama-3-8b")
+    [roof] = drawn.roofs
+    assert roof.ridge == pytest.approx(989.4e12 / 3.35e12) and roof.at(1.0) == 3.35e12
+    by_name = {one.name: one for one in drawn.placed}
+    assert by_name["decode, batch 1"].intensity == pytest.approx(1, rel=0.05)
+    assert by_name["decode, batch 16"].intensity == pytest.approx(16, rel=0.25)  # the cache is read by one sequence each
+    # The layers' 6.9796 B parameters at each token, the causal half of the scores, the head once.
+    layers, scores, head = 2 * 6.9796e9 * 1024, 4 * 1024**2 * 4096 * 32 / 2, 2 * 0.5253e9
+    assert by_name["prefill"].flops == pytest.approx(layers + scores + head, rel=1e-3)
+
+
+@pytest.mark.parametrize("preset", ["llama-3-8b", "mixtral-8x7b", "deepseek-v3"])
+def test_nothing_stands_above_its_roof(preset: str) -> None:
+    machine, spec = load_hardware("h100"), load_preset(preset)
+    trained = Trainer(spec, 4096, machine, IDEAL).roofline(Layout(tp=2, dp=4, zero=3), machine)
+    for drawn in (roofline(preset, tp=8), trained):
+        [roof] = drawn.roofs
+        for one in drawn.placed:
+            assert 0 < one.rate <= roof.at(one.intensity) * (1 + 1e-9), one.name
+
+
+def test_growth_meets_where_the_crossover_says() -> None:
+    spec = load_preset("gpt3")
+    crossing = crossover(spec).with_head
+    assert crossing is not None
+    before, at = growth(spec, [crossing - 1, crossing])
+    assert before.attention < before.linear and at.attention >= at.linear and at.total == at.attention + at.linear
 
 
 # --- files ----------------------------------------------------------------------------------------------------------

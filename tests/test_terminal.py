@@ -90,6 +90,16 @@ def test_one_fact_a_line() -> None:
     assert "weights in bf16: 349.2 gigabytes, 325.2 gibibytes, exactly 349,208,518,656 bytes" in lines
 
 
+def test_a_sweep_in_words() -> None:
+    assert (
+        here("sweep", "params", "--preset", "gpt2", "--preset", "gpt3", "--plain")
+        .out.splitlines()[0]
+        .startswith("gpt2: preset gpt2, total 124.4 million, ")
+    )
+    end = here("sweep", "params", "--preset", "gpt2", "--plain", "--format", "csv")
+    assert end.code == 2 and "--plain is a form of the table and contradicts csv" in end.err
+
+
 def test_llmcx_plain_makes_it_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = here("flops", "--preset", "gpt2", "--plain").out
     json = here("flops", "--preset", "gpt2", "--json").out

@@ -1,5 +1,6 @@
 """llmcx sweep."""
 
+import os
 import signal
 import sys
 import time
@@ -64,6 +65,7 @@ def sweep(
             autocompletion=lambda: list(sweeping.ON_ERROR),
         ),
     ] = "stop",
+    plain: Annotated[bool, typer.Option("--plain", help="A table in words, for a screen reader.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="With whole answers as JSON lines: formulas and sources.")] = False,
 ) -> None:
     """Answer any command at every combination of its inputs, row after row.
@@ -81,6 +83,9 @@ def sweep(
     """
     asked = _asked(words or [], plan, select, together or [])
     form = _form(format, json, out)
+    if plain and form not in (None, "table"):
+        raise InputError(f"--plain is a form of the table and contradicts {form}; give one", field="plain")
+    form = "table" if plain else form
     count = Grid(asked.lists, asked.together).size
     if form is None:
         form = "table" if sys.stdout.isatty() and count <= AT_ONCE and select is None else "jsonl"
@@ -93,7 +98,7 @@ def sweep(
     if processes > 1 and "-" in asked.lists.get("config", ()):
         raise InputError("--config - reads stdin, which only one process can; give --jobs 1", field="jobs", value=jobs)
     if form == "table":
-        _table(asked, count)
+        _table(asked, count, plain)
         return
     with _interruptible() as going:
         _stream(asked, form, out, min(processes, max(count, 1)), going)
@@ -157,7 +162,8 @@ def _stream(plan: sweeping.Plan, form: str, out: str | None, jobs: int, going: A
         if form == "parquet":
             sink = stream.Parquet(str(out), work.columns)
             _opened(str(out)).close()  # or refused now, not after the first row group
-        bar = Progress(size) if sys.stderr is not None and sys.stderr.isatty() and (out or not sys.stdout.isatty()) else None
+        watched = sys.stderr is not None and sys.stderr.isatty() and (out or not sys.stdout.isatty())
+        bar = Progress(size) if watched and os.environ.get("TERM") != "dumb" else None
         refused: Counter[str] = Counter()
         done = written = 0
         rows = work.all() if jobs == 1 else sweeping.in_processes(plan, size, jobs, going)
@@ -203,7 +209,7 @@ def _tell(form: str, sink: Any, refused: Counter[str], size: int) -> None:
             sys.stderr.write(f"llmcx: and {len(refused) - 5:,} other reasons; --on-error row has each\n")
 
 
-def _table(plan: sweeping.Plan, count: int) -> None:
+def _table(plan: sweeping.Plan, count: int, plain: bool) -> None:
     """All answers side by side, as the command itself shows several."""
     if count > IN_A_TABLE:
         raise InputError(
@@ -225,7 +231,7 @@ def _table(plan: sweeping.Plan, count: int) -> None:
                 raise sweeping.stopped(point, error.message) from None
             refused[error.message] += 1
     if items:
-        output = Output(explain=plan.explain)
+        output = Output(plain=plain, explain=plan.explain)
         output.show(plan.command, Answer(items), output.chosen())
     _tell("table", None, refused, count)
     if not items:
