@@ -398,14 +398,14 @@ def flops(
     check_size("source_seq", source)
     context = seq if context is None else context
     check_size("context", context)
-    kinds = {"flops": _Counted, "macs": _Macs, "leading-order": _LeadingOrder}
-    if convention not in kinds:
+    kind = _CONVENTIONS.get(convention)
+    if kind is None:
         raise InputError(
             f"convention {convention!r} is not known; it is flops, macs or leading-order",
             field="convention",
             value=convention,
         )
-    counted = kinds[convention](spec, Run(batch, seq, source=source, ideal=ideal), context, recompute)
+    counted = kind(spec, Run(batch, seq, source=source, ideal=ideal), context, recompute)
     return Flops.later(counted, decode_context=context)
 
 
@@ -503,6 +503,9 @@ class _LeadingOrder(_Counted):
 
     def decode(self) -> Pass:
         return self._known(leading_order(self.spec, self.step)[0])
+
+
+_CONVENTIONS = {"flops": _Counted, "macs": _Macs, "leading-order": _LeadingOrder}
 
 
 def sequence_length(spec: ModelSpec, seq: int | None) -> int:

@@ -27,11 +27,14 @@ def lower(spec: ModelSpec, run: Run) -> list[Op]:
     ops += _embedding(spec, run, lookups, out)
     for extra in spec.extras:
         ops += extra.outside(Place(spec, run, 1, lookups, lookups, 0, False, "embedding"))
-    rotary = next((m for m in (g.mixer for g in spec.groups) if isinstance(m, Attention) and m.rope), None)
-    if rotary is not None:
+    for layers in spec.groups:
+        rotary = layers.mixer
+        if not isinstance(rotary, Attention) or not rotary.rope:
+            continue
         size = 2 * out * rotary.width(spec.d_model)
         tables = (Kept("cos and sin of the positions", size),)
         ops.append(Op("embedding.rotary", "rotary", {"elements": size}, group="embedding", keeps=tables))
+        break
 
     for stack, groups in (("encoder", spec.encoder), ("decoder", spec.decoder)):
         if not groups:
@@ -41,11 +44,12 @@ def lower(spec: ModelSpec, run: Run) -> list[Op]:
         if spec.pad_to and q > spec.pad_above:
             q = -(-q // spec.pad_to) * spec.pad_to
         kv = q + (run.past if decoding else 0)
-        at = Place(spec, run, run.batch, q, kv, source if both else 0, decoding, f"{stack}.norm")
+        met = source if both else 0
         for index, layers in enumerate(groups):
-            made = _layer(layers, at._replace(group=f"{stack}.{index}", times=layers.repeat))
+            made = _layer(layers, Place(spec, run, run.batch, q, kv, met, decoding, f"{stack}.{index}", layers.repeat))
             ops += (op._replace(copies=0, used=0) for op in made) if layers.reused else made
         if spec.final_norm:
+            at = Place(spec, run, run.batch, q, kv, met, decoding, f"{stack}.norm")
             ops.append(at.norm("final_norm", spec.norm, spec.d_model))
     ops += _head(spec, run, run.batch * out)
     return ops
@@ -96,8 +100,7 @@ def _head(spec: ModelSpec, run: Run, tokens: int) -> Iterator[Op]:
         yield at.norm("head.norm", spec.norm, width)
     elif spec.embedding.width is not None:
         yield at.linear("head.projection", spec.d_model, width, spec.embedding.projection_bias)
-    vocabulary = at.linear("head", width, spec.embedding.vocab, part.bias)
-    yield vocabulary._replace(dims=vocabulary.dims | {"tied": int(part.tied)})
+    yield at.linear("head", width, spec.embedding.vocab, part.bias, tied=part.tied)
     if part.second_bias:
         yield at.op("head.second_bias", "vector", size=spec.embedding.vocab)
 

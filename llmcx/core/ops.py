@@ -7,6 +7,7 @@ add an op, give each fold a rule for its kind (or say that it costs nothing ther
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
 ACTIVATIONS = {
@@ -80,6 +81,11 @@ class Op(NamedTuple):
     grad: bool = True
 
 
+# Of all their fields, in order: at half the price of calling the class, where most ops of most models are made.
+kept: Callable[[tuple[Any, ...]], Kept] = partial(tuple.__new__, Kept)
+op_of: Callable[[tuple[Any, ...]], Op] = partial(tuple.__new__, Op)
+
+
 class Rule(NamedTuple):
     """A formula as code, as text over the op's dims, and where it comes from."""
 
@@ -130,7 +136,11 @@ class Fold:
 
     def total(self, ops: Iterable[Op]) -> int:
         free, rules, weight = self.free, self.rules, self.weight
-        return sum(weight(op) * rules[op.kind].compute(**op.dims) for op in ops if op.kind not in free)
+        total = 0
+        for op in ops:
+            if op.kind not in free:
+                total += weight(op) * rules[op.kind].compute(**op.dims)
+        return total
 
     def by(self, ops: Iterable[Op], key: Callable[[Op], str]) -> dict[str, int]:
         """Sums by ``key``, in order of first appearance, zero entries left out."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from .ops import Kept, Op
+from .ops import Kept, Op, kept, op_of
 
 if TYPE_CHECKING:
     from .norm import Norm
@@ -59,7 +59,7 @@ class Place(NamedTuple):
 
     def op(self, component: str, kind: str, *keeps: Kept, copies: int = 1, used: int = 1, **dims: int) -> Op:
         """An op of this group, once per layer."""
-        return Op(component, kind, dims, self.times, copies, used, keeps, self.group)
+        return op_of((component, kind, dims, self.times, copies, used, keeps, self.group, True))
 
     def linear(
         self,
@@ -69,15 +69,18 @@ class Place(NamedTuple):
         bias: bool = False,
         *,
         saves: bool = True,
+        tied: bool = False,
         tokens: int | None = None,
         copies: int = 1,
         used: int = 1,
     ) -> Op:
-        """A dense layer over all tokens of the pass. ``saves`` False when its input is already kept by an op before it."""
-        n = self.tokens if tokens is None else tokens
-        keeps = (Kept("input", n * d_in),) if saves else ()
-        dims = {"tokens": n, "d_in": d_in, "d_out": d_out, "bias": int(bias), "tied": 0}
-        return Op(component, "linear", dims, self.times, copies, used, keeps, self.group)
+        """A dense layer over all tokens of the pass. ``saves`` False when its input is already kept by an op before it, ``tied``
+        when its matrix is another op's.
+        """
+        n = self.batch * self.q if tokens is None else tokens
+        keeps = (kept(("input", n * d_in, "act")),) if saves else ()
+        dims = {"tokens": n, "d_in": d_in, "d_out": d_out, "bias": int(bias), "tied": int(tied)}
+        return op_of((component, "linear", dims, self.times, copies, used, keeps, self.group, True))
 
     @property
     def steps(self) -> bool:
@@ -101,18 +104,18 @@ class Place(NamedTuple):
         A layer norm keeps its input and two statistics per row; transformers' RMS norm, written in Python, an fp32
         input, the normalised one and a root.
         """
-        n = self.tokens if tokens is None else tokens
+        n = self.batch * self.q if tokens is None else tokens
         wide = "fp32" if norm.fp32 else "act"
         keeps: tuple[Kept, ...]
         if norm.type == "layernorm":
-            keeps = (Kept("input", n * width, wide), Kept("mean and deviation", 2 * n, "fp32"))
+            keeps = (kept(("input", n * width, wide)), kept(("mean and deviation", 2 * n, "fp32")))
         else:
             keeps = (
-                Kept("input in fp32", n * width, "fp32"),
-                Kept("normalised input", n * width, wide),
-                Kept("reciprocal root", n, "fp32"),
+                kept(("input in fp32", n * width, "fp32")),
+                kept(("normalised input", n * width, wide)),
+                kept(("reciprocal root", n, "fp32")),
             )
         if norm.offset:
             keeps += (Kept("scale, one added", vectors * width, "fp32"),)
         dims = {"tokens": n, "width": width, "weights": vectors * width * (int(norm.scale) + int(norm.shift))}
-        return Op(component, norm.type, dims, self.times, 1, 1, keeps, self.group)
+        return op_of((component, norm.type, dims, self.times, 1, 1, keeps, self.group, True))
