@@ -174,3 +174,26 @@ def test_formats(monkeypatch: pytest.MonkeyPatch, pair: tuple[str, str]) -> None
 def test_refusals(words: list[str], told: str) -> None:
     end = here("compare", *words)
     assert end.code == 2 and not end.out and told in end.err and end.err.count("\n") == 1, end
+
+
+def test_both_sides_at_the_shorter_context() -> None:
+    """Llama 3 8B has 8,192 tokens of context, Mistral 7B 32,768: at its own length each, the lengths would be what differs."""
+    found = data("compare", "llama-3-8b", "mistral-7b")
+    assert not found["result"]["inputs"]
+    assert "8,192" in found["notes"][0]
+    flops = {row["figure"]: row for row in found["result"]["figures"] if row["command"] == "flops"}
+    # The layers are of one shape; the heads, 4096 x 128,256 and 4096 x 32,000, are not.
+    assert flops["forward.total"]["change"] == 2 * 8192 * 4096 * (32_000 - 128_256)
+
+
+def test_a_length_on_one_side_is_that_sides_own() -> None:
+    found = data("compare", "llama-3-8b --seq 1k", "llama-3-8b")["result"]
+    assert {row["path"]: (row["a"], row["b"]) for row in found["inputs"]} == {"seq": (1024, 8192)}
+
+
+def test_bytes_of_weights_are_memorys_where_it_is_asked() -> None:
+    """fp8 halves them: 8,030,261,248 bytes less one for each parameter of two."""
+    found = data("compare", "llama-3-8b", "llama-3-8b --dtype fp8")["result"]
+    assert "bytes" not in {row["figure"] for row in found["figures"]}
+    [causes] = [why["causes"] for why in found["why"] if why["command"] == "memory"]
+    assert {cause["component"]: cause["change"] for cause in causes} == {"weights": -8_030_261_248}

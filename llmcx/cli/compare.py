@@ -52,14 +52,16 @@ def compare(
     if all("-" in side for side in sides):
         raise InputError("both sides are -, but stdin can be read only once", field="config", value="-")
     with remembering({}):
-        found = [_asked(asked, side, label) for side, label in zip(sides, "AB", strict=True)]
-    (spec_a, items_a), (spec_b, items_b) = found
+        stated = [_stated(asked, side, label) for side, label in zip(sides, "AB", strict=True)]
+        spec_a, spec_b = (_spec(asked, each) for each in stated)
+        alike = _at_one_length(asked, stated, spec_a, spec_b)
+        items_a, items_b = (_answers(asked, each) for each in stated)
     answers = {name: (items_a[name].result, items_b[name].result) for name in names}
     inputs = tuple({key: value for item in items.values() for key, value in item.inputs.items()} for items in (items_a, items_b))
-    notes = [note for items in (items_a, items_b) for item in items.values() for note in item.notes]
+    notes = alike + [note for items in (items_a, items_b) for item in items.values() for note in item.notes]
     result = contrast(spec_a, spec_b, (inputs[0], inputs[1]), answers)
-    stated = {"a": " ".join(sides[0]), "b": " ".join(sides[1]), "with": names}
-    return [Item(None, stated, result, list(dict.fromkeys(notes)), _lines(result))]
+    call = {"a": " ".join(sides[0]), "b": " ".join(sides[1]), "with": names}
+    return [Item(None, call, result, list(dict.fromkeys(notes)), _lines(result))]
 
 
 def _words(text: str, label: str) -> list[str]:
@@ -76,8 +78,8 @@ def _words(text: str, label: str) -> list[str]:
     return words
 
 
-def _asked(commands: dict[str, sweeping.Swept], words: list[str], label: str) -> tuple[ModelSpec, dict[str, Item]]:
-    """One side's model, and each command's answer about it."""
+def _stated(commands: dict[str, sweeping.Swept], words: list[str], label: str) -> dict[str, Any]:
+    """One side's options, each with its one value."""
     flags: dict[str, Any] = {}
     stated = {word.partition("=")[0] for word in words}
     for each in commands.values():
@@ -100,6 +102,32 @@ def _asked(commands: dict[str, sweeping.Swept], words: list[str], label: str) ->
                 f"{label} has {len(values):,} values for {name}, but must have one; llmcx sweep takes lists", field=name
             )
         [given[name]] = values
+    return given
+
+
+def _spec(commands: dict[str, sweeping.Swept], given: dict[str, Any]) -> ModelSpec:
+    """One side's model."""
+    shape = Models.__dataclass_fields__
+    asked = next(iter(commands.values())).values({key: value for key, value in given.items() if key in shape})
+    [(spec, _, _)] = Models(**{key: asked[key] for key in shape}).each()
+    return spec
+
+
+def _at_one_length(commands: dict[str, sweeping.Swept], stated: list[dict[str, Any]], a: ModelSpec, b: ModelSpec) -> list[str]:
+    """Where no length is stated, put both sides at the shorter context: at their own, the lengths would be what differs."""
+    lengths = {spec.context for spec in (a, b)}
+    if len(lengths) == 1 or None in lengths or any("seq" in given for given in stated):
+        return []
+    if not any("seq" in each.options for each in commands.values()):
+        return []
+    shorter = min(length for length in lengths if length is not None)
+    for given in stated:
+        given["seq"] = shorter
+    return [f"both at {shorter:,} tokens, the shorter of the two contexts; --seq states another length"]
+
+
+def _answers(commands: dict[str, sweeping.Swept], given: dict[str, Any]) -> dict[str, Item]:
+    """Each command's answer about one side."""
     shape = Models.__dataclass_fields__
     items = {}
     for name, each in commands.items():
@@ -108,9 +136,7 @@ def _asked(commands: dict[str, sweeping.Swept], words: list[str], label: str) ->
         if name == "params" and len(commands) > 1:
             mine = {key: value for key, value in mine.items() if key in shape}
         [items[name]] = each.ask(mine)
-    asked = one.values({key: value for key, value in given.items() if key in shape})
-    [(spec, _, _)] = Models(**{key: asked[key] for key in shape}).each()
-    return spec, items
+    return items
 
 
 def _lines(result: Contrast) -> list[Line]:
