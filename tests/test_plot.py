@@ -7,8 +7,10 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
+from matplotlib.text import Text
 from rich.color import Color
 
 from llmcx.core import serve as serving
@@ -17,8 +19,8 @@ from llmcx.core.flops import crossover, growth
 from llmcx.core.layout import Layout
 from llmcx.core.roofline import IDEAL, Roofline
 from llmcx.core.train import Trainer
-from llmcx.report.figure import Axis, Bar, Bars, Curves, Mark, Series
-from llmcx.report.file import write
+from llmcx.report.figure import Axis, Bar, Bars, Curves, Figure, Mark, Series
+from llmcx.report.file import canvas, write
 from llmcx.report.plot import STYLES, bars, curves
 from llmcx.report.spoken import described
 from llmcx.spec.catalog import load_hardware
@@ -217,6 +219,46 @@ def test_svg_has_a_background(tmp_path: Path) -> None:
     size = re.search(r'viewBox="0 0 (\S+) (\S+)"', svg)
     ground = re.search(r'<g id="patch_1">\s*<path d="([^"]*)" style="fill: #ffffff', svg)
     assert size and ground and f"L {size[1]} 0" in " ".join(ground[1].split())
+
+
+LONG = "a model whose name is as long as a name of a directory may be, and longer"
+
+
+@pytest.mark.parametrize(
+    "drawn",
+    [
+        figure(),
+        figure([Series(f"line {n}, of quite a name", [(1, n + 1), (9, n + 2)]) for n in range(50)], title=LONG),
+        figure([Series(LONG, [(1, 1), (100, 2)])])._replace(marks=[Mark(10, LONG)]),
+        figure(
+            [Series("a", [(128 * 2**n, 10.0 ** (3 * n)) for n in range(16)])], x=Axis("tokens", "length"), y=Axis("F", "flops")
+        ),
+        STACKED,
+        Bars(LONG + LONG, "count", "parameters", [Bar(LONG, {f"part {n}": 10**n for n in range(20)})], limit=10**21),
+        Bars("", "bytes", "bytes", [Bar(f"stage {n}", {"weights": 10**13 - n}) for n in range(64)]),
+    ],
+)
+def test_no_text_is_cut_or_written_over_another(drawn: Figure) -> None:
+    made = canvas([drawn, figure()])
+    made.draw_without_rendering()
+    boxes = [(text.get_text(), text.get_window_extent()) for text in made.findobj(Text) if text.get_text() and text.get_visible()]
+    ticks = [label for axes in made.axes for axis in (axes.xaxis, axes.yaxis) for label in _unseen(axis)]
+    boxes = [(name, box) for name, box in boxes if (name, box.x0, box.y0) not in ticks]
+    assert len(boxes) > 5
+    for name, box in boxes:
+        assert made.bbox.x0 <= box.x0 and box.x1 <= made.bbox.x1 and made.bbox.y0 <= box.y0 and box.y1 <= made.bbox.y1, name
+    for at, (name, box) in enumerate(boxes):
+        for other, its in boxes[at + 1 :]:
+            across = min(box.x1, its.x1) - max(box.x0, its.x0)
+            down = min(box.y1, its.y1) - max(box.y0, its.y0)
+            assert across < 1 or down < 1, (name, other)
+
+
+def _unseen(axis: Any) -> list[tuple[str, float, float]]:
+    """Labels of ticks outside the axes, which matplotlib keeps and does not draw."""
+    low, high = sorted(axis.get_view_interval())
+    outside = [tick.label1 for tick in axis.get_major_ticks() if not low <= tick.get_loc() <= high]
+    return [(label.get_text(), label.get_window_extent().x0, label.get_window_extent().y0) for label in outside]
 
 
 class Page(HTMLParser):

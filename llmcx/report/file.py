@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from html import escape
 from io import BytesIO
 from math import ceil
+from textwrap import wrap
 from typing import Any
 
 from llmcx.core.errors import InputError, shown
@@ -58,26 +59,48 @@ def drawn(figures: Sequence[Figure], kind: str) -> bytes:
     """The figures one below the other, as the bytes of an svg, png or pdf."""
     os.environ.setdefault("MPLBACKEND", "agg")
     import matplotlib
-    from matplotlib.figure import Figure as Canvas
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()  # a user's own settings would give another file
         matplotlib.rcParams.update({"svg.hashsalt": "llmcx", "axes.unicode_minus": False, "hatch.linewidth": 0.6})
         for key in ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"):
             matplotlib.rcParams[key] = INK
-        heights = [5.0 if isinstance(f, Curves) else 1.6 + 0.34 * len(f.bars) for f in figures]
-        canvas = Canvas(figsize=(9.5, sum(heights)), layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12))
-        rows = canvas.subplots(len(figures), 1, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
-        for figure, axes in zip(figures, rows, strict=True):
-            if isinstance(figure, Curves):
-                _curves(figure, axes)
-            else:
-                _bars(figure, axes)
         out = BytesIO()
         dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
-        canvas.savefig(out, format=kind, metadata=dates, dpi=150)
+        canvas(figures).savefig(out, format=kind, metadata=dates, dpi=150)
     return out.getvalue()
+
+
+def canvas(figures: Sequence[Figure]) -> Any:
+    """matplotlib's figure: high enough for every legend and bar, wide enough for every name."""
+    from matplotlib.figure import Figure as Canvas
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    heights, widths = zip(*map(_size, figures), strict=True)
+    made = Canvas(figsize=(max(widths), sum(heights)), layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12))
+    rows = made.subplots(len(figures), 1, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
+    for figure, axes in zip(figures, rows, strict=True):
+        if isinstance(figure, Curves):
+            _curves(figure, axes)
+        else:
+            _bars(figure, axes)
+    return made
+
+
+def _size(figure: Figure) -> tuple[float, float]:
+    """Height and width in inches: a line of a legend takes 0.175, a letter about 0.08."""
+    if isinstance(figure, Curves):
+        legend = [*(s.label for s in figure.series), *(mark.label for mark in figure.marks)]
+        height, names = 5.0, 0
+    else:
+        legend = [*figure.parts(), "budget, 100.00 GB"]
+        height, names = 1.6 + 0.34 * len(figure.bars), max(len(bar.label) for bar in figure.bars)
+    height += 0.2 * _title(figure).count("\n")
+    return max(height, 0.6 + 0.175 * len(legend)), 9.5 + 0.08 * max(0, max(map(len, legend)) + names - 40)
+
+
+def _title(figure: Figure) -> str:
+    return "\n".join(wrap(figure.title, 64))
 
 
 def _colour(number: int) -> str:
@@ -109,7 +132,7 @@ def _curves(figure: Curves, axes: Any) -> None:
         axes.axvline(mark.x, color=INK, linestyle=":", linewidth=1, label=mark.label)
     axes.set_xlabel(figure.x.title)
     axes.set_ylabel(figure.y.title)
-    axes.set_title(figure.title, fontsize="medium")
+    axes.set_title(_title(figure), fontsize="medium")
     axes.grid(visible=True, alpha=0.3)
     axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
 
@@ -118,24 +141,26 @@ def _bars(figure: Bars, axes: Any) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     parts, names = figure.parts(), [bar.label for bar in figure.bars]
-    starts = [0] * len(names)
+    starts = [0.0] * len(names)
     for number, part in enumerate(parts):
-        sizes = [bar.parts.get(part, 0) for bar in figure.bars]
+        sizes = [float(bar.parts.get(part, 0)) for bar in figure.bars]  # matplotlib's integers end at 2^63
         look = {"color": _colour(number), "hatch": HATCHES[number % len(HATCHES)], "edgecolor": "white", "label": part}
         axes.barh(range(len(names)), sizes, left=starts, height=0.7, linewidth=0.5, **look)
         starts = [start + size for start, size in zip(starts, sizes, strict=True)]
     for at, bar in enumerate(figure.bars):
-        axes.annotate(format.cell(bar.total, figure.kind), (bar.total, at), (4, 0), textcoords="offset points", va="center")
+        axes.annotate(
+            format.cell(bar.total, figure.kind), (float(bar.total), at), (4, 0), textcoords="offset points", va="center"
+        )
     if figure.limit is not None:
         label = f"budget, {format.cell(figure.limit, figure.kind)}"
-        axes.axvline(figure.limit, color=INK, linestyle="--", linewidth=1.2, label=label)
+        axes.axvline(float(figure.limit), color=INK, linestyle="--", linewidth=1.2, label=label)
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
-    axes.set_xlim(0, figure.most * 1.15)  # room for the numbers at the ends
+    axes.set_xlim(0, 1.15 * figure.most)  # room for the numbers at the ends
     axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format.tick(value, figure.kind)))
     axes.set_xlabel(figure.unit)
-    axes.set_title(figure.title, fontsize="medium")
+    axes.set_title(_title(figure), fontsize="medium")
     axes.spines[["top", "right"]].set_visible(False)
     if len(parts) > 1 or figure.limit is not None:
         axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
