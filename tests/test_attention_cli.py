@@ -127,3 +127,26 @@ def test_a_plot_in_a_file(tmp_path: Path) -> None:
 def test_refusals(args: str, names: str) -> None:
     made = here("attention-compare", "--preset", "llama-3-8b", *args.split())
     assert made.code == 2 and names in made.err and "Traceback" not in made.err and not made.out
+
+
+def advised(*args: str) -> tuple[str, str]:
+    """The variant recommended at one length, and why."""
+    [said] = answer("attention-compare", "--preset", "llama-3-8b", *args)["result"]["recommendation"]
+    return said["variant"], said["reason"]
+
+
+def test_advice_where_nothing_exact_fits() -> None:
+    """Llama 3 8B's keys and values take 2 · 32 · 8 · 128 · 2 B = 131,072 B a token: 524,288 of them, 68.7 GB, do not fit into 80 GB
+    beside 16.06 GB of weights. A linear attention keeps none.
+    """
+    assert 524_288 * 131_072 + 16_060_522_496 > 80e9
+    variant, reason = advised("--seq", "512k", "--budget", "80GB", "-v", "flash", "-v", "linear")
+    assert variant == "linear" and "no exact attention fits the budget at n = 524,288" in reason
+    variant, reason = advised("--seq", "512k", "--budget", "80GB", "-v", "flash", "-v", "standard")
+    assert variant == "flash" and "nothing compared here that fits connects the tokens" in reason
+
+
+def test_advice_among_approximations() -> None:
+    """64 neighbours to a side in 32 layers reach 2,048 tokens, not 524,288."""
+    assert advised("--seq", "512k", "-v", "local:w=64", "-v", "linear")[0] == "linear"
+    assert "connects" in advised("--seq", "512k", "-v", "local:w=64")[1]

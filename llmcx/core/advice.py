@@ -94,41 +94,59 @@ def recommend(spec: ModelSpec, rows: Sequence[Costed], seq: int, ideal: bool) ->
 
     The figure that decides is this model's own: the smallest n at which its attention cores cost as much as its matrices.
     """
-    here = [row for row in rows if row.seq == seq]
-    here = [row for row in here if row.max_seq is None or row.max_seq >= seq] or here  # what fits the budget, if one is given
-    exact = [row for row in here if row.exact] or here
-    dense = min(exact, key=lambda row: (row.core_seconds or 0, row.memory_bytes, row.core_flops))
-    share = dense.core_flops / dense.forward_flops
-    limit = crossover(with_variant(spec, parse_variant(dense.variant)), ideal).layers
+    every = [row for row in rows if row.seq == seq]
+    here = [row for row in every if row.max_seq is None or row.max_seq >= seq]  # what fits the budget, if one is given
     # A variant that cannot connect the tokens within the model's layers, or has no causal form, is no replacement.
     masked = bool(spec.decoder)
     able = [
         row
         for row in here
-        if (reach := row.hops_causal if masked else row.hops) is not None and reach <= spec.n_layers and row not in exact
+        if not row.exact and (reach := row.hops_causal if masked else row.hops) is not None and reach <= spec.n_layers
     ]
-    cheapest = min(able or exact, key=lambda row: (row.core_seconds or 0, row.forward_flops))
-    saving = 1 - cheapest.forward_flops / dense.forward_flops
-    if limit is None or seq < limit or saving <= 0:
-        pick = dense
-        reason = (
-            f"attention is {share:.1%} of the forward FLOPs at n = {seq:,}"
-            + (f" (half only from n = {limit:,})" if limit else "")
-            + f": an approximation would save {max(saving, 0.0):.1%}; {dense.variant} "
-            + ("is the fastest of the exact ones" if dense.core_seconds else "keeps the least memory of the exact ones")
-        )
-    else:
-        pick = cheapest
-        reason = (
-            f"attention is {share:.1%} of the forward FLOPs at n = {seq:,}: {pick.variant} saves {saving:.1%}, at the price of an"
-            " approximation; flash stays the choice where exactness counts"
-        )
+    pick, reason = _choice(spec, every, [row for row in here if row.exact], able, ideal)
     variant, rule = chapter_rule(seq)
     kind = pick.variant.partition(":")[0]
     sparse = kind in ("local", "strided", "fixed", "longformer", "bigbird", "sliding", "chunked")
     # Causal flash is flash that skips what the mask hides.
-    agrees = kind.removeprefix("causal_") in variant or (sparse and "sparse" in variant)
+    # Linear attention is Performer's kind: a kernel in place of the softmax.
+    alike = (sparse and "sparse" in variant) or (kind == "linear" and "performer" in variant)
+    agrees = kind.removeprefix("causal_") in variant or alike
     return Recommendation(seq, pick.variant, reason, variant, rule, agrees)
+
+
+def _choice(
+    spec: ModelSpec, every: Sequence[Costed], exact: Sequence[Costed], able: Sequence[Costed], ideal: bool
+) -> tuple[Costed, str]:
+    """What to take of ``every`` variant at a length, and why; the ``exact`` and the ``able`` ones fit the budget."""
+
+    def light(row: Costed) -> tuple[float, int, int]:
+        return row.core_seconds or 0, row.memory_bytes, row.core_flops
+
+    known = exact or [row for row in every if row.exact]
+    cheapest = min(able, key=lambda row: (row.core_seconds or 0, row.forward_flops), default=None)
+    if not known:
+        if cheapest is None:
+            return min(every, key=light), "nothing compared here is exact, or fits and connects the tokens"
+        return cheapest, "no exact attention is compared here; the cheapest that fits and connects the tokens"
+    dense, n = min(known, key=light), every[0].seq
+    share = f"{dense.core_flops / dense.forward_flops:.1%} of the forward FLOPs at n = {n:,}"
+    best = f"{dense.variant} " + ("is the fastest" if dense.core_seconds else "keeps the least memory") + " of the exact ones"
+    if not exact:
+        why = f"no exact attention fits the budget at n = {n:,}, only up to {max(row.max_seq or 0 for row in known):,}"
+        if cheapest is None:
+            return dense, f"{why}, and nothing compared here that fits connects the tokens"
+        return cheapest, f"{why}: {cheapest.variant} is the cheapest that fits and connects the tokens, an approximation"
+    if cheapest is None:
+        return dense, f"attention is {share}; of what is compared here {best}"
+    limit = crossover(with_variant(spec, parse_variant(dense.variant)), ideal).layers
+    saving = 1 - cheapest.forward_flops / dense.forward_flops
+    if limit is None or n < limit or saving <= 0:
+        half = f" (half only from n = {limit:,})" if limit else ""
+        return dense, f"attention is {share}{half}: an approximation would save {max(saving, 0.0):.1%}; {best}"
+    return cheapest, (
+        f"attention is {share}: {cheapest.variant} saves {saving:.1%}, at the price of an"
+        " approximation; flash stays the choice where exactness counts"
+    )
 
 
 def limit_of(row: Costed, budgeted: bool) -> Limit | None:

@@ -22,7 +22,7 @@ def questions() -> list[tuple[str, list[str]]]:
     """Every question with the command that answers it."""
     section = README.read_text(encoding="utf-8").partition("## Five questions")[2].partition("\n## ")[0]
     found = re.findall(r"\*\*(.+?)\*\*.*?\n\$ llmcx ([^\n]*)", section, re.S)
-    return [(question, shlex.split(command)) for question, command in found]
+    return [(question, shlex.split(command.partition("|")[0])) for question, command in found]
 
 
 def main() -> None:
