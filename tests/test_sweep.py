@@ -137,7 +137,8 @@ def test_lists_as_people_write_them() -> None:
     ]
     assert values("q4_k_m,gptq:bits=8,group=32,bf16", units.count, "--dtype") == ["q4_k_m", "gptq:bits=8,group=32", "bf16"]
     rows = table("memory --preset gpt2 --budget 1GB:3GB:+1GB --select result.headroom_bytes,result.budget_bytes")
-    assert [row["result.budget_bytes"] for row in rows] == ["1000000000", "2000000000", "3000000000"]
+    budgets = ["1000000000", "2000000000", "3000000000"]
+    assert [row["result.budget_bytes"] for row in rows] == [row["budget"] for row in rows] == budgets
     assert [row["weight_bits"] for row in table("serve --preset gpt2 --weight-bits 4.5:6:+0.5")] == ["4.5", "5.0", "5.5", "6.0"]
     assert [row["bias"] for row in table("params --preset gpt2 --no-bias=true,false")] == ["false", "true"]
     assert len(table("params -p gpt2 -L12,24 -d 768")) == 2

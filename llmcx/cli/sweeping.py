@@ -40,8 +40,8 @@ class Swept(NamedTuple):
     kinds: dict[str, str]
 
     def values(self, point: Mapping[str, Any]) -> dict[str, Any]:
-        """What the command is called with at a point: a number as text, as on the command line; an option that may be repeated
-        with one value.
+        """What the command is called with at a point: a number as text, as on the command line, bytes with their unit; an option
+        that may be repeated with one value.
         """
         values = dict(self.defaults)
         for name, value in point.items():
@@ -51,7 +51,7 @@ class Swept(NamedTuple):
             elif kind == "many":
                 values[name] = value if isinstance(value, list) else [str(value)]
             else:
-                values[name] = str(value)
+                values[name] = f"{value}B" if kind == "size" and isinstance(value, int) else str(value)
         return values
 
     def ask(self, point: Mapping[str, Any]) -> list[Item]:
@@ -96,10 +96,7 @@ def swept(name: str) -> Swept:
     defaults = {
         parameter.name: parameter.default for parameter in run.__signature__.parameters.values() if parameter.name in options
     }
-    kinds = {
-        name: "many" if option.multiple else "flag" if option.is_flag or option.type.name in ("float", "integer") else "text"
-        for name, option in options.items()
-    }
+    kinds = {option: _kind(option, options[option]) for option in options}
     return Swept(name, run.shows, run.answer, flags, options, defaults, kinds)
 
 
@@ -110,6 +107,15 @@ def completed(ctx: typer.Context, incomplete: str) -> list[str]:
         return [name for name in names() if name.startswith(incomplete)]
     option, _ = swept(words[0]).flags.get(words[-1], (None, True)) if words[0] in names() else (None, True)
     return [] if option is None else [item.value for item in option.shell_complete(ctx, incomplete)]
+
+
+def _kind(name: str, option: Any) -> str:
+    """How an option is given its value at a point."""
+    if option.multiple:
+        return "many"
+    if option.is_flag or option.type.name in ("float", "integer"):
+        return "flag"
+    return "size" if name in SIZES else "text"
 
 
 # --- what is asked ----------------------------------------------------------------------------------------------------
@@ -160,8 +166,6 @@ def read(option: Any, text: str, flag: str) -> list[Any]:
         return list(grid.decimals(text, flag))
     one = units.length if option.name in LENGTHS else units.size if option.name in SIZES else units.count
     found = grid.values(text, one, flag)
-    if option.name in SIZES:  # a number without its unit would be refused
-        return [f"{value}B" if isinstance(value, int) else value for value in found]
     return [option.type.convert(value, option, None) if kind == "integer" else value for value in found]
 
 
