@@ -84,9 +84,15 @@ def test_every_command_can_be_swept(name: str) -> None:
 
 
 def test_what_is_swept_is_every_command_that_answers_a_question() -> None:
-    assert set(COMMANDS) - set(sweeping.names()) == {"presets", "hardware", "completions", "schema", "sweep", "compare"} & set(
-        COMMANDS
-    )
+    assert set(COMMANDS) - set(sweeping.names()) == {
+        "presets",
+        "hardware",
+        "completions",
+        "schema",
+        "explain",
+        "sweep",
+        "compare",
+    } & set(COMMANDS)
     for name in sweeping.names():
         assert sweeping.swept(name).answer
 

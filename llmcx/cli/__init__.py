@@ -30,6 +30,7 @@ COMMANDS = {
     "sweep": "Any command at every combination of inputs.",
     "hardware": "Accelerators: peak, memory, links, power, price.",
     "presets": "List, show, locate, validate model presets.",
+    "explain": "Every formula: symbols, source, example.",
     "schema": "JSON Schemas of what the commands print.",
     "completions": "Completion scripts for bash, zsh and fish.",
 }

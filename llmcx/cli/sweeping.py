@@ -71,7 +71,9 @@ def names() -> list[str]:
     """The commands that can be swept: those that are one function, and that show what it found."""
     from llmcx.cli import COMMANDS
 
-    return [name for name in COMMANDS if name not in ("hardware", "presets", "completions", "schema", "sweep", "compare")]
+    return [
+        name for name in COMMANDS if name not in ("hardware", "presets", "completions", "schema", "explain", "sweep", "compare")
+    ]
 
 
 @lru_cache(maxsize=8)

@@ -10,7 +10,9 @@ from .record import dataclass
 
 @dataclass(frozen=True)
 class Standard:
-    """Every query meets every key, scores written out (eager). A causal mask hides half of them, computed all the same."""
+    """Every query meets every key, scores written out (eager). A causal mask hides half of them, computed all the same.
+    Vaswani et al. 2017, arXiv:1706.03762, sec. 3.2.1.
+    """
 
     type: Literal["standard"] = "standard"
 
@@ -45,6 +47,7 @@ class Ring:
 @dataclass(frozen=True)
 class Sliding:
     """A released model's sliding window: ``window`` keys per query, the query's own included (Mistral, Gemma).
+    Jiang et al. 2023, arXiv:2310.06825, sec. 2.
 
     Eager code still computes the full score matrix and masks it; ``--causal`` counts the band alone.
     """
@@ -58,7 +61,8 @@ class Sliding:
 
 @dataclass(frozen=True)
 class Chunked:
-    """Each query meets the tokens of its own chunk of ``window`` (Llama 4), as far as a mask lets it.
+    """Each query meets the tokens of its own chunk of ``window`` (Llama 4), as far as a mask lets it. Source: transformers,
+    masking_utils.py, chunked_overlay.
 
     Eager code still computes the full score matrix and masks it; ``--causal`` counts the chunks alone.
     """
@@ -72,7 +76,9 @@ class Chunked:
 
 @dataclass(frozen=True)
 class Local:
-    """Each query meets itself and ``window`` neighbours: the ones before it under a causal mask, else half on each side."""
+    """Each query meets itself and ``window`` neighbours: the ones before it under a causal mask, else half on each side
+    (Beltagy et al. 2020, arXiv:2004.05150, sec. 3.1: the sliding window).
+    """
 
     window: int
     type: Literal["local"] = "local"

@@ -103,7 +103,11 @@ backward_fold = Fold("backward matmul FLOPs", lambda op: op.times * op.grad, wei
 
 
 def _twice(rule: Rule) -> Rule:
-    return Rule(lambda **dims: 2 * rule.compute(**dims), f"2·({rule.text})", rule.source)
+    def twice(**dims: int) -> int:
+        """Each of the matmul's two inputs gets a gradient, by a matmul of the same size."""
+        return 2 * rule.compute(**dims)
+
+    return Rule(twice, f"2·({rule.text})", rule.source)
 
 
 backward_fold.rules = {kind: _twice(rule) for kind, rule in fold.rules.items()}
@@ -147,7 +151,11 @@ _CONVENTION = "operations per element by llmcx's convention: each addition, mult
 for _kind, _operations in {**ACTIVATIONS, "product": 1, "residual": 1, "rotary": 3}.items():
 
     def _per_element(operations: int) -> Callable[..., int]:
-        return lambda elements: operations * elements
+        def per_element(elements: int) -> int:
+            """So many operations on each element, one by one."""
+            return operations * elements
+
+        return per_element
 
     elementwise.rule(_kind, text=f"{_operations}·elements", source=_CONVENTION)(_per_element(_operations))
 
@@ -421,8 +429,7 @@ class _Counted:
     @cached_property
     def step(self) -> Run:
         """The decode step."""
-        batch, seq, _, source, *_ = self.run
-        return Run(batch, 1, past=self.context - 1, source=source or seq, encode=False, ideal=self.run.ideal)
+        return step_at(self.run, self.context)
 
     def _sums(self, work: Work, sums: Callable[[list[Op]], dict[str, int]]) -> dict[str, int]:
         return {name: n // self.unit for name, n in work.of(sums).items()}
@@ -471,7 +478,7 @@ class _Counted:
         return crossover(self.spec, self.run.ideal)
 
     def approximations(self) -> list[Approximation]:
-        return _rules_of_thumb(self.spec, self.work.of(fold.total), self.run.batch * self.run.seq)
+        return rules_of_thumb(self.spec, self.work.of(fold.total), self.run.batch * self.run.seq)
 
     def lines(self) -> list[Line]:
         return fold.explain(self.work.ops)
@@ -508,6 +515,19 @@ class _LeadingOrder(_Counted):
 _CONVENTIONS = {"flops": _Counted, "macs": _Macs, "leading-order": _LeadingOrder}
 
 
+def step_at(run: Run, context: int) -> Run:
+    """The decode step after a pass: forward of q = 1 token at kv = context, the token's own key included.
+
+    ``run`` says how many sequences, and of an encoder-decoder how many source tokens. No errors. Source: Shazeer 2019,
+    arXiv:1911.02150, sec. 2.4.
+
+    >>> step = step_at(Run(batch=4, seq=2048), 2048)
+    >>> step.seq, step.past
+    (1, 2047)
+    """
+    return Run(run.batch, 1, past=context - 1, source=run.source or run.seq, encode=False, ideal=run.ideal)
+
+
 def sequence_length(spec: ModelSpec, seq: int | None) -> int:
     """``seq`` if given, else the model's context length.
 
@@ -529,7 +549,7 @@ def sequence_length(spec: ModelSpec, seq: int | None) -> int:
     return seq
 
 
-def _rules_of_thumb(spec: ModelSpec, exact: int, tokens: int) -> list[Approximation]:
+def rules_of_thumb(spec: ModelSpec, exact: int, tokens: int) -> list[Approximation]:
     """2N per token forward and 6N per token training (Kaplan et al. 2020, arXiv:2001.08361, sec. 2.1), N active."""
     n = params_fold.active(spec)
     without = n - params_fold.embedding(spec)

@@ -12,7 +12,10 @@ from .record import dataclass
 factored_fold = Fold("factored second moments")
 
 
-@factored_fold.rule("linear", text="d_in + d_out + bias·d_out", source="Shazeer and Stern 2018, arXiv:1804.04235, sec. 3")
+_FACTORED = "Shazeer and Stern 2018, arXiv:1804.04235, sec. 3"
+
+
+@factored_fold.rule("linear", text="(d_in + d_out)·(1 - tied) + bias·d_out", source=_FACTORED)
 def factored_linear(tokens: int, d_in: int, d_out: int, bias: int, tied: int) -> int:
     """A matrix keeps the means of its rows and of its columns; a vector one number each.
 
@@ -22,7 +25,7 @@ def factored_linear(tokens: int, d_in: int, d_out: int, bias: int, tied: int) ->
     return (0 if tied else d_in + d_out) + bias * d_out
 
 
-@factored_fold.rule("lookup", text="rows + width", source="Shazeer and Stern 2018, arXiv:1804.04235, sec. 3")
+@factored_fold.rule("lookup", text="rows + width", source=_FACTORED)
 def factored_lookup(tokens: int, rows: int, width: int) -> int:
     """As any matrix."""
     return rows + width

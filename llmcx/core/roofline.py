@@ -22,8 +22,9 @@ from .traffic import traffic
 moved_fold = Fold("elements of activations read and written", weight_text="layers")
 _ONCE = "every input read once and the output written once, no fusion across ops"
 _eager = traffic(1, 1)
-for _kind in set(_eager.rules) - {"scores", "values"}:
-    moved_fold.rules[_kind] = _eager.rules[_kind]
+for _kind, _rule in _eager.rules.items():
+    if _kind not in ("scores", "values"):
+        moved_fold.rules[_kind] = _rule._replace(text=_rule.text.replace("act·", ""))  # elements, not bytes
 
 
 @moved_fold.rule("linear", text="tokens·(d_in + d_out)", source=_ONCE)

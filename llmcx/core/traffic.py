@@ -98,7 +98,8 @@ def traffic(on_chip: int, act: int, *, backward: bool = False) -> Fold:
         return 0 if fused else (3 if backward else 2) * act * elements
 
     source = FLASH_BACKWARD if backward else FLASH
-    text = "act·batch·heads·(rows·width + keys·width / shared + pairs), fused: no pairs, rows once per tile of keys"
+    text = f"{twice}act·batch·(heads·rows·width + heads/shared·keys·width + heads·pairs)"
+    text += "; fused: no pairs, keys once, rows once per tile of keys"
     made.rule("scores", text=text, source=source)(scores)
     made.rule("values", text=text, source=source)(values)
     made.rule("softmax", text="2·act·elements" if not backward else "3·act·elements", source=EACH_ONCE)(softmax)
@@ -115,7 +116,8 @@ def traffic(on_chip: int, act: int, *, backward: bool = False) -> Fold:
     def scan(elements: int, operations: int) -> int:
         return times * 2 * act * elements
 
-    made.rule("matmul", text=f"{twice}act·batch·(m·k + k·n + m·n)", source=EACH_ONCE)(matmul)
+    each = "grads·" if backward else ""  # a state that starts at zero needs no gradient
+    made.rule("matmul", text=f"{each}act·batch·(m·k + k·n + m·n)", source=EACH_ONCE)(matmul)
     made.rule("linear", text=f"{twice}act·(tokens·(d_in + d_out) + d_in·d_out)", source=EACH_ONCE)(linear)
     made.rule("solve", text=f"{twice}act·batch·(m·m + 2·m·n)", source=EACH_ONCE)(solve)
     made.rule("scan", text=f"{twice}2·act·elements", source=EACH_ONCE)(scan)

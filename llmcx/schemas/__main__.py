@@ -36,6 +36,7 @@ from llmcx.core.standing import Advice
 from llmcx.spec.build import NESTED
 from llmcx.spec.presets import Summary
 from llmcx.spec.weights import Compared
+from llmcx.topics import Entry, Topic
 
 from . import HERE
 
@@ -54,6 +55,7 @@ RESULTS: dict[str, list[Any]] = {
     "serve": [Serving],
     "presets": [list[Summary], ModelSpec],
     "hardware": [list[Accelerator], Hardware],
+    "explain": [list[Entry], Topic],
 }
 """By schema: what may stand under ``result``."""
 

@@ -1,0 +1,139 @@
+"""A topic of `llmcx explain` for reading: in a terminal, in words, as Markdown; and the list of topics."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from textwrap import wrap
+from typing import Any
+
+from . import format
+from .console import columns
+
+WIDEST = 100
+"""Columns of prose: longer lines are hard to read."""
+
+
+def show(result: Any, fmt: str, model: str | None = None) -> None:
+    """Write one topic, or the list of all, in ``fmt``: "table", "plain" or "markdown"; ``model`` is whose numbers it has."""
+    listed = isinstance(result, list)
+    if fmt == "markdown":
+        lines = _markdown_list(result) if listed else _markdown(result, model)
+    else:
+        lines = _list(result) if listed else _read(result, model)
+    if fmt == "plain":
+        from .spoken import say
+
+        lines = (say(line.strip()) for line in lines if line.strip())
+        sys.stdout.write("\n".join(lines) + "\n")
+    elif fmt == "markdown":
+        sys.stdout.write("\n".join(lines).rstrip() + "\n")
+    else:
+        from rich.text import Text
+
+        from .console import console as make_console
+
+        console = make_console()
+        for line in lines:
+            heading = bool(line) and not line.startswith(" ") and line.isupper()
+            console.print(Text(line, style="bold" if heading else ""), soft_wrap=True)
+
+
+def _wrapped(text: str, indent: str = "  ", hanging: str | None = None) -> Iterator[str]:
+    width = min(columns(), WIDEST)
+    for number, paragraph in enumerate(text.split("\n\n")):
+        if number:
+            yield ""
+        yield from wrap(
+            paragraph,
+            width,
+            initial_indent=indent,
+            subsequent_indent=indent if hanging is None else hanging,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+
+
+def _value(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else format.cell(value, "float")
+
+
+def _read(topic: Any, model: str | None) -> Iterator[str]:
+    """For a terminal: headings in capitals, as in a manual."""
+    yield topic.name.upper()
+    yield from _wrapped(topic.title)
+    yield ""
+    yield from _wrapped(topic.text)
+    yield from ("", "FORMULA")
+    for source, formulas in groupby(topic.formulas, key=lambda formula: formula.source):
+        for formula in formulas:
+            yield f"  {formula.what}"
+            yield f"      = {formula.formula}"
+        yield from _wrapped(f"source: {source}", "      ", "              ")
+    if topic.symbols:
+        yield from ("", "SYMBOLS")
+        width = max(len(symbol.symbol) for symbol in topic.symbols)
+        for symbol in topic.symbols:
+            text = symbol.meaning if symbol.unit == "1" else f"{symbol.meaning} [{symbol.unit}]"
+            yield from _wrapped(text, f"  {symbol.symbol:<{width}}  ", " " * (width + 4))
+    yield from ("", "EXAMPLE, COMPUTED JUST NOW")
+    for example in topic.examples:
+        yield f"  {example.asked}".replace("\n", "\n  ")
+        yield f"      = {example.result}".replace("\n", "\n        ")
+    if topic.numbers:
+        yield from ("", f"WITH THE NUMBERS OF {model}".upper())
+        for line in topic.numbers:
+            yield f"  {line.component}"
+            yield from (f"      = {step}" for step in (line.formula, line.numbers, _value(line.value)) if step)
+    if topic.chapter:
+        yield from ("", "WHERE THE TEXTBOOK SLIPS")
+        for slip in topic.chapter:
+            yield from _wrapped(f"it says: {slip.chapter}", "  ", "    ")
+            yield from _wrapped(f"checked: {slip.checked}", "  ", "    ")
+    if topic.commands:
+        yield from ("", "SEE FOR YOURSELF")
+        yield from (f"  {command}" for command in topic.commands)
+    if topic.synonyms:
+        yield from ("", "ALSO CALLED", *_wrapped(", ".join(topic.synonyms)))
+
+
+def _list(entries: list[Any]) -> Iterator[str]:
+    """By group, the rules as one line each group of them: their names say it all."""
+    for group, members in groupby(entries, key=lambda entry: entry.group):
+        some = list(members)
+        yield group.upper()
+        if group == "rules":
+            yield from _wrapped(", ".join(entry.name for entry in some))
+        else:
+            width = max(len(entry.name) for entry in some)
+            for entry in some:
+                yield from _wrapped(entry.title, f"  {entry.name:<{width}}  ", " " * (width + 4))
+        yield ""
+    yield "llmcx explain TOPIC tells one; --preset NAME puts a model's numbers in."
+
+
+def _rows(titles: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
+    yield "| " + " | ".join(titles) + " |"
+    yield "| " + " | ".join("---" for _ in titles) + " |"
+    for row in rows:
+        yield "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in row) + " |"
+    yield ""
+
+
+def _markdown(topic: Any, model: str | None) -> Iterator[str]:
+    yield from (f"## {topic.name}", "", f"{topic.title}.", "", topic.text, "")
+    yield from _rows(("quantity", "formula", "source"), topic.formulas)
+    yield from _rows(("symbol", "meaning", "unit"), topic.symbols)
+    yield from _rows(("example", "result"), topic.examples)
+    if topic.numbers:
+        told = ((line.component, line.formula, line.numbers, _value(line.value), line.source) for line in topic.numbers)
+        yield from _rows((str(model), "formula", "numbers", "value", "source"), told)
+    if topic.chapter:
+        yield from _rows(("the textbook says", "what is so"), topic.chapter)
+    if topic.commands:
+        yield from ("```console", *(f"$ {command}" for command in topic.commands), "```", "")
+
+
+def _markdown_list(entries: list[Any]) -> Iterator[str]:
+    yield from _rows(("topic", "what", "group"), ((entry.name, entry.title, entry.group) for entry in entries))
