@@ -136,8 +136,8 @@ def advised(*args: str) -> tuple[str, str]:
 
 
 def test_advice_where_nothing_exact_fits() -> None:
-    """Llama 3 8B's keys and values take 2 · 32 · 8 · 128 · 2 B = 131,072 B a token: 524,288 of them, 68.7 GB, do not fit into 80 GB
-    beside 16.06 GB of weights. A linear attention keeps none.
+    """Llama 3 8B caches 2 · 32 · 8 · 128 · 2 B = 131,072 B a token: 524,288 tokens, 68.7 GB, do not fit into 80 GB
+    beside 16.06 GB of weights. A linear attention caches none.
     """
     assert 524_288 * 131_072 + 16_060_522_496 > 80e9
     variant, reason = advised("--seq", "512k", "--budget", "80GB", "-v", "flash", "-v", "linear")

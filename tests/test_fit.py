@@ -173,3 +173,17 @@ def test_a_fits_law_is_an_ordinary_one() -> None:
     found = fitting.fit(runs(), starts=5, bootstraps=0)
     assert isinstance(found.law, Law)
     assert scaling.optimum(found.law, compute=1e21).in_range
+
+
+def test_a_constant_that_never_varied_survives_its_file() -> None:
+    """Runs without noise give every resample the same constant: an interval of one point."""
+    found = law(
+        {
+            "name": "still", "title": "Still", "form": "parametric", "source": "by hand", "range": {"compute": [1e18, 1e20]},
+            "constants": {"E": 2.0, "A": 400.0, "B": 400.0, "alpha": 0.3, "beta": 0.3},
+            "uncertainty": {"kind": "10th to 90th percentile", "E": [2, 2], "alpha": [0.29, 0.31]},
+        }
+    )  # fmt: skip
+    first = found.uncertainty[0]
+    assert (first.constant, first.low, first.high) == ("E", 2.0, 2.0)
+    assert law(as_data(found)) == found

@@ -220,11 +220,12 @@ def _constants(form: str, data: Any, field: str) -> Constants:
     return built
 
 
-def _interval(value: Any, field: str) -> tuple[float, float]:
+def _interval(value: Any, field: str, point: bool = False) -> tuple[float, float]:
+    """Two positive numbers, the first the smaller; with ``point`` they may be 0, and the same: a constant that never varied."""
     if isinstance(value, (str, Mapping)) or not isinstance(value, Sequence) or len(value) != 2:
         raise InputError(f"{field} must be two numbers, the least and the most", field=field)
-    low, high = number(value[0], field), number(value[1], field)
-    if not low < high:
+    low, high = (number(end, field, closed=point) for end in value)
+    if low > high or (low == high and not point):
         raise InputError(f"{field} is [{low:g}, {high:g}], but the first must be the smaller", field=field)
     return low, high
 
@@ -243,7 +244,7 @@ def _spreads(constants: Constants, data: Any) -> tuple[Spread, ...]:
         if key not in centres:
             raise unknown_name("constant of the law", str(key), list(centres), field=f"uncertainty.{key}")
         if isinstance(value, (list, tuple)):
-            low, high = _interval(value, f"uncertainty.{key}")
+            low, high = _interval(value, f"uncertainty.{key}", point=True)
         else:
             half = number(value, f"uncertainty.{key}")
             low, high = centres[key] - half, centres[key] + half

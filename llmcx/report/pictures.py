@@ -65,12 +65,12 @@ def _flops(items: list[Item]) -> list[Figure]:
         rows, crossing = once[0].more()  # type: ignore[misc]
         series = [Series(name, [(row.seq, getattr(row, name)) for row in rows]) for name in ("linear", "attention", "total")]
         inside = crossing is not None and rows[0].seq <= crossing <= rows[-1].seq
-        marks = [Mark(crossing, f"attention = linear at n = {crossing:,}")] if inside else []
+        marks = [Mark(crossing, f"attention is half from n = {crossing:,}")] if inside else []
         return [Curves(f"{title(once[0])}: growth with the length", x, y, series, marks)]
     series = []
     for name, item in zip(_names([item._replace(inputs=_kept(item)) for item in once]), once, strict=True):
         rows, crossing = item.more()  # type: ignore[misc]
-        label = f"{name}, attention = linear at n = {crossing:,}" if crossing else f"{name}, attention never half"
+        label = f"{name}, attention is half from n = {crossing:,}" if crossing else f"{name}, attention never half"
         series.append(Series(label, [(row.seq, row.total) for row in rows]))
     return [Curves(_headed(once, "growth with the length"), x, y, series)]
 
