@@ -149,7 +149,7 @@ def test_formats(monkeypatch: pytest.MonkeyPatch, pair: tuple[str, str]) -> None
     assert "| figure | A | B | change | relative |" in markdown
     assert here("compare", *asked, "--explain").out.count("source:") == sum(
         len(cause[f"{side}_terms"]) for why in whole["result"]["why"] for cause in why["causes"] for side in "ab"
-    )
+    ) + sum(figure["change"] is not None for figure in whole["result"]["figures"])
 
 
 @pytest.mark.parametrize(

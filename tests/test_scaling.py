@@ -284,7 +284,8 @@ def test_range(name: str, compute: float) -> None:
 def test_explanation_ends_in_the_answer(name: str, compute: float) -> None:
     best = optimum(LAWS[name], compute=compute)
     told = {line.component: line.value for line in best.lines}
-    expected = {"params": best.params, "tokens": best.tokens}
+    expected = {"params": best.params, "tokens": best.tokens, "tokens_per_param": best.tokens_per_param}
+    assert isclose(told.pop("compute"), compute, rel_tol=1e-12)
     assert told == expected | ({} if best.loss is None else {"loss": best.loss})
     assert all("arXiv" in line.source for line in best.lines)
 

@@ -244,6 +244,12 @@ def _item(model: dict[str, Any] | None, inputs: dict[str, Any], result: standing
     said = {"non-embedding": "* N without embeddings", "active": "† N active, without embeddings"}
     marks = [text for kind, text in said.items() if any(one.counts == kind for one in best)]
     notes += ["; ".join(marks)] if marks else []
-    sources = [*result.get("standing", best), *result.get("constrained", ()), *result.get("lifetime", ())]
+    sources = [
+        *result.get("standing", best),
+        *result.get("constrained", ()),
+        *result.get("lifetime", ()),
+        *result.get("equal_compute", ()),
+    ]
     lines = [line._replace(component=f"{one.law} {line.component}") for one in sources for line in one.lines]
-    return Item(model, inputs, result, notes, lines)
+    told = counting.explained(result["accounting"]) if "accounting" in result else []
+    return Item(model, inputs, result, notes, [*told, *lines])

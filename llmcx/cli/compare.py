@@ -141,7 +141,13 @@ def _answers(commands: dict[str, sweeping.Swept], given: dict[str, Any]) -> dict
 
 def _lines(result: Contrast) -> list[Line]:
     """For --explain: the terms of every component that changed."""
-    lines = []
+    lines = [
+        Line(
+            f"{each.command}: {each.figure}", "B - A", f"{each.b:,} - {each.a:,}", each.change, f"llmcx {each.command} --explain"
+        )
+        for each in result.figures
+        if each.change is not None
+    ]
     for why in result.why:
         for cause in why.causes:
             for label, terms in (("A", cause.a_terms), ("B", cause.b_terms)):

@@ -233,6 +233,11 @@ class Output:
     def show(self, command: str, answer: Any, chosen: str) -> None:
         """Render a :class:`~llmcx.report.render.Answer` as ``chosen``; a picture in the terminal stands in its place."""
         view = answer.view or command
+        if self.explain and not any(item.explained() for item in answer.items):
+            raise InputError(
+                "nothing is computed here that --explain could tell the formula of; `llmcx explain` lists all formulas",
+                field="explain",
+            )
         if self.plot is not None:
             from llmcx.report.pictures import draw
 

@@ -8,6 +8,7 @@ import typer
 
 from llmcx.cli.options import Models, command, describe, single
 from llmcx.core import params as core
+from llmcx.core.ops import Line
 from llmcx.report.render import Answer, Item
 
 app = single()
@@ -50,6 +51,13 @@ def params(
     for spec, shape, notes in models.each():
         counted = core.params(spec, dtype)
         result: Compared = {"stored": stored, "counted": counted.total, "difference": stored.elements - counted.total}
+        difference = Line(
+            "difference",
+            "stored - counted",
+            f"{stored.elements:,} - {counted.total:,}",
+            result["difference"],
+            "the files' headers",
+        )
         note = "files may also hold buffers, a second copy of tied weights, scales of quantised formats, or lack what is tied"
-        items.append(Item(describe(spec), {"weights": weights, **shape}, result, [note, *notes]))
+        items.append(Item(describe(spec), {"weights": weights, **shape}, result, [note, *notes], [*counted.lines, difference]))
     return Answer(items, "stored")

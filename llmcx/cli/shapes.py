@@ -7,7 +7,6 @@ import typer
 from llmcx.cli.options import command, single
 from llmcx.core import shapes as core
 from llmcx.core.errors import InputError
-from llmcx.core.ops import Line
 from llmcx.report.render import Item
 from llmcx.spec import units
 
@@ -57,7 +56,6 @@ def shapes(
     if by == "params":
         depth, width = core.balanced(float(target))
         notes.append(f"Levine et al.'s balance for 12 L d² = {target:.3g}: {depth} x {width:,} (digits of the fit unconfirmed)")
-    source = "parameters of the shape, counted exactly; widths are multiples of head_dim"
-    lines = [Line(f"{row.n_layers} x {row.d_model}", f"{by}(L, d) - target", "", row.deviation or 0, source) for row in rows]
     result: core.Shapes = {"shapes": rows, "references": core.references(n)}
+    lines = core.explained([*rows, *result["references"]], target, by)
     return [Item(None, inputs, result, notes, lines)]

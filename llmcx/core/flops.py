@@ -480,8 +480,57 @@ class _Counted:
     def approximations(self) -> list[Approximation]:
         return rules_of_thumb(self.spec, self.work.of(fold.total), self.run.batch * self.run.seq)
 
+    def terms(self) -> list[Line]:
+        """Every pass, op by op."""
+        step = Work(self.spec, self.step).ops
+        ops = self.work.ops
+        return [
+            *fold.explain(ops),
+            *(line._replace(component=f"backward {line.component}") for line in backward_fold.explain(ops)),
+            *(line._replace(component=f"decode {line.component}") for line in fold.explain(step)),
+        ]
+
     def lines(self) -> list[Line]:
-        return fold.explain(self.work.ops)
+        forward, backward, train = (each().total for each in (self.forward, self.backward, self.train))
+        again, tokens, step = self.recomputation(), self.run.batch * self.run.seq, self.decode().total
+        elements = self.elementwise().total
+        lines = [
+            *self.terms(),
+            Line("forward", "Σ of its terms", f"batch {self.run.batch:,}, n {self.run.seq:,}", forward, "the terms above"),
+            Line("backward", "Σ of its terms", f"batch {self.run.batch:,}, n {self.run.seq:,}", backward, "the terms above"),
+        ]
+        if self.recompute:
+            lines.append(Line("recomputation", "forward of the layers once more", f"{again:,}", again, _CHECKPOINTING))
+        of = f"{forward:,} + {backward:,} + {again:,}"
+        lines += [
+            Line("train", "forward + backward + recomputation", of, train, "Kaplan et al. 2020, arXiv:2001.08361, sec. 2.1"),
+            Line("per_token", "forward / tokens", f"{forward:,} / {tokens:,}", self.per_token(), "the mean over all positions"),
+            Line(
+                "decode",
+                "Σ of its terms",
+                f"1 token at context {self.context:,}",
+                step,
+                "Shazeer 2019, arXiv:1911.02150, sec. 2.4",
+            ),
+            *(line._replace(component=f"elementwise {line.component}") for line in elementwise.explain(self.work.ops)),
+            Line("elementwise", "Σ of its terms", "counted apart from the matmuls", elements, _CONVENTION),
+        ]
+        found = self.crossover()
+        for name, n in (("crossover.layers", found.layers), ("crossover.with_head", found.with_head)):
+            if n is not None:
+                [at] = growth(self.spec, [n], self.run.ideal)
+                numbers = f"at n = {n:,}, head counted as linear: attention {at.attention:,}, linear {at.linear:,}"
+                lines.append(Line(name, "least n with attention >= linear FLOPs", numbers, n, "by bisection on the exact counts"))
+        for row in self.approximations():
+            lines.append(
+                Line(
+                    row.rule, row.rule, f"{row.error:+.2%} off the exact {row.exact:,}", row.value, "Kaplan et al. 2020, sec. 2.1"
+                )
+            )
+        return lines
+
+
+_CHECKPOINTING = "Chen et al. 2016, arXiv:1604.06174"
 
 
 class _Macs(_Counted):
@@ -489,12 +538,29 @@ class _Macs(_Counted):
 
     unit = 2
 
+    def terms(self) -> list[Line]:
+        return [
+            line._replace(formula=f"({line.formula})/2", numbers=f"({line.numbers})/2", value=line.value // 2)
+            for line in super().terms()
+        ]
+
 
 class _LeadingOrder(_Counted):
     """The chapter's convention."""
 
     def _known(self, sums: dict[str, int]) -> Pass:
         return Pass(sum(sums.values()), breakdown(sums))
+
+    def terms(self) -> list[Line]:
+        texts = {"projections and feed-forward": "L·n·d²", "attention core": "L·s·n·d"}
+        lines = []
+        for name, run, times in (("", self.run, 1), ("backward ", self.run, 2), ("decode ", self.step, 1)):
+            twice = "2·" if times == 2 else ""
+            numbers = f"{twice}L = {self.spec.n_layers:,}, n = {run.batch * run.seq:,}, d = {self.spec.d_model:,}"
+            for component, n in leading_order(self.spec, run)[0].items():
+                text = f"{twice}{texts[component]}"
+                lines.append(Line(f"{name}{component}", text, numbers, times * n, "the textbook chapter, sec. 1"))
+        return lines
 
     def forward(self) -> Pass:
         return self._known(leading_order(self.spec, self.run)[0])

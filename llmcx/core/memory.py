@@ -5,7 +5,6 @@ Element counts are exact integers; bytes follow from the dtypes. What is an esti
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import field, replace
 from math import isqrt
 
@@ -36,6 +35,19 @@ SOURCES = {
     "state": "Choromanski et al. 2020, arXiv:2009.14794, sec. 2.5: a sum of outer products in place of a cache",
     "workspace": "llmcx's estimate of the largest transient tensors, collectives' buffers and margin",
 }
+
+
+FORMULAS = {
+    "weights": "parameters · bytes",
+    "gradients": "parameters · bytes",
+    "optimizer": "parameters · bytes of state",
+    "activations": "Σ kept elements · bytes",
+    "logits": "b·n·V · bytes",
+    "kv_cache": "elements · bytes",
+    "state": "elements · bytes",
+    "workspace": "largest transient + buffers + margin",
+}
+"""What a part is, before it is known how: its ``formula`` says that, with the numbers."""
 
 
 @dataclass(frozen=True)
@@ -182,12 +194,14 @@ def memory(
         stored = None if dtype in dtypes.BITS else quant.weights(spec, dtype)
         parts = inference(spec, batch, seq, dtype, kv_dtype, ways, serving or Serving(), stored)
     total = sum(part.bytes for part in parts)
+    everywhere = (sum(rank.total_bytes for rank in stages) or total) * (ways.gpus // ways.pp)
+    totals = (total, everywhere, budget, chapter, plan)
     return Memory.later(
-        _Lines(spec, batch, seq, train, parts, SOURCES if stored is None else SOURCES | {"weights": stored.source}),
+        _Lines(spec, batch, seq, train, kv_dtype, parts, stored, totals),
         total_bytes=total,
         parts=parts,
         gpus=ways.gpus,
-        all_gpus_bytes=(sum(rank.total_bytes for rank in stages) or total) * (ways.gpus // ways.pp),
+        all_gpus_bytes=everywhere,
         kv_bytes_per_token=kv_bytes_per_token(spec, kv_dtype),
         checkpointing=plan,
         chapter=chapter,
@@ -204,11 +218,88 @@ def memory(
 class _Lines:
     """The formulas of :class:`Memory`."""
 
-    def __init__(self, spec: ModelSpec, batch: int, seq: int, train: bool, parts: list[Part], sources: Mapping[str, str]) -> None:
-        self.spec, self.batch, self.seq, self.train, self.parts, self.sources = spec, batch, seq, train, parts, sources
+    def __init__(
+        self,
+        spec: ModelSpec,
+        batch: int,
+        seq: int,
+        train: bool,
+        kv_dtype: str,
+        parts: list[Part],
+        stored: quant.Weights | None,
+        totals: tuple[int, int, int | None, Chapter, Checkpointing | None],
+    ) -> None:
+        self.spec, self.batch, self.seq, self.train, self.kv_dtype = spec, batch, seq, train, kv_dtype
+        self.parts, self.stored, self.totals = parts, stored, totals
+
+    def sums(self) -> list[Line]:
+        """The figures that follow from the parts."""
+        total, everywhere, budget, chapter, plan = self.totals
+        each = " + ".join(f"{part.bytes:,}" for part in self.parts)
+        per, spec = kv_bytes_per_token(self.spec, self.kv_dtype), self.spec
+        bnd = f"{spec.n_layers:,}·{self.batch:,}·{self.seq:,}·{spec.d_model:,} elements"
+        what = "elements that one more token adds · bytes"
+        lines = [
+            Line("total_bytes", "Σ parts", each, total, "the fullest GPU"),
+            Line(
+                "all_gpus_bytes",
+                "Σ over stages · GPUs of a stage",
+                f"{total:,} on the fullest",
+                everywhere,
+                "every GPU of the run",
+            ),
+            Line("kv_bytes_per_token", what, f"in {self.kv_dtype}", per, SOURCES["kv_cache"]),
+            Line("chapter.activation_bytes", "L b n d · bytes", bnd, chapter.activation_bytes, "the textbook chapter, sec. 2"),
+            Line(
+                "chapter.score_bytes",
+                "L b H n² · bytes",
+                f"Σ heads of all layers · {self.batch:,}·{self.seq:,}²",
+                chapter.score_bytes,
+                "the textbook chapter, sec. 2",
+            ),
+            Line(
+                "chapter.total_bytes",
+                "activations + scores",
+                f"{chapter.activation_bytes:,} + {chapter.score_bytes:,}",
+                chapter.total_bytes,
+                "the textbook chapter, sec. 2",
+            ),
+        ]
+        if self.stored is not None:
+            held = self.stored
+            elements = sum(each["elements"] for each in held.by_dtype.values())
+            put = f"8·{held.bytes:,} / {elements:,}"
+            lines.append(Line("stored.bits_per_weight", "8 · bytes / elements", put, held.bits_per_weight, held.source))
+        if budget is not None:
+            numbers = f"{budget:,} - {total:,}"
+            lines.append(Line("headroom_bytes", "budget - total", numbers, budget - total, "fits where it is 0 or more"))
+        if plan is not None:
+            layer = plan.segment_bytes // plan.every
+            boundary = plan.checkpoint_bytes // plan.checkpoints
+            source = "Chen et al. 2016, arXiv:1604.06174"
+
+            def cost(c: int) -> str:
+                return f"ceil({spec.n_layers:,}/{c})·{boundary:,} + {c}·{layer:,}"
+
+            lines += [
+                Line("checkpointing.checkpoints", "ceil(L/c)", f"ceil({spec.n_layers:,}/{plan.every})", plan.checkpoints, source),
+                Line("checkpointing.bytes", "ceil(L/c)·boundary + c·layer", cost(plan.every), plan.bytes, source),
+                Line("checkpointing.best_bytes", "the same at the best c", cost(plan.best_every), plan.best_bytes, source),
+                Line(
+                    "checkpointing.train_factor",
+                    "(1 + 1 + 2) / (1 + 2)",
+                    "forward twice, backward 2 units",
+                    plan.train_factor,
+                    source,
+                ),
+            ]
+        return lines
 
     def lines(self) -> list[Line]:
-        lines = [Line(part.part, part.formula, "", part.bytes, self.sources[part.part]) for part in self.parts]
+        sources = SOURCES if self.stored is None else SOURCES | {"weights": self.stored.source}
+        lines = [
+            Line(part.part, FORMULAS[part.part], part.formula, part.bytes, sources[part.part]) for part in self.parts
+        ] + self.sums()
         if self.train:
             return lines
         step = lower(self.spec, Run(self.batch, 1, past=self.seq - 1, source=self.seq, encode=False))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import NamedTuple
 
 from . import dtypes
 from . import params as params_fold
 from .errors import InputError
 from .expert_parallel import ExpertParallel, expert_parallel
 from .flops import fold, forward_flops, sequence_length
+from .later import Later
 from .lower import Run, lower
 from .ops import Line, Op
 from .parts import Gated, Layers, ModelSpec, MoE, Plain, check_size
@@ -67,7 +69,7 @@ class Touched:
 
 
 @dataclass(frozen=True)
-class Experts:
+class Experts(Later):
     """The MoE answer. ``expert`` are the routed experts' parameters, ``shared`` the always-on ones', ``router`` the routers'.
 
     ``sparsity`` is n_experts / top_k. ``granularity`` is 4·d_model over an expert's width, ``granularity_active`` the width
@@ -168,7 +170,8 @@ def moe(
         limited = None if limit is None else limit.per_expert
         drawn = simulate(tokens, part.n_experts, part.top_k, limited, imbalance, trials, seed)
     routers = [op for op in ops if op.component == "moe.router"]
-    return Experts(
+    return Experts.later(
+        _Lines(spec, part, ops, tokens, limit, sent, imbalance, parallel),
         total=params_fold.fold.total(ops),
         active=params_fold.active_fold.total(ops),
         expert=sums.get("moe.expert", 0),
@@ -200,9 +203,71 @@ def moe(
             0.0 if limit is None else limit.dropped,
             imbalance,
         ),
-        lines=[line for line in fold.explain(ops) if line.component.startswith("moe.")]
-        + _explained(tokens, spec, part, limit, sent[0][1], imbalance),
     )
+
+
+class _Lines(NamedTuple):
+    """The formulas of :class:`Experts`."""
+
+    spec: ModelSpec
+    part: MoE
+    ops: list[Op]
+    tokens: int
+    limit: Capacity | None
+    sent: list[tuple[int, int]]
+    imbalance: float
+    parallel: ExpertParallel | None
+
+    def lines(self) -> list[Line]:
+        one = [line for line in fold.explain(self.ops) if line.component.startswith("moe.")]
+        chances = _explained(self.tokens, self.spec, self.part, self.limit, self.sent[0][1], self.imbalance)
+        return [*one, *chances, *_totals(self.tokens, self.part, self.ops, self.sent, self.parallel)]
+
+
+def _totals(tokens: int, part: MoE, ops: list[Op], sent: list[tuple[int, int]], parallel: ExpertParallel | None) -> list[Line]:
+    """The figures of the summary."""
+    total, active, flops = params_fold.fold.total(ops), params_fold.active_fold.total(ops), fold.total(ops)
+    source = "Shazeer et al. 2017, arXiv:1701.06538, sec. 2"
+    lines = [
+        Line("total", "Σ parameters", f"{len(ops):,} ops", total, "each parameter once, tied ones once"),
+        Line("active", "total - experts not chosen", f"{total:,} - {total - active:,}", active, source),
+    ]
+    inside = [line for line in params_fold.fold.explain(ops) if line.component.startswith("moe.")]
+    for name in ("expert", "shared", "router"):
+        some = [line for line in inside if line.component.startswith(f"moe.{name}") and line.component != "moe.shared_gate"]
+        numbers = " + ".join(line.numbers for line in some) or "none"
+        formula = some[0].formula if some else "Σ parameters"
+        lines.append(Line(name, f"Σ {formula}", numbers, sum(int(line.value) for line in some), source))
+    share = part.top_k / part.n_experts
+    numbers = f"{part.top_k:,}/{part.n_experts:,}"
+    lines += [
+        Line("expert_active_fraction", "top_k/n_experts", numbers, share, source),
+        Line(
+            "flops_per_token", "forward FLOPs / tokens", f"{flops:,} / {tokens:,}", flops // tokens, "llmcx flops, rounded down"
+        ),
+        Line(
+            "all_to_all_bytes",
+            "Σ layers · all-to-all of one layer",
+            " + ".join(f"{repeat:,}·{size:,}" for repeat, size in sent),
+            sum(repeat * size for repeat, size in sent),
+            "Fedus et al. 2021, arXiv:2101.03961, sec. 5.4",
+        ),
+    ]
+    if parallel is not None:
+        numbers = f"{parallel.all_to_all_layer_bytes:,} in one layer, {parallel.ranks:,} GPUs"
+        formula = "Σ layers · 2·slots·d_model·bytes·(ranks - 1)/ranks"
+        sent_source = "Fedus et al. 2021, arXiv:2101.03961, sec. 5.4"
+        lines += [
+            Line("expert_parallel.all_to_all_forward_bytes", formula, numbers, parallel.all_to_all_forward_bytes, sent_source),
+            Line(
+                "expert_parallel.weight_bytes_per_rank",
+                "(replicated + ceil(n_experts/ranks) experts) · bytes",
+                f"{parallel.replicated_bytes:,} B + {parallel.experts_per_rank:,} experts a layer",
+                parallel.weight_bytes_per_rank,
+                sent_source,
+            ),
+        ]
+    return lines
 
 
 def touched(ops: list[Op], part: MoE, tokens: int, batch: int, imbalance: float, dtype: str) -> Touched:

@@ -140,14 +140,14 @@ def chapter_estimate(n_layers: int, d_model: int, vocab: int) -> int:
 def params(spec: ModelSpec, dtype: str = "bf16") -> Params:
     """Count ``spec`` exactly, per component, and its weights' bytes in ``dtype``."""
     total = count(spec)
-    return Params.later(_Rest(spec, total), total=total, dtype=dtype, bytes=dtypes.size(total, dtype))
+    return Params.later(_Rest(spec, total, dtype), total=total, dtype=dtype, bytes=dtypes.size(total, dtype))
 
 
 class _Rest:
     """The other fields of :class:`Params`, each counted when it is read."""
 
-    def __init__(self, spec: ModelSpec, total: int) -> None:
-        self.spec, self.total = spec, total
+    def __init__(self, spec: ModelSpec, total: int, dtype: str) -> None:
+        self.spec, self.total, self.dtype = spec, total, dtype
 
     def active(self) -> int:
         return active(self.spec)
@@ -166,4 +166,32 @@ class _Rest:
         return [Component(name, n, n / self.total) for name, n in by_component.items()]
 
     def lines(self) -> list[Line]:
-        return fold.explain(ops_of(self.spec))
+        ops, spec = ops_of(self.spec), self.spec
+        each = fold.explain(ops)
+        seldom = active_fold.explain(op for op in ops if op.copies != op.used)
+        met, tables = active(spec), embedding(spec)
+        idle = f"{self.total:,} - {self.total - met:,}"
+        return [
+            *each,
+            Line("total", "Σ of the above", f"{len(each)} terms", self.total, "each parameter once, tied ones once"),
+            *(line._replace(component=f"{line.component}, active") for line in seldom),
+            Line("active", "total - experts not chosen", idle, met, "Shazeer et al. 2017, arXiv:1701.06538, sec. 2"),
+            Line(
+                "embedding", "Σ of the lookup tables", f"{tables:,}", tables, "transformers, num_parameters(exclude_embeddings)"
+            ),
+            Line("non_embedding", "total - embedding", f"{self.total:,} - {tables:,}", self.total - tables, "as above"),
+            Line(
+                "bytes",
+                "ceil(total · bits / 8)",
+                f"ceil({self.total:,} · {dtypes.bits(self.dtype)} / 8)",
+                dtypes.size(self.total, self.dtype),
+                f"{self.dtype}, packed",
+            ),
+            Line(
+                "chapter",
+                "12 L d² + V d",
+                f"12·{spec.n_layers:,}·{spec.d_model:,}² + {spec.embedding.vocab:,}·{spec.d_model:,}",
+                self.chapter(),
+                "Kaplan et al. 2020, arXiv:2001.08361, sec. 2.1",
+            ),
+        ]

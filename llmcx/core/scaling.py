@@ -298,6 +298,13 @@ def _fine_grained(law: Law, constants: FineGrained, name: str, value: float, k: 
 def _optimum(law: Law, n: float, d: float, budget: float, expected: float | None, steps: list[Term]) -> Optimum:
     warning = out_of_range(law, budget)
     spread = law.exponent_spread
+    known = any(step.component == "compute" for step in steps)
+    made = Term("compute", "k N D", f"{budget / (n * d):.4g}·{n:.4g}·{d:.4g}", budget, _6ND)
+    steps = [
+        *steps,
+        *([] if known else [made]),
+        Term("tokens_per_param", "D / N", f"{d:.4g} / {n:.4g}", d / n, law.source),
+    ]
     return Optimum(
         law=law.name,
         params=n,
@@ -358,6 +365,7 @@ class EqualCompute:
     optimum: Optimum
     rows: list[Split]
     best: int
+    lines: list[Term]
 
 
 def at_equal_compute(
@@ -396,7 +404,21 @@ def at_equal_compute(
             )
         reached = loss_at(constants, n, d)
         rows.append(Split(n, d, d / n, reached, reached - least))
-    return EqualCompute(law.name, top.compute, top, rows, min(range(len(rows)), key=lambda i: rows[i].loss))
+    lines = [line for row in rows for line in _explained(constants, top, row)]
+    return EqualCompute(law.name, top.compute, top, rows, min(range(len(rows)), key=lambda i: rows[i].loss), lines)
+
+
+def _explained(p: Parametric, best: Optimum, row: Split) -> list[Term]:
+    """One row of a comparison at equal compute."""
+    c, n, d = best.compute, row.params, row.tokens
+    text = f"{p.E:g} + {p.A:g}/{n:.4g}^{p.alpha:g} + {p.B:g}/{d:.4g}^{p.beta:g}"
+    name, section = f"of {n:.4g} parameters at {c:.4g} FLOPs", "Hoffmann et al. 2022, arXiv:2203.15556, sec. 3.3"
+    return [
+        Term(f"tokens {name}", "C / (k·N)", f"{c:.4g} / ({c / (n * d):.4g}·{n:.4g})", d, _6ND),
+        Term(f"tokens_per_param {name}", "D / N", f"{d:.4g} / {n:.4g}", row.tokens_per_param, _6ND),
+        Term(f"loss {name}", "E + A/N^alpha + B/D^beta", text, row.loss, _EQ2),
+        Term(f"excess_loss {name}", "L - L_opt", f"{row.loss:.6g} - {best.loss:.6g}", row.excess_loss, section),
+    ]
 
 
 def isoflop(law: Law, best: Optimum, points: int = 33) -> tuple[str, list[tuple[float, float]]]:

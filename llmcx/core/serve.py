@@ -379,8 +379,76 @@ def serve(
         prefill_tokens_per_s=(load.prompt - load.cached) / real.prefill(load.prompt, load.cached).total,
         decode_step={"batch": at, **step._asdict(), "total": step.total},
         efficiency=efficiency,
-        lines=_explained(real, load, at, step),
+        lines=[
+            *_explained(real, load, at, step),
+            *_fitting(real, context, largest, reserve),
+            *_points("ideal", ideal, load, sizes, usd_per_hour),
+            *_points("estimate", real, load, sizes, usd_per_hour),
+        ],
     )
+
+
+_ORCA = "Yu et al. 2022, Orca, OSDI: continuous batching"
+
+
+def _fitting(server: Server, context: int, largest: int, reserve: float) -> list[Line]:
+    """What a GPU holds, and how many sequences beside it."""
+    cache, bits = server.cache_bytes(context), server.setup
+    room = f"({server.hardware.memory_bytes:,}·(1 - {reserve:g}) - {server.weight_bytes:,.0f} - workspace) / {cache:,.0f}"
+    numbers = f"{bits.weight_bits:g} bits a weight, {bits.tp:,} GPUs"
+    kept = f"context {context:,}, {bits.kv_bits:g} bits"
+    shazeer = "Shazeer 2019, arXiv:1911.02150, sec. 2.4"
+    return [
+        Line("weight_bytes_per_gpu", "Σ parameters · bits / 8 / GPUs", numbers, server.weight_bytes, "llmcx params"),
+        Line("cache_bytes_per_sequence", "Σ cached elements · bits / 8 / GPUs", kept, cache, shazeer),
+        Line(
+            "largest_batch", "floor((memory·(1 - reserve) - weights - workspace) / cache)", room, largest, "llmcx memory's parts"
+        ),
+    ]
+
+
+def _points(name: str, server: Server, load: Load, sizes: list[int], price: float | None) -> list[Line]:
+    """The figures of each point of a frontier."""
+    lines, context, gpus = [], load.prompt + load.output // 2, server.setup.tp
+    prefill = server.prefill(load.prompt, load.cached).total
+    roofline = "Williams et al. 2009, CACM 52(4), op by op"
+    for size in sizes:
+        got = point(server, load, size, price)
+        step = server.decode(size, context, 1 + load.speculation.drafted).total
+        request = got.tpot_s * load.output / (size if size > 1 else 1)
+        steady = f"prefill {prefill:.4g} s, decode step {step:.4g} s, {size:,} users, {load.output:,} tokens"
+        rate = got.tokens_per_s_gpu * gpus
+        found: list[tuple[str, str, str, float | None, str]] = [
+            (
+                "ttft_s",
+                "prefill of the prompt, and its pieces' steps",
+                f"{load.prompt:,} tokens, {load.cached:,} cached",
+                got.ttft_s,
+                roofline,
+            ),
+            ("tpot_s", "(t_prefill + output · t_decode/users) · users / output", steady, got.tpot_s, _ORCA),
+            ("tokens_per_s_user", "1 / tpot", f"1 / {got.tpot_s:.4g}", got.tokens_per_s_user, _ORCA),
+            (
+                "tokens_per_s_gpu",
+                "output / request / GPUs",
+                f"{load.output:,} / {request:.4g} / {gpus:,}",
+                got.tokens_per_s_gpu,
+                _ORCA,
+            ),
+            (
+                "usd_per_million",
+                "price · GPUs / 3600 / tokens per s · 10^6",
+                f"{price}·{gpus:,} / 3600 / {rate:.4g}·1e6",
+                got.usd_per_million,
+                "the accelerator's price, or --price",
+            ),
+        ]
+        lines += [
+            Line(f"{name}, {size:,} users: {what}", formula, numbers, value, source)
+            for what, formula, numbers, value, source in found
+            if value is not None
+        ]
+    return lines
 
 
 def _explained(server: Server, load: Load, batch: int, step: Step) -> list[Line]:

@@ -31,6 +31,7 @@ from .scaling import (
 NEAR = 2.0
 """A ratio of tokens to parameters within this factor of the optimum's is called near it: losses there differ by under 1%."""
 
+_HOFFMANN = "Hoffmann et al. 2022, arXiv:2203.15556, eq. 2"
 _SARDANA = "Sardana et al. 2024, arXiv:2401.00448, eq. 3"
 _MUENNIGHOFF = "Muennighoff et al. 2023, arXiv:2305.16264, eq. 5 and 6"
 
@@ -92,7 +93,14 @@ def standing(law: Law, params: float, tokens: float, compute: float | None = Non
     best = optimum(law, compute=c, flops_per_param_token=k)
     ratio = (d / n) / best.tokens_per_param
     verdict = "near the optimum" if 1 / NEAR <= ratio <= NEAR else "over-trained" if ratio > 1 else "under-trained"
-    lines = list(best.lines)
+    lines = [
+        Term("of the model: params", "N", f"{n:.4g}", n, "the model's own, as the law counts"),
+        Term("of the model: tokens", "D", f"{d:.4g}", d, "the model's own"),
+        Term("of the model: compute", "k N D", f"{k:.4g}·{n:.4g}·{d:.4g}", c, "Kaplan et al. 2020, arXiv:2001.08361, sec. 2.1"),
+        Term("of the model: tokens_per_param", "D / N", f"{d:.4g} / {n:.4g}", d / n, "the model's own"),
+        *best.lines,
+        Term("ratio", "(D/N) / (D_opt/N_opt)", f"{d / n:.4g} / {best.tokens_per_param:.4g}", ratio, best.lines[0].source),
+    ]
     reached = same = excess = served = None
     if law.form == "parametric" and best.loss is not None:
         p = parametric(law)
@@ -102,7 +110,11 @@ def standing(law: Law, params: float, tokens: float, compute: float | None = Non
         excess = 1 - same / c
         worth = p.alpha * p.A / n**p.alpha / (p.beta * p.B / d**p.beta)
         served = 3 * d * (worth - 1) if worth > 1 else None
-        lines.append(Term("same_loss_compute", "C·((L_opt - E)/(L - E))^(1/gamma)", f"L = {reached:.4f}", same, lines[-1].source))
+        lines += [
+            Term("of the model: loss", "E + A/N^alpha + B/D^beta", f"N = {n:.4g}, D = {d:.4g}", reached, _HOFFMANN),
+            Term("same_loss_compute", "C·((L_opt - E)/(L - E))^(1/gamma)", f"L = {reached:.4f}", same, _HOFFMANN),
+            Term("excess_compute", "1 - same_loss_compute / C", f"1 - {same:.4g} / {c:.4g}", excess, _HOFFMANN),
+        ]
         if served is not None:
             numbers = f"αA/N^α over βB/D^β = {worth:.4g}, D = {d:.4g}"
             lines.append(Term("justified_inference", "3·D·(that - 1)", numbers, served, _SARDANA))
@@ -183,6 +195,17 @@ def lifetime(law: Law, best: Optimum, inference_tokens: float, flops_per_param_t
     lines = [
         Term("lifetime params", "argmin k·N·D + (k/3)·N·T at loss L", numbers, params, _SARDANA),
         Term("lifetime tokens", "α(L - E - B/D^β) = βB/D^β·(1 + T/(3D))", numbers, tokens, _SARDANA),
+        Term("lifetime train_compute", "k·N·D", f"{k:g}·{params:.4g}·{tokens:.4g}", training, _SARDANA),
+        Term("lifetime inference_compute", "(k/3)·N·T", f"{k / 3:g}·{params:.4g}·{served:.4g}", serving, _SARDANA),
+        Term("lifetime total_compute", "k·N·D + (k/3)·N·T", f"{training:.4g} + {serving:.4g}", training + serving, _SARDANA),
+        Term("lifetime baseline_compute", "the same of the training optimum", f"N = {best.params:.4g}", baseline, _SARDANA),
+        Term(
+            "lifetime saving",
+            "1 - total / baseline",
+            f"1 - {training + serving:.4g} / {baseline:.4g}",
+            1 - (training + serving) / baseline,
+            _SARDANA,
+        ),
     ]
     return Lifetime(
         law=law.name,
@@ -286,7 +309,12 @@ def constrained(
         unlimited_params=free.params,
         unlimited_tokens=free.tokens,
         naive_loss=constrained_loss(law, free.params, free.tokens, unique_tokens),
-        lines=[Term("constrained params", "argmin E + A/N'^α + B/D'^β", numbers, n, _MUENNIGHOFF)],
+        lines=[
+            Term("constrained params", "argmin E + A/N'^α + B/D'^β", numbers, n, _MUENNIGHOFF),
+            Term("constrained tokens", "C / (k·N)", f"{budget:.4g} / ({k:g}·{n:.4g})", d, _MUENNIGHOFF),
+            Term("constrained epochs", "D / U_D", f"{d:.4g} / {unique:.4g}", d / unique, _MUENNIGHOFF),
+            Term("constrained loss", "E + A/N'^α + B/D'^β", numbers, found, _MUENNIGHOFF),
+        ],
     )
 
 

@@ -362,8 +362,71 @@ def train(
         train_flops=steps * global_batch * (calibrated.flops + calibrated.backward_flops),
         ideal=outcome(ideal, layout, global_batch, steps, costs, peak),
         estimate=outcome(calibrated, layout, global_batch, steps, costs, peak),
-        lines=_explained(calibrated, layout, global_batch, costs),
+        lines=[
+            *_explained(calibrated, layout, global_batch, costs),
+            *_totals("ideal", ideal, layout, (global_batch, steps, tokens), costs, peak),
+            *_totals("estimate", calibrated, layout, (global_batch, steps, tokens), costs, peak),
+            Line(
+                "memory_bytes",
+                "weights + gradients + optimizer + activations + logits + workspace",
+                " + ".join(f"{size:,}" for size in needs),
+                needs.total,
+                "llmcx memory --train, the fullest GPU",
+            ),
+        ],
     )
+
+
+def _totals(name: str, trainer: Trainer, layout: Layout, run: tuple[int, int, int], costs: Costs, peak: float) -> list[Line]:
+    """The figures of an :class:`Outcome`, each from those before it."""
+    global_batch, steps, tokens = run
+    got = outcome(trainer, layout, global_batch, steps, costs, peak)
+    model, gpus = global_batch * (trainer.flops + trainer.backward_flops), layout.gpus
+    palm = "Chowdhery et al. 2022, arXiv:2204.02311, sec. 4.1 and appendix B"
+    parts = " + ".join(f"{value:.4g}" for value in got.step.values() if value)
+    per_step = global_batch * trainer.seq
+    found: list[tuple[str, str, str, float | int | None, str]] = [
+        ("step_s", "Σ of its parts", parts, got.step_s, "the parts above; ideal: at the peaks"),
+        ("steps", "ceil(tokens / (global batch · seq))", f"ceil({tokens:,} / {per_step:,})", steps, "one pass over the data"),
+        ("seconds", "step · steps / available", f"{got.step_s:.4g}·{steps:,} / {costs.available:g}", got.seconds, "wall clock"),
+        ("days", "seconds / 86400", f"{got.seconds:.6g} / 86400", got.days, "wall clock"),
+        ("gpu_hours", "seconds / 3600 · GPUs", f"{got.seconds:.6g} / 3600·{gpus:,}", got.gpu_hours, "accelerators rented"),
+        (
+            "tokens_per_s_gpu",
+            "tokens of a step / step / GPUs",
+            f"{per_step:,} / {got.step_s:.4g} / {gpus:,}",
+            got.tokens_per_s_gpu,
+            palm,
+        ),
+        (
+            "mfu",
+            "FLOPs of forward and backward / (step · GPUs · peak)",
+            f"{model:,} / ({got.step_s:.4g}·{gpus:,}·{peak:.4g})",
+            got.mfu,
+            palm,
+        ),
+        ("hfu", "the same, and what is done again", f"recompute {layout.recompute}", got.hfu, palm),
+        ("usd", "GPU-hours · price", f"{got.gpu_hours:.6g}·{costs.usd_per_hour}", got.usd, "the accelerator's price, or --price"),
+        (
+            "energy_kwh",
+            "GPU-hours · watts / 1000 · PUE",
+            f"{got.gpu_hours:.6g}·{costs.watts} / 1000·{costs.pue:g}",
+            got.energy_kwh,
+            "rated power throughout",
+        ),
+        (
+            "co2_kg",
+            "kWh · g per kWh / 1000",
+            f"{got.energy_kwh or 0:.6g}·{costs.grid_g_per_kwh:g} / 1000",
+            got.co2_kg,
+            "defaults dated in presets/calibration.yaml",
+        ),
+    ]
+    return [
+        Line(f"{name}: {what}", formula, numbers, value, source)
+        for what, formula, numbers, value, source in found
+        if value is not None
+    ]
 
 
 def _explained(trainer: Trainer, layout: Layout, global_batch: int, costs: Costs) -> list[Line]:
@@ -424,8 +487,4 @@ def _explained(trainer: Trainer, layout: Layout, global_batch: int, costs: Costs
     lines = [
         Line(f"{name}, s of a step", *parts[name][:2], value, parts[name][2]) for name, value in step._asdict().items() if value
     ]
-    if costs.watts is not None:
-        numbers = f"… · {costs.watts:g} W · {costs.pue:g} · {costs.grid_g_per_kwh:g} g"
-        text = "GPU-hours · watts · PUE · g per kWh"
-        lines.append(Line("CO2", text, numbers, costs.grid_g_per_kwh, "defaults dated in presets/calibration.yaml"))
     return lines
