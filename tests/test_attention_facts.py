@@ -9,9 +9,9 @@ from llmcx.core.candidate import Candidate
 from llmcx.core.compare import compare
 from llmcx.core.cores import BigBird, Flash, Linformer, Longformer, Performer, Reformer, Standard, Strided
 from llmcx.core.flops import backward_fold, fold
-from llmcx.core.memory import kv_elements
 from llmcx.core.mixers.mla import MLA
 from llmcx.core.parts import Attention, Embedding, Layers, ModelSpec
+from llmcx.core.runtimes import kv_elements
 from llmcx.core.traffic import tile, traffic
 from llmcx.core.variants import Variant
 

@@ -8,12 +8,12 @@ from .cores import Ring, TopK
 from .crossings import Priced
 from .flops import fold
 from .kept import kept_bytes
-from .memory import kv_elements
 from .mixers.attention import Attention
 from .ops import Op
 from .pairs import hops
 from .parts import ModelSpec
 from .place import Place, Run
+from .runtimes import kv_elements
 from .traffic import Machine, roofline
 from .variants import DSA, Replacement, Variant, label, with_variant
 

@@ -30,10 +30,10 @@ from .flops import attended, backward_fold, fold
 from .kept import kept_bytes
 from .later import Later
 from .lower import Run, lower
-from .memory import kv_elements
 from .ops import Line
 from .parts import ModelSpec
 from .record import dataclass
+from .runtimes import kv_elements
 from .search import LIMIT, first_below_zero
 from .traffic import Machine, roofline, traffic
 from .variants import DSA, MQA, SSD, DeltaNet, Latent, Native, Variant
@@ -330,7 +330,7 @@ def max_seq(candidate: Candidate, dtype: str, budget: int) -> int | None:
             layers[op.group] = layers.get(op.group, 0) + kept_bytes([op._replace(times=1)], act)
         return budget - weights - -(-(cached + stream + max(layers.values())) // candidate.devices)
 
-    over = first_below_zero(left)
+    over = first_below_zero(left, start=4096)
     return LIMIT if over is None else over - 1 or None
 
 

@@ -19,7 +19,7 @@ from .method import PRECISIONS, Method, Ways, check
 from .ops import ACTIVATIONS, Line, Op
 from .parts import Attention, ModelSpec, check_size
 from .record import dataclass
-from .runtimes import RUNTIMES, Serving, cached
+from .runtimes import RUNTIMES, Serving, cached, kv_elements
 from .sharding import share
 from .shares import Shares
 from .training import Part, Rank, ranks
@@ -143,11 +143,6 @@ def checkpointing(n_layers: int, boundary: int, layer: int, every: int) -> Check
     best = min(sorted(candidates), key=cost)
     stored = -(-n_layers // every)
     return Checkpointing(every, stored, stored * boundary, every * layer, cost(every), best, cost(best), 4 / 3)
-
-
-def kv_elements(spec: ModelSpec, batch: int, context: int, source: int | None = None) -> dict[str, int]:
-    """Elements in the cache after ``context`` tokens: growing with tokens ("kv_cache") or of fixed size ("state")."""
-    return cached(spec, batch, context, source, Serving())
 
 
 def memory(

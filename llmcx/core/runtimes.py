@@ -78,6 +78,11 @@ class _Cached(Dependent):
         return cache_fold.by(found, kind)
 
 
+def kv_elements(spec: ModelSpec, batch: int, context: int, source: int | None = None) -> dict[str, int]:
+    """Elements in the cache after ``context`` tokens: growing with tokens ("kv_cache") or of fixed size ("state")."""
+    return cached(spec, batch, context, source, Serving())
+
+
 def kind(op: Op) -> str:
     """Which part of the budget a cache op belongs to."""
     return "state" if op.component.endswith(STATES) else "kv_cache"

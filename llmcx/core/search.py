@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cache
 from math import lcm, sqrt
 
 LIMIT = 2**40
 """Lengths beyond this are not looked at."""
 
-LARGE = 2**24
-"""Lengths beyond this are looked at in larger steps: padding and windows are far behind."""
+LARGE = 2**16
+"""Lengths beyond this are looked at in larger steps: what is padded is small beside them."""
 
 
-def first_below_zero(value: Callable[[int], float], limit: int = LIMIT) -> int | None:
+def first_below_zero(value: Callable[[int], float], limit: int = LIMIT, start: int = 1) -> int | None:
     """The smallest n >= 1 with ``value(n)`` < 0, given that it stays below from there on; None where it is not by ``limit``.
+    Looked for from ``start``.
 
     >>> first_below_zero(lambda n: 1000 - n * n), first_below_zero(lambda n: 1, limit=100)
     (32, None)
     """
-    high = 1
+    value = cache(value)
+    low, high = 0, start
     while value(high) >= 0:
         if high >= limit:
             return None
-        high *= 16
-    return 1 if high == 1 else below_zero(value, high // 16, high)
+        low, high = high, 16 * high
+    if low == 0 and value(1) < 0:
+        return 1
+    return below_zero(value, max(low, 1), high)
 
 
 def lasting_below_zero(value: Callable[[int], int], steps: Iterable[int] = ()) -> int | None:
@@ -68,7 +73,7 @@ def _from_above(value: Callable[[int], int], limit: int) -> int | None:
     """
     if value(limit) >= 0:
         return None
-    high, by = limit, 16
+    high, by = limit, 256
     while high > 1:
         by = by if high > LARGE else 2
         if value(high // by) >= 0:

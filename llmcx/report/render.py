@@ -211,6 +211,7 @@ def _plain(items: list[Item], view: View, explain: bool) -> None:
 
 def _rich(items: list[Item], view: View, explain: bool) -> None:
     from rich import box
+    from rich.cells import cell_len
     from rich.table import Table as RichTable
     from rich.text import Text
 
@@ -235,8 +236,10 @@ def _rich(items: list[Item], view: View, explain: bool) -> None:
             continue
         heads, cells = squeezed
         drawn = RichTable(box=box.SIMPLE_HEAD, show_header=any(heads), header_style="bold", pad_edge=False, show_edge=False)
-        for column, head in zip(columns, heads, strict=True):
-            drawn.add_column(Text(head), justify="left" if _left(column) else "right", no_wrap=True, overflow="fold")
+        for column, head, *texts in zip(columns, heads, *cells, strict=True):
+            size = max(cell_len(line) for text in (head, *texts) for line in text.split("\n"))  # or rich would measure for longer
+            justify: Any = "left" if _left(column) else "right"
+            drawn.add_column(Text(head), justify=justify, no_wrap=True, overflow="fold", width=size)
         for index, row in enumerate(cells):
             last = table.total is not None and index == len(cells) - 1
             if last:

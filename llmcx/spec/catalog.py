@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmcx.core import plugins
 from llmcx.core.errors import InputError, unknown_name
 from llmcx.core.hardware import Hardware, hardware
-from llmcx.core.laws import Law, law
 
 from .files import parse, read_text
 from .index import ROOT, data_of
+
+if TYPE_CHECKING:
+    from llmcx.core.laws import Law
 
 
 def names(kind: str) -> list[str]:
@@ -33,6 +35,8 @@ def load(kind: str, name: str) -> dict[str, Any]:
     if brought is None:
         what = {"laws": "law"}.get(kind, kind)
         raise unknown_name(what, name, offered(kind), field=what)
+    from llmcx.core.laws import law
+
     data = parse(read_text(str(brought.path)), str(brought.path))
     try:
         {"laws": law, "hardware": hardware}[kind](data)
@@ -43,6 +47,8 @@ def load(kind: str, name: str) -> dict[str, Any]:
 
 def load_law(name: str) -> Law:
     """A scaling law by name, or from a YAML file of one's own (a name with a dot or a slash in it)."""
+    from llmcx.core.laws import law
+
     if "/" in name or name.endswith((".yaml", ".yml")):
         return law(parse(read_text(name), name))
     return law(load("laws", name))

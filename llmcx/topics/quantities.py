@@ -45,6 +45,7 @@ from llmcx.core import (
 from llmcx.core.lower import Run
 from llmcx.core.ops import Line
 from llmcx.core.parts import ModelSpec
+from llmcx.core.runtimes import kv_elements
 
 from . import Draft, Example, Formula
 from .read import doc, examples, source
@@ -162,7 +163,7 @@ def _decode(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
 
 
 def _per_token(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
-    step = memory.kv_elements(spec, 1, 2, 0).get("kv_cache", 0) - memory.kv_elements(spec, 1, 1, 0).get("kv_cache", 0)
+    step = kv_elements(spec, 1, 2, 0).get("kv_cache", 0) - kv_elements(spec, 1, 1, 0).get("kv_cache", 0)
     value = memory.kv_bytes_per_token(spec, "bf16")
     return [Line("cache per token, bytes", "elements per token · bytes", f"{step:,} · 2", value, memory.SOURCES["kv_cache"])]
 
