@@ -10,11 +10,22 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
+from llmcx import schemas, topics
+from llmcx.cli import sweeping
 from llmcx.cli.completions import SCRIPTS
+from llmcx.core import dtypes, quant
+from llmcx.core.fit import FIT
+from llmcx.core.kept import RECOMPUTE
+from llmcx.core.method import PRECISIONS
+from llmcx.core.optimizers import OPTIMIZERS
+from llmcx.core.runtimes import RUNTIMES
+from llmcx.core.variants import VARIANTS
+from llmcx.report.render import FORMATS
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -117,11 +128,76 @@ CASES = [
     ("llmcx presets show gpt3 --json | llmcx flops --attention perf", "--attention performer"),
     ("llmcx params --format mark", "--format markdown"),
     ("llmcx completions zs", "completions zsh"),
+    ("llmcx memory --preset gpt3 --dtype mxfp4_", "--dtype mxfp4_moe"),
+    ("llmcx memory --optimizer adaf", "--optimizer adafactor"),
+    ("llmcx memory --runtime vl", "--runtime vllm"),
+    ("llmcx chinchilla --law muen", "--law muennighoff"),
+    ("llmcx serve --hardware=mi355", "--hardware=mi355x"),
+    ("llmcx explain universal-a", "explain universal-approximation"),
+    ("llmcx explain flops.sc", "explain flops.scores"),
+    ("llmcx schema chinchilla-f", "schema chinchilla-fit"),
+    ("llmcx sweep attention-c", "sweep attention-compare"),
+    ("llmcx sweep memory --optimizer adaf", "--optimizer adafactor"),
+    ("llmcx sweep memory --kv-dt", "memory --kv-dtype"),
+    ("llmcx compare gpt3 gpt3-13", "compare gpt3 gpt3-13b"),
+    ("llmcx compare gpt3 gpt3-13b --kv-dt", "gpt3-13b --kv-dtype"),
     ("llmcx params --config my-mo", "--config my-model.yaml"),
     ("llmcx params --config=my-mo", "--config=my-model.yaml"),
     ("llmcx params -c my-mo", "-c my-model.yaml"),
     ("llmcx presets validate my-mo", "validate my-model.yaml"),
 ]
+
+
+def offered(line: str) -> list[str]:
+    """What llmcx answers bash to this line, of which the last word is incomplete."""
+    count = str(len(line.split(" ")) - 1)
+    return llmcx(_LLMCX_COMPLETE="complete_bash", COMP_WORDS=line, COMP_CWORD=count).stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("option", "names"),
+    [
+        ("params --dtype", dtypes.BITS),
+        ("memory --dtype", [*dtypes.BITS, *quant.names()]),
+        ("memory --kv-dtype", [*dtypes.BITS, *dtypes.CACHE_BLOCKS]),
+        ("memory --optimizer", OPTIMIZERS),
+        ("memory --precision", PRECISIONS),
+        ("memory --runtime", RUNTIMES),
+        ("memory --recompute", RECOMPUTE),
+        ("memory --fit", FIT),
+        ("memory --base", quant.SCHEMES),
+        ("flops --attention", VARIANTS),
+        ("flops --convention", ["flops", "macs", "leading-order"]),
+        ("flops --format", FORMATS),
+        ("chinchilla --law", [path.stem for path in (ROOT / "presets" / "laws").iterdir()]),
+        ("train --hardware", [path.stem for path in (ROOT / "presets" / "hardware").iterdir()]),
+        ("explain", topics.names()),
+        ("schema", schemas.names()),
+        ("sweep", sweeping.names()),
+        ("sweep memory --optimizer", OPTIMIZERS),
+        ("compare gpt3 gpt2 --runtime", RUNTIMES),
+        ("compare gpt3 gpt2 --with", ["params", "flops", "memory"]),
+    ],
+)
+def test_every_name_is_offered(option: str, names: Iterable[str]) -> None:
+    """Those of the registries, plugins aside."""
+    assert set(offered(f"llmcx {option} ")) >= set(names)
+
+
+def test_a_list_with_commas_goes_on() -> None:
+    assert offered("llmcx compare gpt3 gpt2 --with params,") == ["params,flops", "params,memory"]
+
+
+@pytest.mark.parametrize(
+    "line", ["chinchilla --law h", "serve --hardware h", "explain kv", "memory --dtype q", "presets list --family l"]
+)
+def test_no_yaml_is_read_and_no_model_built(line: str) -> None:
+    words = f"llmcx {line}"
+    probe = "import sys; sys.argv[0] = 'llmcx'\nfrom llmcx.__main__ import main\n"
+    probe += "try: main()\nfinally: print(*sys.modules, file=sys.stderr)"
+    asked = {"_LLMCX_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, env=os.environ | asked)
+    assert done.stdout.split() and not {"yaml", "pydantic", "rich", "llmcx.topics.collect"} & set(done.stderr.split())
 
 
 @pytest.mark.parametrize("shell", sorted(COMMANDS))

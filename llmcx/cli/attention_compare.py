@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from llmcx.cli.options import Models, command, completing, describe, single
+from llmcx.cli.options import DTYPES, Models, choosing, command, completing, describe, single
 from llmcx.core import compare as core
 from llmcx.core.advice import differences
 from llmcx.core.variants import VARIANTS, parse_variant
@@ -39,11 +39,15 @@ def attention_compare(
     globals_: Annotated[str, typer.Option("--globals", help="Global tokens of Longformer.")] = "16",
     rank: Annotated[str, typer.Option(help="k of Linformer.")] = "256",
     features: Annotated[str, typer.Option(help="r of Performer.")] = "256",
-    dtype: Annotated[str, typer.Option(help="Of weights, activations and cache.")] = "bf16",
+    dtype: Annotated[str, typer.Option(help="Of weights, activations and cache.", autocompletion=DTYPES)] = "bf16",
     causal: Annotated[bool, typer.Option("--causal", help="Count only the pairs a causal mask leaves.")] = False,
     budget: Annotated[str | None, typer.Option(help="Memory that gives each variant's longest prefill: 80GB.")] = None,
     measure: Annotated[
-        str | None, typer.Option(help="What to tabulate and draw by length: time, flops, memory, cache or traffic.")
+        str | None,
+        typer.Option(
+            help="What to tabulate and draw by length: time, flops, memory, cache or traffic.",
+            autocompletion=choosing("report.attention:MEASURES"),
+        ),
     ] = None,
 ) -> list[Item]:
     """Exchange the attention of a model and compare FLOPs, memory, traffic, time, cache, reach and limits.

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from llmcx.cli.options import command, single
+from llmcx.cli.options import choosing, command, single
 from llmcx.core import bounds as core
 from llmcx.core.ops import Line
 from llmcx.report.render import Item
@@ -17,7 +17,7 @@ app = single()
 def bounds(
     params: Annotated[str, typer.Option(help="Parameters P.")] = "100B",
     examples: Annotated[str, typer.Option(help="Independent training examples n.")] = "100B",
-    base: Annotated[str, typer.Option(help="Base of the logarithm: e, 2 or 10.")] = "e",
+    base: Annotated[str, typer.Option(help="Base of the logarithm: e, 2 or 10.", autocompletion=choosing("e", "2", "10"))] = "e",
     kl: Annotated[
         float | None, typer.Option(help="KL of posterior and prior in nats (PAC-Bayes). Default: 1 per parameter.")
     ] = None,

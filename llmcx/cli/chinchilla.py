@@ -9,7 +9,6 @@ from llmcx.cli.options import Models, command, completing, describe, refuse_give
 from llmcx.core import accounting as counting
 from llmcx.core import scaling as core
 from llmcx.core import standing as standings
-from llmcx.core.architecture import architecture
 from llmcx.core.errors import InputError, unknown_name
 from llmcx.core.laws import Law
 from llmcx.core.parts import ModelSpec
@@ -17,6 +16,7 @@ from llmcx.core.record import dataclass
 from llmcx.report.render import Item
 from llmcx.spec import catalog, units
 from llmcx.spec.build import as_data, to_yaml
+from llmcx.spec.index import names
 
 app = single()
 
@@ -120,6 +120,8 @@ class Beyond:
             result["equal_compute"] = [core.at_equal_compute(one, best.compute, sizes, k) for one, best in fitted]
         if self.shape or self.out is not None:
             dense = [(one, best) for one, best in found if one.parameters != "active"]
+            from llmcx.core.architecture import architecture
+
             made = [(one, architecture(best.params, vocab, counts=one.parameters, gated=gated)) for one, best in dense]
             result["shapes"] = [
                 cast(
@@ -168,7 +170,7 @@ def chinchilla(
     """
     if count not in COUNTS:
         raise unknown_name("count", count, list(COUNTS), field="count")
-    laws = [catalog.load_law(name) for name in (law if law and law != ["all"] else catalog.names("laws"))]
+    laws = [catalog.load_law(name) for name in (law if law and law != ["all"] else names("laws"))]
     given = budget.stated()
     vocab = 32000 if models.vocab is None else units.many(models.vocab, units.count, "--vocab")[0]
     gated = models.ffn != "plain"

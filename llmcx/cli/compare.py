@@ -16,18 +16,38 @@ from llmcx.report.render import Item
 app = single()
 
 
-@command(app, "compare", context_settings={"ignore_unknown_options": True})
+def _with(incomplete: str) -> list[str]:
+    """The next of a list with commas."""
+    before, comma, last = incomplete.rpartition(",")
+    chosen = before.split(",")
+    return [f"{before}{comma}{name}" for name in FIGURES if name.startswith(last) and name not in chosen]
+
+
+class _Comparing(sweeping.Borrowing):
+    lenders = tuple(FIGURES)
+
+
+def _side(ctx: typer.Context, incomplete: str) -> list[str]:
+    """A preset, or the values of the option before."""
+    words = ctx.params.get("words") or ("",)
+    return sweeping.values([*FIGURES], ctx, incomplete) if words[-1].startswith("-") else _presets(incomplete)
+
+
+@command(app, "compare", cls=_Comparing, context_settings={"ignore_unknown_options": True})
 def compare(
     words: Annotated[
         list[str],
         typer.Argument(
             metavar="A B [OPTIONS OF BOTH]...",
             help='Each a preset, a file or -, or "gpt3 --seq 1k" with options.',
-            autocompletion=_presets,
+            autocompletion=_side,
         ),
     ],
     with_: Annotated[
-        str, typer.Option("--with", metavar="COMMANDS", help="Which answers to compare: of params, flops, memory.")
+        str,
+        typer.Option(
+            "--with", metavar="COMMANDS", help="Which answers to compare: of params, flops, memory.", autocompletion=_with
+        ),
     ] = "params,flops,memory",
 ) -> list[Item]:
     """Set two models, or two settings of one, side by side: what changed, by how much, and why.

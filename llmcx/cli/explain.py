@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from llmcx import topics
-from llmcx.cli.options import Models, Output, command, describe, single
+from llmcx.cli.options import Models, Output, choosing, command, describe, single
 from llmcx.core.errors import InputError
 from llmcx.spec import units
 
@@ -33,7 +33,7 @@ def explain(
             "-f",
             metavar="FORMAT",
             help="table (text for reading, default), json, jsonl or markdown.",
-            autocompletion=lambda: ["table", "json", "jsonl", "markdown"],
+            autocompletion=choosing("table", "json", "jsonl", "markdown"),
         ),
     ] = None,
     plain: Annotated[bool, typer.Option("--plain", help="In words, for a screen reader.")] = False,

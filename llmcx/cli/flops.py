@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from llmcx.cli.options import Models, command, describe, single
+from llmcx.cli.options import Models, choosing, command, describe, single
 from llmcx.core import flops as core
 from llmcx.core.parts import ModelSpec
 from llmcx.report.render import Item
@@ -25,7 +25,11 @@ def flops(
     causal: Annotated[bool, typer.Option("--causal", help="Count only the scores a mask or window leaves.")] = False,
     recompute: Annotated[bool, typer.Option("--recompute", help="Training recomputes the layers' forward.")] = False,
     convention: Annotated[
-        str, typer.Option(help="flops (2 per multiply-add), macs (1), leading-order (no constants).")
+        str,
+        typer.Option(
+            help="flops (2 per multiply-add), macs (1), leading-order (no constants).",
+            autocompletion=choosing("flops", "macs", "leading-order"),
+        ),
     ] = "flops",
 ) -> list[Item]:
     """Count FLOPs: forward, backward, training, and one decode step with a KV cache.

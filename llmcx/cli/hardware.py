@@ -18,9 +18,16 @@ NOTES = [
 ]
 
 
+def _vendors(incomplete: str) -> list[str]:
+    from llmcx.spec.index import ROOT, data_of, names
+
+    found = {data_of(ROOT / "hardware" / f"{name}.yaml")["vendor"].lower() for name in names("hardware")}
+    return sorted(vendor for vendor in found if vendor.startswith(incomplete.lower()))
+
+
 @command(app, "hardware")
 def _list(
-    vendor: Annotated[str | None, typer.Option(help="Only this vendor, e.g. NVIDIA.")] = None,
+    vendor: Annotated[str | None, typer.Option(help="Only this vendor, e.g. NVIDIA.", autocompletion=_vendors)] = None,
 ) -> list[Item]:
     """Every accelerator: dense peak, memory, links, power, price.
 

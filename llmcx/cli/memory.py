@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from llmcx.cli.options import Models, command, describe, refuse_given, single
+from llmcx.cli.options import Models, choosing, command, describe, refuse_given, single
 from llmcx.core import memory as core
 from llmcx.core.errors import InputError
 from llmcx.core.fit import fitted
@@ -69,21 +69,48 @@ class How:
     """How one micro-batch is trained."""
 
     precision: Annotated[
-        str, typer.Option(help="fp32, bf16, mixed (bf16, fp32 master copy) or megatron (mixed, fp32 gradients).")
+        str,
+        typer.Option(
+            help="fp32, bf16, mixed (bf16, fp32 master copy) or megatron (mixed, fp32 gradients).",
+            autocompletion=choosing("core.method:PRECISIONS"),
+        ),
     ] = "mixed"
-    optimizer: Annotated[str, typer.Option(help="sgd, momentum, adam, adamw, adam8bit, adafactor, lion, muon.")] = "adam"
-    attn_implementation: Annotated[str, typer.Option(help="sdpa, flash (windows need no mask) or eager (scores kept).")] = "sdpa"
-    kernels: Annotated[str, typer.Option(help="eager (transformers) or fused (Megatron-LM: norms, softmax, gates).")] = "eager"
+    optimizer: Annotated[
+        str,
+        typer.Option(
+            help="sgd, momentum, adam, adamw, adam8bit, adafactor, lion, muon.",
+            autocompletion=choosing("core.optimizers:OPTIMIZERS"),
+        ),
+    ] = "adam"
+    attn_implementation: Annotated[
+        str,
+        typer.Option(
+            help="sdpa, flash (windows need no mask) or eager (scores kept).", autocompletion=choosing("core.method:ATTENTION")
+        ),
+    ] = "sdpa"
+    kernels: Annotated[
+        str,
+        typer.Option(
+            help="eager (transformers) or fused (Megatron-LM: norms, softmax, gates).",
+            autocompletion=choosing("core.kept:KERNELS"),
+        ),
+    ] = "eager"
     dropout: Annotated[bool, typer.Option("--dropout", help="Keep the masks of dropout too.")] = False
     recompute: Annotated[
         str,
-        typer.Option(help="none, selective (the attention's softmax), elementwise (also norms, activations) or full (layers)."),
+        typer.Option(
+            help="none, selective (the attention's softmax), elementwise (also norms, activations) or full (layers).",
+            autocompletion=choosing("core.kept:RECOMPUTE"),
+        ),
     ] = "none"
     checkpoint_every: Annotated[str | None, typer.Option(help="Keep every c-th layer's input, recompute the rest.")] = None
     loss_chunk: Annotated[str | None, typer.Option(help="Tokens whose logits a chunked loss has at a time.")] = None
     lora: Annotated[str | None, typer.Option(help="Fine-tuning: the rank of low-rank adapters on a frozen model.")] = None
     lora_targets: Annotated[str, typer.Option(help="Of q, k, v, out, gate, up, down.")] = "q,k,v,out,gate,up,down"
-    base: Annotated[str | None, typer.Option(help="QLoRA: the frozen weights' format, as nf4_double.")] = None
+    base: Annotated[
+        str | None,
+        typer.Option(help="QLoRA: the frozen weights' format, as nf4_double.", autocompletion=choosing("core.quant:SCHEMES")),
+    ] = None
     margin: Annotated[str, typer.Option(help="Assumed loss to fragmentation, as a share: 5%.")] = "0%"
 
     def method(self) -> Method:
@@ -115,15 +142,40 @@ def memory(
     train: Annotated[bool, typer.Option("--train", help="Training instead of inference.")] = False,
     dtype: Annotated[
         str | None,
-        typer.Option(help="Inference: of the weights, bf16 if not given; also q4_k_m, gptq, awq, nf4, fp8_block, mxfp4."),
+        typer.Option(
+            help="Inference: of the weights, bf16 if not given; also q4_k_m, gptq, awq, nf4, fp8_block, mxfp4.",
+            autocompletion=choosing("core.dtypes:BITS", "core.quant:SCHEMES", "core.gguf:MIXES"),
+        ),
     ] = None,
-    kv_dtype: Annotated[str | None, typer.Option(help="Inference: of the KV cache. Default: bf16.")] = None,
-    activations: Annotated[str, typer.Option(help="Training: autograd (op by op) or chapter (L·b·n·d + L·b·H·n²).")] = "autograd",
-    runtime: Annotated[str, typer.Option(help="Inference: ideal, transformers, vllm or llama.cpp: what is reserved.")] = "ideal",
+    kv_dtype: Annotated[
+        str | None,
+        typer.Option(
+            help="Inference: of the KV cache. Default: bf16.",
+            autocompletion=choosing("core.dtypes:BITS", "core.dtypes:CACHE_BLOCKS"),
+        ),
+    ] = None,
+    activations: Annotated[
+        str,
+        typer.Option(
+            help="Training: autograd (op by op) or chapter (L·b·n·d + L·b·H·n²).", autocompletion=choosing("autograd", "chapter")
+        ),
+    ] = "autograd",
+    runtime: Annotated[
+        str,
+        typer.Option(
+            help="Inference: ideal, transformers, vllm or llama.cpp: what is reserved.",
+            autocompletion=choosing("core.runtimes:RUNTIMES"),
+        ),
+    ] = "ideal",
     block: Annotated[str, typer.Option(help="vllm: tokens per block.")] = "16",
     ubatch: Annotated[str, typer.Option(help="llama.cpp: tokens per physical batch.")] = "512",
     budget: Annotated[str | None, typer.Option(help="Per GPU, with its unit: 80GB or 80GiB.")] = None,
-    fit: Annotated[str | None, typer.Option(help="What to make as large as --budget allows: batch, seq, gpus or dtype.")] = None,
+    fit: Annotated[
+        str | None,
+        typer.Option(
+            help="What to make as large as --budget allows: batch, seq, gpus or dtype.", autocompletion=choosing("core.fit:FIT")
+        ),
+    ] = None,
 ) -> list[Item]:
     """Add up memory for inference (default) or training, part by part, and hold it against a budget.
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from llmcx.cli.options import Models, command, describe, single
+from llmcx.cli.options import DTYPES, Models, command, describe, single
 from llmcx.core import moe as core
 from llmcx.core.flops import sequence_length
 from llmcx.report.render import Item
@@ -19,7 +19,9 @@ def moe(
     seq: Annotated[str | None, typer.Option(help="Tokens per sequence; 8k is 8192. Default: the context.")] = None,
     batch: Annotated[str, typer.Option(help="Sequences.")] = "1",
     capacity_factor: Annotated[float | None, typer.Option(help="Room of an expert over an even share.")] = None,
-    dtype: Annotated[str, typer.Option(help="Of the weights and of the activations sent between GPUs.")] = "bf16",
+    dtype: Annotated[
+        str, typer.Option(help="Of the weights and of the activations sent between GPUs.", autocompletion=DTYPES)
+    ] = "bf16",
     imbalance: Annotated[float, typer.Option(help="Load of the hottest expert over the mean; 1 is uniform routing.")] = 1.0,
     ep: Annotated[str | None, typer.Option(help="GPUs that share out the experts.")] = None,
     simulate: Annotated[str | None, typer.Option(help="Batches to draw and count, beside the expected values.")] = None,

@@ -33,11 +33,32 @@ def completing(kind: str) -> Callable[[str], list[str]]:
     """Completion of the names of "laws" or "hardware"."""
 
     def complete(incomplete: str) -> list[str]:
-        from llmcx.spec.catalog import offered
+        from llmcx.spec.index import offered
 
         return [name for name in offered(kind) if name.startswith(incomplete)]
 
     return complete
+
+
+def choosing(*names: str) -> Callable[[str], list[str]]:
+    """Completion of these names; of those in a registry where one reads "module:NAME", as core.optimizers:OPTIMIZERS. A module is
+    imported when a shell asks.
+    """
+
+    def complete(incomplete: str) -> list[str]:
+        from importlib import import_module
+
+        found: list[str] = []
+        for name in names:
+            module, _, registry = name.partition(":")
+            found += getattr(import_module(f"llmcx.{module}"), registry) if registry else [name]
+        return [name for name in dict.fromkeys(found) if name.startswith(incomplete)]
+
+    return complete
+
+
+DTYPES = choosing("core.dtypes:BITS")
+MATMULS = choosing("bf16", "fp16", "fp8", "fp4")
 
 
 def _variants(incomplete: str) -> list[str]:
@@ -78,7 +99,10 @@ class Models:
     hf: Annotated[
         list[str] | None, _option("--hf", metavar="ORG/NAME", help="A model on the Hugging Face hub (extra llmcx[hub]).")
     ] = None
-    as_type: Annotated[str | None, _option("--as", metavar="TYPE", help="Read a config.json as this model_type.")] = None
+    as_type: Annotated[
+        str | None,
+        _option("--as", metavar="TYPE", help="Read a config.json as this model_type.", autocompletion=choosing("families:WHERE")),
+    ] = None
     layers: Annotated[str | None, _option("--layers", "-L", metavar="N", help="Layers (one group only).")] = None
     d_model: Annotated[str | None, _option("--d-model", "-d", metavar="N", help="Model width.")] = None
     heads: Annotated[str | None, _option("--heads", metavar="N", help="Query heads.")] = None
@@ -96,12 +120,17 @@ class Models:
             "--experts-from",
             metavar="HOW",
             help="copy (default): each expert as wide as a dense model's feed-forward; split: d_ff / experts.",
-            autocompletion=lambda: ["copy", "split"],
+            autocompletion=choosing("copy", "split"),
         ),
     ] = None
     window: Annotated[str | None, _option("--window", metavar="N", help="Sliding window, own token included.")] = None
-    ffn: Annotated[str | None, _option("--ffn", metavar="KIND", help="plain or gated.")] = None
-    norm: Annotated[str | None, _option("--norm", metavar="KIND", help="layernorm or rmsnorm.")] = None
+    ffn: Annotated[
+        str | None, _option("--ffn", metavar="KIND", help="plain or gated.", autocompletion=choosing("plain", "gated"))
+    ] = None
+    norm: Annotated[
+        str | None,
+        _option("--norm", metavar="KIND", help="layernorm or rmsnorm.", autocompletion=choosing("layernorm", "rmsnorm")),
+    ] = None
     attention: Annotated[
         str | None,
         _option(
@@ -195,7 +224,7 @@ class Output:
             "-f",
             metavar="FORMAT",
             help="table (default), json, jsonl, csv or markdown.",
-            autocompletion=lambda: ["table", "json", "jsonl", "csv", "markdown"],
+            autocompletion=choosing("table", "json", "jsonl", "csv", "markdown"),
         ),
     ] = None
     plain: Annotated[

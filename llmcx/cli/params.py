@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from llmcx.cli.options import Models, command, describe, single
+from llmcx.cli.options import DTYPES, Models, command, describe, single
 from llmcx.core import params as core
 from llmcx.core.ops import Line
 from llmcx.report.render import Answer, Item
@@ -17,7 +17,9 @@ app = single()
 @command(app, "params")
 def params(
     models: Models,
-    dtype: Annotated[str, typer.Option(help="Of the weights: fp32, tf32, bf16, fp16, fp8, int8, int4.")] = "bf16",
+    dtype: Annotated[
+        str, typer.Option(help="Of the weights: fp32, tf32, bf16, fp16, fp8, int8, int4.", autocompletion=DTYPES)
+    ] = "bf16",
     weights: Annotated[
         str | None,
         typer.Option(metavar="PATH", help="Safetensors or GGUF, a file or a directory: what is stored, beside the count."),

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from llmcx.cli.options import Output, _presets, command, describe, single
-from llmcx.core import params as core
+from llmcx.cli.options import Output, _presets, choosing, command, describe, single
 from llmcx.core.errors import unknown_name
 from llmcx.report.render import Answer, Item
 from llmcx.spec import presets as store
@@ -16,9 +15,18 @@ app = single()
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A preset or an alias.", autocompletion=_presets)]
 
 
+def _families(incomplete: str) -> list[str]:
+    from llmcx.spec.index import indexed
+
+    found = {(indexed(name) or {"data": {"family": ""}})["data"]["family"] for name in store.names()}
+    return sorted(family for family in found if family and family.startswith(incomplete))
+
+
 @command(app, "presets")
 def _list(
-    family: Annotated[str | None, typer.Option(help="Only families that begin so, e.g. llama or qwen3.")] = None,
+    family: Annotated[
+        str | None, typer.Option(help="Only families that begin so, e.g. llama or qwen3.", autocompletion=_families)
+    ] = None,
     moe: Annotated[bool | None, typer.Option("--moe/--dense", help="Only mixtures of experts, or only dense models.")] = None,
     at_least: Annotated[str, typer.Option(metavar="N", help="Only models of N parameters or more, e.g. 7B.")] = "0",
     at_most: Annotated[str | None, typer.Option(metavar="N", help="Only models of up to N parameters.")] = None,
@@ -79,7 +87,10 @@ def path(name: Name) -> None:
 def from_config(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A Hugging Face config.json; - is stdin.")],
     name: Annotated[str | None, typer.Option(help="Name of the preset. Default: the folder's or the file's.")] = None,
-    as_type: Annotated[str | None, typer.Option("--as", metavar="TYPE", help="Read it as this model_type.")] = None,
+    as_type: Annotated[
+        str | None,
+        typer.Option("--as", metavar="TYPE", help="Read it as this model_type.", autocompletion=choosing("families:WHERE")),
+    ] = None,
 ) -> None:
     """A config.json as a preset file, on stdout.
 
@@ -103,7 +114,8 @@ def validate(
     \b
     llmcx presets validate my-model.yaml
     """
+    from llmcx.core.params import params
     from llmcx.spec.load import load_config
 
     spec = load_config(file)
-    return [Item(describe(spec), {"dtype": "bf16"}, core.params(spec), list(spec.assumes))]
+    return [Item(describe(spec), {"dtype": "bf16"}, params(spec), list(spec.assumes))]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from llmcx.cli.options import Models, command, completing, describe, single
+from llmcx.cli.options import MATMULS, Models, command, completing, describe, single
 from llmcx.core import serve as core
 from llmcx.core.errors import InputError
 from llmcx.report.render import Item
@@ -25,7 +25,9 @@ def serve(
     batch: Annotated[str | None, typer.Option(help="Users at once. Default: a frontier up to the largest batch.")] = None,
     weight_bits: Annotated[float, typer.Option(help="Bits per weight, scales included, e.g. 4.5.")] = 16.0,
     kv_bits: Annotated[float, typer.Option(help="Bits per cached number.")] = 16.0,
-    dtype: Annotated[str | None, typer.Option(help="Of the matmuls: bf16, fp8, fp4. Default: 16 bits.")] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="Of the matmuls: bf16, fp8, fp4. Default: 16 bits.", autocompletion=MATMULS)
+    ] = None,
     cached: Annotated[str, typer.Option(help="Tokens of the prompt found in the prefix cache.")] = "0",
     chunk: Annotated[str | None, typer.Option(help="Chunked prefill: tokens of a prompt per step.")] = None,
     draft: Annotated[int, typer.Option(help="Speculative decoding: tokens drafted per step.")] = 0,

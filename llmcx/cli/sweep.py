@@ -26,7 +26,7 @@ IN_A_TABLE = 200
 AT_ONCE = 50
 
 
-@command(app, context_settings={"ignore_unknown_options": True, "allow_interspersed_args": True})
+@command(app, cls=sweeping.Borrowing, context_settings={"ignore_unknown_options": True, "allow_interspersed_args": True})
 def sweep(
     words: Annotated[
         list[str] | None,

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 import typer
+from typer.core import TyperCommand
 
 from llmcx.cli.options import Output, remembering
 from llmcx.core.errors import InputError, shown, unknown_name
@@ -105,10 +106,36 @@ def swept(name: str) -> Swept:
 def completed(ctx: typer.Context, incomplete: str) -> list[str]:
     """What a shell may offer after `llmcx sweep`: a command, then the values of the option before."""
     words = ctx.params.get("words") or ()
-    if not words:
-        return [name for name in names() if name.startswith(incomplete)]
-    option, _ = swept(words[0]).flags.get(words[-1], (None, True)) if words[0] in names() else (None, True)
-    return [] if option is None else [item.value for item in option.shell_complete(ctx, incomplete)]
+    return values([*words[:1]], ctx, incomplete) if words else [name for name in names() if name.startswith(incomplete)]
+
+
+def values(commands: Sequence[str], ctx: typer.Context, incomplete: str) -> list[str]:
+    """The values of the option that the last word is, of one of ``commands``."""
+    for command in commands:
+        found = swept(command).flags.get(ctx.params["words"][-1]) if command in names() else None
+        if found is not None:
+            return [item.value for item in found[0].shell_complete(ctx, incomplete)]
+    return []
+
+
+class Borrowing(TyperCommand):
+    """A command that takes the options of others too: of :data:`lenders`, else of the one that its first word names."""
+
+    lenders: tuple[str, ...] = ()
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Their options as well as its own."""
+        from typer._click.shell_completion import CompletionItem
+
+        found = super().shell_complete(ctx, incomplete)
+        told = {item.value for item in found}
+        for command in self.lenders or (ctx.params.get("words") or ())[:1]:
+            flags = swept(command).flags if incomplete.startswith("-") and command in names() else {}
+            for flag, (option, _) in flags.items():
+                if flag.startswith(incomplete) and flag not in told:
+                    told.add(flag)
+                    found.append(CompletionItem(flag, help=option.help))
+        return found
 
 
 def _kind(name: str, option: Any) -> str:

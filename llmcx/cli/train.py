@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from llmcx.cli.options import Models, command, completing, describe, single
+from llmcx.cli.options import MATMULS, Models, choosing, command, completing, describe, single
 from llmcx.core import params as params_fold
 from llmcx.core.errors import InputError, unknown_name
 from llmcx.core.hardware import Hardware
@@ -33,7 +33,13 @@ class Ways:
     ep: Annotated[str | None, typer.Option(help="Expert-parallel GPUs, among the data-parallel ones.")] = None
     micro_batch: Annotated[str | None, typer.Option(help="Sequences at a time.")] = None
     virtual: Annotated[str | None, typer.Option(help="Chunks of layers per stage (interleaved 1F1B).")] = None
-    recompute: Annotated[str | None, typer.Option(help="none, selective, elementwise or full: see `llmcx memory --help`.")] = None
+    recompute: Annotated[
+        str | None,
+        typer.Option(
+            help="none, selective, elementwise or full: see `llmcx memory --help`.",
+            autocompletion=choosing("core.kept:RECOMPUTE"),
+        ),
+    ] = None
     zero: Annotated[str | None, typer.Option(help="ZeRO stage 0-3 over the data-parallel GPUs. Default: 1.")] = None
 
     def given(self) -> bool:
@@ -113,11 +119,18 @@ def train(
     global_batch: Annotated[
         str | None, typer.Option(help="Sequences per step. Default: 4M tokens of them, 16M from 100B parameters on.")
     ] = None,
-    dtype: Annotated[str | None, typer.Option(help="Of the matmuls: bf16, fp16, fp8. Default: 16 bits.")] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="Of the matmuls: bf16, fp16, fp8. Default: 16 bits.", autocompletion=MATMULS)
+    ] = None,
     eager_attention: Annotated[
         bool, typer.Option("--eager-attention", help="Scores written out, as before flash attention.")
     ] = False,
-    stack: Annotated[str, typer.Option(help="Software that the factors are calibrated to: megatron or fsdp.")] = "megatron",
+    stack: Annotated[
+        str,
+        typer.Option(
+            help="Software that the factors are calibrated to: megatron or fsdp.", autocompletion=choosing("megatron", "fsdp")
+        ),
+    ] = "megatron",
     efficiency: Annotated[
         list[str] | None, typer.Option(metavar="NAME=X", help="Override a factor, e.g. matmul=0.7, hidden_tp=0.5; repeat.")
     ] = None,

@@ -10,21 +10,10 @@ from llmcx.core.errors import InputError, unknown_name
 from llmcx.core.hardware import Hardware, hardware
 
 from .files import parse, read_text
-from .index import ROOT, data_of
+from .index import ROOT, data_of, names, offered
 
 if TYPE_CHECKING:
     from llmcx.core.laws import Law
-
-
-def names(kind: str) -> list[str]:
-    """llmcx's own files of "laws" or "hardware", sorted."""
-    return sorted(path.stem for path in (ROOT / kind).glob("*.yaml"))
-
-
-def offered(kind: str) -> list[str]:
-    """Those, and what plugins add to them."""
-    own = names(kind)
-    return own + sorted({file.name for file in plugins.files(kind)[0]} - set(own))
 
 
 def load(kind: str, name: str) -> dict[str, Any]:

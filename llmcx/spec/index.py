@@ -63,3 +63,16 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def made(path: Path, **counted: int) -> dict[str, Any]:
     """What the index should hold of a file, and of what it describes."""
     return {"crc32": crc32(path.read_bytes()), **counted, "data": read_yaml(path)}
+
+
+def names(kind: str) -> list[str]:
+    """llmcx's own files of "laws" or "hardware", sorted."""
+    return sorted(path.stem for path in (ROOT / kind).glob("*.yaml"))
+
+
+def offered(kind: str) -> list[str]:
+    """Those, and what plugins add to them."""
+    from llmcx.core import plugins
+
+    own = names(kind)
+    return own + sorted({file.name for file in plugins.files(kind)[0]} - set(own))

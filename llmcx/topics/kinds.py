@@ -19,6 +19,7 @@ from llmcx.core.ops import Line, substitute
 from llmcx.core.parts import Layers, ModelSpec
 from llmcx.core.shapes import model
 from llmcx.spec import catalog
+from llmcx.spec.index import offered
 
 from . import Draft, Example, Formula
 from .read import doc, examples, first, source
@@ -291,7 +292,7 @@ def _of_law(law: Law, spec: ModelSpec, batch: int, seq: int) -> list[Line]:
 
 def of_laws() -> Iterator[Draft]:
     """A topic for each law that is shipped or brought by a plugin."""
-    for name in catalog.offered("laws"):
+    for name in offered("laws"):
         law = catalog.load_law(name)
         best = scaling.optimum(law, compute=BUDGET)
         counted = {"all": "all parameters", "non-embedding": "parameters without embeddings", "active": "active parameters"}

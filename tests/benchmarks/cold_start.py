@@ -33,6 +33,9 @@ CASES = [
     "params --preset gpt3",
     "params --help",
     "complete: params --preset gp",
+    "complete: memory --dtype q",
+    "complete: explain kv",
+    "complete: sweep memory --optimizer ad",
 ]
 
 DRIVER = r"""
