@@ -470,7 +470,7 @@ def summary(results: dict[str, dict[str, Row]]) -> str:
     return textwrap.fill(
         f"On {total} models at one sequence of {SEQ:,} tokens, llmcx gives to the last digit the parameters that "
         f"transformers builds ({len(same('params'))} of {total}) and the FLOPs that torch counts ({len(same('flops'))} of "
-        f"{total}). Its bytes of activations are equal for {' and '.join(kept)}; over all that were measured they are off by "
+        f"{total}). Its bytes of activations are equal for {' and '.join(kept)}; the error of all that were measured runs from "
         f"{off}. Its three commands take {times['llmcx']:.2f} s together; transformers on the meta device takes "
         f"{ratio['transformers']} times as long, accelerate {ratio['accelerate']}, calflops {ratio['calflops']}, llm-analysis "
         f"{ratio['llm-analysis']}, cookbook's scripts {ratio['cookbook']}. Who has torch installed and a few seconds can ask "
