@@ -77,6 +77,13 @@ def test_shells_find_the_completions_of_the_wheel(installed: Path) -> None:
         assert (share / target).read_bytes() == (ROOT / "completions" / source).read_bytes()
 
 
+def test_man_finds_the_page_of_the_wheel(installed: Path, built: Path) -> None:
+    page = (ROOT / "docs" / "llmcx.1").read_bytes()
+    assert (installed.parent / "share" / "man" / "man1" / "llmcx.1").read_bytes() == page
+    with tarfile.open(next(built.glob("*.tar.gz"))) as sdist:
+        assert any(name.endswith("/docs/llmcx.1") for name in sdist.getnames())
+
+
 def test_builds_are_reproducible(checkout: Path, built: Path, tmp_path: Path) -> None:
     """Another path, time, time zone, hash seed, other permissions: the same sdist and wheel, byte for byte."""
     copy = shutil.copytree(checkout, tmp_path / "a longer way" / "elsewhere", copy_function=shutil.copyfile)
