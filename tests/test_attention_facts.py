@@ -8,7 +8,7 @@ from llmcx.core import pairs
 from llmcx.core.candidate import Candidate
 from llmcx.core.compare import compare
 from llmcx.core.cores import BigBird, Flash, Linformer, Longformer, Performer, Reformer, Standard, Strided
-from llmcx.core.flops import backward_fold, fold
+from llmcx.core.flop_counter import backward_fold, fold
 from llmcx.core.mixers.mla import MLA
 from llmcx.core.parts import Attention, Embedding, Layers, ModelSpec
 from llmcx.core.runtimes import kv_elements

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from llmcx.core.candidate import Candidate
-from llmcx.core.flops import backward_fold, fold
+from llmcx.core.flop_counter import backward_fold, fold
 from llmcx.core.kept import kept_bytes
 from llmcx.core.lower import Run, lower
 from llmcx.core.parts import Attention, Embedding, Layers, ModelSpec

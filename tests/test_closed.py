@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import llmcx
 from llmcx.core import flops as counting
+from llmcx.core import growth
 from llmcx.core import params as params_fold
 from llmcx.core.cached import cache_fold
 from llmcx.core.closed import NotClosed, Number, Trace
@@ -35,7 +36,7 @@ SUMS = (
     counting._by_group,
     counting._backward_by_component,
     counting._elementwise_by_component,
-    counting._cores_and_layers,
+    growth._cores_and_layers,
     params_fold.fold.total,
     params_fold.active_fold.total,
     cache_fold.total,

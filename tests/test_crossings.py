@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from llmcx.core.candidate import Candidate
 from llmcx.core.compare import all_variants, compare
 from llmcx.core.cores import Fixed
-from llmcx.core.flops import flops, fold, in_layers, is_core
+from llmcx.core.flop_counter import fold
+from llmcx.core.flops import flops
 from llmcx.core.lower import Run, lower
+from llmcx.core.ops import in_layers, is_core
 from llmcx.core.search import below_zero
 from llmcx.core.traffic import Machine
 from llmcx.spec.load import load_preset

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from importlib.util import resolve_name
@@ -59,3 +60,13 @@ def test_imports_point_downward(room: str) -> None:
             if not allowed:
                 wrong.append(f"{file.relative_to(PACKAGE)} imports {name}")
     assert not wrong
+
+
+def test_the_map_of_core_is_complete() -> None:
+    """Each module stands once in the list that llmcx/core/__init__.py gives a newcomer."""
+    from llmcx import core
+
+    listed = re.findall(r"\b[a-z_]+\b", " ".join(re.findall(r"^- (?:[^:\n]*: )?(.*)$", core.__doc__ or "", re.M)))
+    modules = {path.stem for path in (PACKAGE / "core").glob("*.py")} - {"__init__"} | {"mixers"}
+    words = [word for word in listed if word in modules]
+    assert sorted(words) == sorted(modules)

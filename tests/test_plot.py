@@ -15,7 +15,7 @@ from rich.color import Color
 
 from llmcx.core import serve as serving
 from llmcx.core.errors import InputError
-from llmcx.core.flops import crossover, growth
+from llmcx.core.growth import crossover, growth
 from llmcx.core.layout import Layout
 from llmcx.core.roofline import IDEAL, Roofline
 from llmcx.core.train import Trainer

@@ -8,7 +8,8 @@ import typer
 
 from llmcx.cli.options import Models, choosing, command, describe, single
 from llmcx.core import flops as core
-from llmcx.core.parts import ModelSpec
+from llmcx.core import growth as growing
+from llmcx.core.parts import ModelSpec, sequence_length
 from llmcx.report.render import Item
 from llmcx.spec import units
 
@@ -50,7 +51,7 @@ def flops(
     items = []
     for spec, shape, notes in models.each():
         for length, size in product(lengths, batches):
-            n = core.sequence_length(spec, length)
+            n = sequence_length(spec, length)
             result = core.flops(
                 spec, size, n, source=source, ideal=causal, context=attends, recompute=recompute, convention=convention
             )
@@ -62,10 +63,10 @@ def flops(
     return items
 
 
-def _growth(spec: ModelSpec, n: int, causal: bool, result: core.Flops) -> tuple[list[core.Growth], int | None]:
+def _growth(spec: ModelSpec, n: int, causal: bool, result: core.Flops) -> tuple[list[growing.Growth], int | None]:
     """What a picture shows."""
     crossing = result.crossover.with_head
-    return core.growth(spec, core.span(spec, crossing, n), causal), crossing
+    return growing.growth(spec, growing.span(spec, crossing, n), causal), crossing
 
 
 def _notes(spec: ModelSpec, causal: bool, convention: str) -> list[str]:

@@ -9,10 +9,9 @@ from llmcx.cli.options import Models, choosing, command, describe, refuse_given,
 from llmcx.core import memory as core
 from llmcx.core.errors import InputError
 from llmcx.core.fit import fitted
-from llmcx.core.flops import sequence_length
 from llmcx.core.lora import LoRA
 from llmcx.core.method import Method, Ways, uneven
-from llmcx.core.parts import ModelSpec
+from llmcx.core.parts import ModelSpec, sequence_length
 from llmcx.core.record import dataclass
 from llmcx.core.runtimes import Serving
 from llmcx.report.render import Item

@@ -6,7 +6,7 @@ import typer
 
 from llmcx.cli.options import DTYPES, Models, command, describe, single
 from llmcx.core import moe as core
-from llmcx.core.flops import sequence_length
+from llmcx.core.parts import sequence_length
 from llmcx.report.render import Item
 from llmcx.spec import units
 

@@ -9,12 +9,12 @@ embeddings and logits: the paper's text includes them, but its Table A4 comes ou
 
 from __future__ import annotations
 
-from .flops import backward_fold, fold, in_layers, sequence_length
-from .flops import softmax as softmax_flops
+from .flop_counter import backward_fold, fold
+from .flop_counter import softmax as softmax_flops
 from .lower import Run, lower
-from .ops import Line
+from .ops import Line, in_layers
 from .params import params as count_params
-from .parts import ModelSpec, check_size
+from .parts import ModelSpec, check_size, sequence_length
 from .record import dataclass
 
 

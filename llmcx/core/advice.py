@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from .flops import crossover
+from .growth import crossover
 from .parts import ModelSpec
 from .record import dataclass
 from .variants import parse_variant, with_variant

@@ -6,7 +6,7 @@ from math import lcm
 
 from .cores import Ring, TopK
 from .crossings import Priced
-from .flops import fold
+from .flop_counter import fold
 from .kept import kept_bytes
 from .mixers.attention import Attention
 from .ops import Op

@@ -26,9 +26,10 @@ from .cores import (
 )
 from .crossings import Crossing, crossings
 from .errors import InputError, check_size
-from .flops import attended, backward_fold, fold
+from .flop_counter import backward_fold, fold
 from .kept import kept_bytes
 from .later import Later
+from .leading import attended
 from .lower import Run, lower
 from .ops import Line
 from .parts import ModelSpec

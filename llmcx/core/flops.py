@@ -1,197 +1,21 @@
-"""The FLOP folds: matmul FLOPs as PyTorch's FlopCounterMode counts them, and elementwise work apart.
-
-One multiply-add is 2 FLOPs. Backward is twice forward: each matmul's two inputs get a gradient, each by a matmul of the
-same size. Shapes in, integer out.
-"""
+"""FLOPs of a model's passes: forward, backward, training, one decode step; by component and layer group."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cached_property
-from typing import Any
 
 from . import params as params_fold
-from .cores import (
-    DENSE,
-    BigBird,
-    Chunked,
-    Fixed,
-    Linear,
-    Linformer,
-    Local,
-    Longformer,
-    Performer,
-    Reformer,
-    Sliding,
-    Strided,
-    TopK,
-)
 from .errors import InputError
-from .later import Later, once
+from .flop_counter import CONVENTION, backward_fold, elementwise, fold
+from .growth import Crossover, crossover, growth
+from .later import Later
+from .leading import leading_order
 from .lower import Run
-from .ops import ACTIVATIONS, Fold, Line, Op, Rule
-from .parts import Attention, Mixer, ModelSpec, check_size
+from .ops import Line, Op, in_layers
+from .parts import ModelSpec, check_size, sequence_length
 from .record import dataclass
-from .search import lasting_below_zero
 from .work import Work
-
-fold = Fold("matmul FLOPs", weight_text="layers")
-elementwise = Fold("elementwise operations", weight_text="layers")
-
-_MATMUL = "one multiply-add per term, 2 FLOPs each; torch/utils/flop_counter.py, mm_flop"
-
-
-@fold.rule("linear", text="2·tokens·d_in·d_out", source=_MATMUL)
-def linear(tokens: int, d_in: int, d_out: int, bias: int, tied: int) -> int:
-    """(tokens, d_in) times (d_in, d_out). The bias is an addition, not a matmul.
-
-    >>> linear(tokens=2, d_in=3, d_out=4, bias=1, tied=0)
-    48
-    """
-    return 2 * tokens * d_in * d_out
-
-
-@fold.rule("scores", "values", text="2·batch·heads·pairs·width", source="Vaswani et al. 2017, arXiv:1706.03762, eq. 1; bmm_flop")
-def meet(batch: int, heads: int, pairs: int, width: int, **shape: int) -> int:
-    """Q Kᵀ (width d_qk) or A V (width d_v), over the (query, key) pairs multiplied; ``shape`` matters to the traffic alone.
-
-    >>> meet(batch=1, heads=2, pairs=16, width=8)
-    512
-    """
-    return 2 * batch * heads * pairs * width
-
-
-@fold.rule("matmul", text="2·batch·m·k·n", source="torch/utils/flop_counter.py, bmm_flop")
-def matmul(batch: int, m: int, k: int, n: int, weight: int, grads: int = 2) -> int:
-    """``batch`` products of (m, k) with (k, n).
-
-    >>> matmul(batch=1, m=2, k=3, n=4, weight=0)
-    48
-    """
-    return 2 * batch * m * k * n
-
-
-@fold.rule("conv", text="2·batch·channels·length·kernel", source="torch/utils/flop_counter.py, conv_flop")
-def conv(batch: int, channels: int, length: int, kernel: int, bias: int, met: int) -> int:
-    """A filter per channel over ``length`` positions.
-
-    >>> conv(batch=1, channels=2, length=10, kernel=4, bias=1, met=2)
-    160
-    """
-    return 2 * batch * channels * length * kernel
-
-
-# FlopCounterMode has no formula for a triangular solve; it counts the matmul of its backward.
-fold.costs_nothing(
-    "solve",
-    "recompute",
-    "scan",
-    "lookup",
-    "vector",
-    "softmax",
-    "layernorm",
-    "rmsnorm",
-    "product",
-    "residual",
-    "rotary",
-    "cache",
-    *ACTIVATIONS,
-)
-
-backward_fold = Fold("backward matmul FLOPs", lambda op: op.times * op.grad, weight_text="layers")
-"""Each matmul's two inputs get a gradient by a matmul of the same size: twice the forward, unless a kind says otherwise."""
-
-
-def _twice(rule: Rule) -> Rule:
-    def twice(**dims: int) -> int:
-        """Each of the matmul's two inputs gets a gradient, by a matmul of the same size."""
-        return 2 * rule.compute(**dims)
-
-    return Rule(twice, f"2·({rule.text})", rule.source)
-
-
-backward_fold.rules = {kind: _twice(rule) for kind, rule in fold.rules.items()}
-backward_fold.free = fold.free - {"solve", "recompute"}
-backward_fold.rule(
-    "recompute",
-    text="2·batch·heads·pairs·width",
-    source="Dao et al. 2022, arXiv:2205.14135, algorithm 4, line 11: Q Kᵀ once more",
-)(meet)
-
-
-@backward_fold.rule("matmul", text="grads·2·batch·m·k·n", source="torch/utils/flop_counter.py, bmm_flop")
-def matmul_backward(batch: int, m: int, k: int, n: int, weight: int, grads: int = 2) -> int:
-    """One matmul for each input that needs a gradient: a state that starts at zero needs none."""
-    return grads * matmul(batch, m, k, n, weight)
-
-
-@backward_fold.rule(
-    "conv", text="2·batch·channels·length·kernel·(1 + met)", source="torch/utils/flop_counter.py, conv_backward_flop"
-)
-def conv_backward(batch: int, channels: int, length: int, kernel: int, bias: int, met: int) -> int:
-    """The input's gradient costs a forward, and so does the filters', which FlopCounterMode counts ``met`` = channels times.
-
-    >>> conv_backward(batch=1, channels=2, length=10, kernel=4, bias=1, met=2)
-    480
-    """
-    return 2 * batch * channels * length * kernel * (1 + met)
-
-
-@backward_fold.rule("solve", text="2·batch·m·m·n", source="torch/utils/flop_counter.py, bmm_flop: the gradient of the matrix")
-def solve_backward(batch: int, m: int, n: int) -> int:
-    """The right-hand sides' gradient is another solve; the matrix's is one matmul.
-
-    >>> solve_backward(batch=1, m=4, n=3)
-    96
-    """
-    return 2 * batch * m * m * n
-
-
-_CONVENTION = "operations per element by llmcx's convention: each addition, multiplication, root and exponential is one"
-for _kind, _operations in {**ACTIVATIONS, "product": 1, "residual": 1, "rotary": 3}.items():
-
-    def _per_element(operations: int) -> Callable[..., int]:
-        def per_element(elements: int) -> int:
-            """So many operations on each element, one by one."""
-            return operations * elements
-
-        return per_element
-
-    elementwise.rule(_kind, text=f"{_operations}·elements", source=_CONVENTION)(_per_element(_operations))
-
-
-@elementwise.rule("softmax", text="3·elements", source="Hoffmann et al. 2022, arXiv:2203.15556, appendix F: exp, sum, division")
-def softmax(elements: int, fused: int = 0) -> int:
-    """Over scores or router logits.
-
-    >>> softmax(elements=10)
-    30
-    """
-    return 3 * elements
-
-
-@elementwise.rule("layernorm", text="7·tokens·width", source=_CONVENTION)
-def layernorm(tokens: int, width: int, weights: int) -> int:
-    """Mean, difference, square, sum, division by the deviation, scale, shift."""
-    return 7 * tokens * width
-
-
-@elementwise.rule("rmsnorm", text="4·tokens·width", source=_CONVENTION)
-def rmsnorm(tokens: int, width: int, weights: int) -> int:
-    """Square, sum, division by the root, scale."""
-    return 4 * tokens * width
-
-
-@elementwise.rule("scan", text="operations·elements", source=_CONVENTION)
-def scan(elements: int, operations: int) -> int:
-    """A recurrence, token by token: each step is elementwise."""
-    return operations * elements
-
-
-elementwise.costs_nothing("solve", "conv", "linear", "lookup", "vector", "scores", "values", "recompute", "matmul", "cache")
-
-
-# --- the answer -----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -219,17 +43,6 @@ class Approximation:
     value: int
     exact: int
     error: float
-
-
-@dataclass(frozen=True)
-class Crossover:
-    """Smallest sequence length at which the attention cores cost as much as the linear layers; None when they never do.
-
-    ``layers`` compares within the layers (projections and feed-forward), ``with_head`` counts the LM head as linear too.
-    """
-
-    layers: int | None
-    with_head: int | None
 
 
 @dataclass(frozen=True)
@@ -267,23 +80,9 @@ class _Sums:
         return breakdown(self.sums())
 
 
-def is_core(op: Op) -> bool:
-    """Whether an op's cost grows with pairs of positions or stands in for what does: the attention core, not its projections."""
-    return op.kind in ("scores", "values", "matmul")
-
-
-def in_layers(op: Op) -> bool:
-    return "." in op.group and not op.group.endswith(".norm")
-
-
 def convolves(spec: ModelSpec) -> bool:
     """Whether a model has convolutions, whose backward FlopCounterMode counts far above what it takes."""
     return any(op.kind == "conv" for op in params_fold.ops_of(spec))
-
-
-def forward_flops(spec: ModelSpec, run: Run) -> int:
-    """Matmul FLOPs of one forward pass."""
-    return int(Work(spec, run).of(fold.total))
 
 
 # Sums over the ops of a run, for Work.of: functions of this module, so that each has one closed form per model.
@@ -315,73 +114,6 @@ def _elementwise_by_component(ops: list[Op]) -> dict[str, int]:
 
 def _of_layers(ops: list[Op]) -> int:
     return fold.total(op for op in ops if in_layers(op))
-
-
-def _cores_and_all(ops: list[Op]) -> tuple[int, int]:
-    return fold.total(op for op in ops if is_core(op)), fold.total(ops)
-
-
-def _cores_and_layers(ops: list[Op]) -> tuple[int, int]:
-    return _cores_and_all([op for op in ops if in_layers(op)])
-
-
-def crossover(spec: ModelSpec, ideal: bool = False) -> Crossover:
-    """Where attention overtakes the linear layers. For a plain dense model of full attention this solves
-    4 n² H d_h = the layers' linear FLOPs: n = 6d when d_ff = 4d.
-    """
-
-    steps = {mixer.period() for g in spec.groups for mixer in (g.mixer, g.beside) if mixer is not None} | {spec.pad_to or 1}
-
-    def overtakes(sums: Callable[[list[Op]], tuple[int, int]]) -> int | None:
-        def linear_beyond(n: int) -> int:
-            core, every = Work(spec, Run(seq=n, ideal=ideal)).of(sums)
-            return int(every - 2 * core) - 1
-
-        return lasting_below_zero(linear_beyond, steps)
-
-    def found() -> Crossover:
-        return Crossover(overtakes(_cores_and_layers), overtakes(_cores_and_all))
-
-    return once(spec, ("crossover", ideal), found)
-
-
-@dataclass(frozen=True)
-class Growth:
-    """FLOPs of one forward pass at one length: the ``attention`` cores, everything ``linear`` in it, and their ``total``."""
-
-    seq: int
-    linear: int
-    attention: int
-    total: int
-
-
-def growth(spec: ModelSpec, seqs: Iterable[int], ideal: bool = False) -> list[Growth]:
-    """How a forward pass of one sequence grows with its length: total = linear + attention, the head counted as linear.
-
-    The two are equal where :class:`Crossover` says ``with_head``. FLOPs. No errors; ``seqs`` may exceed the model's context.
-    Source: Kaplan et al. 2020, arXiv:2001.08361, Table 1: 2 N against 2 n_layer n_ctx d_attn.
-
-    >>> from .shapes import model
-    >>> [(g.linear, g.attention, g.total) for g in growth(model(1, 8, vocab=10, head_dim=8, gated=False), [1, 2])]
-    [(1696, 32, 1728), (3392, 128, 3520)]
-    """
-    found = []
-    for seq in seqs:
-        core, total = Work(spec, Run(seq=seq, ideal=ideal)).of(_cores_and_all)
-        found.append(Growth(seq, total - core, core, total))
-    return found
-
-
-def span(spec: ModelSpec, crossing: int | None, *lengths: int) -> list[int]:
-    """Powers of two from 128 to a picture of growth's end: the context, ``lengths``, and four times where attention overtakes,
-    if that is below 2^24.
-
-    >>> from .shapes import model
-    >>> span(model(1, 8, vocab=10, head_dim=8), 1000)[-1]
-    4096
-    """
-    ends = [*lengths, spec.context or 0, *([4 * crossing] if crossing is not None and crossing < 2**24 else [])]
-    return [2**power for power in range(7, max(10, (max(ends) - 1).bit_length()) + 1)]
 
 
 def flops(
@@ -513,7 +245,7 @@ class _Counted:
                 "Shazeer 2019, arXiv:1911.02150, sec. 2.4",
             ),
             *(line._replace(component=f"elementwise {line.component}") for line in elementwise.explain(self.work.ops)),
-            Line("elementwise", "Σ of its terms", "counted apart from the matmuls", elements, _CONVENTION),
+            Line("elementwise", "Σ of its terms", "counted apart from the matmuls", elements, CONVENTION),
         ]
         found = self.crossover()
         for name, n in (("crossover.layers", found.layers), ("crossover.with_head", found.with_head)):
@@ -594,27 +326,6 @@ def step_at(run: Run, context: int) -> Run:
     return Run(run.batch, 1, past=context - 1, source=run.source or run.seq, encode=False, ideal=run.ideal)
 
 
-def sequence_length(spec: ModelSpec, seq: int | None) -> int:
-    """``seq`` if given, else the model's context length.
-
-    Raises InputError when neither is known, or when the model has fewer learned positions than ``seq``.
-    """
-    if seq is None:
-        if spec.context is None:
-            raise InputError(f"{spec.name} states no context length, so give the sequence length with --seq", field="seq")
-        seq = spec.context
-    check_size("seq", seq)
-    rows = spec.embedding.positions
-    if rows is not None and seq > rows:
-        raise InputError(
-            f"seq is {seq}, but {spec.name} has learned positions for only {rows} tokens; a longer run needs --positions",
-            field="seq",
-            value=seq,
-            allowed=f"at most {rows}",
-        )
-    return seq
-
-
 def rules_of_thumb(spec: ModelSpec, exact: int, tokens: int) -> list[Approximation]:
     """2N per token forward and 6N per token training (Kaplan et al. 2020, arXiv:2001.08361, sec. 2.1), N active."""
     n = params_fold.active(spec)
@@ -625,69 +336,3 @@ def rules_of_thumb(spec: ModelSpec, exact: int, tokens: int) -> list[Approximati
             value = factor * size * tokens
             rows.append(Approximation(f"{factor} × {name} × tokens ({what})", value, units * exact, value / (units * exact) - 1))
     return rows
-
-
-def leading_order(spec: ModelSpec, run: Run) -> tuple[dict[str, int], dict[str, int]]:
-    """The chapter's convention, constants dropped: per layer n d² for all matrices and s n d for the attention core.
-
-    s is n (standard, flash), the window (local, sliding, Longformer), stride + n / stride, the rank (Linformer) or
-    the features (Performer); a mixer without pairs has no such term. An MoE layer multiplies n d² by top_k and adds
-    the router's n d E. Returns sums by component and by layer group.
-    """
-    components = {"projections and feed-forward": 0, "attention core": 0}
-    groups: dict[str, int] = {}
-    d = spec.d_model
-    n_source = run.seq if run.source is None else run.source
-    for stack, layer_groups in (("encoder", spec.encoder), ("decoder", spec.decoder)):
-        if stack == "encoder" and not run.encode:
-            continue
-        q = run.seq if stack == "decoder" or not spec.decoder else n_source
-        kv = q + (run.past if stack == "decoder" else 0)
-        for index, layers in enumerate(layer_groups):
-            matrices = run.batch * q * d * d
-            if layers.ffn is not None and layers.ffn.type == "moe":
-                matrices = matrices * layers.ffn.top_k + run.batch * q * d * layers.ffn.n_experts
-            met = q * attended(layers.mixer, kv, d) + (q * n_source if layers.cross is not None else 0)
-            cores = run.batch * met * d
-            components["projections and feed-forward"] += layers.repeat * matrices
-            components["attention core"] += layers.repeat * cores
-            groups[f"{stack}.{index}"] = layers.repeat * (matrices + cores)
-    return components, groups
-
-
-def attended(mixer: Mixer | None, kv: int, d_model: int) -> int:
-    """s of the chapter's s n d: the keys, features or projected positions that one query meets, edges ignored; a recurrence's
-    state per channel, likewise. 0 for a mixer that is none of these.
-
-    >>> attended(Attention(n_heads=1, core=Local(window=256)), 16384, 1024)
-    256
-    """
-    core: Any = getattr(mixer, "core", mixer)
-    if core is None:
-        return 0
-    if isinstance(core, (Local, Sliding, Chunked)):
-        met = core.window
-    elif isinstance(core, Longformer):
-        met = core.window + core.n_global
-    elif isinstance(core, BigBird):
-        met = core.block * (core.window + core.n_global + core.random)
-    elif isinstance(core, Strided):
-        met = core.stride + kv // core.stride
-    elif isinstance(core, Fixed):
-        met = core.stride + core.summary * (kv // core.stride)
-    elif isinstance(core, Reformer):
-        met = 2 * core.chunk * core.rounds
-    elif isinstance(core, TopK):
-        met = core.top_k
-    elif isinstance(core, Linformer):
-        met = core.rank
-    elif isinstance(core, Performer):
-        return core.features
-    elif isinstance(core, Linear):
-        assert isinstance(mixer, Attention)
-        return mixer.width(d_model)
-    elif core.type in DENSE:
-        met = kv
-    else:
-        return int(getattr(core, {"gated_delta": "k_dim", "mamba2": "d_state"}.get(core.type, ""), 0))
-    return min(met, kv)

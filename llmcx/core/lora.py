@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from .errors import InputError, check_size
-from .flops import in_layers
-from .ops import Kept, Op
+from .ops import Kept, Op, in_layers
 from .record import dataclass
 
 LEAVES = ("q", "k", "v", "out", "gate", "up", "down")

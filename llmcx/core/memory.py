@@ -12,12 +12,11 @@ from . import dtypes, quant
 from . import params as params_fold
 from .cached import cache_fold
 from .errors import InputError, unknown_name
-from .flops import sequence_length
 from .later import Later, once
 from .lower import Run, lower
 from .method import PRECISIONS, Method, Ways, check
 from .ops import ACTIVATIONS, Line, Op
-from .parts import Attention, ModelSpec, check_size
+from .parts import Attention, ModelSpec, check_size, sequence_length
 from .record import dataclass
 from .runtimes import RUNTIMES, Serving, cached, kv_elements
 from .sharding import share

@@ -10,11 +10,11 @@ from . import dtypes
 from . import params as params_fold
 from .errors import InputError
 from .expert_parallel import ExpertParallel, expert_parallel
-from .flops import fold, forward_flops, sequence_length
+from .flop_counter import fold, forward_flops
 from .later import Later
 from .lower import Run, lower
 from .ops import Line, Op
-from .parts import Gated, Layers, ModelSpec, MoE, Plain, check_size
+from .parts import Gated, Layers, ModelSpec, MoE, Plain, check_size, sequence_length
 from .record import dataclass
 from .routers import Router
 from .routers import routers as ways

@@ -86,6 +86,16 @@ kept: Callable[[tuple[Any, ...]], Kept] = partial(tuple.__new__, Kept)
 op_of: Callable[[tuple[Any, ...]], Op] = partial(tuple.__new__, Op)
 
 
+def is_core(op: Op) -> bool:
+    """Whether an op's cost grows with pairs of positions or stands in for what does: the attention core, not its projections."""
+    return op.kind in ("scores", "values", "matmul")
+
+
+def in_layers(op: Op) -> bool:
+    """Whether an op stands in a layer: not in the embedding, the head, or a stack's final norm."""
+    return "." in op.group and not op.group.endswith(".norm")
+
+
 class Rule(NamedTuple):
     """A formula as code, as text over the op's dims, and where it comes from."""
 

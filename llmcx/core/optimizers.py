@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from . import params as params_fold
-from .flops import in_layers
-from .ops import ACTIVATIONS, Fold, Op
+from .ops import ACTIVATIONS, Fold, Op, in_layers
 from .record import dataclass
 
 factored_fold = Fold("factored second moments")

@@ -174,3 +174,24 @@ class ModelSpec:
     def n_layers(self) -> int:
         """All layers, encoder and decoder."""
         return sum(layers.repeat for layers in self.groups)
+
+
+def sequence_length(spec: ModelSpec, seq: int | None) -> int:
+    """``seq`` if given, else the model's context length.
+
+    Raises InputError when neither is known, or when the model has fewer learned positions than ``seq``.
+    """
+    if seq is None:
+        if spec.context is None:
+            raise InputError(f"{spec.name} states no context length, so give the sequence length with --seq", field="seq")
+        seq = spec.context
+    check_size("seq", seq)
+    rows = spec.embedding.positions
+    if rows is not None and seq > rows:
+        raise InputError(
+            f"seq is {seq}, but {spec.name} has learned positions for only {rows} tokens; a longer run needs --positions",
+            field="seq",
+            value=seq,
+            allowed=f"at most {rows}",
+        )
+    return seq

@@ -12,7 +12,7 @@ from math import isfinite
 from typing import Any, NamedTuple
 
 from .errors import InputError, shown, unknown_name
-from .flops import fold as flops_fold
+from .flop_counter import fold as flops_fold
 from .hardware import Hardware
 from .ops import KINDS, Fold, Op
 from .params import fold as params_fold

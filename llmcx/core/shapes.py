@@ -12,7 +12,7 @@ from typing import TypedDict
 
 from . import dtypes
 from .errors import InputError, unknown_name
-from .flops import backward_fold, forward_flops
+from .flop_counter import backward_fold, forward_flops
 from .kept import kept_bytes
 from .lower import Run, lower
 from .memory import kv_bytes_per_token

@@ -10,11 +10,10 @@ from typing import Any, NamedTuple
 
 from . import params as params_fold
 from . import quant
-from .flops import in_layers
 from .kept import RECOMPUTE, fused, kept_bytes, without
 from .lower import Run
 from .method import PRECISIONS, Method, Ways
-from .ops import Op
+from .ops import Op, in_layers
 from .optimizers import OPTIMIZERS
 from .parts import ModelSpec, MoE
 from .sharding import cut, share

@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
-from .flops import in_layers
-from .ops import Op
+from .ops import Op, in_layers
 from .parts import ModelSpec
 
 Sums = tuple[int, ...]

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
-from .flops import fold as flops_fold
+from .flop_counter import fold as flops_fold
 from .ops import ACTIVATIONS, Fold, Op
 
 STATISTICS = 4

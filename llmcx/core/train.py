@@ -10,14 +10,14 @@ from dataclasses import replace
 from math import ceil
 from typing import NamedTuple
 
-from .flops import backward_fold, in_layers
-from .flops import fold as flops_fold
+from .flop_counter import backward_fold
+from .flop_counter import fold as flops_fold
 from .hardware import Hardware
 from .kept import RECOMPUTE
 from .layout import Layout, check, micro_batches
 from .lower import Run, lower
 from .method import PRECISIONS, Method
-from .ops import Line
+from .ops import Line, in_layers
 from .optimizers import OPTIMIZERS
 from .params import fold as params_fold
 from .parts import Attention, ModelSpec, MoE

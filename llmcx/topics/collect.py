@@ -7,8 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from llmcx.core.errors import InputError, unknown_name
-from llmcx.core.flops import sequence_length
-from llmcx.core.parts import check_size
+from llmcx.core.parts import check_size, sequence_length
 
 from . import Draft, Symbol, Topic, kinds, quantities, rules, slips
 from .symbols import SYMBOLS, used

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 from llmcx.core import cores, dtypes, gguf, optimizers, pairs, params, quant, scaling, variants
 from llmcx.core.cached import cache_fold
 from llmcx.core.errors import InputError
-from llmcx.core.flops import attended, in_layers
-from llmcx.core.flops import fold as flops_fold
+from llmcx.core.flop_counter import fold as flops_fold
 from llmcx.core.laws import Law
+from llmcx.core.leading import attended
 from llmcx.core.lower import Run, lower
 from llmcx.core.mixers import MIXERS, Mixer, mixer_class
-from llmcx.core.ops import Line, substitute
+from llmcx.core.ops import Line, in_layers, substitute
 from llmcx.core.parts import Layers, ModelSpec
 from llmcx.core.shapes import model
 from llmcx.spec import catalog

@@ -19,8 +19,11 @@ from llmcx.core import (
     dtypes,
     expert_parallel,
     fitting,
+    flop_counter,
     flops,
+    growth,
     kept,
+    leading,
     lora,
     memory,
     moe,
@@ -97,8 +100,8 @@ def _moe(*starts: str) -> Numbers:
 
 
 def _crossover(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
-    found = flops.crossover(spec)
-    grown = flops.growth(spec, [n for n in (found.layers, found.with_head) if n is not None])
+    found = growth.crossover(spec)
+    grown = growth.growth(spec, [n for n in (found.layers, found.with_head) if n is not None])
     return [
         Line(
             f"at {each.seq:,} tokens, FLOPs of attention",
@@ -139,7 +142,7 @@ def _chapter_activations(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
 
 
 def _leading(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
-    sums, _ = flops.leading_order(spec, Run(batch, seq))
+    sums, _ = leading.leading_order(spec, Run(batch, seq))
     numbers = f"L {spec.n_layers:,}, n {seq:,}, d {spec.d_model:,}"
     return [
         Line(name, "L n d²" if "proj" in name else "L s n d", numbers, value, "the chapter, sec. 1")
@@ -228,7 +231,7 @@ QUANTITIES: dict[str, Quantity] = {
     "convention": Quantity(
         "Conventions: FLOPs, multiply-adds, leading order",
         "compute",
-        (flops.flops, flops.linear),
+        (flops.flops, flop_counter.linear),
         {"a matmul, 2 per multiply-add": "2·tokens·d_in·d_out"},
         "torch/utils/flop_counter.py, mm_flop",
         commands=("llmcx flops --preset gpt3 --convention macs",),
@@ -238,7 +241,7 @@ QUANTITIES: dict[str, Quantity] = {
     "leading-order": Quantity(
         "Leading order: the textbook chapter's convention, constants dropped",
         "compute",
-        (flops.leading_order, flops.attended),
+        (leading.leading_order, leading.attended),
         {"all matrices of a layer": "n d²", "attention core of a layer": "s n d", "router of an MoE layer": "n d E"},
         _CHAPTER,
         symbols={"E": ("experts of a layer", "1")},
@@ -249,7 +252,7 @@ QUANTITIES: dict[str, Quantity] = {
     "crossover": Quantity(
         "Crossover: the length from which attention costs more than the matrices",
         "compute",
-        (flops.crossover, flops.growth),
+        (growth.crossover, growth.growth),
         {"where attention overtakes": "4 n² H d_h = the layers' linear FLOPs", "a plain model, d_ff = 4d": "n = 6d"},
         "Kaplan et al. 2020, arXiv:2001.08361, Table 1",
         commands=("llmcx flops --preset gpt3",),
@@ -258,7 +261,7 @@ QUANTITIES: dict[str, Quantity] = {
     "decode": Quantity(
         "Decode step: one token with a cache",
         "compute",
-        (flops.step_at, flops.linear),
+        (flops.step_at, flop_counter.linear),
         {"a step": "forward of q = 1 token at kv = context"},
         "Shazeer 2019, arXiv:1911.02150, sec. 2.4",
         commands=("llmcx flops --preset gpt3 --context 2048",),

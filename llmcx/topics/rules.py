@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
-from llmcx.core import cached, flops, optimizers, params, roofline, traffic
+from llmcx.core import cached, flop_counter, optimizers, params, roofline, traffic
 from llmcx.core.lower import Run, lower
 from llmcx.core.ops import KINDS, Fold, Line, substitute
 
@@ -34,13 +34,21 @@ COSTS = {
         params.active_fold, "parameters", "Active parameters: what one token meets", (), "llmcx params --preset mixtral-8x7b"
     ),
     "flops": Cost(
-        flops.fold, "FLOPs", "Matmul FLOPs of a forward pass", ("forward", "matmul-flops"), "llmcx flops --preset gpt3 --seq 2048"
+        flop_counter.fold,
+        "FLOPs",
+        "Matmul FLOPs of a forward pass",
+        ("forward", "matmul-flops"),
+        "llmcx flops --preset gpt3 --seq 2048",
     ),
     "backward": Cost(
-        flops.backward_fold, "FLOPs", "Matmul FLOPs of the backward pass", (), "llmcx flops --preset gpt3 --seq 2048"
+        flop_counter.backward_fold, "FLOPs", "Matmul FLOPs of the backward pass", (), "llmcx flops --preset gpt3 --seq 2048"
     ),
     "elementwise": Cost(
-        flops.elementwise, "operations", "Elementwise operations, kept apart from the matmuls", (), "llmcx flops --preset gpt3"
+        flop_counter.elementwise,
+        "operations",
+        "Elementwise operations, kept apart from the matmuls",
+        (),
+        "llmcx flops --preset gpt3",
     ),
     "cache": Cost(
         cached.cache_fold,
@@ -90,8 +98,8 @@ def told(fold: Fold, kind: str) -> str:
     own = doc(fold.rules[kind].compute)
     if own:
         return own
-    forward = flops.fold.rules.get(kind)
-    return doc(forward.compute) if forward and fold is flops.backward_fold else ""
+    forward = flop_counter.fold.rules.get(kind)
+    return doc(forward.compute) if forward and fold is flop_counter.backward_fold else ""
 
 
 def shown(fold: Fold, kind: str) -> Example:
@@ -156,7 +164,8 @@ def drafts() -> Iterator[Draft]:
             hyphens(kind),
             f"The op {kind}: what it costs",
             "ops",
-            told(flops.fold if kind in flops.fold.rules else next(iter(having.values())).fold, kind) + f"\n\nDims: {stated}.",
+            told(flop_counter.fold if kind in flop_counter.fold.rules else next(iter(having.values())).fold, kind)
+            + f"\n\nDims: {stated}.",
             [
                 Formula(f"{name}, {cost.unit}", cost.fold.rules[kind].text, cost.fold.rules[kind].source)
                 for name, cost in having.items()
