@@ -19,16 +19,19 @@ from hypothesis import strategies as st
 
 import llmcx.core
 from llmcx.core import cores, dtypes, gguf, pairs, quant, variants
+from llmcx.core.cached import cache_fold
 from llmcx.core.errors import InputError
+from llmcx.core.lower import Run, lower
 from llmcx.core.mixers import MIXERS
 from llmcx.core.ops import KINDS, Fold
 from llmcx.core.optimizers import OPTIMIZERS
+from llmcx.core.shapes import model
 from llmcx.spec import catalog
 from llmcx.spec.load import load_preset
 from llmcx.topics import NAMES, names, topic
 from llmcx.topics.__main__ import text
 from llmcx.topics.collect import drafts, find, made, synonyms
-from llmcx.topics.kinds import PATTERNS, SCHEME_FORMULAS
+from llmcx.topics.kinds import CACHED, PATTERNS, SCHEME_FORMULAS, built
 from llmcx.topics.quantities import QUANTITIES
 from llmcx.topics.rules import COSTS, SAMPLE, dims, hyphens
 from llmcx.topics.slips import SLIPS
@@ -111,6 +114,7 @@ def test_every_variant_mixer_law_optimizer_and_format_has_one() -> None:
         assert hyphens(name) in DRAFTS, name
     for name in dtypes.CACHE_BLOCKS:
         assert f"kv.{hyphens(name)}" in DRAFTS
+    assert set(CACHED) == set(variants.REPLACEMENTS)
     assert set(PATTERNS) | {"linformer", "performer", "linear"} == set(cores.CORES)
 
 
@@ -189,6 +193,21 @@ def test_patterns_formulas_by_brute_force(n: int, w: int) -> None:
     chunks = -(-n // w)
     if chunks > 1:
         assert 3 * chunks * w * 2 * w == pairs.reformer(n, n, cores.Reformer(w, 3))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 6), st.integers(1, 4), st.sampled_from([64, 128]), st.integers(64, 4096))
+@pytest.mark.parametrize("name", CACHED)
+def test_what_a_variant_caches(name: str, kv: int, times: int, head_dim: int, n: int) -> None:
+    """The formula against the cache fold, at other shapes than the example's; each setting at its default, or as typed."""
+    heads, kept = 2 * kv * times, 2 if name == "gqa" else kv
+    spec = variants.with_variant(model(1, heads * head_dim, 100, head_dim=head_dim, kv_heads=kv), built(name))
+    numbers = {"n": n, "n_heads": heads, "n_kv_heads": kept, "head_dim": head_dim, "d_model": heads * head_dim}
+    numbers |= {"kv_rank": 4 * head_dim, "rope_dim": head_dim // 2, "index_dim": 128, "d_state": 128, "d_conv": 4}
+    numbers |= {"window": 512, "block": 32, "stride": 16}
+    formula = CACHED[name][0].replace("·", "*").replace("/", "//")
+    step = lower(spec, Run(1, 1, past=n - 1, source=n, encode=False))
+    assert eval(formula, {"min": min, "floor": lambda whole: whole}, numbers) == cache_fold.total(step)
 
 
 # --- the textbook's slips -------------------------------------------------------------------------------------------

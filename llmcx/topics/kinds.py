@@ -73,6 +73,23 @@ PATTERNS = {
 }
 """Cores that meet pairs. Linformer, Performer and linear attention have none: their ops are listed in place of them."""
 
+_LATENT = "DeepSeek-AI 2024, arXiv:2405.04434, sec. 2.1"
+CACHED = {
+    "mha": ("n·2·n_heads·head_dim", ""),
+    "mqa": ("n·2·head_dim", ""),
+    "gqa": ("n·2·n_kv_heads·head_dim", ""),
+    "mla": ("n·(kv_rank + rope_dim)", _LATENT),
+    "mla_naive": ("n·n_heads·(2·head_dim + rope_dim)", _LATENT),
+    "mla_absorbed": ("n·(kv_rank + rope_dim)", _LATENT),
+    "dsa": ("n·(kv_rank + rope_dim + index_dim)", "DeepSeek-AI 2025, arXiv:2512.02556, sec. 2.1"),
+    "nsa": ("2·n_kv_heads·head_dim·(n + min(n, window) + floor((n - block)/stride + 1) + block)", ""),
+    "gated_delta": ("n_heads·head_dim·head_dim + d_conv·3·n_heads·head_dim", ""),
+    "mamba2": ("2·d_model·d_state + d_conv·(2·d_model + 2·d_state)", ""),
+}
+"""What a variant in the place of a whole attention leaves in the cache after n tokens: elements of one layer, and the source
+where the class names none. The test puts numbers in and holds them against the cache fold.
+"""
+
 _OWN = {
     "size": ("tokens of a block", "tokens"),
     "whole": ("blocks that are full", "1"),
@@ -83,6 +100,10 @@ _OWN = {
     "keys": ("tokens that a query sees at most, its own included", "tokens"),
     "chunk": ("tokens of a sorted chunk", "tokens"),
     "k": ("columns of the left side, rows of the right", "1"),
+    "index_dim": ("width of the indexer's keys", "numbers per token"),
+    "block": ("tokens of a block", "tokens"),
+    "d_state": ("state of each channel", "1"),
+    "d_conv": ("tokens of the causal filter", "tokens"),
 }
 SETTINGS = {
     "ring": "p=8", "sliding": "w=256", "chunked": "w=256", "local": "w=256", "strided": "k=64", "fixed": "k=128,c=8",
@@ -172,6 +193,9 @@ def of_variants() -> Iterator[Draft]:
             formulas.append(Formula("pairs, no mask", pattern.formula, cite))
             if pattern.causal:
                 formulas.append(Formula("pairs, causal mask", pattern.causal, cite))
+        if name in CACHED:
+            formula, stated = CACHED[name]
+            formulas.append(Formula("cache of a layer after n tokens, elements", formula, stated or cite))
         formulas.append(Formula("leading order, one layer", "n·d² + s·n·d", "the textbook chapter; see leading-order"))
         formulas += as_formulas(of_variant(name, one(), 1, LENGTH))
         swap = doc(kind.mixer) if hasattr(kind, "mixer") else ""
@@ -182,7 +206,7 @@ def of_variants() -> Iterator[Draft]:
             doc(kind) + (f"\n\n{swap}" if swap else ""),
             formulas,
             partial(_variant_examples, name),
-            symbols=_OWN | {field.name: ("a setting of the variant", "1") for field in fields(kind) if field.name not in _OWN},
+            symbols=_OWN,
             commands=() if name == "topk" else (f"llmcx attention-compare --preset llama-3-8b --seq 8k --variant {typed(name)}",),
             synonyms=VARIANT_SYNONYMS.get(name, ()),
             applied=partial(of_variant, name),
