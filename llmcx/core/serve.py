@@ -13,6 +13,7 @@ from . import params as params_fold
 from .cached import cache_fold
 from .errors import InputError
 from .hardware import Hardware
+from .later import Later
 from .layout import head_counts
 from .lower import Run, lower
 from .memory import workspace
@@ -311,7 +312,7 @@ def point(server: Server, load: Load, batch: int, usd_per_hour: float | None) ->
 
 
 @dataclass(frozen=True)
-class Serving:
+class Serving(Later):
     """The answer: ``ideal`` at the peaks, ``estimate`` calibrated, each a frontier over the batch."""
 
     gpus: int
@@ -369,7 +370,8 @@ def serve(
     sizes = [batch] if batch is not None else _sizes(largest)
     at = sizes[-1]
     step = real.decode(at, load.prompt + load.output // 2)
-    return Serving(
+    return Serving.later(
+        _Lines(ideal, real, load, sizes, usd_per_hour, reserve, largest, step),
         gpus=setup.tp,
         weight_bytes_per_gpu=real.weight_bytes,
         cache_bytes_per_sequence=real.cache_bytes(context),
@@ -379,13 +381,29 @@ def serve(
         prefill_tokens_per_s=(load.prompt - load.cached) / real.prefill(load.prompt, load.cached).total,
         decode_step={"batch": at, **step._asdict(), "total": step.total},
         efficiency=efficiency,
-        lines=[
-            *_explained(real, load, at, step),
-            *_fitting(real, context, largest, reserve),
-            *_points("ideal", ideal, load, sizes, usd_per_hour),
-            *_points("estimate", real, load, sizes, usd_per_hour),
-        ],
     )
+
+
+class _Lines(NamedTuple):
+    """The formulas of :class:`Serving`."""
+
+    ideal: Server
+    real: Server
+    load: Load
+    sizes: list[int]
+    usd_per_hour: float | None
+    reserve: float
+    largest: int
+    step: Step
+
+    def lines(self) -> list[Line]:
+        load, sizes = self.load, self.sizes
+        return [
+            *_explained(self.real, load, sizes[-1], self.step),
+            *_fitting(self.real, load.prompt + load.output, self.largest, self.reserve),
+            *_points("ideal", self.ideal, load, sizes, self.usd_per_hour),
+            *_points("estimate", self.real, load, sizes, self.usd_per_hour),
+        ]
 
 
 _ORCA = "Yu et al. 2022, Orca, OSDI: continuous batching"

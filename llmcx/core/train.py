@@ -14,6 +14,7 @@ from .flop_counter import backward_fold
 from .flop_counter import fold as flops_fold
 from .hardware import Hardware
 from .kept import RECOMPUTE
+from .later import Later
 from .layout import Layout, check, micro_batches
 from .lower import Run, lower
 from .method import PRECISIONS, Method
@@ -300,7 +301,7 @@ class Costs:
 
 
 @dataclass(frozen=True)
-class Training:
+class Training(Later):
     """The answer: ``ideal`` at the peaks, all communication hidden that can be; ``estimate`` calibrated."""
 
     layout: Layout
@@ -350,7 +351,8 @@ def train(
     steps = -(-tokens // (global_batch * calibrated.seq))
     needs = calibrated.memory(layout, global_batch)
     peak = hardware.flops(dtype or hardware.dtype)
-    return Training(
+    return Training.later(
+        _Lines(calibrated, ideal, layout, (global_batch, steps, tokens), costs, peak, needs),
         layout=layout,
         gpus=layout.gpus,
         tokens=tokens,
@@ -362,19 +364,29 @@ def train(
         train_flops=steps * global_batch * (calibrated.flops + calibrated.backward_flops),
         ideal=outcome(ideal, layout, global_batch, steps, costs, peak),
         estimate=outcome(calibrated, layout, global_batch, steps, costs, peak),
-        lines=[
-            *_explained(calibrated, layout, global_batch, costs),
-            *_totals("ideal", ideal, layout, (global_batch, steps, tokens), costs, peak),
-            *_totals("estimate", calibrated, layout, (global_batch, steps, tokens), costs, peak),
-            Line(
-                "memory_bytes",
-                "weights + gradients + optimizer + activations + logits + workspace",
-                " + ".join(f"{size:,}" for size in needs),
-                needs.total,
-                "llmcx memory --train, the fullest GPU",
-            ),
-        ],
     )
+
+
+class _Lines(NamedTuple):
+    """The formulas of :class:`Training`."""
+
+    calibrated: Trainer
+    bound: Trainer
+    layout: Layout
+    run: tuple[int, int, int]
+    costs: Costs
+    peak: float
+    needs: Memory
+
+    def lines(self) -> list[Line]:
+        parts = "weights + gradients + optimizer + activations + logits + workspace"
+        numbers = " + ".join(f"{size:,}" for size in self.needs)
+        return [
+            *_explained(self.calibrated, self.layout, self.run[0]),
+            *_totals("ideal", self.bound, self.layout, self.run, self.costs, self.peak),
+            *_totals("estimate", self.calibrated, self.layout, self.run, self.costs, self.peak),
+            Line("memory_bytes", parts, numbers, self.needs.total, "llmcx memory --train, the fullest GPU"),
+        ]
 
 
 def _totals(name: str, trainer: Trainer, layout: Layout, run: tuple[int, int, int], costs: Costs, peak: float) -> list[Line]:
@@ -429,7 +441,7 @@ def _totals(name: str, trainer: Trainer, layout: Layout, run: tuple[int, int, in
     ]
 
 
-def _explained(trainer: Trainer, layout: Layout, global_batch: int, costs: Costs) -> list[Line]:
+def _explained(trainer: Trainer, layout: Layout, global_batch: int) -> list[Line]:
     """The estimate's step, part by part; the parts that are 0 left out."""
     tp, pp, v = layout.tp, layout.pp, layout.virtual
     m, on, step = micro_batches(layout, global_batch), trainer.machine, trainer.step(layout, global_batch)
