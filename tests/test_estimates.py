@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from math import isclose
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import assume, given, settings
@@ -233,11 +233,11 @@ def test_laws_of_a_step(layout: Layout) -> None:
 
 
 def test_the_search_is_fast_and_complete() -> None:
-    """At least 10,000 layouts a second on one core, the first lowering included."""
+    """At least 10,000 layouts a second of one core, the first lowering included."""
     trainer = Trainer(deepseek_v3(), 4096, H100, CALIBRATED)
-    start = perf_counter()
+    start = process_time()
     found = plan(trainer, 2048, 15360, H100.memory_bytes)
-    rate = found.searched / (perf_counter() - start)
+    rate = found.searched / (process_time() - start)
     assert found.searched > 1000
     assert rate > 10_000, f"{rate:,.0f} layouts a second"
     assert found.searched == len(set(layouts(trainer.spec, 4096, 2048, 15360, 8)))
