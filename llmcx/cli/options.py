@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from llmcx.core.errors import InputError, unknown_name
-from llmcx.core.parts import ModelSpec, MoE
+from llmcx.core.parts import ModelSpec
 from llmcx.core.record import dataclass
 from llmcx.spec import units
 
@@ -198,9 +198,7 @@ class Models:
                 yield spec, shape.stated(), notes + (made_experts(shape) if shape.experts else [])
         for base in bases:
             for shape in shapes:
-                made = (
-                    made_experts(shape) if shape.experts and not any(isinstance(group.ffn, MoE) for group in base.groups) else []
-                )
+                made = made_experts(shape) if shape.experts and not base.mixtures else []
                 yield apply(base, shape), shape.stated(), _unchanged(base, shape.stated()) + made
 
 

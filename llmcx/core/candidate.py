@@ -29,12 +29,11 @@ class Candidate:
         self.model = with_variant(spec, variant)
         self.batch, self.act, self.ideal = batch, act, ideal
         self.devices = variant.devices if isinstance(variant, Ring) else 1
-        stacks = (("encoder", self.model.encoder, spec.encoder), ("decoder", self.model.decoder, spec.decoder))
+        before = spec.named_groups
         self.exchanged = [
-            (f"{stack}.{index}", layers.mixer, layers.repeat)
-            for stack, made, before in stacks
-            for index, (layers, old) in enumerate(zip(made, before, strict=True))
-            if isinstance(old.mixer, Attention) and layers.mixer is not None
+            (name, layers.mixer, layers.repeat)
+            for name, layers in self.model.named_groups.items()
+            if isinstance(before[name].mixer, Attention) and layers.mixer is not None
         ]
         self.layers = sum(repeat for _, _, repeat in self.exchanged)
 

@@ -96,6 +96,27 @@ def expert_parallel(
     )
 
 
+def slots_of(tokens: int, part: MoE, factor: float | None) -> int:
+    """Activations that a layer sends to its experts: tokens · top_k assignments, or with a capacity, buffers of a fixed size,
+    n_experts · capacity (Fedus et al. 2021, arXiv:2101.03961, sec. 5.4: E × C × d_model each way).
+    """
+    return tokens * part.top_k if factor is None else part.n_experts * capacity(tokens, part.n_experts, part.top_k, factor)
+
+
+def all_to_all_bytes(tokens: int, d_model: int, part: MoE, factor: float | None, dtype: str) -> int:
+    """Bytes that one MoE layer moves in a forward pass, dispatch and combine together, if every expert is on another GPU.
+
+    Without a capacity each assignment sends d_model activations there and back: 2 · tokens · top_k · d_model · bytes.
+    With one, the buffers have a fixed size: 2 · n_experts · capacity · d_model · bytes (Fedus et al. 2021, sec. 5.4:
+    E × C × d_model each way).
+
+    >>> from .ffn import Gated
+    >>> all_to_all_bytes(tokens=4, d_model=8, part=MoE(4, 2, Gated(16)), factor=None, dtype="bf16")
+    256
+    """
+    return dtypes.size(2 * slots_of(tokens, part, factor) * d_model, dtype)
+
+
 def crossing_bytes(tokens: int, d_model: int, part: MoE, factor: float | None, dtype: str, ranks: int) -> int:
     """Bytes one layer moves between ranks in a forward pass: 2 · slots · d_model · bytes · (ranks - 1) / ranks, rounded up.
 
@@ -108,8 +129,7 @@ def crossing_bytes(tokens: int, d_model: int, part: MoE, factor: float | None, d
     >>> crossing_bytes(tokens=4, d_model=8, part=MoE(4, 2, Gated(16)), factor=None, dtype="bf16", ranks=4)
     192
     """
-    slots = tokens * part.top_k if factor is None else part.n_experts * capacity(tokens, part.n_experts, part.top_k, factor)
-    return cut(dtypes.size(2 * slots * d_model, dtype) * (ranks - 1), ranks)
+    return cut(all_to_all_bytes(tokens, d_model, part, factor, dtype) * (ranks - 1), ranks)
 
 
 def unique_bytes(tokens: int, d_model: int, part: MoE, dtype: str, ranks: int) -> int:

@@ -12,6 +12,7 @@ from .errors import InputError, unknown_name
 from .memory import Fit, Memory, memory
 from .method import Ways
 from .parts import ModelSpec
+from .sharding import divisors
 
 FIT = ("batch", "seq", "gpus", "dtype")
 PLAIN = ("fp32", "bf16", "int8", "int4")
@@ -103,7 +104,7 @@ def fitted(
         if train and not ways.zero:
             raise InputError("more data-parallel GPUs hold no less without ZeRO: give --zero 1, 2 or 3", field="zero")
         inner = ways.tp * ways.pp * ways.cp if train else 1
-        steps = [2**i for i in range(21)] if train else divisors(spec)
+        steps = [2**i for i in range(21)] if train else tensor_sizes(spec)
         value, result, answer = fewest(price, budget, steps)
         answer = replace(answer, value=value * inner, next=answer.next and int(answer.next) * inner)
     key = "ways" if what == "gpus" else what
@@ -120,10 +121,6 @@ def formats(spec: ModelSpec) -> Sequence[str]:
     return GGUF
 
 
-def divisors(spec: ModelSpec) -> list[int]:
+def tensor_sizes(spec: ModelSpec) -> list[int]:
     """Tensor-parallel sizes that divide the heads of every layer."""
-    counts = [n for n in (getattr(group.mixer, "n_heads", None) for group in spec.groups) if isinstance(n, int)]
-    if not counts:
-        return [1]
-    common = gcd(*counts)
-    return [n for n in range(1, common + 1) if common % n == 0]
+    return divisors(gcd(*spec.head_counts) or 1)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from .errors import InputError, check_size
 from .method import Method, Ways
 from .method import check as check_ways
-from .parts import ModelSpec, MoE
+from .parts import ModelSpec
 
 
 class Layout(NamedTuple):
@@ -45,22 +45,20 @@ def micro_batches(layout: Layout, global_batch: int) -> int:
     return global_batch // (layout.dp * layout.micro_batch)
 
 
-def head_counts(spec: ModelSpec) -> set[int]:
-    """Heads of each mixer that has heads, which tensor parallelism divides."""
-    counts = (getattr(g.mixer, "n_heads", None) for g in spec.groups)
-    return {count for count in counts if isinstance(count, int)}
+def check_heads(spec: ModelSpec, tp: int) -> None:
+    """Refuse ``tp`` GPUs that do not divide the heads of every layer."""
+    for heads in spec.head_counts:
+        if heads % tp:
+            allowed = f"a divisor of {heads}"
+            raise InputError(f"tp is {tp}, which does not divide the {heads} heads", field="tp", allowed=allowed)
 
 
 def check(spec: ModelSpec, layout: Layout, global_batch: int, method: Method) -> None:
     """Refuse a layout that cannot be run: what :func:`llmcx.core.method.check` refuses, and what does not divide."""
     check_size("micro_batch", layout.micro_batch)
     check_ways(spec, layout.ways(), replace(method, recompute=layout.recompute))
-    heads = max(head_counts(spec), default=None)
-    if any(count % layout.tp for count in head_counts(spec)):
-        raise InputError(
-            f"tp is {layout.tp}, which does not divide the {heads} heads", field="tp", allowed=f"a divisor of {heads}"
-        )
-    experts = max((g.ffn.n_experts for g in spec.groups if isinstance(g.ffn, MoE)), default=1)
+    check_heads(spec, layout.tp)
+    experts = max((part.n_experts for _, part in spec.mixtures), default=1)
     if experts % layout.ep:
         raise InputError(
             f"ep is {layout.ep}, but must divide the {experts} experts", field="ep", allowed=f"a divisor of {experts}"

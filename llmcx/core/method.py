@@ -8,7 +8,7 @@ from .errors import InputError, check_size, unknown_name
 from .kept import KERNELS, RECOMPUTE
 from .lora import LoRA
 from .optimizers import OPTIMIZERS
-from .parts import ModelSpec, MoE
+from .parts import ModelSpec
 from .record import dataclass
 from .sharding import cut
 
@@ -115,9 +115,8 @@ def check(spec: ModelSpec, ways: Ways, method: Method) -> None:
         raise InputError("pp is for models with one stack; this one has an encoder and a decoder", field="pp", value=ways.pp)
     if ways.virtual > 1 and ways.pp == 1:
         raise InputError("virtual divides pipeline stages, so it needs pp above 1", field="virtual", value=ways.virtual)
-    experts = [group.ffn.n_experts for group in spec.groups if isinstance(group.ffn, MoE)]
-    if ways.ep > 1 and (not experts or (ways.dp * ways.cp) % ways.ep):
-        why = "the model has no experts" if not experts else f"it must divide dp × cp = {ways.dp * ways.cp}"
+    if ways.ep > 1 and (not spec.mixtures or (ways.dp * ways.cp) % ways.ep):
+        why = "the model has no experts" if not spec.mixtures else f"it must divide dp × cp = {ways.dp * ways.cp}"
         raise InputError(f"ep is {ways.ep}, but {why}", field="ep", value=ways.ep)
     if ways.shard is not None and (ways.shard < 1 or (ways.dp * ways.cp) % ways.shard):
         raise InputError(f"shard is {ways.shard}, but must divide dp × cp = {ways.dp * ways.cp}", field="shard", value=ways.shard)
@@ -140,10 +139,9 @@ def check(spec: ModelSpec, ways: Ways, method: Method) -> None:
 
 def uneven(spec: ModelSpec, ways: Ways) -> list[str]:
     """What does not divide, so that the fullest GPU, which is counted, has more than others."""
-    heads = {n for n in (getattr(group.mixer, "n_heads", None) for group in spec.groups) if isinstance(n, int)}
-    experts = {group.ffn.n_experts for group in spec.groups if isinstance(group.ffn, MoE)}
-    counts = [("layers", n, "pp", ways.pp) for n in (spec.n_layers,)]
-    counts += [("heads", n, "tp", ways.tp) for n in sorted(heads)] + [("experts", n, "ep", ways.ep) for n in sorted(experts)]
+    experts = sorted({part.n_experts for _, part in spec.mixtures})
+    counts = [("layers", spec.n_layers, "pp", ways.pp)]
+    counts += [("heads", n, "tp", ways.tp) for n in spec.head_counts] + [("experts", n, "ep", ways.ep) for n in experts]
     return [
         f"uneven: {n} {what} on {name} {by}; the fullest GPU has {cut(n, by)}, and is what is counted"
         for what, n, name, by in counts

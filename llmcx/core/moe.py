@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
 from . import dtypes
 from . import params as params_fold
 from .errors import InputError
-from .expert_parallel import ExpertParallel, expert_parallel
+from .expert_parallel import ExpertParallel, all_to_all_bytes, expert_parallel, slots_of
 from .flop_counter import fold, forward_flops
 from .later import Later
 from .lower import Run, lower
@@ -110,13 +110,6 @@ class Experts(Later):
         return {"other": rest, "shared": self.shared, "met": self.expert - idle, "idle": idle}
 
 
-def moe_groups(spec: ModelSpec) -> Iterator[tuple[Layers, MoE]]:
-    """The layer groups whose feed-forward is a mixture of experts."""
-    for layers in spec.groups:
-        if isinstance(layers.ffn, MoE):
-            yield layers, layers.ffn
-
-
 def moe(
     spec: ModelSpec,
     batch: int = 1,
@@ -135,7 +128,7 @@ def moe(
 
     Raises InputError for a model without experts.
     """
-    groups = list(moe_groups(spec))
+    groups = spec.mixtures
     if not groups:
         raise InputError(
             f"{spec.name} has no mixture-of-experts layer; add one with --experts and --top-k, or see `llmcx presets list`",
@@ -157,14 +150,11 @@ def moe(
         per_expert = capacity(tokens, part.n_experts, part.top_k, factor)
         even, skewed = (dropped(tokens, part.n_experts, part.top_k, per_expert, load) for load in (1.0, imbalance))
         limit = Capacity(tokens, factor, per_expert, even, skewed)
-    moe_layers = sum(layers.repeat for layers, _ in groups)
-    sent = [
-        (layers.repeat, all_to_all_bytes(tokens, spec.d_model, ffn.top_k, ffn.n_experts, factor, dtype)) for layers, ffn in groups
-    ]
+    moe_layers = sum(repeat for repeat, _ in groups)
+    sent = [(repeat, all_to_all_bytes(tokens, spec.d_model, ffn, factor, dtype)) for repeat, ffn in groups]
     parallel = None
     if ep is not None:
-        parts = [(layers.repeat, ffn) for layers, ffn in groups]
-        parallel = expert_parallel(ep, parts, ops, tokens, spec.d_model, factor, dtype, imbalance)
+        parallel = expert_parallel(ep, groups, ops, tokens, spec.d_model, factor, dtype, imbalance)
     drawn = None
     if trials is not None:
         limited = None if limit is None else limit.per_expert
@@ -318,24 +308,10 @@ def _explained(tokens: int, spec: ModelSpec, part: MoE, limit: Capacity | None, 
             "Krajewski et al. 2024, arXiv:2402.07871: G = d_ff/d_expert, for a dense d_ff of 4·d_model",
         )
     )
-    slots = tokens * k if limit is None else n * limit.per_expert
+    slots = slots_of(tokens, part, None if limit is None else limit.factor)
     numbers = f"2·{slots:,}·{spec.d_model:,}·bytes"
     source = "Fedus et al. 2021, arXiv:2101.03961, sec. 5.4: dispatch and combine"
     return [*lines, Line("all-to-all of one layer, bytes", "2·slots·d_model·bytes", numbers, sent, source)]
-
-
-def all_to_all_bytes(tokens: int, d_model: int, top_k: int, n_experts: int, factor: float | None, dtype: str) -> int:
-    """Bytes that one MoE layer moves in a forward pass, dispatch and combine together, if every expert is on another GPU.
-
-    Without a capacity each assignment sends d_model activations there and back: 2 · tokens · top_k · d_model · bytes.
-    With one, the buffers have a fixed size: 2 · n_experts · capacity · d_model · bytes (Fedus et al. 2021, sec. 5.4:
-    E × C × d_model each way).
-
-    >>> all_to_all_bytes(tokens=4, d_model=8, top_k=2, n_experts=4, factor=None, dtype="bf16")
-    256
-    """
-    slots = tokens * top_k if factor is None else n_experts * capacity(tokens, n_experts, top_k, factor)
-    return dtypes.size(2 * slots * d_model, dtype)
 
 
 def dense_equivalent(spec: ModelSpec, batch: int, seq: int) -> DenseEquivalent:
@@ -368,7 +344,7 @@ def _dense(spec: ModelSpec, d_ff: int) -> ModelSpec:
         block: Plain | Gated = replace(layers.ffn.expert, d_ff=d_ff)
         return replace(layers, ffn=block)
 
-    return replace(spec, encoder=tuple(map(swap, spec.encoder)), decoder=tuple(map(swap, spec.decoder)))
+    return spec.with_layers(swap)
 
 
 def notes(result: Experts) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 ACTIVATIONS = {
     "relu": 1,
@@ -91,7 +91,14 @@ def is_core(op: Op) -> bool:
     return op.kind in ("scores", "values", "matmul")
 
 
-def in_layers(op: Op) -> bool:
+class Grouped(Protocol):
+    """An op, or what was made of one: it has the op's group."""
+
+    @property
+    def group(self) -> str: ...
+
+
+def in_layers(op: Grouped) -> bool:
     """Whether an op stands in a layer: not in the embedding, the head, or a stack's final norm."""
     return "." in op.group and not op.group.endswith(".norm")
 

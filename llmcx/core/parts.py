@@ -7,7 +7,8 @@ grows with the number of layers, because a group is lowered once.
 
 from __future__ import annotations
 
-from dataclasses import field
+from collections.abc import Callable
+from dataclasses import field, replace
 from typing import Any
 
 from .cores import CORES, Chunked, Core, Flash, Linformer, Local, Longformer, Performer, Sliding, Standard, Strided
@@ -174,6 +175,32 @@ class ModelSpec:
     def n_layers(self) -> int:
         """All layers, encoder and decoder."""
         return sum(layers.repeat for layers in self.groups)
+
+    @property
+    def named_groups(self) -> dict[str, Layers]:
+        """All layer groups by the name that their ops carry: "encoder.0", "decoder.0", "decoder.1"."""
+        stacks = (("encoder", self.encoder), ("decoder", self.decoder))
+        return {f"{stack}.{index}": layers for stack, groups in stacks for index, layers in enumerate(groups)}
+
+    def group(self, name: str) -> Layers:
+        """The layer group of that name."""
+        stack, _, index = name.partition(".")
+        return (self.encoder if stack == "encoder" else self.decoder)[int(index)]
+
+    @property
+    def mixtures(self) -> list[tuple[int, MoE]]:
+        """The mixtures of experts, each with how many layers have it."""
+        return [(layers.repeat, layers.ffn) for layers in self.groups if isinstance(layers.ffn, MoE)]
+
+    @property
+    def head_counts(self) -> list[int]:
+        """Heads of the mixers that have heads, which tensor parallelism divides: each number once, ascending."""
+        counts = {getattr(layers.mixer, "n_heads", None) for layers in self.groups}
+        return sorted(count for count in counts if isinstance(count, int))
+
+    def with_layers(self, change: Callable[[Layers], Layers]) -> ModelSpec:
+        """The same model with ``change`` applied to each layer group."""
+        return replace(self, encoder=tuple(map(change, self.encoder)), decoder=tuple(map(change, self.decoder)))
 
 
 def sequence_length(spec: ModelSpec, seq: int | None) -> int:

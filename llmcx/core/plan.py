@@ -10,11 +10,11 @@ from typing import NamedTuple, TypedDict
 
 from .errors import InputError
 from .kept import RECOMPUTE
-from .layout import Layout, head_counts
-from .parts import ModelSpec, MoE
+from .layout import Layout
+from .parts import ModelSpec
 from .record import dataclass
 from .roofline import Efficiency
-from .sharding import dividable
+from .sharding import dividable, divisors
 from .train import Step, Trainer, Training
 
 LEAST_TOKENS = 4096  # per context-parallel rank
@@ -77,18 +77,18 @@ def layouts(spec: ModelSpec, seq: int, gpus: int, global_batch: int, domain: int
     validated with, and needs a ``fused`` attention, of which selective recomputation does nothing again. Each rank runs at least
     one micro-batch a step. ZeRO-2 and 3 are tried without a pipeline, where every micro-batch would reduce and gather anew.
     """
-    heads = head_counts(spec)
-    experts = max((g.ffn.n_experts for g in spec.groups if isinstance(g.ffn, MoE)), default=1)
+    heads = spec.head_counts
+    experts = max((part.n_experts for _, part in spec.mixtures), default=1)
     n = spec.n_layers
     recomputed = [how for how in RECOMPUTE if not (fused and how == "selective")]
     piped = not (spec.encoder and spec.decoder)
     for tp in _powers(domain) if dividable(spec) else [1]:
         if gpus % tp or any(count % tp for count in heads):
             continue
-        for pp in _divisors(gpus // tp) if piped else [1]:
+        for pp in divisors(gpus // tp) if piped else [1]:
             if pp > n:
                 break
-            chunks = [v for v in _divisors(-(-n // pp)) if pp * v <= n + 2] if pp > 1 else [1]
+            chunks = [v for v in divisors(-(-n // pp)) if pp * v <= n + 2] if pp > 1 else [1]
             for cp in _powers(max(1, seq // LEAST_TOKENS) if fused else 1):
                 rest, over = divmod(gpus, tp * pp * cp)
                 if over:
@@ -203,9 +203,3 @@ def label(layout: Layout) -> str:
 def _powers(most: int) -> list[int]:
     """1, 2, 4, ... up to ``most``."""
     return [1 << power for power in range(most.bit_length()) if 1 << power <= most]
-
-
-def _divisors(n: int) -> list[int]:
-    """Ascending."""
-    small = [d for d in range(1, int(n**0.5) + 1) if n % d == 0]
-    return small + [n // d for d in reversed(small) if d * d != n]

@@ -89,8 +89,7 @@ def kind(op: Op) -> str:
 
 
 def _window(spec: ModelSpec, group: str) -> int | None:
-    stack, _, index = group.partition(".")
-    mixer = (spec.encoder if stack == "encoder" else spec.decoder)[int(index)].mixer
+    mixer = spec.group(group).mixer
     core = mixer.core if isinstance(mixer, Attention) else None
     return core.window if isinstance(core, (Sliding, Chunked)) else None
 

@@ -14,12 +14,12 @@ from .cached import cache_fold
 from .errors import InputError
 from .hardware import Hardware
 from .later import Later
-from .layout import head_counts
+from .layout import check_heads
 from .lower import Run, lower
 from .memory import workspace
 from .mixers.mla import MLA
 from .ops import Line
-from .parts import Attention, ModelSpec, MoE, check_size
+from .parts import Attention, ModelSpec, check_size
 from .record import dataclass
 from .roofline import IDEAL, Efficiency, Machine, Placed, Roofline, Work, machine, roofs, seconds, works
 
@@ -95,10 +95,10 @@ class Server:
         # Ranks beyond the key-value heads hold copies; a latent is not divided at all.
         shares = [(n, 1 / min(setup.tp, _divisible(mixer, setup.tp))) for n, mixer in mixers]
         self.cache_share = sum(n * share for n, share in shares) / (sum(n for n, _ in shares) or 1)
-        self.moe_layers = sum(g.repeat for g in spec.groups if isinstance(g.ffn, MoE))
+        self.moe_layers = sum(repeat for repeat, _ in spec.mixtures)
         self._absorbed = {
-            f"decoder.{i}": (2 * m.kv_rank + m.rope_dim) / (m.nope_dim + m.rope_dim + m.v_dim)
-            for i, m in enumerate(g.mixer for g in spec.decoder)
+            name: (2 * m.kv_rank + m.rope_dim) / (m.nope_dim + m.rope_dim + m.v_dim)
+            for name, m in ((name, layers.mixer) for name, layers in spec.named_groups.items())
             if isinstance(m, MLA)
         }
 
@@ -201,7 +201,7 @@ class Server:
         layers = self.spec.n_layers
         total = 2 * layers * once
         if setup.ep > 1 and self.moe_layers:
-            top_k = max(g.ffn.top_k for g in self.spec.groups if isinstance(g.ffn, MoE))
+            top_k = max(part.top_k for _, part in self.spec.mixtures)
             sent = 2 * (top_k * size / setup.tp * (setup.ep - 1) / setup.ep / link + e.link_s)
             total += self.moe_layers * (sent - once)
         return total * (1 - e.hidden_tp)
@@ -217,13 +217,9 @@ def check(spec: ModelSpec, setup: Setup) -> None:
             raise InputError(f"{name} is {value}, but must be above 0 and at most 64", field=name, value=value, allowed="0 to 64")
     if not spec.decoder or spec.head is None:
         raise InputError(f"{spec.name} does not generate: it has no decoder with a head", field="decoder")
-    for heads in head_counts(spec):
-        if heads % setup.tp:
-            allowed = f"a divisor of {heads}"
-            raise InputError(f"tp is {setup.tp}, which does not divide the {heads} heads", field="tp", allowed=allowed)
-    for layers in spec.groups:
-        if isinstance(layers.ffn, MoE) and layers.ffn.n_experts % setup.ep:
-            n = layers.ffn.n_experts
+    check_heads(spec, setup.tp)
+    for n in (part.n_experts for _, part in spec.mixtures):
+        if n % setup.ep:
             raise InputError(f"ep is {setup.ep}, which does not divide the {n} experts", field="ep", allowed=f"a divisor of {n}")
     if setup.tp % setup.ep:
         raise InputError(f"ep is {setup.ep}, but must divide the {setup.tp} GPUs of tp", field="ep", value=setup.ep)

@@ -7,6 +7,8 @@ between the blocks by tokens. What comes out are ops again, so every fold works 
 
 from __future__ import annotations
 
+from math import isqrt
+
 from .errors import InputError
 from .lower import Run, lower
 from .mixers.attention import Attention
@@ -26,6 +28,16 @@ def cut(n: int, ways: int) -> int:
     3
     """
     return -(-n // ways)
+
+
+def divisors(n: int) -> list[int]:
+    """What divides ``n``, ascending.
+
+    >>> divisors(12)
+    [1, 2, 3, 4, 6, 12]
+    """
+    small = [d for d in range(1, isqrt(n) + 1) if n % d == 0]
+    return small + [n // d for d in reversed(small) if d * d != n]
 
 
 def share(op: Op, spec: ModelSpec, tp: int, ep: int, sequence: bool) -> Op:
@@ -108,8 +120,7 @@ def _block(op: Op, leaf: str, tp: int, sequence: bool) -> Op:
 
 
 def _mixer(op: Op, spec: ModelSpec) -> Attention | MLA:
-    stack, _, index = op.group.partition(".")
-    layers = (spec.encoder if stack == "encoder" else spec.decoder)[int(index)]
+    layers = spec.group(op.group)
     mixer = layers.cross if op.component.startswith("cross_attention") else layers.mixer
     if not isinstance(mixer, (Attention, MLA)):
         raise InputError(f"how tensor parallelism divides {getattr(mixer, 'type', mixer)} is not known; use tp 1", field="tp")

@@ -15,7 +15,7 @@ from .lower import Run
 from .method import PRECISIONS, Method, Ways
 from .ops import Op, in_layers
 from .optimizers import OPTIMIZERS
-from .parts import ModelSpec, MoE
+from .parts import ModelSpec
 from .sharding import cut, share
 from .stages import Span, Sums, Tally, fullest, in_flight, present, spans, tally, total
 from .work import Work
@@ -134,7 +134,7 @@ class Shares:
     def __init__(self, spec: ModelSpec, seq: int, method: Method) -> None:
         self.spec, self.seq, self.method = spec, seq, method
         self.repeats, self.n_layers = tuple(group.repeat for group in spec.groups), spec.n_layers
-        self.top_k = max((group.ffn.top_k for group in spec.groups if isinstance(group.ffn, MoE)), default=0)
+        self.top_k = max((part.top_k for _, part in spec.mixtures), default=0)
         self._tallies: dict[tuple[int, ...], Tally] = {}
         self._weights: dict[tuple[Span, int, int], Weights] = {}
         self._kept: dict[tuple[Span, int, int, int, bool], Activations] = {}

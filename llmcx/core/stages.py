@@ -88,9 +88,7 @@ def _covers(one: Span, other: Span) -> bool:
 
 def tally(spec: ModelSpec, ops: Iterable[Op], measure: Callable[[Op], Sums], width: int) -> Tally:
     """``measure`` (``width`` integers per op) summed up by place; in the layers per layer, so for an op once."""
-    names = [
-        f"{stack}.{i}" for stack, groups in (("encoder", spec.encoder), ("decoder", spec.decoder)) for i in range(len(groups))
-    ]
+    names = list(spec.named_groups)
     places = {name: [0] * width for name in (*names, "embedding", "tables", "end", "tied")}
 
     def put(place: str, op: Op) -> None:

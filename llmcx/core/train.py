@@ -21,7 +21,7 @@ from .method import PRECISIONS, Method
 from .ops import Line, in_layers
 from .optimizers import OPTIMIZERS
 from .params import fold as params_fold
-from .parts import Attention, ModelSpec, MoE
+from .parts import Attention, ModelSpec
 from .record import dataclass
 from .roofline import IDEAL, Efficiency, Machine, Placed, Roofline, Work, machine, roofs, seconds, together, works
 from .shares import Memory, Shares
@@ -78,12 +78,13 @@ class Trainer:
         self.machine: Machine = machine(hardware, efficiency, dtype)
         self.efficiency = efficiency
         ops = lower(spec, Run(1, seq, fused=fused, ideal=fused))
-        self.flops = flops_fold.total(lower(spec, Run(1, seq)))
-        self.backward_flops = backward_fold.total(lower(spec, Run(1, seq)))
-        self.layer_flops = flops_fold.total(op for op in lower(spec, Run(1, seq)) if in_layers(op))
+        eager = lower(spec, Run(1, seq))
+        self.flops = flops_fold.total(eager)
+        self.backward_flops = backward_fold.total(eager)
+        self.layer_flops = flops_fold.total(op for op in eager if in_layers(op))
         all_works = works(ops, fused)
-        self.inside = [work for work in all_works if "." in work.group and not work.group.endswith(".norm")]
-        self.outside = [work for work in all_works if work not in self.inside]
+        self.inside = [work for work in all_works if in_layers(work)]
+        self.outside = [work for work in all_works if not in_layers(work)]
         experts = [op for op in ops if op.component.startswith("moe.expert")]
         self.expert_params = params_fold.total(experts) / spec.n_layers
         all_params = params_fold.total(op for op in ops if in_layers(op))
@@ -94,8 +95,7 @@ class Trainer:
         self.byte = 1 if dtype == "fp8" else ACT
         attention = [(g.repeat, g.mixer) for g in spec.groups if isinstance(g.mixer, Attention)]
         self.kv_width = sum(n * 2 * a.kv_heads * a.width(spec.d_model) for n, a in attention) / spec.n_layers
-        mixtures = [(g.repeat, g.ffn) for g in spec.groups if isinstance(g.ffn, MoE)]
-        self.top_k = sum(n * ffn.top_k for n, ffn in mixtures) / spec.n_layers
+        self.top_k = sum(n * part.top_k for n, part in spec.mixtures) / spec.n_layers
         self._layers: dict[tuple[int, int, int, int, bool], Layer] = {}
         self._ends: dict[tuple[int, int, int], float] = {}
 
@@ -194,7 +194,7 @@ class Trainer:
         """Seconds of one step of ``global_batch`` sequences."""
         tp, pp, cp, ep, dp, mb, v, recompute, zero, sequence = layout
         on, e = self.machine, self.efficiency
-        m = global_batch // (dp * mb)
+        m = micro_batches(layout, global_batch)
         n = self.spec.n_layers
         layer = self.layer(tp, cp, ep, mb, sequence)
         # The fullest stage: ceil(L/p) layers, or the last one's share and the head.

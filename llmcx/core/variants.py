@@ -305,4 +305,4 @@ def with_variant(spec: ModelSpec, variant: Variant) -> ModelSpec:
             return replace(layers, mixer=variant.mixer(mixer, spec.d_model))
         return replace(layers, mixer=replace(mixer, core=variant))
 
-    return replace(spec, encoder=tuple(map(swap, spec.encoder)), decoder=tuple(map(swap, spec.decoder)))
+    return spec.with_layers(swap)

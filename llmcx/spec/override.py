@@ -101,7 +101,7 @@ def apply(spec: ModelSpec, shape: Shape) -> ModelSpec:
     given = shape.stated()
     if not given:
         return spec
-    groups = (*spec.encoder, *spec.decoder)
+    groups = spec.groups
     if shape.layers is not None and len(groups) != 1:
         raise InputError(
             f"--layers cannot say which of the {len(groups)} layer groups of {spec.name} it means; edit the preset instead"
@@ -109,13 +109,13 @@ def apply(spec: ModelSpec, shape: Shape) -> ModelSpec:
             field="layers",
             value=shape.layers,
         )
-    if (shape.experts is None) != (shape.top_k is None) and not any(isinstance(g.ffn, MoE) for g in groups):
+    if (shape.experts is None) != (shape.top_k is None) and not spec.mixtures:
         raise InputError(
             "a mixture of experts needs both --experts and --top-k", field="experts" if shape.experts is None else "top_k"
         )
     if shape.experts_from is not None:
         _choice("experts_from", shape.experts_from, ("split", "copy"))
-        if shape.experts is None or any(isinstance(g.ffn, MoE) for g in groups):
+        if shape.experts is None or spec.mixtures:
             why = f"{spec.name} has experts already" if shape.experts is not None else "give --experts and --top-k"
             raise InputError(f"--experts-from makes a dense model's feed-forward into experts: {why}", field="experts_from")
     embedding = {key: given[key] for key in ("vocab", "positions") if key in given}

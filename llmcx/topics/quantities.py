@@ -525,7 +525,7 @@ QUANTITIES: dict[str, Quantity] = {
     "all-to-all": Quantity(
         "All-to-all: tokens sent to their experts and back",
         "experts",
-        (moe.all_to_all_bytes, expert_parallel.crossing_bytes),
+        (expert_parallel.all_to_all_bytes, expert_parallel.crossing_bytes),
         {
             "bytes of a layer": "2 · tokens · top_k · d_model · bytes",
             "with a capacity": "2 · n_experts · capacity · d_model · bytes",
@@ -559,7 +559,7 @@ QUANTITIES: dict[str, Quantity] = {
     "moe": Quantity(
         "Mixture of experts: total against active, and the dense model to compare with",
         "experts",
-        (moe.moe, routing.capacity, moe.all_to_all_bytes),
+        (moe.moe, routing.capacity, expert_parallel.all_to_all_bytes),
         {"a token's experts, leading order": "n d E", "sparsity": "n_experts / top_k"},
         "Shazeer et al. 2017, arXiv:1701.06538, sec. 2",
         symbols={"E": ("experts of a layer", "1"), "top_k": ("experts that one token meets", "1")},
