@@ -121,6 +121,7 @@ def refused_in_json(*args: str, stdin: bytes = b"") -> dict[str, Any]:
         ("memory --preset gpt3 --train --zero 4", "0, 1, 2 or 3"),
         ("memory --preset gpt3 --train --zero x", "--zero"),
         ("memory --preset gpt3 --train --checkpoint-every 97", "96 layers"),
+        ("memory --preset gpt3 --train --checkpoint-every 0", "between 1 and 10^15"),
         ("memory --preset gpt3 --checkpoint-every 8", "--train"),
         ("attention-compare --preset gpt3 --variant strided:k=0", "between 1"),
         ("moe --preset gpt3", "no mixture-of-experts"),

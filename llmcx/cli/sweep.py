@@ -189,14 +189,14 @@ def _stream(plan: sweeping.Plan, form: str, out: str | None, jobs: int, going: A
                 sink.close()
             if bar is not None:
                 bar.clear()
-    _tell(form, sink, refused, size)
+    _tell(sink, refused, size)
     if not going():
         raise KeyboardInterrupt
     if refused and not written:
         raise InputError(f"none of the {size:,} points could be answered", field="sweep")
 
 
-def _tell(form: str, sink: Any, refused: Counter[str], size: int) -> None:
+def _tell(sink: Any, refused: Counter[str], size: int) -> None:
     """What a reader of the rows has to know."""
     for name, kind in getattr(sink, "widened", {}).items():
         what = "decimal(38, 0)" if kind == "decimal" else "text"
@@ -233,7 +233,7 @@ def _table(plan: sweeping.Plan, count: int, plain: bool) -> None:
     if items:
         output = Output(plain=plain, explain=plan.explain)
         output.show(plan.command, Answer(items), output.chosen())
-    _tell("table", None, refused, count)
+    _tell(None, refused, count)
     if not items:
         raise InputError(f"none of the {count:,} points could be answered", field="sweep")
 

@@ -14,6 +14,7 @@ from .flop_counter import softmax as softmax_flops
 from .lower import Run, lower
 from .ops import Line, in_layers
 from .params import params as count_params
+from .params import untied_head
 from .parts import ModelSpec, check_size, sequence_length
 from .record import dataclass
 
@@ -79,7 +80,7 @@ def accounting(spec: ModelSpec, tokens: int, seq: int | None = None) -> Accounti
     layers = 3 * (inside + softmax) * tokens // n
     sizes = count_params(spec)
     active = sizes.active
-    head = spec.d_model * spec.embedding.vocab if spec.head is not None and not spec.head.tied else 0
+    inner = active - sizes.embedding - untied_head(spec)
     six_nd = 6 * active * tokens
     ratios = (exact / six_nd, appendix_f / six_nd, layers / six_nd)
-    return Accounting(n, tokens, sizes.total, active, active - sizes.embedding - head, exact, six_nd, appendix_f, layers, *ratios)
+    return Accounting(n, tokens, sizes.total, active, inner, exact, six_nd, appendix_f, layers, *ratios)

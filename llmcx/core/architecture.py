@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import log
 
 from .errors import InputError
-from .params import count, params
+from .params import count, params, untied_head
 from .parts import Attention, Gated, ModelSpec, Plain
 from .record import dataclass
 from .shapes import model
@@ -59,7 +59,7 @@ def architecture(asked: float, vocab: int, *, counts: str = "all", gated: bool =
     all_count = counts == "all"
 
     def size(spec: ModelSpec) -> int:
-        return count(spec) if all_count else params(spec).non_embedding - _head(spec)
+        return count(spec) if all_count else params(spec).non_embedding - untied_head(spec)
 
     near = (aspect * asked / 12) ** (1 / 3)  # 12 L d² = N and d = aspect · L
     unit = 1024 if near >= 4096 else 512 if near >= 2048 else 128
@@ -86,8 +86,3 @@ def architecture(asked: float, vocab: int, *, counts: str = "all", gated: bool =
         aspect_ratio=spec.d_model / spec.n_layers,
         spec=spec,
     )
-
-
-def _head(spec: ModelSpec) -> int:
-    """Parameters of an untied head, which a law without embeddings leaves out too."""
-    return 0 if spec.head is None or spec.head.tied else spec.d_model * spec.embedding.vocab

@@ -200,7 +200,7 @@ class Piece:
 
     def __init__(self, spec: ModelSpec, run: Run) -> None:
         self.trace = Trace()
-        numbers = [None if value is None else value for value in (run.batch, run.seq, run.past, run.source)]
+        numbers = (run.batch, run.seq, run.past, run.source)
         symbols = {
             name: Number(self.trace, {(atom,): 1}, value)
             for atom, (name, value) in enumerate(zip(SYMBOLS, numbers, strict=True))

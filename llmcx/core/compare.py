@@ -33,6 +33,7 @@ from .leading import attended
 from .lower import Run, lower
 from .ops import Line
 from .parts import ModelSpec
+from .place import step_at
 from .record import dataclass
 from .runtimes import kv_elements
 from .search import LIMIT, first_below_zero
@@ -205,7 +206,7 @@ def _row(c: Candidate, seq: int, dtype: str, longest: int | None, first: int, ma
         sent = c.sent(seq)
         times = [max(roofline(ops, machine, c.act, c.devices, sent) for ops in per_layer) for per_layer in (cores, layers)]
     cached = kv_elements(c.model, c.batch, seq)
-    step = lower(c.model, Run(c.batch, 1, past=seq - 1, source=seq, encode=False, ideal=c.ideal))
+    step = lower(c.model, step_at(seq, c.batch, ideal=c.ideal))
     kind = KINDS[c.variant.type]
 
     def each(total: int) -> int:
@@ -219,9 +220,7 @@ def _row(c: Candidate, seq: int, dtype: str, longest: int | None, first: int, ma
         projection_flops=fold.total(mixers) - flops,
         train_flops=forward + backward_fold.total(whole),
         core_train_flops=flops + backward_fold.total(core),
-        leading_order=sum(
-            c.batch * g.repeat * seq * attended(g.mixer, seq, c.model.d_model) * c.model.d_model for g in c.model.groups
-        ),
+        leading_order=leading(c.model, c.batch, seq),
         pairs=next((op.dims["pairs"] for op in core if op.component == "attention.scores"), None),
         memory_bytes=each(max(kept_bytes(ops, c.act) for ops in cores)),
         kept_bytes=each(kept_bytes(core, c.act)),

@@ -14,6 +14,7 @@ from .leading import leading_order
 from .lower import Run
 from .ops import Line, Op, in_layers
 from .parts import ModelSpec, check_size, sequence_length
+from .place import step_at
 from .record import dataclass
 from .work import Work
 
@@ -161,7 +162,8 @@ class _Counted:
     @cached_property
     def step(self) -> Run:
         """The decode step."""
-        return step_at(self.run, self.context)
+        run = self.run
+        return step_at(self.context, run.batch, run.source or run.seq, run.ideal)
 
     def _sums(self, work: Work, sums: Callable[[list[Op]], dict[str, int]]) -> dict[str, int]:
         return {name: n // self.unit for name, n in work.of(sums).items()}
@@ -311,19 +313,6 @@ class _LeadingOrder(_Counted):
 
 
 _CONVENTIONS = {"flops": _Counted, "macs": _Macs, "leading-order": _LeadingOrder}
-
-
-def step_at(run: Run, context: int) -> Run:
-    """The decode step after a pass: forward of q = 1 token at kv = context, the token's own key included.
-
-    ``run`` says how many sequences, and of an encoder-decoder how many source tokens. No errors. Source: Shazeer 2019,
-    arXiv:1911.02150, sec. 2.4.
-
-    >>> step = step_at(Run(batch=4, seq=2048), 2048)
-    >>> step.seq, step.past
-    (1, 2047)
-    """
-    return Run(run.batch, 1, past=context - 1, source=run.source or run.seq, encode=False, ideal=run.ideal)
 
 
 def rules_of_thumb(spec: ModelSpec, exact: int, tokens: int) -> list[Approximation]:

@@ -14,9 +14,10 @@ from .cached import cache_fold
 from .errors import InputError, unknown_name
 from .later import Later, once
 from .lower import Run, lower
-from .method import PRECISIONS, Method, Ways, check
+from .method import PRECISIONS, Method, Ways, check, check_every
 from .ops import ACTIVATIONS, Line, Op
 from .parts import Attention, ModelSpec, check_size, sequence_length
+from .place import step_at
 from .record import dataclass
 from .runtimes import RUNTIMES, Serving, cached, kv_elements
 from .sharding import share
@@ -125,14 +126,7 @@ def checkpointing(n_layers: int, boundary: int, layer: int, every: int) -> Check
     >>> checkpointing(96, boundary=1, layer=1, every=8).checkpoints
     12
     """
-    check_size("checkpoint_every", every)
-    if every > n_layers:
-        raise InputError(
-            f"checkpoint_every is {every}, but the model has {n_layers} layers",
-            field="checkpoint_every",
-            value=every,
-            allowed=f"1 to {n_layers}",
-        )
+    check_every(every, n_layers)
 
     def cost(c: int) -> int:
         return -(-n_layers // c) * boundary + c * layer
@@ -296,7 +290,7 @@ class _Lines:
         ] + self.sums()
         if self.train:
             return lines
-        step = lower(self.spec, Run(self.batch, 1, past=self.seq - 1, source=self.seq, encode=False))
+        step = lower(self.spec, step_at(self.seq, self.batch))
         return lines + [line._replace(component=f"elements of {line.component}") for line in cache_fold.explain(step)]
 
 
@@ -380,11 +374,16 @@ def _why(stages: list[Rank]) -> str:
 
 def kv_bytes_per_token(spec: ModelSpec, kv_dtype: str) -> int:
     """What one more token of context adds to the cache, while it is shorter than any window."""
+    return dtypes.size(kv_elements_per_token(spec), kv_dtype)
+
+
+def kv_elements_per_token(spec: ModelSpec) -> int:
+    """The same in elements."""
 
     def more() -> int:
         return kv_elements(spec, 1, 2, 0).get("kv_cache", 0) - kv_elements(spec, 1, 1, 0).get("kv_cache", 0)
 
-    return dtypes.size(once(spec, "cached per token", more), kv_dtype)
+    return once(spec, "cached per token", more)
 
 
 def workspace(ops: list[Op], act: int) -> tuple[int, str]:

@@ -126,15 +126,22 @@ def check(spec: ModelSpec, ways: Ways, method: Method) -> None:
         raise InputError("adapters are for models that each GPU holds, or ZeRO shares out: give no tp, pp, cp or ep", field="tp")
     if method.lora is None and method.base is not None:
         raise InputError("a base in another format is frozen, so it needs --lora", field="base", value=method.base)
-    if method.checkpoint_every is not None and method.checkpoint_every > spec.n_layers:
-        raise InputError(
-            f"checkpoint_every is {method.checkpoint_every}, but the model has {spec.n_layers} layers",
-            field="checkpoint_every",
-            value=method.checkpoint_every,
-            allowed=f"1 to {spec.n_layers}",
-        )
+    if method.checkpoint_every is not None:
+        check_every(method.checkpoint_every, spec.n_layers)
     if not 0 <= method.margin < 1:
         raise InputError(f"margin is {method.margin}, but must be from 0 to below 1", field="margin", value=method.margin)
+
+
+def check_every(every: int, n_layers: int) -> None:
+    """Refuse a checkpoint every ``every`` of ``n_layers`` layers that there cannot be."""
+    check_size("checkpoint_every", every)
+    if every > n_layers:
+        raise InputError(
+            f"checkpoint_every is {every}, but the model has {n_layers} layers",
+            field="checkpoint_every",
+            value=every,
+            allowed=f"1 to {n_layers}",
+        )
 
 
 def uneven(spec: ModelSpec, ways: Ways) -> list[str]:

@@ -125,6 +125,11 @@ def embedding(spec: ModelSpec) -> int:
     return once(spec, "embedding", lambda: fold.total(op for op in ops_of(spec) if is_embedding(op)))
 
 
+def untied_head(spec: ModelSpec) -> int:
+    """The matrix of a head that is not tied, which laws that leave embeddings out leave out too."""
+    return 0 if spec.head is None or spec.head.tied else spec.d_model * spec.embedding.vocab
+
+
 def chapter_estimate(n_layers: int, d_model: int, vocab: int) -> int:
     """12 L d² + V d: attention 4 d² and a 4x-wide plain feed-forward 8 d² per layer, a tied token table; no norms,
     biases or positions.

@@ -32,6 +32,19 @@ class Run(NamedTuple):
     dropout: bool = False
 
 
+def step_at(context: int, batch: int = 1, source: int | None = None, ideal: bool = False) -> Run:
+    """The decode step: forward of q = 1 token at kv = context, the token's own key included.
+
+    ``batch`` sequences at once; of an encoder-decoder with ``source`` tokens in the encoder's memory (None: as many as
+    ``context``). No errors. Source: Shazeer 2019, arXiv:1911.02150, sec. 2.4.
+
+    >>> step = step_at(2048, batch=4)
+    >>> step.seq, step.past
+    (1, 2047)
+    """
+    return Run(batch, 1, past=context - 1, source=context if source is None else source, encode=False, ideal=ideal)
+
+
 class Place(NamedTuple):
     """A layer group's place in a run: ``q`` new tokens per sequence attend to ``kv``; ``source`` encoder tokens are at hand.
 

@@ -7,7 +7,7 @@ each peak is reached: :data:`IDEAL` gives a bound that nothing beats, a calibrat
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -147,8 +147,6 @@ IDEAL = Efficiency()
 
 def with_overrides(efficiency: Efficiency, given: Mapping[str, float]) -> Efficiency:
     """``efficiency`` with some factors replaced. Raises InputError for an unknown name."""
-    from dataclasses import replace
-
     known = [field.name for field in fields(Efficiency)]
     for name in given:
         if name not in known:

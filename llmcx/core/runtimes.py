@@ -13,9 +13,9 @@ from typing import NamedTuple
 from .cached import STATES, cache_fold
 from .cores import Chunked, Sliding
 from .errors import InputError, check_sizes, unknown_name
-from .lower import Run
 from .ops import Op
 from .parts import Attention, ModelSpec
+from .place import Run, step_at
 from .sharding import cut, share
 from .work import Dependent, Work
 
@@ -45,8 +45,7 @@ def cached(spec: ModelSpec, batch: int, context: int, source: int | None, servin
     check_sizes(serving, "block", "ubatch")
     if serving.runtime == "llama.cpp" and spec.encoder and spec.decoder:
         raise InputError("how llama.cpp lays out the cache of an encoder-decoder is not known", field="runtime")
-    run = Run(batch, 1, past=context - 1, source=context if source is None else source, encode=False)
-    found: dict[str, int] = Work(spec, run).of(_Cached(spec, serving, tp))
+    found: dict[str, int] = Work(spec, step_at(context, batch, source)).of(_Cached(spec, serving, tp))
     return found
 
 

@@ -22,9 +22,9 @@ from .record import dataclass
 FLOPS_PER_PARAM_TOKEN = 6.0
 """Kaplan et al. 2020, arXiv:2001.08361, sec. 2.1: 2 forward and 4 backward per parameter and token; attention's n² left out."""
 
-_EQ2 = "Hoffmann et al. 2022, arXiv:2203.15556, eq. 2"
-_EQ4 = "Hoffmann et al. 2022, arXiv:2203.15556, eq. 4"
-_6ND = "Kaplan et al. 2020, arXiv:2001.08361, sec. 2.1"
+EQ2 = "Hoffmann et al. 2022, arXiv:2203.15556, eq. 2"
+EQ4 = "Hoffmann et al. 2022, arXiv:2203.15556, eq. 4"
+SIX_ND = "Kaplan et al. 2020, arXiv:2001.08361, sec. 2.1"
 
 
 # --- compute --------------------------------------------------------------------------------------------------------
@@ -240,7 +240,7 @@ def optimum(
     line = frontier(law, k)
     c, u, a = line.coefficient, line.compute, line.exponent
     numbers = f"c = {c:.4g}, u = {u:.4g}, a = {a:.4f}, k = {k:g}"
-    source = _EQ4 if isinstance(law.constants, Parametric) else law.source
+    source = EQ4 if isinstance(law.constants, Parametric) else law.source
     try:
         if compute is not None:
             budget = amount("compute", compute)
@@ -265,15 +265,15 @@ def optimum(
         field, value = next(iter(given.items()))
         raise InputError(f"{field} {value:g} puts the optimum of {law.name} out of reach of numbers", field=field, value=value)
     if tokens is None:
-        steps.append(Term("tokens", "C / (k·N)", f"{budget:.4g} / ({k:g}·{n:.4g})", d, _6ND))
+        steps.append(Term("tokens", "C / (k·N)", f"{budget:.4g} / ({k:g}·{n:.4g})", d, SIX_ND))
     else:
-        steps.append(Term("params", "C / (k·D)", f"{budget:.4g} / ({k:g}·{d:.4g})", n, _6ND))
+        steps.append(Term("params", "C / (k·D)", f"{budget:.4g} / ({k:g}·{d:.4g})", n, SIX_ND))
     expected = None
     if isinstance(law.constants, Parametric):
         p = law.constants
         expected = loss_at(p, n, d)
         text = f"{p.E:g} + {p.A:g}/{n:.4g}^{p.alpha:g} + {p.B:g}/{d:.4g}^{p.beta:g}"
-        steps.append(Term("loss", "E + A/N^alpha + B/D^beta", text, expected, _EQ2))
+        steps.append(Term("loss", "E + A/N^alpha + B/D^beta", text, expected, EQ2))
     return _optimum(law, n, d, budget, expected, steps)
 
 
@@ -299,7 +299,7 @@ def _optimum(law: Law, n: float, d: float, budget: float, expected: float | None
     warning = out_of_range(law, budget)
     spread = law.exponent_spread
     known = any(step.component == "compute" for step in steps)
-    made = Term("compute", "k N D", f"{budget / (n * d):.4g}·{n:.4g}·{d:.4g}", budget, _6ND)
+    made = Term("compute", "k N D", f"{budget / (n * d):.4g}·{n:.4g}·{d:.4g}", budget, SIX_ND)
     steps = [
         *steps,
         *([] if known else [made]),
@@ -414,9 +414,9 @@ def _explained(p: Parametric, best: Optimum, row: Split) -> list[Term]:
     text = f"{p.E:g} + {p.A:g}/{n:.4g}^{p.alpha:g} + {p.B:g}/{d:.4g}^{p.beta:g}"
     name, section = f"of {n:.4g} parameters at {c:.4g} FLOPs", "Hoffmann et al. 2022, arXiv:2203.15556, sec. 3.3"
     return [
-        Term(f"tokens {name}", "C / (k·N)", f"{c:.4g} / ({c / (n * d):.4g}·{n:.4g})", d, _6ND),
-        Term(f"tokens_per_param {name}", "D / N", f"{d:.4g} / {n:.4g}", row.tokens_per_param, _6ND),
-        Term(f"loss {name}", "E + A/N^alpha + B/D^beta", text, row.loss, _EQ2),
+        Term(f"tokens {name}", "C / (k·N)", f"{c:.4g} / ({c / (n * d):.4g}·{n:.4g})", d, SIX_ND),
+        Term(f"tokens_per_param {name}", "D / N", f"{d:.4g} / {n:.4g}", row.tokens_per_param, SIX_ND),
+        Term(f"loss {name}", "E + A/N^alpha + B/D^beta", text, row.loss, EQ2),
         Term(f"excess_loss {name}", "L - L_opt", f"{row.loss:.6g} - {best.loss:.6g}", row.excess_loss, section),
     ]
 

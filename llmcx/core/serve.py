@@ -20,6 +20,7 @@ from .memory import workspace
 from .mixers.mla import MLA
 from .ops import Line
 from .parts import Attention, ModelSpec, check_size
+from .place import step_at
 from .record import dataclass
 from .roofline import IDEAL, Efficiency, Machine, Placed, Roofline, Work, machine, roofs, seconds, works
 
@@ -104,8 +105,7 @@ class Server:
 
     def cache_bytes(self, context: int) -> float:
         """What one sequence of ``context`` tokens leaves on each GPU: keys and values, latents, or states."""
-        run = Run(1, 1, past=context - 1, source=context, encode=False)
-        elements = cache_fold.total(lower(self.spec, run))
+        elements = cache_fold.total(lower(self.spec, step_at(context)))
         return elements * self.setup.kv_bits / 8 * self.cache_share
 
     def largest_batch(self, context: int, reserve: float = 0.1) -> int:
@@ -233,7 +233,8 @@ def _divisible(mixer: object, tp: int) -> int:
 
 
 def touched(experts: int, top_k: int, tokens: int) -> float:
-    """Share of the experts that at least one of ``tokens`` meets, choices uniform and independent: 1 - (1 - k/E)^t.
+    """Share of the experts that at least one of ``tokens`` meets, choices uniform and independent: 1 - (1 - k/E)^t, which is
+    :func:`llmcx.core.routing.distinct_experts` over E, without its care for tiny chances: this one runs op by op.
 
     >>> touched(8, 2, 1), touched(4, 2, 2)
     (0.25, 0.75)

@@ -16,7 +16,9 @@ from .errors import InputError
 from .laws import Law, Repetition
 from .record import dataclass
 from .scaling import (
+    EQ2,
     FLOPS_PER_PARAM_TOKEN,
+    SIX_ND,
     EqualCompute,
     Optimum,
     Term,
@@ -31,7 +33,6 @@ from .scaling import (
 NEAR = 2.0
 """A ratio of tokens to parameters within this factor of the optimum's is called near it: losses there differ by under 1%."""
 
-_HOFFMANN = "Hoffmann et al. 2022, arXiv:2203.15556, eq. 2"
 _SARDANA = "Sardana et al. 2024, arXiv:2401.00448, eq. 3"
 _MUENNIGHOFF = "Muennighoff et al. 2023, arXiv:2305.16264, eq. 5 and 6"
 
@@ -96,7 +97,7 @@ def standing(law: Law, params: float, tokens: float, compute: float | None = Non
     lines = [
         Term("of the model: params", "N", f"{n:.4g}", n, "the model's own, as the law counts"),
         Term("of the model: tokens", "D", f"{d:.4g}", d, "the model's own"),
-        Term("of the model: compute", "k N D", f"{k:.4g}·{n:.4g}·{d:.4g}", c, "Kaplan et al. 2020, arXiv:2001.08361, sec. 2.1"),
+        Term("of the model: compute", "k N D", f"{k:.4g}·{n:.4g}·{d:.4g}", c, SIX_ND),
         Term("of the model: tokens_per_param", "D / N", f"{d:.4g} / {n:.4g}", d / n, "the model's own"),
         *best.lines,
         Term("ratio", "(D/N) / (D_opt/N_opt)", f"{d / n:.4g} / {best.tokens_per_param:.4g}", ratio, best.lines[0].source),
@@ -111,9 +112,9 @@ def standing(law: Law, params: float, tokens: float, compute: float | None = Non
         worth = p.alpha * p.A / n**p.alpha / (p.beta * p.B / d**p.beta)
         served = 3 * d * (worth - 1) if worth > 1 else None
         lines += [
-            Term("of the model: loss", "E + A/N^alpha + B/D^beta", f"N = {n:.4g}, D = {d:.4g}", reached, _HOFFMANN),
-            Term("same_loss_compute", "C·((L_opt - E)/(L - E))^(1/gamma)", f"L = {reached:.4f}", same, _HOFFMANN),
-            Term("excess_compute", "1 - same_loss_compute / C", f"1 - {same:.4g} / {c:.4g}", excess, _HOFFMANN),
+            Term("of the model: loss", "E + A/N^alpha + B/D^beta", f"N = {n:.4g}, D = {d:.4g}", reached, EQ2),
+            Term("same_loss_compute", "C·((L_opt - E)/(L - E))^(1/gamma)", f"L = {reached:.4f}", same, EQ2),
+            Term("excess_compute", "1 - same_loss_compute / C", f"1 - {same:.4g} / {c:.4g}", excess, EQ2),
         ]
         if served is not None:
             numbers = f"αA/N^α over βB/D^β = {worth:.4g}, D = {d:.4g}"

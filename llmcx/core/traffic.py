@@ -71,12 +71,16 @@ def traffic(on_chip: int, act: int, *, backward: bool = False) -> Fold:
     times = 2 if backward else 1  # a matmul's two gradients are matmuls of the same three tensors
     twice = "2·" if backward else ""
 
+    def written(batch: int, heads: int, pairs: int, width: int, rows: int, own: int) -> int:
+        """Of a matmul whose one side, in or out, is the scores, written out."""
+        return times * act * batch * (heads * rows * width + own + heads * pairs)
+
     def scores(
         batch: int, heads: int, pairs: int, width: int, rows: int = 0, keys: int = 0, shared: int = 1, fused: int = 0
     ) -> int:
         own = heads // shared * keys * width
         if not fused:
-            return act * batch * (times * (heads * rows * width + own) + (2 if backward else 1) * heads * pairs)
+            return written(batch, heads, pairs, width, rows, own)
         met = heads * visits(on_chip, act, width, rows, keys, pairs)
         if backward:  # read K, write dK; per visit: read Q and dQ, write dQ
             return act * batch * (2 * own + 3 * met * width)
@@ -87,7 +91,7 @@ def traffic(on_chip: int, act: int, *, backward: bool = False) -> Fold:
     ) -> int:
         own = heads // shared * keys * width
         if not fused:
-            return act * batch * (times * (heads * rows * width + own) + (2 if backward else 1) * heads * pairs)
+            return written(batch, heads, pairs, width, rows, own)
         met = heads * visits(on_chip, act, width, rows, keys, pairs)
         if backward:  # read V, write dV; per visit: read O and dO, and both statistics
             return batch * (act * (2 * own + 2 * met * width) + 2 * STATISTICS * met)

@@ -139,7 +139,7 @@ class Trainer:
         if cp > 1:
             moved = 3 * (cp - 1) * tokens * self.kv_width / tp * ACT
             context = moved / on.link(tp * cp, cp) * (1 - e.hidden_cp)
-        return Layer(forward, backward, again, tensor, context, self._all_to_all(tp, cp, ep, tokens))
+        return Layer(forward, backward, again, tensor, context, self._all_to_all(tp, ep, tokens))
 
     def _part(self, work: Work, tp: int, cp: int, ep: int, micro_batch: int, sequence: bool) -> tuple[float, float]:
         """What one GPU has of an op: the share of its FLOPs and traffic, and the bytes of its matrices."""
@@ -165,7 +165,7 @@ class Trainer:
         shown = [one for one in placed if one.flops and one.bytes]
         return Roofline([one for one in roofs(hardware) if one.name == roof], [*shown, whole])
 
-    def _all_to_all(self, tp: int, cp: int, ep: int, tokens: float) -> float:
+    def _all_to_all(self, tp: int, ep: int, tokens: float) -> float:
         """Dispatch and combine, forward and backward. A token goes once to each domain that holds one of its experts, then on
         within it (DeepSeek-AI 2024, arXiv:2412.19437, sec. 3.2.2); experts are taken as uniformly met.
         """

@@ -17,6 +17,7 @@ from llmcx.core.lower import Run, lower
 from llmcx.core.mixers import MIXERS, Mixer, mixer_class
 from llmcx.core.ops import Line, in_layers, substitute
 from llmcx.core.parts import Layers, ModelSpec
+from llmcx.core.place import step_at
 from llmcx.core.shapes import model
 from llmcx.spec import catalog
 from llmcx.spec.index import offered
@@ -142,7 +143,7 @@ def of_attention(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
     inside = [
         op for op in lower(spec, Run(batch, seq)) if in_layers(op) and not op.component.startswith(("ffn.", "moe.", "norm."))
     ]
-    step = lower(spec, Run(batch, 1, past=seq - 1, source=seq, encode=False))
+    step = lower(spec, step_at(seq, batch))
     lines = [line._replace(component=f"{line.component}, FLOPs") for line in flops_fold.explain(inside)]
     return lines + [line._replace(component=f"{line.component}, elements") for line in cache_fold.explain(step)]
 
@@ -401,7 +402,7 @@ def _plain_dtype(name: str, spec: ModelSpec, batch: int, seq: int) -> list[Line]
 
 
 def _cached_dtype(name: str, spec: ModelSpec, batch: int, seq: int) -> list[Line]:
-    lines = cache_fold.explain(lower(spec, Run(batch, 1, past=seq - 1, source=seq, encode=False)))
+    lines = cache_fold.explain(lower(spec, step_at(seq, batch)))
     n, (block, held) = sum(int(line.value) for line in lines), dtypes.CACHE_BLOCKS[name]
     numbers = f"ceil({n:,} / {block}) · {held}"
     return [Line("cache, bytes", "ceil(elements / block) · held", numbers, dtypes.size(n, name), "ggml/src/ggml-common.h")]

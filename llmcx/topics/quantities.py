@@ -30,6 +30,7 @@ from llmcx.core import (
     optimizers,
     pairs,
     params,
+    place,
     roofline,
     routers,
     routing,
@@ -48,7 +49,6 @@ from llmcx.core import (
 from llmcx.core.lower import Run
 from llmcx.core.ops import Line
 from llmcx.core.parts import ModelSpec
-from llmcx.core.runtimes import kv_elements
 
 from . import Draft, Example, Formula
 from .read import doc, examples, source
@@ -166,7 +166,7 @@ def _decode(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
 
 
 def _per_token(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
-    step = kv_elements(spec, 1, 2, 0).get("kv_cache", 0) - kv_elements(spec, 1, 1, 0).get("kv_cache", 0)
+    step = memory.kv_elements_per_token(spec)
     value = memory.kv_bytes_per_token(spec, "bf16")
     return [Line("cache per token, bytes", "elements per token · bytes", f"{step:,} · 2", value, memory.SOURCES["kv_cache"])]
 
@@ -261,7 +261,7 @@ QUANTITIES: dict[str, Quantity] = {
     "decode": Quantity(
         "Decode step: one token with a cache",
         "compute",
-        (flops.step_at, flop_counter.linear),
+        (place.step_at, flop_counter.linear),
         {"a step": "forward of q = 1 token at kv = context"},
         "Shazeer 2019, arXiv:1911.02150, sec. 2.4",
         commands=("llmcx flops --preset gpt3 --context 2048",),

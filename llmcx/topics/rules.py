@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from llmcx.core import cached, flop_counter, optimizers, params, roofline, traffic
 from llmcx.core.lower import Run, lower
 from llmcx.core.ops import KINDS, Fold, Line, substitute
+from llmcx.core.place import step_at
 
 from . import Draft, Example, Formula
 from .read import doc, examples
@@ -119,7 +120,7 @@ def run(fold: Fold, kind: str) -> list[Example]:
 def numbers(name: str, kind: str | None, spec: Any, batch: int, seq: int) -> list[Line]:
     """A model's numbers put into the rules of one fold, of one kind or of all."""
     cost = COSTS[name]
-    step = Run(batch, 1, past=seq - 1, source=seq, encode=False)
+    step = step_at(seq, batch)
     ops = lower(spec, step if cost.decode else Run(batch, seq))
     return cost.fold.explain(op for op in ops if kind in (None, op.kind))
 
