@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from llmcx.cli.options import DTYPES, Models, choosing, command, completing, describe, single
+from llmcx.cli.options import DTYPES, VARIANTS, Models, choosing, command, completing, describe, single
 from llmcx.core import compare as core
 from llmcx.core.advice import differences
-from llmcx.core.variants import VARIANTS, parse_variant
+from llmcx.core.variants import parse_variant
 from llmcx.report.render import Item
 from llmcx.spec import units
 
@@ -25,7 +25,7 @@ def attention_compare(
             "--variant",
             "-v",
             help="A variant such as local:w=512, gqa:g=8 or dsa:k=2048; repeat. Default: seventeen. The first is the baseline.",
-            autocompletion=lambda incomplete: [name for name in VARIANTS if name.startswith(incomplete)],
+            autocompletion=VARIANTS,
         ),
     ] = None,
     hardware: Annotated[

@@ -6,12 +6,12 @@ from typing import Annotated, Any
 import typer
 
 from llmcx.cli import sweeping
-from llmcx.cli.options import Models, _presets, command, remembering, single
-from llmcx.core.contrast import FIGURES, Contrast, contrast
+from llmcx.cli.options import PRESETS, Models, command, remembering, single
+from llmcx.core.contrast import FIGURES, contrast, explained
 from llmcx.core.errors import InputError, shown, unknown_name
-from llmcx.core.ops import Line
 from llmcx.core.parts import ModelSpec
 from llmcx.report.render import Item
+from llmcx.spec.load import names_file
 
 app = single()
 
@@ -30,7 +30,7 @@ class _Comparing(sweeping.Borrowing):
 def _side(ctx: typer.Context, incomplete: str) -> list[str]:
     """A preset, or the values of the option before."""
     words = ctx.params.get("words") or ("",)
-    return sweeping.values([*FIGURES], ctx, incomplete) if words[-1].startswith("-") else _presets(incomplete)
+    return sweeping.values([*FIGURES], ctx, incomplete) if words[-1].startswith("-") else PRESETS(incomplete)
 
 
 @command(app, "compare", cls=_Comparing, context_settings={"ignore_unknown_options": True})
@@ -81,7 +81,7 @@ def compare(
     notes = alike + [note for items in (items_a, items_b) for item in items.values() for note in item.notes]
     result = contrast(spec_a, spec_b, (inputs[0], inputs[1]), answers)
     call = {"a": " ".join(sides[0]), "b": " ".join(sides[1]), "with": names}
-    return [Item(None, call, result, list(dict.fromkeys(notes)), _lines(result))]
+    return [Item(None, call, result, list(dict.fromkeys(notes)), explained(result))]
 
 
 def _words(text: str, label: str) -> list[str]:
@@ -91,8 +91,7 @@ def _words(text: str, label: str) -> list[str]:
     except ValueError as error:
         raise InputError(f"{label} is {shown(text)}, which cannot be read: {error}", field=label.lower(), value=text) from None
     if words and (words[0] == "-" or not words[0].startswith("-")):
-        is_file = words[0] == "-" or "/" in words[0] or words[0].endswith((".yaml", ".yml", ".json"))
-        words = ["--config" if is_file else "--preset", *words]
+        words = ["--config" if names_file(words[0]) else "--preset", *words]
     if not words:
         raise InputError(f"{label} is empty, but must name a model", field=label.lower(), value=text)
     return words
@@ -157,19 +156,3 @@ def _answers(commands: dict[str, sweeping.Swept], given: dict[str, Any]) -> dict
             mine = {key: value for key, value in mine.items() if key in shape}
         [items[name]] = each.ask(mine)
     return items
-
-
-def _lines(result: Contrast) -> list[Line]:
-    """For --explain: the terms of every component that changed."""
-    lines = [
-        Line(
-            f"{each.command}: {each.figure}", "B - A", f"{each.b:,} - {each.a:,}", each.change, f"llmcx {each.command} --explain"
-        )
-        for each in result.figures
-        if each.change is not None
-    ]
-    for why in result.why:
-        for cause in why.causes:
-            for label, terms in (("A", cause.a_terms), ("B", cause.b_terms)):
-                lines += [term._replace(component=f"{label} · {why.command}: {term.component}") for term in terms]
-    return lines

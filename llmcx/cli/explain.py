@@ -12,16 +12,14 @@ from llmcx.spec import units
 app = single()
 
 
-def _names(incomplete: str) -> list[str]:
-    return [name for name in topics.names() if name.startswith(incomplete)]
-
-
 @command(app)
 def explain(
     models: Models,
     topic: Annotated[
         str | None,
-        typer.Argument(metavar="TOPIC", help="kv-cache, linear, flops.scores, gqa, chinchilla, ...", autocompletion=_names),
+        typer.Argument(
+            metavar="TOPIC", help="kv-cache, linear, flops.scores, gqa, chinchilla, ...", autocompletion=choosing("topics:names")
+        ),
     ] = None,
     seq: Annotated[str | None, typer.Option(help="With a model: tokens per sequence; 8k is 8192. Default: the context.")] = None,
     batch: Annotated[str, typer.Option(help="With a model: sequences.")] = "1",

@@ -23,12 +23,6 @@ def _option(*names: str, help: str, metavar: str | None = None, **more: Any) -> 
     return typer.Option(*names, help=help, metavar=metavar, show_default=False, **more)
 
 
-def _presets(incomplete: str) -> list[str]:
-    from llmcx.spec.presets import offered
-
-    return [name for name in offered() if name.startswith(incomplete)]
-
-
 def completing(kind: str) -> Callable[[str], list[str]]:
     """Completion of the names of "laws" or "hardware"."""
 
@@ -41,8 +35,8 @@ def completing(kind: str) -> Callable[[str], list[str]]:
 
 
 def choosing(*names: str) -> Callable[[str], list[str]]:
-    """Completion of these names; of those in a registry where one reads "module:NAME", as core.optimizers:OPTIMIZERS. A module is
-    imported when a shell asks.
+    """Completion of these names; where one reads "module:NAME", of those in that registry or that a function of that name gives,
+    as core.optimizers:OPTIMIZERS. A module is imported when a shell asks.
     """
 
     def complete(incomplete: str) -> list[str]:
@@ -51,20 +45,17 @@ def choosing(*names: str) -> Callable[[str], list[str]]:
         found: list[str] = []
         for name in names:
             module, _, registry = name.partition(":")
-            found += getattr(import_module(f"llmcx.{module}"), registry) if registry else [name]
+            listed = getattr(import_module(f"llmcx.{module}"), registry) if registry else [name]
+            found += listed() if callable(listed) else listed
         return [name for name in dict.fromkeys(found) if name.startswith(incomplete)]
 
     return complete
 
 
+PRESETS = choosing("spec.presets:offered")
+VARIANTS = choosing("core.variants:VARIANTS")
 DTYPES = choosing("core.dtypes:BITS")
 MATMULS = choosing("bf16", "fp16", "fp8", "fp4")
-
-
-def _variants(incomplete: str) -> list[str]:
-    from llmcx.core.variants import VARIANTS
-
-    return [name for name in VARIANTS if name.startswith(incomplete)]
 
 
 _MOST_REMEMBERED = 512
@@ -90,7 +81,7 @@ class Models:
 
     preset: Annotated[
         list[str] | None,
-        _option("--preset", "-p", metavar="NAME", help="A built-in model; repeat to compare.", autocompletion=_presets),
+        _option("--preset", "-p", metavar="NAME", help="A built-in model; repeat to compare.", autocompletion=PRESETS),
     ] = None
     config: Annotated[
         list[str] | None,
@@ -140,7 +131,7 @@ class Models:
             help="standard, flash, causal_flash, ring:p=8, sliding:w=4096, local:w=256, strided:k=64, fixed:k=128,c=8,"
             " longformer:w=512,g=16,m=2, bigbird:b=64,w=3,g=2,r=3, reformer:c=64,h=4, linformer:k=256, performer:r=256, linear,"
             " gated_delta, mamba2, mha, mqa, gqa:g=8, mla, mla_naive, mla_absorbed, dsa:k=2048, nsa:n=16,w=512.",
-            autocompletion=_variants,
+            autocompletion=VARIANTS,
         ),
     ] = None
     bias: Annotated[bool | None, _option("--bias/--no-bias", help="Biases in every linear layer.")] = None

@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-from llmcx.cli.options import Output, _presets, choosing, command, describe, single
+from llmcx.cli.options import PRESETS, Output, choosing, command, describe, single
 from llmcx.core.errors import unknown_name
 from llmcx.report.render import Answer, Item
 from llmcx.spec import presets as store
 from llmcx.spec import units
 
 app = single()
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A preset or an alias.", autocompletion=_presets)]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A preset or an alias.", autocompletion=PRESETS)]
 
 
 def _families(incomplete: str) -> list[str]:

@@ -5,19 +5,18 @@ from typing import Annotated
 import typer
 
 from llmcx import schemas
-from llmcx.cli.options import command, single
+from llmcx.cli.options import choosing, command, single
 
 app = single()
-
-
-def _names(incomplete: str) -> list[str]:
-    return [name for name in schemas.names() if name.startswith(incomplete)]
 
 
 @command(app)
 def schema(
     name: Annotated[
-        str | None, typer.Argument(metavar="COMMAND", help="Whose --json; error is what stderr holds.", autocompletion=_names)
+        str | None,
+        typer.Argument(
+            metavar="COMMAND", help="Whose --json; error is what stderr holds.", autocompletion=choosing("schemas:names")
+        ),
     ] = None,
 ) -> None:
     """Print the JSON Schema (2020-12) of a command's --json; without a name, list them.

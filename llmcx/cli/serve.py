@@ -60,12 +60,7 @@ def serve(
         None if chunk is None else units.length(chunk, "--chunk"),
         core.Speculation(draft, acceptance if draft else 0.0, draft_cost if draft else 0.0),
     )
-    dated = []
-    if price is None and machine.usd_per_hour is not None:
-        price = machine.usd_per_hour.usd
-        dated.append(f"price: {machine.usd_per_hour.stated()}; override with --price")
-    elif price is None:
-        dated.append(f"no price of {machine.title} is known; give --price for a cost")
+    price, dated = calibration.price(machine, price)
     size = None if batch is None else units.count(batch, "--batch")
     items = []
     for spec, shape, notes in models.each():

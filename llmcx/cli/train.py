@@ -6,13 +6,12 @@ from typing import Annotated
 import typer
 
 from llmcx.cli.options import MATMULS, Models, choosing, command, completing, describe, single
-from llmcx.core import params as params_fold
 from llmcx.core.errors import InputError, unknown_name
 from llmcx.core.hardware import Hardware
 from llmcx.core.kept import RECOMPUTE
 from llmcx.core.layout import Layout
 from llmcx.core.method import uneven
-from llmcx.core.plan import LEAST_TOKENS, Candidate, Plan, Ranked, Ranking, Trained, label, left_out, plan
+from llmcx.core.plan import LEAST_TOKENS, Plan, Trained, label, left_out, plan, ranking, usual_batch
 from llmcx.core.record import dataclass
 from llmcx.core.roofline import IDEAL
 from llmcx.core.train import Costs, Trainer
@@ -24,8 +23,8 @@ app = single()
 
 
 @dataclass(frozen=True)
-class Ways:
-    """How the GPUs are divided. None of them given: the best layout found."""
+class Parallel:
+    """How the GPUs share the work. None of them given: the best layout found."""
 
     tp: Annotated[str | None, typer.Option(help="Tensor-parallel GPUs.")] = None
     pp: Annotated[str | None, typer.Option(help="Pipeline stages.")] = None
@@ -82,15 +81,7 @@ class Prices:
                 raise InputError(f"--{name} is {value}, but must be 0 or more", field=name, value=value, allowed="0 or more")
         if not 0 < self.available <= 1:
             raise InputError("--available must be above 0 and at most 1", field="available", value=self.available)
-        notes = []
-        price = self.price
-        if price is None and hardware.usd_per_hour is not None:
-            price = hardware.usd_per_hour.usd
-            notes.append(
-                f"price: {price:g} USD/h, {hardware.usd_per_hour.source}, {hardware.usd_per_hour.date}; override with --price"
-            )
-        elif price is None:
-            notes.append(f"no price of {hardware.title} is known; give --price for a cost")
+        price, notes = calibration.price(hardware, self.price)
         watts = hardware.tdp_w if self.power is None else self.power
         if watts is None:
             notes.append(f"no power of {hardware.title} is known; give --power for energy and CO2")
@@ -110,7 +101,7 @@ class Prices:
 @command(app, "train")
 def train(
     models: Models,
-    ways: Ways,
+    parallel: Parallel,
     prices: Prices,
     tokens: Annotated[str, typer.Option(help="Training tokens, e.g. 15.6T.")],
     gpus: Annotated[str, typer.Option(help="Accelerators.")],
@@ -152,40 +143,23 @@ def train(
     items = []
     for spec, shape, notes in models.each():
         length = min(spec.context or 8192, 8192) if seq is None else units.length(seq)
-        if global_batch is None:
-            aim = 2**24 if params_fold.count(spec) >= 10**11 else 2**22
-            batch = max(1, aim // length)
-        else:
-            batch = units.count(global_batch, "--global-batch")
+        batch = usual_batch(spec, length) if global_batch is None else units.count(global_batch, "--global-batch")
         ideal = Trainer(spec, length, machine, IDEAL, dtype, not eager_attention)
         real = Trainer(spec, length, machine, factors, dtype, not eager_attention)
         found: Plan | None = None
-        if search or not ways.given():
+        if search or not parallel.given():
             found = plan(real, count, batch, machine.memory_bytes)
-        layout = ways.layout(count) if ways.given() else found.best[0].layout  # type: ignore[union-attr]
+        layout = parallel.layout(count) if parallel.given() else found.best[0].layout  # type: ignore[union-attr]
         answer = core(real, ideal, layout, tokens=total, global_batch=batch, costs=costs, dtype=dtype)
-        result: Trained = {"training": answer, "efficiency": factors, "plan": _plan(found) if found and search else None}
+        result: Trained = {"training": answer, "efficiency": factors, "plan": ranking(found) if found and search else None}
         inputs = {"tokens": total, "gpus": count, "hardware": machine.name, "seq": length, "global_batch": batch}
         inputs |= {"dtype": dtype or machine.dtype, "stack": stack, "layout": label(layout), **shape}
         why = [f"why {line}" for line in found.why] if found and search else []
-        said = [*why, *_notes(answer.fits, found, ways.given(), real), *uneven(spec, layout.ways())]
+        said = [*why, *_notes(answer.fits, found, parallel.given(), real), *uneven(spec, layout.ways())]
         said += words + dated + notes
         more = partial(real.roofline, layout, machine, dtype)
         items.append(Item(describe(spec), inputs, result, said, answer.lines, more))
     return items
-
-
-def _plan(found: Plan) -> Ranking:
-    def rows(chosen: list[Candidate]) -> list[Ranked]:
-        return [{"layout": label(c.layout), "ways": c.layout, "step_s": c.step.total, "bytes": c.bytes} for c in chosen]
-
-    return {
-        "best": rows(found.best),
-        "near": rows(found.near),
-        "why": found.why,
-        "searched": found.searched,
-        "fitted": found.fitted,
-    }
 
 
 def _notes(fits: bool, found: Plan | None, given: bool, real: Trainer) -> list[str]:

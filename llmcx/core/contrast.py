@@ -209,3 +209,19 @@ def contrast(
         ],
         [why(command, one, two) for command, (one, two) in answers.items()],
     )
+
+
+def explained(result: Contrast) -> list[Line]:
+    """What --explain shows: each change, then the terms of every component that changed, on either side."""
+    lines = [
+        Line(
+            f"{each.command}: {each.figure}", "B - A", f"{each.b:,} - {each.a:,}", each.change, f"llmcx {each.command} --explain"
+        )
+        for each in result.figures
+        if each.change is not None
+    ]
+    for reason in result.why:
+        for cause in reason.causes:
+            for label, terms in (("A", cause.a_terms), ("B", cause.b_terms)):
+                lines += [term._replace(component=f"{label} · {reason.command}: {term.component}") for term in terms]
+    return lines

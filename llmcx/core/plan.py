@@ -11,11 +11,12 @@ from typing import NamedTuple, TypedDict
 from .errors import InputError
 from .kept import RECOMPUTE
 from .layout import Layout
+from .params import count
 from .parts import ModelSpec
 from .record import dataclass
 from .roofline import Efficiency
 from .sharding import dividable, divisors
-from .train import Step, Trainer, Training
+from .train import SPENT_ON, Step, Trainer, Training
 
 LEAST_TOKENS = 4096  # per context-parallel rank
 WAYS = ("tp", "pp", "cp", "ep", "dp", "micro_batch", "virtual", "recompute", "zero")
@@ -67,6 +68,11 @@ class Trained(TypedDict):
     training: Training
     efficiency: Efficiency
     plan: Ranking | None
+
+
+def usual_batch(spec: ModelSpec, seq: int) -> int:
+    """Sequences per step where none are asked for: 4M tokens of them, 16M from 100B parameters on."""
+    return max(1, (2**24 if count(spec) >= 10**11 else 2**22) // seq)
 
 
 def layouts(spec: ModelSpec, seq: int, gpus: int, global_batch: int, domain: int, fused: bool = True) -> Iterator[Layout]:
@@ -158,6 +164,21 @@ def plan(trainer: Trainer, gpus: int, global_batch: int, capacity: int, keep: in
     return Plan(fitting[:keep], near[:3], list(_why(fitting, best)), searched, len(fitting))
 
 
+def ranking(found: Plan) -> Ranking:
+    """A plan as it is told."""
+
+    def rows(chosen: list[Candidate]) -> list[Ranked]:
+        return [{"layout": label(c.layout), "ways": c.layout, "step_s": c.step.total, "bytes": c.bytes} for c in chosen]
+
+    return {
+        "best": rows(found.best),
+        "near": rows(found.near),
+        "why": found.why,
+        "searched": found.searched,
+        "fitted": found.fitted,
+    }
+
+
 def _why(fitting: list[Candidate], best: Candidate) -> Iterator[str]:
     """For each way of dividing: the fastest layout that fits with another value of it, how much slower, and what grows most."""
     for way in WAYS:
@@ -168,21 +189,8 @@ def _why(fitting: list[Candidate], best: Candidate) -> Iterator[str]:
         slower = other.step.total / best.step.total - 1
         name = max(Step._fields, key=lambda part: getattr(other.step, part) - getattr(best.step, part))
         grown = (getattr(other.step, name) - getattr(best.step, name)) / best.step.total
-        least = f"; most of it {NAMES[name]} (+{grown:.1%} of the step)" if grown > 0.0005 else ""
+        least = f"; most of it {SPENT_ON[name]} (+{grown:.1%} of the step)" if grown > 0.0005 else ""
         yield f"{way} {chosen}: the best with another is {label(other.layout)}, {slower:.1%} slower{least}"
-
-
-NAMES = {
-    "compute": "arithmetic and memory traffic",
-    "recompute": "recomputation",
-    "bubble": "pipeline bubble",
-    "tensor": "tensor-parallel traffic",
-    "context": "context-parallel traffic",
-    "expert": "all-to-all",
-    "pipeline": "pipeline hand-overs",
-    "data": "data-parallel traffic",
-    "optimizer": "the optimizer's update",
-}
 
 
 def label(layout: Layout) -> str:

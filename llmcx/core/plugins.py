@@ -26,6 +26,14 @@ class File(NamedTuple):
     path: Path
     plugin: str
 
+    def had(self) -> str:
+        """What a list says of it."""
+        return f"{self.name} is of the plugin {self.plugin}"
+
+    def passed_over(self) -> str:
+        """What a list says where llmcx has one of its name."""
+        return f"{self.name} of the plugin {self.plugin} is passed over: the name is llmcx's own"
+
 
 @cache
 def _any() -> bool:
@@ -95,6 +103,11 @@ def files(kind: str) -> tuple[list[File], list[str]]:
             problems.append(f"the plugin {_plugin(entry)} names {entry.value} for its presets, which is not an installed package")
         found += [File(path.stem.lower(), path, _plugin(entry)) for place in places for path in Path(place, kind).glob("*.yaml")]
     return sorted(found), problems
+
+
+def beside(kind: str, own: list[str]) -> list[str]:
+    """The names in ``own``, and what plugins add to them."""
+    return own + sorted({file.name for file in files(kind)[0]} - set(own))
 
 
 def file(kind: str, name: str) -> File | None:

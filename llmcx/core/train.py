@@ -51,6 +51,20 @@ class Step(NamedTuple):
         return sum(self)
 
 
+SPENT_ON = {
+    "compute": "arithmetic, memory traffic",
+    "recompute": "recomputation",
+    "bubble": "pipeline bubble",
+    "tensor": "tensor-parallel traffic",
+    "context": "context-parallel traffic",
+    "expert": "all-to-all",
+    "pipeline": "pipeline hand-overs",
+    "data": "data-parallel traffic",
+    "optimizer": "optimizer",
+}
+"""What a reader is told of each part of a :class:`Step`."""
+
+
 class Layer(NamedTuple):
     """One average layer on one GPU, one micro-batch: seconds forward, backward, done again, and of traffic not hidden."""
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from llmcx.core.errors import InputError, unknown_name
 
+from . import format
 from .table import Column, Fact, Table
 
 MEASURES = {
@@ -29,19 +30,6 @@ def measured(name: str | None, timed: bool) -> str:
     return name
 
 
-def length(value: float) -> str:
-    """A length as it is typed: 1,048,576 is 1M, 8192 is 8k.
-
-    >>> length(8192), length(1_048_576), length(1000)
-    ('8k', '1M', '1,000')
-    """
-    n = int(value)
-    for factor, unit in ((2**20, "M"), (2**10, "k")):
-        if n >= factor and n % factor == 0:
-            return f"{n // factor}{unit}"
-    return f"{n:,}"
-
-
 def facts(item: Any) -> list[Fact]:
     """Side by side, models show each variant's FLOPs at the longest length."""
     last = max(row.seq for row in item.result.rows)
@@ -63,7 +51,9 @@ def by_length(item: Any, title: str) -> Table:
     for row in item.result.rows:
         rows.setdefault(row.variant, {"variant": row.variant})[str(row.seq)] = getattr(row, field)
     columns = [Column("variant", "variant")]
-    columns += [Column(str(n), length(n), kind, _rank(i, len(item.inputs["seq"]))) for i, n in enumerate(item.inputs["seq"])]
+    columns += [
+        Column(str(n), format.length(n), kind, _rank(i, len(item.inputs["seq"]))) for i, n in enumerate(item.inputs["seq"])
+    ]
     return Table(f"{title} · {what}, by length", columns, list(rows.values()))
 
 

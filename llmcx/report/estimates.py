@@ -3,20 +3,8 @@
 from __future__ import annotations
 
 from .format import cell, count
-from .render import Item, View
+from .render import Item, View, title
 from .table import Column, Fact, Table, facts_table
-
-NAMES = {
-    "compute": "arithmetic, memory traffic",
-    "recompute": "recomputation",
-    "bubble": "pipeline bubble",
-    "tensor": "tensor-parallel traffic",
-    "context": "context-parallel traffic",
-    "expert": "all-to-all",
-    "pipeline": "pipeline hand-overs",
-    "data": "data-parallel traffic",
-    "optimizer": "optimizer",
-}
 
 
 def _hardware_tables(item: Item) -> list[Table]:
@@ -104,17 +92,18 @@ _RESULTS = (
 
 
 def _train_tables(item: Item) -> list[Table]:
+    from llmcx.core.train import SPENT_ON  # there already, where there is a result of it
+
     t, inputs = item.result["training"], item.inputs
     rows = [
-        {"quantity": title, "ideal": cell(getattr(t.ideal, key), kind), "estimate": cell(getattr(t.estimate, key), kind)}
-        for key, title, kind in _RESULTS
+        {"quantity": name, "ideal": cell(getattr(t.ideal, key), kind), "estimate": cell(getattr(t.estimate, key), kind)}
+        for key, name, kind in _RESULTS
     ]
     columns = [Column("quantity", ""), Column("ideal", "ideal bound", "figure"), Column("estimate", "estimate", "figure")]
-    name = (item.model or {}).get("title") or (item.model or {}).get("name") or ""
-    title = f"{name} · {count(t.tokens)} tokens on {t.gpus:,} x {inputs['hardware']} · {inputs['layout']}"
-    tables = [Table(title, columns, rows)]
+    heading = f"{title(item)} · {count(t.tokens)} tokens on {t.gpus:,} x {inputs['hardware']} · {inputs['layout']}"
+    tables = [Table(heading, columns, rows)]
     parts = [
-        {"part": NAMES[part], "ideal": t.ideal.step[part], "estimate": spent, "share": spent / t.estimate.step_s}
+        {"part": SPENT_ON[part], "ideal": t.ideal.step[part], "estimate": spent, "share": spent / t.estimate.step_s}
         for part, spent in t.estimate.step.items()
         if spent or t.ideal.step[part]
     ]
@@ -137,10 +126,10 @@ def _train_tables(item: Item) -> list[Table]:
             Column("slower", "to the best", "factor", 2),
             Column("bytes", "memory", "bytes"),
         ]
-        for key, heading in (("best", "Fastest layouts that fit"), ("near", "Faster still, but too large")):
+        for key, told in (("best", "Fastest layouts that fit"), ("near", "Faster still, but too large")):
             listed = [row | {"slower": row["step_s"] / best} for row in plan[key]]
             if listed:
-                tables.append(Table(heading, columns, listed))
+                tables.append(Table(told, columns, listed))
     return tables
 
 
@@ -164,8 +153,7 @@ def _serve_facts(item: Item) -> list[Fact]:
 
 def _serve_tables(item: Item) -> list[Table]:
     s, inputs = item.result, item.inputs
-    name = (item.model or {}).get("title") or (item.model or {}).get("name") or ""
-    title = f"{name} · {s.gpus} x {inputs['hardware']} · {inputs['prompt']:,} tokens in, {inputs['output']:,} out"
+    heading = f"{title(item)} · {s.gpus} x {inputs['hardware']} · {inputs['prompt']:,} tokens in, {inputs['output']:,} out"
     rows = [
         {
             "batch": real.batch,
@@ -197,7 +185,7 @@ def _serve_tables(item: Item) -> list[Table]:
         Fact("cache", "cache per sequence and GPU", round(s.cache_bytes_per_sequence), "bytes"),
         Fact("prefill", "prompt tokens/s, one prompt at a time", s.prefill_tokens_per_s, "float"),
     ]
-    return [Table(title, columns, rows), facts_table("", facts)]
+    return [Table(heading, columns, rows), facts_table("", facts)]
 
 
 SERVE = View(_serve_facts, _serve_tables)

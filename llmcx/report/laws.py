@@ -6,16 +6,11 @@ from math import log
 from typing import Any
 
 from . import format
-from .render import Item, View, plain
+from .render import Item, View, as_rows
 from .table import Column, Fact, Table, facts_table
 
 _N, _D = Column("params", "parameters", "count"), Column("tokens", "tokens", "count")
 _RATIO = Column("tokens_per_param", "D/N", "float")
-
-
-def _rows(items: Any) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = plain(list(items))
-    return rows
 
 
 def _span(low: float, high: float) -> str:
@@ -50,7 +45,7 @@ def _dot(value: float, low: float, high: float) -> str:
 
 
 def _optima(laws: list[Any]) -> Table:
-    rows = _rows(laws)
+    rows = as_rows(laws)
     low, high = min(one.params for one in laws), max(one.params for one in laws)
     for row, one in zip(rows, laws, strict=True):
         ends = one.exponent_low, one.exponent_high
@@ -69,7 +64,7 @@ def _optima(laws: list[Any]) -> Table:
 
 def _data(item: Item) -> Table:
     """For a CSV: the laws as they are, or where a model stands by them."""
-    rows = _rows(item.result["standing"] if "standing" in item.result else item.result["laws"])
+    rows = as_rows(item.result["standing"] if "standing" in item.result else item.result["laws"])
     return Table("", [Column(key, key) for key in rows[0]], rows)
 
 
@@ -101,7 +96,7 @@ def _tables(item: Item) -> list[Table]:
         one = max(r["standing"], key=lambda each: each.params)
         title = f"{format.count(round(one.params))} parameters on {format.count(round(one.tokens))} tokens"
         tables.append(
-            Table(f"{title}: {one.tokens_per_param:.3g} a parameter, {one.compute:.3g} FLOPs", columns, _rows(r["standing"]))
+            Table(f"{title}: {one.tokens_per_param:.3g} a parameter, {one.compute:.3g} FLOPs", columns, as_rows(r["standing"]))
         )
     else:
         tables.append(_optima(r["laws"]))
@@ -122,7 +117,7 @@ def _tables(item: Item) -> list[Table]:
                 else [_RATIO, Column("total_compute", "FLOPs in all", "power"), Column("saving", "saved", "share")]
             )
             columns = [Column("law", "law"), Column(first[0], first[1], "count"), _N, _D, *extra]
-            tables.append(Table(title, columns, _rows(r[key])))
+            tables.append(Table(title, columns, as_rows(r[key])))
     if "shapes" in r:
         columns = [
             Column("law", "law"),
@@ -134,10 +129,10 @@ def _tables(item: Item) -> list[Table]:
             Column("relative", "off", "share", 1),
             Column("aspect_ratio", "d/L", "float", 2),
         ]
-        tables.append(Table("A shape near each optimum", columns, _rows(r["shapes"])))
+        tables.append(Table("A shape near each optimum", columns, as_rows(r["shapes"])))
     for each in r.get("equal_compute", []):
         columns = [_N, _D, _RATIO, Column("loss", "loss", "float"), Column("excess_loss", "over the optimum", "float")]
-        tables.append(Table(f"At equal compute, by {each.law}", columns, _rows(each.rows)))
+        tables.append(Table(f"At equal compute, by {each.law}", columns, as_rows(each.rows)))
     return tables
 
 
@@ -167,7 +162,7 @@ def _fitted(item: Item) -> list[Table]:
     columns = [Column("constant", "constant"), Column("value", "value", "float")]
     if f.bootstraps:
         columns += [Column("low", "10%", "float"), Column("high", "90%", "float")]
-    tables = [Table(f"L = E + A/N^alpha + B/D^beta, N ~ C^a, fitted to {f.runs:,} runs", columns, _rows(f.estimates))]
+    tables = [Table(f"L = E + A/N^alpha + B/D^beta, N ~ C^a, fitted to {f.runs:,} runs", columns, as_rows(f.estimates))]
     facts = [
         Fact("rmse_log", "root mean square error of ln L", f.rmse_log, "float"),
         Fact("r2", "share of ln L's variance explained", f.r2, "share"),

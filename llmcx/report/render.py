@@ -80,6 +80,11 @@ def plain(value: Any) -> Any:
     return value
 
 
+def as_rows(values: Any) -> list[dict[str, Any]]:
+    """Records as rows of a table."""
+    return [plain(value) for value in values]
+
+
 def envelope(command: str, item: Item, explain: bool) -> dict[str, Any]:
     """The stable contract: schema, model, inputs, result, notes."""
     out: dict[str, Any] = {"schema": f"llmcx.{command}/1"}

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from . import attention, contrast, experts, laws
 from .bars import bar, legend
 from .estimates import ACCELERATOR, HARDWARE, SERVE, TRAIN
-from .render import Item, View, plain, title
+from .render import Item, View, as_rows, title
 from .table import Column, Fact, Table, facts_table
 
 SHARE = Column("share", "share", "share")
-
-
-def _rows(values: Any) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = plain(values)
-    return rows
 
 
 # --- params ---------------------------------------------------------------------------------------------------------
@@ -38,10 +31,10 @@ def _params_facts(item: Item) -> list[Fact]:
 def _params_tables(item: Item) -> list[Table]:
     r = item.result
     columns = [Column("component", "component"), Column("params", "parameters", "int"), Column("short", "", "count", 1), SHARE]
-    rows = [row | {"short": row["params"]} for row in _rows(r.components)]
+    rows = [row | {"short": row["params"]} for row in as_rows(r.components)]
     total = {"component": "total", "params": r.total, "short": r.total, "share": 1.0}
     facts = [fact for fact in _params_facts(item) if fact.key != "total"]
-    return [Table(title(item), columns[:2] + columns[2:], rows, total), facts_table("", facts)]
+    return [Table(title(item), columns, rows, total), facts_table("", facts)]
 
 
 PARAMS = View(_params_facts, _params_tables)
@@ -72,20 +65,20 @@ def _flops_tables(item: Item) -> list[Table]:
         Column("short", "", "flops", 1),
         SHARE,
     ]
-    rows = [row | {"short": row["flops"]} for row in _rows(r.forward.components)]
+    rows = [row | {"short": row["flops"]} for row in as_rows(r.forward.components)]
     total = {"component": "forward total", "flops": r.forward.total, "short": r.forward.total, "share": 1.0}
     shape = f"batch {item.inputs['batch']}, seq {item.inputs['seq']:,}"
     tables = [Table(f"{title(item)} · {shape}", columns, rows, total), facts_table("", _flops_facts(item)[1:])]
     if len(r.groups) > 3:
         columns = [Column("component", "layer group"), Column("flops", unit, "int"), SHARE]
-        tables.append(Table("By layer group", columns, _rows(r.groups)))
+        tables.append(Table("By layer group", columns, as_rows(r.groups)))
     columns = [
         Column("rule", "rule of thumb"),
         Column("value", "says", "flops"),
         Column("exact", "exact", "flops"),
         Column("error", "error", "share"),
     ]
-    return [*tables, Table("Rules of thumb beside the exact count (FLOPs)", columns, _rows(r.approximations))]
+    return [*tables, Table("Rules of thumb beside the exact count (FLOPs)", columns, as_rows(r.approximations))]
 
 
 FLOPS = View(_flops_facts, _flops_tables)
@@ -118,9 +111,9 @@ def _memory_facts(item: Item) -> list[Fact]:
 def _memory_tables(item: Item) -> list[Table]:
     r = item.result
     columns = [Column("part", "part"), Column("bytes", "bytes", "int"), Column("short", "", "size", 1)]
-    columns += [Column("share", "share", "share"), Column("formula", "formula", "text", 2)]
+    columns += [SHARE, Column("formula", "formula", "text", 2)]
     total = max(r.total_bytes, 1)
-    rows = [row | {"short": row["bytes"], "share": row["bytes"] / total} for row in _rows(r.parts)]
+    rows = [row | {"short": row["bytes"], "share": row["bytes"] / total} for row in as_rows(r.parts)]
     last = {"part": "total", "bytes": r.total_bytes, "short": r.total_bytes, "share": 1.0, "formula": ""}
     tables = [Table(title(item), columns, rows, last), facts_table("", _memory_facts(item)[1:])]
     tables.append(_picture(item))
@@ -243,9 +236,9 @@ def _bounds_tables(item: Item) -> list[Table]:
     ]
     return [
         facts_table("Generalisation", facts),
-        Table("Test error over training error, at most", certified, _rows(item.result["certificates"])),
-        Table("All pairs", pairs, _rows(item.result["all_pairs"])),
-        Table("Layers until every token can reach every other", hops, _rows(item.result["hops"])),
+        Table("Test error over training error, at most", certified, as_rows(item.result["certificates"])),
+        Table("All pairs", pairs, as_rows(item.result["all_pairs"])),
+        Table("Layers until every token can reach every other", hops, as_rows(item.result["hops"])),
     ]
 
 
@@ -271,8 +264,8 @@ def _shapes_tables(item: Item) -> list[Table]:
     reference = [Column("name", "published"), *(column for column in columns if column.key != "relative")]
     equal = "FLOPs" if "flops" in item.inputs else "parameters"
     return [
-        Table(f"Shapes of equal {equal}", columns, _rows(item.result["shapes"])),
-        Table("For reference", reference, _rows(item.result["references"])),
+        Table(f"Shapes of equal {equal}", columns, as_rows(item.result["shapes"])),
+        Table("For reference", reference, as_rows(item.result["references"])),
     ]
 
 

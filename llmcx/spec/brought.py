@@ -56,7 +56,7 @@ def summaries(taken: set[str]) -> tuple[list[Summary], list[str]]:
     rows: list[Summary] = []
     for file in files:
         if file.name in taken:
-            notes.append(f"{file.name} of the plugin {file.plugin} is passed over: the name is llmcx's own")
+            notes.append(file.passed_over())
             continue
         try:
             plugins.file("models", file.name)  # refuses two of a name
@@ -66,5 +66,5 @@ def summaries(taken: set[str]) -> tuple[list[Summary], list[str]]:
             notes.append(error.message)
             continue
         rows.append(summary(data, sizes.total, sizes.active))
-        notes.append(f"{file.name} is of the plugin {file.plugin}")
+        notes.append(file.had())
     return rows, notes

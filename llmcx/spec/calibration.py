@@ -70,6 +70,16 @@ def overrides(texts: list[str] | None) -> dict[str, float]:
     return given
 
 
+def price(hardware: Hardware, stated: float | None) -> tuple[float | None, list[str]]:
+    """USD per accelerator-hour: the one stated, else the accelerator's, and what to say of that."""
+    if stated is not None:
+        return stated, []
+    known = hardware.usd_per_hour
+    if known is None:
+        return None, [f"no price of {hardware.title} is known; give --price for a cost"]
+    return known.usd, [f"price: {known.stated()}; override with --price"]
+
+
 def energy(name: str) -> tuple[float, str]:
     """A default of the energy section, and where it is from."""
     entry = data()["energy"][name]

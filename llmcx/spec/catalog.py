@@ -68,12 +68,12 @@ def listed() -> tuple[list[Hardware], list[str]]:
     files, notes = plugins.files("hardware")
     for file in files:
         if file.name in own:
-            notes.append(f"{file.name} of the plugin {file.plugin} is passed over: the name is llmcx's own")
+            notes.append(file.passed_over())
             continue
         try:
             known.append(load_hardware(file.name))
         except InputError as error:
             notes.append(error.message)
         else:
-            notes.append(f"{file.name} is of the plugin {file.plugin}")
+            notes.append(file.had())
     return known, notes

@@ -74,5 +74,4 @@ def offered(kind: str) -> list[str]:
     """Those, and what plugins add to them."""
     from llmcx.core import plugins
 
-    own = names(kind)
-    return own + sorted({file.name for file in plugins.files(kind)[0]} - set(own))
+    return plugins.beside(kind, names(kind))

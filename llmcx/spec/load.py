@@ -47,12 +47,21 @@ def from_data(data: Mapping[str, Any], source: str, as_type: str | None = None) 
     return validate(data, source)
 
 
+def names_file(source: str) -> bool:
+    """Whether a text names a file, "-" for stdin among them, and not a preset.
+
+    >>> names_file("gpt3"), names_file("llama-3.1-8b"), names_file("-"), names_file("./gpt3"), names_file("gpt3.yaml")
+    (False, False, True, True, True)
+    """
+    return source == "-" or "/" in source or source.endswith((".yaml", ".yml", ".json"))
+
+
 def load(source: str | ModelSpec | Mapping[str, Any]) -> ModelSpec:
     """For the Python API: a preset's name, a path to a file, plain data, or a spec."""
     if isinstance(source, ModelSpec):
         return source
     if isinstance(source, Mapping):
         return from_data(source, "the model")
-    if source == "-" or "/" in source or source.endswith((".yaml", ".yml", ".json")):
+    if names_file(source):
         return load_config(source)
     return load_preset(source)

@@ -59,8 +59,7 @@ def offered() -> list[str]:
     """Every name that `--preset` takes, aliases and plugins' presets included."""
     from llmcx.core import plugins
 
-    own = [*names(), *sorted(aliases())]
-    return own + sorted({file.name for file in plugins.files("models")[0]} - set(own))
+    return plugins.beside("models", [*names(), *sorted(aliases())])
 
 
 def load_data(name: str) -> dict[str, Any]:
