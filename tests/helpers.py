@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -49,6 +50,21 @@ def here(*args: str, stdin: bytes = b"") -> Ended:
     out.flush()
     err.flush()
     return Ended(code, *(stream.getvalue().decode() for stream in raw))
+
+
+def until_closed(parent: int) -> bytes:
+    """What is written to a pseudo-terminal, until the last process has closed it."""
+    out = b""
+    while True:
+        try:
+            chunk = os.read(parent, 65536)
+        except OSError:  # Linux ends a pseudo-terminal so
+            break
+        if not chunk:
+            break
+        out += chunk
+    os.close(parent)
+    return out
 
 
 def strict(text: str) -> Any:

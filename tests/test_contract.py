@@ -16,10 +16,10 @@ import llmcx
 from llmcx.core.parts import Attention
 from llmcx.spec.load import load_preset
 from llmcx.spec.presets import MODELS, names
-from tests.helpers import answer, data, here, strict
+from tests.helpers import answer, data, here, strict, until_closed
 from tests.helpers import llmcx as call
 
-# Field -> type, as design.md's contract names them.
+# Field -> type: the contract.
 PASS = {"total": int, "components": list}
 FIELDS: dict[str, dict[str, Any]] = {
     "params": {"total": int, "active": int, "embedding": int, "non_embedding": int, "components": list},
@@ -359,17 +359,8 @@ def test_no_colour_in_a_terminal_that_does_not_want_it(environment: dict[str, st
         env={**os.environ, "TERM": "xterm-256color", **environment},
     )
     os.close(child)
-    out = b""
-    while True:
-        try:
-            chunk = os.read(parent, 65536)
-        except OSError:  # Linux ends a pseudo-terminal so
-            break
-        if not chunk:
-            break
-        out += chunk
+    out = until_closed(parent)
     assert process.wait() == 0
-    os.close(parent)
     # Bold is allowed under NO_COLOR (no-color.org speaks of colour); colours are not.
     assert b"124,439,808" in out and not re.search(rb"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])[;m]", out)
 

@@ -62,6 +62,16 @@ def test_imports_point_downward(room: str) -> None:
     assert not wrong
 
 
+def test_private_names_stay_in_their_module() -> None:
+    files = sorted(PACKAGE.rglob("*.py"))
+    leaves = {f"{file.relative_to(PACKAGE)} imports {name}" for file in files for name in imports(file)}
+    own = re.compile(r" imports (?:llmcx\..*\._(?!_)|typer\._)")
+    # Typer has no public name for a completion with a help text.
+    assert {each for each in leaves if own.search(each)} == {
+        "cli/sweeping.py imports typer._click.shell_completion.CompletionItem"
+    }
+
+
 def test_the_map_of_core_is_complete() -> None:
     """Each module stands once in the list that llmcx/core/__init__.py gives a newcomer."""
     from llmcx import core

@@ -29,7 +29,7 @@ from llmcx.core.errors import InputError
 from llmcx.report.stream import GROUP
 from llmcx.spec import units
 from llmcx.spec.grid import Grid, values
-from tests.helpers import data, here, strict
+from tests.helpers import data, here, strict, until_closed
 
 CLI = Path(__file__).resolve().parent.parent / "llmcx" / "cli"
 
@@ -410,15 +410,8 @@ def test_ctrl_c_in_a_terminal(tmp_path: Path, jobs: str, ending: str) -> None:
         seen += os.read(parent, 4096)
     workers = children(process.pid)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: everybody gets it
-    while True:
-        try:
-            if not (more := os.read(parent, 4096)):
-                break
-        except OSError:
-            break
-        seen += more
+    seen += until_closed(parent)
     assert process.wait(30) == 130
-    os.close(parent)
     assert gone(workers)
     text = seen.decode()
     assert "Traceback" not in text and text.endswith("\r\x1b[K") and re.search(r"[\d,]+ of 1,000,000,000  [\d,]+/s", text)
@@ -442,16 +435,8 @@ def test_a_small_sweep_is_a_table_in_a_terminal() -> None:
     parent, child = pty.openpty()
     process = run(*["params", "--preset", "llama-3-8b", "--kv-heads", "1,8,32"], stdout=child, stderr=subprocess.DEVNULL)
     os.close(child)
-    text = b""
-    while True:
-        try:
-            if not (more := os.read(parent, 4096)):
-                break
-        except OSError:
-            break
-        text += more
-    os.close(parent)
-    assert process.wait(30) == 0 and "kv_heads" in text.decode() and "8.836 B" in text.decode()
+    text = until_closed(parent).decode()
+    assert process.wait(30) == 0 and "kv_heads" in text and "8.836 B" in text
 
 
 def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import here
+from tests.helpers import here, until_closed
 from tests.test_schemas import EXAMPLES, MORE, files_at_hand  # noqa: F401 - a fixture
 
 LLMCX = str(Path(sys.executable).parent / "llmcx")
@@ -168,16 +168,7 @@ def terminal(command: str, width: int = 80, **environment: str) -> str:
         start_new_session=True,
     )
     os.close(child)
-    out = b""
-    while True:
-        try:
-            chunk = os.read(parent, 65536)
-        except OSError:  # Linux ends a pseudo-terminal so
-            break
-        if not chunk:
-            break
-        out += chunk
-    os.close(parent)
+    out = until_closed(parent)
     assert process.wait() == 0
     return out.decode().replace("\r\n", "\n")
 

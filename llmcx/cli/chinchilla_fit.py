@@ -61,8 +61,4 @@ def fit(
         middle = [scaling.optimum(found.law, compute=c) for c in fitting.octaves(found)]
         return read.runs, [(f"{best.compute:.3g} FLOPs", scaling.isoflop(found.law, best)[1]) for best in middle]
 
-    lines = [
-        scaling.Term(each.constant, "argmin Σ Huber(log-sum-exp - ln L)", f"{found.runs} runs", each.value, found.law.source)
-        for each in found.estimates
-    ]
-    return [Item(None, inputs, result, notes, lines, drawn)]
+    return [Item(None, inputs, result, notes, fitting.explained(found), drawn)]

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypedDict
 
 from .errors import InputError
 from .laws import Law, Parametric, Spread
+from .ops import Line
 from .record import dataclass
 from .scaling import Optimum
 
@@ -250,6 +251,14 @@ def isoflop(runs: Sequence[Run]) -> IsoFlop | None:
         return None
     slope, level = np.polyfit([log(each.compute / 1e20) for each in budgets], [log(each.params) for each in budgets], 1)
     return IsoFlop(budgets, float(slope), exp(float(level)), warnings)
+
+
+def explained(found: Fit) -> list[Line]:
+    """Each constant: what it minimises, of how many runs."""
+    return [
+        Line(each.constant, "argmin Σ Huber(log-sum-exp - ln L)", f"{found.runs} runs", each.value, found.law.source)
+        for each in found.estimates
+    ]
 
 
 def octaves(found: Fit, most: int = 6) -> list[float]:

@@ -112,7 +112,7 @@ class Rule(NamedTuple):
 
 
 class Line(NamedTuple):
-    """One term of a sum, explained: what it is, its formula, the numbers put in, the result and the source."""
+    """One figure, explained: what it is, its formula, the numbers put in, the result and the source."""
 
     component: str
     formula: str

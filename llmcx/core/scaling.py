@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from math import isfinite
-from typing import NamedTuple
 
 from . import fine_grained
 from .errors import InputError
 from .laws import LARGEST, FineGrained, Law, Parametric, Power, number
+from .ops import Line
 from .record import dataclass
 
 FLOPS_PER_PARAM_TOKEN = 6.0
@@ -110,19 +110,6 @@ def _gpu_hour(peak_flops: float, mfu: float) -> float:
 # --- loss and optimum -----------------------------------------------------------------------------------------------
 
 
-class Term(NamedTuple):
-    """One step, explained: what it is, its formula, the numbers put in, the result and the source.
-
-    Named as ops.Line, whose value is an exact integer; this one is an estimate.
-    """
-
-    component: str
-    formula: str
-    numbers: str
-    value: float
-    source: str
-
-
 @dataclass(frozen=True)
 class Optimum:
     """The compute-optimal model of a budget. ``loss`` is None where the law has none (form "power").
@@ -146,7 +133,7 @@ class Optimum:
     exponent_high: float | None
     total_params: float | None
     granularity: int | None
-    lines: list[Term]
+    lines: list[Line]
 
 
 def loss(law: Law, params: float, tokens: float) -> float:
@@ -246,18 +233,18 @@ def optimum(
             budget = amount("compute", compute)
             n = c * (budget / u) ** a
             d = budget / (k * n)
-            steps = [Term("params", "c·(C/u)^a", f"{numbers}, C = {budget:.4g}", n, source)]
+            steps = [Line("params", "c·(C/u)^a", f"{numbers}, C = {budget:.4g}", n, source)]
         elif params is not None:
             n = amount("params", params)
             budget = u * (n / c) ** (1 / a)
             d = budget / (k * n)
-            steps = [Term("compute", "u·(N/c)^(1/a)", f"{numbers}, N = {n:.4g}", budget, source)]
+            steps = [Line("compute", "u·(N/c)^(1/a)", f"{numbers}, N = {n:.4g}", budget, source)]
         else:
             assert tokens is not None
             d = amount("tokens", tokens)
             budget = u * (k * d * c / u) ** (1 / (1 - a))
             n = budget / (k * d)
-            steps = [Term("compute", "u·(k·D·c/u)^(1/(1-a))", f"{numbers}, D = {d:.4g}", budget, source)]
+            steps = [Line("compute", "u·(k·D·c/u)^(1/(1-a))", f"{numbers}, D = {d:.4g}", budget, source)]
     except (OverflowError, ZeroDivisionError):
         n = d = budget = float("inf")
         steps = []
@@ -265,15 +252,15 @@ def optimum(
         field, value = next(iter(given.items()))
         raise InputError(f"{field} {value:g} puts the optimum of {law.name} out of reach of numbers", field=field, value=value)
     if tokens is None:
-        steps.append(Term("tokens", "C / (k·N)", f"{budget:.4g} / ({k:g}·{n:.4g})", d, SIX_ND))
+        steps.append(Line("tokens", "C / (k·N)", f"{budget:.4g} / ({k:g}·{n:.4g})", d, SIX_ND))
     else:
-        steps.append(Term("params", "C / (k·D)", f"{budget:.4g} / ({k:g}·{d:.4g})", n, SIX_ND))
+        steps.append(Line("params", "C / (k·D)", f"{budget:.4g} / ({k:g}·{d:.4g})", n, SIX_ND))
     expected = None
     if isinstance(law.constants, Parametric):
         p = law.constants
         expected = loss_at(p, n, d)
         text = f"{p.E:g} + {p.A:g}/{n:.4g}^{p.alpha:g} + {p.B:g}/{d:.4g}^{p.beta:g}"
-        steps.append(Term("loss", "E + A/N^alpha + B/D^beta", text, expected, EQ2))
+        steps.append(Line("loss", "E + A/N^alpha + B/D^beta", text, expected, EQ2))
     return _optimum(law, n, d, budget, expected, steps)
 
 
@@ -287,23 +274,23 @@ def _fine_grained(law: Law, constants: FineGrained, name: str, value: float, k: 
     text += f" + {p.B:g}/{best.tokens:.4g}^{p.beta:g}"
     where = f"least loss under C = F(N, G)·D: G = {best.granularity}, {best.total:.4g} parameters in all"
     steps = [
-        Term("params", "argmin L(N, D, G), N active", f"{where}, C = {best.compute:.4g}", best.active, law.source),
-        Term("tokens", "C / F(N, G)", f"{best.compute:.4g} / {best.compute / best.tokens:.4g}", best.tokens, law.source),
-        Term("loss", "E + (A + g/G^gamma)/N^alpha + B/D^beta, N all", text, best.loss, law.source),
+        Line("params", "argmin L(N, D, G), N active", f"{where}, C = {best.compute:.4g}", best.active, law.source),
+        Line("tokens", "C / F(N, G)", f"{best.compute:.4g} / {best.compute / best.tokens:.4g}", best.tokens, law.source),
+        Line("loss", "E + (A + g/G^gamma)/N^alpha + B/D^beta, N all", text, best.loss, law.source),
     ]
     found = _optimum(law, best.active, best.tokens, best.compute, best.loss, steps)
     return replace(found, total_params=best.total, granularity=best.granularity)
 
 
-def _optimum(law: Law, n: float, d: float, budget: float, expected: float | None, steps: list[Term]) -> Optimum:
+def _optimum(law: Law, n: float, d: float, budget: float, expected: float | None, steps: list[Line]) -> Optimum:
     warning = out_of_range(law, budget)
     spread = law.exponent_spread
     known = any(step.component == "compute" for step in steps)
-    made = Term("compute", "k N D", f"{budget / (n * d):.4g}·{n:.4g}·{d:.4g}", budget, SIX_ND)
+    made = Line("compute", "k N D", f"{budget / (n * d):.4g}·{n:.4g}·{d:.4g}", budget, SIX_ND)
     steps = [
         *steps,
         *([] if known else [made]),
-        Term("tokens_per_param", "D / N", f"{d:.4g} / {n:.4g}", d / n, law.source),
+        Line("tokens_per_param", "D / N", f"{d:.4g} / {n:.4g}", d / n, law.source),
     ]
     return Optimum(
         law=law.name,
@@ -365,7 +352,7 @@ class EqualCompute:
     optimum: Optimum
     rows: list[Split]
     best: int
-    lines: list[Term]
+    lines: list[Line]
 
 
 def at_equal_compute(
@@ -408,16 +395,16 @@ def at_equal_compute(
     return EqualCompute(law.name, top.compute, top, rows, min(range(len(rows)), key=lambda i: rows[i].loss), lines)
 
 
-def _explained(p: Parametric, best: Optimum, row: Split) -> list[Term]:
+def _explained(p: Parametric, best: Optimum, row: Split) -> list[Line]:
     """One row of a comparison at equal compute."""
     c, n, d = best.compute, row.params, row.tokens
     text = f"{p.E:g} + {p.A:g}/{n:.4g}^{p.alpha:g} + {p.B:g}/{d:.4g}^{p.beta:g}"
     name, section = f"of {n:.4g} parameters at {c:.4g} FLOPs", "Hoffmann et al. 2022, arXiv:2203.15556, sec. 3.3"
     return [
-        Term(f"tokens {name}", "C / (k·N)", f"{c:.4g} / ({c / (n * d):.4g}·{n:.4g})", d, SIX_ND),
-        Term(f"tokens_per_param {name}", "D / N", f"{d:.4g} / {n:.4g}", row.tokens_per_param, SIX_ND),
-        Term(f"loss {name}", "E + A/N^alpha + B/D^beta", text, row.loss, EQ2),
-        Term(f"excess_loss {name}", "L - L_opt", f"{row.loss:.6g} - {best.loss:.6g}", row.excess_loss, section),
+        Line(f"tokens {name}", "C / (k·N)", f"{c:.4g} / ({c / (n * d):.4g}·{n:.4g})", d, SIX_ND),
+        Line(f"tokens_per_param {name}", "D / N", f"{d:.4g} / {n:.4g}", row.tokens_per_param, SIX_ND),
+        Line(f"loss {name}", "E + A/N^alpha + B/D^beta", text, row.loss, EQ2),
+        Line(f"excess_loss {name}", "L - L_opt", f"{row.loss:.6g} - {best.loss:.6g}", row.excess_loss, section),
     ]
 
 

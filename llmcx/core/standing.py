@@ -14,6 +14,7 @@ from typing import Any, TypedDict
 from .accounting import Accounting
 from .errors import InputError
 from .laws import Law, Repetition
+from .ops import Line
 from .record import dataclass
 from .scaling import (
     EQ2,
@@ -21,7 +22,6 @@ from .scaling import (
     SIX_ND,
     EqualCompute,
     Optimum,
-    Term,
     amount,
     factor,
     loss_at,
@@ -63,7 +63,7 @@ class Standing:
     justified_inference: float | None
     in_range: bool
     warning: str | None
-    lines: list[Term]
+    lines: list[Line]
 
 
 def standing(law: Law, params: float, tokens: float, compute: float | None = None) -> Standing:
@@ -95,12 +95,12 @@ def standing(law: Law, params: float, tokens: float, compute: float | None = Non
     ratio = (d / n) / best.tokens_per_param
     verdict = "near the optimum" if 1 / NEAR <= ratio <= NEAR else "over-trained" if ratio > 1 else "under-trained"
     lines = [
-        Term("of the model: params", "N", f"{n:.4g}", n, "the model's own, as the law counts"),
-        Term("of the model: tokens", "D", f"{d:.4g}", d, "the model's own"),
-        Term("of the model: compute", "k N D", f"{k:.4g}·{n:.4g}·{d:.4g}", c, SIX_ND),
-        Term("of the model: tokens_per_param", "D / N", f"{d:.4g} / {n:.4g}", d / n, "the model's own"),
+        Line("of the model: params", "N", f"{n:.4g}", n, "the model's own, as the law counts"),
+        Line("of the model: tokens", "D", f"{d:.4g}", d, "the model's own"),
+        Line("of the model: compute", "k N D", f"{k:.4g}·{n:.4g}·{d:.4g}", c, SIX_ND),
+        Line("of the model: tokens_per_param", "D / N", f"{d:.4g} / {n:.4g}", d / n, "the model's own"),
         *best.lines,
-        Term("ratio", "(D/N) / (D_opt/N_opt)", f"{d / n:.4g} / {best.tokens_per_param:.4g}", ratio, best.lines[0].source),
+        Line("ratio", "(D/N) / (D_opt/N_opt)", f"{d / n:.4g} / {best.tokens_per_param:.4g}", ratio, best.lines[0].source),
     ]
     reached = same = excess = served = None
     if law.form == "parametric" and best.loss is not None:
@@ -112,13 +112,13 @@ def standing(law: Law, params: float, tokens: float, compute: float | None = Non
         worth = p.alpha * p.A / n**p.alpha / (p.beta * p.B / d**p.beta)
         served = 3 * d * (worth - 1) if worth > 1 else None
         lines += [
-            Term("of the model: loss", "E + A/N^alpha + B/D^beta", f"N = {n:.4g}, D = {d:.4g}", reached, EQ2),
-            Term("same_loss_compute", "C·((L_opt - E)/(L - E))^(1/gamma)", f"L = {reached:.4f}", same, EQ2),
-            Term("excess_compute", "1 - same_loss_compute / C", f"1 - {same:.4g} / {c:.4g}", excess, EQ2),
+            Line("of the model: loss", "E + A/N^alpha + B/D^beta", f"N = {n:.4g}, D = {d:.4g}", reached, EQ2),
+            Line("same_loss_compute", "C·((L_opt - E)/(L - E))^(1/gamma)", f"L = {reached:.4f}", same, EQ2),
+            Line("excess_compute", "1 - same_loss_compute / C", f"1 - {same:.4g} / {c:.4g}", excess, EQ2),
         ]
         if served is not None:
             numbers = f"αA/N^α over βB/D^β = {worth:.4g}, D = {d:.4g}"
-            lines.append(Term("justified_inference", "3·D·(that - 1)", numbers, served, _SARDANA))
+            lines.append(Line("justified_inference", "3·D·(that - 1)", numbers, served, _SARDANA))
     warning = out_of_range(law, c)
     return Standing(
         law=law.name,
@@ -162,7 +162,7 @@ class Lifetime:
     baseline_tokens: float
     baseline_compute: float
     saving: float
-    lines: list[Term]
+    lines: list[Line]
 
 
 def lifetime(law: Law, best: Optimum, inference_tokens: float, flops_per_param_token: float = FLOPS_PER_PARAM_TOKEN) -> Lifetime:
@@ -194,13 +194,13 @@ def lifetime(law: Law, best: Optimum, inference_tokens: float, flops_per_param_t
     baseline = best.compute + k / 3 * best.params * served
     numbers = f"L = {target:.4f}, T = {served:.4g}"
     lines = [
-        Term("lifetime params", "argmin k·N·D + (k/3)·N·T at loss L", numbers, params, _SARDANA),
-        Term("lifetime tokens", "α(L - E - B/D^β) = βB/D^β·(1 + T/(3D))", numbers, tokens, _SARDANA),
-        Term("lifetime train_compute", "k·N·D", f"{k:g}·{params:.4g}·{tokens:.4g}", training, _SARDANA),
-        Term("lifetime inference_compute", "(k/3)·N·T", f"{k / 3:g}·{params:.4g}·{served:.4g}", serving, _SARDANA),
-        Term("lifetime total_compute", "k·N·D + (k/3)·N·T", f"{training:.4g} + {serving:.4g}", training + serving, _SARDANA),
-        Term("lifetime baseline_compute", "the same of the training optimum", f"N = {best.params:.4g}", baseline, _SARDANA),
-        Term(
+        Line("lifetime params", "argmin k·N·D + (k/3)·N·T at loss L", numbers, params, _SARDANA),
+        Line("lifetime tokens", "α(L - E - B/D^β) = βB/D^β·(1 + T/(3D))", numbers, tokens, _SARDANA),
+        Line("lifetime train_compute", "k·N·D", f"{k:g}·{params:.4g}·{tokens:.4g}", training, _SARDANA),
+        Line("lifetime inference_compute", "(k/3)·N·T", f"{k / 3:g}·{params:.4g}·{served:.4g}", serving, _SARDANA),
+        Line("lifetime total_compute", "k·N·D + (k/3)·N·T", f"{training:.4g} + {serving:.4g}", training + serving, _SARDANA),
+        Line("lifetime baseline_compute", "the same of the training optimum", f"N = {best.params:.4g}", baseline, _SARDANA),
+        Line(
             "lifetime saving",
             "1 - total / baseline",
             f"1 - {training + serving:.4g} / {baseline:.4g}",
@@ -245,7 +245,7 @@ class Constrained:
     unlimited_params: float
     unlimited_tokens: float
     naive_loss: float
-    lines: list[Term]
+    lines: list[Line]
 
 
 def effective(law: Law, params: float, tokens: float, unique_tokens: float) -> tuple[float, float]:
@@ -311,10 +311,10 @@ def constrained(
         unlimited_tokens=free.tokens,
         naive_loss=constrained_loss(law, free.params, free.tokens, unique_tokens),
         lines=[
-            Term("constrained params", "argmin E + A/N'^α + B/D'^β", numbers, n, _MUENNIGHOFF),
-            Term("constrained tokens", "C / (k·N)", f"{budget:.4g} / ({k:g}·{n:.4g})", d, _MUENNIGHOFF),
-            Term("constrained epochs", "D / U_D", f"{d:.4g} / {unique:.4g}", d / unique, _MUENNIGHOFF),
-            Term("constrained loss", "E + A/N'^α + B/D'^β", numbers, found, _MUENNIGHOFF),
+            Line("constrained params", "argmin E + A/N'^α + B/D'^β", numbers, n, _MUENNIGHOFF),
+            Line("constrained tokens", "C / (k·N)", f"{budget:.4g} / ({k:g}·{n:.4g})", d, _MUENNIGHOFF),
+            Line("constrained epochs", "D / U_D", f"{d:.4g} / {unique:.4g}", d / unique, _MUENNIGHOFF),
+            Line("constrained loss", "E + A/N'^α + B/D'^β", numbers, found, _MUENNIGHOFF),
         ],
     )
 

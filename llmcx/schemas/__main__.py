@@ -12,7 +12,7 @@ import types
 from dataclasses import MISSING, is_dataclass
 from dataclasses import fields as dataclass_fields
 from functools import cache
-from typing import Any, Literal, NamedTuple, TypedDict, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypedDict, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 from pydantic.json_schema import GenerateJsonSchema
@@ -27,6 +27,7 @@ from llmcx.core.hardware import Summary as Accelerator
 from llmcx.core.memory import Memory
 from llmcx.core.mixers import MIXERS, mixer_class
 from llmcx.core.moe import Experts
+from llmcx.core.ops import Line
 from llmcx.core.params import Params
 from llmcx.core.parts import ModelSpec
 from llmcx.core.plan import Trained
@@ -94,16 +95,6 @@ class Model(_Named, total=False):
     """The model that an answer is about."""
 
     title: str
-
-
-class Explained(NamedTuple):
-    """One figure, explained: what it is, its formula, the numbers put in, the result and the source."""
-
-    component: str
-    formula: str
-    numbers: str
-    value: int | float
-    source: str
 
 
 class Schema(GenerateJsonSchema):
@@ -210,7 +201,7 @@ def envelope(name: str) -> dict[str, Any]:
     members = dict(several)
     if name not in NEVER_A_MODEL:
         members["model"] = (model(Model), _field("The model that this is about.", name in ALWAYS_A_MODEL))
-    lines: Any = model(Explained)
+    lines: Any = model(Line)
     members |= {
         "inputs": (dict[str, Any], _field("What was asked, defaults included.")),
         "result": (Union[tuple(results)], _field("The answer.")),

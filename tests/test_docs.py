@@ -1,0 +1,65 @@
+"""Figures in prose: what README, docs, the changelog and --help say of llmcx is what it has."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from llmcx.core.compare import all_variants
+from llmcx.families import WHERE
+from llmcx.spec.index import names
+from llmcx.spec.presets import names as presets
+
+ROOT = Path(__file__).resolve().parent.parent
+WORDS = {"eleven": 11, "seventeen": 17}
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def held_against_torch() -> int:
+    """Attention variants of which tests/oracle/attention.py has a plain reference."""
+    return len({case["variant"].partition(":")[0] for case in json.loads(read("tests/oracle/attention_golden.json"))["cases"]})
+
+
+def kept_exactly() -> int:
+    """Families whose kept bytes are equal to autograd's, or explained to the byte."""
+    return len(re.findall(r"\| (?:equal|yes) \|$", read("docs/kept.md"), re.M))
+
+
+@pytest.mark.parametrize(
+    ("file", "pattern", "count"),
+    [
+        ("README.md", r"One of (\w+) presets", len(presets())),
+        ("README.md", r"what transformers builds: (\w+) presets", len(presets())),
+        ("docs/guide.md", r"presets/models\) has (\w+) to start from", len(presets())),
+        ("README.md", r"(\w+) families, option by option", len(WHERE)),
+        ("CHANGELOG.md", r"(\w+) `model_type`s of transformers", len(WHERE)),
+        ("README.md", r"on (\w+) accelerators", len(names("hardware"))),
+        ("docs/guide.md", r"on (\w+) accelerators", len(names("hardware"))),
+        ("README.md", r"(\w+) published laws", len(names("laws"))),
+        ("CHANGELOG.md", r"(\w+) scaling laws", len(names("laws"))),
+        ("docs/guide.md", r"(\w+) published fits", len(names("laws"))),
+        ("docs/speed.md", r"\((\w+) variants, every crossing", len(all_variants())),
+        ("llmcx/cli/attention_compare.py", r"Default: (\w+)\. The first", len(all_variants())),
+        ("docs/exact.md", r"references of (\w+) variants", held_against_torch()),
+        ("docs/exact.md", r"exact for (\w+) families", kept_exactly()),
+    ],
+)
+def test_counts(file: str, pattern: str, count: int) -> None:
+    found = re.findall(pattern, read(file))
+    assert [WORDS.get(said.lower()) or int(said) for said in found] == [count]
+
+
+def test_readme_repeats_what_was_measured() -> None:
+    """The milliseconds of docs/speed.md's questions, the median errors of docs/validation.md."""
+    questions = read("docs/speed.md").partition("| question | ms more |")[2].partition("\n##")[0]
+    spent = [int(ms) for ms in re.findall(r"\| (\d+) \|$", questions, re.M)]
+    assert f"takes {min(spent)} to {max(spent)} ms more" in " ".join(read("README.md").split())
+    errors = re.findall(r"^\| (?:training|serving) \| [\d.]+% \(\d+ rows\) \| ([\d.]+)%", read("docs/validation.md"), re.M)
+    assert [round(float(error)) for error in errors] == [8, 8]
+    assert "8% in training and in serving" in read("README.md") and "8% in training and 8% in serving" in read("docs/guide.md")
