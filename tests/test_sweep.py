@@ -445,6 +445,14 @@ def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
         assert f"--out {path} cannot be written: No such file or directory" in refusal(f"params --preset gpt2 --out {path}")
 
 
+def test_a_file_whose_name_tells_no_format_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "rows.txt"
+    assert "tells no format" in refusal(f"params --preset gpt2 --out {path}")
+    assert not path.exists()
+    assert here("sweep", "params", "--preset", "gpt2", "--out", str(path), "--format", "csv").code == 0
+    assert path.read_text().startswith("preset,")
+
+
 @pytest.mark.parametrize(
     ("line", "offered"),
     [

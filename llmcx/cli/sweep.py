@@ -141,7 +141,10 @@ def _form(format: str | None, json: bool, out: str | None) -> str | None:
     ending = None if out is None else out.rpartition(".")[2].lower()
     chosen = format or ("jsonl" if json else None)
     if chosen is None and ending is not None:
-        chosen = ending if ending in ("csv", "parquet", "jsonl") else "jsonl"
+        if ending not in ("csv", "parquet", "jsonl"):
+            problem = f"--out is {shown(out)}, which tells no format: name it .jsonl, .csv or .parquet, or give --format"
+            raise InputError(problem, field="out", value=out, allowed=".jsonl, .csv or .parquet")
+        chosen = ending
     if chosen is not None and chosen not in stream.FORMATS:
         raise unknown_name("format", chosen, list(stream.FORMATS), field="format")
     if json and chosen != "jsonl":

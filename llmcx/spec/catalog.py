@@ -56,7 +56,7 @@ def load_hardware(name: str) -> Hardware:
     if lower not in known:
         aliases = hardware_aliases()
         if lower not in aliases and plugins.file("hardware", lower) is None:
-            raise unknown_name("hardware", name, [*offered("hardware"), *aliases], field="hardware")
+            raise unknown_name("hardware", name, [*offered("hardware"), *aliases], field="hardware", listed="hardware list")
         lower = aliases.get(lower, lower)
     return hardware(load("hardware", lower))
 

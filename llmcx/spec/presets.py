@@ -52,7 +52,7 @@ def path_of(name: str) -> Path:
     theirs = brought.find(lower, taken)
     if theirs is not None:
         return theirs
-    raise unknown_name("preset", name, offered(), field="preset")
+    raise unknown_name("preset", name, offered(), field="preset", listed="presets list")
 
 
 def offered() -> list[str]:

@@ -43,7 +43,7 @@ def find(name: str) -> Draft:
     wanted, known, others = rules.hyphens(name.strip()), drafts(), synonyms()
     wanted = others.get(wanted, wanted)
     if wanted not in known:
-        raise unknown_name("topic", name, [*known, *others], field="topic")
+        raise unknown_name("topic", name, [*known, *others], field="topic", listed="explain")
     return known[wanted]
 
 
