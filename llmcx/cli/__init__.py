@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import sys
 from contextlib import suppress
 from importlib import import_module
@@ -121,8 +123,6 @@ def main() -> None:
 
 def _know_shells() -> None:
     """Let Typer answer the scripts of `llmcx completions`, as it would by itself if it also showed its own two options."""
-    import os
-
     if os.environ.get("_LLMCX_COMPLETE"):
         from typer.completion import completion_init  # type: ignore[attr-defined]
 
@@ -131,8 +131,6 @@ def _know_shells() -> None:
 
 def _quiet_pipes() -> None:
     """Let `llmcx … | head` end as any Unix filter does: silently, by SIGPIPE."""
-    import signal
-
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 
@@ -146,8 +144,6 @@ def _write_anything() -> None:
 
 def _abandon_stdout() -> None:
     """Keep the interpreter from trying to flush again what could not be written, and complaining about it."""
-    import os
-
     with suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -195,7 +191,6 @@ def _usage(error: Any) -> int:
 
 
 def _bug(error: Exception) -> int:
-    import os
     import traceback
 
     if os.environ.get("LLMCX_DEBUG"):

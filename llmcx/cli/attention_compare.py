@@ -8,6 +8,7 @@ from llmcx.cli.options import DTYPES, VARIANTS, Models, choosing, command, compl
 from llmcx.core import compare as core
 from llmcx.core.advice import differences
 from llmcx.core.variants import parse_variant
+from llmcx.report.attention import measured
 from llmcx.report.render import Item
 from llmcx.spec import units
 
@@ -77,8 +78,6 @@ def attention_compare(
 
         machine, memory = load_machine(hardware, dtype, chip)
         limit = memory if limit is None else limit
-    from llmcx.report.attention import measured
-
     by = measured(measure, machine is not None)
     items = []
     for spec, shape, notes in models.each():

@@ -1,6 +1,6 @@
 """llmcx chinchilla."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Annotated, Any, cast
 
 import typer
@@ -185,7 +185,7 @@ def chinchilla(
             length = units.length(seq, "--seq") if seq is not None else min(spec.context or TRAINED_AT, TRAINED_AT)
             counted = counting.accounting(spec, trained, length)
             compute = {"exact": counted.exact, "6nd": counted.six_nd, "appendix-f": counted.appendix_f}[count]
-            result, told = _standing(laws, counted, compute)
+            result, told = standings.of_model(laws, counted, compute)
             told += beyond.add(result, laws, compute / (counted.active * trained), vocab, gated)
             if counted.active < counted.params:
                 told.append(
@@ -195,7 +195,7 @@ def chinchilla(
             items.append(_item(describe(spec), inputs, result, told + notes))
     elif set(given) == {"params", "tokens"}:
         n, d = given["params"], given["tokens"]
-        result, told = _placed(laws, [n] * len(laws), d, core.training_compute(n, d))
+        result, told = standings.placed(laws, [n] * len(laws), d, core.training_compute(n, d))
         told += beyond.add(result, laws, core.FLOPS_PER_PARAM_TOKEN, vocab, gated)
         items.append(_item(None, dict(given), result, told))
     else:
@@ -209,28 +209,6 @@ def chinchilla(
         return [core.isoflop(one, top) for one, top in zip(laws, best, strict=True) if one.form == "parametric"]
 
     return [items[0]._replace(more=curves), *items[1:]]
-
-
-def _standing(laws: list[Law], counted: counting.Accounting, compute: float) -> tuple[standings.Advice, list[str]]:
-    """A model by each law, with the parameters that the law counts."""
-    sizes = [counted.active if one.parameters == "all" else counted.active_non_embedding for one in laws]
-    result, notes = _placed(laws, sizes, counted.tokens, compute)
-    return standings.Advice(accounting=counted, **result), notes
-
-
-def _placed(laws: list[Law], sizes: Sequence[float], tokens: float, compute: float) -> tuple[standings.Advice, list[str]]:
-    """Where a model stands by each law that can say so, and the optima of its compute."""
-    each = list(zip(laws, sizes, strict=True))
-    placed = [standings.standing(one, n, tokens, compute) for one, n in each if one.form != "fine-grained"]
-    best = [core.optimum(one, compute=compute, flops_per_param_token=compute / (n * tokens)) for one, n in each]
-    notes = [f"estimates: fits to other people's runs; C = {compute / (max(sizes) * tokens):.3g} N D"]
-    if any(one.excess_compute is not None for one in placed):
-        notes.append("wasted: the share of the compute that the optimum of the same loss would not have needed")
-    if any(one.justified_inference is not None for one in placed):
-        notes.append(
-            "pays from: tokens served over the lifetime for which no other model of its loss is cheaper to train and serve"
-        )
-    return standings.Advice(standing=placed, laws=best), notes
 
 
 def _published_tokens(spec: ModelSpec) -> int:

@@ -7,6 +7,8 @@ import typer
 from llmcx import topics
 from llmcx.cli.options import Models, Output, choosing, command, describe, single
 from llmcx.core.errors import InputError
+from llmcx.report import render
+from llmcx.report.topic import show
 from llmcx.spec import units
 
 app = single()
@@ -45,9 +47,6 @@ def explain(
     llmcx explain gqa --preset llama-2-7b --seq 4k
     llmcx explain chinchilla --json | jq -r '.result.formulas[].formula'
     """
-    from llmcx.report import render
-    from llmcx.report.topic import show
-
     chosen = Output(json=json, format=format, plain=plain).chosen()
     if chosen == "csv":
         raise InputError(

@@ -9,6 +9,7 @@ from llmcx.core.hardware import summary
 from llmcx.core.roofline import Roofline, roofs
 from llmcx.report.render import Answer, Item
 from llmcx.spec import catalog
+from llmcx.spec.index import ROOT, data_of, names
 
 app = single()
 Name = Annotated[str, typer.Argument(metavar="NAME", help="An accelerator or an alias.", autocompletion=completing("hardware"))]
@@ -19,8 +20,6 @@ NOTES = [
 
 
 def _vendors(incomplete: str) -> list[str]:
-    from llmcx.spec.index import ROOT, data_of, names
-
     found = {data_of(ROOT / "hardware" / f"{name}.yaml")["vendor"].lower() for name in names("hardware")}
     return sorted(vendor for vendor in found if vendor.startswith(incomplete.lower()))
 

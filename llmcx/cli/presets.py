@@ -10,14 +10,15 @@ from llmcx.core.errors import unknown_name
 from llmcx.report.render import Answer, Item
 from llmcx.spec import presets as store
 from llmcx.spec import units
+from llmcx.spec.build import to_yaml
+from llmcx.spec.index import indexed
+from llmcx.spec.load import load_config
 
 app = single()
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A preset or an alias.", autocompletion=PRESETS)]
 
 
 def _families(incomplete: str) -> list[str]:
-    from llmcx.spec.index import indexed
-
     found = {(indexed(name) or {"data": {"family": ""}})["data"]["family"] for name in store.names()}
     return sorted(family for family in found if family and family.startswith(incomplete))
 
@@ -98,9 +99,6 @@ def from_config(
     llmcx presets from-config ./config.json --name my-model > my-model.yaml
     llmcx params --config my-model.yaml
     """
-    from llmcx.spec.build import to_yaml
-    from llmcx.spec.load import load_config
-
     spec = load_config(file, as_type)
     typer.echo(to_yaml(spec if name is None else replace(spec, name=name)), nl=False)
 
@@ -115,7 +113,6 @@ def validate(
     llmcx presets validate my-model.yaml
     """
     from llmcx.core.params import params
-    from llmcx.spec.load import load_config
 
     spec = load_config(file)
     return [Item(describe(spec), {"dtype": "bf16"}, params(spec), list(spec.assumes))]

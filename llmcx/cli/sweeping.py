@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import sys
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib import import_module
@@ -12,6 +14,7 @@ from typing import Any, NamedTuple
 import typer
 from typer.core import TyperCommand
 
+from llmcx.cli import COMMANDS
 from llmcx.cli.options import Output, remembering
 from llmcx.core.errors import InputError, shown, unknown_name
 from llmcx.report.render import Answer, Item, envelope
@@ -70,8 +73,6 @@ class Swept(NamedTuple):
 @lru_cache(maxsize=1)
 def names() -> list[str]:
     """The commands that can be swept: those that are one function, and that show what it found."""
-    from llmcx.cli import COMMANDS
-
     return [
         name for name in COMMANDS if name not in ("hardware", "presets", "completions", "schema", "explain", "sweep", "compare")
     ]
@@ -81,8 +82,6 @@ def names() -> list[str]:
 def swept(name: str) -> Swept:
     """A command by its name. Raises InputError with the nearest ones."""
     if name not in names():
-        from llmcx.cli import COMMANDS
-
         if name in COMMANDS:
             problem = f"llmcx {name} is no question to ask at many points; those are {', '.join(names())}"
             raise InputError(problem, field="command", value=name)
@@ -351,8 +350,6 @@ CHUNK = 64
 
 def _serve(connection: Any, others: list[Any], plan: Plan) -> None:
     """A worker: answers chunks until there are no more. Ctrl-C is the parent's to handle."""
-    import signal
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for other in others:
         other.close()  # or a parent that is gone would not be noticed
@@ -369,7 +366,6 @@ def _serve(connection: Any, others: list[Any], plan: Plan) -> None:
 def in_processes(plan: Plan, size: int, jobs: int, going: Callable[[], bool]) -> Generator[Found, None, None]:
     """Every point, in order, answered by ``jobs`` processes, as long as ``going()``. They are gone when this ends."""
     import multiprocessing as mp
-    import sys
 
     context: Any = mp.get_context("fork" if sys.platform == "linux" else "spawn")
     chunks = _chunks(size, jobs)

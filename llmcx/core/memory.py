@@ -261,27 +261,7 @@ class _Lines:
         if budget is not None:
             numbers = f"{budget:,} - {total:,}"
             lines.append(Line("headroom_bytes", "budget - total", numbers, budget - total, "fits where it is 0 or more"))
-        if plan is not None:
-            layer = plan.segment_bytes // plan.every
-            boundary = plan.checkpoint_bytes // plan.checkpoints
-            source = "Chen et al. 2016, arXiv:1604.06174"
-
-            def cost(c: int) -> str:
-                return f"ceil({spec.n_layers:,}/{c})·{boundary:,} + {c}·{layer:,}"
-
-            lines += [
-                Line("checkpointing.checkpoints", "ceil(L/c)", f"ceil({spec.n_layers:,}/{plan.every})", plan.checkpoints, source),
-                Line("checkpointing.bytes", "ceil(L/c)·boundary + c·layer", cost(plan.every), plan.bytes, source),
-                Line("checkpointing.best_bytes", "the same at the best c", cost(plan.best_every), plan.best_bytes, source),
-                Line(
-                    "checkpointing.train_factor",
-                    "(1 + 1 + 2) / (1 + 2)",
-                    "forward twice, backward 2 units",
-                    plan.train_factor,
-                    source,
-                ),
-            ]
-        return lines
+        return lines + ([] if plan is None else _plan_lines(plan, spec.n_layers))
 
     def lines(self) -> list[Line]:
         sources = SOURCES if self.stored is None else SOURCES | {"weights": self.stored.source}
@@ -355,6 +335,29 @@ def _plan(spec: ModelSpec, batch: int, seq: int, method: Method, how: str, chapt
         kept = Shares(spec, seq, replace(method, lora=None)).activations(batch, 1, 1, True)
         layer = max(one[0] for one in kept.groups)
     return checkpointing(spec.n_layers, batch * seq * spec.d_model * act, layer, method.checkpoint_every or 1)
+
+
+def _plan_lines(plan: Checkpointing, n_layers: int) -> list[Line]:
+    """The formulas of :class:`Checkpointing`."""
+    layer = plan.segment_bytes // plan.every
+    boundary = plan.checkpoint_bytes // plan.checkpoints
+    source = "Chen et al. 2016, arXiv:1604.06174"
+
+    def cost(c: int) -> str:
+        return f"ceil({n_layers:,}/{c})·{boundary:,} + {c}·{layer:,}"
+
+    return [
+        Line("checkpointing.checkpoints", "ceil(L/c)", f"ceil({n_layers:,}/{plan.every})", plan.checkpoints, source),
+        Line("checkpointing.bytes", "ceil(L/c)·boundary + c·layer", cost(plan.every), plan.bytes, source),
+        Line("checkpointing.best_bytes", "the same at the best c", cost(plan.best_every), plan.best_bytes, source),
+        Line(
+            "checkpointing.train_factor",
+            "(1 + 1 + 2) / (1 + 2)",
+            "forward twice, backward 2 units",
+            plan.train_factor,
+            source,
+        ),
+    ]
 
 
 def _why(stages: list[Rank]) -> str:

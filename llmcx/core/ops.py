@@ -6,6 +6,7 @@ add an op, give each fold a rule for its kind (or say that it costs nothing ther
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, NamedTuple, Protocol
@@ -191,7 +192,6 @@ def substitute(text: str, values: dict[str, Any]) -> str:
     >>> substitute("2·tokens·d_in", {"tokens": 8, "d_in": 1024})
     '2·8·1,024'
     """
-    import re
 
     def number(match: re.Match[str]) -> str:
         value = values.get(match.group())

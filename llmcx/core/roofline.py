@@ -29,7 +29,7 @@ for _kind, _rule in _eager.rules.items():
 
 @moved_fold.rule("linear", text="tokens·(d_in + d_out)", source=_ONCE)
 def linear(tokens: int, d_in: int, d_out: int, bias: int, tied: int) -> int:
-    """Without the matrix, which :class:`Work` counts apart: it may be quantised, shared out, or not met.
+    """Without the matrix, which :class:`Task` counts apart: it may be quantised, shared out, or not met.
 
     >>> linear(tokens=2, d_in=3, d_out=4, bias=1, tied=0)
     14
@@ -49,7 +49,7 @@ def two_sided(elements: int) -> int:
     return 3 * elements
 
 
-# The core's inputs and outputs are those of its projections; what an unfused core writes out is in `works`.
+# The core's inputs and outputs are those of its projections; what an unfused core writes out is in `tasks`.
 moved_fold.costs_nothing("scores", "values", "recompute", "vector", "cache")
 assert set(KINDS) == moved_fold.free | set(moved_fold.rules)
 
@@ -57,7 +57,7 @@ MATRIX = ("linear", "matmul", "conv", "solve")
 CORE = ("scores", "values")
 
 
-class Work(NamedTuple):
+class Task(NamedTuple):
     """One op as a machine sees it, all its layers together: ``flops``, ``weights`` (elements of the matrices, all copies),
     ``moved`` elements of activations, and how many ``kernels`` run.
 
@@ -77,7 +77,7 @@ class Work(NamedTuple):
     used: int = 1
 
 
-def works(ops: Iterable[Op], fused: bool = True) -> list[Work]:
+def tasks(ops: Iterable[Op], fused: bool = True) -> list[Task]:
     """Ops as work. ``fused`` kernels keep attention's scores on the chip and a gated activation with its product; else scores are
     written, softmaxed and read back: 4 passes.
     """
@@ -102,7 +102,7 @@ def works(ops: Iterable[Op], fused: bool = True) -> list[Work]:
             kernels = 0 if fused and core and op.kind != "scores" else op.times
             expert = op.component.startswith("moe.expert")
             made.append(
-                Work(op.component, op.group, kind, flops, weights, moved, kernels, expert, max(op.copies, 1), max(op.used, 1))
+                Task(op.component, op.group, kind, flops, weights, moved, kernels, expert, max(op.copies, 1), max(op.used, 1))
             )
     return made
 
@@ -202,16 +202,16 @@ def machine(hardware: Hardware, efficiency: Efficiency, dtype: str | None = None
     )
 
 
-def seconds(work: Work, on: Machine, share: float, weight_bytes: float, act_bytes: float) -> float:
+def seconds(task: Task, on: Machine, share: float, weight_bytes: float, act_bytes: float) -> float:
     """max(FLOPs / rate, bytes / bandwidth) + kernels: ``share`` of the op's FLOPs and traffic, and ``weight_bytes`` of its
     matrices.
 
     Williams et al. 2009. An elementwise op has only traffic.
     """
-    rate = on.attention if work.kind == "attention" else on.matmul
-    compute = work.flops * share / rate if work.kind != "elementwise" else 0.0
-    traffic = (weight_bytes + work.moved * share * act_bytes) / on.memory
-    return max(compute, traffic) + work.kernels * on.efficiency.kernel_s
+    rate = on.attention if task.kind == "attention" else on.matmul
+    compute = task.flops * share / rate if task.kind != "elementwise" else 0.0
+    traffic = (weight_bytes + task.moved * share * act_bytes) / on.memory
+    return max(compute, traffic) + task.kernels * on.efficiency.kernel_s
 
 
 class Placed(NamedTuple):

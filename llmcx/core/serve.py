@@ -22,7 +22,7 @@ from .ops import Line
 from .parts import Attention, ModelSpec, check_size
 from .place import step_at
 from .record import dataclass
-from .roofline import IDEAL, Efficiency, Machine, Placed, Roofline, Work, machine, roofs, seconds, works
+from .roofline import IDEAL, Efficiency, Machine, Placed, Roofline, Task, machine, roofs, seconds, tasks
 
 ACT = 2  # bytes of an activation
 PREFILL_TOKENS = 8192
@@ -127,7 +127,7 @@ class Server:
     def _decode(self, batch: int, context: int, tokens: int = 1) -> tuple[Step, float, float]:
         ops = lower(self.spec, Run(1, tokens, past=max(0, context - tokens), encode=False, fused=True, ideal=True))
         read = self.cache_bytes(context) * batch
-        return self._pass(works(ops), batch, batch * tokens, read, absorbed=True)
+        return self._pass(tasks(ops), batch, batch * tokens, read, absorbed=True)
 
     def roofline(self, load: Load, batches: Iterable[int]) -> Roofline:
         """One prompt's prefill, and a decode step of each of ``batches``, on one GPU under the roof of the matmuls' format.
@@ -149,11 +149,11 @@ class Server:
     def _prefill(self, prompt: int, cached: int = 0, batch: int = 1) -> tuple[Step, float, float]:
         new = max(1, prompt - cached)
         ops = lower(self.spec, Run(1, new, past=prompt - new, fused=True, ideal=True))
-        made = [_last_token(work, new) for work in works(ops)]
+        made = [_last_token(task, new) for task in tasks(ops)]
         return self._pass(made, batch, batch * new, self.cache_bytes(prompt) * batch if cached else 0.0)
 
     def _pass(
-        self, made: Iterable[Work], batch: int, tokens: int, read: float, absorbed: bool = False
+        self, made: Iterable[Task], batch: int, tokens: int, read: float, absorbed: bool = False
     ) -> tuple[Step, float, float]:
         """Its seconds; the FLOPs it multiplies and the bytes it moves on one GPU."""
         on, setup, e = self.machine, self.setup, self.efficiency
@@ -161,21 +161,21 @@ class Server:
         weights = compute = core = flops = 0.0
         moved = read
         kernels = 0
-        for work in made:
-            kernels += work.kernels
-            if work.kind == "attention":
-                factor = self._absorbed.get(work.group, 1.0) if absorbed else 1.0
-                core += work.flops * factor * share / on.attention
-                flops += work.flops * factor * share
+        for task in made:
+            kernels += task.kernels
+            if task.kind == "attention":
+                factor = self._absorbed.get(task.group, 1.0) if absorbed else 1.0
+                core += task.flops * factor * share / on.attention
+                flops += task.flops * factor * share
                 continue
-            met = touched(work.copies, work.used, tokens) if work.expert else 1.0
+            met = touched(task.copies, task.used, tokens) if task.expert else 1.0
             # A lookup reads rows, not the table; a replicated norm or residual is not divided.
-            part = batch if work.kind == "elementwise" and work.component.startswith(("norm", "residual", "final")) else share
-            size = work.weights * met * setup.weight_bits / 8 / setup.tp
-            time = seconds(work._replace(kernels=0), on, part, size, ACT)
-            multiplied = work.flops * share if work.kind == "matmul" else 0.0
+            part = batch if task.kind == "elementwise" and task.component.startswith(("norm", "residual", "final")) else share
+            size = task.weights * met * setup.weight_bits / 8 / setup.tp
+            time = seconds(task._replace(kernels=0), on, part, size, ACT)
+            multiplied = task.flops * share if task.kind == "matmul" else 0.0
             arithmetic = multiplied / on.matmul
-            flops, moved = flops + multiplied, moved + size + work.moved * part * ACT
+            flops, moved = flops + multiplied, moved + size + task.moved * part * ACT
             if arithmetic >= time:
                 compute += time
             else:
@@ -242,11 +242,11 @@ def touched(experts: int, top_k: int, tokens: int) -> float:
     return 1.0 - (1.0 - top_k / experts) ** tokens
 
 
-def _last_token(work: Work, tokens: int) -> Work:
+def _last_token(task: Task, tokens: int) -> Task:
     """A prefill needs the logits of its last token alone."""
-    if work.component != "head":
-        return work
-    return work._replace(flops=work.flops // tokens, moved=work.moved // tokens)
+    if task.component != "head":
+        return task
+    return task._replace(flops=task.flops // tokens, moved=task.moved // tokens)
 
 
 # --- the answer -----------------------------------------------------------------------------------------------------

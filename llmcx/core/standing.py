@@ -7,7 +7,7 @@ k.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import exp, expm1, log
 from typing import Any, TypedDict
 
@@ -377,3 +377,25 @@ class Advice(_Optima, total=False):
     lifetime: list[Lifetime]
     equal_compute: list[EqualCompute]
     shapes: list[LawShape]
+
+
+def of_model(laws: list[Law], counted: Accounting, compute: float) -> tuple[Advice, list[str]]:
+    """A model by each law, with the parameters that the law counts, and what to bear in mind."""
+    sizes = [counted.active if one.parameters == "all" else counted.active_non_embedding for one in laws]
+    result, notes = placed(laws, sizes, counted.tokens, compute)
+    return Advice(accounting=counted, **result), notes
+
+
+def placed(laws: list[Law], sizes: Sequence[float], tokens: float, compute: float) -> tuple[Advice, list[str]]:
+    """Where a model of each law's size stands by those that can say so, the optima of its compute, and what to bear in mind."""
+    each = list(zip(laws, sizes, strict=True))
+    stands = [standing(one, n, tokens, compute) for one, n in each if one.form != "fine-grained"]
+    best = [optimum(one, compute=compute, flops_per_param_token=compute / (n * tokens)) for one, n in each]
+    notes = [f"estimates: fits to other people's runs; C = {compute / (max(sizes) * tokens):.3g} N D"]
+    if any(one.excess_compute is not None for one in stands):
+        notes.append("wasted: the share of the compute that the optimum of the same loss would not have needed")
+    if any(one.justified_inference is not None for one in stands):
+        notes.append(
+            "pays from: tokens served over the lifetime for which no other model of its loss is cheaper to train and serve"
+        )
+    return Advice(standing=stands, laws=best), notes

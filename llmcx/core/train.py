@@ -23,7 +23,7 @@ from .optimizers import OPTIMIZERS
 from .params import fold as params_fold
 from .parts import Attention, ModelSpec
 from .record import dataclass
-from .roofline import IDEAL, Efficiency, Machine, Placed, Roofline, Work, machine, roofs, seconds, together, works
+from .roofline import IDEAL, Efficiency, Machine, Placed, Roofline, Task, machine, roofs, seconds, tasks, together
 from .shares import Memory, Shares
 
 METHOD = Method("megatron", kernels="fused", attention="flash")
@@ -96,9 +96,9 @@ class Trainer:
         self.flops = flops_fold.total(eager)
         self.backward_flops = backward_fold.total(eager)
         self.layer_flops = flops_fold.total(op for op in eager if in_layers(op))
-        all_works = works(ops, fused)
-        self.inside = [work for work in all_works if in_layers(work)]
-        self.outside = [work for work in all_works if not in_layers(work)]
+        all_tasks = tasks(ops, fused)
+        self.inside = [task for task in all_tasks if in_layers(task)]
+        self.outside = [task for task in all_tasks if not in_layers(task)]
         experts = [op for op in ops if op.component.startswith("moe.expert")]
         self.expert_params = params_fold.total(experts) / spec.n_layers
         all_params = params_fold.total(op for op in ops if in_layers(op))
@@ -126,18 +126,18 @@ class Trainer:
     def _layer(self, tp: int, cp: int, ep: int, micro_batch: int, sequence: bool) -> Layer:
         n, e, on = self.spec.n_layers, self.efficiency, self.machine
 
-        def time(work: Work, factor: float = 1.0) -> float:
-            share, weights = self._part(work, tp, cp, ep, micro_batch, sequence)
-            work = work if factor == 1 else work._replace(flops=int(work.flops * factor))
-            return seconds(work, on, share, weights, ACT) / n
+        def time(task: Task, factor: float = 1.0) -> float:
+            share, weights = self._part(task, tp, cp, ep, micro_batch, sequence)
+            task = task if factor == 1 else task._replace(flops=int(task.flops * factor))
+            return seconds(task, on, share, weights, ACT) / n
 
-        once = [(work, time(work)) for work in self.inside]
+        once = [(task, time(task)) for task in self.inside]
         forward = sum(spent for _, spent in once)
         # Backward multiplies each matrix twice; a fused attention brings its scores back first: 5 products for 2.
-        backward = sum(2 * (time(work, 1.25) if work.kind == "attention" and self.fused else spent) for work, spent in once)
+        backward = sum(2 * (time(task, 1.25) if task.kind == "attention" and self.fused else spent) for task, spent in once)
         unfused = () if self.fused else ("attention",)
-        core = sum(spent for work, spent in once if work.kind in unfused)
-        light = sum(spent for work, spent in once if work.kind in ("elementwise", *unfused))
+        core = sum(spent for task, spent in once if task.kind in unfused)
+        light = sum(spent for task, spent in once if task.kind in ("elementwise", *unfused))
         again = {"none": 0.0, "selective": core, "elementwise": light, "full": forward}
 
         tokens = micro_batch * self.seq / cp
@@ -155,10 +155,10 @@ class Trainer:
             context = moved / on.link(tp * cp, cp) * (1 - e.hidden_cp)
         return Layer(forward, backward, again, tensor, context, self._all_to_all(tp, ep, tokens))
 
-    def _part(self, work: Work, tp: int, cp: int, ep: int, micro_batch: int, sequence: bool) -> tuple[float, float]:
+    def _part(self, task: Task, tp: int, cp: int, ep: int, micro_batch: int, sequence: bool) -> tuple[float, float]:
         """What one GPU has of an op: the share of its FLOPs and traffic, and the bytes of its matrices."""
-        replicated = not sequence and work.kind == "elementwise" and work.component.startswith(("norm", "residual"))
-        return micro_batch / (cp if replicated else tp * cp), work.weights / (tp * (ep if work.expert else 1)) * self.byte
+        replicated = not sequence and task.kind == "elementwise" and task.component.startswith(("norm", "residual"))
+        return micro_batch / (cp if replicated else tp * cp), task.weights / (tp * (ep if task.expert else 1)) * self.byte
 
     def roofline(self, layout: Layout, hardware: Hardware, dtype: str | None = None) -> Roofline:
         """One micro-batch's forward pass on one GPU, part by part and together, under the roof of the matmuls' format.
@@ -167,12 +167,12 @@ class Trainer:
         Parts that multiply nothing stand in the pass alone. Source: Williams et al. 2009, CACM 52(4).
         """
         parts: dict[str, list[Placed]] = {}
-        for work in (*self.inside, *self.outside):
-            share, size = self._part(work, layout.tp, layout.cp, layout.ep, layout.micro_batch, layout.sequence)
-            time = seconds(work, self.machine, share, size, ACT)
-            name = work.component.partition(".")[0]
-            flops = 0.0 if work.kind == "elementwise" else work.flops * share
-            parts.setdefault(name, []).append(Placed(name, flops, size + work.moved * share * ACT, time))
+        for task in (*self.inside, *self.outside):
+            share, size = self._part(task, layout.tp, layout.cp, layout.ep, layout.micro_batch, layout.sequence)
+            time = seconds(task, self.machine, share, size, ACT)
+            name = task.component.partition(".")[0]
+            flops = 0.0 if task.kind == "elementwise" else task.flops * share
+            parts.setdefault(name, []).append(Placed(name, flops, size + task.moved * share * ACT, time))
         placed = [together(name, each) for name, each in parts.items()]
         whole = together("forward pass", placed)
         roof = dtype or hardware.dtype
@@ -199,7 +199,7 @@ class Trainer:
         key = (tp, cp, micro_batch)
         if key not in self._ends:
             on, share = self.machine, micro_batch / (tp * cp)
-            self._ends[key] = 3 * sum(seconds(work, on, share, work.weights / tp * ACT, ACT) for work in self.outside)
+            self._ends[key] = 3 * sum(seconds(task, on, share, task.weights / tp * ACT, ACT) for task in self.outside)
         return self._ends[key]
 
     # --- one step ----------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any
 from llmcx.core.errors import InputError, unknown_name
 
 from . import format
+from .render import plain
 from .table import Column, Fact, Table
 
 MEASURES = {
@@ -38,8 +39,6 @@ def facts(item: Any) -> list[Fact]:
 
 def every_row(item: Any) -> Table:
     """Every figure of every row, for a spreadsheet."""
-    from .render import plain
-
     rows = plain(item.result.rows)
     return Table("", [Column(key, key) for key in rows[0]], rows)
 
@@ -64,8 +63,6 @@ def _rank(index: int, many: int) -> int:
 
 def tables(item: Any, title: str) -> list[Table]:
     """At a glance: the measure by length; everything at the longest; where lines cross; what to take; the chapter's limits."""
-    from .render import plain
-
     r = item.result
     last = max(item.inputs["seq"])
     timed = r.rows[0].core_seconds is not None

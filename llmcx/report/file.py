@@ -7,6 +7,7 @@ Okabe and Ito (2008), which colour-blind readers tell apart. The same picture gi
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from html import escape
 from io import BytesIO
@@ -199,8 +200,6 @@ def page(figures: Sequence[Figure]) -> str:
 
 def _inline(figure: Figure, prefix: str) -> str:
     """The svg without its prolog; ids of its own, ink in the page's colour, no background, described for a screen reader."""
-    import re
-
     text = drawn([figure], "svg").decode()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.S)

@@ -68,36 +68,58 @@ def _data(item: Item) -> Table:
     return Table("", [Column(key, key) for key in rows[0]], rows)
 
 
+def _accounting(a: Any, model: str) -> Table:
+    """The ways to count a training run."""
+    rows = [
+        {"way": "exact: every matrix product", "flops": a.exact, "ratio": a.exact_ratio},
+        {"way": "6 N D", "flops": a.six_nd, "ratio": 1.0},
+        {"way": "Hoffmann's appendix F", "flops": a.appendix_f, "ratio": a.appendix_f_ratio},
+        {"way": "the same without embeddings and logits", "flops": a.appendix_f_layers, "ratio": a.appendix_f_layers_ratio},
+    ]
+    title = f"{model}: FLOPs of {format.count(a.tokens)} tokens, n = {a.seq:,}"
+    columns = [Column("way", "counted as"), Column("flops", "FLOPs", "power"), Column("ratio", "over 6 N D", "float")]
+    return Table(title, columns, rows)
+
+
+def _standing(standing: list[Any]) -> Table:
+    """Where a model stands by each law."""
+    columns = [
+        Column("law", "law"),
+        Column("loss", "loss", "float", 2),
+        Column("optimal_params", "optimal N", "count"),
+        Column("optimal_tokens", "optimal D", "count", 4),
+        Column("ratio", "D/N ÷ best", "factor"),
+        Column("verdict", "so it is"),
+        Column("excess_compute", "wasted", "share", 1),
+        Column("justified_inference", "pays from", "count", 3),
+    ]
+    one = max(standing, key=lambda each: each.params)
+    title = f"{format.count(round(one.params))} parameters on {format.count(round(one.tokens))} tokens"
+    return Table(f"{title}: {one.tokens_per_param:.3g} a parameter, {one.compute:.3g} FLOPs", columns, as_rows(standing))
+
+
+def _shapes(shapes: list[Any]) -> Table:
+    """Models that one can build, near each optimum."""
+    columns = [
+        Column("law", "law"),
+        Column("n_layers", "layers", "int"),
+        Column("d_model", "d_model", "int"),
+        Column("n_heads", "heads", "int"),
+        Column("d_ff", "d_ff", "int"),
+        Column("params", "parameters", "count"),
+        Column("relative", "off", "share", 1),
+        Column("aspect_ratio", "d/L", "float", 2),
+    ]
+    return Table("A shape near each optimum", columns, as_rows(shapes))
+
+
 def _tables(item: Item) -> list[Table]:
     r = item.result
     tables = []
     if "accounting" in r:
-        a = r["accounting"]
-        rows = [
-            {"way": "exact: every matrix product", "flops": a.exact, "ratio": a.exact_ratio},
-            {"way": "6 N D", "flops": a.six_nd, "ratio": 1.0},
-            {"way": "Hoffmann's appendix F", "flops": a.appendix_f, "ratio": a.appendix_f_ratio},
-            {"way": "the same without embeddings and logits", "flops": a.appendix_f_layers, "ratio": a.appendix_f_layers_ratio},
-        ]
-        title = f"{item.model['title'] if item.model else ''}: FLOPs of {format.count(a.tokens)} tokens, n = {a.seq:,}"
-        columns = [Column("way", "counted as"), Column("flops", "FLOPs", "power"), Column("ratio", "over 6 N D", "float")]
-        tables.append(Table(title, columns, rows))
+        tables.append(_accounting(r["accounting"], item.model["title"] if item.model else ""))
     if "standing" in r:
-        columns = [
-            Column("law", "law"),
-            Column("loss", "loss", "float", 2),
-            Column("optimal_params", "optimal N", "count"),
-            Column("optimal_tokens", "optimal D", "count", 4),
-            Column("ratio", "D/N ÷ best", "factor"),
-            Column("verdict", "so it is"),
-            Column("excess_compute", "wasted", "share", 1),
-            Column("justified_inference", "pays from", "count", 3),
-        ]
-        one = max(r["standing"], key=lambda each: each.params)
-        title = f"{format.count(round(one.params))} parameters on {format.count(round(one.tokens))} tokens"
-        tables.append(
-            Table(f"{title}: {one.tokens_per_param:.3g} a parameter, {one.compute:.3g} FLOPs", columns, as_rows(r["standing"]))
-        )
+        tables.append(_standing(r["standing"]))
     else:
         tables.append(_optima(r["laws"]))
         if len(r["laws"]) > 1:
@@ -119,17 +141,7 @@ def _tables(item: Item) -> list[Table]:
             columns = [Column("law", "law"), Column(first[0], first[1], "count"), _N, _D, *extra]
             tables.append(Table(title, columns, as_rows(r[key])))
     if "shapes" in r:
-        columns = [
-            Column("law", "law"),
-            Column("n_layers", "layers", "int"),
-            Column("d_model", "d_model", "int"),
-            Column("n_heads", "heads", "int"),
-            Column("d_ff", "d_ff", "int"),
-            Column("params", "parameters", "count"),
-            Column("relative", "off", "share", 1),
-            Column("aspect_ratio", "d/L", "float", 2),
-        ]
-        tables.append(Table("A shape near each optimum", columns, as_rows(r["shapes"])))
+        tables.append(_shapes(r["shapes"]))
     for each in r.get("equal_compute", []):
         columns = [_N, _D, _RATIO, Column("loss", "loss", "float"), Column("excess_loss", "over the optimum", "float")]
         tables.append(Table(f"At equal compute, by {each.law}", columns, as_rows(each.rows)))

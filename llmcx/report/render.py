@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import fields
+from textwrap import wrap
 from typing import Any, NamedTuple
 
 from . import format
@@ -306,8 +307,6 @@ def _broken(text: str, kind: str, width: int) -> str:
         return text
     if kind != "text":
         return text.replace("  ", "\n")
-    from textwrap import wrap
-
     return "\n".join(wrap(text, width, break_long_words=False, break_on_hyphens=False))
 
 

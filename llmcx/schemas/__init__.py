@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from llmcx.core.errors import unknown_name
+
 HERE = Path(__file__).resolve().parent
 
 
@@ -17,8 +19,6 @@ def names() -> list[str]:
 
 def text(name: str) -> str:
     """A schema as it is checked in. Raises InputError with the nearest names."""
-    from llmcx.core.errors import unknown_name
-
     if name not in names():
         raise unknown_name("schema", name, names(), field="schema")
     return (HERE / f"{name}.json").read_text(encoding="utf-8")

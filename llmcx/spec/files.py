@@ -9,6 +9,8 @@ from typing import Any
 
 from llmcx.core.errors import InputError, shown
 
+from .index import plain_loader
+
 MAX_BYTES = 1 << 20  # the largest released config.json is under 100 KB
 MAX_DEPTH = 64
 MAX_NODES = 100_000
@@ -104,7 +106,7 @@ def _json(text: str, name: str) -> Any:
 def _yaml(text: str, name: str) -> Any:
     import yaml
 
-    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    base: Any = plain_loader()
 
     class Loader(base):  # type: ignore[misc]
         """The safe loader, which builds plain values only, without its habit of letting the last of equal keys win."""

@@ -8,6 +8,7 @@ file is ignored. `python -m llmcx.spec.presets` writes it anew.
 from __future__ import annotations
 
 import json
+import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -54,10 +55,16 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """A file of ours, trusted to be YAML."""
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     with path.open("rb") as file:
-        data: dict[str, Any] = yaml.load(file, Loader=loader)
+        data: dict[str, Any] = yaml.load(file, Loader=plain_loader())
     return data
+
+
+def plain_loader() -> Any:
+    """PyYAML's loader of plain values, the quick one where it was built."""
+    import yaml
+
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def made(path: Path, **counted: int) -> dict[str, Any]:
@@ -67,7 +74,12 @@ def made(path: Path, **counted: int) -> dict[str, Any]:
 
 def names(kind: str) -> list[str]:
     """llmcx's own files of "laws" or "hardware", sorted."""
-    return sorted(path.stem for path in (ROOT / kind).glob("*.yaml"))
+    return stems(ROOT / kind)
+
+
+def stems(directory: Path) -> list[str]:
+    """The names of the YAML files in a directory, sorted."""
+    return sorted(file.removesuffix(".yaml") for file in os.listdir(directory) if file.endswith(".yaml"))
 
 
 def offered(kind: str) -> list[str]:

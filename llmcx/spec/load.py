@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from llmcx.core.errors import InputError
@@ -21,8 +22,6 @@ def load_config(path: str, as_type: str | None = None) -> ModelSpec:
 
 def load_hub(repo: str, as_type: str | None = None) -> ModelSpec:
     """The model whose config.json is ORG/NAME's on the Hugging Face hub."""
-    from dataclasses import replace
-
     from .hub import config_path
 
     spec = load_config(config_path(repo), as_type)

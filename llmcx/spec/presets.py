@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from functools import cache, lru_cache
@@ -14,14 +13,14 @@ from llmcx.core.errors import unknown_name
 from llmcx.core.parts import ModelSpec
 
 from .build import build
-from .index import INDEX, ROOT, data_of, entry, indexed, made, read_yaml
+from .index import INDEX, ROOT, data_of, entry, indexed, made, read_yaml, stems
 
 MODELS = ROOT / "models"
 
 
 def names() -> list[str]:
     """Every preset's name, sorted."""
-    return sorted(file.removesuffix(".yaml") for file in os.listdir(MODELS) if file.endswith(".yaml"))
+    return stems(MODELS)
 
 
 @lru_cache(maxsize=1)
