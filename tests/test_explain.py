@@ -250,6 +250,8 @@ def test_numbers_from_outside() -> None:
     assert line["numbers"] == "96 × (2·1·96·4,194,304·128)"
     told = json.loads(here("explain", "adam", "--preset", "gpt3", "--json").out)
     assert told["result"]["numbers"][0]["value"] == 8 * 174_604_259_328
+    told = json.loads(here("explain", "kaplan", "--preset", "llama-3-8b", "--json").out)  # N without table and untied head
+    assert f"N = {8_030_261_248 - 2 * 128_256 * 4096:.4g}" in told["result"]["numbers"][0]["numbers"]
     told = json.loads(here("explain", "12 L d".replace(" ", "-"), "--json").out or "{}")
     assert told == {}
 

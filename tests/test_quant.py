@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from llmcx.core import gguf, quant
+from llmcx.core import dtypes, gguf, quant
 from llmcx.core.errors import InputError
 from llmcx.core.parts import ModelSpec
 from llmcx.families import from_config
@@ -205,3 +205,9 @@ def test_in_the_command() -> None:
     assert data("memory", "--preset", "llama-3.1-8b", "--dtype", "bf16")["result"]["stored"] is None
     table = here("memory", "--preset", "llama-3.1-8b", "--dtype", "Q4_K_M", "--explain")
     assert table.code == 0 and "bits per weight" in table.out and "llama-quant.cpp" in table.out
+
+
+def test_cache_types_are_the_blocks_of_gguf() -> None:
+    """They are stated twice, so that a short command need not import gguf."""
+    blocks = {name.lower(): (block.elements, block.bytes) for name, block in gguf.BLOCKS.items()}
+    assert {name: blocks[name] for name in dtypes.CACHE_BLOCKS} == dtypes.CACHE_BLOCKS

@@ -13,8 +13,8 @@ from .flop_counter import backward_fold, fold
 from .flop_counter import softmax as softmax_flops
 from .lower import Run, lower
 from .ops import Line, in_layers
+from .params import counted_by_law
 from .params import params as count_params
-from .params import untied_head
 from .parts import ModelSpec, check_size, sequence_length
 from .record import dataclass
 
@@ -80,7 +80,7 @@ def accounting(spec: ModelSpec, tokens: int, seq: int | None = None) -> Accounti
     layers = 3 * (inside + softmax) * tokens // n
     sizes = count_params(spec)
     active = sizes.active
-    inner = active - sizes.embedding - untied_head(spec)
+    inner = counted_by_law(spec, "non-embedding")
     six_nd = 6 * active * tokens
     ratios = (exact / six_nd, appendix_f / six_nd, layers / six_nd)
     return Accounting(n, tokens, sizes.total, active, inner, exact, six_nd, appendix_f, layers, *ratios)

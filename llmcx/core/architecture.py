@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import log
 
 from .errors import InputError
-from .params import count, params, untied_head
+from .params import count, counted_by_law
 from .parts import Attention, Gated, ModelSpec, Plain
 from .record import dataclass
 from .shapes import model
@@ -56,10 +56,9 @@ def architecture(asked: float, vocab: int, *, counts: str = "all", gated: bool =
     if not 1e6 <= asked <= 1e15:
         raise InputError(f"a shape of {asked:.3g} parameters is not built; 10^6 to 10^15 are", field="params", value=asked)
     head_dim, tied, aspect = (64, True, ASPECT / 2) if asked < SMALL else (128, None, float(ASPECT))
-    all_count = counts == "all"
 
     def size(spec: ModelSpec) -> int:
-        return count(spec) if all_count else params(spec).non_embedding - untied_head(spec)
+        return counted_by_law(spec, counts)
 
     near = (aspect * asked / 12) ** (1 / 3)  # 12 L d² = N and d = aspect · L
     unit = 1024 if near >= 4096 else 512 if near >= 2048 else 128

@@ -21,7 +21,9 @@ def bits(dtype: str) -> int:
 
 
 CACHE_BLOCKS = {"q8_0": (32, 34), "q5_1": (32, 24), "q5_0": (32, 22), "q4_1": (32, 20), "q4_0": (32, 18), "iq4_nl": (32, 18)}
-"""Elements and bytes of a block of llama.cpp's cache types, scales included (ggml/src/ggml-common.h)."""
+"""Elements and bytes of a block of llama.cpp's cache types, scales included (ggml/src/ggml-common.h). They stand in
+llmcx.core.gguf.BLOCKS too, which a short command need not import; a test holds the two together.
+"""
 
 
 def per_element(dtype: str) -> float:

@@ -34,7 +34,7 @@ for _kind in ("vector", "conv", "layernorm", "rmsnorm", "matmul"):
     _rule = params_fold.fold.rules[_kind]
     factored_fold.rule(_kind, text=_rule.text, source="not factored: not a matrix of a linear layer")(_rule.compute)
 factored_fold.costs_nothing(
-    "scores", "values", "recompute", "solve", "scan", "softmax", "product", "residual", "rotary", "cache", "elu", *ACTIVATIONS
+    "scores", "values", "recompute", "solve", "scan", "softmax", "product", "residual", "rotary", "cache", *ACTIVATIONS
 )
 factored_fold.weight = params_fold.fold.weight
 

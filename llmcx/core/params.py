@@ -130,6 +130,14 @@ def untied_head(spec: ModelSpec) -> int:
     return 0 if spec.head is None or spec.head.tied else spec.d_model * spec.embedding.vocab
 
 
+def counted_by_law(spec: ModelSpec, counts: str) -> int:
+    """N as a scaling law counts it (:class:`llmcx.core.laws.Law`): of what one token meets all, or for "non-embedding" and
+    "active" all but the tables and an untied head.
+    """
+    met = active(spec)
+    return met if counts == "all" else met - embedding(spec) - untied_head(spec)
+
+
 def chapter_estimate(n_layers: int, d_model: int, vocab: int) -> int:
     """12 L d² + V d: attention 4 d² and a 4x-wide plain feed-forward 8 d² per layer, a tied token table; no norms,
     biases or positions.

@@ -63,6 +63,15 @@ def short_size(value: int) -> str:
     return _scaled(value, _GB, "B")
 
 
+def exact(value: float) -> str:
+    """An integer in full, an estimate in four digits.
+
+    >>> exact(65536), exact(0.123456)
+    ('65,536', '0.1235')
+    """
+    return f"{value:,}" if isinstance(value, int) else cell(value, "float")
+
+
 def length(value: int) -> str:
     """Tokens of context, exactly, as --seq reads them: k is 1024, M is 1024².
 

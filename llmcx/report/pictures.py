@@ -11,20 +11,20 @@ from llmcx.core.errors import InputError
 from .attention import MEASURES
 from .figure import Axis, Bar, Bars, Curves, Figure, Mark, Series
 from .format import cell
-from .render import Answer, Item, title
+from .render import Answer, Item, title, varying
 
 
 def _names(items: list[Item]) -> list[str]:
     """Each item by its model, and where that is not enough by what differs between them."""
-    varying = [key for key in items[0].inputs if len({repr(item.inputs.get(key)) for item in items}) > 1]
+    unlike = varying(items)
     named = [str(item.model["name"]) for item in items if item.model]
     if len(set(named)) == len(items) > 1:
         return named
     models = len(set(named)) > 1
     made = []
     for item in items:
-        name = [str(item.model["name"])] if item.model and (models or not varying) else []
-        made.append(", ".join([*name, *(f"{key} {_short(item.inputs.get(key))}" for key in varying)]))
+        name = [str(item.model["name"])] if item.model and (models or not unlike) else []
+        made.append(", ".join([*name, *(f"{key} {_short(item.inputs.get(key))}" for key in unlike)]))
     return made
 
 

@@ -133,18 +133,23 @@ def _csv(items: list[Item], view: View, explain: bool) -> None:
 # --- for people -----------------------------------------------------------------------------------------------------
 
 
+def varying(items: list[Item]) -> list[str]:
+    """The inputs that are not the same for all."""
+    return [key for key in items[0].inputs if len({repr(item.inputs.get(key)) for item in items}) > 1]
+
+
 def _side_by_side(items: list[Item], view: View) -> Table:
     """One row per item: the model, the inputs that vary, the key numbers."""
-    varying = [key for key in items[0].inputs if len({repr(item.inputs.get(key)) for item in items}) > 1]
+    unlike = varying(items)
     columns = []
     if len({item.model["name"] for item in items if item.model}) > 1:
         columns.append(Column("model", "model"))
-    columns += [Column(key, key, "int") for key in varying]
+    columns += [Column(key, key, "int") for key in unlike]
     told = [view.facts(item) for item in items]
     facts = {fact.key: fact for each in sorted(told, key=len, reverse=True) for fact in each}
     rows = []
     for item, each in zip(items, told, strict=True):
-        row = {"model": item.model["name"] if item.model else "", **{key: item.inputs.get(key) for key in varying}}
+        row = {"model": item.model["name"] if item.model else "", **{key: item.inputs.get(key) for key in unlike}}
         row |= {key: getattr(item.result, key, None) for key in facts}  # not all tell all: a dense model no active count
         rows.append(row | {fact.key: fact.value for fact in each})
     columns += [Column(f.key, f.title, f.kind, rank) for rank, f in enumerate(facts.values())]
@@ -198,9 +203,7 @@ def _explained(items: list[Item]) -> list[str]:
         if len(items) > 1 and item.model:
             out += [item.model["name"], ""]
         for line in item.explained():
-            value = line.value
-            exact = f"{value:,}" if isinstance(value, int) else format.cell(value, "float")
-            steps = [f"    = {step}" for step in (line.formula, line.numbers, exact) if step]
+            steps = [f"    = {step}" for step in (line.formula, line.numbers, format.exact(line.value)) if step]
             out += [line.component, *steps, f"    source: {line.source}", ""]
     return out
 

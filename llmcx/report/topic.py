@@ -55,10 +55,6 @@ def _wrapped(text: str, indent: str = "  ", hanging: str | None = None) -> Itera
         )
 
 
-def _value(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else format.cell(value, "float")
-
-
 def _read(topic: Any, model: str | None) -> Iterator[str]:
     """For a terminal: headings in capitals, as in a manual."""
     yield topic.name.upper()
@@ -85,7 +81,7 @@ def _read(topic: Any, model: str | None) -> Iterator[str]:
         yield from ("", f"WITH THE NUMBERS OF {model}".upper())
         for line in topic.numbers:
             yield f"  {line.component}"
-            yield from (f"      = {step}" for step in (line.formula, line.numbers, _value(line.value)) if step)
+            yield from (f"      = {step}" for step in (line.formula, line.numbers, format.exact(line.value)) if step)
     if topic.chapter:
         yield from ("", "WHERE THE TEXTBOOK SLIPS")
         for slip in topic.chapter:
@@ -127,7 +123,7 @@ def _markdown(topic: Any, model: str | None) -> Iterator[str]:
     yield from _rows(("symbol", "meaning", "unit"), topic.symbols)
     yield from _rows(("example", "result"), topic.examples)
     if topic.numbers:
-        told = ((line.component, line.formula, line.numbers, _value(line.value), line.source) for line in topic.numbers)
+        told = ((line.component, line.formula, line.numbers, format.exact(line.value), line.source) for line in topic.numbers)
         yield from _rows((str(model), "formula", "numbers", "value", "source"), told)
     if topic.chapter:
         yield from _rows(("the textbook says", "what is so"), topic.chapter)

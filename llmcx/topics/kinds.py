@@ -309,10 +309,7 @@ def _law_examples(law: Law) -> list[Example]:
 
 
 def _of_law(law: Law, spec: ModelSpec, batch: int, seq: int) -> list[Line]:
-    size = params.active(spec) if law.parameters == "active" else params.count(spec)
-    if law.parameters != "all":
-        size -= params.embedding(spec)
-    return [Line(*term) for term in scaling.optimum(law, params=size).lines]
+    return scaling.optimum(law, params=params.counted_by_law(spec, law.parameters)).lines
 
 
 def of_laws() -> Iterator[Draft]:

@@ -48,7 +48,7 @@ from llmcx.core import (
 )
 from llmcx.core.lower import Run
 from llmcx.core.ops import Line
-from llmcx.core.parts import ModelSpec
+from llmcx.core.parts import Attention, ModelSpec
 
 from . import Draft, Example, Formula
 from .read import doc, examples, source
@@ -182,8 +182,6 @@ def _checkpointing(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
 
 
 def _hops(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
-    from llmcx.core.parts import Attention
-
     lines = []
     for number, layers in enumerate(spec.groups):
         core = getattr(layers.mixer, "core", None) if isinstance(layers.mixer, Attention) else None
