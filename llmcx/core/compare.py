@@ -174,14 +174,15 @@ def compare(
     limits: list[Limit | None] = []
     for candidate in candidates:
         longest = max_seq(candidate, dtype, budget) if budget is not None else None
-        first = 0
+        first, known = 0, {}
         for seq in seqs:
-            row = _row(candidate, seq, dtype, longest, first, machine, chip)
+            row = known[seq] = _row(candidate, seq, dtype, longest, first, machine, chip)
             first = first or row.core_flops
             rows.append(row)
         told = CHAPTER_LIMIT.get(candidate.variant.type)
         if told is not None:
-            limits.append(limit_of(_row(candidate, told, dtype, longest, first, machine, chip), budget is not None))
+            there = known.get(told) or _row(candidate, told, dtype, longest, first, machine, chip)
+            limits.append(limit_of(there, budget is not None))
     baselines = {candidates[0].name} | {candidate.name for candidate in candidates if candidate.variant.type == "causal_flash"}
     measures = ("core_flops", "kept_bytes", "core_seconds") if machine else ("core_flops", "kept_bytes")
     return Comparison.later(

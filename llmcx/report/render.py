@@ -225,7 +225,6 @@ def _rich(items: list[Item], view: View, explain: bool) -> None:
     from rich.text import Text
 
     from .console import console as make_console
-    from .plot import show as draw
 
     console = make_console()
     width = console.width
@@ -236,6 +235,8 @@ def _rich(items: list[Item], view: View, explain: bool) -> None:
         columns, cells = _fitting(table, rows, width)
         squeezed = _squeezed(columns, cells, width)
         if squeezed is None and table.figure is not None:
+            from .plot import show as draw
+
             draw([table.figure])
             continue
         if table.title:
