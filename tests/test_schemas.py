@@ -140,6 +140,15 @@ def test_refusals_conform(call: str) -> None:
     assert not deepest(VALIDATORS["error"], strict(end.err))
 
 
+@pytest.mark.parametrize("call", ["params --preset gpt2 --kv-heads 1,12", "flops --preset gpt2,llama-3-8b --seq 64,128"])
+def test_sweeps_lines_are_the_commands_answers(call: str) -> None:
+    end = here("sweep", *call.split())
+    lines = end.out.splitlines()
+    assert end.code == 0 and len(lines) >= 2
+    for line in lines:
+        valid(line)
+
+
 def test_a_new_or_a_missing_field_is_noticed() -> None:
     out = strict(here("params", "--preset", "gpt2", "--json").out)
     out["result"]["new"] = 1
