@@ -57,6 +57,8 @@ def refused_in_json(*args: str, stdin: bytes = b"") -> dict[str, Any]:
     [
         ("params", "--preset"),
         ("params --preset gpt33", "did you mean gpt3"),
+        ("memory --preset gpt2 --runtime llamacpp", "did you mean llama.cpp"),
+        ("memory --preset gpt2 --train --runtime vllm", "--runtime is of inference"),
         ("params --preset ../../etc/passwd", "is not known"),
         ("parms", "Did you mean 'params'"),
         ("presets shw", "Did you mean 'show'"),

@@ -195,6 +195,7 @@ def memory(
     if train:
         why = "is of inference; in training the formats are those of --precision and --base"
         refuse_given(why, dtype=dtype, kv_dtype=kv_dtype)
+        refuse_given("is of inference; training reserves no cache", runtime=None if runtime == "ideal" else runtime)
     weights, cache = ("bf16" if given is None else given for given in (dtype, kv_dtype))
     if fit is not None and limit is None:
         raise InputError("--fit needs a --budget to fit into", field="budget")

@@ -160,7 +160,8 @@ def memory(
     """
     seq = sequence_length(spec, seq)
     check_size("batch", batch)
-    method, ways = method or Method(), ways or Ways()
+    method, ways, serving = method or Method(), ways or Ways(), serving or Serving()
+    serving.check()
     if activations not in ("autograd", "chapter"):
         raise unknown_name("activations", activations, ["autograd", "chapter"], field="activations")
     if method.checkpoint_every is not None and not train:
@@ -180,7 +181,7 @@ def memory(
         check(spec, ways, method)
         chapter = chapter_activations(spec, batch, seq, 2)
         stored = None if dtype in dtypes.BITS else quant.weights(spec, dtype)
-        parts = inference(spec, batch, seq, dtype, kv_dtype, ways, serving or Serving(), stored)
+        parts = inference(spec, batch, seq, dtype, kv_dtype, ways, serving, stored)
     total = sum(part.bytes for part in parts)
     everywhere = (sum(rank.total_bytes for rank in stages) or total) * (ways.gpus // ways.pp)
     totals = (total, everywhere, budget, chapter, plan)

@@ -34,15 +34,19 @@ class Serving(NamedTuple):
     block: int = 16
     ubatch: int = 512
 
+    def check(self) -> None:
+        """Raises InputError for a runtime that is not known, or a size that is none."""
+        if self.runtime not in RUNTIMES:
+            raise unknown_name("runtime", self.runtime, list(RUNTIMES), field="runtime")
+        check_sizes(self, "block", "ubatch")
+
 
 def cached(spec: ModelSpec, batch: int, context: int, source: int | None, serving: Serving, tp: int = 1) -> dict[str, int]:
     """Elements reserved for ``batch`` sequences of ``context`` tokens: growing with tokens ("kv_cache") or fixed ("state").
 
     On one of ``tp`` GPUs: its key-value heads, at least one; latents whole.
     """
-    if serving.runtime not in RUNTIMES:
-        raise unknown_name("runtime", serving.runtime, list(RUNTIMES), field="runtime")
-    check_sizes(serving, "block", "ubatch")
+    serving.check()
     if serving.runtime == "llama.cpp" and spec.encoder and spec.decoder:
         raise InputError("how llama.cpp lays out the cache of an encoder-decoder is not known", field="runtime")
     found: dict[str, int] = Work(spec, step_at(context, batch, source)).of(_Cached(spec, serving, tp))
