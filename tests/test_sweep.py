@@ -130,6 +130,8 @@ def test_zip() -> None:
     assert points == [("128", "8", "bf16"), ("128", "8", "fp32"), ("256", "4", "bf16"), ("256", "4", "fp32")]
     assert "as many values each, not seq 2, batch 3" in refusal("memory --preset gpt2 --seq 1,2 --batch 1,2,3 --zip seq,batch")
     assert "did you mean seq?" in refusal("memory --preset gpt2 --seq 1,2 --batch 1,2 --zip sek,batch")
+    for twice in ("--zip seq,seq", "--zip seq,batch --zip batch,seq"):
+        assert "named once" in refusal(f"memory --preset gpt2 --seq 1,2 --batch 1,2 {twice}")
 
 
 def test_lists_as_people_write_them() -> None:
@@ -227,6 +229,8 @@ def test_a_plan_from_a_file_or_stdin(tmp_path: Path) -> None:
         ("{command: memory, preset: []}", "preset has no values to sweep over"),
         ("{command: memory, preset: gpt2, zip: 3}", "zip is 3, but must be a list"),
         ("{command: [memory]}", "has no `command:`"),
+        ("{command: memory, preset: gpt2, zip: [[]]}", "zip has an empty list"),
+        ("{command: serve, preset: gpt2, draft: 1.5}", "--draft is 1.5, but must be a whole number"),
     ],
 )
 def test_refused_plans(plan: str, words: str) -> None:
@@ -494,6 +498,31 @@ def test_from_python() -> None:
     assert rows[1]["error"]["field"] == "n_kv_heads"
     with pytest.raises(InputError, match="at preset llama-3-8b, kv_heads 3"):
         list(llmcx.sweep("memory", preset="llama-3-8b", kv_heads=[1, 3]))
+
+
+def test_numbers_that_typer_reads() -> None:
+    rows = lines("serve --preset llama-3-8b --batch 1 --draft 1,2 --acceptance 0.7:0.8:+0.1")
+    assert [(row["inputs"]["draft"], row["inputs"]["acceptance"]) for row in rows] == [(1, 0.7), (1, 0.8), (2, 0.7), (2, 0.8)]
+    assert rows[3] == data(*["serve", "--preset", "llama-3-8b", "--batch", "1", "--draft", "2", "--acceptance", "0.8"])
+    assert "--seed is 'x', but must be a whole number" in refusal("moe --preset mixtral-8x7b --seed x")
+    one = next(llmcx.sweep("serve", preset="llama-3-8b", batch=1, draft=2, acceptance=1))
+    assert one == data(*["serve", "--preset", "llama-3-8b", "--batch", "1", "--draft", "2", "--acceptance", "1"])
+    [shape] = lines("shapes --params 1B --vocab 32k")
+    assert shape == data(*["shapes", "--params", "1B", "--vocab", "32k"]) and shape["inputs"]["vocab"] == 32000
+
+
+def test_a_flag_by_the_name_of_its_opposite() -> None:
+    tied, untied = (
+        [row["result.total"] for row in llmcx.sweep("params", preset="gpt2", select=["result.total"], **{name: [True, False]})]
+        for name in ("tied", "untied")
+    )
+    assert tied == untied[::-1] == [124_439_808, 124_439_808 + 50257 * 768]
+
+
+def test_the_plan_of_train() -> None:
+    [row] = lines("train --preset llama-3-8b --tokens 1B --gpus 8 --plan true")
+    assert row == data(*["train", "--preset", "llama-3-8b", "--tokens", "1B", "--gpus", "8", "--plan"])
+    assert "is given as --plan true" in refusal("train --preset llama-3-8b --tokens 1B --plan --gpus 8")
 
 
 def test_files_are_read_anew_by_each_sweep(tmp_path: Path) -> None:

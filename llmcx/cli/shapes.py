@@ -35,10 +35,10 @@ def shapes(
         raise InputError("give one of --params and --flops", field="params", allowed="exactly one")
     by = "params" if params is not None else "flops"
     target = units.count(params or flops or "", f"--{by}")
-    n = units.length(seq, "--seq")
+    n, size = units.length(seq, "--seq"), units.count(vocab, "--vocab")
     rows = core.shapes(
         target,
-        units.count(vocab, "--vocab"),
+        size,
         depths=core.DEPTHS if depths is None else units.many(depths, units.count, "--depths"),
         seq=n,
         head_dim=units.count(head_dim, "--head-dim"),
@@ -46,7 +46,7 @@ def shapes(
         gated=gated,
         by=by,
     )
-    inputs = {by: target, "vocab": vocab, "seq": n, "gated": gated}
+    inputs = {by: target, "vocab": size, "seq": n, "gated": gated}
     notes = [
         "a deeper shape waits for more layers in turn, in every decode step; a wider one gives larger matrices",
         "depth: against what the width can use (Levine et al. 2020, arXiv:2006.12467); by Kaplan et al. 2020, sec. 3.1, d/L"

@@ -109,6 +109,11 @@ def _asked(words: list[str], plan: str | None, select: str | None, together: lis
     given: dict[str, Any] = {}
     if plan is None and words and (words[0] == "-" or words[0].endswith((".yaml", ".yml", ".json"))):
         plan = words.pop(0)
+    elif plan is not None and words[:1] == ["train"] and plan != "-" and not os.path.exists(plan):  # it has a --plan of its own
+        if not set(plan.split(",")) <= {"true", "false"}:
+            problem = "--plan of sweep is a plan's file; that of llmcx train is given as --plan true"
+            raise InputError(problem, field="plan", value=plan)
+        words, plan = [*words, "--plan", plan], None
     if plan is not None:
         from llmcx.spec.files import parse, read_text
 
@@ -209,7 +214,7 @@ def _tell(sink: Any, refused: Counter[str], size: int) -> None:
         for message, times in refused.most_common(5):
             sys.stderr.write(f"llmcx: {times:,} × {message}\n")
         if len(refused) > 5:
-            sys.stderr.write(f"llmcx: and {len(refused) - 5:,} other reasons; --on-error row has each\n")
+            sys.stderr.write(f"llmcx: other reasons: {len(refused) - 5:,}; --on-error row has each\n")
 
 
 def _table(plan: sweeping.Plan, count: int, plain: bool) -> None:

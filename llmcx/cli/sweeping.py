@@ -28,6 +28,8 @@ SIZES = frozenset(("budget", "on_chip", "compressed"))
 """Options read by units.length and units.size; the other numbers by units.count. A test reads the commands' code for them."""
 WHOLE = frozenset(("config", "weights", "lora_targets", "efficiency"))
 """Options whose commas are their own."""
+NUMBERS = ("float", "int")
+"""Types of option that Typer reads itself."""
 
 ON_ERROR = ("stop", "skip", "row")
 
@@ -141,7 +143,7 @@ def _kind(name: str, option: Any) -> str:
     """How an option is given its value at a point."""
     if option.multiple:
         return "many"
-    if option.is_flag or option.type.name in ("float", "integer"):
+    if option.is_flag or option.type.name in NUMBERS:
         return "flag"
     return "size" if name in SIZES else "text"
 
@@ -194,7 +196,13 @@ def read(option: Any, text: str, flag: str) -> list[Any]:
         return list(grid.decimals(text, flag))
     one = units.length if option.name in LENGTHS else units.size if option.name in SIZES else units.count
     found = grid.values(text, one, flag)
-    return [option.type.convert(value, option, None) if kind == "integer" else value for value in found]
+    return [_whole(value, flag) for value in found] if kind == "int" else list(found)
+
+
+def _whole(value: Any, flag: str) -> int:
+    if not isinstance(value, int):
+        raise InputError(f"{flag} is {shown(value)}, but must be a whole number", field=flag.lstrip("-"), value=shown(value))
+    return value
 
 
 def listed(command: Swept, given: Mapping[str, Any]) -> dict[str, list[Any]]:
@@ -209,6 +217,7 @@ def listed(command: Swept, given: Mapping[str, Any]) -> dict[str, list[Any]]:
                 known = [flag.lstrip("-") for flag in command.flags if flag.startswith("--")]
                 raise unknown_name(f"option of llmcx {command.name}", str(key), known, field="option")
         option, flag = command.options[name], f"--{name.replace('_', '-')}"
+        negated = option.is_flag and f"--{str(key).replace('_', '-')}" in option.secondary_opts
         found: list[Any] = []
         for each in value if isinstance(value, (list, tuple)) else [value]:
             if isinstance(each, (list, tuple)) and option.multiple:
@@ -216,11 +225,15 @@ def listed(command: Swept, given: Mapping[str, Any]) -> dict[str, list[Any]]:
             elif isinstance(each, str) and not option.is_flag:
                 found += read(option, each, flag)
             elif each is None or (isinstance(each, bool) == bool(option.is_flag) and isinstance(each, (bool, int, float))):
+                if negated and each is not None:
+                    each = not each
+                elif each is not None and option.type.name in NUMBERS:
+                    each = _whole(each, flag) if option.type.name == "int" else float(each)
                 found.append(each)
             else:
                 what = "true, false, or both" if option.is_flag else "a value, or a list of values"
                 raise InputError(f"{key} is {shown(each)}, but must be {what}", field=name, value=shown(each))
-        lists[name] = found
+        lists.setdefault(name, []).extend(found)
     return lists
 
 

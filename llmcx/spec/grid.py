@@ -94,10 +94,16 @@ class Grid:
     def __init__(self, lists: Mapping[str, Sequence[Any]], together: Iterable[Sequence[str]] = ()) -> None:
         self.names = list(lists)
         groups: dict[str, list[str]] = {name: [name] for name in lists}
+        seen: set[str] = set()
         for names in together:
             for name in names:
                 if name not in lists:
                     raise unknown_name("name to advance together", name, self.names, field="zip")
+                if name in seen:
+                    raise InputError(f"zip names {name} twice; what advances together is named once", field="zip", value=name)
+                seen.add(name)
+            if not names:
+                raise InputError("zip has an empty list, but must name options that advance together", field="zip")
             groups[names[0]] = list(names)
             for name in names[1:]:
                 groups.pop(name, None)
