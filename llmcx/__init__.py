@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import os
+
     from llmcx.core.compare import Comparison
     from llmcx.core.flops import Flops
     from llmcx.core.memory import Memory
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from llmcx.core.parts import ModelSpec
     from llmcx.core.scaling import Optimum
 
-    Source = str | ModelSpec | Mapping[str, Any]
+    Source = str | os.PathLike[str] | ModelSpec | Mapping[str, Any]
 
 __version__ = "0.1.0"
 __all__ = ["attention_compare", "chinchilla", "flops", "load", "memory", "moe", "params", "sweep"]
@@ -90,24 +92,24 @@ def sweep(
     command: str,
     /,
     *,
-    select: Sequence[str] | None = None,
-    zip: Sequence[Sequence[str]] = (),
+    select: str | Sequence[str] | None = None,
+    zip: Sequence[str] | Sequence[Sequence[str]] = (),
     on_error: str = "stop",
     **inputs: Any,
 ) -> Iterator[dict[str, Any]]:
     """Each answer of a command of the same name as on the command line, at every combination of ``inputs``: what
     `llmcx sweep` streams, as mappings.
 
-    An input is a value or a list, under the name of the command's option; a text is a list or range as there. ``select``
-    gives flat rows of these paths, ``zip`` names inputs that advance together, ``on_error`` is "stop", "skip" or "row". Raises
-    InputError at once for what is not known, and at a point that is refused.
+    An input is a value, a list or a range, under the name of the command's option; a text is a list or range as there. ``select``
+    gives flat rows of these paths, ``zip`` names inputs that advance together (or is a list of such lists), ``on_error`` is
+    "stop", "skip" or "row". Raises InputError at once for what is not known, and at a point that is refused.
 
     >>> for row in sweep("flops", preset="gpt3", seq=[1024, 2048], select=["result.forward.total"]):
     ...     print(row["seq"], row["result.forward.total"])
     1024 362454328541184
     2048 734804261732352
     """
-    from llmcx.cli.sweeping import Plan, answers, listed, swept
+    from llmcx.cli.sweeping import answers, listed, planned, swept
 
-    paths = None if select is None else list(select)
-    return answers(Plan(command, listed(swept(command), inputs), zip, paths, on_error=on_error))
+    asked = swept(str(command).replace("_", "-"))
+    return answers(planned(asked, listed(asked, inputs), select, zip, on_error))

@@ -230,6 +230,8 @@ def test_a_plan_from_a_file_or_stdin(tmp_path: Path) -> None:
         ("{command: memory, preset: gpt2, zip: 3}", "zip is 3, but must be a list"),
         ("{command: [memory]}", "has no `command:`"),
         ("{command: memory, preset: gpt2, zip: [[]]}", "zip has an empty list"),
+        ("{command: memory, preset: gpt2, seq: 5, zip: [seq, [seq]]}", "zip holds 'seq'"),
+        ("{command: memory, preset: gpt2, select: []}", "select is empty"),
         ("{command: serve, preset: gpt2, draft: 1.5}", "--draft is 1.5, but must be a whole number"),
     ],
 )
@@ -494,6 +496,14 @@ def test_from_python() -> None:
                 wrong.pop("command", "flops"),  # type: ignore[arg-type]
                 **{"preset": "gpt2"} | wrong.pop("inputs", {}) | wrong,  # type: ignore[operator]
             )
+    plainly = llmcx.sweep(
+        "memory", preset="gpt2", seq=range(1, 3), batch=(1, 2), zip=["seq", "batch"], select="result.total_bytes,result.gpus"
+    )
+    assert [(row["seq"], row["batch"], row["result.gpus"]) for row in plainly] == [(1, 1, 1), (2, 2, 1)]
+    [wide] = llmcx.sweep("attention_compare", preset="gpt2", seq=512, select="result.rows.0.variant")
+    assert wide["result.rows.0.variant"] == "standard"
+    lengths = llmcx.sweep("serve", preset="llama-3-8b", prompt=[1, 2], output=[3, 4], batch=1, zip=["prompt", "output"])
+    assert [(row["inputs"]["prompt"], row["inputs"]["output"]) for row in lengths] == [(1, 3), (2, 4)]
     rows = list(llmcx.sweep("memory", preset="llama-3-8b", kv_heads=[1, 3], on_error="row"))
     assert rows[1]["error"]["field"] == "n_kv_heads"
     with pytest.raises(InputError, match="at preset llama-3-8b, kv_heads 3"):

@@ -81,7 +81,7 @@ def sweep(
     llmcx sweep params --preset llama-3-8b --kv-heads 1:32:x2 --out heads.parquet
     llmcx sweep plan.yaml --jobs 4 > rows.jsonl
     """
-    asked = _asked(words or [], plan, select, together or [])
+    asked = _asked(words or [], plan, select, together or [], on_error)
     form = _form(format, json, out)
     if plain and form not in (None, "table"):
         raise InputError(f"--plain is a form of the table and contradicts {form}; give one", field="plain")
@@ -91,7 +91,7 @@ def sweep(
         form = "table" if sys.stdout.isatty() and count <= AT_ONCE and select is None else "jsonl"
     if explain and (form not in ("jsonl", "table") or asked.select is not None):
         raise InputError("--explain goes with whole answers: --format jsonl without --select, or table", field="explain")
-    asked = asked._replace(form=form if form in ("jsonl", "csv") else "rows", on_error=on_error, explain=explain)
+    asked = asked._replace(form=form if form in ("jsonl", "csv") else "rows", explain=explain)
     processes = units.count(jobs, "--jobs")
     if not 1 <= processes <= 512:
         raise InputError(f"--jobs is {jobs}, but must be between 1 and 512", field="jobs", value=jobs, allowed="1 to 512")
@@ -104,7 +104,7 @@ def sweep(
         _stream(asked, form, out, min(processes, max(count, 1)), going)
 
 
-def _asked(words: list[str], plan: str | None, select: str | None, together: list[str]) -> sweeping.Plan:
+def _asked(words: list[str], plan: str | None, select: str | None, together: list[str], on_error: str) -> sweeping.Plan:
     """The plan that a file, the command line, or both state; the command line has the last word."""
     given: dict[str, Any] = {}
     if plan is None and words and (words[0] == "-" or words[0].endswith((".yaml", ".yml", ".json"))):
@@ -126,19 +126,11 @@ def _asked(words: list[str], plan: str | None, select: str | None, together: lis
         what = f"{plan} has no `command:`" if plan else "name the command to sweep first"
         raise InputError(f"{what}; it is one of {known}", field="command", allowed=known)
     chosen = sweeping.swept(name)
-    paths, pairs = given.pop("select", None), given.pop("zip", [])
-    if select is not None:
-        paths = select
-    paths = paths.split(",") if isinstance(paths, str) else paths
-    for each, what in ((paths or [], "select"), (pairs, "zip")):
-        if not isinstance(each, list):
-            raise InputError(f"{what} is {shown(each)}, but must be a list", field=what, value=shown(each))
-    if pairs and all(isinstance(name, str) for name in pairs):
-        pairs = [pairs]
-    pairs = [text.split(",") for text in together] or pairs
+    paths, pairs = given.pop("select", None), given.pop("zip", None)
     lists = sweeping.listed(chosen, given) | sweeping.parse(chosen, words)
-    named = [[str(name).strip().lstrip("-").replace("-", "_") for name in names] for names in pairs]
-    return sweeping.Plan(name, lists, named, None if paths is None else [str(path).strip() for path in paths]).checked()
+    return sweeping.planned(
+        chosen, lists, paths if select is None else select, [text.split(",") for text in together] or pairs, on_error
+    )
 
 
 def _form(format: str | None, json: bool, out: str | None) -> str | None:

@@ -219,7 +219,7 @@ def listed(command: Swept, given: Mapping[str, Any]) -> dict[str, list[Any]]:
         option, flag = command.options[name], f"--{name.replace('_', '-')}"
         negated = option.is_flag and f"--{str(key).replace('_', '-')}" in option.secondary_opts
         found: list[Any] = []
-        for each in value if isinstance(value, (list, tuple)) else [value]:
+        for each in value if isinstance(value, (list, tuple, range)) else [value]:
             if isinstance(each, (list, tuple)) and option.multiple:
                 found.append([str(word) for word in each])
             elif isinstance(each, str) and not option.is_flag:
@@ -260,6 +260,34 @@ class Plan(NamedTuple):
             if not values:
                 raise InputError(f"{name} has no values to sweep over", field=name)
         return self
+
+
+def planned(command: Swept, lists: dict[str, list[Any]], select: Any, together: Any, on_error: str) -> Plan:
+    """A plan of ``lists``; ``select`` is a text with commas or a list, ``together`` a list of names or several."""
+    paths = select.split(",") if isinstance(select, str) else select
+    pairs = [] if together is None else together
+    for each, what in ((paths, "select"), (pairs, "zip")):
+        if each is not None and not isinstance(each, (list, tuple)):
+            raise InputError(f"{what} is {shown(each)}, but must be a list", field=what, value=shown(each))
+    if paths is not None and not paths:
+        raise InputError("select is empty, but must list paths, as result.total", field="select")
+    if pairs and all(isinstance(name, str) for name in pairs):
+        pairs = [pairs]
+    for each in pairs:
+        if not isinstance(each, (list, tuple)):
+            raise InputError(
+                f"zip holds {shown(each)}, but must be a list of names, or of such lists", field="zip", value=shown(each)
+            )
+    named = [[_option_of(command, str(name)) for name in names] for names in pairs]
+    paths = None if paths is None else [str(path).strip() for path in paths]
+    return Plan(command.name, lists, named, paths, on_error=on_error).checked()
+
+
+def _option_of(command: Swept, name: str) -> str:
+    """The option that a name means: its own, or that of its flag, as output of serve's ``out``."""
+    name = name.strip().lstrip("-")
+    found = command.flags.get(f"--{name.replace('_', '-')}")
+    return str(found[0].name) if found is not None else name.replace("-", "_")
 
 
 # --- answering --------------------------------------------------------------------------------------------------------
