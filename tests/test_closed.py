@@ -173,6 +173,9 @@ def test_answers_read_late_are_dataclasses_as_any(name: str) -> None:
         (lambda: llmcx.flops("gpt3", context=0), "context"),
         (lambda: llmcx.flops("gpt3", convention="flop"), "convention"),
         (lambda: llmcx.params("gpt3", dtype="bf17"), "dtype"),
+        (lambda: llmcx.memory("gpt3", dtype=8), "dtype"),
+        (lambda: llmcx.params(None), "source"),  # type: ignore[arg-type]
+        (lambda: llmcx.params(["gpt3"]), "source"),  # type: ignore[arg-type]
         (lambda: llmcx.memory("gpt3", seq=2049), "seq"),
     ],
 )

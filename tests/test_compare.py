@@ -119,6 +119,10 @@ def test_nothing_differs_from_itself(a: str) -> None:
     assert all(why["change"] == 0 and why["causes"] == [] for why in result["why"])
 
 
+def test_an_alias_with_a_slash_is_a_preset() -> None:
+    assert not data("compare", "Qwen/Qwen3-0.6B", "qwen3-0.6b", "--with", "params")["result"]["spec"]
+
+
 def test_files_and_stdin() -> None:
     config = (ROOT / "docs" / "config.json").read_bytes()
     by_file = compared(str(ROOT / "docs" / "config.json"), "gpt2", "--seq", "64")

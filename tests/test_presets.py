@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import llmcx
 from llmcx.core.params import count, params
 from llmcx.spec.build import validate
 from llmcx.spec.index import INDEX, read_yaml
@@ -391,3 +392,8 @@ def test_a_changed_file_is_listed_as_it_is(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "gpt2.yaml").write_text(text.replace("50257", "50304"), encoding="utf-8")
     monkeypatch.setattr(presets, "MODELS", tmp_path)
     assert [row["total"] for row in presets.summaries()] == [BUILT_BY_TRANSFORMERS["gpt2"] + 47 * 768]
+
+
+def test_from_python_by_path_or_alias() -> None:
+    file = Path(__file__).resolve().parent.parent / "presets" / "models" / "gpt2.yaml"
+    assert llmcx.params(file).total == llmcx.params(str(file)).total == llmcx.params("openai-community/gpt2").total == 124_439_808

@@ -48,16 +48,17 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def unknown_name(what: str, value: str, valid: list[str], *, field: str | None = None, listed: str | None = None) -> InputError:
+def unknown_name(what: str, value: Any, valid: list[str], *, field: str | None = None, listed: str | None = None) -> InputError:
     """The refusal of a name that is not in ``valid``, with the nearest ones that are; where none is near, the first few, or the
     command that has ``listed`` them all.
     """
     from difflib import get_close_matches
 
-    near = get_close_matches(value.lower(), valid, n=3, cutoff=0.5) if len(value) < 200 else []
+    text = str(value)
+    near = get_close_matches(text.lower(), valid, n=3, cutoff=0.5) if len(text) < 200 else []
     known = f"known: {', '.join(sorted(valid)[:12])}" if listed is None else f"`llmcx {listed}` lists those that are"
     hint = f"did you mean {' or '.join(near)}?" if near else known
-    return InputError(f"{what} {shown(value)} is not known; {hint}", field=field, value=value[:200], nearest=near)
+    return InputError(f"{what} {shown(value)} is not known; {hint}", field=field, value=text[:200], nearest=near)
 
 
 # Far above any real model, low enough that a slip of the keyboard is refused instead of answered.

@@ -207,7 +207,7 @@ def weights(spec: ModelSpec, text: str) -> Weights:
 
     Raises InputError for an unknown format, a family whose tensors are not known, and shapes that the format cannot hold.
     """
-    name, _, rest = text.lower().partition(":")
+    name, _, rest = str(text).lower().partition(":")
     name = gguf.ALIASES.get(name, name)
     if name not in SCHEMES and name not in gguf.MIXES:
         raise unknown_name("dtype", text, [*dtypes.BITS, *names()], field="dtype")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from llmcx.core.errors import InputError
+from llmcx.core.errors import InputError, shown
 from llmcx.core.parts import ModelSpec
 
+from .presets import aliases
 from .presets import load_preset as load_preset
 
 
@@ -47,20 +49,27 @@ def from_data(data: Mapping[str, Any], source: str, as_type: str | None = None) 
 
 
 def names_file(source: str) -> bool:
-    """Whether a text names a file, "-" for stdin among them, and not a preset.
+    """Whether a text names a file, "-" for stdin among them, and not a preset; some aliases have a slash.
 
-    >>> names_file("gpt3"), names_file("llama-3.1-8b"), names_file("-"), names_file("./gpt3"), names_file("gpt3.yaml")
+    >>> names_file("gpt3"), names_file("Qwen/Qwen3-0.6B"), names_file("-"), names_file("./gpt3"), names_file("gpt3.yaml")
     (False, False, True, True, True)
     """
-    return source == "-" or "/" in source or source.endswith((".yaml", ".yml", ".json"))
+    if source == "-" or source.endswith((".yaml", ".yml", ".json")):
+        return True
+    return "/" in source and (source.lower() not in aliases() or os.path.exists(source))
 
 
-def load(source: str | ModelSpec | Mapping[str, Any]) -> ModelSpec:
+def load(source: str | os.PathLike[str] | ModelSpec | Mapping[str, Any]) -> ModelSpec:
     """For the Python API: a preset's name, a path to a file, plain data, or a spec."""
     if isinstance(source, ModelSpec):
         return source
     if isinstance(source, Mapping):
         return from_data(source, "the model")
+    if isinstance(source, os.PathLike):
+        return load_config(os.fspath(source))
+    if not isinstance(source, str):
+        what = "a preset's name, a path, a mapping or a ModelSpec"
+        raise InputError(f"the model is {shown(source)}, but must be {what}", field="source", value=shown(source), allowed=what)
     if names_file(source):
         return load_config(source)
     return load_preset(source)
