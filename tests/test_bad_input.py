@@ -57,6 +57,7 @@ def refused_in_json(*args: str, stdin: bytes = b"") -> dict[str, Any]:
     [
         ("params", "--preset"),
         ("params --preset gpt33", "did you mean gpt3"),
+        ("params --preset gpt2 --plot - --explain", "--plot - draws in place of the tables"),
         ("memory --preset gpt2 --runtime llamacpp", "did you mean llama.cpp"),
         ("memory --preset gpt2 --train --runtime vllm", "--runtime is of inference"),
         ("params --preset ../../etc/passwd", "is not known"),

@@ -242,6 +242,9 @@ class Output:
                 raise InputError(f"--plot - draws in the terminal and contradicts {given}; name a file", field="plot", value="-")
         elif self.plain or os.environ.get("LLMCX_PLAIN", "0") not in ("", "0"):
             chosen = "plain"
+        if self.plot == "-" and self.explain:
+            problem = "--plot - draws in place of the tables, under which --explain would stand; give one, or name a file to draw"
+            raise InputError(problem, field="explain")
         if self.plot is not None:
             from llmcx.report.file import check
 

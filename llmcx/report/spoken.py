@@ -97,9 +97,13 @@ HEADINGS = {
 def say(text: str) -> str:
     """Text without symbols that a screen reader spells out or skips.
 
+    >>> say("b·V × 4 B"), say("= elements · bytes")
+    ('b times V times 4 bytes', '= elements times bytes')
     >>> say("2 × 3² · café"), say("989.4 TFLOP/s at 700 W"), say("1.951 B at 2 B each"), say("-9.8%")
     ('2 times 3 squared, café', '989.4 teraflops per second at 700 watts', '1.951 billion at 2 bytes each', 'minus 9.8 percent')
     """
+    product = " ?· ?" if text.lstrip().startswith("= ") else r"(?<=\S)·(?=\S)"  # elsewhere a dot among blanks parts two facts
+    text = re.sub(product, " times ", text)
     for symbol, words in _SYMBOLS.items():
         text = text.replace(symbol, words)
     text = re.sub(r"(?<![\w.])(\d[\d,]*\.\d+) ([TBMk])\b", lambda m: f"{m[1]} {_COUNTS[m[2]]}", text)  # counts have decimals
