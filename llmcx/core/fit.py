@@ -12,6 +12,7 @@ from .errors import InputError, unknown_name
 from .memory import Fit, Memory, memory
 from .method import Ways
 from .parts import ModelSpec
+from .search import below_zero
 from .sharding import divisors
 
 FIT = ("batch", "seq", "gpus", "dtype")
@@ -21,19 +22,17 @@ GGUF = ("fp32", "bf16", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q3_k_m", "q2_k")
 
 
 def most(price: Callable[[int], Memory], budget: int, limit: int, what: str) -> tuple[int, Memory, Fit]:
-    """The largest n up to ``limit`` that fits ``budget``: doubling, then halving; costs never fall with n.
+    """The largest n up to ``limit`` that fits ``budget``: costs never fall with n.
 
     Raises InputError where not even 1 fits.
     """
     if (first := price(1)).total_bytes > budget:
         raise InputError(f"not even {what} 1 fits {budget:,} B: it takes {first.total_bytes:,} B", field="budget", value=budget)
-    low, high = 1, 2
-    while high <= limit and price(high).total_bytes <= budget:
-        low, high = high, 2 * high
-    high = min(high, limit + 1)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if price(middle).total_bytes <= budget else (low, middle)
+    low, high = 1, min(2, limit)
+    while low < high and price(high).total_bytes <= budget:
+        low, high = high, min(2 * high, limit)
+    if low < high:
+        low = below_zero(lambda n: budget - price(n).total_bytes, low, high) - 1
     after = price(low + 1).total_bytes if low < limit else None
     return low, price(low), Fit(what, low, low + 1 if after else None, after)
 
