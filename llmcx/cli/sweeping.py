@@ -209,15 +209,12 @@ def listed(command: Swept, given: Mapping[str, Any]) -> dict[str, list[Any]]:
     """The lists that a plan or a caller states: each a value, a text as the command line has it, or a list of those."""
     lists: dict[str, list[Any]] = {}
     for key, value in given.items():
-        name = str(key).replace("-", "_")
+        name = _option_of(command, str(key))
         if name not in command.options:
-            if f"--{str(key).replace('_', '-')}" in command.flags:
-                name = command.flags[f"--{str(key).replace('_', '-')}"][0].name
-            else:
-                known = [flag.lstrip("-") for flag in command.flags if flag.startswith("--")]
-                raise unknown_name(f"option of llmcx {command.name}", str(key), known, field="option")
-        option, flag = command.options[name], f"--{name.replace('_', '-')}"
-        negated = option.is_flag and f"--{str(key).replace('_', '-')}" in option.secondary_opts
+            known = [flag.lstrip("-") for flag in command.flags if flag.startswith("--")]
+            raise unknown_name(f"option of llmcx {command.name}", str(key), known, field="option")
+        option, flag = command.options[name], _flag(name)
+        negated = option.is_flag and _flag(str(key)) in option.secondary_opts
         found: list[Any] = []
         for each in value if isinstance(value, (list, tuple, range)) else [value]:
             if isinstance(each, (list, tuple)) and option.multiple:
@@ -283,10 +280,14 @@ def planned(command: Swept, lists: dict[str, list[Any]], select: Any, together: 
     return Plan(command.name, lists, named, paths, on_error=on_error).checked()
 
 
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
 def _option_of(command: Swept, name: str) -> str:
     """The option that a name means: its own, or that of its flag, as output of serve's ``out``."""
     name = name.strip().lstrip("-")
-    found = command.flags.get(f"--{name.replace('_', '-')}")
+    found = command.flags.get(_flag(name))
     return str(found[0].name) if found is not None else name.replace("-", "_")
 
 
