@@ -201,3 +201,9 @@ def test_bytes_of_weights_are_memorys_where_it_is_asked() -> None:
     assert "bytes" not in {row["figure"] for row in found["figures"]}
     [causes] = [why["causes"] for why in found["why"] if why["command"] == "memory"]
     assert {cause["component"]: cause["change"] for cause in causes} == {"weights": -8_030_261_248}
+
+
+def test_a_number_format_counts_where_memory_is_not_asked() -> None:
+    """GPT-2's 124,439,808 parameters take two bytes each in bf16, one in fp8."""
+    found = data("compare", "gpt2", "gpt2 --dtype fp8", "--with", "params,flops")["result"]
+    assert figure(found, "params", "bytes")["change"] == -124_439_808

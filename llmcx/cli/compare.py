@@ -150,9 +150,9 @@ def _answers(commands: dict[str, sweeping.Swept], given: dict[str, Any]) -> dict
     shape = Models.__dataclass_fields__
     items = {}
     for name, each in commands.items():
-        # The number format of the weights is memory's to judge, where memory is asked.
+        # The number format of the weights is memory's to judge, where memory is asked, as contrast() has it.
         mine = {key: value for key, value in given.items() if key in each.options}
-        if name == "params" and len(commands) > 1:
+        if name == "params" and "memory" in commands:
             mine = {key: value for key, value in mine.items() if key in shape}
         [items[name]] = each.ask(mine)
     return items
