@@ -15,16 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import os
+    from typing import TypeAlias
 
-    from llmcx.core.compare import Comparison
-    from llmcx.core.flops import Flops
-    from llmcx.core.memory import Memory
-    from llmcx.core.moe import Experts
-    from llmcx.core.params import Params
-    from llmcx.core.parts import ModelSpec
-    from llmcx.core.scaling import Optimum
+    from llmcx.answers.attention_compare import Comparison
+    from llmcx.answers.flops import Flops
+    from llmcx.answers.memory import Memory
+    from llmcx.answers.moe import Experts
+    from llmcx.answers.params import Params
+    from llmcx.model.spec import ModelSpec
+    from llmcx.scaling.optimum import Optimum
 
-    Source = str | os.PathLike[str] | ModelSpec | Mapping[str, Any]
+    Source: TypeAlias = "str | os.PathLike[str] | ModelSpec | Mapping[str, Any]"
 
 __version__ = "0.1.0"
 __all__ = ["attention_compare", "chinchilla", "flops", "load", "memory", "moe", "params", "sweep"]
@@ -32,58 +33,58 @@ __all__ = ["attention_compare", "chinchilla", "flops", "load", "memory", "moe", 
 
 def load(source: Source) -> ModelSpec:
     """The model itself: what `llmcx presets show` prints, as a ``ModelSpec``."""
-    from llmcx.spec.load import load
+    from llmcx.catalog.load import load
 
     return load(source)
 
 
 def params(source: Source, /, **inputs: Any) -> Params:
-    """See :func:`llmcx.core.params.params`."""
-    from llmcx.core.params import params
+    """See :func:`llmcx.costs.params.params`."""
+    from llmcx.answers.params import params
 
     return params(load(source), **inputs)
 
 
 def flops(source: Source, /, **inputs: Any) -> Flops:
-    """See :func:`llmcx.core.flops.flops`.
+    """See :func:`llmcx.answers.flops.flops`.
 
     >>> flops("gpt3", seq=2048).forward.total
     734804261732352
     """
-    from llmcx.core.flops import flops
+    from llmcx.answers.flops import flops
 
     return flops(load(source), **inputs)
 
 
 def memory(source: Source, /, **inputs: Any) -> Memory:
-    """See :func:`llmcx.core.memory.memory`."""
-    from llmcx.core.memory import memory
+    """See :func:`llmcx.answers.memory.memory`."""
+    from llmcx.answers.memory import memory
 
     return memory(load(source), **inputs)
 
 
 def attention_compare(source: Source, /, **inputs: Any) -> Comparison:
-    """See :func:`llmcx.core.compare.compare`."""
-    from llmcx.core.compare import compare
+    """See :func:`llmcx.answers.attention_compare.compare`."""
+    from llmcx.answers.attention_compare import compare
 
     return compare(load(source), **inputs)
 
 
 def moe(source: Source, /, **inputs: Any) -> Experts:
-    """See :func:`llmcx.core.moe.moe`."""
-    from llmcx.core.moe import moe
+    """See :func:`llmcx.answers.moe.moe`."""
+    from llmcx.answers.moe import moe
 
     return moe(load(source), **inputs)
 
 
 def chinchilla(law: str = "hoffmann-3", **inputs: float) -> Optimum:
-    """See :func:`llmcx.core.scaling.optimum`.
+    """See :func:`llmcx.scaling.optimum.optimum`.
 
     >>> round(chinchilla("epoch", compute=1e21).tokens_per_param, 2)
     21.59
     """
-    from llmcx.core.scaling import optimum
-    from llmcx.spec.catalog import load_law
+    from llmcx.catalog.data import load_law
+    from llmcx.scaling.optimum import optimum
 
     return optimum(load_law(law), **inputs)
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from llmcx.core.layout import Layout
-from llmcx.core.parts import ModelSpec
-from llmcx.spec.build import build
-from llmcx.spec.presets import load_preset
+from llmcx.catalog.build import build
+from llmcx.catalog.presets import load_preset
+from llmcx.model.spec import ModelSpec
+from llmcx.parallel.layout import Layout
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from llmcx.core.variants import VARIANTS, label, parse_variant
+from llmcx.model.variants import VARIANTS, label, parse_variant
 from tests.helpers import data as answer
 from tests.helpers import here, llmcx
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from llmcx.core import pairs
-from llmcx.core.candidate import Candidate
-from llmcx.core.compare import compare
-from llmcx.core.cores import BigBird, Flash, Linformer, Longformer, Performer, Reformer, Standard, Strided
-from llmcx.core.flop_counter import backward_fold, fold
-from llmcx.core.mixers.mla import MLA
-from llmcx.core.parts import Attention, Embedding, Layers, ModelSpec
-from llmcx.core.runtimes import kv_elements
-from llmcx.core.traffic import tile, traffic
-from llmcx.core.variants import Variant
+from llmcx.answers.attention_compare import compare
+from llmcx.answers.candidate import Candidate
+from llmcx.costs.flops import backward_fold, fold
+from llmcx.costs.traffic import tile, traffic
+from llmcx.engines.runtimes import kv_elements
+from llmcx.model import pairs
+from llmcx.model.cores import BigBird, Flash, Linformer, Longformer, Performer, Reformer, Standard, Strided
+from llmcx.model.mixers.mla import MLA
+from llmcx.model.spec import Attention, Embedding, Layers, ModelSpec
+from llmcx.model.variants import Variant
 
 
 def one_layer(d_model: int, heads: int, *, encoder: bool = True, layers: int = 1, kv_heads: int | None = None) -> ModelSpec:

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from llmcx.core.candidate import Candidate
-from llmcx.core.flop_counter import backward_fold, fold
-from llmcx.core.kept import kept_bytes
-from llmcx.core.lower import Run, lower
-from llmcx.core.parts import Attention, Embedding, Layers, ModelSpec
-from llmcx.core.variants import parse_variant
+from llmcx.answers.candidate import Candidate
+from llmcx.costs.flops import backward_fold, fold
+from llmcx.costs.saved_activations import kept_bytes
+from llmcx.model.lower import Run, lower
+from llmcx.model.spec import Attention, Embedding, Layers, ModelSpec
+from llmcx.model.variants import parse_variant
 
 GOLDEN = json.loads((Path(__file__).parent / "oracle" / "attention_golden.json").read_text(encoding="utf-8"))
 CASES = [pytest.param(c, id=f"{c['variant']}-{'causal' if c['causal'] else 'both'}-{c['n']}") for c in GOLDEN["cases"]]

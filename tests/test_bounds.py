@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmcx.core.bounds import all_pairs, compression, generalization, hops_table, pac_bayes, universal_approximation
-from llmcx.core.errors import InputError
-from llmcx.core.parts import Core, Linformer, Local, Longformer, Standard, Strided
+from llmcx.answers.bounds import all_pairs, compression, generalization, hops_table, pac_bayes, universal_approximation
+from llmcx.errors import InputError
+from llmcx.model.spec import Core, Linformer, Local, Longformer, Standard, Strided
 
 
 def test_the_chapters_bound() -> None:

@@ -10,10 +10,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ConfigDict, create_model
 
-from llmcx.core import parts
-from llmcx.core.extras import EXTRAS
-from llmcx.core.mixers import MIXERS, mixer_class
-from llmcx.spec.build import DENSE, FFN, _hints, _plainly
+from llmcx.catalog.build import DENSE, FFN, _hints, _plainly
+from llmcx.model import spec as parts
+from llmcx.model.extras import EXTRAS
+from llmcx.model.mixers import MIXERS, mixer_class
 
 KINDS = [
     *(parts.ModelSpec, parts.Embedding, parts.Head, parts.Layers, parts.Norm),

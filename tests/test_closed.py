@@ -10,20 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import llmcx
-from llmcx.core import flops as counting
-from llmcx.core import growth
-from llmcx.core import params as params_fold
-from llmcx.core.cached import cache_fold
-from llmcx.core.closed import NotClosed, Number, Trace
-from llmcx.core.errors import InputError
-from llmcx.core.kept import kept_bytes
-from llmcx.core.lower import Run, lower
-from llmcx.core.memory import Memory, _OfRank
-from llmcx.core.ops import Op
-from llmcx.core.parts import ModelSpec
-from llmcx.core.variants import VARIANTS, parse_variant, with_variant
-from llmcx.core.work import MOST, Work
-from llmcx.spec.presets import names
+from llmcx.answers import flops as counting
+from llmcx.answers import growth
+from llmcx.answers.memory import Memory, _OfRank
+from llmcx.catalog.presets import names
+from llmcx.costs import params as params_fold
+from llmcx.costs.closed import NotClosed, Number, Trace
+from llmcx.costs.kv_cache import cache_fold
+from llmcx.costs.saved_activations import kept_bytes
+from llmcx.costs.work import MOST, Work
+from llmcx.errors import InputError
+from llmcx.model.lower import Run, lower
+from llmcx.model.spec import ModelSpec
+from llmcx.model.variants import VARIANTS, parse_variant, with_variant
+from llmcx.ops.op import Op
 
 
 def kept(ops: list[Op]) -> int:

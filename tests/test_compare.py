@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmcx.spec.presets import names
+from llmcx.catalog.presets import names
 from tests.helpers import data, here
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -15,16 +15,17 @@ from pathlib import Path
 
 import pytest
 
-from llmcx import schemas, topics
+from llmcx import explain as topics
+from llmcx import schemas
+from llmcx.answers.fit import FIT
 from llmcx.cli import sweeping
 from llmcx.cli.completions import SCRIPTS
-from llmcx.core import dtypes, quant
-from llmcx.core.fit import FIT
-from llmcx.core.kept import RECOMPUTE
-from llmcx.core.method import PRECISIONS
-from llmcx.core.optimizers import OPTIMIZERS
-from llmcx.core.runtimes import RUNTIMES
-from llmcx.core.variants import VARIANTS
+from llmcx.costs.saved_activations import RECOMPUTE
+from llmcx.engines.runtimes import RUNTIMES
+from llmcx.formats import dtypes, quant
+from llmcx.formats.optimizers import OPTIMIZERS
+from llmcx.model.variants import VARIANTS
+from llmcx.parallel.method import PRECISIONS
 from llmcx.report.render import FORMATS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -197,7 +198,7 @@ def test_no_yaml_is_read_and_no_model_built(line: str) -> None:
     probe += "try: main()\nfinally: print(*sys.modules, file=sys.stderr)"
     asked = {"_LLMCX_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, env=os.environ | asked)
-    assert done.stdout.split() and not {"yaml", "pydantic", "rich", "llmcx.topics.collect"} & set(done.stderr.split())
+    assert done.stdout.split() and not {"yaml", "pydantic", "rich", "llmcx.explain.collect"} & set(done.stderr.split())
 
 
 @pytest.mark.parametrize("shell", sorted(COMMANDS))

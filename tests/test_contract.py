@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 import llmcx
-from llmcx.core.parts import Attention
-from llmcx.spec.load import load_preset
-from llmcx.spec.presets import MODELS, names
+from llmcx.catalog.load import load_preset
+from llmcx.catalog.presets import MODELS, names
+from llmcx.model.spec import Attention
 from tests.helpers import answer, data, here, strict, until_closed
 from tests.helpers import llmcx as call
 

@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmcx.core.candidate import Candidate
-from llmcx.core.compare import all_variants, compare
-from llmcx.core.cores import Fixed
-from llmcx.core.flop_counter import fold
-from llmcx.core.flops import flops
-from llmcx.core.lower import Run, lower
-from llmcx.core.ops import in_layers, is_core
-from llmcx.core.search import below_zero
-from llmcx.core.traffic import Machine
-from llmcx.spec.load import load_preset
+from llmcx.answers.attention_compare import all_variants, compare
+from llmcx.answers.candidate import Candidate
+from llmcx.answers.flops import flops
+from llmcx.answers.search import below_zero
+from llmcx.catalog.load import load_preset
+from llmcx.costs.flops import fold
+from llmcx.costs.traffic import Machine
+from llmcx.model.cores import Fixed
+from llmcx.model.lower import Run, lower
+from llmcx.ops.op import in_layers, is_core
 
 SMALL = load_preset("gpt2")
 SLOW = Machine("a slow machine", 10**12, 10**11, 2**20)

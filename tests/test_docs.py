@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from llmcx.core.compare import all_variants
-from llmcx.families import WHERE
-from llmcx.spec.index import names
-from llmcx.spec.presets import names as presets
+from llmcx.answers.attention_compare import all_variants
+from llmcx.catalog.index import names
+from llmcx.catalog.presets import names as presets
+from llmcx.huggingface import WHERE
 
 ROOT = Path(__file__).resolve().parent.parent
 WORDS = {"eleven": 11, "seventeen": 17}

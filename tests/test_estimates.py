@@ -10,19 +10,20 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from llmcx.core.errors import InputError
-from llmcx.core.hardware import hardware
-from llmcx.core.kept import RECOMPUTE
-from llmcx.core.layout import Layout, check
-from llmcx.core.method import Method, Ways
-from llmcx.core.params import count
-from llmcx.core.plan import layouts, plan
-from llmcx.core.roofline import IDEAL, Efficiency
-from llmcx.core.serve import Load, Server, Setup, Speculation, point, serve
-from llmcx.core.train import METHOD, Costs, Trainer, train
-from llmcx.core.training import ranks
-from llmcx.spec import calibration, catalog
-from llmcx.spec.presets import load_preset, names
+from llmcx.answers.plan import layouts, plan
+from llmcx.answers.serve import Load, Server, Setup, Speculation, point, serve
+from llmcx.answers.train import METHOD, Costs, Trainer, train
+from llmcx.answers.training import ranks
+from llmcx.catalog import data as catalog
+from llmcx.catalog.presets import load_preset, names
+from llmcx.costs.params import count
+from llmcx.costs.saved_activations import RECOMPUTE
+from llmcx.engines import calibration
+from llmcx.errors import InputError
+from llmcx.machine.hardware import hardware
+from llmcx.machine.roofline import IDEAL, Efficiency
+from llmcx.parallel.layout import Layout, check
+from llmcx.parallel.method import Method, Ways
 from tests.helpers import here
 from tests.published import deepseek_v3, gpt
 

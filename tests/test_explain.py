@@ -17,25 +17,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import llmcx.core
-from llmcx.core import cores, dtypes, gguf, pairs, quant, variants
-from llmcx.core.cached import cache_fold
-from llmcx.core.errors import InputError
-from llmcx.core.lower import Run, lower
-from llmcx.core.mixers import MIXERS
-from llmcx.core.ops import KINDS, Fold
-from llmcx.core.optimizers import OPTIMIZERS
-from llmcx.core.shapes import model
-from llmcx.spec import catalog
-from llmcx.spec.load import load_preset
-from llmcx.topics import NAMES, names, topic
-from llmcx.topics.__main__ import text
-from llmcx.topics.collect import drafts, find, made, synonyms
-from llmcx.topics.kinds import CACHED, PATTERNS, SCHEME_FORMULAS, built
-from llmcx.topics.quantities import QUANTITIES
-from llmcx.topics.rules import COSTS, SAMPLE, dims, hyphens
-from llmcx.topics.slips import SLIPS
-from llmcx.topics.symbols import short, used
+import llmcx
+from llmcx.answers.shapes import model
+from llmcx.catalog import data as catalog
+from llmcx.catalog.load import load_preset
+from llmcx.costs.kv_cache import cache_fold
+from llmcx.errors import InputError
+from llmcx.explain import NAMES, names, topic
+from llmcx.explain.__main__ import text
+from llmcx.explain.collect import drafts, find, made, synonyms
+from llmcx.explain.kinds import CACHED, PATTERNS, SCHEME_FORMULAS, built
+from llmcx.explain.quantities import QUANTITIES
+from llmcx.explain.rules import COSTS, SAMPLE, dims, hyphens
+from llmcx.explain.slips import SLIPS
+from llmcx.explain.symbols import short, used
+from llmcx.formats import dtypes, gguf, quant
+from llmcx.formats.optimizers import OPTIMIZERS
+from llmcx.model import cores, pairs, variants
+from llmcx.model.lower import Run, lower
+from llmcx.model.mixers import MIXERS
+from llmcx.ops.fold import Fold
+from llmcx.ops.op import KINDS
 from tests.helpers import here
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -82,7 +84,7 @@ def test_a_models_numbers_go_in(name: str) -> None:
 
 
 def test_the_list_of_names_is_current() -> None:
-    """`python -m llmcx.topics` writes it."""
+    """`python -m llmcx.explain` writes it."""
     assert NAMES.read_text(encoding="utf-8") == text()
     assert set(names()) == set(DRAFTS) | set(synonyms())
 
@@ -92,7 +94,9 @@ def test_the_list_of_names_is_current() -> None:
 
 def test_every_fold_and_every_rule_has_one() -> None:
     modules = [
-        importlib.import_module(found.name) for found in pkgutil.walk_packages(llmcx.core.__path__, "llmcx.core.") if found.name
+        importlib.import_module(found.name)
+        for found in pkgutil.walk_packages(llmcx.__path__, "llmcx.")
+        if "__main__" not in found.name
     ]
     folds = [value for module in modules for value in vars(module).values() if isinstance(value, Fold)]
     for fold in folds:
@@ -121,9 +125,9 @@ def test_every_variant_mixer_law_optimizer_and_format_has_one() -> None:
 def test_every_public_function_of_the_theory_is_told() -> None:
     """A function of these modules whose docstring names a source belongs to a topic."""
     told = {function for of in QUANTITIES.values() for function in of.functions}
-    for module in ("bounds", "scaling", "standing", "routing"):
-        for name, function in vars(importlib.import_module(f"llmcx.core.{module}")).items():
-            own = inspect.isfunction(function) and function.__module__ == f"llmcx.core.{module}" and not name.startswith("_")
+    for module in ("answers.bounds", "scaling.optimum", "scaling.standing", "parallel.routing"):
+        for name, function in vars(importlib.import_module(f"llmcx.{module}")).items():
+            own = inspect.isfunction(function) and function.__module__ == f"llmcx.{module}" and not name.startswith("_")
             if own and "arXiv" in (function.__doc__ or "") and name != "isoflop":  # which is a curve of `loss`
                 assert function in told, f"{module}.{name}"
 
@@ -155,9 +159,7 @@ def squeezed(words: str) -> str:
     return re.sub(r"[\s·*#`]", "", words)
 
 
-CORE = squeezed(
-    "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "llmcx" / "core").rglob("*.py")) if path.is_file())
-)
+CORE = squeezed("".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "llmcx").rglob("*.py")) if path.is_file()))
 
 
 @pytest.mark.parametrize("name", QUANTITIES)

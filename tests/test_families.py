@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from llmcx.core.errors import InputError
-from llmcx.core.flops import flops
-from llmcx.core.params import params
-from llmcx.families import WHERE, from_config
-from llmcx.families.config import BEGINS, ENDS, HARMLESS, Config
+from llmcx.answers.flops import flops
+from llmcx.answers.params import params
+from llmcx.errors import InputError
+from llmcx.huggingface import WHERE, from_config
+from llmcx.huggingface.config import BEGINS, ENDS, HARMLESS, Config
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = json.loads((ROOT / "tests" / "oracle" / "golden.json").read_text(encoding="utf-8"))
@@ -154,7 +154,7 @@ def test_what_was_assumed_is_listed() -> None:
 
 
 def test_a_preset_made_from_a_config_keeps_every_count() -> None:
-    from llmcx.spec.build import as_data, build
+    from llmcx.catalog.build import as_data, build
 
     for case in CASES:
         if case["kind"] != "flops":

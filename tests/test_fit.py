@@ -11,12 +11,13 @@ from random import Random
 
 import pytest
 
-from llmcx.core import fitting, scaling
-from llmcx.core.errors import InputError
-from llmcx.core.fitting import Run
-from llmcx.core.laws import Law, Parametric, as_data, law
-from llmcx.spec.catalog import load_law
-from llmcx.spec.runs import read_runs
+from llmcx.catalog.data import load_law
+from llmcx.catalog.runs import read_runs
+from llmcx.errors import InputError
+from llmcx.scaling import fitting
+from llmcx.scaling import optimum as scaling
+from llmcx.scaling.fitting import Run
+from llmcx.scaling.laws import Law, Parametric, as_data, law
 from tests.helpers import answer, here
 
 # Besiroglu et al. 2024, arXiv:2404.10102, Table 1, with its standard errors.

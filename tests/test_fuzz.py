@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from llmcx.core.errors import InputError
-from llmcx.core.flops import flops
-from llmcx.core.memory import memory
-from llmcx.core.params import params
-from llmcx.families import from_config
+from llmcx.answers.flops import flops
+from llmcx.answers.memory import memory
+from llmcx.answers.params import params
+from llmcx.errors import InputError
+from llmcx.huggingface import from_config
 
 GOLDEN = json.loads((Path(__file__).parent / "oracle" / "golden.json").read_text(encoding="utf-8"))
 # One base a family and option, so that every reader and every branch of it is mutated.

@@ -7,9 +7,9 @@ from math import isclose
 
 import pytest
 
-from llmcx.core.errors import InputError
-from llmcx.core.hardware import Hardware, hardware
-from llmcx.spec import catalog
+from llmcx.catalog import data as catalog
+from llmcx.errors import InputError
+from llmcx.machine.hardware import Hardware, hardware
 from tests.helpers import here
 
 NAMES = catalog.names("hardware")

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from llmcx.core.errors import InputError
-from llmcx.core.kept import kept_bytes
-from llmcx.core.lower import Run, lower
-from llmcx.core.ops import Op
-from llmcx.families import from_config
+from llmcx.costs.saved_activations import kept_bytes
+from llmcx.errors import InputError
+from llmcx.huggingface import from_config
+from llmcx.model.lower import Run, lower
+from llmcx.ops.op import Op
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = json.loads((ROOT / "tests" / "oracle" / "golden.json").read_text(encoding="utf-8"))

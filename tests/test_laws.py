@@ -11,14 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import llmcx
-from llmcx.core import fine_grained, scaling, standing
-from llmcx.core.accounting import accounting
-from llmcx.core.architecture import architecture
-from llmcx.core.errors import InputError
-from llmcx.core.laws import FineGrained, Law, Parametric
-from llmcx.core.params import count
-from llmcx.core.shapes import model
-from llmcx.spec.catalog import load_law, names
+from llmcx.answers.architecture import architecture
+from llmcx.answers.shapes import model
+from llmcx.catalog.data import load_law, names
+from llmcx.costs.params import count
+from llmcx.errors import InputError
+from llmcx.scaling import fine_grained, standing
+from llmcx.scaling import optimum as scaling
+from llmcx.scaling.accounting import accounting
+from llmcx.scaling.laws import FineGrained, Law, Parametric
 from tests.helpers import answer, here
 
 LAWS = {name: load_law(name) for name in names("laws")}

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from llmcx.core.errors import InputError
-from llmcx.core.kept import kept_bytes
-from llmcx.core.lora import LoRA
-from llmcx.core.lower import Run, lower
-from llmcx.core.memory import memory
-from llmcx.core.method import Method, Ways
-from llmcx.families import from_config
-from llmcx.spec.load import load_preset
+from llmcx.answers.memory import memory
+from llmcx.catalog.load import load_preset
+from llmcx.costs.lora import LoRA
+from llmcx.costs.saved_activations import kept_bytes
+from llmcx.errors import InputError
+from llmcx.huggingface import from_config
+from llmcx.model.lower import Run, lower
+from llmcx.parallel.method import Method, Ways
 
 GOLDEN = json.loads((Path(__file__).parent / "oracle" / "lora.json").read_text(encoding="utf-8"))["cases"]
 LEAVES = {"q_proj": "q", "k_proj": "k", "v_proj": "v", "o_proj": "out", "gate_proj": "gate", "up_proj": "up", "down_proj": "down"}

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import llmcx
-from llmcx.core.routing import MOST_PICKS, chances, distinct_experts, dropped, simulate
+from llmcx.parallel.routing import MOST_PICKS, chances, distinct_experts, dropped, simulate
 from tests.helpers import answer, data, here
 
 

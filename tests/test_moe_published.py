@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import pytest
 
-from llmcx.core.flops import flops
-from llmcx.core.params import Params, params
-from llmcx.core.parts import ModelSpec
-from llmcx.spec.build import build
-from llmcx.spec.load import load_preset
+from llmcx.answers.flops import flops
+from llmcx.answers.params import Params, params
+from llmcx.catalog.build import build
+from llmcx.catalog.load import load_preset
+from llmcx.model.spec import ModelSpec
 from tests.test_presets import printed
 
 TABLE = Path(__file__).parent.parent / "docs" / "moe.md"

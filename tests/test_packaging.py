@@ -61,7 +61,7 @@ def run(*command: str, cwd: Path, **variables: str) -> str:
 
 def test_wheel_holds_the_package_its_data_and_nothing_else(built: Path) -> None:
     names = zipfile.ZipFile(next(built.glob("*.whl"))).namelist()
-    assert "llmcx/py.typed" in names and "llmcx/families/defaults.json" in names and "llmcx/schemas/flops.json" in names
+    assert "llmcx/py.typed" in names and "llmcx/huggingface/defaults.json" in names and "llmcx/schemas/flops.json" in names
     assert {f"llmcx/{name}" for name in DATA} <= set(names)
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"llmcx"}
 

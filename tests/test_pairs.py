@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmcx.core import pairs
-from llmcx.core.cores import (
+from llmcx.model import pairs
+from llmcx.model.cores import (
     BigBird,
     CausalFlash,
     Core,

@@ -13,18 +13,18 @@ import pytest
 from matplotlib.text import Text
 from rich.color import Color
 
-from llmcx.core import serve as serving
-from llmcx.core.errors import InputError
-from llmcx.core.growth import crossover, growth
-from llmcx.core.layout import Layout
-from llmcx.core.roofline import IDEAL, Roofline
-from llmcx.core.train import Trainer
+from llmcx.answers import serve as serving
+from llmcx.answers.growth import crossover, growth
+from llmcx.answers.train import Trainer
+from llmcx.catalog.data import load_hardware
+from llmcx.catalog.presets import load_preset
+from llmcx.errors import InputError
+from llmcx.machine.roofline import IDEAL, Roofline
+from llmcx.parallel.layout import Layout
 from llmcx.report.figure import Axis, Bar, Bars, Curves, Figure, Mark, Series
 from llmcx.report.file import canvas, write
 from llmcx.report.plot import STYLES, bars, curves
 from llmcx.report.spoken import described
-from llmcx.spec.catalog import load_hardware
-from llmcx.spec.presets import load_preset
 
 LINES = [Series("n", [(1, 1), (10, 10), (100, 100)]), Series("n²", [(1, 1), (10, 100), (100, 10_000)])]
 

@@ -105,7 +105,7 @@ def test_names_of_plugins_are_suggested_listed_and_completed(example: Path) -> N
     assert "did you mean average?" in refused(example, "params", "--config", "-", stdin=json.dumps(model))
     rows = json.loads(llmcx(example, "presets", "list", "--json").stdout)["result"]
     assert [row["total"] for row in rows if row["name"] == "averaging-tiny"] == [195_648]
-    code = "from llmcx.spec.presets import offered; print(*offered())"
+    code = "from llmcx.catalog.presets import offered; print(*offered())"
     environment = {**os.environ, "PYTHONPATH": f"{example}{os.pathsep}{ROOT}"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert "averaging-tiny" in done.stdout.split()
@@ -115,7 +115,7 @@ def test_a_plugin_costs_nothing_until_it_is_needed(example: Path) -> None:
     """Neither the finder nor importlib.metadata is imported for a name that llmcx has."""
     code = (
         "import sys; from llmcx.cli import main; sys.argv[1:] = ['params', '--preset', 'gpt3', '--json']\n"
-        "try: main()\nfinally: print(sorted({'importlib.metadata', 'llmcx.core.plugins'} & set(sys.modules)), file=sys.stderr)"
+        "try: main()\nfinally: print(sorted({'importlib.metadata', 'llmcx.plugins'} & set(sys.modules)), file=sys.stderr)"
     )
     environment = {**os.environ, "PYTHONPATH": f"{example}{os.pathsep}{ROOT}"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
@@ -159,7 +159,7 @@ def test_a_broken_plugin_is_one_sentence(tmp_path: Path) -> None:
         "presets": {"x": "absent", "y": "odd_data"},
     }
     files = {
-        "thief.py": "from llmcx.families import family\n@family('llama')\ndef read(c): return 5\n",
+        "thief.py": "from llmcx.huggingface import family\n@family('llama')\ndef read(c): return 5\n",
         "torn.py": "import no_such_module\n",
         "rude.py": "raise SystemExit(0)\n",
         "odd.py": "def read(c): return 5\ndef bug(c): return c.hidden_size\n",

@@ -10,10 +10,11 @@ import pytest
 import yaml
 
 import llmcx
-from llmcx.core.params import count, params
-from llmcx.spec.build import validate
-from llmcx.spec.index import INDEX, read_yaml
-from llmcx.spec.presets import MODELS, index, load_preset, names
+from llmcx.answers.params import params
+from llmcx.catalog.build import validate
+from llmcx.catalog.index import INDEX, read_yaml
+from llmcx.catalog.presets import MODELS, index, load_preset, names
+from llmcx.costs.params import count
 from tests.helpers import data, here
 
 # sum(p.numel() for p in model.parameters()) of the released configuration, built on the meta device by transformers 5.23.0
@@ -338,13 +339,13 @@ def test_every_alias_loads_its_preset(name: str) -> None:
 
 
 def test_index_is_current() -> None:
-    """presets/index.json is what `python -m llmcx.spec.presets` writes."""
+    """presets/index.json is what `python -m llmcx.catalog.presets` writes."""
     assert INDEX.read_text(encoding="utf-8") == index()
 
 
 def test_the_yaml_file_is_the_truth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that differs from its index entry is read itself."""
-    from llmcx.spec import presets
+    from llmcx.catalog import presets
 
     text = (MODELS / "gpt2.yaml").read_text(encoding="utf-8")
     (tmp_path / "gpt2.yaml").write_text(text.replace("50257", "50304"), encoding="utf-8")
@@ -386,7 +387,7 @@ def test_list_fits_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_changed_file_is_listed_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The index's counts are not taken for a file that differs from it."""
-    from llmcx.spec import presets
+    from llmcx.catalog import presets
 
     text = (MODELS / "gpt2.yaml").read_text(encoding="utf-8")
     (tmp_path / "gpt2.yaml").write_text(text.replace("50257", "50304"), encoding="utf-8")

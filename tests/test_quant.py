@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from llmcx.core import dtypes, gguf, quant
-from llmcx.core.errors import InputError
-from llmcx.core.parts import ModelSpec
-from llmcx.families import from_config
-from llmcx.spec.load import load_preset
+from llmcx.catalog.load import load_preset
+from llmcx.errors import InputError
+from llmcx.formats import dtypes, gguf, quant
+from llmcx.huggingface import from_config
+from llmcx.model.spec import ModelSpec
 
 from .helpers import data, here
 

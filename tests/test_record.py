@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import llmcx
-from llmcx.core import record
+from llmcx import record
 
 
 def made(decorator: Any) -> Any:

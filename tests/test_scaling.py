@@ -11,10 +11,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmcx.core import scaling
-from llmcx.core.errors import InputError
-from llmcx.core.laws import Law, Parametric, Power, law
-from llmcx.core.scaling import optimum
+from llmcx.errors import InputError
+from llmcx.scaling import optimum as scaling
+from llmcx.scaling.laws import Law, Parametric, Power, law
+from llmcx.scaling.optimum import optimum
 
 PRESETS = Path(__file__).resolve().parent.parent / "presets"
 NAMES = (

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from llmcx.core.errors import InputError
-from llmcx.core.fit import fitted
-from llmcx.core.memory import kv_bytes_per_token, memory
-from llmcx.core.method import Method, Ways
-from llmcx.core.parts import ModelSpec
-from llmcx.core.runtimes import Serving
-from llmcx.families import from_config
-from llmcx.spec.load import load_preset
+from llmcx.answers.fit import fitted
+from llmcx.answers.memory import kv_bytes_per_token, memory
+from llmcx.catalog.load import load_preset
+from llmcx.engines.runtimes import Serving
+from llmcx.errors import InputError
+from llmcx.huggingface import from_config
+from llmcx.model.spec import ModelSpec
+from llmcx.parallel.method import Method, Ways
 
 GIB = 2**30
 

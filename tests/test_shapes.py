@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmcx.core.errors import InputError
-from llmcx.core.shapes import DEPTHS, Shape, balanced, depth_advice, feed_forward, references, shapes
+from llmcx.answers.shapes import DEPTHS, Shape, balanced, depth_advice, feed_forward, references, shapes
+from llmcx.errors import InputError
 
 # sum(p.numel()) of the released configuration built by transformers 5.23.0 on the meta device (GPT-3: GPT2Config with Table 2.1's
 # shape and 2048 positions); the same figures that the presets are held to.

@@ -24,11 +24,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import llmcx
+from llmcx import units
 from llmcx.cli import COMMANDS, sweeping
-from llmcx.core.errors import InputError
+from llmcx.cli.grid import Grid, values
+from llmcx.errors import InputError
 from llmcx.report.stream import GROUP
-from llmcx.spec import units
-from llmcx.spec.grid import Grid, values
 from tests.helpers import data, here, strict, until_closed
 
 CLI = Path(__file__).resolve().parent.parent / "llmcx" / "cli"

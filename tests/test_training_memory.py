@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmcx.core.errors import InputError
-from llmcx.core.memory import memory
-from llmcx.core.method import Method, Ways, uneven
-from llmcx.core.parts import Attention, Embedding, Head, Layers, ModelSpec, Norm, Plain
-from llmcx.core.training import Rank, ranks
-from llmcx.spec.load import load_preset
+from llmcx.answers.memory import memory
+from llmcx.answers.training import Rank, ranks
+from llmcx.catalog.load import load_preset
+from llmcx.errors import InputError
+from llmcx.model.spec import Attention, Embedding, Head, Layers, ModelSpec, Norm, Plain
+from llmcx.parallel.method import Method, Ways, uneven
 
 PAGE = Path(__file__).parent.parent / "docs" / "memory.md"
 
@@ -141,8 +141,8 @@ def test_zero_of_the_paper() -> None:
 
 def test_optimizers_by_hand() -> None:
     """One linear layer of 4 by 6 with a bias beside a table of 10 by 4: 28 + 40 + a norm's 8 and 8 parameters."""
-    from llmcx.core.ops import Op
-    from llmcx.core.optimizers import OPTIMIZERS
+    from llmcx.formats.optimizers import OPTIMIZERS
+    from llmcx.ops.op import Op
 
     linear = Op("ffn.up", "linear", {"tokens": 1, "d_in": 4, "d_out": 6, "bias": 1, "tied": 0}, group="decoder.0")
     table = Op("embedding.tokens", "lookup", {"tokens": 1, "rows": 10, "width": 4}, group="embedding")
@@ -179,7 +179,7 @@ def test_uneven_splits_are_said() -> None:
 
 
 def test_a_recurrent_mixer_is_not_divided() -> None:
-    from llmcx.families import from_config
+    from llmcx.huggingface import from_config
 
     with pytest.raises(InputError, match="ssm"):
         ranks(from_config({"model_type": "mamba2"}, "config.json"), 1, 64, Ways(tp=2), Method())

@@ -10,11 +10,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from llmcx.core.plan import plan  # noqa: E402
-from llmcx.core.roofline import IDEAL  # noqa: E402
-from llmcx.core.train import Trainer  # noqa: E402
-from llmcx.spec import calibration, catalog  # noqa: E402
-from llmcx.spec.presets import load_preset  # noqa: E402
+from llmcx.answers.plan import plan  # noqa: E402
+from llmcx.answers.train import Trainer  # noqa: E402
+from llmcx.catalog import data as catalog  # noqa: E402
+from llmcx.catalog.presets import load_preset  # noqa: E402
+from llmcx.engines import calibration  # noqa: E402
+from llmcx.machine.roofline import IDEAL  # noqa: E402
 from tests import validation  # noqa: E402
 
 PAGE = ROOT / "docs" / "validation.md"

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from llmcx.core.errors import InputError
-from llmcx.spec.weights import GGUF_TYPES, read
+from llmcx.errors import InputError
+from llmcx.huggingface.weights import GGUF_TYPES, read
 
 from .helpers import data, here
 

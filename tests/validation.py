@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from statistics import median
 
-from llmcx.core.layout import Layout
-from llmcx.core.plan import label, plan
-from llmcx.core.roofline import IDEAL
-from llmcx.core.serve import Load, Server, Setup, point
-from llmcx.core.train import Trainer
-from llmcx.spec import calibration, catalog
-from llmcx.spec.presets import load_preset
+from llmcx.answers.plan import label, plan
+from llmcx.answers.serve import Load, Server, Setup, point
+from llmcx.answers.train import Trainer
+from llmcx.catalog import data as catalog
+from llmcx.catalog.presets import load_preset
+from llmcx.engines import calibration
+from llmcx.machine.roofline import IDEAL
+from llmcx.parallel.layout import Layout
 from tests import published
 
 MOST_USERS = 2048  # trtllm-bench's default largest batch

@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 import llmcx
-from llmcx.core.errors import InputError
+from llmcx.errors import InputError
 
 COMMANDS = {
     "params": "Parameters: total, active, per component, bytes.",

@@ -4,13 +4,13 @@ from typing import Annotated
 
 import typer
 
+from llmcx import units
+from llmcx.answers import attention_compare as core
+from llmcx.answers.advice import differences
 from llmcx.cli.options import DTYPES, VARIANTS, Models, choosing, command, completing, describe, single
-from llmcx.core import compare as core
-from llmcx.core.advice import differences
-from llmcx.core.variants import parse_variant
+from llmcx.model.variants import parse_variant
 from llmcx.report.attention import measured
 from llmcx.report.render import Item
-from llmcx.spec import units
 
 app = single()
 
@@ -74,7 +74,7 @@ def attention_compare(
     size = one(batch, "--batch")
     machine = None
     if hardware is not None:
-        from llmcx.spec.machines import load_machine
+        from llmcx.catalog.machines import load_machine
 
         machine, memory = load_machine(hardware, dtype, chip)
         limit = memory if limit is None else limit

@@ -4,11 +4,11 @@ from typing import Annotated
 
 import typer
 
+from llmcx import units
+from llmcx.answers import bounds as core
 from llmcx.cli.options import choosing, command, single
-from llmcx.core import bounds as core
-from llmcx.core.ops import Line
+from llmcx.ops.fold import Line
 from llmcx.report.render import Item
-from llmcx.spec import units
 
 app = single()
 

@@ -5,18 +5,19 @@ from typing import Annotated, Any, cast
 
 import typer
 
+from llmcx import units
+from llmcx.catalog import data as catalog
+from llmcx.catalog.build import as_data, to_yaml
+from llmcx.catalog.index import names
 from llmcx.cli.options import Models, command, completing, describe, refuse_given, single
-from llmcx.core import accounting as counting
-from llmcx.core import scaling as core
-from llmcx.core import standing as standings
-from llmcx.core.errors import InputError, unknown_name
-from llmcx.core.laws import Law
-from llmcx.core.parts import ModelSpec
-from llmcx.core.record import dataclass
+from llmcx.errors import InputError, unknown_name
+from llmcx.model.spec import ModelSpec
+from llmcx.record import dataclass
 from llmcx.report.render import Item
-from llmcx.spec import catalog, units
-from llmcx.spec.build import as_data, to_yaml
-from llmcx.spec.index import names
+from llmcx.scaling import accounting as counting
+from llmcx.scaling import optimum as core
+from llmcx.scaling import standing as standings
+from llmcx.scaling.laws import Law
 
 app = single()
 
@@ -120,7 +121,7 @@ class Beyond:
             result["equal_compute"] = [core.at_equal_compute(one, best.compute, sizes, k) for one, best in fitted]
         if self.shape or self.out is not None:
             dense = [(one, best) for one, best in found if one.parameters != "active"]
-            from llmcx.core.architecture import architecture
+            from llmcx.answers.architecture import architecture
 
             made = [(one, architecture(best.params, vocab, counts=one.parameters, gated=gated)) for one, best in dense]
             result["shapes"] = [

@@ -4,12 +4,13 @@ from typing import Annotated
 
 import typer
 
+from llmcx import units
+from llmcx.catalog import runs as table
 from llmcx.cli.options import command, single
-from llmcx.core import fitting, scaling
-from llmcx.core.laws import as_data
 from llmcx.report.render import Item
-from llmcx.spec import runs as table
-from llmcx.spec import units
+from llmcx.scaling import fitting
+from llmcx.scaling import optimum as scaling
+from llmcx.scaling.laws import as_data
 
 app = single()
 

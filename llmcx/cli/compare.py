@@ -5,13 +5,13 @@ from typing import Annotated, Any
 
 import typer
 
+from llmcx.answers.compare import FIGURES, contrast, explained
+from llmcx.catalog.load import names_file
 from llmcx.cli import sweeping
 from llmcx.cli.options import PRESETS, Models, command, remembering, single
-from llmcx.core.contrast import FIGURES, contrast, explained
-from llmcx.core.errors import InputError, shown, unknown_name
-from llmcx.core.parts import ModelSpec
+from llmcx.errors import InputError, shown, unknown_name
+from llmcx.model.spec import ModelSpec
 from llmcx.report.render import Item
-from llmcx.spec.load import names_file
 
 app = single()
 

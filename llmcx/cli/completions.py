@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from llmcx.cli.options import command, single
-from llmcx.core.errors import InputError, unknown_name
+from llmcx.errors import InputError, unknown_name
 
 app = single()
 

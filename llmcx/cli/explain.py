@@ -4,12 +4,12 @@ from typing import Annotated
 
 import typer
 
-from llmcx import topics
+from llmcx import explain as topics
+from llmcx import units
 from llmcx.cli.options import Models, Output, choosing, command, describe, single
-from llmcx.core.errors import InputError
+from llmcx.errors import InputError
 from llmcx.report import render
 from llmcx.report.topic import show
-from llmcx.spec import units
 
 app = single()
 
@@ -20,7 +20,7 @@ def explain(
     topic: Annotated[
         str | None,
         typer.Argument(
-            metavar="TOPIC", help="kv-cache, linear, flops.scores, gqa, chinchilla, ...", autocompletion=choosing("topics:names")
+            metavar="TOPIC", help="kv-cache, linear, flops.scores, gqa, chinchilla, ...", autocompletion=choosing("explain:names")
         ),
     ] = None,
     seq: Annotated[str | None, typer.Option(help="With a model: tokens per sequence; 8k is 8192. Default: the context.")] = None,

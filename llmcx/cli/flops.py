@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
+from llmcx import units
+from llmcx.answers import flops as core
+from llmcx.answers import growth as growing
 from llmcx.cli.options import Models, choosing, command, describe, single
-from llmcx.core import flops as core
-from llmcx.core import growth as growing
-from llmcx.core.parts import ModelSpec, sequence_length
+from llmcx.model.spec import ModelSpec, sequence_length
 from llmcx.report.render import Item
-from llmcx.spec import units
 
 app = single()
 

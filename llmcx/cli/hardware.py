@@ -4,12 +4,12 @@ from typing import Annotated
 
 import typer
 
+from llmcx.catalog import data as catalog
+from llmcx.catalog.index import ROOT, data_of, names
 from llmcx.cli.options import command, completing, single
-from llmcx.core.hardware import summary
-from llmcx.core.roofline import Roofline, roofs
+from llmcx.machine.hardware import summary
+from llmcx.machine.roofline import Roofline, roofs
 from llmcx.report.render import Answer, Item
-from llmcx.spec import catalog
-from llmcx.spec.index import ROOT, data_of, names
 
 app = single()
 Name = Annotated[str, typer.Argument(metavar="NAME", help="An accelerator or an alias.", autocompletion=completing("hardware"))]

@@ -5,17 +5,17 @@ from typing import Annotated, Any
 
 import typer
 
+from llmcx import units
+from llmcx.answers import memory as core
+from llmcx.answers.fit import fitted
 from llmcx.cli.options import Models, choosing, command, describe, refuse_given, single
-from llmcx.core import memory as core
-from llmcx.core.errors import InputError
-from llmcx.core.fit import fitted
-from llmcx.core.lora import LoRA
-from llmcx.core.method import Method, Ways, uneven
-from llmcx.core.parts import ModelSpec, sequence_length
-from llmcx.core.record import dataclass
-from llmcx.core.runtimes import Serving
+from llmcx.costs.lora import LoRA
+from llmcx.engines.runtimes import Serving
+from llmcx.errors import InputError
+from llmcx.model.spec import ModelSpec, sequence_length
+from llmcx.parallel.method import Method, Ways, uneven
+from llmcx.record import dataclass
 from llmcx.report.render import Item
-from llmcx.spec import units
 
 app = single()
 
@@ -71,27 +71,28 @@ class How:
         str,
         typer.Option(
             help="fp32, bf16, mixed (bf16, fp32 master copy) or megatron (mixed, fp32 gradients).",
-            autocompletion=choosing("core.method:PRECISIONS"),
+            autocompletion=choosing("parallel.method:PRECISIONS"),
         ),
     ] = "mixed"
     optimizer: Annotated[
         str,
         typer.Option(
             help="sgd, momentum, adam, adamw, adam8bit, adafactor, lion, muon.",
-            autocompletion=choosing("core.optimizers:OPTIMIZERS"),
+            autocompletion=choosing("formats.optimizers:OPTIMIZERS"),
         ),
     ] = "adam"
     attn_implementation: Annotated[
         str,
         typer.Option(
-            help="sdpa, flash (windows need no mask) or eager (scores kept).", autocompletion=choosing("core.method:ATTENTION")
+            help="sdpa, flash (windows need no mask) or eager (scores kept).",
+            autocompletion=choosing("parallel.method:ATTENTION"),
         ),
     ] = "sdpa"
     kernels: Annotated[
         str,
         typer.Option(
             help="eager (transformers) or fused (Megatron-LM: norms, softmax, gates).",
-            autocompletion=choosing("core.kept:KERNELS"),
+            autocompletion=choosing("costs.saved_activations:KERNELS"),
         ),
     ] = "eager"
     dropout: Annotated[bool, typer.Option("--dropout", help="Keep the masks of dropout too.")] = False
@@ -99,7 +100,7 @@ class How:
         str,
         typer.Option(
             help="none, selective (the attention's softmax), elementwise (also norms, activations) or full (layers).",
-            autocompletion=choosing("core.kept:RECOMPUTE"),
+            autocompletion=choosing("costs.saved_activations:RECOMPUTE"),
         ),
     ] = "none"
     checkpoint_every: Annotated[str | None, typer.Option(help="Keep every c-th layer's input, recompute the rest.")] = None
@@ -108,7 +109,7 @@ class How:
     lora_targets: Annotated[str, typer.Option(help="Of q, k, v, out, gate, up, down.")] = "q,k,v,out,gate,up,down"
     base: Annotated[
         str | None,
-        typer.Option(help="QLoRA: the frozen weights' format, as nf4_double.", autocompletion=choosing("core.quant:SCHEMES")),
+        typer.Option(help="QLoRA: the frozen weights' format, as nf4_double.", autocompletion=choosing("formats.quant:SCHEMES")),
     ] = None
     margin: Annotated[str, typer.Option(help="Assumed loss to fragmentation, as a share: 5%.")] = "0%"
 
@@ -143,14 +144,14 @@ def memory(
         str | None,
         typer.Option(
             help="Inference: of the weights, bf16 if not given; also q4_k_m, gptq, awq, nf4, fp8_block, mxfp4.",
-            autocompletion=choosing("core.dtypes:BITS", "core.quant:SCHEMES", "core.gguf:MIXES"),
+            autocompletion=choosing("formats.dtypes:BITS", "formats.quant:SCHEMES", "formats.gguf:MIXES"),
         ),
     ] = None,
     kv_dtype: Annotated[
         str | None,
         typer.Option(
             help="Inference: of the KV cache. Default: bf16.",
-            autocompletion=choosing("core.dtypes:BITS", "core.dtypes:CACHE_BLOCKS"),
+            autocompletion=choosing("formats.dtypes:BITS", "formats.dtypes:CACHE_BLOCKS"),
         ),
     ] = None,
     activations: Annotated[
@@ -163,7 +164,7 @@ def memory(
         str,
         typer.Option(
             help="Inference: ideal, transformers, vllm or llama.cpp: what is reserved.",
-            autocompletion=choosing("core.runtimes:RUNTIMES"),
+            autocompletion=choosing("engines.runtimes:RUNTIMES"),
         ),
     ] = "ideal",
     block: Annotated[str, typer.Option(help="vllm: tokens per block.")] = "16",
@@ -172,7 +173,8 @@ def memory(
     fit: Annotated[
         str | None,
         typer.Option(
-            help="What to make as large as --budget allows: batch, seq, gpus or dtype.", autocompletion=choosing("core.fit:FIT")
+            help="What to make as large as --budget allows: batch, seq, gpus or dtype.",
+            autocompletion=choosing("answers.fit:FIT"),
         ),
     ] = None,
 ) -> list[Item]:

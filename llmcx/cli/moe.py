@@ -4,11 +4,11 @@ from typing import Annotated, Any
 
 import typer
 
+from llmcx import units
+from llmcx.answers import moe as core
 from llmcx.cli.options import DTYPES, Models, command, describe, single
-from llmcx.core import moe as core
-from llmcx.core.parts import sequence_length
+from llmcx.model.spec import sequence_length
 from llmcx.report.render import Item
-from llmcx.spec import units
 
 app = single()
 

@@ -13,10 +13,10 @@ from typing import Annotated, Any
 
 import typer
 
-from llmcx.core.errors import InputError, unknown_name
-from llmcx.core.parts import ModelSpec
-from llmcx.core.record import dataclass
-from llmcx.spec import units
+from llmcx import units
+from llmcx.errors import InputError, unknown_name
+from llmcx.model.spec import ModelSpec
+from llmcx.record import dataclass
 
 
 def _option(*names: str, help: str, metavar: str | None = None, **more: Any) -> Any:
@@ -27,7 +27,7 @@ def completing(kind: str) -> Callable[[str], list[str]]:
     """Completion of the names of "laws" or "hardware"."""
 
     def complete(incomplete: str) -> list[str]:
-        from llmcx.spec.index import offered
+        from llmcx.catalog.index import offered
 
         return [name for name in offered(kind) if name.startswith(incomplete)]
 
@@ -52,9 +52,9 @@ def choosing(*names: str) -> Callable[[str], list[str]]:
     return complete
 
 
-PRESETS = choosing("spec.presets:offered")
-VARIANTS = choosing("core.variants:VARIANTS")
-DTYPES = choosing("core.dtypes:BITS")
+PRESETS = choosing("catalog.presets:offered")
+VARIANTS = choosing("model.variants:VARIANTS")
+DTYPES = choosing("formats.dtypes:BITS")
 MATMULS = choosing("bf16", "fp16", "fp8", "fp4")
 
 
@@ -92,7 +92,9 @@ class Models:
     ] = None
     as_type: Annotated[
         str | None,
-        _option("--as", metavar="TYPE", help="Read a config.json as this model_type.", autocompletion=choosing("families:WHERE")),
+        _option(
+            "--as", metavar="TYPE", help="Read a config.json as this model_type.", autocompletion=choosing("huggingface:WHERE")
+        ),
     ] = None
     layers: Annotated[str | None, _option("--layers", "-L", metavar="N", help="Layers (one group only).")] = None
     d_model: Annotated[str | None, _option("--d-model", "-d", metavar="N", help="Model width.")] = None
@@ -153,7 +155,7 @@ class Models:
         yield from ((spec, dict(shape), list(notes)) for spec, shape, notes in _remembered[key])
 
     def _each(self) -> Iterator[tuple[ModelSpec, dict[str, Any], list[str]]]:
-        from llmcx.spec.load import load_config, load_hub, load_preset
+        from llmcx.catalog.load import load_config, load_hub, load_preset
 
         sources = [flag for flag, given in (("--preset", self.preset), ("--config", self.config), ("--hf", self.hf)) if given]
         if len(sources) > 1:
@@ -180,7 +182,7 @@ class Models:
         if bases and not lists:
             yield from ((base, {}, _unchanged(base, {})) for base in bases)
             return
-        from llmcx.spec.override import Shape, apply, from_shape, made_experts
+        from llmcx.catalog.override import Shape, apply, from_shape, made_experts
 
         shapes = [Shape(**dict(zip(lists, values, strict=True))) for values in product(*lists.values())]
         if not bases:

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
+from llmcx.answers import params as core
 from llmcx.cli.options import DTYPES, Models, command, describe, single
-from llmcx.core import params as core
-from llmcx.core.ops import Line
+from llmcx.ops.fold import Line
 from llmcx.report.render import Answer, Item
 
 app = single()
@@ -39,7 +39,7 @@ def params(
     if weights is None:
         found = [(describe(s), {"dtype": dtype, **shape}, core.params(s, dtype), notes) for s, shape, notes in models.each()]
         return [Item(*each) for each in found]
-    from llmcx.spec.weights import Compared, read
+    from llmcx.huggingface.weights import Compared, read
 
     stored = read(weights)
     config = os.path.join(weights, "config.json")

@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
+from llmcx import units
+from llmcx.catalog import presets as store
+from llmcx.catalog.build import to_yaml
+from llmcx.catalog.index import indexed
+from llmcx.catalog.load import load_config
 from llmcx.cli.options import PRESETS, Output, choosing, command, describe, single
-from llmcx.core.errors import unknown_name
+from llmcx.errors import unknown_name
 from llmcx.report.render import Answer, Item
-from llmcx.spec import presets as store
-from llmcx.spec import units
-from llmcx.spec.build import to_yaml
-from llmcx.spec.index import indexed
-from llmcx.spec.load import load_config
 
 app = single()
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A preset or an alias.", autocompletion=PRESETS)]
@@ -90,7 +90,7 @@ def from_config(
     name: Annotated[str | None, typer.Option(help="Name of the preset. Default: the folder's or the file's.")] = None,
     as_type: Annotated[
         str | None,
-        typer.Option("--as", metavar="TYPE", help="Read it as this model_type.", autocompletion=choosing("families:WHERE")),
+        typer.Option("--as", metavar="TYPE", help="Read it as this model_type.", autocompletion=choosing("huggingface:WHERE")),
     ] = None,
 ) -> None:
     """A config.json as a preset file, on stdout.
@@ -112,7 +112,7 @@ def validate(
     \b
     llmcx presets validate my-model.yaml
     """
-    from llmcx.core.params import params
+    from llmcx.answers.params import params
 
     spec = load_config(file)
     return [Item(describe(spec), {"dtype": "bf16"}, params(spec), list(spec.assumes))]

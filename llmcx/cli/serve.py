@@ -5,11 +5,13 @@ from typing import Annotated
 
 import typer
 
+from llmcx import units
+from llmcx.answers import serve as core
+from llmcx.catalog import data as catalog
 from llmcx.cli.options import MATMULS, Models, command, completing, describe, single
-from llmcx.core import serve as core
-from llmcx.core.errors import InputError
+from llmcx.engines import calibration
+from llmcx.errors import InputError
 from llmcx.report.render import Item
-from llmcx.spec import calibration, catalog, units
 
 app = single()
 

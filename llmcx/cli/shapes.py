@@ -4,11 +4,11 @@ from typing import Annotated
 
 import typer
 
+from llmcx import units
+from llmcx.answers import shapes as core
 from llmcx.cli.options import command, single
-from llmcx.core import shapes as core
-from llmcx.core.errors import InputError
+from llmcx.errors import InputError
 from llmcx.report.render import Item
-from llmcx.spec import units
 
 app = single()
 

@@ -11,13 +11,13 @@ from typing import Annotated, Any
 
 import typer
 
+from llmcx import units
 from llmcx.cli import sweeping
+from llmcx.cli.grid import Grid
 from llmcx.cli.options import Output, command, single
-from llmcx.core.errors import InputError, shown, unknown_name
+from llmcx.errors import InputError, shown, unknown_name
 from llmcx.report import stream
 from llmcx.report.render import Answer
-from llmcx.spec import units
-from llmcx.spec.grid import Grid
 
 app = single()
 
@@ -115,7 +115,7 @@ def _asked(words: list[str], plan: str | None, select: str | None, together: lis
             raise InputError(problem, field="plan", value=plan)
         words, plan = [*words, "--plan", plan], None
     if plan is not None:
-        from llmcx.spec.files import parse, read_text
+        from llmcx.catalog.files import parse, read_text
 
         given = dict(parse(read_text(plan), "stdin" if plan == "-" else plan))
     name = given.pop("command", None)

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 import typer
 from typer.core import TyperCommand
 
-from llmcx.cli import COMMANDS
+from llmcx import units
+from llmcx.cli import COMMANDS, grid
 from llmcx.cli.options import Output, remembering
-from llmcx.core.errors import InputError, shown, unknown_name
+from llmcx.errors import InputError, shown, unknown_name
 from llmcx.report.render import Answer, Item, envelope
 from llmcx.report.stream import Columns, CSVLines, Row, answer_line, leads_somewhere, refusal_line, row_line, scalars
-from llmcx.spec import grid, units
 
 LENGTHS = frozenset(
     ("seq", "source_seq", "context", "positions", "context_length", "window", "loss_chunk", "out", "prompt", "cached", "chunk")

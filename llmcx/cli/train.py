@@ -5,19 +5,21 @@ from typing import Annotated
 
 import typer
 
+from llmcx import units
+from llmcx.answers.plan import LEAST_TOKENS, Plan, Trained, label, left_out, plan, ranking, usual_batch
+from llmcx.answers.train import Costs, Trainer
+from llmcx.answers.train import train as core
+from llmcx.catalog import data as catalog
 from llmcx.cli.options import MATMULS, Models, choosing, command, completing, describe, single
-from llmcx.core.errors import InputError, unknown_name
-from llmcx.core.hardware import Hardware
-from llmcx.core.kept import RECOMPUTE
-from llmcx.core.layout import Layout
-from llmcx.core.method import uneven
-from llmcx.core.plan import LEAST_TOKENS, Plan, Trained, label, left_out, plan, ranking, usual_batch
-from llmcx.core.record import dataclass
-from llmcx.core.roofline import IDEAL
-from llmcx.core.train import Costs, Trainer
-from llmcx.core.train import train as core
+from llmcx.costs.saved_activations import RECOMPUTE
+from llmcx.engines import calibration
+from llmcx.errors import InputError, unknown_name
+from llmcx.machine.hardware import Hardware
+from llmcx.machine.roofline import IDEAL
+from llmcx.parallel.layout import Layout
+from llmcx.parallel.method import uneven
+from llmcx.record import dataclass
 from llmcx.report.render import Item
-from llmcx.spec import calibration, catalog, units
 
 app = single()
 
@@ -36,7 +38,7 @@ class Parallel:
         str | None,
         typer.Option(
             help="none, selective, elementwise or full: see `llmcx memory --help`.",
-            autocompletion=choosing("core.kept:RECOMPUTE"),
+            autocompletion=choosing("costs.saved_activations:RECOMPUTE"),
         ),
     ] = None
     zero: Annotated[str | None, typer.Option(help="ZeRO stage 0-3 over the data-parallel GPUs. Default: 1.")] = None

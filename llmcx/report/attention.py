@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from llmcx.core.errors import InputError, unknown_name
-
-from . import format
-from .render import plain
-from .table import Column, Fact, Table
+from llmcx.errors import InputError, unknown_name
+from llmcx.report import format
+from llmcx.report.render import plain
+from llmcx.report.table import Column, Fact, Table
 
 MEASURES = {
     "time": ("core_seconds", "time", "one layer's attention core, roofline"),

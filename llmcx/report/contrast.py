@@ -5,9 +5,9 @@ from __future__ import annotations
 from textwrap import wrap
 from typing import Any
 
-from . import format
-from .render import Item, View
-from .table import Column, Fact, Table
+from llmcx.report import format
+from llmcx.report.render import Item, View
+from llmcx.report.table import Column, Fact, Table
 
 TITLES = {
     ("params", "total"): ("parameters", "count"),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .format import cell, count
-from .render import Item, View, title
-from .table import Column, Fact, Table, facts_table
+from llmcx.report.format import cell, count
+from llmcx.report.render import Item, View, title
+from llmcx.report.table import Column, Fact, Table, facts_table
 
 
 def _hardware_tables(item: Item) -> list[Table]:
@@ -92,7 +92,7 @@ _RESULTS = (
 
 
 def _train_tables(item: Item) -> list[Table]:
-    from llmcx.core.train import SPENT_ON  # there already, where there is a result of it
+    from llmcx.answers.train import SPENT_ON  # there already, where there is a result of it
 
     t, inputs = item.result["training"], item.inputs
     rows = [

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .bars import bar
-from .render import Item, View, plain, title
-from .table import Column, Fact, Table, facts_table
+from llmcx.report.bars import bar
+from llmcx.report.render import Item, View, plain, title
+from llmcx.report.table import Column, Fact, Table, facts_table
 
 
 def _moe_facts(item: Item) -> list[Fact]:
@@ -71,7 +71,7 @@ def _picture(item: Item, heading: str) -> Table:
         {"what": "met by a token", "bar": bar({**parts, "idle": 0}, r.total, width=50), "params": r.active},
     ]
     shown = "A attention and the rest, S shared experts, E experts met, · idle experts"
-    from .pictures import moe
+    from llmcx.report.pictures import moe
 
     columns = [Column("what", ""), Column("bar", ""), Column("params", "", "count")]
     return Table(f"{heading}\n{shown}", columns, rows, figure=moe([item])[0], heading=heading)

@@ -15,12 +15,11 @@ from math import ceil
 from textwrap import wrap
 from typing import Any
 
-from llmcx.core.errors import InputError, shown
-
-from . import format
-from .figure import Bars, Curves, Figure
-from .plot import MARKERS, drawable, ticks
-from .spoken import described
+from llmcx.errors import InputError, shown
+from llmcx.report import format
+from llmcx.report.figure import Bars, Curves, Figure
+from llmcx.report.plot import MARKERS, drawable, ticks
+from llmcx.report.spoken import described
 
 ENDINGS = (".svg", ".png", ".pdf", ".html")
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

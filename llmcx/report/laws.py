@@ -5,9 +5,9 @@ from __future__ import annotations
 from math import log
 from typing import Any
 
-from . import format
-from .render import Item, View, as_rows
-from .table import Column, Fact, Table, facts_table
+from llmcx.report import format
+from llmcx.report.render import Item, View, as_rows
+from llmcx.report.table import Column, Fact, Table, facts_table
 
 _N, _D = Column("params", "parameters", "count"), Column("tokens", "tokens", "count")
 _RATIO = Column("tokens_per_param", "D/N", "float")

@@ -6,12 +6,11 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from llmcx.core.errors import InputError
-
-from .attention import MEASURES
-from .figure import Axis, Bar, Bars, Curves, Figure, Mark, Series
-from .format import cell
-from .render import Answer, Item, title, varying
+from llmcx.errors import InputError
+from llmcx.report.attention import MEASURES
+from llmcx.report.figure import Axis, Bar, Bars, Curves, Figure, Mark, Series
+from llmcx.report.format import cell
+from llmcx.report.render import Answer, Item, title, varying
 
 
 def _names(items: list[Item]) -> list[str]:
@@ -237,14 +236,14 @@ def draw(answer: Answer, view: str, path: str, plain: bool = False) -> None:
     """
     drawn = figures(answer, view)
     if path != "-":
-        from .file import write
+        from llmcx.report.file import write
 
         write(drawn, path)
     elif plain:
-        from .spoken import described
+        from llmcx.report.spoken import described
 
         sys.stdout.write("\n".join(line for figure in drawn for line in described(figure)) + "\n")
     else:
-        from .plot import show
+        from llmcx.report.plot import show
 
         show(drawn)

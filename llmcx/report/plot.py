@@ -12,12 +12,11 @@ from math import ceil, floor, log10
 from textwrap import wrap
 from typing import NamedTuple
 
-from llmcx.core.errors import InputError
-
-from . import format
-from .bars import letters
-from .console import columns, console, speaks
-from .figure import Axis, Bars, Curves, Figure, Series
+from llmcx.errors import InputError
+from llmcx.report import format
+from llmcx.report.bars import letters
+from llmcx.report.console import columns, console, speaks
+from llmcx.report.figure import Axis, Bars, Curves, Figure, Series
 
 STYLES = ("color(32)", "color(166)", "color(29)", "color(169)", "color(100)", "color(99)", "color(244)")
 """By number of the series. Which of them are told apart by whom does not matter: letters say it all."""

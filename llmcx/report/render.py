@@ -8,8 +8,8 @@ from dataclasses import fields
 from textwrap import wrap
 from typing import Any, NamedTuple
 
-from . import format
-from .table import Column, Fact, Table
+from llmcx.report import format
+from llmcx.report.table import Column, Fact, Table
 
 FORMATS = ("table", "json", "jsonl", "csv", "markdown")
 
@@ -60,7 +60,7 @@ def show(command: str, items: list[Item], view: str, fmt: str, explain: bool) ->
     if fmt in ("json", "jsonl"):
         {"json": _json, "jsonl": _jsonl}[fmt](command, items, explain)
         return
-    from .views import VIEWS
+    from llmcx.report.views import VIEWS
 
     {"csv": _csv, "markdown": _markdown, "table": _rich, "plain": _plain}[fmt](items, VIEWS[view], explain)
 
@@ -209,7 +209,7 @@ def _explained(items: list[Item]) -> list[str]:
 
 
 def _plain(items: list[Item], view: View, explain: bool) -> None:
-    from .spoken import say, table
+    from llmcx.report.spoken import say, table
 
     blocks = [table(each) for each in _tables(items, view)]
     if explain:
@@ -224,7 +224,7 @@ def _rich(items: list[Item], view: View, explain: bool) -> None:
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    from .console import console as make_console
+    from llmcx.report.console import console as make_console
 
     console = make_console()
     width = console.width
@@ -235,7 +235,7 @@ def _rich(items: list[Item], view: View, explain: bool) -> None:
         columns, cells = _fitting(table, rows, width)
         squeezed = _squeezed(columns, cells, width)
         if squeezed is None and table.figure is not None:
-            from .plot import show as draw
+            from llmcx.report.plot import show as draw
 
             draw([table.figure])
             continue

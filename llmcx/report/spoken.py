@@ -7,9 +7,9 @@ import unicodedata
 from itertools import pairwise
 from typing import Any
 
-from . import format
-from .figure import Bars, Curves, Figure, Series
-from .table import Column, Table
+from llmcx.report import format
+from llmcx.report.figure import Bars, Curves, Figure, Series
+from llmcx.report.table import Column, Table
 
 _UNITS = {
     "B": "bytes",
@@ -241,7 +241,7 @@ def _value(value: int, figure: Bars) -> str:
 
 
 def _curves(figure: Curves) -> list[str]:
-    from .plot import drawable
+    from llmcx.report.plot import drawable
 
     across, up = say(figure.x.title), say(figure.y.title)
     lines = [f"{say(figure.title)}."] if figure.title else []

@@ -8,9 +8,8 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TextIO
 
-from llmcx.core.errors import InputError
-
-from .render import Item, envelope, plain
+from llmcx.errors import InputError
+from llmcx.report.render import Item, envelope, plain
 
 FORMATS = ("jsonl", "csv", "parquet", "table")
 

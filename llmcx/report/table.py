@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from .figure import Figure
+    from llmcx.report.figure import Figure
 
 
 class Column(NamedTuple):

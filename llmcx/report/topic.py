@@ -8,8 +8,8 @@ from itertools import groupby
 from textwrap import wrap
 from typing import Any
 
-from . import format
-from .console import columns
+from llmcx.report import format
+from llmcx.report.console import columns
 
 WIDEST = 100
 """Columns of prose: longer lines are hard to read."""
@@ -23,7 +23,7 @@ def show(result: Any, fmt: str, model: str | None = None) -> None:
     else:
         lines = _list(result) if listed else _read(result, model)
     if fmt == "plain":
-        from .spoken import say
+        from llmcx.report.spoken import say
 
         lines = (say(line.strip()) for line in lines if line.strip())
         sys.stdout.write("\n".join(lines) + "\n")
@@ -32,7 +32,7 @@ def show(result: Any, fmt: str, model: str | None = None) -> None:
     else:
         from rich.text import Text
 
-        from .console import console as make_console
+        from llmcx.report.console import console as make_console
 
         console = make_console()
         for line in lines:

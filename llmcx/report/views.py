@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from . import attention, contrast, experts, laws
-from .bars import bar, legend
-from .estimates import ACCELERATOR, HARDWARE, SERVE, TRAIN
-from .render import Item, View, as_rows, title
-from .table import Column, Fact, Table, facts_table
+from llmcx.report import attention, contrast, experts, laws
+from llmcx.report.bars import bar, legend
+from llmcx.report.estimates import ACCELERATOR, HARDWARE, SERVE, TRAIN
+from llmcx.report.render import Item, View, as_rows, title
+from llmcx.report.table import Column, Fact, Table, facts_table
 
 SHARE = Column("share", "share", "share")
 
@@ -155,7 +155,7 @@ def _picture(item: Item) -> Table:
         rows.append({**vars(rank), "bar": bar(held, most, r.budget_bytes)})
     title = legend({part.part: part.bytes for rank in stages for part in rank.parts})
     title += " · | is the budget" if r.budget_bytes else ""
-    from .pictures import memory
+    from llmcx.report.pictures import memory
 
     title = f"{r.heaviest}\n{title}" if r.heaviest else title
     return Table(title, [*columns, Column("bar", "")], rows, figure=memory([item])[0], heading=r.heaviest or "")

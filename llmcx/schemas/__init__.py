@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from llmcx.core.errors import unknown_name
+from llmcx.errors import unknown_name
 
 HERE = Path(__file__).resolve().parent
 

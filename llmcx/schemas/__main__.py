@@ -17,29 +17,28 @@ from typing import Any, Literal, TypedDict, Union, get_args, get_origin, get_typ
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 from pydantic.json_schema import GenerateJsonSchema
 
-from llmcx.core.bounds import Bounds
-from llmcx.core.compare import Comparison
-from llmcx.core.contrast import Contrast
-from llmcx.core.fitting import Fitted
-from llmcx.core.flops import Flops
-from llmcx.core.hardware import Hardware
-from llmcx.core.hardware import Summary as Accelerator
-from llmcx.core.memory import Memory
-from llmcx.core.mixers import MIXERS, mixer_class
-from llmcx.core.moe import Experts
-from llmcx.core.ops import Line
-from llmcx.core.params import Params
-from llmcx.core.parts import ModelSpec
-from llmcx.core.plan import Trained
-from llmcx.core.serve import Serving
-from llmcx.core.shapes import Shapes
-from llmcx.core.standing import Advice
-from llmcx.spec.build import NESTED
-from llmcx.spec.presets import Summary
-from llmcx.spec.weights import Compared
-from llmcx.topics import Entry, Topic
-
-from . import HERE
+from llmcx.answers.attention_compare import Comparison
+from llmcx.answers.bounds import Bounds
+from llmcx.answers.compare import Contrast
+from llmcx.answers.flops import Flops
+from llmcx.answers.memory import Memory
+from llmcx.answers.moe import Experts
+from llmcx.answers.params import Params
+from llmcx.answers.plan import Trained
+from llmcx.answers.serve import Serving
+from llmcx.answers.shapes import Shapes
+from llmcx.catalog.build import NESTED
+from llmcx.catalog.presets import Summary
+from llmcx.explain import Entry, Topic
+from llmcx.huggingface.weights import Compared
+from llmcx.machine.hardware import Hardware
+from llmcx.machine.hardware import Summary as Accelerator
+from llmcx.model.mixers import MIXERS, mixer_class
+from llmcx.model.spec import ModelSpec
+from llmcx.ops.fold import Line
+from llmcx.scaling.fitting import Fitted
+from llmcx.scaling.standing import Advice
+from llmcx.schemas import HERE
 
 RESULTS: dict[str, list[Any]] = {
     "params": [Params, Compared],

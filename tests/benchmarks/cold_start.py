@@ -48,12 +48,12 @@ started, totals, stack = float(sys.argv.pop(1)), {}, ["interpreter: start"]
 at = started
 HOOKS = {
     "typer.main": {"get_command": "build the command"},
-    "llmcx.spec.load": {"load_preset": "load the preset", "load_config": "load the file"},
-    "llmcx.spec.files": {"parse": "parse the file"},
-    "llmcx.core.lower": {"lower": "lower to ops"},
-    "llmcx.core.params": {"params": "fold the ops"},
-    "llmcx.core.flops": {"flops": "fold the ops"},
-    "llmcx.core.memory": {"memory": "fold the ops"},
+    "llmcx.catalog.load": {"load_preset": "load the preset", "load_config": "load the file"},
+    "llmcx.catalog.files": {"parse": "parse the file"},
+    "llmcx.model.lower": {"lower": "lower to ops"},
+    "llmcx.costs.params": {"params": "fold the ops"},
+    "llmcx.answers.flops": {"flops": "fold the ops"},
+    "llmcx.answers.memory": {"memory": "fold the ops"},
     "llmcx.report.render": {"show": "render"},
 }
 

@@ -15,7 +15,7 @@ from time import process_time
 from typing import Any
 
 import llmcx
-from llmcx.core.parts import ModelSpec, MoE
+from llmcx.model.spec import ModelSpec, MoE
 
 PRESETS = ("gpt3", "llama-3-8b", "mixtral-8x7b")
 ROUNDS, CALLS = 5, 4000

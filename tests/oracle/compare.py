@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from llmcx.core.errors import InputError
+from llmcx.errors import InputError
 from tests.test_families import ours
 
 

@@ -1,4 +1,4 @@
-"""Write llmcx/families/defaults.json: what transformers assumes for the keys that a config.json leaves out.
+"""Write llmcx/huggingface/defaults.json: what transformers assumes for the keys that a config.json leaves out.
 
     python tests/oracle/defaults.py [--check]
 

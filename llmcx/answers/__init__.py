@@ -1,0 +1,1 @@
+"""One file a question. Composes what the rooms below say."""

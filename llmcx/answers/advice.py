@@ -1,0 +1,177 @@
+"""Which attention to take: what the model's own costs say, and the chapter's rules and limits, told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from llmcx.answers.growth import crossover
+from llmcx.model.spec import ModelSpec
+from llmcx.model.variants import parse_variant, with_variant
+from llmcx.record import dataclass
+
+CHAPTER_LIMIT = {
+    "standard": 8_192,
+    "local": 65_536,
+    "strided": 65_536,
+    "longformer": 65_536,
+    "linformer": 65_536,
+    "performer": 1_048_576,
+    "flash": 65_536,
+}
+"""Practical limits as the chapter prints them, from variants' names."""
+
+
+class Costed(Protocol):
+    """What advice reads of a variant at a length."""
+
+    @property
+    def variant(self) -> str: ...
+    @property
+    def seq(self) -> int: ...
+    @property
+    def exact(self) -> bool: ...
+    @property
+    def forward_flops(self) -> int: ...
+    @property
+    def core_flops(self) -> int: ...
+    @property
+    def memory_bytes(self) -> int: ...
+    @property
+    def core_seconds(self) -> float | None: ...
+    @property
+    def hops(self) -> int | None: ...
+    @property
+    def hops_causal(self) -> int | None: ...
+    @property
+    def max_seq(self) -> int | None: ...
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """What the model's own costs say at ``seq``, and what the chapter's rule by length says, told apart."""
+
+    seq: int
+    variant: str
+    reason: str
+    chapter_variant: str
+    chapter_reason: str
+    agrees: bool
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The chapter's practical limit of a variant beside this model's costs: ``own_seq`` is the longest prefill that fits the
+    budget, ``memory_bytes`` what one layer's core writes out at the chapter's limit, ``share`` the core's of the forward FLOPs.
+    """
+
+    variant: str
+    chapter_seq: int
+    own_seq: int | None
+    memory_bytes: int
+    share: float
+    agrees: bool | None
+    why: str
+
+
+def chapter_rule(seq: int) -> tuple[str, str]:
+    """The chapter's rule by length: n < 2K standard; 2K-8K flash; 8K-64K sparse or Linformer; above 64K Performer or
+    hierarchical.
+    """
+    for limit, variant, text in (
+        (2_048, "standard", "n < 2K: standard"),
+        (8_192, "flash", "2K-8K: flash"),
+        (65_536, "sparse or linformer", "8K-64K: sparse or Linformer"),
+    ):
+        if seq < limit or (seq == limit and variant != "standard"):
+            return variant, text
+    return "performer or hierarchical", "> 64K: Performer or hierarchical"
+
+
+def recommend(spec: ModelSpec, rows: Sequence[Costed], seq: int, ideal: bool) -> Recommendation:
+    """Exact attention while it is the smaller part of the forward pass (an approximation cannot save half); beyond, the
+    cheapest variant that fits and connects the tokens.
+
+    The figure that decides is this model's own: the smallest n at which its attention cores cost as much as its matrices.
+    """
+    every = [row for row in rows if row.seq == seq]
+    here = [row for row in every if row.max_seq is None or row.max_seq >= seq]  # what fits the budget, if one is given
+    # A variant that cannot connect the tokens within the model's layers, or has no causal form, is no replacement.
+    masked = bool(spec.decoder)
+    able = [
+        row
+        for row in here
+        if not row.exact and (reach := row.hops_causal if masked else row.hops) is not None and reach <= spec.n_layers
+    ]
+    pick, reason = _choice(spec, every, [row for row in here if row.exact], able, ideal)
+    variant, rule = chapter_rule(seq)
+    kind = pick.variant.partition(":")[0]
+    sparse = kind in ("local", "strided", "fixed", "longformer", "bigbird", "sliding", "chunked")
+    # Causal flash is flash that skips what the mask hides.
+    # Linear attention is Performer's kind: a kernel in place of the softmax.
+    alike = (sparse and "sparse" in variant) or (kind == "linear" and "performer" in variant)
+    agrees = kind.removeprefix("causal_") in variant or alike
+    return Recommendation(seq, pick.variant, reason, variant, rule, agrees)
+
+
+def _choice(
+    spec: ModelSpec, every: Sequence[Costed], exact: Sequence[Costed], able: Sequence[Costed], ideal: bool
+) -> tuple[Costed, str]:
+    """What to take of ``every`` variant at a length, and why; the ``exact`` and the ``able`` ones fit the budget."""
+
+    def light(row: Costed) -> tuple[float, int, int]:
+        return row.core_seconds or 0, row.memory_bytes, row.core_flops
+
+    known = exact or [row for row in every if row.exact]
+    cheapest = min(able, key=lambda row: (row.core_seconds or 0, row.forward_flops), default=None)
+    if not known:
+        if cheapest is None:
+            return min(every, key=light), "nothing compared here is exact, or fits and connects the tokens"
+        return cheapest, "no exact attention is compared here; the cheapest that fits and connects the tokens"
+    dense, n = min(known, key=light), every[0].seq
+    share = f"{dense.core_flops / dense.forward_flops:.1%} of the forward FLOPs at n = {n:,}"
+    best = f"{dense.variant} " + ("is the fastest" if dense.core_seconds else "keeps the least memory") + " of the exact ones"
+    if not exact:
+        why = f"no exact attention fits the budget at n = {n:,}, only up to {max(row.max_seq or 0 for row in known):,}"
+        if cheapest is None:
+            return dense, f"{why}, and nothing compared here that fits connects the tokens"
+        return cheapest, f"{why}: {cheapest.variant} is the cheapest that fits and connects the tokens, an approximation"
+    if cheapest is None:
+        return dense, f"attention is {share}; of what is compared here {best}"
+    limit = crossover(with_variant(spec, parse_variant(dense.variant)), ideal).layers
+    saving = 1 - cheapest.forward_flops / dense.forward_flops
+    if limit is None or n < limit or saving <= 0:
+        half = f" (half only from n = {limit:,})" if limit else ""
+        return dense, f"attention is {share}{half}: an approximation would save {max(saving, 0.0):.1%}; {best}"
+    return cheapest, (
+        f"attention is {share}: {cheapest.variant} saves {saving:.1%}, at the price of an"
+        " approximation; flash stays the choice where exactness counts"
+    )
+
+
+def limit_of(row: Costed, budgeted: bool) -> Limit | None:
+    """The chapter's limit beside ``row``, taken at that length; None for a variant the chapter does not know."""
+    kind = row.variant.partition(":")[0]
+    if kind not in CHAPTER_LIMIT:
+        return None
+    share = row.core_flops / row.forward_flops
+    own = row.max_seq if budgeted else None
+    if kind == "standard":
+        why = "n² scores are written out, so memory ends it: a limit of its time's memory, which flash removed"
+    elif kind == "flash":
+        why = "it keeps n, not n²: nothing ends it but time, which the model's matrices share"
+    else:
+        why = "linear or nearly so: what ends it is the cache, the residual stream or quality, not the core"
+    agrees = None if not budgeted else own is not None and row.seq <= 2 * own and own <= 2 * row.seq
+    return Limit(row.variant, row.seq, own, row.memory_bytes, share, agrees, why)
+
+
+def differences(advised: Sequence[Recommendation], limits: Sequence[Limit]) -> list[str]:
+    """Where this model's costs and the chapter disagree, and why: each of its rules and each reason once."""
+    rules = {said.chapter_reason: said for said in reversed(advised) if not said.agrees}
+    out = [f"where the chapter says {rule}: {said.reason}" for rule, said in reversed(rules.items())]
+    reasons: dict[str, list[str]] = {}
+    for limit in limits:
+        if limit.agrees is False:
+            reasons.setdefault(limit.why, []).append(f"{limit.variant.partition(':')[0]} ({limit.chapter_seq:,})")
+    return out + [f"the chapter's limit of {', '.join(names)}: {why}" for why, names in reasons.items()]

@@ -1,0 +1,371 @@
+"""attention-compare: the same model with its attention exchanged, everything else as it is.
+
+Each variant is an ordinary mixer, lowered and folded like any model. Nothing here knows a cost formula.
+"""
+
+from __future__ import annotations
+
+from llmcx.answers.advice import CHAPTER_LIMIT, Limit, Recommendation, limit_of, recommend
+from llmcx.answers.candidate import CORE, Candidate, peak, reach
+from llmcx.answers.crossings import Crossing, crossings
+from llmcx.answers.search import LIMIT, first_below_zero
+from llmcx.costs import params as params_fold
+from llmcx.costs.flops import backward_fold, fold
+from llmcx.costs.leading_order import attended
+from llmcx.costs.saved_activations import kept_bytes
+from llmcx.costs.traffic import Machine, roofline, traffic
+from llmcx.engines.runtimes import kv_elements
+from llmcx.errors import InputError, check_size
+from llmcx.formats import dtypes
+from llmcx.later import Later
+from llmcx.model.cores import (
+    DENSE,
+    BigBird,
+    CausalFlash,
+    Core,
+    Flash,
+    Linear,
+    Linformer,
+    Local,
+    Longformer,
+    Performer,
+    Reformer,
+    Standard,
+    Strided,
+)
+from llmcx.model.lower import Run, lower
+from llmcx.model.place import step_at
+from llmcx.model.spec import ModelSpec
+from llmcx.model.variants import DSA, MQA, SSD, DeltaNet, Latent, Native, Variant
+from llmcx.ops.fold import Line
+from llmcx.record import dataclass
+
+KINDS = {
+    **dict.fromkeys(DENSE, "exact"),
+    **dict.fromkeys(("mha", "mqa", "gqa"), "shared heads"),
+    **dict.fromkeys(("mla", "mla_naive", "mla_absorbed"), "latent"),
+    **dict.fromkeys(("sliding", "chunked", "local", "strided", "fixed", "longformer", "bigbird"), "sparse"),
+    **dict.fromkeys(("reformer", "dsa", "nsa"), "by content"),
+    "linformer": "low rank",
+    **dict.fromkeys(("performer", "linear"), "kernel"),
+    **dict.fromkeys(("gated_delta", "mamba2"), "recurrent"),
+}
+"""What a variant does to attention: the same function, other projections, fewer pairs, or something else in its place."""
+
+QUALITY = dict.fromkeys(KINDS.values(), "medium") | dict.fromkeys(("exact", "shared heads", "latent"), "high")
+"""The chapter's classes (standard and flash high, the others medium); what attends to all pairs is high too."""
+
+ON_CHIP = 192 * 1024
+"""What a kernel holds where no machine is given: an A100's multiprocessor (Dao et al. 2022, arXiv:2205.14135, sec. 2.1)."""
+
+
+def default_variants(
+    window: int = 256, stride: int = 128, n_global: int = 16, rank: int = 256, features: int = 256
+) -> list[Core]:
+    """The chapter's seven, at given settings."""
+    return [
+        Standard(),
+        Flash(),
+        Local(window),
+        Strided(stride),
+        Longformer(window, n_global),
+        Linformer(rank),
+        Performer(features),
+    ]
+
+
+def all_variants(window: int = 256, stride: int = 128, n_global: int = 16, rank: int = 256, features: int = 256) -> list[Variant]:
+    """The chapter's seven and what came after them, at their papers' proportions."""
+    standard, flash, *sparse, linformer, performer = default_variants(window, stride, n_global, rank, features)
+    exact: list[Variant] = [standard, flash, CausalFlash(), MQA(), Latent()]
+    return [*exact, *sparse, BigBird(64), Reformer(64, 4), DSA(), Native(), linformer, performer, Linear(), DeltaNet(), SSD()]
+
+
+def suited(spec: ModelSpec, variants: list[Variant]) -> list[Variant]:
+    """Those that this model can have: an encoder has no native sparse attention, which is causal by its blocks."""
+    return [variant for variant in variants if not (spec.encoder and isinstance(variant, Native))]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One variant at one length: a forward pass, unless it says otherwise.
+
+    ``core_flops`` is the part of ``forward_flops`` in which variants differ, ``projection_flops`` the rest of the attention;
+    ``train_flops`` and ``core_train_flops`` are forward and backward. ``pairs`` is what one head of one layer multiplies for one
+    sequence; None where there are no pairs. ``memory_bytes`` is what one layer's core writes out and keeps, ``kept_bytes`` what
+    all layers' cores keep for backward, ``peak_bytes`` (an estimate) the most that one layer's core holds at a time.
+    ``kv_bytes`` is the whole cache, ``state_bytes`` the part that does not grow with tokens; ``decode_flops`` one more token of
+    the whole model. ``traffic_bytes`` and ``intensity`` (FLOPs per byte) are one layer's core's; ``core_seconds`` its roofline
+    time, ``seconds`` with projections, ``binds`` the resource it waits for. ``growth`` is core_flops over the same variant's at
+    the first length. On ``devices`` (ring), bytes and seconds are one device's, FLOPs everybody's.
+    """
+
+    variant: str
+    seq: int
+    forward_flops: int
+    core_flops: int
+    projection_flops: int
+    train_flops: int
+    core_train_flops: int
+    leading_order: int
+    pairs: int | None
+    memory_bytes: int
+    kept_bytes: int
+    peak_bytes: int
+    kv_bytes: int
+    state_bytes: int
+    decode_flops: int
+    traffic_bytes: int
+    intensity: float
+    core_seconds: float | None
+    seconds: float | None
+    binds: str | None
+    hops: int | None
+    hops_causal: int | None
+    max_seq: int | None
+    growth: float
+    exact: bool
+    kind: str
+    quality: str
+    devices: int
+    chapter_max_seq: int | None
+
+
+@dataclass(frozen=True)
+class Comparison(Later):
+    """Every variant at every length; where they cross; what to take; the chapter's limits beside this model's."""
+
+    rows: list[Row]
+    crossovers: list[Crossing]
+    recommendation: list[Recommendation]
+    limits: list[Limit]
+    lines: list[Line]
+
+
+def compare(
+    spec: ModelSpec,
+    seqs: list[int],
+    batch: int = 1,
+    *,
+    variants: list[Variant] | None = None,
+    dtype: str = "bf16",
+    ideal: bool = False,
+    budget: int | None = None,
+    machine: Machine | None = None,
+    on_chip: int = ON_CHIP,
+) -> Comparison:
+    """Every variant at every length.
+
+    ``dtype`` is that of weights, activations and cache; ``ideal`` counts only the pairs a causal mask leaves (standard and flash;
+    the sparse patterns are always counted so). ``budget`` in bytes gives ``max_seq``: the longest prefill whose weights, cache,
+    residual stream and one layer's core fit. ``machine`` gives times; ``on_chip`` is what a kernel holds where there is none.
+    """
+    if not seqs:
+        raise InputError("attention-compare needs at least one sequence length", field="seq")
+    for seq in seqs:
+        check_size("seq", seq)
+    check_size("batch", batch)
+    check_size("on_chip", on_chip)
+    act = -(-dtypes.bits(dtype) // 8)
+    chosen: list[Variant] = [*default_variants()] if variants is None else variants
+    candidates = [Candidate(spec, variant, batch, act, ideal) for variant in dict.fromkeys(chosen)]
+    chip = machine.on_chip if machine else on_chip
+    rows: list[Row] = []
+    limits: list[Limit | None] = []
+    for candidate in candidates:
+        longest = max_seq(candidate, dtype, budget) if budget is not None else None
+        first, known = 0, {}
+        for seq in seqs:
+            row = known[seq] = _row(candidate, seq, dtype, longest, first, machine, chip)
+            first = first or row.core_flops
+            rows.append(row)
+        told = CHAPTER_LIMIT.get(candidate.variant.type)
+        if told is not None:
+            there = known.get(told) or _row(candidate, told, dtype, longest, first, machine, chip)
+            limits.append(limit_of(there, budget is not None))
+    baselines = {candidates[0].name} | {candidate.name for candidate in candidates if candidate.variant.type == "causal_flash"}
+    measures = ("core_flops", "kept_bytes", "core_seconds") if machine else ("core_flops", "kept_bytes")
+    return Comparison.later(
+        _Lines(candidates, rows, chip),
+        rows=rows,
+        crossovers=crossings({c.name: c.priced(machine) for c in candidates}, baselines, measures),
+        recommendation=[recommend(spec, rows, seq, ideal) for seq in seqs],
+        limits=[limit for limit in limits if limit is not None],
+    )
+
+
+def _row(c: Candidate, seq: int, dtype: str, longest: int | None, first: int, machine: Machine | None, chip: int) -> Row:
+    whole, mixers = lower(c.model, Run(c.batch, seq, ideal=c.ideal)), c.mixer_ops(seq)
+    core = [op for op in mixers if op.kind in CORE]
+    flops, forward = fold.total(core), fold.total(whole)
+    layers = [[op._replace(times=1) for op in mixers if op.group == group] for group, _, _ in c.exchanged]
+    cores = [[op for op in layer if op.kind in CORE] for layer in layers]
+    moved = traffic(chip, c.act)
+    busiest = max(cores, key=moved.total)
+    times = None
+    if machine is not None:
+        sent = c.sent(seq)
+        times = [max(roofline(ops, machine, c.act, c.devices, sent) for ops in per_layer) for per_layer in (cores, layers)]
+    cached = kv_elements(c.model, c.batch, seq)
+    step = lower(c.model, step_at(seq, c.batch, ideal=c.ideal))
+    kind = KINDS[c.variant.type]
+
+    def each(total: int) -> int:
+        return -(-total // c.devices)
+
+    return Row(
+        variant=c.name,
+        seq=seq,
+        forward_flops=forward,
+        core_flops=flops,
+        projection_flops=fold.total(mixers) - flops,
+        train_flops=forward + backward_fold.total(whole),
+        core_train_flops=flops + backward_fold.total(core),
+        leading_order=leading(c.model, c.batch, seq),
+        pairs=next((op.dims["pairs"] for op in core if op.component == "attention.scores"), None),
+        memory_bytes=each(max(kept_bytes(ops, c.act) for ops in cores)),
+        kept_bytes=each(kept_bytes(core, c.act)),
+        peak_bytes=each(max(peak(ops, c.act) for ops in cores)),
+        kv_bytes=each(dtypes.size(sum(cached.values()), dtype)),
+        state_bytes=dtypes.size(cached.get("state", 0), dtype),
+        decode_flops=fold.total(step),
+        traffic_bytes=each(moved.total(busiest)),
+        intensity=fold.total(busiest) / max(moved.total(busiest), 1),
+        core_seconds=times[0].seconds if times else None,
+        seconds=times[1].seconds if times else None,
+        binds=times[0].binds if times else None,
+        hops=reach(c.variant, seq, False),
+        hops_causal=reach(c.variant, seq, True) if c.model.decoder and not isinstance(c.variant, Linformer) else None,
+        max_seq=longest,
+        growth=flops / first if first else 1.0,
+        exact=kind == "exact",
+        kind=kind,
+        quality=QUALITY[kind],
+        devices=c.devices,
+        chapter_max_seq=CHAPTER_LIMIT.get(c.variant.type),
+    )
+
+
+def leading(spec: ModelSpec, batch: int, seq: int) -> int:
+    """The chapter's s n d, summed over the layers: n² d, w n d, n k d or n r d each."""
+    groups = spec.groups
+    return sum(batch * g.repeat * seq * attended(g.mixer, seq, spec.d_model) * spec.d_model for g in groups)
+
+
+class _Lines:
+    """The formulas of :class:`Comparison`: the terms at the last length, then every figure of every row."""
+
+    def __init__(self, candidates: list[Candidate], rows: list[Row], chip: int) -> None:
+        self.candidates, self.rows, self.chip = candidates, rows, chip
+
+    def lines(self) -> list[Line]:
+        last = self.rows[-1].seq
+        terms = [line for candidate in self.candidates for line in _explained(candidate, last, self.chip)]
+        return terms + [line for row in self.rows for line in _figures(row)]
+
+
+def _explained(candidate: Candidate, seq: int, chip: int) -> list[Line]:
+    """One layer's FLOPs and traffic, term by term."""
+    ops = [op._replace(times=1) for op in candidate.core_ops(seq)]
+    counted = [(f"{candidate.name} {line.component}", line) for line in fold.explain(candidate.core_ops(seq))]
+    moved = [(f"{candidate.name} {line.component}, bytes", line) for line in traffic(chip, candidate.act).explain(ops)]
+    return [line._replace(component=name) for name, line in counted + moved]
+
+
+FIGURES = {
+    "forward_flops": (
+        "Σ FLOPs of all ops",
+        "core {core_flops:,}, projections {projection_flops:,}, the rest is equal",
+        "mm_flop",
+    ),
+    "core_flops": ("Σ layers · 2·batch·heads·pairs·width", "pairs {pairs}", "Vaswani et al. 2017, arXiv:1706.03762, eq. 1"),
+    "projection_flops": ("attention - core", "n = {seq:,}", "Vaswani et al. 2017, arXiv:1706.03762, sec. 3.2.2"),
+    "train_flops": ("forward + backward", "forward {forward_flops:,}", "torch/utils/flop_counter.py"),
+    "core_train_flops": ("forward + backward of the cores", "forward {core_flops:,}", "torch/utils/flop_counter.py"),
+    "leading_order": ("Σ layers · s·n·d", "n = {seq:,}", "the textbook chapter, sec. 3"),
+    "memory_bytes": ("Σ kept elements of one layer's core · bytes", "n = {seq:,}", "torch.autograd's saved tensors"),
+    "kept_bytes": ("Σ kept elements of all cores · bytes", "n = {seq:,}", "torch.autograd's saved tensors"),
+    "peak_bytes": ("largest tensors of one core alive together", "n = {seq:,}", "an estimate"),
+    "kv_bytes": ("Σ layers · batch·tokens·width · bytes", "n = {seq:,}", "Shazeer 2019, arXiv:1911.02150, sec. 2.4"),
+    "state_bytes": ("Σ states · bytes", "of any n", "Choromanski et al. 2020, arXiv:2009.14794, sec. 2.5"),
+    "decode_flops": ("Σ FLOPs of one token's ops", "context {seq:,}", "Shazeer 2019, arXiv:1911.02150, sec. 2.4"),
+    "traffic_bytes": (
+        "Σ bytes read and written, of one layer's core",
+        "n = {seq:,}",
+        "Dao et al. 2022, arXiv:2205.14135, algorithm 1",
+    ),
+    "intensity": ("FLOPs / bytes of one layer's core", "{traffic_bytes:,} bytes", "Williams et al. 2009, CACM 52(4)"),
+    "core_seconds": ("Σ kernels, max(FLOPs / rate, bytes / bandwidth)", "waits for {binds}", "Williams et al. 2009, CACM 52(4)"),
+    "seconds": ("the same with projections", "waits for {binds}", "Williams et al. 2009, CACM 52(4)"),
+    "hops": ("layers until all tokens are connected, no mask", "n = {seq:,}", "Child et al. 2019, arXiv:1904.10509, sec. 4.2"),
+    "hops_causal": ("the same under a causal mask", "n = {seq:,}", "Child et al. 2019, arXiv:1904.10509, sec. 4.2"),
+    "max_seq": ("largest n with weights + cache + 2 b n d + one core <= budget", "by bisection", "llmcx memory's parts"),
+    "growth": ("core FLOPs / those at the first length", "core {core_flops:,}", "the textbook chapter, sec. 3"),
+}
+"""Of a row: the formula, the numbers put in, the source."""
+
+
+def _figures(row: Row) -> list[Line]:
+    """Every figure of a row that it has."""
+    lines = []
+    for name, (formula, numbers, source) in FIGURES.items():
+        value = getattr(row, name)
+        if value is not None:
+            put = numbers.format(**vars(row))
+            lines.append(Line(f"{row.variant}, n = {row.seq:,}: {name}", formula, put, value, source))
+    return lines
+
+
+def max_seq(candidate: Candidate, dtype: str, budget: int) -> int | None:
+    """Longest sequence whose prefill fits ``budget`` bytes: weights + cache + 2 b n d residual stream + one layer's core. None if
+    not one token fits; 2^40 stands for "longer than anyone asks". On several devices, each has its share and all the weights.
+    """
+    model, batch, act = candidate.model, candidate.batch, candidate.act
+    weights = dtypes.size(params_fold.count(model), dtype)
+
+    def left(n: int) -> int:
+        cached = dtypes.size(sum(kv_elements(model, batch, n).values()), dtype)
+        stream = 2 * batch * n * model.d_model * act
+        layers: dict[str, int] = {}
+        for op in candidate.core_ops(n):
+            layers[op.group] = layers.get(op.group, 0) + kept_bytes([op._replace(times=1)], act)
+        return budget - weights - -(-(cached + stream + max(layers.values())) // candidate.devices)
+
+    over = first_below_zero(left, start=4096)
+    return LIMIT if over is None else over - 1 or None
+
+
+def notes(spec: ModelSpec, variants: list[Variant], seqs: list[int], ideal: bool, machine: Machine | None = None) -> list[str]:
+    """What a reader of the comparison must know."""
+    out = []
+    kinds = {variant.type for variant in variants}
+    if not ideal:
+        out.append(
+            "standard and flash multiply all n² pairs here (eager); --causal counts the half a mask leaves; sparse cores count"
+            " their own pairs"
+        )
+    if machine is not None:
+        out.append(
+            f"times are a roofline, a lower bound: {machine.name} at {machine.flops:.4g} FLOP/s and {machine.bandwidth:.4g} B/s,"
+            f" tiles of {machine.on_chip:,} B on the chip; launches, softmax arithmetic and uneven sparse kernels cost more"
+        )
+    if spec.decoder and "linformer" in kinds:
+        out.append("Linformer mixes all positions: it has no causal form, so it cannot replace a decoder's attention as it is")
+    if spec.decoder and "longformer" in kinds:
+        out.append(
+            "Longformer connects all tokens in 2 hops through global tokens that see the whole text; under a causal mask they"
+            " cannot, see hops_causal"
+        )
+    if kinds & {"reformer", "mla", "mla_naive", "mla_absorbed", "dsa", "nsa", "gated_delta", "mamba2"}:
+        out.append(
+            "kept bytes of MLA, Reformer, DSA, NSA and the recurrences are estimates: from 11% above to 34% below what plain"
+            " torch keeps at tiny sizes; the others are equal to it"
+        )
+    if kinds & {"reformer", "dsa"}:
+        out.append("Reformer and DSA choose keys by content, so hops depend on the text beyond the length they see whole")
+    rows = spec.embedding.positions
+    if rows is not None and max(seqs) > rows:
+        out.append(
+            f"{spec.name} has learned positions for {rows:,} tokens; longer rows are what it would cost, not what it can run"
+        )
+    return out

@@ -1,0 +1,227 @@
+"""Two answers side by side: what differs in what was asked, by how much the figures do, and which components make the difference.
+
+Nothing is counted here: what the folds counted is subtracted, in integers. So the changes of the components add up to the change
+of their total.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from typing import Any, NamedTuple, Union
+
+from llmcx.model.spec import ModelSpec
+from llmcx.ops.fold import Line
+from llmcx.record import dataclass
+
+Value = Union[int, float, str, bool, list[str], None]
+
+FIGURES = {
+    "params": ("total", "active", "embedding", "non_embedding", "bytes"),
+    "flops": ("forward.total", "backward.total", "train.total", "per_token", "decode.total"),
+    "memory": ("total_bytes", "all_gpus_bytes", "kv_bytes_per_token"),
+}
+"""Of each command's answer, by path, what is set side by side; the first of them is explained."""
+
+ROWS = {"params": ("components", "params"), "flops": ("forward.components", "flops"), "memory": ("parts", "bytes")}
+"""Where the rows stand that add up to the first figure, and the number in each."""
+
+SAID = {"name", "title", "family", "year", "source", "aliases", "assumes", "training_tokens"}
+SAID |= {"published_params", "published_source"}
+"""What a spec says of itself that no cost depends on."""
+
+
+class Side(NamedTuple):
+    """One of the two models."""
+
+    name: str
+    title: str | None
+    family: str | None
+    source: str | None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A part of the models, by its path, or an input, by its name, that is not the same. None where a side has no such thing."""
+
+    path: str
+    a: Value
+    b: Value
+
+
+@dataclass(frozen=True)
+class Change:
+    """A figure on both sides. ``change`` is b - a, ``relative`` is that over a, or None where a is 0 or one side has no such
+    figure.
+    """
+
+    command: str
+    figure: str
+    a: int | float | None
+    b: int | float | None
+    change: int | float | None
+    relative: float | None
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A component's share in the change of a figure: ``change`` is b - a, and those of one figure add up to its change.
+
+    ``a_terms`` and ``b_terms`` are the component's terms on either side: its formula, the numbers put in, what comes out.
+    """
+
+    component: str
+    a: int
+    b: int
+    change: int
+    a_terms: list[Line]
+    b_terms: list[Line]
+
+
+@dataclass(frozen=True)
+class Why:
+    """The components of a figure that are not the same, largest change first."""
+
+    command: str
+    figure: str
+    change: int
+    causes: list[Cause]
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """How b differs from a: the models, the parts of them, the inputs, the figures, and why."""
+
+    a: Side
+    b: Side
+    spec: list[Difference]
+    inputs: list[Difference]
+    figures: list[Change]
+    why: list[Why]
+
+
+def side(spec: ModelSpec) -> Side:
+    """What a model is called."""
+    return Side(spec.name, spec.title, spec.family, spec.source)
+
+
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Value]]:
+    """The numbers and words of a spec, each with its path.
+
+    >>> from llmcx.model.norm import Norm
+    >>> dict(leaves(Norm("rmsnorm"), "norm"))["norm.type"]
+    'rmsnorm'
+    """
+    if hasattr(value, "__dataclass_fields__"):
+        for field in fields(value):
+            if path or field.name not in SAID:
+                yield from leaves(getattr(value, field.name), f"{path}.{field.name}".lstrip("."))
+    elif isinstance(value, tuple) and any(hasattr(item, "__dataclass_fields__") for item in value):
+        for index, item in enumerate(value):
+            yield from leaves(item, f"{path}[{index}]")
+    else:
+        yield path, list(value) if isinstance(value, tuple) else value
+
+
+def differences(a: Mapping[str, Value], b: Mapping[str, Value]) -> list[Difference]:
+    """What is not the same, in the order of ``a``, then what only ``b`` has. What one side lacks is left out where the other side
+    has nothing there either.
+
+    >>> differences({"d": 1, "x": None}, {"d": 2, "e": 3})
+    [Difference(path='d', a=1, b=2), Difference(path='e', a=None, b=3)]
+    """
+    found = []
+    for path in {**a, **b}:
+        one, two = a.get(path), b.get(path)
+        if one != two or isinstance(one, bool) != isinstance(two, bool):
+            alone = path not in a or path not in b
+            if not (alone and one in (None, False, []) and two in (None, False, [])):
+                found.append(Difference(path, one, two))
+    return found
+
+
+def read(result: Any, path: str) -> Any:
+    """What stands at a dotted path of an answer."""
+    for name in path.split("."):
+        result = getattr(result, name)
+    return result
+
+
+def change(command: str, figure: str, a: Any, b: Any) -> Change:
+    """A figure on both sides.
+
+    >>> change("params", "total", 8, 10).change, change("params", "total", 8, 10).relative
+    (2, 0.25)
+    """
+    if a is None or b is None:
+        return Change(command, figure, a, b, None, None)
+    return Change(command, figure, a, b, b - a, (b - a) / a if a else None)
+
+
+def why(command: str, a: Any, b: Any) -> Why:
+    """The first figure of a command's answers, explained by the rows that add up to it."""
+    path, number = ROWS[command]
+    sums, terms = [], []
+    for result in (a, b):
+        rows = read(result, path)
+        key = fields(rows[0])[0].name if rows else ""
+        sums.append({getattr(row, key): int(getattr(row, number)) for row in rows})
+        told: dict[str, list[Line]] = {}
+        for line in result.lines:
+            told.setdefault(line.component, []).append(line)
+        terms.append(told)
+    causes = [
+        Cause(name, one, two, two - one, terms[0].get(name, []), terms[1].get(name, []))
+        for name in sums[0] | sums[1]
+        if (one := sums[0].get(name, 0)) != (two := sums[1].get(name, 0))
+    ]
+    causes.sort(key=lambda cause: -abs(cause.change))
+    return Why(command, FIGURES[command][0], sum(cause.change for cause in causes), causes)
+
+
+def contrast(
+    a: ModelSpec,
+    b: ModelSpec,
+    inputs: tuple[Mapping[str, Value], Mapping[str, Value]],
+    answers: Mapping[str, tuple[Any, Any]],
+) -> Contrast:
+    """``answers`` has, by command, what it answered of ``a`` and of ``b``; ``inputs`` what it was asked with.
+
+    >>> from dataclasses import replace
+    >>> from llmcx.answers.params import params
+    >>> from llmcx.model.spec import Attention, Embedding, Layers, Plain
+    >>> one = ModelSpec("one", 8, Embedding(10), (Layers(2, Attention(2), Plain(32)),))
+    >>> two = replace(one, embedding=Embedding(20))
+    >>> found = contrast(one, two, ({}, {}), {"params": (params(one), params(two))})
+    >>> found.spec, [(row.component, row.change) for row in found.why[0].causes]
+    ([Difference(path='embedding.vocab', a=10, b=20)], [('embedding.tokens', 80)])
+    """
+    return Contrast(
+        side(a),
+        side(b),
+        differences(dict(leaves(a)), dict(leaves(b))),
+        differences(*inputs),
+        [
+            change(command, figure, read(one, figure), read(two, figure))
+            for command, (one, two) in answers.items()
+            for figure in FIGURES[command]
+            if (command, figure) != ("params", "bytes") or "memory" not in answers  # which knows more number formats
+        ],
+        [why(command, one, two) for command, (one, two) in answers.items()],
+    )
+
+
+def explained(result: Contrast) -> list[Line]:
+    """What --explain shows: each change, then the terms of every component that changed, on either side."""
+    lines = [
+        Line(
+            f"{each.command}: {each.figure}", "B - A", f"{each.b:,} - {each.a:,}", each.change, f"llmcx {each.command} --explain"
+        )
+        for each in result.figures
+        if each.change is not None
+    ]
+    for reason in result.why:
+        for cause in reason.causes:
+            for label, terms in (("A", cause.a_terms), ("B", cause.b_terms)):
+                lines += [term._replace(component=f"{label} · {reason.command}: {term.component}") for term in terms]
+    return lines

@@ -1,0 +1,367 @@
+"""Mixture of experts: what is stored, what one token uses, and what routing adds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+from llmcx.answers.routers import Router
+from llmcx.answers.routers import routers as ways
+from llmcx.costs import params as params_fold
+from llmcx.costs.flops import fold, forward_flops
+from llmcx.errors import InputError
+from llmcx.formats import dtypes
+from llmcx.later import Later
+from llmcx.model.lower import Run, lower
+from llmcx.model.spec import Gated, Layers, ModelSpec, MoE, Plain, check_size, sequence_length
+from llmcx.ops.fold import Line
+from llmcx.ops.op import Op
+from llmcx.parallel.expert_parallel import ExpertParallel, all_to_all_bytes, expert_parallel, slots_of
+from llmcx.parallel.routing import Simulated, capacity, chances, distinct_experts, dropped, simulate
+from llmcx.record import dataclass
+
+
+@dataclass(frozen=True)
+class Dense:
+    """A dense model of the same layers whose feed-forward is ``d_ff`` wide, as near as a whole width allows."""
+
+    d_ff: int
+    params: int
+    flops_per_token: int
+    moe_over_dense: float
+
+
+@dataclass(frozen=True)
+class DenseEquivalent:
+    """Dense models with the MoE's active parameters, with all of its parameters, and with its FLOPs."""
+
+    same_active: Dense
+    same_total: Dense
+    same_flops: Dense
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What one expert accepts of a batch of ``tokens``, and the share of assignments expected to overflow.
+
+    ``dropped_uniform`` is under uniform routing, ``dropped`` under the ``imbalance`` asked for (see ``routing``).
+    """
+
+    tokens: int
+    factor: float
+    per_expert: int
+    dropped_uniform: float
+    dropped: float
+
+
+@dataclass(frozen=True)
+class Touched:
+    """Experts of a layer that a batch is expected to meet: a pass over all ``tokens``, and a decode step of ``batch`` tokens,
+    which must read the weights of those it meets, ``decode_expert_bytes`` in all layers.
+    """
+
+    tokens: int
+    imbalance: float
+    distinct_experts: float
+    decode_tokens: int
+    decode_distinct_experts: float
+    decode_expert_bytes: int
+
+
+@dataclass(frozen=True)
+class Experts(Later):
+    """The MoE answer. ``expert`` are the routed experts' parameters, ``shared`` the always-on ones', ``router`` the routers'.
+
+    ``sparsity`` is n_experts / top_k. ``granularity`` is 4·d_model over an expert's width, ``granularity_active`` the width
+    that a token meets (its experts and the shared one) over an expert's width.
+    """
+
+    total: int
+    active: int
+    expert: int
+    shared: int
+    router: int
+    moe_layers: int
+    n_experts: int
+    top_k: int
+    expert_active_fraction: float
+    sparsity: float
+    granularity: float
+    granularity_active: float
+    flops_per_token: int
+    router_flops_per_token: int
+    capacity: Capacity | None
+    dense_equivalent: DenseEquivalent
+    all_to_all_bytes: int
+    all_to_all_bytes_per_layer: int
+    touched: Touched
+    simulated: Simulated | None
+    expert_parallel: ExpertParallel | None
+    routers: list[Router]
+    lines: list[Line]
+
+    @property
+    def shares(self) -> dict[str, int]:
+        """The total in four: parameters ``other`` than experts, ``shared`` experts, experts that one token ``met``, and ``idle``
+        ones, which are total - active.
+        """
+        idle = self.total - self.active
+        rest = self.total - self.expert - self.shared
+        return {"other": rest, "shared": self.shared, "met": self.expert - idle, "idle": idle}
+
+
+def moe(
+    spec: ModelSpec,
+    batch: int = 1,
+    seq: int | None = None,
+    *,
+    capacity_factor: float | None = None,
+    dtype: str = "bf16",
+    imbalance: float = 1.0,
+    ep: int | None = None,
+    trials: int | None = None,
+    seed: int = 0,
+) -> Experts:
+    """Cost of a spec with MoE layers. ``capacity_factor`` overrides the spec's; ``dtype`` is that of the weights and of the
+    activations sent between GPUs; ``imbalance`` the hottest expert's load over the mean; ``ep`` the ranks that share out the
+    experts; ``trials`` batches are drawn from ``seed``.
+
+    Raises InputError for a model without experts.
+    """
+    groups = spec.mixtures
+    if not groups:
+        raise InputError(
+            f"{spec.name} has no mixture-of-experts layer; add one with --experts and --top-k, or see `llmcx presets list`",
+            field="ffn",
+        )
+    part = groups[0][1]
+    seq = sequence_length(spec, seq)
+    check_size("batch", batch)
+    tokens = batch * seq
+    ops = lower(spec, Run(batch, seq))
+    sums = params_fold.fold.by(ops, lambda op: op.component.rpartition(".")[0] or op.component)
+    factor = part.capacity_factor if capacity_factor is None else capacity_factor
+    limit = None
+    if factor is not None:
+        if not 0 < factor < 1e6:
+            raise InputError(
+                f"capacity_factor is {factor}, but must be a positive number", field="capacity_factor", value=str(factor)
+            )
+        per_expert = capacity(tokens, part.n_experts, part.top_k, factor)
+        even, skewed = (dropped(tokens, part.n_experts, part.top_k, per_expert, load) for load in (1.0, imbalance))
+        limit = Capacity(tokens, factor, per_expert, even, skewed)
+    moe_layers = sum(repeat for repeat, _ in groups)
+    sent = [(repeat, all_to_all_bytes(tokens, spec.d_model, ffn, factor, dtype)) for repeat, ffn in groups]
+    parallel = None
+    if ep is not None:
+        parallel = expert_parallel(ep, groups, ops, tokens, spec.d_model, factor, dtype, imbalance)
+    drawn = None
+    if trials is not None:
+        limited = None if limit is None else limit.per_expert
+        drawn = simulate(tokens, part.n_experts, part.top_k, limited, imbalance, trials, seed)
+    routers = [op for op in ops if op.component == "moe.router"]
+    return Experts.later(
+        _Lines(spec, part, ops, tokens, limit, sent, imbalance, parallel),
+        total=params_fold.fold.total(ops),
+        active=params_fold.active_fold.total(ops),
+        expert=sums.get("moe.expert", 0),
+        shared=sums.get("moe.shared", 0),
+        router=params_fold.fold.total(routers),
+        moe_layers=moe_layers,
+        n_experts=part.n_experts,
+        top_k=part.top_k,
+        expert_active_fraction=part.top_k / part.n_experts,
+        sparsity=part.n_experts / part.top_k,
+        granularity=4 * spec.d_model / part.expert.d_ff,
+        granularity_active=part.top_k + (part.shared.d_ff / part.expert.d_ff if part.shared else 0),
+        flops_per_token=fold.total(ops) // tokens,
+        router_flops_per_token=fold.total(routers) // tokens,
+        capacity=limit,
+        dense_equivalent=dense_equivalent(spec, batch, seq),
+        all_to_all_bytes=sum(repeat * size for repeat, size in sent),
+        all_to_all_bytes_per_layer=sent[0][1],
+        touched=touched(ops, part, tokens, batch, imbalance, dtype),
+        simulated=drawn,
+        expert_parallel=parallel,
+        routers=ways(
+            spec.d_model,
+            part.n_experts,
+            part.top_k,
+            moe_layers,
+            part.router_bias,
+            0.0 if limit is None else limit.dropped_uniform,
+            0.0 if limit is None else limit.dropped,
+            imbalance,
+        ),
+    )
+
+
+class _Lines(NamedTuple):
+    """The formulas of :class:`Experts`."""
+
+    spec: ModelSpec
+    part: MoE
+    ops: list[Op]
+    tokens: int
+    limit: Capacity | None
+    sent: list[tuple[int, int]]
+    imbalance: float
+    parallel: ExpertParallel | None
+
+    def lines(self) -> list[Line]:
+        one = [line for line in fold.explain(self.ops) if line.component.startswith("moe.")]
+        chances = _explained(self.tokens, self.spec, self.part, self.limit, self.sent[0][1], self.imbalance)
+        return [*one, *chances, *_totals(self.tokens, self.part, self.ops, self.sent, self.parallel)]
+
+
+def _totals(tokens: int, part: MoE, ops: list[Op], sent: list[tuple[int, int]], parallel: ExpertParallel | None) -> list[Line]:
+    """The figures of the summary."""
+    total, active, flops = params_fold.fold.total(ops), params_fold.active_fold.total(ops), fold.total(ops)
+    source = "Shazeer et al. 2017, arXiv:1701.06538, sec. 2"
+    lines = [
+        Line("total", "Σ parameters", f"{len(ops):,} ops", total, "each parameter once, tied ones once"),
+        Line("active", "total - experts not chosen", f"{total:,} - {total - active:,}", active, source),
+    ]
+    inside = [line for line in params_fold.fold.explain(ops) if line.component.startswith("moe.")]
+    for name in ("expert", "shared", "router"):
+        some = [line for line in inside if line.component.startswith(f"moe.{name}") and line.component != "moe.shared_gate"]
+        numbers = " + ".join(line.numbers for line in some) or "none"
+        formula = some[0].formula if some else "Σ parameters"
+        lines.append(Line(name, f"Σ {formula}", numbers, sum(int(line.value) for line in some), source))
+    share = part.top_k / part.n_experts
+    numbers = f"{part.top_k:,}/{part.n_experts:,}"
+    lines += [
+        Line("expert_active_fraction", "top_k/n_experts", numbers, share, source),
+        Line(
+            "flops_per_token", "forward FLOPs / tokens", f"{flops:,} / {tokens:,}", flops // tokens, "llmcx flops, rounded down"
+        ),
+        Line(
+            "all_to_all_bytes",
+            "Σ layers · all-to-all of one layer",
+            " + ".join(f"{repeat:,}·{size:,}" for repeat, size in sent),
+            sum(repeat * size for repeat, size in sent),
+            "Fedus et al. 2021, arXiv:2101.03961, sec. 5.4",
+        ),
+    ]
+    if parallel is not None:
+        numbers = f"{parallel.all_to_all_layer_bytes:,} in one layer, {parallel.ranks:,} GPUs"
+        formula = "Σ layers · 2·slots·d_model·bytes·(ranks - 1)/ranks"
+        sent_source = "Fedus et al. 2021, arXiv:2101.03961, sec. 5.4"
+        lines += [
+            Line("expert_parallel.all_to_all_forward_bytes", formula, numbers, parallel.all_to_all_forward_bytes, sent_source),
+            Line(
+                "expert_parallel.weight_bytes_per_rank",
+                "(replicated + ceil(n_experts/ranks) experts) · bytes",
+                f"{parallel.replicated_bytes:,} B + {parallel.experts_per_rank:,} experts a layer",
+                parallel.weight_bytes_per_rank,
+                sent_source,
+            ),
+        ]
+    return lines
+
+
+def touched(ops: list[Op], part: MoE, tokens: int, batch: int, imbalance: float, dtype: str) -> Touched:
+    """Expected experts met, and the bytes of weights that a decode step reads of them: the sum over layers of
+    distinct experts · one expert's parameters · bytes, as if each expert met were read once.
+    """
+
+    def met(n: int) -> float:
+        return distinct_experts(n, part.n_experts, part.top_k, imbalance)
+
+    read = 0.0
+    for op in ops:
+        if op.component.startswith("moe.expert"):
+            share = 1.0 if op.copies == 1 else distinct_experts(batch, op.copies, op.used, imbalance) / op.copies
+            read += share * dtypes.size(params_fold.fold.of(op), dtype)
+    return Touched(tokens, imbalance, met(tokens), batch, met(batch), round(read))
+
+
+def _explained(tokens: int, spec: ModelSpec, part: MoE, limit: Capacity | None, sent: int, imbalance: float) -> list[Line]:
+    n, k, lines = part.n_experts, part.top_k, []
+    hot, other = chances(n, k, imbalance)
+    if limit is not None:
+        source = "Fedus et al. 2021, arXiv:2101.03961, eq. 3"
+        numbers = f"ceil({tokens:,}·{k}/{n:,}·{limit.factor:g})"
+        lines.append(
+            Line("capacity of one expert", "ceil(tokens·top_k/n_experts·capacity_factor)", numbers, limit.per_expert, source)
+        )
+        formula = "(E[max(0, Hot - capacity)] + (n_experts - 1)·E[max(0, Other - capacity)])/(tokens·top_k)"
+        numbers = (
+            f"Hot ~ Binomial({tokens:,}, {hot:.6g}), Other ~ Binomial({tokens:,}, {other:.6g}), capacity {limit.per_expert:,}"
+        )
+        lines.append(Line("expected dropped", formula, numbers, limit.dropped, "independent tokens, one hot expert"))
+    lines.append(
+        Line(
+            "distinct experts of a layer",
+            "1 - (1 - p_hot)^tokens + (n_experts - 1)·(1 - (1 - p)^tokens)",
+            f"1 - (1 - {hot:.6g})^{tokens:,} + {n - 1:,}·(1 - (1 - {other:.6g})^{tokens:,})",
+            distinct_experts(tokens, n, k, imbalance),
+            "independent tokens, top_k distinct experts each; p = top_k/n_experts if uniform",
+        )
+    )
+    lines.append(
+        Line(
+            "granularity",
+            "4·d_model/d_expert",
+            f"4·{spec.d_model:,}/{part.expert.d_ff:,}",
+            4 * spec.d_model / part.expert.d_ff,
+            "Krajewski et al. 2024, arXiv:2402.07871: G = d_ff/d_expert, for a dense d_ff of 4·d_model",
+        )
+    )
+    slots = slots_of(tokens, part, None if limit is None else limit.factor)
+    numbers = f"2·{slots:,}·{spec.d_model:,}·bytes"
+    source = "Fedus et al. 2021, arXiv:2101.03961, sec. 5.4: dispatch and combine"
+    return [*lines, Line("all-to-all of one layer, bytes", "2·slots·d_model·bytes", numbers, sent, source)]
+
+
+def dense_equivalent(spec: ModelSpec, batch: int, seq: int) -> DenseEquivalent:
+    """The dense models to compare with: each MoE layer's experts replaced by one feed-forward block of the width that matches."""
+    run = Run(batch, seq)
+    ops = lower(spec, run)
+    tokens = batch * seq
+    exact = fold.total(ops)
+
+    def match(wanted: int, cost: Callable[[ModelSpec], int]) -> Dense:
+        # Every unit of width costs the same: the two widths about the one sought follow from the first two.
+        one, two = (cost(_dense(spec, width)) for width in (1, 2))
+        high = max(2, 1 - (one - wanted) // (two - one))
+        width = min((high - 1, high), key=lambda d: abs(one + (d - 1) * (two - one) - wanted))
+        model = _dense(spec, width)
+        flops = forward_flops(model, run)
+        return Dense(width, params_fold.count(model), flops // tokens, exact / flops)
+
+    return DenseEquivalent(
+        same_active=match(params_fold.active_fold.total(ops), params_fold.count),
+        same_total=match(params_fold.fold.total(ops), params_fold.count),
+        same_flops=match(exact, lambda model: forward_flops(model, run)),
+    )
+
+
+def _dense(spec: ModelSpec, d_ff: int) -> ModelSpec:
+    def swap(layers: Layers) -> Layers:
+        if not isinstance(layers.ffn, MoE):
+            return layers
+        block: Plain | Gated = replace(layers.ffn.expert, d_ff=d_ff)
+        return replace(layers, ffn=block)
+
+    return spec.with_layers(swap)
+
+
+def notes(result: Experts) -> list[str]:
+    """What to bear in mind with a result."""
+    said = [
+        "FLOPs count every token on all of its top-k experts; tokens dropped at capacity would save some",
+        "all-to-all: dispatch and combine of one forward pass, as if every expert were on another GPU",
+        "experts met, dropped shares: independent tokens, one hot expert if imbalance > 1, the others even; an estimate",
+    ]
+    p = result.expert_parallel
+    if p is not None:
+        said.append("expert parallelism: attention, shared experts and routers are held by every GPU; each brings an equal batch")
+        if not p.even:
+            said.append(
+                f"uneven split: {result.n_experts:,} experts over {p.ranks:,} GPUs leave {p.full_ranks:,} with"
+                f" {p.experts_per_rank:,} and {p.ranks - p.full_ranks:,} with {p.fewest_experts:,};"
+                " memory and load are the fullest's"
+            )
+    return said

@@ -1,0 +1,1 @@
+"""What is built in or brought, by name: YAML -> model, accelerator, law."""

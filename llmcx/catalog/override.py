@@ -1,0 +1,206 @@
+"""Shape flags: a whole model from a few numbers, or a known model with one thing changed."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any
+
+from llmcx.errors import InputError
+from llmcx.model.spec import Attention, Embedding, Gated, Head, Layers, ModelSpec, MoE, Norm, Plain, Sliding
+from llmcx.record import dataclass
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The numbers a user may state on the command line; None is "not stated"."""
+
+    layers: int | None = None
+    d_model: int | None = None
+    heads: int | None = None
+    kv_heads: int | None = None
+    head_dim: int | None = None
+    d_ff: int | None = None
+    vocab: int | None = None
+    positions: int | None = None
+    context_length: int | None = None
+    experts: int | None = None
+    top_k: int | None = None
+    experts_from: str | None = None
+    window: int | None = None
+    ffn: str | None = None
+    norm: str | None = None
+    attention: str | None = None
+    bias: bool | None = None
+    tied: bool | None = None
+
+    def stated(self) -> dict[str, Any]:
+        """The fields that were given."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
+
+
+def from_shape(shape: Shape) -> tuple[ModelSpec, list[str]]:
+    """A decoder from shape flags alone, and what had to be assumed.
+
+    The assumptions are the textbook's: a plain feed-forward 4 d_model wide, heads of 128, layer norms, a tied head,
+    no biases, no learned positions. Raises InputError naming the flags that are missing.
+    """
+    missing = [f"--{name.replace('_', '-')}" for name in ("layers", "d_model", "vocab") if getattr(shape, name) is None]
+    if missing:
+        raise InputError(
+            f"no model given: name one with --preset or --config, or add {', '.join(missing)} to the shape flags",
+            field=missing[0].lstrip("-"),
+        )
+    assert shape.layers is not None and shape.d_model is not None and shape.vocab is not None
+    notes = []
+    heads = shape.heads
+    if heads is None and shape.head_dim is not None:
+        heads = max(1, shape.d_model // shape.head_dim)
+        notes.append(f"assumed --heads {heads} (d_model / head_dim)")
+    elif heads is None:
+        dim = next(dim for dim in (128, 64, shape.d_model) if shape.d_model % dim == 0)
+        heads = shape.d_model // dim
+        notes.append(f"assumed --heads {heads} (heads of {dim})")
+    gated = shape.ffn == "gated"
+    if shape.d_ff is None:
+        notes.append(f"assumed --d-ff {4 * shape.d_model} (4 × d_model)")
+    for value, text in (
+        (shape.ffn, "--ffn plain"),
+        (shape.norm, "--norm layernorm"),
+        (shape.tied, "--tied"),
+        (shape.bias, "--no-bias"),
+        (shape.positions, "no learned positions"),
+    ):
+        if value is None:
+            notes.append(f"assumed {text}")
+    d_ff = shape.d_ff if shape.d_ff is not None else 4 * shape.d_model
+    block = Gated(d_ff) if gated else Plain(d_ff)
+    spec = ModelSpec(
+        name=f"{shape.layers}x{shape.d_model}",
+        d_model=shape.d_model,
+        embedding=Embedding(shape.vocab),
+        decoder=(Layers(shape.layers, Attention(heads, head_dim=shape.head_dim), block),),
+        head=Head(tied=True),
+    )
+    return apply(spec, shape), notes
+
+
+def made_experts(shape: Shape) -> list[str]:
+    """Which of the two ways to make experts of a dense feed-forward was taken: they give different models."""
+    if shape.experts_from == "split":
+        return [
+            f"--experts-from split: {shape.experts:,} experts of d_ff / {shape.experts:,}; the total grows by the routers alone"
+        ]
+    return [f"--experts-from copy: {shape.experts:,} experts as wide as the dense feed-forward, as in Switch; the total grows"]
+
+
+def apply(spec: ModelSpec, shape: Shape) -> ModelSpec:
+    """``spec`` with what ``shape`` states in place of its own; everything else stays as it was.
+
+    Raises InputError where a flag has no single meaning for this model.
+    """
+    given = shape.stated()
+    if not given:
+        return spec
+    groups = spec.groups
+    if shape.layers is not None and len(groups) != 1:
+        raise InputError(
+            f"--layers cannot say which of the {len(groups)} layer groups of {spec.name} it means; edit the preset instead"
+            f" (llmcx presets show {spec.name})",
+            field="layers",
+            value=shape.layers,
+        )
+    if (shape.experts is None) != (shape.top_k is None) and not spec.mixtures:
+        raise InputError(
+            "a mixture of experts needs both --experts and --top-k", field="experts" if shape.experts is None else "top_k"
+        )
+    if shape.experts_from is not None:
+        _choice("experts_from", shape.experts_from, ("split", "copy"))
+        if shape.experts is None or spec.mixtures:
+            why = f"{spec.name} has experts already" if shape.experts is not None else "give --experts and --top-k"
+            raise InputError(f"--experts-from makes a dense model's feed-forward into experts: {why}", field="experts_from")
+    embedding = {key: given[key] for key in ("vocab", "positions") if key in given}
+    model: dict[str, Any] = {key.removesuffix("_length"): given[key] for key in ("d_model", "context_length") if key in given}
+    if embedding:
+        model["embedding"] = replace(spec.embedding, **embedding)
+    if shape.norm is not None:
+        model["norm"] = Norm(_choice("norm", shape.norm, ("layernorm", "rmsnorm")))  # type: ignore[arg-type]
+    if shape.tied is not None:
+        if spec.head is None:
+            raise InputError(f"{spec.name} has no LM head to tie", field="tied")
+        model["head"] = replace(spec.head, tied=shape.tied)
+    changes = ", ".join(f"{name}={value}" for name, value in given.items())
+    model["title"] = f"{spec.title or spec.name} with {changes}"
+    # All at once, so that two flags that only fit together (d_model and heads) are not judged one by one.
+    for stack in ("encoder", "decoder"):
+        model[stack] = tuple(_layers(group, shape) for group in getattr(spec, stack))
+    spec = replace(spec, **model)
+    if shape.attention is not None and shape.window is not None:
+        raise InputError("--window and --attention both choose the attention core; give one", field="window")
+    if shape.attention is not None:
+        from llmcx.model.variants import parse_variant, with_variant
+
+        spec = with_variant(spec, parse_variant(shape.attention))
+    if shape.window is not None:
+        from llmcx.model.variants import with_variant
+
+        spec = with_variant(spec, Sliding(shape.window))
+    return spec
+
+
+def _choice(field: str, value: str, allowed: tuple[str, ...]) -> str:
+    if value not in allowed:
+        raise InputError(
+            f"{field} is {value!r}, but must be {' or '.join(allowed)}", field=field, value=value, allowed=" or ".join(allowed)
+        )
+    return value
+
+
+def _layers(layers: Layers, shape: Shape) -> Layers:
+    mixer = _attention(layers.mixer, shape) if isinstance(layers.mixer, Attention) else layers.mixer
+    cross = None if layers.cross is None else _attention(layers.cross, shape)
+    ffn = None if layers.ffn is None else _ffn(layers.ffn, shape)
+    return replace(layers, repeat=layers.repeat if shape.layers is None else shape.layers, mixer=mixer, cross=cross, ffn=ffn)
+
+
+def _attention(part: Attention, shape: Shape) -> Attention:
+    names = {"heads": "n_heads", "kv_heads": "n_kv_heads", "head_dim": "head_dim", "bias": "bias"}
+    given = {names[key]: value for key, value in shape.stated().items() if key in names}
+    if shape.bias is not None:
+        given["out_bias"] = None
+    if shape.heads is not None and shape.kv_heads is None and part.n_kv_heads == part.n_heads:
+        given["n_kv_heads"] = None  # multi-head stays multi-head
+    return replace(part, **given) if given else part
+
+
+def _ffn(part: Plain | Gated | MoE, shape: Shape) -> Plain | Gated | MoE:
+    if isinstance(part, MoE):
+        expert = _dense(part.expert, shape)
+        experts = part.n_experts if shape.experts is None else shape.experts
+        return replace(part, expert=expert, n_experts=experts, top_k=part.top_k if shape.top_k is None else shape.top_k)
+    block = _dense(part, shape)
+    if shape.experts is not None and shape.top_k is not None:
+        return MoE(shape.experts, shape.top_k, _split(block, shape.experts) if shape.experts_from == "split" else block)
+    return block
+
+
+def _split(block: Plain | Gated, n_experts: int) -> Plain | Gated:
+    """One of ``n_experts`` equal parts of a dense feed-forward: d_ff / n_experts wide, so that together they hold its
+    matrices and a token does top_k / n_experts of its work (the chapter's k n d²/E). A bias on the way out is each part's own.
+    """
+    if block.d_ff % n_experts:
+        raise InputError(
+            f"--experts-from split cuts d_ff {block.d_ff:,} into {n_experts:,} equal experts, which does not come out even",
+            field="experts",
+            value=n_experts,
+            allowed=f"a divisor of {block.d_ff}",
+        )
+    return replace(block, d_ff=block.d_ff // n_experts)
+
+
+def _dense(part: Plain | Gated, shape: Shape) -> Plain | Gated:
+    kind = part.type if shape.ffn is None else _choice("ffn", shape.ffn, ("plain", "gated"))
+    d_ff = part.d_ff if shape.d_ff is None else shape.d_ff
+    bias = part.bias if shape.bias is None else shape.bias
+    if kind == part.type:
+        return replace(part, d_ff=d_ff, bias=bias)
+    return Gated(d_ff, bias) if kind == "gated" else Plain(d_ff, bias)

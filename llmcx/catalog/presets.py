@@ -1,0 +1,149 @@
+"""The built-in presets: one YAML file a model, and in the index what each counts; `python -m llmcx.catalog.presets` writes it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any, TypedDict
+
+from llmcx.catalog.build import build
+from llmcx.catalog.index import INDEX, ROOT, data_of, entry, indexed, made, read_yaml, stems
+from llmcx.errors import unknown_name
+from llmcx.model.spec import ModelSpec
+
+MODELS = ROOT / "models"
+
+
+def names() -> list[str]:
+    """Every preset's name, sorted."""
+    return stems(MODELS)
+
+
+@lru_cache(maxsize=1)
+def aliases() -> dict[str, str]:
+    """Alias -> preset name, as the index has them."""
+    known: dict[str, str] | None = indexed("aliases")
+    return _aliases() if known is None else known
+
+
+def _aliases() -> dict[str, str]:
+    """The same from every file."""
+    return {alias: name for name in names() for alias in load_data(name).get("aliases", ())}
+
+
+def path_of(name: str) -> Path:
+    """The file of a preset, by its name or an alias. Raises InputError with the nearest names."""
+    lower = name.lower()
+    if re.fullmatch(r"[\w.+-]+", lower) and (MODELS / f"{lower}.yaml").is_file():
+        return MODELS / f"{lower}.yaml"
+    known = aliases()
+    if lower not in known:
+        known = _aliases()  # perhaps a file has changed since the index was made
+    if lower in known:
+        return MODELS / f"{known[lower]}.yaml"
+    from llmcx.catalog import brought
+
+    taken = {*names(), *known}
+    theirs = brought.find(lower, taken)
+    if theirs is not None:
+        return theirs
+    raise unknown_name("preset", name, offered(), field="preset", listed="presets list")
+
+
+def offered() -> list[str]:
+    """Every name that `--preset` takes, aliases and plugins' presets included."""
+    from llmcx import plugins
+
+    return plugins.beside("models", [*names(), *sorted(aliases())])
+
+
+def load_data(name: str) -> dict[str, Any]:
+    """A preset's file as plain data."""
+    return _data(path_of(name))
+
+
+def _data(path: Path) -> dict[str, Any]:
+    if path.parent != MODELS:
+        from llmcx.catalog import brought
+
+        return brought.read(path)
+    return data_of(path)
+
+
+class Summary(TypedDict):
+    """A preset in a row: parameters in all and met by a token, as published, tokens of context."""
+
+    name: str
+    family: str
+    year: int
+    total: int
+    active: int
+    published: str | None
+    context: int | None
+    aliases: list[str]
+    title: str
+
+
+def plugin_summaries() -> tuple[list[Summary], list[str]]:
+    """The rows of plugins' presets, and what to know about them."""
+    from llmcx.catalog import brought
+
+    return brought.summaries({*names(), *aliases()})
+
+
+def summaries() -> list[Summary]:
+    """Every preset in a row: what it is and how large, without building it."""
+    paths = [MODELS / f"{name}.yaml" for name in names()]
+    found = [entry(path) or _made(path) for path in paths]
+    return [summary(one["data"], one["total"], one["active"]) for one in found]
+
+
+def summary(data: Mapping[str, Any], total: int, active: int) -> Summary:
+    """The row of one preset, from its data and its size."""
+    return {
+        "name": data["name"],
+        "family": data["family"],
+        "year": data["year"],
+        "total": total,
+        "active": active,
+        "published": data.get("published_params"),
+        "context": data.get("context"),
+        "aliases": data.get("aliases", []),
+        "title": data["title"],
+    }
+
+
+def load_preset(name: str) -> ModelSpec:
+    """A built-in model. Its file is not validated again: tests do that."""
+    path = path_of(name)
+    return _built(path, path.stat().st_mtime_ns)
+
+
+@cache
+def _built(path: Path, changed: int) -> ModelSpec:
+    """The model of a file as it was at a time, built once."""
+    return build(_data(path))
+
+
+def _made(path: Path) -> dict[str, Any]:
+    """An entry of the index."""
+    from llmcx.costs.params import active, count
+
+    spec = build(read_yaml(path))
+    return made(path, total=count(spec), active=active(spec))
+
+
+def index() -> str:
+    """What presets/index.json should hold."""
+    models = {name: _made(MODELS / f"{name}.yaml") for name in names()}
+    known = {alias: name for name, one in models.items() for alias in one["data"].get("aliases", ())}
+    files = [path for path in sorted(ROOT.rglob("*.yaml")) if path.parent != MODELS]
+    rows = {"aliases": known} | {f"{path.parent.name}/{path.stem}": made(path) for path in files} | models
+    return "{\n" + ",\n".join(f"{json.dumps(name)}: {json.dumps(row)}" for name, row in rows.items()) + "\n}\n"
+
+
+if __name__ == "__main__":
+    INDEX.write_text(index(), encoding="utf-8")

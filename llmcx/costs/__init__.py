@@ -1,0 +1,1 @@
+"""The folds over ops: parameters, FLOPs, saved activations, cached numbers, bytes moved."""

@@ -1,0 +1,73 @@
+"""What is kept for the backward pass: in bytes, by fused kernels, with parts of it recomputed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from llmcx.ops.op import Kept, Op
+
+KERNELS = ("eager", "fused")
+"""eager: transformers' code, verified against autograd (docs/kept.md). fused: Megatron-LM's and Transformer Engine's kernels:
+norms keep their input once, the softmax no fp32 copy, gated activations their gate and up (Korthikanti et al. 2022,
+arXiv:2205.05198, sec. 4.1, counts these).
+"""
+
+RECOMPUTE = ("none", "selective", "elementwise", "full")
+"""What is done again in the backward pass instead of kept, each more than the one before; memory and time mean the same by it.
+
+selective: scores, softmax and dropout of an attention that writes them out (Korthikanti et al. 2022, sec. 5); a fused kernel
+writes none, and there it is "none". elementwise: besides, norms and activation functions, whose outputs are made again from their
+inputs (as DeepSeek-AI 2024, arXiv:2412.19437, sec. 3.2.3, does). full: whole layers, from their input (Chen et al. 2016,
+arXiv:1604.06174).
+"""
+
+_IN_ATTENTION = ("q", "k", "v", "qkv", "q_down", "q_up", "kv_down", "kv_up")
+_IN_FFN = ("gate", "up", "down", "router", "shared_gate", "latent_down", "latent_up")
+AFTER_ELEMENTWISE = frozenset((*_IN_ATTENTION, *_IN_FFN, "in"))
+"""Linear layers whose input is the output of a norm, an activation or a product, norms standing before the parts."""
+
+
+def kept_bytes(ops: Iterable[Op], act: int) -> int:
+    """Bytes that autograd keeps for backward when activations take ``act`` bytes each.
+
+    Each op names the tensors it saves once (torch.autograd.graph.saved_tensors_hooks sees the same storages).
+    """
+    width = {"act": act, "fp32": 4, "int64": 8, "bool": 1, "upcast": 4 if act < 4 else 0, "uncast": 0 if act < 4 else 4}
+    return sum(op.times * kept.elements * width[kept.stored] for op in ops for kept in op.keeps)
+
+
+def fused(op: Op) -> Op:
+    """The op as a fused kernel runs it: less is kept, the same computed. Of a fused op, the op itself."""
+    if op.kind in ("rmsnorm", "layernorm") and op.keeps:
+        rename = {"input in fp32": "input", "input": "input"}
+        keeps = [Kept(rename[kept.what], kept.elements) for kept in op.keeps if kept.what in rename]
+        rows = op.dims["tokens"] * (2 if op.kind == "layernorm" else 1)
+        return op._replace(keeps=(*keeps, Kept("statistics", rows * keeps[0].elements // _whole(op), "fp32")))
+    if op.kind == "softmax":
+        return op._replace(keeps=tuple(kept for kept in op.keeps if kept.stored != "upcast"))
+    for kind, what, renamed, by in (("gelu_new", "activation", "its input", 4), ("product", "both factors", "up", 2)):
+        if op.kind == kind:
+            less = (k._replace(what=renamed, elements=k.elements // by) if k.what == what else k for k in op.keeps)
+            return op._replace(keeps=tuple(less))
+    return op
+
+
+def _whole(op: Op) -> int:
+    return max(op.dims["tokens"] * op.dims["width"], 1)
+
+
+def without(op: Op, recompute: str) -> Op:
+    """The op with what remains kept where ``recompute`` (one of :data:`RECOMPUTE`) says what is done again, whole layers aside.
+
+    Routed tokens stay: they came through an all-to-all.
+    """
+    if recompute in ("none", "full"):
+        return op
+    if op.kind == "softmax" and "attention" in op.component and not op.dims.get("fused"):
+        return op._replace(keeps=())
+    if recompute == "selective":
+        return op
+    leaf = op.component.rpartition(".")[2]
+    if op.kind == "linear" and leaf in AFTER_ELEMENTWISE and (leaf == "down" or not op.component.startswith("moe.expert")):
+        return op._replace(keeps=tuple(kept for kept in op.keeps if kept.what != "input"))
+    return fused(op)

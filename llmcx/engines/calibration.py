@@ -1,0 +1,86 @@
+"""presets/calibration.yaml as an Efficiency: what share of each peak a run with this software on this accelerator reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from llmcx.catalog.index import ROOT, data_of
+from llmcx.errors import InputError, unknown_name
+from llmcx.machine.hardware import Hardware
+from llmcx.machine.roofline import Efficiency, with_overrides
+
+
+@lru_cache(maxsize=1)
+def data() -> dict[str, Any]:
+    """The file."""
+    return data_of(ROOT / "calibration.yaml")
+
+
+def efficiency(
+    hardware: Hardware, stack: str, dtype: str | None = None, overrides: Mapping[str, float] | None = None
+) -> tuple[Efficiency, list[str]]:
+    """The calibrated factors and, in words, where each is from. ``stack`` is megatron, fsdp or serving."""
+    table, stacks = data(), data()["stacks"]
+    if stack not in stacks:
+        raise unknown_name("software stack", stack, list(stacks), field="stack")
+    chosen = stacks[stack]
+    best, measured = matmul(hardware, dtype)
+    kernels = chosen["kernels"]
+    attention = chosen.get("attention", table["attention"]["value"])
+    made = Efficiency(
+        matmul=best * kernels,
+        attention=attention * kernels,
+        memory=table["memory"]["value"] * kernels,
+        link=table["link"]["value"],
+        kernel_s=chosen.get("kernel_us", 0.0) / 1e6,
+        link_s=chosen.get("link_us", 0.0) / 1e6,
+        **{f"hidden_{name}": share for name, share in chosen["hidden"].items()},
+    )
+    how = f"measured best {best:g}" if measured else f"assumed best {best:g}, nobody measured this one"
+    words = [
+        f"calibrated {table['date']}, {stack}: {chosen['title']}; {chosen['source']}",
+        f"matmuls reach {made.matmul:.0%} of the peak ({how} x {kernels:g}), memory {made.memory:.0%}, links {made.link:.0%}",
+    ]
+    if overrides:
+        made = with_overrides(made, overrides)
+        words.append("overridden: " + ", ".join(f"{name} = {value:g}" for name, value in overrides.items()))
+    return made, words
+
+
+def matmul(hardware: Hardware, dtype: str | None) -> tuple[float, bool]:
+    """The best matmul's share of the peak, and whether somebody measured it. 8-bit formats share a figure."""
+    table = data()["matmul"]
+    narrow = (dtype or hardware.dtype) in ("fp8", "int8", "fp6", "fp4", "int4")
+    found = table["fp8" if narrow else "bf16"].get(hardware.name)
+    return (found, True) if found is not None else (table["default"], False)
+
+
+def overrides(texts: list[str] | None) -> dict[str, float]:
+    """["memory=0.9"] -> {"memory": 0.9}. Raises InputError for what is not name=number."""
+    given = {}
+    for text in texts or ():
+        name, _, value = text.partition("=")
+        try:
+            given[name.strip()] = float(value)
+        except ValueError:
+            raise InputError(f"--efficiency {text} is not name=number, e.g. memory=0.9", field="efficiency", value=text) from None
+    return given
+
+
+def price(hardware: Hardware, stated: float | None) -> tuple[float | None, list[str]]:
+    """USD per accelerator-hour: the one stated, else the accelerator's, and what to say of that."""
+    if stated is not None:
+        return stated, []
+    known = hardware.usd_per_hour
+    if known is None:
+        return None, [f"no price of {hardware.title} is known; give --price for a cost"]
+    return known.usd, [f"price: {known.stated()}; override with --price"]
+
+
+def energy(name: str) -> tuple[float, str]:
+    """A default of the energy section, and where it is from."""
+    entry = data()["energy"][name]
+    dated = f", {entry['date']}" if "date" in entry else ""
+    return entry["value"], entry["source"] + dated

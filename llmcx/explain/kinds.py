@@ -1,0 +1,503 @@
+"""Topics of what is listed in registries: attention variants, mixers, scaling laws, optimizers, number formats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from functools import partial
+from typing import Any, NamedTuple
+
+from llmcx.answers.shapes import model
+from llmcx.catalog import data as catalog
+from llmcx.catalog.index import offered
+from llmcx.costs import params
+from llmcx.costs.flops import fold as flops_fold
+from llmcx.costs.kv_cache import cache_fold
+from llmcx.costs.leading_order import attended
+from llmcx.errors import InputError
+from llmcx.explain import Draft, Example, Formula
+from llmcx.explain.read import doc, examples, first, source
+from llmcx.explain.rules import hyphens
+from llmcx.formats import dtypes, gguf, optimizers, quant
+from llmcx.model import cores, pairs, variants
+from llmcx.model.lower import Run, lower
+from llmcx.model.mixers import MIXERS, Mixer, mixer_class
+from llmcx.model.place import step_at
+from llmcx.model.spec import Layers, ModelSpec
+from llmcx.ops.fold import Line, substitute
+from llmcx.ops.op import in_layers
+from llmcx.scaling import optimum as scaling
+from llmcx.scaling.laws import Law
+
+LENGTH = 4096
+"""Tokens of the examples' sequence: a layer of width 1024, 8 heads of 128, 2 key-value heads."""
+
+
+def one() -> ModelSpec:
+    """The examples' model."""
+    return model(1, 1024, 32000, kv_heads=2, gated=True)
+
+
+# --- attention variants ---------------------------------------------------------------------------------------------
+
+
+class Pattern(NamedTuple):
+    """The pairs of a core: the formula, quoted from a function of core.pairs (or another), and under a causal mask."""
+
+    formula: str
+    function: Callable[..., Any]
+    causal: str = ""
+    masked: Callable[..., Any] | None = None
+
+
+_SEEN = "q·kv - q(q-1)/2"
+PATTERNS = {
+    "standard": Pattern("q·kv", pairs.dense, _SEEN, pairs.causal),
+    "flash": Pattern("q·kv", pairs.dense, _SEEN, pairs.causal),
+    "causal_flash": Pattern("q·kv", pairs.dense, _SEEN, pairs.causal),
+    "ring": Pattern("q·kv", pairs.dense, _SEEN, pairs.causal),
+    "sliding": Pattern("n(2 side + 1) - side(side + 1)", pairs.centred, "Σ min(p, keys)", pairs.banded),
+    "chunked": Pattern("whole · size² + rest²", pairs.blocks, "whole · size(size + 1)/2 + rest(rest + 1)/2", pairs.blocks),
+    "local": Pattern("n(2 side + 1) - side(side + 1)", pairs.centred, "Σ min(p, keys)", pairs.banded),
+    "strided": Pattern(
+        "2 · causal - n", pairs.strided_both_sides, "Σ min(p, stride + 1) + floor((p - 1) / stride) - 1", pairs.strided
+    ),
+    "fixed": Pattern("whole blocks + summaries", pairs.fixed_both_sides, "Σ p - B stride + B summary", pairs.fixed),
+    "longformer": Pattern(
+        "2 g n - g² + window of the rest",
+        pairs.longformer,
+        "Σ min(p, g) + min(ceil((p - g) / dilation), window + 1)",
+        pairs.longformer_causal,
+    ),
+    "bigbird": Pattern(
+        "2 g n - g² + min(m, window + r) blocks in each row", pairs.bigbird, "the same, earlier blocks only", pairs.bigbird_causal
+    ),
+    "reformer": Pattern("rounds · chunks · chunk · 2 chunk", pairs.reformer),
+    "topk": Pattern("q · min(kv, top_k)", pairs.useful, "Σ min(p, top_k)", pairs.banded),
+}
+"""Cores that meet pairs. Linformer, Performer and linear attention have none: their ops are listed in place of them."""
+
+_LATENT = "DeepSeek-AI 2024, arXiv:2405.04434, sec. 2.1"
+CACHED = {
+    "mha": ("n·2·n_heads·head_dim", ""),
+    "mqa": ("n·2·head_dim", ""),
+    "gqa": ("n·2·n_kv_heads·head_dim", ""),
+    "mla": ("n·(kv_rank + rope_dim)", _LATENT),
+    "mla_naive": ("n·n_heads·(2·head_dim + rope_dim)", _LATENT),
+    "mla_absorbed": ("n·(kv_rank + rope_dim)", _LATENT),
+    "dsa": ("n·(kv_rank + rope_dim + index_dim)", "DeepSeek-AI 2025, arXiv:2512.02556, sec. 2.1"),
+    "nsa": ("2·n_kv_heads·head_dim·(n + min(n, window) + floor((n - block)/stride + 1) + block)", ""),
+    "gated_delta": ("n_heads·head_dim·head_dim + d_conv·3·n_heads·head_dim", ""),
+    "mamba2": ("2·d_model·d_state + d_conv·(2·d_model + 2·d_state)", ""),
+}
+"""What a variant in the place of a whole attention leaves in the cache after n tokens: elements of one layer, and the source
+where the class names none. The test puts numbers in and holds them against the cache fold.
+"""
+
+_OWN = {
+    "size": ("tokens of a block", "tokens"),
+    "whole": ("blocks that are full", "1"),
+    "rest": ("tokens of the last block", "tokens"),
+    "B": ("blocks before the query's own", "1"),
+    "m": ("blocks that are not global", "1"),
+    "r": ("random blocks in each row", "1"),
+    "keys": ("tokens that a query sees at most, its own included", "tokens"),
+    "chunk": ("tokens of a sorted chunk", "tokens"),
+    "k": ("columns of the left side, rows of the right", "1"),
+    "index_dim": ("width of the indexer's keys", "numbers per token"),
+    "block": ("tokens of a block", "tokens"),
+    "d_state": ("state of each channel", "1"),
+    "d_conv": ("tokens of the causal filter", "tokens"),
+}
+SETTINGS = {
+    "ring": "p=8", "sliding": "w=256", "chunked": "w=256", "local": "w=256", "strided": "k=64", "fixed": "k=128,c=8",
+    "longformer": "w=256", "bigbird": "b=64", "reformer": "c=64", "linformer": "k=256", "performer": "r=256", "gqa": "g=2",
+}  # fmt: skip
+"""Of the variants that need some."""
+VARIANT_SYNONYMS = {
+    "standard": ("attention", "softmax-attention", "eager", "sdpa"),
+    "flash": ("flash-attention", "flashattention"),
+    "mha": ("multi-head-attention",),
+    "mqa": ("multi-query-attention",),
+    "gqa": ("grouped-query-attention",),
+    "mla": ("multi-head-latent-attention", "latent-attention"),
+    "performer": ("favor",),
+    "local": ("sparse",),
+    "sliding": ("sliding-window", "window"),
+    "gated_delta": ("deltanet",),
+    "mamba2": ("ssd",),
+    "dsa": ("deepseek-sparse-attention",),
+    "nsa": ("native-sparse-attention",),
+}
+
+
+def typed(name: str) -> str:
+    """A variant with the settings that it needs."""
+    return f"{name}:{SETTINGS[name]}" if name in SETTINGS else name
+
+
+def built(name: str) -> Any:
+    """That variant; top-k, which only an indexer's attention has, by itself."""
+    return cores.TopK(256) if name == "topk" else variants.parse_variant(typed(name))
+
+
+def of_attention(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
+    """The matmuls of a model's mixers, and what they leave in the cache, with the numbers put in."""
+    inside = [
+        op for op in lower(spec, Run(batch, seq)) if in_layers(op) and not op.component.startswith(("ffn.", "moe.", "norm."))
+    ]
+    step = lower(spec, step_at(seq, batch))
+    lines = [line._replace(component=f"{line.component}, FLOPs") for line in flops_fold.explain(inside)]
+    return lines + [line._replace(component=f"{line.component}, elements") for line in cache_fold.explain(step)]
+
+
+def of_variant(name: str, spec: ModelSpec, batch: int, seq: int) -> list[Line]:
+    """A model with the variant in place of its attention."""
+    return of_attention(variants.with_variant(spec, built(name)), batch, seq)
+
+
+def as_examples(lines: list[Line]) -> list[Example]:
+    """Each line's numbers and what they come to."""
+    return [Example(f"{line.component}: {line.numbers}", f"{line.value:,}") for line in lines]
+
+
+def as_formulas(lines: list[Line]) -> list[Formula]:
+    """Each line's formula, once."""
+    return list(dict.fromkeys(Formula(line.component, line.formula, line.source) for line in lines))
+
+
+def _variant_examples(name: str) -> list[Example]:
+    variant, spec = built(name), one()
+    made = as_examples(of_variant(name, spec, 1, LENGTH))
+    if name in PATTERNS:
+        causal = pairs.useful(variant, LENGTH, LENGTH, masked=True)
+        hops = pairs.hops(variant, LENGTH, masked=True)
+        made.append(Example(f"causal pairs of {LENGTH:,} tokens", f"{causal:,}"))
+        made.append(
+            Example(
+                f"layers until all of {LENGTH:,} tokens are reached, causally",
+                "never, or by the data" if hops is None else f"{hops:,}",
+            )
+        )
+        pattern = PATTERNS[name]
+        made += [example for function in (pattern.function, pattern.masked) if function for example in examples(function)]
+    swapped = next(layers.mixer for layers in variants.with_variant(spec, variant).groups)
+    made.append(Example(f"s of the leading order s·n·d at {LENGTH:,} tokens", f"{attended(swapped, LENGTH, spec.d_model):,}"))
+    return made
+
+
+def of_variants() -> Iterator[Draft]:
+    """A topic for each variant that can be typed, and for top-k."""
+    for name in [*variants.VARIANTS, "topk"]:
+        kind = variants.VARIANTS.get(name, cores.TopK)
+        cite = source(kind)
+        formulas = []
+        if name in PATTERNS:
+            pattern = PATTERNS[name]
+            formulas.append(Formula("pairs, no mask", pattern.formula, cite))
+            if pattern.causal:
+                formulas.append(Formula("pairs, causal mask", pattern.causal, cite))
+        if name in CACHED:
+            formula, stated = CACHED[name]
+            formulas.append(Formula("cache of a layer after n tokens, elements", formula, stated or cite))
+        formulas.append(Formula("leading order, one layer", "n·d² + s·n·d", "the textbook chapter; see leading-order"))
+        formulas += as_formulas(of_variant(name, one(), 1, LENGTH))
+        swap = doc(kind.mixer) if hasattr(kind, "mixer") else ""
+        yield Draft(
+            {"linear": "linear-attention", "topk": "top-k-attention"}.get(name, hyphens(name)),
+            f"Attention variant {name}: {first(doc(kind)).partition(' (')[0]}",
+            "attention",
+            doc(kind) + (f"\n\n{swap}" if swap else ""),
+            formulas,
+            partial(_variant_examples, name),
+            symbols=_OWN,
+            commands=() if name == "topk" else (f"llmcx attention-compare --preset llama-3-8b --seq 8k --variant {typed(name)}",),
+            synonyms=VARIANT_SYNONYMS.get(name, ()),
+            applied=partial(of_variant, name),
+        )
+
+
+# --- mixers of released models --------------------------------------------------------------------------------------
+
+MIXER_SAMPLES: dict[str, dict[str, Any]] = {
+    "longformer": {"n_heads": 8, "window": 512},
+    "big_bird": {"n_heads": 8, "block": 64, "random": 3},
+    "attention": {"n_heads": 8, "n_kv_heads": 2},
+    "mla": {"n_heads": 8, "kv_rank": 512, "nope_dim": 128, "rope_dim": 64, "v_dim": 128},
+    "nsa": {"n_heads": 8, "n_kv_heads": 2, "head_dim": 128},
+    "mamba": {"d_inner": 2048, "d_state": 16, "d_conv": 4, "dt_rank": 64},
+    "mamba2": {"n_heads": 32, "head_dim": 64, "d_state": 128, "n_groups": 1, "d_conv": 4, "chunk": 256},
+    "gated_delta": {"k_heads": 8, "v_heads": 8, "k_dim": 128, "v_dim": 128, "d_conv": 4},
+    "kimi_delta": {"n_heads": 8, "head_dim": 128, "d_conv": 4},
+    "short_conv": {"d_conv": 3},
+    "lightning": {"n_heads": 8, "head_dim": 128, "block": 256},
+    "rg_lru": {"width": 1024, "n_heads": 8, "d_conv": 4},
+    "rwkv": {"d_attention": 1024, "d_ff": 4096},
+    "shared_block": {"n_heads": 8, "n_kv_heads": 8, "head_dim": 128, "d_ff": 4096, "rank": 128},
+}
+"""Shapes for the example of each mixer that a preset may have."""
+
+
+def mixer_lines(mixer: Mixer) -> list[Line]:
+    """One layer of it at width 1024: the examples' model with it in place of its attention."""
+    spec = one()
+    [layers] = spec.decoder
+    stack = (Layers(1, mixer, layers.ffn),)
+    made: dict[str, Any] = {field.name: getattr(spec, field.name) for field in fields(spec)}
+    side = "encoder" if type(mixer).__name__ in ("LongformerBlocks", "BigBird") else "decoder"
+    made |= {"decoder": (), "encoder": (), side: stack}
+    return of_attention(ModelSpec(**made), 1, LENGTH)
+
+
+def _mixer_examples(kind: str) -> list[Example]:
+    return as_examples(mixer_lines(mixer_class(kind)(**MIXER_SAMPLES[kind])))
+
+
+def of_mixers() -> Iterator[Draft]:
+    """A topic for each mixer of the registry, by the type name of a preset."""
+    for kind in MIXERS:
+        part = mixer_class(kind)
+        yield Draft(
+            f"mixer.{hyphens(kind)}",
+            f"Mixer {kind}: {first(doc(part)).partition(' (')[0]}",
+            "mixers",
+            doc(part),
+            as_formulas(mixer_lines(part(**MIXER_SAMPLES[kind]))),
+            partial(_mixer_examples, kind),
+            applied=partial(_of_mixer, kind),
+        )
+
+
+def _of_mixer(kind: str, spec: ModelSpec, batch: int, seq: int) -> list[Line]:
+    parts = [part for layers in spec.groups for part in (layers.mixer, layers.beside)]
+    if not any(getattr(part, "type", None) == kind for part in parts):
+        raise InputError(f"{spec.name} has no layer with the mixer {kind}", field="topic", value=f"mixer.{hyphens(kind)}")
+    return of_attention(spec, batch, seq)
+
+
+# --- scaling laws ---------------------------------------------------------------------------------------------------
+
+FORMULAS = {
+    "power": "N_opt = coefficient (C / compute)^exponent",
+    "parametric": "L(N, D) = E + A / N^alpha + B / D^beta",
+    "fine-grained": "L(N, D, G) = E + (A + g / G^gamma) / N^alpha + B / D^beta",
+}
+"""Of the forms, as their classes state them."""
+_LAW = {
+    "L": ("loss", "nats per token"),
+    "N_opt": ("compute-optimal parameters", "parameters"),
+    "coefficient": ("the optimum at a budget of `compute`", "parameters"),
+    "compute": ("the budget at which the coefficient holds", "FLOPs"),
+    "exponent": ("a of N_opt ~ C^a", "1"),
+    "g": ("what coarse experts add to the weight of size", "nats per token"),
+    "G": ("granularity: how finely experts are cut", "1"),
+    "a": ("exponent of N_opt ~ C^a", "1"),
+    "u": ("the budget at which the coefficient holds", "FLOPs"),
+    "c": ("the optimum at a budget of u", "parameters"),
+    "k": ("FLOPs per parameter and token: 6", "FLOPs"),
+    "F": ("FLOPs of training per token", "FLOPs"),
+}
+BUDGET = 1e21
+"""FLOPs of the examples."""
+
+
+def _law_examples(law: Law) -> list[Example]:
+    constants = ", ".join(f"{item.name} = {getattr(law.constants, item.name):.6g}" for item in fields(law.constants))
+    best = scaling.optimum(law, compute=BUDGET)
+    return [
+        Example("constants", constants),
+        Example("fitted to", f"{law.compute_min:.3g} to {law.compute_max:.3g} FLOPs"),
+        *(Example(f"{term.component}: {term.formula} = {term.numbers}", f"{term.value:.4g}") for term in best.lines),
+    ]
+
+
+def _of_law(law: Law, spec: ModelSpec, batch: int, seq: int) -> list[Line]:
+    return scaling.optimum(law, params=params.counted_by_law(spec, law.parameters)).lines
+
+
+def of_laws() -> Iterator[Draft]:
+    """A topic for each law that is shipped or brought by a plugin."""
+    for name in offered("laws"):
+        law = catalog.load_law(name)
+        best = scaling.optimum(law, compute=BUDGET)
+        counted = {"all": "all parameters", "non-embedding": "parameters without embeddings", "active": "active parameters"}
+        text = [doc(type(law.constants)), f"N counts {counted[law.parameters]}.", *law.notes]
+        if law.uncertainty:
+            known = "; ".join(f"{each.constant} {each.low:.4g} to {each.high:.4g}" for each in law.uncertainty)
+            text.append(f"How well it is known ({law.uncertainty[0].kind}): {known}.")
+        yield Draft(
+            name,
+            f"Scaling law: {law.title}",
+            "laws",
+            "\n\n".join(text),
+            [
+                Formula("the law", FORMULAS[law.form], law.source),
+                *(
+                    Formula(term.component, term.formula, term.source)
+                    for term in best.lines
+                    if term.formula not in FORMULAS[law.form]
+                ),
+            ],
+            partial(_law_examples, law),
+            symbols=_LAW,
+            commands=(f"llmcx chinchilla --compute 1e21 --law {name}",),
+            applied=partial(_of_law, law),
+        )
+
+
+# --- optimizers -----------------------------------------------------------------------------------------------------
+
+
+def _optimizer_formula(optimizer: optimizers.Optimizer) -> str:
+    if optimizer.factored:
+        return "4·basis"
+    if optimizer.matrices is not None:
+        return f"{optimizer.matrices}·basis + {optimizer.states}·(params - basis)"
+    return f"{optimizer.states}·params" + (f" + 8·ceil(params / {optimizer.block})" if optimizer.block else "")
+
+
+def _optimizer_example(optimizer: optimizers.Optimizer) -> list[Example]:
+    formula, n, basis = _optimizer_formula(optimizer), 1_000_000, 6000 if optimizer.factored else 900_000
+    put = substitute(formula, {"params": n, "basis": basis})
+    return [Example(f"{formula} = {put}", f"{optimizer.of(n, basis):,} bytes"), *examples(type(optimizer).of)]
+
+
+def _of_optimizer(optimizer: optimizers.Optimizer, spec: ModelSpec, batch: int, seq: int) -> list[Line]:
+    ops = params.ops_of(spec)
+    put = {"params": params.count(spec), "basis": sum(map(optimizer.basis, ops))}
+    formula = _optimizer_formula(optimizer)
+    return [Line("optimizer states, bytes", formula, substitute(formula, put), optimizer.bytes(ops), optimizer.source)]
+
+
+def of_optimizers() -> Iterator[Draft]:
+    """A topic for each."""
+    for name, optimizer in optimizers.OPTIMIZERS.items():
+        yield Draft(
+            name,
+            f"Optimizer {name}: bytes of state",
+            "optimizers",
+            f"{optimizer.source[0].upper()}{optimizer.source[1:]}. Mixed precision adds a master copy of 4 bytes a parameter.",
+            [Formula("states, bytes", _optimizer_formula(optimizer), optimizer.source)],
+            partial(_optimizer_example, optimizer),
+            commands=(f"llmcx memory --preset llama-3-8b --train --optimizer {name}",),
+            applied=partial(_of_optimizer, optimizer),
+        )
+
+
+# --- number formats -------------------------------------------------------------------------------------------------
+
+_IEEE = "ceil(elements · bits / 8)"
+_FORMATS = {
+    "bits": ("bits of one element", "bits"),
+    "elements": ("numbers that are stored", "1"),
+    "block": ("numbers that share a scale", "1"),
+    "held": ("bytes of a block, its scales included", "bytes"),
+}
+
+
+def _plain_dtype(name: str, spec: ModelSpec, batch: int, seq: int) -> list[Line]:
+    n = params.count(spec)
+    numbers = f"ceil({n:,} · {dtypes.bits(name)} / 8)"
+    return [Line("weights, bytes", _IEEE, numbers, dtypes.size(n, name), "each parameter once")]
+
+
+def _cached_dtype(name: str, spec: ModelSpec, batch: int, seq: int) -> list[Line]:
+    lines = cache_fold.explain(lower(spec, step_at(seq, batch)))
+    n, (block, held) = sum(int(line.value) for line in lines), dtypes.CACHE_BLOCKS[name]
+    numbers = f"ceil({n:,} / {block}) · {held}"
+    return [Line("cache, bytes", "ceil(elements / block) · held", numbers, dtypes.size(n, name), "ggml/src/ggml-common.h")]
+
+
+def _dtype_examples(name: str) -> list[Example]:
+    return [Example(f"1,000,000 numbers in {name}", f"{dtypes.size(1_000_000, name):,} bytes"), *examples(dtypes.size)]
+
+
+def _stored(name: str, spec: ModelSpec, batch: int, seq: int) -> list[Line]:
+    found = quant.weights(spec, name)
+    return [Line("weights, bytes", "Σ quants + scales + what stays", found.formula, found.bytes, found.source)]
+
+
+def _scheme_examples(name: str) -> list[Example]:
+    found = quant.SCHEMES[name].sizes(4096, 4096)
+    shown = f"{found.payload:,} + {found.scales:,} bytes, {8 * sum(found) / 4096**2:.4g} bits per weight"
+    return [Example("quants and scales of a 4096 x 4096 matrix", shown), *examples(quant.SCHEMES[name].sizes)]
+
+
+def _gguf_examples(name: str) -> list[Example]:
+    kind = gguf.MIXES[name]
+    block = gguf.BLOCKS[gguf.fitting(kind, 4096)]
+    shown = f"{4096**2 // block.elements * block.bytes:,} bytes, {8 * block.bytes / block.elements:g} bits per weight"
+    return [Example(f"a 4096 x 4096 matrix in {kind}", shown)]
+
+
+SCHEME_FORMULAS = {
+    "gptq": "bits·d_in·d_out/8 + groups·(bits·d_out/8 + 2·d_out) + 4·d_in",
+    "awq": "d_in·d_out/2 + groups·(d_out/2 + 2·d_out)",
+    "nf4": "ceil(d_in·d_out/2) + 4·ceil(d_in·d_out/64) + 64",
+    "nf4_double": "ceil(d_in·d_out/2) + ceil(d_in·d_out/64) + 4·ceil(ceil(d_in·d_out/64)/256) + 64 + 1024",
+    "llm_int8": "d_in·d_out + 4·d_out",
+    "fp8_tensor": "d_in·d_out + 4",
+    "fp8_block": "d_in·d_out + 4·ceil(d_in/128)·ceil(d_out/128)",
+    "mxfp4": "d_in/2·d_out + d_in/32·d_out",
+    "nvfp4": "d_in/2·d_out + d_in/16·d_out + 4",
+}
+"""Bytes of one matrix, quants + scales; tests/test_explain.py puts numbers in and holds them against quant's functions."""
+
+
+def of_formats() -> Iterator[Draft]:
+    """Number formats, llama.cpp's cache types, and formats of quantised weights."""
+    for name, bits in dtypes.BITS.items():
+        yield Draft(
+            name,
+            f"Number format {name}: {bits} bits an element",
+            "formats",
+            doc(dtypes.size),
+            [Formula("bytes", _IEEE, "NVIDIA A100 whitepaper, 2020" if name == "tf32" else f"{bits} bits an element, packed")],
+            partial(_dtype_examples, name),
+            symbols=_FORMATS,
+            commands=(f"llmcx params --preset llama-3-8b --dtype {name}",),
+            applied=partial(_plain_dtype, name),
+        )
+    for name, (block, held) in dtypes.CACHE_BLOCKS.items():
+        yield Draft(
+            f"kv.{hyphens(name)}",
+            f"Cache type {name}: {block} numbers in {held} bytes",
+            "formats",
+            doc(dtypes.size),
+            [Formula("bytes", "ceil(elements / block) · held", "ggml/src/ggml-common.h of ggml-org/llama.cpp")],
+            partial(_dtype_examples, name),
+            symbols=_FORMATS,
+            commands=(f"llmcx memory --preset llama-3-8b --kv-dtype {name}",),
+            applied=partial(_cached_dtype, name),
+        )
+    for name, scheme in quant.SCHEMES.items():
+        yield Draft(
+            hyphens(name),
+            f"Quantised weights: {name}",
+            "formats",
+            doc(scheme.sizes),
+            [Formula("bytes of one matrix", SCHEME_FORMULAS[name], source(scheme.sizes) or scheme.source)],
+            partial(_scheme_examples, name),
+            symbols=_FORMATS | {"groups": ("ceil(d_in / group): inputs that share a scale, 128 unless stated", "1")},
+            commands=() if name in ("fp8_block", "mxfp4") else (f"llmcx memory --preset llama-3-8b --dtype {name}",),
+            applied=partial(_stored, name),
+        )
+    for name, kind in gguf.MIXES.items():
+        one_block = gguf.BLOCKS[gguf.fitting(kind, 4096)]
+        yield Draft(
+            hyphens(name),
+            f"GGUF weights: {name}, mostly {kind}",
+            "formats",
+            f"{doc(gguf.Block)}\n\n{doc(gguf.choose)}\n\nA block of {kind}: {one_block.elements} numbers,"
+            f" {one_block.payload} bytes of quants, {one_block.scales} of scales.",
+            [
+                Formula(
+                    "bytes of a tensor",
+                    "elements / block · held",
+                    "ggml/src/ggml-common.h and src/llama-quant.cpp of ggml-org/llama.cpp",
+                )
+            ],
+            partial(_gguf_examples, name),
+            symbols=_FORMATS,
+            applied=partial(_stored, name),
+        )

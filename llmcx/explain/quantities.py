@@ -1,0 +1,821 @@
+"""Topics of single quantities: the functions that compute them, with the formula as the code states it.
+
+What a formula quotes stands in its function's module, word for word but for spaces and dots of multiplication; the test holds
+them together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from llmcx.answers import attention_compare as compare
+from llmcx.answers import bounds, flops, growth, memory, moe, routers, serve, shapes, train, training
+from llmcx.costs import flops as flop_counter
+from llmcx.costs import kv_cache as cached
+from llmcx.costs import leading_order as leading
+from llmcx.costs import lora, params, traffic
+from llmcx.costs import saved_activations as kept
+from llmcx.engines import runtimes
+from llmcx.explain import Draft, Example, Formula
+from llmcx.explain.read import doc, examples, source
+from llmcx.formats import dtypes, optimizers
+from llmcx.machine import roofline
+from llmcx.model import pairs, place
+from llmcx.model.lower import Run
+from llmcx.model.spec import Attention, ModelSpec
+from llmcx.ops.fold import Line
+from llmcx.parallel import expert_parallel, routing, sharding, shares, stages
+from llmcx.scaling import accounting, fitting, standing
+from llmcx.scaling import optimum as scaling
+
+Numbers = Callable[[ModelSpec, int, int], "list[Line]"]
+
+
+class Quantity(NamedTuple):
+    """``quotes``: what each formula gives, and the formula; ``functions`` compute it, the first one's docstring is the text."""
+
+    title: str
+    group: str
+    functions: tuple[Any, ...]
+    quotes: dict[str, str]
+    source: str = ""
+    symbols: Mapping[str, tuple[str, str]] = MappingProxyType({})
+    commands: tuple[str, ...] = ()
+    synonyms: tuple[str, ...] = ()
+    applied: Numbers | None = None
+
+
+# --- a model's numbers ----------------------------------------------------------------------------------------------
+
+
+def _part(name: str, training: bool = True) -> Numbers:
+    """A line of the budget, in mixed-precision training unless it is only there in inference."""
+
+    def put(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
+        lines = memory.memory(spec, batch, seq, train=training).lines
+        return [line._replace(component=f"{line.component}, bytes") for line in lines if line.component == name]
+
+    return put
+
+
+def _cache(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
+    return memory.memory(spec, batch, seq).lines[-len(spec.groups) :] + [
+        line._replace(component=f"{line.component}, bytes")
+        for line in memory.memory(spec, batch, seq).lines
+        if line.component in ("kv_cache", "state")
+    ]
+
+
+def _moe(*starts: str) -> Numbers:
+    def put(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
+        lines = moe.moe(spec, batch, seq, capacity_factor=1.25).lines
+        return [line for line in lines if line.component.startswith(starts)]
+
+    return put
+
+
+def _crossover(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
+    found = growth.crossover(spec)
+    grown = growth.growth(spec, [n for n in (found.layers, found.with_head) if n is not None])
+    return [
+        Line(
+            f"at {each.seq:,} tokens, FLOPs of attention",
+            "attention = linear",
+            f"linear {each.linear:,}",
+            each.attention,
+            _KAPLAN,
+        )
+        for each in grown
+    ]
+
+
+def _chapter_params(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
+    n, d, vocab = spec.n_layers, spec.d_model, spec.embedding.vocab
+    value = params.chapter_estimate(n, d, vocab)
+    return [Line("parameters", "12 L d² + V d", f"12·{n:,}·{d:,}² + {vocab:,}·{d:,}", value, _KAPLAN)]
+
+
+def _chapter_activations(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
+    found = memory.chapter_activations(spec, batch, seq, 2)
+    n, d = spec.n_layers, spec.d_model
+    return [
+        Line(
+            "activations, bytes",
+            "L b n d · 2 B",
+            f"{n:,}·{batch:,}·{seq:,}·{d:,}·2",
+            found.activation_bytes,
+            "the chapter, sec. 2",
+        ),
+        Line(
+            "scores, bytes",
+            "L b H n² · 2 B",
+            f"Σ heads of all layers · {batch:,}·{seq:,}²·2",
+            found.score_bytes,
+            "the chapter, sec. 2",
+        ),
+    ]
+
+
+def _leading(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
+    sums, _ = leading.leading_order(spec, Run(batch, seq))
+    numbers = f"L {spec.n_layers:,}, n {seq:,}, d {spec.d_model:,}"
+    return [
+        Line(name, "L n d²" if "proj" in name else "L s n d", numbers, value, "the chapter, sec. 1")
+        for name, value in sums.items()
+    ]
+
+
+def _rules(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
+    return [
+        Line(each.rule, "factor · N · tokens", f"exact {each.exact:,}", each.value, _KAPLAN)
+        for each in flops.flops(spec, batch, seq).approximations
+    ]
+
+
+def _decode(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
+    rows = flops.flops(spec, batch, seq).decode.components
+    return [
+        Line(f"{row.component}, FLOPs", "forward of q = 1 token at kv = context", f"context {seq:,}", row.flops, _KAPLAN)
+        for row in rows
+    ]
+
+
+def _per_token(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
+    step = memory.kv_elements_per_token(spec)
+    value = memory.kv_bytes_per_token(spec, "bf16")
+    return [Line("cache per token, bytes", "elements per token · bytes", f"{step:,} · 2", value, memory.SOURCES["kv_cache"])]
+
+
+def _checkpointing(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
+    layer = -(-memory.chapter_activations(spec, batch, seq, 2).total_bytes // spec.n_layers)
+    boundary = batch * seq * spec.d_model * 2
+    best = memory.checkpointing(spec.n_layers, boundary, layer, 1).best_every
+    found = memory.checkpointing(spec.n_layers, boundary, layer, best)
+    numbers = f"ceil({spec.n_layers:,}/{best})·{boundary:,} + {best}·{layer:,}"
+    what = f"best interval c = {best}, at the chapter's activations, bytes"
+    return [Line(what, "ceil(L/c)·boundary + c·layer", numbers, found.bytes, "Chen et al. 2016, arXiv:1604.06174")]
+
+
+def _hops(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
+    lines = []
+    for number, layers in enumerate(spec.groups):
+        core = getattr(layers.mixer, "core", None) if isinstance(layers.mixer, Attention) else None
+        reach = None if core is None else pairs.hops(core, seq, masked=True)
+        if core is not None and reach is not None:
+            lines.append(Line(f"group {number} ({core.type})", "layers until all are reached", f"n = {seq:,}", reach, _CHILD))
+    return lines
+
+
+def _generalisation(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
+    n = params.count(spec)
+    gap = bounds.generalization(n, 20 * n)
+    return [Line("gap at 20 examples a parameter", gap.formula, gap.numbers, gap.bound, gap.source)]
+
+
+def _compute(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
+    n = params.active(spec)
+    value = scaling.training_compute(n, 20 * n)
+    return [Line("training on 20 tokens a parameter, FLOPs", "C = k N D", f"6·{n:,}·{20 * n:,}", value, _KAPLAN)]
+
+
+_KAPLAN = "Kaplan et al. 2020, arXiv:2001.08361, sec. 2.1"
+_CHILD = "Child et al. 2019, arXiv:1904.10509, sec. 4.2; Beltagy et al. 2020, arXiv:2004.05150, sec. 3.1"
+_HOFFMANN = "Hoffmann et al. 2022, arXiv:2203.15556, eq. 2 and 4"
+_FEDUS = "Fedus et al. 2021, arXiv:2101.03961, sec. 5.4"
+_MEGATRON = "Shoeybi et al. 2019, arXiv:1909.08053, sec. 3"
+_ZERO = "Rajbhandari et al. 2020, arXiv:1910.02054, sec. 5"
+_WILLIAMS = "Williams et al. 2009, CACM 52(4)"
+_CHAPTER = "the textbook chapter, sec. 1"
+_EXPERTS = {"n": ("experts of a layer", "1"), "k": ("experts that one token meets", "1"), "E": ("experts of a layer", "1")}
+_SCALING = {
+    "k": ("FLOPs per parameter and token: 6", "FLOPs"),
+    "L": ("loss", "nats per token"),
+    "a": ("exponent of N_opt ~ C^a", "1"),
+    "b": ("exponent of D_opt ~ C^b", "1"),
+    "G": ("optimal parameters at C = k", "parameters"),
+    "K": ("A / G^alpha + B G^beta", "nats per token"),
+    "N_opt": ("compute-optimal parameters", "parameters"),
+    "D_opt": ("compute-optimal tokens", "tokens"),
+}
+_MEMORY = "llmcx memory --preset llama-3-8b --train --seq 2k"
+
+QUANTITIES: dict[str, Quantity] = {
+    # --- compute ---
+    "convention": Quantity(
+        "Conventions: FLOPs, multiply-adds, leading order",
+        "compute",
+        (flops.flops, flop_counter.linear),
+        {"a matmul, 2 per multiply-add": "2·tokens·d_in·d_out"},
+        "torch/utils/flop_counter.py, mm_flop",
+        commands=("llmcx flops --preset gpt3 --convention macs",),
+        synonyms=("conventions", "macs", "multiply-adds"),
+        applied=_rules,
+    ),
+    "leading-order": Quantity(
+        "Leading order: the textbook chapter's convention, constants dropped",
+        "compute",
+        (leading.leading_order, leading.attended),
+        {"all matrices of a layer": "n d²", "attention core of a layer": "s n d", "router of an MoE layer": "n d E"},
+        _CHAPTER,
+        symbols={"E": ("experts of a layer", "1")},
+        commands=("llmcx flops --preset gpt3 --convention leading-order",),
+        synonyms=("chapter", "big-o"),
+        applied=_leading,
+    ),
+    "crossover": Quantity(
+        "Crossover: the length from which attention costs more than the matrices",
+        "compute",
+        (growth.crossover, growth.growth),
+        {"where attention overtakes": "4 n² H d_h = the layers' linear FLOPs", "a plain model, d_ff = 4d": "n = 6d"},
+        "Kaplan et al. 2020, arXiv:2001.08361, Table 1",
+        commands=("llmcx flops --preset gpt3",),
+        applied=_crossover,
+    ),
+    "decode": Quantity(
+        "Decode step: one token with a cache",
+        "compute",
+        (place.step_at, flop_counter.linear),
+        {"a step": "forward of q = 1 token at kv = context"},
+        "Shazeer 2019, arXiv:1911.02150, sec. 2.4",
+        commands=("llmcx flops --preset gpt3 --context 2048",),
+        synonyms=("decode-step", "generated-token", "per-token"),
+        applied=_decode,
+    ),
+    "rules-of-thumb": Quantity(
+        "2N and 6N: FLOPs per token from the parameters alone",
+        "compute",
+        (flops.rules_of_thumb, scaling.training_compute),
+        {"forward, per token": "2N per token forward", "training, per token": "6N per token training"},
+        _KAPLAN,
+        commands=("llmcx flops --preset gpt3",),
+        synonyms=("2n", "6n", "approximations"),
+        applied=_rules,
+    ),
+    "accounting": Quantity(
+        "Three ways to count a training run",
+        "compute",
+        (accounting.accounting,),
+        {"Kaplan et al.": "6 N D", "embeddings by one-hot products": "2 n V d", "softmax, per layer": "3 H n²"},
+        "Hoffmann et al. 2022, arXiv:2203.15556, appendix F",
+        commands=("llmcx chinchilla --preset chinchilla-70b --tokens 1.4T",),
+        synonyms=("appendix-f",),
+        applied=_compute,
+    ),
+    # --- memory ---
+    "chapter-params": Quantity(
+        "12 L d² + V d: the textbook's parameters",
+        "memory",
+        (params.chapter_estimate,),
+        {"parameters": "12 L d² + V d"},
+        commands=("llmcx params --layers 48 --d-model 4096 --vocab 32000",),
+        applied=_chapter_params,
+    ),
+    "weights": Quantity(
+        "Weights: bytes of the parameters",
+        "memory",
+        (dtypes.size, dtypes.bits),
+        {"bytes": "ceil(elements · bits / 8)"},
+        memory.SOURCES["weights"],
+        symbols={"elements": ("parameters", "parameters")},
+        commands=("llmcx params --preset llama-3-8b --dtype int4",),
+        applied=_part("weights"),
+    ),
+    "gradients": Quantity(
+        "Gradients: one per parameter",
+        "memory",
+        (shares.held, training.ranks),
+        {"bytes": "gradient * (n + experts)"},
+        "Micikevicius et al. 2018, arXiv:1710.03740",
+        symbols={"n": ("parameters outside the experts", "parameters"), "experts": ("parameters in the experts", "parameters")},
+        commands=(_MEMORY,),
+        applied=_part("gradients"),
+    ),
+    "optimizer": Quantity(
+        "Optimizer states",
+        "memory",
+        (optimizers.Optimizer.of, training.ranks),
+        {"bytes": "self.states * params"},
+        "Kingma and Ba 2015, arXiv:1412.6980; see adam, adafactor, muon ...",
+        symbols={"self": ("the optimizer", "1")},
+        commands=(_MEMORY,),
+        synonyms=("optimizer-states", "master-weights"),
+        applied=_part("optimizer"),
+    ),
+    "activations": Quantity(
+        "Activations: what autograd keeps for the backward pass",
+        "memory",
+        (kept.kept_bytes, training.ranks),
+        {"bytes": "op.times * kept.elements * width"},
+        memory.SOURCES["activations"],
+        symbols={
+            "op": ("one op", "1"),
+            "kept": ("a tensor that it keeps", "1"),
+            "width": ("bytes of an element, as it is stored", "bytes"),
+        },
+        commands=(_MEMORY,),
+        synonyms=("kept", "autograd"),
+        applied=_part("activations"),
+    ),
+    "chapter-activations": Quantity(
+        "L b n d + L b H n²: the textbook's activations",
+        "memory",
+        (memory.chapter_activations, memory.checkpointing),
+        {"elements": "L b n d + L b H n²"},
+        "Korthikanti et al. 2022, arXiv:2205.05198, sec. 4, for the constants that it drops",
+        commands=("llmcx memory --preset gpt3 --train --batch 32 --precision fp32 --activations chapter",),
+        applied=_chapter_activations,
+    ),
+    "checkpointing": Quantity(
+        "Gradient checkpointing: keep every c-th layer's input, compute the rest again",
+        "memory",
+        (memory.checkpointing,),
+        {"bytes": "ceil(L/c)·boundary + c·layer"},
+        "Chen et al. 2016, arXiv:1604.06174",
+        commands=("llmcx memory --preset gpt3 --train --checkpoint-every 8", "llmcx flops --preset gpt3 --recompute"),
+        synonyms=("recompute", "recomputation", "gradient-checkpointing"),
+        applied=_checkpointing,
+    ),
+    "logits": Quantity(
+        "Logits: scores of the whole vocabulary",
+        "memory",
+        (shares.held, training.ranks),
+        {"bytes, in training": "method.at_once(rows) * columns * (p.activation + 4)"},
+        memory.SOURCES["logits"],
+        symbols={
+            "method": ("how one micro-batch is trained", "1"),
+            "at_once": ("tokens whose logits exist at a time", "tokens"),
+            "columns": ("vocabulary of one GPU", "tokens"),
+            "p": ("bytes of the precision", "bytes"),
+        },
+        commands=(_MEMORY,),
+        applied=_part("logits"),
+    ),
+    "kv-cache": Quantity(
+        "KV cache: keys and values of every past token",
+        "memory",
+        (cached.cache, runtimes.cached),
+        {"elements of a layer": "batch·tokens·width", "width": "2 · n_kv_heads · head_dim"},
+        "Shazeer 2019, arXiv:1911.02150, sec. 2.4",
+        commands=("llmcx memory --preset llama-3-8b --seq 8k",),
+        synonyms=("kv", "kvcache", "key-value-cache"),
+        applied=_cache,
+    ),
+    "kv-bytes-per-token": Quantity(
+        "Cache per token: what one more token of context adds",
+        "memory",
+        (memory.kv_bytes_per_token, cached.cache),
+        {"elements of a layer": "batch·tokens·width"},
+        "Shazeer 2019, arXiv:1911.02150, sec. 2.4",
+        commands=("llmcx memory --preset llama-3-8b",),
+        applied=_per_token,
+    ),
+    "workspace": Quantity(
+        "Workspace: an estimate of transients, buffers and margin",
+        "memory",
+        (memory.workspace, shares.buffers, training.ranks),
+        {"an eager softmax": "2 * probabilities * act", "a gated feed-forward": "3 if op.kind"},
+        memory.SOURCES["workspace"],
+        symbols={"probabilities": ("attention weights of one layer", "1"), "op": ("one op", "1")},
+        commands=(_MEMORY,),
+        applied=_part("workspace"),
+    ),
+    "lora": Quantity(
+        "LoRA: low-rank adapters on frozen weights",
+        "memory",
+        (lora.LoRA, training.ranks),
+        {"adapted layer": "B A x"},
+        "Hu et al. 2021, arXiv:2106.09685, sec. 4.1",
+        symbols={"A": ("rank x d_in matrix", "1"), "B": ("d_out x rank matrix", "1")},
+        commands=("llmcx memory --preset llama-3-8b --train --lora 16 --seq 2k",),
+        synonyms=("qlora", "adapters"),
+    ),
+    # --- parallelism ---
+    "zero": Quantity(
+        "ZeRO and FSDP: states, gradients, weights shared out among replicas",
+        "parallelism",
+        (shares.held, sharding.cut),
+        {
+            "optimizer, from ZeRO-1": "cut(states, among) + cut(expert_states, among_experts)",
+            "gradients, from ZeRO-2": "cut(gradient * n, among) + cut(gradient * experts, among_experts)",
+            "weights, ZeRO-3": "cut(p.weight * n, among) + cut(p.weight * experts, among_experts)",
+        },
+        _ZERO,
+        symbols={
+            "cut": ("the largest share of the first among the second: ceil of the quotient", "1"),
+            "among": ("dp · cp GPUs, or a shard of them", "GPUs"),
+            "among_experts": ("among / ep", "GPUs"),
+            "expert_states": ("bytes of state of the experts", "bytes"),
+            "n": ("parameters outside the experts", "parameters"),
+            "p": ("bytes of the precision", "bytes"),
+        },
+        commands=("llmcx memory --preset llama-3-8b --train --zero 3 --gpus 8 --seq 2k",),
+        synonyms=("fsdp", "zero-1", "zero-2", "zero-3", "hsdp", "data-parallel"),
+        applied=_part("optimizer"),
+    ),
+    "tensor-parallel": Quantity(
+        "Tensor parallelism: matrices by columns and rows, attention by heads",
+        "parallelism",
+        (sharding.share, sharding.cut),
+        {"the largest share": "-(-n // ways)", "traffic of a layer in training": "4·2·(tp - 1)/tp·b·s·d·2 B / link"},
+        _MEGATRON,
+        symbols={
+            "n": ("heads, columns or rows", "1"),
+            "ways": ("GPUs that share them", "GPUs"),
+            "s": ("sequence length", "tokens"),
+        },
+        commands=("llmcx memory --preset llama-3-8b --train --tp 8 --gpus 8 --seq 2k",),
+        synonyms=("tp", "sequence-parallel"),
+    ),
+    "pipeline-parallel": Quantity(
+        "Pipeline parallelism: micro-batches in flight, and the bubble",
+        "parallelism",
+        (stages.in_flight,),
+        {
+            "interleaved, chunks in flight": "2 (pp - stage - 1) + (virtual - 1) pp + 1",
+            "1F1B, micro-batches in flight": "pp - stage",
+            "bubble, in micro-batches of one stage": "(pp - 1)/v",
+        },
+        "Narayanan et al. 2021, arXiv:2104.04473, sec. 2.2",
+        symbols={"v": ("chunks of layers on each stage", "1")},
+        commands=("llmcx memory --preset llama-3-8b --train --pp 4 --gpus 4 --seq 2k",),
+        synonyms=("pp", "bubble", "1f1b"),
+    ),
+    "context-parallel": Quantity(
+        "Context parallelism: keys and values go round a ring",
+        "parallelism",
+        (traffic.roofline, sharding.cut),
+        {"traffic of a layer in training": "3·(cp - 1) · tokens · keys and values · 2 B / link"},
+        "Liu et al. 2023, arXiv:2310.01889",
+        commands=("llmcx memory --preset llama-3-8b --train --cp 2 --gpus 2 --seq 8k",),
+        synonyms=("cp", "ring-attention"),
+    ),
+    # --- experts ---
+    "expert-capacity": Quantity(
+        "Capacity of an expert",
+        "experts",
+        (routing.capacity,),
+        {"tokens": "ceil(tokens · top_k / n_experts · factor)"},
+        "Fedus et al. 2021, arXiv:2101.03961, eq. 3",
+        symbols={"top_k": ("experts that one token meets", "1")},
+        commands=("llmcx moe --preset mixtral-8x7b --seq 4k --capacity-factor 1.25",),
+        synonyms=("capacity", "capacity-factor"),
+        applied=_moe("capacity"),
+    ),
+    "dropped-tokens": Quantity(
+        "Dropped tokens: assignments beyond capacity",
+        "experts",
+        (routing.dropped, routing.chances),
+        {"share": "the sum over experts of E[max(0, X - per_expert)], over tokens·top_k"},
+        "Fedus et al. 2021, arXiv:2101.03961, sec. 2.2; independent tokens, one hot expert",
+        symbols={
+            "X": ("tokens that an expert receives, Binomial(tokens, p)", "tokens"),
+            "E": ("expected value", "1"),
+            "per_expert": ("tokens that an expert accepts", "tokens"),
+        },
+        commands=("llmcx moe --preset mixtral-8x7b --seq 4k --capacity-factor 1.25 --imbalance 1.5",),
+        synonyms=("dropped", "load-balance", "imbalance"),
+        applied=_moe("expected dropped"),
+    ),
+    "distinct-experts": Quantity(
+        "Experts that a batch meets",
+        "experts",
+        (routing.distinct_experts, serve.touched),
+        {"uniform routing": "n_experts·(1 - (1 - top_k/n_experts)^tokens)"},
+        "independent tokens with distinct picks: linearity of expectation",
+        commands=("llmcx moe --preset mixtral-8x7b --batch 8 --seq 4k",),
+        synonyms=("experts-met",),
+        applied=_moe("distinct experts"),
+    ),
+    "granularity": Quantity(
+        "Granularity: how finely experts are cut",
+        "experts",
+        (moe.Experts, routing.capacity),
+        {"granularity": "4·d_model/d_expert"},
+        "Krajewski et al. 2024, arXiv:2402.07871",
+        commands=("llmcx moe --preset deepseek-v3",),
+        applied=_moe("granularity"),
+    ),
+    "all-to-all": Quantity(
+        "All-to-all: tokens sent to their experts and back",
+        "experts",
+        (expert_parallel.all_to_all_bytes, expert_parallel.crossing_bytes),
+        {
+            "bytes of a layer": "2 · tokens · top_k · d_model · bytes",
+            "with a capacity": "2 · n_experts · capacity · d_model · bytes",
+        },
+        _FEDUS,
+        commands=("llmcx moe --preset mixtral-8x7b --seq 4k",),
+        synonyms=("dispatch", "combine"),
+        applied=_moe("all-to-all"),
+    ),
+    "expert-parallel": Quantity(
+        "Expert parallelism: what crosses between GPUs",
+        "experts",
+        (expert_parallel.crossing_bytes, expert_parallel.unique_bytes),
+        {"bytes of a layer": "2 · slots · d_model · bytes · (ranks - 1) / ranks"},
+        _FEDUS,
+        commands=("llmcx moe --preset mixtral-8x7b --seq 4k --ep 8",),
+        synonyms=("ep",),
+        applied=_moe("all-to-all"),
+    ),
+    "routers": Quantity(
+        "Routers: four ways to send tokens to experts",
+        "experts",
+        (routers.routers,),
+        {"top-k, FLOPs per token": "2 M d E", "expert choice, tokens nobody takes": "(1 - k/E)^E"},
+        "Shazeer et al. 2017, arXiv:1701.06538, sec. 2.1; Zhou et al. 2022, arXiv:2202.09368, sec. 3.2",
+        symbols=_EXPERTS | {"M": ("layers with experts", "1")},
+        commands=("llmcx moe --preset mixtral-8x7b",),
+        synonyms=("router", "expert-choice", "hash-routing"),
+        applied=_moe("moe.router"),
+    ),
+    "moe": Quantity(
+        "Mixture of experts: total against active, and the dense model to compare with",
+        "experts",
+        (moe.moe, routing.capacity, expert_parallel.all_to_all_bytes),
+        {"a token's experts, leading order": "n d E", "sparsity": "n_experts / top_k"},
+        "Shazeer et al. 2017, arXiv:1701.06538, sec. 2",
+        symbols={"E": ("experts of a layer", "1"), "top_k": ("experts that one token meets", "1")},
+        commands=("llmcx moe --preset switch-c",),
+        synonyms=("experts", "mixture-of-experts", "switch", "sparsity"),
+        applied=_moe(""),
+    ),
+    # --- scaling ---
+    "training-compute": Quantity(
+        "C = 6 N D: compute of a training run",
+        "scaling",
+        (scaling.training_compute,),
+        {"FLOPs": "C = k N D"},
+        symbols=_SCALING,
+        commands=("llmcx chinchilla --params 70B --tokens 1.4T",),
+        synonyms=("6nd", "compute"),
+        applied=_compute,
+    ),
+    "gpu-hours": Quantity(
+        "Accelerator-hours of a compute budget",
+        "scaling",
+        (scaling.gpu_hours, scaling.gpu_compute),
+        {"hours": "hours = C / (3600 · peak · MFU)", "FLOPs": "C = hours · 3600 · peak · MFU"},
+        "Chowdhery et al. 2022, arXiv:2204.02311, sec. 4.1",
+        commands=("llmcx chinchilla --gpu-hours 24000 --hardware h100 --mfu 0.4",),
+    ),
+    "loss": Quantity(
+        "Loss of a model by its size and data",
+        "scaling",
+        (scaling.loss,),
+        {"nats per token": "L(N, D) = E + A / N^alpha + B / D^beta"},
+        symbols=_SCALING,
+        commands=("llmcx chinchilla --params 70B --tokens 1.4T --law hoffmann-3",),
+    ),
+    "chinchilla": Quantity(
+        "Compute-optimal model and data",
+        "scaling",
+        (scaling.optimum, scaling.frontier),
+        {
+            "parameters": "N = c (C/u)^a",
+            "tokens": "D = C / (k N)",
+            "frontier": "G = (alpha A / (beta B))^(1 / (alpha + beta))",
+            "exponents": "a = beta / (alpha + beta), b = alpha / (alpha + beta)",
+        },
+        _HOFFMANN,
+        symbols=_SCALING | {"c": ("the optimum at a budget of u", "parameters"), "u": ("that budget", "FLOPs")},
+        commands=("llmcx chinchilla --compute 5.76e23",),
+        synonyms=("compute-optimal", "optimum", "frontier", "hoffmann", "scaling-laws"),
+        applied=_compute,
+    ),
+    "equal-compute": Quantity(
+        "A huge model on few tokens, or a medium one on many",
+        "scaling",
+        (scaling.at_equal_compute, scaling.loss),
+        {"tokens of each size": "D = C / (k N)"},
+        "Hoffmann et al. 2022, arXiv:2203.15556, sec. 3.3",
+        symbols=_SCALING,
+        commands=("llmcx chinchilla --compute 5.76e23 --compare 280B,70B --law hoffmann-3",),
+        synonyms=("isoflop",),
+    ),
+    "standing": Quantity(
+        "Under- or over-trained: a model against the optimum of its compute",
+        "scaling",
+        (standing.standing,),
+        {
+            "loss along the frontier": "L = E + K (C/k)^(-gamma)",
+            "served tokens that justify it": "T = 3 D (alpha A N^-alpha / (beta B D^-beta) - 1)",
+        },
+        "Hoffmann et al. 2022, arXiv:2203.15556, eq. 2 and 4; Sardana et al. 2024, arXiv:2401.00448, eq. 3",
+        symbols=_SCALING,
+        commands=("llmcx chinchilla --params 8B --tokens 15T --law hoffmann-3",),
+        synonyms=("over-trained", "under-trained"),
+    ),
+    "lifetime": Quantity(
+        "The cheapest model to train and then serve",
+        "scaling",
+        (standing.lifetime,),
+        {"least of": "min k N D + (k/3) N T", "at the minimum": "alpha (L - E - B / D^beta) = beta B / D^beta (1 + T / (3 D))"},
+        "Sardana et al. 2024, arXiv:2401.00448, eq. 3",
+        symbols=_SCALING,
+        commands=("llmcx chinchilla --params 13B --inference-tokens 2T --law hoffmann-3",),
+        synonyms=("inference-aware", "beyond-chinchilla"),
+    ),
+    "repeated-data": Quantity(
+        "Repeated data: what a token is worth the next time",
+        "scaling",
+        (standing.effective, standing.constrained, scaling.loss),
+        {"effective tokens": "D' = U_D + U_D R_D* (1 - exp(-R_D / R_D*))"},
+        "Muennighoff et al. 2023, arXiv:2305.16264, eq. 5 and 6",
+        symbols={
+            "D'": ("fresh tokens that the data are worth", "tokens"),
+            "U_D": ("unique tokens", "tokens"),
+            "R_D": ("repeats: D / U_D - 1", "1"),
+            "R_D*": ("repeats after which they lose their worth", "1"),
+        },
+        commands=("llmcx chinchilla --compute 1e22 --law muennighoff --unique-tokens 10B",),
+        synonyms=("epochs", "unique-tokens", "data-constrained"),
+    ),
+    "fit": Quantity(
+        "Fitting a law to one's own runs",
+        "scaling",
+        (fitting.fit, scaling.loss),
+        {"starts": "a, b, e are ln A, ln B, ln E"},
+        "Hoffmann et al. 2022, arXiv:2203.15556, sec. 3.3 and appendix D.2",
+        symbols={"a": ("ln A", "1"), "b": ("ln B", "1"), "e": ("ln E", "1")},
+        synonyms=("huber", "approach-3"),
+    ),
+    # --- bounds ---
+    "generalisation": Quantity(
+        "Generalisation: the gap between test and train error",
+        "bounds",
+        (bounds.generalization,),
+        {"error rate": "sqrt(P log n / n)"},
+        bounds.generalization(2, 2).source,
+        symbols={"n": ("independent examples", "examples")},
+        commands=("llmcx bounds --params 1e11 --examples 1e11 --base 2",),
+        synonyms=("generalization", "sample-complexity", "vc"),
+        applied=_generalisation,
+    ),
+    "pac-bayes": Quantity(
+        "PAC-Bayes: a certificate for a randomised predictor",
+        "bounds",
+        (bounds.pac_bayes,),
+        {"error rate": "sqrt((KL + ln(2·sqrt(n)/delta)) / (2·n))"},
+        symbols={"n": ("independent examples", "examples")},
+        commands=("llmcx bounds --kl 5000 --examples 50000",),
+    ),
+    "compression": Quantity(
+        "Compression: a certificate for a predictor of few bits",
+        "bounds",
+        (bounds.compression,),
+        {"error rate": "sqrt((b + ln(2/delta)) / (2·n))"},
+        symbols={"n": ("independent examples", "examples"), "b": ("bits that describe the predictor", "bits")},
+        commands=("llmcx bounds --compressed 1MB --examples 1e9",),
+    ),
+    "all-pairs": Quantity(
+        "All pairs: why exact attention is quadratic",
+        "bounds",
+        (bounds.all_pairs, pairs.dense, pairs.causal),
+        {"pairs": "n²", "under a causal mask": "n (n + 1) / 2"},
+        commands=("llmcx bounds --seq 4096",),
+        synonyms=("omega", "quadratic", "lower-bound"),
+    ),
+    "hops": Quantity(
+        "Hops: layers until every token can reach every other",
+        "bounds",
+        (pairs.hops, bounds.hops_table),
+        {
+            "local, causal mask": "ceil((n-1)/w)",
+            "local, no mask": "ceil((n-1)/(w/2))",
+            "Longformer, causal mask": "ceil((n-1-g)/w)",
+        },
+        _CHILD,
+        commands=("llmcx bounds --seq 4096",),
+        synonyms=("reach", "expressivity", "receptive-field"),
+        applied=_hops,
+    ),
+    "universal-approximation": Quantity(
+        "Universal approximation: a statement without a number",
+        "bounds",
+        (bounds.universal_approximation,),
+        {"statement": "transformers approximate any continuous sequence-to-sequence function arbitrarily well"},
+        commands=("llmcx bounds",),
+    ),
+    # --- design ---
+    "pairs": Quantity(
+        "Pairs that a causal mask leaves",
+        "design",
+        (pairs.causal, pairs.banded, pairs.centred),
+        {"pairs": "q·kv - q(q-1)/2", "a full pass": "n(n+1)/2"},
+        "Dao 2023, arXiv:2307.08691, sec. 3.1",
+        commands=("llmcx flops --preset llama-3-8b --causal",),
+        synonyms=("causal", "causal-mask"),
+    ),
+    "longest-sequence": Quantity(
+        "Longest sequence: a variant's limit under a budget, and the chapter's",
+        "design",
+        (compare.max_seq, pairs.hops),
+        {"growth": "core_flops over the same variant's at the first length"},
+        "the textbook chapter, sec. 3",
+        symbols={"core_flops": ("FLOPs of the attention cores", "FLOPs")},
+        commands=("llmcx attention-compare --preset llama-3-8b --budget 80GB",),
+        synonyms=("max-seq", "growth"),
+    ),
+    "feed-forward": Quantity(
+        "Feed-forward width",
+        "design",
+        (shapes.feed_forward,),
+        {"d_ff": "ceil(ffn_multiple · d_model / ffn_round) · ffn_round"},
+        "Shazeer 2020, arXiv:2002.05202, sec. 2",
+        symbols={"ffn_multiple": ("width over d_model: 4, or gated 8/3", "1"), "ffn_round": ("what it is rounded up to", "1")},
+        commands=("llmcx shapes --params 7B",),
+        synonyms=("ffn", "mlp"),
+    ),
+    "shapes": Quantity(
+        "Depth against width at equal parameters",
+        "design",
+        (shapes.shapes, shapes.balanced, shapes.model),
+        {"aspect ratio": "d / L"},
+        "Levine et al. 2020, arXiv:2006.12467",
+        commands=("llmcx shapes --params 7B",),
+        synonyms=("depth", "width", "aspect-ratio"),
+    ),
+    # --- time ---
+    "roofline": Quantity(
+        "Roofline: the larger of arithmetic and traffic",
+        "time",
+        (roofline.seconds, roofline.Roof.at, traffic.visits),
+        {"seconds": "max(FLOPs / rate, bytes / bandwidth)", "FLOP/s": "min(peak, intensity · bandwidth)"},
+        _WILLIAMS,
+        symbols={"rate": ("FLOP/s of matmuls or attention", "FLOP/s"), "intensity": ("FLOPs per byte moved", "FLOPs/byte")},
+        commands=("llmcx serve --preset llama-3-8b --hardware h100",),
+        synonyms=("memory-bound", "compute-bound", "arithmetic-intensity"),
+    ),
+    "flash-tiles": Quantity(
+        "Tiles of a fused attention, and how often rows are read",
+        "time",
+        (traffic.visits, traffic.tile),
+        {"keys of a tile": "ceil(M / 4d)", "visits": "rows · ceil(keys / tile)"},
+        traffic.FLASH,
+        symbols={
+            "M": ("elements that fit on the chip", "1"),
+            "tile": ("keys that a tile holds", "1"),
+            "d": ("width of a head", "1"),
+        },
+        commands=("llmcx attention-compare --preset llama-3-8b",),
+        synonyms=("tile", "tiles"),
+    ),
+    "train": Quantity(
+        "Time of a training step and of a run",
+        "time",
+        (train.outcome, scaling.gpu_hours),
+        {
+            "a step": "(m + (p - 1)/v) micro-batches of the fullest stage",
+            "MFU": "FLOPs of forward and backward over what the peak would do",
+            "energy": "accelerators · watts · PUE · hours",
+        },
+        "Narayanan et al. 2021, arXiv:2104.04473, sec. 2.2; Chowdhery et al. 2022, arXiv:2204.02311, sec. 4.1",
+        symbols={
+            "m": ("micro-batches of a step", "1"),
+            "p": ("stages of the pipeline", "1"),
+            "v": ("chunks of layers on each stage", "1"),
+        },
+        commands=("llmcx train --preset llama-3-8b --tokens 1T --gpus 64",),
+        synonyms=("mfu", "energy", "co2", "training-cost", "training-time"),
+    ),
+    "serve": Quantity(
+        "Serving: a request's time and cost",
+        "time",
+        (serve.point, serve.touched),
+        {"seconds of a request": "t_prefill + output · t_decode(batch) / batch / tokens per step"},
+        "Pope et al. 2022, arXiv:2211.05102, sec. 2; Yu et al. 2022, Orca, OSDI: continuous batching",
+        symbols={
+            "t_prefill": ("seconds of a prompt", "seconds"),
+            "t_decode": ("seconds of a decode step", "seconds"),
+            "output": ("tokens made", "tokens"),
+        },
+        commands=("llmcx serve --preset llama-3-8b --hardware h100",),
+        synonyms=("prefill", "ttft", "tpot", "latency", "throughput"),
+    ),
+}
+
+
+def _run(functions: tuple[Any, ...]) -> list[Example]:
+    return [example for function in functions for example in examples(function)]
+
+
+def drafts() -> Iterator[Draft]:
+    """A topic for each quantity."""
+    for name, of in QUANTITIES.items():
+        cite = of.source or source(of.functions[0])
+        yield Draft(
+            name,
+            of.title,
+            of.group,
+            doc(of.functions[0]),
+            [Formula(what, quote, cite) for what, quote in of.quotes.items()],
+            partial(_run, of.functions),
+            of.symbols,
+            of.commands,
+            of.synonyms,
+            of.applied,
+        )

@@ -1,0 +1,1 @@
+"""Number formats: dtypes, quantised files, optimizer states."""

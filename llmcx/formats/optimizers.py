@@ -1,0 +1,101 @@
+"""Optimizers: what each holds per parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from llmcx.costs import params as params_fold
+from llmcx.ops.fold import Fold
+from llmcx.ops.op import ACTIVATIONS, Op, in_layers
+from llmcx.record import dataclass
+
+factored_fold = Fold("factored second moments")
+
+
+_FACTORED = "Shazeer and Stern 2018, arXiv:1804.04235, sec. 3"
+
+
+@factored_fold.rule("linear", text="(d_in + d_out)·(1 - tied) + bias·d_out", source=_FACTORED)
+def factored_linear(tokens: int, d_in: int, d_out: int, bias: int, tied: int) -> int:
+    """A matrix keeps the means of its rows and of its columns; a vector one number each.
+
+    >>> factored_linear(tokens=8, d_in=1024, d_out=4096, bias=1, tied=0)
+    9216
+    """
+    return (0 if tied else d_in + d_out) + bias * d_out
+
+
+@factored_fold.rule("lookup", text="rows + width", source=_FACTORED)
+def factored_lookup(tokens: int, rows: int, width: int) -> int:
+    """As any matrix."""
+    return rows + width
+
+
+for _kind in ("vector", "conv", "layernorm", "rmsnorm", "matmul"):
+    _rule = params_fold.fold.rules[_kind]
+    factored_fold.rule(_kind, text=_rule.text, source="not factored: not a matrix of a linear layer")(_rule.compute)
+factored_fold.costs_nothing(
+    "scores", "values", "recompute", "solve", "scan", "softmax", "product", "residual", "rotary", "cache", *ACTIVATIONS
+)
+factored_fold.weight = params_fold.fold.weight
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """Bytes of state per parameter, and the source.
+
+    ``block`` > 0 adds two fp32 scales per block of that many values. ``matrices``, where given, is the bytes for the weights of
+    linear layers inside the layers; ``factored`` replaces the states by fp32 means of rows and columns.
+    """
+
+    name: str
+    states: int
+    source: str
+    block: int = 0
+    matrices: int | None = None
+    factored: bool = False
+
+    def basis(self, op: Op) -> int:
+        """What the states are counted from besides the number of parameters, 0 for most: means of rows and columns, or the
+        parameters of the layers' matrices.
+        """
+        if self.factored:
+            return factored_fold.of(op)
+        inside = self.matrices is not None and op.kind == "linear" and in_layers(op)
+        return params_fold.fold.of(op) if inside else 0
+
+    def bytes(self, ops: Iterable[Op]) -> int:
+        """States of the parameters of ``ops``, unrounded sharding aside."""
+        ops = list(ops)
+        return self.of(params_fold.fold.total(ops), sum(map(self.basis, ops)))
+
+    def of(self, params: int, basis: int = 0) -> int:
+        """States of ``params`` parameters, of which :meth:`basis` adds up to ``basis``.
+
+        >>> OPTIMIZERS["adam"].of(10), OPTIMIZERS["muon"].of(10, 6)
+        (80, 56)
+        """
+        if self.factored:
+            return 4 * basis
+        if self.matrices is not None:
+            return self.matrices * basis + self.states * (params - basis)
+        return self.states * params + (8 * -(-params // self.block) if self.block else 0)
+
+
+_ADAM = "two fp32 moments per parameter (Kingma and Ba 2015, arXiv:1412.6980)"
+OPTIMIZERS = {
+    "sgd": Optimizer("sgd", 0, "no state"),
+    "momentum": Optimizer("momentum", 4, "one fp32 velocity per parameter (Polyak 1964)"),
+    "adam": Optimizer("adam", 8, _ADAM),
+    "adamw": Optimizer("adamw", 8, _ADAM + "; decay apart (Loshchilov and Hutter 2019, arXiv:1711.05101)"),
+    "adam8bit": Optimizer(
+        "adam8bit", 2, "two 1-byte moments, an fp32 scale each per block of 2048 (Dettmers et al. 2021, arXiv:2110.02861)", 2048
+    ),
+    "adafactor": Optimizer(
+        "adafactor", 4, "fp32 means of rows and columns, no momentum (Shazeer and Stern 2018, arXiv:1804.04235)", factored=True
+    ),
+    "lion": Optimizer("lion", 4, "one fp32 momentum per parameter (Chen et al. 2023, arXiv:2302.06675)"),
+    "muon": Optimizer(
+        "muon", 8, "one fp32 momentum for the layers' matrices, AdamW for the rest (Jordan et al. 2024)", matrices=4
+    ),
+}

@@ -1,0 +1,349 @@
+"""Weights in quantised formats, to the byte: quants, scales, and what stays as it was.
+
+Each format quantises the matrices inside the layers, one by one; what it leaves alone (norms, biases, routers, positions, and
+outside GGUF the token table and the head) stays in 16 bits, in GGUF in 32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from llmcx.costs import params as params_fold
+from llmcx.errors import InputError, unknown_name
+from llmcx.formats import dtypes, gguf
+from llmcx.model.lower import Run, lower
+from llmcx.model.spec import Attention, ModelSpec, MoE
+from llmcx.record import dataclass
+
+
+class Matrix(NamedTuple):
+    """``times`` x ``copies`` matrices of ``d_out`` rows of ``d_in``, under llama.cpp's name; ``times`` counts layers."""
+
+    role: str
+    d_in: int
+    d_out: int
+    copies: int
+    times: int
+
+    @property
+    def elements(self) -> int:
+        return self.d_in * self.d_out * self.copies * self.times
+
+
+_QKV = dict.fromkeys(("attn_q", "attn_k", "attn_v"), "attn_qkv")
+FUSED: dict[str, dict[str, str]] = {
+    **{
+        name: {}
+        for name in (
+            *("llama", "mistral", "mixtral", "qwen2", "qwen3", "qwen2_moe", "qwen3_moe", "gemma", "gemma2", "gemma3_text"),
+            *("olmo2", "smollm3", "granite", "starcoder2", "gpt_oss", "deepseek_v3"),
+        )
+    },
+    "gpt2": _QKV,
+    "phi3": _QKV | {"ffn_gate": "ffn_up"},
+}
+"""The families whose tensors are known, and the matrices that each stores as one."""
+
+_ONLY = {"deepseek_v3": {"fp8_block"}, "gpt_oss": {"mxfp4", *gguf.MIXES}}
+"""Families known only as they were released, or in GGUF."""
+
+_ROLES = {
+    "embedding.tokens": "token_embd",
+    "head": "output",
+    "attention.q": "attn_q",
+    "attention.k": "attn_k",
+    "attention.v": "attn_v",
+    "attention.out": "attn_output",
+    "attention.q_down": "attn_q_a",
+    "attention.q_up": "attn_q_b",
+    "attention.kv_down": "attn_kv_a_mqa",
+    "attention.kv_up": "attn_kv_b",
+    **{f"ffn.{leaf}": f"ffn_{leaf}" for leaf in ("up", "gate", "down")},
+    **{f"moe.expert.{leaf}": f"ffn_{leaf}_exps" for leaf in ("up", "gate", "down")},
+    **{f"moe.shared.{leaf}": f"ffn_{leaf}_shexp" for leaf in ("up", "gate", "down")},
+}
+_PLAIN = {"moe.router", "moe.shared_gate", "embedding.positions", "attention.sinks"}
+_OUTSIDE = ("token_embd", "output")
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Bytes of a model's weights in ``format``. ``by_dtype``: elements and bytes of each type of tensor, scales included."""
+
+    format: str
+    bytes: int
+    quantized_bytes: int
+    scale_bytes: int
+    unquantized_bytes: int
+    bits_per_weight: float
+    by_dtype: dict[str, dict[str, int]]
+    formula: str
+    source: str
+    notes: list[str]
+
+
+class Sizes(NamedTuple):
+    """Bytes of a matrix: its quants, its scales."""
+
+    payload: int
+    scales: int
+
+
+class Scheme(NamedTuple):
+    """A format outside GGUF: the bytes of one matrix, the type's name, and where the layout was read."""
+
+    sizes: Callable[..., Sizes]
+    name: str
+    source: str
+    settings: tuple[str, ...] = ()
+
+
+def _whole(what: str, n: int, block: int) -> int:
+    if n % block:
+        raise InputError(f"{what} of a matrix is {n}, but this format needs a multiple of {block}", field="dtype", value=n)
+    return n // block
+
+
+def gptq(d_in: int, d_out: int, bits: int = 4, group: int = 128) -> Sizes:
+    """Quants packed in int32 words; per group of inputs and output an fp16 scale and a packed zero; per input its group (int32).
+
+    >>> gptq(4096, 4096)
+    Sizes(payload=8388608, scales=344064)
+    """
+    if bits not in (2, 3, 4, 8):
+        raise InputError(f"bits is {bits}, but must be 2, 3, 4 or 8", field="dtype", value=bits)
+    groups = 1 if group == -1 else -(-d_in // group)
+    words = _whole("the number of outputs", d_out, 32) * bits
+    return Sizes(_whole("the number of inputs", d_in, 32) * bits * d_out * 4, groups * (words * 4 + d_out * 2) + d_in * 4)
+
+
+def awq(d_in: int, d_out: int, group: int = 128) -> Sizes:
+    """4 bits packed along the outputs, a packed zero and an fp16 scale per group of inputs and output.
+
+    >>> awq(4096, 4096)
+    Sizes(payload=8388608, scales=327680)
+    """
+    groups = 1 if group == -1 else _whole("the number of inputs", d_in, group)
+    words = _whole("the number of outputs", d_out, 8)
+    return Sizes(d_in * words * 4, groups * (words * 4 + d_out * 2))
+
+
+def nf4(d_in: int, d_out: int) -> Sizes:
+    """4 bits in blocks of 64 over the flattened matrix, an fp32 absmax each, and the 16 fp32 values of the code.
+
+    >>> nf4(100, 300)
+    Sizes(payload=15000, scales=1940)
+    """
+    n = d_in * d_out
+    return Sizes(-(-n // 2), 4 * -(-n // 64) + 64)
+
+
+def nf4_double(d_in: int, d_out: int) -> Sizes:
+    """:func:`nf4` with each absmax in a byte, an fp32 scale per 256 of them, and their code of 256 fp32 values (Dettmers et al.
+    2023, arXiv:2305.14314, sec. 3).
+
+    >>> nf4_double(100, 300)
+    Sizes(payload=15000, scales=1565)
+    """
+    n = d_in * d_out
+    blocks = -(-n // 64)
+    return Sizes(-(-n // 2), blocks + 4 * -(-blocks // 256) + 64 + 1024)
+
+
+def llm_int8(d_in: int, d_out: int) -> Sizes:
+    """A byte per weight and an fp32 scale per output (Dettmers et al. 2022, arXiv:2208.07339)."""
+    return Sizes(d_in * d_out, 4 * d_out)
+
+
+def fp8_tensor(d_in: int, d_out: int) -> Sizes:
+    """E4M3 with one fp32 scale."""
+    return Sizes(d_in * d_out, 4)
+
+
+def fp8_block(d_in: int, d_out: int) -> Sizes:
+    """E4M3 with an fp32 scale per block of 128 x 128, the last ones cut (DeepSeek-AI 2024, arXiv:2412.19437, sec. 3.3.2).
+
+    >>> fp8_block(7168, 576)
+    Sizes(payload=4128768, scales=1120)
+    """
+    return Sizes(d_in * d_out, 4 * -(-d_in // 128) * -(-d_out // 128))
+
+
+def mxfp4(d_in: int, d_out: int) -> Sizes:
+    """E2M1 with an E8M0 scale, a byte, per 32 inputs (OCP Microscaling Formats 1.0, sec. 5.2)."""
+    return Sizes(_whole("the number of inputs", d_in, 32) * 16 * d_out, d_in // 32 * d_out)
+
+
+def nvfp4(d_in: int, d_out: int) -> Sizes:
+    """E2M1 with an E4M3 scale, a byte, per 16 inputs, and an fp32 scale over all. Scales of activations are not counted."""
+    return Sizes(_whole("the number of inputs", d_in, 16) * 8 * d_out, d_in // 16 * d_out + 4)
+
+
+_BNB = "bitsandbytes/functional.py and nn/modules.py of bitsandbytes-foundation/bitsandbytes: the tensors that it saves"
+_CT = "src/compressed_tensors/compressors/quantized_compressors of neuralmagic/compressed-tensors"
+SCHEMES = {
+    "gptq": Scheme(gptq, "GPTQ", "auto_gptq/nn_modules/qlinear/qlinear_cuda.py of AutoGPTQ/AutoGPTQ", ("bits", "group")),
+    "awq": Scheme(awq, "AWQ", "awq/modules/linear/gemm.py of casper-hansen/AutoAWQ", ("group",)),
+    "nf4": Scheme(nf4, "NF4", _BNB),
+    "nf4_double": Scheme(nf4_double, "NF4", _BNB),
+    "llm_int8": Scheme(llm_int8, "INT8", _BNB),
+    "fp8_tensor": Scheme(fp8_tensor, "F8_E4M3", "vllm/model_executor/layers/quantization/fp8.py of vllm-project/vllm"),
+    "fp8_block": Scheme(fp8_block, "F8_E4M3", "inference/kernel.py of deepseek-ai/DeepSeek-V3: weight_scale_inv"),
+    "mxfp4": Scheme(mxfp4, "MXFP4", _CT),
+    "nvfp4": Scheme(nvfp4, "NVFP4", f"{_CT}/fp4_quantized.py"),
+}
+_GGUF = "src/llama-quant.cpp and ggml/src/ggml-common.h of ggml-org/llama.cpp"
+
+
+def names() -> list[str]:
+    """Every format."""
+    return [*SCHEMES, *gguf.MIXES]
+
+
+def weights(spec: ModelSpec, text: str) -> Weights:
+    """The weights of ``spec`` in the format ``text``: a name of :func:`names`, gptq and awq also with settings
+    ("gptq:bits=8,group=32").
+
+    Raises InputError for an unknown format, a family whose tensors are not known, and shapes that the format cannot hold.
+    """
+    name, _, rest = str(text).lower().partition(":")
+    name = gguf.ALIASES.get(name, name)
+    if name not in SCHEMES and name not in gguf.MIXES:
+        raise unknown_name("dtype", text, [*dtypes.BITS, *names()], field="dtype")
+    settings = _settings(name, rest)
+    if spec.family not in FUSED:
+        raise InputError(
+            f"how {spec.name} is stored in {name} is not known: its family is {spec.family}, and known are"
+            f" {', '.join(sorted(FUSED))}",
+            field="dtype",
+            value=text,
+        )
+    if name not in _ONLY.get(spec.family, {name}):
+        only = ", ".join(sorted(_ONLY[spec.family]))
+        raise InputError(
+            f"how {spec.name} is stored in {name} is not known; known for {spec.family}: {only}", field="dtype", value=text
+        )
+    matrices, vectors = _tensors(spec, name)
+    if name in gguf.MIXES:
+        return _gguf(spec, name, matrices, vectors)
+    return _scheme(spec, name, settings, matrices, vectors)
+
+
+def _settings(name: str, text: str) -> dict[str, int]:
+    allowed = SCHEMES[name].settings if name in SCHEMES else ()
+    settings: dict[str, int] = {}
+    for setting in filter(None, text.split(",")):
+        key, _, value = setting.partition("=")
+        if key not in allowed:
+            raise unknown_name(f"setting of {name}", key, list(allowed), field="dtype")
+        if not value.removeprefix("-").isdecimal() or len(value) > 15 or not (int(value) > 0 or (key, value) == ("group", "-1")):
+            said = "a whole number above 0" + (", or -1 for one group" if key == "group" else "")
+            raise InputError(f"{name}:{key} is {value[:20]!r}, but must be {said}", field="dtype", value=value[:20])
+        settings[key] = int(value)
+    return settings
+
+
+def _tensors(spec: ModelSpec, name: str) -> tuple[list[Matrix], int]:
+    """The matrices as the family stores them, equal ones of all layer groups together; and the elements of everything else."""
+    fused = FUSED[str(spec.family)]
+    found: dict[tuple[str, str, int, int], list[int]] = {}
+    vectors = 0
+    for op in lower(spec, Run()):
+        count = params_fold.fold.of(op)
+        if not count:
+            continue
+        if op.kind in ("layernorm", "rmsnorm") or op.component in _PLAIN:
+            vectors += count
+            continue
+        role = _ROLES.get(op.component)
+        if role is None or op.kind not in ("linear", "lookup"):
+            raise InputError(f"what {name} makes of {op.component} in {spec.name} is not known", field="dtype", value=name)
+        d_in, d_out = (op.dims["d_in"], op.dims["d_out"]) if op.kind == "linear" else (op.dims["width"], op.dims["rows"])
+        if op.kind == "linear":
+            vectors += d_out * op.dims["bias"] * op.copies * op.times
+            if op.dims["tied"]:
+                continue
+        rows = found.setdefault((op.group, fused.get(role, role), d_in, op.copies), [0, op.times])
+        rows[0] += d_out
+    together: dict[tuple[str, int, int, int], int] = {}
+    for (_, role, d_in, copies), (d_out, times) in found.items():
+        key = (role, d_in, d_out, copies)
+        together[key] = together.get(key, 0) + times
+    return [Matrix(*key, times) for key, times in together.items()], vectors
+
+
+def _gguf(spec: ModelSpec, mix: str, matrices: list[Matrix], vectors: int) -> Weights:
+    attention = next(layers.mixer for layers in spec.groups if isinstance(layers.mixer, Attention))
+    experts = max((layers.ffn.n_experts for layers in spec.groups if isinstance(layers.ffn, MoE)), default=0)
+    n, grouped = spec.n_layers, attention.kv_heads != attention.n_heads
+    is_llama = spec.family in ("llama", "mistral", "mixtral") and grouped and experts != 8
+    tied = all(matrix.role != "output" for matrix in matrices)
+    model = gguf.Model(
+        n, attention.n_heads // attention.kv_heads, experts, tied, n == 80 and (is_llama or spec.family == "qwen2")
+    )
+    stored = [("F32", vectors)]
+    for matrix in matrices:
+        choice = gguf.choose(mix, matrix.role, matrix.d_in, model)
+        if matrix.role not in _OUTSIDE and matrix.times != n and choice.special != choice.rest and 0 < choice.layers < n:
+            raise InputError(
+                f"the layers of {spec.name} differ, and which of them have the larger types of {mix} is not known",
+                field="dtype",
+                value=mix,
+            )
+        count = min(choice.layers, matrix.times)
+        for kind, times in ((choice.special, count), (choice.rest, matrix.times - count)):
+            if times:
+                stored.append((gguf.fitting(kind, matrix.d_in), matrix._replace(times=times).elements))
+    rows = []
+    for kind, elements in stored:
+        block = gguf.BLOCKS[kind]
+        rows.append(
+            (kind, elements, Sizes(elements // block.elements * block.payload, elements // block.elements * block.scales))
+        )
+    notes = ["not counted: a GGUF file's header and padding, and tables of rotary factors (256 bytes in Llama 3.1)"]
+    if mix in gguf.NEEDS_IMATRIX:
+        notes.append(f"{mix} with an importance matrix, without which llama.cpp does not make it")
+    elif mix in gguf.VARIES_WITH_IMATRIX:
+        notes.append(f"{mix} without an importance matrix, which would change the type of the first eighth of the ffn_down")
+    return _sum(mix, rows, ("F32", "F16"), _GGUF, notes)
+
+
+def _scheme(spec: ModelSpec, name: str, settings: dict[str, int], matrices: list[Matrix], vectors: int) -> Weights:
+    scheme = SCHEMES[name]
+    if scheme.source == _BNB and any(matrix.role.endswith("_exps") for matrix in matrices):
+        raise InputError(
+            f"{name} of {spec.name} is not known: transformers keeps its experts in one tensor, which {name} leaves alone or"
+            " splits, depending on the version",
+            field="dtype",
+            value=name,
+        )
+    rows = [("16 bits", vectors, Sizes(2 * vectors, 0))]
+    for matrix in matrices:
+        # gpt-oss is released with its experts in MXFP4 and all else in BF16 (OpenAI 2025, arXiv:2508.10925, sec. 2.1).
+        if matrix.role in _OUTSIDE or (spec.family == "gpt_oss" and not matrix.role.endswith("_exps")):
+            rows.append(("16 bits", matrix.elements, Sizes(2 * matrix.elements, 0)))
+        else:
+            payload, scales = scheme.sizes(matrix.d_in, matrix.d_out, **settings)
+            many = matrix.copies * matrix.times
+            rows.append((scheme.name, matrix.elements, Sizes(payload * many, scales * many)))
+    full = ",".join(f"{key}={value}" for key, value in settings.items())
+    note = "token table, head, norms, biases, routers and positions are counted in 16 bits; scales of activations are not counted"
+    return _sum(f"{name}:{full}" if full else name, rows, ("16 bits",), scheme.source, [note])
+
+
+def _sum(name: str, rows: list[tuple[str, int, Sizes]], plain: tuple[str, ...], source: str, notes: list[str]) -> Weights:
+    by_dtype: dict[str, dict[str, int]] = {}
+    quants = scales = rest = 0
+    for kind, elements, sizes in rows:
+        entry = by_dtype.setdefault(kind, {"elements": 0, "bytes": 0})
+        entry["elements"] += elements
+        entry["bytes"] += sum(sizes)
+        if kind in plain:
+            rest += sizes.payload
+        else:
+            quants, scales = quants + sizes.payload, scales + sizes.scales
+    total, elements = quants + scales + rest, sum(entry["elements"] for entry in by_dtype.values())
+    bits = 8 * total / elements
+    formula = f"{name}: {quants:,} B of quants + {scales:,} B of scales + {rest:,} B not quantised, {bits:.4f} bits per weight"
+    return Weights(name, total, quants, scales, rest, bits, by_dtype, formula, source, notes)

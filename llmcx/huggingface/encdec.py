@@ -1,0 +1,152 @@
+"""Encoder-decoders: T5 and its kin, BART and its kin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from llmcx.huggingface import family
+from llmcx.huggingface.common import ACTIVATIONS, LAYER, RMS, activation, first_named, head, model
+from llmcx.huggingface.config import ROUTING, Config
+from llmcx.model.spec import Activation, Attention, Embedding, Gated, Head, Layers, ModelSpec, MoE, Plain
+
+CONDITIONAL = ("ForConditionalGeneration",)
+OLD_T5 = ("T5WithLMHeadModel",)  # what T5ForConditionalGeneration was called in the first released files
+
+
+def t5_ffn(c: Config) -> Plain | Gated:
+    """relu, gelu, gated-gelu (the tanh form), gated-silu; is_gated_act and dense_act_fn overrule it where a file has them."""
+    said = c.text("feed_forward_proj")
+    gate, _, act = said.rpartition("-")
+    if gate not in ("", "gated") or act not in ACTIVATIONS:
+        raise c.wrong("feed_forward_proj", said, "an activation, or gated- and an activation")
+    kind: Activation = "gelu_new" if said == "gated-gelu" else ACTIVATIONS[act]
+    if "dense_act_fn" in c.data:
+        kind = activation(c, "dense_act_fn")
+    part = Gated if c.flag("is_gated_act", bool(gate)) else Plain
+    return part(c.size("d_ff"), activation=kind)
+
+
+def t5_stacks(c: Config, ffn: Callable[[str], list[tuple[int, Any]]], every: bool) -> dict[str, tuple[Layers, ...]]:
+    """Both stacks; the relative position table is in the first layer of each, or (``every``) in every layer.
+
+    ``ffn(stack)`` gives how many layers have which feed-forward, the first layer's first.
+    """
+    plain = Attention(c.size("num_heads"), head_dim=c.size("d_kv"), softmax_fp32=False)
+    first = replace(plain, relative_buckets=c.size("relative_attention_num_buckets"))
+    out = {}
+    for stack in ("encoder", "decoder"):
+        cross = plain if stack == "decoder" else None
+        groups = []
+        for index, (count, part) in enumerate(ffn(stack)):
+            if every:
+                groups.append(Layers(count, first, part, cross))
+                continue
+            if index == 0:
+                groups.append(Layers(1, first, part, cross))
+            rest = count - (index == 0)
+            if rest:
+                groups.append(Layers(rest, plain, part, cross))
+        out[stack] = tuple(groups)
+    return out
+
+
+def t5_depth(c: Config) -> dict[str, int]:
+    """The layers of both stacks; the decoder's default to the encoder's."""
+    if "num_layers" in c.late:
+        raise c.wrong("num_hidden_layers", c.size("num_layers"), "called num_layers: the decoder's depth follows from that name")
+    n = c.size("num_layers")
+    return {"encoder": n, "decoder": c.optional("num_decoder_layers") or n}
+
+
+def t5_outside(c: Config, stacks: dict[str, tuple[Layers, ...]], built: Head | None, tables: int = 1) -> ModelSpec:
+    """Both stacks, or the encoder alone."""
+    parts: dict[str, Any] = {**stacks, "head": built, "embedding": Embedding(c.size("vocab_size"), token_tables=tables)}
+    if encoder_alone(c):
+        parts |= {"decoder": (), "head": None, "embedding": Embedding(c.size("vocab_size"), token_tables=min(tables, 2))}
+    return model(c, d_model="d_model", context=None, norm=RMS, **parts)
+
+
+def encoder_alone(c: Config) -> bool:
+    """Whether `architectures` asks for the encoder without the decoder: T5EncoderModel."""
+    return first_named(c).endswith("EncoderModel")
+
+
+def t5_ignore(c: Config) -> None:
+    c.ignore("relative_attention_max_distance", "dropout_rate", "n_positions", "is_decoder", "tokenizer_class", "output_past")
+    c.ignore("scale_decoder_outputs", "layer_norm_eps", "num_decoder_heads", "scalable_attention")
+
+
+@family("t5", "mt5", "umt5")
+def t5(c: Config) -> ModelSpec:
+    """RMS norms, no biases, heads of d_kv; always tied, whatever the key says. UMT5 has a position table in every layer."""
+    t5_ignore(c)
+    c.ignore("tie_word_embeddings")
+    if c.data.get("tie_word_embeddings") is False:
+        c.notes.append(
+            "tie_word_embeddings=false: transformers builds T5 tied all the same; the checkpoint has a head of its own"
+        )
+    part = t5_ffn(c)
+    depth = t5_depth(c)
+    stacks = t5_stacks(c, lambda stack: [(depth[stack], part)], c.model_type == "umt5")
+    return t5_outside(c, stacks, None if encoder_alone(c) else head(c, (*CONDITIONAL, *OLD_T5)) and Head())
+
+
+@family("switch_transformers")
+def switch(c: Config) -> ModelSpec:
+    """T5 with experts in evenly spaced layers, one per token."""
+    t5_ignore(c)
+    c.ignore(*ROUTING, "add_router_probs", "router_ignore_padding_tokens", "router_type", "capacity_factor")
+    c.notes.append(f"every token is counted: none is dropped past expert_capacity, {c.size('expert_capacity')} a sequence")
+    c.ignore("feed_forward_proj", "is_gated_act", "batch_prioritized_routing", "num_selected_experts")
+    c.expect("add_cross_attention", False)
+    dense = Plain(c.size("d_ff"), activation=activation(c, "dense_act_fn"))
+    sparse = MoE(c.size("num_experts"), 1, dense, router_bias=c.flag("router_bias"))
+    depth = t5_depth(c)
+
+    def ffn(stack: str) -> list[tuple[int, Any]]:
+        n, wanted = depth[stack], c.size(f"num_sparse_{stack}_layers", 0)
+        stated = c.optional(f"{stack}_sparse_step", 0)
+        step = stated if stated is not None else n // wanted if wanted else n
+        with_experts = (n - 2) // step + 1 if step > 1 else n * step  # layers 1, 1 + step, ...; a step of 0 means none
+        parts = [(n - with_experts, dense), (with_experts, sparse)]
+        return [(count, part) for count, part in parts if count]
+
+    tables = 1 if c.flag("tie_word_embeddings", True) else 3  # untied, each stack has a token table of its own too
+    return t5_outside(c, t5_stacks(c, ffn, False), None if encoder_alone(c) else head(c, CONDITIONAL), tables)
+
+
+@family("bart", "mbart", "pegasus", "marian", "m2m_100")
+def bart(c: Config) -> ModelSpec:
+    """Biases everywhere, a position table per stack (M2M-100 and NLLB: none).
+
+    BART and Marian normalise after their parts, the others before, and at the end; BART and mBART their embeddings too.
+    """
+    c.ignore("scale_embedding", "is_decoder", "encoder_layerdrop", "decoder_layerdrop", "add_bias_logits", "add_final_layer_norm")
+    c.ignore("normalize_before", "normalize_embedding", "static_position_embeddings", "force_bos_token_to_be_generated")
+    c.ignore("extra_pos_embeddings", "num_hidden_layers", "max_length", "classif_dropout")
+    act = activation(c, "activation_function")
+
+    def stack(name: str) -> tuple[Layers, ...]:
+        mixer = Attention(c.size(f"{name}_attention_heads"), bias=True, softmax_fp32=False)
+        ffn = Plain(c.size(f"{name}_ffn_dim"), True, act)
+        return (Layers(c.size(f"{name}_layers"), mixer, ffn, mixer if name == "decoder" else None),)
+
+    if c.model_type == "marian":
+        c.expect("share_encoder_decoder_embeddings", True)
+        c.expect("decoder_vocab_size", None, c.size("vocab_size"))
+    tied = c.flag("tie_word_embeddings", True)
+    learned = c.model_type in ("bart", "mbart")  # else sinusoids, which Pegasus and Marian hold as parameters
+    rows = None if c.model_type == "m2m_100" else c.size("max_position_embeddings") + (2 if learned else 0)
+    c.ignore("max_position_embeddings")
+    return model(
+        c,
+        d_model="d_model",
+        embedding=Embedding(c.size("vocab_size"), rows, normed=learned, per_stack=True, token_tables=1 if tied else 3),
+        encoder=stack("encoder"),
+        decoder=stack("decoder"),
+        norm=LAYER,
+        final_norm=c.model_type not in ("bart", "marian"),
+        head=head(c, (*CONDITIONAL, "MTModel")),
+    )

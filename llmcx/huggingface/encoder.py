@@ -1,0 +1,140 @@
+"""Encoders: BERT and its kin."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from llmcx.huggingface import family
+from llmcx.huggingface.common import LAYER, activation, by_kind, by_type, first_named, head, layer_count, model
+from llmcx.huggingface.config import ROTARY, SUMMARY, Config
+from llmcx.model.mixers.blocks import BigBird, LongformerBlocks
+from llmcx.model.spec import Attention, Embedding, Gated, Head, Layers, ModelSpec, Norm, Plain, Sliding
+
+MASKED = ("ForMaskedLM", "LMHeadModel")
+CAUSAL = dict.fromkeys(("roberta", "xlm-roberta", "camembert", "electra", "big_bird"), ("ForCausalLM",))  # the same head
+PAIRED = {"bert": ("ForPreTraining",), "big_bird": ("ForPreTraining",)}  # and a verdict on a pair of sentences
+
+
+def outside(c: Config, layers: tuple[Layers, ...], width: int | None = None, **more: Any) -> ModelSpec:
+    """BERT's outside: tables with a norm, and the masked-LM head with its transform, or a pooler; ``width`` factorises."""
+    c.expect("add_cross_attention", False)
+    c.expect("is_decoder", False)
+    c.expect("position_embedding_type", "absolute")
+    types = None if c.model_type == "distilbert" else c.size("type_vocab_size")
+    tables = Embedding(c.size("vocab_size"), c.size("max_position_embeddings"), types, width, normed=True)
+    parts: dict[str, Any] = {"embedding": tables, "norm": LAYER, "final_norm": False, **more}
+    if "head" not in parts:
+        built = head(c, (*MASKED, *CAUSAL.get(c.model_type, ()), *PAIRED.get(c.model_type, ())))
+        pair = built is not None and first_named(c).endswith("ForPreTraining")
+        second = built is not None and not built.tied and c.model_type not in ("electra", "distilbert")
+        parts["head"] = built and Head(built.tied, True, True, second_bias=second, pair=pair)
+        parts.setdefault("pooler", built is None or pair)
+    return model(c, encoder=layers, **parts)
+
+
+def layers_of(c: Config, mixer: Any = None) -> Layers:
+    """BERT's layers: biases everywhere, norms after each part."""
+    mixer = mixer or Attention(c.size("num_attention_heads"), bias=True, softmax_fp32=False)
+    ffn = Plain(c.size("intermediate_size"), True, activation(c, "hidden_act"))
+    return Layers(c.size("num_hidden_layers"), mixer, ffn)
+
+
+@family("bert", "roberta", "xlm-roberta", "camembert")
+def bert(c: Config) -> ModelSpec:
+    """Token, position and segment tables with a norm; norms after each part; a masked-LM head with a transform, or a pooler."""
+    c.ignore("directionality", "pooler_fc_size", "pooler_num_attention_heads")
+    c.ignore("pooler_num_fc_layers", "pooler_size_per_head", "pooler_type")
+    return outside(c, (layers_of(c),))
+
+
+@family("electra")
+def electra(c: Config) -> ModelSpec:
+    """BERT with a factorised embedding and without a pooler, as generator or as discriminator."""
+    c.ignore("generator_size", *SUMMARY)
+    width = c.size("embedding_size")
+    parts: dict[str, Any] = {"width": None if width == c.size("hidden_size") else width, "pooler": False}
+    if first_named(c) == "ElectraForPreTraining":
+        c.ignore("tie_word_embeddings")
+        return outside(c, (layers_of(c),), head=Head(tied=True, discriminator=True), **parts)
+    return outside(c, (layers_of(c),), **parts)
+
+
+@family("distilbert")
+def distilbert(c: Config) -> ModelSpec:
+    """BERT without segments and pooler."""
+    c.ignore("sinusoidal_pos_embds", "qa_dropout", "seq_classif_dropout", "tie_weights_")
+    ffn = Plain(c.size("hidden_dim"), True, activation(c, "activation"))
+    layers = Layers(c.size("n_layers"), Attention(c.size("n_heads"), bias=True, softmax_fp32=False), ffn)
+    return outside(c, (layers,), d_model="dim", pooler=False)
+
+
+@family("albert")
+def albert(c: Config) -> ModelSpec:
+    """BERT with a factorised embedding, whose layers run with the weights of num_hidden_groups."""
+    c.ignore(
+        "classifier_dropout_prob", "net_structure_type", "gap_size", "num_memory_blocks", "down_scale_factor", "layers_to_keep"
+    )
+    one, groups, inner = layers_of(c), c.size("num_hidden_groups"), c.size("inner_group_num")
+    if groups > one.repeat:
+        raise c.wrong("num_hidden_groups", groups, f"at most num_hidden_layers, {one.repeat}: a group that never runs")
+    again = (one.repeat - groups) * inner
+    layers = (replace(one, repeat=groups * inner), *([replace(one, repeat=again, reused=True)] if again else []))
+    return outside(c, layers, c.size("embedding_size"))
+
+
+@family("longformer")
+def longformer(c: Config) -> ModelSpec:
+    """BERT's layers with sliding chunks of attention_window, and projections of their own for global tokens."""
+    c.ignore("onnx_export", "ignore_attention_mask", "attention_mode")
+    windows, n = c.get("attention_window"), layer_count(c)
+    if isinstance(windows, int) and not isinstance(windows, bool):
+        windows = [windows] * n
+    whole = isinstance(windows, list) and all(isinstance(w, int) and not isinstance(w, bool) and 4 <= w < 10**9 for w in windows)
+    if not whole or len(windows) != n or any(w % 2 for w in windows):
+        raise c.wrong("attention_window", c.get("attention_window"), "an even number from 4, or one for each layer")
+    heads = c.size("num_attention_heads")
+    layers = by_kind(windows, lambda window: replace(layers_of(c, LongformerBlocks(heads, window)), repeat=1))
+    return outside(c, layers, pad_to=max(windows))
+
+
+@family("big_bird")
+def big_bird(c: Config) -> ModelSpec:
+    """BERT with blocks: a window, two global ones and random ones; a pooler even beside the masked-LM head."""
+    c.ignore("rescale_embeddings")
+    heads, bias = c.size("num_attention_heads"), c.flag("use_bias")
+    # Blocks of one token are multiplied without a matmul.
+    block, random = c.size("block_size", 2), c.size("num_random_blocks")
+    sparse = c.text("attention_type", ("block_sparse", "original_full")) == "block_sparse"
+    mixer = BigBird(heads, block, random, bias) if sparse else Attention(heads, bias=bias, out_bias=True, softmax_fp32=False)
+    padding = {"pad_to": block, "pad_above": BigBird.full_up_to(block, random)} if sparse else {}
+    return outside(c, (layers_of(c, mixer),), pooler=True, **padding)
+
+
+@family("modernbert")
+def modernbert(c: Config) -> ModelSpec:
+    """Rotary positions, gated feed-forwards, a window in all but every third layer; no norm before the first."""
+    c.ignore(
+        "classifier_pooling", "classifier_activation", "deterministic_flash_attn", "mlp_dropout", "initializer_cutoff_factor"
+    )
+    c.ignore("sparse_prediction", "sparse_pred_ignore_index", "reference_compile", "repad_logits_with_grad", "global_rope_theta")
+    c.ignore("local_rope_theta", "position_embedding_type", *ROTARY)
+    norm = Norm("layernorm", bias=c.flag("norm_bias"))
+    mixer = Attention(c.size("num_attention_heads"), bias=c.flag("attention_bias"), rope=True)
+    ffn = Gated(c.size("intermediate_size"), c.flag("mlp_bias"), activation(c, "hidden_activation"))
+    every = c.size("global_attn_every_n_layers") if c.has("global_attn_every_n_layers") else 3
+    local = replace(mixer, core=Sliding(c.size("local_attention")))
+    groups = list(by_type(c, lambda w: Layers(1, local if w else mixer, ffn), lambda i: i % every != 0))
+    # The first layer is a global one; it has no norm before its attention.
+    at = next((i for i, group in enumerate(groups) if group.mixer == mixer), 0)
+    first = replace(groups[at], repeat=1, norms=("ffn",))
+    groups[at : at + 1] = [first] + ([replace(groups[at], repeat=groups[at].repeat - 1)] if groups[at].repeat > 1 else [])
+    built = head(c, MASKED)
+    bias, inner = c.flag("decoder_bias", True), c.flag("classifier_bias")
+    return model(
+        c,
+        embedding=Embedding(c.size("vocab_size"), normed=True),
+        encoder=tuple(groups),
+        norm=norm,
+        head=built and Head(tied=built.tied, bias=bias, transform=True, transform_bias=inner),
+    )

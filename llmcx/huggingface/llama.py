@@ -1,0 +1,269 @@
+"""LLaMA and its kin: RMS norms, rotary grouped-query attention, gated feed-forwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from llmcx.huggingface import family
+from llmcx.huggingface.common import LAYER, RMS, SANDWICH, SCALE_ONLY, WIDE_RMS, by_type, gated, head, heads, model, plain, window
+from llmcx.huggingface.config import SCALES, Config
+from llmcx.model.spec import Attention, Gated, Layers, ModelSpec, Norm, Plain
+
+POST = ("attention_out", "ffn_out")  # norms on the way out of a part, not in
+
+
+def uniform(
+    c: Config, mixer: Attention, ffn: Gated | Plain, norm: Norm = RMS, norms: tuple[str, ...] | None = None, **parts: Any
+) -> ModelSpec:
+    """A decoder of identical layers."""
+    return model(c, decoder=(Layers(c.size("num_hidden_layers"), mixer, ffn, norms=norms),), norm=norm, **parts)
+
+
+def windowed(
+    c: Config, mixer: Attention, ffn: Gated | Plain, every: int | None, norm: Norm = RMS, stack: str = "decoder", **layer: Any
+) -> ModelSpec:
+    """Layers with a sliding window, but for every ``every``-th (None: all of them have it)."""
+    size = c.optional("sliding_window")
+
+    def make(local: bool) -> Layers:
+        return Layers(1, replace(mixer, core=window(size if local else None)), ffn, **layer)
+
+    def local(i: int) -> bool:
+        return size is not None and (every is None or (i + 1) % every != 0)
+
+    parts: dict[str, Any] = {stack: by_type(c, make, local), "norm": norm}
+    return model(c, **parts)
+
+
+def pattern(c: Config, otherwise: int) -> int:
+    """Every how many layers one is global: the old key sliding_window_pattern, else the family's own."""
+    return c.size("sliding_window_pattern") if c.has("sliding_window_pattern") else otherwise
+
+
+@family("llama")
+def llama(c: Config) -> ModelSpec:
+    """The original; biases by option."""
+    c.ignore("perceiver_config", "pixel_shuffle_factor")  # SmolVLM's, of the side that sees
+    return uniform(c, heads(c, bias=c.flag("attention_bias")), gated(c, bias=c.flag("mlp_bias")))
+
+
+@family("mistral", "ministral3", "phi3")
+def mistral(c: Config) -> ModelSpec:
+    """LLaMA without biases, every layer with the same sliding window if there is one."""
+    for key in ("attention_bias", "mlp_bias", "lm_head_bias"):
+        c.expect(key, False)
+    c.ignore("full_attn_mod", "interpolate_factor")
+    return uniform(c, heads(c, core=window(c.optional("sliding_window"))), gated(c))
+
+
+@family("ministral")
+def ministral(c: Config) -> ModelSpec:
+    """LLaMA with windows by layer_types."""
+    return windowed(c, heads(c), gated(c), None)
+
+
+@family("qwen2", "qwen2_vl_text", "qwen2_5_vl_text")
+def qwen2(c: Config) -> ModelSpec:
+    """Biases on queries, keys and values; an optional window above max_window_layers."""
+    if c.data.get("dual_chunk_attention_config"):
+        c.notes.append("dual_chunk_attention_config is not applied: eager code multiplies every pair")
+    c.ignore("dual_chunk_attention_config")
+    return _qwen(c, heads(c, bias=True, out_bias=False))
+
+
+@family("qwen3", "qwen3_vl_text")
+def qwen3(c: Config) -> ModelSpec:
+    """A norm over each head of the queries and keys, always."""
+    c.ignore("use_qk_norm")
+    return _qwen(c, heads(c, bias=c.flag("attention_bias"), qk_norm="head"))
+
+
+def _qwen(c: Config, mixer: Attention) -> ModelSpec:
+    size = c.optional("sliding_window") if c.flag("use_sliding_window") else None
+    first = c.size("max_window_layers", 0) if c.has("max_window_layers") else 0
+    c.expect("use_mrope", False)
+    c.ignore("sliding_window")
+
+    def make(local: bool) -> Layers:
+        return Layers(1, replace(mixer, core=window(size if local else None)), gated(c))
+
+    return model(c, decoder=by_type(c, make, lambda i: size is not None and i >= first), norm=RMS)
+
+
+@family("olmo")
+def olmo(c: Config) -> ModelSpec:
+    """Layer norms without weights."""
+    c.ignore("clip_qkv")
+    return uniform(c, heads(c, bias=c.flag("attention_bias")), gated(c), Norm("layernorm", bias=False, scale=False, fp32=True))
+
+
+@family("olmo2")
+def olmo2(c: Config) -> ModelSpec:
+    """Norms after each part, and over all queries and all keys."""
+    mixer = heads(c, bias=c.flag("attention_bias"), qk_norm="full", qk_norm_type=WIDE_RMS)
+    return uniform(c, mixer, gated(c), WIDE_RMS, POST)
+
+
+@family("olmo3")
+def olmo3(c: Config) -> ModelSpec:
+    """OLMo 2 with a window in three of four layers."""
+    mixer = heads(c, bias=c.flag("attention_bias"), qk_norm="full", qk_norm_type=WIDE_RMS)
+    return windowed(c, mixer, gated(c), 4, WIDE_RMS, norms=POST)
+
+
+@family("cohere")
+def cohere(c: Config) -> ModelSpec:
+    """Attention and feed-forward side by side after one layer norm without shift."""
+    c.ignore(*SCALES)
+    qk = {"qk_norm": "heads", "qk_norm_type": SCALE_ONLY} if c.flag("use_qk_norm") else {}
+    return uniform(c, heads(c, bias=c.flag("attention_bias"), **qk), gated(c), SCALE_ONLY, norms=("layer",))
+
+
+@family("cohere2")
+def cohere2(c: Config) -> ModelSpec:
+    """Cohere with a window in three of four layers."""
+    mixer = heads(c, bias=c.flag("attention_bias"))
+    c.ignore("order_of_interleaved_layers", "position_embedding_type", "rotary_pct", "use_embedding_sharing")
+    c.ignore("use_gated_activation", "use_parallel_block", "use_parallel_embedding", "use_qk_norm", "layer_switch", *SCALES)
+    return windowed(c, mixer, gated(c), pattern(c, 4), SCALE_ONLY, norms=("layer",))
+
+
+@family("granite")
+def granite(c: Config) -> ModelSpec:
+    """LLaMA with multipliers, which cost nothing."""
+    c.ignore(*SCALES)
+    return uniform(c, heads(c, bias=c.flag("attention_bias")), gated(c, bias=c.flag("mlp_bias")))
+
+
+@family("glm")
+def glm(c: Config) -> ModelSpec:
+    """Biases on queries, keys and values."""
+    return uniform(c, heads(c, bias=c.flag("attention_bias"), out_bias=False), gated(c))
+
+
+@family("glm4", "glm4v_text")
+def glm4(c: Config) -> ModelSpec:
+    """GLM with norms after each part too; beside images, always with the biases."""
+    bias = c.model_type == "glm4v_text" or c.flag("attention_bias")
+    c.ignore("attention_bias")
+    return uniform(c, heads(c, bias=bias, out_bias=False), gated(c), norms=SANDWICH)
+
+
+@family("smollm3")
+def smollm3(c: Config) -> ModelSpec:
+    """LLaMA in which some layers have no rotary positions; those have the window, if one is used."""
+    mixer, ffn = heads(c, bias=c.flag("attention_bias")), gated(c, bias=c.flag("mlp_bias"))
+    size = c.optional("sliding_window") if c.flag("use_sliding_window") else None
+    c.ignore("sliding_window", "max_window_layers")
+    rotary, every = c.list("no_rope_layers"), c.size("no_rope_layer_interval")
+
+    def local(i: int) -> bool:
+        has_rope = bool(rotary[i]) if rotary is not None and i < len(rotary) else (i + 1) % every != 0
+        return size is not None and not has_rope
+
+    def make(local: bool) -> Layers:
+        return Layers(1, replace(mixer, core=window(size if local else None)), ffn)
+
+    return model(c, decoder=by_type(c, make, local), norm=RMS)
+
+
+@family("seed_oss")
+def seed_oss(c: Config) -> ModelSpec:
+    """The output projection's bias is an option of its own."""
+    mixer = heads(c, bias=c.flag("attention_bias"), out_bias=c.flag("attention_out_bias"))
+    return uniform(c, mixer, gated(c, bias=c.flag("mlp_bias")))
+
+
+@family("exaone4")
+def exaone4(c: Config) -> ModelSpec:
+    """Norms after each part and on each head's queries and keys; a window but in every fourth layer."""
+    stated = c.get("sliding_window_pattern")
+    if stated is None:
+        every = 1
+    elif isinstance(stated, str):  # "LLLG": one global layer in four
+        every = len(stated) or 1
+    else:
+        every = c.size("sliding_window_pattern")
+    return windowed(c, heads(c, qk_norm="head"), gated(c), every, norms=POST)
+
+
+HUNYUAN = ("cla_share_factor", "dense_list", "norm_type", "org_vocab_size", "pool_type", "use_rotary_pos_emb")
+"""Keys of HunYuan files that transformers does not read."""
+
+
+@family("hunyuan_v1_dense")
+def hunyuan(c: Config) -> ModelSpec:
+    """A norm on each head's queries and keys, whatever use_qk_norm says."""
+    c.ignore("use_qk_norm", *HUNYUAN)
+    c.expect("use_cla", False)
+    return uniform(c, heads(c, bias=c.flag("attention_bias"), qk_norm="head"), gated(c))
+
+
+@family("arcee")
+def arcee(c: Config) -> ModelSpec:
+    """LLaMA with a plain feed-forward (squared ReLU)."""
+    return uniform(c, heads(c, bias=c.flag("attention_bias")), plain(c, bias=c.flag("mlp_bias")))
+
+
+@family("apertus")
+def apertus(c: Config) -> ModelSpec:
+    """A plain feed-forward with xIELU, whose two numbers are learned; a norm on each head's queries and keys."""
+    c.ignore("mlp_bias", "qk_norm", "post_norm")
+    learned = c.get("hidden_act") == "xielu"
+    ffn = Plain(c.size("intermediate_size"), activation="xielu") if learned else plain(c)
+    return uniform(c, heads(c, bias=c.flag("attention_bias"), qk_norm="head"), ffn)
+
+
+@family("ernie4_5")
+def ernie(c: Config) -> ModelSpec:
+    """LLaMA with one switch for all biases."""
+    bias = c.flag("use_bias")
+    return uniform(c, heads(c, bias=bias), gated(c, bias=bias))
+
+
+@family("nemotron")
+def nemotron(c: Config) -> ModelSpec:
+    """Layer norms and a plain feed-forward (squared ReLU)."""
+    c.ignore("normalization", "position_embedding_type")
+    return uniform(c, heads(c, bias=c.flag("attention_bias")), plain(c, bias=c.flag("mlp_bias")), LAYER)
+
+
+@family("starcoder2")
+def starcoder2(c: Config) -> ModelSpec:
+    """Layer norms, a plain feed-forward, one switch for all biases."""
+    bias = c.flag("use_bias")
+    c.ignore("mlp_type", "norm_type", "activation_function", "scale_attn_weights")
+    return uniform(c, heads(c, bias=bias, core=window(c.optional("sliding_window"))), plain(c, bias=bias), LAYER)
+
+
+@family("stablelm")
+def stablelm(c: Config) -> ModelSpec:
+    """Layer norms around LLaMA's parts; side by side after one norm with use_parallel_residual."""
+    qk = {"qk_norm": "heads", "qk_norm_type": SCALE_ONLY} if c.flag("qk_layernorm") else {}
+    mixer = heads(c, bias=c.flag("use_qkv_bias"), out_bias=False, **qk)
+    c.ignore("use_norm_bias")
+    c.expect("head_dim", c.size("hidden_size") // mixer.n_heads)
+    _check_rotary(c, mixer, 0.25)
+    return uniform(c, mixer, gated(c), LAYER, ("layer",) if c.flag("use_parallel_residual") else None)
+
+
+@family("phi")
+def phi(c: Config) -> ModelSpec:
+    """Attention and a plain feed-forward side by side after one layer norm, biases everywhere, in the head too."""
+    qk = {"qk_norm": "head", "qk_norm_type": LAYER} if c.flag("qk_layernorm") else {}
+    mixer = heads(c, bias=True, **qk)
+    _check_rotary(c, mixer, 0.5)
+    return uniform(c, mixer, plain(c, bias=True), LAYER, ("layer",), head=head(c, bias=True))
+
+
+def _check_rotary(c: Config, mixer: Attention, otherwise: float) -> None:
+    """Refuse a partial_rotary_factor that leaves an odd part of each head: transformers rotates pairs, and fails or widens it."""
+    places = (c.data.get("rope_scaling") or c.data.get("rope_parameters"), c.data)
+    stated = [
+        place["partial_rotary_factor"] for place in places if isinstance(place, Mapping) and "partial_rotary_factor" in place
+    ]
+    factor, dim = stated[0] if stated else otherwise, mixer.width(c.size("hidden_size"))
+    if not isinstance(factor, (int, float)) or not 0 <= factor <= 1 or int(dim * factor) % 2:
+        raise c.wrong("partial_rotary_factor", factor, f"a fraction that leaves an even number of each head's {dim} dimensions")

@@ -1,0 +1,415 @@
+"""Mixtures of experts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from llmcx.huggingface import family
+from llmcx.huggingface.common import (
+    LAYER,
+    RMS,
+    SANDWICH,
+    SCALE_ONLY,
+    WIDE_RMS,
+    Kind,
+    activation,
+    by_kind,
+    by_type,
+    gated,
+    head,
+    head_dim,
+    heads,
+    layer_count,
+    layer_types,
+    model,
+    window,
+)
+from llmcx.huggingface.config import ROTARY, ROUTING, SCALES, SCORES, Config
+from llmcx.huggingface.llama import HUNYUAN
+from llmcx.model.mixers import Mixer
+from llmcx.model.mixers.mla import MLA
+from llmcx.model.spec import FFN, Activation, Attention, Chunked, Core, Gated, Layers, ModelSpec, MoE, Standard
+
+Norms = tuple[str, ...] | None
+
+LOCAL, CHUNKED, FULL = "sliding_attention", "chunked_attention", "full_attention"
+
+
+def experts(c: Config, count: str, top_k: str = "num_experts_per_tok", width: str = "moe_intermediate_size", **more: Any) -> MoE:
+    """A router and gated experts from the keys named."""
+    c.ignore(*ROUTING)
+    return MoE(c.size(count), c.size(top_k), gated(c, width), **more)
+
+
+def by_kind_and_ffn(
+    mixers: Mapping[Kind, Mixer], kinds: Iterable[Kind], moe: MoE, dense: FFN, sparse: Iterable[bool], norms: Norms = None
+) -> tuple[Layers, ...]:
+    """Layers that differ in two ways: the mixer is by ``kinds``, the feed-forward ``moe`` where ``sparse``, else ``dense``."""
+
+    def make(kind: tuple[Kind, bool]) -> Layers:
+        return Layers(1, mixers[kind[0]], moe if kind[1] else dense, norms=norms)
+
+    return by_kind(zip(kinds, sparse, strict=True), make)
+
+
+def sparse_and_dense(mixer: Mixer, moe: MoE, dense: FFN, sparse: Iterable[bool]) -> tuple[Layers, ...]:
+    """Layers with experts where ``sparse``, with ``dense`` elsewhere."""
+    return by_kind(sparse, lambda routed: Layers(1, mixer, moe if routed else dense))
+
+
+def listed(c: Config, first: int) -> list[bool]:
+    """Which layers have experts: those that mlp_layer_types lists as sparse, else all after the ``first``."""
+    n = layer_count(c)
+    kinds = layer_types(c, "mlp_layer_types", ("dense", "sparse"), n)
+    return [kind == "sparse" for kind in kinds] if kinds else after(c, first)
+
+
+def after(c: Config, first: int) -> list[bool]:
+    """Experts in all layers but the ``first``."""
+    return [i >= first for i in range(layer_count(c))]
+
+
+def windowed(mixer: Attention, size: int | None, rope: bool = True) -> dict[str, Mixer]:
+    """``mixer`` by layer type: with a window, or with none, and then rotary positions only with ``rope``."""
+    return {LOCAL: replace(mixer, core=window(size)), FULL: replace(mixer, rope=rope)}
+
+
+def shared(c: Config, count: str, width: str, bias: bool = False) -> Gated | None:
+    """Always-on experts, built as one block ``count`` times as wide."""
+    n = c.optional(count, 0)
+    return Gated(n * c.size(width), bias, activation(c, "hidden_act")) if n else None
+
+
+def no_mtp(c: Config, *keys: str) -> None:
+    """Multi-token prediction layers are in some checkpoints, but transformers does not build them."""
+    c.ignore(*keys)
+    if any(c.data.get(key) for key in keys):
+        c.notes.append("multi-token prediction layers are not counted: transformers does not build them")
+
+
+@family("mixtral")
+def mixtral(c: Config) -> ModelSpec:
+    """LLaMA's layers with full-size experts."""
+    moe = experts(c, "num_local_experts", width="intermediate_size")
+    layer = Layers(c.size("num_hidden_layers"), heads(c, core=window(c.optional("sliding_window"))), moe)
+    return model(c, decoder=(layer,), norm=RMS)
+
+
+@family("qwen2_moe")
+def qwen2_moe(c: Config) -> ModelSpec:
+    """Biases on queries, keys and values; a shared expert behind a gate of its own."""
+    n, first = layer_count(c), c.size("max_window_layers", 0)
+    mixer = heads(c, bias=c.flag("qkv_bias", True), out_bias=False)
+    width = c.size("shared_expert_intermediate_size", 0)
+    block = Gated(width, activation=activation(c, "hidden_act")) if width else None
+    c.ignore("sliding_window")
+    size = c.size("sliding_window") if c.flag("use_sliding_window") else None
+    kinds = layer_types(c, "layer_types", (LOCAL, FULL), n)
+    kinds = kinds or [LOCAL if size and i % 2 == 0 and i < first else FULL for i in range(n)]
+    if size is None and LOCAL in kinds:
+        raise c.wrong("use_sliding_window", False, f"true where layer_types has {LOCAL}")
+    moe = experts(c, "num_experts", shared=block, shared_gate=True)
+    return model(c, decoder=by_kind_and_ffn(windowed(mixer, size), kinds, moe, gated(c), qwen_sparse(c)), norm=RMS)
+
+
+@family("qwen3_moe", "qwen3_vl_moe_text")
+def qwen3_moe(c: Config) -> ModelSpec:
+    """A norm on each head's queries and keys; no shared expert; a window, if it is used, in all layers."""
+    key = "num_local_experts" if "num_local_experts" in c.data else "num_experts"
+    c.ignore("sliding_window", "max_window_layers", "layer_types")
+    c.expect("qkv_bias", False)
+    c.expect("shared_expert_intermediate_size", 0)
+    c.expect("use_qk_norm", True)
+    size = c.optional("sliding_window") if c.flag("use_sliding_window") else None
+    mixer = heads(c, bias=c.flag("attention_bias"), qk_norm="head", core=window(size))
+    return model(c, decoder=sparse_and_dense(mixer, experts(c, key), gated(c), qwen_sparse(c)), norm=RMS)
+
+
+def qwen_sparse(c: Config) -> list[bool]:
+    """Experts once every decoder_sparse_step layers, but not in mlp_only_layers."""
+    step, dense = c.size("decoder_sparse_step"), c.list("mlp_only_layers") or []
+    return [i not in dense and (i + 1) % step == 0 for i in range(layer_count(c))]
+
+
+def latent(c: Config, **more: Any) -> MLA:
+    """Multi-head latent attention from DeepSeek's keys."""
+    n = c.size("num_attention_heads")
+    kv_heads = c.optional("num_key_value_heads")
+    if kv_heads not in (None, n):
+        raise c.wrong("num_key_value_heads", kv_heads, f"{n}, as num_attention_heads: latent attention has no groups")
+    c.ignore("head_dim", "qk_head_dim", *ROTARY, *SCORES)
+    sizes = (c.size("kv_lora_rank"), c.size("qk_nope_head_dim"), c.size("qk_rope_head_dim"), c.size("v_head_dim"))
+    return MLA(n, *sizes, c.optional("q_lora_rank"), c.flag("attention_bias"), **more)
+
+
+@family("deepseek_v2", "deepseek_v3", "deepseek_v32")
+def deepseek(c: Config) -> ModelSpec:
+    """Latent attention; dense first layers, then many small experts beside shared ones. V3.2 adds an indexer."""
+    c.expect("moe_layer_freq", 1)
+    no_mtp(c, "num_mtp_layers", "num_nextn_predict_layers")
+    first = c.size("first_k_dense_replace", 0)
+    index, sparse = {}, after(c, first)
+    if c.model_type == "deepseek_v32":
+        c.ignore("index_topk", "mlp_bias", "indexer_types", "indexer_rope_interleave")
+        layer_types(c, "layer_types", ("indexed_attention",), layer_count(c))
+        c.notes.append("index_topk is not applied: every pair is counted, as eager code multiplies it")
+        index, sparse = {"index_heads": c.size("index_n_heads"), "index_dim": c.size("index_head_dim")}, listed(c, first)
+    bias = c.flag("mlp_bias") if c.model_type == "deepseek_v2" else False
+    moe = experts(c, "n_routed_experts", shared=shared(c, "n_shared_experts", "moe_intermediate_size", bias))
+    return model(c, decoder=sparse_and_dense(latent(c, **index), moe, gated(c, bias=bias), sparse), norm=RMS)
+
+
+@family("kimi_k2")
+def kimi_k2(c: Config) -> ModelSpec:
+    """DeepSeek-V3 under a name that transformers does not know: released files name its class."""
+    c.assume("deepseek_v3")
+    return deepseek(c)
+
+
+@family("glm4_moe_lite")
+def glm4_moe_lite(c: Config) -> ModelSpec:
+    """DeepSeek-V3's layers; which are dense is said by mlp_layer_types, by default the first."""
+    no_mtp(c, "num_mtp_layers", "num_nextn_predict_layers")
+    c.ignore("first_k_dense_replace")
+    moe = experts(c, "n_routed_experts", shared=shared(c, "n_shared_experts", "moe_intermediate_size"))
+    return model(c, decoder=sparse_and_dense(latent(c), moe, gated(c), listed(c, 1)), norm=RMS)
+
+
+@family("minicpm3")
+def minicpm3(c: Config) -> ModelSpec:
+    """Latent attention with a dense feed-forward."""
+    c.ignore("scale_emb", "dim_model_base", "scale_depth")
+    if c.optional("v_head_dim") is None:
+        c.data["v_head_dim"] = c.size("hidden_size") // c.size("num_attention_heads")
+    layer = Layers(c.size("num_hidden_layers"), latent(c), gated(c, bias=c.flag("mlp_bias")))
+    return model(c, decoder=(layer,), norm=RMS)
+
+
+@family("glm4_moe", "glm4v_moe_text")
+def glm4_moe(c: Config) -> ModelSpec:
+    """Biases on queries, keys and values by option; dense first layers; a shared expert."""
+    no_mtp(c, "num_mtp_layers", "num_nextn_predict_layers")
+    qk = {"qk_norm": "head"} if c.flag("use_qk_norm") else {}
+    mixer = heads(c, bias=c.flag("attention_bias"), out_bias=False, **qk)
+    moe = experts(c, "n_routed_experts", shared=shared(c, "n_shared_experts", "moe_intermediate_size"))
+    sparse = after(c, c.size("first_k_dense_replace", 0))
+    return model(c, decoder=sparse_and_dense(mixer, moe, gated(c), sparse), norm=RMS)
+
+
+@family("gpt_oss")
+def gpt_oss(c: Config) -> ModelSpec:
+    """A learned sink per head, a window in every other layer, biases in router and experts."""
+    mixer = heads(c, bias=c.flag("attention_bias"), sinks=True)
+    expert = gated(c, bias=True)
+    moe = MoE(c.size("num_local_experts"), c.size("num_experts_per_tok"), expert, router_bias=True)
+    c.ignore("experts_per_token", "initial_context_length", "swiglu_alpha", "swiglu_limit", *ROUTING)
+    size = c.optional("sliding_window")
+
+    def make(local: bool) -> Layers:
+        return Layers(1, replace(mixer, core=window(size if local else None)), moe)
+
+    return model(c, decoder=by_type(c, make, lambda i: size is not None and (i + 1) % 2 == 1), norm=WIDE_RMS)
+
+
+@family("olmoe")
+def olmoe(c: Config) -> ModelSpec:
+    """Small experts; norms over all queries and all keys."""
+    c.ignore("clip_qkv")
+    n, d = c.size("num_attention_heads"), c.size("hidden_size")
+    if (width := head_dim(c, n)) * n != d:  # transformers' norm of the queries is hidden_size wide, whatever they are
+        raise c.wrong("head_dim", width, f"hidden_size / num_attention_heads, {d} / {n}")
+    moe = experts(c, "num_experts", width="intermediate_size")
+    return _every(c, heads(c, bias=c.flag("attention_bias"), qk_norm="full"), moe)
+
+
+@family("flex_olmo")
+def flex_olmo(c: Config) -> ModelSpec:
+    """OLMo 2's layers with experts."""
+    mixer = heads(c, bias=c.flag("attention_bias"), qk_norm="full", qk_norm_type=WIDE_RMS)
+    moe = experts(c, "num_experts", width="intermediate_size")
+    return _every(c, mixer, moe, norms=("attention_out", "ffn_out"), norm=WIDE_RMS)
+
+
+def _every(c: Config, mixer: Attention, moe: MoE, norms: tuple[str, ...] | None = None, **parts: Any) -> ModelSpec:
+    """All layers alike."""
+    return model(c, decoder=(Layers(c.size("num_hidden_layers"), mixer, moe, norms=norms),), **{"norm": RMS, **parts})
+
+
+@family("phimoe")
+def phimoe(c: Config) -> ModelSpec:
+    """Layer norms; always two experts per token, whatever num_experts_per_tok says."""
+    c.ignore("num_experts_per_tok", *ROUTING)
+    moe = MoE(c.size("num_local_experts"), 2, gated(c))
+    mixer = heads(c, bias=c.flag("attention_bias"), core=window(c.optional("sliding_window")))
+    return _every(c, mixer, moe, norm=LAYER, head=head(c, bias=c.flag("lm_head_bias")))
+
+
+@family("granitemoe", "granitemoeshared")
+def granitemoe(c: Config) -> ModelSpec:
+    """LLaMA's layers with experts, and optionally a shared block."""
+    c.ignore(*SCALES)
+    width = c.optional("shared_intermediate_size", 0)
+    block = Gated(width, activation=activation(c, "hidden_act")) if width else None
+    moe = experts(c, "num_local_experts", width="intermediate_size", shared=block)
+    return _every(c, heads(c, bias=c.flag("attention_bias")), moe)
+
+
+@family("minimax_m2")
+def minimax_m2(c: Config) -> ModelSpec:
+    """Small experts; norms over all queries and all keys, whatever use_qk_norm says."""
+    c.ignore(
+        "use_qk_norm",
+        "qk_norm_type",
+        "use_routing_bias",
+        "attn_type_list",
+        "shared_intermediate_size",
+        "shared_moe_mode",
+        "mlp_intermediate_size",
+    )
+    no_mtp(c, "num_mtp_modules", "use_mtp", "mtp_transformer_layers")
+    return _every(c, heads(c, qk_norm="full"), experts(c, "num_local_experts", width="intermediate_size"))
+
+
+@family("dbrx")
+def dbrx(c: Config) -> ModelSpec:
+    """Layer norms without shift; sizes in attn_config and ffn_config."""
+    attention, ffn = c.inner("attn_config"), c.inner("ffn_config")
+    for part in (attention, ffn):
+        part.ignore("attn_pdrop", "clip_qkv", "rope_theta", "model_type", "hidden_size", "moe_loss_weight")
+        part.ignore(*ROTARY, "moe_normalize_expert_weights", "moe_jitter_eps", "uniform_expert_assignment")
+    c.ignore(*ROTARY, *ROUTING)
+    act: Activation = "silu"
+    if ffn.get("ffn_act_fn") is not None:
+        inner = ffn.inner("ffn_act_fn")
+        act = activation(inner, "name")
+        inner.check_leftovers()
+    moe = MoE(ffn.size("moe_num_experts"), ffn.size("moe_top_k"), Gated(ffn.size("ffn_hidden_size"), activation=act))
+    kv_heads = attention.size("kv_n_heads")
+    c.expect("num_key_value_heads", kv_heads)
+    c.expect("tie_word_embeddings", False)
+    mixer = Attention(c.size("n_heads"), kv_heads, rope=True)
+    attention.check_leftovers()
+    ffn.check_leftovers()
+    layers = Layers(c.size("n_layers"), mixer, moe)
+    return model(c, d_model="d_model", context="max_seq_len", decoder=(layers,), norm=SCALE_ONLY)
+
+
+@family("ernie4_5_moe")
+def ernie4_5_moe(c: Config) -> ModelSpec:
+    """A learned correction per expert; use_bias puts biases everywhere but in the experts, in the head too."""
+    bias = c.flag("use_bias")
+    start, end, every = c.size("moe_layer_start_index", 0), c.get("moe_layer_end_index"), c.size("moe_layer_interval")
+    n = layer_count(c)
+    last = n - 1 if end == -1 else c.size("moe_layer_end_index", 0)
+    c.ignore(
+        "moe_norm_min",
+        "moe_layer_end_index",
+        "moe_use_aux_free",
+        "moe_gate",
+        "moe_gate_act",
+        "moe_capacity",
+        "is_quantized",
+        "compression_ratio",
+        "disable_pipeline_warmup",
+        "enable_mtp_magic_send",
+    )
+    c.expect("use_rmsnorm", True)
+    no_mtp(c, "num_nextn_predict_layers")
+    always = shared(c, "moe_num_shared_experts", "moe_intermediate_size", bias)
+    moe = experts(c, "moe_num_experts", "moe_k", shared=always, correction=True)
+    sparse = [(i + 1) % every == 0 and start <= i <= last for i in range(n)]
+    layers = sparse_and_dense(heads(c, bias=bias), moe, gated(c, bias=bias), sparse)
+    return model(c, decoder=layers, norm=RMS, head=head(c, bias=bias))
+
+
+@family("llama4_text")
+def llama4(c: Config) -> ModelSpec:
+    """One routed expert beside a shared one (eager code runs every expert on every token); chunked attention where there are
+    rotary positions, by default in three of four layers.
+    """
+    n, every = layer_count(c), c.size("no_rope_layer_interval")
+    c.ignore("use_qk_norm", "for_llm_compressor", "interleave_moe_layer_step", *ROUTING)
+    rotary = [bool(rope) for rope in c.list("no_rope_layers") or []] or [(i + 1) % every != 0 for i in range(n)]
+    if len(rotary) != n:
+        raise c.wrong("no_rope_layers", rotary, f"a list of {n} layers")
+    cores: dict[str, Core] = {CHUNKED: Chunked(c.size("attention_chunk_size")), FULL: Standard()}
+    types = layer_types(c, "layer_types", (*cores,), n) or [CHUNKED if rope else FULL for rope in rotary]
+    mixer, kinds = heads(c, bias=c.flag("attention_bias")), [*zip(types, rotary, strict=True)]
+    mixers = {(name, rope): replace(mixer, core=cores[name], rope=rope) for name, rope in kinds}
+    chosen, block = c.list("moe_layers"), gated(c)
+    step = c.size("interleave_moe_layer_step") if chosen is None else 1
+    moe = MoE(c.size("num_local_experts"), c.size("num_experts_per_tok"), block, block, every_expert=True)
+    sparse = [i in chosen if chosen is not None else (i + 1) % step == 0 for i in range(n)]
+    dense = gated(c, "intermediate_size_mlp")
+    return model(c, decoder=by_kind_and_ffn(mixers, kinds, moe, dense, sparse), norm=RMS)
+
+
+@family("hunyuan_v1_moe")
+def hunyuan_moe(c: Config) -> ModelSpec:
+    """A norm on each head's queries and keys; experts and one shared block, all of intermediate_size."""
+    n, top_k = layer_count(c), c.get("moe_topk")
+    c.ignore("use_qk_norm", "num_shared_expert", "moe_intermediate_size", "use_mixed_mlp_moe", *HUNYUAN)
+    c.ignore(
+        "anyres_pooling_size", "num_media_embeds", "moe_layer_num_skipped", "moe_drop_tokens", "moe_random_routing_dropped_token"
+    )
+    c.ignore("group_limited_greedy", *ROUTING)
+    c.expect("use_cla", False)
+    c.expect("use_mla", False)
+    block, mixer = gated(c), heads(c, bias=c.flag("attention_bias"), qk_norm="head")
+    for key, built in (("moe_intermediate_size", block.d_ff), ("num_shared_expert", 1)):
+        stated = c.data.get(key)
+        if any(value not in (None, built) for value in (stated if isinstance(stated, list) else [stated])):
+            c.notes.append(f"{key} is not applied: transformers builds {built} whatever it says")
+    if isinstance(top_k, list):  # released files have one number a layer
+        if len(top_k) < n or any(isinstance(k, bool) or not isinstance(k, int) or k < 1 for k in top_k):
+            raise c.wrong("moe_topk", top_k, f"a whole number, or a list of {n}")
+    else:
+        top_k = [c.size("moe_topk")] * n
+
+    def make(k: int) -> Layers:
+        return Layers(1, mixer, MoE(c.size("num_experts"), k, block, block))
+
+    return model(c, decoder=by_kind(top_k[:n], make), norm=RMS)
+
+
+@family("exaone_moe")
+def exaone_moe(c: Config) -> ModelSpec:
+    """A norm on each head's queries and keys; a window, and rotary positions only there, but in every fourth layer."""
+    n, first = layer_count(c), c.size("first_k_dense_replace", 0)
+    kinds = layer_types(c, "layer_types", (LOCAL, FULL), n)
+    if kinds is None:
+        every = c.size("sliding_window_pattern")
+        kinds = [FULL if (i + 1) % every == 0 else LOCAL for i in range(n)]
+    c.ignore("sliding_window_pattern")
+    mixers = windowed(heads(c, qk_norm="head"), c.size("sliding_window"), rope=False)
+    sparse = listed(c, first)
+    # Two names of the released file for what transformers reads elsewhere.
+    given = c.list("is_moe_layer")
+    if given is not None and given != sparse:
+        raise c.wrong("is_moe_layer", given, "true for the layers after first_k_dense_replace, or as mlp_layer_types says")
+    c.expect("first_last_k_dense_replace", first)
+    no_mtp(c, "num_nextn_predict_layers")
+    moe = experts(c, "num_experts", shared=shared(c, "num_shared_experts", "moe_intermediate_size"))
+    return model(c, decoder=by_kind_and_ffn(mixers, kinds, moe, gated(c), sparse), norm=RMS)
+
+
+@family("afmoe")
+def afmoe(c: Config) -> ModelSpec:
+    """Gated attention with normalised heads, a window but in every fourth layer; norms after each part too; dense first layers,
+    then experts with a learned correction each beside a shared one.
+    """
+    n = layer_count(c)
+    c.ignore("route_norm", "route_scale", "score_func", "num_expert_groups", "num_limited_groups", "use_grouped_mm")
+    c.ignore("mup_enabled", "load_balance_coeff", "global_attn_every_n_layers")
+    kinds = layer_types(c, "layer_types", (LOCAL, FULL), n)
+    if kinds is None:
+        every = c.size("global_attn_every_n_layers")
+        kinds = [FULL if (i + 1) % every == 0 else LOCAL for i in range(n)]
+    mixer = heads(c, bias=c.flag("attention_bias"), qk_norm="head", gate=True, gate_bias=False)
+    mixers = windowed(mixer, c.optional("sliding_window"), rope=False)
+    always = shared(c, "num_shared_experts", "moe_intermediate_size")
+    moe = experts(c, "num_experts", shared=always, correction=True)
+    sparse = after(c, c.size("num_dense_layers", 0))
+    return model(c, decoder=by_kind_and_ffn(mixers, kinds, moe, gated(c), sparse, SANDWICH), norm=RMS)

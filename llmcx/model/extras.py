@@ -1,0 +1,104 @@
+"""What Gemma 3n and 4 add to a decoder: parts that every layer has alike, and that begin or end outside the layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal, Union
+
+from llmcx.errors import check_sizes
+from llmcx.model.ffn import Activation
+from llmcx.model.place import Place
+from llmcx.ops.op import Kept, Op
+from llmcx.record import dataclass
+
+
+@dataclass(frozen=True)
+class PerLayer:
+    """Per-layer embeddings (Gemma 3n): a second token table of ``vocab`` rows with ``width`` numbers for each layer.
+
+    Beside them the tokens' embeddings are projected to as many; each layer gates their sum with its own output.
+    """
+
+    vocab: int
+    width: int
+    activation: Activation = "gelu_tanh"
+    type: Literal["per_layer"] = "per_layer"
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "vocab", "width")
+
+    def outside(self, at: Place) -> Iterator[Op]:
+        """The table, the projection and its norm, for all layers at once."""
+        layers, n = at.spec.n_layers, at.tokens
+        indices = Kept("indices", n, "int64")
+        yield at.op("embedding.per_layer", "lookup", indices, tokens=n, rows=self.vocab, width=layers * self.width)
+        yield at.linear("embedding.per_layer.projection", at.d_model, layers * self.width)
+        yield at.norm("embedding.per_layer.norm", at.spec.norm, self.width, n * layers)
+
+    def inside(self, where: Place) -> Iterator[Op]:
+        """Down, times the layer's share, up, norm."""
+        elements = where.tokens * self.width
+        yield where.linear("per_layer.gate", where.d_model, self.width)
+        yield where.op("per_layer.activation", self.activation, Kept("activation", elements), elements=elements)
+        yield where.op("per_layer.product", "product", Kept("both factors", 2 * elements), elements=elements)
+        yield where.linear("per_layer.up", self.width, where.d_model)
+        yield where.norm("norm.per_layer", where.spec.norm, where.d_model)
+        yield where.op("residual", "residual", elements=where.tokens * where.d_model)
+
+
+@dataclass(frozen=True)
+class AltUp:
+    """Alternating updates: ``streams`` copies of the residual stream, of which a layer computes one and predicts the others
+    (Baykal et al. 2023, arXiv:2301.13310, sec. 3; as Gemma 3n has them).
+    """
+
+    streams: int
+    type: Literal["altup"] = "altup"
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "streams")
+
+    def outside(self, at: Place) -> Iterator[Op]:
+        """A projection for every further stream, on the way in and on the way out."""
+        for leaf in ("in", "out"):
+            op = at.linear(f"altup.{leaf}", at.d_model, at.d_model)
+            yield op._replace(times=self.streams - 1)
+
+    def inside(self, where: Place) -> Iterator[Op]:
+        """Predict all streams before the layer, correct them after it; the router runs both times."""
+        n, d, streams = where.tokens, where.d_model, self.streams
+        yield where.norm("norm.altup", where.spec.norm, d, 2 * n)
+        yield where.linear("altup.router", d, streams, tokens=2 * n)
+        yield where.op("altup.tanh", "tanh", Kept("routing", 2 * n * streams), elements=2 * n * streams)
+        yield where.linear("altup.prediction", streams, streams * streams, saves=False)
+        yield where.linear("altup.correction", streams, streams, saves=False)
+        kept = Kept("streams and coefficients", n * streams * (d + streams))
+        yield where.op("altup.predict", "matmul", kept, batch=n, m=d, k=streams, n=streams, weight=0)
+        yield where.op("altup.correct", "product", Kept("innovation", n * d), elements=n * d * streams)
+        yield where.op("altup.scale", "vector", size=d)
+
+
+@dataclass(frozen=True)
+class Laurel:
+    """A learned residual of ``rank`` beside the attention (Menghani et al. 2024, arXiv:2411.07501, sec. 2; in Gemma 3n)."""
+
+    rank: int
+    type: Literal["laurel"] = "laurel"
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "rank")
+
+    def outside(self, at: Place) -> Iterator[Op]:
+        """Nothing."""
+        yield from ()
+
+    def inside(self, where: Place) -> Iterator[Op]:
+        """Down, up, norm; the input is the attention's."""
+        yield where.linear("laurel.down", where.d_model, self.rank, saves=False)
+        yield where.linear("laurel.up", self.rank, where.d_model)
+        yield where.norm("norm.laurel", where.spec.norm, where.d_model)
+        yield where.op("residual", "residual", elements=where.tokens * where.d_model)
+
+
+Extra = Union[PerLayer, AltUp, Laurel]
+EXTRAS: dict[str, Any] = {"per_layer": PerLayer, "altup": AltUp, "laurel": Laurel}

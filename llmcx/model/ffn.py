@@ -1,0 +1,149 @@
+"""Feed-forward parts: plain, gated, and mixtures of experts made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal, Union
+
+from llmcx.errors import InputError, check_sizes
+from llmcx.model.norm import Norm
+from llmcx.model.place import Place
+from llmcx.ops.op import Kept, Op
+from llmcx.record import dataclass
+
+Activation = Literal["relu", "relu2", "xielu", "gelu", "gelu_new", "gelu_tanh", "silu"]
+
+
+@dataclass(frozen=True)
+class Plain:
+    """Two matrices with an activation between them (Vaswani et al. 2017, sec. 3.3); xIELU has two learned numbers of its own
+    (Huang and Schlag 2024, arXiv:2411.13010).
+    """
+
+    d_ff: int
+    bias: bool = False
+    activation: Activation = "gelu"
+    type: Literal["plain"] = "plain"
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "d_ff")
+
+    def ops(self, where: Place, name: str = "ffn", tokens: int | None = None, copies: int = 1, used: int = 1) -> Iterator[Op]:
+        """On ``tokens`` tokens (default: the whole pass), with ``copies`` sets of weights of which a token meets ``used``."""
+        n = where.tokens if tokens is None else tokens
+        of: dict[str, Any] = {"tokens": n, "copies": copies, "used": used}
+        yield where.linear(f"{name}.up", where.d_model, self.d_ff, self.bias, **of)
+        yield _activation(where, name, self.activation, n * self.d_ff)
+        if self.activation == "xielu":
+            yield where.op(f"{name}.xielu", "vector", size=2)
+        yield where.linear(f"{name}.down", self.d_ff, where.d_model, self.bias, **of)
+
+
+@dataclass(frozen=True)
+class Gated:
+    """Three matrices: act(x W_gate) * (x W_up), then W_down (Shazeer 2020, arXiv:2002.05202)."""
+
+    d_ff: int
+    bias: bool = False
+    activation: Activation = "silu"
+    type: Literal["gated"] = "gated"
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "d_ff")
+
+    def ops(self, where: Place, name: str = "ffn", tokens: int | None = None, copies: int = 1, used: int = 1) -> Iterator[Op]:
+        """As :meth:`Plain.ops`."""
+        n = where.tokens if tokens is None else tokens
+        of: dict[str, Any] = {"tokens": n, "copies": copies, "used": used}
+        yield where.linear(f"{name}.gate", where.d_model, self.d_ff, self.bias, **of)
+        yield where.linear(f"{name}.up", where.d_model, self.d_ff, self.bias, saves=False, **of)
+        yield _activation(where, name, self.activation, n * self.d_ff)
+        yield where.op(f"{name}.product", "product", Kept("both factors", 2 * n * self.d_ff), elements=n * self.d_ff)
+        yield where.linear(f"{name}.down", self.d_ff, where.d_model, self.bias, **of)
+
+
+def _activation(where: Place, name: str, kind: Activation, elements: int) -> Op:
+    """ReLU's output is the next matmul's kept input; fused ones keep their input; gelu_new, written in Python, four tensors."""
+    tensors = {"relu": 0, "relu2": 1, "gelu_new": 4}.get(kind, 1)
+    keeps = (Kept("activation", tensors * elements),) if tensors else ()
+    return where.op(f"{name}.activation", kind, *keeps, elements=elements)
+
+
+@dataclass(frozen=True)
+class MoE:
+    """A router that sends each token to ``top_k`` of ``n_experts`` experts, beside an always-on ``shared`` one.
+
+    ``shared_gate`` weighs the shared expert by a number per token (Qwen2-MoE). ``latent`` puts the routed experts between
+    a projection down to that width and one up (Nemotron-H), with biases if ``latent_bias``.
+
+    ``capacity_factor`` bounds an expert's tokens per batch (Fedus et al. 2021, arXiv:2101.03961, eq. 3); None means that
+    no token is dropped. ``correction`` is a learned number per expert that only steers the choice (ERNIE 4.5) or scales its
+    output (Gemma 4), whose router has a norm before it (``router_norm``).
+    ``every_expert`` is for eager code that multiplies every token with every expert and throws the rest away (Llama 4);
+    ``--causal`` counts the chosen ones.
+    """
+
+    n_experts: int
+    top_k: int
+    expert: Union[Plain, Gated]
+    shared: Union[Plain, Gated] | None = None
+    router_bias: bool = False
+    shared_gate: bool = False
+    latent: int | None = None
+    latent_bias: bool = False
+    capacity_factor: float | None = None
+    correction: bool = False
+    every_expert: bool = False
+    router_norm: bool = False
+    type: Literal["moe"] = "moe"
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "n_experts", "top_k", "latent")
+        if self.top_k > self.n_experts:
+            raise InputError(
+                f"top_k is {self.top_k}, but there are only {self.n_experts} experts",
+                field="top_k",
+                value=self.top_k,
+                allowed=f"at most {self.n_experts}",
+            )
+        if self.capacity_factor is not None and not 0 < self.capacity_factor < float("inf"):
+            raise InputError(
+                f"capacity_factor is {self.capacity_factor}, but must be a positive finite number",
+                field="capacity_factor",
+                value=str(self.capacity_factor),
+            )
+
+    def ops(self, where: Place, name: str = "moe") -> Iterator[Op]:
+        """Router, routed experts on top_k times the tokens, shared expert."""
+        n = where.tokens
+        if self.router_norm:
+            yield where.norm("moe.router_norm", Norm("rmsnorm"), where.d_model)
+        # The router's input is also the shared expert's, and kept once.
+        yield where.linear("moe.router", where.d_model, self.n_experts, self.router_bias, saves=self.shared is None)
+        chosen = n * self.top_k
+        routing = (
+            Kept("router probabilities", n * self.n_experts, "fp32"),
+            Kept("chosen experts", chosen, "int64"),
+            Kept("their weights", chosen, "fp32"),
+            Kept("the sum of a token's weights", n, "fp32"),
+            Kept("places of the routed tokens", 2 * chosen, "int64"),
+        )
+        yield where.op("moe.softmax", "softmax", *routing, elements=n * self.n_experts)
+        if self.latent is not None:
+            yield where.linear("moe.latent_down", where.d_model, self.latent, self.latent_bias)
+        inside = where if self.latent is None else where._replace(width=self.latent)
+        met = self.n_experts if self.every_expert and not where.run.ideal else self.top_k
+        yield from self.expert.ops(inside, "moe.expert", n * met, self.n_experts, self.top_k)
+        outputs = (Kept("experts' outputs, plain and weighted", 2 * chosen * inside.d_model), Kept("weights", chosen, "fp32"))
+        yield where.op("moe.combine", "product", *outputs, elements=chosen * inside.d_model)
+        if self.latent is not None:
+            yield where.linear("moe.latent_up", self.latent, where.d_model, self.latent_bias)
+        if self.shared is not None:
+            yield from self.shared.ops(where, "moe.shared")
+        if self.shared_gate:
+            yield where.linear("moe.shared_gate", where.d_model, 1, saves=False)
+        if self.correction:
+            yield where.op("moe.correction", "vector", size=self.n_experts)
+
+
+FFN = Union[Plain, Gated, MoE]

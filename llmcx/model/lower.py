@@ -1,0 +1,127 @@
+"""Parts -> ops: a whole model, part after part, as the ops of one pass.
+
+Every cost is a fold over what ``lower`` returns. What an op keeps for backward follows PyTorch autograd on the code of
+transformers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from llmcx.model.place import Place, Run
+from llmcx.model.spec import Attention, Layers, ModelSpec, MoE
+from llmcx.ops.op import Kept, Op
+
+__all__ = ["Run", "lower"]
+
+
+def lower(spec: ModelSpec, run: Run) -> list[Op]:
+    """Every op of one forward pass of ``run``. Parameters do not depend on ``run``."""
+    ops: list[Op] = []
+    both = bool(spec.encoder and spec.decoder)
+    source = run.seq if run.source is None else run.source
+    encoded = (source if both else run.seq) if run.encode else 0
+    out = run.seq if spec.decoder else encoded  # tokens that reach the head
+
+    lookups = run.batch * (out + (encoded if both else 0))
+    ops += _embedding(spec, run, lookups, out)
+    for extra in spec.extras:
+        ops += extra.outside(Place(spec, run, 1, lookups, lookups, 0, False, "embedding"))
+    for layers in spec.groups:
+        rotary = layers.mixer
+        if not isinstance(rotary, Attention) or not rotary.rope:
+            continue
+        size = 2 * out * rotary.width(spec.d_model)
+        tables = (Kept("cos and sin of the positions", size),)
+        ops.append(Op("embedding.rotary", "rotary", {"elements": size}, group="embedding", keeps=tables))
+        break
+
+    for stack, groups in (("encoder", spec.encoder), ("decoder", spec.decoder)):
+        if not groups:
+            continue
+        decoding = stack == "decoder"
+        q = run.seq if decoding else encoded
+        if spec.pad_to and q > spec.pad_above:
+            q = -(-q // spec.pad_to) * spec.pad_to
+        kv = q + (run.past if decoding else 0)
+        met = source if both else 0
+        for index, layers in enumerate(groups):
+            made = _layer(layers, Place(spec, run, run.batch, q, kv, met, decoding, f"{stack}.{index}", layers.repeat))
+            ops += (op._replace(copies=0, used=0) for op in made) if layers.reused else made
+        if spec.final_norm:
+            at = Place(spec, run, run.batch, q, kv, met, decoding, f"{stack}.norm")
+            ops.append(at.norm("final_norm", spec.norm, spec.d_model))
+    ops += _head(spec, run, run.batch * out)
+    return ops
+
+
+def _embedding(spec: ModelSpec, run: Run, tokens: int, positions: int) -> Iterator[Op]:
+    """Tables, the projection of a factorised embedding, and its norm."""
+    part, width = spec.embedding, spec.embedding.width or spec.d_model
+    at = Place(spec, run, 1, tokens, tokens, 0, False, "embedding")
+    stacks = 2 if part.per_stack and spec.encoder and spec.decoder else 1
+    for leaf, rows, ids in (
+        ("tokens", part.vocab, tokens),
+        ("positions", part.positions, positions),
+        ("types", part.types, tokens),
+    ):
+        if rows is not None:
+            indices = Kept("indices", ids, "int64")
+            wide = spec.d_model if leaf == "positions" and part.positions_full else width
+            copies = part.token_tables if leaf == "tokens" else stacks if leaf == "positions" else 1
+            dims = {"tokens": tokens, "rows": rows, "width": wide}
+            yield at.op(f"embedding.{leaf}", "lookup", indices, copies=copies, used=copies, **dims)
+    if part.normed:
+        yield at._replace(times=stacks).norm("embedding.norm", spec.norm, width)
+    if part.width is not None:
+        yield at.linear("embedding.projection", width, spec.d_model, part.projection_bias)
+
+
+def _head(spec: ModelSpec, run: Run, tokens: int) -> Iterator[Op]:
+    """A transform or a projection down if the model has one, then the vocabulary."""
+    part = spec.head
+    if spec.pooler:
+        one = Place(spec, run, run.batch, 1, 1, 0, False, "head")
+        yield one.linear("pooler", spec.d_model, spec.d_model, True, saves=False)._replace(grad=False)
+        if part is not None and part.pair:
+            yield one.linear("head.pair", spec.d_model, 2, True, saves=False)._replace(grad=False)
+    if part is None:
+        return
+    width = spec.embedding.width or spec.d_model
+    at = Place(spec, run, 1, tokens, tokens, 0, False, "head")
+    if part.discriminator:
+        yield at.linear("head.dense", spec.d_model, spec.d_model, True)
+        yield at.op("head.activation", "gelu", Kept("activation", tokens * spec.d_model), elements=tokens * spec.d_model)
+        yield at.linear("head", spec.d_model, 1, True)
+        return
+    if part.transform:
+        yield at.linear("head.transform", spec.d_model, width, part.transform_bias)
+        yield at.op("head.activation", "gelu", Kept("activation", tokens * width), elements=tokens * width)
+        yield at.norm("head.norm", spec.norm, width)
+    elif spec.embedding.width is not None:
+        yield at.linear("head.projection", spec.d_model, width, spec.embedding.projection_bias)
+    yield at.linear("head", width, spec.embedding.vocab, part.bias, tied=part.tied)
+    if part.second_bias:
+        yield at.op("head.second_bias", "vector", size=spec.embedding.vocab)
+
+
+def _layer(layers: Layers, where: Place) -> Iterator[Op]:
+    """Norms, and the parts with a residual sum after each."""
+    dropped = (Kept("dropout mask", where.tokens * where.d_model, "bool"),) if where.run.dropout else ()
+    residual = where.op("residual", "residual", *dropped, elements=where.tokens * where.d_model)
+    for norm in layers.norm_names:
+        yield where.norm(f"norm.{norm}", where.spec.norm, where.d_model)
+    if layers.mixer is not None:
+        yield from layers.mixer.ops(where)
+        yield residual
+    if layers.beside is not None:
+        yield from layers.beside.ops(where)
+        yield residual
+    if layers.cross is not None:
+        yield from layers.cross.ops(where, "cross_attention", cross=True)
+        yield residual
+    if layers.ffn is not None:
+        yield from layers.ffn.ops(where, "moe" if isinstance(layers.ffn, MoE) else "ffn")
+        yield residual
+    for extra in where.spec.extras:
+        yield from extra.inside(where)

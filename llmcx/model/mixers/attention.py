@@ -1,0 +1,234 @@
+"""Softmax attention: multi-head, grouped-query and multi-query, self and cross, with any core."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import field
+from typing import Literal
+
+from llmcx.errors import InputError, check_sizes
+from llmcx.model import pairs
+from llmcx.model.cores import EAGER, STEPS, Chunked, Core, Linear, Linformer, Performer, Reformer, Sliding, Standard
+from llmcx.model.mixers import Mixer
+from llmcx.model.norm import Norm
+from llmcx.model.place import Place
+from llmcx.ops.op import Kept, Op
+from llmcx.record import dataclass
+
+
+@dataclass(frozen=True)
+class Attention(Mixer):
+    """Projections to ``n_heads`` queries and ``n_kv_heads`` keys and values, a core, an output projection.
+
+    ``n_kv_heads`` defaults to ``n_heads`` (MHA; 1 is MQA, between is GQA), ``head_dim`` to d_model / n_heads,
+    ``out_bias`` to ``bias``. ``relative_buckets`` is T5's learned relative position bias, which lives in a stack's first
+    layer. ``relative_projection`` is Transformer-XL's: keys for the relative positions by a projection of their own, and two
+    learned biases per head (Dai et al. 2019, arXiv:1901.02860, sec. 3.3).
+
+    ``qk_norm`` normalises queries and keys: over each head with one vector for all heads ("head"), with a vector per head
+    ("heads"), or over all heads together ("full"). ``sinks`` is one learned logit per head (gpt-oss), ``gate`` a sigmoid
+    gate on the output, as wide as the queries (Qwen3-Next), whose ``gate_bias`` defaults to ``bias``. ``shares_kv`` reuses the
+    keys and values of an earlier layer, ``k_is_v`` one projection for both (Gemma 4); ``v_norm`` normalises each head's values,
+    without weights. ``softmax_fp32`` False is for eager code that takes the softmax in the activations' dtype (GPT-2, BERT).
+    """
+
+    n_heads: int
+    n_kv_heads: int | None = None
+    head_dim: int | None = None
+    bias: bool = False
+    out_bias: bool | None = None
+    rope: bool = False
+    relative_buckets: int | None = None
+    relative_projection: bool = False
+    qk_norm: Literal["head", "heads", "full"] | None = None
+    qk_norm_type: Norm = field(default_factory=lambda: Norm("rmsnorm"))
+    sinks: bool = False
+    gate: bool = False
+    gate_bias: bool | None = None
+    shares_kv: bool = False
+    k_is_v: bool = False
+    v_norm: bool = False
+    softmax_fp32: bool = True
+    core: Core = field(default_factory=Standard)
+    type: Literal["attention"] = "attention"
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "n_heads", "n_kv_heads", "head_dim", "relative_buckets")
+        if self.n_heads % self.kv_heads:
+            raise InputError(
+                f"n_heads {self.n_heads} is not divisible by n_kv_heads {self.kv_heads}: each key-value head serves"
+                " the same number of query heads",
+                field="n_kv_heads",
+                value=self.kv_heads,
+                allowed=f"a divisor of {self.n_heads}",
+            )
+
+    @property
+    def kv_heads(self) -> int:
+        return self.n_heads if self.n_kv_heads is None else self.n_kv_heads
+
+    def width(self, d_model: int) -> int:
+        """The width of one head: the stated one, else d_model / n_heads, which must be whole."""
+        if self.head_dim is not None:
+            return self.head_dim
+        if d_model % self.n_heads:
+            raise InputError(
+                f"d_model {d_model} is not divisible by n_heads {self.n_heads}; give head_dim if that is meant",
+                field="d_model",
+                value=d_model,
+                allowed=f"a multiple of {self.n_heads}",
+            )
+        return d_model // self.n_heads
+
+    def period(self) -> int:
+        return getattr(self.core, STEPS[self.core.type]) if self.core.type in STEPS else 1
+
+    def ops(self, where: Place, name: str = "attention", cross: bool = False) -> Iterator[Op]:
+        """Projections, the core, the output projection. ``cross`` attends to the encoder's output."""
+        d, batch, kv_heads = where.d_model, where.batch, self.kv_heads
+        dim, kv = self.width(d), where.source if cross else where.kv
+        # A decode step finds the encoder's keys and values in the cache.
+        new_kv = (where.source if where.run.encode else 0) if cross else where.q
+        yield where.linear(f"{name}.q", d, self.n_heads * dim, self.bias)
+        # Keys and values read the same tensor as the queries, so it is kept once; in cross-attention, the encoder's output.
+        for leaf in self._read_once(cross):
+            yield where.linear(f"{name}.{leaf}", d, kv_heads * dim, self.bias, saves=False, tokens=batch * new_kv)
+        if self.gate:
+            gate_bias = self.bias if self.gate_bias is None else self.gate_bias
+            yield where.linear(f"{name}.gate", d, self.n_heads * dim, gate_bias, saves=False)
+        if self.qk_norm is not None:
+            yield from self._qk_norm(where, name, dim, batch * new_kv)
+        if self.v_norm and not self.shares_kv:
+            yield where.norm(f"{name}.v_norm", Norm("rmsnorm", scale=False), dim, batch * new_kv * kv_heads)
+        if self.sinks:
+            yield where.op(f"{name}.sinks", "vector", size=self.n_heads)
+        if self.rope and not cross:
+            yield where.op(f"{name}.rotary", "rotary", elements=where.tokens * (self.n_heads + kv_heads) * dim)
+        if self.relative_buckets is not None:
+            rows = self.relative_buckets
+            yield where.op(f"{name}.relative_bias", "lookup", tokens=where.q * kv, rows=rows, width=self.n_heads)
+        if self.relative_projection:
+            positions = {"tokens": kv, "d_in": d, "d_out": self.n_heads * dim, "bias": 2, "tied": 0}
+            yield where.op(f"{name}.relative", "linear", **positions)
+            yield where.op(f"{name}.relative_scores", "scores", batch=batch, heads=self.n_heads, pairs=where.q * kv, width=dim)
+        yield from self._core(where, name, kv, dim, cross)
+        yield where.linear(f"{name}.out", self.n_heads * dim, d, self.bias if self.out_bias is None else self.out_bias)
+
+    def _read_once(self, cross: bool) -> tuple[str, ...]:
+        """The projections beside the queries'. Reformer's queries are its keys."""
+        if self.shares_kv:
+            return ()
+        if isinstance(self.core, Reformer) and not cross:
+            return ("v",)
+        return ("k",) if self.k_is_v else ("k", "v")
+
+    def _qk_norm(self, where: Place, name: str, dim: int, kv_tokens: int) -> Iterator[Op]:
+        sides = (("q_norm", self.n_heads, where.tokens), ("k_norm", self.kv_heads, kv_tokens))
+        for leaf, heads, tokens in sides[: 1 if self.shares_kv else 2]:
+            if self.qk_norm == "full":
+                yield where.norm(f"{name}.{leaf}", self.qk_norm_type, heads * dim, tokens)
+            else:
+                vectors = heads if self.qk_norm == "heads" else 1
+                yield where.norm(f"{name}.{leaf}", self.qk_norm_type, dim, tokens * heads, vectors)
+
+    def _core(self, where: Place, name: str, kv: int, dim: int, cross: bool) -> Iterator[Op]:
+        """Queries meet keys: the part in which the variants differ."""
+        core, batch, q, heads, kv_heads = self.core, where.batch, where.q, self.n_heads, self.kv_heads
+        kv_width = kv_heads * dim
+        cached, both = kv, 2 * kv_width
+        new = kv if cross else q  # what came before is in the cache, summed up
+        queries = Kept("queries", batch * q * heads * dim)
+        if isinstance(core, Linformer):
+            rows, cached = max(where.spec.context or kv, kv), min(core.rank, kv)
+            before = Kept("keys or values before projection", batch * new * kv_width)
+            for leaf in ("k_down", "v_down"):
+                learned = core.rank * rows
+                yield where.op(f"{name}.{leaf}", "matmul", before, batch=batch, m=core.rank, k=new, n=kv_width, weight=learned)
+            kept = Kept("keys and values", 2 * batch * core.rank * heads * dim)
+            yield from meet(where, name, heads, q * core.rank, dim, dim, queries, kept, keys=core.rank)
+        elif isinstance(core, (Performer, Linear)):
+            cached = 0
+            yield from self._by_kernel(where, name, new, dim)
+        else:
+            count = pairs.computed(core, q, kv, where.masked and not cross, where.run.ideal)
+            if isinstance(core, Reformer):
+                both = (heads + kv_heads) * dim  # as many keys as queries
+                hashed = {"m": q, "k": dim, "n": core.rounds * -(-kv // core.chunk)}
+                yield where.op(f"{name}.hash", "matmul", batch=batch * heads, **hashed, weight=0)._replace(grad=False)
+            # Fused kernels keep keys and values as they are; eager code copies them to every query head, but for a single
+            # sequence of a single key-value head, which a view repeats.
+            eager = core.type in EAGER and not where.run.fused
+            copied = eager and not (kv_heads == 1 and batch == 1)
+            # So does PyTorch's sdpa with a mask, which is how it learns of a window; the mask becomes numbers, and is kept.
+            masked = where.run.fused and where.run.masks and not cross and isinstance(core, (Sliding, Chunked))
+            mask = Kept("mask", batch * q * kv if masked and kv >= core.window else 0)  # type: ignore[union-attr]
+            kept = Kept("keys and values", batch * kv * (2 * heads * dim if copied or mask.elements else both))
+            shared = 1 if eager or isinstance(core, Reformer) else heads // kv_heads
+            met = meet(where, name, heads, count, dim, dim, queries, kept, fused=not eager, keys=kv, shared=shared)
+            if self.softmax_fp32 and not mask.elements:
+                yield from met
+            else:
+                for op in met:
+                    yield op._replace(keeps=self._softmax_keeps(op, mask)) if op.kind == "softmax" else op
+        if cached and not self.shares_kv:
+            if isinstance(core, (Sliding, Chunked)) and not cross:
+                cached = min(cached, core.window)
+            yield where.op(f"{name}.cache", "cache", batch=batch, tokens=cached, width=both)
+
+    def _softmax_keeps(self, op: Op, mask: Kept) -> tuple[Kept, ...]:
+        """What the softmax keeps: no fp32 copy where it is taken in the activations' dtype; a mask, if it has one."""
+        keeps = op.keeps if self.softmax_fp32 else tuple(kept for kept in op.keeps if kept.stored != "upcast")
+        return (*keeps, mask) if mask.elements else keeps
+
+    def _by_kernel(self, where: Place, name: str, new: int, dim: int) -> Iterator[Op]:
+        """phi(Q) [phi(K)ᵀ V], over phi(Q) [phi(K)ᵀ 1]; ``new`` keys are added to what the state holds."""
+        core, batch, q, heads, kv_heads = self.core, where.batch, where.q, self.n_heads, self.kv_heads
+        r = core.features if isinstance(core, Performer) else dim
+        for leaf, tokens, n in (("q_features", q, heads), ("k_features", new, kv_heads)):
+            kept = (Kept("input", batch * n * tokens * dim), Kept("features", batch * n * tokens * r))
+            if isinstance(core, Performer):
+                # The features are drawn, not learned: no gradient for them.
+                yield where.op(f"{name}.{leaf}", "matmul", *kept, batch=batch * n, m=tokens, k=dim, n=r, weight=0, grads=1)
+            else:
+                yield where.op(f"{name}.{leaf}", "elu", *kept, elements=batch * n * tokens * r)
+        values, state = Kept("values", batch * new * kv_heads * dim), Kept("state of every head", batch * heads * r * dim)
+        yield where.op(f"{name}.state", "matmul", values, batch=batch * kv_heads, m=r, k=new, n=dim, weight=0)
+        yield where.op(f"{name}.read", "matmul", state, batch=batch * heads, m=q, k=r, n=dim, weight=0)
+        sums = (Kept("sums of keys", batch * heads * r), Kept("numerators and denominators", batch * heads * q * (dim + 1)))
+        yield where.op(f"{name}.normaliser", "matmul", *sums, batch=batch * heads, m=q, k=r, n=1, weight=0)
+        yield where.op(f"{name}.recurrent", "cache", batch=batch, tokens=r, width=kv_heads * (dim + 1))
+
+
+def meet(
+    where: Place,
+    name: str,
+    heads: int,
+    count: int,
+    d_qk: int,
+    d_v: int,
+    queries: Kept,
+    keys_values: Kept,
+    *,
+    keys: int,
+    shared: int = 1,
+    fused: bool = False,
+) -> Iterator[Op]:
+    """Scores, softmax, weighted values over ``count`` pairs per head of ``keys`` keys; ``shared`` heads read the same ones.
+
+    A fused kernel keeps a log-sum-exp per row instead of the probabilities, and multiplies the scores again going backward.
+    """
+    elements = where.batch * heads * count
+    probabilities: tuple[Kept, ...]
+    if fused:
+        probabilities = (Kept("log-sum-exp of each row", where.batch * heads * where.q, "fp32"),)
+    else:
+        probabilities = (Kept("probabilities", elements), Kept("their fp32 original", elements, "upcast"))
+        if where.run.dropout:
+            probabilities += (Kept("dropout mask", elements, "bool"), Kept("what dropout leaves", elements))
+    met = {"batch": where.batch, "heads": heads, "pairs": count}
+    shape = {"rows": where.q, "keys": keys, "shared": shared, "fused": int(fused)}
+    yield where.op(f"{name}.scores", "scores", queries, keys_values, **met, width=d_qk, **shape)
+    yield where.op(f"{name}.softmax", "softmax", *probabilities, elements=elements, fused=int(fused))
+    yield where.op(f"{name}.values", "values", **met, width=d_v, **shape)
+    if fused:
+        yield where.op(f"{name}.recompute", "recompute", **met, width=d_qk)

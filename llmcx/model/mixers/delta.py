@@ -1,0 +1,158 @@
+"""Linear attention by the delta rule with forgetting: Gated DeltaNet and Kimi Delta Attention.
+
+A state S of d_k x d_v per head takes S (I - β k kᵀ) + β v kᵀ at each token, after a decay (Yang et al. 2024,
+arXiv:2412.06464, eq. 10); chunks of tokens are computed at once in the UT form (sec. 3.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from llmcx.errors import InputError, check_sizes
+from llmcx.model import pairs
+from llmcx.model.mixers import Mixer
+from llmcx.model.mixers.chunks import carried
+from llmcx.model.norm import Norm
+from llmcx.model.place import Place
+from llmcx.ops.op import Kept, Op
+from llmcx.record import dataclass
+
+CHUNK = 64
+"""Tokens in a chunk: transformers' default, which no configuration changes."""
+
+
+@dataclass(frozen=True)
+class GatedDelta(Mixer):
+    """Gated DeltaNet: a decay per token, and an output gate as wide as the values.
+
+    ``k_heads`` heads of queries and keys of ``k_dim`` each serve the same number of ``v_heads`` heads of values of
+    ``v_dim``; a causal filter of ``d_conv`` tokens runs over all three.
+    """
+
+    k_heads: int
+    v_heads: int
+    k_dim: int
+    v_dim: int
+    d_conv: int
+    type: Literal["gated_delta"] = "gated_delta"
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "k_heads", "v_heads", "k_dim", "v_dim", "d_conv")
+        if self.v_heads % self.k_heads:
+            raise InputError(
+                f"v_heads {self.v_heads} is not divisible by k_heads {self.k_heads}: each key head serves the same"
+                " number of value heads",
+                field="v_heads",
+                value=self.v_heads,
+                allowed=f"a multiple of {self.k_heads}",
+            )
+
+    def period(self) -> int:
+        return CHUNK
+
+    def ops(self, where: Place, name: str = "linear_attention") -> Iterator[Op]:
+        """Projections, filter, the delta rule, a gated norm per head, output projection."""
+        heads, n = self.v_heads, where.tokens
+        keys, values = self.k_heads * self.k_dim, heads * self.v_dim
+        yield where.linear(f"{name}.qkv", where.d_model, 2 * keys + values)
+        yield where.linear(f"{name}.gate", where.d_model, values, saves=False)
+        yield where.linear(f"{name}.beta_decay", where.d_model, 2 * heads, saves=False)
+        yield where.conv(f"{name}.conv", 2 * keys + values, self.d_conv, False)
+        yield where.op(
+            f"{name}.conv.activation", "silu", Kept("activation", n * (2 * keys + values)), elements=n * (2 * keys + values)
+        )
+        for leaf in ("dt", "a"):
+            yield where.op(f"{name}.{leaf}", "vector", size=heads)
+        yield from step(where, name, heads, self.k_dim, self.v_dim) if where.steps else self._chunks(where, name)
+        yield from gated_norm(where, name, heads, self.v_dim)
+        yield where.linear(f"{name}.out", values, where.d_model)
+        yield from state(where, name, 2 * keys + values, self.d_conv, heads, self.k_dim, self.v_dim)
+
+    def _chunks(self, where: Place, name: str) -> Iterator[Op]:
+        """A triangular system per chunk turns the delta rule into products of matrices."""
+        heads, k, v = self.v_heads, self.k_dim, self.v_dim
+        count, rows, met = pairs.chunked(where.q, CHUNK, where.run.ideal)
+        all_heads = {"batch": where.batch, "heads": heads, "pairs": met, "rows": rows, "keys": rows}
+        size = where.batch * heads * met
+        inputs = Kept("queries, keys and values of every head", where.batch * heads * rows * (3 * k + v), "fp32")
+        yield where.op(f"{name}.system", "scores", inputs, **all_heads, width=k)
+        yield where.op(f"{name}.scores", "scores", **all_heads, width=k)
+        decay = Kept("decays between positions and what they scale", 4 * size, "fp32")
+        yield where.op(f"{name}.decay", "scan", decay, elements=size, operations=4)  # difference, exp, two products
+        for leaf, width in (("solve_values", v), ("solve_keys", k)):
+            kept = Kept("the solution", where.batch * heads * rows * width, "fp32")
+            yield where.op(f"{name}.{leaf}", "solve", kept, batch=where.batch * heads * count, m=CHUNK, n=width)
+        yield from carried(where, name, ("predict", "read"), heads, k, v, rows, CHUNK)
+        yield where.op(f"{name}.values", "values", **all_heads, width=v)
+
+
+@dataclass(frozen=True)
+class KimiDelta(Mixer):
+    """Kimi Delta Attention: a decay per channel, and a gate, both through a bottleneck as wide as a head.
+
+    Kimi Team 2025, arXiv:2510.26692, sec. 3. ``n_heads`` heads of ``head_dim`` for queries, keys and values alike.
+    """
+
+    n_heads: int
+    head_dim: int
+    d_conv: int
+    type: Literal["kimi_delta"] = "kimi_delta"
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "n_heads", "head_dim", "d_conv")
+
+    def period(self) -> int:
+        return CHUNK
+
+    def ops(self, where: Place, name: str = "linear_attention") -> Iterator[Op]:
+        """Projections, filter, the delta rule, a gated norm per head, output projection."""
+        heads, dim, n = self.n_heads, self.head_dim, where.tokens
+        width = heads * dim
+        yield where.linear(f"{name}.qkv", where.d_model, 3 * width)
+        yield where.conv(f"{name}.conv", 3 * width, self.d_conv, False)
+        yield where.op(f"{name}.conv.activation", "silu", Kept("activation", 3 * n * width), elements=3 * n * width)
+        yield where.linear(f"{name}.beta", where.d_model, heads, saves=False)
+        for leaf in ("decay", "gate"):
+            yield where.linear(f"{name}.{leaf}_down", where.d_model, dim, saves=False)
+            yield where.linear(f"{name}.{leaf}_up", dim, width)
+        yield where.op(f"{name}.dt", "vector", size=width)
+        yield where.op(f"{name}.a", "vector", size=heads)
+        yield from step(where, name, heads, dim, dim) if where.steps else self._chunks(where, name)
+        yield from gated_norm(where, name, heads, dim)
+        yield where.linear(f"{name}.out", width, where.d_model)
+        yield from state(where, name, 3 * width, self.d_conv, heads, dim, dim)
+
+    def _chunks(self, where: Place, name: str) -> Iterator[Op]:
+        """With a decay per channel, keys meet keys and queries elementwise, and the system is inverted by substitution."""
+        heads, dim = self.n_heads, self.head_dim
+        _, rows, met = pairs.chunked(where.q, CHUNK, where.run.ideal)
+        size = where.batch * heads * met
+        inputs = Kept("queries, keys, values and decays", where.batch * heads * rows * 6 * dim, "fp32")
+        decay = Kept("decays between positions, and their products with keys and queries", 3 * size * dim, "fp32")
+        yield where.op(f"{name}.decay", "scan", inputs, decay, elements=size * dim, operations=7)  # difference, exp; 2 ·, + twice
+        yield where.op(f"{name}.inverse", "scan", elements=size * CHUNK, operations=1)  # a multiply-add per triple i > j > k
+        all_heads = {"batch": where.batch, "heads": heads, "pairs": met, "rows": rows, "keys": rows}
+        for leaf in ("solve_values", "solve_keys"):
+            yield where.op(f"{name}.{leaf}", "values", **all_heads, width=dim)
+        yield from carried(where, name, ("predict", "read"), heads, dim, dim, rows, CHUNK)
+        yield where.op(f"{name}.values", "values", **all_heads, width=dim)
+
+
+def step(where: Place, name: str, heads: int, k_dim: int, v_dim: int) -> Iterator[Op]:
+    """One token: decay, what the state holds for the key, the correction, the read, all elementwise."""
+    yield where.op(f"{name}.scan", "scan", elements=where.batch * heads * k_dim * v_dim, operations=7)
+
+
+def gated_norm(where: Place, name: str, heads: int, dim: int) -> Iterator[Op]:
+    """An RMS norm over each head with one vector for all, times the gate."""
+    elements = where.tokens * heads * dim
+    yield where.norm(f"{name}.norm", Norm("rmsnorm"), dim, where.tokens * heads)
+    yield where.op(f"{name}.gate.activation", "silu", Kept("gate", elements, "fp32"), elements=elements)
+    yield where.op(f"{name}.product", "product", Kept("both factors", 2 * elements, "fp32"), elements=elements)
+
+
+def state(where: Place, name: str, mixed: int, d_conv: int, heads: int, k_dim: int, v_dim: int) -> Iterator[Op]:
+    """What a decode step finds: the filter's last inputs, and a matrix per head."""
+    yield where.op(f"{name}.conv.state", "cache", batch=where.batch, tokens=d_conv, width=mixed)
+    yield where.op(f"{name}.state", "cache", batch=where.batch, tokens=k_dim, width=heads * v_dim)

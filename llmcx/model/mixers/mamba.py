@@ -1,0 +1,60 @@
+"""Mamba: a selective state space with a state per channel (Gu and Dao 2023, arXiv:2312.00752, sec. 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from llmcx.errors import check_sizes
+from llmcx.model.mixers import Mixer
+from llmcx.model.norm import Norm
+from llmcx.model.place import Place
+from llmcx.ops.op import Kept, Op
+from llmcx.record import dataclass
+
+
+@dataclass(frozen=True)
+class Mamba(Mixer):
+    """x and a gate by one projection, a causal filter on x, then h = exp(Δ A) h + Δ B x, y = C h + D x, gated.
+
+    ``d_inner`` channels (the paper's E·D) with ``d_state`` (N) numbers each; Δ comes from ``dt_rank`` (R) numbers per token.
+    ``inner_norms`` puts an RMS norm on Δ's numbers, B and C: "plain" without weights (Falcon Mamba), "learned" with (Jamba).
+    """
+
+    d_inner: int
+    d_state: int
+    dt_rank: int
+    d_conv: int
+    bias: bool = False
+    conv_bias: bool = True
+    inner_norms: Literal["plain", "learned"] | None = None
+    type: Literal["mamba"] = "mamba"
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "d_inner", "d_state", "dt_rank", "d_conv")
+
+    def ops(self, where: Place, name: str = "ssm") -> Iterator[Op]:
+        """Projections, filter, the scan step by step, gate, output projection."""
+        inner, state, n = self.d_inner, self.d_state, where.tokens
+        yield where.linear(f"{name}.in", where.d_model, 2 * inner, self.bias)
+        yield where.conv(f"{name}.conv", inner, self.d_conv, self.conv_bias)
+        yield where.op(f"{name}.conv.activation", "silu", Kept("activation", n * inner), elements=n * inner)
+        yield where.linear(f"{name}.x", inner, self.dt_rank + 2 * state)
+        if self.inner_norms is not None:
+            norm = Norm("rmsnorm", scale=self.inner_norms == "learned")
+            for leaf, width in (("dt", self.dt_rank), ("b", state), ("c", state)):
+                yield where.norm(f"{name}.{leaf}_norm", norm, width)
+        yield where.linear(f"{name}.dt", self.dt_rank, inner, True)
+        yield where.op(f"{name}.a", "vector", size=inner * state)
+        yield where.op(f"{name}.d", "vector", size=inner)
+        states = n * inner * state
+        # softplus keeps its input; exp its output; the products Δ B, (Δ B) x and A h both factors.
+        kept = (Kept("Δ", 2 * n * inner, "fp32"), Kept("exp(Δ A), Δ A, Δ B, states", 4 * states, "fp32"))
+        yield where.op(f"{name}.scan", "scan", *kept, elements=states, operations=6)  # Δ A, exp, Δ B, ·x, ·h, +
+        # One product per token: (inner, state) with C's (state, 1).
+        yield where.op(f"{name}.read", "matmul", batch=n, m=inner, k=state, n=1, weight=0)
+        yield where.op(f"{name}.gate", "silu", Kept("gate", n * inner), elements=n * inner)
+        yield where.op(f"{name}.product", "product", Kept("both factors", 2 * n * inner), elements=n * inner)
+        yield where.linear(f"{name}.out", inner, where.d_model, self.bias)
+        yield where.op(f"{name}.conv.state", "cache", batch=where.batch, tokens=self.d_conv, width=inner)
+        yield where.op(f"{name}.state", "cache", batch=where.batch, tokens=state, width=inner)

@@ -1,0 +1,113 @@
+"""Multi-head latent attention: keys and values from a shared low-rank latent, which is all that is cached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import field
+from typing import Literal
+
+from llmcx.errors import check_sizes
+from llmcx.model import pairs
+from llmcx.model.cores import EAGER, Core, Standard
+from llmcx.model.mixers import Mixer
+from llmcx.model.mixers.attention import meet
+from llmcx.model.norm import Norm
+from llmcx.model.place import Place
+from llmcx.ops.op import Kept, Op
+from llmcx.record import dataclass
+
+
+@dataclass(frozen=True)
+class MLA(Mixer):
+    """DeepSeek-V2's attention (arXiv:2405.04434, sec. 2.1).
+
+    Queries from a latent of ``q_rank`` (None: straight from d_model), each ``nope_dim`` + ``rope_dim`` wide; keys and values
+    (``v_dim``) from a latent of ``kv_rank``, with one rotary key of ``rope_dim`` for all heads. ``bias`` is on the projections
+    down and out. The cache holds kv_rank + rope_dim numbers per token.
+
+    ``form``: "naive" expands every latent and caches keys and values as they are; "absorbed" multiplies queries and outputs by
+    the expansion instead, so that all heads meet one key of kv_rank + rope_dim and one value of kv_rank (sec. 2.1.2); "mixed", as
+    servers do, expands in a pass and absorbs in a decode step. Parameters are the same.
+
+    ``index_heads`` > 0 adds DeepSeek-V3.2's indexer of that many heads, ``index_dim`` wide, which scores every pair without
+    gradient; eager code then multiplies every pair all the same.
+    """
+
+    n_heads: int
+    kv_rank: int
+    nope_dim: int
+    rope_dim: int
+    v_dim: int
+    q_rank: int | None = None
+    bias: bool = False
+    index_heads: int = 0
+    index_dim: int = 0
+    form: Literal["mixed", "naive", "absorbed"] = "mixed"
+    core: Core = field(default_factory=Standard)
+    type: Literal["mla"] = "mla"
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "n_heads", "kv_rank", "nope_dim", "v_dim", "q_rank")
+        check_sizes(self, "rope_dim", "index_heads", "index_dim", least=0)
+
+    def ops(self, where: Place, name: str = "attention") -> Iterator[Op]:
+        """Down, up or absorbed, the core, out; and the indexer."""
+        d, heads, norm = where.d_model, self.n_heads, Norm("rmsnorm")
+        d_qk = self.nope_dim + self.rope_dim
+        if self.q_rank is None:
+            yield where.linear(f"{name}.q", d, heads * d_qk)
+        else:
+            yield where.linear(f"{name}.q_down", d, self.q_rank, self.bias)
+            yield where.norm(f"{name}.q_norm", norm, self.q_rank)
+            yield where.linear(f"{name}.q_up", self.q_rank, heads * d_qk)
+        yield where.linear(f"{name}.kv_down", d, self.kv_rank + self.rope_dim, self.bias, saves=False)
+        yield where.norm(f"{name}.kv_norm", norm, self.kv_rank)
+        absorbs = self.form == "absorbed" or (self.form == "mixed" and where.steps)
+        yield where.linear(
+            f"{name}.kv_up", self.kv_rank, heads * (self.nope_dim + self.v_dim), saves=not absorbs, tokens=0 if absorbs else None
+        )
+        yield where.op(f"{name}.rotary", "rotary", elements=where.tokens * (heads + 1) * self.rope_dim)
+        if self.index_heads:
+            yield from self._indexer(where, name)
+        yield from self._absorbed(where, name) if absorbs else self._expanded(where, name)
+        width = heads * (d_qk + self.v_dim) if self.form == "naive" else self.kv_rank + self.rope_dim
+        yield where.op(f"{name}.cache", "cache", batch=where.batch, tokens=where.kv, width=width)
+        yield where.linear(f"{name}.out", heads * self.v_dim, d, self.bias)
+
+    def _expanded(self, where: Place, name: str) -> Iterator[Op]:
+        """Every head meets keys and values of its own."""
+        d_qk, heads = self.nope_dim + self.rope_dim, self.n_heads
+        count = pairs.computed(self.core, where.q, where.kv, where.masked, where.run.ideal)
+        queries = Kept("queries", where.tokens * heads * d_qk)
+        expanded = Kept("keys and values", where.batch * where.kv * heads * (d_qk + self.v_dim))
+        fused = where.run.fused or self.core.type not in EAGER
+        yield from meet(where, name, heads, count, d_qk, self.v_dim, queries, expanded, fused=fused, keys=where.kv)
+
+    def _absorbed(self, where: Place, name: str) -> Iterator[Op]:
+        """Every head meets the latents; the expansion's weights multiply queries and outputs instead."""
+        heads, rank, d_qk = self.n_heads, self.kv_rank, self.kv_rank + self.rope_dim
+        rows = where.tokens * heads
+        met = {"tokens": rows, "bias": 0, "tied": 1}
+        kept = Kept("queries before absorption", rows * self.nope_dim)
+        yield where.op(f"{name}.q_absorb", "linear", kept, **met, d_in=self.nope_dim, d_out=rank)
+        count = pairs.computed(self.core, where.q, where.kv, where.masked, where.run.ideal)
+        queries, latents = Kept("queries", rows * d_qk), Kept("latents", where.batch * where.kv * d_qk)
+        fused = where.run.fused or self.core.type not in EAGER
+        yield from meet(where, name, heads, count, d_qk, rank, queries, latents, fused=fused, keys=where.kv, shared=heads)
+        yield where.op(f"{name}.v_absorb", "linear", Kept("weighted latents", rows * rank), **met, d_in=rank, d_out=self.v_dim)
+
+    def _indexer(self, where: Place, name: str) -> Iterator[Op]:
+        """DeepSeek-V3.2's: its own queries and one key, a weight per head and token; no gradient flows into it."""
+        heads, dim = self.index_heads, self.index_dim
+        count = pairs.computed(Standard(), where.q, where.kv, where.masked, where.run.ideal)
+        met = {"batch": where.batch, "heads": 1, "pairs": count, "rows": where.q, "keys": where.kv}
+        for op in (
+            where.linear(f"{name}.indexer.q", self.q_rank or where.d_model, heads * dim, saves=False),
+            where.linear(f"{name}.indexer.k", where.d_model, dim, saves=False),
+            where.norm(f"{name}.indexer.k_norm", Norm("layernorm"), dim)._replace(keeps=()),
+            where.linear(f"{name}.indexer.weights", where.d_model, heads, saves=False),
+            where.op(f"{name}.indexer.scores", "scores", **met, width=heads * dim),
+            where.op(f"{name}.indexer.weighted", "scores", **met, width=heads),
+        ):
+            yield op._replace(grad=False)
+        yield where.op(f"{name}.indexer.cache", "cache", batch=where.batch, tokens=where.kv, width=dim)

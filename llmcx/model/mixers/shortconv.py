@@ -1,0 +1,35 @@
+"""A short gated convolution in place of attention (Liquid AI's LFM2 2025, arXiv:2511.23404, sec. 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from llmcx.errors import check_sizes
+from llmcx.model.mixers import Mixer
+from llmcx.model.place import Place
+from llmcx.ops.op import Kept, Op
+from llmcx.record import dataclass
+
+
+@dataclass(frozen=True)
+class ShortConv(Mixer):
+    """B, C and x by one projection; a causal filter of ``d_conv`` tokens on B·x; C times it; an output projection."""
+
+    d_conv: int
+    bias: bool = False
+    type: Literal["short_conv"] = "short_conv"
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "d_conv")
+
+    def ops(self, where: Place, name: str = "conv") -> Iterator[Op]:
+        """Projection, gate, filter, gate, projection."""
+        d, elements = where.d_model, where.tokens * where.d_model
+        factors = Kept("both factors", 2 * elements)
+        yield where.linear(f"{name}.in", d, 3 * d, self.bias)
+        yield where.op(f"{name}.product", "product", factors, elements=elements)
+        yield where.conv(f"{name}.filter", d, self.d_conv, self.bias)
+        yield where.op(f"{name}.product", "product", factors, elements=elements)
+        yield where.linear(f"{name}.out", d, d, self.bias)
+        yield where.op(f"{name}.state", "cache", batch=where.batch, tokens=self.d_conv, width=d)

@@ -1,0 +1,134 @@
+"""Where a part is lowered: the run, the shapes its neighbours share, and short ways to write its ops."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from llmcx.ops.op import Kept, Op, kept, op_of
+
+if TYPE_CHECKING:
+    from llmcx.model.norm import Norm
+    from llmcx.model.spec import ModelSpec
+
+
+class Run(NamedTuple):
+    """What is run: ``batch`` sequences, ``seq`` new tokens each, after ``past`` tokens already in the cache.
+
+    ``source`` is the encoder's length in an encoder-decoder (None: the same as ``seq``); ``encode`` False leaves the
+    encoder out, as a decode step does. ``ideal`` multiplies only the pairs a mask or window leaves. ``fused`` runs the
+    softmax attentions in kernels that never write the scores out (PyTorch's sdpa, flash): the same FLOPs, less kept.
+    ``masks`` says that such a kernel knows a window only as a mask of all pairs (sdpa), not as a number (flash).
+    ``dropout`` draws masks: a byte per number that a part adds to the residual stream, and per probability written out.
+    """
+
+    batch: int = 1
+    seq: int = 1
+    past: int = 0
+    source: int | None = None
+    encode: bool = True
+    ideal: bool = False
+    fused: bool = False
+    masks: bool = False
+    dropout: bool = False
+
+
+def step_at(context: int, batch: int = 1, source: int | None = None, ideal: bool = False) -> Run:
+    """The decode step: forward of q = 1 token at kv = context, the token's own key included.
+
+    ``batch`` sequences at once; of an encoder-decoder with ``source`` tokens in the encoder's memory (None: as many as
+    ``context``). No errors. Source: Shazeer 2019, arXiv:1911.02150, sec. 2.4.
+
+    >>> step = step_at(2048, batch=4)
+    >>> step.seq, step.past
+    (1, 2047)
+    """
+    return Run(batch, 1, past=context - 1, source=context if source is None else source, encode=False, ideal=ideal)
+
+
+class Place(NamedTuple):
+    """A layer group's place in a run: ``q`` new tokens per sequence attend to ``kv``; ``source`` encoder tokens are at hand.
+
+    ``width`` is the tokens' where it is not the model's d_model.
+    """
+
+    spec: ModelSpec
+    run: Run
+    batch: int
+    q: int
+    kv: int
+    source: int
+    masked: bool
+    group: str
+    times: int = 1
+    width: int | None = None
+
+    @property
+    def tokens(self) -> int:
+        return self.batch * self.q
+
+    @property
+    def d_model(self) -> int:
+        return self.spec.d_model if self.width is None else self.width
+
+    def op(self, component: str, kind: str, *keeps: Kept, copies: int = 1, used: int = 1, **dims: int) -> Op:
+        """An op of this group, once per layer."""
+        return op_of((component, kind, dims, self.times, copies, used, keeps, self.group, True))
+
+    def linear(
+        self,
+        component: str,
+        d_in: int,
+        d_out: int,
+        bias: bool = False,
+        *,
+        saves: bool = True,
+        tied: bool = False,
+        tokens: int | None = None,
+        copies: int = 1,
+        used: int = 1,
+    ) -> Op:
+        """A dense layer over all tokens of the pass. ``saves`` False when its input is already kept by an op before it, ``tied``
+        when its matrix is another op's.
+        """
+        n = self.batch * self.q if tokens is None else tokens
+        keeps = (kept(("input", n * d_in, "act")),) if saves else ()
+        dims = {"tokens": n, "d_in": d_in, "d_out": d_out, "bias": int(bias), "tied": int(tied)}
+        return op_of((component, "linear", dims, self.times, copies, used, keeps, self.group, True))
+
+    @property
+    def steps(self) -> bool:
+        """Whether this is one decode step, which a recurrence takes from the state that it left."""
+        return self.run.past > 0 and self.q == 1
+
+    def conv(self, component: str, channels: int, kernel: int, bias: bool) -> Op:
+        """A causal filter per channel over the tokens.
+
+        transformers pads kernel - 1 zeros at both ends and drops the last outputs; a decode step has the last inputs
+        in its state. In the backward pass FlopCounterMode lets each filter meet every channel.
+        """
+        length = self.q if self.steps or self.run.ideal else self.q + kernel - 1
+        dims = {"batch": self.batch, "channels": channels, "length": length, "kernel": kernel, "bias": int(bias)}
+        dims["met"] = 1 if self.run.ideal else channels
+        return Op(component, "conv", dims, self.times, 1, 1, (Kept("input", self.tokens * channels),), self.group)
+
+    def norm(self, component: str, norm: Norm, width: int, tokens: int | None = None, vectors: int = 1) -> Op:
+        """A normalisation over ``width`` features of each of ``tokens`` rows, with ``vectors`` rows of weights.
+
+        A layer norm keeps its input and two statistics per row; transformers' RMS norm, written in Python, an fp32
+        input, the normalised one and a root.
+        """
+        n = self.batch * self.q if tokens is None else tokens
+        wide = "fp32" if norm.fp32 else "act"
+        keeps: tuple[Kept, ...]
+        if norm.type == "layernorm":
+            keeps = (kept(("input", n * width, wide)), kept(("mean and deviation", 2 * n, "fp32")))
+        else:
+            keeps = (
+                kept(("input in fp32", n * width, "fp32")),
+                kept(("normalised input", n * width, wide)),
+                kept(("reciprocal root", n, "fp32")),
+            )
+        if norm.offset:
+            keeps += (Kept("scale, one added", vectors * width, "fp32"),)
+        dims = {"tokens": n, "width": width, "weights": vectors * width * (int(norm.scale) + int(norm.shift))}
+        return op_of((component, norm.type, dims, self.times, 1, 1, keeps, self.group, True))

@@ -1,0 +1,224 @@
+"""A model as a composition of parts: plain data, checked for meaning when built.
+
+A :class:`ModelSpec` is an embedding, an encoder and/or a decoder (each a sequence of groups of identical layers), a
+final norm and a head. A :class:`Layers` group is ``repeat`` x [mixer, cross-attention, feed-forward]. Cost never
+grows with the number of layers, because a group is lowered once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import field, replace
+from typing import Any
+
+from llmcx.errors import InputError, check_size, check_sizes
+from llmcx.model.cores import CORES, Chunked, Core, Flash, Linformer, Local, Longformer, Performer, Sliding, Standard, Strided
+from llmcx.model.extras import Extra
+from llmcx.model.ffn import FFN, Activation, Gated, MoE, Plain
+from llmcx.model.mixers import Mixer
+from llmcx.model.mixers.attention import Attention
+from llmcx.model.norm import Norm
+from llmcx.record import dataclass
+
+__all__ = [
+    "CORES",
+    "FFN",
+    "Activation",
+    "Attention",
+    "Chunked",
+    "Core",
+    "Embedding",
+    "Flash",
+    "Gated",
+    "Head",
+    "Layers",
+    "Linformer",
+    "Local",
+    "Longformer",
+    "Mixer",
+    "MoE",
+    "ModelSpec",
+    "Norm",
+    "Performer",
+    "Plain",
+    "Sliding",
+    "Standard",
+    "Strided",
+    "check_size",
+    "check_sizes",
+]
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """Tables looked up and added: tokens, learned ``positions`` (rows; None for rotary, sinusoidal or relative), segment
+    ``types``.
+
+    ``width`` below d_model is a factorised embedding, followed by a projection up (with ``projection_bias``); the positions
+    share it unless ``positions_full`` (OPT). ``normed`` normalises the sum. In an encoder-decoder, ``per_stack`` gives each stack
+    positions and a norm of its own (BART), and ``token_tables`` 3 untied token tables: shared, encoder's, decoder's.
+    """
+
+    vocab: int
+    positions: int | None = None
+    types: int | None = None
+    width: int | None = None
+    projection_bias: bool = True
+    positions_full: bool = False
+    normed: bool = False
+    per_stack: bool = False
+    token_tables: int = 1
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "vocab", "positions", "types", "width")
+
+
+@dataclass(frozen=True)
+class Head:
+    """The LM head: tied to the token table or a matrix of its own.
+
+    ``transform`` puts a dense layer, an activation and a norm before it (BERT's masked-LM head), which when untied has a
+    ``second_bias`` over the vocabulary; a factorised embedding puts a projection down. ``discriminator`` replaces the vocabulary
+    by ELECTRA's verdict on each token: a dense layer and one number. ``pair`` adds BERT's verdict on a pair of sentences, two
+    numbers from the pooled token, which the language-model loss does not train.
+    """
+
+    tied: bool = True
+    bias: bool = False
+    transform: bool = False
+    transform_bias: bool = True
+    second_bias: bool = False
+    discriminator: bool = False
+    pair: bool = False
+
+
+@dataclass(frozen=True)
+class Layers:
+    """``repeat`` identical layers: mixer, cross-attention, feed-forward; each may be missing.
+
+    ``beside`` is a second mixer on the same input, its output added (Falcon-H1). ``norms`` names the layer's norms over
+    d_model; by default there is one for each of the other parts, wherever it stands. ``reused`` layers run again with weights
+    that another group counts (ALBERT).
+    """
+
+    repeat: int
+    mixer: Mixer | None = None
+    ffn: FFN | None = None
+    cross: Attention | None = None
+    beside: Mixer | None = None
+    norms: tuple[str, ...] | None = None
+    reused: bool = False
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "repeat")
+
+    @property
+    def norm_names(self) -> tuple[str, ...]:
+        """The layer's norms: those stated, else one per part."""
+        if self.norms is not None:
+            return self.norms
+        parts = (("attention", self.mixer), ("cross_attention", self.cross), ("ffn", self.ffn))
+        return tuple(name for name, part in parts if part is not None)
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A whole model. The first block of fields says what it is; the second what it is called and where it was read.
+
+    ``pooler`` is BERT's dense layer over the first token, which a language-model loss does not train. ``pad_to`` rounds the
+    encoder's length up to a multiple, where it is longer than ``pad_above`` (Longformer, BigBird). ``extras`` are in every layer.
+    """
+
+    name: str
+    d_model: int
+    embedding: Embedding
+    decoder: tuple[Layers, ...] = ()
+    encoder: tuple[Layers, ...] = ()
+    norm: Norm = field(default_factory=Norm)
+    final_norm: bool = True
+    head: Head | None = field(default_factory=Head)
+    pooler: bool = False
+    pad_to: int | None = None
+    pad_above: int = 0
+    extras: tuple[Extra, ...] = ()
+    context: int | None = None
+
+    title: str | None = None
+    family: str | None = None
+    year: int | None = None
+    source: str | None = None
+    aliases: tuple[str, ...] = ()
+    published_params: str | None = None
+    published_source: str | None = None
+    training_tokens: str | None = None
+    assumes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "d_model", "context")
+        if not self.groups:
+            raise InputError("a model needs layers: give decoder or encoder at least one group", field="decoder")
+        for layers in self.groups:
+            for attention in (layers.mixer, layers.cross):
+                if isinstance(attention, Attention):
+                    attention.width(self.d_model)  # refuses a width that the heads do not divide
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Its fields, without what was found out about it (see later.once)."""
+        return {key: value for key, value in self.__dict__.items() if key != "_known"}
+
+    @property
+    def groups(self) -> tuple[Layers, ...]:
+        """All layer groups, the encoder's first."""
+        return (*self.encoder, *self.decoder)
+
+    @property
+    def n_layers(self) -> int:
+        """All layers, encoder and decoder."""
+        return sum(layers.repeat for layers in self.groups)
+
+    @property
+    def named_groups(self) -> dict[str, Layers]:
+        """All layer groups by the name that their ops carry: "encoder.0", "decoder.0", "decoder.1"."""
+        stacks = (("encoder", self.encoder), ("decoder", self.decoder))
+        return {f"{stack}.{index}": layers for stack, groups in stacks for index, layers in enumerate(groups)}
+
+    def group(self, name: str) -> Layers:
+        """The layer group of that name."""
+        stack, _, index = name.partition(".")
+        return (self.encoder if stack == "encoder" else self.decoder)[int(index)]
+
+    @property
+    def mixtures(self) -> list[tuple[int, MoE]]:
+        """The mixtures of experts, each with how many layers have it."""
+        return [(layers.repeat, layers.ffn) for layers in self.groups if isinstance(layers.ffn, MoE)]
+
+    @property
+    def head_counts(self) -> list[int]:
+        """Heads of the mixers that have heads, which tensor parallelism divides: each number once, ascending."""
+        counts = {getattr(layers.mixer, "n_heads", None) for layers in self.groups}
+        return sorted(count for count in counts if isinstance(count, int))
+
+    def with_layers(self, change: Callable[[Layers], Layers]) -> ModelSpec:
+        """The same model with ``change`` applied to each layer group."""
+        return replace(self, encoder=tuple(map(change, self.encoder)), decoder=tuple(map(change, self.decoder)))
+
+
+def sequence_length(spec: ModelSpec, seq: int | None) -> int:
+    """``seq`` if given, else the model's context length.
+
+    Raises InputError when neither is known, or when the model has fewer learned positions than ``seq``.
+    """
+    if seq is None:
+        if spec.context is None:
+            raise InputError(f"{spec.name} states no context length, so give the sequence length with --seq", field="seq")
+        seq = spec.context
+    check_size("seq", seq)
+    rows = spec.embedding.positions
+    if rows is not None and seq > rows:
+        raise InputError(
+            f"seq is {seq}, but {spec.name} has learned positions for only {rows} tokens; a longer run needs --positions",
+            field="seq",
+            value=seq,
+            allowed=f"at most {rows}",
+        )
+    return seq

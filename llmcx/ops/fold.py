@@ -1,0 +1,109 @@
+"""The registry in which a cost keeps one formula per kind of op.
+
+A :class:`Fold` turns the shapes that an op states into a cost: parameters, FLOPs, bytes. To add an op, give each fold a rule for
+its kind (or say that it costs nothing there); to add a cost, add a fold.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from llmcx.ops.op import Op
+
+
+class Rule(NamedTuple):
+    """A formula as code, as text over the op's dims, and where it comes from."""
+
+    compute: Callable[..., int]
+    text: str
+    source: str
+
+
+class Line(NamedTuple):
+    """One figure, explained: what it is, its formula, the numbers put in, the result and the source."""
+
+    component: str
+    formula: str
+    numbers: str
+    value: int | float
+    source: str
+
+
+class Fold:
+    """A cost: one rule per kind of op, summed over ops."""
+
+    def __init__(self, name: str, weight: Callable[[Op], int] = lambda op: op.times, weight_text: str = "times") -> None:
+        self.name = name
+        self.rules: dict[str, Rule] = {}
+        self.free: set[str] = set()
+        self.weight = weight
+        self.weight_text = weight_text
+
+    def rule(self, *kinds: str, text: str, source: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+        """Register the decorated function as the formula of ``kinds``. It receives the op's dims by name."""
+
+        def register(compute: Callable[..., int]) -> Callable[..., int]:
+            for kind in kinds:
+                self.rules[kind] = Rule(compute, text, source)
+            return compute
+
+        return register
+
+    def costs_nothing(self, *kinds: str) -> None:
+        """Say that these kinds are known and contribute 0, so that an unknown kind is an error and not a zero."""
+        self.free.update(kinds)
+
+    def of(self, op: Op) -> int:
+        """The cost of an op, all its ``times`` together."""
+        if op.kind in self.free:
+            return 0
+        return self.weight(op) * self.rules[op.kind].compute(**op.dims)
+
+    def total(self, ops: Iterable[Op]) -> int:
+        free, rules, weight = self.free, self.rules, self.weight
+        total = 0
+        for op in ops:
+            if op.kind not in free:
+                total += weight(op) * rules[op.kind].compute(**op.dims)
+        return total
+
+    def by(self, ops: Iterable[Op], key: Callable[[Op], str]) -> dict[str, int]:
+        """Sums by ``key``, in order of first appearance, zero entries left out."""
+        sums: dict[str, int] = {}
+        for op in ops:
+            cost = self.of(op)
+            if cost:
+                name = key(op)
+                sums[name] = sums.get(name, 0) + cost
+        return sums
+
+    def explain(self, ops: Iterable[Op]) -> list[Line]:
+        """Each op that costs something here, with its formula and the numbers put in."""
+        lines = []
+        for op in ops:
+            value = self.of(op)
+            if value:
+                rule = self.rules[op.kind]
+                times = self.weight(op)
+                numbers = substitute(rule.text, op.dims)
+                if times != 1:
+                    numbers = f"{times:,} × ({numbers})"
+                formula = rule.text if times == 1 else f"{self.weight_text} × ({rule.text})"
+                lines.append(Line(op.component, formula, numbers, value, rule.source))
+        return lines
+
+
+def substitute(text: str, values: dict[str, Any]) -> str:
+    """A formula's text with its symbols replaced by numbers.
+
+    >>> substitute("2·tokens·d_in", {"tokens": 8, "d_in": 1024})
+    '2·8·1,024'
+    """
+
+    def number(match: re.Match[str]) -> str:
+        value = values.get(match.group())
+        return match.group() if value is None else f"{value:,}"
+
+    return re.sub(r"[A-Za-z_]\w*", number, text)

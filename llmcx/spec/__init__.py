@@ -1,1 +1,0 @@
-"""Model specs from the outside: preset files, users' files, flags, and the sizes people write."""

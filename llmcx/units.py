@@ -1,0 +1,111 @@
+"""Sizes as people write them -> integers. Exact: no size passes through a float."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from llmcx.errors import InputError, shown
+
+_NUMBER = re.compile(r"(\d[\d_]*)(?:\.(\d*))?(?:[eE]\+?(-?\d{1,4}))?\s*([A-Za-z]*)", re.ASCII)
+_COUNT = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9, "t": 10**12, "p": 10**15}
+_LENGTH = {"": 1, "k": 2**10, "m": 2**20}
+_BYTES = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
+_LARGEST = 10**36
+
+
+def _parse(text: str, suffixes: dict[str, int], field: str, what: str) -> int:
+    match = _NUMBER.fullmatch(text.strip())
+    unit = suffixes.get(match[4].lower()) if match else None
+    if match is None or unit is None:
+        example = {id(_COUNT): "175B or 1.5T", id(_LENGTH): "2048 or 8k", id(_BYTES): "80GB or 80GiB"}[id(suffixes)]
+        problem = f"{field} is {shown(text)}, but must be {what}, e.g. {example}"
+        raise InputError(problem, field=field, value=text[:200], allowed=what)
+    fraction = match[2] or ""
+    digits = (match[1] + fraction).replace("_", "")
+    if len(digits) > 100:  # Python refuses to read thousands of them, and no size needs more
+        problem = f"{field} is {shown(text)}, which has {len(digits):,} digits, more than any size"
+        raise InputError(problem, field=field, value=text[:200], allowed="at most 10^36")
+    exponent = int(match[3] or 0) - len(fraction)
+    value, rest = int(digits) * unit, 0
+    if exponent < 0:
+        value, rest = divmod(value, int(10**-exponent))
+    else:
+        value *= int(10 ** min(exponent, 60))
+    if rest:
+        raise InputError(f"{field} is {text}, which is not a whole number", field=field, value=text, allowed=what)
+    if value > _LARGEST:
+        raise InputError(f"{field} is {text}, which is beyond 10^36", field=field, value=text, allowed="at most 10^36")
+    return value
+
+
+def count(text: str, field: str = "value") -> int:
+    """Tokens, parameters, FLOPs: k, M, B, T are powers of 1000.
+
+    >>> count("1.5T"), count("3.14e23"), count("50_257")
+    (1500000000000, 314000000000000000000000, 50257)
+    """
+    return _parse(text, _COUNT, field, "a whole number")
+
+
+def length(text: str, field: str = "seq") -> int:
+    """Sequence lengths follow the field: 8k is 8192, 1M is 1,048,576.
+
+    >>> length("8k"), length("128k"), length("2048")
+    (8192, 131072, 2048)
+    """
+    return _parse(text, _LENGTH, field, "a whole number of tokens")
+
+
+def size(text: str, field: str = "budget") -> int:
+    """Bytes, with their unit: GB is 10^9, GiB is 2^30. A bare number or a bare G is refused.
+
+    >>> size("80GB"), size("80GiB")
+    (80000000000, 85899345920)
+    """
+    return _parse(text, _BYTES, field, "a size in bytes with its unit")
+
+
+def many(text: str, one: Callable[[str, str], int], field: str, most: int = 1000) -> list[int]:
+    """A comma-separated list of what ``one`` parses, and of ranges with their end: 1k:1M:x4 multiplies, 1k:8k:+1k adds. A range
+    has at most ``most`` values.
+
+    >>> many("512,2k", length, "seq"), many("1k:64k:x4", length, "seq"), many("8:32:+8", count, "heads")
+    ([512, 2048], [1024, 4096, 16384, 65536], [8, 16, 24, 32])
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if "" in parts:
+        raise InputError(f"{field} is {shown(text)}, which has an empty entry", field=field, value=text[:200])
+    return [value for part in parts for value in (_range(part, one, field, most) if ":" in part else [one(part, field)])]
+
+
+def _range(text: str, one: Callable[[str, str], int], field: str, most: int) -> list[int]:
+    ends = text.split(":")
+    step = ends[2].strip() if len(ends) == 3 else "x2"
+    if not 2 <= len(ends) <= 3 or step[:1] not in ("x", "+"):
+        problem = f"{field} is {shown(text)}, but a range is FROM:TO:xFACTOR or FROM:TO:+STEP, e.g. 1k:1M:x4"
+        raise InputError(problem, field=field, value=text[:200], allowed="FROM:TO:xFACTOR or FROM:TO:+STEP")
+    low, high = (one(end.strip(), field) for end in ends[:2])
+    by = one(step[1:], field) if step[0] == "+" else count(step[1:], field)
+    if low < (step[0] == "x") or high < low or by < (2 if step[0] == "x" else 1):
+        problem = f"{field} is {shown(text)}, but a range must begin at 1 or more (0 with +STEP) and grow up to its end"
+        raise InputError(problem, field=field, value=text[:200])
+    values = []
+    while low <= high:
+        values.append(low)
+        low = low * by if step[0] == "x" else low + by
+        if len(values) > most:
+            raise InputError(f"{field} is {shown(text)}, which has more than {most:,} values", field=field, value=text[:200])
+    return values
+
+
+def share(text: str, field: str) -> float:
+    """A share as people write it.
+
+    >>> share("5%", "--margin"), share("0.05", "--margin")
+    (0.05, 0.05)
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d*)?)\s*(%?)", text.strip(), re.ASCII)
+    if match is None or not 0 <= (value := float(match[1]) / (100 if match[2] else 1)) < 1:
+        raise InputError(f"{field} is {shown(text)}, but must be a share such as 5% or 0.05", field=field.lstrip("-"), value=text)
+    return value
