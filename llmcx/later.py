@@ -43,7 +43,7 @@ class Later:
 
 def once(spec: ModelSpec, key: Any, make: Callable[[], T]) -> T:
     """What ``make`` returns for ``spec``, made once. It lives as long as the spec, which is frozen."""
-    known: dict[Any, Any] = spec.__dict__.setdefault("_known", {})
+    known: dict[Any, Any] = spec.__dict__.setdefault("_found", {})
     try:
         found: T = known[key]
     except KeyError:

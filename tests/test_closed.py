@@ -112,7 +112,7 @@ def test_pieces_are_bounded() -> None:
     spec = with_variant(llmcx.load("llama-3-8b"), parse_variant("bigbird:b=4,w=3,g=1,r=1"))
     for seq in range(1, 200):
         Work(spec, Run(1, seq, ideal=True))
-    assert all(len(pieces.found) <= MOST for pieces in spec.__dict__["_known"].values())
+    assert all(len(pieces.found) <= MOST for pieces in spec.__dict__["_found"].values())
 
 
 def test_gpt3_by_hand() -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from llmcx.answers.growth import crossover
 from llmcx.model.spec import ModelSpec
 from llmcx.model.variants import parse_variant, with_variant
-from llmcx.record import dataclass
 
 CHAPTER_LIMIT = {
     "standard": 8_192,

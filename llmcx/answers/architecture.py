@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import log
 
 from llmcx.answers.shapes import model
 from llmcx.costs.params import count, counted_by_law
 from llmcx.errors import InputError
 from llmcx.model.spec import Attention, Gated, ModelSpec, Plain
-from llmcx.record import dataclass
 
 ASPECT = 128
 """d / L aimed at: GPT-3 175B and LLaMA 7B have 128, Chinchilla 102. Kaplan et al. 2020, arXiv:2001.08361, sec. 3.1: loss varies

@@ -5,6 +5,8 @@ Each variant is an ordinary mixer, lowered and folded like any model. Nothing he
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from llmcx.answers.advice import CHAPTER_LIMIT, Limit, Recommendation, limit_of, recommend
 from llmcx.answers.candidate import CORE, Candidate, peak, reach
 from llmcx.answers.crossings import Crossing, crossings
@@ -38,7 +40,6 @@ from llmcx.model.place import step_at
 from llmcx.model.spec import ModelSpec
 from llmcx.model.variants import DSA, MQA, SSD, DeltaNet, Latent, Native, Variant
 from llmcx.ops.fold import Line
-from llmcx.record import dataclass
 
 KINDS = {
     **dict.fromkeys(DENSE, "exact"),

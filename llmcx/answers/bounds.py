@@ -7,6 +7,7 @@ something only when it is below 1; universal approximation is a statement withou
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import log, log2, log10, sqrt
 from typing import TypedDict
 
@@ -16,7 +17,6 @@ from llmcx.errors import InputError, check_size, unknown_name
 from llmcx.model.cores import Core, Linformer
 from llmcx.model.pairs import causal, dense, hops
 from llmcx.model.variants import label
-from llmcx.record import dataclass
 
 LOGARITHMS = {"e": log, "2": log2, "10": log10}
 """The bases a bound may be stated in."""

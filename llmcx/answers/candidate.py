@@ -29,10 +29,10 @@ class Candidate:
         self.model = with_variant(spec, variant)
         self.batch, self.act, self.ideal = batch, act, ideal
         self.devices = variant.devices if isinstance(variant, Ring) else 1
-        before = spec.named_groups
+        before = spec.kinds
         self.exchanged = [
             (name, layers.mixer, layers.repeat)
-            for name, layers in self.model.named_groups.items()
+            for name, layers in self.model.kinds.items()
             if isinstance(before[name].mixer, Attention) and layers.mixer is not None
         ]
         self.layers = sum(repeat for _, _, repeat in self.exchanged)

@@ -7,12 +7,11 @@ of their total.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any, NamedTuple, Union
 
 from llmcx.model.spec import ModelSpec
 from llmcx.ops.fold import Line
-from llmcx.record import dataclass
 
 Value = Union[int, float, str, bool, list[str], None]
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 
 from llmcx.answers.search import lasting_below_zero
-from llmcx.record import dataclass
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 
 from llmcx.answers.growth import Crossover, crossover, growth
@@ -17,7 +18,6 @@ from llmcx.model.place import step_at
 from llmcx.model.spec import ModelSpec, check_size, sequence_length
 from llmcx.ops.fold import Line
 from llmcx.ops.op import Op, in_layers
-from llmcx.record import dataclass
 
 
 @dataclass(frozen=True)

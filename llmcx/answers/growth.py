@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from llmcx.answers.search import lasting_below_zero
 from llmcx.costs.flops import fold
@@ -11,7 +12,6 @@ from llmcx.later import once
 from llmcx.model.lower import Run
 from llmcx.model.spec import ModelSpec
 from llmcx.ops.op import Op, in_layers, is_core
-from llmcx.record import dataclass
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ Element counts are exact integers; bytes follow from the dtypes. What is an esti
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from math import isqrt
 
 from llmcx.answers.training import Part, Rank, ranks
@@ -24,7 +24,6 @@ from llmcx.ops.op import ACTIVATIONS, Op
 from llmcx.parallel.method import PRECISIONS, Method, Ways, check, check_every
 from llmcx.parallel.sharding import share
 from llmcx.parallel.shares import Shares
-from llmcx.record import dataclass
 
 SOURCES = {
     "weights": "each parameter once, tied ones once",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from llmcx.answers.routers import Router
@@ -19,7 +19,6 @@ from llmcx.ops.fold import Line
 from llmcx.ops.op import Op
 from llmcx.parallel.expert_parallel import ExpertParallel, all_to_all_bytes, expert_parallel, slots_of
 from llmcx.parallel.routing import Simulated, capacity, chances, distinct_experts, dropped, simulate
-from llmcx.record import dataclass
 
 
 @dataclass(frozen=True)

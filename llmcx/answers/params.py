@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from llmcx.costs.params import active, active_fold, chapter_estimate, count, embedding, fold, ops_of
 from llmcx.formats import dtypes
 from llmcx.later import Later
 from llmcx.model.spec import ModelSpec
 from llmcx.ops.fold import Line
-from llmcx.record import dataclass
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ A layout costs a few dozen additions, because a model is lowered once and a laye
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple, TypedDict
 
 from llmcx.answers.train import SPENT_ON, Step, Trainer, Training
@@ -16,7 +17,6 @@ from llmcx.machine.roofline import Efficiency
 from llmcx.model.spec import ModelSpec
 from llmcx.parallel.layout import Layout
 from llmcx.parallel.sharding import dividable, divisors
-from llmcx.record import dataclass
 
 LEAST_TOKENS = 4096  # per context-parallel rank
 WAYS = ("tp", "pp", "cp", "ep", "dp", "micro_batch", "virtual", "recompute", "zero")

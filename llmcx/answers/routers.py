@@ -5,8 +5,9 @@ Symbols: d d_model, E experts, k experts per token, n tokens, M layers with expe
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from llmcx.errors import InputError
-from llmcx.record import dataclass
 
 
 @dataclass(frozen=True)

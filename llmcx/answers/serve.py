@@ -7,6 +7,7 @@ larger of arithmetic and traffic counts, op by op.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from llmcx.answers.memory import workspace
@@ -22,7 +23,6 @@ from llmcx.model.place import step_at
 from llmcx.model.spec import Attention, ModelSpec, check_size
 from llmcx.ops.fold import Line
 from llmcx.parallel.layout import check_heads
-from llmcx.record import dataclass
 
 ACT = 2  # bytes of an activation
 PREFILL_TOKENS = 8192
@@ -99,7 +99,7 @@ class Server:
         self.moe_layers = sum(repeat for repeat, _ in spec.mixtures)
         self._absorbed = {
             name: (2 * m.kv_rank + m.rope_dim) / (m.nope_dim + m.rope_dim + m.v_dim)
-            for name, m in ((name, layers.mixer) for name, layers in spec.named_groups.items())
+            for name, m in ((name, layers.mixer) for name, layers in spec.kinds.items())
             if isinstance(m, MLA)
         }
 

@@ -6,6 +6,7 @@ No formula of a cost lives here: each shape is an ordinary model, and every figu
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, gcd, log
 from typing import TypedDict
@@ -20,7 +21,6 @@ from llmcx.formats import dtypes
 from llmcx.model.lower import Run, lower
 from llmcx.model.spec import Attention, Embedding, Gated, Head, Layers, ModelSpec, Norm, Plain, check_size
 from llmcx.ops.fold import Line
-from llmcx.record import dataclass
 
 DEPTHS = (4, 8, 12, 16, 24, 32, 40, 48, 64, 80, 96, 128)
 """Depths listed when none are asked for; the published models of 0.1B to 500B lie between them."""

@@ -6,7 +6,7 @@ expert traffic that does not hide; the pipeline's hand-overs; what the data-para
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import NamedTuple
 
@@ -25,7 +25,6 @@ from llmcx.ops.op import in_layers
 from llmcx.parallel.layout import Layout, check, micro_batches
 from llmcx.parallel.method import PRECISIONS, Method
 from llmcx.parallel.shares import Memory, Shares
-from llmcx.record import dataclass
 
 METHOD = Method("megatron", kernels="fused", attention="flash")
 """What is trained here: Megatron-LM's mixed precision and kernels, Adam, fused attention unless it is eager."""

@@ -5,6 +5,8 @@ The bytes are :func:`llmcx.parallel.shares.held`'s.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from llmcx.errors import InputError
 from llmcx.formats import quant
 from llmcx.formats.optimizers import OPTIMIZERS
@@ -12,7 +14,6 @@ from llmcx.model.spec import ModelSpec
 from llmcx.parallel.method import PRECISIONS, Method, Ways, check
 from llmcx.parallel.shares import Shares, Stage, buffers, held
 from llmcx.parallel.stages import in_flight
-from llmcx.record import dataclass
 
 
 @dataclass(frozen=True)

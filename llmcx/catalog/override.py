@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from llmcx.errors import InputError
 from llmcx.model.spec import Attention, Embedding, Gated, Head, Layers, ModelSpec, MoE, Norm, Plain, Sliding
-from llmcx.record import dataclass
 
 
 @dataclass(frozen=True)

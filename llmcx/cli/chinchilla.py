@@ -1,6 +1,7 @@
 """llmcx chinchilla."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated, Any, cast
 
 import typer
@@ -12,7 +13,6 @@ from llmcx.catalog.index import names
 from llmcx.cli.options import Models, command, completing, describe, refuse_given, single
 from llmcx.errors import InputError, unknown_name
 from llmcx.model.spec import ModelSpec
-from llmcx.record import dataclass
 from llmcx.report.render import Item
 from llmcx.scaling import accounting as counting
 from llmcx.scaling import optimum as core

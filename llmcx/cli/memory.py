@@ -1,5 +1,6 @@
 """llmcx memory."""
 
+from dataclasses import dataclass
 from itertools import product
 from typing import Annotated, Any
 
@@ -14,7 +15,6 @@ from llmcx.engines.runtimes import Serving
 from llmcx.errors import InputError
 from llmcx.model.spec import ModelSpec, sequence_length
 from llmcx.parallel.method import Method, Ways, uneven
-from llmcx.record import dataclass
 from llmcx.report.render import Item
 
 app = single()

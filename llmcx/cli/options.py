@@ -7,7 +7,7 @@ import inspect
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from itertools import product
 from typing import Annotated, Any
 
@@ -16,7 +16,6 @@ import typer
 from llmcx import units
 from llmcx.errors import InputError, unknown_name
 from llmcx.model.spec import ModelSpec
-from llmcx.record import dataclass
 
 
 def _option(*names: str, help: str, metavar: str | None = None, **more: Any) -> Any:

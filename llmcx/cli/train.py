@@ -1,5 +1,6 @@
 """llmcx train."""
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 
@@ -18,7 +19,6 @@ from llmcx.machine.hardware import Hardware
 from llmcx.machine.roofline import IDEAL
 from llmcx.parallel.layout import Layout
 from llmcx.parallel.method import uneven
-from llmcx.record import dataclass
 from llmcx.report.render import Item
 
 app = single()

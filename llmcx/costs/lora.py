@@ -7,10 +7,10 @@ QLoRA (Dettmers et al. 2023, arXiv:2305.14314) is the same on quantised weights.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from llmcx.errors import InputError, check_size
 from llmcx.ops.op import Kept, Op, in_layers
-from llmcx.record import dataclass
 
 LEAVES = ("q", "k", "v", "out", "gate", "up", "down")
 """What may be adapted: the attention's projections and the feed-forward's, experts and shared ones too."""

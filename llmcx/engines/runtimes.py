@@ -92,7 +92,7 @@ def kind(op: Op) -> str:
 
 
 def _window(spec: ModelSpec, group: str) -> int | None:
-    mixer = spec.group(group).mixer
+    mixer = spec.kinds[group].mixer
     core = mixer.core if isinstance(mixer, Attention) else None
     return core.window if isinstance(core, (Sliding, Chunked)) else None
 

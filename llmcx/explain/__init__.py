@@ -8,12 +8,12 @@ which asks at every press of the key; `python -m llmcx.explain` writes it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from llmcx.ops.fold import Line
-from llmcx.record import dataclass
 
 NAMES = Path(__file__).resolve().parent / "names.txt"
 

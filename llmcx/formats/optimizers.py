@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from llmcx.costs import params as params_fold
 from llmcx.ops.fold import Fold
 from llmcx.ops.op import ACTIVATIONS, Op, in_layers
-from llmcx.record import dataclass
 
 factored_fold = Fold("factored second moments")
 

@@ -7,6 +7,7 @@ outside GGUF the token table and the head) stays in 16 bits, in GGUF in 32.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from llmcx.costs import params as params_fold
@@ -14,7 +15,6 @@ from llmcx.errors import InputError, unknown_name
 from llmcx.formats import dtypes, gguf
 from llmcx.model.lower import Run, lower
 from llmcx.model.spec import Attention, ModelSpec, MoE
-from llmcx.record import dataclass
 
 
 class Matrix(NamedTuple):

@@ -13,6 +13,7 @@ import json
 import re
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 from io import BufferedReader
 from math import prod
 from pathlib import Path
@@ -20,7 +21,6 @@ from typing import Any, TypedDict
 
 from llmcx.errors import InputError
 from llmcx.formats.gguf import BLOCKS
-from llmcx.record import dataclass
 
 SAFETENSORS_BITS = {
     **dict.fromkeys(("F64", "I64", "U64", "C64"), 64),

@@ -7,12 +7,11 @@ used. Bandwidths of links are each way, per accelerator.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, dataclass, fields
 from math import isfinite
 from typing import Any, TypedDict
 
 from llmcx.errors import InputError, shown, unknown_name
-from llmcx.record import dataclass
 
 GB = 10**9
 

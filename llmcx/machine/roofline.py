@@ -7,7 +7,7 @@ each peak is reached: :data:`IDEAL` gives a bound that nothing beats, a calibrat
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -18,7 +18,6 @@ from llmcx.errors import InputError, shown, unknown_name
 from llmcx.machine.hardware import Hardware
 from llmcx.ops.fold import Fold
 from llmcx.ops.op import KINDS, Op
-from llmcx.record import dataclass
 
 moved_fold = Fold("elements of activations read and written", weight_text="layers")
 _ONCE = "every input read once and the output written once, no fusion across ops"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Literal, Union
 
 from llmcx.errors import InputError, check_sizes
-from llmcx.record import dataclass
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Literal, Union
 
 from llmcx.errors import check_sizes
 from llmcx.model.ffn import Activation
 from llmcx.model.place import Place
 from llmcx.ops.op import Kept, Op
-from llmcx.record import dataclass
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Literal, Union
 
 from llmcx.errors import InputError, check_sizes
 from llmcx.model.norm import Norm
 from llmcx.model.place import Place
 from llmcx.ops.op import Kept, Op
-from llmcx.record import dataclass
 
 Activation = Literal["relu", "relu2", "xielu", "gelu", "gelu_new", "gelu_tanh", "silu"]
 

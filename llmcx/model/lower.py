@@ -36,8 +36,8 @@ def lower(spec: ModelSpec, run: Run) -> list[Op]:
         ops.append(Op("embedding.rotary", "rotary", {"elements": size}, group="embedding", keeps=tables))
         break
 
-    for stack, groups in (("encoder", spec.encoder), ("decoder", spec.decoder)):
-        if not groups:
+    for stack, layers_in_order in (("encoder", spec.encoder), ("decoder", spec.decoder)):
+        if not layers_in_order:
             continue
         decoding = stack == "decoder"
         q = run.seq if decoding else encoded
@@ -45,8 +45,10 @@ def lower(spec: ModelSpec, run: Run) -> list[Op]:
             q = -(-q // spec.pad_to) * spec.pad_to
         kv = q + (run.past if decoding else 0)
         met = source if both else 0
-        for index, layers in enumerate(groups):
-            made = _layer(layers, Place(spec, run, run.batch, q, kv, met, decoding, f"{stack}.{index}", layers.repeat))
+        for name, layers in spec.kinds.items():
+            if not name.startswith(stack):
+                continue
+            made = _layer(layers, Place(spec, run, run.batch, q, kv, met, decoding, name, layers.repeat))
             ops += (op._replace(copies=0, used=0) for op in made) if layers.reused else made
         if spec.final_norm:
             at = Place(spec, run, run.batch, q, kv, met, decoding, f"{stack}.norm")

@@ -1,14 +1,15 @@
 """A model as a composition of parts: plain data, checked for meaning when built.
 
-A :class:`ModelSpec` is an embedding, an encoder and/or a decoder (each a sequence of groups of identical layers), a
-final norm and a head. A :class:`Layers` group is ``repeat`` x [mixer, cross-attention, feed-forward]. Cost never
-grows with the number of layers, because a group is lowered once.
+A :class:`ModelSpec` is an embedding, an encoder and/or a decoder, a final norm and a head. A stack is its layers in their order,
+as runs of identical ones: a :class:`Layers` is ``repeat`` x [mixer, cross-attention, feed-forward], and the same kind
+may come again after another. Cost never grows with the number of layers, because each kind is lowered once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from llmcx.errors import InputError, check_size, check_sizes
@@ -18,7 +19,6 @@ from llmcx.model.ffn import FFN, Activation, Gated, MoE, Plain
 from llmcx.model.mixers import Mixer
 from llmcx.model.mixers.attention import Attention
 from llmcx.model.norm import Norm
-from llmcx.record import dataclass
 
 __all__ = [
     "CORES",
@@ -155,37 +155,52 @@ class ModelSpec:
 
     def __post_init__(self) -> None:
         check_sizes(self, "d_model", "context")
-        if not self.groups:
+        if not self.encoder and not self.decoder:
             raise InputError("a model needs layers: give decoder or encoder at least one group", field="decoder")
-        for layers in self.groups:
+        for layers in (*self.encoder, *self.decoder):
             for attention in (layers.mixer, layers.cross):
                 if isinstance(attention, Attention):
                     attention.width(self.d_model)  # refuses a width that the heads do not divide
 
     def __getstate__(self) -> dict[str, Any]:
-        """Its fields, without what was found out about it (see later.once)."""
-        return {key: value for key, value in self.__dict__.items() if key != "_known"}
+        """Its fields, without what was found out about it."""
+        return {key: value for key, value in self.__dict__.items() if not key.startswith("_")}
+
+    @cached_property
+    def _order(self) -> tuple[dict[str, Layers], tuple[tuple[str, int], ...]]:
+        kinds: dict[str, Layers] = {}
+        runs: list[tuple[str, int]] = []
+        for stack, layers_in_order in (("encoder", self.encoder), ("decoder", self.decoder)):
+            known: dict[Any, str] = {}
+            for layers in layers_in_order:
+                what = (layers.mixer, layers.ffn, layers.cross, layers.beside, layers.norms, layers.reused)
+                name = known.setdefault(what, f"{stack}.{len(known)}")
+                before = kinds.get(name)
+                kinds[name] = layers if before is None else replace(before, repeat=before.repeat + layers.repeat)
+                runs.append((name, layers.repeat))
+        return kinds, tuple(runs)
+
+    @property
+    def kinds(self) -> dict[str, Layers]:
+        """Each kind of layer once, ``repeat`` the number of all its layers, by the name that its ops carry: "encoder.0",
+        "decoder.0", "decoder.1", in the order in which they come first.
+        """
+        return self._order[0]
+
+    @property
+    def runs(self) -> tuple[tuple[str, int], ...]:
+        """All layers in their order, the encoder's first: a kind's name, and how many of it follow one another."""
+        return self._order[1]
 
     @property
     def groups(self) -> tuple[Layers, ...]:
-        """All layer groups, the encoder's first."""
-        return (*self.encoder, *self.decoder)
+        """Each kind of layer once (:attr:`kinds`)."""
+        return tuple(self.kinds.values())
 
     @property
     def n_layers(self) -> int:
         """All layers, encoder and decoder."""
-        return sum(layers.repeat for layers in self.groups)
-
-    @property
-    def named_groups(self) -> dict[str, Layers]:
-        """All layer groups by the name that their ops carry: "encoder.0", "decoder.0", "decoder.1"."""
-        stacks = (("encoder", self.encoder), ("decoder", self.decoder))
-        return {f"{stack}.{index}": layers for stack, groups in stacks for index, layers in enumerate(groups)}
-
-    def group(self, name: str) -> Layers:
-        """The layer group of that name."""
-        stack, _, index = name.partition(".")
-        return (self.encoder if stack == "encoder" else self.decoder)[int(index)]
+        return sum(layers.repeat for layers in (*self.encoder, *self.decoder))
 
     @property
     def mixtures(self) -> list[tuple[int, MoE]]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, Union
 
 from llmcx.errors import InputError, check_sizes, shown, unknown_name
 from llmcx.model.cores import CORES, Core, Flash, TopK
-from llmcx.record import dataclass
 
 if TYPE_CHECKING:
     from llmcx.model.mixers import Mixer

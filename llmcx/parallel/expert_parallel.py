@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import comb
 
 from llmcx.costs import params as params_fold
@@ -11,7 +12,6 @@ from llmcx.model.spec import MoE
 from llmcx.ops.op import Op
 from llmcx.parallel.routing import capacity, chances
 from llmcx.parallel.sharding import cut
-from llmcx.record import dataclass
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from llmcx.costs.lora import LoRA
@@ -10,7 +11,6 @@ from llmcx.errors import InputError, check_size, unknown_name
 from llmcx.formats.optimizers import OPTIMIZERS
 from llmcx.model.spec import ModelSpec
 from llmcx.parallel.sharding import cut
-from llmcx.record import dataclass
 
 
 @dataclass(frozen=True)

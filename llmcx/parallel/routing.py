@@ -8,10 +8,10 @@ others share the rest evenly: the hot one is met by a token with probability h·
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import ceil, comb, erfc, exp, expm1, lgamma, log, log1p, pi, sqrt
 
 from llmcx.errors import InputError
-from llmcx.record import dataclass
 
 MOST_PICKS = 10**7
 """Assignments that a simulation may draw: some ten seconds."""

@@ -120,7 +120,7 @@ def _block(op: Op, leaf: str, tp: int, sequence: bool) -> Op:
 
 
 def _mixer(op: Op, spec: ModelSpec) -> Attention | MLA:
-    layers = spec.group(op.group)
+    layers = spec.kinds[op.group]
     mixer = layers.cross if op.component.startswith("cross_attention") else layers.mixer
     if not isinstance(mixer, (Attention, MLA)):
         raise InputError(f"how tensor parallelism divides {getattr(mixer, 'type', mixer)} is not known; use tp 1", field="tp")

@@ -88,7 +88,7 @@ def _covers(one: Span, other: Span) -> bool:
 
 def tally(spec: ModelSpec, ops: Iterable[Op], measure: Callable[[Op], Sums], width: int) -> Tally:
     """``measure`` (``width`` integers per op) summed up by place; in the layers per layer, so for an op once."""
-    names = list(spec.named_groups)
+    names = list(spec.kinds)
     places = {name: [0] * width for name in (*names, "embedding", "tables", "end", "tied")}
 
     def put(place: str, op: Op) -> None:

@@ -9,6 +9,8 @@ embeddings and logits: the paper's text includes them, but its Table A4 comes ou
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from llmcx.costs.flops import backward_fold, fold
 from llmcx.costs.flops import softmax as softmax_flops
 from llmcx.costs.params import active as count_active
@@ -17,7 +19,6 @@ from llmcx.model.lower import Run, lower
 from llmcx.model.spec import ModelSpec, check_size, sequence_length
 from llmcx.ops.fold import Line
 from llmcx.ops.op import in_layers
-from llmcx.record import dataclass
 
 
 @dataclass(frozen=True)

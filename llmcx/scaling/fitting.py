@@ -7,13 +7,13 @@ they are an optional extra, and nothing else in llmcx needs them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import product
 from math import exp, log
 from typing import Any, NamedTuple, TypedDict
 
 from llmcx.errors import InputError
 from llmcx.ops.fold import Line
-from llmcx.record import dataclass
 from llmcx.scaling.laws import Law, Parametric, Spread
 from llmcx.scaling.optimum import Optimum
 

@@ -8,11 +8,10 @@ that shrinks as experts are cut finer. Units: N parameters, D tokens, C FLOPs of
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any, Literal, NamedTuple
 
 from llmcx.errors import InputError, unknown_name
-from llmcx.record import dataclass
 
 LARGEST = 1e60
 """Far above any run, low enough that no step of the arithmetic overflows for the laws shipped."""

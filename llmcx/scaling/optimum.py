@@ -10,12 +10,11 @@ The laws themselves are data (:mod:`llmcx.scaling.laws`); their formulas are her
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import isfinite
 
 from llmcx.errors import InputError
 from llmcx.ops.fold import Line
-from llmcx.record import dataclass
 from llmcx.scaling import fine_grained
 from llmcx.scaling.laws import LARGEST, FineGrained, Law, Parametric, Power, number
 

@@ -8,12 +8,12 @@ k.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import exp, expm1, log
 from typing import Any, TypedDict
 
 from llmcx.errors import InputError
 from llmcx.ops.fold import Line
-from llmcx.record import dataclass
 from llmcx.scaling.accounting import Accounting
 from llmcx.scaling.laws import Law, Repetition
 from llmcx.scaling.optimum import (

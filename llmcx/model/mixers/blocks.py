@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Literal
 
 from llmcx.errors import InputError, check_sizes
@@ -12,7 +13,6 @@ from llmcx.model.mixers import Mixer
 from llmcx.model.mixers.attention import Attention, meet
 from llmcx.model.place import Place
 from llmcx.ops.op import Kept, Op
-from llmcx.record import dataclass
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ arXiv:2412.06464, eq. 10); chunks of tokens are computed at once in the UT form 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Literal
 
 from llmcx.errors import InputError, check_sizes
@@ -16,7 +17,6 @@ from llmcx.model.mixers.chunks import carried
 from llmcx.model.norm import Norm
 from llmcx.model.place import Place
 from llmcx.ops.op import Kept, Op
-from llmcx.record import dataclass
 
 CHUNK = 64
 """Tokens in a chunk: transformers' default, which no configuration changes."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Literal
 
 from llmcx.errors import check_sizes
@@ -14,7 +14,6 @@ from llmcx.model.mixers.attention import meet
 from llmcx.model.norm import Norm
 from llmcx.model.place import Place
 from llmcx.ops.op import Kept, Op
-from llmcx.record import dataclass
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ an output projection belong to each layer alone.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Literal
 
 from llmcx.errors import check_sizes
@@ -16,7 +17,6 @@ from llmcx.model.mixers.attention import Attention
 from llmcx.model.norm import Norm
 from llmcx.model.place import Place
 from llmcx.ops.op import Op
-from llmcx.record import dataclass
 
 
 @dataclass(frozen=True)
