@@ -11,7 +11,6 @@ from math import isqrt
 from llmcx.answers.training import Part, Rank, ranks
 from llmcx.costs import params as params_fold
 from llmcx.costs.kv_cache import cache_fold
-from llmcx.costs.work import Work
 from llmcx.engines.runtimes import RUNTIMES, Serving, cached, kv_elements
 from llmcx.errors import InputError, unknown_name
 from llmcx.formats import dtypes, quant
@@ -281,7 +280,9 @@ def inference(
     """Weights, cache, the logits of the last position, a layer's workspace; on each of ``ways.tp`` GPUs that share them."""
     if (ways.pp, ways.cp) != (1, 1) or ways.zero:
         raise InputError("pp, cp and zero are for training; inference is divided by tp and ep", field="pp")
-    n, work, formula = Work(spec, Run(batch, seq, fused=True)).of(_OfRank(spec, ways.tp, ways.ep))
+    ops = [share(op, spec, ways.tp, ways.ep, False) for op in lower(spec, Run(batch, seq, fused=True))]
+    n = params_fold.fold.total(ops)
+    work, formula = workspace(ops, 2)
     per_kv = dtypes.per_element(kv_dtype)
     if stored is None:
         parts = [Part("weights", dtypes.size(n, dtype), f"{n:,} parameters × {dtypes.bits(dtype) / 8:g} B ({dtype})")]
@@ -295,23 +296,6 @@ def inference(
     if spec.head is not None:
         parts.append(Part("logits", batch * spec.embedding.vocab * 4, "b·V × 4 B: fp32 logits of the last position"))
     return [*parts, Part("workspace", work, formula)]
-
-
-class _OfRank:
-    """Parameters of one rank's share of the ops, and the workspace that it needs."""
-
-    def __init__(self, spec: ModelSpec, tp: int, ep: int) -> None:
-        self.spec, self.tp, self.ep = spec, tp, ep
-
-    def __eq__(self, other: object) -> bool:  # among the sums over one spec's ops
-        return isinstance(other, _OfRank) and (self.tp, self.ep) == (other.tp, other.ep)
-
-    def __hash__(self) -> int:
-        return hash((self.tp, self.ep))
-
-    def __call__(self, ops: list[Op]) -> tuple[int, int, str]:
-        ops = [share(op, self.spec, self.tp, self.ep, False) for op in ops]
-        return params_fold.fold.total(ops), *workspace(ops, 2)
 
 
 def _chapter_rank(rank: Rank, chapter: Chapter, spec: ModelSpec, batch: int, seq: int, ways: Ways, method: Method) -> Rank:

@@ -11,10 +11,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from llmcx.costs.kv_cache import STATES, cache_fold
-from llmcx.costs.work import Dependent, Work
 from llmcx.errors import InputError, check_sizes, unknown_name
 from llmcx.model.cores import Chunked, Sliding
-from llmcx.model.place import Run, step_at
+from llmcx.model.lower import Run, lower
+from llmcx.model.place import step_at
 from llmcx.model.spec import Attention, ModelSpec
 from llmcx.ops.op import Op
 from llmcx.parallel.sharding import cut, share
@@ -49,21 +49,15 @@ def cached(spec: ModelSpec, batch: int, context: int, source: int | None, servin
     serving.check()
     if serving.runtime == "llama.cpp" and spec.encoder and spec.decoder:
         raise InputError("how llama.cpp lays out the cache of an encoder-decoder is not known", field="runtime")
-    found: dict[str, int] = Work(spec, step_at(context, batch, source)).of(_Cached(spec, serving, tp))
-    return found
+    step = step_at(context, batch, source)
+    return _Cached(spec, serving, tp).of(step, lower(spec, step))
 
 
-class _Cached(Dependent):
+class _Cached:
     """The elements reserved, over the ops of a decode step of ``spec``."""
 
     def __init__(self, spec: ModelSpec, serving: Serving, tp: int) -> None:
         self.spec, self.serving, self.tp = spec, serving, tp
-
-    def __eq__(self, other: object) -> bool:  # among the sums over one spec's ops
-        return isinstance(other, _Cached) and (self.serving, self.tp) == (other.serving, other.tp)
-
-    def __hash__(self) -> int:
-        return hash((self.serving, self.tp))
 
     def of(self, run: Run, ops: list[Op]) -> dict[str, int]:
         windows = {_window(self.spec, f"decoder.{i}") for i, g in enumerate(self.spec.decoder) if isinstance(g.mixer, Attention)}

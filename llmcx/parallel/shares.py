@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 
 from llmcx.costs import params as params_fold
 from llmcx.costs.saved_activations import RECOMPUTE, fused, kept_bytes, without
-from llmcx.costs.work import Work
 from llmcx.formats import quant
 from llmcx.formats.optimizers import OPTIMIZERS
-from llmcx.model.lower import Run
+from llmcx.model.lower import Run, lower
 from llmcx.model.spec import ModelSpec
 from llmcx.ops.op import Op, in_layers
 from llmcx.parallel.method import PRECISIONS, Method, Ways
@@ -76,16 +75,10 @@ class Stage(NamedTuple):
 
 
 class _Sum:
-    """A sum over the ops of one spec's runs, which is the same as another that ``says`` the same."""
+    """A sum over the ops of one spec's runs."""
 
     def __init__(self, spec: ModelSpec, *says: Any) -> None:
         self.spec, self.says = spec, says
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and self.says == other.says
-
-    def __hash__(self) -> int:
-        return hash(self.says)
 
 
 class _Learned(_Sum):
@@ -140,18 +133,18 @@ class Shares:
         self._kept: dict[tuple[Span, int, int, int, bool], Activations] = {}
         self._fullest: dict[tuple[int, ...], list[Stage]] = {}
 
-    def work(self, batch: int, cp: int) -> Work:
+    def ops(self, batch: int, cp: int) -> list[Op]:
         """A micro-batch of ``batch`` sequences on one of ``cp`` GPUs."""
         of = self.method
         flags = {"fused": of.attention != "eager", "masks": of.attention == "sdpa", "dropout": of.dropout}
-        return Work(self.spec, Run(batch, cut(self.seq, cp), **flags))
+        return lower(self.spec, Run(batch, cut(self.seq, cp), **flags))
 
     def parameters(self, tp: int, ep: int) -> Tally:
         """Parameters outside the experts and in them, the optimizer's basis of both, parameters of adapters."""
         key = tp, ep
         if key not in self._tallies:
             learned = _Learned(self.spec, self.method.optimizer, self.method.lora, tp, ep)
-            self._tallies[key] = Tally(*self.work(1, 1).of(learned))
+            self._tallies[key] = learned(self.ops(1, 1))
         return self._tallies[key]
 
     def activations(self, batch: int, tp: int, cp: int, sequence: bool) -> Tally:
@@ -160,7 +153,7 @@ class Shares:
         if key not in self._tallies:
             of = self.method
             kept = _Kept(self.spec, of.kernels, of.lora, PRECISIONS[of.precision].activation, tp, sequence)
-            self._tallies[key] = Tally(*self.work(batch, cp).of(kept))
+            self._tallies[key] = kept(self.ops(batch, cp))
         return self._tallies[key]
 
     def weights(self, span: Span, tp: int, ep: int) -> Weights:
