@@ -83,7 +83,7 @@ class _Sums:
 
 def convolves(spec: ModelSpec) -> bool:
     """Whether a model has convolutions, whose backward FlopCounterMode counts far above what it takes."""
-    return any(op.kind == "conv" for op in params_fold.ops_of(spec))
+    return any(op.kind == "conv" for op in lower(spec, Run()))
 
 
 # Sums over the ops of a run.

@@ -160,7 +160,7 @@ def train(
         said = [*why, *_notes(answer.fits, found, parallel.given(), real), *uneven(spec, layout.ways())]
         said += words + dated + notes
         more = partial(real.roofline, layout, machine, dtype)
-        items.append(Item(describe(spec), inputs, result, said, answer.lines, more))
+        items.append(Item(describe(spec), inputs, result, said, partial(getattr, answer, "lines"), more))
     return items
 
 
