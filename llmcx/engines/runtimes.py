@@ -60,7 +60,8 @@ class _Cached:
         self.spec, self.serving, self.tp = spec, serving, tp
 
     def of(self, run: Run, ops: list[Op]) -> dict[str, int]:
-        windows = {_window(self.spec, f"decoder.{i}") for i, g in enumerate(self.spec.decoder) if isinstance(g.mixer, Attention)}
+        kinds = self.spec.kinds.items()
+        windows = {_window(self.spec, k) for k, g in kinds if k.startswith("decoder") and isinstance(g.mixer, Attention)}
         mixed = len({window is None for window in windows}) > 1
         found = []
         for op in ops:
