@@ -14,7 +14,6 @@ from llmcx.costs.kv_cache import cache_fold
 from llmcx.engines.runtimes import RUNTIMES, Serving, cached, kv_elements
 from llmcx.errors import InputError, unknown_name
 from llmcx.formats import dtypes, quant
-from llmcx.later import Later, once
 from llmcx.model.lower import Run, lower
 from llmcx.model.place import step_at
 from llmcx.model.spec import Attention, ModelSpec, check_size, sequence_length
@@ -87,7 +86,7 @@ class Fit:
 
 
 @dataclass(frozen=True)
-class Memory(Later):
+class Memory:
     """Bytes on one GPU, part by part, and what is left of the budget."""
 
     total_bytes: int
@@ -100,11 +99,16 @@ class Memory(Later):
     budget_bytes: int | None
     fits: bool | None
     headroom_bytes: int | None
-    lines: list[Line]
+    behind: _Lines = field(repr=False, compare=False)
     ranks: list[Rank] = field(default_factory=list)
     heaviest: str | None = None
     fit: Fit | None = None
     stored: quant.Weights | None = None
+
+    @property
+    def lines(self) -> list[Line]:
+        """The formulas behind the figures."""
+        return self.behind.lines()
 
 
 def chapter_activations(spec: ModelSpec, batch: int, seq: int, act: int) -> Chapter:
@@ -184,8 +188,8 @@ def memory(
     total = sum(part.bytes for part in parts)
     everywhere = (sum(rank.total_bytes for rank in stages) or total) * (ways.gpus // ways.pp)
     totals = (total, everywhere, budget, chapter, plan)
-    return Memory.later(
-        _Lines(spec, batch, seq, train, kv_dtype, parts, stored, totals),
+    return Memory(
+        behind=_Lines(spec, batch, seq, train, kv_dtype, parts, stored, totals),
         total_bytes=total,
         parts=parts,
         gpus=ways.gpus,
@@ -367,11 +371,7 @@ def kv_bytes_per_token(spec: ModelSpec, kv_dtype: str) -> int:
 
 def kv_elements_per_token(spec: ModelSpec) -> int:
     """The same in elements."""
-
-    def more() -> int:
-        return kv_elements(spec, 1, 2, 0).get("kv_cache", 0) - kv_elements(spec, 1, 1, 0).get("kv_cache", 0)
-
-    return once(spec, "cached per token", more)
+    return kv_elements(spec, 1, 2, 0).get("kv_cache", 0) - kv_elements(spec, 1, 1, 0).get("kv_cache", 0)
 
 
 def workspace(ops: list[Op], act: int) -> tuple[int, str]:

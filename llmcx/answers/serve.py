@@ -7,14 +7,13 @@ larger of arithmetic and traffic counts, op by op.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from llmcx.answers.memory import workspace
 from llmcx.costs import params as params_fold
 from llmcx.costs.kv_cache import cache_fold
 from llmcx.errors import InputError
-from llmcx.later import Later
 from llmcx.machine.hardware import Hardware
 from llmcx.machine.roofline import IDEAL, Efficiency, Machine, Placed, Roofline, Task, machine, roofs, seconds, tasks
 from llmcx.model.lower import Run, lower
@@ -309,7 +308,7 @@ def point(server: Server, load: Load, batch: int, usd_per_hour: float | None) ->
 
 
 @dataclass(frozen=True)
-class Serving(Later):
+class Serving:
     """The answer: ``ideal`` at the peaks, ``estimate`` calibrated, each a frontier over the batch."""
 
     gpus: int
@@ -321,7 +320,12 @@ class Serving(Later):
     prefill_tokens_per_s: float
     decode_step: dict[str, float]
     efficiency: Efficiency
-    lines: list[Line]
+    behind: _Lines = field(repr=False, compare=False)
+
+    @property
+    def lines(self) -> list[Line]:
+        """The formulas behind the figures."""
+        return self.behind.lines()
 
 
 def serve(
@@ -367,8 +371,8 @@ def serve(
     sizes = [batch] if batch is not None else _sizes(largest)
     at = sizes[-1]
     step = real.decode(at, load.prompt + load.output // 2)
-    return Serving.later(
-        _Lines(ideal, real, load, sizes, usd_per_hour, reserve, largest, step),
+    return Serving(
+        behind=_Lines(ideal, real, load, sizes, usd_per_hour, reserve, largest, step),
         gpus=setup.tp,
         weight_bytes_per_gpu=real.weight_bytes,
         cache_bytes_per_sequence=real.cache_bytes(context),

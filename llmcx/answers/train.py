@@ -6,7 +6,7 @@ expert traffic that does not hide; the pipeline's hand-overs; what the data-para
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import NamedTuple
 
@@ -15,7 +15,6 @@ from llmcx.costs.flops import fold as flops_fold
 from llmcx.costs.params import fold as params_fold
 from llmcx.costs.saved_activations import RECOMPUTE
 from llmcx.formats.optimizers import OPTIMIZERS
-from llmcx.later import Later
 from llmcx.machine.hardware import Hardware
 from llmcx.machine.roofline import IDEAL, Efficiency, Machine, Placed, Roofline, Task, machine, roofs, seconds, tasks, together
 from llmcx.model.lower import Run, lower
@@ -315,7 +314,7 @@ class Costs:
 
 
 @dataclass(frozen=True)
-class Training(Later):
+class Training:
     """The answer: ``ideal`` at the peaks, all communication hidden that can be; ``estimate`` calibrated."""
 
     layout: Layout
@@ -329,7 +328,12 @@ class Training(Later):
     train_flops: int
     ideal: Outcome
     estimate: Outcome
-    lines: list[Line]
+    behind: _Lines = field(repr=False, compare=False)
+
+    @property
+    def lines(self) -> list[Line]:
+        """The formulas behind the figures."""
+        return self.behind.lines()
 
 
 def outcome(trainer: Trainer, layout: Layout, global_batch: int, steps: int, costs: Costs, peak: float) -> Outcome:
@@ -365,8 +369,8 @@ def train(
     steps = -(-tokens // (global_batch * calibrated.seq))
     needs = calibrated.memory(layout, global_batch)
     peak = hardware.flops(dtype or hardware.dtype)
-    return Training.later(
-        _Lines(calibrated, ideal, layout, (global_batch, steps, tokens), costs, peak, needs),
+    return Training(
+        behind=_Lines(calibrated, ideal, layout, (global_batch, steps, tokens), costs, peak, needs),
         layout=layout,
         gpus=layout.gpus,
         tokens=tokens,
