@@ -7,9 +7,15 @@ from functools import cache, cached_property
 from typing import Any
 
 
+def shown(value: Any) -> tuple[str, ...] | None:
+    """The fields of an answer, or of a part of one, as JSON shows them; None for a plain number, text, list or mapping."""
+    kind: Any = type(value)
+    return fields_of(kind)
+
+
 @cache
-def shown(kind: Any) -> tuple[str, ...] | None:
-    """The fields of an answer's type, as JSON shows them; None for a type that is no answer's.
+def fields_of(kind: Any) -> tuple[str, ...] | None:
+    """The same of its type.
 
     A class that holds what was asked, and computes each figure when it is first read, has its public cached properties. Of any
     other it is the fields of the dataclass that are in its repr, or those of the NamedTuple.

@@ -7,9 +7,10 @@ of their total.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Union
 
+from llmcx.answers import shown
 from llmcx.model.spec import ModelSpec
 from llmcx.ops.fold import Line
 
@@ -111,11 +112,12 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Value]]:
     >>> dict(leaves(Norm("rmsnorm"), "norm"))["norm.type"]
     'rmsnorm'
     """
-    if hasattr(value, "__dataclass_fields__"):
-        for field in fields(value):
-            if path or field.name not in SAID:
-                yield from leaves(getattr(value, field.name), f"{path}.{field.name}".lstrip("."))
-    elif isinstance(value, tuple) and any(hasattr(item, "__dataclass_fields__") for item in value):
+    names = shown(value)
+    if names is not None:
+        for name in names:
+            if path or name not in SAID:
+                yield from leaves(getattr(value, name), f"{path}.{name}".lstrip("."))
+    elif isinstance(value, tuple) and any(shown(item) for item in value):
         for index, item in enumerate(value):
             yield from leaves(item, f"{path}[{index}]")
     else:
@@ -163,7 +165,7 @@ def why(command: str, answers: tuple[Any, Any], lines: tuple[Iterable[Line], Ite
     sums, terms = [], []
     for result, told in zip(answers, lines, strict=True):
         rows = read(result, path)
-        key = fields(rows[0])[0].name if rows else ""
+        key = (shown(rows[0]) or ("",))[0] if rows else ""
         sums.append({getattr(row, key): int(getattr(row, number)) for row in rows})
         by_component: dict[str, list[Line]] = {}
         for line in told:

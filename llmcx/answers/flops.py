@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from llmcx.answers import shown
 from llmcx.answers.growth import Crossover, crossover
@@ -77,8 +76,7 @@ class Flops:
     """FLOPs that are counted as one."""
 
     def __repr__(self) -> str:
-        kind: Any = type(self)
-        return f"{kind.__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in shown(kind) or ())})"
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in shown(self) or ())})"
 
     @property
     def step(self) -> Run:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from llmcx.costs.params import active_fold, chapter_estimate, fold, is_embedding
 from llmcx.formats import dtypes
@@ -10,8 +11,7 @@ from llmcx.model.lower import Run, lower
 from llmcx.model.spec import ModelSpec
 
 
-@dataclass(frozen=True)
-class Component:
+class Component(NamedTuple):
     """A row of a breakdown; the shares of one breakdown add up to 1."""
 
     component: str

@@ -8,13 +8,13 @@ to judge, which takes longer to import than the whole command runs. Both end in 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING
-from dataclasses import fields as dataclass_fields
+from dataclasses import MISSING, fields
 from functools import lru_cache
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from llmcx.errors import InputError, shown, unknown_name
+from llmcx.model import cores, extras
 from llmcx.model import spec as parts
 from llmcx.model.extras import EXTRAS
 from llmcx.model.mixers import MIXERS, Mixer, mixer_class
@@ -105,7 +105,12 @@ def validate(data: Mapping[str, Any], source: str) -> ModelSpec:
         if not (_required(kind) <= plain.keys() and all(_plainly(value, hints[key]) for key, value in plain.items())):
             plain = _checked(kind, plain, path)
         try:
-            return kind(**plain)
+            part = kind(**plain)
+            if kind in parts.CORES.values():
+                cores.check(part)
+            elif kind in EXTRAS.values():
+                extras.check(part)
+            return part
         except InputError as error:
             raise InputError(
                 f"{path}: {error.message}" if path else error.message,
@@ -128,8 +133,16 @@ def _hints(kind: Any) -> dict[str, Any]:
     return get_type_hints(kind)
 
 
+@lru_cache(maxsize=64)
+def defaults(kind: Any) -> dict[str, Any]:
+    """Each field of a part (a dataclass or a NamedTuple) and what it is unless stated; MISSING where it has to be."""
+    if hasattr(kind, "_fields"):
+        return {name: kind._field_defaults.get(name, MISSING) for name in kind._fields}
+    return {f.name: f.default if f.default_factory is MISSING else f.default_factory() for f in fields(kind)}
+
+
 def _required(kind: Any) -> set[str]:
-    return {f.name for f in dataclass_fields(kind) if f.default is f.default_factory is MISSING}
+    return {name for name, default in defaults(kind).items() if default is MISSING}
 
 
 def _plainly(value: Any, hint: Any) -> bool:
@@ -150,7 +163,7 @@ def _checked(kind: Any, fields: dict[str, Any], path: str) -> dict[str, Any]:
     from pydantic import ValidationError, create_model
 
     hints, required = _hints(kind), _required(kind)
-    types: dict[str, Any] = {f.name: (hints[f.name], ... if f.name in required else None) for f in dataclass_fields(kind)}
+    types: dict[str, Any] = {name: (hints[name], ... if name in required else None) for name in defaults(kind)}
     checker = create_model(kind.__name__, __config__={"strict": True, "arbitrary_types_allowed": True}, **types)
     try:
         checked = checker.model_validate(fields)
@@ -172,7 +185,8 @@ def _sentence(error: Any, path: str) -> InputError:
     field = _join(path, ".".join(map(str, error["loc"])))
     if error["type"].startswith("missing"):
         return InputError(f"{field} is missing", field=field)
-    if error["type"] in ("is_instance_of", "dataclass_exact_type"):  # a part, perhaps one of several: loc ends in its class
+    if error["type"] in ("is_instance_of", "dataclass_exact_type", "named_tuple_type"):
+        # A part, perhaps one of several: loc ends in its class.
         field = _join(path, error["loc"][0])
         problem = f"{field} is {shown(error['input'])}, but must be a mapping of keys to values"
         return InputError(problem, field=field, value=shown(error["input"]))
@@ -186,14 +200,14 @@ def _join(path: str, key: object) -> str:
 
 def as_data(value: Any) -> Any:
     """A spec as plain data, fields at their defaults left out: what a preset file holds."""
-    if not hasattr(value, "__dataclass_fields__"):
+    if not (hasattr(value, "__dataclass_fields__") or hasattr(value, "_fields")):
         return [as_data(item) for item in value] if isinstance(value, (list, tuple)) else value
+    kind: Any = type(value)
     out = {}
-    for field in dataclass_fields(value):
-        item = getattr(value, field.name)
-        default = field.default_factory() if field.default_factory is not MISSING else field.default
-        if field.name == "type" or item != default:
-            out[field.name] = as_data(item)
+    for name, default in defaults(kind).items():
+        item = getattr(value, name)
+        if name == "type" or item != default:
+            out[name] = as_data(item)
     return out
 
 

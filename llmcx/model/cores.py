@@ -1,15 +1,16 @@
-"""Attention cores: the ways in which queries meet keys, as data, and as people type them."""
+"""Attention cores: the ways in which queries meet keys, as data.
+
+They are NamedTuples, which cost a fifth of a dataclass at start-up; what takes one in checks it (:func:`check`).
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal, Union
+from typing import Any, Literal, NamedTuple, Union
 
-from llmcx.errors import InputError, check_sizes
+from llmcx.errors import InputError, check_size
 
 
-@dataclass(frozen=True)
-class Standard:
+class Standard(NamedTuple):
     """Every query meets every key, scores written out (eager). A causal mask hides half of them, computed all the same.
     Vaswani et al. 2017, arXiv:1706.03762, sec. 3.2.1.
     """
@@ -17,22 +18,19 @@ class Standard:
     type: Literal["standard"] = "standard"
 
 
-@dataclass(frozen=True)
-class Flash:
+class Flash(NamedTuple):
     """The same matmuls in tiles that never leave the chip (Dao et al. 2022, arXiv:2205.14135)."""
 
     type: Literal["flash"] = "flash"
 
 
-@dataclass(frozen=True)
-class CausalFlash:
+class CausalFlash(NamedTuple):
     """Flash that skips what a causal mask hides: n(n+1)/2 pairs of n² (Dao 2023, arXiv:2307.08691, sec. 3.1)."""
 
     type: Literal["causal_flash"] = "causal_flash"
 
 
-@dataclass(frozen=True)
-class Ring:
+class Ring(NamedTuple):
     """Flash over ``devices`` that each hold n / devices tokens and pass their keys and values round (Liu et al. 2023,
     arXiv:2310.01889, sec. 3). The same pairs, divided.
     """
@@ -40,12 +38,8 @@ class Ring:
     devices: int
     type: Literal["ring"] = "ring"
 
-    def __post_init__(self) -> None:
-        check_sizes(self, "devices")
 
-
-@dataclass(frozen=True)
-class Sliding:
+class Sliding(NamedTuple):
     """A released model's sliding window: ``window`` keys per query, the query's own included (Mistral, Gemma).
     Jiang et al. 2023, arXiv:2310.06825, sec. 2.
 
@@ -55,12 +49,8 @@ class Sliding:
     window: int
     type: Literal["sliding"] = "sliding"
 
-    def __post_init__(self) -> None:
-        check_sizes(self, "window")
 
-
-@dataclass(frozen=True)
-class Chunked:
+class Chunked(NamedTuple):
     """Each query meets the tokens of its own chunk of ``window`` (Llama 4), as far as a mask lets it. Source: transformers,
     masking_utils.py, chunked_overlay.
 
@@ -70,12 +60,8 @@ class Chunked:
     window: int
     type: Literal["chunked"] = "chunked"
 
-    def __post_init__(self) -> None:
-        check_sizes(self, "window")
 
-
-@dataclass(frozen=True)
-class Local:
+class Local(NamedTuple):
     """Each query meets itself and ``window`` neighbours: the ones before it under a causal mask, else half on each side
     (Beltagy et al. 2020, arXiv:2004.05150, sec. 3.1: the sliding window).
     """
@@ -83,23 +69,15 @@ class Local:
     window: int
     type: Literal["local"] = "local"
 
-    def __post_init__(self) -> None:
-        check_sizes(self, "window")
 
-
-@dataclass(frozen=True)
-class Strided:
+class Strided(NamedTuple):
     """The ``stride`` tokens before the query and every ``stride``-th token (Child et al. 2019, arXiv:1904.10509, sec. 4.2)."""
 
     stride: int
     type: Literal["strided"] = "strided"
 
-    def __post_init__(self) -> None:
-        check_sizes(self, "stride")
 
-
-@dataclass(frozen=True)
-class Fixed:
+class Fixed(NamedTuple):
     """The query's own block of ``stride`` and the last ``summary`` tokens of every block (Child et al. 2019,
     arXiv:1904.10509, sec. 4.2: l and c).
     """
@@ -108,19 +86,8 @@ class Fixed:
     summary: int
     type: Literal["fixed"] = "fixed"
 
-    def __post_init__(self) -> None:
-        check_sizes(self, "stride", "summary")
-        if self.summary > self.stride:
-            raise InputError(
-                f"summary {self.summary} is more than the stride {self.stride}: it is the end of a block of stride tokens",
-                field="summary",
-                value=self.summary,
-                allowed=f"1 to {self.stride}",
-            )
 
-
-@dataclass(frozen=True)
-class Longformer:
+class Longformer(NamedTuple):
     """A window of ``window`` neighbours, dilated ``dilation``-fold, and ``n_global`` tokens that see and are seen by all.
 
     Beltagy et al. 2020, arXiv:2004.05150, sec. 3.1. Dilation widens the reach and leaves the inner pairs as they are.
@@ -131,13 +98,8 @@ class Longformer:
     dilation: int = 1
     type: Literal["longformer"] = "longformer"
 
-    def __post_init__(self) -> None:
-        check_sizes(self, "window", "dilation")
-        check_sizes(self, "n_global", least=0)
 
-
-@dataclass(frozen=True)
-class BigBird:
+class BigBird(NamedTuple):
     """In blocks of ``block`` tokens: a window of ``window`` blocks (odd, own in the middle), ``n_global`` leading blocks that
     see and are seen by all, ``random`` further blocks per row (Zaheer et al. 2020, arXiv:2007.14062, sec. 2).
 
@@ -150,19 +112,8 @@ class BigBird:
     random: int = 3
     type: Literal["bigbird"] = "bigbird"
 
-    def __post_init__(self) -> None:
-        check_sizes(self, "block", "window")
-        check_sizes(self, "n_global", "random", least=0)
-        if self.window % 2 == 0:
-            raise InputError(
-                f"window is {self.window}, but must be odd: the query's own block is in the middle",
-                field="window",
-                value=self.window,
-            )
 
-
-@dataclass(frozen=True)
-class Reformer:
+class Reformer(NamedTuple):
     """Tokens sorted by a hash, in chunks of ``chunk`` that meet themselves and the chunk before, ``rounds`` times over.
 
     Kitaev et al. 2020, arXiv:2001.04451, sec. 2: queries are the keys, and n tokens hash to 2 n / chunk buckets.
@@ -172,23 +123,15 @@ class Reformer:
     rounds: int = 1
     type: Literal["reformer"] = "reformer"
 
-    def __post_init__(self) -> None:
-        check_sizes(self, "chunk", "rounds")
 
-
-@dataclass(frozen=True)
-class TopK:
+class TopK(NamedTuple):
     """Each query meets the ``top_k`` keys that an indexer chose for it (DeepSeek-V3.2, arXiv:2512.02556, sec. 2.1)."""
 
     top_k: int
     type: Literal["topk"] = "topk"
 
-    def __post_init__(self) -> None:
-        check_sizes(self, "top_k")
 
-
-@dataclass(frozen=True)
-class Linformer:
+class Linformer(NamedTuple):
     """Keys and values projected along the sequence from n to ``rank`` (Wang et al. 2020, arXiv:2006.04768).
 
     The two projections (n x rank each) are learned per layer and shared by its heads; they are sized for the
@@ -198,12 +141,8 @@ class Linformer:
     rank: int
     type: Literal["linformer"] = "linformer"
 
-    def __post_init__(self) -> None:
-        check_sizes(self, "rank")
 
-
-@dataclass(frozen=True)
-class Performer:
+class Performer(NamedTuple):
     """softmax(QKᵀ) approximated by phi(Q) [phi(K)ᵀ V] with ``features`` random features (Choromanski et al. 2020,
     arXiv:2009.14794).
     """
@@ -211,12 +150,8 @@ class Performer:
     features: int
     type: Literal["performer"] = "performer"
 
-    def __post_init__(self) -> None:
-        check_sizes(self, "features")
 
-
-@dataclass(frozen=True)
-class Linear:
+class Linear(NamedTuple):
     """phi(Q) [phi(K)ᵀ V] with an elementwise phi, as wide as the head (Katharopoulos et al. 2020, arXiv:2006.16236)."""
 
     type: Literal["linear"] = "linear"
@@ -267,3 +202,23 @@ STEPS = {"strided": "stride", "fixed": "stride", "bigbird": "block", "reformer":
 
 DENSE = ("standard", "flash", "causal_flash", "ring")
 """Cores in which every query meets every key that the mask leaves: exact."""
+
+
+def check(core: Core) -> None:
+    """Raises InputError where a size of ``core`` is none, or two do not fit together."""
+    for name in core._fields:
+        if name != "type":
+            check_size(name, getattr(core, name), least=0 if name in ("n_global", "random") else 1)
+    if isinstance(core, Fixed) and core.summary > core.stride:
+        raise InputError(
+            f"summary {core.summary} is more than the stride {core.stride}: it is the end of a block of stride tokens",
+            field="summary",
+            value=core.summary,
+            allowed=f"1 to {core.stride}",
+        )
+    if isinstance(core, BigBird) and core.window % 2 == 0:
+        raise InputError(
+            f"window is {core.window}, but must be odd: the query's own block is in the middle",
+            field="window",
+            value=core.window,
+        )

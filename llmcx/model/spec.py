@@ -14,7 +14,7 @@ from typing import Any
 
 from llmcx.errors import InputError, check_size, check_sizes
 from llmcx.model.cores import CORES, Chunked, Core, Flash, Linformer, Local, Longformer, Performer, Sliding, Standard, Strided
-from llmcx.model.extras import Extra
+from llmcx.model.extras import Extra, check
 from llmcx.model.ffn import FFN, Activation, Gated, MoE, Plain
 from llmcx.model.mixers import Mixer
 from llmcx.model.mixers.attention import Attention
@@ -157,6 +157,8 @@ class ModelSpec:
         check_sizes(self, "d_model", "context")
         if not self.encoder and not self.decoder:
             raise InputError("a model needs layers: give decoder or encoder at least one group", field="decoder")
+        for extra in self.extras:
+            check(extra)
         for layers in (*self.encoder, *self.decoder):
             for attention in (layers.mixer, layers.cross):
                 if isinstance(attention, Attention):

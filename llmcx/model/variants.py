@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal, Union
 
 from llmcx.errors import InputError, check_sizes, shown, unknown_name
-from llmcx.model.cores import CORES, Core, Flash, TopK
+from llmcx.model.cores import CORES, Core, Flash, TopK, check
 
 if TYPE_CHECKING:
     from llmcx.model.mixers import Mixer
@@ -261,11 +262,13 @@ def parse_variant(text: str) -> Variant:
         raise InputError(
             f"{name} needs a value for {' and '.join(missing)}, e.g. {name}:{missing[0]}=256", field="attention", value=text
         ) from None
+    if not isinstance(variant, Replacement):
+        check(variant)
     return variant
 
 
 def _settings(kind: Any) -> list[str]:
-    return [field.name for field in fields(kind) if field.name != "type"]
+    return [name for name in signature(kind).parameters if name != "type"]
 
 
 def label(variant: Variant) -> str:
@@ -275,7 +278,7 @@ def label(variant: Variant) -> str:
     'longformer:w=512,g=16'
     """
     short = {long: key for key, long in SHORT.get(variant.type, {}).items()}
-    defaults = {field.name: field.default for field in fields(type(variant))}  # type: ignore[arg-type]
+    defaults = {name: setting.default for name, setting in signature(type(variant)).parameters.items()}
     told = {"longformer": "n_global", "dsa": "top_k"}.get(variant.type)  # shown even where it is the default
     values = {name: getattr(variant, name) for name in _settings(type(variant))}
     given = [f"{short[name]}={value}" for name, value in values.items() if value != defaults[name] or name == told]

@@ -70,8 +70,7 @@ def show(command: str, items: list[Item], view: str, fmt: str, explain: bool) ->
 
 def plain(value: Any) -> Any:
     """A result as JSON's types; exact integers stay integers."""
-    kind: Any = type(value)
-    names = shown(kind)
+    names = shown(value)
     if names is not None:
         return {name: plain(getattr(value, name)) for name in names}
     if isinstance(value, dict):

@@ -10,14 +10,13 @@ import json
 import re
 import types
 from dataclasses import MISSING
-from dataclasses import fields as dataclass_fields
 from functools import cache, cached_property
 from typing import Any, Literal, TypedDict, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 from pydantic.json_schema import GenerateJsonSchema
 
-from llmcx.answers import shown
+from llmcx.answers import fields_of
 from llmcx.answers.attention_compare import Comparison
 from llmcx.answers.bounds import Bounds
 from llmcx.answers.compare import Contrast
@@ -28,7 +27,7 @@ from llmcx.answers.params import Params
 from llmcx.answers.plan import Trained
 from llmcx.answers.serve import Serving
 from llmcx.answers.shapes import Shapes
-from llmcx.catalog.build import NESTED
+from llmcx.catalog.build import NESTED, defaults
 from llmcx.catalog.presets import Summary
 from llmcx.explain import Entry, Topic
 from llmcx.huggingface.weights import Compared
@@ -118,7 +117,7 @@ def names_of(kind: Any) -> list[str] | None:
     """The fields of a result's type as `llmcx.report.render.plain` writes them; None for a type that is no result's."""
     if hasattr(kind, "__total__"):
         return list(get_type_hints(kind))
-    names = shown(kind) if isinstance(kind, type) else None
+    names = fields_of(kind) if isinstance(kind, type) else None
     return None if names is None else list(names)
 
 
@@ -179,10 +178,9 @@ def part(kind: Any) -> type[BaseModel]:
     """The model of a part of a preset file, in which what is at its default is left out."""
     hints = get_type_hints(kind)
     members: dict[str, Any] = {}
-    for field in dataclass_fields(kind):
-        hint = within(NESTED[field.name], hints[field.name]) if field.name in NESTED else read(hints[field.name])
-        optional = field.name != "type" and not field.default is field.default_factory is MISSING
-        members[field.name] = (hint, _field(said(kind, field.name), not optional))
+    for name, default in defaults(kind).items():
+        hint = within(NESTED[name], hints[name]) if name in NESTED else read(hints[name])
+        members[name] = (hint, _field(said(kind, name), name == "type" or default is MISSING))
     return made(kind, members)
 
 

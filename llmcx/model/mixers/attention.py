@@ -8,7 +8,7 @@ from typing import Literal
 
 from llmcx.errors import InputError, check_sizes
 from llmcx.model import pairs
-from llmcx.model.cores import EAGER, STEPS, Chunked, Core, Linear, Linformer, Performer, Reformer, Sliding, Standard
+from llmcx.model.cores import EAGER, STEPS, Chunked, Core, Linear, Linformer, Performer, Reformer, Sliding, Standard, check
 from llmcx.model.mixers import Mixer
 from llmcx.model.norm import Norm
 from llmcx.model.place import Place
@@ -53,6 +53,7 @@ class Attention(Mixer):
 
     def __post_init__(self) -> None:
         check_sizes(self, "n_heads", "n_kv_heads", "head_dim", "relative_buckets")
+        check(self.core)
         if self.n_heads % self.kv_heads:
             raise InputError(
                 f"n_heads {self.n_heads} is not divisible by n_kv_heads {self.kv_heads}: each key-value head serves"

@@ -8,7 +8,7 @@ from typing import Literal
 
 from llmcx.errors import check_sizes
 from llmcx.model import pairs
-from llmcx.model.cores import EAGER, Core, Standard
+from llmcx.model.cores import EAGER, Core, Standard, check
 from llmcx.model.mixers import Mixer
 from llmcx.model.mixers.attention import meet
 from llmcx.model.norm import Norm
@@ -48,6 +48,7 @@ class MLA(Mixer):
     def __post_init__(self) -> None:
         check_sizes(self, "n_heads", "kv_rank", "nope_dim", "v_dim", "q_rank")
         check_sizes(self, "rope_dim", "index_heads", "index_dim", least=0)
+        check(self.core)
 
     def ops(self, where: Place, name: str = "attention") -> Iterator[Op]:
         """Down, up or absorbed, the core, out; and the indexer."""
