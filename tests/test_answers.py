@@ -14,6 +14,8 @@ import pytest
 import llmcx
 from llmcx.errors import InputError
 from llmcx.model.spec import ModelSpec
+from llmcx.ops.fold import Fold
+from llmcx.ops.op import Op
 from llmcx.report.render import plain
 
 THREADS = 16
@@ -96,3 +98,19 @@ def test_a_spec_travels_as_it_is() -> None:
         _ = llmcx.flops(spec, seq=seq).forward.total
     assert pickle.loads(pickle.dumps(spec)) == spec
     assert len(pickle.dumps(spec)) == len(before)
+
+
+def test_a_fold_has_one_rule_for_a_kind() -> None:
+    """A second one is refused, and so is a rule for what costs nothing; a derived fold's own rules leave the other's alone."""
+    fold = Fold("numbers")
+    fold.rule("vector", text="size", source="each")(lambda size: size)
+    fold.costs_nothing("scan")
+    for kind in ("vector", "scan"):
+        with pytest.raises(ValueError, match=f"has a rule for {kind}"):
+            fold.rule(kind, text="0", source="none")(lambda **dims: 0)
+        with pytest.raises(ValueError, match=f"has a rule for {kind}"):
+            fold.costs_nothing(kind)
+    other = fold.derived("others", but=["vector"])
+    other.rule("vector", text="2·size", source="twice")(lambda size: 2 * size)
+    op = Op("x", "vector", {"size": 3}, times=5)
+    assert (fold.of(op), other.of(op)) == (15, 30)

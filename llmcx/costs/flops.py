@@ -76,9 +76,6 @@ fold.costs_nothing(
     *ACTIVATIONS,
 )
 
-backward_fold = Fold("backward matmul FLOPs", lambda op: op.times * op.grad, weight_text="layers")
-"""Each matmul's two inputs get a gradient by a matmul of the same size: twice the forward, unless a kind says otherwise."""
-
 
 def _twice(rule: Rule) -> Rule:
     def twice(**dims: int) -> int:
@@ -88,8 +85,13 @@ def _twice(rule: Rule) -> Rule:
     return Rule(twice, f"2·({rule.text})", rule.source)
 
 
-backward_fold.rules = {kind: _twice(rule) for kind, rule in fold.rules.items()}
-backward_fold.free = fold.free - {"solve", "recompute"}
+backward_fold = fold.derived(
+    "backward matmul FLOPs",
+    lambda op: op.times * op.grad,
+    but=("recompute", "matmul", "conv", "solve"),
+    change=_twice,
+)
+"""Each matmul's two inputs get a gradient by a matmul of the same size: twice the forward, unless a kind says otherwise."""
 backward_fold.rule(
     "recompute",
     text="2·batch·heads·pairs·width",

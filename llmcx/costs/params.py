@@ -8,8 +8,6 @@ from llmcx.ops.fold import Fold
 from llmcx.ops.op import ACTIVATIONS, Op
 
 fold = Fold("params", lambda op: op.times * op.copies, "layers × copies")
-active_fold = Fold("active params", lambda op: op.times * op.used, "layers × used")
-active_fold.rules, active_fold.free = fold.rules, fold.free  # the same formulas, weighted by use
 
 
 @fold.rule("linear", text="d_in·d_out·(1 - tied) + d_out·bias", source="Vaswani et al. 2017, arXiv:1706.03762, sec. 3")
@@ -72,6 +70,7 @@ def vector(size: int) -> int:
 fold.costs_nothing(
     "scores", "values", "recompute", "solve", "scan", "softmax", "product", "residual", "rotary", "cache", *ACTIVATIONS
 )
+active_fold = fold.derived("active params", lambda op: op.times * op.used, "layers × used")
 
 
 def is_embedding(op: Op) -> bool:

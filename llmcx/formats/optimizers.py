@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from llmcx.costs import params as params_fold
-from llmcx.ops.fold import Fold
-from llmcx.ops.op import ACTIVATIONS, Op, in_layers
+from llmcx.ops.op import Op, in_layers
 
-factored_fold = Fold("factored second moments")
-
-
+factored_fold = params_fold.fold.derived(
+    "factored second moments",
+    but=("linear", "lookup"),
+    change=lambda rule: rule._replace(source="not factored: not a matrix of a linear layer"),
+)
 _FACTORED = "Shazeer and Stern 2018, arXiv:1804.04235, sec. 3"
 
 
@@ -29,15 +30,6 @@ def factored_linear(tokens: int, d_in: int, d_out: int, bias: int, tied: int) ->
 def factored_lookup(tokens: int, rows: int, width: int) -> int:
     """As any matrix."""
     return rows + width
-
-
-for _kind in ("vector", "conv", "layernorm", "rmsnorm", "matmul"):
-    _rule = params_fold.fold.rules[_kind]
-    factored_fold.rule(_kind, text=_rule.text, source="not factored: not a matrix of a linear layer")(_rule.compute)
-factored_fold.costs_nothing(
-    "scores", "values", "recompute", "solve", "scan", "softmax", "product", "residual", "rotary", "cache", *ACTIVATIONS
-)
-factored_fold.weight = params_fold.fold.weight
 
 
 @dataclass(frozen=True)

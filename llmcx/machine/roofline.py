@@ -16,15 +16,14 @@ from llmcx.costs.params import fold as params_fold
 from llmcx.costs.traffic import traffic
 from llmcx.errors import InputError, shown, unknown_name
 from llmcx.machine.hardware import Hardware
-from llmcx.ops.fold import Fold
 from llmcx.ops.op import KINDS, Op
 
-moved_fold = Fold("elements of activations read and written", weight_text="layers")
 _ONCE = "every input read once and the output written once, no fusion across ops"
-_eager = traffic(1, 1)
-for _kind, _rule in _eager.rules.items():
-    if _kind not in ("scores", "values"):
-        moved_fold.rules[_kind] = _rule._replace(text=_rule.text.replace("act·", ""))  # elements, not bytes
+moved_fold = traffic(1, 1).derived(
+    "elements of activations read and written",
+    but=("scores", "values", "linear", "lookup", "product", "residual"),
+    change=lambda rule: rule._replace(text=rule.text.replace("act·", "")),  # elements, not bytes
+)
 
 
 @moved_fold.rule("linear", text="tokens·(d_in + d_out)", source=_ONCE)
@@ -50,7 +49,7 @@ def two_sided(elements: int) -> int:
 
 
 # The core's inputs and outputs are those of its projections; what an unfused core writes out is in `tasks`.
-moved_fold.costs_nothing("scores", "values", "recompute", "vector", "cache")
+moved_fold.costs_nothing("scores", "values")
 assert set(KINDS) == moved_fold.free | set(moved_fold.rules)
 
 MATRIX = ("linear", "matmul", "conv", "solve")

@@ -7,7 +7,7 @@ its kind (or say that it costs nothing there); to add a cost, add a fold.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, NamedTuple
 
 from llmcx.ops.op import Op
@@ -42,18 +42,54 @@ class Fold:
         self.weight_text = weight_text
 
     def rule(self, *kinds: str, text: str, source: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
-        """Register the decorated function as the formula of ``kinds``. It receives the op's dims by name."""
+        """Register the decorated function as the formula of ``kinds``. It receives the op's dims by name.
+
+        Raises ValueError for a kind that has a rule here, or costs nothing.
+        """
 
         def register(compute: Callable[..., int]) -> Callable[..., int]:
-            for kind in kinds:
-                self.rules[kind] = Rule(compute, text, source)
+            self._refuse_known(kinds)
+            self.rules.update(dict.fromkeys(kinds, Rule(compute, text, source)))
             return compute
 
         return register
 
     def costs_nothing(self, *kinds: str) -> None:
-        """Say that these kinds are known and contribute 0, so that an unknown kind is an error and not a zero."""
+        """Say that these kinds are known and contribute 0, so that an unknown kind is an error and not a zero.
+
+        Raises ValueError for a kind that has a rule here, or was said to cost nothing before.
+        """
+        self._refuse_known(kinds)
         self.free.update(kinds)
+
+    def _refuse_known(self, kinds: Iterable[str]) -> None:
+        for kind in kinds:
+            if kind in self.rules or kind in self.free:
+                raise ValueError(f"the fold {self.name} has a rule for {kind} already, or counts it as nothing")
+
+    def derived(
+        self,
+        name: str,
+        weight: Callable[[Op], int] | None = None,
+        weight_text: str | None = None,
+        *,
+        but: Collection[str] = (),
+        change: Callable[[Rule], Rule] | None = None,
+    ) -> Fold:
+        """Another cost with the rules that this one has by now, each passed through ``change``; weighted as here unless stated.
+
+        It does not know the kinds in ``but``, so that they can be given other rules.
+
+        >>> learned = Fold("learned")
+        >>> _ = learned.rule("vector", text="size", source="a number each")(lambda size: size)
+        >>> twice = learned.derived("twice", change=lambda rule: rule._replace(compute=lambda **dims: 2 * rule.compute(**dims)))
+        >>> twice.rules["vector"].compute(size=3)
+        6
+        """
+        fold = Fold(name, weight or self.weight, weight_text or self.weight_text)
+        fold.rules = {kind: change(rule) if change else rule for kind, rule in self.rules.items() if kind not in but}
+        fold.free = self.free - {*but}
+        return fold
 
     def of(self, op: Op) -> int:
         """The cost of an op, all its ``times`` together."""
