@@ -223,7 +223,7 @@ def _row(c: Candidate, seq: int, dtype: str, longest: int | None, first: int, ma
         train_flops=forward + backward_fold.total(whole),
         core_train_flops=flops + backward_fold.total(core),
         leading_order=leading(c.model, c.batch, seq),
-        pairs=next((op.dims["pairs"] for op in core if op.component == "attention.scores"), None),
+        pairs=next((op.dims["pairs"] for op in core if op.kind == "scores"), None),
         memory_bytes=each(max(kept_bytes(ops, c.act) for ops in cores)),
         kept_bytes=each(kept_bytes(core, c.act)),
         peak_bytes=each(max(peak(ops, c.act) for ops in cores)),

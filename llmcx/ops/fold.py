@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from llmcx.ops.op import Op
+from llmcx.ops.op import COLLECTIVES, Op
 
 
 class Rule(NamedTuple):
@@ -37,7 +37,7 @@ class Fold:
     def __init__(self, name: str, weight: Callable[[Op], int] = lambda op: op.times, weight_text: str = "times") -> None:
         self.name = name
         self.rules: dict[str, Rule] = {}
-        self.free: set[str] = set()
+        self.free: set[str] = set(COLLECTIVES)
         self.weight = weight
         self.weight_text = weight_text
 

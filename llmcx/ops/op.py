@@ -44,6 +44,18 @@ KINDS = {
 }
 """Every kind of op and its dims. A fold must have a rule for each, or say that it costs nothing."""
 
+COLLECTIVES = {
+    "all_reduce": "elements: of the tensor that each of the ranks has and gets summed up",
+    "reduce_scatter": "elements: of the whole tensor, of which each rank gets a share summed up",
+    "all_gather": "elements: of the whole tensor, of which each rank has a share",
+    "all_to_all": "elements: that a rank sends to the experts of its tokens, its own included; copies: experts a token meets",
+    "ring": "elements: that a rank receives from the ranks before it, and passes on",
+    "send": "elements: that a rank sends to the next one",
+}
+"""What a rank sends, in ops of their own. Further dims of all: ranks, how many take part; stride, how far apart they are among
+the GPUs; forward, backward: how often in a pass. Only the fold of what is sent has rules for them.
+"""
+
 
 Dims = dict[str, Any]
 """Some dims of an op, to be passed on by name."""
@@ -70,7 +82,8 @@ class Cut(NamedTuple):
     ``axis``: "columns" of a matrix or "rows" of it (what comes out are then partial sums), "heads", in shares of
     ``units`` (heads, columns); "vocab"; "tokens": weights are on every GPU, and sequence parallelism divides the tokens;
     "replicated": every GPU does it for all tokens; "whole": the same, and sequence parallelism does not reach it.
-    ``gathered``: the input is whole on every GPU even then. ``strict``: GPUs that do not divide the units are refused, for what a share is then is not known.
+    ``gathered``: the input is whole on every GPU even then. ``strict``: GPUs that do not divide the units are refused, for what a
+    share is then is not known.
     """
 
     axis: str
