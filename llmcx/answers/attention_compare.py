@@ -19,7 +19,6 @@ from llmcx.costs.traffic import Machine, roofline, traffic
 from llmcx.engines.runtimes import kv_elements
 from llmcx.errors import InputError, check_size
 from llmcx.formats import dtypes
-from llmcx.later import Later
 from llmcx.model.cores import (
     DENSE,
     BigBird,
@@ -39,7 +38,6 @@ from llmcx.model.lower import Run, lower
 from llmcx.model.place import step_at
 from llmcx.model.spec import ModelSpec
 from llmcx.model.variants import DSA, MQA, SSD, DeltaNet, Latent, Native, Variant
-from llmcx.ops.fold import Line
 
 KINDS = {
     **dict.fromkeys(DENSE, "exact"),
@@ -133,14 +131,13 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Comparison(Later):
+class Comparison:
     """Every variant at every length; where they cross; what to take; the chapter's limits beside this model's."""
 
     rows: list[Row]
     crossovers: list[Crossing]
     recommendation: list[Recommendation]
     limits: list[Limit]
-    lines: list[Line]
 
 
 def compare(
@@ -167,9 +164,8 @@ def compare(
         check_size("seq", seq)
     check_size("batch", batch)
     check_size("on_chip", on_chip)
-    act = -(-dtypes.bits(dtype) // 8)
     chosen: list[Variant] = [*default_variants()] if variants is None else variants
-    candidates = [Candidate(spec, variant, batch, act, ideal) for variant in dict.fromkeys(chosen)]
+    candidates = candidates_of(spec, chosen, batch, dtype, ideal)
     chip = machine.on_chip if machine else on_chip
     rows: list[Row] = []
     limits: list[Limit | None] = []
@@ -186,13 +182,18 @@ def compare(
             limits.append(limit_of(there, budget is not None))
     baselines = {candidates[0].name} | {candidate.name for candidate in candidates if candidate.variant.type == "causal_flash"}
     measures = ("core_flops", "kept_bytes", "core_seconds") if machine else ("core_flops", "kept_bytes")
-    return Comparison.later(
-        _Lines(candidates, rows, chip),
+    return Comparison(
         rows=rows,
         crossovers=crossings({c.name: c.priced(machine) for c in candidates}, baselines, measures),
         recommendation=[recommend(spec, rows, seq, ideal) for seq in seqs],
         limits=[limit for limit in limits if limit is not None],
     )
+
+
+def candidates_of(spec: ModelSpec, variants: list[Variant], batch: int, dtype: str, ideal: bool) -> list[Candidate]:
+    """``spec`` with each of ``variants`` once, at activations of ``dtype``."""
+    act = -(-dtypes.bits(dtype) // 8)
+    return [Candidate(spec, variant, batch, act, ideal) for variant in dict.fromkeys(variants)]
 
 
 def _row(c: Candidate, seq: int, dtype: str, longest: int | None, first: int, machine: Machine | None, chip: int) -> Row:
@@ -251,70 +252,6 @@ def leading(spec: ModelSpec, batch: int, seq: int) -> int:
     """The chapter's s n d, summed over the layers: n² d, w n d, n k d or n r d each."""
     groups = spec.groups
     return sum(batch * g.repeat * seq * attended(g.mixer, seq, spec.d_model) * spec.d_model for g in groups)
-
-
-class _Lines:
-    """The formulas of :class:`Comparison`: the terms at the last length, then every figure of every row."""
-
-    def __init__(self, candidates: list[Candidate], rows: list[Row], chip: int) -> None:
-        self.candidates, self.rows, self.chip = candidates, rows, chip
-
-    def lines(self) -> list[Line]:
-        last = self.rows[-1].seq
-        terms = [line for candidate in self.candidates for line in _explained(candidate, last, self.chip)]
-        return terms + [line for row in self.rows for line in _figures(row)]
-
-
-def _explained(candidate: Candidate, seq: int, chip: int) -> list[Line]:
-    """One layer's FLOPs and traffic, term by term."""
-    ops = [op._replace(times=1) for op in candidate.core_ops(seq)]
-    counted = [(f"{candidate.name} {line.component}", line) for line in fold.explain(candidate.core_ops(seq))]
-    moved = [(f"{candidate.name} {line.component}, bytes", line) for line in traffic(chip, candidate.act).explain(ops)]
-    return [line._replace(component=name) for name, line in counted + moved]
-
-
-FIGURES = {
-    "forward_flops": (
-        "Σ FLOPs of all ops",
-        "core {core_flops:,}, projections {projection_flops:,}, the rest is equal",
-        "mm_flop",
-    ),
-    "core_flops": ("Σ layers · 2·batch·heads·pairs·width", "pairs {pairs}", "Vaswani et al. 2017, arXiv:1706.03762, eq. 1"),
-    "projection_flops": ("attention - core", "n = {seq:,}", "Vaswani et al. 2017, arXiv:1706.03762, sec. 3.2.2"),
-    "train_flops": ("forward + backward", "forward {forward_flops:,}", "torch/utils/flop_counter.py"),
-    "core_train_flops": ("forward + backward of the cores", "forward {core_flops:,}", "torch/utils/flop_counter.py"),
-    "leading_order": ("Σ layers · s·n·d", "n = {seq:,}", "the textbook chapter, sec. 3"),
-    "memory_bytes": ("Σ kept elements of one layer's core · bytes", "n = {seq:,}", "torch.autograd's saved tensors"),
-    "kept_bytes": ("Σ kept elements of all cores · bytes", "n = {seq:,}", "torch.autograd's saved tensors"),
-    "peak_bytes": ("largest tensors of one core alive together", "n = {seq:,}", "an estimate"),
-    "kv_bytes": ("Σ layers · batch·tokens·width · bytes", "n = {seq:,}", "Shazeer 2019, arXiv:1911.02150, sec. 2.4"),
-    "state_bytes": ("Σ states · bytes", "of any n", "Choromanski et al. 2020, arXiv:2009.14794, sec. 2.5"),
-    "decode_flops": ("Σ FLOPs of one token's ops", "context {seq:,}", "Shazeer 2019, arXiv:1911.02150, sec. 2.4"),
-    "traffic_bytes": (
-        "Σ bytes read and written, of one layer's core",
-        "n = {seq:,}",
-        "Dao et al. 2022, arXiv:2205.14135, algorithm 1",
-    ),
-    "intensity": ("FLOPs / bytes of one layer's core", "{traffic_bytes:,} bytes", "Williams et al. 2009, CACM 52(4)"),
-    "core_seconds": ("Σ kernels, max(FLOPs / rate, bytes / bandwidth)", "waits for {binds}", "Williams et al. 2009, CACM 52(4)"),
-    "seconds": ("the same with projections", "waits for {binds}", "Williams et al. 2009, CACM 52(4)"),
-    "hops": ("layers until all tokens are connected, no mask", "n = {seq:,}", "Child et al. 2019, arXiv:1904.10509, sec. 4.2"),
-    "hops_causal": ("the same under a causal mask", "n = {seq:,}", "Child et al. 2019, arXiv:1904.10509, sec. 4.2"),
-    "max_seq": ("largest n with weights + cache + 2 b n d + one core <= budget", "by bisection", "llmcx memory's parts"),
-    "growth": ("core FLOPs / those at the first length", "core {core_flops:,}", "the textbook chapter, sec. 3"),
-}
-"""Of a row: the formula, the numbers put in, the source."""
-
-
-def _figures(row: Row) -> list[Line]:
-    """Every figure of a row that it has."""
-    lines = []
-    for name, (formula, numbers, source) in FIGURES.items():
-        value = getattr(row, name)
-        if value is not None:
-            put = numbers.format(**vars(row))
-            lines.append(Line(f"{row.variant}, n = {row.seq:,}: {name}", formula, put, value, source))
-    return lines
 
 
 def max_seq(candidate: Candidate, dtype: str, budget: int) -> int | None:

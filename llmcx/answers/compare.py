@@ -6,7 +6,7 @@ of their total.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple, Union
 
@@ -157,18 +157,18 @@ def change(command: str, figure: str, a: Any, b: Any) -> Change:
     return Change(command, figure, a, b, b - a, (b - a) / a if a else None)
 
 
-def why(command: str, a: Any, b: Any) -> Why:
-    """The first figure of a command's answers, explained by the rows that add up to it."""
+def why(command: str, answers: tuple[Any, Any], lines: tuple[Iterable[Line], Iterable[Line]]) -> Why:
+    """The first figure of a command's answers, explained by the rows that add up to it, and by both sides' ``lines``."""
     path, number = ROWS[command]
     sums, terms = [], []
-    for result in (a, b):
+    for result, told in zip(answers, lines, strict=True):
         rows = read(result, path)
         key = fields(rows[0])[0].name if rows else ""
         sums.append({getattr(row, key): int(getattr(row, number)) for row in rows})
-        told: dict[str, list[Line]] = {}
-        for line in result.lines:
-            told.setdefault(line.component, []).append(line)
-        terms.append(told)
+        by_component: dict[str, list[Line]] = {}
+        for line in told:
+            by_component.setdefault(line.component, []).append(line)
+        terms.append(by_component)
     causes = [
         Cause(name, one, two, two - one, terms[0].get(name, []), terms[1].get(name, []))
         for name in sums[0] | sums[1]
@@ -183,15 +183,17 @@ def contrast(
     b: ModelSpec,
     inputs: tuple[Mapping[str, Value], Mapping[str, Value]],
     answers: Mapping[str, tuple[Any, Any]],
+    lines: Mapping[str, tuple[Iterable[Line], Iterable[Line]]],
 ) -> Contrast:
-    """``answers`` has, by command, what it answered of ``a`` and of ``b``; ``inputs`` what it was asked with.
+    """``answers`` has, by command, what it answered of ``a`` and of ``b``, ``lines`` the formulas of both; ``inputs`` is what it
+    was asked with.
 
     >>> from dataclasses import replace
     >>> from llmcx.answers.params import params
     >>> from llmcx.model.spec import Attention, Embedding, Layers, Plain
     >>> one = ModelSpec("one", 8, Embedding(10), (Layers(2, Attention(2), Plain(32)),))
     >>> two = replace(one, embedding=Embedding(20))
-    >>> found = contrast(one, two, ({}, {}), {"params": (params(one), params(two))})
+    >>> found = contrast(one, two, ({}, {}), {"params": (params(one), params(two))}, {"params": ([], [])})
     >>> found.spec, [(row.component, row.change) for row in found.why[0].causes]
     ([Difference(path='embedding.vocab', a=10, b=20)], [('embedding.tokens', 80)])
     """
@@ -206,21 +208,5 @@ def contrast(
             for figure in FIGURES[command]
             if (command, figure) != ("params", "bytes") or "memory" not in answers  # which knows more number formats
         ],
-        [why(command, one, two) for command, (one, two) in answers.items()],
+        [why(command, both, lines[command]) for command, both in answers.items()],
     )
-
-
-def explained(result: Contrast) -> list[Line]:
-    """What --explain shows: each change, then the terms of every component that changed, on either side."""
-    lines = [
-        Line(
-            f"{each.command}: {each.figure}", "B - A", f"{each.b:,} - {each.a:,}", each.change, f"llmcx {each.command} --explain"
-        )
-        for each in result.figures
-        if each.change is not None
-    ]
-    for reason in result.why:
-        for cause in reason.causes:
-            for label, terms in (("A", cause.a_terms), ("B", cause.b_terms)):
-                lines += [term._replace(component=f"{label} · {reason.command}: {term.component}") for term in terms]
-    return lines

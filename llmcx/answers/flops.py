@@ -10,10 +10,9 @@ from llmcx.answers.growth import Crossover, crossover, growth
 from llmcx.costs import params as params_fold
 from llmcx.costs.flops import CONVENTION, backward_fold, elementwise, fold
 from llmcx.costs.leading_order import leading_order
-from llmcx.costs.work import Work
 from llmcx.errors import InputError
 from llmcx.later import Later
-from llmcx.model.lower import Run
+from llmcx.model.lower import Run, lower
 from llmcx.model.place import step_at
 from llmcx.model.spec import ModelSpec, check_size, sequence_length
 from llmcx.ops.fold import Line
@@ -84,10 +83,10 @@ class _Sums:
 
 def convolves(spec: ModelSpec) -> bool:
     """Whether a model has convolutions, whose backward FlopCounterMode counts far above what it takes."""
-    return any(op.kind == "conv" for op in params_fold.ops_of(spec))
+    return any(op.kind == "conv" for op in lower(spec, Run()))
 
 
-# Sums over the ops of a run, for Work.of: functions of this module, so that each has one closed form per model.
+# Sums over the ops of a run.
 
 
 def _component(op: Op) -> str:
@@ -158,7 +157,7 @@ class _Counted:
 
     def __init__(self, spec: ModelSpec, run: Run, context: int, recompute: bool) -> None:
         self.spec, self.run, self.context, self.recompute = spec, run, context, recompute
-        self.work = Work(spec, run)
+        self.ops = lower(spec, run)  # now, for it may refuse
 
     @cached_property
     def step(self) -> Run:
@@ -166,20 +165,20 @@ class _Counted:
         run = self.run
         return step_at(self.context, run.batch, run.source or run.seq, run.ideal)
 
-    def _sums(self, work: Work, sums: Callable[[list[Op]], dict[str, int]]) -> dict[str, int]:
-        return {name: n // self.unit for name, n in work.of(sums).items()}
+    def _sums(self, ops: list[Op], sums: Callable[[list[Op]], dict[str, int]]) -> dict[str, int]:
+        return {name: n // self.unit for name, n in sums(ops).items()}
 
-    def _pass(self, work: Work, total: Callable[[list[Op]], int], sums: Callable[[list[Op]], dict[str, int]]) -> Pass:
-        return Pass.later(_Sums(lambda: work.of(total) // self.unit, lambda: self._sums(work, sums)))
+    def _pass(self, ops: list[Op], total: Callable[[list[Op]], int], sums: Callable[[list[Op]], dict[str, int]]) -> Pass:
+        return Pass.later(_Sums(lambda: total(ops) // self.unit, lambda: self._sums(ops, sums)))
 
     def forward(self) -> Pass:
-        return self._pass(self.work, fold.total, _by_component)
+        return self._pass(self.ops, fold.total, _by_component)
 
     def backward(self) -> Pass:
-        return self._pass(self.work, backward_fold.total, _backward_by_component)
+        return self._pass(self.ops, backward_fold.total, _backward_by_component)
 
     def recomputed(self) -> int:
-        return int(self.work.of(_of_layers)) // self.unit
+        return _of_layers(self.ops) // self.unit
 
     def recomputation(self) -> int:
         return self.recomputed() if self.recompute else 0
@@ -200,25 +199,24 @@ class _Counted:
         return total / tokens if rest else whole
 
     def groups(self) -> list[Component]:
-        return breakdown(self._sums(self.work, _by_group))
+        return breakdown(self._sums(self.ops, _by_group))
 
     def elementwise(self) -> Pass:
-        work = self.work
-        return Pass.later(_Sums(lambda: work.of(elementwise.total), lambda: work.of(_elementwise_by_component)))
+        ops = self.ops
+        return Pass.later(_Sums(lambda: elementwise.total(ops), lambda: _elementwise_by_component(ops)))
 
     def decode(self) -> Pass:
-        return self._pass(Work(self.spec, self.step), fold.total, _by_component)
+        return self._pass(lower(self.spec, self.step), fold.total, _by_component)
 
     def crossover(self) -> Crossover:
         return crossover(self.spec, self.run.ideal)
 
     def approximations(self) -> list[Approximation]:
-        return rules_of_thumb(self.spec, self.work.of(fold.total), self.run.batch * self.run.seq)
+        return rules_of_thumb(self.spec, fold.total(self.ops), self.run.batch * self.run.seq)
 
     def terms(self) -> list[Line]:
         """Every pass, op by op."""
-        step = Work(self.spec, self.step).ops
-        ops = self.work.ops
+        step, ops = lower(self.spec, self.step), self.ops
         return [
             *fold.explain(ops),
             *(line._replace(component=f"backward {line.component}") for line in backward_fold.explain(ops)),
@@ -247,7 +245,7 @@ class _Counted:
                 step,
                 "Shazeer 2019, arXiv:1911.02150, sec. 2.4",
             ),
-            *(line._replace(component=f"elementwise {line.component}") for line in elementwise.explain(self.work.ops)),
+            *(line._replace(component=f"elementwise {line.component}") for line in elementwise.explain(self.ops)),
             Line("elementwise", "Σ of its terms", "counted apart from the matmuls", elements, CONVENTION),
         ]
         found = self.crossover()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from llmcx.answers.search import lasting_below_zero
 from llmcx.costs.flops import fold
-from llmcx.costs.work import Work
-from llmcx.later import once
-from llmcx.model.lower import Run
+from llmcx.model.lower import Run, lower
 from llmcx.model.spec import ModelSpec
 from llmcx.ops.op import Op, in_layers, is_core
 
@@ -33,24 +32,21 @@ def _cores_and_layers(ops: list[Op]) -> tuple[int, int]:
     return _cores_and_all([op for op in ops if in_layers(op)])
 
 
+@lru_cache(maxsize=1024)
 def crossover(spec: ModelSpec, ideal: bool = False) -> Crossover:
     """Where attention overtakes the linear layers. For a plain dense model of full attention this solves
     4 n² H d_h = the layers' linear FLOPs: n = 6d when d_ff = 4d.
     """
-
     steps = {mixer.period() for g in spec.groups for mixer in (g.mixer, g.beside) if mixer is not None} | {spec.pad_to or 1}
 
     def overtakes(sums: Callable[[list[Op]], tuple[int, int]]) -> int | None:
         def linear_beyond(n: int) -> int:
-            core, every = Work(spec, Run(seq=n, ideal=ideal)).of(sums)
-            return int(every - 2 * core) - 1
+            core, every = sums(lower(spec, Run(seq=n, ideal=ideal)))
+            return every - 2 * core - 1
 
         return lasting_below_zero(linear_beyond, steps)
 
-    def found() -> Crossover:
-        return Crossover(overtakes(_cores_and_layers), overtakes(_cores_and_all))
-
-    return once(spec, ("crossover", ideal), found)
+    return Crossover(overtakes(_cores_and_layers), overtakes(_cores_and_all))
 
 
 @dataclass(frozen=True)
@@ -75,7 +71,7 @@ def growth(spec: ModelSpec, seqs: Iterable[int], ideal: bool = False) -> list[Gr
     """
     found = []
     for seq in seqs:
-        core, total = Work(spec, Run(seq=seq, ideal=ideal)).of(_cores_and_all)
+        core, total = _cores_and_all(lower(spec, Run(seq=seq, ideal=ideal)))
         found.append(Growth(seq, total - core, core, total))
     return found
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 from llmcx.answers.routers import Router
 from llmcx.answers.routers import routers as ways
@@ -12,13 +11,11 @@ from llmcx.costs import params as params_fold
 from llmcx.costs.flops import fold, forward_flops
 from llmcx.errors import InputError
 from llmcx.formats import dtypes
-from llmcx.later import Later
 from llmcx.model.lower import Run, lower
 from llmcx.model.spec import Gated, Layers, ModelSpec, MoE, Plain, check_size, sequence_length
-from llmcx.ops.fold import Line
 from llmcx.ops.op import Op
-from llmcx.parallel.expert_parallel import ExpertParallel, all_to_all_bytes, expert_parallel, slots_of
-from llmcx.parallel.routing import Simulated, capacity, chances, distinct_experts, dropped, simulate
+from llmcx.parallel.expert_parallel import ExpertParallel, all_to_all_bytes, expert_parallel
+from llmcx.parallel.routing import Simulated, capacity, distinct_experts, dropped, simulate
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,7 @@ class Touched:
 
 
 @dataclass(frozen=True)
-class Experts(Later):
+class Experts:
     """The MoE answer. ``expert`` are the routed experts' parameters, ``shared`` the always-on ones', ``router`` the routers'.
 
     ``sparsity`` is n_experts / top_k. ``granularity`` is 4·d_model over an expert's width, ``granularity_active`` the width
@@ -98,7 +95,6 @@ class Experts(Later):
     simulated: Simulated | None
     expert_parallel: ExpertParallel | None
     routers: list[Router]
-    lines: list[Line]
 
     @property
     def shares(self) -> dict[str, int]:
@@ -160,8 +156,7 @@ def moe(
         limited = None if limit is None else limit.per_expert
         drawn = simulate(tokens, part.n_experts, part.top_k, limited, imbalance, trials, seed)
     routers = [op for op in ops if op.role == "router" and op.module == "router"]
-    return Experts.later(
-        _Lines(spec, part, ops, tokens, limit, sent, imbalance, parallel),
+    return Experts(
         total=params_fold.fold.total(ops),
         active=params_fold.active_fold.total(ops),
         expert=sums.get("moe.expert", 0),
@@ -196,70 +191,6 @@ def moe(
     )
 
 
-class _Lines(NamedTuple):
-    """The formulas of :class:`Experts`."""
-
-    spec: ModelSpec
-    part: MoE
-    ops: list[Op]
-    tokens: int
-    limit: Capacity | None
-    sent: list[tuple[int, int]]
-    imbalance: float
-    parallel: ExpertParallel | None
-
-    def lines(self) -> list[Line]:
-        one = [line for line in fold.explain(self.ops) if line.component.startswith("moe.")]
-        chances = _explained(self.tokens, self.spec, self.part, self.limit, self.sent[0][1], self.imbalance)
-        return [*one, *chances, *_totals(self.tokens, self.part, self.ops, self.sent, self.parallel)]
-
-
-def _totals(tokens: int, part: MoE, ops: list[Op], sent: list[tuple[int, int]], parallel: ExpertParallel | None) -> list[Line]:
-    """The figures of the summary."""
-    total, active, flops = params_fold.fold.total(ops), params_fold.active_fold.total(ops), fold.total(ops)
-    source = "Shazeer et al. 2017, arXiv:1701.06538, sec. 2"
-    lines = [
-        Line("total", "Σ parameters", f"{len(ops):,} ops", total, "each parameter once, tied ones once"),
-        Line("active", "total - experts not chosen", f"{total:,} - {total - active:,}", active, source),
-    ]
-    inside = [line for line in params_fold.fold.explain(ops) if line.component.startswith("moe.")]
-    for name in ("expert", "shared", "router"):
-        some = [line for line in inside if line.component.startswith(f"moe.{name}") and line.component != "moe.shared_gate"]
-        numbers = " + ".join(line.numbers for line in some) or "none"
-        formula = some[0].formula if some else "Σ parameters"
-        lines.append(Line(name, f"Σ {formula}", numbers, sum(int(line.value) for line in some), source))
-    share = part.top_k / part.n_experts
-    numbers = f"{part.top_k:,}/{part.n_experts:,}"
-    lines += [
-        Line("expert_active_fraction", "top_k/n_experts", numbers, share, source),
-        Line(
-            "flops_per_token", "forward FLOPs / tokens", f"{flops:,} / {tokens:,}", flops // tokens, "llmcx flops, rounded down"
-        ),
-        Line(
-            "all_to_all_bytes",
-            "Σ layers · all-to-all of one layer",
-            " + ".join(f"{repeat:,}·{size:,}" for repeat, size in sent),
-            sum(repeat * size for repeat, size in sent),
-            "Fedus et al. 2021, arXiv:2101.03961, sec. 5.4",
-        ),
-    ]
-    if parallel is not None:
-        numbers = f"{parallel.all_to_all_layer_bytes:,} in one layer, {parallel.ranks:,} GPUs"
-        formula = "Σ layers · 2·slots·d_model·bytes·(ranks - 1)/ranks"
-        sent_source = "Fedus et al. 2021, arXiv:2101.03961, sec. 5.4"
-        lines += [
-            Line("expert_parallel.all_to_all_forward_bytes", formula, numbers, parallel.all_to_all_forward_bytes, sent_source),
-            Line(
-                "expert_parallel.weight_bytes_per_rank",
-                "(replicated + ceil(n_experts/ranks) experts) · bytes",
-                f"{parallel.replicated_bytes:,} B + {parallel.experts_per_rank:,} experts a layer",
-                parallel.weight_bytes_per_rank,
-                sent_source,
-            ),
-        ]
-    return lines
-
-
 def touched(ops: list[Op], part: MoE, tokens: int, batch: int, imbalance: float, dtype: str) -> Touched:
     """Expected experts met, and the bytes of weights that a decode step reads of them: the sum over layers of
     distinct experts · one expert's parameters · bytes, as if each expert met were read once.
@@ -274,44 +205,6 @@ def touched(ops: list[Op], part: MoE, tokens: int, batch: int, imbalance: float,
             share = 1.0 if op.copies == 1 else distinct_experts(batch, op.copies, op.used, imbalance) / op.copies
             read += share * dtypes.size(params_fold.fold.of(op), dtype)
     return Touched(tokens, imbalance, met(tokens), batch, met(batch), round(read))
-
-
-def _explained(tokens: int, spec: ModelSpec, part: MoE, limit: Capacity | None, sent: int, imbalance: float) -> list[Line]:
-    n, k, lines = part.n_experts, part.top_k, []
-    hot, other = chances(n, k, imbalance)
-    if limit is not None:
-        source = "Fedus et al. 2021, arXiv:2101.03961, eq. 3"
-        numbers = f"ceil({tokens:,}·{k}/{n:,}·{limit.factor:g})"
-        lines.append(
-            Line("capacity of one expert", "ceil(tokens·top_k/n_experts·capacity_factor)", numbers, limit.per_expert, source)
-        )
-        formula = "(E[max(0, Hot - capacity)] + (n_experts - 1)·E[max(0, Other - capacity)])/(tokens·top_k)"
-        numbers = (
-            f"Hot ~ Binomial({tokens:,}, {hot:.6g}), Other ~ Binomial({tokens:,}, {other:.6g}), capacity {limit.per_expert:,}"
-        )
-        lines.append(Line("expected dropped", formula, numbers, limit.dropped, "independent tokens, one hot expert"))
-    lines.append(
-        Line(
-            "distinct experts of a layer",
-            "1 - (1 - p_hot)^tokens + (n_experts - 1)·(1 - (1 - p)^tokens)",
-            f"1 - (1 - {hot:.6g})^{tokens:,} + {n - 1:,}·(1 - (1 - {other:.6g})^{tokens:,})",
-            distinct_experts(tokens, n, k, imbalance),
-            "independent tokens, top_k distinct experts each; p = top_k/n_experts if uniform",
-        )
-    )
-    lines.append(
-        Line(
-            "granularity",
-            "4·d_model/d_expert",
-            f"4·{spec.d_model:,}/{part.expert.d_ff:,}",
-            4 * spec.d_model / part.expert.d_ff,
-            "Krajewski et al. 2024, arXiv:2402.07871: G = d_ff/d_expert, for a dense d_ff of 4·d_model",
-        )
-    )
-    slots = slots_of(tokens, part, None if limit is None else limit.factor)
-    numbers = f"2·{slots:,}·{spec.d_model:,}·bytes"
-    source = "Fedus et al. 2021, arXiv:2101.03961, sec. 5.4: dispatch and combine"
-    return [*lines, Line("all-to-all of one layer, bytes", "2·slots·d_model·bytes", numbers, sent, source)]
 
 
 def dense_equivalent(spec: ModelSpec, batch: int, seq: int) -> DenseEquivalent:

@@ -7,7 +7,7 @@ import typer
 from llmcx import units
 from llmcx.answers import attention_compare as core
 from llmcx.answers.advice import differences
-from llmcx.cli.options import DTYPES, VARIANTS, Models, choosing, command, completing, describe, single
+from llmcx.cli.options import DTYPES, VARIANTS, Models, choosing, command, completing, describe, explaining, single
 from llmcx.model.variants import parse_variant
 from llmcx.report.attention import measured
 from llmcx.report.render import Item
@@ -98,5 +98,6 @@ def attention_compare(
         told = core.notes(spec, variants, lengths, causal, machine) + differences(result.recommendation, result.limits)
         if not asked and variants != usual:
             told.append("native sparse attention is left out: it is causal, and an encoder has no such form")
-        items.append(Item(describe(spec), inputs, result, told + notes))
+        lines = explaining("attention_compare", spec, result, variants, size, dtype, causal, inputs["on_chip"])
+        items.append(Item(describe(spec), inputs, result, told + notes, lines))
     return items

@@ -6,8 +6,7 @@ import typer
 
 from llmcx import units
 from llmcx.answers import bounds as core
-from llmcx.cli.options import choosing, command, single
-from llmcx.ops.fold import Line
+from llmcx.cli.options import choosing, command, explaining, single
 from llmcx.report.render import Item
 
 app = single()
@@ -59,16 +58,4 @@ def bounds(
         pairs[0].statement,
         f"{approximation.statement}, on {approximation.condition}: {approximation.limits}",
     ]
-    lines = [Line("generalisation gap", gap.formula, gap.numbers, gap.bound, gap.source)]
-    lines += [Line(each.kind, each.formula, each.numbers, each.gap, each.source) for each in certificates]
-    lines.append(Line("enough examples", f"least n with {gap.formula} < 1", gap.numbers, gap.enough, gap.source))
-    lines += [Line(f"pairs of {pair.seq:,} tokens", "n²", f"{pair.seq:,}²", pair.pairs, pair.source) for pair in pairs]
-    lines += [
-        Line("causal pairs", "n(n + 1)/2", f"{pair.seq:,}·{pair.seq + 1:,}/2", pair.causal_pairs, pair.source) for pair in pairs
-    ]
-    reach = "Child et al. 2019, arXiv:1904.10509, sec. 4.2; Beltagy et al. 2020, arXiv:2004.05150, sec. 3.1"
-    for row in result["hops"]:
-        for name, found in (("hops", row.hops), ("hops, causal", row.causal)):
-            if found is not None:
-                lines.append(Line(f"{row.pattern}, {name}", row.why, f"n = {row.seq:,}", found, reach))
-    return [Item(None, inputs, result, notes, lines)]
+    return [Item(None, inputs, result, notes, explaining("bounds", result))]

@@ -10,7 +10,7 @@ from llmcx import units
 from llmcx.catalog import data as catalog
 from llmcx.catalog.build import as_data, to_yaml
 from llmcx.catalog.index import names
-from llmcx.cli.options import Models, command, completing, describe, refuse_given, single
+from llmcx.cli.options import Models, command, completing, describe, explaining, refuse_given, single
 from llmcx.errors import InputError, unknown_name
 from llmcx.model.spec import ModelSpec
 from llmcx.report.render import Item
@@ -193,17 +193,18 @@ def chinchilla(
                     f"{spec.name}: these laws are of dense models; N is the {counted.active:,} parameters that a token meets"
                 )
             inputs = {"tokens": trained, "seq": length, "count": count, **shape}
-            items.append(_item(describe(spec), inputs, result, told + notes))
+            items.append(_item(describe(spec), inputs, result, told + notes, laws, "compute"))
     elif set(given) == {"params", "tokens"}:
         n, d = given["params"], given["tokens"]
         result, told = standings.placed(laws, [n] * len(laws), d, core.training_compute(n, d))
         told += beyond.add(result, laws, core.FLOPS_PER_PARAM_TOKEN, vocab, gated)
-        items.append(_item(None, dict(given), result, told))
+        items.append(_item(None, dict(given), result, told, laws, "compute"))
     else:
         sought, inputs, notes = budget.spend()
         result = standings.Advice(laws=[core.optimum(one, **sought) for one in laws])
         notes += beyond.add(result, laws, core.FLOPS_PER_PARAM_TOKEN, vocab, gated)
-        items.append(_item(None, inputs, result, ["estimates: fits to other people's runs; C = 6 N D", *notes]))
+        notes = ["estimates: fits to other people's runs; C = 6 N D", *notes]
+        items.append(_item(None, inputs, result, notes, laws, *sought))
     best = items[0].result["laws"]
 
     def curves() -> list[tuple[str, list[tuple[float, float]]]]:
@@ -218,19 +219,19 @@ def _published_tokens(spec: ModelSpec) -> int:
     return units.count(spec.training_tokens, "training_tokens")
 
 
-def _item(model: dict[str, Any] | None, inputs: dict[str, Any], result: standings.Advice, notes: list[str]) -> Item:
+def _item(
+    model: dict[str, Any] | None,
+    inputs: dict[str, Any],
+    result: standings.Advice,
+    notes: list[str],
+    laws: list[Law],
+    sought: str,
+) -> Item:
+    """An answer by ``laws``, found from ``sought``: compute, params or tokens."""
     best = result["laws"]
     if not all(one.in_range for one in best):
         notes.append("not in range: fitted to other budgets and extrapolated (its `warning` in --json says how far)")
     said = {"non-embedding": "* N without embeddings", "active": "† N active, without embeddings"}
     marks = [text for kind, text in said.items() if any(one.counts == kind for one in best)]
     notes += ["; ".join(marks)] if marks else []
-    sources = [
-        *result.get("standing", best),
-        *result.get("constrained", ()),
-        *result.get("lifetime", ()),
-        *result.get("equal_compute", ()),
-    ]
-    lines = [line._replace(component=f"{one.law} {line.component}") for one in sources for line in one.lines]
-    told = counting.explained(result["accounting"]) if "accounting" in result else []
-    return Item(model, inputs, result, notes, [*told, *lines])
+    return Item(model, inputs, result, notes, explaining("chinchilla", laws, result, sought))

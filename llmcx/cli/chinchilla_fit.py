@@ -6,7 +6,7 @@ import typer
 
 from llmcx import units
 from llmcx.catalog import runs as table
-from llmcx.cli.options import command, single
+from llmcx.cli.options import command, explaining, single
 from llmcx.report.render import Item
 from llmcx.scaling import fitting
 from llmcx.scaling import optimum as scaling
@@ -62,4 +62,4 @@ def fit(
         middle = [scaling.optimum(found.law, compute=c) for c in fitting.octaves(found)]
         return read.runs, [(f"{best.compute:.3g} FLOPs", scaling.isoflop(found.law, best)[1]) for best in middle]
 
-    return [Item(None, inputs, result, notes, fitting.explained(found), drawn)]
+    return [Item(None, inputs, result, notes, explaining("chinchilla", found, rows="of_fit"), drawn)]

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
-from llmcx.answers.compare import FIGURES, contrast, explained
+from llmcx.answers.compare import FIGURES, contrast
 from llmcx.catalog.load import names_file
 from llmcx.cli import sweeping
-from llmcx.cli.options import PRESETS, Models, command, remembering, single
+from llmcx.cli.options import PRESETS, Models, command, explaining, remembering, single
 from llmcx.errors import InputError, shown, unknown_name
 from llmcx.model.spec import ModelSpec
 from llmcx.report.render import Item
@@ -79,9 +79,10 @@ def compare(
     answers = {name: (items_a[name].result, items_b[name].result) for name in names}
     inputs = tuple({key: value for item in items.values() for key, value in item.inputs.items()} for items in (items_a, items_b))
     notes = alike + [note for items in (items_a, items_b) for item in items.values() for note in item.notes]
-    result = contrast(spec_a, spec_b, (inputs[0], inputs[1]), answers)
+    lines = {name: (items_a[name].explained(), items_b[name].explained()) for name in names}
+    result = contrast(spec_a, spec_b, (inputs[0], inputs[1]), answers, lines)
     call = {"a": " ".join(sides[0]), "b": " ".join(sides[1]), "with": names}
-    return [Item(None, call, result, list(dict.fromkeys(notes)), explained(result))]
+    return [Item(None, call, result, list(dict.fromkeys(notes)), explaining("compare", result))]
 
 
 def _words(text: str, label: str) -> list[str]:

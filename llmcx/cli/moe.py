@@ -6,7 +6,7 @@ import typer
 
 from llmcx import units
 from llmcx.answers import moe as core
-from llmcx.cli.options import DTYPES, Models, command, describe, single
+from llmcx.cli.options import DTYPES, Models, command, describe, explaining, single
 from llmcx.model.spec import sequence_length
 from llmcx.report.render import Item
 
@@ -46,5 +46,6 @@ def moe(
                 n = sequence_length(spec, length)
                 result = core.moe(spec, size, n, **asked, trials=trials, seed=seed)
                 inputs = {"batch": size, "seq": n, **asked, "simulate": trials, "seed": seed, **shape}
-                items.append(Item(describe(spec), inputs, result, [*core.notes(result), *notes]))
+                told = [*core.notes(result), *notes]
+                items.append(Item(describe(spec), inputs, result, told, explaining("moe", spec, result, dtype)))
     return items

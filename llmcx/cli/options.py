@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from importlib import import_module
 from itertools import product
 from typing import Annotated, Any
 
@@ -269,6 +270,16 @@ class Output:
         from llmcx.report import render
 
         render.show(command, answer.items, view, chosen, self.explain)
+
+
+def explaining(module: str, *answer: Any, rows: str = "rows") -> Callable[[], list[Any]]:
+    """What --explain prints of an answer: ``rows`` of a module of :mod:`llmcx.explain.rows`, imported when it is asked for."""
+
+    def explained() -> list[Any]:
+        found: list[Any] = getattr(import_module(f"llmcx.explain.rows.{module}"), rows)(*answer)
+        return found
+
+    return explained
 
 
 def refuse_given(why: str, **options: Any) -> None:

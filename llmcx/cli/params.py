@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from llmcx.answers import params as core
-from llmcx.cli.options import DTYPES, Models, command, describe, single
-from llmcx.ops.fold import Line
+from llmcx.cli.options import DTYPES, Models, command, describe, explaining, single
 from llmcx.report.render import Answer, Item
 
 app = single()
@@ -37,8 +36,11 @@ def params(
     llmcx presets show gpt3 --json | llmcx params --config -
     """
     if weights is None:
-        found = [(describe(s), {"dtype": dtype, **shape}, core.params(s, dtype), notes) for s, shape, notes in models.each()]
-        return [Item(*each) for each in found]
+        items = []
+        for spec, shape, notes in models.each():
+            found = core.params(spec, dtype)
+            items.append(Item(describe(spec), {"dtype": dtype, **shape}, found, notes, explaining("params", spec, found)))
+        return items
     from llmcx.huggingface.weights import Compared, read
 
     stored = read(weights)
@@ -53,13 +55,7 @@ def params(
     for spec, shape, notes in models.each():
         counted = core.params(spec, dtype)
         result: Compared = {"stored": stored, "counted": counted.total, "difference": stored.elements - counted.total}
-        difference = Line(
-            "difference",
-            "stored - counted",
-            f"{stored.elements:,} - {counted.total:,}",
-            result["difference"],
-            "the files' headers",
-        )
+        lines = explaining("params", spec, counted, stored.elements, rows="with_stored")
         note = "files may also hold buffers, a second copy of tied weights, scales of quantised formats, or lack what is tied"
-        items.append(Item(describe(spec), {"weights": weights, **shape}, result, [note, *notes], [*counted.lines, difference]))
+        items.append(Item(describe(spec), {"weights": weights, **shape}, result, [note, *notes], lines))
     return Answer(items, "stored")

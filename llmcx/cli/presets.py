@@ -10,7 +10,7 @@ from llmcx.catalog import presets as store
 from llmcx.catalog.build import to_yaml
 from llmcx.catalog.index import indexed
 from llmcx.catalog.load import load_config
-from llmcx.cli.options import PRESETS, Output, choosing, command, describe, single
+from llmcx.cli.options import PRESETS, Output, choosing, command, describe, explaining, single
 from llmcx.errors import unknown_name
 from llmcx.report.render import Answer, Item
 
@@ -115,4 +115,5 @@ def validate(
     from llmcx.answers.params import params
 
     spec = load_config(file)
-    return [Item(describe(spec), {"dtype": "bf16"}, params(spec), list(spec.assumes))]
+    found = params(spec)
+    return [Item(describe(spec), {"dtype": "bf16"}, found, list(spec.assumes), explaining("params", spec, found))]

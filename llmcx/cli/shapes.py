@@ -6,7 +6,7 @@ import typer
 
 from llmcx import units
 from llmcx.answers import shapes as core
-from llmcx.cli.options import command, single
+from llmcx.cli.options import command, explaining, single
 from llmcx.errors import InputError
 from llmcx.report.render import Item
 
@@ -57,5 +57,4 @@ def shapes(
         depth, width = core.balanced(float(target))
         notes.append(f"Levine et al.'s balance for 12 L d² = {target:.3g}: {depth} x {width:,} (digits of the fit unconfirmed)")
     result: core.Shapes = {"shapes": rows, "references": core.references(n)}
-    lines = core.explained([*rows, *result["references"]], target, by)
-    return [Item(None, inputs, result, notes, lines)]
+    return [Item(None, inputs, result, notes, explaining("shapes", [*rows, *result["references"]], target, by))]

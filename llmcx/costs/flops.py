@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from llmcx.costs.work import Work
-from llmcx.model.lower import Run
+from llmcx.model.lower import Run, lower
 from llmcx.model.spec import ModelSpec
 from llmcx.ops.fold import Fold, Rule
 from llmcx.ops.op import ACTIVATIONS
@@ -172,4 +171,4 @@ elementwise.costs_nothing("solve", "conv", "linear", "lookup", "vector", "scores
 
 def forward_flops(spec: ModelSpec, run: Run) -> int:
     """Matmul FLOPs of one forward pass."""
-    return int(Work(spec, run).of(fold.total))
+    return fold.total(lower(spec, run))

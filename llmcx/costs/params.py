@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from llmcx.later import once
 from llmcx.model.lower import Run, lower
 from llmcx.model.spec import ModelSpec
 from llmcx.ops.fold import Fold
@@ -80,24 +79,19 @@ def is_embedding(op: Op) -> bool:
     return op.kind == "lookup"
 
 
-def ops_of(spec: ModelSpec) -> list[Op]:
-    """The ops of ``spec``, whose parameters are the same in every run."""
-    return once(spec, "ops", lambda: lower(spec, Run()))
-
-
 def count(spec: ModelSpec) -> int:
     """The parameters of ``spec``, tied weights once."""
-    return once(spec, "params", lambda: fold.total(ops_of(spec)))
+    return fold.total(lower(spec, Run()))
 
 
 def active(spec: ModelSpec) -> int:
     """The parameters that one token meets."""
-    return once(spec, "active", lambda: active_fold.total(ops_of(spec)))
+    return active_fold.total(lower(spec, Run()))
 
 
 def embedding(spec: ModelSpec) -> int:
     """The parameters of the tables (see :func:`is_embedding`)."""
-    return once(spec, "embedding", lambda: fold.total(op for op in ops_of(spec) if is_embedding(op)))
+    return fold.total(op for op in lower(spec, Run()) if is_embedding(op))
 
 
 def untied_head(spec: ModelSpec) -> int:

@@ -17,6 +17,7 @@ from llmcx.costs.leading_order import attended
 from llmcx.errors import InputError
 from llmcx.explain import Draft, Example, Formula
 from llmcx.explain.read import doc, examples, first, source
+from llmcx.explain.rows.chinchilla import of_optimum
 from llmcx.explain.rules import hyphens
 from llmcx.formats import dtypes, gguf, optimizers, quant
 from llmcx.model import cores, pairs, variants
@@ -307,12 +308,15 @@ def _law_examples(law: Law) -> list[Example]:
     return [
         Example("constants", constants),
         Example("fitted to", f"{law.compute_min:.3g} to {law.compute_max:.3g} FLOPs"),
-        *(Example(f"{term.component}: {term.formula} = {term.numbers}", f"{term.value:.4g}") for term in best.lines),
+        *(
+            Example(f"{term.component}: {term.formula} = {term.numbers}", f"{term.value:.4g}")
+            for term in of_optimum(law, best, "compute")
+        ),
     ]
 
 
 def _of_law(law: Law, spec: ModelSpec, batch: int, seq: int) -> list[Line]:
-    return scaling.optimum(law, params=params.counted_by_law(spec, law.parameters)).lines
+    return of_optimum(law, scaling.optimum(law, params=params.counted_by_law(spec, law.parameters)), "params")
 
 
 def of_laws() -> Iterator[Draft]:
@@ -334,7 +338,7 @@ def of_laws() -> Iterator[Draft]:
                 Formula("the law", FORMULAS[law.form], law.source),
                 *(
                     Formula(term.component, term.formula, term.source)
-                    for term in best.lines
+                    for term in of_optimum(law, best, "compute")
                     if term.formula not in FORMULAS[law.form]
                 ),
             ],
@@ -363,7 +367,7 @@ def _optimizer_example(optimizer: optimizers.Optimizer) -> list[Example]:
 
 
 def _of_optimizer(optimizer: optimizers.Optimizer, spec: ModelSpec, batch: int, seq: int) -> list[Line]:
-    ops = params.ops_of(spec)
+    ops = lower(spec, Run())
     put = {"params": params.count(spec), "basis": sum(map(optimizer.basis, ops))}
     formula = _optimizer_formula(optimizer)
     return [Line("optimizer states, bytes", formula, substitute(formula, put), optimizer.bytes(ops), optimizer.source)]

@@ -21,6 +21,7 @@ from llmcx.costs import saved_activations as kept
 from llmcx.engines import runtimes
 from llmcx.explain import Draft, Example, Formula
 from llmcx.explain.read import doc, examples, source
+from llmcx.explain.rows.moe import rows as rows_of_experts
 from llmcx.formats import dtypes, optimizers
 from llmcx.machine import roofline
 from llmcx.model import pairs, place
@@ -71,7 +72,7 @@ def _cache(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
 
 def _moe(*starts: str) -> Numbers:
     def put(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
-        lines = moe.moe(spec, batch, seq, capacity_factor=1.25).lines
+        lines = rows_of_experts(spec, moe.moe(spec, batch, seq, capacity_factor=1.25), "bf16")
         return [line for line in lines if line.component.startswith(starts)]
 
     return put

@@ -21,12 +21,12 @@ class Item(NamedTuple):
     inputs: dict[str, Any]
     result: Any
     notes: list[str]
-    lines: list[Any] | None = None  # formulas, where the result does not carry its own
+    lines: Callable[[], list[Any]] | None = None  # its formulas, found when --explain asks
     more: Callable[[], Any] | None = None  # what its picture shows beyond the result; counted when it is drawn
 
     def explained(self) -> list[Any]:
         """The formulas behind the result."""
-        return getattr(self.result, "lines", []) if self.lines is None else self.lines
+        return getattr(self.result, "lines", []) if self.lines is None else self.lines()
 
 
 class Answer(NamedTuple):

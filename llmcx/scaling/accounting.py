@@ -17,7 +17,6 @@ from llmcx.costs.params import active as count_active
 from llmcx.costs.params import count, counted_by_law
 from llmcx.model.lower import Run, lower
 from llmcx.model.spec import ModelSpec, check_size, sequence_length
-from llmcx.ops.fold import Line
 from llmcx.ops.op import in_layers
 
 
@@ -39,22 +38,6 @@ class Accounting:
     exact_ratio: float
     appendix_f_ratio: float
     appendix_f_layers_ratio: float
-
-
-def explained(counted: Accounting) -> list[Line]:
-    """Each way to count: its formula, the numbers put in, the source."""
-    hoffmann, kaplan = "Hoffmann et al. 2022, arXiv:2203.15556, appendix F", "Kaplan et al. 2020, arXiv:2001.08361, sec. 2.1"
-    numbers = f"{counted.tokens:,} tokens in sequences of {counted.seq:,}"
-    rest = f"of {counted.active:,}"
-    return [
-        Line("params", "Σ parameters", "each once", counted.params, "llmcx params"),
-        Line("active", "what one token meets", f"of {counted.params:,}", counted.active, "llmcx params"),
-        Line("active_non_embedding", "active - embeddings - an untied head", rest, counted.active_non_embedding, kaplan),
-        Line("exact", "(forward + backward) · tokens / n", numbers, counted.exact, "llmcx flops"),
-        Line("six_nd", "6 N D", f"6·{counted.active:,}·{counted.tokens:,}", counted.six_nd, kaplan),
-        Line("appendix_f", "3·(forward + 2 n V d + 3 H n²) · tokens / n", numbers, counted.appendix_f, hoffmann),
-        Line("appendix_f_layers", "3·(layers + 3 H n²) · tokens / n", numbers, counted.appendix_f_layers, hoffmann),
-    ]
 
 
 def accounting(spec: ModelSpec, tokens: int, seq: int | None = None) -> Accounting:

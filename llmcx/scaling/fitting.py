@@ -13,7 +13,6 @@ from math import exp, log
 from typing import Any, NamedTuple, TypedDict
 
 from llmcx.errors import InputError
-from llmcx.ops.fold import Line
 from llmcx.scaling.laws import Law, Parametric, Spread
 from llmcx.scaling.optimum import Optimum
 
@@ -251,14 +250,6 @@ def isoflop(runs: Sequence[Run]) -> IsoFlop | None:
         return None
     slope, level = np.polyfit([log(each.compute / 1e20) for each in budgets], [log(each.params) for each in budgets], 1)
     return IsoFlop(budgets, float(slope), exp(float(level)), warnings)
-
-
-def explained(found: Fit) -> list[Line]:
-    """Each constant: what it minimises, of how many runs."""
-    return [
-        Line(each.constant, "argmin Σ Huber(log-sum-exp - ln L)", f"{found.runs} runs", each.value, found.law.source)
-        for each in found.estimates
-    ]
 
 
 def octaves(found: Fit, most: int = 6) -> list[float]:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from math import isfinite
 
 from llmcx.errors import InputError
-from llmcx.ops.fold import Line
 from llmcx.scaling import fine_grained
 from llmcx.scaling.laws import LARGEST, FineGrained, Law, Parametric, Power, number
 
@@ -132,7 +131,6 @@ class Optimum:
     exponent_high: float | None
     total_params: float | None
     granularity: int | None
-    lines: list[Line]
 
 
 def loss(law: Law, params: float, tokens: float) -> float:
@@ -225,42 +223,27 @@ def optimum(
         return _fine_grained(law, law.constants, name, amount(name, value), k)
     line = frontier(law, k)
     c, u, a = line.coefficient, line.compute, line.exponent
-    numbers = f"c = {c:.4g}, u = {u:.4g}, a = {a:.4f}, k = {k:g}"
-    source = EQ4 if isinstance(law.constants, Parametric) else law.source
     try:
         if compute is not None:
             budget = amount("compute", compute)
             n = c * (budget / u) ** a
             d = budget / (k * n)
-            steps = [Line("params", "c·(C/u)^a", f"{numbers}, C = {budget:.4g}", n, source)]
         elif params is not None:
             n = amount("params", params)
             budget = u * (n / c) ** (1 / a)
             d = budget / (k * n)
-            steps = [Line("compute", "u·(N/c)^(1/a)", f"{numbers}, N = {n:.4g}", budget, source)]
         else:
             assert tokens is not None
             d = amount("tokens", tokens)
             budget = u * (k * d * c / u) ** (1 / (1 - a))
             n = budget / (k * d)
-            steps = [Line("compute", "u·(k·D·c/u)^(1/(1-a))", f"{numbers}, D = {d:.4g}", budget, source)]
     except (OverflowError, ZeroDivisionError):
         n = d = budget = float("inf")
-        steps = []
     if not all(isfinite(x) and x > 0 for x in (n, d, budget)):
         field, value = next(iter(given.items()))
         raise InputError(f"{field} {value:g} puts the optimum of {law.name} out of reach of numbers", field=field, value=value)
-    if tokens is None:
-        steps.append(Line("tokens", "C / (k·N)", f"{budget:.4g} / ({k:g}·{n:.4g})", d, SIX_ND))
-    else:
-        steps.append(Line("params", "C / (k·D)", f"{budget:.4g} / ({k:g}·{d:.4g})", n, SIX_ND))
-    expected = None
-    if isinstance(law.constants, Parametric):
-        p = law.constants
-        expected = loss_at(p, n, d)
-        text = f"{p.E:g} + {p.A:g}/{n:.4g}^{p.alpha:g} + {p.B:g}/{d:.4g}^{p.beta:g}"
-        steps.append(Line("loss", "E + A/N^alpha + B/D^beta", text, expected, EQ2))
-    return _optimum(law, n, d, budget, expected, steps)
+    expected = loss_at(law.constants, n, d) if isinstance(law.constants, Parametric) else None
+    return _optimum(law, n, d, budget, expected)
 
 
 def _fine_grained(law: Law, constants: FineGrained, name: str, value: float, k: float) -> Optimum:
@@ -268,29 +251,13 @@ def _fine_grained(law: Law, constants: FineGrained, name: str, value: float, k: 
     best = fine_grained.optimum(constants, name, value, k / FLOPS_PER_PARAM_TOKEN)
     if not all(isfinite(x) for x in best):
         raise InputError(f"{name} {value:g} puts the optimum of {law.name} out of reach of numbers", field=name, value=value)
-    p = constants
-    text = f"{p.E:g} + ({p.A:g} + {p.g:g}/{best.granularity}^{p.gamma:g})/{best.total:.4g}^{p.alpha:g}"
-    text += f" + {p.B:g}/{best.tokens:.4g}^{p.beta:g}"
-    where = f"least loss under C = F(N, G)·D: G = {best.granularity}, {best.total:.4g} parameters in all"
-    steps = [
-        Line("params", "argmin L(N, D, G), N active", f"{where}, C = {best.compute:.4g}", best.active, law.source),
-        Line("tokens", "C / F(N, G)", f"{best.compute:.4g} / {best.compute / best.tokens:.4g}", best.tokens, law.source),
-        Line("loss", "E + (A + g/G^gamma)/N^alpha + B/D^beta, N all", text, best.loss, law.source),
-    ]
-    found = _optimum(law, best.active, best.tokens, best.compute, best.loss, steps)
+    found = _optimum(law, best.active, best.tokens, best.compute, best.loss)
     return replace(found, total_params=best.total, granularity=best.granularity)
 
 
-def _optimum(law: Law, n: float, d: float, budget: float, expected: float | None, steps: list[Line]) -> Optimum:
+def _optimum(law: Law, n: float, d: float, budget: float, expected: float | None) -> Optimum:
     warning = out_of_range(law, budget)
     spread = law.exponent_spread
-    known = any(step.component == "compute" for step in steps)
-    made = Line("compute", "k N D", f"{budget / (n * d):.4g}·{n:.4g}·{d:.4g}", budget, SIX_ND)
-    steps = [
-        *steps,
-        *([] if known else [made]),
-        Line("tokens_per_param", "D / N", f"{d:.4g} / {n:.4g}", d / n, law.source),
-    ]
     return Optimum(
         law=law.name,
         params=n,
@@ -306,7 +273,6 @@ def _optimum(law: Law, n: float, d: float, budget: float, expected: float | None
         exponent_high=spread and spread.high,
         total_params=None,
         granularity=None,
-        lines=steps,
     )
 
 
@@ -351,7 +317,6 @@ class EqualCompute:
     optimum: Optimum
     rows: list[Split]
     best: int
-    lines: list[Line]
 
 
 def at_equal_compute(
@@ -390,21 +355,7 @@ def at_equal_compute(
             )
         reached = loss_at(constants, n, d)
         rows.append(Split(n, d, d / n, reached, reached - least))
-    lines = [line for row in rows for line in _explained(constants, top, row)]
-    return EqualCompute(law.name, top.compute, top, rows, min(range(len(rows)), key=lambda i: rows[i].loss), lines)
-
-
-def _explained(p: Parametric, best: Optimum, row: Split) -> list[Line]:
-    """One row of a comparison at equal compute."""
-    c, n, d = best.compute, row.params, row.tokens
-    text = f"{p.E:g} + {p.A:g}/{n:.4g}^{p.alpha:g} + {p.B:g}/{d:.4g}^{p.beta:g}"
-    name, section = f"of {n:.4g} parameters at {c:.4g} FLOPs", "Hoffmann et al. 2022, arXiv:2203.15556, sec. 3.3"
-    return [
-        Line(f"tokens {name}", "C / (k·N)", f"{c:.4g} / ({c / (n * d):.4g}·{n:.4g})", d, SIX_ND),
-        Line(f"tokens_per_param {name}", "D / N", f"{d:.4g} / {n:.4g}", row.tokens_per_param, SIX_ND),
-        Line(f"loss {name}", "E + A/N^alpha + B/D^beta", text, row.loss, EQ2),
-        Line(f"excess_loss {name}", "L - L_opt", f"{row.loss:.6g} - {best.loss:.6g}", row.excess_loss, section),
-    ]
+    return EqualCompute(law.name, top.compute, top, rows, min(range(len(rows)), key=lambda i: rows[i].loss))
 
 
 def isoflop(law: Law, best: Optimum, points: int = 33) -> tuple[str, list[tuple[float, float]]]:

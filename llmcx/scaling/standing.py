@@ -13,13 +13,10 @@ from math import exp, expm1, log
 from typing import Any, TypedDict
 
 from llmcx.errors import InputError
-from llmcx.ops.fold import Line
 from llmcx.scaling.accounting import Accounting
-from llmcx.scaling.laws import Law, Repetition
+from llmcx.scaling.laws import Law, Parametric, Repetition
 from llmcx.scaling.optimum import (
-    EQ2,
     FLOPS_PER_PARAM_TOKEN,
-    SIX_ND,
     EqualCompute,
     Optimum,
     amount,
@@ -33,8 +30,8 @@ from llmcx.scaling.optimum import (
 NEAR = 2.0
 """A ratio of tokens to parameters within this factor of the optimum's is called near it: losses there differ by under 1%."""
 
-_SARDANA = "Sardana et al. 2024, arXiv:2401.00448, eq. 3"
-_MUENNIGHOFF = "Muennighoff et al. 2023, arXiv:2305.16264, eq. 5 and 6"
+SARDANA = "Sardana et al. 2024, arXiv:2401.00448, eq. 3"
+MUENNIGHOFF = "Muennighoff et al. 2023, arXiv:2305.16264, eq. 5 and 6"
 
 
 @dataclass(frozen=True)
@@ -63,7 +60,6 @@ class Standing:
     justified_inference: float | None
     in_range: bool
     warning: str | None
-    lines: list[Line]
 
 
 def standing(law: Law, params: float, tokens: float, compute: float | None = None) -> Standing:
@@ -94,14 +90,6 @@ def standing(law: Law, params: float, tokens: float, compute: float | None = Non
     best = optimum(law, compute=c, flops_per_param_token=k)
     ratio = (d / n) / best.tokens_per_param
     verdict = "near the optimum" if 1 / NEAR <= ratio <= NEAR else "over-trained" if ratio > 1 else "under-trained"
-    lines = [
-        Line("of the model: params", "N", f"{n:.4g}", n, "the model's own, as the law counts"),
-        Line("of the model: tokens", "D", f"{d:.4g}", d, "the model's own"),
-        Line("of the model: compute", "k N D", f"{k:.4g}·{n:.4g}·{d:.4g}", c, SIX_ND),
-        Line("of the model: tokens_per_param", "D / N", f"{d:.4g} / {n:.4g}", d / n, "the model's own"),
-        *best.lines,
-        Line("ratio", "(D/N) / (D_opt/N_opt)", f"{d / n:.4g} / {best.tokens_per_param:.4g}", ratio, best.lines[0].source),
-    ]
     reached = same = excess = served = None
     if law.form == "parametric" and best.loss is not None:
         p = parametric(law)
@@ -109,16 +97,8 @@ def standing(law: Law, params: float, tokens: float, compute: float | None = Non
         gamma = p.alpha * p.beta / (p.alpha + p.beta)
         same = c * ((best.loss - p.E) / (reached - p.E)) ** (1 / gamma)
         excess = 1 - same / c
-        worth = p.alpha * p.A / n**p.alpha / (p.beta * p.B / d**p.beta)
+        worth = marginal_ratio(p, n, d)
         served = 3 * d * (worth - 1) if worth > 1 else None
-        lines += [
-            Line("of the model: loss", "E + A/N^alpha + B/D^beta", f"N = {n:.4g}, D = {d:.4g}", reached, EQ2),
-            Line("same_loss_compute", "C·((L_opt - E)/(L - E))^(1/gamma)", f"L = {reached:.4f}", same, EQ2),
-            Line("excess_compute", "1 - same_loss_compute / C", f"1 - {same:.4g} / {c:.4g}", excess, EQ2),
-        ]
-        if served is not None:
-            numbers = f"αA/N^α over βB/D^β = {worth:.4g}, D = {d:.4g}"
-            lines.append(Line("justified_inference", "3·D·(that - 1)", numbers, served, _SARDANA))
     warning = out_of_range(law, c)
     return Standing(
         law=law.name,
@@ -137,8 +117,12 @@ def standing(law: Law, params: float, tokens: float, compute: float | None = Non
         justified_inference=served,
         in_range=warning is None,
         warning=warning,
-        lines=lines,
     )
+
+
+def marginal_ratio(p: Parametric, n: float, d: float) -> float:
+    """alpha A / N^alpha over beta B / D^beta: what a larger model would gain over what more tokens would, 1 at the optimum."""
+    return float(p.alpha * p.A / n**p.alpha / (p.beta * p.B / d**p.beta))
 
 
 @dataclass(frozen=True)
@@ -162,7 +146,6 @@ class Lifetime:
     baseline_tokens: float
     baseline_compute: float
     saving: float
-    lines: list[Line]
 
 
 def lifetime(law: Law, best: Optimum, inference_tokens: float, flops_per_param_token: float = FLOPS_PER_PARAM_TOKEN) -> Lifetime:
@@ -192,22 +175,6 @@ def lifetime(law: Law, best: Optimum, inference_tokens: float, flops_per_param_t
     params = float((p.A / (target - p.E - p.B / tokens**p.beta)) ** (1 / p.alpha))
     training, serving = k * params * tokens, k / 3 * params * served
     baseline = best.compute + k / 3 * best.params * served
-    numbers = f"L = {target:.4f}, T = {served:.4g}"
-    lines = [
-        Line("lifetime params", "argmin k·N·D + (k/3)·N·T at loss L", numbers, params, _SARDANA),
-        Line("lifetime tokens", "α(L - E - B/D^β) = βB/D^β·(1 + T/(3D))", numbers, tokens, _SARDANA),
-        Line("lifetime train_compute", "k·N·D", f"{k:g}·{params:.4g}·{tokens:.4g}", training, _SARDANA),
-        Line("lifetime inference_compute", "(k/3)·N·T", f"{k / 3:g}·{params:.4g}·{served:.4g}", serving, _SARDANA),
-        Line("lifetime total_compute", "k·N·D + (k/3)·N·T", f"{training:.4g} + {serving:.4g}", training + serving, _SARDANA),
-        Line("lifetime baseline_compute", "the same of the training optimum", f"N = {best.params:.4g}", baseline, _SARDANA),
-        Line(
-            "lifetime saving",
-            "1 - total / baseline",
-            f"1 - {training + serving:.4g} / {baseline:.4g}",
-            1 - (training + serving) / baseline,
-            _SARDANA,
-        ),
-    ]
     return Lifetime(
         law=law.name,
         loss=target,
@@ -222,7 +189,6 @@ def lifetime(law: Law, best: Optimum, inference_tokens: float, flops_per_param_t
         baseline_tokens=best.tokens,
         baseline_compute=baseline,
         saving=1 - (training + serving) / baseline,
-        lines=lines,
     )
 
 
@@ -245,7 +211,6 @@ class Constrained:
     unlimited_params: float
     unlimited_tokens: float
     naive_loss: float
-    lines: list[Line]
 
 
 def effective(law: Law, params: float, tokens: float, unique_tokens: float) -> tuple[float, float]:
@@ -297,7 +262,6 @@ def constrained(
     n_worth, d_worth = effective(law, n, d, unique_tokens)
     found = loss_at(p, n_worth, d_worth)
     unique = min(float(unique_tokens), d)
-    numbers = f"U_D = {unique:.4g}, C = {budget:.4g}: N' = {n_worth:.4g}, D' = {d_worth:.4g}"
     return Constrained(
         law=law.name,
         unique_tokens=unique,
@@ -310,12 +274,6 @@ def constrained(
         unlimited_params=free.params,
         unlimited_tokens=free.tokens,
         naive_loss=constrained_loss(law, free.params, free.tokens, unique_tokens),
-        lines=[
-            Line("constrained params", "argmin E + A/N'^α + B/D'^β", numbers, n, _MUENNIGHOFF),
-            Line("constrained tokens", "C / (k·N)", f"{budget:.4g} / ({k:g}·{n:.4g})", d, _MUENNIGHOFF),
-            Line("constrained epochs", "D / U_D", f"{d:.4g} / {unique:.4g}", d / unique, _MUENNIGHOFF),
-            Line("constrained loss", "E + A/N'^α + B/D'^β", numbers, found, _MUENNIGHOFF),
-        ],
     )
 
 
