@@ -13,8 +13,8 @@ from typing import NamedTuple
 from llmcx.engines import Engine
 from llmcx.engines.inference_memory import IDEAL, Held, check_inference, held, per_token, total
 from llmcx.engines.recipe import Recipe, check_every, check_recipe
-from llmcx.engines.training_memory import TrainingMemory
 from llmcx.engines.training_memory import Rank as TrainingRank
+from llmcx.engines.training_memory import TrainingMemory
 from llmcx.errors import InputError, unknown_name
 from llmcx.formats import dtypes, quant
 from llmcx.formats.optimizers import OPTIMIZERS
@@ -225,7 +225,7 @@ def inference_ranks(
         if gpu.logits:
             parts.append(Part("logits", gpu.logits, "b·V × 4 B: fp32 logits of the last position"))
         parts.append(Part("workspace", gpu.workspace, gpu.transient))
-        ranks.append(Rank(gpu.stage.index, gpu.stage.layers, 1, total(gpu, size, kv_dtype), parts))
+        ranks.append(Rank(gpu.stage.number, gpu.stage.layers, 1, total(gpu, size, kv_dtype), parts))
     return ranks
 
 
@@ -248,7 +248,7 @@ def _training_rank(spec: ModelSpec, of: TrainingMemory, rank: TrainingRank, layo
     """A stage's bytes with the formulas that gave them."""
     p, sizes = recipe.bytes, of.held(rank, layout, recipe)
     texts = _model_texts(spec, rank, layout, recipe)
-    chunks = in_flight(rank.stage.index, layout.pp, layout.virtual, layout.micro_batches)
+    chunks = in_flight(rank.stage.number, layout.pp, layout.virtual, layout.micro_batches)
     times = f" × {chunks} in flight" if chunks > 1 else ""
     if recipe.every is None:
         texts.append(f"kept for backward op by op, at {p.activation} B per activation{times}")
@@ -276,7 +276,7 @@ def _training_rank(spec: ModelSpec, of: TrainingMemory, rank: TrainingRank, layo
         for (part, size), formula in zip(sizes._asdict().items(), texts, strict=True)
         if part != "logits" or head is not None
     ]
-    return Rank(rank.stage.index, rank.stage.layers, chunks, sizes.total, parts)
+    return Rank(rank.stage.number, rank.stage.layers, chunks, sizes.total, parts)
 
 
 def _model_texts(spec: ModelSpec, rank: TrainingRank, layout: Layout, recipe: Recipe) -> list[str]:

@@ -12,8 +12,8 @@ from typing import NamedTuple, TypedDict
 from llmcx.answers.train import Training
 from llmcx.costs.params import count
 from llmcx.costs.saved_activations import RECOMPUTE
-from llmcx.errors import InputError
 from llmcx.engines.training_time import SPENT_ON, Step, Trainer
+from llmcx.errors import InputError
 from llmcx.machine.roofline import Efficiency
 from llmcx.model.spec import ModelSpec
 from llmcx.parallel.division import dividable

@@ -30,8 +30,8 @@ MOST = 2**40
 
 
 class Held(NamedTuple):
-    """What a GPU of a stage holds: its parameters; cached numbers that grow with the tokens ("kv_cache") or do not ("state"); bytes
-    of logits and of the workspace, an estimate, with what it is.
+    """What a GPU of a stage holds: its parameters; cached numbers that grow with the tokens ("kv_cache") or do not ("state");
+    bytes of logits and of the workspace, an estimate, with what it is.
     """
 
     stage: Stage
@@ -152,13 +152,13 @@ def _reserved(spec: ModelSpec, ops: list[Op], context: int, engine: Engine) -> d
     mixed = None in windows and len(windows) > 1
     found: dict[str, int] = {}
     for op in ops:
-        if op.cache is None:
+        held = op.cache
+        if held is None:
             continue
-        if op.cache.kind != "state":
-            needed = op.dims["tokens"]
-            tokens = needed if op.cache.kind == "cross" else engine.cells(needed, context, op.cache, mixed)
+        if held.kind not in ("state", "cross"):
+            tokens = engine.cells(op.dims["tokens"], context, held, mixed)
             op = op._replace(dims=op.dims | {"tokens": tokens})
-        name = "state" if op.cache.kind == "state" else "kv_cache"
+        name = "state" if held.kind == "state" else "kv_cache"
         found[name] = found.get(name, 0) + cache_fold.of(op)
     return found
 

@@ -188,8 +188,10 @@ class TrainingMemory:
     def held(self, rank: Rank, layout: Layout, recipe: Recipe) -> Memory:
         """The bytes of a stage's GPU: the one place where they are added up.
 
-        States, gradients and weights are shared by dp · cp GPUs (or ``shard``) from ZeRO-1, 2, 3 on, those of experts by as many
-        as have the same.
+        Gradients: bytes of a gradient · parameters. ZeRO: ceil(states / g) + ceil(states of experts / g_e) from stage 1 on,
+        ceil(gradients / g) + ceil(gradients of experts / g_e) from 2 on, ceil(weights / g) + ceil(weights of experts / g_e) at 3:
+        g = dp · cp GPUs (or ``shard``), g_e as many as have the same experts (Rajbhandari et al. 2020, arXiv:1910.02054, sec. 5).
+        Logits: tokens at once · V · (bytes of an activation + 4).
         """
         p = recipe.bytes
         n, experts, states, expert_states, adapters, frozen, _ = rank.weights
@@ -222,7 +224,7 @@ class TrainingMemory:
     def _activations(self, rank: Rank, layout: Layout, recipe: Recipe) -> int:
         """Bytes saved by the micro-batches in flight. What stands outside the layers is saved once per micro-batch in flight."""
         saved, layers = rank.saved, rank.stage.layers
-        chunks = in_flight(rank.stage.index, layout.pp, layout.virtual, layout.micro_batches)
+        chunks = in_flight(rank.stage.number, layout.pp, layout.virtual, layout.micro_batches)
         outside = saved.embedding * cut(chunks, layout.virtual) + saved.end
         every = recipe.every
         if every is None:

@@ -33,7 +33,7 @@ STATES = RECIPE.bytes.master + OPTIMIZERS[RECIPE.optimizer].states
 
 
 class Step(NamedTuple):
-    """Seconds of one step, by what they are spent on, on the GPU that the others wait for. Communication is what is not hidden."""
+    """Seconds of one step, by what they are spent on, on the GPU that the others wait for. Communication: what is not hidden."""
 
     compute: float
     recompute: float
@@ -65,8 +65,8 @@ SPENT_ON = {
 
 
 class Pass(NamedTuple):
-    """Seconds of one micro-batch on a GPU of a stage: of all its ops forward and backward; of what is done again in the layers for
-    each of RECOMPUTE; of traffic not hidden, forward and backward, and forward in the layers alone.
+    """Seconds of one micro-batch on a GPU of a stage: of all its ops forward and backward; of what is done again in the layers
+    for each of RECOMPUTE; of traffic not hidden, forward and backward, and forward in the layers alone.
     """
 
     forward: float
@@ -124,6 +124,7 @@ class Trainer:
         self.again_flops = {"none": 0, "selective": core, "elementwise": core, "full": flops_fold.total(inside)}
         self._passes: dict[object, list[tuple[Stage, int, Pass]]] = {}
         self._tallies: dict[object, Tally] = {}
+        self._reductions: dict[object, float] = {}
 
     def run(self, micro_batch: int) -> Run:
         """A micro-batch as it is timed: a fused attention multiplies what the mask leaves, eager code everything."""
@@ -195,7 +196,7 @@ class Trainer:
         stages = self.passes(layout)
         times = [one.total(how) for _, _, one in stages]
         slowest = max(range(len(stages)), key=times.__getitem__)
-        stage, _, one = stages[slowest]
+        one = stages[slowest][2]
         bubble = (sum(many * time for (_, many, _), time in zip(stages, times, strict=True)) - times[slowest]) / layout.virtual
         full = how == "full"
         handed = 0.0
@@ -228,16 +229,24 @@ class Trainer:
         """
         on, e = self.machine, self.efficiency
         of = self.sizes.weights(stage, division(layout))
-        sent = 0.0
-        for op in traffic_of(of.params, of.experts, layout):
-            forward, backward = sending(op, on, GRADIENT if op.module == "gradients" else WEIGHT)
-            sent += (forward + backward) * (m if layout.zero == 3 else 1)
+        sent = self._reduction(of.params, of.experts, layout) * (m if layout.zero == 3 else 1)
         behind = m * (one.backward if layout.zero < 3 else one.forward + one.backward)
         reduced = max(sent * (1 - e.hidden_dp), sent - behind) if sent else 0.0
-        dense, routed = of.params / (layout.sharers if layout.zero else 1), of.experts
+        params = float(of.params + of.experts)
         if layout.zero:
-            routed /= max(layout.sharers * layout.tp // (layout.ep * layout.expert_tp), 1)
-        return reduced, (dense + routed) * (2 * STATES + GRADIENT + WEIGHT) / on.memory
+            same_experts = max(layout.sharers * layout.tp // (layout.ep * layout.expert_tp), 1)
+            params = of.params / layout.sharers + of.experts / same_experts
+        return reduced, params * (2 * STATES + GRADIENT + WEIGHT) / on.memory
+
+    def _reduction(self, dense: int, experts: int, layout: Layout) -> float:
+        """Seconds in which so many gradients are reduced and weights gathered once."""
+        key = (dense, experts, layout.tp, layout.replicas, layout.ep, layout.zero)
+        if key not in self._reductions:
+            sent = 0.0
+            for op in traffic_of(dense, experts, layout):
+                sent += sum(sending(op, self.machine, GRADIENT if op.module == "gradients" else WEIGHT))
+            self._reductions[key] = sent
+        return self._reductions[key]
 
     # --- what it comes to --------------------------------------------------------------------------------------------
 
@@ -249,9 +258,9 @@ class Trainer:
     def mfu(self, step_s: float, layout: Layout, global_batch: int, peak: float) -> tuple[float, float]:
         """Model and hardware FLOPs utilisation (Chowdhery et al. 2022, arXiv:2204.02311, sec. 4.1 and appendix B).
 
-        Model FLOPs are those of forward and backward that must be done: of the experts that are chosen, of the pairs that the
-        causal mask or a window leaves. Hardware FLOPs are those that are done, with what is done again. Both over what the peak
-        would do in ``step_s``. Above 1 is an error of the estimate: raises ArithmeticError.
+        FLOPs of forward and backward that must be done / (seconds · GPUs · peak): of the experts that are chosen, of the pairs
+        that the causal mask or a window leaves. Hardware FLOPs are those that are done, with what is done again. Above 1 is an
+        error of the estimate: raises ArithmeticError.
         """
         available = step_s * layout.gpus * peak
         model = global_batch * self.model_flops / available
@@ -272,7 +281,7 @@ class Trainer:
             of = task(op, self.fused)
             if of is None:
                 continue
-            size = of.weights * (self.byte if in_layers(op) else ACT)
+            size = float(of.weights * (self.byte if in_layers(op) else ACT))
             flops = 0.0 if of.kind == "elementwise" else float(of.flops)
             spent = seconds(of, self.machine, size, ACT)
             parts.setdefault(op.role, []).append(Placed(op.role, flops, size + of.moved * ACT, spent))

@@ -323,6 +323,11 @@ def roof(hardware: Hardware, dtype: str | None) -> Roof:
     return Roof(name, hardware.flops(name), hardware.bytes_per_s)
 
 
+def roofs(hardware: Hardware) -> list[Roof]:
+    """One per number format that an accelerator multiplies, the highest first."""
+    return sorted((roof(hardware, dtype) for dtype in hardware.dense_tflops), key=lambda each: -each.flops_per_s)
+
+
 def together(name: str, placed: Iterable[Placed]) -> Placed:
     """Several as one: sums.
 

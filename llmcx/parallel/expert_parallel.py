@@ -10,8 +10,8 @@ from llmcx.errors import InputError
 from llmcx.formats import dtypes
 from llmcx.model.spec import MoE
 from llmcx.ops.op import Op
-from llmcx.parallel.routing import capacity, chances
 from llmcx.parallel.layout import cut
+from llmcx.parallel.routing import capacity, chances
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ class Stage(NamedTuple):
     all; the first stage the embedding, the last the head.
     """
 
-    index: int
+    number: int
     layers: int
     counts: tuple[int, ...]
     first: bool
@@ -63,7 +63,7 @@ def stages(runs: Runs, pp: int, virtual: int = 1) -> tuple[Stage, ...]:
 def distinct(runs: Runs, pp: int, virtual: int = 1) -> tuple[tuple[Stage, int], ...]:
     """The stages that differ in what they have, each with how many there are like it.
 
-    >>> [(stage.index, many) for stage, many in distinct((("a", 96),), 8)]
+    >>> [(stage.number, many) for stage, many in distinct((("a", 96),), 8)]
     [(0, 1), (1, 6), (7, 1)]
     """
     found: dict[tuple[tuple[int, ...], bool, bool], list[Stage]] = {}
@@ -77,7 +77,7 @@ def fullest(runs: Runs, pp: int, virtual: int = 1) -> tuple[Stage, ...]:
     """The stages that may be the fullest: not those that have no more than an earlier one, which has no fewer micro-batches in
     flight.
 
-    >>> [stage.index for stage in fullest((("a", 96),), 8)], [stage.index for stage in fullest((("a", 3), ("b", 58)), 16)]
+    >>> [stage.number for stage in fullest((("a", 96),), 8)], [stage.number for stage in fullest((("a", 3), ("b", 58)), 16)]
     ([0, 7], [0, 1, 15])
     """
     found: list[Stage] = []

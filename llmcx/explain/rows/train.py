@@ -84,7 +84,7 @@ def _step(trainer: Trainer, layout: Layout, global_batch: int) -> list[Line]:
     m, on, step = micro_batches(layout, global_batch), trainer.machine, trainer.step(layout, global_batch)
     stage, _, one = max(trainer.passes(layout), key=lambda row: row[2].total(layout.recompute))
     size = layout.micro_batch * -(-trainer.seq // layout.cp) * trainer.spec.d_model * ACT
-    layers = f"{stage.layers} layers of stage {stage.index}"
+    layers = f"{stage.layers} layers of stage {stage.number}"
     parts = {
         "compute": (
             "micro-batches · (forward + backward) of the slowest stage; max(FLOPs / rate, bytes / bandwidth) op by op",
