@@ -39,7 +39,7 @@ def load(source: Source) -> ModelSpec:
 
 
 def params(source: Source, /, **inputs: Any) -> Params:
-    """See :func:`llmcx.costs.params.params`."""
+    """See :func:`llmcx.answers.params.params`."""
     from llmcx.answers.params import params
 
     return params(load(source), **inputs)

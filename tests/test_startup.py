@@ -30,7 +30,7 @@ finally:
 
 GROUND = {"", "__main__", "cli", "errors"}
 MODELS = GROUND | {"model", "ops", "units"}
-COUNTED = MODELS | {"answers.params", "costs", "formats.dtypes", "later", "report"}
+COUNTED = MODELS | {"answers.params", "costs", "formats.dtypes", "report"}
 LOADED = COUNTED | {"catalog"}
 """Rooms, and modules of rooms, that a command may import; a room with no module named may be imported whole."""
 

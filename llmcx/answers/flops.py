@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
-from llmcx.answers.growth import Crossover, crossover, growth
+from llmcx.answers import shown
+from llmcx.answers.growth import Crossover, crossover
 from llmcx.costs import params as params_fold
-from llmcx.costs.flops import CONVENTION, backward_fold, elementwise, fold
+from llmcx.costs.flops import backward_fold, elementwise, fold
 from llmcx.costs.leading_order import leading_order
 from llmcx.errors import InputError
-from llmcx.later import Later
 from llmcx.model.lower import Run, lower
 from llmcx.model.place import step_at
 from llmcx.model.spec import ModelSpec, check_size, sequence_length
-from llmcx.ops.fold import Line
+from llmcx.ops.fold import Fold
 from llmcx.ops.op import Op, in_layers
 
 
@@ -29,7 +29,7 @@ class Component:
 
 
 @dataclass(frozen=True)
-class Pass(Later):
+class Pass:
     """A total and what it consists of."""
 
     total: int
@@ -46,39 +46,15 @@ class Approximation:
     error: float
 
 
-@dataclass(frozen=True)
-class Flops(Later):
-    """FLOPs of one forward pass, its backward, and training with recomputation; and of one cached decode step."""
-
-    forward: Pass
-    backward: Pass
-    recomputation: int
-    train: Pass
-    per_token: int | float
-    groups: list[Component]
-    elementwise: Pass
-    decode: Pass
-    decode_context: int
-    crossover: Crossover
-    approximations: list[Approximation]
-    lines: list[Line]
-
-
 def breakdown(sums: dict[str, int]) -> list[Component]:
     """Named sums as rows with shares."""
     total = sum(sums.values())
     return [Component(name, n, n / total if total else 0.0) for name, n in sums.items()]
 
 
-class _Sums:
-    """A pass that is summed up when it is read: its total alone, or by component."""
-
-    def __init__(self, total: Callable[[], int], sums: Callable[[], dict[str, int]]) -> None:
-        self.total = total
-        self.sums = sums
-
-    def components(self) -> list[Component]:
-        return breakdown(self.sums())
+def one_pass(sums: dict[str, int]) -> Pass:
+    """Named sums as a pass."""
+    return Pass(sum(sums.values()), breakdown(sums))
 
 
 def convolves(spec: ModelSpec) -> bool:
@@ -86,35 +62,113 @@ def convolves(spec: ModelSpec) -> bool:
     return any(op.kind == "conv" for op in lower(spec, Run()))
 
 
-# Sums over the ops of a run.
+@dataclass(frozen=True, repr=False)
+class Flops:
+    """FLOPs of one forward pass, its backward, and training with recomputation; and of one cached decode step."""
+
+    # What was asked; each figure is counted when it is first read (llmcx.answers.shown).
+    spec: ModelSpec
+    run: Run
+    context: int
+    recompute: bool
+    ops: list[Op]
+
+    unit = 1
+    """FLOPs that are counted as one."""
+
+    def __repr__(self) -> str:
+        kind: Any = type(self)
+        return f"{kind.__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in shown(kind) or ())})"
+
+    @property
+    def step(self) -> Run:
+        """The decode step."""
+        return step_at(self.context, self.run.batch, self.run.source or self.run.seq, self.run.ideal)
+
+    def _sums(self, of: Fold, ops: list[Op]) -> dict[str, int]:
+        return {name: n // self.unit for name, n in of.by(ops, lambda op: op.component).items()}
+
+    @cached_property
+    def forward(self) -> Pass:
+        return one_pass(self._sums(fold, self.ops))
+
+    @cached_property
+    def backward(self) -> Pass:
+        return one_pass(self._sums(backward_fold, self.ops))
+
+    @cached_property
+    def recomputation(self) -> int:
+        return fold.total(op for op in self.ops if in_layers(op)) // self.unit if self.recompute else 0
+
+    @cached_property
+    def train(self) -> Pass:
+        sums: dict[str, int] = {}
+        for row in (*self.forward.components, *self.backward.components):
+            sums[row.component] = sums.get(row.component, 0) + row.flops
+        return one_pass(sums | ({"recomputation": self.recomputation} if self.recompute else {}))
+
+    @cached_property
+    def per_token(self) -> int | float:
+        tokens = self.run.batch * self.run.seq
+        whole, rest = divmod(self.forward.total, tokens)
+        return self.forward.total / tokens if rest else whole
+
+    @cached_property
+    def groups(self) -> list[Component]:
+        return breakdown({name: n // self.unit for name, n in fold.by(self.ops, lambda op: op.group).items()})
+
+    @cached_property
+    def elementwise(self) -> Pass:
+        return one_pass(elementwise.by(self.ops, lambda op: op.component))
+
+    @cached_property
+    def decode(self) -> Pass:
+        return one_pass(self._sums(fold, lower(self.spec, self.step)))
+
+    @cached_property
+    def decode_context(self) -> int:
+        return self.context
+
+    @cached_property
+    def crossover(self) -> Crossover:
+        return crossover(self.spec, self.run.ideal)
+
+    @cached_property
+    def approximations(self) -> list[Approximation]:
+        return rules_of_thumb(self.spec, fold.total(self.ops), self.run.batch * self.run.seq)
 
 
-def _component(op: Op) -> str:
-    return op.component
+class Macs(Flops):
+    """Multiply-adds: half of each, for every FLOP here is one of a pair."""
+
+    unit = 2
 
 
-def _group(op: Op) -> str:
-    return op.group
+class LeadingOrder(Flops):
+    """The chapter's convention."""
+
+    @cached_property
+    def forward(self) -> Pass:
+        return one_pass(leading_order(self.spec, self.run)[0])
+
+    @cached_property
+    def backward(self) -> Pass:
+        return one_pass({row.component: 2 * row.flops for row in self.forward.components})
+
+    @cached_property
+    def recomputation(self) -> int:
+        return self.forward.total if self.recompute else 0
+
+    @cached_property
+    def groups(self) -> list[Component]:
+        return breakdown(leading_order(self.spec, self.run)[1])
+
+    @cached_property
+    def decode(self) -> Pass:
+        return one_pass(leading_order(self.spec, self.step)[0])
 
 
-def _by_component(ops: list[Op]) -> dict[str, int]:
-    return fold.by(ops, _component)
-
-
-def _by_group(ops: list[Op]) -> dict[str, int]:
-    return fold.by(ops, _group)
-
-
-def _backward_by_component(ops: list[Op]) -> dict[str, int]:
-    return backward_fold.by(ops, _component)
-
-
-def _elementwise_by_component(ops: list[Op]) -> dict[str, int]:
-    return elementwise.by(ops, _component)
-
-
-def _of_layers(ops: list[Op]) -> int:
-    return fold.total(op for op in ops if in_layers(op))
+_CONVENTIONS = {"flops": Flops, "macs": Macs, "leading-order": LeadingOrder}
 
 
 def flops(
@@ -146,172 +200,8 @@ def flops(
             field="convention",
             value=convention,
         )
-    counted = kind(spec, Run(batch, seq, source=source, ideal=ideal), context, recompute)
-    return Flops.later(counted, decode_context=context)
-
-
-class _Counted:
-    """The fields of :class:`Flops`, each counted when it is read."""
-
-    unit = 1
-
-    def __init__(self, spec: ModelSpec, run: Run, context: int, recompute: bool) -> None:
-        self.spec, self.run, self.context, self.recompute = spec, run, context, recompute
-        self.ops = lower(spec, run)  # now, for it may refuse
-
-    @cached_property
-    def step(self) -> Run:
-        """The decode step."""
-        run = self.run
-        return step_at(self.context, run.batch, run.source or run.seq, run.ideal)
-
-    def _sums(self, ops: list[Op], sums: Callable[[list[Op]], dict[str, int]]) -> dict[str, int]:
-        return {name: n // self.unit for name, n in sums(ops).items()}
-
-    def _pass(self, ops: list[Op], total: Callable[[list[Op]], int], sums: Callable[[list[Op]], dict[str, int]]) -> Pass:
-        return Pass.later(_Sums(lambda: total(ops) // self.unit, lambda: self._sums(ops, sums)))
-
-    def forward(self) -> Pass:
-        return self._pass(self.ops, fold.total, _by_component)
-
-    def backward(self) -> Pass:
-        return self._pass(self.ops, backward_fold.total, _backward_by_component)
-
-    def recomputed(self) -> int:
-        return _of_layers(self.ops) // self.unit
-
-    def recomputation(self) -> int:
-        return self.recomputed() if self.recompute else 0
-
-    def train(self) -> Pass:
-        forward, backward = self.forward(), self.backward()
-
-        def sums() -> dict[str, int]:
-            one, two = ({row.component: row.flops for row in each.components} for each in (forward, backward))
-            both = {name: one.get(name, 0) + two.get(name, 0) for name in one | two}
-            return both | ({"recomputation": self.recomputation()} if self.recompute else {})
-
-        return Pass.later(_Sums(lambda: forward.total + backward.total + self.recomputation(), sums))
-
-    def per_token(self) -> int | float:
-        tokens, total = self.run.batch * self.run.seq, self.forward().total
-        whole, rest = divmod(total, tokens)
-        return total / tokens if rest else whole
-
-    def groups(self) -> list[Component]:
-        return breakdown(self._sums(self.ops, _by_group))
-
-    def elementwise(self) -> Pass:
-        ops = self.ops
-        return Pass.later(_Sums(lambda: elementwise.total(ops), lambda: _elementwise_by_component(ops)))
-
-    def decode(self) -> Pass:
-        return self._pass(lower(self.spec, self.step), fold.total, _by_component)
-
-    def crossover(self) -> Crossover:
-        return crossover(self.spec, self.run.ideal)
-
-    def approximations(self) -> list[Approximation]:
-        return rules_of_thumb(self.spec, fold.total(self.ops), self.run.batch * self.run.seq)
-
-    def terms(self) -> list[Line]:
-        """Every pass, op by op."""
-        step, ops = lower(self.spec, self.step), self.ops
-        return [
-            *fold.explain(ops),
-            *(line._replace(component=f"backward {line.component}") for line in backward_fold.explain(ops)),
-            *(line._replace(component=f"decode {line.component}") for line in fold.explain(step)),
-        ]
-
-    def lines(self) -> list[Line]:
-        forward, backward, train = (each().total for each in (self.forward, self.backward, self.train))
-        again, tokens, step = self.recomputation(), self.run.batch * self.run.seq, self.decode().total
-        elements = self.elementwise().total
-        lines = [
-            *self.terms(),
-            Line("forward", "Σ of its terms", f"batch {self.run.batch:,}, n {self.run.seq:,}", forward, "the terms above"),
-            Line("backward", "Σ of its terms", f"batch {self.run.batch:,}, n {self.run.seq:,}", backward, "the terms above"),
-        ]
-        if self.recompute:
-            lines.append(Line("recomputation", "forward of the layers once more", f"{again:,}", again, _CHECKPOINTING))
-        of = f"{forward:,} + {backward:,} + {again:,}"
-        lines += [
-            Line("train", "forward + backward + recomputation", of, train, "Kaplan et al. 2020, arXiv:2001.08361, sec. 2.1"),
-            Line("per_token", "forward / tokens", f"{forward:,} / {tokens:,}", self.per_token(), "the mean over all positions"),
-            Line(
-                "decode",
-                "Σ of its terms",
-                f"1 token at context {self.context:,}",
-                step,
-                "Shazeer 2019, arXiv:1911.02150, sec. 2.4",
-            ),
-            *(line._replace(component=f"elementwise {line.component}") for line in elementwise.explain(self.ops)),
-            Line("elementwise", "Σ of its terms", "counted apart from the matmuls", elements, CONVENTION),
-        ]
-        found = self.crossover()
-        for name, n in (("crossover.layers", found.layers), ("crossover.with_head", found.with_head)):
-            if n is not None:
-                [at] = growth(self.spec, [n], self.run.ideal)
-                numbers = f"at n = {n:,}, head counted as linear: attention {at.attention:,}, linear {at.linear:,}"
-                lines.append(Line(name, "least n with attention >= linear FLOPs", numbers, n, "by bisection on the exact counts"))
-        for row in self.approximations():
-            lines.append(
-                Line(
-                    row.rule, row.rule, f"{row.error:+.2%} off the exact {row.exact:,}", row.value, "Kaplan et al. 2020, sec. 2.1"
-                )
-            )
-        return lines
-
-
-_CHECKPOINTING = "Chen et al. 2016, arXiv:1604.06174"
-
-
-class _Macs(_Counted):
-    """Multiply-adds: half of each, for every FLOP here is one of a pair."""
-
-    unit = 2
-
-    def terms(self) -> list[Line]:
-        return [
-            line._replace(formula=f"({line.formula})/2", numbers=f"({line.numbers})/2", value=line.value // 2)
-            for line in super().terms()
-        ]
-
-
-class _LeadingOrder(_Counted):
-    """The chapter's convention."""
-
-    def _known(self, sums: dict[str, int]) -> Pass:
-        return Pass(sum(sums.values()), breakdown(sums))
-
-    def terms(self) -> list[Line]:
-        texts = {"projections and feed-forward": "L·n·d²", "attention core": "L·s·n·d"}
-        lines = []
-        for name, run, times in (("", self.run, 1), ("backward ", self.run, 2), ("decode ", self.step, 1)):
-            twice = "2·" if times == 2 else ""
-            numbers = f"{twice}L = {self.spec.n_layers:,}, n = {run.batch * run.seq:,}, d = {self.spec.d_model:,}"
-            for component, n in leading_order(self.spec, run)[0].items():
-                text = f"{twice}{texts[component]}"
-                lines.append(Line(f"{name}{component}", text, numbers, times * n, "the textbook chapter, sec. 1"))
-        return lines
-
-    def forward(self) -> Pass:
-        return self._known(leading_order(self.spec, self.run)[0])
-
-    def backward(self) -> Pass:
-        return self._known({name: 2 * n for name, n in leading_order(self.spec, self.run)[0].items()})
-
-    def recomputed(self) -> int:
-        return self.forward().total
-
-    def groups(self) -> list[Component]:
-        return breakdown(leading_order(self.spec, self.run)[1])
-
-    def decode(self) -> Pass:
-        return self._known(leading_order(self.spec, self.step)[0])
-
-
-_CONVENTIONS = {"flops": _Counted, "macs": _Macs, "leading-order": _LeadingOrder}
+    run = Run(batch, seq, source=source, ideal=ideal)
+    return kind(spec, run, context, recompute, lower(spec, run))
 
 
 def rules_of_thumb(spec: ModelSpec, exact: int, tokens: int) -> list[Approximation]:

@@ -9,7 +9,7 @@ import typer
 from llmcx import units
 from llmcx.answers import flops as core
 from llmcx.answers import growth as growing
-from llmcx.cli.options import Models, choosing, command, describe, single
+from llmcx.cli.options import Models, choosing, command, describe, explaining, single
 from llmcx.model.spec import ModelSpec, sequence_length
 from llmcx.report.render import Item
 
@@ -59,7 +59,7 @@ def flops(
             inputs |= {"source_seq": source} if source is not None else {}
             told = _notes(spec, causal, convention) + notes
             more = partial(_growth, spec, n, causal, result)
-            items.append(Item(describe(spec), {**inputs, **shape}, result, told, more=more))
+            items.append(Item(describe(spec), {**inputs, **shape}, result, told, explaining("flops", result), more))
     return items
 
 

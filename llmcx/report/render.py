@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import fields
 from textwrap import wrap
 from typing import Any, NamedTuple
 
+from llmcx.answers import shown
 from llmcx.report import format
 from llmcx.report.table import Column, Fact, Table
 
@@ -70,10 +70,10 @@ def show(command: str, items: list[Item], view: str, fmt: str, explain: bool) ->
 
 def plain(value: Any) -> Any:
     """A result as JSON's types; exact integers stay integers."""
-    if hasattr(value, "__dataclass_fields__"):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value) if field.name != "lines"}
-    if hasattr(value, "_asdict"):
-        return {name: plain(item) for name, item in value._asdict().items()}
+    kind: Any = type(value)
+    names = shown(kind)
+    if names is not None:
+        return {name: plain(getattr(value, name)) for name in names}
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 import re
 import types
-from dataclasses import MISSING, is_dataclass
+from dataclasses import MISSING
 from dataclasses import fields as dataclass_fields
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Literal, TypedDict, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 from pydantic.json_schema import GenerateJsonSchema
 
+from llmcx.answers import shown
 from llmcx.answers.attention_compare import Comparison
 from llmcx.answers.bounds import Bounds
 from llmcx.answers.compare import Contrast
@@ -115,10 +116,18 @@ def said(kind: Any, name: str) -> str | None:
 
 def names_of(kind: Any) -> list[str] | None:
     """The fields of a result's type as `llmcx.report.render.plain` writes them; None for a type that is no result's."""
-    if is_dataclass(kind):
-        return [field.name for field in dataclass_fields(kind) if field.name != "lines"]
-    names = getattr(kind, "_fields", None) or (list(get_type_hints(kind)) if hasattr(kind, "__total__") else None)
+    if hasattr(kind, "__total__"):
+        return list(get_type_hints(kind))
+    names = shown(kind) if isinstance(kind, type) else None
     return None if names is None else list(names)
+
+
+def hints_of(kind: Any) -> dict[str, Any]:
+    """The types of a result's fields, those of figures that are computed when they are read included."""
+    computed = {
+        name: value.func for base in kind.__mro__ for name, value in vars(base).items() if isinstance(value, cached_property)
+    }
+    return get_type_hints(kind) | {name: get_type_hints(function)["return"] for name, function in computed.items()}
 
 
 def read(hint: Any) -> Any:
@@ -151,7 +160,7 @@ def made(kind: Any, members: dict[str, Any]) -> type[BaseModel]:
 @cache
 def model(kind: Any) -> type[BaseModel]:
     """The model of the object that a result of ``kind`` becomes."""
-    hints, required = get_type_hints(kind), getattr(kind, "__required_keys__", None)
+    hints, required = hints_of(kind), getattr(kind, "__required_keys__", None)
     names = names_of(kind) or []
     return made(
         kind,
