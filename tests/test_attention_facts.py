@@ -8,7 +8,7 @@ from llmcx.answers.attention_compare import compare
 from llmcx.answers.candidate import Candidate
 from llmcx.costs.flops import backward_fold, fold
 from llmcx.costs.traffic import tile, traffic
-from llmcx.engines.runtimes import kv_elements
+from llmcx.engines.inference_memory import cached as kv_elements
 from llmcx.model import pairs
 from llmcx.model.cores import BigBird, Flash, Linformer, Longformer, Performer, Reformer, Standard, Strided
 from llmcx.model.mixers.mla import MLA

@@ -21,11 +21,11 @@ from llmcx.answers.fit import FIT
 from llmcx.cli import sweeping
 from llmcx.cli.completions import SCRIPTS
 from llmcx.costs.saved_activations import RECOMPUTE
-from llmcx.engines.runtimes import RUNTIMES
+from llmcx.engines import ENGINES as RUNTIMES
 from llmcx.formats import dtypes, quant
 from llmcx.formats.optimizers import OPTIMIZERS
+from llmcx.formats.precision import PRECISIONS
 from llmcx.model.variants import VARIANTS
-from llmcx.parallel.method import PRECISIONS
 from llmcx.report.render import FORMATS
 
 ROOT = Path(__file__).resolve().parent.parent

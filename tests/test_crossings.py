@@ -12,13 +12,15 @@ from llmcx.answers.flops import flops
 from llmcx.answers.search import below_zero
 from llmcx.catalog.load import load_preset
 from llmcx.costs.flops import fold
-from llmcx.costs.traffic import Machine
+from llmcx.machine.hardware import hardware
+from llmcx.machine.roofline import machine
 from llmcx.model.cores import Fixed
 from llmcx.model.lower import Run, lower
 from llmcx.ops.op import in_layers, is_core
 
 SMALL = load_preset("gpt2")
-SLOW = Machine("a slow machine", 10**12, 10**11, 2**20)
+_DATA = {"name": "slow", "title": "a slow machine", "vendor": "me", "year": 2024, "source": "me", "memory_gb": 1}
+SLOW = machine(hardware(_DATA | {"dense_tflops": {"bf16": 1}, "memory_gb_per_s": 100}), on_chip=2**20)
 UP_TO = 3000
 
 

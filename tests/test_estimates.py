@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from math import isclose
 from time import process_time
 
@@ -10,20 +11,22 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from llmcx.answers.memory import training_ranks as ranks
 from llmcx.answers.plan import layouts, plan
-from llmcx.answers.serve import Load, Server, Setup, Speculation, point, serve
-from llmcx.answers.train import METHOD, Costs, Trainer, train
-from llmcx.answers.training import ranks
+from llmcx.answers.serve import Load, Speculation, point, serve
+from llmcx.answers.train import Costs, train
 from llmcx.catalog import data as catalog
 from llmcx.catalog.presets import load_preset, names
 from llmcx.costs.params import count
 from llmcx.costs.saved_activations import RECOMPUTE
-from llmcx.engines import calibration
+from llmcx.engines import efficiency as calibration
+from llmcx.engines.recipe import Recipe, check_recipe
+from llmcx.engines.serving_time import Server, Setup
+from llmcx.engines.training_time import RECIPE, Trainer
 from llmcx.errors import InputError
 from llmcx.machine.hardware import hardware
 from llmcx.machine.roofline import IDEAL, Efficiency
-from llmcx.parallel.layout import Layout, check
-from llmcx.parallel.method import Method, Ways
+from llmcx.parallel.layout import Layout, check_batch
 from tests.helpers import here
 from tests.published import deepseek_v3, gpt
 
@@ -56,12 +59,13 @@ def test_the_bound_of_a_large_model_is_its_flops() -> None:
 
 def test_the_bubble_is_the_textbooks() -> None:
     """(p - 1) / (m v) of the ideal time (Narayanan et al. 2021, arXiv:2104.04473, sec. 2.2): p 4, m 8 -> 3/8; two chunks ->
-    3/16.
+    3/16. So between stages that take the same time: here the last one has the head besides, of 0.8% of a stage's FLOPs, which the
+    others do not wait for.
     """
-    spec = gpt(8, 1024, 16, 64, 2048)  # a head small enough not to weigh on the last stage
+    spec = gpt(8, 1024, 16, 64, 2048)
     for chunks, share in ((1, 3 / 8), (2, 3 / 16)):
         step = Trainer(spec, 2048, ROUND).step(Layout(pp=4, virtual=chunks), 8)
-        assert isclose(step.bubble / step.compute, share, rel_tol=1e-9)
+        assert share * 0.99 < step.bubble / step.compute <= share
 
 
 def test_recomputation_costs_a_forward_of_the_layers() -> None:
@@ -72,19 +76,35 @@ def test_recomputation_costs_a_forward_of_the_layers() -> None:
 
 def test_tensor_parallel_traffic_by_hand() -> None:
     """Two all-reduces forward and two backward per layer, each 2 (t - 1)/t of b·s·d·2 bytes (Shoeybi et al. 2019): with t = 4,
-    2,048 tokens of 1,024 and 100 GB/s, 4 x 1.5 x 4.19 MB / 100 GB/s = 251.7 us a layer, 8 layers."""
+    2,048 tokens of 1,024 and 100 GB/s, 4 x 1.5 x 4.19 MB / 100 GB/s = 251.7 us a layer, 8 layers; and one more each for the
+    embedding, whose rows lie on different GPUs, and for the gradient of the head's input."""
     trainer = Trainer(SMALL, 2048, ROUND, Efficiency(hidden_tp=0.0))
-    by_hand = 8 * 4 * (2 * 3 / 4) * 2048 * 1024 * 2 / 100e9
+    by_hand = (8 * 4 + 2) * (2 * 3 / 4) * 2048 * 1024 * 2 / 100e9
     assert isclose(trainer.step(Layout(tp=4), 1).tensor, by_hand, rel_tol=1e-9)
     assert Trainer(SMALL, 2048, ROUND).step(Layout(tp=4), 1).tensor == 0.0  # hidden
 
 
 def test_data_parallel_traffic_by_hand() -> None:
-    """(n - 1)/n of 4 + 2 bytes per parameter. 16 ranks on two nodes of 8: a ring over 8 NICs of 10 GB/s, 80 GB/s."""
+    """(n - 1)/n of 4 + 2 bytes per parameter under ZeRO-1, of twice 4 where gradients are summed up everywhere. 16 ranks on two
+    nodes of 8: a ring over 8 NICs of 10 GB/s, 80 GB/s. The embedding's gradients travel too.
+    """
     trainer = Trainer(SMALL, 2048, ROUND, Efficiency(hidden_dp=0.0))
     layer = 12 * 1024**2 + 13 * 1024  # 4 d² + 8 d² and biases 4 d + 4 d + d, norms 4 d
-    by_hand = 8 * layer * 6 * 15 / 16 / 80e9
-    assert isclose(trainer.step(Layout(dp=16), 16).data, by_hand, rel_tol=1e-6)
+    params = 8 * layer + (32000 + 2048) * 1024 + 2 * 1024  # token table (tied), positions, final norm
+    for zero, size in ((0, 8), (1, 6), (2, 6)):
+        by_hand = params * size * 15 / 16 / 80e9
+        assert isclose(trainer.step(Layout(dp=16, zero=zero), 16).data, by_hand, rel_tol=1e-6)
+
+
+def test_zero_0_sums_up_everywhere() -> None:
+    """Llama 3 8B on 8 H100 at 450 GB/s: 8 B a parameter, 7/8 of them: 0.125 s at the peak, 0.1718 s of an estimate that counts
+    hidden_dp 0 and links at their share (defects found by use: 0.1288 s, that of ZeRO-1, was said).
+    """
+    spec, factors = load_preset("llama-3-8b"), calibration.efficiency(H100, "megatron", None, {"hidden_dp": 0.0})[0]
+    trainer = Trainer(spec, 8192, H100, factors)
+    by_hand = 8 * 8_030_261_248 * 7 / 8 / (450e9 * factors.link)
+    for zero, share in ((0, 1), (1, 6 / 8)):
+        assert isclose(trainer.step(Layout(dp=8, zero=zero), 8).data, by_hand * share, rel_tol=1e-6)
 
 
 def test_memory_of_megatrons_one_trillion() -> None:
@@ -135,6 +155,9 @@ WAYS = st.builds(
     ep=st.just(1),
     virtual=st.just(1),
     sequence=st.booleans(),
+    shard=st.none(),
+    micro_batches=st.none(),
+    attention_dp=st.just(1),
 )
 CALIBRATED = calibration.efficiency(H100, "megatron")[0]
 IDEAL_TRAINER, TRAINER = Trainer(SMALL, 2048, H100), Trainer(SMALL, 2048, H100, CALIBRATED)
@@ -158,6 +181,9 @@ PRESETS = ["gpt3", "gpt2", "llama-2-7b", "llama-3.1-405b", "mixtral-8x7b", "deep
         recompute=st.sampled_from(RECOMPUTE),
         zero=st.integers(0, 3),
         sequence=st.booleans(),
+        shard=st.none(),
+        micro_batches=st.none(),
+        attention_dp=st.just(1),
     ),
     m=st.sampled_from([1, 3, 16, 128]),
     seq=st.sampled_from([512, 1001]),
@@ -167,10 +193,9 @@ def test_memory_is_that_of_llmcx_memory(preset: str, layout: Layout, m: int, seq
     """To the byte, or neither knows it: the search asks only the stages that may be the fullest, `llmcx memory` all of them."""
     spec = load_preset(preset)
     how = "flash" if fused else "eager"
-    method = Method("megatron", attention=how, kernels="fused", recompute=layout.recompute)
-    ways = Ways(layout.tp, layout.pp, layout.cp, layout.ep, layout.dp, layout.sequence, layout.zero, None, layout.virtual, m)
+    method = Recipe("megatron", attention=how, kernels="fused", recompute=layout.recompute)
     try:
-        stages = ranks(spec, layout.micro_batch, seq, ways, method)
+        stages = ranks(spec, layout.micro_batch, seq, layout._replace(micro_batches=m), method)
     except InputError:
         assume(False)
     needs = Trainer(spec, seq, H100, fused=fused).memory(layout, m * layout.micro_batch * layout.dp)
@@ -199,18 +224,18 @@ def test_every_preset_is_timed_and_sized() -> None:
 
 def test_the_ends_may_fill_a_chunk_of_their_own() -> None:
     """Llama 3.1 405B: 126 layers, the embedding and the head on 16 x 8 chunks (arXiv:2407.21783, sec. 3.3.2)."""
-    stages = ranks(load_preset("llama-3.1-405b"), 1, 8192, Ways(tp=8, pp=16, dp=64, virtual=8, zero=1), METHOD)
+    stages = ranks(load_preset("llama-3.1-405b"), 1, 8192, Layout(tp=8, pp=16, dp=64, virtual=8, zero=1), RECIPE)
     assert [stage.layers for stage in stages] == [7] + [8] * 14 + [7]
     assert sum(stage.parts[0].bytes for stage in stages) * 8 == pytest.approx(2 * 405.85e9, rel=1e-3)
 
 
 def test_what_cannot_be_counted_is_not_searched() -> None:
-    """How tensor parallelism divides a state-space model is not known, nor how a pipeline an encoder-decoder."""
-    found = {ways.tp for ways in layouts(load_preset("mamba-2.8b"), 2048, 16, 32, 8)}
+    """How tensor parallelism divides RG-LRU is not known, nor how a pipeline an encoder-decoder."""
+    found = {ways.tp for ways in layouts(load_preset("recurrentgemma-9b"), 2048, 16, 32, 8)}
     assert found == {1}
     assert {ways.pp for ways in layouts(load_preset("t5-base"), 512, 16, 32, 8)} == {1}
     assert {ways.cp for ways in layouts(SMALL, 16384, 16, 32, 8, fused=False)} == {1}
-    call = ["train", "--preset", "mamba-2.8b", "--tokens", "1B", "--gpus", "8"]
+    call = ["train", "--preset", "recurrentgemma-9b", "--tokens", "1B", "--gpus", "8"]
     assert any("not searched: tensor parallelism" in note for note in json.loads(here(*call, "--json").out)["notes"])
     end = here(*call, "--tp", "2")
     assert end.code == 2 and "tensor parallelism" in end.err
@@ -225,7 +250,7 @@ def test_laws_of_a_step(layout: Layout) -> None:
     ideal, real = IDEAL_TRAINER.step(layout, batch), TRAINER.step(layout, batch)
     assert all(part >= 0 for part in real)
     assert ideal.total <= real.total
-    assert 0 < IDEAL_TRAINER.mfu(ideal.total, layout, batch, 989.4e12)[0] < 1.1  # half of the scores is saved, all counted
+    assert 0 < IDEAL_TRAINER.mfu(ideal.total, layout, batch, 989.4e12)[0] <= 1
     needs = [TRAINER.memory(layout._replace(zero=stage), batch) for stage in range(4)]
     held = [need.total - need.workspace for need in needs]
     assert held == sorted(held, reverse=True)
@@ -262,7 +287,9 @@ def test_the_search_is_fast_and_complete() -> None:
 )
 def test_layouts_that_are_refused(change: dict, field: str) -> None:
     with pytest.raises(InputError) as refused:
-        check(SMALL, Layout()._replace(**change), 32, METHOD)
+        layout = Layout()._replace(**change)
+        check_recipe(SMALL, layout, replace(RECIPE, recompute=layout.recompute))
+        check_batch(layout, 32)
     assert refused.value.field == field
 
 

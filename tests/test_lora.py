@@ -12,10 +12,11 @@ from llmcx.answers.memory import memory
 from llmcx.catalog.load import load_preset
 from llmcx.costs.lora import LoRA
 from llmcx.costs.saved_activations import kept_bytes
+from llmcx.engines.recipe import Recipe
 from llmcx.errors import InputError
 from llmcx.huggingface import from_config
 from llmcx.model.lower import Run, lower
-from llmcx.parallel.method import Method, Ways
+from llmcx.parallel.layout import Layout
 
 GOLDEN = json.loads((Path(__file__).parent / "oracle" / "lora.json").read_text(encoding="utf-8"))["cases"]
 LEAVES = {"q_proj": "q", "k_proj": "k", "v_proj": "v", "o_proj": "out", "gate_proj": "gate", "up_proj": "up", "down_proj": "down"}
@@ -58,7 +59,7 @@ def test_llama_2_7b_by_hand() -> None:
 def test_parts() -> None:
     """Frozen weights in bf16, adapters, their gradients and Adam's moments in fp32."""
     spec, trained = load_preset("llama-2-7b"), 4_194_304
-    parts = {part.part: part.bytes for part in memory(spec, 1, 128, train=True, method=Method(lora=LoRA(8, ("q", "v")))).parts}
+    parts = {part.part: part.bytes for part in memory(spec, 1, 128, train=True, recipe=Recipe(lora=LoRA(8, ("q", "v")))).parts}
     assert parts["weights"] == 2 * 6_738_415_616 + 4 * trained
     assert (parts["gradients"], parts["optimizer"]) == (4 * trained, 8 * trained)
 
@@ -67,4 +68,4 @@ def test_refused() -> None:
     with pytest.raises(InputError, match="lora_targets"):
         LoRA(8, ("qkv",))
     with pytest.raises(InputError, match="tp"):
-        memory(load_preset("llama-2-7b"), 1, 64, train=True, method=Method(lora=LoRA(8)), ways=Ways(tp=2))
+        memory(load_preset("llama-2-7b"), 1, 64, train=True, recipe=Recipe(lora=LoRA(8)), layout=Layout(tp=2))

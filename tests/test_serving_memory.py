@@ -7,11 +7,12 @@ import pytest
 from llmcx.answers.fit import fitted
 from llmcx.answers.memory import kv_bytes_per_token, memory
 from llmcx.catalog.load import load_preset
-from llmcx.engines.runtimes import Serving
+from llmcx.engines import engine
+from llmcx.engines.recipe import Recipe
 from llmcx.errors import InputError
 from llmcx.huggingface import from_config
 from llmcx.model.spec import ModelSpec
-from llmcx.parallel.method import Method, Ways
+from llmcx.parallel.layout import Layout
 
 GIB = 2**30
 
@@ -24,7 +25,7 @@ def gpt_oss(layers: int, experts: int) -> ModelSpec:
 
 
 def cache(spec: ModelSpec, seq: int, batch: int, runtime: str) -> int:
-    parts = memory(spec, batch, seq, serving=Serving(runtime)).parts
+    parts = memory(spec, batch, seq, engine=engine(runtime)).parts
     return sum(part.bytes for part in parts if part.part == "kv_cache")
 
 
@@ -95,7 +96,7 @@ def test_a_window_model_without_full_layers_is_bounded_in_vllm() -> None:
 @pytest.mark.parametrize("what", ["batch", "seq"])
 def test_the_largest_fits_and_one_more_does_not(what: str) -> None:
     spec, budget = load_preset("llama-3-8b"), 40 * 10**9
-    asked = {"batch": 1, "seq": 2048, "dtype": "bf16", "ways": Ways()}
+    asked = {"batch": 1, "seq": 2048, "dtype": "bf16", "layout": Layout()}
     result, made = fitted(what, spec, budget, asked, {"train": False})
     assert result.total_bytes <= budget
     if result.fit.next is None:
@@ -108,16 +109,16 @@ def test_the_largest_fits_and_one_more_does_not(what: str) -> None:
 def test_gpus_and_dtype() -> None:
     """Llama 3 70B: 141.1 GB of bf16 weights need two 80 GB GPUs, or on one 8.5 bits each, 75.0 GB."""
     spec = load_preset("llama-3-70b")
-    asked = {"batch": 1, "seq": 2048, "dtype": "bf16", "ways": Ways()}
+    asked = {"batch": 1, "seq": 2048, "dtype": "bf16", "layout": Layout()}
     result, made = fitted("gpus", spec, 80 * 10**9, asked, {"train": False})
-    assert (result.fit.value, result.fit.next, made["ways"].tp) == (2, 1, 2)
+    assert (result.fit.value, result.fit.next, made["layout"].tp) == (2, 1, 2)
     result, made = fitted("dtype", spec, 80 * 10**9, asked, {"train": False})
     assert (made["dtype"], result.fit.next) == ("q8_0", "bf16")
 
 
 def test_what_cannot_fit_is_refused() -> None:
-    asked = {"batch": 1, "seq": 64, "dtype": "bf16", "ways": Ways()}
+    asked = {"batch": 1, "seq": 64, "dtype": "bf16", "layout": Layout()}
     with pytest.raises(InputError, match="not even batch 1"):
         fitted("batch", load_preset("gpt3"), 10**9, asked, {"train": False})
     with pytest.raises(InputError, match="ZeRO"):
-        fitted("gpus", load_preset("gpt3"), 10**9, asked, {"train": True, "method": Method()})
+        fitted("gpus", load_preset("gpt3"), 10**9, asked, {"train": True, "method": Recipe()})

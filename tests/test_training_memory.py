@@ -12,12 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmcx.answers.memory import memory
-from llmcx.answers.training import Rank, ranks
+from llmcx.answers.memory import Rank, memory
+from llmcx.answers.memory import training_ranks as ranks
 from llmcx.catalog.load import load_preset
+from llmcx.engines.recipe import Recipe
 from llmcx.errors import InputError
 from llmcx.model.spec import Attention, Embedding, Head, Layers, ModelSpec, Norm, Plain
-from llmcx.parallel.method import Method, Ways, uneven
+from llmcx.parallel.layout import Layout, uneven
 
 PAGE = Path(__file__).parent.parent / "docs" / "memory.md"
 
@@ -45,8 +46,8 @@ def activations(rank: Rank) -> int:
 def per_layer(name: str, sequence: bool, recompute: str) -> tuple[int, float, float]:
     """Ours, the closed form of Korthikanti's Table 2, and ours less the two statistics per norm and row that it leaves out."""
     a, h, _, t, _, b = PUBLISHED[name]
-    method = Method(attention="eager", kernels="fused", dropout=True, recompute=recompute)
-    ways = Ways(tp=t, sequence=sequence)
+    method = Recipe(attention="eager", kernels="fused", dropout=True, recompute=recompute)
+    ways = Layout(tp=t, sequence=sequence)
     one, two = (activations(ranks(gpt(a, h, n), b, SEQ, ways, method)[0]) for n in (1, 2))
     s = SEQ
     scores = 0 if recompute == "selective" else 5 * a * s / h
@@ -80,9 +81,9 @@ def test_elementwise_recomputation_by_hand() -> None:
     left = 2 * (2 * 4096 + 2 * 4096 + 2 * 1024 + 2 * 14336) + 4 * (2 + 32)
     spec = load_preset("llama-3-8b")
     for recompute, by_hand in (("elementwise", left), ("selective", left + 2 * (2 * 4096 + 14336))):
-        method = Method(kernels="fused", attention="flash", recompute=recompute)
+        method = Recipe(kernels="fused", attention="flash", recompute=recompute)
         one, two = (
-            activations(ranks(replace(spec, decoder=(replace(spec.decoder[0], repeat=n),)), 1, SEQ, Ways(), method)[0])
+            activations(ranks(replace(spec, decoder=(replace(spec.decoder[0], repeat=n),)), 1, SEQ, Layout(), method)[0])
             for n in (1, 2)
         )
         assert two - one == SEQ * by_hand
@@ -108,8 +109,8 @@ def megatron(name: str, dp: int) -> tuple[float, float]:
 
 def ours_as_megatron(name: str, dp: int) -> tuple[int, int]:
     a, h, layers, t, p, b = PUBLISHED[name]
-    method = Method(precision="megatron", attention="eager", kernels="fused", dropout=True, recompute="selective")
-    first = ranks(gpt(a, h, layers), b, SEQ, Ways(tp=t, pp=p, dp=dp, zero=1), method)[0]
+    method = Recipe(precision="megatron", attention="eager", kernels="fused", dropout=True, recompute="selective")
+    first = ranks(gpt(a, h, layers), b, SEQ, Layout(tp=t, pp=p, dp=dp, zero=1), method)[0]
     held = {part.part: part.bytes for part in first.parts}
     return held["weights"] + held["gradients"] + held["optimizer"], held["activations"] + held.get("logits", 0)
 
@@ -124,10 +125,10 @@ def test_megatrons_own_formula(name: str, dp: int) -> None:
 
 def test_in_flight_of_1f1b() -> None:
     """Narayanan et al. 2021: the first of p stages holds p micro-batches, the last one."""
-    stages = ranks(load_preset("gpt3"), 1, SEQ, Ways(tp=8, pp=8), Method())
+    stages = ranks(load_preset("gpt3"), 1, SEQ, Layout(tp=8, pp=8), Recipe())
     assert [stage.in_flight for stage in stages] == [8, 7, 6, 5, 4, 3, 2, 1]
     assert [stage.layers for stage in stages] == [12] * 8
-    assert [stage.layers for stage in ranks(load_preset("gpt3"), 1, SEQ, Ways(pp=7), Method())] == [14] * 5 + [13] * 2
+    assert [stage.layers for stage in ranks(load_preset("gpt3"), 1, SEQ, Layout(pp=7), Recipe())] == [14] * 5 + [13] * 2
 
 
 def test_zero_of_the_paper() -> None:
@@ -135,7 +136,7 @@ def test_zero_of_the_paper() -> None:
     spec = gpt(32, 4096, 36)  # 7.46B
     exact = memory(spec, train=True, seq=16).parts[0].bytes // 2
     for zero, published in ((0, 120e9), (1, 31.4e9), (2, 16.6e9), (3, 1.88e9)):
-        held = memory(spec, 1, 16, train=True, ways=Ways(dp=64, zero=zero)).parts[:3]
+        held = memory(spec, 1, 16, train=True, layout=Layout(dp=64, zero=zero)).parts[:3]
         assert sum(part.bytes for part in held) == pytest.approx(published * exact / 7.5e9, rel=0.01)
 
 
@@ -156,33 +157,33 @@ def test_optimizers_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ways", "method", "field"),
+    ("layout", "method", "field"),
     [
-        (Ways(ep=2), Method(), "ep"),
-        (Ways(pp=97), Method(), "pp"),
-        (Ways(virtual=2), Method(), "virtual"),
-        (Ways(cp=2), Method(attention="eager"), "cp"),
-        (Ways(dp=4, shard=3), Method(), "shard"),
-        (Ways(), Method(kernels="fast"), "kernels"),
+        (Layout(ep=2), Recipe(), "ep"),
+        (Layout(pp=97), Recipe(), "pp"),
+        (Layout(virtual=2), Recipe(), "virtual"),
+        (Layout(cp=2), Recipe(attention="eager"), "cp"),
+        (Layout(dp=4, shard=3), Recipe(), "shard"),
+        (Layout(), Recipe(kernels="fast"), "kernels"),
     ],
 )
-def test_refused(ways: Ways, method: Method, field: str) -> None:
+def test_refused(layout: Layout, method: Recipe, field: str) -> None:
     with pytest.raises(InputError) as refusal:
-        ranks(load_preset("gpt3"), 1, 64, ways, method)
+        ranks(load_preset("gpt3"), 1, 64, layout, method)
     assert refusal.value.field == field
 
 
 def test_uneven_splits_are_said() -> None:
     """96 layers on 7 stages: one has 14."""
-    (note,) = uneven(load_preset("gpt3"), Ways(pp=7, tp=8))
+    (note,) = uneven(load_preset("gpt3"), Layout(pp=7, tp=8))
     assert "96 layers on pp 7" in note and "has 14" in note
 
 
 def test_a_recurrent_mixer_is_not_divided() -> None:
     from llmcx.huggingface import from_config
 
-    with pytest.raises(InputError, match="ssm"):
-        ranks(from_config({"model_type": "mamba2"}, "config.json"), 1, 64, Ways(tp=2), Method())
+    with pytest.raises(InputError, match="attention"):
+        ranks(from_config({"model_type": "rwkv"}, "config.json"), 1, 64, Layout(tp=2), Recipe())
 
 
 @settings(max_examples=30, deadline=None)
@@ -196,9 +197,9 @@ def test_a_recurrent_mixer_is_not_divided() -> None:
 )
 def test_laws(preset: str, tp: int, pp: int, dp: int, zero: int, kernels: str) -> None:
     """Parts add up; more sharing never holds more weights; all shares together hold the whole at least once."""
-    spec, method = load_preset(preset), Method(kernels=kernels)
-    whole = ranks(spec, 1, 128, Ways(), method)[0]
-    stages = ranks(spec, 1, 128, Ways(tp=tp, pp=pp, dp=dp, zero=zero), method)
+    spec, method = load_preset(preset), Recipe(kernels=kernels)
+    whole = ranks(spec, 1, 128, Layout(), method)[0]
+    stages = ranks(spec, 1, 128, Layout(tp=tp, pp=pp, dp=dp, zero=zero), method)
     for stage in stages:
         assert stage.total_bytes == sum(part.bytes for part in stage.parts)
         assert stage.parts[0].bytes <= whole.parts[0].bytes

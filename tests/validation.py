@@ -7,11 +7,12 @@ from functools import lru_cache
 from statistics import median
 
 from llmcx.answers.plan import label, plan
-from llmcx.answers.serve import Load, Server, Setup, point
-from llmcx.answers.train import Trainer
+from llmcx.answers.serve import Load, point
 from llmcx.catalog import data as catalog
 from llmcx.catalog.presets import load_preset
-from llmcx.engines import calibration
+from llmcx.engines import efficiency as calibration
+from llmcx.engines.serving_time import Server, Setup
+from llmcx.engines.training_time import Trainer
 from llmcx.machine.roofline import IDEAL
 from llmcx.parallel.layout import Layout
 from tests import published
@@ -118,7 +119,7 @@ HEAD = """# Estimates beside published runs
 Written by `python tests/test_validation.py`; a test keeps it true. An error above 0 means that the estimate is larger than what
 was measured.
 
-- *calibrates*: the shipped factors (`presets/calibration.yaml`) were fitted to these rows, dealt alternately within each source
+- *calibrates*: the shipped factors (`presets/engines/*.yaml`) were fitted to these rows, dealt alternately within each source
   before anything was fitted: one factor for a stack of software, two for `fsdp`. The other rows only test.
 - *ideal* is the bound at every peak, with no calibration; no measurement beats it.
 - The structure of the estimates (what is read, sent and hidden) was settled while all rows were in sight; only the factors

@@ -15,10 +15,11 @@ from llmcx.costs import params as params_fold
 from llmcx.costs.flops import backward_fold, fold
 from llmcx.costs.leading_order import attended
 from llmcx.costs.saved_activations import kept_bytes
-from llmcx.costs.traffic import Machine, roofline, traffic
-from llmcx.engines.runtimes import kv_elements
+from llmcx.costs.traffic import traffic
+from llmcx.engines.inference_memory import cached, held, total
 from llmcx.errors import InputError, check_size
 from llmcx.formats import dtypes
+from llmcx.machine.roofline import Machine, roofline
 from llmcx.model.cores import (
     DENSE,
     BigBird,
@@ -208,7 +209,7 @@ def _row(c: Candidate, seq: int, dtype: str, longest: int | None, first: int, ma
     if machine is not None:
         sent = c.sent(seq)
         times = [max(roofline(ops, machine, c.act, c.devices, sent) for ops in per_layer) for per_layer in (cores, layers)]
-    cached = kv_elements(c.model, c.batch, seq)
+    left = cached(c.model, c.batch, seq)
     step = lower(c.model, step_at(seq, c.batch, ideal=c.ideal))
     kind = KINDS[c.variant.type]
 
@@ -224,12 +225,12 @@ def _row(c: Candidate, seq: int, dtype: str, longest: int | None, first: int, ma
         train_flops=forward + backward_fold.total(whole),
         core_train_flops=flops + backward_fold.total(core),
         leading_order=leading(c.model, c.batch, seq),
-        pairs=next((op.dims["pairs"] for op in core if op.component == "attention.scores"), None),
+        pairs=next((op.dims["pairs"] for op in core if op.kind == "scores"), None),
         memory_bytes=each(max(kept_bytes(ops, c.act) for ops in cores)),
         kept_bytes=each(kept_bytes(core, c.act)),
         peak_bytes=each(max(peak(ops, c.act) for ops in cores)),
-        kv_bytes=each(dtypes.size(sum(cached.values()), dtype)),
-        state_bytes=dtypes.size(cached.get("state", 0), dtype),
+        kv_bytes=each(dtypes.size(sum(left.values()), dtype)),
+        state_bytes=dtypes.size(left.get("state", 0), dtype),
         decode_flops=fold.total(step),
         traffic_bytes=each(moved.total(busiest)),
         intensity=fold.total(busiest) / max(moved.total(busiest), 1),
@@ -255,19 +256,16 @@ def leading(spec: ModelSpec, batch: int, seq: int) -> int:
 
 
 def max_seq(candidate: Candidate, dtype: str, budget: int) -> int | None:
-    """Longest sequence whose prefill fits ``budget`` bytes: weights + cache + 2 b n d residual stream + one layer's core. None if
-    not one token fits; 2^40 stands for "longer than anyone asks". On several devices, each has its share and all the weights.
+    """Longest sequence that fits ``budget`` bytes, as `llmcx memory` counts it: weights, cache, logits and the workspace of a
+    pass, in which a core that writes its scores out has them. None if not one token fits; 2^40 stands for "longer than anyone
+    asks". On several devices, each has its share and all the weights.
     """
-    model, batch, act = candidate.model, candidate.batch, candidate.act
+    model, batch = candidate.model, candidate.batch
     weights = dtypes.size(params_fold.count(model), dtype)
 
     def left(n: int) -> int:
-        cached = dtypes.size(sum(kv_elements(model, batch, n).values()), dtype)
-        stream = 2 * batch * n * model.d_model * act
-        layers: dict[str, int] = {}
-        for op in candidate.core_ops(n):
-            layers[op.group] = layers.get(op.group, 0) + kept_bytes([op._replace(times=1)], act)
-        return budget - weights - -(-(cached + stream + max(layers.values())) // candidate.devices)
+        [gpu] = held(model, batch, n, fused=False)
+        return budget - weights - -(-(total(gpu, weights, dtype) - weights) // candidate.devices)
 
     over = first_below_zero(left, start=4096)
     return LIMIT if over is None else over - 1 or None

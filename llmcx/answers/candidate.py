@@ -7,8 +7,8 @@ from math import lcm
 from llmcx.answers.crossings import Priced
 from llmcx.costs.flops import fold
 from llmcx.costs.saved_activations import kept_bytes
-from llmcx.costs.traffic import Machine, roofline
-from llmcx.engines.runtimes import kv_elements
+from llmcx.engines.inference_memory import cached
+from llmcx.machine.roofline import Machine, roofline
 from llmcx.model.cores import Ring, TopK
 from llmcx.model.mixers.attention import Attention
 from llmcx.model.pairs import hops
@@ -56,7 +56,7 @@ class Candidate:
         """Bytes that a device of a ring passes on in one layer: its keys and values, and everybody's but its neighbour's."""
         if self.devices == 1:
             return 0
-        held = kv_elements(self.model, self.batch, seq).get("kv_cache", 0) // self.layers * self.act
+        held = cached(self.model, self.batch, seq).get("kv_cache", 0) // self.layers * self.act
         return -(-held * (self.devices - 1) // self.devices)
 
     def priced(self, machine: Machine | None) -> Priced:

@@ -12,8 +12,7 @@ from llmcx.answers.search import below_zero
 from llmcx.errors import InputError, unknown_name
 from llmcx.formats import quant
 from llmcx.model.spec import ModelSpec
-from llmcx.parallel.method import Ways
-from llmcx.parallel.sharding import divisors
+from llmcx.parallel.layout import Layout, divisors
 
 FIT = ("batch", "seq", "gpus", "dtype")
 PLAIN = ("fp32", "bf16", "int8", "int4")
@@ -75,21 +74,21 @@ def context_limit(spec: ModelSpec) -> int:
 def fitted(
     what: str, spec: ModelSpec, budget: int, asked: dict[str, Any], fixed: dict[str, Any]
 ) -> tuple[Memory, dict[str, Any]]:
-    """:func:`llmcx.answers.memory.memory` with one of ``asked`` (batch, seq, dtype, ways) made to fit, and what it was made.
+    """:func:`llmcx.answers.memory.memory` with one of ``asked`` (batch, seq, dtype, layout) made to fit, and what it was made.
 
     GPUs: in training, data-parallel ones that share states by ZeRO; in inference, tensor-parallel ones that divide the heads.
     """
     if what not in FIT:
         raise unknown_name("thing to fit", what, list(FIT), field="fit")
     train: bool = fixed["train"]
-    ways: Ways = asked["ways"]
+    layout: Layout = asked["layout"]
 
     def price(value: Any) -> Memory:
-        key = "ways" if what == "gpus" else what
+        key = "layout" if what == "gpus" else what
         return memory(spec, **{**asked, key: on(value) if what == "gpus" else value}, **fixed, budget=budget)
 
-    def on(gpus: int) -> Ways:
-        return ways._replace(dp=gpus) if train else ways._replace(tp=gpus)
+    def on(gpus: int) -> Layout:
+        return layout._replace(dp=gpus) if train else layout._replace(tp=gpus)
 
     value: Any
     if what in ("batch", "seq"):
@@ -100,13 +99,13 @@ def fitted(
             raise InputError("--fit dtype is for inference; training takes --precision", field="fit", value=what)
         value, result, answer = precise(price, budget, formats(spec))
     else:
-        if train and not ways.zero:
+        if train and not layout.zero:
             raise InputError("more data-parallel GPUs hold no less without ZeRO: give --zero 1, 2 or 3", field="zero")
-        inner = ways.tp * ways.pp * ways.cp if train else 1
+        inner = layout.tp * layout.pp * layout.cp if train else 1
         steps = [2**i for i in range(21)] if train else tensor_sizes(spec)
         value, result, answer = fewest(price, budget, steps)
         answer = replace(answer, value=value * inner, next=answer.next and int(answer.next) * inner)
-    key = "ways" if what == "gpus" else what
+    key = "layout" if what == "gpus" else what
     return replace(result, fit=answer), {**asked, key: on(value) if what == "gpus" else value}
 
 

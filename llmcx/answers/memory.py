@@ -1,51 +1,46 @@
 """The budget: what inference or training holds on a GPU, part by part; and what a cache holds.
 
-Element counts are exact integers; bytes follow from the dtypes. What is an estimate (the workspace) says so.
+The bytes are the engines' (:mod:`llmcx.engines.inference_memory`, :mod:`llmcx.engines.training_memory`), each a fold over the ops
+of one GPU. Element counts are exact integers; bytes follow from the dtypes. What is an estimate (the workspace) says so.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from math import isqrt
+from typing import NamedTuple
 
-from llmcx.answers.training import Part, Rank, ranks
-from llmcx.costs import params as params_fold
-from llmcx.costs.kv_cache import cache_fold
-from llmcx.engines.runtimes import RUNTIMES, Serving, cached, kv_elements
+from llmcx.engines import Engine
+from llmcx.engines.inference_memory import IDEAL, Held, check_inference, held, per_token, total
+from llmcx.engines.recipe import Recipe, check_every, check_recipe
+from llmcx.engines.training_memory import Rank as TrainingRank
+from llmcx.engines.training_memory import TrainingMemory
 from llmcx.errors import InputError, unknown_name
 from llmcx.formats import dtypes, quant
-from llmcx.model.lower import Run, lower
-from llmcx.model.place import step_at
+from llmcx.formats.optimizers import OPTIMIZERS
 from llmcx.model.spec import Attention, ModelSpec, check_size, sequence_length
-from llmcx.ops.fold import Line
-from llmcx.ops.op import ACTIVATIONS, Op
-from llmcx.parallel.method import PRECISIONS, Method, Ways, check, check_every
-from llmcx.parallel.sharding import share
-from llmcx.parallel.shares import Shares
-
-SOURCES = {
-    "weights": "each parameter once, tied ones once",
-    "gradients": "one per parameter",
-    "optimizer": "states per parameter of the optimizer named",
-    "activations": "what torch.autograd saves, op by op; at leading order Korthikanti et al. 2022, arXiv:2205.05198, sec. 4",
-    "logits": "torch.nn.functional.cross_entropy keeps the log-softmax in fp32",
-    "kv_cache": "Shazeer 2019, arXiv:1911.02150, sec. 2.4",
-    "state": "Choromanski et al. 2020, arXiv:2009.14794, sec. 2.5: a sum of outer products in place of a cache",
-    "workspace": "llmcx's estimate of the largest transient tensors, collectives' buffers and margin",
-}
+from llmcx.parallel.layout import Layout
+from llmcx.parallel.pipeline import in_flight
 
 
-FORMULAS = {
-    "weights": "parameters · bytes",
-    "gradients": "parameters · bytes",
-    "optimizer": "parameters · bytes of state",
-    "activations": "Σ kept elements · bytes",
-    "logits": "b·n·V · bytes",
-    "kv_cache": "elements · bytes",
-    "state": "elements · bytes",
-    "workspace": "largest transient + buffers + margin",
-}
-"""What a part is, before it is known how: its ``formula`` says that, with the numbers."""
+@dataclass(frozen=True)
+class Part:
+    """One entry of the budget, with the formula that gave it."""
+
+    part: str
+    bytes: int
+    formula: str
+
+
+@dataclass(frozen=True)
+class Rank:
+    """One GPU of each pipeline stage; the others of a stage hold no more."""
+
+    stage: int
+    layers: int
+    in_flight: int
+    total_bytes: int
+    parts: list[Part]
 
 
 @dataclass(frozen=True)
@@ -85,6 +80,16 @@ class Fit:
     next_bytes: int | None
 
 
+class Asked(NamedTuple):
+    """What a :class:`Memory` is of."""
+
+    spec: ModelSpec
+    batch: int
+    seq: int
+    train: bool
+    kv_dtype: str
+
+
 @dataclass(frozen=True)
 class Memory:
     """Bytes on one GPU, part by part, and what is left of the budget."""
@@ -99,16 +104,10 @@ class Memory:
     budget_bytes: int | None
     fits: bool | None
     headroom_bytes: int | None
-    behind: _Lines = field(repr=False, compare=False)
     ranks: list[Rank] = field(default_factory=list)
     heaviest: str | None = None
     fit: Fit | None = None
     stored: quant.Weights | None = None
-
-    @property
-    def lines(self) -> list[Line]:
-        """The formulas behind the figures."""
-        return self.behind.lines()
 
 
 def chapter_activations(spec: ModelSpec, batch: int, seq: int, act: int) -> Chapter:
@@ -117,8 +116,14 @@ def chapter_activations(spec: ModelSpec, batch: int, seq: int, act: int) -> Chap
     GPT-3 at b 32, n 2048, fp32: 309 GB + 4.95 TB.
     """
     plain = spec.n_layers * batch * seq * spec.d_model * act
-    scores = sum(g.repeat * g.mixer.n_heads for g in spec.groups if isinstance(g.mixer, Attention)) * batch * seq * seq * act
+    heads = sum(g.repeat * getattr(g.mixer, "n_heads", 0) for g in spec.groups if _attends(g.mixer))
+    scores = heads * batch * seq * seq * act
     return Chapter(plain, scores, plain + scores)
+
+
+def _attends(mixer: object) -> bool:
+    """Whether its heads meet every pair of positions: softmax attention, latent or not."""
+    return getattr(mixer, "type", None) in ("attention", "mla")
 
 
 def checkpointing(n_layers: int, boundary: int, layer: int, every: int) -> Checkpointing:
@@ -150,212 +155,185 @@ def memory(
     dtype: str = "bf16",
     kv_dtype: str = "bf16",
     activations: str = "autograd",
-    method: Method | None = None,
-    ways: Ways | None = None,
+    recipe: Recipe | None = None,
+    layout: Layout | None = None,
     budget: int | None = None,
-    serving: Serving | None = None,
+    engine: Engine = IDEAL,
 ) -> Memory:
     """Bytes that the fullest GPU holds; ``batch`` sequences (in training: of a micro-batch) of ``seq`` tokens.
 
-    Inference holds weights (``dtype``), cache (``kv_dtype``, laid out as ``serving`` says), the last position's logits and one
-    layer's workspace. Training is :func:`llmcx.answers.training.ranks`, with its activations op by op ("autograd") or at the
-    textbook's leading order ("chapter": L b n d + L b H n²).
+    Inference holds weights (``dtype``), cache (``kv_dtype``, laid out as ``engine`` does), the last position's logits and the
+    workspace of one pass. Training holds what ``recipe`` says, its activations op by op ("autograd") or at the textbook's leading
+    order ("chapter": L b n d + L b H n²).
     """
     seq = sequence_length(spec, seq)
     check_size("batch", batch)
-    method, ways, serving = method or Method(), ways or Ways(), serving or Serving()
-    serving.check()
+    recipe, layout = recipe or Recipe(), layout or Layout()
     if activations not in ("autograd", "chapter"):
         raise unknown_name("activations", activations, ["autograd", "chapter"], field="activations")
-    if method.checkpoint_every is not None and not train:
+    if recipe.checkpoint_every is not None and not train:
         raise InputError("checkpointing saves activations of training, so it needs --train", field="checkpoint_every")
-    stages: list[Rank] = []
     stored: quant.Weights | None = None
     plan: Checkpointing | None = None
+    chapter = chapter_activations(spec, batch, seq, recipe.bytes.activation if train else 2)
     if train:
-        stages = ranks(spec, batch, seq, ways, method)
-        chapter = chapter_activations(spec, batch, seq, PRECISIONS[method.precision].activation)
+        ranks = training_ranks(spec, batch, seq, layout, recipe)
         if activations == "chapter":
-            stages = [_chapter_rank(stages[0], chapter, spec, batch, seq, ways, method)]
-        parts = max(stages, key=lambda rank: rank.total_bytes).parts
-        if method.checkpoint_every is not None:
-            plan = _plan(spec, batch, seq, method, activations, chapter)
+            ranks = [_chapter_rank(ranks[0], chapter, spec, batch, seq, layout, recipe)]
+        if recipe.checkpoint_every is not None:
+            plan = _plan(spec, batch, seq, recipe, activations, chapter)
     else:
-        check(spec, ways, method)
-        chapter = chapter_activations(spec, batch, seq, 2)
+        check_inference(spec, layout, engine)
         stored = None if dtype in dtypes.BITS else quant.weights(spec, dtype)
-        parts = inference(spec, batch, seq, dtype, kv_dtype, ways, serving, stored)
-    total = sum(part.bytes for part in parts)
-    everywhere = (sum(rank.total_bytes for rank in stages) or total) * (ways.gpus // ways.pp)
-    totals = (total, everywhere, budget, chapter, plan)
+        if stored is not None and layout.gpus > 1:
+            raise InputError(f"how {dtype} is divided among GPUs is not known; give no --tp", field="tp", value=layout.tp)
+        ranks = inference_ranks(held(spec, batch, seq, layout, engine), dtype, kv_dtype, engine, stored)
+    heaviest = max(ranks, key=lambda rank: rank.total_bytes)
+    everywhere = sum(rank.total_bytes for rank in ranks) if train else heaviest.total_bytes * layout.pp
+    fullest = heaviest.total_bytes
     return Memory(
-        behind=_Lines(spec, batch, seq, train, kv_dtype, parts, stored, totals),
-        total_bytes=total,
-        parts=parts,
-        gpus=ways.gpus,
-        all_gpus_bytes=everywhere,
+        total_bytes=fullest,
+        parts=heaviest.parts,
+        gpus=layout.gpus,
+        all_gpus_bytes=everywhere * (layout.gpus // layout.pp),
         kv_bytes_per_token=kv_bytes_per_token(spec, kv_dtype),
         checkpointing=plan,
         chapter=chapter,
         budget_bytes=budget,
-        fits=None if budget is None else total <= budget,
-        headroom_bytes=None if budget is None else budget - total,
-        ranks=stages,
-        heaviest=_why(stages) if len(stages) > 1 else None,
-        fit=None,
+        fits=None if budget is None else fullest <= budget,
+        headroom_bytes=None if budget is None else budget - fullest,
+        ranks=ranks if train else [],
+        heaviest=_why(ranks) if train and len(ranks) > 1 else None,
         stored=stored,
     )
 
 
-class _Lines:
-    """The formulas of :class:`Memory`."""
-
-    def __init__(
-        self,
-        spec: ModelSpec,
-        batch: int,
-        seq: int,
-        train: bool,
-        kv_dtype: str,
-        parts: list[Part],
-        stored: quant.Weights | None,
-        totals: tuple[int, int, int | None, Chapter, Checkpointing | None],
-    ) -> None:
-        self.spec, self.batch, self.seq, self.train, self.kv_dtype = spec, batch, seq, train, kv_dtype
-        self.parts, self.stored, self.totals = parts, stored, totals
-
-    def sums(self) -> list[Line]:
-        """The figures that follow from the parts."""
-        total, everywhere, budget, chapter, plan = self.totals
-        each = " + ".join(f"{part.bytes:,}" for part in self.parts)
-        per, spec = kv_bytes_per_token(self.spec, self.kv_dtype), self.spec
-        bnd = f"{spec.n_layers:,}·{self.batch:,}·{self.seq:,}·{spec.d_model:,} elements"
-        what = "elements that one more token adds · bytes"
-        lines = [
-            Line("total_bytes", "Σ parts", each, total, "the fullest GPU"),
-            Line(
-                "all_gpus_bytes",
-                "Σ over stages · GPUs of a stage",
-                f"{total:,} on the fullest",
-                everywhere,
-                "every GPU of the run",
-            ),
-            Line("kv_bytes_per_token", what, f"in {self.kv_dtype}", per, SOURCES["kv_cache"]),
-            Line("chapter.activation_bytes", "L b n d · bytes", bnd, chapter.activation_bytes, "the textbook chapter, sec. 2"),
-            Line(
-                "chapter.score_bytes",
-                "L b H n² · bytes",
-                f"Σ heads of all layers · {self.batch:,}·{self.seq:,}²",
-                chapter.score_bytes,
-                "the textbook chapter, sec. 2",
-            ),
-            Line(
-                "chapter.total_bytes",
-                "activations + scores",
-                f"{chapter.activation_bytes:,} + {chapter.score_bytes:,}",
-                chapter.total_bytes,
-                "the textbook chapter, sec. 2",
-            ),
-        ]
-        if self.stored is not None:
-            held = self.stored
-            elements = sum(each["elements"] for each in held.by_dtype.values())
-            put = f"8·{held.bytes:,} / {elements:,}"
-            lines.append(Line("stored.bits_per_weight", "8 · bytes / elements", put, held.bits_per_weight, held.source))
-        if budget is not None:
-            numbers = f"{budget:,} - {total:,}"
-            lines.append(Line("headroom_bytes", "budget - total", numbers, budget - total, "fits where it is 0 or more"))
-        return lines + ([] if plan is None else _plan_lines(plan, spec.n_layers))
-
-    def lines(self) -> list[Line]:
-        sources = SOURCES if self.stored is None else SOURCES | {"weights": self.stored.source}
-        lines = [
-            Line(part.part, FORMULAS[part.part], part.formula, part.bytes, sources[part.part]) for part in self.parts
-        ] + self.sums()
-        if self.train:
-            return lines
-        step = lower(self.spec, step_at(self.seq, self.batch))
-        return lines + [line._replace(component=f"elements of {line.component}") for line in cache_fold.explain(step)]
-
-
-def inference(
-    spec: ModelSpec, batch: int, seq: int, dtype: str, kv_dtype: str, ways: Ways, serving: Serving, stored: quant.Weights | None
-) -> list[Part]:
-    """Weights, cache, the logits of the last position, a layer's workspace; on each of ``ways.tp`` GPUs that share them."""
-    if (ways.pp, ways.cp) != (1, 1) or ways.zero:
-        raise InputError("pp, cp and zero are for training; inference is divided by tp and ep", field="pp")
-    ops = [share(op, spec, ways.tp, ways.ep, False) for op in lower(spec, Run(batch, seq, fused=True))]
-    n = params_fold.fold.total(ops)
-    work, formula = workspace(ops, 2)
+def inference_ranks(
+    gpus: list[Held], dtype: str, kv_dtype: str, engine: Engine, stored: quant.Weights | None = None
+) -> list[Rank]:
+    """Weights, cache, the logits of the last position, a pass's workspace, on a GPU of each stage."""
+    rule = "" if engine.name == "ideal" else "; " + engine.rule.format(**engine.settings())
     per_kv = dtypes.per_element(kv_dtype)
-    if stored is None:
-        parts = [Part("weights", dtypes.size(n, dtype), f"{n:,} parameters × {dtypes.bits(dtype) / 8:g} B ({dtype})")]
-    elif ways.tp > 1:
-        raise InputError(f"how {dtype} is divided among GPUs is not known; give no --tp", field="tp", value=ways.tp)
+    ranks = []
+    for gpu in gpus:
+        size, n = dtypes.size(gpu.params, dtype) if stored is None else stored.bytes, gpu.params
+        formula = f"{n:,} parameters × {dtypes.bits(dtype) / 8:g} B ({dtype})" if stored is None else stored.formula
+        parts = [Part("weights", size, formula)]
+        for name, numbers in gpu.cached.items():
+            text = f"{numbers:,} elements × {per_kv:g} B ({kv_dtype}){rule}"
+            parts.append(Part(name, dtypes.size(numbers, kv_dtype), text))
+        if gpu.logits:
+            parts.append(Part("logits", gpu.logits, "b·V × 4 B: fp32 logits of the last position"))
+        parts.append(Part("workspace", gpu.workspace, gpu.transient))
+        ranks.append(Rank(gpu.stage.number, gpu.stage.layers, 1, total(gpu, size, kv_dtype), parts))
+    return ranks
+
+
+def training_ranks(spec: ModelSpec, batch: int, seq: int, layout: Layout, recipe: Recipe) -> list[Rank]:
+    """What one GPU of each stage holds at its fullest, for micro-batches of ``batch`` sequences, with the formulas.
+
+    Raises InputError for what cannot be run or is not known.
+
+    >>> from llmcx.model.spec import Attention, Embedding, Layers, ModelSpec, Plain
+    >>> one = ModelSpec("one", 64, Embedding(100), (Layers(4, Attention(4), Plain(256)),))
+    >>> [(rank.layers, rank.in_flight) for rank in training_ranks(one, 1, 16, Layout(pp=2), Recipe())]
+    [(2, 2), (2, 1)]
+    """
+    check_recipe(spec, layout, recipe)
+    of = TrainingMemory(spec, seq, recipe)
+    return [_training_rank(spec, of, rank, layout, recipe) for rank in of.ranks(layout, batch)]
+
+
+def _training_rank(spec: ModelSpec, of: TrainingMemory, rank: TrainingRank, layout: Layout, recipe: Recipe) -> Rank:
+    """A stage's bytes with the formulas that gave them."""
+    p, sizes = recipe.bytes, of.held(rank, layout, recipe)
+    texts = _model_texts(spec, rank, layout, recipe)
+    chunks = in_flight(rank.stage.number, layout.pp, layout.virtual, layout.micro_batches)
+    times = f" × {chunks} in flight" if chunks > 1 else ""
+    if recipe.every is None:
+        texts.append(f"kept for backward op by op, at {p.activation} B per activation{times}")
     else:
-        parts = [Part("weights", stored.bytes, stored.formula)]
-    rule = "" if serving.runtime == "ideal" else "; " + RUNTIMES[serving.runtime].format(**serving._asdict())
-    for name, elements in cached(spec, batch, seq, None, serving, ways.tp).items():
-        parts.append(Part(name, dtypes.size(elements, kv_dtype), f"{elements:,} elements × {per_kv:g} B ({kv_dtype}){rule}"))
-    if spec.head is not None:
-        parts.append(Part("logits", batch * spec.embedding.vocab * 4, "b·V × 4 B: fp32 logits of the last position"))
-    return [*parts, Part("workspace", work, formula)]
+        texts.append(f"the input of every {recipe.every}. layer{times}, and {recipe.every} recomputed at a time")
+    work = []
+    head = rank.saved.head
+    if head is None:
+        texts.append("")
+    else:
+        rows, chunk = head[0], recipe.at_once(head[0])
+        text = "b·n·V" if chunk == rows else f"{chunk:,} tokens at a time × V"
+        text += f" / {layout.tp} (tensor parallel)" if layout.tp > 1 else ""
+        texts.append(f"{text} × ({p.activation} B logits + 4 B log-softmax)")
+        work.append(f"{text} × 4 B: the logits in fp32, or their gradient")
+    why = ("two layers gathered, one layer's gradients", "a layer's input gathered", "routed tokens sent and received")
+    buffers = of.buffers(rank, layout, recipe)
+    if any(buffers):
+        work.append("estimate: " + ", ".join(text for text, size in zip(why, buffers, strict=True) if size))
+    if recipe.margin:
+        work.append(f"an assumed {recipe.margin:.0%} of the rest is lost between blocks")
+    texts.append("; ".join(work) or "none")
+    parts = [
+        Part(part, size, formula)
+        for (part, size), formula in zip(sizes._asdict().items(), texts, strict=True)
+        if part != "logits" or head is not None
+    ]
+    return Rank(rank.stage.number, rank.stage.layers, chunks, sizes.total, parts)
 
 
-def _chapter_rank(rank: Rank, chapter: Chapter, spec: ModelSpec, batch: int, seq: int, ways: Ways, method: Method) -> Rank:
+def _model_texts(spec: ModelSpec, rank: TrainingRank, layout: Layout, recipe: Recipe) -> list[str]:
+    """The formulas of weights, gradients and optimizer."""
+    p, optimizer, among = recipe.bytes, OPTIMIZERS[recipe.optimizer], layout.sharers
+    n = rank.weights.params + rank.weights.experts
+    if recipe.lora is not None:
+        each, trained = recipe.lora.bytes, rank.weights.adapters
+        base = f"{n:,} frozen parameters × {p.weight} B" if recipe.base is None else quant.weights(spec, recipe.base).formula
+        return [
+            f"{base} + {trained:,} of adapters × {each} B",
+            f"{trained:,} parameters of adapters × {each} B",
+            f"{optimizer.name} for the adapters: {optimizer.source}",
+        ]
+
+    def shared(level: int) -> str:
+        return f" / {among} GPUs (ZeRO-{layout.zero})" if layout.zero >= level and among > 1 else ""
+
+    master = f" + {p.master} B master copy" if p.master else ""
+    return [
+        f"{n:,} parameters × {p.weight} B{shared(3)}",
+        f"{n:,} parameters × {recipe.gradient} B{shared(2)}",
+        f"{optimizer.name}: {optimizer.source}{master}{shared(1)}",
+    ]
+
+
+def _chapter_rank(rank: Rank, chapter: Chapter, spec: ModelSpec, batch: int, seq: int, layout: Layout, recipe: Recipe) -> Rank:
     """The textbook's activations in place of the ops' own, on one GPU of a model that is not divided."""
-    if (ways.tp, ways.pp, ways.cp, ways.ep) != (1, 1, 1, 1):
+    if (layout.tp, layout.pp, layout.cp, layout.ep) != (1, 1, 1, 1):
         raise InputError("the chapter's activations are of a whole model: give no tp, pp, cp or ep", field="activations")
-    act = PRECISIONS[method.precision].activation
+    act = recipe.bytes.activation
     size, formula = chapter.total_bytes, f"(L·b·n·d + L·b·H·n²) × {act} B"
-    if method.checkpoint_every is not None:
-        plan = _plan(spec, batch, seq, method, "chapter", chapter)
+    if recipe.checkpoint_every is not None:
+        plan = _plan(spec, batch, seq, recipe, "chapter", chapter)
         size, formula = plan.bytes, f"{plan.checkpoints} checkpoints × b·n·d·{act} B + {plan.every} layers recomputed"
     parts = [Part("activations", size, formula) if part.part == "activations" else part for part in rank.parts]
     return Rank(rank.stage, rank.layers, rank.in_flight, sum(part.bytes for part in parts), parts)
 
 
-def _plan(spec: ModelSpec, batch: int, seq: int, method: Method, how: str, chapter: Chapter) -> Checkpointing:
+def _plan(spec: ModelSpec, batch: int, seq: int, recipe: Recipe, how: str, chapter: Chapter) -> Checkpointing:
     """Checkpointing of the whole model on one GPU: what c is best."""
-    act = PRECISIONS[method.precision].activation
+    act = recipe.bytes.activation
     if how == "chapter":
         layer = -(-chapter.total_bytes // spec.n_layers)
     else:
-        kept = Shares(spec, seq, replace(method, lora=None)).activations(batch, 1, 1, True)
-        layer = max(one[0] for one in kept.groups)
-    return checkpointing(spec.n_layers, batch * seq * spec.d_model * act, layer, method.checkpoint_every or 1)
+        whole = TrainingMemory(spec, seq, replace(recipe, lora=None)).ranks(Layout(), batch)[0]
+        layer = whole.saved.layer["none"]
+    return checkpointing(spec.n_layers, batch * seq * spec.d_model * act, layer, recipe.checkpoint_every or 1)
 
 
-def _plan_lines(plan: Checkpointing, n_layers: int) -> list[Line]:
-    """The formulas of :class:`Checkpointing`."""
-    layer = plan.segment_bytes // plan.every
-    boundary = plan.checkpoint_bytes // plan.checkpoints
-    source = "Chen et al. 2016, arXiv:1604.06174"
-
-    def cost(c: int) -> str:
-        return f"ceil({n_layers:,}/{c})·{boundary:,} + {c}·{layer:,}"
-
-    return [
-        Line("checkpointing.checkpoints", "ceil(L/c)", f"ceil({n_layers:,}/{plan.every})", plan.checkpoints, source),
-        Line("checkpointing.bytes", "ceil(L/c)·boundary + c·layer", cost(plan.every), plan.bytes, source),
-        Line("checkpointing.best_bytes", "the same at the best c", cost(plan.best_every), plan.best_bytes, source),
-        Line(
-            "checkpointing.train_factor",
-            "(1 + 1 + 2) / (1 + 2)",
-            "forward twice, backward 2 units",
-            plan.train_factor,
-            source,
-        ),
-    ]
-
-
-def _why(stages: list[Rank]) -> str:
+def _why(ranks: list[Rank]) -> str:
     """Why the fullest GPU is that."""
-    fullest = max(stages, key=lambda rank: rank.total_bytes)
-    least = min(stages, key=lambda rank: rank.total_bytes)
-    held = {part.part: part.bytes for part in least.parts}
-    part = max(fullest.parts, key=lambda part: part.bytes - held.get(part.part, 0))
-    more = part.bytes - held.get(part.part, 0)
+    fullest = max(ranks, key=lambda rank: rank.total_bytes)
+    least = min(ranks, key=lambda rank: rank.total_bytes)
+    others = {part.part: part.bytes for part in least.parts}
+    part = max(fullest.parts, key=lambda part: part.bytes - others.get(part.part, 0))
+    more = part.bytes - others.get(part.part, 0)
     reason = {
         "activations": f"it has {fullest.in_flight} chunks in flight, stage {least.stage} {least.in_flight}",
         "logits": "it has the head, and so the logits",
@@ -366,31 +344,7 @@ def _why(stages: list[Rank]) -> str:
 
 def kv_bytes_per_token(spec: ModelSpec, kv_dtype: str) -> int:
     """What one more token of context adds to the cache, while it is shorter than any window."""
-    return dtypes.size(kv_elements_per_token(spec), kv_dtype)
-
-
-def kv_elements_per_token(spec: ModelSpec) -> int:
-    """The same in elements."""
-    return kv_elements(spec, 1, 2, 0).get("kv_cache", 0) - kv_elements(spec, 1, 1, 0).get("kv_cache", 0)
-
-
-def workspace(ops: list[Op], act: int) -> tuple[int, str]:
-    """Estimate of the largest transient of one layer in a forward pass: the probabilities where they are written out
-    (scores and their softmax both alive), else the widest feed-forward tensors (gate, up and product alive together).
-    """
-    best, formula = 0, "no layer"
-    for op in ops:
-        probabilities = sum(kept.elements for kept in op.keeps if kept.what == "probabilities")
-        if op.kind == "softmax" and probabilities:
-            size, text = 2 * probabilities * act, "estimate: scores and probabilities of one layer"
-        elif op.kind == "product" or op.kind in ACTIVATIONS:
-            alive = 3 if op.kind == "product" else 2
-            size, text = alive * op.dims["elements"] * act, "estimate: feed-forward tensors of one layer"
-        else:
-            continue
-        if size > best:
-            best, formula = size, text
-    return best, formula
+    return dtypes.size(per_token(spec), kv_dtype)
 
 
 def verified(spec: ModelSpec) -> bool:

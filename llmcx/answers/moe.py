@@ -155,7 +155,7 @@ def moe(
     if trials is not None:
         limited = None if limit is None else limit.per_expert
         drawn = simulate(tokens, part.n_experts, part.top_k, limited, imbalance, trials, seed)
-    routers = [op for op in ops if op.component == "moe.router"]
+    routers = [op for op in ops if op.role == "router" and op.module == "router"]
     return Experts(
         total=params_fold.fold.total(ops),
         active=params_fold.active_fold.total(ops),
@@ -201,7 +201,7 @@ def touched(ops: list[Op], part: MoE, tokens: int, batch: int, imbalance: float,
 
     read = 0.0
     for op in ops:
-        if op.component.startswith("moe.expert"):
+        if op.role == "expert":
             share = 1.0 if op.copies == 1 else distinct_experts(batch, op.copies, op.used, imbalance) / op.copies
             read += share * dtypes.size(params_fold.fold.of(op), dtype)
     return Touched(tokens, imbalance, met(tokens), batch, met(batch), round(read))

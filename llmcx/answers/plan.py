@@ -9,14 +9,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, TypedDict
 
-from llmcx.answers.train import SPENT_ON, Step, Trainer, Training
+from llmcx.answers.train import Training
 from llmcx.costs.params import count
 from llmcx.costs.saved_activations import RECOMPUTE
+from llmcx.engines.training_time import SPENT_ON, Step, Trainer
 from llmcx.errors import InputError
 from llmcx.machine.roofline import Efficiency
 from llmcx.model.spec import ModelSpec
-from llmcx.parallel.layout import Layout
-from llmcx.parallel.sharding import dividable, divisors
+from llmcx.parallel.division import dividable
+from llmcx.parallel.layout import Layout, divisors
 
 LEAST_TOKENS = 4096  # per context-parallel rank
 WAYS = ("tp", "pp", "cp", "ep", "dp", "micro_batch", "virtual", "recompute", "zero")
@@ -88,8 +89,8 @@ def layouts(spec: ModelSpec, seq: int, gpus: int, global_batch: int, domain: int
     n = spec.n_layers
     recomputed = [how for how in RECOMPUTE if not (fused and how == "selective")]
     piped = not (spec.encoder and spec.decoder)
-    for tp in _powers(domain) if dividable(spec) else [1]:
-        if gpus % tp or any(count % tp for count in heads):
+    for tp in _powers(domain):
+        if gpus % tp or any(count % tp for count in heads) or (tp > 1 and not dividable(spec, tp)):
             continue
         for pp in divisors(gpus // tp) if piped else [1]:
             if pp > n:
@@ -153,7 +154,7 @@ def plan(trainer: Trainer, gpus: int, global_batch: int, capacity: int, keep: in
             least = min(over, key=lambda c: c.bytes)
             hint = f"; the nearest, {label(least.layout)}, needs {least.bytes / 1e9:,.1f} GB"
         raise InputError(
-            f"no layout of {trainer.spec.name} on {gpus:,} x {trainer.machine.hardware.title} with a batch of {global_batch:,}"
+            f"no layout of {trainer.spec.name} on {gpus:,} x {trainer.hardware.title} with a batch of {global_batch:,}"
             f" sequences fits {capacity / 1e9:,.1f} GB{hint}",
             field="gpus",
             value=gpus,

@@ -74,10 +74,12 @@ def attention_compare(
     size = one(batch, "--batch")
     machine = None
     if hardware is not None:
-        from llmcx.catalog.machines import load_machine
+        from llmcx.catalog.data import load_hardware
+        from llmcx.machine.roofline import machine as machine_of
 
-        machine, memory = load_machine(hardware, dtype, chip)
-        limit = memory if limit is None else limit
+        one_of = load_hardware(hardware)
+        machine = machine_of(one_of, dtype, on_chip=chip)
+        limit = one_of.memory_bytes if limit is None else limit
     by = measured(measure, machine is not None)
     items = []
     for spec, shape, notes in models.each():

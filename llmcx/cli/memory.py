@@ -9,12 +9,13 @@ import typer
 from llmcx import units
 from llmcx.answers import memory as core
 from llmcx.answers.fit import fitted
-from llmcx.cli.options import Models, choosing, command, describe, refuse_given, single
+from llmcx.cli.options import Models, choosing, command, describe, explaining, refuse_given, single
 from llmcx.costs.lora import LoRA
-from llmcx.engines.runtimes import Serving
+from llmcx.engines import engine
+from llmcx.engines.recipe import Recipe
 from llmcx.errors import InputError
 from llmcx.model.spec import ModelSpec, sequence_length
-from llmcx.parallel.method import Method, Ways, uneven
+from llmcx.parallel.layout import Layout, uneven
 from llmcx.report.render import Item
 
 app = single()
@@ -37,7 +38,7 @@ class Parallel:
         bool, typer.Option("--sequence-parallel/--no-sequence-parallel", help="With --tp: cut the rest by tokens.")
     ] = True
 
-    def ways(self) -> Ways:
+    def layout(self) -> Layout:
         """As the core takes them."""
 
         def count(name: str) -> int:
@@ -49,7 +50,7 @@ class Parallel:
             gpus = inner
         if gpus < 1 or gpus % inner:
             raise InputError(f"--gpus is {gpus:,}, but must be a multiple of tp × pp × cp = {inner:,}", field="gpus", value=gpus)
-        return Ways(
+        return Layout(
             tp=count("tp"),
             pp=count("pp"),
             cp=count("cp"),
@@ -71,7 +72,7 @@ class How:
         str,
         typer.Option(
             help="fp32, bf16, mixed (bf16, fp32 master copy) or megatron (mixed, fp32 gradients).",
-            autocompletion=choosing("parallel.method:PRECISIONS"),
+            autocompletion=choosing("formats.precision:PRECISIONS"),
         ),
     ] = "mixed"
     optimizer: Annotated[
@@ -85,7 +86,7 @@ class How:
         str,
         typer.Option(
             help="sdpa, flash (windows need no mask) or eager (scores kept).",
-            autocompletion=choosing("parallel.method:ATTENTION"),
+            autocompletion=choosing("engines.recipe:ATTENTION"),
         ),
     ] = "sdpa"
     kernels: Annotated[
@@ -113,11 +114,11 @@ class How:
     ] = None
     margin: Annotated[str, typer.Option(help="Assumed loss to fragmentation, as a share: 5%.")] = "0%"
 
-    def method(self) -> Method:
+    def recipe(self) -> Recipe:
         """As the core takes it."""
         every = None if self.checkpoint_every is None else units.count(self.checkpoint_every, "--checkpoint-every")
         chunk = None if self.loss_chunk is None else max(units.length(self.loss_chunk, "--loss-chunk"), 1)
-        return Method(
+        return Recipe(
             self.precision,
             self.optimizer,
             attention=self.attn_implementation,
@@ -164,11 +165,11 @@ def memory(
         str,
         typer.Option(
             help="Inference: ideal, transformers, vllm or llama.cpp: what is reserved.",
-            autocompletion=choosing("engines.runtimes:RUNTIMES"),
+            autocompletion=choosing("engines:ENGINES"),
         ),
     ] = "ideal",
-    block: Annotated[str, typer.Option(help="vllm: tokens per block.")] = "16",
-    ubatch: Annotated[str, typer.Option(help="llama.cpp: tokens per physical batch.")] = "512",
+    block: Annotated[str | None, typer.Option(help="vllm: tokens per block. Default: 16.")] = None,
+    ubatch: Annotated[str | None, typer.Option(help="llama.cpp: tokens per physical batch. Default: 512.")] = None,
     budget: Annotated[str | None, typer.Option(help="Per GPU, with its unit: 80GB or 80GiB.")] = None,
     fit: Annotated[
         str | None,
@@ -192,12 +193,13 @@ def memory(
     """
     lengths = [None] if seq is None else units.many(seq, units.length, "--seq")
     limit = None if budget is None else units.size(budget, "--budget")
-    ways, method = parallel.ways(), how.method()
-    serving = Serving(runtime, units.count(block, "--block"), units.count(ubatch, "--ubatch"))
+    layout, recipe = parallel.layout(), how.recipe()
+    sizes = {"block": block, "ubatch": ubatch}
+    program = engine(runtime, **{name: units.count(text, f"--{name}") for name, text in sizes.items() if text is not None})
     if train:
         why = "is of inference; in training the formats are those of --precision and --base"
         refuse_given(why, dtype=dtype, kv_dtype=kv_dtype)
-        refuse_given("is of inference; training reserves no cache", runtime=None if runtime == "ideal" else runtime)
+        refuse_given("is of inference; training reserves no cache", runtime=None if runtime == "ideal" else runtime, **sizes)
     weights, cache = ("bf16" if given is None else given for given in (dtype, kv_dtype))
     if fit is not None and limit is None:
         raise InputError("--fit needs a --budget to fit into", field="budget")
@@ -205,37 +207,44 @@ def memory(
     for spec, shape, notes in models.each():
         for length, size in product(lengths, units.many(batch, units.count, "--batch")):
             n = sequence_length(spec, length)
-            asked: dict[str, Any] = {"batch": size, "seq": n, "dtype": weights, "ways": ways}
+            asked: dict[str, Any] = {"batch": size, "seq": n, "dtype": weights, "layout": layout}
             fixed: dict[str, Any] = {"train": train, "kv_dtype": cache, "activations": activations}
-            fixed |= {"method": method, "serving": serving}
+            fixed |= {"recipe": recipe, "engine": program}
             if fit is None or limit is None:
                 result = core.memory(spec, **asked, **fixed, budget=limit)
             else:
                 result, asked = fitted(fit, spec, limit, asked, fixed)
-            size, n, dtype_, ways_ = asked.values()
+            size, n, dtype_, chosen = asked.values()
             inputs: dict[str, Any] = {"batch": size, "seq": n, "train": train}
             if train:
-                inputs |= {"activations": activations, "attn_implementation": method.attention}
-                inputs |= {key: value for key, value in vars(method).items() if key != "attention"}
-                inputs |= {"gpus": ways_.gpus} | ways_._asdict()
+                inputs |= {"activations": activations, "attn_implementation": recipe.attention}
+                inputs |= {key: value for key, value in vars(recipe).items() if key != "attention"}
+                inputs |= {"gpus": chosen.gpus} | _degrees(chosen)
             else:
-                inputs |= {"dtype": dtype_, "kv_dtype": cache, "tp": ways_.tp, **serving._asdict()}
+                inputs |= {"dtype": dtype_, "kv_dtype": cache, "runtime": program.name, **program.settings()}
+                inputs |= {"tp": chosen.tp, "pp": chosen.pp, "ep": chosen.ep}
             inputs |= {"budget": limit}
             extra = [*result.stored.notes] if result.stored is not None else []
-            extra += _notes(spec, train, activations, method) + uneven(spec, ways_)
-            items.append(Item(describe(spec), {**inputs, **shape}, result, extra + notes))
+            extra += _notes(spec, train, activations, recipe) + uneven(spec, chosen)
+            about = (spec, size, n, train, cache, result)
+            items.append(Item(describe(spec), {**inputs, **shape}, result, extra + notes, explaining("memory", *about)))
     return items
 
 
-def _notes(spec: ModelSpec, train: bool, activations: str, method: Method) -> list[str]:
+def _degrees(layout: Layout) -> dict[str, Any]:
+    """A layout's figures that memory depends on; the micro-batch and what is recomputed are inputs of their own."""
+    return {key: value for key, value in layout._asdict().items() if key not in ("micro_batch", "recompute", "attention_dp")}
+
+
+def _notes(spec: ModelSpec, train: bool, activations: str, recipe: Recipe) -> list[str]:
     if not train:
         return ["not counted: the CUDA context, fragmentation, and buffers of a serving engine; workspace is an estimate"]
-    margin = "" if method.margin else ", fragmentation (--margin)"
-    notes = [f"not counted: the CUDA context{margin}" + ("" if method.dropout else "; dropout is taken as 0 (--dropout)")]
+    margin = "" if recipe.margin else ", fragmentation (--margin)"
+    notes = [f"not counted: the CUDA context{margin}" + ("" if recipe.dropout else "; dropout is taken as 0 (--dropout)")]
     if activations == "chapter":
         return [*notes, "activations at leading order (the chapter's); --activations autograd counts op by op"]
-    if method.attention == "eager" and method.recompute == "none":
+    if recipe.attention == "eager" and recipe.recompute == "none":
         notes.append("eager attention keeps the probabilities of every layer; --attn-implementation sdpa keeps none")
-    if method.kernels == "eager" and not core.verified(spec):
+    if recipe.kernels == "eager" and not core.verified(spec):
         notes.append("the activations of such layers were not equal to autograd's on real runs: see docs/kept.md for how far off")
     return notes

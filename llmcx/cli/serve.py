@@ -8,8 +8,9 @@ import typer
 from llmcx import units
 from llmcx.answers import serve as core
 from llmcx.catalog import data as catalog
-from llmcx.cli.options import MATMULS, Models, command, completing, describe, single
-from llmcx.engines import calibration
+from llmcx.cli.options import MATMULS, Models, command, completing, describe, explaining, single
+from llmcx.engines import efficiency as calibration
+from llmcx.engines.serving_time import Server, Setup
 from llmcx.errors import InputError
 from llmcx.report.render import Item
 
@@ -50,7 +51,7 @@ def serve(
     """
     machine = catalog.load_hardware(hardware)
     factors, words = calibration.efficiency(machine, "serving", dtype, calibration.overrides(efficiency))
-    setup = core.Setup(units.count(tp, "--tp"), units.count(ep, "--ep"), weight_bits, kv_bits, dtype)
+    setup = Setup(units.count(tp, "--tp"), units.count(ep, "--ep"), weight_bits, kv_bits, dtype)
     if not 0 <= reserve < 1:
         raise InputError("--reserve must be at least 0 and below 1", field="reserve", value=reserve)
     if draft < 0 or draft_cost < 0:
@@ -76,9 +77,10 @@ def serve(
             "acceptance": acceptance if draft else None,
             **shape,
         }
-        server = core.Server(spec, machine, setup, factors)
-        more = partial(server.roofline, load, [point.batch for point in answer.estimate])
-        items.append(Item(describe(spec), inputs, answer, [*_NOTES, *words, *dated, *notes], more=more))
+        server = Server(spec, machine, setup, factors)
+        more = partial(core.rooflines, server, load, [point.batch for point in answer.estimate])
+        lines = explaining("serve", Server(spec, machine, setup), server, load, reserve, price, answer)
+        items.append(Item(describe(spec), inputs, answer, [*_NOTES, *words, *dated, *notes], lines, more))
     return items
 
 

@@ -8,17 +8,16 @@ import typer
 
 from llmcx import units
 from llmcx.answers.plan import LEAST_TOKENS, Plan, Trained, label, left_out, plan, ranking, usual_batch
-from llmcx.answers.train import Costs, Trainer
+from llmcx.answers.train import Costs
 from llmcx.answers.train import train as core
 from llmcx.catalog import data as catalog
-from llmcx.cli.options import MATMULS, Models, choosing, command, completing, describe, single
+from llmcx.cli.options import MATMULS, Models, choosing, command, completing, describe, explaining, single
 from llmcx.costs.saved_activations import RECOMPUTE
-from llmcx.engines import calibration
+from llmcx.engines import efficiency as calibration
+from llmcx.engines.training_time import Trainer
 from llmcx.errors import InputError, unknown_name
 from llmcx.machine.hardware import Hardware
-from llmcx.machine.roofline import IDEAL
-from llmcx.parallel.layout import Layout
-from llmcx.parallel.method import uneven
+from llmcx.parallel.layout import Layout, uneven
 from llmcx.report.render import Item
 
 app = single()
@@ -59,7 +58,7 @@ class Parallel:
         inner = max(1, count("tp")) * max(1, count("pp")) * max(1, count("cp"))
         if gpus % inner:
             raise InputError(f"{gpus:,} GPUs are not a multiple of tp x pp x cp = {inner:,}", field="gpus", value=gpus)
-        again, zero = self.recompute or "none", count("zero")
+        again, zero = self.recompute or "none", 1 if self.zero is None else count("zero")
         return Layout(
             count("tp"), count("pp"), count("cp"), count("ep"), gpus // inner, count("micro_batch"), count("virtual"), again, zero
         )
@@ -146,28 +145,28 @@ def train(
     for spec, shape, notes in models.each():
         length = min(spec.context or 8192, 8192) if seq is None else units.length(seq)
         batch = usual_batch(spec, length) if global_batch is None else units.count(global_batch, "--global-batch")
-        ideal = Trainer(spec, length, machine, IDEAL, dtype, not eager_attention)
+        ideal = Trainer(spec, length, machine, dtype=dtype, fused=not eager_attention)
         real = Trainer(spec, length, machine, factors, dtype, not eager_attention)
         found: Plan | None = None
         if search or not parallel.given():
             found = plan(real, count, batch, machine.memory_bytes)
         layout = parallel.layout(count) if parallel.given() else found.best[0].layout  # type: ignore[union-attr]
-        answer = core(real, ideal, layout, tokens=total, global_batch=batch, costs=costs, dtype=dtype)
+        answer = core(real, ideal, layout, tokens=total, global_batch=batch, costs=costs)
         result: Trained = {"training": answer, "efficiency": factors, "plan": ranking(found) if found and search else None}
         inputs = {"tokens": total, "gpus": count, "hardware": machine.name, "seq": length, "global_batch": batch}
         inputs |= {"dtype": dtype or machine.dtype, "stack": stack, "layout": label(layout), **shape}
         why = [f"why {line}" for line in found.why] if found and search else []
-        said = [*why, *_notes(answer.fits, found, parallel.given(), real), *uneven(spec, layout.ways())]
+        said = [*why, *_notes(answer.fits, found, parallel.given(), real), *uneven(spec, layout)]
         said += words + dated + notes
-        more = partial(real.roofline, layout, machine, dtype)
-        items.append(Item(describe(spec), inputs, result, said, partial(getattr, answer, "lines"), more))
+        lines = explaining("train", real, ideal, batch, costs, answer)
+        items.append(Item(describe(spec), inputs, result, said, lines, partial(real.roofline, layout)))
     return items
 
 
 def _notes(fits: bool, found: Plan | None, given: bool, real: Trainer) -> list[str]:
-    method = real.methods["none"]
+    recipe = real.recipes["none"]
     notes = ["all figures are estimates; ideal: every peak reached, all communication hidden that can be hidden"]
-    how = f"--precision {method.precision} --kernels {method.kernels} --attn-implementation {method.attention}"
+    how = f"--precision {recipe.precision} --kernels {recipe.kernels} --attn-implementation {recipe.attention}"
     notes.append(f"memory is that of `llmcx memory --train {how}` for this layout")
     if not fits:
         notes.append("this layout does not fit the accelerator's memory")
@@ -177,5 +176,5 @@ def _notes(fits: bool, found: Plan | None, given: bool, real: Trainer) -> list[s
             f"searched: tensor parallelism within the fast network, {LEAST_TOKENS:,} or more tokens per context-parallel rank"
         )
         notes += [f"not searched: {what}" for what in left_out(real.spec, real.fused)]
-    notes.append("MFU counts `llmcx flops`'s FLOPs: 2 per multiply-add, the full score matrix, the head on every token")
+    notes.append("MFU counts what must be computed: 2 per multiply-add, the experts chosen, the causal half of the scores")
     return notes

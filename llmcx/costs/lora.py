@@ -37,13 +37,13 @@ class LoRA:
 
     def adapts(self, op: Op) -> bool:
         """Whether the op is a projection with an adapter."""
-        return op.kind == "linear" and in_layers(op) and op.component.rpartition(".")[2] in self.targets
+        return op.kind == "linear" and in_layers(op) and op.module in self.targets
 
     def params(self, ops: Iterable[Op]) -> int:
         """Trained parameters: rank (d_in + d_out) for each matrix adapted.
 
         >>> dims = {"tokens": 1, "d_in": 64, "d_out": 32, "bias": 0, "tied": 0}
-        >>> LoRA(8, ("q",)).params([Op("attention.q", "linear", dims, 2, group="decoder.0")])
+        >>> LoRA(8, ("q",)).params([Op("attention.q", "linear", dims, 2, group="decoder.0", module="q")])
         1536
         """
         return sum(self.rank * (op.dims["d_in"] + op.dims["d_out"]) * op.copies * op.times for op in ops if self.adapts(op))
@@ -55,7 +55,7 @@ class LoRA:
         where that is wider; else projections of the same input share one), and ``rank`` numbers per token.
         """
         out = []
-        shared: set[tuple[str, str]] = set()
+        shared: set[tuple[str, str, str]] = set()
         for op in ops:
             if op.kind == "linear":
                 out.append(op._replace(keeps=self._adapted(op, shared) if self.adapts(op) else ()))
@@ -67,10 +67,8 @@ class LoRA:
                 out.append(op)
         return out
 
-    def _adapted(self, op: Op, shared: set[tuple[str, str]]) -> tuple[Kept, ...]:
-        n, leaf = op.dims["tokens"], op.component.rpartition(".")[2]
-        one_input = {"q": "in", "k": "in", "v": "in", "gate": "in", "up": "in"}.get(leaf, leaf)
-        where = (op.group, op.component.rpartition(".")[0] + one_input)
+    def _adapted(self, op: Op, shared: set[tuple[str, str, str]]) -> tuple[Kept, ...]:
+        n, where = op.dims["tokens"], (op.group, op.role, "normed" if op.reads == "normed" else op.module)
         keeps: tuple[Kept, ...] = (Kept("adapter's inner numbers", n * self.rank, "fp32" if self.bytes == 4 else "act"),)
         if self.bytes == 4:
             keeps += (Kept("adapter's copy of its input", n * op.dims["d_in"], "upcast"),)

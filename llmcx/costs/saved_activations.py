@@ -21,11 +21,6 @@ inputs (as DeepSeek-AI 2024, arXiv:2412.19437, sec. 3.2.3, does). full: whole la
 arXiv:1604.06174).
 """
 
-_IN_ATTENTION = ("q", "k", "v", "qkv", "q_down", "q_up", "kv_down", "kv_up")
-_IN_FFN = ("gate", "up", "down", "router", "shared_gate", "latent_down", "latent_up")
-AFTER_ELEMENTWISE = frozenset((*_IN_ATTENTION, *_IN_FFN, "in"))
-"""Linear layers whose input is the output of a norm, an activation or a product, norms standing before the parts."""
-
 
 def kept_bytes(ops: Iterable[Op], act: int) -> int:
     """Bytes that autograd keeps for backward when activations take ``act`` bytes each.
@@ -63,11 +58,10 @@ def without(op: Op, recompute: str) -> Op:
     """
     if recompute in ("none", "full"):
         return op
-    if op.kind == "softmax" and "attention" in op.component and not op.dims.get("fused"):
+    if op.kind == "softmax" and op.role != "router" and not op.dims.get("fused"):
         return op._replace(keeps=())
     if recompute == "selective":
         return op
-    leaf = op.component.rpartition(".")[2]
-    if op.kind == "linear" and leaf in AFTER_ELEMENTWISE and (leaf == "down" or not op.component.startswith("moe.expert")):
+    if op.reads == "activated" or (op.reads == "normed" and op.role != "expert"):
         return op._replace(keeps=tuple(kept for kept in op.keeps if kept.what != "input"))
     return fused(op)

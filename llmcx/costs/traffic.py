@@ -1,4 +1,4 @@
-"""Bytes between memory and chip, and the roofline: time when a kernel is as fast as its arithmetic or its traffic allows.
+"""The folds of bytes between memory and chip.
 
 Eager code is one kernel an op: each reads its inputs from memory and writes its outputs there. A fused attention is one kernel
 that holds ``on_chip`` bytes of tiles and never writes a score: FlashAttention's algorithms 1 and 4, counted access by access (Dao
@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import NamedTuple
 
-from llmcx.costs.flops import fold as flops_fold
 from llmcx.ops.fold import Fold
-from llmcx.ops.op import ACTIVATIONS, Op
+from llmcx.ops.op import ACTIVATIONS, KINDS, Op
 
 STATISTICS = 4
 """Bytes of each running maximum and sum of a row: fp32."""
@@ -23,24 +21,6 @@ FLASH = (
     "Dao et al. 2022, arXiv:2205.14135, algorithm 1: keys and values once; queries, outputs and statistics once per tile of keys"
 )
 FLASH_BACKWARD = "Dao et al. 2022, arXiv:2205.14135, algorithm 4"
-
-
-class Machine(NamedTuple):
-    """``flops`` a second of matmuls, ``bandwidth`` bytes a second of memory, ``on_chip`` bytes for tiles, ``link`` bytes a second
-    that one device sends to the next (None: unknown).
-    """
-
-    name: str
-    flops: int
-    bandwidth: int
-    on_chip: int
-    link: int | None = None
-
-
-WHOLE_CHIP = 108 * 192 * 1024
-"""Tiles that all multiprocessors hold together, where a machine states no figure of its own: an A100's 108 with 192 KiB each
-(Dao et al. 2022, sec. 2.1). They work on the same keys at about the same time, so memory sends those once for all of them.
-"""
 
 
 def tile(on_chip: int, act: int, width: int) -> int:
@@ -144,50 +124,52 @@ def traffic(on_chip: int, act: int, *, backward: bool = False) -> Fold:
     return made
 
 
-class Roofline(NamedTuple):
-    """Kernels one after the other, each as long as the resource that binds it takes.
-
-    ``ticks`` is the time in units of 1 / (flops · bandwidth) seconds, an exact integer; ``binds`` the resource that most of it
-    waits for.
-    """
-
-    ticks: int
-    seconds: float
-    binds: str
-
-
 def kernels(ops: Iterable[Op]) -> list[list[Op]]:
     """Ops that run as one kernel: what a fused attention holds together; every other op is one of its own."""
     out: list[list[Op]] = []
-    together: dict[tuple[str, str], list[Op]] = {}
+    together: list[Op] = []
     for op in ops:
         if not op.dims.get("fused"):
             out.append([op])
-            continue
-        key = (op.group, op.component.rpartition(".")[0])
-        if key not in together:
-            together[key] = []
-            out.append(together[key])
-        together[key].append(op)
+        elif op.kind == "scores":  # the first of a fused attention's ops
+            together = [op]
+            out.append(together)
+        else:
+            together.append(op)
     return out
 
 
-def roofline(ops: Iterable[Op], machine: Machine, act: int, devices: int = 1, sent: int = 0) -> Roofline:
-    """The least time that ``ops`` take on each of ``devices`` machines which share them evenly and send ``sent`` bytes each
-    meanwhile.
+moved_fold = traffic(1, 1).derived(
+    "elements of activations read and written",
+    but=("scores", "values", "linear", "lookup", "product", "residual"),
+    change=lambda rule: rule._replace(text=rule.text.replace("act·", "")),  # elements, not bytes
+)
+"""Without the matrices, which may be quantised, shared out, or not met, and are counted apart."""
+_ONCE = "every input read once and the output written once, no fusion across ops"
 
-    A kernel takes max(FLOPs / flops, bytes / bandwidth) (Williams et al. 2009, doi:10.1145/1498765.1498785). Elementwise
-    arithmetic is free, launches too, and every pattern is as efficient as a dense matmul: a bound, not a measurement.
+
+@moved_fold.rule("linear", text="tokens·(d_in + d_out)", source=_ONCE)
+def linear_moved(tokens: int, d_in: int, d_out: int, bias: int, tied: int) -> int:
+    """A matrix's inputs and outputs.
+
+    >>> linear_moved(tokens=2, d_in=3, d_out=4, bias=1, tied=0)
+    14
     """
-    moved = traffic(machine.on_chip, act)
-    spent: dict[str, int] = {"compute": 0, "memory": 0, "link": 0}
-    for kernel in kernels(ops):
-        compute = flops_fold.total(kernel) * machine.bandwidth
-        memory = moved.total(kernel) * machine.flops
-        spent["compute" if compute >= memory else "memory"] += max(compute, memory)
-    binds = max(spent, key=lambda name: spent[name])
-    ticks = -(-sum(spent.values()) // devices)
-    if sent and machine.link:
-        passing = -(-sent * machine.flops * machine.bandwidth // machine.link)
-        ticks, binds = (passing, "link") if passing > ticks else (ticks, binds)
-    return Roofline(ticks, ticks / (machine.flops * machine.bandwidth), binds)
+    return tokens * (d_in + d_out)
+
+
+@moved_fold.rule("lookup", text="2·tokens·width", source=_ONCE)
+def lookup_moved(tokens: int, rows: int, width: int) -> int:
+    """Rows read and written."""
+    return 2 * tokens * width
+
+
+@moved_fold.rule("product", "residual", text="3·elements", source=_ONCE)
+def two_sided(elements: int) -> int:
+    """Two read, one written."""
+    return 3 * elements
+
+
+# The core's inputs and outputs are those of its projections; what an unfused core writes out is the machine's to say.
+moved_fold.costs_nothing("scores", "values")
+assert set(KINDS) <= moved_fold.free | set(moved_fold.rules)

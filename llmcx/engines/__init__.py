@@ -1,1 +1,69 @@
-"""One file an engine: what a real program reserves, and how it schedules."""
+"""One file an engine: what a real program reserves, and how it schedules.
+
+An inference engine answers two questions (:class:`Engine`): for how many tokens a layer has room, and how many tokens it puts
+through the model at once. What its GPUs then hold is a fold over their ops (:mod:`llmcx.engines.inference_memory`). A training
+engine is a :class:`~llmcx.engines.recipe.Recipe`. What share of a machine's peaks an engine reaches is data
+(presets/engines/*.yaml, :mod:`llmcx.engines.efficiency`).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from llmcx.errors import InputError, check_sizes, unknown_name
+from llmcx.ops.op import Cache
+
+ENGINES = {
+    "ideal": "ideal:Ideal",
+    "transformers": "transformers:Transformers",
+    "vllm": "vllm:VLLM",
+    "llama.cpp": "llama_cpp:LlamaCpp",
+}
+"""Inference engines: name -> module and class."""
+
+
+class Engine:
+    """An inference engine. ``rule`` says in words what it reserves, with its settings in braces."""
+
+    name: str
+    rule: str
+
+    def cells(self, needed: int, context: int, cache: Cache, mixed: bool) -> int:
+        """Tokens for which a layer has room, of a sequence of ``context`` tokens of which later ones can meet ``needed``;
+        ``mixed``: the model has windowed and full layers.
+        """
+        raise NotImplementedError
+
+    def pass_tokens(self, batch: int, seq: int) -> int:
+        """Tokens that go through the model at once at most, for ``batch`` prompts of ``seq`` tokens."""
+        raise NotImplementedError
+
+    def check(self, encoder_decoder: bool) -> None:
+        """Refuse what the engine does not run. Raises InputError."""
+        check_sizes(self, *self.settings())
+
+    def settings(self) -> dict[str, int]:
+        """The sizes that it is run with."""
+        return dict(vars(self))
+
+
+def engine(name: str, **settings: int) -> Engine:
+    """An engine by name, with sizes in place of its defaults.
+
+    Raises InputError for one that is not known, or a size that it does not have.
+
+    >>> engine("vllm", block=32).settings()
+    {'block': 32}
+    """
+    if name not in ENGINES:
+        raise unknown_name("runtime", name, list(ENGINES), field="runtime")
+    module, _, kind = ENGINES[name].partition(":")
+    of: Any = getattr(import_module(f"{__name__}.{module}"), kind)
+    known = of().settings()
+    for size in settings:
+        if size not in known:
+            has = f"it has {', '.join(known)}" if known else "it has no sizes"
+            raise InputError(f"{name} is run without {size}; {has}", field=size, allowed=", ".join(known))
+    made: Engine = of(**settings)
+    return made

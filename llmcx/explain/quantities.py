@@ -12,15 +12,17 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from llmcx.answers import attention_compare as compare
-from llmcx.answers import bounds, flops, growth, memory, moe, routers, serve, shapes, train, training
+from llmcx.answers import bounds, flops, growth, memory, moe, routers, serve, shapes, train
 from llmcx.costs import flops as flop_counter
 from llmcx.costs import kv_cache as cached
 from llmcx.costs import leading_order as leading
 from llmcx.costs import lora, params, traffic
 from llmcx.costs import saved_activations as kept
-from llmcx.engines import runtimes
+from llmcx.engines import inference_memory, serving_time, training_memory, training_time
 from llmcx.explain import Draft, Example, Formula
 from llmcx.explain.read import doc, examples, source
+from llmcx.explain.rows.memory import SOURCES
+from llmcx.explain.rows.memory import rows as rows_of_memory
 from llmcx.explain.rows.moe import rows as rows_of_experts
 from llmcx.formats import dtypes, optimizers
 from llmcx.machine import roofline
@@ -28,7 +30,7 @@ from llmcx.model import pairs, place
 from llmcx.model.lower import Run
 from llmcx.model.spec import Attention, ModelSpec
 from llmcx.ops.fold import Line
-from llmcx.parallel import expert_parallel, routing, sharding, shares, stages
+from llmcx.parallel import division, expert_parallel, layout, pipeline, ranks, routing
 from llmcx.scaling import accounting, fitting, standing
 from llmcx.scaling import optimum as scaling
 
@@ -56,17 +58,16 @@ def _part(name: str, training: bool = True) -> Numbers:
     """A line of the budget, in mixed-precision training unless it is only there in inference."""
 
     def put(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
-        lines = memory.memory(spec, batch, seq, train=training).lines
+        lines = rows_of_memory(spec, batch, seq, training, "bf16", memory.memory(spec, batch, seq, train=training))
         return [line._replace(component=f"{line.component}, bytes") for line in lines if line.component == name]
 
     return put
 
 
 def _cache(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
-    return memory.memory(spec, batch, seq).lines[-len(spec.groups) :] + [
-        line._replace(component=f"{line.component}, bytes")
-        for line in memory.memory(spec, batch, seq).lines
-        if line.component in ("kv_cache", "state")
+    lines = rows_of_memory(spec, batch, seq, False, "bf16", memory.memory(spec, batch, seq))
+    return lines[-len(spec.groups) :] + [
+        line._replace(component=f"{line.component}, bytes") for line in lines if line.component in ("kv_cache", "state")
     ]
 
 
@@ -145,9 +146,9 @@ def _decode(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
 
 
 def _per_token(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
-    step = memory.kv_elements_per_token(spec)
+    step = inference_memory.per_token(spec)
     value = memory.kv_bytes_per_token(spec, "bf16")
-    return [Line("cache per token, bytes", "elements per token · bytes", f"{step:,} · 2", value, memory.SOURCES["kv_cache"])]
+    return [Line("cache per token, bytes", "elements per token · bytes", f"{step:,} · 2", value, SOURCES["kv_cache"])]
 
 
 def _checkpointing(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
@@ -279,7 +280,7 @@ QUANTITIES: dict[str, Quantity] = {
         "memory",
         (dtypes.size, dtypes.bits),
         {"bytes": "ceil(elements · bits / 8)"},
-        memory.SOURCES["weights"],
+        SOURCES["weights"],
         symbols={"elements": ("parameters", "parameters")},
         commands=("llmcx params --preset llama-3-8b --dtype int4",),
         applied=_part("weights"),
@@ -287,17 +288,16 @@ QUANTITIES: dict[str, Quantity] = {
     "gradients": Quantity(
         "Gradients: one per parameter",
         "memory",
-        (shares.held, training.ranks),
-        {"bytes": "gradient * (n + experts)"},
+        (training_memory.TrainingMemory.held,),
+        {"bytes": "bytes of a gradient · parameters"},
         "Micikevicius et al. 2018, arXiv:1710.03740",
-        symbols={"n": ("parameters outside the experts", "parameters"), "experts": ("parameters in the experts", "parameters")},
         commands=(_MEMORY,),
         applied=_part("gradients"),
     ),
     "optimizer": Quantity(
         "Optimizer states",
         "memory",
-        (optimizers.Optimizer.of, training.ranks),
+        (optimizers.Optimizer.of, training_memory.TrainingMemory.held),
         {"bytes": "self.states * params"},
         "Kingma and Ba 2015, arXiv:1412.6980; see adam, adafactor, muon ...",
         symbols={"self": ("the optimizer", "1")},
@@ -308,9 +308,9 @@ QUANTITIES: dict[str, Quantity] = {
     "activations": Quantity(
         "Activations: what autograd keeps for the backward pass",
         "memory",
-        (kept.kept_bytes, training.ranks),
+        (kept.kept_bytes, training_memory.TrainingMemory.held),
         {"bytes": "op.times * kept.elements * width"},
-        memory.SOURCES["activations"],
+        SOURCES["activations"],
         symbols={
             "op": ("one op", "1"),
             "kept": ("a tensor that it keeps", "1"),
@@ -342,22 +342,17 @@ QUANTITIES: dict[str, Quantity] = {
     "logits": Quantity(
         "Logits: scores of the whole vocabulary",
         "memory",
-        (shares.held, training.ranks),
-        {"bytes, in training": "method.at_once(rows) * columns * (p.activation + 4)"},
-        memory.SOURCES["logits"],
-        symbols={
-            "method": ("how one micro-batch is trained", "1"),
-            "at_once": ("tokens whose logits exist at a time", "tokens"),
-            "columns": ("vocabulary of one GPU", "tokens"),
-            "p": ("bytes of the precision", "bytes"),
-        },
+        (training_memory.TrainingMemory.held,),
+        {"bytes, in training": "tokens at once · V · (bytes of an activation + 4)"},
+        SOURCES["logits"],
+        symbols={"V": ("vocabulary, of one GPU", "tokens")},
         commands=(_MEMORY,),
         applied=_part("logits"),
     ),
     "kv-cache": Quantity(
         "KV cache: keys and values of every past token",
         "memory",
-        (cached.cache, runtimes.cached),
+        (cached.cache, inference_memory.cached),
         {"elements of a layer": "batch·tokens·width", "width": "2 · n_kv_heads · head_dim"},
         "Shazeer 2019, arXiv:1911.02150, sec. 2.4",
         commands=("llmcx memory --preset llama-3-8b --seq 8k",),
@@ -376,9 +371,9 @@ QUANTITIES: dict[str, Quantity] = {
     "workspace": Quantity(
         "Workspace: an estimate of transients, buffers and margin",
         "memory",
-        (memory.workspace, shares.buffers, training.ranks),
+        (inference_memory.workspace, training_memory.TrainingMemory.buffers),
         {"an eager softmax": "2 * probabilities * act", "a gated feed-forward": "3 if op.kind"},
-        memory.SOURCES["workspace"],
+        SOURCES["workspace"],
         symbols={"probabilities": ("attention weights of one layer", "1"), "op": ("one op", "1")},
         commands=(_MEMORY,),
         applied=_part("workspace"),
@@ -386,7 +381,7 @@ QUANTITIES: dict[str, Quantity] = {
     "lora": Quantity(
         "LoRA: low-rank adapters on frozen weights",
         "memory",
-        (lora.LoRA, training.ranks),
+        (lora.LoRA, training_memory.TrainingMemory.held),
         {"adapted layer": "B A x"},
         "Hu et al. 2021, arXiv:2106.09685, sec. 4.1",
         symbols={"A": ("rank x d_in matrix", "1"), "B": ("d_out x rank matrix", "1")},
@@ -397,20 +392,16 @@ QUANTITIES: dict[str, Quantity] = {
     "zero": Quantity(
         "ZeRO and FSDP: states, gradients, weights shared out among replicas",
         "parallelism",
-        (shares.held, sharding.cut),
+        (training_memory.TrainingMemory.held, layout.cut),
         {
-            "optimizer, from ZeRO-1": "cut(states, among) + cut(expert_states, among_experts)",
-            "gradients, from ZeRO-2": "cut(gradient * n, among) + cut(gradient * experts, among_experts)",
-            "weights, ZeRO-3": "cut(p.weight * n, among) + cut(p.weight * experts, among_experts)",
+            "optimizer, from ZeRO-1": "ceil(states / g) + ceil(states of experts / g_e)",
+            "gradients, from ZeRO-2": "ceil(gradients / g) + ceil(gradients of experts / g_e)",
+            "weights, ZeRO-3": "ceil(weights / g) + ceil(weights of experts / g_e)",
         },
         _ZERO,
         symbols={
-            "cut": ("the largest share of the first among the second: ceil of the quotient", "1"),
-            "among": ("dp · cp GPUs, or a shard of them", "GPUs"),
-            "among_experts": ("among / ep", "GPUs"),
-            "expert_states": ("bytes of state of the experts", "bytes"),
-            "n": ("parameters outside the experts", "parameters"),
-            "p": ("bytes of the precision", "bytes"),
+            "g": ("dp · cp GPUs, or a shard of them", "GPUs"),
+            "g_e": ("GPUs that have the same experts", "GPUs"),
         },
         commands=("llmcx memory --preset llama-3-8b --train --zero 3 --gpus 8 --seq 2k",),
         synonyms=("fsdp", "zero-1", "zero-2", "zero-3", "hsdp", "data-parallel"),
@@ -419,12 +410,10 @@ QUANTITIES: dict[str, Quantity] = {
     "tensor-parallel": Quantity(
         "Tensor parallelism: matrices by columns and rows, attention by heads",
         "parallelism",
-        (sharding.share, sharding.cut),
-        {"the largest share": "-(-n // ways)", "traffic of a layer in training": "4·2·(tp - 1)/tp·b·s·d·2 B / link"},
+        (division.divide, layout.cut),
+        {"traffic of a layer in training": "4 all-reduces of b·s·d numbers, 2·(tp - 1)/tp of each sent"},
         _MEGATRON,
         symbols={
-            "n": ("heads, columns or rows", "1"),
-            "ways": ("GPUs that share them", "GPUs"),
             "s": ("sequence length", "tokens"),
         },
         commands=("llmcx memory --preset llama-3-8b --train --tp 8 --gpus 8 --seq 2k",),
@@ -433,22 +422,22 @@ QUANTITIES: dict[str, Quantity] = {
     "pipeline-parallel": Quantity(
         "Pipeline parallelism: micro-batches in flight, and the bubble",
         "parallelism",
-        (stages.in_flight,),
+        (pipeline.in_flight,),
         {
             "interleaved, chunks in flight": "2 (pp - stage - 1) + (virtual - 1) pp + 1",
             "1F1B, micro-batches in flight": "pp - stage",
-            "bubble, in micro-batches of one stage": "(pp - 1)/v",
+            "bubble, seconds": "(Σ t - max t) / v",
         },
         "Narayanan et al. 2021, arXiv:2104.04473, sec. 2.2",
-        symbols={"v": ("chunks of layers on each stage", "1")},
+        symbols={"v": ("chunks of layers on each stage", "1"), "t": ("seconds of a micro-batch on a stage", "seconds")},
         commands=("llmcx memory --preset llama-3-8b --train --pp 4 --gpus 4 --seq 2k",),
         synonyms=("pp", "bubble", "1f1b"),
     ),
     "context-parallel": Quantity(
         "Context parallelism: keys and values go round a ring",
         "parallelism",
-        (traffic.roofline, sharding.cut),
-        {"traffic of a layer in training": "3·(cp - 1) · tokens · keys and values · 2 B / link"},
+        (ranks.rank_ops, roofline.sending),
+        {"traffic of a layer in training": "3 · keys and values, or latents, of the tokens that other GPUs hold"},
         "Liu et al. 2023, arXiv:2310.01889",
         commands=("llmcx memory --preset llama-3-8b --train --cp 2 --gpus 2 --seq 8k",),
         synonyms=("cp", "ring-attention"),
@@ -483,7 +472,7 @@ QUANTITIES: dict[str, Quantity] = {
     "distinct-experts": Quantity(
         "Experts that a batch meets",
         "experts",
-        (routing.distinct_experts, serve.touched),
+        (routing.distinct_experts, serving_time.touched),
         {"uniform routing": "n_experts·(1 - (1 - top_k/n_experts)^tokens)"},
         "independent tokens with distinct picks: linearity of expectation",
         commands=("llmcx moe --preset mixtral-8x7b --batch 8 --seq 4k",),
@@ -768,17 +757,16 @@ QUANTITIES: dict[str, Quantity] = {
     "train": Quantity(
         "Time of a training step and of a run",
         "time",
-        (train.outcome, scaling.gpu_hours),
+        (training_time.Trainer.step, training_time.Trainer.mfu, train.outcome, scaling.gpu_hours),
         {
-            "a step": "(m + (p - 1)/v) micro-batches of the fullest stage",
-            "MFU": "FLOPs of forward and backward over what the peak would do",
+            "a step": "(m - 1) max t + Σ t",
+            "MFU": "FLOPs of forward and backward that must be done / (seconds · GPUs · peak)",
             "energy": "accelerators · watts · PUE · hours",
         },
         "Narayanan et al. 2021, arXiv:2104.04473, sec. 2.2; Chowdhery et al. 2022, arXiv:2204.02311, sec. 4.1",
         symbols={
             "m": ("micro-batches of a step", "1"),
-            "p": ("stages of the pipeline", "1"),
-            "v": ("chunks of layers on each stage", "1"),
+            "t": ("seconds of a micro-batch on a stage", "seconds"),
         },
         commands=("llmcx train --preset llama-3-8b --tokens 1T --gpus 64",),
         synonyms=("mfu", "energy", "co2", "training-cost", "training-time"),
@@ -786,7 +774,7 @@ QUANTITIES: dict[str, Quantity] = {
     "serve": Quantity(
         "Serving: a request's time and cost",
         "time",
-        (serve.point, serve.touched),
+        (serve.point, serving_time.touched),
         {"seconds of a request": "t_prefill + output · t_decode(batch) / batch / tokens per step"},
         "Pope et al. 2022, arXiv:2211.05102, sec. 2; Yu et al. 2022, Orca, OSDI: continuous batching",
         symbols={

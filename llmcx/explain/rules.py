@@ -64,17 +64,17 @@ COSTS = {
         decode=True,
     ),
     "traffic": Cost(
-        traffic.traffic(traffic.WHOLE_CHIP, ACT),
+        traffic.traffic(roofline.WHOLE_CHIP, ACT),
         "bytes",
         "Bytes between memory and chip, forward",
         ("bytes-moved",),
         "llmcx attention-compare --preset llama-3-8b",
     ),
     "traffic-backward": Cost(
-        traffic.traffic(traffic.WHOLE_CHIP, ACT, backward=True), "bytes", "Bytes between memory and chip, backward"
+        traffic.traffic(roofline.WHOLE_CHIP, ACT, backward=True), "bytes", "Bytes between memory and chip, backward"
     ),
     "moved": Cost(
-        roofline.moved_fold,
+        traffic.moved_fold,
         "elements",
         "Elements that a kernel reads and writes, matrices apart",
         (),

@@ -49,21 +49,22 @@ _ONLY = {"deepseek_v3": {"fp8_block"}, "gpt_oss": {"mxfp4", *gguf.MIXES}}
 """Families known only as they were released, or in GGUF."""
 
 _ROLES = {
-    "embedding.tokens": "token_embd",
-    "head": "output",
-    "attention.q": "attn_q",
-    "attention.k": "attn_k",
-    "attention.v": "attn_v",
-    "attention.out": "attn_output",
-    "attention.q_down": "attn_q_a",
-    "attention.q_up": "attn_q_b",
-    "attention.kv_down": "attn_kv_a_mqa",
-    "attention.kv_up": "attn_kv_b",
-    **{f"ffn.{leaf}": f"ffn_{leaf}" for leaf in ("up", "gate", "down")},
-    **{f"moe.expert.{leaf}": f"ffn_{leaf}_exps" for leaf in ("up", "gate", "down")},
-    **{f"moe.shared.{leaf}": f"ffn_{leaf}_shexp" for leaf in ("up", "gate", "down")},
+    ("embedding", ""): "token_embd",
+    ("head", "head"): "output",
+    ("mixer", "q"): "attn_q",
+    ("mixer", "k"): "attn_k",
+    ("mixer", "v"): "attn_v",
+    ("mixer", "out"): "attn_output",
+    ("mixer", "q_down"): "attn_q_a",
+    ("mixer", "q_up"): "attn_q_b",
+    ("mixer", "kv_down"): "attn_kv_a_mqa",
+    ("mixer", "kv_up"): "attn_kv_b",
+    **{("ffn", leaf): f"ffn_{leaf}" for leaf in ("up", "gate", "down")},
+    **{("expert", leaf): f"ffn_{leaf}_exps" for leaf in ("up", "gate", "down")},
+    **{("shared_expert", leaf): f"ffn_{leaf}_shexp" for leaf in ("up", "gate", "down")},
 }
-_PLAIN = {"moe.router", "moe.shared_gate", "embedding.positions", "attention.sinks"}
+_PLAIN = {("router", "router"), ("router", "shared_gate"), ("positions", ""), ("mixer", "")}
+"""What no format quantises, by role and matrix: routers, gates, positions, vectors such as sinks."""
 _OUTSIDE = ("token_embd", "output")
 
 
@@ -253,10 +254,10 @@ def _tensors(spec: ModelSpec, name: str) -> tuple[list[Matrix], int]:
         count = params_fold.fold.of(op)
         if not count:
             continue
-        if op.kind in ("layernorm", "rmsnorm") or op.component in _PLAIN:
+        if op.kind in ("layernorm", "rmsnorm") or (op.role, op.module) in _PLAIN:
             vectors += count
             continue
-        role = _ROLES.get(op.component)
+        role = _ROLES.get((op.role, op.module))
         if role is None or op.kind not in ("linear", "lookup"):
             raise InputError(f"what {name} makes of {op.component} in {spec.name} is not known", field="dtype", value=name)
         d_in, d_out = (op.dims["d_in"], op.dims["d_out"]) if op.kind == "linear" else (op.dims["width"], op.dims["rows"])

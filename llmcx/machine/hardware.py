@@ -90,6 +90,14 @@ class Hardware:
         return "bf16" if "bf16" in self.dense_tflops else "fp16"
 
     @property
+    def chip_bytes(self) -> int | None:
+        """Memory on the chip for tiles: of all its processors together, else its shared cache; None where neither is known."""
+        chip = self.on_chip
+        if chip is None:
+            return None
+        return chip.units * chip.shared_kib * 2**10 if chip.shared_kib else round((chip.l2_mib or 0) * 2**20) or None
+
+    @property
     def domain(self) -> int:
         """Accelerators joined by the fast network; 1 where there is none."""
         return self.scale_up.size or 1 if self.scale_up else 1

@@ -1,4 +1,4 @@
-"""Time by roofline: an op takes as long as its multiplications or its memory traffic, whichever takes longer.
+"""One machine, one roofline: an op takes as long as its multiplications or its memory traffic, whichever takes longer.
 
 Williams et al. 2009, "Roofline", CACM 52(4). All results are estimates, in seconds. An :class:`Efficiency` says what share of
 each peak is reached: :data:`IDEAL` gives a bound that nothing beats, a calibrated one an estimate.
@@ -11,105 +11,24 @@ from dataclasses import dataclass, fields, replace
 from math import isfinite
 from typing import Any, NamedTuple
 
+from llmcx.costs.communication import sent_backward_fold, sent_fold
 from llmcx.costs.flops import fold as flops_fold
 from llmcx.costs.params import fold as params_fold
-from llmcx.costs.traffic import traffic
+from llmcx.costs.traffic import kernels, moved_fold, traffic
 from llmcx.errors import InputError, shown, unknown_name
 from llmcx.machine.hardware import Hardware
-from llmcx.ops.op import KINDS, Op
+from llmcx.ops.op import Op
 
-_ONCE = "every input read once and the output written once, no fusion across ops"
-moved_fold = traffic(1, 1).derived(
-    "elements of activations read and written",
-    but=("scores", "values", "linear", "lookup", "product", "residual"),
-    change=lambda rule: rule._replace(text=rule.text.replace("act·", "")),  # elements, not bytes
-)
-
-
-@moved_fold.rule("linear", text="tokens·(d_in + d_out)", source=_ONCE)
-def linear(tokens: int, d_in: int, d_out: int, bias: int, tied: int) -> int:
-    """Without the matrix, which :class:`Task` counts apart: it may be quantised, shared out, or not met.
-
-    >>> linear(tokens=2, d_in=3, d_out=4, bias=1, tied=0)
-    14
-    """
-    return tokens * (d_in + d_out)
-
-
-@moved_fold.rule("lookup", text="2·tokens·width", source=_ONCE)
-def lookup(tokens: int, rows: int, width: int) -> int:
-    """Rows read and written."""
-    return 2 * tokens * width
-
-
-@moved_fold.rule("product", "residual", text="3·elements", source=_ONCE)
-def two_sided(elements: int) -> int:
-    """Two read, one written."""
-    return 3 * elements
-
-
-# The core's inputs and outputs are those of its projections; what an unfused core writes out is in `tasks`.
-moved_fold.costs_nothing("scores", "values")
-assert set(KINDS) == moved_fold.free | set(moved_fold.rules)
-
-MATRIX = ("linear", "matmul", "conv", "solve")
-CORE = ("scores", "values")
-
-
-class Task(NamedTuple):
-    """One op as a machine sees it, all its layers together: ``flops``, ``weights`` (elements of the matrices, all copies),
-    ``moved`` elements of activations, and how many ``kernels`` run.
-
-    ``kind`` is "matmul", "attention" or "elementwise"; ``expert`` whether experts share it out; ``copies`` of the matrix and how
-    many of them (``used``) one token meets.
-    """
-
-    component: str
-    group: str
-    kind: str
-    flops: int
-    weights: int
-    moved: int
-    kernels: int
-    expert: bool = False
-    copies: int = 1
-    used: int = 1
-
-
-def tasks(ops: Iterable[Op], fused: bool = True) -> list[Task]:
-    """Ops as work. ``fused`` kernels keep attention's scores on the chip and a gated activation with its product; else scores are
-    written, softmaxed and read back: 4 passes.
-    """
-    made = []
-    ops = list(ops)
-    gated = {op.component.removesuffix("product") + "activation" for op in ops if fused and op.kind == "product"}
-    for op in ops:
-        if op.component in gated:
-            continue
-        flops, moved = flops_fold.of(op), moved_fold.of(op)
-        core = op.kind in CORE or (op.kind == "softmax" and not op.component.startswith("moe."))
-        if core:
-            kind, weights = "attention", 0
-            moved = 0 if fused or op.kind != "softmax" else 4 * op.times * op.dims["elements"]
-        elif op.kind in MATRIX:
-            kind, weights = "matmul", params_fold.of(op)
-            if op.kind == "linear":  # a tied or shared matrix is read all the same
-                weights = op.times * max(op.copies, 1) * params_fold.rules["linear"].compute(**op.dims | {"tied": 0})
-        else:
-            kind, weights = "elementwise", 0
-        if flops or moved:
-            kernels = 0 if fused and core and op.kind != "scores" else op.times
-            expert = op.component.startswith("moe.expert")
-            made.append(
-                Task(op.component, op.group, kind, flops, weights, moved, kernels, expert, max(op.copies, 1), max(op.used, 1))
-            )
-    return made
+WHOLE_CHIP = 108 * 192 * 1024
+"""Tiles that all multiprocessors hold together, where a machine states no figure of its own: an A100's 108 with 192 KiB each
+(Dao et al. 2022, sec. 2.1). They work on the same keys at about the same time, so memory sends those once for all of them.
+"""
 
 
 @dataclass(frozen=True)
 class Efficiency:
     """Shares of the peaks that a run reaches, each in (0, 1]; the shares of the communication that hides behind arithmetic, in
-    [0, 1]; and what each kernel costs besides, in seconds.
+    [0, 1]; and what each kernel, collective and step costs besides, in seconds.
 
     ``matmul`` and ``attention`` of the dense peak, ``memory`` and ``link`` of the bandwidths. ``hidden_*`` by kind of
     parallelism.
@@ -154,63 +73,189 @@ def with_overrides(efficiency: Efficiency, given: Mapping[str, float]) -> Effici
     return replace(efficiency, **changes)
 
 
-@dataclass(frozen=True)
-class Machine:
-    """An accelerator with the rates that an efficiency leaves of it, FLOP/s and bytes/s; links each way per accelerator."""
+class Machine(NamedTuple):
+    """An accelerator at work. ``flops`` a second of matmuls, ``bandwidth`` bytes a second of memory, ``on_chip`` bytes for tiles,
+    ``link`` bytes a second that one device sends to the next (None: unknown): the peaks, as integers. Then the rates that an
+    efficiency leaves of them, FLOP/s and bytes/s; ``up`` within a domain of ``domain`` accelerators, ``out`` beyond it, each way
+    and for one accelerator.
+    """
 
-    hardware: Hardware
-    efficiency: Efficiency
+    name: str
+    flops: int
+    bandwidth: int
+    on_chip: int
+    link: int | None
     matmul: float
     attention: float
     memory: float
     up: float
     out: float
+    domain: int
+    efficiency: Efficiency = IDEAL
 
-    @property
-    def domain(self) -> int:
-        return self.hardware.domain
+    def between(self, ranks: int, stride: int = 1) -> float:
+        """Bytes/s of a ring of ``ranks`` accelerators that are ``stride`` apart.
 
-    def link(self, span: int, ranks: int = 1) -> float:
-        """Bytes/s of a collective whose ranks lie within ``span`` consecutive accelerators, ``ranks`` of them in each domain.
-
-        Within a domain the fast network; beyond it a ring over all NICs of a domain, never faster than the fast network.
+        Within a domain the fast network; beyond it, as many NICs of a domain as there are ranks in it, never faster than the fast
+        network. Raises InputError where no network reaches so far.
         """
-        if span <= self.domain:
+        if ranks * stride <= self.domain:
             return self.up
         if not self.out:
             raise InputError(
-                f"{self.hardware.title}: no network beyond {self.domain} of them is known, and this layout spans {span:,}",
+                f"{self.name}: no network beyond {self.domain} of them is known, and this layout spans {ranks * stride:,}",
                 field="gpus",
                 allowed=f"at most {self.domain}",
             )
-        return min(self.up, max(1, ranks) * self.out) if self.up else self.out
+        inside = max(1, min(ranks, self.domain // stride))
+        return min(self.up, inside * self.out) if self.up else self.out
 
 
-def machine(hardware: Hardware, efficiency: Efficiency, dtype: str | None = None) -> Machine:
-    """``dtype`` is that of the matmuls; attention runs in 16 bits."""
+ARITHMETIC = {"fp32": ("tf32", "fp32"), "tf32": ("tf32",), "bf16": ("bf16", "fp16"), "fp16": ("fp16", "bf16")}
+"""Matmul rates that serve numbers stored in a dtype, the first one that a machine has."""
+
+
+def machine(hardware: Hardware, dtype: str | None = None, efficiency: Efficiency = IDEAL, on_chip: int | None = None) -> Machine:
+    """``hardware`` with matmuls in ``dtype`` (None: its 16-bit format); attention runs in 16 bits.
+
+    ``on_chip`` bytes override the memory of all its processors together, since they work on the same keys at about the same time;
+    else its shared cache. Raises InputError for a dtype that it does not multiply.
+    """
+    kinds = ARITHMETIC.get(dtype or hardware.dtype, (dtype or hardware.dtype,))
+    rate = hardware.flops(next((kind for kind in kinds if kind in hardware.dense_tflops), dtype or hardware.dtype))
     up = hardware.scale_up.gb_per_s * 1e9 if hardware.scale_up else 0.0
     out = hardware.scale_out.gb_per_s * 1e9 if hardware.scale_out else 0.0
+    of = efficiency
     return Machine(
-        hardware,
-        efficiency,
-        hardware.flops(dtype or hardware.dtype) * efficiency.matmul,
-        hardware.flops(hardware.dtype) * efficiency.attention,
-        hardware.bytes_per_s * efficiency.memory,
-        up * efficiency.link,
-        out * efficiency.link,
+        hardware.title,
+        flops=round(rate),
+        bandwidth=round(hardware.bytes_per_s),
+        on_chip=on_chip or hardware.chip_bytes or WHOLE_CHIP,
+        link=round(up) or None,
+        matmul=rate * of.matmul,
+        attention=hardware.flops(hardware.dtype) * of.attention,
+        memory=hardware.bytes_per_s * of.memory,
+        up=up * of.link,
+        out=out * of.link,
+        domain=hardware.domain,
+        efficiency=of,
     )
 
 
-def seconds(task: Task, on: Machine, share: float, weight_bytes: float, act_bytes: float) -> float:
-    """max(FLOPs / rate, bytes / bandwidth) + kernels: ``share`` of the op's FLOPs and traffic, and ``weight_bytes`` of its
-    matrices.
+# --- one op --------------------------------------------------------------------------------------------------------
+
+MATRIX = ("linear", "matmul", "conv", "solve")
+CORE = ("scores", "values")
+
+
+class Task(NamedTuple):
+    """An op as a machine sees it: ``flops``, ``weights`` (elements of the matrices, all copies), ``moved`` elements of
+    activations, and how many ``kernels`` run. ``kind`` is "matmul", "attention" or "elementwise".
+    """
+
+    kind: str
+    flops: int
+    weights: int
+    moved: int
+    kernels: int
+
+
+def task(op: Op, fused: bool = True) -> Task | None:
+    """An op as work; None where there is none. ``fused`` kernels keep attention's scores on the chip and a gated activation with
+    its product; else scores are written, softmaxed and read back: 4 passes.
+    """
+    if (fused and op.joined) or op.role == "traffic":
+        return None
+    flops, moved = flops_fold.of(op), moved_fold.of(op)
+    core = op.kind in CORE or (op.kind == "softmax" and op.role != "router")
+    weights = 0
+    if core:
+        kind = "attention"
+        moved = 0 if fused or op.kind != "softmax" else 4 * op.times * op.dims["elements"]
+    elif op.kind in MATRIX:
+        kind, weights = "matmul", params_fold.of(op)
+        if op.kind == "linear":  # a tied or shared matrix is read all the same
+            weights = op.times * max(op.copies, 1) * params_fold.rules["linear"].compute(**op.dims | {"tied": 0})
+    else:
+        kind = "elementwise"
+    if not flops and not moved:
+        return None
+    return Task(kind, flops, weights, moved, 0 if fused and core and op.kind != "scores" else op.times)
+
+
+def seconds(of: Task, on: Machine, weight_bytes: float, act_bytes: float) -> float:
+    """max(FLOPs / rate, bytes / bandwidth) + kernels, with ``weight_bytes`` of matrices and ``act_bytes`` an activation.
 
     Williams et al. 2009. An elementwise op has only traffic.
     """
-    rate = on.attention if task.kind == "attention" else on.matmul
-    compute = task.flops * share / rate if task.kind != "elementwise" else 0.0
-    traffic = (weight_bytes + task.moved * share * act_bytes) / on.memory
-    return max(compute, traffic) + task.kernels * on.efficiency.kernel_s
+    rate = on.attention if of.kind == "attention" else on.matmul
+    compute = of.flops / rate if of.kind != "elementwise" else 0.0
+    return max(compute, (weight_bytes + of.moved * act_bytes) / on.memory) + of.kernels * on.efficiency.kernel_s
+
+
+def sending(op: Op, on: Machine, size: float) -> tuple[float, float]:
+    """Seconds of what a rank sends, forward and backward, with ``size`` bytes an element: bytes / link, and the latency of each.
+
+    Of an all-to-all, a token goes once to each domain that holds one of its experts, then on within it (DeepSeek-AI 2024,
+    arXiv:2412.19437, sec. 3.2.2); experts are taken as uniformly met.
+    """
+    d, latency = op.dims, on.efficiency.link_s
+    if op.kind == "all_to_all":
+        once = _all_to_all(d["elements"] * size, op.copies, d["ranks"], d["stride"], on) + latency
+        return op.times * d["forward"] * once, op.times * d["backward"] * once
+    ranks = 2 if op.kind == "send" else d["ranks"]
+    rate = on.between(ranks, d["stride"])
+    forward, backward = sent_fold.of(op) * size / rate, sent_backward_fold.of(op) * size / rate
+    return forward + op.times * d["forward"] * latency, backward + op.times * d["backward"] * latency
+
+
+def _all_to_all(size: float, top_k: int, ranks: int, stride: int, on: Machine) -> float:
+    local = max(1, min(ranks, on.domain // stride))  # ranks of the group within a domain
+    domains = max(1, ranks // local)
+    inside = size * (local - 1) / local / on.up if on.up else 0.0
+    if domains == 1:
+        return inside
+    met = domains * (1 - (1 - 1 / domains) ** top_k)  # of the domains, by a token
+    return max(inside, met * size / top_k * (domains - 1) / domains / on.between(2, on.domain))
+
+
+# --- kernels one after the other -----------------------------------------------------------------------------------
+
+
+class Time(NamedTuple):
+    """Kernels one after the other, each as long as the resource that binds it takes.
+
+    ``ticks`` is the time in units of 1 / (flops · bandwidth) seconds, an exact integer; ``binds`` the resource that most of it
+    waits for.
+    """
+
+    ticks: int
+    seconds: float
+    binds: str
+
+
+def roofline(ops: Iterable[Op], on: Machine, act: int, devices: int = 1, sent: int = 0) -> Time:
+    """The least time that ``ops`` take on each of ``devices`` machines which share them evenly and send ``sent`` bytes each
+    meanwhile.
+
+    A kernel takes max(FLOPs / flops, bytes / bandwidth) (Williams et al. 2009, doi:10.1145/1498765.1498785). Elementwise
+    arithmetic is free, launches too, and every pattern is as efficient as a dense matmul: a bound, not a measurement.
+    """
+    moved = traffic(on.on_chip, act)
+    spent: dict[str, int] = {"compute": 0, "memory": 0, "link": 0}
+    for kernel in kernels(ops):
+        compute = flops_fold.total(kernel) * on.bandwidth
+        memory = moved.total(kernel) * on.flops
+        spent["compute" if compute >= memory else "memory"] += max(compute, memory)
+    binds = max(spent, key=lambda name: spent[name])
+    ticks = -(-sum(spent.values()) // devices)
+    if sent and on.link:
+        passing = -(-sent * on.flops * on.bandwidth // on.link)
+        ticks, binds = (passing, "link") if passing > ticks else (ticks, binds)
+    return Time(ticks, ticks / (on.flops * on.bandwidth), binds)
+
+
+# --- the picture ---------------------------------------------------------------------------------------------------
 
 
 class Placed(NamedTuple):
@@ -265,17 +310,22 @@ class Roof(NamedTuple):
         return min(self.flops_per_s, intensity * self.bytes_per_s)
 
 
-def roofs(hardware: Hardware) -> list[Roof]:
-    """One per number format that an accelerator multiplies, the highest first."""
-    made = [Roof(dtype, hardware.flops(dtype), hardware.bytes_per_s) for dtype in hardware.dense_tflops]
-    return sorted(made, key=lambda roof: -roof.flops_per_s)
-
-
 class Roofline(NamedTuple):
     """The roofs of a machine and what stands under them."""
 
     roofs: list[Roof]
     placed: list[Placed]
+
+
+def roof(hardware: Hardware, dtype: str | None) -> Roof:
+    """The roof of one number format that an accelerator multiplies (None: its 16-bit format)."""
+    name = dtype or hardware.dtype
+    return Roof(name, hardware.flops(name), hardware.bytes_per_s)
+
+
+def roofs(hardware: Hardware) -> list[Roof]:
+    """One per number format that an accelerator multiplies, the highest first."""
+    return sorted((roof(hardware, dtype) for dtype in hardware.dense_tflops), key=lambda each: -each.flops_per_s)
 
 
 def together(name: str, placed: Iterable[Placed]) -> Placed:

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, Union
 from llmcx.errors import check_sizes
 from llmcx.model.ffn import Activation
 from llmcx.model.place import Place
-from llmcx.ops.op import Kept, Op
+from llmcx.ops.op import TOKENS, Kept, Op
 
 
 class PerLayer(NamedTuple):
@@ -37,11 +37,11 @@ class PerLayer(NamedTuple):
         """Down, times the layer's share, up, norm."""
         elements = where.tokens * self.width
         yield where.linear("per_layer.gate", where.d_model, self.width)
-        yield where.op("per_layer.activation", self.activation, Kept("activation", elements), elements=elements)
+        yield where.op("per_layer.activation", self.activation, Kept("activation", elements), elements=elements, joined=True)
         yield where.op("per_layer.product", "product", Kept("both factors", 2 * elements), elements=elements)
         yield where.linear("per_layer.up", self.width, where.d_model)
-        yield where.norm("norm.per_layer", where.spec.norm, where.d_model)
-        yield where.op("residual", "residual", elements=where.tokens * where.d_model)
+        yield where.norm("norm.per_layer", where.spec.norm, where.d_model, role="norm")
+        yield where._replace(role="residual").op("residual", "residual", elements=where.tokens * where.d_model, cut=TOKENS)
 
 
 class AltUp(NamedTuple):
@@ -61,7 +61,7 @@ class AltUp(NamedTuple):
     def inside(self, where: Place) -> Iterator[Op]:
         """Predict all streams before the layer, correct them after it; the router runs both times."""
         n, d, streams = where.tokens, where.d_model, self.streams
-        yield where.norm("norm.altup", where.spec.norm, d, 2 * n)
+        yield where.norm("norm.altup", where.spec.norm, d, 2 * n, role="norm")
         yield where.linear("altup.router", d, streams, tokens=2 * n)
         yield where.op("altup.tanh", "tanh", Kept("routing", 2 * n * streams), elements=2 * n * streams)
         yield where.linear("altup.prediction", streams, streams * streams, saves=False)
@@ -86,8 +86,8 @@ class Laurel(NamedTuple):
         """Down, up, norm; the input is the attention's."""
         yield where.linear("laurel.down", where.d_model, self.rank, saves=False)
         yield where.linear("laurel.up", self.rank, where.d_model)
-        yield where.norm("norm.laurel", where.spec.norm, where.d_model)
-        yield where.op("residual", "residual", elements=where.tokens * where.d_model)
+        yield where.norm("norm.laurel", where.spec.norm, where.d_model, role="norm")
+        yield where._replace(role="residual").op("residual", "residual", elements=where.tokens * where.d_model, cut=TOKENS)
 
 
 Extra = Union[PerLayer, AltUp, Laurel]

@@ -9,7 +9,7 @@ from typing import Any, Literal, Union
 from llmcx.errors import InputError, check_sizes
 from llmcx.model.norm import Norm
 from llmcx.model.place import Place
-from llmcx.ops.op import Kept, Op
+from llmcx.ops.op import TOKENS, Cut, Kept, Op
 
 Activation = Literal["relu", "relu2", "xielu", "gelu", "gelu_new", "gelu_tanh", "silu"]
 
@@ -31,12 +31,12 @@ class Plain:
     def ops(self, where: Place, name: str = "ffn", tokens: int | None = None, copies: int = 1, used: int = 1) -> Iterator[Op]:
         """On ``tokens`` tokens (default: the whole pass), with ``copies`` sets of weights of which a token meets ``used``."""
         n = where.tokens if tokens is None else tokens
-        of: dict[str, Any] = {"tokens": n, "copies": copies, "used": used}
-        yield where.linear(f"{name}.up", where.d_model, self.d_ff, self.bias, **of)
-        yield _activation(where, name, self.activation, n * self.d_ff)
+        columns, rows, of = _shares(where, self.d_ff, n, copies, used)
+        yield where.linear(f"{name}.up", where.d_model, self.d_ff, self.bias, reads="normed", cut=columns, **of)
+        yield _activation(where, name, self.activation, n * self.d_ff, columns)
         if self.activation == "xielu":
-            yield where.op(f"{name}.xielu", "vector", size=2)
-        yield where.linear(f"{name}.down", self.d_ff, where.d_model, self.bias, **of)
+            yield where.op(f"{name}.xielu", "vector", size=2, cut=TOKENS)
+        yield where.linear(f"{name}.down", self.d_ff, where.d_model, self.bias, reads="activated", cut=rows, **of)
 
 
 @dataclass(frozen=True)
@@ -54,19 +54,28 @@ class Gated:
     def ops(self, where: Place, name: str = "ffn", tokens: int | None = None, copies: int = 1, used: int = 1) -> Iterator[Op]:
         """As :meth:`Plain.ops`."""
         n = where.tokens if tokens is None else tokens
-        of: dict[str, Any] = {"tokens": n, "copies": copies, "used": used}
-        yield where.linear(f"{name}.gate", where.d_model, self.d_ff, self.bias, **of)
-        yield where.linear(f"{name}.up", where.d_model, self.d_ff, self.bias, saves=False, **of)
-        yield _activation(where, name, self.activation, n * self.d_ff)
-        yield where.op(f"{name}.product", "product", Kept("both factors", 2 * n * self.d_ff), elements=n * self.d_ff)
-        yield where.linear(f"{name}.down", self.d_ff, where.d_model, self.bias, **of)
+        columns, rows, of = _shares(where, self.d_ff, n, copies, used)
+        yield where.linear(f"{name}.gate", where.d_model, self.d_ff, self.bias, reads="normed", cut=columns, **of)
+        yield where.linear(f"{name}.up", where.d_model, self.d_ff, self.bias, saves=False, reads="normed", cut=columns, **of)
+        yield _activation(where, name, self.activation, n * self.d_ff, columns)._replace(joined=True)
+        factors = Kept("both factors", 2 * n * self.d_ff)
+        yield where.op(f"{name}.product", "product", factors, elements=n * self.d_ff, cut=columns)
+        yield where.linear(f"{name}.down", self.d_ff, where.d_model, self.bias, reads="activated", cut=rows, **of)
 
 
-def _activation(where: Place, name: str, kind: Activation, elements: int) -> Op:
+def _shares(where: Place, d_ff: int, tokens: int, copies: int, used: int) -> tuple[Cut, Cut, dict[str, Any]]:
+    """How tensor parallelism cuts the first matrices and the last one, and what all of them share. Routed tokens are gathered
+    before the experts, and stay so.
+    """
+    columns = Cut("columns", d_ff, gathered=where.role == "expert")
+    return columns, Cut("rows", d_ff), {"tokens": tokens, "copies": copies, "used": used}
+
+
+def _activation(where: Place, name: str, kind: Activation, elements: int, cut: Cut) -> Op:
     """ReLU's output is the next matmul's kept input; fused ones keep their input; gelu_new, written in Python, four tensors."""
     tensors = {"relu": 0, "relu2": 1, "gelu_new": 4}.get(kind, 1)
     keeps = (Kept("activation", tensors * elements),) if tensors else ()
-    return where.op(f"{name}.activation", kind, *keeps, elements=elements)
+    return where.op(f"{name}.activation", kind, *keeps, elements=elements, cut=cut)
 
 
 @dataclass(frozen=True)
@@ -115,11 +124,12 @@ class MoE:
 
     def ops(self, where: Place, name: str = "moe") -> Iterator[Op]:
         """Router, routed experts on top_k times the tokens, shared expert."""
-        n = where.tokens
+        n, router = where.tokens, where._replace(role="router")
         if self.router_norm:
-            yield where.norm("moe.router_norm", Norm("rmsnorm"), where.d_model)
+            yield router.norm("moe.router_norm", Norm("rmsnorm"), where.d_model)
         # The router's input is also the shared expert's, and kept once.
-        yield where.linear("moe.router", where.d_model, self.n_experts, self.router_bias, saves=self.shared is None)
+        saves, biased = self.shared is None, self.router_bias
+        yield router.linear("moe.router", where.d_model, self.n_experts, biased, saves=saves, reads="normed", cut=TOKENS)
         chosen = n * self.top_k
         routing = (
             Kept("router probabilities", n * self.n_experts, "fp32"),
@@ -128,22 +138,22 @@ class MoE:
             Kept("the sum of a token's weights", n, "fp32"),
             Kept("places of the routed tokens", 2 * chosen, "int64"),
         )
-        yield where.op("moe.softmax", "softmax", *routing, elements=n * self.n_experts)
+        yield router.op("moe.softmax", "softmax", *routing, elements=n * self.n_experts, cut=TOKENS)
         if self.latent is not None:
-            yield where.linear("moe.latent_down", where.d_model, self.latent, self.latent_bias)
-        inside = where if self.latent is None else where._replace(width=self.latent)
+            yield router.linear("moe.latent_down", where.d_model, self.latent, self.latent_bias, reads="normed", cut=TOKENS)
+        inside = where._replace(role="expert", width=where.width if self.latent is None else self.latent)
         met = self.n_experts if self.every_expert and not where.run.ideal else self.top_k
         yield from self.expert.ops(inside, "moe.expert", n * met, self.n_experts, self.top_k)
         outputs = (Kept("experts' outputs, plain and weighted", 2 * chosen * inside.d_model), Kept("weights", chosen, "fp32"))
-        yield where.op("moe.combine", "product", *outputs, elements=chosen * inside.d_model)
+        yield router.op("moe.combine", "product", *outputs, elements=chosen * inside.d_model, cut=TOKENS)
         if self.latent is not None:
-            yield where.linear("moe.latent_up", self.latent, where.d_model, self.latent_bias)
+            yield router.linear("moe.latent_up", self.latent, where.d_model, self.latent_bias, reads="normed", cut=TOKENS)
         if self.shared is not None:
-            yield from self.shared.ops(where, "moe.shared")
+            yield from self.shared.ops(where._replace(role="shared_expert"), "moe.shared")
         if self.shared_gate:
-            yield where.linear("moe.shared_gate", where.d_model, 1, saves=False)
+            yield router.linear("moe.shared_gate", where.d_model, 1, saves=False, reads="normed", cut=TOKENS)
         if self.correction:
-            yield where.op("moe.correction", "vector", size=self.n_experts)
+            yield router.op("moe.correction", "vector", size=self.n_experts, cut=TOKENS)
 
 
 FFN = Union[Plain, Gated, MoE]

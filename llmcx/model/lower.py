@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from llmcx.model.place import Place, Run
 from llmcx.model.spec import Attention, Layers, ModelSpec, MoE
-from llmcx.ops.op import Kept, Op
+from llmcx.ops.op import TOKENS, VOCAB, WHOLE, Dims, Kept, Op
 
 __all__ = ["Run", "lower"]
 
@@ -26,14 +26,15 @@ def lower(spec: ModelSpec, run: Run) -> list[Op]:
     lookups = run.batch * (out + (encoded if both else 0))
     ops += _embedding(spec, run, lookups, out)
     for extra in spec.extras:
-        ops += extra.outside(Place(spec, run, 1, lookups, lookups, 0, False, "embedding"))
+        ops += extra.outside(Place(spec, run, 1, lookups, lookups, 0, False, "embedding", role="positions"))
     for layers in spec.groups:
         rotary = layers.mixer
         if not isinstance(rotary, Attention) or not rotary.rope:
             continue
         size = 2 * out * rotary.width(spec.d_model)
         tables = (Kept("cos and sin of the positions", size),)
-        ops.append(Op("embedding.rotary", "rotary", {"elements": size}, group="embedding", keeps=tables))
+        at = Place(spec, run, 1, out, out, 0, False, "embedding", role="rotary")
+        ops.append(at.op("embedding.rotary", "rotary", *tables, elements=size, cut=WHOLE))
         break
 
     for stack, layers_in_order in (("encoder", spec.encoder), ("decoder", spec.decoder)):
@@ -52,7 +53,7 @@ def lower(spec: ModelSpec, run: Run) -> list[Op]:
             ops += (op._replace(copies=0, used=0) for op in made) if layers.reused else made
         if spec.final_norm:
             at = Place(spec, run, run.batch, q, kv, met, decoding, f"{stack}.norm")
-            ops.append(at.norm("final_norm", spec.norm, spec.d_model))
+            ops.append(at.norm("final_norm", spec.norm, spec.d_model, role="final_norm"))
     ops += _head(spec, run, run.batch * out)
     return ops
 
@@ -60,7 +61,7 @@ def lower(spec: ModelSpec, run: Run) -> list[Op]:
 def _embedding(spec: ModelSpec, run: Run, tokens: int, positions: int) -> Iterator[Op]:
     """Tables, the projection of a factorised embedding, and its norm."""
     part, width = spec.embedding, spec.embedding.width or spec.d_model
-    at = Place(spec, run, 1, tokens, tokens, 0, False, "embedding")
+    at = Place(spec, run, 1, tokens, tokens, 0, False, "embedding", role="positions")
     stacks = 2 if part.per_stack and spec.encoder and spec.decoder else 1
     for leaf, rows, ids in (
         ("tokens", part.vocab, tokens),
@@ -71,59 +72,64 @@ def _embedding(spec: ModelSpec, run: Run, tokens: int, positions: int) -> Iterat
             indices = Kept("indices", ids, "int64")
             wide = spec.d_model if leaf == "positions" and part.positions_full else width
             copies = part.token_tables if leaf == "tokens" else stacks if leaf == "positions" else 1
-            dims = {"tokens": tokens, "rows": rows, "width": wide}
-            yield at.op(f"embedding.{leaf}", "lookup", indices, copies=copies, used=copies, **dims)
+            dims: Dims = {"tokens": tokens, "rows": rows, "width": wide}
+            table = at._replace(role="embedding") if leaf == "tokens" else at
+            how = VOCAB if leaf == "tokens" else WHOLE
+            yield table.op(f"embedding.{leaf}", "lookup", indices, copies=copies, used=copies, cut=how, **dims)
     if part.normed:
-        yield at._replace(times=stacks).norm("embedding.norm", spec.norm, width)
+        yield at._replace(times=stacks).norm("embedding.norm", spec.norm, width, cut=WHOLE)
     if part.width is not None:
-        yield at.linear("embedding.projection", width, spec.d_model, part.projection_bias)
+        yield at.linear("embedding.projection", width, spec.d_model, part.projection_bias, cut=WHOLE)
 
 
 def _head(spec: ModelSpec, run: Run, tokens: int) -> Iterator[Op]:
     """A transform or a projection down if the model has one, then the vocabulary."""
     part = spec.head
     if spec.pooler:
-        one = Place(spec, run, run.batch, 1, 1, 0, False, "head")
-        yield one.linear("pooler", spec.d_model, spec.d_model, True, saves=False)._replace(grad=False)
+        one = Place(spec, run, run.batch, 1, 1, 0, False, "head", role="head_transform")
+        yield one.linear("pooler", spec.d_model, spec.d_model, True, saves=False, cut=WHOLE)._replace(grad=False)
         if part is not None and part.pair:
-            yield one.linear("head.pair", spec.d_model, 2, True, saves=False)._replace(grad=False)
+            yield one.linear("head.pair", spec.d_model, 2, True, saves=False, cut=WHOLE)._replace(grad=False)
     if part is None:
         return
     width = spec.embedding.width or spec.d_model
-    at = Place(spec, run, 1, tokens, tokens, 0, False, "head")
+    at = Place(spec, run, 1, tokens, tokens, 0, False, "head", role="head_transform")
+    last = at._replace(role="head")
     if part.discriminator:
-        yield at.linear("head.dense", spec.d_model, spec.d_model, True)
-        yield at.op("head.activation", "gelu", Kept("activation", tokens * spec.d_model), elements=tokens * spec.d_model)
-        yield at.linear("head", spec.d_model, 1, True)
+        elements = tokens * spec.d_model
+        yield at.linear("head.dense", spec.d_model, spec.d_model, True, cut=WHOLE)
+        yield at.op("head.activation", "gelu", Kept("activation", elements), elements=elements, cut=WHOLE)
+        yield last.linear("head", spec.d_model, 1, True, cut=VOCAB)
         return
     if part.transform:
-        yield at.linear("head.transform", spec.d_model, width, part.transform_bias)
-        yield at.op("head.activation", "gelu", Kept("activation", tokens * width), elements=tokens * width)
-        yield at.norm("head.norm", spec.norm, width)
+        yield at.linear("head.transform", spec.d_model, width, part.transform_bias, cut=WHOLE)
+        yield at.op("head.activation", "gelu", Kept("activation", tokens * width), elements=tokens * width, cut=WHOLE)
+        yield at.norm("head.norm", spec.norm, width, cut=WHOLE)
     elif spec.embedding.width is not None:
-        yield at.linear("head.projection", spec.d_model, width, spec.embedding.projection_bias)
-    yield at.linear("head", width, spec.embedding.vocab, part.bias, tied=part.tied)
+        yield at.linear("head.projection", spec.d_model, width, spec.embedding.projection_bias, cut=WHOLE)
+    yield last.linear("head", width, spec.embedding.vocab, part.bias, tied=part.tied, cut=VOCAB)
     if part.second_bias:
-        yield at.op("head.second_bias", "vector", size=spec.embedding.vocab)
+        yield at.op("head.second_bias", "vector", size=spec.embedding.vocab, cut=VOCAB)
 
 
 def _layer(layers: Layers, where: Place) -> Iterator[Op]:
     """Norms, and the parts with a residual sum after each."""
     dropped = (Kept("dropout mask", where.tokens * where.d_model, "bool"),) if where.run.dropout else ()
-    residual = where.op("residual", "residual", *dropped, elements=where.tokens * where.d_model)
+    elements = where.tokens * where.d_model
+    residual = where._replace(role="residual").op("residual", "residual", *dropped, elements=elements, cut=TOKENS)
     for norm in layers.norm_names:
-        yield where.norm(f"norm.{norm}", where.spec.norm, where.d_model)
+        yield where.norm(f"norm.{norm}", where.spec.norm, where.d_model, role="norm")
     if layers.mixer is not None:
         yield from layers.mixer.ops(where)
         yield residual
     if layers.beside is not None:
-        yield from layers.beside.ops(where)
+        yield from layers.beside.ops(where._replace(role="beside"))
         yield residual
     if layers.cross is not None:
-        yield from layers.cross.ops(where, "cross_attention", cross=True)
+        yield from layers.cross.ops(where._replace(role="cross"), "cross_attention", cross=True)
         yield residual
     if layers.ffn is not None:
-        yield from layers.ffn.ops(where, "moe" if isinstance(layers.ffn, MoE) else "ffn")
+        yield from layers.ffn.ops(where._replace(role="ffn"), "moe" if isinstance(layers.ffn, MoE) else "ffn")
         yield residual
     for extra in where.spec.extras:
-        yield from extra.inside(where)
+        yield from extra.inside(where._replace(role="extra"))

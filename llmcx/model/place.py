@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from llmcx.ops.op import Kept, Op, kept, op_of
+from llmcx.ops.op import TOKENS, Cache, Cut, Dims, Kept, Op, kept, op_of
 
 if TYPE_CHECKING:
     from llmcx.model.norm import Norm
@@ -46,9 +46,9 @@ def step_at(context: int, batch: int = 1, source: int | None = None, ideal: bool
 
 
 class Place(NamedTuple):
-    """A layer group's place in a run: ``q`` new tokens per sequence attend to ``kv``; ``source`` encoder tokens are at hand.
+    """A kind of layer's place in a run: ``q`` new tokens per sequence attend to ``kv``; ``source`` encoder tokens are at hand.
 
-    ``width`` is the tokens' where it is not the model's d_model.
+    ``width`` is the tokens' where it is not the model's d_model; ``role`` what the ops made here belong to.
     """
 
     spec: ModelSpec
@@ -61,6 +61,7 @@ class Place(NamedTuple):
     group: str
     times: int = 1
     width: int | None = None
+    role: str = "mixer"
 
     @property
     def tokens(self) -> int:
@@ -70,9 +71,22 @@ class Place(NamedTuple):
     def d_model(self) -> int:
         return self.spec.d_model if self.width is None else self.width
 
-    def op(self, component: str, kind: str, *keeps: Kept, copies: int = 1, used: int = 1, **dims: int) -> Op:
-        """An op of this group, once per layer."""
-        return op_of((component, kind, dims, self.times, copies, used, keeps, self.group, True))
+    def op(
+        self,
+        component: str,
+        kind: str,
+        *keeps: Kept,
+        copies: int = 1,
+        used: int = 1,
+        cut: Cut | None = None,
+        cache: Cache | None = None,
+        joined: bool = False,
+        **dims: int,
+    ) -> Op:
+        """An op of this kind of layer, once per layer."""
+        return op_of(
+            (component, kind, dims, self.times, copies, used, keeps, self.group, True, self.role, "", "", cut, cache, joined)
+        )
 
     def linear(
         self,
@@ -86,32 +100,62 @@ class Place(NamedTuple):
         tokens: int | None = None,
         copies: int = 1,
         used: int = 1,
+        reads: str = "",
+        cut: Cut | None = None,
     ) -> Op:
         """A dense layer over all tokens of the pass. ``saves`` False when its input is already kept by an op before it, ``tied``
-        when its matrix is another op's.
+        when its matrix is another op's. The last word of its name says which matrix it is.
         """
         n = self.batch * self.q if tokens is None else tokens
-        keeps = (kept(("input", n * d_in, "act")),) if saves else ()
-        dims = {"tokens": n, "d_in": d_in, "d_out": d_out, "bias": int(bias), "tied": int(tied)}
-        return op_of((component, "linear", dims, self.times, copies, used, keeps, self.group, True))
+        keeps = (kept(("input", n * d_in, "act", 0)),) if saves else ()
+        dims: Dims = {"tokens": n, "d_in": d_in, "d_out": d_out, "bias": int(bias), "tied": int(tied)}
+        module = component[component.rfind(".") + 1 :]
+        return op_of(
+            (
+                component,
+                "linear",
+                dims,
+                self.times,
+                copies,
+                used,
+                keeps,
+                self.group,
+                True,
+                self.role,
+                module,
+                reads,
+                cut,
+                None,
+                False,
+            )
+        )
 
     @property
     def steps(self) -> bool:
         """Whether this is one decode step, which a recurrence takes from the state that it left."""
         return self.run.past > 0 and self.q == 1
 
-    def conv(self, component: str, channels: int, kernel: int, bias: bool) -> Op:
+    def conv(self, component: str, channels: int, kernel: int, bias: bool, cut: Cut | None = None) -> Op:
         """A causal filter per channel over the tokens.
 
         transformers pads kernel - 1 zeros at both ends and drops the last outputs; a decode step has the last inputs
         in its state. In the backward pass FlopCounterMode lets each filter meet every channel.
         """
         length = self.q if self.steps or self.run.ideal else self.q + kernel - 1
-        dims = {"batch": self.batch, "channels": channels, "length": length, "kernel": kernel, "bias": int(bias)}
+        dims: Dims = {"batch": self.batch, "channels": channels, "length": length, "kernel": kernel, "bias": int(bias)}
         dims["met"] = 1 if self.run.ideal else channels
-        return Op(component, "conv", dims, self.times, 1, 1, (Kept("input", self.tokens * channels),), self.group)
+        return self.op(component, "conv", Kept("input", self.tokens * channels), cut=cut, **dims)
 
-    def norm(self, component: str, norm: Norm, width: int, tokens: int | None = None, vectors: int = 1) -> Op:
+    def norm(
+        self,
+        component: str,
+        norm: Norm,
+        width: int,
+        tokens: int | None = None,
+        vectors: int = 1,
+        cut: Cut | None = TOKENS,
+        role: str | None = None,
+    ) -> Op:
         """A normalisation over ``width`` features of each of ``tokens`` rows, with ``vectors`` rows of weights.
 
         A layer norm keeps its input and two statistics per row; transformers' RMS norm, written in Python, an fp32
@@ -121,14 +165,15 @@ class Place(NamedTuple):
         wide = "fp32" if norm.fp32 else "act"
         keeps: tuple[Kept, ...]
         if norm.type == "layernorm":
-            keeps = (kept(("input", n * width, wide)), kept(("mean and deviation", 2 * n, "fp32")))
+            keeps = (kept(("input", n * width, wide, 0)), kept(("mean and deviation", 2 * n, "fp32", 0)))
         else:
             keeps = (
-                kept(("input in fp32", n * width, "fp32")),
-                kept(("normalised input", n * width, wide)),
-                kept(("reciprocal root", n, "fp32")),
+                kept(("input in fp32", n * width, "fp32", 0)),
+                kept(("normalised input", n * width, wide, 0)),
+                kept(("reciprocal root", n, "fp32", 0)),
             )
         if norm.offset:
             keeps += (Kept("scale, one added", vectors * width, "fp32"),)
-        dims = {"tokens": n, "width": width, "weights": vectors * width * (int(norm.scale) + int(norm.shift))}
-        return op_of((component, norm.type, dims, self.times, 1, 1, keeps, self.group, True))
+        dims: Dims = {"tokens": n, "width": width, "weights": vectors * width * (int(norm.scale) + int(norm.shift))}
+        of = self.role if role is None else role
+        return op_of((component, norm.type, dims, self.times, 1, 1, keeps, self.group, True, of, "", "", cut, None, False))

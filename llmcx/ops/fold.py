@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, NamedTuple
 
-from llmcx.ops.op import Op
+from llmcx.ops.op import COLLECTIVES, Op
 
 
 class Rule(NamedTuple):
@@ -32,12 +32,18 @@ class Line(NamedTuple):
 
 
 class Fold:
-    """A cost: one rule per kind of op, summed over ops."""
+    """A cost: one rule per kind of op, summed over ops. ``free`` are the kinds that cost nothing: by default what GPUs send."""
 
-    def __init__(self, name: str, weight: Callable[[Op], int] = lambda op: op.times, weight_text: str = "times") -> None:
+    def __init__(
+        self,
+        name: str,
+        weight: Callable[[Op], int] = lambda op: op.times,
+        weight_text: str = "times",
+        free: Iterable[str] = COLLECTIVES,
+    ) -> None:
         self.name = name
         self.rules: dict[str, Rule] = {}
-        self.free: set[str] = set()
+        self.free: set[str] = set(free)
         self.weight = weight
         self.weight_text = weight_text
 
@@ -86,9 +92,8 @@ class Fold:
         >>> twice.rules["vector"].compute(size=3)
         6
         """
-        fold = Fold(name, weight or self.weight, weight_text or self.weight_text)
+        fold = Fold(name, weight or self.weight, weight_text or self.weight_text, self.free - {*but})
         fold.rules = {kind: change(rule) if change else rule for kind, rule in self.rules.items() if kind not in but}
-        fold.free = self.free - {*but}
         return fold
 
     def of(self, op: Op) -> int:

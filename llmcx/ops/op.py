@@ -44,26 +44,76 @@ KINDS = {
 }
 """Every kind of op and its dims. A fold must have a rule for each, or say that it costs nothing."""
 
+COLLECTIVES = {
+    "all_reduce": "elements: of the tensor that each of the ranks has and gets summed up",
+    "reduce_scatter": "elements: of the whole tensor, of which each rank gets a share summed up",
+    "all_gather": "elements: of the whole tensor, of which each rank has a share",
+    "all_to_all": "elements: that a rank sends to the experts of its tokens, its own included; copies: experts a token meets",
+    "ring": "elements: that a rank receives from the ranks before it, and passes on",
+    "send": "elements: that a rank sends to the next one",
+}
+"""What a rank sends, in ops of their own. Further dims of all: ranks, how many take part; stride, how far apart they are among
+the GPUs; forward, backward: how often in a pass. Only the fold of what is sent has rules for them.
+"""
+
+
+Dims = dict[str, Any]
+"""Some dims of an op, to be passed on by name."""
+
 
 class Kept(NamedTuple):
     """One tensor that autograd keeps for the backward pass.
 
     ``stored`` is "act" (the activations' dtype), "fp32" (always 4 bytes), "int64", "bool", or "upcast": an fp32 copy
     that exists beside the original only where activations are narrower than fp32; "uncast": one that exists only where they are
-    not.
+    not. ``units``: heads among which tensor parallelism shares it out, where these are not the op's own.
     """
 
     what: str
     elements: int
     stored: str = "act"
+    units: int = 0
+
+
+class Cut(NamedTuple):
+    """How tensor parallelism divides an op (Shoeybi et al. 2019, arXiv:1909.08053, sec. 3; Korthikanti et al. 2022,
+    arXiv:2205.05198, sec. 4.2).
+
+    ``axis``: "columns" of a matrix or "rows" of it (what comes out are then partial sums), "heads", in shares of
+    ``units`` (heads, columns); "vocab"; "tokens": weights are on every GPU, and sequence parallelism divides the tokens;
+    "replicated": every GPU does it for all tokens; "whole": the same, and sequence parallelism does not reach it.
+    ``gathered``: the input is whole on every GPU even then. ``strict``: GPUs that do not divide the units are refused, for what a
+    share is then is not known.
+    """
+
+    axis: str
+    units: int = 0
+    gathered: bool = False
+    strict: bool = False
+
+
+TOKENS, REPLICATED, WHOLE, VOCAB = Cut("tokens"), Cut("replicated"), Cut("whole"), Cut("vocab")
+
+
+class Cache(NamedTuple):
+    """What a "cache" op leaves for the next token: ``kind`` "kv" (keys and values), "latent" (in place of them), "index" (an
+    indexer's keys), "cross" (the encoder's keys and values), or "state" (which does not grow with the tokens). ``window``: tokens
+    after which a key is never read again.
+    """
+
+    kind: str
+    window: int | None = None
 
 
 class Op(NamedTuple):
     """``times`` identical operations of one kind, with the dims of one of them.
 
-    ``copies`` is how many sets of weights exist (an MoE layer's experts), ``used`` how many of them one token meets.
-    ``group`` is the layer group, e.g. "decoder.0"; ops outside the layers carry "embedding" or "head". ``grad`` False is
-    for what runs without gradient and so has no backward.
+    ``component`` is its name for readers; costs go by the other fields. ``copies`` is how many sets of weights exist (an MoE
+    layer's experts), ``used`` how many of them one token meets. ``group`` is the kind of layer, e.g. "decoder.0"; ops outside
+    the layers carry "embedding" or "head". ``grad`` False is for what runs without gradient and so has no backward. ``role`` is
+    one of :data:`ROLES`, ``module`` which matrix of it a linear op is (q, k, v, out, gate, up, down, ...), ``reads`` one of
+    :data:`READS`, ``cut`` how tensor parallelism divides it (None: not known), ``cache`` what a cache op holds. ``joined``: a
+    fused kernel does it together with the product that follows.
     """
 
     component: str
@@ -75,11 +125,47 @@ class Op(NamedTuple):
     keeps: tuple[Kept, ...] = ()
     group: str = ""
     grad: bool = True
+    role: str = "mixer"
+    module: str = ""
+    reads: str = ""
+    cut: Cut | None = None
+    cache: Cache | None = None
+    joined: bool = False
+
+
+ROLES = (
+    "embedding",  # the token table
+    "positions",  # other tables, and what is done once to what is looked up
+    "rotary",  # cosines and sines of the positions, which every stage of a pipeline has
+    "norm",
+    "residual",
+    "mixer",
+    "beside",  # a second mixer on the same input
+    "cross",  # cross-attention
+    "ffn",
+    "router",
+    "expert",
+    "shared_expert",
+    "extra",
+    "final_norm",
+    "head",  # the matrix over the vocabulary
+    "head_transform",  # what stands before or beside it
+    "traffic",  # what a rank sends
+)
+"""What an op belongs to."""
+
+READS = ("", "normed", "activated")
+"""What made a linear op's input: a norm, an activation or a product of its own block, or anything else."""
 
 
 # Of all their fields, in order: at half the price of calling the class, where most ops of most models are made.
 kept: Callable[[tuple[Any, ...]], Kept] = partial(tuple.__new__, Kept)
 op_of: Callable[[tuple[Any, ...]], Op] = partial(tuple.__new__, Op)
+
+
+def is_expert(op: Op) -> bool:
+    """Whether a router chooses who does it: weights that expert parallelism shares out."""
+    return op.role == "expert"
 
 
 def is_core(op: Op) -> bool:

@@ -10,8 +10,8 @@ from llmcx.errors import InputError
 from llmcx.formats import dtypes
 from llmcx.model.spec import MoE
 from llmcx.ops.op import Op
+from llmcx.parallel.layout import cut
 from llmcx.parallel.routing import capacity, chances
-from llmcx.parallel.sharding import cut
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def expert_parallel(
         )
     part = layers[0][1]
     most, least = cut(part.n_experts, ranks), part.n_experts // ranks
-    inside = [op for op in ops if op.component.startswith("moe.expert")]
+    inside = [op for op in ops if op.role == "expert"]
     replicated = params_fold.fold.total(ops) - params_fold.fold.total(inside)
     full = params_fold.fold.total(op._replace(copies=cut(op.copies, ranks)) for op in inside)
     light = params_fold.fold.total(op._replace(copies=op.copies // ranks) for op in inside)

@@ -1,22 +1,24 @@
-"""A parallel layout and what it may be: :class:`~llmcx.parallel.method.Ways` with the micro-batch and what is recomputed."""
+"""How GPUs share the work: one layout for training and inference, and what it may be."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from math import isqrt
 from typing import NamedTuple
 
 from llmcx.errors import InputError, check_size
 from llmcx.model.spec import ModelSpec
-from llmcx.parallel.method import Method, Ways
-from llmcx.parallel.method import check as check_ways
 
 
 class Layout(NamedTuple):
-    """Ways of parallelism, innermost first: tensor, context, data (of which ``ep`` share out the experts), pipeline.
+    """Degrees of parallelism. Of the GPUs, numbered innermost first: tensor, context, data, pipeline.
 
-    ``virtual`` chunks of layers per stage (interleaved 1F1B), ``micro_batch`` sequences at a time, ``zero`` what the
-    data-parallel ranks share out (1 optimizer states, 2 gradients, 3 weights). ``sequence`` splits norms and residuals with
-    ``tp``.
+    ``tp`` tensor-, ``pp`` pipeline-, ``cp`` context-, ``dp`` data-parallel. ``ep`` groups of GPUs share out the experts: of the
+    ``dp`` · ``cp`` where these suffice (an expert's matrices are then cut by ``tp``), else of all tp · cp · dp.
+    ``attention_dp`` of the ``tp`` GPUs' groups hold attention for a share of the batch each, in place of a share of the heads.
+    ``micro_batch`` sequences at a time, ``virtual`` chunks of layers per pipeline stage (interleaved 1F1B), ``micro_batches`` per
+    step (None: at least as many as fill the pipeline). ``zero`` 1, 2, 3 shares out optimizer states, then gradients, then weights
+    (Rajbhandari et al. 2020, arXiv:1910.02054; FSDP is 3) among dp · cp GPUs, or ``shard`` of them (HSDP). ``sequence`` cuts what
+    tensor parallelism leaves whole by tokens. ``recompute`` is one of :data:`~llmcx.costs.saved_activations.RECOMPUTE`.
     """
 
     tp: int = 1
@@ -27,17 +29,54 @@ class Layout(NamedTuple):
     micro_batch: int = 1
     virtual: int = 1
     recompute: str = "none"
-    zero: int = 1
+    zero: int = 0
     sequence: bool = True
+    shard: int | None = None
+    micro_batches: int | None = None
+    attention_dp: int = 1
 
     @property
     def gpus(self) -> int:
         return self.tp * self.pp * self.cp * self.dp
 
-    def ways(self, micro_batches: int | None = None) -> Ways:
-        """The same as memory takes it, with the micro-batches that a pipeline runs per step."""
-        tp, pp, cp, ep, dp, _, virtual, _, zero, sequence = self
-        return Ways(tp, pp, cp, ep, dp, sequence, zero, None, virtual, micro_batches)
+    @property
+    def replicas(self) -> int:
+        """GPUs that have the same weights of a stage, before ZeRO: dp · cp."""
+        return self.dp * self.cp
+
+    @property
+    def sharers(self) -> int:
+        """GPUs among which ZeRO shares out what is not an expert's."""
+        return self.shard or self.replicas
+
+    @property
+    def expert_tp(self) -> int:
+        """GPUs that cut one expert's matrices: tp where ep takes data-parallel GPUs, else what ep leaves of all."""
+        return self.tp if self.replicas % self.ep == 0 else self.tp * self.replicas // self.ep
+
+    @property
+    def expert_replicas(self) -> int:
+        """GPUs that have the same experts."""
+        return max(self.tp * self.replicas // (self.ep * self.expert_tp), 1)
+
+
+def cut(n: int, among: int) -> int:
+    """The largest of ``among`` shares of ``n``.
+
+    >>> cut(10, 4)
+    3
+    """
+    return -(-n // among)
+
+
+def divisors(n: int) -> list[int]:
+    """What divides ``n``, ascending.
+
+    >>> divisors(12)
+    [1, 2, 3, 4, 6, 12]
+    """
+    small = [d for d in range(1, isqrt(n) + 1) if n % d == 0]
+    return small + [n // d for d in reversed(small) if d * d != n]
 
 
 def micro_batches(layout: Layout, global_batch: int) -> int:
@@ -45,24 +84,61 @@ def micro_batches(layout: Layout, global_batch: int) -> int:
     return global_batch // (layout.dp * layout.micro_batch)
 
 
-def check_heads(spec: ModelSpec, tp: int) -> None:
-    """Refuse ``tp`` GPUs that do not divide the heads of every layer."""
+def check(spec: ModelSpec, layout: Layout) -> None:
+    """Refuse a layout that no program runs, or of which it is not known what each GPU has. Raises InputError."""
+    for name in ("tp", "pp", "cp", "ep", "dp", "virtual", "micro_batch", "micro_batches", "attention_dp"):
+        check_size(name, getattr(layout, name))
+    if layout.zero not in (0, 1, 2, 3):
+        raise InputError(f"zero is {layout.zero}, but must be 0, 1, 2 or 3", field="zero", value=layout.zero, allowed="0 to 3")
+    if layout.shard is not None and (layout.shard < 1 or layout.replicas % layout.shard):
+        why = f"shard is {layout.shard}, but must divide dp × cp = {layout.replicas}"
+        raise InputError(why, field="shard", value=layout.shard)
+    _check_pipeline(spec, layout)
     for heads in spec.head_counts:
-        if heads % tp:
+        if heads % layout.tp:
             allowed = f"a divisor of {heads}"
-            raise InputError(f"tp is {tp}, which does not divide the {heads} heads", field="tp", allowed=allowed)
+            problem = f"tp is {layout.tp}, which does not divide the {heads} heads"
+            raise InputError(problem, field="tp", value=layout.tp, allowed=allowed)
+    if layout.tp % layout.attention_dp:
+        problem = f"attention_dp is {layout.attention_dp}, but must divide tp = {layout.tp}"
+        raise InputError(problem, field="attention_dp", value=layout.attention_dp, allowed=f"a divisor of {layout.tp}")
+    _check_experts(spec, layout)
 
 
-def check(spec: ModelSpec, layout: Layout, global_batch: int, method: Method) -> None:
-    """Refuse a layout that cannot be run: what :func:`llmcx.parallel.method.check` refuses, and what does not divide."""
-    check_size("micro_batch", layout.micro_batch)
-    check_ways(spec, layout.ways(), replace(method, recompute=layout.recompute))
-    check_heads(spec, layout.tp)
-    experts = max((part.n_experts for _, part in spec.mixtures), default=1)
-    if experts % layout.ep:
+def _check_pipeline(spec: ModelSpec, layout: Layout) -> None:
+    chunks, spare = layout.pp * layout.virtual, 0 if layout.virtual == 1 else 2  # the embedding and the head may fill one each
+    if chunks > spec.n_layers + spare:
+        ends = ", its embedding and its head, to fill chunks" if spare else ""
         raise InputError(
-            f"ep is {layout.ep}, but must divide the {experts} experts", field="ep", allowed=f"a divisor of {experts}"
+            f"pp × virtual is {chunks}, but {spec.name} has {spec.n_layers} layers{ends}",
+            field="pp",
+            value=layout.pp,
+            allowed=f"pp × virtual of at most {spec.n_layers + spare}",
         )
+    if layout.pp > 1 and spec.encoder and spec.decoder:
+        raise InputError("pp is for models with one stack; this one has an encoder and a decoder", field="pp", value=layout.pp)
+    if layout.virtual > 1 and layout.pp == 1:
+        raise InputError("virtual divides pipeline stages, so it needs pp above 1", field="virtual", value=layout.virtual)
+
+
+def _check_experts(spec: ModelSpec, layout: Layout) -> None:
+    if layout.ep == 1:
+        return
+    all_gpus, replicas = layout.tp * layout.replicas, layout.replicas
+    if not spec.mixtures:
+        raise InputError(f"ep is {layout.ep}, but the model has no experts", field="ep", value=layout.ep)
+    if replicas % layout.ep and (layout.ep % replicas or all_gpus % layout.ep):
+        problem = f"ep is {layout.ep}, but must divide dp × cp = {replicas}, or be a multiple of it that divides tp × cp × dp"
+        raise InputError(f"{problem} = {all_gpus}", field="ep", value=layout.ep)
+    for experts in sorted({part.n_experts for _, part in spec.mixtures}):
+        if experts % layout.ep:
+            allowed = f"a divisor of {experts}"
+            problem = f"ep is {layout.ep}, but must divide the {experts} experts"
+            raise InputError(problem, field="ep", value=layout.ep, allowed=allowed)
+
+
+def check_batch(layout: Layout, global_batch: int) -> None:
+    """Refuse a global batch that the layout does not divide."""
     at_once = layout.dp * layout.micro_batch
     if global_batch % at_once:
         raise InputError(
@@ -76,3 +152,11 @@ def check(spec: ModelSpec, layout: Layout, global_batch: int, method: Method) ->
             f"the interleaved schedule needs micro-batches in multiples of pp = {layout.pp} (Narayanan et al. 2021, sec. 2.2.2)",
             field="virtual",
         )
+
+
+def uneven(spec: ModelSpec, layout: Layout) -> list[str]:
+    """What does not divide, so that the fullest GPU, which is counted, has more than others."""
+    if spec.n_layers % layout.pp == 0:
+        return []
+    most = cut(spec.n_layers, layout.pp)
+    return [f"uneven: {spec.n_layers} layers on pp {layout.pp}; the fullest GPU has {most}, and is what is counted"]

@@ -92,7 +92,7 @@ _RESULTS = (
 
 
 def _train_tables(item: Item) -> list[Table]:
-    from llmcx.answers.train import SPENT_ON  # there already, where there is a result of it
+    from llmcx.engines.training_time import SPENT_ON  # there already, where there is a result of it
 
     t, inputs = item.result["training"], item.inputs
     rows = [

@@ -55,7 +55,7 @@ FIGURES = {
     "seconds": ("the same with projections", "waits for {binds}", "Williams et al. 2009, CACM 52(4)"),
     "hops": ("layers until all tokens are connected, no mask", "n = {seq:,}", "Child et al. 2019, arXiv:1904.10509, sec. 4.2"),
     "hops_causal": ("the same under a causal mask", "n = {seq:,}", "Child et al. 2019, arXiv:1904.10509, sec. 4.2"),
-    "max_seq": ("largest n with weights + cache + 2 b n d + one core <= budget", "by bisection", "llmcx memory's parts"),
+    "max_seq": ("largest n with weights + cache + logits + workspace <= budget", "by bisection", "llmcx memory's parts"),
     "growth": ("core FLOPs / those at the first length", "core {core_flops:,}", "the textbook chapter, sec. 3"),
 }
 """Of a row: the formula, the numbers put in, the source."""

@@ -12,7 +12,7 @@ from llmcx.model.cores import EAGER, STEPS, Chunked, Core, Linear, Linformer, Pe
 from llmcx.model.mixers import Mixer
 from llmcx.model.norm import Norm
 from llmcx.model.place import Place
-from llmcx.ops.op import Kept, Op
+from llmcx.ops.op import Cache, Cut, Dims, Kept, Op
 
 
 @dataclass(frozen=True)
@@ -89,30 +89,45 @@ class Attention(Mixer):
         dim, kv = self.width(d), where.source if cross else where.kv
         # A decode step finds the encoder's keys and values in the cache.
         new_kv = (where.source if where.run.encode else 0) if cross else where.q
-        yield where.linear(f"{name}.q", d, self.n_heads * dim, self.bias)
+        by_heads, by_kv_heads = Cut("columns", self.n_heads), Cut("columns", kv_heads)
+        yield where.linear(f"{name}.q", d, self.n_heads * dim, self.bias, reads="normed", cut=by_heads)
         # Keys and values read the same tensor as the queries, so it is kept once; in cross-attention, the encoder's output.
         for leaf in self._read_once(cross):
-            yield where.linear(f"{name}.{leaf}", d, kv_heads * dim, self.bias, saves=False, tokens=batch * new_kv)
+            n = batch * new_kv
+            yield where.linear(
+                f"{name}.{leaf}", d, kv_heads * dim, self.bias, saves=False, tokens=n, reads="normed", cut=by_kv_heads
+            )
         if self.gate:
             gate_bias = self.bias if self.gate_bias is None else self.gate_bias
-            yield where.linear(f"{name}.gate", d, self.n_heads * dim, gate_bias, saves=False)
+            yield where.linear(f"{name}.gate", d, self.n_heads * dim, gate_bias, saves=False, reads="normed", cut=by_heads)
         if self.qk_norm is not None:
             yield from self._qk_norm(where, name, dim, batch * new_kv)
         if self.v_norm and not self.shares_kv:
-            yield where.norm(f"{name}.v_norm", Norm("rmsnorm", scale=False), dim, batch * new_kv * kv_heads)
+            rows = batch * new_kv * kv_heads
+            yield where.norm(f"{name}.v_norm", Norm("rmsnorm", scale=False), dim, rows, cut=Cut("heads", kv_heads))
         if self.sinks:
-            yield where.op(f"{name}.sinks", "vector", size=self.n_heads)
+            yield where.op(f"{name}.sinks", "vector", size=self.n_heads, cut=Cut("heads", self.n_heads))
         if self.rope and not cross:
-            yield where.op(f"{name}.rotary", "rotary", elements=where.tokens * (self.n_heads + kv_heads) * dim)
+            elements = where.tokens * (self.n_heads + kv_heads) * dim
+            yield where.op(f"{name}.rotary", "rotary", elements=elements, cut=Cut("heads", self.n_heads))
         if self.relative_buckets is not None:
             rows = self.relative_buckets
-            yield where.op(f"{name}.relative_bias", "lookup", tokens=where.q * kv, rows=rows, width=self.n_heads)
+            yield where.op(
+                f"{name}.relative_bias",
+                "lookup",
+                tokens=where.q * kv,
+                rows=rows,
+                width=self.n_heads,
+                cut=Cut("heads", self.n_heads),
+            )
         if self.relative_projection:
-            positions = {"tokens": kv, "d_in": d, "d_out": self.n_heads * dim, "bias": 2, "tied": 0}
-            yield where.op(f"{name}.relative", "linear", **positions)
-            yield where.op(f"{name}.relative_scores", "scores", batch=batch, heads=self.n_heads, pairs=where.q * kv, width=dim)
+            positions: Dims = {"tokens": kv, "d_in": d, "d_out": self.n_heads * dim, "bias": 2, "tied": 0}
+            yield where.op(f"{name}.relative", "linear", cut=by_heads, **positions)
+            met: Dims = {"batch": batch, "heads": self.n_heads, "pairs": where.q * kv, "width": dim}
+            yield where.op(f"{name}.relative_scores", "scores", cut=Cut("heads", self.n_heads), **met)
         yield from self._core(where, name, kv, dim, cross)
-        yield where.linear(f"{name}.out", self.n_heads * dim, d, self.bias if self.out_bias is None else self.out_bias)
+        out_bias = self.bias if self.out_bias is None else self.out_bias
+        yield where.linear(f"{name}.out", self.n_heads * dim, d, out_bias, cut=Cut("rows", self.n_heads))
 
     def _read_once(self, cross: bool) -> tuple[str, ...]:
         """The projections beside the queries'. Reformer's queries are its keys."""
@@ -126,10 +141,10 @@ class Attention(Mixer):
         sides = (("q_norm", self.n_heads, where.tokens), ("k_norm", self.kv_heads, kv_tokens))
         for leaf, heads, tokens in sides[: 1 if self.shares_kv else 2]:
             if self.qk_norm == "full":
-                yield where.norm(f"{name}.{leaf}", self.qk_norm_type, heads * dim, tokens)
+                yield where.norm(f"{name}.{leaf}", self.qk_norm_type, heads * dim, tokens, cut=Cut("columns", heads))
             else:
                 vectors = heads if self.qk_norm == "heads" else 1
-                yield where.norm(f"{name}.{leaf}", self.qk_norm_type, dim, tokens * heads, vectors)
+                yield where.norm(f"{name}.{leaf}", self.qk_norm_type, dim, tokens * heads, vectors, cut=Cut("heads", heads))
 
     def _core(self, where: Place, name: str, kv: int, dim: int, cross: bool) -> Iterator[Op]:
         """Queries meet keys: the part in which the variants differ."""
@@ -143,7 +158,8 @@ class Attention(Mixer):
             before = Kept("keys or values before projection", batch * new * kv_width)
             for leaf in ("k_down", "v_down"):
                 learned = core.rank * rows
-                yield where.op(f"{name}.{leaf}", "matmul", before, batch=batch, m=core.rank, k=new, n=kv_width, weight=learned)
+                dims: Dims = {"batch": batch, "m": core.rank, "k": new, "n": kv_width, "weight": learned}
+                yield where.op(f"{name}.{leaf}", "matmul", before, **dims, cut=Cut("heads", heads))
             kept = Kept("keys and values", 2 * batch * core.rank * heads * dim)
             yield from meet(where, name, heads, q * core.rank, dim, dim, queries, kept, keys=core.rank)
         elif isinstance(core, (Performer, Linear)):
@@ -153,8 +169,9 @@ class Attention(Mixer):
             count = pairs.computed(core, q, kv, where.masked and not cross, where.run.ideal)
             if isinstance(core, Reformer):
                 both = (heads + kv_heads) * dim  # as many keys as queries
-                hashed = {"m": q, "k": dim, "n": core.rounds * -(-kv // core.chunk)}
-                yield where.op(f"{name}.hash", "matmul", batch=batch * heads, **hashed, weight=0)._replace(grad=False)
+                hashed: Dims = {"m": q, "k": dim, "n": core.rounds * -(-kv // core.chunk)}
+                hashes = where.op(f"{name}.hash", "matmul", batch=batch * heads, **hashed, weight=0, cut=Cut("heads", heads))
+                yield hashes._replace(grad=False)
             # Fused kernels keep keys and values as they are; eager code copies them to every query head, but for a single
             # sequence of a single key-value head, which a view repeats.
             eager = core.type in EAGER and not where.run.fused
@@ -162,7 +179,8 @@ class Attention(Mixer):
             # So does PyTorch's sdpa with a mask, which is how it learns of a window; the mask becomes numbers, and is kept.
             masked = where.run.fused and where.run.masks and not cross and isinstance(core, (Sliding, Chunked))
             mask = Kept("mask", batch * q * kv if masked and kv >= core.window else 0)  # type: ignore[union-attr]
-            kept = Kept("keys and values", batch * kv * (2 * heads * dim if copied or mask.elements else both))
+            many = copied or mask.elements
+            kept = Kept("keys and values", batch * kv * (2 * heads * dim if many else both), units=0 if many else kv_heads)
             shared = 1 if eager or isinstance(core, Reformer) else heads // kv_heads
             met = meet(where, name, heads, count, dim, dim, queries, kept, fused=not eager, keys=kv, shared=shared)
             if self.softmax_fp32 and not mask.elements:
@@ -171,9 +189,12 @@ class Attention(Mixer):
                 for op in met:
                     yield op._replace(keeps=self._softmax_keeps(op, mask)) if op.kind == "softmax" else op
         if cached and not self.shares_kv:
-            if isinstance(core, (Sliding, Chunked)) and not cross:
-                cached = min(cached, core.window)
-            yield where.op(f"{name}.cache", "cache", batch=batch, tokens=cached, width=both)
+            window = core.window if isinstance(core, (Sliding, Chunked)) and not cross else None
+            held = Cache("cross" if cross else "kv", window)
+            cached = cached if window is None else min(cached, window)
+            yield where.op(
+                f"{name}.cache", "cache", batch=batch, tokens=cached, width=both, cut=Cut("heads", kv_heads), cache=held
+            )
 
     def _softmax_keeps(self, op: Op, mask: Kept) -> tuple[Kept, ...]:
         """What the softmax keeps: no fp32 copy where it is taken in the activations' dtype; a mask, if it has one."""
@@ -184,19 +205,24 @@ class Attention(Mixer):
         """phi(Q) [phi(K)ᵀ V], over phi(Q) [phi(K)ᵀ 1]; ``new`` keys are added to what the state holds."""
         core, batch, q, heads, kv_heads = self.core, where.batch, where.q, self.n_heads, self.kv_heads
         r = core.features if isinstance(core, Performer) else dim
+        by_heads: Dims = {"cut": Cut("heads", heads)}
         for leaf, tokens, n in (("q_features", q, heads), ("k_features", new, kv_heads)):
             kept = (Kept("input", batch * n * tokens * dim), Kept("features", batch * n * tokens * r))
             if isinstance(core, Performer):
                 # The features are drawn, not learned: no gradient for them.
-                yield where.op(f"{name}.{leaf}", "matmul", *kept, batch=batch * n, m=tokens, k=dim, n=r, weight=0, grads=1)
+                dims: Dims = {"batch": batch * n, "m": tokens, "k": dim, "n": r, "weight": 0, "grads": 1}
+                yield where.op(f"{name}.{leaf}", "matmul", *kept, **dims, cut=Cut("heads", n))
             else:
-                yield where.op(f"{name}.{leaf}", "elu", *kept, elements=batch * n * tokens * r)
+                yield where.op(f"{name}.{leaf}", "elu", *kept, elements=batch * n * tokens * r, cut=Cut("heads", n))
         values, state = Kept("values", batch * new * kv_heads * dim), Kept("state of every head", batch * heads * r * dim)
-        yield where.op(f"{name}.state", "matmul", values, batch=batch * kv_heads, m=r, k=new, n=dim, weight=0)
-        yield where.op(f"{name}.read", "matmul", state, batch=batch * heads, m=q, k=r, n=dim, weight=0)
+        yield where.op(f"{name}.state", "matmul", values, batch=batch * kv_heads, m=r, k=new, n=dim, weight=0, **by_heads)
+        yield where.op(f"{name}.read", "matmul", state, batch=batch * heads, m=q, k=r, n=dim, weight=0, **by_heads)
         sums = (Kept("sums of keys", batch * heads * r), Kept("numerators and denominators", batch * heads * q * (dim + 1)))
-        yield where.op(f"{name}.normaliser", "matmul", *sums, batch=batch * heads, m=q, k=r, n=1, weight=0)
-        yield where.op(f"{name}.recurrent", "cache", batch=batch, tokens=r, width=kv_heads * (dim + 1))
+        yield where.op(f"{name}.normaliser", "matmul", *sums, batch=batch * heads, m=q, k=r, n=1, weight=0, **by_heads)
+        width = kv_heads * (dim + 1)
+        yield where.op(
+            f"{name}.recurrent", "cache", batch=batch, tokens=r, width=width, cut=Cut("heads", kv_heads), cache=Cache("state")
+        )
 
 
 def meet(
@@ -225,10 +251,11 @@ def meet(
         probabilities = (Kept("probabilities", elements), Kept("their fp32 original", elements, "upcast"))
         if where.run.dropout:
             probabilities += (Kept("dropout mask", elements, "bool"), Kept("what dropout leaves", elements))
-    met = {"batch": where.batch, "heads": heads, "pairs": count}
-    shape = {"rows": where.q, "keys": keys, "shared": shared, "fused": int(fused)}
-    yield where.op(f"{name}.scores", "scores", queries, keys_values, **met, width=d_qk, **shape)
-    yield where.op(f"{name}.softmax", "softmax", *probabilities, elements=elements, fused=int(fused))
-    yield where.op(f"{name}.values", "values", **met, width=d_v, **shape)
+    by_heads = Cut("heads", heads)
+    met: Dims = {"batch": where.batch, "heads": heads, "pairs": count}
+    shape: Dims = {"rows": where.q, "keys": keys, "shared": shared, "fused": int(fused)}
+    yield where.op(f"{name}.scores", "scores", queries, keys_values, **met, width=d_qk, **shape, cut=by_heads)
+    yield where.op(f"{name}.softmax", "softmax", *probabilities, elements=elements, fused=int(fused), cut=by_heads)
+    yield where.op(f"{name}.values", "values", **met, width=d_v, **shape, cut=by_heads)
     if fused:
-        yield where.op(f"{name}.recompute", "recompute", **met, width=d_qk)
+        yield where.op(f"{name}.recompute", "recompute", **met, width=d_qk, cut=by_heads)

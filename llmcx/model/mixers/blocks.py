@@ -12,7 +12,7 @@ from llmcx.model.cores import Standard
 from llmcx.model.mixers import Mixer
 from llmcx.model.mixers.attention import Attention, meet
 from llmcx.model.place import Place
-from llmcx.ops.op import Kept, Op
+from llmcx.ops.op import Dims, Kept, Op
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class LongformerBlocks(Mixer):
             yield where.linear(f"{name}.{leaf}", d, d, True, saves=False, tokens=0)
         chunks = -(-where.q // half)
         tensors = where.tokens * d
-        met = {"batch": where.batch, "heads": self.n_heads, "width": dim}
+        met: Dims = {"batch": where.batch, "heads": self.n_heads, "width": dim}
         scored, weighed = max(chunks - 1, 1) * self.window**2, chunks * half * 3 * half
         yield where.op(
             f"{name}.scores", "scores", Kept("queries", tensors), Kept("keys and values", 2 * tensors), pairs=scored, **met
@@ -87,7 +87,7 @@ class BigBird(Mixer):
             yield from meet(where, name, self.n_heads, count, dim, dim, queries, others, keys=where.kv)
         else:
             both = 4 * b * n + 4 * (4 + r) * b * b + 2 * (n // b - 4) * (3 + r) * b * b + 4 * (n // b - 4) * b * b
-            met = {"batch": where.batch, "heads": self.n_heads, "width": dim}
+            met: Dims = {"batch": where.batch, "heads": self.n_heads, "width": dim}
             yield where.op(f"{name}.scores", "scores", queries, others, pairs=both // 2, **met)
             yield where.op(f"{name}.softmax", "softmax", elements=where.batch * self.n_heads * both // 2)
             yield where.op(f"{name}.values", "values", pairs=both - both // 2, **met)

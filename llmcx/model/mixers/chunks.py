@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from llmcx.model.place import Place
-from llmcx.ops.op import Kept, Op
+from llmcx.ops.op import Cut, Kept, Op
 
 
 def carried(
@@ -16,15 +16,15 @@ def carried(
     The state that the first chunk reads is zero and needs no gradient; what the last chunk adds is read by nobody, so
     that nothing goes backward through it.
     """
-    batch = where.batch * heads
+    batch, by_heads = where.batch * heads, Cut("heads", heads)
     first = min(chunk, rows)
     last = rows - (-(-rows // chunk) - 1) * chunk
     for leaf in reads:
-        yield where.op(f"{name}.{leaf}", "matmul", batch=batch, m=first, k=d_k, n=d_v, weight=0, grads=1)
+        yield where.op(f"{name}.{leaf}", "matmul", batch=batch, m=first, k=d_k, n=d_v, weight=0, grads=1, cut=by_heads)
         if rows > first:
             kept = Kept("queries of the state", batch * rows * d_k, "fp32")
-            yield where.op(f"{name}.{leaf}", "matmul", kept, batch=batch, m=rows - first, k=d_k, n=d_v, weight=0)
+            yield where.op(f"{name}.{leaf}", "matmul", kept, batch=batch, m=rows - first, k=d_k, n=d_v, weight=0, cut=by_heads)
     if rows > last:
         kept = Kept("keys, values and states", batch * (rows * (d_k + d_v) + rows // chunk * d_k * d_v), "fp32")
-        yield where.op(f"{name}.write", "matmul", kept, batch=batch, m=d_k, k=rows - last, n=d_v, weight=0)
-    yield where.op(f"{name}.write", "matmul", batch=batch, m=d_k, k=last, n=d_v, weight=0)._replace(grad=False)
+        yield where.op(f"{name}.write", "matmul", kept, batch=batch, m=d_k, k=rows - last, n=d_v, weight=0, cut=by_heads)
+    yield where.op(f"{name}.write", "matmul", batch=batch, m=d_k, k=last, n=d_v, weight=0, cut=by_heads)._replace(grad=False)

@@ -16,7 +16,7 @@ from llmcx.model.mixers import Mixer
 from llmcx.model.mixers.chunks import carried
 from llmcx.model.norm import Norm
 from llmcx.model.place import Place
-from llmcx.ops.op import Kept, Op
+from llmcx.ops.op import REPLICATED, Cache, Cut, Dims, Kept, Op
 
 CHUNK = 64
 """Tokens in a chunk: transformers' default, which no configuration changes."""
@@ -55,34 +55,38 @@ class GatedDelta(Mixer):
         """Projections, filter, the delta rule, a gated norm per head, output projection."""
         heads, n = self.v_heads, where.tokens
         keys, values = self.k_heads * self.k_dim, heads * self.v_dim
-        yield where.linear(f"{name}.qkv", where.d_model, 2 * keys + values)
-        yield where.linear(f"{name}.gate", where.d_model, values, saves=False)
-        yield where.linear(f"{name}.beta_decay", where.d_model, 2 * heads, saves=False)
-        yield where.conv(f"{name}.conv", 2 * keys + values, self.d_conv, False)
-        yield where.op(
-            f"{name}.conv.activation", "silu", Kept("activation", n * (2 * keys + values)), elements=n * (2 * keys + values)
-        )
+        mixed, columns = 2 * keys + values, Cut("columns", self.k_heads, strict=True)
+        yield where.linear(f"{name}.qkv", where.d_model, mixed, reads="normed", cut=columns)
+        yield where.linear(f"{name}.gate", where.d_model, values, saves=False, reads="normed", cut=columns)
+        yield where.linear(f"{name}.beta_decay", where.d_model, 2 * heads, saves=False, cut=columns)
+        yield where.conv(f"{name}.conv", mixed, self.d_conv, False, columns)
+        yield where.op(f"{name}.conv.activation", "silu", Kept("activation", n * mixed), elements=n * mixed, cut=columns)
         for leaf in ("dt", "a"):
-            yield where.op(f"{name}.{leaf}", "vector", size=heads)
+            yield where.op(f"{name}.{leaf}", "vector", size=heads, cut=columns)
         yield from step(where, name, heads, self.k_dim, self.v_dim) if where.steps else self._chunks(where, name)
         yield from gated_norm(where, name, heads, self.v_dim)
-        yield where.linear(f"{name}.out", values, where.d_model)
-        yield from state(where, name, 2 * keys + values, self.d_conv, heads, self.k_dim, self.v_dim)
+        yield where.linear(f"{name}.out", values, where.d_model, cut=Cut("rows", heads))
+        yield from state(where, name, mixed, self.d_conv, heads, self.k_dim, self.v_dim)
 
     def _chunks(self, where: Place, name: str) -> Iterator[Op]:
         """A triangular system per chunk turns the delta rule into products of matrices."""
         heads, k, v = self.v_heads, self.k_dim, self.v_dim
         count, rows, met = pairs.chunked(where.q, CHUNK, where.run.ideal)
-        all_heads = {"batch": where.batch, "heads": heads, "pairs": met, "rows": rows, "keys": rows}
+        all_heads: Dims = {"batch": where.batch, "heads": heads, "pairs": met, "rows": rows, "keys": rows}
+        all_heads["cut"] = Cut("heads", heads)
         size = where.batch * heads * met
         inputs = Kept("queries, keys and values of every head", where.batch * heads * rows * (3 * k + v), "fp32")
         yield where.op(f"{name}.system", "scores", inputs, **all_heads, width=k)
         yield where.op(f"{name}.scores", "scores", **all_heads, width=k)
         decay = Kept("decays between positions and what they scale", 4 * size, "fp32")
-        yield where.op(f"{name}.decay", "scan", decay, elements=size, operations=4)  # difference, exp, two products
+        yield where.op(
+            f"{name}.decay", "scan", decay, elements=size, operations=4, cut=Cut("heads", heads)
+        )  # difference, exp, two products
         for leaf, width in (("solve_values", v), ("solve_keys", k)):
             kept = Kept("the solution", where.batch * heads * rows * width, "fp32")
-            yield where.op(f"{name}.{leaf}", "solve", kept, batch=where.batch * heads * count, m=CHUNK, n=width)
+            yield where.op(
+                f"{name}.{leaf}", "solve", kept, batch=where.batch * heads * count, m=CHUNK, n=width, cut=Cut("heads", heads)
+            )
         yield from carried(where, name, ("predict", "read"), heads, k, v, rows, CHUNK)
         yield where.op(f"{name}.values", "values", **all_heads, width=v)
 
@@ -109,18 +113,20 @@ class KimiDelta(Mixer):
         """Projections, filter, the delta rule, a gated norm per head, output projection."""
         heads, dim, n = self.n_heads, self.head_dim, where.tokens
         width = heads * dim
-        yield where.linear(f"{name}.qkv", where.d_model, 3 * width)
-        yield where.conv(f"{name}.conv", 3 * width, self.d_conv, False)
-        yield where.op(f"{name}.conv.activation", "silu", Kept("activation", 3 * n * width), elements=3 * n * width)
-        yield where.linear(f"{name}.beta", where.d_model, heads, saves=False)
+        by_heads, expands = Cut("columns", heads), Cut("columns", heads, gathered=True)
+        yield where.linear(f"{name}.qkv", where.d_model, 3 * width, reads="normed", cut=by_heads)
+        yield where.conv(f"{name}.conv", 3 * width, self.d_conv, False, by_heads)
+        activation = Kept("activation", 3 * n * width)
+        yield where.op(f"{name}.conv.activation", "silu", activation, elements=3 * n * width, cut=by_heads)
+        yield where.linear(f"{name}.beta", where.d_model, heads, saves=False, cut=by_heads)
         for leaf in ("decay", "gate"):
-            yield where.linear(f"{name}.{leaf}_down", where.d_model, dim, saves=False)
-            yield where.linear(f"{name}.{leaf}_up", dim, width)
-        yield where.op(f"{name}.dt", "vector", size=width)
-        yield where.op(f"{name}.a", "vector", size=heads)
+            yield where.linear(f"{name}.{leaf}_down", where.d_model, dim, saves=False, cut=REPLICATED)
+            yield where.linear(f"{name}.{leaf}_up", dim, width, cut=expands)
+        yield where.op(f"{name}.dt", "vector", size=width, cut=by_heads)
+        yield where.op(f"{name}.a", "vector", size=heads, cut=by_heads)
         yield from step(where, name, heads, dim, dim) if where.steps else self._chunks(where, name)
         yield from gated_norm(where, name, heads, dim)
-        yield where.linear(f"{name}.out", width, where.d_model)
+        yield where.linear(f"{name}.out", width, where.d_model, cut=Cut("rows", heads))
         yield from state(where, name, 3 * width, self.d_conv, heads, dim, dim)
 
     def _chunks(self, where: Place, name: str) -> Iterator[Op]:
@@ -130,9 +136,11 @@ class KimiDelta(Mixer):
         size = where.batch * heads * met
         inputs = Kept("queries, keys, values and decays", where.batch * heads * rows * 6 * dim, "fp32")
         decay = Kept("decays between positions, and their products with keys and queries", 3 * size * dim, "fp32")
-        yield where.op(f"{name}.decay", "scan", inputs, decay, elements=size * dim, operations=7)  # difference, exp; 2 ·, + twice
-        yield where.op(f"{name}.inverse", "scan", elements=size * CHUNK, operations=1)  # a multiply-add per triple i > j > k
-        all_heads = {"batch": where.batch, "heads": heads, "pairs": met, "rows": rows, "keys": rows}
+        by_heads = Cut("heads", heads)
+        # Difference and exp; two products and sums twice. Then a multiply-add per triple i > j > k.
+        yield where.op(f"{name}.decay", "scan", inputs, decay, elements=size * dim, operations=7, cut=by_heads)
+        yield where.op(f"{name}.inverse", "scan", elements=size * CHUNK, operations=1, cut=by_heads)
+        all_heads: Dims = {"batch": where.batch, "heads": heads, "pairs": met, "rows": rows, "keys": rows, "cut": by_heads}
         for leaf in ("solve_values", "solve_keys"):
             yield where.op(f"{name}.{leaf}", "values", **all_heads, width=dim)
         yield from carried(where, name, ("predict", "read"), heads, dim, dim, rows, CHUNK)
@@ -141,18 +149,20 @@ class KimiDelta(Mixer):
 
 def step(where: Place, name: str, heads: int, k_dim: int, v_dim: int) -> Iterator[Op]:
     """One token: decay, what the state holds for the key, the correction, the read, all elementwise."""
-    yield where.op(f"{name}.scan", "scan", elements=where.batch * heads * k_dim * v_dim, operations=7)
+    elements = where.batch * heads * k_dim * v_dim
+    yield where.op(f"{name}.scan", "scan", elements=elements, operations=7, cut=Cut("heads", heads))
 
 
 def gated_norm(where: Place, name: str, heads: int, dim: int) -> Iterator[Op]:
     """An RMS norm over each head with one vector for all, times the gate."""
-    elements = where.tokens * heads * dim
-    yield where.norm(f"{name}.norm", Norm("rmsnorm"), dim, where.tokens * heads)
-    yield where.op(f"{name}.gate.activation", "silu", Kept("gate", elements, "fp32"), elements=elements)
-    yield where.op(f"{name}.product", "product", Kept("both factors", 2 * elements, "fp32"), elements=elements)
+    elements, by_heads = where.tokens * heads * dim, Cut("heads", heads)
+    yield where.norm(f"{name}.norm", Norm("rmsnorm"), dim, where.tokens * heads, cut=by_heads)
+    yield where.op(f"{name}.gate.activation", "silu", Kept("gate", elements, "fp32"), elements=elements, cut=by_heads)
+    yield where.op(f"{name}.product", "product", Kept("both factors", 2 * elements, "fp32"), elements=elements, cut=by_heads)
 
 
 def state(where: Place, name: str, mixed: int, d_conv: int, heads: int, k_dim: int, v_dim: int) -> Iterator[Op]:
     """What a decode step finds: the filter's last inputs, and a matrix per head."""
-    yield where.op(f"{name}.conv.state", "cache", batch=where.batch, tokens=d_conv, width=mixed)
-    yield where.op(f"{name}.state", "cache", batch=where.batch, tokens=k_dim, width=heads * v_dim)
+    left: Dims = {"batch": where.batch, "cut": Cut("heads", heads), "cache": Cache("state")}
+    yield where.op(f"{name}.conv.state", "cache", tokens=d_conv, width=mixed, **left)
+    yield where.op(f"{name}.state", "cache", tokens=k_dim, width=heads * v_dim, **left)

@@ -10,7 +10,7 @@ from llmcx.errors import check_sizes
 from llmcx.model.mixers import Mixer
 from llmcx.model.norm import Norm
 from llmcx.model.place import Place
-from llmcx.ops.op import Kept, Op
+from llmcx.ops.op import REPLICATED, Cache, Cut, Dims, Kept, Op
 
 
 @dataclass(frozen=True)
@@ -36,25 +36,27 @@ class Mamba(Mixer):
     def ops(self, where: Place, name: str = "ssm") -> Iterator[Op]:
         """Projections, filter, the scan step by step, gate, output projection."""
         inner, state, n = self.d_inner, self.d_state, where.tokens
-        yield where.linear(f"{name}.in", where.d_model, 2 * inner, self.bias)
-        yield where.conv(f"{name}.conv", inner, self.d_conv, self.conv_bias)
-        yield where.op(f"{name}.conv.activation", "silu", Kept("activation", n * inner), elements=n * inner)
-        yield where.linear(f"{name}.x", inner, self.dt_rank + 2 * state)
+        by_channels = Cut("columns", inner)
+        yield where.linear(f"{name}.in", where.d_model, 2 * inner, self.bias, reads="normed", cut=by_channels)
+        yield where.conv(f"{name}.conv", inner, self.d_conv, self.conv_bias, by_channels)
+        yield where.op(f"{name}.conv.activation", "silu", Kept("activation", n * inner), elements=n * inner, cut=by_channels)
+        yield where.linear(f"{name}.x", inner, self.dt_rank + 2 * state, cut=Cut("rows", inner))
         if self.inner_norms is not None:
             norm = Norm("rmsnorm", scale=self.inner_norms == "learned")
             for leaf, width in (("dt", self.dt_rank), ("b", state), ("c", state)):
-                yield where.norm(f"{name}.{leaf}_norm", norm, width)
-        yield where.linear(f"{name}.dt", self.dt_rank, inner, True)
-        yield where.op(f"{name}.a", "vector", size=inner * state)
-        yield where.op(f"{name}.d", "vector", size=inner)
+                yield where.norm(f"{name}.{leaf}_norm", norm, width, cut=REPLICATED)
+        yield where.linear(f"{name}.dt", self.dt_rank, inner, True, cut=Cut("columns", inner, gathered=True))
+        yield where.op(f"{name}.a", "vector", size=inner * state, cut=by_channels)
+        yield where.op(f"{name}.d", "vector", size=inner, cut=by_channels)
         states = n * inner * state
         # softplus keeps its input; exp its output; the products Δ B, (Δ B) x and A h both factors.
         kept = (Kept("Δ", 2 * n * inner, "fp32"), Kept("exp(Δ A), Δ A, Δ B, states", 4 * states, "fp32"))
-        yield where.op(f"{name}.scan", "scan", *kept, elements=states, operations=6)  # Δ A, exp, Δ B, ·x, ·h, +
+        yield where.op(f"{name}.scan", "scan", *kept, elements=states, operations=6, cut=by_channels)  # Δ A, exp, Δ B, ·x, ·h, +
         # One product per token: (inner, state) with C's (state, 1).
-        yield where.op(f"{name}.read", "matmul", batch=n, m=inner, k=state, n=1, weight=0)
-        yield where.op(f"{name}.gate", "silu", Kept("gate", n * inner), elements=n * inner)
-        yield where.op(f"{name}.product", "product", Kept("both factors", 2 * n * inner), elements=n * inner)
-        yield where.linear(f"{name}.out", inner, where.d_model, self.bias)
-        yield where.op(f"{name}.conv.state", "cache", batch=where.batch, tokens=self.d_conv, width=inner)
-        yield where.op(f"{name}.state", "cache", batch=where.batch, tokens=state, width=inner)
+        yield where.op(f"{name}.read", "matmul", batch=n, m=inner, k=state, n=1, weight=0, cut=by_channels)
+        yield where.op(f"{name}.gate", "silu", Kept("gate", n * inner), elements=n * inner, cut=by_channels)
+        yield where.op(f"{name}.product", "product", Kept("both factors", 2 * n * inner), elements=n * inner, cut=by_channels)
+        yield where.linear(f"{name}.out", inner, where.d_model, self.bias, cut=Cut("rows", inner))
+        left: Dims = {"batch": where.batch, "width": inner, "cut": by_channels, "cache": Cache("state")}
+        yield where.op(f"{name}.conv.state", "cache", tokens=self.d_conv, **left)
+        yield where.op(f"{name}.state", "cache", tokens=state, **left)

@@ -13,7 +13,7 @@ from llmcx.model.mixers import Mixer
 from llmcx.model.mixers.attention import meet
 from llmcx.model.norm import Norm
 from llmcx.model.place import Place
-from llmcx.ops.op import Kept, Op
+from llmcx.ops.op import REPLICATED, Cache, Cut, Dims, Kept, Op
 
 
 @dataclass(frozen=True)
@@ -54,25 +54,30 @@ class MLA(Mixer):
         """Down, up or absorbed, the core, out; and the indexer."""
         d, heads, norm = where.d_model, self.n_heads, Norm("rmsnorm")
         d_qk = self.nope_dim + self.rope_dim
+        by_heads, expands = Cut("columns", heads), Cut("columns", heads, gathered=True)
+        latent: Dims = {"reads": "normed", "cut": REPLICATED}
         if self.q_rank is None:
-            yield where.linear(f"{name}.q", d, heads * d_qk)
+            yield where.linear(f"{name}.q", d, heads * d_qk, reads="normed", cut=by_heads)
         else:
-            yield where.linear(f"{name}.q_down", d, self.q_rank, self.bias)
-            yield where.norm(f"{name}.q_norm", norm, self.q_rank)
-            yield where.linear(f"{name}.q_up", self.q_rank, heads * d_qk)
-        yield where.linear(f"{name}.kv_down", d, self.kv_rank + self.rope_dim, self.bias, saves=False)
-        yield where.norm(f"{name}.kv_norm", norm, self.kv_rank)
-        absorbs = self.form == "absorbed" or (self.form == "mixed" and where.steps)
-        yield where.linear(
-            f"{name}.kv_up", self.kv_rank, heads * (self.nope_dim + self.v_dim), saves=not absorbs, tokens=0 if absorbs else None
-        )
-        yield where.op(f"{name}.rotary", "rotary", elements=where.tokens * (heads + 1) * self.rope_dim)
+            yield where.linear(f"{name}.q_down", d, self.q_rank, self.bias, **latent)
+            yield where.norm(f"{name}.q_norm", norm, self.q_rank, cut=REPLICATED)
+            yield where.linear(f"{name}.q_up", self.q_rank, heads * d_qk, reads="normed", cut=expands)
+        yield where.linear(f"{name}.kv_down", d, self.kv_rank + self.rope_dim, self.bias, saves=False, **latent)
+        yield where.norm(f"{name}.kv_norm", norm, self.kv_rank, cut=REPLICATED)
+        # A step of a few tokens meets the latents as they are cached; also where it verifies several drafted ones.
+        absorbs = self.form == "absorbed" or (self.form == "mixed" and (where.steps or not where.run.encode))
+        expanded, tokens = heads * (self.nope_dim + self.v_dim), 0 if absorbs else None
+        yield where.linear(f"{name}.kv_up", self.kv_rank, expanded, saves=not absorbs, tokens=tokens, reads="normed", cut=expands)
+        rotated = where.tokens * (heads + 1) * self.rope_dim
+        yield where.op(f"{name}.rotary", "rotary", elements=rotated, cut=Cut("heads", heads))
         if self.index_heads:
             yield from self._indexer(where, name)
         yield from self._absorbed(where, name) if absorbs else self._expanded(where, name)
         width = heads * (d_qk + self.v_dim) if self.form == "naive" else self.kv_rank + self.rope_dim
-        yield where.op(f"{name}.cache", "cache", batch=where.batch, tokens=where.kv, width=width)
-        yield where.linear(f"{name}.out", heads * self.v_dim, d, self.bias)
+        naive = self.form == "naive"
+        cut, held = Cut("heads", heads) if naive else REPLICATED, Cache("kv" if naive else "latent")
+        yield where.op(f"{name}.cache", "cache", batch=where.batch, tokens=where.kv, width=width, cut=cut, cache=held)
+        yield where.linear(f"{name}.out", heads * self.v_dim, d, self.bias, cut=Cut("rows", heads))
 
     def _expanded(self, where: Place, name: str) -> Iterator[Op]:
         """Every head meets keys and values of its own."""
@@ -87,27 +92,33 @@ class MLA(Mixer):
         """Every head meets the latents; the expansion's weights multiply queries and outputs instead."""
         heads, rank, d_qk = self.n_heads, self.kv_rank, self.kv_rank + self.rope_dim
         rows = where.tokens * heads
-        met = {"tokens": rows, "bias": 0, "tied": 1}
+        met: Dims = {"tokens": rows, "bias": 0, "tied": 1}
         kept = Kept("queries before absorption", rows * self.nope_dim)
-        yield where.op(f"{name}.q_absorb", "linear", kept, **met, d_in=self.nope_dim, d_out=rank)
+        yield where.op(f"{name}.q_absorb", "linear", kept, **met, d_in=self.nope_dim, d_out=rank, cut=Cut("heads", heads))
         count = pairs.computed(self.core, where.q, where.kv, where.masked, where.run.ideal)
         queries, latents = Kept("queries", rows * d_qk), Kept("latents", where.batch * where.kv * d_qk)
         fused = where.run.fused or self.core.type not in EAGER
         yield from meet(where, name, heads, count, d_qk, rank, queries, latents, fused=fused, keys=where.kv, shared=heads)
-        yield where.op(f"{name}.v_absorb", "linear", Kept("weighted latents", rows * rank), **met, d_in=rank, d_out=self.v_dim)
+        weighted = Kept("weighted latents", rows * rank)
+        yield where.op(f"{name}.v_absorb", "linear", weighted, **met, d_in=rank, d_out=self.v_dim, cut=Cut("heads", heads))
 
     def _indexer(self, where: Place, name: str) -> Iterator[Op]:
-        """DeepSeek-V3.2's: its own queries and one key, a weight per head and token; no gradient flows into it."""
+        """DeepSeek-V3.2's: its own queries and one key, a weight per head and token; no gradient flows into it. Every GPU has all
+        of it (vLLM's ReplicatedLinear).
+        """
         heads, dim = self.index_heads, self.index_dim
         count = pairs.computed(Standard(), where.q, where.kv, where.masked, where.run.ideal)
-        met = {"batch": where.batch, "heads": 1, "pairs": count, "rows": where.q, "keys": where.kv}
+        met: Dims = {"batch": where.batch, "heads": 1, "pairs": count, "rows": where.q, "keys": where.kv}
         for op in (
-            where.linear(f"{name}.indexer.q", self.q_rank or where.d_model, heads * dim, saves=False),
-            where.linear(f"{name}.indexer.k", where.d_model, dim, saves=False),
-            where.norm(f"{name}.indexer.k_norm", Norm("layernorm"), dim)._replace(keeps=()),
-            where.linear(f"{name}.indexer.weights", where.d_model, heads, saves=False),
-            where.op(f"{name}.indexer.scores", "scores", **met, width=heads * dim),
-            where.op(f"{name}.indexer.weighted", "scores", **met, width=heads),
+            where.linear(f"{name}.indexer.q", self.q_rank or where.d_model, heads * dim, saves=False, cut=REPLICATED),
+            where.linear(f"{name}.indexer.k", where.d_model, dim, saves=False, cut=REPLICATED),
+            where.norm(f"{name}.indexer.k_norm", Norm("layernorm"), dim, cut=REPLICATED)._replace(keeps=()),
+            where.linear(f"{name}.indexer.weights", where.d_model, heads, saves=False, cut=REPLICATED),
+            where.op(f"{name}.indexer.scores", "scores", **met, width=heads * dim, cut=REPLICATED),
+            where.op(f"{name}.indexer.weighted", "scores", **met, width=heads, cut=REPLICATED),
         ):
             yield op._replace(grad=False)
-        yield where.op(f"{name}.indexer.cache", "cache", batch=where.batch, tokens=where.kv, width=dim)
+        held = Cache("index")
+        yield where.op(
+            f"{name}.indexer.cache", "cache", batch=where.batch, tokens=where.kv, width=dim, cut=REPLICATED, cache=held
+        )

@@ -11,7 +11,7 @@ from llmcx.model import pairs
 from llmcx.model.mixers import Mixer
 from llmcx.model.mixers.attention import meet
 from llmcx.model.place import Place
-from llmcx.ops.op import Kept, Op
+from llmcx.ops.op import Cache, Dims, Kept, Op
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,15 @@ class NSA(Mixer):
                 where, f"{name}.{branch}", heads, count, dim, dim, queries, held, keys=keys, shared=shared, fused=True
             )
             if branch == "compressed":  # the kernel kept no scores, so choosing multiplies them again, without gradient
-                again = {"batch": batch, "heads": heads, "pairs": count, "width": dim, "rows": q, "keys": keys, "shared": shared}
+                again: Dims = {
+                    "batch": batch,
+                    "heads": heads,
+                    "pairs": count,
+                    "width": dim,
+                    "rows": q,
+                    "keys": keys,
+                    "shared": shared,
+                }
                 yield where.op(f"{name}.importance", "scores", **again, fused=1)._replace(grad=False)
         gates = Kept("gates", 3 * batch * q * heads)
         yield where.op(f"{name}.gates.activation", "sigmoid", gates, elements=3 * batch * q * heads)
@@ -80,8 +88,16 @@ class NSA(Mixer):
         yield where.op(f"{name}.product", "product", outputs, elements=3 * batch * q * heads * dim)
         yield where.linear(f"{name}.out", heads * dim, d)
         for branch, tokens in (("compressed", blocks), ("selected", kv), ("window", min(kv, self.window))):
-            yield where.op(f"{name}.{branch}.cache", "cache", batch=batch, tokens=tokens, width=2 * width)
-        yield where.op(f"{name}.compressed.buffer", "cache", batch=batch, tokens=min(kv, self.block), width=2 * width)
+            left = Cache("kv", self.window if branch == "window" else None)
+            yield where.op(f"{name}.{branch}.cache", "cache", batch=batch, tokens=tokens, width=2 * width, cache=left)
+        yield where.op(
+            f"{name}.compressed.buffer",
+            "cache",
+            batch=batch,
+            tokens=min(kv, self.block),
+            width=2 * width,
+            cache=Cache("kv", self.block),
+        )
 
     def _compress(self, where: Place, name: str) -> Iterator[Op]:
         """The blocks that are complete now and were not before."""

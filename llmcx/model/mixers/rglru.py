@@ -9,7 +9,7 @@ from typing import Literal
 from llmcx.errors import InputError, check_sizes
 from llmcx.model.mixers import Mixer
 from llmcx.model.place import Place
-from llmcx.ops.op import Kept, Op
+from llmcx.ops.op import Cache, Kept, Op
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class RGLRU(Mixer):
         width, heads, elements = self.width, self.n_heads, where.tokens * self.width
         block = width // heads
         yield where.linear(f"{name}.y", where.d_model, width, True)
-        yield where.op(f"{name}.activation", "gelu_tanh", Kept("activation", elements), elements=elements)
+        yield where.op(f"{name}.activation", "gelu_tanh", Kept("activation", elements), elements=elements, joined=True)
         yield where.linear(f"{name}.x", where.d_model, width, True, saves=False)
         yield where.conv(f"{name}.conv", width, self.d_conv, True)
         for leaf, saves in (("input_gate", True), ("decay_gate", False)):
@@ -54,5 +54,7 @@ class RGLRU(Mixer):
         yield where.op(f"{name}.scan", "scan", kept, elements=elements, operations=10)
         yield where.op(f"{name}.product", "product", Kept("both factors", 2 * elements), elements=elements)
         yield where.linear(f"{name}.out", width, where.d_model, True)
-        yield where.op(f"{name}.conv.state", "cache", batch=where.batch, tokens=self.d_conv - 1, width=width)
-        yield where.op(f"{name}.state", "cache", batch=where.batch, tokens=1, width=width)
+        yield where.op(
+            f"{name}.conv.state", "cache", batch=where.batch, tokens=self.d_conv - 1, width=width, cache=Cache("state")
+        )
+        yield where.op(f"{name}.state", "cache", batch=where.batch, tokens=1, width=width, cache=Cache("state"))

@@ -9,7 +9,7 @@ from typing import Literal
 from llmcx.errors import check_sizes
 from llmcx.model.mixers import Mixer
 from llmcx.model.place import Place
-from llmcx.ops.op import Kept, Op
+from llmcx.ops.op import Cache, Kept, Op
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ class RWKV(Mixer):
         yield where.op("ffn.r.activation", "sigmoid", Kept("gate", n * d), elements=n * d)
         yield where.op("ffn.product", "product", Kept("both factors", 2 * n * d), elements=n * d)
         # Each half keeps its last input; time mixing a numerator, a denominator and their largest exponent.
-        yield where.op(f"{name}.state", "cache", batch=where.batch, tokens=1, width=d + 3 * inner)
-        yield where.op("ffn.state", "cache", batch=where.batch, tokens=1, width=d)
+        yield where.op(f"{name}.state", "cache", batch=where.batch, tokens=1, width=d + 3 * inner, cache=Cache("state"))
+        yield where.op("ffn.state", "cache", batch=where.batch, tokens=1, width=d, cache=Cache("state"))
 
     def _mixed(self, where: Place, name: str, width: int) -> Iterator[Op]:
         """A projection of a mean of each token and the one before, weighted per channel."""

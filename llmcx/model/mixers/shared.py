@@ -60,6 +60,6 @@ class SharedBlock(Mixer):
         yield where.norm(f"{name}.norm.attention", norm, wide.d_model)
         for op in attention.ops(wide, f"{name}.attention"):
             # Reads twice d_model, writes d_model.
-            yield op._replace(dims=op.dims | {"d_out": where.d_model}) if op.component == f"{name}.attention.out" else op
+            yield op._replace(dims=op.dims | {"d_out": where.d_model}) if op.module == "out" else op
         yield where.norm(f"{name}.norm.ffn", norm, where.d_model)
         yield from Gated(self.d_ff, self.bias, self.activation).ops(where, f"{name}.ffn")

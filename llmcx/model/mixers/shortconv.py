@@ -9,7 +9,7 @@ from typing import Literal
 from llmcx.errors import check_sizes
 from llmcx.model.mixers import Mixer
 from llmcx.model.place import Place
-from llmcx.ops.op import Kept, Op
+from llmcx.ops.op import Cache, Cut, Kept, Op
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,11 @@ class ShortConv(Mixer):
         """Projection, gate, filter, gate, projection."""
         d, elements = where.d_model, where.tokens * where.d_model
         factors = Kept("both factors", 2 * elements)
-        yield where.linear(f"{name}.in", d, 3 * d, self.bias)
-        yield where.op(f"{name}.product", "product", factors, elements=elements)
-        yield where.conv(f"{name}.filter", d, self.d_conv, self.bias)
-        yield where.op(f"{name}.product", "product", factors, elements=elements)
-        yield where.linear(f"{name}.out", d, d, self.bias)
-        yield where.op(f"{name}.state", "cache", batch=where.batch, tokens=self.d_conv, width=d)
+        by_channels = Cut("columns", d)
+        yield where.linear(f"{name}.in", d, 3 * d, self.bias, reads="normed", cut=by_channels)
+        yield where.op(f"{name}.product", "product", factors, elements=elements, cut=by_channels)
+        yield where.conv(f"{name}.filter", d, self.d_conv, self.bias, by_channels)
+        yield where.op(f"{name}.product", "product", factors, elements=elements, cut=by_channels)
+        yield where.linear(f"{name}.out", d, d, self.bias, cut=Cut("rows", d))
+        left = Cache("state")
+        yield where.op(f"{name}.state", "cache", batch=where.batch, tokens=self.d_conv, width=d, cut=by_channels, cache=left)

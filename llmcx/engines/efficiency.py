@@ -1,4 +1,4 @@
-"""presets/calibration.yaml as an Efficiency: what share of each peak a run with this software on this accelerator reaches."""
+"""presets/engines/*.yaml as an Efficiency: what share of each peak a run with this engine on this accelerator reaches."""
 
 from __future__ import annotations
 
@@ -12,20 +12,23 @@ from llmcx.machine.hardware import Hardware
 from llmcx.machine.roofline import Efficiency, with_overrides
 
 
-@lru_cache(maxsize=1)
-def data() -> dict[str, Any]:
-    """The file."""
-    return data_of(ROOT / "calibration.yaml")
+@lru_cache(maxsize=8)
+def data(name: str) -> dict[str, Any]:
+    """A file of presets/engines."""
+    return data_of(ROOT / "engines" / f"{name}.yaml")
+
+
+STACKS = {"megatron": "megatron", "fsdp": "fsdp", "serving": "trtllm"}
+"""Software that was calibrated, and its file: training by Megatron-LM and its like, by FSDP; a tuned serving engine."""
 
 
 def efficiency(
     hardware: Hardware, stack: str, dtype: str | None = None, overrides: Mapping[str, float] | None = None
 ) -> tuple[Efficiency, list[str]]:
-    """The calibrated factors and, in words, where each is from. ``stack`` is megatron, fsdp or serving."""
-    table, stacks = data(), data()["stacks"]
-    if stack not in stacks:
-        raise unknown_name("software stack", stack, list(stacks), field="stack")
-    chosen = stacks[stack]
+    """The calibrated factors and, in words, where each is from. ``stack`` is one of :data:`STACKS`."""
+    if stack not in STACKS:
+        raise unknown_name("software stack", stack, list(STACKS), field="stack")
+    table, chosen = data("kernels"), data(STACKS[stack])
     best, measured = matmul(hardware, dtype)
     kernels = chosen["kernels"]
     attention = chosen.get("attention", table["attention"]["value"])
@@ -40,7 +43,7 @@ def efficiency(
     )
     how = f"measured best {best:g}" if measured else f"assumed best {best:g}, nobody measured this one"
     words = [
-        f"calibrated {table['date']}, {stack}: {chosen['title']}; {chosen['source']}",
+        f"calibrated {chosen['date']}, {stack}: {chosen['title']}; {chosen['source']}",
         f"matmuls reach {made.matmul:.0%} of the peak ({how} x {kernels:g}), memory {made.memory:.0%}, links {made.link:.0%}",
     ]
     if overrides:
@@ -51,7 +54,7 @@ def efficiency(
 
 def matmul(hardware: Hardware, dtype: str | None) -> tuple[float, bool]:
     """The best matmul's share of the peak, and whether somebody measured it. 8-bit formats share a figure."""
-    table = data()["matmul"]
+    table = data("kernels")["matmul"]
     narrow = (dtype or hardware.dtype) in ("fp8", "int8", "fp6", "fp4", "int4")
     found = table["fp8" if narrow else "bf16"].get(hardware.name)
     return (found, True) if found is not None else (table["default"], False)
@@ -81,6 +84,6 @@ def price(hardware: Hardware, stated: float | None) -> tuple[float | None, list[
 
 def energy(name: str) -> tuple[float, str]:
     """A default of the energy section, and where it is from."""
-    entry = data()["energy"][name]
+    entry = data_of(ROOT / "energy.yaml")[name]
     dated = f", {entry['date']}" if "date" in entry else ""
     return entry["value"], entry["source"] + dated

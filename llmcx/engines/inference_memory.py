@@ -1,0 +1,169 @@
+"""What an inference engine holds on each GPU: folds over the GPU's own ops, for every command that speaks of memory.
+
+Weights, the cache as the engine lays it out, the logits of the last position, and the largest transient of one pass.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from llmcx.costs.kv_cache import cache_fold
+from llmcx.costs.params import fold as params_fold
+from llmcx.engines import Engine
+from llmcx.engines.ideal import Ideal
+from llmcx.errors import InputError
+from llmcx.formats import dtypes
+from llmcx.model.lower import Run
+from llmcx.model.place import step_at
+from llmcx.model.spec import ModelSpec
+from llmcx.ops.op import ACTIVATIONS, Op
+from llmcx.parallel.division import division
+from llmcx.parallel.layout import Layout, check
+from llmcx.parallel.pipeline import Stage, fullest
+from llmcx.parallel.ranks import pieces, staged
+
+IDEAL, ONE_GPU = Ideal(), Layout()
+ACT = 2
+"""Bytes of an activation."""
+MOST = 2**40
+"""Sequences beyond which nobody asks whether they fit."""
+
+
+class Held(NamedTuple):
+    """What a GPU of a stage holds: its parameters; cached numbers that grow with the tokens ("kv_cache") or do not ("state");
+    bytes of logits and of the workspace, an estimate, with what it is.
+    """
+
+    stage: Stage
+    params: int
+    cached: dict[str, int]
+    logits: int
+    workspace: int
+    transient: str
+
+
+def check_inference(spec: ModelSpec, layout: Layout, engine: Engine) -> None:
+    """Refuse what is not run so. Raises InputError."""
+    check(spec, layout)
+    engine.check(bool(spec.encoder and spec.decoder))
+    if layout.cp != 1 or layout.zero:
+        raise InputError("cp and zero are for training; inference is divided by tp, pp and ep", field="cp")
+
+
+def held(
+    spec: ModelSpec, batch: int, context: int, layout: Layout = ONE_GPU, engine: Engine = IDEAL, *, fused: bool = True
+) -> list[Held]:
+    """A GPU of each stage that may be the fullest, for ``batch`` sequences of ``context`` tokens; ``fused`` False: attention
+    writes its scores out.
+    """
+    step, run, by = step_at(context, batch), largest_pass(batch, context, engine, fused), division(layout)
+    cache, work = pieces(spec, step, by), pieces(spec, run, by)
+    found = []
+    for stage in fullest(spec.runs, layout.pp):
+        ops = staged(spec, work, stage, layout, run)
+        transient, text = workspace(ops, ACT)
+        cached = _reserved(spec, staged(spec, cache, stage, layout, step), context, engine)
+        logits = batch * spec.embedding.vocab * 4 if spec.head is not None and stage.last else 0
+        found.append(Held(stage, params_fold.total(ops), cached, logits, transient, text))
+    return found
+
+
+def cached(
+    spec: ModelSpec, batch: int, context: int, layout: Layout = ONE_GPU, engine: Engine = IDEAL, source: int | None = None
+) -> dict[str, int]:
+    """Numbers that the cache of the fullest GPU has room for: growing with tokens ("kv_cache") or of fixed size ("state")."""
+    step = step_at(context, batch, source)
+    of = pieces(spec, step, division(layout))
+    rows = [_reserved(spec, staged(spec, of, stage, layout, step), context, engine) for stage in fullest(spec.runs, layout.pp)]
+    return max(rows, key=lambda row: sum(row.values()))
+
+
+def per_token(spec: ModelSpec) -> int:
+    """Numbers that one more token adds to the cache, while the context is shorter than any window.
+
+    Shazeer 2019, arXiv:1911.02150, sec. 2.4.
+    """
+    return cached(spec, 1, 2, source=0).get("kv_cache", 0) - cached(spec, 1, 1, source=0).get("kv_cache", 0)
+
+
+def workspace(ops: list[Op], act: int) -> tuple[int, str]:
+    """Estimate of the largest transient of one layer in a forward pass, in bytes: the probabilities where they are written out
+    (scores and their softmax both alive), else the widest feed-forward tensors (gate, up and product alive together).
+    """
+    best, formula = 0, "no layer"
+    for op in ops:
+        probabilities = sum(saved.elements for saved in op.keeps if saved.what == "probabilities")
+        if op.kind == "softmax" and probabilities:
+            size, text = 2 * probabilities * act, "estimate: scores and probabilities of one layer"
+        elif op.kind == "product" or op.kind in ACTIVATIONS:
+            alive = 3 if op.kind == "product" else 2
+            size, text = alive * op.dims["elements"] * act, "estimate: feed-forward tensors of one layer"
+        else:
+            continue
+        if size > best:
+            best, formula = size, text
+    return best, formula
+
+
+def total(of: Held, weight_bytes: int, kv_dtype: str) -> int:
+    """Bytes of all."""
+    return weight_bytes + sum(dtypes.size(n, kv_dtype) for n in of.cached.values()) + of.logits + of.workspace
+
+
+def largest_batch(
+    spec: ModelSpec, context: int, layout: Layout, engine: Engine, budget: int, weight_bits: float, kv_bits: float
+) -> int:
+    """The most sequences of ``context`` tokens that fit ``budget`` bytes on the fullest GPU; 0 where none does.
+
+    Cache and logits grow with the batch; so does the workspace, up to the engine's largest pass.
+    """
+
+    def spare(batch: int) -> float:
+        return min(budget - _bytes(gpu, weight_bits, kv_bits) for gpu in held(spec, batch, context, layout, engine))
+
+    if spare(1) < 0:
+        return 0
+    low, high = 1, 2
+    while spare(high) >= 0:
+        low, high = high, 2 * high
+        if low >= MOST:
+            return low
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if spare(middle) >= 0 else (low, middle)
+    return low
+
+
+def _bytes(gpu: Held, weight_bits: float, kv_bits: float) -> float:
+    return gpu.params * weight_bits / 8 + sum(gpu.cached.values()) * kv_bits / 8 + gpu.logits + gpu.workspace
+
+
+def largest_pass(batch: int, seq: int, engine: Engine, fused: bool = True) -> Run:
+    """The largest prefill pass: all prompts at once, or as many of them as the engine takes, or the last piece of one."""
+    tokens = engine.pass_tokens(batch, seq)
+    if tokens < seq:
+        return Run(1, tokens, past=seq - tokens, fused=fused)
+    return Run(tokens // seq, seq, fused=fused)
+
+
+def _reserved(spec: ModelSpec, ops: list[Op], context: int, engine: Engine) -> dict[str, int]:
+    """The cache ops' numbers, with room for as many tokens as the engine has."""
+    windows = {_window(layers.mixer) for name, layers in spec.kinds.items() if name.startswith("decoder")} - {0}
+    mixed = None in windows and len(windows) > 1
+    found: dict[str, int] = {}
+    for op in ops:
+        held = op.cache
+        if held is None:
+            continue
+        if held.kind not in ("state", "cross"):
+            tokens = engine.cells(op.dims["tokens"], context, held, mixed)
+            op = op._replace(dims=op.dims | {"tokens": tokens})
+        name = "state" if held.kind == "state" else "kv_cache"
+        found[name] = found.get(name, 0) + cache_fold.of(op)
+    return found
+
+
+def _window(mixer: object) -> int | None:
+    """The window of an attention's cache; 0 where a mixer has none, None where it keeps all."""
+    core = getattr(mixer, "core", None)
+    return 0 if core is None else getattr(core, "window", None) if core.type in ("sliding", "chunked") else None

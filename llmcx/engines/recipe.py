@@ -1,0 +1,101 @@
+"""How one micro-batch is trained: number formats, optimizer, kernels, what is recomputed; and what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from llmcx.costs.lora import LoRA
+from llmcx.costs.saved_activations import KERNELS, RECOMPUTE
+from llmcx.errors import InputError, check_size, unknown_name
+from llmcx.formats.optimizers import OPTIMIZERS
+from llmcx.formats.precision import PRECISIONS, Precision
+from llmcx.model.lower import Run
+from llmcx.model.spec import ModelSpec
+from llmcx.parallel.layout import Layout, check
+
+ATTENTION = ("sdpa", "flash", "eager")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """``precision`` of :data:`PRECISIONS`, ``optimizer`` of :data:`OPTIMIZERS`, ``attention`` and ``kernels`` as code runs them,
+    ``recompute`` of :data:`RECOMPUTE` or, in its place, only every ``checkpoint_every``-th layer's input kept; the loss over
+    ``loss_chunk`` tokens at a time; ``margin`` a share lost to fragmentation; ``lora`` adapters on a base in the format ``base``.
+    """
+
+    precision: str = "mixed"
+    optimizer: str = "adam"
+    gradient_bytes: int | None = None
+    attention: str = "sdpa"
+    kernels: str = "eager"
+    dropout: bool = False
+    recompute: str = "none"
+    checkpoint_every: int | None = None
+    loss_chunk: int | None = None
+    margin: float = 0.0
+    lora: LoRA | None = None
+    base: str | None = None
+
+    @property
+    def bytes(self) -> Precision:
+        """Bytes per number."""
+        return PRECISIONS[self.precision]
+
+    @property
+    def gradient(self) -> int:
+        """Bytes of a gradient."""
+        return self.gradient_bytes or self.bytes.gradient
+
+    @property
+    def every(self) -> int | None:
+        """Of how many layers only the first input is kept: 1 where whole layers are recomputed; None: nothing of the kind."""
+        return self.checkpoint_every or (1 if self.recompute == "full" else None)
+
+    def at_once(self, rows: int) -> int:
+        """Of ``rows`` tokens, those whose logits exist at a time."""
+        return rows if self.loss_chunk is None else min(self.loss_chunk, rows)
+
+    def run(self, batch: int, seq: int) -> Run:
+        """A pass of a micro-batch as this recipe's kernels run it."""
+        return Run(batch, seq, fused=self.attention != "eager", masks=self.attention == "sdpa", dropout=self.dropout)
+
+
+def check_recipe(spec: ModelSpec, layout: Layout, recipe: Recipe) -> None:
+    """Refuse what cannot be trained so, or of which the memory is not known. Raises InputError."""
+    check(spec, layout)
+    for what, name, known in (
+        ("optimizer", recipe.optimizer, OPTIMIZERS),
+        ("precision", recipe.precision, PRECISIONS),
+        ("kernels", recipe.kernels, KERNELS),
+        ("recompute", recipe.recompute, RECOMPUTE),
+        ("attention implementation", recipe.attention, ATTENTION),
+    ):
+        if name not in known:
+            raise unknown_name(what, name, list(known), field=what.replace(" ", "_"))
+    if layout.cp > 1 and recipe.attention == "eager":
+        raise InputError("cp needs a fused attention: eager code has all scores of a sequence in one place", field="cp")
+    if layout.attention_dp > 1:
+        raise InputError("attention_dp is for inference; training takes dp", field="attention_dp", value=layout.attention_dp)
+    if recipe.lora is not None and layout.gpus != layout.dp:
+        raise InputError("adapters are for models that each GPU holds, or ZeRO shares out: give no tp, pp, cp or ep", field="tp")
+    if recipe.lora is None and recipe.base is not None:
+        raise InputError("a base in another format is frozen, so it needs --lora", field="base", value=recipe.base)
+    optimizer = OPTIMIZERS[recipe.optimizer]
+    if recipe.lora is not None and (optimizer.factored or optimizer.matrices is not None):
+        raise InputError(f"the states of {optimizer.name} for adapters are not known; use adamw", field="optimizer")
+    if recipe.checkpoint_every is not None:
+        check_every(recipe.checkpoint_every, spec.n_layers)
+    if not 0 <= recipe.margin < 1:
+        raise InputError(f"margin is {recipe.margin}, but must be from 0 to below 1", field="margin", value=recipe.margin)
+
+
+def check_every(every: int, n_layers: int) -> None:
+    """Refuse a checkpoint every ``every`` of ``n_layers`` layers that there cannot be."""
+    check_size("checkpoint_every", every)
+    if every > n_layers:
+        raise InputError(
+            f"checkpoint_every is {every}, but the model has {n_layers} layers",
+            field="checkpoint_every",
+            value=every,
+            allowed=f"1 to {n_layers}",
+        )

@@ -1,0 +1,188 @@
+"""How long a serving engine's passes take: folds over the ops of one GPU. Estimates.
+
+A decode step reads the weights that its tokens meet and the cache of every sequence, and multiplies; a prefill multiplies. The
+larger of arithmetic and traffic counts, op by op.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from llmcx.costs.kv_cache import cache_fold
+from llmcx.engines import Engine
+from llmcx.engines.inference_memory import ACT, IDEAL, cached, check_inference, held, largest_batch
+from llmcx.errors import InputError
+from llmcx.machine import roofline
+from llmcx.machine.hardware import Hardware
+from llmcx.machine.roofline import Efficiency, Machine, Placed, Roofline, roof, seconds, sending, task
+from llmcx.model.lower import Run
+from llmcx.model.spec import ModelSpec
+from llmcx.ops.op import Op
+from llmcx.parallel.layout import Layout
+from llmcx.parallel.ranks import rank_ops
+
+
+class Setup(NamedTuple):
+    """How a model is served: ``tp`` GPUs share each layer, ``ep`` of them share out the experts, which leaves tp / ep for each
+    one; ``attention_dp`` groups of them attend for a share of the batch each; bits per weight and per cached number; ``dtype`` of
+    the matmuls (None: the accelerator's 16-bit format).
+    """
+
+    tp: int = 1
+    ep: int = 1
+    weight_bits: float = 16.0
+    kv_bits: float = 16.0
+    dtype: str | None = None
+    attention_dp: int = 1
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(tp=self.tp, ep=self.ep, attention_dp=self.attention_dp, sequence=False)
+
+
+ALONE = Setup()
+
+
+class Step(NamedTuple):
+    """One forward pass on one GPU, in seconds, by what bounds it."""
+
+    weights: float  # ops whose traffic is mostly weights or activations
+    compute: float  # ops bound by arithmetic
+    cache: float  # attention bound by reading the cache
+    communication: float
+    overhead: float
+
+    @property
+    def total(self) -> float:
+        return sum(self)
+
+
+class Server:
+    """A model on ``tp`` accelerators."""
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        hardware: Hardware,
+        setup: Setup = ALONE,
+        efficiency: Efficiency = roofline.IDEAL,
+        engine: Engine = IDEAL,
+    ) -> None:
+        check_setup(spec, setup, engine)
+        self.spec, self.hardware, self.setup, self.efficiency, self.engine = spec, hardware, setup, efficiency, engine
+        self.layout = setup.layout
+        self.machine: Machine = roofline.machine(hardware, setup.dtype, efficiency)
+        params = held(spec, 1, 1, self.layout, engine)[0].params
+        self.weight_bytes = params * setup.weight_bits / 8
+
+    def cache_bytes(self, context: int) -> float:
+        """What one sequence of ``context`` tokens leaves on each GPU: keys and values, latents, or states.
+
+        Under attention data parallelism, on the average GPU.
+        """
+        numbers = sum(cached(self.spec, self.setup.attention_dp, context, self.layout, self.engine).values())
+        return numbers * self.setup.kv_bits / 8 / self.setup.attention_dp
+
+    def largest_batch(self, context: int, reserve: float = 0.1) -> int:
+        """Sequences of ``context`` tokens that fit beside the weights; ``reserve`` of the memory is kept for the engine. What
+        `llmcx memory --fit batch` finds for that budget.
+        """
+        budget = int(self.hardware.memory_bytes * (1 - reserve))
+        bits = self.setup
+        return largest_batch(self.spec, context, self.layout, self.engine, budget, bits.weight_bits, bits.kv_bits)
+
+    # --- one pass ----------------------------------------------------------------------------------------------------
+
+    def decode(self, batch: int, context: int, tokens: int = 1) -> Step:
+        """A step that gives each of ``batch`` sequences its next token (``tokens`` of them verified at once)."""
+        return self._decode(batch, context, tokens)[0]
+
+    def _decode(self, batch: int, context: int, tokens: int = 1) -> tuple[Step, float, float]:
+        run = Run(batch, tokens, past=max(0, context - tokens), encode=False, fused=True, ideal=True)
+        return self._pass(rank_ops(self.spec, run, self.layout), batch * tokens, read=True)
+
+    def prefill(self, prompt: int, cached: int = 0, batch: int = 1) -> Step:
+        """A prompt of ``prompt`` tokens, of which the first ``cached`` are found in the cache. Logits of the last token only."""
+        return self._prefill(prompt, cached, batch)[0]
+
+    def _prefill(self, prompt: int, cached: int = 0, batch: int = 1) -> tuple[Step, float, float]:
+        new = max(1, prompt - cached)
+        run = Run(batch, new, past=prompt - new, fused=True, ideal=True)
+        ops = [_last_token(op, batch) for op in rank_ops(self.spec, run, self.layout)]
+        return self._pass(ops, batch * new, read=cached > 0)
+
+    def roofline(self, passes: dict[str, tuple[int, int, int] | tuple[int, int]]) -> Roofline:
+        """Passes on one GPU under the roof of the matmuls' format: prefills by (prompt, cached), decode steps by (batch, context,
+        tokens).
+
+        FLOPs and bytes of all ops over the pass's time with communication and overhead. Source: Williams et al. 2009, CACM
+        52(4); Pope et al. 2022, arXiv:2211.05102, sec. 2.
+        """
+        timed = {name: self._prefill(*of) if len(of) == 2 else self._decode(*of) for name, of in passes.items()}
+        placed = [Placed(name, flops, moved, step.total) for name, (step, flops, moved) in timed.items()]
+        return Roofline([roof(self.hardware, self.setup.dtype)], placed)
+
+    def _pass(self, ops: Iterable[Op], tokens: int, read: bool) -> tuple[Step, float, float]:
+        """Its seconds; the FLOPs it multiplies and the bytes it moves on one GPU. ``read``: attention reads the cache."""
+        on, setup, e = self.machine, self.setup, self.efficiency
+        weights = compute = sent = flops = moved = 0.0
+        cores: dict[str, float] = {}
+        caches: dict[str, float] = {}
+        kernels = 0
+        for op in ops:
+            if op.role == "traffic":
+                sent += sending(op, on, ACT)[0]
+                continue
+            if op.cache is not None and read:
+                caches[op.group] = caches.get(op.group, 0.0) + cache_fold.of(op) * setup.kv_bits / 8
+            of = task(op)
+            if of is None:
+                continue
+            kernels += of.kernels
+            if of.kind == "attention":
+                cores[op.group] = cores.get(op.group, 0.0) + of.flops / on.attention
+                flops += of.flops
+                continue
+            met = touched(op.copies * self.layout.ep, op.used, tokens) if op.role == "expert" else 1.0
+            size = of.weights * met * setup.weight_bits / 8
+            time = seconds(of._replace(kernels=0), on, size, ACT)
+            multiplied = of.flops if of.kind == "matmul" else 0
+            flops, moved = flops + multiplied, moved + size + of.moved * ACT
+            if multiplied / on.matmul >= time:
+                compute += time
+            else:
+                weights += time
+        cache = 0.0
+        for group in cores | caches:
+            core, traffic = cores.get(group, 0.0), caches.get(group, 0.0) / on.memory
+            compute, cache = (compute + core, cache) if core > traffic else (compute, cache + traffic)
+        communication = sent * (1 - e.hidden_tp)
+        step = Step(weights, compute, cache, communication, kernels * e.kernel_s + e.step_s)
+        return step, flops, moved + sum(caches.values())
+
+
+def check_setup(spec: ModelSpec, setup: Setup, engine: Engine = IDEAL) -> None:
+    """Refuse what cannot be shared out. Raises InputError."""
+    for name in ("weight_bits", "kv_bits"):
+        value = getattr(setup, name)
+        if not 0 < value <= 64:
+            raise InputError(f"{name} is {value}, but must be above 0 and at most 64", field=name, value=value, allowed="0 to 64")
+    if not spec.decoder or spec.head is None:
+        raise InputError(f"{spec.name} does not generate: it has no decoder with a head", field="decoder")
+    check_inference(spec, setup.layout, engine)
+
+
+def touched(experts: int, top_k: int, tokens: int) -> float:
+    """Share of the experts that at least one of ``tokens`` meets, choices uniform and independent: 1 - (1 - k/E)^t, which is
+    :func:`llmcx.parallel.routing.distinct_experts` over E, without its care for tiny chances: this one runs op by op.
+
+    >>> touched(8, 2, 1), touched(4, 2, 2)
+    (0.25, 0.75)
+    """
+    return 1.0 - (1.0 - top_k / experts) ** tokens
+
+
+def _last_token(op: Op, sequences: int) -> Op:
+    """A prefill needs the logits of each sequence's last token alone."""
+    return op._replace(dims=op.dims | {"tokens": sequences}) if op.role == "head" and op.kind == "linear" else op

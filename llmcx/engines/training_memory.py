@@ -1,0 +1,261 @@
+"""What a training program holds on each GPU: folds over the GPU's own ops (:mod:`llmcx.parallel.ranks`).
+
+Weights, gradients and optimizer states, shared out by ZeRO; activations of the micro-batches in flight; logits; buffers. The sums
+over ops are taken once for each way of cutting them, so a layout is a few additions, and a search sizes thousands.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from llmcx.costs.params import fold as params_fold
+from llmcx.costs.saved_activations import RECOMPUTE, fused, kept_bytes, without
+from llmcx.engines.recipe import Recipe
+from llmcx.formats import quant
+from llmcx.formats.optimizers import OPTIMIZERS
+from llmcx.model.lower import Run
+from llmcx.model.spec import ModelSpec
+from llmcx.ops.op import Op, in_layers
+from llmcx.parallel.division import Division, division
+from llmcx.parallel.layout import Layout, cut
+from llmcx.parallel.pipeline import Stage, fullest, in_flight, stages
+from llmcx.parallel.ranks import Pieces, Sums, Tally, pieces, tally
+
+
+class Memory(NamedTuple):
+    """Bytes on one GPU. ``workspace`` is an estimate: the loss's transients, buffers of communication, the margin."""
+
+    weights: int
+    gradients: int
+    optimizer: int
+    activations: int
+    logits: int
+    workspace: int
+
+    @property
+    def total(self) -> int:
+        return sum(self)
+
+
+class Weights(NamedTuple):
+    """What a GPU of a stage has to learn, before ZeRO: parameters outside the experts and in them, bytes of the optimizer's
+    states and master copies of both, parameters of adapters, trained in the place of ``frozen`` bytes, and the parameters of the
+    largest layer.
+    """
+
+    params: int
+    experts: int
+    states: int
+    expert_states: int
+    adapters: int
+    frozen: int
+    layer: int
+
+
+class Activations(NamedTuple):
+    """What a GPU of a stage saves of one micro-batch, in bytes: of all its layers and of the one that saves most, for each of
+    RECOMPUTE; of the embedding; of the end. Then the rows and columns of its logits, and its tokens.
+    """
+
+    layers: dict[str, int]
+    layer: dict[str, int]
+    embedding: int
+    end: int
+    head: tuple[int, int] | None
+    tokens: int
+
+
+class Rank(NamedTuple):
+    """One GPU of a stage before ZeRO and the schedule are known."""
+
+    stage: Stage
+    weights: Weights
+    saved: Activations
+
+
+class TrainingMemory:
+    """A model trained by one recipe at one length, under any layout. What ``recipe`` recomputes does not matter here."""
+
+    def __init__(self, spec: ModelSpec, seq: int, recipe: Recipe) -> None:
+        self.spec, self.seq, self.recipe = spec, seq, recipe
+        self.routed = max((part.top_k * (part.latent or spec.d_model) for _, part in spec.mixtures), default=0)  # per token
+        self._tallies: dict[object, Tally] = {}
+        self._weights: dict[object, Weights] = {}
+        self._saved: dict[object, Activations] = {}
+        self._fullest: dict[object, list[Rank]] = {}
+
+    def pieces(self, batch: int, by: Division) -> Pieces:
+        """The ops of a micro-batch, of which autograd saves what the recipe's kernels leave."""
+        return pieces(self.spec, self.recipe.run(batch, self.seq), by)
+
+    def parameters(self, by: Division) -> Tally:
+        """Parameters outside the experts and in them, the optimizer's basis of both, parameters of adapters."""
+        key = (by.tp, by.ep, by.expert_tp)
+        if key not in self._tallies:
+            optimizer, lora, fold = OPTIMIZERS[self.recipe.optimizer], self.recipe.lora, params_fold
+
+            def measure(op: Op) -> Sums:
+                n = fold.of(op)
+                if not n:
+                    return (0, 0, 0, 0, 0 if lora is None else lora.params([op]))
+                adapters = 0 if lora is None else lora.params([op])
+                basis = optimizer.basis(op)
+                return (0, n, 0, basis, adapters) if op.role == "expert" else (n, 0, basis, 0, adapters)
+
+            plain = by._replace(cp=1, expert_tokens=1, sequence=False)
+            self._tallies[key] = tally(pieces(self.spec, Run(), plain), measure, 5)
+        return self._tallies[key]
+
+    def activations(self, batch: int, by: Division) -> Tally:
+        """Bytes saved, one figure for each of RECOMPUTE; then the rows and the columns of the logits, and the tokens."""
+        key = (batch, by.tp, by.cp, by.expert_tp, by.expert_tokens, by.sequence)
+        if key not in self._tallies:
+            recipe, act = self.recipe, self.recipe.bytes.activation
+
+            def measure(op: Op) -> Sums:
+                if not op.keeps and op.role != "head":
+                    return _NOTHING
+                if op.role == "head" and op.kind == "linear":
+                    whole = kept_bytes([op], act)
+                    return (*(whole for _ in RECOMPUTE), op.dims["tokens"], op.dims["d_out"])
+                left = (without(op, how) if in_layers(op) else op for how in RECOMPUTE)
+                return (*(kept_bytes([some], act) for some in left), 0, 0)
+
+            of = self.pieces(batch, by)
+            if recipe.kernels == "fused":
+                of = _each(of, lambda ops: [fused(op) for op in ops])
+            if recipe.lora is not None:
+                of = _each(of, recipe.lora.kept)
+            self._tallies[key] = tally(of, measure, len(RECOMPUTE) + 2)
+        return self._tallies[key]
+
+    def weights(self, stage: Stage, by: Division) -> Weights:
+        """Of one stage."""
+        key = (stage.counts, stage.first, stage.last, by.tp, by.ep, by.expert_tp)
+        if key not in self._weights:
+            of, base = self.parameters(by), self.recipe.base
+            optimizer, p = OPTIMIZERS[self.recipe.optimizer], self.recipe.bytes
+            n, experts, basis, expert_basis, adapters = map(int, of.of(stage))
+            self._weights[key] = Weights(
+                n,
+                experts,
+                states=optimizer.of(n, basis) + p.master * n,
+                expert_states=optimizer.of(experts, expert_basis) + p.master * experts,
+                adapters=adapters,
+                frozen=p.weight * (n + experts) if base is None else quant.weights(self.spec, base).bytes,
+                layer=int(max((one[0] + one[1] for one in of.present(stage)), default=0)),
+            )
+        return self._weights[key]
+
+    def saved(self, stage: Stage, batch: int, by: Division) -> Activations:
+        """Of one stage."""
+        key = (stage.counts, stage.first, stage.last, batch, by.tp, by.cp, by.expert_tp, by.expert_tokens, by.sequence)
+        if key not in self._saved:
+            of = self.activations(batch, by)
+            outside = of.everywhere[0] + (of.embedding[0] if stage.first else 0)
+            end = (of.tied if stage.first else of.end) if stage.last else None
+            most = [max(column) for column in zip(*of.present(stage), strict=True)]
+            self._saved[key] = Activations(
+                dict(zip(RECOMPUTE, map(int, of.layers(stage)), strict=False)),
+                dict(zip(RECOMPUTE, map(int, most), strict=False)),
+                int(outside),
+                0 if end is None else int(end[0]),
+                head=(int(end[-2]), int(end[-1])) if end is not None and end[-1] else None,
+                tokens=batch * cut(self.seq, by.cp),
+            )
+        return self._saved[key]
+
+    def rank(self, stage: Stage, layout: Layout, batch: int) -> Rank:
+        """One GPU of a stage; of ``layout``, zero, dp and the schedule do not matter."""
+        by = division(layout)
+        return Rank(stage, self.weights(stage, by), self.saved(stage, batch, by))
+
+    def ranks(self, layout: Layout, batch: int) -> list[Rank]:
+        """A GPU of each stage."""
+        return [self.rank(stage, layout, batch) for stage in stages(self.spec.runs, layout.pp, layout.virtual)]
+
+    def fullest(self, layout: Layout, batch: int, recipe: Recipe) -> Memory:
+        """What the fullest GPU holds, for what ``recipe`` recomputes."""
+        by = division(layout)
+        key = (by, layout.pp, layout.virtual, batch)
+        found = self._fullest.get(key)
+        if found is None:
+            chosen = fullest(self.spec.runs, layout.pp, layout.virtual)
+            found = self._fullest[key] = [self.rank(stage, layout, batch) for stage in chosen]
+        memories = [self.held(rank, layout, recipe) for rank in found]
+        return memories[0] if len(memories) == 1 else max(memories, key=sum)
+
+    def held(self, rank: Rank, layout: Layout, recipe: Recipe) -> Memory:
+        """The bytes of a stage's GPU: the one place where they are added up.
+
+        Gradients: bytes of a gradient · parameters. ZeRO: ceil(states / g) + ceil(states of experts / g_e) from stage 1 on,
+        ceil(gradients / g) + ceil(gradients of experts / g_e) from 2 on, ceil(weights / g) + ceil(weights of experts / g_e) at 3:
+        g = dp · cp GPUs (or ``shard``), g_e as many as have the same experts (Rajbhandari et al. 2020, arXiv:1910.02054, sec. 5).
+        Logits: tokens at once · V · (bytes of an activation + 4).
+        """
+        p = recipe.bytes
+        n, experts, states, expert_states, adapters, frozen, _ = rank.weights
+        among, zero = layout.sharers, layout.zero
+        among_experts = max(among * layout.tp // (layout.ep * layout.expert_tp), 1)
+        if recipe.lora is not None:
+            trained = recipe.lora.bytes * adapters
+            weights = cut(frozen + trained, among if zero >= 3 else 1)
+            gradients = cut(trained, among if zero >= 2 else 1)
+            optimizer = cut(OPTIMIZERS[recipe.optimizer].of(adapters), among if zero >= 1 else 1)
+        else:
+            gradient = recipe.gradient
+
+            def shared(level: int, dense: int, routed: int) -> int:
+                return cut(dense, among) + cut(routed, among_experts) if zero >= level else dense + routed
+
+            weights = shared(3, p.weight * n, p.weight * experts)
+            gradients = shared(2, gradient * n, gradient * experts)
+            optimizer = shared(1, states, expert_states)
+        logits = loss = 0
+        if rank.saved.head is not None:
+            rows, columns = rank.saved.head
+            logits, loss = recipe.at_once(rows) * columns * (p.activation + 4), recipe.at_once(rows) * columns * 4
+        alive = self._activations(rank, layout, recipe)
+        work = loss + sum(self.buffers(rank, layout, recipe))
+        if recipe.margin:
+            work += round((weights + gradients + optimizer + alive + logits + work) * recipe.margin)
+        return Memory(weights, gradients, optimizer, alive, logits, work)
+
+    def _activations(self, rank: Rank, layout: Layout, recipe: Recipe) -> int:
+        """Bytes saved by the micro-batches in flight. What stands outside the layers is saved once per micro-batch in flight."""
+        saved, layers = rank.saved, rank.stage.layers
+        chunks = in_flight(rank.stage.number, layout.pp, layout.virtual, layout.micro_batches)
+        outside = saved.embedding * cut(chunks, layout.virtual) + saved.end
+        every = recipe.every
+        if every is None:
+            return cut(saved.layers[recipe.recompute] * chunks, layout.virtual) + outside
+        boundary = saved.tokens * self.spec.d_model * recipe.bytes.activation
+        boundary = cut(boundary, layout.tp) if layout.sequence else boundary
+        stored = cut(cut(layers, every) * boundary * chunks, layout.virtual)
+        return stored + min(every, layers) * saved.layer[recipe.recompute] + outside
+
+    def buffers(self, rank: Rank, layout: Layout, recipe: Recipe) -> tuple[int, int, int]:
+        """Buffers that sharing needs beside the shares, an estimate: of each kind the largest that is alive.
+
+        ZeRO-3 gathers a layer while the next is on its way, and has a layer's gradients whole before they are shared out;
+        sequence parallelism gathers one layer's input; experts send and receive the routed tokens. Gradients are otherwise
+        reduced in place.
+        """
+        tokens, width = rank.saved.tokens, self.spec.d_model
+        layer = whole = routed = 0
+        if layout.zero == 3 and layout.sharers > 1:
+            layer = (2 * recipe.bytes.weight + recipe.gradient) * rank.weights.layer
+        if layout.tp > 1 and layout.sequence:
+            whole = 2 * tokens * width
+        if layout.ep > 1:
+            routed = 2 * 2 * cut(tokens, layout.tp if layout.sequence else 1) * self.routed
+        return layer, whole, routed
+
+
+_NOTHING = (0,) * (len(RECOMPUTE) + 2)
+
+
+def _each(of: Pieces, change: object) -> Pieces:
+    """``change`` made to each list of ops."""
+    assert callable(change)
+    return Pieces({name: change(ops) for name, ops in of.kinds.items()}, *(change(ops) for ops in of[1:]))

@@ -1,0 +1,294 @@
+"""How long a training step takes: folds over the ops of each GPU, and the schedule of the pipeline. Estimates, all of them.
+
+A step is the pipeline's (:meth:`Trainer.step`): every stage's micro-batches, forward and backward, with the tensor, context and
+expert traffic that does not hide; the hand-overs; what the data-parallel reduction leaves uncovered; the optimizer. The GPU that
+the others wait for is the slowest of the same ranks whose memory :mod:`llmcx.engines.training_memory` adds up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+from llmcx.costs.flops import backward_fold
+from llmcx.costs.flops import fold as flops_fold
+from llmcx.costs.saved_activations import RECOMPUTE
+from llmcx.engines.recipe import Recipe
+from llmcx.engines.training_memory import Memory, TrainingMemory
+from llmcx.formats.optimizers import OPTIMIZERS
+from llmcx.machine.hardware import Hardware
+from llmcx.machine.roofline import IDEAL, Efficiency, Machine, Placed, Roofline, machine, roof, seconds, sending, task, together
+from llmcx.model.lower import Run, lower
+from llmcx.model.spec import ModelSpec
+from llmcx.ops.op import Op, in_layers, is_core
+from llmcx.parallel.division import Division, division
+from llmcx.parallel.layout import Layout, micro_batches
+from llmcx.parallel.pipeline import Stage, distinct
+from llmcx.parallel.ranks import Sums, Tally, pieces, rank_ops, tally, traffic_of
+
+RECIPE = Recipe("megatron", kernels="fused", attention="flash")
+"""What is timed: Megatron-LM's mixed precision and kernels, Adam, fused attention unless it is eager."""
+ACT, WEIGHT, GRADIENT = RECIPE.bytes.activation, RECIPE.bytes.weight, RECIPE.gradient
+STATES = RECIPE.bytes.master + OPTIMIZERS[RECIPE.optimizer].states
+
+
+class Step(NamedTuple):
+    """Seconds of one step, by what they are spent on, on the GPU that the others wait for. Communication: what is not hidden."""
+
+    compute: float
+    recompute: float
+    bubble: float
+    tensor: float
+    context: float
+    expert: float
+    pipeline: float
+    data: float
+    optimizer: float
+
+    @property
+    def total(self) -> float:
+        return sum(self)
+
+
+SPENT_ON = {
+    "compute": "arithmetic, memory traffic",
+    "recompute": "recomputation",
+    "bubble": "pipeline bubble",
+    "tensor": "tensor-parallel traffic",
+    "context": "context-parallel traffic",
+    "expert": "all-to-all",
+    "pipeline": "pipeline hand-overs",
+    "data": "data-parallel traffic",
+    "optimizer": "optimizer",
+}
+"""What a reader is told of each part of a :class:`Step`."""
+
+
+class Pass(NamedTuple):
+    """Seconds of one micro-batch on a GPU of a stage: of all its ops forward and backward; of what is done again in the layers
+    for each of RECOMPUTE; of traffic not hidden, forward and backward, and forward in the layers alone.
+    """
+
+    forward: float
+    backward: float
+    core: float
+    light: float
+    layers: float
+    tensor: float
+    context: float
+    expert: float
+    tensor_again: float
+    context_again: float
+    expert_again: float
+
+    def again(self, recompute: str) -> float:
+        """What ``recompute`` does again: the cores that write scores, all that is elementwise, the layers."""
+        return {"none": 0.0, "selective": self.core, "elementwise": self.light, "full": self.layers}[recompute]
+
+    def total(self, recompute: str) -> float:
+        """With what is done again, its traffic too."""
+        full = self.tensor_again + self.context_again + self.expert_again if recompute == "full" else 0.0
+        spent = self.forward + self.backward + self.tensor + self.context + self.expert
+        return spent + self.again(recompute) + full
+
+
+AXES = {"traffic.tensor": "tensor", "traffic.context": "context", "traffic.expert": "expert"}
+
+
+class Trainer:
+    """A model on an accelerator at one sequence length: lowered once per micro-batch, then asked about any number of layouts."""
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        seq: int,
+        hardware: Hardware,
+        efficiency: Efficiency = IDEAL,
+        dtype: str | None = None,
+        fused: bool = True,
+    ) -> None:
+        self.spec, self.seq, self.fused, self.hardware, self.dtype = spec, seq, fused, hardware, dtype
+        self.machine: Machine = machine(hardware, dtype, efficiency)
+        self.efficiency = efficiency
+        self.byte = 1 if dtype == "fp8" else ACT
+        recipe = RECIPE if fused else replace(RECIPE, attention="eager")
+        self.recipes = {recompute: replace(recipe, recompute=recompute) for recompute in RECOMPUTE}
+        self.sizes = TrainingMemory(spec, seq, recipe)
+        # What must be computed: the pairs that the mask leaves, the experts that are chosen.
+        needed = lower(spec, Run(1, seq, fused=True, ideal=True))
+        self.model_flops = flops_fold.total(needed) + backward_fold.total(op for op in needed if op.kind != "recompute")
+        done = lower(spec, self.run(1))
+        inside = [op for op in done if in_layers(op)]
+        self.done_flops = flops_fold.total(done) + backward_fold.total(op for op in done if op.kind != "recompute")
+        core = 0 if fused else flops_fold.total(op for op in inside if is_core(op))
+        self.again_flops = {"none": 0, "selective": core, "elementwise": core, "full": flops_fold.total(inside)}
+        self._passes: dict[object, list[tuple[Stage, int, Pass]]] = {}
+        self._tallies: dict[object, Tally] = {}
+        self._reductions: dict[object, float] = {}
+
+    def run(self, micro_batch: int) -> Run:
+        """A micro-batch as it is timed: a fused attention multiplies what the mask leaves, eager code everything."""
+        return Run(micro_batch, self.seq, fused=self.fused, ideal=self.fused)
+
+    # --- one GPU -----------------------------------------------------------------------------------------------------
+
+    def measure(self, op: Op) -> Sums:
+        """Seconds of one op of a GPU: forward, backward, done again as a core, as elementwise, as part of a layer; of traffic."""
+        if op.role == "traffic":
+            return self._traffic(op)
+        of = task(op, self.fused)
+        if of is None:
+            return _NOTHING
+        on = self.machine
+        size = of.weights * (self.byte if of.kind == "matmul" and in_layers(op) else ACT)
+        forward = seconds(of, on, size, ACT)
+        # Backward multiplies each matrix twice; a fused attention brings its scores back first: 5 products for 2.
+        again = seconds(of._replace(flops=of.flops * 5 // 4), on, size, ACT) if of.kind == "attention" and self.fused else forward
+        unfused = of.kind == "attention" and not self.fused
+        inside = in_layers(op)
+        return (
+            forward,
+            2 * again if op.grad else 0.0,
+            forward if unfused and inside else 0.0,
+            forward if inside and (unfused or of.kind == "elementwise") else 0.0,
+            forward if inside else 0.0,
+            *_NO_TRAFFIC,
+        )
+
+    def _traffic(self, op: Op) -> Sums:
+        axis = next(name for start, name in AXES.items() if op.component.startswith(start))
+        hidden = {"tensor": "hidden_tp", "context": "hidden_cp", "expert": "hidden_ep"}[axis]
+        size = self.byte if op.module == "dispatch" else ACT
+        forward, backward = sending(op, self.machine, size)
+        shown = 1 - getattr(self.efficiency, hidden)
+        both, once = (forward + backward) * shown, forward * shown if in_layers(op) else 0.0
+        spent = {name: (both, once) if name == axis else (0.0, 0.0) for name in ("tensor", "context", "expert")}
+        return (*_NOTHING[:5], *(pair[0] for pair in spent.values()), *(pair[1] for pair in spent.values()))
+
+    def passes(self, layout: Layout) -> list[tuple[Stage, int, Pass]]:
+        """One micro-batch on a GPU of each stage that differs, and how many stages there are like it. Cached: layouts differ in
+        far fewer of these than there are layouts.
+        """
+        by = division(layout)
+        key = (by, layout.pp, layout.virtual, layout.micro_batch)
+        found = self._passes.get(key)
+        if found is None:
+            of = self._tally(by, layout.micro_batch)
+            stages = distinct(self.spec.runs, layout.pp, layout.virtual)
+            found = self._passes[key] = [(stage, many, Pass(*of.of(stage))) for stage, many in stages]
+        return found
+
+    def _tally(self, by: Division, micro_batch: int) -> Tally:
+        key = (by, micro_batch)
+        if key not in self._tallies:
+            self._tallies[key] = tally(pieces(self.spec, self.run(micro_batch), by), self.measure, len(Pass._fields))
+        return self._tallies[key]
+
+    # --- one step ----------------------------------------------------------------------------------------------------
+
+    def step(self, layout: Layout, global_batch: int) -> Step:
+        """Seconds of one step of ``global_batch`` sequences.
+
+        1F1B takes (m - 1) max t + Σ t over the stages' times t for m micro-batches, so that the slowest stage waits for
+        (Σ t - max t) / v with v chunks of layers per stage (Narayanan et al. 2021, arXiv:2104.04473, sec. 2.2).
+        """
+        m, e, how = micro_batches(layout, global_batch), self.efficiency, layout.recompute
+        stages = self.passes(layout)
+        times = [one.total(how) for _, _, one in stages]
+        slowest = max(range(len(stages)), key=times.__getitem__)
+        one = stages[slowest][2]
+        bubble = (sum(many * time for (_, many, _), time in zip(stages, times, strict=True)) - times[slowest]) / layout.virtual
+        full = how == "full"
+        handed = 0.0
+        if layout.pp > 1:
+            handed = m * self._handed(layout) * (1 - e.hidden_pp)
+        reduced, updated = max((self._update(layout, stage, m, one) for stage, _, one in stages), key=sum)
+        return Step(
+            compute=m * (one.forward + one.backward),
+            recompute=m * one.again(how),
+            bubble=bubble,
+            tensor=m * (one.tensor + full * one.tensor_again),
+            context=m * (one.context + full * one.context_again),
+            expert=m * (one.expert + full * one.expert_again),
+            pipeline=handed,
+            data=reduced,
+            optimizer=updated + e.step_s,
+        )
+
+    def _handed(self, layout: Layout) -> float:
+        """Seconds in which a stage hands a micro-batch over: its output forward and the gradient backward, once per chunk of
+        layers, split among the tensor ranks.
+        """
+        size = layout.micro_batch * -(-self.seq // layout.cp) * self.spec.d_model * ACT / layout.tp
+        apart = layout.tp * layout.replicas
+        return 2 * layout.virtual * (size / self.machine.between(2, apart) + self.efficiency.link_s)
+
+    def _update(self, layout: Layout, stage: Stage, m: int, one: Pass) -> tuple[float, float]:
+        """Seconds in which a stage's GPU reduces gradients and gathers weights, less what hides behind its backward pass; and
+        those in which the optimizer reads and writes its states.
+        """
+        on, e = self.machine, self.efficiency
+        of = self.sizes.weights(stage, division(layout))
+        sent = self._reduction(of.params, of.experts, layout) * (m if layout.zero == 3 else 1)
+        behind = m * (one.backward if layout.zero < 3 else one.forward + one.backward)
+        reduced = max(sent * (1 - e.hidden_dp), sent - behind) if sent else 0.0
+        params = float(of.params + of.experts)
+        if layout.zero:
+            same_experts = max(layout.sharers * layout.tp // (layout.ep * layout.expert_tp), 1)
+            params = of.params / layout.sharers + of.experts / same_experts
+        return reduced, params * (2 * STATES + GRADIENT + WEIGHT) / on.memory
+
+    def _reduction(self, dense: int, experts: int, layout: Layout) -> float:
+        """Seconds in which so many gradients are reduced and weights gathered once."""
+        key = (dense, experts, layout.tp, layout.replicas, layout.ep, layout.zero)
+        if key not in self._reductions:
+            sent = 0.0
+            for op in traffic_of(dense, experts, layout):
+                sent += sum(sending(op, self.machine, GRADIENT if op.module == "gradients" else WEIGHT))
+            self._reductions[key] = sent
+        return self._reductions[key]
+
+    # --- what it comes to --------------------------------------------------------------------------------------------
+
+    def memory(self, layout: Layout, global_batch: int) -> Memory:
+        """Bytes on the fullest GPU: `llmcx memory --train`'s, with :data:`RECIPE` and what the layout recomputes."""
+        asked = layout._replace(micro_batches=micro_batches(layout, global_batch))
+        return self.sizes.fullest(asked, layout.micro_batch, self.recipes[layout.recompute])
+
+    def mfu(self, step_s: float, layout: Layout, global_batch: int, peak: float) -> tuple[float, float]:
+        """Model and hardware FLOPs utilisation (Chowdhery et al. 2022, arXiv:2204.02311, sec. 4.1 and appendix B).
+
+        FLOPs of forward and backward that must be done / (seconds · GPUs · peak): of the experts that are chosen, of the pairs
+        that the causal mask or a window leaves. Hardware FLOPs are those that are done, with what is done again. Above 1 is an
+        error of the estimate: raises ArithmeticError.
+        """
+        available = step_s * layout.gpus * peak
+        model = global_batch * self.model_flops / available
+        hardware = global_batch * (self.done_flops + self.again_flops[layout.recompute]) / available
+        if max(model, hardware) > 1 + 1e-9:
+            raise ArithmeticError(f"MFU {model:.4f}, HFU {hardware:.4f}: more than the peak; {layout}")
+        return min(model, 1.0), min(hardware, 1.0)
+
+    def roofline(self, layout: Layout) -> Roofline:
+        """One micro-batch's forward pass on a GPU of the first stage, part by part and together, under the roof of the matmuls'
+        format.
+
+        Time as in a step, communication left out: max(FLOPs / rate, bytes / bandwidth) op by op, at this trainer's efficiency.
+        Parts that multiply nothing stand in the pass alone. Source: Williams et al. 2009, CACM 52(4).
+        """
+        parts: dict[str, list[Placed]] = {}
+        for op in rank_ops(self.spec, self.run(layout.micro_batch), layout):
+            of = task(op, self.fused)
+            if of is None:
+                continue
+            size = float(of.weights * (self.byte if in_layers(op) else ACT))
+            flops = 0.0 if of.kind == "elementwise" else float(of.flops)
+            spent = seconds(of, self.machine, size, ACT)
+            parts.setdefault(op.role, []).append(Placed(op.role, flops, size + of.moved * ACT, spent))
+        placed = [together(name.replace("_", " "), each) for name, each in parts.items()]
+        whole = together("forward pass", placed)
+        return Roofline([roof(self.hardware, self.dtype)], [*(one for one in placed if one.flops and one.bytes), whole])
+
+
+_NO_TRAFFIC = (0.0,) * 6
+_NOTHING = (0.0,) * len(Pass._fields)

@@ -1,0 +1,25 @@
+"""Hugging Face transformers: ``generate`` with its DynamicCache."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from llmcx.engines import Engine
+from llmcx.ops.op import Cache
+
+
+@dataclass(frozen=True)
+class Transformers(Engine):
+    """Windowed layers keep a window less one, for the newest token's are at hand; all prompts are prefilled at once.
+
+    Source: transformers/cache_utils.py, DynamicSlidingWindowLayer.
+    """
+
+    name = "transformers"
+    rule = "its DynamicCache: a window less one in windowed layers"
+
+    def cells(self, needed: int, context: int, cache: Cache, mixed: bool) -> int:
+        return needed if cache.window is None else min(needed, max(cache.window - 1, 1))
+
+    def pass_tokens(self, batch: int, seq: int) -> int:
+        return batch * seq
