@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, NamedTuple
+
+
+class Line(NamedTuple):
+    """One figure, explained: what it is, its formula, the numbers put in, the result and the source."""
+
+    component: str
+    formula: str
+    numbers: str
+    value: int | float
+    source: str
 
 
 def shown(value: Any) -> tuple[str, ...] | None:

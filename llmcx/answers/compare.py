@@ -10,9 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Union
 
-from llmcx.answers import shown
+from llmcx.answers import Line, shown
 from llmcx.model.spec import ModelSpec
-from llmcx.ops.fold import Line
 
 Value = Union[int, float, str, bool, list[str], None]
 

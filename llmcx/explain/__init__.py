@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from llmcx.ops.fold import Line
+from llmcx.answers import Line
 
 NAMES = Path(__file__).resolve().parent / "names.txt"
 

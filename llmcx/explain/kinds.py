@@ -7,6 +7,7 @@ from dataclasses import fields
 from functools import partial
 from typing import Any, NamedTuple
 
+from llmcx.answers import Line
 from llmcx.answers.shapes import model
 from llmcx.catalog import data as catalog
 from llmcx.catalog.index import offered
@@ -19,13 +20,13 @@ from llmcx.explain import Draft, Example, Formula
 from llmcx.explain.read import doc, examples, first, source
 from llmcx.explain.rows.chinchilla import of_optimum
 from llmcx.explain.rules import hyphens
+from llmcx.explain.terms import substitute, terms
 from llmcx.formats import dtypes, gguf, optimizers, quant
 from llmcx.model import cores, pairs, variants
 from llmcx.model.lower import Run, lower
 from llmcx.model.mixers import MIXERS, Mixer, mixer_class
 from llmcx.model.place import step_at
 from llmcx.model.spec import Layers, ModelSpec
-from llmcx.ops.fold import Line, substitute
 from llmcx.ops.op import in_layers
 from llmcx.scaling import optimum as scaling
 from llmcx.scaling.laws import Law
@@ -148,8 +149,8 @@ def of_attention(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
         op for op in lower(spec, Run(batch, seq)) if in_layers(op) and not op.component.startswith(("ffn.", "moe.", "norm."))
     ]
     step = lower(spec, step_at(seq, batch))
-    lines = [line._replace(component=f"{line.component}, FLOPs") for line in flops_fold.explain(inside)]
-    return lines + [line._replace(component=f"{line.component}, elements") for line in cache_fold.explain(step)]
+    lines = [line._replace(component=f"{line.component}, FLOPs") for line in terms(flops_fold, inside)]
+    return lines + [line._replace(component=f"{line.component}, elements") for line in terms(cache_fold, step)]
 
 
 def of_variant(name: str, spec: ModelSpec, batch: int, seq: int) -> list[Line]:
@@ -406,7 +407,7 @@ def _plain_dtype(name: str, spec: ModelSpec, batch: int, seq: int) -> list[Line]
 
 
 def _cached_dtype(name: str, spec: ModelSpec, batch: int, seq: int) -> list[Line]:
-    lines = cache_fold.explain(lower(spec, step_at(seq, batch)))
+    lines = terms(cache_fold, lower(spec, step_at(seq, batch)))
     n, (block, held) = sum(int(line.value) for line in lines), dtypes.CACHE_BLOCKS[name]
     numbers = f"ceil({n:,} / {block}) · {held}"
     return [Line("cache, bytes", "ceil(elements / block) · held", numbers, dtypes.size(n, name), "ggml/src/ggml-common.h")]

@@ -11,8 +11,8 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from llmcx.answers import Line, bounds, flops, growth, memory, moe, routers, serve, shapes, train
 from llmcx.answers import attention_compare as compare
-from llmcx.answers import bounds, flops, growth, memory, moe, routers, serve, shapes, train
 from llmcx.costs import flops as flop_counter
 from llmcx.costs import kv_cache as cached
 from llmcx.costs import leading_order as leading
@@ -29,7 +29,6 @@ from llmcx.machine import roofline
 from llmcx.model import pairs, place
 from llmcx.model.lower import Run
 from llmcx.model.spec import Attention, ModelSpec
-from llmcx.ops.fold import Line
 from llmcx.parallel import division, expert_parallel, layout, pipeline, ranks, routing
 from llmcx.scaling import accounting, fitting, standing
 from llmcx.scaling import optimum as scaling

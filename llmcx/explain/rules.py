@@ -7,16 +7,18 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
+from llmcx.answers import Line
 from llmcx.costs import flops as flop_counter
 from llmcx.costs import kv_cache as cached
 from llmcx.costs import params, traffic
 from llmcx.explain import Draft, Example, Formula
 from llmcx.explain.read import doc, examples
+from llmcx.explain.terms import substitute, terms
 from llmcx.formats import optimizers
 from llmcx.machine import roofline
 from llmcx.model.lower import Run, lower
 from llmcx.model.place import step_at
-from llmcx.ops.fold import Fold, Line, substitute
+from llmcx.ops.fold import Fold
 from llmcx.ops.op import KINDS
 
 
@@ -126,7 +128,7 @@ def numbers(name: str, kind: str | None, spec: Any, batch: int, seq: int) -> lis
     cost = COSTS[name]
     step = step_at(seq, batch)
     ops = lower(spec, step if cost.decode else Run(batch, seq))
-    return cost.fold.explain(op for op in ops if kind in (None, op.kind))
+    return terms(cost.fold, (op for op in ops if kind in (None, op.kind)))
 
 
 def hyphens(name: str) -> str:

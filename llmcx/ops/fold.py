@@ -6,9 +6,8 @@ its kind (or say that it costs nothing there); to add a cost, add a fold.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from llmcx.ops.op import COLLECTIVES, Op
 
@@ -18,16 +17,6 @@ class Rule(NamedTuple):
 
     compute: Callable[..., int]
     text: str
-    source: str
-
-
-class Line(NamedTuple):
-    """One figure, explained: what it is, its formula, the numbers put in, the result and the source."""
-
-    component: str
-    formula: str
-    numbers: str
-    value: int | float
     source: str
 
 
@@ -119,32 +108,3 @@ class Fold:
                 name = key(op)
                 sums[name] = sums.get(name, 0) + cost
         return sums
-
-    def explain(self, ops: Iterable[Op]) -> list[Line]:
-        """Each op that costs something here, with its formula and the numbers put in."""
-        lines = []
-        for op in ops:
-            value = self.of(op)
-            if value:
-                rule = self.rules[op.kind]
-                times = self.weight(op)
-                numbers = substitute(rule.text, op.dims)
-                if times != 1:
-                    numbers = f"{times:,} × ({numbers})"
-                formula = rule.text if times == 1 else f"{self.weight_text} × ({rule.text})"
-                lines.append(Line(op.component, formula, numbers, value, rule.source))
-        return lines
-
-
-def substitute(text: str, values: dict[str, Any]) -> str:
-    """A formula's text with its symbols replaced by numbers.
-
-    >>> substitute("2·tokens·d_in", {"tokens": 8, "d_in": 1024})
-    '2·8·1,024'
-    """
-
-    def number(match: re.Match[str]) -> str:
-        value = values.get(match.group())
-        return match.group() if value is None else f"{value:,}"
-
-    return re.sub(r"[A-Za-z_]\w*", number, text)

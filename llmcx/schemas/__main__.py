@@ -16,7 +16,7 @@ from typing import Any, Literal, TypedDict, Union, get_args, get_origin, get_typ
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 from pydantic.json_schema import GenerateJsonSchema
 
-from llmcx.answers import fields_of
+from llmcx.answers import Line, fields_of
 from llmcx.answers.attention_compare import Comparison
 from llmcx.answers.bounds import Bounds
 from llmcx.answers.compare import Contrast
@@ -35,7 +35,6 @@ from llmcx.machine.hardware import Hardware
 from llmcx.machine.hardware import Summary as Accelerator
 from llmcx.model.mixers import MIXERS, mixer_class
 from llmcx.model.spec import ModelSpec
-from llmcx.ops.fold import Line
 from llmcx.scaling.fitting import Fitted
 from llmcx.scaling.standing import Advice
 from llmcx.schemas import HERE

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from llmcx.answers import Line
 from llmcx.answers.attention_compare import Comparison, Row, candidates_of
 from llmcx.answers.candidate import Candidate
 from llmcx.costs.flops import fold
 from llmcx.costs.traffic import traffic
+from llmcx.explain.terms import terms
 from llmcx.model.spec import ModelSpec
 from llmcx.model.variants import Variant
-from llmcx.ops.fold import Line
 
 
 def rows(
@@ -16,15 +17,15 @@ def rows(
 ) -> list[Line]:
     """The formulas of an answer to what was asked; a kernel holds ``on_chip`` bytes."""
     last = answer.rows[-1].seq
-    terms = [line for each in candidates_of(spec, variants, batch, dtype, ideal) for line in _terms(each, last, on_chip)]
-    return terms + [line for row in answer.rows for line in _figures(row)]
+    cores = [line for each in candidates_of(spec, variants, batch, dtype, ideal) for line in _terms(each, last, on_chip)]
+    return cores + [line for row in answer.rows for line in _figures(row)]
 
 
 def _terms(candidate: Candidate, seq: int, chip: int) -> list[Line]:
     """One layer's FLOPs and traffic, term by term."""
     ops = [op._replace(times=1) for op in candidate.core_ops(seq)]
-    counted = [(f"{candidate.name} {line.component}", line) for line in fold.explain(candidate.core_ops(seq))]
-    moved = [(f"{candidate.name} {line.component}, bytes", line) for line in traffic(chip, candidate.act).explain(ops)]
+    counted = [(f"{candidate.name} {line.component}", line) for line in terms(fold, candidate.core_ops(seq))]
+    moved = [(f"{candidate.name} {line.component}, bytes", line) for line in terms(traffic(chip, candidate.act), ops)]
     return [line._replace(component=name) for name, line in counted + moved]
 
 

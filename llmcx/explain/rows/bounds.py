@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from llmcx.answers import Line
 from llmcx.answers.bounds import Bounds
-from llmcx.ops.fold import Line
 
 _REACH = "Child et al. 2019, arXiv:1904.10509, sec. 4.2; Beltagy et al. 2020, arXiv:2004.05150, sec. 3.1"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from llmcx.ops.fold import Line
+from llmcx.answers import Line
 from llmcx.scaling.accounting import Accounting
 from llmcx.scaling.fitting import Fit
 from llmcx.scaling.laws import FineGrained, Law, Parametric

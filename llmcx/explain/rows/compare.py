@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from llmcx.answers import Line
 from llmcx.answers.compare import Contrast
-from llmcx.ops.fold import Line
 
 
 def rows(answer: Contrast) -> list[Line]:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from llmcx.answers import Line
 from llmcx.answers.flops import Flops, LeadingOrder, Macs
 from llmcx.answers.growth import growth
 from llmcx.costs.flops import CONVENTION, backward_fold, elementwise, fold
 from llmcx.costs.leading_order import leading_order
+from llmcx.explain.terms import terms
 from llmcx.model.lower import lower
-from llmcx.ops.fold import Line
 
 
 def rows(answer: Flops) -> list[Line]:
     """The formulas of an answer, in its convention."""
-    terms = _leading_order(answer) if isinstance(answer, LeadingOrder) else _terms(answer)
-    elements = [line._replace(component=f"elementwise {line.component}") for line in elementwise.explain(answer.ops)]
-    found = [*terms, *_passes(answer), *elements]
+    passes = _leading_order(answer) if isinstance(answer, LeadingOrder) else _terms(answer)
+    elements = [line._replace(component=f"elementwise {line.component}") for line in terms(elementwise, answer.ops)]
+    found = [*passes, *_totals(answer), *elements]
     found.append(Line("elementwise", "Σ of its terms", "counted apart from the matmuls", answer.elementwise.total, CONVENTION))
     return [*found, *_crossovers(answer), *_rules_of_thumb(answer)]
 
@@ -23,9 +24,9 @@ def _terms(answer: Flops) -> list[Line]:
     """The ops of the forward and the backward pass and of a decode step."""
     step = lower(answer.spec, answer.step)
     lines = [
-        *fold.explain(answer.ops),
-        *(line._replace(component=f"backward {line.component}") for line in backward_fold.explain(answer.ops)),
-        *(line._replace(component=f"decode {line.component}") for line in fold.explain(step)),
+        *terms(fold, answer.ops),
+        *(line._replace(component=f"backward {line.component}") for line in terms(backward_fold, answer.ops)),
+        *(line._replace(component=f"decode {line.component}") for line in terms(fold, step)),
     ]
     if not isinstance(answer, Macs):
         return lines
@@ -45,7 +46,7 @@ def _leading_order(answer: Flops) -> list[Line]:
     return lines
 
 
-def _passes(answer: Flops) -> list[Line]:
+def _totals(answer: Flops) -> list[Line]:
     """The totals, each from those before it."""
     forward, backward, again, run = answer.forward.total, answer.backward.total, answer.recomputation, answer.run
     numbers, tokens = f"batch {run.batch:,}, n {run.seq:,}", run.batch * run.seq

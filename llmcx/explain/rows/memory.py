@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from llmcx.answers import Line
 from llmcx.answers.memory import Checkpointing, Memory
 from llmcx.costs.kv_cache import cache_fold
 from llmcx.engines.inference_memory import per_token
+from llmcx.explain.terms import terms
 from llmcx.formats import dtypes
 from llmcx.model.lower import lower
 from llmcx.model.place import step_at
 from llmcx.model.spec import ModelSpec
-from llmcx.ops.fold import Line
 
 SOURCES = {
     "weights": "each parameter once, tied ones once",
@@ -43,7 +44,7 @@ def rows(spec: ModelSpec, batch: int, seq: int, train: bool, kv_dtype: str, answ
     if train:
         return lines
     step = lower(spec, step_at(seq, batch))
-    return lines + [line._replace(component=f"elements of {line.component}") for line in cache_fold.explain(step)]
+    return lines + [line._replace(component=f"elements of {line.component}") for line in terms(cache_fold, step)]
 
 
 def _sums(spec: ModelSpec, batch: int, seq: int, kv_dtype: str, answer: Memory) -> list[Line]:

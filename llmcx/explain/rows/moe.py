@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from llmcx.answers import Line
 from llmcx.answers.moe import Experts
 from llmcx.costs import params as params_fold
 from llmcx.costs.flops import fold
+from llmcx.explain.terms import terms
 from llmcx.model.lower import Run, lower
 from llmcx.model.spec import ModelSpec, MoE
-from llmcx.ops.fold import Line
 from llmcx.ops.op import Op
 from llmcx.parallel.expert_parallel import all_to_all_bytes, slots_of
 from llmcx.parallel.routing import chances
@@ -18,7 +19,7 @@ def rows(spec: ModelSpec, answer: Experts, dtype: str) -> list[Line]:
     tokens, batch, part = answer.touched.tokens, answer.touched.decode_tokens, spec.mixtures[0][1]
     ops, factor = lower(spec, Run(batch, tokens // batch)), None if answer.capacity is None else answer.capacity.factor
     sent = [(repeat, all_to_all_bytes(tokens, spec.d_model, ffn, factor, dtype)) for repeat, ffn in spec.mixtures]
-    one = [line for line in fold.explain(ops) if line.component.startswith("moe.")]
+    one = [line for line in terms(fold, ops) if line.component.startswith("moe.")]
     return [*one, *_expected(answer, spec, part, tokens), *_totals(answer, tokens, part, ops, sent)]
 
 
@@ -70,7 +71,7 @@ def _totals(answer: Experts, tokens: int, part: MoE, ops: list[Op], sent: list[t
         Line("total", "Σ parameters", f"{len(ops):,} ops", total, "each parameter once, tied ones once"),
         Line("active", "total - experts not chosen", f"{total:,} - {total - active:,}", active, source),
     ]
-    inside = [line for line in params_fold.fold.explain(ops) if line.component.startswith("moe.")]
+    inside = [line for line in terms(params_fold.fold, ops) if line.component.startswith("moe.")]
     for name in ("expert", "shared", "router"):
         some = [line for line in inside if line.component.startswith(f"moe.{name}") and line.component != "moe.shared_gate"]
         numbers = " + ".join(line.numbers for line in some) or "none"

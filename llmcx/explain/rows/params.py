@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from llmcx.answers import Line
 from llmcx.answers.params import Params
 from llmcx.costs.params import active_fold, fold
+from llmcx.explain.terms import terms
 from llmcx.formats import dtypes
 from llmcx.model.lower import Run, lower
 from llmcx.model.spec import ModelSpec
-from llmcx.ops.fold import Line
 
 
 def rows(spec: ModelSpec, answer: Params) -> list[Line]:
     """Every op that has parameters, then every total."""
     ops, total, tables = lower(spec, Run()), answer.total, answer.embedding
-    each = fold.explain(ops)
-    seldom = active_fold.explain(op for op in ops if op.copies != op.used)
+    each = terms(fold, ops)
+    seldom = terms(active_fold, (op for op in ops if op.copies != op.used))
     idle = f"{total:,} - {total - answer.active:,}"
     return [
         *each,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from llmcx.answers import Line
 from llmcx.answers.serve import Load, Serving, point
 from llmcx.engines.serving_time import Server, Step
-from llmcx.ops.fold import Line
 
 _ORCA = "Yu et al. 2022, Orca, OSDI: continuous batching"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from llmcx.answers import Line
 from llmcx.answers.shapes import Shape
-from llmcx.ops.fold import Line
 
 
 def rows(shapes: Sequence[Shape], target: int, by: str) -> list[Line]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from llmcx.answers import Line
 from llmcx.answers.train import Costs, Training, outcome, peak
 from llmcx.engines.training_time import ACT, Trainer
-from llmcx.ops.fold import Line
 from llmcx.parallel.layout import Layout, micro_batches
 
 PALM = "Chowdhery et al. 2022, arXiv:2204.02311, sec. 4.1 and appendix B"
