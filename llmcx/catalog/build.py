@@ -317,7 +317,7 @@ def _with_order(spec: ModelSpec, data: dict[str, Any]) -> dict[str, Any]:
     def written(entry: Entry) -> Any:
         count, what = entry
         if not isinstance(what, str):
-            return {"repeat": count, "layers": [written(each) for each in what]}
+            return InLine(repeat=count, layers=[written(each) for each in what])
         if what not in names:
             return as_data(replace(spec.kinds[what], repeat=count))
         return names[what] if count == 1 else f"{count} {names[what]}"
@@ -333,8 +333,19 @@ def _with_order(spec: ModelSpec, data: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
+class InLine(dict[str, Any]):
+    """A pattern, which a file has in one line."""
+
+
 def to_yaml(spec: ModelSpec) -> str:
     """A spec as the text of a preset file."""
     import yaml
 
-    return yaml.safe_dump(as_data(spec), sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
+    class Dumper(yaml.SafeDumper):
+        """The safe one, with patterns in a line."""
+
+        def represent_pattern(self, pattern: InLine) -> Any:
+            return self.represent_mapping("tag:yaml.org,2002:map", pattern, flow_style=True)
+
+    Dumper.add_representer(InLine, Dumper.represent_pattern)
+    return yaml.dump(as_data(spec), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)

@@ -121,14 +121,16 @@ def labels(kinds: Mapping[str, Layers]) -> dict[str, str]:
     found: dict[str, str] = {}
     taken: Counter[str] = Counter()
     for name, row in words.items():
-        label = "_".join(word for word, tells in zip(row, telling, strict=True) if word and tells) or row[-2] or "layer"
+        label = "_".join(word for word, tells in zip(row, telling, strict=True) if word and tells) or next(
+            filter(None, row), "layer"
+        )
         taken[label] += 1
         found[name] = label if taken[label] == 1 else f"{label}_{taken[label]}"
     return found
 
 
 def _words(layers: Layers, cores: bool, mixtures: bool) -> Iterator[str]:
-    """What the mixer is, what stands beside it, what the feed-forward is, whether the weights are another layer's."""
+    """What the mixer is, what stands beside it, what the feed-forward is, whether weights are those of another layer."""
     mixer = layers.mixer
     if isinstance(mixer, Attention) and cores:
         yield "full" if mixer.core.type == "standard" else mixer.core.type
@@ -139,4 +141,4 @@ def _words(layers: Layers, cores: bool, mixtures: bool) -> Iterator[str]:
         yield "moe"
     else:
         yield "" if layers.ffn is None else "dense" if mixtures and mixer is not None else "mlp"
-    yield "reused" if layers.reused else ""
+    yield "reused" if layers.reused or getattr(layers.beside, "reused", False) else ""
