@@ -12,7 +12,7 @@ import types
 from dataclasses import MISSING, is_dataclass
 from dataclasses import fields as dataclass_fields
 from functools import cache
-from typing import Any, Literal, TypedDict, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypedDict, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 from pydantic.json_schema import GenerateJsonSchema
@@ -27,14 +27,14 @@ from llmcx.answers.params import Params
 from llmcx.answers.plan import Trained
 from llmcx.answers.serve import Serving
 from llmcx.answers.shapes import Shapes
-from llmcx.catalog.build import NESTED
+from llmcx.catalog.build import NESTED, RUN, STACKS, Pattern
 from llmcx.catalog.presets import Summary
 from llmcx.explain import Entry, Topic
 from llmcx.huggingface.weights import Compared
 from llmcx.machine.hardware import Hardware
 from llmcx.machine.hardware import Summary as Accelerator
 from llmcx.model.mixers import MIXERS, mixer_class
-from llmcx.model.spec import ModelSpec
+from llmcx.model.spec import Layers, ModelSpec
 from llmcx.ops.fold import Line
 from llmcx.scaling.fitting import Fitted
 from llmcx.scaling.standing import Advice
@@ -168,13 +168,36 @@ def model(kind: Any) -> type[BaseModel]:
 @cache
 def part(kind: Any) -> type[BaseModel]:
     """The model of a part of a preset file, in which what is at its default is left out."""
+    members = fields_of(kind)
+    if kind is ModelSpec:
+        layers = create_model("Kind", __base__=made(Layers, {k: v for k, v in fields_of(Layers).items() if k != "repeat"}))
+        layers.__doc__ = "A kind of layer. How many follow one another is said where it stands."
+        members["kinds"] = (dict[str, layers], _field("Kinds of layers by name: those that stand in several places.", False))  # type: ignore[valid-type]
+    found = made(kind, members)
+    if kind is Pattern:
+        found.model_rebuild(_types_namespace={"StackEntry": entry(found)})
+    return found
+
+
+def fields_of(kind: Any) -> dict[str, Any]:
+    """The members of a part's model."""
     hints = get_type_hints(kind)
     members: dict[str, Any] = {}
     for field in dataclass_fields(kind):
-        hint = within(NESTED[field.name], hints[field.name]) if field.name in NESTED else read(hints[field.name])
+        if field.name == "layers":
+            hint: Any = list["StackEntry"]  # type: ignore[name-defined]  # noqa: F821
+        elif field.name in STACKS:
+            hint = list[entry(part(Pattern))]  # type: ignore[misc]
+        else:
+            hint = within(NESTED[field.name], hints[field.name]) if field.name in NESTED else read(hints[field.name])
         optional = field.name != "type" and not field.default is field.default_factory is MISSING
         members[field.name] = (hint, _field(said(kind, field.name), not optional))
-    return made(kind, members)
+    return members
+
+
+def entry(pattern: Any) -> Any:
+    """What a stack lists: the name of a kind, after how many there are; layers; a pattern of entries."""
+    return Union[Annotated[str, Field(pattern=f"^{RUN.pattern}$")], part(Layers), pattern]
 
 
 def within(nested: Any, hint: Any) -> Any:
