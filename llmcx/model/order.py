@@ -83,7 +83,7 @@ def text(entries: Sequence[Entry]) -> str:
     """In a line.
 
     >>> text(shorten([("local", 5), ("full", 1)] * 10 + [("local", 2)]))
-    '10 x [5 local, full], 2 local'
+    '10 x (5 local, full), 2 local'
     """
     return ", ".join(_text(count, what) for count, what in entries)
 
@@ -91,7 +91,7 @@ def text(entries: Sequence[Entry]) -> str:
 def _text(count: int, what: str | tuple[Entry, ...]) -> str:
     if isinstance(what, str):
         return what if count == 1 else f"{count} {what}"
-    return f"{count} x [{text(what)}]"
+    return f"{count} x ({text(what)})"
 
 
 def period(runs: Sequence[tuple[str, int]]) -> int | None:
