@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import re
 import types
-from dataclasses import MISSING
-from functools import cache, cached_property
-from typing import Any, Literal, TypedDict, Union, get_args, get_origin, get_type_hints
+from dataclasses import MISSING, is_dataclass
+from dataclasses import fields as dataclass_fields
+from functools import cache
+from typing import Annotated, Any, Literal, TypedDict, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 from pydantic.json_schema import GenerateJsonSchema
 
-from llmcx.answers import Line, fields_of
 from llmcx.answers.attention_compare import Comparison
 from llmcx.answers.bounds import Bounds
 from llmcx.answers.compare import Contrast
@@ -27,14 +27,15 @@ from llmcx.answers.params import Params
 from llmcx.answers.plan import Trained
 from llmcx.answers.serve import Serving
 from llmcx.answers.shapes import Shapes
-from llmcx.catalog.build import NESTED, defaults
+from llmcx.catalog.build import NESTED, RUN, STACKS, Pattern
 from llmcx.catalog.presets import Summary
 from llmcx.explain import Entry, Topic
 from llmcx.huggingface.weights import Compared
 from llmcx.machine.hardware import Hardware
 from llmcx.machine.hardware import Summary as Accelerator
 from llmcx.model.mixers import MIXERS, mixer_class
-from llmcx.model.spec import ModelSpec
+from llmcx.model.spec import Layers, ModelSpec
+from llmcx.ops.fold import Line
 from llmcx.scaling.fitting import Fitted
 from llmcx.scaling.standing import Advice
 from llmcx.schemas import HERE
@@ -114,18 +115,10 @@ def said(kind: Any, name: str) -> str | None:
 
 def names_of(kind: Any) -> list[str] | None:
     """The fields of a result's type as `llmcx.report.render.plain` writes them; None for a type that is no result's."""
-    if hasattr(kind, "__total__"):
-        return list(get_type_hints(kind))
-    names = fields_of(kind) if isinstance(kind, type) else None
+    if is_dataclass(kind):
+        return [field.name for field in dataclass_fields(kind) if field.name != "lines"]
+    names = getattr(kind, "_fields", None) or (list(get_type_hints(kind)) if hasattr(kind, "__total__") else None)
     return None if names is None else list(names)
-
-
-def hints_of(kind: Any) -> dict[str, Any]:
-    """The types of a result's fields, those of figures that are computed when they are read included."""
-    computed = {
-        name: value.func for base in kind.__mro__ for name, value in vars(base).items() if isinstance(value, cached_property)
-    }
-    return get_type_hints(kind) | {name: get_type_hints(function)["return"] for name, function in computed.items()}
 
 
 def read(hint: Any) -> Any:
@@ -158,7 +151,7 @@ def made(kind: Any, members: dict[str, Any]) -> type[BaseModel]:
 @cache
 def model(kind: Any) -> type[BaseModel]:
     """The model of the object that a result of ``kind`` becomes."""
-    hints, required = hints_of(kind), getattr(kind, "__required_keys__", None)
+    hints, required = get_type_hints(kind), getattr(kind, "__required_keys__", None)
     names = names_of(kind) or []
     return made(
         kind,
@@ -175,12 +168,36 @@ def model(kind: Any) -> type[BaseModel]:
 @cache
 def part(kind: Any) -> type[BaseModel]:
     """The model of a part of a preset file, in which what is at its default is left out."""
+    members = fields_of(kind)
+    if kind is ModelSpec:
+        layers = create_model("Kind", __base__=made(Layers, {k: v for k, v in fields_of(Layers).items() if k != "repeat"}))
+        layers.__doc__ = "A kind of layer. How many follow one another is said where it stands."
+        members["kinds"] = (dict[str, layers], _field("Kinds of layers by name: those that stand in several places.", False))  # type: ignore[valid-type]
+    found = made(kind, members)
+    if kind is Pattern:
+        found.model_rebuild(_types_namespace={"StackEntry": entry(found)})
+    return found
+
+
+def fields_of(kind: Any) -> dict[str, Any]:
+    """The members of a part's model."""
     hints = get_type_hints(kind)
     members: dict[str, Any] = {}
-    for name, default in defaults(kind).items():
-        hint = within(NESTED[name], hints[name]) if name in NESTED else read(hints[name])
-        members[name] = (hint, _field(said(kind, name), name == "type" or default is MISSING))
-    return made(kind, members)
+    for field in dataclass_fields(kind):
+        if field.name == "layers":
+            hint: Any = list["StackEntry"]  # type: ignore[name-defined]  # noqa: F821
+        elif field.name in STACKS:
+            hint = list[entry(part(Pattern))]  # type: ignore[misc]
+        else:
+            hint = within(NESTED[field.name], hints[field.name]) if field.name in NESTED else read(hints[field.name])
+        optional = field.name != "type" and not field.default is field.default_factory is MISSING
+        members[field.name] = (hint, _field(said(kind, field.name), not optional))
+    return members
+
+
+def entry(pattern: Any) -> Any:
+    """What a stack lists: the name of a kind, after how many there are; layers; a pattern of entries."""
+    return Union[Annotated[str, Field(pattern=f"^{RUN.pattern}$")], part(Layers), pattern]
 
 
 def within(nested: Any, hint: Any) -> Any:
