@@ -25,6 +25,7 @@ def attention_compare(
         typer.Option(
             "--variant",
             "-v",
+            metavar="CORE",
             help="A variant such as local:w=512, gqa:g=8 or dsa:k=2048; repeat. Default: seventeen. The first is the baseline.",
             autocompletion=VARIANTS,
         ),
