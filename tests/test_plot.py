@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from llmcx.report.file import canvas, write
+from llmcx.report.spoken import described
 from matplotlib.text import Text
 from rich.color import Color
 
@@ -22,9 +24,7 @@ from llmcx.errors import InputError
 from llmcx.machine.roofline import IDEAL, Roofline
 from llmcx.parallel.layout import Layout
 from llmcx.report.figure import Axis, Bar, Bars, Curves, Figure, Mark, Series
-from llmcx.report.file import canvas, write
 from llmcx.report.plot import STYLES, bars, curves
-from llmcx.report.spoken import described
 
 LINES = [Series("n", [(1, 1), (10, 10), (100, 100)]), Series("n²", [(1, 1), (10, 100), (100, 10_000)])]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from llmcx.errors import InputError, unknown_name
 from llmcx.report import format
-from llmcx.report.render import plain
-from llmcx.report.table import Column, Fact, Table
+from llmcx.report.json import as_json
+from llmcx.report.table import Column, Fact, Table, raw_table
 
 MEASURES = {
     "time": ("core_seconds", "time", "one layer's attention core, roofline"),
@@ -38,8 +38,7 @@ def facts(item: Any) -> list[Fact]:
 
 def every_row(item: Any) -> Table:
     """Every figure of every row, for a spreadsheet."""
-    rows = plain(item.result.rows)
-    return Table("", [Column(key, key) for key in rows[0]], rows)
+    return raw_table(as_json(item.result.rows))
 
 
 def by_length(item: Any, title: str) -> Table:
@@ -66,7 +65,7 @@ def tables(item: Any, title: str) -> list[Table]:
     last = max(item.inputs["seq"])
     timed = r.rows[0].core_seconds is not None
     masked = any(row.hops_causal is not None for row in r.rows)  # then hops are those that the mask allows
-    rows = [row | {"reach": row["hops_causal" if masked else "hops"]} for row in plain(r.rows) if row["seq"] == last]
+    rows = [row | {"reach": row["hops_causal" if masked else "hops"]} for row in as_json(r.rows) if row["seq"] == last]
     columns = [
         Column("variant", "variant"),
         Column("core_flops", "FLOPs", "flops", 4),
@@ -83,7 +82,7 @@ def tables(item: Any, title: str) -> list[Table]:
     out.append(Table(f"{'At' if out else title + ' · at'} n = {last:,}", columns, rows))
     columns = [Column("seq", "n", "int"), Column("variant", "by this model's costs"), Column("chapter_reason", "chapter's rule")]
     columns.append(Column("agrees", "agree"))
-    out.insert(0, Table("Recommendation", columns, plain(r.recommendation)))
+    out.insert(0, Table("Recommendation", columns, as_json(r.recommendation)))
     # Of the baselines, the one that people run; all of them are in the JSON.
     than = max((x.than for x in r.crossovers), key=lambda name: name == "causal_flash", default=None)
     measures = {"core_flops": "flops", "kept_bytes": "memory", "core_seconds": "time"}
@@ -104,5 +103,5 @@ def tables(item: Any, title: str) -> list[Table]:
         ]
         if item.inputs.get("budget") is not None:
             columns.insert(2, Column("own_seq", "fits up to", "int"))
-        out.append(Table("The chapter's practical limits beside this model's costs", columns, plain(r.limits)))
+        out.append(Table("The chapter's practical limits beside this model's costs", columns, as_json(r.limits)))
     return out

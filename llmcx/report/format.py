@@ -72,6 +72,11 @@ def exact(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else cell(value, "float")
 
 
+def steps(line: Any) -> list[str]:
+    """How a figure comes about: the formula, the numbers put in, the result; what there is of it."""
+    return [step for step in (line.formula, line.numbers, exact(line.value)) if step]
+
+
 def length(value: int) -> str:
     """Tokens of context, exactly, as --seq reads them: k is 1024, M is 1024².
 

@@ -1,7 +1,7 @@
 """Writes the JSON Schemas (2020-12) of every command's output, through pydantic, from the types that hold the results.
 
 A result's type says its fields once, where it is made: a dataclass, a NamedTuple or a TypedDict. Here each becomes a pydantic
-model of the object that `llmcx.report.render.plain` makes of it.
+model of the object that `llmcx.report.json.as_json` makes of it.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def said(kind: Any, name: str) -> str | None:
 
 
 def names_of(kind: Any) -> list[str] | None:
-    """The fields of a result's type as `llmcx.report.render.plain` writes them; None for a type that is no result's."""
+    """The fields of a result's type as `llmcx.report.json.as_json` writes them; None for a type that is no result's."""
     if is_dataclass(kind):
         return [field.name for field in dataclass_fields(kind) if field.name != "lines"]
     names = getattr(kind, "_fields", None) or (list(get_type_hints(kind)) if hasattr(kind, "__total__") else None)
