@@ -32,7 +32,7 @@ class Axis(NamedTuple):
         """Round values between the least and the greatest of ``values``, eight or so; of a length, ``values`` themselves.
 
         >>> Axis().ticks([1, 50_000]), Axis().ticks([30, 150]), Axis(log=False).ticks([0.2, 1.1])
-        ([1, 10, 100, 1000, 10000], [50, 100], [0.2, 0.4, 0.6, 0.8, 1.0])
+        ([1.0, 10.0, 100.0, 1000.0, 10000.0], [30.0, 50.0, 70.0, 100.0, 150.0], [0.2, 0.4, 0.6, 0.8, 1.0])
         """
         low, high = min(values), max(values)
         if self.kind == "length":  # powers of two, not of ten
@@ -42,7 +42,7 @@ class Axis(NamedTuple):
             decades = range(floor(log10(low)), ceil(log10(high)) + 1)
             within = log10(high / low)
             digits = (1,) if within > 3 else (1, 2, 5) if within > 0.8 else (1, 1.5, 2, 3, 5, 7)
-            found: list[float] = [k * 10**power for power in decades[:: ceil(within / 8) or 1] for k in digits]
+            found: list[float] = [k * 10.0**power for power in decades[:: ceil(within / 8) or 1] for k in digits]
         else:
             rough = 10 ** floor(log10((high - low) / 5 or 1))
             step = next(rough * k for k in (1, 2, 5, 10) if (high - low) / (rough * k) <= 6)

@@ -6,6 +6,7 @@ that are the same in every theme, and of middling brightness: they stand out fro
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from importlib.util import find_spec
 from math import log10
@@ -63,7 +64,7 @@ def curves(figure: Curves, width: int) -> list[Text]:
     def place(axis: Axis, value: float) -> float:
         return log10(value) if axis.log else value
 
-    for number, one in reversed([*enumerate(series)]):  # the first in front
+    for number, one in sorted(enumerate(series), key=lambda each: (not each[1].joined, -each[0])):  # points in front of lines
         if one.points:
             xs, ys = zip(*((place(figure.x, x), place(figure.y, y)) for x, y in sorted(one.points)), strict=True)
             draw = plot.plot if one.joined else plot.scatter
@@ -79,7 +80,7 @@ def curves(figure: Curves, width: int) -> list[Text]:
     lines += drawn
     lines += [Text(f"{figure.x.title:>{width}}")] if figure.x.title else []
     lines += legend([f"{letter} {one.label}" for letter, one in zip(MARKERS, series, strict=False)], width)
-    inside = "".join(line.plain.partition("│")[2] for line in drawn)
+    inside = "".join(re.split("[│┤]", line.plain, maxsplit=1)[-1] for line in drawn[:-2])
     hidden = [letter for letter, one in zip(MARKERS, series, strict=False) if one.points and letter not in inside]
     lines += [Text(f"behind others: {', '.join(hidden)}")] if hidden else []
     return lines + [Text(text) for mark in marks for text in wrap(f"│ {mark.label}", width, subsequent_indent="  ")]
