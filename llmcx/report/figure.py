@@ -28,6 +28,10 @@ class Axis(NamedTuple):
     kind: str = "number"
     log: bool = True
 
+    def at(self, value: float) -> float:
+        """Where a value stands."""
+        return log10(value) if self.log else value
+
     def ticks(self, values: Sequence[float]) -> list[float]:
         """Round values between the least and the greatest of ``values``, eight or so; of a length, ``values`` themselves.
 

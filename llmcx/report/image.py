@@ -1,7 +1,7 @@
 """Figures in files: svg, png and pdf drawn by matplotlib (extra llmcx[plot]); html is a page of them, see html.
 
-A series is told from the others by a letter and a dash, a part of a bar by a hatch, never by colour alone; colours are those of
-Okabe and Ito (2008), which colour-blind readers tell apart. The same picture gives the same bytes.
+A series has a letter and a dash of its own, a part of a bar a hatch, so that nothing rests on colour alone; colours are those of
+Okabe and Ito (2008), which colour-blind readers distinguish. The same figure gives the same bytes.
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ def _kind(value: Any, kind: str) -> str:
     if isinstance(value, bool):
         return "boolean"
     if isinstance(value, int):
-        if kind == "number" and abs(value) <= _WHOLE:  # the schema says that it may be either
+        if kind == "number" and abs(value) <= _WHOLE:  # by the schema it may be either
             return "number"
         return "integer" if -(2**63) <= value < 2**63 else "decimal" if abs(value) < 10**38 else "string"
     return "number" if isinstance(value, float) else "string"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from llmcx.errors import InputError
-from llmcx.report.attention import MEASURES
+from llmcx.report.attention_compare import MEASURES
 from llmcx.report.figure import Axis, Bar, Bars, Curves, Figure, Mark, Series
 from llmcx.report.format import cell
 from llmcx.report.render import Answer, Item, title, varying

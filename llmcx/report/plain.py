@@ -26,7 +26,9 @@ _INSIDE = _UNITS | {
 }
 """Units within a text."""
 _COUNTS = {"T": "trillion", "B": "billion", "M": "million", "k": "thousand"}
-_SI = {"Q": 30, "R": 27, "Y": 24, "Z": 21, "E": 18, "P": "quadrillion", "T": "trillion", "G": "billion", "M": "million"}
+_SI = {"k": "thousand", "M": "million", "G": "billion", "T": "trillion", "P": "quadrillion"} | {
+    letter: f"times 10 to the {power}" for letter, power in (("E", 18), ("Z", 21), ("Y", 24), ("R", 27), ("Q", 30))
+}
 _SYMBOLS = {
     **{" · ": ", ", "·": " ", "×": " times ", "÷": " over ", "²": " squared", "³": " cubed", "√": "square root of "},
     **{"≥": "at least ", "≤": "at most ", "≈": "about ", "→": "to", "∞": "infinity", "Σ": "sum of ", "ᵀ": " transposed"},
@@ -64,8 +66,8 @@ HEADINGS = {
     "train FLOPs": "{} FLOPs of training",
     "KV/token": "{} of keys and values per token",
     "TP": "tensor parallel over at most {}",
-    "kept/layer": "{} kept per layer",
-    "kept/layer there": "there {} kept per layer",
+    "memory/layer": "{} of memory per layer",
+    "memory/layer there": "there {} of memory per layer",
     "max n": "at most {} tokens",
     "n": "{} tokens",
     "of FLOPs": "{} of the FLOPs",
@@ -125,24 +127,15 @@ def number(value: Any, kind: str) -> str:
         return text.replace("%", " percent")
     if kind == "factor":
         return _power(text.replace("×", " times"))
-    if kind == "size":
-        return _power(re.sub(r" \((.*)\)", r", \1", re.sub(r"(?<=\d) ?([A-Za-z]?i?B)\b", lambda m: " " + _UNITS[m[1]], text)))
-    if kind in ("bytes", "time"):
-        return _power(re.sub(r"(?<=\d) ?([A-Za-zµ]+)$", lambda m: " " + _UNITS[m[1]], text))
-    if kind == "flops":
-        return _power(re.sub(r" ([A-Zk])$", lambda m: _si(m[1]), text))
-    if kind == "count":
-        return _power(re.sub(r" ([TBMk])$", lambda m: " " + _COUNTS[m[1]], text))
-    return _power(text)
-
-
-def _si(letter: str) -> str:
-    word = {"k": "thousand", **_SI}[letter]
-    return f" {word}" if isinstance(word, str) else f" times 10 to the {word}"
+    units = {"size": _UNITS, "bytes": _UNITS, "time": _UNITS, "flops": _SI, "count": _COUNTS}.get(kind)
+    if units is None:
+        return _power(text)
+    text = re.sub(r" \((.*)\)", r", \1", text)  # of a size, the other unit
+    return _power(re.sub(rf"(?<=\d) ?({'|'.join(units)})\b", lambda m: f" {units[m[1]]}", text))
 
 
 def _power(text: str) -> str:
-    """1.2e+08 as a voice says it.
+    """1.2e+08 as a voice reads it.
 
     >>> _power("4.269e+04"), _power("1.6e+12"), _power("5.76e+23"), _power("1e-05")
     ('42,690', '1.600 trillion', '5.76 times 10 to the 23', '1 times 10 to the minus 5')

@@ -1,7 +1,7 @@
 """Figures in the terminal: curves drawn by plotext (extra llmcx[plot]), bars as letters to scale.
 
-What is what is told by letters, never by colour alone: without colours the same figure loses nothing. Colours are of the 256
-that are the same in every theme, and of middling brightness: they stand out from dark and from light.
+Letters show what is what, never colour alone: without colours the same figure loses nothing. Colours are of the 256 that are the
+same in every theme, and of middling brightness: they stand out from dark and from light.
 """
 
 from __future__ import annotations
@@ -9,14 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from importlib.util import find_spec
-from math import log10
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from llmcx.errors import InputError
 from llmcx.report import format
 from llmcx.report.console import columns, console, translated
-from llmcx.report.figure import MARKERS, Axis, Bars, Curves, Figure
+from llmcx.report.figure import MARKERS, Bars, Curves, Figure, Mark, Series
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -43,47 +42,61 @@ def style(number: int) -> str:
 
 
 def curves(figure: Curves, width: int) -> list[Text]:
-    """A letter for each series, ":" for a place on the x axis that means something; which is which stands below.
+    """The title, a letter for each series, a line down at a place on the x axis that means something, and what is which.
 
     Raises InputError without plotext, or where there is nothing to draw.
     """
+    series = [*zip(MARKERS, figure.drawable(), strict=False)]
+    canvas = _canvas(figure, series, width)
+    rows = "".join(re.split("[│┤]", line.plain, maxsplit=1)[-1] for line in canvas[:-2])  # without ticks
+    hidden = [letter for letter, one in series if one.points and letter not in rows]
+    return [
+        *(line for title in (figure.title, figure.y.title) for line in _wrapped(title, width)),
+        *canvas,
+        *_wrapped(f"{figure.x.title:>{width}}", width),
+        *legend([f"{letter} {one.label}" for letter, one in series], width),
+        *(_wrapped(f"behind others: {', '.join(hidden)}", width) if hidden else []),
+        *(line for mark in _marks(figure) for line in _wrapped(f"│ {mark.label}", width)),
+    ]
+
+
+def _canvas(figure: Curves, series: list[tuple[str, Series]], width: int) -> list[Text]:
+    """The lines of the plot itself, with its axes."""
     from rich.text import Text
 
     if find_spec("plotext") is None:
         raise InputError("curves in the terminal need plotext: pip install 'llmcx[plot]'", field="plot", value="-")
     import plotext as plot
 
-    series = figure.drawable()
-    across, up = ([point[place] for s in series for point in s.points] for place in (0, 1))
     plot.clear_figure()
     plot.limit_size(False, False)  # the width is ours: COLUMNS may ask for another than the terminal's
     plot.plot_size(width, HEIGHT)
     for paint in (plot.canvas_color, plot.axes_color, plot.ticks_color):
         paint("default")
+    for number in sorted(range(len(series)), key=lambda n: (not series[n][1].joined, -n)):  # points in front of lines
+        letter, one = series[number]
+        points = sorted((figure.x.at(x), figure.y.at(y)) for x, y in one.points)
+        draw = plot.plot if one.joined else plot.scatter
+        if points:
+            draw(*zip(*points, strict=True), marker=letter, color=COLOURS[number % len(COLOURS)])
+    for place, axis, label in ((0, figure.x, plot.xticks), (1, figure.y, plot.yticks)):
+        ticks = axis.ticks([point[place] for _, one in series for point in one.points])
+        label([axis.at(tick) for tick in ticks], [format.tick(tick, axis.kind) for tick in ticks])
+    for mark in _marks(figure):
+        plot.vertical_line(figure.x.at(mark.x), color="default")
+    return [line for line in Text.from_ansi(plot.build()).split() if line.plain.strip()]
 
-    def place(axis: Axis, value: float) -> float:
-        return log10(value) if axis.log else value
 
-    for number, one in sorted(enumerate(series), key=lambda each: (not each[1].joined, -each[0])):  # points in front of lines
-        if one.points:
-            xs, ys = zip(*((place(figure.x, x), place(figure.y, y)) for x, y in sorted(one.points)), strict=True)
-            draw = plot.plot if one.joined else plot.scatter
-            draw(xs, ys, marker=MARKERS[number], color=COLOURS[number % len(COLOURS)])
-    for axis, values, label in ((figure.x, across, plot.xticks), (figure.y, up, plot.yticks)):
-        ticks = axis.ticks(values)
-        label([place(axis, tick) for tick in ticks], [format.tick(tick, axis.kind) for tick in ticks])
-    marks = [mark for mark in figure.marks if min(across) <= mark.x <= max(across)]
-    for mark in marks:
-        plot.vertical_line(place(figure.x, mark.x), color="default")
-    lines = [Text(text) for title in (figure.title, figure.y.title) for text in wrap(title, width)]
-    drawn = [line for line in Text.from_ansi(plot.build()).split() if line.plain.strip()]
-    lines += drawn
-    lines += [Text(f"{figure.x.title:>{width}}")] if figure.x.title else []
-    lines += legend([f"{letter} {one.label}" for letter, one in zip(MARKERS, series, strict=False)], width)
-    inside = "".join(re.split("[│┤]", line.plain, maxsplit=1)[-1] for line in drawn[:-2])
-    hidden = [letter for letter, one in zip(MARKERS, series, strict=False) if one.points and letter not in inside]
-    lines += [Text(f"behind others: {', '.join(hidden)}")] if hidden else []
-    return lines + [Text(text) for mark in marks for text in wrap(f"│ {mark.label}", width, subsequent_indent="  ")]
+def _marks(figure: Curves) -> list[Mark]:
+    """The marks that lie between the points."""
+    xs = [x for one in figure.drawable() for x, _ in one.points]
+    return [mark for mark in figure.marks if min(xs) <= mark.x <= max(xs)]
+
+
+def _wrapped(text: str, width: int) -> list[Text]:
+    from rich.text import Text
+
+    return [Text(line) for line in wrap(text, width, subsequent_indent="  ")]
 
 
 def legend(entries: Iterable[str], width: int) -> list[Text]:
@@ -108,7 +121,7 @@ def bars(figure: Bars, width: int) -> list[Text]:
     before = label_width + size_width + 4
     narrow = width - before < 24
     room = width - 1 - (0 if narrow else before)
-    lines = [Text(text) for text in wrap(figure.title, width)]
+    lines = _wrapped(figure.title, width)
     for bar, label, size in zip(figure.bars, labels, sizes, strict=True):
         drawn, filled = Text(), 0
         for number, (part, letter) in enumerate(letters.items()):
@@ -119,7 +132,7 @@ def bars(figure: Bars, width: int) -> list[Text]:
             at = round(room * figure.limit / figure.most)
             drawn = Text.assemble(drawn[:at], "·" * (at - len(drawn)), "|", drawn[at:])
         if narrow:
-            lines += [*(Text(text) for text in wrap(f"{label}  {size}", width)), drawn]
+            lines += [*_wrapped(f"{label}  {size}", width), drawn]
         else:
             lines.append(Text.assemble(f"{label:<{label_width}}  {size:>{size_width}}  ", drawn))
     if not solid:

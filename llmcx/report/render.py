@@ -1,4 +1,4 @@
-"""What a command found, and the way to each form of it: table, JSON, JSON lines, CSV, Markdown, words."""
+"""What a command found, and the module that writes each form of it: table, JSON, JSON lines, CSV, Markdown, words."""
 
 from __future__ import annotations
 

@@ -131,5 +131,5 @@ class Columns:
         return row
 
     def refused(self, point: dict[str, Any], error: InputError) -> Row:
-        """One refusal, where rows tell of them."""
+        """One refusal, where rows have them."""
         return point | dict.fromkeys(self.names[len(self.swept) : -1]) | {"error": error.message}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmcx.report import attention, contrast, experts, laws, pictures
+from llmcx.report import attention_compare, chinchilla, compare, moe, pictures
 from llmcx.report.estimates import ACCELERATOR, HARDWARE, SERVE, TRAIN
 from llmcx.report.figure import Bars
 from llmcx.report.json import as_rows
@@ -76,7 +76,7 @@ def _flops_tables(item: Item) -> list[Table]:
         tables.append(Table("By layer group", columns, as_rows(r.groups)))
     columns = [
         Column("rule", "rule of thumb"),
-        Column("value", "says", "flops"),
+        Column("value", "gives", "flops"),
         Column("exact", "exact", "flops"),
         Column("error", "error", "share"),
     ]
@@ -146,16 +146,6 @@ def _memory_tables(item: Item) -> list[Table | Bars]:
 
 
 MEMORY = View(_memory_facts, _memory_tables)
-
-
-# --- attention-compare ----------------------------------------------------------------------------------------------
-
-
-def _compare_tables(item: Item) -> list[Table]:
-    return attention.tables(item, title(item))
-
-
-COMPARE = View(attention.facts, _compare_tables, attention.every_row)
 
 
 # --- presets --------------------------------------------------------------------------------------------------------
@@ -276,11 +266,11 @@ VIEWS = {
     "params": PARAMS,
     "flops": FLOPS,
     "memory": MEMORY,
-    "attention-compare": COMPARE,
-    "compare": contrast.VIEW,
-    "moe": experts.VIEW,
-    "chinchilla": laws.VIEW,
-    "chinchilla-fit": laws.FIT,
+    "attention-compare": attention_compare.VIEW,
+    "compare": compare.VIEW,
+    "moe": moe.VIEW,
+    "chinchilla": chinchilla.VIEW,
+    "chinchilla-fit": chinchilla.FIT,
     "bounds": BOUNDS,
     "shapes": SHAPES,
     "presets": PRESETS,

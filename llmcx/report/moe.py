@@ -1,4 +1,4 @@
-"""How a mixture of experts reads: what is stored and what is met, dense models beside it, routing, expert parallelism."""
+"""How a mixture of experts reads: what is stored and what is active, dense models beside it, routing, expert parallelism."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _routers(r: Any) -> Table:
 
 
 def _moe_routing(r: Any) -> list[Table]:
-    """Experts met, the simulation, and expert parallelism, where asked for."""
+    """Distinct experts, the simulation, and expert parallelism, where asked for."""
     t, s, p = r.touched, r.simulated, r.expert_parallel
     routing = "uniform routing" if t.imbalance == 1 else f"imbalance {t.imbalance:g}"
     facts = [
@@ -89,23 +89,21 @@ def _moe_routing(r: Any) -> list[Table]:
         Fact("decode_distinct_experts", f"by a decode step of batch {t.decode_tokens:,}", t.decode_distinct_experts, "float"),
         Fact("decode_expert_bytes", "expert weights that step reads", t.decode_expert_bytes, "size"),
     ]
-    tables = [facts_table(f"Experts of a layer expected to be met, of {r.n_experts:,}, {routing}", facts)]
+    tables = [facts_table(f"Distinct experts of a layer expected to be used, of {r.n_experts:,}, {routing}", facts)]
     if s is not None:
         facts = [
-            Fact("distinct_experts", "experts met", s.distinct_experts, "float"),
+            Fact("distinct_experts", "distinct experts used", s.distinct_experts, "float"),
             Fact("hottest", "hottest expert over the mean", s.hottest, "factor"),
             Fact("dropped", "dropped", s.dropped, "share"),
             Fact("dropped_error", "its standard error", s.dropped_error, "share"),
         ]
         tables.append(facts_table(f"Simulated, mean of {s.trials:,}, seed {s.seed}", facts))
     if p is not None:
-        held = (
-            f"{p.experts_per_rank:,}"
-            if p.even
-            else f"{p.experts_per_rank:,} on {p.full_ranks:,}, {p.fewest_experts:,} on the rest"
-        )
+        experts = f"{p.experts_per_rank:,}"
+        if not p.even:
+            experts += f" on {p.full_ranks:,}, {p.fewest_experts:,} on the rest"
         facts = [
-            Fact("experts_per_rank", "experts of a layer per GPU", held),
+            Fact("experts_per_rank", "experts of a layer per GPU", experts),
             Fact("weight_bytes_per_rank", "weights per GPU", p.weight_bytes_per_rank, "size"),
             Fact("replicated_bytes", "of these on every GPU", p.replicated_bytes, "size"),
             Fact("all_to_all_layer_bytes", "all-to-all of a layer, forward", p.all_to_all_layer_bytes, "size"),

@@ -80,9 +80,9 @@ def _manual(topic: Any, model: str | None) -> Iterator[str]:
             yield f"  {line.component}"
             yield from (f"      = {step}" for step in format.steps(line))
     if topic.chapter:
-        yield from ("", "WHERE THE TEXTBOOK SLIPS")
+        yield from ("", "WHERE THE TEXTBOOK DIFFERS")
         for slip in topic.chapter:
-            yield from _wrapped(f"it says: {slip.chapter}", "  ", "    ")
+            yield from _wrapped(f"text: {slip.chapter}", "  ", "    ")
             yield from _wrapped(f"checked: {slip.checked}", "  ", "    ")
     if topic.commands:
         yield from ("", "SEE FOR YOURSELF")
@@ -92,7 +92,7 @@ def _manual(topic: Any, model: str | None) -> Iterator[str]:
 
 
 def _list(entries: list[Any]) -> Iterator[str]:
-    """By group, the rules as one line each group of them: their names say it all."""
+    """By group, the rules as one line each group of them: their names are enough."""
     for group, members in groupby(entries, key=lambda entry: entry.group):
         some = list(members)
         yield group.upper()
@@ -103,7 +103,7 @@ def _list(entries: list[Any]) -> Iterator[str]:
             for entry in some:
                 yield from _wrapped(entry.title, f"  {entry.name:<{width}}  ", " " * (width + 4))
         yield ""
-    yield "llmcx explain TOPIC tells one; --preset NAME puts a model's numbers in."
+    yield "llmcx explain TOPIC explains one; --preset NAME puts a model's numbers in."
 
 
 def _markdown(topic: Any, model: str | None) -> Iterator[str]:
