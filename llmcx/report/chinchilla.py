@@ -81,17 +81,13 @@ def _data(item: Item) -> Table:
 def _accounting(a: Any, model: str) -> Table:
     """A training run's FLOPs, as each convention counts them."""
     rows = [
-        {"convention": "exact: every matrix product", "flops": a.exact, "ratio": a.exact_ratio},
-        {"convention": "6 N D", "flops": a.six_nd, "ratio": 1.0},
-        {"convention": "Hoffmann's appendix F", "flops": a.appendix_f, "ratio": a.appendix_f_ratio},
-        {
-            "convention": "the same without embeddings and logits",
-            "flops": a.appendix_f_layers,
-            "ratio": a.appendix_f_layers_ratio,
-        },
+        {"name": "exact: every matrix product", "flops": a.exact, "ratio": a.exact_ratio},
+        {"name": "6 N D", "flops": a.six_nd, "ratio": 1.0},
+        {"name": "Hoffmann's appendix F", "flops": a.appendix_f, "ratio": a.appendix_f_ratio},
+        {"name": "the same without embeddings and logits", "flops": a.appendix_f_layers, "ratio": a.appendix_f_layers_ratio},
     ]
     title = f"{model}: FLOPs of {format.count(a.tokens)} tokens, n = {a.seq:,}"
-    columns = [Column("convention", "counted as"), Column("flops", "FLOPs", "power"), Column("ratio", "over 6 N D", "float")]
+    columns = [Column("name", "counted as"), Column("flops", "FLOPs", "power"), Column("ratio", "over 6 N D", "float")]
     return Table(title, columns, rows)
 
 

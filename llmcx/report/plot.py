@@ -96,7 +96,7 @@ def _marks(figure: Curves) -> list[Mark]:
 def _wrapped(text: str, width: int) -> list[Text]:
     from rich.text import Text
 
-    return [Text(line) for line in wrap(text, width, subsequent_indent="  ")]
+    return [Text(line) for line in wrap(text, width)]
 
 
 def legend(entries: Iterable[str], width: int) -> list[Text]:
