@@ -249,6 +249,41 @@ def test_csv_holds_what_json_holds(args: str, path: str) -> None:
                 assert int(extra[key]) == sum(row[key] for row in expected)
 
 
+@pytest.mark.parametrize(
+    "args",
+    [
+        "train --preset llama-3-8b --tokens 1T --gpus 64 --plan",
+        "serve --preset llama-3-8b --batch 8",
+        "hardware show h100",
+        "memory --preset llama-3-8b --seq 8k --budget 80GB",
+        "moe --preset mixtral-8x7b",
+        "chinchilla --compute 1e25",
+        "chinchilla --preset gpt3",
+        "bounds",
+    ],
+)
+def test_a_row_of_csv_has_a_name_and_raw_numbers(args: str) -> None:
+    rows = table(*args.split())
+    names = [next(iter(row.values())) for row in rows]
+    assert all(names) and len(set(names)) == len(names)
+    rounded = re.compile(r"-?[\d,]+(\.\d+)? ?(%|×|[kMGTPE]?B|[kMBTGPE]|[µm]?s)")
+    assert not [
+        text for row in rows for text in row.values() if rounded.fullmatch(text) or re.fullmatch(r"\d{1,3}(,\d{3})+", text)
+    ]
+
+
+def test_train_as_csv_is_json_by_name() -> None:
+    args = ["train", "--preset", "llama-3-8b", "--tokens", "1T", "--gpus", "64"]
+    run, rows = data(*args)["result"]["training"], {row["name"]: row for row in table(*args)}
+    for side in ("ideal", "estimate"):
+        results = run[side] | {f"step.{part}": seconds for part, seconds in run[side]["step"].items()}
+        named = {name: float(row[side]) for name, row in rows.items() if not name.startswith("memory.")}
+        assert named == {name: results[name] for name in named} and {"days", "mfu", "usd", "step.compute"} <= named.keys()
+    assert {name: float(row["estimate"]) for name, row in rows.items() if name.startswith("memory.")} == {
+        f"memory.{part}": size for part, size in run["memory"].items()
+    }
+
+
 @pytest.mark.parametrize("args", ["moe --preset mixtral-8x7b", "bounds"])
 def test_csv_of_a_summary(args: str) -> None:
     table(*args.split())

@@ -35,7 +35,7 @@ GROUND = {"errors", "plugins", "units"}
 THIRD_PARTY = {
     "cli": {"typer", "yaml"},
     "schemas": {"pydantic"},
-    "report": {"rich", "matplotlib", "pyarrow"},
+    "report": {"rich", "plotext", "matplotlib", "pyarrow"},
     "catalog": {"yaml", "pydantic"},
     "huggingface": {"huggingface_hub"},
     "scaling": {"scipy", "numpy"},  # of the extra llmcx[fit], inside functions

@@ -28,7 +28,7 @@ from llmcx import units
 from llmcx.cli import COMMANDS, sweeping
 from llmcx.cli.grid import Grid, values
 from llmcx.errors import InputError
-from llmcx.report.stream import GROUP
+from llmcx.report.parquet import GROUP
 from tests.helpers import data, here, strict, until_closed
 
 CLI = Path(__file__).resolve().parent.parent / "llmcx" / "cli"

@@ -9,7 +9,7 @@ from llmcx.answers import attention_compare as core
 from llmcx.answers.advice import differences
 from llmcx.cli.options import DTYPES, VARIANTS, Models, choosing, command, completing, describe, explaining, single
 from llmcx.model.variants import parse_variant
-from llmcx.report.attention import measured
+from llmcx.report.attention_compare import measured
 from llmcx.report.render import Item
 
 app = single()

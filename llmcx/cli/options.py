@@ -249,7 +249,7 @@ class Output:
             problem = "--plot - draws in place of the tables, under which --explain would stand; give one, or name a file to draw"
             raise InputError(problem, field="explain")
         if self.plot is not None:
-            from llmcx.report.file import check
+            from llmcx.report.image import check
 
             check(self.plot)
         return chosen

@@ -17,8 +17,10 @@ from llmcx import units
 from llmcx.cli import COMMANDS, Command, grid
 from llmcx.cli.options import Output, remembering
 from llmcx.errors import InputError, shown, unknown_name
-from llmcx.report.render import Answer, Item, envelope
-from llmcx.report.stream import Columns, CSVLines, Row, answer_line, leads_somewhere, refusal_line, row_line, scalars
+from llmcx.report import csv
+from llmcx.report.json import answer_line, envelope, line, refusal_line
+from llmcx.report.render import Answer, Item
+from llmcx.report.select import Columns, Row, leads_somewhere, scalars
 
 LENGTHS = frozenset(
     ("seq", "source_seq", "context", "positions", "context_length", "window", "loss_chunk", "out", "prompt", "cached", "chunk")
@@ -312,7 +314,7 @@ class Sweep:
         if plan.form != "jsonl" and not self.columns.paths:
             problem = f"the answers of llmcx {plan.command} are lists, so flat rows need --select, as result.rows.0.forward_flops"
             raise InputError(problem, field="select")
-        self._csv = CSVLines(self.columns.names)
+        self._csv = csv.Lines(self.columns.names)
         self._models: dict[Any, Any] = {}
 
     def items(self, point: Mapping[str, Any]) -> list[Item]:
@@ -329,7 +331,7 @@ class Sweep:
     def _row(self, row: Row) -> Any:
         if self.plan.form == "rows":
             return row
-        return row_line(row) if self.plan.form == "jsonl" else self._csv.line(row)
+        return line(row) if self.plan.form == "jsonl" else self._csv.line(row)
 
     def refusal(self, point: dict[str, Any], error: InputError) -> Any:
         """A refusal as a row."""

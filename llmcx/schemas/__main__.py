@@ -1,7 +1,7 @@
 """Writes the JSON Schemas (2020-12) of every command's output, through pydantic, from the types that hold the results.
 
 A result's type says its fields once, where it is made: a dataclass, a NamedTuple, a TypedDict, or a class of cached properties.
-Here each becomes a pydantic model of the object that `llmcx.report.render.plain` makes of it, described by its docstring.
+Here each becomes a pydantic model of the object that `llmcx.report.json.as_json` makes of it, described by its docstring.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def made(name: str, doc: str | None, members: Members, module: str = __name__) -
 
 
 def members_of(kind: Any) -> Members | None:
-    """The members of a result's type, as `llmcx.report.render.plain` writes them; None for a type that is no result's."""
+    """The members of a result's type, as `llmcx.report.json.as_json` writes them; None for a type that is no result's."""
     if is_typeddict(kind):
         return {name: (read(hint), name in kind.__required_keys__) for name, hint in get_type_hints(kind).items()}
     if not isinstance(kind, type):
@@ -101,10 +101,10 @@ def part(kind: Any) -> Any:
     """The model of a part of a preset file, in which what is at its default is left out."""
     members = parts_of(kind)
     if kind is ModelSpec:
-        one = made("Kind", "A kind of layer.", {name: of for name, of in parts_of(Layers).items() if name != "repeat"})
+        one: Any = made("Kind", "A kind of layer.", {name: of for name, of in parts_of(Layers).items() if name != "repeat"})
         many = made("Pattern", Pattern.__doc__, {"repeat": (int, True), "layers": (list[Any], True)})
-        stack: Any = list[Union[str, part(Layers), many]]  # type: ignore[valid-type]
-        members |= {"kinds": (dict[str, one], False)} | dict.fromkeys(STACKS, (stack, False))  # type: ignore[valid-type]
+        entry: Any = Union[str, part(Layers), many]
+        members |= {"kinds": (dict[str, one], False)} | dict.fromkeys(STACKS, (list[entry], False))
     return made(kind.__name__, kind.__doc__, members, kind.__module__)
 
 

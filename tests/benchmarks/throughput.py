@@ -59,7 +59,7 @@ def costs(spec: ModelSpec) -> Iterator[tuple[str, Callable[[int], Any]]]:
 
 def every_field(value: Any) -> Any:
     """Reads all that --json would write."""
-    from llmcx.report.render import plain
+    from llmcx.report.json import as_json as plain
 
     return plain(value)
 
