@@ -66,7 +66,8 @@ class _Cached(Dependent):
         return hash((self.serving, self.tp))
 
     def of(self, run: Run, ops: list[Op]) -> dict[str, int]:
-        windows = {_window(self.spec, f"decoder.{i}") for i, g in enumerate(self.spec.decoder) if isinstance(g.mixer, Attention)}
+        decoder = [kind for kind, g in self.spec.kinds.items() if kind.startswith("decoder.") and isinstance(g.mixer, Attention)]
+        windows = {_window(self.spec, kind) for kind in decoder}
         mixed = len({window is None for window in windows}) > 1
         found = []
         for op in ops:

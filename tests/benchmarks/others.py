@@ -2,8 +2,8 @@
 
     python tests/benchmarks/others.py TOOL DIRECTORY SEQ [ARGUMENT ...]
 
-DIRECTORY holds a config.json. Of packages, only the tool at hand is imported. The model hub is never asked: where a tool would ask it
-for a model's config, it reads DIRECTORY instead, which is the faster way. Every function prints one line of JSON, last.
+DIRECTORY holds a config.json. Of packages, only the tool at hand is imported. The model hub is never asked: where a tool would
+ask it for a model's config, it reads DIRECTORY instead, which is the faster way. Each function prints one line of JSON, last.
 """
 
 from __future__ import annotations
