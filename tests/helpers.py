@@ -52,6 +52,25 @@ def here(*args: str, stdin: bytes = b"") -> Ended:
     return Ended(code, *(stream.getvalue().decode() for stream in raw))
 
 
+def refused(*args: str, stdin: bytes = b"") -> str:
+    """The sentence with which `llmcx ARGS` is refused: exit 2, nothing on stdout, one line without an escape sequence."""
+    end = here(*args, stdin=stdin)
+    assert (end.code, end.out) == (2, ""), end
+    assert (
+        end.err.startswith('{"error": ' if "--json" in args else "llmcx: ") and end.err.endswith("\n") and len(end.err) < 500
+    ), end
+    assert end.err[:-1].isprintable(), end
+    return end.err
+
+
+def refused_in_json(*args: str, stdin: bytes = b"") -> dict[str, Any]:
+    """The fields of the same refusal under --json."""
+    end = here(*args, "--json", stdin=stdin)
+    assert (end.code, end.out) == (2, "") and end.err.count("\n") == 1, end
+    error: dict[str, Any] = strict(end.err)["error"]
+    return error
+
+
 def until_closed(parent: int) -> bytes:
     """What is written to a pseudo-terminal, until the last process has closed it."""
     out = b""

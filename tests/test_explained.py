@@ -137,11 +137,5 @@ def test_terms_add_up_to_their_totals() -> None:
         assert terms(f"{name} ") == told[name]
 
 
-@pytest.mark.parametrize("call", ["presets list", "presets show gpt3 --json", "hardware list", "hardware show h100"])
-def test_what_is_only_listed_has_no_formula(call: str) -> None:
-    end = here(*call.split(), "--explain")
-    assert end.code == 2 and not end.out and "nothing is computed here" in end.err
-
-
 def test_every_command_is_tried() -> None:
     assert {call.split()[0] for call in CALLS} == set(COMMANDS) - FILES

@@ -163,29 +163,6 @@ def test_more_bits_counts_the_layers(n: int) -> None:
     assert gguf.more_bits(n) == sum(i < n // 8 or i >= 7 * n // 8 or (i - n // 8) % 3 == 2 for i in range(n))
 
 
-@pytest.mark.parametrize(
-    ("args", "words"),
-    [
-        ("--preset llama-3-8b --dtype q4_k_l", "did you mean q4_k"),
-        ("--preset llama-3-8b --dtype q4_k_m:bits=4", "setting of q4_k_m"),
-        ("--preset llama-3-8b --dtype gptq:bits=5", "must be 2, 3, 4 or 8"),
-        ("--preset llama-3-8b --dtype gptq:bits=four", "must be a whole number"),
-        ("--preset llama-3-8b --dtype gptq:group=0", "above 0, or -1 for one group"),
-        ("--preset llama-3-8b --dtype awq:bits=4", "setting of awq"),
-        ("--preset llama-3-8b --dtype awq:group=100", "a multiple of 100"),
-        ("--preset gpt3 --dtype q4_k_m", "its family is gpt3"),
-        ("--preset switch-c --dtype nf4", "its family is switch"),
-        ("--preset mixtral-8x7b --dtype nf4", "experts in one tensor"),
-        ("--preset llama-3-8b --d-model 4100 --head-dim 128 --dtype q8_0", "no whole blocks of Q8_0"),
-        ("--layers 4 --d-model 512 --vocab 1000 --seq 128 --dtype q4_k_m", "is not known"),
-    ],
-)
-def test_refusals(args: str, words: str) -> None:
-    end = here("memory", *args.split())
-    assert (end.code, end.out) == (2, ""), end
-    assert words in end.err and end.err.count("\n") == 1, end.err
-
-
 def test_layers_that_differ_are_refused_where_their_order_matters() -> None:
     """Dense layers between mixture layers: q8_0 does not care which is which, q4_k_m does."""
     config = {"model_type": "qwen3_moe", "mlp_only_layers": [0, 5], "num_experts": 16, "intermediate_size": 6144}

@@ -98,8 +98,6 @@ def test_a_sweep_in_words() -> None:
         .out.splitlines()[0]
         .startswith("gpt2: preset gpt2, total 124.4 million, ")
     )
-    end = here("sweep", "params", "--preset", "gpt2", "--plain", "--format", "csv")
-    assert end.code == 2 and "--plain is a form of the table and contradicts csv" in end.err
 
 
 def test_llmcx_plain_makes_it_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,26 +109,6 @@ def test_llmcx_plain_makes_it_the_default(monkeypatch: pytest.MonkeyPatch) -> No
     assert here("flops", "--preset", "gpt2", "--json").out == json  # a machine's format is not spoken
     monkeypatch.setenv("LLMCX_PLAIN", "0")
     assert here("flops", "--preset", "gpt2").out == table
-
-
-@pytest.mark.parametrize(
-    ("call", "told"),
-    [
-        ("params --preset gpt2 --plain --json", "--plain is a form of the table and contradicts --json; give one"),
-        ("params --preset gpt2 --plain --format csv", "--plain is a form of the table and contradicts --format csv; give one"),
-        ("params --preset gpt2 --plot - --json", "--plot - draws in the terminal and contradicts"),
-        ("params --preset gpt2 --plot a.gif", "must end in .svg, .png, .pdf or .html"),
-        ("params --preset gpt2 --plot /no/such/place.svg", "cannot be written: No such file or directory"),
-        ("bounds --plot -", "this answer has no picture; params, flops, memory"),
-        ("presets list --plot a.svg", "this answer has no picture; params, flops, memory"),
-        ("presets show gpt2 --plot -", "this answer has no picture; params, flops, memory"),
-        ("hardware list --plot -", "this answer has no picture; params, flops, memory"),
-        ("compare gpt2 gpt3 --plot -", "this answer has no picture; params, flops, memory"),
-    ],
-)
-def test_refused_in_a_sentence(call: str, told: str) -> None:
-    end = here(*call.split())
-    assert end.code == 2 and not end.out and told in end.err and end.err.count("\n") == 1
 
 
 def test_no_matplotlib(tmp_path: Path) -> None:
