@@ -73,7 +73,7 @@ def test_every_figure_of_the_summary_is_explained(call: str, shown: list[Any]) -
 @pytest.mark.parametrize("call", CALLS)
 def test_every_line_has_formula_numbers_result_and_source(call: str) -> None:
     lines = json.loads(here(*shlex.split(call), "--explain", "--json").out)["explain"]
-    assert lines
+    assert lines and "source: " in here(*shlex.split(call), "--explain").out
     for line in lines:
         assert line["component"] and line["formula"] and line["numbers"] and line["source"], line
         assert isinstance(line["value"], (int, float))

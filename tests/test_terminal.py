@@ -163,11 +163,12 @@ def test_colours_in_a_terminal_that_takes_them() -> None:
 
 
 @pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"NO_COLOR": "false"}, {"TERM": "dumb"}])
-def test_no_colours_in_one_that_does_not(environment: dict[str, str]) -> None:
-    """And without them the picture is the same."""
-    out = terminal(PLOT, **environment)
+@pytest.mark.parametrize("call", [PLOT, "llmcx params --preset gpt2"])
+def test_no_colours_in_one_that_does_not(call: str, environment: dict[str, str]) -> None:
+    """And without them the picture is the same. Bold is allowed: no-color.org speaks of colour."""
+    out = terminal(call, **environment)
     assert not COLOUR.search(out)
-    assert ESCAPE.sub("", out) == ESCAPE.sub("", terminal(PLOT))
+    assert ESCAPE.sub("", out) == ESCAPE.sub("", terminal(call))
     if "TERM" in environment:
         assert "\x1b" not in out
 
