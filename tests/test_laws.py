@@ -66,8 +66,7 @@ def test_limited_data_never_help(compute: float, unique: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("quality", "served", "params", "digits"),
-    [(13e9, 2e12, 7.0e9, -9), (7e9, 1e11, 6e9, -9), (30e9, 1e13, 13.6e9, -8)],
+    ("quality", "served", "params", "digits"), [(13e9, 2e12, 7.0e9, -9), (7e9, 1e11, 6e9, -9), (30e9, 1e13, 13.6e9, -8)]
 )
 def test_sardanas_examples(quality: float, served: float, params: float, digits: int) -> None:
     """Fig. 1: a 13B model's quality with 2T tokens served is cheapest as a 7B. Sec. 3: 7B with 1e11 as 6B; 30B with 1e13 as

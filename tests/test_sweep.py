@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from importlib import import_module
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -51,14 +52,8 @@ def table(call: str) -> list[dict[str, str]]:
 
 def test_each_line_is_the_commands_own_answer() -> None:
     rows = lines("memory --preset gpt2,llama-3-8b --seq 512:1k:x2 --batch 1 --batch 4 --train true,false")
-    calls = [
-        f"memory --preset {preset} --seq {seq} --batch {batch}{train}"
-        for preset in ("gpt2", "llama-3-8b")
-        for seq in (512, 1024)
-        for batch in (1, 4)
-        for train in (" --train", "")
-    ]
-    assert rows == [data(*call.split()) for call in calls]
+    points = product(("gpt2", "llama-3-8b"), ("512", "1024"), ("1", "4"), (["--train"], []))
+    assert rows == [data("memory", "--preset", p, "--seq", n, "--batch", b, *train) for p, n, b, train in points]
 
 
 @pytest.mark.parametrize("name", sweeping.names())
@@ -78,17 +73,9 @@ def test_every_command_can_be_swept(name: str) -> None:
 
 
 def test_what_is_swept_is_every_command_that_answers_a_question() -> None:
-    assert set(COMMANDS) - set(sweeping.names()) == {
-        "presets",
-        "hardware",
-        "completions",
-        "schema",
-        "explain",
-        "sweep",
-        "compare",
-    } & set(COMMANDS)
-    for name in sweeping.names():
-        assert sweeping.swept(name).answer
+    others = {"presets", "hardware", "completions", "schema", "explain", "sweep", "compare"}
+    assert set(COMMANDS) - set(sweeping.names()) == others
+    assert all(sweeping.swept(name).answer for name in sweeping.names())
 
 
 def test_units_of_options_are_those_the_commands_read_them_with() -> None:
@@ -107,12 +94,8 @@ def test_units_of_options_are_those_the_commands_read_them_with() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(
-    lists=st.dictionaries(st.sampled_from("abcde"), st.lists(st.integers(0, 9), min_size=1, max_size=4), min_size=1),
-)
+@given(lists=st.dictionaries(st.sampled_from("abcde"), st.lists(st.integers(0, 9), min_size=1, max_size=4), min_size=1))
 def test_points_are_the_product_in_order(lists: dict[str, list[int]]) -> None:
-    from itertools import product
-
     grid = Grid(lists)
     expected = [dict(zip(lists, point, strict=True)) for point in product(*lists.values())]
     assert [grid.point(number) for number in range(grid.size)] == expected
@@ -127,13 +110,8 @@ def test_zip() -> None:
 def test_lists_as_people_write_them() -> None:
     assert values("512,1k:4k:x2,8:10:+1", units.length, "--seq") == [512, 1024, 2048, 4096, 8, 9, 10]
     assert values("1k:3k:+1k", units.count, "--heads") == [1000, 2000, 3000]
-    assert values("mla,fixed:k=128,c=8,gqa:g=8,local:w=4", units.count, "-a") == [
-        "mla",
-        "fixed:k=128,c=8",
-        "gqa:g=8",
-        "local:w=4",
-    ]
-    assert values("q4_k_m,gptq:bits=8,group=32,bf16", units.count, "--dtype") == ["q4_k_m", "gptq:bits=8,group=32", "bf16"]
+    for several in (["mla", "fixed:k=128,c=8", "gqa:g=8", "local:w=4"], ["q4_k_m", "gptq:bits=8,group=32", "bf16"]):
+        assert values(",".join(several), units.count, "-a") == several
     rows = table("memory --preset gpt2 --budget 1GB:3GB:+1GB --select result.headroom_bytes,result.budget_bytes")
     budgets = ["1000000000", "2000000000", "3000000000"]
     assert [row["result.budget_bytes"] for row in rows] == [row["budget"] for row in rows] == budgets
@@ -393,8 +371,8 @@ def test_ctrl_c_in_a_terminal(tmp_path: Path, jobs: str, ending: str) -> None:
 
 
 def test_no_bar_outside_a_terminal() -> None:
-    end = subprocess.run([sys.executable, "-m", "llmcx", "sweep", *GRID.split()], capture_output=True, text=True)
-    assert end.returncode == 0 and end.stderr == "" and end.stdout.count("\n") == 1000
+    end = here("sweep", *GRID.split())
+    assert (end.code, end.err) == (0, "") and end.out.count("\n") == 1000
 
 
 def test_a_small_sweep_is_a_table_in_a_terminal() -> None:
@@ -433,35 +411,35 @@ def test_completion(line: str, offered: list[str]) -> None:
 
 
 def test_from_python() -> None:
-    whole = list(llmcx.sweep("flops", preset=["gpt2", "gpt3"], seq="512,1k", causal=True))
-    expected = [
-        data(*f"flops --preset {preset} --seq {seq} --causal".split()) for preset in ("gpt2", "gpt3") for seq in ("512", "1k")
-    ]
-    assert whole == expected
-    flat = llmcx.sweep(
-        "memory", preset="gpt2", seq=[128, 256], batch=[1, 2], zip=[["seq", "batch"]], select=["result.total_bytes"]
-    )
-    assert [list(row.values())[:3] for row in flat] == [["gpt2", 128, 1], ["gpt2", 256, 2]]
+    points = [(preset, seq) for preset in ("gpt2", "gpt3") for seq in ("512", "1k")]
+    expected = [data("flops", "--preset", preset, "--seq", seq, "--causal") for preset, seq in points]
+    assert list(llmcx.sweep("flops", preset=["gpt2", "gpt3"], seq="512,1k", causal=True)) == expected
     one = next(llmcx.sweep("attention-compare", preset="gpt2", seq="512", variant=[["standard", "flash"]]))
     assert {row["variant"] for row in one["result"]["rows"]} == {"standard", "flash"}
-    for wrong in ({"command": "flopz"}, {"inputs": {"sequ": 1}}, {"select": ["result.nothing"]}, {"on_error": "ignore"}):
-        with pytest.raises(InputError):
-            llmcx.sweep(
-                wrong.pop("command", "flops"),  # type: ignore[arg-type]
-                **{"preset": "gpt2"} | wrong.pop("inputs", {}) | wrong,  # type: ignore[operator]
-            )
-    plainly = llmcx.sweep(
-        "memory", preset="gpt2", seq=range(1, 3), batch=(1, 2), zip=["seq", "batch"], select="result.total_bytes,result.gpus"
-    )
-    assert [(row["seq"], row["batch"], row["result.gpus"]) for row in plainly] == [(1, 1, 1), (2, 2, 1)]
     [wide] = llmcx.sweep("attention_compare", preset="gpt2", seq=512, select="result.rows.0.variant")
     assert wide["result.rows.0.variant"] == "standard"
     lengths = llmcx.sweep("serve", preset="llama-3-8b", prompt=[1, 2], output=[3, 4], batch=1, zip=["prompt", "output"])
     assert [(row["inputs"]["prompt"], row["inputs"]["output"]) for row in lengths] == [(1, 3), (2, 4)]
     rows = list(llmcx.sweep("memory", preset="llama-3-8b", kv_heads=[1, 3], on_error="row"))
     assert rows[1]["error"]["field"] == "n_kv_heads"
-    with pytest.raises(InputError, match="at preset llama-3-8b, kv_heads 3"):
-        list(llmcx.sweep("memory", preset="llama-3-8b", kv_heads=[1, 3]))
+
+
+@pytest.mark.parametrize("pairs", [["seq", "batch"], [["seq", "batch"]]])
+@pytest.mark.parametrize("paths", ["result.total_bytes,result.gpus", ["result.total_bytes", "result.gpus"]])
+def test_what_advances_together_from_python(pairs: Any, paths: Any) -> None:
+    rows = llmcx.sweep("memory", preset="gpt2", seq=range(128, 130), batch=(1, 2), zip=pairs, select=paths)
+    assert [(row["preset"], row["seq"], row["batch"], row["result.gpus"]) for row in rows] == [
+        ("gpt2", 128, 1, 1),
+        ("gpt2", 129, 2, 1),
+    ]
+
+
+@pytest.mark.parametrize("wrong", [{"sequ": 1}, {"select": ["result.nothing"]}, {"on_error": "ignore"}, {"layers": [1, 0]}])
+def test_refused_from_python(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InputError):
+        llmcx.sweep("flopz", preset="gpt2")
+    with pytest.raises(InputError):
+        list(llmcx.sweep("flops", **{"preset": "gpt2"} | wrong))
 
 
 def test_numbers_that_typer_reads() -> None:
