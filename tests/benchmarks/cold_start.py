@@ -51,7 +51,7 @@ HOOKS = {
     "llmcx.catalog.load": {"load_preset": "load the preset", "load_config": "load the file"},
     "llmcx.catalog.files": {"parse": "parse the file"},
     "llmcx.model.lower": {"lower": "lower to ops"},
-    "llmcx.costs.params": {"params": "fold the ops"},
+    "llmcx.answers.params": {"params": "fold the ops"},
     "llmcx.answers.flops": {"flops": "fold the ops"},
     "llmcx.answers.memory": {"memory": "fold the ops"},
     "llmcx.report.render": {"show": "render"},
