@@ -16,11 +16,6 @@ def llmcx(*args: str, **more: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "llmcx", *args], capture_output=True, text=True, check=True, **more)
 
 
-def answer(*args: str) -> Any:
-    """The parsed JSON of `llmcx ARGS --json`."""
-    return json.loads(llmcx(*args, "--json").stdout)
-
-
 class Ended(NamedTuple):
     """How a call ended."""
 
@@ -100,3 +95,6 @@ def data(*args: str) -> Any:
     end = here(*args, "--json")
     assert (end.code, end.err) == (0, ""), end
     return strict(end.out)
+
+
+answer = data  # test_fit.py calls it so

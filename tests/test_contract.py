@@ -13,7 +13,7 @@ import llmcx
 from llmcx.catalog.load import load_preset
 from llmcx.catalog.presets import MODELS, names
 from llmcx.model.spec import Attention
-from tests.helpers import answer, data, here, refused, strict
+from tests.helpers import data, here, refused, strict
 from tests.helpers import llmcx as call
 
 CONTRACT = """
@@ -141,7 +141,6 @@ def test_presets_list() -> None:
 def test_the_real_command_once() -> None:
     done = call("params", "--preset", "gpt3", "--json")
     assert done.stderr == "" and strict(done.stdout) == data("params", "--preset", "gpt3")
-    assert answer("params", "--preset", "gpt3")["result"]["total"] == 174_604_259_328
 
 
 SEVERAL = [

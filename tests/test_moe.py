@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import llmcx
 from llmcx.parallel.routing import MOST_PICKS, chances, distinct_experts, dropped, simulate
-from tests.helpers import answer, data, refused
+from tests.helpers import data, refused
 
 
 def every_batch(tokens: int, n_experts: int, top_k: int) -> list[list[int]]:
@@ -175,7 +175,7 @@ def test_routers_of_deepseek_v3() -> None:
     of 256 experts, each taking 8/256 of the tokens, takes a given one: (1 - 1/32)^256 = e^(256 ln 0.96875) = e^-8.1276 =
     0.000295.
     """
-    rows = {row["router"]: row for row in answer("moe", "--preset", "deepseek-v3", "--seq", "4k")["result"]["routers"]}
+    rows = {row["router"]: row for row in data("moe", "--preset", "deepseek-v3", "--seq", "4k")["result"]["routers"]}
     assert rows["top-k"]["params"] == 106_430_464 and rows["bias"]["params"] == 106_430_464 + 14_848
     assert rows["hash"]["params"] == rows["hash"]["flops_per_token"] == 0
     assert rows["expert choice"]["unserved"] == pytest.approx(0.000295, abs=1e-6)
