@@ -7,8 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO, TextIOWrapper
 from typing import Any, NamedTuple
+
+import pytest
+
+from llmcx.errors import InputError
 
 
 def llmcx(*args: str, **more: Any) -> subprocess.CompletedProcess[str]:
@@ -64,6 +70,14 @@ def refused_in_json(*args: str, stdin: bytes = b"") -> dict[str, Any]:
     assert (end.code, end.out) == (2, "") and end.err.count("\n") == 1, end
     error: dict[str, Any] = strict(end.err)["error"]
     return error
+
+
+@contextmanager
+def refuses(field: str) -> Iterator[None]:
+    """What is done within is refused for this field."""
+    with pytest.raises(InputError) as error:
+        yield
+    assert error.value.field == field
 
 
 def until_closed(parent: int) -> bytes:

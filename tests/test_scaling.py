@@ -11,10 +11,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmcx.errors import InputError
 from llmcx.scaling import optimum as scaling
 from llmcx.scaling.laws import Law, Parametric, Power, law
 from llmcx.scaling.optimum import optimum
+from tests.helpers import refuses
 
 PRESETS = Path(__file__).resolve().parent.parent / "presets"
 NAMES = (
@@ -337,9 +337,8 @@ def test_fit_is_the_least_squares_line() -> None:
 )
 def test_bad_optimum(arguments: dict[str, Any], field: str) -> None:
     for found in LAWS.values():
-        with pytest.raises(InputError) as error:
+        with refuses(field):
             optimum(found, **arguments)
-        assert error.value.field == field
 
 
 def test_bad_amounts() -> None:
@@ -359,9 +358,8 @@ def test_bad_amounts() -> None:
         (lambda: scaling.at_equal_compute(three, 1, [1]), "compute"),
         (lambda: scaling.at_equal_compute(LAWS["kaplan"], 1e21, [1e9]), "law"),
     ):
-        with pytest.raises(InputError) as error:
+        with refuses(field):
             call()
-        assert error.value.field == field
 
 
 @pytest.mark.parametrize(
@@ -388,16 +386,13 @@ def test_bad_amounts() -> None:
     ],
 )
 def test_bad_law(change: dict[str, Any], field: str) -> None:
-    with pytest.raises(InputError) as error:
+    with refuses(field):
         law(data("epoch") | change)
-    assert error.value.field == field
 
 
 def test_overflowing_law_is_refused() -> None:
     steep = Law("steep", "", Power(1e9, 1e20, 1e-4), 1, 2, "")
-    with pytest.raises(InputError) as error:
+    with refuses("params"):
         optimum(steep, params=1e12)
-    assert error.value.field == "params"
-    with pytest.raises(InputError) as error:
+    with refuses("law"):
         optimum(Law("flat", "", Parametric(1, 1e50, 1, 1e-9, 1e-9), 1, 2, ""), compute=1e21)
-    assert error.value.field == "law"
