@@ -92,7 +92,8 @@ class Pass(NamedTuple):
         return spent + self.again(recompute) + full
 
 
-AXES = {"traffic.tensor": "tensor", "traffic.context": "context", "traffic.expert": "expert"}
+HIDDEN = {"tensor": "hidden_tp", "context": "hidden_cp", "expert": "hidden_ep"}
+"""What a GPU sends in a pass, and the efficiency's share of it that hides."""
 
 
 class Trainer:
@@ -117,7 +118,7 @@ class Trainer:
         # What must be computed: the pairs that the mask leaves, the experts that are chosen.
         needed = lower(spec, Run(1, seq, fused=True, ideal=True))
         self.model_flops = flops_fold.total(needed) + backward_fold.total(op for op in needed if op.kind != "recompute")
-        done = lower(spec, self.run(1))
+        done = [_plain(op) for op in lower(spec, self.run(1))]
         inside = [op for op in done if in_layers(op)]
         self.done_flops = flops_fold.total(done) + backward_fold.total(op for op in done if op.kind != "recompute")
         core = 0 if fused else flops_fold.total(op for op in inside if is_core(op))
@@ -156,20 +157,16 @@ class Trainer:
         )
 
     def _traffic(self, op: Op) -> Sums:
-        axis = next(name for start, name in AXES.items() if op.component.startswith(start))
-        hidden = {"tensor": "hidden_tp", "context": "hidden_cp", "expert": "hidden_ep"}[axis]
-        size = self.byte if op.module == "dispatch" else ACT
-        forward, backward = sending(op, self.machine, size)
-        shown = 1 - getattr(self.efficiency, hidden)
+        forward, backward = sending(op, self.machine, self.byte if op.reads == "dispatch" else ACT)
+        shown = 1 - getattr(self.efficiency, HIDDEN[op.module])
         both, once = (forward + backward) * shown, forward * shown if in_layers(op) else 0.0
-        spent = {name: (both, once) if name == axis else (0.0, 0.0) for name in ("tensor", "context", "expert")}
+        spent = {name: (both, once) if name == op.module else (0.0, 0.0) for name in HIDDEN}
         return (*_NOTHING[:5], *(pair[0] for pair in spent.values()), *(pair[1] for pair in spent.values()))
 
-    def passes(self, layout: Layout) -> list[tuple[Stage, int, Pass]]:
+    def passes(self, layout: Layout, by: Division) -> list[tuple[Stage, int, Pass]]:
         """One micro-batch on a GPU of each stage that differs, and how many stages there are like it. Cached: layouts differ in
         far fewer of these than there are layouts.
         """
-        by = division(layout)
         key = (by, layout.pp, layout.virtual, layout.micro_batch)
         found = self._passes.get(key)
         if found is None:
@@ -193,7 +190,8 @@ class Trainer:
         (Σ t - max t) / v with v chunks of layers per stage (Narayanan et al. 2021, arXiv:2104.04473, sec. 2.2).
         """
         m, e, how = micro_batches(layout, global_batch), self.efficiency, layout.recompute
-        stages = self.passes(layout)
+        by = division(layout)
+        stages = self.passes(layout, by)
         times = [one.total(how) for _, _, one in stages]
         slowest = max(range(len(stages)), key=times.__getitem__)
         one = stages[slowest][2]
@@ -202,7 +200,7 @@ class Trainer:
         handed = 0.0
         if layout.pp > 1:
             handed = m * self._handed(layout) * (1 - e.hidden_pp)
-        reduced, updated = max((self._update(layout, stage, m, one) for stage, _, one in stages), key=sum)
+        reduced, updated = max((self._update(layout, by, stage, m, one) for stage, _, one in stages), key=sum)
         return Step(
             compute=m * (one.forward + one.backward),
             recompute=m * one.again(how),
@@ -223,12 +221,12 @@ class Trainer:
         apart = layout.tp * layout.replicas
         return 2 * layout.virtual * (size / self.machine.between(2, apart) + self.efficiency.link_s)
 
-    def _update(self, layout: Layout, stage: Stage, m: int, one: Pass) -> tuple[float, float]:
+    def _update(self, layout: Layout, by: Division, stage: Stage, m: int, one: Pass) -> tuple[float, float]:
         """Seconds in which a stage's GPU reduces gradients and gathers weights, less what hides behind its backward pass; and
         those in which the optimizer reads and writes its states.
         """
         on, e = self.machine, self.efficiency
-        of = self.sizes.weights(stage, division(layout))
+        of = self.sizes.weights(stage, by)
         sent = self._reduction(of.params, of.experts, layout) * (m if layout.zero == 3 else 1)
         behind = m * (one.backward if layout.zero < 3 else one.forward + one.backward)
         reduced = max(sent * (1 - e.hidden_dp), sent - behind) if sent else 0.0
@@ -244,7 +242,7 @@ class Trainer:
         if key not in self._reductions:
             sent = 0.0
             for op in traffic_of(dense, experts, layout):
-                sent += sum(sending(op, self.machine, GRADIENT if op.module == "gradients" else WEIGHT))
+                sent += sum(sending(op, self.machine, GRADIENT if op.reads == "gradients" else WEIGHT))
             self._reductions[key] = sent
         return self._reductions[key]
 
@@ -288,6 +286,11 @@ class Trainer:
         placed = [together(name.replace("_", " "), each) for name, each in parts.items()]
         whole = together("forward pass", placed)
         return Roofline([roof(self.hardware, self.dtype)], [*(one for one in placed if one.flops and one.bytes), whole])
+
+
+def _plain(op: Op) -> Op:
+    """A filter meets its own channel alone, whatever FlopCounterMode counts."""
+    return op._replace(dims=op.dims | {"met": 1}) if op.kind == "conv" else op
 
 
 _NO_TRAFFIC = (0.0,) * 6

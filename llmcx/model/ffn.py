@@ -88,8 +88,8 @@ class MoE:
     ``capacity_factor`` bounds an expert's tokens per batch (Fedus et al. 2021, arXiv:2101.03961, eq. 3); None means that
     no token is dropped. ``correction`` is a learned number per expert that only steers the choice (ERNIE 4.5) or scales its
     output (Gemma 4), whose router has a norm before it (``router_norm``).
-    ``every_expert`` is for eager code that multiplies every token with every expert and throws the rest away (Llama 4);
-    ``--causal`` counts the chosen ones.
+    ``every_expert``: transformers' eager code multiplies every token with every expert and throws the rest away (Llama 4), which
+    no engine does; a run counts that only where it asks for it.
     """
 
     n_experts: int
@@ -142,7 +142,7 @@ class MoE:
         if self.latent is not None:
             yield router.linear("moe.latent_down", where.d_model, self.latent, self.latent_bias, reads="normed", cut=TOKENS)
         inside = where._replace(role="expert", width=where.width if self.latent is None else self.latent)
-        met = self.n_experts if self.every_expert and not where.run.ideal else self.top_k
+        met = self.n_experts if self.every_expert and where.run.all_experts else self.top_k
         yield from self.expert.ops(inside, "moe.expert", n * met, self.n_experts, self.top_k)
         outputs = (Kept("experts' outputs, plain and weighted", 2 * chosen * inside.d_model), Kept("weights", chosen, "fp32"))
         yield router.op("moe.combine", "product", *outputs, elements=chosen * inside.d_model, cut=TOKENS)

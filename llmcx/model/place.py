@@ -18,7 +18,8 @@ class Run(NamedTuple):
     encoder out, as a decode step does. ``ideal`` multiplies only the pairs a mask or window leaves. ``fused`` runs the
     softmax attentions in kernels that never write the scores out (PyTorch's sdpa, flash): the same FLOPs, less kept.
     ``masks`` says that such a kernel knows a window only as a mask of all pairs (sdpa), not as a number (flash).
-    ``dropout`` draws masks: a byte per number that a part adds to the residual stream, and per probability written out.
+    ``all_experts`` multiplies every token with every expert where transformers' eager code does (Llama 4). ``dropout`` draws
+    masks: a byte per number that a part adds to the residual stream, and per probability written out.
     """
 
     batch: int = 1
@@ -30,9 +31,10 @@ class Run(NamedTuple):
     fused: bool = False
     masks: bool = False
     dropout: bool = False
+    all_experts: bool = False
 
 
-def step_at(context: int, batch: int = 1, source: int | None = None, ideal: bool = False) -> Run:
+def step_at(context: int, batch: int = 1, source: int | None = None, ideal: bool = False, all_experts: bool = False) -> Run:
     """The decode step: forward of q = 1 token at kv = context, the token's own key included.
 
     ``batch`` sequences at once; of an encoder-decoder with ``source`` tokens in the encoder's memory (None: as many as
@@ -42,7 +44,8 @@ def step_at(context: int, batch: int = 1, source: int | None = None, ideal: bool
     >>> step.seq, step.past
     (1, 2047)
     """
-    return Run(batch, 1, past=context - 1, source=context if source is None else source, encode=False, ideal=ideal)
+    source = context if source is None else source
+    return Run(batch, 1, past=context - 1, source=source, encode=False, ideal=ideal, all_experts=all_experts)
 
 
 class Place(NamedTuple):

@@ -111,9 +111,10 @@ class Op(NamedTuple):
     ``component`` is its name for readers; costs go by the other fields. ``copies`` is how many sets of weights exist (an MoE
     layer's experts), ``used`` how many of them one token meets. ``group`` is the kind of layer, e.g. "decoder.0"; ops outside
     the layers carry "embedding" or "head". ``grad`` False is for what runs without gradient and so has no backward. ``role`` is
-    one of :data:`ROLES`, ``module`` which matrix of it a linear op is (q, k, v, out, gate, up, down, ...), ``reads`` one of
-    :data:`READS`, ``cut`` how tensor parallelism divides it (None: not known), ``cache`` what a cache op holds. ``joined``: a
-    fused kernel does it together with the product that follows.
+    one of :data:`ROLES`, ``module`` which matrix of it a linear op is (q, k, v, out, gate, up, down, ...; of traffic: along
+    which axis of the layout), ``reads`` one of :data:`READS` (of traffic: what is sent), ``cut`` how tensor parallelism divides
+    it (None: not known), ``cache`` what a cache op holds. ``joined``: a fused kernel does it together with the product that
+    follows.
     """
 
     component: str
