@@ -188,7 +188,7 @@ class TrainingMemory:
     def held(self, rank: Rank, layout: Layout, recipe: Recipe) -> Memory:
         """The bytes of a stage's GPU: the one place where they are added up.
 
-        Gradients: bytes of a gradient · parameters. ZeRO: ceil(states / g) + ceil(states of experts / g_e) from stage 1 on,
+        Gradients: bytes per gradient · parameters. ZeRO: ceil(states / g) + ceil(states of experts / g_e) from stage 1 on,
         ceil(gradients / g) + ceil(gradients of experts / g_e) from 2 on, ceil(weights / g) + ceil(weights of experts / g_e) at 3:
         g = dp · cp GPUs (or ``shard``), g_e as many as have the same experts (Rajbhandari et al. 2020, arXiv:1910.02054, sec. 5).
         Logits: tokens at once · V · (bytes of an activation + 4).

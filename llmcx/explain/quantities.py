@@ -287,8 +287,8 @@ QUANTITIES: dict[str, Quantity] = {
     "gradients": Quantity(
         "Gradients: one per parameter",
         "memory",
-        (training_memory.TrainingMemory.held,),
-        {"bytes": "bytes of a gradient · parameters"},
+        (training_memory.TrainingMemory.held, memory.training_ranks),
+        {"bytes": "bytes per gradient · parameters"},
         "Micikevicius et al. 2018, arXiv:1710.03740",
         commands=(_MEMORY,),
         applied=_part("gradients"),
@@ -307,7 +307,7 @@ QUANTITIES: dict[str, Quantity] = {
     "activations": Quantity(
         "Activations: what autograd keeps for the backward pass",
         "memory",
-        (kept.kept_bytes, training_memory.TrainingMemory.held),
+        (kept.kept_bytes, memory.training_ranks),
         {"bytes": "op.times * kept.elements * width"},
         SOURCES["activations"],
         symbols={
@@ -341,7 +341,7 @@ QUANTITIES: dict[str, Quantity] = {
     "logits": Quantity(
         "Logits: scores of the whole vocabulary",
         "memory",
-        (training_memory.TrainingMemory.held,),
+        (training_memory.TrainingMemory.held, memory.training_ranks),
         {"bytes, in training": "tokens at once · V · (bytes of an activation + 4)"},
         SOURCES["logits"],
         symbols={"V": ("vocabulary, of one GPU", "tokens")},
@@ -370,7 +370,7 @@ QUANTITIES: dict[str, Quantity] = {
     "workspace": Quantity(
         "Workspace: an estimate of transients, buffers and margin",
         "memory",
-        (inference_memory.workspace, training_memory.TrainingMemory.buffers),
+        (inference_memory.workspace, training_memory.TrainingMemory.buffers, memory.training_ranks),
         {"an eager softmax": "2 * probabilities * act", "a gated feed-forward": "3 if op.kind"},
         SOURCES["workspace"],
         symbols={"probabilities": ("attention weights of one layer", "1"), "op": ("one op", "1")},
@@ -380,7 +380,7 @@ QUANTITIES: dict[str, Quantity] = {
     "lora": Quantity(
         "LoRA: low-rank adapters on frozen weights",
         "memory",
-        (lora.LoRA, training_memory.TrainingMemory.held),
+        (lora.LoRA, memory.training_ranks),
         {"adapted layer": "B A x"},
         "Hu et al. 2021, arXiv:2106.09685, sec. 4.1",
         symbols={"A": ("rank x d_in matrix", "1"), "B": ("d_out x rank matrix", "1")},

@@ -65,6 +65,13 @@ def rank_ops(spec: ModelSpec, run: Run, layout: Layout, stage: int = 0) -> list[
 
     Weights are counted as if not shared out by ZeRO, which shares storage and not work. Raises InputError for a part whose
     division is not known.
+
+    One layer of 2 heads of 4 numbers, 8 tokens on 2 context-parallel GPUs: keys and values of 4 tokens come from the other.
+
+    >>> from llmcx.model.spec import Attention, Embedding, Layers, ModelSpec
+    >>> one = ModelSpec("one", 8, Embedding(10), (Layers(1, Attention(2)),))
+    >>> [(op.kind, op.dims["elements"]) for op in rank_ops(one, Run(1, 8), Layout(cp=2)) if op.module == "context"]
+    [('ring', 64)]
     """
     return staged(spec, pieces(spec, run, division(layout)), stages(spec.runs, layout.pp, layout.virtual)[stage], layout, run)
 
