@@ -7,18 +7,19 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO, TextIOWrapper
 from typing import Any, NamedTuple
+
+import pytest
+
+from llmcx.errors import InputError
 
 
 def llmcx(*args: str, **more: Any) -> subprocess.CompletedProcess[str]:
     """`llmcx ARGS` as a process of its own; fails the test unless it exits 0."""
     return subprocess.run([sys.executable, "-m", "llmcx", *args], capture_output=True, text=True, check=True, **more)
-
-
-def answer(*args: str) -> Any:
-    """The parsed JSON of `llmcx ARGS --json`."""
-    return json.loads(llmcx(*args, "--json").stdout)
 
 
 class Ended(NamedTuple):
@@ -52,6 +53,33 @@ def here(*args: str, stdin: bytes = b"") -> Ended:
     return Ended(code, *(stream.getvalue().decode() for stream in raw))
 
 
+def refused(*args: str, stdin: bytes = b"") -> str:
+    """The sentence with which `llmcx ARGS` is refused: exit 2, nothing on stdout, one line without an escape sequence."""
+    end = here(*args, stdin=stdin)
+    assert (end.code, end.out) == (2, ""), end
+    assert (
+        end.err.startswith('{"error": ' if "--json" in args else "llmcx: ") and end.err.endswith("\n") and len(end.err) < 500
+    ), end
+    assert end.err[:-1].isprintable(), end
+    return end.err
+
+
+def refused_in_json(*args: str, stdin: bytes = b"") -> dict[str, Any]:
+    """The fields of the same refusal under --json."""
+    end = here(*args, "--json", stdin=stdin)
+    assert (end.code, end.out) == (2, "") and end.err.count("\n") == 1, end
+    error: dict[str, Any] = strict(end.err)["error"]
+    return error
+
+
+@contextmanager
+def refuses(field: str) -> Iterator[None]:
+    """What is done within is refused for this field."""
+    with pytest.raises(InputError) as error:
+        yield
+    assert error.value.field == field
+
+
 def until_closed(parent: int) -> bytes:
     """What is written to a pseudo-terminal, until the last process has closed it."""
     out = b""
@@ -81,3 +109,6 @@ def data(*args: str) -> Any:
     end = here(*args, "--json")
     assert (end.code, end.err) == (0, ""), end
     return strict(end.out)
+
+
+answer = data  # test_fit.py calls it so

@@ -6,7 +6,7 @@ each source before anything was fitted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from llmcx.catalog.build import build
@@ -38,23 +38,11 @@ class Run:
 
 def gpt(layers: int, d: int, heads: int, vocab: int, seq: int, bias: bool = True) -> ModelSpec:
     """A GPT-3-like model."""
-    return build(
-        {
-            "name": f"gpt-{layers}x{d}",
-            "d_model": d,
-            "context": seq,
-            "embedding": {"vocab": vocab, "positions": seq},
-            "decoder": [
-                {
-                    "repeat": layers,
-                    "mixer": {"type": "attention", "n_heads": heads, "bias": bias},
-                    "ffn": {"type": "plain", "d_ff": 4 * d, "activation": "gelu", "bias": bias},
-                }
-            ],
-            "norm": {"type": "layernorm", "bias": bias},
-            "head": {"tied": True},
-        }
-    )
+    mixer = {"type": "attention", "n_heads": heads, "bias": bias}
+    ffn = {"type": "plain", "d_ff": 4 * d, "activation": "gelu", "bias": bias}
+    shape = {"name": f"gpt-{layers}x{d}", "d_model": d, "context": seq, "embedding": {"vocab": vocab, "positions": seq}}
+    shape |= {"decoder": [{"repeat": layers, "mixer": mixer, "ffn": ffn}]}
+    return build(shape | {"norm": {"type": "layernorm", "bias": bias}, "head": {"tied": True}})
 
 
 # --- Narayanan et al. 2021, arXiv:2104.04473, Table 1 (micro-batches and interleaving: Megatron-LM,
@@ -77,25 +65,12 @@ MEGATRON = [
 def megatron() -> list[Run]:
     """F = 96 B s l h² (1 + s/6h + V/16lh) FLOPs a step, recomputation included (their eq. 3); seconds = F / (GPUs · TFLOP/s)."""
     runs = []
-    s, vocab = 2048, 51200
+    s, vocab, source = 2048, 51200, "Narayanan et al. 2021, arXiv:2104.04473, Table 1"
     for number, (size, heads, d, n, tp, pp, gpus, batch, mb, v, tflops) in enumerate(MEGATRON):
-        flops = 96 * batch * s * n * d**2 * (1 + s / (6 * d) + vocab / (16 * n * d))
-        layout = Layout(tp, pp, 1, 1, gpus // (tp * pp), mb, v, "full", 0, False)
-        runs.append(
-            Run(
-                f"Megatron {size}B",
-                gpt(n, d, heads, vocab, s),
-                "a100",
-                s,
-                batch,
-                layout,
-                flops / (gpus * tflops * 1e12),
-                "Narayanan et al. 2021, arXiv:2104.04473, Table 1",
-                number % 2 == 0,
-                fused=False,
-                how=f"{tflops} TFLOP/s per GPU",
-            )
-        )
+        spec, layout = gpt(n, d, heads, vocab, s), Layout(tp, pp, 1, 1, gpus // (tp * pp), mb, v, "full", 0, False)
+        seconds = 96 * batch * s * n * d**2 * (1 + s / (6 * d) + vocab / (16 * n * d)) / (gpus * tflops * 1e12)
+        name, how = f"Megatron {size}B", f"{tflops} TFLOP/s per GPU"
+        runs.append(Run(name, spec, "a100", s, batch, layout, seconds, source, number % 2 == 0, fused=False, how=how))
     return runs
 
 
@@ -109,38 +84,20 @@ def korthikanti() -> list[Run]:
         ("530B", 105, 20480, 128, 35, 3, 280, 280, 1, 49.05, 37.83),
         ("1T", 128, 25600, 160, 64, 1, 512, 512, 1, 94.42, 71.49),
     ]
-    runs = []
+    runs, source = [], "Korthikanti et al. 2022, arXiv:2205.05198, Table 5"
     for number, (name, n, d, heads, pp, v, gpus, batch, mb, full, selective) in enumerate(rows):
         for recompute, seconds, sequence in (("full", full, False), ("selective", selective, True)):
-            layout = Layout(8, pp, 1, 1, gpus // (8 * pp), mb, v, recompute, 0, sequence)
-            runs.append(
-                Run(
-                    f"{name}, {recompute} recomputation",
-                    gpt(n, d, heads, 51200, 2048),
-                    "a100",
-                    2048,
-                    batch,
-                    layout,
-                    seconds,
-                    "Korthikanti et al. 2022, arXiv:2205.05198, Table 5",
-                    (number + (recompute == "full")) % 2 == 0,
-                    fused=False,
-                    how=f"{seconds} s",
-                )
-            )
+            spec, layout = gpt(n, d, heads, 51200, 2048), Layout(8, pp, 1, 1, gpus // (8 * pp), mb, v, recompute, 0, sequence)
+            title, calibrates = f"{name}, {recompute} recomputation", (number + (recompute == "full")) % 2 == 0
+            how = f"{seconds} s"
+            runs.append(Run(title, spec, "a100", 2048, batch, layout, seconds, source, calibrates, fused=False, how=how))
     return runs
 
 
 # MosaicML, llm-foundry, scripts/train/benchmarking/README.md: model, seq, GPUs, micro-batch, accumulation, recomputation,
 # tokens/s/GPU, dtype. FSDP, full shard.
-MPT = {
-    "70b": (80, 8192, 64),
-    "30b": (48, 7168, 56),
-    "13b": (40, 5120, 40),
-    "7b": (32, 4096, 32),
-    "3b": (32, 2560, 20),
-    "1b": (24, 2048, 16),
-}
+MPT = {"70b": (80, 8192, 64), "30b": (48, 7168, 56), "13b": (40, 5120, 40), "7b": (32, 4096, 32), "3b": (32, 2560, 20)}
+MPT |= {"1b": (24, 2048, 16)}
 MOSAIC = [
     ("70b", 2048, 64, 8, 4, "full", 1039, "bf16"),
     ("70b", 2048, 32, 2, 16, "full", 882, "bf16"),
@@ -162,26 +119,13 @@ MOSAIC = [
 
 
 def mosaic() -> list[Run]:
-    runs = []
+    runs, source = [], "MosaicML llm-foundry, scripts/train/benchmarking/README.md"
     for number, (name, seq, gpus, mb, accumulate, recompute, rate, dtype) in enumerate(MOSAIC):
-        n, d, heads = MPT[name]
-        batch = gpus * mb * accumulate
-        runs.append(
-            Run(
-                f"MPT {name}, {seq:,} tokens, {gpus} GPUs, {dtype}",
-                gpt(n, d, heads, 50368, seq, bias=False),
-                "h100",
-                seq,
-                batch,
-                Layout(dp=gpus, micro_batch=mb, recompute=recompute, zero=3),
-                batch * seq / (rate * gpus),
-                "MosaicML llm-foundry, scripts/train/benchmarking/README.md",
-                number % 2 == 0,
-                dtype=dtype,
-                how=f"{rate:,} tokens/s per GPU",
-                stack="fsdp",
-            )
-        )
+        spec, batch = gpt(*MPT[name], 50368, seq, bias=False), gpus * mb * accumulate
+        layout = Layout(dp=gpus, micro_batch=mb, recompute=recompute, zero=3)
+        title, how = f"MPT {name}, {seq:,} tokens, {gpus} GPUs, {dtype}", f"{rate:,} tokens/s per GPU"
+        more = {"dtype": dtype, "how": how, "stack": "fsdp"}
+        runs.append(Run(title, spec, "h100", seq, batch, layout, batch * seq / (rate * gpus), source, number % 2 == 0, **more))
     return runs
 
 
@@ -192,22 +136,12 @@ def bridge() -> list[Run]:
         ("llama-3-70b", 64, 128, Layout(4, 8, 1, 1, 2, 1, 5), 1602),
         ("llama-3.1-405b", 1024, 512, Layout(8, 8, 2, 1, 8, 1, 8), 292),
     ]
-    return [
-        Run(
-            f"{name}, {gpus} GPUs, fp8",
-            load_preset(name),
-            "h100",
-            8192,
-            batch,
-            layout,
-            batch * 8192 / (rate * gpus),
-            "NVIDIA Megatron-Bridge, docs/performance-summary.md, 25.11",
-            number % 2 == 0,
-            dtype="fp8",
-            how=f"{rate:,} tokens/s per GPU",
-        )
-        for number, (name, gpus, batch, layout, rate) in enumerate(rows)
-    ]
+    runs, source = [], "NVIDIA Megatron-Bridge, docs/performance-summary.md, 25.11"
+    for number, (name, gpus, batch, layout, rate) in enumerate(rows):
+        spec, seconds = load_preset(name), batch * 8192 / (rate * gpus)
+        title, more = f"{name}, {gpus} GPUs, fp8", {"dtype": "fp8", "how": f"{rate:,} tokens/s per GPU"}
+        runs.append(Run(title, spec, "h100", 8192, batch, layout, seconds, source, number % 2 == 0, **more))
+    return runs
 
 
 def llama_3() -> list[Run]:
@@ -222,23 +156,11 @@ def llama_3() -> list[Run]:
         (8192, 2048, Layout(8, 16, 1, 1, 128, 1, 8, "elementwise", 1), 400),
         (131072, 128, Layout(8, 16, 16, 1, 8, 1, 8, "elementwise", 1), 380),
     ]
-    runs = []
+    runs, source = [], "Llama Team 2024, arXiv:2407.21783, Table 4"
     for number, (seq, batch, layout, tflops) in enumerate(rows):
-        flops = batch * seq * (6 * size + 6 * n * seq * d)
-        runs.append(
-            Run(
-                f"Llama 3.1 405B, {layout.gpus:,} GPUs, {seq:,} tokens",
-                spec,
-                "h100",
-                seq,
-                batch,
-                layout,
-                flops / (layout.gpus * tflops * 1e12),
-                "Llama Team 2024, arXiv:2407.21783, Table 4",
-                number == 1,
-                how=f"{tflops} TFLOP/s per GPU",
-            )
-        )
+        seconds = batch * seq * (6 * size + 6 * n * seq * d) / (layout.gpus * tflops * 1e12)
+        title, how = f"Llama 3.1 405B, {layout.gpus:,} GPUs, {seq:,} tokens", f"{tflops} TFLOP/s per GPU"
+        runs.append(Run(title, spec, "h100", seq, batch, layout, seconds, source, number == 1, how=how))
     return runs
 
 
@@ -246,62 +168,19 @@ def palm() -> list[Run]:
     """Chowdhery et al. 2022, arXiv:2204.02311, sec. 4: 6,144 TPU v4, 12-way model and 256-way data parallel in each of two pods,
     rematerialisation (57.8% HFU to 46.2% MFU, nearer to full recomputation than to none), 238.3 k tokens/s at batch 2048.
     """
-    spec = build(
-        {
-            "name": "palm-540b",
-            "d_model": 18432,
-            "context": 2048,
-            "embedding": {"vocab": 256000},
-            "decoder": [
-                {
-                    "repeat": 118,
-                    "norms": ["shared"],
-                    "mixer": {"type": "attention", "n_heads": 48, "n_kv_heads": 1, "head_dim": 256, "rope": True},
-                    "ffn": {"type": "gated", "d_ff": 73728, "activation": "silu"},
-                }
-            ],
-            "norm": {"type": "layernorm", "bias": False},
-            "head": {"tied": True},
-        }
-    )
+    mixer = {"type": "attention", "n_heads": 48, "n_kv_heads": 1, "head_dim": 256, "rope": True}
+    ffn = {"type": "gated", "d_ff": 73728, "activation": "silu"}
+    shape = {"name": "palm-540b", "d_model": 18432, "context": 2048, "embedding": {"vocab": 256000}, "head": {"tied": True}}
+    shape |= {"decoder": [{"repeat": 118, "norms": ["shared"], "mixer": mixer, "ffn": ffn}]}
+    spec = build(shape | {"norm": {"type": "layernorm", "bias": False}})
     layout = Layout(tp=12, dp=512, micro_batch=1, recompute="full", zero=3)
-    return [
-        Run(
-            "PaLM 540B",
-            spec,
-            "tpu-v4",
-            2048,
-            2048,
-            layout,
-            2048 * 2048 / 238.3e3,
-            "Chowdhery et al. 2022, arXiv:2204.02311, sec. 4.1",
-            how="238.3 k tokens/s, 46.2% MFU",
-        )
-    ]
+    source, how = "Chowdhery et al. 2022, arXiv:2204.02311, sec. 4.1", "238.3 k tokens/s, 46.2% MFU"
+    return [Run("PaLM 540B", spec, "tpu-v4", 2048, 2048, layout, 2048 * 2048 / 238.3e3, source, how=how)]
 
 
 def deepseek_v3() -> ModelSpec:
-    """config.json of deepseek-ai/DeepSeek-V3: 61 layers, 3 of them dense, 256 experts of which 8, one shared; MLA."""
-    mixer = {"type": "mla", "n_heads": 128, "kv_rank": 512, "nope_dim": 128, "rope_dim": 64, "v_dim": 128, "q_rank": 1536}
-    expert = {"type": "gated", "d_ff": 2048, "activation": "silu"}
-    return build(
-        {
-            "name": "deepseek-v3",
-            "d_model": 7168,
-            "context": 4096,
-            "embedding": {"vocab": 129280},
-            "decoder": [
-                {"repeat": 3, "mixer": mixer, "ffn": {"type": "gated", "d_ff": 18432, "activation": "silu"}},
-                {
-                    "repeat": 58,
-                    "mixer": mixer,
-                    "ffn": {"type": "moe", "n_experts": 256, "top_k": 8, "expert": expert, "shared": expert},
-                },
-            ],
-            "norm": {"type": "rmsnorm"},
-            "head": {"tied": False},
-        }
-    )
+    """As it was trained, at 4,096 tokens."""
+    return replace(load_preset("deepseek-v3"), context=4096)
 
 
 def deepseek() -> list[Run]:
@@ -316,9 +195,7 @@ def deepseek() -> list[Run]:
         "many small fp8 matmuls (experts of width 2,048, scales per 128 columns, sums promoted to fp32) and the multi-token"
         " prediction module are not in the estimate; DeepSeek keeps activations in fp8, which the memory here does not"
     )
-    return [
-        Run("DeepSeek-V3", deepseek_v3(), "h800", 4096, 15360, layout, seconds, source, dtype="fp8", how=how, remark=remark),
-    ]
+    return [Run("DeepSeek-V3", deepseek_v3(), "h800", 4096, 15360, layout, seconds, source, dtype="fp8", how=how, remark=remark)]
 
 
 @dataclass(frozen=True)
@@ -374,18 +251,8 @@ class Served:
 
 
 # Prompt, output, tokens/s: fp8 weights and cache. TensorRT-LLM's perf-overview, v1.0.
-_LENGTHS = [
-    (128, 128),
-    (128, 2048),
-    (128, 4096),
-    (500, 2000),
-    (1000, 1000),
-    (1000, 2000),
-    (2048, 128),
-    (2048, 2048),
-    (5000, 500),
-    (20000, 2000),
-]
+_LENGTHS = [(128, 128), (128, 2048), (128, 4096), (500, 2000), (1000, 1000), (1000, 2000), (2048, 128), (2048, 2048)]
+_LENGTHS += [(5000, 500), (20000, 2000)]
 _TRT = {
     ("llama-3.1-8b", "h100", 1): (28312, 22714, 14325, 17660, 15220, 13899, 3450, 9305, 3459, 1351),
     ("llama-3.1-8b", "h200", 1): (27911, 26221, 18027, 20770, 17744, 16828, 3538, 12194, 3902, 1804),

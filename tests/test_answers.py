@@ -16,7 +16,7 @@ from llmcx.errors import InputError
 from llmcx.model.spec import ModelSpec
 from llmcx.ops.fold import Fold
 from llmcx.ops.op import Op
-from llmcx.report.render import plain
+from llmcx.report.json import as_json as plain
 
 THREADS = 16
 PRESETS = ("gpt3", "llama-3-8b", "mixtral-8x7b", "gemma-2-9b", "t5-base")

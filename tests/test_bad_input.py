@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ import pytest
 import typer
 import yaml
 
-from tests.helpers import here, strict
+from tests.helpers import here, refused, refused_in_json, strict
 
 GOOD: dict[str, Any] = {
     "name": "x",
@@ -32,140 +34,197 @@ GOOD: dict[str, Any] = {
 unix = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux's devices")
 
 
-def refused(*args: str, stdin: bytes = b"") -> str:
-    """The one sentence with which a call is refused."""
-    end = here(*args, stdin=stdin)
-    assert (end.code, end.out) == (2, ""), end
-    assert end.err.startswith("llmcx: ") and end.err.endswith("\n") and len(end.err) < 500
-    assert end.err[:-1].isprintable(), end.err  # so it is one line, and no escape sequence reaches the terminal
-    return end.err
-
-
-def refused_in_json(*args: str, stdin: bytes = b"") -> dict[str, Any]:
-    """The fields of the same refusal under --json."""
-    end = here(*args, "--json", stdin=stdin)
-    assert (end.code, end.out) == (2, "") and end.err.count("\n") == 1, end
-    error: dict[str, Any] = strict(end.err)["error"]
-    return error
-
-
 # --- calls ----------------------------------------------------------------------------------------------------------
 
+CALLS = """
+params :: --preset
+params --preset gpt33 :: did you mean gpt3
+params --preset gpt2 --plot - --explain :: --plot - draws in place of the tables
+params --preset ../../etc/passwd :: is not known
+parms :: Did you mean 'params'
+presets shw :: Did you mean 'show'
+presets :: Missing command
+params --prest gpt3 :: --preset
+params --preset :: requires an argument
+params --preset gpt3 stray :: stray
+params --preset gpt3 --json=yes :: --json
+params --preset gpt3 {--config x.yaml|--hf a/b} :: two model sources
+params --config - --config - :: read only once
+params --preset gpt3 {--heads 7|--kv-heads 5} :: not divisible
+params --preset gpt3 --d-model 1000 --heads 96 :: d_model 1000 is not divisible by n_heads 96
+params --preset gpt3 --layers -3 :: --layers is '-3'
+params --preset gpt3 --layers= :: --layers is '', which has an empty entry
+params --preset gpt3 --layers 0 :: at least 1
+params --preset gpt3 --layers abc :: --layers is 'abc', but must be a whole number
+params --preset gpt3 --layers {1.5|1e|0x10|٣|１２|²} :: whole number
+params --preset gpt3 --layers 1e400 :: 10^36
+params --preset gpt3 --d-model NaN :: --d-model is 'NaN'
+params --preset gpt3 --layers 1,,2 :: empty entry
+params --preset gpt3 --layers 1e20 :: between 1 and 10^15
+params --preset mixtral-8x7b --top-k 9 :: only 8 experts
+params --preset gpt3 --experts 8 :: --top-k
+params --preset gpt3 --top-k 2 :: --experts
+params --preset gpt3 --attention lokal:w=3 :: did you mean local
+params --preset gpt3 --attention local :: needs a value for window
+params --preset gpt3 --attention local:w={x|٣} :: local:w is
+params --preset gpt3 --attention local:v=3 :: not known
+params --preset gpt3 --attention flash --window 8 :: give one
+params --preset switch-c --layers 3 :: layer groups
+params --preset gpt3 --dtype fp7 :: did you mean
+params --preset gpt3 --format {xml|''} :: known: csv
+params --preset gpt3 --format markdwn :: did you mean markdown
+params --preset gpt3 --norm batchnorm :: layernorm or rmsnorm
+params --preset gpt3 --ffn swiglu :: plain or gated
+params --layers 2 --d-model 64 :: --vocab
+params --preset gpt3 --as llama :: --config
+params --weights nowhere.safetensors :: does not exist
+params --preset gpt2 --plain --json :: --plain is a form of the table and contradicts --json; give one
+params --preset gpt2 --plain --format csv :: --plain is a form of the table and contradicts --format csv; give one
+params --preset gpt2 --plot - --json :: --plot - draws in the terminal and contradicts
+params --preset gpt2 --plot a.gif :: must end in .svg, .png, .pdf or .html
+params --preset gpt2 --plot /no/such/place.svg :: cannot be written: No such file or directory
+{bounds|presets list|presets show gpt2|hardware list|compare gpt2 gpt3} --plot - :: has no picture; params, flops, memory
+{presets list|presets show gpt3 --json|hardware list|hardware show h100} --explain :: nothing is computed here
 
-@pytest.mark.parametrize(
-    ("args", "words"),
-    [
-        ("params", "--preset"),
-        ("params --preset gpt33", "did you mean gpt3"),
-        ("params --preset gpt2 --plot - --explain", "--plot - draws in place of the tables"),
-        ("memory --preset gpt2 --runtime llamacpp", "did you mean llama.cpp"),
-        ("memory --preset gpt2 --train --runtime vllm", "--runtime is of inference"),
-        ("params --preset ../../etc/passwd", "is not known"),
-        ("parms", "Did you mean 'params'"),
-        ("presets shw", "Did you mean 'show'"),
-        ("presets", "Missing command"),
-        ("params --prest gpt3", "--preset"),
-        ("params --preset", "requires an argument"),
-        ("params --preset gpt3 stray", "stray"),
-        ("params --preset gpt3 --json=yes", "--json"),
-        ("params --preset gpt3 --config x.yaml", "two model sources"),
-        ("params --preset gpt3 --hf a/b", "two model sources"),
-        ("params --config - --config -", "read only once"),
-        ("params --preset gpt3 --heads 7", "not divisible"),
-        ("params --preset gpt3 --d-model 1000 --heads 96", "d_model 1000 is not divisible by n_heads 96"),
-        ("params --preset gpt3 --kv-heads 5", "not divisible"),
-        ("params --preset gpt3 --layers -3", "--layers is '-3'"),
-        ("params --preset gpt3 --layers=", "--layers is '', which has an empty entry"),
-        ("params --preset gpt3 --layers 0", "at least 1"),
-        ("params --preset gpt3 --layers abc", "--layers is 'abc', but must be a whole number"),
-        ("params --preset gpt3 --layers 1.5", "not a whole number"),
-        ("params --preset gpt3 --layers 1e400", "10^36"),
-        ("params --preset gpt3 --layers 1e", "whole number"),
-        ("params --preset gpt3 --layers 0x10", "whole number"),
-        ("params --preset gpt3 --d-model NaN", "--d-model is 'NaN'"),
-        ("params --preset gpt3 --layers ٣", "whole number"),
-        ("params --preset gpt3 --layers １２", "whole number"),
-        ("params --preset gpt3 --layers ²", "whole number"),
-        ("params --preset gpt3 --layers 1,,2", "empty entry"),
-        ("params --preset gpt3 --layers 1e20", "between 1 and 10^15"),
-        ("params --preset mixtral-8x7b --top-k 9", "only 8 experts"),
-        ("params --preset gpt3 --experts 8", "--top-k"),
-        ("params --preset gpt3 --top-k 2", "--experts"),
-        ("params --preset gpt3 --attention lokal:w=3", "did you mean local"),
-        ("params --preset gpt3 --attention local", "needs a value for window"),
-        ("params --preset gpt3 --attention local:w=x", "whole number"),
-        ("params --preset gpt3 --attention local:v=3", "not known"),
-        ("params --preset gpt3 --attention flash --window 8", "give one"),
-        ("params --preset switch-c --layers 3", "layer groups"),
-        ("params --preset gpt3 --dtype fp7", "did you mean"),
-        ("params --preset gpt3 --format xml", "known: csv"),
-        ("params --preset gpt3 --format markdwn", "did you mean markdown"),
-        ("params --preset gpt3 --norm batchnorm", "layernorm or rmsnorm"),
-        ("params --preset gpt3 --ffn swiglu", "plain or gated"),
-        ("params --layers 2 --d-model 64", "--vocab"),
-        ("params --preset gpt3 --as llama", "--config"),
-        ("flops --preset gpt3 --seq 4096", "learned positions for only 2048"),
-        ("flops --preset gpt3 --seq 0", "between 1"),
-        ("flops --preset gpt3 --seq 512,,1024", "empty entry"),
-        ("flops --preset gpt3 --convention mac", "macs"),
-        ("flops --preset gpt3 --batch 1e400", "--batch is 1e400, which is beyond 10^36"),
-        ("flops --preset gpt3 --batch 0", "between 1"),
-        ("memory --preset gpt3 --budget 80", "unit"),
-        ("memory --preset gpt3 --budget 80G", "unit"),
-        ("memory --preset gpt3 --train --optimizer adm", "did you mean adam"),
-        ("memory --preset gpt3 --train --precision half", "half"),
-        ("memory --preset gpt3 --train --activations autograde", "did you mean autograd"),
-        ("memory --preset gpt3 --attn-implementation sdp", "did you mean sdpa"),
-        ("memory --preset gpt3 --kv-dtype int3", "did you mean"),
-        ("memory --preset gpt3 --train --kv-dtype fp8", "of inference"),
-        ("memory --preset gpt3 --optimizer adm", "adam"),
-        ("memory --preset gpt3 --precision half", "half"),
-        ("memory --preset gpt3 --activations autograde", "autograd"),
-        ("memory --preset gpt3 --train --zero 4", "0, 1, 2 or 3"),
-        ("memory --preset gpt3 --train --zero x", "--zero"),
-        ("memory --preset gpt3 --train --checkpoint-every 97", "96 layers"),
-        ("memory --preset gpt3 --train --checkpoint-every 0", "between 1 and 10^15"),
-        ("memory --preset gpt3 --checkpoint-every 8", "--train"),
-        ("attention-compare --preset gpt3 --variant strided:k=0", "between 1"),
-        ("moe --preset gpt3", "no mixture-of-experts"),
-        ("moe --preset mixtral-8x7b --capacity-factor nan", "positive"),
-        ("moe --preset mixtral-8x7b --capacity-factor x", "capacity-factor"),
-        ("chinchilla", "exactly one"),
-        ("chinchilla --compute 1e21 --params 1B", "exactly one"),
-        ("chinchilla --compute 1e21 --law hofmann-1", "did you mean hoffmann-1"),
-        ("chinchilla --gpu-hours 1M --mfu 1.5", "mfu"),
-        ("chinchilla --gpu-hours 1M --hardware h10", "did you mean h100"),
-        ("bounds --base 3", "not known"),
-        ("shapes", "--params"),
-        ("presets show gtp2", "did you mean gpt2"),
-        ("presets path gtp2", "did you mean gpt2"),
-        ("presets validate nowhere.yaml", "nowhere.yaml cannot be read: No such file"),
-        ("params --weights nowhere.safetensors", "does not exist"),
-        ("completions bsh", "did you mean bash"),
-    ],
-)
+flops --preset gpt3 --seq 4096 :: learned positions for only 2048
+flops --preset gpt3 --seq 0 :: between 1
+flops --preset gpt3 --seq 512,,1024 :: empty entry
+flops --preset gpt3 --convention mac :: macs
+flops --preset gpt3 --batch 1e400 :: --batch is 1e400, which is beyond 10^36
+flops --preset gpt3 --batch 0 :: between 1
+
+memory --preset gpt2 --runtime llamacpp :: did you mean llama.cpp
+memory --preset gpt2 --train --runtime vllm :: --runtime is of inference
+memory --preset gpt3 --budget {80|80G} :: unit
+memory --preset gpt3 {|--train} --optimizer adm :: did you mean adam
+memory --preset gpt3 {|--train} --precision half :: half
+memory --preset gpt3 {|--train} --activations autograde :: did you mean autograd
+memory --preset gpt3 --attn-implementation sdp :: did you mean sdpa
+memory --preset gpt3 --kv-dtype int3 :: did you mean
+memory --preset gpt3 {--dtype|--kv-dtype} '' :: dtype
+memory --preset gpt3 --train --dtype fp7 :: --dtype is of inference
+memory --preset gpt3 --train --kv-dtype fp8 :: of inference
+memory --preset gpt3 --train --zero 4 :: 0, 1, 2 or 3
+memory --preset gpt3 --train --zero {x|٣} :: --zero
+memory --preset gpt3 --train --checkpoint-every 97 :: 96 layers
+memory --preset gpt3 --train --checkpoint-every 0 :: between 1 and 10^15
+memory --preset gpt3 --checkpoint-every 8 :: --train
+memory --preset llama-3-8b --dtype q4_k_l :: did you mean q4_k
+memory --preset llama-3-8b --dtype q4_k_m:bits=4 :: setting of q4_k_m
+memory --preset llama-3-8b --dtype gptq:bits=5 :: must be 2, 3, 4 or 8
+memory --preset llama-3-8b --dtype gptq:bits=four :: must be a whole number
+memory --preset llama-3-8b --dtype gptq:group=0 :: above 0, or -1 for one group
+memory --preset llama-3-8b --dtype awq:bits=4 :: setting of awq
+memory --preset llama-3-8b --dtype awq:group=100 :: a multiple of 100
+memory --preset gpt3 --dtype q4_k_m :: its family is gpt3
+memory --preset switch-c --dtype nf4 :: its family is switch
+memory --preset mixtral-8x7b --dtype nf4 :: experts in one tensor
+memory --preset llama-3-8b --d-model 4100 --head-dim 128 --dtype q8_0 :: no whole blocks of Q8_0
+memory --layers 4 --d-model 512 --vocab 1000 --seq 128 --dtype q4_k_m :: is not known
+
+attention-compare --preset gpt3 --variant strided:k=0 :: between 1
+attention-compare --preset bert-base -v nsa :: causal
+attention-compare --preset llama-3-8b --seq 1k:1M:4 :: FROM:TO:xFACTOR
+attention-compare --preset llama-3-8b --seq 8k:1k:x2 :: grow up to its end
+attention-compare --preset llama-3-8b --seq 1:1M:+1 :: more than 1,000 values
+attention-compare --preset llama-3-8b --measure time :: --hardware
+attention-compare --preset llama-3-8b --measure tim --hardware h100 :: time
+attention-compare --preset llama-3-8b --hardware h1000 :: h100
+attention-compare --preset llama-3-8b --hardware h100 --dtype int4 :: int4
+attention-compare --preset llama-3-8b --on-chip 192 :: unit
+attention-compare --preset llama-3-8b --plot plot.gif :: .svg
+attention-compare --preset llama-3-8b -v bigbird:b=64,w=4 :: odd
+attention-compare --preset llama-3-8b -v fixed:k=4,c=8 :: stride
+attention-compare --preset llama-3-8b -v gqa:g=3 :: divisible
+attention-compare --preset llama-3-8b -v longfromer:w=4 :: longformer
+attention-compare --preset llama-3-8b -v topk:k=8 :: dsa
+
+moe --preset gpt3 :: no mixture-of-experts
+moe --preset mixtral-8x7b --capacity-factor nan :: positive
+moe --preset mixtral-8x7b --capacity-factor x :: capacity-factor
+moe --preset mixtral-8x7b --ep {9|0} :: 1 to 8
+moe --preset mixtral-8x7b --imbalance {5|0.5|nan} :: 1 to 4
+moe --preset mixtral-8x7b --simulate 0 :: 1 or more
+moe --preset mixtral-8x7b --experts-from split :: give --experts and --top-k
+moe --preset mixtral-8x7b --experts 4 --experts-from split :: has experts already
+moe -p llama-3-8b --experts 3 --top-k 1 --experts-from split :: 14,336
+
+chinchilla {|--compute 1e21 --params 1B} :: exactly one
+chinchilla --compute 1e21 --law hofmann-1 :: did you mean hoffmann-1
+chinchilla --gpu-hours 1M --mfu 1.5 :: mfu
+chinchilla --compute 1e21 --mfu 7 :: mfu
+chinchilla --gpu-hours 1M --hardware h10 :: did you mean h100
+chinchilla --compute 1e21 --hardware h10 :: --hardware turns
+chinchilla --dollars 1M --hardware '' :: hardware
+train --preset gpt2 --tokens 1B --gpus 8 --zero ٣ :: zero
+bounds --base 3 :: not known
+shapes :: --params
+presets {show|path} gtp2 :: did you mean gpt2
+presets validate nowhere.yaml :: nowhere.yaml cannot be read: No such file
+completions bsh :: did you mean bash
+
+compare gpt3 :: compare takes two sides
+compare gpt3 gtp2 :: preset 'gtp2' is not known; did you mean gpt2
+compare gpt3 gpt2 --with parms :: did you mean params?
+compare gpt3 gpt2 --sequ 5 :: option of llmcx compare '--sequ' is not known; did you mean --seq
+compare gpt3 gpt2 --seq 1k,512 :: A has 2 values for seq, but must have one; llmcx sweep takes lists
+compare gpt3 gpt2 --with params --seq 1k :: --seq is an option of llmcx flops and of llmcx memory
+compare - - :: stdin can be read only once
+compare gpt3 gpt2 --recompute full :: --recompute means one thing to llmcx flops and another to llmcx memory
+compare gpt3 "gpt2 'x" :: cannot be read: No closing quotation
+compare gpt3 '' :: B is empty, but must name a model
+compare 'gpt3 --seq 9k' gpt2 :: learned positions for only 2048 tokens
+
+explain kv-cahe :: did you mean kv-cache
+explain lifetime --preset gpt3 :: takes no model
+explain kv-cache --seq 8k :: name one
+explain --preset gpt3 :: give a topic
+explain moe --preset gpt3 :: no mixture-of-experts layer
+explain kv-cache --format csv :: CSV has none
+explain mixer.mamba --preset gpt3 :: no layer with the mixer mamba
+
+sweep :: name the command to sweep first; it is one of params, flops
+sweep flopz --preset gpt3 :: did you mean flops?
+sweep presets :: no question to ask at many points
+sweep params --preset gpt2 --plain --format csv :: --plain is a form of the table and contradicts csv
+sweep memory --preset gpt2 --seq 1,2 --batch 1,2,3 --zip seq,batch :: as many values each, not seq 2, batch 3
+sweep memory --preset gpt2 --seq 1,2 --batch 1,2 --zip sek,batch :: did you mean seq?
+sweep memory --preset gpt2 --seq 1,2 --batch 1,2 {--zip seq,seq|--zip seq,batch --zip batch,seq} :: named once
+sweep memory --preset gpt2 --select result.total_byte :: did you mean result.total_bytes
+sweep memory --preset gpt2 --select total :: is not known
+sweep attention-compare --preset gpt2 --format csv :: need --select
+sweep flops --preset gpt3 --sequ 5 :: option of llmcx flops '--sequ' is not known; did you mean --seq
+sweep flops --preset gpt3 --seq 8k:1k :: must begin at 1 or more (0 with +STEP) and grow up to its end
+sweep flops --preset gpt3 --seq 1k,,2k :: which has an empty entry
+sweep flops --preset gpt3 --causal=maybe :: --causal is 'maybe', but must be true, false, or both
+sweep flops --preset :: --preset needs a value
+sweep flops gpt3 :: 'gpt3' stands where an option of llmcx flops should
+sweep flops --preset gpt3 --format cvs :: did you mean csv?
+sweep flops --preset gpt3 --format parquet :: needs --out FILE.parquet
+sweep flops --preset gpt3 --on-error ignore :: --on-error 'ignore' is not known
+sweep flops --preset gpt3 --jobs 0 :: --jobs is 0, but must be between 1 and 512
+sweep flops --preset gpt3 --explain --format csv :: --explain goes with whole answers
+sweep flops --preset gpt3 --seq 1:2000:+1 --format table :: a table of 2,000 rows is more than 200
+sweep flops --config - --jobs 2 :: give --jobs 1
+sweep serve --preset gpt3 --weight-bits 8:4:+1 :: ranges FROM:TO:+STEP that grow up to their end
+sweep moe --preset mixtral-8x7b --seed x :: --seed is 'x', but must be a whole number
+sweep train --preset llama-3-8b --tokens 1B --plan --gpus 8 :: is given as --plan true
+sweep params --preset gpt2 --out /no/such/rows.{csv|parquet} :: cannot be written: No such file or directory
+"""
+"""Calls, and words of their refusals. {a|b} stands for one call with each."""
+
+
+def calls() -> Iterator[tuple[str, str]]:
+    for line in filter(None, CALLS.splitlines()):
+        call, _, words = line.partition(" :: ")
+        before, brace, rest = call.partition("{")
+        choices, _, after = rest.partition("}")
+        yield from ((f"{before}{choice}{after}", words) for choice in choices.split("|")) if brace else [(call, words)]
+
+
+@pytest.mark.parametrize(("args", "words"), calls())
 def test_bad_call(args: str, words: str) -> None:
-    assert words in refused(*args.split(" "))
-
-
-@pytest.mark.parametrize(
-    "args",
-    [
-        "params --preset gpt3 --attention local:w=٣",
-        "params --preset gpt3 --attention local:w=" + "9" * 5000,
-        "memory --preset gpt3 --train --zero ٣",
-        "memory --preset gpt3 --train --dtype fp7",
-        "chinchilla --compute 1e21 --hardware h10",
-        "chinchilla --compute 1e21 --mfu 7",
-        "params --preset gpt3 --format=",
-        "memory --preset gpt3 --dtype=",
-        "memory --preset gpt3 --kv-dtype=",
-        "chinchilla --dollars 1M --hardware=",
-        "train --preset gpt2 --tokens 1B --gpus 8 --zero ٣",
-    ],
-)
-def test_a_value_that_could_go_unnoticed(args: str) -> None:
-    refused(*args.split(" "))
+    assert words in refused(*shlex.split(args))
 
 
 def test_a_refused_value_that_json_has_no_number_for() -> None:
@@ -211,9 +270,9 @@ def test_no_value_of_an_option_is_a_bug(command: str, option: str) -> None:
 
 
 def test_long_values_are_shortened_in_the_message() -> None:
-    for args in (["--preset", "x" * 9000], ["--config", "y" * 9000], ["--preset", "gpt2", "--layers", "z" * 9000]):
-        said = refused("params", *args)
-        assert said.count("x") + said.count("y") + said.count("z") < 300
+    for args in ("--preset {}", "--config {}", "--preset gpt2 --layers {}", "--preset gpt2 --attention local:w={}"):
+        for digit in "x9":
+            assert refused("params", *args.format(digit * 9000).split()).count(digit) < 300
 
 
 def test_a_preset_beside_all_shape_flags_is_fine_and_the_flags_win() -> None:
@@ -240,6 +299,7 @@ def changed(path: list[Any], value: Any) -> dict[str, Any]:
 
 
 GROUP = ["decoder", 0]
+NAN, INF = float("nan"), float("inf")
 BAD_FIELDS = [
     (["d_modle"], 64, "did you mean d_model"),
     (["embedding", "vocabulary"], 64, "key of embedding 'vocabulary' is not known; did you mean vocab"),
@@ -261,18 +321,10 @@ BAD_FIELDS = [
     ([*GROUP, "ffn", "expert"], None, "decoder[0].ffn.expert is None"),
     ([*GROUP, "mixer", "n_heads"], ..., "decoder[0].mixer.n_heads is missing"),
     ([*GROUP, "repeat"], ..., "decoder[0].repeat is missing"),
-    (["d_model"], "64", "d_model is '64'"),
-    (["d_model"], 64.0, "d_model is 64.0"),
-    (["d_model"], True, "d_model is True"),
-    (["d_model"], None, "d_model is None"),
-    (["d_model"], [64], "d_model is"),
-    (["d_model"], {"a": 64}, "d_model is"),
+    *((["d_model"], value, f"d_model is {value!r}") for value in ("64", 64.0, True, None, -64, 10**16, NAN, INF)),
+    *((["d_model"], value, "d_model is") for value in ([64], {"a": 64})),
     (["d_model"], 0, "d_model is 0, but must be between 1 and 10^15"),
-    (["d_model"], -64, "d_model is -64"),
-    (["d_model"], 10**16, "d_model is 10000000000000000"),
     (["d_model"], ..., "d_model is missing"),
-    (["d_model"], float("nan"), "d_model is nan"),
-    (["d_model"], float("inf"), "d_model is inf"),
     (["d_model"], 66, "d_model 66 is not divisible by n_heads 4"),
     ([*GROUP, "repeat"], 0, "decoder[0]: repeat is 0"),
     ([*GROUP, "mixer", "n_kv_heads"], 3, "n_heads 4 is not divisible by n_kv_heads 3"),
@@ -293,9 +345,7 @@ BAD_FIELDS = [
     (["name"], "\x1b]0;owned\x07", r"name is '\x1b]0;owned\x07', but must be printable"),
     (["title"], "\x1b[31mred", "title is"),
     (["name"], "\u202egpj.x", r"name is '\u202egpj.x'"),
-    (["aliases"], "a", "aliases"),
-    (["aliases"], ["a", "b\x1b[2J"], "aliases is"),
-    (["aliases"], [1], "aliases"),
+    *((["aliases"], value, "aliases") for value in ("a", ["a", "b\x1b[2J"], [1])),
 ]
 
 
@@ -310,7 +360,7 @@ def test_bad_file(tmp_path: Path, path: list[Any], value: Any, words: str) -> No
 @pytest.mark.parametrize(("path", "value", "words"), [row for row in BAD_FIELDS if not isinstance(row[0][-1], int)])
 def test_bad_file_from_a_pipe_in_json(path: list[Any], value: Any, words: str) -> None:
     error = refused_in_json("params", "--config", "-", stdin=json.dumps(changed(path, value)).encode())
-    if value == value and value != float("inf"):  # JSON has neither NaN nor Infinity, and is refused before
+    if value == value and value != INF:  # JSON has neither NaN nor Infinity, and is refused before
         assert error["message"].startswith("stdin: ") and words in error["message"] and error["field"]
 
 
@@ -344,10 +394,8 @@ BOMB = b"a: &a [x,x,x,x,x,x,x,x,x]\n" + b"".join(
         (b"42\n", "holds a int"),
         (b'"text"', "holds a str"),
         (b"a: 1\n---\nb: 2\n", "another document"),
-        (b"name: [1\n", "not valid YAML at line"),
-        (b"name: 'a\n", "not valid YAML at line"),
+        *((text, "not valid YAML at line") for text in (b"name: [1\n", b"name: 'a\n", b'{"name": "x",}x')),
         (b"a: b: c\n", "not valid YAML at line 1, column 5"),
-        (b'{"name": "x",}x', "not valid YAML at line"),
         (b"? [1]\n: 2\n", "unhashable"),
         (b"a: &x [1]\nb: [*x, *x]\n", "alias"),
         (BOMB, "alias"),
@@ -392,9 +440,8 @@ BOMB = b"a: &a [x,x,x,x,x,x,x,x,x]\n" + b"".join(
 def test_hostile_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, words: str) -> None:
     monkeypatch.chdir(tmp_path)
     Path("model.yaml").write_bytes(content)
-    start = time.perf_counter()
     said = refused("params", "--config", "model.yaml")
-    assert words in said and "model.yaml" in said and time.perf_counter() - start < 2
+    assert words in said and "model.yaml" in said
     assert not Path("pwned").exists()
     assert refused_in_json("params", "--config", "-", stdin=content)["message"].startswith("stdin")
 
@@ -469,9 +516,7 @@ def test_a_gigabyte_is_not_read(tmp_path: Path) -> None:
     file = tmp_path / "big.yaml"
     with file.open("wb") as big:
         big.truncate(1 << 30)
-    start = time.perf_counter()
     assert "larger than 1 MiB" in refused("params", "--config", str(file))
-    assert time.perf_counter() - start < 2
     done = shell(f"ulimit -v 500000; llmcx params --config '{file}'")
     assert done.returncode == 2 and "larger than 1 MiB" in done.stderr
 
@@ -488,13 +533,9 @@ def test_a_locale_without_the_letters() -> None:
 
 @unix
 def test_interrupt_is_silent() -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "llmcx", "params", "--config", "-"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-m", "llmcx", "params", "--config", "-"]
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
     # Nothing tells from outside that it waits for stdin; Linux does: the call it sleeps in is read() on descriptor 0.
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:

@@ -156,30 +156,6 @@ def test_formats(monkeypatch: pytest.MonkeyPatch, pair: tuple[str, str]) -> None
     ) + sum(figure["change"] is not None for figure in whole["result"]["figures"])
 
 
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        (["gpt3"], "compare takes two sides"),
-        (["gpt3", "gtp2"], "preset 'gtp2' is not known; did you mean gpt2"),
-        (["gpt3", "gpt2", "--with", "parms"], "did you mean params?"),
-        (["gpt3", "gpt2", "--sequ", "5"], "option of llmcx compare '--sequ' is not known; did you mean --seq"),
-        (["gpt3", "gpt2", "--seq", "1k,512"], "A has 2 values for seq, but must have one; llmcx sweep takes lists"),
-        (
-            ["gpt3", "gpt2", "--with", "params", "--seq", "1k"],
-            "--seq is an option of llmcx flops and of llmcx memory",
-        ),
-        (["-", "-"], "stdin can be read only once"),
-        (["gpt3", "gpt2", "--recompute", "full"], "--recompute means one thing to llmcx flops and another to llmcx memory"),
-        (["gpt3", "gpt2 'x"], "cannot be read: No closing quotation"),
-        (["gpt3", ""], "B is empty, but must name a model"),
-        (["gpt3 --seq 9k", "gpt2"], "learned positions for only 2048 tokens"),
-    ],
-)
-def test_refusals(words: list[str], told: str) -> None:
-    end = here("compare", *words)
-    assert end.code == 2 and not end.out and told in end.err and end.err.count("\n") == 1, end
-
-
 def test_both_sides_at_the_shorter_context() -> None:
     """Llama 3 8B has 8,192 tokens of context, Mistral 7B 32,768: at its own length each, the lengths would be what differs."""
     found = data("compare", "llama-3-8b", "mistral-7b")

@@ -73,42 +73,29 @@ def test_every_figure_of_the_summary_is_explained(call: str, shown: list[Any]) -
 @pytest.mark.parametrize("call", CALLS)
 def test_every_line_has_formula_numbers_result_and_source(call: str) -> None:
     lines = json.loads(here(*shlex.split(call), "--explain", "--json").out)["explain"]
-    assert lines
+    assert lines and "source: " in here(*shlex.split(call), "--explain").out
     for line in lines:
         assert line["component"] and line["formula"] and line["numbers"] and line["source"], line
         assert isinstance(line["value"], (int, float))
 
 
 SUMS = {
-    "params --preset gpt3": ["total", "active", "embedding", "non_embedding", "bytes", "chapter"],
-    "flops --preset gpt3 --recompute": [
-        *("forward.total", "backward.total", "recomputation", "train.total", "per_token", "elementwise.total", "decode.total"),
-        *("crossover.layers", "crossover.with_head"),
-    ],
-    "memory --preset gpt3 --train --checkpoint-every 8 --budget 80GB": [
-        *("total_bytes", "all_gpus_bytes", "kv_bytes_per_token", "headroom_bytes", "chapter.total_bytes"),
-        *("checkpointing.checkpoints", "checkpointing.bytes", "checkpointing.best_bytes", "checkpointing.train_factor"),
-    ],
-    "moe --preset mixtral-8x7b --ep 8 --capacity-factor 1.25": [
-        *("total", "active", "expert", "shared", "router", "expert_active_fraction", "granularity", "flops_per_token"),
-        *(
-            "capacity.per_expert",
-            "capacity.dropped",
-            "all_to_all_bytes",
-            "all_to_all_bytes_per_layer",
-            "touched.distinct_experts",
-        ),
-        *("expert_parallel.all_to_all_forward_bytes", "expert_parallel.weight_bytes_per_rank"),
-    ],
-    "train --preset llama-3-8b --tokens 1T --gpus 64": [
-        *("training.steps", "training.memory_bytes"),
-        *(
-            f"training.{how}.{what}"
-            for how in ("ideal", "estimate")
-            for what in ("step_s", "days", "gpu_hours", "mfu", "hfu", "usd", "energy_kwh", "co2_kg", "tokens_per_s_gpu")
-        ),
-    ],
-    "serve --preset llama-3-8b --batch 8": ["weight_bytes_per_gpu", "cache_bytes_per_sequence", "largest_batch"],
+    "params --preset gpt3": "total active embedding non_embedding bytes chapter",
+    "flops --preset gpt3 --recompute": "forward.total backward.total recomputation train.total per_token elementwise.total"
+    " decode.total crossover.layers crossover.with_head",
+    "memory --preset gpt3 --train --checkpoint-every 8 --budget 80GB": "total_bytes all_gpus_bytes kv_bytes_per_token"
+    " headroom_bytes chapter.total_bytes checkpointing.checkpoints checkpointing.bytes checkpointing.best_bytes"
+    " checkpointing.train_factor",
+    "moe --preset mixtral-8x7b --ep 8 --capacity-factor 1.25": "total active expert shared router expert_active_fraction"
+    " granularity flops_per_token capacity.per_expert capacity.dropped all_to_all_bytes all_to_all_bytes_per_layer"
+    " touched.distinct_experts expert_parallel.all_to_all_forward_bytes expert_parallel.weight_bytes_per_rank",
+    "train --preset llama-3-8b --tokens 1T --gpus 64": "training.steps training.memory_bytes "
+    + " ".join(
+        f"training.{how}.{what}"
+        for how in ("ideal", "estimate")
+        for what in ("step_s", "days", "gpu_hours", "mfu", "hfu", "usd", "energy_kwh", "co2_kg", "tokens_per_s_gpu")
+    ),
+    "serve --preset llama-3-8b --batch 8": "weight_bytes_per_gpu cache_bytes_per_sequence largest_batch",
 }
 
 
@@ -117,7 +104,7 @@ def test_totals_of_the_result(call: str) -> None:
     """What a script would read."""
     out = json.loads(here(*shlex.split(call), "--explain", "--json").out)
     values = [line["value"] for line in out["explain"]]
-    for path in SUMS[call]:
+    for path in SUMS[call].split():
         figure = out["result"]
         for key in path.split("."):
             figure = figure[key]
@@ -135,12 +122,6 @@ def test_terms_add_up_to_their_totals() -> None:
     assert terms("attention.", "ffn.", "head") == told["forward"] == 734_804_261_732_352
     for name in ("backward", "decode", "elementwise"):
         assert terms(f"{name} ") == told[name]
-
-
-@pytest.mark.parametrize("call", ["presets list", "presets show gpt3 --json", "hardware list", "hardware show h100"])
-def test_what_is_only_listed_has_no_formula(call: str) -> None:
-    end = here(*call.split(), "--explain")
-    assert end.code == 2 and not end.out and "nothing is computed here" in end.err
 
 
 def test_every_command_is_tried() -> None:

@@ -10,7 +10,7 @@ import pytest
 from llmcx.catalog import data as catalog
 from llmcx.errors import InputError
 from llmcx.machine.hardware import Hardware, hardware
-from tests.helpers import here
+from tests.helpers import here, refuses
 
 NAMES = catalog.names("hardware")
 WANTED = [
@@ -87,9 +87,8 @@ GOOD |= {"memory_gb_per_s": 100, "source": "me"}
 )
 def test_refusals(change: dict, field: str) -> None:
     assert isinstance(hardware(GOOD), Hardware)
-    with pytest.raises(InputError) as refused:
+    with refuses(field):
         hardware({**GOOD, **change})
-    assert refused.value.field == field
 
 
 def test_missing_dtype_is_refused() -> None:

@@ -102,6 +102,8 @@ def test_refusals_are_one_sentence(hub: dict[str, str], name: str, words: str) -
     assert done.returncode == 2 and words in done.stderr and done.stderr.count("\n") == 1 and not done.stdout
 
 
-def test_nobody_there(hub: dict[str, str]) -> None:
-    done = run({**hub, "HF_ENDPOINT": "http://127.0.0.1:9"}, "--hf", "org/llama")
+def test_nobody_there(hub: dict[str, str], tmp_path: Path) -> None:
+    """The client tries several times, and is not waited for."""
+    (tmp_path / "sitecustomize.py").write_text("import time\ntime.sleep = lambda seconds: None\n")
+    done = run({**hub, "HF_ENDPOINT": "http://127.0.0.1:9", "PYTHONPATH": str(tmp_path)}, "--hf", "org/llama")
     assert done.returncode == 2 and "cannot be reached" in done.stderr and done.stderr.count("\n") == 1

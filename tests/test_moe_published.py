@@ -64,16 +64,9 @@ def glam() -> ModelSpec:
     mixer = {"type": "attention", "n_heads": 128, "head_dim": 128}
     gated = {"type": "gated", "d_ff": 32768, "activation": "gelu"}
     experts = {"type": "moe", "n_experts": 64, "top_k": 2, "expert": {"type": "plain", "d_ff": 32768}}
-    return build(
-        {
-            "name": "glam-64b-64e",
-            "d_model": 8192,
-            "embedding": {"vocab": 256_000},
-            "decoder": [{"repeat": 32, "mixer": mixer, "ffn": ffn} for ffn in (gated, experts)],
-            "norm": {"type": "rmsnorm"},
-            "head": {"tied": True},
-        }
-    )
+    decoder = [{"repeat": 32, "mixer": mixer, "ffn": ffn} for ffn in (gated, experts)]
+    shape = {"name": "glam-64b-64e", "d_model": 8192, "embedding": {"vocab": 256_000}, "decoder": decoder}
+    return build(shape | {"norm": {"type": "rmsnorm"}, "head": {"tied": True}})
 
 
 def sizes(name: str) -> Params:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-DATA = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "presets").rglob("*") if path.is_file())
+DATA = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "presets").rglob("*.yaml"))
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def run(*command: str, cwd: Path, **variables: str) -> str:
 def test_wheel_holds_the_package_its_data_and_nothing_else(built: Path) -> None:
     names = zipfile.ZipFile(next(built.glob("*.whl"))).namelist()
     assert "llmcx/py.typed" in names and "llmcx/huggingface/defaults.json" in names and "llmcx/schemas/flops.json" in names
-    assert {f"llmcx/{name}" for name in DATA} <= set(names)
+    assert {f"llmcx/{name}" for name in [*DATA, "presets/index.json"]} <= set(names)
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"llmcx"}
 
 
@@ -131,3 +131,29 @@ def test_a_plain_checkout_runs(checkout: Path, installed: Path, tmp_path: Path) 
     assert answer["result"]["total"] == 174_604_259_328
     path = run(python, "-m", "llmcx", "presets", "path", "gpt3", cwd=tmp_path, PYTHONPATH=str(checkout)).strip()
     assert Path(path).is_relative_to(checkout / "presets")
+
+
+def test_a_checkout_writes_its_index(checkout: Path, built: Path, installed: Path, tmp_path: Path) -> None:
+    """On first use, the wheel's; anew when a preset changes; and where it cannot be written, nothing is lost."""
+    copy = shutil.copytree(checkout, tmp_path / "copy", ignore=shutil.ignore_patterns("index.json*"))
+    index, gpt2 = copy / "presets" / "index.json", copy / "presets" / "models" / "gpt2.yaml"
+
+    def total() -> str:
+        words = ("params", "--preset", "openai-community/gpt2", "--format", "csv")
+        return run(str(installed / "python"), "-m", "llmcx", *words, cwd=tmp_path, PYTHONPATH=str(copy)).splitlines()[-1]
+
+    assert not index.exists() and total() == "total,124439808,1.0"
+    with zipfile.ZipFile(next(built.glob("*.whl"))) as wheel:
+        assert index.read_bytes() == wheel.read("llmcx/presets/index.json")
+    assert sorted(path.name for path in index.parent.iterdir()) == [
+        "calibration.yaml",
+        "hardware",
+        "index.json",
+        "laws",
+        "models",
+    ]
+    gpt2.write_text(gpt2.read_text(encoding="utf-8").replace("vocab: 50257", "vocab: 50258"), encoding="utf-8")
+    assert total() == "total,124440576,1.0" and '"vocab": 50258' in index.read_text(encoding="utf-8")
+    index.unlink()
+    index.mkdir()  # which no file can take the place of, whoever runs this
+    assert total() == "total,124440576,1.0"

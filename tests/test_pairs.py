@@ -151,10 +151,7 @@ def test_reformer(chunk: int, rounds: int, n: int) -> None:
     assert pairs.useful(Reformer(chunk, rounds), n, n, True) == rounds * sum(len(keys) * chunk * chunk for keys in met)
 
 
-@pytest.mark.parametrize(
-    "core",
-    [Local(256), Strided(128), Longformer(512, 16), Sliding(4096), Fixed(128, 8), BigBird(64)],
-)
+@pytest.mark.parametrize("core", [Local(256), Strided(128), Longformer(512, 16), Sliding(4096), Fixed(128, 8), BigBird(64)])
 def test_cost_does_not_grow_with_n(core: Core) -> None:
     """Closed forms: a length no loop would finish."""
     assert pairs.useful(core, 10**15, 10**15, masked=True) > 0

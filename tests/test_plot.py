@@ -6,12 +6,14 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from matplotlib.text import Text
 from rich.color import Color
+from rich.style import Style
 
 from llmcx.answers import serve as serving
 from llmcx.answers.growth import crossover, growth
@@ -22,9 +24,9 @@ from llmcx.errors import InputError
 from llmcx.machine.roofline import IDEAL, Roofline
 from llmcx.parallel.layout import Layout
 from llmcx.report.figure import Axis, Bar, Bars, Curves, Figure, Mark, Series
-from llmcx.report.file import canvas, write
-from llmcx.report.plot import STYLES, bars, curves
-from llmcx.report.spoken import described
+from llmcx.report.image import canvas, write
+from llmcx.report.plain import described
+from llmcx.report.plot import COLOURS, bars, curves, style
 
 LINES = [Series("n", [(1, 1), (10, 10), (100, 100)]), Series("n²", [(1, 1), (10, 100), (100, 10_000)])]
 
@@ -33,50 +35,53 @@ def figure(series: list[Series] = LINES, x: Axis = Axis("x"), y: Axis = Axis(), 
     return Curves(title, x, y, series)
 
 
-def text(*args: object, width: int = 80, height: int = 20, **more: object) -> list[str]:
-    return [line.text for line in curves(figure(*args, **more), width, height)]  # type: ignore[arg-type]
-
-
+LONG = "a model whose name is as long as a name of a directory may be, and longer"
 STACKED = Bars("held", "bytes", "bytes", [Bar("a", {"weights": 30, "activations": 20}), Bar("b", {"weights": 100})], limit=80)
+
+
+def text(drawn: Figure, width: int = 80) -> list[str]:
+    return [line.plain for line in (curves if isinstance(drawn, Curves) else bars)(drawn, width)]  # type: ignore[operator]
+
+
+def inside(lines: list[str]) -> list[str]:
+    """What stands between the axes, row by row from the top."""
+    return [re.split("[│┤]", line)[1] for line in lines if line.endswith("│")]
 
 
 # --- terminal -------------------------------------------------------------------------------------------------------
 
 
-def test_points_stand_on_log_axes() -> None:
-    """Two straight lines from one corner: y = x² ends at the top right, y = x half as high."""
-    drawn = [line.partition("│")[2] for line in text(width=50, height=21) if "│" in line]
-    assert len(drawn) == 21
-    assert drawn[0].endswith("B") and drawn[10].endswith("A") and drawn[20].startswith("*")
-    assert len({line.index("A") for line in drawn if "A" in line}) == 2  # x = 10 and 100: x = 1 is shared
-
-
-def test_ticks_and_legend() -> None:
-    lines = text(x=Axis("tokens"), title="growth", width=50, height=9)
-    assert lines[0] == "growth"
-    assert lines[-2:] == ["A n   B n²", "* several of them"]
-    assert [line.partition("│")[0].strip() for line in lines if "│" in line][::4] == ["10,000", "100", "1"]
-    assert any(line.split() == ["1", "10", "100"] for line in lines)
+def test_curves_on_log_axes() -> None:
+    """Two straight lines from one corner: y = x² ends at the top right, y = x half as high; the ticks are round, evenly apart."""
+    lines = text(figure(x=Axis("tokens"), y=Axis("cost"), title="growth"))
+    rows = inside(lines)
+    assert lines[:2] == ["growth", "cost"] and "tokens" in lines[-2] and lines[-1] == "A n  B n²"
+    assert rows[0].endswith("B") and rows[len(rows) // 2].endswith("A") and rows[-1].startswith("A")
+    ticks = {line.partition("┤")[0].strip(): at for at, line in enumerate(lines) if "┤" in line}
+    assert list(ticks) == ["10,000", "1,000", "100", "10", "1"]
+    steps = [b - a for a, b in pairwise(ticks.values())]
+    assert max(steps) - min(steps) <= 1
+    assert any(line.split() == ["1", "2", "5", "10", "20", "50", "100"] for line in lines)
 
 
 def test_a_mark_is_a_column_and_a_line_below() -> None:
-    lines = [line.text for line in curves(figure()._replace(marks=[Mark(10, "here")]), 50, 9)]
-    column = next(line for line in lines if ":" in line).index(":")
-    assert sum(line[column : column + 1] == ":" for line in lines) == 7  # all rows but those of the two letters at x = 10
-    assert lines[-1] == ": here"
-    assert not any(":" in line.text for line in curves(figure()._replace(marks=[Mark(1000, "beyond")]), 50, 9))
+    lines = text(figure()._replace(marks=[Mark(10, "here")]))
+    column = next(line for line in lines if line.count("┬") == 1).index("┬")
+    crossed = [line[column] for line in lines if line.endswith("│") and line[column] in "│AB"]
+    assert len(crossed) == len(inside(lines)) and lines[-1] == "│ here"
+    assert text(figure()._replace(marks=[Mark(1000, "beyond")])) == text(figure())
 
 
 @pytest.mark.parametrize("width", [40, 80, 160])
 def test_fits(width: int) -> None:
-    assert max(map(len, text(width=width))) <= width
-    assert max(len(line.text) for line in bars(STACKED, width)) <= width
+    for drawn in (figure(), figure([Series(LONG, [(1, 1), (100, 2)])], title=LONG), STACKED):
+        assert max(map(len, text(drawn, width))) <= width
 
 
-def test_who_shares_the_last_place() -> None:
-    """All three end in one row; by their values B is above C, and C above A."""
-    lines = text([Series("a", [(1, 1), (9, 100)]), Series("b", [(1, 10), (9, 102)]), Series("c", [(1, 1000), (9, 101)])])
-    assert lines[-1] == "* several of them; at the right, from the top: BCA"
+def test_points_stand_before_lines_and_what_is_hidden_is_named() -> None:
+    line = [(1.0, 1.0), (100.0, 100.0)]
+    lines = text(figure([Series("a", line), Series("b", line), Series("point", [(10, 10)], joined=False)]))
+    assert lines[-1] == "behind others: B" and sum(row.count("C") for row in inside(lines)) == 1
 
 
 def test_colours_stand_out_from_every_ground() -> None:
@@ -87,44 +92,45 @@ def test_colours_stand_out_from_every_ground() -> None:
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
     grounds = [(0, 0, 0), (255, 255, 255), (0x1E, 0x1E, 0x1E), (0, 0x2B, 0x36), (0xFD, 0xF6, 0xE3)]
-    for style in STYLES:
-        ink = luminance(*Color.parse(style).get_truecolor())
+    for number in range(len(COLOURS)):
+        ink = luminance(*Color.parse(style(number)).get_truecolor())
         for ground in map(luminance, *zip(*grounds, strict=True)):
-            assert (max(ink, ground) + 0.05) / (min(ink, ground) + 0.05) >= 3, style
+            assert (max(ink, ground) + 0.05) / (min(ink, ground) + 0.05) >= 3, number
 
 
 def test_linear_axis_and_one_point() -> None:
-    lines = text([Series("a", [(1, 0), (2, 5)])], x=Axis(log=False), y=Axis(log=False), width=40, height=6)
-    assert lines[0].strip().startswith("5 │") and lines[5].strip().startswith("0 │A")
-    assert any("A" in line for line in text([Series("a", [(3, 3)])], width=40))
+    lines = text(figure([Series("a", [(1, 0), (2, 5)])], x=Axis(log=False), y=Axis(log=False)))
+    assert [line.partition("┤")[0].strip() for line in lines if "┤" in line] == ["5", "4", "3", "2", "1", "0"]
+    assert any("A" in row for row in inside(text(figure([Series("a", [(3, 3)])]))))
 
 
 def test_nothing_to_draw() -> None:
     with pytest.raises(InputError, match="nothing to plot"):
-        text([Series("a", [(1, 0)])])
+        text(figure([Series("a", [(1, 0)])]))
 
 
 def test_bars_are_letters_to_scale() -> None:
     """100 is the end of the scale: of 40 characters 30 + 20 take 12 + 8, the limit of 80 stands after 32."""
-    lines = [line.text for line in bars(STACKED, 40 + len("a   50 B  ") + 1)]
+    lines = text(STACKED, 40 + len("a   50 B  ") + 1)
     assert lines[:3] == ["held", "a   50 B  " + "W" * 12 + "A" * 8 + "·" * 12 + "|", "b  100 B  " + "W" * 32 + "|" + "W" * 8]
-    assert lines[3:] == ["W weights      A activations", "| the budget, 80 B"]
+    assert lines[3:] == ["W weights  A activations", "| the budget, 80 B"]
 
 
-def test_one_part_is_solid_and_never_vanishes() -> None:
-    lines = [line.text for line in bars(Bars("", "count", "", [Bar("a", {"n": 10**9}), Bar("b", {"n": 1})]), 60)]
-    assert re.fullmatch(r"a  1\.000 B  █{40,}", lines[0]) and re.fullmatch(r"b  +1  ▏", lines[1])
+def test_one_part_is_solid() -> None:
+    lines = text(Bars("", "count", "", [Bar("a", {"n": 10**9}), Bar("b", {"n": 10**9 // 2})]), 61)
+    assert lines[0].startswith("a  1.000 B  ") and lines[0].count("█") == 2 * lines[1].count("█") > 40
 
 
-@pytest.mark.parametrize("drawn", [curves(figure(), 60), bars(STACKED, 60)])
-def test_colours_repeat_what_letters_say(drawn: list) -> None:  # type: ignore[type-arg]
-    """Each series has its colour on its letters alone."""
-    colours: dict[str, set[int]] = {}
-    for line in drawn:
-        for at, number in line.colours.items():
-            colours.setdefault(line.text[at], set()).add(number)
-    assert colours.pop(".", set()) <= {0, 1}
-    assert sorted(map(sorted, colours.values())) == [[0], [1]]
+def test_colours_repeat_what_letters_say() -> None:
+    """Each part, and each series, has its colour on its letters alone."""
+    for drawn in (curves(figure(), 60), bars(STACKED, 60)):
+        colours: dict[str, set[Any]] = {}
+        for line in drawn:
+            for span in line.spans:
+                color = Style.parse(span.style).color if isinstance(span.style, str) else span.style.color
+                if color is not None and not color.is_default:
+                    colours.setdefault(color.name, set()).update(line.plain[span.start : span.end])
+        assert sorted(map(sorted, colours.values())) in ([["A"], ["B"]], [["A"], ["W"]])
 
 
 # --- words ----------------------------------------------------------------------------------------------------------
@@ -219,9 +225,6 @@ def test_svg_has_a_background(tmp_path: Path) -> None:
     size = re.search(r'viewBox="0 0 (\S+) (\S+)"', svg)
     ground = re.search(r'<g id="patch_1">\s*<path d="([^"]*)" style="fill: #ffffff', svg)
     assert size and ground and f"L {size[1]} 0" in " ".join(ground[1].split())
-
-
-LONG = "a model whose name is as long as a name of a directory may be, and longer"
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,6 +59,10 @@ def llmcx(site: Path, *args: str, stdin: str = "") -> subprocess.CompletedProces
     return subprocess.run(command, input=stdin, capture_output=True, text=True, env=environment)
 
 
+def answer(site: Path, *args: str, stdin: str = "") -> Any:
+    return json.loads(llmcx(site, *args, "--json", stdin=stdin).stdout)
+
+
 def refused(site: Path, *args: str, stdin: str = "") -> str:
     done = llmcx(site, *args, stdin=stdin)
     assert done.returncode == 2 and done.stdout == "" and done.stderr.count("\n") == 1, done
@@ -78,20 +83,20 @@ def test_the_guides_session(example: Path, monkeypatch: pytest.MonkeyPatch, comm
 
 def test_the_guides_example_by_hand(example: Path) -> None:
     """Every number from its shape: d = 64, two layers, feed-forward 256, vocabulary 1000, 16 tokens."""
-    counted = json.loads(llmcx(example, "params", "--preset", "averaging-tiny", "--json").stdout)["result"]
+    counted = answer(example, "params", "--preset", "averaging-tiny")["result"]
     gates, ffn = 128 * 128 + 128, 3 * 64 * 256
     assert counted["total"] == 1000 * 64 + 2 * (gates + ffn + 2 * 64) + 64 == 195_648
-    done = json.loads(llmcx(example, "flops", "--preset", "averaging-tiny", "--seq", "16", "--json").stdout)["result"]
+    done = answer(example, "flops", "--preset", "averaging-tiny", "--seq", "16")["result"]
     assert done["forward"]["total"] == 2 * 16 * (2 * (128 * 128 + ffn) + 64 * 1000)
     n, inner = 16 * 64, 16 * 256  # numbers in the stream, in the feed-forward
     average = 2 * n + 4 * 2 * n + 2 * n + n  # scan, sigmoid of two gates, two products, a sum
     layer = 2 * 4 * n + average + 4 * inner + inner + 2 * n  # two RMS norms, mixer, SiLU and product, two residual sums
     assert done["elementwise"]["total"] == 2 * layer + 4 * n
-    held = json.loads(llmcx(example, "memory", "--preset", "averaging-tiny", "--seq", "16", "--json").stdout)["result"]
+    held = answer(example, "memory", "--preset", "averaging-tiny", "--seq", "16")["result"]
     assert {part["part"]: part["bytes"] for part in held["parts"]}["state"] == 2 * 2 * 64  # layers x bf16 x d
     config = {"model_type": "averaging", "hidden_size": 64, "num_hidden_layers": 2, "intermediate_size": 256}
     config |= {"vocab_size": 1000, "hidden_act": "silu"}
-    read = json.loads(llmcx(example, "params", "--config", "-", "--json", stdin=json.dumps(config)).stdout)
+    read = answer(example, "params", "--config", "-", stdin=json.dumps(config))
     assert read["result"]["total"] == 195_648
     assert "stdin: model_type averaging is read by the plugin llmcx-example 0.1, not by llmcx" in read["notes"]
     said = refused(example, "params", "--config", "-", stdin=json.dumps(config | {"n_gates": 3}))
@@ -103,7 +108,7 @@ def test_names_of_plugins_are_suggested_listed_and_completed(example: Path) -> N
     assert "did you mean averaging" in refused(example, "params", "--config", "-", stdin='{"model_type": "averageing"}')
     model = {"name": "x", "d_model": 64, "embedding": {"vocab": 9}, "decoder": [{"repeat": 1, "mixer": {"type": "averaje"}}]}
     assert "did you mean average?" in refused(example, "params", "--config", "-", stdin=json.dumps(model))
-    rows = json.loads(llmcx(example, "presets", "list", "--json").stdout)["result"]
+    rows = answer(example, "presets", "list")["result"]
     assert [row["total"] for row in rows if row["name"] == "averaging-tiny"] == [195_648]
     code = "from llmcx.catalog.presets import offered; print(*offered())"
     environment = {**os.environ, "PYTHONPATH": f"{example}{os.pathsep}{ROOT}"}
@@ -134,27 +139,19 @@ def test_a_name_of_llmcx_cannot_be_taken(tmp_path: Path) -> None:
     files |= {"evil_data/models/gpt3.yaml": preset, "evil_data/hardware/h100.yaml": hardware}
     site = plugin(tmp_path, "evil", entries, files)
     for name, total in (("gpt2", 124_439_808), ("gpt3", 174_604_259_328)):  # a name, an alias
-        assert json.loads(llmcx(site, "params", "--preset", name, "--json").stdout)["result"]["total"] == total
+        assert answer(site, "params", "--preset", name)["result"]["total"] == total
     config = '{"model_type": "llama", "hidden_size": 64}'
     assert llmcx(site, "params", "--config", "-", stdin=config).returncode == 0
-    assert json.loads(llmcx(site, "hardware", "show", "h100", "--json").stdout)["result"]["memory_gb"] == 80
-    notes = json.loads(llmcx(site, "presets", "list", "--json").stdout)["notes"]
+    assert answer(site, "hardware", "show", "h100")["result"]["memory_gb"] == 80
+    notes = answer(site, "presets", "list")["notes"]
     assert {f"{name} of the plugin evil 1.0 is passed over: the name is llmcx's own" for name in ("gpt2", "gpt3")} <= set(notes)
-    assert "h100 of the plugin evil 1.0 is passed over" in " ".join(
-        json.loads(llmcx(site, "hardware", "list", "--json").stdout)["notes"]
-    )
+    assert "h100 of the plugin evil 1.0 is passed over" in " ".join(answer(site, "hardware", "list")["notes"])
 
 
 def test_a_broken_plugin_is_one_sentence(tmp_path: Path) -> None:
     entries = {
-        "families": {
-            "thief": "thief:read",
-            "torn": "torn:read",
-            "rude": "rude:read",
-            "odd": "odd:read",
-            "bug": "odd:bug",
-            "gone": "nowhere:read",
-        },
+        "families": {name: f"{name}:read" for name in ("thief", "torn", "rude", "odd")}
+        | {"bug": "odd:bug", "gone": "nowhere:read"},
         "mixers": {"torn": "torn:Mixer", "odd": "odd:read"},
         "presets": {"x": "absent", "y": "odd_data"},
     }
@@ -188,11 +185,11 @@ def test_a_broken_plugin_is_one_sentence(tmp_path: Path) -> None:
         assert words in said and f"{name}.yaml" in said
     assert "chip.yaml: hardware lacks" in refused(site, "hardware", "show", "chip")
     assert "rule.yaml: form" in refused(site, "chinchilla", "--law", "rule", "--compute", "1e21")
-    listed = json.loads(llmcx(site, "presets", "list", "--json").stdout)
+    listed = answer(site, "presets", "list")
     assert len(listed["result"]) > 100 and not {*wrong} & {row["name"] for row in listed["result"]}
     assert all(any(words in note for note in listed["notes"]) for words in wrong.values())
     assert "the plugin odd 1.0 names absent for its presets, which is not an installed package" in listed["notes"]
-    assert "chip.yaml: hardware lacks" in " ".join(json.loads(llmcx(site, "hardware", "list", "--json").stdout)["notes"])
+    assert "chip.yaml: hardware lacks" in " ".join(answer(site, "hardware", "list")["notes"])
 
 
 def test_hardware_and_laws_of_a_plugin(tmp_path: Path) -> None:
@@ -207,11 +204,11 @@ def test_hardware_and_laws_of_a_plugin(tmp_path: Path) -> None:
         {"presets": {"x": "more_data"}},
         {"more_data/hardware/chip.yaml": chip, "more_data/laws/rule.yaml": rule},
     )
-    assert json.loads(llmcx(site, "hardware", "show", "chip", "--json").stdout)["result"]["memory_gb"] == 5
-    listed = json.loads(llmcx(site, "hardware", "list", "--json").stdout)
+    assert answer(site, "hardware", "show", "chip")["result"]["memory_gb"] == 5
+    listed = answer(site, "hardware", "list")
     assert [row["tflops"] for row in listed["result"] if row["name"] == "chip"] == [7]
     assert "chip is of the plugin more 1.0" in listed["notes"]
-    found = json.loads(llmcx(site, "chinchilla", "--law", "rule", "--compute", "1e20", "--json").stdout)
+    found = answer(site, "chinchilla", "--law", "rule", "--compute", "1e20")
     assert found["result"]["laws"][0]["params"] == pytest.approx(100 * 1e10)
     assert "did you mean chip?" in refused(site, "hardware", "show", "chipp")
 
@@ -226,7 +223,7 @@ def test_two_plugins_with_one_name_are_refused(tmp_path: Path) -> None:
     assert "'same' of models is in several plugins: one 1.0, two 1.0" in refused(tmp_path, "params", "--preset", "same")
     said = refused(tmp_path, "params", "--config", "-", stdin='{"model_type": "same"}')
     assert "several plugins: one 1.0, two 1.0" in said or "several plugins: two 1.0, one 1.0" in said
-    assert json.loads(llmcx(tmp_path, "params", "--preset", "gpt2", "--json").stdout)["result"]["total"] == 124_439_808
+    assert answer(tmp_path, "params", "--preset", "gpt2")["result"]["total"] == 124_439_808
 
 
 def rewrite() -> None:

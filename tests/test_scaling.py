@@ -11,11 +11,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmcx.errors import InputError
 from llmcx.explain.rows.chinchilla import of_optimum
 from llmcx.scaling import optimum as scaling
 from llmcx.scaling.laws import Law, Parametric, Power, law
 from llmcx.scaling.optimum import optimum
+from tests.helpers import refuses
 
 PRESETS = Path(__file__).resolve().parent.parent / "presets"
 NAMES = (
@@ -32,41 +32,30 @@ def data(name: str) -> dict[str, Any]:
 LAWS = {name: law(data(name)) for name in NAMES}
 PARAMETRIC = [found for found in LAWS.values() if found.form == "parametric"]
 
-# Hoffmann et al. 2022, arXiv:2203.15556: parameters, FLOPs, tokens and half a unit of the tokens' last printed digit.
-TABLE_3 = [
-    (400e6, 1.92e19, 8.0e9, 0.05e9),
-    (1e9, 1.21e20, 20.2e9, 0.05e9),
-    (10e9, 1.23e22, 205.1e9, 0.05e9),
-    (67e9, 5.76e23, 1.5e12, 0.05e12),
-    (175e9, 3.85e24, 3.7e12, 0.05e12),
-    (280e9, 9.90e24, 5.9e12, 0.05e12),
-    (520e9, 3.43e25, 11.0e12, 0.05e12),
-    (1e12, 1.27e26, 21.2e12, 0.05e12),
-    (10e12, 1.30e28, 216.2e12, 0.05e12),
-]
-TABLE_A3_2 = [
-    (400e6, 1.84e19, 7.7e9, 0.05e9),
-    (1e9, 1.20e20, 20.0e9, 0.05e9),
-    (10e9, 1.32e22, 219.5e9, 0.05e9),
-    (67e9, 6.88e23, 1.7e12, 0.05e12),
-    (175e9, 4.54e24, 4.3e12, 0.05e12),
-    (280e9, 1.18e25, 7.1e12, 0.05e12),
-    (520e9, 4.19e25, 13.4e12, 0.05e12),
-    (1e12, 1.59e26, 26.5e12, 0.05e12),
-    (10e12, 1.75e28, 292.0e12, 0.05e12),
-]
+# Hoffmann et al. 2022, arXiv:2203.15556: FLOPs and tokens for models of these sizes. Half a unit of the last printed digit is
+# 0.05e9 tokens in the first three rows, 0.05e12 in the others.
+SIZES = (400e6, 1e9, 10e9, 67e9, 175e9, 280e9, 520e9, 1e12, 10e12)
+HALF_UNITS = (*[0.05e9] * 3, *[0.05e12] * 6)
+
+
+def rows(compute: str, tokens: str) -> list[tuple[float, float, float, float]]:
+    """Parameters, FLOPs, tokens and half a unit of the tokens' last digit."""
+    return list(zip(SIZES, map(float, compute.split()), map(float, tokens.split()), HALF_UNITS, strict=True))
+
+
+TABLE_3 = rows(
+    "1.92e19 1.21e20 1.23e22 5.76e23 3.85e24 9.90e24 3.43e25 1.27e26 1.30e28",
+    "8.0e9 20.2e9 205.1e9 1.5e12 3.7e12 5.9e12 11.0e12 21.2e12 216.2e12",
+)
+TABLE_A3_2 = rows(
+    "1.84e19 1.20e20 1.32e22 6.88e23 4.54e24 1.18e25 4.19e25 1.59e26 1.75e28",
+    "7.7e9 20.0e9 219.5e9 1.7e12 4.3e12 7.1e12 13.4e12 26.5e12 292.0e12",
+)
 # The paper prints 1.26e24 for 175B, a slip: 6 · 175e9 · 12.0e12 = 1.26e25, and its neighbours are 1.71e24 and 3.52e25.
-TABLE_A3_3 = [
-    (400e6, 2.21e19, 9.2e9),
-    (1e9, 1.62e20, 27.1e9),
-    (10e9, 2.46e22, 410.1e9),
-    (67e9, 1.71e24, 4.1e12),
-    (175e9, 1.26e25, 12.0e12),
-    (280e9, 3.52e25, 20.1e12),
-    (520e9, 1.36e26, 43.5e12),
-    (1e12, 5.65e26, 94.1e12),
-    (10e12, 8.55e28, 1425.5e12),
-]
+TABLE_A3_3 = rows(
+    "2.21e19 1.62e20 2.46e22 1.71e24 1.26e25 3.52e25 1.36e26 5.65e26 8.55e28",
+    "9.2e9 27.1e9 410.1e9 4.1e12 12.0e12 20.1e12 43.5e12 94.1e12 1425.5e12",
+)
 
 
 @pytest.mark.parametrize(("name", "row"), [(n, r) for n, t in (("hoffmann-1", TABLE_3), ("hoffmann-2", TABLE_A3_2)) for r in t])
@@ -129,11 +118,11 @@ def test_gopher_budget() -> None:
 
 
 @pytest.mark.parametrize("row", TABLE_A3_3)
-def test_hoffmann_table_of_approach_3(row: tuple[float, float, float]) -> None:
+def test_hoffmann_table_of_approach_3(row: tuple[float, float, float, float]) -> None:
     """The table was not made with the constants the paper gives: with its TeX digits FLOPs and tokens come out 2 % to 19 %
     higher, with the printed ones 57 % to 122 %. So 20 %, one-sided; and at the same budget N within 9 % (0.457 of that).
     """
-    params, compute, tokens = row
+    params, compute, tokens, _ = row
     best = optimum(LAWS["hoffmann-3"], params=params)
     assert 1 <= best.compute / compute <= 1.20
     assert 1 <= best.tokens / tokens <= 1.20
@@ -350,9 +339,8 @@ def test_fit_is_the_least_squares_line() -> None:
 )
 def test_bad_optimum(arguments: dict[str, Any], field: str) -> None:
     for found in LAWS.values():
-        with pytest.raises(InputError) as error:
+        with refuses(field):
             optimum(found, **arguments)
-        assert error.value.field == field
 
 
 def test_bad_amounts() -> None:
@@ -372,9 +360,8 @@ def test_bad_amounts() -> None:
         (lambda: scaling.at_equal_compute(three, 1, [1]), "compute"),
         (lambda: scaling.at_equal_compute(LAWS["kaplan"], 1e21, [1e9]), "law"),
     ):
-        with pytest.raises(InputError) as error:
+        with refuses(field):
             call()
-        assert error.value.field == field
 
 
 @pytest.mark.parametrize(
@@ -401,16 +388,13 @@ def test_bad_amounts() -> None:
     ],
 )
 def test_bad_law(change: dict[str, Any], field: str) -> None:
-    with pytest.raises(InputError) as error:
+    with refuses(field):
         law(data("epoch") | change)
-    assert error.value.field == field
 
 
 def test_overflowing_law_is_refused() -> None:
     steep = Law("steep", "", Power(1e9, 1e20, 1e-4), 1, 2, "")
-    with pytest.raises(InputError) as error:
+    with refuses("params"):
         optimum(steep, params=1e12)
-    assert error.value.field == "params"
-    with pytest.raises(InputError) as error:
+    with refuses("law"):
         optimum(Law("flat", "", Parametric(1, 1e50, 1, 1e-9, 1e-9), 1, 2, ""), compute=1e21)
-    assert error.value.field == "law"

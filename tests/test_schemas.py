@@ -6,17 +6,20 @@ import csv
 import json
 import re
 import shlex
+from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import typer
 from jsonschema import Draft202012Validator
+from pydantic import TypeAdapter
 
 from llmcx import schemas
 from llmcx.cli import BELOW, COMMANDS
-from llmcx.schemas.__main__ import RESULTS, files
+from llmcx.schemas.__main__ import RESULTS, files, read
 from tests.helpers import here, strict
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -158,6 +161,34 @@ def test_a_new_or_a_missing_field_is_noticed() -> None:
     assert any("'active' is a required property" in error.message for error in deepest(VALIDATORS["params"], out))
     out["result"]["active"] = "124M"
     assert any("is not of type 'integer'" in error.message for error in deepest(VALIDATORS["params"], out))
+
+
+class Row(NamedTuple):
+    """A row."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was asked, and figures that are counted when they are first read."""
+
+    seq: int
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        return [Row("a")]
+
+    @cached_property
+    def per_token(self) -> int | float:
+        return 1.5
+
+
+def test_cached_properties_are_the_fields_of_a_class_that_has_them() -> None:
+    body = TypeAdapter(read(Asked)).json_schema(mode="serialization")
+    assert list(body["properties"]) == body["required"] == ["rows", "per_token"] and body["additionalProperties"] is False
+    assert body["properties"]["per_token"]["anyOf"] == [{"type": "integer"}, {"type": "number"}]
+    assert body["$defs"]["Row"]["required"] == ["name"] and body["$defs"]["Row"]["type"] == "object"
 
 
 def test_the_command_prints_the_file() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import struct
-import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,8 @@ import pytest
 from llmcx.errors import InputError
 from llmcx.huggingface.weights import GGUF_TYPES, read
 
-from .helpers import data, here
+from .helpers import data
+from .helpers import refused as refused_here
 
 np = pytest.importorskip("numpy")
 
@@ -36,13 +36,8 @@ def test_safetensors_of_the_real_library(tmp_path: Path) -> None:
     from safetensors.numpy import save_file
 
     path = tmp_path / "model.safetensors"
-    tensors = {
-        "single": np.zeros((2, 3), np.float32),
-        "half": np.zeros((5, 2), np.float16),
-        "bytes": np.zeros((7,), np.uint8),
-        "scalar": np.array(3, np.int64),
-        "none": np.zeros((0, 4), np.float32),
-    }
+    tensors = {"single": np.zeros((2, 3), np.float32), "half": np.zeros((5, 2), np.float16), "bytes": np.zeros((7,), np.uint8)}
+    tensors |= {"scalar": np.array(3, np.int64), "none": np.zeros((0, 4), np.float32)}
     save_file(tensors, path, metadata={"format": "pt"})
     assert by_dtype(path) == {"F32": (6, 24), "F16": (10, 20), "U8": (7, 7), "I64": (1, 8)}
     assert read(str(path)).tensors == 5
@@ -156,11 +151,7 @@ def test_beside_the_count_of_the_config(tmp_path: Path) -> None:
     for i in range(2):
         at = f"model.layers.{i}."
         shapes |= {f"{at}self_attn.{leaf}_proj.weight": (n, 16) for leaf, n in (("q", 16), ("k", 8), ("v", 8), ("o", 16))}
-        shapes |= {
-            f"{at}mlp.gate_proj.weight": (48, 16),
-            f"{at}mlp.up_proj.weight": (48, 16),
-            f"{at}mlp.down_proj.weight": (16, 48),
-        }
+        shapes |= {f"{at}mlp.{leaf}_proj.weight": (48, 16) for leaf in ("gate", "up")} | {f"{at}mlp.down_proj.weight": (16, 48)}
         shapes |= {f"{at}input_layernorm.weight": (16,), f"{at}post_attention_layernorm.weight": (16,)}
     save_file({name: np.zeros(shape, np.float16) for name, shape in shapes.items()}, tmp_path / "model.safetensors")
     config = {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "vocab_size": 64, "hidden_size": 16}
@@ -179,17 +170,13 @@ def test_beside_the_count_of_the_config(tmp_path: Path) -> None:
 
 
 def refused(path: Path) -> str:
-    """The sentence with which a file is refused: exit 2, one line, no traceback, little memory, quickly."""
+    """The sentence with which a file is refused, with little memory."""
     tracemalloc.start()
-    begun = time.perf_counter()
-    end = here("params", "--weights", str(path))
-    taken, peak = time.perf_counter() - begun, tracemalloc.get_traced_memory()[1]
+    said = refused_here("params", "--weights", str(path))
+    peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert (end.code, end.out) == (2, ""), end
-    assert end.err.count("\n") == 1 and "Traceback" not in end.err, end.err
     assert peak < 50e6, f"{peak:,} bytes"
-    assert taken < 1, f"{taken} s"
-    return end.err
+    return said
 
 
 def safetensors_bytes(header: Any, body: int = 0) -> bytes:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Union
 
 from llmcx.answers import Line, shown
+from llmcx.model.order import labels, shorten, text
 from llmcx.model.spec import ModelSpec
 
 Value = Union[int, float, str, bool, list[str], None]
@@ -105,22 +106,36 @@ def side(spec: ModelSpec) -> Side:
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Value]]:
-    """The numbers and words of a spec, each with its path.
+    """The numbers and words of a spec, each with its path: of each kind of layer once, and of a stack of several their order.
 
     >>> from llmcx.model.norm import Norm
     >>> dict(leaves(Norm("rmsnorm"), "norm"))["norm.type"]
     'rmsnorm'
     """
-    names = shown(value)
-    if names is not None:
+    if isinstance(value, ModelSpec):
+        for name in shown(value) or ():
+            if name in ("encoder", "decoder"):
+                yield from _stack(value, name)
+            elif name not in SAID:
+                yield from leaves(getattr(value, name), name)
+    elif (names := shown(value)) is not None:
         for name in names:
-            if path or name not in SAID:
-                yield from leaves(getattr(value, name), f"{path}.{name}".lstrip("."))
+            yield from leaves(getattr(value, name), f"{path}.{name}")
     elif isinstance(value, tuple) and any(shown(item) for item in value):
         for index, item in enumerate(value):
             yield from leaves(item, f"{path}[{index}]")
     else:
         yield path, list(value) if isinstance(value, tuple) else value
+
+
+def _stack(spec: ModelSpec, stack: str) -> Iterator[tuple[str, Value]]:
+    """Of the kinds of layers of a stack, decoder[0] and so on, and how they follow one another."""
+    kinds = {name: layers for name, layers in spec.kinds.items() if name.startswith(stack)}
+    for index, layers in enumerate(kinds.values()):
+        yield from leaves(layers, f"{stack}[{index}]")
+    if len(kinds) > 1:
+        names = labels(kinds)
+        yield f"{stack}.order", text(shorten([(names[name], n) for name, n in spec.runs if name in names]))
 
 
 def differences(a: Mapping[str, Value], b: Mapping[str, Value]) -> list[Difference]:

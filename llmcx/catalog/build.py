@@ -7,18 +7,19 @@ to judge, which takes longer to import than the whole command runs. Both end in 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from functools import lru_cache
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from llmcx.errors import InputError, shown, unknown_name
+from llmcx.errors import InputError, check_sizes, shown, unknown_name
 from llmcx.model import cores, extras
 from llmcx.model import spec as parts
 from llmcx.model.extras import EXTRAS
 from llmcx.model.mixers import MIXERS, Mixer, mixer_class
-from llmcx.model.spec import ModelSpec
+from llmcx.model.spec import Layers, ModelSpec, runs_of
 
 FFN: dict[str, Any] = {"plain": parts.Plain, "gated": parts.Gated, "moe": parts.MoE}
 DENSE: dict[str, Any] = {"plain": parts.Plain, "gated": parts.Gated}
@@ -28,8 +29,6 @@ NESTED: dict[str, Any] = {
     "embedding": parts.Embedding,
     "norm": parts.Norm,
     "head": parts.Head,
-    "encoder": [parts.Layers],
-    "decoder": [parts.Layers],
     "mixer": MIXERS,
     "beside": MIXERS,
     "cross": {"attention": parts.Attention},
@@ -41,37 +40,140 @@ NESTED: dict[str, Any] = {
     "extras": [EXTRAS],
 }
 
+STACKS = ("encoder", "decoder")
+NAME = re.compile(r"[A-Za-z][\w.-]*")
+RUN = re.compile(rf"(?:(\d{{1,15}}) )?({NAME.pattern})")
+MAX_RUNS = 10_000  # as many as the layers that a reader of a config.json looks at one by one
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """``layers`` in their order, ``repeat`` times over: a model of 62 layers is 10 times five local ones and a full one, then two
+    local ones.
+    """
+
+    repeat: int
+    layers: tuple[Layers, ...]
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "repeat")
+
+    def runs(self) -> tuple[Layers, ...]:
+        """All its layers. Raises InputError where they are too many runs."""
+        if len(self.layers) == 1:
+            return (replace(self.layers[0], repeat=self.repeat * self.layers[0].repeat),)
+        if self.repeat * len(self.layers) > MAX_RUNS:
+            allowed = f"at most {MAX_RUNS:,} runs of layers in all"
+            raise InputError(
+                f"repeat is {self.repeat}, but must leave {allowed}", field="repeat", value=self.repeat, allowed=allowed
+            )
+        return self.layers * self.repeat
+
+
 Make = Callable[[Any, dict[str, Any], str], Any]
 
 
-def _walk(kind: Any, data: Any, path: str, make: Make) -> Any:
-    """Build ``data`` as ``kind``, its nested parts first, each by ``make(class, fields, path)``."""
-    if data is None:
-        return None
-    if isinstance(kind, list):
-        if not isinstance(data, (list, tuple)):
-            raise InputError(f"{path} is {shown(data)}, but must be a list", field=path)
-        return tuple(_walk(kind[0], item, f"{path}[{index}]", make) for index, item in enumerate(data))
-    if not isinstance(data, Mapping):
-        raise InputError(f"{path or 'the model'} is {shown(data)}, but must be a mapping of keys to values", field=path)
-    if isinstance(kind, dict):
-        name = data.get("type")
-        if not isinstance(name, str):
-            raise InputError(f"{path}.type is missing; it is one of {', '.join(kind)}", field=f"{path}.type")
-        if name not in kind:
-            from llmcx import plugins
+class _Walk:
+    """One walk through a file's data: each part built by ``make(class, fields, path)``, its nested parts first."""
 
-            more = plugins.names("mixers") if kind is MIXERS else []
-            if name not in more:
-                raise unknown_name(f"{path}.type", name, [*kind, *more], field=f"{path}.type")
-        kind = mixer_class(name) if kind is MIXERS else kind[name]
-    fields = {
-        key: _walk(NESTED[key], value, f"{path}.{key}".lstrip("."), make)
-        if key in NESTED and not isinstance(value, bool)
-        else value
-        for key, value in data.items()
-    }
-    return make(kind, fields, path)
+    def __init__(self, make: Make) -> None:
+        self.make, self.kinds, self.used = make, dict[str, Layers](), set[str]()
+
+    def model(self, data: Mapping[str, Any]) -> Any:
+        """The model: its kinds of layers, then the rest, which names them."""
+        kinds = data.get("kinds", {})
+        if not isinstance(kinds, Mapping):
+            raise InputError(f"kinds is {shown(kinds)}, but must be a mapping of names to layers", field="kinds")
+        for name, layers in kinds.items():
+            path = f"kinds.{name}"
+            if not isinstance(name, str) or not NAME.fullmatch(name):
+                problem = "but must be a word, so that a stack can say: 5 local"
+                raise InputError(f"kinds has the name {shown(name)}, {problem}", field="kinds", value=shown(name))
+            if isinstance(layers, Mapping) and "repeat" in layers:
+                problem = f"how many follow one another is said in {' or '.join(STACKS)}, as in: 5 {name}"
+                raise InputError(f"{path}.repeat does not belong there; {problem}", field=f"{path}.repeat")
+            self.kinds[name] = self.part(Layers, {"repeat": 1, **layers} if isinstance(layers, Mapping) else layers, path)
+        spec = self.part(ModelSpec, {key: value for key, value in data.items() if key != "kinds"}, "")
+        idle = next((name for name in self.kinds if name not in self.used), None)
+        if idle is not None:
+            raise InputError(f"kinds.{idle} is a kind of layer that neither stack has", field=f"kinds.{idle}", value=idle)
+        return spec
+
+    def part(self, kind: Any, data: Any, path: str) -> Any:
+        """``data`` as a part of class ``kind``, one of several classes that "type" tells apart, or a list of a class."""
+        if data is None:
+            return None
+        if isinstance(kind, list):
+            return tuple(self.part(kind[0], item, f"{path}[{index}]") for index, item in enumerate(_listed(data, path)))
+        if not isinstance(data, Mapping):
+            raise InputError(f"{path or 'the model'} is {shown(data)}, but must be a mapping of keys to values", field=path)
+        if isinstance(kind, dict):
+            kind = _class(kind, data, path)
+        return self.make(kind, {key: self.field(key, value, f"{path}.{key}".lstrip(".")) for key, value in data.items()}, path)
+
+    def field(self, key: str, value: Any, path: str) -> Any:
+        """What a key holds: layers in order, a part, or a plain value."""
+        if key in STACKS or key == "layers":
+            return self.stack(value, path)
+        return self.part(NESTED[key], value, path) if key in NESTED and not isinstance(value, bool) else value
+
+    def stack(self, data: Any, path: str) -> tuple[Layers, ...] | None:
+        """Layers in their order. An entry is layers, a pattern of entries, or the name of a kind, after how many there are."""
+        if data is None:
+            return None
+        found: list[Layers] = []
+        for index, entry in enumerate(_listed(data, path)):
+            at = f"{path}[{index}]"
+            if isinstance(entry, str):
+                found.append(self.run(entry, at))
+            elif isinstance(entry, Mapping) and "layers" in entry:
+                try:
+                    found += self.part(Pattern, entry, at).runs()
+                except InputError as error:
+                    if error.field != "repeat":
+                        raise
+                    raise InputError(
+                        f"{at}: {error.message}", field=f"{at}.repeat", value=error.value, allowed=error.allowed
+                    ) from None
+            else:
+                found.append(self.part(Layers, entry, at))
+        return runs_of(found)
+
+    def run(self, text: str, path: str) -> Layers:
+        """The layers that "local" or "5 local" says."""
+        said = RUN.fullmatch(text)
+        if said is None:
+            allowed = "the name of a kind, or a number and the name: 5 local"
+            raise InputError(f"{path} is {shown(text)}, but must be {allowed}", field=path, value=text[:200], allowed=allowed)
+        count, name = said.groups()
+        if name not in self.kinds:
+            if not self.kinds:
+                raise InputError(
+                    f"{path} names the kind {shown(name)}, but the model has no kinds to name", field=path, value=name
+                )
+            raise unknown_name(f"{path}: kind", name, [*self.kinds], field=path)
+        self.used.add(name)
+        return self.kinds[name] if count is None else replace(self.kinds[name], repeat=int(count))
+
+
+def _listed(data: Any, path: str) -> list[Any] | tuple[Any, ...]:
+    if not isinstance(data, (list, tuple)):
+        raise InputError(f"{path} is {shown(data)}, but must be a list", field=path)
+    return data
+
+
+def _class(kinds: dict[str, Any], data: Mapping[str, Any], path: str) -> Any:
+    """The class that "type" names, of llmcx or, among mixers, of a plugin."""
+    name = data.get("type")
+    if not isinstance(name, str):
+        raise InputError(f"{path}.type is missing; it is one of {', '.join(kinds)}", field=f"{path}.type")
+    if name not in kinds:
+        from llmcx import plugins
+
+        more = plugins.names("mixers") if kinds is MIXERS else []
+        if name not in more:
+            raise unknown_name(f"{path}.type", name, [*kinds, *more], field=f"{path}.type")
+    return mixer_class(name) if kinds is MIXERS else kinds[name]
 
 
 def build(data: Mapping[str, Any]) -> ModelSpec:
@@ -83,7 +185,7 @@ def build(data: Mapping[str, Any]) -> ModelSpec:
                 fields[names] = tuple(fields[names])
         return kind(**fields)
 
-    spec: ModelSpec = _walk(ModelSpec, data, "", trusting)
+    spec: ModelSpec = _Walk(trusting).model(data)
     return spec
 
 
@@ -97,7 +199,8 @@ def validate(data: Mapping[str, Any], source: str) -> ModelSpec:
         hints = _hints(kind)
         for key, value in fields.items():
             if key not in hints:
-                raise unknown_name(f"key of {path or 'the model'}", str(key), list(hints), field=_join(path, key))
+                known = [*hints, "kinds"] if kind is ModelSpec else list(hints)
+                raise unknown_name(f"key of {path or 'the model'}", str(key), known, field=_join(path, key))
             for text in value if isinstance(value, (list, tuple)) else (value,):
                 if isinstance(text, str):
                     _check_text(_join(path, key), text, one_line=key in ("name", "aliases", "norms"))
@@ -120,7 +223,7 @@ def validate(data: Mapping[str, Any], source: str) -> ModelSpec:
             ) from None
 
     try:
-        spec: ModelSpec = _walk(ModelSpec, data, "", checking)
+        spec: ModelSpec = _Walk(checking).model(data)
     except InputError as error:
         raise InputError(
             f"{source}: {error.message}", field=error.field, value=error.value, allowed=error.allowed, nearest=error.nearest
@@ -199,7 +302,7 @@ def _join(path: str, key: object) -> str:
 
 
 def as_data(value: Any) -> Any:
-    """A spec as plain data, fields at their defaults left out: what a preset file holds."""
+    """A part as plain data, fields at their defaults left out: of a spec, what a preset file holds."""
     if not (hasattr(value, "__dataclass_fields__") or hasattr(value, "_fields")):
         return [as_data(item) for item in value] if isinstance(value, (list, tuple)) else value
     kind: Any = type(value)
@@ -208,11 +311,55 @@ def as_data(value: Any) -> Any:
         item = getattr(value, name)
         if name == "type" or item != default:
             out[name] = as_data(item)
+    return _with_order(value, out) if isinstance(value, ModelSpec) else out
+
+
+def _with_order(spec: ModelSpec, data: dict[str, Any]) -> dict[str, Any]:
+    """``data`` of ``spec`` with its layers as one writes them: kinds that come in several places once, under a name."""
+    from llmcx.model.order import Entry, labels, repeated, shorten
+
+    stacks = {stack: shorten([run for run in spec.runs if run[0].startswith(stack)]) for stack in STACKS}
+    names: dict[str, str] = {}
+    for stack, entries in stacks.items():
+        several = repeated(entries)
+        kinds = {name: layers for name, layers in spec.kinds.items() if name.startswith(stack)}
+        found = labels(kinds if len(several) == 1 else {name: kinds[name] for name in kinds if name in several})
+        names |= {name: found[name] for name in kinds if name in several}
+    if len({*names.values()}) < len(names):  # both stacks have layers of one description
+        names = {name: f"{name.partition('.')[0]}_{label}" for name, label in names.items()}
+
+    def written(entry: Entry) -> Any:
+        count, what = entry
+        if not isinstance(what, str):
+            return InLine(repeat=count, layers=[written(each) for each in what])
+        if what not in names:
+            return as_data(replace(spec.kinds[what], repeat=count))
+        return names[what] if count == 1 else f"{count} {names[what]}"
+
+    named = {label: as_data(spec.kinds[name]) for name, label in names.items()}
+    for layers in named.values():
+        del layers["repeat"]
+    out: dict[str, Any] = {}
+    for key, value in data.items():
+        if key in STACKS and named:
+            out.setdefault("kinds", named)
+        out[key] = [written(entry) for entry in stacks[key]] if key in STACKS else value
     return out
+
+
+class InLine(dict[str, Any]):
+    """A pattern, which a file has in one line."""
 
 
 def to_yaml(spec: ModelSpec) -> str:
     """A spec as the text of a preset file."""
     import yaml
 
-    return yaml.safe_dump(as_data(spec), sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
+    class Dumper(yaml.SafeDumper):
+        """The safe one, with patterns in a line."""
+
+        def represent_pattern(self, pattern: InLine) -> Any:
+            return self.represent_mapping("tag:yaml.org,2002:map", pattern, flow_style=True)
+
+    Dumper.add_representer(InLine, Dumper.represent_pattern)
+    return yaml.dump(as_data(spec), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)

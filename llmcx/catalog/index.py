@@ -1,27 +1,22 @@
 """The data files that llmcx brings: YAML, found in the wheel or in the checkout, and an index of them that is quicker to read.
 
 The YAML files are the truth. presets/index.json holds the same data in a form that is read without a YAML parser, which would be
-a fifth of the start-up, and one line a file, so that one is read without the others. An entry whose checksum does not fit its
-file is ignored. `python -m llmcx.catalog.presets` writes it anew.
+a fifth of the start-up, and one line a file, so that one is read without the others. The wheel is built with it (hatch_build.py);
+a checkout writes it on first use, and again where an entry's checksum does not fit its file.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-
-def _root() -> Path:
-    package = Path(__file__).resolve().parent.parent
-    inside = package / "presets"  # a wheel
-    return inside if inside.is_dir() else package.parent / "presets"  # a checkout
-
-
-ROOT = _root()
+PACKAGE = Path(__file__).resolve().parent.parent
+ROOT = next(path for path in (PACKAGE / "presets", PACKAGE.parent / "presets") if path.is_dir())  # of a wheel, of a checkout
 INDEX = ROOT / "index.json"
 
 
@@ -38,7 +33,40 @@ def indexed(key: str) -> Any:
 
 
 def entry(path: Path) -> dict[str, Any] | None:
-    """What the index holds of a file, unless the file is another by now."""
+    """What the index holds of a file, unless the file is another by now and the index cannot be written anew."""
+    found = _entry(path)
+    return _entry(path) if found is None and rewritten() else found
+
+
+def recount() -> None:
+    """Write the index of a checkout anew where the code that counted for it has changed since."""
+    code = (path.stat().st_mtime_ns for room in ("catalog", "costs", "model", "ops") for path in PACKAGE.glob(f"{room}/**/*.py"))
+    if not INDEX.is_file() or INDEX.stat().st_mtime_ns < max(code):
+        rewritten()
+
+
+@lru_cache(maxsize=1)
+def rewritten() -> bool:
+    """Write the index of a checkout, once a process. False for a wheel, and where it cannot be written: one does without it."""
+    if ROOT.parent == PACKAGE:
+        return False
+    from llmcx.catalog.presets import index
+
+    temporary = INDEX.with_name(f"index.json.{os.getpid()}")
+    try:
+        text = index()
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, INDEX)
+    except Exception:  # no right to write, or a file that somebody is editing, who hears of it when it is asked for
+        return False
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+    _index.cache_clear()
+    return True
+
+
+def _entry(path: Path) -> dict[str, Any] | None:
     key = path.stem if path.parent.name == "models" else f"{path.parent.name}/{path.stem}"
     found: dict[str, Any] | None = indexed(key)
     return found if found is not None and found["crc32"] == crc32(path.read_bytes()) else None

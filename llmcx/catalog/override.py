@@ -6,7 +6,8 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from llmcx.errors import InputError
-from llmcx.model.spec import Attention, Embedding, Gated, Head, Layers, ModelSpec, MoE, Norm, Plain, Sliding
+from llmcx.model.order import LONGEST_STACK, period
+from llmcx.model.spec import Attention, Embedding, Gated, Head, Layers, ModelSpec, MoE, Norm, Plain, Sliding, runs_of
 
 
 @dataclass(frozen=True)
@@ -100,14 +101,9 @@ def apply(spec: ModelSpec, shape: Shape) -> ModelSpec:
     given = shape.stated()
     if not given:
         return spec
-    groups = spec.groups
-    if shape.layers is not None and len(groups) != 1:
-        raise InputError(
-            f"--layers cannot say which of the {len(groups)} layer groups of {spec.name} it means; edit the preset instead"
-            f" (llmcx presets show {spec.name})",
-            field="layers",
-            value=shape.layers,
-        )
+    stacks = {stack: getattr(spec, stack) for stack in ("encoder", "decoder")}
+    if shape.layers is not None:
+        stacks = {stack: runs and _resized(spec, shape.layers) for stack, runs in stacks.items()}
     if (shape.experts is None) != (shape.top_k is None) and not spec.mixtures:
         raise InputError(
             "a mixture of experts needs both --experts and --top-k", field="experts" if shape.experts is None else "top_k"
@@ -130,8 +126,9 @@ def apply(spec: ModelSpec, shape: Shape) -> ModelSpec:
     changes = ", ".join(f"{name}={value}" for name, value in given.items())
     model["title"] = f"{spec.title or spec.name} with {changes}"
     # All at once, so that two flags that only fit together (d_model and heads) are not judged one by one.
-    for stack in ("encoder", "decoder"):
-        model[stack] = tuple(_layers(group, shape) for group in getattr(spec, stack))
+    for stack, runs in stacks.items():
+        kinds = {layers.kind: _layers(layers, shape) for layers in runs}
+        model[stack] = runs_of(replace(kinds[layers.kind], repeat=layers.repeat) for layers in runs)
     spec = replace(spec, **model)
     if shape.attention is not None and shape.window is not None:
         raise InputError("--window and --attention both choose the attention core; give one", field="window")
@@ -146,6 +143,31 @@ def apply(spec: ModelSpec, shape: Shape) -> ModelSpec:
     return spec
 
 
+def _resized(spec: ModelSpec, layers: int) -> tuple[Layers, ...]:
+    """The one stack of ``spec`` with that many ``layers``: alike, or its pattern some times over.
+
+    Raises InputError for a model of several kinds that no pattern explains, or for a part of one.
+    """
+    if len(spec.kinds) == 1:
+        return (replace(spec.groups[0], repeat=layers),)
+    every = None if spec.encoder and spec.decoder else period(spec.runs)
+    if every is None:
+        raise InputError(
+            f"--layers cannot say which of the {len(spec.groups)} layer groups of {spec.name} it means; edit the preset instead"
+            f" (llmcx presets show {spec.name})",
+            field="layers",
+            value=layers,
+        )
+    if layers == spec.n_layers:
+        return spec.encoder or spec.decoder
+    if layers < 1 or layers % every or layers > LONGEST_STACK:
+        allowed = f"a multiple of {every} up to {LONGEST_STACK:,}, because its layers repeat a pattern of {every}"
+        problem = f"--layers is {layers}, but for {spec.name} must be {allowed}"
+        raise InputError(problem, field="layers", value=layers, allowed=allowed)
+    names = [name for name, n in spec.runs for _ in range(n)][:every]
+    return runs_of([replace(spec.kinds[name], repeat=1) for name in names] * (layers // every))
+
+
 def _choice(field: str, value: str, allowed: tuple[str, ...]) -> str:
     if value not in allowed:
         raise InputError(
@@ -158,7 +180,7 @@ def _layers(layers: Layers, shape: Shape) -> Layers:
     mixer = _attention(layers.mixer, shape) if isinstance(layers.mixer, Attention) else layers.mixer
     cross = None if layers.cross is None else _attention(layers.cross, shape)
     ffn = None if layers.ffn is None else _ffn(layers.ffn, shape)
-    return replace(layers, repeat=layers.repeat if shape.layers is None else shape.layers, mixer=mixer, cross=cross, ffn=ffn)
+    return replace(layers, mixer=mixer, cross=cross, ffn=ffn)
 
 
 def _attention(part: Attention, shape: Shape) -> Attention:

@@ -1,4 +1,4 @@
-"""The built-in presets: one YAML file a model, and in the index what each counts; `python -m llmcx.catalog.presets` writes it."""
+"""The built-in presets: one YAML file a model, and in the index what each counts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from llmcx.catalog.build import build
-from llmcx.catalog.index import INDEX, ROOT, data_of, entry, indexed, made, read_yaml, stems
+from llmcx.catalog.index import ROOT, data_of, entry, indexed, made, read_yaml, recount, stems
 from llmcx.errors import unknown_name
 from llmcx.model.spec import ModelSpec
 
@@ -96,6 +96,7 @@ def plugin_summaries() -> tuple[list[Summary], list[str]]:
 
 def summaries() -> list[Summary]:
     """Every preset in a row: what it is and how large, without building it."""
+    recount()
     paths = [MODELS / f"{name}.yaml" for name in names()]
     found = [entry(path) or _made(path) for path in paths]
     return [summary(one["data"], one["total"], one["active"]) for one in found]
@@ -143,7 +144,3 @@ def index() -> str:
     files = [path for path in sorted(ROOT.rglob("*.yaml")) if path.parent != MODELS]
     rows = {"aliases": known} | {f"{path.parent.name}/{path.stem}": made(path) for path in files} | models
     return "{\n" + ",\n".join(f"{json.dumps(name)}: {json.dumps(row)}" for name, row in rows.items()) + "\n}\n"
-
-
-if __name__ == "__main__":
-    INDEX.write_text(index(), encoding="utf-8")

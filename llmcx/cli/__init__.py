@@ -12,7 +12,7 @@ from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 import llmcx
 from llmcx.errors import InputError
@@ -42,7 +42,36 @@ BELOW = {("chinchilla", "fit")}
 """Commands under a command that also runs by itself; each has a module of its own."""
 
 
-class _Lazy(TyperGroup):
+def _as_typed(param: Any) -> Any:
+    """``param``, with values as they are typed: llmcx reads the numbers in them.
+
+    Typer from 0.29 on would import pydantic and build a validator for every option, those left out too: twice the start-up.
+    """
+
+    def process_value(ctx: Any, value: Any) -> Any:
+        if param.required and param.value_is_missing(value):
+            return type(param).process_value(param, ctx, value)  # refuses it
+        return value if param.callback is None else param.callback(ctx, param, value)
+
+    param.process_value = process_value
+    return param
+
+
+class Command(TyperCommand):
+    """A command whose options come as they are typed."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return [_as_typed(param) for param in super().get_params(ctx)]
+
+
+class Group(TyperGroup):
+    """A group whose options come as they are typed, without --install-completion: `llmcx completions` stands for that."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return [_as_typed(param) for param in super().get_params(ctx) if not str(param.name).endswith("_completion")]
+
+
+class _Lazy(Group):
     """Knows every subcommand by name and one line of help; builds the one that is called.
 
     Typer would otherwise build some 300 options before it runs one command.
@@ -63,7 +92,7 @@ app = typer.Typer(
     name="llmcx",
     rich_markup_mode=None,  # rich would be imported to print help
     pretty_exceptions_enable=False,
-    add_completion=False,  # `llmcx completions` stands for its two options; main() keeps its protocol
+    add_completion=bool(os.environ.get("_LLMCX_COMPLETE")),  # only a shell that asks needs what it sets up
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
@@ -96,7 +125,6 @@ def main() -> None:
     """Entry point: exit 0 on success, 2 on a bad call or bad input, 1 on a bug; never a traceback."""
     _quiet_pipes()
     _write_anything()
-    _know_shells()
     try:
         if sys.stdout is None:
             raise InputError("stdout is closed, so there is nowhere to write the answer to", field="stdout")
@@ -119,14 +147,6 @@ def main() -> None:
     except Exception as error:
         code = _bug(error)
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _know_shells() -> None:
-    """Let Typer answer the scripts of `llmcx completions`, as it would by itself if it also showed its own two options."""
-    if os.environ.get("_LLMCX_COMPLETE"):
-        from typer.completion import completion_init  # type: ignore[attr-defined]
-
-        completion_init()
 
 
 def _quiet_pipes() -> None:

@@ -9,7 +9,7 @@ from llmcx.answers import attention_compare as core
 from llmcx.answers.advice import differences
 from llmcx.cli.options import DTYPES, VARIANTS, Models, choosing, command, completing, describe, explaining, single
 from llmcx.model.variants import parse_variant
-from llmcx.report.attention import measured
+from llmcx.report.attention_compare import measured
 from llmcx.report.render import Item
 
 app = single()
@@ -25,6 +25,7 @@ def attention_compare(
         typer.Option(
             "--variant",
             "-v",
+            metavar="CORE",
             help="A variant such as local:w=512, gqa:g=8 or dsa:k=2048; repeat. Default: seventeen. The first is the baseline.",
             autocompletion=VARIANTS,
         ),

@@ -147,7 +147,9 @@ def chinchilla(
     beyond: Beyond,
     law: Annotated[
         list[str] | None,
-        typer.Option(help="A law by name, or a law file; repeat. Default: all.", autocompletion=completing("laws")),
+        typer.Option(
+            metavar="NAME", help="A law by name, or a law file; repeat. Default: all.", autocompletion=completing("laws")
+        ),
     ] = None,
     count: Annotated[
         str, typer.Option(help="FLOPs of a model: exact, 6nd or appendix-f.", autocompletion=lambda: [*COUNTS])

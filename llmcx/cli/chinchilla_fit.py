@@ -1,5 +1,6 @@
 """llmcx chinchilla fit."""
 
+import os
 from typing import Annotated
 
 import typer
@@ -35,6 +36,8 @@ def fit(
     llmcx chinchilla fit runs.csv --compute 1e22,1e24 --out mine.yaml
     llmcx chinchilla --law ./mine.yaml --compute 1e24
     """
+    # On matrices of five rows the threads of linear algebra only wait for one another; numpy reads this when it is imported.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     read = table.read_runs(file, min_ratio)
     found = fitting.fit(read.runs, starts=starts, bootstraps=bootstraps, seed=seed)
     budgets = [] if compute is None else units.many(compute, units.count, "--compute")

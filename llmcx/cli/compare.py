@@ -114,9 +114,10 @@ def _stated(commands: dict[str, sweeping.Swept], words: list[str], label: str) -
         if others:
             problem = f"{flag} is an option of llmcx {' and of llmcx '.join(others)}, which --with leaves out"
             raise InputError(problem, field="with", value=flag)
-    one = next(iter(commands.values()))
+    kinds = {name: kind for each in commands.values() for name, kind in each.kinds.items()}
+    both = next(iter(commands.values()))._replace(name="compare", flags=flags, kinds=kinds)
     given = {}
-    for name, values in sweeping.parse(one._replace(name="compare", flags=flags), words).items():
+    for name, values in sweeping.parse(both, words).items():
         if len(values) != 1:
             raise InputError(
                 f"{label} has {len(values):,} values for {name}, but must have one; llmcx sweep takes lists", field=name

@@ -9,7 +9,7 @@ from llmcx import units
 from llmcx.cli.options import Models, Output, choosing, command, describe, single
 from llmcx.errors import InputError
 from llmcx.report import render
-from llmcx.report.topic import show
+from llmcx.report.explain import show
 
 app = single()
 

@@ -73,9 +73,13 @@ def items(pairs: list[tuple[str, str]]) -> Iterator[str]:
 
 
 def records(params: list[Any], ctx: Any) -> list[tuple[str, str]]:
-    """Options as their help has them, --help left out."""
-    found = [param.get_help_record(ctx) for param in params if param.name != "help" and "--help" not in param.opts]
-    return [record for record in found if record]
+    """Options as their help has them, and arguments without a type, which not every Typer adds to them; --help left out."""
+    found = []
+    for param in params:
+        record = param.get_help_record(ctx)
+        if record and "--help" not in param.opts:
+            found.append(record if param.param_type_name == "option" else (param.metavar, record[1]))
+    return found
 
 
 def told(help_: str) -> Iterator[str]:
@@ -98,7 +102,8 @@ def section(name: str, command: Any) -> Iterator[str]:
     named = {param.name for param in command.params}
     whole = {title for title, (kind, _) in SHARED.items() if set(kind.__dataclass_fields__) <= named}
     own = [param for param in command.params if shared.get(param.name) not in whole]
-    usage = " ".join(piece for piece in command.collect_usage_pieces(ctx) if piece)
+    # Not every Typer adds dots to an argument that may be repeated; its metavar says so.
+    usage = " ".join(piece.removesuffix("...") for piece in command.collect_usage_pieces(ctx) if piece)
     yield f"\\fBllmcx {escaped(name)}\\fR {escaped(usage)}"
     yield from told(command.help or "")
     options = records(own, ctx)

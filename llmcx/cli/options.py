@@ -7,15 +7,16 @@ import inspect
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from importlib import import_module
 from itertools import product
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
 from llmcx import units
-from llmcx.errors import InputError, unknown_name
+from llmcx.cli import Command, Group
+from llmcx.errors import InputError, shown, unknown_name
 from llmcx.model.spec import ModelSpec
 
 
@@ -75,7 +76,7 @@ def remembering(models: dict[Any, Any]) -> Iterator[None]:
         _remembered = before
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)  # which takes half as long to make, at every start
 class Models:
     """The model source, the same on every command. Iterating gives each model asked for, with its inputs and notes."""
 
@@ -203,7 +204,7 @@ def _unchanged(base: ModelSpec, stated: dict[str, Any]) -> list[str]:
     return notes
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Output:
     """How the answer is written."""
 
@@ -248,7 +249,7 @@ class Output:
             problem = "--plot - draws in place of the tables, under which --explain would stand; give one, or name a file to draw"
             raise InputError(problem, field="explain")
         if self.plot is not None:
-            from llmcx.report.file import check
+            from llmcx.report.image import check
 
             check(self.plot)
         return chosen
@@ -295,47 +296,64 @@ def describe(spec: ModelSpec) -> dict[str, Any]:
     return {key: value for key, value in out.items() if value is not None or key in ("name", "family", "source")}
 
 
+def _number_type(annotation: Any) -> type[int] | type[float] | None:
+    """int or float, where ``Annotated[int | None, ...]`` or the like says that an option is a number."""
+    kind, *_ = get_args(annotation)
+    return next((number for number in (int, float) if number in (kind, *get_args(kind))), None)
+
+
+def _read_number(kind: type[int] | type[float], name: str, text: str) -> int | float:
+    try:
+        return kind(text)
+    except ValueError:
+        what = "a whole number" if kind is int else "a number"
+        problem = f"--{name.replace('_', '-')} is {shown(text)}, but must be {what}"
+        raise InputError(problem, field=name, value=text[:200], allowed=what) from None
+
+
 def command(app: typer.Typer, shows: str | None = None, **settings: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a function as a command. A parameter annotated with a dataclass of options brings all of them.
 
     So a subcommand states its own options and says `models: Models` for the shared ones. What it returns, an Answer or the items
     of one, is shown under the schema ``shows``, with the options of Output; the registered function's ``answer`` finds it without
-    showing it. A command that ``shows`` nothing writes for itself.
+    showing it, ``numbers`` are its int and float options. A command that ``shows`` nothing writes for itself.
     """
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        signature = inspect.signature(function, eval_str=True)
         groups: dict[str, Any] = {}
-        flat: list[inspect.Parameter] = []
-        for parameter in signature.parameters.values():
-            kind = parameter.annotation
-            if isinstance(kind, type) and hasattr(kind, "__dataclass_fields__"):
+        options: list[inspect.Parameter] = []
+        for parameter in inspect.signature(function).parameters.values():
+            kind: Any = parameter.annotation
+            if isinstance(kind, type) and is_dataclass(kind):
                 groups[parameter.name] = kind
-                members = inspect.signature(kind).parameters.values()
+                options += inspect.signature(kind).parameters.values()
             else:
-                members = [parameter]  # type: ignore[assignment]
-            flat += [member.replace(kind=inspect.Parameter.KEYWORD_ONLY) for member in members]
-        told = [] if shows is None else [*inspect.signature(Output).parameters.values()]
+                options.append(parameter)
+        output = {} if shows is None else inspect.signature(Output).parameters
+        options = [option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in (*options, *output.values())]
+        numbers = {option.name: kind for option in options if (kind := _number_type(option.annotation))}
 
         def answer(**values: Any) -> Any:
             made = {name: kind(**{f.name: values.pop(f.name) for f in fields(kind)}) for name, kind in groups.items()}
             return function(**made, **values)
 
         def run(**values: Any) -> None:
-            output = Output(**{each.name: values.pop(each.name) for each in told})
-            chosen = output.chosen() if shows is not None else ""
+            for name, kind in numbers.items():
+                if isinstance(values[name], str):
+                    values[name] = _read_number(kind, name, values[name])
+            form = Output(**{name: values.pop(name) for name in output})
+            chosen = form.chosen() if shows is not None else ""
             found = answer(**values)
             if shows is not None and found is not None:
                 from llmcx.report.render import Answer
 
-                output.show(shows, found if isinstance(found, Answer) else Answer(found), chosen)
+                form.show(shows, found if isinstance(found, Answer) else Answer(found), chosen)
 
-        run.answer, run.shows = answer, shows  # type: ignore[attr-defined]
-        flat += [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in told]
+        run.answer, run.shows, run.numbers = answer, shows, numbers  # type: ignore[attr-defined]
         run.__doc__ = function.__doc__
-        run.__signature__ = signature.replace(parameters=flat)  # type: ignore[attr-defined]
-        run.__annotations__ = {parameter.name: parameter.annotation for parameter in flat}
-        app.command(function.__name__.strip("_").replace("_", "-"), **settings)(run)
+        run.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+        run.__annotations__ = {option.name: option.annotation for option in options}
+        app.command(function.__name__.strip("_").replace("_", "-"), **{"cls": Command} | settings)(run)
         return function
 
     return register
@@ -344,6 +362,7 @@ def command(app: typer.Typer, shows: str | None = None, **settings: Any) -> Call
 def single() -> typer.Typer:
     """The Typer app of one subcommand."""
     return typer.Typer(
+        cls=Group,
         rich_markup_mode=None,
         add_completion=False,
         pretty_exceptions_enable=False,

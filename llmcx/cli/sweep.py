@@ -16,11 +16,12 @@ from llmcx.cli import sweeping
 from llmcx.cli.grid import Grid
 from llmcx.cli.options import Output, command, single
 from llmcx.errors import InputError, shown, unknown_name
-from llmcx.report import stream
+from llmcx.report.parquet import Parquet
 from llmcx.report.render import Answer
 
 app = single()
 
+FORMATS = ("jsonl", "csv", "parquet", "table")
 IN_A_TABLE = 200
 """Rows that a table may have. A terminal is given one, unless something else is asked for, up to AT_ONCE rows."""
 AT_ONCE = 50
@@ -51,7 +52,7 @@ def sweep(
             "-f",
             metavar="FORMAT",
             help="jsonl, csv, parquet or table. Default: by --out; a small table in a terminal, else jsonl.",
-            autocompletion=lambda: list(stream.FORMATS),
+            autocompletion=lambda: list(FORMATS),
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl.")] = False,
@@ -142,8 +143,8 @@ def _form(format: str | None, json: bool, out: str | None) -> str | None:
             problem = f"--out is {shown(out)}, which tells no format: name it .jsonl, .csv or .parquet, or give --format"
             raise InputError(problem, field="out", value=out, allowed=".jsonl, .csv or .parquet")
         chosen = ending
-    if chosen is not None and chosen not in stream.FORMATS:
-        raise unknown_name("format", chosen, list(stream.FORMATS), field="format")
+    if chosen is not None and chosen not in FORMATS:
+        raise unknown_name("format", chosen, list(FORMATS), field="format")
     if json and chosen != "jsonl":
         raise InputError(f"--json and --format {chosen} contradict each other; give one", field="format", value=chosen)
     if chosen == "parquet" and out is None:
@@ -158,9 +159,9 @@ def _stream(plan: sweeping.Plan, form: str, out: str | None, jobs: int, going: A
     work = sweeping.Sweep(plan)
     size = work.grid.size
     with _opened(out) if out and form != "parquet" else _stdout() as file:
-        sink: Any = stream.Lines(file, time.monotonic)
+        sink: Any = Lines(file)
         if form == "parquet":
-            sink = stream.Parquet(str(out), work.columns)
+            sink = Parquet(str(out), work.columns)
             _opened(str(out)).close()  # or refused now, not after the first row group
         watched = sys.stderr is not None and sys.stderr.isatty() and (out or not sys.stdout.isatty())
         bar = Progress(size) if watched and os.environ.get("TERM") != "dumb" else None
@@ -271,6 +272,25 @@ def _interruptible() -> Iterator[Any]:
         yield lambda: not pressed
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+class Lines:
+    """Whole lines into a text file; the first at once, then as often as somebody who watches would see."""
+
+    def __init__(self, file: Any) -> None:
+        self.file, self.last = file, -1.0
+
+    def write(self, line: str) -> None:
+        """Write a line, and pass it on now and then."""
+        self.file.write(line)
+        now = time.monotonic()
+        if now - self.last > 0.05:
+            self.file.flush()
+            self.last = now
+
+    def close(self) -> None:
+        """Pass on what is left."""
+        self.file.flush()
 
 
 class Progress:

@@ -12,14 +12,15 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 import typer
-from typer.core import TyperCommand
 
 from llmcx import units
-from llmcx.cli import COMMANDS, grid
+from llmcx.cli import COMMANDS, Command, grid
 from llmcx.cli.options import Output, remembering
 from llmcx.errors import InputError, shown, unknown_name
-from llmcx.report.render import Answer, Item, envelope
-from llmcx.report.stream import Columns, CSVLines, Row, answer_line, leads_somewhere, refusal_line, row_line, scalars
+from llmcx.report import csv
+from llmcx.report.json import answer_line, envelope, line, refusal_line
+from llmcx.report.render import Answer, Item
+from llmcx.report.select import Columns, Row, leads_somewhere, scalars
 
 LENGTHS = frozenset(
     ("seq", "source_seq", "context", "positions", "context_length", "window", "loss_chunk", "out", "prompt", "cached", "chunk")
@@ -28,8 +29,6 @@ SIZES = frozenset(("budget", "on_chip", "compressed"))
 """Options read by units.length and units.size; the other numbers by units.count. A test reads the commands' code for them."""
 WHOLE = frozenset(("config", "weights", "lora_targets", "efficiency"))
 """Options whose commas are their own."""
-NUMBERS = ("float", "int")
-"""Types of option that Typer reads itself."""
 
 ON_ERROR = ("stop", "skip", "row")
 
@@ -52,7 +51,7 @@ class Swept(NamedTuple):
         values = dict(self.defaults)
         for name, value in point.items():
             kind = self.kinds[name]
-            if value is None or kind == "flag":
+            if value is None or kind in ("flag", "int", "float"):
                 values[name] = value
             elif kind == "many":
                 values[name] = value if isinstance(value, list) else [str(value)]
@@ -80,6 +79,17 @@ def names() -> list[str]:
     ]
 
 
+def _app(name: str) -> typer.Typer:
+    app: typer.Typer = import_module(f"llmcx.cli.{name.replace('-', '_')}").app
+    return app
+
+
+@lru_cache(maxsize=8)
+def _built(name: str) -> Any:
+    """A command as Typer builds it."""
+    return typer.main.get_command(_app(name))
+
+
 @lru_cache(maxsize=8)
 def swept(name: str) -> Swept:
     """A command by its name. Raises InputError with the nearest ones."""
@@ -88,19 +98,16 @@ def swept(name: str) -> Swept:
             problem = f"llmcx {name} is no question to ask at many points; those are {', '.join(names())}"
             raise InputError(problem, field="command", value=name)
         raise unknown_name("command to sweep", name, names(), field="command")
-    app = import_module(f"llmcx.cli.{name.replace('-', '_')}").app
-    [registered] = app.registered_commands
-    run: Any = registered.callback
-    told = Output.__dataclass_fields__
-    options: dict[str, Any] = {
-        str(option.name): option for option in typer.main.get_command(app).params if option.name not in told
-    }
+    built = _built(name)
+    run: Any = _app(name).registered_commands[0].callback
+    output = Output.__dataclass_fields__
+    options: dict[str, Any] = {str(option.name): option for option in built.params if option.name not in output}
     flags = {flag: (option, True) for option in options.values() for flag in option.opts}
     flags |= {flag: (option, False) for option in options.values() for flag in option.secondary_opts}
     defaults = {
         parameter.name: parameter.default for parameter in run.__signature__.parameters.values() if parameter.name in options
     }
-    kinds = {option: _kind(option, options[option]) for option in options}
+    kinds = {name: _kind(option, run.numbers) for name, option in options.items()}
     return Swept(name, run.shows, run.answer, flags, options, defaults, kinds)
 
 
@@ -119,33 +126,28 @@ def values(commands: Sequence[str], ctx: typer.Context, incomplete: str) -> list
     return []
 
 
-class Borrowing(TyperCommand):
+class Borrowing(Command):
     """A command that takes the options of others too: of :data:`lenders`, else of the one that its first word names."""
 
     lenders: tuple[str, ...] = ()
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
         """Their options as well as its own."""
-        from typer._click.shell_completion import CompletionItem
-
-        found = super().shell_complete(ctx, incomplete)
-        told = {item.value for item in found}
-        for command in self.lenders or (ctx.params.get("words") or ())[:1]:
-            flags = swept(command).flags if incomplete.startswith("-") and command in names() else {}
-            for flag, (option, _) in flags.items():
-                if flag.startswith(incomplete) and flag not in told:
-                    told.add(flag)
-                    found.append(CompletionItem(flag, help=option.help))
-        return found
+        found = {item.value: item for item in super().shell_complete(ctx, incomplete)}
+        for name in self.lenders or (ctx.params.get("words") or ())[:1]:
+            if incomplete.startswith("-") and name in names():
+                lent = _built(name).shell_complete(ctx, incomplete)
+                found = {item.value: item for item in lent if item.value in swept(name).flags} | found
+        return list(found.values())
 
 
-def _kind(name: str, option: Any) -> str:
+def _kind(option: Any, numbers: Mapping[str, type]) -> str:
     """How an option is given its value at a point."""
     if option.multiple:
         return "many"
-    if option.is_flag or option.type.name in NUMBERS:
+    if option.is_flag:
         return "flag"
-    return "size" if name in SIZES else "text"
+    return numbers[option.name].__name__ if option.name in numbers else "size" if option.name in SIZES else "text"
 
 
 # --- what is asked ----------------------------------------------------------------------------------------------------
@@ -176,7 +178,7 @@ def parse(command: Swept, words: Sequence[str]) -> dict[str, list[Any]]:
                 if not todo:
                     raise InputError(f"{flag} needs a value", field=option.name)
                 text = todo.pop(0)
-            found = read(option, text, flag)
+            found = read(option.name, command.kinds[option.name], text, flag)
         lists.setdefault(option.name, []).extend(found)
     return lists
 
@@ -187,14 +189,13 @@ def _truth(flag: str, text: str) -> bool:
     return True
 
 
-def read(option: Any, text: str, flag: str) -> list[Any]:
-    """The values that a text lists for an option."""
-    if option.name in WHOLE:
+def read(name: str, kind: str, text: str, flag: str) -> list[Any]:
+    """The values that a text lists for an option of a kind, as :func:`_kind` has it."""
+    if name in WHOLE:
         return [text]
-    kind = option.type.name
     if kind == "float":
         return list(grid.decimals(text, flag))
-    one = units.length if option.name in LENGTHS else units.size if option.name in SIZES else units.count
+    one = units.length if name in LENGTHS else units.size if name in SIZES else units.count
     found = grid.values(text, one, flag)
     return [_whole(value, flag) for value in found] if kind == "int" else list(found)
 
@@ -213,19 +214,19 @@ def listed(command: Swept, given: Mapping[str, Any]) -> dict[str, list[Any]]:
         if name not in command.options:
             known = [flag.lstrip("-") for flag in command.flags if flag.startswith("--")]
             raise unknown_name(f"option of llmcx {command.name}", str(key), known, field="option")
-        option, flag = command.options[name], _flag(name)
+        option, kind, flag = command.options[name], command.kinds[name], _flag(name)
         negated = option.is_flag and _flag(str(key)) in option.secondary_opts
         found: list[Any] = []
         for each in value if isinstance(value, (list, tuple, range)) else [value]:
             if isinstance(each, (list, tuple)) and option.multiple:
                 found.append([str(word) for word in each])
             elif isinstance(each, str) and not option.is_flag:
-                found += read(option, each, flag)
+                found += read(name, kind, each, flag)
             elif each is None or (isinstance(each, bool) == bool(option.is_flag) and isinstance(each, (bool, int, float))):
                 if negated and each is not None:
                     each = not each
-                elif each is not None and option.type.name in NUMBERS:
-                    each = _whole(each, flag) if option.type.name == "int" else float(each)
+                elif each is not None and kind in ("int", "float"):
+                    each = _whole(each, flag) if kind == "int" else float(each)
                 found.append(each)
             else:
                 what = "true, false, or both" if option.is_flag else "a value, or a list of values"
@@ -313,7 +314,7 @@ class Sweep:
         if plan.form != "jsonl" and not self.columns.paths:
             problem = f"the answers of llmcx {plan.command} are lists, so flat rows need --select, as result.rows.0.forward_flops"
             raise InputError(problem, field="select")
-        self._csv = CSVLines(self.columns.names)
+        self._csv = csv.Lines(self.columns.names)
         self._models: dict[Any, Any] = {}
 
     def items(self, point: Mapping[str, Any]) -> list[Item]:
@@ -330,7 +331,7 @@ class Sweep:
     def _row(self, row: Row) -> Any:
         if self.plan.form == "rows":
             return row
-        return row_line(row) if self.plan.form == "jsonl" else self._csv.line(row)
+        return line(row) if self.plan.form == "jsonl" else self._csv.line(row)
 
     def refusal(self, point: dict[str, Any], error: InputError) -> Any:
         """A refusal as a row."""

@@ -34,20 +34,20 @@ def leading_order(spec: ModelSpec, run: Run) -> tuple[dict[str, int], dict[str, 
     groups: dict[str, int] = {}
     d = spec.d_model
     n_source = run.seq if run.source is None else run.source
-    for stack, layer_groups in (("encoder", spec.encoder), ("decoder", spec.decoder)):
-        if stack == "encoder" and not run.encode:
+    for name, layers in spec.kinds.items():
+        encoding = name.startswith("encoder")
+        if encoding and not run.encode:
             continue
-        q = run.seq if stack == "decoder" or not spec.decoder else n_source
-        kv = q + (run.past if stack == "decoder" else 0)
-        for index, layers in enumerate(layer_groups):
-            matrices = run.batch * q * d * d
-            if layers.ffn is not None and layers.ffn.type == "moe":
-                matrices = matrices * layers.ffn.top_k + run.batch * q * d * layers.ffn.n_experts
-            met = q * attended(layers.mixer, kv, d) + (q * n_source if layers.cross is not None else 0)
-            cores = run.batch * met * d
-            components["projections and feed-forward"] += layers.repeat * matrices
-            components["attention core"] += layers.repeat * cores
-            groups[f"{stack}.{index}"] = layers.repeat * (matrices + cores)
+        q = n_source if encoding and spec.decoder else run.seq
+        kv = q + (0 if encoding else run.past)
+        matrices = run.batch * q * d * d
+        if layers.ffn is not None and layers.ffn.type == "moe":
+            matrices = matrices * layers.ffn.top_k + run.batch * q * d * layers.ffn.n_experts
+        met = q * attended(layers.mixer, kv, d) + (q * n_source if layers.cross is not None else 0)
+        cores = run.batch * met * d
+        components["projections and feed-forward"] += layers.repeat * matrices
+        components["attention core"] += layers.repeat * cores
+        groups[name] = layers.repeat * (matrices + cores)
     return components, groups
 
 

@@ -1,16 +1,15 @@
-"""What most families share: the outer shape of a model, attention from the usual keys, layers by type."""
+"""What most families share: the outer shape of a model, attention from the usual keys, layers in their order."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from pathlib import PurePath
 from typing import Any, TypeVar
 
 from llmcx.errors import InputError
 from llmcx.huggingface.config import ROTARY, SCORES, Config
-from llmcx.model.spec import Attention, Embedding, Gated, Head, Layers, ModelSpec, Norm, Plain, Sliding, Standard
+from llmcx.model.spec import Attention, Embedding, Gated, Head, Layers, ModelSpec, Norm, Plain, Sliding, Standard, runs_of
 
 Kind = TypeVar("Kind")
 
@@ -118,9 +117,11 @@ def plain(c: Config, width: str = "intermediate_size", act: str = "hidden_act", 
     return Plain(c.size(width), bias, activation(c, act))
 
 
-def by_kind(kinds: Iterable[Kind], make: Callable[[Kind], Layers]) -> tuple[Layers, ...]:
-    """Layers of several kinds, ``make(kind)`` of each: one group a kind, because no cost depends on where a layer stands."""
-    return tuple(replace(make(kind), repeat=count) for kind, count in Counter(kinds).items())
+def in_order(kinds: Iterable[Kind], make: Callable[[Kind], Layers]) -> tuple[Layers, ...]:
+    """A stack whose layers are of ``kinds``, in that order, as runs; ``make(kind)`` is one layer, built once a kind."""
+    order = [*kinds]
+    made = {kind: make(kind) for kind in dict.fromkeys(order)}
+    return runs_of(made[kind] for kind in order)
 
 
 def layer_types(c: Config, key: str, allowed: tuple[str, ...], count: int | None = None) -> list[str] | None:
@@ -143,24 +144,11 @@ def window(size: int | None) -> Sliding | Standard:
     return Standard() if size is None else Sliding(size)
 
 
-def by_type(
-    c: Config, make: Callable[[bool], Layers], sliding: Callable[[int], bool], allowed: tuple[str, ...] = ("sliding_attention",)
-) -> tuple[Layers, ...]:
-    """Layers of two kinds, windowed and full, from `layer_types` or else from ``sliding(i)``: one group each.
-
-    Which layer is where does not matter to any cost, only how many there are.
-    """
+def windowed_layers(c: Config, otherwise: Callable[[int], bool]) -> list[bool]:
+    """Which layers have a window: those that `layer_types` lists as sliding, else layer i by ``otherwise(i)``."""
     n = layer_count(c)
-    types = c.list("layer_types")
-    if types is None:
-        windowed = sum(map(sliding, range(n)))
-    else:
-        known = (*allowed, "full_attention")
-        if len(types) != n or any(kind not in known for kind in types):
-            raise c.wrong("layer_types", types, f"{n} entries, each {' or '.join(known)}")
-        windowed = sum(kind != "full_attention" for kind in types)
-    counts = ((True, windowed), (False, n - windowed))
-    return tuple(replace(make(kind), repeat=count) for kind, count in counts if count)
+    kinds = layer_types(c, "layer_types", ("sliding_attention", "full_attention"), n)
+    return [otherwise(i) for i in range(n)] if kinds is None else [kind == "sliding_attention" for kind in kinds]
 
 
 def layer_count(c: Config, key: str = "num_hidden_layers") -> int:

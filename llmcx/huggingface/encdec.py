@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from llmcx.huggingface import family
-from llmcx.huggingface.common import ACTIVATIONS, LAYER, RMS, activation, first_named, head, model
+from llmcx.huggingface.common import ACTIVATIONS, LAYER, RMS, activation, first_named, head, in_order, layer_count, model
 from llmcx.huggingface.config import ROUTING, Config
-from llmcx.model.spec import Activation, Attention, Embedding, Gated, Head, Layers, ModelSpec, MoE, Plain
+from llmcx.model.spec import FFN, Activation, Attention, Embedding, Gated, Head, Layers, ModelSpec, MoE, Plain
 
 CONDITIONAL = ("ForConditionalGeneration",)
 OLD_T5 = ("T5WithLMHeadModel",)  # what T5ForConditionalGeneration was called in the first released files
@@ -28,36 +28,28 @@ def t5_ffn(c: Config) -> Plain | Gated:
     return part(c.size("d_ff"), activation=kind)
 
 
-def t5_stacks(c: Config, ffn: Callable[[str], list[tuple[int, Any]]], every: bool) -> dict[str, tuple[Layers, ...]]:
+def t5_stacks(c: Config, ffn: Callable[[str, int], list[FFN]], every: bool) -> dict[str, tuple[Layers, ...]]:
     """Both stacks; the relative position table is in the first layer of each, or (``every``) in every layer.
 
-    ``ffn(stack)`` gives how many layers have which feed-forward, the first layer's first.
+    ``ffn(stack, n)`` is the feed-forward of each of the stack's n layers.
     """
     plain = Attention(c.size("num_heads"), head_dim=c.size("d_kv"), softmax_fp32=False)
     first = replace(plain, relative_buckets=c.size("relative_attention_num_buckets"))
-    out = {}
-    for stack in ("encoder", "decoder"):
-        cross = plain if stack == "decoder" else None
-        groups = []
-        for index, (count, part) in enumerate(ffn(stack)):
-            if every:
-                groups.append(Layers(count, first, part, cross))
-                continue
-            if index == 0:
-                groups.append(Layers(1, first, part, cross))
-            rest = count - (index == 0)
-            if rest:
-                groups.append(Layers(rest, plain, part, cross))
-        out[stack] = tuple(groups)
-    return out
+
+    def stack(name: str, n: int) -> tuple[Layers, ...]:
+        cross = plain if name == "decoder" else None
+        kinds = [(every or i == 0, part) for i, part in enumerate(ffn(name, n))]
+        return in_order(kinds, lambda kind: Layers(1, first if kind[0] else plain, kind[1], cross))
+
+    return {name: stack(name, n) for name, n in t5_depth(c).items()}
 
 
 def t5_depth(c: Config) -> dict[str, int]:
     """The layers of both stacks; the decoder's default to the encoder's."""
     if "num_layers" in c.late:
         raise c.wrong("num_hidden_layers", c.size("num_layers"), "called num_layers: the decoder's depth follows from that name")
-    n = c.size("num_layers")
-    return {"encoder": n, "decoder": c.optional("num_decoder_layers") or n}
+    n = layer_count(c, "num_layers")
+    return {"encoder": n, "decoder": n if c.optional("num_decoder_layers") is None else layer_count(c, "num_decoder_layers")}
 
 
 def t5_outside(c: Config, stacks: dict[str, tuple[Layers, ...]], built: Head | None, tables: int = 1) -> ModelSpec:
@@ -88,8 +80,7 @@ def t5(c: Config) -> ModelSpec:
             "tie_word_embeddings=false: transformers builds T5 tied all the same; the checkpoint has a head of its own"
         )
     part = t5_ffn(c)
-    depth = t5_depth(c)
-    stacks = t5_stacks(c, lambda stack: [(depth[stack], part)], c.model_type == "umt5")
+    stacks = t5_stacks(c, lambda _, n: [part] * n, c.model_type == "umt5")
     return t5_outside(c, stacks, None if encoder_alone(c) else head(c, (*CONDITIONAL, *OLD_T5)) and Head())
 
 
@@ -103,15 +94,12 @@ def switch(c: Config) -> ModelSpec:
     c.expect("add_cross_attention", False)
     dense = Plain(c.size("d_ff"), activation=activation(c, "dense_act_fn"))
     sparse = MoE(c.size("num_experts"), 1, dense, router_bias=c.flag("router_bias"))
-    depth = t5_depth(c)
 
-    def ffn(stack: str) -> list[tuple[int, Any]]:
-        n, wanted = depth[stack], c.size(f"num_sparse_{stack}_layers", 0)
+    def ffn(stack: str, n: int) -> list[FFN]:
+        wanted = c.size(f"num_sparse_{stack}_layers", 0)
         stated = c.optional(f"{stack}_sparse_step", 0)
-        step = stated if stated is not None else n // wanted if wanted else n
-        with_experts = (n - 2) // step + 1 if step > 1 else n * step  # layers 1, 1 + step, ...; a step of 0 means none
-        parts = [(n - with_experts, dense), (with_experts, sparse)]
-        return [(count, part) for count, part in parts if count]
+        step = stated if stated is not None else n // wanted if wanted else n  # a step of 0 means no experts
+        return [sparse if step == 1 or (step and i % step == 1) else dense for i in range(n)]
 
     tables = 1 if c.flag("tie_word_embeddings", True) else 3  # untied, each stack has a token table of its own too
     return t5_outside(c, t5_stacks(c, ffn, False), None if encoder_alone(c) else head(c, CONDITIONAL), tables)

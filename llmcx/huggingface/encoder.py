@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from llmcx.huggingface import family
-from llmcx.huggingface.common import LAYER, activation, by_kind, by_type, first_named, head, layer_count, model
+from llmcx.huggingface.common import LAYER, activation, first_named, head, in_order, layer_count, model, windowed_layers
 from llmcx.huggingface.config import ROTARY, SUMMARY, Config
 from llmcx.model.mixers.blocks import BigBird, LongformerBlocks
 from llmcx.model.spec import Attention, Embedding, Gated, Head, Layers, ModelSpec, Norm, Plain, Sliding
@@ -75,12 +75,12 @@ def albert(c: Config) -> ModelSpec:
     c.ignore(
         "classifier_dropout_prob", "net_structure_type", "gap_size", "num_memory_blocks", "down_scale_factor", "layers_to_keep"
     )
-    one, groups, inner = layers_of(c), c.size("num_hidden_groups"), c.size("inner_group_num")
-    if groups > one.repeat:
-        raise c.wrong("num_hidden_groups", groups, f"at most num_hidden_layers, {one.repeat}: a group that never runs")
-    again = (one.repeat - groups) * inner
-    layers = (replace(one, repeat=groups * inner), *([replace(one, repeat=again, reused=True)] if again else []))
-    return outside(c, layers, c.size("embedding_size"))
+    n, groups, inner = layer_count(c), c.size("num_hidden_groups"), c.size("inner_group_num")
+    if groups > n:
+        raise c.wrong("num_hidden_groups", groups, f"at most num_hidden_layers, {n}: a group that never runs")
+    one, group = layers_of(c), [int(i / (n / groups)) for i in range(n)]  # in floats, as transformers divides
+    again = [i > 0 and group[i] == group[i - 1] for i in range(n)]
+    return outside(c, in_order(again, lambda reused: replace(one, repeat=inner, reused=reused)), c.size("embedding_size"))
 
 
 @family("longformer")
@@ -94,7 +94,7 @@ def longformer(c: Config) -> ModelSpec:
     if not whole or len(windows) != n or any(w % 2 for w in windows):
         raise c.wrong("attention_window", c.get("attention_window"), "an even number from 4, or one for each layer")
     heads = c.size("num_attention_heads")
-    layers = by_kind(windows, lambda window: replace(layers_of(c, LongformerBlocks(heads, window)), repeat=1))
+    layers = in_order(windows, lambda window: replace(layers_of(c, LongformerBlocks(heads, window)), repeat=1))
     return outside(c, layers, pad_to=max(windows))
 
 
@@ -124,17 +124,18 @@ def modernbert(c: Config) -> ModelSpec:
     ffn = Gated(c.size("intermediate_size"), c.flag("mlp_bias"), activation(c, "hidden_activation"))
     every = c.size("global_attn_every_n_layers") if c.has("global_attn_every_n_layers") else 3
     local = replace(mixer, core=Sliding(c.size("local_attention")))
-    groups = list(by_type(c, lambda w: Layers(1, local if w else mixer, ffn), lambda i: i % every != 0))
-    # The first layer is a global one; it has no norm before its attention.
-    at = next((i for i, group in enumerate(groups) if group.mixer == mixer), 0)
-    first = replace(groups[at], repeat=1, norms=("ffn",))
-    groups[at : at + 1] = [first] + ([replace(groups[at], repeat=groups[at].repeat - 1)] if groups[at].repeat > 1 else [])
+    kinds = enumerate(windowed_layers(c, lambda i: i % every != 0))
+
+    def make(kind: tuple[bool, bool]) -> Layers:
+        """The first layer has no norm before its attention."""
+        return Layers(1, local if kind[0] else mixer, ffn, norms=("ffn",) if kind[1] else None)
+
     built = head(c, MASKED)
     bias, inner = c.flag("decoder_bias", True), c.flag("classifier_bias")
     return model(
         c,
         embedding=Embedding(c.size("vocab_size"), normed=True),
-        encoder=tuple(groups),
+        encoder=in_order(((windowed, i == 0) for i, windowed in kinds), make),
         norm=norm,
         head=built and Head(tied=built.tied, bias=bias, transform=True, transform_bias=inner),
     )

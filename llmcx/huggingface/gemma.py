@@ -11,10 +11,10 @@ from llmcx.huggingface.common import (
     SANDWICH,
     WIDE_RMS,
     activation,
-    by_kind,
     gated,
     head_dim,
     heads,
+    in_order,
     layer_count,
     layer_types,
     model,
@@ -77,7 +77,7 @@ def gemma3n(c: Config) -> ModelSpec:
         mixer = replace(attention, core=_core(c, kind[0]), shares_kv=kind[1])
         return Layers(1, mixer, Gated(kind[2], activation=act), norms=SANDWICH)
 
-    layers = by_kind(zip(types, sharing, widths, strict=True), make)
+    layers = in_order(zip(types, sharing, widths, strict=True), make)
     extras = (_per_layer(c), AltUp(c.size("altup_num_inputs")), Laurel(c.size("laurel_rank")))
     return model(c, decoder=layers, norm=WIDE_RMS, extras=extras)
 
@@ -108,7 +108,7 @@ def gemma4(c: Config) -> ModelSpec:
         return Layers(1, mixer, block, norms=SANDWICH + (EXPERTS if isinstance(routed, MoE) else ()))
 
     parts: dict[str, Any] = {
-        "encoder" if bidirectional == "all" else "decoder": by_kind(zip(types, sharing, shapes, strict=True), make)
+        "encoder" if bidirectional == "all" else "decoder": in_order(zip(types, sharing, shapes, strict=True), make)
     }
     c.ignore("vocab_size_per_layer_input")
     extras = (_per_layer(c),) if c.size("hidden_size_per_layer_input", least=0) else ()

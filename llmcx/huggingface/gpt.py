@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import islice
 
 from llmcx.huggingface import family
-from llmcx.huggingface.common import LAYER, SCALE_ONLY, activation, by_kind, head, layer_count, model, window
+from llmcx.huggingface.common import LAYER, SCALE_ONLY, activation, head, in_order, layer_count, model, window
 from llmcx.huggingface.config import ROTARY, SUMMARY, Config
 from llmcx.model.spec import Attention, Embedding, Layers, ModelSpec, Norm, Plain
 
@@ -50,7 +50,7 @@ def gpt_neo(c: Config) -> ModelSpec:
             raise c.wrong("attention_types", types, "a list of [[kinds], times]") from None
     if len(kinds) != n or any(kind not in ("global", "local") for kind in kinds):
         raise c.wrong("attention_types", kinds, f"global or local for each of {n} layers")
-    layers = by_kind(kinds, lambda kind: Layers(1, replace(mixer, core=cores[kind]), ffn))
+    layers = in_order(kinds, lambda kind: Layers(1, replace(mixer, core=cores[kind]), ffn))
     return model(c, embedding=Embedding(c.size("vocab_size"), c.size("max_position_embeddings")), decoder=layers)
 
 

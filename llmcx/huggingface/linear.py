@@ -7,11 +7,11 @@ from llmcx.huggingface.common import (
     GEMMA,
     RMS,
     activation,
-    by_kind,
     gated,
     head,
     head_dim,
     heads,
+    in_order,
     layer_count,
     layer_types,
     model,
@@ -77,7 +77,7 @@ def qwen3_next(c: Config) -> ModelSpec:
     def make(kind: tuple[str, bool]) -> Layers:
         return layer(mixers[kind[0]], qwen_moe(c) if kind[1] else gated(c))
 
-    return model(c, decoder=by_kind(kinds, make), norm=GEMMA)
+    return model(c, decoder=in_order(kinds, make), norm=GEMMA)
 
 
 @family("qwen3_5_text", "qwen3_5_moe_text")
@@ -85,7 +85,7 @@ def qwen3_5(c: Config) -> ModelSpec:
     """Qwen3-Next's mixers with a gated feed-forward, or experts, in every layer."""
     c.expect("mlp_only_layers", [])
     mixers, ffn = delta_net(c), qwen_moe(c) if c.model_type == "qwen3_5_moe_text" else gated(c)
-    return model(c, decoder=by_kind(in_turn(c, layer_count(c)), lambda kind: layer(mixers[kind], ffn)), norm=GEMMA)
+    return model(c, decoder=in_order(in_turn(c, layer_count(c)), lambda kind: layer(mixers[kind], ffn)), norm=GEMMA)
 
 
 @family("kimi_linear")
@@ -122,7 +122,7 @@ def kimi_linear(c: Config) -> ModelSpec:
         return layer(mixers[kind[0]], ffn[kind[1]])
 
     return model(
-        c, context="model_max_length", decoder=by_kind(zip(kinds, sparse, strict=True), make), norm=RMS, head=head(c, ties=False)
+        c, context="model_max_length", decoder=in_order(zip(kinds, sparse, strict=True), make), norm=RMS, head=head(c, ties=False)
     )
 
 
@@ -140,7 +140,7 @@ def minimax(c: Config) -> ModelSpec:
     mixers = {"linear_attention": lightning, "full_attention": heads(c, core=window(c.optional("sliding_window")))}
     moe = experts(c, "num_local_experts", width="intermediate_size")
     kinds = layer_types(c, "layer_types", LINEAR, n) or [LINEAR[i % 2 == 0] for i in range(n)]
-    return model(c, decoder=by_kind(kinds, lambda kind: layer(mixers[kind], moe)), norm=RMS)
+    return model(c, decoder=in_order(kinds, lambda kind: layer(mixers[kind], moe)), norm=RMS)
 
 
 FACTORS = ("full_attn", "linear_attn", "mlp")
@@ -178,7 +178,7 @@ def lfm2(c: Config) -> ModelSpec:
     if not width:
         raise c.wrong("intermediate_size", c.get("intermediate_size"), "large enough to leave a feed-forward")
     tie(c)
-    return model(c, decoder=by_kind(kinds, lambda kind: layer(mixers[kind], Gated(width), NORMS[kind])), norm=RMS)
+    return model(c, decoder=in_order(kinds, lambda kind: layer(mixers[kind], Gated(width), NORMS[kind])), norm=RMS)
 
 
 BLOCK = ("dim", "norm_eps", "mlp_init_scale", "out_init_scale", "use_swiglu", "use_xavier_init")
@@ -200,7 +200,7 @@ def lfm2_moe(c: Config) -> ModelSpec:
         return layer(mixers[kind[0]], dense if kind[1] else moe, NORMS[kind[0]])
 
     tie(c)
-    return model(c, decoder=by_kind(((kind, i < first) for i, kind in enumerate(kinds)), make), norm=RMS)
+    return model(c, decoder=in_order(((kind, i < first) for i, kind in enumerate(kinds)), make), norm=RMS)
 
 
 @family("recurrent_gemma")
@@ -216,7 +216,7 @@ def recurrent_gemma(c: Config) -> ModelSpec:
     ffn = Gated(c.size("intermediate_size", least=2) // 2, True, activation(c, "hidden_activation"))
     kinds = (period[i % len(period)] for i in range(n))
     mixers: dict[str, Mixer] = {"recurrent": lru, "attention": attention}
-    return model(c, decoder=by_kind(kinds, lambda kind: layer(mixers[kind], ffn, kind)), norm=RMS)
+    return model(c, decoder=in_order(kinds, lambda kind: layer(mixers[kind], ffn, kind)), norm=RMS)
 
 
 @family("rwkv")

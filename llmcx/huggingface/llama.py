@@ -7,7 +7,21 @@ from dataclasses import replace
 from typing import Any
 
 from llmcx.huggingface import family
-from llmcx.huggingface.common import LAYER, RMS, SANDWICH, SCALE_ONLY, WIDE_RMS, by_type, gated, head, heads, model, plain, window
+from llmcx.huggingface.common import (
+    LAYER,
+    RMS,
+    SANDWICH,
+    SCALE_ONLY,
+    WIDE_RMS,
+    gated,
+    head,
+    heads,
+    in_order,
+    model,
+    plain,
+    window,
+    windowed_layers,
+)
 from llmcx.huggingface.config import SCALES, Config
 from llmcx.model.spec import Attention, Gated, Layers, ModelSpec, Norm, Plain
 
@@ -33,7 +47,7 @@ def windowed(
     def local(i: int) -> bool:
         return size is not None and (every is None or (i + 1) % every != 0)
 
-    parts: dict[str, Any] = {stack: by_type(c, make, local), "norm": norm}
+    parts: dict[str, Any] = {stack: in_order(windowed_layers(c, local), make), "norm": norm}
     return model(c, **parts)
 
 
@@ -89,7 +103,7 @@ def _qwen(c: Config, mixer: Attention) -> ModelSpec:
     def make(local: bool) -> Layers:
         return Layers(1, replace(mixer, core=window(size if local else None)), gated(c))
 
-    return model(c, decoder=by_type(c, make, lambda i: size is not None and i >= first), norm=RMS)
+    return model(c, decoder=in_order(windowed_layers(c, lambda i: size is not None and i >= first), make), norm=RMS)
 
 
 @family("olmo")
@@ -166,7 +180,7 @@ def smollm3(c: Config) -> ModelSpec:
     def make(local: bool) -> Layers:
         return Layers(1, replace(mixer, core=window(size if local else None)), ffn)
 
-    return model(c, decoder=by_type(c, make, local), norm=RMS)
+    return model(c, decoder=in_order(windowed_layers(c, local), make), norm=RMS)
 
 
 @family("seed_oss")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
+from itertools import repeat
 from typing import Any
 
 from llmcx.huggingface import family
@@ -13,26 +14,23 @@ from llmcx.huggingface.common import (
     SANDWICH,
     SCALE_ONLY,
     WIDE_RMS,
-    Kind,
     activation,
-    by_kind,
-    by_type,
     gated,
     head,
     head_dim,
     heads,
+    in_order,
     layer_count,
     layer_types,
     model,
     window,
+    windowed_layers,
 )
 from llmcx.huggingface.config import ROTARY, ROUTING, SCALES, SCORES, Config
 from llmcx.huggingface.llama import HUNYUAN
 from llmcx.model.mixers import Mixer
 from llmcx.model.mixers.mla import MLA
 from llmcx.model.spec import FFN, Activation, Attention, Chunked, Core, Gated, Layers, ModelSpec, MoE, Standard
-
-Norms = tuple[str, ...] | None
 
 LOCAL, CHUNKED, FULL = "sliding_attention", "chunked_attention", "full_attention"
 
@@ -43,20 +41,11 @@ def experts(c: Config, count: str, top_k: str = "num_experts_per_tok", width: st
     return MoE(c.size(count), c.size(top_k), gated(c, width), **more)
 
 
-def by_kind_and_ffn(
-    mixers: Mapping[Kind, Mixer], kinds: Iterable[Kind], moe: MoE, dense: FFN, sparse: Iterable[bool], norms: Norms = None
+def with_experts(
+    mixers: Iterable[Mixer], moe: MoE, dense: FFN, sparse: Iterable[bool], norms: tuple[str, ...] | None = None
 ) -> tuple[Layers, ...]:
-    """Layers that differ in two ways: the mixer is by ``kinds``, the feed-forward ``moe`` where ``sparse``, else ``dense``."""
-
-    def make(kind: tuple[Kind, bool]) -> Layers:
-        return Layers(1, mixers[kind[0]], moe if kind[1] else dense, norms=norms)
-
-    return by_kind(zip(kinds, sparse, strict=True), make)
-
-
-def sparse_and_dense(mixer: Mixer, moe: MoE, dense: FFN, sparse: Iterable[bool]) -> tuple[Layers, ...]:
-    """Layers with experts where ``sparse``, with ``dense`` elsewhere."""
-    return by_kind(sparse, lambda routed: Layers(1, mixer, moe if routed else dense))
+    """Layers with ``mixers`` in that order (there may be more than layers), and ``moe`` where ``sparse``, else ``dense``."""
+    return in_order(zip(mixers, sparse, strict=False), lambda kind: Layers(1, kind[0], moe if kind[1] else dense, norms=norms))
 
 
 def listed(c: Config, first: int) -> list[bool]:
@@ -111,7 +100,8 @@ def qwen2_moe(c: Config) -> ModelSpec:
     if size is None and LOCAL in kinds:
         raise c.wrong("use_sliding_window", False, f"true where layer_types has {LOCAL}")
     moe = experts(c, "num_experts", shared=block, shared_gate=True)
-    return model(c, decoder=by_kind_and_ffn(windowed(mixer, size), kinds, moe, gated(c), qwen_sparse(c)), norm=RMS)
+    mixers = windowed(mixer, size)
+    return model(c, decoder=with_experts([mixers[kind] for kind in kinds], moe, gated(c), qwen_sparse(c)), norm=RMS)
 
 
 @family("qwen3_moe", "qwen3_vl_moe_text")
@@ -124,7 +114,7 @@ def qwen3_moe(c: Config) -> ModelSpec:
     c.expect("use_qk_norm", True)
     size = c.optional("sliding_window") if c.flag("use_sliding_window") else None
     mixer = heads(c, bias=c.flag("attention_bias"), qk_norm="head", core=window(size))
-    return model(c, decoder=sparse_and_dense(mixer, experts(c, key), gated(c), qwen_sparse(c)), norm=RMS)
+    return model(c, decoder=with_experts(repeat(mixer), experts(c, key), gated(c), qwen_sparse(c)), norm=RMS)
 
 
 def qwen_sparse(c: Config) -> list[bool]:
@@ -158,7 +148,7 @@ def deepseek(c: Config) -> ModelSpec:
         index, sparse = {"index_heads": c.size("index_n_heads"), "index_dim": c.size("index_head_dim")}, listed(c, first)
     bias = c.flag("mlp_bias") if c.model_type == "deepseek_v2" else False
     moe = experts(c, "n_routed_experts", shared=shared(c, "n_shared_experts", "moe_intermediate_size", bias))
-    return model(c, decoder=sparse_and_dense(latent(c, **index), moe, gated(c, bias=bias), sparse), norm=RMS)
+    return model(c, decoder=with_experts(repeat(latent(c, **index)), moe, gated(c, bias=bias), sparse), norm=RMS)
 
 
 @family("kimi_k2")
@@ -174,7 +164,7 @@ def glm4_moe_lite(c: Config) -> ModelSpec:
     no_mtp(c, "num_mtp_layers", "num_nextn_predict_layers")
     c.ignore("first_k_dense_replace")
     moe = experts(c, "n_routed_experts", shared=shared(c, "n_shared_experts", "moe_intermediate_size"))
-    return model(c, decoder=sparse_and_dense(latent(c), moe, gated(c), listed(c, 1)), norm=RMS)
+    return model(c, decoder=with_experts(repeat(latent(c)), moe, gated(c), listed(c, 1)), norm=RMS)
 
 
 @family("minicpm3")
@@ -195,7 +185,7 @@ def glm4_moe(c: Config) -> ModelSpec:
     mixer = heads(c, bias=c.flag("attention_bias"), out_bias=False, **qk)
     moe = experts(c, "n_routed_experts", shared=shared(c, "n_shared_experts", "moe_intermediate_size"))
     sparse = after(c, c.size("first_k_dense_replace", 0))
-    return model(c, decoder=sparse_and_dense(mixer, moe, gated(c), sparse), norm=RMS)
+    return model(c, decoder=with_experts(repeat(mixer), moe, gated(c), sparse), norm=RMS)
 
 
 @family("gpt_oss")
@@ -210,7 +200,7 @@ def gpt_oss(c: Config) -> ModelSpec:
     def make(local: bool) -> Layers:
         return Layers(1, replace(mixer, core=window(size if local else None)), moe)
 
-    return model(c, decoder=by_type(c, make, lambda i: size is not None and (i + 1) % 2 == 1), norm=WIDE_RMS)
+    return model(c, decoder=in_order(windowed_layers(c, lambda i: size is not None and (i + 1) % 2 == 1), make), norm=WIDE_RMS)
 
 
 @family("olmoe")
@@ -320,7 +310,7 @@ def ernie4_5_moe(c: Config) -> ModelSpec:
     always = shared(c, "moe_num_shared_experts", "moe_intermediate_size", bias)
     moe = experts(c, "moe_num_experts", "moe_k", shared=always, correction=True)
     sparse = [(i + 1) % every == 0 and start <= i <= last for i in range(n)]
-    layers = sparse_and_dense(heads(c, bias=bias), moe, gated(c, bias=bias), sparse)
+    layers = with_experts(repeat(heads(c, bias=bias)), moe, gated(c, bias=bias), sparse)
     return model(c, decoder=layers, norm=RMS, head=head(c, bias=bias))
 
 
@@ -343,7 +333,7 @@ def llama4(c: Config) -> ModelSpec:
     moe = MoE(c.size("num_local_experts"), c.size("num_experts_per_tok"), block, block, every_expert=True)
     sparse = [i in chosen if chosen is not None else (i + 1) % step == 0 for i in range(n)]
     dense = gated(c, "intermediate_size_mlp")
-    return model(c, decoder=by_kind_and_ffn(mixers, kinds, moe, dense, sparse), norm=RMS)
+    return model(c, decoder=with_experts([mixers[kind] for kind in kinds], moe, dense, sparse), norm=RMS)
 
 
 @family("hunyuan_v1_moe")
@@ -371,7 +361,7 @@ def hunyuan_moe(c: Config) -> ModelSpec:
     def make(k: int) -> Layers:
         return Layers(1, mixer, MoE(c.size("num_experts"), k, block, block))
 
-    return model(c, decoder=by_kind(top_k[:n], make), norm=RMS)
+    return model(c, decoder=in_order(top_k[:n], make), norm=RMS)
 
 
 @family("exaone_moe")
@@ -392,7 +382,7 @@ def exaone_moe(c: Config) -> ModelSpec:
     c.expect("first_last_k_dense_replace", first)
     no_mtp(c, "num_nextn_predict_layers")
     moe = experts(c, "num_experts", shared=shared(c, "num_shared_experts", "moe_intermediate_size"))
-    return model(c, decoder=by_kind_and_ffn(mixers, kinds, moe, gated(c), sparse), norm=RMS)
+    return model(c, decoder=with_experts([mixers[kind] for kind in kinds], moe, gated(c), sparse), norm=RMS)
 
 
 @family("afmoe")
@@ -412,4 +402,4 @@ def afmoe(c: Config) -> ModelSpec:
     always = shared(c, "num_shared_experts", "moe_intermediate_size")
     moe = experts(c, "num_experts", shared=always, correction=True)
     sparse = after(c, c.size("num_dense_layers", 0))
-    return model(c, decoder=by_kind_and_ffn(mixers, kinds, moe, gated(c), sparse, SANDWICH), norm=RMS)
+    return model(c, decoder=with_experts([mixers[kind] for kind in kinds], moe, gated(c), sparse, SANDWICH), norm=RMS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from llmcx.huggingface import family
-from llmcx.huggingface.common import RMS, activation, by_kind, gated, head, heads, layer_count, layer_types, model
+from llmcx.huggingface.common import RMS, activation, gated, head, heads, in_order, layer_count, layer_types, model
 from llmcx.huggingface.config import ROTARY, ROUTING, SCALES, Config
 from llmcx.model.mixers import Mixer
 from llmcx.model.mixers.mamba import Mamba
@@ -113,7 +113,7 @@ def bamba(c: Config) -> ModelSpec:
     def make(kind: bool) -> Layers:
         return two_parts(kind, attention if kind else state_space, ffn)
 
-    return model(c, decoder=by_kind((i in chosen for i in range(layer_count(c))), make), norm=RMS)
+    return model(c, decoder=in_order((i in chosen for i in range(layer_count(c))), make), norm=RMS)
 
 
 @family("falcon_h1")
@@ -150,7 +150,7 @@ def granite_hybrid(c: Config) -> ModelSpec:
         full = kind == "full_attention"
         return two_parts(full, attention if full else state_space, ffn)
 
-    return model(c, decoder=by_kind(kinds, make), norm=RMS)
+    return model(c, decoder=in_order(kinds, make), norm=RMS)
 
 
 @family("jamba")
@@ -181,7 +181,7 @@ def jamba(c: Config) -> ModelSpec:
         return two_parts(full, attention if full else state_space, routed if sparse else ffn)
 
     (attends, at), (routes, to) = turns
-    return model(c, decoder=by_kind(((i % attends == at, i % routes == to) for i in range(layer_count(c))), make), norm=RMS)
+    return model(c, decoder=in_order(((i % attends == at, i % routes == to) for i in range(layer_count(c))), make), norm=RMS)
 
 
 @family("nemotron_h")
@@ -249,7 +249,7 @@ def nemotron_h(c: Config) -> ModelSpec:
     c.ignore("intermediate_size", "head_dim", "n_routed_experts", "num_experts_per_tok", "moe_intermediate_size", "use_bias")
     c.ignore("moe_shared_expert_intermediate_size", "moe_latent_size", "ssm_state_size", "mamba_num_heads", "mamba_head_dim")
     c.ignore("num_attention_heads", "num_key_value_heads")
-    return model(c, decoder=by_kind(kinds, make), norm=RMS, head=head(c, ties=False))
+    return model(c, decoder=in_order(kinds, make), norm=RMS, head=head(c, ties=False))
 
 
 @family("zamba2")
@@ -315,5 +315,5 @@ def zamba2(c: Config) -> ModelSpec:
         beside = replace(block, reused=role == "reused") if role else None
         return Layers(1, state_space, beside=beside, norms=("ssm",))
 
-    spec = model(c, decoder=by_kind(roles, make), norm=RMS)
+    spec = model(c, decoder=in_order(roles, make), norm=RMS)
     return replace(spec, context=16384) if c.flag("use_long_context") else spec

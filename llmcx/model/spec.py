@@ -7,9 +7,10 @@ may come again after another. Cost never grows with the number of layers, becaus
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import groupby
 from typing import Any
 
 from llmcx.errors import InputError, check_size, check_sizes
@@ -113,6 +114,11 @@ class Layers:
         check_sizes(self, "repeat")
 
     @property
+    def kind(self) -> tuple[Any, ...]:
+        """What each of these layers is: everything but how many they are."""
+        return self.mixer, self.ffn, self.cross, self.beside, self.norms, self.reused
+
+    @property
     def norm_names(self) -> tuple[str, ...]:
         """The layer's norms: those stated, else one per part."""
         if self.norms is not None:
@@ -175,8 +181,7 @@ class ModelSpec:
         for stack, layers_in_order in (("encoder", self.encoder), ("decoder", self.decoder)):
             known: dict[Any, str] = {}
             for layers in layers_in_order:
-                what = (layers.mixer, layers.ffn, layers.cross, layers.beside, layers.norms, layers.reused)
-                name = known.setdefault(what, f"{stack}.{len(known)}")
+                name = known.setdefault(layers.kind, f"{stack}.{len(known)}")
                 before = kinds.get(name)
                 kinds[name] = layers if before is None else replace(before, repeat=before.repeat + layers.repeat)
                 runs.append((name, layers.repeat))
@@ -216,8 +221,24 @@ class ModelSpec:
         return sorted(count for count in counts if isinstance(count, int))
 
     def with_layers(self, change: Callable[[Layers], Layers]) -> ModelSpec:
-        """The same model with ``change`` applied to each layer group."""
-        return replace(self, encoder=tuple(map(change, self.encoder)), decoder=tuple(map(change, self.decoder)))
+        """The same model with ``change`` applied to each kind of layer, once; ``repeat`` stays as it is."""
+        changed = {name: change(layers) for name, layers in self.kinds.items()}
+        made = {(name, n): replace(changed[name], repeat=n) for name, n in set(self.runs)}
+        encoder, decoder = (
+            runs_of(made[run] for run in self.runs if run[0].startswith(stack)) for stack in ("encoder", "decoder")
+        )
+        return replace(self, encoder=encoder, decoder=decoder)
+
+
+def runs_of(layers: Iterable[Layers]) -> tuple[Layers, ...]:
+    """Layers in their order as the runs that a stack is: neighbours of one kind become one :class:`Layers`.
+
+    >>> a, b = Layers(1, Attention(2)), Layers(1, Attention(4))
+    >>> [run.repeat for run in runs_of([a, a, b, a])]
+    [2, 1, 1]
+    """
+    together = ([*run] for _, run in groupby(layers, lambda one: one.kind))
+    return tuple(run[0] if len(run) == 1 else replace(run[0], repeat=sum(one.repeat for one in run)) for run in together)
 
 
 def sequence_length(spec: ModelSpec, seq: int | None) -> int:

@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
+
+ASCII = str.maketrans("│─┌┐└┘├┤┬┴┼·█", "|-+++++++++.#")
+"""For the characters of which figures consist."""
 
 
 def columns() -> int:
@@ -27,16 +31,16 @@ def columns() -> int:
 
 
 def console() -> Console:
-    """Where tables and pictures are written. It colours only a terminal whose TERM is not dumb, and not with NO_COLOR set."""
+    """Where tables and figures are written. It colours only a terminal whose TERM is not dumb, and not with NO_COLOR set."""
     from rich.console import Console
 
     return Console(highlight=False, width=columns(), no_color=bool(os.environ.get("NO_COLOR")))
 
 
-def speaks(characters: str) -> bool:
-    """Whether stdout can write ``characters``."""
+def translated(line: Text) -> Text:
+    """A line of a figure as it is, or in ASCII where stdout cannot write it."""
     try:
-        characters.encode(sys.stdout.encoding or "ascii")
+        line.plain.encode(sys.stdout.encoding or "ascii")
     except UnicodeEncodeError:
-        return False
-    return True
+        line.plain = line.plain.translate(ASCII)
+    return line

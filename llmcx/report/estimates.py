@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from llmcx.report.format import cell, count
+from typing import Any
+
+from llmcx.report.format import count
 from llmcx.report.render import Item, View, title
-from llmcx.report.table import Column, Fact, Table, facts_table
+from llmcx.report.table import Column, Fact, Table, facts_table, raw_table
 
 
 def _hardware_tables(item: Item) -> list[Table]:
@@ -28,36 +30,37 @@ HARDWARE = View(lambda item: [], _hardware_tables)
 
 def _accelerator_tables(item: Item) -> list[Table]:
     one = item.result
-    rows = [
-        {"figure": f"dense {dtype}", "value": f"{rate:g} TFLOP/s", "source": one.source_of("dense_tflops")}
-        for dtype, rate in one.dense_tflops.items()
-    ]
+    rows: list[dict[str, Any]] = []
 
-    def add(figure: str, value: str, key: str) -> None:
-        rows.append({"figure": figure, "value": value, "source": one.source_of(key)})
+    def add(figure: str, value: float, unit: str, source: str, detail: str = "") -> None:
+        text = f"{value:g} {unit}{detail}"
+        rows.append({"figure": figure, "value": value, "unit": unit, "text": text, "source": source})
 
-    add("memory", f"{one.memory_gb:g} GB", "memory_gb")
-    add("memory bandwidth", f"{one.memory_gb_per_s:g} GB/s", "memory_gb_per_s")
+    for dtype, rate in one.dense_tflops.items():
+        add(f"dense {dtype}", rate, "TFLOP/s", one.source_of("dense_tflops"))
+    add("memory", one.memory_gb, "GB", one.source_of("memory_gb"))
+    add("memory bandwidth", one.memory_gb_per_s, "GB/s", one.source_of("memory_gb_per_s"))
     for figure, link, key in (("scale-up", one.scale_up, "scale_up"), ("scale-out", one.scale_out, "scale_out")):
         if link is not None:
             among = f" among {link.size:,}" if link.size else ""
-            add(figure, f"{link.gb_per_s:g} GB/s{among}, {link.link}", key)
+            add(figure, link.gb_per_s, "GB/s", one.source_of(key), f"{among}, {link.link}")
     if one.tdp_w is not None:
-        add("power", f"{one.tdp_w:g} W", "tdp_w")
+        add("power", one.tdp_w, "W", one.source_of("tdp_w"))
     if one.on_chip is not None:
         chip = one.on_chip
-        add("processors", f"{chip.units} {chip.unit}", "on_chip")
+        add("processors", chip.units, chip.unit, one.source_of("on_chip"))
         for figure, size, unit in (
             ("shared memory", chip.shared_kib, f"KiB per {chip.unit}"),
             ("L2 cache", chip.l2_mib, "MiB"),
             ("last-level cache", chip.last_level_mib, "MiB"),
         ):
             if size is not None:
-                add(figure, f"{size:g} {unit}", "on_chip")
+                add(figure, size, unit, one.source_of("on_chip"))
     if one.usd_per_hour is not None:
         price = one.usd_per_hour
-        rows.append({"figure": "price", "value": f"{price.usd:g} USD/h", "source": f"{price.source}, {price.date}"})
-    return [Table(one.title, [Column("figure", ""), Column("value", "value"), Column("source", "source", "text", 1)], rows)]
+        add("price", price.usd, "USD/h", f"{price.source}, {price.date}")
+    columns = [Column("figure", ""), Column("text", "value"), Column("source", "source", "text", 1)]
+    return [Table(one.title, columns, rows, keys=("figure", "value", "unit", "source"))]
 
 
 ACCELERATOR = View(lambda item: [], _accelerator_tables)
@@ -96,10 +99,10 @@ def _train_tables(item: Item) -> list[Table]:
 
     t, inputs = item.result["training"], item.inputs
     rows = [
-        {"quantity": name, "ideal": cell(getattr(t.ideal, key), kind), "estimate": cell(getattr(t.estimate, key), kind)}
+        {"quantity": name, "kind": kind, "ideal": getattr(t.ideal, key), "estimate": getattr(t.estimate, key)}
         for key, name, kind in _RESULTS
     ]
-    columns = [Column("quantity", ""), Column("ideal", "ideal bound", "figure"), Column("estimate", "estimate", "figure")]
+    columns = [Column("quantity", ""), Column("ideal", "ideal bound", "cell"), Column("estimate", "estimate", "cell")]
     heading = f"{title(item)} · {count(t.tokens)} tokens on {t.gpus:,} x {inputs['hardware']} · {inputs['layout']}"
     tables = [Table(heading, columns, rows)]
     parts = [
@@ -126,14 +129,23 @@ def _train_tables(item: Item) -> list[Table]:
             Column("slower", "to the best", "factor", 2),
             Column("bytes", "memory", "bytes"),
         ]
-        for key, told in (("best", "Fastest layouts that fit"), ("near", "Faster still, but too large")):
-            listed = [row | {"slower": row["step_s"] / best} for row in plan[key]]
-            if listed:
-                tables.append(Table(told, columns, listed))
+        for key, heading in (("best", "Fastest layouts that fit"), ("near", "Faster still, but too large")):
+            rows = [row | {"slower": row["step_s"] / best} for row in plan[key]]
+            if rows:
+                tables.append(Table(heading, columns, rows))
     return tables
 
 
-TRAIN = View(_train_facts, _train_tables)
+def _train_data(item: Item) -> Table:
+    """For a CSV: the results, the parts of a step and of the memory, by their names in JSON."""
+    t = item.result["training"]
+    rows = [{"name": key, "ideal": getattr(t.ideal, key), "estimate": getattr(t.estimate, key)} for key, *_ in _RESULTS]
+    rows += [{"name": f"step.{part}", "ideal": t.ideal.step[part], "estimate": s} for part, s in t.estimate.step.items()]
+    rows += [{"name": f"memory.{part}", "ideal": None, "estimate": size} for part, size in t.memory._asdict().items()]
+    return raw_table(rows)
+
+
+TRAIN = View(_train_facts, _train_tables, _train_data)
 
 
 # --- serve ----------------------------------------------------------------------------------------------------------

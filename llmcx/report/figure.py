@@ -1,10 +1,16 @@
-"""A picture before anybody decided how to draw it: curves over two axes, or bars of parts."""
+"""A figure before it is drawn: curves over two axes, or bars of parts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import log10
+from math import ceil, floor, log10
+from string import ascii_letters
 from typing import NamedTuple, Union
+
+from llmcx.errors import InputError
+
+MARKERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+"""One letter for each series, in a terminal and in a file."""
 
 
 class Series(NamedTuple):
@@ -26,6 +32,27 @@ class Axis(NamedTuple):
         """Where a value stands."""
         return log10(value) if self.log else value
 
+    def ticks(self, values: Sequence[float]) -> list[float]:
+        """Round values between the least and the greatest of ``values``, eight or so; of a length, ``values`` themselves.
+
+        >>> Axis().ticks([1, 50_000]), Axis().ticks([30, 150]), Axis(log=False).ticks([0.2, 1.1])
+        ([1.0, 10.0, 100.0, 1000.0, 10000.0], [30.0, 50.0, 70.0, 100.0, 150.0], [0.2, 0.4, 0.6, 0.8, 1.0])
+        """
+        low, high = min(values), max(values)
+        if self.kind == "length":  # powers of two, not of ten
+            each = sorted(set(values))
+            return each[:: ceil(len(each) / 9)]
+        if self.log:
+            decades = range(floor(log10(low)), ceil(log10(high)) + 1)
+            within = log10(high / low)
+            digits = (1,) if within > 3 else (1, 2, 5) if within > 0.8 else (1, 1.5, 2, 3, 5, 7)
+            found: list[float] = [k * 10.0**power for power in decades[:: ceil(within / 8) or 1] for k in digits]
+        else:
+            rough = 10 ** floor(log10((high - low) / 5 or 1))
+            step = next(rough * k for k in (1, 2, 5, 10) if (high - low) / (rough * k) <= 6)
+            found = [round(step * k, 12) for k in range(ceil(low / step), floor(high / step) + 1)]
+        return [tick for tick in found if low * (1 - 1e-9) <= tick <= high * (1 + 1e-9)] or [low, high]
+
 
 class Mark(NamedTuple):
     """A place on the x axis that means something."""
@@ -43,9 +70,22 @@ class Curves(NamedTuple):
     series: Sequence[Series]
     marks: Sequence[Mark] = ()
 
+    def drawable(self) -> list[Series]:
+        """The series with the points that the axes can show. Raises InputError where no point is left, or too many series."""
+
+        def shown(x: float | None, y: float | None) -> bool:
+            return x is not None and y is not None and (x > 0 or not self.x.log) and (y > 0 or not self.y.log)
+
+        drawn = [s._replace(points=[point for point in s.points if shown(*point)]) for s in self.series]
+        if not any(s.points for s in drawn):
+            raise InputError("there is nothing to plot: no series has a point above zero", field="plot")
+        if len(drawn) > len(MARKERS):
+            raise InputError(f"{len(drawn)} lines are too many for one plot; it holds {len(MARKERS)}", field="plot")
+        return drawn
+
 
 class Bar(NamedTuple):
-    """What one thing consists of."""
+    """One bar and the sizes of its parts."""
 
     label: str
     parts: Mapping[str, int]
@@ -67,6 +107,18 @@ class Bars(NamedTuple):
     def parts(self) -> list[str]:
         """The names of all parts that are not empty, in order."""
         return list(dict.fromkeys(part for bar in self.bars for part, size in bar.parts.items() if size))
+
+    def letters(self) -> dict[str, str]:
+        """A letter for each part, no two the same: the first of its name that is free. What is idle is a dot.
+
+        >>> Bars("", "count", "", [Bar("", {"weights": 3, "workspace": 2, "wow": 1, "idle experts": 1})]).letters()
+        {'weights': 'W', 'workspace': 'w', 'wow': 'o', 'idle experts': '·'}
+        """
+        found: dict[str, str] = {}
+        for part in self.parts():
+            free = (c for c in part[0].upper() + part + ascii_letters if c.isalpha() and c not in found.values())
+            found[part] = "·" if part.startswith("idle") else next(free)
+        return found
 
     @property
     def most(self) -> int:

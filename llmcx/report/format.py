@@ -72,6 +72,11 @@ def exact(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else cell(value, "float")
 
 
+def steps(line: Any) -> list[str]:
+    """How a figure comes about: the formula, the numbers put in, the result; what there is of it."""
+    return [step for step in (line.formula, line.numbers, exact(line.value)) if step]
+
+
 def length(value: int) -> str:
     """Tokens of context, exactly, as --seq reads them: k is 1024, M is 1024².
 
@@ -98,7 +103,7 @@ def time(seconds: float) -> str:
 
 
 def tick(value: float, kind: str) -> str:
-    """A number beside an axis: short, without digits that say nothing. Kinds: those of cell, number and loss.
+    """A number beside an axis: short, without digits that mean nothing. Kinds: those of cell, number and loss.
 
     >>> tick(1e11, "flops"), tick(2.5e9, "count"), tick(8192, "length"), tick(0.001, "time"), tick(30.0, "number")
     ('100 G', '2.5 B', '8k', '1ms', '30')

@@ -1,13 +1,13 @@
-"""Which picture a command's answer has: its numbers as they stand in the answer, put on axes or in bars."""
+"""The figures of each command's answer: its numbers as they stand in the answer, put on axes or in bars."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llmcx.errors import InputError
-from llmcx.report.attention import MEASURES
+from llmcx.report.attention_compare import MEASURES
 from llmcx.report.figure import Axis, Bar, Bars, Curves, Figure, Mark, Series
 from llmcx.report.format import cell
 from llmcx.report.render import Answer, Item, title, varying
@@ -20,11 +20,11 @@ def _names(items: list[Item]) -> list[str]:
     if len(set(named)) == len(items) > 1:
         return named
     models = len(set(named)) > 1
-    made = []
+    names = []
     for item in items:
         name = [str(item.model["name"])] if item.model and (models or not unlike) else []
-        made.append(", ".join([*name, *(f"{key} {_short(item.inputs.get(key))}" for key in unlike)]))
-    return made
+        names.append(", ".join([*name, *(f"{key} {_short(item.inputs.get(key))}" for key in unlike)]))
+    return names
 
 
 def _short(value: Any) -> str:
@@ -67,7 +67,7 @@ def _flops(items: list[Item]) -> list[Figure]:
         marks = [Mark(crossing, f"attention is half from n = {crossing:,}")] if inside else []
         return [Curves(f"{title(once[0])}: growth with the length", x, y, series, marks)]
     series = []
-    for name, item in zip(_names([item._replace(inputs=_kept(item)) for item in once]), once, strict=True):
+    for name, item in zip(_names([item._replace(inputs=_shape(item)) for item in once]), once, strict=True):
         rows, crossing = item.more()  # type: ignore[misc]
         label = f"{name}, attention is half from n = {crossing:,}" if crossing else f"{name}, attention never half"
         series.append(Series(label, [(row.seq, row.total) for row in rows]))
@@ -81,18 +81,20 @@ _SHAPE = (
 """Inputs that make another model."""
 
 
-def _kept(item: Item) -> dict[str, Any]:
+def _shape(item: Item) -> dict[str, Any]:
     return {key: value for key, value in item.inputs.items() if key in _SHAPE}
 
 
-def memory(items: list[Item]) -> list[Figure]:
+def memory(items: list[Item]) -> list[Bars]:
     """Parts of a GPU's memory, of each pipeline stage or of each item, against the budget."""
     bars = []
     for name, item in zip(_names(items), items, strict=True):
         r = item.result
         stages = r.ranks if len(r.ranks) > 1 else [r]
         for stage in stages:
-            label = f"stage {stage.stage}" if len(stages) > 1 else "each GPU" if r.gpus > 1 else "memory"
+            label = "each GPU" if r.gpus > 1 else "memory"
+            if len(stages) > 1:
+                label = f"stage {stage.stage}, {stage.layers} layers, {stage.in_flight} in flight"
             label = label if len(items) == 1 else f"{name}, {label}" if len(stages) > 1 else name
             bars.append(Bar(label, {part.part: part.bytes for part in stage.parts}))
     limits = {item.result.budget_bytes for item in items}
@@ -112,19 +114,19 @@ def _attention(items: list[Item]) -> list[Figure]:
     return [Curves(_heading(items), Axis("tokens", "length"), Axis(what, kind), series)]
 
 
-_PARTS = {"other": "attention and the rest", "shared": "shared experts", "met": "experts met", "idle": "idle experts"}
+_PARTS = {"other": "attention and the rest", "shared": "shared experts", "met": "experts of a token", "idle": "idle experts"}
 
 
-def moe(items: list[Item]) -> list[Figure]:
-    """What is stored against what one token meets."""
+def moe(items: list[Item]) -> list[Bars]:
+    """The parameters stored, and those that are active for one token."""
     bars = []
     for name, item in zip(_names(items), items, strict=True):
         r = item.result
         prefix = f"{name}, " if len(items) > 1 else ""
         parts = {_PARTS[part]: size for part, size in r.shares.items()}
         bars.append(Bar(f"{prefix}stored", parts))
-        bars.append(Bar(f"{prefix}met by a token", {part: size for part, size in parts.items() if part != _PARTS["idle"]}))
-    return [Bars(_headed(items, "parameters stored and met"), "count", "parameters", bars)]
+        bars.append(Bar(f"{prefix}active per token", {part: size for part, size in parts.items() if part != _PARTS["idle"]}))
+    return [Bars(_headed(items, "parameters stored and active"), "count", "parameters", bars)]
 
 
 def _chinchilla(items: list[Item]) -> list[Figure]:
@@ -205,7 +207,7 @@ def _accelerator(items: list[Item]) -> list[Figure]:
     return [_roofline(one.more(), f"{one.result.title}: roofs by number format")]  # type: ignore[misc]
 
 
-PICTURES: dict[str, Callable[[list[Item]], list[Figure]]] = {
+PICTURES: dict[str, Callable[[list[Item]], Sequence[Figure]]] = {
     "params": _params,
     "flops": _flops,
     "memory": memory,
@@ -221,29 +223,24 @@ PICTURES: dict[str, Callable[[list[Item]], list[Figure]]] = {
 """By the name of the view."""
 
 
-def figures(answer: Answer, view: str) -> list[Figure]:
-    """The pictures of an answer. Raises InputError where ``view`` has none."""
+def draw(answer: Answer, view: str, path: str, plain: bool = False) -> None:
+    """The figures of an answer: in the terminal for "-", in words where ``plain``, else in a file.
+
+    Raises InputError: no figure, nothing to draw, a package that is missing, or a file that cannot be written.
+    """
     if view not in PICTURES:
         known = "params, flops, memory, attention-compare, moe, chinchilla, train, serve, shapes and hardware show"
         raise InputError(f"--plot: this answer has no picture; {known} have one", field="plot")
-    return PICTURES[view](list(answer.items))
-
-
-def draw(answer: Answer, view: str, path: str, plain: bool = False) -> None:
-    """The pictures of an answer: in the terminal for "-", in words where ``plain``, else in a file.
-
-    Raises InputError: no picture, nothing to draw, or a file that cannot be written.
-    """
-    drawn = figures(answer, view)
+    figures = PICTURES[view](answer.items)
     if path != "-":
-        from llmcx.report.file import write
+        from llmcx.report.image import write
 
-        write(drawn, path)
+        write(figures, path)
     elif plain:
-        from llmcx.report.spoken import described
+        from llmcx.report.plain import described
 
-        sys.stdout.write("\n".join(line for figure in drawn for line in described(figure)) + "\n")
+        sys.stdout.write("\n".join(line for figure in figures for line in described(figure)) + "\n")
     else:
         from llmcx.report.plot import show
 
-        show(drawn)
+        show(figures)

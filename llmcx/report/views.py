@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from llmcx.report import attention, contrast, experts, laws
-from llmcx.report.bars import bar, legend
+from llmcx.report import attention_compare, chinchilla, compare, moe, pictures
 from llmcx.report.estimates import ACCELERATOR, HARDWARE, SERVE, TRAIN
-from llmcx.report.render import Item, View, as_rows, title
+from llmcx.report.figure import Bars
+from llmcx.report.json import as_rows
+from llmcx.report.render import Item, View, title
 from llmcx.report.table import Column, Fact, Table, facts_table
 
 SHARE = Column("share", "share", "share")
@@ -34,7 +35,7 @@ def _params_tables(item: Item) -> list[Table]:
     rows = [row | {"short": row["params"]} for row in as_rows(r.components)]
     total = {"component": "total", "params": r.total, "short": r.total, "share": 1.0}
     facts = [fact for fact in _params_facts(item) if fact.key != "total"]
-    return [Table(title(item), columns, rows, total), facts_table("", facts)]
+    return [Table(title(item), columns, rows, total, ("component", "params", "share")), facts_table("", facts)]
 
 
 PARAMS = View(_params_facts, _params_tables)
@@ -68,13 +69,14 @@ def _flops_tables(item: Item) -> list[Table]:
     rows = [row | {"short": row["flops"]} for row in as_rows(r.forward.components)]
     total = {"component": "forward total", "flops": r.forward.total, "short": r.forward.total, "share": 1.0}
     shape = f"batch {item.inputs['batch']}, seq {item.inputs['seq']:,}"
-    tables = [Table(f"{title(item)} · {shape}", columns, rows, total), facts_table("", _flops_facts(item)[1:])]
+    keys = ("component", "flops", "share")
+    tables = [Table(f"{title(item)} · {shape}", columns, rows, total, keys), facts_table("", _flops_facts(item)[1:])]
     if len(r.groups) > 3:
         columns = [Column("component", "layer group"), Column("flops", unit, "int"), SHARE]
         tables.append(Table("By layer group", columns, as_rows(r.groups)))
     columns = [
         Column("rule", "rule of thumb"),
-        Column("value", "says", "flops"),
+        Column("value", "gives", "flops"),
         Column("exact", "exact", "flops"),
         Column("error", "error", "share"),
     ]
@@ -108,15 +110,16 @@ def _memory_facts(item: Item) -> list[Fact]:
     return facts
 
 
-def _memory_tables(item: Item) -> list[Table]:
+def _memory_tables(item: Item) -> list[Table | Bars]:
     r = item.result
     columns = [Column("part", "part"), Column("bytes", "bytes", "int"), Column("short", "", "size", 1)]
     columns += [SHARE, Column("formula", "formula", "text", 2)]
     total = max(r.total_bytes, 1)
     rows = [row | {"short": row["bytes"], "share": row["bytes"] / total} for row in as_rows(r.parts)]
     last = {"part": "total", "bytes": r.total_bytes, "short": r.total_bytes, "share": 1.0, "formula": ""}
-    tables = [Table(title(item), columns, rows, last), facts_table("", _memory_facts(item)[1:])]
-    tables.append(_picture(item))
+    keys = ("part", "bytes", "share", "formula")
+    tables: list[Table | Bars] = [Table(title(item), columns, rows, last, keys), facts_table("", _memory_facts(item)[1:])]
+    tables.append(pictures.memory([item])[0]._replace(title=r.heaviest or ""))
     if r.stored is not None:
         columns = [Column("dtype", "weights as"), Column("elements", "elements", "int"), Column("bytes", "bytes", "size")]
         tables.append(Table("", columns, [{"dtype": name, **row} for name, row in r.stored.by_dtype.items()]))
@@ -142,36 +145,7 @@ def _memory_tables(item: Item) -> list[Table]:
     return tables
 
 
-def _picture(item: Item) -> Table:
-    """One bar per GPU (of each pipeline stage) against the budget."""
-    r = item.result
-    columns = [Column("stage", "stage", "int"), Column("layers", "layers", "int", 3), Column("in_flight", "in flight", "int", 4)]
-    columns = [*columns, Column("total_bytes", "each GPU", "bytes")] if len(r.ranks) > 1 else []
-    stages = r.ranks or [r]
-    most = max(max(rank.total_bytes for rank in stages), r.budget_bytes or 0, 1)
-    rows = []
-    for rank in stages:
-        held = {part.part: part.bytes for part in rank.parts}
-        rows.append({**vars(rank), "bar": bar(held, most, r.budget_bytes)})
-    title = legend({part.part: part.bytes for rank in stages for part in rank.parts})
-    title += " · | is the budget" if r.budget_bytes else ""
-    from llmcx.report.pictures import memory
-
-    title = f"{r.heaviest}\n{title}" if r.heaviest else title
-    return Table(title, [*columns, Column("bar", "")], rows, figure=memory([item])[0], heading=r.heaviest or "")
-
-
 MEMORY = View(_memory_facts, _memory_tables)
-
-
-# --- attention-compare ----------------------------------------------------------------------------------------------
-
-
-def _compare_tables(item: Item) -> list[Table]:
-    return attention.tables(item, title(item))
-
-
-COMPARE = View(attention.facts, _compare_tables, attention.every_row)
 
 
 # --- presets --------------------------------------------------------------------------------------------------------
@@ -192,15 +166,11 @@ def _presets_tables(item: Item) -> list[Table]:
     rows = [
         row | {"short": row["total"], "sparse": row["active"] if row["active"] != row["total"] else None} for row in item.result
     ]
-    return [Table("", columns, rows)]
-
-
-def _presets_data(item: Item) -> Table:
     keys = ("name", "family", "total", "active", "published", "context", "year", "title")
-    return Table("", [Column(key, key) for key in keys], item.result)
+    return [Table("", columns, rows, keys=keys)]
 
 
-PRESETS = View(lambda item: [], _presets_tables, _presets_data)
+PRESETS = View(lambda item: [], _presets_tables)
 
 
 def _preset_tables(item: Item) -> list[Table]:
@@ -296,11 +266,11 @@ VIEWS = {
     "params": PARAMS,
     "flops": FLOPS,
     "memory": MEMORY,
-    "attention-compare": COMPARE,
-    "compare": contrast.VIEW,
-    "moe": experts.VIEW,
-    "chinchilla": laws.VIEW,
-    "chinchilla-fit": laws.FIT,
+    "attention-compare": attention_compare.VIEW,
+    "compare": compare.VIEW,
+    "moe": moe.VIEW,
+    "chinchilla": chinchilla.VIEW,
+    "chinchilla-fit": chinchilla.FIT,
     "bounds": BOUNDS,
     "shapes": SHAPES,
     "presets": PRESETS,

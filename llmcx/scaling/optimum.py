@@ -114,7 +114,8 @@ class Optimum:
 
     ``counts`` is what ``params`` counts (:class:`llmcx.scaling.laws.Law`); ``exponent`` is a in N ~ C^a, with its interval where
     the source gives one; ``total_params`` and ``granularity`` are a mixture of experts'.
-    ``in_range`` is False, and ``warning`` says by how much, where ``compute`` lies outside the budgets the law was fitted to.
+    ``in_range`` is False, and ``warning`` says by how much, where ``compute`` lies outside the budgets the law was fitted to;
+    ``extrapolation`` is then ``compute`` over the largest of them, or over the smallest where it is less.
     """
 
     law: str
@@ -125,6 +126,7 @@ class Optimum:
     tokens_per_param: float
     in_range: bool
     warning: str | None
+    extrapolation: float | None
     counts: str
     exponent: float
     exponent_low: float | None
@@ -267,6 +269,7 @@ def _optimum(law: Law, n: float, d: float, budget: float, expected: float | None
         tokens_per_param=d / n,
         in_range=warning is None,
         warning=warning,
+        extrapolation=extrapolation(law, budget),
         counts=law.parameters,
         exponent=law.exponent,
         exponent_low=spread and spread.low,
@@ -282,15 +285,27 @@ def out_of_range(law: Law, compute: float) -> str | None:
     >>> out_of_range(Law("one", "one", Power(1e9, 1e20, 0.5), 6e18, 3e21, ""), 3e24)
     'one was fitted to budgets of 6e+18 to 3e+21 FLOPs; 3e+24 is 1,000 times the largest, so this is an extrapolation'
     """
-    span = f"{law.name} was fitted to budgets of {law.compute_min:.3g} to {law.compute_max:.3g} FLOPs; {compute:.3g} is"
+    ratio = extrapolation(law, compute)
+    if ratio is None:
+        return None
+    span = f"{law.name} was fitted to budgets of {law.compute_min:.3g} to {law.compute_max:.3g} FLOPs"
+    end = "largest" if ratio > 1 else "smallest"
+    return f"{span}; {compute:.3g} is {times(ratio)} the {end}, so this is an extrapolation"
+
+
+def extrapolation(law: Law, compute: float) -> float | None:
+    """``compute`` over the largest budget that ``law`` was fitted to, or the smallest where it is less; None between them."""
     if compute > law.compute_max:
-        return f"{span} {_times(compute / law.compute_max)} the largest, so this is an extrapolation"
-    if compute < law.compute_min:
-        return f"{span} {_times(compute / law.compute_min)} the smallest, so this is an extrapolation"
-    return None
+        return compute / law.compute_max
+    return compute / law.compute_min if compute < law.compute_min else None
 
 
-def _times(ratio: float) -> str:
+def times(ratio: float) -> str:
+    """A ratio in words.
+
+    >>> times(3333.3), times(0.25)
+    ('3,333 times', '0.25 times')
+    """
     return f"{ratio:,.0f} times" if 100 <= ratio < 1e6 else f"{ratio:.2g} times"
 
 

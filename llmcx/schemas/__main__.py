@@ -1,186 +1,121 @@
 """Writes the JSON Schemas (2020-12) of every command's output, through pydantic, from the types that hold the results.
 
-A result's type says its fields once, where it is made: a dataclass, a NamedTuple or a TypedDict. Here each becomes a pydantic
-model of the object that `llmcx.report.render.plain` makes of it.
+A result's type says its fields once, where it is made: a dataclass, a NamedTuple, a TypedDict, or a class of cached properties.
+Here each becomes a pydantic model of the object that `llmcx.report.json.as_json` makes of it, described by its docstring.
 """
 
 from __future__ import annotations
 
 import json
-import re
-import types
-from dataclasses import MISSING
+from dataclasses import MISSING, is_dataclass
+from dataclasses import fields as dataclass_fields
 from functools import cache, cached_property
-from typing import Any, Literal, TypedDict, Union, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
+from pydantic import ConfigDict, Field, TypeAdapter, create_model
 from pydantic.json_schema import GenerateJsonSchema
 
-from llmcx.answers import Line, fields_of
-from llmcx.answers.attention_compare import Comparison
-from llmcx.answers.bounds import Bounds
-from llmcx.answers.compare import Contrast
-from llmcx.answers.flops import Flops
-from llmcx.answers.memory import Memory
-from llmcx.answers.moe import Experts
-from llmcx.answers.params import Params
-from llmcx.answers.plan import Trained
-from llmcx.answers.serve import Serving
-from llmcx.answers.shapes import Shapes
-from llmcx.catalog.build import NESTED, defaults
-from llmcx.catalog.presets import Summary
-from llmcx.explain import Entry, Topic
-from llmcx.huggingface.weights import Compared
-from llmcx.machine.hardware import Hardware
-from llmcx.machine.hardware import Summary as Accelerator
+from llmcx import explain
+from llmcx.answers import Line, attention_compare, bounds, compare, flops, memory, moe, params, plan, serve, shapes
+from llmcx.catalog import presets
+from llmcx.catalog.build import NESTED, STACKS, Pattern, defaults
+from llmcx.huggingface import weights
+from llmcx.machine import hardware
 from llmcx.model.mixers import MIXERS, mixer_class
-from llmcx.model.spec import ModelSpec
-from llmcx.scaling.fitting import Fitted
-from llmcx.scaling.standing import Advice
+from llmcx.model.spec import Layers, ModelSpec
+from llmcx.scaling import fitting, standing
 from llmcx.schemas import HERE
 
-RESULTS: dict[str, list[Any]] = {
-    "params": [Params, Compared],
-    "flops": [Flops],
-    "memory": [Memory],
-    "attention-compare": [Comparison],
-    "compare": [Contrast],
-    "moe": [Experts],
-    "chinchilla": [Advice],
-    "chinchilla-fit": [Fitted],
-    "bounds": [Bounds],
-    "shapes": [Shapes],
-    "train": [Trained],
-    "serve": [Serving],
-    "presets": [list[Summary], ModelSpec],
-    "hardware": [list[Accelerator], Hardware],
-    "explain": [list[Entry], Topic],
+RESULTS: dict[str, tuple[Any, ...]] = {
+    "params": (params.Params, weights.Compared),
+    "flops": (flops.Flops,),
+    "memory": (memory.Memory,),
+    "attention-compare": (attention_compare.Comparison,),
+    "compare": (compare.Contrast,),
+    "moe": (moe.Experts,),
+    "chinchilla": (standing.Advice,),
+    "chinchilla-fit": (fitting.Fitted,),
+    "bounds": (bounds.Bounds,),
+    "shapes": (shapes.Shapes,),
+    "train": (plan.Trained,),
+    "serve": (serve.Serving,),
+    "presets": (list[presets.Summary], ModelSpec),
+    "hardware": (list[hardware.Summary], hardware.Hardware),
+    "explain": (list[explain.Entry], explain.Topic),
 }
 """By schema: what may stand under ``result``."""
 
 ALWAYS_A_MODEL = ("flops", "memory", "attention-compare", "moe", "train", "serve")
 NEVER_A_MODEL = ("compare", "bounds", "shapes", "chinchilla-fit", "hardware")
 
-UNITS = (
-    (r"(.*_)?bytes(_per_.*)?$", "bytes"),
-    (r"(.*_)?flops$|compute(_min|_max)?$|.*_compute$", "FLOPs"),
-    (r"(.*_)?(seconds|s)$", "seconds"),
-    (r"days$", "days"),
-    (r"(.*_)?(tokens|seq|context|seqs)$", "tokens"),
-    (r"(.*_)?gb$", "GB, 10^9 bytes"),
-    (r"(.*_)?gb_per_s$", "GB/s, 10^9 bytes a second"),
-    (r"(.*_)?tokens_per_s(_.*)?$", "tokens per second"),
-    (r"(.*_)?tflops$", "TFLOP/s, 10^12 a second"),
-    (r"tdp_w$|watts$", "watts"),
-    (r"usd(_.*)?$", "US dollars"),
-    (r"energy_kwh$", "kWh"),
-    (r"co2_kg$", "kg"),
-    (r"(.*_)?kib$", "KiB"),
-    (r"(.*_)?mib$", "MiB"),
-    (r"(.*_)?loss$", "nats per token"),
-    (r"(share|.*_fraction|relative|error)$", "a fraction of 1"),
-)
-"""What a number is counted in, by its name."""
-
-
-class _Named(TypedDict):
-    name: str
-    family: str | None
-    source: str | None
-
-
-class Model(_Named, total=False):
-    """The model that an answer is about."""
-
-    title: str
+Members = dict[str, tuple[Any, bool]]
+"""Of an object, by name: the type, and whether it is always there."""
 
 
 class Schema(GenerateJsonSchema):
-    """Without a title on every field, which would only repeat its name."""
+    """Without titles that repeat a field's name, and without defaults: what may be left out is not null but not there."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
 
-
-def said(kind: Any, name: str) -> str | None:
-    """What a class's docstring says of a field: the clauses that name it, and the unit that its name tells."""
-    text = " ".join((kind.__doc__ or "").split())
-    clauses = [clause.strip(" ;:.") for clause in re.split(r"(?<=[.;:])\s+(?=[`A-Z*])|\.$", text)]
-    told = [clause for clause in clauses if f"``{name}``" in clause]
-    unit = next((unit for pattern, unit in UNITS if re.match(pattern, name)), None)
-    out = ". ".join([*told, *([f"Unit: {unit}"] if unit else [])])
-    return out.replace("``", "`") or None
+    def default_schema(self, schema: Any) -> Any:
+        return self.generate_inner(schema["schema"])
 
 
-def names_of(kind: Any) -> list[str] | None:
-    """The fields of a result's type as `llmcx.report.render.plain` writes them; None for a type that is no result's."""
-    if hasattr(kind, "__total__"):
-        return list(get_type_hints(kind))
-    names = fields_of(kind) if isinstance(kind, type) else None
-    return None if names is None else list(names)
-
-
-def hints_of(kind: Any) -> dict[str, Any]:
-    """The types of a result's fields, those of figures that are computed when they are read included."""
-    computed = {
-        name: value.func for base in kind.__mro__ for name, value in vars(base).items() if isinstance(value, cached_property)
+def made(name: str, doc: str | None, members: Members, module: str = __name__) -> Any:
+    """The model of an object that has these members and no others."""
+    fields: dict[str, Any] = {
+        f"{key}_": (hint, Field(... if always else None, alias=key)) for key, (hint, always) in members.items()
     }
-    return get_type_hints(kind) | {name: get_type_hints(function)["return"] for name, function in computed.items()}
+    text = " ".join((doc or "").replace("``", "`").split())
+    return create_model(name, __config__=ConfigDict(extra="forbid"), __doc__=text, __module__=module, **fields)
 
 
+def members_of(kind: Any) -> Members | None:
+    """The members of a result's type, as `llmcx.report.json.as_json` writes them; None for a type that is no result's."""
+    if is_typeddict(kind):
+        return {name: (read(hint), name in kind.__required_keys__) for name, hint in get_type_hints(kind).items()}
+    if not isinstance(kind, type):
+        return None
+    parts = {name: part for base in reversed(kind.__mro__) for name, part in vars(base).items() if not name.startswith("_")}
+    computed = {name: get_type_hints(p.func)["return"] for name, p in parts.items() if isinstance(p, cached_property)}
+    stored = [field.name for field in dataclass_fields(kind) if field.name != "lines"] if is_dataclass(kind) else None
+    names = [*computed] or stored or getattr(kind, "_fields", None)
+    hints = get_type_hints(kind) | computed
+    return None if names is None else {name: (read(hints[name]), True) for name in names}
+
+
+@cache
 def read(hint: Any) -> Any:
     """A type hint with every result's type in it replaced by its model."""
-    origin, args = get_origin(hint), get_args(hint)
-    if origin in (Union, types.UnionType):
-        return Union[tuple(read(arg) for arg in args)]
-    if origin is list or (origin is tuple and args[-1] is Ellipsis):
-        inner: Any = read(args[0])
-        return list[inner]
-    if origin is not None and origin is not Literal:
-        if len(args) != 2 or args[0] is not str:
-            raise TypeError(f"{hint} has no JSON form here")
-        value: Any = read(args[1])
-        return dict[str, value]
-    return hint if origin is Literal or names_of(hint) is None else model(hint)
-
-
-def _field(text: str | None, required: bool = True, alias: str | None = None) -> Any:
-    return Field(default=... if required else None, description=text, alias=alias)
-
-
-def made(kind: Any, members: dict[str, Any]) -> type[BaseModel]:
-    """A pydantic model with the name and the docstring of ``kind``, that allows no other fields."""
-    doc = " ".join((kind.__doc__ or "").replace("``", "`").split())
-    name = kind.__name__.strip("_")
-    return create_model(name, __config__=ConfigDict(extra="forbid"), __module__=kind.__module__, __doc__=doc, **members)
+    origin: Any = get_origin(hint)
+    if origin not in (None, Literal):
+        return (Union if origin is UnionType else origin)[tuple(each if each is ... else read(each) for each in get_args(hint))]
+    members = members_of(hint)
+    return hint if members is None else made(hint.__name__.strip("_"), hint.__doc__, members, hint.__module__)
 
 
 @cache
-def model(kind: Any) -> type[BaseModel]:
-    """The model of the object that a result of ``kind`` becomes."""
-    hints, required = hints_of(kind), getattr(kind, "__required_keys__", None)
-    names = names_of(kind) or []
-    return made(
-        kind,
-        {
-            name: (
-                read(hints[name]),
-                _field(said(kind, name), required is None or name in required),
-            )
-            for name in names
-        },
-    )
-
-
-@cache
-def part(kind: Any) -> type[BaseModel]:
+def part(kind: Any) -> Any:
     """The model of a part of a preset file, in which what is at its default is left out."""
+    members = parts_of(kind)
+    if kind is ModelSpec:
+        one: Any = made("Kind", "A kind of layer.", {name: of for name, of in parts_of(Layers).items() if name != "repeat"})
+        many = made("Pattern", Pattern.__doc__, {"repeat": (int, True), "layers": (list[Any], True)})
+        entry: Any = Union[str, part(Layers), many]
+        members |= {"kinds": (dict[str, one], False)} | dict.fromkeys(STACKS, (list[entry], False))
+    return made(kind.__name__, kind.__doc__, members, kind.__module__)
+
+
+def parts_of(kind: Any) -> Members:
+    """What a part holds."""
     hints = get_type_hints(kind)
-    members: dict[str, Any] = {}
-    for name, default in defaults(kind).items():
-        hint = within(NESTED[name], hints[name]) if name in NESTED else read(hints[name])
-        members[name] = (hint, _field(said(kind, name), name == "type" or default is MISSING))
-    return made(kind, members)
+    return {
+        name: (within(NESTED[name], hints[name]) if name in NESTED else hints[name], name == "type" or default is MISSING)
+        for name, default in defaults(kind).items()
+        if name not in STACKS
+    }
 
 
 def within(nested: Any, hint: Any) -> Any:
@@ -188,90 +123,51 @@ def within(nested: Any, hint: Any) -> Any:
     if isinstance(nested, list):
         inner: Any = within(nested[0], None)
         return list[inner]
-    if isinstance(nested, dict):
-        kinds = [mixer_class(name) for name in nested] if nested is MIXERS else [*nested.values()]
-        found: Any = Union[tuple(part(kind) for kind in dict.fromkeys(kinds))]
-    else:
-        found = part(nested)
-    also = [kind for kind in get_args(hint) if kind in (type(None), bool)]
-    return Union[tuple(each for each in (found, *also))] if also else found
-
-
-def envelope(name: str) -> dict[str, Any]:
-    """The schema of a command's answers: one, or several under "results"."""
-    results = [part(kind) if kind is ModelSpec else read(kind) for kind in RESULTS[name]]
-    # "schema" is a method of pydantic's own models.
-    field = _field("What this is; a change gets a new number.", alias="schema")
-    several: dict[str, Any] = {"schema_": (Literal[f"llmcx.{name}/1"], field)}
-    members = dict(several)
-    if name not in NEVER_A_MODEL:
-        members["model"] = (model(Model), _field("The model that this is about.", name in ALWAYS_A_MODEL))
-    lines: Any = model(Line)
-    members |= {
-        "inputs": (dict[str, Any], _field("What was asked, defaults included.")),
-        "result": (Union[tuple(results)], _field("The answer.")),
-        "explain": (list[lines], _field("With --explain: each figure's formula.", False)),
-        "notes": (list[str], _field("What to bear in mind.")),
-    }
-    answer: Any = create_model("Answer", __config__=ConfigDict(extra="forbid"), __doc__=f"One answer of llmcx {name}.", **members)
-    both = create_model(
-        "Answers",
-        __config__=ConfigDict(extra="forbid"),
-        __doc__="Several answers side by side; --format jsonl prints each on a line of its own instead.",
-        **several,
-        results=(list[answer], _field(None)),
+    one_of = (
+        [mixer_class(name) for name in nested] if nested is MIXERS else nested.values() if isinstance(nested, dict) else [nested]
     )
-    return schema(name, Union[answer, both])
+    also = [kind for kind in get_args(hint) if kind in (type(None), bool)]
+    return Union[tuple([part(kind) for kind in dict.fromkeys(one_of)] + also)]
 
 
-def error() -> dict[str, Any]:
-    """The schema of what stderr holds with --json when a call is refused."""
-    described = {
-        "message": (str, "One sentence."),
-        "field": (str, "The flag or key at fault."),
-        "value": (Any, "What was given."),
-        "allowed": (str, "What would do."),
-        "nearest": (list[str], "Valid names closest to a misspelt one."),
-        "bug": (bool, "True where the fault is llmcx's: exit 1. A refusal exits 2."),
+def answers(name: str) -> Any:
+    """What a command prints: one answer, or several under "results"."""
+    texts: Members = {"name": (str, True), "family": (str | None, True), "source": (str | None, True), "title": (str, False)}
+    lines: Any = read(Line)
+    what: Members = {"schema": (Literal[f"llmcx.{name}/1"], True)}
+    members: Members = {
+        "model": (made("Model", "The model that an answer is about.", texts), name in ALWAYS_A_MODEL),
+        "inputs": (dict[str, Any], True),
+        "result": (Union[tuple(part(kind) if kind is ModelSpec else read(kind) for kind in RESULTS[name])], True),
+        "explain": (list[lines], False),
+        "notes": (list[str], True),
     }
-    members: dict[str, Any] = {name: (kind, _field(text, name == "message")) for name, (kind, text) in described.items()}
-    config = ConfigDict(extra="forbid")
-    inner = create_model("Error", __config__=config, __doc__="Why a call was refused, in one sentence and in parts.", **members)
-    doc = "What stderr holds, on one line, when a call with --json is refused."
-    return schema("error", create_model("Refusal", __config__=config, __doc__=doc, error=(inner, _field(None))))
+    if name in NEVER_A_MODEL:
+        del members["model"]
+    doc = "`inputs` is what was asked, defaults included; `explain` each figure's formula, with --explain."
+    one: Any = made("Answer", f"One answer of llmcx {name}. {doc}", what | members)
+    doc = "Several answers side by side; --format jsonl prints each on a line of its own instead."
+    return Union[one, made("Answers", doc, what | {"results": (list[one], True)})]
 
 
-def schema(name: str, kind: Any) -> dict[str, Any]:
-    """As pydantic makes it, with its dialect and its name first."""
-    body = TypeAdapter(kind).json_schema(mode="serialization", schema_generator=Schema)
-    named = {"$schema": Schema.schema_dialect, "$id": f"urn:llmcx:{name}:1", "title": f"llmcx.{name}/1"}
-    return {**named, **clean(body), **named}
-
-
-def clean(body: Any) -> Any:
-    """Without the default of a field that may be left out: it is not null, it is not there."""
-    if isinstance(body, list):
-        return [clean(each) for each in body]
-    if not isinstance(body, dict):
-        return body
-    properties = body.get("properties")
-    out = {key: clean(value) for key, value in body.items()}
-    if isinstance(properties, dict) and body.get("type") == "object":
-        out["properties"] = {key: {k: v for k, v in clean(value).items() if k != "default"} for key, value in properties.items()}
-    return out
+def refusal() -> Any:
+    """What stderr holds, on one line, when a call with --json is refused."""
+    doc = "In one sentence, and in parts: what is at fault, what was given, what would do, valid names near a misspelt one."
+    kinds = {"message": str, "field": str, "value": Any, "allowed": str, "nearest": list[str], "bug": bool}
+    error = made("Error", doc, {name: (kind, name == "message") for name, kind in kinds.items()})
+    return made("Refusal", refusal.__doc__, {"error": (error, True)})
 
 
 def files() -> dict[str, str]:
     """What llmcx/schemas should hold."""
-    made = {name: envelope(name) for name in RESULTS} | {"error": error()}
-    return {f"{name}.json": json.dumps(body, indent=1, ensure_ascii=False) + "\n" for name, body in made.items()}
-
-
-def main() -> None:
-    """Write them."""
-    for name, text in files().items():
-        (HERE / name).write_text(text, encoding="utf-8")
+    out = {}
+    for name, kind in [*((name, answers(name)) for name in RESULTS), ("error", refusal())]:
+        body = TypeAdapter(kind).json_schema(mode="serialization", schema_generator=Schema)
+        head = {"$schema": Schema.schema_dialect, "$id": f"urn:llmcx:{name}:1", "title": f"llmcx.{name}/1"}
+        out[f"{name}.json"] = json.dumps(head | body | head, indent=1, ensure_ascii=False) + "\n"
+    return out
 
 
 if __name__ == "__main__":
-    main()
+    for file, text in files().items():
+        (HERE / file).write_text(text, encoding="utf-8")

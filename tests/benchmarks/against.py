@@ -27,10 +27,15 @@ import textwrap
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "oracle"))
+
+import cases  # noqa: E402
+
 SEQ, SMALL = 1024, 64
 RUNS, PATIENCE = 5, 3.0  # at most so many runs of a command, and no more once these seconds are spent on it
 FIGURES = ("params", "flops", "weights", "states", "activations")
@@ -41,12 +46,17 @@ Json = dict[str, Any]
 class Model:
     """A config.json, and how near each tool that has its own way to describe a model comes to it."""
 
-    config: Json
+    words: str  # model_type, class, and the config as tests/oracle/cases.py writes it
     analysis: Json | None = None  # llm-analysis' own fields; None: it is given the config.json
     shape: str = ""  # the flags of cookbook's scripts, empty where it has none for such a model
     params: str = ""  # of calc_transformer_params.py, empty where only calc_transformer_mem.py can say it
     flops: str = ""
     memory: str = ""
+
+    @property
+    def config(self) -> Json:
+        model_type, architecture, *words = self.words.split()
+        return {"model_type": model_type, "architectures": [architecture]} | cases.config(words)
 
 
 def gated(layers: int, heads: int, kv: int, hidden: int, width: int, vocab: int, **more: int) -> Json:
@@ -56,10 +66,10 @@ def gated(layers: int, heads: int, kv: int, hidden: int, width: int, vocab: int,
     return shape | {"max_seq_len": 8192, "ffn_embed_dim": wide, "expansion_ratio": wide / hidden} | more
 
 
+STANDARD = "--num-mlp-linears 3"
 MODELS: dict[str, Model] = {
     "GPT-2": Model(
-        {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "vocab_size": 50257, "n_positions": 1024, "n_embd": 768}
-        | {"n_layer": 12, "n_head": 12},
+        "gpt2 GPT2LMHeadModel vocab_size=50257 n_positions=1024 n_embd=768 n_layer=12 n_head=12",
         {"num_layers": 12, "n_head": 12, "hidden_dim": 768, "vocab_size": 50257, "max_seq_len": 1024},
         shape="--num-layers 12 --hidden-size 768 --vocab-size 50257",
         params="--tied-embeddings",
@@ -67,54 +77,45 @@ MODELS: dict[str, Model] = {
         memory="--num-attention-heads 12",
     ),
     "Llama 3 8B": Model(
-        {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": 4096, "intermediate_size": 14336}
-        | {"num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 128256}
-        | {"max_position_embeddings": 8192, "tie_word_embeddings": False},
+        "llama LlamaForCausalLM 4096/14336/32/32/8/128256 max_position_embeddings=8192 tie_word_embeddings=false",
         gated(32, 32, 8, 4096, 14336, 128256),
-        shape="--num-layers 32 --hidden-size 4096 --vocab-size 128256 --kv-size-ratio 0.25 --num-mlp-linears 3",
+        shape=f"--num-layers 32 --hidden-size 4096 --vocab-size 128256 --kv-size-ratio 0.25 {STANDARD}",
         flops="--ffn-hidden-size 14336",
         memory="--num-attention-heads 32 --ffn-expansion-factor 3.5",
     ),
     "Mixtral 8x7B": Model(
-        {"model_type": "mixtral", "architectures": ["MixtralForCausalLM"], "hidden_size": 4096, "intermediate_size": 14336}
-        | {"num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 32000}
-        | {"num_local_experts": 8, "num_experts_per_tok": 2, "max_position_embeddings": 32768, "sliding_window": None}
-        | {"tie_word_embeddings": False},
+        "mixtral MixtralForCausalLM 4096/14336/32/32/8/32000 num_local_experts=8 num_experts_per_tok=2"
+        " max_position_embeddings=32768 sliding_window=null tie_word_embeddings=false",
         gated(32, 32, 8, 4096, 14336, 32000, moe_num_experts=8, moe_top_k=2),
-        shape="--num-layers 32 --hidden-size 4096 --vocab-size 32000 --kv-size-ratio 0.25 --num-mlp-linears 3 --num-experts 8",
+        shape=f"--num-layers 32 --hidden-size 4096 --vocab-size 32000 --kv-size-ratio 0.25 {STANDARD} --num-experts 8",
         flops="--ffn-hidden-size 14336 --moe --expert-interval 1 --topk 2",
         memory="--num-attention-heads 32 --ffn-expansion-factor 3.5",
     ),
     "Gemma 3 1B": Model(
-        {"model_type": "gemma3_text", "architectures": ["Gemma3ForCausalLM"], "hidden_size": 1152, "intermediate_size": 6912}
-        | {"num_hidden_layers": 26, "num_attention_heads": 4, "num_key_value_heads": 1, "head_dim": 256, "vocab_size": 262144}
-        | {"sliding_window": 512, "max_position_embeddings": 32768},
+        "gemma3_text Gemma3ForCausalLM 1152/6912/26/4/1/262144 head_dim=256 sliding_window=512 max_position_embeddings=32768",
         gated(26, 4, 1, 1152, 6912, 262144),
-        shape="--num-layers 26 --hidden-size 1152 --vocab-size 262144 --kv-size-ratio 0.25 --num-mlp-linears 3",
+        shape=f"--num-layers 26 --hidden-size 1152 --vocab-size 262144 --kv-size-ratio 0.25 {STANDARD}",
         params="--tied-embeddings --ffn-expansion-factor 6",
         flops="--ffn-expansion-factor 6",
         memory="--num-attention-heads 4 --ffn-expansion-factor 6",
     ),
     # Its 256 routed experts and the shared one as 257 of which a token meets 9; the three dense layers as if they had them too.
     "DeepSeek-V3": Model(
-        {"model_type": "deepseek_v3", "architectures": ["DeepseekV3ForCausalLM"], "vocab_size": 129280, "hidden_size": 7168}
-        | {"intermediate_size": 18432, "moe_intermediate_size": 2048, "num_hidden_layers": 61, "num_attention_heads": 128}
-        | {"num_key_value_heads": 128, "n_shared_experts": 1, "n_routed_experts": 256, "num_experts_per_tok": 8, "n_group": 8}
-        | {"topk_group": 4, "q_lora_rank": 1536, "kv_lora_rank": 512, "qk_rope_head_dim": 64, "qk_nope_head_dim": 128}
-        | {"v_head_dim": 128, "first_k_dense_replace": 3, "tie_word_embeddings": False},
+        "deepseek_v3 DeepseekV3ForCausalLM 7168/18432/61/128/128/129280 moe_intermediate_size=2048 n_shared_experts=1"
+        " n_routed_experts=256 num_experts_per_tok=8 n_group=8 topk_group=4 q_lora_rank=1536 kv_lora_rank=512 qk_rope_head_dim=64"
+        " qk_nope_head_dim=128 v_head_dim=128 first_k_dense_replace=3 tie_word_embeddings=false",
         gated(61, 128, 128, 7168, 2048, 129280, moe_num_experts=257, moe_top_k=9),
-        shape="--num-layers 61 --hidden-size 7168 --vocab-size 129280 --num-mlp-linears 3 --num-experts 257",
+        shape=f"--num-layers 61 --hidden-size 7168 --vocab-size 129280 {STANDARD} --num-experts 257",
         flops="--ffn-hidden-size 2048 --moe --expert-interval 1 --topk 9",
         memory="--num-attention-heads 128 --ffn-expansion-factor 0.2857143",
     ),
     "Mamba-2 7B": Model(
-        {"model_type": "mamba2", "architectures": ["Mamba2ForCausalLM"], "vocab_size": 32768, "hidden_size": 4096}
-        | {"num_hidden_layers": 64, "num_heads": 128, "head_dim": 64, "state_size": 128, "n_groups": 8, "expand": 2}
-        | {"conv_kernel": 4, "chunk_size": 256, "tie_word_embeddings": False}
+        "mamba2 Mamba2ForCausalLM vocab_size=32768 hidden_size=4096 num_hidden_layers=64 num_heads=128 head_dim=64"
+        " state_size=128 n_groups=8 expand=2 conv_kernel=4 chunk_size=256 tie_word_embeddings=false"
     ),
     "T5 base": Model(
-        {"model_type": "t5", "architectures": ["T5ForConditionalGeneration"], "vocab_size": 32128, "d_model": 768, "d_kv": 64}
-        | {"d_ff": 3072, "num_layers": 12, "num_decoder_layers": 12, "num_heads": 12}
+        "t5 T5ForConditionalGeneration vocab_size=32128 d_model=768 d_kv=64 d_ff=3072 num_layers=12 num_decoder_layers=12"
+        " num_heads=12"
     ),
 }
 
@@ -194,19 +195,10 @@ class Bench:
         row.found |= {"activations": size["activations"], "bytes": 16}
         return row
 
-    def transformers(self, model: str) -> Row:
-        row, out = self.other("transformers", model, self.args.tools_python)
-        row.found = json.loads(out.splitlines()[-1])
-        return row
-
-    def calflops(self, model: str) -> Row:
-        row, out = self.other("calflops", model, self.args.tools_python)
-        row.found = json.loads(out.splitlines()[-1]) if out else {}
-        return row
-
-    def llm_analysis(self, model: str) -> Row:
-        row, out = self.other("llm-analysis", model, self.args.llm_analysis_python)
-        row.found = json.loads(out.splitlines()[-1]) | {"bytes": 18} if out else {}
+    def in_json(self, tool: str, model: str, python: str, **more: int) -> Row:
+        """A row whose tool prints its figures as one line of JSON, last."""
+        row, out = self.other(tool, model, python)
+        row.found = json.loads(out.splitlines()[-1]) | more if out else {}
         return row
 
     def accelerate(self, model: str) -> Row:
@@ -344,28 +336,20 @@ def start_up(bench: Bench) -> list[str]:
     """How long the shortest commands take, interleaved so that a drift of the machine falls on all of them."""
     llmcx, tools = str(bench.args.llmcx), str(bench.args.tools_python)
     python = str(Path(llmcx).parent / "python")
+    theirs, calc = str(bench.args.cookbook_python), str(bench.calc / "calc_transformer_params.py")
+    analysis, infer = str(bench.args.llm_analysis_python), ["-m", "llm_analysis.analysis", "infer", "--model_name", "gpt2"]
+    auto = "from transformers import AutoModelForCausalLM"
     names = {
         "python -c pass": [python, "-c", "pass"],
         'python -c "import typer"': [python, "-c", "import typer"],
         "llmcx --help": [llmcx, "--help"],
         "llmcx params --preset gpt3": [llmcx, "params", "--preset", "gpt3"],
         "llmcx params --preset gpt3 --json": [llmcx, "params", "--preset", "gpt3", "--json"],
-        "python calc_transformer_params.py -l 96 -hs 12288": [
-            str(bench.args.cookbook_python),
-            str(bench.calc / "calc_transformer_params.py"),
-            *["-l", "96", "-hs", "12288"],
-        ],
-        "python -m llm_analysis.analysis infer --model_name gpt2": [
-            str(bench.args.llm_analysis_python),
-            *["-m", "llm_analysis.analysis", "infer", "--model_name", "gpt2"],
-        ],
+        "python calc_transformer_params.py -l 96 -hs 12288": [theirs, calc, "-l", "96", "-hs", "12288"],
+        "python -m llm_analysis.analysis infer --model_name gpt2": [analysis, *infer],
         "accelerate estimate-memory --help": [str(Path(tools).parent / "accelerate"), "estimate-memory", "--help"],
         'python -c "import calflops"': [tools, "-c", "import calflops"],
-        'python -c "from transformers import AutoModelForCausalLM"': [
-            tools,
-            "-c",
-            "from transformers import AutoModelForCausalLM",
-        ],
+        'python -c "from transformers import AutoModelForCausalLM"': [tools, "-c", auto],
     }
     spent: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(10):
@@ -414,46 +398,10 @@ def machine() -> str:
     return f"{os.cpu_count()} shared cores of a virtual {platform.machine()} machine, {pages / 2**30:.0f} GiB of memory, no GPU"
 
 
-NOTES = """\
-**Truth.** transformers builds the model on the meta device, full size; torch's `FlopCounterMode` counts one eager forward
-pass (2 per multiply-add, full score matrices, head on every position), and a saved-tensor hook counts the bytes that
-autograd keeps for backward (bf16, eager attention, no dropout, the logits' own left out). The masks are handed over whole
-and experts are run batched, because meta tensors hold no values; the table of small real runs shows that this changes
-nothing, but for LayerNorm's statistics, which the CPU keeps in bf16. What experts keep is
-not measured here; [kept.md](kept.md) has it for small models. **Error** is (said −
-truth) / truth, of the number as printed: tools that print two decimals have that much error at best. "exact" means equal to
-the last digit.
-
-**Weights, gradients, Adam** are held against each tool's own scheme times the true parameter count: 16 B a parameter for
-llmcx (mixed precision: 2 + 2 + 12) and accelerate (its float32 column: 4 + 4 + 8), 18 B for cookbook and llm-analysis (2 + 4
-+ 12). So a difference of convention is no error here. **Time** is that of all commands a row needs, as processes, files in
-the cache, median of up to five runs: three commands for llmcx and two or three for cookbook (one question each), one for the
-others.
-
-- **accelerate estimate-memory** builds `AutoModel`, the model without its head: where the head is not tied to the embedding,
-  it is not counted, by design; in parentheses, the error against the model without its head. T5's one embedding is counted
-  three times. It gives sizes of the weights and four times them for Adam, no parameters, FLOPs or activations. Here the
-  hub's answer is replaced by the local config.json, so its time holds no download. It allocates each parameter for a moment
-  before it moves it to the meta device, so the experts of one layer (DeepSeek-V3: one tensor of 30 GB) must fit in memory.
-- **calflops** counts softmax, norms and elementwise work into FLOPs, which explains up to about 1%. It sees `linear` and
-  `matmul`, not batched or grouped expert kernels, so of a mixture it misses the experts here; run for real, one expert after
-  another, it counts them (last column of the table of small runs), which takes memory for all weights. It is run with eager
-  attention: with transformers' default, sdpa, it does not see the scores. Its entry for hub models, `calculate_flops_hf`,
-  calls a tokenizer method that transformers 5 no longer has; `calculate_flops` on a model built on the meta device is used
-  instead.
-- **llm-analysis** models Megatron's layers: a feed-forward of two matrices, a tied head, dropout masks, norms in fp32. Its
-  FLOPs take the feed-forward as 4 times the hidden size whatever the config says, and one expert; that this is near for
-  DeepSeek-V3 is chance. It is given its own model file with gated layers as 1.5 times the width, its best; Gemma's head
-  width and DeepSeek's latent attention cannot be said. For Mamba-2 and T5 it is given the config.json. Its command line
-  stops where a model does not fit one GPU, so its class is used.
-- **cookbook** prints rounded numbers and assumes GPT-NeoX: learned positions always counted, biases in norms, dropout masks.
-  `calc_transformer_params.py` takes a whole expansion factor only, so for Llama, Mixtral and DeepSeek the parameters are
-  those that `calc_transformer_mem.py` prints, which counts a head always. `calc_transformer_flops.py` takes
-  `--ffn-hidden-size` and does not use it: it counts 4 times the hidden size, hence the figure for DeepSeek-V3's narrow
-  experts. Gemma's head width and latent attention cannot be said. Its activations are for kernels fused as in Megatron, not
-  for eager ones.
-- **llmcx** reads the same config.json. Its activations are off for Mamba-2 and T5 as [kept.md](kept.md) has them for small
-  models, and for Gemma 3 because at batch 1 torch needs no copy of a single key-value head, which llmcx counts."""
+def notes() -> str:
+    """The section "How to read it", which is written by hand, as the document has it."""
+    text = (HERE.parents[1] / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    return text.partition("## How to read it\n\n")[2].partition("\n\n## ")[0]
 
 
 def summary(results: dict[str, dict[str, Row]]) -> str:
@@ -486,7 +434,7 @@ def document(bench: Bench, results: dict[str, dict[str, Row]], small: list[str],
     lines += [f"{datetime.date.today().isoformat()}, on {machine()}.", f"{versions(bench)}.", ""]
     lines += ["Errors over the models, least to greatest, and the time of one model:", "", *overview(results), ""]
     lines += ["## Model by model", "", f"One sequence of {SEQ:,} tokens (T5: as many on each side).", "", *table(results), ""]
-    lines += ["## How to read it", "", NOTES, "", "## Small real runs", "", *small, "", "## Start-up", "", *starts, ""]
+    lines += ["## How to read it", "", notes(), "", "## Small real runs", "", *small, "", "## Start-up", "", *starts, ""]
     lines += ["## Again", "", "```bash", *(line[4:] for line in setup.splitlines()), "```", ""]
     lines += ["The commands, as run (`others.py` is tests/benchmarks/others.py; a directory holds the model's config.json):", ""]
     lines += (
@@ -514,11 +462,11 @@ def main() -> None:
                 (folder / slug(title) / "llm-analysis.json").write_text(own, encoding="utf-8")
         bench = Bench(args, folder)
         tools: dict[str, Callable[[str], Row]] = {
-            "transformers": bench.transformers,
+            "transformers": partial(bench.in_json, "transformers", python=args.tools_python),
             "llmcx": bench.llmcx,
             "accelerate": bench.accelerate,
-            "calflops": bench.calflops,
-            "llm-analysis": bench.llm_analysis,
+            "calflops": partial(bench.in_json, "calflops", python=args.tools_python),
+            "llm-analysis": partial(bench.in_json, "llm-analysis", python=args.llm_analysis_python, bytes=18),
             "cookbook": bench.cookbook,
         }
         results: dict[str, dict[str, Row]] = {}

@@ -2,8 +2,8 @@
 
     python tests/benchmarks/others.py TOOL DIRECTORY SEQ [ARGUMENT ...]
 
-DIRECTORY holds a config.json. Nothing but the tool at hand is imported. The model hub is never asked: where a tool would ask it
-for a model's config, it reads DIRECTORY instead, which is the faster way. Every function prints one line of JSON, last.
+DIRECTORY holds a config.json. Of packages, only the tool at hand is imported. The model hub is never asked: where a tool would
+ask it for a model's config, it reads DIRECTORY instead, which is the faster way. Each function prints one line of JSON, last.
 """
 
 from __future__ import annotations
@@ -16,6 +16,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "oracle"))
+
+import cases
+
 Json = dict[str, Any]
 
 os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_VERBOSITY="critical", TOKENIZERS_PARALLELISM="false")
@@ -24,22 +28,18 @@ warnings.filterwarnings("ignore")
 # Batched experts keep a copy of every expert they pick, which eager ones do not: no bytes are measured for these.
 ROUTED = ("mixtral", "deepseek_v3")
 # Small enough to run for real on the CPU in a second, of the same kind as the model; a window stays shorter than the sequence.
-SMALL: dict[str, Json] = {
-    "gpt2": {"n_layer": 3, "n_embd": 96, "n_head": 4, "vocab_size": 101},
-    "llama": {"num_hidden_layers": 3, "hidden_size": 96, "intermediate_size": 200, "num_attention_heads": 8}
-    | {"num_key_value_heads": 2, "vocab_size": 101},
-    "mixtral": {"num_hidden_layers": 3, "hidden_size": 96, "intermediate_size": 200, "num_attention_heads": 8}
-    | {"num_key_value_heads": 2, "vocab_size": 101},
-    "gemma3_text": {"num_hidden_layers": 7, "hidden_size": 96, "intermediate_size": 200, "head_dim": 20, "vocab_size": 101}
-    | {"sliding_window": 32, "layer_types": None},
-    "deepseek_v3": {"num_hidden_layers": 3, "hidden_size": 96, "intermediate_size": 200, "num_attention_heads": 4}
-    | {"num_key_value_heads": 4, "q_lora_rank": 20, "kv_lora_rank": 14, "qk_nope_head_dim": 10, "qk_rope_head_dim": 6}
-    | {"v_head_dim": 12, "moe_intermediate_size": 28, "n_routed_experts": 16, "n_group": 4, "topk_group": 2}
-    | {"num_experts_per_tok": 4, "first_k_dense_replace": 1, "vocab_size": 101},
-    "mamba2": {"num_hidden_layers": 3, "hidden_size": 64, "num_heads": 8, "head_dim": 16, "n_groups": 2, "state_size": 24}
-    | {"vocab_size": 101},
-    "t5": {"num_layers": 3, "num_decoder_layers": 3, "d_model": 48, "d_ff": 100, "num_heads": 4, "d_kv": 10, "vocab_size": 101},
+SMALL = {
+    "gpt2": "n_layer=3 n_embd=96 n_head=4 vocab_size=101",
+    "llama": "96/200/3/8/2/101",
+    "mixtral": "96/200/3/8/2/101",
+    "gemma3_text": "num_hidden_layers=7 hidden_size=96 intermediate_size=200 head_dim=20 vocab_size=101 sliding_window=32"
+    " layer_types=null",
+    "deepseek_v3": "96/200/3/4/4/101 q_lora_rank=20 kv_lora_rank=14 qk_nope_head_dim=10 qk_rope_head_dim=6 v_head_dim=12"
+    " moe_intermediate_size=28 n_routed_experts=16 n_group=4 topk_group=2 num_experts_per_tok=4 first_k_dense_replace=1",
+    "mamba2": "num_hidden_layers=3 hidden_size=64 num_heads=8 head_dim=16 n_groups=2 state_size=24 vocab_size=101",
+    "t5": "num_layers=3 num_decoder_layers=3 d_model=48 d_ff=100 num_heads=4 d_kv=10 vocab_size=101",
 }
+"""As tests/oracle/cases.py writes a config."""
 
 
 def build(config: Json, device: str, attention: str, experts: str) -> Any:
@@ -115,7 +115,7 @@ def transformers(config: Json, directory: Path, seq: int) -> Json:
 
 def check(config: Json, directory: Path, seq: int) -> Json:
     """What a real run on the CPU and the meta device count, for a small model of the same kind: [real, meta]."""
-    small = config | SMALL[config["model_type"]]
+    small = config | cases.config(SMALL[config["model_type"]].split())
     real = build(small, "cpu", "eager", "eager")
     meta = build(small, "meta", "eager", "batched_mm")
     on_cpu, on_meta = arguments(small, seq, "cpu"), arguments(small, seq, "meta")

@@ -15,6 +15,7 @@ from time import process_time
 from typing import Any
 
 import llmcx
+from llmcx.answers.shapes import shapes
 from llmcx.model.spec import ModelSpec, MoE
 
 PRESETS = ("gpt3", "llama-3-8b", "mixtral-8x7b")
@@ -59,7 +60,7 @@ def costs(spec: ModelSpec) -> Iterator[tuple[str, Callable[[int], Any]]]:
 
 def every_field(value: Any) -> Any:
     """Reads all that --json would write."""
-    from llmcx.report.render import plain
+    from llmcx.report.json import as_json as plain
 
     return plain(value)
 
@@ -75,10 +76,11 @@ def main() -> None:
     cases: list[tuple[str, tuple[int, ...], Callable[[int], Callable[[int], Any]]]] = [
         ("L", (2, 2**10, 2**20), lambda n: lambda i: llmcx.flops(with_layers(gpt, n), seq=2048, batch=i).forward.total),
         ("n", (1, 2**10, 2**20), lambda n: lambda i: llmcx.flops(longer, seq=n, batch=i).forward.total),
+        ("L, shapes", (1, 10**3, 10**6), lambda n: lambda i: shapes(10**12 + i, 32000, depths=[n])),
         ("E", (2, 2**8, 2**15), lambda n: lambda i: llmcx.flops(with_experts(mixtral, n), seq=2048, batch=i).forward.total),
     ]
     for what, values, make in cases:
-        print(f"{what:4}" + "".join(f"{value:>12,}: {rate(make(value)):9,.0f}" for value in values))
+        print(f"{what:10}" + "".join(f"{value:>12,}: {rate(make(value)):9,.0f}" for value in values))
 
 
 if __name__ == "__main__":

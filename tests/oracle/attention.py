@@ -21,6 +21,7 @@ from typing import Any
 
 import mixers
 import torch
+from mixers import linear
 from torch.utils.flop_counter import FlopCounterMode
 
 GOLDEN = Path(__file__).resolve().parent / "attention_golden.json"
@@ -134,6 +135,12 @@ MASKS: dict[str, Callable[..., Tensor]] = {
 }
 
 
+def settings_of(variant: str) -> tuple[str, dict[str, int]]:
+    """`local:w=4` as its name and its settings."""
+    name, _, settings = variant.partition(":")
+    return name, {key: int(value) for key, _, value in (s.partition("=") for s in filter(None, settings.split(",")))}
+
+
 def by_row(mask: Tensor) -> Tiles:
     """A kernel that multiplies the pairs of a mask and no others: a tile per query."""
     return [(torch.tensor([i]), torch.nonzero(row)[:, 0], None) for i, row in enumerate(mask)]
@@ -156,13 +163,8 @@ class Layer(torch.nn.Module):
         self.case = case
         d, self.heads, self.kv = case["d_model"], case["heads"], case["kv_heads"]
         self.dim = d // self.heads
-        self.name, _, settings = case["variant"].partition(":")
-        self.set = {key: int(value) for key, _, value in (s.partition("=") for s in filter(None, settings.split(",")))}
+        self.name, self.set = settings_of(case["variant"])
         self.kv = {"mha": self.heads, "mqa": 1, "gqa": self.set.get("g", 0)}.get(self.name, self.kv)
-
-        def linear(d_in: int, d_out: int) -> torch.nn.Linear:
-            return torch.nn.Linear(d_in, d_out, bias=False)
-
         self.pairs: int | None = None
         if self.name.startswith("mla") or self.name == "dsa":
             self.rank, self.rope = 4 * self.dim, self.dim // 2
@@ -392,8 +394,7 @@ DECODES = ("standard", "flash", "local", "strided", "longformer", "mqa", "linear
 
 
 def built(case: Json) -> Any:
-    name, _, settings = case["variant"].partition(":")
-    given = {key: int(value) for key, _, value in (s.partition("=") for s in filter(None, settings.split(",")))}
+    name, given = settings_of(case["variant"])
     if name == "gated_delta":
         return mixers.DeltaNet(case)
     if name == "mamba2":
@@ -429,23 +430,19 @@ ENCODERS = ("standard", "flash", "local", "strided", "fixed", "longformer", "big
 
 def cases() -> list[Json]:
     """Lengths that windows, strides and blocks divide, and that they do not."""
-    made = []
-    for variant in VARIANTS:
-        for n in (1, 12, 17):
-            shape = {"batch": 2, "d_model": 32, "heads": 4, "kv_heads": 2, "n": n}
-            for causal in (True, False):
-                name = variant.partition(":")[0]
-                if (causal and name != "linformer") or (not causal and name in ENCODERS):
-                    made.append({"variant": variant, "causal": causal} | shape)
+    runs = [
+        (variant, causal, n)
+        for variant in VARIANTS
+        for n in (1, 12, 17)
+        for causal in (True, False)
+        if (variant[:9] != "linformer" if causal else variant.partition(":")[0] in ENCODERS)
+    ]
     # Chunks of 64 and 256 tokens, crossed and not.
-    for variant, lengths in (
-        ("gated_delta", (1, 17, 64, 150)),
-        ("mamba2:n=6", (1, 17, 300)),
-        ("nsa:l=4,d=2,b=4,n=2,w=3", (1, 3, 12, 17)),
-    ):
-        for n in lengths:
-            made.append({"variant": variant, "causal": True, "batch": 2, "d_model": 32, "heads": 4, "kv_heads": 2, "n": n})
-    return made
+    runs += [("gated_delta", True, n) for n in (1, 17, 64, 150)]
+    runs += [("mamba2:n=6", True, n) for n in (1, 17, 300)]
+    runs += [("nsa:l=4,d=2,b=4,n=2,w=3", True, n) for n in (1, 3, 12, 17)]
+    shape = {"batch": 2, "d_model": 32, "heads": 4, "kv_heads": 2}
+    return [{"variant": variant, "causal": causal} | shape | {"n": n} for variant, causal, n in runs]
 
 
 def main() -> None:

@@ -42,23 +42,23 @@ class DeltaNet(torch.nn.Module):
         d, self.heads = case["d_model"], case["heads"]
         self.dim = d // self.heads
         width = self.heads * self.dim
-        self.qkv, self.gate, self.beta_decay, self.out = (
-            linear(d, 3 * width),
-            linear(d, width),
-            linear(d, 2 * self.heads),
-            linear(width, d),
-        )
+        self.qkv, self.gate, self.beta_decay = linear(d, 3 * width), linear(d, width), linear(d, 2 * self.heads)
+        self.out = linear(width, d)
         self.conv = torch.nn.Conv1d(3 * width, 3 * width, 4, groups=3 * width, padding=3, bias=False)
         self.dt, self.a = (torch.nn.Parameter(torch.rand(self.heads)) for _ in range(2))
         self.norm = torch.nn.Parameter(torch.ones(self.dim))
 
+    def prepared(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Queries and keys of length 1, values, the strength of each write, and the logarithm of each token's decay."""
+        q, k, v = (t.unflatten(-1, (self.heads, self.dim)).transpose(1, 2) for t in filtered(self.qkv(x), self.conv).chunk(3, -1))
+        beta, decay = self.beta_decay(x).mT.chunk(2, 1)
+        decay = -torch.exp(self.a)[:, None] * f.softplus(decay + self.dt[:, None])
+        return f.normalize(q, dim=-1) * self.dim**-0.5, f.normalize(k, dim=-1), v, torch.sigmoid(beta), decay
+
     def forward(self, x: Tensor) -> Tensor:
         b, n, _ = x.shape
-        q, k, v = (t.unflatten(-1, (self.heads, self.dim)).transpose(1, 2) for t in filtered(self.qkv(x), self.conv).chunk(3, -1))
-        q, k = f.normalize(q, dim=-1) * self.dim**-0.5, f.normalize(k, dim=-1)
-        beta, decay = self.beta_decay(x).mT.chunk(2, 1)
-        beta = torch.sigmoid(beta)[..., None]
-        decay = (-torch.exp(self.a)[:, None] * f.softplus(decay + self.dt[:, None]))[..., None]
+        q, k, v, beta, decay = self.prepared(x)
+        beta, decay = beta[..., None], decay[..., None]
         q, k, v, beta, decay = (padded(t, self.chunk) for t in (q, k, v, beta, decay))
         fade = decay.cumsum(-2)  # logarithm of the decay since the chunk began
         between = torch.exp((fade - fade.mT).tril()).tril()
@@ -74,26 +74,23 @@ class DeltaNet(torch.nn.Module):
             outs.append((q[:, :, i] * torch.exp(fade[:, :, i])) @ state + inner[:, :, i] @ new)
             last = fade[:, :, i, -1:]
             state = state * torch.exp(last) + (k[:, :, i] * torch.exp(last - fade[:, :, i])).mT @ new
-        out = torch.stack(outs, 2).flatten(2, 3)[:, :, :n].transpose(1, 2)
+        return self.finished(torch.stack(outs, 2).flatten(2, 3)[:, :, :n].transpose(1, 2), x)
+
+    def finished(self, out: Tensor, x: Tensor) -> Tensor:
         out = out * torch.rsqrt(out.pow(2).mean(-1, keepdim=True) + 1e-6) * self.norm
         return self.out((out * f.silu(self.gate(x).unflatten(-1, (self.heads, self.dim)))).flatten(2))
 
     def step_by_step(self, x: Tensor) -> Tensor:
         """The recurrence itself, token by token: what the chunks have to equal."""
-        q, k, v = (t.unflatten(-1, (self.heads, self.dim)).transpose(1, 2) for t in filtered(self.qkv(x), self.conv).chunk(3, -1))
-        q, k = f.normalize(q, dim=-1) * self.dim**-0.5, f.normalize(k, dim=-1)
-        beta, decay = self.beta_decay(x).mT.chunk(2, 1)
-        beta = torch.sigmoid(beta)
-        decay = torch.exp(-torch.exp(self.a)[:, None] * f.softplus(decay + self.dt[:, None]))
+        q, k, v, beta, decay = self.prepared(x)
+        decay = torch.exp(decay)
         state, outs = torch.zeros(x.shape[0], self.heads, self.dim, self.dim), []
         for t in range(x.shape[1]):
             state = state * decay[:, :, t, None, None]
             held = (state * k[:, :, t, :, None]).sum(-2)
             state = state + k[:, :, t, :, None] * (beta[:, :, t, None] * (v[:, :, t] - held))[:, :, None]
             outs.append((state * q[:, :, t, :, None]).sum(-2))
-        out = torch.stack(outs, 1)
-        out = out * torch.rsqrt(out.pow(2).mean(-1, keepdim=True) + 1e-6) * self.norm
-        return self.out((out * f.silu(self.gate(x).unflatten(-1, (self.heads, self.dim)))).flatten(2))
+        return self.finished(torch.stack(outs, 1), x)
 
 
 class Mamba2(torch.nn.Module):
@@ -124,12 +121,7 @@ class Mamba2(torch.nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         n = x.shape[1]
         gate, raw, xs, b, c, decay = self.prepared(x)
-        xs, b, c, decay = (
-            padded(xs, self.chunk),
-            padded(b, self.chunk),
-            padded(c, self.chunk),
-            padded(decay[..., None], self.chunk),
-        )
+        xs, b, c, decay = (padded(t, self.chunk) for t in (xs, b, c, decay[..., None]))
         fade = decay.cumsum(-2)
         within = c @ b.mT * torch.exp((fade - fade.mT).tril()).tril() @ xs
         last = fade[..., -1:, :]

@@ -1,15 +1,17 @@
-"""Answers for a screen reader (--plain): one fact a line, every unit spoken out, pictures in words, no drawing characters."""
+"""Answers for a screen reader (--plain): one fact a line, every unit as a word, figures in words, no drawing characters."""
 
 from __future__ import annotations
 
 import re
+import sys
 import unicodedata
 from itertools import pairwise
 from typing import Any
 
 from llmcx.report import format
 from llmcx.report.figure import Bars, Curves, Figure, Series
-from llmcx.report.table import Column, Table
+from llmcx.report.render import Item, View, formulas, notes
+from llmcx.report.table import Column, Table, is_long
 
 _UNITS = {
     "B": "bytes",
@@ -24,33 +26,14 @@ _INSIDE = _UNITS | {
 }
 """Units within a text."""
 _COUNTS = {"T": "trillion", "B": "billion", "M": "million", "k": "thousand"}
-_SI = {"Q": 30, "R": 27, "Y": 24, "Z": 21, "E": 18, "P": "quadrillion", "T": "trillion", "G": "billion", "M": "million"}
+_SI = {"k": "thousand", "M": "million", "G": "billion", "T": "trillion", "P": "quadrillion"} | {
+    letter: f"times 10 to the {power}" for letter, power in (("E", 18), ("Z", 21), ("Y", 24), ("R", 27), ("Q", 30))
+}
 _SYMBOLS = {
-    **{
-        " · ": ", ",
-        "·": " ",
-        "×": " times ",
-        "²": " squared",
-        "³": " cubed",
-        "−": "-",
-        "–": "-",
-        "—": "-",
-        "…": "...",
-        "÷": " over ",
-    },
-    **{"√": "square root of ", "≥": "at least ", "≤": "at most ", "≈": "about ", "→": "to", "Σ": "sum of ", "α": "alpha"},
-    **{
-        "β": "beta",
-        "γ": "gamma",
-        "ε": "epsilon",
-        "δ": "delta",
-        "µ": "micro",
-        "†": "",
-        "∞": "infinity",
-        "●": "",
-        "ᵀ": " transposed",
-    },
-    **{"“": '"', "”": '"', "’": "'", "‘": "'"},
+    **{" · ": ", ", "·": " ", "×": " times ", "÷": " over ", "²": " squared", "³": " cubed", "√": "square root of "},
+    **{"≥": "at least ", "≤": "at most ", "≈": "about ", "→": "to", "∞": "infinity", "Σ": "sum of ", "ᵀ": " transposed"},
+    **{"α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "µ": "micro"},
+    **{"−": "-", "–": "-", "—": "-", "…": "...", "“": '"', "”": '"', "’": "'", "‘": "'", "†": "", "●": ""},
 }
 HEADINGS = {
     "parameters": "{} parameters",
@@ -83,23 +66,32 @@ HEADINGS = {
     "train FLOPs": "{} FLOPs of training",
     "KV/token": "{} of keys and values per token",
     "TP": "tensor parallel over at most {}",
-    "kept/layer": "{} kept per layer",
-    "kept/layer there": "there {} kept per layer",
+    "memory/layer": "{} of memory per layer",
+    "memory/layer there": "there {} of memory per layer",
     "max n": "at most {} tokens",
     "n": "{} tokens",
     "of FLOPs": "{} of the FLOPs",
     "FLOPs/token": "{} FLOPs per token",
     "layers": "{} layers",
 }
-"""How a heading reads with its number. Others stand before it."""
+"""How a heading reads with its number; any other stands before it."""
 
 
-def say(text: str) -> str:
+def write(items: list[Item], view: View, explain: bool) -> None:
+    """Tables, formulas and notes in words."""
+    blocks = [table(each) for each in view.of(items)]
+    if explain:
+        blocks.append([in_words(line) for line in formulas(items) if line])
+    blocks.append([f"Note: {in_words(note)}" for note in notes(items)])
+    sys.stdout.write("\n\n".join("\n".join(lines) for lines in blocks if lines) + "\n")
+
+
+def in_words(text: str) -> str:
     """Text without symbols that a screen reader spells out or skips.
 
-    >>> say("b·V × 4 B"), say("= elements · bytes")
+    >>> in_words("b·V × 4 B"), in_words("= elements · bytes")
     ('b times V times 4 bytes', '= elements times bytes')
-    >>> say("2 × 3² · café"), say("989.4 TFLOP/s at 700 W"), say("1.951 B at 2 B each"), say("-9.8%")
+    >>> in_words("2 × 3² · café"), in_words("989.4 TFLOP/s at 700 W"), in_words("1.951 B at 2 B each"), in_words("-9.8%")
     ('2 times 3 squared, café', '989.4 teraflops per second at 700 watts', '1.951 billion at 2 bytes each', 'minus 9.8 percent')
     """
     product = " ?· ?" if text.lstrip().startswith("= ") else r"(?<=\S)·(?=\S)"  # elsewhere a dot among blanks parts two facts
@@ -130,42 +122,33 @@ def number(value: Any, kind: str) -> str:
         return f"{value:,} tokens"
     text = format.cell(value, kind)
     if isinstance(value, (bool, str)):
-        return say(text)
+        return in_words(text)
     if kind == "share":
         return text.replace("%", " percent")
     if kind == "factor":
         return _power(text.replace("×", " times"))
-    if kind == "size":
-        return _power(re.sub(r" \((.*)\)", r", \1", re.sub(r"(?<=\d) ?([A-Za-z]?i?B)\b", lambda m: " " + _UNITS[m[1]], text)))
-    if kind in ("bytes", "time"):
-        return _power(re.sub(r"(?<=\d) ?([A-Za-zµ]+)$", lambda m: " " + _UNITS[m[1]], text))
-    if kind == "flops":
-        return _power(re.sub(r" ([A-Zk])$", lambda m: _si(m[1]), text))
-    if kind == "count":
-        return _power(re.sub(r" ([TBMk])$", lambda m: " " + _COUNTS[m[1]], text))
-    return _power(text)
-
-
-def _si(letter: str) -> str:
-    word = {"k": "thousand", **_SI}[letter]
-    return f" {word}" if isinstance(word, str) else f" times 10 to the {word}"
+    units = {"size": _UNITS, "bytes": _UNITS, "time": _UNITS, "flops": _SI, "count": _COUNTS}.get(kind)
+    if units is None:
+        return _power(text)
+    text = re.sub(r" \((.*)\)", r", \1", text)  # of a size, the other unit
+    return _power(re.sub(rf"(?<=\d) ?({'|'.join(units)})\b", lambda m: f" {units[m[1]]}", text))
 
 
 def _power(text: str) -> str:
-    """1.2e+08 as a voice says it.
+    """1.2e+08 as a voice reads it.
 
     >>> _power("4.269e+04"), _power("1.6e+12"), _power("5.76e+23"), _power("1e-05")
     ('42,690', '1.600 trillion', '5.76 times 10 to the 23', '1 times 10 to the minus 5')
     """
 
-    def said(match: re.Match[str]) -> str:
+    def spelled(match: re.Match[str]) -> str:
         digits, sign, power = match[1], match[2], int(match[3])
         if sign != "-" and power < 15:
             value = round(float(f"{digits}e{power}"))
             return f"{value:,}" if value < 10**6 else number(value, "count")
         return f"{digits} times 10 to the {'minus ' * (sign == '-')}{power}"
 
-    return re.sub(r"(?<![\w.])(\d+(?:\.\d+)?)e([+-]?)0*(\d+)\b", said, text)
+    return re.sub(r"(?<![\w.])(\d+(?:\.\d+)?)e([+-]?)0*(\d+)\b", spelled, text)
 
 
 def _cell(column: Column, row: dict[str, Any]) -> str:
@@ -174,20 +157,20 @@ def _cell(column: Column, row: dict[str, Any]) -> str:
         return number(value, column.kind.replace("cell", row["kind"]))
     if column.kind != "by-row":
         return number(value, column.kind)
-    said, whole = number(value, row["kind"]), isinstance(value, int) and not isinstance(value, bool) and value >= 1000
-    if not whole or row["kind"] in ("int", "length"):
-        return said
-    return f"{said}, exactly {value:,}" + (" bytes" if row["kind"] in ("size", "bytes") else "")
+    text = number(value, row["kind"])
+    if not is_long(value) or row["kind"] in ("int", "length"):
+        return text
+    return f"{text}, exactly {value:,}" + (" bytes" if row["kind"] in ("size", "bytes") else "")
 
 
-def table(one: Table) -> list[str]:
+def table(one: Table | Bars) -> list[str]:
     """A line for each row: its name, a colon, and every other cell with its heading."""
-    if one.figure is not None:
-        return ([say(one.heading)] if one.heading else []) + described(one.figure)
-    lines = [say(one.title.replace("\n", ". ")) + ":"] if one.title else []
+    if isinstance(one, Bars):
+        return described(one)
+    lines = [in_words(one.title.replace("\n", ". ")) + ":"] if one.title else []
     first, *others = one.columns
     others = [c for c in others if c.kind != "drawing" and (c.title or c.kind == "by-row" or len(one.columns) == 2)]
-    for row in (*one.rows, *([one.total] if one.total else [])):
+    for row in one.every_row():
         name = _cell(first, row) if first.kind == "text" else _fact(first, row)
         facts = [_fact(column, row) for column in others if row.get(column.key, "") != "" or column.kind == "by-row"]
         lines.append(f"{name}: {', '.join(facts)}" if facts else name)
@@ -195,17 +178,17 @@ def table(one: Table) -> list[str]:
 
 
 def _fact(column: Column, row: dict[str, Any]) -> str:
-    said = _cell(column, row)
+    text = _cell(column, row)
     if row.get(column.key) is None and column.kind != "by-row":
-        return f"{say(column.title)} none" if column.title else "none"
+        return f"{in_words(column.title)} none" if column.title else "none"
     form = HEADINGS.get(column.title)
     if column.kind == "length" or (column.title == "bytes" and column.kind != "int"):  # the unit is in it
         form = "{}" if column.title == "bytes" else None
     if form is None:
-        form = f"{say(column.title)} {{}}" if column.title else "{}"
+        form = f"{in_words(column.title)} {{}}" if column.title else "{}"
         if re.fullmatch(r"\d[\d,]*[kM%]?", column.title):  # a length, or the number would follow another
-            form = f"at {say(column.title)}: {{}}"
-    return form.format(said)
+            form = f"at {in_words(column.title)}: {{}}"
+    return form.format(text)
 
 
 # --- pictures -------------------------------------------------------------------------------------------------------
@@ -218,36 +201,34 @@ def described(figure: Figure) -> list[str]:
 
 def _bars(figure: Bars) -> list[str]:
     parts = figure.parts()
-    lines = [say(figure.title) + "."] if figure.title else []
+    lines = [in_words(figure.title) + "."] if figure.title else []
     if figure.limit is not None:
         lines.append(f"The budget is {_value(figure.limit, figure)}.")
     if len(parts) == 1 and len(figure.bars) > 1:
         most, least = max(figure.bars, key=lambda bar: bar.total), min(figure.bars, key=lambda bar: bar.total)
         for word, bar in (("Largest", most), ("smallest", least)):
-            lines.append(f"{word.capitalize()} is {say(bar.label)}, {_value(bar.total, figure)}.")
+            lines.append(f"{word.capitalize()} is {in_words(bar.label)}, {_value(bar.total, figure)}.")
     for bar in figure.bars:
-        each = [f"{say(part)} {_value(size, figure)}" for part, size in bar.parts.items() if size] if len(parts) > 1 else []
+        each = [f"{in_words(part)} {_value(size, figure)}" for part, size in bar.parts.items() if size] if len(parts) > 1 else []
         over = ""
         if figure.limit is not None:
             over = ", over the budget" if bar.total > figure.limit else ", within the budget"
         facts = "; ".join([f"{'in all ' if each else ''}{_value(bar.total, figure)}{over}", *each])
-        lines.append(f"{say(bar.label)}: {facts}")
+        lines.append(f"{in_words(bar.label)}: {facts}")
     return lines
 
 
 def _value(value: int, figure: Bars) -> str:
-    said = number(value, figure.kind)
-    return said if figure.kind == "bytes" else f"{said} {figure.unit}"
+    text = number(value, figure.kind)
+    return text if figure.kind == "bytes" else f"{text} {figure.unit}"
 
 
 def _curves(figure: Curves) -> list[str]:
-    from llmcx.report.plot import drawable
-
-    across, up = say(figure.x.title), say(figure.y.title)
-    lines = [f"{say(figure.title)}."] if figure.title else []
+    across, up = in_words(figure.x.title), in_words(figure.y.title)
+    lines = [f"{in_words(figure.title)}."] if figure.title else []
     lines.append(f"{up[:1].upper()}{up[1:]}, against {across}{', both on logarithmic scales' * (figure.x.log and figure.y.log)}.")
-    lines += [f"{say(s.label)}: {_course(s, figure)}" for s in drawable(figure)]
-    return lines + [f"Marked: {say(mark.label)}." for mark in figure.marks]
+    lines += [f"{in_words(s.label)}: {_course(s, figure)}" for s in figure.drawable()]
+    return lines + [f"Marked: {in_words(mark.label)}." for mark in figure.marks]
 
 
 def _course(s: Series, figure: Curves) -> str:

@@ -89,18 +89,18 @@ def _why(why: Any) -> list[Table]:
     tables = [Table("", columns, rows, total | {"a": sum(row.a for row in why.causes), "b": sum(row.b for row in why.causes)})]
     terms: list[dict[str, Any]] = []
 
-    def say(what: str, text: str) -> None:
+    def add(what: str, text: str) -> None:
         for index, line in enumerate(wrap(text, _WIDTH) or [""]):
             terms.append({"what": "" if index else what, "text": line})
 
     for cause in why.causes[:SPELLED_OUT]:
         formulas = dict.fromkeys(line.formula for line in (*cause.a_terms, *cause.b_terms) if line.numbers)
-        say(cause.component, " or ".join(formulas))
+        add(cause.component, " or ".join(formulas))
         for label, lines in (("A", cause.a_terms), ("B", cause.b_terms)):
             for line in lines[:_TERMS]:
-                say(f"  {label}", line.numbers or line.formula)
+                add(f"  {label}", line.numbers or line.formula)
             if len(lines) > _TERMS:
-                say("", f"and {len(lines) - _TERMS} more terms (--explain)")
+                add("", f"and {len(lines) - _TERMS} more terms (--explain)")
     return [*tables, Table("", [Column("what", ""), Column("text", "")], terms)]
 
 

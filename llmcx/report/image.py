@@ -1,25 +1,20 @@
-"""Pictures in files: svg, png and pdf drawn by matplotlib (extra llmcx[plot]), html a page around its svg and the numbers.
+"""Figures in files: svg, png and pdf drawn by matplotlib (extra llmcx[plot]); html is a page of them, see html.
 
-A series is told from the others by a letter and a dash, a part of a bar by a hatch, never by colour alone; colours are those of
-Okabe and Ito (2008), which colour-blind readers tell apart. The same picture gives the same bytes.
+A series has a letter and a dash of its own, a part of a bar a hatch, so that nothing rests on colour alone; colours are those of
+Okabe and Ito (2008), which colour-blind readers distinguish. The same figure gives the same bytes.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
-from html import escape
 from io import BytesIO
-from math import ceil
 from textwrap import wrap
 from typing import Any
 
 from llmcx.errors import InputError, shown
 from llmcx.report import format
-from llmcx.report.figure import Bars, Curves, Figure
-from llmcx.report.plot import MARKERS, drawable, ticks
-from llmcx.report.spoken import described
+from llmcx.report.figure import MARKERS, Bars, Curves, Figure
 
 ENDINGS = (".svg", ".png", ".pdf", ".html")
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -46,7 +41,12 @@ def write(figures: Sequence[Figure], path: str) -> None:
     """All ``figures`` in one file. Raises InputError: an unknown ending, no matplotlib, or a file that cannot be written."""
     check(path)
     kind = path.lower().rpartition(".")[2]
-    data = page(figures).encode() if kind == "html" else drawn(figures, kind)
+    if kind == "html":
+        from llmcx.report.html import page
+
+        data = page(figures).encode()
+    else:
+        data = drawn(figures, kind)
     try:
         with open(path, "wb") as file:
             file.write(data)
@@ -77,14 +77,14 @@ def canvas(figures: Sequence[Figure]) -> Any:
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     heights, widths = zip(*map(_size, figures), strict=True)
-    made = Canvas(figsize=(max(widths), sum(heights)), layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12))
-    rows = made.subplots(len(figures), 1, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
+    whole = Canvas(figsize=(max(widths), sum(heights)), layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12))
+    rows = whole.subplots(len(figures), 1, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
     for figure, axes in zip(figures, rows, strict=True):
         if isinstance(figure, Curves):
             _curves(figure, axes)
         else:
             _bars(figure, axes)
-    return made
+    return whole
 
 
 def _size(figure: Figure) -> tuple[float, float]:
@@ -111,7 +111,7 @@ def _colour(number: int) -> str:
 def _curves(figure: Curves, axes: Any) -> None:
     from matplotlib.ticker import FuncFormatter, NullLocator
 
-    series = drawable(figure)
+    series = figure.drawable()
     for number, s in enumerate(series):
         if not s.points:
             continue
@@ -121,13 +121,9 @@ def _curves(figure: Curves, axes: Any) -> None:
     for place, axis, scale, each in ((0, axes.xaxis, axes.set_xscale, figure.x), (1, axes.yaxis, axes.set_yscale, figure.y)):
         if each.log:
             scale("log")
-            ends = [each.at(point[place]) for s in series for point in s.points]
-            axis.set_ticks([10**tick for tick in ticks(min(ends), max(ends), True)])
+        axis.set_ticks(each.ticks([point[place] for s in series for point in s.points]))
         axis.set_major_formatter(FuncFormatter(lambda value, _, each=each: format.tick(value, each.kind)))
         axis.set_minor_locator(NullLocator())
-    values = sorted({a for s in series for a, _ in s.points})
-    if figure.x.kind == "length":  # of a power of two, not of ten
-        axes.set_xticks(values[:: ceil(len(values) / 9)])
     for mark in figure.marks:
         axes.axvline(mark.x, color=INK, linestyle=":", linewidth=1, label=mark.label)
     axes.set_xlabel(figure.x.title)
@@ -164,87 +160,3 @@ def _bars(figure: Bars, axes: Any) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     if len(parts) > 1 or figure.limit is not None:
         axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-
-
-# --- a page ---------------------------------------------------------------------------------------------------------
-
-STYLE = """\
-:root { color-scheme: light dark; --blue: #0072b2; }
-body { font: 1rem/1.5 system-ui, sans-serif; max-width: 64rem; margin: 2rem auto; padding: 0 1rem; }
-body { background: #fff; color: #111; }
-svg { max-width: 100%; height: auto; }
-table { border-collapse: collapse; margin: 1rem 0 3rem; font-size: .875rem; font-variant-numeric: tabular-nums; }
-caption { text-align: left; font-weight: bold; padding: .3rem 0; }
-th, td { padding: .2rem .6rem; border-bottom: 1px solid #8888; text-align: right; }
-th[scope=row] { text-align: left; font-weight: normal; white-space: nowrap; }
-th:first-child { text-align: left; }
-.wide { overflow-x: auto; }
-@media (prefers-color-scheme: dark) { :root { --blue: #3d9bd6; } body { background: #16181c; color: #eee; } }
-"""
-
-
-def page(figures: Sequence[Figure]) -> str:
-    """One self-contained page: each picture as inline svg with a title and a description, and its numbers as a table."""
-    heading = next((figure.title for figure in figures if figure.title), "llmcx")
-    parts = []
-    for number, figure in enumerate(figures, 1):
-        parts += [_inline(figure, f"f{number}"), _table(figure)]
-    body = "\n".join(parts)
-    return (
-        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(heading)}</title>\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<style>\n{STYLE}</style>\n</head>\n<body>\n<h1>{escape(heading)}</h1>\n{body}\n</body>\n</html>\n"
-    )
-
-
-def _inline(figure: Figure, prefix: str) -> str:
-    """The svg without its prolog; ids of its own, ink in the page's colour, no background, described for a screen reader."""
-    text = drawn([figure], "svg").decode()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.S)
-    text = re.sub(r'\bid="', f'id="{prefix}-', text)
-    text = re.sub(r'href="#', f'href="#{prefix}-', text).replace("url(#", f"url(#{prefix}-")
-    text = re.sub(r'(<g id="[^"]*patch_1">\s*<path[^>]*?)fill: #ffffff', r"\1fill: none", text)
-    text = re.sub(r'(<g id="[^"]*patch_2">\s*<path[^>]*?)fill: #ffffff', r"\1fill: none", text)
-    text = text.replace(INK, "currentColor").replace("#0072b2", "var(--blue)")  # a dark page needs a lighter one
-    said = escape(" ".join(described(figure)))
-    labels = f'role="img" aria-labelledby="{prefix}-title {prefix}-desc"'
-    title = f'<title id="{prefix}-title">{escape(figure.title)}</title>\n<desc id="{prefix}-desc">{said}</desc>'
-    start, _, rest = text.partition(">")
-    return f"{start} {labels}>\n{title}{rest.rstrip()}"
-
-
-def _table(figure: Figure) -> str:
-    head, rows = _numbers(figure)
-    name = escape(f"{figure.title}: the numbers" if figure.title else "The numbers")
-    lines = [
-        f'<div class="wide" role="region" aria-label="{name}" tabindex="0"><table>',
-        f"<caption>{name}</caption>",
-        "<thead><tr>",
-    ]
-    lines += [f'<th scope="col">{escape(text)}</th>' for text in head]
-    lines.append("</tr></thead>\n<tbody>")
-    for first, *others in rows:
-        cells = "".join(f"<td>{escape(text)}</td>" for text in others)
-        lines.append(f'<tr><th scope="row">{escape(first)}</th>{cells}</tr>')
-    return "\n".join([*lines, "</tbody>\n</table></div>"])
-
-
-def _numbers(figure: Figure) -> tuple[list[str], list[list[str]]]:
-    """A figure's data: a row for each bar, or for each point of each series."""
-    if isinstance(figure, Bars):
-        parts = figure.parts()
-        several = len(parts) > 1
-        head = ["", *(f"{part}, {figure.unit}" if several else figure.unit for part in parts)]
-        head += [f"total, {figure.unit}"] if several else []
-        rows = []
-        for bar in figure.bars:
-            cells = [f"{bar.parts.get(part, 0):,}" for part in parts]
-            rows.append([bar.label, *cells, *([f"{bar.total:,}"] if several else [])])
-        if figure.limit is not None:
-            rows.append(["budget", *[""] * (len(head) - 2), f"{figure.limit:,}"])
-        return head, rows
-    points = [(s.label, point) for s in drawable(figure) for point in s.points]
-    rows = [[label, *(f"{n:,}" if isinstance(n, int) else f"{n:.6g}" for n in point)] for label, point in points]
-    y = "seconds" if figure.y.kind == "time" else figure.y.kind if figure.y.kind in ("bytes",) else ""
-    return ["series", figure.x.title, f"{figure.y.title}, {y}" if y and y not in figure.y.title else figure.y.title], rows

@@ -1,11 +1,13 @@
-"""How a mixture of experts reads: what is stored and what is met, dense models beside it, routing, expert parallelism."""
+"""How a mixture of experts reads: what is stored and what is active, dense models beside it, routing, expert parallelism."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from llmcx.report.bars import bar
-from llmcx.report.render import Item, View, plain, title
+from llmcx.report import pictures
+from llmcx.report.figure import Bars
+from llmcx.report.json import as_json
+from llmcx.report.render import Item, View, title
 from llmcx.report.table import Column, Fact, Table, facts_table
 
 
@@ -22,7 +24,7 @@ def _moe_facts(item: Item) -> list[Fact]:
     ]
 
 
-def _moe_tables(item: Item) -> list[Table]:
+def _moe_tables(item: Item) -> list[Table | Bars]:
     r = item.result
     experts = f"{r.n_experts} experts, top-{r.top_k}, in {r.moe_layers} layers"
     facts = [
@@ -34,7 +36,8 @@ def _moe_tables(item: Item) -> list[Table]:
         Fact("granularity", "granularity, 4 d over an expert's width", r.granularity, "float"),
         Fact("granularity_active", "granularity, active width over an expert's", r.granularity_active, "float"),
     ]
-    tables = [_picture(item, f"{title(item)} · {experts}"), facts_table("", facts)]
+    bars = pictures.moe([item])[0]._replace(title=f"{title(item)} · {experts}")
+    tables: list[Table | Bars] = [bars, facts_table("", facts)]
     if r.capacity is not None:
         c = r.capacity
         facts = [
@@ -54,31 +57,16 @@ def _moe_tables(item: Item) -> list[Table]:
     ]
     d = r.dense_equivalent
     rows = [
-        {"what": "the same active parameters", **plain(d.same_active)},
-        {"what": "the same total parameters", **plain(d.same_total)},
-        {"what": "the same FLOPs", **plain(d.same_flops)},
+        {"what": "the same active parameters", **as_json(d.same_active)},
+        {"what": "the same total parameters", **as_json(d.same_total)},
+        {"what": "the same FLOPs", **as_json(d.same_flops)},
     ]
     beside = Table("Beside dense models of the same layers", columns, rows)
     return [*tables, beside, *_moe_routing(r), _routers(r)]
 
 
-def _picture(item: Item, heading: str) -> Table:
-    """What is stored against what one token meets, to scale."""
-    r = item.result
-    parts = r.shares
-    rows = [
-        {"what": "stored", "bar": bar(parts, r.total, width=50), "params": r.total},
-        {"what": "met by a token", "bar": bar({**parts, "idle": 0}, r.total, width=50), "params": r.active},
-    ]
-    shown = "A attention and the rest, S shared experts, E experts met, · idle experts"
-    from llmcx.report.pictures import moe
-
-    columns = [Column("what", ""), Column("bar", ""), Column("params", "", "count")]
-    return Table(f"{heading}\n{shown}", columns, rows, figure=moe([item])[0], heading=heading)
-
-
 def _routers(r: Any) -> Table:
-    rows = [{**plain(one), "decodes": "yes" if one.causal else "no"} for one in r.routers]
+    rows = [{**as_json(one), "decodes": "yes" if one.causal else "no"} for one in r.routers]
     columns = [
         Column("router", "if routed by"),
         Column("params", "parameters", "count"),
@@ -93,7 +81,7 @@ def _routers(r: Any) -> Table:
 
 
 def _moe_routing(r: Any) -> list[Table]:
-    """Experts met, the simulation, and expert parallelism, where asked for."""
+    """Distinct experts, the simulation, and expert parallelism, where asked for."""
     t, s, p = r.touched, r.simulated, r.expert_parallel
     routing = "uniform routing" if t.imbalance == 1 else f"imbalance {t.imbalance:g}"
     facts = [
@@ -101,23 +89,21 @@ def _moe_routing(r: Any) -> list[Table]:
         Fact("decode_distinct_experts", f"by a decode step of batch {t.decode_tokens:,}", t.decode_distinct_experts, "float"),
         Fact("decode_expert_bytes", "expert weights that step reads", t.decode_expert_bytes, "size"),
     ]
-    tables = [facts_table(f"Experts of a layer expected to be met, of {r.n_experts:,}, {routing}", facts)]
+    tables = [facts_table(f"Distinct experts of a layer expected to be used, of {r.n_experts:,}, {routing}", facts)]
     if s is not None:
         facts = [
-            Fact("distinct_experts", "experts met", s.distinct_experts, "float"),
+            Fact("distinct_experts", "distinct experts used", s.distinct_experts, "float"),
             Fact("hottest", "hottest expert over the mean", s.hottest, "factor"),
             Fact("dropped", "dropped", s.dropped, "share"),
             Fact("dropped_error", "its standard error", s.dropped_error, "share"),
         ]
         tables.append(facts_table(f"Simulated, mean of {s.trials:,}, seed {s.seed}", facts))
     if p is not None:
-        held = (
-            f"{p.experts_per_rank:,}"
-            if p.even
-            else f"{p.experts_per_rank:,} on {p.full_ranks:,}, {p.fewest_experts:,} on the rest"
-        )
+        experts = f"{p.experts_per_rank:,}"
+        if not p.even:
+            experts += f" on {p.full_ranks:,}, {p.fewest_experts:,} on the rest"
         facts = [
-            Fact("experts_per_rank", "experts of a layer per GPU", held),
+            Fact("experts_per_rank", "experts of a layer per GPU", experts),
             Fact("weight_bytes_per_rank", "weights per GPU", p.weight_bytes_per_rank, "size"),
             Fact("replicated_bytes", "of these on every GPU", p.replicated_bytes, "size"),
             Fact("all_to_all_layer_bytes", "all-to-all of a layer, forward", p.all_to_all_layer_bytes, "size"),
@@ -131,4 +117,4 @@ def _moe_routing(r: Any) -> list[Table]:
     return tables
 
 
-VIEW = View(_moe_facts, _moe_tables, lambda item: _moe_tables(item)[1])
+VIEW = View(_moe_facts, _moe_tables)

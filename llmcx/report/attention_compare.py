@@ -6,8 +6,9 @@ from typing import Any
 
 from llmcx.errors import InputError, unknown_name
 from llmcx.report import format
-from llmcx.report.render import plain
-from llmcx.report.table import Column, Fact, Table
+from llmcx.report.json import as_json
+from llmcx.report.render import Item, View, title
+from llmcx.report.table import Column, Fact, Table, raw_table
 
 MEASURES = {
     "time": ("core_seconds", "time", "one layer's attention core, roofline"),
@@ -30,19 +31,18 @@ def measured(name: str | None, timed: bool) -> str:
     return name
 
 
-def facts(item: Any) -> list[Fact]:
+def _facts(item: Item) -> list[Fact]:
     """Side by side, models show each variant's FLOPs at the longest length."""
     last = max(row.seq for row in item.result.rows)
     return [Fact(r.variant, f"{r.variant}, n = {last:,}", r.forward_flops, "flops") for r in item.result.rows if r.seq == last]
 
 
-def every_row(item: Any) -> Table:
-    """Every figure of every row, for a spreadsheet."""
-    rows = plain(item.result.rows)
-    return Table("", [Column(key, key) for key in rows[0]], rows)
+def _data(item: Item) -> Table:
+    """For a CSV: every figure of every row."""
+    return raw_table(as_json(item.result.rows))
 
 
-def by_length(item: Any, title: str) -> Table:
+def _by_length(item: Item) -> Table:
     """A matrix of the measure."""
     field, kind, what = MEASURES[item.inputs["measure"]]
     rows: dict[str, dict[str, Any]] = {}
@@ -52,7 +52,7 @@ def by_length(item: Any, title: str) -> Table:
     columns += [
         Column(str(n), format.length(n), kind, _rank(i, len(item.inputs["seq"]))) for i, n in enumerate(item.inputs["seq"])
     ]
-    return Table(f"{title} · {what}, by length", columns, list(rows.values()))
+    return Table(f"{title(item)} · {what}, by length", columns, list(rows.values()))
 
 
 def _rank(index: int, many: int) -> int:
@@ -60,30 +60,30 @@ def _rank(index: int, many: int) -> int:
     return 0 if index in (0, many - 1) else index + (many if index % 2 else 0)
 
 
-def tables(item: Any, title: str) -> list[Table]:
+def _tables(item: Item) -> list[Table]:
     """At a glance: the measure by length; everything at the longest; where lines cross; what to take; the chapter's limits."""
     r = item.result
     last = max(item.inputs["seq"])
     timed = r.rows[0].core_seconds is not None
     masked = any(row.hops_causal is not None for row in r.rows)  # then hops are those that the mask allows
-    rows = [row | {"reach": row["hops_causal" if masked else "hops"]} for row in plain(r.rows) if row["seq"] == last]
+    rows = [row | {"reach": row["hops_causal" if masked else "hops"]} for row in as_json(r.rows) if row["seq"] == last]
     columns = [
         Column("variant", "variant"),
         Column("core_flops", "FLOPs", "flops", 4),
         Column("traffic_bytes", "traffic", "bytes", 5),
         *([Column("binds", "binds", "text", 2)] if timed else []),
-        Column("memory_bytes", "kept/layer", "bytes", 1),
+        Column("memory_bytes", "memory/layer", "bytes", 1),
         Column("kv_bytes", "cache", "bytes"),
         Column("decode_flops", "decode", "flops", 3),
         Column("reach", "hops", "int"),
     ]
     if item.inputs.get("budget") is not None:
         columns.append(Column("max_seq", "max n", "int"))
-    out = [by_length(item, title)] if len(item.inputs["seq"]) > 1 else []
-    out.append(Table(f"{'At' if out else title + ' · at'} n = {last:,}", columns, rows))
+    out = [_by_length(item)] if len(item.inputs["seq"]) > 1 else []
+    out.append(Table(f"{'At' if out else title(item) + ' · at'} n = {last:,}", columns, rows))
     columns = [Column("seq", "n", "int"), Column("variant", "by this model's costs"), Column("chapter_reason", "chapter's rule")]
     columns.append(Column("agrees", "agree"))
-    out.insert(0, Table("Recommendation", columns, plain(r.recommendation)))
+    out.insert(0, Table("Recommendation", columns, as_json(r.recommendation)))
     # Of the baselines, the one that people run; all of them are in the JSON.
     than = max((x.than for x in r.crossovers), key=lambda name: name == "causal_flash", default=None)
     measures = {"core_flops": "flops", "kept_bytes": "memory", "core_seconds": "time"}
@@ -99,10 +99,13 @@ def tables(item: Any, title: str) -> list[Table]:
         columns = [
             Column("variant", "variant"),
             Column("chapter_seq", "chapter's limit", "int"),
-            Column("memory_bytes", "kept/layer there", "bytes"),
+            Column("memory_bytes", "memory/layer there", "bytes"),
             Column("share", "of FLOPs", "share", 1),
         ]
         if item.inputs.get("budget") is not None:
             columns.insert(2, Column("own_seq", "fits up to", "int"))
-        out.append(Table("The chapter's practical limits beside this model's costs", columns, plain(r.limits)))
+        out.append(Table("The chapter's practical limits beside this model's costs", columns, as_json(r.limits)))
     return out
+
+
+VIEW = View(_facts, _tables, _data)

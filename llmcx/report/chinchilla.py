@@ -6,8 +6,10 @@ from math import log
 from typing import Any
 
 from llmcx.report import format
-from llmcx.report.render import Item, View, as_rows
-from llmcx.report.table import Column, Fact, Table, facts_table
+from llmcx.report.json import as_rows
+from llmcx.report.render import Item, View
+from llmcx.report.table import Column, Fact, Table, facts_table, raw_table
+from llmcx.scaling.optimum import times
 
 _N, _D = Column("params", "parameters", "count"), Column("tokens", "tokens", "count")
 _RATIO = Column("tokens_per_param", "D/N", "float")
@@ -44,6 +46,15 @@ def _dot(value: float, low: float, high: float) -> str:
     return "·" * at + "●" + "·" * (DOTS - 1 - at)
 
 
+def _beyond(ratio: float) -> str:
+    """How far a budget lies outside those a law was fitted to.
+
+    >>> _beyond(3333.3), _beyond(0.25)
+    ('3,333 times the largest', '0.25 times the smallest')
+    """
+    return f"{times(ratio)} the {'largest' if ratio > 1 else 'smallest'}"
+
+
 def _optima(laws: list[Any]) -> Table:
     rows = as_rows(laws)
     low, high = min(one.params for one in laws), max(one.params for one in laws)
@@ -51,7 +62,7 @@ def _optima(laws: list[Any]) -> Table:
         ends = one.exponent_low, one.exponent_high
         row["label"] = one.law + MARKS[one.counts]
         row["slope"] = f"{one.exponent:.2f}" + (f" ({ends[0]:.2f}-{ends[1]:.2f})" if None not in ends else "")
-        row["range"] = "yes" if one.in_range else one.warning.split("; ")[1].split(" is ")[1].split(",")[0]
+        row["range"] = "yes" if one.extrapolation is None else _beyond(one.extrapolation)
         row["dot"] = _dot(one.params, low, high)
     columns = [Column("label", "law"), _N, _D, _RATIO, Column("loss", "loss", "float")]
     if max(one.compute for one in laws) > 1.001 * min(one.compute for one in laws):
@@ -64,20 +75,19 @@ def _optima(laws: list[Any]) -> Table:
 
 def _data(item: Item) -> Table:
     """For a CSV: the laws as they are, or where a model stands by them."""
-    rows = as_rows(item.result["standing"] if "standing" in item.result else item.result["laws"])
-    return Table("", [Column(key, key) for key in rows[0]], rows)
+    return raw_table(as_rows(item.result["standing"] if "standing" in item.result else item.result["laws"]))
 
 
 def _accounting(a: Any, model: str) -> Table:
-    """The ways to count a training run."""
+    """A training run's FLOPs, as each convention counts them."""
     rows = [
-        {"way": "exact: every matrix product", "flops": a.exact, "ratio": a.exact_ratio},
-        {"way": "6 N D", "flops": a.six_nd, "ratio": 1.0},
-        {"way": "Hoffmann's appendix F", "flops": a.appendix_f, "ratio": a.appendix_f_ratio},
-        {"way": "the same without embeddings and logits", "flops": a.appendix_f_layers, "ratio": a.appendix_f_layers_ratio},
+        {"name": "exact: every matrix product", "flops": a.exact, "ratio": a.exact_ratio},
+        {"name": "6 N D", "flops": a.six_nd, "ratio": 1.0},
+        {"name": "Hoffmann's appendix F", "flops": a.appendix_f, "ratio": a.appendix_f_ratio},
+        {"name": "the same without embeddings and logits", "flops": a.appendix_f_layers, "ratio": a.appendix_f_layers_ratio},
     ]
     title = f"{model}: FLOPs of {format.count(a.tokens)} tokens, n = {a.seq:,}"
-    columns = [Column("way", "counted as"), Column("flops", "FLOPs", "power"), Column("ratio", "over 6 N D", "float")]
+    columns = [Column("name", "counted as"), Column("flops", "FLOPs", "power"), Column("ratio", "over 6 N D", "float")]
     return Table(title, columns, rows)
 
 

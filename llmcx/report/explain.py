@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import groupby
 from textwrap import wrap
 from typing import Any
 
 from llmcx.report import format
-from llmcx.report.console import columns
+from llmcx.report.console import columns, console
+from llmcx.report.markdown import rows
 
 WIDEST = 100
 """Columns of prose: longer lines are hard to read."""
@@ -20,24 +21,20 @@ def show(result: Any, fmt: str, model: str | None = None) -> None:
     listed = isinstance(result, list)
     if fmt == "markdown":
         lines = _markdown_list(result) if listed else _markdown(result, model)
-    else:
-        lines = _list(result) if listed else _read(result, model)
-    if fmt == "plain":
-        from llmcx.report.spoken import say
-
-        lines = (say(line.strip()) for line in lines if line.strip())
-        sys.stdout.write("\n".join(lines) + "\n")
-    elif fmt == "markdown":
         sys.stdout.write("\n".join(lines).rstrip() + "\n")
-    else:
-        from rich.text import Text
+        return
+    lines = _list(result) if listed else _manual(result, model)
+    if fmt == "plain":
+        from llmcx.report.plain import in_words
 
-        from llmcx.report.console import console as make_console
+        sys.stdout.writelines(f"{in_words(line.strip())}\n" for line in lines if line.strip())
+        return
+    from rich.text import Text
 
-        console = make_console()
-        for line in lines:
-            heading = bool(line) and not line.startswith(" ") and line.isupper()
-            console.print(Text(line, style="bold" if heading else ""), soft_wrap=True)
+    out = console()
+    for line in lines:
+        heading = bool(line) and not line.startswith(" ") and line.isupper()
+        out.print(Text(line, style="bold" if heading else ""), soft_wrap=True)
 
 
 def _wrapped(text: str, indent: str = "  ", hanging: str | None = None) -> Iterator[str]:
@@ -55,7 +52,7 @@ def _wrapped(text: str, indent: str = "  ", hanging: str | None = None) -> Itera
         )
 
 
-def _read(topic: Any, model: str | None) -> Iterator[str]:
+def _manual(topic: Any, model: str | None) -> Iterator[str]:
     """For a terminal: headings in capitals, as in a manual."""
     yield topic.name.upper()
     yield from _wrapped(topic.title)
@@ -81,11 +78,11 @@ def _read(topic: Any, model: str | None) -> Iterator[str]:
         yield from ("", f"WITH THE NUMBERS OF {model}".upper())
         for line in topic.numbers:
             yield f"  {line.component}"
-            yield from (f"      = {step}" for step in (line.formula, line.numbers, format.exact(line.value)) if step)
+            yield from (f"      = {step}" for step in format.steps(line))
     if topic.chapter:
-        yield from ("", "WHERE THE TEXTBOOK SLIPS")
+        yield from ("", "WHERE THE TEXTBOOK DIFFERS")
         for slip in topic.chapter:
-            yield from _wrapped(f"it says: {slip.chapter}", "  ", "    ")
+            yield from _wrapped(f"text: {slip.chapter}", "  ", "    ")
             yield from _wrapped(f"checked: {slip.checked}", "  ", "    ")
     if topic.commands:
         yield from ("", "SEE FOR YOURSELF")
@@ -95,7 +92,7 @@ def _read(topic: Any, model: str | None) -> Iterator[str]:
 
 
 def _list(entries: list[Any]) -> Iterator[str]:
-    """By group, the rules as one line each group of them: their names say it all."""
+    """By group, the rules as one line each group of them: their names are enough."""
     for group, members in groupby(entries, key=lambda entry: entry.group):
         some = list(members)
         yield group.upper()
@@ -106,30 +103,22 @@ def _list(entries: list[Any]) -> Iterator[str]:
             for entry in some:
                 yield from _wrapped(entry.title, f"  {entry.name:<{width}}  ", " " * (width + 4))
         yield ""
-    yield "llmcx explain TOPIC tells one; --preset NAME puts a model's numbers in."
-
-
-def _rows(titles: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
-    yield "| " + " | ".join(titles) + " |"
-    yield "| " + " | ".join("---" for _ in titles) + " |"
-    for row in rows:
-        yield "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in row) + " |"
-    yield ""
+    yield "llmcx explain TOPIC explains one; --preset NAME puts a model's numbers in."
 
 
 def _markdown(topic: Any, model: str | None) -> Iterator[str]:
     yield from (f"## {topic.name}", "", f"{topic.title}.", "", topic.text, "")
-    yield from _rows(("quantity", "formula", "source"), topic.formulas)
-    yield from _rows(("symbol", "meaning", "unit"), topic.symbols)
-    yield from _rows(("example", "result"), topic.examples)
+    yield from rows(("quantity", "formula", "source"), topic.formulas)
+    yield from rows(("symbol", "meaning", "unit"), topic.symbols)
+    yield from rows(("example", "result"), topic.examples)
     if topic.numbers:
-        told = ((line.component, line.formula, line.numbers, format.exact(line.value), line.source) for line in topic.numbers)
-        yield from _rows((str(model), "formula", "numbers", "value", "source"), told)
+        cells = ((line.component, line.formula, line.numbers, format.exact(line.value), line.source) for line in topic.numbers)
+        yield from rows((str(model), "formula", "numbers", "value", "source"), cells)
     if topic.chapter:
-        yield from _rows(("the textbook says", "what is so"), topic.chapter)
+        yield from rows(("the textbook says", "what is so"), topic.chapter)
     if topic.commands:
         yield from ("```console", *(f"$ {command}" for command in topic.commands), "```", "")
 
 
 def _markdown_list(entries: list[Any]) -> Iterator[str]:
-    yield from _rows(("topic", "what", "group"), ((entry.name, entry.title, entry.group) for entry in entries))
+    yield from rows(("topic", "what", "group"), ((entry.name, entry.title, entry.group) for entry in entries))

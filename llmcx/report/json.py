@@ -1,0 +1,67 @@
+"""Answers as JSON: one object, or one a line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from llmcx.answers import shown
+from llmcx.errors import InputError
+from llmcx.report.render import Item
+
+
+def as_json(value: Any) -> Any:
+    """A result as JSON's types; exact integers stay integers."""
+    names = shown(value)
+    if names is not None:
+        return {name: as_json(getattr(value, name)) for name in names}
+    if isinstance(value, dict):
+        return {key: as_json(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [as_json(item) for item in value]
+    return value
+
+
+def as_rows(values: Any) -> list[dict[str, Any]]:
+    """Records as rows of a table."""
+    return [as_json(value) for value in values]
+
+
+def envelope(command: str, item: Item, explain: bool) -> dict[str, Any]:
+    """The stable contract: schema, model, inputs, result, notes."""
+    out: dict[str, Any] = {"schema": f"llmcx.{command}/1"}
+    if item.model is not None:
+        out["model"] = item.model
+    out |= {"inputs": as_json(item.inputs), "result": as_json(item.result)}
+    if explain:
+        out["explain"] = as_json(item.explained())
+    return out | {"notes": item.notes}
+
+
+def line(data: Any) -> str:
+    """An object on one line."""
+    return json.dumps(data, ensure_ascii=False, default=str) + "\n"
+
+
+def answer_line(command: str, item: Item, explain: bool) -> str:
+    """An answer on one line."""
+    return line(envelope(command, item, explain))
+
+
+def refusal_line(command: str, point: dict[str, Any], error: InputError) -> str:
+    """A refusal in place of an answer: what was asked, and why not."""
+    return line({"schema": f"llmcx.{command}/1", "inputs": point, "error": error.as_dict()})
+
+
+def write(command: str, items: list[Item], explain: bool) -> None:
+    """One object: an answer, or several as its ``results``."""
+    answers = [envelope(command, item, explain) for item in items]
+    out = answers[0] if len(answers) == 1 else {"schema": f"llmcx.{command}/1", "results": answers}
+    sys.stdout.write(json.dumps(out, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_lines(command: str, items: list[Item], explain: bool) -> None:
+    """One object a line."""
+    for item in items:
+        sys.stdout.write(answer_line(command, item, explain))

@@ -1,0 +1,39 @@
+"""What every test has: one thread of linear algebra, and each fit of the same runs computed once."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+# Before numpy is imported: on matrices of five rows its threads only wait for one another, ten times as long.
+for library in ("OPENBLAS", "OMP", "MKL"):
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
+from llmcx.scaling import fitting  # noqa: E402
+
+FITS: dict[Any, Any] = {}
+FIT = fitting.fit
+
+
+def fit_once(runs: Any, **inputs: Any) -> Any:
+    key = (tuple(runs), *sorted(inputs.items()))
+    if key not in FITS:
+        FITS[key] = FIT(runs, **inputs)
+    return FITS[key]
+
+
+@pytest.fixture(autouse=True)
+def _fits(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fit takes a second, and many tests look at the same one; those of the fit itself compute it."""
+    if request.path.name != "test_fit.py":
+        monkeypatch.setattr(fitting, "fit", fit_once)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def index() -> None:
+    """A checkout writes presets/index.json on first use; tests of what a command imports come after that."""
+    from llmcx.catalog.presets import load_preset
+
+    load_preset("gpt2")
