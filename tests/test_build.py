@@ -37,7 +37,8 @@ def test_every_field_can_pass() -> None:
     """No type of field is left to pydantic altogether: each default passes the short way."""
     for kind in KINDS:
         for name, default in defaults(kind).items():
-            assert default is MISSING or _plainly(default, _hints(kind)[name]), (kind, name)
+            if default is not MISSING:
+                assert _plainly(default, _hints(kind)[name]), (kind, name)
 
 
 @settings(deadline=None)
