@@ -37,7 +37,7 @@ def ours(case: dict[str, Any], run: str) -> int:
 
 
 def elements(ops: Iterable[Op], what: str, component: str = "") -> int:
-    return sum(op.times * kept.elements for op in ops for kept in op.keeps if kept.what == what and component in op.component)
+    return sum(op.times * kept.elements for op in ops for kept in op.saved if kept.what == what and component in op.component)
 
 
 # What is known to differ, and by how many bytes, ours less torch's. Each is a few numbers per token or per model.

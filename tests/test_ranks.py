@@ -35,7 +35,7 @@ from llmcx.huggingface import from_config
 from llmcx.machine.roofline import IDEAL
 from llmcx.model.cores import Flash
 from llmcx.model.lower import Run, lower
-from llmcx.model.place import step_at
+from llmcx.model.run import step_at
 from llmcx.model.spec import ModelSpec
 from llmcx.ops.op import VOCAB
 from llmcx.parallel.division import dividable, divide, division

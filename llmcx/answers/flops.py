@@ -12,7 +12,7 @@ from llmcx.costs.flops import backward_fold, elementwise, fold
 from llmcx.costs.leading_order import leading_order
 from llmcx.errors import InputError
 from llmcx.model.lower import Run, lower
-from llmcx.model.place import step_at
+from llmcx.model.run import step_at
 from llmcx.model.spec import ModelSpec, check_size, sequence_length
 from llmcx.ops.fold import Fold
 from llmcx.ops.op import Op, in_layers

@@ -113,7 +113,7 @@ class TrainingMemory:
             recipe, act = self.recipe, self.recipe.bytes.activation
 
             def measure(op: Op) -> Sums:
-                if not op.keeps and op.role != "head":
+                if not op.saved and op.role != "head":
                     return _NOTHING
                 if op.role == "head" and op.kind == "linear":
                     whole = kept_bytes([op], act)

@@ -26,7 +26,7 @@ from llmcx.explain.rows.memory import rows as rows_of_memory
 from llmcx.explain.rows.moe import rows as rows_of_experts
 from llmcx.formats import dtypes, optimizers
 from llmcx.machine import roofline
-from llmcx.model import pairs, place
+from llmcx.model import pairs, run
 from llmcx.model.lower import Run
 from llmcx.model.spec import Attention, ModelSpec
 from llmcx.parallel import division, expert_parallel, layout, pipeline, ranks, routing
@@ -238,7 +238,7 @@ QUANTITIES: dict[str, Quantity] = {
     "decode": Quantity(
         "Decode step: one token with a cache",
         "compute",
-        (place.step_at, flop_counter.linear),
+        (run.step_at, flop_counter.linear),
         {"a step": "forward of q = 1 token at kv = context"},
         "Shazeer 2019, arXiv:1911.02150, sec. 2.4",
         commands=("llmcx flops --preset gpt3 --context 2048",),
@@ -305,7 +305,7 @@ QUANTITIES: dict[str, Quantity] = {
         applied=_part("optimizer"),
     ),
     "activations": Quantity(
-        "Activations: what autograd keeps for the backward pass",
+        "Activations: what autograd saves for the backward pass",
         "memory",
         (kept.kept_bytes, memory.training_ranks),
         {"bytes": "op.times * kept.elements * width"},

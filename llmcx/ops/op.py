@@ -61,8 +61,8 @@ Dims = dict[str, Any]
 """Some dims of an op, to be passed on by name."""
 
 
-class Kept(NamedTuple):
-    """One tensor that autograd keeps for the backward pass.
+class Saved(NamedTuple):
+    """One tensor that autograd saves for the backward pass.
 
     ``stored`` is "act" (the activations' dtype), "fp32" (always 4 bytes), "int64", "bool", or "upcast": an fp32 copy
     that exists beside the original only where activations are narrower than fp32; "uncast": one that exists only where they are
@@ -123,7 +123,7 @@ class Op(NamedTuple):
     times: int = 1
     copies: int = 1
     used: int = 1
-    keeps: tuple[Kept, ...] = ()
+    saved: tuple[Saved, ...] = ()
     group: str = ""
     grad: bool = True
     role: str = "mixer"
@@ -160,7 +160,7 @@ READS = ("", "normed", "activated")
 
 
 # Of all their fields, in order: at half the price of calling the class, where most ops of most models are made.
-kept: Callable[[tuple[Any, ...]], Kept] = partial(tuple.__new__, Kept)
+saved_of: Callable[[tuple[Any, ...]], Saved] = partial(tuple.__new__, Saved)
 op_of: Callable[[tuple[Any, ...]], Op] = partial(tuple.__new__, Op)
 
 
