@@ -29,7 +29,7 @@ def ops_of(case: dict[str, Any], run: str) -> list[Op]:
     spec = from_config(case["config"], case["id"])
     fused = run.endswith("sdpa")
     seq = case["decoder_seq"] if spec.encoder and spec.decoder else case["seq"]
-    return lower(spec, Run(case["batch"], seq, source=case["seq"], fused=fused, masks=fused))
+    return lower(spec, Run(case["batch"], seq, source=case["seq"], fused=fused, masks=fused, all_experts=True))
 
 
 def ours(case: dict[str, Any], run: str) -> int:
