@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from math import isqrt
-from typing import NamedTuple
 
 from llmcx.engines import Engine
 from llmcx.engines.inference_memory import IDEAL, Held, check_inference, held, per_token, total
@@ -78,16 +77,6 @@ class Fit:
     value: int | str
     next: int | str | None
     next_bytes: int | None
-
-
-class Asked(NamedTuple):
-    """What a :class:`Memory` is of."""
-
-    spec: ModelSpec
-    batch: int
-    seq: int
-    train: bool
-    kv_dtype: str
 
 
 @dataclass(frozen=True)
