@@ -292,6 +292,26 @@ def test_latent_attention_reads_its_cache() -> None:
     assert step.compute < step.cache
 
 
+def test_attention_data_parallelism_shares_out_sequences() -> None:
+    """DeepSeek-V3 on 8 GPUs: latents are on each of 8 tensor-parallel ones; with attention data parallelism each has an eighth of
+    the sequences, and all attention weights. 61 layers of q_down, q_up, kv_down, kv_up, out: 187,107,328 parameters each.
+    """
+    spec, tp8 = load_preset("deepseek-v3"), Layout(tp=8, ep=8)
+    shared = tp8._replace(attention_dp=8)
+    one = 61 * 576 * 1000
+    assert cached(spec, 16, 1000, tp8)["kv_cache"] == 16 * one
+    assert cached(spec, 16, 1000, shared)["kv_cache"] == 2 * one
+    whole, eighth = (
+        params_fold.total(op for op in rank_ops(spec, Run(1, 16), layout) if op.role == "mixer" and op.kind == "linear")
+        for layout in (shared, tp8)
+    )
+    assert whole == 61 * (7168 * 1536 + 1536 * 128 * 192 + 7168 * 576 + 512 * 128 * 256 + 128 * 128 * 7168)
+    assert whole > 3 * eighth
+    assert Server(spec, H200, Setup(8, 8, 8)).largest_batch(4096) < Server(
+        spec, H200, Setup(8, 8, 8, attention_dp=8)
+    ).largest_batch(4096)
+
+
 # --- utilisation ---------------------------------------------------------------------------------------------------
 
 

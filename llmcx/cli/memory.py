@@ -32,6 +32,7 @@ class Parallel:
     pp: Annotated[str, typer.Option(help="Pipeline stages, 1F1B.")] = "1"
     cp: Annotated[str, typer.Option(help="Context-parallel GPUs.")] = "1"
     ep: Annotated[str, typer.Option(help="Expert-parallel GPUs, among the data-parallel ones.")] = "1"
+    attention_dp: Annotated[str, typer.Option(help="Inference: groups of --tp that attend for a share of the batch each.")] = "1"
     virtual: Annotated[str, typer.Option(help="Chunks of layers per stage: an interleaved pipeline.")] = "1"
     micro_batches: Annotated[str | None, typer.Option(help="Per step. Default: enough to fill the pipeline.")] = None
     sequence_parallel: Annotated[
@@ -60,6 +61,7 @@ class Parallel:
             zero=count("zero"),
             shard=None if self.shard is None else count("shard"),
             virtual=count("virtual"),
+            attention_dp=count("attention_dp"),
             micro_batches=None if self.micro_batches is None else count("micro_batches"),
         )
 
@@ -226,7 +228,7 @@ def memory(
                 inputs |= {"gpus": chosen.gpus} | _degrees(chosen)
             else:
                 inputs |= {"dtype": dtype_, "kv_dtype": cache, "runtime": program.name, **program.settings()}
-                inputs |= {"tp": chosen.tp, "pp": chosen.pp, "ep": chosen.ep}
+                inputs |= {name: getattr(chosen, name) for name in ("tp", "pp", "ep", "attention_dp")}
             inputs |= {"budget": limit}
             extra = [*result.stored.notes] if result.stored is not None else []
             extra += _notes(spec, train, activations, recipe) + uneven(spec, chosen)

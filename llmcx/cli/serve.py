@@ -23,6 +23,7 @@ def serve(
     hardware: Annotated[str, typer.Option(help="See `llmcx hardware list`.", autocompletion=completing("hardware"))] = "h100",
     tp: Annotated[str, typer.Option(help="GPUs that share each layer.")] = "1",
     ep: Annotated[str, typer.Option(help="GPUs that share out the experts, a divisor of --tp.")] = "1",
+    attention_dp: Annotated[str, typer.Option(help="Groups of --tp that attend for a share of the users each.")] = "1",
     prompt: Annotated[str, typer.Option(help="Tokens in; 8k is 8192.")] = "1k",
     out: Annotated[str, typer.Option("--output", help="Tokens out.")] = "1k",
     batch: Annotated[str | None, typer.Option(help="Users at once. Default: a frontier up to the largest batch.")] = None,
@@ -51,7 +52,8 @@ def serve(
     """
     machine = catalog.load_hardware(hardware)
     factors, words = calibration.efficiency(machine, "serving", dtype, calibration.overrides(efficiency))
-    setup = Setup(units.count(tp, "--tp"), units.count(ep, "--ep"), weight_bits, kv_bits, dtype)
+    groups = units.count(attention_dp, "--attention-dp")
+    setup = Setup(units.count(tp, "--tp"), units.count(ep, "--ep"), weight_bits, kv_bits, dtype, groups)
     if not 0 <= reserve < 1:
         raise InputError("--reserve must be at least 0 and below 1", field="reserve", value=reserve)
     if draft < 0 or draft_cost < 0:
@@ -68,7 +70,14 @@ def serve(
     items = []
     for spec, shape, notes in models.each():
         answer = core.serve(spec, machine, setup, load, factors, batch=size, usd_per_hour=price, reserve=reserve)
-        inputs = {"hardware": machine.name, "tp": setup.tp, "ep": setup.ep, "prompt": load.prompt, "output": load.output}
+        inputs = {
+            "hardware": machine.name,
+            "tp": setup.tp,
+            "ep": setup.ep,
+            "attention_dp": groups,
+            "prompt": load.prompt,
+            "output": load.output,
+        }
         inputs |= {"batch": size, "weight_bits": weight_bits, "kv_bits": kv_bits, "dtype": dtype or machine.dtype}
         inputs |= {
             "cached": load.cached,

@@ -88,7 +88,9 @@ def divide(op: Op, by: Division, seq: int) -> Op:
         if by.expert_tokens > 1:
             op = _tokens(op, 1, by.expert_tokens)
     elif by.attention_dp > 1 and op.role in ATTENDING:
-        op = _tokens(op, 1, by.attention_dp)
+        # A share of the sequences, whose cache is whole; of everything else, of their tokens.
+        whole = op.dims | {"batch": cut(op.dims["batch"], by.attention_dp)} if op.cache else {}
+        op = op._replace(dims=whole) if whole else _tokens(op, 1, by.attention_dp)
         tp //= by.attention_dp
     if by.cp > 1:
         op = _tokens(op, cut(seq, by.cp), seq)
