@@ -42,7 +42,7 @@ def test_attended_pairs(case: dict[str, Any]) -> None:
 
 OFF = {"mla": (0.10, 0.12), "mla_naive": (0.10, 0.12), "nsa": (-0.03, 0.0), "reformer": (-0.19, 0.0)}
 OFF |= {"mla_absorbed": (-0.19, 0.0), "dsa": (-0.19, 0.0), "gated_delta": (-0.35, -0.25), "mamba2": (-0.22, -0.15)}
-"""Kept bytes that are not equal. MLA: we keep its latent's norm, which the plain reference has not. The rest: copies in chunks,
+"""Saved bytes that are not equal. MLA: we keep its latent's norm, which the plain reference has not. The rest: copies in chunks,
 decays and gates that plain torch keeps besides, and an absorbed or sorted copy per head; `attention-compare` says so.
 """
 

@@ -33,7 +33,7 @@ def ours(case: dict[str, Any]) -> dict[str, int]:
     # `varies`: experts that dropped tokens; which ones depends on the weights, and we count every token.
     if case["kind"] == "flops" and "varies" not in case:
         seq = case["decoder_seq"] if spec.encoder and spec.decoder else case["seq"]
-        run = flops(spec, case["batch"], seq, source=case["seq"])
+        run = flops(spec, case["batch"], seq, source=case["seq"], convention="eager")
         out |= {"forward": run.forward.total, "forward_backward": run.train.total}
     return out
 

@@ -29,7 +29,7 @@ def ops_of(case: dict[str, Any], run: str) -> list[Op]:
     spec = from_config(case["config"], case["id"])
     fused = run.endswith("sdpa")
     seq = case["decoder_seq"] if spec.encoder and spec.decoder else case["seq"]
-    return lower(spec, Run(case["batch"], seq, source=case["seq"], fused=fused, masks=fused))
+    return lower(spec, Run(case["batch"], seq, source=case["seq"], fused=fused, masks=fused, all_experts=True))
 
 
 def ours(case: dict[str, Any], run: str) -> int:
@@ -37,7 +37,7 @@ def ours(case: dict[str, Any], run: str) -> int:
 
 
 def elements(ops: Iterable[Op], what: str, component: str = "") -> int:
-    return sum(op.times * kept.elements for op in ops for kept in op.keeps if kept.what == what and component in op.component)
+    return sum(op.times * kept.elements for op in ops for kept in op.saved if kept.what == what and component in op.component)
 
 
 # What is known to differ, and by how many bytes, ours less torch's. Each is a few numbers per token or per model.

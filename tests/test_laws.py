@@ -325,9 +325,9 @@ def test_a_mixture_cannot_place_a_model() -> None:
 def test_how_far_a_budget_lies_outside_what_a_law_was_fitted_to(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hoffmann et al. fitted to 6e18 to 3e21 FLOPs (arXiv:2203.15556, section 3)."""
     for compute, ratio, text in (("1e25", 1e25 / 3e21, "3,333 times the largest"), ("6e17", 0.1, "0.1 times the smallest")):
-        [law] = answer("chinchilla", "--compute", compute, "--law", "hoffmann-1")["result"]["laws"]
+        [law] = data("chinchilla", "--compute", compute, "--law", "hoffmann-1")["result"]["laws"]
         assert isclose(law["extrapolation"], ratio) and not law["in_range"]
         monkeypatch.setenv("COLUMNS", "200")
         assert here("chinchilla", "--compute", compute, "--law", "hoffmann-1").out.splitlines()[3].rstrip().endswith(text)
-    [law] = answer("chinchilla", "--compute", "1e21", "--law", "hoffmann-1")["result"]["laws"]
+    [law] = data("chinchilla", "--compute", "1e21", "--law", "hoffmann-1")["result"]["laws"]
     assert law["extrapolation"] is None and law["in_range"]

@@ -71,6 +71,12 @@ def test_imports_point_downward(room: str) -> None:
     assert not wrong
 
 
+def test_the_map_shows_the_rooms() -> None:
+    """CONTRIBUTING.md lists them in this order."""
+    page = (PACKAGE.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)/` \|", page, re.M) == list(ROOMS)
+
+
 def test_every_room_is_on_the_list() -> None:
     assert {path.parent.name for path in PACKAGE.glob("*/__init__.py")} == set(ROOMS)
     assert {path.stem for path in PACKAGE.glob("*.py")} == GROUND | {"__init__", "__main__"}

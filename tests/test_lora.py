@@ -27,7 +27,7 @@ PAIRS = [
 
 
 def ours(case: dict[str, Any]) -> tuple[int, int]:
-    """Kept bytes and trained parameters."""
+    """Saved bytes and trained parameters."""
     fused = case["attention"] == "sdpa"
     spec = from_config(case["config"], case["id"])
     ops = lower(spec, Run(case["batch"], case["seq"], fused=fused, masks=fused))

@@ -164,13 +164,18 @@ def test_optimizers_by_hand() -> None:
         (Layout(virtual=2), Recipe(), "virtual"),
         (Layout(cp=2), Recipe(attention="eager"), "cp"),
         (Layout(dp=4, shard=3), Recipe(), "shard"),
-        (Layout(), Recipe(kernels="fast"), "kernels"),
     ],
 )
 def test_refused(layout: Layout, method: Recipe, field: str) -> None:
     with pytest.raises(InputError) as refusal:
         ranks(load_preset("gpt3"), 1, 64, layout, method)
     assert refusal.value.field == field
+
+
+def test_an_unknown_name_is_refused() -> None:
+    with pytest.raises(InputError) as refusal:
+        Recipe(kernels="fast")
+    assert refusal.value.field == "kernels"
 
 
 def test_uneven_splits_are_said() -> None:

@@ -36,7 +36,7 @@ from llmcx.model.cores import (
     Strided,
 )
 from llmcx.model.lower import Run, lower
-from llmcx.model.place import step_at
+from llmcx.model.run import step_at
 from llmcx.model.spec import ModelSpec
 from llmcx.model.variants import DSA, MQA, SSD, DeltaNet, Latent, Native, Variant
 
@@ -92,7 +92,7 @@ class Row:
 
     ``core_flops`` is the part of ``forward_flops`` in which variants differ, ``projection_flops`` the rest of the attention;
     ``train_flops`` and ``core_train_flops`` are forward and backward. ``pairs`` is what one head of one layer multiplies for one
-    sequence; None where there are no pairs. ``memory_bytes`` is what one layer's core writes out and keeps, ``kept_bytes`` what
+    sequence; None where there are no pairs. ``memory_bytes`` is what one layer's core writes out and saves, ``kept_bytes`` what
     all layers' cores keep for backward, ``peak_bytes`` (an estimate) the most that one layer's core holds at a time.
     ``kv_bytes`` is the whole cache, ``state_bytes`` the part that does not grow with tokens; ``decode_flops`` one more token of
     the whole model. ``traffic_bytes`` and ``intensity`` (FLOPs per byte) are one layer's core's; ``core_seconds`` its roofline

@@ -12,7 +12,7 @@ from llmcx.machine.roofline import Machine, roofline
 from llmcx.model.cores import Ring, TopK
 from llmcx.model.mixers.attention import Attention
 from llmcx.model.pairs import hops
-from llmcx.model.place import Place, Run
+from llmcx.model.run import LayerRun, Run
 from llmcx.model.spec import ModelSpec
 from llmcx.model.variants import DSA, Replacement, Variant, label, with_variant
 from llmcx.ops.op import Op
@@ -45,7 +45,7 @@ class Candidate:
         return [
             op
             for name, mixer, repeat in self.exchanged
-            for op in mixer.ops(Place(self.model, run, self.batch, seq, seq, seq, name.startswith("decoder"), name, repeat))
+            for op in mixer.ops(LayerRun(self.model, run, self.batch, seq, seq, seq, name.startswith("decoder"), name, repeat))
         ]
 
     def core_ops(self, seq: int) -> list[Op]:
@@ -80,7 +80,7 @@ def reach(variant: Variant, seq: int, masked: bool) -> int | None:
 
 
 def peak(ops: list[Op], act: int) -> int:
-    """The most bytes that one layer's core holds at a time, as an estimate: what it is given and keeps, and beside that the
+    """The most bytes that one layer's core holds at a time, as an estimate: what it is given and saves, and beside that the
     scores and their softmax together, or the largest output of one op.
     """
     given = kept_bytes((op for op in ops if op.kind != "softmax"), act)

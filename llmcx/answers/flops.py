@@ -13,7 +13,7 @@ from llmcx.costs.flops import backward_fold, elementwise, fold
 from llmcx.costs.leading_order import leading_order
 from llmcx.errors import InputError
 from llmcx.model.lower import Run, lower
-from llmcx.model.place import step_at
+from llmcx.model.run import step_at
 from llmcx.model.spec import ModelSpec, check_size, sequence_length
 from llmcx.ops.fold import Fold
 from llmcx.ops.op import Op, in_layers
@@ -79,7 +79,7 @@ class Flops:
     @property
     def step(self) -> Run:
         """The decode step."""
-        return step_at(self.context, self.run.batch, self.run.source or self.run.seq, self.run.ideal)
+        return step_at(self.context, self.run.batch, self.run.source or self.run.seq, self.run.ideal, self.run.all_experts)
 
     def _sums(self, of: Fold, ops: list[Op]) -> dict[str, int]:
         return {name: n // self.unit for name, n in of.by(ops, lambda op: op.component).items()}
@@ -164,7 +164,7 @@ class LeadingOrder(Flops):
         return one_pass(leading_order(self.spec, self.step)[0])
 
 
-_CONVENTIONS = {"flops": Flops, "macs": Macs, "leading-order": LeadingOrder}
+_CONVENTIONS = {"flops": Flops, "macs": Macs, "eager": Flops, "leading-order": LeadingOrder}
 
 
 def flops(
@@ -182,7 +182,8 @@ def flops(
 
     ``ideal`` counts only the pairs that the causal mask and windows leave. ``recompute`` adds one more forward of the
     layers, as full gradient checkpointing does. ``context`` is the number of tokens that the decode step attends to,
-    its own included. ``convention``: "flops" (2 per multiply-add), "macs" (1), or "leading-order" (the chapter's).
+    its own included. ``convention``: "flops" (2 per multiply-add), "macs" (1), "eager" (2, and every
+    expert where transformers' own code multiplies all of them), or "leading-order" (the chapter's).
     """
     seq = sequence_length(spec, seq)
     check_size("batch", batch)
@@ -192,11 +193,11 @@ def flops(
     kind = _CONVENTIONS.get(convention)
     if kind is None:
         raise InputError(
-            f"convention {convention!r} is not known; it is flops, macs or leading-order",
+            f"convention {convention!r} is not known; it is flops, macs, eager or leading-order",
             field="convention",
             value=convention,
         )
-    run = Run(batch, seq, source=source, ideal=ideal)
+    run = Run(batch, seq, source=source, ideal=ideal, all_experts=convention == "eager")
     return kind(spec, run, context, recompute, lower(spec, run))
 
 

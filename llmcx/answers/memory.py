@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from math import isqrt
-from typing import NamedTuple
 
 from llmcx.engines import Engine
 from llmcx.engines.inference_memory import IDEAL, Held, check_inference, held, per_token, total
 from llmcx.engines.recipe import Recipe, check_every, check_recipe
-from llmcx.engines.training_memory import Rank as TrainingRank
-from llmcx.engines.training_memory import TrainingMemory
+from llmcx.engines.training_memory import StageGPU, TrainingMemory
 from llmcx.errors import InputError, unknown_name
 from llmcx.formats import dtypes, quant
 from llmcx.formats.optimizers import OPTIMIZERS
@@ -78,16 +76,6 @@ class Fit:
     value: int | str
     next: int | str | None
     next_bytes: int | None
-
-
-class Asked(NamedTuple):
-    """What a :class:`Memory` is of."""
-
-    spec: ModelSpec
-    batch: int
-    seq: int
-    train: bool
-    kv_dtype: str
 
 
 @dataclass(frozen=True)
@@ -244,7 +232,7 @@ def training_ranks(spec: ModelSpec, batch: int, seq: int, layout: Layout, recipe
     return [_training_rank(spec, of, rank, layout, recipe) for rank in of.ranks(layout, batch)]
 
 
-def _training_rank(spec: ModelSpec, of: TrainingMemory, rank: TrainingRank, layout: Layout, recipe: Recipe) -> Rank:
+def _training_rank(spec: ModelSpec, of: TrainingMemory, rank: StageGPU, layout: Layout, recipe: Recipe) -> Rank:
     """A stage's bytes with the formulas that gave them."""
     p, sizes = recipe.bytes, of.held(rank, layout, recipe)
     texts = _model_texts(spec, rank, layout, recipe)
@@ -279,7 +267,7 @@ def _training_rank(spec: ModelSpec, of: TrainingMemory, rank: TrainingRank, layo
     return Rank(rank.stage.number, rank.stage.layers, chunks, sizes.total, parts)
 
 
-def _model_texts(spec: ModelSpec, rank: TrainingRank, layout: Layout, recipe: Recipe) -> list[str]:
+def _model_texts(spec: ModelSpec, rank: StageGPU, layout: Layout, recipe: Recipe) -> list[str]:
     """The formulas of weights, gradients and optimizer."""
     p, optimizer, among = recipe.bytes, OPTIMIZERS[recipe.optimizer], layout.sharers
     n = rank.weights.params + rank.weights.experts

@@ -135,7 +135,7 @@ def moe(
     check_size("batch", batch)
     tokens = batch * seq
     ops = lower(spec, Run(batch, seq))
-    sums = params_fold.fold.by(ops, lambda op: op.component.rpartition(".")[0] or op.component)
+    sums = params_fold.fold.by(ops, lambda op: op.role)
     factor = part.capacity_factor if capacity_factor is None else capacity_factor
     limit = None
     if factor is not None:
@@ -159,8 +159,8 @@ def moe(
     return Experts(
         total=params_fold.fold.total(ops),
         active=params_fold.active_fold.total(ops),
-        expert=sums.get("moe.expert", 0),
-        shared=sums.get("moe.shared", 0),
+        expert=sums.get("expert", 0),
+        shared=sums.get("shared_expert", 0),
         router=params_fold.fold.total(routers),
         moe_layers=moe_layers,
         n_experts=part.n_experts,

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypedDict
 from llmcx.answers.train import Training
 from llmcx.costs.params import count
 from llmcx.costs.saved_activations import RECOMPUTE
-from llmcx.engines.training_time import SPENT_ON, Step, Trainer
+from llmcx.engines.training_time import SPENT_ON, Trainer, TrainingStep
 from llmcx.errors import InputError
 from llmcx.machine.roofline import Efficiency
 from llmcx.model.spec import ModelSpec
@@ -23,11 +23,11 @@ LEAST_TOKENS = 4096  # per context-parallel rank
 WAYS = ("tp", "pp", "cp", "ep", "dp", "micro_batch", "virtual", "recompute", "zero")
 
 
-class Candidate(NamedTuple):
+class SizedLayout(NamedTuple):
     """A layout, its step and the bytes of its fullest GPU."""
 
     layout: Layout
-    step: Step
+    step: TrainingStep
     bytes: int
 
 
@@ -37,8 +37,8 @@ class Plan:
     ``why``: for each choice of the best, what the next best value of it costs, and where.
     """
 
-    best: list[Candidate]
-    near: list[Candidate]
+    best: list[SizedLayout]
+    near: list[SizedLayout]
     why: list[str]
     searched: int
     fitted: int
@@ -132,8 +132,8 @@ def left_out(spec: ModelSpec, fused: bool = True) -> list[str]:
 
 def plan(trainer: Trainer, gpus: int, global_batch: int, capacity: int, keep: int = 5) -> Plan:
     """Search. Raises InputError when nothing fits, with what comes nearest."""
-    fitting: list[Candidate] = []
-    over: list[Candidate] = []
+    fitting: list[SizedLayout] = []
+    over: list[SizedLayout] = []
     searched = 0
     domain = trainer.machine.domain
     for layout in layouts(trainer.spec, trainer.seq, gpus, global_batch, domain, trainer.fused):
@@ -141,7 +141,7 @@ def plan(trainer: Trainer, gpus: int, global_batch: int, capacity: int, keep: in
         size = trainer.memory(layout, global_batch).total
         if size > 1.25 * capacity and over and size > over[0].bytes:
             continue
-        found = Candidate(layout, trainer.step(layout, global_batch), size)
+        found = SizedLayout(layout, trainer.step(layout, global_batch), size)
         if size <= capacity:
             fitting.append(found)
         elif not over or size <= 1.25 * capacity:
@@ -168,7 +168,7 @@ def plan(trainer: Trainer, gpus: int, global_batch: int, capacity: int, keep: in
 def ranking(found: Plan) -> Ranking:
     """A plan as it is told."""
 
-    def rows(chosen: list[Candidate]) -> list[Ranked]:
+    def rows(chosen: list[SizedLayout]) -> list[Ranked]:
         return [{"layout": label(c.layout), "ways": c.layout, "step_s": c.step.total, "bytes": c.bytes} for c in chosen]
 
     return {
@@ -180,7 +180,7 @@ def ranking(found: Plan) -> Ranking:
     }
 
 
-def _why(fitting: list[Candidate], best: Candidate) -> Iterator[str]:
+def _why(fitting: list[SizedLayout], best: SizedLayout) -> Iterator[str]:
     """For each way of dividing: the fastest layout that fits with another value of it, how much slower, and what grows most."""
     for way in WAYS:
         chosen = getattr(best.layout, way)
@@ -188,7 +188,7 @@ def _why(fitting: list[Candidate], best: Candidate) -> Iterator[str]:
         if other is None:
             continue
         slower = other.step.total / best.step.total - 1
-        name = max(Step._fields, key=lambda part: getattr(other.step, part) - getattr(best.step, part))
+        name = max(TrainingStep._fields, key=lambda part: getattr(other.step, part) - getattr(best.step, part))
         grown = (getattr(other.step, name) - getattr(best.step, name)) / best.step.total
         least = f"; most of it {SPENT_ON[name]} (+{grown:.1%} of the step)" if grown > 0.0005 else ""
         yield f"{way} {chosen}: the best with another is {label(other.layout)}, {slower:.1%} slower{least}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from llmcx.engines.recipe import check_recipe
-from llmcx.engines.training_memory import Memory
+from llmcx.engines.training_memory import GPUBytes
 from llmcx.engines.training_time import Trainer
 from llmcx.parallel.layout import Layout, check_batch
 
@@ -48,7 +48,7 @@ class Training:
     gpus: int
     tokens: int
     steps: int
-    memory: Memory
+    memory: GPUBytes
     memory_bytes: int
     capacity_bytes: int
     fits: bool

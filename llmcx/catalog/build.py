@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields, replace
 from functools import lru_cache
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from llmcx.errors import InputError, check_sizes, shown, unknown_name
 from llmcx.model import cores, extras
@@ -57,6 +57,8 @@ class Pattern:
 
     def __post_init__(self) -> None:
         check_sizes(self, "repeat")
+        if not self.layers:
+            raise InputError("layers is empty, but a pattern has at least one entry", field="layers")
 
     def runs(self) -> tuple[Layers, ...]:
         """All its layers. Raises InputError where they are too many runs."""
@@ -71,6 +73,7 @@ class Pattern:
 
 
 Make = Callable[[Any, dict[str, Any], str], Any]
+Built = TypeVar("Built")
 
 
 class _Walk:
@@ -127,14 +130,7 @@ class _Walk:
             if isinstance(entry, str):
                 found.append(self.run(entry, at))
             elif isinstance(entry, Mapping) and "layers" in entry:
-                try:
-                    found += self.part(Pattern, entry, at).runs()
-                except InputError as error:
-                    if error.field != "repeat":
-                        raise
-                    raise InputError(
-                        f"{at}: {error.message}", field=f"{at}.repeat", value=error.value, allowed=error.allowed
-                    ) from None
+                found += _within(at, self.part(Pattern, entry, at).runs)
             else:
                 found.append(self.part(Layers, entry, at))
         return runs_of(found)
@@ -153,7 +149,21 @@ class _Walk:
                 )
             raise unknown_name(f"{path}: kind", name, [*self.kinds], field=path)
         self.used.add(name)
-        return self.kinds[name] if count is None else replace(self.kinds[name], repeat=int(count))
+        kind = self.kinds[name]
+        return kind if count is None else _within(path, lambda: replace(kind, repeat=int(count)))
+
+
+def _within(path: str, made: Callable[[], Built]) -> Built:
+    """What ``made`` builds; its refusal says where in the file that is."""
+    try:
+        return made()
+    except InputError as error:
+        raise InputError(
+            f"{path}: {error.message}" if path else error.message,
+            field=_join(path, error.field or ""),
+            value=error.value,
+            allowed=error.allowed,
+        ) from None
 
 
 def _listed(data: Any, path: str) -> list[Any] | tuple[Any, ...]:
@@ -207,20 +217,16 @@ def validate(data: Mapping[str, Any], source: str) -> ModelSpec:
         plain = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
         if not (_required(kind) <= plain.keys() and all(_plainly(value, hints[key]) for key, value in plain.items())):
             plain = _checked(kind, plain, path)
-        try:
+
+        def build_part() -> Any:
             part = kind(**plain)
             if kind in parts.CORES.values():
                 cores.check(part)
             elif kind in EXTRAS.values():
                 extras.check(part)
             return part
-        except InputError as error:
-            raise InputError(
-                f"{path}: {error.message}" if path else error.message,
-                field=_join(path, error.field or ""),
-                value=error.value,
-                allowed=error.allowed,
-            ) from None
+
+        return _within(path, build_part)
 
     try:
         spec: ModelSpec = _Walk(checking).model(data)

@@ -28,8 +28,8 @@ def flops(
     convention: Annotated[
         str,
         typer.Option(
-            help="flops (2 per multiply-add), macs (1), leading-order (no constants).",
-            autocompletion=choosing("flops", "macs", "leading-order"),
+            help="flops (2 per multiply-add), macs (1), eager (as transformers' code runs), leading-order (no constants).",
+            autocompletion=choosing("flops", "macs", "eager", "leading-order"),
         ),
     ] = "flops",
 ) -> list[Item]:
@@ -83,6 +83,10 @@ def _notes(spec: ModelSpec, causal: bool, convention: str) -> list[str]:
         notes.append(
             "the backward pass of a convolution as FlopCounterMode counts it, each channel's filter meeting every channel;"
             " --causal counts its own alone"
+        )
+    if convention not in ("eager", "leading-order") and any(part.every_expert for _, part in spec.mixtures):
+        notes.append(
+            "the experts that are chosen; transformers' eager code multiplies every token with every expert: --convention eager"
         )
     if spec.encoder and convention != "leading-order":
         notes.append("an encoder-decoder runs --source-seq tokens through the encoder and --seq through the decoder")

@@ -200,6 +200,10 @@ def memory(
         why = "is of inference; in training the formats are those of --precision and --base"
         refuse_given(why, dtype=dtype, kv_dtype=kv_dtype)
         refuse_given("is of inference; training reserves no cache", runtime=None if runtime == "ideal" else runtime, **sizes)
+    else:
+        usual = vars(How()) | {name: value for name, value in vars(Parallel()).items() if name in _OF_TRAINING}
+        given = {name: value for name, value in (vars(how) | vars(parallel)).items() if usual.get(name, value) != value}
+        refuse_given("is of training: add --train", **given)
     weights, cache = ("bf16" if given is None else given for given in (dtype, kv_dtype))
     if fit is not None and limit is None:
         raise InputError("--fit needs a --budget to fit into", field="budget")
@@ -229,6 +233,9 @@ def memory(
             about = (spec, size, n, train, cache, result)
             items.append(Item(describe(spec), {**inputs, **shape}, result, extra + notes, explaining("memory", *about)))
     return items
+
+
+_OF_TRAINING = ("zero", "shard", "cp", "virtual", "micro_batches", "sequence_parallel")
 
 
 def _degrees(layout: Layout) -> dict[str, Any]:

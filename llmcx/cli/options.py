@@ -97,7 +97,9 @@ class Models:
             "--as", metavar="TYPE", help="Read a config.json as this model_type.", autocompletion=choosing("huggingface:WHERE")
         ),
     ] = None
-    layers: Annotated[str | None, _option("--layers", "-L", metavar="N", help="Layers (one group only).")] = None
+    layers: Annotated[
+        str | None, _option("--layers", "-L", metavar="N", help="Layers; where kinds alternate, a multiple of their pattern.")
+    ] = None
     d_model: Annotated[str | None, _option("--d-model", "-d", metavar="N", help="Model width.")] = None
     heads: Annotated[str | None, _option("--heads", metavar="N", help="Query heads.")] = None
     kv_heads: Annotated[str | None, _option("--kv-heads", metavar="N", help="Key-value heads (1 is MQA).")] = None

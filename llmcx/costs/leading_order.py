@@ -19,7 +19,7 @@ from llmcx.model.cores import (
     Strided,
     TopK,
 )
-from llmcx.model.place import Run
+from llmcx.model.run import Run
 from llmcx.model.spec import Attention, Mixer, ModelSpec
 
 

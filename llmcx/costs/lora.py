@@ -1,4 +1,4 @@
-"""Low-rank adapters on a frozen model: what is trained, and what autograd then keeps.
+"""Low-rank adapters on a frozen model: what is trained, and what autograd then saved.
 
 LoRA (Hu et al. 2021, arXiv:2106.09685, sec. 4.1) adds B A x, A of ``rank`` x d_in, B of d_out x ``rank``, to a linear layer.
 QLoRA (Dettmers et al. 2023, arXiv:2305.14314) is the same on quantised weights.
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from llmcx.errors import InputError, check_size
-from llmcx.ops.op import Kept, Op, in_layers
+from llmcx.ops.op import Op, Saved, in_layers
 
 LEAVES = ("q", "k", "v", "out", "gate", "up", "down")
 """What may be adapted: the attention's projections and the feed-forward's, experts and shared ones too."""
@@ -58,22 +58,22 @@ class LoRA:
         shared: set[tuple[str, str, str]] = set()
         for op in ops:
             if op.kind == "linear":
-                out.append(op._replace(keeps=self._adapted(op, shared) if self.adapts(op) else ()))
+                out.append(op._replace(saved=self._adapted(op, shared) if self.adapts(op) else ()))
             elif op.kind == "rmsnorm":
-                out.append(op._replace(keeps=tuple(kept for kept in op.keeps if kept.what != "normalised input")))
+                out.append(op._replace(saved=tuple(kept for kept in op.saved if kept.what != "normalised input")))
             elif op.kind == "lookup":
-                out.append(op._replace(keeps=()))
+                out.append(op._replace(saved=()))
             else:
                 out.append(op)
         return out
 
-    def _adapted(self, op: Op, shared: set[tuple[str, str, str]]) -> tuple[Kept, ...]:
+    def _adapted(self, op: Op, shared: set[tuple[str, str, str]]) -> tuple[Saved, ...]:
         n, where = op.dims["tokens"], (op.group, op.role, "normed" if op.reads == "normed" else op.module)
-        keeps: tuple[Kept, ...] = (Kept("adapter's inner numbers", n * self.rank, "fp32" if self.bytes == 4 else "act"),)
+        saved: tuple[Saved, ...] = (Saved("adapter's inner numbers", n * self.rank, "fp32" if self.bytes == 4 else "act"),)
         if self.bytes == 4:
-            keeps += (Kept("adapter's copy of its input", n * op.dims["d_in"], "upcast"),)
+            saved += (Saved("adapter's copy of its input", n * op.dims["d_in"], "upcast"),)
         if where not in shared:
             shared.add(where)
             # Where the activations are fp32 there is no copy, but the input itself; narrower ones are kept for no one else.
-            keeps += (Kept("adapter's input", n * op.dims["d_in"], "uncast" if self.bytes == 4 else "act"),)
-        return keeps
+            saved += (Saved("adapter's input", n * op.dims["d_in"], "uncast" if self.bytes == 4 else "act"),)
+        return saved

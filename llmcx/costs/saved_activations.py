@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from llmcx.ops.op import Kept, Op
+from llmcx.ops.op import Op, Saved
 
 KERNELS = ("eager", "fused")
 """eager: transformers' code, verified against autograd (docs/kept.md). fused: Megatron-LM's and Transformer Engine's kernels:
@@ -23,27 +23,27 @@ arXiv:1604.06174).
 
 
 def kept_bytes(ops: Iterable[Op], act: int) -> int:
-    """Bytes that autograd keeps for backward when activations take ``act`` bytes each.
+    """Bytes that autograd saves for backward when activations take ``act`` bytes each.
 
     Each op names the tensors it saves once (torch.autograd.graph.saved_tensors_hooks sees the same storages).
     """
     width = {"act": act, "fp32": 4, "int64": 8, "bool": 1, "upcast": 4 if act < 4 else 0, "uncast": 0 if act < 4 else 4}
-    return sum(op.times * kept.elements * width[kept.stored] for op in ops for kept in op.keeps)
+    return sum(op.times * kept.elements * width[kept.stored] for op in ops for kept in op.saved)
 
 
 def fused(op: Op) -> Op:
     """The op as a fused kernel runs it: less is kept, the same computed. Of a fused op, the op itself."""
-    if op.kind in ("rmsnorm", "layernorm") and op.keeps:
+    if op.kind in ("rmsnorm", "layernorm") and op.saved:
         rename = {"input in fp32": "input", "input": "input"}
-        keeps = [Kept(rename[kept.what], kept.elements) for kept in op.keeps if kept.what in rename]
+        saved = [Saved(rename[kept.what], kept.elements) for kept in op.saved if kept.what in rename]
         rows = op.dims["tokens"] * (2 if op.kind == "layernorm" else 1)
-        return op._replace(keeps=(*keeps, Kept("statistics", rows * keeps[0].elements // _whole(op), "fp32")))
+        return op._replace(saved=(*saved, Saved("statistics", rows * saved[0].elements // _whole(op), "fp32")))
     if op.kind == "softmax":
-        return op._replace(keeps=tuple(kept for kept in op.keeps if kept.stored != "upcast"))
+        return op._replace(saved=tuple(kept for kept in op.saved if kept.stored != "upcast"))
     for kind, what, renamed, by in (("gelu_new", "activation", "its input", 4), ("product", "both factors", "up", 2)):
         if op.kind == kind:
-            less = (k._replace(what=renamed, elements=k.elements // by) if k.what == what else k for k in op.keeps)
-            return op._replace(keeps=tuple(less))
+            less = (k._replace(what=renamed, elements=k.elements // by) if k.what == what else k for k in op.saved)
+            return op._replace(saved=tuple(less))
     return op
 
 
@@ -59,9 +59,9 @@ def without(op: Op, recompute: str) -> Op:
     if recompute in ("none", "full"):
         return op
     if op.kind == "softmax" and op.role != "router" and not op.dims.get("fused"):
-        return op._replace(keeps=())
+        return op._replace(saved=())
     if recompute == "selective":
         return op
     if op.reads == "activated" or (op.reads == "normed" and op.role != "expert"):
-        return op._replace(keeps=tuple(kept for kept in op.keeps if kept.what != "input"))
+        return op._replace(saved=tuple(kept for kept in op.saved if kept.what != "input"))
     return fused(op)

@@ -14,7 +14,7 @@ from llmcx.engines.ideal import Ideal
 from llmcx.errors import InputError
 from llmcx.formats import dtypes
 from llmcx.model.lower import Run
-from llmcx.model.place import step_at
+from llmcx.model.run import step_at
 from llmcx.model.spec import ModelSpec
 from llmcx.ops.op import ACTIVATIONS, Op
 from llmcx.parallel.division import division
@@ -92,7 +92,7 @@ def workspace(ops: list[Op], act: int) -> tuple[int, str]:
     """
     best, formula = 0, "no layer"
     for op in ops:
-        probabilities = sum(saved.elements for saved in op.keeps if saved.what == "probabilities")
+        probabilities = sum(saved.elements for saved in op.saved if saved.what == "probabilities")
         if op.kind == "softmax" and probabilities:
             size, text = 2 * probabilities * act, "estimate: scores and probabilities of one layer"
         elif op.kind == "product" or op.kind in ACTIVATIONS:

@@ -36,6 +36,17 @@ class Recipe:
     lora: LoRA | None = None
     base: str | None = None
 
+    def __post_init__(self) -> None:
+        for what, name, known in (
+            ("optimizer", self.optimizer, OPTIMIZERS),
+            ("precision", self.precision, PRECISIONS),
+            ("kernels", self.kernels, KERNELS),
+            ("recompute", self.recompute, RECOMPUTE),
+            ("attention implementation", self.attention, ATTENTION),
+        ):
+            if name not in known:
+                raise unknown_name(what, name, list(known), field=what.replace(" ", "_"))
+
     @property
     def bytes(self) -> Precision:
         """Bytes per number."""
@@ -63,15 +74,6 @@ class Recipe:
 def check_recipe(spec: ModelSpec, layout: Layout, recipe: Recipe) -> None:
     """Refuse what cannot be trained so, or of which the memory is not known. Raises InputError."""
     check(spec, layout)
-    for what, name, known in (
-        ("optimizer", recipe.optimizer, OPTIMIZERS),
-        ("precision", recipe.precision, PRECISIONS),
-        ("kernels", recipe.kernels, KERNELS),
-        ("recompute", recipe.recompute, RECOMPUTE),
-        ("attention implementation", recipe.attention, ATTENTION),
-    ):
-        if name not in known:
-            raise unknown_name(what, name, list(known), field=what.replace(" ", "_"))
     if layout.cp > 1 and recipe.attention == "eager":
         raise InputError("cp needs a fused attention: eager code has all scores of a sequence in one place", field="cp")
     if layout.attention_dp > 1:

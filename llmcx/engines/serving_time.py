@@ -44,7 +44,7 @@ class Setup(NamedTuple):
 ALONE = Setup()
 
 
-class Step(NamedTuple):
+class ServingStep(NamedTuple):
     """One forward pass on one GPU, in seconds, by what bounds it."""
 
     weights: float  # ops whose traffic is mostly weights or activations
@@ -94,19 +94,19 @@ class Server:
 
     # --- one pass ----------------------------------------------------------------------------------------------------
 
-    def decode(self, batch: int, context: int, tokens: int = 1) -> Step:
+    def decode(self, batch: int, context: int, tokens: int = 1) -> ServingStep:
         """A step that gives each of ``batch`` sequences its next token (``tokens`` of them verified at once)."""
         return self._decode(batch, context, tokens)[0]
 
-    def _decode(self, batch: int, context: int, tokens: int = 1) -> tuple[Step, float, float]:
+    def _decode(self, batch: int, context: int, tokens: int = 1) -> tuple[ServingStep, float, float]:
         run = Run(batch, tokens, past=max(0, context - tokens), encode=False, fused=True, ideal=True)
         return self._pass(rank_ops(self.spec, run, self.layout), batch * tokens, read=True)
 
-    def prefill(self, prompt: int, cached: int = 0, batch: int = 1) -> Step:
+    def prefill(self, prompt: int, cached: int = 0, batch: int = 1) -> ServingStep:
         """A prompt of ``prompt`` tokens, of which the first ``cached`` are found in the cache. Logits of the last token only."""
         return self._prefill(prompt, cached, batch)[0]
 
-    def _prefill(self, prompt: int, cached: int = 0, batch: int = 1) -> tuple[Step, float, float]:
+    def _prefill(self, prompt: int, cached: int = 0, batch: int = 1) -> tuple[ServingStep, float, float]:
         new = max(1, prompt - cached)
         run = Run(batch, new, past=prompt - new, fused=True, ideal=True)
         ops = [_last_token(op, batch) for op in rank_ops(self.spec, run, self.layout)]
@@ -123,7 +123,7 @@ class Server:
         placed = [Placed(name, flops, moved, step.total) for name, (step, flops, moved) in timed.items()]
         return Roofline([roof(self.hardware, self.setup.dtype)], placed)
 
-    def _pass(self, ops: Iterable[Op], tokens: int, read: bool) -> tuple[Step, float, float]:
+    def _pass(self, ops: Iterable[Op], tokens: int, read: bool) -> tuple[ServingStep, float, float]:
         """Its seconds; the FLOPs it multiplies and the bytes it moves on one GPU. ``read``: attention reads the cache."""
         on, setup, e = self.machine, self.setup, self.efficiency
         weights = compute = sent = flops = moved = 0.0
@@ -158,7 +158,7 @@ class Server:
             core, traffic = cores.get(group, 0.0), caches.get(group, 0.0) / on.memory
             compute, cache = (compute + core, cache) if core > traffic else (compute, cache + traffic)
         communication = sent * (1 - e.hidden_tp)
-        step = Step(weights, compute, cache, communication, kernels * e.kernel_s + e.step_s)
+        step = ServingStep(weights, compute, cache, communication, kernels * e.kernel_s + e.step_s)
         return step, flops, moved + sum(caches.values())
 
 

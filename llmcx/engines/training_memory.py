@@ -22,7 +22,7 @@ from llmcx.parallel.pipeline import Stage, fullest, in_flight, stages
 from llmcx.parallel.ranks import Pieces, Sums, Tally, pieces, tally
 
 
-class Memory(NamedTuple):
+class GPUBytes(NamedTuple):
     """Bytes on one GPU. ``workspace`` is an estimate: the loss's transients, buffers of communication, the margin."""
 
     weights: int
@@ -37,7 +37,7 @@ class Memory(NamedTuple):
         return sum(self)
 
 
-class Weights(NamedTuple):
+class StageWeights(NamedTuple):
     """What a GPU of a stage has to learn, before ZeRO: parameters outside the experts and in them, bytes of the optimizer's
     states and master copies of both, parameters of adapters, trained in the place of ``frozen`` bytes, and the parameters of the
     largest layer.
@@ -52,7 +52,7 @@ class Weights(NamedTuple):
     layer: int
 
 
-class Activations(NamedTuple):
+class StageActivations(NamedTuple):
     """What a GPU of a stage saves of one micro-batch, in bytes: of all its layers and of the one that saves most, for each of
     RECOMPUTE; of the embedding; of the end. Then the rows and columns of its logits, and its tokens.
     """
@@ -65,12 +65,12 @@ class Activations(NamedTuple):
     tokens: int
 
 
-class Rank(NamedTuple):
+class StageGPU(NamedTuple):
     """One GPU of a stage before ZeRO and the schedule are known."""
 
     stage: Stage
-    weights: Weights
-    saved: Activations
+    weights: StageWeights
+    saved: StageActivations
 
 
 class TrainingMemory:
@@ -80,9 +80,9 @@ class TrainingMemory:
         self.spec, self.seq, self.recipe = spec, seq, recipe
         self.routed = max((part.top_k * (part.latent or spec.d_model) for _, part in spec.mixtures), default=0)  # per token
         self._tallies: dict[object, Tally] = {}
-        self._weights: dict[object, Weights] = {}
-        self._saved: dict[object, Activations] = {}
-        self._fullest: dict[object, list[Rank]] = {}
+        self._weights: dict[object, StageWeights] = {}
+        self._saved: dict[object, StageActivations] = {}
+        self._fullest: dict[object, list[StageGPU]] = {}
 
     def pieces(self, batch: int, by: Division) -> Pieces:
         """The ops of a micro-batch, of which autograd saves what the recipe's kernels leave."""
@@ -113,7 +113,7 @@ class TrainingMemory:
             recipe, act = self.recipe, self.recipe.bytes.activation
 
             def measure(op: Op) -> Sums:
-                if not op.keeps and op.role != "head":
+                if not op.saved and op.role != "head":
                     return _NOTHING
                 if op.role == "head" and op.kind == "linear":
                     whole = kept_bytes([op], act)
@@ -129,14 +129,14 @@ class TrainingMemory:
             self._tallies[key] = tally(of, measure, len(RECOMPUTE) + 2)
         return self._tallies[key]
 
-    def weights(self, stage: Stage, by: Division) -> Weights:
+    def weights(self, stage: Stage, by: Division) -> StageWeights:
         """Of one stage."""
         key = (stage.counts, stage.first, stage.last, by.tp, by.ep, by.expert_tp)
         if key not in self._weights:
             of, base = self.parameters(by), self.recipe.base
             optimizer, p = OPTIMIZERS[self.recipe.optimizer], self.recipe.bytes
             n, experts, basis, expert_basis, adapters = map(int, of.of(stage))
-            self._weights[key] = Weights(
+            self._weights[key] = StageWeights(
                 n,
                 experts,
                 states=optimizer.of(n, basis) + p.master * n,
@@ -147,7 +147,7 @@ class TrainingMemory:
             )
         return self._weights[key]
 
-    def saved(self, stage: Stage, batch: int, by: Division) -> Activations:
+    def saved(self, stage: Stage, batch: int, by: Division) -> StageActivations:
         """Of one stage."""
         key = (stage.counts, stage.first, stage.last, batch, by.tp, by.cp, by.expert_tp, by.expert_tokens, by.sequence)
         if key not in self._saved:
@@ -155,7 +155,7 @@ class TrainingMemory:
             outside = of.everywhere[0] + (of.embedding[0] if stage.first else 0)
             end = (of.tied if stage.first else of.end) if stage.last else None
             most = [max(column) for column in zip(*of.present(stage), strict=True)]
-            self._saved[key] = Activations(
+            self._saved[key] = StageActivations(
                 dict(zip(RECOMPUTE, map(int, of.layers(stage)), strict=False)),
                 dict(zip(RECOMPUTE, map(int, most), strict=False)),
                 int(outside),
@@ -165,16 +165,16 @@ class TrainingMemory:
             )
         return self._saved[key]
 
-    def rank(self, stage: Stage, layout: Layout, batch: int) -> Rank:
+    def rank(self, stage: Stage, layout: Layout, batch: int) -> StageGPU:
         """One GPU of a stage; of ``layout``, zero, dp and the schedule do not matter."""
         by = division(layout)
-        return Rank(stage, self.weights(stage, by), self.saved(stage, batch, by))
+        return StageGPU(stage, self.weights(stage, by), self.saved(stage, batch, by))
 
-    def ranks(self, layout: Layout, batch: int) -> list[Rank]:
+    def ranks(self, layout: Layout, batch: int) -> list[StageGPU]:
         """A GPU of each stage."""
         return [self.rank(stage, layout, batch) for stage in stages(self.spec.runs, layout.pp, layout.virtual)]
 
-    def fullest(self, layout: Layout, batch: int, recipe: Recipe) -> Memory:
+    def fullest(self, layout: Layout, batch: int, recipe: Recipe) -> GPUBytes:
         """What the fullest GPU holds, for what ``recipe`` recomputes."""
         by = division(layout)
         key = (by, layout.pp, layout.virtual, batch)
@@ -185,10 +185,10 @@ class TrainingMemory:
         memories = [self.held(rank, layout, recipe) for rank in found]
         return memories[0] if len(memories) == 1 else max(memories, key=sum)
 
-    def held(self, rank: Rank, layout: Layout, recipe: Recipe) -> Memory:
+    def held(self, rank: StageGPU, layout: Layout, recipe: Recipe) -> GPUBytes:
         """The bytes of a stage's GPU: the one place where they are added up.
 
-        Gradients: bytes of a gradient · parameters. ZeRO: ceil(states / g) + ceil(states of experts / g_e) from stage 1 on,
+        Gradients: bytes per gradient · parameters. ZeRO: ceil(states / g) + ceil(states of experts / g_e) from stage 1 on,
         ceil(gradients / g) + ceil(gradients of experts / g_e) from 2 on, ceil(weights / g) + ceil(weights of experts / g_e) at 3:
         g = dp · cp GPUs (or ``shard``), g_e as many as have the same experts (Rajbhandari et al. 2020, arXiv:1910.02054, sec. 5).
         Logits: tokens at once · V · (bytes of an activation + 4).
@@ -219,9 +219,9 @@ class TrainingMemory:
         work = loss + sum(self.buffers(rank, layout, recipe))
         if recipe.margin:
             work += round((weights + gradients + optimizer + alive + logits + work) * recipe.margin)
-        return Memory(weights, gradients, optimizer, alive, logits, work)
+        return GPUBytes(weights, gradients, optimizer, alive, logits, work)
 
-    def _activations(self, rank: Rank, layout: Layout, recipe: Recipe) -> int:
+    def _activations(self, rank: StageGPU, layout: Layout, recipe: Recipe) -> int:
         """Bytes saved by the micro-batches in flight. What stands outside the layers is saved once per micro-batch in flight."""
         saved, layers = rank.saved, rank.stage.layers
         chunks = in_flight(rank.stage.number, layout.pp, layout.virtual, layout.micro_batches)
@@ -234,7 +234,7 @@ class TrainingMemory:
         stored = cut(cut(layers, every) * boundary * chunks, layout.virtual)
         return stored + min(every, layers) * saved.layer[recipe.recompute] + outside
 
-    def buffers(self, rank: Rank, layout: Layout, recipe: Recipe) -> tuple[int, int, int]:
+    def buffers(self, rank: StageGPU, layout: Layout, recipe: Recipe) -> tuple[int, int, int]:
         """Buffers that sharing needs beside the shares, an estimate: of each kind the largest that is alive.
 
         ZeRO-3 gathers a layer while the next is on its way, and has a layer's gradients whole before they are shared out;

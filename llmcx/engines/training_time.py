@@ -14,7 +14,7 @@ from llmcx.costs.flops import backward_fold
 from llmcx.costs.flops import fold as flops_fold
 from llmcx.costs.saved_activations import RECOMPUTE
 from llmcx.engines.recipe import Recipe
-from llmcx.engines.training_memory import Memory, TrainingMemory
+from llmcx.engines.training_memory import GPUBytes, TrainingMemory
 from llmcx.formats.optimizers import OPTIMIZERS
 from llmcx.machine.hardware import Hardware
 from llmcx.machine.roofline import IDEAL, Efficiency, Machine, Placed, Roofline, machine, roof, seconds, sending, task, together
@@ -32,7 +32,7 @@ ACT, WEIGHT, GRADIENT = RECIPE.bytes.activation, RECIPE.bytes.weight, RECIPE.gra
 STATES = RECIPE.bytes.master + OPTIMIZERS[RECIPE.optimizer].states
 
 
-class Step(NamedTuple):
+class TrainingStep(NamedTuple):
     """Seconds of one step, by what they are spent on, on the GPU that the others wait for. Communication: what is not hidden."""
 
     compute: float
@@ -61,10 +61,10 @@ SPENT_ON = {
     "data": "data-parallel traffic",
     "optimizer": "optimizer",
 }
-"""What a reader is told of each part of a :class:`Step`."""
+"""What a reader is told of each part of a :class:`TrainingStep`."""
 
 
-class Pass(NamedTuple):
+class StagePass(NamedTuple):
     """Seconds of one micro-batch on a GPU of a stage: of all its ops forward and backward; of what is done again in the layers
     for each of RECOMPUTE; of traffic not hidden, forward and backward, and forward in the layers alone.
     """
@@ -92,7 +92,8 @@ class Pass(NamedTuple):
         return spent + self.again(recompute) + full
 
 
-AXES = {"traffic.tensor": "tensor", "traffic.context": "context", "traffic.expert": "expert"}
+HIDDEN = {"tensor": "hidden_tp", "context": "hidden_cp", "expert": "hidden_ep"}
+"""What a GPU sends in a pass, and the efficiency's share of it that hides."""
 
 
 class Trainer:
@@ -117,12 +118,12 @@ class Trainer:
         # What must be computed: the pairs that the mask leaves, the experts that are chosen.
         needed = lower(spec, Run(1, seq, fused=True, ideal=True))
         self.model_flops = flops_fold.total(needed) + backward_fold.total(op for op in needed if op.kind != "recompute")
-        done = lower(spec, self.run(1))
+        done = [_plain(op) for op in lower(spec, self.run(1))]
         inside = [op for op in done if in_layers(op)]
         self.done_flops = flops_fold.total(done) + backward_fold.total(op for op in done if op.kind != "recompute")
         core = 0 if fused else flops_fold.total(op for op in inside if is_core(op))
         self.again_flops = {"none": 0, "selective": core, "elementwise": core, "full": flops_fold.total(inside)}
-        self._passes: dict[object, list[tuple[Stage, int, Pass]]] = {}
+        self._passes: dict[object, list[tuple[Stage, int, StagePass]]] = {}
         self._tallies: dict[object, Tally] = {}
         self._reductions: dict[object, float] = {}
 
@@ -156,44 +157,41 @@ class Trainer:
         )
 
     def _traffic(self, op: Op) -> Sums:
-        axis = next(name for start, name in AXES.items() if op.component.startswith(start))
-        hidden = {"tensor": "hidden_tp", "context": "hidden_cp", "expert": "hidden_ep"}[axis]
-        size = self.byte if op.module == "dispatch" else ACT
-        forward, backward = sending(op, self.machine, size)
-        shown = 1 - getattr(self.efficiency, hidden)
+        forward, backward = sending(op, self.machine, self.byte if op.reads == "dispatch" else ACT)
+        shown = 1 - getattr(self.efficiency, HIDDEN[op.module])
         both, once = (forward + backward) * shown, forward * shown if in_layers(op) else 0.0
-        spent = {name: (both, once) if name == axis else (0.0, 0.0) for name in ("tensor", "context", "expert")}
+        spent = {name: (both, once) if name == op.module else (0.0, 0.0) for name in HIDDEN}
         return (*_NOTHING[:5], *(pair[0] for pair in spent.values()), *(pair[1] for pair in spent.values()))
 
-    def passes(self, layout: Layout) -> list[tuple[Stage, int, Pass]]:
+    def passes(self, layout: Layout, by: Division) -> list[tuple[Stage, int, StagePass]]:
         """One micro-batch on a GPU of each stage that differs, and how many stages there are like it. Cached: layouts differ in
         far fewer of these than there are layouts.
         """
-        by = division(layout)
         key = (by, layout.pp, layout.virtual, layout.micro_batch)
         found = self._passes.get(key)
         if found is None:
             of = self._tally(by, layout.micro_batch)
             stages = distinct(self.spec.runs, layout.pp, layout.virtual)
-            found = self._passes[key] = [(stage, many, Pass(*of.of(stage))) for stage, many in stages]
+            found = self._passes[key] = [(stage, many, StagePass(*of.of(stage))) for stage, many in stages]
         return found
 
     def _tally(self, by: Division, micro_batch: int) -> Tally:
         key = (by, micro_batch)
         if key not in self._tallies:
-            self._tallies[key] = tally(pieces(self.spec, self.run(micro_batch), by), self.measure, len(Pass._fields))
+            self._tallies[key] = tally(pieces(self.spec, self.run(micro_batch), by), self.measure, len(StagePass._fields))
         return self._tallies[key]
 
     # --- one step ----------------------------------------------------------------------------------------------------
 
-    def step(self, layout: Layout, global_batch: int) -> Step:
+    def step(self, layout: Layout, global_batch: int) -> TrainingStep:
         """Seconds of one step of ``global_batch`` sequences.
 
         1F1B takes (m - 1) max t + Σ t over the stages' times t for m micro-batches, so that the slowest stage waits for
         (Σ t - max t) / v with v chunks of layers per stage (Narayanan et al. 2021, arXiv:2104.04473, sec. 2.2).
         """
         m, e, how = micro_batches(layout, global_batch), self.efficiency, layout.recompute
-        stages = self.passes(layout)
+        by = division(layout)
+        stages = self.passes(layout, by)
         times = [one.total(how) for _, _, one in stages]
         slowest = max(range(len(stages)), key=times.__getitem__)
         one = stages[slowest][2]
@@ -202,8 +200,8 @@ class Trainer:
         handed = 0.0
         if layout.pp > 1:
             handed = m * self._handed(layout) * (1 - e.hidden_pp)
-        reduced, updated = max((self._update(layout, stage, m, one) for stage, _, one in stages), key=sum)
-        return Step(
+        reduced, updated = max((self._update(layout, by, stage, m, one) for stage, _, one in stages), key=sum)
+        return TrainingStep(
             compute=m * (one.forward + one.backward),
             recompute=m * one.again(how),
             bubble=bubble,
@@ -223,12 +221,12 @@ class Trainer:
         apart = layout.tp * layout.replicas
         return 2 * layout.virtual * (size / self.machine.between(2, apart) + self.efficiency.link_s)
 
-    def _update(self, layout: Layout, stage: Stage, m: int, one: Pass) -> tuple[float, float]:
+    def _update(self, layout: Layout, by: Division, stage: Stage, m: int, one: StagePass) -> tuple[float, float]:
         """Seconds in which a stage's GPU reduces gradients and gathers weights, less what hides behind its backward pass; and
         those in which the optimizer reads and writes its states.
         """
         on, e = self.machine, self.efficiency
-        of = self.sizes.weights(stage, division(layout))
+        of = self.sizes.weights(stage, by)
         sent = self._reduction(of.params, of.experts, layout) * (m if layout.zero == 3 else 1)
         behind = m * (one.backward if layout.zero < 3 else one.forward + one.backward)
         reduced = max(sent * (1 - e.hidden_dp), sent - behind) if sent else 0.0
@@ -244,13 +242,13 @@ class Trainer:
         if key not in self._reductions:
             sent = 0.0
             for op in traffic_of(dense, experts, layout):
-                sent += sum(sending(op, self.machine, GRADIENT if op.module == "gradients" else WEIGHT))
+                sent += sum(sending(op, self.machine, GRADIENT if op.reads == "gradients" else WEIGHT))
             self._reductions[key] = sent
         return self._reductions[key]
 
     # --- what it comes to --------------------------------------------------------------------------------------------
 
-    def memory(self, layout: Layout, global_batch: int) -> Memory:
+    def memory(self, layout: Layout, global_batch: int) -> GPUBytes:
         """Bytes on the fullest GPU: `llmcx memory --train`'s, with :data:`RECIPE` and what the layout recomputes."""
         asked = layout._replace(micro_batches=micro_batches(layout, global_batch))
         return self.sizes.fullest(asked, layout.micro_batch, self.recipes[layout.recompute])
@@ -290,5 +288,10 @@ class Trainer:
         return Roofline([roof(self.hardware, self.dtype)], [*(one for one in placed if one.flops and one.bytes), whole])
 
 
+def _plain(op: Op) -> Op:
+    """A filter meets its own channel alone, whatever FlopCounterMode counts."""
+    return op._replace(dims=op.dims | {"met": 1}) if op.kind == "conv" else op
+
+
 _NO_TRAFFIC = (0.0,) * 6
-_NOTHING = (0.0,) * len(Pass._fields)
+_NOTHING = (0.0,) * len(StagePass._fields)

@@ -25,7 +25,7 @@ from llmcx.formats import dtypes, gguf, optimizers, quant
 from llmcx.model import cores, pairs, variants
 from llmcx.model.lower import Run, lower
 from llmcx.model.mixers import MIXERS, Mixer, mixer_class
-from llmcx.model.place import step_at
+from llmcx.model.run import step_at
 from llmcx.model.spec import Layers, ModelSpec
 from llmcx.ops.op import in_layers
 from llmcx.scaling import optimum as scaling

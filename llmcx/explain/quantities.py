@@ -26,7 +26,7 @@ from llmcx.explain.rows.memory import rows as rows_of_memory
 from llmcx.explain.rows.moe import rows as rows_of_experts
 from llmcx.formats import dtypes, optimizers
 from llmcx.machine import roofline
-from llmcx.model import pairs, place
+from llmcx.model import pairs, run
 from llmcx.model.lower import Run
 from llmcx.model.spec import Attention, ModelSpec
 from llmcx.parallel import division, expert_parallel, layout, pipeline, ranks, routing
@@ -238,7 +238,7 @@ QUANTITIES: dict[str, Quantity] = {
     "decode": Quantity(
         "Decode step: one token with a cache",
         "compute",
-        (place.step_at, flop_counter.linear),
+        (run.step_at, flop_counter.linear),
         {"a step": "forward of q = 1 token at kv = context"},
         "Shazeer 2019, arXiv:1911.02150, sec. 2.4",
         commands=("llmcx flops --preset gpt3 --context 2048",),
@@ -287,8 +287,8 @@ QUANTITIES: dict[str, Quantity] = {
     "gradients": Quantity(
         "Gradients: one per parameter",
         "memory",
-        (training_memory.TrainingMemory.held,),
-        {"bytes": "bytes of a gradient · parameters"},
+        (training_memory.TrainingMemory.held, memory.training_ranks),
+        {"bytes": "bytes per gradient · parameters"},
         "Micikevicius et al. 2018, arXiv:1710.03740",
         commands=(_MEMORY,),
         applied=_part("gradients"),
@@ -305,9 +305,9 @@ QUANTITIES: dict[str, Quantity] = {
         applied=_part("optimizer"),
     ),
     "activations": Quantity(
-        "Activations: what autograd keeps for the backward pass",
+        "Activations: what autograd saves for the backward pass",
         "memory",
-        (kept.kept_bytes, training_memory.TrainingMemory.held),
+        (kept.kept_bytes, memory.training_ranks),
         {"bytes": "op.times * kept.elements * width"},
         SOURCES["activations"],
         symbols={
@@ -341,7 +341,7 @@ QUANTITIES: dict[str, Quantity] = {
     "logits": Quantity(
         "Logits: scores of the whole vocabulary",
         "memory",
-        (training_memory.TrainingMemory.held,),
+        (training_memory.TrainingMemory.held, memory.training_ranks),
         {"bytes, in training": "tokens at once · V · (bytes of an activation + 4)"},
         SOURCES["logits"],
         symbols={"V": ("vocabulary, of one GPU", "tokens")},
@@ -370,7 +370,7 @@ QUANTITIES: dict[str, Quantity] = {
     "workspace": Quantity(
         "Workspace: an estimate of transients, buffers and margin",
         "memory",
-        (inference_memory.workspace, training_memory.TrainingMemory.buffers),
+        (inference_memory.workspace, training_memory.TrainingMemory.buffers, memory.training_ranks),
         {"an eager softmax": "2 * probabilities * act", "a gated feed-forward": "3 if op.kind"},
         SOURCES["workspace"],
         symbols={"probabilities": ("attention weights of one layer", "1"), "op": ("one op", "1")},
@@ -380,7 +380,7 @@ QUANTITIES: dict[str, Quantity] = {
     "lora": Quantity(
         "LoRA: low-rank adapters on frozen weights",
         "memory",
-        (lora.LoRA, training_memory.TrainingMemory.held),
+        (lora.LoRA, memory.training_ranks),
         {"adapted layer": "B A x"},
         "Hu et al. 2021, arXiv:2106.09685, sec. 4.1",
         symbols={"A": ("rank x d_in matrix", "1"), "B": ("d_out x rank matrix", "1")},

@@ -17,7 +17,7 @@ from llmcx.explain.terms import substitute, terms
 from llmcx.formats import optimizers
 from llmcx.machine import roofline
 from llmcx.model.lower import Run, lower
-from llmcx.model.place import step_at
+from llmcx.model.run import step_at
 from llmcx.ops.fold import Fold
 from llmcx.ops.op import KINDS
 

@@ -10,8 +10,8 @@ from typing import Any, Literal, NamedTuple, Union
 
 from llmcx.errors import check_sizes
 from llmcx.model.ffn import Activation
-from llmcx.model.place import Place
-from llmcx.ops.op import TOKENS, Kept, Op
+from llmcx.model.run import LayerRun
+from llmcx.ops.op import TOKENS, Op, Saved
 
 
 class PerLayer(NamedTuple):
@@ -25,20 +25,20 @@ class PerLayer(NamedTuple):
     activation: Activation = "gelu_tanh"
     type: Literal["per_layer"] = "per_layer"
 
-    def outside(self, at: Place) -> Iterator[Op]:
+    def outside(self, at: LayerRun) -> Iterator[Op]:
         """The table, the projection and its norm, for all layers at once."""
         layers, n = at.spec.n_layers, at.tokens
-        indices = Kept("indices", n, "int64")
+        indices = Saved("indices", n, "int64")
         yield at.op("embedding.per_layer", "lookup", indices, tokens=n, rows=self.vocab, width=layers * self.width)
         yield at.linear("embedding.per_layer.projection", at.d_model, layers * self.width)
         yield at.norm("embedding.per_layer.norm", at.spec.norm, self.width, n * layers)
 
-    def inside(self, where: Place) -> Iterator[Op]:
+    def inside(self, where: LayerRun) -> Iterator[Op]:
         """Down, times the layer's share, up, norm."""
         elements = where.tokens * self.width
         yield where.linear("per_layer.gate", where.d_model, self.width)
-        yield where.op("per_layer.activation", self.activation, Kept("activation", elements), elements=elements, joined=True)
-        yield where.op("per_layer.product", "product", Kept("both factors", 2 * elements), elements=elements)
+        yield where.op("per_layer.activation", self.activation, Saved("activation", elements), elements=elements, joined=True)
+        yield where.op("per_layer.product", "product", Saved("both factors", 2 * elements), elements=elements)
         yield where.linear("per_layer.up", self.width, where.d_model)
         yield where.norm("norm.per_layer", where.spec.norm, where.d_model, role="norm")
         yield where._replace(role="residual").op("residual", "residual", elements=where.tokens * where.d_model, cut=TOKENS)
@@ -52,23 +52,23 @@ class AltUp(NamedTuple):
     streams: int
     type: Literal["altup"] = "altup"
 
-    def outside(self, at: Place) -> Iterator[Op]:
+    def outside(self, at: LayerRun) -> Iterator[Op]:
         """A projection for every further stream, on the way in and on the way out."""
         for leaf in ("in", "out"):
             op = at.linear(f"altup.{leaf}", at.d_model, at.d_model)
             yield op._replace(times=self.streams - 1)
 
-    def inside(self, where: Place) -> Iterator[Op]:
+    def inside(self, where: LayerRun) -> Iterator[Op]:
         """Predict all streams before the layer, correct them after it; the router runs both times."""
         n, d, streams = where.tokens, where.d_model, self.streams
         yield where.norm("norm.altup", where.spec.norm, d, 2 * n, role="norm")
         yield where.linear("altup.router", d, streams, tokens=2 * n)
-        yield where.op("altup.tanh", "tanh", Kept("routing", 2 * n * streams), elements=2 * n * streams)
+        yield where.op("altup.tanh", "tanh", Saved("routing", 2 * n * streams), elements=2 * n * streams)
         yield where.linear("altup.prediction", streams, streams * streams, saves=False)
         yield where.linear("altup.correction", streams, streams, saves=False)
-        kept = Kept("streams and coefficients", n * streams * (d + streams))
+        kept = Saved("streams and coefficients", n * streams * (d + streams))
         yield where.op("altup.predict", "matmul", kept, batch=n, m=d, k=streams, n=streams, weight=0)
-        yield where.op("altup.correct", "product", Kept("innovation", n * d), elements=n * d * streams)
+        yield where.op("altup.correct", "product", Saved("innovation", n * d), elements=n * d * streams)
         yield where.op("altup.scale", "vector", size=d)
 
 
@@ -78,11 +78,11 @@ class Laurel(NamedTuple):
     rank: int
     type: Literal["laurel"] = "laurel"
 
-    def outside(self, at: Place) -> Iterator[Op]:
+    def outside(self, at: LayerRun) -> Iterator[Op]:
         """Nothing."""
         yield from ()
 
-    def inside(self, where: Place) -> Iterator[Op]:
+    def inside(self, where: LayerRun) -> Iterator[Op]:
         """Down, up, norm; the input is the attention's."""
         yield where.linear("laurel.down", where.d_model, self.rank, saves=False)
         yield where.linear("laurel.up", self.rank, where.d_model)

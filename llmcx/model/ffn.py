@@ -8,8 +8,8 @@ from typing import Any, Literal, Union
 
 from llmcx.errors import InputError, check_sizes
 from llmcx.model.norm import Norm
-from llmcx.model.place import Place
-from llmcx.ops.op import TOKENS, Cut, Kept, Op
+from llmcx.model.run import LayerRun
+from llmcx.ops.op import TOKENS, Cut, Op, Saved
 
 Activation = Literal["relu", "relu2", "xielu", "gelu", "gelu_new", "gelu_tanh", "silu"]
 
@@ -28,7 +28,7 @@ class Plain:
     def __post_init__(self) -> None:
         check_sizes(self, "d_ff")
 
-    def ops(self, where: Place, name: str = "ffn", tokens: int | None = None, copies: int = 1, used: int = 1) -> Iterator[Op]:
+    def ops(self, where: LayerRun, name: str = "ffn", tokens: int | None = None, copies: int = 1, used: int = 1) -> Iterator[Op]:
         """On ``tokens`` tokens (default: the whole pass), with ``copies`` sets of weights of which a token meets ``used``."""
         n = where.tokens if tokens is None else tokens
         columns, rows, of = _shares(where, self.d_ff, n, copies, used)
@@ -51,19 +51,19 @@ class Gated:
     def __post_init__(self) -> None:
         check_sizes(self, "d_ff")
 
-    def ops(self, where: Place, name: str = "ffn", tokens: int | None = None, copies: int = 1, used: int = 1) -> Iterator[Op]:
+    def ops(self, where: LayerRun, name: str = "ffn", tokens: int | None = None, copies: int = 1, used: int = 1) -> Iterator[Op]:
         """As :meth:`Plain.ops`."""
         n = where.tokens if tokens is None else tokens
         columns, rows, of = _shares(where, self.d_ff, n, copies, used)
         yield where.linear(f"{name}.gate", where.d_model, self.d_ff, self.bias, reads="normed", cut=columns, **of)
         yield where.linear(f"{name}.up", where.d_model, self.d_ff, self.bias, saves=False, reads="normed", cut=columns, **of)
         yield _activation(where, name, self.activation, n * self.d_ff, columns)._replace(joined=True)
-        factors = Kept("both factors", 2 * n * self.d_ff)
+        factors = Saved("both factors", 2 * n * self.d_ff)
         yield where.op(f"{name}.product", "product", factors, elements=n * self.d_ff, cut=columns)
         yield where.linear(f"{name}.down", self.d_ff, where.d_model, self.bias, reads="activated", cut=rows, **of)
 
 
-def _shares(where: Place, d_ff: int, tokens: int, copies: int, used: int) -> tuple[Cut, Cut, dict[str, Any]]:
+def _shares(where: LayerRun, d_ff: int, tokens: int, copies: int, used: int) -> tuple[Cut, Cut, dict[str, Any]]:
     """How tensor parallelism cuts the first matrices and the last one, and what all of them share. Routed tokens are gathered
     before the experts, and stay so.
     """
@@ -71,11 +71,11 @@ def _shares(where: Place, d_ff: int, tokens: int, copies: int, used: int) -> tup
     return columns, Cut("rows", d_ff), {"tokens": tokens, "copies": copies, "used": used}
 
 
-def _activation(where: Place, name: str, kind: Activation, elements: int, cut: Cut) -> Op:
+def _activation(where: LayerRun, name: str, kind: Activation, elements: int, cut: Cut) -> Op:
     """ReLU's output is the next matmul's kept input; fused ones keep their input; gelu_new, written in Python, four tensors."""
     tensors = {"relu": 0, "relu2": 1, "gelu_new": 4}.get(kind, 1)
-    keeps = (Kept("activation", tensors * elements),) if tensors else ()
-    return where.op(f"{name}.activation", kind, *keeps, elements=elements, cut=cut)
+    saved = (Saved("activation", tensors * elements),) if tensors else ()
+    return where.op(f"{name}.activation", kind, *saved, elements=elements, cut=cut)
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,8 @@ class MoE:
     ``capacity_factor`` bounds an expert's tokens per batch (Fedus et al. 2021, arXiv:2101.03961, eq. 3); None means that
     no token is dropped. ``correction`` is a learned number per expert that only steers the choice (ERNIE 4.5) or scales its
     output (Gemma 4), whose router has a norm before it (``router_norm``).
-    ``every_expert`` is for eager code that multiplies every token with every expert and throws the rest away (Llama 4);
-    ``--causal`` counts the chosen ones.
+    ``every_expert``: transformers' eager code multiplies every token with every expert and throws the rest away (Llama 4), which
+    no engine does; a run counts that only where it asks for it.
     """
 
     n_experts: int
@@ -122,7 +122,7 @@ class MoE:
                 value=str(self.capacity_factor),
             )
 
-    def ops(self, where: Place, name: str = "moe") -> Iterator[Op]:
+    def ops(self, where: LayerRun, name: str = "moe") -> Iterator[Op]:
         """Router, routed experts on top_k times the tokens, shared expert."""
         n, router = where.tokens, where._replace(role="router")
         if self.router_norm:
@@ -132,19 +132,19 @@ class MoE:
         yield router.linear("moe.router", where.d_model, self.n_experts, biased, saves=saves, reads="normed", cut=TOKENS)
         chosen = n * self.top_k
         routing = (
-            Kept("router probabilities", n * self.n_experts, "fp32"),
-            Kept("chosen experts", chosen, "int64"),
-            Kept("their weights", chosen, "fp32"),
-            Kept("the sum of a token's weights", n, "fp32"),
-            Kept("places of the routed tokens", 2 * chosen, "int64"),
+            Saved("router probabilities", n * self.n_experts, "fp32"),
+            Saved("chosen experts", chosen, "int64"),
+            Saved("their weights", chosen, "fp32"),
+            Saved("the sum of a token's weights", n, "fp32"),
+            Saved("places of the routed tokens", 2 * chosen, "int64"),
         )
         yield router.op("moe.softmax", "softmax", *routing, elements=n * self.n_experts, cut=TOKENS)
         if self.latent is not None:
             yield router.linear("moe.latent_down", where.d_model, self.latent, self.latent_bias, reads="normed", cut=TOKENS)
         inside = where._replace(role="expert", width=where.width if self.latent is None else self.latent)
-        met = self.n_experts if self.every_expert and not where.run.ideal else self.top_k
+        met = self.n_experts if self.every_expert and where.run.all_experts else self.top_k
         yield from self.expert.ops(inside, "moe.expert", n * met, self.n_experts, self.top_k)
-        outputs = (Kept("experts' outputs, plain and weighted", 2 * chosen * inside.d_model), Kept("weights", chosen, "fp32"))
+        outputs = (Saved("experts' outputs, plain and weighted", 2 * chosen * inside.d_model), Saved("weights", chosen, "fp32"))
         yield router.op("moe.combine", "product", *outputs, elements=chosen * inside.d_model, cut=TOKENS)
         if self.latent is not None:
             yield router.linear("moe.latent_up", self.latent, where.d_model, self.latent_bias, reads="normed", cut=TOKENS)

@@ -1,6 +1,6 @@
 """Parts -> ops: a whole model, part after part, as the ops of one pass.
 
-Every cost is a fold over what ``lower`` returns. What an op keeps for backward follows PyTorch autograd on the code of
+Every cost is a fold over what ``lower`` returns. What an op saved for backward follows PyTorch autograd on the code of
 transformers.
 """
 
@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from llmcx.model.place import Place, Run
+from llmcx.model.run import LayerRun, Run
 from llmcx.model.spec import Attention, Layers, ModelSpec, MoE
-from llmcx.ops.op import TOKENS, VOCAB, WHOLE, Dims, Kept, Op
+from llmcx.ops.op import TOKENS, VOCAB, WHOLE, Dims, Op, Saved
 
 __all__ = ["Run", "lower"]
 
@@ -26,14 +26,14 @@ def lower(spec: ModelSpec, run: Run) -> list[Op]:
     lookups = run.batch * (out + (encoded if both else 0))
     ops += _embedding(spec, run, lookups, out)
     for extra in spec.extras:
-        ops += extra.outside(Place(spec, run, 1, lookups, lookups, 0, False, "embedding", role="positions"))
+        ops += extra.outside(LayerRun(spec, run, 1, lookups, lookups, 0, False, "embedding", role="positions"))
     for layers in spec.groups:
         rotary = layers.mixer
         if not isinstance(rotary, Attention) or not rotary.rope:
             continue
         size = 2 * out * rotary.width(spec.d_model)
-        tables = (Kept("cos and sin of the positions", size),)
-        at = Place(spec, run, 1, out, out, 0, False, "embedding", role="rotary")
+        tables = (Saved("cos and sin of the positions", size),)
+        at = LayerRun(spec, run, 1, out, out, 0, False, "embedding", role="rotary")
         ops.append(at.op("embedding.rotary", "rotary", *tables, elements=size, cut=WHOLE))
         break
 
@@ -49,10 +49,10 @@ def lower(spec: ModelSpec, run: Run) -> list[Op]:
         for name, layers in spec.kinds.items():
             if not name.startswith(stack):
                 continue
-            made = _layer(layers, Place(spec, run, run.batch, q, kv, met, decoding, name, layers.repeat))
+            made = _layer(layers, LayerRun(spec, run, run.batch, q, kv, met, decoding, name, layers.repeat))
             ops += (op._replace(copies=0, used=0) for op in made) if layers.reused else made
         if spec.final_norm:
-            at = Place(spec, run, run.batch, q, kv, met, decoding, f"{stack}.norm")
+            at = LayerRun(spec, run, run.batch, q, kv, met, decoding, f"{stack}.norm")
             ops.append(at.norm("final_norm", spec.norm, spec.d_model, role="final_norm"))
     ops += _head(spec, run, run.batch * out)
     return ops
@@ -61,7 +61,7 @@ def lower(spec: ModelSpec, run: Run) -> list[Op]:
 def _embedding(spec: ModelSpec, run: Run, tokens: int, positions: int) -> Iterator[Op]:
     """Tables, the projection of a factorised embedding, and its norm."""
     part, width = spec.embedding, spec.embedding.width or spec.d_model
-    at = Place(spec, run, 1, tokens, tokens, 0, False, "embedding", role="positions")
+    at = LayerRun(spec, run, 1, tokens, tokens, 0, False, "embedding", role="positions")
     stacks = 2 if part.per_stack and spec.encoder and spec.decoder else 1
     for leaf, rows, ids in (
         ("tokens", part.vocab, tokens),
@@ -69,7 +69,7 @@ def _embedding(spec: ModelSpec, run: Run, tokens: int, positions: int) -> Iterat
         ("types", part.types, tokens),
     ):
         if rows is not None:
-            indices = Kept("indices", ids, "int64")
+            indices = Saved("indices", ids, "int64")
             wide = spec.d_model if leaf == "positions" and part.positions_full else width
             copies = part.token_tables if leaf == "tokens" else stacks if leaf == "positions" else 1
             dims: Dims = {"tokens": tokens, "rows": rows, "width": wide}
@@ -86,24 +86,24 @@ def _head(spec: ModelSpec, run: Run, tokens: int) -> Iterator[Op]:
     """A transform or a projection down if the model has one, then the vocabulary."""
     part = spec.head
     if spec.pooler:
-        one = Place(spec, run, run.batch, 1, 1, 0, False, "head", role="head_transform")
+        one = LayerRun(spec, run, run.batch, 1, 1, 0, False, "head", role="head_transform")
         yield one.linear("pooler", spec.d_model, spec.d_model, True, saves=False, cut=WHOLE)._replace(grad=False)
         if part is not None and part.pair:
             yield one.linear("head.pair", spec.d_model, 2, True, saves=False, cut=WHOLE)._replace(grad=False)
     if part is None:
         return
     width = spec.embedding.width or spec.d_model
-    at = Place(spec, run, 1, tokens, tokens, 0, False, "head", role="head_transform")
+    at = LayerRun(spec, run, 1, tokens, tokens, 0, False, "head", role="head_transform")
     last = at._replace(role="head")
     if part.discriminator:
         elements = tokens * spec.d_model
         yield at.linear("head.dense", spec.d_model, spec.d_model, True, cut=WHOLE)
-        yield at.op("head.activation", "gelu", Kept("activation", elements), elements=elements, cut=WHOLE)
+        yield at.op("head.activation", "gelu", Saved("activation", elements), elements=elements, cut=WHOLE)
         yield last.linear("head", spec.d_model, 1, True, cut=VOCAB)
         return
     if part.transform:
         yield at.linear("head.transform", spec.d_model, width, part.transform_bias, cut=WHOLE)
-        yield at.op("head.activation", "gelu", Kept("activation", tokens * width), elements=tokens * width, cut=WHOLE)
+        yield at.op("head.activation", "gelu", Saved("activation", tokens * width), elements=tokens * width, cut=WHOLE)
         yield at.norm("head.norm", spec.norm, width, cut=WHOLE)
     elif spec.embedding.width is not None:
         yield at.linear("head.projection", spec.d_model, width, spec.embedding.projection_bias, cut=WHOLE)
@@ -112,9 +112,9 @@ def _head(spec: ModelSpec, run: Run, tokens: int) -> Iterator[Op]:
         yield at.op("head.second_bias", "vector", size=spec.embedding.vocab, cut=VOCAB)
 
 
-def _layer(layers: Layers, where: Place) -> Iterator[Op]:
+def _layer(layers: Layers, where: LayerRun) -> Iterator[Op]:
     """Norms, and the parts with a residual sum after each."""
-    dropped = (Kept("dropout mask", where.tokens * where.d_model, "bool"),) if where.run.dropout else ()
+    dropped = (Saved("dropout mask", where.tokens * where.d_model, "bool"),) if where.run.dropout else ()
     elements = where.tokens * where.d_model
     residual = where._replace(role="residual").op("residual", "residual", *dropped, elements=elements, cut=TOKENS)
     for norm in layers.norm_names:

@@ -42,8 +42,10 @@ def _shortest(names: tuple[str, ...]) -> tuple[int, tuple[Entry, ...]]:
         for p in periods:
             if again[p][i] > 1:
                 end = i + p * again[p][i]
-                cost, entries = _shortest(names[i : i + p])
-                best[i] = min(best[i], (2 + cost + best[end][0], (again[p][i], entries), end), key=lambda one: one[0])
+                inner, entries = _shortest(names[i : i + p])
+                cost = 2 + inner + best[end][0]
+                if cost < best[i][0] or (cost == best[i][0] and again[p][i] > 2 and isinstance(best[i][1][1], str)):
+                    best[i] = cost, (again[p][i], entries), end
     found: list[Entry] = []
     i = 0
     while i < n:

@@ -61,8 +61,8 @@ Dims = dict[str, Any]
 """Some dims of an op, to be passed on by name."""
 
 
-class Kept(NamedTuple):
-    """One tensor that autograd keeps for the backward pass.
+class Saved(NamedTuple):
+    """One tensor that autograd saves for the backward pass.
 
     ``stored`` is "act" (the activations' dtype), "fp32" (always 4 bytes), "int64", "bool", or "upcast": an fp32 copy
     that exists beside the original only where activations are narrower than fp32; "uncast": one that exists only where they are
@@ -111,9 +111,10 @@ class Op(NamedTuple):
     ``component`` is its name for readers; costs go by the other fields. ``copies`` is how many sets of weights exist (an MoE
     layer's experts), ``used`` how many of them one token meets. ``group`` is the kind of layer, e.g. "decoder.0"; ops outside
     the layers carry "embedding" or "head". ``grad`` False is for what runs without gradient and so has no backward. ``role`` is
-    one of :data:`ROLES`, ``module`` which matrix of it a linear op is (q, k, v, out, gate, up, down, ...), ``reads`` one of
-    :data:`READS`, ``cut`` how tensor parallelism divides it (None: not known), ``cache`` what a cache op holds. ``joined``: a
-    fused kernel does it together with the product that follows.
+    one of :data:`ROLES`, ``module`` which matrix of it a linear op is (q, k, v, out, gate, up, down, ...; of traffic: along
+    which axis of the layout), ``reads`` one of :data:`READS` (of traffic: what is sent), ``cut`` how tensor parallelism divides
+    it (None: not known), ``cache`` what a cache op holds. ``joined``: a fused kernel does it together with the product that
+    follows.
     """
 
     component: str
@@ -122,7 +123,7 @@ class Op(NamedTuple):
     times: int = 1
     copies: int = 1
     used: int = 1
-    keeps: tuple[Kept, ...] = ()
+    saved: tuple[Saved, ...] = ()
     group: str = ""
     grad: bool = True
     role: str = "mixer"
@@ -159,7 +160,7 @@ READS = ("", "normed", "activated")
 
 
 # Of all their fields, in order: at half the price of calling the class, where most ops of most models are made.
-kept: Callable[[tuple[Any, ...]], Kept] = partial(tuple.__new__, Kept)
+saved_of: Callable[[tuple[Any, ...]], Saved] = partial(tuple.__new__, Saved)
 op_of: Callable[[tuple[Any, ...]], Op] = partial(tuple.__new__, Op)
 
 

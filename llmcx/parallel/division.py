@@ -12,7 +12,7 @@ from typing import NamedTuple
 from llmcx.errors import InputError
 from llmcx.model.lower import Run, lower
 from llmcx.model.spec import ModelSpec
-from llmcx.ops.op import Kept, Op
+from llmcx.ops.op import Op, Saved
 from llmcx.parallel.layout import Layout, cut
 
 SHARED = {
@@ -123,21 +123,21 @@ def _tensor(op: Op, tp: int, sequence: bool) -> Op:
     if axis == "tokens":
         return _tokens(op, 1, tp) if sequence else op
     if axis == "replicated":
-        return op._replace(keeps=_scaled(op.keeps, 1, tp)) if sequence else op
+        return op._replace(saved=_scaled(op.saved, 1, tp)) if sequence else op
     if axis == "whole":
         return op
     if axis == "vocab":
         dim = {"linear": "d_out", "lookup": "rows", "vector": "size"}[op.kind]
         op = op._replace(dims=op.dims | {dim: cut(op.dims[dim], tp)})
-        return op._replace(keeps=_scaled(op.keeps, 1, tp)) if sequence and op.kind == "linear" else op
+        return op._replace(saved=_scaled(op.saved, 1, tp)) if sequence and op.kind == "linear" else op
     share = cut(units, tp)
     dims = dict(op.dims)
     if op.kind == "linear":
         dim = "d_in" if axis == "rows" else "tokens" if axis == "heads" else "d_out"
         dims[dim] = cut(dims[dim] * share, units)
         if axis == "columns":
-            keeps = _scaled(op.keeps, 1, tp) if sequence and not gathered else op.keeps
-            return op._replace(dims=dims, keeps=keeps)
+            saved = _scaled(op.saved, 1, tp) if sequence and not gathered else op.saved
+            return op._replace(dims=dims, saved=saved)
     elif op.kind in ("layernorm", "rmsnorm"):
         if axis == "columns":
             dims["width"] = cut(dims["width"] * share, units)
@@ -153,10 +153,8 @@ def _tensor(op: Op, tp: int, sequence: bool) -> Op:
             dims[dim] = cut(dims[dim] * share, units)
         if "shared" in dims:  # heads that read the same keys: fewer heads of a GPU may, never more than it has
             dims["shared"] = max(1, min(dims["shared"], dims["heads"]))
-    keeps = tuple(
-        _part(saved, cut(saved.units, tp), saved.units) if saved.units else _part(saved, share, units) for saved in op.keeps
-    )
-    return op._replace(dims=dims, keeps=keeps)
+    saved = tuple(_part(one, cut(one.units, tp), one.units) if one.units else _part(one, share, units) for one in op.saved)
+    return op._replace(dims=dims, saved=saved)
 
 
 def _divisors(n: int) -> str:
@@ -169,12 +167,12 @@ def _tokens(op: Op, share: int, of: int) -> Op:
     for dim in BY_TOKEN.get(op.kind, ("elements",)):
         if dim in dims:
             dims[dim] = cut(dims[dim] * share, of)
-    return op._replace(dims=dims, keeps=_scaled(op.keeps, share, of))
+    return op._replace(dims=dims, saved=_scaled(op.saved, share, of))
 
 
-def _part(saved: Kept, share: int, of: int) -> Kept:
+def _part(saved: Saved, share: int, of: int) -> Saved:
     return saved._replace(elements=cut(saved.elements * share, of))
 
 
-def _scaled(keeps: tuple[Kept, ...], share: int, of: int) -> tuple[Kept, ...]:
-    return tuple(_part(saved, share, of) for saved in keeps)
+def _scaled(saved: tuple[Saved, ...], share: int, of: int) -> tuple[Saved, ...]:
+    return tuple(_part(saved, share, of) for saved in saved)

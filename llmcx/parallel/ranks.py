@@ -52,9 +52,9 @@ def pieces(spec: ModelSpec, run: Run, by: Division) -> Pieces:
     for name, ops in kinds.items():
         ops += _layer_traffic(name, ops, by, residual, run)
     if by.tp > 1:  # a token's row is on one GPU; the gradient of the head's input comes from all of them
-        embedding.append(_sent("traffic.tensor", "all_reduce", residual, by.tp, 1, 1, 0, "embedding"))
+        embedding.append(_sent("tensor", "all_reduce", residual, by.tp, 1, 1, 0, "embedding"))
         if spec.head is not None:
-            last = _sent("traffic.tensor", "all_reduce", residual, by.tp, 1, 0, 1, "head")
+            last = _sent("tensor", "all_reduce", residual, by.tp, 1, 0, 1, "head")
             end.append(last)
             tied.append(last)
     return Pieces(kinds, embedding, everywhere, end, tied)
@@ -65,6 +65,13 @@ def rank_ops(spec: ModelSpec, run: Run, layout: Layout, stage: int = 0) -> list[
 
     Weights are counted as if not shared out by ZeRO, which shares storage and not work. Raises InputError for a part whose
     division is not known.
+
+    One layer of 2 heads of 4 numbers, 8 tokens on 2 context-parallel GPUs: keys and values of 4 tokens come from the other.
+
+    >>> from llmcx.model.spec import Attention, Embedding, Layers, ModelSpec
+    >>> one = ModelSpec("one", 8, Embedding(10), (Layers(1, Attention(2)),))
+    >>> [(op.kind, op.dims["elements"]) for op in rank_ops(one, Run(1, 8), Layout(cp=2)) if op.module == "context"]
+    [('ring', 64)]
     """
     return staged(spec, pieces(spec, run, division(layout)), stages(spec.runs, layout.pp, layout.virtual)[stage], layout, run)
 
@@ -82,7 +89,7 @@ def staged(spec: ModelSpec, of: Pieces, stage: Stage, layout: Layout, run: Run) 
         chunks, size = layout.virtual, cut(tokens * spec.d_model, layout.tp)
         forward, backward = chunks - stage.last, chunks - stage.first
         apart = layout.tp * layout.replicas
-        ops.append(_sent("traffic.pipeline", "send", size, layout.pp, apart, forward, backward, "stage"))
+        ops.append(_sent("pipeline", "send", size, layout.pp, apart, forward, backward, "stage"))
     return ops + step_traffic(ops, layout)
 
 
@@ -102,24 +109,20 @@ def traffic_of(dense: int, experts: int, layout: Layout) -> list[Op]:
     """The same for so many parameters outside experts and in them."""
     sent = []
     apart = layout.expert_tp * layout.ep if layout.expert_replicas > 1 else 1
-    for name, params, ranks, stride in (
-        ("traffic.data", dense, layout.replicas, layout.tp),
-        ("traffic.data.experts", experts, layout.expert_replicas, apart),
-    ):
+    for params, ranks, stride in ((dense, layout.replicas, layout.tp), (experts, layout.expert_replicas, apart)):
         if ranks == 1 or not params:
             continue
         if layout.zero == 0:
-            gradients = ("all_reduce", "gradients", 1, 0)
-            sent.append((name, *gradients, params, ranks, stride))
+            sent.append(("all_reduce", "gradients", 1, 0, params, ranks, stride))
         elif layout.zero < 3:
-            sent.append((name, "reduce_scatter", "gradients", 1, 0, params, ranks, stride))
-            sent.append((name, "all_gather", "weights", 1, 0, params, ranks, stride))
+            sent.append(("reduce_scatter", "gradients", 1, 0, params, ranks, stride))
+            sent.append(("all_gather", "weights", 1, 0, params, ranks, stride))
         else:
-            sent.append((name, "all_gather", "weights", 1, 1, params, ranks, stride))
-            sent.append((name, "reduce_scatter", "weights", 0, 1, params, ranks, stride))
+            sent.append(("all_gather", "weights", 1, 1, params, ranks, stride))
+            sent.append(("reduce_scatter", "weights", 0, 1, params, ranks, stride))
     return [
-        _sent(name, kind, elements, ranks, stride, forward, backward, "step")._replace(module=what)
-        for name, kind, what, forward, backward, elements, ranks, stride in sent
+        _sent("data", kind, elements, ranks, stride, forward, backward, "step", what)
+        for kind, what, forward, backward, elements, ranks, stride in sent
     ]
 
 
@@ -141,15 +144,15 @@ def _layer_traffic(group: str, ops: list[Op], by: Division, residual: int, run: 
             tp = by.expert_tp
         if tp > 1:
             size = residual if block == "ffn" else mine
-            sent.append(_sent(f"traffic.tensor.{block}", "all_reduce", size, tp, 1, 1, 1, group))
+            sent.append(_sent("tensor", "all_reduce", size, tp, 1, 1, 1, group, block))
     for op in ops:
         if op.cut is not None and op.cut.axis == "rows" and op.role == "mixer" and op.module != "out" and attention_tp > 1:
             # A product inside a mixer whose input is cut (Mamba's Δ, B and C).
             size = op.dims["tokens"] * op.dims["d_out"]
-            sent.append(_sent("traffic.tensor.mixer.inner", "all_reduce", size, attention_tp, 1, 1, 1, group))
+            sent.append(_sent("tensor", "all_reduce", size, attention_tp, 1, 1, 1, group, "inner"))
     if by.attention_dp > 1:
         for kind in ("all_gather", "reduce_scatter"):
-            sent.append(_sent("traffic.attention_dp", kind, residual, by.attention_dp, attention_tp, 1, 1, group))
+            sent.append(_sent("tensor", kind, residual, by.attention_dp, attention_tp, 1, 1, group, "attention_dp"))
     if by.cp > 1:
         sent += _context_traffic(group, ops, by, run)
     if by.ep > 1:
@@ -159,7 +162,7 @@ def _layer_traffic(group: str, ops: list[Op], by: Division, residual: int, run: 
             tokens = cut(run.batch * cut(run.seq, by.cp), by.tp)
             stride = 1 if by.expert_tokens > 1 else by.tp
             for name in ("dispatch", "combine"):
-                op = _sent(f"traffic.expert.{name}", "all_to_all", tokens * experts.used * width, by.ep, stride, 1, 1, group)
+                op = _sent("expert", "all_to_all", tokens * experts.used * width, by.ep, stride, 1, 1, group, name)
                 sent.append(op._replace(copies=experts.used))
     return sent
 
@@ -184,12 +187,16 @@ def _context_traffic(group: str, ops: list[Op], by: Division, run: Run) -> Itera
             held = run.seq if op.cache.window is None else min(run.seq, op.cache.window + local)
             elements = max(held - local, 0) * width
         backward = 0 if op.cache.kind == "index" else 2
-        yield _sent("traffic.context", "ring", elements, by.cp, by.tp, 1, backward, group)
+        yield _sent("context", "ring", elements, by.cp, by.tp, 1, backward, group)
 
 
-def _sent(component: str, kind: str, elements: int, ranks: int, stride: int, forward: int, backward: int, group: str) -> Op:
+def _sent(
+    axis: str, kind: str, elements: int, ranks: int, stride: int, forward: int, backward: int, group: str, what: str = ""
+) -> Op:
+    """An op of traffic along ``axis``: tensor, context, expert, pipeline or data; ``what`` is sent."""
     dims = {"elements": elements, "ranks": ranks, "stride": stride, "forward": forward, "backward": backward}
-    return Op(component, kind, dims, group=group, role="traffic")
+    name = f"traffic.{axis}.{what}" if what else f"traffic.{axis}"
+    return Op(name, kind, dims, group=group, role="traffic", module=axis, reads=what)
 
 
 # --- sums that many layouts share ----------------------------------------------------------------------------------

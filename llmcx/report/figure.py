@@ -106,7 +106,8 @@ class Bars(NamedTuple):
 
     def parts(self) -> list[str]:
         """The names of all parts that are not empty, in order."""
-        return list(dict.fromkeys(part for bar in self.bars for part, size in bar.parts.items() if size))
+        named = dict.fromkeys(part for bar in self.bars for part in bar.parts)
+        return [part for part in named if any(bar.parts.get(part) for bar in self.bars)]
 
     def letters(self) -> dict[str, str]:
         """A letter for each part, no two the same: the first of its name that is free. What is idle is a dot.

@@ -31,8 +31,15 @@ def _short(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
-def _heading(items: list[Item]) -> str:
-    return title(items[0]) if len({title(item) for item in items}) == 1 else ""
+def _prefixed(items: list[Item]) -> list[tuple[str, Item]]:
+    """Each item after what stands before its labels: its name, where there are several."""
+    return [(f"{name}, " if len(items) > 1 else "", item) for name, item in zip(_names(items), items, strict=True)]
+
+
+def _heading(items: list[Item], what: str) -> str:
+    """``what`` after the model's name, where all items are of one model."""
+    names = {title(item) for item in items} - {""}
+    return f"{names.pop()}: {what}" if len(names) == 1 else what[:1].upper() + what[1:]
 
 
 def _params(items: list[Item]) -> list[Figure]:
@@ -47,12 +54,7 @@ def _params(items: list[Item]) -> list[Figure]:
             part = row.component.partition(".")[0]
             parts[part] = parts.get(part, 0) + row.params
         bars.append(Bar(name, parts))
-    return [Bars(_headed(items, "parameters by part"), "count", "parameters", bars)]
-
-
-def _headed(items: list[Item], what: str) -> str:
-    name = _heading(items)
-    return f"{name}: {what}" if name else what.capitalize()
+    return [Bars(_heading(items, "parameters by part"), "count", "parameters", bars)]
 
 
 def _flops(items: list[Item]) -> list[Figure]:
@@ -71,7 +73,7 @@ def _flops(items: list[Item]) -> list[Figure]:
         rows, crossing = item.more()  # type: ignore[misc]
         label = f"{name}, attention is half from n = {crossing:,}" if crossing else f"{name}, attention never half"
         series.append(Series(label, [(row.seq, row.total) for row in rows]))
-    return [Curves(_headed(once, "growth with the length"), x, y, series)]
+    return [Curves(_heading(once, "growth with the length"), x, y, series)]
 
 
 _SHAPE = (
@@ -98,20 +100,19 @@ def memory(items: list[Item]) -> list[Bars]:
             label = label if len(items) == 1 else f"{name}, {label}" if len(stages) > 1 else name
             bars.append(Bar(label, {part.part: part.bytes for part in stage.parts}))
     limits = {item.result.budget_bytes for item in items}
-    return [Bars(_headed(items, "memory of a GPU"), "bytes", "bytes", bars, limits.pop() if len(limits) == 1 else None)]
+    return [Bars(_heading(items, "memory of a GPU"), "bytes", "bytes", bars, limits.pop() if len(limits) == 1 else None)]
 
 
 def _attention(items: list[Item]) -> list[Figure]:
     """The measure against the length."""
     field, kind, what = MEASURES[items[0].inputs["measure"]]
     series = []
-    for name, item in zip(_names(items), items, strict=True):
+    for prefix, item in _prefixed(items):
         lines: dict[str, list[tuple[float, float]]] = {}
         for row in item.result.rows:
             lines.setdefault(row.variant, []).append((row.seq, getattr(row, field)))
-        prefix = f"{name}, " if len(items) > 1 else ""
         series += [Series(prefix + variant, points) for variant, points in lines.items()]
-    return [Curves(_heading(items), Axis("tokens", "length"), Axis(what, kind), series)]
+    return [Curves(_heading(items, "cost by length"), Axis("tokens", "length"), Axis(what, kind), series)]
 
 
 _PARTS = {"other": "attention and the rest", "shared": "shared experts", "met": "experts of a token", "idle": "idle experts"}
@@ -120,13 +121,11 @@ _PARTS = {"other": "attention and the rest", "shared": "shared experts", "met": 
 def moe(items: list[Item]) -> list[Bars]:
     """The parameters stored, and those that are active for one token."""
     bars = []
-    for name, item in zip(_names(items), items, strict=True):
-        r = item.result
-        prefix = f"{name}, " if len(items) > 1 else ""
-        parts = {_PARTS[part]: size for part, size in r.shares.items()}
+    for prefix, item in _prefixed(items):
+        parts = {_PARTS[part]: size for part, size in item.result.shares.items()}
         bars.append(Bar(f"{prefix}stored", parts))
         bars.append(Bar(f"{prefix}active per token", {part: size for part, size in parts.items() if part != _PARTS["idle"]}))
-    return [Bars(_headed(items, "parameters stored and active"), "count", "parameters", bars)]
+    return [Bars(_heading(items, "parameters stored and active"), "count", "parameters", bars)]
 
 
 def _chinchilla(items: list[Item]) -> list[Figure]:
@@ -177,12 +176,11 @@ def _serve(items: list[Item]) -> list[Figure]:
     """The frontier of all items in one; each item's roofline after it."""
     x, y = Axis("seconds per token of a user", "time"), Axis("tokens/s of a GPU", "number")
     series = []
-    for name, item in zip(_names(items), items, strict=True):
-        prefix = f"{name}, " if len(items) > 1 else ""
+    for prefix, item in _prefixed(items):
         for what in ("estimate", "ideal"):
             points = [(point.tpot_s, point.tokens_per_s_gpu) for point in getattr(item.result, what)]
             series.append(Series(prefix + what, points))
-    out: list[Figure] = [Curves(_headed(items, "latency and throughput, batch by batch"), x, y, series)]
+    out: list[Figure] = [Curves(_heading(items, "latency and throughput, batch by batch"), x, y, series)]
     for name, item in zip(_names(items), items, strict=True):
         what = f"{title(item)}{f', {name}' if len(items) > 1 else ''}: a pass on one {item.inputs['hardware']}"
         out.append(_roofline(item.more(), what))  # type: ignore[misc]

@@ -59,7 +59,9 @@ def _flops_facts(item: Item) -> list[Fact]:
 
 def _flops_tables(item: Item) -> list[Table]:
     r = item.result
-    unit = {"flops": "FLOPs", "macs": "MACs"}.get(item.inputs.get("convention", "flops"), "operations (leading order)")
+    unit = {"flops": "FLOPs", "eager": "FLOPs", "macs": "MACs"}.get(
+        item.inputs.get("convention", "flops"), "operations (leading order)"
+    )
     columns = [
         Column("component", "component"),
         Column("flops", f"forward {unit}", "int"),

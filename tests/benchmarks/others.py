@@ -87,7 +87,7 @@ def forward_flops(model: Any, given: Json) -> int:
 
 
 def kept_bytes(model: Any, given: Json) -> int:
-    """Each distinct storage that autograd keeps for the backward pass, once, in full, parameters left out."""
+    """Each distinct storage that autograd saves for the backward pass, once, in full, parameters left out."""
     import torch
 
     own = {parameter.untyped_storage()._cdata for parameter in model.parameters()}

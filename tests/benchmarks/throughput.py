@@ -15,7 +15,13 @@ from time import process_time
 from typing import Any
 
 import llmcx
+from llmcx.answers.plan import plan
+from llmcx.answers.serve import Load, point
 from llmcx.answers.shapes import shapes
+from llmcx.catalog.data import load_hardware
+from llmcx.engines.efficiency import efficiency
+from llmcx.engines.serving_time import Server
+from llmcx.engines.training_time import Trainer
 from llmcx.model.spec import ModelSpec, MoE
 
 PRESETS = ("gpt3", "llama-3-8b", "mixtral-8x7b")
@@ -65,6 +71,24 @@ def every_field(value: Any) -> Any:
     return plain(value)
 
 
+def planned() -> float:
+    """Layouts sized and timed, the lowerings included."""
+    h100 = load_hardware("h100")
+    best = 0.0
+    for _ in range(ROUNDS):
+        trainer = Trainer(llmcx.load("deepseek-v3"), 4096, h100, efficiency(h100, "megatron")[0])
+        start = process_time()
+        found = plan(trainer, 2048, 15360, h100.memory_bytes)
+        best = max(best, found.searched / (process_time() - start))
+    return best
+
+
+def served() -> float:
+    """Users at a batch: first token, time per token, throughput."""
+    server, load = Server(llmcx.load("llama-3-8b"), load_hardware("h100")), Load(1024, 1024)
+    return rate(lambda i: point(server, load, 1 + i % 200, None), 500)
+
+
 def main() -> None:
     print(f"{'evaluations a second':36}" + "".join(f"{name:>14}" for name in PRESETS))
     table = [list(costs(llmcx.load(name))) for name in PRESETS]
@@ -72,6 +96,9 @@ def main() -> None:
         print(f"{row[0][0]:36}" + "".join(f"{rate(call):14,.0f}" for _, call in row))
     gpt, mixtral = llmcx.load("gpt3"), llmcx.load("mixtral-8x7b")
     longer = llmcx.load("llama-3-8b")
+    print("\nGPUs, a second")
+    for what, number in (("layouts in train --plan, DeepSeek-V3 on 2,048 H100", planned()), ("points of serve", served())):
+        print(f"{what:60}{number:10,.0f}")
     print("\nflatness, evaluations a second")
     cases: list[tuple[str, tuple[int, ...], Callable[[int], Callable[[int], Any]]]] = [
         ("L", (2, 2**10, 2**20), lambda n: lambda i: llmcx.flops(with_layers(gpt, n), seq=2048, batch=i).forward.total),

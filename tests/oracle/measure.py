@@ -15,7 +15,7 @@ Needs torch (the CPU build will do) and transformers, and nothing of llmcx. What
   jitter) with gradients of sum(logits), or of sum(last hidden state) where there are no logits. `forward` and `forward_backward`
   are FlopCounterMode's totals, `ops` its forward split by aten operator. `varies` holds the forward counts for other random
   tokens where they are not all the same, or need not be.
-- kind "kept": bytes that autograd keeps for the backward of the same run: each distinct storage that a saved-tensor hook sees,
+- kind "kept": bytes that autograd saves for the backward of the same run: each distinct storage that a saved-tensor hook sees,
   once, in full, parameters left out.
 """
 

@@ -9,7 +9,7 @@ from llmcx.engines.inference_memory import per_token
 from llmcx.explain.terms import terms
 from llmcx.formats import dtypes
 from llmcx.model.lower import lower
-from llmcx.model.place import step_at
+from llmcx.model.run import step_at
 from llmcx.model.spec import ModelSpec
 
 SOURCES = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from llmcx.answers import Line
 from llmcx.answers.serve import Load, Serving, point
-from llmcx.engines.serving_time import Server, Step
+from llmcx.engines.serving_time import Server, ServingStep
 
 _ORCA = "Yu et al. 2022, Orca, OSDI: continuous batching"
 
@@ -81,7 +81,7 @@ def _points(name: str, server: Server, load: Load, sizes: list[int], price: floa
     return lines
 
 
-def _explained(server: Server, load: Load, batch: int, step: Step) -> list[Line]:
+def _explained(server: Server, load: Load, batch: int, step: ServingStep) -> list[Line]:
     """The estimate's decode step, part by part."""
     on, e, setup = server.machine, server.efficiency, server.setup
     context = load.prompt + load.output // 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 from llmcx.answers import Line
 from llmcx.answers.train import Costs, Training, outcome, peak
 from llmcx.engines.training_time import ACT, Trainer
+from llmcx.parallel.division import division
 from llmcx.parallel.layout import Layout, micro_batches
 
 PALM = "Chowdhery et al. 2022, arXiv:2204.02311, sec. 4.1 and appendix B"
@@ -82,7 +83,7 @@ def _step(trainer: Trainer, layout: Layout, global_batch: int) -> list[Line]:
     """The estimate's step on the GPU that the others wait for; the parts that are 0 left out."""
     tp, pp, v = layout.tp, layout.pp, layout.virtual
     m, on, step = micro_batches(layout, global_batch), trainer.machine, trainer.step(layout, global_batch)
-    stage, _, one = max(trainer.passes(layout), key=lambda row: row[2].total(layout.recompute))
+    stage, _, one = max(trainer.passes(layout, division(layout)), key=lambda row: row[2].total(layout.recompute))
     size = layout.micro_batch * -(-trainer.seq // layout.cp) * trainer.spec.d_model * ACT
     layers = f"{stage.layers} layers of stage {stage.number}"
     parts = {

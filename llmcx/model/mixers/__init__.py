@@ -11,14 +11,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from llmcx.model.place import Place
+    from llmcx.model.run import LayerRun
     from llmcx.ops.op import Op
 
 
 class Mixer:
     """What every mixer answers: its ops at a place."""
 
-    def ops(self, where: Place, name: str = "attention") -> Iterator[Op]:
+    def ops(self, where: LayerRun, name: str = "attention") -> Iterator[Op]:
         """The ops of one layer of ``where``'s group, components named under ``name``."""
         raise NotImplementedError
 

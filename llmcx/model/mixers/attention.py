@@ -11,8 +11,8 @@ from llmcx.model import pairs
 from llmcx.model.cores import EAGER, STEPS, Chunked, Core, Linear, Linformer, Performer, Reformer, Sliding, Standard, check
 from llmcx.model.mixers import Mixer
 from llmcx.model.norm import Norm
-from llmcx.model.place import Place
-from llmcx.ops.op import Cache, Cut, Dims, Kept, Op
+from llmcx.model.run import LayerRun
+from llmcx.ops.op import Cache, Cut, Dims, Op, Saved
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Attention(Mixer):
     def period(self) -> int:
         return getattr(self.core, STEPS[self.core.type]) if self.core.type in STEPS else 1
 
-    def ops(self, where: Place, name: str = "attention", cross: bool = False) -> Iterator[Op]:
+    def ops(self, where: LayerRun, name: str = "attention", cross: bool = False) -> Iterator[Op]:
         """Projections, the core, the output projection. ``cross`` attends to the encoder's output."""
         d, batch, kv_heads = where.d_model, where.batch, self.kv_heads
         dim, kv = self.width(d), where.source if cross else where.kv
@@ -137,7 +137,7 @@ class Attention(Mixer):
             return ("v",)
         return ("k",) if self.k_is_v else ("k", "v")
 
-    def _qk_norm(self, where: Place, name: str, dim: int, kv_tokens: int) -> Iterator[Op]:
+    def _qk_norm(self, where: LayerRun, name: str, dim: int, kv_tokens: int) -> Iterator[Op]:
         sides = (("q_norm", self.n_heads, where.tokens), ("k_norm", self.kv_heads, kv_tokens))
         for leaf, heads, tokens in sides[: 1 if self.shares_kv else 2]:
             if self.qk_norm == "full":
@@ -146,21 +146,21 @@ class Attention(Mixer):
                 vectors = heads if self.qk_norm == "heads" else 1
                 yield where.norm(f"{name}.{leaf}", self.qk_norm_type, dim, tokens * heads, vectors, cut=Cut("heads", heads))
 
-    def _core(self, where: Place, name: str, kv: int, dim: int, cross: bool) -> Iterator[Op]:
+    def _core(self, where: LayerRun, name: str, kv: int, dim: int, cross: bool) -> Iterator[Op]:
         """Queries meet keys: the part in which the variants differ."""
         core, batch, q, heads, kv_heads = self.core, where.batch, where.q, self.n_heads, self.kv_heads
         kv_width = kv_heads * dim
         cached, both = kv, 2 * kv_width
         new = kv if cross else q  # what came before is in the cache, summed up
-        queries = Kept("queries", batch * q * heads * dim)
+        queries = Saved("queries", batch * q * heads * dim)
         if isinstance(core, Linformer):
             rows, cached = max(where.spec.context or kv, kv), min(core.rank, kv)
-            before = Kept("keys or values before projection", batch * new * kv_width)
+            before = Saved("keys or values before projection", batch * new * kv_width)
             for leaf in ("k_down", "v_down"):
                 learned = core.rank * rows
                 dims: Dims = {"batch": batch, "m": core.rank, "k": new, "n": kv_width, "weight": learned}
                 yield where.op(f"{name}.{leaf}", "matmul", before, **dims, cut=Cut("heads", heads))
-            kept = Kept("keys and values", 2 * batch * core.rank * heads * dim)
+            kept = Saved("keys and values", 2 * batch * core.rank * heads * dim)
             yield from meet(where, name, heads, q * core.rank, dim, dim, queries, kept, keys=core.rank)
         elif isinstance(core, (Performer, Linear)):
             cached = 0
@@ -178,16 +178,16 @@ class Attention(Mixer):
             copied = eager and not (kv_heads == 1 and batch == 1)
             # So does PyTorch's sdpa with a mask, which is how it learns of a window; the mask becomes numbers, and is kept.
             masked = where.run.fused and where.run.masks and not cross and isinstance(core, (Sliding, Chunked))
-            mask = Kept("mask", batch * q * kv if masked and kv >= core.window else 0)  # type: ignore[union-attr]
+            mask = Saved("mask", batch * q * kv if masked and kv >= core.window else 0)  # type: ignore[union-attr]
             many = copied or mask.elements
-            kept = Kept("keys and values", batch * kv * (2 * heads * dim if many else both), units=0 if many else kv_heads)
+            kept = Saved("keys and values", batch * kv * (2 * heads * dim if many else both), units=0 if many else kv_heads)
             shared = 1 if eager or isinstance(core, Reformer) else heads // kv_heads
             met = meet(where, name, heads, count, dim, dim, queries, kept, fused=not eager, keys=kv, shared=shared)
             if self.softmax_fp32 and not mask.elements:
                 yield from met
             else:
                 for op in met:
-                    yield op._replace(keeps=self._softmax_keeps(op, mask)) if op.kind == "softmax" else op
+                    yield op._replace(saved=self._softmax_keeps(op, mask)) if op.kind == "softmax" else op
         if cached and not self.shares_kv:
             window = core.window if isinstance(core, (Sliding, Chunked)) and not cross else None
             held = Cache("cross" if cross else "kv", window)
@@ -196,28 +196,28 @@ class Attention(Mixer):
                 f"{name}.cache", "cache", batch=batch, tokens=cached, width=both, cut=Cut("heads", kv_heads), cache=held
             )
 
-    def _softmax_keeps(self, op: Op, mask: Kept) -> tuple[Kept, ...]:
-        """What the softmax keeps: no fp32 copy where it is taken in the activations' dtype; a mask, if it has one."""
-        keeps = op.keeps if self.softmax_fp32 else tuple(kept for kept in op.keeps if kept.stored != "upcast")
-        return (*keeps, mask) if mask.elements else keeps
+    def _softmax_keeps(self, op: Op, mask: Saved) -> tuple[Saved, ...]:
+        """What the softmax saves: no fp32 copy where it is taken in the activations' dtype; a mask, if it has one."""
+        saved = op.saved if self.softmax_fp32 else tuple(kept for kept in op.saved if kept.stored != "upcast")
+        return (*saved, mask) if mask.elements else saved
 
-    def _by_kernel(self, where: Place, name: str, new: int, dim: int) -> Iterator[Op]:
+    def _by_kernel(self, where: LayerRun, name: str, new: int, dim: int) -> Iterator[Op]:
         """phi(Q) [phi(K)ᵀ V], over phi(Q) [phi(K)ᵀ 1]; ``new`` keys are added to what the state holds."""
         core, batch, q, heads, kv_heads = self.core, where.batch, where.q, self.n_heads, self.kv_heads
         r = core.features if isinstance(core, Performer) else dim
         by_heads: Dims = {"cut": Cut("heads", heads)}
         for leaf, tokens, n in (("q_features", q, heads), ("k_features", new, kv_heads)):
-            kept = (Kept("input", batch * n * tokens * dim), Kept("features", batch * n * tokens * r))
+            kept = (Saved("input", batch * n * tokens * dim), Saved("features", batch * n * tokens * r))
             if isinstance(core, Performer):
                 # The features are drawn, not learned: no gradient for them.
                 dims: Dims = {"batch": batch * n, "m": tokens, "k": dim, "n": r, "weight": 0, "grads": 1}
                 yield where.op(f"{name}.{leaf}", "matmul", *kept, **dims, cut=Cut("heads", n))
             else:
                 yield where.op(f"{name}.{leaf}", "elu", *kept, elements=batch * n * tokens * r, cut=Cut("heads", n))
-        values, state = Kept("values", batch * new * kv_heads * dim), Kept("state of every head", batch * heads * r * dim)
+        values, state = Saved("values", batch * new * kv_heads * dim), Saved("state of every head", batch * heads * r * dim)
         yield where.op(f"{name}.state", "matmul", values, batch=batch * kv_heads, m=r, k=new, n=dim, weight=0, **by_heads)
         yield where.op(f"{name}.read", "matmul", state, batch=batch * heads, m=q, k=r, n=dim, weight=0, **by_heads)
-        sums = (Kept("sums of keys", batch * heads * r), Kept("numerators and denominators", batch * heads * q * (dim + 1)))
+        sums = (Saved("sums of keys", batch * heads * r), Saved("numerators and denominators", batch * heads * q * (dim + 1)))
         yield where.op(f"{name}.normaliser", "matmul", *sums, batch=batch * heads, m=q, k=r, n=1, weight=0, **by_heads)
         width = kv_heads * (dim + 1)
         yield where.op(
@@ -226,14 +226,14 @@ class Attention(Mixer):
 
 
 def meet(
-    where: Place,
+    where: LayerRun,
     name: str,
     heads: int,
     count: int,
     d_qk: int,
     d_v: int,
-    queries: Kept,
-    keys_values: Kept,
+    queries: Saved,
+    keys_values: Saved,
     *,
     keys: int,
     shared: int = 1,
@@ -244,13 +244,13 @@ def meet(
     A fused kernel keeps a log-sum-exp per row instead of the probabilities, and multiplies the scores again going backward.
     """
     elements = where.batch * heads * count
-    probabilities: tuple[Kept, ...]
+    probabilities: tuple[Saved, ...]
     if fused:
-        probabilities = (Kept("log-sum-exp of each row", where.batch * heads * where.q, "fp32"),)
+        probabilities = (Saved("log-sum-exp of each row", where.batch * heads * where.q, "fp32"),)
     else:
-        probabilities = (Kept("probabilities", elements), Kept("their fp32 original", elements, "upcast"))
+        probabilities = (Saved("probabilities", elements), Saved("their fp32 original", elements, "upcast"))
         if where.run.dropout:
-            probabilities += (Kept("dropout mask", elements, "bool"), Kept("what dropout leaves", elements))
+            probabilities += (Saved("dropout mask", elements, "bool"), Saved("what dropout leaves", elements))
     by_heads = Cut("heads", heads)
     met: Dims = {"batch": where.batch, "heads": heads, "pairs": count}
     shape: Dims = {"rows": where.q, "keys": keys, "shared": shared, "fused": int(fused)}

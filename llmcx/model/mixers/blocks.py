@@ -11,8 +11,8 @@ from llmcx.model import pairs
 from llmcx.model.cores import Standard
 from llmcx.model.mixers import Mixer
 from llmcx.model.mixers.attention import Attention, meet
-from llmcx.model.place import Place
-from llmcx.ops.op import Dims, Kept, Op
+from llmcx.model.run import LayerRun
+from llmcx.ops.op import Dims, Op, Saved
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class LongformerBlocks(Mixer):
     def period(self) -> int:
         return self.window // 2
 
-    def ops(self, where: Place, name: str = "attention") -> Iterator[Op]:
+    def ops(self, where: LayerRun, name: str = "attention") -> Iterator[Op]:
         """Projections, chunked scores and values, output."""
         d, dim, half = where.d_model, Attention(self.n_heads).width(where.d_model), self.window // 2
         for leaf in ("q", "k", "v"):
@@ -47,9 +47,9 @@ class LongformerBlocks(Mixer):
         met: Dims = {"batch": where.batch, "heads": self.n_heads, "width": dim}
         scored, weighed = max(chunks - 1, 1) * self.window**2, chunks * half * 3 * half
         yield where.op(
-            f"{name}.scores", "scores", Kept("queries", tensors), Kept("keys and values", 2 * tensors), pairs=scored, **met
+            f"{name}.scores", "scores", Saved("queries", tensors), Saved("keys and values", 2 * tensors), pairs=scored, **met
         )
-        probabilities = Kept("probabilities", where.batch * self.n_heads * where.q * (self.window + 1))
+        probabilities = Saved("probabilities", where.batch * self.n_heads * where.q * (self.window + 1))
         yield where.op(f"{name}.softmax", "softmax", probabilities, elements=probabilities.elements)
         yield where.op(f"{name}.values", "values", pairs=weighed, **met)
         yield where.linear(f"{name}.out", d, d, True)
@@ -75,12 +75,12 @@ class BigBird(Mixer):
     def period(self) -> int:
         return self.block
 
-    def ops(self, where: Place, name: str = "attention") -> Iterator[Op]:
+    def ops(self, where: LayerRun, name: str = "attention") -> Iterator[Op]:
         """Projections, blocks, output."""
         d, dim = where.d_model, Attention(self.n_heads).width(where.d_model)
         for leaf in ("q", "k", "v"):
             yield where.linear(f"{name}.{leaf}", d, d, self.bias, saves=leaf == "q")
-        queries, others = Kept("queries", where.tokens * d), Kept("keys and values", 2 * where.tokens * d)
+        queries, others = Saved("queries", where.tokens * d), Saved("keys and values", 2 * where.tokens * d)
         n, b, r = where.q, self.block, self.random
         if n <= self.full_up_to(b, r):
             count = pairs.computed(Standard(), n, where.kv, False, False)

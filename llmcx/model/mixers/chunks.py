@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from llmcx.model.place import Place
-from llmcx.ops.op import Cut, Kept, Op
+from llmcx.model.run import LayerRun
+from llmcx.ops.op import Cut, Op, Saved
 
 
 def carried(
-    where: Place, name: str, reads: tuple[str, ...], heads: int, d_k: int, d_v: int, rows: int, chunk: int
+    where: LayerRun, name: str, reads: tuple[str, ...], heads: int, d_k: int, d_v: int, rows: int, chunk: int
 ) -> Iterator[Op]:
     """``reads`` of the state by each of ``rows`` queries, and each chunk's addition to it.
 
@@ -22,9 +22,9 @@ def carried(
     for leaf in reads:
         yield where.op(f"{name}.{leaf}", "matmul", batch=batch, m=first, k=d_k, n=d_v, weight=0, grads=1, cut=by_heads)
         if rows > first:
-            kept = Kept("queries of the state", batch * rows * d_k, "fp32")
+            kept = Saved("queries of the state", batch * rows * d_k, "fp32")
             yield where.op(f"{name}.{leaf}", "matmul", kept, batch=batch, m=rows - first, k=d_k, n=d_v, weight=0, cut=by_heads)
     if rows > last:
-        kept = Kept("keys, values and states", batch * (rows * (d_k + d_v) + rows // chunk * d_k * d_v), "fp32")
+        kept = Saved("keys, values and states", batch * (rows * (d_k + d_v) + rows // chunk * d_k * d_v), "fp32")
         yield where.op(f"{name}.write", "matmul", kept, batch=batch, m=d_k, k=rows - last, n=d_v, weight=0, cut=by_heads)
     yield where.op(f"{name}.write", "matmul", batch=batch, m=d_k, k=last, n=d_v, weight=0, cut=by_heads)._replace(grad=False)

@@ -15,8 +15,8 @@ from llmcx.model import pairs
 from llmcx.model.mixers import Mixer
 from llmcx.model.mixers.chunks import carried
 from llmcx.model.norm import Norm
-from llmcx.model.place import Place
-from llmcx.ops.op import REPLICATED, Cache, Cut, Dims, Kept, Op
+from llmcx.model.run import LayerRun
+from llmcx.ops.op import REPLICATED, Cache, Cut, Dims, Op, Saved
 
 CHUNK = 64
 """Tokens in a chunk: transformers' default, which no configuration changes."""
@@ -51,7 +51,7 @@ class GatedDelta(Mixer):
     def period(self) -> int:
         return CHUNK
 
-    def ops(self, where: Place, name: str = "linear_attention") -> Iterator[Op]:
+    def ops(self, where: LayerRun, name: str = "linear_attention") -> Iterator[Op]:
         """Projections, filter, the delta rule, a gated norm per head, output projection."""
         heads, n = self.v_heads, where.tokens
         keys, values = self.k_heads * self.k_dim, heads * self.v_dim
@@ -60,7 +60,7 @@ class GatedDelta(Mixer):
         yield where.linear(f"{name}.gate", where.d_model, values, saves=False, reads="normed", cut=columns)
         yield where.linear(f"{name}.beta_decay", where.d_model, 2 * heads, saves=False, cut=columns)
         yield where.conv(f"{name}.conv", mixed, self.d_conv, False, columns)
-        yield where.op(f"{name}.conv.activation", "silu", Kept("activation", n * mixed), elements=n * mixed, cut=columns)
+        yield where.op(f"{name}.conv.activation", "silu", Saved("activation", n * mixed), elements=n * mixed, cut=columns)
         for leaf in ("dt", "a"):
             yield where.op(f"{name}.{leaf}", "vector", size=heads, cut=columns)
         yield from step(where, name, heads, self.k_dim, self.v_dim) if where.steps else self._chunks(where, name)
@@ -68,22 +68,22 @@ class GatedDelta(Mixer):
         yield where.linear(f"{name}.out", values, where.d_model, cut=Cut("rows", heads))
         yield from state(where, name, mixed, self.d_conv, heads, self.k_dim, self.v_dim)
 
-    def _chunks(self, where: Place, name: str) -> Iterator[Op]:
+    def _chunks(self, where: LayerRun, name: str) -> Iterator[Op]:
         """A triangular system per chunk turns the delta rule into products of matrices."""
         heads, k, v = self.v_heads, self.k_dim, self.v_dim
         count, rows, met = pairs.chunked(where.q, CHUNK, where.run.ideal)
         all_heads: Dims = {"batch": where.batch, "heads": heads, "pairs": met, "rows": rows, "keys": rows}
         all_heads["cut"] = Cut("heads", heads)
         size = where.batch * heads * met
-        inputs = Kept("queries, keys and values of every head", where.batch * heads * rows * (3 * k + v), "fp32")
+        inputs = Saved("queries, keys and values of every head", where.batch * heads * rows * (3 * k + v), "fp32")
         yield where.op(f"{name}.system", "scores", inputs, **all_heads, width=k)
         yield where.op(f"{name}.scores", "scores", **all_heads, width=k)
-        decay = Kept("decays between positions and what they scale", 4 * size, "fp32")
+        decay = Saved("decays between positions and what they scale", 4 * size, "fp32")
         yield where.op(
             f"{name}.decay", "scan", decay, elements=size, operations=4, cut=Cut("heads", heads)
         )  # difference, exp, two products
         for leaf, width in (("solve_values", v), ("solve_keys", k)):
-            kept = Kept("the solution", where.batch * heads * rows * width, "fp32")
+            kept = Saved("the solution", where.batch * heads * rows * width, "fp32")
             yield where.op(
                 f"{name}.{leaf}", "solve", kept, batch=where.batch * heads * count, m=CHUNK, n=width, cut=Cut("heads", heads)
             )
@@ -109,14 +109,14 @@ class KimiDelta(Mixer):
     def period(self) -> int:
         return CHUNK
 
-    def ops(self, where: Place, name: str = "linear_attention") -> Iterator[Op]:
+    def ops(self, where: LayerRun, name: str = "linear_attention") -> Iterator[Op]:
         """Projections, filter, the delta rule, a gated norm per head, output projection."""
         heads, dim, n = self.n_heads, self.head_dim, where.tokens
         width = heads * dim
         by_heads, expands = Cut("columns", heads), Cut("columns", heads, gathered=True)
         yield where.linear(f"{name}.qkv", where.d_model, 3 * width, reads="normed", cut=by_heads)
         yield where.conv(f"{name}.conv", 3 * width, self.d_conv, False, by_heads)
-        activation = Kept("activation", 3 * n * width)
+        activation = Saved("activation", 3 * n * width)
         yield where.op(f"{name}.conv.activation", "silu", activation, elements=3 * n * width, cut=by_heads)
         yield where.linear(f"{name}.beta", where.d_model, heads, saves=False, cut=by_heads)
         for leaf in ("decay", "gate"):
@@ -129,13 +129,13 @@ class KimiDelta(Mixer):
         yield where.linear(f"{name}.out", width, where.d_model, cut=Cut("rows", heads))
         yield from state(where, name, 3 * width, self.d_conv, heads, dim, dim)
 
-    def _chunks(self, where: Place, name: str) -> Iterator[Op]:
+    def _chunks(self, where: LayerRun, name: str) -> Iterator[Op]:
         """With a decay per channel, keys meet keys and queries elementwise, and the system is inverted by substitution."""
         heads, dim = self.n_heads, self.head_dim
         _, rows, met = pairs.chunked(where.q, CHUNK, where.run.ideal)
         size = where.batch * heads * met
-        inputs = Kept("queries, keys, values and decays", where.batch * heads * rows * 6 * dim, "fp32")
-        decay = Kept("decays between positions, and their products with keys and queries", 3 * size * dim, "fp32")
+        inputs = Saved("queries, keys, values and decays", where.batch * heads * rows * 6 * dim, "fp32")
+        decay = Saved("decays between positions, and their products with keys and queries", 3 * size * dim, "fp32")
         by_heads = Cut("heads", heads)
         # Difference and exp; two products and sums twice. Then a multiply-add per triple i > j > k.
         yield where.op(f"{name}.decay", "scan", inputs, decay, elements=size * dim, operations=7, cut=by_heads)
@@ -147,21 +147,21 @@ class KimiDelta(Mixer):
         yield where.op(f"{name}.values", "values", **all_heads, width=dim)
 
 
-def step(where: Place, name: str, heads: int, k_dim: int, v_dim: int) -> Iterator[Op]:
+def step(where: LayerRun, name: str, heads: int, k_dim: int, v_dim: int) -> Iterator[Op]:
     """One token: decay, what the state holds for the key, the correction, the read, all elementwise."""
     elements = where.batch * heads * k_dim * v_dim
     yield where.op(f"{name}.scan", "scan", elements=elements, operations=7, cut=Cut("heads", heads))
 
 
-def gated_norm(where: Place, name: str, heads: int, dim: int) -> Iterator[Op]:
+def gated_norm(where: LayerRun, name: str, heads: int, dim: int) -> Iterator[Op]:
     """An RMS norm over each head with one vector for all, times the gate."""
     elements, by_heads = where.tokens * heads * dim, Cut("heads", heads)
     yield where.norm(f"{name}.norm", Norm("rmsnorm"), dim, where.tokens * heads, cut=by_heads)
-    yield where.op(f"{name}.gate.activation", "silu", Kept("gate", elements, "fp32"), elements=elements, cut=by_heads)
-    yield where.op(f"{name}.product", "product", Kept("both factors", 2 * elements, "fp32"), elements=elements, cut=by_heads)
+    yield where.op(f"{name}.gate.activation", "silu", Saved("gate", elements, "fp32"), elements=elements, cut=by_heads)
+    yield where.op(f"{name}.product", "product", Saved("both factors", 2 * elements, "fp32"), elements=elements, cut=by_heads)
 
 
-def state(where: Place, name: str, mixed: int, d_conv: int, heads: int, k_dim: int, v_dim: int) -> Iterator[Op]:
+def state(where: LayerRun, name: str, mixed: int, d_conv: int, heads: int, k_dim: int, v_dim: int) -> Iterator[Op]:
     """What a decode step finds: the filter's last inputs, and a matrix per head."""
     left: Dims = {"batch": where.batch, "cut": Cut("heads", heads), "cache": Cache("state")}
     yield where.op(f"{name}.conv.state", "cache", tokens=d_conv, width=mixed, **left)

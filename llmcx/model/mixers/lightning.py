@@ -11,8 +11,8 @@ from llmcx.model import pairs
 from llmcx.model.mixers import Mixer
 from llmcx.model.mixers.chunks import carried
 from llmcx.model.norm import Norm
-from llmcx.model.place import Place
-from llmcx.ops.op import Cache, Cut, Dims, Kept, Op
+from llmcx.model.run import LayerRun
+from llmcx.ops.op import Cache, Cut, Dims, Op, Saved
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,13 @@ class Lightning(Mixer):
     def period(self) -> int:
         return self.block
 
-    def ops(self, where: Place, name: str = "linear_attention") -> Iterator[Op]:
+    def ops(self, where: LayerRun, name: str = "linear_attention") -> Iterator[Op]:
         """Projections, blocks and the state between them, norm, gate, output projection."""
         heads, dim, b, q = self.n_heads, self.head_dim, where.batch, where.q
         width, elements = heads * dim, where.tokens * heads * dim
         by_heads = Cut("columns", heads)
         yield where.linear(f"{name}.qkv", where.d_model, 3 * width, reads="normed", cut=by_heads)
-        activation = Kept("activation", 3 * elements)
+        activation = Saved("activation", 3 * elements)
         yield where.op(f"{name}.activation", "silu", activation, elements=3 * elements, cut=by_heads)
         if where.steps:
             yield where.op(f"{name}.write", "matmul", batch=b * heads, m=dim, k=1, n=dim, weight=0, cut=by_heads)
@@ -46,8 +46,8 @@ class Lightning(Mixer):
             yield where.op(f"{name}.read", "matmul", batch=b * heads, m=1, k=dim, n=dim, weight=0, cut=by_heads)
         else:
             met = pairs.blocks(q, self.block, where.run.ideal)
-            kept = Kept("queries, keys and values", 3 * elements)
-            decayed = Kept("scores, decays and decayed scores", 2 * b * heads * met)
+            kept = Saved("queries, keys and values", 3 * elements)
+            decayed = Saved("scores, decays and decayed scores", 2 * b * heads * met)
             shape: Dims = {"batch": b, "heads": heads, "pairs": met, "width": dim, "cut": by_heads}
             yield where.op(f"{name}.scores", "scores", kept, **shape)
             yield where.op(f"{name}.decay", "product", decayed, elements=b * heads * met, cut=by_heads)
@@ -55,7 +55,7 @@ class Lightning(Mixer):
             yield from carried(where, name, ("read",), heads, dim, dim, q, self.block)
         yield where.norm(f"{name}.norm", Norm("rmsnorm"), width, cut=by_heads)
         yield where.linear(f"{name}.gate", where.d_model, width, saves=False, reads="normed", cut=by_heads)
-        yield where.op(f"{name}.gate.activation", "sigmoid", Kept("gate", elements), elements=elements, cut=by_heads)
-        yield where.op(f"{name}.product", "product", Kept("both factors", 2 * elements), elements=elements, cut=by_heads)
+        yield where.op(f"{name}.gate.activation", "sigmoid", Saved("gate", elements), elements=elements, cut=by_heads)
+        yield where.op(f"{name}.product", "product", Saved("both factors", 2 * elements), elements=elements, cut=by_heads)
         yield where.linear(f"{name}.out", width, where.d_model, cut=Cut("rows", heads))
         yield where.op(f"{name}.state", "cache", batch=b, tokens=dim, width=width, cut=by_heads, cache=Cache("state"))

@@ -9,8 +9,8 @@ from typing import Literal
 from llmcx.errors import check_sizes
 from llmcx.model.mixers import Mixer
 from llmcx.model.norm import Norm
-from llmcx.model.place import Place
-from llmcx.ops.op import REPLICATED, Cache, Cut, Dims, Kept, Op
+from llmcx.model.run import LayerRun
+from llmcx.ops.op import REPLICATED, Cache, Cut, Dims, Op, Saved
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ class Mamba(Mixer):
     def __post_init__(self) -> None:
         check_sizes(self, "d_inner", "d_state", "dt_rank", "d_conv")
 
-    def ops(self, where: Place, name: str = "ssm") -> Iterator[Op]:
+    def ops(self, where: LayerRun, name: str = "ssm") -> Iterator[Op]:
         """Projections, filter, the scan step by step, gate, output projection."""
         inner, state, n = self.d_inner, self.d_state, where.tokens
         by_channels = Cut("columns", inner)
         yield where.linear(f"{name}.in", where.d_model, 2 * inner, self.bias, reads="normed", cut=by_channels)
         yield where.conv(f"{name}.conv", inner, self.d_conv, self.conv_bias, by_channels)
-        yield where.op(f"{name}.conv.activation", "silu", Kept("activation", n * inner), elements=n * inner, cut=by_channels)
+        yield where.op(f"{name}.conv.activation", "silu", Saved("activation", n * inner), elements=n * inner, cut=by_channels)
         yield where.linear(f"{name}.x", inner, self.dt_rank + 2 * state, cut=Cut("rows", inner))
         if self.inner_norms is not None:
             norm = Norm("rmsnorm", scale=self.inner_norms == "learned")
@@ -50,12 +50,12 @@ class Mamba(Mixer):
         yield where.op(f"{name}.d", "vector", size=inner, cut=by_channels)
         states = n * inner * state
         # softplus keeps its input; exp its output; the products Δ B, (Δ B) x and A h both factors.
-        kept = (Kept("Δ", 2 * n * inner, "fp32"), Kept("exp(Δ A), Δ A, Δ B, states", 4 * states, "fp32"))
+        kept = (Saved("Δ", 2 * n * inner, "fp32"), Saved("exp(Δ A), Δ A, Δ B, states", 4 * states, "fp32"))
         yield where.op(f"{name}.scan", "scan", *kept, elements=states, operations=6, cut=by_channels)  # Δ A, exp, Δ B, ·x, ·h, +
         # One product per token: (inner, state) with C's (state, 1).
         yield where.op(f"{name}.read", "matmul", batch=n, m=inner, k=state, n=1, weight=0, cut=by_channels)
-        yield where.op(f"{name}.gate", "silu", Kept("gate", n * inner), elements=n * inner, cut=by_channels)
-        yield where.op(f"{name}.product", "product", Kept("both factors", 2 * n * inner), elements=n * inner, cut=by_channels)
+        yield where.op(f"{name}.gate", "silu", Saved("gate", n * inner), elements=n * inner, cut=by_channels)
+        yield where.op(f"{name}.product", "product", Saved("both factors", 2 * n * inner), elements=n * inner, cut=by_channels)
         yield where.linear(f"{name}.out", inner, where.d_model, self.bias, cut=Cut("rows", inner))
         left: Dims = {"batch": where.batch, "width": inner, "cut": by_channels, "cache": Cache("state")}
         yield where.op(f"{name}.conv.state", "cache", tokens=self.d_conv, **left)

@@ -12,8 +12,8 @@ from llmcx.model.cores import EAGER, Core, Standard, check
 from llmcx.model.mixers import Mixer
 from llmcx.model.mixers.attention import meet
 from llmcx.model.norm import Norm
-from llmcx.model.place import Place
-from llmcx.ops.op import REPLICATED, Cache, Cut, Dims, Kept, Op
+from llmcx.model.run import LayerRun
+from llmcx.ops.op import REPLICATED, Cache, Cut, Dims, Op, Saved
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class MLA(Mixer):
         check_sizes(self, "rope_dim", "index_heads", "index_dim", least=0)
         check(self.core)
 
-    def ops(self, where: Place, name: str = "attention") -> Iterator[Op]:
+    def ops(self, where: LayerRun, name: str = "attention") -> Iterator[Op]:
         """Down, up or absorbed, the core, out; and the indexer."""
         d, heads, norm = where.d_model, self.n_heads, Norm("rmsnorm")
         d_qk = self.nope_dim + self.rope_dim
@@ -79,30 +79,30 @@ class MLA(Mixer):
         yield where.op(f"{name}.cache", "cache", batch=where.batch, tokens=where.kv, width=width, cut=cut, cache=held)
         yield where.linear(f"{name}.out", heads * self.v_dim, d, self.bias, cut=Cut("rows", heads))
 
-    def _expanded(self, where: Place, name: str) -> Iterator[Op]:
+    def _expanded(self, where: LayerRun, name: str) -> Iterator[Op]:
         """Every head meets keys and values of its own."""
         d_qk, heads = self.nope_dim + self.rope_dim, self.n_heads
         count = pairs.computed(self.core, where.q, where.kv, where.masked, where.run.ideal)
-        queries = Kept("queries", where.tokens * heads * d_qk)
-        expanded = Kept("keys and values", where.batch * where.kv * heads * (d_qk + self.v_dim))
+        queries = Saved("queries", where.tokens * heads * d_qk)
+        expanded = Saved("keys and values", where.batch * where.kv * heads * (d_qk + self.v_dim))
         fused = where.run.fused or self.core.type not in EAGER
         yield from meet(where, name, heads, count, d_qk, self.v_dim, queries, expanded, fused=fused, keys=where.kv)
 
-    def _absorbed(self, where: Place, name: str) -> Iterator[Op]:
+    def _absorbed(self, where: LayerRun, name: str) -> Iterator[Op]:
         """Every head meets the latents; the expansion's weights multiply queries and outputs instead."""
         heads, rank, d_qk = self.n_heads, self.kv_rank, self.kv_rank + self.rope_dim
         rows = where.tokens * heads
         met: Dims = {"tokens": rows, "bias": 0, "tied": 1}
-        kept = Kept("queries before absorption", rows * self.nope_dim)
+        kept = Saved("queries before absorption", rows * self.nope_dim)
         yield where.op(f"{name}.q_absorb", "linear", kept, **met, d_in=self.nope_dim, d_out=rank, cut=Cut("heads", heads))
         count = pairs.computed(self.core, where.q, where.kv, where.masked, where.run.ideal)
-        queries, latents = Kept("queries", rows * d_qk), Kept("latents", where.batch * where.kv * d_qk)
+        queries, latents = Saved("queries", rows * d_qk), Saved("latents", where.batch * where.kv * d_qk)
         fused = where.run.fused or self.core.type not in EAGER
         yield from meet(where, name, heads, count, d_qk, rank, queries, latents, fused=fused, keys=where.kv, shared=heads)
-        weighted = Kept("weighted latents", rows * rank)
+        weighted = Saved("weighted latents", rows * rank)
         yield where.op(f"{name}.v_absorb", "linear", weighted, **met, d_in=rank, d_out=self.v_dim, cut=Cut("heads", heads))
 
-    def _indexer(self, where: Place, name: str) -> Iterator[Op]:
+    def _indexer(self, where: LayerRun, name: str) -> Iterator[Op]:
         """DeepSeek-V3.2's: its own queries and one key, a weight per head and token; no gradient flows into it. Every GPU has all
         of it (vLLM's ReplicatedLinear).
         """
@@ -112,7 +112,7 @@ class MLA(Mixer):
         for op in (
             where.linear(f"{name}.indexer.q", self.q_rank or where.d_model, heads * dim, saves=False, cut=REPLICATED),
             where.linear(f"{name}.indexer.k", where.d_model, dim, saves=False, cut=REPLICATED),
-            where.norm(f"{name}.indexer.k_norm", Norm("layernorm"), dim, cut=REPLICATED)._replace(keeps=()),
+            where.norm(f"{name}.indexer.k_norm", Norm("layernorm"), dim, cut=REPLICATED)._replace(saved=()),
             where.linear(f"{name}.indexer.weights", where.d_model, heads, saves=False, cut=REPLICATED),
             where.op(f"{name}.indexer.scores", "scores", **met, width=heads * dim, cut=REPLICATED),
             where.op(f"{name}.indexer.weighted", "scores", **met, width=heads, cut=REPLICATED),

@@ -10,8 +10,8 @@ from llmcx.errors import InputError, check_sizes
 from llmcx.model import pairs
 from llmcx.model.mixers import Mixer
 from llmcx.model.mixers.attention import meet
-from llmcx.model.place import Place
-from llmcx.ops.op import Cache, Dims, Kept, Op
+from llmcx.model.run import LayerRun
+from llmcx.ops.op import Cache, Dims, Op, Saved
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class NSA(Mixer):
             problem = f"select_block is {self.select_block}, but must be a multiple of the stride {self.stride}"
             raise InputError(problem, field="select_block", value=self.select_block, allowed=f"a multiple of {self.stride}")
 
-    def ops(self, where: Place, name: str = "attention") -> Iterator[Op]:
+    def ops(self, where: LayerRun, name: str = "attention") -> Iterator[Op]:
         """Projections, compression, the three branches, their gates, the output projection."""
         if not where.masked:
             raise InputError("native sparse attention is causal: an encoder has no such form", field="attention", value="nsa")
@@ -66,8 +66,8 @@ class NSA(Mixer):
             "window": (pairs.banded(q, kv, self.window), kv),
         }
         for branch, (count, keys) in met.items():
-            held = Kept("keys and values", 2 * batch * keys * width)
-            queries = Kept("queries", batch * q * heads * dim if branch == "compressed" else 0)
+            held = Saved("keys and values", 2 * batch * keys * width)
+            queries = Saved("queries", batch * q * heads * dim if branch == "compressed" else 0)
             yield from meet(
                 where, f"{name}.{branch}", heads, count, dim, dim, queries, held, keys=keys, shared=shared, fused=True
             )
@@ -82,9 +82,9 @@ class NSA(Mixer):
                     "shared": shared,
                 }
                 yield where.op(f"{name}.importance", "scores", **again, fused=1)._replace(grad=False)
-        gates = Kept("gates", 3 * batch * q * heads)
+        gates = Saved("gates", 3 * batch * q * heads)
         yield where.op(f"{name}.gates.activation", "sigmoid", gates, elements=3 * batch * q * heads)
-        outputs = Kept("outputs of the branches", 3 * batch * q * heads * dim)
+        outputs = Saved("outputs of the branches", 3 * batch * q * heads * dim)
         yield where.op(f"{name}.product", "product", outputs, elements=3 * batch * q * heads * dim)
         yield where.linear(f"{name}.out", heads * dim, d)
         for branch, tokens in (("compressed", blocks), ("selected", kv), ("window", min(kv, self.window))):
@@ -99,7 +99,7 @@ class NSA(Mixer):
             cache=Cache("kv", self.block),
         )
 
-    def _compress(self, where: Place, name: str) -> Iterator[Op]:
+    def _compress(self, where: LayerRun, name: str) -> Iterator[Op]:
         """The blocks that are complete now and were not before."""
         done = [max(0, (n - self.block) // self.stride + 1) for n in (where.kv, where.kv - where.q)]
         rows = where.batch * (done[0] - done[1]) * self.n_kv_heads

@@ -8,8 +8,8 @@ from typing import Literal
 
 from llmcx.errors import InputError, check_sizes
 from llmcx.model.mixers import Mixer
-from llmcx.model.place import Place
-from llmcx.ops.op import Cache, Kept, Op
+from llmcx.model.run import LayerRun
+from llmcx.ops.op import Cache, Op, Saved
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,12 @@ class RGLRU(Mixer):
                 allowed=f"a multiple of {self.n_heads}",
             )
 
-    def ops(self, where: Place, name: str = "recurrent") -> Iterator[Op]:
+    def ops(self, where: LayerRun, name: str = "recurrent") -> Iterator[Op]:
         """Two projections, filter, gates, the scan, product, output projection."""
         width, heads, elements = self.width, self.n_heads, where.tokens * self.width
         block = width // heads
         yield where.linear(f"{name}.y", where.d_model, width, True)
-        yield where.op(f"{name}.activation", "gelu_tanh", Kept("activation", elements), elements=elements, joined=True)
+        yield where.op(f"{name}.activation", "gelu_tanh", Saved("activation", elements), elements=elements, joined=True)
         yield where.linear(f"{name}.x", where.d_model, width, True, saves=False)
         yield where.conv(f"{name}.conv", width, self.d_conv, True)
         for leaf, saves in (("input_gate", True), ("decay_gate", False)):
@@ -47,12 +47,12 @@ class RGLRU(Mixer):
                 f"{name}.{leaf}", block, block, True, saves=saves, tokens=where.tokens * heads, copies=heads, used=heads
             )
             yield gate
-            yield where.op(f"{name}.{leaf}.activation", "sigmoid", Kept("gate", elements), elements=elements)
+            yield where.op(f"{name}.{leaf}.activation", "sigmoid", Saved("gate", elements), elements=elements)
         yield where.op(f"{name}.decay", "vector", size=width)
-        kept = Kept("decays, their squares, gated inputs and states", 6 * elements, "fp32")
+        kept = Saved("decays, their squares, gated inputs and states", 6 * elements, "fp32")
         # exp of the decay and of its square, the root, three products with the input, and one multiply-add.
         yield where.op(f"{name}.scan", "scan", kept, elements=elements, operations=10)
-        yield where.op(f"{name}.product", "product", Kept("both factors", 2 * elements), elements=elements)
+        yield where.op(f"{name}.product", "product", Saved("both factors", 2 * elements), elements=elements)
         yield where.linear(f"{name}.out", width, where.d_model, True)
         yield where.op(
             f"{name}.conv.state", "cache", batch=where.batch, tokens=self.d_conv - 1, width=width, cache=Cache("state")

@@ -15,7 +15,7 @@ from llmcx.model.ffn import Activation, Gated
 from llmcx.model.mixers import Mixer
 from llmcx.model.mixers.attention import Attention
 from llmcx.model.norm import Norm
-from llmcx.model.place import Place
+from llmcx.model.run import LayerRun
 from llmcx.ops.op import Op
 
 
@@ -42,7 +42,7 @@ class SharedBlock(Mixer):
     def __post_init__(self) -> None:
         check_sizes(self, "n_heads", "n_kv_heads", "head_dim", "d_ff", "rank")
 
-    def ops(self, where: Place, name: str = "shared") -> Iterator[Op]:
+    def ops(self, where: LayerRun, name: str = "shared") -> Iterator[Op]:
         """The shared part, counted once or not at all; then what is the layer's own."""
         for op in self._shared(where, name):
             yield op._replace(copies=0, used=0) if self.reused else op
@@ -54,7 +54,7 @@ class SharedBlock(Mixer):
         yield where.linear(f"{name}.adapter.ffn_up", self.rank, 2 * self.d_ff)
         yield where.linear(f"{name}.projection", d, d)
 
-    def _shared(self, where: Place, name: str) -> Iterator[Op]:
+    def _shared(self, where: LayerRun, name: str) -> Iterator[Op]:
         wide = where._replace(width=2 * where.d_model)
         norm, attention = Norm("rmsnorm"), Attention(self.n_heads, self.n_kv_heads, self.head_dim, rope=self.rope)
         yield where.norm(f"{name}.norm.attention", norm, wide.d_model)

@@ -8,8 +8,8 @@ from typing import Literal
 
 from llmcx.errors import check_sizes
 from llmcx.model.mixers import Mixer
-from llmcx.model.place import Place
-from llmcx.ops.op import Cache, Cut, Kept, Op
+from llmcx.model.run import LayerRun
+from llmcx.ops.op import Cache, Cut, Op, Saved
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,10 @@ class ShortConv(Mixer):
     def __post_init__(self) -> None:
         check_sizes(self, "d_conv")
 
-    def ops(self, where: Place, name: str = "conv") -> Iterator[Op]:
+    def ops(self, where: LayerRun, name: str = "conv") -> Iterator[Op]:
         """Projection, gate, filter, gate, projection."""
         d, elements = where.d_model, where.tokens * where.d_model
-        factors = Kept("both factors", 2 * elements)
+        factors = Saved("both factors", 2 * elements)
         by_channels = Cut("columns", d)
         yield where.linear(f"{name}.in", d, 3 * d, self.bias, reads="normed", cut=by_channels)
         yield where.op(f"{name}.product", "product", factors, elements=elements, cut=by_channels)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from llmcx.ops.op import TOKENS, Cache, Cut, Dims, Kept, Op, kept, op_of
+from llmcx.ops.op import TOKENS, Cache, Cut, Dims, Op, Saved, op_of, saved_of
 
 if TYPE_CHECKING:
     from llmcx.model.norm import Norm
@@ -18,7 +18,8 @@ class Run(NamedTuple):
     encoder out, as a decode step does. ``ideal`` multiplies only the pairs a mask or window leaves. ``fused`` runs the
     softmax attentions in kernels that never write the scores out (PyTorch's sdpa, flash): the same FLOPs, less kept.
     ``masks`` says that such a kernel knows a window only as a mask of all pairs (sdpa), not as a number (flash).
-    ``dropout`` draws masks: a byte per number that a part adds to the residual stream, and per probability written out.
+    ``all_experts`` multiplies every token with every expert where transformers' eager code does (Llama 4). ``dropout`` draws
+    masks: a byte per number that a part adds to the residual stream, and per probability written out.
     """
 
     batch: int = 1
@@ -30,9 +31,10 @@ class Run(NamedTuple):
     fused: bool = False
     masks: bool = False
     dropout: bool = False
+    all_experts: bool = False
 
 
-def step_at(context: int, batch: int = 1, source: int | None = None, ideal: bool = False) -> Run:
+def step_at(context: int, batch: int = 1, source: int | None = None, ideal: bool = False, all_experts: bool = False) -> Run:
     """The decode step: forward of q = 1 token at kv = context, the token's own key included.
 
     ``batch`` sequences at once; of an encoder-decoder with ``source`` tokens in the encoder's memory (None: as many as
@@ -42,10 +44,11 @@ def step_at(context: int, batch: int = 1, source: int | None = None, ideal: bool
     >>> step.seq, step.past
     (1, 2047)
     """
-    return Run(batch, 1, past=context - 1, source=context if source is None else source, encode=False, ideal=ideal)
+    source = context if source is None else source
+    return Run(batch, 1, past=context - 1, source=source, encode=False, ideal=ideal, all_experts=all_experts)
 
 
-class Place(NamedTuple):
+class LayerRun(NamedTuple):
     """A kind of layer's place in a run: ``q`` new tokens per sequence attend to ``kv``; ``source`` encoder tokens are at hand.
 
     ``width`` is the tokens' where it is not the model's d_model; ``role`` what the ops made here belong to.
@@ -75,7 +78,7 @@ class Place(NamedTuple):
         self,
         component: str,
         kind: str,
-        *keeps: Kept,
+        *saved: Saved,
         copies: int = 1,
         used: int = 1,
         cut: Cut | None = None,
@@ -85,7 +88,7 @@ class Place(NamedTuple):
     ) -> Op:
         """An op of this kind of layer, once per layer."""
         return op_of(
-            (component, kind, dims, self.times, copies, used, keeps, self.group, True, self.role, "", "", cut, cache, joined)
+            (component, kind, dims, self.times, copies, used, saved, self.group, True, self.role, "", "", cut, cache, joined)
         )
 
     def linear(
@@ -107,7 +110,7 @@ class Place(NamedTuple):
         when its matrix is another op's. The last word of its name says which matrix it is.
         """
         n = self.batch * self.q if tokens is None else tokens
-        keeps = (kept(("input", n * d_in, "act", 0)),) if saves else ()
+        saved = (saved_of(("input", n * d_in, "act", 0)),) if saves else ()
         dims: Dims = {"tokens": n, "d_in": d_in, "d_out": d_out, "bias": int(bias), "tied": int(tied)}
         module = component[component.rfind(".") + 1 :]
         return op_of(
@@ -118,7 +121,7 @@ class Place(NamedTuple):
                 self.times,
                 copies,
                 used,
-                keeps,
+                saved,
                 self.group,
                 True,
                 self.role,
@@ -144,7 +147,7 @@ class Place(NamedTuple):
         length = self.q if self.steps or self.run.ideal else self.q + kernel - 1
         dims: Dims = {"batch": self.batch, "channels": channels, "length": length, "kernel": kernel, "bias": int(bias)}
         dims["met"] = 1 if self.run.ideal else channels
-        return self.op(component, "conv", Kept("input", self.tokens * channels), cut=cut, **dims)
+        return self.op(component, "conv", Saved("input", self.tokens * channels), cut=cut, **dims)
 
     def norm(
         self,
@@ -163,17 +166,17 @@ class Place(NamedTuple):
         """
         n = self.batch * self.q if tokens is None else tokens
         wide = "fp32" if norm.fp32 else "act"
-        keeps: tuple[Kept, ...]
+        saved: tuple[Saved, ...]
         if norm.type == "layernorm":
-            keeps = (kept(("input", n * width, wide, 0)), kept(("mean and deviation", 2 * n, "fp32", 0)))
+            saved = (saved_of(("input", n * width, wide, 0)), saved_of(("mean and deviation", 2 * n, "fp32", 0)))
         else:
-            keeps = (
-                kept(("input in fp32", n * width, "fp32", 0)),
-                kept(("normalised input", n * width, wide, 0)),
-                kept(("reciprocal root", n, "fp32", 0)),
+            saved = (
+                saved_of(("input in fp32", n * width, "fp32", 0)),
+                saved_of(("normalised input", n * width, wide, 0)),
+                saved_of(("reciprocal root", n, "fp32", 0)),
             )
         if norm.offset:
-            keeps += (Kept("scale, one added", vectors * width, "fp32"),)
+            saved += (Saved("scale, one added", vectors * width, "fp32"),)
         dims: Dims = {"tokens": n, "width": width, "weights": vectors * width * (int(norm.scale) + int(norm.shift))}
         of = self.role if role is None else role
-        return op_of((component, norm.type, dims, self.times, 1, 1, keeps, self.group, True, of, "", "", cut, None, False))
+        return op_of((component, norm.type, dims, self.times, 1, 1, saved, self.group, True, of, "", "", cut, None, False))
