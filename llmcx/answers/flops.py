@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from llmcx.answers import shown
 from llmcx.answers.growth import Crossover, crossover
@@ -18,8 +19,7 @@ from llmcx.ops.fold import Fold
 from llmcx.ops.op import Op, in_layers
 
 
-@dataclass(frozen=True)
-class Component:
+class Component(NamedTuple):
     """A row of a breakdown, in the convention asked for; shares add up to 1."""
 
     component: str
@@ -27,16 +27,14 @@ class Component:
     share: float
 
 
-@dataclass(frozen=True)
-class Pass:
+class Pass(NamedTuple):
     """A total and what it consists of."""
 
     total: int
     components: list[Component]
 
 
-@dataclass(frozen=True)
-class Approximation:
+class Approximation(NamedTuple):
     """A rule of thumb beside the exact value; ``error`` is relative, positive when the rule says too much."""
 
     rule: str

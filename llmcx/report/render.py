@@ -25,7 +25,7 @@ class Item(NamedTuple):
 
     def explained(self) -> list[Any]:
         """The formulas behind the result."""
-        return getattr(self.result, "lines", []) if self.lines is None else self.lines()
+        return [] if self.lines is None else self.lines()
 
 
 class Answer(NamedTuple):
