@@ -36,7 +36,7 @@ def most(price: Callable[[int], Memory], budget: int, limit: int, what: str) -> 
     return low, price(low), Fit(what, low, low + 1 if after else None, after)
 
 
-def fewest(price: Callable[[int], Memory], budget: int, steps: Sequence[int], what: str = "gpus") -> tuple[int, Memory, Fit]:
+def fewest(price: Callable[[int], Memory], budget: int, steps: Sequence[int]) -> tuple[int, Memory, Fit]:
     """The first of ``steps`` that fits; the next step that would not is the one before it.
 
     Raises InputError where none does.
@@ -45,10 +45,29 @@ def fewest(price: Callable[[int], Memory], budget: int, steps: Sequence[int], wh
     for step in steps:
         result = price(step)
         if result.total_bytes <= budget:
-            return step, result, Fit(what, step, *(before or (None, None)))
+            return step, result, Fit("gpus", step, *(before or (None, None)))
         before = step, result.total_bytes
     held = f"{before[1]:,} B on {before[0]:,}" if before else "nothing"
     raise InputError(f"no number of GPUs tried fits {budget:,} B: still {held}", field="budget", value=budget)
+
+
+def least(price: Callable[[int], Memory], budget: int, limit: int = 2**20) -> tuple[int, Memory, Fit]:
+    """The smallest number of GPUs that fits, where more of them never hold more each.
+
+    Raises InputError where not even ``limit`` do.
+    """
+    low, high = 0, 1
+    while price(high).total_bytes > budget:
+        if high >= limit:
+            held = price(high).total_bytes
+            raise InputError(
+                f"no number of GPUs tried fits {budget:,} B: still {held:,} B on {high:,}", field="budget", value=budget
+            )
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if price(middle).total_bytes > budget else (low, middle)
+    return high, price(high), Fit("gpus", high, low or None, price(low).total_bytes if low else None)
 
 
 def precise(price: Callable[[str], Memory], budget: int, names: Sequence[str]) -> tuple[str, Memory, Fit]:
@@ -102,8 +121,7 @@ def fitted(
         if train and not layout.zero:
             raise InputError("more data-parallel GPUs hold no less without ZeRO: give --zero 1, 2 or 3", field="zero")
         inner = layout.tp * layout.pp * layout.cp if train else 1
-        steps = [2**i for i in range(21)] if train else tensor_sizes(spec)
-        value, result, answer = fewest(price, budget, steps)
+        value, result, answer = least(price, budget) if train else fewest(price, budget, tensor_sizes(spec))
         answer = replace(answer, value=value * inner, next=answer.next and int(answer.next) * inner)
     key = "layout" if what == "gpus" else what
     return replace(result, fit=answer), {**asked, key: on(value) if what == "gpus" else value}

@@ -116,7 +116,7 @@ def _layer(layers: Layers, where: LayerRun) -> Iterator[Op]:
     """Norms, and the parts with a residual sum after each."""
     dropped = (Saved("dropout mask", where.tokens * where.d_model, "bool"),) if where.run.dropout else ()
     elements = where.tokens * where.d_model
-    residual = where._replace(role="residual").op("residual", "residual", *dropped, elements=elements, cut=TOKENS)
+    residual = where.op("residual", "residual", *dropped, elements=elements, cut=TOKENS, role="residual")
     for norm in layers.norm_names:
         yield where.norm(f"norm.{norm}", where.spec.norm, where.d_model, role="norm")
     if layers.mixer is not None:

@@ -84,12 +84,12 @@ class LayerRun(NamedTuple):
         cut: Cut | None = None,
         cache: Cache | None = None,
         joined: bool = False,
+        role: str | None = None,
         **dims: int,
     ) -> Op:
         """An op of this kind of layer, once per layer."""
-        return op_of(
-            (component, kind, dims, self.times, copies, used, saved, self.group, True, self.role, "", "", cut, cache, joined)
-        )
+        of = role or self.role
+        return op_of((component, kind, dims, self.times, copies, used, saved, self.group, True, of, "", "", cut, cache, joined))
 
     def linear(
         self,
@@ -178,5 +178,5 @@ class LayerRun(NamedTuple):
         if norm.offset:
             saved += (Saved("scale, one added", vectors * width, "fp32"),)
         dims: Dims = {"tokens": n, "width": width, "weights": vectors * width * (int(norm.scale) + int(norm.shift))}
-        of = self.role if role is None else role
+        of = role or self.role
         return op_of((component, norm.type, dims, self.times, 1, 1, saved, self.group, True, of, "", "", cut, None, False))

@@ -41,21 +41,21 @@ def stages(runs: Runs, pp: int, virtual: int = 1) -> tuple[Stage, ...]:
         sizes = [virtual] * pp
         sizes[0] -= 1
         sizes[-1] -= pp * virtual - n - 1
-    kinds = list(dict.fromkeys(kind for kind, _ in runs))
-    order = [kinds.index(kind) for kind, count in runs for _ in range(count)] if len(kinds) > 1 else None
+    kinds = {kind: number for number, kind in enumerate(dict.fromkeys(kind for kind, _ in runs))}
     counts = [[0] * len(kinds) for _ in range(pp)]
-    start = 0
+    left = list(reversed(runs))
     for chunk in range(virtual):
         for stage, size in enumerate(sizes):
             # A missing layer is the first chunk's of the first stage, and the last chunk's of the last.
             late = stage == 0 and pp * virtual > n
             some = (size + chunk) // virtual if late else size // virtual + (chunk < size % virtual)
-            if order is None:
-                counts[stage][0] += some
-            else:
-                for kind in order[start : start + some]:
-                    counts[stage][kind] += 1
-            start += some
+            while some:
+                kind, count = left.pop()
+                taken = min(some, count)
+                counts[stage][kinds[kind]] += taken
+                some -= taken
+                if taken < count:
+                    left.append((kind, count - taken))
     return tuple(Stage(s, sizes[s], tuple(counts[s]), s == 0, s == pp - 1) for s in range(pp))
 
 
