@@ -197,7 +197,7 @@ def _why(fitting: list[SizedLayout], best: SizedLayout) -> Iterator[str]:
 def label(layout: Layout) -> str:
     """A layout in short.
 
-    >>> label(Layout(8, 16, 1, 1, 128))
+    >>> label(Layout(8, 16, dp=128, zero=1))
     'TP 8 PP 16 DP 128 micro-batch 1 ZeRO-1'
     """
     ways = [f"{name.upper()} {getattr(layout, name)}" for name in ("tp", "pp", "cp", "ep", "dp") if getattr(layout, name) > 1]
