@@ -169,7 +169,7 @@ BUILT_BY_TRANSFORMERS = {
     "olmo-3-7b": 7_298_011_136,
     "command-r-35b": 34_980_831_232,
     "ernie-4.5-21b-a3b": 21_825_437_888,
-    "kimi-linear-48b-a3b": 49_133_074_464,
+    "kimi-linear-48b-a3b": 49_122_675_072,
     "minimax-text-01": 456_089_655_296,
     "apertus-8b": 8_053_338_176,
     "gpt-neo-2.7b": 2_651_307_520,
