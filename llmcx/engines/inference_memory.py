@@ -5,6 +5,7 @@ Weights, the cache as the engine lays it out, the logits of the last position, a
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from llmcx.costs.kv_cache import cache_fold
@@ -78,6 +79,7 @@ def cached(
     return max(rows, key=lambda row: sum(row.values()))
 
 
+@lru_cache(maxsize=64)
 def per_token(spec: ModelSpec) -> int:
     """Numbers that one more token adds to the cache, while the context is shorter than any window.
 
