@@ -95,12 +95,8 @@ def model(
     check_size("d_model", d_model)
     check_size("head_dim", head_dim)
     if d_model % head_dim:
-        raise InputError(
-            f"d_model {d_model} is not a multiple of head_dim {head_dim}",
-            field="d_model",
-            value=d_model,
-            allowed=f"a multiple of {head_dim}",
-        )
+        problem = f"d_model {d_model} is not a multiple of head_dim {head_dim}"
+        raise InputError(problem, field="d_model", value=d_model, allowed=f"a multiple of {head_dim}")
     bias = not gated if bias is None else bias
     mixer = Attention(d_model // head_dim, kv_heads, head_dim, bias=bias, rope=positions is None)
     width = feed_forward(d_model, gated, ffn_multiple, ffn_round)
@@ -132,14 +128,9 @@ def feed_forward(d_model: int, gated: bool = False, ffn_multiple: float | None =
     if ffn_multiple is None:
         times = Fraction(8, 3) if gated else Fraction(4)
     else:
-        number = isinstance(ffn_multiple, (int, float)) and not isinstance(ffn_multiple, bool)
-        if not number or not 0.001 <= ffn_multiple <= 1000:
-            raise InputError(
-                f"ffn_multiple is {ffn_multiple}, but must be a number from 0.001 to 1000",
-                field="ffn_multiple",
-                value=str(ffn_multiple),
-                allowed="0.001 to 1000",
-            )
+        if isinstance(ffn_multiple, bool) or not isinstance(ffn_multiple, (int, float)) or not 0.001 <= ffn_multiple <= 1000:
+            problem = f"ffn_multiple is {ffn_multiple}, but must be a number from 0.001 to 1000"
+            raise InputError(problem, field="ffn_multiple", value=str(ffn_multiple), allowed="0.001 to 1000")
         times = Fraction(ffn_multiple).limit_denominator(1000)
     return ceil(times * d_model / unit) * unit
 
@@ -185,12 +176,8 @@ def shapes(
     check_size("head_dim", head_dim)
     check_size("kv_heads", kv_heads)
     if positions is not None and seq > positions:
-        raise InputError(
-            f"seq is {seq}, but there are only {positions} learned positions",
-            field="seq",
-            value=seq,
-            allowed=f"at most {positions}",
-        )
+        problem = f"seq is {seq}, but there are only {positions} learned positions"
+        raise InputError(problem, field="seq", value=seq, allowed=f"at most {positions}")
     if by not in ("params", "flops"):
         raise unknown_name("target", by, ["params", "flops"], field="by")
     if not depths:
@@ -217,21 +204,12 @@ def shapes(
     def size(spec: ModelSpec) -> int:
         return count(spec) if by == "params" else forward_flops(spec, Run(1, seq))
 
-    rows = []
-    for depth in depths:
-
-        def short_of(units: int, depth: int = depth) -> int:
-            return params - size(build(depth, units))
-
-        above = first_below_zero(short_of)
+    def nearest(depth: int) -> ModelSpec:
+        above = first_below_zero(lambda units: params - size(build(depth, units)))
         assert above is not None  # the count passes 10^15 long before a width of 2^40
-        near = build(depth, above)
-        if above > 1:
-            below = build(depth, above - 1)
-            if params - size(below) <= size(near) - params:
-                near = below
-        rows.append(_row(near, seq, kv_dtype, size(near) - params, params))
-    return rows
+        return min((build(depth, units) for units in (above - 1, above) if units), key=lambda spec: abs(size(spec) - params))
+
+    return [_row(spec, seq, kv_dtype, size(spec) - params, params) for spec in map(nearest, depths)]
 
 
 def _row(spec: ModelSpec, seq: int, kv_dtype: str, deviation: int | None, target: int | None, name: str | None = None) -> Shape:
