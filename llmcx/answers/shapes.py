@@ -20,6 +20,7 @@ from llmcx.errors import InputError, unknown_name
 from llmcx.formats import dtypes
 from llmcx.model.lower import Run, lower
 from llmcx.model.spec import Attention, Embedding, Gated, Head, Layers, ModelSpec, Norm, Plain, check_size
+from llmcx.scaling.minimum import rising
 
 DEPTHS = (4, 8, 12, 16, 24, 32, 40, 48, 64, 80, 96, 128)
 """Depths listed when none are asked for; the published models of 0.1B to 500B lie between them."""
@@ -264,11 +265,8 @@ def balanced(params: float) -> tuple[int, int]:
     if not 1e6 <= params <= 1e15:
         raise InputError(f"params is {params:g}, but must be 10^6 to 10^15", field="params", value=params)
     a, b = LEVINE
-    low, high = 1e-6, 1e4
-    for _ in range(100):
-        middle = (low + high) / 2
-        low, high = (middle, high) if log(12 * middle) + 2 * (a + b * middle) < log(params) else (low, middle)
-    return round(low), round((params / (12 * low)) ** 0.5)
+    depth = rising(lambda layers: log(12 * layers) + 2 * (a + b * layers) - log(params), 1e-6, 1e4)
+    return round(depth), round((params / (12 * depth)) ** 0.5)
 
 
 def depth_advice(n_layers: int, d_model: int) -> str:

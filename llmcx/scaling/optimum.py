@@ -96,12 +96,8 @@ def day_hours(days: float, gpus: int) -> float:
 
 def _gpu_hour(peak_flops: float, mfu: float) -> float:
     if isinstance(mfu, (int, float)) and not isinstance(mfu, bool) and mfu > 1:
-        raise InputError(
-            f"mfu is {mfu}, but is the fraction of the peak that is used, above 0 and at most 1",
-            field="mfu",
-            value=str(mfu),
-            allowed="above 0, at most 1",
-        )
+        problem = f"mfu is {mfu}, but is the fraction of the peak that is used, above 0 and at most 1"
+        raise InputError(problem, field="mfu", value=str(mfu), allowed="above 0, at most 1")
     return 3600 * number(peak_flops, "peak_flops") * number(mfu, "mfu")
 
 
@@ -157,12 +153,8 @@ def loss_at(c: Parametric, n: float, d: float) -> float:
 def parametric(law: Law) -> Parametric:
     if isinstance(law.constants, Parametric):
         return law.constants
-    raise InputError(
-        f"{law.name} is a power law of the optimum and has no loss; a parametric law is needed",
-        field="law",
-        value=law.name,
-        allowed="a law of form parametric",
-    )
+    problem = f"{law.name} is a power law of the optimum and has no loss; a parametric law is needed"
+    raise InputError(problem, field="law", value=law.name, allowed="a law of form parametric")
 
 
 def frontier(law: Law, flops_per_param_token: float = FLOPS_PER_PARAM_TOKEN) -> Power:
@@ -220,30 +212,25 @@ def optimum(
         what = " and ".join(given) if given else "none"
         raise InputError(f"give exactly one of compute, params and tokens, not {what}", field="compute", allowed="exactly one")
     k = factor(flops_per_param_token)
+    [(name, asked)] = given.items()
+    value = amount(name, asked)
     if isinstance(law.constants, FineGrained):
-        [(name, value)] = given.items()
-        return _fine_grained(law, law.constants, name, amount(name, value), k)
+        return _fine_grained(law, law.constants, name, value, k)
     line = frontier(law, k)
     c, u, a = line.coefficient, line.compute, line.exponent
     try:
-        if compute is not None:
-            budget = amount("compute", compute)
-            n = c * (budget / u) ** a
-            d = budget / (k * n)
-        elif params is not None:
-            n = amount("params", params)
-            budget = u * (n / c) ** (1 / a)
-            d = budget / (k * n)
+        if name == "compute":
+            n, budget = c * (value / u) ** a, value
+        elif name == "params":
+            n, budget = value, u * (value / c) ** (1 / a)
         else:
-            assert tokens is not None
-            d = amount("tokens", tokens)
-            budget = u * (k * d * c / u) ** (1 / (1 - a))
-            n = budget / (k * d)
+            budget = u * (k * value * c / u) ** (1 / (1 - a))
+            n = budget / (k * value)
+        d = value if name == "tokens" else budget / (k * n)
     except (OverflowError, ZeroDivisionError):
         n = d = budget = float("inf")
     if not all(isfinite(x) and x > 0 for x in (n, d, budget)):
-        field, value = next(iter(given.items()))
-        raise InputError(f"{field} {value:g} puts the optimum of {law.name} out of reach of numbers", field=field, value=value)
+        raise InputError(f"{name} {asked:g} puts the optimum of {law.name} out of reach of numbers", field=name, value=asked)
     expected = loss_at(law.constants, n, d) if isinstance(law.constants, Parametric) else None
     return _optimum(law, n, d, budget, expected)
 
@@ -362,12 +349,8 @@ def at_equal_compute(
         n = amount("sizes", size)
         d = top.compute / (k * n)
         if d < 1:
-            raise InputError(
-                f"{n:.4g} parameters leave less than one token of {top.compute:.4g} FLOPs",
-                field="sizes",
-                value=size,
-                allowed=f"at most {top.compute / k:.4g}",
-            )
+            problem = f"{n:.4g} parameters leave less than one token of {top.compute:.4g} FLOPs"
+            raise InputError(problem, field="sizes", value=size, allowed=f"at most {top.compute / k:.4g}")
         reached = loss_at(constants, n, d)
         rows.append(Split(n, d, d / n, reached, reached - least))
     return EqualCompute(law.name, top.compute, top, rows, min(range(len(rows)), key=lambda i: rows[i].loss))
