@@ -32,20 +32,15 @@ def crossings(priced: Mapping[str, Priced], baselines: Collection[str], measures
 
     Pairs that keep their order at every length, or that end the other way round, are left out.
     """
-    found = []
-    for than in (name for name in priced if name in baselines):
-        for cheaper in (name for name in priced if name != than):
-            for measure in measures:
-                seq = _from(priced[than], priced[cheaper], measure)
-                if seq is not None and seq > 1:
-                    found.append(Crossing(cheaper, than, measure, seq))
-    return found
 
+    def start(cheaper: Priced, than: Priced, measure: str) -> int:
+        periods = (than.period, cheaper.period)
+        return lasting_below_zero(lambda n: cheaper.costs(n)[measure] - than.costs(n)[measure], periods) or 0
 
-def _from(than: Priced, cheaper: Priced, measure: str) -> int | None:
-    """The smallest n from which on ``cheaper`` stays cheaper, or None."""
-
-    def margin(n: int) -> int:
-        return cheaper.costs(n)[measure] - than.costs(n)[measure]
-
-    return lasting_below_zero(margin, (than.period, cheaper.period))
+    return [
+        Crossing(cheaper, than, measure, seq)
+        for than in priced
+        for cheaper in priced
+        for measure in measures
+        if than in baselines and cheaper != than and (seq := start(priced[cheaper], priced[than], measure)) > 1
+    ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from math import ceil, gcd, log
 from typing import TypedDict
 
@@ -187,28 +188,28 @@ def shapes(
         check_size("depths", depth)
     step = head_dim * (kv_heads or 1)
 
-    def build(depth: int, units: int) -> ModelSpec:
-        return model(
-            depth,
-            units * step,
-            vocab,
-            head_dim=head_dim,
-            kv_heads=kv_heads,
-            gated=gated,
-            ffn_multiple=ffn_multiple,
-            ffn_round=ffn_round,
-            positions=positions,
-            bias=bias,
-            tied=tied,
-        )
+    build = partial(
+        model,
+        vocab=vocab,
+        head_dim=head_dim,
+        kv_heads=kv_heads,
+        gated=gated,
+        ffn_multiple=ffn_multiple,
+        ffn_round=ffn_round,
+        positions=positions,
+        bias=bias,
+        tied=tied,
+    )
 
     def size(spec: ModelSpec) -> int:
         return count(spec) if by == "params" else forward_flops(spec, Run(1, seq))
 
     def nearest(depth: int) -> ModelSpec:
-        above = first_below_zero(lambda units: params - size(build(depth, units)))
+        above = first_below_zero(lambda units: params - size(build(depth, units * step)))
         assert above is not None  # the count passes 10^15 long before a width of 2^40
-        return min((build(depth, units) for units in (above - 1, above) if units), key=lambda spec: abs(size(spec) - params))
+        return min(
+            (build(depth, units * step) for units in (above - 1, above) if units), key=lambda spec: abs(size(spec) - params)
+        )
 
     return [_row(spec, seq, kv_dtype, size(spec) - params, params) for spec in map(nearest, depths)]
 
