@@ -118,11 +118,9 @@ def _choice(spec: ModelSpec, every: Sequence[Row], exact: Sequence[Row], able: S
     )
 
 
-def limit_of(row: Row, budgeted: bool) -> Limit | None:
-    """The chapter's limit beside ``row``, taken at that length; None for a variant the chapter does not know."""
+def limit_of(row: Row, budgeted: bool) -> Limit:
+    """The chapter's limit beside ``row``, taken at that length."""
     kind = row.variant.partition(":")[0]
-    if kind not in CHAPTER_LIMIT:
-        return None
     share = row.core_flops / row.forward_flops
     own = row.max_seq if budgeted else None
     if kind == "standard":

@@ -149,7 +149,7 @@ def compare(
     candidates = candidates_of(spec, chosen, batch, dtype, ideal)
     chip = machine.on_chip if machine else on_chip
     rows: list[Row] = []
-    limits: list[Limit | None] = []
+    limits: list[Limit] = []
     for candidate in candidates:
         longest = max_seq(candidate, dtype, budget) if budget is not None else None
         first, known = 0, {}
@@ -162,12 +162,11 @@ def compare(
             there = known.get(told) or _row(candidate, told, dtype, longest, first, machine, chip)
             limits.append(limit_of(there, budget is not None))
     baselines = {candidates[0].name} | {candidate.name for candidate in candidates if candidate.variant.type == "causal_flash"}
-    measures = ("core_flops", "kept_bytes", "core_seconds") if machine else ("core_flops", "kept_bytes")
     return Comparison(
         rows=rows,
-        crossovers=crossings({c.name: c.priced(machine) for c in candidates}, baselines, measures),
+        crossovers=crossings(candidates, baselines, machine),
         recommendation=[recommend(spec, rows, seq, ideal) for seq in seqs],
-        limits=[limit for limit in limits if limit is not None],
+        limits=limits,
     )
 
 

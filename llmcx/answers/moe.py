@@ -179,9 +179,7 @@ def moe(
 
 
 def touched(ops: list[Op], part: MoE, tokens: int, batch: int, imbalance: float, dtype: str) -> Touched:
-    """Expected experts met, and the bytes of weights that a decode step reads of them: the sum over layers of
-    distinct experts · one expert's parameters · bytes, as if each expert met were read once.
-    """
+    """Expected experts met, and the bytes that a decode step reads of them: over layers, distinct experts · an expert's bytes."""
 
     def met(n: int) -> float:
         return distinct_experts(n, part.n_experts, part.top_k, imbalance)

@@ -128,10 +128,7 @@ def apply(spec: ModelSpec, shape: Shape) -> ModelSpec:
 
 
 def _resized(spec: ModelSpec, layers: int) -> tuple[Layers, ...]:
-    """The one stack of ``spec`` with that many ``layers``: alike, or its pattern some times over.
-
-    Raises InputError for a model of several kinds that no pattern explains, or for a part of one.
-    """
+    """The one stack of ``spec`` with that many ``layers``: alike, or its pattern some times over, if there is one."""
     if len(spec.kinds) == 1:
         return (replace(spec.groups[0], repeat=layers),)
     every = None if spec.encoder and spec.decoder else period(spec.runs)
@@ -185,9 +182,7 @@ def _ffn(part: Plain | Gated | MoE, shape: Shape) -> Plain | Gated | MoE:
 
 
 def _split(block: Plain | Gated, n_experts: int) -> Plain | Gated:
-    """One of ``n_experts`` equal parts of a dense feed-forward: d_ff / n_experts wide, so that together they hold its
-    matrices and a token does top_k / n_experts of its work (the chapter's k n d²/E). A bias on the way out is each part's own.
-    """
+    """One of ``n_experts`` equal parts of a dense feed-forward (the chapter's k n d²/E); a bias on the way out is each's own."""
     if block.d_ff % n_experts:
         problem = f"--experts-from split cuts d_ff {block.d_ff:,} into {n_experts:,} equal experts, which does not come out even"
         raise InputError(problem, field="experts", value=n_experts, allowed=f"a divisor of {block.d_ff}")

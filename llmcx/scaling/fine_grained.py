@@ -44,10 +44,8 @@ def loss(law: FineGrained, active: float, tokens: float, granularity: int) -> fl
 
 
 def _at(law: FineGrained, active: float, granularity: int, unit: float) -> Best:
-    """The point of the frontier with this size: the tokens at which N and D are worth their last FLOP alike.
-
-    dL/dN / dL/dD = dC/dN / dC/dD gives alpha a_G / N^alpha = s beta B / D^beta, where s = dlnF / dlnN = 1 - share / 3 of F.
-    """
+    # N and D are worth their last FLOP alike: dL/dN / dL/dD = dC/dN / dC/dD gives alpha a_G / N^alpha = s beta B / D^beta,
+    # where s = dlnF / dlnN = 1 - share / 3 of F.
     total = active * (8 * law.experts + 4) / 12
     routing = routing_share(law, active, granularity)
     slope = 1 - routing / (1 + routing) / 3
