@@ -46,16 +46,13 @@ class Limit:
 
 
 def chapter_rule(seq: int) -> tuple[str, str]:
-    """The chapter's rule by length: n < 2K standard; 2K-8K flash; 8K-64K sparse or Linformer; above 64K Performer or
-    hierarchical.
-    """
-    for limit, variant, text in (
-        (2_048, "standard", "n < 2K: standard"),
-        (8_192, "flash", "2K-8K: flash"),
-        (65_536, "sparse or linformer", "8K-64K: sparse or Linformer"),
-    ):
-        if seq < limit or (seq == limit and variant != "standard"):
-            return variant, text
+    """What the chapter takes at a length, and its rule."""
+    if seq < 2_048:
+        return "standard", "n < 2K: standard"
+    if seq <= 8_192:
+        return "flash", "2K-8K: flash"
+    if seq <= 65_536:
+        return "sparse or linformer", "8K-64K: sparse or Linformer"
     return "performer or hierarchical", "> 64K: Performer or hierarchical"
 
 
@@ -78,8 +75,7 @@ def recommend(spec: ModelSpec, rows: Sequence[Row], seq: int, ideal: bool) -> Re
     variant, rule = chapter_rule(seq)
     kind = pick.variant.partition(":")[0]
     sparse = kind in ("local", "strided", "fixed", "longformer", "bigbird", "sliding", "chunked")
-    # Causal flash is flash that skips what the mask hides.
-    # Linear attention is Performer's kind: a kernel in place of the softmax.
+    # Linear attention is Performer's kind, a kernel in place of the softmax; causal flash skips what the mask hides.
     alike = (sparse and "sparse" in variant) or (kind == "linear" and "performer" in variant)
     agrees = kind.removeprefix("causal_") in variant or alike
     return Recommendation(seq, pick.variant, reason, variant, rule, agrees)

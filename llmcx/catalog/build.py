@@ -21,8 +21,8 @@ from llmcx.model.extras import EXTRAS
 from llmcx.model.mixers import MIXERS, Mixer, mixer_class
 from llmcx.model.spec import Layers, ModelSpec, runs_of
 
-FFN: dict[str, Any] = {"plain": parts.Plain, "gated": parts.Gated, "moe": parts.MoE}
 DENSE: dict[str, Any] = {"plain": parts.Plain, "gated": parts.Gated}
+FFN = DENSE | {"moe": parts.MoE}
 
 # What a key holds when it holds a part: a class, classes told apart by "type", or a list of a class.
 NESTED: dict[str, Any] = {
@@ -232,9 +232,7 @@ def validate(data: Mapping[str, Any], source: str) -> ModelSpec:
     return spec
 
 
-@lru_cache(maxsize=64)
-def _hints(kind: Any) -> dict[str, Any]:
-    return get_type_hints(kind)
+_hints = lru_cache(maxsize=64)(get_type_hints)
 
 
 @lru_cache(maxsize=64)
@@ -354,8 +352,5 @@ def to_yaml(spec: ModelSpec) -> str:
     class Dumper(yaml.SafeDumper):
         """The safe one, with patterns in a line."""
 
-        def represent_pattern(self, pattern: InLine) -> Any:
-            return self.represent_mapping("tag:yaml.org,2002:map", pattern, flow_style=True)
-
-    Dumper.add_representer(InLine, Dumper.represent_pattern)
+    Dumper.add_representer(InLine, lambda dumper, data: dumper.represent_mapping("tag:yaml.org,2002:map", data, flow_style=True))
     return yaml.dump(as_data(spec), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)

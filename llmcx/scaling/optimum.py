@@ -10,7 +10,7 @@ The laws themselves are data (:mod:`llmcx.scaling.laws`); their formulas are her
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import isfinite
 
 from llmcx.errors import InputError
@@ -23,9 +23,6 @@ FLOPS_PER_PARAM_TOKEN = 6.0
 EQ2 = "Hoffmann et al. 2022, arXiv:2203.15556, eq. 2"
 EQ4 = "Hoffmann et al. 2022, arXiv:2203.15556, eq. 4"
 SIX_ND = "Kaplan et al. 2020, arXiv:2001.08361, sec. 2.1"
-
-
-# --- compute --------------------------------------------------------------------------------------------------------
 
 
 def amount(field: str, value: float) -> float:
@@ -99,9 +96,6 @@ def _gpu_hour(peak_flops: float, mfu: float) -> float:
         problem = f"mfu is {mfu}, but is the fraction of the peak that is used, above 0 and at most 1"
         raise InputError(problem, field="mfu", value=str(mfu), allowed="above 0, at most 1")
     return 3600 * number(peak_flops, "peak_flops") * number(mfu, "mfu")
-
-
-# --- loss and optimum -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -214,39 +208,29 @@ def optimum(
     k = factor(flops_per_param_token)
     [(name, asked)] = given.items()
     value = amount(name, asked)
-    if isinstance(law.constants, FineGrained):
-        return _fine_grained(law, law.constants, name, value, k)
-    line = frontier(law, k)
-    c, u, a = line.coefficient, line.compute, line.exponent
+    expected = total = granularity = None
     try:
-        if name == "compute":
-            n, budget = c * (value / u) ** a, value
-        elif name == "params":
-            n, budget = value, u * (value / c) ** (1 / a)
+        if isinstance(law.constants, FineGrained):  # N is the active parameters, and the granularity is chosen too
+            found = fine_grained.optimum(law.constants, name, value, k / FLOPS_PER_PARAM_TOKEN)
+            n, total, d, budget, expected, granularity = found
         else:
-            budget = u * (k * value * c / u) ** (1 / (1 - a))
-            n = budget / (k * value)
-        d = value if name == "tokens" else budget / (k * n)
+            line = frontier(law, k)
+            c, u, a = line.coefficient, line.compute, line.exponent
+            if name == "compute":
+                n, budget = c * (value / u) ** a, value
+            elif name == "params":
+                n, budget = value, u * (value / c) ** (1 / a)
+            else:
+                budget = u * (k * value * c / u) ** (1 / (1 - a))
+                n = budget / (k * value)
+            d = value if name == "tokens" else budget / (k * n)
     except (OverflowError, ZeroDivisionError):
         n = d = budget = float("inf")
     if not all(isfinite(x) and x > 0 for x in (n, d, budget)):
         raise InputError(f"{name} {asked:g} puts the optimum of {law.name} out of reach of numbers", field=name, value=asked)
-    expected = loss_at(law.constants, n, d) if isinstance(law.constants, Parametric) else None
-    return _optimum(law, n, d, budget, expected)
-
-
-def _fine_grained(law: Law, constants: FineGrained, name: str, value: float, k: float) -> Optimum:
-    """The optimum of a mixture of experts, whose N here is the active parameters and whose granularity is chosen too."""
-    best = fine_grained.optimum(constants, name, value, k / FLOPS_PER_PARAM_TOKEN)
-    if not all(isfinite(x) for x in best):
-        raise InputError(f"{name} {value:g} puts the optimum of {law.name} out of reach of numbers", field=name, value=value)
-    found = _optimum(law, best.active, best.tokens, best.compute, best.loss)
-    return replace(found, total_params=best.total, granularity=best.granularity)
-
-
-def _optimum(law: Law, n: float, d: float, budget: float, expected: float | None) -> Optimum:
-    warning = out_of_range(law, budget)
-    spread = law.exponent_spread
+    if isinstance(law.constants, Parametric):
+        expected = loss_at(law.constants, n, d)
+    warning, spread = out_of_range(law, budget), law.exponent_spread
     return Optimum(
         law=law.name,
         params=n,
@@ -261,8 +245,8 @@ def _optimum(law: Law, n: float, d: float, budget: float, expected: float | None
         exponent=law.exponent,
         exponent_low=spread and spread.low,
         exponent_high=spread and spread.high,
-        total_params=None,
-        granularity=None,
+        total_params=total,
+        granularity=granularity,
     )
 
 
@@ -294,9 +278,6 @@ def times(ratio: float) -> str:
     ('3,333 times', '0.25 times')
     """
     return f"{ratio:,.0f} times" if 100 <= ratio < 1e6 else f"{ratio:.2g} times"
-
-
-# --- equal compute --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
