@@ -280,7 +280,6 @@ def notes(spec: ModelSpec, variants: list[Variant], seqs: list[int], ideal: bool
         out.append("Reformer and DSA choose keys by content, so hops depend on the text beyond the length they see whole")
     rows = spec.embedding.positions
     if rows is not None and max(seqs) > rows:
-        out.append(
-            f"{spec.name} has learned positions for {rows:,} tokens; longer rows are what it would cost, not what it can run"
-        )
+        learned = f"{spec.name} has learned positions for {rows:,} tokens"
+        out.append(f"{learned}; longer rows are what it would cost, not what it can run")
     return out

@@ -252,13 +252,12 @@ def constrained(
     """
     p, k = parametric(law), factor(flops_per_param_token)
     free = optimum(law, compute=compute, flops_per_param_token=k)
-    budget = free.compute
+    budget, middle = free.compute, log(free.params)
 
     def at(size: float) -> float:
         return constrained_loss(law, exp(size), budget / (k * exp(size)), unique_tokens)
 
-    top = log(budget / k)
-    n = exp(least(at, max(log(free.params) - 20, 0.0), min(log(free.params) + 20, top)))
+    n = exp(least(at, max(middle - 20, 0.0), min(middle + 20, log(budget / k))))
     d = budget / (k * n)
     n_worth, d_worth = effective(law, n, d, unique_tokens)
     found = loss_at(p, n_worth, d_worth)
@@ -326,7 +325,6 @@ def placed(laws: list[Law], sizes: Sequence[float], tokens: float, compute: floa
     if any(one.excess_compute is not None for one in stands):
         notes.append("wasted: the share of the compute that the optimum of the same loss would not have needed")
     if any(one.justified_inference is not None for one in stands):
-        notes.append(
-            "pays from: tokens served over the lifetime for which no other model of its loss is cheaper to train and serve"
-        )
+        served = "tokens served over the lifetime for which no other model of its loss is cheaper to train and serve"
+        notes.append(f"pays from: {served}")
     return Advice(standing=stands, laws=best), notes
