@@ -27,15 +27,17 @@ UP_TO = 3000
 @pytest.mark.parametrize("baseline", ["standard", "causal_flash"])
 def test_by_looking_at_every_length(baseline: str) -> None:
     variants = [*all_variants(), Fixed(128, 8)]
-    priced = {c.name: c.priced(SLOW) for c in (Candidate(SMALL, v, 1, 2, False) for v in variants)}
+    candidates = [Candidate(SMALL, v, 1, 2, False) for v in variants]
+    costs = {c.name: [c.costs(n, SLOW) for n in range(1, UP_TO)] for c in candidates}
     said = {
         (x.cheaper, x.measure): x.seq
         for x in compare(SMALL, [64], variants=variants, machine=SLOW).crossovers
         if x.than == baseline
     }
-    for name, one in priced.items():
+    for name, one in costs.items():
         for measure in ("core_flops", "kept_bytes", "core_seconds"):
-            dearer = [n for n in range(1, UP_TO) if one.costs(n)[measure] >= priced[baseline].costs(n)[measure]]
+            both = enumerate(zip(one, costs[baseline], strict=True), start=1)
+            dearer = [n for n, (ours, theirs) in both if ours[measure] >= theirs[measure]]
             seq = said.get((name, measure))
             if seq is not None and seq < UP_TO:
                 assert dearer[-1] == seq - 1, (name, measure)

@@ -4,47 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from llmcx.answers.growth import crossover
 from llmcx.model.spec import ModelSpec
 from llmcx.model.variants import parse_variant, with_variant
 
-CHAPTER_LIMIT = {
-    "standard": 8_192,
-    "local": 65_536,
-    "strided": 65_536,
-    "longformer": 65_536,
-    "linformer": 65_536,
-    "performer": 1_048_576,
-    "flash": 65_536,
-}
+if TYPE_CHECKING:
+    from llmcx.answers.attention_compare import Row
+
+CHAPTER_LIMIT = {"standard": 8_192, "performer": 1_048_576}
+CHAPTER_LIMIT |= dict.fromkeys(("local", "strided", "longformer", "linformer", "flash"), 65_536)
 """Practical limits as the chapter prints them, from variants' names."""
-
-
-class Costed(Protocol):
-    """What advice reads of a variant at a length."""
-
-    @property
-    def variant(self) -> str: ...
-    @property
-    def seq(self) -> int: ...
-    @property
-    def exact(self) -> bool: ...
-    @property
-    def forward_flops(self) -> int: ...
-    @property
-    def core_flops(self) -> int: ...
-    @property
-    def memory_bytes(self) -> int: ...
-    @property
-    def core_seconds(self) -> float | None: ...
-    @property
-    def hops(self) -> int | None: ...
-    @property
-    def hops_causal(self) -> int | None: ...
-    @property
-    def max_seq(self) -> int | None: ...
 
 
 @dataclass(frozen=True)
@@ -75,20 +46,17 @@ class Limit:
 
 
 def chapter_rule(seq: int) -> tuple[str, str]:
-    """The chapter's rule by length: n < 2K standard; 2K-8K flash; 8K-64K sparse or Linformer; above 64K Performer or
-    hierarchical.
-    """
-    for limit, variant, text in (
-        (2_048, "standard", "n < 2K: standard"),
-        (8_192, "flash", "2K-8K: flash"),
-        (65_536, "sparse or linformer", "8K-64K: sparse or Linformer"),
-    ):
-        if seq < limit or (seq == limit and variant != "standard"):
-            return variant, text
+    """What the chapter takes at a length, and its rule."""
+    if seq < 2_048:
+        return "standard", "n < 2K: standard"
+    if seq <= 8_192:
+        return "flash", "2K-8K: flash"
+    if seq <= 65_536:
+        return "sparse or linformer", "8K-64K: sparse or Linformer"
     return "performer or hierarchical", "> 64K: Performer or hierarchical"
 
 
-def recommend(spec: ModelSpec, rows: Sequence[Costed], seq: int, ideal: bool) -> Recommendation:
+def recommend(spec: ModelSpec, rows: Sequence[Row], seq: int, ideal: bool) -> Recommendation:
     """Exact attention while it is the smaller part of the forward pass (an approximation cannot save half); beyond, the
     cheapest variant that fits and connects the tokens.
 
@@ -107,19 +75,16 @@ def recommend(spec: ModelSpec, rows: Sequence[Costed], seq: int, ideal: bool) ->
     variant, rule = chapter_rule(seq)
     kind = pick.variant.partition(":")[0]
     sparse = kind in ("local", "strided", "fixed", "longformer", "bigbird", "sliding", "chunked")
-    # Causal flash is flash that skips what the mask hides.
-    # Linear attention is Performer's kind: a kernel in place of the softmax.
+    # Linear attention is Performer's kind, a kernel in place of the softmax; causal flash skips what the mask hides.
     alike = (sparse and "sparse" in variant) or (kind == "linear" and "performer" in variant)
     agrees = kind.removeprefix("causal_") in variant or alike
     return Recommendation(seq, pick.variant, reason, variant, rule, agrees)
 
 
-def _choice(
-    spec: ModelSpec, every: Sequence[Costed], exact: Sequence[Costed], able: Sequence[Costed], ideal: bool
-) -> tuple[Costed, str]:
+def _choice(spec: ModelSpec, every: Sequence[Row], exact: Sequence[Row], able: Sequence[Row], ideal: bool) -> tuple[Row, str]:
     """What to take of ``every`` variant at a length, and why; the ``exact`` and the ``able`` ones fit the budget."""
 
-    def light(row: Costed) -> tuple[float, int, int]:
+    def light(row: Row) -> tuple[float, int, int]:
         return row.core_seconds or 0, row.memory_bytes, row.core_flops
 
     known = exact or [row for row in every if row.exact]
@@ -149,11 +114,9 @@ def _choice(
     )
 
 
-def limit_of(row: Costed, budgeted: bool) -> Limit | None:
-    """The chapter's limit beside ``row``, taken at that length; None for a variant the chapter does not know."""
+def limit_of(row: Row, budgeted: bool) -> Limit:
+    """The chapter's limit beside ``row``, taken at that length."""
     kind = row.variant.partition(":")[0]
-    if kind not in CHAPTER_LIMIT:
-        return None
     share = row.core_flops / row.forward_flops
     own = row.max_seq if budgeted else None
     if kind == "standard":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from math import log
 
 from llmcx.answers.shapes import model
@@ -57,17 +58,15 @@ def architecture(asked: float, vocab: int, *, counts: str = "all", gated: bool =
         raise InputError(f"a shape of {asked:.3g} parameters is not built; 10^6 to 10^15 are", field="params", value=asked)
     head_dim, tied, aspect = (64, True, ASPECT / 2) if asked < SMALL else (128, None, float(ASPECT))
 
-    def size(spec: ModelSpec) -> int:
-        return counted_by_law(spec, counts)
-
+    build = partial(model, vocab=vocab, head_dim=head_dim, gated=gated, tied=tied)
     near = (aspect * asked / 12) ** (1 / 3)  # 12 L d² = N and d = aspect · L
     unit = 1024 if near >= 4096 else 512 if near >= 2048 else 128
     found: list[tuple[bool, float, ModelSpec]] = []
     for width in range(max(unit, int(near * 0.5) // unit * unit), int(near * 2) + unit + 1, unit):
-        two, four = (size(model(depth, width, vocab, head_dim=head_dim, gated=gated, tied=tied)) for depth in (2, 4))
+        two, four = (counted_by_law(build(depth, width), counts) for depth in (2, 4))
         depth = max(2, 2 + 2 * round((asked - two) / (four - two)))
-        spec = model(depth, width, vocab, head_dim=head_dim, gated=gated, tied=tied)
-        off = abs(size(spec) - asked) / asked
+        spec = build(depth, width)
+        off = abs(counted_by_law(spec, counts) - asked) / asked
         found.append((off > WITHIN, off if off > WITHIN else abs(log(width / depth / aspect)), spec))
     spec = min(found, key=lambda each: each[:2])[2]
     layers = spec.decoder[0]
@@ -76,7 +75,7 @@ def architecture(asked: float, vocab: int, *, counts: str = "all", gated: bool =
         asked=asked,
         counts=counts,
         params=count(spec),
-        relative=(size(spec) - asked) / asked,
+        relative=(counted_by_law(spec, counts) - asked) / asked,
         n_layers=spec.n_layers,
         d_model=spec.d_model,
         n_heads=layers.mixer.n_heads,

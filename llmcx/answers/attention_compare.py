@@ -20,28 +20,14 @@ from llmcx.engines.inference_memory import cached, held, total
 from llmcx.errors import InputError, check_size
 from llmcx.formats import dtypes
 from llmcx.machine.roofline import Machine, roofline
-from llmcx.model.cores import (
-    DENSE,
-    BigBird,
-    CausalFlash,
-    Core,
-    Flash,
-    Linear,
-    Linformer,
-    Local,
-    Longformer,
-    Performer,
-    Reformer,
-    Standard,
-    Strided,
-)
+from llmcx.model import cores
 from llmcx.model.lower import Run, lower
 from llmcx.model.run import step_at
 from llmcx.model.spec import ModelSpec
 from llmcx.model.variants import DSA, MQA, SSD, DeltaNet, Latent, Native, Variant
 
 KINDS = {
-    **dict.fromkeys(DENSE, "exact"),
+    **dict.fromkeys(cores.DENSE, "exact"),
     **dict.fromkeys(("mha", "mqa", "gqa"), "shared heads"),
     **dict.fromkeys(("mla", "mla_naive", "mla_absorbed"), "latent"),
     **dict.fromkeys(("sliding", "chunked", "local", "strided", "fixed", "longformer", "bigbird"), "sparse"),
@@ -61,24 +47,18 @@ ON_CHIP = 192 * 1024
 
 def default_variants(
     window: int = 256, stride: int = 128, n_global: int = 16, rank: int = 256, features: int = 256
-) -> list[Core]:
+) -> list[cores.Core]:
     """The chapter's seven, at given settings."""
-    return [
-        Standard(),
-        Flash(),
-        Local(window),
-        Strided(stride),
-        Longformer(window, n_global),
-        Linformer(rank),
-        Performer(features),
-    ]
+    sparse = (cores.Local(window), cores.Strided(stride), cores.Longformer(window, n_global))
+    return [cores.Standard(), cores.Flash(), *sparse, cores.Linformer(rank), cores.Performer(features)]
 
 
 def all_variants(window: int = 256, stride: int = 128, n_global: int = 16, rank: int = 256, features: int = 256) -> list[Variant]:
     """The chapter's seven and what came after them, at their papers' proportions."""
     standard, flash, *sparse, linformer, performer = default_variants(window, stride, n_global, rank, features)
-    exact: list[Variant] = [standard, flash, CausalFlash(), MQA(), Latent()]
-    return [*exact, *sparse, BigBird(64), Reformer(64, 4), DSA(), Native(), linformer, performer, Linear(), DeltaNet(), SSD()]
+    exact: list[Variant] = [standard, flash, cores.CausalFlash(), MQA(), Latent()]
+    by_content = (cores.Reformer(64, 4), DSA(), Native())
+    return [*exact, *sparse, cores.BigBird(64), *by_content, linformer, performer, cores.Linear(), DeltaNet(), SSD()]
 
 
 def suited(spec: ModelSpec, variants: list[Variant]) -> list[Variant]:
@@ -169,7 +149,7 @@ def compare(
     candidates = candidates_of(spec, chosen, batch, dtype, ideal)
     chip = machine.on_chip if machine else on_chip
     rows: list[Row] = []
-    limits: list[Limit | None] = []
+    limits: list[Limit] = []
     for candidate in candidates:
         longest = max_seq(candidate, dtype, budget) if budget is not None else None
         first, known = 0, {}
@@ -182,12 +162,11 @@ def compare(
             there = known.get(told) or _row(candidate, told, dtype, longest, first, machine, chip)
             limits.append(limit_of(there, budget is not None))
     baselines = {candidates[0].name} | {candidate.name for candidate in candidates if candidate.variant.type == "causal_flash"}
-    measures = ("core_flops", "kept_bytes", "core_seconds") if machine else ("core_flops", "kept_bytes")
     return Comparison(
         rows=rows,
-        crossovers=crossings({c.name: c.priced(machine) for c in candidates}, baselines, measures),
+        crossovers=crossings(candidates, baselines, machine),
         recommendation=[recommend(spec, rows, seq, ideal) for seq in seqs],
-        limits=[limit for limit in limits if limit is not None],
+        limits=limits,
     )
 
 
@@ -238,7 +217,7 @@ def _row(c: Candidate, seq: int, dtype: str, longest: int | None, first: int, ma
         seconds=times[1].seconds if times else None,
         binds=times[0].binds if times else None,
         hops=reach(c.variant, seq, False),
-        hops_causal=reach(c.variant, seq, True) if c.model.decoder and not isinstance(c.variant, Linformer) else None,
+        hops_causal=reach(c.variant, seq, True) if c.model.decoder and c.variant.type != "linformer" else None,
         max_seq=longest,
         growth=flops / first if first else 1.0,
         exact=kind == "exact",
@@ -301,7 +280,6 @@ def notes(spec: ModelSpec, variants: list[Variant], seqs: list[int], ideal: bool
         out.append("Reformer and DSA choose keys by content, so hops depend on the text beyond the length they see whole")
     rows = spec.embedding.positions
     if rows is not None and max(seqs) > rows:
-        out.append(
-            f"{spec.name} has learned positions for {rows:,} tokens; longer rows are what it would cost, not what it can run"
-        )
+        learned = f"{spec.name} has learned positions for {rows:,} tokens"
+        out.append(f"{learned}; longer rows are what it would cost, not what it can run")
     return out

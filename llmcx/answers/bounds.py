@@ -18,13 +18,11 @@ from llmcx.model.cores import Core, Linformer
 from llmcx.model.pairs import causal, dense, hops
 from llmcx.model.variants import label
 
-LOGARITHMS = {"e": log, "2": log2, "10": log10}
+LOGARITHMS = {"e": ("ln", log), "2": ("log2", log2), "10": ("log10", log10)}
 """The bases a bound may be stated in."""
 
-_UNIFORM = (
-    "uniform convergence over a class of VC dimension about P: Shalev-Shwartz and Ben-David 2014, Understanding Machine"
-    " Learning, ch. 6"
-)
+_BOOK = "Shalev-Shwartz and Ben-David 2014"
+_UNIFORM = f"uniform convergence over a class of VC dimension about P: {_BOOK}, Understanding Machine Learning, ch. 6"
 
 
 @dataclass(frozen=True)
@@ -64,8 +62,7 @@ def generalization(params: int, examples: int, base: str = "e") -> Generalizatio
     check_size("examples", examples, least=2)
     if base not in LOGARITHMS:
         raise unknown_name("logarithm base", str(base), list(LOGARITHMS), field="base")
-    logarithm = LOGARITHMS[base]
-    name = {"e": "ln", "2": "log2", "10": "log10"}[base]
+    name, logarithm = LOGARITHMS[base]
 
     def gap(n: int) -> float:
         return sqrt(params * logarithm(n) / n)
@@ -169,7 +166,7 @@ def compression(bits: int, examples: int, delta: float = 0.05) -> Certificate:
         " independent examples",
         formula="sqrt((b + ln(2/delta)) / (2·n))",
         numbers=f"sqrt(({bits:,} + ln(2/{delta:g})) / (2·{examples:,}))",
-        source="Shalev-Shwartz and Ben-David 2014, Theorem 7.7",
+        source=f"{_BOOK}, Theorem 7.7",
     )
 
 
@@ -227,22 +224,17 @@ class Hops:
 
 
 _WHY = {
-    "standard": "every query meets every key",
-    "flash": "every query meets every key",
+    **dict.fromkeys(("standard", "flash", "causal_flash", "ring"), "every query meets every key"),
     "chunked": "no token ever sees another chunk, however many layers there are",
     "sliding": "the reach grows by the window less one a layer, causally; by half a window without a mask",
     "local": "the reach grows by the window a layer, causally: ceil((n-1)/w); by half a window without a mask",
     "strided": "one hop along the stride, one within the block",
     "fixed": "into the summary of the block, and from it to everybody",
     "bigbird": "into a global block and out of it; causally the window of blocks has to, at worst",
-    "reformer": "which tokens meet depends on the data",
-    "topk": "which tokens meet depends on the data",
-    "linear": "every query meets all keys through the features",
-    "causal_flash": "every query meets every key",
-    "ring": "every query meets every key",
+    **dict.fromkeys(("reformer", "topk"), "which tokens meet depends on the data"),
+    **dict.fromkeys(("linear", "performer"), "every query meets all keys through the features"),
     "longformer": "into a global token and out of it; causally these cannot relay, so the window has to: ceil((n-1-g)/w)",
     "linformer": "every query meets a mixture of all keys",
-    "performer": "every query meets all keys through the features",
 }
 
 
@@ -262,12 +254,12 @@ def hops_table(seqs: Sequence[int], cores: Sequence[Core] | None = None) -> list
         raise InputError("a table of hops needs at least one sequence length", field="seq")
     for seq in seqs:
         check_size("seq", seq)
-    rows = []
-    for core in default_variants() if cores is None else cores:
-        for seq in seqs:
-            masked = None if isinstance(core, Linformer) else hops(core, seq, masked=True)
-            rows.append(Hops(label(core), seq, hops(core, seq), masked, _WHY[core.type]))
-    return rows
+
+    def row(core: Core, seq: int) -> Hops:
+        masked = None if isinstance(core, Linformer) else hops(core, seq, masked=True)
+        return Hops(label(core), seq, hops(core, seq), masked, _WHY[core.type])
+
+    return [row(core, seq) for core in (default_variants() if cores is None else cores) for seq in seqs]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from math import lcm
 
-from llmcx.answers.crossings import Priced
 from llmcx.costs.flops import fold
 from llmcx.costs.saved_activations import kept_bytes
 from llmcx.engines.inference_memory import cached
@@ -29,18 +28,16 @@ class Candidate:
         self.model = with_variant(spec, variant)
         self.batch, self.act, self.ideal = batch, act, ideal
         self.devices = variant.devices if isinstance(variant, Ring) else 1
-        before = spec.kinds
         self.exchanged = [
             (name, layers.mixer, layers.repeat)
             for name, layers in self.model.kinds.items()
-            if isinstance(before[name].mixer, Attention) and layers.mixer is not None
+            if isinstance(spec.kinds[name].mixer, Attention) and layers.mixer is not None
         ]
         self.layers = sum(repeat for _, _, repeat in self.exchanged)
+        self.period = lcm(*(mixer.period() for _, mixer, _ in self.exchanged))  # in tokens, of the steps that chunks make
 
     def mixer_ops(self, seq: int) -> list[Op]:
-        """The ops of the exchanged mixers alone, projections included: a cheap part of :func:`lower`, for the many lengths that
-        crossings look at.
-        """
+        """The ops of the exchanged mixers alone, projections included: a part of :func:`lower`, cheap enough for crossings."""
         run = Run(self.batch, seq, ideal=self.ideal)
         return [
             op
@@ -59,17 +56,13 @@ class Candidate:
         held = cached(self.model, self.batch, seq).get("kv_cache", 0) // self.layers * self.act
         return -(-held * (self.devices - 1) // self.devices)
 
-    def priced(self, machine: Machine | None) -> Priced:
-        """What crossings compare, and the step in tokens by which the costs of chunks grow."""
-
-        def costs(seq: int) -> dict[str, int]:
-            ops = self.core_ops(seq)
-            found = {"core_flops": fold.total(ops), "kept_bytes": -(-kept_bytes(ops, self.act) // self.devices)}
-            if machine is not None:
-                found["core_seconds"] = roofline(ops, machine, self.act, self.devices, self.sent(seq) * self.layers).ticks
-            return found
-
-        return Priced(costs, lcm(*(mixer.period() for _, mixer, _ in self.exchanged)))
+    def costs(self, seq: int, machine: Machine | None) -> dict[str, int]:
+        """What crossings compare."""
+        ops = self.core_ops(seq)
+        found = {"core_flops": fold.total(ops), "kept_bytes": -(-kept_bytes(ops, self.act) // self.devices)}
+        if machine is not None:
+            found["core_seconds"] = roofline(ops, machine, self.act, self.devices, self.sent(seq) * self.layers).ticks
+        return found
 
 
 def reach(variant: Variant, seq: int, masked: bool) -> int | None:

@@ -176,19 +176,18 @@ def change(command: str, figure: str, a: Any, b: Any) -> Change:
 def why(command: str, answers: tuple[Any, Any], lines: tuple[Iterable[Line], Iterable[Line]]) -> Why:
     """The first figure of a command's answers, explained by the rows that add up to it, and by both sides' ``lines``."""
     path, number = ROWS[command]
-    sums, terms = [], []
-    for result, told in zip(answers, lines, strict=True):
+
+    def sums(result: Any) -> dict[str, int]:
         rows = read(result, path)
         key = (shown(rows[0]) or ("",))[0] if rows else ""
-        sums.append({getattr(row, key): int(getattr(row, number)) for row in rows})
-        by_component: dict[str, list[Line]] = {}
-        for line in told:
-            by_component.setdefault(line.component, []).append(line)
-        terms.append(by_component)
+        return {getattr(row, key): int(getattr(row, number)) for row in rows}
+
+    a, b = map(sums, answers)
+    terms = [list(told) for told in lines]
     causes = [
-        Cause(name, one, two, two - one, terms[0].get(name, []), terms[1].get(name, []))
-        for name in sums[0] | sums[1]
-        if (one := sums[0].get(name, 0)) != (two := sums[1].get(name, 0))
+        Cause(name, one, two, two - one, *([line for line in told if line.component == name] for told in terms))
+        for name in a | b
+        if (one := a.get(name, 0)) != (two := b.get(name, 0))
     ]
     causes.sort(key=lambda cause: -abs(cause.change))
     return Why(command, FIGURES[command][0], sum(cause.change for cause in causes), causes)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
+from llmcx.answers.candidate import Candidate
 from llmcx.answers.search import lasting_below_zero
+from llmcx.machine.roofline import Machine
 
 
 @dataclass(frozen=True)
@@ -19,33 +21,22 @@ class Crossing:
     seq: int
 
 
-class Priced:
-    """A variant as crossings see it: its costs by measure at a length, and the ``period`` in tokens with which they step."""
-
-    def __init__(self, costs: Callable[[int], Mapping[str, int]], period: int) -> None:
-        self.costs = lru_cache(maxsize=None)(costs)
-        self.period = period
-
-
-def crossings(priced: Mapping[str, Priced], baselines: Collection[str], measures: Collection[str]) -> list[Crossing]:
-    """For every variant and every other one in ``baselines``, the smallest n from which it is cheaper, in each of ``measures``.
+def crossings(candidates: Sequence[Candidate], baselines: Collection[str], machine: Machine | None) -> list[Crossing]:
+    """For every variant and every other one in ``baselines``, the smallest n from which it is cheaper, in each measure.
 
     Pairs that keep their order at every length, or that end the other way round, are left out.
     """
-    found = []
-    for than in (name for name in priced if name in baselines):
-        for cheaper in (name for name in priced if name != than):
-            for measure in measures:
-                seq = _from(priced[than], priced[cheaper], measure)
-                if seq is not None and seq > 1:
-                    found.append(Crossing(cheaper, than, measure, seq))
-    return found
+    costs = cache(lambda candidate, seq: candidate.costs(seq, machine))
+    measures = ("core_flops", "kept_bytes", "core_seconds") if machine else ("core_flops", "kept_bytes")
 
+    def start(cheaper: Candidate, than: Candidate, measure: str) -> int:
+        periods = (than.period, cheaper.period)
+        return lasting_below_zero(lambda n: costs(cheaper, n)[measure] - costs(than, n)[measure], periods) or 0
 
-def _from(than: Priced, cheaper: Priced, measure: str) -> int | None:
-    """The smallest n from which on ``cheaper`` stays cheaper, or None."""
-
-    def margin(n: int) -> int:
-        return cheaper.costs(n)[measure] - than.costs(n)[measure]
-
-    return lasting_below_zero(margin, (than.period, cheaper.period))
+    return [
+        Crossing(cheaper.name, than.name, measure, seq)
+        for than in candidates
+        for cheaper in candidates
+        for measure in measures
+        if than.name in baselines and cheaper is not than and (seq := start(cheaper, than, measure)) > 1
+    ]

@@ -43,15 +43,10 @@ class Approximation(NamedTuple):
     error: float
 
 
-def breakdown(sums: dict[str, int]) -> list[Component]:
-    """Named sums as rows with shares."""
-    total = sum(sums.values())
-    return [Component(name, n, n / total if total else 0.0) for name, n in sums.items()]
-
-
 def one_pass(sums: dict[str, int]) -> Pass:
     """Named sums as a pass."""
-    return Pass(sum(sums.values()), breakdown(sums))
+    total = sum(sums.values())
+    return Pass(total, [Component(name, n, n / total if total else 0.0) for name, n in sums.items()])
 
 
 def convolves(spec: ModelSpec) -> bool:
@@ -111,7 +106,7 @@ class Flops:
 
     @cached_property
     def groups(self) -> list[Component]:
-        return breakdown({name: n // self.unit for name, n in fold.by(self.ops, lambda op: op.group).items()})
+        return one_pass({name: n // self.unit for name, n in fold.by(self.ops, lambda op: op.group).items()}).components
 
     @cached_property
     def elementwise(self) -> Pass:
@@ -157,7 +152,7 @@ class LeadingOrder(Flops):
 
     @cached_property
     def groups(self) -> list[Component]:
-        return breakdown(leading_order(self.spec, self.run)[1])
+        return one_pass(leading_order(self.spec, self.run)[1]).components
 
     @cached_property
     def decode(self) -> Pass:
@@ -192,11 +187,8 @@ def flops(
     check_size("context", context)
     kind = _CONVENTIONS.get(convention)
     if kind is None:
-        raise InputError(
-            f"convention {convention!r} is not known; it is flops, macs, eager or leading-order",
-            field="convention",
-            value=convention,
-        )
+        problem = f"convention {convention!r} is not known; it is flops, macs, eager or leading-order"
+        raise InputError(problem, field="convention", value=convention)
     run = Run(batch, seq, source=source, ideal=ideal, all_experts=convention == "eager")
     return kind(spec, run, context, recompute, lower(spec, run))
 
@@ -204,10 +196,9 @@ def flops(
 def rules_of_thumb(spec: ModelSpec, exact: int, tokens: int) -> list[Approximation]:
     """2N per token forward and 6N per token training (Kaplan et al. 2020, arXiv:2001.08361, sec. 2.1), N active."""
     n = params_fold.active(spec)
-    without = n - params_fold.embedding(spec)
     rows = []
-    for name, size in (("N", n), ("N without embeddings", without)):
-        for factor, units, what in ((2, 1, "forward"), (6, 3, "training")):
+    for name, size in (("N", n), ("N without embeddings", n - params_fold.embedding(spec))):
+        for factor, true, what in ((2, exact, "forward"), (6, 3 * exact, "training")):
             value = factor * size * tokens
-            rows.append(Approximation(f"{factor} × {name} × tokens ({what})", value, units * exact, value / (units * exact) - 1))
+            rows.append(Approximation(f"{factor} × {name} × tokens ({what})", value, true, value / true - 1))
     return rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -28,10 +28,6 @@ def _cores_and_all(ops: list[Op]) -> tuple[int, int]:
     return fold.total(op for op in ops if is_core(op)), fold.total(ops)
 
 
-def _cores_and_layers(ops: list[Op]) -> tuple[int, int]:
-    return _cores_and_all([op for op in ops if in_layers(op)])
-
-
 @lru_cache(maxsize=1024)
 def crossover(spec: ModelSpec, ideal: bool = False) -> Crossover:
     """Where attention overtakes the linear layers. For a plain dense model of full attention this solves
@@ -39,14 +35,14 @@ def crossover(spec: ModelSpec, ideal: bool = False) -> Crossover:
     """
     steps = {mixer.period() for g in spec.groups for mixer in (g.mixer, g.beside) if mixer is not None} | {spec.pad_to or 1}
 
-    def overtakes(sums: Callable[[list[Op]], tuple[int, int]]) -> int | None:
+    def overtakes(head: bool) -> int | None:
         def linear_beyond(n: int) -> int:
-            core, every = sums(lower(spec, Run(seq=n, ideal=ideal)))
+            core, every = _cores_and_all([op for op in lower(spec, Run(seq=n, ideal=ideal)) if head or in_layers(op)])
             return every - 2 * core - 1
 
         return lasting_below_zero(linear_beyond, steps)
 
-    return Crossover(overtakes(_cores_and_layers), overtakes(_cores_and_all))
+    return Crossover(layers=overtakes(head=False), with_head=overtakes(head=True))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from llmcx.costs.flops import fold, forward_flops
 from llmcx.errors import InputError
 from llmcx.formats import dtypes
 from llmcx.model.lower import Run, lower
-from llmcx.model.spec import Gated, Layers, ModelSpec, MoE, Plain, check_size, sequence_length
+from llmcx.model.spec import Layers, ModelSpec, MoE, check_size, sequence_length
 from llmcx.ops.op import Op
 from llmcx.parallel.expert_parallel import ExpertParallel, all_to_all_bytes, expert_parallel
 from llmcx.parallel.routing import Simulated, capacity, distinct_experts, dropped, simulate
@@ -126,10 +126,8 @@ def moe(
     """
     groups = spec.mixtures
     if not groups:
-        raise InputError(
-            f"{spec.name} has no mixture-of-experts layer; add one with --experts and --top-k, or see `llmcx presets list`",
-            field="ffn",
-        )
+        problem = f"{spec.name} has no mixture-of-experts layer; add one with --experts and --top-k, or see `llmcx presets list`"
+        raise InputError(problem, field="ffn")
     part = groups[0][1]
     seq = sequence_length(spec, seq)
     check_size("batch", batch)
@@ -137,12 +135,11 @@ def moe(
     ops = lower(spec, Run(batch, seq))
     sums = params_fold.fold.by(ops, lambda op: op.role)
     factor = part.capacity_factor if capacity_factor is None else capacity_factor
-    limit = None
+    limit, per_expert, even, skewed = None, None, 0.0, 0.0
     if factor is not None:
         if not 0 < factor < 1e6:
-            raise InputError(
-                f"capacity_factor is {factor}, but must be a positive number", field="capacity_factor", value=str(factor)
-            )
+            problem = f"capacity_factor is {factor}, but must be a positive number"
+            raise InputError(problem, field="capacity_factor", value=str(factor))
         per_expert = capacity(tokens, part.n_experts, part.top_k, factor)
         even, skewed = (dropped(tokens, part.n_experts, part.top_k, per_expert, load) for load in (1.0, imbalance))
         limit = Capacity(tokens, factor, per_expert, even, skewed)
@@ -153,8 +150,7 @@ def moe(
         parallel = expert_parallel(ep, groups, ops, tokens, spec.d_model, factor, dtype, imbalance)
     drawn = None
     if trials is not None:
-        limited = None if limit is None else limit.per_expert
-        drawn = simulate(tokens, part.n_experts, part.top_k, limited, imbalance, trials, seed)
+        drawn = simulate(tokens, part.n_experts, part.top_k, per_expert, imbalance, trials, seed)
     routers = [op for op in ops if op.role == "router" and op.module == "router"]
     return Experts(
         total=params_fold.fold.total(ops),
@@ -178,23 +174,12 @@ def moe(
         touched=touched(ops, part, tokens, batch, imbalance, dtype),
         simulated=drawn,
         expert_parallel=parallel,
-        routers=ways(
-            spec.d_model,
-            part.n_experts,
-            part.top_k,
-            moe_layers,
-            part.router_bias,
-            0.0 if limit is None else limit.dropped_uniform,
-            0.0 if limit is None else limit.dropped,
-            imbalance,
-        ),
+        routers=ways(spec.d_model, part.n_experts, part.top_k, moe_layers, part.router_bias, even, skewed, imbalance),
     )
 
 
 def touched(ops: list[Op], part: MoE, tokens: int, batch: int, imbalance: float, dtype: str) -> Touched:
-    """Expected experts met, and the bytes of weights that a decode step reads of them: the sum over layers of
-    distinct experts · one expert's parameters · bytes, as if each expert met were read once.
-    """
+    """Expected experts met, and the bytes that a decode step reads of them: over layers, distinct experts · an expert's bytes."""
 
     def met(n: int) -> float:
         return distinct_experts(n, part.n_experts, part.top_k, imbalance)
@@ -232,10 +217,7 @@ def dense_equivalent(spec: ModelSpec, batch: int, seq: int) -> DenseEquivalent:
 
 def _dense(spec: ModelSpec, d_ff: int) -> ModelSpec:
     def swap(layers: Layers) -> Layers:
-        if not isinstance(layers.ffn, MoE):
-            return layers
-        block: Plain | Gated = replace(layers.ffn.expert, d_ff=d_ff)
-        return replace(layers, ffn=block)
+        return replace(layers, ffn=replace(layers.ffn.expert, d_ff=d_ff)) if isinstance(layers.ffn, MoE) else layers
 
     return spec.with_layers(swap)
 

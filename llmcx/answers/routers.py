@@ -28,6 +28,15 @@ class Router:
     source: str
 
 
+_REMARKS = {
+    "top-k": ("even only by a loss or by luck", "arXiv:1701.06538, sec. 2.1"),
+    "expert choice": ("a token's experts depend on the whole batch", "arXiv:2202.09368, sec. 3.2"),
+    "hash": ("as even as the vocabulary", "arXiv:2106.04426, sec. 3"),
+    "bias": ("even once the biases have settled", "arXiv:2408.15664, sec. 3"),
+}
+"""The note and the source of each."""
+
+
 def routers(
     d_model: int, n_experts: int, top_k: int, layers: int, bias: bool, dropped_uniform: float, dropped: float, imbalance: float
 ) -> list[Router]:
@@ -52,41 +61,12 @@ def routers(
     if n_experts < 1:
         raise InputError(f"n_experts is {n_experts}, but must be 1 or more", field="n_experts", value=n_experts)
     matrix = layers * d_model * n_experts
-    learned = matrix + layers * n_experts * bias
-    alone = dropped if top_k == 1 else None
+    learned, work = matrix + layers * n_experts * bias, 2 * matrix
+    unserved = (1 - top_k / n_experts) ** n_experts
+    alone, settled = (dropped, dropped_uniform) if top_k == 1 else (None, None)
     return [
-        Router(
-            "top-k",
-            learned,
-            2 * matrix,
-            dropped,
-            alone,
-            imbalance,
-            True,
-            "even only by a loss or by luck",
-            "arXiv:1701.06538, sec. 2.1",
-        ),
-        Router(
-            "expert choice",
-            learned,
-            2 * matrix,
-            0.0,
-            (1 - top_k / n_experts) ** n_experts,
-            1.0,
-            False,
-            "a token's experts depend on the whole batch",
-            "arXiv:2202.09368, sec. 3.2",
-        ),
-        Router("hash", 0, 0, dropped, alone, imbalance, True, "as even as the vocabulary", "arXiv:2106.04426, sec. 3"),
-        Router(
-            "bias",
-            matrix + layers * n_experts,
-            2 * matrix,
-            dropped_uniform,
-            dropped_uniform if top_k == 1 else None,
-            1.0,
-            True,
-            "even once the biases have settled",
-            "arXiv:2408.15664, sec. 3",
-        ),
+        Router("top-k", learned, work, dropped, alone, imbalance, True, *_REMARKS["top-k"]),
+        Router("expert choice", learned, work, 0.0, unserved, 1.0, False, *_REMARKS["expert choice"]),
+        Router("hash", 0, 0, dropped, alone, imbalance, True, *_REMARKS["hash"]),
+        Router("bias", matrix + layers * n_experts, work, dropped_uniform, settled, 1.0, True, *_REMARKS["bias"]),
     ]

@@ -68,9 +68,7 @@ def lasting_below_zero(value: Callable[[int], int], steps: Iterable[int] = ()) -
 
 
 def _from_above(value: Callable[[int], int], limit: int) -> int | None:
-    """The smallest n >= 1 from which on ``value`` stays below 0 up to ``limit``, though it may be there for a while before: at
-    small n, a chunk of a recurrence is mostly padding.
-    """
+    """The same where it may be below 0 for a while before: at small n, a chunk of a recurrence is mostly padding."""
     if value(limit) >= 0:
         return None
     high, by = limit, 256

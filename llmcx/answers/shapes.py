@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from math import ceil, gcd, log
 from typing import TypedDict
 
@@ -20,6 +21,7 @@ from llmcx.errors import InputError, unknown_name
 from llmcx.formats import dtypes
 from llmcx.model.lower import Run, lower
 from llmcx.model.spec import Attention, Embedding, Gated, Head, Layers, ModelSpec, Norm, Plain, check_size
+from llmcx.scaling.minimum import rising
 
 DEPTHS = (4, 8, 12, 16, 24, 32, 40, 48, 64, 80, 96, 128)
 """Depths listed when none are asked for; the published models of 0.1B to 500B lie between them."""
@@ -95,12 +97,8 @@ def model(
     check_size("d_model", d_model)
     check_size("head_dim", head_dim)
     if d_model % head_dim:
-        raise InputError(
-            f"d_model {d_model} is not a multiple of head_dim {head_dim}",
-            field="d_model",
-            value=d_model,
-            allowed=f"a multiple of {head_dim}",
-        )
+        problem = f"d_model {d_model} is not a multiple of head_dim {head_dim}"
+        raise InputError(problem, field="d_model", value=d_model, allowed=f"a multiple of {head_dim}")
     bias = not gated if bias is None else bias
     mixer = Attention(d_model // head_dim, kv_heads, head_dim, bias=bias, rope=positions is None)
     width = feed_forward(d_model, gated, ffn_multiple, ffn_round)
@@ -132,14 +130,9 @@ def feed_forward(d_model: int, gated: bool = False, ffn_multiple: float | None =
     if ffn_multiple is None:
         times = Fraction(8, 3) if gated else Fraction(4)
     else:
-        number = isinstance(ffn_multiple, (int, float)) and not isinstance(ffn_multiple, bool)
-        if not number or not 0.001 <= ffn_multiple <= 1000:
-            raise InputError(
-                f"ffn_multiple is {ffn_multiple}, but must be a number from 0.001 to 1000",
-                field="ffn_multiple",
-                value=str(ffn_multiple),
-                allowed="0.001 to 1000",
-            )
+        if isinstance(ffn_multiple, bool) or not isinstance(ffn_multiple, (int, float)) or not 0.001 <= ffn_multiple <= 1000:
+            problem = f"ffn_multiple is {ffn_multiple}, but must be a number from 0.001 to 1000"
+            raise InputError(problem, field="ffn_multiple", value=str(ffn_multiple), allowed="0.001 to 1000")
         times = Fraction(ffn_multiple).limit_denominator(1000)
     return ceil(times * d_model / unit) * unit
 
@@ -185,12 +178,8 @@ def shapes(
     check_size("head_dim", head_dim)
     check_size("kv_heads", kv_heads)
     if positions is not None and seq > positions:
-        raise InputError(
-            f"seq is {seq}, but there are only {positions} learned positions",
-            field="seq",
-            value=seq,
-            allowed=f"at most {positions}",
-        )
+        problem = f"seq is {seq}, but there are only {positions} learned positions"
+        raise InputError(problem, field="seq", value=seq, allowed=f"at most {positions}")
     if by not in ("params", "flops"):
         raise unknown_name("target", by, ["params", "flops"], field="by")
     if not depths:
@@ -199,39 +188,30 @@ def shapes(
         check_size("depths", depth)
     step = head_dim * (kv_heads or 1)
 
-    def build(depth: int, units: int) -> ModelSpec:
-        return model(
-            depth,
-            units * step,
-            vocab,
-            head_dim=head_dim,
-            kv_heads=kv_heads,
-            gated=gated,
-            ffn_multiple=ffn_multiple,
-            ffn_round=ffn_round,
-            positions=positions,
-            bias=bias,
-            tied=tied,
-        )
+    build = partial(
+        model,
+        vocab=vocab,
+        head_dim=head_dim,
+        kv_heads=kv_heads,
+        gated=gated,
+        ffn_multiple=ffn_multiple,
+        ffn_round=ffn_round,
+        positions=positions,
+        bias=bias,
+        tied=tied,
+    )
 
     def size(spec: ModelSpec) -> int:
         return count(spec) if by == "params" else forward_flops(spec, Run(1, seq))
 
-    rows = []
-    for depth in depths:
-
-        def short_of(units: int, depth: int = depth) -> int:
-            return params - size(build(depth, units))
-
-        above = first_below_zero(short_of)
+    def nearest(depth: int) -> ModelSpec:
+        above = first_below_zero(lambda units: params - size(build(depth, units * step)))
         assert above is not None  # the count passes 10^15 long before a width of 2^40
-        near = build(depth, above)
-        if above > 1:
-            below = build(depth, above - 1)
-            if params - size(below) <= size(near) - params:
-                near = below
-        rows.append(_row(near, seq, kv_dtype, size(near) - params, params))
-    return rows
+        return min(
+            (build(depth, units * step) for units in (above - 1, above) if units), key=lambda spec: abs(size(spec) - params)
+        )
+
+    return [_row(spec, seq, kv_dtype, size(spec) - params, params) for spec in map(nearest, depths)]
 
 
 def _row(spec: ModelSpec, seq: int, kv_dtype: str, deviation: int | None, target: int | None, name: str | None = None) -> Shape:
@@ -286,11 +266,8 @@ def balanced(params: float) -> tuple[int, int]:
     if not 1e6 <= params <= 1e15:
         raise InputError(f"params is {params:g}, but must be 10^6 to 10^15", field="params", value=params)
     a, b = LEVINE
-    low, high = 1e-6, 1e4
-    for _ in range(100):
-        middle = (low + high) / 2
-        low, high = (middle, high) if log(12 * middle) + 2 * (a + b * middle) < log(params) else (low, middle)
-    return round(low), round((params / (12 * low)) ** 0.5)
+    depth = rising(lambda layers: log(12 * layers) + 2 * (a + b * layers) - log(params), 1e-6, 1e4)
+    return round(depth), round((params / (12 * depth)) ** 0.5)
 
 
 def depth_advice(n_layers: int, d_model: int) -> str:

@@ -19,10 +19,9 @@ REQUIRED = ("title", "family", "year", "source")
 
 def find(name: str, taken: set[str]) -> Path | None:
     """The file of a plugin's preset, by its name or an alias in lower case."""
-    found = plugins.file("models", name)
-    if found is None:
-        files = [file for file in plugins.files("models")[0] if file.name not in taken]
-        found = next((file for file in files if name in _aliases(file.path)), None)
+    found = plugins.file("models", name) or next(
+        (file for file in plugins.files("models")[0] if file.name not in taken and name in _aliases(file.path)), None
+    )
     return found and found.path
 
 

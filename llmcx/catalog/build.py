@@ -21,8 +21,8 @@ from llmcx.model.extras import EXTRAS
 from llmcx.model.mixers import MIXERS, Mixer, mixer_class
 from llmcx.model.spec import Layers, ModelSpec, runs_of
 
-FFN: dict[str, Any] = {"plain": parts.Plain, "gated": parts.Gated, "moe": parts.MoE}
 DENSE: dict[str, Any] = {"plain": parts.Plain, "gated": parts.Gated}
+FFN = DENSE | {"moe": parts.MoE}
 
 # What a key holds when it holds a part: a class, classes told apart by "type", or a list of a class.
 NESTED: dict[str, Any] = {
@@ -66,9 +66,8 @@ class Pattern:
             return (replace(self.layers[0], repeat=self.repeat * self.layers[0].repeat),)
         if self.repeat * len(self.layers) > MAX_RUNS:
             allowed = f"at most {MAX_RUNS:,} runs of layers in all"
-            raise InputError(
-                f"repeat is {self.repeat}, but must leave {allowed}", field="repeat", value=self.repeat, allowed=allowed
-            )
+            problem = f"repeat is {self.repeat}, but must leave {allowed}"
+            raise InputError(problem, field="repeat", value=self.repeat, allowed=allowed)
         return self.layers * self.repeat
 
 
@@ -142,11 +141,10 @@ class _Walk:
             allowed = "the name of a kind, or a number and the name: 5 local"
             raise InputError(f"{path} is {shown(text)}, but must be {allowed}", field=path, value=text[:200], allowed=allowed)
         count, name = said.groups()
+        if not self.kinds:
+            problem = f"{path} names the kind {shown(name)}, but the model has no kinds to name"
+            raise InputError(problem, field=path, value=name)
         if name not in self.kinds:
-            if not self.kinds:
-                raise InputError(
-                    f"{path} names the kind {shown(name)}, but the model has no kinds to name", field=path, value=name
-                )
             raise unknown_name(f"{path}: kind", name, [*self.kinds], field=path)
         self.used.add(name)
         kind = self.kinds[name]
@@ -158,12 +156,8 @@ def _within(path: str, made: Callable[[], Built]) -> Built:
     try:
         return made()
     except InputError as error:
-        raise InputError(
-            f"{path}: {error.message}" if path else error.message,
-            field=_join(path, error.field or ""),
-            value=error.value,
-            allowed=error.allowed,
-        ) from None
+        message, field = f"{path}: {error.message}" if path else error.message, _join(path, error.field or "")
+        raise InputError(message, field=field, value=error.value, allowed=error.allowed) from None
 
 
 def _listed(data: Any, path: str) -> list[Any] | tuple[Any, ...]:
@@ -190,13 +184,14 @@ def build(data: Mapping[str, Any]) -> ModelSpec:
     """A spec from data known to be well formed."""
 
     def trusting(kind: Any, fields: dict[str, Any], path: str) -> Any:
-        for names in ("aliases", "assumes", "norms"):
-            if isinstance(fields.get(names), list):
-                fields[names] = tuple(fields[names])
-        return kind(**fields)
+        return kind(**_with_tuples(fields))
 
     spec: ModelSpec = _Walk(trusting).model(data)
     return spec
+
+
+def _with_tuples(fields: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
 
 
 def validate(data: Mapping[str, Any], source: str) -> ModelSpec:
@@ -214,7 +209,7 @@ def validate(data: Mapping[str, Any], source: str) -> ModelSpec:
             for text in value if isinstance(value, (list, tuple)) else (value,):
                 if isinstance(text, str):
                     _check_text(_join(path, key), text, one_line=key in ("name", "aliases", "norms"))
-        plain = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
+        plain = _with_tuples(fields)
         if not (_required(kind) <= plain.keys() and all(_plainly(value, hints[key]) for key, value in plain.items())):
             plain = _checked(kind, plain, path)
 
@@ -237,9 +232,7 @@ def validate(data: Mapping[str, Any], source: str) -> ModelSpec:
     return spec
 
 
-@lru_cache(maxsize=64)
-def _hints(kind: Any) -> dict[str, Any]:
-    return get_type_hints(kind)
+_hints = lru_cache(maxsize=64)(get_type_hints)
 
 
 @lru_cache(maxsize=64)
@@ -291,16 +284,14 @@ def _check_text(field: str, text: str, one_line: bool) -> None:
 
 def _sentence(error: Any, path: str) -> InputError:
     """One of pydantic's errors in our words."""
-    field = _join(path, ".".join(map(str, error["loc"])))
+    field, given = _join(path, ".".join(map(str, error["loc"]))), shown(error["input"])
     if error["type"].startswith("missing"):
         return InputError(f"{field} is missing", field=field)
+    message = error["msg"][0].lower() + error["msg"][1:]
     if error["type"] in ("is_instance_of", "dataclass_exact_type", "named_tuple_type"):
         # A part, perhaps one of several: loc ends in its class.
-        field = _join(path, error["loc"][0])
-        problem = f"{field} is {shown(error['input'])}, but must be a mapping of keys to values"
-        return InputError(problem, field=field, value=shown(error["input"]))
-    message = error["msg"][0].lower() + error["msg"][1:]
-    return InputError(f"{field} is {shown(error['input'])}, but {message}", field=field, value=shown(error["input"]))
+        field, message = _join(path, error["loc"][0]), "must be a mapping of keys to values"
+    return InputError(f"{field} is {given}, but {message}", field=field, value=given)
 
 
 def _join(path: str, key: object) -> str:
@@ -312,11 +303,8 @@ def as_data(value: Any) -> Any:
     if not (hasattr(value, "__dataclass_fields__") or hasattr(value, "_fields")):
         return [as_data(item) for item in value] if isinstance(value, (list, tuple)) else value
     kind: Any = type(value)
-    out = {}
-    for name, default in defaults(kind).items():
-        item = getattr(value, name)
-        if name == "type" or item != default:
-            out[name] = as_data(item)
+    items = [(name, getattr(value, name), default) for name, default in defaults(kind).items()]
+    out = {name: as_data(item) for name, item, default in items if name == "type" or item != default}
     return _with_order(value, out) if isinstance(value, ModelSpec) else out
 
 
@@ -364,8 +352,5 @@ def to_yaml(spec: ModelSpec) -> str:
     class Dumper(yaml.SafeDumper):
         """The safe one, with patterns in a line."""
 
-        def represent_pattern(self, pattern: InLine) -> Any:
-            return self.represent_mapping("tag:yaml.org,2002:map", pattern, flow_style=True)
-
-    Dumper.add_representer(InLine, Dumper.represent_pattern)
+    Dumper.add_representer(InLine, lambda dumper, data: dumper.represent_mapping("tag:yaml.org,2002:map", data, flow_style=True))
     return yaml.dump(as_data(spec), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)

@@ -13,6 +13,7 @@ from llmcx.errors import InputError, shown
 MAX_BYTES = 1 << 20  # the largest released config.json is under 100 KB
 MAX_DEPTH = 64
 MAX_NODES = 100_000
+DEEP = f"is nested deeper than {MAX_DEPTH} levels"
 OPEN_RANGE = "time_step_limit"  # the one key that released files end with Infinity, of state-space layers; it costs nothing
 
 
@@ -83,7 +84,7 @@ def _json(text: str, name: str) -> Any:
             raise InputError(f"{name} states {shown(twice)} twice", field=twice[:80])
         return made
 
-    deep = InputError(f"{name} is nested deeper than {MAX_DEPTH} levels", field="config")
+    deep = InputError(f"{name} {DEEP}", field="config")
     try:
         data = json.loads(text, parse_constant=Constant, parse_int=whole, object_pairs_hook=mapping)
     except RecursionError:
@@ -137,9 +138,7 @@ def _yaml(text: str, name: str) -> Any:
                 raise InputError(f"{name} uses {alias}, which llmcx does not follow; write the value out", field="config")
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if depth > MAX_DEPTH or nodes > MAX_NODES:
-                bound = (
-                    f"is nested deeper than {MAX_DEPTH} levels" if depth > MAX_DEPTH else f"holds more than {MAX_NODES:,} values"
-                )
+                bound = DEEP if depth > MAX_DEPTH else f"holds more than {MAX_NODES:,} values"
                 raise InputError(f"{name} {bound}, which no model description does", field="config")
         return yaml.load(text, Loader=Loader)
     except InputError:
@@ -149,7 +148,7 @@ def _yaml(text: str, name: str) -> Any:
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         problem = shown(error.problem or error.context)[1:-1]
         if "nesting depth" in problem:  # newer libyaml stops by itself, while it looks ahead
-            raise InputError(f"{name} is nested deeper than {MAX_DEPTH} levels{where}", field="config") from None
+            raise InputError(f"{name} {DEEP}{where}", field="config") from None
         raise InputError(f"{name} is not valid YAML{where}: {problem}", field="config") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{name} is not valid YAML: {str(error).splitlines()[0][:120]}", field="config") from None

@@ -69,6 +69,4 @@ def load(source: str | os.PathLike[str] | ModelSpec | Mapping[str, Any]) -> Mode
     if not isinstance(source, str):
         what = "a preset's name, a path, a mapping or a ModelSpec"
         raise InputError(f"the model is {shown(source)}, but must be {what}", field="source", value=shown(source), allowed=what)
-    if names_file(source):
-        return load_config(source)
-    return load_preset(source)
+    return load_config(source) if names_file(source) else load_preset(source)

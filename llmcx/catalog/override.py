@@ -46,34 +46,22 @@ def from_shape(shape: Shape) -> tuple[ModelSpec, list[str]]:
     """
     missing = [f"--{name.replace('_', '-')}" for name in ("layers", "d_model", "vocab") if getattr(shape, name) is None]
     if missing:
-        raise InputError(
-            f"no model given: name one with --preset or --config, or add {', '.join(missing)} to the shape flags",
-            field=missing[0].lstrip("-"),
-        )
+        problem = f"no model given: name one with --preset or --config, or add {', '.join(missing)} to the shape flags"
+        raise InputError(problem, field=missing[0].lstrip("-"))
     assert shape.layers is not None and shape.d_model is not None and shape.vocab is not None
-    notes = []
-    heads = shape.heads
-    if heads is None and shape.head_dim is not None:
-        heads = max(1, shape.d_model // shape.head_dim)
-        notes.append(f"assumed --heads {heads} (d_model / head_dim)")
-    elif heads is None:
-        dim = next(dim for dim in (128, 64, shape.d_model) if shape.d_model % dim == 0)
-        heads = shape.d_model // dim
-        notes.append(f"assumed --heads {heads} (heads of {dim})")
-    gated = shape.ffn == "gated"
-    if shape.d_ff is None:
-        notes.append(f"assumed --d-ff {4 * shape.d_model} (4 × d_model)")
-    for value, text in (
+    head_dim = shape.head_dim or next(dim for dim in (128, 64, shape.d_model) if shape.d_model % dim == 0)
+    heads = max(1, shape.d_model // head_dim) if shape.heads is None else shape.heads
+    d_ff = 4 * shape.d_model if shape.d_ff is None else shape.d_ff
+    assumed = (
+        (shape.heads, f"--heads {heads} ({f'heads of {head_dim}' if shape.head_dim is None else 'd_model / head_dim'})"),
+        (shape.d_ff, f"--d-ff {d_ff} (4 × d_model)"),
         (shape.ffn, "--ffn plain"),
         (shape.norm, "--norm layernorm"),
         (shape.tied, "--tied"),
         (shape.bias, "--no-bias"),
         (shape.positions, "no learned positions"),
-    ):
-        if value is None:
-            notes.append(f"assumed {text}")
-    d_ff = shape.d_ff if shape.d_ff is not None else 4 * shape.d_model
-    block = Gated(d_ff) if gated else Plain(d_ff)
+    )
+    block = Gated(d_ff) if shape.ffn == "gated" else Plain(d_ff)
     spec = ModelSpec(
         name=f"{shape.layers}x{shape.d_model}",
         d_model=shape.d_model,
@@ -81,16 +69,16 @@ def from_shape(shape: Shape) -> tuple[ModelSpec, list[str]]:
         decoder=(Layers(shape.layers, Attention(heads, head_dim=shape.head_dim), block),),
         head=Head(tied=True),
     )
-    return apply(spec, shape), notes
+    return apply(spec, shape), [f"assumed {text}" for value, text in assumed if value is None]
 
 
 def made_experts(shape: Shape) -> list[str]:
     """Which of the two ways to make experts of a dense feed-forward was taken: they give different models."""
     if shape.experts_from == "split":
-        return [
-            f"--experts-from split: {shape.experts:,} experts of d_ff / {shape.experts:,}; the total grows by the routers alone"
-        ]
-    return [f"--experts-from copy: {shape.experts:,} experts as wide as the dense feed-forward, as in Switch; the total grows"]
+        said = f"split: {shape.experts:,} experts of d_ff / {shape.experts:,}; the total grows by the routers alone"
+    else:
+        said = f"copy: {shape.experts:,} experts as wide as the dense feed-forward, as in Switch; the total grows"
+    return [f"--experts-from {said}"]
 
 
 def apply(spec: ModelSpec, shape: Shape) -> ModelSpec:
@@ -105,18 +93,15 @@ def apply(spec: ModelSpec, shape: Shape) -> ModelSpec:
     if shape.layers is not None:
         stacks = {stack: runs and _resized(spec, shape.layers) for stack, runs in stacks.items()}
     if (shape.experts is None) != (shape.top_k is None) and not spec.mixtures:
-        raise InputError(
-            "a mixture of experts needs both --experts and --top-k", field="experts" if shape.experts is None else "top_k"
-        )
+        missing = "experts" if shape.experts is None else "top_k"
+        raise InputError("a mixture of experts needs both --experts and --top-k", field=missing)
     if shape.experts_from is not None:
         _choice("experts_from", shape.experts_from, ("split", "copy"))
         if shape.experts is None or spec.mixtures:
             why = f"{spec.name} has experts already" if shape.experts is not None else "give --experts and --top-k"
             raise InputError(f"--experts-from makes a dense model's feed-forward into experts: {why}", field="experts_from")
-    embedding = {key: given[key] for key in ("vocab", "positions") if key in given}
     model: dict[str, Any] = {key.removesuffix("_length"): given[key] for key in ("d_model", "context_length") if key in given}
-    if embedding:
-        model["embedding"] = replace(spec.embedding, **embedding)
+    model["embedding"] = replace(spec.embedding, **{key: given[key] for key in ("vocab", "positions") if key in given})
     if shape.norm is not None:
         model["norm"] = Norm(_choice("norm", shape.norm, ("layernorm", "rmsnorm")))  # type: ignore[arg-type]
     if shape.tied is not None:
@@ -132,32 +117,25 @@ def apply(spec: ModelSpec, shape: Shape) -> ModelSpec:
     spec = replace(spec, **model)
     if shape.attention is not None and shape.window is not None:
         raise InputError("--window and --attention both choose the attention core; give one", field="window")
+    if shape.attention is None and shape.window is None:
+        return spec
+    from llmcx.model.variants import parse_variant, with_variant
+
     if shape.attention is not None:
-        from llmcx.model.variants import parse_variant, with_variant
-
-        spec = with_variant(spec, parse_variant(shape.attention))
-    if shape.window is not None:
-        from llmcx.model.variants import with_variant
-
-        spec = with_variant(spec, Sliding(shape.window))
-    return spec
+        return with_variant(spec, parse_variant(shape.attention))
+    assert shape.window is not None
+    return with_variant(spec, Sliding(shape.window))
 
 
 def _resized(spec: ModelSpec, layers: int) -> tuple[Layers, ...]:
-    """The one stack of ``spec`` with that many ``layers``: alike, or its pattern some times over.
-
-    Raises InputError for a model of several kinds that no pattern explains, or for a part of one.
-    """
+    """The one stack of ``spec`` with that many ``layers``: alike, or its pattern some times over, if there is one."""
     if len(spec.kinds) == 1:
         return (replace(spec.groups[0], repeat=layers),)
     every = None if spec.encoder and spec.decoder else period(spec.runs)
     if every is None:
-        raise InputError(
-            f"--layers cannot say which of the {len(spec.groups)} layer groups of {spec.name} it means; edit the preset instead"
-            f" (llmcx presets show {spec.name})",
-            field="layers",
-            value=layers,
-        )
+        problem = f"--layers cannot say which of the {len(spec.groups)} layer groups of {spec.name} it means"
+        way_out = f"edit the preset instead (llmcx presets show {spec.name})"
+        raise InputError(f"{problem}; {way_out}", field="layers", value=layers)
     if layers == spec.n_layers:
         return spec.encoder or spec.decoder
     if layers < 1 or layers % every or layers > LONGEST_STACK:
@@ -170,9 +148,8 @@ def _resized(spec: ModelSpec, layers: int) -> tuple[Layers, ...]:
 
 def _choice(field: str, value: str, allowed: tuple[str, ...]) -> str:
     if value not in allowed:
-        raise InputError(
-            f"{field} is {value!r}, but must be {' or '.join(allowed)}", field=field, value=value, allowed=" or ".join(allowed)
-        )
+        either = " or ".join(allowed)
+        raise InputError(f"{field} is {value!r}, but must be {either}", field=field, value=value, allowed=either)
     return value
 
 
@@ -205,16 +182,10 @@ def _ffn(part: Plain | Gated | MoE, shape: Shape) -> Plain | Gated | MoE:
 
 
 def _split(block: Plain | Gated, n_experts: int) -> Plain | Gated:
-    """One of ``n_experts`` equal parts of a dense feed-forward: d_ff / n_experts wide, so that together they hold its
-    matrices and a token does top_k / n_experts of its work (the chapter's k n d²/E). A bias on the way out is each part's own.
-    """
+    """One of ``n_experts`` equal parts of a dense feed-forward (the chapter's k n d²/E); a bias on the way out is each's own."""
     if block.d_ff % n_experts:
-        raise InputError(
-            f"--experts-from split cuts d_ff {block.d_ff:,} into {n_experts:,} equal experts, which does not come out even",
-            field="experts",
-            value=n_experts,
-            allowed=f"a divisor of {block.d_ff}",
-        )
+        problem = f"--experts-from split cuts d_ff {block.d_ff:,} into {n_experts:,} equal experts, which does not come out even"
+        raise InputError(problem, field="experts", value=n_experts, allowed=f"a divisor of {block.d_ff}")
     return replace(block, d_ff=block.d_ff // n_experts)
 
 

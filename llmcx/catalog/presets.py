@@ -39,18 +39,15 @@ def path_of(name: str) -> Path:
     lower = name.lower()
     if re.fullmatch(r"[\w.+-]+", lower) and (MODELS / f"{lower}.yaml").is_file():
         return MODELS / f"{lower}.yaml"
-    known = aliases()
-    if lower not in known:
-        known = _aliases()  # perhaps a file has changed since the index was made
+    known = aliases() if lower in aliases() else _aliases()  # perhaps a file has changed since the index was made
     if lower in known:
         return MODELS / f"{known[lower]}.yaml"
     from llmcx.catalog import brought
 
-    taken = {*names(), *known}
-    theirs = brought.find(lower, taken)
-    if theirs is not None:
-        return theirs
-    raise unknown_name("preset", name, offered(), field="preset", listed="presets list")
+    theirs = brought.find(lower, {*names(), *known})
+    if theirs is None:
+        raise unknown_name("preset", name, offered(), field="preset", listed="presets list")
+    return theirs
 
 
 def offered() -> list[str]:

@@ -42,13 +42,12 @@ def read_runs(path: str, least_ratio: float = 0.0) -> Runs:
             raise InputError(f"{name} has {len(found)} columns for {what}: {', '.join(head[i] for i in found)}", field=what)
         if found:
             columns[what] = found[0]
+    heads = f"its heads are {', '.join(head)}"
     for what in ("params", "loss"):
         if what not in columns:
-            raise InputError(
-                f"{name} has no column {what}; its heads are {', '.join(head)}", field=what, allowed=", ".join(NAMES[what])
-            )
+            raise InputError(f"{name} has no column {what}; {heads}", field=what, allowed=", ".join(NAMES[what]))
     if "tokens" not in columns and "compute" not in columns:
-        raise InputError(f"{name} has neither tokens nor compute; its heads are {', '.join(head)}", field="tokens")
+        raise InputError(f"{name} has neither tokens nor compute; {heads}", field="tokens")
     if "tokens" in columns:
         columns.pop("compute", None)
     runs = []

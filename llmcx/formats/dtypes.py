@@ -14,10 +14,9 @@ def bits(dtype: str) -> int:
     >>> bits("bf16")
     16
     """
-    try:
-        return BITS[dtype]
-    except KeyError:
-        raise unknown_name("dtype", dtype, list(BITS), field="dtype") from None
+    if dtype not in BITS:
+        raise unknown_name("dtype", dtype, list(BITS), field="dtype")
+    return BITS[dtype]
 
 
 CACHE_BLOCKS = {"q8_0": (32, 34), "q5_1": (32, 24), "q5_0": (32, 22), "q4_1": (32, 20), "q4_0": (32, 18), "iq4_nl": (32, 18)}

@@ -27,60 +27,27 @@ class Block(NamedTuple):
         return self.payload + self.scales
 
 
-BLOCKS = {
-    "F64": Block(1, 8, 0),
-    "F32": Block(1, 4, 0),
-    "F16": Block(1, 2, 0),
-    "BF16": Block(1, 2, 0),
-    "I8": Block(1, 1, 0),
-    "I16": Block(1, 2, 0),
-    "I32": Block(1, 4, 0),
-    "I64": Block(1, 8, 0),
-    "Q1_0": Block(128, 16, 2),
-    "Q2_0": Block(64, 16, 2),
-    "Q4_0": Block(32, 16, 2),
-    "Q4_1": Block(32, 16, 4),
-    "Q5_0": Block(32, 20, 2),
-    "Q5_1": Block(32, 20, 4),
-    "Q8_0": Block(32, 32, 2),
-    "Q8_1": Block(32, 32, 4),
-    "Q2_K": Block(256, 64, 20),
-    "Q3_K": Block(256, 96, 14),
-    "Q4_K": Block(256, 128, 16),
-    "Q5_K": Block(256, 160, 16),
-    "Q6_K": Block(256, 192, 18),
-    "Q8_K": Block(256, 256, 36),
-    # Codebook types: indices and signs are payload. The smallest ones hide bits of their scales among them.
-    "IQ1_S": Block(256, 48, 2),
-    "IQ1_M": Block(256, 48, 8),
-    "IQ2_XXS": Block(256, 64, 2),
-    "IQ2_XS": Block(256, 64, 10),
-    "IQ2_S": Block(256, 72, 10),
-    "IQ3_XXS": Block(256, 96, 2),
-    "IQ3_S": Block(256, 104, 6),
-    "IQ4_NL": Block(32, 16, 2),
-    "IQ4_XS": Block(256, 128, 8),
-    "TQ1_0": Block(256, 52, 2),
-    "TQ2_0": Block(256, 64, 2),
-    "MXFP4": Block(32, 16, 1),
-    "NVFP4": Block(64, 32, 4),
-}
+_BLOCKS = """
+F64 1 8 0, F32 1 4 0, F16 1 2 0, BF16 1 2 0, I8 1 1 0, I16 1 2 0, I32 1 4 0, I64 1 8 0,
+Q1_0 128 16 2, Q2_0 64 16 2, Q4_0 32 16 2, Q4_1 32 16 4, Q5_0 32 20 2, Q5_1 32 20 4, Q8_0 32 32 2, Q8_1 32 32 4,
+Q2_K 256 64 20, Q3_K 256 96 14, Q4_K 256 128 16, Q5_K 256 160 16, Q6_K 256 192 18, Q8_K 256 256 36,
+IQ1_S 256 48 2, IQ1_M 256 48 8, IQ2_XXS 256 64 2, IQ2_XS 256 64 10, IQ2_S 256 72 10, IQ3_XXS 256 96 2, IQ3_S 256 104 6,
+IQ4_NL 32 16 2, IQ4_XS 256 128 8, TQ1_0 256 52 2, TQ2_0 256 64 2, MXFP4 32 16 1, NVFP4 64 32 4
+"""
+# Codebook types (IQ): indices and signs are payload. The smallest ones hide bits of their scales among them.
+BLOCKS = {name: Block(*map(int, numbers)) for name, *numbers in map(str.split, _BLOCKS.split(","))}
 """The structs of ggml-common.h, their fields sorted into quants (qs, ql, qh, hmask, signs) and scales (d, dmin, m, e, scales)."""
 
 _ALIKE = """q4_0 q4_1 q5_0 q5_1 q8_0 q2_k q6_k iq1_s iq1_m iq2_xxs iq2_xs iq3_xxs iq3_s iq4_nl iq4_xs tq1_0 tq2_0"""
-MIXES = {name: name.upper() for name in _ALIKE.split()} | {
+MIXES = {
+    **{name: name.upper() for name in _ALIKE.split()},
     "q2_k_s": "Q2_K",
-    "q3_k_s": "Q3_K",
-    "q3_k_m": "Q3_K",
-    "q3_k_l": "Q3_K",
-    "q4_k_s": "Q4_K",
-    "q4_k_m": "Q4_K",
-    "q5_k_s": "Q5_K",
-    "q5_k_m": "Q5_K",
+    **dict.fromkeys(("q3_k_s", "q3_k_m", "q3_k_l"), "Q3_K"),
+    **dict.fromkeys(("q4_k_s", "q4_k_m"), "Q4_K"),
+    **dict.fromkeys(("q5_k_s", "q5_k_m"), "Q5_K"),
     "iq2_s": "IQ2_XS",
     "iq2_m": "IQ2_S",
-    "iq3_xs": "IQ3_S",
-    "iq3_m": "IQ3_S",
+    **dict.fromkeys(("iq3_xs", "iq3_m"), "IQ3_S"),
     "mxfp4_moe": "MXFP4",
 }
 """llama.cpp's mixtures, and the type that each gives to a tensor without a rule of its own."""
@@ -217,16 +184,13 @@ def _ffn_down(mix: str, kind: str, m: Model) -> Choice:
     if mix == "q3_k_l":
         return _same("Q5_K")
     rules = {
-        "q2_k_s": ("Q4_K", n // 8, kind),
-        "q3_k_m": ("Q5_K", n // 16, "Q4_K"),
-        "iq3_m": ("Q4_K", more_bits(n) if m.experts == 8 else n // 8, kind),
-        "q4_k_m": ("Q6_K", more_bits(n), kind),
-        "q5_k_m": ("Q6_K", more_bits(n), kind),
-        "q4_k_s": ("Q5_K", n // 8, kind),
-        "iq4_nl": ("Q5_K", n // 8, kind),
-        "iq4_xs": ("Q5_K", n // 8, kind),
+        "q2_k_s": Choice("Q4_K", n // 8, kind),
+        "q3_k_m": Choice("Q5_K", n // 16, "Q4_K"),
+        "iq3_m": Choice("Q4_K", more_bits(n) if m.experts == 8 else n // 8, kind),
+        **dict.fromkeys(("q4_k_m", "q5_k_m"), Choice("Q6_K", more_bits(n), kind)),
+        **dict.fromkeys(("q4_k_s", "iq4_nl", "iq4_xs"), Choice("Q5_K", n // 8, kind)),
     }
-    return Choice(*rules.get(mix, (kind, 0, kind)))
+    return rules.get(mix, _same(kind))
 
 
 def _attn_output(mix: str, kind: str, m: Model) -> str:
@@ -247,11 +211,7 @@ def fitting(kind: str, d_in: int) -> str:
     if d_in % BLOCKS[kind].elements == 0:
         return kind
     if kind not in _FALLBACK:
-        raise InputError(
-            f"rows of {d_in} elements are no whole blocks of {kind} ({BLOCKS[kind].elements} elements), and llama.cpp has no"
-            " other type for them",
-            field="dtype",
-            value=kind.lower(),
-        )
+        problem = f"rows of {d_in} elements are no whole blocks of {kind} ({BLOCKS[kind].elements} elements)"
+        raise InputError(f"{problem}, and llama.cpp has no other type for them", field="dtype", value=kind.lower())
     other = _FALLBACK[kind]
     return "F16" if d_in % BLOCKS[other].elements else other

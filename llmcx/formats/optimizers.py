@@ -48,9 +48,7 @@ class Optimizer:
     factored: bool = False
 
     def basis(self, op: Op) -> int:
-        """What the states are counted from besides the number of parameters, 0 for most: means of rows and columns, or the
-        parameters of the layers' matrices.
-        """
+        """What states are counted from besides parameters, if any: means of rows and columns, or the layers' matrices."""
         if self.factored:
             return factored_fold.of(op)
         inside = self.matrices is not None and op.kind == "linear" and in_layers(op)

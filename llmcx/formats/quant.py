@@ -6,6 +6,7 @@ outside GGUF the token table and the head) stays in 16 bits, in GGUF in 32.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -32,14 +33,9 @@ class Matrix(NamedTuple):
 
 
 _QKV = dict.fromkeys(("attn_q", "attn_k", "attn_v"), "attn_qkv")
+_SEPARATE = "llama mistral mixtral qwen2 qwen3 qwen2_moe qwen3_moe gemma gemma2 gemma3_text olmo2 smollm3 granite starcoder2"
 FUSED: dict[str, dict[str, str]] = {
-    **{
-        name: {}
-        for name in (
-            *("llama", "mistral", "mixtral", "qwen2", "qwen3", "qwen2_moe", "qwen3_moe", "gemma", "gemma2", "gemma3_text"),
-            *("olmo2", "smollm3", "granite", "starcoder2", "gpt_oss", "deepseek_v3"),
-        )
-    },
+    **{name: {} for name in [*_SEPARATE.split(), "gpt_oss", "deepseek_v3"]},
     "gpt2": _QKV,
     "phi3": _QKV | {"ffn_gate": "ffn_up"},
 }
@@ -51,9 +47,7 @@ _ONLY = {"deepseek_v3": {"fp8_block"}, "gpt_oss": {"mxfp4", *gguf.MIXES}}
 _ROLES = {
     ("embedding", ""): "token_embd",
     ("head", "head"): "output",
-    ("mixer", "q"): "attn_q",
-    ("mixer", "k"): "attn_k",
-    ("mixer", "v"): "attn_v",
+    **{("mixer", leaf): f"attn_{leaf}" for leaf in "qkv"},
     ("mixer", "out"): "attn_output",
     ("mixer", "q_down"): "attn_q_a",
     ("mixer", "q_up"): "attn_q_b",
@@ -213,18 +207,13 @@ def weights(spec: ModelSpec, text: str) -> Weights:
     if name not in SCHEMES and name not in gguf.MIXES:
         raise unknown_name("dtype", text, [*dtypes.BITS, *names()], field="dtype")
     settings = _settings(name, rest)
+    unknown = f"how {spec.name} is stored in {name} is not known"
     if spec.family not in FUSED:
-        raise InputError(
-            f"how {spec.name} is stored in {name} is not known: its family is {spec.family}, and known are"
-            f" {', '.join(sorted(FUSED))}",
-            field="dtype",
-            value=text,
-        )
+        why = f": its family is {spec.family}, and known are {', '.join(sorted(FUSED))}"
+        raise InputError(f"{unknown}{why}", field="dtype", value=text)
     if name not in _ONLY.get(spec.family, {name}):
-        only = ", ".join(sorted(_ONLY[spec.family]))
-        raise InputError(
-            f"how {spec.name} is stored in {name} is not known; known for {spec.family}: {only}", field="dtype", value=text
-        )
+        why = f"; known for {spec.family}: {', '.join(sorted(_ONLY[spec.family]))}"
+        raise InputError(f"{unknown}{why}", field="dtype", value=text)
     matrices, vectors = _tensors(spec, name)
     if name in gguf.MIXES:
         return _gguf(spec, name, matrices, vectors)
@@ -267,10 +256,9 @@ def _tensors(spec: ModelSpec, name: str) -> tuple[list[Matrix], int]:
                 continue
         rows = found.setdefault((op.group, fused.get(role, role), d_in, op.copies), [0, op.times])
         rows[0] += d_out
-    together: dict[tuple[str, int, int, int], int] = {}
+    together: Counter[tuple[str, int, int, int]] = Counter()
     for (_, role, d_in, copies), (d_out, times) in found.items():
-        key = (role, d_in, d_out, copies)
-        together[key] = together.get(key, 0) + times
+        together[role, d_in, d_out, copies] += times
     return [Matrix(*key, times) for key, times in together.items()], vectors
 
 
@@ -280,18 +268,14 @@ def _gguf(spec: ModelSpec, mix: str, matrices: list[Matrix], vectors: int) -> We
     n, grouped = spec.n_layers, attention.kv_heads != attention.n_heads
     is_llama = spec.family in ("llama", "mistral", "mixtral") and grouped and experts != 8
     tied = all(matrix.role != "output" for matrix in matrices)
-    model = gguf.Model(
-        n, attention.n_heads // attention.kv_heads, experts, tied, n == 80 and (is_llama or spec.family == "qwen2")
-    )
+    is_70b = n == 80 and (is_llama or spec.family == "qwen2")
+    model = gguf.Model(n, attention.n_heads // attention.kv_heads, experts, tied, is_70b)
     stored = [("F32", vectors)]
     for matrix in matrices:
         choice = gguf.choose(mix, matrix.role, matrix.d_in, model)
         if matrix.role not in _OUTSIDE and matrix.times != n and choice.special != choice.rest and 0 < choice.layers < n:
-            raise InputError(
-                f"the layers of {spec.name} differ, and which of them have the larger types of {mix} is not known",
-                field="dtype",
-                value=mix,
-            )
+            problem = f"the layers of {spec.name} differ, and which of them have the larger types of {mix} is not known"
+            raise InputError(problem, field="dtype", value=mix)
         count = min(choice.layers, matrix.times)
         for kind, times in ((choice.special, count), (choice.rest, matrix.times - count)):
             if times:
@@ -299,9 +283,8 @@ def _gguf(spec: ModelSpec, mix: str, matrices: list[Matrix], vectors: int) -> We
     rows = []
     for kind, elements in stored:
         block = gguf.BLOCKS[kind]
-        rows.append(
-            (kind, elements, Sizes(elements // block.elements * block.payload, elements // block.elements * block.scales))
-        )
+        n_blocks = elements // block.elements
+        rows.append((kind, elements, Sizes(n_blocks * block.payload, n_blocks * block.scales)))
     notes = ["not counted: a GGUF file's header and padding, and tables of rotary factors (256 bytes in Llama 3.1)"]
     if mix in gguf.NEEDS_IMATRIX:
         notes.append(f"{mix} with an importance matrix, without which llama.cpp does not make it")
@@ -313,12 +296,8 @@ def _gguf(spec: ModelSpec, mix: str, matrices: list[Matrix], vectors: int) -> We
 def _scheme(spec: ModelSpec, name: str, settings: dict[str, int], matrices: list[Matrix], vectors: int) -> Weights:
     scheme = SCHEMES[name]
     if scheme.source == _BNB and any(matrix.role.endswith("_exps") for matrix in matrices):
-        raise InputError(
-            f"{name} of {spec.name} is not known: transformers keeps its experts in one tensor, which {name} leaves alone or"
-            " splits, depending on the version",
-            field="dtype",
-            value=name,
-        )
+        why = f"transformers keeps its experts in one tensor, which {name} leaves alone or splits, depending on the version"
+        raise InputError(f"{name} of {spec.name} is not known: {why}", field="dtype", value=name)
     rows = [("16 bits", vectors, Sizes(2 * vectors, 0))]
     for matrix in matrices:
         # gpt-oss is released with its experts in MXFP4 and all else in BF16 (OpenAI 2025, arXiv:2508.10925, sec. 2.1).

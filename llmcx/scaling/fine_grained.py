@@ -12,11 +12,10 @@ Without routing the finest cut would always win; with it each budget has its bes
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from math import exp, log
 from typing import NamedTuple
 
 from llmcx.scaling.laws import FineGrained
+from llmcx.scaling.minimum import rising
 
 GRANULARITIES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 """Those tried. The law was fitted to 1 to 16; the paper's own Table 2 reads it up to 64."""
@@ -45,10 +44,8 @@ def loss(law: FineGrained, active: float, tokens: float, granularity: int) -> fl
 
 
 def _at(law: FineGrained, active: float, granularity: int, unit: float) -> Best:
-    """The point of the frontier with this size: the tokens at which N and D are worth their last FLOP alike.
-
-    dL/dN / dL/dD = dC/dN / dC/dD gives alpha a_G / N^alpha = s beta B / D^beta, where s = dlnF / dlnN = 1 - share / 3 of F.
-    """
+    # N and D are worth their last FLOP alike: dL/dN / dL/dD = dC/dN / dC/dD gives alpha a_G / N^alpha = s beta B / D^beta,
+    # where s = dlnF / dlnN = 1 - share / 3 of F.
     total = active * (8 * law.experts + 4) / 12
     routing = routing_share(law, active, granularity)
     slope = 1 - routing / (1 + routing) / 3
@@ -73,13 +70,5 @@ def optimum(law: FineGrained, name: str, value: float, unit: float = 1.0) -> Bes
 def _reaching(law: FineGrained, name: str, value: float, granularity: int, unit: float) -> Best:
     if name == "params":
         return _at(law, value, granularity, unit)
-    return _at(law, _solve(lambda n: float(getattr(_at(law, n, granularity, unit), name)), value), granularity, unit)
-
-
-def _solve(grows: Callable[[float], float], value: float) -> float:
-    """Where a growing function of N reaches ``value``, by bisection in log N."""
-    low, high = log(1e-3), log(1e40)
-    for _ in range(120):
-        middle = (low + high) / 2
-        low, high = (low, middle) if grows(exp(middle)) >= value else (middle, high)
-    return exp(high)
+    sized = rising(lambda n: float(getattr(_at(law, n, granularity, unit), name)) - value, 1e-3, 1e40)
+    return _at(law, sized, granularity, unit)

@@ -157,15 +157,13 @@ def fit(runs: Sequence[Run], *, name: str = "fit", starts: int = 60, bootstraps:
     best = ends[0]
     agreeing = sum(bool(np.allclose(end.x, best.x, rtol=1e-2, atol=1e-3)) for end in ends)
     draw = np.random.default_rng(seed)
-    drawn = []
-    for _ in range(bootstraps):
-        weight = np.bincount(draw.integers(len(runs), size=len(runs)), minlength=len(runs)).astype(float)
-        drawn.append(_constants(descend(best.x, weight).x))
+    n = len(runs)
+    weights = (np.bincount(draw.integers(n, size=n), minlength=n).astype(float) for _ in range(bootstraps))
+    drawn = [_constants(descend(best.x, weight).x) for weight in weights]
     found = _constants(best.x)
-    estimates = []
-    for index, constant in enumerate(("E", "A", "B", "alpha", "beta", "a")):
-        low, high = (float(np.percentile([row[index] for row in drawn], q)) for q in (10, 90)) if drawn else (None, None)
-        estimates.append(Estimate(constant, found[index], low, high))
+    bands = np.percentile(drawn, (10, 90), axis=0).T.tolist() if drawn else [(None, None)] * len(found)
+    names = ("E", "A", "B", "alpha", "beta", "a")
+    estimates = [Estimate(constant, value, *band) for constant, value, band in zip(names, found, bands, strict=True)]
     a, b, e, alpha, beta = best.x
     residual = np.logaddexp(np.logaddexp(a - alpha * log_n, b - beta * log_d), e) - log_l
     spent = [6 * run.params * run.tokens for run in runs]

@@ -133,15 +133,12 @@ def law(data: Mapping[str, Any]) -> Law:
     ...      "constants": {"coefficient": 1e9, "compute": 1e20, "exponent": 0.5}}).form
     'power'
     """
-    for key in data:
-        if key not in _KEYS:
-            raise unknown_name("key of a law", str(key), _KEYS, field=str(key))
+    _known(data, "key of a law", _KEYS)
     name = _text(data, "name")
     form = _text(data, "form")
     if form not in FORMS:
         raise unknown_name("form of a law", form, list(FORMS), field="form")
     constants = _constants(form, data.get("constants"), "constants")
-    printed = data.get("printed")
     spans = _mapping(data.get("range"), "range")
     least, most = _interval(spans.get("compute"), "range.compute")
     parameters = data.get("parameters", "all")
@@ -153,7 +150,7 @@ def law(data: Mapping[str, Any]) -> Law:
     worn = data.get("repetition")
     if worn is not None and form != "parametric":
         raise InputError("repetition belongs to a parametric law", field="repetition", allowed="form: parametric")
-    rounded = None if printed is None else _constants("parametric", printed, "printed")
+    printed = None if data.get("printed") is None else _constants("parametric", data["printed"], "printed")
     return Law(
         name=name,
         title=_text(data, "title") if "title" in data else name,
@@ -162,7 +159,7 @@ def law(data: Mapping[str, Any]) -> Law:
         compute_max=most,
         source=_text(data, "source"),
         parameters=parameters,
-        printed=rounded if isinstance(rounded, Parametric) else None,
+        printed=printed,
         repetition=None if worn is None else _repetition(worn),
         uncertainty=_spreads(constants, data.get("uncertainty")),
         range_note=_text(spans, "note") if "note" in spans else None,
@@ -176,6 +173,13 @@ def _text(data: Mapping[str, Any], key: str) -> str:
         problem = "is missing" if value is None else f"is {value!r}, but must be text"
         raise InputError(f"{key} of the law {problem}", field=key)
     return value
+
+
+def _known(given: Mapping[str, Any], what: str, names: Sequence[str], path: str = "") -> None:
+    """Refuse the first key that is not among ``names``."""
+    for key in given:
+        if key not in names:
+            raise unknown_name(what, str(key), list(names), field=f"{path}{key}")
 
 
 def _mapping(value: Any, field: str) -> Mapping[str, Any]:
@@ -196,27 +200,22 @@ def number(value: Any, field: str, low: float = 0.0, high: float = LARGEST, clos
 
 def _repetition(data: Any) -> Repetition:
     given = _mapping(data, "repetition")
-    for key in given:
-        if key not in Repetition._fields:
-            raise unknown_name("constant of repetition", str(key), list(Repetition._fields), field=f"repetition.{key}")
+    _known(given, "constant of repetition", Repetition._fields, "repetition.")
     return Repetition(*(number(given.get(key), f"repetition.{key}") for key in Repetition._fields))
 
 
-def _constants(form: str, data: Any, field: str) -> Constants:
+def _constants(form: str, data: Any, field: str) -> Any:
     given = _mapping(data, field)
     kind = FORMS[form]
     names = [item.name for item in fields(kind)]
-    for key in given:
-        if key not in names:
-            raise unknown_name(f"constant of a {form} law", str(key), names, field=f"{field}.{key}")
+    _known(given, f"constant of a {form} law", names, f"{field}.")
     values = {}
     for key in names:
         if key not in given:
             raise InputError(f"{field}.{key} is missing; a {form} law needs {', '.join(names)}", field=f"{field}.{key}")
         high = 1.0 if key == "exponent" else LARGEST
         values[key] = number(given[key], f"{field}.{key}", high=high, closed=key == "E")
-    built: Constants = kind(**values)
-    return built
+    return kind(**values)
 
 
 def _interval(value: Any, field: str, point: bool = False) -> tuple[float, float]:
@@ -236,19 +235,16 @@ def _spreads(constants: Constants, data: Any) -> tuple[Spread, ...]:
     kind = _text(given, "kind")
     centres = {item.name: float(getattr(constants, item.name)) for item in fields(constants)}
     centres["a"] = _exponent(constants)
-    found = []
-    for key, value in given.items():
-        if key == "kind":
-            continue
-        if key not in centres:
-            raise unknown_name("constant of the law", str(key), list(centres), field=f"uncertainty.{key}")
+    spreads = {key: value for key, value in given.items() if key != "kind"}
+    _known(spreads, "constant of the law", list(centres), "uncertainty.")
+
+    def spread(key: str, value: Any) -> Spread:
         if isinstance(value, (list, tuple)):
-            low, high = _interval(value, f"uncertainty.{key}", point=True)
-        else:
-            half = number(value, f"uncertainty.{key}")
-            low, high = centres[key] - half, centres[key] + half
-        found.append(Spread(key, low, high, kind))
-    return tuple(found)
+            return Spread(key, *_interval(value, f"uncertainty.{key}", point=True), kind)
+        half = number(value, f"uncertainty.{key}")
+        return Spread(key, centres[key] - half, centres[key] + half, kind)
+
+    return tuple(spread(key, value) for key, value in spreads.items())
 
 
 def _exponent(constants: Constants) -> float:

@@ -10,7 +10,7 @@ The laws themselves are data (:mod:`llmcx.scaling.laws`); their formulas are her
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import isfinite
 
 from llmcx.errors import InputError
@@ -23,9 +23,6 @@ FLOPS_PER_PARAM_TOKEN = 6.0
 EQ2 = "Hoffmann et al. 2022, arXiv:2203.15556, eq. 2"
 EQ4 = "Hoffmann et al. 2022, arXiv:2203.15556, eq. 4"
 SIX_ND = "Kaplan et al. 2020, arXiv:2001.08361, sec. 2.1"
-
-
-# --- compute --------------------------------------------------------------------------------------------------------
 
 
 def amount(field: str, value: float) -> float:
@@ -96,16 +93,9 @@ def day_hours(days: float, gpus: int) -> float:
 
 def _gpu_hour(peak_flops: float, mfu: float) -> float:
     if isinstance(mfu, (int, float)) and not isinstance(mfu, bool) and mfu > 1:
-        raise InputError(
-            f"mfu is {mfu}, but is the fraction of the peak that is used, above 0 and at most 1",
-            field="mfu",
-            value=str(mfu),
-            allowed="above 0, at most 1",
-        )
+        problem = f"mfu is {mfu}, but is the fraction of the peak that is used, above 0 and at most 1"
+        raise InputError(problem, field="mfu", value=str(mfu), allowed="above 0, at most 1")
     return 3600 * number(peak_flops, "peak_flops") * number(mfu, "mfu")
-
-
-# --- loss and optimum -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -157,12 +147,8 @@ def loss_at(c: Parametric, n: float, d: float) -> float:
 def parametric(law: Law) -> Parametric:
     if isinstance(law.constants, Parametric):
         return law.constants
-    raise InputError(
-        f"{law.name} is a power law of the optimum and has no loss; a parametric law is needed",
-        field="law",
-        value=law.name,
-        allowed="a law of form parametric",
-    )
+    problem = f"{law.name} is a power law of the optimum and has no loss; a parametric law is needed"
+    raise InputError(problem, field="law", value=law.name, allowed="a law of form parametric")
 
 
 def frontier(law: Law, flops_per_param_token: float = FLOPS_PER_PARAM_TOKEN) -> Power:
@@ -220,46 +206,31 @@ def optimum(
         what = " and ".join(given) if given else "none"
         raise InputError(f"give exactly one of compute, params and tokens, not {what}", field="compute", allowed="exactly one")
     k = factor(flops_per_param_token)
-    if isinstance(law.constants, FineGrained):
-        [(name, value)] = given.items()
-        return _fine_grained(law, law.constants, name, amount(name, value), k)
-    line = frontier(law, k)
-    c, u, a = line.coefficient, line.compute, line.exponent
+    [(name, asked)] = given.items()
+    value = amount(name, asked)
+    expected = total = granularity = None
     try:
-        if compute is not None:
-            budget = amount("compute", compute)
-            n = c * (budget / u) ** a
-            d = budget / (k * n)
-        elif params is not None:
-            n = amount("params", params)
-            budget = u * (n / c) ** (1 / a)
-            d = budget / (k * n)
+        if isinstance(law.constants, FineGrained):  # N is the active parameters, and the granularity is chosen too
+            found = fine_grained.optimum(law.constants, name, value, k / FLOPS_PER_PARAM_TOKEN)
+            n, total, d, budget, expected, granularity = found
         else:
-            assert tokens is not None
-            d = amount("tokens", tokens)
-            budget = u * (k * d * c / u) ** (1 / (1 - a))
-            n = budget / (k * d)
+            line = frontier(law, k)
+            c, u, a = line.coefficient, line.compute, line.exponent
+            if name == "compute":
+                n, budget = c * (value / u) ** a, value
+            elif name == "params":
+                n, budget = value, u * (value / c) ** (1 / a)
+            else:
+                budget = u * (k * value * c / u) ** (1 / (1 - a))
+                n = budget / (k * value)
+            d = value if name == "tokens" else budget / (k * n)
     except (OverflowError, ZeroDivisionError):
         n = d = budget = float("inf")
     if not all(isfinite(x) and x > 0 for x in (n, d, budget)):
-        field, value = next(iter(given.items()))
-        raise InputError(f"{field} {value:g} puts the optimum of {law.name} out of reach of numbers", field=field, value=value)
-    expected = loss_at(law.constants, n, d) if isinstance(law.constants, Parametric) else None
-    return _optimum(law, n, d, budget, expected)
-
-
-def _fine_grained(law: Law, constants: FineGrained, name: str, value: float, k: float) -> Optimum:
-    """The optimum of a mixture of experts, whose N here is the active parameters and whose granularity is chosen too."""
-    best = fine_grained.optimum(constants, name, value, k / FLOPS_PER_PARAM_TOKEN)
-    if not all(isfinite(x) for x in best):
-        raise InputError(f"{name} {value:g} puts the optimum of {law.name} out of reach of numbers", field=name, value=value)
-    found = _optimum(law, best.active, best.tokens, best.compute, best.loss)
-    return replace(found, total_params=best.total, granularity=best.granularity)
-
-
-def _optimum(law: Law, n: float, d: float, budget: float, expected: float | None) -> Optimum:
-    warning = out_of_range(law, budget)
-    spread = law.exponent_spread
+        raise InputError(f"{name} {asked:g} puts the optimum of {law.name} out of reach of numbers", field=name, value=asked)
+    if isinstance(law.constants, Parametric):
+        expected = loss_at(law.constants, n, d)
+    warning, spread = out_of_range(law, budget), law.exponent_spread
     return Optimum(
         law=law.name,
         params=n,
@@ -274,8 +245,8 @@ def _optimum(law: Law, n: float, d: float, budget: float, expected: float | None
         exponent=law.exponent,
         exponent_low=spread and spread.low,
         exponent_high=spread and spread.high,
-        total_params=None,
-        granularity=None,
+        total_params=total,
+        granularity=granularity,
     )
 
 
@@ -307,9 +278,6 @@ def times(ratio: float) -> str:
     ('3,333 times', '0.25 times')
     """
     return f"{ratio:,.0f} times" if 100 <= ratio < 1e6 else f"{ratio:.2g} times"
-
-
-# --- equal compute --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -362,12 +330,8 @@ def at_equal_compute(
         n = amount("sizes", size)
         d = top.compute / (k * n)
         if d < 1:
-            raise InputError(
-                f"{n:.4g} parameters leave less than one token of {top.compute:.4g} FLOPs",
-                field="sizes",
-                value=size,
-                allowed=f"at most {top.compute / k:.4g}",
-            )
+            problem = f"{n:.4g} parameters leave less than one token of {top.compute:.4g} FLOPs"
+            raise InputError(problem, field="sizes", value=size, allowed=f"at most {top.compute / k:.4g}")
         reached = loss_at(constants, n, d)
         rows.append(Split(n, d, d / n, reached, reached - least))
     return EqualCompute(law.name, top.compute, top, rows, min(range(len(rows)), key=lambda i: rows[i].loss))

@@ -7,7 +7,7 @@ k.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, expm1, log
 from typing import Any, TypedDict
@@ -15,6 +15,7 @@ from typing import Any, TypedDict
 from llmcx.errors import InputError
 from llmcx.scaling.accounting import Accounting
 from llmcx.scaling.laws import Law, Parametric, Repetition
+from llmcx.scaling.minimum import least, rising
 from llmcx.scaling.optimum import (
     FLOPS_PER_PARAM_TOKEN,
     EqualCompute,
@@ -171,7 +172,7 @@ def lifetime(law: Law, best: Optimum, inference_tokens: float, flops_per_param_t
         left = p.B / tokens**p.beta
         return float(p.alpha * (target - p.E - left) - p.beta * left * (1 + served / (3 * tokens)))
 
-    tokens = _rising(slack, best.tokens, 1e30 * best.tokens)
+    tokens = rising(slack, best.tokens, 1e30 * best.tokens)
     params = float((p.A / (target - p.E - p.B / tokens**p.beta)) ** (1 / p.alpha))
     training, serving = k * params * tokens, k / 3 * params * served
     baseline = best.compute + k / 3 * best.params * served
@@ -251,13 +252,12 @@ def constrained(
     """
     p, k = parametric(law), factor(flops_per_param_token)
     free = optimum(law, compute=compute, flops_per_param_token=k)
-    budget = free.compute
+    budget, middle = free.compute, log(free.params)
 
     def at(size: float) -> float:
         return constrained_loss(law, exp(size), budget / (k * exp(size)), unique_tokens)
 
-    top = log(budget / k)
-    n = exp(_golden(at, max(log(free.params) - 20, 0.0), min(log(free.params) + 20, top)))
+    n = exp(least(at, max(middle - 20, 0.0), min(middle + 20, log(budget / k))))
     d = budget / (k * n)
     n_worth, d_worth = effective(law, n, d, unique_tokens)
     found = loss_at(p, n_worth, d_worth)
@@ -275,34 +275,6 @@ def constrained(
         unlimited_tokens=free.tokens,
         naive_loss=constrained_loss(law, free.params, free.tokens, unique_tokens),
     )
-
-
-def _rising(value: Callable[[float], float], low: float, high: float) -> float:
-    """Where a growing function crosses zero between two positive numbers, by bisection in their logarithms."""
-    if value(low) >= 0:
-        return low
-    a, b = log(low), log(high)
-    for _ in range(100):
-        middle = (a + b) / 2
-        a, b = (a, middle) if value(exp(middle)) >= 0 else (middle, b)
-    return exp(b)
-
-
-def _golden(value: Callable[[float], float], low: float, high: float) -> float:
-    """Where a function of one valley is least, by golden section."""
-    step = (5**0.5 - 1) / 2
-    a, b = high - step * (high - low), low + step * (high - low)
-    at_a, at_b = value(a), value(b)
-    for _ in range(80):
-        if at_a <= at_b:
-            high, b, at_b = b, a, at_a
-            a = high - step * (high - low)
-            at_a = value(a)
-        else:
-            low, a, at_a = a, b, at_b
-            b = low + step * (high - low)
-            at_b = value(b)
-    return (low + high) / 2
 
 
 class LawShape(TypedDict):
@@ -353,7 +325,6 @@ def placed(laws: list[Law], sizes: Sequence[float], tokens: float, compute: floa
     if any(one.excess_compute is not None for one in stands):
         notes.append("wasted: the share of the compute that the optimum of the same loss would not have needed")
     if any(one.justified_inference is not None for one in stands):
-        notes.append(
-            "pays from: tokens served over the lifetime for which no other model of its loss is cheaper to train and serve"
-        )
+        served = "tokens served over the lifetime for which no other model of its loss is cheaper to train and serve"
+        notes.append(f"pays from: {served}")
     return Advice(standing=stands, laws=best), notes
