@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 from contextlib import suppress
+from functools import lru_cache
 from importlib import import_module
 from io import TextIOWrapper
 from typing import Annotated, Any
@@ -71,6 +72,12 @@ class Group(TyperGroup):
         return [_as_typed(param) for param in super().get_params(ctx) if not str(param.name).endswith("_completion")]
 
 
+@lru_cache(maxsize=8)
+def built(name: str) -> Any:
+    """A command by its full name, as Typer builds it: its module is imported now."""
+    return typer.main.get_command(import_module(f"llmcx.cli.{name.replace('-', '_').replace(' ', '_')}").app)
+
+
 class _Lazy(Group):
     """Knows every subcommand by name and one line of help; builds the one that is called.
 
@@ -81,10 +88,7 @@ class _Lazy(Group):
         name, command, rest = super().resolve_command(ctx, args)
         if (name, *rest[:1]) in BELOW:
             name, rest = f"{name} {rest[0]}", rest[1:]
-            command = typer.main.get_command(import_module(f"llmcx.cli.{name.replace(' ', '_')}").app)
-        elif name in COMMANDS:
-            command = typer.main.get_command(import_module(f"llmcx.cli.{name.replace('-', '_')}").app)
-        return name, command, rest
+        return name, built(name) if name else command, rest
 
 
 app = typer.Typer(

@@ -2,12 +2,10 @@
 
 from typing import Annotated
 
-import typer
-
 from llmcx import units
 from llmcx.answers import attention_compare as core
 from llmcx.answers.advice import differences
-from llmcx.cli.options import DTYPES, VARIANTS, Models, choosing, command, completing, describe, explaining, single
+from llmcx.cli.options import DTYPES, VARIANTS, Models, command, completing, describe, explaining, option, single
 from llmcx.model.variants import parse_variant
 from llmcx.report.attention_compare import measured
 from llmcx.report.render import Item
@@ -18,37 +16,35 @@ app = single()
 @command(app, "attention-compare")
 def attention_compare(
     models: Models,
-    seq: Annotated[str, typer.Option(help="Lengths to compare at, 8k is 8192; a range is 1k:1M:x4.")] = "512:32k:x4",
-    batch: Annotated[str, typer.Option(help="Sequences.")] = "1",
+    seq: Annotated[str, option("Lengths to compare at, 8k is 8192; a range is 1k:1M:x4.")] = "512:32k:x4",
+    batch: Annotated[str, option("Sequences.")] = "1",
     variant: Annotated[
         list[str] | None,
-        typer.Option(
+        option(
+            "A variant such as local:w=512, gqa:g=8 or dsa:k=2048; repeat. Default: seventeen. The first is the baseline.",
             "--variant",
             "-v",
             metavar="CORE",
-            help="A variant such as local:w=512, gqa:g=8 or dsa:k=2048; repeat. Default: seventeen. The first is the baseline.",
-            autocompletion=VARIANTS,
+            offers=VARIANTS,
         ),
     ] = None,
     hardware: Annotated[
-        str | None, typer.Option(help="Times on this machine, and its memory as budget.", autocompletion=completing("hardware"))
+        str | None, option("Times on this machine, and its memory as budget.", offers=completing("hardware"))
     ] = None,
-    on_chip: Annotated[
-        str | None, typer.Option(help="What tiles of keys may fill on the chip: 192KiB.", show_default=False)
-    ] = None,
-    sparse_window: Annotated[str, typer.Option(help="w of local and Longformer.")] = "256",
-    stride: Annotated[str, typer.Option(help="k of strided.")] = "128",
-    globals_: Annotated[str, typer.Option("--globals", help="Global tokens of Longformer.")] = "16",
-    rank: Annotated[str, typer.Option(help="k of Linformer.")] = "256",
-    features: Annotated[str, typer.Option(help="r of Performer.")] = "256",
-    dtype: Annotated[str, typer.Option(help="Of weights, activations and cache.", autocompletion=DTYPES)] = "bf16",
-    causal: Annotated[bool, typer.Option("--causal", help="Count only the pairs a causal mask leaves.")] = False,
-    budget: Annotated[str | None, typer.Option(help="Memory that gives each variant's longest prefill: 80GB.")] = None,
+    on_chip: Annotated[str | None, option("What tiles of keys may fill on the chip: 192KiB.")] = None,
+    sparse_window: Annotated[str, option("w of local and Longformer.")] = "256",
+    stride: Annotated[str, option("k of strided.")] = "128",
+    globals_: Annotated[str, option("Global tokens of Longformer.", "--globals")] = "16",
+    rank: Annotated[str, option("k of Linformer.")] = "256",
+    features: Annotated[str, option("r of Performer.")] = "256",
+    dtype: Annotated[str, option("Of weights, activations and cache.", offers=DTYPES)] = "bf16",
+    causal: Annotated[bool, option("Count only the pairs a causal mask leaves.", "--causal")] = False,
+    budget: Annotated[str | None, option("Memory that gives each variant's longest prefill: 80GB.")] = None,
     measure: Annotated[
         str | None,
-        typer.Option(
-            help="What to tabulate and draw by length: time, flops, memory, cache or traffic.",
-            autocompletion=choosing("report.attention:MEASURES"),
+        option(
+            "What to tabulate and draw by length: time, flops, memory, cache or traffic.",
+            offers="report.attention_compare:MEASURES",
         ),
     ] = None,
 ) -> list[Item]:

@@ -4,13 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, cast
 
-import typer
-
 from llmcx import units
 from llmcx.catalog import data as catalog
 from llmcx.catalog.build import as_data, to_yaml
 from llmcx.catalog.index import names
-from llmcx.cli.options import Models, command, completing, describe, explaining, refuse_given, single
+from llmcx.cli.options import Models, command, completing, describe, explaining, flag_of, option, refuse_given, single
 from llmcx.errors import InputError, unknown_name
 from llmcx.model.spec import ModelSpec
 from llmcx.report.render import Item
@@ -32,26 +30,23 @@ briefly.
 class Budget:
     """What there is to spend: one of these. All but the first three are FLOPs of --hardware at --mfu."""
 
-    compute: Annotated[str | None, typer.Option(help="Training FLOPs, e.g. 5.76e23.")] = None
-    params: Annotated[str | None, typer.Option(help="Parameters of the model, e.g. 70B; with --tokens: a trained model.")] = None
-    tokens: Annotated[str | None, typer.Option(help="Training tokens, e.g. 1.4T. Of a preset: default as published.")] = None
-    gpu_hours: Annotated[str | None, typer.Option(help="GPU-hours.")] = None
-    dollars: Annotated[str | None, typer.Option(help="USD, at --price per GPU-hour.")] = None
-    days: Annotated[float | None, typer.Option(help="Days on --gpus.")] = None
-    gpus: Annotated[str | None, typer.Option(help="GPUs of --days.")] = None
-    hardware: Annotated[
-        str | None, typer.Option(help="The accelerator. Default: h100.", autocompletion=completing("hardware"))
-    ] = None
-    mfu: Annotated[float | None, typer.Option(help="Share of the dense 16-bit peak that the run uses. Default: 0.4.")] = None
-    price: Annotated[float | None, typer.Option(help="USD per GPU-hour. Default: the accelerator's, dated.")] = None
+    compute: Annotated[str | None, option("Training FLOPs, e.g. 5.76e23.")] = None
+    params: Annotated[str | None, option("Parameters of the model, e.g. 70B; with --tokens: a trained model.")] = None
+    tokens: Annotated[str | None, option("Training tokens, e.g. 1.4T. Of a preset: default as published.")] = None
+    gpu_hours: Annotated[str | None, option("GPU-hours.")] = None
+    dollars: Annotated[str | None, option("USD, at --price per GPU-hour.")] = None
+    days: Annotated[float | None, option("Days on --gpus.")] = None
+    gpus: Annotated[str | None, option("GPUs of --days.")] = None
+    hardware: Annotated[str | None, option("The accelerator. Default: h100.", offers=completing("hardware"))] = None
+    mfu: Annotated[float | None, option("Share of the dense 16-bit peak that the run uses. Default: 0.4.")] = None
+    price: Annotated[float | None, option("USD per GPU-hour. Default: the accelerator's, dated.")] = None
 
     def stated(self) -> dict[str, float]:
         """Those given, as numbers."""
         texts = ("compute", "params", "tokens", "gpu_hours", "dollars")
-        given = {
-            key: units.count(text, f"--{key.replace('_', '-')}") for key in texts if (text := getattr(self, key)) is not None
-        }
-        amounts = {key: float(value) for key, value in given.items()} | ({} if self.days is None else {"days": self.days})
+        amounts = {key: float(units.count(text, flag_of(key))) for key in texts if (text := getattr(self, key)) is not None}
+        if self.days is not None:
+            amounts["days"] = self.days
         if not amounts.keys() & {"gpu_hours", "dollars", "days"}:
             why = "turns --gpu-hours, --dollars or --days into FLOPs, and none of them is given"
             refuse_given(why, hardware=self.hardware, mfu=self.mfu, price=self.price)
@@ -62,7 +57,7 @@ class Budget:
         given = self.stated()
         if len(given) != 1:
             problem = "give exactly one of --compute, --params, --tokens, --gpu-hours, --dollars and --days"
-            more = " or a model" if not given else f", not {' and '.join('--' + key.replace('_', '-') for key in given)}"
+            more = " or a model" if not given else f", not {' and '.join(map(flag_of, given))}"
             raise InputError(problem + more, field="compute", allowed="exactly one")
         [(kind, value)] = given.items()
         if (self.gpus is None) != (kind != "days"):
@@ -96,11 +91,11 @@ class Budget:
 class Beyond:
     """What else should count."""
 
-    unique_tokens: Annotated[str | None, typer.Option(help="Unique tokens that exist; more are repeats.")] = None
-    inference_tokens: Annotated[str | None, typer.Option(help="Tokens served over the lifetime.")] = None
-    compare: Annotated[str | None, typer.Option(help="Model sizes at this compute, e.g. 280B,70B.")] = None
-    shape: Annotated[bool, typer.Option("--shape", help="A real shape near each optimum, as a preset in --json.")] = False
-    out: Annotated[str | None, typer.Option(metavar="FILE", help="Write that shape as a preset file (one --law).")] = None
+    unique_tokens: Annotated[str | None, option("Unique tokens that exist; more are repeats.")] = None
+    inference_tokens: Annotated[str | None, option("Tokens served over the lifetime.")] = None
+    compare: Annotated[str | None, option("Model sizes at this compute, e.g. 280B,70B.")] = None
+    shape: Annotated[bool, option("A real shape near each optimum, as a preset in --json.", "--shape")] = False
+    out: Annotated[str | None, option("Write that shape as a preset file (one --law).", metavar="FILE")] = None
 
     def add(self, result: standings.Advice, laws: list[Law], k: float, vocab: int, gated: bool) -> Iterator[str]:
         """Put their results beside ``result["laws"]``; yields notes."""
@@ -123,21 +118,18 @@ class Beyond:
             dense = [(one, best) for one, best in found if one.parameters != "active"]
             from llmcx.answers.architecture import architecture
 
-            made = [(one, architecture(best.params, vocab, counts=one.parameters, gated=gated)) for one, best in dense]
-            result["shapes"] = [
-                cast(
-                    "standings.LawShape",
-                    {"law": one.name}
-                    | {key: value for key, value in vars(shape).items() if key != "spec"}
-                    | {"preset": as_data(shape.spec)},
-                )
-                for one, shape in made
-            ]
+            shapes = [(one, architecture(best.params, vocab, counts=one.parameters, gated=gated)) for one, best in dense]
+            result["shapes"] = [_shape_of(one, shape) for one, shape in shapes]
             if self.out is not None:
-                if len(made) != 1:
+                if len(shapes) != 1:
                     raise InputError("--out writes one preset, so it needs one --law", field="out", value=self.out)
                 with open(self.out, "w", encoding="utf-8") as file:
-                    file.write(to_yaml(made[0][1].spec))
+                    file.write(to_yaml(shapes[0][1].spec))
+
+
+def _shape_of(law: Law, shape: Any) -> standings.LawShape:
+    figures = {key: value for key, value in vars(shape).items() if key != "spec"}
+    return cast("standings.LawShape", {"law": law.name, **figures, "preset": as_data(shape.spec)})
 
 
 @command(app, "chinchilla")
@@ -147,14 +139,10 @@ def chinchilla(
     beyond: Beyond,
     law: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="NAME", help="A law by name, or a law file; repeat. Default: all.", autocompletion=completing("laws")
-        ),
+        option("A law by name, or a law file; repeat. Default: all.", metavar="NAME", offers=completing("laws")),
     ] = None,
-    count: Annotated[
-        str, typer.Option(help="FLOPs of a model: exact, 6nd or appendix-f.", autocompletion=lambda: [*COUNTS])
-    ] = "exact",
-    seq: Annotated[str | None, typer.Option(help="Tokens per training sequence of a model; 8k is 8192.")] = None,
+    count: Annotated[str, option("FLOPs of a model: exact, 6nd or appendix-f.", offers=lambda: [*COUNTS])] = "exact",
+    seq: Annotated[str | None, option("Tokens per training sequence of a model; 8k is 8192.")] = None,
 ) -> list[Item]:
     """Compute-optimal parameters and tokens by published scaling laws, and the loss they predict. All estimates.
 
@@ -180,9 +168,8 @@ def chinchilla(
     items = []
     if any((models.preset, models.config, models.hf, models.layers, models.d_model)):
         if set(given) - {"tokens"}:
-            raise InputError(
-                "a model has its own size and budget; beside it give only --tokens", field=next(iter(set(given) - {"tokens"}))
-            )
+            problem = "a model has its own size and budget; beside it give only --tokens"
+            raise InputError(problem, field=next(iter(set(given) - {"tokens"})))
         for spec, shape, notes in models.each():
             trained = round(given["tokens"]) if given else _published_tokens(spec)
             length = units.length(seq, "--seq") if seq is not None else min(spec.context or TRAINED_AT, TRAINED_AT)
@@ -191,9 +178,8 @@ def chinchilla(
             result, told = standings.of_model(laws, counted, compute)
             told += beyond.add(result, laws, compute / (counted.active * trained), vocab, gated)
             if counted.active < counted.params:
-                told.append(
-                    f"{spec.name}: these laws are of dense models; N is the {counted.active:,} parameters that a token meets"
-                )
+                active = f"{counted.active:,} parameters that a token meets"
+                told.append(f"{spec.name}: these laws are of dense models; N is the {active}")
             inputs = {"tokens": trained, "seq": length, "count": count, **shape}
             items.append(_item(describe(spec), inputs, result, told + notes, laws, "compute"))
     elif set(given) == {"params", "tokens"}:

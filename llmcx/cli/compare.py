@@ -8,7 +8,7 @@ import typer
 from llmcx.answers.compare import FIGURES, contrast
 from llmcx.catalog.load import names_file
 from llmcx.cli import sweeping
-from llmcx.cli.options import PRESETS, Models, command, explaining, remembering, single
+from llmcx.cli.options import PRESETS, Models, argument, command, explaining, option, remembering, single
 from llmcx.errors import InputError, shown, unknown_name
 from llmcx.model.spec import ModelSpec
 from llmcx.report.render import Item
@@ -37,17 +37,11 @@ def _side(ctx: typer.Context, incomplete: str) -> list[str]:
 def compare(
     words: Annotated[
         list[str],
-        typer.Argument(
-            metavar="A B [OPTIONS OF BOTH]...",
-            help='Each a preset, a file or -, or "gpt3 --seq 1k" with options.',
-            autocompletion=_side,
-        ),
+        argument('Each a preset, a file or -, or "gpt3 --seq 1k" with options.', "A B [OPTIONS OF BOTH]...", offers=_side),
     ],
     with_: Annotated[
         str,
-        typer.Option(
-            "--with", metavar="COMMANDS", help="Which answers to compare: of params, flops, memory.", autocompletion=_with
-        ),
+        option("Which answers to compare: of params, flops, memory.", "--with", metavar="COMMANDS", offers=_with),
     ] = "params,flops,memory",
 ) -> list[Item]:
     """Set two models, or two settings of one, side by side: what changed, by how much, and why.
@@ -103,11 +97,11 @@ def _stated(commands: dict[str, sweeping.Swept], words: list[str], label: str) -
     flags: dict[str, Any] = {}
     stated = {word.partition("=")[0] for word in words}
     for each in commands.values():
-        for flag, (option, says) in each.flags.items():
-            if flag in stated & flags.keys() and flags[flag][0].is_flag != option.is_flag:
+        for flag, (param, says) in each.flags.items():
+            if flag in stated & flags.keys() and flags[flag][0].is_flag != param.is_flag:
                 problem = f"{flag} means one thing to llmcx flops and another to llmcx memory; choose one of them with --with"
                 raise InputError(problem, field="with", value=flag)
-            flags[flag] = (option, says)
+            flags[flag] = (param, says)
     flags.pop("--weights", None)  # a comparison of its own
     for flag in sorted(stated - flags.keys()):
         others = [name for name in FIGURES if flag in sweeping.swept(name).flags and name not in commands]

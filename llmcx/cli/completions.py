@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from llmcx.cli.options import command, single
+from llmcx.cli.options import argument, command, option, single
 from llmcx.errors import InputError, unknown_name
 
 app = single()
@@ -70,8 +70,8 @@ def _shells(incomplete: str) -> list[str]:
 
 @command(app)
 def completions(
-    shell: Annotated[str | None, typer.Argument(metavar="SHELL", help="bash, zsh or fish.", autocompletion=_shells)] = None,
-    write: Annotated[str | None, typer.Option(metavar="DIR", help="Write all three files there instead.")] = None,
+    shell: Annotated[str | None, argument("bash, zsh or fish.", "SHELL", offers=_shells)] = None,
+    write: Annotated[str | None, option("Write all three files there instead.", metavar="DIR")] = None,
 ) -> None:
     """Print the completion script of a shell.
 

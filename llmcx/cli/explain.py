@@ -6,7 +6,7 @@ import typer
 
 from llmcx import explain as topics
 from llmcx import units
-from llmcx.cli.options import Models, Output, choosing, command, describe, single
+from llmcx.cli.options import Models, Output, argument, command, describe, option, single
 from llmcx.errors import InputError
 from llmcx.report import render
 from llmcx.report.explain import show
@@ -19,24 +19,22 @@ def explain(
     models: Models,
     topic: Annotated[
         str | None,
-        typer.Argument(
-            metavar="TOPIC", help="kv-cache, linear, flops.scores, gqa, chinchilla, ...", autocompletion=choosing("explain:names")
-        ),
+        argument("kv-cache, linear, flops.scores, gqa, chinchilla, ...", "TOPIC", offers="explain:names"),
     ] = None,
-    seq: Annotated[str | None, typer.Option(help="With a model: tokens per sequence; 8k is 8192. Default: the context.")] = None,
-    batch: Annotated[str, typer.Option(help="With a model: sequences.")] = "1",
-    json: Annotated[bool, typer.Option("--json", help="JSON on stdout, the same as --format json.")] = False,
+    seq: Annotated[str | None, option("With a model: tokens per sequence; 8k is 8192. Default: the context.")] = None,
+    batch: Annotated[str, option("With a model: sequences.")] = "1",
+    json: Annotated[bool, option("JSON on stdout, the same as --format json.", "--json")] = False,
     format: Annotated[
         str | None,
-        typer.Option(
+        option(
+            "table (text for reading, default), json, jsonl or markdown.",
             "--format",
             "-f",
             metavar="FORMAT",
-            help="table (text for reading, default), json, jsonl or markdown.",
-            autocompletion=choosing("table", "json", "jsonl", "markdown"),
+            offers="table json jsonl markdown",
         ),
     ] = None,
-    plain: Annotated[bool, typer.Option("--plain", help="In words, for a screen reader.")] = False,
+    plain: Annotated[bool, option("In words, for a screen reader.", "--plain")] = False,
 ) -> None:
     """A formula with its symbols, units, source and an example computed on the spot; without a topic, the list of all.
 

@@ -4,12 +4,10 @@ from functools import partial
 from itertools import product
 from typing import Annotated
 
-import typer
-
 from llmcx import units
 from llmcx.answers import flops as core
 from llmcx.answers import growth as growing
-from llmcx.cli.options import Models, choosing, command, describe, explaining, single
+from llmcx.cli.options import Models, command, describe, explaining, option, single
 from llmcx.model.spec import ModelSpec, sequence_length
 from llmcx.report.render import Item
 
@@ -19,17 +17,17 @@ app = single()
 @command(app, "flops")
 def flops(
     models: Models,
-    seq: Annotated[str | None, typer.Option(help="Tokens per sequence; 8k is 8192. Default: the context.")] = None,
-    batch: Annotated[str, typer.Option(help="Sequences.")] = "1",
-    source_seq: Annotated[str | None, typer.Option(help="Encoder tokens of an encoder-decoder. Default: --seq.")] = None,
-    context: Annotated[str | None, typer.Option(help="Tokens that the decode step attends to. Default: --seq.")] = None,
-    causal: Annotated[bool, typer.Option("--causal", help="Count only the scores a mask or window leaves.")] = False,
-    recompute: Annotated[bool, typer.Option("--recompute", help="Training recomputes the layers' forward.")] = False,
+    seq: Annotated[str | None, option("Tokens per sequence; 8k is 8192. Default: the context.")] = None,
+    batch: Annotated[str, option("Sequences.")] = "1",
+    source_seq: Annotated[str | None, option("Encoder tokens of an encoder-decoder. Default: --seq.")] = None,
+    context: Annotated[str | None, option("Tokens that the decode step attends to. Default: --seq.")] = None,
+    causal: Annotated[bool, option("Count only the scores a mask or window leaves.", "--causal")] = False,
+    recompute: Annotated[bool, option("Training recomputes the layers' forward.", "--recompute")] = False,
     convention: Annotated[
         str,
-        typer.Option(
-            help="flops (2 per multiply-add), macs (1), eager (as transformers' code runs), leading-order (no constants).",
-            autocompletion=choosing("flops", "macs", "eager", "leading-order"),
+        option(
+            "flops (2 per multiply-add), macs (1), eager (as transformers' code runs), leading-order (no constants).",
+            offers="flops macs eager leading-order",
         ),
     ] = "flops",
 ) -> list[Item]:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import typer
 
 import llmcx
-from llmcx.cli import BELOW, COMMANDS, app
+from llmcx.cli import BELOW, COMMANDS, app, built
 from llmcx.cli.options import Models, Output
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "llmcx.1"
@@ -35,12 +34,9 @@ VARIABLES = [
 def commands() -> Iterator[tuple[str, Any]]:
     """Every command that can be called, by its full name."""
     for name in (*COMMANDS, *(" ".join(pair) for pair in BELOW)):
-        top = typer.main.get_command(import_module(f"llmcx.cli.{name.replace('-', '_').replace(' ', '_')}").app)
+        top = built(name)
         inner = getattr(top, "commands", None)
-        if inner is None:
-            yield name, top
-        else:
-            yield from ((f"{name} {sub}", command) for sub, command in inner.items())
+        yield from [(name, top)] if inner is None else ((f"{name} {sub}", command) for sub, command in inner.items())
 
 
 def escaped(text: str) -> str:
@@ -126,7 +122,7 @@ def page() -> str:
     ]
     lines += list(told(typer.main.get_command(app).help or ""))[1:]
     lines += [".SH COMMANDS", *items([*COMMANDS.items()])]
-    models = typer.main.get_command(import_module("llmcx.cli.params").app)
+    models = built("params")
     ctx = typer.Context(models, info_name="llmcx params", max_content_width=10_000, terminal_width=10_000)
     for title, (kind, text) in SHARED.items():
         params = [param for param in models.params if param.name in kind.__dataclass_fields__]

@@ -2,11 +2,9 @@
 
 from typing import Annotated, Any
 
-import typer
-
 from llmcx import units
 from llmcx.answers import moe as core
-from llmcx.cli.options import DTYPES, Models, command, describe, explaining, single
+from llmcx.cli.options import DTYPES, Models, command, describe, explaining, option, single
 from llmcx.model.spec import sequence_length
 from llmcx.report.render import Item
 
@@ -16,16 +14,14 @@ app = single()
 @command(app, "moe")
 def moe(
     models: Models,
-    seq: Annotated[str | None, typer.Option(help="Tokens per sequence; 8k is 8192. Default: the context.")] = None,
-    batch: Annotated[str, typer.Option(help="Sequences.")] = "1",
-    capacity_factor: Annotated[float | None, typer.Option(help="Room of an expert over an even share.")] = None,
-    dtype: Annotated[
-        str, typer.Option(help="Of the weights and of the activations sent between GPUs.", autocompletion=DTYPES)
-    ] = "bf16",
-    imbalance: Annotated[float, typer.Option(help="Load of the hottest expert over the mean; 1 is uniform routing.")] = 1.0,
-    ep: Annotated[str | None, typer.Option(help="GPUs that share out the experts.")] = None,
-    simulate: Annotated[str | None, typer.Option(help="Batches to draw and count, beside the expected values.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the simulation.")] = 0,
+    seq: Annotated[str | None, option("Tokens per sequence; 8k is 8192. Default: the context.")] = None,
+    batch: Annotated[str, option("Sequences.")] = "1",
+    capacity_factor: Annotated[float | None, option("Room of an expert over an even share.")] = None,
+    dtype: Annotated[str, option("Of the weights and of the activations sent between GPUs.", offers=DTYPES)] = "bf16",
+    imbalance: Annotated[float, option("Load of the hottest expert over the mean; 1 is uniform routing.")] = 1.0,
+    ep: Annotated[str | None, option("GPUs that share out the experts.")] = None,
+    simulate: Annotated[str | None, option("Batches to draw and count, beside the expected values.")] = None,
+    seed: Annotated[int, option("Of the simulation.")] = 0,
 ) -> list[Item]:
     """Mixture of experts: total and active parameters, capacity, traffic, and the dense models it compares with.
 

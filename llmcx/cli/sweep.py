@@ -9,12 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Annotated, Any
 
-import typer
-
 from llmcx import units
 from llmcx.cli import sweeping
 from llmcx.cli.grid import Grid
-from llmcx.cli.options import Output, command, single
+from llmcx.cli.options import Output, argument, command, option, single
 from llmcx.errors import InputError, shown, unknown_name
 from llmcx.report.parquet import Parquet
 from llmcx.report.render import Answer
@@ -31,43 +29,41 @@ AT_ONCE = 50
 def sweep(
     words: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="COMMAND [OPTIONS OF THE COMMAND]...", help="A command, or a plan's file.", autocompletion=sweeping.completed
-        ),
+        argument("A command, or a plan's file.", "COMMAND [OPTIONS OF THE COMMAND]...", offers=sweeping.completed),
     ] = None,
     plan: Annotated[
-        str | None, typer.Option(metavar="FILE", help="YAML: `command:`, and its options as values, lists or ranges; - is stdin.")
+        str | None, option("YAML: `command:`, and its options as values, lists or ranges; - is stdin.", metavar="FILE")
     ] = None,
     select: Annotated[
-        str | None, typer.Option(metavar="PATHS", help="Only these, as result.total,result.active: flat rows, much faster.")
+        str | None, option("Only these, as result.total,result.active: flat rows, much faster.", metavar="PATHS")
     ] = None,
     together: Annotated[
         list[str] | None,
-        typer.Option("--zip", metavar="NAMES", help="Options that advance together, as seq,batch; repeat for others."),
+        option("Options that advance together, as seq,batch; repeat for others.", "--zip", metavar="NAMES"),
     ] = None,
     format: Annotated[
         str | None,
-        typer.Option(
+        option(
+            "jsonl, csv, parquet or table. Default: by --out; a small table in a terminal, else jsonl.",
             "--format",
             "-f",
             metavar="FORMAT",
-            help="jsonl, csv, parquet or table. Default: by --out; a small table in a terminal, else jsonl.",
-            autocompletion=lambda: list(FORMATS),
+            offers=lambda: list(FORMATS),
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl.")] = False,
-    out: Annotated[str | None, typer.Option(metavar="FILE", help="Write to this file: .jsonl, .csv or .parquet.")] = None,
-    jobs: Annotated[str, typer.Option(metavar="N", help="Processes. The rows and their order stay the same.")] = "1",
+    json: Annotated[bool, option("The same as --format jsonl.", "--json")] = False,
+    out: Annotated[str | None, option("Write to this file: .jsonl, .csv or .parquet.", metavar="FILE")] = None,
+    jobs: Annotated[str, option("Processes. The rows and their order stay the same.", metavar="N")] = "1",
     on_error: Annotated[
         str,
-        typer.Option(
+        option(
+            "A point that is refused: stop (default), skip (and say how many), or row (with the reason in it).",
             metavar="HOW",
-            help="A point that is refused: stop (default), skip (and say how many), or row (with the reason in it).",
-            autocompletion=lambda: list(sweeping.ON_ERROR),
+            offers=lambda: list(sweeping.ON_ERROR),
         ),
     ] = "stop",
-    plain: Annotated[bool, typer.Option("--plain", help="A table in words, for a screen reader.")] = False,
-    explain: Annotated[bool, typer.Option("--explain", help="With whole answers as JSON lines: formulas and sources.")] = False,
+    plain: Annotated[bool, option("A table in words, for a screen reader.", "--plain")] = False,
+    explain: Annotated[bool, option("With whole answers as JSON lines: formulas and sources.", "--explain")] = False,
 ) -> None:
     """Answer any command at every combination of its inputs, row after row.
 

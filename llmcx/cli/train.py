@@ -4,14 +4,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 
-import typer
-
 from llmcx import units
 from llmcx.answers.plan import LEAST_TOKENS, Plan, Trained, label, left_out, plan, ranking, usual_batch
 from llmcx.answers.train import Costs
 from llmcx.answers.train import train as core
 from llmcx.catalog import data as catalog
-from llmcx.cli.options import MATMULS, Models, choosing, command, completing, describe, explaining, single
+from llmcx.cli.options import MATMULS, Models, command, completing, describe, explaining, flag_of, option, single
 from llmcx.costs.saved_activations import RECOMPUTE
 from llmcx.engines import efficiency as calibration
 from llmcx.engines.training_time import Trainer
@@ -27,20 +25,17 @@ app = single()
 class Parallel:
     """How the GPUs share the work. None of them given: the best layout found."""
 
-    tp: Annotated[str | None, typer.Option(help="Tensor-parallel GPUs.")] = None
-    pp: Annotated[str | None, typer.Option(help="Pipeline stages.")] = None
-    cp: Annotated[str | None, typer.Option(help="Context-parallel GPUs.")] = None
-    ep: Annotated[str | None, typer.Option(help="Expert-parallel GPUs, among the data-parallel ones.")] = None
-    micro_batch: Annotated[str | None, typer.Option(help="Sequences at a time.")] = None
-    virtual: Annotated[str | None, typer.Option(help="Chunks of layers per stage (interleaved 1F1B).")] = None
+    tp: Annotated[str | None, option("Tensor-parallel GPUs.")] = None
+    pp: Annotated[str | None, option("Pipeline stages.")] = None
+    cp: Annotated[str | None, option("Context-parallel GPUs.")] = None
+    ep: Annotated[str | None, option("Expert-parallel GPUs, among the data-parallel ones.")] = None
+    micro_batch: Annotated[str | None, option("Sequences at a time.")] = None
+    virtual: Annotated[str | None, option("Chunks of layers per stage (interleaved 1F1B).")] = None
     recompute: Annotated[
         str | None,
-        typer.Option(
-            help="none, selective, elementwise or full: see `llmcx memory --help`.",
-            autocompletion=choosing("costs.saved_activations:RECOMPUTE"),
-        ),
+        option("none, selective, elementwise or full: see `llmcx memory --help`.", offers="costs.saved_activations:RECOMPUTE"),
     ] = None
-    zero: Annotated[str | None, typer.Option(help="ZeRO stage 0-3 over the data-parallel GPUs. Default: 1.")] = None
+    zero: Annotated[str | None, option("ZeRO stage 0-3 over the data-parallel GPUs. Default: 1.")] = None
 
     def given(self) -> bool:
         """Whether any was."""
@@ -51,7 +46,7 @@ class Parallel:
 
         def count(name: str) -> int:
             text = getattr(self, name)
-            return 1 if text is None else units.count(text, f"--{name.replace('_', '-')}")
+            return 1 if text is None else units.count(text, flag_of(name))
 
         if self.recompute is not None and self.recompute not in RECOMPUTE:
             raise unknown_name("recomputation", self.recompute, list(RECOMPUTE), field="recompute")
@@ -68,11 +63,11 @@ class Parallel:
 class Prices:
     """What time is worth. Defaults are dated and printed."""
 
-    price: Annotated[float | None, typer.Option(help="USD per accelerator-hour. Default: the accelerator's, dated.")] = None
-    power: Annotated[float | None, typer.Option(help="Watts drawn per accelerator. Default: its rated power.")] = None
-    pue: Annotated[float | None, typer.Option(help="Power usage effectiveness of the site.")] = None
-    grid: Annotated[float | None, typer.Option(help="Grid intensity, g CO2 per kWh.")] = None
-    available: Annotated[float, typer.Option(help="Share of the wall clock that makes progress, 0-1.")] = 1.0
+    price: Annotated[float | None, option("USD per accelerator-hour. Default: the accelerator's, dated.")] = None
+    power: Annotated[float | None, option("Watts drawn per accelerator. Default: its rated power.")] = None
+    pue: Annotated[float | None, option("Power usage effectiveness of the site.")] = None
+    grid: Annotated[float | None, option("Grid intensity, g CO2 per kWh.")] = None
+    available: Annotated[float, option("Share of the wall clock that makes progress, 0-1.")] = 1.0
 
     def costs(self, hardware: Hardware) -> tuple[Costs, list[str]]:
         """With what was not given from the data, and the notes that say so."""
@@ -104,29 +99,23 @@ def train(
     models: Models,
     parallel: Parallel,
     prices: Prices,
-    tokens: Annotated[str, typer.Option(help="Training tokens, e.g. 15.6T.")],
-    gpus: Annotated[str, typer.Option(help="Accelerators.")],
-    hardware: Annotated[str, typer.Option(help="See `llmcx hardware list`.", autocompletion=completing("hardware"))] = "h100",
-    seq: Annotated[str | None, typer.Option(help="Tokens per sequence. Default: the context, at most 8k.")] = None,
+    tokens: Annotated[str, option("Training tokens, e.g. 15.6T.")],
+    gpus: Annotated[str, option("Accelerators.")],
+    hardware: Annotated[str, option("See `llmcx hardware list`.", offers=completing("hardware"))] = "h100",
+    seq: Annotated[str | None, option("Tokens per sequence. Default: the context, at most 8k.")] = None,
     global_batch: Annotated[
-        str | None, typer.Option(help="Sequences per step. Default: 4M tokens of them, 16M from 100B parameters on.")
+        str | None, option("Sequences per step. Default: 4M tokens of them, 16M from 100B parameters on.")
     ] = None,
-    dtype: Annotated[
-        str | None, typer.Option(help="Of the matmuls: bf16, fp16, fp8. Default: 16 bits.", autocompletion=MATMULS)
-    ] = None,
-    eager_attention: Annotated[
-        bool, typer.Option("--eager-attention", help="Scores written out, as before flash attention.")
-    ] = False,
+    dtype: Annotated[str | None, option("Of the matmuls: bf16, fp16, fp8. Default: 16 bits.", offers=MATMULS)] = None,
+    eager_attention: Annotated[bool, option("Scores written out, as before flash attention.", "--eager-attention")] = False,
     stack: Annotated[
         str,
-        typer.Option(
-            help="Software that the factors are calibrated to: megatron or fsdp.", autocompletion=choosing("megatron", "fsdp")
-        ),
+        option("Software that the factors are calibrated to: megatron or fsdp.", offers="megatron fsdp"),
     ] = "megatron",
     efficiency: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=X", help="Override a factor, e.g. matmul=0.7, hidden_tp=0.5; repeat.")
+        list[str] | None, option("Override a factor, e.g. matmul=0.7, hidden_tp=0.5; repeat.", metavar="NAME=X")
     ] = None,
-    search: Annotated[bool, typer.Option("--plan", help="Search all layouts that fit, rank them, say why.")] = False,
+    search: Annotated[bool, option("Search all layouts that fit, rank them, say why.", "--plan")] = False,
 ) -> list[Item]:
     """Time, GPU-hours, cost, energy and CO2 of a training run, by roofline: the ideal bound and a calibrated estimate.
 

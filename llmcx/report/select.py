@@ -119,17 +119,13 @@ class Columns:
         self.names = [*swept, *(["model"] if self.model else []), *self.paths, *(["error"] if errors else [])]
         self.kinds = {"model": "string", "error": "string"} | {path: kinds[path] for path in self.paths if path in kinds}
 
-    def row(self, point: dict[str, Any], item: Item) -> Row:
-        """One answer."""
+    def row(self, point: dict[str, Any], outcome: Item | InputError) -> Row:
+        """An answer, or a refusal where rows have them."""
+        if isinstance(outcome, InputError):
+            return point | dict.fromkeys(self.names[len(self.swept) : -1]) | {"error": outcome.message}
         row = dict(point)
         if self.model:
-            row["model"] = item.model["name"] if item.model else None
+            row["model"] = outcome.model["name"] if outcome.model else None
         for path, read in self.readers:
-            row[path] = read(item)
-        if self.errors:
-            row["error"] = None
-        return row
-
-    def refused(self, point: dict[str, Any], error: InputError) -> Row:
-        """One refusal, where rows have them."""
-        return point | dict.fromkeys(self.names[len(self.swept) : -1]) | {"error": error.message}
+            row[path] = read(outcome)
+        return row | {"error": None} if self.errors else row
