@@ -138,8 +138,7 @@ def chinchilla(
     budget: Budget,
     beyond: Beyond,
     law: Annotated[
-        list[str] | None,
-        option("A law by name, or a law file; repeat. Default: all.", metavar="NAME", offers=completing("laws")),
+        list[str] | None, option("A law by name, or a law file; repeat. Default: all.", metavar="NAME", offers=completing("laws"))
     ] = None,
     count: Annotated[str, option("FLOPs of a model: exact, 6nd or appendix-f.", offers=lambda: [*COUNTS])] = "exact",
     seq: Annotated[str | None, option("Tokens per training sequence of a model; 8k is 8192.")] = None,
@@ -208,12 +207,7 @@ def _published_tokens(spec: ModelSpec) -> int:
 
 
 def _item(
-    model: dict[str, Any] | None,
-    inputs: dict[str, Any],
-    result: standings.Advice,
-    notes: list[str],
-    laws: list[Law],
-    sought: str,
+    model: dict[str, Any] | None, inputs: dict[str, Any], result: standings.Advice, notes: list[str], laws: list[Law], sought: str
 ) -> Item:
     """An answer by ``laws``, found from ``sought``: compute, params or tokens."""
     best = result["laws"]

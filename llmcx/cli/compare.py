@@ -40,8 +40,7 @@ def compare(
         argument('Each a preset, a file or -, or "gpt3 --seq 1k" with options.', "A B [OPTIONS OF BOTH]...", offers=_side),
     ],
     with_: Annotated[
-        str,
-        option("Which answers to compare: of params, flops, memory.", "--with", metavar="COMMANDS", offers=_with),
+        str, option("Which answers to compare: of params, flops, memory.", "--with", metavar="COMMANDS", offers=_with)
     ] = "params,flops,memory",
 ) -> list[Item]:
     """Set two models, or two settings of one, side by side: what changed, by how much, and why.

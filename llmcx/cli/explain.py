@@ -18,8 +18,7 @@ app = single()
 def explain(
     models: Models,
     topic: Annotated[
-        str | None,
-        argument("kv-cache, linear, flops.scores, gqa, chinchilla, ...", "TOPIC", offers="explain:names"),
+        str | None, argument("kv-cache, linear, flops.scores, gqa, chinchilla, ...", "TOPIC", offers="explain:names")
     ] = None,
     seq: Annotated[str | None, option("With a model: tokens per sequence; 8k is 8192. Default: the context.")] = None,
     batch: Annotated[str, option("With a model: sequences.")] = "1",

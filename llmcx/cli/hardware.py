@@ -23,9 +23,7 @@ def _vendors(incomplete: str) -> list[str]:
 
 
 @command(app, "hardware")
-def _list(
-    vendor: Annotated[str | None, option("Only this vendor, e.g. NVIDIA.", offers=_vendors)] = None,
-) -> list[Item]:
+def _list(vendor: Annotated[str | None, option("Only this vendor, e.g. NVIDIA.", offers=_vendors)] = None) -> list[Item]:
     """Every accelerator: dense peak, memory, links, power, price.
 
     \b

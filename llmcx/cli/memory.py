@@ -74,12 +74,10 @@ class How:
         ),
     ] = "mixed"
     optimizer: Annotated[
-        str,
-        option("sgd, momentum, adam, adamw, adam8bit, adafactor, lion, muon.", offers="formats.optimizers:OPTIMIZERS"),
+        str, option("sgd, momentum, adam, adamw, adam8bit, adafactor, lion, muon.", offers="formats.optimizers:OPTIMIZERS")
     ] = "adam"
     attn_implementation: Annotated[
-        str,
-        option("sdpa, flash (windows need no mask) or eager (scores kept).", offers="engines.recipe:ATTENTION"),
+        str, option("sdpa, flash (windows need no mask) or eager (scores kept).", offers="engines.recipe:ATTENTION")
     ] = "sdpa"
     kernels: Annotated[
         str,
@@ -97,10 +95,9 @@ class How:
     loss_chunk: Annotated[str | None, option("Tokens whose logits a chunked loss has at a time.")] = None
     lora: Annotated[str | None, option("Fine-tuning: the rank of low-rank adapters on a frozen model.")] = None
     lora_targets: Annotated[str, option("Of q, k, v, out, gate, up, down.")] = "q,k,v,out,gate,up,down"
-    base: Annotated[
-        str | None,
-        option("QLoRA: the frozen weights' format, as nf4_double.", offers="formats.quant:SCHEMES"),
-    ] = None
+    base: Annotated[str | None, option("QLoRA: the frozen weights' format, as nf4_double.", offers="formats.quant:SCHEMES")] = (
+        None
+    )
     margin: Annotated[str, option("Assumed loss to fragmentation, as a share: 5%.")] = "0%"
 
     def recipe(self) -> Recipe:
@@ -138,23 +135,19 @@ def memory(
         ),
     ] = None,
     kv_dtype: Annotated[
-        str | None,
-        option("Inference: of the KV cache. Default: bf16.", offers="formats.dtypes:BITS formats.dtypes:CACHE_BLOCKS"),
+        str | None, option("Inference: of the KV cache. Default: bf16.", offers="formats.dtypes:BITS formats.dtypes:CACHE_BLOCKS")
     ] = None,
     activations: Annotated[
-        str,
-        option("Training: autograd (op by op) or chapter (L·b·n·d + L·b·H·n²).", offers="autograd chapter"),
+        str, option("Training: autograd (op by op) or chapter (L·b·n·d + L·b·H·n²).", offers="autograd chapter")
     ] = "autograd",
     runtime: Annotated[
-        str,
-        option("Inference: ideal, transformers, vllm or llama.cpp: what is reserved.", offers="engines:ENGINES"),
+        str, option("Inference: ideal, transformers, vllm or llama.cpp: what is reserved.", offers="engines:ENGINES")
     ] = "ideal",
     block: Annotated[str | None, option("vllm: tokens per block. Default: 16.")] = None,
     ubatch: Annotated[str | None, option("llama.cpp: tokens per physical batch. Default: 512.")] = None,
     budget: Annotated[str | None, option("Per GPU, with its unit: 80GB or 80GiB.")] = None,
     fit: Annotated[
-        str | None,
-        option("What to make as large as --budget allows: batch, seq, gpus or dtype.", offers="answers.fit:FIT"),
+        str | None, option("What to make as large as --budget allows: batch, seq, gpus or dtype.", offers="answers.fit:FIT")
     ] = None,
 ) -> list[Item]:
     """Add up memory for inference (default) or training, part by part, and hold it against a budget.

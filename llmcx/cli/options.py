@@ -88,17 +88,14 @@ class Models:
     """The model source, the same on every command. Iterating gives each model asked for, with its inputs and notes."""
 
     preset: Annotated[
-        list[str] | None,
-        option("A built-in model; repeat to compare.", "--preset", "-p", metavar="NAME", offers=PRESETS),
+        list[str] | None, option("A built-in model; repeat to compare.", "--preset", "-p", metavar="NAME", offers=PRESETS)
     ] = None
     config: Annotated[
-        list[str] | None,
-        option("A preset file or a Hugging Face config.json; - is stdin.", "--config", "-c", metavar="FILE"),
+        list[str] | None, option("A preset file or a Hugging Face config.json; - is stdin.", "--config", "-c", metavar="FILE")
     ] = None
     hf: Annotated[list[str] | None, option("A model on the Hugging Face hub (extra llmcx[hub]).", metavar="ORG/NAME")] = None
     as_type: Annotated[
-        str | None,
-        option("Read a config.json as this model_type.", "--as", metavar="TYPE", offers="huggingface:WHERE"),
+        str | None, option("Read a config.json as this model_type.", "--as", metavar="TYPE", offers="huggingface:WHERE")
     ] = None
     layers: Annotated[
         str | None, option("Layers; where kinds alternate, a multiple of their pattern.", "--layers", "-L", metavar="N")
@@ -123,10 +120,7 @@ class Models:
     ] = None
     window: Annotated[str | None, option("Sliding window, own token included.", metavar="N")] = None
     ffn: Annotated[str | None, option("plain or gated.", metavar="KIND", offers="plain gated")] = None
-    norm: Annotated[
-        str | None,
-        option("layernorm or rmsnorm.", metavar="KIND", offers="layernorm rmsnorm"),
-    ] = None
+    norm: Annotated[str | None, option("layernorm or rmsnorm.", metavar="KIND", offers="layernorm rmsnorm")] = None
     attention: Annotated[
         str | None,
         option(
@@ -221,8 +215,7 @@ class Output:
         False
     )
     plot: Annotated[
-        str | None,
-        option("Draw it: - in the terminal, or .svg, .png, .pdf, .html (extra llmcx[plot]).", metavar="FILE"),
+        str | None, option("Draw it: - in the terminal, or .svg, .png, .pdf, .html (extra llmcx[plot]).", metavar="FILE")
     ] = None
     explain: Annotated[bool, option("Under the tables: formulas, the numbers put in, sources.", "--explain")] = False
 

@@ -16,8 +16,7 @@ def params(
     models: Models,
     dtype: Annotated[str, option("Of the weights: fp32, tf32, bf16, fp16, fp8, int8, int4.", offers=DTYPES)] = "bf16",
     weights: Annotated[
-        str | None,
-        option("Safetensors or GGUF, a file or a directory: what is stored, beside the count.", metavar="PATH"),
+        str | None, option("Safetensors or GGUF, a file or a directory: what is stored, beside the count.", metavar="PATH")
     ] = None,
 ) -> list[Item] | Answer:
     """Count parameters: total, active, per component, and their bytes.

@@ -87,8 +87,7 @@ def from_config(
     file: Annotated[str, argument("A Hugging Face config.json; - is stdin.", "FILE")],
     name: Annotated[str | None, option("Name of the preset. Default: the folder's or the file's.")] = None,
     as_type: Annotated[
-        str | None,
-        option("Read it as this model_type.", "--as", metavar="TYPE", offers="huggingface:WHERE"),
+        str | None, option("Read it as this model_type.", "--as", metavar="TYPE", offers="huggingface:WHERE")
     ] = None,
 ) -> None:
     """A config.json as a preset file, on stdout.
@@ -102,9 +101,7 @@ def from_config(
 
 
 @command(app, "params")
-def validate(
-    file: Annotated[str, argument("A model in YAML or JSON; - is stdin.", "FILE")],
-) -> list[Item]:
+def validate(file: Annotated[str, argument("A model in YAML or JSON; - is stdin.", "FILE")]) -> list[Item]:
     """Check a model file and count it; exit 2 with the field at fault otherwise.
 
     \b

@@ -12,10 +12,7 @@ app = single()
 
 @command(app)
 def schema(
-    name: Annotated[
-        str | None,
-        argument("Whose --json; error is what stderr holds.", "COMMAND", offers="schemas:names"),
-    ] = None,
+    name: Annotated[str | None, argument("Whose --json; error is what stderr holds.", "COMMAND", offers="schemas:names")] = None,
 ) -> None:
     """Print the JSON Schema (2020-12) of a command's --json; without a name, list them.
 

@@ -38,8 +38,7 @@ def sweep(
         str | None, option("Only these, as result.total,result.active: flat rows, much faster.", metavar="PATHS")
     ] = None,
     together: Annotated[
-        list[str] | None,
-        option("Options that advance together, as seq,batch; repeat for others.", "--zip", metavar="NAMES"),
+        list[str] | None, option("Options that advance together, as seq,batch; repeat for others.", "--zip", metavar="NAMES")
     ] = None,
     format: Annotated[
         str | None,

@@ -109,8 +109,7 @@ def train(
     dtype: Annotated[str | None, option("Of the matmuls: bf16, fp16, fp8. Default: 16 bits.", offers=MATMULS)] = None,
     eager_attention: Annotated[bool, option("Scores written out, as before flash attention.", "--eager-attention")] = False,
     stack: Annotated[
-        str,
-        option("Software that the factors are calibrated to: megatron or fsdp.", offers="megatron fsdp"),
+        str, option("Software that the factors are calibrated to: megatron or fsdp.", offers="megatron fsdp")
     ] = "megatron",
     efficiency: Annotated[
         list[str] | None, option("Override a factor, e.g. matmul=0.7, hidden_tp=0.5; repeat.", metavar="NAME=X")
