@@ -1,6 +1,6 @@
 """llmcx attention-compare."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from llmcx import units
 from llmcx.answers import attention_compare as core
@@ -56,19 +56,13 @@ def attention_compare(
     llmcx attention-compare --preset gpt3 --variant flash --variant local:w=512
     llmcx attention-compare --layers 1 --d-model 1024 --vocab 32000 --seq 16384 --sparse-window 256
     """
-    one = units.count
     asked = [parse_variant(text) for text in variant or ()]
-    usual = core.all_variants(
-        one(sparse_window, "--sparse-window"),
-        one(stride, "--stride"),
-        one(globals_, "--globals"),
-        one(rank, "--rank"),
-        one(features, "--features"),
-    )
+    settings = {"sparse-window": sparse_window, "stride": stride, "globals": globals_, "rank": rank, "features": features}
+    usual = core.all_variants(*(units.count(text, f"--{name}") for name, text in settings.items()))
     lengths = units.many(seq, units.length, "--seq")
     limit = None if budget is None else units.size(budget, "--budget")
     chip = None if on_chip is None else units.size(on_chip, "--on-chip")
-    size = one(batch, "--batch")
+    size = units.count(batch, "--batch")
     machine = None
     if hardware is not None:
         from llmcx.catalog.data import load_hardware
@@ -81,22 +75,13 @@ def attention_compare(
     items = []
     for spec, shape, notes in models.each():
         variants = asked or core.suited(spec, usual)
-        result = core.compare(
-            spec,
-            lengths,
-            size,
-            variants=variants,
-            dtype=dtype,
-            ideal=causal,
-            budget=limit,
-            machine=machine,
-            on_chip=chip or core.ON_CHIP,
-        )
+        shared: dict[str, Any] = {"dtype": dtype, "ideal": causal, "budget": limit, "machine": machine}
+        result = core.compare(spec, lengths, size, variants=variants, on_chip=chip or core.ON_CHIP, **shared)
         inputs = {"seq": lengths, "batch": size, "dtype": dtype, "causal": causal, "budget": limit, **shape}
         inputs |= {"hardware": hardware, "on_chip": machine.on_chip if machine else chip or core.ON_CHIP, "measure": by}
-        told = core.notes(spec, variants, lengths, causal, machine) + differences(result.recommendation, result.limits)
+        extra = core.notes(spec, variants, lengths, causal, machine) + differences(result.recommendation, result.limits)
         if not asked and variants != usual:
-            told.append("native sparse attention is left out: it is causal, and an encoder has no such form")
+            extra.append("native sparse attention is left out: it is causal, and an encoder has no such form")
         lines = explaining("attention_compare", spec, result, variants, size, dtype, causal, inputs["on_chip"])
-        items.append(Item(describe(spec), inputs, result, told + notes, lines))
+        items.append(Item(describe(spec), inputs, result, extra + notes, lines))
     return items

@@ -31,10 +31,8 @@ def bounds(
     lengths = units.many(seq, units.length, "--seq")
     gap = core.generalization(units.count(params, "--params"), units.count(examples, "--examples"), base)
     bits = 16 * gap.params if compressed is None else 8 * units.size(compressed, "--compressed")
-    certificates = [
-        core.pac_bayes(float(gap.params) if kl is None else kl, gap.examples, delta),
-        core.compression(bits, gap.examples, delta),
-    ]
+    nats = float(gap.params) if kl is None else kl
+    certificates = [core.pac_bayes(nats, gap.examples, delta), core.compression(bits, gap.examples, delta)]
     pairs = [core.all_pairs(n) for n in lengths]
     approximation = core.universal_approximation()
     result: core.Bounds = {
@@ -44,12 +42,8 @@ def bounds(
         "hops": core.hops_table(lengths),
         "approximation": approximation,
     }
-    inputs = {"params": gap.params, "examples": gap.examples, "base": base}
-    inputs |= {"kl": kl, "bits": bits, "delta": delta, "seq": lengths}
-    notes = [
-        gap.statement,
-        *(f"{each.kind}: {each.silent}" for each in certificates),
-        pairs[0].statement,
-        f"{approximation.statement}, on {approximation.condition}: {approximation.limits}",
-    ]
+    asked = {"params": gap.params, "examples": gap.examples, "base": base}
+    inputs = {**asked, "kl": kl, "bits": bits, "delta": delta, "seq": lengths}
+    notes = [gap.statement, *(f"{each.kind}: {each.silent}" for each in certificates), pairs[0].statement]
+    notes.append(f"{approximation.statement}, on {approximation.condition}: {approximation.limits}")
     return [Item(None, inputs, result, notes, explaining("bounds", result))]

@@ -41,14 +41,8 @@ def fit(
     budgets = [] if compute is None else units.many(compute, units.count, "--compute")
     laws = [scaling.optimum(found.law, compute=float(c)) for c in budgets]
     result: fitting.Fitted = {"fit": found, "isoflop": fitting.isoflop(read.runs), "laws": laws}
-    inputs = {
-        "file": file,
-        "columns": read.columns,
-        "starts": starts,
-        "bootstraps": bootstraps,
-        "seed": seed,
-        "min_ratio": min_ratio,
-    }
+    settings = {"starts": starts, "bootstraps": bootstraps, "seed": seed}
+    inputs = {"file": file, "columns": read.columns, **settings, "min_ratio": min_ratio}
     notes = [f"columns: {', '.join(f'{what} = {head}' for what, head in read.columns.items())}", *found.warnings]
     notes += result["isoflop"].warnings if result["isoflop"] else []
     if any(not one.in_range for one in laws):

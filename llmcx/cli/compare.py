@@ -112,9 +112,8 @@ def _stated(commands: dict[str, sweeping.Swept], words: list[str], label: str) -
     given = {}
     for name, values in sweeping.parse(both, words).items():
         if len(values) != 1:
-            raise InputError(
-                f"{label} has {len(values):,} values for {name}, but must have one; llmcx sweep takes lists", field=name
-            )
+            problem = f"{label} has {len(values):,} values for {name}, but must have one; llmcx sweep takes lists"
+            raise InputError(problem, field=name)
         [given[name]] = values
     return given
 

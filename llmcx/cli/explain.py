@@ -46,9 +46,8 @@ def explain(
     """
     chosen = Output(json=json, format=format, plain=plain).chosen()
     if chosen == "csv":
-        raise InputError(
-            "explain is text, of which CSV has none; give json, jsonl, markdown or table", field="format", value=chosen
-        )
+        problem = "explain is text, of which CSV has none; give json, jsonl, markdown or table"
+        raise InputError(problem, field="format", value=chosen)
     named = any(value is not None for value in vars(models).values())
     if topic is None:
         if named or seq is not None:
@@ -56,13 +55,9 @@ def explain(
         found = [render.Item(None, {}, topics.listed(), [])]
     elif named:
         length, sequences = seq if seq is None else units.length(seq, "--seq"), units.count(batch, "--batch")
+        asked = {"topic": topic, "seq": length, "batch": sequences}
         found = [
-            render.Item(
-                describe(spec),
-                {"topic": topic, "seq": length, "batch": sequences, **shape},
-                topics.topic(topic, spec, sequences, length),
-                notes,
-            )
+            render.Item(describe(spec), asked | shape, topics.topic(topic, spec, sequences, length), notes)
             for spec, shape, notes in models.each()
         ]
     else:

@@ -2,7 +2,7 @@
 
 from functools import partial
 from itertools import product
-from typing import Annotated
+from typing import Annotated, Any
 
 from llmcx import units
 from llmcx.answers import flops as core
@@ -46,18 +46,17 @@ def flops(
     batches = units.many(batch, units.count, "--batch")
     source = None if source_seq is None else units.length(source_seq, "--source-seq")
     attends = None if context is None else units.length(context, "--context")
+    how: dict[str, Any] = {"source": source, "ideal": causal, "context": attends}
+    how |= {"recompute": recompute, "convention": convention}
     items = []
     for spec, shape, notes in models.each():
         for length, size in product(lengths, batches):
             n = sequence_length(spec, length)
-            result = core.flops(
-                spec, size, n, source=source, ideal=causal, context=attends, recompute=recompute, convention=convention
-            )
+            result = core.flops(spec, size, n, **how)
             inputs = {"batch": size, "seq": n, "convention": convention, "causal": causal, "recompute": recompute}
-            inputs |= {"source_seq": source} if source is not None else {}
-            told = _notes(spec, causal, convention) + notes
-            more = partial(_growth, spec, n, causal, result)
-            items.append(Item(describe(spec), {**inputs, **shape}, result, told, explaining("flops", result), more))
+            inputs |= ({"source_seq": source} if source is not None else {}) | shape
+            extra, more = _notes(spec, causal, convention), partial(_growth, spec, n, causal, result)
+            items.append(Item(describe(spec), inputs, result, extra + notes, explaining("flops", result), more))
     return items
 
 
@@ -68,24 +67,17 @@ def _growth(spec: ModelSpec, n: int, causal: bool, result: core.Flops) -> tuple[
 
 
 def _notes(spec: ModelSpec, causal: bool, convention: str) -> list[str]:
-    notes = []
     if convention == "leading-order":
-        notes.append(
-            "leading order: n d² for all matrices of a layer, s n d for its attention; constants, heads and LM head dropped"
-        )
-    elif causal:
-        notes.append("--causal: only the scores that the mask or window leaves, n(n+1)/2 per head for full causal attention")
-    else:
-        notes.append("full score matrices, as eager attention computes them; --causal counts the useful half")
-    if convention != "leading-order" and not causal and core.convolves(spec):
-        notes.append(
-            "the backward pass of a convolution as FlopCounterMode counts it, each channel's filter meeting every channel;"
-            " --causal counts its own alone"
-        )
-    if convention not in ("eager", "leading-order") and any(part.every_expert for _, part in spec.mixtures):
-        notes.append(
-            "the experts that are chosen; transformers' eager code multiplies every token with every expert: --convention eager"
-        )
-    if spec.encoder and convention != "leading-order":
+        return ["leading order: n d² for all matrices of a layer, s n d for its attention; constants, heads and LM head dropped"]
+    notes = ["full score matrices, as eager attention computes them; --causal counts the useful half"]
+    if causal:
+        notes = ["--causal: only the scores that the mask or window leaves, n(n+1)/2 per head for full causal attention"]
+    elif core.convolves(spec):
+        counted = "as FlopCounterMode counts it, each channel's filter meeting every channel"
+        notes.append(f"the backward pass of a convolution {counted}; --causal counts its own alone")
+    if convention != "eager" and any(part.every_expert for _, part in spec.mixtures):
+        eager = "transformers' eager code multiplies every token with every expert: --convention eager"
+        notes.append(f"the experts that are chosen; {eager}")
+    if spec.encoder:
         notes.append("an encoder-decoder runs --source-seq tokens through the encoder and --seq through the decoder")
     return notes

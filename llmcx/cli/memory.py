@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 from typing import Annotated, Any
 
 from llmcx import units
@@ -38,28 +39,14 @@ class Parallel:
 
     def layout(self) -> Layout:
         """As the core takes them."""
-
-        def count(name: str) -> int:
-            return units.count(getattr(self, name), flag_of(name))
-
-        inner = max(count("tp"), 1) * max(count("pp"), 1) * max(count("cp"), 1)
-        gpus = count("gpus")
-        if self.gpus == "1":
-            gpus = inner
+        texts = {name: text for name, text in vars(self).items() if isinstance(text, str)}
+        degrees: dict[str, Any] = {name: units.count(text, flag_of(name)) for name, text in texts.items()}
+        inner = prod(max(degrees[name], 1) for name in ("tp", "pp", "cp"))
+        gpus = degrees.pop("gpus")
+        gpus = inner if self.gpus == "1" else gpus
         if gpus < 1 or gpus % inner:
             raise InputError(f"--gpus is {gpus:,}, but must be a multiple of tp × pp × cp = {inner:,}", field="gpus", value=gpus)
-        return Layout(
-            tp=count("tp"),
-            pp=count("pp"),
-            cp=count("cp"),
-            ep=count("ep"),
-            dp=gpus // inner,
-            sequence=self.sequence_parallel,
-            zero=count("zero"),
-            shard=None if self.shard is None else count("shard"),
-            virtual=count("virtual"),
-            micro_batches=None if self.micro_batches is None else count("micro_batches"),
-        )
+        return Layout(**degrees, dp=gpus // inner, sequence=self.sequence_parallel)
 
 
 @dataclass(frozen=True)
@@ -198,11 +185,11 @@ def memory(
             else:
                 inputs |= {"dtype": dtype_, "kv_dtype": cache, "runtime": program.name, **program.settings()}
                 inputs |= {"tp": chosen.tp, "pp": chosen.pp, "ep": chosen.ep}
-            inputs |= {"budget": limit}
+            inputs |= {"budget": limit, **shape}
             extra = [*result.stored.notes] if result.stored is not None else []
             extra += _notes(spec, train, activations, recipe) + uneven(spec, chosen)
-            about = (spec, size, n, train, cache, result)
-            items.append(Item(describe(spec), {**inputs, **shape}, result, extra + notes, explaining("memory", *about)))
+            lines = explaining("memory", spec, size, n, train, cache, result)
+            items.append(Item(describe(spec), inputs, result, extra + notes, lines))
     return items
 
 

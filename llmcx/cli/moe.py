@@ -1,5 +1,6 @@
 """llmcx moe."""
 
+from itertools import product
 from typing import Annotated, Any
 
 from llmcx import units
@@ -35,13 +36,13 @@ def moe(
     ranks = None if ep is None else units.count(ep, "--ep")
     trials = None if simulate is None else units.count(simulate, "--simulate")
     asked: dict[str, Any] = {"capacity_factor": capacity_factor, "dtype": dtype, "imbalance": imbalance, "ep": ranks}
+    lengths = [None] if seq is None else units.many(seq, units.length, "--seq")
     items = []
     for spec, shape, notes in models.each():
-        for length in [None] if seq is None else units.many(seq, units.length, "--seq"):
-            for size in units.many(batch, units.count, "--batch"):
-                n = sequence_length(spec, length)
-                result = core.moe(spec, size, n, **asked, trials=trials, seed=seed)
-                inputs = {"batch": size, "seq": n, **asked, "simulate": trials, "seed": seed, **shape}
-                told = [*core.notes(result), *notes]
-                items.append(Item(describe(spec), inputs, result, told, explaining("moe", spec, result, dtype)))
+        for length, size in product(lengths, units.many(batch, units.count, "--batch")):
+            n = sequence_length(spec, length)
+            result = core.moe(spec, size, n, **asked, trials=trials, seed=seed)
+            inputs = {"batch": size, "seq": n, **asked, "simulate": trials, "seed": seed, **shape}
+            lines = explaining("moe", spec, result, dtype)
+            items.append(Item(describe(spec), inputs, result, [*core.notes(result), *notes], lines))
     return items

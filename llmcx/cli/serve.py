@@ -64,13 +64,8 @@ def serve(
         answer = core.serve(spec, machine, setup, load, factors, batch=size, usd_per_hour=price, reserve=reserve)
         inputs = {"hardware": machine.name, "tp": setup.tp, "ep": setup.ep, "prompt": load.prompt, "output": load.output}
         inputs |= {"batch": size, "weight_bits": weight_bits, "kv_bits": kv_bits, "dtype": dtype or machine.dtype}
-        inputs |= {
-            "cached": load.cached,
-            "chunk": load.chunk,
-            "draft": draft,
-            "acceptance": acceptance if draft else None,
-            **shape,
-        }
+        inputs |= {"cached": load.cached, "chunk": load.chunk, "draft": draft, "acceptance": acceptance if draft else None}
+        inputs |= shape
         server = Server(spec, machine, setup, factors)
         more = partial(core.rooflines, server, load, [point.batch for point in answer.estimate])
         lines = explaining("serve", Server(spec, machine, setup), server, load, reserve, price, answer)

@@ -34,16 +34,10 @@ def shapes(
     by = "params" if params is not None else "flops"
     target = units.count(params or flops or "", f"--{by}")
     n, size = units.length(seq, "--seq"), units.count(vocab, "--vocab")
-    rows = core.shapes(
-        target,
-        size,
-        depths=core.DEPTHS if depths is None else units.many(depths, units.count, "--depths"),
-        seq=n,
-        head_dim=units.count(head_dim, "--head-dim"),
-        kv_heads=None if kv_heads is None else units.count(kv_heads, "--kv-heads"),
-        gated=gated,
-        by=by,
-    )
+    layers = core.DEPTHS if depths is None else units.many(depths, units.count, "--depths")
+    width = units.count(head_dim, "--head-dim")
+    shared = None if kv_heads is None else units.count(kv_heads, "--kv-heads")
+    rows = core.shapes(target, size, depths=layers, seq=n, head_dim=width, kv_heads=shared, gated=gated, by=by)
     inputs = {by: target, "vocab": size, "seq": n, "gated": gated}
     notes = [
         "a deeper shape waits for more layers in turn, in every decode step; a wider one gives larger matrices",

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
+from math import prod
+from typing import Annotated, Any
 
 from llmcx import units
 from llmcx.answers.plan import LEAST_TOKENS, Plan, Trained, label, left_out, plan, ranking, usual_batch
@@ -43,20 +44,14 @@ class Parallel:
 
     def layout(self, gpus: int) -> Layout:
         """Data parallelism takes what the others leave."""
-
-        def count(name: str) -> int:
-            text = getattr(self, name)
-            return 1 if text is None else units.count(text, flag_of(name))
-
         if self.recompute is not None and self.recompute not in RECOMPUTE:
             raise unknown_name("recomputation", self.recompute, list(RECOMPUTE), field="recompute")
-        inner = max(1, count("tp")) * max(1, count("pp")) * max(1, count("cp"))
+        texts = {name: text for name, text in vars(self).items() if name != "recompute"}
+        degrees: dict[str, Any] = {name: 1 if text is None else units.count(text, flag_of(name)) for name, text in texts.items()}
+        inner = prod(max(degrees[name], 1) for name in ("tp", "pp", "cp"))
         if gpus % inner:
             raise InputError(f"{gpus:,} GPUs are not a multiple of tp x pp x cp = {inner:,}", field="gpus", value=gpus)
-        again, zero = self.recompute or "none", 1 if self.zero is None else count("zero")
-        return Layout(
-            count("tp"), count("pp"), count("cp"), count("ep"), gpus // inner, count("micro_batch"), count("virtual"), again, zero
-        )
+        return Layout(**degrees, dp=gpus // inner, recompute=self.recompute or "none")
 
 
 @dataclass(frozen=True)
@@ -144,10 +139,9 @@ def train(
         inputs = {"tokens": total, "gpus": count, "hardware": machine.name, "seq": length, "global_batch": batch}
         inputs |= {"dtype": dtype or machine.dtype, "stack": stack, "layout": label(layout), **shape}
         why = [f"why {line}" for line in found.why] if found and search else []
-        said = [*why, *_notes(answer.fits, found, parallel.given(), real), *uneven(spec, layout)]
-        said += words + dated + notes
+        about = [*why, *_notes(answer.fits, found, parallel.given(), real), *uneven(spec, layout), *words, *dated, *notes]
         lines = explaining("train", real, ideal, batch, costs, answer)
-        items.append(Item(describe(spec), inputs, result, said, lines, partial(real.roofline, layout)))
+        items.append(Item(describe(spec), inputs, result, about, lines, partial(real.roofline, layout)))
     return items
 
 
@@ -159,10 +153,9 @@ def _notes(fits: bool, found: Plan | None, given: bool, real: Trainer) -> list[s
     if not fits:
         notes.append("this layout does not fit the accelerator's memory")
     if found is not None and not given:
+        least = f"{LEAST_TOKENS:,} or more tokens per context-parallel rank"
         notes.append(f"the layout is the fastest of {found.fitted:,} that fit, of {found.searched:,} searched")
-        notes.append(
-            f"searched: tensor parallelism within the fast network, {LEAST_TOKENS:,} or more tokens per context-parallel rank"
-        )
+        notes.append(f"searched: tensor parallelism within the fast network, {least}")
         notes += [f"not searched: {what}" for what in left_out(real.spec, real.fused)]
     notes.append("MFU counts what must be computed: 2 per multiply-add, the experts chosen, the causal half of the scores")
     return notes
