@@ -1,6 +1,6 @@
 """llmcx attention-compare."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from llmcx import units
 from llmcx.answers import attention_compare as core
@@ -75,10 +75,12 @@ def attention_compare(
     items = []
     for spec, shape, notes in models.each():
         variants = asked or core.suited(spec, usual)
-        shared: dict[str, Any] = {"dtype": dtype, "ideal": causal, "budget": limit, "machine": machine}
-        result = core.compare(spec, lengths, size, variants=variants, on_chip=chip or core.ON_CHIP, **shared)
+        tile = chip or core.ON_CHIP
+        result = core.compare(
+            spec, lengths, size, variants=variants, dtype=dtype, ideal=causal, budget=limit, machine=machine, on_chip=tile
+        )
         inputs = {"seq": lengths, "batch": size, "dtype": dtype, "causal": causal, "budget": limit, **shape}
-        inputs |= {"hardware": hardware, "on_chip": machine.on_chip if machine else chip or core.ON_CHIP, "measure": by}
+        inputs |= {"hardware": hardware, "on_chip": machine.on_chip if machine else tile, "measure": by}
         extra = core.notes(spec, variants, lengths, causal, machine) + differences(result.recommendation, result.limits)
         if not asked and variants != usual:
             extra.append("native sparse attention is left out: it is causal, and an encoder has no such form")

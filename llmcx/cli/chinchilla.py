@@ -41,7 +41,7 @@ class Budget:
     mfu: Annotated[float | None, option("Share of the dense 16-bit peak that the run uses. Default: 0.4.")] = None
     price: Annotated[float | None, option("USD per GPU-hour. Default: the accelerator's, dated.")] = None
 
-    def stated(self) -> dict[str, float]:
+    def amounts(self) -> dict[str, float]:
         """Those given, as numbers."""
         texts = ("compute", "params", "tokens", "gpu_hours", "dollars")
         amounts = {key: float(units.count(text, flag_of(key))) for key in texts if (text := getattr(self, key)) is not None}
@@ -54,7 +54,7 @@ class Budget:
 
     def spend(self) -> tuple[dict[str, float], dict[str, Any], list[str]]:
         """Exactly one amount as what a law is asked with: compute, params or tokens; the inputs; where prices come from."""
-        given = self.stated()
+        given = self.amounts()
         if len(given) != 1:
             problem = "give exactly one of --compute, --params, --tokens, --gpu-hours, --dollars and --days"
             more = " or a model" if not given else f", not {' and '.join(map(flag_of, given))}"
@@ -70,20 +70,18 @@ class Budget:
         inputs: dict[str, Any] = {**given, "hardware": machine.name, "mfu": mfu}
         rate = f"{peak / 1e12:g} TFLOP/s dense {machine.dtype}"
         notes = [f"{machine.title}: {rate} ({machine.source_of('dense_tflops')}), MFU {mfu:g}"]
+        hours = value
         if kind == "dollars":
-            price = self.price
-            if price is None and machine.usd_per_hour is not None:
-                price = machine.usd_per_hour.usd
+            inputs["price"] = self.price
+            if self.price is None and machine.usd_per_hour is not None:
+                inputs["price"] = machine.usd_per_hour.usd
                 notes.append(machine.usd_per_hour.stated())
-            if price is None:
+            if inputs["price"] is None:
                 raise InputError(f"{machine.title} has no price here; give --price in USD per hour", field="price")
-            inputs["price"] = price
-            hours = core.dollar_hours(value, price)
+            hours = core.dollar_hours(value, inputs["price"])
         elif kind == "days":
             inputs["gpus"] = units.count(self.gpus or "", "--gpus")
             hours = core.day_hours(value, inputs["gpus"])
-        else:
-            hours = value
         return {"compute": core.gpu_compute(hours, peak, mfu)}, inputs | {"hours": hours}, notes
 
 
@@ -140,7 +138,7 @@ def chinchilla(
     law: Annotated[
         list[str] | None, option("A law by name, or a law file; repeat. Default: all.", metavar="NAME", offers=completing("laws"))
     ] = None,
-    count: Annotated[str, option("FLOPs of a model: exact, 6nd or appendix-f.", offers=lambda: [*COUNTS])] = "exact",
+    count: Annotated[str, option("FLOPs of a model: exact, 6nd or appendix-f.", offers=" ".join(COUNTS))] = "exact",
     seq: Annotated[str | None, option("Tokens per training sequence of a model; 8k is 8192.")] = None,
 ) -> list[Item]:
     """Compute-optimal parameters and tokens by published scaling laws, and the loss they predict. All estimates.
@@ -161,7 +159,7 @@ def chinchilla(
     if count not in COUNTS:
         raise unknown_name("count", count, list(COUNTS), field="count")
     laws = [catalog.load_law(name) for name in (law if law and law != ["all"] else names("laws"))]
-    given = budget.stated()
+    given = budget.amounts()
     vocab = 32000 if models.vocab is None else units.many(models.vocab, units.count, "--vocab")[0]
     gated = models.ffn != "plain"
     items = []
@@ -174,18 +172,18 @@ def chinchilla(
             length = units.length(seq, "--seq") if seq is not None else min(spec.context or TRAINED_AT, TRAINED_AT)
             counted = counting.accounting(spec, trained, length)
             compute = {"exact": counted.exact, "6nd": counted.six_nd, "appendix-f": counted.appendix_f}[count]
-            result, told = standings.of_model(laws, counted, compute)
-            told += beyond.add(result, laws, compute / (counted.active * trained), vocab, gated)
+            result, about = standings.of_model(laws, counted, compute)
+            about += beyond.add(result, laws, compute / (counted.active * trained), vocab, gated)
             if counted.active < counted.params:
                 active = f"{counted.active:,} parameters that a token meets"
-                told.append(f"{spec.name}: these laws are of dense models; N is the {active}")
+                about.append(f"{spec.name}: these laws are of dense models; N is the {active}")
             inputs = {"tokens": trained, "seq": length, "count": count, **shape}
-            items.append(_item(describe(spec), inputs, result, told + notes, laws, "compute"))
+            items.append(_item(describe(spec), inputs, result, about + notes, laws, "compute"))
     elif set(given) == {"params", "tokens"}:
         n, d = given["params"], given["tokens"]
-        result, told = standings.placed(laws, [n] * len(laws), d, core.training_compute(n, d))
-        told += beyond.add(result, laws, core.FLOPS_PER_PARAM_TOKEN, vocab, gated)
-        items.append(_item(None, dict(given), result, told, laws, "compute"))
+        result, notes = standings.placed(laws, [n] * len(laws), d, core.training_compute(n, d))
+        notes += beyond.add(result, laws, core.FLOPS_PER_PARAM_TOKEN, vocab, gated)
+        items.append(_item(None, dict(given), result, notes, laws, "compute"))
     else:
         sought, inputs, notes = budget.spend()
         result = standings.Advice(laws=[core.optimum(one, **sought) for one in laws])
@@ -213,7 +211,7 @@ def _item(
     best = result["laws"]
     if not all(one.in_range for one in best):
         notes.append("not in range: fitted to other budgets and extrapolated (its `warning` in --json says how far)")
-    said = {"non-embedding": "* N without embeddings", "active": "† N active, without embeddings"}
-    marks = [text for kind, text in said.items() if any(one.counts == kind for one in best)]
+    meanings = {"non-embedding": "* N without embeddings", "active": "† N active, without embeddings"}
+    marks = [text for kind, text in meanings.items() if any(one.counts == kind for one in best)]
     notes += ["; ".join(marks)] if marks else []
     return Item(model, inputs, result, notes, explaining("chinchilla", laws, result, sought))

@@ -2,7 +2,7 @@
 
 from functools import partial
 from itertools import product
-from typing import Annotated, Any
+from typing import Annotated
 
 from llmcx import units
 from llmcx.answers import flops as core
@@ -46,13 +46,13 @@ def flops(
     batches = units.many(batch, units.count, "--batch")
     source = None if source_seq is None else units.length(source_seq, "--source-seq")
     attends = None if context is None else units.length(context, "--context")
-    how: dict[str, Any] = {"source": source, "ideal": causal, "context": attends}
-    how |= {"recompute": recompute, "convention": convention}
     items = []
     for spec, shape, notes in models.each():
         for length, size in product(lengths, batches):
             n = sequence_length(spec, length)
-            result = core.flops(spec, size, n, **how)
+            result = core.flops(
+                spec, size, n, source=source, ideal=causal, context=attends, recompute=recompute, convention=convention
+            )
             inputs = {"batch": size, "seq": n, "convention": convention, "causal": causal, "recompute": recompute}
             inputs |= ({"source_seq": source} if source is not None else {}) | shape
             extra, more = _notes(spec, causal, convention), partial(_growth, spec, n, causal, result)

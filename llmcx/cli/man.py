@@ -78,7 +78,7 @@ def records(params: list[Any], ctx: Any) -> list[tuple[str, str]]:
     return found
 
 
-def told(help_: str) -> Iterator[str]:
+def help_text(help_: str) -> Iterator[str]:
     """A command's help: paragraphs, and after a \\b lines as they stand."""
     for block in re.split(r"\n\s*\n", help_.strip()):
         if block.lstrip().startswith("\b"):
@@ -101,7 +101,7 @@ def section(name: str, command: Any) -> Iterator[str]:
     # Not every Typer adds dots to an argument that may be repeated; its metavar says so.
     usage = " ".join(piece.removesuffix("...") for piece in command.collect_usage_pieces(ctx) if piece)
     yield f"\\fBllmcx {escaped(name)}\\fR {escaped(usage)}"
-    yield from told(command.help or "")
+    yield from help_text(command.help or "")
     options = records(own, ctx)
     yield from items(options)
     if whole:
@@ -120,7 +120,7 @@ def page() -> str:
         "\\fBllmcx\\fR \\fICOMMAND\\fR [\\fIOPTIONS\\fR]",
         ".SH DESCRIPTION",
     ]
-    lines += list(told(typer.main.get_command(app).help or ""))[1:]
+    lines += list(help_text(typer.main.get_command(app).help or ""))[1:]
     lines += [".SH COMMANDS", *items([*COMMANDS.items()])]
     models = built("params")
     ctx = typer.Context(models, info_name="llmcx params", max_content_width=10_000, terminal_width=10_000)

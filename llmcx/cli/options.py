@@ -140,7 +140,7 @@ class Models:
     _LENGTHS = ("positions", "context_length", "window")
 
     def each(self) -> Iterator[tuple[ModelSpec, dict[str, Any], list[str]]]:
-        """Every model x every combination of the values listed: the spec, the shape flags stated, the notes."""
+        """Every model x every combination of the values listed: the spec, the shape flags given, the notes."""
         if _remembered is None:
             yield from self._each()
             return
@@ -188,10 +188,10 @@ class Models:
             yield apply(base, shape), shape.stated(), _unchanged(base, shape.stated()) + experts
 
 
-def _unchanged(base: ModelSpec, stated: dict[str, Any]) -> list[str]:
+def _unchanged(base: ModelSpec, shape: dict[str, Any]) -> list[str]:
     """What a reader may expect to move with a flag, and did not."""
     notes = [f"{base.name}: {assumed}" for assumed in base.assumes]
-    if "d_model" in stated and "d_ff" not in stated and stated["d_model"] != base.d_model:
+    if "d_model" in shape and "d_ff" not in shape and shape["d_model"] != base.d_model:
         notes.append(f"d_ff stays as {base.name} states it; give --d-ff to change it with --d-model")
     return notes
 
@@ -249,10 +249,8 @@ class Output:
         """Render a :class:`~llmcx.report.render.Answer` as ``chosen``; a picture in the terminal stands in its place."""
         view = answer.view or command
         if self.explain and not any(item.explained() for item in answer.items):
-            raise InputError(
-                "nothing is computed here that --explain could tell the formula of; `llmcx explain` lists all formulas",
-                field="explain",
-            )
+            problem = "nothing is computed here that --explain could tell the formula of; `llmcx explain` lists all formulas"
+            raise InputError(problem, field="explain")
         if self.plot is not None:
             from llmcx.report.pictures import draw
 
@@ -325,8 +323,8 @@ def command(app: typer.Typer, shows: str | None = None, **settings: Any) -> Call
         numbers = {option.name: kind for option in options if (kind := _number_type(option.annotation))}
 
         def answer(**values: Any) -> Any:
-            made = {name: kind(**{f.name: values.pop(f.name) for f in fields(kind)}) for name, kind in groups.items()}
-            return function(**made, **values)
+            grouped = {name: kind(**{f.name: values.pop(f.name) for f in fields(kind)}) for name, kind in groups.items()}
+            return function(**grouped, **values)
 
         def run(**values: Any) -> None:
             for name, kind in numbers.items():

@@ -6,7 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Annotated, Any
 
 from llmcx import units
@@ -47,7 +47,7 @@ def sweep(
             "--format",
             "-f",
             metavar="FORMAT",
-            offers=lambda: list(FORMATS),
+            offers=" ".join(FORMATS),
         ),
     ] = None,
     json: Annotated[bool, option("The same as --format jsonl.", "--json")] = False,
@@ -58,7 +58,7 @@ def sweep(
         option(
             "A point that is refused: stop (default), skip (and say how many), or row (with the reason in it).",
             metavar="HOW",
-            offers=lambda: list(sweeping.ON_ERROR),
+            offers=" ".join(sweeping.ON_ERROR),
         ),
     ] = "stop",
     plain: Annotated[bool, option("A table in words, for a screen reader.", "--plain")] = False,
@@ -101,7 +101,7 @@ def sweep(
 
 
 def _asked(words: list[str], plan: str | None, select: str | None, together: list[str], on_error: str) -> sweeping.Plan:
-    """The plan that a file, the command line, or both state; the command line has the last word."""
+    """The plan of a file, of the command line, or of both; the command line has the last word."""
     given: dict[str, Any] = {}
     if plan is None and words and (words[0] == "-" or words[0].endswith((".yaml", ".yml", ".json"))):
         plan = words.pop(0)
@@ -124,20 +124,18 @@ def _asked(words: list[str], plan: str | None, select: str | None, together: lis
     chosen = sweeping.swept(name)
     paths, pairs = given.pop("select", None), given.pop("zip", None)
     lists = sweeping.listed(chosen, given) | sweeping.parse(chosen, words)
-    return sweeping.planned(
-        chosen, lists, paths if select is None else select, [text.split(",") for text in together] or pairs, on_error
-    )
+    pairs = [text.split(",") for text in together] or pairs
+    return sweeping.planned(chosen, lists, paths if select is None else select, pairs, on_error)
 
 
 def _form(format: str | None, json: bool, out: str | None) -> str | None:
-    """The format stated, or told by the file's name; None if by neither."""
-    ending = None if out is None else out.rpartition(".")[2].lower()
+    """The format given, or that of the file's name; None if by neither."""
     chosen = format or ("jsonl" if json else None)
-    if chosen is None and ending is not None:
-        if ending not in ("csv", "parquet", "jsonl"):
+    if chosen is None and out is not None:
+        chosen = out.rpartition(".")[2].lower()
+        if chosen not in ("csv", "parquet", "jsonl"):
             problem = f"--out is {shown(out)}, which tells no format: name it .jsonl, .csv or .parquet, or give --format"
             raise InputError(problem, field="out", value=out, allowed=".jsonl, .csv or .parquet")
-        chosen = ending
     if chosen is not None and chosen not in FORMATS:
         raise unknown_name("format", chosen, list(FORMATS), field="format")
     if json and chosen != "jsonl":
@@ -153,7 +151,7 @@ def _stream(plan: sweeping.Plan, form: str, out: str | None, jobs: int, going: A
     """Every row to where it is wanted; what was written is whole, however this ends."""
     work = sweeping.Sweep(plan)
     size = work.grid.size
-    with _opened(out) if out and form != "parquet" else _stdout() as file:
+    with _opened(out) if out and form != "parquet" else nullcontext(sys.stdout) as file:
         sink: Any = Lines(file)
         if form == "parquet":
             sink = Parquet(str(out), work.columns)
@@ -185,14 +183,14 @@ def _stream(plan: sweeping.Plan, form: str, out: str | None, jobs: int, going: A
                 sink.close()
             if bar is not None:
                 bar.clear()
-    _tell(sink, refused, size)
+    _report(sink, refused, size)
     if not going():
         raise KeyboardInterrupt
     if refused and not written:
         raise InputError(f"none of the {size:,} points could be answered", field="sweep")
 
 
-def _tell(sink: Any, refused: Counter[str], size: int) -> None:
+def _report(sink: Any, refused: Counter[str], size: int) -> None:
     """What a reader of the rows has to know."""
     for name, kind in getattr(sink, "widened", {}).items():
         what = "decimal(38, 0)" if kind == "decimal" else "text"
@@ -208,11 +206,8 @@ def _tell(sink: Any, refused: Counter[str], size: int) -> None:
 def _table(plan: sweeping.Plan, count: int, plain: bool) -> None:
     """All answers side by side, as the command itself shows several."""
     if count > IN_A_TABLE:
-        raise InputError(
-            f"a table of {count:,} rows is more than {IN_A_TABLE}; use --format csv, jsonl or parquet",
-            field="format",
-            value="table",
-        )
+        problem = f"a table of {count:,} rows is more than {IN_A_TABLE}; use --format csv, jsonl or parquet"
+        raise InputError(problem, field="format", value="table")
     if plan.select is not None:
         raise InputError("--select makes flat rows: use --format csv, jsonl or parquet", field="select")
     work = sweeping.Sweep(plan._replace(form="jsonl"))
@@ -229,7 +224,7 @@ def _table(plan: sweeping.Plan, count: int, plain: bool) -> None:
     if items:
         output = Output(plain=plain, explain=plan.explain)
         output.show(plan.command, Answer(items), output.chosen())
-    _tell(None, refused, count)
+    _report(None, refused, count)
     if not items:
         raise InputError(f"none of the {count:,} points could be answered", field="sweep")
 
@@ -240,11 +235,6 @@ def _opened(path: str) -> Any:
         return open(path, "w", encoding="utf-8", newline="")
     except OSError as error:
         raise InputError(f"--out {path} cannot be written: {error.strerror}", field="out", value=path) from None
-
-
-@contextmanager
-def _stdout() -> Iterator[Any]:
-    yield sys.stdout
 
 
 @contextmanager

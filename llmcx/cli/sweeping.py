@@ -65,8 +65,8 @@ class Swept(NamedTuple):
     def schema(self) -> dict[str, Any]:
         from llmcx import schemas
 
-        made: dict[str, Any] = json.loads(schemas.text(self.shows))
-        return made
+        schema: dict[str, Any] = json.loads(schemas.text(self.shows))
+        return schema
 
 
 @lru_cache(maxsize=1)
@@ -137,7 +137,7 @@ def _kind(option: Any, numbers: Mapping[str, type]) -> str:
 
 
 def parse(command: Swept, words: Sequence[str]) -> dict[str, list[Any]]:
-    """The lists that the command line states, by option, in the order stated."""
+    """The lists on the command line, by option, in their order."""
     lists: dict[str, list[Any]] = {}
     todo = list(words)
     while todo:
@@ -189,7 +189,7 @@ def _whole(value: Any, flag: str) -> int:
 
 
 def listed(command: Swept, given: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """The lists that a plan or a caller states: each a value, a text as the command line has it, or a list of those."""
+    """The lists of a plan or a caller: each a value, a text as the command line has it, or a list of those."""
     lists: dict[str, list[Any]] = {}
     for key, value in given.items():
         name = _option_of(command, str(key))
