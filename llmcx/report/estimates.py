@@ -25,41 +25,33 @@ def _accelerator_tables(item: Item) -> list[Table]:
     one = item.result
     rows: list[dict[str, Any]] = []
 
-    def add(figure: str, value: float, unit: str, source: str, detail: str = "") -> None:
-        text = f"{value:g} {unit}{detail}"
-        rows.append({"figure": figure, "value": value, "unit": unit, "text": text, "source": source})
+    def add(figure: str, value: float | None, unit: str, key: str, detail: str = "", source: str = "") -> None:
+        if value is not None:
+            text = f"{value:g} {unit}{detail}"
+            row = {"figure": figure, "value": value, "unit": unit, "text": text}
+            rows.append(row | {"source": source or one.source_of(key)})
 
     for dtype, rate in one.dense_tflops.items():
-        add(f"dense {dtype}", rate, "TFLOP/s", one.source_of("dense_tflops"))
-    add("memory", one.memory_gb, "GB", one.source_of("memory_gb"))
-    add("memory bandwidth", one.memory_gb_per_s, "GB/s", one.source_of("memory_gb_per_s"))
+        add(f"dense {dtype}", rate, "TFLOP/s", "dense_tflops")
+    add("memory", one.memory_gb, "GB", "memory_gb")
+    add("memory bandwidth", one.memory_gb_per_s, "GB/s", "memory_gb_per_s")
     for figure, link, key in (("scale-up", one.scale_up, "scale_up"), ("scale-out", one.scale_out, "scale_out")):
         if link is not None:
             among = f" among {link.size:,}" if link.size else ""
-            add(figure, link.gb_per_s, "GB/s", one.source_of(key), f"{among}, {link.link}")
-    if one.tdp_w is not None:
-        add("power", one.tdp_w, "W", one.source_of("tdp_w"))
-    if one.on_chip is not None:
-        chip = one.on_chip
-        add("processors", chip.units, chip.unit, one.source_of("on_chip"))
-        for figure, size, unit in (
-            ("shared memory", chip.shared_kib, f"KiB per {chip.unit}"),
-            ("L2 cache", chip.l2_mib, "MiB"),
-            ("last-level cache", chip.last_level_mib, "MiB"),
-        ):
-            if size is not None:
-                add(figure, size, unit, one.source_of("on_chip"))
-    if one.usd_per_hour is not None:
-        price = one.usd_per_hour
-        add("price", price.usd, "USD/h", f"{price.source}, {price.date}")
+            add(figure, link.gb_per_s, "GB/s", key, f"{among}, {link.link}")
+    add("power", one.tdp_w, "W", "tdp_w")
+    if (chip := one.on_chip) is not None:
+        add("processors", chip.units, chip.unit, "on_chip")
+        add("shared memory", chip.shared_kib, f"KiB per {chip.unit}", "on_chip")
+        add("L2 cache", chip.l2_mib, "MiB", "on_chip")
+        add("last-level cache", chip.last_level_mib, "MiB", "on_chip")
+    if (price := one.usd_per_hour) is not None:
+        add("price", price.usd, "USD/h", "usd_per_hour", source=f"{price.source}, {price.date}")
     columns = columns_of("figure: | text: value | source: source (text 1)")
     return [Table(one.title, columns, rows, keys=("figure", "value", "unit", "source"))]
 
 
 ACCELERATOR = View(lambda item: [], _accelerator_tables)
-
-
-# --- train ----------------------------------------------------------------------------------------------------------
 
 
 def _train_facts(item: Item) -> list[Fact]:
@@ -118,9 +110,6 @@ def _train_data(item: Item) -> Table:
 
 
 TRAIN = View(_train_facts, _train_tables, _train_data)
-
-
-# --- serve ----------------------------------------------------------------------------------------------------------
 
 
 def _serve_facts(item: Item) -> list[Fact]:

@@ -91,19 +91,18 @@ def _step(value: Any, names: list[str], at: int) -> tuple[Any, int]:
     if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
         if name.isdecimal():
             return (value[int(name)] if int(name) < len(value) else None), at + 1
-        for end in range(len(names), at, -1):
-            sought = ".".join(names[at:end])
-            for row in value:
-                if sought == next(iter(row.values() if isinstance(row, dict) else as_json(row).values()), None):
-                    return row, end
-        return None, at + 1
+        value = {_name(row): row for row in reversed(value)}
     if isinstance(value, dict):
-        for end in range(len(names), at, -1):
-            key = ".".join(names[at:end])
-            if key in value:
-                return value[key], end
-        return None, at + 1
+        ends = (end for end in range(len(names), at, -1) if ".".join(names[at:end]) in value)
+        end = next(ends, at)
+        return (value[".".join(names[at:end])], end) if end > at else (None, at + 1)
     return getattr(value, name, None), at + 1
+
+
+def _name(row: Any) -> str:
+    """A row's first value."""
+    fields = as_json(row)
+    return str(next(iter(fields.values()), "")) if isinstance(fields, dict) else ""
 
 
 class Columns:

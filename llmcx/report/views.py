@@ -9,8 +9,6 @@ from llmcx.report.json import as_rows
 from llmcx.report.render import Item, View, title
 from llmcx.report.table import Fact, Table, columns_of, facts_of, facts_table
 
-# --- params ---------------------------------------------------------------------------------------------------------
-
 
 def _params_facts(item: Item) -> list[Fact]:
     r = item.result
@@ -32,9 +30,6 @@ def _params_tables(item: Item) -> list[Table]:
 
 
 PARAMS = View(_params_facts, _params_tables)
-
-
-# --- flops ----------------------------------------------------------------------------------------------------------
 
 
 def _flops_facts(item: Item) -> list[Fact]:
@@ -68,9 +63,6 @@ def _flops_tables(item: Item) -> list[Table]:
 
 
 FLOPS = View(_flops_facts, _flops_tables)
-
-
-# --- memory ---------------------------------------------------------------------------------------------------------
 
 
 def _memory_facts(item: Item) -> list[Fact]:
@@ -123,9 +115,6 @@ def _memory_tables(item: Item) -> list[Table | Bars]:
 MEMORY = View(_memory_facts, _memory_tables)
 
 
-# --- presets --------------------------------------------------------------------------------------------------------
-
-
 def _presets_tables(item: Item) -> list[Table]:
     """Fits 80 columns; the active size stands where it differs."""
     columns = columns_of(
@@ -148,9 +137,6 @@ def _preset_tables(item: Item) -> list[Table]:
 
 
 PRESET = View(lambda item: [], _preset_tables)
-
-
-# --- bounds and shapes ----------------------------------------------------------------------------------------------
 
 
 def _bounds_tables(item: Item) -> list[Table]:
@@ -192,9 +178,6 @@ def _shapes_tables(item: Item) -> list[Table]:
 
 
 SHAPES = View(lambda item: [], _shapes_tables)
-
-
-# --- stored weights -------------------------------------------------------------------------------------------------
 
 
 def _stored_tables(item: Item) -> list[Table]:
