@@ -39,6 +39,13 @@ COMMANDS = {
 }
 
 
+SETTINGS: dict[str, Any] = {
+    "rich_markup_mode": None,  # rich would be imported to print help
+    "pretty_exceptions_enable": False,
+    "context_settings": {"help_option_names": ["-h", "--help"], "max_content_width": 110},
+}
+"""Of every Typer app here."""
+
 BELOW = {("chinchilla", "fit")}
 """Commands under a command that also runs by itself; each has a module of its own."""
 
@@ -94,11 +101,9 @@ class _Lazy(Group):
 app = typer.Typer(
     cls=_Lazy,
     name="llmcx",
-    rich_markup_mode=None,  # rich would be imported to print help
-    pretty_exceptions_enable=False,
     add_completion=bool(os.environ.get("_LLMCX_COMPLETE")),  # only a shell that asks needs what it sets up
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    **SETTINGS,
 )
 
 

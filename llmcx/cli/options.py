@@ -15,7 +15,7 @@ from typing import Annotated, Any, get_args
 import typer
 
 from llmcx import units
-from llmcx.cli import Command, Group
+from llmcx.cli import SETTINGS, Command, Group
 from llmcx.errors import InputError, shown, unknown_name
 from llmcx.model.spec import ModelSpec
 
@@ -350,10 +350,4 @@ def command(app: typer.Typer, shows: str | None = None, **settings: Any) -> Call
 
 def single() -> typer.Typer:
     """The Typer app of one subcommand."""
-    return typer.Typer(
-        cls=Group,
-        rich_markup_mode=None,
-        add_completion=False,
-        pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    )
+    return typer.Typer(cls=Group, add_completion=False, **SETTINGS)

@@ -136,7 +136,7 @@ def _form(format: str | None, json: bool, out: str | None) -> str | None:
         if chosen not in ("csv", "parquet", "jsonl"):
             problem = f"--out is {shown(out)}, which tells no format: name it .jsonl, .csv or .parquet, or give --format"
             raise InputError(problem, field="out", value=out, allowed=".jsonl, .csv or .parquet")
-    if chosen is not None and chosen not in FORMATS:
+    if chosen not in (None, *FORMATS):
         raise unknown_name("format", chosen, list(FORMATS), field="format")
     if json and chosen != "jsonl":
         raise InputError(f"--json and --format {chosen} contradict each other; give one", field="format", value=chosen)

@@ -97,4 +97,4 @@ def _tables(item: Item) -> list[Table]:
     return out
 
 
-VIEW = View(_facts, _tables, _data)
+VIEW = View(_tables, _facts, _data)

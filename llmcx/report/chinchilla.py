@@ -116,12 +116,9 @@ def _tables(item: Item) -> list[Table]:
     tables = []
     if "accounting" in r:
         tables.append(_accounting(r["accounting"], item.model["title"] if item.model else ""))
-    if "standing" in r:
-        tables.append(_standing(r["standing"]))
-    else:
-        tables.append(_optima(r["laws"]))
-        if len(r["laws"]) > 1:
-            tables.append(facts_table("The laws differ by", spread(r["laws"])))
+    tables.append(_standing(r["standing"]) if "standing" in r else _optima(r["laws"]))
+    if "standing" not in r and len(r["laws"]) > 1:
+        tables.append(facts_table("The laws differ by", spread(r["laws"])))
     if "constrained" in r:
         more = "epochs: epochs (float) | loss: loss (float) | naive_loss: loss unadapted (float 1)"
         columns = columns_of(f"law: law | unique_tokens: unique (count) | {_N_D} | {more}")
@@ -147,7 +144,7 @@ def _facts(item: Item) -> list[Fact]:
     return facts + [Fact(f"ratio_{one.law}", f"by {one.law}", one.ratio, "factor") for one in r["standing"]]
 
 
-VIEW = View(_facts, _tables, _data)
+VIEW = View(_tables, _facts, _data)
 
 
 def _fitted(item: Item) -> list[Table]:
@@ -175,4 +172,4 @@ def _fitted(item: Item) -> list[Table]:
     return tables
 
 
-FIT = View(lambda item: [Fact(e.constant, e.constant, e.value, "float") for e in item.result["fit"].estimates], _fitted)
+FIT = View(_fitted, lambda item: [Fact(e.constant, e.constant, e.value, "float") for e in item.result["fit"].estimates])

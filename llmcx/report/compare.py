@@ -65,9 +65,9 @@ def _why(why: Any) -> list[Table]:
     """The components that change, and the terms of those that change most."""
     what, kind = TITLES[why.command, why.figure]
     columns = columns_of(f"component: why: {what} | a: A ({kind}) | b: B ({kind}) | change: change (±int)")
-    rows = [{"component": row.component, "a": row.a, "b": row.b, "change": row.change} for row in why.causes]
-    total = {"component": "together", "a": None, "b": None, "change": why.change}
-    tables = [Table("", columns, rows, total | {"a": sum(row.a for row in why.causes), "b": sum(row.b for row in why.causes)})]
+    a, b = sum(row.a for row in why.causes), sum(row.b for row in why.causes)
+    total = {"component": "together", "a": a, "b": b, "change": why.change}
+    tables = [Table("", columns, [vars(row) for row in why.causes], total)]
     terms: list[dict[str, Any]] = []
 
     def add(what: str, text: str) -> None:
@@ -90,10 +90,9 @@ def _data(item: Item) -> Table:
     r = item.result
     rows = [vars(row) | {"component": ""} for row in r.figures]
     for why in r.why:
-        named = {"command": why.command, "figure": why.figure}
-        rows += [named | {"component": c.component, "a": c.a, "b": c.b, "change": c.change} for c in why.causes]
+        rows += [vars(cause) | {"command": why.command, "figure": why.figure} for cause in why.causes]
     names = ("command", "figure", "component", "a", "b", "change", "relative")
     return Table("", [Column(name, name) for name in names], rows)
 
 
-VIEW = View(_facts, _tables, _data)
+VIEW = View(_tables, _facts, _data)

@@ -18,7 +18,7 @@ def _hardware_tables(item: Item) -> list[Table]:
     return [Table("", columns, item.result)]
 
 
-HARDWARE = View(lambda item: [], _hardware_tables)
+HARDWARE = View(_hardware_tables)
 
 
 def _accelerator_tables(item: Item) -> list[Table]:
@@ -51,7 +51,7 @@ def _accelerator_tables(item: Item) -> list[Table]:
     return [Table(one.title, columns, rows, keys=("figure", "value", "unit", "source"))]
 
 
-ACCELERATOR = View(lambda item: [], _accelerator_tables)
+ACCELERATOR = View(_accelerator_tables)
 
 
 def _train_facts(item: Item) -> list[Fact]:
@@ -109,7 +109,7 @@ def _train_data(item: Item) -> Table:
     return raw_table(rows)
 
 
-TRAIN = View(_train_facts, _train_tables, _train_data)
+TRAIN = View(_train_tables, _train_facts, _train_data)
 
 
 def _serve_facts(item: Item) -> list[Fact]:
@@ -150,4 +150,4 @@ def _serve_tables(item: Item) -> list[Table]:
     return [Table(heading, columns, rows), facts_table("", facts)]
 
 
-SERVE = View(_serve_facts, _serve_tables)
+SERVE = View(_serve_tables, _serve_facts)

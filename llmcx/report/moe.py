@@ -102,4 +102,4 @@ def _moe_routing(r: Any) -> list[Table]:
     return tables
 
 
-VIEW = View(_moe_facts, _moe_tables)
+VIEW = View(_moe_tables, _moe_facts)

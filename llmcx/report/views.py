@@ -29,7 +29,7 @@ def _params_tables(item: Item) -> list[Table]:
     return [Table(title(item), columns, rows, total, ("component", "params", "share")), facts_table("", facts)]
 
 
-PARAMS = View(_params_facts, _params_tables)
+PARAMS = View(_params_tables, _params_facts)
 
 
 def _flops_facts(item: Item) -> list[Fact]:
@@ -62,7 +62,7 @@ def _flops_tables(item: Item) -> list[Table]:
     return [*tables, Table("Rules of thumb beside the exact count (FLOPs)", columns, as_rows(r.approximations))]
 
 
-FLOPS = View(_flops_facts, _flops_tables)
+FLOPS = View(_flops_tables, _flops_facts)
 
 
 def _memory_facts(item: Item) -> list[Fact]:
@@ -112,7 +112,7 @@ def _memory_tables(item: Item) -> list[Table | Bars]:
     return tables
 
 
-MEMORY = View(_memory_facts, _memory_tables)
+MEMORY = View(_memory_tables, _memory_facts)
 
 
 def _presets_tables(item: Item) -> list[Table]:
@@ -128,7 +128,7 @@ def _presets_tables(item: Item) -> list[Table]:
     return [Table("", columns, rows, keys=keys)]
 
 
-PRESETS = View(lambda item: [], _presets_tables)
+PRESETS = View(_presets_tables)
 
 
 def _preset_tables(item: Item) -> list[Table]:
@@ -136,7 +136,7 @@ def _preset_tables(item: Item) -> list[Table]:
     return [Table(title(item), columns_of("key: key | value: value"), rows)]
 
 
-PRESET = View(lambda item: [], _preset_tables)
+PRESET = View(_preset_tables)
 
 
 def _bounds_tables(item: Item) -> list[Table]:
@@ -159,7 +159,7 @@ def _bounds_tables(item: Item) -> list[Table]:
     ]
 
 
-BOUNDS = View(lambda item: [], _bounds_tables)
+BOUNDS = View(_bounds_tables)
 
 
 def _shapes_tables(item: Item) -> list[Table]:
@@ -177,7 +177,7 @@ def _shapes_tables(item: Item) -> list[Table]:
     ]
 
 
-SHAPES = View(lambda item: [], _shapes_tables)
+SHAPES = View(_shapes_tables)
 
 
 def _stored_tables(item: Item) -> list[Table]:
@@ -191,7 +191,7 @@ def _stored_tables(item: Item) -> list[Table]:
     return [Table(title(item), columns, rows, total), facts_table("", facts)]
 
 
-STORED = View(lambda item: [], _stored_tables)
+STORED = View(_stored_tables)
 
 
 VIEWS = {
