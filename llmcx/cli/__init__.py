@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 from contextlib import suppress
+from functools import lru_cache
 from importlib import import_module
 from io import TextIOWrapper
 from typing import Annotated, Any
@@ -37,6 +38,13 @@ COMMANDS = {
     "completions": "Completion scripts for bash, zsh and fish.",
 }
 
+
+SETTINGS: dict[str, Any] = {
+    "rich_markup_mode": None,  # rich would be imported to print help
+    "pretty_exceptions_enable": False,
+    "context_settings": {"help_option_names": ["-h", "--help"], "max_content_width": 110},
+}
+"""Of every Typer app here."""
 
 BELOW = {("chinchilla", "fit")}
 """Commands under a command that also runs by itself; each has a module of its own."""
@@ -71,6 +79,12 @@ class Group(TyperGroup):
         return [_as_typed(param) for param in super().get_params(ctx) if not str(param.name).endswith("_completion")]
 
 
+@lru_cache(maxsize=8)
+def built(name: str) -> Any:
+    """A command by its full name, as Typer builds it: its module is imported now."""
+    return typer.main.get_command(import_module(f"llmcx.cli.{name.replace('-', '_').replace(' ', '_')}").app)
+
+
 class _Lazy(Group):
     """Knows every subcommand by name and one line of help; builds the one that is called.
 
@@ -81,20 +95,15 @@ class _Lazy(Group):
         name, command, rest = super().resolve_command(ctx, args)
         if (name, *rest[:1]) in BELOW:
             name, rest = f"{name} {rest[0]}", rest[1:]
-            command = typer.main.get_command(import_module(f"llmcx.cli.{name.replace(' ', '_')}").app)
-        elif name in COMMANDS:
-            command = typer.main.get_command(import_module(f"llmcx.cli.{name.replace('-', '_')}").app)
-        return name, command, rest
+        return name, built(name) if name else command, rest
 
 
 app = typer.Typer(
     cls=_Lazy,
     name="llmcx",
-    rich_markup_mode=None,  # rich would be imported to print help
-    pretty_exceptions_enable=False,
     add_completion=bool(os.environ.get("_LLMCX_COMPLETE")),  # only a shell that asks needs what it sets up
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    **SETTINGS,
 )
 
 

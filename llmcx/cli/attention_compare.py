@@ -2,12 +2,10 @@
 
 from typing import Annotated
 
-import typer
-
 from llmcx import units
 from llmcx.answers import attention_compare as core
 from llmcx.answers.advice import differences
-from llmcx.cli.options import DTYPES, VARIANTS, Models, choosing, command, completing, describe, explaining, single
+from llmcx.cli.options import DTYPES, VARIANTS, Models, command, completing, describe, explaining, option, single
 from llmcx.model.variants import parse_variant
 from llmcx.report.attention_compare import measured
 from llmcx.report.render import Item
@@ -18,37 +16,35 @@ app = single()
 @command(app, "attention-compare")
 def attention_compare(
     models: Models,
-    seq: Annotated[str, typer.Option(help="Lengths to compare at, 8k is 8192; a range is 1k:1M:x4.")] = "512:32k:x4",
-    batch: Annotated[str, typer.Option(help="Sequences.")] = "1",
+    seq: Annotated[str, option("Lengths to compare at, 8k is 8192; a range is 1k:1M:x4.")] = "512:32k:x4",
+    batch: Annotated[str, option("Sequences.")] = "1",
     variant: Annotated[
         list[str] | None,
-        typer.Option(
+        option(
+            "A variant such as local:w=512, gqa:g=8 or dsa:k=2048; repeat. Default: seventeen. The first is the baseline.",
             "--variant",
             "-v",
             metavar="CORE",
-            help="A variant such as local:w=512, gqa:g=8 or dsa:k=2048; repeat. Default: seventeen. The first is the baseline.",
-            autocompletion=VARIANTS,
+            offers=VARIANTS,
         ),
     ] = None,
     hardware: Annotated[
-        str | None, typer.Option(help="Times on this machine, and its memory as budget.", autocompletion=completing("hardware"))
+        str | None, option("Times on this machine, and its memory as budget.", offers=completing("hardware"))
     ] = None,
-    on_chip: Annotated[
-        str | None, typer.Option(help="What tiles of keys may fill on the chip: 192KiB.", show_default=False)
-    ] = None,
-    sparse_window: Annotated[str, typer.Option(help="w of local and Longformer.")] = "256",
-    stride: Annotated[str, typer.Option(help="k of strided.")] = "128",
-    globals_: Annotated[str, typer.Option("--globals", help="Global tokens of Longformer.")] = "16",
-    rank: Annotated[str, typer.Option(help="k of Linformer.")] = "256",
-    features: Annotated[str, typer.Option(help="r of Performer.")] = "256",
-    dtype: Annotated[str, typer.Option(help="Of weights, activations and cache.", autocompletion=DTYPES)] = "bf16",
-    causal: Annotated[bool, typer.Option("--causal", help="Count only the pairs a causal mask leaves.")] = False,
-    budget: Annotated[str | None, typer.Option(help="Memory that gives each variant's longest prefill: 80GB.")] = None,
+    on_chip: Annotated[str | None, option("What tiles of keys may fill on the chip: 192KiB.")] = None,
+    sparse_window: Annotated[str, option("w of local and Longformer.")] = "256",
+    stride: Annotated[str, option("k of strided.")] = "128",
+    globals_: Annotated[str, option("Global tokens of Longformer.", "--globals")] = "16",
+    rank: Annotated[str, option("k of Linformer.")] = "256",
+    features: Annotated[str, option("r of Performer.")] = "256",
+    dtype: Annotated[str, option("Of weights, activations and cache.", offers=DTYPES)] = "bf16",
+    causal: Annotated[bool, option("Count only the pairs a causal mask leaves.", "--causal")] = False,
+    budget: Annotated[str | None, option("Memory that gives each variant's longest prefill: 80GB.")] = None,
     measure: Annotated[
         str | None,
-        typer.Option(
-            help="What to tabulate and draw by length: time, flops, memory, cache or traffic.",
-            autocompletion=choosing("report.attention:MEASURES"),
+        option(
+            "What to tabulate and draw by length: time, flops, memory, cache or traffic.",
+            offers="report.attention_compare:MEASURES",
         ),
     ] = None,
 ) -> list[Item]:
@@ -60,19 +56,13 @@ def attention_compare(
     llmcx attention-compare --preset gpt3 --variant flash --variant local:w=512
     llmcx attention-compare --layers 1 --d-model 1024 --vocab 32000 --seq 16384 --sparse-window 256
     """
-    one = units.count
     asked = [parse_variant(text) for text in variant or ()]
-    usual = core.all_variants(
-        one(sparse_window, "--sparse-window"),
-        one(stride, "--stride"),
-        one(globals_, "--globals"),
-        one(rank, "--rank"),
-        one(features, "--features"),
-    )
+    settings = {"sparse-window": sparse_window, "stride": stride, "globals": globals_, "rank": rank, "features": features}
+    usual = core.all_variants(*(units.count(text, f"--{name}") for name, text in settings.items()))
     lengths = units.many(seq, units.length, "--seq")
     limit = None if budget is None else units.size(budget, "--budget")
     chip = None if on_chip is None else units.size(on_chip, "--on-chip")
-    size = one(batch, "--batch")
+    size = units.count(batch, "--batch")
     machine = None
     if hardware is not None:
         from llmcx.catalog.data import load_hardware
@@ -85,22 +75,15 @@ def attention_compare(
     items = []
     for spec, shape, notes in models.each():
         variants = asked or core.suited(spec, usual)
+        tile = chip or core.ON_CHIP
         result = core.compare(
-            spec,
-            lengths,
-            size,
-            variants=variants,
-            dtype=dtype,
-            ideal=causal,
-            budget=limit,
-            machine=machine,
-            on_chip=chip or core.ON_CHIP,
+            spec, lengths, size, variants=variants, dtype=dtype, ideal=causal, budget=limit, machine=machine, on_chip=tile
         )
         inputs = {"seq": lengths, "batch": size, "dtype": dtype, "causal": causal, "budget": limit, **shape}
-        inputs |= {"hardware": hardware, "on_chip": machine.on_chip if machine else chip or core.ON_CHIP, "measure": by}
-        told = core.notes(spec, variants, lengths, causal, machine) + differences(result.recommendation, result.limits)
+        inputs |= {"hardware": hardware, "on_chip": machine.on_chip if machine else tile, "measure": by}
+        extra = core.notes(spec, variants, lengths, causal, machine) + differences(result.recommendation, result.limits)
         if not asked and variants != usual:
-            told.append("native sparse attention is left out: it is causal, and an encoder has no such form")
+            extra.append("native sparse attention is left out: it is causal, and an encoder has no such form")
         lines = explaining("attention_compare", spec, result, variants, size, dtype, causal, inputs["on_chip"])
-        items.append(Item(describe(spec), inputs, result, told + notes, lines))
+        items.append(Item(describe(spec), inputs, result, extra + notes, lines))
     return items

@@ -4,13 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, cast
 
-import typer
-
 from llmcx import units
 from llmcx.catalog import data as catalog
 from llmcx.catalog.build import as_data, to_yaml
 from llmcx.catalog.index import names
-from llmcx.cli.options import Models, command, completing, describe, explaining, refuse_given, single
+from llmcx.cli.options import Models, command, completing, describe, explaining, flag_of, option, refuse_given, single
 from llmcx.errors import InputError, unknown_name
 from llmcx.model.spec import ModelSpec
 from llmcx.report.render import Item
@@ -32,26 +30,23 @@ briefly.
 class Budget:
     """What there is to spend: one of these. All but the first three are FLOPs of --hardware at --mfu."""
 
-    compute: Annotated[str | None, typer.Option(help="Training FLOPs, e.g. 5.76e23.")] = None
-    params: Annotated[str | None, typer.Option(help="Parameters of the model, e.g. 70B; with --tokens: a trained model.")] = None
-    tokens: Annotated[str | None, typer.Option(help="Training tokens, e.g. 1.4T. Of a preset: default as published.")] = None
-    gpu_hours: Annotated[str | None, typer.Option(help="GPU-hours.")] = None
-    dollars: Annotated[str | None, typer.Option(help="USD, at --price per GPU-hour.")] = None
-    days: Annotated[float | None, typer.Option(help="Days on --gpus.")] = None
-    gpus: Annotated[str | None, typer.Option(help="GPUs of --days.")] = None
-    hardware: Annotated[
-        str | None, typer.Option(help="The accelerator. Default: h100.", autocompletion=completing("hardware"))
-    ] = None
-    mfu: Annotated[float | None, typer.Option(help="Share of the dense 16-bit peak that the run uses. Default: 0.4.")] = None
-    price: Annotated[float | None, typer.Option(help="USD per GPU-hour. Default: the accelerator's, dated.")] = None
+    compute: Annotated[str | None, option("Training FLOPs, e.g. 5.76e23.")] = None
+    params: Annotated[str | None, option("Parameters of the model, e.g. 70B; with --tokens: a trained model.")] = None
+    tokens: Annotated[str | None, option("Training tokens, e.g. 1.4T. Of a preset: default as published.")] = None
+    gpu_hours: Annotated[str | None, option("GPU-hours.")] = None
+    dollars: Annotated[str | None, option("USD, at --price per GPU-hour.")] = None
+    days: Annotated[float | None, option("Days on --gpus.")] = None
+    gpus: Annotated[str | None, option("GPUs of --days.")] = None
+    hardware: Annotated[str | None, option("The accelerator. Default: h100.", offers=completing("hardware"))] = None
+    mfu: Annotated[float | None, option("Share of the dense 16-bit peak that the run uses. Default: 0.4.")] = None
+    price: Annotated[float | None, option("USD per GPU-hour. Default: the accelerator's, dated.")] = None
 
-    def stated(self) -> dict[str, float]:
+    def amounts(self) -> dict[str, float]:
         """Those given, as numbers."""
         texts = ("compute", "params", "tokens", "gpu_hours", "dollars")
-        given = {
-            key: units.count(text, f"--{key.replace('_', '-')}") for key in texts if (text := getattr(self, key)) is not None
-        }
-        amounts = {key: float(value) for key, value in given.items()} | ({} if self.days is None else {"days": self.days})
+        amounts = {key: float(units.count(text, flag_of(key))) for key in texts if (text := getattr(self, key)) is not None}
+        if self.days is not None:
+            amounts["days"] = self.days
         if not amounts.keys() & {"gpu_hours", "dollars", "days"}:
             why = "turns --gpu-hours, --dollars or --days into FLOPs, and none of them is given"
             refuse_given(why, hardware=self.hardware, mfu=self.mfu, price=self.price)
@@ -59,10 +54,10 @@ class Budget:
 
     def spend(self) -> tuple[dict[str, float], dict[str, Any], list[str]]:
         """Exactly one amount as what a law is asked with: compute, params or tokens; the inputs; where prices come from."""
-        given = self.stated()
+        given = self.amounts()
         if len(given) != 1:
             problem = "give exactly one of --compute, --params, --tokens, --gpu-hours, --dollars and --days"
-            more = " or a model" if not given else f", not {' and '.join('--' + key.replace('_', '-') for key in given)}"
+            more = " or a model" if not given else f", not {' and '.join(map(flag_of, given))}"
             raise InputError(problem + more, field="compute", allowed="exactly one")
         [(kind, value)] = given.items()
         if (self.gpus is None) != (kind != "days"):
@@ -75,20 +70,18 @@ class Budget:
         inputs: dict[str, Any] = {**given, "hardware": machine.name, "mfu": mfu}
         rate = f"{peak / 1e12:g} TFLOP/s dense {machine.dtype}"
         notes = [f"{machine.title}: {rate} ({machine.source_of('dense_tflops')}), MFU {mfu:g}"]
+        hours = value
         if kind == "dollars":
-            price = self.price
-            if price is None and machine.usd_per_hour is not None:
-                price = machine.usd_per_hour.usd
+            inputs["price"] = self.price
+            if self.price is None and machine.usd_per_hour is not None:
+                inputs["price"] = machine.usd_per_hour.usd
                 notes.append(machine.usd_per_hour.stated())
-            if price is None:
+            if inputs["price"] is None:
                 raise InputError(f"{machine.title} has no price here; give --price in USD per hour", field="price")
-            inputs["price"] = price
-            hours = core.dollar_hours(value, price)
+            hours = core.dollar_hours(value, inputs["price"])
         elif kind == "days":
             inputs["gpus"] = units.count(self.gpus or "", "--gpus")
             hours = core.day_hours(value, inputs["gpus"])
-        else:
-            hours = value
         return {"compute": core.gpu_compute(hours, peak, mfu)}, inputs | {"hours": hours}, notes
 
 
@@ -96,11 +89,11 @@ class Budget:
 class Beyond:
     """What else should count."""
 
-    unique_tokens: Annotated[str | None, typer.Option(help="Unique tokens that exist; more are repeats.")] = None
-    inference_tokens: Annotated[str | None, typer.Option(help="Tokens served over the lifetime.")] = None
-    compare: Annotated[str | None, typer.Option(help="Model sizes at this compute, e.g. 280B,70B.")] = None
-    shape: Annotated[bool, typer.Option("--shape", help="A real shape near each optimum, as a preset in --json.")] = False
-    out: Annotated[str | None, typer.Option(metavar="FILE", help="Write that shape as a preset file (one --law).")] = None
+    unique_tokens: Annotated[str | None, option("Unique tokens that exist; more are repeats.")] = None
+    inference_tokens: Annotated[str | None, option("Tokens served over the lifetime.")] = None
+    compare: Annotated[str | None, option("Model sizes at this compute, e.g. 280B,70B.")] = None
+    shape: Annotated[bool, option("A real shape near each optimum, as a preset in --json.", "--shape")] = False
+    out: Annotated[str | None, option("Write that shape as a preset file (one --law).", metavar="FILE")] = None
 
     def add(self, result: standings.Advice, laws: list[Law], k: float, vocab: int, gated: bool) -> Iterator[str]:
         """Put their results beside ``result["laws"]``; yields notes."""
@@ -123,21 +116,18 @@ class Beyond:
             dense = [(one, best) for one, best in found if one.parameters != "active"]
             from llmcx.answers.architecture import architecture
 
-            made = [(one, architecture(best.params, vocab, counts=one.parameters, gated=gated)) for one, best in dense]
-            result["shapes"] = [
-                cast(
-                    "standings.LawShape",
-                    {"law": one.name}
-                    | {key: value for key, value in vars(shape).items() if key != "spec"}
-                    | {"preset": as_data(shape.spec)},
-                )
-                for one, shape in made
-            ]
+            shapes = [(one, architecture(best.params, vocab, counts=one.parameters, gated=gated)) for one, best in dense]
+            result["shapes"] = [_shape_of(one, shape) for one, shape in shapes]
             if self.out is not None:
-                if len(made) != 1:
+                if len(shapes) != 1:
                     raise InputError("--out writes one preset, so it needs one --law", field="out", value=self.out)
                 with open(self.out, "w", encoding="utf-8") as file:
-                    file.write(to_yaml(made[0][1].spec))
+                    file.write(to_yaml(shapes[0][1].spec))
+
+
+def _shape_of(law: Law, shape: Any) -> standings.LawShape:
+    figures = {key: value for key, value in vars(shape).items() if key != "spec"}
+    return cast("standings.LawShape", {"law": law.name, **figures, "preset": as_data(shape.spec)})
 
 
 @command(app, "chinchilla")
@@ -146,15 +136,10 @@ def chinchilla(
     budget: Budget,
     beyond: Beyond,
     law: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME", help="A law by name, or a law file; repeat. Default: all.", autocompletion=completing("laws")
-        ),
+        list[str] | None, option("A law by name, or a law file; repeat. Default: all.", metavar="NAME", offers=completing("laws"))
     ] = None,
-    count: Annotated[
-        str, typer.Option(help="FLOPs of a model: exact, 6nd or appendix-f.", autocompletion=lambda: [*COUNTS])
-    ] = "exact",
-    seq: Annotated[str | None, typer.Option(help="Tokens per training sequence of a model; 8k is 8192.")] = None,
+    count: Annotated[str, option("FLOPs of a model: exact, 6nd or appendix-f.", offers=" ".join(COUNTS))] = "exact",
+    seq: Annotated[str | None, option("Tokens per training sequence of a model; 8k is 8192.")] = None,
 ) -> list[Item]:
     """Compute-optimal parameters and tokens by published scaling laws, and the loss they predict. All estimates.
 
@@ -174,33 +159,31 @@ def chinchilla(
     if count not in COUNTS:
         raise unknown_name("count", count, list(COUNTS), field="count")
     laws = [catalog.load_law(name) for name in (law if law and law != ["all"] else names("laws"))]
-    given = budget.stated()
+    given = budget.amounts()
     vocab = 32000 if models.vocab is None else units.many(models.vocab, units.count, "--vocab")[0]
     gated = models.ffn != "plain"
     items = []
     if any((models.preset, models.config, models.hf, models.layers, models.d_model)):
         if set(given) - {"tokens"}:
-            raise InputError(
-                "a model has its own size and budget; beside it give only --tokens", field=next(iter(set(given) - {"tokens"}))
-            )
+            problem = "a model has its own size and budget; beside it give only --tokens"
+            raise InputError(problem, field=next(iter(set(given) - {"tokens"})))
         for spec, shape, notes in models.each():
             trained = round(given["tokens"]) if given else _published_tokens(spec)
             length = units.length(seq, "--seq") if seq is not None else min(spec.context or TRAINED_AT, TRAINED_AT)
             counted = counting.accounting(spec, trained, length)
             compute = {"exact": counted.exact, "6nd": counted.six_nd, "appendix-f": counted.appendix_f}[count]
-            result, told = standings.of_model(laws, counted, compute)
-            told += beyond.add(result, laws, compute / (counted.active * trained), vocab, gated)
+            result, about = standings.of_model(laws, counted, compute)
+            about += beyond.add(result, laws, compute / (counted.active * trained), vocab, gated)
             if counted.active < counted.params:
-                told.append(
-                    f"{spec.name}: these laws are of dense models; N is the {counted.active:,} parameters that a token meets"
-                )
+                active = f"{counted.active:,} parameters that a token meets"
+                about.append(f"{spec.name}: these laws are of dense models; N is the {active}")
             inputs = {"tokens": trained, "seq": length, "count": count, **shape}
-            items.append(_item(describe(spec), inputs, result, told + notes, laws, "compute"))
+            items.append(_item(describe(spec), inputs, result, about + notes, laws, "compute"))
     elif set(given) == {"params", "tokens"}:
         n, d = given["params"], given["tokens"]
-        result, told = standings.placed(laws, [n] * len(laws), d, core.training_compute(n, d))
-        told += beyond.add(result, laws, core.FLOPS_PER_PARAM_TOKEN, vocab, gated)
-        items.append(_item(None, dict(given), result, told, laws, "compute"))
+        result, notes = standings.placed(laws, [n] * len(laws), d, core.training_compute(n, d))
+        notes += beyond.add(result, laws, core.FLOPS_PER_PARAM_TOKEN, vocab, gated)
+        items.append(_item(None, dict(given), result, notes, laws, "compute"))
     else:
         sought, inputs, notes = budget.spend()
         result = standings.Advice(laws=[core.optimum(one, **sought) for one in laws])
@@ -222,18 +205,13 @@ def _published_tokens(spec: ModelSpec) -> int:
 
 
 def _item(
-    model: dict[str, Any] | None,
-    inputs: dict[str, Any],
-    result: standings.Advice,
-    notes: list[str],
-    laws: list[Law],
-    sought: str,
+    model: dict[str, Any] | None, inputs: dict[str, Any], result: standings.Advice, notes: list[str], laws: list[Law], sought: str
 ) -> Item:
     """An answer by ``laws``, found from ``sought``: compute, params or tokens."""
     best = result["laws"]
     if not all(one.in_range for one in best):
         notes.append("not in range: fitted to other budgets and extrapolated (its `warning` in --json says how far)")
-    said = {"non-embedding": "* N without embeddings", "active": "† N active, without embeddings"}
-    marks = [text for kind, text in said.items() if any(one.counts == kind for one in best)]
+    meanings = {"non-embedding": "* N without embeddings", "active": "† N active, without embeddings"}
+    marks = [text for kind, text in meanings.items() if any(one.counts == kind for one in best)]
     notes += ["; ".join(marks)] if marks else []
     return Item(model, inputs, result, notes, explaining("chinchilla", laws, result, sought))

@@ -3,11 +3,9 @@
 import os
 from typing import Annotated
 
-import typer
-
 from llmcx import units
 from llmcx.catalog import runs as table
-from llmcx.cli.options import command, explaining, single
+from llmcx.cli.options import argument, command, explaining, option, single
 from llmcx.report.render import Item
 from llmcx.scaling import fitting
 from llmcx.scaling import optimum as scaling
@@ -18,13 +16,13 @@ app = single()
 
 @command(app, "chinchilla-fit")
 def fit(
-    file: Annotated[str, typer.Argument(metavar="RUNS.CSV", help="Columns params, tokens (or compute) and loss; - is stdin.")],
-    compute: Annotated[str | None, typer.Option(help="Budgets at which to read the law, e.g. 1e21,1e24.")] = None,
-    starts: Annotated[int, typer.Option(help="Points of the grid of starts that are followed.")] = 60,
-    bootstraps: Annotated[int, typer.Option(help="Resamples for the intervals; 0 for none.")] = 200,
-    seed: Annotated[int, typer.Option(help="Of the resamples.")] = 0,
-    min_ratio: Annotated[float, typer.Option(help="Leave out runs with fewer tokens per parameter.")] = 0.0,
-    out: Annotated[str | None, typer.Option(metavar="FILE", help="Write the law as a file for chinchilla --law.")] = None,
+    file: Annotated[str, argument("Columns params, tokens (or compute) and loss; - is stdin.", "RUNS.CSV")],
+    compute: Annotated[str | None, option("Budgets at which to read the law, e.g. 1e21,1e24.")] = None,
+    starts: Annotated[int, option("Points of the grid of starts that are followed.")] = 60,
+    bootstraps: Annotated[int, option("Resamples for the intervals; 0 for none.")] = 200,
+    seed: Annotated[int, option("Of the resamples.")] = 0,
+    min_ratio: Annotated[float, option("Leave out runs with fewer tokens per parameter.")] = 0.0,
+    out: Annotated[str | None, option("Write the law as a file for chinchilla --law.", metavar="FILE")] = None,
 ) -> list[Item]:
     """Fit a scaling law to one's own runs: L = E + A/N^alpha + B/D^beta, as Chinchilla's approach 3. Needs llmcx[fit].
 
@@ -43,14 +41,8 @@ def fit(
     budgets = [] if compute is None else units.many(compute, units.count, "--compute")
     laws = [scaling.optimum(found.law, compute=float(c)) for c in budgets]
     result: fitting.Fitted = {"fit": found, "isoflop": fitting.isoflop(read.runs), "laws": laws}
-    inputs = {
-        "file": file,
-        "columns": read.columns,
-        "starts": starts,
-        "bootstraps": bootstraps,
-        "seed": seed,
-        "min_ratio": min_ratio,
-    }
+    settings = {"starts": starts, "bootstraps": bootstraps, "seed": seed}
+    inputs = {"file": file, "columns": read.columns, **settings, "min_ratio": min_ratio}
     notes = [f"columns: {', '.join(f'{what} = {head}' for what, head in read.columns.items())}", *found.warnings]
     notes += result["isoflop"].warnings if result["isoflop"] else []
     if any(not one.in_range for one in laws):

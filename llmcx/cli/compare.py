@@ -8,7 +8,7 @@ import typer
 from llmcx.answers.compare import FIGURES, contrast
 from llmcx.catalog.load import names_file
 from llmcx.cli import sweeping
-from llmcx.cli.options import PRESETS, Models, command, explaining, remembering, single
+from llmcx.cli.options import PRESETS, Models, argument, command, explaining, option, remembering, single
 from llmcx.errors import InputError, shown, unknown_name
 from llmcx.model.spec import ModelSpec
 from llmcx.report.render import Item
@@ -37,17 +37,10 @@ def _side(ctx: typer.Context, incomplete: str) -> list[str]:
 def compare(
     words: Annotated[
         list[str],
-        typer.Argument(
-            metavar="A B [OPTIONS OF BOTH]...",
-            help='Each a preset, a file or -, or "gpt3 --seq 1k" with options.',
-            autocompletion=_side,
-        ),
+        argument('Each a preset, a file or -, or "gpt3 --seq 1k" with options.', "A B [OPTIONS OF BOTH]...", offers=_side),
     ],
     with_: Annotated[
-        str,
-        typer.Option(
-            "--with", metavar="COMMANDS", help="Which answers to compare: of params, flops, memory.", autocompletion=_with
-        ),
+        str, option("Which answers to compare: of params, flops, memory.", "--with", metavar="COMMANDS", offers=_with)
     ] = "params,flops,memory",
 ) -> list[Item]:
     """Set two models, or two settings of one, side by side: what changed, by how much, and why.
@@ -72,10 +65,10 @@ def compare(
     if all("-" in side for side in sides):
         raise InputError("both sides are -, but stdin can be read only once", field="config", value="-")
     with remembering({}):
-        stated = [_stated(asked, side, label) for side, label in zip(sides, "AB", strict=True)]
-        spec_a, spec_b = (_spec(asked, each) for each in stated)
-        alike = _at_one_length(asked, stated, spec_a, spec_b)
-        items_a, items_b = (_answers(asked, each) for each in stated)
+        options = [_options(asked, side, label) for side, label in zip(sides, "AB", strict=True)]
+        spec_a, spec_b = (_spec(asked, each) for each in options)
+        alike = _at_one_length(asked, options, spec_a, spec_b)
+        items_a, items_b = (_answers(asked, each) for each in options)
     answers = {name: (items_a[name].result, items_b[name].result) for name in names}
     inputs = tuple({key: value for item in items.values() for key, value in item.inputs.items()} for items in (items_a, items_b))
     notes = alike + [note for items in (items_a, items_b) for item in items.values() for note in item.notes]
@@ -98,18 +91,18 @@ def _words(text: str, label: str) -> list[str]:
     return words
 
 
-def _stated(commands: dict[str, sweeping.Swept], words: list[str], label: str) -> dict[str, Any]:
+def _options(commands: dict[str, sweeping.Swept], words: list[str], label: str) -> dict[str, Any]:
     """One side's options, each with its one value."""
     flags: dict[str, Any] = {}
-    stated = {word.partition("=")[0] for word in words}
+    used = {word.partition("=")[0] for word in words}
     for each in commands.values():
-        for flag, (option, says) in each.flags.items():
-            if flag in stated & flags.keys() and flags[flag][0].is_flag != option.is_flag:
+        for flag, (param, says) in each.flags.items():
+            if flag in used & flags.keys() and flags[flag][0].is_flag != param.is_flag:
                 problem = f"{flag} means one thing to llmcx flops and another to llmcx memory; choose one of them with --with"
                 raise InputError(problem, field="with", value=flag)
-            flags[flag] = (option, says)
+            flags[flag] = (param, says)
     flags.pop("--weights", None)  # a comparison of its own
-    for flag in sorted(stated - flags.keys()):
+    for flag in sorted(used - flags.keys()):
         others = [name for name in FIGURES if flag in sweeping.swept(name).flags and name not in commands]
         if others:
             problem = f"{flag} is an option of llmcx {' and of llmcx '.join(others)}, which --with leaves out"
@@ -119,9 +112,8 @@ def _stated(commands: dict[str, sweeping.Swept], words: list[str], label: str) -
     given = {}
     for name, values in sweeping.parse(both, words).items():
         if len(values) != 1:
-            raise InputError(
-                f"{label} has {len(values):,} values for {name}, but must have one; llmcx sweep takes lists", field=name
-            )
+            problem = f"{label} has {len(values):,} values for {name}, but must have one; llmcx sweep takes lists"
+            raise InputError(problem, field=name)
         [given[name]] = values
     return given
 
@@ -134,15 +126,14 @@ def _spec(commands: dict[str, sweeping.Swept], given: dict[str, Any]) -> ModelSp
     return spec
 
 
-def _at_one_length(commands: dict[str, sweeping.Swept], stated: list[dict[str, Any]], a: ModelSpec, b: ModelSpec) -> list[str]:
-    """Where no length is stated, put both sides at the shorter context: at their own, the lengths would be what differs."""
-    lengths = {spec.context for spec in (a, b)}
-    if len(lengths) == 1 or None in lengths or any("seq" in given for given in stated):
+def _at_one_length(commands: dict[str, sweeping.Swept], options: list[dict[str, Any]], a: ModelSpec, b: ModelSpec) -> list[str]:
+    """Where no length is given, put both sides at the shorter context: at their own, the lengths would be what differs."""
+    if a.context is None or b.context is None or a.context == b.context or any("seq" in given for given in options):
         return []
     if not any("seq" in each.options for each in commands.values()):
         return []
-    shorter = min(length for length in lengths if length is not None)
-    for given in stated:
+    shorter = min(a.context, b.context)
+    for given in options:
         given["seq"] = shorter
     return [f"both at {shorter:,} tokens, the shorter of the two contexts; --seq states another length"]
 
@@ -153,8 +144,6 @@ def _answers(commands: dict[str, sweeping.Swept], given: dict[str, Any]) -> dict
     items = {}
     for name, each in commands.items():
         # The number format of the weights is memory's to judge, where memory is asked, as contrast() has it.
-        mine = {key: value for key, value in given.items() if key in each.options}
-        if name == "params" and "memory" in commands:
-            mine = {key: value for key, value in mine.items() if key in shape}
-        [items[name]] = each.ask(mine)
+        known = shape if name == "params" and "memory" in commands else each.options
+        [items[name]] = each.ask({key: value for key, value in given.items() if key in known})
     return items

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from llmcx.cli.options import command, single
+from llmcx.cli.options import argument, command, option, single
 from llmcx.errors import InputError, unknown_name
 
 app = single()
@@ -64,14 +64,10 @@ complete --command llmcx --no-files --condition __llmcx_ask --arguments '$__llmc
 SCRIPTS = {"bash": ("llmcx.bash", BASH), "zsh": ("_llmcx", ZSH), "fish": ("llmcx.fish", FISH)}
 
 
-def _shells(incomplete: str) -> list[str]:
-    return [shell for shell in SCRIPTS if shell.startswith(incomplete)]
-
-
 @command(app)
 def completions(
-    shell: Annotated[str | None, typer.Argument(metavar="SHELL", help="bash, zsh or fish.", autocompletion=_shells)] = None,
-    write: Annotated[str | None, typer.Option(metavar="DIR", help="Write all three files there instead.")] = None,
+    shell: Annotated[str | None, argument("bash, zsh or fish.", "SHELL", offers=" ".join(SCRIPTS))] = None,
+    write: Annotated[str | None, option("Write all three files there instead.", metavar="DIR")] = None,
 ) -> None:
     """Print the completion script of a shell.
 
@@ -87,9 +83,8 @@ def completions(
             try:
                 Path(write, name).write_text(script, encoding="utf-8", newline="\n")
             except OSError as error:
-                raise InputError(
-                    f"--write {write}: {name} cannot be written: {error.strerror}", field="write", value=write
-                ) from None
+                problem = f"--write {write}: {name} cannot be written: {error.strerror}"
+                raise InputError(problem, field="write", value=write) from None
     elif shell is None:
         raise InputError("give a shell (bash, zsh or fish) or --write DIR", field="shell", allowed="bash, zsh or fish")
     else:

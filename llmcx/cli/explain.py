@@ -6,7 +6,7 @@ import typer
 
 from llmcx import explain as topics
 from llmcx import units
-from llmcx.cli.options import Models, Output, choosing, command, describe, single
+from llmcx.cli.options import Models, Output, argument, command, describe, option, single
 from llmcx.errors import InputError
 from llmcx.report import render
 from llmcx.report.explain import show
@@ -18,25 +18,22 @@ app = single()
 def explain(
     models: Models,
     topic: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="TOPIC", help="kv-cache, linear, flops.scores, gqa, chinchilla, ...", autocompletion=choosing("explain:names")
-        ),
+        str | None, argument("kv-cache, linear, flops.scores, gqa, chinchilla, ...", "TOPIC", offers="explain:names")
     ] = None,
-    seq: Annotated[str | None, typer.Option(help="With a model: tokens per sequence; 8k is 8192. Default: the context.")] = None,
-    batch: Annotated[str, typer.Option(help="With a model: sequences.")] = "1",
-    json: Annotated[bool, typer.Option("--json", help="JSON on stdout, the same as --format json.")] = False,
+    seq: Annotated[str | None, option("With a model: tokens per sequence; 8k is 8192. Default: the context.")] = None,
+    batch: Annotated[str, option("With a model: sequences.")] = "1",
+    json: Annotated[bool, option("JSON on stdout, the same as --format json.", "--json")] = False,
     format: Annotated[
         str | None,
-        typer.Option(
+        option(
+            "table (text for reading, default), json, jsonl or markdown.",
             "--format",
             "-f",
             metavar="FORMAT",
-            help="table (text for reading, default), json, jsonl or markdown.",
-            autocompletion=choosing("table", "json", "jsonl", "markdown"),
+            offers="table json jsonl markdown",
         ),
     ] = None,
-    plain: Annotated[bool, typer.Option("--plain", help="In words, for a screen reader.")] = False,
+    plain: Annotated[bool, option("In words, for a screen reader.", "--plain")] = False,
 ) -> None:
     """A formula with its symbols, units, source and an example computed on the spot; without a topic, the list of all.
 
@@ -49,9 +46,8 @@ def explain(
     """
     chosen = Output(json=json, format=format, plain=plain).chosen()
     if chosen == "csv":
-        raise InputError(
-            "explain is text, of which CSV has none; give json, jsonl, markdown or table", field="format", value=chosen
-        )
+        problem = "explain is text, of which CSV has none; give json, jsonl, markdown or table"
+        raise InputError(problem, field="format", value=chosen)
     named = any(value is not None for value in vars(models).values())
     if topic is None:
         if named or seq is not None:
@@ -59,13 +55,9 @@ def explain(
         found = [render.Item(None, {}, topics.listed(), [])]
     elif named:
         length, sequences = seq if seq is None else units.length(seq, "--seq"), units.count(batch, "--batch")
+        asked = {"topic": topic, "seq": length, "batch": sequences}
         found = [
-            render.Item(
-                describe(spec),
-                {"topic": topic, "seq": length, "batch": sequences, **shape},
-                topics.topic(topic, spec, sequences, length),
-                notes,
-            )
+            render.Item(describe(spec), asked | shape, topics.topic(topic, spec, sequences, length), notes)
             for spec, shape, notes in models.each()
         ]
     else:

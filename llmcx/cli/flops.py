@@ -4,12 +4,10 @@ from functools import partial
 from itertools import product
 from typing import Annotated
 
-import typer
-
 from llmcx import units
 from llmcx.answers import flops as core
 from llmcx.answers import growth as growing
-from llmcx.cli.options import Models, choosing, command, describe, explaining, single
+from llmcx.cli.options import Models, command, describe, explaining, option, single
 from llmcx.model.spec import ModelSpec, sequence_length
 from llmcx.report.render import Item
 
@@ -19,17 +17,17 @@ app = single()
 @command(app, "flops")
 def flops(
     models: Models,
-    seq: Annotated[str | None, typer.Option(help="Tokens per sequence; 8k is 8192. Default: the context.")] = None,
-    batch: Annotated[str, typer.Option(help="Sequences.")] = "1",
-    source_seq: Annotated[str | None, typer.Option(help="Encoder tokens of an encoder-decoder. Default: --seq.")] = None,
-    context: Annotated[str | None, typer.Option(help="Tokens that the decode step attends to. Default: --seq.")] = None,
-    causal: Annotated[bool, typer.Option("--causal", help="Count only the scores a mask or window leaves.")] = False,
-    recompute: Annotated[bool, typer.Option("--recompute", help="Training recomputes the layers' forward.")] = False,
+    seq: Annotated[str | None, option("Tokens per sequence; 8k is 8192. Default: the context.")] = None,
+    batch: Annotated[str, option("Sequences.")] = "1",
+    source_seq: Annotated[str | None, option("Encoder tokens of an encoder-decoder. Default: --seq.")] = None,
+    context: Annotated[str | None, option("Tokens that the decode step attends to. Default: --seq.")] = None,
+    causal: Annotated[bool, option("Count only the scores a mask or window leaves.", "--causal")] = False,
+    recompute: Annotated[bool, option("Training recomputes the layers' forward.", "--recompute")] = False,
     convention: Annotated[
         str,
-        typer.Option(
-            help="flops (2 per multiply-add), macs (1), eager (as transformers' code runs), leading-order (no constants).",
-            autocompletion=choosing("flops", "macs", "eager", "leading-order"),
+        option(
+            "flops (2 per multiply-add), macs (1), eager (as transformers' code runs), leading-order (no constants).",
+            offers="flops macs eager leading-order",
         ),
     ] = "flops",
 ) -> list[Item]:
@@ -56,10 +54,9 @@ def flops(
                 spec, size, n, source=source, ideal=causal, context=attends, recompute=recompute, convention=convention
             )
             inputs = {"batch": size, "seq": n, "convention": convention, "causal": causal, "recompute": recompute}
-            inputs |= {"source_seq": source} if source is not None else {}
-            told = _notes(spec, causal, convention) + notes
-            more = partial(_growth, spec, n, causal, result)
-            items.append(Item(describe(spec), {**inputs, **shape}, result, told, explaining("flops", result), more))
+            inputs |= ({"source_seq": source} if source is not None else {}) | shape
+            extra, more = _notes(spec, causal, convention), partial(_growth, spec, n, causal, result)
+            items.append(Item(describe(spec), inputs, result, extra + notes, explaining("flops", result), more))
     return items
 
 
@@ -70,24 +67,17 @@ def _growth(spec: ModelSpec, n: int, causal: bool, result: core.Flops) -> tuple[
 
 
 def _notes(spec: ModelSpec, causal: bool, convention: str) -> list[str]:
-    notes = []
     if convention == "leading-order":
-        notes.append(
-            "leading order: n d² for all matrices of a layer, s n d for its attention; constants, heads and LM head dropped"
-        )
-    elif causal:
-        notes.append("--causal: only the scores that the mask or window leaves, n(n+1)/2 per head for full causal attention")
-    else:
-        notes.append("full score matrices, as eager attention computes them; --causal counts the useful half")
-    if convention != "leading-order" and not causal and core.convolves(spec):
-        notes.append(
-            "the backward pass of a convolution as FlopCounterMode counts it, each channel's filter meeting every channel;"
-            " --causal counts its own alone"
-        )
-    if convention not in ("eager", "leading-order") and any(part.every_expert for _, part in spec.mixtures):
-        notes.append(
-            "the experts that are chosen; transformers' eager code multiplies every token with every expert: --convention eager"
-        )
-    if spec.encoder and convention != "leading-order":
+        return ["leading order: n d² for all matrices of a layer, s n d for its attention; constants, heads and LM head dropped"]
+    notes = ["full score matrices, as eager attention computes them; --causal counts the useful half"]
+    if causal:
+        notes = ["--causal: only the scores that the mask or window leaves, n(n+1)/2 per head for full causal attention"]
+    elif core.convolves(spec):
+        counted = "as FlopCounterMode counts it, each channel's filter meeting every channel"
+        notes.append(f"the backward pass of a convolution {counted}; --causal counts its own alone")
+    if convention != "eager" and any(part.every_expert for _, part in spec.mixtures):
+        eager = "transformers' eager code multiplies every token with every expert: --convention eager"
+        notes.append(f"the experts that are chosen; {eager}")
+    if spec.encoder:
         notes.append("an encoder-decoder runs --source-seq tokens through the encoder and --seq through the decoder")
     return notes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 from itertools import accumulate
 from math import prod
@@ -49,18 +50,12 @@ def values(text: str, one: Callable[[str, str], int], field: str) -> list[int | 
             raise InputError(f"{field} is {shown(text)}, which has an empty entry", field=field.lstrip("-"), value=text[:200])
         if _RANGE.fullmatch(entry):
             out += many(entry, one, field, MOST)
-        elif re.fullmatch(_NUMBER, entry):
-            out.append(_number(entry, one, field))
-        else:
-            out.append(entry)
+            continue
+        out.append(entry)
+        with suppress(InputError):  # of a name that begins with a digit, or what the command itself will refuse
+            if re.fullmatch(_NUMBER, entry):
+                out[-1] = one(entry, field)
     return out
-
-
-def _number(text: str, one: Callable[[str, str], int], field: str) -> int | str:
-    try:
-        return one(text, field)
-    except InputError:  # a name that begins with a digit, or what the command itself will refuse
-        return text
 
 
 def decimals(text: str, field: str) -> list[float]:
@@ -108,8 +103,8 @@ class Grid:
                 groups.pop(name, None)
             lengths = {name: len(lists[name]) for name in names}
             if len(set(lengths.values())) > 1:
-                told = ", ".join(f"{name} {length:,}" for name, length in lengths.items())
-                raise InputError(f"what advances together must have as many values each, not {told}", field="zip", value=told)
+                each = ", ".join(f"{name} {length:,}" for name, length in lengths.items())
+                raise InputError(f"what advances together must have as many values each, not {each}", field="zip", value=each)
         self.axes = [(names, list(zip(*(lists[name] for name in names), strict=True))) for names in groups.values()]
         sizes = [len(points) for _, points in self.axes]
         self.size = prod(sizes)

@@ -2,17 +2,15 @@
 
 from typing import Annotated
 
-import typer
-
 from llmcx.catalog import data as catalog
 from llmcx.catalog.index import ROOT, data_of, names
-from llmcx.cli.options import command, completing, single
+from llmcx.cli.options import argument, command, completing, option, single
 from llmcx.machine.hardware import summary
 from llmcx.machine.roofline import Roofline, roofs
 from llmcx.report.render import Answer, Item
 
 app = single()
-Name = Annotated[str, typer.Argument(metavar="NAME", help="An accelerator or an alias.", autocompletion=completing("hardware"))]
+Name = Annotated[str, argument("An accelerator or an alias.", "NAME", offers=completing("hardware"))]
 NOTES = [
     "peaks are dense TFLOP/s of the widest 16-bit format (and fp8); figures that need structured sparsity are never used",
     "links: GB/s each way per accelerator; prices are dated defaults, override them with --price",
@@ -25,9 +23,7 @@ def _vendors(incomplete: str) -> list[str]:
 
 
 @command(app, "hardware")
-def _list(
-    vendor: Annotated[str | None, typer.Option(help="Only this vendor, e.g. NVIDIA.", autocompletion=_vendors)] = None,
-) -> list[Item]:
+def _list(vendor: Annotated[str | None, option("Only this vendor, e.g. NVIDIA.", offers=_vendors)] = None) -> list[Item]:
     """Every accelerator: dense peak, memory, links, power, price.
 
     \b

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import typer
 
 import llmcx
-from llmcx.cli import BELOW, COMMANDS, app
+from llmcx.cli import BELOW, COMMANDS, app, built
 from llmcx.cli.options import Models, Output
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "llmcx.1"
@@ -35,12 +34,9 @@ VARIABLES = [
 def commands() -> Iterator[tuple[str, Any]]:
     """Every command that can be called, by its full name."""
     for name in (*COMMANDS, *(" ".join(pair) for pair in BELOW)):
-        top = typer.main.get_command(import_module(f"llmcx.cli.{name.replace('-', '_').replace(' ', '_')}").app)
+        top = built(name)
         inner = getattr(top, "commands", None)
-        if inner is None:
-            yield name, top
-        else:
-            yield from ((f"{name} {sub}", command) for sub, command in inner.items())
+        yield from [(name, top)] if inner is None else ((f"{name} {sub}", command) for sub, command in inner.items())
 
 
 def escaped(text: str) -> str:
@@ -82,7 +78,7 @@ def records(params: list[Any], ctx: Any) -> list[tuple[str, str]]:
     return found
 
 
-def told(help_: str) -> Iterator[str]:
+def help_text(help_: str) -> Iterator[str]:
     """A command's help: paragraphs, and after a \\b lines as they stand."""
     for block in re.split(r"\n\s*\n", help_.strip()):
         if block.lstrip().startswith("\b"):
@@ -105,7 +101,7 @@ def section(name: str, command: Any) -> Iterator[str]:
     # Not every Typer adds dots to an argument that may be repeated; its metavar says so.
     usage = " ".join(piece.removesuffix("...") for piece in command.collect_usage_pieces(ctx) if piece)
     yield f"\\fBllmcx {escaped(name)}\\fR {escaped(usage)}"
-    yield from told(command.help or "")
+    yield from help_text(command.help or "")
     options = records(own, ctx)
     yield from items(options)
     if whole:
@@ -124,9 +120,9 @@ def page() -> str:
         "\\fBllmcx\\fR \\fICOMMAND\\fR [\\fIOPTIONS\\fR]",
         ".SH DESCRIPTION",
     ]
-    lines += list(told(typer.main.get_command(app).help or ""))[1:]
+    lines += list(help_text(typer.main.get_command(app).help or ""))[1:]
     lines += [".SH COMMANDS", *items([*COMMANDS.items()])]
-    models = typer.main.get_command(import_module("llmcx.cli.params").app)
+    models = built("params")
     ctx = typer.Context(models, info_name="llmcx params", max_content_width=10_000, terminal_width=10_000)
     for title, (kind, text) in SHARED.items():
         params = [param for param in models.params if param.name in kind.__dataclass_fields__]

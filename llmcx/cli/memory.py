@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 from typing import Annotated, Any
-
-import typer
 
 from llmcx import units
 from llmcx.answers import memory as core
 from llmcx.answers.fit import fitted
-from llmcx.cli.options import Models, choosing, command, describe, explaining, refuse_given, single
+from llmcx.cli.options import Models, command, describe, explaining, flag_of, option, refuse_given, single
 from llmcx.costs.lora import LoRA
 from llmcx.engines import engine
 from llmcx.engines.recipe import Recipe
@@ -25,45 +24,30 @@ app = single()
 class Parallel:
     """How the GPUs of a training run share the work."""
 
-    gpus: Annotated[str, typer.Option(help="All GPUs; data parallelism takes what tp × pp × cp leave.")] = "1"
-    zero: Annotated[str, typer.Option(help="ZeRO stage 0-3 over the data-parallel GPUs; FSDP is 3.")] = "0"
-    shard: Annotated[str | None, typer.Option(help="HSDP: ZeRO over groups of this many GPUs.")] = None
-    tp: Annotated[str, typer.Option(help="Tensor-parallel GPUs.")] = "1"
-    pp: Annotated[str, typer.Option(help="Pipeline stages, 1F1B.")] = "1"
-    cp: Annotated[str, typer.Option(help="Context-parallel GPUs.")] = "1"
-    ep: Annotated[str, typer.Option(help="Expert-parallel GPUs, among the data-parallel ones.")] = "1"
-    attention_dp: Annotated[str, typer.Option(help="Inference: groups of --tp that attend for a share of the batch each.")] = "1"
-    virtual: Annotated[str, typer.Option(help="Chunks of layers per stage: an interleaved pipeline.")] = "1"
-    micro_batches: Annotated[str | None, typer.Option(help="Per step. Default: enough to fill the pipeline.")] = None
+    gpus: Annotated[str, option("All GPUs; data parallelism takes what tp × pp × cp leave.")] = "1"
+    zero: Annotated[str, option("ZeRO stage 0-3 over the data-parallel GPUs; FSDP is 3.")] = "0"
+    shard: Annotated[str | None, option("HSDP: ZeRO over groups of this many GPUs.")] = None
+    tp: Annotated[str, option("Tensor-parallel GPUs.")] = "1"
+    pp: Annotated[str, option("Pipeline stages, 1F1B.")] = "1"
+    cp: Annotated[str, option("Context-parallel GPUs.")] = "1"
+    ep: Annotated[str, option("Expert-parallel GPUs, among the data-parallel ones.")] = "1"
+    attention_dp: Annotated[str, option("Inference: groups of --tp that attend for a share of the batch each.")] = "1"
+    virtual: Annotated[str, option("Chunks of layers per stage: an interleaved pipeline.")] = "1"
+    micro_batches: Annotated[str | None, option("Per step. Default: enough to fill the pipeline.")] = None
     sequence_parallel: Annotated[
-        bool, typer.Option("--sequence-parallel/--no-sequence-parallel", help="With --tp: cut the rest by tokens.")
+        bool, option("With --tp: cut the rest by tokens.", "--sequence-parallel/--no-sequence-parallel")
     ] = True
 
     def layout(self) -> Layout:
         """As the core takes them."""
-
-        def count(name: str) -> int:
-            return units.count(getattr(self, name), f"--{name.replace('_', '-')}")
-
-        inner = max(count("tp"), 1) * max(count("pp"), 1) * max(count("cp"), 1)
-        gpus = count("gpus")
-        if self.gpus == "1":
-            gpus = inner
+        texts = {name: text for name, text in vars(self).items() if isinstance(text, str)}
+        degrees: dict[str, Any] = {name: units.count(text, flag_of(name)) for name, text in texts.items()}
+        inner = prod(max(degrees[name], 1) for name in ("tp", "pp", "cp"))
+        gpus = degrees.pop("gpus")
+        gpus = inner if self.gpus == "1" else gpus
         if gpus < 1 or gpus % inner:
             raise InputError(f"--gpus is {gpus:,}, but must be a multiple of tp × pp × cp = {inner:,}", field="gpus", value=gpus)
-        return Layout(
-            tp=count("tp"),
-            pp=count("pp"),
-            cp=count("cp"),
-            ep=count("ep"),
-            dp=gpus // inner,
-            sequence=self.sequence_parallel,
-            zero=count("zero"),
-            shard=None if self.shard is None else count("shard"),
-            virtual=count("virtual"),
-            attention_dp=count("attention_dp"),
-            micro_batches=None if self.micro_batches is None else count("micro_batches"),
-        )
+        return Layout(**degrees, dp=gpus // inner, sequence=self.sequence_parallel)
 
 
 @dataclass(frozen=True)
@@ -72,49 +56,37 @@ class How:
 
     precision: Annotated[
         str,
-        typer.Option(
-            help="fp32, bf16, mixed (bf16, fp32 master copy) or megatron (mixed, fp32 gradients).",
-            autocompletion=choosing("formats.precision:PRECISIONS"),
+        option(
+            "fp32, bf16, mixed (bf16, fp32 master copy) or megatron (mixed, fp32 gradients).",
+            offers="formats.precision:PRECISIONS",
         ),
     ] = "mixed"
     optimizer: Annotated[
-        str,
-        typer.Option(
-            help="sgd, momentum, adam, adamw, adam8bit, adafactor, lion, muon.",
-            autocompletion=choosing("formats.optimizers:OPTIMIZERS"),
-        ),
+        str, option("sgd, momentum, adam, adamw, adam8bit, adafactor, lion, muon.", offers="formats.optimizers:OPTIMIZERS")
     ] = "adam"
     attn_implementation: Annotated[
-        str,
-        typer.Option(
-            help="sdpa, flash (windows need no mask) or eager (scores kept).",
-            autocompletion=choosing("engines.recipe:ATTENTION"),
-        ),
+        str, option("sdpa, flash (windows need no mask) or eager (scores kept).", offers="engines.recipe:ATTENTION")
     ] = "sdpa"
     kernels: Annotated[
         str,
-        typer.Option(
-            help="eager (transformers) or fused (Megatron-LM: norms, softmax, gates).",
-            autocompletion=choosing("costs.saved_activations:KERNELS"),
-        ),
+        option("eager (transformers) or fused (Megatron-LM: norms, softmax, gates).", offers="costs.saved_activations:KERNELS"),
     ] = "eager"
-    dropout: Annotated[bool, typer.Option("--dropout", help="Keep the masks of dropout too.")] = False
+    dropout: Annotated[bool, option("Keep the masks of dropout too.", "--dropout")] = False
     recompute: Annotated[
         str,
-        typer.Option(
-            help="none, selective (the attention's softmax), elementwise (also norms, activations) or full (layers).",
-            autocompletion=choosing("costs.saved_activations:RECOMPUTE"),
+        option(
+            "none, selective (the attention's softmax), elementwise (also norms, activations) or full (layers).",
+            offers="costs.saved_activations:RECOMPUTE",
         ),
     ] = "none"
-    checkpoint_every: Annotated[str | None, typer.Option(help="Keep every c-th layer's input, recompute the rest.")] = None
-    loss_chunk: Annotated[str | None, typer.Option(help="Tokens whose logits a chunked loss has at a time.")] = None
-    lora: Annotated[str | None, typer.Option(help="Fine-tuning: the rank of low-rank adapters on a frozen model.")] = None
-    lora_targets: Annotated[str, typer.Option(help="Of q, k, v, out, gate, up, down.")] = "q,k,v,out,gate,up,down"
-    base: Annotated[
-        str | None,
-        typer.Option(help="QLoRA: the frozen weights' format, as nf4_double.", autocompletion=choosing("formats.quant:SCHEMES")),
-    ] = None
-    margin: Annotated[str, typer.Option(help="Assumed loss to fragmentation, as a share: 5%.")] = "0%"
+    checkpoint_every: Annotated[str | None, option("Keep every c-th layer's input, recompute the rest.")] = None
+    loss_chunk: Annotated[str | None, option("Tokens whose logits a chunked loss has at a time.")] = None
+    lora: Annotated[str | None, option("Fine-tuning: the rank of low-rank adapters on a frozen model.")] = None
+    lora_targets: Annotated[str, option("Of q, k, v, out, gate, up, down.")] = "q,k,v,out,gate,up,down"
+    base: Annotated[str | None, option("QLoRA: the frozen weights' format, as nf4_double.", offers="formats.quant:SCHEMES")] = (
+        None
+    )
+    margin: Annotated[str, option("Assumed loss to fragmentation, as a share: 5%.")] = "0%"
 
     def recipe(self) -> Recipe:
         """As the core takes it."""
@@ -140,45 +112,30 @@ def memory(
     models: Models,
     parallel: Parallel,
     how: How,
-    seq: Annotated[str | None, typer.Option(help="Tokens per sequence; 8k is 8192. Default: the context.")] = None,
-    batch: Annotated[str, typer.Option(help="Sequences at a time on a GPU; in training, of a micro-batch.")] = "1",
-    train: Annotated[bool, typer.Option("--train", help="Training instead of inference.")] = False,
+    seq: Annotated[str | None, option("Tokens per sequence; 8k is 8192. Default: the context.")] = None,
+    batch: Annotated[str, option("Sequences at a time on a GPU; in training, of a micro-batch.")] = "1",
+    train: Annotated[bool, option("Training instead of inference.", "--train")] = False,
     dtype: Annotated[
         str | None,
-        typer.Option(
-            help="Inference: of the weights, bf16 if not given; also q4_k_m, gptq, awq, nf4, fp8_block, mxfp4.",
-            autocompletion=choosing("formats.dtypes:BITS", "formats.quant:SCHEMES", "formats.gguf:MIXES"),
+        option(
+            "Inference: of the weights, bf16 if not given; also q4_k_m, gptq, awq, nf4, fp8_block, mxfp4.",
+            offers="formats.dtypes:BITS formats.quant:SCHEMES formats.gguf:MIXES",
         ),
     ] = None,
     kv_dtype: Annotated[
-        str | None,
-        typer.Option(
-            help="Inference: of the KV cache. Default: bf16.",
-            autocompletion=choosing("formats.dtypes:BITS", "formats.dtypes:CACHE_BLOCKS"),
-        ),
+        str | None, option("Inference: of the KV cache. Default: bf16.", offers="formats.dtypes:BITS formats.dtypes:CACHE_BLOCKS")
     ] = None,
     activations: Annotated[
-        str,
-        typer.Option(
-            help="Training: autograd (op by op) or chapter (L·b·n·d + L·b·H·n²).", autocompletion=choosing("autograd", "chapter")
-        ),
+        str, option("Training: autograd (op by op) or chapter (L·b·n·d + L·b·H·n²).", offers="autograd chapter")
     ] = "autograd",
     runtime: Annotated[
-        str,
-        typer.Option(
-            help="Inference: ideal, transformers, vllm or llama.cpp: what is reserved.",
-            autocompletion=choosing("engines:ENGINES"),
-        ),
+        str, option("Inference: ideal, transformers, vllm or llama.cpp: what is reserved.", offers="engines:ENGINES")
     ] = "ideal",
-    block: Annotated[str | None, typer.Option(help="vllm: tokens per block. Default: 16.")] = None,
-    ubatch: Annotated[str | None, typer.Option(help="llama.cpp: tokens per physical batch. Default: 512.")] = None,
-    budget: Annotated[str | None, typer.Option(help="Per GPU, with its unit: 80GB or 80GiB.")] = None,
+    block: Annotated[str | None, option("vllm: tokens per block. Default: 16.")] = None,
+    ubatch: Annotated[str | None, option("llama.cpp: tokens per physical batch. Default: 512.")] = None,
+    budget: Annotated[str | None, option("Per GPU, with its unit: 80GB or 80GiB.")] = None,
     fit: Annotated[
-        str | None,
-        typer.Option(
-            help="What to make as large as --budget allows: batch, seq, gpus or dtype.",
-            autocompletion=choosing("answers.fit:FIT"),
-        ),
+        str | None, option("What to make as large as --budget allows: batch, seq, gpus or dtype.", offers="answers.fit:FIT")
     ] = None,
 ) -> list[Item]:
     """Add up memory for inference (default) or training, part by part, and hold it against a budget.
@@ -229,11 +186,11 @@ def memory(
             else:
                 inputs |= {"dtype": dtype_, "kv_dtype": cache, "runtime": program.name, **program.settings()}
                 inputs |= {name: getattr(chosen, name) for name in ("tp", "pp", "ep", "attention_dp")}
-            inputs |= {"budget": limit}
+            inputs |= {"budget": limit, **shape}
             extra = [*result.stored.notes] if result.stored is not None else []
             extra += _notes(spec, train, activations, recipe) + uneven(spec, chosen)
-            about = (spec, size, n, train, cache, result)
-            items.append(Item(describe(spec), {**inputs, **shape}, result, extra + notes, explaining("memory", *about)))
+            lines = explaining("memory", spec, size, n, train, cache, result)
+            items.append(Item(describe(spec), inputs, result, extra + notes, lines))
     return items
 
 

@@ -1,12 +1,11 @@
 """llmcx moe."""
 
+from itertools import product
 from typing import Annotated, Any
-
-import typer
 
 from llmcx import units
 from llmcx.answers import moe as core
-from llmcx.cli.options import DTYPES, Models, command, describe, explaining, single
+from llmcx.cli.options import DTYPES, Models, command, describe, explaining, option, single
 from llmcx.model.spec import sequence_length
 from llmcx.report.render import Item
 
@@ -16,16 +15,14 @@ app = single()
 @command(app, "moe")
 def moe(
     models: Models,
-    seq: Annotated[str | None, typer.Option(help="Tokens per sequence; 8k is 8192. Default: the context.")] = None,
-    batch: Annotated[str, typer.Option(help="Sequences.")] = "1",
-    capacity_factor: Annotated[float | None, typer.Option(help="Room of an expert over an even share.")] = None,
-    dtype: Annotated[
-        str, typer.Option(help="Of the weights and of the activations sent between GPUs.", autocompletion=DTYPES)
-    ] = "bf16",
-    imbalance: Annotated[float, typer.Option(help="Load of the hottest expert over the mean; 1 is uniform routing.")] = 1.0,
-    ep: Annotated[str | None, typer.Option(help="GPUs that share out the experts.")] = None,
-    simulate: Annotated[str | None, typer.Option(help="Batches to draw and count, beside the expected values.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the simulation.")] = 0,
+    seq: Annotated[str | None, option("Tokens per sequence; 8k is 8192. Default: the context.")] = None,
+    batch: Annotated[str, option("Sequences.")] = "1",
+    capacity_factor: Annotated[float | None, option("Room of an expert over an even share.")] = None,
+    dtype: Annotated[str, option("Of the weights and of the activations sent between GPUs.", offers=DTYPES)] = "bf16",
+    imbalance: Annotated[float, option("Load of the hottest expert over the mean; 1 is uniform routing.")] = 1.0,
+    ep: Annotated[str | None, option("GPUs that share out the experts.")] = None,
+    simulate: Annotated[str | None, option("Batches to draw and count, beside the expected values.")] = None,
+    seed: Annotated[int, option("Of the simulation.")] = 0,
 ) -> list[Item]:
     """Mixture of experts: total and active parameters, capacity, traffic, and the dense models it compares with.
 
@@ -39,13 +36,13 @@ def moe(
     ranks = None if ep is None else units.count(ep, "--ep")
     trials = None if simulate is None else units.count(simulate, "--simulate")
     asked: dict[str, Any] = {"capacity_factor": capacity_factor, "dtype": dtype, "imbalance": imbalance, "ep": ranks}
+    lengths = [None] if seq is None else units.many(seq, units.length, "--seq")
     items = []
     for spec, shape, notes in models.each():
-        for length in [None] if seq is None else units.many(seq, units.length, "--seq"):
-            for size in units.many(batch, units.count, "--batch"):
-                n = sequence_length(spec, length)
-                result = core.moe(spec, size, n, **asked, trials=trials, seed=seed)
-                inputs = {"batch": size, "seq": n, **asked, "simulate": trials, "seed": seed, **shape}
-                told = [*core.notes(result), *notes]
-                items.append(Item(describe(spec), inputs, result, told, explaining("moe", spec, result, dtype)))
+        for length, size in product(lengths, units.many(batch, units.count, "--batch")):
+            n = sequence_length(spec, length)
+            result = core.moe(spec, size, n, **asked, trials=trials, seed=seed)
+            inputs = {"batch": size, "seq": n, **asked, "simulate": trials, "seed": seed, **shape}
+            lines = explaining("moe", spec, result, dtype)
+            items.append(Item(describe(spec), inputs, result, [*core.notes(result), *notes], lines))
     return items

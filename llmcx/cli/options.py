@@ -15,24 +15,14 @@ from typing import Annotated, Any, get_args
 import typer
 
 from llmcx import units
-from llmcx.cli import Command, Group
+from llmcx.cli import SETTINGS, Command, Group
 from llmcx.errors import InputError, shown, unknown_name
 from llmcx.model.spec import ModelSpec
 
 
-def _option(*names: str, help: str, metavar: str | None = None, **more: Any) -> Any:
-    return typer.Option(*names, help=help, metavar=metavar, show_default=False, **more)
-
-
 def completing(kind: str) -> Callable[[str], list[str]]:
     """Completion of the names of "laws" or "hardware"."""
-
-    def complete(incomplete: str) -> list[str]:
-        from llmcx.catalog.index import offered
-
-        return [name for name in offered(kind) if name.startswith(incomplete)]
-
-    return complete
+    return lambda incomplete: [name for name in import_module("llmcx.catalog.index").offered(kind) if name.startswith(incomplete)]
 
 
 def choosing(*names: str) -> Callable[[str], list[str]]:
@@ -41,8 +31,6 @@ def choosing(*names: str) -> Callable[[str], list[str]]:
     """
 
     def complete(incomplete: str) -> list[str]:
-        from importlib import import_module
-
         found: list[str] = []
         for name in names:
             module, _, registry = name.partition(":")
@@ -54,9 +42,28 @@ def choosing(*names: str) -> Callable[[str], list[str]]:
 
 
 PRESETS = choosing("catalog.presets:offered")
-VARIANTS = choosing("model.variants:VARIANTS")
-DTYPES = choosing("formats.dtypes:BITS")
-MATMULS = choosing("bf16", "fp16", "fp8", "fp4")
+VARIANTS = "model.variants:VARIANTS"
+DTYPES = "formats.dtypes:BITS"
+MATMULS = "bf16 fp16 fp8 fp4"
+
+
+def _completion(offers: Any) -> Any:
+    return choosing(*offers.split()) if isinstance(offers, str) else offers
+
+
+def option(help: str, *flags: str, metavar: str | None = None, offers: Any = None) -> Any:
+    """An option of a command; ``offers`` is how a shell completes it: a function, or names as :func:`choosing` takes them."""
+    return typer.Option(*flags, help=help, metavar=metavar, autocompletion=_completion(offers))
+
+
+def flag_of(name: str) -> str:
+    """The flag of an option by its name in Python."""
+    return f"--{name.replace('_', '-')}"
+
+
+def argument(help: str, metavar: str, offers: Any = None) -> Any:
+    """An argument of a command, as :func:`option`."""
+    return typer.Argument(help=help, metavar=metavar, autocompletion=_completion(offers))
 
 
 _MOST_REMEMBERED = 512
@@ -81,72 +88,59 @@ class Models:
     """The model source, the same on every command. Iterating gives each model asked for, with its inputs and notes."""
 
     preset: Annotated[
-        list[str] | None,
-        _option("--preset", "-p", metavar="NAME", help="A built-in model; repeat to compare.", autocompletion=PRESETS),
+        list[str] | None, option("A built-in model; repeat to compare.", "--preset", "-p", metavar="NAME", offers=PRESETS)
     ] = None
     config: Annotated[
-        list[str] | None,
-        _option("--config", "-c", metavar="FILE", help="A preset file or a Hugging Face config.json; - is stdin."),
+        list[str] | None, option("A preset file or a Hugging Face config.json; - is stdin.", "--config", "-c", metavar="FILE")
     ] = None
-    hf: Annotated[
-        list[str] | None, _option("--hf", metavar="ORG/NAME", help="A model on the Hugging Face hub (extra llmcx[hub]).")
-    ] = None
+    hf: Annotated[list[str] | None, option("A model on the Hugging Face hub (extra llmcx[hub]).", metavar="ORG/NAME")] = None
     as_type: Annotated[
-        str | None,
-        _option(
-            "--as", metavar="TYPE", help="Read a config.json as this model_type.", autocompletion=choosing("huggingface:WHERE")
-        ),
+        str | None, option("Read a config.json as this model_type.", "--as", metavar="TYPE", offers="huggingface:WHERE")
     ] = None
     layers: Annotated[
-        str | None, _option("--layers", "-L", metavar="N", help="Layers; where kinds alternate, a multiple of their pattern.")
+        str | None, option("Layers; where kinds alternate, a multiple of their pattern.", "--layers", "-L", metavar="N")
     ] = None
-    d_model: Annotated[str | None, _option("--d-model", "-d", metavar="N", help="Model width.")] = None
-    heads: Annotated[str | None, _option("--heads", metavar="N", help="Query heads.")] = None
-    kv_heads: Annotated[str | None, _option("--kv-heads", metavar="N", help="Key-value heads (1 is MQA).")] = None
-    head_dim: Annotated[str | None, _option("--head-dim", metavar="N", help="Width of a head.")] = None
-    d_ff: Annotated[str | None, _option("--d-ff", metavar="N", help="Feed-forward width.")] = None
-    vocab: Annotated[str | None, _option("--vocab", metavar="N", help="Vocabulary size; 32k is 32000.")] = None
-    positions: Annotated[str | None, _option("--positions", metavar="N", help="Learned positions; 8k is 8192.")] = None
-    context_length: Annotated[str | None, _option("--context-length", metavar="N", help="Longest context; 8k is 8192.")] = None
-    experts: Annotated[str | None, _option("--experts", metavar="N", help="Experts per MoE layer.")] = None
-    top_k: Annotated[str | None, _option("--top-k", metavar="N", help="Experts that one token meets.")] = None
+    d_model: Annotated[str | None, option("Model width.", "--d-model", "-d", metavar="N")] = None
+    heads: Annotated[str | None, option("Query heads.", metavar="N")] = None
+    kv_heads: Annotated[str | None, option("Key-value heads (1 is MQA).", metavar="N")] = None
+    head_dim: Annotated[str | None, option("Width of a head.", metavar="N")] = None
+    d_ff: Annotated[str | None, option("Feed-forward width.", metavar="N")] = None
+    vocab: Annotated[str | None, option("Vocabulary size; 32k is 32000.", metavar="N")] = None
+    positions: Annotated[str | None, option("Learned positions; 8k is 8192.", metavar="N")] = None
+    context_length: Annotated[str | None, option("Longest context; 8k is 8192.", metavar="N")] = None
+    experts: Annotated[str | None, option("Experts per MoE layer.", metavar="N")] = None
+    top_k: Annotated[str | None, option("Experts that one token meets.", metavar="N")] = None
     experts_from: Annotated[
         str | None,
-        _option(
-            "--experts-from",
+        option(
+            "copy (default): each expert as wide as a dense model's feed-forward; split: d_ff / experts.",
             metavar="HOW",
-            help="copy (default): each expert as wide as a dense model's feed-forward; split: d_ff / experts.",
-            autocompletion=choosing("copy", "split"),
+            offers="copy split",
         ),
     ] = None
-    window: Annotated[str | None, _option("--window", metavar="N", help="Sliding window, own token included.")] = None
-    ffn: Annotated[
-        str | None, _option("--ffn", metavar="KIND", help="plain or gated.", autocompletion=choosing("plain", "gated"))
-    ] = None
-    norm: Annotated[
-        str | None,
-        _option("--norm", metavar="KIND", help="layernorm or rmsnorm.", autocompletion=choosing("layernorm", "rmsnorm")),
-    ] = None
+    window: Annotated[str | None, option("Sliding window, own token included.", metavar="N")] = None
+    ffn: Annotated[str | None, option("plain or gated.", metavar="KIND", offers="plain gated")] = None
+    norm: Annotated[str | None, option("layernorm or rmsnorm.", metavar="KIND", offers="layernorm rmsnorm")] = None
     attention: Annotated[
         str | None,
-        _option(
+        option(
+            "standard, flash, causal_flash, ring:p=8, sliding:w=4096, local:w=256, strided:k=64, fixed:k=128,c=8,"
+            " longformer:w=512,g=16,m=2, bigbird:b=64,w=3,g=2,r=3, reformer:c=64,h=4, linformer:k=256, performer:r=256, linear,"
+            " gated_delta, mamba2, mha, mqa, gqa:g=8, mla, mla_naive, mla_absorbed, dsa:k=2048, nsa:n=16,w=512.",
             "--attention",
             "-a",
             metavar="CORE",
-            help="standard, flash, causal_flash, ring:p=8, sliding:w=4096, local:w=256, strided:k=64, fixed:k=128,c=8,"
-            " longformer:w=512,g=16,m=2, bigbird:b=64,w=3,g=2,r=3, reformer:c=64,h=4, linformer:k=256, performer:r=256, linear,"
-            " gated_delta, mamba2, mha, mqa, gqa:g=8, mla, mla_naive, mla_absorbed, dsa:k=2048, nsa:n=16,w=512.",
-            autocompletion=VARIANTS,
+            offers=VARIANTS,
         ),
     ] = None
-    bias: Annotated[bool | None, _option("--bias/--no-bias", help="Biases in every linear layer.")] = None
-    tied: Annotated[bool | None, _option("--tied/--untied", help="Head tied to the token table.")] = None
+    bias: Annotated[bool | None, option("Biases in every linear layer.", "--bias/--no-bias")] = None
+    tied: Annotated[bool | None, option("Head tied to the token table.", "--tied/--untied")] = None
 
     _COUNTS = ("layers", "d_model", "heads", "kv_heads", "head_dim", "d_ff", "vocab", "experts", "top_k")
     _LENGTHS = ("positions", "context_length", "window")
 
     def each(self) -> Iterator[tuple[ModelSpec, dict[str, Any], list[str]]]:
-        """Every model x every combination of the values listed: the spec, the shape flags stated, the notes."""
+        """Every model x every combination of the values listed: the spec, the shape flags given, the notes."""
         if _remembered is None:
             yield from self._each()
             return
@@ -160,21 +154,18 @@ class Models:
     def _each(self) -> Iterator[tuple[ModelSpec, dict[str, Any], list[str]]]:
         from llmcx.catalog.load import load_config, load_hub, load_preset
 
-        sources = [flag for flag, given in (("--preset", self.preset), ("--config", self.config), ("--hf", self.hf)) if given]
+        sources = [flag_of(name) for name in ("preset", "config", "hf") if getattr(self, name)]
         if len(sources) > 1:
             raise InputError(f"{' and '.join(sources)} are two model sources; give one of them", field=sources[1].lstrip("-"))
         lists: dict[str, list[Any]] = {}
-        for names, parse in ((self._COUNTS, units.count), (self._LENGTHS, units.length)):
-            for name in names:
-                text = getattr(self, name)
-                if text is not None:
-                    flag = f"--{name.replace('_', '-')}"
-                    lists[name] = units.many(text, parse, flag)
-                    if min(lists[name]) < 1:
-                        raise InputError(f"{flag} is {text}, but must be at least 1", field=name, value=text, allowed="1 or more")
-        for name in ("experts_from", "ffn", "norm", "attention", "bias", "tied"):
-            if getattr(self, name) is not None:
-                lists[name] = [getattr(self, name)]
+        for name in (*self._COUNTS, *self._LENGTHS):
+            if (text := getattr(self, name)) is not None:
+                lists[name] = units.many(text, units.length if name in self._LENGTHS else units.count, flag_of(name))
+                if min(lists[name]) < 1:
+                    problem = f"{flag_of(name)} is {text}, but must be at least 1"
+                    raise InputError(problem, field=name, value=text, allowed="1 or more")
+        kinds = ("experts_from", "ffn", "norm", "attention", "bias", "tied")
+        lists |= {name: [getattr(self, name)] for name in kinds if getattr(self, name) is not None}
         bases: list[ModelSpec] = [load_preset(name) for name in self.preset or ()]
         if self.config and self.config.count("-") > 1:
             raise InputError("--config - reads stdin, which can be read only once", field="config")
@@ -192,16 +183,15 @@ class Models:
             for shape in shapes:
                 spec, notes = from_shape(shape)
                 yield spec, shape.stated(), notes + (made_experts(shape) if shape.experts else [])
-        for base in bases:
-            for shape in shapes:
-                made = made_experts(shape) if shape.experts and not base.mixtures else []
-                yield apply(base, shape), shape.stated(), _unchanged(base, shape.stated()) + made
+        for base, shape in product(bases, shapes):
+            experts = made_experts(shape) if shape.experts and not base.mixtures else []
+            yield apply(base, shape), shape.stated(), _unchanged(base, shape.stated()) + experts
 
 
-def _unchanged(base: ModelSpec, stated: dict[str, Any]) -> list[str]:
+def _unchanged(base: ModelSpec, shape: dict[str, Any]) -> list[str]:
     """What a reader may expect to move with a flag, and did not."""
     notes = [f"{base.name}: {assumed}" for assumed in base.assumes]
-    if "d_model" in stated and "d_ff" not in stated and stated["d_model"] != base.d_model:
+    if "d_model" in shape and "d_ff" not in shape and shape["d_model"] != base.d_model:
         notes.append(f"d_ff stays as {base.name} states it; give --d-ff to change it with --d-model")
     return notes
 
@@ -210,25 +200,24 @@ def _unchanged(base: ModelSpec, stated: dict[str, Any]) -> list[str]:
 class Output:
     """How the answer is written."""
 
-    json: Annotated[bool, typer.Option("--json", help="JSON on stdout, the same as --format json.")] = False
+    json: Annotated[bool, option("JSON on stdout, the same as --format json.", "--json")] = False
     format: Annotated[
         str | None,
-        _option(
+        option(
+            "table (default), json, jsonl, csv or markdown.",
             "--format",
             "-f",
             metavar="FORMAT",
-            help="table (default), json, jsonl, csv or markdown.",
-            autocompletion=choosing("table", "json", "jsonl", "csv", "markdown"),
+            offers="table json jsonl csv markdown",
         ),
     ] = None
-    plain: Annotated[
-        bool, typer.Option("--plain", help="The table in words, for a screen reader; LLMCX_PLAIN=1 makes it the default.")
-    ] = False
+    plain: Annotated[bool, option("The table in words, for a screen reader; LLMCX_PLAIN=1 makes it the default.", "--plain")] = (
+        False
+    )
     plot: Annotated[
-        str | None,
-        _option("--plot", metavar="FILE", help="Draw it: - in the terminal, or .svg, .png, .pdf, .html (extra llmcx[plot])."),
+        str | None, option("Draw it: - in the terminal, or .svg, .png, .pdf, .html (extra llmcx[plot]).", metavar="FILE")
     ] = None
-    explain: Annotated[bool, typer.Option("--explain", help="Under the tables: formulas, the numbers put in, sources.")] = False
+    explain: Annotated[bool, option("Under the tables: formulas, the numbers put in, sources.", "--explain")] = False
 
     def chosen(self) -> str:
         """The format asked for, "plain" among them. Raises InputError where options contradict each other."""
@@ -260,10 +249,8 @@ class Output:
         """Render a :class:`~llmcx.report.render.Answer` as ``chosen``; a picture in the terminal stands in its place."""
         view = answer.view or command
         if self.explain and not any(item.explained() for item in answer.items):
-            raise InputError(
-                "nothing is computed here that --explain could tell the formula of; `llmcx explain` lists all formulas",
-                field="explain",
-            )
+            problem = "nothing is computed here that --explain could tell the formula of; `llmcx explain` lists all formulas"
+            raise InputError(problem, field="explain")
         if self.plot is not None:
             from llmcx.report.pictures import draw
 
@@ -289,7 +276,7 @@ def refuse_given(why: str, **options: Any) -> None:
     """Refuse the first of ``options`` that was given (is not None): it would change nothing, for the reason ``why``."""
     for name, value in options.items():
         if value is not None:
-            raise InputError(f"--{name.replace('_', '-')} {why}", field=name, value=value)
+            raise InputError(f"{flag_of(name)} {why}", field=name, value=value)
 
 
 def describe(spec: ModelSpec) -> dict[str, Any]:
@@ -309,7 +296,7 @@ def _read_number(kind: type[int] | type[float], name: str, text: str) -> int | f
         return kind(text)
     except ValueError:
         what = "a whole number" if kind is int else "a number"
-        problem = f"--{name.replace('_', '-')} is {shown(text)}, but must be {what}"
+        problem = f"{flag_of(name)} is {shown(text)}, but must be {what}"
         raise InputError(problem, field=name, value=text[:200], allowed=what) from None
 
 
@@ -336,8 +323,8 @@ def command(app: typer.Typer, shows: str | None = None, **settings: Any) -> Call
         numbers = {option.name: kind for option in options if (kind := _number_type(option.annotation))}
 
         def answer(**values: Any) -> Any:
-            made = {name: kind(**{f.name: values.pop(f.name) for f in fields(kind)}) for name, kind in groups.items()}
-            return function(**made, **values)
+            grouped = {name: kind(**{f.name: values.pop(f.name) for f in fields(kind)}) for name, kind in groups.items()}
+            return function(**grouped, **values)
 
         def run(**values: Any) -> None:
             for name, kind in numbers.items():
@@ -363,10 +350,4 @@ def command(app: typer.Typer, shows: str | None = None, **settings: Any) -> Call
 
 def single() -> typer.Typer:
     """The Typer app of one subcommand."""
-    return typer.Typer(
-        cls=Group,
-        rich_markup_mode=None,
-        add_completion=False,
-        pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    )
+    return typer.Typer(cls=Group, add_completion=False, **SETTINGS)

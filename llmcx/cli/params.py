@@ -4,10 +4,8 @@ import os
 from dataclasses import replace
 from typing import Annotated
 
-import typer
-
 from llmcx.answers import params as core
-from llmcx.cli.options import DTYPES, Models, command, describe, explaining, single
+from llmcx.cli.options import DTYPES, Models, command, describe, explaining, option, single
 from llmcx.report.render import Answer, Item
 
 app = single()
@@ -16,12 +14,9 @@ app = single()
 @command(app, "params")
 def params(
     models: Models,
-    dtype: Annotated[
-        str, typer.Option(help="Of the weights: fp32, tf32, bf16, fp16, fp8, int8, int4.", autocompletion=DTYPES)
-    ] = "bf16",
+    dtype: Annotated[str, option("Of the weights: fp32, tf32, bf16, fp16, fp8, int8, int4.", offers=DTYPES)] = "bf16",
     weights: Annotated[
-        str | None,
-        typer.Option(metavar="PATH", help="Safetensors or GGUF, a file or a directory: what is stored, beside the count."),
+        str | None, option("Safetensors or GGUF, a file or a directory: what is stored, beside the count.", metavar="PATH")
     ] = None,
 ) -> list[Item] | Answer:
     """Count parameters: total, active, per component, and their bytes.

@@ -10,12 +10,12 @@ from llmcx.catalog import presets as store
 from llmcx.catalog.build import to_yaml
 from llmcx.catalog.index import indexed
 from llmcx.catalog.load import load_config
-from llmcx.cli.options import PRESETS, Output, choosing, command, describe, explaining, single
+from llmcx.cli.options import PRESETS, Output, argument, command, describe, explaining, option, single
 from llmcx.errors import unknown_name
 from llmcx.report.render import Answer, Item
 
 app = single()
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A preset or an alias.", autocompletion=PRESETS)]
+Name = Annotated[str, argument("A preset or an alias.", "NAME", offers=PRESETS)]
 
 
 def _families(incomplete: str) -> list[str]:
@@ -25,14 +25,12 @@ def _families(incomplete: str) -> list[str]:
 
 @command(app, "presets")
 def _list(
-    family: Annotated[
-        str | None, typer.Option(help="Only families that begin so, e.g. llama or qwen3.", autocompletion=_families)
-    ] = None,
-    moe: Annotated[bool | None, typer.Option("--moe/--dense", help="Only mixtures of experts, or only dense models.")] = None,
-    at_least: Annotated[str, typer.Option(metavar="N", help="Only models of N parameters or more, e.g. 7B.")] = "0",
-    at_most: Annotated[str | None, typer.Option(metavar="N", help="Only models of up to N parameters.")] = None,
-    context: Annotated[str, typer.Option(metavar="N", help="Only models of N tokens of context or more, e.g. 128k.")] = "0",
-    year: Annotated[int | None, typer.Option(help="Only this year.")] = None,
+    family: Annotated[str | None, option("Only families that begin so, e.g. llama or qwen3.", offers=_families)] = None,
+    moe: Annotated[bool | None, option("Only mixtures of experts, or only dense models.", "--moe/--dense")] = None,
+    at_least: Annotated[str, option("Only models of N parameters or more, e.g. 7B.", metavar="N")] = "0",
+    at_most: Annotated[str | None, option("Only models of up to N parameters.", metavar="N")] = None,
+    context: Annotated[str, option("Only models of N tokens of context or more, e.g. 128k.", metavar="N")] = "0",
+    year: Annotated[int | None, option("Only this year.")] = None,
 ) -> list[Item]:
     """Every built-in model, and those of plugins: family, exact size, active size, context, year.
 
@@ -86,11 +84,10 @@ def path(name: Name) -> None:
 
 @command(app)
 def from_config(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A Hugging Face config.json; - is stdin.")],
-    name: Annotated[str | None, typer.Option(help="Name of the preset. Default: the folder's or the file's.")] = None,
+    file: Annotated[str, argument("A Hugging Face config.json; - is stdin.", "FILE")],
+    name: Annotated[str | None, option("Name of the preset. Default: the folder's or the file's.")] = None,
     as_type: Annotated[
-        str | None,
-        typer.Option("--as", metavar="TYPE", help="Read it as this model_type.", autocompletion=choosing("huggingface:WHERE")),
+        str | None, option("Read it as this model_type.", "--as", metavar="TYPE", offers="huggingface:WHERE")
     ] = None,
 ) -> None:
     """A config.json as a preset file, on stdout.
@@ -104,9 +101,7 @@ def from_config(
 
 
 @command(app, "params")
-def validate(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A model in YAML or JSON; - is stdin.")],
-) -> list[Item]:
+def validate(file: Annotated[str, argument("A model in YAML or JSON; - is stdin.", "FILE")]) -> list[Item]:
     """Check a model file and count it; exit 2 with the field at fault otherwise.
 
     \b

@@ -5,19 +5,14 @@ from typing import Annotated
 import typer
 
 from llmcx import schemas
-from llmcx.cli.options import choosing, command, single
+from llmcx.cli.options import argument, command, single
 
 app = single()
 
 
 @command(app)
 def schema(
-    name: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="COMMAND", help="Whose --json; error is what stderr holds.", autocompletion=choosing("schemas:names")
-        ),
-    ] = None,
+    name: Annotated[str | None, argument("Whose --json; error is what stderr holds.", "COMMAND", offers="schemas:names")] = None,
 ) -> None:
     """Print the JSON Schema (2020-12) of a command's --json; without a name, list them.
 

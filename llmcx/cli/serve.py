@@ -3,12 +3,10 @@
 from functools import partial
 from typing import Annotated
 
-import typer
-
 from llmcx import units
 from llmcx.answers import serve as core
 from llmcx.catalog import data as catalog
-from llmcx.cli.options import MATMULS, Models, command, completing, describe, explaining, single
+from llmcx.cli.options import MATMULS, Models, command, completing, describe, explaining, option, single
 from llmcx.engines import efficiency as calibration
 from llmcx.engines.serving_time import Server, Setup
 from llmcx.errors import InputError
@@ -20,28 +18,24 @@ app = single()
 @command(app, "serve")
 def serve(
     models: Models,
-    hardware: Annotated[str, typer.Option(help="See `llmcx hardware list`.", autocompletion=completing("hardware"))] = "h100",
-    tp: Annotated[str, typer.Option(help="GPUs that share each layer.")] = "1",
-    ep: Annotated[str, typer.Option(help="GPUs that share out the experts, a divisor of --tp.")] = "1",
-    attention_dp: Annotated[str, typer.Option(help="Groups of --tp that attend for a share of the users each.")] = "1",
-    prompt: Annotated[str, typer.Option(help="Tokens in; 8k is 8192.")] = "1k",
-    out: Annotated[str, typer.Option("--output", help="Tokens out.")] = "1k",
-    batch: Annotated[str | None, typer.Option(help="Users at once. Default: a frontier up to the largest batch.")] = None,
-    weight_bits: Annotated[float, typer.Option(help="Bits per weight, scales included, e.g. 4.5.")] = 16.0,
-    kv_bits: Annotated[float, typer.Option(help="Bits per cached number.")] = 16.0,
-    dtype: Annotated[
-        str | None, typer.Option(help="Of the matmuls: bf16, fp8, fp4. Default: 16 bits.", autocompletion=MATMULS)
-    ] = None,
-    cached: Annotated[str, typer.Option(help="Tokens of the prompt found in the prefix cache.")] = "0",
-    chunk: Annotated[str | None, typer.Option(help="Chunked prefill: tokens of a prompt per step.")] = None,
-    draft: Annotated[int, typer.Option(help="Speculative decoding: tokens drafted per step.")] = 0,
-    acceptance: Annotated[float, typer.Option(help="Probability that a drafted token is accepted.")] = 0.7,
-    draft_cost: Annotated[float, typer.Option(help="Drafting a token, as a share of a decode step.")] = 0.05,
-    reserve: Annotated[float, typer.Option(help="Share of the memory kept for the engine.")] = 0.1,
-    price: Annotated[float | None, typer.Option(help="USD per accelerator-hour. Default: the accelerator's, dated.")] = None,
-    efficiency: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=X", help="Override a factor, e.g. memory=0.9; repeat.")
-    ] = None,
+    hardware: Annotated[str, option("See `llmcx hardware list`.", offers=completing("hardware"))] = "h100",
+    tp: Annotated[str, option("GPUs that share each layer.")] = "1",
+    ep: Annotated[str, option("GPUs that share out the experts, a divisor of --tp.")] = "1",
+    attention_dp: Annotated[str, option("Groups of --tp that attend for a share of the users each.")] = "1",
+    prompt: Annotated[str, option("Tokens in; 8k is 8192.")] = "1k",
+    out: Annotated[str, option("Tokens out.", "--output")] = "1k",
+    batch: Annotated[str | None, option("Users at once. Default: a frontier up to the largest batch.")] = None,
+    weight_bits: Annotated[float, option("Bits per weight, scales included, e.g. 4.5.")] = 16.0,
+    kv_bits: Annotated[float, option("Bits per cached number.")] = 16.0,
+    dtype: Annotated[str | None, option("Of the matmuls: bf16, fp8, fp4. Default: 16 bits.", offers=MATMULS)] = None,
+    cached: Annotated[str, option("Tokens of the prompt found in the prefix cache.")] = "0",
+    chunk: Annotated[str | None, option("Chunked prefill: tokens of a prompt per step.")] = None,
+    draft: Annotated[int, option("Speculative decoding: tokens drafted per step.")] = 0,
+    acceptance: Annotated[float, option("Probability that a drafted token is accepted.")] = 0.7,
+    draft_cost: Annotated[float, option("Drafting a token, as a share of a decode step.")] = 0.05,
+    reserve: Annotated[float, option("Share of the memory kept for the engine.")] = 0.1,
+    price: Annotated[float | None, option("USD per accelerator-hour. Default: the accelerator's, dated.")] = None,
+    efficiency: Annotated[list[str] | None, option("Override a factor, e.g. memory=0.9; repeat.", metavar="NAME=X")] = None,
 ) -> list[Item]:
     """First token, time per token, tokens/s, largest batch and cost of serving, by roofline: ideal and calibrated.
 
@@ -79,13 +73,8 @@ def serve(
             "output": load.output,
         }
         inputs |= {"batch": size, "weight_bits": weight_bits, "kv_bits": kv_bits, "dtype": dtype or machine.dtype}
-        inputs |= {
-            "cached": load.cached,
-            "chunk": load.chunk,
-            "draft": draft,
-            "acceptance": acceptance if draft else None,
-            **shape,
-        }
+        inputs |= {"cached": load.cached, "chunk": load.chunk, "draft": draft, "acceptance": acceptance if draft else None}
+        inputs |= shape
         server = Server(spec, machine, setup, factors)
         more = partial(core.rooflines, server, load, [point.batch for point in answer.estimate])
         lines = explaining("serve", Server(spec, machine, setup), server, load, reserve, price, answer)

@@ -2,11 +2,9 @@
 
 from typing import Annotated
 
-import typer
-
 from llmcx import units
 from llmcx.answers import shapes as core
-from llmcx.cli.options import command, explaining, single
+from llmcx.cli.options import command, explaining, option, single
 from llmcx.errors import InputError
 from llmcx.report.render import Item
 
@@ -15,14 +13,14 @@ app = single()
 
 @command(app, "shapes")
 def shapes(
-    params: Annotated[str | None, typer.Option(help="Parameters that every shape should have, e.g. 7B.")] = None,
-    flops: Annotated[str | None, typer.Option(help="Or forward FLOPs of one sequence, e.g. 30T.")] = None,
-    vocab: Annotated[str, typer.Option(help="Vocabulary size.")] = "32000",
-    depths: Annotated[str | None, typer.Option(help="Layers to try, e.g. 16,32,64.")] = None,
-    seq: Annotated[str, typer.Option(help="Tokens of the forward pass; 8k is 8192.")] = "2048",
-    head_dim: Annotated[str, typer.Option(help="Width of a head; widths are its multiples.")] = "128",
-    kv_heads: Annotated[str | None, typer.Option(help="Key-value heads. Default: as many as heads.")] = None,
-    gated: Annotated[bool, typer.Option("--gated/--ungated", help="LLaMA-like or GPT-like.")] = True,
+    params: Annotated[str | None, option("Parameters that every shape should have, e.g. 7B.")] = None,
+    flops: Annotated[str | None, option("Or forward FLOPs of one sequence, e.g. 30T.")] = None,
+    vocab: Annotated[str, option("Vocabulary size.")] = "32000",
+    depths: Annotated[str | None, option("Layers to try, e.g. 16,32,64.")] = None,
+    seq: Annotated[str, option("Tokens of the forward pass; 8k is 8192.")] = "2048",
+    head_dim: Annotated[str, option("Width of a head; widths are its multiples.")] = "128",
+    kv_heads: Annotated[str | None, option("Key-value heads. Default: as many as heads.")] = None,
+    gated: Annotated[bool, option("LLaMA-like or GPT-like.", "--gated/--ungated")] = True,
 ) -> list[Item]:
     """Depth against width at equal parameters, or equal FLOPs: each depth with the width that comes closest.
 
@@ -36,16 +34,10 @@ def shapes(
     by = "params" if params is not None else "flops"
     target = units.count(params or flops or "", f"--{by}")
     n, size = units.length(seq, "--seq"), units.count(vocab, "--vocab")
-    rows = core.shapes(
-        target,
-        size,
-        depths=core.DEPTHS if depths is None else units.many(depths, units.count, "--depths"),
-        seq=n,
-        head_dim=units.count(head_dim, "--head-dim"),
-        kv_heads=None if kv_heads is None else units.count(kv_heads, "--kv-heads"),
-        gated=gated,
-        by=by,
-    )
+    layers = core.DEPTHS if depths is None else units.many(depths, units.count, "--depths")
+    width = units.count(head_dim, "--head-dim")
+    shared = None if kv_heads is None else units.count(kv_heads, "--kv-heads")
+    rows = core.shapes(target, size, depths=layers, seq=n, head_dim=width, kv_heads=shared, gated=gated, by=by)
     inputs = {by: target, "vocab": size, "seq": n, "gated": gated}
     notes = [
         "a deeper shape waits for more layers in turn, in every decode step; a wider one gives larger matrices",

@@ -6,15 +6,13 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Annotated, Any
-
-import typer
 
 from llmcx import units
 from llmcx.cli import sweeping
 from llmcx.cli.grid import Grid
-from llmcx.cli.options import Output, command, single
+from llmcx.cli.options import Output, argument, command, option, single
 from llmcx.errors import InputError, shown, unknown_name
 from llmcx.report.parquet import Parquet
 from llmcx.report.render import Answer
@@ -31,43 +29,40 @@ AT_ONCE = 50
 def sweep(
     words: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="COMMAND [OPTIONS OF THE COMMAND]...", help="A command, or a plan's file.", autocompletion=sweeping.completed
-        ),
+        argument("A command, or a plan's file.", "COMMAND [OPTIONS OF THE COMMAND]...", offers=sweeping.completed),
     ] = None,
     plan: Annotated[
-        str | None, typer.Option(metavar="FILE", help="YAML: `command:`, and its options as values, lists or ranges; - is stdin.")
+        str | None, option("YAML: `command:`, and its options as values, lists or ranges; - is stdin.", metavar="FILE")
     ] = None,
     select: Annotated[
-        str | None, typer.Option(metavar="PATHS", help="Only these, as result.total,result.active: flat rows, much faster.")
+        str | None, option("Only these, as result.total,result.active: flat rows, much faster.", metavar="PATHS")
     ] = None,
     together: Annotated[
-        list[str] | None,
-        typer.Option("--zip", metavar="NAMES", help="Options that advance together, as seq,batch; repeat for others."),
+        list[str] | None, option("Options that advance together, as seq,batch; repeat for others.", "--zip", metavar="NAMES")
     ] = None,
     format: Annotated[
         str | None,
-        typer.Option(
+        option(
+            "jsonl, csv, parquet or table. Default: by --out; a small table in a terminal, else jsonl.",
             "--format",
             "-f",
             metavar="FORMAT",
-            help="jsonl, csv, parquet or table. Default: by --out; a small table in a terminal, else jsonl.",
-            autocompletion=lambda: list(FORMATS),
+            offers=" ".join(FORMATS),
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl.")] = False,
-    out: Annotated[str | None, typer.Option(metavar="FILE", help="Write to this file: .jsonl, .csv or .parquet.")] = None,
-    jobs: Annotated[str, typer.Option(metavar="N", help="Processes. The rows and their order stay the same.")] = "1",
+    json: Annotated[bool, option("The same as --format jsonl.", "--json")] = False,
+    out: Annotated[str | None, option("Write to this file: .jsonl, .csv or .parquet.", metavar="FILE")] = None,
+    jobs: Annotated[str, option("Processes. The rows and their order stay the same.", metavar="N")] = "1",
     on_error: Annotated[
         str,
-        typer.Option(
+        option(
+            "A point that is refused: stop (default), skip (and say how many), or row (with the reason in it).",
             metavar="HOW",
-            help="A point that is refused: stop (default), skip (and say how many), or row (with the reason in it).",
-            autocompletion=lambda: list(sweeping.ON_ERROR),
+            offers=" ".join(sweeping.ON_ERROR),
         ),
     ] = "stop",
-    plain: Annotated[bool, typer.Option("--plain", help="A table in words, for a screen reader.")] = False,
-    explain: Annotated[bool, typer.Option("--explain", help="With whole answers as JSON lines: formulas and sources.")] = False,
+    plain: Annotated[bool, option("A table in words, for a screen reader.", "--plain")] = False,
+    explain: Annotated[bool, option("With whole answers as JSON lines: formulas and sources.", "--explain")] = False,
 ) -> None:
     """Answer any command at every combination of its inputs, row after row.
 
@@ -106,7 +101,7 @@ def sweep(
 
 
 def _asked(words: list[str], plan: str | None, select: str | None, together: list[str], on_error: str) -> sweeping.Plan:
-    """The plan that a file, the command line, or both state; the command line has the last word."""
+    """The plan of a file, of the command line, or of both; the command line has the last word."""
     given: dict[str, Any] = {}
     if plan is None and words and (words[0] == "-" or words[0].endswith((".yaml", ".yml", ".json"))):
         plan = words.pop(0)
@@ -129,21 +124,19 @@ def _asked(words: list[str], plan: str | None, select: str | None, together: lis
     chosen = sweeping.swept(name)
     paths, pairs = given.pop("select", None), given.pop("zip", None)
     lists = sweeping.listed(chosen, given) | sweeping.parse(chosen, words)
-    return sweeping.planned(
-        chosen, lists, paths if select is None else select, [text.split(",") for text in together] or pairs, on_error
-    )
+    pairs = [text.split(",") for text in together] or pairs
+    return sweeping.planned(chosen, lists, paths if select is None else select, pairs, on_error)
 
 
 def _form(format: str | None, json: bool, out: str | None) -> str | None:
-    """The format stated, or told by the file's name; None if by neither."""
-    ending = None if out is None else out.rpartition(".")[2].lower()
+    """The format given, or that of the file's name; None if by neither."""
     chosen = format or ("jsonl" if json else None)
-    if chosen is None and ending is not None:
-        if ending not in ("csv", "parquet", "jsonl"):
+    if chosen is None and out is not None:
+        chosen = out.rpartition(".")[2].lower()
+        if chosen not in ("csv", "parquet", "jsonl"):
             problem = f"--out is {shown(out)}, which tells no format: name it .jsonl, .csv or .parquet, or give --format"
             raise InputError(problem, field="out", value=out, allowed=".jsonl, .csv or .parquet")
-        chosen = ending
-    if chosen is not None and chosen not in FORMATS:
+    if chosen not in (None, *FORMATS):
         raise unknown_name("format", chosen, list(FORMATS), field="format")
     if json and chosen != "jsonl":
         raise InputError(f"--json and --format {chosen} contradict each other; give one", field="format", value=chosen)
@@ -158,7 +151,7 @@ def _stream(plan: sweeping.Plan, form: str, out: str | None, jobs: int, going: A
     """Every row to where it is wanted; what was written is whole, however this ends."""
     work = sweeping.Sweep(plan)
     size = work.grid.size
-    with _opened(out) if out and form != "parquet" else _stdout() as file:
+    with _opened(out) if out and form != "parquet" else nullcontext(sys.stdout) as file:
         sink: Any = Lines(file)
         if form == "parquet":
             sink = Parquet(str(out), work.columns)
@@ -190,14 +183,14 @@ def _stream(plan: sweeping.Plan, form: str, out: str | None, jobs: int, going: A
                 sink.close()
             if bar is not None:
                 bar.clear()
-    _tell(sink, refused, size)
+    _report(sink, refused, size)
     if not going():
         raise KeyboardInterrupt
     if refused and not written:
         raise InputError(f"none of the {size:,} points could be answered", field="sweep")
 
 
-def _tell(sink: Any, refused: Counter[str], size: int) -> None:
+def _report(sink: Any, refused: Counter[str], size: int) -> None:
     """What a reader of the rows has to know."""
     for name, kind in getattr(sink, "widened", {}).items():
         what = "decimal(38, 0)" if kind == "decimal" else "text"
@@ -213,11 +206,8 @@ def _tell(sink: Any, refused: Counter[str], size: int) -> None:
 def _table(plan: sweeping.Plan, count: int, plain: bool) -> None:
     """All answers side by side, as the command itself shows several."""
     if count > IN_A_TABLE:
-        raise InputError(
-            f"a table of {count:,} rows is more than {IN_A_TABLE}; use --format csv, jsonl or parquet",
-            field="format",
-            value="table",
-        )
+        problem = f"a table of {count:,} rows is more than {IN_A_TABLE}; use --format csv, jsonl or parquet"
+        raise InputError(problem, field="format", value="table")
     if plan.select is not None:
         raise InputError("--select makes flat rows: use --format csv, jsonl or parquet", field="select")
     work = sweeping.Sweep(plan._replace(form="jsonl"))
@@ -234,7 +224,7 @@ def _table(plan: sweeping.Plan, count: int, plain: bool) -> None:
     if items:
         output = Output(plain=plain, explain=plan.explain)
         output.show(plan.command, Answer(items), output.chosen())
-    _tell(None, refused, count)
+    _report(None, refused, count)
     if not items:
         raise InputError(f"none of the {count:,} points could be answered", field="sweep")
 
@@ -245,11 +235,6 @@ def _opened(path: str) -> Any:
         return open(path, "w", encoding="utf-8", newline="")
     except OSError as error:
         raise InputError(f"--out {path} cannot be written: {error.strerror}", field="out", value=path) from None
-
-
-@contextmanager
-def _stdout() -> Iterator[Any]:
-    yield sys.stdout
 
 
 @contextmanager

@@ -8,19 +8,18 @@ import signal
 import sys
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import lru_cache
-from importlib import import_module
 from typing import Any, NamedTuple
 
 import typer
 
 from llmcx import units
-from llmcx.cli import COMMANDS, Command, grid
-from llmcx.cli.options import Output, remembering
+from llmcx.cli import COMMANDS, Command, built, grid
+from llmcx.cli.options import Output, flag_of, remembering
 from llmcx.errors import InputError, shown, unknown_name
 from llmcx.report import csv
 from llmcx.report.json import answer_line, envelope, line, refusal_line
 from llmcx.report.render import Answer, Item
-from llmcx.report.select import Columns, Row, leads_somewhere, scalars
+from llmcx.report.select import Columns, leads_somewhere, scalars
 
 LENGTHS = frozenset(
     ("seq", "source_seq", "context", "positions", "context_length", "window", "loss_chunk", "out", "prompt", "cached", "chunk")
@@ -48,16 +47,15 @@ class Swept(NamedTuple):
         """What the command is called with at a point: a number as text, as on the command line, bytes with their unit; an option
         that may be repeated with one value.
         """
-        values = dict(self.defaults)
-        for name, value in point.items():
-            kind = self.kinds[name]
+
+        def typed(kind: str, value: Any) -> Any:
             if value is None or kind in ("flag", "int", "float"):
-                values[name] = value
-            elif kind == "many":
-                values[name] = value if isinstance(value, list) else [str(value)]
-            else:
-                values[name] = f"{value}B" if kind == "size" and isinstance(value, int) else str(value)
-        return values
+                return value
+            if kind == "many":
+                return value if isinstance(value, list) else [str(value)]
+            return f"{value}B" if kind == "size" and isinstance(value, int) else str(value)
+
+        return self.defaults | {name: typed(self.kinds[name], value) for name, value in point.items()}
 
     def ask(self, point: Mapping[str, Any]) -> list[Item]:
         """The answers at a point. Raises InputError where the command refuses it."""
@@ -67,27 +65,15 @@ class Swept(NamedTuple):
     def schema(self) -> dict[str, Any]:
         from llmcx import schemas
 
-        made: dict[str, Any] = json.loads(schemas.text(self.shows))
-        return made
+        schema: dict[str, Any] = json.loads(schemas.text(self.shows))
+        return schema
 
 
 @lru_cache(maxsize=1)
 def names() -> list[str]:
     """The commands that can be swept: those that are one function, and that show what it found."""
-    return [
-        name for name in COMMANDS if name not in ("hardware", "presets", "completions", "schema", "explain", "sweep", "compare")
-    ]
-
-
-def _app(name: str) -> typer.Typer:
-    app: typer.Typer = import_module(f"llmcx.cli.{name.replace('-', '_')}").app
-    return app
-
-
-@lru_cache(maxsize=8)
-def _built(name: str) -> Any:
-    """A command as Typer builds it."""
-    return typer.main.get_command(_app(name))
+    others = ("hardware", "presets", "completions", "schema", "explain", "sweep", "compare")
+    return [name for name in COMMANDS if name not in others]
 
 
 @lru_cache(maxsize=8)
@@ -98,15 +84,12 @@ def swept(name: str) -> Swept:
             problem = f"llmcx {name} is no question to ask at many points; those are {', '.join(names())}"
             raise InputError(problem, field="command", value=name)
         raise unknown_name("command to sweep", name, names(), field="command")
-    built = _built(name)
-    run: Any = _app(name).registered_commands[0].callback
-    output = Output.__dataclass_fields__
-    options: dict[str, Any] = {str(option.name): option for option in built.params if option.name not in output}
+    command = built(name)
+    run, output = command.callback, Output.__dataclass_fields__
+    options: dict[str, Any] = {str(option.name): option for option in command.params if option.name not in output}
     flags = {flag: (option, True) for option in options.values() for flag in option.opts}
     flags |= {flag: (option, False) for option in options.values() for flag in option.secondary_opts}
-    defaults = {
-        parameter.name: parameter.default for parameter in run.__signature__.parameters.values() if parameter.name in options
-    }
+    defaults = {key: parameter.default for key, parameter in run.__signature__.parameters.items() if key in options}
     kinds = {name: _kind(option, run.numbers) for name, option in options.items()}
     return Swept(name, run.shows, run.answer, flags, options, defaults, kinds)
 
@@ -136,7 +119,7 @@ class Borrowing(Command):
         found = {item.value: item for item in super().shell_complete(ctx, incomplete)}
         for name in self.lenders or (ctx.params.get("words") or ())[:1]:
             if incomplete.startswith("-") and name in names():
-                lent = _built(name).shell_complete(ctx, incomplete)
+                lent = built(name).shell_complete(ctx, incomplete)
                 found = {item.value: item for item in lent if item.value in swept(name).flags} | found
         return list(found.values())
 
@@ -154,7 +137,7 @@ def _kind(option: Any, numbers: Mapping[str, type]) -> str:
 
 
 def parse(command: Swept, words: Sequence[str]) -> dict[str, list[Any]]:
-    """The lists that the command line states, by option, in the order stated."""
+    """The lists on the command line, by option, in their order."""
     lists: dict[str, list[Any]] = {}
     todo = list(words)
     while todo:
@@ -164,9 +147,8 @@ def parse(command: Swept, words: Sequence[str]) -> dict[str, list[Any]]:
             flag, given, text = word[:2], "=", word[2:].removeprefix("=")
         if flag not in command.flags:
             if not flag.startswith("-"):
-                raise InputError(
-                    f"{shown(word)} stands where an option of llmcx {command.name} should", field="option", value=word
-                )
+                problem = f"{shown(word)} stands where an option of llmcx {command.name} should"
+                raise InputError(problem, field="option", value=word)
             raise unknown_name(f"option of llmcx {command.name}", flag, list(command.flags), field="option")
         option, says = command.flags[flag]
         if option.is_flag:
@@ -207,15 +189,15 @@ def _whole(value: Any, flag: str) -> int:
 
 
 def listed(command: Swept, given: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """The lists that a plan or a caller states: each a value, a text as the command line has it, or a list of those."""
+    """The lists of a plan or a caller: each a value, a text as the command line has it, or a list of those."""
     lists: dict[str, list[Any]] = {}
     for key, value in given.items():
         name = _option_of(command, str(key))
         if name not in command.options:
             known = [flag.lstrip("-") for flag in command.flags if flag.startswith("--")]
             raise unknown_name(f"option of llmcx {command.name}", str(key), known, field="option")
-        option, kind, flag = command.options[name], command.kinds[name], _flag(name)
-        negated = option.is_flag and _flag(str(key)) in option.secondary_opts
+        option, kind, flag = command.options[name], command.kinds[name], flag_of(name)
+        negated = option.is_flag and flag_of(str(key)) in option.secondary_opts
         found: list[Any] = []
         for each in value if isinstance(value, (list, tuple, range)) else [value]:
             if isinstance(each, (list, tuple)) and option.multiple:
@@ -273,22 +255,17 @@ def planned(command: Swept, lists: dict[str, list[Any]], select: Any, together: 
         pairs = [pairs]
     for each in pairs:
         if not isinstance(each, (list, tuple)):
-            raise InputError(
-                f"zip holds {shown(each)}, but must be a list of names, or of such lists", field="zip", value=shown(each)
-            )
+            problem = f"zip holds {shown(each)}, but must be a list of names, or of such lists"
+            raise InputError(problem, field="zip", value=shown(each))
     named = [[_option_of(command, str(name)) for name in names] for names in pairs]
     paths = None if paths is None else [str(path).strip() for path in paths]
     return Plan(command.name, lists, named, paths, on_error=on_error).checked()
 
 
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
-
-
 def _option_of(command: Swept, name: str) -> str:
     """The option that a name means: its own, or that of its flag, as output of serve's ``out``."""
     name = name.strip().lstrip("-")
-    found = command.flags.get(_flag(name))
+    found = command.flags.get(flag_of(name))
     return str(found[0].name) if found is not None else name.replace("-", "_")
 
 
@@ -322,22 +299,15 @@ class Sweep:
         with remembering(self._models):
             return self.command.ask(point)
 
-    def write(self, point: dict[str, Any], item: Item) -> Any:
-        """An answer as the plan wants it written."""
-        if self.plan.form == "jsonl" and self.plan.select is None:
-            return answer_line(self.command.shows, item, self.plan.explain)
-        return self._row(self.columns.row(point, item))
-
-    def _row(self, row: Row) -> Any:
-        if self.plan.form == "rows":
-            return row
-        return line(row) if self.plan.form == "jsonl" else self._csv.line(row)
-
-    def refusal(self, point: dict[str, Any], error: InputError) -> Any:
-        """A refusal as a row."""
-        if self.plan.form == "jsonl" and self.plan.select is None:
-            return refusal_line(self.command.shows, point, error)
-        return self._row(self.columns.refused(point, error))
+    def written(self, point: dict[str, Any], outcome: Item | InputError) -> Any:
+        """An answer or a refusal as the plan wants it written."""
+        form, shows = self.plan.form, self.command.shows
+        if form == "jsonl" and self.plan.select is None:
+            if isinstance(outcome, InputError):
+                return refusal_line(shows, point, outcome)
+            return answer_line(shows, outcome, self.plan.explain)
+        row = self.columns.row(point, outcome)
+        return row if form == "rows" else line(row) if form == "jsonl" else self._csv.line(row)
 
     def head(self) -> str | None:
         """The line above the rows."""
@@ -348,9 +318,9 @@ class Sweep:
         for number in range(start, stop):
             point = self.grid.point(number)
             try:
-                yield Found(point, [self.write(point, item) for item in self.items(point)])
+                yield Found(point, [self.written(point, item) for item in self.items(point)])
             except InputError as error:
-                written = [self.refusal(point, error)] if self.plan.on_error == "row" else []
+                written = [self.written(point, error)] if self.plan.on_error == "row" else []
                 yield Found(point, written, error.message)
 
     def all(self) -> Generator[Found, None, None]:
@@ -374,7 +344,7 @@ def answers(plan: Plan) -> Iterator[dict[str, Any]]:
                     raise stopped(point, error.message) from None
                 if plan.on_error == "row":
                     refused = {"inputs": point, "error": error.as_dict()}
-                    yield refused if plan.select is None else work.columns.refused(point, error)
+                    yield refused if plan.select is None else work.columns.row(point, error)
 
     return each()
 
@@ -437,9 +407,8 @@ def in_processes(plan: Plan, size: int, jobs: int, going: Callable[[], bool]) ->
             try:
                 found = connections[which].recv()
             except EOFError:
-                raise InputError(
-                    "a worker of the sweep ended before its time, perhaps for want of memory", field="jobs"
-                ) from None
+                problem = "a worker of the sweep ended before its time, perhaps for want of memory"
+                raise InputError(problem, field="jobs") from None
             if isinstance(found, RuntimeError):
                 raise found
             if (chunk := next(chunks, None)) is not None:

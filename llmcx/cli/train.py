@@ -2,16 +2,15 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
-
-import typer
+from math import prod
+from typing import Annotated, Any
 
 from llmcx import units
 from llmcx.answers.plan import LEAST_TOKENS, Plan, Trained, label, left_out, plan, ranking, usual_batch
 from llmcx.answers.train import Costs
 from llmcx.answers.train import train as core
 from llmcx.catalog import data as catalog
-from llmcx.cli.options import MATMULS, Models, choosing, command, completing, describe, explaining, single
+from llmcx.cli.options import MATMULS, Models, command, completing, describe, explaining, flag_of, option, single
 from llmcx.costs.saved_activations import RECOMPUTE
 from llmcx.engines import efficiency as calibration
 from llmcx.engines.training_time import Trainer
@@ -27,20 +26,17 @@ app = single()
 class Parallel:
     """How the GPUs share the work. None of them given: the best layout found."""
 
-    tp: Annotated[str | None, typer.Option(help="Tensor-parallel GPUs.")] = None
-    pp: Annotated[str | None, typer.Option(help="Pipeline stages.")] = None
-    cp: Annotated[str | None, typer.Option(help="Context-parallel GPUs.")] = None
-    ep: Annotated[str | None, typer.Option(help="Expert-parallel GPUs, among the data-parallel ones.")] = None
-    micro_batch: Annotated[str | None, typer.Option(help="Sequences at a time.")] = None
-    virtual: Annotated[str | None, typer.Option(help="Chunks of layers per stage (interleaved 1F1B).")] = None
+    tp: Annotated[str | None, option("Tensor-parallel GPUs.")] = None
+    pp: Annotated[str | None, option("Pipeline stages.")] = None
+    cp: Annotated[str | None, option("Context-parallel GPUs.")] = None
+    ep: Annotated[str | None, option("Expert-parallel GPUs, among the data-parallel ones.")] = None
+    micro_batch: Annotated[str | None, option("Sequences at a time.")] = None
+    virtual: Annotated[str | None, option("Chunks of layers per stage (interleaved 1F1B).")] = None
     recompute: Annotated[
         str | None,
-        typer.Option(
-            help="none, selective, elementwise or full: see `llmcx memory --help`.",
-            autocompletion=choosing("costs.saved_activations:RECOMPUTE"),
-        ),
+        option("none, selective, elementwise or full: see `llmcx memory --help`.", offers="costs.saved_activations:RECOMPUTE"),
     ] = None
-    zero: Annotated[str | None, typer.Option(help="ZeRO stage 0-3 over the data-parallel GPUs. Default: 1.")] = None
+    zero: Annotated[str | None, option("ZeRO stage 0-3 over the data-parallel GPUs. Default: 1.")] = None
 
     def given(self) -> bool:
         """Whether any was."""
@@ -48,31 +44,25 @@ class Parallel:
 
     def layout(self, gpus: int) -> Layout:
         """Data parallelism takes what the others leave."""
-
-        def count(name: str) -> int:
-            text = getattr(self, name)
-            return 1 if text is None else units.count(text, f"--{name.replace('_', '-')}")
-
         if self.recompute is not None and self.recompute not in RECOMPUTE:
             raise unknown_name("recomputation", self.recompute, list(RECOMPUTE), field="recompute")
-        inner = max(1, count("tp")) * max(1, count("pp")) * max(1, count("cp"))
+        texts = {name: text for name, text in vars(self).items() if name != "recompute"}
+        degrees: dict[str, Any] = {name: 1 if text is None else units.count(text, flag_of(name)) for name, text in texts.items()}
+        inner = prod(max(degrees[name], 1) for name in ("tp", "pp", "cp"))
         if gpus % inner:
             raise InputError(f"{gpus:,} GPUs are not a multiple of tp x pp x cp = {inner:,}", field="gpus", value=gpus)
-        again, zero = self.recompute or "none", 1 if self.zero is None else count("zero")
-        return Layout(
-            count("tp"), count("pp"), count("cp"), count("ep"), gpus // inner, count("micro_batch"), count("virtual"), again, zero
-        )
+        return Layout(**degrees, dp=gpus // inner, recompute=self.recompute or "none")
 
 
 @dataclass(frozen=True)
 class Prices:
     """What time is worth. Defaults are dated and printed."""
 
-    price: Annotated[float | None, typer.Option(help="USD per accelerator-hour. Default: the accelerator's, dated.")] = None
-    power: Annotated[float | None, typer.Option(help="Watts drawn per accelerator. Default: its rated power.")] = None
-    pue: Annotated[float | None, typer.Option(help="Power usage effectiveness of the site.")] = None
-    grid: Annotated[float | None, typer.Option(help="Grid intensity, g CO2 per kWh.")] = None
-    available: Annotated[float, typer.Option(help="Share of the wall clock that makes progress, 0-1.")] = 1.0
+    price: Annotated[float | None, option("USD per accelerator-hour. Default: the accelerator's, dated.")] = None
+    power: Annotated[float | None, option("Watts drawn per accelerator. Default: its rated power.")] = None
+    pue: Annotated[float | None, option("Power usage effectiveness of the site.")] = None
+    grid: Annotated[float | None, option("Grid intensity, g CO2 per kWh.")] = None
+    available: Annotated[float, option("Share of the wall clock that makes progress, 0-1.")] = 1.0
 
     def costs(self, hardware: Hardware) -> tuple[Costs, list[str]]:
         """With what was not given from the data, and the notes that say so."""
@@ -104,29 +94,22 @@ def train(
     models: Models,
     parallel: Parallel,
     prices: Prices,
-    tokens: Annotated[str, typer.Option(help="Training tokens, e.g. 15.6T.")],
-    gpus: Annotated[str, typer.Option(help="Accelerators.")],
-    hardware: Annotated[str, typer.Option(help="See `llmcx hardware list`.", autocompletion=completing("hardware"))] = "h100",
-    seq: Annotated[str | None, typer.Option(help="Tokens per sequence. Default: the context, at most 8k.")] = None,
+    tokens: Annotated[str, option("Training tokens, e.g. 15.6T.")],
+    gpus: Annotated[str, option("Accelerators.")],
+    hardware: Annotated[str, option("See `llmcx hardware list`.", offers=completing("hardware"))] = "h100",
+    seq: Annotated[str | None, option("Tokens per sequence. Default: the context, at most 8k.")] = None,
     global_batch: Annotated[
-        str | None, typer.Option(help="Sequences per step. Default: 4M tokens of them, 16M from 100B parameters on.")
+        str | None, option("Sequences per step. Default: 4M tokens of them, 16M from 100B parameters on.")
     ] = None,
-    dtype: Annotated[
-        str | None, typer.Option(help="Of the matmuls: bf16, fp16, fp8. Default: 16 bits.", autocompletion=MATMULS)
-    ] = None,
-    eager_attention: Annotated[
-        bool, typer.Option("--eager-attention", help="Scores written out, as before flash attention.")
-    ] = False,
+    dtype: Annotated[str | None, option("Of the matmuls: bf16, fp16, fp8. Default: 16 bits.", offers=MATMULS)] = None,
+    eager_attention: Annotated[bool, option("Scores written out, as before flash attention.", "--eager-attention")] = False,
     stack: Annotated[
-        str,
-        typer.Option(
-            help="Software that the factors are calibrated to: megatron or fsdp.", autocompletion=choosing("megatron", "fsdp")
-        ),
+        str, option("Software that the factors are calibrated to: megatron or fsdp.", offers="megatron fsdp")
     ] = "megatron",
     efficiency: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=X", help="Override a factor, e.g. matmul=0.7, hidden_tp=0.5; repeat.")
+        list[str] | None, option("Override a factor, e.g. matmul=0.7, hidden_tp=0.5; repeat.", metavar="NAME=X")
     ] = None,
-    search: Annotated[bool, typer.Option("--plan", help="Search all layouts that fit, rank them, say why.")] = False,
+    search: Annotated[bool, option("Search all layouts that fit, rank them, say why.", "--plan")] = False,
 ) -> list[Item]:
     """Time, GPU-hours, cost, energy and CO2 of a training run, by roofline: the ideal bound and a calibrated estimate.
 
@@ -156,10 +139,9 @@ def train(
         inputs = {"tokens": total, "gpus": count, "hardware": machine.name, "seq": length, "global_batch": batch}
         inputs |= {"dtype": dtype or machine.dtype, "stack": stack, "layout": label(layout), **shape}
         why = [f"why {line}" for line in found.why] if found and search else []
-        said = [*why, *_notes(answer.fits, found, parallel.given(), real), *uneven(spec, layout)]
-        said += words + dated + notes
+        about = [*why, *_notes(answer.fits, found, parallel.given(), real), *uneven(spec, layout), *words, *dated, *notes]
         lines = explaining("train", real, ideal, batch, costs, answer)
-        items.append(Item(describe(spec), inputs, result, said, lines, partial(real.roofline, layout)))
+        items.append(Item(describe(spec), inputs, result, about, lines, partial(real.roofline, layout)))
     return items
 
 
@@ -171,10 +153,9 @@ def _notes(fits: bool, found: Plan | None, given: bool, real: Trainer) -> list[s
     if not fits:
         notes.append("this layout does not fit the accelerator's memory")
     if found is not None and not given:
+        least = f"{LEAST_TOKENS:,} or more tokens per context-parallel rank"
         notes.append(f"the layout is the fastest of {found.fitted:,} that fit, of {found.searched:,} searched")
-        notes.append(
-            f"searched: tensor parallelism within the fast network, {LEAST_TOKENS:,} or more tokens per context-parallel rank"
-        )
+        notes.append(f"searched: tensor parallelism within the fast network, {least}")
         notes += [f"not searched: {what}" for what in left_out(real.spec, real.fused)]
     notes.append("MFU counts what must be computed: 2 per multiply-add, the experts chosen, the causal half of the scores")
     return notes

@@ -8,7 +8,7 @@ from llmcx.errors import InputError, unknown_name
 from llmcx.report import format
 from llmcx.report.json import as_json
 from llmcx.report.render import Item, View, title
-from llmcx.report.table import Column, Fact, Table, raw_table
+from llmcx.report.table import Column, Fact, Table, columns_of, raw_table
 
 MEASURES = {
     "time": ("core_seconds", "time", "one layer's attention core, roofline"),
@@ -67,22 +67,15 @@ def _tables(item: Item) -> list[Table]:
     timed = r.rows[0].core_seconds is not None
     masked = any(row.hops_causal is not None for row in r.rows)  # then hops are those that the mask allows
     rows = [row | {"reach": row["hops_causal" if masked else "hops"]} for row in as_json(r.rows) if row["seq"] == last]
-    columns = [
-        Column("variant", "variant"),
-        Column("core_flops", "FLOPs", "flops", 4),
-        Column("traffic_bytes", "traffic", "bytes", 5),
-        *([Column("binds", "binds", "text", 2)] if timed else []),
-        Column("memory_bytes", "memory/layer", "bytes", 1),
-        Column("kv_bytes", "cache", "bytes"),
-        Column("decode_flops", "decode", "flops", 3),
-        Column("reach", "hops", "int"),
-    ]
-    if item.inputs.get("budget") is not None:
-        columns.append(Column("max_seq", "max n", "int"))
+    bounded = item.inputs.get("budget") is not None
+    columns = columns_of(
+        "variant: variant | core_flops: FLOPs (flops 4) | traffic_bytes: traffic (bytes 5) | "
+        f"{'binds: binds (text 2) | ' * timed}memory_bytes: memory/layer (bytes 1) | kv_bytes: cache (bytes) | "
+        f"decode_flops: decode (flops 3) | reach: hops (int){' | max_seq: max n (int)' * bounded}"
+    )
     out = [_by_length(item)] if len(item.inputs["seq"]) > 1 else []
     out.append(Table(f"{'At' if out else title(item) + ' · at'} n = {last:,}", columns, rows))
-    columns = [Column("seq", "n", "int"), Column("variant", "by this model's costs"), Column("chapter_reason", "chapter's rule")]
-    columns.append(Column("agrees", "agree"))
+    columns = columns_of("seq: n (int) | variant: by this model's costs | chapter_reason: chapter's rule | agrees: agree")
     out.insert(0, Table("Recommendation", columns, as_json(r.recommendation)))
     # Of the baselines, the one that people run; all of them are in the JSON.
     than = max((x.than for x in r.crossovers), key=lambda name: name == "causal_flash", default=None)
@@ -92,20 +85,16 @@ def _tables(item: Item) -> list[Table]:
         if x.than == than:
             found.setdefault(x.cheaper, {"cheaper": x.cheaper})[measures[x.measure]] = x.seq
     if found:
-        columns = [Column("cheaper", "variant"), *(Column(key, f"{key} from n", "int") for key in ("flops", "memory", "time"))]
-        columns = [c for c in columns if any(c.key in row for row in found.values())]
+        measured_by = [key for key in measures.values() if any(key in row for row in found.values())]
+        columns = [Column("cheaper", "variant"), *(Column(key, f"{key} from n", "int") for key in measured_by)]
         out.append(Table(f"Smallest n from which a variant costs less than {than}", columns, list(found.values())))
     if r.limits:
-        columns = [
-            Column("variant", "variant"),
-            Column("chapter_seq", "chapter's limit", "int"),
-            Column("memory_bytes", "memory/layer there", "bytes"),
-            Column("share", "of FLOPs", "share", 1),
-        ]
-        if item.inputs.get("budget") is not None:
-            columns.insert(2, Column("own_seq", "fits up to", "int"))
+        columns = columns_of(
+            f"variant: variant | chapter_seq: chapter's limit (int) | {'own_seq: fits up to (int) | ' * bounded}"
+            "memory_bytes: memory/layer there (bytes) | share: of FLOPs (share 1)"
+        )
         out.append(Table("The chapter's practical limits beside this model's costs", columns, as_json(r.limits)))
     return out
 
 
-VIEW = View(_facts, _tables, _data)
+VIEW = View(_tables, _facts, _data)

@@ -8,11 +8,11 @@ from typing import Any
 from llmcx.report import format
 from llmcx.report.json import as_rows
 from llmcx.report.render import Item, View
-from llmcx.report.table import Column, Fact, Table, facts_table, raw_table
+from llmcx.report.table import Fact, Table, columns_of, facts_of, facts_table, raw_table
 from llmcx.scaling.optimum import times
 
-_N, _D = Column("params", "parameters", "count"), Column("tokens", "tokens", "count")
-_RATIO = Column("tokens_per_param", "D/N", "float")
+_N_D = "params: parameters (count) | tokens: tokens (count)"
+_RATIO = "tokens_per_param: D/N (float)"
 
 
 def _span(low: float, high: float) -> str:
@@ -64,12 +64,12 @@ def _optima(laws: list[Any]) -> Table:
         row["slope"] = f"{one.exponent:.2f}" + (f" ({ends[0]:.2f}-{ends[1]:.2f})" if None not in ends else "")
         row["range"] = "yes" if one.extrapolation is None else _beyond(one.extrapolation)
         row["dot"] = _dot(one.params, low, high)
-    columns = [Column("label", "law"), _N, _D, _RATIO, Column("loss", "loss", "float")]
-    if max(one.compute for one in laws) > 1.001 * min(one.compute for one in laws):
-        columns.insert(3, Column("compute", "FLOPs", "power"))
-    if high > 1.001 * low:
-        columns.append(Column("dot", "N on a log scale", "drawing", 1))
-    columns += [Column("slope", "N ~ C^a", "text", 2), Column("range", "in fitted range", "text", 3)]
+    apart = max(one.compute for one in laws) > 1.001 * min(one.compute for one in laws)
+    columns = columns_of(
+        f"label: law | {_N_D} | {'compute: FLOPs (power) | ' * apart}{_RATIO} | loss: loss (float) | "
+        f"{'dot: N on a log scale (drawing 1) | ' * (high > 1.001 * low)}slope: N ~ C^a (text 2) | "
+        "range: in fitted range (text 3)"
+    )
     return Table("Compute-optimal, by law", columns, rows)
 
 
@@ -87,22 +87,16 @@ def _accounting(a: Any, model: str) -> Table:
         {"name": "the same without embeddings and logits", "flops": a.appendix_f_layers, "ratio": a.appendix_f_layers_ratio},
     ]
     title = f"{model}: FLOPs of {format.count(a.tokens)} tokens, n = {a.seq:,}"
-    columns = [Column("name", "counted as"), Column("flops", "FLOPs", "power"), Column("ratio", "over 6 N D", "float")]
-    return Table(title, columns, rows)
+    return Table(title, columns_of("name: counted as | flops: FLOPs (power) | ratio: over 6 N D (float)"), rows)
 
 
 def _standing(standing: list[Any]) -> Table:
     """Where a model stands by each law."""
-    columns = [
-        Column("law", "law"),
-        Column("loss", "loss", "float", 2),
-        Column("optimal_params", "optimal N", "count"),
-        Column("optimal_tokens", "optimal D", "count", 4),
-        Column("ratio", "D/N ÷ best", "factor"),
-        Column("verdict", "so it is"),
-        Column("excess_compute", "wasted", "share", 1),
-        Column("justified_inference", "pays from", "count", 3),
-    ]
+    columns = columns_of(
+        "law: law | loss: loss (float 2) | optimal_params: optimal N (count) | optimal_tokens: optimal D (count 4) | "
+        "ratio: D/N ÷ best (factor) | verdict: so it is | excess_compute: wasted (share 1) | "
+        "justified_inference: pays from (count 3)"
+    )
     one = max(standing, key=lambda each: each.params)
     title = f"{format.count(round(one.params))} parameters on {format.count(round(one.tokens))} tokens"
     return Table(f"{title}: {one.tokens_per_param:.3g} a parameter, {one.compute:.3g} FLOPs", columns, as_rows(standing))
@@ -110,16 +104,10 @@ def _standing(standing: list[Any]) -> Table:
 
 def _shapes(shapes: list[Any]) -> Table:
     """Models that one can build, near each optimum."""
-    columns = [
-        Column("law", "law"),
-        Column("n_layers", "layers", "int"),
-        Column("d_model", "d_model", "int"),
-        Column("n_heads", "heads", "int"),
-        Column("d_ff", "d_ff", "int"),
-        Column("params", "parameters", "count"),
-        Column("relative", "off", "share", 1),
-        Column("aspect_ratio", "d/L", "float", 2),
-    ]
+    columns = columns_of(
+        "law: law | n_layers: layers (int) | d_model: d_model (int) | n_heads: heads (int) | d_ff: d_ff (int) | "
+        "params: parameters (count) | relative: off (share 1) | aspect_ratio: d/L (float 2)"
+    )
     return Table("A shape near each optimum", columns, as_rows(shapes))
 
 
@@ -128,80 +116,60 @@ def _tables(item: Item) -> list[Table]:
     tables = []
     if "accounting" in r:
         tables.append(_accounting(r["accounting"], item.model["title"] if item.model else ""))
-    if "standing" in r:
-        tables.append(_standing(r["standing"]))
-    else:
-        tables.append(_optima(r["laws"]))
-        if len(r["laws"]) > 1:
-            tables.append(facts_table("The laws differ by", spread(r["laws"])))
-    for key, title, first in (
-        ("constrained", "With limited unique data", ("unique_tokens", "unique")),
-        ("lifetime", "Cheapest to train and serve, at the same loss", ("inference_tokens", "served")),
-    ):
-        if key in r:
-            extra = (
-                [
-                    Column("epochs", "epochs", "float"),
-                    Column("loss", "loss", "float"),
-                    Column("naive_loss", "loss unadapted", "float", 1),
-                ]
-                if key == "constrained"
-                else [_RATIO, Column("total_compute", "FLOPs in all", "power"), Column("saving", "saved", "share")]
-            )
-            columns = [Column("law", "law"), Column(first[0], first[1], "count"), _N, _D, *extra]
-            tables.append(Table(title, columns, as_rows(r[key])))
+    tables.append(_standing(r["standing"]) if "standing" in r else _optima(r["laws"]))
+    if "standing" not in r and len(r["laws"]) > 1:
+        tables.append(facts_table("The laws differ by", spread(r["laws"])))
+    if "constrained" in r:
+        more = "epochs: epochs (float) | loss: loss (float) | naive_loss: loss unadapted (float 1)"
+        columns = columns_of(f"law: law | unique_tokens: unique (count) | {_N_D} | {more}")
+        tables.append(Table("With limited unique data", columns, as_rows(r["constrained"])))
+    if "lifetime" in r:
+        more = f"{_RATIO} | total_compute: FLOPs in all (power) | saving: saved (share)"
+        columns = columns_of(f"law: law | inference_tokens: served (count) | {_N_D} | {more}")
+        tables.append(Table("Cheapest to train and serve, at the same loss", columns, as_rows(r["lifetime"])))
     if "shapes" in r:
         tables.append(_shapes(r["shapes"]))
     for each in r.get("equal_compute", []):
-        columns = [_N, _D, _RATIO, Column("loss", "loss", "float"), Column("excess_loss", "over the optimum", "float")]
+        columns = columns_of(f"{_N_D} | {_RATIO} | loss: loss (float) | excess_loss: over the optimum (float)")
         tables.append(Table(f"At equal compute, by {each.law}", columns, as_rows(each.rows)))
     return tables
 
 
 def _facts(item: Item) -> list[Fact]:
     r = item.result
-    facts = []
-    if "standing" in r:
-        one = max(r["standing"], key=lambda each: each.params)
-        facts = [
-            Fact("params", "parameters", one.params, "count"),
-            Fact("tokens_per_param", "D/N", one.tokens_per_param, "float"),
-            Fact("compute", "FLOPs", one.compute, "power"),
-        ]
-    for one in r["standing"] if "standing" in r else r["laws"]:
-        if "standing" in r:
-            facts.append(Fact(f"ratio_{one.law}", f"by {one.law}", one.ratio, "factor"))
-        else:
-            facts.append(Fact(f"params_{one.law}", f"N by {one.law}", one.params, "count"))
-    return facts
+    if "standing" not in r:
+        return [Fact(f"params_{one.law}", f"N by {one.law}", one.params, "count") for one in r["laws"]]
+    largest = max(r["standing"], key=lambda each: each.params)
+    facts = facts_of(largest, "params: parameters (count) | tokens_per_param: D/N (float) | compute: FLOPs (power)")
+    return facts + [Fact(f"ratio_{one.law}", f"by {one.law}", one.ratio, "factor") for one in r["standing"]]
 
 
-VIEW = View(_facts, _tables, _data)
+VIEW = View(_tables, _facts, _data)
 
 
 def _fitted(item: Item) -> list[Table]:
     f, iso = item.result["fit"], item.result["isoflop"]
-    columns = [Column("constant", "constant"), Column("value", "value", "float")]
-    if f.bootstraps:
-        columns += [Column("low", "10%", "float"), Column("high", "90%", "float")]
+    ends = " | low: 10% (float) | high: 90% (float)" if f.bootstraps else ""
+    columns = columns_of(f"constant: constant | value: value (float){ends}")
     tables = [Table(f"L = E + A/N^alpha + B/D^beta, N ~ C^a, fitted to {f.runs:,} runs", columns, as_rows(f.estimates))]
-    facts = [
-        Fact("rmse_log", "root mean square error of ln L", f.rmse_log, "float"),
-        Fact("r2", "share of ln L's variance explained", f.r2, "share"),
-        Fact("agreeing", f"starts that ended here, of {f.starts}", f.agreeing, "int"),
-        Fact("compute", "FLOPs of the runs", f"{f.compute_min:.3g} to {f.compute_max:.3g}"),
-    ]
+    facts = facts_of(
+        f,
+        "rmse_log: root mean square error of ln L (float) | r2: share of ln L's variance explained (share) | "
+        f"agreeing: starts that ended here, of {f.starts} (int) | compute: FLOPs of the runs",
+        compute=f"{f.compute_min:.3g} to {f.compute_max:.3g}",
+    )
     tables.append(facts_table("", facts))
     if iso is not None:
-        facts = [
-            Fact("budgets", "budgets with a minimum", len(iso.budgets), "int"),
-            Fact("exponent", "a of N ~ C^a", iso.exponent, "float"),
-            Fact("coefficient", "N at 1e20 FLOPs", round(iso.coefficient), "count"),
-        ]
+        facts = facts_of(
+            iso,
+            "budgets: budgets with a minimum (int) | exponent: a of N ~ C^a (float) | coefficient: N at 1e20 FLOPs (count)",
+            budgets=len(iso.budgets),
+            coefficient=round(iso.coefficient),
+        )
         tables.append(facts_table("Beside it, approach 2: a parabola per budget", facts))
     if item.result["laws"]:
         tables.append(_optima(item.result["laws"]))
     return tables
 
 
-FIT = View(lambda item: [Fact(e.constant, e.constant, e.value, "float") for e in item.result["fit"].estimates], _fitted)
+FIT = View(_fitted, lambda item: [Fact(e.constant, e.constant, e.value, "float") for e in item.result["fit"].estimates])

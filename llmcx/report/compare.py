@@ -7,7 +7,7 @@ from typing import Any
 
 from llmcx.report import format
 from llmcx.report.render import Item, View
-from llmcx.report.table import Column, Fact, Table
+from llmcx.report.table import Column, Fact, Table, columns_of
 
 TITLES = {
     ("params", "total"): ("parameters", "count"),
@@ -36,15 +36,8 @@ def _value(value: Any) -> str:
 
 
 def _facts(item: Item) -> list[Fact]:
-    return [
-        Fact(
-            f"{row.command}.{row.figure}",
-            TITLES[row.command, row.figure][0],
-            row.change,
-            "±" + TITLES[row.command, row.figure][1],
-        )
-        for row in item.result.figures
-    ]
+    named = [(row, *TITLES[row.command, row.figure]) for row in item.result.figures]
+    return [Fact(f"{row.command}.{row.figure}", title, row.change, f"±{kind}") for row, title, kind in named]
 
 
 def _tables(item: Item) -> list[Table]:
@@ -53,22 +46,15 @@ def _tables(item: Item) -> list[Table]:
     if a == b:
         a, b = item.inputs["a"], item.inputs["b"]
     rows = [{"path": row.path, "a": _value(row.a), "b": _value(row.b)} for row in (*r.inputs, *r.spec)]
-    columns = [Column("path", "what differs"), Column("a", "A"), Column("b", "B")]
+    columns = columns_of("path: what differs | a: A | b: B")
     tables = [Table(f"A  {a}\nB  {b}", columns, rows or [{"path": "nothing", "a": "", "b": ""}])]
     figures = [
-        {
-            "figure": TITLES[row.command, row.figure][0],
-            "kind": TITLES[row.command, row.figure][1],
-            "a": row.a,
-            "b": row.b,
-            "change": row.change,
-            "relative": row.relative,
-        }
+        vars(row) | dict(zip(("figure", "kind"), TITLES[row.command, row.figure], strict=True))
         for row in r.figures
         if row.figure != "all_gpus_bytes" or (row.a, row.b) not in [(other.a, other.b) for other in r.figures if other is not row]
     ]
-    sides = [Column("a", "A", "cell"), Column("b", "B", "cell"), Column("change", "change", "±cell")]
-    tables.append(Table("", [Column("figure", "figure"), *sides, Column("relative", "relative", "±share")], figures))
+    columns = columns_of("figure: figure | a: A (cell) | b: B (cell) | change: change (±cell) | relative: relative (±share)")
+    tables.append(Table("", columns, figures))
     for why in r.why:
         if why.causes:
             tables += _why(why)
@@ -78,15 +64,10 @@ def _tables(item: Item) -> list[Table]:
 def _why(why: Any) -> list[Table]:
     """The components that change, and the terms of those that change most."""
     what, kind = TITLES[why.command, why.figure]
-    columns = [
-        Column("component", f"why: {what}"),
-        Column("a", "A", kind),
-        Column("b", "B", kind),
-        Column("change", "change", "±int"),
-    ]
-    rows = [{"component": row.component, "a": row.a, "b": row.b, "change": row.change} for row in why.causes]
-    total = {"component": "together", "a": None, "b": None, "change": why.change}
-    tables = [Table("", columns, rows, total | {"a": sum(row.a for row in why.causes), "b": sum(row.b for row in why.causes)})]
+    columns = columns_of(f"component: why: {what} | a: A ({kind}) | b: B ({kind}) | change: change (±int)")
+    a, b = sum(row.a for row in why.causes), sum(row.b for row in why.causes)
+    total = {"component": "together", "a": a, "b": b, "change": why.change}
+    tables = [Table("", columns, [vars(row) for row in why.causes], total)]
     terms: list[dict[str, Any]] = []
 
     def add(what: str, text: str) -> None:
@@ -101,7 +82,7 @@ def _why(why: Any) -> list[Table]:
                 add(f"  {label}", line.numbers or line.formula)
             if len(lines) > _TERMS:
                 add("", f"and {len(lines) - _TERMS} more terms (--explain)")
-    return [*tables, Table("", [Column("what", ""), Column("text", "")], terms)]
+    return [*tables, Table("", columns_of("what: | text:"), terms)]
 
 
 def _data(item: Item) -> Table:
@@ -109,10 +90,9 @@ def _data(item: Item) -> Table:
     r = item.result
     rows = [vars(row) | {"component": ""} for row in r.figures]
     for why in r.why:
-        named = {"command": why.command, "figure": why.figure}
-        rows += [named | {"component": c.component, "a": c.a, "b": c.b, "change": c.change} for c in why.causes]
+        rows += [vars(cause) | {"command": why.command, "figure": why.figure} for cause in why.causes]
     names = ("command", "figure", "component", "a", "b", "change", "relative")
     return Table("", [Column(name, name) for name in names], rows)
 
 
-VIEW = View(_facts, _tables, _data)
+VIEW = View(_tables, _facts, _data)

@@ -6,10 +6,7 @@ import re
 from typing import Any
 
 _COUNT = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
-_SI = tuple(
-    (10 ** (3 * power), letter)
-    for power, letter in ((10, "Q"), (9, "R"), (8, "Y"), (7, "Z"), (6, "E"), (5, "P"), (4, "T"), (3, "G"), (2, "M"), (1, "k"))
-)
+_SI = tuple((10 ** (3 * power), letter) for power, letter in zip(range(10, 0, -1), "QRYZEPTGMk", strict=True))
 _GB = ((10**15, "PB"), (10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 _GIB = ((2**50, "PiB"), (2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
@@ -140,12 +137,9 @@ def cell(value: Any, kind: str) -> str:
         return time(value)
     if kind == "power":
         return f"{value:.3g}"
-    if isinstance(value, float) and kind == "count":
-        return count(round(value))
     if isinstance(value, float):
-        return f"{value:,.4g}" if abs(value) < 10**6 else f"{value:.4e}"
+        return count(round(value)) if kind == "count" else f"{value:,.4g}" if abs(value) < 10**6 else f"{value:.4e}"
     if isinstance(value, int) and kind != "text":
-        return {"count": count, "flops": flops, "bytes": short_size, "size": size, "length": length}.get(kind, "{:,}".format)(
-            value
-        )
+        forms = {"count": count, "flops": flops, "bytes": short_size, "size": size, "length": length}
+        return forms.get(kind, "{:,}".format)(value)
     return str(value)

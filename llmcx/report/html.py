@@ -28,10 +28,7 @@ th:first-child { text-align: left; }
 def page(figures: Sequence[Figure]) -> str:
     """One self-contained page: each picture as inline svg with a title and a description, and its numbers as a table."""
     heading = next((figure.title for figure in figures if figure.title), "llmcx")
-    parts = []
-    for number, figure in enumerate(figures, 1):
-        parts += [_inline(figure, f"f{number}"), _table(figure)]
-    body = "\n".join(parts)
+    body = "\n".join(f"{_inline(figure, f'f{number}')}\n{_table(figure)}" for number, figure in enumerate(figures, 1))
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(heading)}</title>\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -46,8 +43,7 @@ def _inline(figure: Figure, prefix: str) -> str:
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.S)
     text = re.sub(r'\bid="', f'id="{prefix}-', text)
     text = re.sub(r'href="#', f'href="#{prefix}-', text).replace("url(#", f"url(#{prefix}-")
-    text = re.sub(r'(<g id="[^"]*patch_1">\s*<path[^>]*?)fill: #ffffff', r"\1fill: none", text)
-    text = re.sub(r'(<g id="[^"]*patch_2">\s*<path[^>]*?)fill: #ffffff', r"\1fill: none", text)
+    text = re.sub(r'(<g id="[^"]*patch_[12]">\s*<path[^>]*?)fill: #ffffff', r"\1fill: none", text)
     text = text.replace(INK, "currentColor").replace("#0072b2", "var(--blue)")  # a dark page needs a lighter one
     description = escape(" ".join(described(figure)))
     labels = f'role="img" aria-labelledby="{prefix}-title {prefix}-desc"'
@@ -59,13 +55,8 @@ def _inline(figure: Figure, prefix: str) -> str:
 def _table(figure: Figure) -> str:
     head, rows = _numbers(figure)
     name = escape(f"{figure.title}: the numbers" if figure.title else "The numbers")
-    lines = [
-        f'<div class="wide" role="region" aria-label="{name}" tabindex="0"><table>',
-        f"<caption>{name}</caption>",
-        "<thead><tr>",
-    ]
-    lines += [f'<th scope="col">{escape(text)}</th>' for text in head]
-    lines.append("</tr></thead>\n<tbody>")
+    lines = [f'<div class="wide" role="region" aria-label="{name}" tabindex="0"><table>', f"<caption>{name}</caption>"]
+    lines += ["<thead><tr>", *(f'<th scope="col">{escape(text)}</th>' for text in head), "</tr></thead>\n<tbody>"]
     for first, *others in rows:
         cells = "".join(f"<td>{escape(text)}</td>" for text in others)
         lines.append(f'<tr><th scope="row">{escape(first)}</th>{cells}</tr>')
@@ -79,14 +70,12 @@ def _numbers(figure: Figure) -> tuple[list[str], list[list[str]]]:
         several = len(parts) > 1
         head = ["", *(f"{part}, {figure.unit}" if several else figure.unit for part in parts)]
         head += [f"total, {figure.unit}"] if several else []
-        rows = []
-        for bar in figure.bars:
-            cells = [f"{bar.parts.get(part, 0):,}" for part in parts]
-            rows.append([bar.label, *cells, *([f"{bar.total:,}"] if several else [])])
+        sizes = [(bar, [*(bar.parts.get(part, 0) for part in parts), *([bar.total] if several else [])]) for bar in figure.bars]
+        rows = [[bar.label, *(f"{size:,}" for size in each)] for bar, each in sizes]
         if figure.limit is not None:
             rows.append(["budget", *[""] * (len(head) - 2), f"{figure.limit:,}"])
         return head, rows
     points = [(s.label, point) for s in figure.drawable() for point in s.points]
     rows = [[label, *(f"{n:,}" if isinstance(n, int) else f"{n:.6g}" for n in point)] for label, point in points]
-    y = "seconds" if figure.y.kind == "time" else figure.y.kind if figure.y.kind in ("bytes",) else ""
+    y = "seconds" if figure.y.kind == "time" else "bytes" if figure.y.kind == "bytes" else ""
     return ["series", figure.x.title, f"{figure.y.title}, {y}" if y and y not in figure.y.title else figure.y.title], rows

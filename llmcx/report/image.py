@@ -144,9 +144,8 @@ def _bars(figure: Bars, axes: Any) -> None:
         axes.barh(range(len(names)), sizes, left=starts, height=0.7, linewidth=0.5, **look)
         starts = [start + size for start, size in zip(starts, sizes, strict=True)]
     for at, bar in enumerate(figure.bars):
-        axes.annotate(
-            format.cell(bar.total, figure.kind), (float(bar.total), at), (4, 0), textcoords="offset points", va="center"
-        )
+        end = (float(bar.total), at)
+        axes.annotate(format.cell(bar.total, figure.kind), end, (4, 0), textcoords="offset points", va="center")
     if figure.limit is not None:
         label = f"budget, {format.cell(figure.limit, figure.kind)}"
         axes.axvline(float(figure.limit), color=INK, linestyle="--", linewidth=1.2, label=label)

@@ -19,12 +19,10 @@ def _names(items: list[Item]) -> list[str]:
     named = [str(item.model["name"]) for item in items if item.model]
     if len(set(named)) == len(items) > 1:
         return named
-    models = len(set(named)) > 1
-    names = []
-    for item in items:
-        name = [str(item.model["name"])] if item.model and (models or not unlike) else []
-        names.append(", ".join([*name, *(f"{key} {_short(item.inputs.get(key))}" for key in unlike)]))
-    return names
+    with_model = len(set(named)) > 1 or not unlike
+    names = [[str(item.model["name"])] if item.model and with_model else [] for item in items]
+    settings = [[f"{key} {_short(item.inputs.get(key))}" for key in unlike] for item in items]
+    return [", ".join(name + each) for name, each in zip(names, settings, strict=True)]
 
 
 def _short(value: Any) -> str:
@@ -178,8 +176,7 @@ def _serve(items: list[Item]) -> list[Figure]:
     series = []
     for prefix, item in _prefixed(items):
         for what in ("estimate", "ideal"):
-            points = [(point.tpot_s, point.tokens_per_s_gpu) for point in getattr(item.result, what)]
-            series.append(Series(prefix + what, points))
+            series.append(Series(prefix + what, [(one.tpot_s, one.tokens_per_s_gpu) for one in getattr(item.result, what)]))
     out: list[Figure] = [Curves(_heading(items, "latency and throughput, batch by batch"), x, y, series)]
     for name, item in zip(_names(items), items, strict=True):
         what = f"{title(item)}{f', {name}' if len(items) > 1 else ''}: a pass on one {item.inputs['hardware']}"
@@ -190,12 +187,8 @@ def _serve(items: list[Item]) -> list[Figure]:
 def _shapes(items: list[Item]) -> list[Figure]:
     """Width over depth."""
     r = items[0].result
-    series = [
-        Series(
-            f"equal {'FLOPs' if 'flops' in items[0].inputs else 'parameters'}",
-            [(row.n_layers, row.aspect_ratio) for row in r["shapes"]],
-        )
-    ]
+    equal = "FLOPs" if "flops" in items[0].inputs else "parameters"
+    series = [Series(f"equal {equal}", [(row.n_layers, row.aspect_ratio) for row in r["shapes"]])]
     series += [Series(row.name, [(row.n_layers, row.aspect_ratio)], joined=False) for row in r["references"]]
     return [Curves("Aspect ratio by depth", Axis("layers"), Axis("d_model / layers"), series)]
 

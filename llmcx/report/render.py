@@ -44,13 +44,13 @@ def title(item: Item) -> str:
 
 
 class View(NamedTuple):
-    """How one command's results read: a summary of the key numbers, and the tables (and bars) of a single result.
+    """How one command's results read: the tables (and bars) of a single result, and a summary of its key numbers.
 
     ``data`` is the table of a CSV, where that is not the first one.
     """
 
-    facts: Callable[[Item], list[Fact]]
     tables: Callable[[Item], Sequence[Table | Bars]]
+    facts: Callable[[Item], list[Fact]] = lambda item: []
     data: Callable[[Item], Table] | None = None
 
     def of(self, items: list[Item]) -> Sequence[Table | Bars]:

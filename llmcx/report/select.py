@@ -91,19 +91,18 @@ def _step(value: Any, names: list[str], at: int) -> tuple[Any, int]:
     if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
         if name.isdecimal():
             return (value[int(name)] if int(name) < len(value) else None), at + 1
-        for end in range(len(names), at, -1):
-            sought = ".".join(names[at:end])
-            for row in value:
-                if sought == next(iter(row.values() if isinstance(row, dict) else as_json(row).values()), None):
-                    return row, end
-        return None, at + 1
+        value = {_name(row): row for row in reversed(value)}
     if isinstance(value, dict):
-        for end in range(len(names), at, -1):
-            key = ".".join(names[at:end])
-            if key in value:
-                return value[key], end
-        return None, at + 1
+        ends = (end for end in range(len(names), at, -1) if ".".join(names[at:end]) in value)
+        end = next(ends, at)
+        return (value[".".join(names[at:end])], end) if end > at else (None, at + 1)
     return getattr(value, name, None), at + 1
+
+
+def _name(row: Any) -> str:
+    """A row's first value."""
+    fields = as_json(row)
+    return str(next(iter(fields.values()), "")) if isinstance(fields, dict) else ""
 
 
 class Columns:
@@ -119,17 +118,13 @@ class Columns:
         self.names = [*swept, *(["model"] if self.model else []), *self.paths, *(["error"] if errors else [])]
         self.kinds = {"model": "string", "error": "string"} | {path: kinds[path] for path in self.paths if path in kinds}
 
-    def row(self, point: dict[str, Any], item: Item) -> Row:
-        """One answer."""
+    def row(self, point: dict[str, Any], outcome: Item | InputError) -> Row:
+        """An answer, or a refusal where rows have them."""
+        if isinstance(outcome, InputError):
+            return point | dict.fromkeys(self.names[len(self.swept) : -1]) | {"error": outcome.message}
         row = dict(point)
         if self.model:
-            row["model"] = item.model["name"] if item.model else None
+            row["model"] = outcome.model["name"] if outcome.model else None
         for path, read in self.readers:
-            row[path] = read(item)
-        if self.errors:
-            row["error"] = None
-        return row
-
-    def refused(self, point: dict[str, Any], error: InputError) -> Row:
-        """One refusal, where rows have them."""
-        return point | dict.fromkeys(self.names[len(self.swept) : -1]) | {"error": error.message}
+            row[path] = read(outcome)
+        return row | {"error": None} if self.errors else row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 from llmcx.report import format
@@ -67,10 +68,35 @@ class Fact(NamedTuple):
     kind: str = "text"
 
 
+_ENTRY = re.compile(r"(\w+): *(.*?) *(?:\((±?[a-z-]+)(?: (\d))?\))?")
+
+
+def _entries(text: str) -> list[tuple[str, str, str, int]]:
+    """Key, title, kind and rank of each entry of "key: title (kind rank) | ..."; without a kind it is text.
+
+    >>> _entries("n: layers (int 2) | flops: FLOPs (per token) (float) | note: but")
+    [('n', 'layers', 'int', 2), ('flops', 'FLOPs (per token)', 'float', 0), ('note', 'but', 'text', 0)]
+    """
+    found = [_ENTRY.fullmatch(entry) for entry in text.split(" | ")]
+    return [(key, title, kind or "text", int(rank or 0)) for key, title, kind, rank in (each.groups() for each in found if each)]
+
+
+def columns_of(text: str) -> list[Column]:
+    """Columns written as "key: title (kind rank) | ..."."""
+    return [Column(*entry) for entry in _entries(text)]
+
+
+def facts_of(result: Any, text: str, **values: Any) -> list[Fact]:
+    """Fields of ``result`` as facts, written as "field: title (kind) | ..."; ``values`` are of facts that are no field."""
+    return [
+        Fact(key, title, values[key] if key in values else getattr(result, key), kind) for key, title, kind, _ in _entries(text)
+    ]
+
+
 def facts_table(title: str, facts: list[Fact]) -> Table:
     """A summary as a two-column table; counts show their exact value beside the rounded one. A machine gets names."""
     rows = [{"name": fact.key, "quantity": fact.title, "value": fact.value, "kind": fact.kind} for fact in facts]
-    return Table(title, [Column("quantity", ""), Column("value", "", "by-row")], rows, keys=("name", "value"))
+    return Table(title, columns_of("quantity: | value: (by-row)"), rows, keys=("name", "value"))
 
 
 def raw_table(rows: list[dict[str, Any]]) -> Table:
