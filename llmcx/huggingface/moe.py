@@ -24,10 +24,9 @@ from llmcx.huggingface.common import (
     layer_types,
     model,
     window,
-    windowed_layers,
 )
 from llmcx.huggingface.config import ROTARY, ROUTING, SCALES, SCORES, Config
-from llmcx.huggingface.llama import HUNYUAN
+from llmcx.huggingface.llama import HUNYUAN, with_window
 from llmcx.model.mixers import Mixer
 from llmcx.model.mixers.mla import MLA
 from llmcx.model.spec import FFN, Activation, Attention, Chunked, Core, Gated, Layers, ModelSpec, MoE, Standard
@@ -195,12 +194,7 @@ def gpt_oss(c: Config) -> ModelSpec:
     expert = gated(c, bias=True)
     moe = MoE(c.size("num_local_experts"), c.size("num_experts_per_tok"), expert, router_bias=True)
     c.ignore("experts_per_token", "initial_context_length", "swiglu_alpha", "swiglu_limit", *ROUTING)
-    size = c.optional("sliding_window")
-
-    def make(local: bool) -> Layers:
-        return Layers(1, replace(mixer, core=window(size if local else None)), moe)
-
-    return model(c, decoder=in_order(windowed_layers(c, lambda i: size is not None and (i + 1) % 2 == 1), make), norm=WIDE_RMS)
+    return with_window(c, mixer, moe, c.optional("sliding_window"), lambda i: i % 2 == 0, WIDE_RMS)
 
 
 @family("olmoe")
@@ -249,15 +243,8 @@ def granitemoe(c: Config) -> ModelSpec:
 @family("minimax_m2")
 def minimax_m2(c: Config) -> ModelSpec:
     """Small experts; norms over all queries and all keys, whatever use_qk_norm says."""
-    c.ignore(
-        "use_qk_norm",
-        "qk_norm_type",
-        "use_routing_bias",
-        "attn_type_list",
-        "shared_intermediate_size",
-        "shared_moe_mode",
-        "mlp_intermediate_size",
-    )
+    c.ignore("use_qk_norm", "qk_norm_type", "use_routing_bias", "attn_type_list", "shared_intermediate_size", "shared_moe_mode")
+    c.ignore("mlp_intermediate_size")
     no_mtp(c, "num_mtp_modules", "use_mtp", "mtp_transformer_layers")
     return _every(c, heads(c, qk_norm="full"), experts(c, "num_local_experts", width="intermediate_size"))
 
@@ -293,18 +280,8 @@ def ernie4_5_moe(c: Config) -> ModelSpec:
     start, end, every = c.size("moe_layer_start_index", 0), c.get("moe_layer_end_index"), c.size("moe_layer_interval")
     n = layer_count(c)
     last = n - 1 if end == -1 else c.size("moe_layer_end_index", 0)
-    c.ignore(
-        "moe_norm_min",
-        "moe_layer_end_index",
-        "moe_use_aux_free",
-        "moe_gate",
-        "moe_gate_act",
-        "moe_capacity",
-        "is_quantized",
-        "compression_ratio",
-        "disable_pipeline_warmup",
-        "enable_mtp_magic_send",
-    )
+    c.ignore("moe_norm_min", "moe_layer_end_index", "moe_use_aux_free", "moe_gate", "moe_gate_act", "moe_capacity")
+    c.ignore("is_quantized", "compression_ratio", "disable_pipeline_warmup", "enable_mtp_magic_send")
     c.expect("use_rmsnorm", True)
     no_mtp(c, "num_nextn_predict_layers")
     always = shared(c, "moe_num_shared_experts", "moe_intermediate_size", bias)
@@ -341,9 +318,8 @@ def hunyuan_moe(c: Config) -> ModelSpec:
     """A norm on each head's queries and keys; experts and one shared block, all of intermediate_size."""
     n, top_k = layer_count(c), c.get("moe_topk")
     c.ignore("use_qk_norm", "num_shared_expert", "moe_intermediate_size", "use_mixed_mlp_moe", *HUNYUAN)
-    c.ignore(
-        "anyres_pooling_size", "num_media_embeds", "moe_layer_num_skipped", "moe_drop_tokens", "moe_random_routing_dropped_token"
-    )
+    c.ignore("anyres_pooling_size", "num_media_embeds", "moe_layer_num_skipped", "moe_drop_tokens")
+    c.ignore("moe_random_routing_dropped_token")
     c.ignore("group_limited_greedy", *ROUTING)
     c.expect("use_cla", False)
     c.expect("use_mla", False)
