@@ -29,9 +29,9 @@ POST = ("attention_out", "ffn_out")  # norms on the way out of a part, not in
 
 
 def uniform(
-    c: Config, mixer: Attention, ffn: Gated | Plain, norm: Norm = RMS, norms: tuple[str, ...] | None = None, **parts: Any
+    c: Config, mixer: Attention, ffn: FFN, norm: Norm = RMS, norms: tuple[str, ...] | None = None, **parts: Any
 ) -> ModelSpec:
-    """A decoder of identical layers."""
+    """A decoder of layers that are all alike."""
     return model(c, decoder=(Layers(c.size("num_hidden_layers"), mixer, ffn, norms=norms),), norm=norm, **parts)
 
 
