@@ -72,9 +72,8 @@ def distilbert(c: Config) -> ModelSpec:
 @family("albert")
 def albert(c: Config) -> ModelSpec:
     """BERT with a factorised embedding, whose layers run with the weights of num_hidden_groups."""
-    c.ignore(
-        "classifier_dropout_prob", "net_structure_type", "gap_size", "num_memory_blocks", "down_scale_factor", "layers_to_keep"
-    )
+    c.ignore("classifier_dropout_prob", "net_structure_type", "gap_size", "num_memory_blocks", "down_scale_factor")
+    c.ignore("layers_to_keep")
     n, groups, inner = layer_count(c), c.size("num_hidden_groups"), c.size("inner_group_num")
     if groups > n:
         raise c.wrong("num_hidden_groups", groups, f"at most num_hidden_layers, {n}: a group that never runs")
@@ -114,9 +113,8 @@ def big_bird(c: Config) -> ModelSpec:
 @family("modernbert")
 def modernbert(c: Config) -> ModelSpec:
     """Rotary positions, gated feed-forwards, a window in all but every third layer; no norm before the first."""
-    c.ignore(
-        "classifier_pooling", "classifier_activation", "deterministic_flash_attn", "mlp_dropout", "initializer_cutoff_factor"
-    )
+    c.ignore("classifier_pooling", "classifier_activation", "deterministic_flash_attn", "mlp_dropout")
+    c.ignore("initializer_cutoff_factor")
     c.ignore("sparse_prediction", "sparse_pred_ignore_index", "reference_compile", "repad_logits_with_grad", "global_rope_theta")
     c.ignore("local_rope_theta", "position_embedding_type", *ROTARY)
     norm = Norm("layernorm", bias=c.flag("norm_bias"))

@@ -57,14 +57,8 @@ def gemma3(c: Config) -> ModelSpec:
 @family("gemma3n_text")
 def gemma3n(c: Config) -> ModelSpec:
     """Gemma 3 with per-layer embeddings, alternating updates and a learned residual; the last layers share keys and values."""
-    c.ignore(
-        "altup_active_idx",
-        "altup_coef_clip",
-        "altup_correct_scale",
-        "altup_lr_multiplier",
-        "activation_sparsity_pattern",
-        *SCALES,
-    )
+    c.ignore("altup_active_idx", "altup_coef_clip", "altup_correct_scale", "altup_lr_multiplier", "activation_sparsity_pattern")
+    c.ignore(*SCALES)
     types, sharing = _types(c, 5)
     stated = c.get("intermediate_size")
     widths = stated if isinstance(stated, list) else [stated] * len(types)

@@ -73,11 +73,8 @@ def qwen3_next(c: Config) -> ModelSpec:
     dense, step = c.list("mlp_only_layers") or [], c.size("decoder_sparse_step")
     mixers, any_experts = delta_net(c), c.size("num_experts", least=0) > 0
     kinds = [(kind, any_experts and i not in dense and (i + 1) % step == 0) for i, kind in enumerate(in_turn(c, n))]
-
-    def make(kind: tuple[str, bool]) -> Layers:
-        return layer(mixers[kind[0]], qwen_moe(c) if kind[1] else gated(c))
-
-    return model(c, decoder=in_order(kinds, make), norm=GEMMA)
+    layers = in_order(kinds, lambda kind: layer(mixers[kind[0]], qwen_moe(c) if kind[1] else gated(c)))
+    return model(c, decoder=layers, norm=GEMMA)
 
 
 @family("qwen3_5_text", "qwen3_5_moe_text")
@@ -117,13 +114,8 @@ def kimi_linear(c: Config) -> ModelSpec:
     mixers = {"linear_attention": KimiDelta(sizes["heads"], sizes["dim"], sizes["conv"]), "full_attention": latent(c)}
     always = shared(c, "num_shared_experts", "moe_intermediate_size")
     ffn: dict[str, FFN] = {"dense": gated(c), "sparse": experts(c, "num_experts", "num_experts_per_token", shared=always)}
-
-    def make(kind: tuple[str, str]) -> Layers:
-        return layer(mixers[kind[0]], ffn[kind[1]])
-
-    return model(
-        c, context="model_max_length", decoder=in_order(zip(kinds, sparse, strict=True), make), norm=RMS, head=head(c, ties=False)
-    )
+    layers = in_order(zip(kinds, sparse, strict=True), lambda kind: layer(mixers[kind[0]], ffn[kind[1]]))
+    return model(c, context="model_max_length", decoder=layers, norm=RMS, head=head(c, ties=False))
 
 
 @family("minimax")

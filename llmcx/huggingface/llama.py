@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -23,15 +23,15 @@ from llmcx.huggingface.common import (
     windowed_layers,
 )
 from llmcx.huggingface.config import SCALES, Config
-from llmcx.model.spec import Attention, Gated, Layers, ModelSpec, Norm, Plain
+from llmcx.model.spec import FFN, Attention, Gated, Layers, ModelSpec, Norm, Plain
 
 POST = ("attention_out", "ffn_out")  # norms on the way out of a part, not in
 
 
 def uniform(
-    c: Config, mixer: Attention, ffn: Gated | Plain, norm: Norm = RMS, norms: tuple[str, ...] | None = None, **parts: Any
+    c: Config, mixer: Attention, ffn: FFN, norm: Norm = RMS, norms: tuple[str, ...] | None = None, **parts: Any
 ) -> ModelSpec:
-    """A decoder of identical layers."""
+    """A decoder of layers that are all alike."""
     return model(c, decoder=(Layers(c.size("num_hidden_layers"), mixer, ffn, norms=norms),), norm=norm, **parts)
 
 
@@ -40,14 +40,26 @@ def windowed(
 ) -> ModelSpec:
     """Layers with a sliding window, but for every ``every``-th (None: all of them have it)."""
     size = c.optional("sliding_window")
+    return with_window(c, mixer, ffn, size, lambda i: every is None or (i + 1) % every != 0, norm, stack, **layer)
 
-    def make(local: bool) -> Layers:
-        return Layers(1, replace(mixer, core=window(size if local else None)), ffn, **layer)
 
-    def local(i: int) -> bool:
-        return size is not None and (every is None or (i + 1) % every != 0)
+def with_window(
+    c: Config,
+    mixer: Attention,
+    ffn: FFN,
+    size: int | None,
+    local: Callable[[int], bool],
+    norm: Norm = RMS,
+    stack: str = "decoder",
+    **layer: Any,
+) -> ModelSpec:
+    """Layers with a window of ``size`` (None: without) where layer_types says, else where ``local(i)``."""
 
-    parts: dict[str, Any] = {stack: in_order(windowed_layers(c, local), make), "norm": norm}
+    def make(is_local: bool) -> Layers:
+        return Layers(1, replace(mixer, core=window(size if is_local else None)), ffn, **layer)
+
+    kinds = windowed_layers(c, lambda i: size is not None and local(i))
+    parts: dict[str, Any] = {stack: in_order(kinds, make), "norm": norm}
     return model(c, **parts)
 
 
@@ -99,11 +111,7 @@ def _qwen(c: Config, mixer: Attention) -> ModelSpec:
     first = c.size("max_window_layers", 0) if c.has("max_window_layers") else 0
     c.expect("use_mrope", False)
     c.ignore("sliding_window")
-
-    def make(local: bool) -> Layers:
-        return Layers(1, replace(mixer, core=window(size if local else None)), gated(c))
-
-    return model(c, decoder=in_order(windowed_layers(c, lambda i: size is not None and i >= first), make), norm=RMS)
+    return with_window(c, mixer, gated(c), size, lambda i: i >= first)
 
 
 @family("olmo")
@@ -174,13 +182,9 @@ def smollm3(c: Config) -> ModelSpec:
     rotary, every = c.list("no_rope_layers"), c.size("no_rope_layer_interval")
 
     def local(i: int) -> bool:
-        has_rope = bool(rotary[i]) if rotary is not None and i < len(rotary) else (i + 1) % every != 0
-        return size is not None and not has_rope
+        return not rotary[i] if rotary is not None and i < len(rotary) else (i + 1) % every == 0
 
-    def make(local: bool) -> Layers:
-        return Layers(1, replace(mixer, core=window(size if local else None)), ffn)
-
-    return model(c, decoder=in_order(windowed_layers(c, local), make), norm=RMS)
+    return with_window(c, mixer, ffn, size, local)
 
 
 @family("seed_oss")

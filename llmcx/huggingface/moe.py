@@ -27,12 +27,12 @@ from llmcx.huggingface.common import (
     windowed_layers,
 )
 from llmcx.huggingface.config import ROTARY, ROUTING, SCALES, SCORES, Config
-from llmcx.huggingface.llama import HUNYUAN
+from llmcx.huggingface.llama import HUNYUAN, POST, uniform, with_window
 from llmcx.model.mixers import Mixer
 from llmcx.model.mixers.mla import MLA
 from llmcx.model.spec import FFN, Activation, Attention, Chunked, Core, Gated, Layers, ModelSpec, MoE, Standard
 
-LOCAL, CHUNKED, FULL = "sliding_attention", "chunked_attention", "full_attention"
+CHUNKED, FULL = "chunked_attention", "full_attention"
 
 
 def experts(c: Config, count: str, top_k: str = "num_experts_per_tok", width: str = "moe_intermediate_size", **more: Any) -> MoE:
@@ -60,9 +60,10 @@ def after(c: Config, first: int) -> list[bool]:
     return [i >= first for i in range(layer_count(c))]
 
 
-def windowed(mixer: Attention, size: int | None, rope: bool = True) -> dict[str, Mixer]:
-    """``mixer`` by layer type: with a window, or with none, and then rotary positions only with ``rope``."""
-    return {LOCAL: replace(mixer, core=window(size)), FULL: replace(mixer, rope=rope)}
+def windowed(mixer: Attention, size: int | None, local: list[bool], rope: bool = True) -> list[Mixer]:
+    """``mixer`` with a window where ``local``, elsewhere with none, and then rotary positions only with ``rope``."""
+    kinds = {True: replace(mixer, core=window(size)), False: replace(mixer, rope=rope)}
+    return [kinds[is_local] for is_local in local]
 
 
 def shared(c: Config, count: str, width: str, bias: bool = False) -> Gated | None:
@@ -82,26 +83,23 @@ def no_mtp(c: Config, *keys: str) -> None:
 def mixtral(c: Config) -> ModelSpec:
     """LLaMA's layers with full-size experts."""
     moe = experts(c, "num_local_experts", width="intermediate_size")
-    layer = Layers(c.size("num_hidden_layers"), heads(c, core=window(c.optional("sliding_window"))), moe)
-    return model(c, decoder=(layer,), norm=RMS)
+    return uniform(c, heads(c, core=window(c.optional("sliding_window"))), moe)
 
 
 @family("qwen2_moe")
 def qwen2_moe(c: Config) -> ModelSpec:
     """Biases on queries, keys and values; a shared expert behind a gate of its own."""
-    n, first = layer_count(c), c.size("max_window_layers", 0)
+    first = c.size("max_window_layers", 0)
     mixer = heads(c, bias=c.flag("qkv_bias", True), out_bias=False)
     width = c.size("shared_expert_intermediate_size", 0)
     block = Gated(width, activation=activation(c, "hidden_act")) if width else None
     c.ignore("sliding_window")
     size = c.size("sliding_window") if c.flag("use_sliding_window") else None
-    kinds = layer_types(c, "layer_types", (LOCAL, FULL), n)
-    kinds = kinds or [LOCAL if size and i % 2 == 0 and i < first else FULL for i in range(n)]
-    if size is None and LOCAL in kinds:
-        raise c.wrong("use_sliding_window", False, f"true where layer_types has {LOCAL}")
+    local = windowed_layers(c, lambda i: size is not None and i % 2 == 0 and i < first)
+    if size is None and True in local:
+        raise c.wrong("use_sliding_window", False, "true where layer_types has sliding_attention")
     moe = experts(c, "num_experts", shared=block, shared_gate=True)
-    mixers = windowed(mixer, size)
-    return model(c, decoder=with_experts([mixers[kind] for kind in kinds], moe, gated(c), qwen_sparse(c)), norm=RMS)
+    return model(c, decoder=with_experts(windowed(mixer, size, local), moe, gated(c), qwen_sparse(c)), norm=RMS)
 
 
 @family("qwen3_moe", "qwen3_vl_moe_text")
@@ -195,12 +193,7 @@ def gpt_oss(c: Config) -> ModelSpec:
     expert = gated(c, bias=True)
     moe = MoE(c.size("num_local_experts"), c.size("num_experts_per_tok"), expert, router_bias=True)
     c.ignore("experts_per_token", "initial_context_length", "swiglu_alpha", "swiglu_limit", *ROUTING)
-    size = c.optional("sliding_window")
-
-    def make(local: bool) -> Layers:
-        return Layers(1, replace(mixer, core=window(size if local else None)), moe)
-
-    return model(c, decoder=in_order(windowed_layers(c, lambda i: size is not None and (i + 1) % 2 == 1), make), norm=WIDE_RMS)
+    return with_window(c, mixer, moe, c.optional("sliding_window"), lambda i: i % 2 == 0, WIDE_RMS)
 
 
 @family("olmoe")
@@ -211,7 +204,7 @@ def olmoe(c: Config) -> ModelSpec:
     if (width := head_dim(c, n)) * n != d:  # transformers' norm of the queries is hidden_size wide, whatever they are
         raise c.wrong("head_dim", width, f"hidden_size / num_attention_heads, {d} / {n}")
     moe = experts(c, "num_experts", width="intermediate_size")
-    return _every(c, heads(c, bias=c.flag("attention_bias"), qk_norm="full"), moe)
+    return uniform(c, heads(c, bias=c.flag("attention_bias"), qk_norm="full"), moe)
 
 
 @family("flex_olmo")
@@ -219,12 +212,7 @@ def flex_olmo(c: Config) -> ModelSpec:
     """OLMo 2's layers with experts."""
     mixer = heads(c, bias=c.flag("attention_bias"), qk_norm="full", qk_norm_type=WIDE_RMS)
     moe = experts(c, "num_experts", width="intermediate_size")
-    return _every(c, mixer, moe, norms=("attention_out", "ffn_out"), norm=WIDE_RMS)
-
-
-def _every(c: Config, mixer: Attention, moe: MoE, norms: tuple[str, ...] | None = None, **parts: Any) -> ModelSpec:
-    """All layers alike."""
-    return model(c, decoder=(Layers(c.size("num_hidden_layers"), mixer, moe, norms=norms),), **{"norm": RMS, **parts})
+    return uniform(c, mixer, moe, WIDE_RMS, POST)
 
 
 @family("phimoe")
@@ -233,7 +221,7 @@ def phimoe(c: Config) -> ModelSpec:
     c.ignore("num_experts_per_tok", *ROUTING)
     moe = MoE(c.size("num_local_experts"), 2, gated(c))
     mixer = heads(c, bias=c.flag("attention_bias"), core=window(c.optional("sliding_window")))
-    return _every(c, mixer, moe, norm=LAYER, head=head(c, bias=c.flag("lm_head_bias")))
+    return uniform(c, mixer, moe, norm=LAYER, head=head(c, bias=c.flag("lm_head_bias")))
 
 
 @family("granitemoe", "granitemoeshared")
@@ -243,23 +231,16 @@ def granitemoe(c: Config) -> ModelSpec:
     width = c.optional("shared_intermediate_size", 0)
     block = Gated(width, activation=activation(c, "hidden_act")) if width else None
     moe = experts(c, "num_local_experts", width="intermediate_size", shared=block)
-    return _every(c, heads(c, bias=c.flag("attention_bias")), moe)
+    return uniform(c, heads(c, bias=c.flag("attention_bias")), moe)
 
 
 @family("minimax_m2")
 def minimax_m2(c: Config) -> ModelSpec:
     """Small experts; norms over all queries and all keys, whatever use_qk_norm says."""
-    c.ignore(
-        "use_qk_norm",
-        "qk_norm_type",
-        "use_routing_bias",
-        "attn_type_list",
-        "shared_intermediate_size",
-        "shared_moe_mode",
-        "mlp_intermediate_size",
-    )
+    c.ignore("use_qk_norm", "qk_norm_type", "use_routing_bias", "attn_type_list", "shared_intermediate_size", "shared_moe_mode")
+    c.ignore("mlp_intermediate_size")
     no_mtp(c, "num_mtp_modules", "use_mtp", "mtp_transformer_layers")
-    return _every(c, heads(c, qk_norm="full"), experts(c, "num_local_experts", width="intermediate_size"))
+    return uniform(c, heads(c, qk_norm="full"), experts(c, "num_local_experts", width="intermediate_size"))
 
 
 @family("dbrx")
@@ -293,18 +274,8 @@ def ernie4_5_moe(c: Config) -> ModelSpec:
     start, end, every = c.size("moe_layer_start_index", 0), c.get("moe_layer_end_index"), c.size("moe_layer_interval")
     n = layer_count(c)
     last = n - 1 if end == -1 else c.size("moe_layer_end_index", 0)
-    c.ignore(
-        "moe_norm_min",
-        "moe_layer_end_index",
-        "moe_use_aux_free",
-        "moe_gate",
-        "moe_gate_act",
-        "moe_capacity",
-        "is_quantized",
-        "compression_ratio",
-        "disable_pipeline_warmup",
-        "enable_mtp_magic_send",
-    )
+    c.ignore("moe_norm_min", "moe_layer_end_index", "moe_use_aux_free", "moe_gate", "moe_gate_act", "moe_capacity")
+    c.ignore("is_quantized", "compression_ratio", "disable_pipeline_warmup", "enable_mtp_magic_send")
     c.expect("use_rmsnorm", True)
     no_mtp(c, "num_nextn_predict_layers")
     always = shared(c, "moe_num_shared_experts", "moe_intermediate_size", bias)
@@ -341,9 +312,8 @@ def hunyuan_moe(c: Config) -> ModelSpec:
     """A norm on each head's queries and keys; experts and one shared block, all of intermediate_size."""
     n, top_k = layer_count(c), c.get("moe_topk")
     c.ignore("use_qk_norm", "num_shared_expert", "moe_intermediate_size", "use_mixed_mlp_moe", *HUNYUAN)
-    c.ignore(
-        "anyres_pooling_size", "num_media_embeds", "moe_layer_num_skipped", "moe_drop_tokens", "moe_random_routing_dropped_token"
-    )
+    c.ignore("anyres_pooling_size", "num_media_embeds", "moe_layer_num_skipped", "moe_drop_tokens")
+    c.ignore("moe_random_routing_dropped_token")
     c.ignore("group_limited_greedy", *ROUTING)
     c.expect("use_cla", False)
     c.expect("use_mla", False)
@@ -358,22 +328,17 @@ def hunyuan_moe(c: Config) -> ModelSpec:
     else:
         top_k = [c.size("moe_topk")] * n
 
-    def make(k: int) -> Layers:
-        return Layers(1, mixer, MoE(c.size("num_experts"), k, block, block))
-
-    return model(c, decoder=in_order(top_k[:n], make), norm=RMS)
+    layers = in_order(top_k[:n], lambda k: Layers(1, mixer, MoE(c.size("num_experts"), k, block, block)))
+    return model(c, decoder=layers, norm=RMS)
 
 
 @family("exaone_moe")
 def exaone_moe(c: Config) -> ModelSpec:
     """A norm on each head's queries and keys; a window, and rotary positions only there, but in every fourth layer."""
-    n, first = layer_count(c), c.size("first_k_dense_replace", 0)
-    kinds = layer_types(c, "layer_types", (LOCAL, FULL), n)
-    if kinds is None:
-        every = c.size("sliding_window_pattern")
-        kinds = [FULL if (i + 1) % every == 0 else LOCAL for i in range(n)]
+    first = c.size("first_k_dense_replace", 0)
+    local = windowed_layers(c, lambda i: (i + 1) % c.size("sliding_window_pattern") != 0)
     c.ignore("sliding_window_pattern")
-    mixers = windowed(heads(c, qk_norm="head"), c.size("sliding_window"), rope=False)
+    mixers = windowed(heads(c, qk_norm="head"), c.size("sliding_window"), local, rope=False)
     sparse = listed(c, first)
     # Two names of the released file for what transformers reads elsewhere.
     given = c.list("is_moe_layer")
@@ -382,7 +347,7 @@ def exaone_moe(c: Config) -> ModelSpec:
     c.expect("first_last_k_dense_replace", first)
     no_mtp(c, "num_nextn_predict_layers")
     moe = experts(c, "num_experts", shared=shared(c, "num_shared_experts", "moe_intermediate_size"))
-    return model(c, decoder=with_experts([mixers[kind] for kind in kinds], moe, gated(c), sparse), norm=RMS)
+    return model(c, decoder=with_experts(mixers, moe, gated(c), sparse), norm=RMS)
 
 
 @family("afmoe")
@@ -390,16 +355,12 @@ def afmoe(c: Config) -> ModelSpec:
     """Gated attention with normalised heads, a window but in every fourth layer; norms after each part too; dense first layers,
     then experts with a learned correction each beside a shared one.
     """
-    n = layer_count(c)
     c.ignore("route_norm", "route_scale", "score_func", "num_expert_groups", "num_limited_groups", "use_grouped_mm")
     c.ignore("mup_enabled", "load_balance_coeff", "global_attn_every_n_layers")
-    kinds = layer_types(c, "layer_types", (LOCAL, FULL), n)
-    if kinds is None:
-        every = c.size("global_attn_every_n_layers")
-        kinds = [FULL if (i + 1) % every == 0 else LOCAL for i in range(n)]
+    local = windowed_layers(c, lambda i: (i + 1) % c.size("global_attn_every_n_layers") != 0)
     mixer = heads(c, bias=c.flag("attention_bias"), qk_norm="head", gate=True, gate_bias=False)
-    mixers = windowed(mixer, c.optional("sliding_window"), rope=False)
+    mixers = windowed(mixer, c.optional("sliding_window"), local, rope=False)
     always = shared(c, "num_shared_experts", "moe_intermediate_size")
     moe = experts(c, "num_experts", shared=always, correction=True)
     sparse = after(c, c.size("num_dense_layers", 0))
-    return model(c, decoder=with_experts([mixers[kind] for kind in kinds], moe, gated(c), sparse, SANDWICH), norm=RMS)
+    return model(c, decoder=with_experts(mixers, moe, gated(c), sparse, SANDWICH), norm=RMS)

@@ -13,21 +13,11 @@ from llmcx.model.mixers.mamba2 import Mamba2
 from llmcx.model.mixers.shared import SharedBlock
 from llmcx.model.spec import FFN, Layers, ModelSpec, MoE, Plain
 
-NUMERICS = [
-    "residual_in_fp32",
-    "rescale_prenorm_residual",
-    "mamba_ssm_cache_dtype",
-    "use_mambapy",
-    "use_associative_scan",
-    "use_mamba_kernels",
-    "time_step_floor",
-    "time_step_init_scheme",
-    "time_step_limit",
-    "time_step_max",
-    "time_step_min",
-    "time_step_scale",
-    "num_logits_to_keep",
-]
+_NUMERICS = """
+    residual_in_fp32 rescale_prenorm_residual mamba_ssm_cache_dtype use_mambapy use_associative_scan use_mamba_kernels
+    time_step_floor time_step_init_scheme time_step_limit time_step_max time_step_min time_step_scale num_logits_to_keep
+"""
+NUMERICS = _NUMERICS.split()
 """Keys of state-space models that change no count."""
 
 
@@ -199,17 +189,8 @@ def nemotron_h(c: Config) -> ModelSpec:
     old = {"n_groups": "mamba_n_groups", "conv_kernel": "mamba_d_conv", "chunk_size": "mamba_chunk_size"}
     old |= {"use_conv_bias": "mamba_conv_bias"}
     name = {new: alias if alias in c.data else new for new, alias in old.items()}
-    c.ignore(
-        *NUMERICS,
-        *old,
-        *old.values(),
-        "num_hidden_layers",
-        "hybrid_override_pattern",
-        "expand",
-        "mamba_expand",
-        "mamba_proj_bias",
-    )
-    c.ignore("time_step_rank")  # Mamba-1's
+    c.ignore("num_hidden_layers", "hybrid_override_pattern", "expand", "mamba_expand", "mamba_proj_bias", *NUMERICS, *old)
+    c.ignore(*old.values())
     c.ignore("mamba_dt_min", "mamba_dt_max", "mamba_dt_limit", "mamba_dt_init_floor", "attention_bias", "sliding_window")
     c.ignore("n_shared_experts", "moe_shared_expert_overlap", "attention_head_dim", "time_step_rank", *ROUTING)
     c.ignore("num_nextn_predict_layers", "mtp_layers_block_type", "mtp_hybrid_override_pattern")
@@ -263,20 +244,11 @@ def zamba2(c: Config) -> ModelSpec:
         kinds = ["hybrid" if i in hybrids else "linear_attention" for i in range(54)]
         if n != 54:
             raise c.wrong("num_hidden_layers", n, "54, unless layers_block_type lists the layers")
-    c.ignore(
-        *NUMERICS,
-        "use_conv_bias",
-        "use_mem_eff_path",
-        "kv_channels",
-        "num_query_groups",
-        "ffn_hidden_size",
-        "lora_rank",
-        "state_size",
-        "use_shared_mlp_adapter",
-        *ROTARY,
-    )
+    c.ignore("use_conv_bias", "use_mem_eff_path", "kv_channels", "num_query_groups", "ffn_hidden_size", "lora_rank", "state_size")
+    c.ignore("use_shared_mlp_adapter", *NUMERICS, *ROTARY)
     c.expect("attention_hidden_size", 2 * d)
-    c.expect("hybrid_layer_ids", [i for i, kind in enumerate(kinds) if kind == "hybrid"])
+    hybrid = [i for i, kind in enumerate(kinds) if kind == "hybrid"]
+    c.expect("hybrid_layer_ids", hybrid)
     inner, ssm_heads, bias = c.size("mamba_expand") * d, c.size("n_mamba_heads"), c.flag("add_bias_linear")
     state_space = Mamba2(
         ssm_heads,
@@ -304,16 +276,11 @@ def zamba2(c: Config) -> ModelSpec:
     if block.attention_adapters and not block.n_heads * block.head_dim == block.n_kv_heads * block.head_dim == 2 * d:
         raise c.wrong("use_shared_attention_adapter", True, "false unless queries, keys and values are 2 · hidden_size wide")
     blocks = c.size("num_mem_blocks")
-    met = 0
-    roles = []
-    for kind in kinds:
-        hybrid = kind == "hybrid"
-        roles.append(("reused" if met >= blocks else "new") if hybrid else "")
-        met += hybrid
+    roles = {layer: "new" if i < blocks else "reused" for i, layer in enumerate(hybrid)}
 
     def make(role: str) -> Layers:
         beside = replace(block, reused=role == "reused") if role else None
         return Layers(1, state_space, beside=beside, norms=("ssm",))
 
-    spec = model(c, decoder=in_order(roles, make), norm=RMS)
+    spec = model(c, decoder=in_order((roles.get(i, "") for i in range(n)), make), norm=RMS)
     return replace(spec, context=16384) if c.flag("use_long_context") else spec

@@ -5,7 +5,7 @@ They are NamedTuples, which cost a fifth of a dataclass at start-up; what takes 
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, Union
+from typing import Any, Literal, NamedTuple, Union, get_args
 
 from llmcx.errors import InputError, check_size
 
@@ -175,24 +175,7 @@ Core = Union[
     Performer,
     Linear,
 ]
-CORES: dict[str, Any] = {
-    "standard": Standard,
-    "flash": Flash,
-    "causal_flash": CausalFlash,
-    "ring": Ring,
-    "sliding": Sliding,
-    "chunked": Chunked,
-    "local": Local,
-    "strided": Strided,
-    "fixed": Fixed,
-    "longformer": Longformer,
-    "bigbird": BigBird,
-    "reformer": Reformer,
-    "topk": TopK,
-    "linformer": Linformer,
-    "performer": Performer,
-    "linear": Linear,
-}
+CORES: dict[str, Any] = {core._field_defaults["type"]: core for core in get_args(Core)}
 
 EAGER = ("standard", "sliding", "chunked")
 """Cores that eager code runs by writing every score out; the others exist as kernels that keep them on the chip."""

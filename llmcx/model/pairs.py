@@ -6,6 +6,9 @@ Under a causal mask query i (1-based position p in the kv tokens) sees keys 1..p
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from llmcx.model.cores import (
     DENSE,
     EAGER,
@@ -250,6 +253,29 @@ def reformer(q: int, kv: int, core: Reformer) -> int:
     return core.rounds * chunks * core.chunk * min(2, chunks) * core.chunk
 
 
+_MASKED: dict[type, Callable[[Any, int, int], int]] = {
+    Sliding: lambda core, q, kv: banded(q, kv, core.window),
+    Chunked: lambda core, q, kv: blocks(kv, core.window, True) - blocks(kv - q, core.window, True),
+    Local: lambda core, q, kv: banded(q, kv, core.window + 1),
+    Strided: lambda core, q, kv: strided(q, kv, core.stride),
+    Fixed: lambda core, q, kv: fixed(q, kv, core.stride, core.summary),
+    Longformer: lambda core, q, kv: longformer_causal(q, kv, core.window, core.n_global, core.dilation),
+    BigBird: lambda core, q, kv: bigbird_causal(q, kv, core),
+    TopK: lambda core, q, kv: banded(q, kv, core.top_k),
+}
+"""Pairs of a pattern under a causal mask."""
+_UNMASKED: dict[type, Callable[[Any, int], int]] = {
+    Fixed: lambda core, n: fixed_both_sides(n, core.stride, core.summary),
+    BigBird: lambda core, n: bigbird(n, core),
+    Chunked: lambda core, n: blocks(n, core.window, False),
+    Local: lambda core, n: centred(n, core.window // 2),
+    Sliding: lambda core, n: centred(n, core.window // 2),
+    Strided: lambda core, n: strided_both_sides(n, core.stride),
+    Longformer: lambda core, n: longformer(n, core.window, core.n_global, core.dilation),
+}
+"""Pairs of a pattern without a mask, among n tokens."""
+
+
 def useful(core: Core, q: int, kv: int, masked: bool) -> int:
     """The pairs that the pattern itself calls for: what an ideal kernel multiplies.
 
@@ -257,41 +283,13 @@ def useful(core: Core, q: int, kv: int, masked: bool) -> int:
     """
     if isinstance(core, Reformer):
         return reformer(q, kv, core)
-    if not masked:
-        if isinstance(core, TopK):
-            return q * min(kv, core.top_k)
-        if q != kv:
-            return dense(q, kv)
-        if isinstance(core, Fixed):
-            return fixed_both_sides(kv, core.stride, core.summary)
-        if isinstance(core, BigBird):
-            return bigbird(kv, core)
-        if isinstance(core, Chunked):
-            return blocks(kv, core.window, False)
-        if isinstance(core, (Local, Sliding)):
-            return centred(kv, core.window // 2)
-        if isinstance(core, Strided):
-            return strided_both_sides(kv, core.stride)
-        if isinstance(core, Longformer):
-            return longformer(kv, core.window, core.n_global, core.dilation)
-        return dense(q, kv)
-    if isinstance(core, Sliding):
-        return banded(q, kv, core.window)
-    if isinstance(core, Chunked):
-        return blocks(kv, core.window, True) - blocks(kv - q, core.window, True)
-    if isinstance(core, Local):
-        return banded(q, kv, core.window + 1)
-    if isinstance(core, Strided):
-        return strided(q, kv, core.stride)
-    if isinstance(core, Fixed):
-        return fixed(q, kv, core.stride, core.summary)
-    if isinstance(core, Longformer):
-        return longformer_causal(q, kv, core.window, core.n_global, core.dilation)
-    if isinstance(core, BigBird):
-        return bigbird_causal(q, kv, core)
+    if masked:
+        rule = _MASKED.get(type(core))
+        return causal(q, kv) if rule is None else rule(core, q, kv)
     if isinstance(core, TopK):
-        return banded(q, kv, core.top_k)
-    return causal(q, kv)
+        return q * min(kv, core.top_k)
+    whole = _UNMASKED.get(type(core)) if q == kv else None
+    return dense(q, kv) if whole is None else whole(core, kv)
 
 
 def computed(core: Core, q: int, kv: int, masked: bool, ideal: bool) -> int:

@@ -113,25 +113,8 @@ class LayerRun(NamedTuple):
         saved = (saved_of(("input", n * d_in, "act", 0)),) if saves else ()
         dims: Dims = {"tokens": n, "d_in": d_in, "d_out": d_out, "bias": int(bias), "tied": int(tied)}
         module = component[component.rfind(".") + 1 :]
-        return op_of(
-            (
-                component,
-                "linear",
-                dims,
-                self.times,
-                copies,
-                used,
-                saved,
-                self.group,
-                True,
-                self.role,
-                module,
-                reads,
-                cut,
-                None,
-                False,
-            )
-        )
+        times, group, role = self.times, self.group, self.role
+        return op_of((component, "linear", dims, times, copies, used, saved, group, True, role, module, reads, cut, None, False))
 
     @property
     def steps(self) -> bool:

@@ -194,18 +194,8 @@ class SSD(Replacement):
 
 Variant = Union[Core, Replacement]
 
-REPLACEMENTS: dict[str, Any] = {
-    "mha": MHA,
-    "mqa": MQA,
-    "gqa": GQA,
-    "mla": Latent,
-    "mla_naive": Naive,
-    "mla_absorbed": Absorbed,
-    "dsa": DSA,
-    "nsa": Native,
-    "gated_delta": DeltaNet,
-    "mamba2": SSD,
-}
+_KINDS: tuple[Any, ...] = (MHA, MQA, GQA, Latent, Naive, Absorbed, DSA, Native, DeltaNet, SSD)
+REPLACEMENTS: dict[str, Any] = {kind.type: kind for kind in _KINDS}
 VARIANTS: dict[str, Any] = {name: kind for name, kind in CORES.items() if name != "topk"} | REPLACEMENTS
 """By the name that is typed. Top-k selection needs an indexer, so it is typed as dsa."""
 
