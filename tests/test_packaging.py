@@ -146,7 +146,8 @@ def test_a_checkout_writes_its_index(checkout: Path, built: Path, installed: Pat
     with zipfile.ZipFile(next(built.glob("*.whl"))) as wheel:
         assert index.read_bytes() == wheel.read("llmcx/presets/index.json")
     assert sorted(path.name for path in index.parent.iterdir()) == [
-        "calibration.yaml",
+        "energy.yaml",
+        "engines",
         "hardware",
         "index.json",
         "laws",

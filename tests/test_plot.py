@@ -15,11 +15,12 @@ from matplotlib.text import Text
 from rich.color import Color
 from rich.style import Style
 
-from llmcx.answers import serve as serving
 from llmcx.answers.growth import crossover, growth
-from llmcx.answers.train import Trainer
+from llmcx.answers.serve import Load, Speculation, rooflines
 from llmcx.catalog.data import load_hardware
 from llmcx.catalog.presets import load_preset
+from llmcx.engines.serving_time import Server, Setup
+from llmcx.engines.training_time import Trainer
 from llmcx.errors import InputError
 from llmcx.machine.roofline import IDEAL, Roofline
 from llmcx.parallel.layout import Layout
@@ -157,9 +158,9 @@ def test_described() -> None:
 
 
 def roofline(preset: str, **setup: int) -> Roofline:
-    load = serving.Load(1024, 1024, 0, None, serving.Speculation(0, 0.0, 0.0))
-    server = serving.Server(load_preset(preset), load_hardware("h100"), serving.Setup(**setup), IDEAL)
-    return server.roofline(load, [1, 16, 128])
+    load = Load(1024, 1024, 0, None, Speculation(0, 0.0, 0.0))
+    server = Server(load_preset(preset), load_hardware("h100"), Setup(**setup), IDEAL)
+    return rooflines(server, load, [1, 16, 128])
 
 
 def test_roofline_by_hand() -> None:
@@ -178,7 +179,7 @@ def test_roofline_by_hand() -> None:
 @pytest.mark.parametrize("preset", ["llama-3-8b", "mixtral-8x7b", "deepseek-v3"])
 def test_nothing_stands_above_its_roof(preset: str) -> None:
     machine, spec = load_hardware("h100"), load_preset(preset)
-    trained = Trainer(spec, 4096, machine, IDEAL).roofline(Layout(tp=2, dp=4, zero=3), machine)
+    trained = Trainer(spec, 4096, machine, IDEAL).roofline(Layout(tp=2, dp=4, zero=3))
     for drawn in (roofline(preset, tp=8), trained):
         [roof] = drawn.roofs
         for one in drawn.placed:

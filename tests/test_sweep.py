@@ -65,7 +65,7 @@ def test_every_command_can_be_swept(name: str) -> None:
         "moe": "--preset mixtral-8x7b --batch 1,2",
         "train": "--preset gpt2 --tokens 1B,2B --gpus 8",
         "attention-compare": "--preset gpt2 --variant standard,flash --seq 512",
-        "serve": "--preset gpt2 --weight-bits 4:8:+4",
+        "serve": "--preset gpt2 --prompt 512 --output 512 --weight-bits 4:8:+4",
     }.get(name, "--preset gpt2 --batch 1,2" if name != "params" else "--preset gpt2,gpt3")
     found = lines(f"{name} {asked}")
     assert len(found) == 2 and found[0] != found[1]
@@ -115,7 +115,12 @@ def test_lists_as_people_write_them() -> None:
     rows = table("memory --preset gpt2 --budget 1GB:3GB:+1GB --select result.headroom_bytes,result.budget_bytes")
     budgets = ["1000000000", "2000000000", "3000000000"]
     assert [row["result.budget_bytes"] for row in rows] == [row["budget"] for row in rows] == budgets
-    assert [row["weight_bits"] for row in table("serve --preset gpt2 --weight-bits 4.5:6:+0.5")] == ["4.5", "5.0", "5.5", "6.0"]
+    assert [row["weight_bits"] for row in table("serve -p llama-3.2-1b --weight-bits 4.5:6:+0.5")] == [
+        "4.5",
+        "5.0",
+        "5.5",
+        "6.0",
+    ]
     assert [row["bias"] for row in table("params --preset gpt2 --no-bias=true,false")] == ["false", "true"]
     assert len(table("params -p gpt2 -L12,24 -d 768")) == 2
 

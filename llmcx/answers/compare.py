@@ -183,9 +183,12 @@ def why(command: str, answers: tuple[Any, Any], lines: tuple[Iterable[Line], Ite
         return {getattr(row, key): int(getattr(row, number)) for row in rows}
 
     a, b = map(sums, answers)
-    terms = [list(told) for told in lines]
+    told: tuple[dict[str, list[Line]], ...] = ({}, {})
+    for side, terms in zip(told, lines, strict=True):
+        for line in terms:
+            side.setdefault(line.component, []).append(line)
     causes = [
-        Cause(name, one, two, two - one, *([line for line in told if line.component == name] for told in terms))
+        Cause(name, one, two, two - one, *(side.get(name, []) for side in told))
         for name in a | b
         if (one := a.get(name, 0)) != (two := b.get(name, 0))
     ]

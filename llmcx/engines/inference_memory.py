@@ -141,10 +141,12 @@ def _bytes(gpu: Held, weight_bits: float, kv_bits: float) -> float:
 
 
 def largest_pass(batch: int, seq: int, engine: Engine, fused: bool = True) -> Run:
-    """The largest prefill pass: all prompts at once, or as many of them as the engine takes, or the last piece of one."""
+    """The largest prefill pass: all prompts at once; or as many tokens as the engine takes, the last of one prompt or of several."""
     tokens = engine.pass_tokens(batch, seq)
     if tokens < seq:
         return Run(1, tokens, past=seq - tokens, fused=fused)
+    if tokens % seq:  # prompts and a piece of another: each token is a row that meets up to seq keys
+        return Run(tokens, 1, past=seq - 1, fused=fused)
     return Run(tokens // seq, seq, fused=fused)
 
 

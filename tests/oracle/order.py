@@ -123,6 +123,15 @@ def spread(kinds: str, n: int, *at: int) -> list[str]:
 HYBRID = "linear_attention full_attention"
 NEMOTRON_H = "M-M-M-M*-{}M-M-M-M-M-"
 NANO = "MEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEMEM*EMEMEMEME"
+# Of the config.json of moonshotai/Kimi-Linear-48B-A3B-Instruct: layers counted from 1.
+FULL = [4, 8, 12, 16, 20, 24, 27]
+KIMI_LINEAR = {
+    "full_attn_layers": FULL,
+    "kda_layers": [at for at in range(1, 28) if at not in FULL],
+    "head_dim": 10,
+    "num_heads": 3,
+    "short_conv_kernel_size": 3,
+}
 PRESETS: dict[str, tuple[str, Json]] = {
     "bamba-9b": ("bamba", {"num_hidden_layers": 32, "attn_layer_indices": [9, 18, 27]}),
     "deepseek-v2-lite": ("deepseek_v2", {"num_hidden_layers": 27, "first_k_dense_replace": 1}),
@@ -158,7 +167,7 @@ PRESETS: dict[str, tuple[str, Json]] = {
         | {"expert_layer_period": 2, "expert_layer_offset": 1},
     ),
     "kimi-k2": ("deepseek_v3", {"num_hidden_layers": 61, "first_k_dense_replace": 1}),
-    "kimi-linear-48b-a3b": ("kimi_linear", {"num_hidden_layers": 27}),
+    "kimi-linear-48b-a3b": ("kimi_linear", {"num_hidden_layers": 27, "linear_attn_config": KIMI_LINEAR}),
     "lfm2-2.6b": (
         "lfm2",
         {"num_hidden_layers": 30, "layer_types": spread("conv full_attention", 30, 2, 5, 9, 13, 17, 21, 24, 27)},
