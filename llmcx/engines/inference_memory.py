@@ -141,7 +141,7 @@ def _bytes(gpu: Held, weight_bits: float, kv_bits: float) -> float:
 
 
 def largest_pass(batch: int, seq: int, engine: Engine, fused: bool = True) -> Run:
-    """The largest prefill pass: all prompts at once; or as many tokens as the engine takes, the last of one prompt or of several."""
+    """The largest prefill pass: all prompts at once, or as many tokens as the engine takes: the last of one, or of several."""
     tokens = engine.pass_tokens(batch, seq)
     if tokens < seq:
         return Run(1, tokens, past=seq - tokens, fused=fused)
