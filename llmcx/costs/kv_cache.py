@@ -20,7 +20,4 @@ def cache(batch: int, tokens: int, width: int) -> int:
     return batch * tokens * width
 
 
-STATES = (".recurrent", ".state")
-"""How a "cache" op's component ends where what it holds does not grow with the tokens."""
-
 cache_fold.costs_nothing(*(kind for kind in KINDS if kind != "cache"))
