@@ -82,7 +82,6 @@ params --preset gpt2 --plain --json :: --plain is a form of the table and contra
 params --preset gpt2 --plain --format csv :: --plain is a form of the table and contradicts --format csv; give one
 params --preset gpt2 --plot - --json :: --plot - draws in the terminal and contradicts
 params --preset gpt2 --plot a.gif :: must end in .svg, .png, .pdf or .html
-params --preset gpt2 --plot /no/such/place.svg :: cannot be written: No such file or directory
 {bounds|presets list|presets show gpt2|hardware list|compare gpt2 gpt3} --plot - :: has no picture; params, flops, memory
 {presets list|presets show gpt3 --json|hardware list|hardware show h100} --explain :: nothing is computed here
 
@@ -209,7 +208,7 @@ sweep flops --config - --jobs 2 :: give --jobs 1
 sweep serve --preset gpt3 --weight-bits 8:4:+1 :: ranges FROM:TO:+STEP that grow up to their end
 sweep moe --preset mixtral-8x7b --seed x :: --seed is 'x', but must be a whole number
 sweep train --preset llama-3-8b --tokens 1B --plan --gpus 8 :: is given as --plan true
-sweep params --preset gpt2 --out /no/such/rows.{csv|parquet} :: cannot be written: No such file or directory
+sweep params --preset gpt2 --out /no/such/rows.csv :: cannot be written: No such file or directory
 """
 """Calls, and words of their refusals. {a|b} stands for one call with each."""
 
@@ -222,9 +221,21 @@ def calls() -> Iterator[tuple[str, str]]:
         yield from ((f"{before}{choice}{after}", words) for choice in choices.split("|")) if brace else [(call, words)]
 
 
-@pytest.mark.parametrize(("args", "words"), calls())
+@pytest.mark.parametrize(("args", "words"), list(calls()))
 def test_bad_call(args: str, words: str) -> None:
     assert words in refused(*shlex.split(args))
+
+
+@pytest.mark.parametrize(
+    ("args", "extra"),
+    [
+        ("params --preset gpt2 --plot /no/such/place.svg", "matplotlib"),
+        ("sweep params -p gpt2 --out /no/such/rows.parquet", "pyarrow"),
+    ],
+)
+def test_a_file_of_an_extra_that_cannot_be_written(args: str, extra: str) -> None:
+    pytest.importorskip(extra)
+    assert "cannot be written: No such file or directory" in refused(*shlex.split(args))
 
 
 def test_a_refused_value_that_json_has_no_number_for() -> None:
