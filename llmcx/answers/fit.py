@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import gcd
@@ -64,10 +65,8 @@ def least(price: Callable[[int], Memory], budget: int, limit: int = 2**20) -> tu
                 f"no number of GPUs tried fits {budget:,} B: still {held:,} B on {high:,}", field="budget", value=budget
             )
         low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if price(middle).total_bytes > budget else (low, middle)
-    return high, price(high), Fit("gpus", high, low or None, price(low).total_bytes if low else None)
+    low += bisect_left(range(low + 1, high), True, key=lambda gpus: price(gpus).total_bytes <= budget)
+    return low + 1, price(low + 1), Fit("gpus", low + 1, low or None, price(low).total_bytes if low else None)
 
 
 def precise(price: Callable[[str], Memory], budget: int, names: Sequence[str]) -> tuple[str, Memory, Fit]:

@@ -65,6 +65,11 @@ class Load:
     chunk: int | None = None
     speculation: Speculation = NO_SPECULATION
 
+    @property
+    def context(self) -> int:
+        """Tokens before a decode step, half-way through an answer."""
+        return self.prompt + self.output // 2
+
 
 def point(server: Server, load: Load, batch: int, usd_per_hour: float | None) -> Point:
     """Steady state of continuous batching: of every output token's time, a share goes into the prompts of those that follow.
@@ -72,8 +77,7 @@ def point(server: Server, load: Load, batch: int, usd_per_hour: float | None) ->
     A request costs t_prefill + output · t_decode(batch) / batch / tokens per step. With ``chunk``, prompts ride along with
     decode steps: the first token waits for all pieces, each a step long.
     """
-    context = load.prompt + load.output // 2
-    spec = load.speculation
+    context, spec = load.context, load.speculation
     step = server.decode(batch, context, 1 + spec.drafted)
     seconds_step = step.total + (spec.drafted * spec.cost * server.decode(batch, context).total if spec.drafted else 0.0)
     prefill = server.prefill(load.prompt, load.cached).total
@@ -152,7 +156,7 @@ def serve(
         )
     sizes = [batch] if batch is not None else _sizes(largest)
     at = sizes[-1]
-    step = real.decode(at, load.prompt + load.output // 2)
+    step = real.decode(at, load.context)
     return Serving(
         gpus=setup.tp,
         weight_bytes_per_gpu=real.weight_bytes,
@@ -168,9 +172,9 @@ def serve(
 
 def rooflines(server: Server, load: Load, batches: list[int]) -> Roofline:
     """One prompt's prefill, and a decode step of each of ``batches``, on one GPU."""
-    context, tokens = load.prompt + load.output // 2, 1 + load.speculation.drafted
+    tokens = 1 + load.speculation.drafted
     passes: dict[str, tuple[int, int, int] | tuple[int, int]] = {"prefill": (load.prompt, load.cached)}
-    passes |= {f"decode, batch {size:,}": (size, context, tokens) for size in batches}
+    passes |= {f"decode, batch {size:,}": (size, load.context, tokens) for size in batches}
     return server.roofline(passes)
 
 

@@ -5,6 +5,7 @@ Weights, the cache as the engine lays it out, the logits of the last position, a
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -120,20 +121,15 @@ def largest_batch(
     Cache and logits grow with the batch; so does the workspace, up to the engine's largest pass.
     """
 
-    def spare(batch: int) -> float:
-        return min(budget - _bytes(gpu, weight_bits, kv_bits) for gpu in held(spec, batch, context, layout, engine))
+    def over(batch: int) -> bool:
+        return any(_bytes(gpu, weight_bits, kv_bits) > budget for gpu in held(spec, batch, context, layout, engine))
 
-    if spare(1) < 0:
-        return 0
-    low, high = 1, 2
-    while spare(high) >= 0:
-        low, high = high, 2 * high
+    low = 0
+    while not over(high := max(1, 2 * low)):
+        low = high
         if low >= MOST:
             return low
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if spare(middle) >= 0 else (low, middle)
-    return low
+    return low + bisect_left(range(low + 1, high), True, key=over)
 
 
 def _bytes(gpu: Held, weight_bits: float, kv_bits: float) -> float:

@@ -6,6 +6,7 @@ over ops are taken once for each way of cutting them, so a layout is a few addit
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from llmcx.costs.params import fold as params_fold
@@ -195,8 +196,7 @@ class TrainingMemory:
         """
         p = recipe.bytes
         n, experts, states, expert_states, adapters, frozen, _ = rank.weights
-        among, zero = layout.sharers, layout.zero
-        among_experts = max(among * layout.tp // (layout.ep * layout.expert_tp), 1)
+        among, among_experts, zero = layout.sharers, layout.expert_sharers, layout.zero
         if recipe.lora is not None:
             trained = recipe.lora.bytes * adapters
             weights = cut(frozen + trained, among if zero >= 3 else 1)
@@ -255,7 +255,6 @@ class TrainingMemory:
 _NOTHING = (0,) * (len(RECOMPUTE) + 2)
 
 
-def _each(of: Pieces, change: object) -> Pieces:
+def _each(of: Pieces, change: Callable[[list[Op]], list[Op]]) -> Pieces:
     """``change`` made to each list of ops."""
-    assert callable(change)
     return Pieces({name: change(ops) for name, ops in of.kinds.items()}, *(change(ops) for ops in of[1:]))

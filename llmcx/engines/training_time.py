@@ -232,8 +232,7 @@ class Trainer:
         reduced = max(sent * (1 - e.hidden_dp), sent - behind) if sent else 0.0
         params = float(of.params + of.experts)
         if layout.zero:
-            same_experts = max(layout.sharers * layout.tp // (layout.ep * layout.expert_tp), 1)
-            params = of.params / layout.sharers + of.experts / same_experts
+            params = of.params / layout.sharers + of.experts / layout.expert_sharers
         return reduced, params * (2 * STATES + GRADIENT + WEIGHT) / on.memory
 
     def _reduction(self, dense: int, experts: int, layout: Layout) -> float:

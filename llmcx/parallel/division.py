@@ -13,7 +13,7 @@ from llmcx.errors import InputError
 from llmcx.model.lower import Run, lower
 from llmcx.model.spec import ModelSpec
 from llmcx.ops.op import Op, Saved
-from llmcx.parallel.layout import Layout, cut
+from llmcx.parallel.layout import Layout, cut, divisors
 
 SHARED = {
     "linear": ("d_out",),
@@ -116,11 +116,12 @@ def _tensor(op: Op, tp: int, sequence: bool) -> Op:
         )
     axis, units, gathered, strict = op.cut
     if strict and units % tp:
+        known = ", ".join(map(str, divisors(units)))
         raise InputError(
-            f"tp is {tp}, but the {units} groups of {op.component} are known to be divided by {_divisors(units)} only",
+            f"tp is {tp}, but the {units} groups of {op.component} are known to be divided by {known} only",
             field="tp",
             value=tp,
-            allowed=_divisors(units),
+            allowed=known,
         )
     if axis == "tokens":
         return _tokens(op, 1, tp) if sequence else op
@@ -157,10 +158,6 @@ def _tensor(op: Op, tp: int, sequence: bool) -> Op:
             dims["shared"] = max(1, min(dims["shared"], dims["heads"]))
     saved = tuple(_part(one, cut(one.units, tp), one.units) if one.units else _part(one, share, units) for one in op.saved)
     return op._replace(dims=dims, saved=saved)
-
-
-def _divisors(n: int) -> str:
-    return ", ".join(str(d) for d in range(1, n + 1) if n % d == 0)
 
 
 def _tokens(op: Op, share: int, of: int) -> Op:

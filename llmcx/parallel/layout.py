@@ -57,7 +57,15 @@ class Layout(NamedTuple):
     @property
     def expert_replicas(self) -> int:
         """GPUs that have the same experts."""
-        return max(self.tp * self.replicas // (self.ep * self.expert_tp), 1)
+        return self._with_the_same_experts(self.replicas)
+
+    @property
+    def expert_sharers(self) -> int:
+        """GPUs among which ZeRO shares out what is an expert's."""
+        return self._with_the_same_experts(self.sharers)
+
+    def _with_the_same_experts(self, among: int) -> int:
+        return max(self.tp * among // (self.ep * self.expert_tp), 1)
 
 
 def cut(n: int, among: int) -> int:

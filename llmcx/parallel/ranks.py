@@ -1,7 +1,7 @@
 """The ops of one GPU: a model's, cut as a layout says, and what the GPU sends. The only step that divides.
 
 Every figure of a GPU is a fold over what :func:`rank_ops` returns: parameters, FLOPs, saved activations, cache, seconds, bytes
-sent. A search asks about thousands of layouts that share most of their parts; :class:`Shares` sums a fold up once per part.
+sent. A search asks about thousands of layouts that share most of their parts; a :class:`Tally` sums a fold up once per part.
 """
 
 from __future__ import annotations
@@ -99,6 +99,8 @@ def step_traffic(ops: Iterable[Op], layout: Layout) -> list[Op]:
     ZeRO-0 sums gradients up everywhere; ZeRO-1 and 2 where they are needed, and gather the weights. ZeRO-3 (FSDP) gathers them
     for each forward and each backward pass and sums up after it, so that this is sent with every micro-batch.
     """
+    if layout.replicas == 1:  # the experts' too are one GPU's
+        return []
     learned = [op for op in ops if op.kind not in params_fold.free]
     experts = params_fold.total(op for op in learned if op.role == "expert")
     dense = params_fold.total(learned) - experts

@@ -7,8 +7,7 @@ Here each becomes a pydantic model of the object that `llmcx.report.json.as_json
 from __future__ import annotations
 
 import json
-from dataclasses import MISSING, is_dataclass
-from dataclasses import fields as dataclass_fields
+from dataclasses import MISSING
 from functools import cache, cached_property
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
@@ -17,7 +16,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, create_model
 from pydantic.json_schema import GenerateJsonSchema
 
 from llmcx import explain
-from llmcx.answers import Line, attention_compare, bounds, compare, flops, memory, moe, params, plan, serve, shapes
+from llmcx.answers import Line, attention_compare, bounds, compare, fields_of, flops, memory, moe, params, plan, serve, shapes
 from llmcx.catalog import presets
 from llmcx.catalog.build import NESTED, STACKS, Pattern, defaults
 from llmcx.huggingface import weights
@@ -78,12 +77,14 @@ def members_of(kind: Any) -> Members | None:
         return {name: (read(hint), name in kind.__required_keys__) for name, hint in get_type_hints(kind).items()}
     if not isinstance(kind, type):
         return None
-    parts = {name: part for base in reversed(kind.__mro__) for name, part in vars(base).items() if not name.startswith("_")}
-    computed = {name: get_type_hints(p.func)["return"] for name, p in parts.items() if isinstance(p, cached_property)}
-    stored = [field.name for field in dataclass_fields(kind) if field.name != "lines"] if is_dataclass(kind) else None
-    names = [*computed] or stored or getattr(kind, "_fields", None)
-    hints = get_type_hints(kind) | computed
-    return None if names is None else {name: (read(hints[name]), True) for name in names}
+    hints = get_type_hints(kind)
+
+    def hint_of(name: str) -> Any:
+        computed = getattr(kind, name, None)
+        return get_type_hints(computed.func)["return"] if isinstance(computed, cached_property) else hints[name]
+
+    names = fields_of(kind)
+    return None if names is None else {name: (read(hint_of(name)), True) for name in names}
 
 
 @cache

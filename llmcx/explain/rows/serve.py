@@ -84,7 +84,7 @@ def _points(name: str, server: Server, load: Load, sizes: list[int], price: floa
 def _explained(server: Server, load: Load, batch: int, step: ServingStep) -> list[Line]:
     """The estimate's decode step, part by part."""
     on, e, setup = server.machine, server.efficiency, server.setup
-    context = load.prompt + load.output // 2
+    context = load.context
     cache = server.cache_bytes(context)
     roofline = "Williams et al. 2009, CACM 52(4): arithmetic or traffic, whichever takes longer, op by op"
     what = f"of a decode step with {batch} users at context {context:,}, s"
