@@ -5,6 +5,7 @@ from __future__ import annotations
 from llmcx.answers import Line
 from llmcx.answers.serve import Load, Serving, point
 from llmcx.engines.serving_time import Server, ServingStep
+from llmcx.explain.rows import Figure, lines
 
 _ORCA = "Yu et al. 2022, Orca, OSDI: continuous batching"
 
@@ -12,7 +13,7 @@ _ORCA = "Yu et al. 2022, Orca, OSDI: continuous batching"
 def rows(ideal: Server, real: Server, load: Load, reserve: float, usd_per_hour: float | None, answer: Serving) -> list[Line]:
     """A decode step of the largest batch shown, what fits, then every point."""
     sizes = [one.batch for one in answer.estimate]
-    step = real.decode(sizes[-1], load.prompt + load.output // 2)
+    step = real.decode(sizes[-1], load.context)
     return [
         *_explained(real, load, sizes[-1], step),
         *_fitting(real, load.prompt + load.output, answer.largest_batch, reserve),
@@ -39,7 +40,8 @@ def _fitting(server: Server, context: int, largest: int, reserve: float) -> list
 
 def _points(name: str, server: Server, load: Load, sizes: list[int], price: float | None) -> list[Line]:
     """The figures of each point of a frontier."""
-    lines, context, gpus = [], load.prompt + load.output // 2, server.setup.tp
+    told: list[Line] = []
+    context, gpus = load.context, server.setup.tp
     prefill = server.prefill(load.prompt, load.cached).total
     roofline = "Williams et al. 2009, CACM 52(4), op by op"
     for size in sizes:
@@ -48,7 +50,7 @@ def _points(name: str, server: Server, load: Load, sizes: list[int], price: floa
         request = got.tpot_s * load.output / (size if size > 1 else 1)
         steady = f"prefill {prefill:.4g} s, decode step {step:.4g} s, {size:,} users, {load.output:,} tokens"
         rate = got.tokens_per_s_gpu * gpus
-        found: list[tuple[str, str, str, float | None, str]] = [
+        found: list[Figure] = [
             (
                 "ttft_s",
                 "prefill of the prompt, and its pieces' steps",
@@ -73,12 +75,8 @@ def _points(name: str, server: Server, load: Load, sizes: list[int], price: floa
                 "the accelerator's price, or --price",
             ),
         ]
-        lines += [
-            Line(f"{name}, {size:,} users: {what}", formula, numbers, value, source)
-            for what, formula, numbers, value, source in found
-            if value is not None
-        ]
-    return lines
+        told += lines(f"{name}, {size:,} users", found)
+    return told
 
 
 def _explained(server: Server, load: Load, batch: int, step: ServingStep) -> list[Line]:

@@ -6,16 +6,17 @@ from collections.abc import Sequence
 
 from llmcx.answers import Line
 from llmcx.answers.shapes import Shape
+from llmcx.explain.rows import Figure, lines
 
 
 def rows(shapes: Sequence[Shape], target: int, by: str) -> list[Line]:
     """Every figure of every shape: its formula, the numbers put in, the source."""
-    lines = []
+    found: list[Line] = []
     for row in shapes:
         n, d = row.n_layers, row.d_model
         shape = f"L = {n:,}, d = {d:,}, H = {row.n_heads:,}, d_ff = {row.d_ff:,}"
         got = row.params if by == "params" else row.forward_flops
-        figures: list[tuple[str, str, str, float | None, str]] = [
+        figures: list[Figure] = [
             ("params", "Σ parameters", shape, row.params, "counted exactly; widths are multiples of head_dim"),
             ("deviation", f"{by}(L, d) - target", f"{got:,} - {target:,}", row.deviation, "the width that comes closest"),
             ("relative", "deviation / target", f"{row.deviation} / {target:,}", row.relative, "the width that comes closest"),
@@ -48,9 +49,5 @@ def rows(shapes: Sequence[Shape], target: int, by: str) -> list[Line]:
             ("tile", "largest 2^k <= 256 dividing d and d_ff", shape, row.tile, "a matrix unit's tiles"),
         ]
         name = row.name or f"{n} x {d}"
-        lines += [
-            Line(f"{name}: {what}", formula, numbers, value, source)
-            for what, formula, numbers, value, source in figures
-            if value is not None
-        ]
-    return lines
+        found += lines(name, figures)
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from llmcx.answers import Line
 from llmcx.answers.train import Costs, Training, outcome, peak
 from llmcx.engines.training_time import ACT, Trainer
+from llmcx.explain.rows import Figure, lines
 from llmcx.parallel.division import division
 from llmcx.parallel.layout import Layout, micro_batches
 
@@ -29,7 +30,7 @@ def _totals(name: str, trainer: Trainer, global_batch: int, costs: Costs, answer
     got = outcome(trainer, layout, global_batch, steps, costs)
     model, per_step = global_batch * trainer.model_flops, global_batch * trainer.seq
     parts = " + ".join(f"{value:.4g}" for value in got.step.values() if value)
-    found: list[tuple[str, str, str, float | int | None, str]] = [
+    found: list[Figure] = [
         ("step_s", "Σ of its parts", parts, got.step_s, "the parts above; ideal: at the peaks"),
         (
             "steps",
@@ -72,11 +73,7 @@ def _totals(name: str, trainer: Trainer, global_batch: int, costs: Costs, answer
             "defaults dated in presets/energy.yaml",
         ),
     ]
-    return [
-        Line(f"{name}: {what}", formula, numbers, value, source)
-        for what, formula, numbers, value, source in found
-        if value is not None
-    ]
+    return lines(name, found)
 
 
 def _step(trainer: Trainer, layout: Layout, global_batch: int) -> list[Line]:
