@@ -32,7 +32,7 @@ __all__ = ["attention_compare", "chinchilla", "flops", "load", "memory", "moe", 
 
 
 def load(source: Source) -> ModelSpec:
-    """The model itself: what `llmcx presets show` prints, as a ``ModelSpec``."""
+    """The model itself: what `llmcx catalog show` prints, as a ``ModelSpec``."""
     from llmcx.catalog.load import load
 
     return load(source)

@@ -8,8 +8,8 @@ from typing import Any
 class InputError(ValueError):
     """A bad input, said in one sentence.
 
-    ``field`` names the flag or key, ``value`` is what was given, ``allowed`` what would do, and
-    ``nearest`` the valid names closest to a misspelt one. A front end may show the sentence or the fields.
+    ``field`` names the option or key as JSON and Python do (``kv_dtype``), ``value`` is what was given, ``allowed`` what would
+    do, and ``nearest`` the valid names closest to a misspelt one. A front end may show the sentence or the fields.
     """
 
     def __init__(
@@ -25,7 +25,7 @@ class InputError(ValueError):
         message = "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
         super().__init__(message)
         self.message = message
-        self.field = field
+        self.field = field and field.lstrip("-").replace("-", "_")  # one spelling: that of JSON and of Python
         self.value = value
         self.allowed = allowed
         self.nearest = nearest or []

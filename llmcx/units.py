@@ -97,15 +97,3 @@ def _range(text: str, one: Callable[[str, str], int], field: str, most: int) -> 
         if len(values) > most:
             raise InputError(f"{field} is {shown(text)}, which has more than {most:,} values", field=field, value=text[:200])
     return values
-
-
-def share(text: str, field: str) -> float:
-    """A share as people write it.
-
-    >>> share("5%", "--margin"), share("0.05", "--margin")
-    (0.05, 0.05)
-    """
-    match = re.fullmatch(r"(\d+(?:\.\d*)?)\s*(%?)", text.strip(), re.ASCII)
-    if match is None or not 0 <= (value := float(match[1]) / (100 if match[2] else 1)) < 1:
-        raise InputError(f"{field} is {shown(text)}, but must be a share such as 5% or 0.05", field=field.lstrip("-"), value=text)
-    return value

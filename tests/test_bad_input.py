@@ -48,7 +48,9 @@ params --prest gpt3 :: --preset
 params --preset :: requires an argument
 params --preset gpt3 stray :: stray
 params --preset gpt3 --json=yes :: --json
-params --preset gpt3 {--config x.yaml|--hf a/b} :: two model sources
+params gpt3 --config x.yaml :: x.yaml cannot be read
+params gpt3 ./gpt3 :: ./gpt3 cannot be read
+params {tests|./tests} :: a directory without a config.json
 params --config - --config - :: read only once
 params --preset gpt3 {--heads 7|--kv-heads 5} :: not divisible
 params --preset gpt3 --d-model 1000 --heads 96 :: d_model 1000 is not divisible by n_heads 96
@@ -76,7 +78,7 @@ params --preset gpt3 --format markdwn :: did you mean markdown
 params --preset gpt3 --norm batchnorm :: layernorm or rmsnorm
 params --preset gpt3 --ffn swiglu :: plain or gated
 params --layers 2 --d-model 64 :: --vocab
-params --preset gpt3 --as llama :: --config
+params --preset gpt3 --as llama :: gpt3 is a preset, which needs none
 params --weights nowhere.safetensors :: does not exist
 params --preset gpt2 --plain --json :: --plain is a form of the table and contradicts --json; give one
 params --preset gpt2 --plain --format csv :: --plain is a form of the table and contradicts --format csv; give one
@@ -92,17 +94,18 @@ flops --preset gpt3 --convention mac :: macs
 flops --preset gpt3 --batch 1e400 :: --batch is 1e400, which is beyond 10^36
 flops --preset gpt3 --batch 0 :: between 1
 
-memory --preset gpt2 --runtime llamacpp :: did you mean llama.cpp
-memory --preset gpt2 --train --runtime vllm :: --runtime is of inference
+memory --preset gpt2 --engine llamacpp :: did you mean llama.cpp
+memory --preset gpt2 --train --engine vllm :: --engine vllm is for inference
 memory --preset gpt3 --budget {80|80G} :: unit
-memory --preset gpt3 {|--train} --optimizer adm :: did you mean adam
-memory --preset gpt3 {|--train} --precision half :: half
-memory --preset gpt3 {|--train} --activations autograde :: did you mean autograd
-memory --preset gpt3 --attn-implementation sdp :: did you mean sdpa
+memory --preset gpt3 --optimizer adam :: --optimizer changes nothing without --train; add --train
+memory --preset gpt3 --train --optimizer adm :: did you mean adam
+memory --preset gpt3 --train --precision half :: half
+memory --preset gpt3 --train --activations autograde :: did you mean autograd
+memory --preset gpt3 --train --attn sdp :: did you mean sdpa
 memory --preset gpt3 --kv-dtype int3 :: did you mean
 memory --preset gpt3 {--dtype|--kv-dtype} '' :: dtype
-memory --preset gpt3 --train --dtype fp7 :: --dtype is of inference
-memory --preset gpt3 --train --kv-dtype fp8 :: of inference
+memory --preset gpt3 --train --dtype fp7 :: --dtype changes nothing in full training
+memory --preset gpt3 --train --kv-dtype fp8 :: --kv-dtype changes nothing with --train
 memory --preset gpt3 --train --zero 4 :: 0, 1, 2 or 3
 memory --preset gpt3 --train --zero {x|٣} :: --zero
 memory --preset gpt3 --train --checkpoint-every 97 :: 96 layers
@@ -125,7 +128,7 @@ attention-compare --preset gpt3 --variant strided:k=0 :: between 1
 attention-compare --preset bert-base -v nsa :: causal
 attention-compare --preset llama-3-8b --seq 1k:1M:4 :: FROM:TO:xFACTOR
 attention-compare --preset llama-3-8b --seq 8k:1k:x2 :: grow up to its end
-attention-compare --preset llama-3-8b --seq 1:1M:+1 :: more than 1,000 values
+attention-compare --preset llama-3-8b --seq 1:2M:+1 :: more than 1,000,000 values
 attention-compare --preset llama-3-8b --measure time :: --hardware
 attention-compare --preset llama-3-8b --measure tim --hardware h100 :: time
 attention-compare --preset llama-3-8b --hardware h1000 :: h100
@@ -139,10 +142,10 @@ attention-compare --preset llama-3-8b -v longfromer:w=4 :: longformer
 attention-compare --preset llama-3-8b -v topk:k=8 :: dsa
 
 moe --preset gpt3 :: no mixture-of-experts
-moe --preset mixtral-8x7b --capacity-factor nan :: positive
+moe --preset mixtral-8x7b --capacity-factor {nan|-1} :: number
 moe --preset mixtral-8x7b --capacity-factor x :: capacity-factor
 moe --preset mixtral-8x7b --ep {9|0} :: 1 to 8
-moe --preset mixtral-8x7b --imbalance {5|0.5|nan} :: 1 to 4
+moe --preset mixtral-8x7b --imbalance {5|0.5} :: 1 to 4
 moe --preset mixtral-8x7b --simulate 0 :: 1 or more
 moe --preset mixtral-8x7b --experts-from split :: give --experts and --top-k
 moe --preset mixtral-8x7b --experts 4 --experts-from split :: has experts already
@@ -165,11 +168,11 @@ completions bsh :: did you mean bash
 compare gpt3 :: compare takes two sides
 compare gpt3 gtp2 :: preset 'gtp2' is not known; did you mean gpt2
 compare gpt3 gpt2 --with parms :: did you mean params?
-compare gpt3 gpt2 --sequ 5 :: option of llmcx compare '--sequ' is not known; did you mean --seq
+compare gpt3 gpt2 --sequ 5 :: llmcx compare has no --sequ; did you mean --seq
 compare gpt3 gpt2 --seq 1k,512 :: A has 2 values for seq, but must have one; llmcx sweep takes lists
 compare gpt3 gpt2 --with params --seq 1k :: --seq is an option of llmcx flops and of llmcx memory
 compare - - :: stdin can be read only once
-compare gpt3 gpt2 --recompute full :: --recompute means one thing to llmcx flops and another to llmcx memory
+compare gpt3 gpt2 --optimizer lion :: --optimizer changes nothing without --train
 compare gpt3 "gpt2 'x" :: cannot be read: No closing quotation
 compare gpt3 '' :: B is empty, but must name a model
 compare 'gpt3 --seq 9k' gpt2 :: learned positions for only 2048 tokens
@@ -184,7 +187,7 @@ explain mixer.mamba --preset gpt3 :: no layer with the mixer mamba
 
 sweep :: name the command to sweep first; it is one of params, flops
 sweep flopz --preset gpt3 :: did you mean flops?
-sweep presets :: no question to ask at many points
+sweep catalog :: llmcx catalog cannot be swept
 sweep params --preset gpt2 --plain --format csv :: --plain is a form of the table and contradicts csv
 sweep memory --preset gpt2 --seq 1,2 --batch 1,2,3 --zip seq,batch :: as many values each, not seq 2, batch 3
 sweep memory --preset gpt2 --seq 1,2 --batch 1,2 --zip sek,batch :: did you mean seq?
@@ -192,12 +195,13 @@ sweep memory --preset gpt2 --seq 1,2 --batch 1,2 {--zip seq,seq|--zip seq,batch 
 sweep memory --preset gpt2 --select result.total_byte :: did you mean result.total_bytes
 sweep memory --preset gpt2 --select total :: is not known
 sweep attention-compare --preset gpt2 --format csv :: need --select
-sweep flops --preset gpt3 --sequ 5 :: option of llmcx flops '--sequ' is not known; did you mean --seq
+sweep flops --preset gpt3 --sequ 5 :: llmcx flops has no --sequ; did you mean --seq
 sweep flops --preset gpt3 --seq 8k:1k :: must begin at 1 or more (0 with +STEP) and grow up to its end
 sweep flops --preset gpt3 --seq 1k,,2k :: which has an empty entry
 sweep flops --preset gpt3 --causal=maybe :: --causal is 'maybe', but must be true, false, or both
 sweep flops --preset :: --preset needs a value
-sweep flops gpt3 :: 'gpt3' stands where an option of llmcx flops should
+sweep flops gtp3 :: preset 'gtp3' is not known; did you mean gpt3
+sweep bounds gpt3 :: 'gpt3' is not an option
 sweep flops --preset gpt3 --format cvs :: did you mean csv?
 sweep flops --preset gpt3 --format parquet :: needs --out FILE.parquet
 sweep flops --preset gpt3 --on-error ignore :: --on-error 'ignore' is not known
@@ -205,7 +209,7 @@ sweep flops --preset gpt3 --jobs 0 :: --jobs is 0, but must be between 1 and 512
 sweep flops --preset gpt3 --explain --format csv :: --explain goes with whole answers
 sweep flops --preset gpt3 --seq 1:2000:+1 --format table :: a table of 2,000 rows is more than 200
 sweep flops --config - --jobs 2 :: give --jobs 1
-sweep serve --preset gpt3 --weight-bits 8:4:+1 :: ranges FROM:TO:+STEP that grow up to their end
+sweep serve --preset gpt3 --price 8:4:+1 :: a range FROM:TO:+STEP that grows up to its end
 sweep moe --preset mixtral-8x7b --seed x :: --seed is 'x', but must be a whole number
 sweep train --preset llama-3-8b --tokens 1B --plan --gpus 8 :: is given as --plan true
 sweep params --preset gpt2 --out /no/such/rows.csv :: cannot be written: No such file or directory
@@ -536,7 +540,7 @@ def test_a_gigabyte_is_not_read(tmp_path: Path) -> None:
 def test_a_locale_without_the_letters() -> None:
     """Latin-1 or ASCII locales: a pipe gets UTF-8 all the same, a refusal escapes what it must."""
     ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    done = shell("llmcx params --preset gpt2 --format markdown", env=ascii_only, encoding="utf-8")
+    done = shell("llmcx params gpt2 --textbook --format markdown", env=ascii_only, encoding="utf-8")
     assert done.returncode == 0 and "12 L d² + V d" in done.stdout and done.stderr == ""
     done = shell("llmcx params --preset gpt2é", env=ascii_only)
     assert done.returncode == 2 and "did you mean gpt2" in done.stderr and done.stderr.count("\n") == 1

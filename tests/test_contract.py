@@ -48,7 +48,7 @@ def at(value: Any, path: str) -> Any:
 
 def check(command: str, out: dict[str, Any]) -> None:
     """One object of the contract."""
-    assert next(iter(out)) == "schema" and out["schema"] == f"llmcx.{command}/1"
+    assert next(iter(out)) == "schema" and out["schema"] == f"llmcx.{command}/2"
     assert set(out) >= {"schema", "inputs", "result", "notes"}
     if command not in ("chinchilla", "bounds", "shapes"):  # these are about no model
         assert set(out["model"]) >= {"name", "family", "source"} and isinstance(out["model"]["name"], str)
@@ -105,7 +105,7 @@ def test_every_preset_keeps_the_contract(preset: str) -> None:
         assert (out["result"]["total"], out["result"]["active"]) == (sizes.total, sizes.active)
 
     shown = data("presets", "show", preset)
-    assert shown["schema"] == "llmcx.presets/1" and shown["result"]["name"] == preset
+    assert shown["schema"] == "llmcx.presets/2" and shown["result"]["name"] == preset
     end = here("params", "--config", "-", "--json", stdin=here("presets", "show", preset, "--json").out.encode())
     assert strict(end.out)["result"]["total"] == sizes.total
     assert here("presets", "path", preset).out == f"{MODELS / preset}.yaml\n"
@@ -134,7 +134,7 @@ def test_answers_about_no_model(args: str) -> None:
 
 def test_presets_list() -> None:
     out = data("presets", "list")
-    assert out["schema"] == "llmcx.presets/1"
+    assert out["schema"] == "llmcx.presets/2"
     assert [(row["name"], row["total"]) for row in out["result"]] == [(name, llmcx.params(name).total) for name in names()]
 
 
@@ -157,7 +157,7 @@ SEVERAL = [
 def test_several_results(args: str, count: int) -> None:
     command = args.split()[0]
     out = data(*args.split())
-    assert set(out) == {"schema", "results"} and out["schema"] == f"llmcx.{command}/1" and len(out["results"]) == count
+    assert set(out) == {"schema", "results"} and out["schema"] == f"llmcx.{command}/2" and len(out["results"]) == count
     for one in out["results"]:
         check(command, one)
     assert len({repr((one["model"]["name"], one["inputs"])) for one in out["results"]}) == count

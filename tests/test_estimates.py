@@ -122,7 +122,7 @@ def test_memory_of_megatrons_one_trillion() -> None:
     1008e9 / 512 x 18 = 35.4 GB."""
     spec = gpt(128, 25600, 160, 51200, 2048)
     layout = Layout(8, 64, 1, 1, 6, 1, 1, "full", 0, False)
-    trainer = Trainer(spec, 2048, A100, fused=False)
+    trainer = Trainer(spec, 2048, A100, attention="eager")
     needs = trainer.memory(layout, 3072)
     assert isclose(needs.weights + needs.gradients + needs.optimizer, 35.4e9, rel_tol=0.1)
     assert needs.total < 80e9 < trainer.memory(layout._replace(pp=32, dp=12), 3072).total
@@ -208,7 +208,7 @@ def test_memory_is_that_of_llmcx_memory(preset: str, layout: Layout, m: int, seq
         stages = ranks(spec, layout.micro_batch, seq, layout._replace(micro_batches=m), method)
     except InputError:
         assume(False)
-    needs = Trainer(spec, seq, H100, fused=fused).memory(layout, m * layout.micro_batch * layout.dp)
+    needs = Trainer(spec, seq, H100, attention="flash" if fused else "eager").memory(layout, m * layout.micro_batch * layout.dp)
     parts = {part.part: part.bytes for part in max(stages, key=lambda stage: stage.total_bytes).parts}
     assert needs._asdict() == {"logits": 0} | parts
 
@@ -217,7 +217,7 @@ def test_memory_on_the_command_line() -> None:
     """The same layout, asked of both commands."""
     ways = ["--preset", "gpt3", "--gpus", "1024", "--seq", "2k", "--tp", "8", "--pp", "8", "--virtual", "12", "--zero", "1"]
     told = json.loads(here("train", *ways, "--tokens", "300B", "--hardware", "a100", "--global-batch", "1536", "--json").out)
-    how = ["--precision", "megatron", "--kernels", "fused", "--attn-implementation", "flash"]
+    how = ["--precision", "megatron", "--engine", "megatron", "--attn", "flash"]
     held = json.loads(here("memory", *ways, "--train", *how, "--json").out)["result"]
     training = told["result"]["training"]
     assert training["memory_bytes"] == held["total_bytes"]
@@ -432,7 +432,7 @@ def test_train_on_the_command_line() -> None:
     call = ["train", "--preset", "llama-2-7b", "--tokens", "2T", "--hardware", "a100", "--gpus", "512", "--seq", "4k"]
     out = json.loads(here(*call, "--plan", "--json").out)
     result = out["result"]["training"]
-    assert out["schema"] == "llmcx.train/1"
+    assert out["schema"] == "llmcx.train/2"
     assert 0 < result["ideal"]["gpu_hours"] < result["estimate"]["gpu_hours"]
     assert out["result"]["plan"]["best"][0]["step_s"] == result["estimate"]["step_s"]
     assert any("calibrated" in note for note in out["notes"])
@@ -453,11 +453,11 @@ def test_serve_on_the_command_line() -> None:
     [
         ("train --preset gpt3 --tokens 1B --gpus 8 --efficiency matmul", "name=number"),
         ("train --preset gpt3 --tokens 1B --gpus 8 --efficiency speed=1", "efficiency"),
-        ("train --preset gpt3 --tokens 1B --gpus 8 --stack mega", "megatron"),
+        ("train --preset gpt3 --tokens 1B --gpus 8 --engine mega", "megatron"),
         ("train --preset gpt3 --tokens 1B --gpus 8 --tp 16", "multiple of"),
         ("train --preset gpt3 --tokens 1B --gpus 8 --grid -1", "0 or more"),
         ("serve --preset llama-3-8b --hardware h1000", "did you mean"),
-        ("serve --preset llama-3-8b --reserve 1", "below 1"),
+        ("serve --preset llama-3-8b --utilization 0", "above 0"),
     ],
 )
 def test_bad_calls(call: str, says: str) -> None:

@@ -272,7 +272,7 @@ def test_formats(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert plain.code == 0 and "²" not in plain.out and "Σ" not in plain.out
     markdown = here(*call.split(), "--format", "markdown").out
     assert "| --- |" in markdown or "| --- " in markdown
-    assert json.loads(here(*call.split(), "--json").out)["schema"] == "llmcx.explain/1"
+    assert json.loads(here(*call.split(), "--json").out)["schema"] == "llmcx.explain/2"
 
 
 def test_samples_cover_every_dim() -> None:

@@ -321,7 +321,7 @@ def test_utilisation_is_at_most_1(name: str, layout: Layout, fused: bool, seq: i
     """Trainer.mfu raises above 1; so does the step below 0."""
     spec = load_preset(name)
     assume(runs_with(spec, layout) and (fused or layout.cp == 1))
-    ideal = Trainer(spec, seq, H100, IDEAL, fused=fused)
+    ideal = Trainer(spec, seq, H100, IDEAL, attention="flash" if fused else "eager")
     batch = layout.dp * layout.pp * 2
     step = ideal.step(layout, batch)
     assert min(step) >= 0
@@ -332,7 +332,7 @@ def test_utilisation_is_at_most_1(name: str, layout: Layout, fused: bool, seq: i
 @pytest.mark.parametrize("name", PRESETS)
 @pytest.mark.parametrize("recompute", ["none", "selective", "elementwise", "full"])
 def test_every_preset_on_one_gpu(name: str, recompute: str) -> None:
-    trainer = Trainer(load_preset(name), 512, H100, fused=False)
+    trainer = Trainer(load_preset(name), 512, H100, attention="eager")
     layout = Layout(recompute=recompute)
     answer = train(trainer, trainer, layout, tokens=512 * 8, global_batch=8, costs=Costs())
     assert 0 < answer.ideal.mfu <= answer.ideal.hfu <= 1

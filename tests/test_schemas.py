@@ -113,7 +113,7 @@ def test_checked_in_schemas_are_current() -> None:
 def test_each_is_a_schema_and_says_what_it_is(name: str) -> None:
     body = json.loads(schemas.text(name))
     Draft202012Validator.check_schema(body)
-    assert body["$schema"] == "https://json-schema.org/draft/2020-12/schema" and body["title"] == f"llmcx.{name}/1"
+    assert body["$schema"] == "https://json-schema.org/draft/2020-12/schema" and body["title"] == f"llmcx.{name}/2"
     for title, part in body.get("$defs", {}).items():
         assert part["additionalProperties"] is False and part["description"], title
 

@@ -27,7 +27,8 @@ from hypothesis import strategies as st
 import llmcx
 from llmcx import units
 from llmcx.cli import COMMANDS, sweeping
-from llmcx.cli.grid import Grid, values
+from llmcx.cli.grid import Grid
+from llmcx.cli.values import texts
 from llmcx.errors import InputError
 from llmcx.report.parquet import GROUP
 from tests.helpers import data, here, refused, strict, until_closed
@@ -53,7 +54,8 @@ def table(call: str) -> list[dict[str, str]]:
 def test_each_line_is_the_commands_own_answer() -> None:
     rows = lines("memory --preset gpt2,llama-3-8b --seq 512:1k:x2 --batch 1 --batch 4 --train true,false")
     points = product(("gpt2", "llama-3-8b"), ("512", "1024"), ("1", "4"), (["--train"], []))
-    assert rows == [data("memory", "--preset", p, "--seq", n, "--batch", b, *train) for p, n, b, train in points]
+    found = [data("memory", p, "--seq", n, "--batch", b, *train) for p, n, b, train in points]
+    assert rows == [{key: one[key] for key in ("schema", "model", "inputs", "result", "notes")} for one in found]
 
 
 @pytest.mark.parametrize("name", sweeping.names())
@@ -65,32 +67,17 @@ def test_every_command_can_be_swept(name: str) -> None:
         "moe": "--preset mixtral-8x7b --batch 1,2",
         "train": "--preset gpt2 --tokens 1B,2B --gpus 8",
         "attention-compare": "--preset gpt2 --variant standard,flash --seq 512",
-        "serve": "--preset gpt2 --prompt 512 --output 512 --weight-bits 4:8:+4",
+        "serve": "--preset gpt2 --prompt 512 --output 512 --dtype int8,int4",
     }.get(name, "--preset gpt2 --batch 1,2" if name != "params" else "--preset gpt2,gpt3")
     found = lines(f"{name} {asked}")
     assert len(found) == 2 and found[0] != found[1]
-    assert {row["schema"] for row in found} == {f"llmcx.{sweeping.swept(name).shows}/1"}
+    assert {row["schema"] for row in found} == {f"llmcx.{sweeping.swept(name).shows}/2"}
 
 
 def test_what_is_swept_is_every_command_that_answers_a_question() -> None:
-    others = {"presets", "hardware", "completions", "schema", "explain", "sweep", "compare"}
+    others = {"catalog", "tools", "textbook", "explain", "sweep", "compare"}
     assert set(COMMANDS) - set(sweeping.names()) == others
-    assert all(sweeping.swept(name).answer for name in sweeping.names())
-
-
-def test_units_of_options_are_those_the_commands_read_them_with() -> None:
-    """LENGTHS and SIZES, against the calls of units.length and units.size in the commands' own code."""
-    found: dict[str, set[str]] = {"length": set(), "size": set()}
-    for name in sweeping.names():
-        text = (CLI / f"{name.replace('-', '_')}.py").read_text(encoding="utf-8")
-        for kind, variable in re.findall(r"units\.(length|size)\((?:self\.)?(\w+)", text):
-            found[kind].add(variable)
-        found["length"] |= set(re.findall(r"units\.many\((?:self\.)?(\w+), units\.length", text))
-    models = import_module("llmcx.cli.options").Models
-    assert found["length"] | set(models._LENGTHS) == sweeping.LENGTHS
-    assert found["size"] == sweeping.SIZES
-    names = {option for name in sweeping.names() for option in sweeping.swept(name).options}
-    assert names >= sweeping.LENGTHS | sweeping.SIZES | sweeping.WHOLE
+    assert set(sweeping.names()) - set(COMMANDS) == {"bounds", "shapes"}  # the textbook's
 
 
 @settings(max_examples=60, deadline=None)
@@ -108,19 +95,15 @@ def test_zip() -> None:
 
 
 def test_lists_as_people_write_them() -> None:
-    assert values("512,1k:4k:x2,8:10:+1", units.length, "--seq") == [512, 1024, 2048, 4096, 8, 9, 10]
-    assert values("1k:3k:+1k", units.count, "--heads") == [1000, 2000, 3000]
+    assert texts("512,1k:4k:x2,8:10:+1", "length", "--seq") == [512, 1024, 2048, 4096, 8, 9, 10]
+    assert texts("1k:3k:+1k", "count", "--heads") == [1000, 2000, 3000]
     for several in (["mla", "fixed:k=128,c=8", "gqa:g=8", "local:w=4"], ["q4_k_m", "gptq:bits=8,group=32", "bf16"]):
-        assert values(",".join(several), units.count, "-a") == several
+        assert texts(",".join(several), "word", "-a") == several
     rows = table("memory --preset gpt2 --budget 1GB:3GB:+1GB --select result.headroom_bytes,result.budget_bytes")
     budgets = ["1000000000", "2000000000", "3000000000"]
     assert [row["result.budget_bytes"] for row in rows] == [row["budget"] for row in rows] == budgets
-    assert [row["weight_bits"] for row in table("serve -p llama-3.2-1b --weight-bits 4.5:6:+0.5")] == [
-        "4.5",
-        "5.0",
-        "5.5",
-        "6.0",
-    ]
+    prices = ["1.5", "2.0", "2.5", "3.0"]
+    assert [row["price"] for row in table("serve -p llama-3.2-1b --price 1.5:3:+0.5")] == prices
     assert [row["bias"] for row in table("params --preset gpt2 --no-bias=true,false")] == ["false", "true"]
     assert len(table("params -p gpt2 -L12,24 -d 768")) == 2
 
@@ -131,7 +114,7 @@ def test_lists_as_people_write_them() -> None:
 def test_csv_has_the_inputs_the_model_and_every_number_of_the_result() -> None:
     [row] = table("flops --preset gpt3 --seq 2k")
     result = data("flops", "--preset", "gpt3", "--seq", "2k")["result"]
-    assert list(row)[:3] == ["preset", "seq", "model"] and row["model"] == "gpt3-175b" and row["seq"] == "2048"
+    assert list(row)[:2] == ["model", "seq"] and row["model"] == "gpt3" and row["seq"] == "2048"
     flat = {f"result.{key}": value for key, value in result.items() if not isinstance(value, (dict, list))}
     flat |= {f"result.{key}.total": result[key]["total"] for key in ("forward", "backward", "train", "elementwise", "decode")}
     flat |= {f"result.crossover.{key}": value for key, value in result["crossover"].items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import log
 
@@ -19,6 +19,8 @@ SMALL = 500_000_000
 """Below this d / L aims at 64, heads are 64 wide and the output head is tied, as in GPT-2 small (12 x 768); above, 128 and
 untied.
 """
+VOCAB, CONTEXT = 32_000, 4096
+"""Of a stand-in: tokens of LLaMA's vocabulary, and of Llama 2's context."""
 WITHIN = 0.05
 """Of the size asked for: a shape must lie this near to be chosen for its aspect ratio."""
 
@@ -84,3 +86,12 @@ def architecture(asked: float, vocab: int, *, counts: str = "all", gated: bool =
         aspect_ratio=spec.d_model / spec.n_layers,
         spec=spec,
     )
+
+
+def stand_in(params: int) -> tuple[ModelSpec, list[str]]:
+    """A model of which only the size is known, as a LLaMA-like one of that size, and what is assumed."""
+    found = architecture(float(params), VOCAB)
+    shape = f"{found.n_layers} layers, d_model {found.d_model:,}, d_ff {found.d_ff:,}, {found.vocab:,} tokens"
+    note = f"a stand-in for {params:,} parameters: a dense LLaMA-like model of {shape}; {found.params:,} parameters"
+    title = f"{params / 1e9:g}B stand-in" if params >= 10**9 else f"{params / 1e6:g}M stand-in"
+    return replace(found.spec, title=title, context=CONTEXT), [note]

@@ -20,8 +20,9 @@ FIGURES = {
     "params": ("total", "active", "embedding", "non_embedding", "bytes"),
     "flops": ("forward.total", "backward.total", "train.total", "per_token", "decode.total"),
     "memory": ("total_bytes", "all_gpus_bytes", "kv_bytes_per_token"),
+    "serve": ("largest_batch", "first.ttft_s", "first.tpot_s", "last.tokens_per_s_gpu", "last.usd_per_million"),
 }
-"""Of each command's answer, by path, what is set side by side; the first of them is explained."""
+"""Of each command's answer, by path, what is set side by side; the first of them is explained by :data:`ROWS`."""
 
 ROWS = {"params": ("components", "params"), "flops": ("forward.components", "flops"), "memory": ("parts", "bytes")}
 """Where the rows stand that add up to the first figure, and the number in each."""
@@ -226,5 +227,5 @@ def contrast(
             for figure in FIGURES[command]
             if (command, figure) != ("params", "bytes") or "memory" not in answers  # which knows more number formats
         ],
-        [why(command, both, lines[command]) for command, both in answers.items()],
+        [why(command, both, lines[command]) for command, both in answers.items() if command in ROWS],
     )

@@ -152,13 +152,13 @@ def memory(
 
     Inference holds weights (``dtype``), cache (``kv_dtype``, laid out as ``engine`` does), the last position's logits and the
     workspace of one pass. Training holds what ``recipe`` says, its activations op by op ("autograd") or at the textbook's leading
-    order ("chapter": L b n d + L b H n²).
+    order ("textbook": L b n d + L b H n²).
     """
     seq = sequence_length(spec, seq)
     check_size("batch", batch)
     recipe, layout = recipe or Recipe(), layout or Layout()
-    if activations not in ("autograd", "chapter"):
-        raise unknown_name("activations", activations, ["autograd", "chapter"], field="activations")
+    if activations not in ("autograd", "textbook"):
+        raise unknown_name("activations", activations, ["autograd", "textbook"], field="activations")
     if recipe.checkpoint_every is not None and not train:
         raise InputError("checkpointing saves activations of training, so it needs --train", field="checkpoint_every")
     stored: quant.Weights | None = None
@@ -166,7 +166,7 @@ def memory(
     chapter = chapter_activations(spec, batch, seq, recipe.bytes.activation if train else 2)
     if train:
         ranks = training_ranks(spec, batch, seq, layout, recipe)
-        if activations == "chapter":
+        if activations == "textbook":
             ranks = [_chapter_rank(ranks[0], chapter, spec, batch, seq, layout, recipe)]
         if recipe.checkpoint_every is not None:
             plan = _plan(spec, batch, seq, recipe, activations, chapter)
@@ -298,7 +298,7 @@ def _chapter_rank(rank: Rank, chapter: Chapter, spec: ModelSpec, batch: int, seq
     act = recipe.bytes.activation
     size, formula = chapter.total_bytes, f"(L·b·n·d + L·b·H·n²) × {act} B"
     if recipe.checkpoint_every is not None:
-        plan = _plan(spec, batch, seq, recipe, "chapter", chapter)
+        plan = _plan(spec, batch, seq, recipe, "textbook", chapter)
         size, formula = plan.bytes, f"{plan.checkpoints} checkpoints × b·n·d·{act} B + {plan.every} layers recomputed"
     parts = [Part("activations", size, formula) if part.part == "activations" else part for part in rank.parts]
     return Rank(rank.stage, rank.layers, rank.in_flight, sum(part.bytes for part in parts), parts)
@@ -307,7 +307,7 @@ def _chapter_rank(rank: Rank, chapter: Chapter, spec: ModelSpec, batch: int, seq
 def _plan(spec: ModelSpec, batch: int, seq: int, recipe: Recipe, how: str, chapter: Chapter) -> Checkpointing:
     """Checkpointing of the whole model on one GPU: what c is best."""
     act = recipe.bytes.activation
-    if how == "chapter":
+    if how == "textbook":
         layer = -(-chapter.total_bytes // spec.n_layers)
     else:
         whole = TrainingMemory(spec, seq, replace(recipe, lora=None)).ranks(Layout(), batch)[0]

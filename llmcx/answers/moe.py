@@ -126,7 +126,9 @@ def moe(
     """
     groups = spec.mixtures
     if not groups:
-        problem = f"{spec.name} has no mixture-of-experts layer; add one with --experts and --top-k, or see `llmcx presets list`"
+        problem = (
+            f"{spec.name} has no mixture-of-experts layer; add one with --experts and --top-k, or see `llmcx catalog models`"
+        )
         raise InputError(problem, field="ffn")
     part = groups[0][1]
     seq = sequence_length(spec, seq)

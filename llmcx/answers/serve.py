@@ -5,12 +5,15 @@ The passes are :mod:`llmcx.engines.serving_time`'s; here they are put together f
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from llmcx.answers.fit import context_limit, formats, tensor_sizes
 from llmcx.engines.ideal import CHUNK
 from llmcx.engines.serving_time import Server, Setup
 from llmcx.errors import InputError
+from llmcx.formats import dtypes, quant
 from llmcx.machine.hardware import Hardware
 from llmcx.machine.roofline import Efficiency, Roofline
 from llmcx.model.spec import ModelSpec, check_size, sequence_length
@@ -112,6 +115,16 @@ class Serving:
     decode_step: dict[str, float]
     efficiency: Efficiency
 
+    @property
+    def first(self) -> Point:
+        """The estimate for the fewest users."""
+        return self.estimate[0]
+
+    @property
+    def last(self) -> Point:
+        """The estimate for the most users."""
+        return self.estimate[-1]
+
 
 def serve(
     spec: ModelSpec,
@@ -123,6 +136,7 @@ def serve(
     batch: int | None = None,
     usd_per_hour: float | None = None,
     reserve: float = 0.1,
+    dtype: str = "bf16",
 ) -> Serving:
     """``batch`` users (None: a frontier of powers of two up to the largest that fits).
 
@@ -142,16 +156,12 @@ def serve(
     context = load.prompt + load.output
     largest = real.largest_batch(context, reserve)
     if largest == 0:
-        need = (real.weight_bytes + real.cache_bytes(context)) / 1e9
-        raise InputError(
-            f"{spec.name} needs {need:,.1f} GB per GPU for weights and one sequence of {context:,} tokens; {hardware.title} has"
-            f" {hardware.memory_gb:g} GB, {100 * reserve:g}% of it reserved: give more --tp or fewer --weight-bits",
-            field="tp",
-        )
+        raise _too_large(real, context, reserve, dtype)
     if batch is not None and batch > largest:
         raise InputError(
-            f"batch is {batch}, but only {largest} sequences of {context:,} tokens fit",
+            f"--batch is {batch:,}, but only {largest:,} sequences of {context:,} tokens fit {hardware.title}",
             field="batch",
+            value=batch,
             allowed=f"at most {largest}",
         )
     sizes = [batch] if batch is not None else _sizes(largest)
@@ -168,6 +178,74 @@ def serve(
         decode_step={"batch": at, **step._asdict(), "total": step.total},
         efficiency=efficiency,
     )
+
+
+def _too_large(server: Server, context: int, reserve: float, dtype: str) -> InputError:
+    """The refusal of a model that does not fit, with formats and numbers of GPUs in which it would."""
+    spec, hardware, setup = server.spec, server.hardware, server.setup
+    need = (server.weight_bytes + server.cache_bytes(context)) / 1e9
+    ways = []
+    for name in formats(spec):
+        try:
+            bits = weight_bits(spec, name)
+        except InputError:
+            continue
+        if bits < setup.weight_bits and _fits(server, setup._replace(weight_bits=bits), context, reserve):
+            ways.append(f"--dtype {name}")
+            break
+    for tp in tensor_sizes(spec):
+        if tp > setup.tp and _fits(server, setup._replace(tp=tp), context, reserve):
+            ways.append(f"{tp} GPUs (--tp {tp})")
+            break
+    how = f"; it fits with {' or '.join(ways)}" if ways else "; no format or number of GPUs tried makes it fit"
+    return InputError(
+        f"{spec.title or spec.name} in {dtype} needs {need:,.1f} GB on each GPU for one sequence of {context:,} tokens, and"
+        f" {hardware.title} has {hardware.memory_gb * (1 - reserve):,.1f} GB to use{how}",
+        field="hardware",
+        value=hardware.name,
+    )
+
+
+def _fits(server: Server, setup: Setup, context: int, reserve: float) -> bool:
+    try:
+        return Server(server.spec, server.hardware, setup).largest_batch(context, reserve) > 0
+    except InputError:  # degrees that do not go together
+        return False
+
+
+def longest_context(server: Server, reserve: float, batch: int = 1) -> int:
+    """Tokens of the longest sequences of which ``batch`` fit; 0 where not even a token's worth does."""
+    limit = context_limit(server.spec)
+
+    def over(context: int) -> bool:
+        return server.largest_batch(context, reserve) < batch
+
+    if not over(limit):
+        return limit
+    return bisect_left(range(1, limit), True, key=over)
+
+
+def weight_bits(spec: ModelSpec, dtype: str) -> float:
+    """Bits of a weight in a format, scales and what the format leaves alone included.
+
+    Raises InputError for a format that is not known, or not for this model.
+    """
+    return float(dtypes.BITS[dtype]) if dtype in dtypes.BITS else quant.weights(spec, dtype).bits_per_weight
+
+
+ARITHMETIC = {"fp8": "fp8", "fp8_block": "fp8", "nvfp4": "fp4"}
+"""What engines multiply such weights in, where the accelerator can; other formats are widened to 16 bits first."""
+
+
+def arithmetic(hardware: Hardware, dtype: str) -> str:
+    """The format of the matmuls that weights in ``dtype`` get on an accelerator.
+
+    >>> from llmcx.catalog.data import load_hardware
+    >>> arithmetic(load_hardware("h100"), "fp8"), arithmetic(load_hardware("a100"), "fp8")
+    ('fp8', 'bf16')
+    """
+    wanted = ARITHMETIC.get(dtype, hardware.dtype)
+    return wanted if wanted in hardware.dense_tflops else hardware.dtype
 
 
 def rooflines(server: Server, load: Load, batches: list[int]) -> Roofline:

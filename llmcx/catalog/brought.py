@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from llmcx.catalog.presets import Summary
 
 REQUIRED = ("title", "family", "year", "source")
-"""What every preset of llmcx's own says beside its shape, and `presets list` shows."""
+"""What every preset of llmcx's own says beside its shape, and `catalog models` shows."""
 
 
 def find(name: str, taken: set[str]) -> Path | None:
@@ -45,7 +45,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def summaries(taken: set[str]) -> tuple[list[Summary], list[str]]:
-    """The rows of `presets list`, and what to know about them: whose they are, and which of them cannot be had."""
+    """The rows of `catalog models`, and what to know about them: whose they are, and which of them cannot be had."""
     from llmcx.catalog.presets import summary
     from llmcx.costs.params import active, count
 

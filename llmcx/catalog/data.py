@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -49,15 +50,65 @@ def hardware_aliases() -> dict[str, str]:
 
 
 def load_hardware(name: str) -> Hardware:
-    """An accelerator by name or alias. Raises InputError with the nearest names."""
+    """An accelerator by name, alias or marketing name, or from a YAML file. Raises InputError with the nearest names.
+
+    >>> load_hardware("NVIDIA GeForce RTX 4090").name, load_hardware("h100_sxm").name
+    ('rtx-4090', 'h100')
+    """
+    if "/" in name or name.lower().endswith((".yaml", ".yml")):
+        return hardware(parse(read_text(name), name))
     lower = name.lower()
     known = names("hardware")
     if lower not in known:
         aliases = hardware_aliases()
         if lower not in aliases and plugins.file("hardware", lower) is None:
-            raise unknown_name("hardware", name, [*offered("hardware"), *aliases], field="hardware", listed="hardware list")
+            alike = [own for own in (*known, *aliases) if _bare(own) == _bare(name)]
+            if not alike:
+                valid = [*offered("hardware"), *aliases]
+                raise unknown_name("accelerator", name, valid, field="hardware", listed="catalog hardware")
+            lower = alike[0]
         lower = aliases.get(lower, lower)
     return hardware(load("hardware", lower))
+
+
+_MAKERS = {"nvidia", "geforce", "rtx", "tesla", "amd", "instinct", "radeon", "apple", "intel", "google", "cloud", "aws"}
+_FORMS = {"gpu", "generation", "tensor", "core", "sxm", "sxm2", "sxm4", "sxm5", "hbm2", "hbm2e", "hbm3", "hbm3e"}
+
+
+def _bare(name: str) -> str:
+    """A name without makers, forms, memory and blanks, which people write in many ways; 40 GB stays, for A100s come with 80 too.
+
+    >>> _bare("NVIDIA H100 80GB HBM3"), _bare("RTX4090"), _bare("A100-40GB")
+    ('h100', '4090', 'a10040gb')
+    """
+    words = re.findall("[a-z0-9]+", name.lower().replace("rtx", "rtx "))
+    return "".join(word for word in words if word not in _MAKERS | _FORMS and not re.fullmatch("(?!40)[0-9]+gb", word))
+
+
+def is_hardware(name: str) -> bool:
+    """Whether an accelerator is called so, a plugin's that cannot be read among them."""
+    known = {*names("hardware"), *hardware_aliases()}
+    return plugins.file("hardware", name.lower()) is not None or _bare(name) in map(_bare, known)
+
+
+def load_accelerators(text: str) -> tuple[Hardware, int | None]:
+    """An accelerator, and how many where the text says: 2xh100, h100:2, "auto" for those of this machine. Raises InputError.
+
+    >>> [found and (found[0].name, found[1]) for found in map(load_accelerators, ("8xH100", "8 x h100", "h100:8", "h100"))]
+    [('h100', 8), ('h100', 8), ('h100', 8), ('h100', None)]
+    """
+    if text.strip().lower() == "auto":
+        from llmcx.catalog.detect import detected
+
+        name, count = detected()
+        return load_hardware(name), count
+    match = re.fullmatch(r"(\d{1,7})\s*[x×*]\s*(\S.*)|(\S.*?):(\d{1,7})", text.strip(), re.IGNORECASE)
+    if match is None:
+        return load_hardware(text.strip()), None
+    number, name = (match[1], match[2]) if match[1] else (match[4], match[3])
+    if int(number) < 1:
+        raise InputError(f"--hardware is {text}, but must name at least one accelerator", field="hardware", value=text)
+    return load_hardware(name), int(number)
 
 
 def listed() -> tuple[list[Hardware], list[str]]:

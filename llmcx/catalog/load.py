@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -14,9 +15,14 @@ from llmcx.model.spec import ModelSpec
 
 
 def load_config(path: str, as_type: str | None = None) -> ModelSpec:
-    """The model that a YAML or JSON file describes ("-" is stdin)."""
+    """The model that a YAML or JSON file describes ("-" is stdin), or the config.json of a directory."""
     from llmcx.catalog.files import parse, read_text
 
+    if os.path.isdir(path):
+        inside = os.path.join(path, "config.json")
+        if not os.path.isfile(inside):
+            raise InputError(f"{path} is a directory without a config.json", field="config", value=path)
+        path = inside
     name = "stdin" if path == "-" else path
     return from_data(parse(read_text(path), name), name, as_type)
 
@@ -30,7 +36,7 @@ def load_hub(repo: str, as_type: str | None = None) -> ModelSpec:
 
 
 def from_data(data: Mapping[str, Any], source: str, as_type: str | None = None) -> ModelSpec:
-    """The model that ``data`` describes: a preset's fields, a Hugging Face config.json, or what `llmcx presets show
+    """The model that ``data`` describes: a preset's fields, a Hugging Face config.json, or what `llmcx catalog show
     --json` prints.
     """
     from llmcx.catalog.build import validate
@@ -47,26 +53,76 @@ def from_data(data: Mapping[str, Any], source: str, as_type: str | None = None) 
     return validate(data, source)
 
 
+_HUB = re.compile(r"(?:https?://)?huggingface\.co/(?P<repo>[\w.-]+/[\w.-]+)(?:/.*)?")
+_REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(?:@[\w.-]+)?")
+
+
 def names_file(source: str) -> bool:
-    """Whether a text names a file, "-" for stdin among them, and not a preset; some aliases have a slash.
+    """Whether a text names a file or a directory, "-" for stdin among them, and no preset or model on the hub.
 
     >>> names_file("gpt3"), names_file("Qwen/Qwen3-0.6B"), names_file("-"), names_file("./gpt3"), names_file("gpt3.yaml")
     (False, False, True, True, True)
     """
-    if source == "-" or source.endswith((".yaml", ".yml", ".json")):
+    if source == "-" or source.lower().endswith((".yaml", ".yml", ".json", ".gguf")):
         return True
-    return "/" in source and (source.lower() not in aliases() or os.path.exists(source))
+    if "/" not in source and os.sep not in source:
+        return False
+    return os.path.exists(source) or not (source.lower() in aliases() or _REPO.fullmatch(source) or _HUB.fullmatch(source))
 
 
-def load(source: str | os.PathLike[str] | ModelSpec | Mapping[str, Any]) -> ModelSpec:
-    """For the Python API: a preset's name, a path to a file, plain data, or a spec."""
+def spelled(kind: str, source: Any) -> Any:
+    """A model as it is named in one place: what --preset, --config or --hf says, as a positional name would.
+
+    >>> spelled("config", "gpt3"), spelled("hf", "a/b"), spelled("preset", "gpt3"), spelled("model", "gpt3")
+    ('./gpt3', 'hf:a/b', 'gpt3', 'gpt3')
+    """
+    if not isinstance(source, str):
+        return source
+    if kind == "config" and not names_file(source):
+        return f".{os.sep}{source}"
+    if kind == "hf":
+        return f"hf:{source}"
+    return f"preset:{source}" if kind == "preset" and (names_file(source) or "/" in source) else source
+
+
+def stand_in(source: str) -> int | None:
+    """The parameters that a name such as 7B states; None where it is a name.
+
+    >>> stand_in("1.2B"), stand_in("gpt3")
+    (1200000000, None)
+    """
+    from llmcx.units import count
+
+    return count(source) if re.fullmatch(r"\d+(\.\d+)?[MmBbTt]", source) else None
+
+
+def load(source: str | os.PathLike[str] | ModelSpec | Mapping[str, Any], as_type: str | None = None) -> ModelSpec:
+    """A model as it is named: a preset, a file or directory, "-" for stdin, ORG/NAME on the hub; a path, plain data, a spec."""
     if isinstance(source, ModelSpec):
         return source
     if isinstance(source, Mapping):
-        return from_data(source, "the model")
+        return from_data(source, "the model", as_type)
     if isinstance(source, os.PathLike):
-        return load_config(os.fspath(source))
+        return load_config(os.fspath(source), as_type)
     if not isinstance(source, str):
         what = "a preset's name, a path, a mapping or a ModelSpec"
-        raise InputError(f"the model is {shown(source)}, but must be {what}", field="source", value=shown(source), allowed=what)
-    return load_config(source) if names_file(source) else load_preset(source)
+        raise InputError(f"the model is {shown(source)}, but must be {what}", field="model", value=shown(source), allowed=what)
+    kind, _, name = source.partition(":")
+    if kind == "hf":
+        return load_hub(name, as_type)
+    if kind != "preset" and names_file(source):
+        return load_config(source, as_type)
+    name = name if kind == "preset" else source
+    repo = _HUB.fullmatch(name)
+    name = repo["repo"] if repo else name
+    if kind != "preset" and _REPO.fullmatch(name) and name.lower() not in aliases():
+        return load_hub(name, as_type)
+    if as_type is not None and not os.path.exists(source):
+        problem = f"--as says how to read a config.json, and {name} is a preset, which needs none"
+        raise InputError(problem, field="as", value=as_type)
+    try:
+        return load_preset(name)
+    except InputError:
+        if kind != "preset" and os.path.exists(source):
+            return load_config(source, as_type)
+        raise

@@ -78,7 +78,7 @@ def made_experts(shape: Shape) -> list[str]:
         said = f"split: {shape.experts:,} experts of d_ff / {shape.experts:,}; the total grows by the routers alone"
     else:
         said = f"copy: {shape.experts:,} experts as wide as the dense feed-forward, as in Switch; the total grows"
-    return [f"--experts-from {said}"]
+    return [f"--set experts_from={said}"]
 
 
 def apply(spec: ModelSpec, shape: Shape) -> ModelSpec:
@@ -99,7 +99,7 @@ def apply(spec: ModelSpec, shape: Shape) -> ModelSpec:
         _choice("experts_from", shape.experts_from, ("split", "copy"))
         if shape.experts is None or spec.mixtures:
             why = f"{spec.name} has experts already" if shape.experts is not None else "give --experts and --top-k"
-            raise InputError(f"--experts-from makes a dense model's feed-forward into experts: {why}", field="experts_from")
+            raise InputError(f"experts_from makes a dense model's feed-forward into experts: {why}", field="experts_from")
     model: dict[str, Any] = {key.removesuffix("_length"): given[key] for key in ("d_model", "context_length") if key in given}
     model["embedding"] = replace(spec.embedding, **{key: given[key] for key in ("vocab", "positions") if key in given})
     if shape.norm is not None:
@@ -134,7 +134,7 @@ def _resized(spec: ModelSpec, layers: int) -> tuple[Layers, ...]:
     every = None if spec.encoder and spec.decoder else period(spec.runs)
     if every is None:
         problem = f"--layers cannot say which of the {len(spec.groups)} layer groups of {spec.name} it means"
-        way_out = f"edit the preset instead (llmcx presets show {spec.name})"
+        way_out = f"edit the preset instead (llmcx catalog show {spec.name})"
         raise InputError(f"{problem}; {way_out}", field="layers", value=layers)
     if layers == spec.n_layers:
         return spec.encoder or spec.decoder
@@ -184,7 +184,7 @@ def _ffn(part: Plain | Gated | MoE, shape: Shape) -> Plain | Gated | MoE:
 def _split(block: Plain | Gated, n_experts: int) -> Plain | Gated:
     """One of ``n_experts`` equal parts of a dense feed-forward (the chapter's k n d²/E); a bias on the way out is each's own."""
     if block.d_ff % n_experts:
-        problem = f"--experts-from split cuts d_ff {block.d_ff:,} into {n_experts:,} equal experts, which does not come out even"
+        problem = f"experts_from=split cuts d_ff {block.d_ff:,} into {n_experts:,} equal experts, which does not come out even"
         raise InputError(problem, field="experts", value=n_experts, allowed=f"a divisor of {block.d_ff}")
     return replace(block, d_ff=block.d_ff // n_experts)
 

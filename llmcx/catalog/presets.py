@@ -46,8 +46,17 @@ def path_of(name: str) -> Path:
 
     theirs = brought.find(lower, {*names(), *known})
     if theirs is None:
-        raise unknown_name("preset", name, offered(), field="preset", listed="presets list")
+        alike = {own for own in (*names(), *known) if _bare(own) == _bare(lower)}
+        if len({known.get(own, own) for own in alike}) == 1:
+            own = alike.pop()
+            return MODELS / f"{known.get(own, own)}.yaml"
+        raise unknown_name("preset", name, offered(), field="preset", listed="catalog models")
     return theirs
+
+
+def _bare(name: str) -> str:
+    """A name without what people write in different ways: Llama_3.1-70B is llama-3.1-70b."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def offered() -> list[str]:

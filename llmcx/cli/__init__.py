@@ -25,18 +25,23 @@ COMMANDS = {
     "attention-compare": "Attention variants: cost, reach, limits.",
     "moe": "Experts: active share, capacity, traffic.",
     "chinchilla": "Compute-optimal model and data by scaling laws.",
-    "bounds": "What theory bounds: error, reach, all pairs.",
-    "shapes": "Depth against width at equal parameters.",
     "train": "Training time, cost, energy; the best layout.",
     "serve": "Serving: latency, throughput, cost per token.",
     "compare": "Two models or settings: what changed, and why.",
     "sweep": "Any command at every combination of inputs.",
-    "hardware": "Accelerators: peak, memory, links, power, price.",
-    "presets": "List, show, locate, validate model presets.",
     "explain": "Every formula: symbols, source, example.",
-    "schema": "JSON Schemas of what the commands print.",
-    "completions": "Completion scripts for bash, zsh and fish.",
+    "textbook": "What theory bounds; depth against width.",
+    "catalog": "Built-in models and accelerators; one's own files.",
+    "tools": "JSON Schemas, and completion scripts for shells.",
 }
+
+MOVED: dict[tuple[str, ...], tuple[str, ...]] = {
+    **{("presets", "list"): ("catalog", "models"), ("presets",): ("catalog",)},
+    **{("hardware", "list"): ("catalog", "hardware"), ("hardware",): ("catalog",)},
+    **{("bounds",): ("textbook", "bounds"), ("shapes",): ("textbook", "shapes")},
+    **{("schema",): ("tools", "schema"), ("completions",): ("tools", "completions")},
+}
+"""Commands of the first edition, and where they are: scripts that use them go on."""
 
 
 SETTINGS: dict[str, Any] = {
@@ -65,15 +70,52 @@ def _as_typed(param: Any) -> Any:
     return param
 
 
+FOLDED = ("Shape", "Less common", "Shown otherwise")
+"""Groups of options that --help leaves to --help-all."""
+LAST = ("Model", "Output", "Shape", "Less common", "Shown otherwise")
+"""Groups that stand below a command's own."""
+
+
 class Command(TyperCommand):
-    """A command whose options come as they are typed."""
+    """A command whose options come as they are typed, in the spellings of other tools too; its help is in groups."""
+
+    everything = False
+    """Whether its help is to show every group."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         return [_as_typed(param) for param in super().get_params(ctx)]
 
+    @property
+    def flags(self) -> dict[str, Any]:
+        """Its options by flag."""
+        return {flag: param for param in self.params for flag in (*param.opts, *param.secondary_opts) if flag.startswith("-")}
+
+    @property
+    def rare(self) -> dict[str, Any]:
+        """Those that --set takes, by flag."""
+        question = getattr(self.callback, "question", None)
+        declared = {} if question is None else question.declared
+        return {param.opts[0]: param for param in self.params if param.name in declared and declared[param.name].rare}
+
+    def respelled(self, args: list[str]) -> list[str]:
+        from llmcx.cli.spelling import respelled
+
+        return respelled(args, self.flags, self.rare)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        self.everything = "--help-all" in args
+        words = self.respelled(["--help" if arg == "--help-all" else arg for arg in args])
+        found: list[str] = super().parse_args(ctx, words)
+        return found
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        from llmcx.cli.help import write_options
+
+        write_options(self, ctx, formatter)
+
 
 class Group(TyperGroup):
-    """A group whose options come as they are typed, without --install-completion: `llmcx completions` stands for that."""
+    """A group whose options come as they are typed, without --install-completion: `llmcx tools completions` stands for that."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         return [_as_typed(param) for param in super().get_params(ctx) if not str(param.name).endswith("_completion")]
@@ -92,6 +134,10 @@ class _Lazy(Group):
     """
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        for old, new in MOVED.items():
+            if tuple(args[: len(old)]) == old:
+                args = [*new, *args[len(old) :]]
+                break
         name, command, rest = super().resolve_command(ctx, args)
         if (name, *rest[:1]) in BELOW:
             name, rest = f"{name} {rest[0]}", rest[1:]
@@ -120,9 +166,9 @@ def _root(
     """The cost of large language models, exactly: parameters, FLOPs, memory, attention variants, experts, scaling laws.
 
     \b
-    llmcx params --preset gpt3
-    llmcx flops  --preset llama-3-8b --seq 8k --json | jq .result.forward.total
-    llmcx memory --preset llama-3-8b --train --budget 80GB
+    llmcx params gpt3
+    llmcx flops llama-3-8b --seq 8k --json | jq .result.forward.total
+    llmcx memory llama-3.1-70b --dtype fp8 --seq 32k --batch 16 --hardware 2xh100
     """
 
 
@@ -213,10 +259,24 @@ def _usage(error: Any) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         sys.stdout.write(error.ctx.get_help() + "\n")
         return 2
+    field = getattr(error, "option_name", None)
+    if type(error).__name__ == "NoSuchOption" and isinstance(command := error.ctx.command, Command):
+        from llmcx.cli.spelling import unknown
+
+        return _refuse(unknown(str(field), command.flags, _full_name(error.ctx)))
     message = error.format_message().rstrip(".")
     parameter = getattr(error, "param", None)
-    field = getattr(error, "option_name", None) or (parameter.name if parameter else None)
-    return _refuse(InputError(" ".join(message.split()), field=field and field.lstrip("-")))
+    field = field or (parameter.name if parameter else None)
+    return _refuse(InputError(" ".join(message.split()), field=field))
+
+
+def _full_name(ctx: Any) -> str:
+    """Of a command, those above it first, llmcx itself left out."""
+    names = []
+    while ctx.parent is not None:
+        names.append(ctx.info_name)
+        ctx = ctx.parent
+    return " ".join(reversed(names))
 
 
 def _bug(error: Exception) -> int:

@@ -8,7 +8,8 @@ from llmcx import units
 from llmcx.catalog import data as catalog
 from llmcx.catalog.build import as_data, to_yaml
 from llmcx.catalog.index import names
-from llmcx.cli.options import Models, command, completing, describe, explaining, flag_of, option, refuse_given, single
+from llmcx.cli.accelerator import accelerators
+from llmcx.cli.options import Models, command, completing, describe, explaining, flag_of, heading, option, single
 from llmcx.errors import InputError, unknown_name
 from llmcx.model.spec import ModelSpec
 from llmcx.report.render import Item
@@ -30,26 +31,30 @@ briefly.
 class Budget:
     """What there is to spend: one of these. All but the first three are FLOPs of --hardware at --mfu."""
 
-    compute: Annotated[str | None, option("Training FLOPs, e.g. 5.76e23.")] = None
-    params: Annotated[str | None, option("Parameters of the model, e.g. 70B; with --tokens: a trained model.")] = None
-    tokens: Annotated[str | None, option("Training tokens, e.g. 1.4T. Of a preset: default as published.")] = None
-    gpu_hours: Annotated[str | None, option("GPU-hours.")] = None
-    dollars: Annotated[str | None, option("USD, at --price per GPU-hour.")] = None
-    days: Annotated[float | None, option("Days on --gpus.")] = None
-    gpus: Annotated[str | None, option("GPUs of --days.")] = None
+    compute: Annotated[int | None, option("Training FLOPs, e.g. 5.76e23.", reads="count")] = None
+    params: Annotated[int | None, option("Parameters of the model, e.g. 70B; with --tokens: a trained model.", reads="count")] = (
+        None
+    )
+    tokens: Annotated[int | None, option("Training tokens, e.g. 1.4T. Of a preset: default as published.", reads="count")] = None
+    gpu_hours: Annotated[int | None, option("GPU-hours.", reads="count")] = None
+    dollars: Annotated[int | None, option("USD, at --price per GPU-hour.", reads="count")] = None
+    days: Annotated[float | None, option("Days on --gpus.", reads="number")] = None
+    gpus: Annotated[int | None, option("GPUs of --days.", reads="count", needs="days")] = None
     hardware: Annotated[str | None, option("The accelerator. Default: h100.", offers=completing("hardware"))] = None
-    mfu: Annotated[float | None, option("Share of the dense 16-bit peak that the run uses. Default: 0.4.")] = None
-    price: Annotated[float | None, option("USD per GPU-hour. Default: the accelerator's, dated.")] = None
+    mfu: Annotated[float | None, option("Share of the dense 16-bit peak that the run uses. Default: 0.4.", reads="share")] = None
+    price: Annotated[
+        float | None, option("USD per GPU-hour. Default: the accelerator's, dated.", reads="number", needs="dollars")
+    ] = None
 
     def amounts(self) -> dict[str, float]:
         """Those given, as numbers."""
-        texts = ("compute", "params", "tokens", "gpu_hours", "dollars")
-        amounts = {key: float(units.count(text, flag_of(key))) for key in texts if (text := getattr(self, key)) is not None}
-        if self.days is not None:
-            amounts["days"] = self.days
+        names = ("compute", "params", "tokens", "gpu_hours", "dollars", "days")
+        amounts = {name: float(value) for name in names if (value := getattr(self, name)) is not None}
         if not amounts.keys() & {"gpu_hours", "dollars", "days"}:
-            why = "turns --gpu-hours, --dollars or --days into FLOPs, and none of them is given"
-            refuse_given(why, hardware=self.hardware, mfu=self.mfu, price=self.price)
+            for name in ("hardware", "mfu"):
+                if (value := getattr(self, name)) is not None:
+                    problem = f"--{name} turns --gpu-hours, --dollars or --days into FLOPs, and none of them is given"
+                    raise InputError(problem, field=name, value=value)
         return amounts
 
     def spend(self) -> tuple[dict[str, float], dict[str, Any], list[str]]:
@@ -64,7 +69,7 @@ class Budget:
             raise InputError("--days and --gpus go together", field="gpus")
         if kind in ("compute", "params", "tokens"):
             return given, dict(given), []
-        machine = catalog.load_hardware("h100" if self.hardware is None else self.hardware)
+        machine = accelerators(self.hardware or "h100").hardware
         mfu = 0.4 if self.mfu is None else self.mfu
         peak = machine.flops(machine.dtype)
         inputs: dict[str, Any] = {**given, "hardware": machine.name, "mfu": mfu}
@@ -80,8 +85,8 @@ class Budget:
                 raise InputError(f"{machine.title} has no price here; give --price in USD per hour", field="price")
             hours = core.dollar_hours(value, inputs["price"])
         elif kind == "days":
-            inputs["gpus"] = units.count(self.gpus or "", "--gpus")
-            hours = core.day_hours(value, inputs["gpus"])
+            inputs["gpus"] = self.gpus
+            hours = core.day_hours(value, self.gpus or 0)
         return {"compute": core.gpu_compute(hours, peak, mfu)}, inputs | {"hours": hours}, notes
 
 
@@ -89,28 +94,28 @@ class Budget:
 class Beyond:
     """What else should count."""
 
-    unique_tokens: Annotated[str | None, option("Unique tokens that exist; more are repeats.")] = None
-    inference_tokens: Annotated[str | None, option("Tokens served over the lifetime.")] = None
-    compare: Annotated[str | None, option("Model sizes at this compute, e.g. 280B,70B.")] = None
+    unique_tokens: Annotated[int | None, option("Unique tokens that exist; more are repeats.", reads="count")] = None
+    inference_tokens: Annotated[int | None, option("Tokens served over the lifetime.", reads="count")] = None
+    compare: Annotated[list[int] | None, option("Model sizes at this compute, e.g. 280B,70B.", reads="count", whole=True)] = None
     shape: Annotated[bool, option("A real shape near each optimum, as a preset in --json.", "--shape")] = False
-    out: Annotated[str | None, option("Write that shape as a preset file (one --law).", metavar="FILE")] = None
+    out: Annotated[str | None, option("Write that shape as a preset file (one --law).", reads="text", metavar="FILE")] = None
 
     def add(self, result: standings.Advice, laws: list[Law], k: float, vocab: int, gated: bool) -> Iterator[str]:
         """Put their results beside ``result["laws"]``; yields notes."""
         found = list(zip(laws, result["laws"], strict=True))
         fitted = [(one, best) for one, best in found if one.form == "parametric"]
         if self.unique_tokens is not None:
-            unique = float(units.count(self.unique_tokens, "--unique-tokens"))
+            unique = float(self.unique_tokens)
             chosen = [(one, best) for one, best in fitted if one.repetition is not None]
             if not chosen:
                 raise InputError("none of these laws knows repeated data; --law muennighoff does", field="unique_tokens")
             result["constrained"] = [standings.constrained(one, best.compute, unique, k) for one, best in chosen]
         if self.inference_tokens is not None:
-            served = float(units.count(self.inference_tokens, "--inference-tokens"))
+            served = float(self.inference_tokens)
             result["lifetime"] = [standings.lifetime(one, best, served, k) for one, best in fitted]
             yield "serving a token costs a third of training on it: 2 N against 6 N FLOPs, at equal utilisation"
         if self.compare is not None:
-            sizes = [float(size) for size in units.many(self.compare, units.count, "--compare")]
+            sizes = [float(size) for size in self.compare]
             result["equal_compute"] = [core.at_equal_compute(one, best.compute, sizes, k) for one, best in fitted]
         if self.shape or self.out is not None:
             dense = [(one, best) for one, best in found if one.parameters != "active"]
@@ -136,11 +141,11 @@ def chinchilla(
     budget: Budget,
     beyond: Beyond,
     law: Annotated[
-        list[str] | None, option("A law by name, or a law file; repeat. Default: all.", metavar="NAME", offers=completing("laws"))
+        list[str] | None, option("A law by name, or a law file; repeat. Default: all.", whole=True, offers=completing("laws"))
     ] = None,
     count: Annotated[str, option("FLOPs of a model: exact, 6nd or appendix-f.", offers=" ".join(COUNTS))] = "exact",
-    seq: Annotated[str | None, option("Tokens per training sequence of a model; 8k is 8192.")] = None,
-) -> list[Item]:
+    seq: Annotated[int | None, option("Tokens per training sequence of a model; 8k is 8192.", reads="length")] = None,
+) -> Item:
     """Compute-optimal parameters and tokens by published scaling laws, and the loss they predict. All estimates.
 
     From a budget, the optimum by each law side by side; from a model (a preset, a file, or --params with --tokens), where it
@@ -150,8 +155,8 @@ def chinchilla(
     llmcx chinchilla --compute 5.76e23
     llmcx chinchilla --dollars 1M --hardware h100 --mfu 0.4 --law epoch --shape
     llmcx chinchilla --days 30 --gpus 1024 --hardware h200
-    llmcx chinchilla --preset gpt3
-    llmcx chinchilla --preset llama-3-8b --tokens 15T --law epoch
+    llmcx chinchilla gpt3
+    llmcx chinchilla llama-3-8b --tokens 15T --law epoch
     llmcx chinchilla --compute 9.26e21 --law muennighoff --unique-tokens 25B
     llmcx chinchilla --params 13B --law hoffmann-3 --inference-tokens 2T
     llmcx chinchilla --compute 5.76e23 --compare 280B,70B
@@ -160,42 +165,41 @@ def chinchilla(
         raise unknown_name("count", count, list(COUNTS), field="count")
     laws = [catalog.load_law(name) for name in (law if law and law != ["all"] else names("laws"))]
     given = budget.amounts()
-    vocab = 32000 if models.vocab is None else units.many(models.vocab, units.count, "--vocab")[0]
+    vocab = models.vocab or 32000
     gated = models.ffn != "plain"
-    items = []
-    if any((models.preset, models.config, models.hf, models.layers, models.d_model)):
+    if models.model is not None or models.layers is not None or models.d_model is not None:
         if set(given) - {"tokens"}:
             problem = "a model has its own size and budget; beside it give only --tokens"
             raise InputError(problem, field=next(iter(set(given) - {"tokens"})))
-        for spec, shape, notes in models.each():
-            trained = round(given["tokens"]) if given else _published_tokens(spec)
-            length = units.length(seq, "--seq") if seq is not None else min(spec.context or TRAINED_AT, TRAINED_AT)
-            counted = counting.accounting(spec, trained, length)
-            compute = {"exact": counted.exact, "6nd": counted.six_nd, "appendix-f": counted.appendix_f}[count]
-            result, about = standings.of_model(laws, counted, compute)
-            about += beyond.add(result, laws, compute / (counted.active * trained), vocab, gated)
-            if counted.active < counted.params:
-                active = f"{counted.active:,} parameters that a token meets"
-                about.append(f"{spec.name}: these laws are of dense models; N is the {active}")
-            inputs = {"tokens": trained, "seq": length, "count": count, **shape}
-            items.append(_item(describe(spec), inputs, result, about + notes, laws, "compute"))
+        spec, shape, notes = models.load()
+        trained = round(given["tokens"]) if given else _published_tokens(spec)
+        length = seq if seq is not None else min(spec.context or TRAINED_AT, TRAINED_AT)
+        counted = counting.accounting(spec, trained, length)
+        compute = {"exact": counted.exact, "6nd": counted.six_nd, "appendix-f": counted.appendix_f}[count]
+        result, about = standings.of_model(laws, counted, compute)
+        about += beyond.add(result, laws, compute / (counted.active * trained), vocab, gated)
+        if counted.active < counted.params:
+            active = f"{counted.active:,} parameters active for a token"
+            about.append(f"{spec.name}: these laws are of dense models; N is the {active}")
+        inputs = {"tokens": trained, "seq": length, "count": count, **shape}
+        item = _item(describe(spec), inputs, result, about + notes, laws, "compute")
     elif set(given) == {"params", "tokens"}:
         n, d = given["params"], given["tokens"]
         result, notes = standings.placed(laws, [n] * len(laws), d, core.training_compute(n, d))
         notes += beyond.add(result, laws, core.FLOPS_PER_PARAM_TOKEN, vocab, gated)
-        items.append(_item(None, dict(given), result, notes, laws, "compute"))
+        item = _item(None, dict(given), result, notes, laws, "compute")
     else:
         sought, inputs, notes = budget.spend()
         result = standings.Advice(laws=[core.optimum(one, **sought) for one in laws])
         notes += beyond.add(result, laws, core.FLOPS_PER_PARAM_TOKEN, vocab, gated)
         notes = ["estimates: fits to other people's runs; C = 6 N D", *notes]
-        items.append(_item(None, inputs, result, notes, laws, *sought))
-    best = items[0].result["laws"]
+        item = _item(None, inputs, result, notes, laws, *sought)
+    best = result["laws"]
 
     def curves() -> list[tuple[str, list[tuple[float, float]]]]:
         return [core.isoflop(one, top) for one, top in zip(laws, best, strict=True) if one.form == "parametric"]
 
-    return [items[0]._replace(more=curves), *items[1:]]
+    return item._replace(more=curves)
 
 
 def _published_tokens(spec: ModelSpec) -> int:
@@ -214,4 +218,11 @@ def _item(
     meanings = {"non-embedding": "* N without embeddings", "active": "† N active, without embeddings"}
     marks = [text for kind, text in meanings.items() if any(one.counts == kind for one in best)]
     notes += ["; ".join(marks)] if marks else []
-    return Item(model, inputs, result, notes, explaining("chinchilla", laws, result, sought))
+    return Item(
+        model,
+        inputs,
+        result,
+        notes,
+        explaining("chinchilla", laws, result, sought),
+        head=heading("chinchilla", model, inputs, result),
+    )

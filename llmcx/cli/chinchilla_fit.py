@@ -3,7 +3,6 @@
 import os
 from typing import Annotated
 
-from llmcx import units
 from llmcx.catalog import runs as table
 from llmcx.cli.options import argument, command, explaining, option, single
 from llmcx.report.render import Item
@@ -17,13 +16,15 @@ app = single()
 @command(app, "chinchilla-fit")
 def fit(
     file: Annotated[str, argument("Columns params, tokens (or compute) and loss; - is stdin.", "RUNS.CSV")],
-    compute: Annotated[str | None, option("Budgets at which to read the law, e.g. 1e21,1e24.")] = None,
-    starts: Annotated[int, option("Points of the grid of starts that are followed.")] = 60,
-    bootstraps: Annotated[int, option("Resamples for the intervals; 0 for none.")] = 200,
-    seed: Annotated[int, option("Of the resamples.")] = 0,
-    min_ratio: Annotated[float, option("Leave out runs with fewer tokens per parameter.")] = 0.0,
-    out: Annotated[str | None, option("Write the law as a file for chinchilla --law.", metavar="FILE")] = None,
-) -> list[Item]:
+    compute: Annotated[
+        list[int] | None, option("Budgets at which to read the law, e.g. 1e21,1e24.", reads="count", whole=True)
+    ] = None,
+    starts: Annotated[int, option("Points of the grid of starts that are followed.", reads="integer")] = 60,
+    bootstraps: Annotated[int, option("Resamples for the intervals; 0 for none.", reads="integer")] = 200,
+    seed: Annotated[int, option("Of the resamples.", reads="integer")] = 0,
+    min_ratio: Annotated[float, option("Leave out runs with fewer tokens per parameter.", reads="number")] = 0.0,
+    out: Annotated[str | None, option("Write the law as a file for chinchilla --law.", reads="text", metavar="FILE")] = None,
+) -> Item:
     """Fit a scaling law to one's own runs: L = E + A/N^alpha + B/D^beta, as Chinchilla's approach 3. Needs llmcx[fit].
 
     Huber loss on log L, followed from the best of 4,500 starts, bootstrap intervals. Where runs share budgets, approach 2
@@ -38,8 +39,7 @@ def fit(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     read = table.read_runs(file, min_ratio)
     found = fitting.fit(read.runs, starts=starts, bootstraps=bootstraps, seed=seed)
-    budgets = [] if compute is None else units.many(compute, units.count, "--compute")
-    laws = [scaling.optimum(found.law, compute=float(c)) for c in budgets]
+    laws = [scaling.optimum(found.law, compute=float(c)) for c in compute or ()]
     result: fitting.Fitted = {"fit": found, "isoflop": fitting.isoflop(read.runs), "laws": laws}
     settings = {"starts": starts, "bootstraps": bootstraps, "seed": seed}
     inputs = {"file": file, "columns": read.columns, **settings, "min_ratio": min_ratio}
@@ -57,4 +57,4 @@ def fit(
         middle = [scaling.optimum(found.law, compute=c) for c in fitting.octaves(found)]
         return read.runs, [(f"{best.compute:.3g} FLOPs", scaling.isoflop(found.law, best)[1]) for best in middle]
 
-    return [Item(None, inputs, result, notes, explaining("chinchilla", found, rows="of_fit"), drawn)]
+    return Item(None, inputs, result, notes, explaining("chinchilla", found, rows="of_fit"), drawn)

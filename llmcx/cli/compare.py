@@ -1,14 +1,14 @@
 """llmcx compare."""
 
 import shlex
+from copy import copy
 from typing import Annotated, Any
 
 import typer
 
 from llmcx.answers.compare import FIGURES, contrast
-from llmcx.catalog.load import names_file
 from llmcx.cli import sweeping
-from llmcx.cli.options import PRESETS, Models, argument, command, explaining, option, remembering, single
+from llmcx.cli.options import PRESETS, Models, argument, command, explaining, heading, option, remembering, single
 from llmcx.errors import InputError, shown, unknown_name
 from llmcx.model.spec import ModelSpec
 from llmcx.report.render import Item
@@ -30,7 +30,7 @@ class _Comparing(sweeping.Borrowing):
 def _side(ctx: typer.Context, incomplete: str) -> list[str]:
     """A preset, or the values of the option before."""
     words = ctx.params.get("words") or ("",)
-    return sweeping.values([*FIGURES], ctx, incomplete) if words[-1].startswith("-") else PRESETS(incomplete)
+    return sweeping.offered([*FIGURES], ctx, incomplete) if words[-1].startswith("-") else PRESETS(incomplete)
 
 
 @command(app, "compare", cls=_Comparing, context_settings={"ignore_unknown_options": True})
@@ -40,9 +40,16 @@ def compare(
         argument('Each a preset, a file or -, or "gpt3 --seq 1k" with options.', "A B [OPTIONS OF BOTH]...", offers=_side),
     ],
     with_: Annotated[
-        str, option("Which answers to compare: of params, flops, memory.", "--with", metavar="COMMANDS", offers=_with)
-    ] = "params,flops,memory",
-) -> list[Item]:
+        str | None,
+        option(
+            "Which answers to compare: of params, flops, memory, serve. Default: the first three; with --hardware all.",
+            "--with",
+            reads="text",
+            metavar="COMMANDS",
+            offers=_with,
+        ),
+    ] = None,
+) -> Item:
     """Set two models, or two settings of one, side by side: what changed, by how much, and why.
 
     Options after A and B are for both; within quotes, for that side alone. They are those of the commands compared. The
@@ -50,11 +57,13 @@ def compare(
 
     \b
     llmcx compare llama-3-8b mistral-7b
+    llmcx compare deepseek-v3 qwen3-235b-a22b --hardware 8xh200 --dtype fp8 --seq 2k
     llmcx compare llama-3-8b "llama-3-8b --kv-heads 32" --seq 8k
     llmcx compare "llama-3-8b --seq 8k" "llama-3-8b --seq 32k --dtype fp8" --with memory
     llmcx compare gpt3 ./config.json --with params --json | jq .result.spec
     """
-    names = [name.strip() for name in with_.split(",")]
+    usual = [name for name in FIGURES if name != "serve" or any("--hardware" in word for word in words)]
+    names = usual if with_ is None else [name.strip() for name in with_.split(",")]
     for name in names:
         if name not in FIGURES:
             raise unknown_name("--with", name, list(FIGURES), field="with")
@@ -66,16 +75,19 @@ def compare(
         raise InputError("both sides are -, but stdin can be read only once", field="config", value="-")
     with remembering({}):
         options = [_options(asked, side, label) for side, label in zip(sides, "AB", strict=True)]
-        spec_a, spec_b = (_spec(asked, each) for each in options)
+        spec_a, spec_b = map(_spec, options)
         alike = _at_one_length(asked, options, spec_a, spec_b)
-        items_a, items_b = (_answers(asked, each) for each in options)
+        (items_a, refused_a), (items_b, refused_b) = (_answers(asked, each) for each in options)
+    names = [name for name in names if name in items_a and name in items_b]
+    refusals = [f"{label}: {why}" for label, why in (("A", refused_a), ("B", refused_b)) if why]
     answers = {name: (items_a[name].result, items_b[name].result) for name in names}
     inputs = tuple({key: value for item in items.values() for key, value in item.inputs.items()} for items in (items_a, items_b))
-    notes = alike + [note for items in (items_a, items_b) for item in items.values() for note in item.notes]
+    notes = refusals + alike + [note for items in (items_a, items_b) for item in items.values() for note in item.notes]
     lines = {name: (items_a[name].explained(), items_b[name].explained()) for name in names}
     result = contrast(spec_a, spec_b, (inputs[0], inputs[1]), answers, lines)
     call = {"a": " ".join(sides[0]), "b": " ".join(sides[1]), "with": names}
-    return [Item(None, call, result, list(dict.fromkeys(notes)), explaining("compare", result))]
+    head = heading("compare", (spec_a, spec_b), inputs, answers, refusals)
+    return Item(None, call, result, list(dict.fromkeys(notes)), explaining("compare", result), head=head)
 
 
 def _words(text: str, label: str) -> list[str]:
@@ -84,8 +96,6 @@ def _words(text: str, label: str) -> list[str]:
         words = shlex.split(text)
     except ValueError as error:
         raise InputError(f"{label} is {shown(text)}, which cannot be read: {error}", field=label.lower(), value=text) from None
-    if words and (words[0] == "-" or not words[0].startswith("-")):
-        words = ["--config" if names_file(words[0]) else "--preset", *words]
     if not words:
         raise InputError(f"{label} is empty, but must name a model", field=label.lower(), value=text)
     return words
@@ -94,23 +104,23 @@ def _words(text: str, label: str) -> list[str]:
 def _options(commands: dict[str, sweeping.Swept], words: list[str], label: str) -> dict[str, Any]:
     """One side's options, each with its one value."""
     flags: dict[str, Any] = {}
+    rare: dict[str, Any] = {}
     used = {word.partition("=")[0] for word in words}
+    merged = copy(next(iter(commands.values())).question)
+    merged.declared, merged.flags = {}, {}
     for each in commands.values():
-        for flag, (param, says) in each.flags.items():
-            if flag in used & flags.keys() and flags[flag][0].is_flag != param.is_flag:
-                problem = f"{flag} means one thing to llmcx flops and another to llmcx memory; choose one of them with --with"
-                raise InputError(problem, field="with", value=flag)
-            flags[flag] = (param, says)
+        flags |= each.flags
+        rare |= each.rare
+        merged.declared |= each.question.declared
+        merged.flags |= each.question.flags
     flags.pop("--weights", None)  # a comparison of its own
     for flag in sorted(used - flags.keys()):
         others = [name for name in FIGURES if flag in sweeping.swept(name).flags and name not in commands]
         if others:
             problem = f"{flag} is an option of llmcx {' and of llmcx '.join(others)}, which --with leaves out"
             raise InputError(problem, field="with", value=flag)
-    kinds = {name: kind for each in commands.values() for name, kind in each.kinds.items()}
-    both = next(iter(commands.values()))._replace(name="compare", flags=flags, kinds=kinds)
     given = {}
-    for name, values in sweeping.parse(both, words).items():
+    for name, values in sweeping.parse(sweeping.Swept("compare", merged, flags, rare), words).items():
         if len(values) != 1:
             problem = f"{label} has {len(values):,} values for {name}, but must have one; llmcx sweep takes lists"
             raise InputError(problem, field=name)
@@ -118,11 +128,9 @@ def _options(commands: dict[str, sweeping.Swept], words: list[str], label: str) 
     return given
 
 
-def _spec(commands: dict[str, sweeping.Swept], given: dict[str, Any]) -> ModelSpec:
+def _spec(given: dict[str, Any]) -> ModelSpec:
     """One side's model."""
-    shape = Models.__dataclass_fields__
-    asked = next(iter(commands.values())).values({key: value for key, value in given.items() if key in shape})
-    [(spec, _, _)] = Models(**{key: asked[key] for key in shape}).each()
+    spec, _, _ = Models(**{key: value for key, value in given.items() if key in Models.__dataclass_fields__}).load()
     return spec
 
 
@@ -130,7 +138,7 @@ def _at_one_length(commands: dict[str, sweeping.Swept], options: list[dict[str, 
     """Where no length is given, put both sides at the shorter context: at their own, the lengths would be what differs."""
     if a.context is None or b.context is None or a.context == b.context or any("seq" in given for given in options):
         return []
-    if not any("seq" in each.options for each in commands.values()):
+    if not any("seq" in each.question.declared for each in commands.values()):
         return []
     shorter = min(a.context, b.context)
     for given in options:
@@ -138,12 +146,18 @@ def _at_one_length(commands: dict[str, sweeping.Swept], options: list[dict[str, 
     return [f"both at {shorter:,} tokens, the shorter of the two contexts; --seq states another length"]
 
 
-def _answers(commands: dict[str, sweeping.Swept], given: dict[str, Any]) -> dict[str, Item]:
-    """Each command's answer about one side."""
+def _answers(commands: dict[str, sweeping.Swept], given: dict[str, Any]) -> tuple[dict[str, Item], str | None]:
+    """Each command's answer about one side, and why it cannot be served, where it cannot."""
     shape = Models.__dataclass_fields__
     items = {}
+    refusal = None
     for name, each in commands.items():
         # The number format of the weights is memory's to judge, where memory is asked, as contrast() has it.
-        known = shape if name == "params" and "memory" in commands else each.options
-        [items[name]] = each.ask({key: value for key, value in given.items() if key in known})
-    return items
+        known = shape if name == "params" and "memory" in commands else each.question.declared
+        try:
+            [items[name]] = each.ask({key: value for key, value in given.items() if key in known})
+        except InputError as error:
+            if name != "serve" or len(commands) == 1:
+                raise
+            refusal = error.message
+    return items, refusal

@@ -1,4 +1,4 @@
-"""llmcx completions: the scripts in completions/.
+"""llmcx tools completions: the scripts in completions/.
 
 They ask llmcx itself on every Tab, through Typer's completion protocol, so that they know every option, preset and variant
 of the version that is installed.
@@ -72,9 +72,9 @@ def completions(
     """Print the completion script of a shell.
 
     \b
-    source <(llmcx completions bash)
-    llmcx completions zsh > ~/.zfunc/_llmcx
-    llmcx completions fish > ~/.config/fish/completions/llmcx.fish
+    source <(llmcx tools completions bash)
+    llmcx tools completions zsh > ~/.zfunc/_llmcx
+    llmcx tools completions fish > ~/.config/fish/completions/llmcx.fish
     """
     if shell is not None and shell not in SCRIPTS:
         raise unknown_name("shell", shell, list(SCRIPTS), field="shell")

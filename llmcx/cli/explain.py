@@ -2,10 +2,7 @@
 
 from typing import Annotated
 
-import typer
-
 from llmcx import explain as topics
-from llmcx import units
 from llmcx.cli.options import Models, Output, argument, command, describe, option, single
 from llmcx.errors import InputError
 from llmcx.report import render
@@ -16,12 +13,14 @@ app = single()
 
 @command(app)
 def explain(
-    models: Models,
     topic: Annotated[
-        str | None, argument("kv-cache, linear, flops.scores, gqa, chinchilla, ...", "TOPIC", offers="explain:names")
+        str | None, argument("kv-cache, linear, flops.scores, gqa, chinchilla, ...", "[TOPIC]", offers="explain:names")
     ] = None,
-    seq: Annotated[str | None, option("With a model: tokens per sequence; 8k is 8192. Default: the context.")] = None,
-    batch: Annotated[str, option("With a model: sequences.")] = "1",
+    models: Models = Models(),  # noqa: B008
+    seq: Annotated[
+        int | None, option("With a model: tokens of a sequence; 8k is 8192. Default: the context.", reads="length")
+    ] = None,
+    batch: Annotated[int | None, option("With a model: sequences. Default: 1.", reads="count")] = None,
     json: Annotated[bool, option("JSON on stdout, the same as --format json.", "--json")] = False,
     format: Annotated[
         str | None,
@@ -41,33 +40,27 @@ def explain(
     llmcx explain
     llmcx explain kv-cache
     llmcx explain flops.scores
-    llmcx explain gqa --preset llama-2-7b --seq 4k
+    llmcx explain gqa llama-2-7b --seq 4k
     llmcx explain chinchilla --json | jq -r '.result.formulas[].formula'
     """
     chosen = Output(json=json, format=format, plain=plain).chosen()
     if chosen == "csv":
         problem = "explain is text, of which CSV has none; give json, jsonl, markdown or table"
         raise InputError(problem, field="format", value=chosen)
-    named = any(value is not None for value in vars(models).values())
+    named = models.model is not None or bool(models.shape())
     if topic is None:
         if named or seq is not None:
             raise InputError("give a topic, whose formula the model's numbers are put into", field="topic")
-        found = [render.Item(None, {}, topics.listed(), [])]
+        item = render.Item(None, {}, topics.listed(), [])
     elif named:
-        length, sequences = seq if seq is None else units.length(seq, "--seq"), units.count(batch, "--batch")
-        asked = {"topic": topic, "seq": length, "batch": sequences}
-        found = [
-            render.Item(describe(spec), asked | shape, topics.topic(topic, spec, sequences, length), notes)
-            for spec, shape, notes in models.each()
-        ]
+        spec, shape, notes = models.load()
+        asked = {"topic": topic, "seq": seq, "batch": batch or 1} | shape
+        item = render.Item(describe(spec), asked, topics.topic(topic, spec, batch or 1, seq), notes)
     else:
-        if seq is not None or batch != "1":
-            raise InputError("--seq and --batch are a model's: name one, e.g. --preset llama-3-8b", field="seq", value=seq)
-        found = [render.Item(None, {"topic": topic}, topics.topic(topic), [])]
+        if seq is not None or batch is not None:
+            raise InputError("--seq and --batch are a model's: name one, e.g. llama-3-8b", field="seq", value=seq)
+        item = render.Item(None, {"topic": topic}, topics.topic(topic), [])
     if chosen in ("json", "jsonl"):
-        render.show("explain", found, "explain", chosen, False)
+        render.show("explain", [item], "explain", chosen)
         return
-    for number, item in enumerate(found):
-        if number:
-            typer.echo()
-        show(item.result, chosen, item.model["name"] if item.model else None)
+    show(item.result, chosen, item.model["name"] if item.model else None)

@@ -1,13 +1,12 @@
 """llmcx flops."""
 
 from functools import partial
-from itertools import product
 from typing import Annotated
 
-from llmcx import units
-from llmcx.answers import flops as core
+from llmcx.answers import flops as answers
 from llmcx.answers import growth as growing
-from llmcx.cli.options import Models, command, describe, explaining, option, single
+from llmcx.cli.options import Models, command, describe, explaining, heading, option, single
+from llmcx.errors import InputError, unknown_name
 from llmcx.model.spec import ModelSpec, sequence_length
 from llmcx.report.render import Item
 
@@ -17,12 +16,12 @@ app = single()
 @command(app, "flops")
 def flops(
     models: Models,
-    seq: Annotated[str | None, option("Tokens per sequence; 8k is 8192. Default: the context.")] = None,
-    batch: Annotated[str, option("Sequences.")] = "1",
-    source_seq: Annotated[str | None, option("Encoder tokens of an encoder-decoder. Default: --seq.")] = None,
-    context: Annotated[str | None, option("Tokens that the decode step attends to. Default: --seq.")] = None,
+    seq: Annotated[int | None, option("Tokens of a sequence; 8k is 8192. Default: the context.", reads="length")] = None,
+    batch: Annotated[int, option("Sequences.", reads="count")] = 1,
+    source_seq: Annotated[int | None, option("Encoder tokens of an encoder-decoder. Default: --seq.", reads="length")] = None,
+    context: Annotated[int | None, option("Tokens that the decode step attends to. Default: --seq.", reads="length")] = None,
     causal: Annotated[bool, option("Count only the scores a mask or window leaves.", "--causal")] = False,
-    recompute: Annotated[bool, option("Training recomputes the layers' forward.", "--recompute")] = False,
+    recompute: Annotated[str, option("none, or full: training does the layers' forward again.", offers="none full")] = "none",
     convention: Annotated[
         str,
         option(
@@ -30,37 +29,39 @@ def flops(
             offers="flops macs eager leading-order",
         ),
     ] = "flops",
-) -> list[Item]:
+    textbook: Annotated[bool, option("Beside it the textbook's rules of thumb.", "--textbook", group="Less common")] = False,
+) -> Item:
     """Count FLOPs: forward, backward, training, and one decode step with a KV cache.
 
     forward.total is what PyTorch's FlopCounterMode counts for one eager pass: 2 per multiply-add, the full score
     matrix, the LM head on every position. Norms, softmax and activations are counted apart.
 
     \b
-    llmcx flops --preset gpt3 --seq 2048
-    llmcx flops --preset gpt3 --seq 512,2048 --json | jq '.results[].result.forward.total'
-    llmcx flops --preset llama-3-8b --kv-heads 32 --causal
-    llmcx flops --preset gpt3 --convention leading-order
+    llmcx flops gpt3 --seq 2048
+    llmcx flops gpt3 --seq 512,2048 --json | jq '.results[].result.forward.total'
+    llmcx flops llama-3-8b --kv-heads 32 --causal
+    llmcx flops gpt3 --convention leading-order
     """
-    lengths = [None] if seq is None else units.many(seq, units.length, "--seq")
-    batches = units.many(batch, units.count, "--batch")
-    source = None if source_seq is None else units.length(source_seq, "--source-seq")
-    attends = None if context is None else units.length(context, "--context")
-    items = []
-    for spec, shape, notes in models.each():
-        for length, size in product(lengths, batches):
-            n = sequence_length(spec, length)
-            result = core.flops(
-                spec, size, n, source=source, ideal=causal, context=attends, recompute=recompute, convention=convention
-            )
-            inputs = {"batch": size, "seq": n, "convention": convention, "causal": causal, "recompute": recompute}
-            inputs |= ({"source_seq": source} if source is not None else {}) | shape
-            extra, more = _notes(spec, causal, convention), partial(_growth, spec, n, causal, result)
-            items.append(Item(describe(spec), inputs, result, extra + notes, explaining("flops", result), more))
-    return items
+    if recompute not in ("none", "full"):
+        raise unknown_name("recomputation in flops", recompute, ["none", "full"], field="recompute")
+    spec, shape, notes = models.load()
+    if source_seq is not None and not (spec.encoder and spec.decoder):
+        problem = f"--source-seq is for an encoder-decoder, which {spec.name} is not"
+        raise InputError(problem, field="source_seq", value=source_seq)
+    n, again = sequence_length(spec, seq), recompute == "full"
+    result = answers.flops(
+        spec, batch, n, source=source_seq, ideal=causal, context=context, recompute=again, convention=convention
+    )
+    inputs = {"batch": batch, "seq": n, "convention": convention, "causal": causal, "recompute": recompute}
+    inputs |= {"source_seq": source_seq} if source_seq is not None else {}
+    inputs |= ({"context": context} if context is not None else {}) | shape
+    inputs |= {"textbook": True} if textbook else {}
+    about, more = _notes(spec, causal, convention) + notes, partial(_growth, spec, n, causal, result)
+    head = heading("flops", spec, inputs, result)
+    return Item(describe(spec), inputs, result, about, explaining("flops", result), more, head)
 
 
-def _growth(spec: ModelSpec, n: int, causal: bool, result: core.Flops) -> tuple[list[growing.Growth], int | None]:
+def _growth(spec: ModelSpec, n: int, causal: bool, result: answers.Flops) -> tuple[list[growing.Growth], int | None]:
     """What a picture shows."""
     crossing = result.crossover.with_head
     return growing.growth(spec, growing.span(spec, crossing, n), causal), crossing
@@ -72,7 +73,7 @@ def _notes(spec: ModelSpec, causal: bool, convention: str) -> list[str]:
     notes = ["full score matrices, as eager attention computes them; --causal counts the useful half"]
     if causal:
         notes = ["--causal: only the scores that the mask or window leaves, n(n+1)/2 per head for full causal attention"]
-    elif core.convolves(spec):
+    elif answers.convolves(spec):
         counted = "as FlopCounterMode counts it, each channel's filter meeting every channel"
         notes.append(f"the backward pass of a convolution {counted}; --causal counts its own alone")
     if convention != "eager" and any(part.every_expert for _, part in spec.mixtures):

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
-from decimal import Decimal, InvalidOperation
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from math import prod
 from operator import mul
 from typing import Any
 
-from llmcx.errors import InputError, shown, unknown_name
-from llmcx.units import many
+from llmcx.errors import InputError, unknown_name
 
 MOST = 1_000_000
 """Values that one range may have. A grid may be of any size: it is never made."""
 
-_NUMBER = r"\d[\d_.]*(?:[eE]\+?\d+)?[a-zA-Z]*"
-_RANGE = re.compile(rf"{_NUMBER}:{_NUMBER}(?::.*)?")
 _SETTING = re.compile(r"\w+=[^:]*")
 
 
@@ -35,51 +30,6 @@ def entries(text: str) -> list[str]:
         else:
             out.append(part.strip())
     return out
-
-
-def values(text: str, one: Callable[[str, str], int], field: str) -> list[int | str]:
-    """What a list holds: numbers as ``one`` reads them, ranges of them, and names.
-
-    >>> from llmcx.units import length
-    >>> values("512,1k:4k:x2,auto", length, "--seq")
-    [512, 1024, 2048, 4096, 'auto']
-    """
-    out: list[int | str] = []
-    for entry in entries(text):
-        if not entry:
-            raise InputError(f"{field} is {shown(text)}, which has an empty entry", field=field.lstrip("-"), value=text[:200])
-        if _RANGE.fullmatch(entry):
-            out += many(entry, one, field, MOST)
-            continue
-        out.append(entry)
-        with suppress(InputError):  # of a name that begins with a digit, or what the command itself will refuse
-            if re.fullmatch(_NUMBER, entry):
-                out[-1] = one(entry, field)
-    return out
-
-
-def decimals(text: str, field: str) -> list[float]:
-    """A list of decimal numbers and ranges of them.
-
-    >>> decimals("4.5,0.1:0.3:+0.1", "--reserve")
-    [4.5, 0.1, 0.2, 0.3]
-    """
-    out: list[Decimal] = []
-    for entry in text.split(","):
-        try:
-            low, *more = (part.strip() for part in entry.split(":"))
-            first = Decimal(low)
-            if not more:
-                out.append(first)
-                continue
-            last, step = Decimal(more[0]), Decimal(more[1].removeprefix("+"))
-            if len(more) != 2 or more[1][:1] != "+" or step <= 0 or not 0 <= last - first < MOST * step:
-                raise InvalidOperation
-            out += [first + k * step for k in range(int((last - first) / step) + 1)]
-        except (InvalidOperation, IndexError):
-            problem = f"{field} is {shown(text)}, but must be numbers, or ranges FROM:TO:+STEP that grow up to their end"
-            raise InputError(problem, field=field.lstrip("-"), value=text[:200]) from None
-    return [float(number) for number in out]
 
 
 class Grid:

@@ -131,7 +131,10 @@ def page() -> str:
     for name, command in commands():
         lines += section(name, command)
     lines += [".SH EXIT STATUS", *items(STATUS), ".SH ENVIRONMENT", *items(VARIABLES)]
-    lines += [".SH SEE ALSO", "\\fBllmcx explain\\fR tells every formula; \\fBllmcx completions\\fR prints completion scripts."]
+    lines += [
+        ".SH SEE ALSO",
+        "\\fBllmcx explain\\fR tells every formula; \\fBllmcx tools completions\\fR prints completion scripts.",
+    ]
     return "\n".join(lines) + "\n"
 
 

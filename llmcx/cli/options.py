@@ -1,22 +1,24 @@
-"""What subcommands share: the model source, the output, and how a function's parameters become a command.
+"""How a command declares its options, and how a function becomes a command.
+
+An option is declared once: what it reads, when it counts, what it is for. From that follow the command line (each takes lists and
+ranges), `llmcx sweep`, the Python function of the same name, the help, and the refusal of an option that would change nothing.
 
 No `from __future__ import annotations` here: the annotations below are read as objects.
 """
 
-import inspect
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, fields, is_dataclass
 from importlib import import_module
-from itertools import product
-from typing import Annotated, Any, get_args
+from inspect import Parameter, Signature, signature
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from llmcx import units
 from llmcx.cli import SETTINGS, Command, Group
-from llmcx.errors import InputError, shown, unknown_name
+from llmcx.errors import InputError, unknown_name
 from llmcx.model.spec import ModelSpec
 
 
@@ -46,28 +48,65 @@ VARIANTS = "model.variants:VARIANTS"
 DTYPES = "formats.dtypes:BITS"
 MATMULS = "bf16 fp16 fp8 fp4"
 
+METAVARS = {
+    **{"count": "N", "length": "N", "integer": "N", "size": "SIZE", "share": "SHARE", "number": "X"},
+    **{"word": "NAME", "text": "TEXT", "words": "NAME"},
+}
+"""What an option reads, and how its help calls that; "flag" has none. Numbers are read by :mod:`llmcx.cli.values`."""
+
+
+class Declared(NamedTuple):
+    """What llmcx knows of an option beside its flags and its help: what it ``reads``; whether a list of values gives one answer
+    (``whole``) in place of one each; the ``group`` in the help that it stands under; whether it is ``rare``, left out of the help
+    and given by --set; and what it ``needs``: names of other options, without which it would change nothing.
+    """
+
+    reads: str = "word"
+    whole: bool = False
+    group: str = ""
+    rare: bool = False
+    needs: str = ""
+    default: Any = None
+
 
 def _completion(offers: Any) -> Any:
     return choosing(*offers.split()) if isinstance(offers, str) else offers
 
 
-def option(help: str, *flags: str, metavar: str | None = None, offers: Any = None) -> Any:
-    """An option of a command; ``offers`` is how a shell completes it: a function, or names as :func:`choosing` takes them."""
-    return typer.Option(*flags, help=help, metavar=metavar, autocompletion=_completion(offers))
+def option(
+    help: str,
+    *flags: str,
+    reads: str = "word",
+    metavar: str | None = None,
+    offers: Any = None,
+    whole: bool = False,
+    group: str = "",
+    rare: bool = False,
+    needs: str = "",
+) -> Any:
+    """An option of a command; ``offers`` is how a shell completes it: a function, or names as :func:`choosing` takes them. The
+    rest is as in :class:`Declared`.
+    """
+    metavar = metavar or METAVARS.get(reads)
+    made = typer.Option(*flags, help=help, metavar=metavar, autocompletion=_completion(offers), hidden=rare)
+    made.declared = Declared(reads, whole, group, rare, needs)
+    return made
 
 
 def flag_of(name: str) -> str:
     """The flag of an option by its name in Python."""
-    return f"--{name.replace('_', '-')}"
+    return f"--{name.strip('_').replace('_', '-')}"
 
 
 def argument(help: str, metavar: str, offers: Any = None) -> Any:
     """An argument of a command, as :func:`option`."""
-    return typer.Argument(help=help, metavar=metavar, autocompletion=_completion(offers))
+    made = typer.Argument(help=help, metavar=metavar, autocompletion=_completion(offers))
+    made.declared = Declared("argument")
+    return made
 
 
 _MOST_REMEMBERED = 512
-_remembered: dict[Any, list[tuple[ModelSpec, dict[str, Any], list[str]]]] | None = None
+_remembered: dict[Any, tuple[ModelSpec, dict[str, Any], list[str]]] | None = None
 
 
 @contextmanager
@@ -85,107 +124,119 @@ def remembering(models: dict[Any, Any]) -> Iterator[None]:
 
 @dataclass(eq=False, repr=False)  # which takes half as long to make, at every start
 class Models:
-    """The model source, the same on every command. Iterating gives each model asked for, with its inputs and notes."""
+    """The model source, the same on every command."""
 
+    model: Annotated[
+        list[str] | None,
+        argument("Presets, files, directories, - for stdin, ORG/NAME on the hub, or a size such as 7B.", "[MODEL]...", PRESETS),
+    ] = None
     preset: Annotated[
-        list[str] | None, option("A built-in model; repeat to compare.", "--preset", "-p", metavar="NAME", offers=PRESETS)
+        str | None, option("A built-in model, by name.", "--preset", "-p", metavar="NAME", offers=PRESETS, group="Model")
     ] = None
     config: Annotated[
-        list[str] | None, option("A preset file or a Hugging Face config.json; - is stdin.", "--config", "-c", metavar="FILE")
+        str | None,
+        option("A preset file or a Hugging Face config.json; - is stdin.", "--config", "-c", metavar="FILE", group="Model"),
     ] = None
-    hf: Annotated[list[str] | None, option("A model on the Hugging Face hub (extra llmcx[hub]).", metavar="ORG/NAME")] = None
+    hf: Annotated[str | None, option("On the Hugging Face hub (extra llmcx[hub]).", metavar="ORG/NAME", group="Model")] = None
     as_type: Annotated[
-        str | None, option("Read a config.json as this model_type.", "--as", metavar="TYPE", offers="huggingface:WHERE")
+        str | None,
+        option("Read a config.json as this model_type.", "--as", metavar="TYPE", offers="huggingface:WHERE", group="Shape"),
     ] = None
-    layers: Annotated[
-        str | None, option("Layers; where kinds alternate, a multiple of their pattern.", "--layers", "-L", metavar="N")
-    ] = None
-    d_model: Annotated[str | None, option("Model width.", "--d-model", "-d", metavar="N")] = None
-    heads: Annotated[str | None, option("Query heads.", metavar="N")] = None
-    kv_heads: Annotated[str | None, option("Key-value heads (1 is MQA).", metavar="N")] = None
-    head_dim: Annotated[str | None, option("Width of a head.", metavar="N")] = None
-    d_ff: Annotated[str | None, option("Feed-forward width.", metavar="N")] = None
-    vocab: Annotated[str | None, option("Vocabulary size; 32k is 32000.", metavar="N")] = None
-    positions: Annotated[str | None, option("Learned positions; 8k is 8192.", metavar="N")] = None
-    context_length: Annotated[str | None, option("Longest context; 8k is 8192.", metavar="N")] = None
-    experts: Annotated[str | None, option("Experts per MoE layer.", metavar="N")] = None
-    top_k: Annotated[str | None, option("Experts that one token meets.", metavar="N")] = None
+    layers: Annotated[int | None, option("Layers.", "--layers", "-L", reads="count", group="Shape")] = None
+    d_model: Annotated[int | None, option("Model width.", "--d-model", "-d", reads="count", group="Shape")] = None
+    heads: Annotated[int | None, option("Query heads.", reads="count", group="Shape")] = None
+    kv_heads: Annotated[int | None, option("Key-value heads (1 is MQA).", reads="count", group="Shape")] = None
+    head_dim: Annotated[int | None, option("Width of a head.", reads="count", group="Shape", rare=True)] = None
+    d_ff: Annotated[int | None, option("Feed-forward width.", reads="count", group="Shape")] = None
+    vocab: Annotated[int | None, option("Vocabulary size; 32k is 32000.", reads="count", group="Shape")] = None
+    positions: Annotated[int | None, option("Learned positions; 8k is 8192.", reads="length", group="Shape", rare=True)] = None
+    context_length: Annotated[int | None, option("Longest context; 8k is 8192.", reads="length", group="Shape", rare=True)] = None
+    experts: Annotated[int | None, option("Experts per MoE layer.", reads="count", group="Shape")] = None
+    top_k: Annotated[int | None, option("Experts that each token is routed to.", reads="count", group="Shape")] = None
     experts_from: Annotated[
         str | None,
         option(
             "copy (default): each expert as wide as a dense model's feed-forward; split: d_ff / experts.",
             metavar="HOW",
             offers="copy split",
+            group="Shape",
+            rare=True,
         ),
     ] = None
-    window: Annotated[str | None, option("Sliding window, own token included.", metavar="N")] = None
-    ffn: Annotated[str | None, option("plain or gated.", metavar="KIND", offers="plain gated")] = None
-    norm: Annotated[str | None, option("layernorm or rmsnorm.", metavar="KIND", offers="layernorm rmsnorm")] = None
+    window: Annotated[int | None, option("Sliding window, own token included.", reads="length", group="Shape", rare=True)] = None
+    ffn: Annotated[str | None, option("plain or gated.", metavar="KIND", offers="plain gated", group="Shape", rare=True)] = None
+    norm: Annotated[
+        str | None, option("layernorm or rmsnorm.", metavar="KIND", offers="layernorm rmsnorm", group="Shape", rare=True)
+    ] = None
     attention: Annotated[
         str | None,
         option(
-            "standard, flash, causal_flash, ring:p=8, sliding:w=4096, local:w=256, strided:k=64, fixed:k=128,c=8,"
-            " longformer:w=512,g=16,m=2, bigbird:b=64,w=3,g=2,r=3, reformer:c=64,h=4, linformer:k=256, performer:r=256, linear,"
-            " gated_delta, mamba2, mha, mqa, gqa:g=8, mla, mla_naive, mla_absorbed, dsa:k=2048, nsa:n=16,w=512.",
+            "Exchange the attention: sliding:w=4096, gqa:g=8, mla, dsa:k=2048, mamba2, ... (see `llmcx explain attention`).",
             "--attention",
             "-a",
-            metavar="CORE",
+            metavar="NAME",
             offers=VARIANTS,
+            group="Shape",
         ),
     ] = None
-    bias: Annotated[bool | None, option("Biases in every linear layer.", "--bias/--no-bias")] = None
-    tied: Annotated[bool | None, option("Head tied to the token table.", "--tied/--untied")] = None
+    bias: Annotated[bool | None, option("Biases in every linear layer.", "--bias/--no-bias", group="Shape", rare=True)] = None
+    tied: Annotated[bool | None, option("Head tied to the token table.", "--tied/--untied", group="Shape", rare=True)] = None
 
-    _COUNTS = ("layers", "d_model", "heads", "kv_heads", "head_dim", "d_ff", "vocab", "experts", "top_k")
-    _LENGTHS = ("positions", "context_length", "window")
+    SOURCES = ("model", "preset", "config", "hf")
 
-    def each(self) -> Iterator[tuple[ModelSpec, dict[str, Any], list[str]]]:
-        """Every model x every combination of the values listed: the spec, the shape flags given, the notes."""
+    def shape(self) -> dict[str, Any]:
+        """The shape flags that were given."""
+        sources = (*self.SOURCES, "as_type")
+        return {name: value for name, value in vars(self).items() if value is not None and name not in sources}
+
+    def load(self) -> tuple[ModelSpec, dict[str, Any], list[str]]:
+        """The model, the shape flags given, and what was assumed."""
         if _remembered is None:
-            yield from self._each()
-            return
-        key = tuple(tuple(value) if isinstance(value, list) else value for value in vars(self).values())
+            return self._load()
+        key = tuple(vars(self).values())
         if key not in _remembered:
             if len(_remembered) == _MOST_REMEMBERED:
                 _remembered.clear()
-            _remembered[key] = [*self._each()]
-        yield from ((spec, dict(shape), list(notes)) for spec, shape, notes in _remembered[key])
+            _remembered[key] = self._load()
+        spec, shape, notes = _remembered[key]
+        return spec, dict(shape), list(notes)
 
-    def _each(self) -> Iterator[tuple[ModelSpec, dict[str, Any], list[str]]]:
-        from llmcx.catalog.load import load_config, load_hub, load_preset
-
-        sources = [flag_of(name) for name in ("preset", "config", "hf") if getattr(self, name)]
-        if len(sources) > 1:
-            raise InputError(f"{' and '.join(sources)} are two model sources; give one of them", field=sources[1].lstrip("-"))
-        lists: dict[str, list[Any]] = {}
-        for name in (*self._COUNTS, *self._LENGTHS):
-            if (text := getattr(self, name)) is not None:
-                lists[name] = units.many(text, units.length if name in self._LENGTHS else units.count, flag_of(name))
-                if min(lists[name]) < 1:
-                    problem = f"{flag_of(name)} is {text}, but must be at least 1"
-                    raise InputError(problem, field=name, value=text, allowed="1 or more")
-        kinds = ("experts_from", "ffn", "norm", "attention", "bias", "tied")
-        lists |= {name: [getattr(self, name)] for name in kinds if getattr(self, name) is not None}
-        bases: list[ModelSpec] = [load_preset(name) for name in self.preset or ()]
-        if self.config and self.config.count("-") > 1:
-            raise InputError("--config - reads stdin, which can be read only once", field="config")
-        bases += [load_config(path, self.as_type) for path in self.config or ()]
-        bases += [load_hub(name, self.as_type) for name in self.hf or ()]
-        if self.as_type and not (self.config or self.hf):
-            raise InputError("--as says how to read a config.json, so it needs --config or --hf", field="as")
-        if bases and not lists:
-            yield from ((base, {}, _unchanged(base, {})) for base in bases)
-            return
+    def _load(self) -> tuple[ModelSpec, dict[str, Any], list[str]]:
+        source, given = self.model, self.shape()
+        for name, value in given.items():
+            if isinstance(value, int) and not isinstance(value, bool) and value < 1:
+                problem = f"{flag_of(name)} is {value}, but must be at least 1"
+                raise InputError(problem, field=name, value=value, allowed="1 or more")
+        base: ModelSpec | None = None
+        notes: list[str] = []
+        if source is not None:
+            base, notes = _source(source, self.as_type)
+        elif self.as_type:
+            raise InputError(
+                "--as says how to read a config.json, so it needs one: name a file or a model on the hub", field="as"
+            )
+        if not given and base is not None:
+            return base, {}, [*notes, *_unchanged(base, {})]
         from llmcx.catalog.override import Shape, apply, from_shape, made_experts
 
-        shapes = [Shape(**dict(zip(lists, values, strict=True))) for values in product(*lists.values())]
-        if not bases:
-            for shape in shapes:
-                spec, notes = from_shape(shape)
-                yield spec, shape.stated(), notes + (made_experts(shape) if shape.experts else [])
-        for base, shape in product(bases, shapes):
-            experts = made_experts(shape) if shape.experts and not base.mixtures else []
-            yield apply(base, shape), shape.stated(), _unchanged(base, shape.stated()) + experts
+        shape = Shape(**given)
+        if base is None:
+            base, notes = from_shape(shape)
+            return base, given, notes + (made_experts(shape) if shape.experts else [])
+        experts = made_experts(shape) if shape.experts and not base.mixtures else []
+        return apply(base, shape), given, [*notes, *_unchanged(base, given), *experts]
+
+
+def _source(source: Any, as_type: str | None) -> tuple[ModelSpec, list[str]]:
+    """The model that is named, and what was assumed of it."""
+    from llmcx.catalog import load
+
+    if isinstance(source, str) and (size := load.stand_in(source)) is not None:
+        from llmcx.answers.architecture import stand_in
+
+        return stand_in(size)
+    spec = load.load(source, as_type)
+    return spec, []
 
 
 def _unchanged(base: ModelSpec, shape: dict[str, Any]) -> list[str]:
@@ -200,7 +251,7 @@ def _unchanged(base: ModelSpec, shape: dict[str, Any]) -> list[str]:
 class Output:
     """How the answer is written."""
 
-    json: Annotated[bool, option("JSON on stdout, the same as --format json.", "--json")] = False
+    json: Annotated[bool, option("JSON on stdout, the same as --format json.", "--json", reads="flag", group="Output")] = False
     format: Annotated[
         str | None,
         option(
@@ -209,15 +260,28 @@ class Output:
             "-f",
             metavar="FORMAT",
             offers="table json jsonl csv markdown",
+            group="Output",
         ),
     ] = None
-    plain: Annotated[bool, option("The table in words, for a screen reader; LLMCX_PLAIN=1 makes it the default.", "--plain")] = (
-        False
-    )
+    detail: Annotated[bool, option("Every row, table and note.", "--detail", reads="flag", group="Output")] = False
+    explain: Annotated[
+        bool, option("Under the tables: formulas, the numbers put in, sources.", "--explain", reads="flag", group="Output")
+    ] = False
+    plain: Annotated[
+        bool,
+        option(
+            "The table in words, for a screen reader; LLMCX_PLAIN=1 makes it the default.",
+            "--plain",
+            reads="flag",
+            group="Shown otherwise",
+        ),
+    ] = False
     plot: Annotated[
-        str | None, option("Draw it: - in the terminal, or .svg, .png, .pdf, .html (extra llmcx[plot]).", metavar="FILE")
+        str | None,
+        option(
+            "Draw it: - in the terminal, or .svg, .png, .pdf, .html (extra llmcx[plot]).", metavar="FILE", group="Shown otherwise"
+        ),
     ] = None
-    explain: Annotated[bool, option("Under the tables: formulas, the numbers put in, sources.", "--explain")] = False
 
     def chosen(self) -> str:
         """The format asked for, "plain" among them. Raises InputError where options contradict each other."""
@@ -234,6 +298,9 @@ class Output:
                 raise InputError(f"--plain is a form of the table and contradicts {given}; give one", field="plain")
             if self.plot == "-":
                 raise InputError(f"--plot - draws in the terminal and contradicts {given}; name a file", field="plot", value="-")
+            if self.detail and chosen != "markdown":
+                problem = f"{given} has every row and note already, so --detail would change nothing"
+                raise InputError(problem, field="detail")
         elif self.plain or os.environ.get("LLMCX_PLAIN", "0") not in ("", "0"):
             chosen = "plain"
         if self.plot == "-" and self.explain:
@@ -259,7 +326,7 @@ class Output:
                 return
         from llmcx.report import render
 
-        render.show(command, answer.items, view, chosen, self.explain)
+        render.show(command, answer.items, view, chosen, self.explain, self.detail)
 
 
 def explaining(module: str, *answer: Any, rows: str = "rows") -> Callable[[], list[Any]]:
@@ -272,11 +339,13 @@ def explaining(module: str, *answer: Any, rows: str = "rows") -> Callable[[], li
     return explained
 
 
-def refuse_given(why: str, **options: Any) -> None:
-    """Refuse the first of ``options`` that was given (is not None): it would change nothing, for the reason ``why``."""
-    for name, value in options.items():
-        if value is not None:
-            raise InputError(f"{flag_of(name)} {why}", field=name, value=value)
+def heading(name: str, *answer: Any) -> Callable[[], Any]:
+    """The first lines of an answer: a function of :mod:`llmcx.report.headline`, called when they are printed."""
+
+    def headed() -> Any:
+        return getattr(import_module("llmcx.report.headline"), name)(*answer)
+
+    return headed
 
 
 def describe(spec: ModelSpec) -> dict[str, Any]:
@@ -285,62 +354,144 @@ def describe(spec: ModelSpec) -> dict[str, Any]:
     return {key: value for key, value in out.items() if value is not None or key in ("name", "family", "source")}
 
 
-def _number_type(annotation: Any) -> type[int] | type[float] | None:
-    """int or float, where ``Annotated[int | None, ...]`` or the like says that an option is a number."""
-    kind, *_ = get_args(annotation)
-    return next((number for number in (int, float) if number in (kind, *get_args(kind))), None)
+# --- a function becomes a command -------------------------------------------------------------------------------------
 
 
-def _read_number(kind: type[int] | type[float], name: str, text: str) -> int | float:
-    try:
-        return kind(text)
-    except ValueError:
-        what = "a whole number" if kind is int else "a number"
-        problem = f"{flag_of(name)} is {shown(text)}, but must be {what}"
-        raise InputError(problem, field=name, value=text[:200], allowed=what) from None
+class Question:
+    """A command as something that can be asked: by the command line, by a sweep, by Python."""
+
+    def __init__(self, function: Callable[..., Any], shows: str | None) -> None:
+        self.function, self.shows = function, shows
+        self.groups: dict[str, Any] = {}
+        self.parameters: dict[str, Parameter] = {}
+        for parameter in signature(function).parameters.values():
+            kind: Any = parameter.annotation
+            if isinstance(kind, type) and is_dataclass(kind):
+                self.groups[parameter.name] = kind
+                self.parameters |= signature(kind).parameters
+            else:
+                self.parameters[parameter.name] = parameter
+        self.declared = {name: _declared(parameter) for name, parameter in self.parameters.items()}
+        self.arguments = {name for name, each in self.declared.items() if each.reads == "argument"}
+        self._names = {name: [field.name for field in fields(kind)] for name, kind in self.groups.items()}
+        self._defaults = {name: each.default for name, each in self.declared.items()}
+        self.flags = {name: _flag(parameter) for name, parameter in self.parameters.items()}
+
+    def answer(self, given: Mapping[str, Any]) -> Any:
+        """The answer for one value of each option given, read already (a list where the option is ``whole``).
+
+        Raises InputError for one that would change nothing.
+        """
+        values = {**self._defaults, **given}
+        for name in given:
+            if needs := self.declared[name].needs:
+                check_needs(self, name, needs, values)
+        grouped = {name: kind(**{key: values.pop(key) for key in self._names[name]}) for name, kind in self.groups.items()}
+        return self.function(**grouped, **values)
+
+
+def check_needs(question: Question, name: str, needs: str, values: Mapping[str, Any]) -> None:
+    """Refuse an option without what it ``needs``: "train", "not train", "engine=vllm|sglang"; several, all of them, with commas.
+
+    Raises InputError, which says what would make it count.
+    """
+    for need in needs.split(","):
+        key, _, allowed = need.removeprefix("not ").partition("=")
+        flag, wanted = question.flags[key], question.flags[name]
+        value = values[key]
+        if need.startswith("not "):
+            if value:
+                raise InputError(f"{wanted} changes nothing with {flag}; leave one of them out", field=name)
+        elif allowed:
+            if value not in allowed.split("|"):
+                problem = f"{wanted} changes nothing unless {flag} is {' or '.join(allowed.split('|'))}"
+                raise InputError(problem, field=name)
+        elif not value:
+            raise InputError(f"{wanted} changes nothing without {flag}; add {flag}", field=name)
+
+
+def _info(parameter: Parameter) -> Any:
+    [info] = parameter.annotation.__metadata__
+    return info
+
+
+def _declared(parameter: Parameter) -> Declared:
+    info = _info(parameter)
+    found: Declared = getattr(info, "declared", Declared())
+    kinds = getattr(parameter.annotation.__origin__, "__args__", (parameter.annotation.__origin__,))
+    reads = "flag" if bool in kinds else found.reads
+    default = None if parameter.default is Parameter.empty else parameter.default
+    return found._replace(reads=reads, default=default)
+
+
+def _flag(parameter: Parameter) -> str:
+    """The long flag of an option."""
+    decls = [decl.partition("/")[0] for decl in getattr(_info(parameter), "param_decls", None) or ()]
+    return next((decl for decl in decls if decl.startswith("--")), flag_of(parameter.name))
+
+
+def _registered(parameter: Parameter, declared: Declared) -> Parameter:
+    """A parameter as Typer is to have it: None where it is not given, and a list of texts, because each may be repeated."""
+    info = copy(_info(parameter))  # a function may be registered twice
+    if isinstance(info, type(typer.Argument())):
+        return parameter.replace(kind=Parameter.KEYWORD_ONLY)
+    kept = declared.default
+    if parameter.default is Parameter.empty:
+        default: Any = Parameter.empty
+    else:
+        default = None
+        if kept not in (None, False) and declared.reads != "flag":
+            info.help = f"{info.help} [default: {kept}]"
+    kind = bool if declared.reads == "flag" else list[str]
+    return parameter.replace(
+        kind=Parameter.KEYWORD_ONLY,
+        default=default,
+        annotation=Annotated[kind if default is Parameter.empty else kind | None, info],
+    )
+
+
+_SET = Parameter(
+    "set",
+    Parameter.KEYWORD_ONLY,
+    default=None,
+    annotation=Annotated[list[str] | None, option("Any rarer input; repeat.", metavar="NAME=VALUE", group="Model")],
+)
+"""Stands in the help, and is read before the others (:mod:`llmcx.cli.spelling`)."""
 
 
 def command(app: typer.Typer, shows: str | None = None, **settings: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a function as a command. A parameter annotated with a dataclass of options brings all of them.
 
-    So a subcommand states its own options and says `models: Models` for the shared ones. What it returns, an Answer or the items
-    of one, is shown under the schema ``shows``, with the options of Output; the registered function's ``answer`` finds it without
-    showing it, ``numbers`` are its int and float options. A command that ``shows`` nothing writes for itself.
+    So a subcommand states its own options and says `models: Models` for the shared ones. Each option takes lists and ranges: the
+    function is called for every combination, with one value of each. What it returns, an Answer or an Item, is shown under the
+    schema ``shows``, with the options of Output. A command that ``shows`` nothing writes for itself, and is called once, with
+    texts as they stand.
     """
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        groups: dict[str, Any] = {}
-        options: list[inspect.Parameter] = []
-        for parameter in inspect.signature(function).parameters.values():
-            kind: Any = parameter.annotation
-            if isinstance(kind, type) and is_dataclass(kind):
-                groups[parameter.name] = kind
-                options += inspect.signature(kind).parameters.values()
-            else:
-                options.append(parameter)
-        output = {} if shows is None else inspect.signature(Output).parameters
-        options = [option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in (*options, *output.values())]
-        numbers = {option.name: kind for option in options if (kind := _number_type(option.annotation))}
-
-        def answer(**values: Any) -> Any:
-            grouped = {name: kind(**{f.name: values.pop(f.name) for f in fields(kind)}) for name, kind in groups.items()}
-            return function(**grouped, **values)
+        question = Question(function, shows)
+        options = [_registered(parameter, question.declared[name]) for name, parameter in question.parameters.items()]
+        if any(each.rare for each in question.declared.values()):
+            options.append(_SET)
+        output = {} if shows is None else signature(Output).parameters
+        options += [parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in output.values()]
 
         def run(**values: Any) -> None:
-            for name, kind in numbers.items():
-                if isinstance(values[name], str):
-                    values[name] = _read_number(kind, name, values[name])
             form = Output(**{name: values.pop(name) for name in output})
-            chosen = form.chosen() if shows is not None else ""
-            found = answer(**values)
-            if shows is not None and found is not None:
-                from llmcx.report.render import Answer
+            values.pop("set", None)  # by now the options that it stood for
+            if shows is None:
+                from llmcx.cli.values import once
 
-                form.show(shows, found if isinstance(found, Answer) else Answer(found), chosen)
+                question.answer(once(question, values))
+                return
+            chosen = form.chosen()
+            from llmcx.cli.values import ask
 
-        run.answer, run.shows, run.numbers = answer, shows, numbers  # type: ignore[attr-defined]
+            form.show(shows, ask(question, values), chosen)
+
+        run.question = question  # type: ignore[attr-defined]
         run.__doc__ = function.__doc__
-        run.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+        run.__signature__ = Signature(options)  # type: ignore[attr-defined]
         run.__annotations__ = {option.name: option.annotation for option in options}
         app.command(function.__name__.strip("_").replace("_", "-"), **{"cls": Command} | settings)(run)
         return function

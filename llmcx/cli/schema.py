@@ -1,4 +1,4 @@
-"""llmcx schema: the JSON Schemas of what the commands print."""
+"""llmcx tools schema: the JSON Schemas of what the commands print."""
 
 from typing import Annotated
 
@@ -17,8 +17,8 @@ def schema(
     """Print the JSON Schema (2020-12) of a command's --json; without a name, list them.
 
     \b
-    llmcx schema
-    llmcx schema flops
-    llmcx schema error
+    llmcx tools schema
+    llmcx tools schema flops
+    llmcx tools schema error
     """
     typer.echo("\n".join(schemas.names()) if name is None else schemas.text(name).rstrip())

@@ -3,13 +3,13 @@
 from functools import partial
 from typing import Annotated
 
-from llmcx import units
-from llmcx.answers import serve as core
-from llmcx.catalog import data as catalog
-from llmcx.cli.options import MATMULS, Models, command, completing, describe, explaining, option, single
-from llmcx.engines import efficiency as calibration
+from llmcx.answers import serve as answers
+from llmcx.cli.accelerator import USED, accelerators
+from llmcx.cli.options import MATMULS, Models, command, completing, describe, explaining, heading, option, single
+from llmcx.engines import efficiency as efficiencies
 from llmcx.engines.serving_time import Server, Setup
 from llmcx.errors import InputError
+from llmcx.formats import dtypes
 from llmcx.report.render import Item
 
 app = single()
@@ -18,71 +18,97 @@ app = single()
 @command(app, "serve")
 def serve(
     models: Models,
-    hardware: Annotated[str, option("See `llmcx hardware list`.", offers=completing("hardware"))] = "h100",
-    tp: Annotated[str, option("GPUs that share each layer.")] = "1",
-    ep: Annotated[str, option("GPUs that share out the experts, a divisor of --tp.")] = "1",
-    attention_dp: Annotated[str, option("Groups of --tp that attend for a share of the users each.")] = "1",
-    prompt: Annotated[str, option("Tokens in; 8k is 8192.")] = "1k",
-    out: Annotated[str, option("Tokens out.", "--output")] = "1k",
-    batch: Annotated[str | None, option("Users at once. Default: a frontier up to the largest batch.")] = None,
-    weight_bits: Annotated[float, option("Bits per weight, scales included, e.g. 4.5.")] = 16.0,
-    kv_bits: Annotated[float, option("Bits per cached number.")] = 16.0,
-    dtype: Annotated[str | None, option("Of the matmuls: bf16, fp8, fp4. Default: 16 bits.", offers=MATMULS)] = None,
-    cached: Annotated[str, option("Tokens of the prompt found in the prefix cache.")] = "0",
-    chunk: Annotated[str | None, option("Chunked prefill: tokens of a prompt per step.")] = None,
-    draft: Annotated[int, option("Speculative decoding: tokens drafted per step.")] = 0,
-    acceptance: Annotated[float, option("Probability that a drafted token is accepted.")] = 0.7,
-    draft_cost: Annotated[float, option("Drafting a token, as a share of a decode step.")] = 0.05,
-    reserve: Annotated[float, option("Share of the memory kept for the engine.")] = 0.1,
-    price: Annotated[float | None, option("USD per accelerator-hour. Default: the accelerator's, dated.")] = None,
-    efficiency: Annotated[list[str] | None, option("Override a factor, e.g. memory=0.9; repeat.", metavar="NAME=X")] = None,
-) -> list[Item]:
+    hardware: Annotated[
+        str, option("h100, 8xh200, rtx-4090, FILE.yaml, auto: `llmcx catalog hardware`.", offers=completing("hardware"))
+    ] = "h100",
+    prompt: Annotated[int, option("Tokens in; 8k is 8192.", reads="length")] = 1024,
+    output: Annotated[int, option("Tokens out.", reads="length")] = 1024,
+    batch: Annotated[int | None, option("Users at once. Default: a frontier up to the largest batch.", reads="count")] = None,
+    dtype: Annotated[
+        str,
+        option(
+            "Of the weights: bf16, fp8, int4, q4_k_m, awq, mxfp4, ...",
+            offers="formats.dtypes:BITS formats.quant:SCHEMES formats.gguf:MIXES",
+        ),
+    ] = "bf16",
+    kv_dtype: Annotated[str, option("Of the cache.", offers="formats.dtypes:BITS formats.dtypes:CACHE_BLOCKS")] = "bf16",
+    compute_dtype: Annotated[
+        str | None,
+        option("Of the matmuls: bf16, fp8, fp4. Default: fp8 for fp8 weights where the accelerator has it.", offers=MATMULS),
+    ] = None,
+    utilization: Annotated[float, option("Share of the memory that the engine uses.", reads="share")] = USED,
+    price: Annotated[float | None, option("USD per accelerator-hour. Default: the accelerator's, dated.", reads="number")] = None,
+    gpus: Annotated[int | None, option("All GPUs. Default: those of --hardware, else --tp.", reads="count", group="GPUs")] = None,
+    tp: Annotated[int | None, option("GPUs that share each layer. Default: all.", reads="count", group="GPUs")] = None,
+    ep: Annotated[int, option("GPUs that share out the experts, a divisor of --tp.", reads="count", group="GPUs")] = 1,
+    attention_dp: Annotated[
+        int, option("Groups of --tp that attend for a share of the users each.", reads="count", group="GPUs")
+    ] = 1,
+    cached: Annotated[int, option("Tokens of the prompt found in the prefix cache.", reads="length", group="Schedule")] = 0,
+    chunk: Annotated[
+        int | None, option("Chunked prefill: tokens of a prompt per step.", reads="length", group="Schedule")
+    ] = None,
+    draft: Annotated[int, option("Speculative decoding: tokens drafted per step.", reads="integer", group="Schedule")] = 0,
+    acceptance: Annotated[
+        float,
+        option("Probability that a drafted token is accepted.", reads="number", group="Schedule", needs="draft"),
+    ] = 0.7,
+    draft_cost: Annotated[
+        float,
+        option("Drafting a token, as a share of a decode step.", reads="number", group="Schedule", needs="draft"),
+    ] = 0.05,
+    efficiency: Annotated[
+        list[str] | None,
+        option("Override a factor, e.g. memory=0.9; repeat.", metavar="NAME=X", whole=True, group="Less common"),
+    ] = None,
+) -> Item:
     """First token, time per token, tokens/s, largest batch and cost of serving, by roofline: ideal and calibrated.
 
     \b
-    llmcx serve --preset llama-3-8b --hardware h100
-    llmcx serve --preset llama-3-70b --tp 4 --prompt 4k --output 500 --weight-bits 8 --kv-bits 8 --dtype fp8
-    llmcx serve --preset mixtral-8x7b --tp 2 --batch 64 --draft 3 --acceptance 0.8
+    llmcx serve llama-3-8b --hardware h100
+    llmcx serve qwen3-32b --dtype q4_k_m --hardware 4090
+    llmcx serve llama-3-70b --hardware 4xh100 --prompt 4k --output 500 --dtype fp8 --kv-dtype fp8
+    llmcx serve mixtral-8x7b --hardware 2xh100 --batch 64 --draft 3 --acceptance 0.8
     """
-    machine = catalog.load_hardware(hardware)
-    factors, words = calibration.efficiency(machine, "serving", dtype, calibration.overrides(efficiency))
-    groups = units.count(attention_dp, "--attention-dp")
-    setup = Setup(units.count(tp, "--tp"), units.count(ep, "--ep"), weight_bits, kv_bits, dtype, groups)
-    if not 0 <= reserve < 1:
-        raise InputError("--reserve must be at least 0 and below 1", field="reserve", value=reserve)
+    machine, named = accelerators(hardware)
+    spec, shape, notes = models.load()
+    degree = _degree(gpus, named, tp)
+    bits, arithmetic = answers.weight_bits(spec, dtype), compute_dtype or answers.arithmetic(machine, dtype)
+    factors, words = efficiencies.efficiency(machine, "serving", arithmetic, efficiencies.overrides(efficiency))
+    setup = Setup(degree, ep, bits, 8 * dtypes.per_element(kv_dtype), arithmetic, attention_dp)
+    if not 0 < utilization <= 1:
+        problem = f"--utilization is {utilization}, but must be above 0 and at most 1"
+        raise InputError(problem, field="utilization", value=utilization)
     if draft < 0 or draft_cost < 0:
         raise InputError("--draft and --draft-cost must be 0 or more", field="draft", value=draft)
-    load = core.Load(
-        units.length(prompt, "--prompt"),
-        units.length(out, "--output"),
-        units.length(cached, "--cached"),
-        None if chunk is None else units.length(chunk, "--chunk"),
-        core.Speculation(draft, acceptance if draft else 0.0, draft_cost if draft else 0.0),
-    )
-    price, dated = calibration.price(machine, price)
-    size = None if batch is None else units.count(batch, "--batch")
-    items = []
-    for spec, shape, notes in models.each():
-        answer = core.serve(spec, machine, setup, load, factors, batch=size, usd_per_hour=price, reserve=reserve)
-        inputs = {
-            "hardware": machine.name,
-            "tp": setup.tp,
-            "ep": setup.ep,
-            "attention_dp": groups,
-            "prompt": load.prompt,
-            "output": load.output,
-        }
-        inputs |= {"batch": size, "weight_bits": weight_bits, "kv_bits": kv_bits, "dtype": dtype or machine.dtype}
-        inputs |= {"cached": load.cached, "chunk": load.chunk, "draft": draft, "acceptance": acceptance if draft else None}
-        inputs |= shape
-        server = Server(spec, machine, setup, factors)
-        more = partial(core.rooflines, server, load, [point.batch for point in answer.estimate])
-        lines = explaining("serve", Server(spec, machine, setup), server, load, reserve, price, answer)
-        items.append(Item(describe(spec), inputs, answer, [*_NOTES, *words, *dated, *notes], lines, more))
-    return items
+    drafts = answers.Speculation(draft, acceptance, draft_cost) if draft else answers.NO_SPECULATION
+    load = answers.Load(prompt, output, cached, chunk, drafts)
+    cost, dated = efficiencies.price(machine, price)
+    reserve = 1 - utilization
+    answer = answers.serve(spec, machine, setup, load, factors, batch=batch, usd_per_hour=cost, reserve=reserve, dtype=dtype)
+    inputs = {"hardware": machine.name, "gpus": setup.tp, "tp": setup.tp, "ep": ep, "attention_dp": attention_dp}
+    inputs |= {"prompt": prompt, "output": output, "batch": batch, "dtype": dtype, "kv_dtype": kv_dtype}
+    inputs |= {"compute_dtype": arithmetic, "utilization": utilization, "cached": cached, "chunk": chunk, "draft": draft}
+    inputs |= {"acceptance": acceptance if draft else None, "draft_cost": draft_cost if draft else None, "price": cost, **shape}
+    server = Server(spec, machine, setup, factors)
+    more = partial(answers.rooflines, server, load, [point.batch for point in answer.estimate])
+    lines = explaining("serve", Server(spec, machine, setup), server, load, reserve, cost, answer)
+    head = heading("serve", spec, inputs, answer, server, reserve)
+    return Item(describe(spec), inputs, answer, [*_NOTES, *words, *dated, *notes], lines, more, head)
+
+
+def _degree(gpus: int | None, named: int | None, tp: int | None) -> int:
+    """GPUs that share each layer: all of them."""
+    if gpus is not None and named is not None and gpus != named:
+        raise InputError(f"--gpus is {gpus:,}, but --hardware names {named:,}; give one", field="gpus", value=gpus)
+    gpus = named if gpus is None else gpus
+    if gpus is not None and tp is not None and gpus != tp:
+        problem = f"{gpus:,} GPUs are not --tp {tp:,}: several copies of a model serve apart; ask for one of them"
+        raise InputError(problem, field="gpus", value=gpus)
+    return tp or gpus or 1
 
 
 _NOTES = [
-    "all figures are estimates; ideal: every peak reached, no overhead",
-    "steady state of continuous batching, requests never lacking; time per token includes the prompts worked off in between",
+    "all times are estimates; ideal: every peak reached, no overhead",
+    "continuous batching under constant load: there is always a request waiting; time per token includes others' prompts",
 ]

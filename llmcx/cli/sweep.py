@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from typing import Annotated, Any
 
-from llmcx import units
 from llmcx.cli import sweeping
 from llmcx.cli.grid import Grid
 from llmcx.cli.options import Output, argument, command, option, single
@@ -29,16 +28,20 @@ AT_ONCE = 50
 def sweep(
     words: Annotated[
         list[str] | None,
-        argument("A command, or a plan's file.", "COMMAND [OPTIONS OF THE COMMAND]...", offers=sweeping.completed),
-    ] = None,
-    plan: Annotated[
-        str | None, option("YAML: `command:`, and its options as values, lists or ranges; - is stdin.", metavar="FILE")
+        argument(
+            "A command; or a plan in YAML: `command:`, and its options as values, lists or ranges; - is stdin.",
+            "COMMAND [OPTIONS OF THE COMMAND]...",
+            offers=sweeping.completed,
+        ),
     ] = None,
     select: Annotated[
-        str | None, option("Only these, as result.total,result.active: flat rows, much faster.", metavar="PATHS")
+        str | None, option("Only these, as result.total,result.active: flat rows, much faster.", reads="text", metavar="PATHS")
     ] = None,
     together: Annotated[
-        list[str] | None, option("Options that advance together, as seq,batch; repeat for others.", "--zip", metavar="NAMES")
+        list[str] | None,
+        option(
+            "Options that advance together, as seq,batch; repeat for others.", "--zip", reads="text", whole=True, metavar="NAMES"
+        ),
     ] = None,
     format: Annotated[
         str | None,
@@ -51,8 +54,8 @@ def sweep(
         ),
     ] = None,
     json: Annotated[bool, option("The same as --format jsonl.", "--json")] = False,
-    out: Annotated[str | None, option("Write to this file: .jsonl, .csv or .parquet.", metavar="FILE")] = None,
-    jobs: Annotated[str, option("Processes. The rows and their order stay the same.", metavar="N")] = "1",
+    out: Annotated[str | None, option("Write to this file: .jsonl, .csv or .parquet.", reads="text", metavar="FILE")] = None,
+    jobs: Annotated[int, option("Processes. The rows and their order stay the same.", reads="count")] = 1,
     on_error: Annotated[
         str,
         option(
@@ -71,13 +74,13 @@ def sweep(
     flat rows whose columns are the inputs swept, the model, and the numbers of the result by their path.
 
     \b
-    llmcx sweep memory --preset llama-3-8b --preset gpt2 --seq 512,1k --batch 1:64:x2 --format csv
-    llmcx sweep flops --preset llama-3-8b --seq 1k:128k:x2 --select result.forward.total,result.decode.total
-    llmcx sweep memory --preset gpt3 --train --zero 0:3:+1 --gpus 8,64 --zip zero,gpus --on-error skip
-    llmcx sweep params --preset llama-3-8b --kv-heads 1:32:x2 --out heads.parquet
+    llmcx sweep memory llama-3-8b gpt2 --seq 512,1k --batch 1:64:x2 --format csv
+    llmcx sweep flops llama-3-8b --seq 1k:128k:x2 --select result.forward.total
+    llmcx sweep memory gpt3 --train --zero 0,3 --gpus 8,64 --zip zero,gpus
+    llmcx sweep params llama-3-8b --kv-heads 1:32:x2 --out heads.parquet
     llmcx sweep plan.yaml --jobs 4 > rows.jsonl
     """
-    asked = _asked(words or [], plan, select, together or [], on_error)
+    asked = _asked(words or [], select, together or [], on_error)
     form = _form(format, json, out)
     if plain and form not in (None, "table"):
         raise InputError(f"--plain is a form of the table and contradicts {form}; give one", field="plain")
@@ -88,28 +91,21 @@ def sweep(
     if explain and (form not in ("jsonl", "table") or asked.select is not None):
         raise InputError("--explain goes with whole answers: --format jsonl without --select, or table", field="explain")
     asked = asked._replace(form=form if form in ("jsonl", "csv") else "rows", explain=explain)
-    processes = units.count(jobs, "--jobs")
-    if not 1 <= processes <= 512:
+    if not 1 <= jobs <= 512:
         raise InputError(f"--jobs is {jobs}, but must be between 1 and 512", field="jobs", value=jobs, allowed="1 to 512")
-    if processes > 1 and "-" in asked.lists.get("config", ()):
-        raise InputError("--config - reads stdin, which only one process can; give --jobs 1", field="jobs", value=jobs)
+    if jobs > 1 and "-" in asked.lists.get("model", ()):
+        raise InputError("- reads stdin, which only one process can; give --jobs 1", field="jobs", value=jobs)
     if form == "table":
         _table(asked, count, plain)
         return
     with _interruptible() as going:
-        _stream(asked, form, out, min(processes, max(count, 1)), going)
+        _stream(asked, form, out, min(jobs, max(count, 1)), going)
 
 
-def _asked(words: list[str], plan: str | None, select: str | None, together: list[str], on_error: str) -> sweeping.Plan:
+def _asked(words: list[str], select: str | None, together: list[str], on_error: str) -> sweeping.Plan:
     """The plan of a file, of the command line, or of both; the command line has the last word."""
     given: dict[str, Any] = {}
-    if plan is None and words and (words[0] == "-" or words[0].endswith((".yaml", ".yml", ".json"))):
-        plan = words.pop(0)
-    elif plan is not None and words[:1] == ["train"] and plan != "-" and not os.path.exists(plan):  # it has a --plan of its own
-        if not set(plan.split(",")) <= {"true", "false"}:
-            problem = "--plan of sweep is a plan's file; that of llmcx train is given as --plan true"
-            raise InputError(problem, field="plan", value=plan)
-        words, plan = [*words, "--plan", plan], None
+    plan = words.pop(0) if words and (words[0] == "-" or words[0].endswith((".yaml", ".yml", ".json"))) else None
     if plan is not None:
         from llmcx.catalog.files import parse, read_text
 

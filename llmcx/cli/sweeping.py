@@ -12,55 +12,35 @@ from typing import Any, NamedTuple
 
 import typer
 
-from llmcx import units
-from llmcx.cli import COMMANDS, Command, built, grid
-from llmcx.cli.options import Output, flag_of, remembering
+from llmcx.cli import COMMANDS, Command, built, grid, spelling, values
+from llmcx.cli.options import Question, flag_of, remembering
 from llmcx.errors import InputError, shown, unknown_name
 from llmcx.report import csv
 from llmcx.report.json import answer_line, envelope, line, refusal_line
 from llmcx.report.render import Answer, Item
 from llmcx.report.select import Columns, leads_somewhere, scalars
 
-LENGTHS = frozenset(
-    ("seq", "source_seq", "context", "positions", "context_length", "window", "loss_chunk", "out", "prompt", "cached", "chunk")
-)
-SIZES = frozenset(("budget", "on_chip", "compressed"))
-"""Options read by units.length and units.size; the other numbers by units.count. A test reads the commands' code for them."""
-WHOLE = frozenset(("config", "weights", "lora_targets", "efficiency"))
-"""Options whose commas are their own."""
-
 ON_ERROR = ("stop", "skip", "row")
 
 
 class Swept(NamedTuple):
-    """A command that can be swept: how to ask it, its options by flag, its defaults, the schema that it shows."""
+    """A command that can be swept: how to ask it, its options by flag and what each says where it takes no value."""
 
     name: str
-    shows: str
-    answer: Callable[..., Any]
-    flags: dict[str, tuple[Any, bool]]  # flag -> option, and what it says where it takes no value
-    options: dict[str, Any]
-    defaults: dict[str, Any]
-    kinds: dict[str, str]
+    question: Question
+    flags: dict[str, tuple[Any, bool]]
+    rare: dict[str, Any]
 
-    def values(self, point: Mapping[str, Any]) -> dict[str, Any]:
-        """What the command is called with at a point: a number as text, as on the command line, bytes with their unit; an option
-        that may be repeated with one value.
-        """
-
-        def typed(kind: str, value: Any) -> Any:
-            if value is None or kind in ("flag", "int", "float"):
-                return value
-            if kind == "many":
-                return value if isinstance(value, list) else [str(value)]
-            return f"{value}B" if kind == "size" and isinstance(value, int) else str(value)
-
-        return self.defaults | {name: typed(self.kinds[name], value) for name, value in point.items()}
+    @property
+    def shows(self) -> str:
+        """The schema of its answers."""
+        return str(self.question.shows)
 
     def ask(self, point: Mapping[str, Any]) -> list[Item]:
         """The answers at a point. Raises InputError where the command refuses it."""
-        found = self.answer(**self.values(point))
-        return list(found.items if isinstance(found, Answer) else found or ())
+        found = self.question.answer(point)
+        items = found.items if isinstance(found, Answer) else found
+        return list(items) if isinstance(items, list) else [items]
 
     def schema(self) -> dict[str, Any]:
         from llmcx import schemas
@@ -72,8 +52,8 @@ class Swept(NamedTuple):
 @lru_cache(maxsize=1)
 def names() -> list[str]:
     """The commands that can be swept: those that are one function, and that show what it found."""
-    others = ("hardware", "presets", "completions", "schema", "explain", "sweep", "compare")
-    return [name for name in COMMANDS if name not in others]
+    others = ("catalog", "tools", "textbook", "explain", "sweep", "compare")
+    return [*(name for name in COMMANDS if name not in others), "bounds", "shapes"]
 
 
 @lru_cache(maxsize=8)
@@ -81,26 +61,24 @@ def swept(name: str) -> Swept:
     """A command by its name. Raises InputError with the nearest ones."""
     if name not in names():
         if name in COMMANDS:
-            problem = f"llmcx {name} is no question to ask at many points; those are {', '.join(names())}"
+            problem = f"llmcx {name} cannot be swept; the commands that can are {', '.join(names())}"
             raise InputError(problem, field="command", value=name)
         raise unknown_name("command to sweep", name, names(), field="command")
     command = built(name)
-    run, output = command.callback, Output.__dataclass_fields__
-    options: dict[str, Any] = {str(option.name): option for option in command.params if option.name not in output}
-    flags = {flag: (option, True) for option in options.values() for flag in option.opts}
-    flags |= {flag: (option, False) for option in options.values() for flag in option.secondary_opts}
-    defaults = {key: parameter.default for key, parameter in run.__signature__.parameters.items() if key in options}
-    kinds = {name: _kind(option, run.numbers) for name, option in options.items()}
-    return Swept(name, run.shows, run.answer, flags, options, defaults, kinds)
+    question: Question = command.callback.question
+    options = [option for option in command.params if option.name in question.declared and option.name != "model"]
+    flags = {flag: (option, True) for option in options for flag in option.opts}
+    flags |= {flag: (option, False) for option in options for flag in option.secondary_opts}
+    return Swept(name, question, flags, command.rare)
 
 
 def completed(ctx: typer.Context, incomplete: str) -> list[str]:
     """What a shell may offer after `llmcx sweep`: a command, then the values of the option before."""
     words = ctx.params.get("words") or ()
-    return values([*words[:1]], ctx, incomplete) if words else [name for name in names() if name.startswith(incomplete)]
+    return offered([*words[:1]], ctx, incomplete) if words else [name for name in names() if name.startswith(incomplete)]
 
 
-def values(commands: Sequence[str], ctx: typer.Context, incomplete: str) -> list[str]:
+def offered(commands: Sequence[str], ctx: typer.Context, incomplete: str) -> list[str]:
     """The values of the option that the last word is, of one of ``commands``."""
     for command in commands:
         found = swept(command).flags.get(ctx.params["words"][-1]) if command in names() else None
@@ -114,6 +92,10 @@ class Borrowing(Command):
 
     lenders: tuple[str, ...] = ()
 
+    def respelled(self, args: list[str]) -> list[str]:
+        """As they are: the command that lends its options reads them."""
+        return args
+
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
         """Their options as well as its own."""
         found = {item.value: item for item in super().shell_complete(ctx, incomplete)}
@@ -124,97 +106,62 @@ class Borrowing(Command):
         return list(found.values())
 
 
-def _kind(option: Any, numbers: Mapping[str, type]) -> str:
-    """How an option is given its value at a point."""
-    if option.multiple:
-        return "many"
-    if option.is_flag:
-        return "flag"
-    return numbers[option.name].__name__ if option.name in numbers else "size" if option.name in SIZES else "text"
-
-
 # --- what is asked ----------------------------------------------------------------------------------------------------
 
 
 def parse(command: Swept, words: Sequence[str]) -> dict[str, list[Any]]:
-    """The lists on the command line, by option, in their order."""
-    lists: dict[str, list[Any]] = {}
-    todo = list(words)
+    """The lists on the command line, by option, in their order; a word that follows no option names a model."""
+    given: dict[str, list[Any]] = {}
+    todo = spelling.respelled(words, {flag: option for flag, (option, _) in command.flags.items()}, command.rare)
     while todo:
         word = todo.pop(0)
-        flag, given, text = word.partition("=")
+        flag, equals, text = word.partition("=")
         if not word.startswith("--") and len(word) > 2 and word[:2] in command.flags:  # -L48
-            flag, given, text = word[:2], "=", word[2:].removeprefix("=")
+            flag, equals, text = word[:2], "=", word[2:].removeprefix("=")
         if flag not in command.flags:
+            if (word == "-" or not flag.startswith("-")) and "model" in command.question.declared:
+                given.setdefault("model", []).append(word)
+                continue
             if not flag.startswith("-"):
-                problem = f"{shown(word)} stands where an option of llmcx {command.name} should"
+                problem = f"{shown(word)} is not an option; options of llmcx {command.name} begin with --"
                 raise InputError(problem, field="option", value=word)
-            raise unknown_name(f"option of llmcx {command.name}", flag, list(command.flags), field="option")
+            raise spelling.unknown(flag, command.flags, command.name)
         option, says = command.flags[flag]
         if option.is_flag:
-            if not given and todo and re.fullmatch(r"(true|false)(,(true|false))*", todo[0], re.IGNORECASE):
+            if not equals and todo and re.fullmatch(r"(true|false)(,(true|false))*", todo[0], re.IGNORECASE):
                 text = todo.pop(0)
-            found: list[Any] = [says == (entry == "true") for entry in (text or "true").lower().split(",") if _truth(flag, entry)]
+            entries = (text or "true").lower().split(",")
+            found: list[Any] = [says == (entry == "true") for entry in entries if _truth(flag, entry)]
         else:
-            if not given:
+            if not equals:
                 if not todo:
                     raise InputError(f"{flag} needs a value", field=option.name)
                 text = todo.pop(0)
-            found = read(option.name, command.kinds[option.name], text, flag)
-        lists.setdefault(option.name, []).extend(found)
-    return lists
+            found = [text]
+        given.setdefault(option.name, []).extend(found)
+    return values.lists(command.question, given, each=True)
 
 
 def _truth(flag: str, text: str) -> bool:
     if text not in ("true", "false"):
-        raise InputError(f"{flag} is {shown(text)}, but must be true, false, or both", field=flag.lstrip("-"), value=text)
+        raise InputError(f"{flag} is {shown(text)}, but must be true, false, or both", field=flag, value=text)
     return True
-
-
-def read(name: str, kind: str, text: str, flag: str) -> list[Any]:
-    """The values that a text lists for an option of a kind, as :func:`_kind` has it."""
-    if name in WHOLE:
-        return [text]
-    if kind == "float":
-        return list(grid.decimals(text, flag))
-    one = units.length if name in LENGTHS else units.size if name in SIZES else units.count
-    found = grid.values(text, one, flag)
-    return [_whole(value, flag) for value in found] if kind == "int" else list(found)
-
-
-def _whole(value: Any, flag: str) -> int:
-    if not isinstance(value, int):
-        raise InputError(f"{flag} is {shown(value)}, but must be a whole number", field=flag.lstrip("-"), value=shown(value))
-    return value
 
 
 def listed(command: Swept, given: Mapping[str, Any]) -> dict[str, list[Any]]:
     """The lists of a plan or a caller: each a value, a text as the command line has it, or a list of those."""
-    lists: dict[str, list[Any]] = {}
+    found: dict[str, list[Any]] = {}
     for key, value in given.items():
         name = _option_of(command, str(key))
-        if name not in command.options:
+        if name not in command.question.declared:
             known = [flag.lstrip("-") for flag in command.flags if flag.startswith("--")]
             raise unknown_name(f"option of llmcx {command.name}", str(key), known, field="option")
-        option, kind, flag = command.options[name], command.kinds[name], flag_of(name)
-        negated = option.is_flag and flag_of(str(key)) in option.secondary_opts
-        found: list[Any] = []
-        for each in value if isinstance(value, (list, tuple, range)) else [value]:
-            if isinstance(each, (list, tuple)) and option.multiple:
-                found.append([str(word) for word in each])
-            elif isinstance(each, str) and not option.is_flag:
-                found += read(name, kind, each, flag)
-            elif each is None or (isinstance(each, bool) == bool(option.is_flag) and isinstance(each, (bool, int, float))):
-                if negated and each is not None:
-                    each = not each
-                elif each is not None and kind in ("int", "float"):
-                    each = _whole(each, flag) if kind == "int" else float(each)
-                found.append(each)
-            else:
-                what = "true, false, or both" if option.is_flag else "a value, or a list of values"
-                raise InputError(f"{key} is {shown(each)}, but must be {what}", field=name, value=shown(each))
-        lists.setdefault(name, []).extend(found)
-    return lists
+        entries = list(value) if isinstance(value, (list, tuple, range)) else [value]
+        option = command.flags.get(flag_of(str(key)), (None, True))[0]
+        if option is not None and flag_of(str(key)) in option.secondary_opts:  # as tied: false is untied: true
+            entries = [not entry if isinstance(entry, bool) else entry for entry in entries]
+        found.setdefault(name, []).extend(entries)
+    return values.lists(command.question, found, each=True)
 
 
 class Plan(NamedTuple):
@@ -236,8 +183,8 @@ class Plan(NamedTuple):
                 raise unknown_name("--select", path, ["model.name", *scalars(schema)], field="select")
         if self.on_error not in ON_ERROR:
             raise unknown_name("--on-error", self.on_error, list(ON_ERROR), field="on_error")
-        for name, values in self.lists.items():
-            if not values:
+        for name, listed in self.lists.items():
+            if not listed:
                 raise InputError(f"{name} has no values to sweep over", field=name)
         return self
 
@@ -266,6 +213,8 @@ def _option_of(command: Swept, name: str) -> str:
     """The option that a name means: its own, or that of its flag, as output of serve's ``out``."""
     name = name.strip().lstrip("-")
     found = command.flags.get(flag_of(name))
+    if found is None and flag_of(name) in (flags := command.rare):
+        return str(flags[flag_of(name)].name)
     return str(found[0].name) if found is not None else name.replace("-", "_")
 
 

@@ -2,20 +2,21 @@
 
 from dataclasses import dataclass
 from functools import partial
-from math import prod
-from typing import Annotated, Any
+from typing import Annotated
 
-from llmcx import units
 from llmcx.answers.plan import LEAST_TOKENS, Plan, Trained, label, left_out, plan, ranking, usual_batch
 from llmcx.answers.train import Costs
-from llmcx.answers.train import train as core
-from llmcx.catalog import data as catalog
-from llmcx.cli.options import MATMULS, Models, command, completing, describe, explaining, flag_of, option, single
+from llmcx.answers.train import train as trained
+from llmcx.cli.accelerator import accelerators
+from llmcx.cli.options import MATMULS, Models, command, completing, describe, explaining, heading, option, single
+from llmcx.cli.parallel import Degrees, laid_out
 from llmcx.costs.saved_activations import RECOMPUTE
-from llmcx.engines import efficiency as calibration
+from llmcx.engines import efficiency as efficiencies
+from llmcx.engines.recipe import ATTENTION
 from llmcx.engines.training_time import Trainer
 from llmcx.errors import InputError, unknown_name
 from llmcx.machine.hardware import Hardware
+from llmcx.model.spec import sequence_length
 from llmcx.parallel.layout import Layout, uneven
 from llmcx.report.render import Item
 
@@ -23,46 +24,42 @@ app = single()
 
 
 @dataclass(frozen=True)
-class Parallel:
+class Parallel(Degrees):
     """How the GPUs share the work. None of them given: the best layout found."""
 
-    tp: Annotated[str | None, option("Tensor-parallel GPUs.")] = None
-    pp: Annotated[str | None, option("Pipeline stages.")] = None
-    cp: Annotated[str | None, option("Context-parallel GPUs.")] = None
-    ep: Annotated[str | None, option("Expert-parallel GPUs, among the data-parallel ones.")] = None
-    micro_batch: Annotated[str | None, option("Sequences at a time.")] = None
-    virtual: Annotated[str | None, option("Chunks of layers per stage (interleaved 1F1B).")] = None
+    micro_batch: Annotated[int | None, option("Sequences at a time on a GPU.", reads="count", group="GPUs")] = None
     recompute: Annotated[
         str | None,
-        option("none, selective, elementwise or full: see `llmcx memory --help`.", offers="costs.saved_activations:RECOMPUTE"),
+        option(
+            "none, selective (the attention's softmax), elementwise (also norms, activations) or full (layers).",
+            offers="costs.saved_activations:RECOMPUTE",
+            group="GPUs",
+        ),
     ] = None
-    zero: Annotated[str | None, option("ZeRO stage 0-3 over the data-parallel GPUs. Default: 1.")] = None
 
-    def given(self) -> bool:
-        """Whether any was."""
-        return any(value is not None for value in vars(self).values())
+    DEGREES = (*Degrees.DEGREES, "micro_batch", "recompute")
 
-    def layout(self, gpus: int) -> Layout:
-        """Data parallelism takes what the others leave."""
-        if self.recompute is not None and self.recompute not in RECOMPUTE:
-            raise unknown_name("recomputation", self.recompute, list(RECOMPUTE), field="recompute")
-        texts = {name: text for name, text in vars(self).items() if name != "recompute"}
-        degrees: dict[str, Any] = {name: 1 if text is None else units.count(text, flag_of(name)) for name, text in texts.items()}
-        inner = prod(max(degrees[name], 1) for name in ("tp", "pp", "cp"))
-        if gpus % inner:
-            raise InputError(f"{gpus:,} GPUs are not a multiple of tp x pp x cp = {inner:,}", field="gpus", value=gpus)
-        return Layout(**degrees, dp=gpus // inner, recompute=self.recompute or "none")
+    def layout(self, gpus: int) -> Layout | None:
+        """None where the best is to be found."""
+        given = self.degrees()
+        if "recompute" in given and given["recompute"] not in RECOMPUTE:
+            raise unknown_name("recomputation", given["recompute"], list(RECOMPUTE), field="recompute")
+        return laid_out({"zero": 1} | given, gpus) if given else None
 
 
 @dataclass(frozen=True)
 class Prices:
     """What time is worth. Defaults are dated and printed."""
 
-    price: Annotated[float | None, option("USD per accelerator-hour. Default: the accelerator's, dated.")] = None
-    power: Annotated[float | None, option("Watts drawn per accelerator. Default: its rated power.")] = None
-    pue: Annotated[float | None, option("Power usage effectiveness of the site.")] = None
-    grid: Annotated[float | None, option("Grid intensity, g CO2 per kWh.")] = None
-    available: Annotated[float, option("Share of the wall clock that makes progress, 0-1.")] = 1.0
+    price: Annotated[
+        float | None, option("USD per accelerator-hour. Default: the accelerator's, dated.", reads="number", group="Cost")
+    ] = None
+    power: Annotated[
+        float | None, option("Watts drawn per accelerator. Default: its rated power.", reads="number", group="Less common")
+    ] = None
+    pue: Annotated[float | None, option("Power usage effectiveness of the site.", reads="number", group="Less common")] = None
+    grid: Annotated[float | None, option("Grid intensity, g CO2 per kWh.", reads="number", group="Less common")] = None
+    available: Annotated[float, option("Share of the wall clock that makes progress.", reads="share", group="Less common")] = 1.0
 
     def costs(self, hardware: Hardware) -> tuple[Costs, list[str]]:
         """With what was not given from the data, and the notes that say so."""
@@ -72,7 +69,7 @@ class Prices:
                 raise InputError(f"--{name} is {value}, but must be 0 or more", field=name, value=value, allowed="0 or more")
         if not 0 < self.available <= 1:
             raise InputError("--available must be above 0 and at most 1", field="available", value=self.available)
-        price, notes = calibration.price(hardware, self.price)
+        price, notes = efficiencies.price(hardware, self.price)
         watts = hardware.tdp_w if self.power is None else self.power
         if watts is None:
             notes.append(f"no power of {hardware.title} is known; give --power for energy and CO2")
@@ -80,7 +77,7 @@ class Prices:
         for name, key in (("pue", "pue"), ("grid", "grid_g_per_kwh")):
             value = getattr(self, name)
             if value is None:
-                value, source = calibration.energy(key)
+                value, source = efficiencies.energy(key)
                 if watts is not None:
                     notes.append(f"{key.replace('_', ' ')}: {value:g}, {source}; override with --{name}")
             found[key] = value
@@ -94,61 +91,72 @@ def train(
     models: Models,
     parallel: Parallel,
     prices: Prices,
-    tokens: Annotated[str, option("Training tokens, e.g. 15.6T.")],
-    gpus: Annotated[str, option("Accelerators.")],
-    hardware: Annotated[str, option("See `llmcx hardware list`.", offers=completing("hardware"))] = "h100",
-    seq: Annotated[str | None, option("Tokens per sequence. Default: the context, at most 8k.")] = None,
+    tokens: Annotated[int, option("Training tokens, e.g. 15.6T.", reads="count")],
+    hardware: Annotated[
+        str, option("h100, 1024xh100, FILE.yaml, auto: `llmcx catalog hardware`.", offers=completing("hardware"))
+    ] = "h100",
+    seq: Annotated[int | None, option("Tokens of a sequence. Default: the context, at most 8k.", reads="length")] = None,
     global_batch: Annotated[
-        str | None, option("Sequences per step. Default: 4M tokens of them, 16M from 100B parameters on.")
-    ] = None,
-    dtype: Annotated[str | None, option("Of the matmuls: bf16, fp16, fp8. Default: 16 bits.", offers=MATMULS)] = None,
-    eager_attention: Annotated[bool, option("Scores written out, as before flash attention.", "--eager-attention")] = False,
-    stack: Annotated[
-        str, option("Software that the factors are calibrated to: megatron or fsdp.", offers="megatron fsdp")
-    ] = "megatron",
-    efficiency: Annotated[
-        list[str] | None, option("Override a factor, e.g. matmul=0.7, hidden_tp=0.5; repeat.", metavar="NAME=X")
+        int | None,
+        option("Sequences per step. Default: 4M tokens of them, 16M from 100B parameters on.", reads="count"),
     ] = None,
     search: Annotated[bool, option("Search all layouts that fit, rank them, say why.", "--plan")] = False,
-) -> list[Item]:
+    engine: Annotated[str, option("Whose measured efficiency: megatron or fsdp.", offers="megatron fsdp")] = "megatron",
+    compute_dtype: Annotated[str | None, option("Of the matmuls: bf16, fp16, fp8. Default: 16 bits.", offers=MATMULS)] = None,
+    attn: Annotated[
+        str,
+        option("flash, sdpa (windows need a mask) or eager (scores written out).", offers="engines.recipe:ATTENTION"),
+    ] = "flash",
+    efficiency: Annotated[
+        list[str] | None,
+        option("Override a factor, e.g. matmul=0.7, hidden_tp=0.5; repeat.", metavar="NAME=X", whole=True, group="Less common"),
+    ] = None,
+) -> Item:
     """Time, GPU-hours, cost, energy and CO2 of a training run, by roofline: the ideal bound and a calibrated estimate.
 
     \b
-    llmcx train --preset llama-3.1-405b --tokens 15.6T --hardware h100 --gpus 16384 --plan
-    llmcx train --preset llama-2-7b --tokens 2T --hardware a100 --gpus 512 --seq 4k
-    llmcx train --preset gpt3 --tokens 300B --hardware a100 --gpus 1024 --tp 8 --pp 8 --recompute full
+    llmcx train 1.2B --tokens 20B --hardware 8xa100
+    llmcx train llama-3.1-405b --tokens 15.6T --hardware 16384xh100 --plan
+    llmcx train llama-2-7b --tokens 2T --hardware a100 --gpus 512 --seq 4k
+    llmcx train gpt3 --tokens 300B --hardware 1024xa100 --tp 8 --pp 8 --recompute full
     """
-    machine = catalog.load_hardware(hardware)
-    count, total = units.count(gpus, "--gpus"), units.count(tokens, "--tokens")
-    if min(count, total) < 1:
+    machine, named = accelerators(hardware)
+    count = parallel.all_gpus(named)
+    if count is None:
+        problem = f"how many GPUs train is not said; give --gpus 8, or --hardware 8x{machine.name}"
+        raise InputError(problem, field="gpus", allowed="1 or more")
+    if min(count, tokens) < 1:
         raise InputError("--gpus and --tokens must be at least 1", field="gpus" if count < 1 else "tokens", allowed="1 or more")
-    factors, words = calibration.efficiency(machine, stack, dtype, calibration.overrides(efficiency))
+    if engine not in ("megatron", "fsdp"):
+        raise unknown_name("engine that trains", engine, ["megatron", "fsdp"], field="engine")
+    if attn not in ATTENTION:
+        raise unknown_name("attention implementation", attn, list(ATTENTION), field="attn")
+    factors, words = efficiencies.efficiency(machine, engine, compute_dtype, efficiencies.overrides(efficiency))
     costs, dated = prices.costs(machine)
-    items = []
-    for spec, shape, notes in models.each():
-        length = min(spec.context or 8192, 8192) if seq is None else units.length(seq)
-        batch = usual_batch(spec, length) if global_batch is None else units.count(global_batch, "--global-batch")
-        ideal = Trainer(spec, length, machine, dtype=dtype, fused=not eager_attention)
-        real = Trainer(spec, length, machine, factors, dtype, not eager_attention)
-        found: Plan | None = None
-        if search or not parallel.given():
-            found = plan(real, count, batch, machine.memory_bytes)
-        layout = parallel.layout(count) if parallel.given() else found.best[0].layout  # type: ignore[union-attr]
-        answer = core(real, ideal, layout, tokens=total, global_batch=batch, costs=costs)
-        result: Trained = {"training": answer, "efficiency": factors, "plan": ranking(found) if found and search else None}
-        inputs = {"tokens": total, "gpus": count, "hardware": machine.name, "seq": length, "global_batch": batch}
-        inputs |= {"dtype": dtype or machine.dtype, "stack": stack, "layout": label(layout), **shape}
-        why = [f"why {line}" for line in found.why] if found and search else []
-        about = [*why, *_notes(answer.fits, found, parallel.given(), real), *uneven(spec, layout), *words, *dated, *notes]
-        lines = explaining("train", real, ideal, batch, costs, answer)
-        items.append(Item(describe(spec), inputs, result, about, lines, partial(real.roofline, layout)))
-    return items
+    spec, shape, notes = models.load()
+    length = min(spec.context or 8192, 8192) if seq is None else sequence_length(spec, seq)
+    batch = usual_batch(spec, length) if global_batch is None else global_batch
+    ideal = Trainer(spec, length, machine, dtype=compute_dtype, attention=attn)
+    real = Trainer(spec, length, machine, factors, compute_dtype, attn)
+    chosen = parallel.layout(count)
+    found = plan(real, count, batch, machine.memory_bytes) if search or chosen is None else None
+    layout = chosen or found.best[0].layout  # type: ignore[union-attr]
+    answer = trained(real, ideal, layout, tokens=tokens, global_batch=batch, costs=costs)
+    result: Trained = {"training": answer, "efficiency": factors, "plan": ranking(found) if found and search else None}
+    inputs = {"tokens": tokens, "gpus": count, "hardware": machine.name, "seq": length, "global_batch": batch}
+    inputs |= {"compute_dtype": compute_dtype or machine.dtype, "attn": attn, "engine": engine}
+    inputs |= {"layout": label(layout), "price": costs.usd_per_hour, **shape}
+    why = [f"why {line}" for line in found.why] if found and search else []
+    about = [*why, *_notes(answer.fits, found, chosen is not None, real), *uneven(spec, layout), *words, *dated, *notes]
+    lines = explaining("train", real, ideal, batch, costs, answer)
+    head = heading("train", spec, inputs, result)
+    return Item(describe(spec), inputs, result, about, lines, partial(real.roofline, layout), head)
 
 
 def _notes(fits: bool, found: Plan | None, given: bool, real: Trainer) -> list[str]:
     recipe = real.recipes["none"]
     notes = ["all figures are estimates; ideal: every peak reached, all communication hidden that can be hidden"]
-    how = f"--precision {recipe.precision} --kernels {recipe.kernels} --attn-implementation {recipe.attention}"
+    how = f"--precision {recipe.precision} --engine megatron --attn {recipe.attention}"
     notes.append(f"memory is that of `llmcx memory --train {how}` for this layout")
     if not fits:
         notes.append("this layout does not fit the accelerator's memory")

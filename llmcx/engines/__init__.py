@@ -57,7 +57,10 @@ def engine(name: str, **settings: int) -> Engine:
     {'block': 32}
     """
     if name not in ENGINES:
-        raise unknown_name("runtime", name, list(ENGINES), field="runtime")
+        if name.partition("@")[0] in ENGINES:
+            problem = f"llmcx holds one version of {name.partition('@')[0]}; leave out {name[name.index('@') :]}"
+            raise InputError(problem, field="engine", value=name)
+        raise unknown_name("engine", name, list(ENGINES), field="engine")
     module, _, kind = ENGINES[name].partition(":")
     of: Any = getattr(import_module(f"{__name__}.{module}"), kind)
     known = of().settings()

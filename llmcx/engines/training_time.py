@@ -106,13 +106,14 @@ class Trainer:
         hardware: Hardware,
         efficiency: Efficiency = IDEAL,
         dtype: str | None = None,
-        fused: bool = True,
+        attention: str = "flash",
     ) -> None:
+        fused = attention != "eager"
         self.spec, self.seq, self.fused, self.hardware, self.dtype = spec, seq, fused, hardware, dtype
         self.machine: Machine = machine(hardware, dtype, efficiency)
         self.efficiency = efficiency
         self.byte = 1 if dtype == "fp8" else ACT
-        recipe = RECIPE if fused else replace(RECIPE, attention="eager")
+        recipe = replace(RECIPE, attention=attention)
         self.recipes = {recompute: replace(recipe, recompute=recompute) for recompute in RECOMPUTE}
         self.sizes = TrainingMemory(spec, seq, recipe)
         # What must be computed: the pairs that the mask leaves, the experts that are chosen.

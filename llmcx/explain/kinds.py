@@ -213,7 +213,7 @@ def of_variants() -> Iterator[Draft]:
             formulas,
             partial(_variant_examples, name),
             symbols=_OWN,
-            commands=() if name == "topk" else (f"llmcx attention-compare --preset llama-3-8b --seq 8k --variant {typed(name)}",),
+            commands=() if name == "topk" else (f"llmcx attention-compare llama-3-8b --seq 8k --variant {typed(name)}",),
             synonyms=VARIANT_SYNONYMS.get(name, ()),
             applied=partial(of_variant, name),
         )
@@ -384,7 +384,7 @@ def of_optimizers() -> Iterator[Draft]:
             f"{optimizer.source[0].upper()}{optimizer.source[1:]}. Mixed precision adds a master copy of 4 bytes a parameter.",
             [Formula("states, bytes", _optimizer_formula(optimizer), optimizer.source)],
             partial(_optimizer_example, optimizer),
-            commands=(f"llmcx memory --preset llama-3-8b --train --optimizer {name}",),
+            commands=(f"llmcx memory llama-3-8b --train --optimizer {name}",),
             applied=partial(_of_optimizer, optimizer),
         )
 
@@ -460,7 +460,7 @@ def of_formats() -> Iterator[Draft]:
             [Formula("bytes", _IEEE, "NVIDIA A100 whitepaper, 2020" if name == "tf32" else f"{bits} bits an element, packed")],
             partial(_dtype_examples, name),
             symbols=_FORMATS,
-            commands=(f"llmcx params --preset llama-3-8b --dtype {name}",),
+            commands=(f"llmcx params llama-3-8b --dtype {name}",),
             applied=partial(_plain_dtype, name),
         )
     for name, (block, held) in dtypes.CACHE_BLOCKS.items():
@@ -472,7 +472,7 @@ def of_formats() -> Iterator[Draft]:
             [Formula("bytes", "ceil(elements / block) · held", "ggml/src/ggml-common.h of ggml-org/llama.cpp")],
             partial(_dtype_examples, name),
             symbols=_FORMATS,
-            commands=(f"llmcx memory --preset llama-3-8b --kv-dtype {name}",),
+            commands=(f"llmcx memory llama-3-8b --kv-dtype {name}",),
             applied=partial(_cached_dtype, name),
         )
     for name, scheme in quant.SCHEMES.items():
@@ -484,7 +484,7 @@ def of_formats() -> Iterator[Draft]:
             [Formula("bytes of one matrix", SCHEME_FORMULAS[name], source(scheme.sizes) or scheme.source)],
             partial(_scheme_examples, name),
             symbols=_FORMATS | {"groups": ("ceil(d_in / group): inputs that share a scale, 128 unless stated", "1")},
-            commands=() if name in ("fp8_block", "mxfp4") else (f"llmcx memory --preset llama-3-8b --dtype {name}",),
+            commands=() if name in ("fp8_block", "mxfp4") else (f"llmcx memory llama-3-8b --dtype {name}",),
             applied=partial(_stored, name),
         )
     for name, kind in gguf.MIXES.items():

@@ -36,33 +36,29 @@ class Cost(NamedTuple):
 ACT = 2  # bytes of an activation, where a rule counts them
 
 COSTS = {
-    "params": Cost(params.fold, "parameters", "Parameters: what a model learns", ("parameters",), "llmcx params --preset gpt3"),
-    "active": Cost(
-        params.active_fold, "parameters", "Active parameters: what one token meets", (), "llmcx params --preset mixtral-8x7b"
-    ),
+    "params": Cost(params.fold, "parameters", "Parameters: what a model learns", ("parameters",), "llmcx params gpt3"),
+    "active": Cost(params.active_fold, "parameters", "Active parameters: what one token meets", (), "llmcx params mixtral-8x7b"),
     "flops": Cost(
         flop_counter.fold,
         "FLOPs",
         "Matmul FLOPs of a forward pass",
         ("forward", "matmul-flops"),
-        "llmcx flops --preset gpt3 --seq 2048",
+        "llmcx flops gpt3 --seq 2048",
     ),
-    "backward": Cost(
-        flop_counter.backward_fold, "FLOPs", "Matmul FLOPs of the backward pass", (), "llmcx flops --preset gpt3 --seq 2048"
-    ),
+    "backward": Cost(flop_counter.backward_fold, "FLOPs", "Matmul FLOPs of the backward pass", (), "llmcx flops gpt3 --seq 2048"),
     "elementwise": Cost(
         flop_counter.elementwise,
         "operations",
         "Elementwise operations, kept apart from the matmuls",
         (),
-        "llmcx flops --preset gpt3",
+        "llmcx flops gpt3",
     ),
     "cache": Cost(
         cached.cache_fold,
         "elements",
         "Elements that a layer leaves for the next token",
         (),
-        "llmcx memory --preset llama-3-8b --seq 8k",
+        "llmcx memory llama-3-8b --seq 8k",
         decode=True,
     ),
     "traffic": Cost(
@@ -70,7 +66,7 @@ COSTS = {
         "bytes",
         "Bytes between memory and chip, forward",
         ("bytes-moved",),
-        "llmcx attention-compare --preset llama-3-8b",
+        "llmcx attention-compare llama-3-8b",
     ),
     "traffic-backward": Cost(
         traffic.traffic(roofline.WHOLE_CHIP, ACT, backward=True), "bytes", "Bytes between memory and chip, backward"
@@ -80,7 +76,7 @@ COSTS = {
         "elements",
         "Elements that a kernel reads and writes, matrices apart",
         (),
-        "llmcx serve --preset llama-3-8b --hardware h100",
+        "llmcx serve llama-3-8b --hardware h100",
     ),
     "adafactor-rules": Cost(optimizers.factored_fold, "elements", "Adafactor's factored second moments"),
 }

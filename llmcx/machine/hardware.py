@@ -142,7 +142,7 @@ class Summary(TypedDict):
 
 
 def summary(one: Hardware) -> Summary:
-    """A row of ``llmcx hardware list``."""
+    """A row of ``llmcx catalog hardware``."""
     return {
         "name": one.name,
         "tflops": one.flops(one.dtype) / 1e12,

@@ -23,6 +23,11 @@ TITLES = {
     ("memory", "total_bytes"): ("memory", "bytes"),
     ("memory", "all_gpus_bytes"): ("memory of all GPUs", "bytes"),
     ("memory", "kv_bytes_per_token"): ("KV cache per token", "bytes"),
+    ("serve", "largest_batch"): ("largest batch", "int"),
+    ("serve", "first.ttft_s"): ("first token", "time"),
+    ("serve", "first.tpot_s"): ("per token, one user", "time"),
+    ("serve", "last.tokens_per_s_gpu"): ("tokens/s per GPU, largest batch", "float"),
+    ("serve", "last.usd_per_million"): ("USD per million tokens, largest batch", "float"),
 }
 SPELLED_OUT = 3
 """Components, of those that change most, whose formulas stand under a table; --explain has every one's."""

@@ -12,7 +12,7 @@ from llmcx.report.figure import Bars
 from llmcx.report.render import Item, View, side_by_side
 
 
-def write(items: list[Item], view: View, explain: bool) -> None:
+def write(items: list[Item], view: View, explain: bool, detail: bool = False) -> None:
     """The first table of one item, or the items side by side."""
     if len(items) > 1:
         table = side_by_side(items, view)

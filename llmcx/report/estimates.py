@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from llmcx.report.format import count
-from llmcx.report.render import Item, View, title
+from llmcx.report.render import Item, View
 from llmcx.report.table import Fact, Table, columns_of, facts_of, facts_table, raw_table
 
 
@@ -68,17 +68,16 @@ _RESULTS = columns_of(
 """Figures of a run, side by side: ideal and estimated."""
 
 
-def _train_tables(item: Item) -> list[Table]:
+def _train_tables(item: Item, detail: bool = False) -> list[Table]:
     from llmcx.engines.training_time import SPENT_ON  # there already, where there is a result of it
 
-    t, inputs = item.result["training"], item.inputs
+    t = item.result["training"]
     rows = [
         {"quantity": name, "kind": kind, "ideal": getattr(t.ideal, key), "estimate": getattr(t.estimate, key)}
         for key, name, kind, _ in _RESULTS
     ]
     columns = columns_of("quantity: | ideal: ideal bound (cell) | estimate: estimate (cell)")
-    heading = f"{title(item)} · {count(t.tokens)} tokens on {t.gpus:,} x {inputs['hardware']} · {inputs['layout']}"
-    tables = [Table(heading, columns, rows)]
+    tables = [Table("", columns, rows)]
     parts = [
         {"part": SPENT_ON[part], "ideal": t.ideal.step[part], "estimate": spent, "share": spent / t.estimate.step_s}
         for part, spent in t.estimate.step.items()
@@ -86,9 +85,8 @@ def _train_tables(item: Item) -> list[Table]:
     ]
     columns = columns_of("part: of one step, s | ideal: ideal (float) | estimate: estimate (float) | share: share (share)")
     tables.append(Table("", columns, parts))
-    memory = [{"part": part, "bytes": round(size)} for part, size in t.memory._asdict().items()]
-    total = {"part": "fullest GPU", "bytes": round(t.memory_bytes)}
-    tables.append(Table("", columns_of("part: memory | bytes: bytes (size)"), memory, total))
+    if detail:
+        tables += _fullest(t)
     plan = item.result["plan"]
     if plan is not None:
         best = plan["best"][0]["step_s"]
@@ -100,6 +98,13 @@ def _train_tables(item: Item) -> list[Table]:
     return tables
 
 
+def _fullest(t: Any) -> list[Table]:
+    """Memory of the fullest GPU, part by part."""
+    memory = [{"part": part, "bytes": round(size)} for part, size in t.memory._asdict().items()]
+    total = {"part": "fullest GPU", "bytes": round(t.memory_bytes)}
+    return [Table("", columns_of("part: memory | bytes: bytes (size)"), memory, total)]
+
+
 def _train_data(item: Item) -> Table:
     """For a CSV: the results, the parts of a step and of the memory, by their names in JSON."""
     t = item.result["training"]
@@ -109,7 +114,7 @@ def _train_data(item: Item) -> Table:
     return raw_table(rows)
 
 
-TRAIN = View(_train_tables, _train_facts, _train_data)
+TRAIN = View(_train_tables, _train_facts, _train_data, partial(_train_tables, detail=True))
 
 
 def _serve_facts(item: Item) -> list[Fact]:
@@ -124,15 +129,17 @@ def _serve_facts(item: Item) -> list[Fact]:
     )
 
 
-def _serve_tables(item: Item) -> list[Table]:
-    s, inputs = item.result, item.inputs
-    heading = f"{title(item)} · {s.gpus} x {inputs['hardware']} · {inputs['prompt']:,} tokens in, {inputs['output']:,} out"
+def _serve_tables(item: Item, detail: bool = False) -> list[Table]:
+    s = item.result
     shown = ("batch", "tokens_per_s_user", "tokens_per_s_gpu", "usd_per_million", "bound")
+    pairs = list(zip(s.ideal, s.estimate, strict=True))
+    if not detail and len(pairs) > FEW:  # every second, counted from the largest
+        pairs = [pairs[0], *pairs[:0:-2][::-1]]
     rows = [
         {key: getattr(real, key) for key in shown}
         | {"ttft_ms": 1e3 * real.ttft_s, "tpot_ms": 1e3 * real.tpot_s, "ideal_tpot_ms": 1e3 * ideal.tpot_s}
         | {"ideal_tokens_per_s_gpu": ideal.tokens_per_s_gpu}
-        for ideal, real in zip(s.ideal, s.estimate, strict=True)
+        for ideal, real in pairs
     ]
     columns = columns_of(
         "batch: users (int) | ttft_ms: first, ms (float 4) | tpot_ms: ms/token (float) | ideal_tpot_ms: ideal (float 1) | "
@@ -141,13 +148,26 @@ def _serve_tables(item: Item) -> list[Table]:
     )
     facts = facts_of(
         s,
-        "largest_batch: largest batch (int) | weights: weights per GPU (bytes) | cache: cache per sequence and GPU (bytes) | "
-        "prefill: prompt tokens/s, one prompt at a time (float)",
+        "weights: weights on each GPU (size) | cache: cache of a sequence on each GPU (size) | "
+        "prefill: prompt tokens/s, one prompt at a time (int)",
         weights=round(s.weight_bytes_per_gpu),
         cache=round(s.cache_bytes_per_sequence),
-        prefill=s.prefill_tokens_per_s,
+        prefill=round(s.prefill_tokens_per_s),
     )
-    return [Table(heading, columns, rows), facts_table("", facts)]
+    return [Table("", columns, rows), facts_table("", facts)]
 
 
-SERVE = View(_serve_tables, _serve_facts)
+FEW = 6
+"""Batch sizes that are shown unless --detail asks for all."""
+
+
+def _serve_data(item: Item) -> Table:
+    """For a CSV: every batch size, ideal and estimated."""
+    s = item.result
+    rows = []
+    for ideal, real in zip(s.ideal, s.estimate, strict=True):
+        rows.append(vars(real) | {f"ideal_{key}": value for key, value in vars(ideal).items() if key not in ("batch", "bound")})
+    return raw_table(rows)
+
+
+SERVE = View(_serve_tables, _serve_facts, _serve_data, partial(_serve_tables, detail=True))

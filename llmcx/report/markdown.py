@@ -7,13 +7,17 @@ from collections.abc import Iterable
 from typing import Any
 
 from llmcx.report.figure import Bars
-from llmcx.report.render import Item, View, formulas, notes
+from llmcx.report.render import Item, View, formulas, headline, notes
 
 
-def write(items: list[Item], view: View, explain: bool) -> None:
-    """Tables, bars as they are in a terminal, formulas, notes as a list."""
+def write(items: list[Item], view: View, explain: bool, detail: bool = False) -> None:
+    """The first lines, tables, bars as they are in a terminal, formulas, notes as a list."""
     out = []
-    for table in view.of(items):
+    if (head := headline(items)) is not None:
+        out += [head.asked, "", f"**{head.verdict}**", ""]
+        out += [f"- `{change.options}`: {change.gives}" for change in head.changes]
+        out += [""] if head.changes else []
+    for table in view.of(items, detail):
         if isinstance(table, Bars):
             from llmcx.report.plot import bars
 
@@ -24,7 +28,7 @@ def write(items: list[Item], view: View, explain: bool) -> None:
         out += rows([column.title for column in table.columns], cells, ["---" if c.left else "---:" for c in table.columns])
     if explain:
         out += formulas(items)
-    out += [f"- {note}" for note in notes(items)]
+    out += [f"- {note}" for note in notes(items, detail)]
     sys.stdout.write("\n".join(out).rstrip() + "\n")
 
 

@@ -220,7 +220,7 @@ def draw(answer: Answer, view: str, path: str, plain: bool = False) -> None:
     Raises InputError: no figure, nothing to draw, a package that is missing, or a file that cannot be written.
     """
     if view not in PICTURES:
-        known = "params, flops, memory, attention-compare, moe, chinchilla, train, serve, shapes and hardware show"
+        known = "params, flops, memory, attention-compare, moe, chinchilla, train, serve, shapes and an accelerator"
         raise InputError(f"--plot: this answer has no picture; {known} have one", field="plot")
     figures = PICTURES[view](answer.items)
     if path != "-":

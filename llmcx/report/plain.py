@@ -10,7 +10,7 @@ from typing import Any
 
 from llmcx.report import format
 from llmcx.report.figure import Bars, Curves, Figure, Series
-from llmcx.report.render import Item, View, formulas, notes
+from llmcx.report.render import Item, View, formulas, headline, notes
 from llmcx.report.table import Column, Table, is_long
 
 _UNITS = {
@@ -54,12 +54,16 @@ HEADINGS = {
 """How a heading reads with its number; any other stands before it."""
 
 
-def write(items: list[Item], view: View, explain: bool) -> None:
-    """Tables, formulas and notes in words."""
-    blocks = [table(each) for each in view.of(items)]
+def write(items: list[Item], view: View, explain: bool, detail: bool = False) -> None:
+    """The first lines, tables, formulas and notes in words."""
+    blocks = []
+    if (head := headline(items)) is not None:
+        changes = [f"{change.options}: {in_words(change.gives)}" for change in head.changes]
+        blocks.append([in_words(head.asked), f"Answer: {in_words(head.verdict)}", *changes])
+    blocks += [table(each) for each in view.of(items, detail)]
     if explain:
         blocks.append([in_words(line) for line in formulas(items) if line])
-    blocks.append([f"Note: {in_words(note)}" for note in notes(items)])
+    blocks.append([f"Note: {in_words(note)}" for note in notes(items, detail)])
     sys.stdout.write("\n\n".join("\n".join(lines) for lines in blocks if lines) + "\n")
 
 

@@ -13,6 +13,24 @@ if TYPE_CHECKING:
 FORMATS = ("table", "json", "jsonl", "csv", "markdown")
 
 
+class Change(NamedTuple):
+    """Options that would turn a no into a yes, and what then comes out."""
+
+    options: str
+    gives: str
+
+
+class Headline(NamedTuple):
+    """The first lines of an answer: what was ``asked``, with every assumption that moves the number; the ``verdict``; whether
+    that is a yes (None: it was no question of yes or no); on a no, the smallest ``changes`` that make it one.
+    """
+
+    asked: str
+    verdict: str
+    good: bool | None = None
+    changes: Sequence[Change] = ()
+
+
 class Item(NamedTuple):
     """One answer: the model it is about (None if it is about no model), the inputs, the result, and what to bear in mind."""
 
@@ -22,6 +40,7 @@ class Item(NamedTuple):
     notes: list[str]
     lines: Callable[[], list[Any]] | None = None  # its formulas, found when --explain asks
     more: Callable[[], Any] | None = None  # what its figure shows beyond the result; counted when it is drawn
+    head: Callable[[], Headline] | None = None  # its first lines, found when they are printed
 
     def explained(self) -> list[Any]:
         """The formulas behind the result."""
@@ -44,21 +63,23 @@ def title(item: Item) -> str:
 
 
 class View(NamedTuple):
-    """How one command's results read: the tables (and bars) of a single result, and a summary of its key numbers.
-
-    ``data`` is the table of a CSV, where that is not the first one.
+    """How one command's results read: the tables (and bars) of a single result, those that --detail shows, and a summary of its
+    key numbers. ``data`` is the table of a CSV, where that is not the first one.
     """
 
     tables: Callable[[Item], Sequence[Table | Bars]]
     facts: Callable[[Item], list[Fact]] = lambda item: []
     data: Callable[[Item], Table] | None = None
+    details: Callable[[Item], Sequence[Table | Bars]] | None = None
 
-    def of(self, items: list[Item]) -> Sequence[Table | Bars]:
+    def of(self, items: list[Item], detail: bool = False) -> Sequence[Table | Bars]:
         """What a reader is shown: the tables of one item, or several items side by side."""
-        return self.tables(items[0]) if len(items) == 1 else [side_by_side(items, self)]
+        if len(items) > 1:
+            return [side_by_side(items, self)]
+        return self.details(items[0]) if detail and self.details is not None else self.tables(items[0])
 
 
-def show(command: str, items: list[Item], view: str, fmt: str, explain: bool) -> None:
+def show(command: str, items: list[Item], view: str, fmt: str, explain: bool = False, detail: bool = False) -> None:
     """Write ``items`` to stdout in ``fmt``, one of FORMATS or "plain"; ``view`` names an entry of views.VIEWS."""
     if fmt in ("json", "jsonl"):
         from llmcx.report import json
@@ -68,7 +89,12 @@ def show(command: str, items: list[Item], view: str, fmt: str, explain: bool) ->
     from llmcx.report.views import VIEWS
 
     module = import_module(f"llmcx.report.{'terminal' if fmt == 'table' else fmt}")
-    module.write(items, VIEWS[view], explain)
+    module.write(items, VIEWS[view], explain, detail)
+
+
+def headline(items: list[Item]) -> Headline | None:
+    """The first lines of the answer; None where several stand side by side, or nobody wrote any."""
+    return items[0].head() if len(items) == 1 and items[0].head is not None else None
 
 
 def varying(items: list[Item]) -> list[str]:
@@ -93,9 +119,16 @@ def side_by_side(items: list[Item], view: View) -> Table:
     return Table("", columns, rows)
 
 
-def notes(items: list[Item]) -> list[str]:
-    """The notes of all items, each once."""
-    return list(dict.fromkeys(note for item in items for note in item.notes))
+BRIEF = 2
+"""Notes that are shown unless --detail asks for all."""
+
+
+def notes(items: list[Item], detail: bool = True) -> list[str]:
+    """The notes of all items, each once; without ``detail`` the first few, and how many more there are."""
+    found = list(dict.fromkeys(note for item in items for note in item.notes))
+    if detail or len(found) <= BRIEF + 1:
+        return found
+    return [*found[:BRIEF], f"{len(found) - BRIEF} more notes: --detail"]
 
 
 def formulas(items: list[Item]) -> list[str]:

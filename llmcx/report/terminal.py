@@ -7,19 +7,27 @@ from typing import TYPE_CHECKING
 
 from llmcx.report.console import console, translated
 from llmcx.report.figure import Bars
-from llmcx.report.render import Item, View, formulas, notes
+from llmcx.report.render import Item, View, formulas, headline, notes
 from llmcx.report.table import Column, Table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
-def write(items: list[Item], view: View, explain: bool) -> None:
-    """Tables and bars, formulas, notes."""
+def write(items: list[Item], view: View, explain: bool, detail: bool = False) -> None:
+    """The first lines, tables and bars, formulas, notes."""
     from rich.text import Text
 
     out = console()
-    for number, table in enumerate(view.of(items)):
+    hidden: list[str] = []
+    if (head := headline(items)) is not None:
+        out.print(Text(head.asked, style="dim"), soft_wrap=len(head.asked) <= out.width)
+        style = {True: "bold green", False: "bold red", None: "bold"}[head.good]
+        out.print(Text(head.verdict, style=style))
+        for change in head.changes:
+            out.print(Text.assemble("  ", (change.options, "bold"), f"  {change.gives}"))
+        out.print()
+    for number, table in enumerate(view.of(items, detail)):
         if number:
             out.print()
         if isinstance(table, Bars):
@@ -30,26 +38,32 @@ def write(items: list[Item], view: View, explain: bool) -> None:
             continue
         if table.title:
             out.print(Text(table.title, style="bold"))
-        out.print(_drawn(table, out.width), soft_wrap=True)
+        drawn, left_out = _drawn(table, out.width)
+        out.print(drawn, soft_wrap=True)
+        hidden += left_out
     if explain:
         out.print()
         for text in formulas(items):
             out.print(Text(text, style="dim" if text.startswith("    source") else ""), soft_wrap=True)
-    for note in notes(items):
+    if hidden:
+        names = ", ".join(dict.fromkeys(hidden))
+        out.print(Text(f"· {out.width} columns have no room for: {names} (a wider terminal, or --format csv)", style="dim"))
+    for note in notes(items, detail):
         out.print(Text(f"· {note}", style="dim"))
 
 
-def _drawn(table: Table, width: int) -> RenderableType:
-    """The table as rich draws it, or a list where even its narrowest form is wider than ``width``."""
+def _drawn(table: Table, width: int) -> tuple[RenderableType, list[str]]:
+    """The table as rich draws it, or a list where even its narrowest form is wider than ``width``; the columns left out."""
     from rich import box
     from rich.cells import cell_len
     from rich.table import Table as RichTable
     from rich.text import Text
 
     columns, cells = _fitting(table, width)
+    left_out = [column.title for column in table.columns if column not in columns and column.title]
     squeezed = _squeezed(columns, cells, width)
     if squeezed is None:
-        return Text("\n".join(_listed(columns, cells, width)))
+        return Text("\n".join(_listed(columns, cells, width))), left_out
     heads, cells = squeezed
     drawn = RichTable(box=box.SIMPLE_HEAD, show_header=any(heads), header_style="bold", pad_edge=False, show_edge=False)
     for column, head, *texts in zip(columns, heads, *cells, strict=True):
@@ -60,7 +74,7 @@ def _drawn(table: Table, width: int) -> RenderableType:
         if last:
             drawn.add_section()
         drawn.add_row(*(Text(text) for text in row), style="bold" if last else None)
-    return drawn
+    return drawn, left_out
 
 
 def _fitting(table: Table, width: int) -> tuple[list[Column], list[list[str]]]:

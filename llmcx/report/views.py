@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 from llmcx.report import attention_compare, chinchilla, compare, moe, pictures
 from llmcx.report.estimates import ACCELERATOR, HARDWARE, SERVE, TRAIN
 from llmcx.report.figure import Bars
@@ -12,24 +15,48 @@ from llmcx.report.table import Fact, Table, columns_of, facts_of, facts_table
 
 def _params_facts(item: Item) -> list[Fact]:
     r = item.result
-    active = "active: active per token (count) | " if r.active != r.total else ""
+    active = "active: active for a token (count) | " if r.active != r.total else ""
+    textbook = " | chapter: textbook: 12 L d² + V d (count)" if item.inputs.get("textbook") else ""
     return facts_of(
         r,
         f"total: total (count) | {active}embedding: embedding (count) | non_embedding: non-embedding (count) | "
-        f"bytes: weights in {r.dtype} (size) | chapter: 12 L d² + V d (count)",
+        f"bytes: weights in {r.dtype} (size){textbook}",
     )
 
 
-def _params_tables(item: Item) -> list[Table]:
+def _params_rows(item: Item, rows: list[dict[str, Any]]) -> list[Table]:
     r = item.result
     columns = columns_of("component: component | params: parameters (int) | short: (count 1) | share: share (share)")
-    rows = [row | {"short": row["params"]} for row in as_rows(r.components)]
+    rows = [row | {"short": row["params"]} for row in rows]
     total = {"component": "total", "params": r.total, "short": r.total, "share": 1.0}
-    facts = [fact for fact in _params_facts(item) if fact.key != "total"]
-    return [Table(title(item), columns, rows, total, ("component", "params", "share")), facts_table("", facts)]
+    facts = [fact for fact in _params_facts(item) if fact.key not in ("total", "bytes")]
+    return [Table("", columns, rows, total, ("component", "params", "share")), facts_table("", facts)]
 
 
-PARAMS = View(_params_tables, _params_facts)
+def _params_tables(item: Item) -> list[Table]:
+    """Components summed up by what they are part of, where each would take more lines than a screen has."""
+    rows = as_rows(item.result.components)
+    if len(rows) > SCREEN:
+        parts: dict[str, dict[str, Any]] = {}
+        for row in rows:
+            name = _PART.get(row["component"].partition(".")[0]) or row["component"].rpartition(".")[0] or row["component"]
+            part = parts.setdefault(name, {"component": name, "params": 0, "share": 0.0})
+            part["params"] += row["params"]
+            part["share"] += row["share"]
+        rows = [*parts.values()]
+    return _params_rows(item, rows)
+
+
+def _params_details(item: Item) -> list[Table]:
+    return _params_rows(item, as_rows(item.result.components))
+
+
+SCREEN = 13
+"""Rows of a table beside which the rest of an answer fits 24 lines."""
+_PART = {"norm": "norms", "final_norm": "norms"}
+
+
+PARAMS = View(_params_tables, _params_facts, lambda item: _params_details(item)[0], _params_details)
 
 
 def _flops_facts(item: Item) -> list[Fact]:
@@ -45,30 +72,32 @@ def _flops_facts(item: Item) -> list[Fact]:
     )
 
 
-def _flops_tables(item: Item) -> list[Table]:
+def _flops_tables(item: Item, detail: bool = False) -> list[Table]:
     r = item.result
     units = {"flops": "FLOPs", "eager": "FLOPs", "macs": "MACs"}
     unit = units.get(item.inputs.get("convention", "flops"), "operations (leading order)")
     columns = columns_of(f"component: component | flops: forward {unit} (int) | short: (flops 1) | share: share (share)")
     rows = [row | {"short": row["flops"]} for row in as_rows(r.forward.components)]
     total = {"component": "forward total", "flops": r.forward.total, "short": r.forward.total, "share": 1.0}
-    shape = f"batch {item.inputs['batch']}, seq {item.inputs['seq']:,}"
     keys = ("component", "flops", "share")
-    tables = [Table(f"{title(item)} · {shape}", columns, rows, total, keys), facts_table("", _flops_facts(item)[1:])]
-    if len(r.groups) > 3:
+    tables = [Table("", columns, rows, total, keys), facts_table("", _flops_facts(item)[1:])]
+    if detail and len(r.groups) > 3:
         columns = columns_of(f"component: layer group | flops: {unit} (int) | share: share (share)")
         tables.append(Table("By layer group", columns, as_rows(r.groups)))
-    columns = columns_of("rule: rule of thumb | value: gives (flops) | exact: exact (flops) | error: error (share)")
-    return [*tables, Table("Rules of thumb beside the exact count (FLOPs)", columns, as_rows(r.approximations))]
+    if item.inputs.get("textbook"):
+        columns = columns_of("rule: rule of thumb | value: gives (flops) | exact: exact (flops) | error: error (share)")
+        tables.append(Table("Rules of thumb beside the exact count (FLOPs)", columns, as_rows(r.approximations)))
+    return tables
 
 
-FLOPS = View(_flops_tables, _flops_facts)
+FLOPS = View(_flops_tables, _flops_facts, details=partial(_flops_tables, detail=True))
 
 
 def _memory_facts(item: Item) -> list[Fact]:
     r = item.result
     total = "total" if r.gpus == 1 else f"per GPU (size) | all_gpus_bytes: all {r.gpus} GPUs"
-    facts = facts_of(r, f"total_bytes: {total} (size) | kv_bytes_per_token: KV cache per token (size)")
+    cache = "" if item.inputs["train"] else " | kv_bytes_per_token: KV cache per token (size)"
+    facts = facts_of(r, f"total_bytes: {total} (size){cache}")
     if r.stored is not None:
         facts += facts_of(r.stored, "bits_per_weight: bits per weight (float)")
     if r.fit is not None:
@@ -83,23 +112,27 @@ def _memory_facts(item: Item) -> list[Fact]:
     return facts
 
 
-def _memory_tables(item: Item) -> list[Table | Bars]:
+def _memory_tables(item: Item, detail: bool = False) -> list[Table | Bars]:
     r = item.result
-    columns = columns_of("part: part | bytes: bytes (int) | short: (size 1) | share: share (share) | formula: formula (text 2)")
+    formula = " | formula: formula (text)" if detail else ""
+    columns = columns_of(f"part: part | bytes: bytes (int) | short: (size) | share: share (share){formula}")
     total = max(r.total_bytes, 1)
     rows = [row | {"short": row["bytes"], "share": row["bytes"] / total} for row in as_rows(r.parts)]
     last = {"part": "total", "bytes": r.total_bytes, "short": r.total_bytes, "share": 1.0, "formula": ""}
     keys = ("part", "bytes", "share", "formula")
-    tables: list[Table | Bars] = [Table(title(item), columns, rows, last, keys), facts_table("", _memory_facts(item)[1:])]
-    tables.append(pictures.memory([item])[0]._replace(title=r.heaviest or ""))
-    if r.stored is not None:
-        columns = columns_of("dtype: weights as | elements: elements (int) | bytes: bytes (size)")
-        tables.append(Table("", columns, [{"dtype": name, **row} for name, row in r.stored.by_dtype.items()]))
-    if item.inputs.get("train"):
-        facts = facts_of(
+    said = ("total_bytes", "fits", "headroom_bytes", "fit", "next_bytes")  # by the verdict
+    facts = [fact for fact in _memory_facts(item) if fact.key not in said]
+    tables: list[Table | Bars] = [Table("", columns, rows, last, keys), facts_table(r.heaviest or "", facts)]
+    if detail:
+        tables.append(pictures.memory([item])[0]._replace(title=""))
+        if r.stored is not None:
+            columns = columns_of("dtype: weights as | elements: elements (int) | bytes: bytes (size)")
+            tables.append(Table("", columns, [{"dtype": name, **row} for name, row in r.stored.by_dtype.items()]))
+    if item.inputs.get("textbook"):
+        chapter = facts_of(
             r.chapter, "activation_bytes: L·b·n·d (size) | score_bytes: L·b·H·n² (size) | total_bytes: together (size)"
         )
-        tables.append(facts_table("Activations at the chapter's leading order", facts))
+        tables.append(facts_table("Activations at the textbook's leading order", chapter))
     if r.checkpointing is not None:
         p = r.checkpointing
         facts = facts_of(
@@ -112,7 +145,14 @@ def _memory_tables(item: Item) -> list[Table | Bars]:
     return tables
 
 
-MEMORY = View(_memory_tables, _memory_facts)
+def _memory_data(item: Item) -> Table:
+    """For a CSV: the parts with their formulas."""
+    first = _memory_tables(item, detail=True)[0]
+    assert isinstance(first, Table)
+    return first
+
+
+MEMORY = View(_memory_tables, _memory_facts, _memory_data, partial(_memory_tables, detail=True))
 
 
 def _presets_tables(item: Item) -> list[Table]:

@@ -1,6 +1,6 @@
 """JSON Schemas of what the commands print, checked in.
 
-`llmcx schema COMMAND` prints one; `python -m llmcx.schemas` writes them all.
+`llmcx tools schema COMMAND` prints one; `python -m llmcx.schemas` writes them all.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from llmcx.huggingface import weights
 from llmcx.machine import hardware
 from llmcx.model.mixers import MIXERS, mixer_class
 from llmcx.model.spec import Layers, ModelSpec
+from llmcx.report.json import VERSION
 from llmcx.scaling import fitting, standing
 from llmcx.schemas import HERE
 
@@ -133,12 +134,17 @@ def within(nested: Any, hint: Any) -> Any:
 
 def answers(name: str) -> Any:
     """What a command prints: one answer, or several under "results"."""
-    texts: Members = {"name": (str, True), "family": (str | None, True), "source": (str | None, True), "title": (str, False)}
+    about: Members = {"name": (str, True), "family": (str | None, True), "source": (str | None, True), "title": (str, False)}
     lines: Any = read(Line)
-    what: Members = {"schema": (Literal[f"llmcx.{name}/1"], True)}
+    what: Members = {"schema": (Literal[f"llmcx.{name}/{VERSION}"], True)}
+    text = dict.fromkeys(("options", "gives"), (str, True))
+    change: Any = made("Change", "Options that would turn a no into a yes, and what then comes out.", text)
     members: Members = {
-        "model": (made("Model", "The model that an answer is about.", texts), name in ALWAYS_A_MODEL),
+        "model": (made("Model", "The model that an answer is about.", about), name in ALWAYS_A_MODEL),
         "inputs": (dict[str, Any], True),
+        "asked": (str, False),
+        "verdict": (str, False),
+        "changes": (list[change], False),
         "result": (Union[tuple(part(kind) if kind is ModelSpec else read(kind) for kind in RESULTS[name])], True),
         "explain": (list[lines], False),
         "notes": (list[str], True),
@@ -146,9 +152,11 @@ def answers(name: str) -> Any:
     if name in NEVER_A_MODEL:
         del members["model"]
     doc = "`inputs` is what was asked, defaults included; `explain` each figure's formula, with --explain."
-    one: Any = made("Answer", f"One answer of llmcx {name}. {doc}", what | members)
-    doc = "Several answers side by side; --format jsonl prints each on a line of its own instead."
-    return Union[one, made("Answers", doc, what | {"results": (list[one], True)})]
+    doc += " `asked` and `verdict` are the first lines that a reader gets, `changes` what would turn a no into a yes."
+    one: Any = made("Answer", f"One answer of llmcx {name}, as --format jsonl prints it on a line. {doc}", what | members)
+    doc = "All answers; where it is one, its parts stand at the top too, as .result."
+    alone: Members = {key: (hint, False) for key, (hint, _) in members.items()}
+    return Union[made("Answers", doc, what | alone | {"results": (list[one], True)}), one]
 
 
 def refusal() -> Any:
@@ -164,7 +172,7 @@ def files() -> dict[str, str]:
     out = {}
     for name, kind in [*((name, answers(name)) for name in RESULTS), ("error", refusal())]:
         body = TypeAdapter(kind).json_schema(mode="serialization", schema_generator=Schema)
-        head = {"$schema": Schema.schema_dialect, "$id": f"urn:llmcx:{name}:1", "title": f"llmcx.{name}/1"}
+        head = {"$schema": Schema.schema_dialect, "$id": f"urn:llmcx:{name}:{VERSION}", "title": f"llmcx.{name}/{VERSION}"}
         out[f"{name}.json"] = json.dumps(head | body | head, indent=1, ensure_ascii=False) + "\n"
     return out
 

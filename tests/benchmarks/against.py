@@ -188,7 +188,7 @@ class Bench:
         end = ["--config", config, "--json"]
         row.found["params"] = json.loads(self.run([*base, "params", *end], row))["result"]["total"]
         row.found["flops"] = json.loads(self.run([*base, "flops", *end, "--seq", str(SEQ)], row))["result"]["forward"]["total"]
-        train = ["--train", "--attn-implementation", "eager", "--seq", str(SEQ)]
+        train = ["--train", "--attn", "eager", "--seq", str(SEQ)]
         parts = json.loads(self.run([*base, "memory", *end, *train], row))["result"]["parts"]
         size = {part["part"]: part["bytes"] for part in parts}
         row.found |= {"weights": size["weights"], "states": size["weights"] + size["gradients"] + size["optimizer"]}

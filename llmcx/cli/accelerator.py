@@ -1,0 +1,51 @@
+"""What --hardware, --budget and --utilization say together: an accelerator, how many, and the memory that may be used."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from llmcx.errors import InputError
+from llmcx.machine.hardware import Hardware
+
+USED = 0.9
+"""Share of an accelerator's memory that serving engines use unless told otherwise: vLLM's gpu_memory_utilization."""
+
+
+class Accelerators(NamedTuple):
+    """``count`` of them where the text says so."""
+
+    hardware: Hardware
+    number: int | None
+
+
+def accelerators(text: str) -> Accelerators:
+    """2xh100, h100, a YAML file, or "auto" for those of this machine. Raises InputError."""
+    from llmcx.catalog.data import load_accelerators
+
+    return Accelerators(*load_accelerators(text))
+
+
+class Limit(NamedTuple):
+    """Bytes on each GPU that may be used, of which accelerator, and how many are there."""
+
+    bytes: int | None = None
+    hardware: Hardware | None = None
+    number: int | None = None
+    utilization: float = 1.0
+
+
+def limit(hardware: str | None, budget: int | None, utilization: float | None, usual: float = USED) -> Limit:
+    """The memory to fit into: ``budget``, else the accelerator's; of which the share ``utilization`` (``usual``) is used.
+
+    Raises InputError for a share that is none, or of nothing.
+    """
+    found = None if hardware is None else accelerators(hardware)
+    of = budget if budget is not None else found.hardware.memory_bytes if found is not None else None
+    if utilization is not None and of is None:
+        problem = "--utilization is a share of an accelerator's memory, and none is named; give --hardware or --budget"
+        raise InputError(problem, field="utilization", value=utilization)
+    share = (1.0 if budget is not None else usual) if utilization is None else utilization
+    if not 0 < share <= 1:
+        raise InputError(f"--utilization is {share}, but must be above 0 and at most 1", field="utilization", value=share)
+    usable = None if of is None else int(of * share) if share < 1 else of
+    return Limit(usable, found and found.hardware, found and found.number, share)

@@ -1,0 +1,257 @@
+"""The first lines of an answer, one function a command: what was asked, with all that moves the number, and the verdict."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from llmcx.report import format
+from llmcx.report.render import Change, Headline
+
+WIDTH = 80
+"""Of the first line: one that is wider would push the verdict off the second."""
+
+
+def _line(*pieces: str) -> str:
+    """Pieces in one line, in the order of their importance; closer together where it would be too wide, and at last without the
+    words that a reader can do without.
+    """
+    line = " · ".join(piece for piece in pieces if piece)
+    for long, short in ((" × ", "×"), (" tokens", ""), (" micro-batch ", " mb "), (" · ", ", ")):
+        if len(line) > WIDTH:
+            line = line.replace(long, short)
+    return line
+
+
+def _title(spec: Any) -> str:
+    return str(spec.title or spec.name)
+
+
+def _tokens(n: int) -> str:
+    return format.cell(n, "length")
+
+
+def _size(n: float) -> str:
+    return format.short_size(round(n))
+
+
+def _both(n: int) -> str:
+    return format.size(n)
+
+
+def _count(n: float) -> str:
+    return format.count(round(n))
+
+
+def _time(seconds: float) -> str:
+    return re.sub(r"(?<=\d)(?=[nmµ]?s)", " ", format.time(seconds))
+
+
+def _money(usd: float) -> str:
+    return f"${usd:,.0f}" if usd >= 100 else f"${usd:,.2f}"
+
+
+def _gpus(n: int, hardware: Any) -> str:
+    name = hardware.name if hasattr(hardware, "name") else hardware
+    return f"{n:,} × {name}" if n > 1 else str(name)
+
+
+def params(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
+    """``llmcx params``."""
+    active = f", {_count(result.active)} active for a token" if result.active != result.total else ""
+    verdict = f"{result.total:,} parameters ({_count(result.total)}){active}; {_both(result.bytes)} in {result.dtype}"
+    return Headline(_line(_title(spec), "every weight counted", result.dtype), verdict)
+
+
+def flops(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
+    """``llmcx flops``."""
+    unit = {"macs": "MAC", "leading-order": "op"}.get(inputs["convention"], "FLOP")
+    pairs = "the pairs a mask leaves" if inputs["causal"] else "all pairs"
+    again = "full recomputation" if inputs["recompute"] == "full" else ""
+    asked = _line(_title(spec), f"{inputs['batch']:,} × {inputs['seq']:,} tokens", inputs["convention"], pairs, again)
+    train, forward = result.train.total, result.forward.total
+    verdict = f"forward {format.flops(forward)}{unit}, training step {format.flops(train)}{unit}"
+    verdict += f"; {format.flops(round(forward / (inputs['batch'] * inputs['seq'])))}{unit} a token forward"
+    if spec.training_tokens is not None and unit == "FLOP":
+        from llmcx.units import count
+
+        total = train * count(spec.training_tokens, "training_tokens") // (inputs["batch"] * inputs["seq"])
+        verdict += f"; its {_count(count(spec.training_tokens, 'training_tokens'))} training tokens: {format.flops(total)}FLOP"
+        verdict += f" ({total:.2e})"
+    return Headline(asked, verdict)
+
+
+def memory(spec: Any, inputs: dict[str, Any], result: Any, asked: Any, fixed: Any, within: Any) -> Headline:
+    """``llmcx memory``."""
+    layout = asked["layout"]
+    ways = " ".join(
+        f"{name.upper()} {getattr(layout, name)}" for name in ("tp", "pp", "cp", "ep", "dp") if getattr(layout, name) > 1
+    )
+    of = ""
+    if within.hardware is not None:
+        used = f" at {100 * within.utilization:g}%" if within.utilization < 1 else ""
+        of = f"{_gpus(layout.gpus, within.hardware)}{used}"
+    elif layout.gpus > 1:
+        of = f"{layout.gpus:,} GPUs"
+    shape = f"{asked['batch']:,} × {_tokens(asked['seq'])} tokens"
+    if fixed["train"]:
+        recipe = fixed["recipe"]
+        how = f"LoRA {recipe.lora.rank} on {recipe.base or '16 bits'}" if recipe.lora else f"training, {recipe.precision}"
+        zero = f"ZeRO-{layout.zero}" if layout.zero else ""
+        again = f"recompute {recipe.recompute}" if recipe.recompute != "none" else ""
+        first = _line(_title(spec), f"{how}, {recipe.optimizer}", shape, again, ways, zero, inputs["engine"], of)
+    else:
+        formats = f"{asked['dtype']}, {fixed['kv_dtype']} cache"
+        first = _line(_title(spec), formats, shape, ways, f"engine {fixed['engine'].name}", of)
+    each = " on each GPU" if layout.gpus > 1 else ""
+    total = result.total_bytes
+    if result.fit is not None:
+        return Headline(first, _fitted(result, within.bytes), True)
+    if within.bytes is None:
+        return Headline(first, f"{_both(total)}{each}")
+    if result.fits:
+        free = _size(result.headroom_bytes)
+        return Headline(first, f"fits: {_both(total)}{each} of {_size(within.bytes)}, {free} to spare", True)
+    verdict = f"does not fit: {_both(total)}{each} of {_size(within.bytes)}, {_size(-result.headroom_bytes)} too much"
+    from llmcx.answers.remedies import remedies
+
+    changes = [Change(each.options, f"fits: {_size(each.bytes)}") for each in remedies(spec, within.bytes, asked, fixed)]
+    return Headline(
+        first, verdict, False, changes or [Change("nothing tried", "makes it fit: more and larger GPUs, or less of both")]
+    )
+
+
+def _fitted(result: Any, budget: int) -> str:
+    fit = result.fit
+    what = {"batch": "largest batch", "seq": "largest context", "gpus": "fewest GPUs", "dtype": "most precise format"}[fit.what]
+    value = f"{fit.value:,}" if isinstance(fit.value, int) else fit.value
+    unit = " tokens" if fit.what == "seq" else ""
+    verdict = f"{what}: {value}{unit}, {_size(result.total_bytes)} of {_size(budget)}"
+    if fit.next is None:
+        return f"{verdict}; all that the model takes" if fit.what == "seq" else verdict
+    after = f"{fit.next:,}" if isinstance(fit.next, int) else fit.next
+    return f"{verdict}; {after} would take {_size(fit.next_bytes)}"
+
+
+def train(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
+    """``llmcx train``."""
+    run = result["training"]
+    t = run.estimate
+    asked = _line(
+        _title(spec),
+        f"{_count(inputs['tokens'])} tokens",
+        _gpus(run.gpus, inputs["hardware"]),
+        f"{inputs['global_batch']:,} × {_tokens(inputs['seq'])}",
+        inputs["compute_dtype"],
+        inputs["layout"],
+    )
+    usd = "" if t.usd is None else f", {_money(t.usd)}"
+    verdict = f"{_duration(t.seconds)}{usd}: MFU {t.mfu:.1%}, {_count(t.tokens_per_s_gpu * run.gpus)} tokens/s"
+    verdict += f"; at best {_duration(run.ideal.seconds)}"
+    memory = f"{_size(run.memory_bytes)} of {_size(run.capacity_bytes)}"
+    if not run.fits:
+        changes = [Change("leave the layout out", "finds the fastest that fits")] if result["plan"] is None else []
+        return Headline(asked, f"does not fit: {memory} on the fullest GPU; {verdict}", False, changes)
+    return Headline(asked, verdict)
+
+
+def _duration(seconds: float) -> str:
+    if seconds >= 2 * 86400:
+        return f"{seconds / 86400:,.3g} days" if seconds < 86400 * 1e6 else f"{seconds / 86400:,.0f} days"
+    return f"{seconds / 3600:.3g} hours" if seconds >= 7200 else f"{seconds / 60:.3g} minutes"
+
+
+def serve(spec: Any, inputs: dict[str, Any], result: Any, server: Any, reserve: float) -> Headline:
+    """``llmcx serve``."""
+    from llmcx.answers.serve import longest_context
+
+    asked = _line(
+        _title(spec),
+        f"{inputs['dtype']}, {inputs['kv_dtype']} cache",
+        f"{_tokens(inputs['prompt'])} in, {_tokens(inputs['output'])} out",
+        f"TP {inputs['tp']}" if inputs["tp"] > 1 else "",
+        f"{_gpus(inputs['gpus'], inputs['hardware'])} at {100 * inputs['utilization']:g}%",
+    )
+    one, most = result.first, result.last
+    users = f"{one.batch:,} users" if one.batch > 1 else "one user"
+    verdict = f"{one.tokens_per_s_user:,.3g} tokens/s for {users}, first token in {_time(one.ttft_s)}"
+    if most.batch != one.batch:
+        verdict += f"; {most.tokens_per_s_gpu * result.gpus:,.0f} tokens/s for {most.batch:,}"
+    verdict += f"; at most {result.largest_batch:,} users"
+    verdict += f", or one with {longest_context(server, reserve):,} tokens"
+    return Headline(asked, verdict)
+
+
+def attention_compare(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
+    """``llmcx attention-compare``."""
+    lengths = [_tokens(n) for n in inputs["seq"]]
+    at = lengths[0] if len(lengths) == 1 else f"{lengths[0]} to {lengths[-1]}"
+    on = f"on {inputs['hardware']}" if inputs["hardware"] else ""
+    pairs = "causal pairs" if inputs["causal"] else "all pairs"
+    asked = _line(_title(spec), f"{inputs['batch']:,} × {at} tokens", inputs["dtype"], pairs, on)
+    if not result.recommendation:
+        return Headline(asked, "nothing compared here can be recommended")
+    last = result.recommendation[-1]
+    return Headline(asked, f"at {_tokens(last.seq)} tokens: {last.variant}; {last.reason}")
+
+
+def moe(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
+    """``llmcx moe``."""
+    asked = _line(_title(spec), f"{inputs['batch']:,} × {_tokens(inputs['seq'])} tokens", inputs["dtype"])
+    share = result.active / result.total
+    verdict = f"{_count(result.active)} of {_count(result.total)} parameters active for a token ({share:.1%})"
+    return Headline(asked, verdict)
+
+
+def chinchilla(model: dict[str, Any] | None, inputs: dict[str, Any], result: Any) -> Headline:
+    """``llmcx chinchilla``: the laws' median, and how far they spread."""
+    from statistics import median  # which imports a good deal
+
+    best = result["laws"]
+    laws = f"{len(best)} laws" if len(best) > 1 else best[0].law
+    name = f"{model.get('title') or model['name']}" if model else ""
+    given = {"compute": "training FLOPs", "params": "parameters", "tokens": "tokens", "dollars": "USD", "days": "days"}
+    said = [f"{value:,.4g} {given[key]}" for key, value in inputs.items() if key in given and isinstance(value, (int, float))]
+    n, d = [one.params for one in best], [one.tokens for one in best]
+    verdict = f"{_count(median(n))} parameters on {_count(median(d))} tokens"
+    if len(best) > 1:
+        verdict += f" (median; {_count(min(n))} to {_count(max(n))} on {_count(max(d))} to {_count(min(d))})"
+    start = "compute-optimal: " if model is None else "the same compute would be best spent on "
+    return Headline(_line(name, *said, laws), start + verdict)
+
+
+def compare(specs: tuple[Any, Any], inputs: Any, answers: Any, refusals: list[str]) -> Headline:
+    """``llmcx compare``: how many times B is A."""
+    a, b = specs
+    shared = {key: value for key, value in inputs[0].items() if inputs[1].get(key) == value}
+    at = [str(shared["dtype"])] if shared.get("dtype") else []
+    at += [f"{_tokens(shared['seq'])} tokens"] if shared.get("seq") else []
+    at += [_gpus(shared.get("gpus") or 1, shared["hardware"])] if shared.get("hardware") else []
+    names = (_title(a), _title(b)) if _title(a) != _title(b) else ("A", "B")
+    first = _line(f"{names[0]} (A) against {names[1]} (B)" if names != ("A", "B") else _title(a), *at)
+    said = []
+    for command, path, what, form in _RATIOS:
+        if command in answers:
+            one, two = (_at(result, path) for result in answers[command])
+            if one and two and one != two:
+                said.append(f"{two / one:,.3g}× the {what} ({form(two)} for {form(one)})")
+    verdict = f"B has {', '.join(said[:3])}" if said else "both cost the same"
+    if refusals:
+        verdict = "; ".join(refusals)
+    return Headline(first, verdict, None if not refusals else False)
+
+
+def _at(result: Any, path: str) -> Any:
+    for name in path.split("."):
+        result = getattr(result, name)
+    return result
+
+
+_RATIOS = (
+    ("serve", "last.tokens_per_s_gpu", "tokens/s per GPU", lambda n: f"{n:,.0f}"),
+    ("serve", "first.tpot_s", "time per token alone", _time),
+    ("params", "total", "parameters", _count),
+    ("memory", "total_bytes", "memory on a GPU", _size),
+    ("flops", "per_token", "FLOPs per token", lambda n: f"{format.flops(round(n))}"),
+)
+"""What is said of two models, the first three that differ."""
