@@ -4,89 +4,80 @@
 >>> llmcx.params("gpt3").total
 174604259328
 
-Every function takes a preset's name, a path to a YAML or JSON file, a mapping, or a ``ModelSpec``, and returns a frozen
-dataclass whose fields are those of the JSON that the command of the same name prints under ``result``.
+A model is a preset's name, a path, ORG/NAME on the hub, a size such as "7B", a mapping, or a ``ModelSpec``. Every function has
+the options of the command of its name, sizes as numbers or as text ("8k", "80GB"), and refuses with :class:`InputError` what
+the command refuses. An answer is a frozen dataclass whose fields are those of the command's JSON, with ``to_dict()``, and
+``rows()`` for ``pandas.DataFrame``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, overload
+
+from llmcx.api import attention_compare, bounds, chinchilla, compare, flops, memory, moe, params, presets, serve, shapes, train
+from llmcx.errors import InputError
 
 if TYPE_CHECKING:
-    import os
-    from typing import TypeAlias
-
-    from llmcx.answers.attention_compare import Comparison
-    from llmcx.answers.flops import Flops
-    from llmcx.answers.memory import Memory
-    from llmcx.answers.moe import Experts
-    from llmcx.answers.params import Params
+    from llmcx.api import Model
+    from llmcx.machine.hardware import Hardware, Summary
     from llmcx.model.spec import ModelSpec
-    from llmcx.scaling.optimum import Optimum
-
-    Source: TypeAlias = "str | os.PathLike[str] | ModelSpec | Mapping[str, Any]"
 
 __version__ = "0.1.0"
-__all__ = ["attention_compare", "chinchilla", "flops", "load", "memory", "moe", "params", "sweep"]
+__all__ = [
+    "InputError",
+    "attention_compare",
+    "bounds",
+    "chinchilla",
+    "compare",
+    "flops",
+    "hardware",
+    "load",
+    "memory",
+    "moe",
+    "params",
+    "presets",
+    "serve",
+    "shapes",
+    "sweep",
+    "train",
+]
 
 
-def load(source: Source) -> ModelSpec:
-    """The model itself: what `llmcx catalog show` prints, as a ``ModelSpec``."""
-    from llmcx.catalog.load import load
+def load(source: Model) -> ModelSpec:
+    """The model itself: what `llmcx catalog show` prints, as a ``ModelSpec``.
 
-    return load(source)
-
-
-def params(source: Source, /, **inputs: Any) -> Params:
-    """See :func:`llmcx.answers.params.params`."""
-    from llmcx.answers.params import params
-
-    return params(load(source), **inputs)
-
-
-def flops(source: Source, /, **inputs: Any) -> Flops:
-    """See :func:`llmcx.answers.flops.flops`.
-
-    >>> flops("gpt3", seq=2048).forward.total
-    734804261732352
+    >>> load("gpt3").n_layers
+    96
     """
-    from llmcx.answers.flops import flops
+    from llmcx.catalog import load
 
-    return flops(load(source), **inputs)
+    size = load.stand_in(source) if isinstance(source, str) else None
+    if size is None:
+        return load.load(source)
+    from llmcx.answers.architecture import stand_in
 
-
-def memory(source: Source, /, **inputs: Any) -> Memory:
-    """See :func:`llmcx.answers.memory.memory`."""
-    from llmcx.answers.memory import memory
-
-    return memory(load(source), **inputs)
+    return stand_in(size)[0]
 
 
-def attention_compare(source: Source, /, **inputs: Any) -> Comparison:
-    """See :func:`llmcx.answers.attention_compare.compare`."""
-    from llmcx.answers.attention_compare import compare
-
-    return compare(load(source), **inputs)
+@overload
+def hardware(name: None = None) -> list[Summary]: ...
 
 
-def moe(source: Source, /, **inputs: Any) -> Experts:
-    """See :func:`llmcx.answers.moe.moe`."""
-    from llmcx.answers.moe import moe
-
-    return moe(load(source), **inputs)
+@overload
+def hardware(name: str) -> Hardware: ...
 
 
-def chinchilla(law: str = "hoffmann-3", **inputs: float) -> Optimum:
-    """See :func:`llmcx.scaling.optimum.optimum`.
+def hardware(name: str | None = None) -> list[Summary] | Hardware:
+    """Every accelerator in a row, as `llmcx catalog hardware` lists them; or one, with every figure and its source.
 
-    >>> round(chinchilla("epoch", compute=1e21).tokens_per_param, 2)
-    21.59
+    >>> hardware("h100").memory_gb, [row["name"] for row in hardware() if row["memory_gb"] > 400]
+    (80, ['m3-ultra'])
     """
-    from llmcx.catalog.data import load_law
-    from llmcx.scaling.optimum import optimum
+    from llmcx.catalog import data
+    from llmcx.machine.hardware import summary
 
-    return optimum(load_law(law), **inputs)
+    return [summary(one) for one in data.listed()[0]] if name is None else data.load_hardware(name)
 
 
 def sweep(

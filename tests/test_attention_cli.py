@@ -20,7 +20,7 @@ TYPED = """
 @pytest.mark.parametrize("command", ["params", "flops", "memory"])
 def test_every_command_accepts_every_variant(command: str, text: str) -> None:
     assert label(parse_variant(text)) == text
-    data(command, "--preset", "llama-3-8b", "--attention", text)
+    data(command, "llama-3-8b", "--attention", text)
 
 
 def test_no_variant_is_left_out() -> None:
@@ -29,21 +29,21 @@ def test_no_variant_is_left_out() -> None:
 
 def test_an_encoder_has_no_causal_blocks() -> None:
     """Native sparse attention is left out of the default set, with a word; asked for by name it is refused."""
-    out = data("attention-compare", "--preset", "bert-base", "--seq", "512")
+    out = data("attention-compare", "bert-base", "--seq", "512")
     assert "nsa" not in {row["variant"].partition(":")[0] for row in out["result"]["rows"]}
     assert any("native sparse attention is left out" in note for note in out["notes"])
-    assert not any("left out" in note for note in data("attention-compare", "--preset", "bert-base", "-v", "flash")["notes"])
+    assert not any("left out" in note for note in data("attention-compare", "bert-base", "-v", "flash")["notes"])
 
 
 def test_a_range_of_lengths() -> None:
-    result = data("attention-compare", "--preset", "llama-3-8b", "--seq", "1k:1M:x4", "-v", "flash")["result"]
+    result = data("attention-compare", "llama-3-8b", "--seq", "1k:1M:x4", "-v", "flash")["result"]
     assert [row["seq"] for row in result["rows"]] == [2**10, 2**12, 2**14, 2**16, 2**18, 2**20]
 
 
 def test_a_machine_decides_by_traffic() -> None:
     """As many FLOPs, but eager waits for memory and flash for arithmetic."""
     given = "--seq 16k --hardware h100 -v standard -v flash -v causal_flash"
-    standard, flash, causal = data("attention-compare", "--preset", "llama-3-8b", *given.split())["result"]["rows"]
+    standard, flash, causal = data("attention-compare", "llama-3-8b", *given.split())["result"]["rows"]
     assert standard["core_flops"] == flash["core_flops"] == 4 * 16384**2 * 4096 * 32
     assert (standard["binds"], flash["binds"]) == ("memory", "compute")
     assert flash["core_seconds"] == pytest.approx(4 * 16384**2 * 4096 / 989.4e12)  # one layer, at the peak rate
@@ -52,7 +52,7 @@ def test_a_machine_decides_by_traffic() -> None:
 
 
 def test_the_chips_size_is_an_input() -> None:
-    given = ("--preset", "llama-3-8b", "--seq", "64k", "-v", "flash")
+    given = ("llama-3-8b", "--seq", "64k", "-v", "flash")
     small, large = (data("attention-compare", *given, "--on-chip", size)["result"]["rows"][0] for size in ("128KiB", "256KiB"))
     assert small["traffic_bytes"] > 1.9 * large["traffic_bytes"]
 
@@ -60,7 +60,7 @@ def test_the_chips_size_is_an_input() -> None:
 def test_eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole table of six lengths, and no column dropped from it."""
     monkeypatch.setenv("COLUMNS", "80")
-    given = "attention-compare --preset llama-3-8b --seq 1k:1M:x4 --hardware h100"
+    given = "attention-compare llama-3-8b --seq 1k:1M:x4 --hardware h100"
     out = here(*given.split()).out
     recommendation, table = (part.splitlines() for part in out.split("\n\n")[:2])
     assert recommendation[0] == "Recommendation"
@@ -69,19 +69,19 @@ def test_eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_plot_in_the_terminal() -> None:
-    out = here(*["attention-compare", "--preset", "gpt3", "--seq", "1k:64k:x4", "-v", "flash", "-v", "linear", "--plot", "-"]).out
+    out = here(*["attention-compare", "gpt3", "--seq", "1k:64k:x4", "-v", "flash", "-v", "linear", "--plot", "-"]).out
     assert "A flash" in out and "B linear" in out and "\x1b" not in out
 
 
 def test_a_plot_in_a_file(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    data("attention-compare", "--preset", "gpt3", "-v", "flash", "--plot", str(tmp_path / "plot.svg"))
+    data("attention-compare", "gpt3", "-v", "flash", "--plot", str(tmp_path / "plot.svg"))
     assert "<svg" in (tmp_path / "plot.svg").read_text(encoding="utf-8")
 
 
 def advised(*args: str) -> tuple[str, str]:
     """The variant recommended at one length, and why."""
-    [said] = data("attention-compare", "--preset", "llama-3-8b", *args)["result"]["recommendation"]
+    [said] = data("attention-compare", "llama-3-8b", *args)["result"]["recommendation"]
     return said["variant"], said["reason"]
 
 

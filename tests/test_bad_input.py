@@ -38,118 +38,135 @@ unix = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux's
 
 CALLS = """
 params :: --preset
-params --preset gpt33 :: did you mean gpt3
-params --preset gpt2 --plot - --explain :: --plot - draws in place of the tables
+params gpt33 :: did you mean gpt3
+params gpt2 --plot - --explain :: --plot - draws in place of the tables
 params --preset ../../etc/passwd :: is not known
 parms :: Did you mean 'params'
-presets shw :: Did you mean 'show'
-presets :: Missing command
+catalog shw :: Did you mean 'show'
+{catalog|textbook|tools|presets} :: Missing command
 params --prest gpt3 :: --preset
 params --preset :: requires an argument
-params --preset gpt3 stray :: stray
-params --preset gpt3 --json=yes :: --json
+params gpt3 stray :: stray
+params gpt3 --json=yes :: --json
 params gpt3 --config x.yaml :: x.yaml cannot be read
 params gpt3 ./gpt3 :: ./gpt3 cannot be read
 params {tests|./tests} :: a directory without a config.json
-params --config - --config - :: read only once
-params --preset gpt3 {--heads 7|--kv-heads 5} :: not divisible
-params --preset gpt3 --d-model 1000 --heads 96 :: d_model 1000 is not divisible by n_heads 96
-params --preset gpt3 --layers -3 :: --layers is '-3'
-params --preset gpt3 --layers= :: --layers is '', which has an empty entry
-params --preset gpt3 --layers 0 :: at least 1
-params --preset gpt3 --layers abc :: --layers is 'abc', but must be a whole number
-params --preset gpt3 --layers {1.5|1e|0x10|٣|１２|²} :: whole number
-params --preset gpt3 --layers 1e400 :: 10^36
-params --preset gpt3 --d-model NaN :: --d-model is 'NaN'
-params --preset gpt3 --layers 1,,2 :: empty entry
-params --preset gpt3 --layers 1e20 :: between 1 and 10^15
-params --preset mixtral-8x7b --top-k 9 :: only 8 experts
-params --preset gpt3 --experts 8 :: --top-k
-params --preset gpt3 --top-k 2 :: --experts
-params --preset gpt3 --attention lokal:w=3 :: did you mean local
-params --preset gpt3 --attention local :: needs a value for window
-params --preset gpt3 --attention local:w={x|٣} :: local:w is
-params --preset gpt3 --attention local:v=3 :: not known
-params --preset gpt3 --attention flash --window 8 :: give one
-params --preset switch-c --layers 3 :: layer groups
-params --preset gpt3 --dtype fp7 :: did you mean
-params --preset gpt3 --format {xml|''} :: known: csv
-params --preset gpt3 --format markdwn :: did you mean markdown
-params --preset gpt3 --norm batchnorm :: layernorm or rmsnorm
-params --preset gpt3 --ffn swiglu :: plain or gated
+params {- -|- --config -} :: read only once
+params gpt3 {--heads 7|--kv-heads 5} :: not divisible
+params gpt3 --d-model 1000 --heads 96 :: d_model 1000 is not divisible by n_heads 96
+params gpt3 --layers -3 :: --layers is '-3'
+params gpt3 --layers= :: --layers is '', which has an empty entry
+params gpt3 --layers 0 :: at least 1
+params gpt3 --layers abc :: --layers is 'abc', but must be a whole number
+params gpt3 --layers {1.5|1e|0x10|٣|１２|²} :: whole number
+params gpt3 --layers 1e400 :: 10^36
+params gpt3 --d-model NaN :: --d-model is 'NaN'
+params gpt3 --layers 1,,2 :: empty entry
+params gpt3 --layers 1e20 :: between 1 and 10^15
+params mixtral-8x7b --top-k 9 :: only 8 experts
+params gpt3 --experts 8 :: --top-k
+params gpt3 --top-k 2 :: --experts
+params gpt3 --attention lokal:w=3 :: did you mean local
+params gpt3 --attention local :: needs a value for window
+params gpt3 --attention local:w={x|٣} :: local:w is
+params gpt3 --attention local:v=3 :: not known
+params gpt3 --attention flash --set window=8 :: give one
+params switch-c --layers 3 :: layer groups
+params gpt3 --set :: --set needs NAME=VALUE
+params gpt3 --set head_dim :: write --set head_dim=VALUE
+params gpt3 --set head_din=64 :: did you mean head_dim
+params gpt3 --set head_dim=x :: --head-dim is 'x', but must be a whole number
+params gpt3 --set tied=yes :: tied is 'yes', but must be true or false
+params gpt3 --dtype fp7 :: did you mean
+params gpt3 --format {xml|''} :: known: csv
+params gpt3 --format markdwn :: did you mean markdown
+params gpt3 --set norm=batchnorm :: layernorm or rmsnorm
+params gpt3 --set ffn=swiglu :: plain or gated
 params --layers 2 --d-model 64 :: --vocab
-params --preset gpt3 --as llama :: gpt3 is a preset, which needs none
+params gpt3 --as llama :: gpt3 is a preset, which needs none
 params --weights nowhere.safetensors :: does not exist
-params --preset gpt2 --plain --json :: --plain is a form of the table and contradicts --json; give one
-params --preset gpt2 --plain --format csv :: --plain is a form of the table and contradicts --format csv; give one
-params --preset gpt2 --plot - --json :: --plot - draws in the terminal and contradicts
-params --preset gpt2 --plot a.gif :: must end in .svg, .png, .pdf or .html
-{bounds|presets list|presets show gpt2|hardware list|compare gpt2 gpt3} --plot - :: has no picture; params, flops, memory
-{presets list|presets show gpt3 --json|hardware list|hardware show h100} --explain :: nothing is computed here
+params gpt2 --plain --json :: --plain is a form of the table and contradicts --json; give one
+params gpt2 --plain --format csv :: --plain is a form of the table and contradicts --format csv; give one
+params gpt2 --plot - --json :: --plot - draws in the terminal and contradicts
+params gpt2 --plot a.gif :: must end in .svg, .png, .pdf or .html
+catalog show gpt2 --plot - :: has no picture; params, flops, memory
+{textbook bounds|catalog models|hardware list|compare gpt2 gpt3} --plot - :: has no --plot
+{catalog show gpt3 --json|catalog show h100} --explain :: nothing is computed here
+{catalog models|hardware list} --explain :: has no --explain
 
-flops --preset gpt3 --seq 4096 :: learned positions for only 2048
-flops --preset gpt3 --seq 0 :: between 1
-flops --preset gpt3 --seq 512,,1024 :: empty entry
-flops --preset gpt3 --convention mac :: macs
-flops --preset gpt3 --batch 1e400 :: --batch is 1e400, which is beyond 10^36
-flops --preset gpt3 --batch 0 :: between 1
+flops gpt3 --seq 4096 :: learned positions for only 2048
+flops gpt3 --seq 0 :: between 1
+flops gpt3 --seq 512,,1024 :: empty entry
+flops gpt3 --convention mac :: macs
+flops gpt3 --batch 1e400 :: --batch is 1e400, which is beyond 10^36
+flops gpt3 --batch 0 :: between 1
+flops gpt3 --recompute selective :: known: full, none
+flops gpt3 --seq 1:1001:+1 :: `llmcx sweep` streams any number
 
-memory --preset gpt2 --engine llamacpp :: did you mean llama.cpp
-memory --preset gpt2 --train --engine vllm :: --engine vllm is for inference
-memory --preset gpt3 --budget {80|80G} :: unit
-memory --preset gpt3 --optimizer adam :: --optimizer changes nothing without --train; add --train
-memory --preset gpt3 --train --optimizer adm :: did you mean adam
-memory --preset gpt3 --train --precision half :: half
-memory --preset gpt3 --train --activations autograde :: did you mean autograd
-memory --preset gpt3 --train --attn sdp :: did you mean sdpa
-memory --preset gpt3 --kv-dtype int3 :: did you mean
-memory --preset gpt3 {--dtype|--kv-dtype} '' :: dtype
-memory --preset gpt3 --train --dtype fp7 :: --dtype changes nothing in full training
-memory --preset gpt3 --train --kv-dtype fp8 :: --kv-dtype changes nothing with --train
-memory --preset gpt3 --train --zero 4 :: 0, 1, 2 or 3
-memory --preset gpt3 --train --zero {x|٣} :: --zero
-memory --preset gpt3 --train --checkpoint-every 97 :: 96 layers
-memory --preset gpt3 --train --checkpoint-every 0 :: between 1 and 10^15
-memory --preset gpt3 --checkpoint-every 8 :: --train
-memory --preset llama-3-8b --dtype q4_k_l :: did you mean q4_k
-memory --preset llama-3-8b --dtype q4_k_m:bits=4 :: setting of q4_k_m
-memory --preset llama-3-8b --dtype gptq:bits=5 :: must be 2, 3, 4 or 8
-memory --preset llama-3-8b --dtype gptq:bits=four :: must be a whole number
-memory --preset llama-3-8b --dtype gptq:group=0 :: above 0, or -1 for one group
-memory --preset llama-3-8b --dtype awq:bits=4 :: setting of awq
-memory --preset llama-3-8b --dtype awq:group=100 :: a multiple of 100
-memory --preset gpt3 --dtype q4_k_m :: its family is gpt3
-memory --preset switch-c --dtype nf4 :: its family is switch
-memory --preset mixtral-8x7b --dtype nf4 :: experts in one tensor
-memory --preset llama-3-8b --d-model 4100 --head-dim 128 --dtype q8_0 :: no whole blocks of Q8_0
+memory gpt2 --engine llamacpp :: did you mean llama.cpp
+memory gpt2 --train --engine vllm :: --engine vllm is for inference
+memory gpt3 --budget {80|80G} :: unit
+memory gpt3 --hardware h100 --utilization {0|1.5|-1} :: above 0 and at most 1
+memory gpt3 --hardware h100 --utilization x :: a share such as 90% or 0.9
+memory gpt3 --hardware 0xh100 :: at least one accelerator
+memory gpt3 --hardware 2xh1000 :: did you mean
+memory gpt3 --hardware 2xh100 --gpus 4 :: --hardware names 2; give one
+memory gpt3 --engine megatron :: --engine megatron trains; add --train
+memory gpt3 --runtime vllm :: did you mean --engine
+memory gpt3 --train --batch 2 --micro-batch 2 :: give --micro-batch
+memory gpt3 --optimizer adam :: --optimizer changes nothing without --train; add --train
+memory gpt3 --train --optimizer adm :: did you mean adam
+memory gpt3 --train --precision half :: half
+memory gpt3 --train --set activations=autograde :: did you mean autograd
+memory gpt3 --train --attn sdp :: did you mean sdpa
+memory gpt3 --kv-dtype int3 :: did you mean
+memory gpt3 {--dtype|--kv-dtype} '' :: dtype
+memory gpt3 --train --dtype fp7 :: --dtype changes nothing in full training
+memory gpt3 --train --kv-dtype fp8 :: --kv-dtype changes nothing with --train
+memory gpt3 --train --zero 4 :: 0, 1, 2 or 3
+memory gpt3 --train --zero {x|٣} :: --zero
+memory gpt3 --train --set checkpoint_every=97 :: 96 layers
+memory gpt3 --train --set checkpoint_every=0 :: between 1 and 10^15
+memory gpt3 --set checkpoint_every=8 :: --train
+memory llama-3-8b --dtype q4_k_l :: did you mean q4_k
+memory llama-3-8b --dtype q4_k_m:bits=4 :: setting of q4_k_m
+memory llama-3-8b --dtype gptq:bits=5 :: must be 2, 3, 4 or 8
+memory llama-3-8b --dtype gptq:bits=four :: must be a whole number
+memory llama-3-8b --dtype gptq:group=0 :: above 0, or -1 for one group
+memory llama-3-8b --dtype awq:bits=4 :: setting of awq
+memory llama-3-8b --dtype awq:group=100 :: a multiple of 100
+memory gpt3 --dtype q4_k_m :: its family is gpt3
+memory switch-c --dtype nf4 :: its family is switch
+memory mixtral-8x7b --dtype nf4 :: experts in one tensor
+memory llama-3-8b --d-model 4100 --set head_dim=128 --dtype q8_0 :: no whole blocks of Q8_0
 memory --layers 4 --d-model 512 --vocab 1000 --seq 128 --dtype q4_k_m :: is not known
 
-attention-compare --preset gpt3 --variant strided:k=0 :: between 1
-attention-compare --preset bert-base -v nsa :: causal
-attention-compare --preset llama-3-8b --seq 1k:1M:4 :: FROM:TO:xFACTOR
-attention-compare --preset llama-3-8b --seq 8k:1k:x2 :: grow up to its end
-attention-compare --preset llama-3-8b --seq 1:2M:+1 :: more than 1,000,000 values
-attention-compare --preset llama-3-8b --measure time :: --hardware
-attention-compare --preset llama-3-8b --measure tim --hardware h100 :: time
-attention-compare --preset llama-3-8b --hardware h1000 :: h100
-attention-compare --preset llama-3-8b --hardware h100 --dtype int4 :: int4
-attention-compare --preset llama-3-8b --on-chip 192 :: unit
-attention-compare --preset llama-3-8b --plot plot.gif :: .svg
-attention-compare --preset llama-3-8b -v bigbird:b=64,w=4 :: odd
-attention-compare --preset llama-3-8b -v fixed:k=4,c=8 :: stride
-attention-compare --preset llama-3-8b -v gqa:g=3 :: divisible
-attention-compare --preset llama-3-8b -v longfromer:w=4 :: longformer
-attention-compare --preset llama-3-8b -v topk:k=8 :: dsa
+attention-compare gpt3 --variant strided:k=0 :: between 1
+attention-compare bert-base -v nsa :: causal
+attention-compare llama-3-8b --seq 1k:1M:4 :: FROM:TO:xFACTOR
+attention-compare llama-3-8b --seq 8k:1k:x2 :: grow up to its end
+attention-compare llama-3-8b --seq 1:2M:+1 :: more than 1,000,000 values
+attention-compare llama-3-8b --measure time :: --hardware
+attention-compare llama-3-8b --measure tim --hardware h100 :: time
+attention-compare llama-3-8b --hardware h1000 :: h100
+attention-compare llama-3-8b --hardware h100 --dtype int4 :: int4
+attention-compare llama-3-8b --on-chip 192 :: unit
+attention-compare llama-3-8b --plot plot.gif :: .svg
+attention-compare llama-3-8b -v bigbird:b=64,w=4 :: odd
+attention-compare llama-3-8b -v fixed:k=4,c=8 :: stride
+attention-compare llama-3-8b -v gqa:g=3 :: divisible
+attention-compare llama-3-8b -v longfromer:w=4 :: longformer
+attention-compare llama-3-8b -v topk:k=8 :: dsa
 
-moe --preset gpt3 :: no mixture-of-experts
-moe --preset mixtral-8x7b --capacity-factor {nan|-1} :: number
-moe --preset mixtral-8x7b --capacity-factor x :: capacity-factor
-moe --preset mixtral-8x7b --ep {9|0} :: 1 to 8
-moe --preset mixtral-8x7b --imbalance {5|0.5} :: 1 to 4
-moe --preset mixtral-8x7b --simulate 0 :: 1 or more
-moe --preset mixtral-8x7b --experts-from split :: give --experts and --top-k
-moe --preset mixtral-8x7b --experts 4 --experts-from split :: has experts already
-moe -p llama-3-8b --experts 3 --top-k 1 --experts-from split :: 14,336
+moe gpt3 :: no mixture-of-experts
+moe mixtral-8x7b --capacity-factor {nan|-1} :: number
+moe mixtral-8x7b --capacity-factor x :: capacity-factor
+moe mixtral-8x7b --ep {9|0} :: 1 to 8
+moe mixtral-8x7b --imbalance {5|0.5} :: 1 to 4
+moe mixtral-8x7b --simulate 0 :: 1 or more
+moe mixtral-8x7b --set experts_from=split :: give --experts and --top-k
+moe mixtral-8x7b --experts 4 --set experts_from=split :: has experts already
+moe llama-3-8b --experts 3 --top-k 1 --set experts_from=split :: 14,336
 
 chinchilla {|--compute 1e21 --params 1B} :: exactly one
 chinchilla --compute 1e21 --law hofmann-1 :: did you mean hoffmann-1
@@ -158,12 +175,13 @@ chinchilla --compute 1e21 --mfu 7 :: mfu
 chinchilla --gpu-hours 1M --hardware h10 :: did you mean h100
 chinchilla --compute 1e21 --hardware h10 :: --hardware turns
 chinchilla --dollars 1M --hardware '' :: hardware
-train --preset gpt2 --tokens 1B --gpus 8 --zero ٣ :: zero
-bounds --base 3 :: not known
-shapes :: --params
-presets {show|path} gtp2 :: did you mean gpt2
-presets validate nowhere.yaml :: nowhere.yaml cannot be read: No such file
-completions bsh :: did you mean bash
+train gpt2 --tokens 1B --gpus 8 --zero ٣ :: zero
+train gpt2 --tokens 1B :: how many GPUs train is not said
+textbook bounds --base 3 :: not known
+textbook shapes :: --params
+catalog {show|path} gtp2 :: did you mean gpt2
+catalog validate nowhere.yaml :: nowhere.yaml cannot be read: No such file
+tools completions bsh :: did you mean bash
 
 compare gpt3 :: compare takes two sides
 compare gpt3 gtp2 :: preset 'gtp2' is not known; did you mean gpt2
@@ -178,41 +196,41 @@ compare gpt3 '' :: B is empty, but must name a model
 compare 'gpt3 --seq 9k' gpt2 :: learned positions for only 2048 tokens
 
 explain kv-cahe :: did you mean kv-cache
-explain lifetime --preset gpt3 :: takes no model
+explain lifetime gpt3 :: takes no model
 explain kv-cache --seq 8k :: name one
 explain --preset gpt3 :: give a topic
-explain moe --preset gpt3 :: no mixture-of-experts layer
+explain kv-cache gpt3 gpt2 :: one model is taken here, not 2
+explain moe gpt3 :: no mixture-of-experts layer
 explain kv-cache --format csv :: CSV has none
-explain mixer.mamba --preset gpt3 :: no layer with the mixer mamba
+explain mixer.mamba gpt3 :: no layer with the mixer mamba
 
 sweep :: name the command to sweep first; it is one of params, flops
-sweep flopz --preset gpt3 :: did you mean flops?
+sweep flopz gpt3 :: did you mean flops?
 sweep catalog :: llmcx catalog cannot be swept
-sweep params --preset gpt2 --plain --format csv :: --plain is a form of the table and contradicts csv
-sweep memory --preset gpt2 --seq 1,2 --batch 1,2,3 --zip seq,batch :: as many values each, not seq 2, batch 3
-sweep memory --preset gpt2 --seq 1,2 --batch 1,2 --zip sek,batch :: did you mean seq?
-sweep memory --preset gpt2 --seq 1,2 --batch 1,2 {--zip seq,seq|--zip seq,batch --zip batch,seq} :: named once
-sweep memory --preset gpt2 --select result.total_byte :: did you mean result.total_bytes
-sweep memory --preset gpt2 --select total :: is not known
-sweep attention-compare --preset gpt2 --format csv :: need --select
-sweep flops --preset gpt3 --sequ 5 :: llmcx flops has no --sequ; did you mean --seq
-sweep flops --preset gpt3 --seq 8k:1k :: must begin at 1 or more (0 with +STEP) and grow up to its end
-sweep flops --preset gpt3 --seq 1k,,2k :: which has an empty entry
-sweep flops --preset gpt3 --causal=maybe :: --causal is 'maybe', but must be true, false, or both
+sweep params gpt2 --plain --format csv :: --plain is a form of the table and contradicts csv
+sweep memory gpt2 --seq 1,2 --batch 1,2,3 --zip seq,batch :: as many values each, not seq 2, batch 3
+sweep memory gpt2 --seq 1,2 --batch 1,2 --zip sek,batch :: did you mean seq?
+sweep memory gpt2 --seq 1,2 --batch 1,2 {--zip seq,seq|--zip seq,batch --zip batch,seq} :: named once
+sweep memory gpt2 --select result.total_byte :: did you mean result.total_bytes
+sweep memory gpt2 --select total :: is not known
+sweep attention-compare gpt2 --format csv :: need --select
+sweep flops gpt3 --sequ 5 :: llmcx flops has no --sequ; did you mean --seq
+sweep flops gpt3 --seq 8k:1k :: must begin at 1 or more (0 with +STEP) and grow up to its end
+sweep flops gpt3 --seq 1k,,2k :: which has an empty entry
+sweep flops gpt3 --causal=maybe :: --causal is 'maybe', but must be true, false, or both
 sweep flops --preset :: --preset needs a value
 sweep flops gtp3 :: preset 'gtp3' is not known; did you mean gpt3
 sweep bounds gpt3 :: 'gpt3' is not an option
-sweep flops --preset gpt3 --format cvs :: did you mean csv?
-sweep flops --preset gpt3 --format parquet :: needs --out FILE.parquet
-sweep flops --preset gpt3 --on-error ignore :: --on-error 'ignore' is not known
-sweep flops --preset gpt3 --jobs 0 :: --jobs is 0, but must be between 1 and 512
-sweep flops --preset gpt3 --explain --format csv :: --explain goes with whole answers
-sweep flops --preset gpt3 --seq 1:2000:+1 --format table :: a table of 2,000 rows is more than 200
+sweep flops gpt3 --format cvs :: did you mean csv?
+sweep flops gpt3 --format parquet :: needs --out FILE.parquet
+sweep flops gpt3 --on-error ignore :: --on-error 'ignore' is not known
+sweep flops gpt3 --jobs 0 :: --jobs is 0, but must be between 1 and 512
+sweep flops gpt3 --explain --format csv :: --explain goes with whole answers
+sweep flops gpt3 --seq 1:2000:+1 --format table :: a table of 2,000 rows is more than 200
 sweep flops --config - --jobs 2 :: give --jobs 1
-sweep serve --preset gpt3 --price 8:4:+1 :: a range FROM:TO:+STEP that grows up to its end
-sweep moe --preset mixtral-8x7b --seed x :: --seed is 'x', but must be a whole number
-sweep train --preset llama-3-8b --tokens 1B --plan --gpus 8 :: is given as --plan true
-sweep params --preset gpt2 --out /no/such/rows.csv :: cannot be written: No such file or directory
+sweep serve gpt3 --price 8:4:+1 :: a range FROM:TO:+STEP that grows up to its end
+sweep moe mixtral-8x7b --seed x :: --seed is 'x', but must be a whole number
+sweep params gpt2 --out /no/such/rows.csv :: cannot be written: No such file or directory
 """
 """Calls, and words of their refusals. {a|b} stands for one call with each."""
 
@@ -233,8 +251,8 @@ def test_bad_call(args: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("args", "extra"),
     [
-        ("params --preset gpt2 --plot /no/such/place.svg", "matplotlib"),
-        ("sweep params -p gpt2 --out /no/such/rows.parquet", "pyarrow"),
+        ("params gpt2 --plot /no/such/place.svg", "matplotlib"),
+        ("sweep params gpt2 --out /no/such/rows.parquet", "pyarrow"),
     ],
 )
 def test_a_file_of_an_extra_that_cannot_be_written(args: str, extra: str) -> None:
@@ -243,26 +261,28 @@ def test_a_file_of_an_extra_that_cannot_be_written(args: str, extra: str) -> Non
 
 
 def test_a_refused_value_that_json_has_no_number_for() -> None:
-    said = refused_in_json("train", "--preset", "gpt2", "--tokens", "1B", "--gpus", "8", "--price", "nan")
+    said = refused_in_json("train", "gpt2", "--tokens", "1B", "--gpus", "8", "--price", "nan")
     assert said["value"] == "nan" and said["field"] == "price"
 
 
 COMMANDS = {
-    "params": "--preset gpt2",
-    "flops": "--preset gpt2",
-    "memory": "--preset gpt2 --train",
-    "attention-compare": "--preset gpt2 --seq 64",
-    "moe": "--preset mixtral-8x7b",
+    "params": "gpt2",
+    "flops": "gpt2",
+    "memory": "gpt2 --train",
+    "attention-compare": "gpt2 --seq 64",
+    "moe": "mixtral-8x7b",
     "chinchilla": "--compute 1e21",
-    "bounds": "",
-    "shapes": "--params 1B --depths 8",
+    "train": "gpt2 --tokens 1B --gpus 8",
+    "serve": "gpt2",
+    "textbook bounds": "",
+    "textbook shapes": "--params 1B --depths 8",
 }
 NASTY = ["", "-1", "nan", "9" * 5000, "1e36", "x" * 5000, "x " * 3000, "\x1b[31m\n", "٣", "\udcff", "1e-9999", "%s{0}"]
 
 
 def options(command: str) -> list[str]:
-    """Every option of a command that takes a value; those of the model source once, on params."""
-    known = typer.main.get_command(import_module(f"llmcx.cli.{command.replace('-', '_')}").app).params
+    """Every option of a command that takes a value, and the model; those of the model source once, on params."""
+    known = typer.main.get_command(import_module(f"llmcx.cli.{command.split()[-1].replace('-', '_')}").app).params
     names = [opt.opts[0] for opt in known if not getattr(opt, "is_flag", False) and opt.name not in ("help", "hf")]
     shared = () if command == "params" else options("params")
     return [name for name in names if name not in shared]
@@ -273,8 +293,9 @@ def test_no_value_of_an_option_is_a_bug(command: str, option: str) -> None:
     base = COMMANDS[command].split()
     for value in NASTY:
         # Any other source would be refused as a second one.
-        given = [] if option in ("--preset", "--config", "--weights") else base
-        end = here(command, *given, f"{option}={value}", "--json")
+        given = [] if option in ("model", "--preset", "--config", "--weights") else base
+        asked = [f"{option}={value}", "--json"] if option.startswith("-") else ["--json", "--", value]
+        end = here(*command.split(), *given, *asked)
         if end.code == 0:
             strict(end.out)
             assert end.err == "", (value[:20], end)
@@ -285,13 +306,13 @@ def test_no_value_of_an_option_is_a_bug(command: str, option: str) -> None:
 
 
 def test_long_values_are_shortened_in_the_message() -> None:
-    for args in ("--preset {}", "--config {}", "--preset gpt2 --layers {}", "--preset gpt2 --attention local:w={}"):
+    for args in ("{}", "--preset {}", "./{}", "--config {}", "gpt2 --layers {}", "gpt2 --attention local:w={}"):
         for digit in "x9":
             assert refused("params", *args.format(digit * 9000).split()).count(digit) < 300
 
 
 def test_a_preset_beside_all_shape_flags_is_fine_and_the_flags_win() -> None:
-    args = "--preset gpt3 --layers 2 --d-model 64 --heads 4 --d-ff 256 --vocab 100 --positions 16 --json"
+    args = "gpt3 --layers 2 --d-model 64 --heads 4 --d-ff 256 --vocab 100 --set positions=16 --json"
     end = here("params", *args.split())
     # 2 layers x (4 d² + 4 d biases + 8 d² + 5 d biases + 4 d norms) + (100 + 16) d + 2 d
     assert end.code == 0 and strict(end.out)["result"]["total"] == 2 * (12 * 64**2 + 13 * 64) + 116 * 64 + 2 * 64
@@ -368,13 +389,13 @@ BAD_FIELDS = [
 def test_bad_file(tmp_path: Path, path: list[Any], value: Any, words: str) -> None:
     file = tmp_path / "model.yaml"
     file.write_text(yaml.safe_dump(changed(path, value)), encoding="utf-8")
-    said = refused("params", "--config", str(file))
+    said = refused("params", str(file))
     assert words in said and str(file) in said
 
 
 @pytest.mark.parametrize(("path", "value", "words"), [row for row in BAD_FIELDS if not isinstance(row[0][-1], int)])
 def test_bad_file_from_a_pipe_in_json(path: list[Any], value: Any, words: str) -> None:
-    error = refused_in_json("params", "--config", "-", stdin=json.dumps(changed(path, value)).encode())
+    error = refused_in_json("params", "-", stdin=json.dumps(changed(path, value)).encode())
     if value == value and value != INF:  # JSON has neither NaN nor Infinity, and is refused before
         assert error["message"].startswith("stdin: ") and words in error["message"] and error["field"]
 
@@ -383,9 +404,9 @@ def test_the_good_file_is_good(tmp_path: Path) -> None:
     for number, text in enumerate((yaml.safe_dump(GOOD), json.dumps(GOOD), "\ufeff" + yaml.safe_dump(GOOD))):
         file = tmp_path / f"{number}.yaml"
         file.write_text(text, encoding="utf-8")
-        assert here("params", "--config", str(file)).code == 0
-        assert here("presets", "validate", str(file)).code == 0
-        assert here("params", "--config", "-", stdin=text.encode()).code == 0
+        assert here("params", str(file)).code == here("params", "--config", str(file)).code == 0
+        assert here("catalog", "validate", str(file)).code == 0
+        assert here("params", "-", stdin=text.encode()).code == here("params", "--config", "-", stdin=text.encode()).code == 0
 
 
 BOMB = b"a: &a [x,x,x,x,x,x,x,x,x]\n" + b"".join(
@@ -455,7 +476,7 @@ BOMB = b"a: &a [x,x,x,x,x,x,x,x,x]\n" + b"".join(
 def test_hostile_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, words: str) -> None:
     monkeypatch.chdir(tmp_path)
     Path("model.yaml").write_bytes(content)
-    said = refused("params", "--config", "model.yaml")
+    said = refused("params", "model.yaml")
     assert words in said and "model.yaml" in said
     assert not Path("pwned").exists()
     assert refused_in_json("params", "--config", "-", stdin=content)["message"].startswith("stdin")
@@ -463,16 +484,17 @@ def test_hostile_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: 
 
 @pytest.mark.parametrize("name", ["", " ", "a\x00b", "no\x1b[31msuch\nfile"])
 def test_bad_file_names(name: str) -> None:
+    refused("params", name)
     refused("params", "--config", name)
-    refused("presets", "validate", name)
+    refused("catalog", "validate", name)
 
 
 @unix
 def test_devices_and_directories(tmp_path: Path) -> None:
-    assert "larger" in refused("params", "--config", "/dev/zero")
-    assert "empty" in refused("params", "--config", "/dev/null")
-    assert "directory" in refused("params", "--config", str(tmp_path))
-    assert "Not a directory" in refused("params", "--config", "/dev/null/x")
+    assert "larger" in refused("params", "/dev/zero")
+    assert "empty" in refused("params", "/dev/null")
+    assert "directory" in refused("params", str(tmp_path))
+    assert "Not a directory" in refused("params", "/dev/null/x")
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads every file")
@@ -480,7 +502,7 @@ def test_unreadable_file(tmp_path: Path) -> None:
     file = tmp_path / "secret.yaml"
     file.write_text("name: x", encoding="utf-8")
     file.chmod(0)
-    assert "Permission denied" in refused("params", "--config", str(file))
+    assert "Permission denied" in refused("params", str(file))
 
 
 # --- the process ----------------------------------------------------------------------------------------------------
@@ -498,18 +520,18 @@ def shell(command: str, **more: Any) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("command", "code", "words"),
     [
-        ("llmcx params --preset gpt33", 2, "did you mean gpt3"),
-        ("echo 'nmae: x' | llmcx params --config -", 2, "stdin: key of the model 'nmae' is not known; did you mean name"),
-        ("llmcx params --config - < /dev/null", 2, "stdin is empty"),
-        ("llmcx params --config - <&-", 2, "stdin is closed"),
-        ("yes | llmcx params --config /dev/stdin", 2, "larger than 1 MiB"),
-        ("llmcx params --config <(yes)", 2, "larger than 1 MiB"),
-        ("llmcx presets list > /dev/full", 2, "cannot be written"),
+        ("llmcx params gpt33", 2, "did you mean gpt3"),
+        ("echo 'nmae: x' | llmcx params -", 2, "stdin: key of the model 'nmae' is not known; did you mean name"),
+        ("llmcx params - < /dev/null", 2, "stdin is empty"),
+        ("llmcx params - <&-", 2, "stdin is closed"),
+        ("yes | llmcx params /dev/stdin", 2, "larger than 1 MiB"),
+        ("llmcx params <(yes)", 2, "larger than 1 MiB"),
+        ("llmcx catalog models > /dev/full", 2, "cannot be written"),
         ("llmcx --help > /dev/full", 2, "cannot be written"),
-        ("llmcx params --preset gpt2 --json > /dev/full", 2, "cannot be written"),
-        ("llmcx presets list >&-", 2, "stdout is closed"),
-        ("llmcx params --preset gpt33 2>&-", 2, ""),
-        ("llmcx params --preset gpt33 2> /dev/full", 2, ""),
+        ("llmcx params gpt2 --json > /dev/full", 2, "cannot be written"),
+        ("llmcx catalog models >&-", 2, "stdout is closed"),
+        ("llmcx params gpt33 2>&-", 2, ""),
+        ("llmcx params gpt33 2> /dev/full", 2, ""),
     ],
 )
 def test_streams(command: str, code: int, words: str) -> None:
@@ -521,7 +543,7 @@ def test_streams(command: str, code: int, words: str) -> None:
 
 @unix
 def test_a_reader_that_leaves_early() -> None:
-    done = shell("llmcx presets list --json | head -1")
+    done = shell("llmcx catalog models --json | head -1")
     # By SIGPIPE, as any filter, unless everything was written before.
     assert done.returncode in (0, 141) and done.stdout == "{\n" and done.stderr == ""
 
@@ -531,8 +553,8 @@ def test_a_gigabyte_is_not_read(tmp_path: Path) -> None:
     file = tmp_path / "big.yaml"
     with file.open("wb") as big:
         big.truncate(1 << 30)
-    assert "larger than 1 MiB" in refused("params", "--config", str(file))
-    done = shell(f"ulimit -v 500000; llmcx params --config '{file}'")
+    assert "larger than 1 MiB" in refused("params", str(file))
+    done = shell(f"ulimit -v 500000; llmcx params '{file}'")
     assert done.returncode == 2 and "larger than 1 MiB" in done.stderr
 
 
@@ -542,14 +564,14 @@ def test_a_locale_without_the_letters() -> None:
     ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     done = shell("llmcx params gpt2 --textbook --format markdown", env=ascii_only, encoding="utf-8")
     assert done.returncode == 0 and "12 L d² + V d" in done.stdout and done.stderr == ""
-    done = shell("llmcx params --preset gpt2é", env=ascii_only)
+    done = shell("llmcx params gpt2é", env=ascii_only)
     assert done.returncode == 2 and "did you mean gpt2" in done.stderr and done.stderr.count("\n") == 1
 
 
 @unix
 def test_interrupt_is_silent() -> None:
     pipe = subprocess.PIPE
-    command = [sys.executable, "-m", "llmcx", "params", "--config", "-"]
+    command = [sys.executable, "-m", "llmcx", "params", "-"]
     process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
     # Nothing tells from outside that it waits for stdin; Linux does: the call it sleeps in is read() on descriptor 0.
     deadline = time.monotonic() + 20

@@ -36,7 +36,7 @@ def test_exercise_1_with_constants_attention_equals_the_feed_forward_at_n_4d() -
 
 def test_exercise_2_checkpoints() -> None:
     """96 layers, one checkpoint every 8: 12 checkpoints."""
-    result = data("memory", "--preset", "gpt3", "--train", "--checkpoint-every", "8")["result"]
+    result = data("memory", "gpt3", "--train", "--checkpoint-every", "8")["result"]
     assert result["checkpointing"]["checkpoints"] == 12
 
 
@@ -58,7 +58,7 @@ def test_exercise_4_parameters() -> None:
 
 
 def test_gpt3_parameters() -> None:
-    assert data("params", "--preset", "gpt3")["result"]["total"] == 174_604_259_328
+    assert data("params", "gpt3")["result"]["total"] == 174_604_259_328
     assert llmcx.params("gpt3", dtype="fp32").bytes == pytest.approx(700e9, rel=0.003)  # "175B, 700 GB in fp32"
 
 
@@ -66,7 +66,7 @@ def test_gpt3_flops() -> None:
     """96 (24 n d² + 4 n² d) + 2 n d V with n 2048, d 12288, V 50257; 7.35e14 in the checked chapter."""
     n, d = 2048, 12288
     assert 96 * (24 * n * d * d + 4 * n * n * d) + 2 * n * d * 50257 == 734_804_261_732_352
-    assert data("flops", "--preset", "gpt3", "--seq", "2048")["result"]["forward"]["total"] == 734_804_261_732_352
+    assert data("flops", "gpt3", "--seq", "2048")["result"]["forward"]["total"] == 734_804_261_732_352
 
 
 def test_gpt3_leading_order_is_per_sequence_not_per_generated_token() -> None:
@@ -78,7 +78,7 @@ def test_gpt3_leading_order_is_per_sequence_not_per_generated_token() -> None:
 
 def test_gpt3_training_memory() -> None:
     """Activations 309 GB and scores 4.95 TB at b 32, fp32: the chapter prints 500 GB for the scores, a tenfold slip."""
-    args = ["--preset", "gpt3", "--train", "--batch", "32", "--seq", "2048", "--precision", "fp32", "--activations", "chapter"]
+    args = ["gpt3", "--train", "--batch", "32", "--seq", "2048", "--precision", "fp32", "--activations", "chapter"]
     result = data("memory", *args)["result"]
     assert result["chapter"]["activation_bytes"] == 4 * 96 * 32 * 2048 * 12288 == 309_237_645_312
     assert result["chapter"]["score_bytes"] == 4 * 96 * 32 * 96 * 2048**2 == 4_947_802_324_992
@@ -101,7 +101,7 @@ def test_projections_cost_n_d_squared_whatever_the_number_of_heads() -> None:
 
 def test_growth_table() -> None:
     """n² at 512, 2048, 8192, 32768: 1x, 16x, 256x, 4096x."""
-    rows = data("attention-compare", "--preset", "gpt3", "--variant", "standard")["result"]["rows"]
+    rows = data("attention-compare", "gpt3", "--variant", "standard")["result"]["rows"]
     assert [row["growth"] for row in rows] == [1, 16, 256, 4096]
 
 
@@ -123,7 +123,7 @@ def test_hops() -> None:
 
 def test_crossover_is_where_scores_equal_the_linear_flops_not_n_equals_d() -> None:
     """GPT-3: 4 n² d = 24 n d² at n = 6 d = 73,728."""
-    assert data("flops", "--preset", "gpt3")["result"]["crossover"]["layers"] == 6 * 12288 == 73_728
+    assert data("flops", "gpt3")["result"]["crossover"]["layers"] == 6 * 12288 == 73_728
 
 
 def test_switch_active_share_is_of_the_experts_only() -> None:

@@ -12,6 +12,7 @@ import pytest
 import llmcx
 from llmcx.catalog.load import load_preset
 from llmcx.catalog.presets import MODELS, names
+from llmcx.cli import MOVED
 from llmcx.model.spec import Attention
 from tests.helpers import data, here, refused, strict
 from tests.helpers import llmcx as call
@@ -53,6 +54,7 @@ def check(command: str, out: dict[str, Any]) -> None:
     if command not in ("chinchilla", "bounds", "shapes"):  # these are about no model
         assert set(out["model"]) >= {"name", "family", "source"} and isinstance(out["model"]["name"], str)
     assert isinstance(out["inputs"], dict) and all(isinstance(note, str) for note in out["notes"])
+    assert all(isinstance(out.get(key, ""), str) for key in ("asked", "verdict"))
     for line in CONTRACT.splitlines():
         owner, *fields = line.split() or [""]
         if owner != command:
@@ -70,7 +72,7 @@ def check(command: str, out: dict[str, Any]) -> None:
 @pytest.mark.parametrize("preset", names())
 def test_every_preset_keeps_the_contract(preset: str) -> None:
     """Fields, types, sums; and every integer is the Python API's, exactly."""
-    out = data("params", "--preset", preset)
+    out = data("params", preset)
     check("params", out)
     sizes = llmcx.params(preset)
     for name in ("total", "active", "embedding", "non_embedding"):
@@ -79,7 +81,7 @@ def test_every_preset_keeps_the_contract(preset: str) -> None:
         (row.component, row.params) for row in sizes.components
     ]
 
-    out = data("flops", "--preset", preset, "--seq", "64", "--batch", "3")
+    out = data("flops", preset, "--seq", "64", "--batch", "3")
     check("flops", out)
     assert out["inputs"] | {"batch": 3, "seq": 64, "convention": "flops", "causal": False} == out["inputs"]
     run = llmcx.flops(preset, batch=3, seq=64)
@@ -87,30 +89,30 @@ def test_every_preset_keeps_the_contract(preset: str) -> None:
         assert out["result"][name]["total"] == getattr(run, name).total
 
     for train in (False, True):
-        out = data("memory", "--preset", preset, "--seq", "64", *(["--train"] if train else []))
+        out = data("memory", preset, "--seq", "64", *(["--train"] if train else []))
         check("memory", out)
         assert out["result"]["total_bytes"] == llmcx.memory(preset, seq=64, train=train).total_bytes
         assert {part["part"] for part in out["result"]["parts"]} <= PARTS
 
     if any(isinstance(layers.mixer, Attention) for layers in load_preset(preset).groups):
-        check("attention-compare", data("attention-compare", "--preset", preset, "--seq", "64"))
+        check("attention-compare", data("attention-compare", preset, "--seq", "64"))
     else:
-        assert "no plain softmax attention" in refused("attention-compare", "--preset", preset, "--seq", "64")
+        assert "no plain softmax attention" in refused("attention-compare", preset, "--seq", "64")
     if preset in MIXTURES:
-        out = data("moe", "--preset", preset, "--seq", "64")
+        out = data("moe", preset, "--seq", "64")
         check("moe", out)
         experts = llmcx.moe(preset, seq=64)
         for name in ("total", "active", "expert", "shared", "router", "flops_per_token", "all_to_all_bytes"):
             assert out["result"][name] == getattr(experts, name)
         assert (out["result"]["total"], out["result"]["active"]) == (sizes.total, sizes.active)
 
-    shown = data("presets", "show", preset)
+    shown = data("catalog", "show", preset)
     assert shown["schema"] == "llmcx.presets/2" and shown["result"]["name"] == preset
-    end = here("params", "--config", "-", "--json", stdin=here("presets", "show", preset, "--json").out.encode())
+    end = here("params", "-", "--json", stdin=here("catalog", "show", preset, "--json").out.encode())
     assert strict(end.out)["result"]["total"] == sizes.total
-    assert here("presets", "path", preset).out == f"{MODELS / preset}.yaml\n"
-    assert here("presets", "show", preset).out == (MODELS / f"{preset}.yaml").read_text(encoding="utf-8")
-    valid = data("presets", "validate", str(MODELS / f"{preset}.yaml"))
+    assert here("catalog", "path", preset).out == f"{MODELS / preset}.yaml\n"
+    assert here("catalog", "show", preset).out == (MODELS / f"{preset}.yaml").read_text(encoding="utf-8")
+    valid = data("catalog", "validate", str(MODELS / f"{preset}.yaml"))
     assert valid["model"]["name"] == preset and valid["result"]["total"] == sizes.total
 
 
@@ -119,37 +121,43 @@ def test_memory_part_names() -> None:
         "",
         "--train",
         "--attention performer:r=64",
-        "--train --zero 3 --gpus 8 --checkpoint-every 8",
+        "--train --zero 3 --gpus 8 --set checkpoint_every=8",
         "--kv-dtype int8",
     ):
-        assert {part["part"] for part in data("memory", "--preset", "gpt3", *more.split())["result"]["parts"]} <= PARTS
+        assert {part["part"] for part in data("memory", "gpt3", *more.split())["result"]["parts"]} <= PARTS
 
 
 @pytest.mark.parametrize(
-    "args", ["chinchilla --compute 5.76e23", "chinchilla --params 70B --compare 1B,2B", "bounds", "shapes --params 1B --depths 8"]
+    "args",
+    [
+        "chinchilla --compute 5.76e23",
+        "chinchilla --params 70B --compare 1B,2B",
+        "textbook bounds",
+        "textbook shapes --params 1B --depths 8",
+    ],
 )
 def test_answers_about_no_model(args: str) -> None:
-    check(args.split()[0], data(*args.split()))
+    check(args.removeprefix("textbook ").split()[0], data(*args.split()))
 
 
-def test_presets_list() -> None:
-    out = data("presets", "list")
+def test_catalog_of_models() -> None:
+    out = data("catalog", "models")
     assert out["schema"] == "llmcx.presets/2"
     assert [(row["name"], row["total"]) for row in out["result"]] == [(name, llmcx.params(name).total) for name in names()]
 
 
 def test_the_real_command_once() -> None:
-    done = call("params", "--preset", "gpt3", "--json")
-    assert done.stderr == "" and strict(done.stdout) == data("params", "--preset", "gpt3")
+    done = call("params", "gpt3", "--json")
+    assert done.stderr == "" and strict(done.stdout) == data("params", "gpt3")
 
 
 SEVERAL = [
-    ("params --preset gpt3 --preset gpt2 --kv-heads 1,4", 4),
-    ("params --preset llama-2-70b --kv-heads 1,8,64 --dtype int4", 3),
-    ("flops --preset gpt3 --preset llama-3-8b --seq 128,256 --batch 1,2", 8),
-    ("memory --preset gpt2 --seq 128,256 --batch 1,2", 4),
-    ("attention-compare --preset gpt2 --preset gpt3 --seq 64,128", 2),
-    ("moe --preset mixtral-8x7b --preset switch-c --seq 64", 2),
+    ("params gpt3 gpt2 --kv-heads 1,4", 4),
+    ("params llama-2-70b --kv-heads 1,8,64 --dtype int4", 3),
+    ("flops gpt3 llama-3-8b --seq 128,256 --batch 1,2", 8),
+    ("memory gpt2 --seq 128,256 --batch 1,2", 4),
+    ("attention-compare gpt2 gpt3 --seq 64,128", 2),
+    ("moe mixtral-8x7b switch-c --seq 64", 2),
 ]
 
 
@@ -166,8 +174,48 @@ def test_several_results(args: str, count: int) -> None:
 
 
 def test_one_answer_as_jsonl_is_one_line() -> None:
-    out = here("params", "--preset", "gpt3", "-f", "jsonl").out
-    assert out.count("\n") == 1 and strict(out) == data("params", "--preset", "gpt3")
+    out = here("params", "gpt3", "-f", "jsonl").out
+    assert out.count("\n") == 1 and [strict(out)] == data("params", "gpt3")["results"]
+
+
+@pytest.mark.parametrize("args", ["params gpt3", "memory llama-3.1-70b --hardware h100", "catalog show h100", "catalog models"])
+def test_the_parts_of_one_answer_stand_at_the_top_too(args: str) -> None:
+    out = data(*args.split())
+    assert out["results"] == [{key: value for key, value in out.items() if key != "results"}]
+
+
+def test_verdicts() -> None:
+    """Llama 3.1 70B's 70.55 B parameters of two bytes are 141 GB, more than the 80 GB of one H100 and less than those of four."""
+    no = data("memory", "llama-3.1-70b", "--seq", "1k", "--hardware", "h100")
+    assert 2 * 70_553_706_496 > 80e9 and no["result"]["fits"] is False
+    assert "does not fit" in no["verdict"] and "Llama 3.1 70B" in no["asked"] and no["changes"]
+    for change in no["changes"]:
+        words = here("memory", "llama-3.1-70b", "--seq", "1k", "--hardware", "h100", *change["options"].split(), "--json")
+        assert words.code == 0 and strict(words.out)["result"]["fits"] is True, change
+    yes = data("memory", "llama-3.1-70b", "--seq", "1k", "--hardware", "4xh100")
+    assert yes["result"]["fits"] is True and "changes" not in yes and "does not fit" not in yes["verdict"]
+
+
+@pytest.mark.parametrize(("old", "new"), MOVED.items(), ids=[" ".join(old) for old in MOVED])
+def test_scripts_of_the_first_edition_go_on(old: tuple[str, ...], new: tuple[str, ...]) -> None:
+    """A call by a command's old name is the call by its new one."""
+    more = {
+        ("presets",): "show gpt3 --json",
+        ("hardware",): "show h100 --json",
+        ("shapes",): "--params 1B",
+        ("completions",): "zsh",
+    }
+    rest = more.get(old, "").split()
+    end = here(*old, *rest)
+    assert (end.code, end.err) == (0, "") and end.out and end == here(*new, *rest)
+
+
+def test_a_model_by_its_option_is_the_same_model() -> None:
+    config = here("catalog", "show", "gpt3", "--json").out.encode()
+    assert data("params", "--preset", "gpt3") == data("params", "gpt3")
+    assert here("params", "--config", "-", "--json", stdin=config) == here("params", "-", "--json", stdin=config)
+    both = data("params", "gpt2", "--preset", "gpt3", "--config", str(MODELS / "llama-3-8b.yaml"))
+    assert [one["model"]["name"] for one in both["results"]] == ["gpt2", "gpt3-175b", "llama-3-8b"]
 
 
 # --- CSV and Markdown -----------------------------------------------------------------------------------------------
@@ -186,14 +234,14 @@ def table(*args: str) -> list[dict[str, str]]:
 @pytest.mark.parametrize(
     ("args", "path"),
     [
-        ("params --preset gpt3", "components"),
-        ("params --preset switch-c", "components"),
-        ("flops --preset gpt3", "forward.components"),
-        ("memory --preset gpt3 --train", "parts"),
-        ("attention-compare --preset gpt3 --seq 64,128 --budget 80GB", "rows"),
+        ("params gpt3", "components"),
+        ("params switch-c", "components"),
+        ("flops gpt3", "forward.components"),
+        ("memory gpt3 --train", "parts"),
+        ("attention-compare gpt3 --seq 64,128 --budget 80GB", "rows"),
         ("chinchilla --compute 1e21", "laws"),
-        ("shapes --params 1B --depths 8,16", "shapes"),
-        ("presets list", ""),
+        ("textbook shapes --params 1B --depths 8,16", "shapes"),
+        ("catalog models", ""),
     ],
 )
 def test_csv_holds_what_json_holds(args: str, path: str) -> None:
@@ -212,14 +260,14 @@ def test_csv_holds_what_json_holds(args: str, path: str) -> None:
 @pytest.mark.parametrize(
     "args",
     [
-        "train --preset llama-3-8b --tokens 1T --gpus 64 --plan",
-        "serve --preset llama-3-8b --batch 8",
-        "hardware show h100",
-        "memory --preset llama-3-8b --seq 8k --budget 80GB",
-        "moe --preset mixtral-8x7b",
+        "train llama-3-8b --tokens 1T --gpus 64 --plan",
+        "serve llama-3-8b --batch 8",
+        "catalog show h100",
+        "memory llama-3-8b --seq 8k --budget 80GB",
+        "moe mixtral-8x7b",
         "chinchilla --compute 1e25",
-        "chinchilla --preset gpt3",
-        "bounds",
+        "chinchilla gpt3",
+        "textbook bounds",
     ],
 )
 def test_a_row_of_csv_has_a_name_and_raw_numbers(args: str) -> None:
@@ -233,7 +281,7 @@ def test_a_row_of_csv_has_a_name_and_raw_numbers(args: str) -> None:
 
 
 def test_train_as_csv_is_json_by_name() -> None:
-    args = ["train", "--preset", "llama-3-8b", "--tokens", "1T", "--gpus", "64"]
+    args = ["train", "llama-3-8b", "--tokens", "1T", "--gpus", "64"]
     run, rows = data(*args)["result"]["training"], {row["name"]: row for row in table(*args)}
     for side in ("ideal", "estimate"):
         results = run[side] | {f"step.{part}": seconds for part, seconds in run[side]["step"].items()}
@@ -244,7 +292,7 @@ def test_train_as_csv_is_json_by_name() -> None:
     }
 
 
-@pytest.mark.parametrize("args", ["moe --preset mixtral-8x7b", "bounds"])
+@pytest.mark.parametrize("args", ["moe mixtral-8x7b", "textbook bounds"])
 def test_csv_of_a_summary(args: str) -> None:
     table(*args.split())
 
@@ -263,25 +311,25 @@ def test_csv_of_several(args: str, count: int) -> None:
                 assert int(text) == value, key
 
 
-@pytest.mark.parametrize("args", ["params --preset gpt2 --preset mixtral-8x7b", "params --preset mixtral-8x7b --preset gpt2"])
+@pytest.mark.parametrize("args", ["params gpt2 mixtral-8x7b", "params mixtral-8x7b gpt2"])
 def test_csv_of_several_has_every_models_columns(args: str) -> None:
     active = {row["model"]: int(row["active"]) for row in table(*args.split())}
     assert active == {name: llmcx.params(name).active for name in ("gpt2", "mixtral-8x7b")}
 
 
 EVERY = [
-    "params --preset gpt3",
-    "params --preset gpt3 --explain",
-    "flops --preset llama-3-8b",
-    "flops --preset switch-c --causal",
-    "memory --preset gpt3 --train --checkpoint-every 8 --zero 2 --gpus 8",
-    "attention-compare --preset gpt3 --budget 80GB",
-    "moe --preset mixtral-8x7b --capacity-factor 1.25",
+    "params gpt3",
+    "params gpt3 --explain",
+    "flops llama-3-8b",
+    "flops switch-c --causal",
+    "memory gpt3 --train --set checkpoint_every=8 --zero 2 --gpus 8",
+    "attention-compare gpt3 --budget 80GB",
+    "moe mixtral-8x7b --capacity-factor 1.25",
     "chinchilla --compute 1e21 --compare 1B,2B",
-    "bounds",
-    "shapes --params 1B --depths 8,16",
-    "presets list",
-    "presets show gpt3",
+    "textbook bounds",
+    "textbook shapes --params 1B --depths 8,16",
+    "catalog models",
+    "catalog show gpt3",
     *(args for args, _ in SEVERAL),
 ]
 
@@ -302,7 +350,7 @@ def test_markdown_is_pipe_tables(args: str) -> None:
 
 
 def test_exact_integers_in_markdown() -> None:
-    assert "174,604,259,328" in here("params", "--preset", "gpt3", "--format", "markdown").out
+    assert "174,604,259,328" in here("params", "gpt3", "--format", "markdown").out
 
 
 # --- terminals ------------------------------------------------------------------------------------------------------
@@ -312,13 +360,13 @@ def test_exact_integers_in_markdown() -> None:
 @pytest.mark.parametrize(
     ("args", "total"),
     [
-        ("params --preset gpt3", "174,604,259,328"),
+        ("params gpt3", "174,604,259,328"),
         # transformers' count, and the release's own head
-        ("params --preset switch-c", f"{1_571_261_049_120 + 32_128 * 2_080:,}"),
-        ("flops --preset gpt3", "734,804,261,732,352"),
-        ("memory --preset llama-3-8b --dtype bf16", f"{2 * 8_030_261_248:,}"),
-        ("moe --preset mixtral-8x7b", "46,702,792,704"),
-        ("presets list", "174.6 B"),  # the exact number follows where there is room
+        ("params switch-c", f"{1_571_261_049_120 + 32_128 * 2_080:,}"),
+        ("flops gpt3", "734,804,261,732,352"),
+        ("memory llama-3-8b --dtype bf16", f"{2 * 8_030_261_248:,}"),
+        ("moe mixtral-8x7b", "46,702,792,704"),
+        ("catalog models", "174.6 B"),  # the exact number follows where there is room
     ],
 )
 def test_tables_never_cut_a_number(monkeypatch: pytest.MonkeyPatch, columns: int, args: str, total: str) -> None:
@@ -336,5 +384,5 @@ def test_nothing_that_fits_is_broken_over_lines(monkeypatch: pytest.MonkeyPatch,
         monkeypatch.setenv("COLUMNS", columns)
         end = here(*args.split())
         assert (end.code, end.err) == (0, "") and "…" not in end.out and "\x1b" not in end.out
-        found.append(set(re.findall(r"\d[\d,.]*", end.out)))
+        found.append(set(re.findall(r"\d[\d,.]*", end.out.replace(f"{columns} columns have no room", ""))))
     assert found[0] <= found[1]

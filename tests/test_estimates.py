@@ -215,7 +215,7 @@ def test_memory_is_that_of_llmcx_memory(preset: str, layout: Layout, m: int, seq
 
 def test_memory_on_the_command_line() -> None:
     """The same layout, asked of both commands."""
-    ways = ["--preset", "gpt3", "--gpus", "1024", "--seq", "2k", "--tp", "8", "--pp", "8", "--virtual", "12", "--zero", "1"]
+    ways = ["gpt3", "--gpus", "1024", "--seq", "2k", "--tp", "8", "--pp", "8", "--virtual", "12", "--zero", "1"]
     told = json.loads(here("train", *ways, "--tokens", "300B", "--hardware", "a100", "--global-batch", "1536", "--json").out)
     how = ["--precision", "megatron", "--engine", "megatron", "--attn", "flash"]
     held = json.loads(here("memory", *ways, "--train", *how, "--json").out)["result"]
@@ -245,7 +245,7 @@ def test_what_cannot_be_counted_is_not_searched() -> None:
     assert found == {1}
     assert {ways.pp for ways in layouts(load_preset("t5-base"), 512, 16, 32, 8)} == {1}
     assert {ways.cp for ways in layouts(SMALL, 16384, 16, 32, 8, fused=False)} == {1}
-    call = ["train", "--preset", "recurrentgemma-9b", "--tokens", "1B", "--gpus", "8"]
+    call = ["train", "recurrentgemma-9b", "--tokens", "1B", "--gpus", "8"]
     assert any("not searched: tensor parallelism" in note for note in json.loads(here(*call, "--json").out)["notes"])
     end = here(*call, "--tp", "2")
     assert end.code == 2 and "tensor parallelism" in end.err
@@ -429,7 +429,7 @@ def test_weights_that_do_not_fit() -> None:
 
 
 def test_train_on_the_command_line() -> None:
-    call = ["train", "--preset", "llama-2-7b", "--tokens", "2T", "--hardware", "a100", "--gpus", "512", "--seq", "4k"]
+    call = ["train", "llama-2-7b", "--tokens", "2T", "--hardware", "a100", "--gpus", "512", "--seq", "4k"]
     out = json.loads(here(*call, "--plan", "--json").out)
     result = out["result"]["training"]
     assert out["schema"] == "llmcx.train/2"
@@ -442,22 +442,22 @@ def test_train_on_the_command_line() -> None:
 
 
 def test_serve_on_the_command_line() -> None:
-    out = json.loads(here("serve", "--preset", "llama-3-8b", "--json").out)["result"]
+    out = json.loads(here("serve", "llama-3-8b", "--json").out)["result"]
     assert out["estimate"][-1]["batch"] == out["largest_batch"]
-    faster = json.loads(here("serve", "--preset", "llama-3-8b", "--efficiency", "memory=1", "--json").out)["result"]
+    faster = json.loads(here("serve", "llama-3-8b", "--efficiency", "memory=1", "--json").out)["result"]
     assert faster["estimate"][0]["tpot_s"] < out["estimate"][0]["tpot_s"]
 
 
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        ("train --preset gpt3 --tokens 1B --gpus 8 --efficiency matmul", "name=number"),
-        ("train --preset gpt3 --tokens 1B --gpus 8 --efficiency speed=1", "efficiency"),
-        ("train --preset gpt3 --tokens 1B --gpus 8 --engine mega", "megatron"),
-        ("train --preset gpt3 --tokens 1B --gpus 8 --tp 16", "multiple of"),
-        ("train --preset gpt3 --tokens 1B --gpus 8 --grid -1", "0 or more"),
-        ("serve --preset llama-3-8b --hardware h1000", "did you mean"),
-        ("serve --preset llama-3-8b --utilization 0", "above 0"),
+        ("train gpt3 --tokens 1B --gpus 8 --efficiency matmul", "name=number"),
+        ("train gpt3 --tokens 1B --gpus 8 --efficiency speed=1", "efficiency"),
+        ("train gpt3 --tokens 1B --gpus 8 --engine mega", "megatron"),
+        ("train gpt3 --tokens 1B --gpus 8 --tp 16", "multiple of"),
+        ("train gpt3 --tokens 1B --gpus 8 --grid -1", "0 or more"),
+        ("serve llama-3-8b --hardware h1000", "did you mean"),
+        ("serve llama-3-8b --utilization 0", "above 0"),
     ],
 )
 def test_bad_calls(call: str, says: str) -> None:

@@ -244,16 +244,16 @@ def test_what_it_suggests_runs(command: str) -> None:
 
 def test_numbers_from_outside() -> None:
     """Llama 3 8B at 8k: 32 layers x 2 x 8 heads x 128 x 8192 tokens; GPT-3's scores 96 layers x 2 x 96 x 2048² x 128."""
-    told = json.loads(here("explain", "kv-cache", "--preset", "llama-3-8b", "--seq", "8k", "--json").out)
+    told = json.loads(here("explain", "kv-cache", "llama-3-8b", "--seq", "8k", "--json").out)
     values = [line["value"] for line in told["result"]["numbers"]]
     assert values == [32 * 2 * 8 * 128 * 8192, 2 * 32 * 2 * 8 * 128 * 8192]
-    told = json.loads(here("explain", "flops.scores", "--preset", "gpt3", "--seq", "2048", "--json").out)
+    told = json.loads(here("explain", "flops.scores", "gpt3", "--seq", "2048", "--json").out)
     [line] = told["result"]["numbers"]
     assert line["value"] == 96 * 2 * 96 * 2048**2 * 128
     assert line["numbers"] == "96 × (2·1·96·4,194,304·128)"
-    told = json.loads(here("explain", "adam", "--preset", "gpt3", "--json").out)
+    told = json.loads(here("explain", "adam", "gpt3", "--json").out)
     assert told["result"]["numbers"][0]["value"] == 8 * 174_604_259_328
-    told = json.loads(here("explain", "kaplan", "--preset", "llama-3-8b", "--json").out)  # N without table and untied head
+    told = json.loads(here("explain", "kaplan", "llama-3-8b", "--json").out)  # N without table and untied head
     assert f"N = {8_030_261_248 - 2 * 128_256 * 4096:.4g}" in told["result"]["numbers"][0]["numbers"]
     told = json.loads(here("explain", "12 L d".replace(" ", "-"), "--json").out or "{}")
     assert told == {}
@@ -263,7 +263,7 @@ def test_synonyms() -> None:
     assert here("explain", "KV_Cache").out == here("explain", "kvcache").out == here("explain", "kv-cache").out
 
 
-@pytest.mark.parametrize("call", ["explain", "explain generalisation", "explain gqa --preset llama-2-7b --seq 4k"])
+@pytest.mark.parametrize("call", ["explain", "explain generalisation", "explain gqa llama-2-7b --seq 4k"])
 def test_formats(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     end = here(*call.split())

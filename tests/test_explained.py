@@ -14,29 +14,29 @@ from llmcx.report.views import VIEWS
 from tests.helpers import here
 
 CALLS = [
-    "params --preset gpt3",
-    "params --preset mixtral-8x7b --dtype int4",
-    "flops --preset llama-3-8b --seq 8k --batch 2",
-    "flops --preset gpt3 --convention macs --recompute",
-    "flops --preset gpt3 --convention leading-order --seq 512",
-    "flops --preset t5-base --seq 512",
-    "memory --preset llama-3-8b --seq 8k --budget 80GB",
-    "memory --preset llama-3.1-8b --dtype q4_k_m --kv-dtype q8_0 --seq 8k",
-    "memory --preset gpt3 --train --checkpoint-every 8",
-    "memory --preset llama-3-8b --train --gpus 8 --zero 3 --seq 2k",
-    "attention-compare --preset llama-3-8b --seq 1k,8k --hardware h100",
-    "moe --preset mixtral-8x7b --seq 4k --capacity-factor 1.25 --ep 8",
-    "moe --preset deepseek-v3",
+    "params gpt3",
+    "params mixtral-8x7b --dtype int4",
+    "flops llama-3-8b --seq 8k --batch 2",
+    "flops gpt3 --convention macs --recompute",
+    "flops gpt3 --convention leading-order --seq 512",
+    "flops t5-base --seq 512",
+    "memory llama-3-8b --seq 8k --budget 80GB",
+    "memory llama-3.1-8b --dtype q4_k_m --kv-dtype q8_0 --seq 8k",
+    "memory gpt3 --train --checkpoint-every 8",
+    "memory llama-3-8b --train --gpus 8 --zero 3 --seq 2k",
+    "attention-compare llama-3-8b --seq 1k,8k --hardware h100",
+    "moe mixtral-8x7b --seq 4k --capacity-factor 1.25 --ep 8",
+    "moe deepseek-v3",
     "chinchilla --compute 1e21",
-    "chinchilla --preset llama-3-8b --tokens 15T",
+    "chinchilla llama-3-8b --tokens 15T",
     "chinchilla --params 13B --tokens 1T --law hoffmann-3 --law muennighoff --unique-tokens 1B --inference-tokens 1T",
     "chinchilla --compute 5.76e23 --compare 280B,70B --law hoffmann-3",
     "bounds --seq 1k,8k",
     "shapes --params 7B --depths 16,32",
-    "train --preset llama-3-8b --tokens 1T --gpus 64",
-    "train --preset mixtral-8x7b --tokens 1T --gpus 64 --plan",
-    "serve --preset llama-3-8b --hardware h100",
-    "serve --preset llama-3-70b --tp 4 --batch 16",
+    "train llama-3-8b --tokens 1T --gpus 64",
+    "train mixtral-8x7b --tokens 1T --gpus 64 --plan",
+    "serve llama-3-8b --hardware h100",
+    "serve llama-3-70b --tp 4 --batch 16",
     "compare gpt3 llama-3-8b",
 ]
 FILES = {"presets", "hardware", "completions", "schema", "explain", "sweep"}
@@ -80,22 +80,22 @@ def test_every_line_has_formula_numbers_result_and_source(call: str) -> None:
 
 
 SUMS = {
-    "params --preset gpt3": "total active embedding non_embedding bytes chapter",
-    "flops --preset gpt3 --recompute": "forward.total backward.total recomputation train.total per_token elementwise.total"
+    "params gpt3": "total active embedding non_embedding bytes chapter",
+    "flops gpt3 --recompute": "forward.total backward.total recomputation train.total per_token elementwise.total"
     " decode.total crossover.layers crossover.with_head",
-    "memory --preset gpt3 --train --checkpoint-every 8 --budget 80GB": "total_bytes all_gpus_bytes kv_bytes_per_token"
+    "memory gpt3 --train --checkpoint-every 8 --budget 80GB": "total_bytes all_gpus_bytes kv_bytes_per_token"
     " headroom_bytes chapter.total_bytes checkpointing.checkpoints checkpointing.bytes checkpointing.best_bytes"
     " checkpointing.train_factor",
-    "moe --preset mixtral-8x7b --ep 8 --capacity-factor 1.25": "total active expert shared router expert_active_fraction"
+    "moe mixtral-8x7b --ep 8 --capacity-factor 1.25": "total active expert shared router expert_active_fraction"
     " granularity flops_per_token capacity.per_expert capacity.dropped all_to_all_bytes all_to_all_bytes_per_layer"
     " touched.distinct_experts expert_parallel.all_to_all_forward_bytes expert_parallel.weight_bytes_per_rank",
-    "train --preset llama-3-8b --tokens 1T --gpus 64": "training.steps training.memory_bytes "
+    "train llama-3-8b --tokens 1T --gpus 64": "training.steps training.memory_bytes "
     + " ".join(
         f"training.{how}.{what}"
         for how in ("ideal", "estimate")
         for what in ("step_s", "days", "gpu_hours", "mfu", "hfu", "usd", "energy_kwh", "co2_kg", "tokens_per_s_gpu")
     ),
-    "serve --preset llama-3-8b --batch 8": "weight_bytes_per_gpu cache_bytes_per_sequence largest_batch",
+    "serve llama-3-8b --batch 8": "weight_bytes_per_gpu cache_bytes_per_sequence largest_batch",
 }
 
 
@@ -113,7 +113,7 @@ def test_totals_of_the_result(call: str) -> None:
 
 def test_terms_add_up_to_their_totals() -> None:
     """GPT-3 at 2048: 734,804,261,732,352 forward; llama-3-8b's weights, term by term."""
-    lines = json.loads(here("flops", "--preset", "gpt3", "--seq", "2048", "--explain", "--json").out)["explain"]
+    lines = json.loads(here("flops", "gpt3", "--seq", "2048", "--explain", "--json").out)["explain"]
     told = {line["component"]: line["value"] for line in lines}
 
     def terms(*starts: str) -> int:

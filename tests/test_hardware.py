@@ -97,9 +97,9 @@ def test_missing_dtype_is_refused() -> None:
 
 
 def test_command_line() -> None:
-    rows = json.loads(here("hardware", "list", "--json").out)["result"]
+    rows = json.loads(here("catalog", "hardware", "--json").out)["result"]
     assert [row["name"] for row in rows] == NAMES
-    shown = json.loads(here("hardware", "show", "h100-sxm", "--json").out)["result"]
+    shown = json.loads(here("catalog", "show", "h100-sxm", "--json").out)["result"]
     assert (shown["name"], shown["scale_up"]["gb_per_s"], shown["on_chip"]["units"]) == ("h100", 450, 132)
-    assert "did you mean" in here("hardware", "show", "h10").err
-    assert "132 SM" in here("hardware", "show", "h100").out
+    assert "did you mean" in here("catalog", "show", "h10").err
+    assert "132 SM" in here("catalog", "show", "h100").out

@@ -106,7 +106,7 @@ def test_one_gpu_is_the_model(name: str) -> None:
     """Every way to share a model over GPUs, at one: the answer is the one without it."""
     alone = ["--tp", "1", "--pp", "1", "--cp", "1", "--ep", "1", "--gpus", "1", "--zero", "0"]
     for train in ([], ["--train"]):
-        asked = ["memory", "--preset", name, "--seq", "64", *train]
+        asked = ["memory", name, "--seq", "64", *train]
         whole, shared = (data(*asked, *more)["result"] for more in ([], alone))
         assert shared["parts"] == whole["parts"] and shared["total_bytes"] == whole["total_bytes"]
         assert shared["gpus"] == 1 and shared["all_gpus_bytes"] == shared["total_bytes"]

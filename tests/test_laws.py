@@ -261,8 +261,8 @@ def test_a_shape_is_a_preset(tmp_path: Path) -> None:
     """What --shape finds goes into any other command."""
     out = tmp_path / "mine.yaml"
     [shape] = data("chinchilla", "--compute", "1e22", "--law", "epoch", "--out", str(out))["result"]["shapes"]
-    assert data("params", "--config", str(out))["result"]["total"] == shape["params"]
-    piped = here("params", "--config", "-", "--json", stdin=json.dumps(shape["preset"]).encode())
+    assert data("params", str(out))["result"]["total"] == shape["params"]
+    piped = here("params", "-", "--json", stdin=json.dumps(shape["preset"]).encode())
     assert json.loads(piped.out)["result"]["total"] == shape["params"]
 
 
@@ -279,7 +279,7 @@ def test_budgets_agree() -> None:
 
 def test_published_tokens_are_the_default() -> None:
     """GPT-3: 300B tokens; 3.14e23 FLOPs by 6 N D (Brown et al. 2020, Table D.1)."""
-    out = data("chinchilla", "--preset", "gpt3", "--count", "6nd")
+    out = data("chinchilla", "gpt3", "--count", "6nd")
     assert out["inputs"]["tokens"] == 300 * 10**9
     assert isclose(out["result"]["accounting"]["six_nd"], 3.14e23, rel_tol=0.002)
     assert isclose(out["result"]["standing"][0]["compute"], out["result"]["accounting"]["six_nd"], rel_tol=1e-12)
@@ -298,12 +298,12 @@ def test_a_law_of_ones_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "field"),
     [
-        (["--preset", "gpt3", "--compute", "1e21"], "compute"),
+        (["gpt3", "--compute", "1e21"], "compute"),
         (["--days", "3"], "gpus"),
         (["--compute", "1e21", "--gpus", "8"], "gpus"),
         (["--compute", "1e21", "--law", "epoch", "--unique-tokens", "1B"], "unique_tokens"),
         (["--compute", "1e21", "--out", "x.yaml"], "out"),
-        (["--preset", "mixtral-8x7b"], "tokens"),
+        (["mixtral-8x7b"], "tokens"),
         (["--compute", "1e21", "--count", "5nd"], "count"),
         (["--dollars", "1M", "--price", "0"], "price"),
         (["--compute", "1e21", "--law", "epok"], "law"),

@@ -104,7 +104,7 @@ def test_one_rank_sends_nothing_and_holds_all() -> None:
 
 
 def test_uneven_split_is_said() -> None:
-    out = data("moe", "--preset", "mixtral-8x7b", "--seq", "64", "--ep", "3")
+    out = data("moe", "mixtral-8x7b", "--seq", "64", "--ep", "3")
     p = out["result"]["expert_parallel"]
     assert (p["experts_per_rank"], p["full_ranks"], p["fewest_experts"], p["even"]) == (3, 2, 2, False)
     assert p["hot_rank_load"] == pytest.approx(9 / 8)  # 3 experts where the mean is 8/3
@@ -112,7 +112,7 @@ def test_uneven_split_is_said() -> None:
 
 
 def test_a_simulation_has_a_limit() -> None:
-    assert "at most" in refused("moe", "--preset", "mixtral-8x7b", "--seq", "1", "--simulate", str(MOST_PICKS))
+    assert "at most" in refused("moe", "mixtral-8x7b", "--seq", "1", "--simulate", str(MOST_PICKS))
 
 
 def test_split_and_copy_are_different_models() -> None:
@@ -122,13 +122,13 @@ def test_split_and_copy_are_different_models() -> None:
     dense, ffn, router = llmcx.params("llama-3-8b").total, 32 * 3 * 4096 * 14336, 32 * 4096 * 8
 
     def made(how: str) -> tuple[int, int]:
-        out = data("moe", "-p", "llama-3-8b", "--experts", "8", "--top-k", "2", "--experts-from", how, "--seq", "64")
+        out = data("moe", "llama-3-8b", "--experts", "8", "--top-k", "2", "--experts-from", how, "--seq", "64")
         assert any(f"--experts-from {how}" in note for note in out["notes"])
         return out["result"]["total"], out["result"]["active"]
 
     assert made("split") == (dense + router, dense + router - ffn * 6 // 8)
     assert made("copy") == (dense + router + 7 * ffn, dense + router + ffn)
-    default = data("moe", "-p", "llama-3-8b", "--experts", "8", "--top-k", "2", "--seq", "64")["result"]
+    default = data("moe", "llama-3-8b", "--experts", "8", "--top-k", "2", "--seq", "64")["result"]
     assert (default["total"], default["active"]) == made("copy")
 
 
@@ -175,7 +175,7 @@ def test_routers_of_deepseek_v3() -> None:
     of 256 experts, each taking 8/256 of the tokens, takes a given one: (1 - 1/32)^256 = e^(256 ln 0.96875) = e^-8.1276 =
     0.000295.
     """
-    rows = {row["router"]: row for row in data("moe", "--preset", "deepseek-v3", "--seq", "4k")["result"]["routers"]}
+    rows = {row["router"]: row for row in data("moe", "deepseek-v3", "--seq", "4k")["result"]["routers"]}
     assert rows["top-k"]["params"] == 106_430_464 and rows["bias"]["params"] == 106_430_464 + 14_848
     assert rows["hash"]["params"] == rows["hash"]["flops_per_token"] == 0
     assert rows["expert choice"]["unserved"] == pytest.approx(0.000295, abs=1e-6)

@@ -109,9 +109,9 @@ def test_installed_wheel_runs_from_another_directory(installed: Path, tmp_path: 
     python, llmcx = str(installed / "python"), str(installed / "llmcx")
     inside = installed.parent.resolve()
     assert run(llmcx, "--version", cwd=tmp_path).startswith("llmcx ")
-    answer = json.loads(run(python, "-m", "llmcx", "params", "--preset", "gpt3", "--json", cwd=tmp_path))
+    answer = json.loads(run(python, "-m", "llmcx", "params", "gpt3", "--json", cwd=tmp_path))
     assert answer["result"]["total"] == 174_604_259_328
-    assert Path(run(llmcx, "presets", "path", "gpt3", cwd=tmp_path).strip()).resolve().is_relative_to(inside)
+    assert Path(run(llmcx, "catalog", "path", "gpt3", cwd=tmp_path).strip()).resolve().is_relative_to(inside)
     where, total = run(python, "-c", "import llmcx; print(llmcx.__file__, llmcx.params('gpt3').total)", cwd=tmp_path).split()
     assert Path(where).resolve().is_relative_to(inside) and total == "174604259328"
     assert "epoch" in run(llmcx, "chinchilla", "--compute", "1e21", "--format", "csv", cwd=tmp_path)
@@ -126,10 +126,10 @@ def test_a_plain_checkout_runs(checkout: Path, installed: Path, tmp_path: Path) 
     where, total = run(python, "-c", code, cwd=tmp_path, PYTHONPATH=str(checkout)).split()
     assert Path(where).is_relative_to(checkout) and total == "174604259328"
     answer = json.loads(
-        run(python, "-m", "llmcx", "params", "--preset", "gpt3", "--json", cwd=tmp_path, PYTHONPATH=str(checkout))
+        run(python, "-m", "llmcx", "params", "gpt3", "--json", cwd=tmp_path, PYTHONPATH=str(checkout))
     )
     assert answer["result"]["total"] == 174_604_259_328
-    path = run(python, "-m", "llmcx", "presets", "path", "gpt3", cwd=tmp_path, PYTHONPATH=str(checkout)).strip()
+    path = run(python, "-m", "llmcx", "catalog", "path", "gpt3", cwd=tmp_path, PYTHONPATH=str(checkout)).strip()
     assert Path(path).is_relative_to(checkout / "presets")
 
 
@@ -139,7 +139,7 @@ def test_a_checkout_writes_its_index(checkout: Path, built: Path, installed: Pat
     index, gpt2 = copy / "presets" / "index.json", copy / "presets" / "models" / "gpt2.yaml"
 
     def total() -> str:
-        words = ("params", "--preset", "openai-community/gpt2", "--format", "csv")
+        words = ("params", "openai-community/gpt2", "--format", "csv")
         return run(str(installed / "python"), "-m", "llmcx", *words, cwd=tmp_path, PYTHONPATH=str(copy)).splitlines()[-1]
 
     assert not index.exists() and total() == "total,124439808,1.0"

@@ -83,32 +83,32 @@ def test_the_guides_session(example: Path, monkeypatch: pytest.MonkeyPatch, comm
 
 def test_the_guides_example_by_hand(example: Path) -> None:
     """Every number from its shape: d = 64, two layers, feed-forward 256, vocabulary 1000, 16 tokens."""
-    counted = answer(example, "params", "--preset", "averaging-tiny")["result"]
+    counted = answer(example, "params", "averaging-tiny")["result"]
     gates, ffn = 128 * 128 + 128, 3 * 64 * 256
     assert counted["total"] == 1000 * 64 + 2 * (gates + ffn + 2 * 64) + 64 == 195_648
-    done = answer(example, "flops", "--preset", "averaging-tiny", "--seq", "16")["result"]
+    done = answer(example, "flops", "averaging-tiny", "--seq", "16")["result"]
     assert done["forward"]["total"] == 2 * 16 * (2 * (128 * 128 + ffn) + 64 * 1000)
     n, inner = 16 * 64, 16 * 256  # numbers in the stream, in the feed-forward
     average = 2 * n + 4 * 2 * n + 2 * n + n  # scan, sigmoid of two gates, two products, a sum
     layer = 2 * 4 * n + average + 4 * inner + inner + 2 * n  # two RMS norms, mixer, SiLU and product, two residual sums
     assert done["elementwise"]["total"] == 2 * layer + 4 * n
-    held = answer(example, "memory", "--preset", "averaging-tiny", "--seq", "16")["result"]
+    held = answer(example, "memory", "averaging-tiny", "--seq", "16")["result"]
     assert {part["part"]: part["bytes"] for part in held["parts"]}["state"] == 2 * 2 * 64  # layers x bf16 x d
     config = {"model_type": "averaging", "hidden_size": 64, "num_hidden_layers": 2, "intermediate_size": 256}
     config |= {"vocab_size": 1000, "hidden_act": "silu"}
-    read = answer(example, "params", "--config", "-", stdin=json.dumps(config))
+    read = answer(example, "params", "-", stdin=json.dumps(config))
     assert read["result"]["total"] == 195_648
     assert "stdin: model_type averaging is read by the plugin llmcx-example 0.1, not by llmcx" in read["notes"]
-    said = refused(example, "params", "--config", "-", stdin=json.dumps(config | {"n_gates": 3}))
+    said = refused(example, "params", "-", stdin=json.dumps(config | {"n_gates": 3}))
     assert "n_gates = 3 is not understood for model_type 'averaging'" in said
 
 
 def test_names_of_plugins_are_suggested_listed_and_completed(example: Path) -> None:
-    assert "did you mean averaging-tiny?" in refused(example, "params", "--preset", "averaging-tinny")
-    assert "did you mean averaging" in refused(example, "params", "--config", "-", stdin='{"model_type": "averageing"}')
+    assert "did you mean averaging-tiny?" in refused(example, "params", "averaging-tinny")
+    assert "did you mean averaging" in refused(example, "params", "-", stdin='{"model_type": "averageing"}')
     model = {"name": "x", "d_model": 64, "embedding": {"vocab": 9}, "decoder": [{"repeat": 1, "mixer": {"type": "averaje"}}]}
-    assert "did you mean average?" in refused(example, "params", "--config", "-", stdin=json.dumps(model))
-    rows = answer(example, "presets", "list")["result"]
+    assert "did you mean average?" in refused(example, "params", "-", stdin=json.dumps(model))
+    rows = answer(example, "catalog", "models")["result"]
     assert [row["total"] for row in rows if row["name"] == "averaging-tiny"] == [195_648]
     code = "from llmcx.catalog.presets import offered; print(*offered())"
     environment = {**os.environ, "PYTHONPATH": f"{example}{os.pathsep}{ROOT}"}
@@ -119,7 +119,7 @@ def test_names_of_plugins_are_suggested_listed_and_completed(example: Path) -> N
 def test_a_plugin_costs_nothing_until_it_is_needed(example: Path) -> None:
     """Neither the finder nor importlib.metadata is imported for a name that llmcx has."""
     code = (
-        "import sys; from llmcx.cli import main; sys.argv[1:] = ['params', '--preset', 'gpt3', '--json']\n"
+        "import sys; from llmcx.cli import main; sys.argv[1:] = ['params', 'gpt3', '--json']\n"
         "try: main()\nfinally: print(sorted({'importlib.metadata', 'llmcx.plugins'} & set(sys.modules)), file=sys.stderr)"
     )
     environment = {**os.environ, "PYTHONPATH": f"{example}{os.pathsep}{ROOT}"}
@@ -139,13 +139,13 @@ def test_a_name_of_llmcx_cannot_be_taken(tmp_path: Path) -> None:
     files |= {"evil_data/models/gpt3.yaml": preset, "evil_data/hardware/h100.yaml": hardware}
     site = plugin(tmp_path, "evil", entries, files)
     for name, total in (("gpt2", 124_439_808), ("gpt3", 174_604_259_328)):  # a name, an alias
-        assert answer(site, "params", "--preset", name)["result"]["total"] == total
+        assert answer(site, "params", name)["result"]["total"] == total
     config = '{"model_type": "llama", "hidden_size": 64}'
-    assert llmcx(site, "params", "--config", "-", stdin=config).returncode == 0
-    assert answer(site, "hardware", "show", "h100")["result"]["memory_gb"] == 80
-    notes = answer(site, "presets", "list")["notes"]
+    assert llmcx(site, "params", "-", stdin=config).returncode == 0
+    assert answer(site, "catalog", "show", "h100")["result"]["memory_gb"] == 80
+    notes = answer(site, "catalog", "models")["notes"]
     assert {f"{name} of the plugin evil 1.0 is passed over: the name is llmcx's own" for name in ("gpt2", "gpt3")} <= set(notes)
-    assert "h100 of the plugin evil 1.0 is passed over" in " ".join(answer(site, "hardware", "list")["notes"])
+    assert "h100 of the plugin evil 1.0 is passed over" in " ".join(answer(site, "catalog", "hardware")["notes"])
 
 
 def test_a_broken_plugin_is_one_sentence(tmp_path: Path) -> None:
@@ -175,21 +175,21 @@ def test_a_broken_plugin_is_one_sentence(tmp_path: Path) -> None:
         "odd": "the plugin odd 1.0 reads it as a int, but must return a ModelSpec",
         "bug": "the plugin odd 1.0 fails on it with AttributeError",
     }.items():
-        assert words in refused(site, "params", "--config", "-", stdin=json.dumps({"model_type": name}))
+        assert words in refused(site, "params", "-", stdin=json.dumps({"model_type": name}))
     for name, words in {"torn": "torn:Mixer raises ModuleNotFoundError", "odd": "must be a dataclass that extends Mixer"}.items():
         model = {"name": "x", "d_model": 64, "embedding": {"vocab": 9}, "decoder": [{"repeat": 1, "mixer": {"type": name}}]}
-        assert words in refused(site, "params", "--config", "-", stdin=json.dumps(model))
+        assert words in refused(site, "params", "-", stdin=json.dumps(model))
     wrong = {"untitled": "title is missing", "misnamed": "but must be the file's, 'misnamed'", "wrong": "'colour' is not known"}
     for name, words in wrong.items():
-        said = refused(site, "params", "--preset", name)
+        said = refused(site, "params", name)
         assert words in said and f"{name}.yaml" in said
-    assert "chip.yaml: hardware lacks" in refused(site, "hardware", "show", "chip")
+    assert "chip.yaml: hardware lacks" in refused(site, "catalog", "show", "chip")
     assert "rule.yaml: form" in refused(site, "chinchilla", "--law", "rule", "--compute", "1e21")
-    listed = answer(site, "presets", "list")
+    listed = answer(site, "catalog", "models")
     assert len(listed["result"]) > 100 and not {*wrong} & {row["name"] for row in listed["result"]}
     assert all(any(words in note for note in listed["notes"]) for words in wrong.values())
     assert "the plugin odd 1.0 names absent for its presets, which is not an installed package" in listed["notes"]
-    assert "chip.yaml: hardware lacks" in " ".join(answer(site, "hardware", "list")["notes"])
+    assert "chip.yaml: hardware lacks" in " ".join(answer(site, "catalog", "hardware")["notes"])
 
 
 def test_hardware_and_laws_of_a_plugin(tmp_path: Path) -> None:
@@ -204,13 +204,13 @@ def test_hardware_and_laws_of_a_plugin(tmp_path: Path) -> None:
         {"presets": {"x": "more_data"}},
         {"more_data/hardware/chip.yaml": chip, "more_data/laws/rule.yaml": rule},
     )
-    assert answer(site, "hardware", "show", "chip")["result"]["memory_gb"] == 5
-    listed = answer(site, "hardware", "list")
+    assert answer(site, "catalog", "show", "chip")["result"]["memory_gb"] == 5
+    listed = answer(site, "catalog", "hardware")
     assert [row["tflops"] for row in listed["result"] if row["name"] == "chip"] == [7]
     assert "chip is of the plugin more 1.0" in listed["notes"]
     found = answer(site, "chinchilla", "--law", "rule", "--compute", "1e20")
     assert found["result"]["laws"][0]["params"] == pytest.approx(100 * 1e10)
-    assert "did you mean chip?" in refused(site, "hardware", "show", "chipp")
+    assert "did you mean chip?" in refused(site, "catalog", "show", "chipp")
 
 
 def test_two_plugins_with_one_name_are_refused(tmp_path: Path) -> None:
@@ -220,10 +220,10 @@ def test_two_plugins_with_one_name_are_refused(tmp_path: Path) -> None:
             f"{name}_family.py": "def read(c): 1\n",
         }
         plugin(tmp_path, name, {"presets": {"x": f"{name}_data"}, "families": {"same": f"{name}_family:read"}}, files)
-    assert "'same' of models is in several plugins: one 1.0, two 1.0" in refused(tmp_path, "params", "--preset", "same")
-    said = refused(tmp_path, "params", "--config", "-", stdin='{"model_type": "same"}')
+    assert "'same' of models is in several plugins: one 1.0, two 1.0" in refused(tmp_path, "params", "same")
+    said = refused(tmp_path, "params", "-", stdin='{"model_type": "same"}')
     assert "several plugins: one 1.0, two 1.0" in said or "several plugins: two 1.0, one 1.0" in said
-    assert answer(tmp_path, "params", "--preset", "gpt2")["result"]["total"] == 124_439_808
+    assert answer(tmp_path, "params", "gpt2")["result"]["total"] == 124_439_808
 
 
 def rewrite() -> None:

@@ -357,7 +357,7 @@ def test_the_yaml_file_is_the_truth(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def listed(*args: str) -> set[str]:
-    return {row["name"] for row in data("presets", "list", *args)["result"]}
+    return {row["name"] for row in data("catalog", "models", *args)["result"]}
 
 
 def test_list_filters() -> None:
@@ -375,14 +375,14 @@ def test_list_filters() -> None:
 
 
 def test_list_refuses_an_unknown_family() -> None:
-    end = here("presets", "list", "--family", "lama")
+    end = here("catalog", "models", "--family", "lama")
     assert end.code == 2 and "did you mean llama" in end.err
 
 
 def test_list_fits_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """80 columns show the family, both sizes, the context and the year of every model."""
     monkeypatch.setenv("COLUMNS", "80")
-    lines = here("presets", "list").out.splitlines()
+    lines = here("catalog", "models").out.splitlines()
     assert lines[0].split() == ["preset", "family", "total", "active", "context", "year"]
     assert len(lines) == len(names()) + 2 and max(map(len, lines)) <= 80
 

@@ -127,7 +127,7 @@ def test_parts_add_up(model: str, text: str) -> None:
         return
     assert found.bytes == found.quantized_bytes + found.scale_bytes + found.unquantized_bytes
     assert found.bytes == sum(row["bytes"] for row in found.by_dtype.values())
-    assert sum(row["elements"] for row in found.by_dtype.values()) == data("params", "--preset", model)["result"]["total"]
+    assert sum(row["elements"] for row in found.by_dtype.values()) == data("params", model)["result"]["total"]
 
 
 def test_cost_does_not_grow_with_layers() -> None:
@@ -153,14 +153,14 @@ def test_layers_that_differ_are_refused_where_their_order_matters() -> None:
 
 def test_in_the_command() -> None:
     """weights in `memory`, beside everything else, and the bits per weight."""
-    answer = data("memory", "--preset", "llama-3.1-8b", "--dtype", "q4_k_m", "--seq", "8k")
+    answer = data("memory", "llama-3.1-8b", "--dtype", "q4_k_m", "--seq", "8k")
     stored, parts = answer["result"]["stored"], {part["part"]: part["bytes"] for part in answer["result"]["parts"]}
     assert parts["weights"] == stored["bytes"] and stored["format"] == "q4_k_m"
     assert round(stored["bits_per_weight"], 4) == 4.8944
     assert answer["result"]["total_bytes"] == sum(parts.values())
     assert answer["inputs"]["dtype"] == "q4_k_m"
-    assert data("memory", "--preset", "llama-3.1-8b", "--dtype", "bf16")["result"]["stored"] is None
-    table = here("memory", "--preset", "llama-3.1-8b", "--dtype", "Q4_K_M", "--explain")
+    assert data("memory", "llama-3.1-8b", "--dtype", "bf16")["result"]["stored"] is None
+    table = here("memory", "llama-3.1-8b", "--dtype", "Q4_K_M", "--explain")
     assert table.code == 0 and "bits per weight" in table.out and "llama-quant.cpp" in table.out
 
 

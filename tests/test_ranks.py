@@ -220,10 +220,10 @@ def test_a_column_split_product_is_a_share() -> None:
 
 def test_experts_and_heads_by_one_rule() -> None:
     """--tp 8 --ep 8 answers in memory and in serve alike; heads that tp does not divide are refused by all."""
-    mixture = ("--preset", "mixtral-8x7b", "--tp", "8", "--ep", "8")
+    mixture = ("mixtral-8x7b", "--tp", "8", "--ep", "8")
     held = data("memory", *mixture, "--seq", "2k")["result"]["parts"][0]["bytes"]
     assert held == data("serve", *mixture)["result"]["weight_bytes_per_gpu"]
-    odd = ("--preset", "llama-3-8b", "--tp", "3")
+    odd = ("llama-3-8b", "--tp", "3")
     for call in (("memory", *odd), ("serve", *odd), ("train", *odd, "--tokens", "1B", "--gpus", "3")):
         assert "does not divide the 32 heads" in refused(*call)
 
@@ -341,9 +341,9 @@ def test_every_preset_on_one_gpu(name: str, recompute: str) -> None:
 @pytest.mark.parametrize(
     "call",
     [
-        "--preset llama-4-maverick --tokens 1T --gpus 256 --hardware h200 --seq 8k --global-batch 256",
-        "--preset llama-3.1-8b --tokens 1B --gpus 8 --cp 8 --seq 128k --global-batch 8 --recompute full",
-        "--preset llama-3.2-1b --tokens 20B --hardware a100 --gpus 8",
+        "llama-4-maverick --tokens 1T --gpus 256 --hardware h200 --seq 8k --global-batch 256",
+        "llama-3.1-8b --tokens 1B --gpus 8 --cp 8 --seq 128k --global-batch 8 --recompute full",
+        "llama-3.2-1b --tokens 20B --hardware a100 --gpus 8",
     ],
 )
 def test_utilisation_by_use(call: str) -> None:

@@ -8,17 +8,15 @@ import re
 import shlex
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import typer
 from jsonschema import Draft202012Validator
 from pydantic import TypeAdapter
 
 from llmcx import schemas
-from llmcx.cli import BELOW, COMMANDS
+from llmcx.cli.man import commands
 from llmcx.schemas.__main__ import RESULTS, files, read
 from tests.helpers import here, strict
 
@@ -46,33 +44,29 @@ def deepest(validator: Draft202012Validator, out: Any) -> list[Any]:
 
 def examples() -> list[str]:
     """Every call in the help of every command and subcommand, up to a pipe or a redirection."""
-    names = [*COMMANDS, *(f"{above} {name}" for above, name in sorted(BELOW))]
     calls = []
-    for name in names:
-        top = typer.main.get_command(import_module(f"llmcx.cli.{name.replace('-', '_').replace(' ', '_')}").app)
-        for command in [top, *getattr(top, "commands", {}).values()]:
-            lines = (line.strip() for line in (command.help or "").splitlines())
-            calls += [line for line in lines if line.startswith("llmcx ")]
+    for _, command in commands():
+        lines = (line.strip() for line in (command.help or "").splitlines())
+        calls += [line for line in lines if line.startswith("llmcx ")]
     return list(dict.fromkeys(call.split(" | ")[0].split(" > ")[0].removeprefix("llmcx ") for call in calls))
 
 
 EXAMPLES = examples()
 # One of each kind of answer that the examples lack.
 MORE = [
-    "params --preset gpt2 --preset mixtral-8x7b",
-    "memory --preset llama-3-8b --train --tp 2 --pp 4 --gpus 8 --seq 2k",
-    "moe --preset deepseek-v3 --seq 4k --capacity-factor 1.25 --ep 64 --simulate 2",
-    "train --preset llama-3-8b --tokens 1T --gpus 64 --plan",
-    "serve --preset llama-3-8b --batch 4",
-    "chinchilla --preset mixtral-8x7b --tokens 1T",
+    "params gpt2 mixtral-8x7b",
+    "memory llama-3-8b --train --tp 2 --pp 4 --gpus 8 --seq 2k",
+    "moe deepseek-v3 --seq 4k --capacity-factor 1.25 --ep 64 --simulate 2",
+    "train llama-3-8b --tokens 1T --gpus 64 --plan",
+    "serve llama-3-8b --batch 4",
+    "chinchilla mixtral-8x7b --tokens 1T",
     "chinchilla --params 13B --tokens 1T --law hoffmann-3 --law muennighoff --unique-tokens 1B --compare 1B --shape",
     "chinchilla fit runs.csv --bootstraps 0",
-    "presets show deepseek-v3",
-    "presets show gemma-3-27b",
-    "hardware show h100",
-    "explain leading-order --preset gpt3",
+    "catalog show deepseek-v3",
+    "catalog show gemma-3-27b",
+    "explain leading-order gpt3",
 ]
-SILENT = ("presets path", "presets from-config", "completions", "schema", "sweep")
+SILENT = ("catalog path", "catalog from-config", "tools", "sweep")
 """Commands that write text, not one JSON document."""
 
 
@@ -97,10 +91,15 @@ def files_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+SHOWN = {name: command.callback.question.shows for name, command in commands()} | {"explain": "explain"}
+"""The schema of each command's answers; None of those that write for themselves."""
+
+
 def test_there_is_one_for_every_command() -> None:
-    shown = {name.replace(" ", "-") for name in [*COMMANDS, *(" ".join(pair) for pair in BELOW)]}
-    assert set(RESULTS) | {"error"} == set(schemas.names())
-    assert shown - set(RESULTS) == set(SILENT) - {"presets path", "presets from-config"}
+    assert set(SHOWN.values()) - {None} == set(RESULTS) == set(schemas.names()) - {"error"}
+    themselves = {name for name, shows in SHOWN.items() if shows is None}
+    silent = {name for name in SHOWN if name.startswith(SILENT)}
+    assert themselves == silent | {"catalog show"}  # which shows an entry of catalog models, or of catalog hardware
 
 
 def test_checked_in_schemas_are_current() -> None:
@@ -122,7 +121,7 @@ def test_each_is_a_schema_and_says_what_it_is(name: str) -> None:
 @pytest.mark.parametrize("call", [call for call in [*EXAMPLES, *MORE] if not call.startswith(SILENT)])
 def test_what_is_printed_conforms(call: str) -> None:
     asked = re.sub(r" --json| --plot -| --format \S+", "", call)
-    listed = ("explain", "hardware", "presets list", "presets show", "params --weights")  # all formulas already, or none
+    listed = ("explain", "catalog models", "catalog hardware", "catalog show", "params --weights")  # formulas already, or none
     formulas = [] if call.startswith(listed) else ["--explain"]
     end = here(*shlex.split(asked), "--json", *formulas)
     assert (end.code, end.err) == (0, ""), end
@@ -130,20 +129,18 @@ def test_what_is_printed_conforms(call: str) -> None:
 
 
 def test_every_schema_is_tried() -> None:
-    tried = {word for call in [*EXAMPLES, *MORE] for word in (call.split()[0], "-".join(call.split()[:2]))}
+    tried = {shows for call in [*EXAMPLES, *MORE] for name, shows in SHOWN.items() if f"{call} ".startswith(f"{name} ")}
     assert set(RESULTS) <= tried
 
 
-@pytest.mark.parametrize(
-    "call", ["params --preset gtp3", "flops --preset gpt3 --seq 0", "params --no-such-flag", "memory --preset gpt3 --budget 1G"]
-)
+@pytest.mark.parametrize("call", ["params gtp3", "flops gpt3 --seq 0", "params --no-such-flag", "memory gpt3 --budget 1G"])
 def test_refusals_conform(call: str) -> None:
     end = here(*call.split(), "--json")
     assert end.code == 2 and not end.out
     assert not deepest(VALIDATORS["error"], strict(end.err))
 
 
-@pytest.mark.parametrize("call", ["params --preset gpt2 --kv-heads 1,12", "flops --preset gpt2,llama-3-8b --seq 64,128"])
+@pytest.mark.parametrize("call", ["params gpt2 --kv-heads 1,12", "flops gpt2 llama-3-8b --seq 64,128"])
 def test_sweeps_lines_are_the_commands_answers(call: str) -> None:
     end = here("sweep", *call.split())
     lines = end.out.splitlines()
@@ -153,7 +150,7 @@ def test_sweeps_lines_are_the_commands_answers(call: str) -> None:
 
 
 def test_a_new_or_a_missing_field_is_noticed() -> None:
-    out = strict(here("params", "--preset", "gpt2", "--json").out)
+    out = strict(here("params", "gpt2", "--json").out)
     out["result"]["new"] = 1
     assert any("'new' was unexpected" in error.message for error in deepest(VALIDATORS["params"], out))
     out["result"].pop("new")
@@ -192,8 +189,8 @@ def test_cached_properties_are_the_fields_of_a_class_that_has_them() -> None:
 
 
 def test_the_command_prints_the_file() -> None:
-    end = here("schema", "flops")
+    end = here("tools", "schema", "flops")
     assert end.code == 0 and end.out == schemas.text("flops")
-    assert here("schema").out.split() == schemas.names()
-    end = here("schema", "flpos")
+    assert here("tools", "schema").out.split() == schemas.names()
+    end = here("tools", "schema", "flpos")
     assert end.code == 2 and "did you mean flops?" in end.err

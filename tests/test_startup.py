@@ -57,9 +57,9 @@ def others(modules: set[str]) -> set[str]:
 @pytest.mark.parametrize(
     ("arguments", "allowed", "besides"),
     [
-        (["params", "--preset", "gpt3", "--json"], LOADED, ""),
-        (["params", "--preset", "gpt3", "--kv-heads", "8", "--json"], LOADED, ""),
-        (["params", "--config", str(DOCS / "example.yaml"), "--json"], LOADED, "yaml"),
+        (["params", "gpt3", "--json"], LOADED, ""),
+        (["params", "gpt3", "--kv-heads", "8", "--json"], LOADED, ""),
+        (["params", str(DOCS / "example.yaml"), "--json"], LOADED, "yaml"),
         (["--help"], GROUND, ""),
         (["params", "--help"], COUNTED, ""),
     ],
@@ -74,12 +74,12 @@ def test_budget(arguments: list[str], allowed: set[str], besides: str) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["params", "--config", str(DOCS / "config.json"), "--json"],
-        ["flops", "--preset", "llama-3-8b", "--json"],
-        ["memory", "--preset", "llama-3-8b", "--json"],
-        ["moe", "--preset", "mixtral-8x7b", "--json"],
-        ["serve", "--preset", "llama-3-8b", "--hardware", "h100", "--json"],
-        ["train", "--preset", "gpt2", "--tokens", "1B", "--gpus", "8", "--json"],
+        ["params", str(DOCS / "config.json"), "--json"],
+        ["flops", "llama-3-8b", "--json"],
+        ["memory", "llama-3-8b", "--json"],
+        ["moe", "mixtral-8x7b", "--json"],
+        ["serve", "llama-3-8b", "--hardware", "h100", "--json"],
+        ["train", "gpt2", "--tokens", "1B", "--gpus", "8", "--json"],
         ["chinchilla", "--compute", "1e21", "--json"],
     ],
     ids=lambda arguments: arguments[0],
@@ -90,7 +90,7 @@ def test_no_parser_nor_drawing_for_json(arguments: list[str]) -> None:
 
 def test_completion() -> None:
     """A shell asks at every press of the key."""
-    asked = {"_LLMCX_COMPLETE": "complete_bash", "COMP_WORDS": "llmcx params --preset gp", "COMP_CWORD": "3"}
+    asked = {"_LLMCX_COMPLETE": "complete_bash", "COMP_WORDS": "llmcx params gp", "COMP_CWORD": "3"}
     modules = imported(**asked)
     assert not strangers(modules, LOADED | {"plugins"})
     assert not others(modules) & {"pydantic", "rich", "yaml"}

@@ -89,7 +89,7 @@ def test_points_are_the_product_in_order(lists: dict[str, list[int]]) -> None:
 
 
 def test_zip() -> None:
-    rows = table("memory --preset gpt2 --seq 128,256 --batch 8,4 --dtype bf16,fp32 --zip seq,batch --select result.total_bytes")
+    rows = table("memory gpt2 --seq 128,256 --batch 8,4 --dtype bf16,fp32 --zip seq,batch --select result.total_bytes")
     points = [(row["seq"], row["batch"], row["dtype"]) for row in rows]
     assert points == [("128", "8", "bf16"), ("128", "8", "fp32"), ("256", "4", "bf16"), ("256", "4", "fp32")]
 
@@ -99,12 +99,12 @@ def test_lists_as_people_write_them() -> None:
     assert texts("1k:3k:+1k", "count", "--heads") == [1000, 2000, 3000]
     for several in (["mla", "fixed:k=128,c=8", "gqa:g=8", "local:w=4"], ["q4_k_m", "gptq:bits=8,group=32", "bf16"]):
         assert texts(",".join(several), "word", "-a") == several
-    rows = table("memory --preset gpt2 --budget 1GB:3GB:+1GB --select result.headroom_bytes,result.budget_bytes")
+    rows = table("memory gpt2 --budget 1GB:3GB:+1GB --select result.headroom_bytes,result.budget_bytes")
     budgets = ["1000000000", "2000000000", "3000000000"]
     assert [row["result.budget_bytes"] for row in rows] == [row["budget"] for row in rows] == budgets
     prices = ["1.5", "2.0", "2.5", "3.0"]
     assert [row["price"] for row in table("serve -p llama-3.2-1b --price 1.5:3:+0.5")] == prices
-    assert [row["bias"] for row in table("params --preset gpt2 --no-bias=true,false")] == ["false", "true"]
+    assert [row["bias"] for row in table("params gpt2 --no-bias=true,false")] == ["false", "true"]
     assert len(table("params -p gpt2 -L12,24 -d 768")) == 2
 
 
@@ -112,8 +112,8 @@ def test_lists_as_people_write_them() -> None:
 
 
 def test_csv_has_the_inputs_the_model_and_every_number_of_the_result() -> None:
-    [row] = table("flops --preset gpt3 --seq 2k")
-    result = data("flops", "--preset", "gpt3", "--seq", "2k")["result"]
+    [row] = table("flops gpt3 --seq 2k")
+    result = data("flops", "gpt3", "--seq", "2k")["result"]
     assert list(row)[:2] == ["model", "seq"] and row["model"] == "gpt3" and row["seq"] == "2048"
     flat = {f"result.{key}": value for key, value in result.items() if not isinstance(value, (dict, list))}
     flat |= {f"result.{key}.total": result[key]["total"] for key in ("forward", "backward", "train", "elementwise", "decode")}
@@ -123,10 +123,10 @@ def test_csv_has_the_inputs_the_model_and_every_number_of_the_result() -> None:
 
 def test_columns_do_not_depend_on_the_first_row() -> None:
     """A number that only some answers have has its column, empty elsewhere."""
-    rows = table("memory --preset gpt2 --train --recompute none --checkpoint-every 2,4")
+    rows = table("memory gpt2 --train --recompute none --checkpoint-every 2,4")
     assert [row["result.checkpointing.every"] for row in rows] == ["2", "4"]
     names = list(rows[0])
-    assert list(table("memory --preset gpt2")[0]) == [
+    assert list(table("memory gpt2")[0]) == [
         name for name in names if name not in ("train", "recompute", "checkpoint_every")
     ]
 
@@ -135,14 +135,14 @@ def test_select() -> None:
     paths = (
         "result.total_bytes,result.parts.weights.bytes,result.parts.0.bytes,inputs.dtype,model.family,result.checkpointing.every"
     )
-    [row] = lines(f"memory --preset gpt2 --seq 1k --select {paths}")
-    whole = data("memory", "--preset", "gpt2", "--seq", "1k")
+    [row] = lines(f"memory gpt2 --seq 1k --select {paths}")
+    whole = data("memory", "gpt2", "--seq", "1k")
     weights = whole["result"]["parts"][0]["bytes"]
     assert list(row) == ["preset", "seq", "model", *paths.split(",")]
     assert list(row.values())[3:] == [whole["result"]["total_bytes"], weights, weights, "bf16", "gpt2", None]
-    [row] = lines("params --preset gpt3 --select result.components.attention.q.params,result.components.no.such")
+    [row] = lines("params gpt3 --select result.components.attention.q.params,result.components.no.such")
     assert row["result.components.attention.q.params"] == 14_496_694_272 and row["result.components.no.such"] is None
-    [row] = table("memory --preset gpt2 --select result.parts")
+    [row] = table("memory gpt2 --select result.parts")
     assert json.loads(row["result.parts"])[0] == whole["result"]["parts"][0]
 
 
@@ -168,7 +168,7 @@ def test_a_plan_from_a_file_or_stdin(tmp_path: Path) -> None:
     for call in ((str(file),), ("--plan", str(file))):
         assert here("sweep", *call).out == expected
     assert here("sweep", "-", stdin=PLAN.encode()).out == expected
-    narrower = here("sweep", str(file), "--preset", "gpt2", "--select", "result.gpus")
+    narrower = here("sweep", str(file), "gpt2", "--select", "result.gpus")
     assert narrower.out.count("\n") == 4 and "total_bytes" not in narrower.out
 
 
@@ -194,7 +194,7 @@ def test_refused_plans(plan: str, words: str) -> None:
 
 # --- refused points ---------------------------------------------------------------------------------------------------
 
-HEADS = "memory --preset llama-3-8b --kv-heads 1:4:+1 --select result.total_bytes --format csv"
+HEADS = "memory llama-3-8b --kv-heads 1:4:+1 --select result.total_bytes --format csv"
 
 
 def test_a_refused_point_stops_the_sweep_and_is_named() -> None:
@@ -237,7 +237,7 @@ def test_parquet_is_what_jsonl_is(tmp_path: Path) -> None:
 def test_parquet_keeps_integers_beyond_64_bits_exact(tmp_path: Path) -> None:
     """The column grows wider in the middle of the file, when row groups have been written already."""
     file = tmp_path / "rows.parquet"
-    asked = "flops --preset llama-3.1-405b --seq 1k --batch 1:1e13:+1e9"
+    asked = "flops llama-3.1-405b --seq 1k --batch 1:1e13:+1e9"
     end = here("sweep", *asked.split(), "--select", "result.forward.total,result.decode_context", "--out", str(file))
     assert end.code == 0
     assert "result.forward.total goes beyond 64 bits, so its column is decimal(38, 0)" in end.err
@@ -261,14 +261,14 @@ def test_parquet_beyond_38_digits_is_text(tmp_path: Path) -> None:
 
 def test_without_pyarrow(tmp_path: Path) -> None:
     code = "import sys; sys.modules['pyarrow'] = None; from llmcx.cli import main; sys.argv[0] = 'llmcx'; main()"
-    call = [sys.executable, "-c", code, "sweep", "params", "--preset", "gpt2", "--out", str(tmp_path / "x.parquet")]
+    call = [sys.executable, "-c", code, "sweep", "params", "gpt2", "--out", str(tmp_path / "x.parquet")]
     end = subprocess.run(call, capture_output=True, text=True)
     assert end.returncode == 2 and end.stderr == "llmcx: Parquet needs pyarrow: pip install 'llmcx[parquet]'\n"
 
 
 # --- streams, processes, terminals ------------------------------------------------------------------------------------
 
-GRID = "flops --preset gpt2 --seq 1:500:+1 --batch 1,2"
+GRID = "flops gpt2 --seq 1:500:+1 --batch 1,2"
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ def run(*words: str, **more: Any) -> subprocess.Popen[bytes]:
 
 def test_the_first_row_comes_at_once() -> None:
     """Of a grid that would take days."""
-    process = run(*["flops", "--preset", "gpt2", "--seq", "1:1000:+1", "--batch", "1:1000000:+1"], stdout=subprocess.PIPE)
+    process = run(*["flops", "gpt2", "--seq", "1:1000:+1", "--batch", "1:1000000:+1"], stdout=subprocess.PIPE)
     try:
         assert process.stdout is not None and select.select([process.stdout], [], [], 30)[0]
         assert json.loads(process.stdout.readline())["inputs"]["batch"] == 1
@@ -303,7 +303,7 @@ def test_the_first_row_comes_at_once() -> None:
 
 @pytest.mark.parametrize("jobs", ["1", "3"])
 def test_a_closed_pipe_ends_it_and_its_workers(jobs: str) -> None:
-    process = run(*f"flops --preset gpt2 --seq 1:1000:+1 --batch 1:1000000:+1 --jobs {jobs}".split(), stdout=subprocess.PIPE)
+    process = run(*f"flops gpt2 --seq 1:1000:+1 --batch 1:1000000:+1 --jobs {jobs}".split(), stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()
     workers = children(process.pid)
@@ -333,7 +333,7 @@ def test_ctrl_c_in_a_terminal(tmp_path: Path, jobs: str, ending: str) -> None:
     """Whole lines, a file that can be read, exit 130, no workers left, and nothing but the bar on the terminal."""
     file = tmp_path / f"rows.{ending}"
     parent, child = pty.openpty()
-    words = f"flops --preset gpt2 --seq 1:1000:+1 --batch 1:1000000:+1 --jobs {jobs} --select result.forward.total --out {file}"
+    words = f"flops gpt2 --seq 1:1000:+1 --batch 1:1000000:+1 --jobs {jobs} --select result.forward.total --out {file}"
     process = run(*words.split(), stdin=child, stdout=child, stderr=child, start_new_session=True)
     os.close(child)
     seen = b""
@@ -365,7 +365,7 @@ def test_no_bar_outside_a_terminal() -> None:
 
 def test_a_small_sweep_is_a_table_in_a_terminal() -> None:
     parent, child = pty.openpty()
-    process = run(*["params", "--preset", "llama-3-8b", "--kv-heads", "1,8,32"], stdout=child, stderr=subprocess.DEVNULL)
+    process = run(*["params", "llama-3-8b", "--kv-heads", "1,8,32"], stdout=child, stderr=subprocess.DEVNULL)
     os.close(child)
     text = until_closed(parent).decode()
     assert process.wait(30) == 0 and "kv_heads" in text and "8.836 B" in text
@@ -373,9 +373,9 @@ def test_a_small_sweep_is_a_table_in_a_terminal() -> None:
 
 def test_a_file_whose_name_tells_no_format_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "rows.txt"
-    assert "tells no format" in refused("sweep", "params", "--preset", "gpt2", "--out", str(path))
+    assert "tells no format" in refused("sweep", "params", "gpt2", "--out", str(path))
     assert not path.exists()
-    assert here("sweep", "params", "--preset", "gpt2", "--out", str(path), "--format", "csv").code == 0
+    assert here("sweep", "params", "gpt2", "--out", str(path), "--format", "csv").code == 0
     assert path.read_text().startswith("preset,")
 
 
@@ -383,9 +383,9 @@ def test_a_file_whose_name_tells_no_format_is_refused(tmp_path: Path) -> None:
     ("line", "offered"),
     [
         ("llmcx sweep fl", ["flops"]),
-        ("llmcx sweep flops --preset gpt3-m", ["gpt3-medium"]),
+        ("llmcx sweep flops gpt3-m", ["gpt3-medium"]),
         ("llmcx sweep memory --seq 1k --attention lo", ["local", "longformer"]),
-        ("llmcx sweep flops --preset gpt3 --forma", ["--format"]),
+        ("llmcx sweep flops gpt3 --forma", ["--format"]),
         ("llmcx compare gpt2 gpt3-m", ["gpt3-medium"]),
     ],
 )
@@ -400,7 +400,7 @@ def test_completion(line: str, offered: list[str]) -> None:
 
 def test_from_python() -> None:
     points = [(preset, seq) for preset in ("gpt2", "gpt3") for seq in ("512", "1k")]
-    expected = [data("flops", "--preset", preset, "--seq", seq, "--causal") for preset, seq in points]
+    expected = [data("flops", preset, "--seq", seq, "--causal") for preset, seq in points]
     assert list(llmcx.sweep("flops", preset=["gpt2", "gpt3"], seq="512,1k", causal=True)) == expected
     one = next(llmcx.sweep("attention-compare", preset="gpt2", seq="512", variant=[["standard", "flash"]]))
     assert {row["variant"] for row in one["result"]["rows"]} == {"standard", "flash"}
@@ -431,11 +431,11 @@ def test_refused_from_python(wrong: dict[str, Any]) -> None:
 
 
 def test_numbers_that_typer_reads() -> None:
-    rows = lines("serve --preset llama-3-8b --batch 1 --draft 1,2 --acceptance 0.7:0.8:+0.1")
+    rows = lines("serve llama-3-8b --batch 1 --draft 1,2 --acceptance 0.7:0.8:+0.1")
     assert [(row["inputs"]["draft"], row["inputs"]["acceptance"]) for row in rows] == [(1, 0.7), (1, 0.8), (2, 0.7), (2, 0.8)]
-    assert rows[3] == data(*["serve", "--preset", "llama-3-8b", "--batch", "1", "--draft", "2", "--acceptance", "0.8"])
+    assert rows[3] == data(*["serve", "llama-3-8b", "--batch", "1", "--draft", "2", "--acceptance", "0.8"])
     one = next(llmcx.sweep("serve", preset="llama-3-8b", batch=1, draft=2, acceptance=1))
-    assert one == data(*["serve", "--preset", "llama-3-8b", "--batch", "1", "--draft", "2", "--acceptance", "1"])
+    assert one == data(*["serve", "llama-3-8b", "--batch", "1", "--draft", "2", "--acceptance", "1"])
     [shape] = lines("shapes --params 1B --vocab 32k")
     assert shape == data(*["shapes", "--params", "1B", "--vocab", "32k"]) and shape["inputs"]["vocab"] == 32000
 
@@ -449,8 +449,8 @@ def test_a_flag_by_the_name_of_its_opposite() -> None:
 
 
 def test_the_plan_of_train() -> None:
-    [row] = lines("train --preset llama-3-8b --tokens 1B --gpus 8 --plan true")
-    assert row == data(*["train", "--preset", "llama-3-8b", "--tokens", "1B", "--gpus", "8", "--plan"])
+    [row] = lines("train llama-3-8b --tokens 1B --gpus 8 --plan true")
+    assert row == data(*["train", "llama-3-8b", "--tokens", "1B", "--gpus", "8", "--plan"])
 
 
 def test_files_are_read_anew_by_each_sweep(tmp_path: Path) -> None:

@@ -20,29 +20,31 @@ from tests.helpers import here, until_closed
 from tests.test_schemas import EXAMPLES, MORE, files_at_hand  # noqa: F401 - a fixture
 
 LLMCX = str(Path(sys.executable).parent / "llmcx")
-SILENT = ("presets show", "presets path", "presets from-config", "completions", "schema", "sweep")
-"""Commands that write a file's own text, or rows for machines."""
+SILENT = ("catalog show", "catalog path", "catalog from-config", "tools", "sweep")
+"""Commands that write a file's own text (of an accelerator: tables), or rows for machines."""
 TABLES = list(
     dict.fromkeys(
-        re.sub(r" --json| --plot -| --format \S+", "", call) for call in [*EXAMPLES, *MORE] if not call.startswith(SILENT)
+        re.sub(r" --json| --plot -| --format \S+", "", call)
+        for call in [*EXAMPLES, *MORE]
+        if not call.startswith(SILENT) or call == "catalog show h100"
     )
 )
 PICTURES = [
-    "params --preset deepseek-v3",
-    "params --preset gpt3 --preset mixtral-8x7b",
-    "params --preset gpt3 --layers 12,24",
-    "flops --preset llama-3-8b",
-    "flops --preset llama-3-8b --preset mixtral-8x7b --preset mamba2-2.7b",
-    "memory --preset llama-3-8b --train --tp 2 --pp 4 --gpus 8 --seq 2k --budget 20GB",
-    "memory --preset llama-3-8b --seq 2k,8k,32k --budget 24GB",
-    "attention-compare --preset llama-3-8b --seq 2k,8k,32k",
-    "moe --preset deepseek-v3 --preset mixtral-8x7b --preset qwen3-235b-a22b",
+    "params deepseek-v3",
+    "params gpt3 mixtral-8x7b",
+    "params gpt3 --layers 12,24",
+    "flops llama-3-8b",
+    "flops llama-3-8b mixtral-8x7b mamba2-2.7b",
+    "memory llama-3-8b --train --tp 2 --pp 4 --gpus 8 --seq 2k --budget 20GB",
+    "memory llama-3-8b --seq 2k,8k,32k --budget 24GB",
+    "attention-compare llama-3-8b --seq 2k,8k,32k",
+    "moe deepseek-v3 mixtral-8x7b qwen3-235b-a22b",
     "chinchilla --compute 1e21",
     "chinchilla fit runs.csv --bootstraps 0",
-    "train --preset llama-3-8b --tokens 1T --gpus 64",
-    "serve --preset llama-3-8b",
-    "shapes --params 7B",
-    "hardware show h100",
+    "train llama-3-8b --tokens 1T --gpus 64",
+    "serve llama-3-8b",
+    "textbook shapes --params 7B",
+    "catalog show h100",
 ]
 
 
@@ -70,6 +72,19 @@ def test_no_picture_is_wider_than_the_terminal(monkeypatch: pytest.MonkeyPatch, 
     assert len(lines) > 3 and max(map(len, lines)) <= width and "\x1b" not in end.out
 
 
+def test_columns_without_room_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {}
+    for width in (80, 300):
+        monkeypatch.setenv("COLUMNS", str(width))
+        said[width] = here("chinchilla", "--compute", "1e21").out
+    header = next(line for line in said[300].splitlines() if line.startswith("law "))
+    every = re.split(r"  +", header.strip())
+    narrow = next(line for line in said[80].splitlines() if line.startswith("law "))
+    missing = [name for name in every if name not in re.split(r"  +", narrow.strip())]
+    named = said[80].partition("80 columns have no room for: ")[2].partition("(")[0]
+    assert missing and all(name in named for name in missing) and "no room for" not in said[300]
+
+
 # --- words ----------------------------------------------------------------------------------------------------------
 
 
@@ -86,36 +101,40 @@ def test_plain_is_words(call: str) -> None:
 
 
 def test_one_fact_a_line() -> None:
-    lines = here("params", "--preset", "gpt3", "--plain").out.splitlines()
-    assert lines[:2] == ["GPT-3 175B:", "embedding.tokens: 617,558,016 parameters, 0.35 percent"]
+    lines = here("params", "gpt3", "--plain").out.splitlines()
+    assert lines[0].startswith("GPT-3 175B, ") and lines[1].startswith("Answer: 174,604,259,328 parameters (174.6 billion)")
+    assert "349.2 gigabytes (325.2 gibibytes) in bf16" in lines[1]
+    four = 96 * 4 * (12_288**2 + 12_288)  # square matrices and their biases, in 96 layers
+    assert f"attention: {four:,} parameters, 33.21 percent" in lines
     assert "total: 174,604,259,328 parameters, 100.00 percent" in lines
-    assert "weights in bf16: 349.2 gigabytes, 325.2 gibibytes, exactly 349,208,518,656 bytes" in lines
+    every = here("params", "gpt3", "--plain", "--detail").out.splitlines()
+    assert every[:2] == lines[:2] and "embedding.tokens: 617,558,016 parameters, 0.35 percent" in every
+    # Two experts' copies of 32,768 tokens of 4,096 numbers of two bytes, there and back, in 32 layers.
+    traffic = f"exactly {32_768 * 2 * 4_096 * 2 * 2 * 32:,} bytes"
+    lines = here("moe", "mixtral-8x7b", "--plain").out.splitlines()
+    assert f"all-to-all per forward pass: 34.36 gigabytes, 32.00 gibibytes, {traffic}" in lines
 
 
 def test_a_sweep_in_words() -> None:
-    assert (
-        here("sweep", "params", "--preset", "gpt2", "--preset", "gpt3", "--plain")
-        .out.splitlines()[0]
-        .startswith("gpt2: preset gpt2, total 124.4 million, ")
-    )
+    assert here("sweep", "params", "gpt2", "gpt3", "--plain").out.splitlines()[0].startswith("gpt2: total 124.4 million, ")
 
 
 def test_llmcx_plain_makes_it_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = here("flops", "--preset", "gpt2", "--plain").out
-    json = here("flops", "--preset", "gpt2", "--json").out
-    table = here("flops", "--preset", "gpt2").out
+    asked = here("flops", "gpt2", "--plain").out
+    json = here("flops", "gpt2", "--json").out
+    table = here("flops", "gpt2").out
     monkeypatch.setenv("LLMCX_PLAIN", "1")
-    assert here("flops", "--preset", "gpt2").out == asked != table
-    assert here("flops", "--preset", "gpt2", "--json").out == json  # a machine's format is not spoken
+    assert here("flops", "gpt2").out == asked != table
+    assert here("flops", "gpt2", "--json").out == json  # a machine's format is not spoken
     monkeypatch.setenv("LLMCX_PLAIN", "0")
-    assert here("flops", "--preset", "gpt2").out == table
+    assert here("flops", "gpt2").out == table
 
 
 @pytest.mark.parametrize(
     ("package", "call", "refused"),
     [
-        ("matplotlib", "params --preset gpt2 --plot a.svg", "a picture in a file needs matplotlib: pip install 'llmcx[plot]'"),
-        ("plotext", "flops --preset gpt2 --plot -", "curves in the terminal need plotext: pip install 'llmcx[plot]'"),
+        ("matplotlib", "params gpt2 --plot a.svg", "a picture in a file needs matplotlib: pip install 'llmcx[plot]'"),
+        ("plotext", "flops gpt2 --plot -", "curves in the terminal need plotext: pip install 'llmcx[plot]'"),
     ],
 )
 def test_without_the_extra(tmp_path: Path, package: str, call: str, refused: str) -> None:
@@ -157,7 +176,7 @@ def widest(text: str) -> int:
     return max(len(line) for line in ESCAPE.sub("", text).splitlines())
 
 
-PLOT = "llmcx flops --preset llama-3-8b --plot -"
+PLOT = "llmcx flops llama-3-8b --plot -"
 
 
 def test_colours_in_a_terminal_that_takes_them() -> None:
@@ -165,7 +184,7 @@ def test_colours_in_a_terminal_that_takes_them() -> None:
 
 
 @pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"NO_COLOR": "false"}, {"TERM": "dumb"}])
-@pytest.mark.parametrize("call", [PLOT, "llmcx params --preset gpt2"])
+@pytest.mark.parametrize("call", [PLOT, "llmcx params gpt2"])
 def test_no_colours_in_one_that_does_not(call: str, environment: dict[str, str]) -> None:
     """And without them the picture is the same. Bold is allowed: no-color.org speaks of colour."""
     out = terminal(call, **environment)
@@ -184,7 +203,7 @@ def test_an_empty_no_color_is_none() -> None:
 def test_as_wide_as_the_terminal(width: int) -> None:
     out = terminal(PLOT, width)
     assert min(width, 160) - 2 <= widest(out) <= width
-    assert widest(terminal("llmcx params --preset deepseek-v3", width)) <= width
+    assert widest(terminal("llmcx params deepseek-v3", width)) <= width
 
 
 def test_columns_overrule_the_terminal_and_hold_in_pipes() -> None:
@@ -203,13 +222,13 @@ def test_pipes_get_text(pipe: str) -> None:
 
 
 def test_head_ends_it_silently() -> None:
-    assert terminal("llmcx presets list | head -1").count("\n") == 1
+    assert terminal("llmcx catalog models | head -1").count("\n") == 1
 
 
 def test_a_terminal_of_ascii_gets_ascii() -> None:
     plain = {"PYTHONIOENCODING": "ascii", "NO_COLOR": "1"}
-    assert terminal("llmcx params --preset gpt2 --plot -", **plain).splitlines()[5].endswith("  #########")
+    assert terminal("llmcx params gpt2 --plot -", **plain).splitlines()[5].endswith("  #########")
     lines = terminal(PLOT, **plain).splitlines()
     assert all(line.isascii() and "\\" not in line for line in lines)
     assert sum(line[-1:] in "|+" for line in lines) > 18 and any(re.fullmatch(r" +\+[-+]{70,}", line) for line in lines)
-    assert all(line.isascii() for line in terminal("llmcx memory --preset llama-3-8b", **plain).splitlines() if "WWW" in line)
+    assert all(line.isascii() for line in terminal("llmcx memory llama-3-8b", **plain).splitlines() if "WWW" in line)

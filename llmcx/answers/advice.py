@@ -88,29 +88,32 @@ def _choice(spec: ModelSpec, every: Sequence[Row], exact: Sequence[Row], able: S
         return row.core_seconds or 0, row.memory_bytes, row.core_flops
 
     known = exact or [row for row in every if row.exact]
-    cheapest = min(able, key=lambda row: (row.core_seconds or 0, row.forward_flops), default=None)
+    cheapest = min(able, key=lambda row: (row.core_seconds or 0, row.core_flops, row.forward_flops), default=None)
     if not known:
         if cheapest is None:
-            return min(every, key=light), "nothing compared here is exact, or fits and connects the tokens"
-        return cheapest, "no exact attention is compared here; the cheapest that fits and connects the tokens"
+            pick = min(every, key=light)
+            return pick, f"{pick.variant}, the lightest; nothing compared here is exact, or fits and connects the tokens"
+        return cheapest, f"{cheapest.variant}, the cheapest that fits and connects the tokens; nothing compared here is exact"
     dense, n = min(known, key=light), every[0].seq
-    share = f"{dense.core_flops / dense.forward_flops:.1%} of the forward FLOPs at n = {n:,}"
+    share = f"{dense.core_flops / dense.forward_flops:.1%}"
     best = f"{dense.variant} " + ("is the fastest" if dense.core_seconds else "keeps the least memory") + " of the exact ones"
     if not exact:
-        why = f"no exact attention fits the budget at n = {n:,}, only up to {max(row.max_seq or 0 for row in known):,}"
+        why = f"no exact attention fits the budget, only up to {max(row.max_seq or 0 for row in known):,} tokens"
         if cheapest is None:
-            return dense, f"{why}, and nothing compared here that fits connects the tokens"
-        return cheapest, f"{why}: {cheapest.variant} is the cheapest that fits and connects the tokens, an approximation"
+            return dense, f"{best}; {why}, and nothing else compared here fits and connects the tokens"
+        return cheapest, f"{cheapest.variant}, an approximation, is the cheapest that fits and connects the tokens; {why}"
     if cheapest is None:
-        return dense, f"attention is {share}; of what is compared here {best}"
+        return dense, f"{best}; attention is {share} of the forward FLOPs"
     limit = crossover(with_variant(spec, parse_variant(dense.variant)), ideal).layers
-    saving = 1 - cheapest.forward_flops / dense.forward_flops
+    # Of the attention core alone: what else a variant changes, as MQA's projections, is no approximation's saving.
+    saving = (dense.core_flops - cheapest.core_flops) / dense.forward_flops
     if limit is None or n < limit or saving <= 0:
-        half = f" (half only from n = {limit:,})" if limit else ""
-        return dense, f"attention is {share}{half}: an approximation would save {max(saving, 0.0):.1%}; {best}"
+        half = f", half only from n = {limit:,} with {dense.variant}" if limit else ""
+        less = f"an approximation would save at most {max(saving, 0.0):.1%}"
+        return dense, f"{best}; attention is {share} of the forward FLOPs{half}: {less}"
     return cheapest, (
-        f"attention is {share}: {cheapest.variant} saves {saving:.1%}, at the price of an"
-        " approximation; flash stays the choice where exactness counts"
+        f"{cheapest.variant} saves {saving:.1%} of the forward FLOPs, of which attention is {share}; it is an approximation:"
+        f" where exactness counts, {dense.variant}"
     )
 
 
@@ -120,11 +123,11 @@ def limit_of(row: Row, budgeted: bool) -> Limit:
     share = row.core_flops / row.forward_flops
     own = row.max_seq if budgeted else None
     if kind == "standard":
-        why = "n² scores are written out, so memory ends it: a limit of its time's memory, which flash removed"
+        why = "the memory for n² scores limits it; flash attention writes none"
     elif kind == "flash":
-        why = "it keeps n, not n²: nothing ends it but time, which the model's matrices share"
+        why = "it keeps n numbers, not n²: time limits it, not memory"
     else:
-        why = "linear or nearly so: what ends it is the cache, the residual stream or quality, not the core"
+        why = "it is nearly linear: the cache, the residual stream or quality limit it, not the core"
     agrees = None if not budgeted else own is not None and row.seq <= 2 * own and own <= 2 * row.seq
     return Limit(row.variant, row.seq, own, row.memory_bytes, share, agrees, why)
 
@@ -132,9 +135,9 @@ def limit_of(row: Row, budgeted: bool) -> Limit:
 def differences(advised: Sequence[Recommendation], limits: Sequence[Limit]) -> list[str]:
     """Where this model's costs and the chapter disagree, and why: each of its rules and each reason once."""
     rules = {said.chapter_reason: said for said in reversed(advised) if not said.agrees}
-    out = [f"where the chapter says {rule}: {said.reason}" for rule, said in reversed(rules.items())]
+    out = [f"the textbook says {rule}; here {said.reason}" for rule, said in reversed(rules.items())]
     reasons: dict[str, list[str]] = {}
     for limit in limits:
         if limit.agrees is False:
             reasons.setdefault(limit.why, []).append(f"{limit.variant.partition(':')[0]} ({limit.chapter_seq:,})")
-    return out + [f"the chapter's limit of {', '.join(names)}: {why}" for why, names in reasons.items()]
+    return out + [f"the textbook's limit of {', '.join(names)}: {why}" for why, names in reasons.items()]

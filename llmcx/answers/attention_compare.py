@@ -5,8 +5,9 @@ Each variant is an ordinary mixer, lowered and folded like any model. Nothing he
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from llmcx.answers import Result, Rows
 from llmcx.answers.advice import CHAPTER_LIMIT, Limit, Recommendation, limit_of, recommend
 from llmcx.answers.candidate import CORE, Candidate, peak, reach
 from llmcx.answers.crossings import Crossing, crossings
@@ -111,11 +112,11 @@ class Row:
     chapter_max_seq: int | None
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(Result, brief="rows crossovers recommendation limits"):
     """Every variant at every length; where they cross; what to take; the chapter's limits beside this model's."""
 
-    rows: list[Row]
+    rows: Rows[Row] = field()  # or dataclasses would take Result.rows for its default
     crossovers: list[Crossing]
     recommendation: list[Recommendation]
     limits: list[Limit]
@@ -163,7 +164,7 @@ def compare(
             limits.append(limit_of(there, budget is not None))
     baselines = {candidates[0].name} | {candidate.name for candidate in candidates if candidate.variant.type == "causal_flash"}
     return Comparison(
-        rows=rows,
+        rows=Rows(rows),
         crossovers=crossings(candidates, baselines, machine),
         recommendation=[recommend(spec, rows, seq, ideal) for seq in seqs],
         limits=limits,
@@ -261,8 +262,9 @@ def notes(spec: ModelSpec, variants: list[Variant], seqs: list[int], ideal: bool
         )
     if machine is not None:
         out.append(
-            f"times are a roofline, a lower bound: {machine.name} at {machine.flops:.4g} FLOP/s and {machine.bandwidth:.4g} B/s,"
-            f" tiles of {machine.on_chip:,} B on the chip; launches, softmax arithmetic and uneven sparse kernels cost more"
+            f"times are a roofline, a lower bound: {machine.name} at {machine.flops / 1e12:,.4g} TFLOP/s and"
+            f" {machine.bandwidth / 1e9:,.0f} GB/s, tiles of {machine.on_chip / 2**20:,.1f} MiB on the chip; kernel launches, the"
+            " arithmetic of softmax and uneven sparse kernels cost more"
         )
     if spec.decoder and "linformer" in kinds:
         out.append("Linformer mixes all positions: it has no causal form, so it cannot replace a decoder's attention as it is")

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log, log2, log10, sqrt
-from typing import TypedDict
 
+from llmcx.answers import Result
 from llmcx.answers.attention_compare import default_variants
 from llmcx.answers.search import first_below_zero
 from llmcx.errors import InputError, check_size, unknown_name
@@ -291,7 +291,8 @@ def universal_approximation() -> Statement:
     )
 
 
-class Bounds(TypedDict):
+@dataclass(frozen=True, repr=False)
+class Bounds(Result, brief="generalization.bound generalization.vacuous certificates", table="certificates"):
     """Everything that theory bounds here: the gap, its certificates, the pairs, the reach, and what is only a statement."""
 
     generalization: Generalization

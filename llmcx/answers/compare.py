@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Union
 
-from llmcx.answers import Line, shown
+from llmcx.answers import Line, Result, shown
 from llmcx.model.order import labels, shorten, text
 from llmcx.model.spec import ModelSpec
 
@@ -89,8 +89,8 @@ class Why:
     causes: list[Cause]
 
 
-@dataclass(frozen=True)
-class Contrast:
+@dataclass(frozen=True, repr=False)
+class Contrast(Result, brief="a.name b.name spec inputs figures", table="figures"):
     """How b differs from a: the models, the parts of them, the inputs, the figures, and why."""
 
     a: Side

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from llmcx.answers import shown
+from llmcx.answers import Result
 from llmcx.answers.growth import Crossover, crossover
 from llmcx.costs import params as params_fold
 from llmcx.costs.flops import backward_fold, elementwise, fold
@@ -55,7 +55,7 @@ def convolves(spec: ModelSpec) -> bool:
 
 
 @dataclass(frozen=True, repr=False)
-class Flops:
+class Flops(Result, brief="forward.total train.total decode.total", table="forward.components"):
     """FLOPs of one forward pass, its backward, and training with recomputation; and of one cached decode step."""
 
     # What was asked; each figure is counted when it is first read (llmcx.answers.shown).
@@ -68,13 +68,10 @@ class Flops:
     unit = 1
     """FLOPs that are counted as one."""
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in shown(self) or ())})"
-
     @property
     def step(self) -> Run:
-        """The decode step."""
-        return step_at(self.context, self.run.batch, self.run.source or self.run.seq, self.run.ideal, self.run.all_experts)
+        """The decode step: of what the cache holds, a window meets its own keys alone."""
+        return step_at(self.context, self.run.batch, self.run.source or self.run.seq, True, self.run.all_experts)
 
     def _sums(self, of: Fold, ops: list[Op]) -> dict[str, int]:
         return {name: n // self.unit for name, n in of.by(ops, lambda op: op.component).items()}
@@ -157,6 +154,10 @@ class LeadingOrder(Flops):
     @cached_property
     def decode(self) -> Pass:
         return one_pass(leading_order(self.spec, self.step)[0])
+
+    @cached_property
+    def crossover(self) -> Crossover:
+        return crossover(self.spec, convention="leading-order")
 
 
 _CONVENTIONS = {"flops": Flops, "macs": Macs, "eager": Flops, "leading-order": LeadingOrder}

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from llmcx.answers.search import lasting_below_zero
 from llmcx.costs.flops import fold
+from llmcx.costs.leading_order import leading_order
 from llmcx.model.lower import Run, lower
 from llmcx.model.spec import ModelSpec
 from llmcx.ops.op import Op, in_layers, is_core
@@ -29,10 +30,18 @@ def _cores_and_all(ops: list[Op]) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=1024)
-def crossover(spec: ModelSpec, ideal: bool = False) -> Crossover:
+def crossover(spec: ModelSpec, ideal: bool = False, convention: str = "flops") -> Crossover:
     """Where attention overtakes the linear layers. For a plain dense model of full attention this solves
-    4 n² H d_h = the layers' linear FLOPs: n = 6d when d_ff = 4d.
+    4 n² H d_h = the layers' linear FLOPs: n = 6d when d_ff = 4d; in the leading order, which drops constants and the head, n = d.
     """
+    if convention == "leading-order":
+
+        def matrices_beyond(n: int) -> int:
+            matrices, cores = leading_order(spec, Run(seq=n))[0].values()
+            return matrices - cores - 1
+
+        at = lasting_below_zero(matrices_beyond)
+        return Crossover(layers=at, with_head=at)
     steps = {mixer.period() for g in spec.groups for mixer in (g.mixer, g.beside) if mixer is not None} | {spec.pad_to or 1}
 
     def overtakes(head: bool) -> int | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from math import isqrt
 
+from llmcx.answers import Result
 from llmcx.engines import Engine
 from llmcx.engines.inference_memory import IDEAL, Held, check_inference, held, per_token, total
 from llmcx.engines.recipe import Recipe, check_every, check_recipe
@@ -78,8 +79,8 @@ class Fit:
     next_bytes: int | None
 
 
-@dataclass(frozen=True)
-class Memory:
+@dataclass(frozen=True, repr=False)
+class Memory(Result, brief="total_bytes gpus fits headroom_bytes", table="parts"):
     """Bytes on one GPU, part by part, and what is left of the budget."""
 
     total_bytes: int

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
+from llmcx.answers import Result
 from llmcx.answers.routers import Router
 from llmcx.answers.routers import routers as ways
 from llmcx.costs import params as params_fold
@@ -65,8 +67,8 @@ class Touched:
     decode_expert_bytes: int
 
 
-@dataclass(frozen=True)
-class Experts:
+@dataclass(frozen=True, repr=False)
+class Experts(Result, brief="total active n_experts top_k moe_layers"):
     """The MoE answer. ``expert`` are the routed experts' parameters, ``shared`` the always-on ones', ``router`` the routers'.
 
     ``sparsity`` is n_experts / top_k. ``granularity`` is 4·d_model over an expert's width, ``granularity_active`` the width
@@ -104,6 +106,10 @@ class Experts:
         idle = self.total - self.active
         rest = self.total - self.expert - self.shared
         return {"other": rest, "shared": self.shared, "met": self.expert - idle, "idle": idle}
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The four parts of the total."""
+        return [{"part": part, "params": size, "share": size / self.total} for part, size in self.shares.items()]
 
 
 def moe(
@@ -229,7 +235,7 @@ def notes(result: Experts) -> list[str]:
     said = [
         "FLOPs count every token on all of its top-k experts; tokens dropped at capacity would save some",
         "all-to-all: dispatch and combine of one forward pass, as if every expert were on another GPU",
-        "experts met, dropped shares: independent tokens, one hot expert if imbalance > 1, the others even; an estimate",
+        "distinct experts and dropped tokens are estimates: tokens are independent; under imbalance one expert is hot",
     ]
     p = result.expert_parallel
     if p is not None:

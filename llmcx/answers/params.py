@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from llmcx.answers import Result
 from llmcx.costs.params import active_fold, chapter_estimate, fold, is_embedding
 from llmcx.formats import dtypes
 from llmcx.model.lower import Run, lower
@@ -19,8 +20,8 @@ class Component(NamedTuple):
     share: float
 
 
-@dataclass(frozen=True)
-class Params:
+@dataclass(frozen=True, repr=False)
+class Params(Result, brief="total active bytes dtype", table="components"):
     """The parameters of a model. ``active`` is what one token meets: all of it, less the experts not chosen."""
 
     total: int

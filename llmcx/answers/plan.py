@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
+from llmcx.answers import Result
 from llmcx.answers.train import Training
 from llmcx.costs.params import count
 from llmcx.costs.saved_activations import RECOMPUTE
@@ -63,12 +64,17 @@ class Ranking(TypedDict):
     fitted: int
 
 
-class Trained(TypedDict):
+@dataclass(frozen=True, repr=False)
+class Trained(Result, brief="training"):
     """A training run, the efficiencies of its estimate, and the ranking where one was asked for."""
 
     training: Training
     efficiency: Efficiency
     plan: Ranking | None
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Those of the run."""
+        return self.training.rows()
 
 
 def usual_batch(spec: ModelSpec, seq: int) -> int:

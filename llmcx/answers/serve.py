@@ -9,6 +9,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from llmcx.answers import Result
 from llmcx.answers.fit import context_limit, formats, tensor_sizes
 from llmcx.engines.ideal import CHUNK
 from llmcx.engines.serving_time import Server, Setup
@@ -101,8 +102,8 @@ def point(server: Server, load: Load, batch: int, usd_per_hour: float | None) ->
     return Point(batch, first, tpot, 1 / tpot, rate / gpus, usd, bound)
 
 
-@dataclass(frozen=True)
-class Serving:
+@dataclass(frozen=True, repr=False)
+class Serving(Result, brief="gpus largest_batch first.ttft_s first.tpot_s last.tokens_per_s_gpu", table="estimate"):
     """The answer: ``ideal`` at the peaks, ``estimate`` calibrated, each a frontier over the batch."""
 
     gpus: int
@@ -199,8 +200,8 @@ def _too_large(server: Server, context: int, reserve: float, dtype: str) -> Inpu
             break
     how = f"; it fits with {' or '.join(ways)}" if ways else "; no format or number of GPUs tried makes it fit"
     return InputError(
-        f"{spec.title or spec.name} in {dtype} needs {need:,.1f} GB on each GPU for one sequence of {context:,} tokens, and"
-        f" {hardware.title} has {hardware.memory_gb * (1 - reserve):,.1f} GB to use{how}",
+        f"{spec.title or spec.name} in {dtype} does not fit {hardware.title}: {need:,.1f} GB on each GPU for one sequence of"
+        f" {context:,} tokens, {hardware.memory_gb * (1 - reserve):,.1f} GB to use{how}",
         field="hardware",
         value=hardware.name,
     )

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from math import ceil, gcd, log
-from typing import TypedDict
 
+from llmcx.answers import Result
 from llmcx.answers.memory import kv_bytes_per_token
 from llmcx.answers.search import first_below_zero
 from llmcx.costs.flops import backward_fold, forward_flops
@@ -59,7 +59,8 @@ class Shape:
     depth: str
 
 
-class Shapes(TypedDict):
+@dataclass(frozen=True, repr=False)
+class Shapes(Result, brief="shapes references", table="shapes"):
     """The shapes of equal parameters or FLOPs, and published ones beside them."""
 
     shapes: list[Shape]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
+from llmcx.answers import Result, as_json, flat
 from llmcx.engines.recipe import check_recipe
 from llmcx.engines.training_memory import GPUBytes
 from llmcx.engines.training_time import Trainer
@@ -40,8 +42,8 @@ class Costs:
     available: float = 1.0
 
 
-@dataclass(frozen=True)
-class Training:
+@dataclass(frozen=True, repr=False)
+class Training(Result, brief="gpus fits estimate.days estimate.usd estimate.mfu"):
     """The answer: ``ideal`` at the peaks, all communication hidden that can be; ``estimate`` calibrated."""
 
     layout: Layout
@@ -55,6 +57,11 @@ class Training:
     train_flops: int
     ideal: Outcome
     estimate: Outcome
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The figures of the run and the parts of a step, ideal and estimated."""
+        ideal, estimate = (flat(as_json(each)) for each in (self.ideal, self.estimate))
+        return [{"name": name, "ideal": ideal[name], "estimate": estimate[name]} for name in estimate]
 
 
 def outcome(trainer: Trainer, layout: Layout, global_batch: int, steps: int, costs: Costs) -> Outcome:

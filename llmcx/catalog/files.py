@@ -17,6 +17,17 @@ DEEP = f"is nested deeper than {MAX_DEPTH} levels"
 OPEN_RANGE = "time_step_limit"  # the one key that released files end with Infinity, of state-space layers; it costs nothing
 
 
+_KINDS = {
+    "NoneType": "nothing (null)",
+    "list": "a list",
+    "str": "a text",
+    "int": "a number",
+    "float": "a number",
+    "bool": "true or false",
+}
+"""What a file may hold in place of a mapping, in words."""
+
+
 def read_text(path: str) -> str:
     """At most MAX_BYTES of UTF-8 text from ``path`` ("-" is stdin)."""
     if not path.strip():
@@ -55,7 +66,8 @@ def parse(text: str, name: str) -> dict[str, Any]:
     if data is None:
         data = _yaml(text, name)
     if not isinstance(data, dict):
-        raise InputError(f"{name} holds a {type(data).__name__}, but must hold a mapping of keys to values", field="config")
+        what = _KINDS.get(type(data).__name__, "something else")
+        raise InputError(f"{name} holds {what}, but must hold a mapping of keys to values", field="config")
     return data
 
 

@@ -63,7 +63,7 @@ def attention_compare(
     llmcx attention-compare llama-3-8b --seq 1k:1M:x4 --hardware h100
     llmcx attention-compare llama-3-8b --seq 2k,8k,32k,128k --budget 80GB --plot -
     llmcx attention-compare gpt3 --variant flash --variant local:w=512
-    llmcx attention-compare --layers 1 --d-model 1024 --vocab 32000 --seq 16384 --set sparse_window=256
+    llmcx attention-compare llama-3-8b --seq 16k --set sparse_window=512
     """
     asked = [parse_variant(text) for text in variant or ()]
     usual = answers.all_variants(sparse_window, stride, globals_, rank, features)

@@ -10,7 +10,7 @@ from llmcx.report.render import Item
 app = single()
 
 
-@command(app, "bounds")
+@command(app, "bounds", without=("plot", "detail"))
 def bounds(
     params: Annotated[int, option("Parameters P.", reads="count")] = 100_000_000_000,
     examples: Annotated[int, option("Independent training examples n.", reads="count")] = 100_000_000_000,
@@ -39,13 +39,7 @@ def bounds(
     certificates = [answers.pac_bayes(nats, gap.examples, delta), answers.compression(bits, gap.examples, delta)]
     pairs = [answers.all_pairs(n) for n in lengths]
     approximation = answers.universal_approximation()
-    result: answers.Bounds = {
-        "generalization": gap,
-        "certificates": certificates,
-        "all_pairs": pairs,
-        "hops": answers.hops_table(lengths),
-        "approximation": approximation,
-    }
+    result = answers.Bounds(gap, certificates, pairs, answers.hops_table(lengths), approximation)
     asked = {"params": gap.params, "examples": gap.examples, "base": base}
     inputs = {**asked, "kl": kl, "bits": bits, "delta": delta, "seq": lengths}
     notes = [gap.statement, *(f"{each.kind}: {each.silent}" for each in certificates), pairs[0].statement]

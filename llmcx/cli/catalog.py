@@ -41,7 +41,7 @@ Name = Annotated[str, argument("A preset or an accelerator, by name or alias.", 
 Preset = Annotated[str, argument("A preset or an alias.", "NAME", offers=PRESETS)]
 
 
-@command(app, "presets")
+@command(app, "presets", without=("plot", "explain", "detail"))
 def models(
     family: Annotated[str | None, option("Only families that begin so, e.g. llama or qwen3.", offers=_families)] = None,
     moe: Annotated[bool | None, option("Only mixtures of experts, or only dense models.", "--moe/--dense")] = None,
@@ -75,7 +75,7 @@ def models(
     return Item(None, {}, rows, notes if rows else ["no preset fits", *notes])
 
 
-@command(app, "hardware")
+@command(app, "hardware", without=("plot", "explain", "detail"))
 def hardware(vendor: Annotated[str | None, option("Only this vendor, e.g. NVIDIA.", offers=_vendors)] = None) -> Item:
     """Every accelerator: dense peak, memory, links, power, price.
 

@@ -143,7 +143,7 @@ def chinchilla(
     law: Annotated[
         list[str] | None, option("A law by name, or a law file; repeat. Default: all.", whole=True, offers=completing("laws"))
     ] = None,
-    count: Annotated[str, option("FLOPs of a model: exact, 6nd or appendix-f.", offers=" ".join(COUNTS))] = "exact",
+    count: Annotated[str | None, option("FLOPs of a model: exact (default), 6nd or appendix-f.", offers=" ".join(COUNTS))] = None,
     seq: Annotated[int | None, option("Tokens per training sequence of a model; 8k is 8192.", reads="length")] = None,
 ) -> Item:
     """Compute-optimal parameters and tokens by published scaling laws, and the loss they predict. All estimates.
@@ -161,13 +161,17 @@ def chinchilla(
     llmcx chinchilla --params 13B --law hoffmann-3 --inference-tokens 2T
     llmcx chinchilla --compute 5.76e23 --compare 280B,70B
     """
+    of_model = models.model is not None or models.layers is not None or models.d_model is not None
+    if not of_model:
+        _refuse_a_models(models, beyond, count=count, seq=seq)
+    count = count or COUNTS[0]
     if count not in COUNTS:
         raise unknown_name("count", count, list(COUNTS), field="count")
     laws = [catalog.load_law(name) for name in (law if law and law != ["all"] else names("laws"))]
     given = budget.amounts()
     vocab = models.vocab or 32000
     gated = models.ffn != "plain"
-    if models.model is not None or models.layers is not None or models.d_model is not None:
+    if of_model:
         if set(given) - {"tokens"}:
             problem = "a model has its own size and budget; beside it give only --tokens"
             raise InputError(problem, field=next(iter(set(given) - {"tokens"})))
@@ -200,6 +204,17 @@ def chinchilla(
         return [core.isoflop(one, top) for one, top in zip(laws, best, strict=True) if one.form == "parametric"]
 
     return item._replace(more=curves)
+
+
+def _refuse_a_models(models: Models, beyond: Beyond, **options: Any) -> None:
+    """Refuse what counts for a model, where none is named: --shape alone makes one, of which the vocabulary and feed-forward are
+    asked.
+    """
+    made = ("vocab", "ffn") if beyond.shape or beyond.out is not None else ()
+    for name, value in (options | models.shape()).items():
+        if value is not None and name not in made:
+            problem = f"{flag_of(name)} changes nothing without a model: name one, or leave it out"
+            raise InputError(problem, field=name, value=value)
 
 
 def _published_tokens(spec: ModelSpec) -> int:

@@ -33,7 +33,7 @@ def _side(ctx: typer.Context, incomplete: str) -> list[str]:
     return sweeping.offered([*FIGURES], ctx, incomplete) if words[-1].startswith("-") else PRESETS(incomplete)
 
 
-@command(app, "compare", cls=_Comparing, context_settings={"ignore_unknown_options": True})
+@command(app, "compare", without=("plot",), cls=_Comparing, context_settings={"ignore_unknown_options": True})
 def compare(
     words: Annotated[
         list[str],
@@ -57,18 +57,18 @@ def compare(
 
     \b
     llmcx compare llama-3-8b mistral-7b
-    llmcx compare deepseek-v3 qwen3-235b-a22b --hardware 8xh200 --dtype fp8 --seq 2k
+    llmcx compare deepseek-v3 qwen3-235b-a22b --hardware 8xh200 --dtype fp8
     llmcx compare llama-3-8b "llama-3-8b --kv-heads 32" --seq 8k
-    llmcx compare "llama-3-8b --seq 8k" "llama-3-8b --seq 32k --dtype fp8" --with memory
+    llmcx compare "llama-3-8b --seq 8k" "llama-3-8b --seq 32k" --with memory
     llmcx compare gpt3 ./config.json --with params --json | jq .result.spec
     """
-    usual = [name for name in FIGURES if name != "serve" or any("--hardware" in word for word in words)]
+    usual = [name for name in FIGURES if name != "serve" or any("--hardware" in word for word in _texts(words))]
     names = usual if with_ is None else [name.strip() for name in with_.split(",")]
     for name in names:
         if name not in FIGURES:
             raise unknown_name("--with", name, list(FIGURES), field="with")
     asked = {name: sweeping.swept(name) for name in names}
-    if len(words) < 2 or any(word.startswith("--") and " " not in word for word in words[:2]):
+    if len(words) < 2 or any(word.startswith("--") and " " not in word for word in _texts(words[:2])):
         raise InputError('compare takes two sides, each a preset, a file or -, as: llama-3-8b "gpt3 --seq 1k"', field="words")
     sides = [_words(text, label) + words[2:] for text, label in zip(words, "AB", strict=False)]
     if all("-" in side for side in sides):
@@ -85,13 +85,21 @@ def compare(
     notes = refusals + alike + [note for items in (items_a, items_b) for item in items.values() for note in item.notes]
     lines = {name: (items_a[name].explained(), items_b[name].explained()) for name in names}
     result = contrast(spec_a, spec_b, (inputs[0], inputs[1]), answers, lines)
-    call = {"a": " ".join(sides[0]), "b": " ".join(sides[1]), "with": names}
+    called = [" ".join(getattr(word, "name", word) for word in side) for side in sides]
+    call = {"a": called[0], "b": called[1], "with": names}
     head = heading("compare", (spec_a, spec_b), inputs, answers, refusals)
     return Item(None, call, result, list(dict.fromkeys(notes)), explaining("compare", result), head=head)
 
 
-def _words(text: str, label: str) -> list[str]:
+def _texts(words: list[Any]) -> list[str]:
+    """Those that are no model itself, which Python may give in place of its name."""
+    return [word for word in words if isinstance(word, str)]
+
+
+def _words(text: Any, label: str) -> list[Any]:
     """One side's words, the model first named by an option: --preset or --config."""
+    if not isinstance(text, str):
+        return [text]
     try:
         words = shlex.split(text)
     except ValueError as error:
@@ -101,8 +109,9 @@ def _words(text: str, label: str) -> list[str]:
     return words
 
 
-def _options(commands: dict[str, sweeping.Swept], words: list[str], label: str) -> dict[str, Any]:
+def _options(commands: dict[str, sweeping.Swept], words: list[Any], label: str) -> dict[str, Any]:
     """One side's options, each with its one value."""
+    models, words = [word for word in words if not isinstance(word, str)], _texts(words)
     flags: dict[str, Any] = {}
     rare: dict[str, Any] = {}
     used = {word.partition("=")[0] for word in words}
@@ -119,8 +128,11 @@ def _options(commands: dict[str, sweeping.Swept], words: list[str], label: str) 
         if others:
             problem = f"{flag} is an option of llmcx {' and of llmcx '.join(others)}, which --with leaves out"
             raise InputError(problem, field="with", value=flag)
+    parsed = sweeping.parse(sweeping.Swept("compare", merged, flags, rare), words)
+    if models:
+        parsed["model"] = [*models, *parsed.get("model", [])]
     given = {}
-    for name, values in sweeping.parse(sweeping.Swept("compare", merged, flags, rare), words).items():
+    for name, values in parsed.items():
         if len(values) != 1:
             problem = f"{label} has {len(values):,} values for {name}, but must have one; llmcx sweep takes lists"
             raise InputError(problem, field=name)

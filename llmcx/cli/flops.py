@@ -74,8 +74,9 @@ def _notes(spec: ModelSpec, causal: bool, convention: str) -> list[str]:
     if causal:
         notes = ["--causal: only the scores that the mask or window leaves, n(n+1)/2 per head for full causal attention"]
     elif answers.convolves(spec):
-        counted = "as FlopCounterMode counts it, each channel's filter meeting every channel"
-        notes.append(f"the backward pass of a convolution {counted}; --causal counts its own alone")
+        notes.append(
+            "the backward pass of a convolution is counted as FlopCounterMode does, dense over channels; --causal: each by itself"
+        )
     if convention != "eager" and any(part.every_expert for _, part in spec.mixtures):
         eager = "transformers' eager code multiplies every token with every expert: --convention eager"
         notes.append(f"the experts that are chosen; {eager}")

@@ -28,7 +28,7 @@ def moe(
     llmcx moe mixtral-8x7b
     llmcx moe switch-c --capacity-factor 1.25
     llmcx moe deepseek-v3 --seq 4k --batch 16 --ep 64 --imbalance 2
-    llmcx moe switch-c --seq 512 --batch 8 --capacity-factor 1.25 --imbalance 4 --simulate 20
+    llmcx moe switch-c --seq 512 --batch 8 --capacity-factor 1.25 --simulate 20
     llmcx moe llama-3-8b --experts 8 --top-k 2 --set experts_from=split
     """
     asked: dict[str, Any] = {"capacity_factor": capacity_factor, "dtype": dtype, "imbalance": imbalance, "ep": ep}

@@ -397,8 +397,9 @@ def check_needs(question: Question, name: str, needs: str, values: Mapping[str, 
     """
     for need in needs.split(","):
         key, _, allowed = need.removeprefix("not ").partition("=")
-        flag, wanted = question.flags[key], question.flags[name]
-        value = values[key]
+        if key not in question.declared:  # a command that does nothing else, as `llmcx train`
+            continue
+        flag, wanted, value = question.flags[key], question.flags[name], values[key]
         if need.startswith("not "):
             if value:
                 raise InputError(f"{wanted} changes nothing with {flag}; leave one of them out", field=name)
@@ -459,13 +460,15 @@ _SET = Parameter(
 """Stands in the help, and is read before the others (:mod:`llmcx.cli.spelling`)."""
 
 
-def command(app: typer.Typer, shows: str | None = None, **settings: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def command(
+    app: typer.Typer, shows: str | None = None, without: tuple[str, ...] = (), **settings: Any
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a function as a command. A parameter annotated with a dataclass of options brings all of them.
 
     So a subcommand states its own options and says `models: Models` for the shared ones. Each option takes lists and ranges: the
     function is called for every combination, with one value of each. What it returns, an Answer or an Item, is shown under the
-    schema ``shows``, with the options of Output. A command that ``shows`` nothing writes for itself, and is called once, with
-    texts as they stand.
+    schema ``shows``, with the options of Output, ``without`` those that would change nothing. A command that ``shows`` nothing
+    writes for itself, and is called once.
     """
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -473,7 +476,9 @@ def command(app: typer.Typer, shows: str | None = None, **settings: Any) -> Call
         options = [_registered(parameter, question.declared[name]) for name, parameter in question.parameters.items()]
         if any(each.rare for each in question.declared.values()):
             options.append(_SET)
-        output = {} if shows is None else signature(Output).parameters
+        output = (
+            {} if shows is None else {name: each for name, each in signature(Output).parameters.items() if name not in without}
+        )
         options += [parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in output.values()]
 
         def run(**values: Any) -> None:

@@ -25,7 +25,7 @@ class Degrees:
         option("ZeRO stage 0-3 over the data-parallel GPUs; FSDP is 3.", reads="integer", group="GPUs", needs="train"),
     ] = None
     virtual: Annotated[
-        int | None, option("Chunks of layers per stage: an interleaved pipeline.", reads="count", rare=True, needs="train")
+        int | None, option("Chunks of layers per stage: an interleaved pipeline.", reads="count", rare=True, needs="train,pp")
     ] = None
 
     DEGREES: ClassVar[tuple[str, ...]] = ("tp", "pp", "cp", "ep", "zero", "virtual")
@@ -51,16 +51,16 @@ class Parallel(Degrees):
             "Groups of --tp that attend for a share of the batch each.", reads="count", group="Less common", needs="not train"
         ),
     ] = None
-    shard: Annotated[int | None, option("HSDP: ZeRO over groups of this many GPUs.", reads="count", rare=True, needs="train")] = (
-        None
-    )
+    shard: Annotated[
+        int | None, option("HSDP: ZeRO over groups of this many GPUs.", reads="count", rare=True, needs="train,zero")
+    ] = None
     micro_batches: Annotated[
         int | None,
-        option("Micro-batches of a step. Default: enough to fill the pipeline.", reads="count", rare=True, needs="train"),
+        option("Micro-batches of a step. Default: enough to fill the pipeline.", reads="count", rare=True, needs="train,pp"),
     ] = None
     sequence_parallel: Annotated[
         bool,
-        option("With --tp: cut the rest by tokens.", "--sequence-parallel/--no-sequence-parallel", rare=True, needs="train"),
+        option("With --tp: cut the rest by tokens.", "--sequence-parallel/--no-sequence-parallel", rare=True, needs="train,tp"),
     ] = True
 
     DEGREES = (*Degrees.DEGREES, "attention_dp", "shard", "micro_batches")

@@ -67,8 +67,8 @@ def serve(
     \b
     llmcx serve llama-3-8b --hardware h100
     llmcx serve qwen3-32b --dtype q4_k_m --hardware 4090
-    llmcx serve llama-3-70b --hardware 4xh100 --prompt 4k --output 500 --dtype fp8 --kv-dtype fp8
-    llmcx serve mixtral-8x7b --hardware 2xh100 --batch 64 --draft 3 --acceptance 0.8
+    llmcx serve llama-3-70b --hardware 4xh100 --dtype fp8 --kv-dtype fp8
+    llmcx serve mixtral-8x7b --hardware 2xh100 --batch 64 --draft 3
     """
     machine, named = accelerators(hardware)
     spec, shape, notes = models.load()
@@ -109,6 +109,6 @@ def _degree(gpus: int | None, named: int | None, tp: int | None) -> int:
 
 
 _NOTES = [
-    "all times are estimates; ideal: every peak reached, no overhead",
-    "continuous batching under constant load: there is always a request waiting; time per token includes others' prompts",
+    "times are estimates; ideal: every peak reached, nothing lost",
+    "constant load: a request is always waiting; time per token includes others' prompts",
 ]

@@ -10,7 +10,7 @@ from llmcx.report.render import Item
 app = single()
 
 
-@command(app, "shapes")
+@command(app, "shapes", without=("detail",))
 def shapes(
     params: Annotated[
         int | None, option("Parameters that every shape should have, e.g. 7B.", reads="count", needs="not flops")
@@ -46,5 +46,5 @@ def shapes(
     if by == "params":
         depth, width = answers.balanced(float(target))
         notes.append(f"Levine et al.'s balance for 12 L d² = {target:.3g}: {depth} x {width:,} (digits of the fit unconfirmed)")
-    result: answers.Shapes = {"shapes": rows, "references": answers.references(seq)}
-    return Item(None, inputs, result, notes, explaining("shapes", [*rows, *result["references"]], target, by))
+    result = answers.Shapes(rows, answers.references(seq))
+    return Item(None, inputs, result, notes, explaining("shapes", [*rows, *result.references], target, by))

@@ -212,7 +212,8 @@ def _table(plan: sweeping.Plan, count: int, plain: bool) -> None:
     for number in range(count):
         point = work.grid.point(number)
         try:
-            items += [item._replace(inputs=point | item.inputs) for item in work.items(point)]
+            more = {key: value for key, value in point.items() if key != "model"}  # which has a column of its own
+            items += [item._replace(inputs=more | item.inputs) for item in work.items(point)]
         except InputError as error:
             if plan.on_error == "stop":
                 raise sweeping.stopped(point, error.message) from None

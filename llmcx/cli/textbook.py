@@ -5,5 +5,5 @@ from llmcx.cli.options import command, single
 from llmcx.cli.shapes import shapes
 
 app = single()
-command(app, "bounds")(bounds)
-command(app, "shapes")(shapes)
+command(app, "bounds", without=("plot", "detail"))(bounds)
+command(app, "shapes", without=("detail",))(shapes)

@@ -79,11 +79,14 @@ class Prices:
             if value is None:
                 value, source = efficiencies.energy(key)
                 if watts is not None:
-                    notes.append(f"{key.replace('_', ' ')}: {value:g}, {source}; override with --{name}")
+                    notes.append(f"{_MEANS[name]} {value:g}: {source}; --{name} overrides it")
             found[key] = value
         if watts is not None and self.power is None:
             notes.append(f"energy: {watts:g} W rated power throughout, hosts and network not counted")
         return Costs(price, watts, found["pue"], found["grid_g_per_kwh"], self.available), notes
+
+
+_MEANS = {"pue": "power usage effectiveness", "grid": "g CO2 per kWh"}
 
 
 @command(app, "train")
@@ -118,7 +121,7 @@ def train(
     llmcx train 1.2B --tokens 20B --hardware 8xa100
     llmcx train llama-3.1-405b --tokens 15.6T --hardware 16384xh100 --plan
     llmcx train llama-2-7b --tokens 2T --hardware a100 --gpus 512 --seq 4k
-    llmcx train gpt3 --tokens 300B --hardware 1024xa100 --tp 8 --pp 8 --recompute full
+    llmcx train gpt3 --tokens 300B --hardware 1024xa100 --tp 8 --pp 8
     """
     machine, named = accelerators(hardware)
     count = parallel.all_gpus(named)
@@ -142,7 +145,7 @@ def train(
     found = plan(real, count, batch, machine.memory_bytes) if search or chosen is None else None
     layout = chosen or found.best[0].layout  # type: ignore[union-attr]
     answer = trained(real, ideal, layout, tokens=tokens, global_batch=batch, costs=costs)
-    result: Trained = {"training": answer, "efficiency": factors, "plan": ranking(found) if found and search else None}
+    result = Trained(answer, factors, ranking(found) if found and search else None)
     inputs = {"tokens": tokens, "gpus": count, "hardware": machine.name, "seq": length, "global_batch": batch}
     inputs |= {"compute_dtype": compute_dtype or machine.dtype, "attn": attn, "engine": engine}
     inputs |= {"layout": label(layout), "price": costs.usd_per_hour, **shape}
@@ -155,9 +158,9 @@ def train(
 
 def _notes(fits: bool, found: Plan | None, given: bool, real: Trainer) -> list[str]:
     recipe = real.recipes["none"]
-    notes = ["all figures are estimates; ideal: every peak reached, all communication hidden that can be hidden"]
+    notes = ["times are estimates; ideal: every peak reached, all communication hidden that can be"]
     how = f"--precision {recipe.precision} --engine megatron --attn {recipe.attention}"
-    notes.append(f"memory is that of `llmcx memory --train {how}` for this layout")
+    notes.append(f"memory as `llmcx memory --train {how}` counts it for this layout")
     if not fits:
         notes.append("this layout does not fit the accelerator's memory")
     if found is not None and not given:

@@ -41,10 +41,15 @@ def efficiency(
         link_s=chosen.get("link_us", 0.0) / 1e6,
         **{f"hidden_{name}": share for name, share in chosen["hidden"].items()},
     )
-    how = f"measured best {best:g}" if measured else f"assumed best {best:g}, nobody measured this one"
+    how = (
+        f"{best:.0%} measured for the best kernel"
+        if measured
+        else f"{best:.0%} assumed for the best kernel: no measurement is known"
+    )
     words = [
-        f"calibrated {chosen['date']}, {stack}: {chosen['title']}; {chosen['source']}",
-        f"matmuls reach {made.matmul:.0%} of the peak ({how} x {kernels:g}), memory {made.memory:.0%}, links {made.link:.0%}",
+        f"calibrated on {chosen['date']} to {chosen['title']}: {chosen['source']}",
+        f"matmuls reach {made.matmul:.0%} of the peak ({how}; {kernels:.0%} of that in this engine), memory"
+        f" {made.memory:.0%}, links {made.link:.0%}",
     ]
     if overrides:
         made = with_overrides(made, overrides)

@@ -57,7 +57,7 @@ SPENT_ON = {
     "tensor": "tensor-parallel traffic",
     "context": "context-parallel traffic",
     "expert": "all-to-all",
-    "pipeline": "pipeline hand-overs",
+    "pipeline": "sends between stages",
     "data": "data-parallel traffic",
     "optimizer": "optimizer",
 }

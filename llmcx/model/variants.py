@@ -199,6 +199,15 @@ REPLACEMENTS: dict[str, Any] = {kind.type: kind for kind in _KINDS}
 VARIANTS: dict[str, Any] = {name: kind for name, kind in CORES.items() if name != "topk"} | REPLACEMENTS
 """By the name that is typed. Top-k selection needs an indexer, so it is typed as dsa."""
 
+_EXAMPLES = {"n_kv_heads": 8, "devices": 8, "stride": 128, "summary": 8, "rounds": 4}
+
+
+def _example(name: str, missing: list[str]) -> str:
+    """Settings as one would write them."""
+    short = {long: key for key, long in SHORT.get(name, {}).items()}
+    return ",".join(f"{short.get(long, long)}={_EXAMPLES.get(long, 256)}" for long in missing)
+
+
 SHORT = {
     "sliding": {"w": "window"},
     "chunked": {"w": "window"},
@@ -250,7 +259,9 @@ def parse_variant(text: str) -> Variant:
     except TypeError:
         missing = [field for field in settable if field not in given]
         raise InputError(
-            f"{name} needs a value for {' and '.join(missing)}, e.g. {name}:{missing[0]}=256", field="attention", value=text
+            f"{name} needs a value for {' and '.join(missing)}, e.g. {name}:{_example(name, missing)}",
+            field="attention",
+            value=text,
         ) from None
     if not isinstance(variant, Replacement):
         check(variant)

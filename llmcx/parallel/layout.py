@@ -167,4 +167,4 @@ def uneven(spec: ModelSpec, layout: Layout) -> list[str]:
     if spec.n_layers % layout.pp == 0:
         return []
     most = cut(spec.n_layers, layout.pp)
-    return [f"uneven: {spec.n_layers} layers on pp {layout.pp}; the fullest GPU has {most}, and is what is counted"]
+    return [f"{spec.n_layers} layers do not divide into {layout.pp} stages: the fullest GPU, with {most}, is counted"]

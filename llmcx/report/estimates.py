@@ -55,7 +55,7 @@ ACCELERATOR = View(_accelerator_tables)
 
 
 def _train_facts(item: Item) -> list[Fact]:
-    t = item.result["training"]
+    t = item.result.training
     facts = "days: days (float) | gpu_hours: GPU-hours (count) | mfu: MFU (share) | usd: USD (count)"
     return facts_of(t.estimate, f"{facts} | bytes: memory per GPU (bytes)", bytes=round(t.memory_bytes))
 
@@ -71,7 +71,7 @@ _RESULTS = columns_of(
 def _train_tables(item: Item, detail: bool = False) -> list[Table]:
     from llmcx.engines.training_time import SPENT_ON  # there already, where there is a result of it
 
-    t = item.result["training"]
+    t = item.result.training
     rows = [
         {"quantity": name, "kind": kind, "ideal": getattr(t.ideal, key), "estimate": getattr(t.estimate, key)}
         for key, name, kind, _ in _RESULTS
@@ -87,7 +87,7 @@ def _train_tables(item: Item, detail: bool = False) -> list[Table]:
     tables.append(Table("", columns, parts))
     if detail:
         tables += _fullest(t)
-    plan = item.result["plan"]
+    plan = item.result.plan
     if plan is not None:
         best = plan["best"][0]["step_s"]
         columns = columns_of("layout: layout | step_s: s/step (float) | slower: to the best (factor 2) | bytes: memory (bytes)")
@@ -107,7 +107,7 @@ def _fullest(t: Any) -> list[Table]:
 
 def _train_data(item: Item) -> Table:
     """For a CSV: the results, the parts of a step and of the memory, by their names in JSON."""
-    t = item.result["training"]
+    t = item.result.training
     rows = [{"name": key, "ideal": getattr(t.ideal, key), "estimate": getattr(t.estimate, key)} for key, *_ in _RESULTS]
     rows += [{"name": f"step.{part}", "ideal": t.ideal.step[part], "estimate": s} for part, s in t.estimate.step.items()]
     rows += [{"name": f"memory.{part}", "ideal": None, "estimate": size} for part, size in t.memory._asdict().items()]
@@ -133,8 +133,8 @@ def _serve_tables(item: Item, detail: bool = False) -> list[Table]:
     s = item.result
     shown = ("batch", "tokens_per_s_user", "tokens_per_s_gpu", "usd_per_million", "bound")
     pairs = list(zip(s.ideal, s.estimate, strict=True))
-    if not detail and len(pairs) > FEW:  # every second, counted from the largest
-        pairs = [pairs[0], *pairs[:0:-2][::-1]]
+    if not detail and len(pairs) > FEW:  # about as far apart
+        pairs = [pairs[round(k * (len(pairs) - 1) / (FEW - 1))] for k in range(FEW)]
     rows = [
         {key: getattr(real, key) for key in shown}
         | {"ttft_ms": 1e3 * real.ttft_s, "tpot_ms": 1e3 * real.tpot_s, "ideal_tpot_ms": 1e3 * ideal.tpot_s}

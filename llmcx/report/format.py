@@ -138,7 +138,9 @@ def cell(value: Any, kind: str) -> str:
     if kind == "power":
         return f"{value:.3g}"
     if isinstance(value, float):
-        return count(round(value)) if kind == "count" else f"{value:,.4g}" if abs(value) < 10**6 else f"{value:.4e}"
+        if kind == "count":
+            return count(round(value))
+        return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}" if abs(value) < 10**15 else f"{value:.4e}"
     if isinstance(value, int) and kind != "text":
         forms = {"count": count, "flops": flops, "bytes": short_size, "size": size, "length": length}
         return forms.get(kind, "{:,}".format)(value)

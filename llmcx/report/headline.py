@@ -43,6 +43,11 @@ def _count(n: float) -> str:
     return format.count(round(n))
 
 
+def _short(n: int) -> str:
+    """A round number without the digits that say nothing: 300 B."""
+    return format.tick(n, "count")
+
+
 def _time(seconds: float) -> str:
     return re.sub(r"(?<=\d)(?=[nmµ]?s)", " ", format.time(seconds))
 
@@ -58,8 +63,8 @@ def _gpus(n: int, hardware: Any) -> str:
 
 def params(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
     """``llmcx params``."""
-    active = f", {_count(result.active)} active for a token" if result.active != result.total else ""
-    verdict = f"{result.total:,} parameters ({_count(result.total)}){active}; {_both(result.bytes)} in {result.dtype}"
+    active = f"{_count(result.active)} active" if result.active != result.total else _count(result.total)
+    verdict = f"{result.total:,} parameters, {active}; {_both(result.bytes)} in {result.dtype}"
     return Headline(_line(_title(spec), "every weight counted", result.dtype), verdict)
 
 
@@ -70,15 +75,14 @@ def flops(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
     again = "full recomputation" if inputs["recompute"] == "full" else ""
     asked = _line(_title(spec), f"{inputs['batch']:,} × {inputs['seq']:,} tokens", inputs["convention"], pairs, again)
     train, forward = result.train.total, result.forward.total
-    verdict = f"forward {format.flops(forward)}{unit}, training step {format.flops(train)}{unit}"
-    verdict += f"; {format.flops(round(forward / (inputs['batch'] * inputs['seq'])))}{unit} a token forward"
-    if spec.training_tokens is not None and unit == "FLOP":
-        from llmcx.units import count
+    tokens = inputs["batch"] * inputs["seq"]
+    verdict = f"forward {format.flops(forward)}{unit}, {format.flops(round(forward / tokens))}{unit} a token; "
+    if spec.training_tokens is None or unit != "FLOP":
+        return Headline(asked, f"{verdict}training step {format.flops(train)}{unit}")
+    from llmcx.units import count
 
-        total = train * count(spec.training_tokens, "training_tokens") // (inputs["batch"] * inputs["seq"])
-        verdict += f"; its {_count(count(spec.training_tokens, 'training_tokens'))} training tokens: {format.flops(total)}FLOP"
-        verdict += f" ({total:.2e})"
-    return Headline(asked, verdict)
+    trained = count(spec.training_tokens, "training_tokens")
+    return Headline(asked, f"{verdict}training on {_short(trained)} tokens: {format.flops(train * trained // tokens)}{unit}")
 
 
 def memory(spec: Any, inputs: dict[str, Any], result: Any, asked: Any, fixed: Any, within: Any) -> Headline:
@@ -135,11 +139,11 @@ def _fitted(result: Any, budget: int) -> str:
 
 def train(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
     """``llmcx train``."""
-    run = result["training"]
+    run = result.training
     t = run.estimate
     asked = _line(
         _title(spec),
-        f"{_count(inputs['tokens'])} tokens",
+        f"{_short(inputs['tokens'])} tokens",
         _gpus(run.gpus, inputs["hardware"]),
         f"{inputs['global_batch']:,} × {_tokens(inputs['seq'])}",
         inputs["compute_dtype"],
@@ -150,13 +154,13 @@ def train(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
     verdict += f"; at best {_duration(run.ideal.seconds)}"
     memory = f"{_size(run.memory_bytes)} of {_size(run.capacity_bytes)}"
     if not run.fits:
-        changes = [Change("leave the layout out", "finds the fastest that fits")] if result["plan"] is None else []
+        changes = [Change("leave the layout out", "finds the fastest that fits")] if result.plan is None else []
         return Headline(asked, f"does not fit: {memory} on the fullest GPU; {verdict}", False, changes)
     return Headline(asked, verdict)
 
 
 def _duration(seconds: float) -> str:
-    if seconds >= 2 * 86400:
+    if seconds >= 86400:
         return f"{seconds / 86400:,.3g} days" if seconds < 86400 * 1e6 else f"{seconds / 86400:,.0f} days"
     return f"{seconds / 3600:.3g} hours" if seconds >= 7200 else f"{seconds / 60:.3g} minutes"
 
@@ -174,11 +178,13 @@ def serve(spec: Any, inputs: dict[str, Any], result: Any, server: Any, reserve: 
     )
     one, most = result.first, result.last
     users = f"{one.batch:,} users" if one.batch > 1 else "one user"
-    verdict = f"{one.tokens_per_s_user:,.3g} tokens/s for {users}, first token in {_time(one.ttft_s)}"
+    context = longest_context(server, reserve, one.batch)
+    verdict = f"{one.tokens_per_s_user:,.3g} tokens/s for {users} with up to {context:,} tokens"
     if most.batch != one.batch:
-        verdict += f"; {most.tokens_per_s_gpu * result.gpus:,.0f} tokens/s for {most.batch:,}"
-    verdict += f"; at most {result.largest_batch:,} users"
-    verdict += f", or one with {longest_context(server, reserve):,} tokens"
+        verdict += f"; {most.tokens_per_s_gpu * result.gpus:,.0f} for {most.batch:,}"
+    verdict += f"; first token in {_time(one.ttft_s)}"
+    if most.batch != result.largest_batch:
+        verdict += f"; at most {result.largest_batch:,} users"
     return Headline(asked, verdict)
 
 
@@ -192,7 +198,7 @@ def attention_compare(spec: Any, inputs: dict[str, Any], result: Any) -> Headlin
     if not result.recommendation:
         return Headline(asked, "nothing compared here can be recommended")
     last = result.recommendation[-1]
-    return Headline(asked, f"at {_tokens(last.seq)} tokens: {last.variant}; {last.reason}")
+    return Headline(asked, f"at {_tokens(last.seq)} tokens: {last.reason}")
 
 
 def moe(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
@@ -210,13 +216,20 @@ def chinchilla(model: dict[str, Any] | None, inputs: dict[str, Any], result: Any
     best = result["laws"]
     laws = f"{len(best)} laws" if len(best) > 1 else best[0].law
     name = f"{model.get('title') or model['name']}" if model else ""
-    given = {"compute": "training FLOPs", "params": "parameters", "tokens": "tokens", "dollars": "USD", "days": "days"}
-    said = [f"{value:,.4g} {given[key]}" for key, value in inputs.items() if key in given and isinstance(value, (int, float))]
+    forms = {
+        "compute": lambda value: f"{value:,.4g} training FLOPs".replace("e+", "e"),
+        "params": lambda value: f"{_short(round(value))} parameters",
+        "tokens": lambda value: f"{_short(round(value))} tokens",
+        "dollars": _money,
+        "gpu_hours": lambda value: f"{_short(round(value))} GPU-hours",
+        "days": lambda value: f"{value:g} days",
+    }
+    said = [forms[key](value) for key, value in inputs.items() if key in forms and isinstance(value, (int, float))]
     n, d = [one.params for one in best], [one.tokens for one in best]
     verdict = f"{_count(median(n))} parameters on {_count(median(d))} tokens"
     if len(best) > 1:
-        verdict += f" (median; {_count(min(n))} to {_count(max(n))} on {_count(max(d))} to {_count(min(d))})"
-    start = "compute-optimal: " if model is None else "the same compute would be best spent on "
+        verdict += f"; by law {_count(min(n))} to {_count(max(n))}"
+    start = "" if model is None else "the same compute buys "
     return Headline(_line(name, *said, laws), start + verdict)
 
 

@@ -6,21 +6,9 @@ import json
 import sys
 from typing import Any
 
-from llmcx.answers import shown
+from llmcx.answers import as_json as as_json
 from llmcx.errors import InputError
 from llmcx.report.render import Item
-
-
-def as_json(value: Any) -> Any:
-    """A result as JSON's types; exact integers stay integers."""
-    names = shown(value)
-    if names is not None:
-        return {name: as_json(getattr(value, name)) for name in names}
-    if isinstance(value, dict):
-        return {key: as_json(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [as_json(item) for item in value]
-    return value
 
 
 def as_rows(values: Any) -> list[dict[str, Any]]:

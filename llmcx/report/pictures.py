@@ -188,8 +188,8 @@ def _shapes(items: list[Item]) -> list[Figure]:
     """Width over depth."""
     r = items[0].result
     equal = "FLOPs" if "flops" in items[0].inputs else "parameters"
-    series = [Series(f"equal {equal}", [(row.n_layers, row.aspect_ratio) for row in r["shapes"]])]
-    series += [Series(row.name, [(row.n_layers, row.aspect_ratio)], joined=False) for row in r["references"]]
+    series = [Series(f"equal {equal}", [(row.n_layers, row.aspect_ratio) for row in r.shapes])]
+    series += [Series(row.name, [(row.n_layers, row.aspect_ratio)], joined=False) for row in r.references]
     return [Curves("Aspect ratio by depth", Axis("layers"), Axis("d_model / layers"), series)]
 
 

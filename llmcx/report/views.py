@@ -51,7 +51,7 @@ def _params_details(item: Item) -> list[Table]:
     return _params_rows(item, as_rows(item.result.components))
 
 
-SCREEN = 13
+SCREEN = 10
 """Rows of a table beside which the rest of an answer fits 24 lines."""
 _PART = {"norm": "norms", "final_norm": "norms"}
 
@@ -66,9 +66,11 @@ def _flops_facts(item: Item) -> list[Fact]:
         r,
         "forward: forward (flops) | backward: backward (flops) | train: training step (flops) | "
         f"per_token: forward per token (flops) | decode: decode step, context {r.decode_context:,} (flops) | "
-        "elementwise: elementwise, apart (flops) | crossover: attention = linear at n (int)",
+        "elementwise: elementwise, apart (flops) | crossover: attention = the layers' matrices at n (int) | "
+        "crossover_with_head: attention = all matrices, head included, at n (int)",
         **totals,
         crossover=r.crossover.layers,
+        crossover_with_head=r.crossover.with_head,
     )
 
 
@@ -180,7 +182,7 @@ PRESET = View(_preset_tables)
 
 
 def _bounds_tables(item: Item) -> list[Table]:
-    gap = item.result["generalization"]
+    gap = item.result.generalization
     facts = facts_of(
         gap,
         f"bound: sqrt(P log n / n), log to base {gap.base} (float) | vacuous: vacuous (at least 1) | "
@@ -193,9 +195,9 @@ def _bounds_tables(item: Item) -> list[Table]:
     )
     return [
         facts_table("Generalisation", facts),
-        Table("Test error over training error, at most", certified, as_rows(item.result["certificates"])),
-        Table("All pairs", pairs, as_rows(item.result["all_pairs"])),
-        Table("Layers until every token can reach every other", hops, as_rows(item.result["hops"])),
+        Table("Test error over training error, at most", certified, as_rows(item.result.certificates)),
+        Table("All pairs", pairs, as_rows(item.result.all_pairs)),
+        Table("Layers until every token can reach every other", hops, as_rows(item.result.hops)),
     ]
 
 
@@ -212,8 +214,8 @@ def _shapes_tables(item: Item) -> list[Table]:
     reference = [*columns_of("name: published"), *(column for column in columns if column.key != "relative")]
     equal = "FLOPs" if "flops" in item.inputs else "parameters"
     return [
-        Table(f"Shapes of equal {equal}", columns, as_rows(item.result["shapes"])),
-        Table("For reference", reference, as_rows(item.result["references"])),
+        Table(f"Shapes of equal {equal}", columns, as_rows(item.result.shapes)),
+        Table("For reference", reference, as_rows(item.result.references)),
     ]
 
 

@@ -323,7 +323,7 @@ def placed(laws: list[Law], sizes: Sequence[float], tokens: float, compute: floa
     best = [optimum(one, compute=compute, flops_per_param_token=compute / (n * tokens)) for one, n in each]
     notes = [f"estimates: fits to other people's runs; C = {compute / (max(sizes) * tokens):.3g} N D"]
     if any(one.excess_compute is not None for one in stands):
-        notes.append("wasted: the share of the compute that the optimum of the same loss would not have needed")
+        notes.append("wasted: the share of the compute that the optimum of the same loss would have spared")
     if any(one.justified_inference is not None for one in stands):
         served = "tokens served over the lifetime for which no other model of its loss is cheaper to train and serve"
         notes.append(f"pays from: {served}")

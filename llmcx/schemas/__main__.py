@@ -92,6 +92,7 @@ def members_of(kind: Any) -> Members | None:
 def read(hint: Any) -> Any:
     """A type hint with every result's type in it replaced by its model."""
     origin: Any = get_origin(hint)
+    origin = list if isinstance(origin, type) and issubclass(origin, list) else origin
     if origin not in (None, Literal):
         return (Union if origin is UnionType else origin)[tuple(each if each is ... else read(each) for each in get_args(hint))]
     members = members_of(hint)

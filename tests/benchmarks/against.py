@@ -185,7 +185,7 @@ class Bench:
     def llmcx(self, model: str) -> Row:
         row, config = Row(), str(self.folder / slug(model) / "config.json")
         base = [str(self.args.llmcx)]
-        end = ["--config", config, "--json"]
+        end = [config, "--json"]
         row.found["params"] = json.loads(self.run([*base, "params", *end], row))["result"]["total"]
         row.found["flops"] = json.loads(self.run([*base, "flops", *end, "--seq", str(SEQ)], row))["result"]["forward"]["total"]
         train = ["--train", "--attn", "eager", "--seq", str(SEQ)]
@@ -343,8 +343,8 @@ def start_up(bench: Bench) -> list[str]:
         "python -c pass": [python, "-c", "pass"],
         'python -c "import typer"': [python, "-c", "import typer"],
         "llmcx --help": [llmcx, "--help"],
-        "llmcx params --preset gpt3": [llmcx, "params", "--preset", "gpt3"],
-        "llmcx params --preset gpt3 --json": [llmcx, "params", "--preset", "gpt3", "--json"],
+        "llmcx params gpt3": [llmcx, "params", "gpt3"],
+        "llmcx params gpt3 --json": [llmcx, "params", "gpt3", "--json"],
         "python calc_transformer_params.py -l 96 -hs 12288": [theirs, calc, "-l", "96", "-hs", "12288"],
         "python -m llm_analysis.analysis infer --model_name gpt2": [analysis, *infer],
         "accelerate estimate-memory --help": [str(Path(tools).parent / "accelerate"), "estimate-memory", "--help"],

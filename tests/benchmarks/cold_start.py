@@ -1,7 +1,7 @@
 """Cold start of whole commands, as ratios to `python -c "import typer"` measured in the same run.
 
     python tests/benchmarks/cold_start.py [PAIRS]              the commands below
-    python tests/benchmarks/cold_start.py [PAIRS] ARGUMENTS    any other: cold_start.py 20 train --preset gpt3 --json
+    python tests/benchmarks/cold_start.py [PAIRS] ARGUMENTS    any other: cold_start.py 20 train gpt3 --json
     python tests/benchmarks/cold_start.py --where [RUNS] [ARGUMENTS]    where a command's milliseconds go
 
 Run it from a regular install (`pip install .`), whose bytecode is compiled. Pairs are interleaved, so that a drift of the
@@ -24,15 +24,15 @@ LLMCX = shutil.which("llmcx", path=str(Path(sys.executable).parent)) or "llmcx"
 BASE = [sys.executable, "-c", "import typer"]
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 CASES = [
-    "params --preset gpt3 --json",
+    "params gpt3 --json",
     "--help",
-    f"params --config {DOCS / 'example.yaml'} --json",
-    f"params --config {DOCS / 'config.json'} --json",
-    "flops --preset llama-3-8b --json",
-    "memory --preset llama-3-8b --json",
-    "params --preset gpt3",
+    f"params {DOCS / 'example.yaml'} --json",
+    f"params {DOCS / 'config.json'} --json",
+    "flops llama-3-8b --json",
+    "memory llama-3-8b --json",
+    "params gpt3",
     "params --help",
-    "complete: params --preset gp",
+    "complete: params gp",
     "complete: memory --dtype q",
     "complete: explain kv",
     "complete: sweep memory --optimizer ad",

@@ -1,0 +1,857 @@
+"""The functions of the Python API. Written by python -m llmcx.cli.api from the options that the commands declare.
+
+A ``Size`` is a whole number, or a text as on the command line: "8k", "70B", "80GB". A ``Number`` is one, or a text: "90%".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, overload
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping, Sequence
+    from typing import TypeAlias
+
+    from llmcx.answers.attention_compare import Comparison
+    from llmcx.answers.bounds import Bounds
+    from llmcx.answers.chinchilla import Optima
+    from llmcx.answers.compare import Contrast
+    from llmcx.answers.flops import Flops
+    from llmcx.answers.memory import Memory
+    from llmcx.answers.moe import Experts
+    from llmcx.answers.params import Params
+    from llmcx.answers.plan import Trained
+    from llmcx.answers.serve import Serving
+    from llmcx.answers.shapes import Shapes
+    from llmcx.answers.weights import Weights
+    from llmcx.catalog.presets import Summary
+    from llmcx.model.spec import ModelSpec
+
+    Model: TypeAlias = "str | os.PathLike[str] | ModelSpec | Mapping[str, Any]"
+    Number: TypeAlias = "float | str"
+    Size: TypeAlias = "int | str"
+    Text: TypeAlias = "str | os.PathLike[str]"
+
+
+def _asked(name: str, given: dict[str, Any]) -> Any:
+    from llmcx.cli.python import answer
+
+    return answer(name, given)
+
+
+@overload
+def params(
+    model: Model | None = None,
+    *,
+    dtype: str | None = None,
+    weights: None = None,
+    preset: str | None = None,
+    config: Text | None = None,
+    hf: str | None = None,
+    as_type: str | None = None,
+    layers: Size | None = None,
+    d_model: Size | None = None,
+    heads: Size | None = None,
+    kv_heads: Size | None = None,
+    head_dim: Size | None = None,
+    d_ff: Size | None = None,
+    vocab: Size | None = None,
+    positions: Size | None = None,
+    context_length: Size | None = None,
+    experts: Size | None = None,
+    top_k: Size | None = None,
+    experts_from: str | None = None,
+    window: Size | None = None,
+    ffn: str | None = None,
+    norm: str | None = None,
+    attention: str | None = None,
+    bias: bool | None = None,
+    tied: bool | None = None,
+) -> Params: ...
+
+
+@overload
+def params(
+    model: Model | None = None,
+    *,
+    weights: Text,
+    preset: str | None = None,
+    config: Text | None = None,
+    hf: str | None = None,
+    as_type: str | None = None,
+    layers: Size | None = None,
+    d_model: Size | None = None,
+    heads: Size | None = None,
+    kv_heads: Size | None = None,
+    head_dim: Size | None = None,
+    d_ff: Size | None = None,
+    vocab: Size | None = None,
+    positions: Size | None = None,
+    context_length: Size | None = None,
+    experts: Size | None = None,
+    top_k: Size | None = None,
+    experts_from: str | None = None,
+    window: Size | None = None,
+    ffn: str | None = None,
+    norm: str | None = None,
+    attention: str | None = None,
+    bias: bool | None = None,
+    tied: bool | None = None,
+) -> Weights: ...
+
+
+def params(
+    model: Model | None = None,
+    *,
+    dtype: str | None = None,
+    weights: Text | None = None,
+    preset: str | None = None,
+    config: Text | None = None,
+    hf: str | None = None,
+    as_type: str | None = None,
+    layers: Size | None = None,
+    d_model: Size | None = None,
+    heads: Size | None = None,
+    kv_heads: Size | None = None,
+    head_dim: Size | None = None,
+    d_ff: Size | None = None,
+    vocab: Size | None = None,
+    positions: Size | None = None,
+    context_length: Size | None = None,
+    experts: Size | None = None,
+    top_k: Size | None = None,
+    experts_from: str | None = None,
+    window: Size | None = None,
+    ffn: str | None = None,
+    norm: str | None = None,
+    attention: str | None = None,
+    bias: bool | None = None,
+    tied: bool | None = None,
+) -> Params | Weights:
+    """Count parameters: total, active, per component, and their bytes.
+
+    model: A preset, a path, ORG/NAME on the hub, a size such as 7B, a mapping as of a file, or a ``ModelSpec``.
+    dtype: Of the weights: fp32, tf32, bf16, fp16, fp8, int8, int4. Default: bf16. Not with ``weights``.
+    weights: Safetensors or GGUF, a file or a directory: what is stored, beside the count.
+    preset: A built-in model, by name.
+    config: A preset file or a Hugging Face config.json; - is stdin.
+    hf: On the Hugging Face hub (extra llmcx[hub]).
+    as_type: Read a config.json as this model_type.
+    layers: Layers.
+    d_model: Model width.
+    heads: Query heads.
+    kv_heads: Key-value heads (1 is MQA).
+    head_dim: Width of a head.
+    d_ff: Feed-forward width.
+    vocab: Vocabulary size; 32k is 32000.
+    positions: Learned positions; 8k is 8192.
+    context_length: Longest context; 8k is 8192.
+    experts: Experts per MoE layer.
+    top_k: Experts that each token is routed to.
+    experts_from: copy (default): each expert as wide as a dense model's feed-forward; split: d_ff / experts.
+    window: Sliding window, own token included.
+    ffn: plain or gated.
+    norm: layernorm or rmsnorm.
+    attention: Exchange the attention: sliding:w=4096, gqa:g=8, mla, dsa:k=2048, mamba2, ... (see `llmcx explain attention`).
+    bias: Biases in every linear layer.
+    tied: Head tied to the token table.
+
+    >>> params("gpt3").total
+    174604259328
+    """
+    found: Params | Weights = _asked("params", locals())
+    return found
+
+
+def flops(
+    model: Model | None = None,
+    *,
+    seq: Size | None = None,
+    batch: Size = 1,
+    source_seq: Size | None = None,
+    context: Size | None = None,
+    causal: bool = False,
+    recompute: str = "none",
+    convention: str = "flops",
+    preset: str | None = None,
+    config: Text | None = None,
+    hf: str | None = None,
+    as_type: str | None = None,
+    layers: Size | None = None,
+    d_model: Size | None = None,
+    heads: Size | None = None,
+    kv_heads: Size | None = None,
+    head_dim: Size | None = None,
+    d_ff: Size | None = None,
+    vocab: Size | None = None,
+    positions: Size | None = None,
+    context_length: Size | None = None,
+    experts: Size | None = None,
+    top_k: Size | None = None,
+    experts_from: str | None = None,
+    window: Size | None = None,
+    ffn: str | None = None,
+    norm: str | None = None,
+    attention: str | None = None,
+    bias: bool | None = None,
+    tied: bool | None = None,
+) -> Flops:
+    """Count FLOPs: forward, backward, training, and one decode step with a KV cache.
+
+    model: A preset, a path, ORG/NAME on the hub, a size such as 7B, a mapping as of a file, or a ``ModelSpec``.
+    seq: Tokens of a sequence; 8k is 8192. Default: the context.
+    batch: Sequences.
+    source_seq: Encoder tokens of an encoder-decoder. Default: ``seq``.
+    context: Tokens that the decode step attends to. Default: ``seq``.
+    causal: Count only the scores a mask or window leaves.
+    recompute: none, or full: training does the layers' forward again.
+    convention: flops (2 per multiply-add), macs (1), eager (as transformers' code runs), leading-order (no constants).
+
+    The others name the model in another way, or change its shape: see :func:`params`.
+
+    >>> flops("gpt3", seq="2k").forward.total
+    734804261732352
+    """
+    found: Flops = _asked("flops", locals())
+    return found
+
+
+def memory(
+    model: Model | None = None,
+    *,
+    train: bool = False,
+    hardware: Text | None = None,
+    budget: Size | None = None,
+    utilization: Number | None = None,
+    fit: str | None = None,
+    seq: Size | None = None,
+    batch: Size | None = None,
+    dtype: str | None = None,
+    kv_dtype: str | None = None,
+    engine: str | None = None,
+    block: Size | None = None,
+    ubatch: Size | None = None,
+    gpus: Size | None = None,
+    tp: Size | None = None,
+    pp: Size | None = None,
+    cp: Size | None = None,
+    ep: Size | None = None,
+    zero: Size | None = None,
+    virtual: Size | None = None,
+    attention_dp: Size | None = None,
+    shard: Size | None = None,
+    micro_batches: Size | None = None,
+    sequence_parallel: bool | None = None,
+    micro_batch: Size | None = None,
+    precision: str | None = None,
+    optimizer: str | None = None,
+    recompute: str | None = None,
+    lora: Size | None = None,
+    attn: str | None = None,
+    lora_targets: str | Sequence[str] | None = None,
+    dropout: bool = False,
+    checkpoint_every: Size | None = None,
+    loss_chunk: Size | None = None,
+    fragmentation: Number | None = None,
+    activations: str | None = None,
+    preset: str | None = None,
+    config: Text | None = None,
+    hf: str | None = None,
+    as_type: str | None = None,
+    layers: Size | None = None,
+    d_model: Size | None = None,
+    heads: Size | None = None,
+    kv_heads: Size | None = None,
+    head_dim: Size | None = None,
+    d_ff: Size | None = None,
+    vocab: Size | None = None,
+    positions: Size | None = None,
+    context_length: Size | None = None,
+    experts: Size | None = None,
+    top_k: Size | None = None,
+    experts_from: str | None = None,
+    window: Size | None = None,
+    ffn: str | None = None,
+    norm: str | None = None,
+    attention: str | None = None,
+    bias: bool | None = None,
+    tied: bool | None = None,
+) -> Memory:
+    """Add up memory for inference (default) or training, part by part: does it fit, and what would make it fit?
+
+    model: A preset, a path, ORG/NAME on the hub, a size such as 7B, a mapping as of a file, or a ``ModelSpec``.
+    train: Training instead of inference.
+    hardware: What it should fit on: h100, 2xh100, rtx-4090, FILE.yaml, auto.
+    budget: Or bytes on each GPU, with their unit: 80GB, 80GiB.
+    utilization: Share of the memory to use. Default: 90% in inference, all in training.
+    fit: What to make as large as fits: batch, seq, gpus or dtype.
+    seq: Tokens of a sequence; 8k is 8192. Default: the context.
+    batch: Sequences at a time. Default: 1.
+    dtype: Of the weights: bf16, fp8, int4, q4_k_m, gptq, awq, nf4, mxfp4, ...; with ``lora``, of the frozen ones.
+    kv_dtype: Of the KV cache. Not with ``train``.
+    engine: Inference: ideal (nothing reserved), transformers, vllm, llama.cpp; training: transformers, megatron.
+    block: vllm: tokens of a block. Default: 16. Needs ``engine`` vllm.
+    ubatch: llama.cpp: tokens of a physical batch. Default: 512. Needs ``engine`` llama.cpp.
+    gpus: All GPUs. Default: those of ``hardware``, else tp × pp × cp.
+    tp: Tensor-parallel GPUs.
+    pp: Pipeline stages.
+    cp: Context-parallel GPUs. Needs ``train``.
+    ep: Expert-parallel GPUs.
+    zero: ZeRO stage 0-3 over the data-parallel GPUs; FSDP is 3. Needs ``train``.
+    virtual: Chunks of layers per stage: an interleaved pipeline. Needs ``train`` and ``pp``.
+    attention_dp: Groups of ``tp`` that attend for a share of the batch each. Not with ``train``.
+    shard: HSDP: ZeRO over groups of this many GPUs. Needs ``train`` and ``zero``.
+    micro_batches: Micro-batches of a step. Default: enough to fill the pipeline. Needs ``train`` and ``pp``.
+    sequence_parallel: With ``tp``: cut the rest by tokens. Default: True. Needs ``train`` and ``tp``.
+    micro_batch: Sequences at a time on a GPU. Default: 1. Needs ``train``.
+    precision: fp32, bf16, mixed (bf16, fp32 master copy) or megatron (mixed, fp32 gradients). Default: mixed. Needs
+        ``train``.
+    optimizer: sgd, momentum, adam, adamw, adam8bit, adafactor, lion, muon. Default: adam. Needs ``train``.
+    recompute: none, selective (the attention's softmax), elementwise (also norms, activations) or full (layers). Default:
+        none. Needs ``train``.
+    lora: Fine-tuning: the rank of low-rank adapters on a frozen model. Needs ``train``.
+    attn: sdpa, flash (windows need no mask) or eager (scores kept). Default: sdpa. Needs ``train``.
+    lora_targets: The matrices that have adapters. Default: q,k,v,out,gate,up,down. Needs ``lora``.
+    dropout: Keep the masks of dropout too. Needs ``train``.
+    checkpoint_every: Keep every c-th layer's input, recompute the rest. Needs ``train``.
+    loss_chunk: Tokens whose logits a chunked loss has at a time. Needs ``train``.
+    fragmentation: Assumed loss to fragmentation, as a share: 5%. Needs ``train``.
+    activations: autograd (op by op) or textbook (L·b·n·d + L·b·H·n²). Default: autograd. Needs ``train``.
+
+    The others name the model in another way, or change its shape: see :func:`params`.
+
+    >>> memory("llama-3-8b", seq="8k", batch=16, hardware="h100").fits
+    True
+    """
+    found: Memory = _asked("memory", locals())
+    return found
+
+
+def attention_compare(
+    model: Model | None = None,
+    *,
+    seq: Size | Sequence[Size] = "512:32k:x4",
+    batch: Size = 1,
+    variant: str | Sequence[str] | None = None,
+    hardware: Text | None = None,
+    budget: Size | None = None,
+    utilization: Number | None = None,
+    dtype: str = "bf16",
+    causal: bool = False,
+    on_chip: Size | None = None,
+    sparse_window: Size | None = None,
+    stride: Size | None = None,
+    globals: Size | None = None,
+    rank: Size | None = None,
+    features: Size | None = None,
+    preset: str | None = None,
+    config: Text | None = None,
+    hf: str | None = None,
+    as_type: str | None = None,
+    layers: Size | None = None,
+    d_model: Size | None = None,
+    heads: Size | None = None,
+    kv_heads: Size | None = None,
+    head_dim: Size | None = None,
+    d_ff: Size | None = None,
+    vocab: Size | None = None,
+    positions: Size | None = None,
+    context_length: Size | None = None,
+    experts: Size | None = None,
+    top_k: Size | None = None,
+    experts_from: str | None = None,
+    window: Size | None = None,
+    ffn: str | None = None,
+    norm: str | None = None,
+    attention: str | None = None,
+    bias: bool | None = None,
+    tied: bool | None = None,
+) -> Comparison:
+    """Exchange the attention of a model and compare FLOPs, memory, traffic, time, cache, reach and limits.
+
+    model: A preset, a path, ORG/NAME on the hub, a size such as 7B, a mapping as of a file, or a ``ModelSpec``.
+    seq: Lengths to compare at, 8k is 8192; a range is 1k:1M:x4.
+    batch: Sequences.
+    variant: A variant such as local:w=512, gqa:g=8 or dsa:k=2048, or a list of them. Default: seventeen. The first is the
+        baseline.
+    hardware: Times on this machine, and its memory as budget: h100, auto.
+    budget: Memory that gives each variant's longest prefill: 80GB.
+    utilization: Share of the accelerator's memory to use. Default: 90%.
+    dtype: Of weights, activations and cache.
+    causal: Count only the pairs a causal mask leaves.
+    on_chip: What tiles of keys may fill on the chip: 192KiB.
+    sparse_window: w of local and Longformer. Default: 256. Not with ``variant``.
+    stride: k of strided. Default: 128. Not with ``variant``.
+    globals: Global tokens of Longformer. Default: 16. Not with ``variant``.
+    rank: k of Linformer. Default: 256. Not with ``variant``.
+    features: r of Performer. Default: 256. Not with ``variant``.
+
+    The others name the model in another way, or change its shape: see :func:`params`.
+
+    >>> attention_compare("gpt3", seq=[1024, "2k"], variant="flash").rows[1].pairs
+    4194304
+    """
+    found: Comparison = _asked("attention_compare", locals())
+    return found
+
+
+def moe(
+    model: Model | None = None,
+    *,
+    seq: Size | None = None,
+    batch: Size = 1,
+    capacity_factor: Number | None = None,
+    dtype: str = "bf16",
+    imbalance: Number = 1.0,
+    ep: Size | None = None,
+    simulate: Size | None = None,
+    seed: Size | None = None,
+    preset: str | None = None,
+    config: Text | None = None,
+    hf: str | None = None,
+    as_type: str | None = None,
+    layers: Size | None = None,
+    d_model: Size | None = None,
+    heads: Size | None = None,
+    kv_heads: Size | None = None,
+    head_dim: Size | None = None,
+    d_ff: Size | None = None,
+    vocab: Size | None = None,
+    positions: Size | None = None,
+    context_length: Size | None = None,
+    experts: Size | None = None,
+    top_k: Size | None = None,
+    experts_from: str | None = None,
+    window: Size | None = None,
+    ffn: str | None = None,
+    norm: str | None = None,
+    attention: str | None = None,
+    bias: bool | None = None,
+    tied: bool | None = None,
+) -> Experts:
+    """Mixture of experts: total and active parameters, capacity, traffic, and the dense models it compares with.
+
+    model: A preset, a path, ORG/NAME on the hub, a size such as 7B, a mapping as of a file, or a ``ModelSpec``.
+    seq: Tokens of a sequence; 8k is 8192. Default: the context.
+    batch: Sequences.
+    capacity_factor: Room of an expert over an even share.
+    dtype: Of the weights and of the activations sent between GPUs.
+    imbalance: Load of the hottest expert over the mean; 1 is uniform routing.
+    ep: GPUs that share out the experts.
+    simulate: Batches to draw and count, beside the expected values.
+    seed: Of the simulation. Default: 0. Needs ``simulate``.
+
+    The others name the model in another way, or change its shape: see :func:`params`.
+
+    >>> moe("mixtral-8x7b").active
+    12879925248
+    """
+    found: Experts = _asked("moe", locals())
+    return found
+
+
+def chinchilla(
+    model: Model | None = None,
+    *,
+    law: Text | Sequence[Text] | None = None,
+    count: str | None = None,
+    seq: Size | None = None,
+    compute: Size | None = None,
+    params: Size | None = None,
+    tokens: Size | None = None,
+    gpu_hours: Size | None = None,
+    dollars: Size | None = None,
+    days: Number | None = None,
+    gpus: Size | None = None,
+    hardware: Text | None = None,
+    mfu: Number | None = None,
+    price: Number | None = None,
+    unique_tokens: Size | None = None,
+    inference_tokens: Size | None = None,
+    compare: Size | Sequence[Size] | None = None,
+    shape: bool = False,
+    out: Text | None = None,
+    preset: str | None = None,
+    config: Text | None = None,
+    hf: str | None = None,
+    as_type: str | None = None,
+    layers: Size | None = None,
+    d_model: Size | None = None,
+    heads: Size | None = None,
+    kv_heads: Size | None = None,
+    head_dim: Size | None = None,
+    d_ff: Size | None = None,
+    vocab: Size | None = None,
+    positions: Size | None = None,
+    context_length: Size | None = None,
+    experts: Size | None = None,
+    top_k: Size | None = None,
+    experts_from: str | None = None,
+    window: Size | None = None,
+    ffn: str | None = None,
+    norm: str | None = None,
+    attention: str | None = None,
+    bias: bool | None = None,
+    tied: bool | None = None,
+) -> Optima:
+    """Compute-optimal parameters and tokens by published scaling laws, and the loss they predict. All estimates.
+
+    model: A preset, a path, ORG/NAME on the hub, a size such as 7B, a mapping as of a file, or a ``ModelSpec``.
+    law: A law by name, or a law file, or a list of them. Default: all.
+    count: FLOPs of a model: exact (default), 6nd or appendix-f.
+    seq: Tokens per training sequence of a model; 8k is 8192.
+    compute: Training FLOPs, e.g. 5.76e23.
+    params: Parameters of the model, e.g. 70B; with ``tokens``: a trained model.
+    tokens: Training tokens, e.g. 1.4T. Of a preset: default as published.
+    gpu_hours: GPU-hours.
+    dollars: USD, at ``price`` per GPU-hour.
+    days: Days on ``gpus``.
+    gpus: GPUs of ``days``. Needs ``days``.
+    hardware: The accelerator. Default: h100.
+    mfu: Share of the dense 16-bit peak that the run uses. Default: 0.4.
+    price: USD per GPU-hour. Default: the accelerator's, dated. Needs ``dollars``.
+    unique_tokens: Unique tokens that exist; more are repeats.
+    inference_tokens: Tokens served over the lifetime.
+    compare: Model sizes at this compute, e.g. 280B,70B.
+    shape: A real shape near each optimum, as a preset in the answer.
+    out: Write that shape as a preset file (one ``law``).
+
+    The others name the model in another way, or change its shape: see :func:`params`.
+
+    >>> round(chinchilla(compute="1e21", law="epoch").laws[0].tokens_per_param, 2)
+    21.59
+    """
+    found: Optima = _asked("chinchilla", locals())
+    return found
+
+
+def train(
+    model: Model | None = None,
+    *,
+    tokens: Size,
+    hardware: Text = "h100",
+    seq: Size | None = None,
+    global_batch: Size | None = None,
+    plan: bool = False,
+    engine: str = "megatron",
+    compute_dtype: str | None = None,
+    attn: str = "flash",
+    efficiency: str | Sequence[str] | None = None,
+    gpus: Size | None = None,
+    tp: Size | None = None,
+    pp: Size | None = None,
+    cp: Size | None = None,
+    ep: Size | None = None,
+    zero: Size | None = None,
+    virtual: Size | None = None,
+    micro_batch: Size | None = None,
+    recompute: str | None = None,
+    price: Number | None = None,
+    power: Number | None = None,
+    pue: Number | None = None,
+    grid: Number | None = None,
+    available: Number = 1.0,
+    preset: str | None = None,
+    config: Text | None = None,
+    hf: str | None = None,
+    as_type: str | None = None,
+    layers: Size | None = None,
+    d_model: Size | None = None,
+    heads: Size | None = None,
+    kv_heads: Size | None = None,
+    head_dim: Size | None = None,
+    d_ff: Size | None = None,
+    vocab: Size | None = None,
+    positions: Size | None = None,
+    context_length: Size | None = None,
+    experts: Size | None = None,
+    top_k: Size | None = None,
+    experts_from: str | None = None,
+    window: Size | None = None,
+    ffn: str | None = None,
+    norm: str | None = None,
+    attention: str | None = None,
+    bias: bool | None = None,
+    tied: bool | None = None,
+) -> Trained:
+    """Time, GPU-hours, cost, energy and CO2 of a training run, by roofline: the ideal bound and a calibrated estimate.
+
+    model: A preset, a path, ORG/NAME on the hub, a size such as 7B, a mapping as of a file, or a ``ModelSpec``.
+    tokens: Training tokens, e.g. 15.6T.
+    hardware: h100, 1024xh100, FILE.yaml, auto: `llmcx catalog hardware`.
+    seq: Tokens of a sequence. Default: the context, at most 8k.
+    global_batch: Sequences per step. Default: 4M tokens of them, 16M from 100B parameters on.
+    plan: Search all layouts that fit, rank them, say why.
+    engine: Whose measured efficiency: megatron or fsdp.
+    compute_dtype: Of the matmuls: bf16, fp16, fp8. Default: 16 bits.
+    attn: flash, sdpa (windows need a mask) or eager (scores written out).
+    efficiency: Override a factor, e.g. matmul=0.7, hidden_tp=0.5, or a list of them.
+    gpus: All GPUs. Default: those of ``hardware``, else tp × pp × cp.
+    tp: Tensor-parallel GPUs.
+    pp: Pipeline stages.
+    cp: Context-parallel GPUs.
+    ep: Expert-parallel GPUs.
+    zero: ZeRO stage 0-3 over the data-parallel GPUs; FSDP is 3.
+    virtual: Chunks of layers per stage: an interleaved pipeline. Needs ``pp``.
+    micro_batch: Sequences at a time on a GPU.
+    recompute: none, selective (the attention's softmax), elementwise (also norms, activations) or full (layers).
+    price: USD per accelerator-hour. Default: the accelerator's, dated.
+    power: Watts drawn per accelerator. Default: its rated power.
+    pue: Power usage effectiveness of the site.
+    grid: Grid intensity, g CO2 per kWh.
+    available: Share of the wall clock that makes progress.
+
+    The others name the model in another way, or change its shape: see :func:`params`.
+
+    >>> train("llama-2-7b", tokens="2T", hardware="512xa100", seq="4k").training.steps
+    476838
+    """
+    found: Trained = _asked("train", locals())
+    return found
+
+
+def serve(
+    model: Model | None = None,
+    *,
+    hardware: Text = "h100",
+    prompt: Size = 1024,
+    output: Size = 1024,
+    batch: Size | None = None,
+    dtype: str = "bf16",
+    kv_dtype: str = "bf16",
+    compute_dtype: str | None = None,
+    utilization: Number = 0.9,
+    price: Number | None = None,
+    gpus: Size | None = None,
+    tp: Size | None = None,
+    ep: Size = 1,
+    attention_dp: Size = 1,
+    cached: Size = 0,
+    chunk: Size | None = None,
+    draft: Size = 0,
+    acceptance: Number | None = None,
+    draft_cost: Number | None = None,
+    efficiency: str | Sequence[str] | None = None,
+    preset: str | None = None,
+    config: Text | None = None,
+    hf: str | None = None,
+    as_type: str | None = None,
+    layers: Size | None = None,
+    d_model: Size | None = None,
+    heads: Size | None = None,
+    kv_heads: Size | None = None,
+    head_dim: Size | None = None,
+    d_ff: Size | None = None,
+    vocab: Size | None = None,
+    positions: Size | None = None,
+    context_length: Size | None = None,
+    experts: Size | None = None,
+    top_k: Size | None = None,
+    experts_from: str | None = None,
+    window: Size | None = None,
+    ffn: str | None = None,
+    norm: str | None = None,
+    attention: str | None = None,
+    bias: bool | None = None,
+    tied: bool | None = None,
+) -> Serving:
+    """First token, time per token, tokens/s, largest batch and cost of serving, by roofline: ideal and calibrated.
+
+    model: A preset, a path, ORG/NAME on the hub, a size such as 7B, a mapping as of a file, or a ``ModelSpec``.
+    hardware: h100, 8xh200, rtx-4090, FILE.yaml, auto: `llmcx catalog hardware`.
+    prompt: Tokens in; 8k is 8192.
+    output: Tokens out.
+    batch: Users at once. Default: a frontier up to the largest batch.
+    dtype: Of the weights: bf16, fp8, int4, q4_k_m, awq, mxfp4, ...
+    kv_dtype: Of the cache.
+    compute_dtype: Of the matmuls: bf16, fp8, fp4. Default: fp8 for fp8 weights where the accelerator has it.
+    utilization: Share of the memory that the engine uses.
+    price: USD per accelerator-hour. Default: the accelerator's, dated.
+    gpus: All GPUs. Default: those of ``hardware``, else ``tp``.
+    tp: GPUs that share each layer. Default: all.
+    ep: GPUs that share out the experts, a divisor of ``tp``.
+    attention_dp: Groups of ``tp`` that attend for a share of the users each.
+    cached: Tokens of the prompt found in the prefix cache.
+    chunk: Chunked prefill: tokens of a prompt per step.
+    draft: Speculative decoding: tokens drafted per step.
+    acceptance: Probability that a drafted token is accepted. Default: 0.7. Needs ``draft``.
+    draft_cost: Drafting a token, as a share of a decode step. Default: 0.05. Needs ``draft``.
+    efficiency: Override a factor, e.g. memory=0.9, or a list of them.
+
+    The others name the model in another way, or change its shape: see :func:`params`.
+
+    >>> serve("llama-3-70b", hardware="4xh100", dtype="fp8").gpus
+    4
+    """
+    found: Serving = _asked("serve", locals())
+    return found
+
+
+def compare(
+    a: Model,
+    b: Model,
+    *,
+    with_: str | Sequence[str] | None = None,
+    dtype: str | None = None,
+    as_type: str | None = None,
+    layers: Size | None = None,
+    d_model: Size | None = None,
+    heads: Size | None = None,
+    kv_heads: Size | None = None,
+    head_dim: Size | None = None,
+    d_ff: Size | None = None,
+    vocab: Size | None = None,
+    positions: Size | None = None,
+    context_length: Size | None = None,
+    experts: Size | None = None,
+    top_k: Size | None = None,
+    experts_from: str | None = None,
+    window: Size | None = None,
+    ffn: str | None = None,
+    norm: str | None = None,
+    attention: str | None = None,
+    bias: bool | None = None,
+    tied: bool | None = None,
+    seq: Size | None = None,
+    batch: Size | None = None,
+    source_seq: Size | None = None,
+    context: Size | None = None,
+    causal: bool | None = None,
+    recompute: str | None = None,
+    convention: str | None = None,
+    train: bool | None = None,
+    hardware: Text | None = None,
+    budget: Size | None = None,
+    utilization: Number | None = None,
+    fit: str | None = None,
+    kv_dtype: str | None = None,
+    engine: str | None = None,
+    block: Size | None = None,
+    ubatch: Size | None = None,
+    gpus: Size | None = None,
+    tp: Size | None = None,
+    pp: Size | None = None,
+    cp: Size | None = None,
+    ep: Size | None = None,
+    zero: Size | None = None,
+    virtual: Size | None = None,
+    attention_dp: Size | None = None,
+    shard: Size | None = None,
+    micro_batches: Size | None = None,
+    sequence_parallel: bool | None = None,
+    micro_batch: Size | None = None,
+    precision: str | None = None,
+    optimizer: str | None = None,
+    lora: Size | None = None,
+    attn: str | None = None,
+    lora_targets: str | Sequence[str] | None = None,
+    dropout: bool | None = None,
+    checkpoint_every: Size | None = None,
+    loss_chunk: Size | None = None,
+    fragmentation: Number | None = None,
+    activations: str | None = None,
+    prompt: Size | None = None,
+    output: Size | None = None,
+    compute_dtype: str | None = None,
+    price: Number | None = None,
+    cached: Size | None = None,
+    chunk: Size | None = None,
+    draft: Size | None = None,
+    acceptance: Number | None = None,
+    draft_cost: Number | None = None,
+    efficiency: str | Sequence[str] | None = None,
+) -> Contrast:
+    """Set two models, or two settings of one, side by side: what changed, by how much, and why.
+
+    a, b: A preset, a path, ORG/NAME on the hub, a size such as 7B, a mapping as of a file, or a ``ModelSpec``. Or one with
+        options: "llama-3-8b --kv-heads 32".
+    with_: Which answers to compare: of params, flops, memory, serve. Default: the first three; with ``hardware`` all.
+
+    The others are options of these functions, and hold for both sides.
+
+    >>> compare("llama-3-8b", "llama-3-8b --kv-heads 32", with_="params").figures[0].change
+    805306368
+    """
+    found: Contrast = _asked("compare", locals())
+    return found
+
+
+def bounds(
+    *,
+    params: Size = 100_000_000_000,
+    examples: Size = 100_000_000_000,
+    base: str = "e",
+    kl: Number | None = None,
+    compressed: Size | None = None,
+    delta: Number = 0.05,
+    seq: Size | Sequence[Size] = "4096",
+) -> Bounds:
+    """What theory bounds: the generalisation gap, all-pairs work, layers until all tokens are connected.
+
+    params: Parameters P.
+    examples: Independent training examples n.
+    base: Base of the logarithm: e, 2 or 10.
+    kl: KL of posterior and prior in nats (PAC-Bayes). Default: 1 per parameter.
+    compressed: Size of the compressed weights, e.g. 1GB. Default: 16 bits a parameter.
+    delta: Chance that a certificate fails.
+    seq: Lengths for pairs and hops; 8k is 8192.
+
+    >>> bounds(params="7B", examples="15T").generalization.vacuous
+    False
+    """
+    found: Bounds = _asked("bounds", locals())
+    return found
+
+
+def shapes(
+    *,
+    params: Size | None = None,
+    flops: Size | None = None,
+    vocab: Size = 32000,
+    depths: Size | Sequence[Size] | None = None,
+    seq: Size = 2048,
+    head_dim: Size = 128,
+    kv_heads: Size | None = None,
+    gated: bool = True,
+) -> Shapes:
+    """Depth against width at equal parameters, or equal FLOPs: each depth with the width that comes closest.
+
+    params: Parameters that every shape should have, e.g. 7B. Not with ``flops``.
+    flops: Or forward FLOPs of one sequence, e.g. 30T.
+    vocab: Vocabulary size.
+    depths: Layers to try, e.g. 16,32,64.
+    seq: Tokens of the forward pass; 8k is 8192.
+    head_dim: Width of a head; widths are its multiples.
+    kv_heads: Key-value heads. Default: as many as heads.
+    gated: LLaMA-like or GPT-like.
+
+    >>> [shape.d_model for shape in shapes(params="7B", depths=[32, 64]).shapes]
+    [4224, 2944]
+    """
+    found: Shapes = _asked("shapes", locals())
+    return found
+
+
+def presets(
+    *,
+    family: str | None = None,
+    moe: bool | None = None,
+    at_least: Size = 0,
+    at_most: Size | None = None,
+    context: Size = 0,
+    year: Size | None = None,
+) -> list[Summary]:
+    """Every built-in model, and those of plugins: family, exact size, active size, context, year.
+
+    family: Only families that begin so, e.g. llama or qwen3.
+    moe: Only mixtures of experts, or only dense models.
+    at_least: Only models of N parameters or more, e.g. 7B.
+    at_most: Only models of up to N parameters.
+    context: Only models of N tokens of context or more, e.g. 128k.
+    year: Only this year.
+
+    >>> [row["name"] for row in presets(family="deepseek", at_most="20B")]
+    ['deepseek-v2-lite']
+    """
+    found: list[Summary] = _asked("presets", locals())
+    return found
