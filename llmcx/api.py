@@ -1,6 +1,6 @@
 """The functions of the Python API. Written by python -m llmcx.cli.api from the options that the commands declare.
 
-A ``Size`` is a whole number, or a text as on the command line: "8k", "70B", "80GB". A ``Number`` is one, or a text: "90%".
+A ``Size`` is a whole number, or a text as on the command line: "8k", "70B", "80GB". A ``Share`` is a number, or a text: "90%".
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     Model: TypeAlias = "str | os.PathLike[str] | ModelSpec | Mapping[str, Any]"
     Number: TypeAlias = "float | str"
+    Share: TypeAlias = "float | str"
     Size: TypeAlias = "int | str"
     Text: TypeAlias = "str | os.PathLike[str]"
 
@@ -203,7 +204,7 @@ def flops(
     batch: Sequences.
     source_seq: Encoder tokens of an encoder-decoder. Default: ``seq``.
     context: Tokens that the decode step attends to. Default: ``seq``.
-    causal: Count only the scores a mask or window leaves.
+    causal: Count only the scores a mask or window leaves. Needs ``convention`` flops|macs|eager.
     recompute: none, or full: training does the layers' forward again.
     convention: flops (2 per multiply-add), macs (1), eager (as transformers' code runs), leading-order (no constants).
 
@@ -222,7 +223,7 @@ def memory(
     train: bool = False,
     hardware: Text | None = None,
     budget: Size | None = None,
-    utilization: Number | None = None,
+    utilization: Share | None = None,
     fit: str | None = None,
     seq: Size | None = None,
     batch: Size | None = None,
@@ -252,7 +253,7 @@ def memory(
     dropout: bool = False,
     checkpoint_every: Size | None = None,
     loss_chunk: Size | None = None,
-    fragmentation: Number | None = None,
+    fragmentation: Share | None = None,
     activations: str | None = None,
     preset: str | None = None,
     config: Text | None = None,
@@ -335,7 +336,7 @@ def attention_compare(
     variant: str | Sequence[str] | None = None,
     hardware: Text | None = None,
     budget: Size | None = None,
-    utilization: Number | None = None,
+    utilization: Share | None = None,
     dtype: str = "bf16",
     causal: bool = False,
     on_chip: Size | None = None,
@@ -464,7 +465,7 @@ def chinchilla(
     days: Number | None = None,
     gpus: Size | None = None,
     hardware: Text | None = None,
-    mfu: Number | None = None,
+    mfu: Share | None = None,
     price: Number | None = None,
     unique_tokens: Size | None = None,
     inference_tokens: Size | None = None,
@@ -550,7 +551,7 @@ def train(
     power: Number | None = None,
     pue: Number | None = None,
     grid: Number | None = None,
-    available: Number = 1.0,
+    available: Share = 1.0,
     preset: str | None = None,
     config: Text | None = None,
     hf: str | None = None,
@@ -620,7 +621,7 @@ def serve(
     dtype: str = "bf16",
     kv_dtype: str = "bf16",
     compute_dtype: str | None = None,
-    utilization: Number = 0.9,
+    utilization: Share = 0.9,
     price: Number | None = None,
     gpus: Size | None = None,
     tp: Size | None = None,
@@ -629,8 +630,8 @@ def serve(
     cached: Size = 0,
     chunk: Size | None = None,
     draft: Size = 0,
-    acceptance: Number | None = None,
-    draft_cost: Number | None = None,
+    acceptance: Share | None = None,
+    draft_cost: Share | None = None,
     efficiency: str | Sequence[str] | None = None,
     preset: str | None = None,
     config: Text | None = None,
@@ -716,13 +717,13 @@ def compare(
     batch: Size | None = None,
     source_seq: Size | None = None,
     context: Size | None = None,
-    causal: bool | None = None,
+    causal: bool = False,
     recompute: str | None = None,
     convention: str | None = None,
-    train: bool | None = None,
+    train: bool = False,
     hardware: Text | None = None,
     budget: Size | None = None,
-    utilization: Number | None = None,
+    utilization: Share | None = None,
     fit: str | None = None,
     kv_dtype: str | None = None,
     engine: str | None = None,
@@ -745,10 +746,10 @@ def compare(
     lora: Size | None = None,
     attn: str | None = None,
     lora_targets: str | Sequence[str] | None = None,
-    dropout: bool | None = None,
+    dropout: bool = False,
     checkpoint_every: Size | None = None,
     loss_chunk: Size | None = None,
-    fragmentation: Number | None = None,
+    fragmentation: Share | None = None,
     activations: str | None = None,
     prompt: Size | None = None,
     output: Size | None = None,
@@ -757,8 +758,8 @@ def compare(
     cached: Size | None = None,
     chunk: Size | None = None,
     draft: Size | None = None,
-    acceptance: Number | None = None,
-    draft_cost: Number | None = None,
+    acceptance: Share | None = None,
+    draft_cost: Share | None = None,
     efficiency: str | Sequence[str] | None = None,
 ) -> Contrast:
     """Set two models, or two settings of one, side by side: what changed, by how much, and why.

@@ -66,8 +66,7 @@ def test_gpt3_by_hand() -> None:
         (lambda: llmcx.flops("gpt3", convention="flop"), "convention"),
         (lambda: llmcx.params("gpt3", dtype="bf17"), "dtype"),
         (lambda: llmcx.memory("gpt3", dtype=8), "dtype"),
-        (lambda: llmcx.params(None), "source"),  # type: ignore[arg-type]
-        (lambda: llmcx.params(["gpt3"]), "source"),  # type: ignore[arg-type]
+        (lambda: llmcx.params(["gpt3"]), "model"),  # type: ignore[call-overload]
         (lambda: llmcx.memory("gpt3", seq=2049), "seq"),
     ],
 )
@@ -80,13 +79,12 @@ def test_inputs_are_refused_by_the_call(call: Callable[[], Any], field: str) -> 
 
 @pytest.mark.parametrize(
     ("name", "source", "inputs"),
-    [("params", "gpt3", {}), ("flops", "t5-base", {"seq": 100, "recompute": True}), ("memory", "mixtral-8x7b", {"seq": 100})],
+    [("params", "gpt3", {}), ("flops", "t5-base", {"seq": 100, "recompute": "full"}), ("memory", "mixtral-8x7b", {"seq": 100})],
 )
 def test_an_answer_is_a_value(name: str, source: str, inputs: dict[str, Any]) -> None:
     one, two = (getattr(llmcx, name)(source, **inputs) for _ in range(2))
     figures = plain(one)
     assert one == two and pickle.loads(pickle.dumps(one)) == two and plain(pickle.loads(pickle.dumps(one))) == figures
-    assert all(f"{field}=" in repr(one) for field in figures)
     with pytest.raises(AttributeError, match="no attribute 'totall'"):
         _ = one.totall
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -183,3 +184,18 @@ def test_a_number_format_counts_where_memory_is_not_asked() -> None:
     """GPT-2's 124,439,808 parameters take two bytes each in bf16, one in fp8."""
     found = data("compare", "gpt2", "gpt2 --dtype fp8", "--with", "params,flops")["result"]
     assert figure(found, "params", "bytes")["change"] == -124_439_808
+
+
+def test_serving_where_an_accelerator_is_named() -> None:
+    """Llama 2 7B has 32 key-value heads, Llama 3 8B 8 of the same width: fewer users share an H100, whose price is the same."""
+    asked = ["llama-3-8b", "llama-2-7b", "--seq", "2k"]
+    found = compared(*asked, "--hardware", "h100")
+    assert "serve" not in {row["command"] for row in compared(*asked)["figures"]}
+    cache = figure(found, "memory", "kv_bytes_per_token")
+    assert (cache["a"], cache["b"]) == (2 * 2 * 32 * 8 * 128, 2 * 2 * 32 * 32 * 128)
+    users, speed, cost = (figure(found, "serve", f) for f in ("largest_batch", "last.tokens_per_s_gpu", "last.usd_per_million"))
+    assert users["a"] > 3 * users["b"] and speed["a"] > speed["b"]
+    price = data("serve", "llama-3-8b", "--hardware", "h100")["inputs"]["price"]
+    for side in "ab":
+        assert cost[side] == pytest.approx(price / 3600 / speed[side] * 1e6, rel=1e-9)
+    assert not re.search(r"\de[+-]\d", here("compare", *asked, "--hardware", "h100").out)  # a difference of milliseconds

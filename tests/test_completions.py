@@ -50,13 +50,13 @@ def llmcx(*args: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("shell", sorted(SCRIPTS))
 def test_checked_in_scripts_are_current(shell: str) -> None:
-    done = llmcx("completions", shell)
+    done = llmcx("tools", "completions", shell)
     assert done.returncode == 0
     assert (ROOT / "completions" / SCRIPTS[shell][0]).read_text(encoding="utf-8") == done.stdout
 
 
 def test_write_writes_all_three(tmp_path: Path) -> None:
-    assert llmcx("completions", "--write", str(tmp_path)).returncode == 0
+    assert llmcx("tools", "completions", "--write", str(tmp_path)).returncode == 0
     written = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert written == {path.name: path.read_bytes() for path in (ROOT / "completions").iterdir()}
 
@@ -64,7 +64,7 @@ def test_write_writes_all_three(tmp_path: Path) -> None:
 def test_bad_calls_are_refused(tmp_path: Path) -> None:
     nowhere = str(tmp_path / "no-such-folder")
     for args, named in [(["tcsh"], "bash"), ([], "--write"), (["--write", nowhere], nowhere), (["tcsh", "--write", "."], "bash")]:
-        done = llmcx("completions", *args)
+        done = llmcx("tools", "completions", *args)
         assert done.returncode == 2 and not done.stdout
         assert named in done.stderr and done.stderr.count("\n") == 1
 
@@ -121,31 +121,34 @@ class Terminal:
 
 CASES = [
     ("llmcx par", "llmcx params "),
-    ("llmcx presets sho", "presets show "),
+    ("llmcx catalog sho", "catalog show "),
+    ("llmcx params gpt3-13", "params gpt3-13b"),
     ("llmcx params --pre", "params --preset "),
     ("llmcx params --preset gpt3-13", "--preset gpt3-13b"),
     ("llmcx params --preset=gpt3-13", "--preset=gpt3-13b"),
     ("llmcx params -p openai-community/gpt2-m", "-p openai-community/gpt2-medium"),  # an alias
-    ("llmcx presets show gpt3 --json | llmcx flops --attention perf", "--attention performer"),
+    ("llmcx catalog show gpt3 --json | llmcx flops - --attention perf", "--attention performer"),
     ("llmcx params --format mark", "--format markdown"),
-    ("llmcx completions zs", "completions zsh"),
-    ("llmcx memory --preset gpt3 --dtype mxfp4_", "--dtype mxfp4_moe"),
+    ("llmcx tools completions zs", "completions zsh"),
+    ("llmcx memory gpt3 --dtype mxfp4_", "--dtype mxfp4_moe"),
     ("llmcx memory --optimizer adaf", "--optimizer adafactor"),
     ("llmcx memory --engine vl", "--engine vllm"),
     ("llmcx chinchilla --law muen", "--law muennighoff"),
     ("llmcx serve --hardware=mi355", "--hardware=mi355x"),
     ("llmcx explain universal-a", "explain universal-approximation"),
     ("llmcx explain flops.sc", "explain flops.scores"),
-    ("llmcx schema chinchilla-f", "schema chinchilla-fit"),
+    ("llmcx tools schema chinchilla-f", "schema chinchilla-fit"),
     ("llmcx sweep attention-c", "sweep attention-compare"),
+    ("llmcx sweep memory gpt3-13", "memory gpt3-13b"),
     ("llmcx sweep memory --optimizer adaf", "--optimizer adafactor"),
     ("llmcx sweep memory --kv-dt", "memory --kv-dtype"),
     ("llmcx compare gpt3 gpt3-13", "compare gpt3 gpt3-13b"),
     ("llmcx compare gpt3 gpt3-13b --kv-dt", "gpt3-13b --kv-dtype"),
+    ("llmcx params my-mo", "params my-model.yaml"),
     ("llmcx params --config my-mo", "--config my-model.yaml"),
     ("llmcx params --config=my-mo", "--config=my-model.yaml"),
     ("llmcx params -c my-mo", "-c my-model.yaml"),
-    ("llmcx presets validate my-mo", "validate my-model.yaml"),
+    ("llmcx catalog validate my-mo", "validate my-model.yaml"),
 ]
 
 
@@ -166,18 +169,19 @@ def offered(line: str) -> list[str]:
         ("memory --engine", RUNTIMES),
         ("memory --recompute", RECOMPUTE),
         ("memory --fit", FIT),
-        ("memory --base", quant.SCHEMES),
+        ("memory --hardware", [path.stem for path in (ROOT / "presets" / "hardware").iterdir()]),
+        ("train --engine", ["megatron", "fsdp"]),
         ("flops --attention", VARIANTS),
         ("flops --convention", ["flops", "macs", "leading-order"]),
         ("flops --format", FORMATS),
         ("chinchilla --law", [path.stem for path in (ROOT / "presets" / "laws").iterdir()]),
         ("train --hardware", [path.stem for path in (ROOT / "presets" / "hardware").iterdir()]),
         ("explain", topics.names()),
-        ("schema", schemas.names()),
+        ("tools schema", schemas.names()),
         ("sweep", sweeping.names()),
         ("sweep memory --optimizer", OPTIMIZERS),
         ("compare gpt3 gpt2 --engine", RUNTIMES),
-        ("compare gpt3 gpt2 --with", ["params", "flops", "memory"]),
+        ("compare gpt3 gpt2 --with", ["params", "flops", "memory", "serve"]),
     ],
 )
 def test_every_name_is_offered(option: str, names: Iterable[str]) -> None:
@@ -186,11 +190,11 @@ def test_every_name_is_offered(option: str, names: Iterable[str]) -> None:
 
 
 def test_a_list_with_commas_goes_on() -> None:
-    assert offered("llmcx compare gpt3 gpt2 --with params,") == ["params,flops", "params,memory"]
+    assert offered("llmcx compare gpt3 gpt2 --with params,") == ["params,flops", "params,memory", "params,serve"]
 
 
 @pytest.mark.parametrize(
-    "line", ["chinchilla --law h", "serve --hardware h", "explain kv", "memory --dtype q", "presets list --family l"]
+    "line", ["chinchilla --law h", "serve --hardware h", "explain kv", "memory --dtype q", "catalog models --family l"]
 )
 def test_no_yaml_is_read_and_no_model_built(line: str) -> None:
     words = f"llmcx {line}"

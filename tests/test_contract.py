@@ -199,7 +199,7 @@ def test_verdicts() -> None:
 @pytest.mark.parametrize(("old", "new"), MOVED.items(), ids=[" ".join(old) for old in MOVED])
 def test_scripts_of_the_first_edition_go_on(old: tuple[str, ...], new: tuple[str, ...]) -> None:
     """A call by a command's old name is the call by its new one."""
-    more = {
+    more: dict[tuple[str, ...], str] = {
         ("presets",): "show gpt3 --json",
         ("hardware",): "show h100 --json",
         ("shapes",): "--params 1B",

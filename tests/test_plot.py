@@ -41,7 +41,7 @@ STACKED = Bars("held", "bytes", "bytes", [Bar("a", {"weights": 30, "activations"
 
 
 def text(drawn: Figure, width: int = 80) -> list[str]:
-    return [line.plain for line in (curves if isinstance(drawn, Curves) else bars)(drawn, width)]  # type: ignore[operator]
+    return [line.plain for line in (curves(drawn, width) if isinstance(drawn, Curves) else bars(drawn, width))]
 
 
 def inside(lines: list[str]) -> list[str]:
@@ -157,7 +157,7 @@ def test_described() -> None:
 # --- what is drawn --------------------------------------------------------------------------------------------------
 
 
-def roofline(preset: str, **setup: int) -> Roofline:
+def roofline(preset: str, **setup: Any) -> Roofline:
     load = Load(1024, 1024, 0, None, Speculation(0, 0.0, 0.0))
     server = Server(load_preset(preset), load_hardware("h100"), Setup(**setup), IDEAL)
     return rooflines(server, load, [1, 16, 128])

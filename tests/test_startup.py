@@ -28,7 +28,7 @@ finally:
     print(*sorted(set(sys.modules) - before), file=sys.stderr)
 """
 
-GROUND = {"", "__main__", "cli", "errors"}
+GROUND = {"", "__main__", "api", "cli", "errors"}
 MODELS = GROUND | {"model", "ops", "units"}
 COUNTED = MODELS | {"answers.params", "costs", "formats.dtypes", "report"}
 LOADED = COUNTED | {"catalog"}

@@ -14,7 +14,6 @@ import signal
 import subprocess
 import sys
 import time
-from importlib import import_module
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import llmcx
-from llmcx import units
 from llmcx.cli import COMMANDS, sweeping
 from llmcx.cli.grid import Grid
 from llmcx.cli.values import texts
@@ -34,6 +32,12 @@ from llmcx.report.parquet import GROUP
 from tests.helpers import data, here, refused, strict, until_closed
 
 CLI = Path(__file__).resolve().parent.parent / "llmcx" / "cli"
+
+
+def answer(*words: str) -> dict[str, Any]:
+    """A command's own answer, without the lines that are for a reader: as a sweep has it."""
+    [whole] = data(*words)["results"]
+    return {key: value for key, value in whole.items() if key not in ("asked", "verdict", "changes")}
 
 
 def lines(call: str) -> list[Any]:
@@ -52,10 +56,17 @@ def table(call: str) -> list[dict[str, str]]:
 
 
 def test_each_line_is_the_commands_own_answer() -> None:
-    rows = lines("memory --preset gpt2,llama-3-8b --seq 512:1k:x2 --batch 1 --batch 4 --train true,false")
+    rows = lines("memory gpt2 llama-3-8b --seq 512:1k:x2 --batch 1 --batch 4 --train true,false")
     points = product(("gpt2", "llama-3-8b"), ("512", "1024"), ("1", "4"), (["--train"], []))
-    found = [data("memory", p, "--seq", n, "--batch", b, *train) for p, n, b, train in points]
-    assert rows == [{key: one[key] for key in ("schema", "model", "inputs", "result", "notes")} for one in found]
+    assert rows == [answer("memory", p, "--seq", n, "--batch", b, *train) for p, n, b, train in points]
+    assert rows == lines("memory --preset gpt2,llama-3-8b --seq 512,1k --batch 1,4 --train true,false")
+
+
+def test_the_command_itself_takes_the_same_lists() -> None:
+    asked = "memory gpt2 llama-3-8b --seq 512:1k:x2 --batch 1,4 --set tied=true"
+    results = data(*asked.split())["results"]
+    assert len(results) == 8
+    assert [{key: one[key] for key in ("schema", "model", "inputs", "result", "notes")} for one in results] == lines(asked)
 
 
 @pytest.mark.parametrize("name", sweeping.names())
@@ -64,11 +75,11 @@ def test_every_command_can_be_swept(name: str) -> None:
         "chinchilla": "--compute 1e21,1e22 --law epoch",
         "bounds": "--params 1M,10M --examples 1B",
         "shapes": "--params 100M,200M",
-        "moe": "--preset mixtral-8x7b --batch 1,2",
-        "train": "--preset gpt2 --tokens 1B,2B --gpus 8",
-        "attention-compare": "--preset gpt2 --variant standard,flash --seq 512",
-        "serve": "--preset gpt2 --prompt 512 --output 512 --dtype int8,int4",
-    }.get(name, "--preset gpt2 --batch 1,2" if name != "params" else "--preset gpt2,gpt3")
+        "moe": "mixtral-8x7b --batch 1,2",
+        "train": "gpt2 --tokens 1B,2B --gpus 8",
+        "attention-compare": "gpt2 --variant standard,flash --seq 512",
+        "serve": "gpt2 --prompt 512 --output 512 --dtype int8,int4",
+    }.get(name, "gpt2 --batch 1,2" if name != "params" else "gpt2 gpt3")
     found = lines(f"{name} {asked}")
     assert len(found) == 2 and found[0] != found[1]
     assert {row["schema"] for row in found} == {f"llmcx.{sweeping.swept(name).shows}/2"}
@@ -99,6 +110,8 @@ def test_lists_as_people_write_them() -> None:
     assert texts("1k:3k:+1k", "count", "--heads") == [1000, 2000, 3000]
     for several in (["mla", "fixed:k=128,c=8", "gqa:g=8", "local:w=4"], ["q4_k_m", "gptq:bits=8,group=32", "bf16"]):
         assert texts(",".join(several), "word", "-a") == several
+    for asked, stdin in (("flops gpt2 --seq 4,096", b""), ("-", b"{command: flops, model: gpt2, seq: '4,096'}")):
+        assert "write 4096" in refused("sweep", *asked.split(), stdin=stdin)
     rows = table("memory gpt2 --budget 1GB:3GB:+1GB --select result.headroom_bytes,result.budget_bytes")
     budgets = ["1000000000", "2000000000", "3000000000"]
     assert [row["result.budget_bytes"] for row in rows] == [row["budget"] for row in rows] == budgets
@@ -123,12 +136,10 @@ def test_csv_has_the_inputs_the_model_and_every_number_of_the_result() -> None:
 
 def test_columns_do_not_depend_on_the_first_row() -> None:
     """A number that only some answers have has its column, empty elsewhere."""
-    rows = table("memory gpt2 --train --recompute none --checkpoint-every 2,4")
+    rows = table("memory gpt2 --train --recompute none --set checkpoint_every=2,4")
     assert [row["result.checkpointing.every"] for row in rows] == ["2", "4"]
     names = list(rows[0])
-    assert list(table("memory gpt2")[0]) == [
-        name for name in names if name not in ("train", "recompute", "checkpoint_every")
-    ]
+    assert list(table("memory gpt2")[0]) == [name for name in names if name not in ("train", "recompute", "checkpoint_every")]
 
 
 def test_select() -> None:
@@ -138,8 +149,8 @@ def test_select() -> None:
     [row] = lines(f"memory gpt2 --seq 1k --select {paths}")
     whole = data("memory", "gpt2", "--seq", "1k")
     weights = whole["result"]["parts"][0]["bytes"]
-    assert list(row) == ["preset", "seq", "model", *paths.split(",")]
-    assert list(row.values())[3:] == [whole["result"]["total_bytes"], weights, weights, "bf16", "gpt2", None]
+    assert list(row) == ["model", "seq", *paths.split(",")]
+    assert list(row.values())[2:] == [whole["result"]["total_bytes"], weights, weights, "bf16", "gpt2", None]
     [row] = lines("params gpt3 --select result.components.attention.q.params,result.components.no.such")
     assert row["result.components.attention.q.params"] == 14_496_694_272 and row["result.components.no.such"] is None
     [row] = table("memory gpt2 --select result.parts")
@@ -150,7 +161,7 @@ def test_select() -> None:
 
 PLAN = """
 command: memory
-preset: [gpt2, gpt3]
+model: [gpt2, gpt3]
 seq: 512:1k:x2
 batch: [1, 2]
 train: [true, false]
@@ -160,32 +171,34 @@ select: [result.total_bytes]
 
 
 def test_a_plan_from_a_file_or_stdin(tmp_path: Path) -> None:
-    flags = "memory --preset gpt2,gpt3 --seq 512:1k:x2 --batch 1,2 --train true,false --zip seq,batch --select result.total_bytes"
+    flags = "memory gpt2 gpt3 --seq 512:1k:x2 --batch 1,2 --train true,false --zip seq,batch --select result.total_bytes"
     expected = here("sweep", *flags.split()).out
     assert expected.count("\n") == 8
     file = tmp_path / "plan.yaml"
     file.write_text(PLAN, encoding="utf-8")
-    for call in ((str(file),), ("--plan", str(file))):
-        assert here("sweep", *call).out == expected
+    assert here("sweep", str(file)).out == expected
     assert here("sweep", "-", stdin=PLAN.encode()).out == expected
-    narrower = here("sweep", str(file), "gpt2", "--select", "result.gpus")
+    assert here("sweep", "-", stdin=PLAN.replace("model:", "preset:").encode()).out == expected
+    narrower = here("sweep", str(file), "--preset", "gpt2", "--select", "result.gpus")
     assert narrower.out.count("\n") == 4 and "total_bytes" not in narrower.out
 
 
 @pytest.mark.parametrize(
     ("plan", "words"),
     [
-        ("preset: gpt2", "has no `command:`"),
-        ("{command: memory, preset: gpt2, sequ: 5}", "did you mean seq or base?"),
-        ("{command: memory, preset: gpt2, seq: {from: 1}}", "seq is {'from': 1}, but must be a value, or a list of values"),
-        ("{command: memory, preset: gpt2, train: 3}", "train is 3, but must be true, false, or both"),
-        ("{command: memory, preset: []}", "preset has no values to sweep over"),
-        ("{command: memory, preset: gpt2, zip: 3}", "zip is 3, but must be a list"),
+        ("model: gpt2", "has no `command:`"),
+        ("{command: memory, model: gpt2, sequ: 5}", "did you mean seq?"),
+        ("{command: memory, model: gpt2, seq: {from: 1}}", "seq is {'from': 1}, but must be a whole number"),
+        ("{command: memory, model: gpt2, train: 3}", "train is 3, but must be true or false"),
+        ("{command: memory, model: gpt2, seq: []}", "seq has no values to sweep over"),
+        ("{command: memory, model: []}", "model has no values to sweep over"),
+        ("{command: params, preset: [], layers: 2, d_model: 64, vocab: 100}", "model has no values to sweep over"),
+        ("{command: memory, model: gpt2, zip: 3}", "zip is 3, but must be a list"),
         ("{command: [memory]}", "has no `command:`"),
-        ("{command: memory, preset: gpt2, zip: [[]]}", "zip has an empty list"),
-        ("{command: memory, preset: gpt2, seq: 5, zip: [seq, [seq]]}", "zip holds 'seq'"),
-        ("{command: memory, preset: gpt2, select: []}", "select is empty"),
-        ("{command: serve, preset: gpt2, draft: 1.5}", "--draft is 1.5, but must be a whole number"),
+        ("{command: memory, model: gpt2, zip: [[]]}", "zip has an empty list"),
+        ("{command: memory, model: gpt2, seq: 5, zip: [seq, [seq]]}", "zip holds 'seq'"),
+        ("{command: memory, model: gpt2, select: []}", "select is empty"),
+        ("{command: serve, model: gpt2, draft: 1.5}", "--draft is 1.5, but must be a whole number"),
     ],
 )
 def test_refused_plans(plan: str, words: str) -> None:
@@ -201,7 +214,7 @@ def test_a_refused_point_stops_the_sweep_and_is_named() -> None:
     end = here("sweep", *HEADS.split())
     assert end.code == 2
     assert [row["kv_heads"] for row in csv.DictReader(io.StringIO(end.out))] == ["1", "2"]
-    assert end.err.startswith("llmcx: at preset llama-3-8b, kv_heads 3: n_heads 32 is not divisible by n_kv_heads 3")
+    assert end.err.startswith("llmcx: at model llama-3-8b, kv_heads 3: n_heads 32 is not divisible by n_kv_heads 3")
 
 
 def test_refused_points_are_skipped_and_counted() -> None:
@@ -220,7 +233,7 @@ def test_refused_points_are_rows() -> None:
     assert rows[2]["result.total_bytes"] == "" and "n_kv_heads 3" in rows[2]["error"]
     end = here("sweep", *HEADS.partition(" --select")[0].split(), "--on-error", "row")
     row = strict(end.out.splitlines()[2])
-    assert row["inputs"] == {"preset": "llama-3-8b", "kv_heads": 3} and row["error"]["field"] == "n_kv_heads"
+    assert row["inputs"] == {"model": "llama-3-8b", "kv_heads": 3} and row["error"]["field"] == "n_kv_heads"
 
 
 # --- Parquet ----------------------------------------------------------------------------------------------------------
@@ -228,7 +241,7 @@ def test_refused_points_are_rows() -> None:
 
 def test_parquet_is_what_jsonl_is(tmp_path: Path) -> None:
     file = tmp_path / "rows.parquet"
-    asked = "flops --preset gpt2,llama-3-8b --seq 1:300:+1 --batch 1,2,3"
+    asked = "flops gpt2 llama-3-8b --seq 1:300:+1 --batch 1,2,3"
     paths = "result.forward.total,result.per_token,result.crossover.layers,inputs.causal,model.family"
     assert here("sweep", *asked.split(), "--select", paths, "--out", str(file)) == (0, "", "")
     assert pq.read_table(file).to_pylist() == lines(f"{asked} --select {paths}")
@@ -371,12 +384,17 @@ def test_a_small_sweep_is_a_table_in_a_terminal() -> None:
     assert process.wait(30) == 0 and "kv_heads" in text and "8.836 B" in text
 
 
+def test_a_table_has_one_column_of_models() -> None:
+    end = here("sweep", *["params", "gpt2", "llama-3-8b", "--kv-heads", "1,2", "--format", "table"])
+    assert (end.code, end.err) == (0, "") and end.out.split()[:3] == ["model", "kv_heads", "total"]
+
+
 def test_a_file_whose_name_tells_no_format_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "rows.txt"
     assert "tells no format" in refused("sweep", "params", "gpt2", "--out", str(path))
     assert not path.exists()
     assert here("sweep", "params", "gpt2", "--out", str(path), "--format", "csv").code == 0
-    assert path.read_text().startswith("preset,")
+    assert path.read_text().startswith("model,")
 
 
 @pytest.mark.parametrize(
@@ -384,6 +402,7 @@ def test_a_file_whose_name_tells_no_format_is_refused(tmp_path: Path) -> None:
     [
         ("llmcx sweep fl", ["flops"]),
         ("llmcx sweep flops gpt3-m", ["gpt3-medium"]),
+        ("llmcx sweep flops --seq 1k --preset gpt3-m", ["gpt3-medium"]),
         ("llmcx sweep memory --seq 1k --attention lo", ["local", "longformer"]),
         ("llmcx sweep flops gpt3 --forma", ["--format"]),
         ("llmcx compare gpt2 gpt3-m", ["gpt3-medium"]),
@@ -399,24 +418,25 @@ def test_completion(line: str, offered: list[str]) -> None:
 
 
 def test_from_python() -> None:
-    points = [(preset, seq) for preset in ("gpt2", "gpt3") for seq in ("512", "1k")]
-    expected = [data("flops", preset, "--seq", seq, "--causal") for preset, seq in points]
+    points = [(model, seq) for model in ("gpt2", "gpt3") for seq in ("512", "1k")]
+    expected = [answer("flops", model, "--seq", seq, "--causal") for model, seq in points]
+    assert list(llmcx.sweep("flops", model=["gpt2", "gpt3"], seq="512,1k", causal=True)) == expected
     assert list(llmcx.sweep("flops", preset=["gpt2", "gpt3"], seq="512,1k", causal=True)) == expected
-    one = next(llmcx.sweep("attention-compare", preset="gpt2", seq="512", variant=[["standard", "flash"]]))
+    one = next(llmcx.sweep("attention-compare", model="gpt2", seq="512", variant=[["standard", "flash"]]))
     assert {row["variant"] for row in one["result"]["rows"]} == {"standard", "flash"}
-    [wide] = llmcx.sweep("attention_compare", preset="gpt2", seq=512, select="result.rows.0.variant")
+    [wide] = llmcx.sweep("attention_compare", model="gpt2", seq=512, select="result.rows.0.variant")
     assert wide["result.rows.0.variant"] == "standard"
-    lengths = llmcx.sweep("serve", preset="llama-3-8b", prompt=[1, 2], output=[3, 4], batch=1, zip=["prompt", "output"])
+    lengths = llmcx.sweep("serve", model="llama-3-8b", prompt=[1, 2], output=[3, 4], batch=1, zip=["prompt", "output"])
     assert [(row["inputs"]["prompt"], row["inputs"]["output"]) for row in lengths] == [(1, 3), (2, 4)]
-    rows = list(llmcx.sweep("memory", preset="llama-3-8b", kv_heads=[1, 3], on_error="row"))
+    rows = list(llmcx.sweep("memory", model="llama-3-8b", kv_heads=[1, 3], on_error="row"))
     assert rows[1]["error"]["field"] == "n_kv_heads"
 
 
 @pytest.mark.parametrize("pairs", [["seq", "batch"], [["seq", "batch"]]])
 @pytest.mark.parametrize("paths", ["result.total_bytes,result.gpus", ["result.total_bytes", "result.gpus"]])
 def test_what_advances_together_from_python(pairs: Any, paths: Any) -> None:
-    rows = llmcx.sweep("memory", preset="gpt2", seq=range(128, 130), batch=(1, 2), zip=pairs, select=paths)
-    assert [(row["preset"], row["seq"], row["batch"], row["result.gpus"]) for row in rows] == [
+    rows = llmcx.sweep("memory", model="gpt2", seq=range(128, 130), batch=(1, 2), zip=pairs, select=paths)
+    assert [(row["model"], row["seq"], row["batch"], row["result.gpus"]) for row in rows] == [
         ("gpt2", 128, 1, 1),
         ("gpt2", 129, 2, 1),
     ]
@@ -425,32 +445,31 @@ def test_what_advances_together_from_python(pairs: Any, paths: Any) -> None:
 @pytest.mark.parametrize("wrong", [{"sequ": 1}, {"select": ["result.nothing"]}, {"on_error": "ignore"}, {"layers": [1, 0]}])
 def test_refused_from_python(wrong: dict[str, Any]) -> None:
     with pytest.raises(InputError):
-        llmcx.sweep("flopz", preset="gpt2")
+        llmcx.sweep("flopz", model="gpt2")
     with pytest.raises(InputError):
-        list(llmcx.sweep("flops", **{"preset": "gpt2"} | wrong))
+        list(llmcx.sweep("flops", **{"model": "gpt2"} | wrong))
 
 
 def test_numbers_that_typer_reads() -> None:
     rows = lines("serve llama-3-8b --batch 1 --draft 1,2 --acceptance 0.7:0.8:+0.1")
     assert [(row["inputs"]["draft"], row["inputs"]["acceptance"]) for row in rows] == [(1, 0.7), (1, 0.8), (2, 0.7), (2, 0.8)]
-    assert rows[3] == data(*["serve", "llama-3-8b", "--batch", "1", "--draft", "2", "--acceptance", "0.8"])
-    one = next(llmcx.sweep("serve", preset="llama-3-8b", batch=1, draft=2, acceptance=1))
-    assert one == data(*["serve", "llama-3-8b", "--batch", "1", "--draft", "2", "--acceptance", "1"])
+    assert rows[3] == answer(*["serve", "llama-3-8b", "--batch", "1", "--draft", "2", "--acceptance", "0.8"])
+    one = next(llmcx.sweep("serve", model="llama-3-8b", batch=1, draft=2, acceptance=1))
+    assert one == answer(*["serve", "llama-3-8b", "--batch", "1", "--draft", "2", "--acceptance", "1"])
     [shape] = lines("shapes --params 1B --vocab 32k")
-    assert shape == data(*["shapes", "--params", "1B", "--vocab", "32k"]) and shape["inputs"]["vocab"] == 32000
+    assert shape == answer(*["textbook", "shapes", "--params", "1B", "--vocab", "32k"]) and shape["inputs"]["vocab"] == 32000
 
 
 def test_a_flag_by_the_name_of_its_opposite() -> None:
-    tied, untied = (
-        [row["result.total"] for row in llmcx.sweep("params", preset="gpt2", select=["result.total"], **{name: [True, False]})]
-        for name in ("tied", "untied")
-    )
+    both: dict[str, Any] = {"model": "gpt2", "select": ["result.total"]}
+    tied = [row["result.total"] for row in llmcx.sweep("params", **both, tied=[True, False])]
+    untied = [row["result.total"] for row in llmcx.sweep("params", **both, untied=[True, False])]
     assert tied == untied[::-1] == [124_439_808, 124_439_808 + 50257 * 768]
 
 
 def test_the_plan_of_train() -> None:
     [row] = lines("train llama-3-8b --tokens 1B --gpus 8 --plan true")
-    assert row == data(*["train", "llama-3-8b", "--tokens", "1B", "--gpus", "8", "--plan"])
+    assert row == answer(*["train", "llama-3-8b", "--tokens", "1B", "--gpus", "8", "--plan"])
 
 
 def test_files_are_read_anew_by_each_sweep(tmp_path: Path) -> None:
@@ -459,11 +478,11 @@ def test_files_are_read_anew_by_each_sweep(tmp_path: Path) -> None:
         text = "name: mine\nd_model: {}\nembedding: {{vocab: 100}}\n"
         text += "decoder: [{{repeat: 2, mixer: {{type: attention, n_heads: 2}}, ffn: {{type: plain, d_ff: 64}}}}]\n"
         file.write_text(text.format(d_model), encoding="utf-8")
-        [row] = lines(f"params --config {file} --select result.embedding")
+        [row] = lines(f"params {file} --select result.embedding")
         assert row["result.embedding"] == 100 * d_model
 
 
 def test_stdin_is_one_model_for_every_point() -> None:
     config = (CLI.parent.parent / "docs" / "config.json").read_bytes()
-    end = here("sweep", *["flops", "--config", "-", "--seq", "1,2,3", "--select", "result.forward.total"], stdin=config)
+    end = here("sweep", *["flops", "-", "--seq", "1,2,3", "--select", "result.forward.total"], stdin=config)
     assert end.code == 0 and end.out.count("\n") == 3

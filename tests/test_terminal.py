@@ -13,6 +13,7 @@ import sys
 import termios
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -102,8 +103,8 @@ def test_plain_is_words(call: str) -> None:
 
 def test_one_fact_a_line() -> None:
     lines = here("params", "gpt3", "--plain").out.splitlines()
-    assert lines[0].startswith("GPT-3 175B, ") and lines[1].startswith("Answer: 174,604,259,328 parameters (174.6 billion)")
-    assert "349.2 gigabytes (325.2 gibibytes) in bf16" in lines[1]
+    assert lines[0].startswith("GPT-3 175B, ") and lines[1].startswith("Answer: 174,604,259,328 parameters")
+    assert "174.6 billion" in lines[1] and "349.2 gigabytes (325.2 gibibytes) in bf16" in lines[1]
     four = 96 * 4 * (12_288**2 + 12_288)  # square matrices and their biases, in 96 layers
     assert f"attention: {four:,} parameters, 33.21 percent" in lines
     assert "total: 174,604,259,328 parameters, 100.00 percent" in lines
@@ -153,7 +154,7 @@ COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])(?:;\d+)*m"
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def terminal(command: str, width: int = 80, **environment: str) -> str:
+def terminal(command: str, width: int = 80, **environment: Any) -> str:
     """What a shell's command writes to a terminal of ``width`` columns."""
     parent, child = pty.openpty()
     fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
@@ -185,7 +186,7 @@ def test_colours_in_a_terminal_that_takes_them() -> None:
 
 @pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"NO_COLOR": "false"}, {"TERM": "dumb"}])
 @pytest.mark.parametrize("call", [PLOT, "llmcx params gpt2"])
-def test_no_colours_in_one_that_does_not(call: str, environment: dict[str, str]) -> None:
+def test_no_colours_in_one_that_does_not(call: str, environment: dict[str, Any]) -> None:
     """And without them the picture is the same. Bold is allowed: no-color.org speaks of colour."""
     out = terminal(call, **environment)
     assert not COLOUR.search(out)
@@ -226,7 +227,7 @@ def test_head_ends_it_silently() -> None:
 
 
 def test_a_terminal_of_ascii_gets_ascii() -> None:
-    plain = {"PYTHONIOENCODING": "ascii", "NO_COLOR": "1"}
+    plain: dict[str, Any] = {"PYTHONIOENCODING": "ascii", "NO_COLOR": "1"}
     assert terminal("llmcx params gpt2 --plot -", **plain).splitlines()[5].endswith("  #########")
     lines = terminal(PLOT, **plain).splitlines()
     assert all(line.isascii() and "\\" not in line for line in lines)

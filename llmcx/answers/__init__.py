@@ -80,12 +80,14 @@ class Result:
     _table: ClassVar[str] = ""
 
     def __init_subclass__(cls, *, brief: str = "", table: str = "") -> None:
-        """``brief`` lists the figures that stand in the repr, ``table`` is the list of the main table: paths with dots."""
+        """``brief`` names the figures that stand in the repr, ``table`` the list of rows that is the main table: paths with dots,
+        in which a number is that of a row.
+        """
         super().__init_subclass__()
         cls._brief, cls._table = tuple(brief.split()) or cls._brief, table or cls._table
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(_brief(path, _at(self, path)) for path in self._brief)})"
+        return f"{type(self).__name__}({', '.join(_figure(path, _at(self, path)) for path in self._brief)})"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, the same as the command's JSON has under ``result``."""
@@ -120,14 +122,14 @@ class Rows(list[T]):
 
 def _at(value: Any, path: str) -> Any:
     for name in path.split("."):
-        value = getattr(value, name)
+        value = value[int(name)] if name.isdecimal() else getattr(value, name)
     return value
 
 
-def _brief(path: str, value: Any) -> str:
+def _figure(path: str, value: Any) -> str:
     """A figure in a repr; of a list its length."""
     if isinstance(value, list):
-        return f"{len(value)} {path}"
+        return f"{path}[{len(value)}]"
     whole = isinstance(value, int) and not isinstance(value, bool)
     return f"{path}={f'{value:_}' if whole else f'{value:.4g}' if isinstance(value, float) else repr(value)}"
 

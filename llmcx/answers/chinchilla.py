@@ -11,7 +11,7 @@ from llmcx.scaling.standing import Constrained, LawShape, Lifetime, Standing
 
 
 @dataclass(frozen=True, repr=False)
-class Optima(Sparse, brief="laws standing", table="laws"):
+class Optima(Sparse, brief="laws laws.0.law laws.0.params laws.0.tokens", table="laws"):
     """What the laws say (:class:`llmcx.scaling.standing.Advice`): the optima; of a trained model where it stands; and what else
     was asked for, else None.
     """

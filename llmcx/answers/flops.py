@@ -49,9 +49,9 @@ def one_pass(sums: dict[str, int]) -> Pass:
     return Pass(total, [Component(name, n, n / total if total else 0.0) for name, n in sums.items()])
 
 
-def convolves(spec: ModelSpec) -> bool:
-    """Whether a model has convolutions, whose backward FlopCounterMode counts far above what it takes."""
-    return any(op.kind == "conv" for op in lower(spec, Run()))
+def convolves(ops: list[Op]) -> bool:
+    """Whether there are convolutions, whose backward FlopCounterMode counts far above what it takes."""
+    return any(op.kind == "conv" for op in ops)
 
 
 @dataclass(frozen=True, repr=False)

@@ -43,7 +43,9 @@ def remedies(spec: ModelSpec, budget: int, asked: dict[str, Any], fixed: dict[st
             options, result = attempt()
         except InputError:  # what this model or layout does not take
             continue
-        if result.total_bytes <= budget:
+        flags = {word for word in options.split() if word.startswith("--")}
+        more = any(flags >= {word for word in one.options.split() if word.startswith("--")} for one in found)
+        if result.total_bytes <= budget and not more:  # no more of the same, nor what goes beyond what is enough
             found.append(Remedy(options, result.total_bytes))
         if len(found) == MOST:
             break
@@ -115,6 +117,10 @@ def _training(spec: ModelSpec, asked: dict[str, Any], fixed: dict[str, Any]) -> 
     if layout.replicas > 1:
         for zero in range(layout.zero + 1, 4):
             yield partial(tried, f"--zero {zero}", layout=layout._replace(zero=zero))
+        if again:
+            for zero in range(layout.zero + 1, 4):
+                less = replace(recipe, recompute="full")
+                yield partial(tried, f"--zero {zero} --recompute full", less, layout=layout._replace(zero=zero))
     for options, changed in steps():
         yield partial(tried, options, changed)
         if again:

@@ -46,8 +46,8 @@ def from_shape(shape: Shape) -> tuple[ModelSpec, list[str]]:
     """
     missing = [f"--{name.replace('_', '-')}" for name in ("layers", "d_model", "vocab") if getattr(shape, name) is None]
     if missing:
-        problem = f"no model given: name one with --preset or --config, or add {', '.join(missing)} to the shape flags"
-        raise InputError(problem, field=missing[0].lstrip("-"))
+        problem = f"no model is named: give one, as llama-3-8b or ./config.json, or its shape: {', '.join(missing)}"
+        raise InputError(problem, field="model")
     assert shape.layers is not None and shape.d_model is not None and shape.vocab is not None
     head_dim = shape.head_dim or next(dim for dim in (128, 64, shape.d_model) if shape.d_model % dim == 0)
     heads = max(1, shape.d_model // head_dim) if shape.heads is None else shape.heads

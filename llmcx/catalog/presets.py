@@ -34,14 +34,11 @@ def _aliases() -> dict[str, str]:
     return {alias: name for name in names() for alias in load_data(name).get("aliases", ())}
 
 
-_PLAIN = re.compile(r"[\w.+-]+")
-
-
 def path_of(name: str) -> Path:
     """The file of a preset, by its name or an alias. Raises InputError with the nearest names."""
     lower = name.lower()
-    if _PLAIN.fullmatch(lower) and (here := MODELS / f"{lower}.yaml").is_file():
-        return here
+    if re.fullmatch(r"[\w.+-]+", lower) and (MODELS / f"{lower}.yaml").is_file():
+        return MODELS / f"{lower}.yaml"
     known = aliases() if lower in aliases() else _aliases()  # perhaps a file has changed since the index was made
     if lower in known:
         return MODELS / f"{known[lower]}.yaml"

@@ -49,13 +49,13 @@ TEXTS = {"config", "hardware", "law", "out", "weights"}
 """What may name a file."""
 KINDS = {
     **dict.fromkeys(("count", "length", "size", "integer"), "Size"),
-    **{"share": "Number", "number": "Number", "flag": "bool"},
+    **{"share": "Share", "number": "Number", "flag": "bool"},
 }
 """The type of what an option reads; of others it is a text."""
 
 HEAD = '''"""The functions of the Python API. Written by python -m llmcx.cli.api from the options that the commands declare.
 
-A ``Size`` is a whole number, or a text as on the command line: "8k", "70B", "80GB". A ``Number`` is one, or a text: "90%".
+A ``Size`` is a whole number, or a text as on the command line: "8k", "70B", "80GB". A ``Share`` is a number, or a text: "90%".
 """
 
 from __future__ import annotations
@@ -71,6 +71,7 @@ if TYPE_CHECKING:
 
     Model: TypeAlias = "str | os.PathLike[str] | ModelSpec | Mapping[str, Any]"
     Number: TypeAlias = "float | str"
+    Share: TypeAlias = "float | str"
     Size: TypeAlias = "int | str"
     Text: TypeAlias = "str | os.PathLike[str]"
 
@@ -118,11 +119,12 @@ def standing(asked: Function, name: str) -> int:
 
 
 def parameters(asked: Function, optional: bool = False) -> dict[str, str]:
-    """Annotations and defaults, what must be given first; with ``optional`` nothing must, and there is no default but None."""
+    """Annotations and defaults, what must be given first; with ``optional`` nothing must, and flags alone have a default."""
     required, others = {}, {}
     for name in sorted(asked.names, key=lambda name: standing(asked, name)):
         option = asked.question.parameters[asked.names[name]]
-        declared, default = asked.question.declared[option.name], None if optional else asked.defaults[name]
+        declared, default = asked.question.declared[option.name], asked.defaults[name]
+        default = None if optional and default is not False else default
         kind = "Text" if name in TEXTS else KINDS.get(declared.reads, "str")
         kind = f"{kind} | Sequence[{kind}]" if declared.whole else kind
         if option.default is option.empty and not optional:

@@ -20,7 +20,9 @@ def flops(
     batch: Annotated[int, option("Sequences.", reads="count")] = 1,
     source_seq: Annotated[int | None, option("Encoder tokens of an encoder-decoder. Default: --seq.", reads="length")] = None,
     context: Annotated[int | None, option("Tokens that the decode step attends to. Default: --seq.", reads="length")] = None,
-    causal: Annotated[bool, option("Count only the scores a mask or window leaves.", "--causal")] = False,
+    causal: Annotated[
+        bool, option("Count only the scores a mask or window leaves.", "--causal", needs="convention=flops|macs|eager")
+    ] = False,
     recompute: Annotated[str, option("none, or full: training does the layers' forward again.", offers="none full")] = "none",
     convention: Annotated[
         str,
@@ -56,7 +58,7 @@ def flops(
     inputs |= {"source_seq": source_seq} if source_seq is not None else {}
     inputs |= ({"context": context} if context is not None else {}) | shape
     inputs |= {"textbook": True} if textbook else {}
-    about, more = _notes(spec, causal, convention) + notes, partial(_growth, spec, n, causal, result)
+    about, more = _notes(spec, result, causal, convention) + notes, partial(_growth, spec, n, causal, result)
     head = heading("flops", spec, inputs, result)
     return Item(describe(spec), inputs, result, about, explaining("flops", result), more, head)
 
@@ -67,13 +69,13 @@ def _growth(spec: ModelSpec, n: int, causal: bool, result: answers.Flops) -> tup
     return growing.growth(spec, growing.span(spec, crossing, n), causal), crossing
 
 
-def _notes(spec: ModelSpec, causal: bool, convention: str) -> list[str]:
+def _notes(spec: ModelSpec, result: answers.Flops, causal: bool, convention: str) -> list[str]:
     if convention == "leading-order":
         return ["leading order: n d² for all matrices of a layer, s n d for its attention; constants, heads and LM head dropped"]
     notes = ["full score matrices, as eager attention computes them; --causal counts the useful half"]
     if causal:
         notes = ["--causal: only the scores that the mask or window leaves, n(n+1)/2 per head for full causal attention"]
-    elif answers.convolves(spec):
+    elif answers.convolves(result.ops):
         notes.append(
             "the backward pass of a convolution is counted as FlopCounterMode does, dense over channels; --causal: each by itself"
         )

@@ -69,10 +69,12 @@ def items(pairs: list[tuple[str, str]]) -> Iterator[str]:
 
 
 def records(params: list[Any], ctx: Any) -> list[tuple[str, str]]:
-    """Options as their help has them, and arguments without a type, which not every Typer adds to them; --help left out."""
+    """Options as their help has them, those of --set too, and arguments without a type, which not every Typer adds to them;
+    --help left out.
+    """
     found = []
     for param in params:
-        record = param.get_help_record(ctx)
+        record = param.get_help_record(ctx) or (f"--set {param.opts[0][2:].replace('-', '_')}=", param.help)
         if record and "--help" not in param.opts:
             found.append(record if param.param_type_name == "option" else (param.metavar, record[1]))
     return found

@@ -232,6 +232,9 @@ def _source(source: Any, as_type: str | None) -> tuple[ModelSpec, list[str]]:
     from llmcx.catalog import load
 
     if isinstance(source, str) and (size := load.stand_in(source)) is not None:
+        if as_type is not None:
+            problem = f"--as says how to read a config.json, and {source} is a size, which has none"
+            raise InputError(problem, field="as", value=as_type)
         from llmcx.answers.architecture import stand_in
 
         return stand_in(size)
@@ -427,8 +430,10 @@ def _declared(parameter: Parameter) -> Declared:
 
 def _flag(parameter: Parameter) -> str:
     """The long flag of an option."""
-    decls = [decl.partition("/")[0] for decl in getattr(_info(parameter), "param_decls", None) or ()]
-    return next((decl for decl in decls if decl.startswith("--")), flag_of(parameter.name))
+    info = _info(parameter)
+    decls = [info.default, *(getattr(info, "param_decls", None) or ())]  # the first stands where a default would
+    flags = [decl.partition("/")[0] for decl in decls if isinstance(decl, str)]
+    return next((flag for flag in flags if flag.startswith("--")), flag_of(parameter.name))
 
 
 def _registered(parameter: Parameter, declared: Declared) -> Parameter:

@@ -116,8 +116,8 @@ def _compare(a: Any, b: Any, with_: Any, **given: Any) -> Any:
 
     words: list[Any] = [_side(a), _side(b)]
     for key, value in given.items():
-        if value is not None:
-            asked = next(each for each in map(function, FIGURES) if key in each.names)
+        asked = next(each for each in map(function, FIGURES) if key in each.names)
+        if value is not None and (value, asked.defaults[key]) != (False, False):
             words += _words(key, value, asked.question, asked.names[key])
     names = {} if with_ is None else {"with_": with_ if isinstance(with_, str) else ",".join(with_)}
     return function("compare").question.answer({"words": words} | names).result

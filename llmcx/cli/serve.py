@@ -51,11 +51,11 @@ def serve(
     draft: Annotated[int, option("Speculative decoding: tokens drafted per step.", reads="integer", group="Schedule")] = 0,
     acceptance: Annotated[
         float,
-        option("Probability that a drafted token is accepted.", reads="number", group="Schedule", needs="draft"),
+        option("Probability that a drafted token is accepted.", reads="share", group="Schedule", needs="draft"),
     ] = 0.7,
     draft_cost: Annotated[
         float,
-        option("Drafting a token, as a share of a decode step.", reads="number", group="Schedule", needs="draft"),
+        option("Drafting a token, as a share of a decode step.", reads="share", group="Schedule", needs="draft"),
     ] = 0.05,
     efficiency: Annotated[
         list[str] | None,

@@ -154,6 +154,14 @@ def _setting(text: str, flags: Mapping[str, Any], settable: Collection[str]) -> 
     return [flag, value]
 
 
+def _having(flag: str) -> list[str]:
+    """The commands that have an option."""
+    from llmcx.cli import built
+    from llmcx.cli.sweeping import names
+
+    return [name for name in names() if flag in built(name).flags][:3]
+
+
 def unknown(flag: str, flags: Collection[str], command: str) -> InputError:
     """The refusal of an option that ``command`` does not have: what means the same first, then what is spelt alike."""
     long = flag.partition("=")[0]
@@ -163,6 +171,9 @@ def unknown(flag: str, flags: Collection[str], command: str) -> InputError:
     if near in flags:
         meaning = f" ({what})" if what else ""
         return InputError(f"llmcx {command} has no {long}; did you mean {near}{meaning}?", field=long, value=long, nearest=[near])
+    if others := _having(near or long):
+        problem = f"llmcx {command} has no {long}; {near or long} is an option of llmcx {' and '.join(others)}"
+        return InputError(problem, field=long, value=long)
     error = unknown_name(f"option of llmcx {command}", long, known, field=long)
     if not error.nearest:
         return InputError(

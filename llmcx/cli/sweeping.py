@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import typer
 
 from llmcx.cli import COMMANDS, Command, built, grid, spelling, values
-from llmcx.cli.options import Question, flag_of, remembering
+from llmcx.cli.options import PRESETS, Question, flag_of, remembering
 from llmcx.errors import InputError, shown, unknown_name
 from llmcx.report import csv
 from llmcx.report.json import answer_line, envelope, line, refusal_line
@@ -73,9 +73,11 @@ def swept(name: str) -> Swept:
 
 
 def completed(ctx: typer.Context, incomplete: str) -> list[str]:
-    """What a shell may offer after `llmcx sweep`: a command, then the values of the option before."""
+    """What a shell may offer after `llmcx sweep`: a command, then models, or the values of the option before."""
     words = ctx.params.get("words") or ()
-    return offered([*words[:1]], ctx, incomplete) if words else [name for name in names() if name.startswith(incomplete)]
+    if not words:
+        return [name for name in names() if name.startswith(incomplete)]
+    return offered([*words[:1]], ctx, incomplete) if words[-1].startswith("-") else PRESETS(incomplete)
 
 
 def offered(commands: Sequence[str], ctx: typer.Context, incomplete: str) -> list[str]:

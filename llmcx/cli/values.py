@@ -144,7 +144,7 @@ def lists(question: Question, given: Mapping[str, Any], each: bool = False) -> d
         models = [spelled(kind, source) for kind, listed in sources.items() for source in listed]
         if models.count("-") > 1:
             raise InputError("- is named twice, but stdin can be read only once", field="config", value="-")
-        if models:
+        if sources:
             found = {"model": models} | found
     return found
 

@@ -254,7 +254,8 @@ def sequence_length(spec: ModelSpec, seq: int | None) -> int:
     rows = spec.embedding.positions
     if rows is not None and seq > rows:
         raise InputError(
-            f"seq is {seq}, but {spec.name} has learned positions for only {rows} tokens; a longer run needs --positions",
+            f"seq is {seq}, but {spec.name} has learned positions for only {rows} tokens; a longer run needs"
+            f" --set positions={seq}",
             field="seq",
             value=seq,
             allowed=f"at most {rows}",

@@ -56,13 +56,13 @@ ACCELERATOR = View(_accelerator_tables)
 
 def _train_facts(item: Item) -> list[Fact]:
     t = item.result.training
-    facts = "days: days (float) | gpu_hours: GPU-hours (count) | mfu: MFU (share) | usd: USD (count)"
+    facts = "days: days (float) | gpu_hours: GPU-hours (count) | mfu: MFU (share) | usd: USD (usd)"
     return facts_of(t.estimate, f"{facts} | bytes: memory per GPU (bytes)", bytes=round(t.memory_bytes))
 
 
 _RESULTS = columns_of(
     "step_s: seconds per step (float) | days: days (float) | gpu_hours: GPU-hours (count) | "
-    "tokens_per_s_gpu: tokens/s per GPU (float) | mfu: MFU (share) | hfu: HFU (share) | usd: USD (count) | "
+    "tokens_per_s_gpu: tokens/s per GPU (float) | mfu: MFU (share) | hfu: HFU (share) | usd: USD (usd) | "
     "energy_kwh: kWh (count) | co2_kg: kg CO2 (count)"
 )
 """Figures of a run, side by side: ideal and estimated."""

@@ -117,8 +117,8 @@ def tick(value: float, kind: str) -> str:
 
 
 def cell(value: Any, kind: str) -> str:
-    """One table cell. Kinds: text, int, count, length, flops, bytes, size (both units), share, float, factor, time; each also
-    after "±", with its sign.
+    """One table cell. Kinds: text, int, count, length, flops, bytes, size (both units), share, float, factor, time, usd;
+    each also after "±", with its sign.
 
     >>> cell(402653184, "±count"), cell(-0.5, "±share"), cell(0, "±int")
     ('+402.7 M', '-50.00%', '0')
@@ -126,7 +126,7 @@ def cell(value: Any, kind: str) -> str:
     if value is None:
         return "–"
     if kind.startswith("±"):
-        return ("+" if value > 0 else "") + cell(value, kind[1:])
+        return ("+" if value > 0 else "-" if value < 0 else "") + cell(abs(value), kind[1:])
     if isinstance(value, bool):
         return "yes" if value else "no"
     if kind == "share":
@@ -135,6 +135,8 @@ def cell(value: Any, kind: str) -> str:
         return f"{value:,.2f}×" if 0.1 <= value < 10**6 else f"{value:.3g}×"
     if kind == "time":
         return time(value)
+    if kind == "usd":
+        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.2f}"
     if kind == "power":
         return f"{value:.3g}"
     if isinstance(value, float):

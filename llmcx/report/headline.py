@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from llmcx.report import format
@@ -216,7 +217,7 @@ def chinchilla(model: dict[str, Any] | None, inputs: dict[str, Any], result: Any
     best = result["laws"]
     laws = f"{len(best)} laws" if len(best) > 1 else best[0].law
     name = f"{model.get('title') or model['name']}" if model else ""
-    forms = {
+    forms: dict[str, Callable[[float], str]] = {
         "compute": lambda value: f"{value:,.4g} training FLOPs".replace("e+", "e"),
         "params": lambda value: f"{_short(round(value))} parameters",
         "tokens": lambda value: f"{_short(round(value))} tokens",

@@ -98,10 +98,7 @@ FLOPS = View(_flops_tables, _flops_facts, details=partial(_flops_tables, detail=
 def _memory_facts(item: Item) -> list[Fact]:
     r = item.result
     total = "total" if r.gpus == 1 else f"per GPU (size) | all_gpus_bytes: all {r.gpus} GPUs"
-    cache = "" if item.inputs["train"] else " | kv_bytes_per_token: KV cache per token (size)"
-    facts = facts_of(r, f"total_bytes: {total} (size){cache}")
-    if r.stored is not None:
-        facts += facts_of(r.stored, "bits_per_weight: bits per weight (float)")
+    facts = facts_of(r, f"total_bytes: {total} (size)")
     if r.fit is not None:
         f = r.fit
         what = {"gpus": "fewest GPUs", "dtype": "most precise dtype"}.get(f.what, f"largest {f.what}")
@@ -109,8 +106,11 @@ def _memory_facts(item: Item) -> list[Fact]:
         if f.next is not None:
             facts += facts_of(f, f"next_bytes: but {f.what} {f.next} would take (size)")
     if r.budget_bytes is not None:
-        over = "" if r.fits else " (over budget)"
-        facts += facts_of(r, f"fits: fits the budget | headroom_bytes: headroom{over} (size)")
+        facts += facts_of(r, "fits: fits | headroom_bytes: to spare (bytes)")
+    if not item.inputs["train"]:
+        facts += facts_of(r, "kv_bytes_per_token: KV cache per token (size)")
+    if r.stored is not None:
+        facts += facts_of(r.stored, "bits_per_weight: bits per weight (float)")
     return facts
 
 
