@@ -531,6 +531,8 @@ def train(
     *,
     tokens: Size,
     hardware: Text = "h100",
+    budget: Size | None = None,
+    utilization: Share | None = None,
     seq: Size | None = None,
     global_batch: Size | None = None,
     plan: bool = False,
@@ -580,6 +582,8 @@ def train(
     model: A preset, a path, ORG/NAME on the hub, a size such as 7B, a mapping as of a file, or a ``ModelSpec``.
     tokens: Training tokens, e.g. 15.6T.
     hardware: h100, 1024xh100, FILE.yaml, auto: `llmcx catalog hardware`.
+    budget: Bytes of memory on each GPU, in place of the accelerator's: 24GB.
+    utilization: Share of the memory to use. Default: all.
     seq: Tokens of a sequence. Default: the context, at most 8k.
     global_batch: Sequences per step. Default: 4M tokens of them, 16M from 100B parameters on.
     plan: Search all layouts that fit, rank them, say why.
@@ -621,7 +625,8 @@ def serve(
     dtype: str = "bf16",
     kv_dtype: str = "bf16",
     compute_dtype: str | None = None,
-    utilization: Share = 0.9,
+    budget: Size | None = None,
+    utilization: Share | None = None,
     price: Number | None = None,
     gpus: Size | None = None,
     tp: Size | None = None,
@@ -666,7 +671,8 @@ def serve(
     dtype: Of the weights: bf16, fp8, int4, q4_k_m, awq, mxfp4, ...
     kv_dtype: Of the cache.
     compute_dtype: Of the matmuls: bf16, fp8, fp4. Default: fp8 for fp8 weights where the accelerator has it.
-    utilization: Share of the memory that the engine uses.
+    budget: Bytes of memory on each GPU, in place of the accelerator's: 24GB.
+    utilization: Share of the memory that the engine uses. Default: 90%; of a ``budget`` all.
     price: USD per accelerator-hour. Default: the accelerator's, dated.
     gpus: All GPUs. Default: those of ``hardware``, else ``tp``.
     tp: GPUs that share each layer. Default: all.

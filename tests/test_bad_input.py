@@ -37,7 +37,7 @@ unix = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux's
 # --- calls ----------------------------------------------------------------------------------------------------------
 
 CALLS = """
-params :: --preset
+params :: no model is named
 params gpt33 :: did you mean gpt3
 params gpt2 --plot - --explain :: --plot - draws in place of the tables
 params --preset ../../etc/passwd :: is not known
@@ -273,7 +273,7 @@ COMMANDS = {
     "moe": "mixtral-8x7b",
     "chinchilla": "--compute 1e21",
     "train": "gpt2 --tokens 1B --gpus 8",
-    "serve": "gpt2",
+    "serve": "gpt2 --prompt 64 --output 64",
     "textbook bounds": "",
     "textbook shapes": "--params 1B --depths 8",
 }
@@ -419,7 +419,7 @@ BOMB = b"a: &a [x,x,x,x,x,x,x,x,x]\n" + b"".join(
     [
         (b"", "empty"),
         (b" \n\t\n", "empty"),
-        (b"# only a comment\n", "NoneType"),
+        (b"# only a comment\n", "holds nothing"),
         (b"\x7fELF\x00\x01\x02\xff\xfe", "not text"),
         (b"name: x\x00\n", "binary"),
         (b"name: \xff\n", "not text"),
@@ -427,8 +427,8 @@ BOMB = b"a: &a [x,x,x,x,x,x,x,x,x]\n" + b"".join(
         ("name: x".encode("utf-32"), "not text"),
         (b"- 1\n- 2\n", "holds a list, but must hold a mapping"),
         (b"[1, 2]", "holds a list, but must hold a mapping"),
-        (b"42\n", "holds a int"),
-        (b'"text"', "holds a str"),
+        (b"42\n", "holds a number"),
+        (b'"text"', "holds a text"),
         (b"a: 1\n---\nb: 2\n", "another document"),
         *((text, "not valid YAML at line") for text in (b"name: [1\n", b"name: 'a\n", b'{"name": "x",}x')),
         (b"a: b: c\n", "not valid YAML at line 1, column 5"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 from itertools import product
 from pathlib import Path
@@ -19,7 +20,7 @@ import pytest
 from llmcx.cli import COMMANDS, built, spelling
 from llmcx.cli.options import Declared, Question
 from llmcx.cli.sweeping import names
-from tests.helpers import data, here, refused, refused_in_json
+from tests.helpers import data, here, llmcx, refused, refused_in_json
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "vocabulary.md"
@@ -282,6 +283,20 @@ def test_vllms_flags_ask_the_same() -> None:
 def test_names_of_accelerators(name: str, gpus: int) -> None:
     found = data("memory", "llama-3-8b", "--seq", "1k", "--hardware", name)["inputs"]
     assert (found["hardware"], found["gpus"]) == ("h100", gpus)
+
+
+def test_an_accelerator_of_ones_own(tmp_path: Path) -> None:
+    """A file, and what the vendor's tool says of this machine: here a script of that name, which prints what nvidia-smi would."""
+    chip = "name: mine, title: Mine, vendor: me, year: 2026, dense_tflops: {bf16: 100}, memory_gb: 48, memory_gb_per_s: 1000"
+    (tmp_path / "mine.yaml").write_text(f"{{{chip}, source: me}}")
+    found = data("memory", "llama-3-8b", "--seq", "1k", "--hardware", f"2x{tmp_path / 'mine.yaml'}", "--utilization", "1")
+    assert (found["inputs"]["hardware"], found["inputs"]["gpus"], found["inputs"]["budget"]) == ("mine", 2, 48 * 10**9)
+    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\necho 'NVIDIA H100 80GB HBM3'\necho 'NVIDIA H100 80GB HBM3'\n")
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    done = llmcx("memory", "llama-3-8b", "--seq", "1k", "--hardware", "auto", "--json", env={**os.environ, "PATH": str(tmp_path)})
+    inputs = json.loads(done.stdout)["inputs"]
+    assert (inputs["hardware"], inputs["gpus"], inputs["tp"]) == ("h100", 2, 2)
+    assert "at least one" in refused("memory", "llama-3-8b", "--hardware", "0xh100")
 
 
 @pytest.mark.parametrize("name", ["Llama-3.1-70B", "llama_3.1_70b", "meta-llama/Llama-3.1-70B", "LLAMA 3.1 70b"])

@@ -214,12 +214,12 @@ def _fits(server: Server, setup: Setup, context: int, reserve: float) -> bool:
         return False
 
 
-def longest_context(server: Server, reserve: float, batch: int = 1) -> int:
+def longest_context(server: Server, batch: int = 1) -> int:
     """Tokens of the longest sequences of which ``batch`` fit; 0 where not even a token's worth does."""
     limit = context_limit(server.spec)
 
     def over(context: int) -> bool:
-        return server.largest_batch(context, reserve) < batch
+        return server.largest_batch(context, reserve=0) < batch
 
     if not over(limit):
         return limit

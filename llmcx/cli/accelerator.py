@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from llmcx.errors import InputError
-from llmcx.machine.hardware import Hardware
+from llmcx.machine.hardware import GB, Hardware
 
 USED = 0.9
 """Share of an accelerator's memory that serving engines use unless told otherwise: vLLM's gpu_memory_utilization."""
@@ -23,6 +24,11 @@ def accelerators(text: str) -> Accelerators:
     from llmcx.catalog.data import load_accelerators
 
     return Accelerators(*load_accelerators(text))
+
+
+def with_memory(hardware: Hardware, usable: int) -> Hardware:
+    """An accelerator of which ``usable`` bytes may be used."""
+    return replace(hardware, memory_gb=usable / GB)
 
 
 class Limit(NamedTuple):

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Annotated
 
 from llmcx.answers import serve as answers
-from llmcx.cli.accelerator import USED, accelerators
+from llmcx.cli.accelerator import limit, with_memory
 from llmcx.cli.options import MATMULS, Models, command, completing, describe, explaining, heading, option, single
 from llmcx.engines import efficiency as efficiencies
 from llmcx.engines.serving_time import Server, Setup
@@ -36,7 +36,12 @@ def serve(
         str | None,
         option("Of the matmuls: bf16, fp8, fp4. Default: fp8 for fp8 weights where the accelerator has it.", offers=MATMULS),
     ] = None,
-    utilization: Annotated[float, option("Share of the memory that the engine uses.", reads="share")] = USED,
+    budget: Annotated[
+        int | None, option("Bytes of memory on each GPU, in place of the accelerator's: 24GB.", reads="size")
+    ] = None,
+    utilization: Annotated[
+        float | None, option("Share of the memory that the engine uses. Default: 90%; of a --budget all.", reads="share")
+    ] = None,
     price: Annotated[float | None, option("USD per accelerator-hour. Default: the accelerator's, dated.", reads="number")] = None,
     gpus: Annotated[int | None, option("All GPUs. Default: those of --hardware, else --tp.", reads="count", group="GPUs")] = None,
     tp: Annotated[int | None, option("GPUs that share each layer. Default: all.", reads="count", group="GPUs")] = None,
@@ -70,30 +75,35 @@ def serve(
     llmcx serve llama-3-70b --hardware 4xh100 --dtype fp8 --kv-dtype fp8
     llmcx serve mixtral-8x7b --hardware 2xh100 --batch 64 --draft 3
     """
-    machine, named = accelerators(hardware)
+    within = limit(hardware, budget, utilization)
+    assert within.hardware is not None and within.bytes is not None  # there is always an accelerator here
+    machine = with_memory(within.hardware, within.bytes)
     spec, shape, notes = models.load()
-    degree = _degree(gpus, named, tp)
+    degree = _degree(gpus, within.number, tp)
     bits, arithmetic = answers.weight_bits(spec, dtype), compute_dtype or answers.arithmetic(machine, dtype)
     factors, words = efficiencies.efficiency(machine, "serving", arithmetic, efficiencies.overrides(efficiency))
     setup = Setup(degree, ep, bits, 8 * dtypes.per_element(kv_dtype), arithmetic, attention_dp)
-    if not 0 < utilization <= 1:
-        problem = f"--utilization is {utilization}, but must be above 0 and at most 1"
-        raise InputError(problem, field="utilization", value=utilization)
     if draft < 0 or draft_cost < 0:
         raise InputError("--draft and --draft-cost must be 0 or more", field="draft", value=draft)
     drafts = answers.Speculation(draft, acceptance, draft_cost) if draft else answers.NO_SPECULATION
     load = answers.Load(prompt, output, cached, chunk, drafts)
     cost, dated = efficiencies.price(machine, price)
-    reserve = 1 - utilization
-    answer = answers.serve(spec, machine, setup, load, factors, batch=batch, usd_per_hour=cost, reserve=reserve, dtype=dtype)
+    answer = answers.serve(spec, machine, setup, load, factors, batch=batch, usd_per_hour=cost, reserve=0, dtype=dtype)
     inputs = {"hardware": machine.name, "gpus": setup.tp, "tp": setup.tp, "ep": ep, "attention_dp": attention_dp}
     inputs |= {"prompt": prompt, "output": output, "batch": batch, "dtype": dtype, "kv_dtype": kv_dtype}
-    inputs |= {"compute_dtype": arithmetic, "utilization": utilization, "cached": cached, "chunk": chunk, "draft": draft}
+    inputs |= {
+        "compute_dtype": arithmetic,
+        "budget": within.bytes,
+        "utilization": within.utilization,
+        "cached": cached,
+        "chunk": chunk,
+        "draft": draft,
+    }
     inputs |= {"acceptance": acceptance if draft else None, "draft_cost": draft_cost if draft else None, "price": cost, **shape}
     server = Server(spec, machine, setup, factors)
     more = partial(answers.rooflines, server, load, [point.batch for point in answer.estimate])
-    lines = explaining("serve", Server(spec, machine, setup), server, load, reserve, cost, answer)
-    head = heading("serve", spec, inputs, answer, server, reserve)
+    lines = explaining("serve", Server(spec, machine, setup), server, load, 0, cost, answer)
+    head = heading("serve", spec, inputs, answer, server)
     return Item(describe(spec), inputs, answer, [*_NOTES, *words, *dated, *notes], lines, more, head)
 
 

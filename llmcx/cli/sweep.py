@@ -111,7 +111,7 @@ def _asked(words: list[str], select: str | None, together: list[str], on_error: 
 
         given = dict(parse(read_text(plan), "stdin" if plan == "-" else plan))
     name = given.pop("command", None)
-    if words and not words[0].startswith("-"):
+    if words and not words[0].startswith("-") and (name is None or words[0] in sweeping.names()):
         name = words.pop(0)
     if not isinstance(name, str):
         known = ", ".join(sweeping.names())

@@ -7,14 +7,14 @@ from typing import Annotated
 from llmcx.answers.plan import LEAST_TOKENS, Plan, Trained, label, left_out, plan, ranking, usual_batch
 from llmcx.answers.train import Costs
 from llmcx.answers.train import train as trained
-from llmcx.cli.accelerator import accelerators
+from llmcx.cli.accelerator import limit, with_memory
 from llmcx.cli.options import MATMULS, Models, command, completing, describe, explaining, heading, option, single
 from llmcx.cli.parallel import Degrees, laid_out
 from llmcx.costs.saved_activations import RECOMPUTE
 from llmcx.engines import efficiency as efficiencies
 from llmcx.engines.recipe import ATTENTION
 from llmcx.engines.training_time import Trainer
-from llmcx.errors import InputError, unknown_name
+from llmcx.errors import InputError, check_size, unknown_name
 from llmcx.machine.hardware import Hardware
 from llmcx.model.spec import sequence_length
 from llmcx.parallel.layout import Layout, uneven
@@ -98,6 +98,13 @@ def train(
     hardware: Annotated[
         str, option("h100, 1024xh100, FILE.yaml, auto: `llmcx catalog hardware`.", offers=completing("hardware"))
     ] = "h100",
+    budget: Annotated[
+        int | None,
+        option("Bytes of memory on each GPU, in place of the accelerator's: 24GB.", reads="size", group="Less common"),
+    ] = None,
+    utilization: Annotated[
+        float | None, option("Share of the memory to use. Default: all.", reads="share", group="Less common")
+    ] = None,
     seq: Annotated[int | None, option("Tokens of a sequence. Default: the context, at most 8k.", reads="length")] = None,
     global_batch: Annotated[
         int | None,
@@ -123,13 +130,16 @@ def train(
     llmcx train llama-2-7b --tokens 2T --hardware a100 --gpus 512 --seq 4k
     llmcx train gpt3 --tokens 300B --hardware 1024xa100 --tp 8 --pp 8
     """
-    machine, named = accelerators(hardware)
-    count = parallel.all_gpus(named)
+    within = limit(hardware, budget, utilization, usual=1.0)
+    assert within.hardware is not None and within.bytes is not None  # there is always an accelerator here
+    machine = with_memory(within.hardware, within.bytes)
+    count = parallel.all_gpus(within.number)
     if count is None:
         problem = f"how many GPUs train is not said; give --gpus 8, or --hardware 8x{machine.name}"
         raise InputError(problem, field="gpus", allowed="1 or more")
     if min(count, tokens) < 1:
         raise InputError("--gpus and --tokens must be at least 1", field="gpus" if count < 1 else "tokens", allowed="1 or more")
+    check_size("--gpus", count)
     if engine not in ("megatron", "fsdp"):
         raise unknown_name("engine that trains", engine, ["megatron", "fsdp"], field="engine")
     if attn not in ATTENTION:
@@ -148,7 +158,7 @@ def train(
     result = Trained(answer, factors, ranking(found) if found and search else None)
     inputs = {"tokens": tokens, "gpus": count, "hardware": machine.name, "seq": length, "global_batch": batch}
     inputs |= {"compute_dtype": compute_dtype or machine.dtype, "attn": attn, "engine": engine}
-    inputs |= {"layout": label(layout), "price": costs.usd_per_hour, **shape}
+    inputs |= {"layout": label(layout), "budget": within.bytes, "price": costs.usd_per_hour, **shape}
     why = [f"why {line}" for line in found.why] if found and search else []
     about = [*why, *_notes(answer.fits, found, chosen is not None, real), *uneven(spec, layout), *words, *dated, *notes]
     lines = explaining("train", real, ideal, batch, costs, answer)

@@ -190,7 +190,8 @@ def ask(question: Question, values: Mapping[str, Any]) -> Answer:
             except InputError as error:
                 if not several:
                     raise
-                raise at({name: value for name, value in point.items() if name in several - {"model"}}, error) from None
+                said = {name for name in several if name != "model" or str(point[name]) not in error.message}
+                raise at({name: value for name, value in point.items() if name in said}, error) from None
             one = answer if isinstance(answer, Answer) else Answer(answer if isinstance(answer, list) else [answer])
             view = one.view
             more = {name: point[name] for name in point if name in several and name != "model"}

@@ -166,7 +166,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 3600:.3g} hours" if seconds >= 7200 else f"{seconds / 60:.3g} minutes"
 
 
-def serve(spec: Any, inputs: dict[str, Any], result: Any, server: Any, reserve: float) -> Headline:
+def serve(spec: Any, inputs: dict[str, Any], result: Any, server: Any) -> Headline:
     """``llmcx serve``."""
     from llmcx.answers.serve import longest_context
 
@@ -175,11 +175,11 @@ def serve(spec: Any, inputs: dict[str, Any], result: Any, server: Any, reserve: 
         f"{inputs['dtype']}, {inputs['kv_dtype']} cache",
         f"{_tokens(inputs['prompt'])} in, {_tokens(inputs['output'])} out",
         f"TP {inputs['tp']}" if inputs["tp"] > 1 else "",
-        f"{_gpus(inputs['gpus'], inputs['hardware'])} at {100 * inputs['utilization']:g}%",
+        f"{_gpus(inputs['gpus'], inputs['hardware'])} with {_size(inputs['budget'])}",
     )
     one, most = result.first, result.last
     users = f"{one.batch:,} users" if one.batch > 1 else "one user"
-    context = longest_context(server, reserve, one.batch)
+    context = longest_context(server, one.batch)
     verdict = f"{one.tokens_per_s_user:,.3g} tokens/s for {users} with up to {context:,} tokens"
     if most.batch != one.batch:
         verdict += f"; {most.tokens_per_s_gpu * result.gpus:,.0f} for {most.batch:,}"

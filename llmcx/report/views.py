@@ -24,12 +24,12 @@ def _params_facts(item: Item) -> list[Fact]:
     )
 
 
-def _params_rows(item: Item, rows: list[dict[str, Any]]) -> list[Table]:
+def _params_rows(item: Item, rows: list[dict[str, Any]], said: tuple[str, ...] = ("total", "bytes")) -> list[Table]:
     r = item.result
     columns = columns_of("component: component | params: parameters (int) | short: (count 1) | share: share (share)")
     rows = [row | {"short": row["params"]} for row in rows]
     total = {"component": "total", "params": r.total, "short": r.total, "share": 1.0}
-    facts = [fact for fact in _params_facts(item) if fact.key not in ("total", "bytes")]
+    facts = [fact for fact in _params_facts(item) if fact.key not in said]
     return [Table("", columns, rows, total, ("component", "params", "share")), facts_table("", facts)]
 
 
@@ -48,7 +48,7 @@ def _params_tables(item: Item) -> list[Table]:
 
 
 def _params_details(item: Item) -> list[Table]:
-    return _params_rows(item, as_rows(item.result.components))
+    return _params_rows(item, as_rows(item.result.components), said=("total",))
 
 
 SCREEN = 10

@@ -139,7 +139,7 @@ def answers(name: str) -> Any:
     lines: Any = read(Line)
     what: Members = {"schema": (Literal[f"llmcx.{name}/{VERSION}"], True)}
     text = dict.fromkeys(("options", "gives"), (str, True))
-    change: Any = made("Change", "Options that would turn a no into a yes, and what then comes out.", text)
+    change: Any = made("Remedy", "Options that would turn a no into a yes, and what then comes out.", text)
     members: Members = {
         "model": (made("Model", "The model that an answer is about.", about), name in ALWAYS_A_MODEL),
         "inputs": (dict[str, Any], True),
