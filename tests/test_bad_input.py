@@ -176,6 +176,7 @@ chinchilla --gpu-hours 1M --hardware h10 :: did you mean h100
 chinchilla --compute 1e21 --hardware h10 :: --hardware turns
 chinchilla --dollars 1M --hardware '' :: hardware
 train gpt2 --tokens 1B --gpus 8 --zero ٣ :: zero
+{serve llama-3-8b|train gpt2 --tokens 1B --gpus 8} --price -1 :: 0 or more
 train gpt2 --tokens 1B :: how many GPUs train is not said
 textbook bounds --base 3 :: not known
 textbook shapes :: --params
@@ -470,7 +471,7 @@ BOMB = b"a: &a [x,x,x,x,x,x,x,x,x]\n" + b"".join(
         (b'"\\e[31mkey": 1\n', r"\x1b[31mkey"),
         (b"a: 1\n" * 60_000, "values"),
         (b"schema: llmcx.presets/1\n", "result is missing"),
-        (b"schema: llmcx.presets/1\nresult: 5\n", "result"),
+        (b"schema: llmcx.presets/2\nresult: 5\n", "result"),
     ],
 )
 def test_hostile_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, words: str) -> None:

@@ -36,13 +36,13 @@ def test_exercise_1_with_constants_attention_equals_the_feed_forward_at_n_4d() -
 
 def test_exercise_2_checkpoints() -> None:
     """96 layers, one checkpoint every 8: 12 checkpoints."""
-    result = data("memory", "gpt3", "--train", "--checkpoint-every", "8")["result"]
+    result = data("memory", "gpt3", "--train", "--set", "checkpoint_every=8")["result"]
     assert result["checkpointing"]["checkpoints"] == 12
 
 
 def test_exercise_3_sparse_attention() -> None:
     """s 256, n 16384, d 1024: standard 2.75e11, sparse 4.29e9, ratio n / s = 64."""
-    shape = ["--layers", "1", "--d-model", "1024", "--vocab", "32000", "--seq", "16384", "--sparse-window", "256"]
+    shape = ["--layers", "1", "--d-model", "1024", "--vocab", "32000", "--seq", "16384", "--set", "sparse_window=256"]
     rows = data("attention-compare", *shape)["result"]["rows"]
     leading = {row["variant"]: row["leading_order"] for row in rows}
     assert leading["standard"] == 274_877_906_944
@@ -78,8 +78,8 @@ def test_gpt3_leading_order_is_per_sequence_not_per_generated_token() -> None:
 
 def test_gpt3_training_memory() -> None:
     """Activations 309 GB and scores 4.95 TB at b 32, fp32: the chapter prints 500 GB for the scores, a tenfold slip."""
-    args = ["gpt3", "--train", "--batch", "32", "--seq", "2048", "--precision", "fp32", "--activations", "chapter"]
-    result = data("memory", *args)["result"]
+    args = "gpt3 --train --micro-batch 32 --seq 2048 --precision fp32 --set activations=textbook"
+    result = data("memory", *args.split())["result"]
     assert result["chapter"]["activation_bytes"] == 4 * 96 * 32 * 2048 * 12288 == 309_237_645_312
     assert result["chapter"]["score_bytes"] == 4 * 96 * 32 * 96 * 2048**2 == 4_947_802_324_992
     assert result["chapter"]["total_bytes"] == pytest.approx(5.26e12, rel=0.001)
@@ -88,7 +88,7 @@ def test_gpt3_training_memory() -> None:
 
 def test_checkpointing_costs_a_third_of_a_training_step() -> None:
     """Not "doubles compute": the forward doubles, forward + backward go from 3 units to 4."""
-    plain, again = (llmcx.flops(one_layer(1), seq=64, recompute=recompute) for recompute in (False, True))
+    plain, again = (llmcx.flops(one_layer(1), seq=64, recompute=recompute) for recompute in ("none", "full"))
     assert again.train.total * 3 == plain.train.total * 4
 
 
@@ -109,13 +109,13 @@ def test_growth_table() -> None:
     ("seq", "rule"), [(1024, "standard"), (4096, "flash"), (32768, "sparse or linformer"), (131072, "performer")]
 )
 def test_rules_by_length(seq: int, rule: str) -> None:
-    said = llmcx.attention_compare("llama-3-8b", seqs=[seq]).recommendation[0]
+    said = llmcx.attention_compare("llama-3-8b", seq=seq).recommendation[0]
     assert said.chapter_variant.startswith(rule)
 
 
 def test_hops() -> None:
     """Standard 1, local ceil((n-1)/w), strided 2, Longformer 2."""
-    rows = llmcx.attention_compare("llama-3-8b", seqs=[4096]).rows
+    rows = llmcx.attention_compare("llama-3-8b", seq=4096).rows
     said = {row.variant.partition(":")[0]: (row.hops, row.hops_causal) for row in rows}
     assert said["standard"] == (1, 1) and said["strided"][0] == 2 and said["longformer"][0] == 2
     assert said["local"][1] == -(-4095 // 256) == 16

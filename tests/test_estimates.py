@@ -215,7 +215,7 @@ def test_memory_is_that_of_llmcx_memory(preset: str, layout: Layout, m: int, seq
 
 def test_memory_on_the_command_line() -> None:
     """The same layout, asked of both commands."""
-    ways = ["gpt3", "--gpus", "1024", "--seq", "2k", "--tp", "8", "--pp", "8", "--virtual", "12", "--zero", "1"]
+    ways = ["gpt3", "--gpus", "1024", "--seq", "2k", "--tp", "8", "--pp", "8", "--set", "virtual=12", "--zero", "1"]
     told = json.loads(here("train", *ways, "--tokens", "300B", "--hardware", "a100", "--global-batch", "1536", "--json").out)
     how = ["--precision", "megatron", "--engine", "megatron", "--attn", "flash"]
     held = json.loads(here("memory", *ways, "--train", *how, "--json").out)["result"]
@@ -370,7 +370,7 @@ def test_a_window_bounds_the_cache() -> None:
     do.
     """
     shape = {"layers": 32, "d-model": 4096, "heads": 32, "kv-heads": 8, "d-ff": 14336, "vocab": 32000, "window": 4096}
-    call = ["serve", "--ffn", "gated", "--batch", "1", "--output", "1", "--json", *(f"--{k}={v}" for k, v in shape.items())]
+    call = ["serve", "--set", "ffn=gated", "--batch", "1", "--output", "1", "--json", *(f"--{k}={v}" for k, v in shape.items())]
     short, long = (json.loads(here(*call, f"--prompt={n}").out)["result"]["cache_bytes_per_sequence"] for n in (4096, 8192))
     assert short == long == 32 * 2 * 8 * 128 * 2 * 4096
 
@@ -421,7 +421,7 @@ def test_serving_refusals(setup: Setup, load: Load, options: dict, field: str) -
 
 
 def test_weights_that_do_not_fit() -> None:
-    with pytest.raises(InputError, match="give more --tp"):
+    with pytest.raises(InputError, match="--tp 2"):
         serve(load_preset("llama-3-70b"), H100, Setup(), Load(10, 10), IDEAL)
 
 

@@ -17,12 +17,12 @@ CALLS = [
     "params gpt3",
     "params mixtral-8x7b --dtype int4",
     "flops llama-3-8b --seq 8k --batch 2",
-    "flops gpt3 --convention macs --recompute",
+    "flops gpt3 --convention macs --recompute full",
     "flops gpt3 --convention leading-order --seq 512",
     "flops t5-base --seq 512",
     "memory llama-3-8b --seq 8k --budget 80GB",
     "memory llama-3.1-8b --dtype q4_k_m --kv-dtype q8_0 --seq 8k",
-    "memory gpt3 --train --checkpoint-every 8",
+    "memory gpt3 --train --set checkpoint_every=8",
     "memory llama-3-8b --train --gpus 8 --zero 3 --seq 2k",
     "attention-compare llama-3-8b --seq 1k,8k --hardware h100",
     "moe mixtral-8x7b --seq 4k --capacity-factor 1.25 --ep 8",
@@ -31,15 +31,15 @@ CALLS = [
     "chinchilla llama-3-8b --tokens 15T",
     "chinchilla --params 13B --tokens 1T --law hoffmann-3 --law muennighoff --unique-tokens 1B --inference-tokens 1T",
     "chinchilla --compute 5.76e23 --compare 280B,70B --law hoffmann-3",
-    "bounds --seq 1k,8k",
-    "shapes --params 7B --depths 16,32",
+    "textbook bounds --seq 1k,8k",
+    "textbook shapes --params 7B --depths 16,32",
     "train llama-3-8b --tokens 1T --gpus 64",
     "train mixtral-8x7b --tokens 1T --gpus 64 --plan",
     "serve llama-3-8b --hardware h100",
     "serve llama-3-70b --tp 4 --batch 16",
     "compare gpt3 llama-3-8b",
 ]
-FILES = {"presets", "hardware", "completions", "schema", "explain", "sweep"}
+FILES = {"catalog", "tools", "explain", "sweep"}
 """Of these, what they list has its own sources, or there is nothing to explain."""
 
 
@@ -81,9 +81,9 @@ def test_every_line_has_formula_numbers_result_and_source(call: str) -> None:
 
 SUMS = {
     "params gpt3": "total active embedding non_embedding bytes chapter",
-    "flops gpt3 --recompute": "forward.total backward.total recomputation train.total per_token elementwise.total"
+    "flops gpt3 --recompute full": "forward.total backward.total recomputation train.total per_token elementwise.total"
     " decode.total crossover.layers crossover.with_head",
-    "memory gpt3 --train --checkpoint-every 8 --budget 80GB": "total_bytes all_gpus_bytes kv_bytes_per_token"
+    "memory gpt3 --train --set checkpoint_every=8 --budget 80GB": "total_bytes all_gpus_bytes kv_bytes_per_token"
     " headroom_bytes chapter.total_bytes checkpointing.checkpoints checkpointing.bytes checkpointing.best_bytes"
     " checkpointing.train_factor",
     "moe mixtral-8x7b --ep 8 --capacity-factor 1.25": "total active expert shared router expert_active_fraction"

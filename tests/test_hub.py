@@ -1,4 +1,4 @@
-"""--hf through the real huggingface_hub client, against a server on loopback that speaks the hub's resolve URLs."""
+"""Models on the hub through the real huggingface_hub client, against a server on loopback that speaks the hub's resolve URLs."""
 
 from __future__ import annotations
 
@@ -67,8 +67,9 @@ def run(environment: dict[str, str], *args: str) -> subprocess.CompletedProcess[
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
 
 
-def test_reads_config_json_and_nothing_else(hub: dict[str, str]) -> None:
-    done = run(hub, "--hf", "org/llama", "--json")
+@pytest.mark.parametrize("named", ["org/llama", "--hf org/llama", "https://huggingface.co/org/llama"])
+def test_reads_config_json_and_nothing_else(hub: dict[str, str], named: str) -> None:
+    done = run(hub, *named.split(), "--json")
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     # LlamaConfig() as transformers builds it.
@@ -79,31 +80,32 @@ def test_reads_config_json_and_nothing_else(hub: dict[str, str]) -> None:
 
 
 def test_offline_uses_the_cache_and_says_when_it_cannot(hub: dict[str, str]) -> None:
-    assert run(hub, "--hf", "org/llama").returncode == 0
+    assert run(hub, "org/llama").returncode == 0
     offline = {**hub, "HF_HUB_OFFLINE": "1"}
-    assert run(offline, "--hf", "org/llama").returncode == 0
-    done = run(offline, "--hf", "org/other")
+    assert run(offline, "org/llama").returncode == 0
+    done = run(offline, "org/other")
     assert done.returncode == 2 and "offline" in done.stderr and done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
-    ("name", "words"),
+    ("named", "words"),
     [
         ("org/gone", "not on the hub"),
+        ("--hf org/gone", "not on the hub"),
         ("org/gated", "gated"),
         ("org/bare", "has no config.json"),
         ("org/llama@nowhere", "no revision"),
-        ("llama", "must be ORG/NAME"),
-        ("../etc/passwd", "must be ORG/NAME"),
+        ("--hf llama", "must be ORG/NAME"),
+        ("--hf ../etc/passwd", "must be ORG/NAME"),
     ],
 )
-def test_refusals_are_one_sentence(hub: dict[str, str], name: str, words: str) -> None:
-    done = run(hub, "--hf", name)
+def test_refusals_are_one_sentence(hub: dict[str, str], named: str, words: str) -> None:
+    done = run(hub, *named.split())
     assert done.returncode == 2 and words in done.stderr and done.stderr.count("\n") == 1 and not done.stdout
 
 
 def test_nobody_there(hub: dict[str, str], tmp_path: Path) -> None:
     """The client tries several times, and is not waited for."""
     (tmp_path / "sitecustomize.py").write_text("import time\ntime.sleep = lambda seconds: None\n")
-    done = run({**hub, "HF_ENDPOINT": "http://127.0.0.1:9", "PYTHONPATH": str(tmp_path)}, "--hf", "org/llama")
+    done = run({**hub, "HF_ENDPOINT": "http://127.0.0.1:9", "PYTHONPATH": str(tmp_path)}, "org/llama")
     assert done.returncode == 2 and "cannot be reached" in done.stderr and done.stderr.count("\n") == 1

@@ -104,10 +104,10 @@ def test_a_batch_in_two_costs_the_same(name: str, draw: st.DataObject) -> None:
 @every_preset
 def test_one_gpu_is_the_model(name: str) -> None:
     """Every way to share a model over GPUs, at one: the answer is the one without it."""
-    alone = ["--tp", "1", "--pp", "1", "--cp", "1", "--ep", "1", "--gpus", "1", "--zero", "0"]
-    for train in ([], ["--train"]):
-        asked = ["memory", name, "--seq", "64", *train]
-        whole, shared = (data(*asked, *more)["result"] for more in ([], alone))
+    alone = ["--tp", "1", "--pp", "1", "--ep", "1", "--gpus", "1"]
+    for how, ways in (([], alone), (["--train"], [*alone, "--cp", "1", "--zero", "0"])):
+        asked = ["memory", name, "--seq", "64", *how]
+        whole, shared = (data(*asked, *more)["result"] for more in ([], ways))
         assert shared["parts"] == whole["parts"] and shared["total_bytes"] == whole["total_bytes"]
         assert shared["gpus"] == 1 and shared["all_gpus_bytes"] == shared["total_bytes"]
     weights = {part["part"]: part["bytes"] for part in shared["parts"]}["weights"]
@@ -121,7 +121,7 @@ def test_components_add_up(name: str, convention: str) -> None:
     sizes = llmcx.params(spec)
     assert sizes.total == sum(row.params for row in sizes.components) == sizes.embedding + sizes.non_embedding
     assert sizes.active <= sizes.total
-    work = llmcx.flops(spec, batch=3, seq=64, convention=convention, recompute=True)
+    work = llmcx.flops(spec, batch=3, seq=64, convention=convention, recompute="full")
     for part in (work.forward, work.backward, work.train):
         assert part.total == sum(row.flops for row in part.components)
         assert sum(row.share for row in part.components) == pytest.approx(1)

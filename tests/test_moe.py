@@ -122,8 +122,8 @@ def test_split_and_copy_are_different_models() -> None:
     dense, ffn, router = llmcx.params("llama-3-8b").total, 32 * 3 * 4096 * 14336, 32 * 4096 * 8
 
     def made(how: str) -> tuple[int, int]:
-        out = data("moe", "llama-3-8b", "--experts", "8", "--top-k", "2", "--experts-from", how, "--seq", "64")
-        assert any(f"--experts-from {how}" in note for note in out["notes"])
+        out = data("moe", "llama-3-8b", "--experts", "8", "--top-k", "2", "--set", f"experts_from={how}", "--seq", "64")
+        assert any(f"experts_from={how}" in note for note in out["notes"])
         return out["result"]["total"], out["result"]["active"]
 
     assert made("split") == (dense + router, dense + router - ffn * 6 // 8)
@@ -138,7 +138,7 @@ def test_split_costs_what_the_chapter_says() -> None:
     """
     args = ("--layers", "1", "--d-model", "1024", "--vocab", "1000", "--seq", "1")
     dense = data("flops", *args)["result"]["forward"]["total"]
-    split = data("flops", *args, "--experts", "16", "--top-k", "1", "--experts-from", "split")["result"]["forward"]["total"]
+    split = data("flops", *args, "--experts", "16", "--top-k", "1", "--set", "experts_from=split")["result"]["forward"]["total"]
     whole = 2 * 2 * 4 * 1024**2
     assert split == dense - whole + whole // 16 + 2 * 1024 * 16
 

@@ -125,9 +125,7 @@ def test_a_plain_checkout_runs(checkout: Path, installed: Path, tmp_path: Path) 
     code = "import llmcx; print(llmcx.__file__, llmcx.params('gpt3').total)"
     where, total = run(python, "-c", code, cwd=tmp_path, PYTHONPATH=str(checkout)).split()
     assert Path(where).is_relative_to(checkout) and total == "174604259328"
-    answer = json.loads(
-        run(python, "-m", "llmcx", "params", "gpt3", "--json", cwd=tmp_path, PYTHONPATH=str(checkout))
-    )
+    answer = json.loads(run(python, "-m", "llmcx", "params", "gpt3", "--json", cwd=tmp_path, PYTHONPATH=str(checkout)))
     assert answer["result"]["total"] == 174_604_259_328
     path = run(python, "-m", "llmcx", "catalog", "path", "gpt3", cwd=tmp_path, PYTHONPATH=str(checkout)).strip()
     assert Path(path).is_relative_to(checkout / "presets")

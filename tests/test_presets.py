@@ -380,11 +380,13 @@ def test_list_refuses_an_unknown_family() -> None:
 
 
 def test_list_fits_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """80 columns show the family, both sizes, the context and the year of every model."""
+    """80 columns show the family, both sizes, the context and the year of every model, and say what they leave out."""
     monkeypatch.setenv("COLUMNS", "80")
     lines = here("catalog", "models").out.splitlines()
-    assert lines[0].split() == ["preset", "family", "total", "active", "context", "year"]
-    assert len(lines) == len(names()) + 2 and max(map(len, lines)) <= 80
+    table, said = lines[: len(names()) + 2], " ".join(lines[len(names()) + 2 :])
+    assert table[0].split() == ["preset", "family", "total", "active", "context", "year"]
+    assert {line.split()[0] for line in table[2:]} == set(names()) and max(map(len, lines)) <= 80
+    assert said.startswith("· ") and "parameters" in said and "title" in said
 
 
 def test_a_changed_file_is_listed_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,4 +121,4 @@ def test_what_cannot_fit_is_refused() -> None:
     with pytest.raises(InputError, match="not even batch 1"):
         fitted("batch", load_preset("gpt3"), 10**9, asked, {"train": False})
     with pytest.raises(InputError, match="ZeRO"):
-        fitted("gpus", load_preset("gpt3"), 10**9, asked, {"train": True, "method": Recipe()})
+        fitted("gpus", load_preset("gpt3"), 10**9, asked, {"train": True, "recipe": Recipe()})

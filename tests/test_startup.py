@@ -90,7 +90,7 @@ def test_no_parser_nor_drawing_for_json(arguments: list[str]) -> None:
 
 def test_completion() -> None:
     """A shell asks at every press of the key."""
-    asked = {"_LLMCX_COMPLETE": "complete_bash", "COMP_WORDS": "llmcx params gp", "COMP_CWORD": "3"}
+    asked = {"_LLMCX_COMPLETE": "complete_bash", "COMP_WORDS": "llmcx params gp", "COMP_CWORD": "2"}
     modules = imported(**asked)
     assert not strangers(modules, LOADED | {"plugins"})
     assert not others(modules) & {"pydantic", "rich", "yaml"}

@@ -45,8 +45,9 @@ def training() -> list[Row]:
     for run in published.training():
         hardware = catalog.load_hardware(run.hardware)
         factors, _ = calibration.efficiency(hardware, run.stack, run.dtype)
+        attention = "flash" if run.fused else "eager"
         ideal, estimate = (
-            Trainer(run.spec, run.seq, hardware, e, run.dtype, "flash" if run.fused else "eager").step(run.layout, run.batch).total
+            Trainer(run.spec, run.seq, hardware, e, run.dtype, attention).step(run.layout, run.batch).total
             for e in (IDEAL, factors)
         )
         rows.append(Row(run.name, run.how, run.step_s, ideal, estimate, run.calibrates, run.stack, run.source, run.remark))

@@ -56,7 +56,7 @@ def path_of(name: str) -> Path:
 
 def _bare(name: str) -> str:
     """A name without what people write in different ways: Llama_3.1-70B is llama-3.1-70b."""
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+    return re.sub(r"[\s._-]", "", name.lower())
 
 
 def offered() -> list[str]:

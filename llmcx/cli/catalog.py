@@ -11,7 +11,7 @@ from llmcx.catalog.build import to_yaml
 from llmcx.catalog.index import ROOT, data_of, indexed, names, offered
 from llmcx.catalog.load import load_config
 from llmcx.cli.options import PRESETS, Output, argument, command, describe, explaining, heading, option, single
-from llmcx.errors import unknown_name
+from llmcx.errors import InputError, unknown_name
 from llmcx.machine.hardware import summary
 from llmcx.machine.roofline import Roofline, roofs
 from llmcx.report.render import Answer, Item
@@ -104,7 +104,12 @@ def show(name: Name, output: Output) -> None:
     if accelerators.is_hardware(name):
         output.show("hardware", _accelerator(name), chosen)
         return
-    data = store.load_data(name)
+    try:
+        data = store.load_data(name)
+    except InputError as error:
+        if error.field != "preset":
+            raise
+        raise unknown_name("preset or accelerator", name, [*store.offered(), *offered("hardware")], field="name") from None
     if chosen not in ("table", "plain") or output.plot is not None or output.explain:
         spec = store.load_preset(name)
         output.show("presets", Answer([Item(describe(spec), {"name": name}, data, [])], "preset"), chosen)

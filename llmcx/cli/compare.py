@@ -71,7 +71,7 @@ def compare(
     if len(words) < 2 or any(word.startswith("--") and " " not in word for word in _texts(words[:2])):
         raise InputError('compare takes two sides, each a preset, a file or -, as: llama-3-8b "gpt3 --seq 1k"', field="words")
     sides = [_words(text, label) + words[2:] for text, label in zip(words, "AB", strict=False)]
-    if all("-" in side for side in sides):
+    if all(side[0] == "-" for side in sides):
         raise InputError("both sides are -, but stdin can be read only once", field="config", value="-")
     with remembering({}):
         options = [_options(asked, side, label) for side, label in zip(sides, "AB", strict=True)]

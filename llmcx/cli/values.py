@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from llmcx import units
@@ -88,7 +89,10 @@ def decimals(text: str, flag: str, share: bool = False) -> list[float]:
         except InvalidOperation:
             problem = f"{flag} is {shown(text)}, but must be {what}, or a list, or a range FROM:TO:+STEP that grows up to its end"
             raise InputError(problem, field=flag, value=text[:200], allowed=what) from None
-    return [float(number) for number in out]
+    found = [float(number) for number in out]
+    if not all(map(isfinite, found)):
+        raise InputError(f"{flag} is {shown(text)}, which is beyond any number here", field=flag, value=text[:200], allowed=what)
+    return found
 
 
 def read(declared: Declared, flag: str, given: Any, each: bool = False) -> list[Any]:

@@ -80,6 +80,8 @@ def overrides(texts: list[str] | None) -> dict[str, float]:
 def price(hardware: Hardware, stated: float | None) -> tuple[float | None, list[str]]:
     """USD per accelerator-hour: the one stated, else the accelerator's, and what to say of that."""
     if stated is not None:
+        if not 0 <= stated < 1e9:
+            raise InputError(f"--price is {stated}, but must be 0 or more", field="price", value=stated, allowed="0 or more")
         return stated, []
     known = hardware.usd_per_hour
     if known is None:

@@ -1,8 +1,9 @@
-"""README's five questions, as whole commands: milliseconds beyond the interpreter's own start.
+"""README's questions, as whole commands: milliseconds beyond the interpreter's own start.
 
     python tests/benchmarks/questions.py [PAIRS]
 
-Each command of the section "Five questions" is run in turn with `python -c pass`; the median of the differences is the figure.
+The first command under each question of the section "Questions" is run in turn with `python -c pass`; the median of the
+differences is the figure.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ README = Path(__file__).resolve().parents[2] / "README.md"
 
 def questions() -> list[tuple[str, list[str]]]:
     """Every question with the command that answers it."""
-    section = README.read_text(encoding="utf-8").partition("## Five questions")[2].partition("\n## ")[0]
+    section = README.read_text(encoding="utf-8").partition("\n## Questions\n")[2].partition("\n## ")[0]
     found = re.findall(r"\*\*(.+?)\*\*.*?\n\$ llmcx ([^\n]*)", section, re.S)
     return [(question, shlex.split(command.partition("|")[0])) for question, command in found]
 
