@@ -37,13 +37,14 @@ def _params_tables(item: Item) -> list[Table]:
     """Components summed up by what they are part of, where each would take more lines than a screen has."""
     rows = as_rows(item.result.components)
     if len(rows) > SCREEN:
-        parts: dict[str, dict[str, Any]] = {}
+        parts: dict[str, list[dict[str, Any]]] = {}
         for row in rows:
-            name = _PART.get(row["component"].partition(".")[0]) or row["component"].rpartition(".")[0] or row["component"]
-            part = parts.setdefault(name, {"component": name, "params": 0, "share": 0.0})
-            part["params"] += row["params"]
-            part["share"] += row["share"]
-        rows = [*parts.values()]
+            name = row["component"]
+            parts.setdefault(_PART.get(name.partition(".")[0]) or name.rpartition(".")[0] or name, []).append(row)
+        rows = [
+            {"component": name, **{key: sum(row[key] for row in each) for key in ("params", "share")}} if each[1:] else each[0]
+            for name, each in parts.items()
+        ]
     return _params_rows(item, rows)
 
 
