@@ -132,7 +132,7 @@ def params(
     """Count parameters: total, active, per component, and their bytes.
 
     model: A preset, a path, ORG/NAME on the hub, a size such as 7B, a mapping as of a file, or a ``ModelSpec``.
-    dtype: Of the weights: fp32, tf32, bf16, fp16, fp8, int8, int4. Default: bf16. Not with ``weights``.
+    dtype: Of the weights: bf16, fp8, int4, q4_k_m, awq, ... Default: as released. Not with ``weights``.
     weights: Safetensors or GGUF, a file or a directory: what is stored, beside the count.
     preset: A built-in model, by name.
     config: A preset file or a Hugging Face config.json; - is stdin.
@@ -230,6 +230,7 @@ def memory(
     dtype: str | None = None,
     kv_dtype: str | None = None,
     engine: str | None = None,
+    weights: Text | None = None,
     block: Size | None = None,
     ubatch: Size | None = None,
     gpus: Size | None = None,
@@ -288,9 +289,10 @@ def memory(
     fit: What to make as large as fits: batch, seq, gpus or dtype.
     seq: Tokens of a sequence; 8k is 8192. Default: the context.
     batch: Sequences at a time. Default: 1.
-    dtype: Of the weights: bf16, fp8, int4, q4_k_m, gptq, awq, nf4, mxfp4, ...; with ``lora``, of the frozen ones.
-    kv_dtype: Of the KV cache. Not with ``train``.
+    dtype: Of the weights (with ``lora`` the frozen ones): fp8, int4, q4_k_m, awq, nf4, ... Default: as released.
+    kv_dtype: Of the KV cache. Default: as released, else bf16. Not with ``train``.
     engine: Inference: ideal (nothing reserved), transformers, vllm, llama.cpp; training: transformers, megatron.
+    weights: Safetensors or GGUF files: the bytes that they store, from their headers. Not with ``train``.
     block: vllm: tokens of a block. Default: 16. Needs ``engine`` vllm.
     ubatch: llama.cpp: tokens of a physical batch. Default: 512. Needs ``engine`` llama.cpp.
     gpus: All GPUs. Default: those of ``hardware``, else tp × pp × cp.
@@ -622,8 +624,8 @@ def serve(
     prompt: Size = 1024,
     output: Size = 1024,
     batch: Size | None = None,
-    dtype: str = "bf16",
-    kv_dtype: str = "bf16",
+    dtype: str | None = None,
+    kv_dtype: str | None = None,
     compute_dtype: str | None = None,
     budget: Size | None = None,
     utilization: Share | None = None,
@@ -668,8 +670,8 @@ def serve(
     prompt: Tokens in; 8k is 8192.
     output: Tokens out.
     batch: Users at once. Default: a frontier up to the largest batch.
-    dtype: Of the weights: bf16, fp8, int4, q4_k_m, awq, mxfp4, ...
-    kv_dtype: Of the cache.
+    dtype: Of the weights: bf16, fp8, int4, q4_k_m, awq, mxfp4, ... Default: as released.
+    kv_dtype: Of the cache. Default: as released, else bf16.
     compute_dtype: Of the matmuls: bf16, fp8, fp4. Default: fp8 for fp8 weights where the accelerator has it.
     budget: Bytes of memory on each GPU, in place of the accelerator's: 24GB.
     utilization: Share of the memory that the engine uses. Default: 90%; of a ``budget`` all.

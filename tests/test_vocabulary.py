@@ -178,7 +178,7 @@ QUESTIONS = questions()
 @pytest.mark.parametrize("name", [*names(), "compare", "sweep", "explain"])
 def test_help_is_short(name: str) -> None:
     shown, every = (
-        re.findall(r"^ +(?:-\w, )?(--[\w-]+)", here(name, flag).out, re.MULTILINE) for flag in ("--help", "--help-all")
+        re.findall(r"^  (?:-\w, )?(--[\w-]+)", here(name, flag).out, re.MULTILINE) for flag in ("--help", "--help-all")
     )
     assert len(shown) <= 30 and len(every) <= 45, (len(shown), len(every))
     assert set(shown) <= set(every)
@@ -235,7 +235,7 @@ def page() -> str:
     ]
     for name in shown:
         counts = [
-            len(re.findall(r"^ +(?:-\w, )?--[\w-]+", here(name, flag).out, re.MULTILINE)) for flag in ("--help", "--help-all")
+            len(re.findall(r"^  (?:-\w, )?--[\w-]+", here(name, flag).out, re.MULTILINE)) for flag in ("--help", "--help-all")
         ]
         lines.append(f"| {name} | {counts[0]} | {counts[1]} |")
     return "\n".join(lines) + "\n"

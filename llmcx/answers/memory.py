@@ -141,19 +141,20 @@ def memory(
     seq: int | None = None,
     *,
     train: bool = False,
-    dtype: str = "bf16",
+    dtype: str | None = None,
     kv_dtype: str = "bf16",
     activations: str = "autograd",
     recipe: Recipe | None = None,
     layout: Layout | None = None,
     budget: int | None = None,
     engine: Engine = IDEAL,
+    files: quant.Weights | None = None,
 ) -> Memory:
     """Bytes that the fullest GPU holds; ``batch`` sequences (in training: of a micro-batch) of ``seq`` tokens.
 
-    Inference holds weights (``dtype``), cache (``kv_dtype``, laid out as ``engine`` does), the last position's logits and the
-    workspace of one pass. Training holds what ``recipe`` says, its activations op by op ("autograd") or at the textbook's leading
-    order ("textbook": L b n d + L b H n²).
+    Inference holds weights (``dtype``, None as released, or what was read of ``files``), cache (``kv_dtype``, laid out as
+    ``engine`` does), the last position's logits and the workspace of one pass. Training holds what ``recipe`` says, its
+    activations op by op ("autograd") or at the textbook's leading order ("textbook": L b n d + L b H n²).
     """
     seq = sequence_length(spec, seq)
     check_size("batch", batch)
@@ -173,10 +174,15 @@ def memory(
             plan = _plan(spec, batch, seq, recipe, activations, chapter)
     else:
         check_inference(spec, layout, engine)
-        stored = None if dtype in dtypes.BITS else quant.weights(spec, dtype)
-        if stored is not None and layout.gpus > 1:
-            raise InputError(f"how {dtype} is divided among GPUs is not known; give no --tp", field="tp", value=layout.tp)
-        ranks = inference_ranks(held(spec, batch, seq, layout, engine), dtype, kv_dtype, engine, stored)
+        dtype = dtypes.default(spec) if dtype is None else dtype
+        if files is not None and layout.gpus > 1:
+            problem = (
+                "how the tensors of files are divided among GPUs is not known; give one GPU, or --dtype in place of --weights"
+            )
+            raise InputError(problem, field="weights")
+        stored = files or (None if dtype in dtypes.BITS else quant.weights(spec, dtype))
+        gpus = held(spec, batch, seq, layout, engine)
+        ranks = inference_ranks(spec, gpus, dtype, kv_dtype, engine, files, layout.gpus > 1)
     heaviest = max(ranks, key=lambda rank: rank.total_bytes)
     everywhere = sum(rank.total_bytes for rank in ranks) if train else heaviest.total_bytes * layout.pp
     fullest = heaviest.total_bytes
@@ -198,13 +204,24 @@ def memory(
 
 
 def inference_ranks(
-    gpus: list[Held], dtype: str, kv_dtype: str, engine: Engine, stored: quant.Weights | None = None
+    spec: ModelSpec,
+    gpus: list[Held],
+    dtype: str,
+    kv_dtype: str,
+    engine: Engine,
+    files: quant.Weights | None,
+    divided: bool,
 ) -> list[Rank]:
-    """Weights, cache, the logits of the last position, a pass's workspace, on a GPU of each stage."""
+    """Weights (those of ``files``, where they were read), cache, the logits of the last position, a pass's workspace, on a GPU
+    of each stage; ``divided`` among several.
+    """
     rule = "" if engine.name == "ideal" else "; " + engine.rule.format(**engine.settings())
     per_kv = dtypes.per_element(kv_dtype)
     ranks = []
     for gpu in gpus:
+        stored = files
+        if stored is None and dtype not in dtypes.BITS:
+            stored = quant.weights(spec, dtype, gpu.weights if divided else None)
         size, n = dtypes.size(gpu.params, dtype) if stored is None else stored.bytes, gpu.params
         formula = f"{n:,} parameters × {dtypes.bits(dtype) / 8:g} B ({dtype})" if stored is None else stored.formula
         parts = [Part("weights", size, formula)]

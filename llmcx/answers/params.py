@@ -34,8 +34,9 @@ class Params(Result, brief="total active bytes dtype", table="components"):
     components: list[Component]
 
 
-def params(spec: ModelSpec, dtype: str = "bf16") -> Params:
-    """Count ``spec`` exactly, per component, and its weights' bytes in ``dtype``."""
+def params(spec: ModelSpec, dtype: str | None = None) -> Params:
+    """Count ``spec`` exactly, per component, and its weights' bytes in ``dtype`` (None: as it is released)."""
+    dtype = dtypes.default(spec) if dtype is None else dtype
     ops = lower(spec, Run())
     by_component = fold.by(ops, lambda op: op.component)
     total, embedding = sum(by_component.values()), fold.total(op for op in ops if is_embedding(op))
@@ -44,8 +45,16 @@ def params(spec: ModelSpec, dtype: str = "bf16") -> Params:
         active=active_fold.total(ops),
         embedding=embedding,
         non_embedding=total - embedding,
-        dtype=dtype,
-        bytes=dtypes.size(total, dtype),
+        dtype=spec.stored.name if dtype == dtypes.RELEASED and spec.stored is not None else dtype,
+        bytes=_bytes(spec, total, dtype),
         chapter=chapter_estimate(spec.n_layers, spec.d_model, spec.embedding.vocab),
         components=[Component(name, n, n / total) for name, n in by_component.items()],
     )
+
+
+def _bytes(spec: ModelSpec, total: int, dtype: str) -> int:
+    if dtype in dtypes.BITS:
+        return dtypes.size(total, dtype)
+    from llmcx.formats import quant  # which a short command need not import
+
+    return quant.weights(spec, dtype).bytes

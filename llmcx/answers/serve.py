@@ -234,7 +234,7 @@ def weight_bits(spec: ModelSpec, dtype: str) -> float:
     return float(dtypes.BITS[dtype]) if dtype in dtypes.BITS else quant.weights(spec, dtype).bits_per_weight
 
 
-ARITHMETIC = {"fp8": "fp8", "fp8_block": "fp8", "nvfp4": "fp4"}
+ARITHMETIC = {**dict.fromkeys(("fp8", "fp8_block", "fp8_tensor", "fp8_channel", "mxfp8"), "fp8"), "nvfp4": "fp4"}
 """What engines multiply such weights in, where the accelerator can; other formats are widened to 16 bits first."""
 
 
@@ -245,7 +245,7 @@ def arithmetic(hardware: Hardware, dtype: str) -> str:
     >>> arithmetic(load_hardware("h100"), "fp8"), arithmetic(load_hardware("a100"), "fp8")
     ('fp8', 'bf16')
     """
-    wanted = ARITHMETIC.get(dtype, hardware.dtype)
+    wanted = ARITHMETIC.get(dtype.partition("+")[0].partition(":")[0], hardware.dtype)
     return wanted if wanted in hardware.dense_tflops else hardware.dtype
 
 

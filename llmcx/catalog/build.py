@@ -20,6 +20,7 @@ from llmcx.model import spec as parts
 from llmcx.model.extras import EXTRAS
 from llmcx.model.mixers import MIXERS, Mixer, mixer_class
 from llmcx.model.spec import Layers, ModelSpec, runs_of
+from llmcx.model.storage import Storage, StorageGroup
 
 DENSE: dict[str, Any] = {"plain": parts.Plain, "gated": parts.Gated}
 FFN = DENSE | {"moe": parts.MoE}
@@ -38,6 +39,8 @@ NESTED: dict[str, Any] = {
     "expert": DENSE,
     "shared": DENSE,
     "extras": [EXTRAS],
+    "stored": Storage,
+    "groups": [StorageGroup],
 }
 
 STACKS = ("encoder", "decoder")

@@ -14,7 +14,7 @@ app = single()
 @command(app)
 def explain(
     topic: Annotated[
-        str | None, argument("kv-cache, linear, flops.scores, gqa, chinchilla, ...", "[TOPIC]", offers="explain:names")
+        str | None, argument("kv-cache, linear, flops.scores, gqa, chinchilla, ...", "TOPIC", offers="explain:names")
     ] = None,
     models: Models = Models(),  # noqa: B008
     seq: Annotated[

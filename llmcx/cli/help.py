@@ -18,6 +18,8 @@ def grouped(command: Command, ctx: Any) -> dict[str, list[tuple[str, str]]]:
     for param in command.get_params(ctx):
         if (record := param.get_help_record(ctx)) is None:
             continue
+        if param.param_type_name == "argument":  # of which not every Typer says the same
+            record = (param.metavar, record[1])
         own = declared[param.name].group if param.name in declared else output.get(str(param.name), "Output")
         groups.setdefault(own or "Options", []).append(record)
     first = [name for name in groups if name not in LAST]

@@ -1,17 +1,19 @@
 """llmcx memory."""
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from llmcx.answers import memory as answers
 from llmcx.answers.fit import fitted
 from llmcx.cli.accelerator import USED, Limit, limit
-from llmcx.cli.options import Models, command, completing, describe, explaining, heading, option, single
+from llmcx.cli.options import Models, command, completing, describe, explaining, heading, option, single, unsized
 from llmcx.cli.parallel import Parallel
 from llmcx.costs.lora import LoRA
 from llmcx.engines import ENGINES, engine
 from llmcx.engines.recipe import Recipe
 from llmcx.errors import InputError, unknown_name
+from llmcx.formats import dtypes
 from llmcx.model.spec import ModelSpec, sequence_length
 from llmcx.parallel.layout import Layout, uneven
 from llmcx.report.render import Item
@@ -145,13 +147,17 @@ def memory(
     dtype: Annotated[
         str | None,
         option(
-            "Of the weights: bf16, fp8, int4, q4_k_m, gptq, awq, nf4, mxfp4, ...; with --lora, of the frozen ones.",
+            "Of the weights (with --lora the frozen ones): fp8, int4, q4_k_m, awq, nf4, ... Default: as released.",
             offers="formats.dtypes:BITS formats.quant:SCHEMES formats.gguf:MIXES",
         ),
     ] = None,
     kv_dtype: Annotated[
         str | None,
-        option("Of the KV cache.", offers="formats.dtypes:BITS formats.dtypes:CACHE_BLOCKS", needs="not train"),
+        option(
+            "Of the KV cache. Default: as released, else bf16.",
+            offers="formats.dtypes:BITS formats.dtypes:CACHE_BLOCKS",
+            needs="not train",
+        ),
     ] = None,
     engine_: Annotated[
         str | None,
@@ -161,9 +167,18 @@ def memory(
             offers="engines:ENGINES megatron",
         ),
     ] = None,
-    textbook: Annotated[
-        bool, option("Beside it the textbook's leading order.", "--textbook", needs="train", group="Less common")
-    ] = False,
+    weights_: Annotated[
+        str | None,
+        option(
+            "Safetensors or GGUF files: the bytes that they store, from their headers.",
+            "--weights",
+            reads="text",
+            metavar="PATH",
+            group="Less common",
+            needs="not train",
+        ),
+    ] = None,
+    textbook: Annotated[bool, option("Beside it the textbook's leading order.", "--textbook", rare=True, needs="train")] = False,
     block: Annotated[
         int | None, option("vllm: tokens of a block. Default: 16.", reads="count", rare=True, needs="engine_=vllm")
     ] = None,
@@ -191,33 +206,46 @@ def memory(
     if train and dtype is not None and training.lora is None:
         problem = "--dtype changes nothing in full training, whose formats are those of --precision; with --lora it is the base's"
         raise InputError(problem, field="dtype", value=dtype)
+    files = None
+    if weights_ is not None:
+        from llmcx.huggingface.weights import as_weights
+
+        if dtype is not None:
+            raise InputError("--weights says what the weights weigh, and so does --dtype; give one", field="dtype", value=dtype)
+        files = as_weights(weights_)
+        if models.model is None and not models.shape() and os.path.isfile(config := os.path.join(weights_, "config.json")):
+            models = replace(models, model=config)  # type: ignore[arg-type]
     spec, shape, notes = models.load()
     n, size = sequence_length(spec, seq), training.micro_batch or (1 if batch is None else batch)
+    weights = dtypes.default(spec) if dtype is None else dtype
     layout = parallel.layout(None if fit == "gpus" and parallel.gpus is None else within.number, train)
-    recipe = training.recipe(engine_ or "transformers", dtype) if train else Recipe()
+    base = weights if dtype is not None or weights == dtypes.RELEASED else None
+    recipe = training.recipe(engine_ or "transformers", base if training.lora is not None else None) if train else Recipe()
     sizes = {name: value for name, value in (("block", block), ("ubatch", ubatch)) if value is not None}
     if not train and engine_ == "megatron":
         raise InputError("--engine megatron trains; add --train, or name one that serves", field="engine", value=engine_)
     program = engine("ideal") if train else engine(engine_ or "ideal", **sizes)
-    weights, cache = "bf16" if train or dtype is None else dtype, "bf16" if kv_dtype is None else kv_dtype
+    cache = kv_dtype or (spec.stored and spec.stored.cache) or "bf16"
     asked: dict[str, Any] = {"batch": size, "seq": n, "dtype": weights, "layout": layout}
     fixed: dict[str, Any] = {"train": train, "kv_dtype": cache, "activations": training.activations}
-    fixed |= {"recipe": recipe, "engine": program}
+    fixed |= {"recipe": recipe, "engine": program} | ({} if files is None else {"files": files})
     if fit is None or within.bytes is None:
         result = answers.memory(spec, **asked, **fixed, budget=within.bytes)
     else:
         result, asked = fitted(fit, spec, within.bytes, asked, fixed)
-    inputs = _inputs(asked, fixed, within, engine_ or ("transformers" if train else "ideal")) | shape
+    inputs = _inputs(spec, asked, fixed, within, engine_ or ("transformers" if train else "ideal")) | shape
     if textbook:
         inputs["textbook"] = True
-    about = _notes(spec, train, training.activations, recipe) + uneven(spec, asked["layout"])
+    if weights_ is not None:
+        inputs |= {"dtype": "files", "weights": weights_}
+    about = unsized(spec, dtype) + _notes(spec, train, training.activations, recipe) + uneven(spec, asked["layout"])
     about += [*result.stored.notes] if result.stored is not None else []
     lines = explaining("memory", spec, asked["batch"], asked["seq"], train, cache, result)
     head = heading("memory", spec, inputs, result, asked, fixed, within)
     return Item(describe(spec), inputs, result, about + notes, lines, head=head)
 
 
-def _inputs(asked: dict[str, Any], fixed: dict[str, Any], within: Limit, program: str) -> dict[str, Any]:
+def _inputs(spec: ModelSpec, asked: dict[str, Any], fixed: dict[str, Any], within: Limit, program: str) -> dict[str, Any]:
     """As JSON has them."""
     layout: Layout = asked["layout"]
     recipe: Recipe = fixed["recipe"]
@@ -227,13 +255,23 @@ def _inputs(asked: dict[str, Any], fixed: dict[str, Any], within: Limit, program
         inputs |= {"activations": fixed["activations"], "attn": recipe.attention}
         left_out = ("attention", "margin", "base", "gradient_bytes", "kernels")
         inputs |= {key: value for key, value in vars(recipe).items() if key not in left_out}
-        inputs |= {"fragmentation": recipe.margin, "dtype": recipe.base, "engine": program, "gpus": layout.gpus}
+        inputs |= {"fragmentation": recipe.margin, "dtype": _named(spec, recipe.base), "engine": program, "gpus": layout.gpus}
         inputs |= {key: value for key, value in layout._asdict().items() if key not in _ELSEWHERE}
     else:
-        inputs |= {"dtype": asked["dtype"], "kv_dtype": fixed["kv_dtype"], "engine": program, **fixed["engine"].settings()}
+        inputs |= {
+            "dtype": _named(spec, asked["dtype"]),
+            "kv_dtype": fixed["kv_dtype"],
+            "engine": program,
+            **fixed["engine"].settings(),
+        }
         inputs |= {"gpus": layout.gpus, **{name: getattr(layout, name) for name in ("tp", "pp", "ep", "attention_dp")}}
     inputs |= {"hardware": within.hardware and within.hardware.name, "budget": within.bytes}
     return inputs | ({} if within.bytes is None else {"utilization": within.utilization})
+
+
+def _named(spec: ModelSpec, dtype: str | None) -> str | None:
+    """A format by its name, that of the release too."""
+    return spec.stored.name if dtype == dtypes.RELEASED and spec.stored is not None else dtype
 
 
 _ELSEWHERE = ("micro_batch", "recompute", "attention_dp")

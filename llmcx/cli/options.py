@@ -351,6 +351,14 @@ def heading(name: str, *answer: Any) -> Callable[[], Any]:
     return headed
 
 
+def unsized(spec: ModelSpec, dtype: str | None) -> list[str]:
+    """A note, where a release's own format cannot be sized and none was asked for."""
+    stored = spec.stored
+    if dtype is not None or stored is None or stored.unsized is None:
+        return []
+    return [f"the files state {stored.unsized}, whose bytes are not known: counted in {stored.plain}; --weights reads the files"]
+
+
 def describe(spec: ModelSpec) -> dict[str, Any]:
     """The `model` of the JSON contract."""
     out = {"name": spec.name, "title": spec.title, "family": spec.family, "source": spec.source}

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Annotated
 
 from llmcx.answers import params as answers
-from llmcx.cli.options import DTYPES, Models, command, describe, explaining, heading, option, single
+from llmcx.cli.options import Models, command, describe, explaining, heading, option, single, unsized
 from llmcx.report.render import Answer, Item
 
 app = single()
@@ -15,8 +15,13 @@ app = single()
 def params(
     models: Models,
     dtype: Annotated[
-        str, option("Of the weights: fp32, tf32, bf16, fp16, fp8, int8, int4.", offers=DTYPES, needs="not weights")
-    ] = "bf16",
+        str | None,
+        option(
+            "Of the weights: bf16, fp8, int4, q4_k_m, awq, ... Default: as released.",
+            offers="formats.dtypes:BITS formats.quant:SCHEMES formats.gguf:MIXES",
+            needs="not weights",
+        ),
+    ] = None,
     weights: Annotated[
         str | None,
         option(
@@ -44,12 +49,13 @@ def params(
         return _stored(models, weights, dtype)
     spec, shape, notes = models.load()
     found = answers.params(spec, dtype)
-    inputs = {"dtype": dtype, **shape} | ({"textbook": True} if textbook else {})
+    inputs = {"dtype": found.dtype, **shape} | ({"textbook": True} if textbook else {})
     lines = explaining("params", spec, found)
+    notes = [*unsized(spec, dtype), *notes]
     return Item(describe(spec), inputs, found, notes, lines, head=heading("params", spec, inputs, found))
 
 
-def _stored(models: Models, path: str, dtype: str) -> Answer:
+def _stored(models: Models, path: str, dtype: str | None) -> Answer:
     """What files hold, beside the count of the model that is named, or of the config.json beside them."""
     from llmcx.huggingface.weights import Compared, read
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from llmcx.answers import serve as answers
 from llmcx.cli.accelerator import limit, with_memory
-from llmcx.cli.options import MATMULS, Models, command, completing, describe, explaining, heading, option, single
+from llmcx.cli.options import MATMULS, Models, command, completing, describe, explaining, heading, option, single, unsized
 from llmcx.engines import efficiency as efficiencies
 from llmcx.engines.serving_time import Server, Setup
 from llmcx.errors import InputError
@@ -25,13 +25,16 @@ def serve(
     output: Annotated[int, option("Tokens out.", reads="length")] = 1024,
     batch: Annotated[int | None, option("Users at once. Default: a frontier up to the largest batch.", reads="count")] = None,
     dtype: Annotated[
-        str,
+        str | None,
         option(
-            "Of the weights: bf16, fp8, int4, q4_k_m, awq, mxfp4, ...",
+            "Of the weights: bf16, fp8, int4, q4_k_m, awq, mxfp4, ... Default: as released.",
             offers="formats.dtypes:BITS formats.quant:SCHEMES formats.gguf:MIXES",
         ),
-    ] = "bf16",
-    kv_dtype: Annotated[str, option("Of the cache.", offers="formats.dtypes:BITS formats.dtypes:CACHE_BLOCKS")] = "bf16",
+    ] = None,
+    kv_dtype: Annotated[
+        str | None,
+        option("Of the cache. Default: as released, else bf16.", offers="formats.dtypes:BITS formats.dtypes:CACHE_BLOCKS"),
+    ] = None,
     compute_dtype: Annotated[
         str | None,
         option("Of the matmuls: bf16, fp8, fp4. Default: fp8 for fp8 weights where the accelerator has it.", offers=MATMULS),
@@ -80,17 +83,20 @@ def serve(
     machine = with_memory(within.hardware, within.bytes)
     spec, shape, notes = models.load()
     degree = _degree(gpus, within.number, tp)
-    bits, arithmetic = answers.weight_bits(spec, dtype), compute_dtype or answers.arithmetic(machine, dtype)
+    weights = dtypes.default(spec) if dtype is None else dtype
+    name = spec.stored.name if weights == dtypes.RELEASED and spec.stored is not None else weights
+    cache = kv_dtype or (spec.stored and spec.stored.cache) or "bf16"
+    bits, arithmetic = answers.weight_bits(spec, weights), compute_dtype or answers.arithmetic(machine, name)
     factors, words = efficiencies.efficiency(machine, "serving", arithmetic, efficiencies.overrides(efficiency))
-    setup = Setup(degree, ep, bits, 8 * dtypes.per_element(kv_dtype), arithmetic, attention_dp)
+    setup = Setup(degree, ep, bits, 8 * dtypes.per_element(cache), arithmetic, attention_dp)
     if draft < 0 or draft_cost < 0:
         raise InputError("--draft and --draft-cost must be 0 or more", field="draft", value=draft)
     drafts = answers.Speculation(draft, acceptance, draft_cost) if draft else answers.NO_SPECULATION
     load = answers.Load(prompt, output, cached, chunk, drafts)
     cost, dated = efficiencies.price(machine, price)
-    answer = answers.serve(spec, machine, setup, load, factors, batch=batch, usd_per_hour=cost, reserve=0, dtype=dtype)
+    answer = answers.serve(spec, machine, setup, load, factors, batch=batch, usd_per_hour=cost, reserve=0, dtype=name)
     inputs = {"hardware": machine.name, "gpus": setup.tp, "tp": setup.tp, "ep": ep, "attention_dp": attention_dp}
-    inputs |= {"prompt": prompt, "output": output, "batch": batch, "dtype": dtype, "kv_dtype": kv_dtype}
+    inputs |= {"prompt": prompt, "output": output, "batch": batch, "dtype": name, "kv_dtype": cache}
     inputs |= {
         "compute_dtype": arithmetic,
         "budget": within.bytes,
@@ -104,7 +110,7 @@ def serve(
     more = partial(answers.rooflines, server, load, [point.batch for point in answer.estimate])
     lines = explaining("serve", Server(spec, machine, setup), server, load, 0, cost, answer)
     head = heading("serve", spec, inputs, answer, server)
-    return Item(describe(spec), inputs, answer, [*_NOTES, *words, *dated, *notes], lines, more, head)
+    return Item(describe(spec), inputs, answer, [*unsized(spec, dtype), *_NOTES, *words, *dated, *notes], lines, more, head)
 
 
 def _degree(gpus: int | None, named: int | None, tp: int | None) -> int:

@@ -32,12 +32,13 @@ MOST = 2**40
 
 
 class Held(NamedTuple):
-    """What a GPU of a stage holds: its parameters; cached numbers that grow with the tokens ("kv_cache") or do not ("state");
-    bytes of logits and of the workspace, an estimate, with what it is.
+    """What a GPU of a stage holds: its parameters, and the ops that have them; cached numbers that grow with the tokens
+    ("kv_cache") or do not ("state"); bytes of logits and of the workspace, an estimate, with what it is.
     """
 
     stage: Stage
     params: int
+    weights: list[Op]
     cached: dict[str, int]
     logits: int
     workspace: int
@@ -66,7 +67,8 @@ def held(
         transient, text = workspace(ops, ACT)
         cached = _reserved(spec, staged(spec, cache, stage, layout, step), context, engine)
         logits = batch * spec.embedding.vocab * 4 if spec.head is not None and stage.last else 0
-        found.append(Held(stage, params_fold.total(ops), cached, logits, transient, text))
+        weights = [op for op in ops if params_fold.of(op)]
+        found.append(Held(stage, params_fold.total(weights), weights, cached, logits, transient, text))
     return found
 
 

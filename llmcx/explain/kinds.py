@@ -443,8 +443,14 @@ SCHEME_FORMULAS = {
     "llm_int8": "d_in·d_out + 4·d_out",
     "fp8_tensor": "d_in·d_out + 4",
     "fp8_block": "d_in·d_out + 4·ceil(d_in/128)·ceil(d_out/128)",
-    "mxfp4": "d_in/2·d_out + d_in/32·d_out",
-    "nvfp4": "d_in/2·d_out + d_in/16·d_out + 4",
+    "mxfp4": "ceil(d_in/32)·16·d_out + ceil(d_in/32)·d_out",
+    "nvfp4": "ceil(d_in/16)·8·d_out + ceil(d_in/16)·d_out + 4",
+    "fp8_channel": "d_in·d_out + 4·d_out",
+    "mxfp8": "d_in·d_out + ceil(d_in/32)·d_out",
+    "int": "4·ceil(bits·d_in/32)·d_out + 2·groups·d_out + 16",
+    "hqq": "ceil(bits·d_in·d_out/8) + 4·ceil(d_in·d_out/64)",
+    "mlx": "4·ceil(bits·d_in/32)·d_out + 4·ceil(d_in/64)·d_out",
+    "aqlm": "2·ceil(d_in/8)·d_out + 2·65536·8 + 2·d_out",
 }
 """Bytes of one matrix, quants + scales; tests/test_explain.py puts numbers in and holds them against quant's functions."""
 

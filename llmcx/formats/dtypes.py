@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from llmcx.errors import unknown_name
+
+if TYPE_CHECKING:
+    from llmcx.model.spec import ModelSpec
 
 BITS = {"fp32": 32, "tf32": 32, "bf16": 16, "fp16": 16, "fp8": 8, "int8": 8, "int4": 4}
 """tf32 is a matmul mode of fp32 storage, so it takes 32 bits in memory (NVIDIA A100 whitepaper, 2020)."""
+
+
+RELEASED = "released"
+"""The format that a model is stored in, module by module, as its files say."""
+
+
+def default(spec: ModelSpec) -> str:
+    """The format to take where none is asked for: that of the release; 16 bits where its files do not say, or not understandably.
+
+    >>> from llmcx.catalog.presets import load_preset
+    >>> default(load_preset("llama-3-8b"))
+    'bf16'
+    """
+    stored = spec.stored
+    return "bf16" if stored is None else RELEASED if stored.quantised else stored.plain
 
 
 def bits(dtype: str) -> int:

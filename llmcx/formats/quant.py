@@ -1,21 +1,25 @@
 """Weights in quantised formats, to the byte: quants, scales, and what stays as it was.
 
-Each format quantises the matrices inside the layers, one by one; what it leaves alone (norms, biases, routers, positions, and
-outside GGUF the token table and the head) stays in 16 bits, in GGUF in 32.
+Each format quantises the matrices inside the layers, one by one (:mod:`llmcx.formats.storage` says which); what it leaves alone
+stays as it was, in GGUF in 32 bits.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from llmcx.costs import params as params_fold
 from llmcx.errors import InputError, unknown_name
 from llmcx.formats import dtypes, gguf
+from llmcx.formats.dtypes import RELEASED
+from llmcx.formats.storage import portions, shape, size
 from llmcx.model.lower import Run, lower
 from llmcx.model.spec import Attention, ModelSpec, MoE
+from llmcx.model.storage import Storage
+from llmcx.ops.op import Op
 
 
 class Matrix(NamedTuple):
@@ -39,10 +43,7 @@ FUSED: dict[str, dict[str, str]] = {
     "gpt2": _QKV,
     "phi3": _QKV | {"ffn_gate": "ffn_up"},
 }
-"""The families whose tensors are known, and the matrices that each stores as one."""
-
-_ONLY = {"deepseek_v3": {"fp8_block"}, "gpt_oss": {"mxfp4", *gguf.MIXES}}
-"""Families known only as they were released, or in GGUF."""
+"""The families whose GGUF files are known, and the matrices that each stores as one."""
 
 _ROLES = {
     ("embedding", ""): "token_embd",
@@ -156,23 +157,69 @@ def fp8_tensor(d_in: int, d_out: int) -> Sizes:
     return Sizes(d_in * d_out, 4)
 
 
-def fp8_block(d_in: int, d_out: int) -> Sizes:
-    """E4M3 with an fp32 scale per block of 128 x 128, the last ones cut (DeepSeek-AI 2024, arXiv:2412.19437, sec. 3.3.2).
+def fp8_block(d_in: int, d_out: int, rows: int = 128, columns: int = 128) -> Sizes:
+    """E4M3 with an fp32 scale per block of ``rows`` outputs and ``columns`` inputs, the last ones cut.
+
+    Source: DeepSeek-AI 2024, arXiv:2412.19437, sec. 3.3.2.
 
     >>> fp8_block(7168, 576)
     Sizes(payload=4128768, scales=1120)
     """
-    return Sizes(d_in * d_out, 4 * -(-d_in // 128) * -(-d_out // 128))
+    return Sizes(d_in * d_out, 4 * -(-d_out // rows) * -(-d_in // columns))
+
+
+def fp8_channel(d_in: int, d_out: int) -> Sizes:
+    """E4M3 with an fp32 scale per output."""
+    return Sizes(d_in * d_out, 4 * d_out)
+
+
+def mxfp8(d_in: int, d_out: int) -> Sizes:
+    """E4M3 with an E8M0 scale, a byte, per 32 inputs (OCP Microscaling Formats 1.0, sec. 5.2)."""
+    return Sizes(d_in * d_out, -(-d_in // 32) * d_out)
+
+
+def integer(d_in: int, d_out: int, bits: int = 4, group: int = 128, zero: int = 0, order: int = 0) -> Sizes:
+    """Whole numbers packed in int32 words along the inputs; a 16-bit scale per group and output, with ``zero`` a packed zero,
+    with ``order`` each input's group; the shape (two int64). Group -1 is a whole row.
+
+    >>> integer(4096, 4096, 4, 32)
+    Sizes(payload=8388608, scales=1048592)
+    """
+    groups = 1 if group == -1 else -(-d_in // group)
+    words = -(-d_in * bits // 32)
+    packed = 4 * -(-d_out * bits // 32) * groups if zero else 0
+    return Sizes(4 * words * d_out, 2 * groups * d_out + packed + (4 * d_in if order else 0) + 16)
+
+
+def hqq(d_in: int, d_out: int, bits: int = 4, group: int = 64) -> Sizes:
+    """Packed numbers, and a 16-bit scale and zero per group (Badri and Shaji 2023, "Half-Quadratic Quantization")."""
+    n = d_in * d_out
+    return Sizes(-(-n * bits // 8), 4 * -(-n // group))
+
+
+def mlx(d_in: int, d_out: int, bits: int = 4, group: int = 64) -> Sizes:
+    """Packed in words of 32 bits along the inputs, a 16-bit scale and bias per group (mlx.core.quantize)."""
+    return Sizes(-(-d_in * bits // 32) * 4 * d_out, 4 * -(-d_in // group) * d_out)
+
+
+def aqlm(d_in: int, d_out: int, books: int = 1, bits: int = 16, group: int = 8) -> Sizes:
+    """A code of each book per group of inputs, the books of 2^bits 16-bit vectors, a 16-bit scale per output (Egiazarian et al.
+    2024, arXiv:2401.06118, sec. 3).
+    """
+    codes = -(-bits // 8) * books * d_out * -(-d_in // group)
+    return Sizes(codes, 2 * books * 2**bits * group + 2 * d_out)
 
 
 def mxfp4(d_in: int, d_out: int) -> Sizes:
     """E2M1 with an E8M0 scale, a byte, per 32 inputs (OCP Microscaling Formats 1.0, sec. 5.2)."""
-    return Sizes(_whole("the number of inputs", d_in, 32) * 16 * d_out, d_in // 32 * d_out)
+    blocks = -(-d_in // 32) * d_out
+    return Sizes(16 * blocks, blocks)
 
 
 def nvfp4(d_in: int, d_out: int) -> Sizes:
     """E2M1 with an E4M3 scale, a byte, per 16 inputs, and an fp32 scale over all. Scales of activations are not counted."""
-    return Sizes(_whole("the number of inputs", d_in, 16) * 8 * d_out, d_in // 16 * d_out + 4)
+    blocks = -(-d_in // 16) * d_out
+    return Sizes(8 * blocks, blocks + 4)
 
 
 _BNB = "bitsandbytes/functional.py and nn/modules.py of bitsandbytes-foundation/bitsandbytes: the tensors that it saves"
@@ -184,7 +231,15 @@ SCHEMES = {
     "nf4_double": Scheme(nf4_double, "NF4", _BNB),
     "llm_int8": Scheme(llm_int8, "INT8", _BNB),
     "fp8_tensor": Scheme(fp8_tensor, "F8_E4M3", "vllm/model_executor/layers/quantization/fp8.py of vllm-project/vllm"),
-    "fp8_block": Scheme(fp8_block, "F8_E4M3", "inference/kernel.py of deepseek-ai/DeepSeek-V3: weight_scale_inv"),
+    "fp8_block": Scheme(
+        fp8_block, "F8_E4M3", "inference/kernel.py of deepseek-ai/DeepSeek-V3: weight_scale_inv", ("rows", "columns")
+    ),
+    "fp8_channel": Scheme(fp8_channel, "F8_E4M3", f"{_CT}/naive_quantized.py"),
+    "mxfp8": Scheme(mxfp8, "MXFP8", "OCP Microscaling Formats 1.0"),
+    "int": Scheme(integer, "INT", f"{_CT}/pack_quantized.py", ("bits", "group", "zero", "order")),
+    "hqq": Scheme(hqq, "HQQ", "hqq/core/quantize.py of mobiusml/hqq", ("bits", "group")),
+    "mlx": Scheme(mlx, "MLX", "mlx/ops.cpp of ml-explore/mlx: quantize", ("bits", "group")),
+    "aqlm": Scheme(aqlm, "AQLM", "src/aq.py of Vahe1994/AQLM", ("books", "bits", "group")),
     "mxfp4": Scheme(mxfp4, "MXFP4", _CT),
     "nvfp4": Scheme(nvfp4, "NVFP4", f"{_CT}/fp4_quantized.py"),
 }
@@ -196,28 +251,68 @@ def names() -> list[str]:
     return [*SCHEMES, *gguf.MIXES]
 
 
-def weights(spec: ModelSpec, text: str) -> Weights:
-    """The weights of ``spec`` in the format ``text``: a name of :func:`names`, gptq and awq also with settings
-    ("gptq:bits=8,group=32").
+def weights(spec: ModelSpec, text: str, ops: Iterable[Op] | None = None) -> Weights:
+    """The weights of ``spec`` in the format ``text``: a name of :func:`names`, gptq and awq and others also with settings
+    ("gptq:bits=8,group=32"), or as they are released; of ``ops`` alone, where they are given: those of one GPU.
 
-    Raises InputError for an unknown format, a family whose tensors are not known, and shapes that the format cannot hold.
+    Raises InputError for an unknown format, a GGUF file of a family whose tensors are not known, and shapes that the format
+    cannot hold.
     """
     name, _, rest = str(text).lower().partition(":")
     name = gguf.ALIASES.get(name, name)
-    if name not in SCHEMES and name not in gguf.MIXES:
-        raise unknown_name("dtype", text, [*dtypes.BITS, *names()], field="dtype")
-    settings = _settings(name, rest)
-    unknown = f"how {spec.name} is stored in {name} is not known"
-    if spec.family not in FUSED:
-        why = f": its family is {spec.family}, and known are {', '.join(sorted(FUSED))}"
-        raise InputError(f"{unknown}{why}", field="dtype", value=text)
-    if name not in _ONLY.get(spec.family, {name}):
-        why = f"; known for {spec.family}: {', '.join(sorted(_ONLY[spec.family]))}"
-        raise InputError(f"{unknown}{why}", field="dtype", value=text)
-    matrices, vectors = _tensors(spec, name)
     if name in gguf.MIXES:
-        return _gguf(spec, name, matrices, vectors)
-    return _scheme(spec, name, settings, matrices, vectors)
+        _settings(name, rest)
+        if spec.family not in FUSED:
+            why = f"its family is {spec.family}, and known are {', '.join(sorted(FUSED))}"
+            raise InputError(f"how {spec.name} is stored in {name} is not known: {why}", field="dtype", value=text)
+        if ops is not None:
+            raise InputError(f"how {name} is divided among GPUs is not known; give one GPU", field="tp")
+        return _gguf(spec, name, *_tensors(spec, name))
+    stored = spec.stored
+    if stored is None or (name != RELEASED and not any(form.partition(":")[0] == name and not rest for form in stored.formats)):
+        if name == RELEASED:
+            stored = Storage("bf16")
+        else:
+            check(text)
+            stored = Storage(str(text).lower(), "bf16" if stored is None else stored.plain)
+    if stored.unsized:
+        problem = f"how {spec.name} is stored is not known: {stored.unsized}; --dtype says another format"
+        raise InputError(problem, field="dtype", value=text)
+    return _stored(spec, stored, lower(spec, Run()) if ops is None else ops)
+
+
+def check(text: str) -> tuple[str, dict[str, int]]:
+    """The name and the settings of a format outside GGUF. Raises InputError for what is not known."""
+    name, _, rest = str(text).lower().partition(":")
+    if name not in SCHEMES:
+        raise unknown_name("dtype", text, [*dtypes.BITS, *names()], field="dtype")
+    return name, _settings(name, rest)
+
+
+def _stored(spec: ModelSpec, stored: Storage, ops: Iterable[Op]) -> Weights:
+    """The bytes of ``ops`` as a release stores them."""
+    found, plain = portions(spec, stored, ops)
+    rows = [(_PLAIN_NAMES.get(stored.plain, stored.plain), plain, Sizes(dtypes.size(plain, stored.plain), 0))]
+    sources = []
+    for form, op, times in found:
+        elements = size(op) * op.copies * times
+        if form in dtypes.BITS:
+            rows.append((form, elements, Sizes(dtypes.size(elements, form), 0)))
+            continue
+        name, settings = check(form)
+        scheme = SCHEMES[name]
+        if scheme.source == _BNB and op.role == "expert":
+            why = f"transformers keeps its experts in one tensor, which {name} leaves alone or splits, depending on the version"
+            raise InputError(f"{name} of {spec.name} is not known: {why}", field="dtype", value=name)
+        payload, scales = scheme.sizes(*shape(op), **settings)
+        many = op.copies * times
+        rows.append((scheme.name, elements, Sizes(payload * many, scales * many)))
+        sources.append(scheme.source)
+    note = "what the format leaves alone (norms, routers, tables) is counted as released; scales of activations are not counted"
+    return _sum(stored.name, rows, tuple({rows[0][0]}), "; ".join(dict.fromkeys(sources)), [note] if found else [])
+
+
+_PLAIN_NAMES = {"bf16": "16 bits", "fp16": "16 bits"}
 
 
 def _settings(name: str, text: str) -> dict[str, int]:
@@ -291,25 +386,6 @@ def _gguf(spec: ModelSpec, mix: str, matrices: list[Matrix], vectors: int) -> We
     elif mix in gguf.VARIES_WITH_IMATRIX:
         notes.append(f"{mix} without an importance matrix, which would change the type of the first eighth of the ffn_down")
     return _sum(mix, rows, ("F32", "F16"), _GGUF, notes)
-
-
-def _scheme(spec: ModelSpec, name: str, settings: dict[str, int], matrices: list[Matrix], vectors: int) -> Weights:
-    scheme = SCHEMES[name]
-    if scheme.source == _BNB and any(matrix.role.endswith("_exps") for matrix in matrices):
-        why = f"transformers keeps its experts in one tensor, which {name} leaves alone or splits, depending on the version"
-        raise InputError(f"{name} of {spec.name} is not known: {why}", field="dtype", value=name)
-    rows = [("16 bits", vectors, Sizes(2 * vectors, 0))]
-    for matrix in matrices:
-        # gpt-oss is released with its experts in MXFP4 and all else in BF16 (OpenAI 2025, arXiv:2508.10925, sec. 2.1).
-        if matrix.role in _OUTSIDE or (spec.family == "gpt_oss" and not matrix.role.endswith("_exps")):
-            rows.append(("16 bits", matrix.elements, Sizes(2 * matrix.elements, 0)))
-        else:
-            payload, scales = scheme.sizes(matrix.d_in, matrix.d_out, **settings)
-            many = matrix.copies * matrix.times
-            rows.append((scheme.name, matrix.elements, Sizes(payload * many, scales * many)))
-    full = ",".join(f"{key}={value}" for key, value in settings.items())
-    note = "token table, head, norms, biases, routers and positions are counted in 16 bits; scales of activations are not counted"
-    return _sum(f"{name}:{full}" if full else name, rows, ("16 bits",), scheme.source, [note])
 
 
 def _sum(name: str, rows: list[tuple[str, int, Sizes]], plain: tuple[str, ...], source: str, notes: list[str]) -> Weights:

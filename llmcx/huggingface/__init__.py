@@ -14,6 +14,7 @@ from typing import Any
 from llmcx import plugins
 from llmcx.errors import InputError, shown, unknown_name
 from llmcx.huggingface.config import Config, table
+from llmcx.huggingface.storage import stored_of
 from llmcx.model.spec import ModelSpec
 
 Reader = Callable[[Config], ModelSpec]
@@ -91,6 +92,7 @@ def from_config(data: Mapping[str, Any], source: str, insist: str | None = None)
     """
     notes: list[str] = []
     given = data.get("model_type")
+    files = [data]
     inner = next((data[key] for key in TEXT_KEYS if isinstance(data.get(key), Mapping)), None)
     if inner is None and isinstance(given, str) and given in FLAT_TYPES and insist is None:
         inner = {**{key: value for key, value in data.items() if key != "vision_config"}, "model_type": FLAT_TYPES[given]}
@@ -100,6 +102,7 @@ def from_config(data: Mapping[str, Any], source: str, insist: str | None = None)
                 f"{source}: text_config names no model_type, so its language model is unknown", field="text_config.model_type"
             )
         notes.append(f"the language model of a multimodal {given}: its vision or audio towers and projectors are not counted")
+        files.append(inner)
         data = _language_model(data, inner, source, notes)
         given = data["model_type"]
     name = insist or given
@@ -119,9 +122,7 @@ def from_config(data: Mapping[str, Any], source: str, insist: str | None = None)
     if config.assumed:
         said = ", ".join(f"{key}={value}" for key, value in sorted(config.assumed.items()) if not isinstance(value, (list, dict)))
         notes.append(f"keys left out, as transformers {table()['transformers']} assumes for {name}: {said}")
-    if isinstance(data.get("quantization_config"), Mapping):
-        notes.append("quantization_config is not applied: parameters are counted as built, before quantisation")
-    return replace(spec, assumes=(*spec.assumes, *config.notes, *notes))
+    return replace(spec, assumes=(*spec.assumes, *config.notes, *notes), stored=stored_of(*files))
 
 
 def _reader(name: str, notes: list[str]) -> Reader | None:

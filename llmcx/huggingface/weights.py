@@ -21,6 +21,7 @@ from typing import Any, TypedDict
 
 from llmcx.errors import InputError
 from llmcx.formats.gguf import BLOCKS
+from llmcx.formats.quant import Weights
 
 SAFETENSORS_BITS = {
     **dict.fromkeys(("F64", "I64", "U64", "C64"), 64),
@@ -96,6 +97,15 @@ def read(path: str) -> Stored:
             row["elements"] += count
             row["bytes"] += taken
     return Stored(len(files), tensors, elements, size, by_dtype)
+
+
+def as_weights(path: str) -> Weights:
+    """The bytes of files as the weights of an answer."""
+    found = read(path)
+    by_dtype = {name: {"elements": each["elements"], "bytes": each["bytes"]} for name, each in found.by_dtype.items()}
+    formula = f"{found.tensors:,} tensors in {found.files:,} files, {found.bytes:,} B by their headers"
+    bits = 8 * found.bytes / max(found.elements, 1)
+    return Weights("files", found.bytes, 0, 0, found.bytes, bits, by_dtype, formula, path, [])
 
 
 def _wrong(path: Path, what: str) -> InputError:

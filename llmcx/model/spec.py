@@ -20,6 +20,7 @@ from llmcx.model.ffn import FFN, Activation, Gated, MoE, Plain
 from llmcx.model.mixers import Mixer
 from llmcx.model.mixers.attention import Attention
 from llmcx.model.norm import Norm
+from llmcx.model.storage import Storage
 
 __all__ = [
     "CORES",
@@ -158,6 +159,7 @@ class ModelSpec:
     published_source: str | None = None
     training_tokens: str | None = None
     assumes: tuple[str, ...] = ()
+    stored: Storage | None = None
 
     def __post_init__(self) -> None:
         check_sizes(self, "d_model", "context")

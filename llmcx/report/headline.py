@@ -28,6 +28,14 @@ def _title(spec: Any) -> str:
     return str(spec.title or spec.name)
 
 
+def _stored(spec: Any, dtype: str) -> str:
+    """The format of the weights, and whether it is that of the release."""
+    stored = spec.stored
+    if stored is not None and stored.unsized is not None and dtype == stored.plain:
+        return f"{dtype} for {stored.unsized}"
+    return f"{dtype} as released" if stored is not None and stored.quantised and dtype == stored.name else dtype
+
+
 def _tokens(n: int) -> str:
     return format.cell(n, "length")
 
@@ -66,7 +74,7 @@ def params(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
     """``llmcx params``."""
     active = f"{_count(result.active)} active" if result.active != result.total else _count(result.total)
     verdict = f"{result.total:,} parameters, {active}; {_both(result.bytes)} in {result.dtype}"
-    return Headline(_line(_title(spec), "every weight counted", result.dtype), verdict)
+    return Headline(_line(_title(spec), "every weight counted", _stored(spec, result.dtype)), verdict)
 
 
 def flops(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
@@ -101,12 +109,12 @@ def memory(spec: Any, inputs: dict[str, Any], result: Any, asked: Any, fixed: An
     shape = f"{asked['batch']:,} × {_tokens(asked['seq'])} tokens"
     if fixed["train"]:
         recipe = fixed["recipe"]
-        how = f"LoRA {recipe.lora.rank} on {recipe.base or '16 bits'}" if recipe.lora else f"training, {recipe.precision}"
+        how = f"LoRA {recipe.lora.rank} on {inputs['dtype'] or '16 bits'}" if recipe.lora else f"training, {recipe.precision}"
         zero = f"ZeRO-{layout.zero}" if layout.zero else ""
         again = f"recompute {recipe.recompute}" if recipe.recompute != "none" else ""
         first = _line(_title(spec), f"{how}, {recipe.optimizer}", shape, again, ways, zero, inputs["engine"], of)
     else:
-        formats = f"{asked['dtype']}, {fixed['kv_dtype']} cache"
+        formats = f"{_stored(spec, inputs['dtype'])}, {fixed['kv_dtype']} cache"
         first = _line(_title(spec), formats, shape, ways, f"engine {fixed['engine'].name}", of)
     each = " on each GPU" if layout.gpus > 1 else ""
     total = result.total_bytes
@@ -172,7 +180,7 @@ def serve(spec: Any, inputs: dict[str, Any], result: Any, server: Any) -> Headli
 
     asked = _line(
         _title(spec),
-        f"{inputs['dtype']}, {inputs['kv_dtype']} cache",
+        f"{_stored(spec, inputs['dtype'])}, {inputs['kv_dtype']} cache",
         f"{_tokens(inputs['prompt'])} in, {_tokens(inputs['output'])} out",
         f"TP {inputs['tp']}" if inputs["tp"] > 1 else "",
         f"{_gpus(inputs['gpus'], inputs['hardware'])} with {_size(inputs['budget'])}",

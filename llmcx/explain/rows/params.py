@@ -6,7 +6,7 @@ from llmcx.answers import Line
 from llmcx.answers.params import Params
 from llmcx.costs.params import active_fold, fold
 from llmcx.explain.terms import terms
-from llmcx.formats import dtypes
+from llmcx.formats import dtypes, quant
 from llmcx.model.lower import Run, lower
 from llmcx.model.spec import ModelSpec
 
@@ -24,13 +24,7 @@ def rows(spec: ModelSpec, answer: Params) -> list[Line]:
         Line("active", "total - experts not chosen", idle, answer.active, "Shazeer et al. 2017, arXiv:1701.06538, sec. 2"),
         Line("embedding", "Σ of the lookup tables", f"{tables:,}", tables, "transformers, num_parameters(exclude_embeddings)"),
         Line("non_embedding", "total - embedding", f"{total:,} - {tables:,}", answer.non_embedding, "as above"),
-        Line(
-            "bytes",
-            "ceil(total · bits / 8)",
-            f"ceil({total:,} · {dtypes.bits(answer.dtype)} / 8)",
-            answer.bytes,
-            f"{answer.dtype}, packed",
-        ),
+        _bytes(spec, answer),
         Line(
             "chapter",
             "12 L d² + V d",
@@ -39,6 +33,16 @@ def rows(spec: ModelSpec, answer: Params) -> list[Line]:
             "Kaplan et al. 2020, arXiv:2001.08361, sec. 2.1",
         ),
     ]
+
+
+def _bytes(spec: ModelSpec, answer: Params) -> Line:
+    """The weights in their format."""
+    if answer.dtype in dtypes.BITS:
+        numbers = f"ceil({answer.total:,} · {dtypes.bits(answer.dtype)} / 8)"
+        return Line("bytes", "ceil(total · bits / 8)", numbers, answer.bytes, f"{answer.dtype}, packed")
+    name = dtypes.RELEASED if spec.stored is not None and answer.dtype == spec.stored.name else answer.dtype
+    found = quant.weights(spec, name)
+    return Line("bytes", "Σ quants + scales + what stays", found.formula, answer.bytes, found.source)
 
 
 def with_stored(spec: ModelSpec, answer: Params, stored: int) -> list[Line]:

@@ -1,0 +1,321 @@
+"""What a release says of its weights is what is counted: formats, what they leave alone, module by module, on every GPU.
+
+Llama 3 8B has 32 layers of 218,103,808 numbers in matrices, 6,979,321,856 in all, and 1,050,939,392 others (two tables of
+128,256 x 4,096, 65 norms). The bytes below are calculated from those by each method's own layout.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmcx.answers.memory import memory
+from llmcx.answers.params import params
+from llmcx.catalog.load import from_data, load_config
+from llmcx.catalog.presets import load_preset, names
+from llmcx.errors import InputError
+from llmcx.formats import quant
+from llmcx.huggingface.storage import METHODS
+from llmcx.model.spec import ModelSpec
+from llmcx.parallel.layout import Layout
+from tests.helpers import data, here, refused
+
+ROOT = Path(__file__).resolve().parent.parent
+WILD = ROOT.parent / "shared" / "wild"
+PAGE = ROOT / "docs" / "stored.md"
+INSIDE, OUTSIDE = 6_979_321_856, 1_050_939_392
+LAYER, ATTENTION = 218_103_808, 41_943_040
+OUTPUTS = 32 * (4096 + 1024 + 1024 + 4096 + 14336 + 14336 + 4096)
+INPUTS = 32 * (6 * 4096 + 14336)
+"""Outputs and inputs of all matrices inside the layers."""
+
+LLAMA: dict[str, Any] = {
+    "model_type": "llama",
+    "hidden_size": 4096,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "intermediate_size": 14336,
+    "vocab_size": 128256,
+    "max_position_embeddings": 8192,
+    "rms_norm_eps": 1e-05,
+    "tie_word_embeddings": False,
+}
+
+
+def llama(**more: Any) -> ModelSpec:
+    return from_data(LLAMA | more, "llama")
+
+
+def group(weights: Mapping[str, Any], targets: list[str]) -> dict[str, Any]:
+    return {"weights": {"num_bits": 4, "type": "int", "strategy": "group", "symmetric": True} | weights, "targets": targets}
+
+
+W4A16 = {"group_size": 128}
+FP8 = {"num_bits": 8, "type": "float", "strategy": "tensor", "group_size": None}
+CASES: dict[str, tuple[dict[str, Any], str, float]] = {
+    "fp8, 128 x 128": ({"quant_method": "fp8", "weight_block_size": [128, 128]}, "fp8_block", INSIDE * (1 + 4 / 16384)),
+    "fp8, per tensor": ({"quant_method": "fp8", "weight_block_size": None}, "fp8_tensor", INSIDE + 4 * 7 * 32),
+    "fbgemm": ({"quant_method": "fbgemm_fp8"}, "fp8_channel", INSIDE + 4 * OUTPUTS),
+    "gptq, 4 bits": ({"quant_method": "gptq", "bits": 4, "group_size": 128}, "gptq", INSIDE * (0.5 + 2.5 / 128) + 4 * INPUTS),
+    "gptq, 8 bits": ({"quant_method": "gptq", "bits": 8, "group_size": 32}, "gptq", INSIDE * (1 + 3 / 32) + 4 * INPUTS),
+    "awq": ({"quant_method": "awq", "bits": 4, "group_size": 128}, "awq", INSIDE * (0.5 + 2.5 / 128)),
+    "bitsandbytes, 4 bits": (
+        {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_use_double_quant": False},
+        "nf4",
+        INSIDE * (0.5 + 4 / 64),
+    ),
+    "bitsandbytes, 8 bits": ({"quant_method": "bitsandbytes", "load_in_8bit": True}, "llm_int8", INSIDE + 4 * OUTPUTS),
+    "w4a16": (
+        {"quant_method": "compressed-tensors", "config_groups": {"group_0": group(W4A16, ["Linear"])}, "ignore": ["lm_head"]},
+        "int",
+        INSIDE * (0.5 + 2 / 128),
+    ),
+    "w8a8, per channel": (
+        {"quant_method": "compressed-tensors", "config_groups": {"g": group({"num_bits": 8, "strategy": "channel"}, ["Linear"])}},
+        "int",
+        INSIDE + 2 * OUTPUTS,
+    ),
+    "fp8-dynamic": (
+        {"quant_method": "compressed-tensors", "config_groups": {"g": group({**FP8, "strategy": "channel"}, ["Linear"])}},
+        "fp8_channel",
+        INSIDE + 4 * OUTPUTS,
+    ),
+    "nvfp4": (
+        {"quant_method": "modelopt", "config_groups": {"g": group({"type": "float", "group_size": 16}, ["Linear"])}},
+        "nvfp4",
+        INSIDE * (0.5 + 1 / 16),
+    ),
+    "hf_quant_config.json": ({"quantization": {"quant_algo": "NVFP4", "group_size": 16}}, "nvfp4", INSIDE * (0.5 + 1 / 16)),
+    "mxfp4": ({"quant_method": "mxfp4"}, "mxfp4", INSIDE * (0.5 + 1 / 32)),
+    "hqq": (
+        {"quant_method": "hqq", "quant_config": {"weight_quant_params": {"nbits": 4, "group_size": 64}}},
+        "hqq",
+        INSIDE * (0.5 + 4 / 64),
+    ),
+    "quark": ({"quant_method": "quark", "global_quant_config": {"weight": {"dtype": "fp8_e4m3"}}}, "fp8_tensor", INSIDE),
+    "torchao": ({"quant_method": "torchao", "quant_type": "int8_weight_only"}, "llm_int8", INSIDE + 4 * OUTPUTS),
+    "eetq": ({"quant_method": "eetq"}, "llm_int8", INSIDE + 4 * OUTPUTS),
+    "aqlm, 1 x 16": (
+        {"quant_method": "aqlm", "nbits_per_codebook": 16, "in_group_size": 8},
+        "aqlm",
+        INSIDE / 4 + 224 * 2**20 + 2 * OUTPUTS,
+    ),
+}
+"""By method: what a file says, the format's name, and the bytes of the matrices inside the layers to one part in a thousand."""
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_each_method_is_the_default(case: str) -> None:
+    config, name, inside = CASES[case]
+    spec = llama(quantization_config=config)
+    found = params(spec)
+    assert found.dtype.partition(":")[0] == name
+    assert abs(found.bytes - 2 * OUTSIDE - inside) < 0.001 * inside, found.bytes - 2 * OUTSIDE - inside
+    assert params(spec, "bf16").bytes == 2 * (INSIDE + OUTSIDE)  # --dtype overrides it
+
+
+def test_mlx_quantises_the_tables_too() -> None:
+    """4 bits, groups of 64, a 16-bit scale and bias each: 4.5 bits a number, norms apart."""
+    spec = llama(quantization={"group_size": 64, "bits": 4})
+    norms = 65 * 4096
+    assert params(spec).bytes == (INSIDE + OUTSIDE - norms) * 9 // 16 + 2 * norms
+
+
+def test_dtypes() -> None:
+    assert params(llama(torch_dtype="float32")).bytes == 4 * (INSIDE + OUTSIDE)
+    assert params(llama(dtype="float16")).dtype == "fp16"
+    assert memory(llama(torch_dtype="float32"), 1, 16).parts[0].bytes == 4 * (INSIDE + OUTSIDE)
+
+
+def test_a_config_nested_beside_the_text_is_read() -> None:
+    inner = {**LLAMA, "quantization_config": CASES["fp8, 128 x 128"][0]}
+    outer = {"model_type": "llava", "text_config": inner, "vision_config": {"model_type": "clip_vision_model"}}
+    assert params(from_data(outer, "llava")).dtype == "fp8_block"
+    beside = {"model_type": "llava", "text_config": LLAMA, "quantization_config": CASES["w4a16"][0]}
+    assert params(from_data(beside, "llava")).dtype == "int:bits=4,group=128"
+
+
+@pytest.mark.parametrize(
+    ("keep", "left"),
+    [
+        (["model.layers.0.self_attn*", "model.layers.1.self_attn*"], 2 * ATTENTION),
+        (["re:.*self_attn.*"], 32 * ATTENTION),
+        (["model.layers.3.mlp.down_proj", "model.layers.4.mlp.down_proj"], 2 * 4096 * 14336),
+        (["model.layers.10."], 0),
+        (["self_attn"], 32 * ATTENTION),
+        (["model.layers.31"], LAYER),
+        (["re:.*mlp\\.(gate|up)_proj$"], 64 * 4096 * 14336),
+        (["vision_tower", "model.embed_tokens", "lm_head"], 0),
+    ],
+)
+def test_modules_that_are_left_alone(keep: list[str], left: int) -> None:
+    config = CASES["fp8, per tensor"][0] | {"modules_to_not_convert": keep}
+    whole, kept = params(llama(quantization_config=CASES["fp8, per tensor"][0])), params(llama(quantization_config=config))
+    assert 0 <= left - (kept.bytes - whole.bytes) <= 4 * 7 * 32  # a byte more each, less its scales
+
+
+def test_groups_in_formats_of_their_own() -> None:
+    groups = {"a": group(FP8, ["re:.*self_attn.*"]), "b": group({"type": "float", "group_size": 16}, ["re:.*mlp.*"])}
+    spec = llama(quantization_config={"quant_method": "compressed-tensors", "config_groups": groups, "kv_cache_scheme": FP8})
+    found = quant.weights(spec, "released")
+    assert found.by_dtype["F8_E4M3"]["elements"] == 32 * ATTENTION
+    assert found.by_dtype["NVFP4"]["elements"] == INSIDE - 32 * ATTENTION
+    assert spec.stored is not None and spec.stored.cache == "fp8"
+
+
+def test_of_every_gpu() -> None:
+    """Tensor parallelism cuts the matrices evenly: two GPUs hold what one does, and the norms twice."""
+    spec = llama(quantization_config=CASES["awq"][0])
+    one = memory(spec, 1, 16).parts[0].bytes
+    two = memory(spec, 1, 16, layout=Layout(tp=2)).parts[0].bytes
+    assert 2 * two - one == 2 * 65 * 4096
+    with_stages = memory(spec, 1, 16, layout=Layout(pp=4)).all_gpus_bytes
+    assert with_stages >= one
+    assert memory(load_preset("gpt-oss-120b"), 1, 16, layout=Layout(tp=4)).parts[0].bytes < 20e9
+
+
+RELEASED = {"gpt-oss-20b": (13_761_264_768, "mxfp4"), "gpt-oss-120b": (65.25e9, "mxfp4")}
+
+
+def test_gpt_oss_to_the_byte() -> None:
+    """24 layers x 32 experts x 3 matrices of 2,880 x 2,880 at 17 bytes per 32 numbers, all else at 2 bytes a number: what
+    model.safetensors.index.json of openai/gpt-oss-20b states.
+    """
+    experts = 24 * 32 * 3 * 2880 * 2880
+    assert params(load_preset("gpt-oss-20b")).bytes == experts // 32 * 17 + 2 * (20_914_757_184 - experts) == 13_761_264_768
+
+
+def test_presets_say_how_they_are_released() -> None:
+    stored = {name: spec.stored.name for name in names() if (spec := load_preset(name)).stored is not None}
+    assert stored == {
+        **dict.fromkeys(("gpt-oss-20b", "gpt-oss-120b"), "mxfp4"),
+        **dict.fromkeys(("deepseek-v3", "deepseek-v3.2", "kimi-k2", "minimax-m2"), "fp8_block"),
+    }
+    verdict = data("memory", "gpt-oss-120b", "--seq", "8k", "--hardware", "h100")
+    assert verdict["result"]["fits"] and "mxfp4 as released" in verdict["asked"]
+    assert "mxfp4 as released" in here("serve", "gpt-oss-120b", "--hardware", "h100").out.splitlines()[0]
+
+
+@pytest.mark.skipif(not WILD.is_dir(), reason="the collection of released files is not beside this checkout")
+@pytest.mark.parametrize(
+    ("name", "gigabytes", "form"),
+    [
+        ("Kimi-K2.5", 594, "int:bits=4,group=32"),
+        ("Devstral-Small-2-24B", 24.9, "fp8_tensor"),
+        ("gpt-oss-20b", 13.76, "mxfp4"),
+        ("Qwen3-32B-FP8", 34.3, "fp8_block"),
+        ("DeepSeek-R1-Distill-Llama-8B", 32.1, "fp32"),
+        ("Gemma-4-26B-A4B-NVFP4", 17.6, "nvfp4"),
+    ],
+)
+def test_released_files(name: str, gigabytes: float, form: str) -> None:
+    """Sizes as published, or calculated from the parts that the file quantises."""
+    found = params(load_config(str(WILD / f"{name}.json")))
+    assert found.dtype == form and abs(found.bytes / 1e9 - gigabytes) < 0.01 * gigabytes
+
+
+@pytest.mark.skipif(not WILD.is_dir(), reason="the collection of released files is not beside this checkout")
+def test_no_released_file_is_sized_in_silence() -> None:
+    """Every quantised file that is read is sized in its own format, or says that it is not."""
+    for path in sorted(WILD.glob("*.json")):
+        text = json.loads(path.read_text(encoding="utf-8"))
+        if not any(key in json.dumps(text) for key in ('"quantization_config"', '"quantization"')):
+            continue
+        try:
+            spec = load_config(str(path))
+        except InputError:
+            continue
+        assert spec.stored is not None, path.name
+        assert spec.stored.quantised or spec.stored.unsized, path.name
+
+
+def test_a_format_that_is_not_known_is_said_first(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(LLAMA | {"quantization_config": {"quant_method": "vptq"}}))
+    for command in ("params", "memory", "serve"):
+        found = data(command, str(path))
+        assert "vptq" in found["asked"] and any("--weights" in note for note in found["notes"])
+    found = data("params", str(path), "--dtype", "int4")
+    assert "vptq" not in found["asked"] and not any("--weights" in note for note in found["notes"])
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ("fp8", "must be a mapping"),
+        ({"quant_method": "gptq"}, "quantization_config.bits"),
+        ({"quant_method": "gptq", "bits": "4"}, "whole number"),
+        ({"quant_method": "awq", "bits": 4, "group_size": 0}, "whole number"),
+        ({"quant_method": "fp8", "weight_block_size": [0, 128]}, "two whole numbers"),
+        ({"quant_method": "fp8", "weight_block_size": "128"}, "two whole numbers"),
+        ({"quant_method": "fp8", "modules_to_not_convert": "lm_head"}, "list of module names"),
+        ({"quant_method": "compressed-tensors", "config_groups": {"a": 3}}, "must be a mapping"),
+        ({"quant_method": "compressed-tensors", "config_groups": {"a": {"weights": 3}}}, "must be a mapping"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(config: Any, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(LLAMA | {"quantization_config": config}))
+    assert words in refused("params", str(path))
+
+
+def test_a_pattern_that_is_no_expression(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(LLAMA | {"quantization_config": CASES["w4a16"][0] | {"ignore": ["re:("]}}))
+    assert "no regular expression" in refused("params", str(path))
+
+
+def test_weights_of_files_are_those_of_memory(tmp_path: Path) -> None:
+    numpy, safetensors = pytest.importorskip("numpy"), pytest.importorskip("safetensors.numpy")
+    safetensors.save_file({"a": numpy.zeros((100, 64), numpy.int8)}, tmp_path / "model.safetensors")
+    small = LLAMA | {"num_hidden_layers": 1, "hidden_size": 64, "num_attention_heads": 4, "num_key_value_heads": 4}
+    (tmp_path / "config.json").write_text(json.dumps(small | {"intermediate_size": 128, "vocab_size": 100}))
+    found = data("memory", "--weights", str(tmp_path), "--seq", "16", "--budget", "1GB")
+    assert found["result"]["parts"][0]["bytes"] == 6400 and found["inputs"]["dtype"] == "files" and found["result"]["fits"]
+    assert "give one GPU" in refused("memory", "--weights", str(tmp_path), "--seq", "16", "--tp", "2")
+    assert "give one" in refused("memory", "--weights", str(tmp_path), "--dtype", "fp8")
+
+
+def page() -> str:
+    """docs/stored.md: every method that is read, on Llama 3 8B."""
+    lines = ["# How a release stores its weights", "", "Written by `python tests/test_storage.py`; a test keeps it true.", ""]
+    lines += [
+        "What `config.json` says (its `quantization_config`, also within `text_config`; MLX's `quantization`; `dtype`) is the default",
+        "of `params`, `memory`, `serve` and of the frozen weights under `--lora`; `--dtype` overrides it, `--weights` reads the files.",
+        "A method quantises the matrices inside the layers; the modules that it names are left alone, layer by layer.",
+        "",
+        "| the file says | format | Llama 3 8B, GB | bits per weight |",
+        "| --- | --- | ---: | ---: |",
+    ]
+    for case, (config, _, _) in CASES.items():
+        found = quant.weights(llama(quantization_config=config), "released")
+        lines.append(f"| {case} | `{found.format}` | {found.bytes / 1e9:.3f} | {found.bits_per_weight:.3f} |")
+    found = quant.weights(llama(quantization={"group_size": 64, "bits": 4}), "released")
+    lines.append(f"| MLX, 4 bits | `{found.format}` | {found.bytes / 1e9:.3f} | {found.bits_per_weight:.3f} |")
+    lines += ["", "| preset | released in | GB |", "| --- | --- | ---: |"]
+    for name in names():
+        spec = load_preset(name)
+        if spec.stored is not None:
+            lines.append(f"| {name} | `{spec.stored.name}` | {params(spec).bytes / 1e9:,.1f} |")
+    lines += ["", f"`quant_method` is read for: {', '.join(sorted(METHODS))}.", ""]
+    return "\n".join(lines)
+
+
+def test_the_page_is_current() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page()
+
+
+def test_a_changed_model_keeps_its_format() -> None:
+    spec = load_preset("gpt-oss-20b")
+    assert replace(spec, context=1).stored == spec.stored
+    assert data("params", "gpt-oss-20b", "--layers", "12")["result"]["dtype"] == "mxfp4"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
