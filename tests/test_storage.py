@@ -286,8 +286,9 @@ def page() -> str:
     """docs/stored.md: every method that is read, on Llama 3 8B."""
     lines = ["# How a release stores its weights", "", "Written by `python tests/test_storage.py`; a test keeps it true.", ""]
     lines += [
-        "What `config.json` says (its `quantization_config`, also within `text_config`; MLX's `quantization`; `dtype`) is the default",
-        "of `params`, `memory`, `serve` and of the frozen weights under `--lora`; `--dtype` overrides it, `--weights` reads the files.",
+        "What `config.json` says (its `quantization_config`, also within `text_config`; MLX's `quantization`; `dtype`) is the",
+        "default of `params`, `memory`, `serve` and of the frozen weights under `--lora`; `--dtype` overrides it, `--weights`",
+        "reads the files.",
         "A method quantises the matrices inside the layers; the modules that it names are left alone, layer by layer.",
         "",
         "| the file says | format | Llama 3 8B, GB | bits per weight |",
@@ -309,6 +310,22 @@ def page() -> str:
 
 def test_the_page_is_current() -> None:
     assert PAGE.read_text(encoding="utf-8") == page()
+
+
+def test_multi_token_prediction_is_counted_apart() -> None:
+    """DeepSeek-V3 on the hub has 684.49 B: the main part, one more layer, and copies of the token table and the head
+    (DeepSeek-AI 2024, arXiv:2412.19437, sec. 2.2; README_WEIGHTS.md of the release).
+    """
+    found = params(load_preset("deepseek-v3"))
+    copies = 2 * 129280 * 7168
+    assert round((found.total + found.mtp + copies) / 1e9, 2) == 684.49
+    assert found.total == 671_026_404_352 and params(load_preset("llama-3-8b")).mtp == 0
+
+
+def test_modelopts_file_beside_the_config(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(LLAMA))
+    (tmp_path / "hf_quant_config.json").write_text(json.dumps(CASES["hf_quant_config.json"][0]))
+    assert data("params", str(tmp_path))["result"]["dtype"] == "nvfp4"
 
 
 def test_a_changed_model_keeps_its_format() -> None:

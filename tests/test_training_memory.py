@@ -5,6 +5,7 @@ docs/memory.md is written from the same comparisons: `python tests/test_training
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,8 +18,10 @@ from llmcx.answers.memory import training_ranks as ranks
 from llmcx.catalog.load import load_preset
 from llmcx.engines.recipe import Recipe
 from llmcx.errors import InputError
+from llmcx.formats.optimizers import OPTIMIZERS
 from llmcx.model.spec import Attention, Embedding, Head, Layers, ModelSpec, Norm, Plain
 from llmcx.parallel.layout import Layout, uneven
+from tests.helpers import data
 
 PAGE = Path(__file__).parent.parent / "docs" / "memory.md"
 
@@ -261,3 +264,19 @@ def test_page_is_current() -> None:
 
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
+
+
+def test_states_of_optimizers_are_what_their_classes_hold() -> None:
+    """tests/oracle/optimizers.py: of a 64 x 64 matrix, in fp32 and in bf16 without a master copy."""
+    golden = json.loads((Path(__file__).parent / "oracle" / "optimizers_golden.json").read_text(encoding="utf-8"))["states"]
+    for name, sizes in golden.items():
+        for dtype, width in (("float32", 4), ("bfloat16", 2)):
+            basis = 64 + 64 if name == "adafactor" else 64 * 64
+            assert OPTIMIZERS[name].of(64 * 64, basis, width) == sizes[dtype], (name, dtype)
+
+
+def test_pure_bf16_has_bf16_moments() -> None:
+    """2 bytes each of weights and gradients, 4 of AdamW's moments: torch's zeros_like."""
+    ranks = data("memory", "llama-3-8b", "--train", "--seq", "512", "--precision", "bf16", "--optimizer", "adamw")["result"]
+    parts = {part["part"]: part["bytes"] for part in ranks["parts"]}
+    assert parts["optimizer"] == 4 * 8_030_261_248 and parts["weights"] == 2 * 8_030_261_248

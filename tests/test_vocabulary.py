@@ -383,7 +383,20 @@ WORDS = {
     "--hardware": ["a100"], "--engine": ["vllm", "fsdp"], "--fit": ["seq"], "--efficiency": ["memory=0.5"], "--law": ["kaplan"],
     "--variant": ["flash"], "--attention": ["mqa"], "--lora-targets": ["q"], "--with": ["params"], "--measure": ["memory"],
 }  # fmt: skip
-ELSEWHERE = {"model", "preset", "config", "hf", "as_type", "weights", "out", "textbook", "measure", "search", "unique_tokens"}
+ELSEWHERE = {
+    "model",
+    "preset",
+    "config",
+    "hf",
+    "as_type",
+    "weights",
+    "weights_",
+    "out",
+    "textbook",
+    "measure",
+    "search",
+    "unique_tokens",
+}
 """Sources, files and what only changes the view; tried by tests of their own."""
 
 

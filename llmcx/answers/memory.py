@@ -305,7 +305,7 @@ def _model_texts(spec: ModelSpec, rank: StageGPU, layout: Layout, recipe: Recipe
     return [
         f"{n:,} parameters × {p.weight} B{shared(3)}",
         f"{n:,} parameters × {recipe.gradient} B{shared(2)}",
-        f"{optimizer.name}: {optimizer.source}{master}{shared(1)}",
+        f"{optimizer.name}: {optimizer.stated(p.updated)}{master}{shared(1)}",
     ]
 
 

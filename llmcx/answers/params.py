@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from llmcx.answers import Result
-from llmcx.costs.params import active_fold, chapter_estimate, fold, is_embedding
+from llmcx.costs.params import active_fold, chapter_estimate, fold, is_embedding, mtp
 from llmcx.formats import dtypes
 from llmcx.model.lower import Run, lower
 from llmcx.model.spec import ModelSpec
@@ -22,7 +22,9 @@ class Component(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class Params(Result, brief="total active bytes dtype", table="components"):
-    """The parameters of a model. ``active`` is what one token meets: all of it, less the experts not chosen."""
+    """The parameters of a model. ``active`` is what one token meets: all of it, less the experts not chosen. ``mtp``, layers for
+    multi-token prediction that are released beside it, are apart.
+    """
 
     total: int
     active: int
@@ -31,6 +33,7 @@ class Params(Result, brief="total active bytes dtype", table="components"):
     dtype: str
     bytes: int
     chapter: int
+    mtp: int
     components: list[Component]
 
 
@@ -47,6 +50,7 @@ def params(spec: ModelSpec, dtype: str | None = None) -> Params:
         non_embedding=total - embedding,
         dtype=spec.stored.name if dtype == dtypes.RELEASED and spec.stored is not None else dtype,
         bytes=_bytes(spec, total, dtype),
+        mtp=mtp(spec),
         chapter=chapter_estimate(spec.n_layers, spec.d_model, spec.embedding.vocab),
         components=[Component(name, n, n / total) for name, n in by_component.items()],
     )

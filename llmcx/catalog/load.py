@@ -24,7 +24,11 @@ def load_config(path: str, as_type: str | None = None) -> ModelSpec:
             raise InputError(f"{path} is a directory without a config.json", field="config", value=path)
         path = inside
     name = "stdin" if path == "-" else path
-    return from_data(parse(read_text(path), name), name, as_type)
+    data = parse(read_text(path), name)
+    beside = os.path.join(os.path.dirname(path), "hf_quant_config.json")
+    if path != "-" and "model_type" in data and "quantization_config" not in data and os.path.isfile(beside):
+        data = {**data, "quantization_config": parse(read_text(beside), beside)}  # where modelopt's exports say it
+    return from_data(data, name, as_type)
 
 
 def load_hub(repo: str, as_type: str | None = None) -> ModelSpec:

@@ -352,8 +352,11 @@ def heading(name: str, *answer: Any) -> Callable[[], Any]:
 
 
 def unsized(spec: ModelSpec, dtype: str | None) -> list[str]:
-    """A note, where a release's own format cannot be sized and none was asked for."""
+    """A note, where a release's own format cannot be sized and none was asked for, or the one asked for is bare bits."""
     stored = spec.stored
+    if dtype in ("int4", "int8"):
+        real = "awq, gptq, nf4, q4_k_m" if dtype == "int4" else "llm_int8, gptq:bits=8, q8_0"
+        return [f"{dtype} is bare bits for every weight, without scales; real formats: {real}"]
     if dtype is not None or stored is None or stored.unsized is None:
         return []
     return [f"the files state {stored.unsized}, whose bytes are not known: counted in {stored.plain}; --weights reads the files"]

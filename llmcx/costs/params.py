@@ -93,6 +93,21 @@ def embedding(spec: ModelSpec) -> int:
     return fold.total(op for op in lower(spec, Run()) if is_embedding(op))
 
 
+def mtp(spec: ModelSpec) -> int:
+    """The parameters of the layers for multi-token prediction, which are in a release beside the model: each a layer as the last
+    one with attention, a projection of 2 d_model, and three norms. Copies of the token table and the head, which some releases
+    store with them, are not counted.
+
+    Source: DeepSeek-AI 2024, arXiv:2412.19437, sec. 2.2.
+    """
+    if not spec.mtp:
+        return 0
+    attends = [name for name, layers in spec.kinds.items() if getattr(layers.mixer, "type", None) in ("attention", "mla")]
+    last = (attends or [*spec.kinds])[-1]
+    layer = fold.total(op for op in lower(spec, Run()) if op.group == last) // spec.kinds[last].repeat
+    return spec.mtp * (layer + 2 * spec.d_model**2 + 3 * spec.d_model)
+
+
 def untied_head(spec: ModelSpec) -> int:
     """The matrix of a head that is not tied, which laws that leave embeddings out leave out too."""
     return 0 if spec.head is None or spec.head.tied else spec.d_model * spec.embedding.vocab

@@ -140,8 +140,8 @@ class TrainingMemory:
             self._weights[key] = StageWeights(
                 n,
                 experts,
-                states=optimizer.of(n, basis) + p.master * n,
-                expert_states=optimizer.of(experts, expert_basis) + p.master * experts,
+                states=optimizer.of(n, basis, p.updated) + p.master * n,
+                expert_states=optimizer.of(experts, expert_basis, p.updated) + p.master * experts,
                 adapters=adapters,
                 frozen=p.weight * (n + experts) if base is None else quant.weights(self.spec, base).bytes,
                 layer=int(max((one[0] + one[1] for one in of.present(stage)), default=0)),

@@ -14,6 +14,11 @@ class Precision(NamedTuple):
     activation: int
     master: int
 
+    @property
+    def updated(self) -> int:
+        """Bytes of a number that the optimizer updates: of the master copy, where there is one."""
+        return self.master or self.weight
+
 
 PRECISIONS = {
     "fp32": Precision("fp32", 4, 4, 4, 0),

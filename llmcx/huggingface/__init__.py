@@ -122,7 +122,7 @@ def from_config(data: Mapping[str, Any], source: str, insist: str | None = None)
     if config.assumed:
         said = ", ".join(f"{key}={value}" for key, value in sorted(config.assumed.items()) if not isinstance(value, (list, dict)))
         notes.append(f"keys left out, as transformers {table()['transformers']} assumes for {name}: {said}")
-    return replace(spec, assumes=(*spec.assumes, *config.notes, *notes), stored=stored_of(*files))
+    return replace(spec, assumes=(*spec.assumes, *config.notes, *notes), stored=stored_of(*files), mtp=config.mtp)
 
 
 def _reader(name: str, notes: list[str]) -> Reader | None:

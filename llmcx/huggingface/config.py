@@ -102,6 +102,7 @@ class Config:
         self.read: set[str] = set()
         self.assumed: dict[str, Any] = {}
         self.notes: list[str] = []
+        self.mtp = 0  # layers for multi-token prediction
 
     def assume(self, model_type: str) -> None:
         """Take the defaults and names of another family, for one that transformers does not know."""

@@ -75,8 +75,12 @@ def shared(c: Config, count: str, width: str, bias: bool = False) -> Gated | Non
 def no_mtp(c: Config, *keys: str) -> None:
     """Multi-token prediction layers are in some checkpoints, but transformers does not build them."""
     c.ignore(*keys)
+    stated = [c.data.get(key) for key in keys if key in ("num_nextn_predict_layers", "mtp_num_hidden_layers")]
+    counts = [value for value in stated if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= 64]
+    c.mtp = max(counts, default=0)  # of other keys it is not known that the weights are released
     if any(c.data.get(key) for key in keys):
-        c.notes.append("multi-token prediction layers are not counted: transformers does not build them")
+        counted = "counted apart" if c.mtp else "not counted"
+        c.notes.append(f"multi-token prediction layers are {counted}: transformers does not build them")
 
 
 @family("mixtral")

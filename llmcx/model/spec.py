@@ -134,6 +134,7 @@ class ModelSpec:
 
     ``pooler`` is BERT's dense layer over the first token, which a language-model loss does not train. ``pad_to`` rounds the
     encoder's length up to a multiple, where it is longer than ``pad_above`` (Longformer, BigBird). ``extras`` are in every layer.
+    ``mtp`` layers for multi-token prediction are released beside it, and counted apart (:func:`llmcx.costs.params.mtp`).
     """
 
     name: str
@@ -149,6 +150,7 @@ class ModelSpec:
     pad_above: int = 0
     extras: tuple[Extra, ...] = ()
     context: int | None = None
+    mtp: int = 0
 
     title: str | None = None
     family: str | None = None

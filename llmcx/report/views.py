@@ -16,11 +16,12 @@ from llmcx.report.table import Fact, Table, columns_of, facts_of, facts_table
 def _params_facts(item: Item) -> list[Fact]:
     r = item.result
     active = "active: active for a token (count) | " if r.active != r.total else ""
+    beside = " | mtp: multi-token prediction, apart (count)" if r.mtp else ""
     textbook = " | chapter: textbook: 12 L d² + V d (count)" if item.inputs.get("textbook") else ""
     return facts_of(
         r,
         f"total: total (count) | {active}embedding: embedding (count) | non_embedding: non-embedding (count) | "
-        f"bytes: weights in {r.dtype} (size){textbook}",
+        f"bytes: weights in {r.dtype} (size){beside}{textbook}",
     )
 
 
