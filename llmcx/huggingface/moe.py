@@ -153,6 +153,40 @@ def deepseek(c: Config) -> ModelSpec:
     return model(c, decoder=with_experts(repeat(latent(c, **index)), moe, gated(c, bias=bias), sparse), norm=RMS)
 
 
+@family("glm_moe_dsa")
+def glm_moe_dsa(c: Config) -> ModelSpec:
+    """DeepSeek-V3.2's layers, of which some take the choice of the indexer before them."""
+    c.expect("moe_layer_freq", 1)
+    no_mtp(c, "num_nextn_predict_layers")
+    c.ignore("index_topk", "mlp_bias", "indexer_rope_interleave", "index_share_for_mtp_iteration")
+    if "num_experts" in c.data:  # the older name, which wins
+        c.data["n_routed_experts"] = c.size("num_experts")
+    n = layer_count(c)
+    layer_types(c, "layer_types", ("indexed_attention", "deepseek_sparse_attention"), n)
+    c.notes.append("index_topk is not applied: every pair is counted, as eager code multiplies it")
+    own = indexers(c, n)
+    index = {"index_heads": c.size("index_n_heads"), "index_dim": c.size("index_head_dim")}
+    mixers = [latent(c, **(index if full else {})) for full in own]
+    moe = experts(c, "n_routed_experts", shared=shared(c, "n_shared_experts", "moe_intermediate_size"))
+    return model(c, decoder=with_experts(mixers, moe, gated(c), listed(c, c.size("first_k_dense_replace", 0))), norm=RMS)
+
+
+def indexers(c: Config, n: int) -> list[bool]:
+    """Which layers have an indexer of their own: indexer_types, else a pattern, else one in index_topk_freq from an offset on."""
+    stated, pattern = c.list("indexer_types"), c.data.get("index_topk_pattern")
+    frequency, offset = (
+        c.size(key) if key in c.data else usual for key, usual in (("index_topk_freq", 1), ("index_skip_topk_offset", 2))
+    )
+    c.ignore("index_topk_pattern", "index_topk_freq", "index_skip_topk_offset")
+    if stated is None and pattern is not None:
+        stated = [{"F": "full", "S": "shared"}.get(letter, letter) for letter in pattern] if isinstance(pattern, str) else pattern
+    if stated is None:
+        return [max(i - offset + 1, 0) % frequency == 0 for i in range(n)]
+    if not isinstance(stated, list) or len(stated) != n or stated[:1] != ["full"] or not set(stated) <= {"full", "shared"}:
+        raise c.wrong("indexer_types", stated, f"{n} of full and shared, the first of them full")
+    return [kind == "full" for kind in stated]
+
+
 @family("kimi_k2")
 def kimi_k2(c: Config) -> ModelSpec:
     """DeepSeek-V3 under a name that transformers does not know: released files name its class."""

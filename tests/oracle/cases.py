@@ -331,6 +331,14 @@ deepseek_v32 DeepseekV32ForCausalLM dense num_key_value_heads=4 MLA DEEP n_route
   vary kv_lora_rank=18 qk_nope_head_dim=12 qk_rope_head_dim=8 v_head_dim=16 q_lora_rank=24 first_k_dense_replace=0|2
     n_routed_experts=8 n_shared_experts=1 num_experts_per_tok=3 moe_intermediate_size=32 attention_bias=true mlp_bias=true
     index_topk=9|64 index_head_dim=12 index_n_heads=2 TIED
+glm_moe_dsa GlmMoeDsaForCausalLM dense num_key_value_heads=4 MLA DEEP n_routed_experts=6 n_group=2 topk_group=1 index_topk=5
+    index_head_dim=8 index_n_heads=3
+  vary kv_lora_rank=18 qk_nope_head_dim=12 qk_rope_head_dim=8 v_head_dim=16 q_lora_rank=24 first_k_dense_replace=0|2
+    n_routed_experts=8 n_shared_experts=1 num_experts_per_tok=3 moe_intermediate_size=32 attention_bias=true
+    index_topk=9|64 index_head_dim=12 index_n_heads=2 index_topk_freq=2|3 index_topk_freq=2+index_skip_topk_offset=1
+    indexer_types=["full","shared","shared"] TIED
+  GLM-5: 6144/12288/78/64/64/154880 q_lora_rank=2048 qk_nope_head_dim=192 v_head_dim=256 n_routed_experts=256 n_shared_experts=1
+    moe_intermediate_size=2048 num_experts_per_tok=8 first_k_dense_replace=3 n_group=1 topk_group=1
 kimi_linear KimiLinearForCausalLM dense num_hidden_layers=4 num_key_value_heads=4 pad_token_id=0 kv_lora_rank=14
     qk_nope_head_dim=10 qk_rope_head_dim=6 v_head_dim=12 num_experts=6 num_experts_per_token=2 num_shared_experts=1
     moe_intermediate_size=28 num_expert_group=1 topk_group=1 first_k_dense_replace=1
