@@ -328,6 +328,24 @@ def test_modelopts_file_beside_the_config(tmp_path: Path) -> None:
     assert data("params", str(tmp_path))["result"]["dtype"] == "nvfp4"
 
 
+def test_an_index_that_states_other_bytes_is_said(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(LLAMA))
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"metadata": {"total_size": 2 * (INSIDE + OUTSIDE)}, "weight_map": {}}))
+    assert not any("the index beside" in note for note in data("params", str(tmp_path))["notes"])
+    index.write_text(json.dumps({"metadata": {"total_size": 4 * (INSIDE + OUTSIDE)}, "weight_map": {"x": "y" * 10**6}}))
+    [said] = [note for note in data("params", str(tmp_path))["notes"] if "the index beside" in note]
+    assert "+100.0%" in said and "16,060,522,496" in said
+    index.write_bytes(b'{"metadata": {"total_size": 1e9')
+    assert data("params", str(tmp_path))["result"]["dtype"] == "bf16"
+
+
+def test_any_family_in_q8_0() -> None:
+    """34 bytes per 32 numbers of the matrices, 4 bytes of the rest (ggml): 28.58 GB for Qwen3.5 27B."""
+    assert round(params(load_preset("qwen3.5-27b"), "q8_0").bytes / 1e9, 2) == 28.58
+    assert "of any, q8_0" in refused("params", "qwen3.5-27b", "--dtype", "q4_k_m")
+
+
 def test_a_changed_model_keeps_its_format() -> None:
     spec = load_preset("gpt-oss-20b")
     assert replace(spec, context=1).stored == spec.stored

@@ -12,6 +12,7 @@ from llmcx.catalog.presets import aliases
 from llmcx.catalog.presets import load_preset as load_preset
 from llmcx.errors import InputError, shown
 from llmcx.model.spec import ModelSpec
+from llmcx.model.storage import Storage
 
 
 def load_config(path: str, as_type: str | None = None) -> ModelSpec:
@@ -28,7 +29,23 @@ def load_config(path: str, as_type: str | None = None) -> ModelSpec:
     beside = os.path.join(os.path.dirname(path), "hf_quant_config.json")
     if path != "-" and "model_type" in data and "quantization_config" not in data and os.path.isfile(beside):
         data = {**data, "quantization_config": parse(read_text(beside), beside)}  # where modelopt's exports say it
-    return from_data(data, name, as_type)
+    spec = from_data(data, name, as_type)
+    total = None if path == "-" else _indexed(os.path.join(os.path.dirname(path), "model.safetensors.index.json"))
+    if total is None:
+        return spec
+    return replace(spec, stored=replace(spec.stored or Storage("bf16"), total=total))
+
+
+def _indexed(path: str) -> int | None:
+    """The bytes of all tensors that the index of safetensors files states, at one of its ends; None without an index."""
+    if not os.path.isfile(path):
+        return None
+    with open(path, "rb") as file:
+        ends = file.read(65536)
+        file.seek(max(os.path.getsize(path) - 65536, 0))
+        ends += file.read(65536)
+    found = re.search(rb'"total_size"\s*:\s*(\d{1,18})\b', ends)
+    return None if found is None else int(found[1])
 
 
 def load_hub(repo: str, as_type: str | None = None) -> ModelSpec:

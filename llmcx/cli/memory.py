@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from llmcx.answers import memory as answers
 from llmcx.answers.fit import fitted
 from llmcx.cli.accelerator import USED, Limit, limit
-from llmcx.cli.options import Models, command, completing, describe, explaining, heading, option, single, unsized
+from llmcx.cli.options import Models, command, completing, describe, explaining, heading, option, single, stored_notes
 from llmcx.cli.parallel import Parallel
 from llmcx.costs.lora import LoRA
 from llmcx.engines import ENGINES, engine
@@ -238,7 +238,7 @@ def memory(
         inputs["textbook"] = True
     if weights_ is not None:
         inputs |= {"dtype": "files", "weights": weights_}
-    about = unsized(spec, dtype) + _notes(spec, train, training.activations, recipe) + uneven(spec, asked["layout"])
+    about = stored_notes(spec, dtype) + _notes(spec, train, training.activations, recipe) + uneven(spec, asked["layout"])
     about += [*result.stored.notes] if result.stored is not None else []
     lines = explaining("memory", spec, asked["batch"], asked["seq"], train, cache, result)
     head = heading("memory", spec, inputs, result, asked, fixed, within)

@@ -351,15 +351,30 @@ def heading(name: str, *answer: Any) -> Callable[[], Any]:
     return headed
 
 
-def unsized(spec: ModelSpec, dtype: str | None) -> list[str]:
-    """A note, where a release's own format cannot be sized and none was asked for, or the one asked for is bare bits."""
+def stored_notes(spec: ModelSpec, dtype: str | None) -> list[str]:
+    """What to know about the weights' format: a release's own that cannot be sized, an index that states other bytes than were
+    counted, bare bits.
+    """
     stored = spec.stored
     if dtype in ("int4", "int8"):
         real = "awq, gptq, nf4, q4_k_m" if dtype == "int4" else "llm_int8, gptq:bits=8, q8_0"
         return [f"{dtype} is bare bits for every weight, without scales; real formats: {real}"]
-    if dtype is not None or stored is None or stored.unsized is None:
+    if dtype is not None or stored is None:
         return []
-    return [f"the files state {stored.unsized}, whose bytes are not known: counted in {stored.plain}; --weights reads the files"]
+    if stored.unsized is not None:
+        return [
+            f"the files state {stored.unsized}, whose bytes are not known: counted in {stored.plain}; --weights reads the files"
+        ]
+    if stored.total is None:
+        return []
+    from llmcx.formats import dtypes, quant
+
+    counted = quant.weights(spec, dtypes.RELEASED).bytes
+    if abs(stored.total - counted) <= counted // 100:
+        return []
+    more = f"{stored.total / counted - 1:+.1%}"
+    why = "towers, copies of tables, multi-token layers or buffers"
+    return [f"the index beside the config states {stored.total:,} B, {more} of what is counted ({counted:,} B): {why}"]
 
 
 def describe(spec: ModelSpec) -> dict[str, Any]:

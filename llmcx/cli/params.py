@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Annotated
 
 from llmcx.answers import params as answers
-from llmcx.cli.options import Models, command, describe, explaining, heading, option, single, unsized
+from llmcx.cli.options import Models, command, describe, explaining, heading, option, single, stored_notes
 from llmcx.report.render import Answer, Item
 
 app = single()
@@ -51,7 +51,7 @@ def params(
     found = answers.params(spec, dtype)
     inputs = {"dtype": found.dtype, **shape} | ({"textbook": True} if textbook else {})
     lines = explaining("params", spec, found)
-    notes = [*unsized(spec, dtype), *notes]
+    notes = [*stored_notes(spec, dtype), *notes]
     return Item(describe(spec), inputs, found, notes, lines, head=heading("params", spec, inputs, found))
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from llmcx.answers import serve as answers
 from llmcx.cli.accelerator import limit, with_memory
-from llmcx.cli.options import MATMULS, Models, command, completing, describe, explaining, heading, option, single, unsized
+from llmcx.cli.options import MATMULS, Models, command, completing, describe, explaining, heading, option, single, stored_notes
 from llmcx.engines import efficiency as efficiencies
 from llmcx.engines.serving_time import Server, Setup
 from llmcx.errors import InputError
@@ -110,7 +110,7 @@ def serve(
     more = partial(answers.rooflines, server, load, [point.batch for point in answer.estimate])
     lines = explaining("serve", Server(spec, machine, setup), server, load, 0, cost, answer)
     head = heading("serve", spec, inputs, answer, server)
-    return Item(describe(spec), inputs, answer, [*unsized(spec, dtype), *_NOTES, *words, *dated, *notes], lines, more, head)
+    return Item(describe(spec), inputs, answer, [*stored_notes(spec, dtype), *_NOTES, *words, *dated, *notes], lines, more, head)
 
 
 def _degree(gpus: int | None, named: int | None, tp: int | None) -> int:

@@ -246,6 +246,10 @@ SCHEMES = {
 _GGUF = "src/llama-quant.cpp and ggml/src/ggml-common.h of ggml-org/llama.cpp"
 
 
+UNIFORM = ("q8_0",)
+"""GGUF mixes that give every matrix one type, whatever it is for."""
+
+
 def names() -> list[str]:
     """Every format."""
     return [*SCHEMES, *gguf.MIXES]
@@ -262,8 +266,8 @@ def weights(spec: ModelSpec, text: str, ops: Iterable[Op] | None = None) -> Weig
     name = gguf.ALIASES.get(name, name)
     if name in gguf.MIXES:
         _settings(name, rest)
-        if spec.family not in FUSED:
-            why = f"its family is {spec.family}, and known are {', '.join(sorted(FUSED))}"
+        if spec.family not in FUSED and name not in UNIFORM:
+            why = f"its family is {spec.family}, and known are {', '.join(sorted(FUSED))}; of any, {' and '.join(UNIFORM)}"
             raise InputError(f"how {spec.name} is stored in {name} is not known: {why}", field="dtype", value=text)
         if ops is not None:
             raise InputError(f"how {name} is divided among GPUs is not known; give one GPU", field="tp")
@@ -331,7 +335,8 @@ def _settings(name: str, text: str) -> dict[str, int]:
 
 def _tensors(spec: ModelSpec, name: str) -> tuple[list[Matrix], int]:
     """The matrices as the family stores them, equal ones of all layer groups together; and the elements of everything else."""
-    fused = FUSED[str(spec.family)]
+    fused = FUSED.get(str(spec.family), {})
+    anything = "any matrix" if spec.family not in FUSED else None  # whose type does not depend on what it is for
     found: dict[tuple[str, str, int, int], list[int]] = {}
     vectors = 0
     for op in lower(spec, Run()):
@@ -341,7 +346,7 @@ def _tensors(spec: ModelSpec, name: str) -> tuple[list[Matrix], int]:
         if op.kind in ("layernorm", "rmsnorm") or (op.role, op.module) in _PLAIN:
             vectors += count
             continue
-        role = _ROLES.get((op.role, op.module))
+        role = _ROLES.get((op.role, op.module), anything)
         if role is None or op.kind not in ("linear", "lookup"):
             raise InputError(f"what {name} makes of {op.component} in {spec.name} is not known", field="dtype", value=name)
         d_in, d_out = (op.dims["d_in"], op.dims["d_out"]) if op.kind == "linear" else (op.dims["width"], op.dims["rows"])
@@ -358,7 +363,7 @@ def _tensors(spec: ModelSpec, name: str) -> tuple[list[Matrix], int]:
 
 
 def _gguf(spec: ModelSpec, mix: str, matrices: list[Matrix], vectors: int) -> Weights:
-    attention = next(layers.mixer for layers in spec.groups if isinstance(layers.mixer, Attention))
+    attention = next((layers.mixer for layers in spec.groups if isinstance(layers.mixer, Attention)), Attention(1))
     experts = max((layers.ffn.n_experts for layers in spec.groups if isinstance(layers.ffn, MoE)), default=0)
     n, grouped = spec.n_layers, attention.kv_heads != attention.n_heads
     is_llama = spec.family in ("llama", "mistral", "mixtral") and grouped and experts != 8

@@ -19,7 +19,8 @@ class Storage:
     dtype where nothing is quantised); ``plain`` that of everything else. ``keep`` names modules that are left in ``plain``,
     ``groups`` those in other formats; the names are the files' own: exact, with wildcards, or "re:" and a regular expression.
     ``tables``: the token table, the head and routers are quantised too. ``cache`` is the format of the KV cache that the files
-    ask for. ``unsized`` says why the bytes are not known, where they are not.
+    ask for. ``unsized`` says why the bytes are not known, where they are not. ``total`` are the bytes of all tensors, where an
+    index of the files states them.
     """
 
     format: str
@@ -29,6 +30,7 @@ class Storage:
     tables: bool = False
     cache: str | None = None
     unsized: str | None = None
+    total: int | None = None
 
     @property
     def quantised(self) -> bool:
