@@ -346,6 +346,22 @@ def test_any_family_in_q8_0() -> None:
     assert "of any, q8_0" in refused("params", "qwen3.5-27b", "--dtype", "q4_k_m")
 
 
+def test_a_class_of_another_family_is_said() -> None:
+    warned = llama(architectures=["DeepseekV41ForCausalLM"]).assumes
+    assert any("DeepseekV41ForCausalLM" in note and note.startswith("warning") for note in warned)
+    assert not any(note.startswith("warning") for note in llama(architectures=["LlamaForCausalLM"]).assumes)
+    for name in names():
+        assert not any("no class of model_type" in note for note in load_preset(name).assumes)
+
+
+def test_minimaxs_list_of_attention_types() -> None:
+    """MiniMax-01: seven lightning layers to one of softmax attention (MiniMax 2025, arXiv:2501.08313, sec. 2.2)."""
+    sizes = {"hidden_size": 64, "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 128, "vocab_size": 100}
+    base = {"model_type": "minimax", "num_hidden_layers": 8, "head_dim": 16, "num_local_experts": 4, **sizes}
+    spec = from_data(base | {"attn_type_list": [0] * 7 + [1]}, "minimax")
+    assert {layers.mixer.type: layers.repeat for layers in spec.groups if layers.mixer} == {"lightning": 7, "attention": 1}
+
+
 def test_a_changed_model_keeps_its_format() -> None:
     spec = load_preset("gpt-oss-20b")
     assert replace(spec, context=1).stored == spec.stored

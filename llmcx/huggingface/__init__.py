@@ -6,6 +6,7 @@ package of your own and name it in its entry points (llmcx.plugins).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib import import_module
@@ -117,12 +118,31 @@ def from_config(data: Mapping[str, Any], source: str, insist: str | None = None)
     if insist is not None and insist != given:
         notes.append(f"warning: model_type {given!r} was read as {insist!r} because --as says so; nobody checked that they agree")
     config = Config(data, name, source)
+    if (foreign := _foreign(data, name)) is not None:
+        notes.append(
+            f"warning: architectures names {foreign}, no class of model_type {name}; counted as {name}, which it may not be"
+        )
     spec = reader(config)
     config.check_leftovers()
     if config.assumed:
         said = ", ".join(f"{key}={value}" for key, value in sorted(config.assumed.items()) if not isinstance(value, (list, dict)))
         notes.append(f"keys left out, as transformers {table()['transformers']} assumes for {name}: {said}")
     return replace(spec, assumes=(*spec.assumes, *config.notes, *notes), stored=stored_of(*files), mtp=config.mtp)
+
+
+_ALSO = {"kimi_k2": "deepseekv3", "hunyuan_v1_moe": "hunyuanmoev1", "hunyuan_v1_dense": "hunyuandensev1"}
+"""Types whose class is called otherwise."""
+
+
+def _foreign(data: Mapping[str, Any], model_type: str) -> str | None:
+    """The class that a file names, where it is none of its model_type by its name; None where it is, or where none is named."""
+    named = data.get("architectures")
+    first = named[0] if isinstance(named, list) and named and isinstance(named[0], str) else ""
+    stem = re.sub(r"(For[A-Z]\w*|(LMHead|Encoder|PreTrained)?Model|LMHeadModel|MTModel)$", "", first).replace("_", "").lower()
+    own = re.sub(r"[_-]|(?<=.)text$", "", model_type.lower()).replace("text", "")
+    if not stem or model_type not in WHERE or stem.startswith(own) or own.startswith(stem) or stem == _ALSO.get(model_type):
+        return None
+    return first[:80]
 
 
 def _reader(name: str, notes: list[str]) -> Reader | None:

@@ -139,11 +139,12 @@ def _shapes(c: Config, types: list[str], attention: Attention) -> list[tuple[int
         return [(dim, n_kv or usual[1]) if kind == FULL else usual for kind in types]
     c.ignore("global_head_dim", "num_global_key_value_heads")
     saved = c.inner("per_layer_config")
+    keys = {int(key): key for key in saved.data if str(key).isdecimal()}  # transformers writes them with leading zeros: "05"
 
     def shape(i: int) -> tuple[int, int]:
-        if not saved.has(str(i)):
+        if i not in keys or not saved.has(keys[i]):
             return usual
-        layer = saved.inner(str(i))
+        layer = saved.inner(keys[i])
         found = (layer.optional("head_dim") or usual[0], layer.optional("num_key_value_heads") or usual[1])
         layer.check_leftovers()
         return found

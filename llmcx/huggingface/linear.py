@@ -123,7 +123,6 @@ def minimax(c: Config) -> ModelSpec:
     """Lightning attention and softmax attention in turn; full-size experts."""
     n, n_heads = layer_count(c), c.size("num_attention_heads")
     c.ignore(
-        "attn_type_list",
         "shared_moe_mode",
         "postnorm",
         *(f"{part}_{side}_factor" for part in FACTORS for side in ("alpha", "beta")),
@@ -131,7 +130,14 @@ def minimax(c: Config) -> ModelSpec:
     lightning = Lightning(n_heads, head_dim(c, n_heads), c.size("block_size"))
     mixers = {"linear_attention": lightning, "full_attention": heads(c, core=window(c.optional("sliding_window")))}
     moe = experts(c, "num_local_experts", width="intermediate_size")
-    kinds = layer_types(c, "layer_types", LINEAR, n) or [LINEAR[i % 2 == 0] for i in range(n)]
+    kinds = layer_types(c, "layer_types", LINEAR, n)
+    released = c.list("attn_type_list")  # of the releases, which transformers does not read: 0 is lightning attention
+    if released is not None and (len(released) != n or not set(released) <= {0, 1}):
+        raise c.wrong("attn_type_list", released, f"a list of {n} zeros and ones")
+    if kinds is None and released is not None:
+        kinds = [LINEAR[each] for each in released]
+        c.notes.append("attn_type_list is applied, as the release's own code does; transformers 5.23 does not read it")
+    kinds = kinds or [LINEAR[i % 2 == 0] for i in range(n)]
     return model(c, decoder=in_order(kinds, lambda kind: layer(mixers[kind], moe)), norm=RMS)
 
 

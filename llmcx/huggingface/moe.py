@@ -72,12 +72,14 @@ def shared(c: Config, count: str, width: str, bias: bool = False) -> Gated | Non
     return Gated(n * c.size(width), bias, activation(c, "hidden_act")) if n else None
 
 
-def no_mtp(c: Config, *keys: str) -> None:
-    """Multi-token prediction layers are in some checkpoints, but transformers does not build them."""
+def no_mtp(c: Config, *keys: str, alike: bool = True) -> None:
+    """Multi-token prediction layers are in some checkpoints, but transformers does not build them. They are counted apart where
+    they are ``alike`` the model's last.
+    """
     c.ignore(*keys)
     stated = [c.data.get(key) for key in keys if key in ("num_nextn_predict_layers", "mtp_num_hidden_layers")]
     counts = [value for value in stated if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= 64]
-    c.mtp = max(counts, default=0)  # of other keys it is not known that the weights are released
+    c.mtp = max(counts, default=0) if alike else 0  # of other keys it is not known that the weights are released
     if any(c.data.get(key) for key in keys):
         counted = "counted apart" if c.mtp else "not counted"
         c.notes.append(f"multi-token prediction layers are {counted}: transformers does not build them")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from llmcx.huggingface import family
 from llmcx.huggingface.common import RMS, activation, gated, head, heads, in_order, layer_count, layer_types, model
 from llmcx.huggingface.config import ROTARY, ROUTING, SCALES, Config
+from llmcx.huggingface.moe import no_mtp
 from llmcx.model.mixers import Mixer
 from llmcx.model.mixers.mamba import Mamba
 from llmcx.model.mixers.mamba2 import Mamba2
@@ -193,7 +194,7 @@ def nemotron_h(c: Config) -> ModelSpec:
     c.ignore(*old.values())
     c.ignore("mamba_dt_min", "mamba_dt_max", "mamba_dt_limit", "mamba_dt_init_floor", "attention_bias", "sliding_window")
     c.ignore("n_shared_experts", "moe_shared_expert_overlap", "attention_head_dim", "time_step_rank", *ROUTING)
-    c.ignore("num_nextn_predict_layers", "mtp_layers_block_type", "mtp_hybrid_override_pattern")
+    no_mtp(c, "num_nextn_predict_layers", "mtp_layers_block_type", "mtp_hybrid_override_pattern", alike=False)  # of several kinds
     activation(c, "mamba_hidden_act")
     bias, act = c.flag("mlp_bias"), activation(c, "mlp_hidden_act")
 
