@@ -269,6 +269,9 @@ def test_a_pattern_that_is_no_expression(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_text(json.dumps(LLAMA | {"quantization_config": CASES["w4a16"][0] | {"ignore": ["re:("]}}))
     assert "no regular expression" in refused("params", str(path))
+    for hostile in ("re:(.*)*x", "re:(a+)+$", "re:(a|a)*$", "re:" + ".*" * 200, "re:" + "a" * 2000):
+        path.write_text(json.dumps(LLAMA | {"quantization_config": CASES["w4a16"][0] | {"ignore": [hostile]}}))
+        assert "the module pattern" in refused("params", str(path))
 
 
 def test_weights_of_files_are_those_of_memory(tmp_path: Path) -> None:

@@ -115,6 +115,7 @@ _MODULES = {
 """What transformers calls a matrix."""
 _PREFIX = re.compile(r"^(?:(?:model|language_model|text_model|transformer|backbone|decoder)\.)+")
 _LAYER = re.compile(r"layers\.(\d+)\.")
+_EXPLOSIVE = re.compile(r"[*+}|][^()]*\)[*+{]|(?:[*+{].*){12}")
 _ROOTS = ("", "model.", "model.language_model.", "language_model.model.")
 
 Match = Callable[[str], bool]
@@ -127,6 +128,9 @@ def matcher(pattern: str) -> Match:
     [True, True, True, False, False]
     """
     if pattern.startswith("re:"):
+        if len(pattern) > 1000 or _EXPLOSIVE.search(pattern):  # a file is anybody's, and such an expression may take for ever
+            problem = f"the module pattern {pattern[:80]!r} repeats what is repeated already, or is too long to be tried"
+            raise InputError(problem, field="quantization_config", value=pattern[:200])
         try:
             found = re.compile(pattern[3:])
         except re.error as error:

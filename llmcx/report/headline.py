@@ -18,7 +18,7 @@ def _line(*pieces: str) -> str:
     words that a reader can do without.
     """
     line = " · ".join(piece for piece in pieces if piece)
-    for long, short in ((" × ", "×"), (" tokens", ""), (" micro-batch ", " mb "), (" · ", ", ")):
+    for long, short in ((" × ", "×"), (" tokens", ""), (" micro-batch ", " mb "), (" · ", ", "), ("engine ", "")):
         if len(line) > WIDTH:
             line = line.replace(long, short)
     return line

@@ -21,9 +21,12 @@ def write(items: list[Item], view: View, explain: bool, detail: bool = False) ->
     out = console()
     hidden: list[str] = []
     if (head := headline(items)) is not None:
-        out.print(Text(head.asked, style="dim"), soft_wrap=len(head.asked) <= out.width)
+        first, rest = _parted(head.asked, out.width)  # so that the verdict is the second line
+        out.print(Text(first, style="dim"), soft_wrap=True)
         style = {True: "bold green", False: "bold red", None: "bold"}[head.good]
         out.print(Text(head.verdict, style=style))
+        if rest:
+            out.print(Text(f"({rest})", style="dim"))
         for change in head.changes:
             out.print(Text.assemble("  ", (change.options, "bold"), f"  {change.gives}"))
         out.print()
@@ -50,6 +53,16 @@ def write(items: list[Item], view: View, explain: bool, detail: bool = False) ->
         out.print(Text(f"· {out.width} columns have no room for: {names} (a wider terminal, or --format csv)", style="dim"))
     for note in notes(items, detail):
         out.print(Text(f"· {note}", style="dim"))
+
+
+def _parted(text: str, width: int) -> tuple[str, str]:
+    """As many of a line's pieces as are no wider, and the others."""
+    if len(text) <= width:
+        return text, ""
+    between = " · " if " · " in text else ", "
+    pieces = text.split(between)
+    count = max((k for k in range(1, len(pieces)) if len(between.join(pieces[:k])) <= width), default=1)
+    return between.join(pieces[:count]), between.join(pieces[count:])
 
 
 def _drawn(table: Table, width: int) -> tuple[RenderableType, list[str]]:
