@@ -22,7 +22,7 @@ def write(items: list[Item], view: View, explain: bool, detail: bool = False) ->
     hidden: list[str] = []
     if (head := headline(items)) is not None:
         first, rest = _parted(head.asked, out.width)  # so that the verdict is the second line
-        out.print(Text(first, style="dim"), soft_wrap=True)
+        out.print(Text(first, style="dim"), soft_wrap=len(first) <= out.width)
         style = {True: "bold green", False: "bold red", None: "bold"}[head.good]
         out.print(Text(head.verdict, style=style))
         if rest:
