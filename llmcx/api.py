@@ -309,7 +309,8 @@ def memory(
     micro_batch: Sequences at a time on a GPU. Default: 1. Needs ``train``.
     precision: fp32, bf16, mixed (bf16, fp32 master copy) or megatron (mixed, fp32 gradients). Default: mixed. Needs
         ``train``.
-    optimizer: sgd, momentum, adam, adamw, adam8bit, adafactor, lion, muon. Default: adam. Needs ``train``.
+    optimizer: sgd, momentum, adam, adamw, adam8bit, paged_adam8bit, adafactor, lion, lion8bit, muon. Default: adam. Needs
+        ``train``.
     recompute: none, selective (the attention's softmax), elementwise (also norms, activations) or full (layers). Default:
         none. Needs ``train``.
     lora: Fine-tuning: the rank of low-rank adapters on a frozen model. Needs ``train``.

@@ -20,6 +20,7 @@ from llmcx.engines.recipe import Recipe
 from llmcx.errors import InputError
 from llmcx.formats.optimizers import OPTIMIZERS
 from llmcx.model.spec import Attention, Embedding, Head, Layers, ModelSpec, Norm, Plain
+from llmcx.ops.op import Op
 from llmcx.parallel.layout import Layout, uneven
 from tests.helpers import data
 
@@ -145,9 +146,6 @@ def test_zero_of_the_paper() -> None:
 
 def test_optimizers_by_hand() -> None:
     """One linear layer of 4 by 6 with a bias beside a table of 10 by 4: 28 + 40 + a norm's 8 and 8 parameters."""
-    from llmcx.formats.optimizers import OPTIMIZERS
-    from llmcx.ops.op import Op
-
     linear = Op("ffn.up", "linear", {"tokens": 1, "d_in": 4, "d_out": 6, "bias": 1, "tied": 0}, group="decoder.0")
     table = Op("embedding.tokens", "lookup", {"tokens": 1, "rows": 10, "width": 4}, group="embedding")
     ops = [linear, table]
@@ -155,6 +153,7 @@ def test_optimizers_by_hand() -> None:
     assert held["sgd"] == 0
     assert held["adam"] == held["adamw"] == 8 * (30 + 40)
     assert held["lion"] == held["momentum"] == 4 * 70
+    assert held["adam8bit"] == 8 * 70 and held["lion8bit"] == 4 * 70  # all below 4,096 numbers
     assert held["muon"] == 4 * 30 + 8 * 40
     assert held["adafactor"] == 4 * ((4 + 6) + 6 + (10 + 4))
 
@@ -267,12 +266,16 @@ if __name__ == "__main__":
 
 
 def test_states_of_optimizers_are_what_their_classes_hold() -> None:
-    """tests/oracle/optimizers.py: of a 64 x 64 matrix, in fp32 and in bf16 without a master copy."""
+    """tests/oracle/optimizers.py: of matrices, in fp32 and in bf16 without a master copy."""
     golden = json.loads((Path(__file__).parent / "oracle" / "optimizers_golden.json").read_text(encoding="utf-8"))["states"]
-    for name, sizes in golden.items():
-        for dtype, width in (("float32", 4), ("bfloat16", 2)):
-            basis = 64 + 64 if name == "adafactor" else 64 * 64
-            assert OPTIMIZERS[name].of(64 * 64, basis, width) == sizes[dtype], (name, dtype)
+    for name, by_dtype in golden.items():
+        for dtype, by_shape in by_dtype.items():
+            for shape, size in by_shape.items():
+                rows, columns = map(int, shape.split("x"))
+                dims = {"tokens": 1, "d_in": columns, "d_out": rows, "bias": 0, "tied": 0}
+                basis = OPTIMIZERS[name].basis(Op("ffn.up", "linear", dims, group="decoder.0"))
+                width = {"float32": 4, "bfloat16": 2}[dtype]
+                assert OPTIMIZERS[name].of(rows * columns, basis, width) == size, (name, dtype, shape)
 
 
 def test_pure_bf16_has_bf16_moments() -> None:

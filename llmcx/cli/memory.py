@@ -43,7 +43,7 @@ class Training:
     optimizer: Annotated[
         str,
         option(
-            "sgd, momentum, adam, adamw, adam8bit, adafactor, lion, muon.",
+            "sgd, momentum, adam, adamw, adam8bit, paged_adam8bit, adafactor, lion, lion8bit, muon.",
             offers="formats.optimizers:OPTIMIZERS",
             group="Training",
             needs="train",

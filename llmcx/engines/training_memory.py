@@ -201,7 +201,7 @@ class TrainingMemory:
             trained = recipe.lora.bytes * adapters
             weights = cut(frozen + trained, among if zero >= 3 else 1)
             gradients = cut(trained, among if zero >= 2 else 1)
-            optimizer = cut(OPTIMIZERS[recipe.optimizer].of(adapters), among if zero >= 1 else 1)
+            optimizer = cut(OPTIMIZERS[recipe.optimizer].of_adapters(adapters), among if zero >= 1 else 1)
         else:
             gradient = recipe.gradient
 

@@ -358,7 +358,9 @@ def _optimizer_formula(optimizer: optimizers.Optimizer) -> str:
         return "4·basis"
     if optimizer.matrices is not None:
         return f"{optimizer.matrices}·basis + {optimizer.states}·(params - basis)"
-    return f"{optimizer.states}·params" + (f" + 8·ceil(params / {optimizer.block})" if optimizer.block else "")
+    if optimizer.block:
+        return f"{optimizer.states}·(basis + 4·(params - basis) + 4·ceil(basis / {optimizer.block}))"
+    return f"{optimizer.states}·params"
 
 
 def _optimizer_example(optimizer: optimizers.Optimizer) -> list[Example]:

@@ -106,7 +106,10 @@ SYMBOLS = OPS | {
     "states": ("bytes of state per parameter", "bytes"),
     "block": ("values that share a scale", "1"),
     "matrices": ("bytes of state per parameter of the layers' matrices", "bytes"),
-    "basis": ("parameters of the layers' matrices; for Adafactor, rows and columns", "1"),
+    "basis": (
+        "parameters of the layers' matrices; for Adafactor, rows and columns; in 8 bits, tensors of 4096 numbers and more",
+        "1",
+    ),
     "params": ("parameters", "parameters"),
     "price": ("price of an accelerator-hour", "US dollars"),
     "hours": ("hours of all accelerators together", "hours"),
