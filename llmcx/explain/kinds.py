@@ -380,7 +380,7 @@ def of_optimizers() -> Iterator[Draft]:
     """A topic for each."""
     for name, optimizer in optimizers.OPTIMIZERS.items():
         yield Draft(
-            name,
+            hyphens(name),
             f"Optimizer {name}: bytes of state",
             "optimizers",
             f"{optimizer.source[0].upper()}{optimizer.source[1:]}. Mixed precision adds a master copy of 4 bytes a parameter.",
