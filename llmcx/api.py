@@ -133,7 +133,7 @@ def params(
 
     model: A preset, a path, ORG/NAME on the hub, a size such as 7B, a mapping as of a file, or a ``ModelSpec``.
     dtype: Of the weights: bf16, fp8, int4, q4_k_m, awq, ... Default: as released. Not with ``weights``.
-    weights: Safetensors or GGUF, a file or a directory: what is stored, beside the count.
+    weights: Safetensors or GGUF, a file, a directory or ORG/NAME on the hub: what is stored, beside the count.
     preset: A built-in model, by name.
     config: A preset file or a Hugging Face config.json; - is stdin.
     hf: On the Hugging Face hub (extra llmcx[hub]).
@@ -292,7 +292,8 @@ def memory(
     dtype: Of the weights (with ``lora`` the frozen ones): fp8, int4, q4_k_m, awq, nf4, ... Default: as released.
     kv_dtype: Of the KV cache. Default: as released, else bf16. Not with ``train``.
     engine: Inference: ideal (nothing reserved), transformers, vllm, llama.cpp; training: transformers, megatron.
-    weights: Safetensors or GGUF files: the bytes that they store, from their headers. Not with ``train``.
+    weights: Safetensors or GGUF files, or ORG/NAME on the hub: the bytes that they store, from their headers. Not with
+        ``train``.
     block: vllm: tokens of a block. Default: 16. Needs ``engine`` vllm.
     ubatch: llama.cpp: tokens of a physical batch. Default: 512. Needs ``engine`` llama.cpp.
     gpus: All GPUs. Default: those of ``hardware``, else tp × pp × cp.

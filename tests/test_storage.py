@@ -281,8 +281,53 @@ def test_weights_of_files_are_those_of_memory(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(small | {"intermediate_size": 128, "vocab_size": 100}))
     found = data("memory", "--weights", str(tmp_path), "--seq", "16", "--budget", "1GB")
     assert found["result"]["parts"][0]["bytes"] == 6400 and found["inputs"]["dtype"] == "files" and found["result"]["fits"]
-    assert "give one GPU" in refused("memory", "--weights", str(tmp_path), "--seq", "16", "--tp", "2")
     assert "give one" in refused("memory", "--weights", str(tmp_path), "--dtype", "fp8")
+
+
+def test_a_head_that_the_release_stores_apart(tmp_path: Path) -> None:
+    """The index names a head: 128,256 x 4,096 numbers more than a tied one, and both counts are said."""
+    (tmp_path / "config.json").write_text(json.dumps(LLAMA | {"tie_word_embeddings": True}))
+    index = {"metadata": {"total_size": 16_060_522_496}, "weight_map": {"lm_head.weight": "a", "model.norm.weight": "a"}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    found = data("params", str(tmp_path))
+    assert found["result"]["total"] == 8_030_261_248
+    assert any("8,030,261,248" in note and "7,504,924,672" in note for note in found["notes"])
+
+
+def tensors_of_a_tiny_llama(n_layers: int) -> dict[str, tuple[int, ...]]:
+    """Names and shapes as transformers saves them: 8 heads of 8, 2 key-value heads, d 64, d_ff 96, vocabulary 100; and what files
+    may hold beside: a layer for multi-token prediction, a tower.
+    """
+    layer = {"self_attn.q_proj": (64, 64), "self_attn.k_proj": (16, 64), "self_attn.v_proj": (16, 64)}
+    layer |= {"self_attn.o_proj": (64, 64), "mlp.gate_proj": (96, 64), "mlp.up_proj": (96, 64), "mlp.down_proj": (64, 96)}
+    norms = {"input_layernorm": (64,), "post_attention_layernorm": (64,)}
+    shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens": (100, 64), "model.norm": (64,), "lm_head": (100, 64)}
+    for number in range(n_layers):
+        shapes |= {f"model.layers.{number}.{name}": shape for name, shape in (layer | norms).items()}
+    return {f"{name}.weight": shape for name, shape in shapes.items()}
+
+
+def test_weights_of_files_on_several_gpus(tmp_path: Path) -> None:
+    """Bytes by hand: a layer's matrices have 4,096 + 1,024 + 1,024 + 4,096 + 3 · 6,144 numbers, its norms 128; the tables 6,400
+    each. Tensor parallelism halves the matrices and the tables; with 4 GPUs, 2 key-value heads are on 2 GPUs each.
+    """
+    numpy, safetensors = pytest.importorskip("numpy"), pytest.importorskip("safetensors.numpy")
+    shapes = tensors_of_a_tiny_llama(5) | {"vision_tower.layers.0.q_proj.weight": (10, 10)}
+    safetensors.save_file({name: numpy.zeros(shape, numpy.float16) for name, shape in shapes.items()}, tmp_path / "a.safetensors")
+    small = LLAMA | {"num_hidden_layers": 4, "hidden_size": 64, "num_attention_heads": 8, "num_key_value_heads": 2}
+    (tmp_path / "config.json").write_text(json.dumps(small | {"intermediate_size": 96, "vocab_size": 100}))
+    rest, tower = 4096 + 4096 + 3 * 6144, 100
+    expected = {
+        ("--tp", "1"): 4 * (rest + 2048 + 128) + 64 + 12800 + tower,
+        ("--tp", "2"): 4 * ((rest + 2048) // 2 + 128) + 64 + 6400 + tower,
+        ("--tp", "4"): 4 * (rest // 4 + 1024 + 128) + 64 + 3200 + tower,
+        ("--pp", "2"): 2 * (rest + 2048 + 128) + 6400 + 64,  # the last stage, which has the logits too
+        ("--pp", "4"): rest + 2048 + 128 + 6400 + 64,
+    }
+    for layout, numbers in expected.items():
+        found = data("memory", "--weights", str(tmp_path), "--seq", "16", *layout)
+        assert found["result"]["parts"][0]["bytes"] == 2 * numbers, layout
+        assert any("multi-token" in note for note in found["notes"])
 
 
 def page() -> str:
@@ -290,8 +335,9 @@ def page() -> str:
     lines = ["# How a release stores its weights", "", "Written by `python tests/test_storage.py`; a test keeps it true.", ""]
     lines += [
         "What `config.json` says (its `quantization_config`, also within `text_config`; MLX's `quantization`; `dtype`) is the",
-        "default of `params`, `memory`, `serve` and of the frozen weights under `--lora`; `--dtype` overrides it, `--weights`",
-        "reads the files.",
+        "default of `params`, `memory`, `serve` and of the frozen weights under `--lora`; `--dtype` overrides it.",
+        "`--weights` reads the headers of the files themselves, in a directory or on the hub (`--weights ORG/NAME`, of which no",
+        "weights are downloaded); under `--tp`, `--pp` and `--ep` each tensor is divided as the matrix that it belongs to.",
         "A method quantises the matrices inside the layers; the modules that it names are left alone, layer by layer.",
         "",
         "| the file says | format | Llama 3 8B, GB | bits per weight |",

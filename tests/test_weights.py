@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from llmcx.errors import InputError
-from llmcx.huggingface.weights import GGUF_TYPES, read
+from llmcx.huggingface.files import read
+from llmcx.huggingface.weights import GGUF_TYPES
 
 from .helpers import data
 from .helpers import refused as refused_here
@@ -119,6 +120,11 @@ def test_shards_and_their_index(tmp_path: Path) -> None:
     (tmp_path / names[1]).unlink()
     with pytest.raises(InputError, match="lacks model-00002"):
         read(str(tmp_path))
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    save_file({"a": np.zeros((4, 4), np.float16)}, alone / names[0])
+    with pytest.raises(InputError, match="1 of the 2 shards"):
+        read(str(alone))
     for bad in ("{}", "[]", '{"weight_map": []}', '{"weight_map": {}}', '{"weight_map": {"a": 1}}', "\xff", "[" * 100_000):
         index.write_text(bad, "latin-1")
         assert refused(tmp_path)

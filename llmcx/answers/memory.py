@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from math import isqrt
+from typing import TYPE_CHECKING
 
 from llmcx.answers import Result
 from llmcx.engines import Engine
@@ -20,6 +21,9 @@ from llmcx.formats.optimizers import OPTIMIZERS
 from llmcx.model.spec import Attention, ModelSpec, check_size, sequence_length
 from llmcx.parallel.layout import Layout
 from llmcx.parallel.pipeline import in_flight
+
+if TYPE_CHECKING:
+    from llmcx.huggingface.shards import Files
 
 
 @dataclass(frozen=True)
@@ -148,7 +152,7 @@ def memory(
     layout: Layout | None = None,
     budget: int | None = None,
     engine: Engine = IDEAL,
-    files: quant.Weights | None = None,
+    files: Files | None = None,
 ) -> Memory:
     """Bytes that the fullest GPU holds; ``batch`` sequences (in training: of a micro-batch) of ``seq`` tokens.
 
@@ -175,14 +179,11 @@ def memory(
     else:
         check_inference(spec, layout, engine)
         dtype = dtypes.default(spec) if dtype is None else dtype
-        if files is not None and layout.gpus > 1:
-            problem = (
-                "how the tensors of files are divided among GPUs is not known; give one GPU, or --dtype in place of --weights"
-            )
-            raise InputError(problem, field="weights")
-        stored = files or (None if dtype in dtypes.BITS else quant.weights(spec, dtype))
+        stored = None if files is not None or dtype in dtypes.BITS else quant.weights(spec, dtype)
         gpus = held(spec, batch, seq, layout, engine)
-        ranks = inference_ranks(spec, gpus, dtype, kv_dtype, engine, files, layout.gpus > 1)
+        loaded = [None if files is None else files.on(spec, gpu.stage, layout.pp, gpu.weights) for gpu in gpus]
+        stored = max((some for some in loaded if some), key=lambda some: some.bytes, default=stored)
+        ranks = inference_ranks(spec, gpus, dtype, kv_dtype, engine, loaded, layout.gpus > 1)
     heaviest = max(ranks, key=lambda rank: rank.total_bytes)
     everywhere = sum(rank.total_bytes for rank in ranks) if train else heaviest.total_bytes * layout.pp
     fullest = heaviest.total_bytes
@@ -209,17 +210,16 @@ def inference_ranks(
     dtype: str,
     kv_dtype: str,
     engine: Engine,
-    files: quant.Weights | None,
+    loaded: list[quant.Weights | None],
     divided: bool,
 ) -> list[Rank]:
-    """Weights (those of ``files``, where they were read), cache, the logits of the last position, a pass's workspace, on a GPU
-    of each stage; ``divided`` among several.
+    """Weights (``loaded`` by each GPU, where files were read), cache, the logits of the last position, a pass's workspace, on a
+    GPU of each stage; ``divided`` among several.
     """
     rule = "" if engine.name == "ideal" else "; " + engine.rule.format(**engine.settings())
     per_kv = dtypes.per_element(kv_dtype)
     ranks = []
-    for gpu in gpus:
-        stored = files
+    for gpu, stored in zip(gpus, loaded, strict=True):
         if stored is None and dtype not in dtypes.BITS:
             stored = quant.weights(spec, dtype, gpu.weights if divided else None)
         size, n = dtypes.size(gpu.params, dtype) if stored is None else stored.bytes, gpu.params

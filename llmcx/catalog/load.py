@@ -30,22 +30,30 @@ def load_config(path: str, as_type: str | None = None) -> ModelSpec:
     if path != "-" and "model_type" in data and "quantization_config" not in data and os.path.isfile(beside):
         data = {**data, "quantization_config": parse(read_text(beside), beside)}  # where modelopt's exports say it
     spec = from_data(data, name, as_type)
-    total = None if path == "-" else _indexed(os.path.join(os.path.dirname(path), "model.safetensors.index.json"))
-    if total is None:
+    return spec if path == "-" else _indexed(spec, os.path.join(os.path.dirname(path), "model.safetensors.index.json"))
+
+
+_LARGEST_INDEX = 2**26
+
+
+def _indexed(spec: ModelSpec, path: str) -> ModelSpec:
+    """The model with what the index of its safetensors files states: the bytes of all tensors, and a head of its own where one is
+    stored beside the token table, whatever config.json says of it.
+    """
+    if not os.path.isfile(path) or os.path.getsize(path) > _LARGEST_INDEX:
         return spec
-    return replace(spec, stored=replace(spec.stored or Storage("bf16"), total=total))
-
-
-def _indexed(path: str) -> int | None:
-    """The bytes of all tensors that the index of safetensors files states, at one of its ends; None without an index."""
-    if not os.path.isfile(path):
-        return None
     with open(path, "rb") as file:
-        ends = file.read(65536)
-        file.seek(max(os.path.getsize(path) - 65536, 0))
-        ends += file.read(65536)
-    found = re.search(rb'"total_size"\s*:\s*(\d{1,18})\b', ends)
-    return None if found is None else int(found[1])
+        text = file.read()
+    total = re.search(rb'"total_size"\s*:\s*(\d{1,18})\b', text)
+    if total is not None:
+        spec = replace(spec, stored=replace(spec.stored or Storage("bf16"), total=int(total[1])))
+    if spec.head is None or not spec.head.tied or b'lm_head.weight"' not in text:
+        return spec
+    from llmcx.costs.params import count
+
+    apart = replace(spec, head=replace(spec.head, tied=False))
+    note = f"the index beside config.json lists lm_head.weight: a head of its own, {count(apart):,} parameters in all"
+    return replace(apart, assumes=(*spec.assumes, f"{note}; tied, as config.json has it, {count(spec):,}"))
 
 
 def load_hub(repo: str, as_type: str | None = None) -> ModelSpec:

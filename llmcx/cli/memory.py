@@ -1,13 +1,12 @@
 """llmcx memory."""
 
-import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from llmcx.answers import memory as answers
 from llmcx.answers.fit import fitted
 from llmcx.cli.accelerator import USED, Limit, limit
-from llmcx.cli.options import Models, command, completing, describe, explaining, heading, option, single, stored_notes
+from llmcx.cli.options import Models, beside, command, completing, describe, explaining, heading, option, single, stored_notes
 from llmcx.cli.parallel import Parallel
 from llmcx.costs.lora import LoRA
 from llmcx.engines import ENGINES, engine
@@ -170,7 +169,7 @@ def memory(
     weights_: Annotated[
         str | None,
         option(
-            "Safetensors or GGUF files: the bytes that they store, from their headers.",
+            "Safetensors or GGUF files, or ORG/NAME on the hub: the bytes that they store, from their headers.",
             "--weights",
             reads="text",
             metavar="PATH",
@@ -208,13 +207,11 @@ def memory(
         raise InputError(problem, field="dtype", value=dtype)
     files = None
     if weights_ is not None:
-        from llmcx.huggingface.weights import as_weights
+        from llmcx.huggingface.shards import of_files
 
         if dtype is not None:
             raise InputError("--weights says what the weights weigh, and so does --dtype; give one", field="dtype", value=dtype)
-        files = as_weights(weights_)
-        if models.model is None and not models.shape() and os.path.isfile(config := os.path.join(weights_, "config.json")):
-            models = replace(models, model=config)  # type: ignore[arg-type]
+        files, models = of_files(weights_), beside(models, weights_)
     spec, shape, notes = models.load()
     n, size = sequence_length(spec, seq), training.micro_batch or (1 if batch is None else batch)
     weights = dtypes.default(spec) if dtype is None else dtype

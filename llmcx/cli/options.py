@@ -10,10 +10,10 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from importlib import import_module
 from inspect import Parameter, Signature, signature
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, cast
 
 import typer
 
@@ -225,6 +225,23 @@ class Models:
             return base, given, notes + (made_experts(shape) if shape.experts else [])
         experts = made_experts(shape) if shape.experts and not base.mixtures else []
         return apply(base, shape), given, [*notes, *_unchanged(base, given), *experts]
+
+
+def beside(models: Models, path: str) -> Models:
+    """The model of the weights at ``path``, where none is named: the config.json beside them, or on the hub."""
+    if models.model is not None or models.shape():
+        return models
+    folder = path if os.path.isdir(path) else os.path.dirname(path)
+    config = os.path.join(folder, "config.json")
+    if os.path.isfile(config):
+        return replace(models, model=cast(Any, config))
+    from llmcx.huggingface.hub import is_repo
+
+    if os.path.exists(path) or not is_repo(path):
+        return models
+    name, _, revision = path.partition("@")
+    repo = "/".join(name.split("/")[:2]) + (f"@{revision}" if revision else "")
+    return replace(models, model=cast(Any, f"hf:{repo}"))
 
 
 def _source(source: Any, as_type: str | None) -> tuple[ModelSpec, list[str]]:

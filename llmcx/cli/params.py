@@ -1,11 +1,9 @@
 """llmcx params."""
 
-import os
-from dataclasses import replace
 from typing import Annotated
 
 from llmcx.answers import params as answers
-from llmcx.cli.options import Models, command, describe, explaining, heading, option, single, stored_notes
+from llmcx.cli.options import Models, beside, command, describe, explaining, heading, option, single, stored_notes
 from llmcx.report.render import Answer, Item
 
 app = single()
@@ -25,7 +23,7 @@ def params(
     weights: Annotated[
         str | None,
         option(
-            "Safetensors or GGUF, a file or a directory: what is stored, beside the count.",
+            "Safetensors or GGUF, a file, a directory or ORG/NAME on the hub: what is stored, beside the count.",
             reads="text",
             metavar="PATH",
         ),
@@ -57,14 +55,11 @@ def params(
 
 def _stored(models: Models, path: str, dtype: str | None) -> Answer:
     """What files hold, beside the count of the model that is named, or of the config.json beside them."""
-    from llmcx.huggingface.weights import Compared, read
+    from llmcx.huggingface.files import read
+    from llmcx.huggingface.weights import Compared
 
-    stored = read(path)
-    config = os.path.join(path, "config.json")
-    named = models.model is not None or models.shape()
-    if not named and os.path.isfile(config):
-        models, named = replace(models, model=config), True  # type: ignore[arg-type]
-    if not named:
+    stored, models = read(path), beside(models, path)
+    if models.model is None and not models.shape():
         note = "no config.json beside the weights and no model named, so there is nothing to compare with"
         return Answer([Item(None, {"weights": path}, {"stored": stored, "counted": None}, [note])], "stored")
     spec, shape, notes = models.load()

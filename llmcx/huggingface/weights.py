@@ -12,16 +12,14 @@ from __future__ import annotations
 import json
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from io import BufferedReader
 from math import prod
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, BinaryIO, NamedTuple, TypedDict
 
 from llmcx.errors import InputError
 from llmcx.formats.gguf import BLOCKS
-from llmcx.formats.quant import Weights
 
 SAFETENSORS_BITS = {
     **dict.fromkeys(("F64", "I64", "U64", "C64"), 64),
@@ -48,7 +46,25 @@ MAX_HEADER = 100_000_000  # the safetensors reference implementation's own limit
 MAX_ITEMS = 1_000_000  # tensors, keys, or strings in all arrays: the largest vocabularies have some 800,000 tokens and merges
 _FIXED = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}  # GGUF value type -> bytes
 _U32, _STRING, _ARRAY = 4, 8, 9
+INDEX = "model.safetensors.index.json"
 _SHARD = re.compile(r"(.*)-(\d{1,9})-of-(\d{1,9})\.[a-z]+")
+
+
+class File(NamedTuple):
+    """A file of weights: its name as an error says it, its bytes, and how it is opened."""
+
+    name: str
+    size: int
+    open: Callable[[], BinaryIO]
+
+
+class Tensor(NamedTuple):
+    """A tensor that a file stores: its format, its elements and the bytes that it takes."""
+
+    name: str
+    dtype: str
+    elements: int
+    bytes: int
 
 
 @dataclass(frozen=True)
@@ -73,136 +89,117 @@ class Compared(_Compared, total=False):
     difference: int
 
 
-def read(path: str) -> Stored:
-    """The weights in a file, or in all the .safetensors or .gguf files of a directory.
-
-    Raises InputError for a path that is neither, and for a header that is corrupt or cut off.
-    """
-    root = Path(path)
-    try:
-        if root.is_dir():
-            files = _files(root)
-        elif root.is_file():
-            files = [root]
-        else:
-            raise _wrong(root, "is neither a file nor a directory" if root.exists() else "does not exist")
-    except OSError as error:  # a name too long, a loop of links, a directory that may not be read
-        raise _wrong(root, f"cannot be read: {error.strerror}") from None
-    tensors = elements = size = 0
+def summed(count: int, found: Iterator[Tensor]) -> Stored:
+    """The tensors of ``count`` files, added up."""
+    n = elements = size = 0
     by_dtype: dict[str, dict[str, int]] = {}
-    for file in files:
-        for dtype, count, taken in _tensors(file):
-            tensors, elements, size = tensors + 1, elements + count, size + taken
-            row = by_dtype.setdefault(dtype, {"elements": 0, "bytes": 0})
-            row["elements"] += count
-            row["bytes"] += taken
-    return Stored(len(files), tensors, elements, size, by_dtype)
+    for tensor in found:
+        n, elements, size = n + 1, elements + tensor.elements, size + tensor.bytes
+        row = by_dtype.setdefault(tensor.dtype, {"elements": 0, "bytes": 0})
+        row["elements"] += tensor.elements
+        row["bytes"] += tensor.bytes
+    return Stored(count, n, elements, size, by_dtype)
 
 
-def as_weights(path: str) -> Weights:
-    """The bytes of files as the weights of an answer."""
-    found = read(path)
-    by_dtype = {name: {"elements": each["elements"], "bytes": each["bytes"]} for name, each in found.by_dtype.items()}
-    formula = f"{found.tensors:,} tensors in {found.files:,} files, {found.bytes:,} B by their headers"
-    bits = 8 * found.bytes / max(found.elements, 1)
-    return Weights("files", found.bytes, 0, 0, found.bytes, bits, by_dtype, formula, path, [])
+def wrong(path: str, what: str) -> InputError:
+    return InputError(f"{path} {what}", field="weights", value=path)
 
 
-def _wrong(path: Path, what: str) -> InputError:
-    return InputError(f"{path} {what}", field="weights", value=str(path))
-
-
-def _files(root: Path) -> list[Path]:
-    """The files of one model in a directory.
+def choose(root: str, names: Collection[str], index: Callable[[], str]) -> list[str]:
+    """Of the files side by side in ``root``, those of the model.
 
     An index names them; without one, a lone file, model.safetensors, or all the shards NAME-00001-of-00005 to the last. Raises
     InputError where a shard is missing, or where several models lie side by side: their sum would mean nothing.
     """
-    index = root / "model.safetensors.index.json"
-    if index.is_file():
-        return _indexed(root, index)
-    whole = root / "model.safetensors"
-    files = [whole] if whole.is_file() else sorted(root.glob("*.safetensors")) or sorted(root.glob("*.gguf"))
-    if not files:
-        raise _wrong(root, "holds no .safetensors or .gguf file")
-    if len(files) > 1:
-        _check_shards(root, files)
-    return files
+    if INDEX in names:
+        return _indexed(root, names, index)
+    whole = "model.safetensors"
+    kinds = ([name for name in sorted(names) if name.endswith(end)] for end in (".safetensors", ".gguf"))
+    found = [whole] if whole in names else next(filter(None, kinds), [])
+    if not found:
+        raise wrong(root, "holds no .safetensors or .gguf file")
+    if len(found) > 1 or _SHARD.fullmatch(found[0]):
+        _check_shards(root, found)
+    return found
 
 
-def _indexed(root: Path, index: Path) -> list[Path]:
-    if index.stat().st_size > MAX_HEADER:
-        raise _wrong(index, "is larger than 100 MB")
+def _indexed(root: str, names: Collection[str], index: Callable[[], str]) -> list[str]:
+    where = f"{root.rstrip('/')}/{INDEX}"
     try:
-        named = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
+        named = sorted(set(json.loads(index())["weight_map"].values()))
         strange = [name for name in named if Path(name).name != name]
+    except InputError:
+        raise
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
-        raise _wrong(index, "is not a safetensors index") from None
+        raise wrong(where, "is not a safetensors index") from None
     if strange or not named:
-        raise _wrong(index, "must name files beside it" + (f", not {strange[0][:60]!r}" if strange else ", but names none"))
-    missing = [name for name in named if not (root / name).is_file()]
+        raise wrong(where, "must name files beside it" + (f", not {strange[0][:60]!r}" if strange else ", but names none"))
+    missing = [name for name in named if name not in names]
     if missing:
-        raise _wrong(root, f"lacks {missing[0]}, which its index names ({len(missing)} of {len(named)} files are missing)")
-    return [root / name for name in named]
+        raise wrong(root, f"lacks {missing[0]}, which its index names ({len(missing)} of {len(named)} files are missing)")
+    return named
 
 
-def _check_shards(root: Path, files: list[Path]) -> None:
+def _check_shards(root: str, names: list[str]) -> None:
     """Refuse files that are not the shards, all of them, of one model."""
-    shards = [_SHARD.fullmatch(file.name) for file in files]
+    shards = [_SHARD.fullmatch(name) for name in names]
     if len({match and (match[1], match[3]) for match in shards}) > 1 or shards[0] is None:
-        others = f"{files[0].name} and {files[1].name}"
-        raise _wrong(root, f"holds {len(files)} files that are not shards of one model, e.g. {others}; name one of them")
+        others = f"{names[0]} and {names[1]}"
+        raise wrong(root, f"holds {len(names)} files that are not shards of one model, e.g. {others}; name one of them")
     have, count = {int(match[2]) for match in shards if match}, int(shards[0][3])
-    if len(have) != count or not have <= set(range(1, min(count, len(files)) + 1)):
-        raise _wrong(root, f"has {len(have)} of the {count:,} shards of {shards[0][1]}")
+    if len(have) != count or not have <= set(range(1, min(count, len(names)) + 1)):
+        raise wrong(root, f"has {len(have)} of the {count:,} shards of {shards[0][1]}")
 
 
-def _tensors(path: Path) -> Iterator[tuple[str, int, int]]:
-    """(format, elements, bytes) of every tensor of a file, told apart by its first bytes."""
+def tensors(of: File) -> Iterator[Tensor]:
+    """Every tensor of a file, whose format is told by its first bytes. Raises InputError for a header that is corrupt or cut
+    off.
+    """
     try:
-        with path.open("rb") as file:
+        with of.open() as file:
             magic = file.read(4)
             if not magic:
-                raise _wrong(path, "is empty")
+                raise wrong(of.name, "is empty")
             file.seek(0)
-            yield from _gguf(path, file) if magic == b"GGUF" else _safetensors(path, file)
+            yield from _gguf(of, file) if magic == b"GGUF" else _safetensors(of, file)
     except OSError as error:
-        raise _wrong(path, f"cannot be read: {error.strerror}") from None
+        raise wrong(of.name, f"cannot be read: {error.strerror or type(error).__name__}") from None
 
 
-def _safetensors(path: Path, file: BufferedReader) -> Iterator[tuple[str, int, int]]:
-    total = path.stat().st_size
+def _safetensors(of: File, file: BinaryIO) -> Iterator[Tensor]:
+    path, total = of.name, of.size
     start = file.read(8)
     length = int.from_bytes(start, "little")
     if len(start) < 8 or length > total - 8:
-        raise _wrong(path, f"is cut off or not safetensors: it claims a header of {length:,} bytes in a file of {total:,}")
+        raise wrong(path, f"is cut off or not safetensors: it claims a header of {length:,} bytes in a file of {total:,}")
     if length > MAX_HEADER:
-        raise _wrong(path, f"claims a header of {length:,} bytes, above the format's limit of {MAX_HEADER:,}")
+        raise wrong(path, f"claims a header of {length:,} bytes, above the format's limit of {MAX_HEADER:,}")
     # Looked at before the whole is read: a format without a magic number is easily mistaken for this one.
-    if file.peek(1)[:1] != b"{":
-        raise _wrong(path, "is neither GGUF nor safetensors, whose header starts with {")
+    first = file.read(1)
+    if first != b"{":
+        raise wrong(path, "is neither GGUF nor safetensors, whose header starts with {")
     try:
-        header = json.loads(file.read(length).decode("utf-8"))
+        header = json.loads((first + file.read(length - 1)).decode("utf-8"))
     except (ValueError, RecursionError):
-        raise _wrong(path, "is not safetensors: its header is not JSON") from None
+        raise wrong(path, "is not safetensors: its header is not JSON") from None
     spans = []
     for name, entry in header.items():
         if name != "__metadata__":
             count, begin, end = _entry(path, name, entry)
             spans.append((begin, end, name))
-            yield entry["dtype"], count, end - begin
+            yield Tensor(name, entry["dtype"], count, end - begin)
     data, at = total - 8 - length, 0
     for begin, end, name in sorted(spans):
         if begin != at:
-            raise _wrong(path, f"is corrupt: tensor {name[:60]!r} starts at byte {begin:,} of the data, not at {at:,}")
+            raise wrong(path, f"is corrupt: tensor {name[:60]!r} starts at byte {begin:,} of the data, not at {at:,}")
         if end > data:
-            raise _wrong(path, f"is cut off: tensor {name[:60]!r} ends at byte {end:,} of {data:,}")
+            raise wrong(path, f"is cut off: tensor {name[:60]!r} ends at byte {end:,} of {data:,}")
         at = end
     if at != data:
-        raise _wrong(path, f"is corrupt: its tensors end at byte {at:,}, its data at {data:,}")
+        raise wrong(path, f"is corrupt: its tensors end at byte {at:,}, its data at {data:,}")
 
 
-def _entry(path: Path, name: str, entry: Any) -> tuple[int, int, int]:
+def _entry(path: str, name: str, entry: Any) -> tuple[int, int, int]:
     """Elements, begin and end of a tensor."""
     try:
         shape, (begin, end), bits = entry["shape"], entry["data_offsets"], SAFETENSORS_BITS[entry["dtype"]]
@@ -213,17 +210,17 @@ def _entry(path: Path, name: str, entry: Any) -> tuple[int, int, int]:
             raise ValueError
         count = prod(shape)
     except (KeyError, TypeError, ValueError):
-        raise _wrong(path, f"is corrupt: its header does not describe tensor {name[:60]!r} in a known way") from None
+        raise wrong(path, f"is corrupt: its header does not describe tensor {name[:60]!r} in a known way") from None
     if end - begin != -(-count * bits // 8):
-        raise _wrong(path, f"is corrupt: tensor {name[:60]!r} of {count:,} {entry['dtype']} takes {end - begin:,} bytes")
+        raise wrong(path, f"is corrupt: tensor {name[:60]!r} of {count:,} {entry['dtype']} takes {end - begin:,} bytes")
     return count, begin, end
 
 
 class _Reader:
     """Little-endian reads that never pass the end of the file."""
 
-    def __init__(self, path: Path, file: BufferedReader) -> None:
-        self.path, self.file, self.size = path, file, path.stat().st_size
+    def __init__(self, of: File, file: BinaryIO) -> None:
+        self.path, self.file, self.size = of.name, file, of.size
         self.left, self.items = self.size, 0
 
     def take(self, count: int) -> bytes:
@@ -236,7 +233,7 @@ class _Reader:
 
     def _spend(self, count: int) -> None:
         if count > self.left:
-            raise _wrong(self.path, "is cut off or corrupt: its header claims more than the file holds")
+            raise wrong(self.path, "is cut off or corrupt: its header claims more than the file holds")
         self.left -= count
 
     def u32(self) -> int:
@@ -265,22 +262,22 @@ class _Reader:
                 return
             self.items += count
             if self.items > MAX_ITEMS:
-                raise _wrong(self.path, f"is corrupt: its arrays claim {self.items:,} values")
+                raise wrong(self.path, f"is corrupt: its arrays claim {self.items:,} values")
             for _ in range(count):
                 self.value(inner, depth + 1)
         else:
-            raise _wrong(self.path, f"is corrupt: it has a value of the unknown type {kind}")
+            raise wrong(self.path, f"is corrupt: it has a value of the unknown type {kind}")
 
 
-def _gguf(path: Path, file: BufferedReader) -> Iterator[tuple[str, int, int]]:
-    reader = _Reader(path, file)
+def _gguf(of: File, file: BinaryIO) -> Iterator[Tensor]:
+    path, reader = of.name, _Reader(of, file)
     reader.skip(4)
     version = reader.u32()
     if version not in (2, 3):
-        raise _wrong(path, f"is GGUF version {version}, but must be 2 or 3 (and little-endian)")
+        raise wrong(path, f"is GGUF version {version}, but must be 2 or 3 (and little-endian)")
     tensors, pairs = reader.u64(), reader.u64()
     if max(tensors, pairs) > MAX_ITEMS:
-        raise _wrong(path, f"is corrupt: it claims {tensors:,} tensors and {pairs:,} keys")
+        raise wrong(path, f"is corrupt: it claims {tensors:,} tensors and {pairs:,} keys")
     alignment = 32
     for _ in range(pairs):
         key, kind = reader.name(), reader.u32()
@@ -289,31 +286,31 @@ def _gguf(path: Path, file: BufferedReader) -> Iterator[tuple[str, int, int]]:
         else:
             reader.value(kind)
     if alignment & (alignment - 1) or not alignment:
-        raise _wrong(path, f"is corrupt: its alignment is {alignment:,}, not a power of 2")
+        raise wrong(path, f"is corrupt: its alignment is {alignment:,}, not a power of 2")
     end = padded = 0
     for _ in range(tensors):
         name, (count, dtype, taken), offset = reader.name(), _tensor(reader), reader.u64()
         if offset != padded:
-            raise _wrong(path, f"is corrupt: tensor {name!r} starts at byte {offset:,} of the data, not at {padded:,}")
+            raise wrong(path, f"is corrupt: tensor {name!r} starts at byte {offset:,} of the data, not at {padded:,}")
         end = offset + taken
         padded = -(-end // alignment) * alignment
-        yield dtype, count, taken
+        yield Tensor(name.decode("utf-8", "replace"), dtype, count, taken)
     data = reader.size - -(-(reader.size - reader.left) // alignment) * alignment
     if tensors and end > data:
-        raise _wrong(path, f"is cut off: its tensors end at byte {end:,} of the data, the file at {max(data, 0):,}")
+        raise wrong(path, f"is cut off: its tensors end at byte {end:,} of the data, the file at {max(data, 0):,}")
 
 
 def _tensor(reader: _Reader) -> tuple[int, str, int]:
     """Elements, type and bytes of a tensor."""
     n_dims = reader.u32()
     if n_dims > 4:
-        raise _wrong(reader.path, f"is corrupt: it has a tensor of {n_dims:,} dimensions")
+        raise wrong(reader.path, f"is corrupt: it has a tensor of {n_dims:,} dimensions")
     dims = [reader.u64() for _ in range(n_dims)]
     kind = reader.u32()
     if kind not in GGUF_TYPES:
-        raise _wrong(reader.path, f"has a tensor of the GGUF type {kind}, which llmcx does not know")
+        raise wrong(reader.path, f"has a tensor of the GGUF type {kind}, which llmcx does not know")
     dtype, block, size = GGUF_TYPES[kind]
     count, row = prod(dims), dims[0] if dims else 1
     if row % block:
-        raise _wrong(reader.path, f"is corrupt: it has a {dtype} tensor with rows of {row:,} elements, not a multiple of {block}")
+        raise wrong(reader.path, f"is corrupt: it has a {dtype} tensor with rows of {row:,} elements, not a multiple of {block}")
     return count, dtype, count // block * size
