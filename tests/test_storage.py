@@ -256,6 +256,8 @@ def test_a_format_that_is_not_known_is_said_first(tmp_path: Path) -> None:
         ({"quant_method": "fp8", "weight_block_size": "128"}, "two whole numbers"),
         ({"quant_method": "fp8", "modules_to_not_convert": "lm_head"}, "list of module names"),
         ({"quant_method": "compressed-tensors", "config_groups": {"a": 3}}, "must be a mapping"),
+        ({"quant_method": "bitsandbytes", "load_in_4bit": True, "load_in_8bit": True}, "only one of them"),
+        ({"quant_method": "awq", "bits": 4, "group_size": 96}, "multiple of 96"),
         ({"quant_method": "compressed-tensors", "config_groups": {"a": {"weights": 3}}}, "must be a mapping"),
     ],
 )

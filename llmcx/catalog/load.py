@@ -25,12 +25,28 @@ def load_config(path: str, as_type: str | None = None) -> ModelSpec:
             raise InputError(f"{path} is a directory without a config.json", field="config", value=path)
         path = inside
     name = "stdin" if path == "-" else path
-    data = parse(read_text(path), name)
-    beside = os.path.join(os.path.dirname(path), "hf_quant_config.json")
-    if path != "-" and "model_type" in data and "quantization_config" not in data and os.path.isfile(beside):
-        data = {**data, "quantization_config": parse(read_text(beside), beside)}  # where modelopt's exports say it
+    data: Mapping[str, Any] = parse(read_text(path), name)
+    if path != "-" and "model_type" in data:
+        data = _with_modelopts(data, os.path.join(os.path.dirname(path), "hf_quant_config.json"))
     spec = from_data(data, name, as_type)
     return spec if path == "-" else _indexed(spec, os.path.join(os.path.dirname(path), "model.safetensors.index.json"))
+
+
+def _with_modelopts(data: Mapping[str, Any], path: str) -> Mapping[str, Any]:
+    """A config.json with what modelopt's hf_quant_config.json beside it says: all, or where it has a quantization_config of its
+    own the format of the cache.
+    """
+    from llmcx.catalog.files import parse, read_text
+
+    if not os.path.isfile(path):
+        return data
+    beside, own = parse(read_text(path), path), data.get("quantization_config")
+    if own is None:
+        return {**data, "quantization_config": beside}
+    inner = beside.get("quantization")
+    if not isinstance(own, Mapping) or not isinstance(inner, Mapping) or {"kv_cache_scheme", "kv_cache_quant_algo"} & own.keys():
+        return data
+    return {**data, "quantization_config": {**own, "kv_cache_quant_algo": inner.get("kv_cache_quant_algo")}}
 
 
 _LARGEST_INDEX = 2**26

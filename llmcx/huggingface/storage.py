@@ -145,6 +145,9 @@ def _awq(data: Data) -> Storage:
 
 def _bitsandbytes(data: Data) -> Storage | None:
     keep = _names(data, "llm_int8_skip_modules")
+    if (data.get("load_in_8bit") or data.get("_load_in_8bit")) and (data.get("load_in_4bit") or data.get("_load_in_4bit")):
+        problem = "quantization_config asks for load_in_4bit and for load_in_8bit, and only one of them can be"
+        raise InputError(problem, field="quantization_config.load_in_8bit")
     if data.get("load_in_8bit") or data.get("_load_in_8bit"):
         return Storage("llm_int8", keep=keep)
     if data.get("load_in_4bit") or data.get("_load_in_4bit"):
