@@ -291,7 +291,7 @@ def memory(
     batch: Sequences at a time. Default: 1.
     dtype: Of the weights (with ``lora`` the frozen ones): fp8, int4, q4_k_m, awq, nf4, ... Default: as released.
     kv_dtype: Of the KV cache. Default: as released, else bf16. Not with ``train``.
-    engine: Inference: ideal (nothing reserved), transformers, vllm, llama.cpp; training: transformers, megatron.
+    engine: ideal (reserves nothing), transformers, vllm, llama.cpp; with ``train`` transformers, fsdp, deepspeed, megatron.
     weights: Safetensors or GGUF files, or ORG/NAME on the hub: the bytes that they store, from their headers. Not with
         ``train``.
     block: vllm: tokens of a block. Default: 16. Needs ``engine`` vllm.

@@ -29,9 +29,10 @@ def costs(spec: ModelSpec, batch: int, seq: int) -> dict[str, int]:
     sizes, work = llmcx.params(spec), llmcx.flops(spec, batch=batch, seq=seq)
     found = {"params": sizes.total, "active": sizes.active, "embedding": sizes.embedding}
     found |= {name: getattr(work, name).total for name in ("forward", "backward", "train", "elementwise", "decode")}
-    for train in (False, True):
-        for part in llmcx.memory(spec, batch=batch, seq=seq, train=train).parts:
-            found[f"{'training' if train else 'inference'} {part.part}"] = part.bytes
+    found |= {f"inference {part.part}": part.bytes for part in llmcx.memory(spec, batch=batch, seq=seq).parts}
+    found["training"] = llmcx.memory(spec, batch=batch, seq=seq, train=True).total_bytes  # at the peak of a step, part or other
+    for part in llmcx.memory(spec, batch=batch, seq=seq, train=True, engine="megatron").parts:
+        found[f"training {part.part}"] = part.bytes
     return found
 
 

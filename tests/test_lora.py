@@ -59,7 +59,8 @@ def test_llama_2_7b_by_hand() -> None:
 def test_parts() -> None:
     """Frozen weights in bf16, adapters, their gradients and Adam's moments in fp32."""
     spec, trained = load_preset("llama-2-7b"), 4_194_304
-    parts = {part.part: part.bytes for part in memory(spec, 1, 128, train=True, recipe=Recipe(lora=LoRA(8, ("q", "v")))).parts}
+    recipe, several = Recipe(lora=LoRA(8, ("q", "v"))), Layout(micro_batches=2)  # gradients are there all along
+    parts = {part.part: part.bytes for part in memory(spec, 1, 128, train=True, recipe=recipe, layout=several).parts}
     assert parts["weights"] == 2 * 6_738_415_616 + 4 * trained
     assert (parts["gradients"], parts["optimizer"]) == (4 * trained, 8 * trained)
 

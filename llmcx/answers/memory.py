@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from llmcx.answers import Result
 from llmcx.engines import Engine
 from llmcx.engines.inference_memory import IDEAL, Held, check_inference, held, per_token, total
+from llmcx.engines.phases import BACKWARD, LOSS, REDUCE, STEP, TABLE
 from llmcx.engines.recipe import Recipe, check_every, check_recipe
 from llmcx.engines.training_memory import StageGPU, TrainingMemory
 from llmcx.errors import InputError, unknown_name
@@ -37,13 +38,16 @@ class Part:
 
 @dataclass(frozen=True)
 class Rank:
-    """One GPU of each pipeline stage; the others of a stage hold no more."""
+    """One GPU of each pipeline stage; the others of a stage hold no more. ``peak`` is the phase of a step in which it holds this,
+    None where all parts are held at once.
+    """
 
     stage: int
     layers: int
     in_flight: int
     total_bytes: int
     parts: list[Part]
+    peak: str | None = None
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,7 @@ class Memory(Result, brief="total_bytes gpus fits headroom_bytes", table="parts"
     headroom_bytes: int | None
     ranks: list[Rank] = field(default_factory=list)
     heaviest: str | None = None
+    peak: str | None = None
     fit: Fit | None = None
     stored: quant.Weights | None = None
 
@@ -200,6 +205,7 @@ def memory(
         headroom_bytes=None if budget is None else budget - fullest,
         ranks=ranks if train else [],
         heaviest=_why(ranks) if train and len(ranks) > 1 else None,
+        peak=heaviest.peak,
         stored=stored,
     )
 
@@ -252,8 +258,20 @@ def training_ranks(spec: ModelSpec, batch: int, seq: int, layout: Layout, recipe
 
 def _training_rank(spec: ModelSpec, of: TrainingMemory, rank: StageGPU, layout: Layout, recipe: Recipe) -> Rank:
     """A stage's bytes with the formulas that gave them."""
-    p, sizes = recipe.bytes, of.held(rank, layout, recipe)
-    texts = _model_texts(spec, rank, layout, recipe)
+    sizes, peak = of.held(rank, layout, recipe)
+    texts = _phase_texts(spec, rank, layout, recipe, peak) if peak is not None else _texts(spec, of, rank, layout, recipe)
+    parts = [
+        Part(part, size, formula)
+        for (part, size), formula in zip(sizes._asdict().items(), texts, strict=True)
+        if part != "logits" or rank.saved.head is not None
+    ]
+    chunks = in_flight(rank.stage.number, layout.pp, layout.virtual, layout.micro_batches)
+    return Rank(rank.stage.number, rank.stage.layers, chunks, sizes.total, parts, peak)
+
+
+def _texts(spec: ModelSpec, of: TrainingMemory, rank: StageGPU, layout: Layout, recipe: Recipe) -> list[str]:
+    """The formulas of the parts, where all are held at once."""
+    p, texts = recipe.bytes, _model_texts(spec, rank, layout, recipe)
     chunks = in_flight(rank.stage.number, layout.pp, layout.virtual, layout.micro_batches)
     times = f" × {chunks} in flight" if chunks > 1 else ""
     if recipe.every is None:
@@ -276,13 +294,43 @@ def _training_rank(spec: ModelSpec, of: TrainingMemory, rank: StageGPU, layout: 
         work.append("estimate: " + ", ".join(text for text, size in zip(why, buffers, strict=True) if size))
     if recipe.margin:
         work.append(f"an assumed {recipe.margin:.0%} of the rest is lost between blocks")
-    texts.append("; ".join(work) or "none")
-    parts = [
-        Part(part, size, formula)
-        for (part, size), formula in zip(sizes._asdict().items(), texts, strict=True)
-        if part != "logits" or head is not None
-    ]
-    return Rank(rank.stage.number, rank.stage.layers, chunks, sizes.total, parts)
+    return [*texts, "; ".join(work) or "none"]
+
+
+def _phase_texts(spec: ModelSpec, rank: StageGPU, layout: Layout, recipe: Recipe, peak: str) -> list[str]:
+    """The formulas of the parts in the phase in which a GPU is fullest (:mod:`llmcx.engines.phases`)."""
+    p, weights, none = recipe.bytes, rank.weights, "none at the peak"
+    loss, step = peak == LOSS, peak == STEP
+    model, gradients, states = _model_texts(spec, rank, layout, recipe)
+    if recipe.engine == "fsdp":
+        n, stored = weights.params + weights.experts, p.master or p.weight
+        gathered = f"{weights.outside:,} outside the layers and up to two layers" if layout.zero == 3 else "all"
+        model = f"{n:,} parameters × {stored} B / {layout.sharers} GPUs" + (
+            "" if step else f"; gathered at {p.weight} B: {gathered}"
+        )
+        gradients = (
+            f"{n:,} parameters × {stored} B / {layout.sharers} GPUs" if step else "of the head, or what is not yet reduced"
+        )
+        optimizer = OPTIMIZERS[recipe.optimizer]
+        states = f"{optimizer.name}: {optimizer.stated(p.updated)} / {layout.sharers} GPUs"
+    elif peak == BACKWARD:
+        gradients = "of the head"
+    elif peak == TABLE:
+        gradients += ", and two more of the tied table"
+    saved = f"kept for backward op by op, at {p.activation} B per activation"
+    if recipe.every is not None:
+        saved = f"the input of every {recipe.every}. layer" + ("" if loss else f", and {recipe.every} recomputed at a time")
+    rows = (rank.saved.head or (0, 0))[0]
+    chunk = recipe.at_once(rows)
+    text = "b·n·V" if chunk == rows else f"{chunk:,} tokens at a time × V"
+    logits = f"{text} × 4 B: log-softmax" if loss else none
+    work = [f"{text} × 8 B: two gradients in fp32"] if loss else []
+    if recipe.engine == "fsdp" and not (loss or step):
+        work.append("gradients of a layer, and what is being reduced")
+    if recipe.margin:
+        work.append(f"an assumed {recipe.margin:.0%} of the rest is lost between blocks")
+    texts = [model, none if loss else gradients, states, none if peak in (TABLE, REDUCE, STEP) else saved, logits]
+    return [*texts, "; ".join(work) or "none"]
 
 
 def _model_texts(spec: ModelSpec, rank: StageGPU, layout: Layout, recipe: Recipe) -> list[str]:

@@ -19,8 +19,14 @@ from llmcx.report.render import Item
 
 app = single()
 
-KERNELS = {"transformers": "eager", "megatron": "fused"}
+KERNELS = {"transformers": "eager", "fsdp": "eager", "deepspeed": "eager", "megatron": "fused"}
 """What trains, and the kernels that it has."""
+
+
+def trainer(layout: Layout, lora: bool) -> str:
+    """What trains where nothing is said: FSDP2 at ZeRO-3, DeepSpeed at lower levels, else transformers."""
+    alone = layout.gpus == layout.dp and not lora
+    return {1: "deepspeed", 2: "deepspeed", 3: "fsdp"}.get(layout.zero, "transformers") if alone else "transformers"
 
 
 @dataclass(frozen=True)
@@ -121,6 +127,7 @@ class Training:
             margin=self.fragmentation or 0.0,
             lora=None if self.lora is None else LoRA(self.lora, tuple(targets)),
             base=base,
+            engine=program,
         )
 
 
@@ -161,9 +168,9 @@ def memory(
     engine_: Annotated[
         str | None,
         option(
-            "Inference: ideal (nothing reserved), transformers, vllm, llama.cpp; training: transformers, megatron.",
+            "ideal (reserves nothing), transformers, vllm, llama.cpp; with --train transformers, fsdp, deepspeed, megatron.",
             "--engine",
-            offers="engines:ENGINES megatron",
+            offers="engines:ENGINES fsdp deepspeed megatron",
         ),
     ] = None,
     weights_: Annotated[
@@ -217,10 +224,11 @@ def memory(
     weights = dtypes.default(spec) if dtype is None else dtype
     layout = parallel.layout(None if fit == "gpus" and parallel.gpus is None else within.number, train)
     base = weights if dtype is not None or weights == dtypes.RELEASED else None
-    recipe = training.recipe(engine_ or "transformers", base if training.lora is not None else None) if train else Recipe()
+    named = engine_ or (trainer(layout, training.lora is not None) if train else "ideal")
+    recipe = training.recipe(named, base if training.lora is not None else None) if train else Recipe()
     sizes = {name: value for name, value in (("block", block), ("ubatch", ubatch)) if value is not None}
-    if not train and engine_ == "megatron":
-        raise InputError("--engine megatron trains; add --train, or name one that serves", field="engine", value=engine_)
+    if not train and engine_ in KERNELS.keys() - ENGINES.keys():
+        raise InputError(f"--engine {engine_} trains; add --train, or name one that serves", field="engine", value=engine_)
     program = engine("ideal") if train else engine(engine_ or "ideal", **sizes)
     cache = kv_dtype or (spec.stored and spec.stored.cache) or "bf16"
     asked: dict[str, Any] = {"batch": size, "seq": n, "dtype": weights, "layout": layout}
@@ -230,7 +238,7 @@ def memory(
         result = answers.memory(spec, **asked, **fixed, budget=within.bytes)
     else:
         result, asked = fitted(fit, spec, within.bytes, asked, fixed)
-    inputs = _inputs(spec, asked, fixed, within, engine_ or ("transformers" if train else "ideal")) | shape
+    inputs = _inputs(spec, asked, fixed, within, named) | shape
     if textbook:
         inputs["textbook"] = True
     if weights_ is not None:
@@ -250,7 +258,7 @@ def _inputs(spec: ModelSpec, asked: dict[str, Any], fixed: dict[str, Any], withi
     inputs: dict[str, Any] = {"micro_batch" if train else "batch": asked["batch"], "seq": asked["seq"], "train": train}
     if train:
         inputs |= {"activations": fixed["activations"], "attn": recipe.attention}
-        left_out = ("attention", "margin", "base", "gradient_bytes", "kernels")
+        left_out = ("attention", "margin", "base", "gradient_bytes", "kernels", "engine")
         inputs |= {key: value for key, value in vars(recipe).items() if key not in left_out}
         inputs |= {"fragmentation": recipe.margin, "dtype": _named(spec, recipe.base), "engine": program, "gpus": layout.gpus}
         inputs |= {key: value for key, value in layout._asdict().items() if key not in _ELSEWHERE}

@@ -14,13 +14,16 @@ from llmcx.model.spec import ModelSpec
 from llmcx.parallel.layout import Layout, check
 
 ATTENTION = ("sdpa", "flash", "eager")
+TRAINERS = ("transformers", "fsdp", "deepspeed", "megatron")
+"""Programs that train. Without ZeRO transformers' loop; fsdp is torch's FSDP2, at level 3, or 2 where layers stay gathered."""
 
 
 @dataclass(frozen=True)
 class Recipe:
     """``precision`` of :data:`PRECISIONS`, ``optimizer`` of :data:`OPTIMIZERS`, ``attention`` and ``kernels`` as code runs them,
     ``recompute`` of :data:`RECOMPUTE` or, in its place, only every ``checkpoint_every``-th layer's input kept; the loss over
-    ``loss_chunk`` tokens at a time; ``margin`` a share lost to fragmentation; ``lora`` adapters on a base in the format ``base``.
+    ``loss_chunk`` tokens at a time; ``margin`` a share lost to fragmentation; ``lora`` adapters on a base in the format ``base``;
+    ``engine`` one of :data:`TRAINERS`.
     """
 
     precision: str = "mixed"
@@ -35,6 +38,7 @@ class Recipe:
     margin: float = 0.0
     lora: LoRA | None = None
     base: str | None = None
+    engine: str = "transformers"
 
     def __post_init__(self) -> None:
         for what, name, known in (
@@ -43,6 +47,7 @@ class Recipe:
             ("kernels", self.kernels, KERNELS),
             ("recompute", self.recompute, RECOMPUTE),
             ("attention implementation", self.attention, ATTENTION),
+            ("engine", self.engine, TRAINERS),
         ):
             if name not in known:
                 raise unknown_name(what, name, list(known), field=what.replace(" ", "_"))
@@ -66,6 +71,12 @@ class Recipe:
         """Of ``rows`` tokens, those whose logits exist at a time."""
         return rows if self.loss_chunk is None else min(self.loss_chunk, rows)
 
+    def phased(self, layout: Layout) -> bool:
+        """Whether what a GPU holds changes in a step: its gradients are not there from the start."""
+        if self.kernels == "fused" or (layout.micro_batches or 1) > 1:
+            return False
+        return self.engine == "fsdp" if layout.gpus > 1 else self.engine == "transformers"
+
     def run(self, batch: int, seq: int) -> Run:
         """A pass of a micro-batch as this recipe's kernels run it."""
         return Run(batch, seq, fused=self.attention != "eager", masks=self.attention == "sdpa", dropout=self.dropout)
@@ -80,6 +91,11 @@ def check_recipe(spec: ModelSpec, layout: Layout, recipe: Recipe) -> None:
         raise InputError("attention_dp is for inference; training takes dp", field="attention_dp", value=layout.attention_dp)
     if recipe.lora is not None and layout.gpus != layout.dp:
         raise InputError("adapters are for models that each GPU holds, or ZeRO shares out: give no tp, pp, cp or ep", field="tp")
+    if recipe.engine == "fsdp" and (layout.gpus != layout.dp or layout.zero not in (2, 3) or recipe.lora is not None):
+        problem = "fsdp shares out full training by --zero 3 (or 2, where layers stay gathered) among data-parallel GPUs alone"
+        raise InputError(problem, field="engine", value="fsdp")
+    if recipe.engine == "deepspeed" and layout.pp > 1 and layout.zero > 1:
+        raise InputError("DeepSpeed's pipelines take ZeRO up to 1", field="zero", value=layout.zero)
     if recipe.lora is None and recipe.base is not None:
         raise InputError("a base in another format is frozen, so it needs --lora", field="base", value=recipe.base)
     optimizer = OPTIMIZERS[recipe.optimizer]

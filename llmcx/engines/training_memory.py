@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from llmcx.costs.params import fold as params_fold
 from llmcx.costs.saved_activations import RECOMPUTE, fused, kept_bytes, without
+from llmcx.engines.phases import GPUBytes as GPUBytes
+from llmcx.engines.phases import Saved, Sharded, fsdp2, torch_loop
 from llmcx.engines.recipe import Recipe
 from llmcx.formats import quant
 from llmcx.formats.optimizers import OPTIMIZERS
@@ -23,25 +25,10 @@ from llmcx.parallel.pipeline import Stage, fullest, in_flight, stages
 from llmcx.parallel.ranks import Pieces, Sums, Tally, pieces, tally
 
 
-class GPUBytes(NamedTuple):
-    """Bytes on one GPU. ``workspace`` is an estimate: the loss's transients, buffers of communication, the margin."""
-
-    weights: int
-    gradients: int
-    optimizer: int
-    activations: int
-    logits: int
-    workspace: int
-
-    @property
-    def total(self) -> int:
-        return sum(self)
-
-
 class StageWeights(NamedTuple):
     """What a GPU of a stage has to learn, before ZeRO: parameters outside the experts and in them, bytes of the optimizer's
-    states and master copies of both, parameters of adapters, trained in the place of ``frozen`` bytes, and the parameters of the
-    largest layer.
+    states and master copies of both, parameters of adapters, trained in the place of ``frozen`` bytes, the parameters of the
+    largest layer and of all that stands outside the layers.
     """
 
     params: int
@@ -51,6 +38,7 @@ class StageWeights(NamedTuple):
     adapters: int
     frozen: int
     layer: int
+    outside: int
 
 
 class StageActivations(NamedTuple):
@@ -145,6 +133,7 @@ class TrainingMemory:
                 adapters=adapters,
                 frozen=p.weight * (n + experts) if base is None else quant.weights(self.spec, base).bytes,
                 layer=int(max((one[0] + one[1] for one in of.present(stage)), default=0)),
+                outside=n + experts - int(sum(of.layers(stage)[:2])),
             )
         return self._weights[key]
 
@@ -183,11 +172,45 @@ class TrainingMemory:
         if found is None:
             chosen = fullest(self.spec.runs, layout.pp, layout.virtual)
             found = self._fullest[key] = [self.rank(stage, layout, batch) for stage in chosen]
-        memories = [self.held(rank, layout, recipe) for rank in found]
+        memories = [self.held(rank, layout, recipe)[0] for rank in found]
         return memories[0] if len(memories) == 1 else max(memories, key=sum)
 
-    def held(self, rank: StageGPU, layout: Layout, recipe: Recipe) -> GPUBytes:
-        """The bytes of a stage's GPU: the one place where they are added up.
+    def held(self, rank: StageGPU, layout: Layout, recipe: Recipe) -> tuple[GPUBytes, str | None]:
+        """The bytes of a stage's GPU at their peak, and in which phase of a step that is; None where all are held at once.
+
+        In phases (:mod:`llmcx.engines.phases`) are torch's loop on one GPU and FSDP2, of one micro-batch a step: with more,
+        gradients are there from the second on. Megatron-LM and DeepSpeed have buffers for all gradients.
+        """
+        if recipe.phased(layout):
+            phases = self._phases(rank, layout, recipe)
+            at = max(phases, key=lambda phase: phases[phase].total)
+            held = phases[at]
+            return held._replace(workspace=held.workspace + round(held.total * recipe.margin)), at
+        return self.at_once(rank, layout, recipe), None
+
+    def _phases(self, rank: StageGPU, layout: Layout, recipe: Recipe) -> dict[str, GPUBytes]:
+        p, weights = recipe.bytes, rank.weights
+        n = weights.params + weights.experts
+        rows, columns = rank.saved.head or (0, 0)
+        numbers, table = recipe.at_once(rows) * columns, columns * self.spec.d_model
+        kept, again = self._stored(rank, layout, recipe)
+        saved = Saved(kept, rank.saved.layer[recipe.recompute], again, 4 * numbers)
+        if recipe.lora is not None:
+            trained = recipe.lora.bytes * weights.adapters
+            states = OPTIMIZERS[recipe.optimizer].of_adapters(weights.adapters)
+            return torch_loop(weights.frozen + trained, trained, states, 0, saved)
+        if recipe.engine == "fsdp":
+            stored = p.master or p.weight
+            states = weights.states + weights.expert_states - p.master * n
+            reduced = 4 if p.master else p.gradient
+            of = Sharded(n, weights.layer, weights.outside, table, states, layout.sharers, stored, p.weight, reduced)
+            return fsdp2(of, saved, layout.zero == 3)
+        states = weights.states + weights.expert_states
+        tied = self.spec.head is not None and self.spec.head.tied
+        return torch_loop(p.weight * n, recipe.gradient * n, states, table * recipe.gradient, saved, tied)
+
+    def at_once(self, rank: StageGPU, layout: Layout, recipe: Recipe) -> GPUBytes:
+        """The bytes of a stage's GPU where all is held at once: the one place where they are added up.
 
         Gradients: bytes per gradient · parameters. ZeRO: ceil(states / g) + ceil(states of experts / g_e) from stage 1 on,
         ceil(gradients / g) + ceil(gradients of experts / g_e) from 2 on, ceil(weights / g) + ceil(weights of experts / g_e) at 3:
@@ -195,7 +218,7 @@ class TrainingMemory:
         Logits: tokens at once · V · (bytes of an activation + 4).
         """
         p = recipe.bytes
-        n, experts, states, expert_states, adapters, frozen, _ = rank.weights
+        n, experts, states, expert_states, adapters, frozen, _, _ = rank.weights
         among, among_experts, zero = layout.sharers, layout.expert_sharers, layout.zero
         if recipe.lora is not None:
             trained = recipe.lora.bytes * adapters
@@ -215,24 +238,26 @@ class TrainingMemory:
         if rank.saved.head is not None:
             rows, columns = rank.saved.head
             logits, loss = recipe.at_once(rows) * columns * (p.activation + 4), recipe.at_once(rows) * columns * 4
-        alive = self._activations(rank, layout, recipe)
+        alive = sum(self._stored(rank, layout, recipe))
         work = loss + sum(self.buffers(rank, layout, recipe))
         if recipe.margin:
             work += round((weights + gradients + optimizer + alive + logits + work) * recipe.margin)
         return GPUBytes(weights, gradients, optimizer, alive, logits, work)
 
-    def _activations(self, rank: StageGPU, layout: Layout, recipe: Recipe) -> int:
-        """Bytes saved by the micro-batches in flight. What stands outside the layers is saved once per micro-batch in flight."""
+    def _stored(self, rank: StageGPU, layout: Layout, recipe: Recipe) -> tuple[int, int]:
+        """Bytes saved by the micro-batches in flight, and of the layers that are recomputed at a time. What stands outside the
+        layers is saved once per micro-batch in flight.
+        """
         saved, layers = rank.saved, rank.stage.layers
         chunks = in_flight(rank.stage.number, layout.pp, layout.virtual, layout.micro_batches)
         outside = saved.embedding * cut(chunks, layout.virtual) + saved.end
         every = recipe.every
         if every is None:
-            return cut(saved.layers[recipe.recompute] * chunks, layout.virtual) + outside
+            return cut(saved.layers[recipe.recompute] * chunks, layout.virtual) + outside, 0
         boundary = saved.tokens * self.spec.d_model * recipe.bytes.activation
         boundary = cut(boundary, layout.tp) if layout.sequence else boundary
         stored = cut(cut(layers, every) * boundary * chunks, layout.virtual)
-        return stored + min(every, layers) * saved.layer[recipe.recompute] + outside
+        return stored + outside, min(every, layers) * saved.layer[recipe.recompute]
 
     def buffers(self, rank: StageGPU, layout: Layout, recipe: Recipe) -> tuple[int, int, int]:
         """Buffers that sharing needs beside the shares, an estimate: of each kind the largest that is alive.

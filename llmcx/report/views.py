@@ -126,7 +126,10 @@ def _memory_tables(item: Item, detail: bool = False) -> list[Table | Bars]:
     keys = ("part", "bytes", "share", "formula")
     said = ("total_bytes", "fits", "headroom_bytes", "fit", "next_bytes")  # by the verdict
     facts = [fact for fact in _memory_facts(item) if fact.key not in said]
-    tables: list[Table | Bars] = [Table("", columns, rows, last, keys), facts_table(r.heaviest or "", facts)]
+    tables: list[Table | Bars] = [
+        Table("", columns, rows, last, keys),
+        facts_table(r.heaviest or (f"at its fullest in {r.peak}" if r.peak else ""), facts),
+    ]
     if detail:
         tables.append(pictures.memory([item])[0]._replace(title=""))
         if r.stored is not None:
