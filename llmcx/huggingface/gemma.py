@@ -44,6 +44,14 @@ def gemma2(c: Config) -> ModelSpec:
     return windowed(c, mixer, gated(c, act="hidden_activation"), pattern(c, 2), GEMMA, norms=SANDWICH)
 
 
+@family("vaultgemma")
+def vaultgemma(c: Config) -> ModelSpec:
+    """Gemma 2 without the norms after each part."""
+    c.ignore(*SCALES)
+    mixer = heads(c, bias=c.flag("attention_bias"))
+    return windowed(c, mixer, gated(c, act="hidden_activation"), 2, GEMMA)
+
+
 @family("gemma3_text")
 def gemma3(c: Config) -> ModelSpec:
     """Gemma 2 with a norm on each head's queries and keys, and a window in five of six layers."""

@@ -41,11 +41,14 @@ class Plain:
 
 @dataclass(frozen=True)
 class Gated:
-    """Three matrices: act(x W_gate) * (x W_up), then W_down (Shazeer 2020, arXiv:2002.05202)."""
+    """Three matrices: act(x W_gate) * (x W_up), then W_down (Shazeer 2020, arXiv:2002.05202); an RMS norm before the last one
+    with ``inner_norm`` (BitNet).
+    """
 
     d_ff: int
     bias: bool = False
     activation: Activation = "silu"
+    inner_norm: bool = False
     type: Literal["gated"] = "gated"
 
     def __post_init__(self) -> None:
@@ -60,6 +63,8 @@ class Gated:
         yield _activation(where, name, self.activation, n * self.d_ff, columns)._replace(joined=True)
         factors = Saved("both factors", 2 * n * self.d_ff)
         yield where.op(f"{name}.product", "product", factors, elements=n * self.d_ff, cut=columns)
+        if self.inner_norm:
+            yield where.norm(f"{name}.norm", Norm("rmsnorm"), self.d_ff, n, cut=columns)
         yield where.linear(f"{name}.down", self.d_ff, where.d_model, self.bias, reads="activated", cut=rows, **of)
 
 

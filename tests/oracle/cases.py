@@ -583,6 +583,95 @@ apertus ApertusForCausalLM dense
   vary head_dim=20 attention_bias=true mlp_bias=true hidden_act=relu2 qk_norm=false GQA TIED
   Apertus-8B: 4096/21504/32/32/8/131072
   Apertus-70B: 8192/43008/80/64/8/131072
+# Further decoders, dense.
+internlm3 LlamaForCausalLM dense head_dim=12
+  vary head_dim=20 attention_bias=true+mlp_bias=true GQA TIED
+  internlm3-8b: 4096/10240/48/32/2/128512 head_dim=128
+iquestcoder LlamaForCausalLM dense head_dim=12
+  vary head_dim=20 attention_bias=true mlp_bias=true GQA TIED
+hyperclovax HyperCLOVAXForCausalLM dense
+  vary use_post_norm=false attention_bias=true mlp_bias=true head_dim=20 GQA TIED
+bitnet BitNetForCausalLM dense
+  vary attention_bias=true hidden_act=silu GQA TIED
+  bitnet-2B-4T: 2560/6912/30/20/5/128256 tie_word_embeddings=true
+granite_swa GraniteSWAForCausalLM dense num_hidden_layers=5 sliding_window=7
+  vary attention_bias=true mlp_bias=true layer_types=[sliding_attention,full_attention*4] GQA UNTIED
+helium HeliumForCausalLM dense head_dim=12
+  vary attention_bias=true mlp_bias=true GQA TIED
+nanochat NanoChatForCausalLM dense
+  vary attention_bias=true GQA TIED
+jais2 Jais2ForCausalLM dense
+  vary attention_bias=false mlp_bias=false head_dim=20 GQA TIED
+cwm CwmForCausalLM dense num_hidden_layers=5 head_dim=12 sliding_window=7
+  vary head_dim=20 mlp_bias=true layer_types=[sliding_attention,full_attention*4] GQA TIED
+vaultgemma VaultGemmaForCausalLM dense head_dim=20 sliding_window=7
+  vary head_dim=12 attention_bias=true layer_types=[full_attention*2,sliding_attention] final_logit_softcapping=null GQA UNTIED
+gpt-sw3 GPT2LMHeadModel vocab_size=97 n_positions=40 n_embd=24 n_layer=2 n_head=4
+openai-gpt OpenAIGPTLMHeadModel vocab_size=97 n_positions=40 n_embd=24 n_layer=2 n_head=4
+  vary n_positions=50 afn=silu UNTIED
+ctrl CTRLLMHeadModel vocab_size=97 n_positions=40 n_embd=24 n_layer=2 n_head=4 dff=44
+  vary dff=40 UNTIED
+xglm XGLMForCausalLM vocab_size=97 d_model=24 ffn_dim=44 num_layers=2 attention_heads=4 max_position_embeddings=40
+  vary ffn_dim=40 add_cross_attention=true UNTIED
+  xglm-4.5B: vocab_size=256008 d_model=2048 ffn_dim=16384 num_layers=48 attention_heads=16
+biogpt BioGptForCausalLM 48/76/2/4/-/101 max_position_embeddings=40
+  vary max_position_embeddings=50 UNTIED
+  BioGPT-Large: 1600/6400/48/25/-/57717 max_position_embeddings=2048
+gpt_neox_japanese GPTNeoXJapaneseForCausalLM vocab_size=101 hidden_size=48 num_hidden_layers=3 num_attention_heads=4
+  vary intermediate_multiple_size=3 num_hidden_layers=1 UNTIED
+persimmon PersimmonForCausalLM hidden_size=64 intermediate_size=76 num_hidden_layers=3 num_attention_heads=4 vocab_size=101
+  vary qk_layernorm=false intermediate_size=80 TIED
+# Further mixtures of experts.
+cohere2_moe Cohere2MoeForCausalLM dense num_hidden_layers=5 head_dim=12 sliding_window=7 num_experts=5
+  vary num_experts=4 num_experts_per_tok=3 num_shared_experts=2 head_dim=20 attention_bias=true rms_norm_eps=1e-5
+    first_k_dense_replace=2 first_k_dense_replace=2+prefix_dense_intermediate_size=60
+    first_k_dense_replace=2+prefix_dense_sliding_window_pattern=2 sliding_window_pattern=2 mlp_layer_types=[dense,sparse*4]
+    expert_selection_fn=sigmoid GQA UNTIED
+solar_open SolarOpenForCausalLM 48/-/3/4/2/101 head_dim=20 moe_intermediate_size=28 n_routed_experts=6 num_experts_per_tok=2
+  vary head_dim=12 attention_bias=true moe_intermediate_size=32 n_shared_experts=2 num_experts_per_tok=3 n_group=2+topk_group=1
+    GQA TIED
+dots1 Dots1ForCausalLM dense n_routed_experts=6 n_shared_experts=1 num_experts_per_tok=2 moe_intermediate_size=28 sliding_window=7
+  vary first_k_dense_replace=1 n_shared_experts=2 moe_intermediate_size=32 attention_bias=true max_window_layers=1 head_dim=20
+    layer_types=[sliding_attention,full_attention*2] GQA TIED
+  dots.llm1: 4096/10944/62/32/32/152064 n_routed_experts=128 n_shared_experts=2 num_experts_per_tok=6 moe_intermediate_size=1408
+    first_k_dense_replace=1
+granitemoe_swa GraniteMoeSWAForCausalLM dense num_hidden_layers=5 sliding_window=7 num_local_experts=5 num_experts_per_tok=2
+    shared_intermediate_size=36
+  vary num_local_experts=4 num_experts_per_tok=3 attention_bias=true shared_intermediate_size=0 GQA UNTIED
+mimo_v2_flash MiMoV2FlashForCausalLM dense num_hidden_layers=7 head_dim=20 v_head_dim=14 sliding_window=7 n_routed_experts=6
+    num_experts_per_tok=2 moe_intermediate_size=28
+  vary head_dim=24 v_head_dim=20 attention_bias=true n_routed_experts=5 num_experts_per_tok=3 moe_intermediate_size=32
+    mlp_layer_types=[dense*2,sparse*5] layer_types=[full_attention*2,sliding_attention*5] sliding_window_size=8
+    num_key_value_heads=1 TIED
+  MiMo-V2-Flash: 4096/16384/48/64/4/152576 head_dim=192 v_head_dim=128 n_routed_experts=256 moe_intermediate_size=2048
+    num_experts_per_tok=8
+hy_v3 HYV3ForCausalLM dense head_dim=20 num_experts=5 num_experts_per_tok=2 moe_intermediate_size=28
+  vary num_experts=4 num_experts_per_tok=3 num_shared_experts=2 moe_intermediate_size=32 head_dim=12 attention_bias=true
+    mlp_bias=true mlp_layer_types=[dense*2,sparse] GQA TIED
+axk1 AXK1ForCausalLM dense num_key_value_heads=4 MLA n_routed_experts=6 n_group=2 topk_group=1 num_experts_per_tok=2
+    moe_intermediate_size=28
+  vary q_lora_rank=24 kv_lora_rank=18 qk_nope_head_dim=12 qk_rope_head_dim=8 v_head_dim=16 first_k_dense_replace=2
+    moe_layer_freq=2 n_routed_experts=8 n_shared_experts=2 num_experts_per_tok=3 moe_intermediate_size=32 attention_bias=true
+    mlp_layer_types=[dense*2,sparse] TIED
+youtu YoutuForCausalLM dense num_key_value_heads=4 MLA
+  vary q_lora_rank=null kv_lora_rank=18 qk_nope_head_dim=12 qk_rope_head_dim=8 v_head_dim=16 attention_bias=true UNTIED
+  Youtu-LLM-2B: 2048/6144/32/16/16/128256
+flint FlintForCausalLM dense num_hidden_layers=5 head_dim=20 sliding_window=7 num_experts=5 num_experts_per_tok=2
+    moe_intermediate_size=28 shared_expert_intermediate_size=36
+  vary num_experts=4 num_experts_per_tok=3 moe_intermediate_size=32 shared_expert_intermediate_size=44 head_dim=12
+    attention_bias=true decoder_sparse_step=2 mlp_only_layers=[] layer_types=[sliding_attention*2,full_attention*3] GQA TIED
+kolibri1 Kolibri1ForCausalLM 48/-/5/4/2/101 head_dim=20 sliding_window=7 num_experts=5 num_experts_per_tok=2
+    moe_intermediate_size=28 shared_expert_intermediate_size=36
+  vary num_experts=4 num_experts_per_tok=3 moe_intermediate_size=32 shared_expert_intermediate_size=44 head_dim=12
+    layer_types=[sliding_attention*2,full_attention*3] GQA TIED
+laguna LagunaForCausalLM dense head_dim=20 sliding_window=7 num_experts=5 num_experts_per_tok=2 moe_intermediate_size=28
+    shared_expert_intermediate_size=36
+  vary num_experts=4 num_experts_per_tok=3 moe_intermediate_size=32 shared_expert_intermediate_size=44 head_dim=12
+    attention_bias=true gating=per-head|per-element num_attention_heads_per_layer=[4,6,2] mlp_layer_types=[sparse,dense*2]
+    layer_types=[full_attention,sliding_attention*2] GQA TIED
+mellum MellumForCausalLM dense head_dim=20 sliding_window=7 num_experts=5 num_experts_per_tok=2 moe_intermediate_size=28
+  vary num_local_experts=4 num_experts_per_tok=3 moe_intermediate_size=32 head_dim=12 attention_bias=true
+    mlp_layer_types=[dense,sparse*2] layer_types=[full_attention,sliding_attention*2] num_mtp_layers=1 GQA TIED
 # Encoders and decoders.
 t5 T5ForConditionalGeneration T5
   vary num_decoder_layers=2 d_kv=8 d_ff=40 feed_forward_proj=gated-gelu|gelu relative_attention_num_buckets=12 num_heads=3
@@ -667,7 +756,7 @@ big_bird BigBirdForMaskedLM BERT max_position_embeddings=128 attention_type=orig
 """
 FAMILIES = families(TABLE)
 WANTED = (*FAMILIES, "kimi_k2")
-NO_DEFAULT = {"lfm2_moe"}
+NO_DEFAULT = {"lfm2_moe", "dots1"}
 """The default config cannot be built."""
 
 

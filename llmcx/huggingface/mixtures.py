@@ -1,0 +1,192 @@
+"""Further mixtures of experts: LLaMA's and DeepSeek's kin with something changed in the attention, the norms or the router."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import repeat
+
+from llmcx.huggingface import family
+from llmcx.huggingface.common import (
+    RMS,
+    SANDWICH,
+    SCALE_ONLY,
+    activation,
+    gated,
+    heads,
+    in_order,
+    layer_count,
+    layer_types,
+    model,
+    windowed_layers,
+)
+from llmcx.huggingface.config import SCALES, Config
+from llmcx.huggingface.llama import uniform, with_window
+from llmcx.huggingface.moe import after, experts, latent, listed, no_mtp, qwen_sparse, shared, windowed, with_experts
+from llmcx.model.mixers import Mixer
+from llmcx.model.spec import Core, Gated, Layers, ModelSpec, Sliding, Standard
+
+
+def block(c: Config, key: str) -> Gated | None:
+    """A shared expert whose width is a key of its own."""
+    width = c.size(key, 0)
+    return Gated(width, activation=activation(c, "hidden_act")) if width else None
+
+
+@family("cohere2_moe")
+def cohere2_moe(c: Config) -> ModelSpec:
+    """Cohere 2 with experts beside shared ones, both of intermediate_size, after dense first layers."""
+    first = c.size("first_k_dense_replace", 0) if "first_k_dense_replace" in c.data else 0
+    every = {True: c.size("prefix_dense_sliding_window_pattern"), False: c.size("sliding_window_pattern")}
+    local = windowed_layers(c, lambda i: (i + 1 if i < first else i - first + 1) % every[i < first] != 0)
+    c.ignore("shared_expert_combination_strategy", "expert_selection_fn", *SCALES)
+    sparse = listed(c, first)
+    mixer = heads(c, bias=c.flag("attention_bias"))
+    plain, turned = (windowed(mixer, c.optional("sliding_window"), local, rope=rope) for rope in (False, True))
+    mixers = [turned[i] if not routed and every[True] == 1 else plain[i] for i, routed in enumerate(sparse)]
+    moe = experts(c, "num_experts", width="intermediate_size", shared=shared(c, "num_shared_experts", "intermediate_size"))
+    width = c.optional("prefix_dense_intermediate_size")
+    dense = gated(c) if width is None else replace(gated(c), d_ff=width)
+    norm = SCALE_ONLY if c.get("rms_norm_eps") is None else RMS
+    return model(c, decoder=with_experts(mixers, moe, dense, sparse, ("layer",)), norm=norm)
+
+
+@family("solar_open")
+def solar_open(c: Config) -> ModelSpec:
+    """GLM 4.5's experts in every layer; biases on queries, keys and values by option."""
+    moe = experts(c, "n_routed_experts", shared=shared(c, "n_shared_experts", "moe_intermediate_size"))
+    return uniform(c, heads(c, bias=c.flag("attention_bias"), out_bias=False), moe)
+
+
+@family("dots1")
+def dots1(c: Config) -> ModelSpec:
+    """DeepSeek-V3's experts with Qwen 3's attention, whose window begins at max_window_layers."""
+    size, first = c.optional("sliding_window"), c.size("max_window_layers", 0)
+    local = windowed_layers(c, lambda i: size is not None and i >= first)
+    mixers = windowed(heads(c, bias=c.flag("attention_bias"), qk_norm="head"), size, local)
+    moe = experts(c, "n_routed_experts", shared=shared(c, "n_shared_experts", "moe_intermediate_size"))
+    return model(c, decoder=with_experts(mixers, moe, gated(c), after(c, c.size("first_k_dense_replace", 0))), norm=RMS)
+
+
+@family("granitemoe_swa")
+def granitemoe_swa(c: Config) -> ModelSpec:
+    """Granite's experts, a sink per head, and a window but in every fourth layer, the first of them global."""
+    c.ignore("layer_rope_theta", *SCALES)
+    moe = experts(c, "num_local_experts", width="intermediate_size", shared=block(c, "shared_intermediate_size"))
+    mixer = heads(c, bias=c.flag("attention_bias"), sinks=True)
+    return with_window(c, mixer, moe, c.optional("sliding_window"), lambda i: i % 4 != 0)
+
+
+@family("mimo_v2_flash")
+def mimo_v2_flash(c: Config) -> ModelSpec:
+    """Values narrower than keys; a window in five of six layers, and there sinks and twice the key-value heads; experts in all
+    layers but the first.
+    """
+    n = layer_count(c)
+    if c.data.get("sliding_window_size") is not None:
+        c.data["sliding_window"] = c.size("sliding_window_size") + 1
+    c.ignore("sliding_window_size", "attention_value_scale")
+    local = windowed_layers(c, lambda i: i != 0 and (i + 1) % 6 != 0)
+    mixer = heads(c, bias=c.flag("attention_bias"), out_bias=False, v_dim=c.size("v_head_dim"))
+    wide = replace(mixer, n_kv_heads=2 * mixer.kv_heads, core=Sliding(c.size("sliding_window")), sinks=True)
+    sparse = listed(c, 1)
+    # Released files say it all a second time, under names that transformers does not read.
+    c.expect("hybrid_layer_pattern", [int(one) for one in local])
+    c.expect("moe_layer_freq", [int(one) for one in sparse])
+    for key, built in (
+        ("swa_num_attention_heads", wide.n_heads),
+        ("swa_num_key_value_heads", wide.kv_heads),
+        ("swa_head_dim", wide.head_dim),
+        ("swa_v_head_dim", wide.v_dim),
+        ("add_swa_attention_sink_bias", True),
+        ("add_full_attention_sink_bias", False),
+        ("n_shared_experts", None),
+    ):
+        c.expect(key, built)
+    no_mtp(c, "num_nextn_predict_layers")
+    mixers: list[Mixer] = [wide if one else mixer for one in local]
+    return model(c, decoder=with_experts(mixers[:n], experts(c, "n_routed_experts"), gated(c), sparse), norm=RMS)
+
+
+@family("hy_v3")
+def hy_v3(c: Config) -> ModelSpec:
+    """A norm on each head's queries and keys; experts beside shared ones in all layers but the first, biases by option."""
+    bias = c.flag("mlp_bias")
+    c.ignore("router_scaling_factor", "enable_moe_fp32_combine")
+    no_mtp(c, "num_nextn_predict_layers")
+    mixer = heads(c, bias=c.flag("attention_bias"), qk_norm="head")
+    moe = experts(c, "num_experts", shared=shared(c, "num_shared_experts", "moe_intermediate_size", bias))
+    return model(c, decoder=with_experts(repeat(mixer), moe, gated(c, bias=bias), listed(c, 1)), norm=RMS)
+
+
+@family("axk1")
+def axk1(c: Config) -> ModelSpec:
+    """DeepSeek-V3 with a norm after the experts."""
+    n = layer_count(c)
+    first, every = (
+        c.size(key, low) if key in c.data else 1 for key, low in (("first_k_dense_replace", 0), ("moe_layer_freq", 1))
+    )
+    kinds = layer_types(c, "mlp_layer_types", ("dense", "sparse"), n)
+    sparse = [kind == "sparse" for kind in kinds] if kinds else [i >= first and i % every == 0 for i in range(n)]
+    c.ignore("first_k_dense_replace", "moe_layer_freq")
+    no_mtp(c, "num_nextn_predict_layers")
+    moe = experts(c, "n_routed_experts", shared=shared(c, "n_shared_experts", "moe_intermediate_size"))
+    routed = Layers(1, latent(c), moe, norms=("attention", "ffn", "ffn_out"))
+    return model(c, decoder=in_order(sparse, lambda one: routed if one else Layers(1, routed.mixer, gated(c))), norm=RMS)
+
+
+@family("youtu")
+def youtu(c: Config) -> ModelSpec:
+    """Latent attention with a dense feed-forward."""
+    return model(c, decoder=(Layers(c.size("num_hidden_layers"), latent(c), gated(c)),), norm=RMS)
+
+
+@family("flint")
+def flint(c: Config) -> ModelSpec:
+    """Sinks, a norm on each head's queries and keys, rotary positions only where there is a window; a shared expert."""
+    n = layer_count(c)
+    if c.get("mlp_only_layers") is None:
+        c.data["mlp_only_layers"] = [0, 1]
+    local = windowed_layers(c, lambda i: not (i < 2 or i % 4 == 1 or i == n - 1))
+    mixer = heads(c, bias=c.flag("attention_bias"), qk_norm="head", sinks=True)
+    mixers = windowed(mixer, c.size("sliding_window"), local, rope=False)
+    moe = experts(c, "num_experts", shared=block(c, "shared_expert_intermediate_size"))
+    return model(c, decoder=with_experts(mixers, moe, gated(c), qwen_sparse(c)), norm=RMS)
+
+
+@family("kolibri1")
+def kolibri1(c: Config) -> ModelSpec:
+    """EXAONE 4's attention, norms before and after each part, and a shared expert; a window but in every fifth layer."""
+    local = windowed_layers(c, lambda i: (i + 1) % 5 != 0)
+    mixers = windowed(heads(c, qk_norm="head"), c.optional("sliding_window"), local, rope=False)
+    moe = experts(c, "num_experts", shared=block(c, "shared_expert_intermediate_size"))
+    return model(c, decoder=with_experts(mixers, moe, moe, repeat(True), SANDWICH), norm=RMS)
+
+
+@family("laguna")
+def laguna(c: Config) -> ModelSpec:
+    """A gate on the attention, for each head or each number of it; heads by layer; dense layers by mlp_layer_types."""
+    n = layer_count(c)
+    gating = c.get("gating")
+    if gating not in (True, False, "per-head", "per-element"):
+        raise c.wrong("gating", gating, "true, per-head or per-element")
+    counts = c.list("num_attention_heads_per_layer") or [c.size("num_attention_heads")] * n
+    if len(counts) != n or not all(type(count) is int and count > 0 for count in counts):
+        raise c.wrong("num_attention_heads_per_layer", counts, f"a whole number for each of {n} layers")
+    c.expect("moe_apply_router_weight_on_input", False)
+    c.ignore("moe_routed_scaling_factor", "moe_router_logit_softcapping")
+    kinds = layer_types(c, "layer_types", ("sliding_attention", "full_attention"), n) or ["full_attention"] * n
+    mixer = heads(c, bias=c.flag("attention_bias"), qk_norm="head", gate=True, gate_bias=False)
+    mixer = replace(mixer, gate_per_head=gating in (True, "per-head"))
+    cores: dict[str, Core] = {"sliding_attention": Sliding(c.size("sliding_window")), "full_attention": Standard()}
+    mixers = [replace(mixer, n_heads=count, core=cores[kind]) for count, kind in zip(counts, kinds, strict=True)]
+    moe = experts(c, "num_experts", shared=block(c, "shared_expert_intermediate_size"), correction=True)
+    return model(c, decoder=with_experts(mixers, moe, gated(c), listed(c, 1)), norm=RMS)
+
+
+@family("mellum")
+def mellum(c: Config) -> ModelSpec:
+    """Qwen 3's experts and attention, with a window where layer_types says."""
+    no_mtp(c, "num_mtp_layers", "num_nextn_predict_layers", "mtp_layer_types", "mtp_mlp_layer_types")
+    local = windowed_layers(c, lambda i: False)
+    mixers = windowed(heads(c, bias=c.flag("attention_bias"), qk_norm="head"), c.optional("sliding_window"), local)
+    return model(c, decoder=with_experts(mixers, experts(c, "num_experts"), gated(c), listed(c, 0)), norm=RMS)
