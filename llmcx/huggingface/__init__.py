@@ -33,6 +33,7 @@ MODULES = {
         qwen2_vl_text qwen2_5_vl_text qwen3_vl_text glm4v_text""",
     "kin": "internlm3 iquestcoder hyperclovax bitnet granite_swa helium nanochat jais2 cwm",
     "mixtures": """cohere2_moe solar_open dots1 granitemoe_swa mimo_v2_flash hy_v3 axk1 youtu flint kolibri1 laguna mellum""",
+    "deepseek": "deepseek_v4",
     "gemma": "gemma gemma2 vaultgemma gemma3_text gemma3n_text gemma4_text",
     "recurrent": "mamba falcon_mamba mamba2 jamba bamba falcon_h1 granitemoehybrid nemotron_h zamba2",
     "linear": "qwen3_next qwen3_5_text qwen3_5_moe_text kimi_linear minimax lfm2 lfm2_moe recurrent_gemma rwkv",

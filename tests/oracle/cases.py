@@ -583,6 +583,14 @@ apertus ApertusForCausalLM dense
   vary head_dim=20 attention_bias=true mlp_bias=true hidden_act=relu2 qk_norm=false GQA TIED
   Apertus-8B: 4096/21504/32/32/8/131072
   Apertus-70B: 8192/43008/80/64/8/131072
+deepseek_v4 DeepseekV4ForCausalLM 48/-/5/4/1/101 head_dim=20 q_lora_rank=18 o_groups=2 o_lora_rank=14 index_n_heads=3
+    index_head_dim=10 index_topk=3 sliding_window=7 n_routed_experts=5 num_experts_per_tok=2 moe_intermediate_size=28 hc_mult=3
+    partial_rotary_factor=0.5 compress_rates={"compressed_sparse_attention":2,"heavily_compressed_attention":5}
+    layer_types=[sliding_attention,compressed_sparse_attention*2,heavily_compressed_attention*2]
+  # A sequence shorter than an entry sends nothing backward through the compressor.
+  vary head_dim=24+partial_rotary_factor=0.25 q_lora_rank=22 o_groups=4 o_lora_rank=16 index_n_heads=2 index_head_dim=12 n_routed_experts=4
+    num_experts_per_tok=3 moe_intermediate_size=32 hc_mult=2 mlp_bias=true n_shared_experts=2 mlp_layer_types=[hash_moe*2,moe*3]
+    layer_types=[heavily_compressed_attention*5]|[sliding_attention*5] compress_rate_csa=4 compress_rate_hca=64 @seq=4|38|1 TIED
 # Further decoders, dense.
 internlm3 LlamaForCausalLM dense head_dim=12
   vary head_dim=20 attention_bias=true+mlp_bias=true GQA TIED

@@ -32,6 +32,7 @@ MIXERS = {
     "big_bird": "blocks:BigBird",
     "mla": "mla:MLA",
     "nsa": "nsa:NSA",
+    "compressed": "compressed:Compressed",
     "attention": "attention:Attention",
     "mamba": "mamba:Mamba",
     "mamba2": "mamba2:Mamba2",

@@ -19,8 +19,8 @@ from llmcx.ops.op import Cache, Cut, Dims, Op, Saved
 class Attention(Mixer):
     """Projections to ``n_heads`` queries and ``n_kv_heads`` keys and values, a core, an output projection.
 
-    ``n_kv_heads`` defaults to ``n_heads`` (MHA; 1 is MQA, between is GQA), ``head_dim`` to d_model / n_heads, ``v_dim`` (the width
-    of a head's values) to ``head_dim``, ``out_bias`` to ``bias``. ``relative_buckets`` is T5's learned relative position bias,
+    ``n_kv_heads`` defaults to ``n_heads`` (MHA; 1 is MQA, between is GQA), ``head_dim`` to d_model / n_heads, ``v_dim`` (of a
+    head's values) to ``head_dim``, ``out_bias`` to ``bias``. ``relative_buckets`` is T5's learned relative position bias,
     which lives in a stack's first layer. ``relative_projection`` is Transformer-XL's: keys for the relative positions by a
     projection of their own, and two learned biases per head (Dai et al. 2019, arXiv:1901.02860, sec. 3.3).
 
