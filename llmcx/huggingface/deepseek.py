@@ -1,16 +1,17 @@
-"""DeepSeek-V4."""
+"""DeepSeek-V4 and what is near it: Hy 4, LongCat-Flash."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from llmcx.huggingface import family
-from llmcx.huggingface.common import WIDE_RMS, gated, in_order, layer_count, layer_types, model
+from llmcx.huggingface.common import RMS, WIDE_RMS, activation, gated, in_order, layer_count, layer_types, model
 from llmcx.huggingface.config import ROTARY, Config
-from llmcx.huggingface.moe import experts, no_mtp
+from llmcx.huggingface.moe import experts, latent, listed, no_mtp, shared
 from llmcx.model.extras import HyperConnections
 from llmcx.model.mixers.compressed import Compressed
-from llmcx.model.spec import Layers, ModelSpec
+from llmcx.model.spec import Gated, Layers, ModelSpec, MoE
 
 SLIDING, SPARSE, HEAVY = "sliding_attention", "compressed_sparse_attention", "heavily_compressed_attention"
 RATES = {SPARSE: 4, HEAVY: 128}
@@ -37,7 +38,11 @@ def deepseek_v4(c: Config) -> ModelSpec:
         c.size("o_lora_rank"),
         c.size("sliding_window"),
     )
-    index = {"index_heads": c.size("index_n_heads"), "index_dim": c.size("index_head_dim"), "top_k": c.size("index_topk")}
+    index: dict[str, Any] = {
+        "index_heads": c.size("index_n_heads"),
+        "index_dim": c.size("index_head_dim"),
+        "top_k": c.size("index_topk"),
+    }
     mixers = {
         SLIDING: mixer,
         HEAVY: replace(mixer, rate=rates[HEAVY]),
@@ -76,3 +81,46 @@ def _kinds(c: Config, n: int) -> list[str]:
     if len(stated) < n:
         raise c.wrong("layer_types", stated, f"a list of {n} layers")
     return stated[:n]
+
+
+@family("hy_v4")
+def hy_v4(c: Config) -> ModelSpec:
+    """Gated latent attention with sinks, behind an indexer that most layers take from the one before; residual streams that are
+    not mixed; experts in all layers but the first.
+    """
+    n = layer_count(c)
+    c.ignore("index_topk", "hc_magnitude", "learnable_sink_init", "swiglu_limit")
+    c.data["num_key_value_heads"] = c.size("num_attention_heads")  # whatever the file says
+    layer_types(c, "layer_types", ("indexed_attention",), n)
+    no_mtp(c, "num_nextn_predict_layers", alike=False)
+    c.notes.append("index_topk is not applied: every pair is counted, as eager code multiplies it")
+    types = layer_types(c, "indexer_types", ("full", "shared"), n)
+    types = types or ["full" if i == 0 or (i - 1) % 4 == 0 else "shared" for i in range(n)]
+    if types[0] != "full":
+        raise c.wrong("indexer_types", types, "full in the first layer")
+    index: dict[str, Any] = {"index_heads": c.size("index_n_heads"), "index_dim": c.size("index_head_dim")}
+    mixer = replace(latent(c), gate=True, sinks=True)
+    mixers = {"full": replace(mixer, **index), "shared": mixer}
+    moe = experts(c, "n_routed_experts", shared=shared(c, "n_shared_experts", "moe_intermediate_size"))
+    dense, sparse = gated(c), listed(c, 1)
+    kinds = zip(types, sparse, strict=True)
+    layers = in_order(kinds, lambda kind: Layers(1, mixers[kind[0]], moe if kind[1] else dense))
+    return model(c, decoder=layers, norm=RMS, extras=(HyperConnections(c.size("hc_mult"), mixing=False),))
+
+
+@family("longcat_flash")
+def longcat_flash(c: Config) -> ModelSpec:
+    """A layer is two halves, each latent attention and a dense feed-forward; beside the first of these, experts, some of which
+    hand on what they get.
+    """
+    idle, top_k = c.optional("zero_expert_num", 0) or 0, c.size("moe_topk")
+    real, width = c.size("n_routed_experts"), c.size("expert_ffn_hidden_size")
+    c.expect("zero_expert_type", "identity")
+    c.ignore("routed_scaling_factor", "qk_head_dim", "head_dim", "attention_method", "mla_scale_q_lora", "mla_scale_kv_lora")
+    if idle:
+        c.notes.append(f"a token that chooses some of the {idle} experts without weights costs less than is counted here")
+    ffn, bias = gated(c, "ffn_hidden_size"), c.flag("router_bias")
+    moe = MoE(real, min(top_k, real), Gated(width, activation=activation(c, "hidden_act")), ffn, bias, idle_experts=idle)
+    half = latent(c)
+    halves = (Layers(1, half, moe), Layers(1, half, ffn))
+    return model(c, decoder=halves * c.size("num_layers"), norm=RMS)

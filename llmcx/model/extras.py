@@ -1,4 +1,4 @@
-"""What Gemma 3n and 4 and DeepSeek-V4 add to a decoder: parts that every layer has alike, and that begin or end outside the layers.
+"""What Gemma 3n and 4, DeepSeek-V4 and others add to a decoder: parts that all layers have alike, and that begin or end outside.
 
 They are NamedTuples, which cost a fifth of a dataclass at start-up; the model that takes one in checks it (:func:`check`).
 """
@@ -92,11 +92,13 @@ class Laurel(NamedTuple):
 
 
 class HyperConnections(NamedTuple):
-    """``streams`` copies of the residual stream; before each part their weighted mean, after it a mixture of them all, with weights
-    that depend on the token (Zhu et al. 2024, arXiv:2409.19606; as DeepSeek-V4 constrains them).
+    """``streams`` copies of the residual stream; before each part their weighted mean, after it a mixture of them all (without
+    ``mixing``: themselves), with weights that depend on the token (Zhu et al. 2024, arXiv:2409.19606; as DeepSeek-V4 and Hy 4
+    constrain them).
     """
 
     streams: int
+    mixing: bool = True
     type: Literal["hyper_connections"] = "hyper_connections"
 
     def outside(self, at: LayerRun) -> Iterator[Op]:
@@ -107,10 +109,12 @@ class HyperConnections(NamedTuple):
         """Before and after the mixer, before and after the feed-forward."""
         n, d, streams = where.tokens, where.d_model, self.streams
         for part in ("attention", "ffn"):
-            yield from self._weights(where, f"hyper.{part}", (2 + streams) * streams, 3)
-            kept = Saved("streams and weights", n * streams * (d + streams))
-            name = f"hyper.{part}.mixture"
-            yield where.op(name, "matmul", kept, batch=n, m=streams, k=streams, n=d, weight=0, cut=TOKENS)
+            count = (2 + (streams if self.mixing else 0)) * streams
+            yield from self._weights(where, f"hyper.{part}", count, 3 if self.mixing else 2)
+            if self.mixing:
+                kept = Saved("streams and weights", n * streams * (d + streams))
+                name = f"hyper.{part}.mixture"
+                yield where.op(name, "matmul", kept, batch=n, m=streams, k=streams, n=d, weight=0, cut=TOKENS)
             yield where.op(f"hyper.{part}.sum", "residual", elements=n * streams * d, cut=TOKENS)
 
     def _weights(self, where: LayerRun, name: str, count: int, scales: int) -> Iterator[Op]:

@@ -93,8 +93,9 @@ class MoE:
     ``capacity_factor`` bounds an expert's tokens per batch (Fedus et al. 2021, arXiv:2101.03961, eq. 3); None means that
     no token is dropped. ``correction`` is a learned number per expert that only steers the choice (ERNIE 4.5) or scales its
     output (Gemma 4), whose router has a norm before it (``router_norm``).
-    ``every_expert``: transformers' eager code multiplies every token with every expert and throws the rest away (Llama 4), which
-    no engine does; a run counts that only where it asks for it.
+    ``idle_experts`` are further ones that hand on their input; transformers gives them first matrices all the same, which nobody
+    reads (LongCat-Flash). ``every_expert``: transformers' eager code multiplies every token with every expert and throws the rest
+    away (Llama 4), which no engine does; a run counts that only where it asks for it.
     """
 
     n_experts: int
@@ -107,6 +108,7 @@ class MoE:
     latent_bias: bool = False
     capacity_factor: float | None = None
     correction: bool = False
+    idle_experts: int = 0
     every_expert: bool = False
     router_norm: bool = False
     type: Literal["moe"] = "moe"
@@ -134,7 +136,8 @@ class MoE:
             yield router.norm("moe.router_norm", Norm("rmsnorm"), where.d_model)
         # The router's input is also the shared expert's, and kept once.
         saves, biased = self.shared is None, self.router_bias
-        yield router.linear("moe.router", where.d_model, self.n_experts, biased, saves=saves, reads="normed", cut=TOKENS)
+        scored = self.n_experts + self.idle_experts
+        yield router.linear("moe.router", where.d_model, scored, biased, saves=saves, reads="normed", cut=TOKENS)
         chosen = n * self.top_k
         routing = (
             Saved("router probabilities", n * self.n_experts, "fp32"),
@@ -157,6 +160,9 @@ class MoE:
             yield from self.shared.ops(where._replace(role="shared_expert"), "moe.shared")
         if self.shared_gate:
             yield router.linear("moe.shared_gate", where.d_model, 1, saves=False, reads="normed", cut=TOKENS)
+        if self.idle_experts:
+            size = self.idle_experts * 2 * where.d_model * self.expert.d_ff
+            yield where._replace(role="expert").op("moe.idle", "vector", size=size, used=0, cut=TOKENS)
         if self.correction:
             yield router.op("moe.correction", "vector", size=self.n_experts, cut=TOKENS)
 

@@ -588,9 +588,26 @@ deepseek_v4 DeepseekV4ForCausalLM 48/-/5/4/1/101 head_dim=20 q_lora_rank=18 o_gr
     partial_rotary_factor=0.5 compress_rates={"compressed_sparse_attention":2,"heavily_compressed_attention":5}
     layer_types=[sliding_attention,compressed_sparse_attention*2,heavily_compressed_attention*2]
   # A sequence shorter than an entry sends nothing backward through the compressor.
-  vary head_dim=24+partial_rotary_factor=0.25 q_lora_rank=22 o_groups=4 o_lora_rank=16 index_n_heads=2 index_head_dim=12 n_routed_experts=4
-    num_experts_per_tok=3 moe_intermediate_size=32 hc_mult=2 mlp_bias=true n_shared_experts=2 mlp_layer_types=[hash_moe*2,moe*3]
+  vary head_dim=24+partial_rotary_factor=0.25 q_lora_rank=22 o_groups=4 o_lora_rank=16 index_n_heads=2 index_head_dim=12
+    n_routed_experts=4 num_experts_per_tok=3 moe_intermediate_size=32 hc_mult=2 mlp_bias=true n_shared_experts=2
+    mlp_layer_types=[hash_moe*2,moe*3]
     layer_types=[heavily_compressed_attention*5]|[sliding_attention*5] compress_rate_csa=4 compress_rate_hca=64 @seq=4|38|1 TIED
+hy_v4 HYV4ForCausalLM dense num_key_value_heads=4 MLA num_hidden_layers=4 n_routed_experts=6 num_experts_per_tok=2
+    moe_intermediate_size=28 hc_mult=3 index_n_heads=3 index_head_dim=8 index_topk=5 pad_token_id=0
+  vary q_lora_rank=24 kv_lora_rank=18 qk_nope_head_dim=12 qk_rope_head_dim=8 v_head_dim=16 n_shared_experts=2
+    num_experts_per_tok=3 n_routed_experts=5 attention_bias=true hc_mult=2 index_n_heads=2 index_head_dim=12
+    mlp_layer_types=[dense*2,sparse*2] indexer_types=[full,shared*3] TIED
+longcat_flash LongcatFlashForCausalLM vocab_size=101 hidden_size=48 num_layers=2 num_attention_heads=4 MLA ffn_hidden_size=76
+    expert_ffn_hidden_size=28 n_routed_experts=5 moe_topk=2 zero_expert_num=0 head_dim=6
+  vary num_layers=3 q_lora_rank=24 kv_lora_rank=18 qk_nope_head_dim=12 qk_rope_head_dim=8+head_dim=8 v_head_dim=16
+    ffn_hidden_size=80
+    expert_ffn_hidden_size=32 n_routed_experts=6 moe_topk=3 zero_expert_num=3 attention_bias=true TIED
+minimax_m3_vl_text MiniMaxM3VLForCausalLM dense head_dim=20 num_local_experts=5 num_experts_per_tok=2 dense_intermediate_size=60
+    shared_intermediate_size=36 rotary_dim=8 index_n_heads=2 index_head_dim=10 index_block_size=4 index_topk_blocks=2
+    layer_types=[full_attention,minimax_m3_sparse*2] mlp_layer_types=[dense,sparse*2]
+  vary head_dim=12 num_local_experts=4 num_experts_per_tok=3 dense_intermediate_size=64 shared_intermediate_size=40
+    index_n_heads=1 index_head_dim=12 index_topk_blocks=1 layer_types=[full_attention*3] mlp_layer_types=null
+    sparse_attention_config={"sparse_num_index_heads":1,"sparse_index_dim":12} GQA TIED
 # Further decoders, dense.
 internlm3 LlamaForCausalLM dense head_dim=12
   vary head_dim=20 attention_bias=true+mlp_bias=true GQA TIED

@@ -33,6 +33,7 @@ MIXERS = {
     "mla": "mla:MLA",
     "nsa": "nsa:NSA",
     "compressed": "compressed:Compressed",
+    "indexed": "indexed:Indexed",
     "attention": "attention:Attention",
     "mamba": "mamba:Mamba",
     "mamba2": "mamba2:Mamba2",

@@ -25,8 +25,8 @@ class Compressed(Mixer):
     steps, the first to ``out_rank`` in each of ``out_groups`` groups of heads.
 
     A query meets ``window`` tokens, and with ``rate`` an entry for every ``rate`` tokens before it: their weighted mean. With
-    ``index_heads`` heads of ``index_dim``, an indexer has entries of its own, an entry is a mean over twice ``rate`` tokens, and a
-    query meets the ``top_k`` that the indexer scores highest; eager code multiplies every entry all the same.
+    ``index_heads`` heads of ``index_dim``, an indexer has entries of its own, an entry is a mean over twice ``rate`` tokens, and
+    a query meets the ``top_k`` that the indexer scores highest; eager code multiplies every entry all the same.
     """
 
     n_heads: int
@@ -124,7 +124,7 @@ class Compressed(Mixer):
 
 
 def upto(where: LayerRun, rate: int, top_k: int | None) -> int:
-    """Pairs of this run's queries with whole entries of ``rate`` tokens that end at the query or before, at most ``top_k`` each."""
+    """Pairs of this run's queries with whole entries of ``rate`` tokens before or at them, at most ``top_k`` a query."""
 
     def before(tokens: int) -> int:
         # Σ min(floor(i / rate), top_k) over i = 1 .. tokens

@@ -28,6 +28,8 @@ class MLA(Mixer):
     the expansion instead, so that all heads meet one key of kv_rank + rope_dim and one value of kv_rank (sec. 2.1.2); "mixed", as
     servers do, expands in a pass and absorbs in a decode step. Parameters are the same.
 
+    ``gate`` is a sigmoid gate on the output, as wide as the heads' values, and ``sinks`` one learned logit per head (Hy 4).
+
     ``index_heads`` > 0 adds DeepSeek-V3.2's indexer of that many heads, ``index_dim`` wide, which scores every pair without
     gradient; eager code then multiplies every pair all the same.
     """
@@ -39,6 +41,8 @@ class MLA(Mixer):
     v_dim: int
     q_rank: int | None = None
     bias: bool = False
+    gate: bool = False
+    sinks: bool = False
     index_heads: int = 0
     index_dim: int = 0
     form: Literal["mixed", "naive", "absorbed"] = "mixed"
@@ -68,6 +72,10 @@ class MLA(Mixer):
         absorbs = self.form == "absorbed" or (self.form == "mixed" and (where.steps or not where.run.encode))
         expanded, tokens = heads * (self.nope_dim + self.v_dim), 0 if absorbs else None
         yield where.linear(f"{name}.kv_up", self.kv_rank, expanded, saves=not absorbs, tokens=tokens, reads="normed", cut=expands)
+        if self.gate:
+            yield where.linear(f"{name}.gate", d, heads * self.v_dim, saves=False, reads="normed", cut=by_heads)
+        if self.sinks:
+            yield where.op(f"{name}.sinks", "vector", size=heads, cut=Cut("heads", heads))
         rotated = where.tokens * (heads + 1) * self.rope_dim
         yield where.op(f"{name}.rotary", "rotary", elements=rotated, cut=Cut("heads", heads))
         if self.index_heads:
@@ -77,6 +85,11 @@ class MLA(Mixer):
         naive = self.form == "naive"
         cut, held = Cut("heads", heads) if naive else REPLICATED, Cache("kv" if naive else "latent")
         yield where.op(f"{name}.cache", "cache", batch=where.batch, tokens=where.kv, width=width, cut=cut, cache=held)
+        if self.gate:
+            elements = where.tokens * heads * self.v_dim
+            kept = Saved("gate and output", 2 * elements)
+            yield where.op(f"{name}.gate.activation", "sigmoid", kept, elements=elements, cut=Cut("heads", heads))
+            yield where.op(f"{name}.product", "product", elements=elements, cut=Cut("heads", heads))
         yield where.linear(f"{name}.out", heads * self.v_dim, d, self.bias, cut=Cut("rows", heads))
 
     def _expanded(self, where: LayerRun, name: str) -> Iterator[Op]:
