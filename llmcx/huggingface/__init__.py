@@ -31,12 +31,14 @@ MODULES = {
     "llama": """llama mistral ministral ministral3 phi3 qwen2 qwen3 olmo olmo2 olmo3 cohere cohere2
         granite glm glm4 smollm3 seed_oss exaone4 hunyuan_v1_dense arcee apertus ernie4_5 nemotron starcoder2 stablelm phi
         qwen2_vl_text qwen2_5_vl_text qwen3_vl_text glm4v_text""",
-    "kin": "internlm3 iquestcoder hyperclovax bitnet granite_swa helium nanochat jais2 cwm",
-    "mixtures": """cohere2_moe solar_open dots1 granitemoe_swa mimo_v2_flash hy_v3 axk1 youtu flint kolibri1 laguna mellum""",
+    "kin": "internlm3 iquestcoder hyperclovax bitnet granite_swa helium nanochat jais2 cwm diffllama doge",
+    "mixtures": """cohere2_moe solar_open dots1 granitemoe_swa mimo_v2_flash hy_v3 axk1 youtu flint kolibri1 laguna mellum
+        jetmoe""",
     "deepseek": "deepseek_v4 hy_v4 longcat_flash",
     "sparse": "minimax_m3_vl_text",
-    "gemma": "gemma gemma2 vaultgemma gemma3_text gemma3n_text gemma4_text",
+    "gemma": "gemma gemma2 vaultgemma gemma3_text gemma3n_text gemma4_text gemma4_unified_text",
     "recurrent": "mamba falcon_mamba mamba2 jamba bamba falcon_h1 granitemoehybrid nemotron_h zamba2",
+    "hybrids": "olmo_hybrid lfm3",
     "linear": "qwen3_next qwen3_5_text qwen3_5_moe_text kimi_linear minimax lfm2 lfm2_moe recurrent_gemma rwkv",
 }
 """Module -> the model_types that it reads."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from llmcx.huggingface import family
 from llmcx.huggingface.common import (
@@ -13,9 +14,11 @@ from llmcx.huggingface.common import (
     head_dim,
     heads,
     plain,
+    window,
 )
-from llmcx.huggingface.config import SCALES, Config
+from llmcx.huggingface.config import ROUTING, SCALES, Config
 from llmcx.huggingface.llama import uniform, with_window
+from llmcx.model.mixers.further import Differential, Dynamic
 from llmcx.model.spec import Attention, Embedding, ModelSpec, Norm
 
 
@@ -89,3 +92,23 @@ def cwm(c: Config) -> ModelSpec:
     c.expect("attention_bias", False)
     size = c.optional("sliding_window", 0) or None
     return with_window(c, heads(c), gated(c, bias=c.flag("mlp_bias")), size, lambda i: i % 4 != 0)
+
+
+def shape(mixer: Attention) -> dict[str, Any]:
+    """The fields of attention, for one that has more."""
+    return {key: value for key, value in vars(mixer).items() if key != "type"}
+
+
+@family("diffllama")
+def diffllama(c: Config) -> ModelSpec:
+    """The difference of two attentions."""
+    return uniform(c, Differential(**shape(heads(c, bias=c.flag("attention_bias")))), gated(c))
+
+
+@family("doge")
+def doge(c: Config) -> ModelSpec:
+    """A mask that the values say, a norm on each head's queries and keys, scaled residual sums."""
+    c.expect("is_moe", False)
+    c.ignore("keep_window_size", "num_experts", "num_experts_per_tok", *ROUTING)
+    mixer = heads(c, bias=c.flag("attention_bias"), qk_norm="head", core=window(c.optional("sliding_window")))
+    return uniform(c, Dynamic(**shape(mixer)), gated(c, bias=c.flag("mlp_bias")))

@@ -19,11 +19,12 @@ from llmcx.huggingface.common import (
     model,
     windowed_layers,
 )
-from llmcx.huggingface.config import SCALES, Config
+from llmcx.huggingface.config import ROTARY, SCALES, Config
 from llmcx.huggingface.llama import uniform, with_window
 from llmcx.huggingface.moe import after, experts, latent, listed, no_mtp, qwen_sparse, shared, windowed, with_experts
 from llmcx.model.mixers import Mixer
-from llmcx.model.spec import Core, Gated, Layers, ModelSpec, Sliding, Standard
+from llmcx.model.mixers.further import Routed
+from llmcx.model.spec import Core, Gated, Layers, ModelSpec, MoE, Sliding, Standard
 
 
 def block(c: Config, key: str) -> Gated | None:
@@ -190,3 +191,14 @@ def mellum(c: Config) -> ModelSpec:
     local = windowed_layers(c, lambda i: False)
     mixers = windowed(heads(c, bias=c.flag("attention_bias"), qk_norm="head"), c.optional("sliding_window"), local)
     return model(c, decoder=with_experts(mixers, experts(c, "num_experts"), gated(c), listed(c, 0)), norm=RMS)
+
+
+@family("jetmoe")
+def jetmoe(c: Config) -> ModelSpec:
+    """Queries and outputs of the attention by experts too, as many heads as key-value heads each."""
+    c.expect("num_attention_heads", c.size("num_key_value_heads") * c.size("num_experts_per_tok"))
+    c.ignore("aux_loss_coef", "moe_num_experts", "moe_top_k", *ROTARY)
+    count, top_k = c.size("num_local_experts"), c.size("num_experts_per_tok")
+    mixer = Routed(c.size("num_key_value_heads"), c.size("kv_channels"), count, top_k)
+    moe = MoE(count, top_k, gated(c, act="activation_function"), out_bias=True)
+    return model(c, decoder=(Layers(c.size("num_hidden_layers"), mixer, moe),), norm=RMS)

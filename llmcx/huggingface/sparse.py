@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from llmcx.huggingface import family
 from llmcx.huggingface.common import GEMMA, heads, in_order, layer_count, layer_types, model
 from llmcx.huggingface.config import ROUTING, Config
+from llmcx.huggingface.kin import shape
 from llmcx.huggingface.moe import no_mtp
 from llmcx.model.mixers.indexed import Indexed
 from llmcx.model.spec import Gated, Layers, ModelSpec, MoE
@@ -34,8 +35,7 @@ def minimax_m3(c: Config) -> ModelSpec:
     sparse = [kind == "sparse" for kind in routed] if routed else _flags(c, c.data.get("moe_layer_freq"), n, True)
     c.ignore("moe_layer_freq")
     mixer = heads(c, qk_norm="head", qk_norm_type=GEMMA)
-    shape = {key: value for key, value in vars(mixer).items() if key != "type"}
-    index = Indexed(**shape, index_heads=c.size("index_n_heads"), index_dim=c.size("index_head_dim"), index_norm=GEMMA)
+    index = Indexed(**shape(mixer), index_heads=c.size("index_n_heads"), index_dim=c.size("index_head_dim"), index_norm=GEMMA)
     if True in kinds:
         c.notes.append("index_topk_blocks is not applied: every pair is counted, as eager code multiplies it")
     expert, shared = Gated(c.size("intermediate_size")), Gated(c.size("shared_intermediate_size"))

@@ -92,7 +92,7 @@ class MoE:
 
     ``capacity_factor`` bounds an expert's tokens per batch (Fedus et al. 2021, arXiv:2101.03961, eq. 3); None means that
     no token is dropped. ``correction`` is a learned number per expert that only steers the choice (ERNIE 4.5) or scales its
-    output (Gemma 4), whose router has a norm before it (``router_norm``).
+    output (Gemma 4), whose router has a norm before it (``router_norm``). ``out_bias`` is added to their sum (JetMoE).
     ``idle_experts`` are further ones that hand on their input; transformers gives them first matrices all the same, which nobody
     reads (LongCat-Flash). ``every_expert``: transformers' eager code multiplies every token with every expert and throws the rest
     away (Llama 4), which no engine does; a run counts that only where it asks for it.
@@ -108,6 +108,7 @@ class MoE:
     latent_bias: bool = False
     capacity_factor: float | None = None
     correction: bool = False
+    out_bias: bool = False
     idle_experts: int = 0
     every_expert: bool = False
     router_norm: bool = False
@@ -160,6 +161,8 @@ class MoE:
             yield from self.shared.ops(where._replace(role="shared_expert"), "moe.shared")
         if self.shared_gate:
             yield router.linear("moe.shared_gate", where.d_model, 1, saves=False, reads="normed", cut=TOKENS)
+        if self.out_bias:
+            yield router.op("moe.bias", "vector", size=where.d_model, cut=TOKENS)
         if self.idle_experts:
             size = self.idle_experts * 2 * where.d_model * self.expert.d_ff
             yield where._replace(role="expert").op("moe.idle", "vector", size=size, used=0, cut=TOKENS)

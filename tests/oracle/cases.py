@@ -265,6 +265,10 @@ gemma4_text Gemma4ForCausalLM dense num_hidden_layers=6 head_dim=20 sliding_wind
     final_logit_softcapping=30.0 GQA UNTIED
   large: 1536/6144/35/8/1/262144 head_dim=256 global_head_dim=512 num_kv_shared_layers=20 use_double_wide_mlp=true
     sliding_window=512 layer_types=[sliding_attention*4,full_attention]*7
+gemma4_unified_text Gemma4UnifiedForCausalLM dense num_hidden_layers=6 head_dim=20 sliding_window=7 global_head_dim=28
+    layer_types=[sliding_attention*2,full_attention]*2
+  vary head_dim=12 global_head_dim=20 attention_k_eq_v=true+num_global_key_value_heads=1 num_kv_shared_layers=3
+    num_kv_shared_layers=3+use_double_wide_mlp=true GQA UNTIED
 phi PhiForCausalLM dense partial_rotary_factor=0.5
   vary qk_layernorm=true partial_rotary_factor=1.0 GQA TIED
   phi-1_5: 2048/8192/24/32/32/51200
@@ -608,6 +612,22 @@ minimax_m3_vl_text MiniMaxM3VLForCausalLM dense head_dim=20 num_local_experts=5 
   vary head_dim=12 num_local_experts=4 num_experts_per_tok=3 dense_intermediate_size=64 shared_intermediate_size=40
     index_n_heads=1 index_head_dim=12 index_topk_blocks=1 layer_types=[full_attention*3] mlp_layer_types=null
     sparse_attention_config={"sparse_num_index_heads":1,"sparse_index_dim":12} GQA TIED
+diffllama DiffLlamaForCausalLM dense
+  vary attention_bias=true num_key_value_heads=4 head_dim=20 TIED
+doge DogeForCausalLM dense
+  vary attention_bias=true mlp_bias=true keep_window_size=5 head_dim=20 sliding_window=7 GQA TIED
+jetmoe JetMoeForCausalLM vocab_size=101 hidden_size=48 num_hidden_layers=2 num_key_value_heads=3 kv_channels=10
+    intermediate_size=28 num_local_experts=5
+  vary num_key_value_heads=2 kv_channels=12 num_local_experts=4 num_experts_per_tok=3 UNTIED
+  jetmoe-8b: num_hidden_layers=24
+olmo_hybrid OlmoHybridForCausalLM dense num_hidden_layers=5 linear_num_key_heads=2 linear_num_value_heads=4 linear_key_head_dim=10
+    linear_value_head_dim=14 linear_conv_kernel_dim=3 pad_token_id=0
+  vary linear_num_key_heads=4 linear_num_key_heads=null linear_key_head_dim=null linear_value_head_dim=null
+    linear_num_value_heads=null linear_conv_kernel_dim=4 attention_bias=true num_hidden_layers=3
+    layer_types=[full_attention*2,linear_attention*3] @seq=70 GQA TIED
+lfm3 Lfm3ForCausalLM dense num_hidden_layers=6 head_dim=20 conv_L_cache=3 sliding_window=7 pad_token_id=0
+  vary head_dim=12 conv_L_cache=4 conv_bias=true use_sandwich_norm=false use_attention_gate=false attention_bias=true
+    layer_types=[full_attention,conv*4,sliding_attention] GQA UNTIED
 # Further decoders, dense.
 internlm3 LlamaForCausalLM dense head_dim=12
   vary head_dim=20 attention_bias=true+mlp_bias=true GQA TIED
