@@ -99,7 +99,7 @@ def hy_v4(c: Config) -> ModelSpec:
     if types[0] != "full":
         raise c.wrong("indexer_types", types, "full in the first layer")
     index: dict[str, Any] = {"index_heads": c.size("index_n_heads"), "index_dim": c.size("index_head_dim")}
-    mixer = replace(latent(c), gate=True, sinks=True)
+    mixer = latent(c, gate=c.size("v_head_dim"), sinks=True)
     mixers = {"full": replace(mixer, **index), "shared": mixer}
     moe = experts(c, "n_routed_experts", shared=shared(c, "n_shared_experts", "moe_intermediate_size"))
     dense, sparse = gated(c), listed(c, 1)

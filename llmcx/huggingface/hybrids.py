@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from llmcx.huggingface import family
-from llmcx.huggingface.common import RMS, SANDWICH, WIDE_RMS, gated, heads, in_order, layer_count, layer_types, model
+from llmcx.huggingface.common import RMS, SANDWICH, WIDE_RMS, gated, head, heads, in_order, layer_count, layer_types, model
 from llmcx.huggingface.config import Config
 from llmcx.huggingface.linear import LINEAR
 from llmcx.huggingface.llama import POST
+from llmcx.huggingface.moe import experts, latent, listed, no_mtp, shared, with_experts
 from llmcx.model.mixers import Mixer
-from llmcx.model.mixers.delta import GatedDelta
+from llmcx.model.mixers.delta import GatedDelta, KimiDelta
 from llmcx.model.mixers.shortconv import ShortConv
 from llmcx.model.spec import Gated, Layers, ModelSpec, Sliding
 
@@ -55,3 +56,22 @@ def lfm3(c: Config) -> ModelSpec:
     norms = SANDWICH if c.flag("use_sandwich_norm", True) else ("attention", "ffn")
     ffn = Gated(c.size("intermediate_size"))
     return model(c, decoder=in_order(kinds, lambda kind: Layers(1, mixers[kind], ffn, norms=norms)), norm=RMS)
+
+
+@family("bailing_hybrid")
+def bailing_hybrid(c: Config) -> ModelSpec:
+    """Kimi Delta Attention without bottlenecks, and latent attention with a gate per head in every layer_group_size-th layer.
+    Never tied.
+    """
+    n = layer_count(c)
+    no_mtp(c, "num_nextn_predict_layers", alike=False)
+    c.ignore("kda_safe_gate", "kda_lower_bound", "mtp_loss_scaling_factor", "num_expert_group", "moe_renormalize")
+    delta = KimiDelta(c.size("num_attention_heads"), c.size("head_dim"), c.size("short_conv_kernel_size"), direct=True)
+    mixers: dict[str, Mixer] = {"linear_attention": delta, "full_attention": latent(c, gate=1)}
+    every, first = c.size("layer_group_size"), c.size("first_k_dense_replace", 0)
+    kinds = layer_types(c, "layer_types", LINEAR, n) or [LINEAR[(i + 1) % every == 0] for i in range(n)]
+    always = shared(c, "num_shared_experts", "moe_intermediate_size")
+    moe = experts(c, "num_experts", "num_experts_per_token", shared=always)
+    chosen = [mixers[kind] for kind in kinds]
+    layers = with_experts(chosen, moe, gated(c), listed(c, first), ("attention", "ffn"))
+    return model(c, decoder=layers, norm=RMS, head=head(c, ties=False))

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import repeat
 
 from llmcx.huggingface import family
 from llmcx.huggingface.common import (
+    GEMMA,
     RMS,
     SANDWICH,
     SCALE_ONLY,
     activation,
+    first_named,
     gated,
+    head,
     heads,
     in_order,
     layer_count,
@@ -19,7 +23,7 @@ from llmcx.huggingface.common import (
     model,
     windowed_layers,
 )
-from llmcx.huggingface.config import ROTARY, SCALES, Config
+from llmcx.huggingface.config import ROTARY, ROUTING, SCALES, Config
 from llmcx.huggingface.llama import uniform, with_window
 from llmcx.huggingface.moe import after, experts, latent, listed, no_mtp, qwen_sparse, shared, windowed, with_experts
 from llmcx.model.mixers import Mixer
@@ -202,3 +206,53 @@ def jetmoe(c: Config) -> ModelSpec:
     mixer = Routed(c.size("num_key_value_heads"), c.size("kv_channels"), count, top_k)
     moe = MoE(count, top_k, gated(c, act="activation_function"), out_bias=True)
     return model(c, decoder=(Layers(c.size("num_hidden_layers"), mixer, moe),), norm=RMS)
+
+
+@family("step3p5")
+def step3p5(c: Config) -> ModelSpec:
+    """The language model of Step 3.7: gated heads, more of them where there is a window; experts beside a shared one."""
+    n = layer_count(c)
+    bias, n_heads = c.flag("mlp_bias"), c.size("num_attention_heads")
+    more = {c.size("num_nextn_predict_layers", 0)} if "num_nextn_predict_layers" in c.data else {0}
+    for key in ("layer_types", "mlp_layer_types"):  # with the layers for multi-token prediction at the end
+        stated = c.list(key)
+        if stated is not None and len(stated) - n in more:
+            c.data[key] = stated[:n]
+    no_mtp(c, "num_nextn_predict_layers", "mtp_layer_types", "mtp_mlp_layer_types", alike=False)
+    for key in ("use_head_wise_attn_gate", "gating", "use_bidirectional_attention"):
+        c.expect(key, key != "use_bidirectional_attention")
+    c.ignore("swiglu_limits", "swiglu_limits_shared", "moe_router_scaling_factor", "moe_router_activation", "use_moe_router_bias")
+    c.ignore("partial_rotary_factors", "attention_other_setting", "moe_layers_enum", "hidden_act", "need_fp32_gate")
+    c.expect("per_layer_config", None)
+    other = c.data.get("attention_other_setting") or {}
+    if not isinstance(other, Mapping):
+        raise c.wrong("attention_other_setting", other, "a mapping")
+    wide = c.optional("num_sliding_attention_heads") or other.get("num_attention_heads", n_heads)
+    if type(wide) is not int or wide < 1:
+        raise c.wrong("attention_other_setting", wide, "a number of heads")
+    mixer = heads(c, bias=c.flag("attention_bias"), qk_norm="head", qk_norm_type=GEMMA, gate=True, gate_bias=False)
+    mixer = replace(mixer, gate_per_head=True)
+    local = windowed_layers(c, lambda i: False)
+    size = c.optional("sliding_window")
+    if True in local and size is None:
+        raise c.wrong("sliding_window", None, "a whole number where layer_types has sliding_attention")
+    windows = replace(mixer, n_heads=wide, core=Standard() if size is None else Sliding(size))
+    expert, always = (
+        Gated(c.size(key), bias and key == "share_expert_dim") for key in ("moe_intermediate_size", "share_expert_dim")
+    )
+    moe = MoE(c.size("n_routed_experts"), c.size("num_experts_per_tok"), expert, always)
+    c.ignore(*ROUTING)
+    mixers = [windows if one else mixer for one in local]
+    layers = with_experts(mixers, moe, Gated(c.size("intermediate_size"), bias), _step_sparse(c, n))
+    return model(c, decoder=layers, norm=GEMMA, head=None if first_named(c) == "Step3p7TextModel" else head(c))
+
+
+def _step_sparse(c: Config, n: int) -> list[bool]:
+    """Which layers have experts: mlp_layer_types, else those that moe_layers_enum lists, "3,4,5", else all after the third."""
+    kinds, chosen = layer_types(c, "mlp_layer_types", ("dense", "sparse"), n), c.data.get("moe_layers_enum")
+    if kinds is not None or chosen is None:
+        return [kind == "sparse" for kind in kinds] if kinds else after(c, 3)
+    items = chosen.split(",") if isinstance(chosen, str) else chosen
+    if not isinstance(items, list) or not all(str(item).strip().isdecimal() for item in items):
+        raise c.wrong("moe_layers_enum", chosen, "layers by number, as 3,4,5")
+    return [i in {int(item) for item in items} for i in range(n)]

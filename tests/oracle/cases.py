@@ -628,6 +628,19 @@ olmo_hybrid OlmoHybridForCausalLM dense num_hidden_layers=5 linear_num_key_heads
 lfm3 Lfm3ForCausalLM dense num_hidden_layers=6 head_dim=20 conv_L_cache=3 sliding_window=7 pad_token_id=0
   vary head_dim=12 conv_L_cache=4 conv_bias=true use_sandwich_norm=false use_attention_gate=false attention_bias=true
     layer_types=[full_attention,conv*4,sliding_attention] GQA UNTIED
+bailing_hybrid BailingHybridForCausalLM dense num_hidden_layers=4 num_key_value_heads=4 kv_lora_rank=14 qk_nope_head_dim=10
+    qk_rope_head_dim=6 v_head_dim=12 head_dim=10 short_conv_kernel_size=3 layer_group_size=2 num_experts=6 num_experts_per_tok=2
+    num_shared_experts=1 moe_intermediate_size=28 n_group=2 topk_group=1 first_k_dense_replace=1 pad_token_id=0
+  vary num_experts=8 num_experts_per_token=3 num_shared_experts=2 moe_intermediate_size=32 first_k_dense_replace=2 kv_lora_rank=18
+    v_head_dim=16 head_dim=14 short_conv_kernel_size=4 layer_group_size=3 attention_bias=true
+    layer_types=[full_attention,linear_attention*3] mlp_layer_types=[sparse*2,dense*2] @seq=70 TIED
+step3p5 Step3p7TextModel dense num_hidden_layers=4 head_dim=20 sliding_window=7 num_sliding_attention_heads=6 n_routed_experts=5
+    num_experts_per_tok=2 moe_intermediate_size=28 share_expert_dim=36
+    layer_types=[full_attention,sliding_attention*2,full_attention]
+  vary n_routed_experts=4 num_experts_per_tok=3 moe_intermediate_size=32 share_expert_dim=44 head_dim=12 attention_bias=true
+    mlp_bias=true num_sliding_attention_heads=null
+    num_sliding_attention_heads=null+attention_other_setting={"num_attention_heads":8}
+    moe_layers_enum=1,3 mlp_layer_types=[dense,sparse*3] num_nextn_predict_layers=2 num_key_value_heads=1
 # Further decoders, dense.
 internlm3 LlamaForCausalLM dense head_dim=12
   vary head_dim=20 attention_bias=true+mlp_bias=true GQA TIED

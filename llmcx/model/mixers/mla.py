@@ -28,7 +28,8 @@ class MLA(Mixer):
     the expansion instead, so that all heads meet one key of kv_rank + rope_dim and one value of kv_rank (sec. 2.1.2); "mixed", as
     servers do, expands in a pass and absorbs in a decode step. Parameters are the same.
 
-    ``gate`` is a sigmoid gate on the output, as wide as the heads' values, and ``sinks`` one learned logit per head (Hy 4).
+    ``gate`` is a sigmoid gate of so many numbers on each head's output (v_dim in Hy 4, 1 in Ling 2.5), ``sinks`` one learned
+    logit per head.
 
     ``index_heads`` > 0 adds DeepSeek-V3.2's indexer of that many heads, ``index_dim`` wide, which scores every pair without
     gradient; eager code then multiplies every pair all the same.
@@ -41,7 +42,7 @@ class MLA(Mixer):
     v_dim: int
     q_rank: int | None = None
     bias: bool = False
-    gate: bool = False
+    gate: int = 0
     sinks: bool = False
     index_heads: int = 0
     index_dim: int = 0
@@ -51,7 +52,7 @@ class MLA(Mixer):
 
     def __post_init__(self) -> None:
         check_sizes(self, "n_heads", "kv_rank", "nope_dim", "v_dim", "q_rank")
-        check_sizes(self, "rope_dim", "index_heads", "index_dim", least=0)
+        check_sizes(self, "rope_dim", "gate", "index_heads", "index_dim", least=0)
         check(self.core)
 
     def ops(self, where: LayerRun, name: str = "attention") -> Iterator[Op]:
@@ -73,7 +74,7 @@ class MLA(Mixer):
         expanded, tokens = heads * (self.nope_dim + self.v_dim), 0 if absorbs else None
         yield where.linear(f"{name}.kv_up", self.kv_rank, expanded, saves=not absorbs, tokens=tokens, reads="normed", cut=expands)
         if self.gate:
-            yield where.linear(f"{name}.gate", d, heads * self.v_dim, saves=False, reads="normed", cut=by_heads)
+            yield where.linear(f"{name}.gate", d, heads * self.gate, saves=False, reads="normed", cut=by_heads)
         if self.sinks:
             yield where.op(f"{name}.sinks", "vector", size=heads, cut=Cut("heads", heads))
         rotated = where.tokens * (heads + 1) * self.rope_dim
@@ -87,8 +88,9 @@ class MLA(Mixer):
         yield where.op(f"{name}.cache", "cache", batch=where.batch, tokens=where.kv, width=width, cut=cut, cache=held)
         if self.gate:
             elements = where.tokens * heads * self.v_dim
-            kept = Saved("gate and output", 2 * elements)
-            yield where.op(f"{name}.gate.activation", "sigmoid", kept, elements=elements, cut=Cut("heads", heads))
+            n = where.tokens * heads * self.gate
+            kept = Saved("gate and output", n + elements)
+            yield where.op(f"{name}.gate.activation", "sigmoid", kept, elements=n, cut=Cut("heads", heads))
             yield where.op(f"{name}.product", "product", elements=elements, cut=Cut("heads", heads))
         yield where.linear(f"{name}.out", heads * self.v_dim, d, self.bias, cut=Cut("rows", heads))
 
