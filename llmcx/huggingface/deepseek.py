@@ -8,10 +8,10 @@ from typing import Any
 from llmcx.huggingface import family
 from llmcx.huggingface.common import RMS, WIDE_RMS, activation, gated, in_order, layer_count, layer_types, model
 from llmcx.huggingface.config import ROTARY, Config
-from llmcx.huggingface.moe import experts, latent, listed, no_mtp, shared
+from llmcx.huggingface.moe import dense_first, experts, latent, listed, no_mtp, shared, with_experts
 from llmcx.model.extras import HyperConnections
 from llmcx.model.mixers.compressed import Compressed
-from llmcx.model.spec import Gated, Layers, ModelSpec, MoE
+from llmcx.model.spec import Gated, Layers, ModelSpec, MoE, Sliding
 
 SLIDING, SPARSE, HEAVY = "sliding_attention", "compressed_sparse_attention", "heavily_compressed_attention"
 RATES = {SPARSE: 4, HEAVY: 128}
@@ -124,3 +124,61 @@ def longcat_flash(c: Config) -> ModelSpec:
     half = latent(c)
     halves = (Layers(1, half, moe), Layers(1, half, ffn))
     return model(c, decoder=halves * c.size("num_layers"), norm=RMS)
+
+
+@family("dots3_note_text")
+def dots3_note(c: Config) -> ModelSpec:
+    """Latent attention with a gate per head, behind an indexer, but in three of four layers with a window and sizes of its own;
+    experts beside a shared one after dense first layers.
+    """
+    n = layer_count(c)
+    for key in ("per_layer_config", "mlp_bias"):
+        c.expect(key, None if key == "per_layer_config" else False)
+    c.ignore("index_topk", "swa_rope_theta", "head_dim", "indexer_rope_interleave")
+    no_mtp(c, "num_nextn_predict_layers", alike=False)
+    indexed = "full_attention" if c.data.get("use_dsa") is False else "indexed_attention"
+    stated = layer_types(c, "layer_types", ("sliding_attention", "full_attention", "indexed_attention"), n)
+    if stated is not None and not all(kind in ("sliding_attention", indexed) for kind in stated):
+        stated = ["sliding_attention" if kind == "sliding_attention" else indexed for kind in stated]
+    windows = c.flag("use_sliding_window", True)
+    kinds = stated or [indexed if not windows or i < 2 or i % 4 == 1 else "sliding_attention" for i in range(n)]
+    c.ignore("use_dsa", "use_sliding_window")
+    mixer = latent(c, gate=1, rope_norm=True)
+    index: dict[str, Any] = {"index_heads": c.size("index_n_heads"), "index_dim": c.size("index_head_dim")}
+    own = {key: c.size(f"swa_{key}") if f"swa_{key}" in c.data else usual for key, usual in SWA.items()}
+    rope = c.size("swa_qk_rope_head_dim") if "swa_qk_rope_head_dim" in c.data else own["head_dim"] - own["qk_nope_head_dim"]
+    if own["num_key_value_heads"] != own["num_attention_heads"] or rope < 1 or own["head_dim"] != own["qk_nope_head_dim"] + rope:
+        raise c.wrong("swa_head_dim", own["head_dim"], "swa_qk_nope_head_dim and swa_qk_rope_head_dim together, of as many heads")
+    window = c.optional("sliding_window") or (c.size("sliding_window_size") if "sliding_window_size" in c.data else 512)
+    c.ignore("sliding_window_size")
+    local = replace(
+        mixer,
+        n_heads=own["num_attention_heads"],
+        kv_rank=own["kv_lora_rank"],
+        nope_dim=own["qk_nope_head_dim"],
+        rope_dim=rope,
+        v_dim=own["v_head_dim"],
+        q_rank=own["q_lora_rank"],
+        core=Sliding(window),
+    )
+    mixers = {"sliding_attention": local, "full_attention": mixer, "indexed_attention": replace(mixer, **index)}
+    if "indexed_attention" in kinds:
+        c.notes.append("index_topk is not applied: every pair is counted, as eager code multiplies it")
+    width = "moe_shared_expert_intermediate_size"
+    width = width if width in c.data else "shared_experts_intermediate_size"
+    c.ignore("shared_experts_intermediate_size")
+    moe = experts(c, "n_routed_experts", shared=shared(c, "n_shared_experts", width))
+    chosen = [mixers[kind] for kind in kinds]
+    return model(c, decoder=with_experts(chosen, moe, gated(c), dense_first(c, n), ("attention", "ffn")), norm=RMS)
+
+
+SWA = {
+    "num_attention_heads": 64,
+    "num_key_value_heads": 64,
+    "q_lora_rank": 1024,
+    "kv_lora_rank": 1024,
+    "head_dim": 256,
+    "qk_nope_head_dim": 192,
+    "v_head_dim": 128,
+}
+"""Sizes of dots3's layers with a window, where swa_* does not say them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import repeat
+from typing import Any
 
 from llmcx.huggingface import family
 from llmcx.huggingface.common import (
@@ -25,10 +26,10 @@ from llmcx.huggingface.common import (
 )
 from llmcx.huggingface.config import ROTARY, ROUTING, SCALES, Config
 from llmcx.huggingface.llama import uniform, with_window
-from llmcx.huggingface.moe import after, experts, latent, listed, no_mtp, qwen_sparse, shared, windowed, with_experts
+from llmcx.huggingface.moe import after, dense_first, experts, latent, listed, no_mtp, qwen_sparse, shared, windowed, with_experts
 from llmcx.model.mixers import Mixer
-from llmcx.model.mixers.further import Routed
-from llmcx.model.spec import Core, Gated, Layers, ModelSpec, MoE, Sliding, Standard
+from llmcx.model.mixers.further import Convolved, Routed
+from llmcx.model.spec import Core, Embedding, Gated, Layers, ModelSpec, MoE, Sliding, Standard
 
 
 def block(c: Config, key: str) -> Gated | None:
@@ -126,17 +127,11 @@ def hy_v3(c: Config) -> ModelSpec:
 @family("axk1")
 def axk1(c: Config) -> ModelSpec:
     """DeepSeek-V3 with a norm after the experts."""
-    n = layer_count(c)
-    first, every = (
-        c.size(key, low) if key in c.data else 1 for key, low in (("first_k_dense_replace", 0), ("moe_layer_freq", 1))
-    )
-    kinds = layer_types(c, "mlp_layer_types", ("dense", "sparse"), n)
-    sparse = [kind == "sparse" for kind in kinds] if kinds else [i >= first and i % every == 0 for i in range(n)]
-    c.ignore("first_k_dense_replace", "moe_layer_freq")
     no_mtp(c, "num_nextn_predict_layers")
     moe = experts(c, "n_routed_experts", shared=shared(c, "n_shared_experts", "moe_intermediate_size"))
     routed = Layers(1, latent(c), moe, norms=("attention", "ffn", "ffn_out"))
-    return model(c, decoder=in_order(sparse, lambda one: routed if one else Layers(1, routed.mixer, gated(c))), norm=RMS)
+    dense = Layers(1, routed.mixer, gated(c))
+    return model(c, decoder=in_order(dense_first(c, layer_count(c)), lambda one: routed if one else dense), norm=RMS)
 
 
 @family("youtu")
@@ -256,3 +251,40 @@ def _step_sparse(c: Config, n: int) -> list[bool]:
     if not isinstance(items, list) or not all(str(item).strip().isdecimal() for item in items):
         raise c.wrong("moe_layers_enum", chosen, "layers by number, as 3,4,5")
     return [i in {int(item) for item in items} for i in range(n)]
+
+
+@family("inkling_text")
+def inkling(c: Config) -> ModelSpec:
+    """Relative positions, short filters over keys, values and what both parts say, a norm after the embedding; sizes of its own
+    where there is a window; experts beside shared ones that the router weighs.
+    """
+    n = layer_count(c)
+    for key in ("log_scaling_n_floor", "log_scaling_alpha", "route_scale", "chain_hidden_post_norm", "mtp_local_layer_ids"):
+        c.ignore(key)
+    c.ignore("logits_mup_width_multiplier", "unpadded_vocab_size", "shared_expert_sink", "mtp_hidden_states_first", *ROUTING)
+    no_mtp(c, "num_mtp_layers", alike=False)
+    if c.data.get("dense_intermediate_size") is not None:  # then intermediate_size is the experts'
+        c.data |= {"moe_intermediate_size": c.size("intermediate_size"), "intermediate_size": c.size("dense_intermediate_size")}
+    c.ignore("dense_intermediate_size")
+    local = c.list("local_layer_ids")
+    kinds = layer_types(c, "layer_types", ("hybrid_sliding", "hybrid"), n)
+    wide = [kind == "hybrid" for kind in kinds] if kinds else [i not in local if local else (i + 1) % 6 == 0 for i in range(n)]
+    if local == [] and not kinds:
+        wide = [True] * n
+    first = c.size("dense_mlp_idx", 0) if "dense_mlp_idx" in c.data else 0
+    filters: dict[str, Any] = {"rel_dim": c.size("d_rel"), "d_conv": c.size("conv_kernel_size")}
+
+    def attention(prefix: str, reach: int, core: Core) -> Convolved:
+        n_heads, n_kv, dim = (c.size(f"{prefix}{key}") for key in ("num_attention_heads", "num_key_value_heads", "head_dim"))
+        return Convolved(n_heads, n_kv, dim, qk_norm="head", rel_extent=reach, core=core, **filters)
+
+    window = c.size("sliding_window_size")
+    mixers = {True: attention("", c.size("rel_extent"), Standard()), False: attention("swa_", window, Sliding(window))}
+    count = c.size("n_shared_experts")
+    moe = replace(
+        experts(c, "n_routed_experts"), shared=shared(c, "n_shared_experts", "moe_intermediate_size"), shared_scores=count
+    )
+    chosen = [mixers[kind] for kind in wide]
+    embedding = Embedding(c.size("vocab_size"), normed=True)
+    layers = with_experts(chosen, moe, gated(c), listed(c, first), ("attention", "ffn"))
+    return model(c, decoder=layers, norm=RMS, embedding=embedding, head=head(c, ties=False))

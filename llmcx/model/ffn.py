@@ -87,8 +87,9 @@ def _activation(where: LayerRun, name: str, kind: Activation, elements: int, cut
 class MoE:
     """A router that sends each token to ``top_k`` of ``n_experts`` experts, beside an always-on ``shared`` one.
 
-    ``shared_gate`` weighs the shared expert by a number per token (Qwen2-MoE). ``latent`` puts the routed experts between
-    a projection down to that width and one up (Nemotron-H), with biases if ``latent_bias``.
+    ``shared_gate`` weighs the shared expert by a number per token (Qwen2-MoE); ``shared_scores`` further outputs of the router
+    do (Inkling). ``latent`` puts the routed experts between a projection down to that width and one up (Nemotron-H), with biases
+    if ``latent_bias``.
 
     ``capacity_factor`` bounds an expert's tokens per batch (Fedus et al. 2021, arXiv:2101.03961, eq. 3); None means that
     no token is dropped. ``correction`` is a learned number per expert that only steers the choice (ERNIE 4.5) or scales its
@@ -108,6 +109,7 @@ class MoE:
     latent_bias: bool = False
     capacity_factor: float | None = None
     correction: bool = False
+    shared_scores: int = 0
     out_bias: bool = False
     idle_experts: int = 0
     every_expert: bool = False
@@ -137,7 +139,7 @@ class MoE:
             yield router.norm("moe.router_norm", Norm("rmsnorm"), where.d_model)
         # The router's input is also the shared expert's, and kept once.
         saves, biased = self.shared is None, self.router_bias
-        scored = self.n_experts + self.idle_experts
+        scored = self.n_experts + self.idle_experts + self.shared_scores
         yield router.linear("moe.router", where.d_model, scored, biased, saves=saves, reads="normed", cut=TOKENS)
         chosen = n * self.top_k
         routing = (

@@ -641,6 +641,23 @@ step3p5 Step3p7TextModel dense num_hidden_layers=4 head_dim=20 sliding_window=7 
     mlp_bias=true num_sliding_attention_heads=null
     num_sliding_attention_heads=null+attention_other_setting={"num_attention_heads":8}
     moe_layers_enum=1,3 mlp_layer_types=[dense,sparse*3] num_nextn_predict_layers=2 num_key_value_heads=1
+dots3_note_text Dots3NoteForCausalLM pad_token_id=0 dense num_key_value_heads=4 num_hidden_layers=5 MLA head_dim=16
+    n_routed_experts=6
+    num_experts_per_tok=2 moe_intermediate_size=28 shared_experts_intermediate_size=36 index_n_heads=3 index_head_dim=8
+    index_topk=5
+    sliding_window=7 swa_num_attention_heads=3 swa_num_key_value_heads=3 swa_q_lora_rank=22 swa_kv_lora_rank=18 swa_head_dim=14
+    swa_qk_nope_head_dim=8 swa_v_head_dim=10
+  vary q_lora_rank=24 kv_lora_rank=18 qk_nope_head_dim=12+head_dim=18 v_head_dim=16 n_shared_experts=2 num_experts_per_tok=3
+    shared_experts_intermediate_size=40 moe_shared_expert_intermediate_size=40 index_n_heads=2 index_head_dim=12
+    attention_bias=true
+    swa_q_lora_rank=20 swa_kv_lora_rank=14 swa_v_head_dim=12 swa_qk_rope_head_dim=8+swa_head_dim=16 first_k_dense_replace=2
+    moe_layer_freq=2|[0,1,0,1,1] use_dsa=false use_sliding_window=false layer_types=[full_attention*3,sliding_attention*2] TIED
+inkling_text InklingForCausalLM dense num_hidden_layers=3 head_dim=20 swa_num_attention_heads=6 swa_num_key_value_heads=3
+    swa_head_dim=10 sliding_window_size=7 d_rel=6 rel_extent=11 conv_kernel_size=3 moe_intermediate_size=28 n_routed_experts=5
+    num_experts_per_tok=2 local_layer_ids=[0,2]
+  vary head_dim=12 swa_num_key_value_heads=2 swa_head_dim=14 d_rel=8 rel_extent=30 conv_kernel_size=4 moe_intermediate_size=32
+    n_routed_experts=4 num_experts_per_tok=3 n_shared_experts=1 dense_mlp_idx=1 dense_mlp_idx=1+dense_intermediate_size=60
+    layer_types=[hybrid*2,hybrid_sliding] unpadded_vocab_size=97 @seq=38 GQA TIED
 # Further decoders, dense.
 internlm3 LlamaForCausalLM dense head_dim=12
   vary head_dim=20 attention_bias=true+mlp_bias=true GQA TIED

@@ -37,6 +37,7 @@ MIXERS = {
     "differential": "further:Differential",
     "dynamic": "further:Dynamic",
     "routed": "further:Routed",
+    "convolved": "further:Convolved",
     "attention": "attention:Attention",
     "mamba": "mamba:Mamba",
     "mamba2": "mamba2:Mamba2",

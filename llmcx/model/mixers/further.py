@@ -1,6 +1,6 @@
-"""Softmax attention with one thing more, each of one family: Differential, Dynamic, Routed.
+"""Softmax attention with one thing more, each of one family: Differential, Dynamic, Convolved, Routed.
 
-Sources: transformers, models/diffllama, models/doge and models/jetmoe.
+Sources: transformers, models/diffllama, models/doge, models/inkling and models/jetmoe.
 """
 
 from __future__ import annotations
@@ -58,6 +58,38 @@ class Dynamic(Attention):
         pairs_of_heads = rows * where.q * self.n_heads
         yield where.op(f"{name}.mask", "residual", Saved("mask", pairs_of_heads), elements=pairs_of_heads)
         yield where.op("residual.scales", "vector", size=2 * where.d_model)
+
+
+@dataclass(frozen=True)
+class Convolved(Attention):
+    """Keys, values and the outputs of both parts of a layer through causal filters of ``d_conv`` tokens; the scores have a bias
+    by distance, up to ``rel_extent``, from ``rel_dim`` numbers of each query (Inkling).
+    """
+
+    rel_dim: int = 16
+    rel_extent: int = 1024
+    d_conv: int = 4
+    type: Literal["convolved"] = "convolved"  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_sizes(self, "rel_dim", "rel_extent", "d_conv")
+
+    def ops(self, where: LayerRun, name: str = "attention", cross: bool = False) -> Iterator[Op]:
+        """The attention's, the bias, the filters, and a learned scale of the feed-forward."""
+        yield from super().ops(where, name, cross)
+        d, heads, n = where.d_model, self.n_heads, where.tokens
+        yield where.linear(f"{name}.r", d, heads * self.rel_dim, saves=False)
+        yield where.linear(f"{name}.relative", self.rel_dim, self.rel_extent, tokens=n * heads)
+        scores = where.batch * heads * where.q * where.kv
+        yield where.op(f"{name}.relative.bias", "residual", elements=scores)
+        kv_width = self.kv_heads * self.width(d)
+        for leaf, channels in ((f"{name}.k", kv_width), (f"{name}.v", kv_width), (name, d), ("ffn", d)):
+            yield where.conv(f"{leaf}.filter", channels, self.d_conv, False)
+            left = Cache("state")
+            rows = self.d_conv - 1
+            yield where.op(f"{leaf}.filter.state", "cache", batch=where.batch, tokens=rows, width=channels, cache=left)
+        yield where.op("ffn.scale", "vector", size=1)
 
 
 @dataclass(frozen=True)

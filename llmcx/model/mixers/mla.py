@@ -29,7 +29,7 @@ class MLA(Mixer):
     servers do, expands in a pass and absorbs in a decode step. Parameters are the same.
 
     ``gate`` is a sigmoid gate of so many numbers on each head's output (v_dim in Hy 4, 1 in Ling 2.5), ``sinks`` one learned
-    logit per head.
+    logit per head; ``rope_norm`` normalises the rotary key too (dots3).
 
     ``index_heads`` > 0 adds DeepSeek-V3.2's indexer of that many heads, ``index_dim`` wide, which scores every pair without
     gradient; eager code then multiplies every pair all the same.
@@ -44,6 +44,7 @@ class MLA(Mixer):
     bias: bool = False
     gate: int = 0
     sinks: bool = False
+    rope_norm: bool = False
     index_heads: int = 0
     index_dim: int = 0
     form: Literal["mixed", "naive", "absorbed"] = "mixed"
@@ -69,6 +70,8 @@ class MLA(Mixer):
             yield where.linear(f"{name}.q_up", self.q_rank, heads * d_qk, reads="normed", cut=expands)
         yield where.linear(f"{name}.kv_down", d, self.kv_rank + self.rope_dim, self.bias, saves=False, **latent)
         yield where.norm(f"{name}.kv_norm", norm, self.kv_rank, cut=REPLICATED)
+        if self.rope_norm:
+            yield where.norm(f"{name}.k_rope_norm", norm, self.rope_dim, cut=REPLICATED)
         # A step of a few tokens meets the latents as they are cached; also where it verifies several drafted ones.
         absorbs = self.form == "absorbed" or (self.form == "mixed" and (where.steps or not where.run.encode))
         expanded, tokens = heads * (self.nope_dim + self.v_dim), 0 if absorbs else None
