@@ -26,12 +26,19 @@ MODULES = {
         exaone_moe afmoe qwen3_vl_moe_text glm4v_moe_text""",
     "encdec": "t5 mt5 umt5 switch_transformers bart mbart pegasus marian m2m_100",
     "encoder": "bert roberta xlm-roberta camembert electra distilbert albert modernbert longformer big_bird",
-    "gpt": "gpt2 gpt_bigcode gpt_neo gptj codegen gpt_neox opt bloom mpt falcon",
+    "gpt": "gpt2 gpt-sw3 gpt_bigcode gpt_neo gptj codegen gpt_neox opt bloom mpt falcon",
+    "elders": "openai-gpt ctrl xglm biogpt gpt_neox_japanese persimmon",
     "llama": """llama mistral ministral ministral3 phi3 qwen2 qwen3 olmo olmo2 olmo3 cohere cohere2
         granite glm glm4 smollm3 seed_oss exaone4 hunyuan_v1_dense arcee apertus ernie4_5 nemotron starcoder2 stablelm phi
         qwen2_vl_text qwen2_5_vl_text qwen3_vl_text glm4v_text""",
-    "gemma": "gemma gemma2 gemma3_text gemma3n_text gemma4_text",
+    "kin": "internlm3 iquestcoder hyperclovax bitnet granite_swa helium nanochat jais2 cwm diffllama doge",
+    "mixtures": """cohere2_moe solar_open dots1 granitemoe_swa mimo_v2_flash hy_v3 axk1 youtu flint kolibri1 laguna mellum
+        jetmoe step3p5 inkling_text""",
+    "deepseek": "deepseek_v4 hy_v4 longcat_flash dots3_note_text",
+    "sparse": "minimax_m3_vl_text",
+    "gemma": "gemma gemma2 vaultgemma gemma3_text gemma3n_text gemma4_text gemma4_unified_text",
     "recurrent": "mamba falcon_mamba mamba2 jamba bamba falcon_h1 granitemoehybrid nemotron_h zamba2",
+    "hybrids": "olmo_hybrid lfm3 bailing_hybrid",
     "linear": "qwen3_next qwen3_5_text qwen3_5_moe_text kimi_linear minimax lfm2 lfm2_moe recurrent_gemma rwkv",
 }
 """Module -> the model_types that it reads."""
@@ -46,20 +53,25 @@ TEXT_KEYS = ("text_config", "llm_config", "language_config")
 FLAT_TYPES = {"qwen2_vl": "qwen2_vl_text", "qwen2_5_vl": "qwen2_5_vl_text"}
 # Language models that transformers builds in a multimodal model only, whose tie_word_embeddings is the outer one.
 OUTER_TIES = {*FLAT_TYPES.values(), "qwen3_vl_text", "qwen3_vl_moe_text", "glm4v_text", "glm4v_moe_text"}
+OUTER_TIES |= {"step3p5", "minimax_m3_vl_text"}
 # The language model inside a multimodal configuration that does not name its own model_type, as transformers assumes.
 _TEXT_TYPES = {
     "cohere2": "aya_vision cohere2_vision",
     "deepseek_v3": "kimi_k25",
+    "dots3_note_text": "dots3_note",
     "gemma": "paligemma",
     "gemma3_text": "gemma3 shieldgemma2",
     "gemma3n_text": "gemma3n",
     "gemma4_text": "gemma4",
     "glm4v_moe_text": "glm4v_moe",
     "glm4v_text": "glm4v glm46v",
+    "inkling_text": "inkling_mm_model",
     "lfm2": "lfm2_vl",
     "llama": "idefics3 janus llava llava_next llava_next_video perception_lm smolvlm video_llava vipllava",
     "llama4_text": "llama4",
     "mistral": "idefics2 mistral3",
+    "gemma4_unified_text": "gemma4_unified",
+    "minimax_m3_vl_text": "minimax_m3_vl",
     "qwen2": "got_ocr2 internvl llava_onevision ovis2 qwen2_audio",
     "qwen2_5_vl_text": "qwen2_5_vl",
     "qwen2_vl_text": "qwen2_vl",
@@ -67,6 +79,7 @@ _TEXT_TYPES = {
     "qwen3_5_text": "qwen3_5",
     "qwen3_vl_moe_text": "qwen3_vl_moe",
     "qwen3_vl_text": "qwen3_vl",
+    "step3p5": "step3p7",
 }
 TEXT_TYPES = {outer: inner for inner, outers in _TEXT_TYPES.items() for outer in outers.split()}
 
@@ -131,6 +144,7 @@ def from_config(data: Mapping[str, Any], source: str, insist: str | None = None)
 
 
 _ALSO = {"kimi_k2": "deepseekv3", "hunyuan_v1_moe": "hunyuanmoev1", "hunyuan_v1_dense": "hunyuandensev1"}
+_ALSO |= {"gpt-sw3": "gpt2", "internlm3": "llama", "iquestcoder": "llama", "step3p5": "step3p7text"}
 """Types whose class is called otherwise."""
 
 

@@ -92,7 +92,9 @@ class Config:
         self.model_type = model_type
         self.source = source
         self.names: Mapping[str, str] = family["names"]
-        self.defaults: Mapping[str, Any] = {self.names.get(key, key): value for key, value in family["defaults"].items()}
+        # Of a default under two names, its own name's counts.
+        aliased = sorted(family["defaults"].items(), key=lambda item: item[0] not in self.names)
+        self.defaults: Mapping[str, Any] = {self.names.get(key, key): value for key, value in aliased}
         # Where a file has a key under two names, transformers takes the one that its class does not declare.
         first = sorted(data.items(), key=lambda item: item[0] not in family["defaults"])
         self.data = {self.names.get(key, key): value for key, value in first}

@@ -44,6 +44,14 @@ def gemma2(c: Config) -> ModelSpec:
     return windowed(c, mixer, gated(c, act="hidden_activation"), pattern(c, 2), GEMMA, norms=SANDWICH)
 
 
+@family("vaultgemma")
+def vaultgemma(c: Config) -> ModelSpec:
+    """Gemma 2 without the norms after each part."""
+    c.ignore(*SCALES)
+    mixer = heads(c, bias=c.flag("attention_bias"))
+    return windowed(c, mixer, gated(c, act="hidden_activation"), 2, GEMMA)
+
+
 @family("gemma3_text")
 def gemma3(c: Config) -> ModelSpec:
     """Gemma 2 with a norm on each head's queries and keys, and a window in five of six layers."""
@@ -76,7 +84,7 @@ def gemma3n(c: Config) -> ModelSpec:
     return model(c, decoder=layers, norm=WIDE_RMS, extras=extras)
 
 
-@family("gemma4_text")
+@family("gemma4_text", "gemma4_unified_text")
 def gemma4(c: Config) -> ModelSpec:
     """Wider heads in the global layers, whose keys can be their values; experts beside the feed-forward by option."""
     types, sharing = _types(c, 6, last=FULL)
@@ -105,7 +113,7 @@ def gemma4(c: Config) -> ModelSpec:
         "encoder" if bidirectional == "all" else "decoder": in_order(zip(types, sharing, shapes, strict=True), make)
     }
     c.ignore("vocab_size_per_layer_input")
-    extras = (_per_layer(c),) if c.size("hidden_size_per_layer_input", least=0) else ()
+    extras = (_per_layer(c),) if c.optional("hidden_size_per_layer_input", least=0) else ()
     return model(c, **parts, norm=WIDE_RMS, extras=extras)
 
 

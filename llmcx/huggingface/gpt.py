@@ -12,7 +12,7 @@ from llmcx.huggingface.config import ROTARY, SUMMARY, Config
 from llmcx.model.spec import Attention, Embedding, Layers, ModelSpec, Norm, Plain
 
 
-@family("gpt2", "gpt_bigcode")
+@family("gpt2", "gpt-sw3", "gpt_bigcode")
 def gpt2(c: Config) -> ModelSpec:
     """Learned positions, biases everywhere; GPT-BigCode shares one key-value head."""
     c.expect("add_cross_attention", False)
@@ -28,7 +28,7 @@ def gpt2(c: Config) -> ModelSpec:
         d_model="n_embd",
         context="n_positions",
         embedding=Embedding(c.size("vocab_size"), c.size("n_positions")),
-        decoder=(Layers(c.size("n_layer"), Attention(n, kv_heads, bias=True, softmax_fp32=c.model_type != "gpt2"), ffn),),
+        decoder=(Layers(c.size("n_layer"), Attention(n, kv_heads, bias=True, softmax_fp32=c.model_type == "gpt_bigcode"), ffn),),
     )
 
 

@@ -60,6 +60,22 @@ def after(c: Config, first: int) -> list[bool]:
     return [i >= first for i in range(layer_count(c))]
 
 
+def dense_first(c: Config, n: int) -> list[bool]:
+    """Which layers have experts: mlp_layer_types, else those after the first that moe_layer_freq names, or every so many."""
+    kinds = layer_types(c, "mlp_layer_types", ("dense", "sparse"), n)
+    first = c.size("first_k_dense_replace", 0) if "first_k_dense_replace" in c.data else 1
+    every = c.data.get("moe_layer_freq", 1)
+    c.ignore("first_k_dense_replace", "moe_layer_freq")
+    if kinds:
+        return [kind == "sparse" for kind in kinds]
+    if isinstance(every, list):
+        if len(every) < n or not set(every) <= {0, 1}:
+            raise c.wrong("moe_layer_freq", every, f"a whole number, or 0 or 1 for each of {n} layers")
+        return [i >= first and bool(every[i]) for i in range(n)]
+    step = c.size("moe_layer_freq") if "moe_layer_freq" in c.data else 1
+    return [i >= first and i % step == 0 for i in range(n)]
+
+
 def windowed(mixer: Attention, size: int | None, local: list[bool], rope: bool = True) -> list[Mixer]:
     """``mixer`` with a window where ``local``, elsewhere with none, and then rotary positions only with ``rope``."""
     kinds = {True: replace(mixer, core=window(size)), False: replace(mixer, rope=rope)}

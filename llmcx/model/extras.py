@@ -1,4 +1,4 @@
-"""What Gemma 3n and 4 add to a decoder: parts that every layer has alike, and that begin or end outside the layers.
+"""What Gemma 3n and 4, DeepSeek-V4 and others add to a decoder: parts that all layers have alike, and that begin or end outside.
 
 They are NamedTuples, which cost a fifth of a dataclass at start-up; the model that takes one in checks it (:func:`check`).
 """
@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple, Union
 
 from llmcx.errors import check_sizes
 from llmcx.model.ffn import Activation
+from llmcx.model.norm import Norm
 from llmcx.model.run import LayerRun
 from llmcx.ops.op import TOKENS, Op, Saved
 
@@ -90,8 +91,44 @@ class Laurel(NamedTuple):
         yield where._replace(role="residual").op("residual", "residual", elements=where.tokens * where.d_model, cut=TOKENS)
 
 
-Extra = Union[PerLayer, AltUp, Laurel]
-EXTRAS: dict[str, Any] = {"per_layer": PerLayer, "altup": AltUp, "laurel": Laurel}
+class HyperConnections(NamedTuple):
+    """``streams`` copies of the residual stream; before each part their weighted mean, after it a mixture of them all (without
+    ``mixing``: themselves), with weights that depend on the token (Zhu et al. 2024, arXiv:2409.19606; as DeepSeek-V4 and Hy 4
+    constrain them).
+    """
+
+    streams: int
+    mixing: bool = True
+    type: Literal["hyper_connections"] = "hyper_connections"
+
+    def outside(self, at: LayerRun) -> Iterator[Op]:
+        """The mean of the streams that the final norm reads."""
+        yield from self._weights(at, "hyper.head", self.streams, 1)
+
+    def inside(self, where: LayerRun) -> Iterator[Op]:
+        """Before and after the mixer, before and after the feed-forward."""
+        n, d, streams = where.tokens, where.d_model, self.streams
+        for part in ("attention", "ffn"):
+            count = (2 + (streams if self.mixing else 0)) * streams
+            yield from self._weights(where, f"hyper.{part}", count, 3 if self.mixing else 2)
+            if self.mixing:
+                kept = Saved("streams and weights", n * streams * (d + streams))
+                name = f"hyper.{part}.mixture"
+                yield where.op(name, "matmul", kept, batch=n, m=streams, k=streams, n=d, weight=0, cut=TOKENS)
+            yield where.op(f"hyper.{part}.sum", "residual", elements=n * streams * d, cut=TOKENS)
+
+    def _weights(self, where: LayerRun, name: str, count: int, scales: int) -> Iterator[Op]:
+        """``count`` weights of a token from all its streams, and the streams' mean by the first of them."""
+        wide = self.streams * where.d_model
+        yield where.norm(f"{name}.norm", Norm("rmsnorm", scale=False), wide)
+        yield where.linear(f"{name}.weights", wide, count, cut=TOKENS)
+        yield where.op(f"{name}.base", "vector", size=count + scales, cut=TOKENS)
+        elements = where.tokens * wide
+        yield where.op(f"{name}.mean", "product", Saved("streams", elements), elements=elements, cut=TOKENS)
+
+
+Extra = Union[PerLayer, AltUp, Laurel, HyperConnections]
+EXTRAS: dict[str, Any] = {"per_layer": PerLayer, "altup": AltUp, "laurel": Laurel, "hyper_connections": HyperConnections}
 
 
 def check(extra: Extra) -> None:

@@ -41,11 +41,14 @@ class Plain:
 
 @dataclass(frozen=True)
 class Gated:
-    """Three matrices: act(x W_gate) * (x W_up), then W_down (Shazeer 2020, arXiv:2002.05202)."""
+    """Three matrices: act(x W_gate) * (x W_up), then W_down (Shazeer 2020, arXiv:2002.05202); an RMS norm before the last one
+    with ``inner_norm`` (BitNet).
+    """
 
     d_ff: int
     bias: bool = False
     activation: Activation = "silu"
+    inner_norm: bool = False
     type: Literal["gated"] = "gated"
 
     def __post_init__(self) -> None:
@@ -60,6 +63,8 @@ class Gated:
         yield _activation(where, name, self.activation, n * self.d_ff, columns)._replace(joined=True)
         factors = Saved("both factors", 2 * n * self.d_ff)
         yield where.op(f"{name}.product", "product", factors, elements=n * self.d_ff, cut=columns)
+        if self.inner_norm:
+            yield where.norm(f"{name}.norm", Norm("rmsnorm"), self.d_ff, n, cut=columns)
         yield where.linear(f"{name}.down", self.d_ff, where.d_model, self.bias, reads="activated", cut=rows, **of)
 
 
@@ -82,14 +87,16 @@ def _activation(where: LayerRun, name: str, kind: Activation, elements: int, cut
 class MoE:
     """A router that sends each token to ``top_k`` of ``n_experts`` experts, beside an always-on ``shared`` one.
 
-    ``shared_gate`` weighs the shared expert by a number per token (Qwen2-MoE). ``latent`` puts the routed experts between
-    a projection down to that width and one up (Nemotron-H), with biases if ``latent_bias``.
+    ``shared_gate`` weighs the shared expert by a number per token (Qwen2-MoE); ``shared_scores`` further outputs of the router
+    do (Inkling). ``latent`` puts the routed experts between a projection down to that width and one up (Nemotron-H), with biases
+    if ``latent_bias``.
 
     ``capacity_factor`` bounds an expert's tokens per batch (Fedus et al. 2021, arXiv:2101.03961, eq. 3); None means that
     no token is dropped. ``correction`` is a learned number per expert that only steers the choice (ERNIE 4.5) or scales its
-    output (Gemma 4), whose router has a norm before it (``router_norm``).
-    ``every_expert``: transformers' eager code multiplies every token with every expert and throws the rest away (Llama 4), which
-    no engine does; a run counts that only where it asks for it.
+    output (Gemma 4), whose router has a norm before it (``router_norm``). ``out_bias`` is added to their sum (JetMoE).
+    ``idle_experts`` are further ones that hand on their input; transformers gives them first matrices all the same, which nobody
+    reads (LongCat-Flash). ``every_expert``: transformers' eager code multiplies every token with every expert and throws the rest
+    away (Llama 4), which no engine does; a run counts that only where it asks for it.
     """
 
     n_experts: int
@@ -102,6 +109,9 @@ class MoE:
     latent_bias: bool = False
     capacity_factor: float | None = None
     correction: bool = False
+    shared_scores: int = 0
+    out_bias: bool = False
+    idle_experts: int = 0
     every_expert: bool = False
     router_norm: bool = False
     type: Literal["moe"] = "moe"
@@ -129,7 +139,8 @@ class MoE:
             yield router.norm("moe.router_norm", Norm("rmsnorm"), where.d_model)
         # The router's input is also the shared expert's, and kept once.
         saves, biased = self.shared is None, self.router_bias
-        yield router.linear("moe.router", where.d_model, self.n_experts, biased, saves=saves, reads="normed", cut=TOKENS)
+        scored = self.n_experts + self.idle_experts + self.shared_scores
+        yield router.linear("moe.router", where.d_model, scored, biased, saves=saves, reads="normed", cut=TOKENS)
         chosen = n * self.top_k
         routing = (
             Saved("router probabilities", n * self.n_experts, "fp32"),
@@ -152,6 +163,11 @@ class MoE:
             yield from self.shared.ops(where._replace(role="shared_expert"), "moe.shared")
         if self.shared_gate:
             yield router.linear("moe.shared_gate", where.d_model, 1, saves=False, reads="normed", cut=TOKENS)
+        if self.out_bias:
+            yield router.op("moe.bias", "vector", size=where.d_model, cut=TOKENS)
+        if self.idle_experts:
+            size = self.idle_experts * 2 * where.d_model * self.expert.d_ff
+            yield where._replace(role="expert").op("moe.idle", "vector", size=size, used=0, cut=TOKENS)
         if self.correction:
             yield router.op("moe.correction", "vector", size=self.n_experts, cut=TOKENS)
 

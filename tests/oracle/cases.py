@@ -265,6 +265,10 @@ gemma4_text Gemma4ForCausalLM dense num_hidden_layers=6 head_dim=20 sliding_wind
     final_logit_softcapping=30.0 GQA UNTIED
   large: 1536/6144/35/8/1/262144 head_dim=256 global_head_dim=512 num_kv_shared_layers=20 use_double_wide_mlp=true
     sliding_window=512 layer_types=[sliding_attention*4,full_attention]*7
+gemma4_unified_text Gemma4UnifiedForCausalLM dense num_hidden_layers=6 head_dim=20 sliding_window=7 global_head_dim=28
+    layer_types=[sliding_attention*2,full_attention]*2
+  vary head_dim=12 global_head_dim=20 attention_k_eq_v=true+num_global_key_value_heads=1 num_kv_shared_layers=3
+    num_kv_shared_layers=3+use_double_wide_mlp=true GQA UNTIED
 phi PhiForCausalLM dense partial_rotary_factor=0.5
   vary qk_layernorm=true partial_rotary_factor=1.0 GQA TIED
   phi-1_5: 2048/8192/24/32/32/51200
@@ -583,6 +587,166 @@ apertus ApertusForCausalLM dense
   vary head_dim=20 attention_bias=true mlp_bias=true hidden_act=relu2 qk_norm=false GQA TIED
   Apertus-8B: 4096/21504/32/32/8/131072
   Apertus-70B: 8192/43008/80/64/8/131072
+deepseek_v4 DeepseekV4ForCausalLM 48/-/5/4/1/101 head_dim=20 q_lora_rank=18 o_groups=2 o_lora_rank=14 index_n_heads=3
+    index_head_dim=10 index_topk=3 sliding_window=7 n_routed_experts=5 num_experts_per_tok=2 moe_intermediate_size=28 hc_mult=3
+    partial_rotary_factor=0.5 compress_rates={"compressed_sparse_attention":2,"heavily_compressed_attention":5}
+    layer_types=[sliding_attention,compressed_sparse_attention*2,heavily_compressed_attention*2]
+  # A sequence shorter than an entry sends nothing backward through the compressor.
+  vary head_dim=24+partial_rotary_factor=0.25 q_lora_rank=22 o_groups=4 o_lora_rank=16 index_n_heads=2 index_head_dim=12
+    n_routed_experts=4 num_experts_per_tok=3 moe_intermediate_size=32 hc_mult=2 mlp_bias=true n_shared_experts=2
+    mlp_layer_types=[hash_moe*2,moe*3]
+    layer_types=[heavily_compressed_attention*5]|[sliding_attention*5] compress_rate_csa=4 compress_rate_hca=64 @seq=4|38|1 TIED
+hy_v4 HYV4ForCausalLM dense num_key_value_heads=4 MLA num_hidden_layers=4 n_routed_experts=6 num_experts_per_tok=2
+    moe_intermediate_size=28 hc_mult=3 index_n_heads=3 index_head_dim=8 index_topk=5 pad_token_id=0
+  vary q_lora_rank=24 kv_lora_rank=18 qk_nope_head_dim=12 qk_rope_head_dim=8 v_head_dim=16 n_shared_experts=2
+    num_experts_per_tok=3 n_routed_experts=5 attention_bias=true hc_mult=2 index_n_heads=2 index_head_dim=12
+    mlp_layer_types=[dense*2,sparse*2] indexer_types=[full,shared*3] TIED
+longcat_flash LongcatFlashForCausalLM vocab_size=101 hidden_size=48 num_layers=2 num_attention_heads=4 MLA ffn_hidden_size=76
+    expert_ffn_hidden_size=28 n_routed_experts=5 moe_topk=2 zero_expert_num=0 head_dim=6
+  vary num_layers=3 q_lora_rank=24 kv_lora_rank=18 qk_nope_head_dim=12 qk_rope_head_dim=8+head_dim=8 v_head_dim=16
+    ffn_hidden_size=80
+    expert_ffn_hidden_size=32 n_routed_experts=6 moe_topk=3 zero_expert_num=3 attention_bias=true TIED
+minimax_m3_vl_text MiniMaxM3VLForCausalLM dense head_dim=20 num_local_experts=5 num_experts_per_tok=2 dense_intermediate_size=60
+    shared_intermediate_size=36 rotary_dim=8 index_n_heads=2 index_head_dim=10 index_block_size=4 index_topk_blocks=2
+    layer_types=[full_attention,minimax_m3_sparse*2] mlp_layer_types=[dense,sparse*2]
+  vary head_dim=12 num_local_experts=4 num_experts_per_tok=3 dense_intermediate_size=64 shared_intermediate_size=40
+    index_n_heads=1 index_head_dim=12 index_topk_blocks=1 layer_types=[full_attention*3] mlp_layer_types=null
+    sparse_attention_config={"sparse_num_index_heads":1,"sparse_index_dim":12} GQA TIED
+diffllama DiffLlamaForCausalLM dense
+  vary attention_bias=true num_key_value_heads=4 head_dim=20 TIED
+doge DogeForCausalLM dense
+  vary attention_bias=true mlp_bias=true keep_window_size=5 head_dim=20 sliding_window=7 GQA TIED
+jetmoe JetMoeForCausalLM vocab_size=101 hidden_size=48 num_hidden_layers=2 num_key_value_heads=3 kv_channels=10
+    intermediate_size=28 num_local_experts=5
+  vary num_key_value_heads=2 kv_channels=12 num_local_experts=4 num_experts_per_tok=3 UNTIED
+  jetmoe-8b: num_hidden_layers=24
+olmo_hybrid OlmoHybridForCausalLM dense num_hidden_layers=5 linear_num_key_heads=2 linear_num_value_heads=4 linear_key_head_dim=10
+    linear_value_head_dim=14 linear_conv_kernel_dim=3 pad_token_id=0
+  vary linear_num_key_heads=4 linear_num_key_heads=null linear_key_head_dim=null linear_value_head_dim=null
+    linear_num_value_heads=null linear_conv_kernel_dim=4 attention_bias=true num_hidden_layers=3
+    layer_types=[full_attention*2,linear_attention*3] @seq=70 GQA TIED
+lfm3 Lfm3ForCausalLM dense num_hidden_layers=6 head_dim=20 conv_L_cache=3 sliding_window=7 pad_token_id=0
+  vary head_dim=12 conv_L_cache=4 conv_bias=true use_sandwich_norm=false use_attention_gate=false attention_bias=true
+    layer_types=[full_attention,conv*4,sliding_attention] GQA UNTIED
+bailing_hybrid BailingHybridForCausalLM dense num_hidden_layers=4 num_key_value_heads=4 kv_lora_rank=14 qk_nope_head_dim=10
+    qk_rope_head_dim=6 v_head_dim=12 head_dim=10 short_conv_kernel_size=3 layer_group_size=2 num_experts=6 num_experts_per_tok=2
+    num_shared_experts=1 moe_intermediate_size=28 n_group=2 topk_group=1 first_k_dense_replace=1 pad_token_id=0
+  vary num_experts=8 num_experts_per_token=3 num_shared_experts=2 moe_intermediate_size=32 first_k_dense_replace=2 kv_lora_rank=18
+    v_head_dim=16 head_dim=14 short_conv_kernel_size=4 layer_group_size=3 attention_bias=true
+    layer_types=[full_attention,linear_attention*3] mlp_layer_types=[sparse*2,dense*2] @seq=70 TIED
+step3p5 Step3p7TextModel dense num_hidden_layers=4 head_dim=20 sliding_window=7 num_sliding_attention_heads=6 n_routed_experts=5
+    num_experts_per_tok=2 moe_intermediate_size=28 share_expert_dim=36
+    layer_types=[full_attention,sliding_attention*2,full_attention]
+  vary n_routed_experts=4 num_experts_per_tok=3 moe_intermediate_size=32 share_expert_dim=44 head_dim=12 attention_bias=true
+    mlp_bias=true num_sliding_attention_heads=null
+    num_sliding_attention_heads=null+attention_other_setting={"num_attention_heads":8}
+    moe_layers_enum=1,3 mlp_layer_types=[dense,sparse*3] num_nextn_predict_layers=2 num_key_value_heads=1
+dots3_note_text Dots3NoteForCausalLM pad_token_id=0 dense num_key_value_heads=4 num_hidden_layers=5 MLA head_dim=16
+    n_routed_experts=6
+    num_experts_per_tok=2 moe_intermediate_size=28 shared_experts_intermediate_size=36 index_n_heads=3 index_head_dim=8
+    index_topk=5
+    sliding_window=7 swa_num_attention_heads=3 swa_num_key_value_heads=3 swa_q_lora_rank=22 swa_kv_lora_rank=18 swa_head_dim=14
+    swa_qk_nope_head_dim=8 swa_v_head_dim=10
+  vary q_lora_rank=24 kv_lora_rank=18 qk_nope_head_dim=12+head_dim=18 v_head_dim=16 n_shared_experts=2 num_experts_per_tok=3
+    shared_experts_intermediate_size=40 moe_shared_expert_intermediate_size=40 index_n_heads=2 index_head_dim=12
+    attention_bias=true
+    swa_q_lora_rank=20 swa_kv_lora_rank=14 swa_v_head_dim=12 swa_qk_rope_head_dim=8+swa_head_dim=16 first_k_dense_replace=2
+    moe_layer_freq=2|[0,1,0,1,1] use_dsa=false use_sliding_window=false layer_types=[full_attention*3,sliding_attention*2] TIED
+inkling_text InklingForCausalLM dense num_hidden_layers=3 head_dim=20 swa_num_attention_heads=6 swa_num_key_value_heads=3
+    swa_head_dim=10 sliding_window_size=7 d_rel=6 rel_extent=11 conv_kernel_size=3 moe_intermediate_size=28 n_routed_experts=5
+    num_experts_per_tok=2 local_layer_ids=[0,2]
+  vary head_dim=12 swa_num_key_value_heads=2 swa_head_dim=14 d_rel=8 rel_extent=30 conv_kernel_size=4 moe_intermediate_size=32
+    n_routed_experts=4 num_experts_per_tok=3 n_shared_experts=1 dense_mlp_idx=1 dense_mlp_idx=1+dense_intermediate_size=60
+    layer_types=[hybrid*2,hybrid_sliding] unpadded_vocab_size=97 @seq=38 GQA TIED
+# Further decoders, dense.
+internlm3 LlamaForCausalLM dense head_dim=12
+  vary head_dim=20 attention_bias=true+mlp_bias=true GQA TIED
+  internlm3-8b: 4096/10240/48/32/2/128512 head_dim=128
+iquestcoder LlamaForCausalLM dense head_dim=12
+  vary head_dim=20 attention_bias=true mlp_bias=true GQA TIED
+hyperclovax HyperCLOVAXForCausalLM dense
+  vary use_post_norm=false attention_bias=true mlp_bias=true head_dim=20 GQA TIED
+bitnet BitNetForCausalLM dense
+  vary attention_bias=true hidden_act=silu GQA TIED
+  bitnet-2B-4T: 2560/6912/30/20/5/128256 tie_word_embeddings=true
+granite_swa GraniteSWAForCausalLM dense num_hidden_layers=5 sliding_window=7
+  vary attention_bias=true mlp_bias=true layer_types=[sliding_attention,full_attention*4] GQA UNTIED
+helium HeliumForCausalLM dense head_dim=12
+  vary attention_bias=true mlp_bias=true GQA TIED
+nanochat NanoChatForCausalLM dense
+  vary attention_bias=true GQA TIED
+jais2 Jais2ForCausalLM dense
+  vary attention_bias=false mlp_bias=false head_dim=20 GQA TIED
+cwm CwmForCausalLM dense num_hidden_layers=5 head_dim=12 sliding_window=7
+  vary head_dim=20 mlp_bias=true layer_types=[sliding_attention,full_attention*4] GQA TIED
+vaultgemma VaultGemmaForCausalLM dense head_dim=20 sliding_window=7
+  vary head_dim=12 attention_bias=true layer_types=[full_attention*2,sliding_attention] final_logit_softcapping=null GQA UNTIED
+gpt-sw3 GPT2LMHeadModel vocab_size=97 n_positions=40 n_embd=24 n_layer=2 n_head=4
+openai-gpt OpenAIGPTLMHeadModel vocab_size=97 n_positions=40 n_embd=24 n_layer=2 n_head=4
+  vary n_positions=50 afn=silu UNTIED
+ctrl CTRLLMHeadModel vocab_size=97 n_positions=40 n_embd=24 n_layer=2 n_head=4 dff=44
+  vary dff=40 UNTIED
+xglm XGLMForCausalLM vocab_size=97 d_model=24 ffn_dim=44 num_layers=2 attention_heads=4 max_position_embeddings=40
+  vary ffn_dim=40 add_cross_attention=true UNTIED
+  xglm-4.5B: vocab_size=256008 d_model=2048 ffn_dim=16384 num_layers=48 attention_heads=16
+biogpt BioGptForCausalLM 48/76/2/4/-/101 max_position_embeddings=40
+  vary max_position_embeddings=50 UNTIED
+  BioGPT-Large: 1600/6400/48/25/-/57717 max_position_embeddings=2048
+gpt_neox_japanese GPTNeoXJapaneseForCausalLM vocab_size=101 hidden_size=48 num_hidden_layers=3 num_attention_heads=4
+  vary intermediate_multiple_size=3 num_hidden_layers=1 UNTIED
+persimmon PersimmonForCausalLM hidden_size=64 intermediate_size=76 num_hidden_layers=3 num_attention_heads=4 vocab_size=101
+  vary qk_layernorm=false intermediate_size=80 TIED
+# Further mixtures of experts.
+cohere2_moe Cohere2MoeForCausalLM dense num_hidden_layers=5 head_dim=12 sliding_window=7 num_experts=5
+  vary num_experts=4 num_experts_per_tok=3 num_shared_experts=2 head_dim=20 attention_bias=true rms_norm_eps=1e-5
+    first_k_dense_replace=2 first_k_dense_replace=2+prefix_dense_intermediate_size=60
+    first_k_dense_replace=2+prefix_dense_sliding_window_pattern=2 sliding_window_pattern=2 mlp_layer_types=[dense,sparse*4]
+    expert_selection_fn=sigmoid GQA UNTIED
+solar_open SolarOpenForCausalLM 48/-/3/4/2/101 head_dim=20 moe_intermediate_size=28 n_routed_experts=6 num_experts_per_tok=2
+  vary head_dim=12 attention_bias=true moe_intermediate_size=32 n_shared_experts=2 num_experts_per_tok=3 n_group=2+topk_group=1
+    GQA TIED
+dots1 Dots1ForCausalLM dense n_routed_experts=6 n_shared_experts=1 num_experts_per_tok=2 moe_intermediate_size=28 sliding_window=7
+  vary first_k_dense_replace=1 n_shared_experts=2 moe_intermediate_size=32 attention_bias=true max_window_layers=1 head_dim=20
+    layer_types=[sliding_attention,full_attention*2] GQA TIED
+  dots.llm1: 4096/10944/62/32/32/152064 n_routed_experts=128 n_shared_experts=2 num_experts_per_tok=6 moe_intermediate_size=1408
+    first_k_dense_replace=1
+granitemoe_swa GraniteMoeSWAForCausalLM dense num_hidden_layers=5 sliding_window=7 num_local_experts=5 num_experts_per_tok=2
+    shared_intermediate_size=36
+  vary num_local_experts=4 num_experts_per_tok=3 attention_bias=true shared_intermediate_size=0 GQA UNTIED
+mimo_v2_flash MiMoV2FlashForCausalLM dense num_hidden_layers=7 head_dim=20 v_head_dim=14 sliding_window=7 n_routed_experts=6
+    num_experts_per_tok=2 moe_intermediate_size=28
+  vary head_dim=24 v_head_dim=20 attention_bias=true n_routed_experts=5 num_experts_per_tok=3 moe_intermediate_size=32
+    mlp_layer_types=[dense*2,sparse*5] layer_types=[full_attention*2,sliding_attention*5] sliding_window_size=8
+    num_key_value_heads=1 TIED
+  MiMo-V2-Flash: 4096/16384/48/64/4/152576 head_dim=192 v_head_dim=128 n_routed_experts=256 moe_intermediate_size=2048
+    num_experts_per_tok=8
+hy_v3 HYV3ForCausalLM dense head_dim=20 num_experts=5 num_experts_per_tok=2 moe_intermediate_size=28
+  vary num_experts=4 num_experts_per_tok=3 num_shared_experts=2 moe_intermediate_size=32 head_dim=12 attention_bias=true
+    mlp_bias=true mlp_layer_types=[dense*2,sparse] GQA TIED
+axk1 AXK1ForCausalLM dense num_key_value_heads=4 MLA n_routed_experts=6 n_group=2 topk_group=1 num_experts_per_tok=2
+    moe_intermediate_size=28
+  vary q_lora_rank=24 kv_lora_rank=18 qk_nope_head_dim=12 qk_rope_head_dim=8 v_head_dim=16 first_k_dense_replace=2
+    moe_layer_freq=2 n_routed_experts=8 n_shared_experts=2 num_experts_per_tok=3 moe_intermediate_size=32 attention_bias=true
+    mlp_layer_types=[dense*2,sparse] TIED
+youtu YoutuForCausalLM dense num_key_value_heads=4 MLA
+  vary q_lora_rank=null kv_lora_rank=18 qk_nope_head_dim=12 qk_rope_head_dim=8 v_head_dim=16 attention_bias=true UNTIED
+  Youtu-LLM-2B: 2048/6144/32/16/16/128256
+flint FlintForCausalLM dense num_hidden_layers=5 head_dim=20 sliding_window=7 num_experts=5 num_experts_per_tok=2
+    moe_intermediate_size=28 shared_expert_intermediate_size=36
+  vary num_experts=4 num_experts_per_tok=3 moe_intermediate_size=32 shared_expert_intermediate_size=44 head_dim=12
+    attention_bias=true decoder_sparse_step=2 mlp_only_layers=[] layer_types=[sliding_attention*2,full_attention*3] GQA TIED
+kolibri1 Kolibri1ForCausalLM 48/-/5/4/2/101 head_dim=20 sliding_window=7 num_experts=5 num_experts_per_tok=2
+    moe_intermediate_size=28 shared_expert_intermediate_size=36
+  vary num_experts=4 num_experts_per_tok=3 moe_intermediate_size=32 shared_expert_intermediate_size=44 head_dim=12
+    layer_types=[sliding_attention*2,full_attention*3] GQA TIED
+laguna LagunaForCausalLM dense head_dim=20 sliding_window=7 num_experts=5 num_experts_per_tok=2 moe_intermediate_size=28
+    shared_expert_intermediate_size=36
+  vary num_experts=4 num_experts_per_tok=3 moe_intermediate_size=32 shared_expert_intermediate_size=44 head_dim=12
+    attention_bias=true gating=per-head|per-element num_attention_heads_per_layer=[4,6,2] mlp_layer_types=[sparse,dense*2]
+    layer_types=[full_attention,sliding_attention*2] GQA TIED
+mellum MellumForCausalLM dense head_dim=20 sliding_window=7 num_experts=5 num_experts_per_tok=2 moe_intermediate_size=28
+  vary num_local_experts=4 num_experts_per_tok=3 moe_intermediate_size=32 head_dim=12 attention_bias=true
+    mlp_layer_types=[dense,sparse*2] layer_types=[full_attention,sliding_attention*2] num_mtp_layers=1 GQA TIED
 # Encoders and decoders.
 t5 T5ForConditionalGeneration T5
   vary num_decoder_layers=2 d_kv=8 d_ff=40 feed_forward_proj=gated-gelu|gelu relative_attention_num_buckets=12 num_heads=3
@@ -667,7 +831,7 @@ big_bird BigBirdForMaskedLM BERT max_position_embeddings=128 attention_type=orig
 """
 FAMILIES = families(TABLE)
 WANTED = (*FAMILIES, "kimi_k2")
-NO_DEFAULT = {"lfm2_moe"}
+NO_DEFAULT = {"lfm2_moe", "dots1"}
 """The default config cannot be built."""
 
 

@@ -93,7 +93,7 @@ class GatedDelta(Mixer):
 
 @dataclass(frozen=True)
 class KimiDelta(Mixer):
-    """Kimi Delta Attention: a decay per channel, and a gate, both through a bottleneck as wide as a head.
+    """Kimi Delta Attention: a decay per channel, and a gate, both through a bottleneck as wide as a head unless ``direct``.
 
     Kimi Team 2025, arXiv:2510.26692, sec. 3. ``n_heads`` heads of ``head_dim`` for queries, keys and values alike.
     """
@@ -101,6 +101,7 @@ class KimiDelta(Mixer):
     n_heads: int
     head_dim: int
     d_conv: int
+    direct: bool = False
     type: Literal["kimi_delta"] = "kimi_delta"
 
     def __post_init__(self) -> None:
@@ -120,6 +121,9 @@ class KimiDelta(Mixer):
         yield where.op(f"{name}.conv.activation", "silu", activation, elements=3 * n * width, cut=by_heads)
         yield where.linear(f"{name}.beta", where.d_model, heads, saves=False, cut=by_heads)
         for leaf in ("decay", "gate"):
+            if self.direct:
+                yield where.linear(f"{name}.{leaf}", where.d_model, width, saves=False, cut=by_heads)
+                continue
             yield where.linear(f"{name}.{leaf}_down", where.d_model, dim, saves=False, cut=REPLICATED)
             yield where.linear(f"{name}.{leaf}_up", dim, width, cut=expands)
         yield where.op(f"{name}.dt", "vector", size=width, cut=by_heads)
