@@ -286,6 +286,26 @@ def test_weights_of_files_are_those_of_memory(tmp_path: Path) -> None:
     assert "give one" in refused("memory", "--weights", str(tmp_path), "--dtype", "fp8")
 
 
+def test_whole_names_of_compressed_tensors() -> None:
+    """Its `ignore` names modules, not what is in them: an attention that is listed leaves its matrices quantised."""
+    config = CASES["w4a16"][0]
+    whole, named, inside = (
+        params(llama(quantization_config={**config, "ignore": ignored})).bytes
+        for ignored in (["lm_head"], ["lm_head", "model.layers.0.self_attn"], ["lm_head", "model.layers.0.self_attn.q_proj"])
+    )
+    assert whole == named
+    assert inside - whole == 2 * 4096 * 4096 - (4096 * 4096 // 2 + 2 * 32 * 4096 + 16)
+
+
+def test_a_quantize_config_beside_it(tmp_path: Path) -> None:
+    """AutoGPTQ's file, and an index that some tool wrote without a size."""
+    (tmp_path / "config.json").write_text(json.dumps(LLAMA))
+    (tmp_path / "quantize_config.json").write_text(json.dumps({"bits": 4, "group_size": 128, "desc_act": False}))
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"metadata": {"total_size": 0}, "weight_map": {}}))
+    found = data("params", str(tmp_path))
+    assert found["result"]["dtype"] == "gptq:bits=4,group=128" and not any("index" in note for note in found["notes"])
+
+
 def test_a_head_that_the_release_stores_apart(tmp_path: Path) -> None:
     """The index names a head: 128,256 x 4,096 numbers more than a tied one, and both counts are said."""
     (tmp_path / "config.json").write_text(json.dumps(LLAMA | {"tie_word_embeddings": True}))

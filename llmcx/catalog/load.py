@@ -27,26 +27,30 @@ def load_config(path: str, as_type: str | None = None) -> ModelSpec:
     name = "stdin" if path == "-" else path
     data: Mapping[str, Any] = parse(read_text(path), name)
     if path != "-" and "model_type" in data:
-        data = _with_modelopts(data, os.path.join(os.path.dirname(path), "hf_quant_config.json"))
+        data = _with_quantization(data, os.path.dirname(path))
     spec = from_data(data, name, as_type)
     return spec if path == "-" else _indexed(spec, os.path.join(os.path.dirname(path), "model.safetensors.index.json"))
 
 
-def _with_modelopts(data: Mapping[str, Any], path: str) -> Mapping[str, Any]:
-    """A config.json with what modelopt's hf_quant_config.json beside it says: all, or where it has a quantization_config of its
-    own the format of the cache.
+def _with_quantization(data: Mapping[str, Any], folder: str) -> Mapping[str, Any]:
+    """A config.json with what stands beside it: modelopt's hf_quant_config.json, of which a file with a quantization_config of
+    its own takes the format of the cache; or AutoGPTQ's quantize_config.json, of the time before quantization_config.
     """
     from llmcx.catalog.files import parse, read_text
 
-    if not os.path.isfile(path):
-        return data
-    beside, own = parse(read_text(path), path), data.get("quantization_config")
-    if own is None:
-        return {**data, "quantization_config": beside}
-    inner = beside.get("quantization")
-    if not isinstance(own, Mapping) or not isinstance(inner, Mapping) or {"kv_cache_scheme", "kv_cache_quant_algo"} & own.keys():
-        return data
-    return {**data, "quantization_config": {**own, "kv_cache_quant_algo": inner.get("kv_cache_quant_algo")}}
+    own = data.get("quantization_config")
+    modelopts, gptqs = (os.path.join(folder, name) for name in ("hf_quant_config.json", "quantize_config.json"))
+    if os.path.isfile(modelopts):
+        beside = parse(read_text(modelopts), modelopts)
+        if own is None:
+            return {**data, "quantization_config": beside}
+        inner = beside.get("quantization")
+        says = isinstance(own, Mapping) and {"kv_cache_scheme", "kv_cache_quant_algo"} & own.keys()
+        if isinstance(own, Mapping) and isinstance(inner, Mapping) and not says:
+            return {**data, "quantization_config": {**own, "kv_cache_quant_algo": inner.get("kv_cache_quant_algo")}}
+    elif own is None and os.path.isfile(gptqs):
+        return {**data, "quantization_config": {"quant_method": "gptq", **parse(read_text(gptqs), gptqs)}}
+    return data
 
 
 _LARGEST_INDEX = 2**26
@@ -61,7 +65,7 @@ def _indexed(spec: ModelSpec, path: str) -> ModelSpec:
     with open(path, "rb") as file:
         text = file.read()
     total = re.search(rb'"total_size"\s*:\s*(\d{1,18})\b', text)
-    if total is not None:
+    if total is not None and int(total[1]):  # some tools write 0
         spec = replace(spec, stored=replace(spec.stored or Storage("bf16"), total=int(total[1])))
     if spec.head is None or not spec.head.tied or b'lm_head.weight"' not in text:
         return spec

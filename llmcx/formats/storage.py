@@ -122,10 +122,13 @@ Match = Callable[[str], bool]
 
 
 def matcher(pattern: str) -> Match:
-    """Whether a module's name is meant by a release's pattern: a name or a part of one, wildcards, or "re:" and an expression.
+    """Whether a module's name is meant by a release's pattern: a name or a part of one, wildcards, "=" and a whole name, or "re:"
+    and an expression.
 
     >>> [matcher(p)("layers.3.mlp.gate") for p in ("model.layers.*.mlp.gate", "re:.*mlp.gate$", "gate", "lm_head", "mlp.gat")]
     [True, True, True, False, False]
+    >>> [matcher(p)("layers.3.mlp.gate") for p in ("=model.layers.3.mlp.gate", "=model.layers.3.mlp")]
+    [True, False]
     """
     if pattern.startswith("re:"):
         if len(pattern) > 1000 or _EXPLOSIVE.search(pattern):  # a file is anybody's, and such an expression may take for ever
@@ -137,6 +140,9 @@ def matcher(pattern: str) -> Match:
             problem = f"the module pattern {pattern[:80]!r} is no regular expression: {error}"
             raise InputError(problem, field="quantization_config", value=pattern[:200]) from None
         return lambda name: any(found.match(root + name) for root in _ROOTS)
+    if pattern.startswith("="):
+        whole = _PREFIX.sub("", pattern[1:])
+        return lambda name: name == whole
     bare = _PREFIX.sub("", pattern)
     if any(letter in bare for letter in "*?["):
         return lambda name: fnmatchcase(name, bare) or fnmatchcase(name, f"{bare}.*") or fnmatchcase(name, f"*.{bare}")

@@ -180,10 +180,11 @@ def _scheme(weights: Any, form: str) -> str | None:
     return None
 
 
-def _compressed(data: Data) -> Storage:
-    """compressed-tensors, and modelopt where it lists groups."""
+def _compressed(data: Data, exact: bool = False) -> Storage:
+    """compressed-tensors, whose names are whole ones (``exact``) or expressions, and modelopt where it lists groups."""
     groups = data.get("config_groups")
     keep = _names(data, "ignore", "exclude_modules")
+    keep = tuple(name if name.startswith("re:") else f"={name}" for name in keep) if exact else keep
     cache = _cache(data.get("kv_cache_scheme"), data.get("kv_cache_quant_algo"))
     if not isinstance(groups, Mapping) or not groups:
         return _modelopt_algo(data, keep, cache)
@@ -305,7 +306,7 @@ METHODS: dict[str, Callable[[Data], Storage | None]] = {
     "gptqmodel": _gptq,
     "awq": _awq,
     "bitsandbytes": _bitsandbytes,
-    "compressed_tensors": _compressed,
+    "compressed_tensors": lambda data: _compressed(data, exact=True),
     "modelopt": _compressed,
     "modelopt_fp4": _compressed,
     "nvfp4": _compressed,

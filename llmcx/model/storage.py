@@ -17,7 +17,8 @@ class StorageGroup:
 class Storage:
     """``format`` is that of the matrices inside the layers, as --dtype names it (fp8_block, nvfp4, int:bits=4,group=32; a plain
     dtype where nothing is quantised); ``plain`` that of everything else. ``keep`` names modules that are left in ``plain``,
-    ``groups`` those in other formats; the names are the files' own: exact, with wildcards, or "re:" and a regular expression.
+    ``groups`` those in other formats; the names are the files' own: a part of a module's, with wildcards, "=" and a whole one,
+    or "re:" and an expression.
     ``tables``: the token table, the head and routers are quantised too. ``cache`` is the format of the KV cache that the files
     ask for. ``unsized`` says why the bytes are not known, where they are not. ``total`` are the bytes of all tensors, where an
     index of the files states them.
