@@ -18,6 +18,7 @@ from llmcx.huggingface.common import (
 )
 from llmcx.huggingface.config import ROUTING, SCALES, Config
 from llmcx.huggingface.llama import uniform, with_window
+from llmcx.model.mixers import Mixer
 from llmcx.model.mixers.further import Differential, Dynamic
 from llmcx.model.spec import Attention, Embedding, ModelSpec, Norm
 
@@ -94,7 +95,7 @@ def cwm(c: Config) -> ModelSpec:
     return with_window(c, heads(c), gated(c, bias=c.flag("mlp_bias")), size, lambda i: i % 4 != 0)
 
 
-def shape(mixer: Attention) -> dict[str, Any]:
+def shape(mixer: Mixer) -> dict[str, Any]:
     """The fields of attention, for one that has more."""
     return {key: value for key, value in vars(mixer).items() if key != "type"}
 

@@ -1,15 +1,21 @@
-"""Attention behind an indexer that chooses blocks of tokens: MiniMax-M3."""
+"""Attention behind an indexer that chooses blocks of tokens: MiniMax-M3, Qwen4-Exp."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import count, islice
+from math import isqrt
+from typing import Any
 
 from llmcx.huggingface import family
 from llmcx.huggingface.common import GEMMA, heads, in_order, layer_count, layer_types, model
 from llmcx.huggingface.config import ROUTING, Config
 from llmcx.huggingface.kin import shape
+from llmcx.huggingface.linear import delta_net, qwen_moe
 from llmcx.huggingface.moe import no_mtp
+from llmcx.model.extras import GatedResidual
 from llmcx.model.mixers.indexed import Indexed
+from llmcx.model.mixers.ngrams import NGrams
 from llmcx.model.spec import Gated, Layers, ModelSpec, MoE
 
 SPARSE, FULL = "minimax_m3_sparse", "full_attention"
@@ -53,3 +59,56 @@ def _flags(c: Config, stated: object, n: int, otherwise: bool) -> list[bool]:
     if not isinstance(stated, list) or len(stated) != n or not set(stated) <= {0, 1}:
         raise c.wrong("moe_layer_freq", stated, f"0 or 1 for each of {n} layers")
     return [bool(one) for one in stated]
+
+
+@family("qwen4_exp_text")
+def qwen4_exp(c: Config) -> ModelSpec:
+    """Qwen 3.5's mixers and experts on several residual streams, the full attention behind an indexer; in some layers, embeddings
+    of n-grams.
+    """
+    n = layer_count(c)
+    c.ignore("ngram_size", "heads_per_ngram", "ple_embed_dim", "ple_conv_kernel_size", "ngram_vocab_size_base", "seed")
+    c.ignore("make_ngram_vocab_size_divisible_by", "split_ngram_parts", "indexer_budget", "intermediate_size")
+    c.expect("indexer_kv_heads", 1)
+    mixers, streams = delta_net(c), c.size("hc_count", 2)
+    index: dict[str, Any] = {"index_heads": c.size("indexer_n_heads"), "index_dim": c.size("indexer_head_dim")}
+    index |= {"index_norm": GEMMA, "pool": c.size("indexer_compress_ratio")}
+    mixers["indexed_attention"] = Indexed(**shape(mixers["full_attention"]), **index)
+    c.notes.append("indexer_budget is not applied: every pair is counted, as eager code multiplies it")
+    every = c.optional("full_attention_interval") or 4
+    kinds = layer_types(c, "layer_types", ("linear_attention", "full_attention", "indexed_attention"), n)
+    kinds = kinds or ["linear_attention" if (i + 1) % every else "indexed_attention" for i in range(n)]
+    kinds = ["indexed_attention" if kind == "full_attention" else kind for kind in kinds]
+    tables = _ngrams(c, kinds, streams)
+    moe = qwen_moe(c)
+    order = [(kind, tables.get(i + 1)) for i, kind in enumerate(kinds)]
+    layers = in_order(order, lambda kind: Layers(1, mixers[kind[0]], moe, beside=kind[1], norms=()))
+    extras = (GatedResidual(streams, c.size("hc_lowrank")),)
+    return model(c, decoder=layers, norm=GEMMA, final_norm=False, extras=extras)
+
+
+def _ngrams(c: Config, kinds: list[str], streams: int) -> dict[int, NGrams]:
+    """The tables of the layers that ple_layer_ids names, from 1 on: each lookup has a prime number of rows, the next one."""
+    stated = c.list("ple_layer_ids") or []
+    if not all(type(i) is int and 1 <= i <= len(kinds) and kinds[i - 1] == "linear_attention" for i in stated):
+        raise c.wrong("ple_layer_ids", stated, f"numbers of layers with linear attention, from 1 to {len(kinds)}")
+    chosen = sorted(set(stated))
+    if not chosen:
+        return {}
+    size, base, step = c.size("ngram_size", 2), c.size("ngram_vocab_size_base"), c.size("make_ngram_vocab_size_divisible_by")
+    lookups = (size - 1) * c.size("heads_per_ngram")
+    d_ple = c.optional("ple_embed_dim") or c.size("hidden_size")
+    if base > 10**10 or lookups * len(chosen) > 10_000:
+        raise c.wrong("ngram_vocab_size_base", base, "at most 10^10, with at most 10,000 lookups in all")
+    if d_ple % lookups:
+        raise c.wrong("ple_embed_dim", d_ple, f"a multiple of the {lookups} lookups")
+    primes = islice(filter(_is_prime, count(base)), lookups * len(chosen))
+    tables = {}
+    for layer in chosen:
+        rows = -(-sum(islice(primes, lookups)) // step) * step
+        tables[layer] = NGrams(rows, d_ple // lookups, lookups, streams, c.size("ple_conv_kernel_size"), size)
+    return tables
+
+
+def _is_prime(value: int) -> bool:
+    return value > 1 and all(value % divisor for divisor in range(2, isqrt(value) + 1))

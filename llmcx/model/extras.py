@@ -127,8 +127,44 @@ class HyperConnections(NamedTuple):
         yield where.op(f"{name}.mean", "product", Saved("streams", elements), elements=elements, cut=TOKENS)
 
 
-Extra = Union[PerLayer, AltUp, Laurel, HyperConnections]
+class GatedResidual(NamedTuple):
+    """``streams`` copies of the residual stream, of which each part reads a mean, weighed channel by channel through a bottleneck
+    of ``rank``, and writes to all by a number each (Qwen4-Exp). The streams' norm is the part's, and after the last layer the
+    final one.
+    """
+
+    streams: int
+    rank: int
+    type: Literal["gated_residual"] = "gated_residual"
+
+    def outside(self, at: LayerRun) -> Iterator[Op]:
+        """The mean that the head reads."""
+        yield from self._mean(at, "residual.final")
+
+    def inside(self, where: LayerRun) -> Iterator[Op]:
+        """Before and after the mixer, before and after the feed-forward."""
+        elements = where.tokens * self.streams * where.d_model
+        for part in ("attention", "ffn"):
+            yield from self._mean(where, f"residual.{part}")
+            wide = self.streams * where.d_model
+            yield where.linear(f"residual.{part}.inject", wide, self.streams, saves=False, cut=TOKENS)
+            kept = Saved("what is written, and the weights", where.tokens * (where.d_model + self.streams))
+            yield where.op(f"residual.{part}.sum", "residual", kept, elements=2 * elements, cut=TOKENS)
+
+    def _mean(self, where: LayerRun, name: str) -> Iterator[Op]:
+        wide, n = self.streams * where.d_model, where.tokens
+        norm = where.spec.norm
+        yield where.norm(f"{name}.norm", norm, where.d_model, n * self.streams, self.streams)
+        yield where.linear(f"{name}.down", wide, self.rank, cut=TOKENS)
+        yield where.op(f"{name}.activation", "silu", Saved("activation", n * self.rank), elements=n * self.rank, cut=TOKENS)
+        yield where.linear(f"{name}.up", self.rank, wide, cut=TOKENS)
+        yield where.op(f"{name}.gate", "sigmoid", Saved("gate", n * wide), elements=n * wide, cut=TOKENS)
+        yield where.op(f"{name}.mean", "product", elements=n * wide, cut=TOKENS)
+
+
+Extra = Union[PerLayer, AltUp, Laurel, HyperConnections, GatedResidual]
 EXTRAS: dict[str, Any] = {"per_layer": PerLayer, "altup": AltUp, "laurel": Laurel, "hyper_connections": HyperConnections}
+EXTRAS["gated_residual"] = GatedResidual
 
 
 def check(extra: Extra) -> None:

@@ -658,6 +658,17 @@ inkling_text InklingForCausalLM dense num_hidden_layers=3 head_dim=20 swa_num_at
   vary head_dim=12 swa_num_key_value_heads=2 swa_head_dim=14 d_rel=8 rel_extent=30 conv_kernel_size=4 moe_intermediate_size=32
     n_routed_experts=4 num_experts_per_tok=3 n_shared_experts=1 dense_mlp_idx=1 dense_mlp_idx=1+dense_intermediate_size=60
     layer_types=[hybrid*2,hybrid_sliding] unpadded_vocab_size=97 @seq=38 GQA TIED
+qwen4_exp_text Qwen4ExpForCausalLM vocab_size=101 hidden_size=48 num_hidden_layers=4 num_attention_heads=4 num_key_value_heads=2
+    head_dim=20 DELTA full_attention_interval=2 num_experts=5 num_experts_per_tok=2 moe_intermediate_size=28
+    shared_expert_intermediate_size=36 hc_count=3 hc_lowrank=10 indexer_n_heads=3 indexer_kv_heads=1 indexer_head_dim=22
+    indexer_budget=4 indexer_compress_ratio=2 pad_token_id=0 eos_token_id=1
+    rope_parameters={"rope_type":"default","rope_theta":10000.0,"partial_rotary_factor":0.5,"mrope_section":[2,2,1]}
+    ngram_vocab_size_base=30 ple_embed_dim=24 ngram_size=3 heads_per_ngram=2 make_ngram_vocab_size_divisible_by=8
+  vary num_experts=4 num_experts_per_tok=3 moe_intermediate_size=32 shared_expert_intermediate_size=44 hc_count=2 hc_lowrank=14
+    indexer_n_heads=2 indexer_head_dim=24 indexer_compress_ratio=4 ple_layer_ids=[1]|[1,3]
+    ple_layer_ids=[3]+ple_conv_kernel_size=3
+    ple_layer_ids=[1]+ngram_size=4+heads_per_ngram=4 ple_layer_ids=[1]+ngram_vocab_size_base=90 attention_bias=true
+    layer_types=[full_attention,linear_attention*3] linear_num_key_heads=1 @batch=1 GQA TIED
 # Further decoders, dense.
 internlm3 LlamaForCausalLM dense head_dim=12
   vary head_dim=20 attention_bias=true+mlp_bias=true GQA TIED
@@ -831,7 +842,7 @@ big_bird BigBirdForMaskedLM BERT max_position_embeddings=128 attention_type=orig
 """
 FAMILIES = families(TABLE)
 WANTED = (*FAMILIES, "kimi_k2")
-NO_DEFAULT = {"lfm2_moe", "dots1"}
+NO_DEFAULT = {"lfm2_moe", "dots1", "qwen4_exp_text"}
 """The default config cannot be built."""
 
 

@@ -38,6 +38,7 @@ MIXERS = {
     "dynamic": "further:Dynamic",
     "routed": "further:Routed",
     "convolved": "further:Convolved",
+    "ngrams": "ngrams:NGrams",
     "attention": "attention:Attention",
     "mamba": "mamba:Mamba",
     "mamba2": "mamba2:Mamba2",
