@@ -30,6 +30,7 @@ NESTED: dict[str, Any] = {
     "embedding": parts.Embedding,
     "norm": parts.Norm,
     "head": parts.Head,
+    "labels": parts.Labels,
     "mixer": MIXERS,
     "beside": MIXERS,
     "cross": {"attention": parts.Attention},

@@ -15,6 +15,7 @@ from typing import Any
 from llmcx import plugins
 from llmcx.errors import InputError, shown, unknown_name
 from llmcx.huggingface.config import Config, table
+from llmcx.huggingface.labels import LABELLED
 from llmcx.huggingface.storage import stored_of
 from llmcx.model.spec import ModelSpec
 
@@ -172,8 +173,11 @@ def _reader(name: str, notes: list[str]) -> Reader | None:
 
 
 def _language_model(outer: Mapping[str, Any], inner: Mapping[str, Any], source: str, notes: list[str]) -> dict[str, Any]:
-    """The text_config of a multimodal file as a file of its own, with a causal head."""
+    """The text_config of a multimodal file as a file of its own, with a causal head, or one of labels."""
     out = {"model_type": TEXT_TYPES.get(str(outer.get("model_type"))), **inner, "architectures": None}
+    named = outer.get("architectures")
+    if isinstance(named, list) and named and str(named[0]).endswith(LABELLED):  # a head on the language model all the same
+        out |= {key: outer[key] for key in ("architectures", "num_labels", "id2label") if key in outer}
     tied = outer.get("tie_word_embeddings")
     if str(out["model_type"]) in OUTER_TIES:
         if inner.get("tie_word_embeddings") and not tied:

@@ -8,7 +8,8 @@ from pathlib import PurePath
 from typing import Any, TypeVar
 
 from llmcx.errors import InputError
-from llmcx.huggingface.config import ROTARY, SCORES, Config
+from llmcx.huggingface.config import ROTARY, SCORES, Config, table
+from llmcx.huggingface.labels import asked, labels
 from llmcx.model.spec import Attention, Embedding, Gated, Head, Layers, ModelSpec, Norm, Plain, Sliding, Standard, runs_of
 
 Kind = TypeVar("Kind")
@@ -37,7 +38,7 @@ def activation(c: Config, key: str) -> Any:
 def head(
     c: Config, causal: tuple[str, ...] = ("ForCausalLM", "LMHeadModel"), bias: bool = False, ties: bool = True
 ) -> Head | None:
-    """The LM head that `architectures` asks for: by default the causal one; none for a bare model.
+    """The LM head that `architectures` asks for: by default the causal one; none for a bare model, or one with labels.
 
     ``ties`` False where transformers never ties it to the embedding, whatever the file says.
 
@@ -49,15 +50,10 @@ def head(
     tied = c.flag("tie_word_embeddings", True)
     if not named or named[0].endswith(causal):
         return Head(tied=tied and ties, bias=bias)
-    if _is_bare(named[0], c.model_type):
+    if asked(c) or _is_bare(named[0], c.model_type):
         return None
-    raise c.wrong("architectures", named[0], f"a class that ends in {', '.join(causal)}, or the bare Model of {c.model_type}")
-
-
-def first_named(c: Config) -> str:
-    """The class that `architectures` names first, "" where it names none."""
-    named = c.data.get("architectures")
-    return named[0] if isinstance(named, list) and named and isinstance(named[0], str) else ""
+    ends = ", ".join((*causal, *table()["families"].get(c.model_type, {}).get("labels", ())))
+    raise c.wrong("architectures", named[0], f"a class that ends in {ends}, or the bare Model of {c.model_type}")
 
 
 def _is_bare(name: str, model_type: str) -> bool:
@@ -86,6 +82,8 @@ def model(c: Config, *, d_model: str = "hidden_size", context: str | None = "max
         made["embedding"] = Embedding(c.size("vocab_size"))
     if "head" not in parts:
         made["head"] = head(c)
+    if "labels" not in parts:
+        made["labels"] = labels(c)
     return ModelSpec(**made, **parts)
 
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from llmcx.huggingface import family
-from llmcx.huggingface.common import ACTIVATIONS, LAYER, RMS, activation, first_named, head, in_order, layer_count, model
+from llmcx.huggingface.common import ACTIVATIONS, LAYER, RMS, activation, head, in_order, layer_count, model
 from llmcx.huggingface.config import ROUTING, Config
+from llmcx.huggingface.labels import TOKEN, asked, encoder_labels, first_named
 from llmcx.model.spec import FFN, Activation, Attention, Embedding, Gated, Head, Layers, ModelSpec, MoE, Plain
 
 CONDITIONAL = ("ForConditionalGeneration",)
@@ -55,14 +56,15 @@ def t5_depth(c: Config) -> dict[str, int]:
 def t5_outside(c: Config, stacks: dict[str, tuple[Layers, ...]], built: Head | None, tables: int = 1) -> ModelSpec:
     """Both stacks, or the encoder alone."""
     parts: dict[str, Any] = {**stacks, "head": built, "embedding": Embedding(c.size("vocab_size"), token_tables=tables)}
+    parts["labels"] = encoder_labels(c, dense="tanh")
     if encoder_alone(c):
         parts |= {"decoder": (), "head": None, "embedding": Embedding(c.size("vocab_size"), token_tables=min(tables, 2))}
     return model(c, d_model="d_model", context=None, norm=RMS, **parts)
 
 
 def encoder_alone(c: Config) -> bool:
-    """Whether `architectures` asks for the encoder without the decoder: T5EncoderModel."""
-    return first_named(c).endswith("EncoderModel")
+    """Whether `architectures` asks for the encoder without the decoder: T5EncoderModel, T5ForTokenClassification."""
+    return first_named(c).endswith("EncoderModel") or asked(c) == TOKEN
 
 
 def t5_ignore(c: Config) -> None:
@@ -110,6 +112,7 @@ def bart(c: Config) -> ModelSpec:
     """Biases everywhere, a position table per stack (M2M-100 and NLLB: none).
 
     BART and Marian normalise after their parts, the others before, and at the end; BART and mBART their embeddings too.
+    BartForCausalLM and the like are the decoder alone, with a cross-attention that has nothing to attend to.
     """
     c.ignore("scale_embedding", "is_decoder", "encoder_layerdrop", "decoder_layerdrop", "add_bias_logits", "add_final_layer_norm")
     c.ignore("normalize_before", "normalize_embedding", "static_position_embeddings", "force_bos_token_to_be_generated")
@@ -128,13 +131,18 @@ def bart(c: Config) -> ModelSpec:
     learned = c.model_type in ("bart", "mbart")  # else sinusoids, which Pegasus and Marian hold as parameters
     rows = None if c.model_type == "m2m_100" else c.size("max_position_embeddings") + (2 if learned else 0)
     c.ignore("max_position_embeddings")
+    alone = first_named(c).endswith("ForCausalLM")
+    tables = 1 if tied or alone else 3
+    if alone:
+        c.ignore("encoder_layers", "encoder_attention_heads", "encoder_ffn_dim")
     return model(
         c,
         d_model="d_model",
-        embedding=Embedding(c.size("vocab_size"), rows, normed=learned, per_stack=True, token_tables=1 if tied else 3),
-        encoder=stack("encoder"),
+        embedding=Embedding(c.size("vocab_size"), rows, normed=learned, per_stack=True, token_tables=tables),
+        encoder=() if alone else stack("encoder"),
         decoder=stack("decoder"),
         norm=LAYER,
         final_norm=c.model_type not in ("bart", "marian"),
-        head=head(c, (*CONDITIONAL, "MTModel")),
+        head=head(c, (*CONDITIONAL, "MTModel", *(("ForCausalLM",) if c.model_type != "m2m_100" else ()))),
+        labels=encoder_labels(c, dense="tanh"),
     )

@@ -6,14 +6,17 @@ from dataclasses import replace
 from typing import Any
 
 from llmcx.huggingface import family
-from llmcx.huggingface.common import LAYER, activation, first_named, head, in_order, layer_count, model, windowed_layers
+from llmcx.huggingface.common import LAYER, activation, head, in_order, layer_count, model, windowed_layers
 from llmcx.huggingface.config import ROTARY, SUMMARY, Config
+from llmcx.huggingface.labels import ANSWER, CHOICE, SEQUENCE, asked, encoder_labels, first_named, label_count
 from llmcx.model.mixers.blocks import BigBird, LongformerBlocks
 from llmcx.model.spec import Attention, Embedding, Gated, Head, Layers, ModelSpec, Norm, Plain, Sliding
 
 MASKED = ("ForMaskedLM", "LMHeadModel")
 CAUSAL = dict.fromkeys(("roberta", "xlm-roberta", "camembert", "electra", "big_bird"), ("ForCausalLM",))  # the same head
-PAIRED = {"bert": ("ForPreTraining",), "big_bird": ("ForPreTraining",)}  # and a verdict on a pair of sentences
+PAIRED = dict.fromkeys(("bert", "big_bird", "albert"), ("ForPreTraining",))  # and a verdict on a pair of sentences
+# What is done to the one token that speaks for its sequence: BERT's pooler, for one.
+ONCE: dict[str, Any] = {"electra": "gelu", "distilbert": "relu"}
 
 
 def outside(c: Config, layers: tuple[Layers, ...], width: int | None = None, **more: Any) -> ModelSpec:
@@ -24,12 +27,15 @@ def outside(c: Config, layers: tuple[Layers, ...], width: int | None = None, **m
     types = None if c.model_type == "distilbert" else c.size("type_vocab_size")
     tables = Embedding(c.size("vocab_size"), c.size("max_position_embeddings"), types, width, normed=True)
     parts: dict[str, Any] = {"embedding": tables, "norm": LAYER, "final_norm": False, **more}
+    if "labels" not in parts:
+        parts["labels"] = encoder_labels(c, dense=ONCE.get(c.model_type, "tanh"))
     if "head" not in parts:
         built = head(c, (*MASKED, *CAUSAL.get(c.model_type, ()), *PAIRED.get(c.model_type, ())))
-        pair = built is not None and first_named(c).endswith("ForPreTraining")
+        paired = built is not None and first_named(c).endswith("ForPreTraining")
+        pair = (label_count(c) if c.model_type == "albert" else 2) if paired else 0
         second = built is not None and not built.tied and c.model_type not in ("electra", "distilbert")
         parts["head"] = built and Head(built.tied, True, True, second_bias=second, pair=pair)
-        parts.setdefault("pooler", built is None or pair)
+        parts.setdefault("pooler", paired or (built is None and not asked(c)))
     return model(c, encoder=layers, **parts)
 
 
@@ -92,8 +98,10 @@ def longformer(c: Config) -> ModelSpec:
     whole = isinstance(windows, list) and all(isinstance(w, int) and not isinstance(w, bool) and 4 <= w < 10**9 for w in windows)
     if not whole or len(windows) != n or any(w % 2 for w in windows):
         raise c.wrong("attention_window", c.get("attention_window"), "an even number from 4, or one for each layer")
-    heads = c.size("num_attention_heads")
-    layers = in_order(windows, lambda window: replace(layers_of(c, LongformerBlocks(heads, window)), repeat=1))
+    if asked(c) in (ANSWER, CHOICE):
+        raise c.wrong("architectures", first_named(c), "another class: here the length of the question says what attends to all")
+    heads, marked = c.size("num_attention_heads"), int(asked(c) == SEQUENCE)
+    layers = in_order(windows, lambda window: replace(layers_of(c, LongformerBlocks(heads, window, marked)), repeat=1))
     return outside(c, layers, pad_to=max(windows))
 
 
@@ -107,7 +115,12 @@ def big_bird(c: Config) -> ModelSpec:
     sparse = c.text("attention_type", ("block_sparse", "original_full")) == "block_sparse"
     mixer = BigBird(heads, block, random, bias) if sparse else Attention(heads, bias=bias, out_bias=True, softmax_fp32=False)
     padding = {"pad_to": block, "pad_above": BigBird.full_up_to(block, random)} if sparse else {}
-    return outside(c, (layers_of(c, mixer),), pooler=True, **padding)
+    layers = layers_of(c, mixer)
+    found = encoder_labels(c, dense=activation(c, "hidden_act") if asked(c) == SEQUENCE else "tanh")
+    if found and asked(c) == ANSWER and isinstance(layers.ffn, Plain):
+        found = replace(found, ffn=layers.ffn, normed=True)
+    pooler = asked(c) not in (ANSWER, CHOICE)
+    return outside(c, (layers,), pooler=pooler, labels=found, **padding)
 
 
 @family("modernbert")
@@ -128,12 +141,15 @@ def modernbert(c: Config) -> ModelSpec:
         """The first layer has no norm before its attention."""
         return Layers(1, local if kind[0] else mixer, ffn, norms=("ffn",) if kind[1] else None)
 
-    built = head(c, MASKED)
+    built, found = head(c, MASKED), encoder_labels(c)
     bias, inner = c.flag("decoder_bias", True), c.flag("classifier_bias")
+    if found:  # before which stands what stands before the masked-LM head
+        found = replace(found, dense=activation(c, "classifier_activation"), dense_bias=inner, normed=True)
     return model(
         c,
         embedding=Embedding(c.size("vocab_size"), normed=True),
         encoder=in_order(((windowed, i == 0) for i, windowed in kinds), make),
         norm=norm,
         head=built and Head(tied=built.tied, bias=bias, transform=True, transform_bias=inner),
+        labels=found,
     )

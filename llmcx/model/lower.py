@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from llmcx.model.run import LayerRun, Run
-from llmcx.model.spec import Attention, Layers, ModelSpec, MoE
+from llmcx.model.spec import Attention, Labels, Layers, ModelSpec, MoE
 from llmcx.ops.op import TOKENS, VOCAB, WHOLE, Dims, Op, Saved
 
 __all__ = ["Run", "lower"]
@@ -89,7 +89,9 @@ def _head(spec: ModelSpec, run: Run, tokens: int) -> Iterator[Op]:
         one = LayerRun(spec, run, run.batch, 1, 1, 0, False, "head", role="head_transform")
         yield one.linear("pooler", spec.d_model, spec.d_model, True, saves=False, cut=WHOLE)._replace(grad=False)
         if part is not None and part.pair:
-            yield one.linear("head.pair", spec.d_model, 2, True, saves=False, cut=WHOLE)._replace(grad=False)
+            yield one.linear("head.pair", spec.d_model, part.pair, True, saves=False, cut=WHOLE)._replace(grad=False)
+    if spec.labels is not None:
+        yield from _labels(spec, spec.labels, run, run.batch if spec.labels.once else tokens)
     if part is None:
         return
     width = spec.embedding.width or spec.d_model
@@ -112,13 +114,28 @@ def _head(spec: ModelSpec, run: Run, tokens: int) -> Iterator[Op]:
         yield at.op("head.second_bias", "vector", size=spec.embedding.vocab, cut=VOCAB)
 
 
+def _labels(spec: ModelSpec, part: Labels, run: Run, tokens: int) -> Iterator[Op]:
+    """What stands before the labels, then so many numbers of each of ``tokens``."""
+    d, at = spec.d_model, LayerRun(spec, run, 1, tokens, tokens, 0, False, "head", role="head_transform")
+    if part.dense is not None:
+        yield at.linear("head.dense", d, d, part.dense_bias, cut=WHOLE)
+        yield at.op("head.activation", part.dense, Saved("activation", tokens * d), elements=tokens * d, cut=WHOLE)
+    if part.ffn is not None:
+        yield from part.ffn.ops(at, "head.ffn")
+    if part.normed:
+        yield at.norm("head.norm", spec.norm, d, cut=WHOLE)
+    yield at.linear("head.labels", d, part.numbers, part.bias, cut=WHOLE)
+
+
 def _layer(layers: Layers, where: LayerRun) -> Iterator[Op]:
     """Norms, and the parts with a residual sum after each."""
     dropped = (Saved("dropout mask", where.tokens * where.d_model, "bool"),) if where.run.dropout else ()
     elements = where.tokens * where.d_model
     residual = where.op("residual", "residual", *dropped, elements=elements, cut=TOKENS, role="residual")
+    alone = layers.cross is not None and not where.source
     for norm in layers.norm_names:
-        yield where.norm(f"norm.{norm}", where.spec.norm, where.d_model, role="norm")
+        rows = 0 if alone and norm == "cross_attention" else None
+        yield where.norm(f"norm.{norm}", where.spec.norm, where.d_model, rows, role="norm")
     if layers.mixer is not None:
         yield from layers.mixer.ops(where)
         yield residual
@@ -126,8 +143,12 @@ def _layer(layers: Layers, where: LayerRun) -> Iterator[Op]:
         yield from layers.beside.ops(where._replace(role="beside"))
         yield residual
     if layers.cross is not None:
-        yield from layers.cross.ops(where._replace(role="cross"), "cross_attention", cross=True)
-        yield residual
+        crossed = layers.cross.ops(where._replace(role="cross"), "cross_attention", cross=True)
+        if alone:  # a decoder without its encoder has the weights, and does not run them
+            yield from (op._replace(dims=op.dims | {"tokens": 0}, saved=()) for op in crossed if op.kind == "linear")
+        else:
+            yield from crossed
+            yield residual
     if layers.ffn is not None:
         yield from layers.ffn.ops(where._replace(role="ffn"), "moe" if isinstance(layers.ffn, MoE) else "ffn")
         yield residual

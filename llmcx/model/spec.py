@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
-from typing import Any
+from typing import Any, Literal
 
 from llmcx.errors import InputError, check_size, check_sizes
 from llmcx.model.cores import CORES, Chunked, Core, Flash, Linformer, Local, Longformer, Performer, Sliding, Standard, Strided
@@ -33,6 +33,7 @@ __all__ = [
     "Flash",
     "Gated",
     "Head",
+    "Labels",
     "Layers",
     "Linformer",
     "Local",
@@ -81,7 +82,7 @@ class Head:
 
     ``transform`` puts a dense layer, an activation and a norm before it (BERT's masked-LM head), which when untied has a
     ``second_bias`` over the vocabulary; a factorised embedding puts a projection down. ``discriminator`` replaces the vocabulary
-    by ELECTRA's verdict on each token: a dense layer and one number. ``pair`` adds BERT's verdict on a pair of sentences, two
+    by ELECTRA's verdict on each token: a dense layer and one number. ``pair`` adds BERT's verdict on a pair of sentences, so many
     numbers from the pooled token, which the language-model loss does not train.
     """
 
@@ -91,7 +92,26 @@ class Head:
     transform_bias: bool = True
     second_bias: bool = False
     discriminator: bool = False
-    pair: bool = False
+    pair: int = 0
+
+
+@dataclass(frozen=True)
+class Labels:
+    """A head of ``numbers`` labels in place of one over the vocabulary: of every token, or of one token a sequence (``once``).
+
+    Before it may stand a ``dense`` layer with that activation (BERT's pooler), a feed-forward, a norm (``normed``).
+    """
+
+    numbers: int
+    once: bool = False
+    bias: bool = True
+    dense: Literal["tanh", "gelu", "gelu_new", "gelu_tanh", "relu", "silu"] | None = None
+    dense_bias: bool = True
+    ffn: Plain | None = None
+    normed: bool = False
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "numbers")
 
 
 @dataclass(frozen=True)
@@ -132,6 +152,7 @@ class Layers:
 class ModelSpec:
     """A whole model. The first block of fields says what it is; the second what it is called and where it was read.
 
+    ``labels`` is a head of labels, where there is none over the vocabulary.
     ``pooler`` is BERT's dense layer over the first token, which a language-model loss does not train. ``pad_to`` rounds the
     encoder's length up to a multiple, where it is longer than ``pad_above`` (Longformer, BigBird). ``extras`` are in every layer.
     ``mtp`` layers for multi-token prediction are released beside it, and counted apart (:func:`llmcx.costs.params.mtp`).
@@ -145,6 +166,7 @@ class ModelSpec:
     norm: Norm = field(default_factory=Norm)
     final_norm: bool = True
     head: Head | None = field(default_factory=Head)
+    labels: Labels | None = None
     pooler: bool = False
     pad_to: int | None = None
     pad_above: int = 0

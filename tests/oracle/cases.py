@@ -141,7 +141,9 @@ TABLE = r"""
 # The GPT line.
 gpt2 GPT2LMHeadModel vocab_size=97 n_positions=40 n_embd=24 n_layer=3 n_head=4
   vary n_inner=40 n_positions=64 n_head=3 reorder_and_upcast_attn=true scale_attn_by_inverse_layer_idx=true
-    architectures=GPT2Model add_cross_attention=true activation_function=relu UNTIED LENGTHS
+    architectures=GPT2Model|GPT2ForTokenClassification|GPT2ForQuestionAnswering
+    architectures=GPT2ForSequenceClassification+pad_token_id=0+num_labels=3 add_cross_attention=true activation_function=relu
+    UNTIED LENGTHS
   kept tiny LENGTHS UNTIED n_layer=4 n_head=3 n_inner=40 vocab_size=103 activation_function=gelu|relu
   gpt2-medium: n_embd=1024 n_layer=24 n_head=16
   gpt2-large: n_embd=1280 n_layer=36 n_head=20
@@ -152,7 +154,7 @@ gpt_neo GPTNeoForCausalLM vocab_size=97 max_position_embeddings=40 hidden_size=2
   gpt-neo-125m: hidden_size=768 num_layers=12 num_heads=12 attention_types=[[["global","local"],6]]
   gpt-neo-2.7B: hidden_size=2560 num_layers=32 num_heads=20 attention_types=[[["global","local"],16]]
 gptj GPTJForCausalLM vocab_size=97 n_positions=40 n_embd=48 n_layer=3 n_head=4 rotary_dim=4
-  vary n_inner=40 rotary_dim=8 TIED
+  vary architectures=GPTJForQuestionAnswering n_inner=40 rotary_dim=8 TIED
   gpt-j-6b: n_embd=4096 n_layer=28 n_head=16 rotary_dim=64 vocab_size=50400
 codegen CodeGenForCausalLM vocab_size=97 n_positions=40 n_embd=48 n_layer=3 n_head=4 rotary_dim=4
   vary n_inner=40 rotary_dim=8 TIED
@@ -170,6 +172,8 @@ opt OPTForCausalLM vocab_size=97 max_position_embeddings=40 hidden_size=24 word_
     num_attention_heads=4
   vary word_embed_proj_dim=16 do_layer_norm_before=false enable_bias=false layer_norm_elementwise_affine=false
     _remove_final_layer_norm=true word_embed_proj_dim=16+do_layer_norm_before=false UNTIED
+    architectures=OPTForQuestionAnswering architectures=OPTForSequenceClassification+pad_token_id=0
+    architectures=OPTModel+word_embed_proj_dim=16
   opt-350m: hidden_size=1024 word_embed_proj_dim=512 ffn_dim=4096 num_hidden_layers=24 num_attention_heads=16
     do_layer_norm_before=false
   opt-6.7b: hidden_size=4096 word_embed_proj_dim=4096 ffn_dim=16384 num_hidden_layers=32 num_attention_heads=32
@@ -195,7 +199,10 @@ falcon FalconForCausalLM vocab_size=97 hidden_size=48 num_hidden_layers=3 num_at
     multi_query=false parallel_attn=false
 # The Llama line.
 llama LlamaForCausalLM dense
-  vary attention_bias=true mlp_bias=true head_dim=20 architectures=LlamaModel pretraining_tp=2 GQA TIED LENGTHS
+  vary attention_bias=true mlp_bias=true head_dim=20
+    architectures=LlamaModel|LlamaForTokenClassification|LlamaForQuestionAnswering
+    architectures=LlamaForSequenceClassification+pad_token_id=0+num_labels=1 pretraining_tp=2
+    architectures=LlamaForTokenClassification+token_classification_bias=false GQA TIED LENGTHS
   kept SIZES head_dim=20 attention_bias=true mlp_bias=true hidden_act=gelu
     @seq=64+hidden_size=128+intermediate_size=352+num_attention_heads=8+vocab_size=1000
   Llama-2-70b: 8192/28672/80/64/8/32000
@@ -238,8 +245,10 @@ qwen2 Qwen2ForCausalLM dense
   Qwen2.5-72B: 8192/29568/80/64/8/152064
 qwen3 Qwen3ForCausalLM dense head_dim=20
   vary head_dim=12 attention_bias=true use_sliding_window=true+sliding_window=7+max_window_layers=1 GQA TIED
+    architectures=Qwen3Model architectures=Qwen3ForSequenceClassification+pad_token_id=0+id2label={"0":"no","1":"yes","2":"?"}
   kept tiny LENGTHS
   Qwen3-0.6B: 1024/3072/28/16/8/151936 head_dim=128 tie_word_embeddings=true
+  Qwen3-Embedding-8B: 4096/12288/36/32/8/151665 head_dim=128 architectures=["Qwen3Model"]
   Qwen3-8B: 4096/12288/36/32/8/151936 head_dim=128
   Qwen3-32B: 5120/25600/64/64/8/151936 head_dim=128
 gemma3_text Gemma3ForCausalLM dense head_dim=20 sliding_window=7 sliding_window_pattern=2
@@ -586,7 +595,9 @@ apertus ApertusForCausalLM dense
 # Encoders and decoders.
 t5 T5ForConditionalGeneration T5
   vary num_decoder_layers=2 d_kv=8 d_ff=40 feed_forward_proj=gated-gelu|gelu relative_attention_num_buckets=12 num_heads=3
-    architectures=T5EncoderModel|T5Model feed_forward_proj=gated-gelu+tie_word_embeddings=false @seq=7+@decoder_seq=23 UNTIED
+    architectures=T5EncoderModel|T5Model|T5ForTokenClassification|T5ForQuestionAnswering
+    architectures=T5ForSequenceClassification+num_labels=5+@decoder_seq=19 feed_forward_proj=gated-gelu+tie_word_embeddings=false
+    @seq=7+@decoder_seq=23 UNTIED
   t5-base: d_model=768 d_ff=3072 num_layers=12 num_heads=12
   t5-11b: d_model=1024 d_ff=65536 d_kv=128 num_layers=24 num_heads=128
   t5-v1_1-base: d_model=768 d_ff=2048 num_layers=12 num_heads=12 feed_forward_proj=gated-gelu tie_word_embeddings=false
@@ -607,17 +618,19 @@ switch_transformers SwitchTransformersForConditionalGeneration T5 num_layers=4 n
     num_sparse_decoder_layers=6
 bart BartForConditionalGeneration BART
   vary encoder_layers=3 encoder_ffn_dim=36 decoder_ffn_dim=36 encoder_attention_heads=3 decoder_attention_heads=3
-    scale_embedding=true architectures=BartModel max_position_embeddings=50 @seq=7+@decoder_seq=23 UNTIED
+    scale_embedding=true architectures=BartModel|BartForCausalLM|BartForQuestionAnswering
+    architectures=BartForSequenceClassification+num_labels=5+@decoder_seq=19
+    architectures=BartForCausalLM+tie_word_embeddings=false max_position_embeddings=50 @seq=7+@decoder_seq=23 UNTIED
   bart-base: vocab_size=50265 d_model=768 encoder_layers=6 decoder_layers=6 encoder_ffn_dim=3072 decoder_ffn_dim=3072
     encoder_attention_heads=12 decoder_attention_heads=12
   bart-large: vocab_size=50265 d_model=1024
 mbart MBartForConditionalGeneration BART
-  vary UNTIED
+  vary architectures=MBartForSequenceClassification+@decoder_seq=19 architectures=MBartForCausalLM UNTIED
 pegasus PegasusForConditionalGeneration BART
-  vary encoder_layers=3 max_position_embeddings=50 UNTIED
+  vary architectures=PegasusForCausalLM encoder_layers=3 max_position_embeddings=50 UNTIED
   pegasus-large: vocab_size=96103 d_model=1024 encoder_layers=16 decoder_layers=16 encoder_ffn_dim=4096 decoder_ffn_dim=4096
 marian MarianMTModel BART pad_token_id=96 decoder_start_token_id=96 eos_token_id=0 forced_eos_token_id=0
-  vary encoder_layers=3 max_position_embeddings=50 UNTIED
+  vary architectures=MarianForCausalLM encoder_layers=3 max_position_embeddings=50 UNTIED
   opus-mt-en-de: vocab_size=58101 d_model=512 encoder_layers=6 decoder_layers=6 encoder_ffn_dim=2048 decoder_ffn_dim=2048
     encoder_attention_heads=8 decoder_attention_heads=8 max_position_embeddings=512 pad_token_id=58100
 m2m_100 M2M100ForConditionalGeneration BART
@@ -625,38 +638,55 @@ m2m_100 M2M100ForConditionalGeneration BART
   m2m100_418M: vocab_size=128112 d_model=1024 encoder_layers=12 decoder_layers=12
 bert BertForMaskedLM BERT
   vary max_position_embeddings=50 type_vocab_size=3 architectures=BertModel|BertForPreTraining|BertLMHeadModel
+    architectures=BertForSequenceClassification|BertForMultipleChoice|BertForNextSentencePrediction|BertForQuestionAnswering
+    architectures=BertForSequenceClassification+id2label={"0":"a"} architectures=BertForTokenClassification+num_labels=9
     num_attention_heads=3 UNTIED
   bert-base-uncased: BERT_BASE vocab_size=30522
   bert-large-uncased: hidden_size=1024 num_hidden_layers=24 num_attention_heads=16 intermediate_size=4096 vocab_size=30522
 roberta RobertaForMaskedLM BERT
-  vary max_position_embeddings=50 type_vocab_size=1 architectures=RobertaModel|RobertaForCausalLM UNTIED
+  vary max_position_embeddings=50 type_vocab_size=1 architectures=RobertaModel|RobertaForCausalLM|RobertaForMultipleChoice
+    architectures=RobertaForSequenceClassification+num_labels=3 architectures=RobertaForTokenClassification UNTIED
   roberta-base: BERT_BASE vocab_size=50265 max_position_embeddings=514 type_vocab_size=1
 xlm-roberta XLMRobertaForMaskedLM BERT
-  vary UNTIED
+  vary architectures=XLMRobertaModel architectures=XLMRobertaForSequenceClassification+num_labels=1 UNTIED
+  bge-reranker-v2-m3: hidden_size=1024 num_hidden_layers=24 num_attention_heads=16 intermediate_size=4096 vocab_size=250002
+    max_position_embeddings=8194 type_vocab_size=1 architectures=["XLMRobertaForSequenceClassification"] num_labels=1
   xlm-roberta-base: BERT_BASE vocab_size=250002 max_position_embeddings=514 type_vocab_size=1
 camembert CamembertForMaskedLM BERT
-  vary type_vocab_size=1 architectures=CamembertModel|CamembertForCausalLM UNTIED
+  vary type_vocab_size=1 architectures=CamembertModel|CamembertForCausalLM|CamembertForQuestionAnswering UNTIED
 distilbert DistilBertForMaskedLM vocab_size=97 dim=24 n_layers=2 n_heads=4 hidden_dim=44 max_position_embeddings=40
-  vary n_heads=3 activation=relu architectures=DistilBertModel UNTIED
+  vary n_heads=3 activation=relu architectures=DistilBertModel|DistilBertForMultipleChoice
+    architectures=DistilBertForQuestionAnswering|DistilBertForTokenClassification
+    architectures=DistilBertForSequenceClassification+num_labels=3 UNTIED
 albert AlbertForMaskedLM BERT num_hidden_layers=5 embedding_size=16
-  vary num_hidden_groups=2 inner_group_num=2 embedding_size=24 architectures=AlbertModel UNTIED
+  vary num_hidden_groups=2 inner_group_num=2 embedding_size=24 architectures=AlbertModel|AlbertForMultipleChoice
+    architectures=AlbertForPreTraining+num_labels=3 architectures=AlbertForSequenceClassification+num_labels=3
+    architectures=AlbertForTokenClassification|AlbertForQuestionAnswering UNTIED
   albert-base-v2: BERT_BASE embedding_size=128 vocab_size=30000
   albert-xxlarge-v2: hidden_size=4096 num_hidden_layers=12 num_attention_heads=64 intermediate_size=16384 embedding_size=128
 electra ElectraForMaskedLM BERT embedding_size=16
-  vary embedding_size=24 architectures=ElectraModel|ElectraForPreTraining|ElectraForCausalLM UNTIED
+  vary embedding_size=24 architectures=ElectraModel|ElectraForPreTraining|ElectraForCausalLM
+    architectures=ElectraForSequenceClassification+num_labels=3
+    architectures=ElectraForMultipleChoice|ElectraForTokenClassification
+    architectures=ElectraForQuestionAnswering UNTIED
   electra-small-generator: vocab_size=30522
   electra-base-discriminator: BERT_BASE vocab_size=30522 embedding_size=768 architectures=[ElectraForPreTraining]
 modernbert ModernBertForMaskedLM 24/36/4/3/-/101 local_attention=8 max_position_embeddings=64 pad_token_id=0
   vary norm_bias=true attention_bias=true mlp_bias=true decoder_bias=false classifier_bias=true global_attn_every_n_layers=2
-    architectures=ModernBertModel UNTIED
+    architectures=ModernBertModel|ModernBertForTokenClassification|ModernBertForQuestionAnswering|ModernBertForMultipleChoice
+    architectures=ModernBertForSequenceClassification+num_labels=1+classifier_pooling=mean
+    architectures=ModernBertForSequenceClassification+classifier_bias=true UNTIED
   ModernBERT-base: 768/1152/22/12/-/50368
   ModernBERT-large: 1024/2624/28/16/-/50368
 longformer LongformerForMaskedLM BERT max_position_embeddings=80 attention_window=8 pad_token_id=1
-  vary attention_window=[4,4]|6|64 architectures=LongformerModel @seq=8|16|38 UNTIED
+  vary attention_window=[4,4]|6|64 architectures=LongformerModel|LongformerForTokenClassification
+    architectures=LongformerForSequenceClassification @seq=8|16|38 UNTIED
   longformer-base-4096: BERT_BASE vocab_size=50265 max_position_embeddings=4098 type_vocab_size=1
     attention_window=[512,512,512,512,512,512,512,512,512,512,512,512]
 big_bird BigBirdForMaskedLM BERT max_position_embeddings=128 attention_type=original_full
-  vary use_bias=false type_vocab_size=3 architectures=BigBirdModel|BigBirdForCausalLM
+  vary use_bias=false type_vocab_size=3 architectures=BigBirdModel|BigBirdForCausalLM|BigBirdForPreTraining
+    architectures=BigBirdForSequenceClassification|BigBirdForMultipleChoice|BigBirdForTokenClassification
+    architectures=BigBirdForQuestionAnswering
     attention_type=block_sparse+block_size=4+num_random_blocks=2
     attention_type=block_sparse+block_size=4+num_random_blocks=2+@seq=64
     attention_type=block_sparse+block_size=4+num_random_blocks=2+@seq=61

@@ -3,13 +3,16 @@
     python tests/oracle/defaults.py [--check]
 
 For each model_type of cases.py the raw defaults of its configuration class (before it derives one from another), without the keys
-that every configuration has, and its attribute_map (other names that it accepts for a key). Needs transformers.
+that every configuration has, its attribute_map (other names that it accepts for a key), and its heads of labels. Needs
+transformers.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -34,6 +37,13 @@ def raw(kind: Any) -> dict[str, Any]:
     return {key: value for key, value in out.items() if isinstance(value, (int, float, str, bool, list, dict, tuple, type(None)))}
 
 
+def labels(kind: Any) -> list[str]:
+    """How the family's classes end that have a head of labels."""
+    modeling = importlib.import_module(kind.__module__.replace("configuration_", "modeling_"))
+    ends = re.compile(r"For(SequenceClassification|TokenClassification|QuestionAnswering|MultipleChoice|NextSentencePrediction)$")
+    return sorted({found.group() for name in vars(modeling) if (found := ends.search(name)) and not name.startswith("Generic")})
+
+
 def collect() -> dict[str, Any]:
     from transformers import PretrainedConfig, __version__
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
@@ -47,6 +57,7 @@ def collect() -> dict[str, Any]:
             module = sys.modules[kind.__module__]
             defaults[key] = {k: v for k, v in raw(getattr(module, sub)).items() if k not in common}
         families[name] = {"defaults": defaults, "names": dict(kind.attribute_map)}
+        families[name] |= {"labels": found} if (found := labels(kind)) else {}
     return {"transformers": __version__, "common": sorted(common), "families": families}
 
 
