@@ -29,6 +29,7 @@ FFN = DENSE | {"moe": parts.MoE}
 NESTED: dict[str, Any] = {
     "embedding": parts.Embedding,
     "norm": parts.Norm,
+    "final_norm_type": parts.Norm,
     "head": parts.Head,
     "labels": parts.Labels,
     "mixer": MIXERS,

@@ -27,6 +27,8 @@ MODULES = {
         exaone_moe afmoe qwen3_vl_moe_text glm4v_moe_text""",
     "encdec": "t5 mt5 umt5 switch_transformers bart mbart pegasus marian m2m_100",
     "encoder": "bert roberta xlm-roberta camembert electra distilbert albert modernbert longformer big_bird",
+    "masked": """ernie data2vec-text roberta-prelayernorm megatron-bert xlm-roberta-xl rembert roformer mpnet layoutlm esm
+        nomic_bert gte jina_embeddings_v3 eurobert esmc""",
     "gpt": "gpt2 gpt_bigcode gpt_neo gptj codegen gpt_neox opt bloom mpt falcon",
     "llama": """llama mistral ministral ministral3 phi3 qwen2 qwen3 olmo olmo2 olmo3 cohere cohere2
         granite glm glm4 smollm3 seed_oss exaone4 hunyuan_v1_dense arcee apertus ernie4_5 nemotron starcoder2 stablelm phi

@@ -8,8 +8,8 @@ from pathlib import PurePath
 from typing import Any, TypeVar
 
 from llmcx.errors import InputError
-from llmcx.huggingface.config import ROTARY, SCORES, Config, table
-from llmcx.huggingface.labels import asked, labels
+from llmcx.huggingface.config import ROTARY, SCORES, Config
+from llmcx.huggingface.labels import LABELLED, asked, known_heads, labels
 from llmcx.model.spec import Attention, Embedding, Gated, Head, Layers, ModelSpec, Norm, Plain, Sliding, Standard, runs_of
 
 Kind = TypeVar("Kind")
@@ -52,7 +52,7 @@ def head(
         return Head(tied=tied and ties, bias=bias)
     if asked(c) or _is_bare(named[0], c.model_type):
         return None
-    ends = ", ".join((*causal, *table()["families"].get(c.model_type, {}).get("labels", ())))
+    ends = ", ".join(dict.fromkeys((*causal, *(end for end in known_heads(c) if end in LABELLED))))
     raise c.wrong("architectures", named[0], f"a class that ends in {ends}, or the bare Model of {c.model_type}")
 
 

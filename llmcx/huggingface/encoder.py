@@ -8,32 +8,33 @@ from typing import Any
 from llmcx.huggingface import family
 from llmcx.huggingface.common import LAYER, activation, head, in_order, layer_count, model, windowed_layers
 from llmcx.huggingface.config import ROTARY, SUMMARY, Config
-from llmcx.huggingface.labels import ANSWER, CHOICE, SEQUENCE, asked, encoder_labels, first_named, label_count
+from llmcx.huggingface.labels import ANSWER, CHOICE, SEQUENCE, asked, encoder_labels, first_named, known_heads, label_count
 from llmcx.model.mixers.blocks import BigBird, LongformerBlocks
 from llmcx.model.spec import Attention, Embedding, Gated, Head, Layers, ModelSpec, Norm, Plain, Sliding
 
 MASKED = ("ForMaskedLM", "LMHeadModel")
-CAUSAL = dict.fromkeys(("roberta", "xlm-roberta", "camembert", "electra", "big_bird"), ("ForCausalLM",))  # the same head
-PAIRED = dict.fromkeys(("bert", "big_bird", "albert"), ("ForPreTraining",))  # and a verdict on a pair of sentences
 # What is done to the one token that speaks for its sequence: BERT's pooler, for one.
 ONCE: dict[str, Any] = {"electra": "gelu", "distilbert": "relu"}
+ONE_BIAS = ("electra", "distilbert", "esm", "gte")  # in an untied head: the matrix's own, or one beside it
 
 
 def outside(c: Config, layers: tuple[Layers, ...], width: int | None = None, **more: Any) -> ModelSpec:
     """BERT's outside: tables with a norm, and the masked-LM head with its transform, or a pooler; ``width`` factorises."""
     c.expect("add_cross_attention", False)
     c.expect("is_decoder", False)
-    c.expect("position_embedding_type", "absolute")
-    types = None if c.model_type == "distilbert" else c.size("type_vocab_size")
-    tables = Embedding(c.size("vocab_size"), c.size("max_position_embeddings"), types, width, normed=True)
-    parts: dict[str, Any] = {"embedding": tables, "norm": LAYER, "final_norm": False, **more}
+    if "position_embedding_type" not in c.read:
+        c.expect("position_embedding_type", "absolute")
+    parts: dict[str, Any] = {"norm": LAYER, "final_norm": False, **more}
+    if "embedding" not in parts:
+        types = c.size("type_vocab_size") if c.has("type_vocab_size") else None
+        parts["embedding"] = Embedding(c.size("vocab_size"), c.size("max_position_embeddings"), types, width, normed=True)
     if "labels" not in parts:
         parts["labels"] = encoder_labels(c, dense=ONCE.get(c.model_type, "tanh"))
     if "head" not in parts:
-        built = head(c, (*MASKED, *CAUSAL.get(c.model_type, ()), *PAIRED.get(c.model_type, ())))
+        built = head(c, (*MASKED, *(end for end in known_heads(c) if end in ("ForCausalLM", "ForPreTraining"))))
         paired = built is not None and first_named(c).endswith("ForPreTraining")
         pair = (label_count(c) if c.model_type == "albert" else 2) if paired else 0
-        second = built is not None and not built.tied and c.model_type not in ("electra", "distilbert")
+        second = built is not None and not built.tied and c.model_type not in ONE_BIAS
         parts["head"] = built and Head(built.tied, True, True, second_bias=second, pair=pair)
         parts.setdefault("pooler", paired or (built is None and not asked(c)))
     return model(c, encoder=layers, **parts)

@@ -21,8 +21,13 @@ def first_named(c: Config) -> str:
 
 def asked(c: Config) -> str:
     """How the class that `architectures` names ends, where transformers has one with a head of labels for the family; else ""."""
-    known = table()["families"].get(c.model_type, {}).get("labels", ())
-    return next((end for end in known if first_named(c).endswith(end)), "")
+    return next((end for end in LABELLED if end in known_heads(c) and first_named(c).endswith(end)), "")
+
+
+def known_heads(c: Config) -> list[str]:
+    """How the family's classes end that have a head, where these are more than the causal ones."""
+    found: list[str] = table()["families"].get(c.model_type, {}).get("heads", [])
+    return found
 
 
 def label_count(c: Config) -> int:

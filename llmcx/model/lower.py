@@ -53,7 +53,7 @@ def lower(spec: ModelSpec, run: Run) -> list[Op]:
             ops += (op._replace(copies=0, used=0) for op in made) if layers.reused else made
         if spec.final_norm:
             at = LayerRun(spec, run, run.batch, q, kv, met, decoding, f"{stack}.norm")
-            ops.append(at.norm("final_norm", spec.norm, spec.d_model, role="final_norm"))
+            ops.append(at.norm("final_norm", spec.final_norm_type or spec.norm, spec.d_model, role="final_norm"))
     ops += _head(spec, run, run.batch * out)
     return ops
 
@@ -94,7 +94,7 @@ def _head(spec: ModelSpec, run: Run, tokens: int) -> Iterator[Op]:
         yield from _labels(spec, spec.labels, run, run.batch if spec.labels.once else tokens)
     if part is None:
         return
-    width = spec.embedding.width or spec.d_model
+    width = part.width or spec.embedding.width or spec.d_model
     at = LayerRun(spec, run, 1, tokens, tokens, 0, False, "head", role="head_transform")
     last = at._replace(role="head")
     if part.discriminator:

@@ -80,10 +80,11 @@ class Embedding:
 class Head:
     """The LM head: tied to the token table or a matrix of its own.
 
-    ``transform`` puts a dense layer, an activation and a norm before it (BERT's masked-LM head), which when untied has a
-    ``second_bias`` over the vocabulary; a factorised embedding puts a projection down. ``discriminator`` replaces the vocabulary
-    by ELECTRA's verdict on each token: a dense layer and one number. ``pair`` adds BERT's verdict on a pair of sentences, so many
-    numbers from the pooled token, which the language-model loss does not train.
+    ``transform`` puts a dense layer, an activation and a norm before it (BERT's masked-LM head), ``width`` wide where that is
+    not the table's width (RemBERT); when untied, it has a ``second_bias`` over the vocabulary. A factorised embedding puts a
+    projection down before it. ``discriminator`` replaces the vocabulary by ELECTRA's verdict on each token: a dense layer and
+    one number. ``pair`` adds BERT's verdict on a pair of sentences, so many numbers from the pooled token, which the
+    language-model loss does not train.
     """
 
     tied: bool = True
@@ -93,6 +94,10 @@ class Head:
     second_bias: bool = False
     discriminator: bool = False
     pair: int = 0
+    width: int | None = None
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "width")
 
 
 @dataclass(frozen=True)
@@ -152,7 +157,7 @@ class Layers:
 class ModelSpec:
     """A whole model. The first block of fields says what it is; the second what it is called and where it was read.
 
-    ``labels`` is a head of labels, where there is none over the vocabulary.
+    ``labels`` is a head of labels, where there is none over the vocabulary. The final norm may be of another type than ``norm``.
     ``pooler`` is BERT's dense layer over the first token, which a language-model loss does not train. ``pad_to`` rounds the
     encoder's length up to a multiple, where it is longer than ``pad_above`` (Longformer, BigBird). ``extras`` are in every layer.
     ``mtp`` layers for multi-token prediction are released beside it, and counted apart (:func:`llmcx.costs.params.mtp`).
@@ -165,6 +170,7 @@ class ModelSpec:
     encoder: tuple[Layers, ...] = ()
     norm: Norm = field(default_factory=Norm)
     final_norm: bool = True
+    final_norm_type: Norm | None = None
     head: Head | None = field(default_factory=Head)
     labels: Labels | None = None
     pooler: bool = False

@@ -694,10 +694,65 @@ big_bird BigBirdForMaskedLM BERT max_position_embeddings=128 attention_type=orig
     attention_type=block_sparse+block_size=4+num_random_blocks=3+@seq=64
     attention_type=block_sparse+block_size=2+num_random_blocks=2+@seq=40 UNTIED
   bigbird-roberta-base: BERT_BASE vocab_size=50358 max_position_embeddings=4096
+# BERT with one thing changed.
+ernie ErnieForMaskedLM BERT
+  vary use_task_id=true use_task_id=true+task_type_vocab_size=5 architectures=ErnieModel|ErnieForPreTraining|ErnieForCausalLM
+    architectures=ErnieForSequenceClassification|ErnieForTokenClassification|ErnieForNextSentencePrediction UNTIED
+  ernie-3.0-base-zh: BERT_BASE vocab_size=40000 max_position_embeddings=2048 type_vocab_size=4 use_task_id=true
+megatron-bert MegatronBertForMaskedLM BERT
+  vary architectures=MegatronBertModel|MegatronBertForPreTraining|MegatronBertForCausalLM|MegatronBertForSequenceClassification
+    UNTIED
+data2vec-text Data2VecTextForMaskedLM BERT
+  vary architectures=Data2VecTextModel|Data2VecTextForCausalLM|Data2VecTextForSequenceClassification UNTIED
+roberta-prelayernorm RobertaPreLayerNormForMaskedLM BERT
+  vary architectures=RobertaPreLayerNormModel|RobertaPreLayerNormForCausalLM|RobertaPreLayerNormForSequenceClassification UNTIED
+xlm-roberta-xl XLMRobertaXLForMaskedLM BERT
+  vary architectures=XLMRobertaXLModel|XLMRobertaXLForCausalLM|XLMRobertaXLForSequenceClassification UNTIED
+  xlm-roberta-xl: hidden_size=2560 num_hidden_layers=36 num_attention_heads=32 intermediate_size=10240 vocab_size=250880
+rembert RemBertForMaskedLM BERT input_embedding_size=16 output_embedding_size=36
+  vary input_embedding_size=24 output_embedding_size=16+tie_word_embeddings=true
+    architectures=RemBertModel|RemBertForCausalLM|RemBertForSequenceClassification TIED
+roformer RoFormerForMaskedLM BERT embedding_size=16 rotary_value=false
+  vary embedding_size=24 rotary_value=true architectures=RoFormerModel|RoFormerForCausalLM|RoFormerForSequenceClassification
+    architectures=RoFormerForMultipleChoice|RoFormerForTokenClassification UNTIED
+mpnet MPNetForMaskedLM BERT
+  vary relative_attention_num_buckets=40 architectures=MPNetModel|MPNetForMultipleChoice|MPNetForTokenClassification
+    architectures=MPNetForSequenceClassification|MPNetForQuestionAnswering UNTIED
+  all-mpnet-base-v2: BERT_BASE vocab_size=30527 max_position_embeddings=514 architectures=["MPNetModel"]
+layoutlm LayoutLMForMaskedLM BERT max_2d_position_embeddings=30
+  vary max_2d_position_embeddings=44 architectures=LayoutLMModel|LayoutLMForSequenceClassification|LayoutLMForTokenClassification
+    UNTIED
+nomic_bert NomicBertForMaskedLM BERT
+  vary type_vocab_size=3 head_dim=10
+    architectures=NomicBertModel|NomicBertForSequenceClassification|NomicBertForTokenClassification
+    UNTIED
+  nomic-embed-text-v1.5: BERT_BASE vocab_size=30528 max_position_embeddings=2048 architectures=["NomicBertModel"]
+gte GteForMaskedLM BERT
+  vary type_vocab_size=0|3 architectures=GteModel|GteForSequenceClassification|GteForTokenClassification UNTIED
+  gte-multilingual-base: BERT_BASE vocab_size=250048 architectures=["GteModel"]
+jina_embeddings_v3 JinaEmbeddingsV3ForMaskedLM BERT
+  vary type_vocab_size=3 architectures=JinaEmbeddingsV3Model|JinaEmbeddingsV3ForSequenceClassification
+    architectures=JinaEmbeddingsV3ForTokenClassification|JinaEmbeddingsV3ForQuestionAnswering UNTIED
+  jina-embeddings-v3: vocab_size=250002 hidden_size=1024 num_hidden_layers=24 num_attention_heads=16 intermediate_size=4096
+    max_position_embeddings=8194 type_vocab_size=1 architectures=["JinaEmbeddingsV3Model"]
+eurobert EuroBertForMaskedLM dense pad_token_id=0
+  vary attention_bias=true mlp_bias=true head_dim=20 GQA architectures=EuroBertModel|EuroBertForTokenClassification
+    architectures=EuroBertForSequenceClassification architectures=EuroBertForSequenceClassification+classifier_pooling=bos TIED
+  EuroBERT-210m: 768/3072/12/12/12/128256
+esm EsmForMaskedLM BERT pad_token_id=1 mask_token_id=32 position_embedding_type=rotary emb_layer_norm_before=false
+  vary emb_layer_norm_before=true position_embedding_type=absolute architectures=EsmModel|EsmForSequenceClassification
+    architectures=EsmForTokenClassification UNTIED
+  esm2_t33_650M: vocab_size=33 hidden_size=1280 num_hidden_layers=33 num_attention_heads=20 intermediate_size=5120
+    max_position_embeddings=1026 pad_token_id=1 mask_token_id=32 position_embedding_type=rotary
+esmc EsmcForMaskedLM 48/76/3/4/-/101
+  vary attention_bias=true mlp_bias=true head_dim=12
+    architectures=EsmcModel|EsmcForSequenceClassification|EsmcForTokenClassification
+    TIED
+  ESMC-6B: 2560/6912/80/40/-/64
 """
 FAMILIES = families(TABLE)
 WANTED = (*FAMILIES, "kimi_k2")
-NO_DEFAULT = {"lfm2_moe"}
+NO_DEFAULT = {"lfm2_moe", "esm"}
 """The default config cannot be built."""
 
 

@@ -3,8 +3,8 @@
     python tests/oracle/defaults.py [--check]
 
 For each model_type of cases.py the raw defaults of its configuration class (before it derives one from another), without the keys
-that every configuration has, its attribute_map (other names that it accepts for a key), and its heads of labels. Needs
-transformers.
+that every configuration has, its attribute_map (other names that it accepts for a key), and how its classes with heads
+end. Needs transformers.
 """
 
 from __future__ import annotations
@@ -37,11 +37,12 @@ def raw(kind: Any) -> dict[str, Any]:
     return {key: value for key, value in out.items() if isinstance(value, (int, float, str, bool, list, dict, tuple, type(None)))}
 
 
-def labels(kind: Any) -> list[str]:
-    """How the family's classes end that have a head of labels."""
+def heads(kind: Any) -> list[str]:
+    """How the family's classes end that have a head, but for those that every family of its sort has."""
     modeling = importlib.import_module(kind.__module__.replace("configuration_", "modeling_"))
-    ends = re.compile(r"For(SequenceClassification|TokenClassification|QuestionAnswering|MultipleChoice|NextSentencePrediction)$")
-    return sorted({found.group() for name in vars(modeling) if (found := ends.search(name)) and not name.startswith("Generic")})
+    ends = re.compile(r"(Classification|QuestionAnswering|MultipleChoice|Prediction|PreTraining|CausalLM)$")
+    named = (name for name in vars(modeling) if ends.search(name) and not name.startswith("Generic"))
+    return sorted({found.group() for name in named if (found := re.search(r"For[A-Z][a-zA-Z]*$", name.replace("Former", "")))})
 
 
 def collect() -> dict[str, Any]:
@@ -57,7 +58,7 @@ def collect() -> dict[str, Any]:
             module = sys.modules[kind.__module__]
             defaults[key] = {k: v for k, v in raw(getattr(module, sub)).items() if k not in common}
         families[name] = {"defaults": defaults, "names": dict(kind.attribute_map)}
-        families[name] |= {"labels": found} if (found := labels(kind)) else {}
+        families[name] |= {"heads": found} if (found := heads(kind)) not in ([], ["ForCausalLM"]) else {}
     return {"transformers": __version__, "common": sorted(common), "families": families}
 
 
