@@ -29,6 +29,7 @@ MODULES = {
     "encoder": "bert roberta xlm-roberta camembert electra distilbert albert modernbert longformer big_bird",
     "masked": """ernie data2vec-text roberta-prelayernorm megatron-bert xlm-roberta-xl rembert roformer mpnet layoutlm esm
         nomic_bert gte jina_embeddings_v3 eurobert esmc""",
+    "deberta": "deberta deberta-v2",
     "gpt": "gpt2 gpt_bigcode gpt_neo gptj codegen gpt_neox opt bloom mpt falcon",
     "llama": """llama mistral ministral ministral3 phi3 qwen2 qwen3 olmo olmo2 olmo3 cohere cohere2
         granite glm glm4 smollm3 seed_oss exaone4 hunyuan_v1_dense arcee apertus ernie4_5 nemotron starcoder2 stablelm phi

@@ -749,6 +749,27 @@ esmc EsmcForMaskedLM 48/76/3/4/-/101
     architectures=EsmcModel|EsmcForSequenceClassification|EsmcForTokenClassification
     TIED
   ESMC-6B: 2560/6912/80/40/-/64
+deberta DebertaForMaskedLM BERT relative_attention=true pos_att_type=["c2p","p2c"] max_relative_positions=-1
+  vary pos_att_type=c2p|p2c max_relative_positions=8 relative_attention=false type_vocab_size=2 position_biased_input=false
+    @seq=38
+    architectures=DebertaModel|DebertaForSequenceClassification|DebertaForTokenClassification|DebertaForQuestionAnswering
+    legacy=false legacy=false+tie_word_embeddings=false UNTIED
+  deberta-base: BERT_BASE vocab_size=50265 relative_attention=true pos_att_type=c2p|p2c position_biased_input=false
+  # Its norm returns fp32 in bf16, and no matrix takes that.
+  kept
+deberta-v2 DebertaV2ForMaskedLM BERT relative_attention=true pos_att_type=["p2c","c2p"] position_buckets=10 share_att_key=true
+    norm_rel_ebd=layer_norm position_biased_input=false type_vocab_size=0
+  vary share_att_key=false norm_rel_ebd=none position_buckets=-1 position_buckets=-1+max_relative_positions=9 pos_att_type=c2p
+    share_att_key=false+pos_att_type=p2c relative_attention=false+norm_rel_ebd=none conv_kernel_size=3
+    conv_kernel_size=5+conv_act=gelu
+    type_vocab_size=2 position_biased_input=true
+    architectures=DebertaV2Model|DebertaV2ForSequenceClassification|DebertaV2ForTokenClassification|DebertaV2ForQuestionAnswering
+    architectures=DebertaV2ForMultipleChoice legacy=false+tie_word_embeddings=false UNTIED
+  deberta-v3-base: BERT_BASE vocab_size=128100 relative_attention=true pos_att_type=p2c|c2p position_buckets=256
+    share_att_key=true norm_rel_ebd=layer_norm position_biased_input=false type_vocab_size=0 max_relative_positions=-1
+  deberta-v2-xlarge: hidden_size=1536 num_hidden_layers=24 num_attention_heads=24 intermediate_size=6144 vocab_size=128100
+    relative_attention=true pos_att_type=p2c|c2p position_buckets=256 share_att_key=true norm_rel_ebd=layer_norm
+    position_biased_input=false conv_kernel_size=3 conv_act=gelu
 """
 FAMILIES = families(TABLE)
 WANTED = (*FAMILIES, "kimi_k2")

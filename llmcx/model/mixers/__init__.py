@@ -30,6 +30,8 @@ class Mixer:
 MIXERS = {
     "longformer": "blocks:LongformerBlocks",
     "big_bird": "blocks:BigBird",
+    "disentangled": "disentangled:Disentangled",
+    "local_conv": "disentangled:LocalConv",
     "mla": "mla:MLA",
     "nsa": "nsa:NSA",
     "attention": "attention:Attention",
