@@ -25,8 +25,9 @@ MODULES = {
     "moe": """mixtral qwen2_moe qwen3_moe deepseek_v2 deepseek_v3 deepseek_v32 kimi_k2 glm4_moe glm4_moe_lite minicpm3 gpt_oss
         glm_moe_dsa olmoe flex_olmo phimoe granitemoe granitemoeshared minimax_m2 dbrx ernie4_5_moe llama4_text hunyuan_v1_moe
         exaone_moe afmoe qwen3_vl_moe_text glm4v_moe_text""",
-    "encdec": "t5 mt5 umt5 switch_transformers bart mbart pegasus marian m2m_100",
-    "encoder": "bert roberta xlm-roberta camembert electra distilbert albert modernbert longformer big_bird",
+    "encdec": """t5 mt5 umt5 switch_transformers longt5 bart mbart pegasus marian m2m_100 nllb-moe mvp plbart blenderbot
+        blenderbot-small led""",
+    "encoder": "bert roberta xlm-roberta camembert electra distilbert albert modernbert modernbert-decoder longformer big_bird",
     "masked": """ernie data2vec-text roberta-prelayernorm megatron-bert xlm-roberta-xl rembert roformer mpnet layoutlm esm
         nomic_bert gte jina_embeddings_v3 eurobert esmc""",
     "deberta": "deberta deberta-v2",
@@ -34,7 +35,7 @@ MODULES = {
     "llama": """llama mistral ministral ministral3 phi3 qwen2 qwen3 olmo olmo2 olmo3 cohere cohere2
         granite glm glm4 smollm3 seed_oss exaone4 hunyuan_v1_dense arcee apertus ernie4_5 nemotron starcoder2 stablelm phi
         qwen2_vl_text qwen2_5_vl_text qwen3_vl_text glm4v_text""",
-    "gemma": "gemma gemma2 gemma3_text gemma3n_text gemma4_text",
+    "gemma": "gemma gemma2 gemma3_text gemma3n_text gemma4_text t5gemma",
     "recurrent": "mamba falcon_mamba mamba2 jamba bamba falcon_h1 granitemoehybrid nemotron_h zamba2",
     "linear": "qwen3_next qwen3_5_text qwen3_5_moe_text kimi_linear minimax lfm2 lfm2_moe recurrent_gemma rwkv",
 }

@@ -65,8 +65,12 @@ def _is_bare(name: str, model_type: str) -> bool:
     return name.endswith("Model") and said == meant
 
 
-def model(c: Config, *, d_model: str = "hidden_size", context: str | None = "max_position_embeddings", **parts: Any) -> ModelSpec:
-    """A spec named after its file, with the embedding and head of the usual keys unless ``parts`` has its own."""
+def model(
+    c: Config, *, d_model: str | int = "hidden_size", context: str | int | None = "max_position_embeddings", **parts: Any
+) -> ModelSpec:
+    """A spec named after its file, with the embedding and head of the usual keys unless ``parts`` has its own; ``d_model`` and
+    ``context`` are keys, or what these say.
+    """
     if "decoder" in parts:
         c.ignore("is_decoder")
     path = PurePath(c.source)
@@ -75,8 +79,8 @@ def model(c: Config, *, d_model: str = "hidden_size", context: str | None = "max
         "name": stem or c.model_type,
         "family": c.model_type,
         "source": c.source,
-        "d_model": c.size(d_model),
-        "context": c.optional(context) if context else None,
+        "d_model": c.size(d_model) if isinstance(d_model, str) else d_model,
+        "context": c.optional(context) if isinstance(context, str) else context,
     }
     if "embedding" not in parts:
         made["embedding"] = Embedding(c.size("vocab_size"))

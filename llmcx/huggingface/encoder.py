@@ -89,16 +89,22 @@ def albert(c: Config) -> ModelSpec:
     return outside(c, in_order(again, lambda reused: replace(one, repeat=inner, reused=reused)), c.size("embedding_size"))
 
 
-@family("longformer")
-def longformer(c: Config) -> ModelSpec:
-    """BERT's layers with sliding chunks of attention_window, and projections of their own for global tokens."""
-    c.ignore("onnx_export", "ignore_attention_mask", "attention_mode")
-    windows, n = c.get("attention_window"), layer_count(c)
+def window_list(c: Config, layers: str) -> list[int]:
+    """Longformer's window of each layer."""
+    windows, n = c.get("attention_window"), layer_count(c, layers)
     if isinstance(windows, int) and not isinstance(windows, bool):
         windows = [windows] * n
     whole = isinstance(windows, list) and all(isinstance(w, int) and not isinstance(w, bool) and 4 <= w < 10**9 for w in windows)
     if not whole or len(windows) != n or any(w % 2 for w in windows):
         raise c.wrong("attention_window", c.get("attention_window"), "an even number from 4, or one for each layer")
+    return list(windows)
+
+
+@family("longformer")
+def longformer(c: Config) -> ModelSpec:
+    """BERT's layers with sliding chunks of attention_window, and projections of their own for global tokens."""
+    c.ignore("onnx_export", "ignore_attention_mask", "attention_mode")
+    windows = window_list(c, "num_hidden_layers")
     if asked(c) in (ANSWER, CHOICE):
         raise c.wrong("architectures", first_named(c), "another class: here the length of the question says what attends to all")
     heads, marked = c.size("num_attention_heads"), int(asked(c) == SEQUENCE)
@@ -124,9 +130,13 @@ def big_bird(c: Config) -> ModelSpec:
     return outside(c, (layers,), pooler=pooler, labels=found, **padding)
 
 
-@family("modernbert")
+@family("modernbert", "modernbert-decoder")
 def modernbert(c: Config) -> ModelSpec:
-    """Rotary positions, gated feed-forwards, a window in all but every third layer; no norm before the first."""
+    """Rotary positions, gated feed-forwards, a window in all but every third layer; no norm before the first.
+
+    A window that looks both ways is twice as wide; of the decoder, labels have the bias of the layer before them.
+    """
+    decodes = c.model_type == "modernbert-decoder"
     c.ignore("classifier_pooling", "classifier_activation", "deterministic_flash_attn", "mlp_dropout")
     c.ignore("initializer_cutoff_factor")
     c.ignore("sparse_prediction", "sparse_pred_ignore_index", "reference_compile", "repad_logits_with_grad", "global_rope_theta")
@@ -135,22 +145,25 @@ def modernbert(c: Config) -> ModelSpec:
     mixer = Attention(c.size("num_attention_heads"), bias=c.flag("attention_bias"), rope=True)
     ffn = Gated(c.size("intermediate_size"), c.flag("mlp_bias"), activation(c, "hidden_activation"))
     every = c.size("global_attn_every_n_layers") if c.has("global_attn_every_n_layers") else 3
-    local = replace(mixer, core=Sliding(c.size("local_attention")))
+    local = replace(mixer, core=Sliding(c.size("local_attention", 2) // (1 + decodes)))
     kinds = enumerate(windowed_layers(c, lambda i: i % every != 0))
 
     def make(kind: tuple[bool, bool]) -> Layers:
         """The first layer has no norm before its attention."""
         return Layers(1, local if kind[0] else mixer, ffn, norms=("ffn",) if kind[1] else None)
 
-    built, found = head(c, MASKED), encoder_labels(c)
+    layers = in_order(((windowed, i == 0) for i, windowed in kinds), make)
+    stack: dict[str, Any] = {"decoder" if decodes else "encoder": layers}
+    built, found = head(c, ("ForCausalLM",) if decodes else MASKED), encoder_labels(c)
     bias, inner = c.flag("decoder_bias", True), c.flag("classifier_bias")
     if found:  # before which stands what stands before the masked-LM head
         found = replace(found, dense=activation(c, "classifier_activation"), dense_bias=inner, normed=True)
+        found = replace(found, once=False, bias=inner) if decodes else found
     return model(
         c,
         embedding=Embedding(c.size("vocab_size"), normed=True),
-        encoder=in_order(((windowed, i == 0) for i, windowed in kinds), make),
         norm=norm,
         head=built and Head(tied=built.tied, bias=bias, transform=True, transform_bias=inner),
         labels=found,
+        **stack,
     )

@@ -42,7 +42,7 @@ def lower(spec: ModelSpec, run: Run) -> list[Op]:
             continue
         decoding = stack == "decoder"
         q = run.seq if decoding else encoded
-        if spec.pad_to and q > spec.pad_above:
+        if spec.pad_to and not decoding and q > spec.pad_above:
             q = -(-q // spec.pad_to) * spec.pad_to
         kv = q + (run.past if decoding else 0)
         met = source if both else 0
@@ -63,15 +63,17 @@ def _embedding(spec: ModelSpec, run: Run, tokens: int, positions: int) -> Iterat
     part, width = spec.embedding, spec.embedding.width or spec.d_model
     at = LayerRun(spec, run, 1, tokens, tokens, 0, False, "embedding", role="positions")
     stacks = 2 if part.per_stack and spec.encoder and spec.decoder else 1
+    both = stacks == 2 and part.source_positions is None
     for leaf, rows, ids in (
         ("tokens", part.vocab, tokens),
         ("positions", part.positions, positions),
+        ("source_positions", part.source_positions if spec.encoder else None, positions),
         ("types", part.types, tokens),
     ):
         if rows is not None:
             indices = Saved("indices", ids, "int64")
             wide = spec.d_model if leaf == "positions" and part.positions_full else width
-            copies = part.token_tables if leaf == "tokens" else stacks if leaf == "positions" else 1
+            copies = part.token_tables if leaf == "tokens" else 2 if leaf == "positions" and both else 1
             dims: Dims = {"tokens": tokens, "rows": rows, "width": wide}
             table = at._replace(role="embedding") if leaf == "tokens" else at
             how = VOCAB if leaf == "tokens" else WHOLE

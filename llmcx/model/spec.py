@@ -59,7 +59,8 @@ class Embedding:
 
     ``width`` below d_model is a factorised embedding, followed by a projection up (with ``projection_bias``); the positions
     share it unless ``positions_full`` (OPT). ``normed`` normalises the sum. In an encoder-decoder, ``per_stack`` gives each stack
-    positions and a norm of its own (BART), and ``token_tables`` 3 untied token tables: shared, encoder's, decoder's.
+    positions and a norm of its own (BART), the encoder's with ``source_positions`` rows where these are others (LED), and
+    ``token_tables`` 3 untied token tables: shared, encoder's, decoder's.
     """
 
     vocab: int
@@ -71,9 +72,10 @@ class Embedding:
     normed: bool = False
     per_stack: bool = False
     token_tables: int = 1
+    source_positions: int | None = None
 
     def __post_init__(self) -> None:
-        check_sizes(self, "vocab", "positions", "types", "width")
+        check_sizes(self, "vocab", "positions", "types", "width", "source_positions")
 
 
 @dataclass(frozen=True)

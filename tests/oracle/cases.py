@@ -100,6 +100,11 @@ def families(table: str) -> dict[str, Family]:
 
 
 SHARED: dict[str, Config] = {
+    "T5GEMMA": {
+        stack: {"hidden_size": 48, "intermediate_size": ffn, "num_hidden_layers": layers, "num_attention_heads": 4}
+        | {"num_key_value_heads": kv, "head_dim": dim, "sliding_window": 7, "vocab_size": 101}
+        for stack, ffn, layers, kv, dim in (("encoder", 76, 3, 2, 20), ("decoder", 60, 2, 1, 14))
+    },
     "KIMI": {
         "linear_attn_config": {"head_dim": 128, "num_heads": 32, "short_conv_kernel_size": 4}
         | {"full_attn_layers": [4, 8, 12, 16, 20, 24, 27], "kda_layers": [i for i in range(1, 27) if i % 4]}
@@ -678,6 +683,10 @@ modernbert ModernBertForMaskedLM 24/36/4/3/-/101 local_attention=8 max_position_
     architectures=ModernBertForSequenceClassification+classifier_bias=true UNTIED
   ModernBERT-base: 768/1152/22/12/-/50368
   ModernBERT-large: 1024/2624/28/16/-/50368
+modernbert-decoder ModernBertDecoderForCausalLM 24/36/4/3/-/101 local_attention=8 max_position_embeddings=64 pad_token_id=0
+  vary norm_bias=true attention_bias=true mlp_bias=true decoder_bias=false classifier_bias=true global_attn_every_n_layers=2
+    architectures=ModernBertDecoderModel|ModernBertDecoderForSequenceClassification
+    architectures=ModernBertDecoderForSequenceClassification+classifier_bias=true UNTIED
 longformer LongformerForMaskedLM BERT max_position_embeddings=80 attention_window=8 pad_token_id=1
   vary attention_window=[4,4]|6|64 architectures=LongformerModel|LongformerForTokenClassification
     architectures=LongformerForSequenceClassification @seq=8|16|38 UNTIED
@@ -770,6 +779,36 @@ deberta-v2 DebertaV2ForMaskedLM BERT relative_attention=true pos_att_type=["p2c"
   deberta-v2-xlarge: hidden_size=1536 num_hidden_layers=24 num_attention_heads=24 intermediate_size=6144 vocab_size=128100
     relative_attention=true pos_att_type=p2c|c2p position_buckets=256 share_att_key=true norm_rel_ebd=layer_norm
     position_biased_input=false conv_kernel_size=3 conv_act=gelu
+mvp MvpForConditionalGeneration BART
+  vary architectures=MvpModel|MvpForCausalLM architectures=MvpForSequenceClassification+@decoder_seq=19 use_prompt=true UNTIED
+plbart PLBartForConditionalGeneration BART
+  vary architectures=PLBartModel|PLBartForCausalLM architectures=PLBartForSequenceClassification+@decoder_seq=19 UNTIED
+blenderbot BlenderbotForConditionalGeneration BART
+  vary architectures=BlenderbotModel|BlenderbotForCausalLM UNTIED
+  blenderbot-3B: vocab_size=8008 d_model=2560 encoder_layers=2 decoder_layers=24
+blenderbot-small BlenderbotSmallForConditionalGeneration BART
+  vary architectures=BlenderbotSmallModel|BlenderbotSmallForCausalLM UNTIED
+nllb-moe NllbMoeForConditionalGeneration BART num_experts=5 expert_capacity=64 encoder_sparse_step=2 decoder_sparse_step=3
+  vary encoder_sparse_step=0|1 num_experts=4 router_bias=true architectures=NllbMoeModel UNTIED
+  # Which rows are kept in bf16 is not the same on every machine.
+  kept
+  nllb-moe-54b: vocab_size=256206 d_model=2048 encoder_layers=24 decoder_layers=24 encoder_ffn_dim=8192 decoder_ffn_dim=8192
+led LEDForConditionalGeneration vocab_size=97 d_model=24 encoder_layers=2 decoder_layers=3 encoder_ffn_dim=44 decoder_ffn_dim=52
+    encoder_attention_heads=4 decoder_attention_heads=4 max_encoder_position_embeddings=80 max_decoder_position_embeddings=40
+    attention_window=8
+  vary attention_window=6|[8,4] max_encoder_position_embeddings=64 architectures=LEDModel|LEDForQuestionAnswering @seq=38 UNTIED
+  led-base-16384: d_model=768 encoder_layers=6 decoder_layers=6 encoder_ffn_dim=3072 decoder_ffn_dim=3072
+    encoder_attention_heads=12 decoder_attention_heads=12 vocab_size=50265 attention_window=1024
+longt5 LongT5ForConditionalGeneration T5 local_radius=6 encoder_attention_type=local global_block_size=4
+  vary encoder_attention_type=transient-global encoder_attention_type=transient-global+@seq=38 num_decoder_layers=2 local_radius=9
+    encoder_attention_type=transient-global+@seq=3 architectures=LongT5EncoderModel|LongT5Model feed_forward_proj=gated-gelu
+    @seq=38
+    UNTIED
+  long-t5-tglobal-base: d_model=768 d_ff=2048 num_layers=12 num_heads=12 encoder_attention_type=transient-global
+    feed_forward_proj=gated-gelu tie_word_embeddings=false
+t5gemma T5GemmaForConditionalGeneration vocab_size=101 T5GEMMA
+  vary encoder={"attention_bias":true} decoder={"attention_bias":true} decoder={"layer_types":["full_attention","full_attention"]}
+    architectures=T5GemmaModel UNTIED
 """
 FAMILIES = families(TABLE)
 WANTED = (*FAMILIES, "kimi_k2")

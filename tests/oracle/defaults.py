@@ -21,6 +21,7 @@ import cases
 
 TARGET = Path(__file__).resolve().parents[2] / "llmcx" / "huggingface" / "defaults.json"
 SUB_CONFIGS = {
+    "t5gemma": {"encoder": "T5GemmaModuleConfig", "decoder": "T5GemmaModuleConfig"},
     "mpt": {"attn_config": "MptAttentionConfig"},
     "dbrx": {"attn_config": "DbrxAttentionConfig", "ffn_config": "DbrxFFNConfig"},
 }
@@ -58,7 +59,8 @@ def collect() -> dict[str, Any]:
             module = sys.modules[kind.__module__]
             defaults[key] = {k: v for k, v in raw(getattr(module, sub)).items() if k not in common}
         families[name] = {"defaults": defaults, "names": dict(kind.attribute_map)}
-        families[name] |= {"heads": found} if (found := heads(kind)) not in ([], ["ForCausalLM"]) else {}
+        usual = ([],) if "decoder_layers" in defaults else ([], ["ForCausalLM"])  # of decoders
+        families[name] |= {"heads": found} if (found := heads(kind)) not in usual else {}
     return {"transformers": __version__, "common": sorted(common), "families": families}
 
 

@@ -32,6 +32,7 @@ MIXERS = {
     "big_bird": "blocks:BigBird",
     "disentangled": "disentangled:Disentangled",
     "local_conv": "disentangled:LocalConv",
+    "longt5": "longt5:LongT5Blocks",
     "mla": "mla:MLA",
     "nsa": "nsa:NSA",
     "attention": "attention:Attention",
