@@ -29,7 +29,8 @@ MODULES = {
         blenderbot-small led""",
     "encoder": "bert roberta xlm-roberta camembert electra distilbert albert modernbert modernbert-decoder longformer big_bird",
     "masked": """ernie data2vec-text roberta-prelayernorm megatron-bert xlm-roberta-xl rembert roformer mpnet layoutlm esm
-        nomic_bert gte jina_embeddings_v3 eurobert esmc""",
+        nomic_bert gte jina_embeddings_v3 eurobert esmc xlm flaubert bert-generation""",
+    "compact": "mobilebert squeezebert",
     "deberta": "deberta deberta-v2",
     "gpt": "gpt2 gpt_bigcode gpt_neo gptj codegen gpt_neox opt bloom mpt falcon",
     "llama": """llama mistral ministral ministral3 phi3 qwen2 qwen3 olmo olmo2 olmo3 cohere cohere2

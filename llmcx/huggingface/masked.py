@@ -7,9 +7,9 @@ from typing import Any
 
 from llmcx.huggingface import family
 from llmcx.huggingface.common import RMS, SCALE_ONLY, activation, gated, head, heads, in_order, layer_count, model
-from llmcx.huggingface.config import ROTARY, Config
+from llmcx.huggingface.config import ROTARY, SUMMARY, Config
 from llmcx.huggingface.encoder import MASKED, layers_of, outside
-from llmcx.huggingface.labels import SEQUENCE, asked, encoder_labels
+from llmcx.huggingface.labels import ANSWER, CHOICE, SEQUENCE, asked, encoder_labels, first_named
 from llmcx.model.extras import Idle, Tables
 from llmcx.model.spec import Attention, Embedding, Gated, Head, Layers, ModelSpec, Plain
 
@@ -158,3 +158,40 @@ def esmc(c: Config) -> ModelSpec:
         head=built and Head(False, True, True),
         labels=encoder_labels(c, dense="tanh"),
     )
+
+
+@family("xlm", "flaubert")
+def xlm(c: Config) -> ModelSpec:
+    """A table of languages where there are several, a feed-forward of 4 d_model, a head without a transform."""
+    c.ignore("n_layers", "lang_id", "is_encoder", "causal", "sinusoidal_embeddings", "pre_norm", "start_n_top", "end_n_top")
+    c.ignore("bos_index", "eos_index", "pad_index", "unk_index", "mask_index", "lang2id", "id2lang", *SUMMARY)
+    c.expect("asm", False)
+    c.expect("is_encoder", True)
+    kind = asked(c)
+    if kind in (CHOICE, ANSWER):
+        raise c.wrong("architectures", first_named(c), "another class: its head is of several parts")
+    if kind == SEQUENCE and not (c.flag("summary_use_proj", True) and c.flag("summary_proj_to_labels", True)):
+        raise c.wrong("summary_use_proj", False, "true, and summary_proj_to_labels")
+    languages = c.size("n_langs")
+    ffn = Plain(4 * c.size("emb_dim"), True, "gelu" if c.flag("gelu_activation") else "relu")
+    built = head(c, ("WithLMHeadModel",))
+    return model(
+        c,
+        d_model="emb_dim",
+        embedding=Embedding(c.size("vocab_size"), c.size("max_position_embeddings"), normed=True),
+        encoder=(Layers(c.size("n_layers"), Attention(c.size("n_heads"), bias=True), ffn),),
+        final_norm=False,
+        extras=(Tables((languages,)),) if languages > 1 and c.flag("use_lang_emb") else (),
+        head=built and Head(built.tied, True),
+        labels=encoder_labels(c),
+    )
+
+
+@family("bert-generation")
+def bert_generation(c: Config) -> ModelSpec:
+    """BERT without segments, and a head without a transform."""
+    named = first_named(c)
+    built = None if named.endswith("Encoder") else head(c, ("Decoder",))
+    tables = Embedding(c.size("vocab_size"), c.size("max_position_embeddings"), normed=True)
+    c.ignore("architectures", "tie_word_embeddings")
+    return outside(c, (layers_of(c),), embedding=tables, head=built and Head(built.tied, True), pooler=False)

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, Union
 from llmcx.errors import check_size, check_sizes
 from llmcx.model.ffn import Activation
 from llmcx.model.run import LayerRun
-from llmcx.ops.op import TOKENS, Op, Saved
+from llmcx.ops.op import TOKENS, WHOLE, Op, Saved
 
 
 class PerLayer(NamedTuple):
@@ -104,7 +104,7 @@ class Tables(NamedTuple):
         width = self.width or at.spec.embedding.width or at.d_model
         n, indices = at.tokens, Saved("indices", at.tokens, "int64")
         for rows in self.rows:
-            yield at.op("embedding.tables", "lookup", indices, tokens=n, rows=rows, width=width)
+            yield at.op("embedding.tables", "lookup", indices, tokens=n, rows=rows, width=width, cut=WHOLE)
 
     def inside(self, where: LayerRun) -> Iterator[Op]:
         """Nothing."""
@@ -119,7 +119,7 @@ class Idle(NamedTuple):
 
     def outside(self, at: LayerRun) -> Iterator[Op]:
         """Once, as a vector."""
-        yield at.op("idle", "vector", size=self.size, used=0)
+        yield at.op("idle", "vector", size=self.size, used=0, cut=WHOLE)
 
     def inside(self, where: LayerRun) -> Iterator[Op]:
         """Nothing."""

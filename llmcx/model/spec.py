@@ -57,10 +57,11 @@ class Embedding:
     """Tables looked up and added: tokens, learned ``positions`` (rows; None for rotary, sinusoidal or relative), segment
     ``types``.
 
-    ``width`` below d_model is a factorised embedding, followed by a projection up (with ``projection_bias``); the positions
-    share it unless ``positions_full`` (OPT). ``normed`` normalises the sum. In an encoder-decoder, ``per_stack`` gives each stack
-    positions and a norm of its own (BART), the encoder's with ``source_positions`` rows where these are others (LED), and
-    ``token_tables`` 3 untied token tables: shared, encoder's, decoder's.
+    ``width`` below d_model is a factorised embedding, followed by a projection up (with ``projection_bias``) that reads so many
+    ``neighbours`` (MobileBERT); positions, types and norm share it unless ``positions_full`` (OPT). ``normed`` normalises the
+    sum. In an encoder-decoder, ``per_stack`` gives each stack positions and a norm of its own (BART), the encoder's with
+    ``source_positions`` rows where these are others (LED), and ``token_tables`` 3 untied token tables: shared, encoder's,
+    decoder's.
     """
 
     vocab: int
@@ -73,9 +74,10 @@ class Embedding:
     per_stack: bool = False
     token_tables: int = 1
     source_positions: int | None = None
+    neighbours: int = 1
 
     def __post_init__(self) -> None:
-        check_sizes(self, "vocab", "positions", "types", "width", "source_positions")
+        check_sizes(self, "vocab", "positions", "types", "width", "source_positions", "neighbours")
 
 
 @dataclass(frozen=True)
@@ -84,9 +86,9 @@ class Head:
 
     ``transform`` puts a dense layer, an activation and a norm before it (BERT's masked-LM head), ``width`` wide where that is
     not the table's width (RemBERT); when untied, it has a ``second_bias`` over the vocabulary. A factorised embedding puts a
-    projection down before it. ``discriminator`` replaces the vocabulary by ELECTRA's verdict on each token: a dense layer and
-    one number. ``pair`` adds BERT's verdict on a pair of sentences, so many numbers from the pooled token, which the
-    language-model loss does not train.
+    projection down before it; a tied one that is wider than the table has a matrix of its own for the rest (MobileBERT).
+    ``discriminator`` replaces the vocabulary by ELECTRA's verdict on each token: a dense layer and one number. ``pair`` adds
+    BERT's verdict on a pair of sentences, so many numbers from the pooled token, which the language-model loss does not train.
     """
 
     tied: bool = True

@@ -809,6 +809,26 @@ longt5 LongT5ForConditionalGeneration T5 local_radius=6 encoder_attention_type=l
 t5gemma T5GemmaForConditionalGeneration vocab_size=101 T5GEMMA
   vary encoder={"attention_bias":true} decoder={"attention_bias":true} decoder={"layer_types":["full_attention","full_attention"]}
     architectures=T5GemmaModel UNTIED
+mobilebert MobileBertForMaskedLM BERT embedding_size=10 intra_bottleneck_size=16 num_feedforward_networks=3
+  vary use_bottleneck=false use_bottleneck_attention=true key_query_shared_bottleneck=false+use_bottleneck_attention=true
+    num_feedforward_networks=1 trigram_input=false normalization_type=layer_norm
+    architectures=MobileBertModel|MobileBertForPreTraining|MobileBertForSequenceClassification|MobileBertForTokenClassification
+    architectures=MobileBertForNextSentencePrediction|MobileBertForMultipleChoice UNTIED
+  mobilebert-uncased: vocab_size=30522
+squeezebert SqueezeBertForMaskedLM BERT embedding_size=24
+  vary q_groups=2 output_groups=2 post_attention_groups=3
+    architectures=SqueezeBertModel|SqueezeBertForSequenceClassification|SqueezeBertForTokenClassification
+    architectures=SqueezeBertForMultipleChoice UNTIED
+  squeezebert-uncased: BERT_BASE vocab_size=30528 embedding_size=768
+xlm XLMWithLMHeadModel vocab_size=97 emb_dim=24 n_layers=2 n_heads=4 max_position_embeddings=40
+  vary n_langs=3 n_langs=3+use_lang_emb=false gelu_activation=false causal=true sinusoidal_embeddings=true
+    architectures=XLMModel|XLMForTokenClassification architectures=XLMForSequenceClassification+num_labels=3 UNTIED
+  xlm-mlm-en-2048: vocab_size=30145
+flaubert FlaubertWithLMHeadModel vocab_size=97 emb_dim=24 n_layers=2 n_heads=4 max_position_embeddings=40
+  vary pre_norm=true architectures=FlaubertModel|FlaubertForSequenceClassification UNTIED
+  flaubert_base_cased: vocab_size=68729 emb_dim=768 n_layers=12 n_heads=12
+bert-generation BertGenerationDecoder BERT
+  vary architectures=BertGenerationEncoder UNTIED
 """
 FAMILIES = families(TABLE)
 WANTED = (*FAMILIES, "kimi_k2")

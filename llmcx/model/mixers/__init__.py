@@ -33,6 +33,8 @@ MIXERS = {
     "disentangled": "disentangled:Disentangled",
     "local_conv": "disentangled:LocalConv",
     "longt5": "longt5:LongT5Blocks",
+    "mobile": "compact:MobileLayer",
+    "squeeze": "compact:SqueezeLayer",
     "mla": "mla:MLA",
     "nsa": "nsa:NSA",
     "attention": "attention:Attention",
