@@ -124,8 +124,8 @@ def test_no_reader_asks_for_a_key_that_every_file_may_carry(monkeypatch: pytest.
         except InputError:
             continue
     passed = {(name, key) for name, key in asked if key in HARMLESS or key.startswith(BEGINS) or key.endswith(ENDS)}
-    # The context length of Kimi Linear, which is no cost, and OPT's own name with an underscore.
-    assert passed == {("kimi_linear", "model_max_length"), ("opt", "_remove_final_layer_norm")}
+    # The context length of Kimi Linear, which is no cost, OPT's own name with an underscore, and ERNIE's that ends as a token's.
+    assert passed == {("kimi_linear", "model_max_length"), ("opt", "_remove_final_layer_norm"), ("ernie", "use_task_id")}
 
 
 @pytest.mark.parametrize("tied", [True, False])

@@ -29,7 +29,9 @@ FFN = DENSE | {"moe": parts.MoE}
 NESTED: dict[str, Any] = {
     "embedding": parts.Embedding,
     "norm": parts.Norm,
+    "final_norm_type": parts.Norm,
     "head": parts.Head,
+    "labels": parts.Labels,
     "mixer": MIXERS,
     "beside": MIXERS,
     "cross": {"attention": parts.Attention},

@@ -15,6 +15,7 @@ from typing import Any
 from llmcx import plugins
 from llmcx.errors import InputError, shown, unknown_name
 from llmcx.huggingface.config import Config, table
+from llmcx.huggingface.labels import LABELLED
 from llmcx.huggingface.storage import stored_of
 from llmcx.model.spec import ModelSpec
 
@@ -24,19 +25,24 @@ MODULES = {
     "moe": """mixtral qwen2_moe qwen3_moe deepseek_v2 deepseek_v3 deepseek_v32 kimi_k2 glm4_moe glm4_moe_lite minicpm3 gpt_oss
         glm_moe_dsa olmoe flex_olmo phimoe granitemoe granitemoeshared minimax_m2 dbrx ernie4_5_moe llama4_text hunyuan_v1_moe
         exaone_moe afmoe qwen3_vl_moe_text glm4v_moe_text""",
-    "encdec": "t5 mt5 umt5 switch_transformers bart mbart pegasus marian m2m_100",
-    "encoder": "bert roberta xlm-roberta camembert electra distilbert albert modernbert longformer big_bird",
+    "encdec": """t5 mt5 umt5 switch_transformers bart mbart pegasus marian m2m_100 longt5 nllb-moe mvp plbart blenderbot
+        blenderbot-small led""",
+    "encoder": "bert roberta xlm-roberta camembert electra distilbert albert modernbert longformer big_bird modernbert-decoder",
     "gpt": "gpt2 gpt-sw3 gpt_bigcode gpt_neo gptj codegen gpt_neox opt bloom mpt falcon",
     "elders": "openai-gpt ctrl xglm biogpt gpt_neox_japanese persimmon",
-    "llama": """llama mistral ministral ministral3 phi3 qwen2 qwen3 olmo olmo2 olmo3 cohere cohere2
-        granite glm glm4 smollm3 seed_oss exaone4 hunyuan_v1_dense arcee apertus ernie4_5 nemotron starcoder2 stablelm phi
-        qwen2_vl_text qwen2_5_vl_text qwen3_vl_text glm4v_text""",
+    "llama": """llama mistral ministral ministral3 phi3 qwen2 qwen3 olmo olmo2 olmo3 cohere cohere2 granite glm glm4 smollm3
+        seed_oss exaone4 hunyuan_v1_dense arcee apertus ernie4_5 nemotron starcoder2 stablelm phi qwen2_vl_text
+        qwen2_5_vl_text qwen3_vl_text glm4v_text""",
     "kin": "internlm3 iquestcoder hyperclovax bitnet granite_swa helium nanochat jais2 cwm diffllama doge",
     "mixtures": """cohere2_moe solar_open dots1 granitemoe_swa mimo_v2_flash hy_v3 axk1 youtu flint kolibri1 laguna mellum
         jetmoe step3p5 inkling_text""",
     "deepseek": "deepseek_v4 hy_v4 longcat_flash dots3_note_text",
     "sparse": "minimax_m3_vl_text qwen4_exp_text",
-    "gemma": "gemma gemma2 vaultgemma gemma3_text gemma3n_text gemma4_text gemma4_unified_text",
+    "gemma": "gemma gemma2 vaultgemma gemma3_text gemma3n_text gemma4_text gemma4_unified_text t5gemma",
+    "masked": """ernie data2vec-text roberta-prelayernorm megatron-bert xlm-roberta-xl rembert roformer mpnet layoutlm esm
+        nomic_bert gte jina_embeddings_v3 eurobert esmc xlm flaubert bert-generation""",
+    "compact": "mobilebert squeezebert",
+    "deberta": "deberta deberta-v2",
     "recurrent": "mamba falcon_mamba mamba2 jamba bamba falcon_h1 granitemoehybrid nemotron_h zamba2",
     "hybrids": "olmo_hybrid lfm3 bailing_hybrid",
     "linear": "qwen3_next qwen3_5_text qwen3_5_moe_text kimi_linear minimax lfm2 lfm2_moe recurrent_gemma rwkv",
@@ -187,8 +193,11 @@ def _reader(name: str, notes: list[str]) -> Reader | None:
 
 
 def _language_model(outer: Mapping[str, Any], inner: Mapping[str, Any], source: str, notes: list[str]) -> dict[str, Any]:
-    """The text_config of a multimodal file as a file of its own, with a causal head."""
+    """The text_config of a multimodal file as a file of its own, with a causal head, or one of labels."""
     out = {"model_type": TEXT_TYPES.get(str(outer.get("model_type"))), **inner, "architectures": None}
+    named = outer.get("architectures")
+    if isinstance(named, list) and named and str(named[0]).endswith(LABELLED):  # a head on the language model all the same
+        out |= {key: outer[key] for key in ("architectures", "num_labels", "id2label") if key in outer}
     tied = outer.get("tie_word_embeddings")
     if str(out["model_type"]) in OUTER_TIES:
         if inner.get("tie_word_embeddings") and not tied:

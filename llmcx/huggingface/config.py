@@ -23,7 +23,7 @@ _HARMLESS = """
     experts_implementation exponential_decay_length_penalty finetuning_task freeze gradient_checkpointing initializer_factor
     initializer_range is_causal is_llama_config kv_cache_scheme label_smoothing language layerdrop length_penalty max_length
     max_new_tokens max_sequence_length min_length model_max_length model_type n_ctx n_special name no_repeat_ngram_size
-    num_beam_groups num_beams num_image_tokens num_labels num_return_sequences onnx output_attentions output_past
+    num_beam_groups num_beams num_image_tokens num_return_sequences onnx output_attentions output_past sentence_transformers
     output_scores predict_special_tokens prefix pretraining_tp problem_type quantization quantization_config
     remove_invalid_values repetition_penalty return_dict_in_generate seq_length sparsity_config suppress_tokens
     task_specific_params temperature tf_legacy_loss tie_encoder_decoder top_k top_p torchscript transformers.js_config
@@ -35,7 +35,7 @@ _ENDS = """
     _alpha _beta _dropout _dropout_prob _dtype _eps _epsilon _fp32 _id _loss_coef _loss_weight _path _pdrop _scaling_factor _std
     _token_ids _token_index _version
 """
-BEGINS = ("_", "audio_", "image_", "init_", "rope_", "rotary_", "tokenizer_", "unsloth_", "video_", "vision_", "vit_")
+BEGINS = ("_", "audio_", "image_", "init_", "rope_", "rotary_", "sbert_", "tokenizer_", "unsloth_", "video_", "vision_", "vit_")
 ENDS = tuple(_ENDS.split())
 # Other names for a key: harmless where they say the same.
 SAME = {
@@ -101,7 +101,7 @@ class Config:
         # Keys that the file says by an alias alone, or otherwise than by their own name: transformers derives other options from
         # these too early, before it reads aliases.
         self.late = {self.names[key] for key in data if key in self.names and data.get(self.names[key]) != data[key]}
-        self.read: set[str] = set()
+        self.read = {"num_labels"}  # which says nothing of a model without a head of labels (labels.py)
         self.assumed: dict[str, Any] = {}
         self.notes: list[str] = []
         self.mtp = 0  # layers for multi-token prediction

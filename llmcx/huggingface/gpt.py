@@ -85,8 +85,12 @@ def opt(c: Config) -> ModelSpec:
     ffn = Plain(c.size("ffn_dim"), bias, activation(c, "activation_function"))
     affine = c.flag("layer_norm_elementwise_affine", True)
     c.ignore("learned_embeddings", "scale_embeddings")
+    built = head(c)
+    if width is not None and built is None:  # whose last hidden states are projected back all the same
+        raise c.wrong("word_embed_proj_dim", width, f"hidden_size, {c.size('hidden_size')}, without a head over the vocabulary")
     return model(
         c,
+        head=built,
         embedding=Embedding(c.size("vocab_size"), rows, width=width, projection_bias=False, positions_full=True),
         decoder=(Layers(c.size("num_hidden_layers"), Attention(c.size("num_attention_heads"), bias=bias), ffn),),
         norm=LAYER if affine else Norm("layernorm", bias=False, scale=False),

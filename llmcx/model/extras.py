@@ -1,4 +1,5 @@
-"""What Gemma 3n and 4, DeepSeek-V4 and others add to a decoder: parts that all layers have alike, and that begin or end outside.
+"""What stands beside the layers: parts that all layers have alike (Gemma 3n and 4, DeepSeek-V4), further tables, weights that
+nothing runs.
 
 They are NamedTuples, which cost a fifth of a dataclass at start-up; the model that takes one in checks it (:func:`check`).
 """
@@ -8,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple, Union
 
-from llmcx.errors import check_sizes
+from llmcx.errors import check_size, check_sizes
 from llmcx.model.ffn import Activation
 from llmcx.model.norm import Norm
 from llmcx.model.run import LayerRun
-from llmcx.ops.op import TOKENS, Op, Saved
+from llmcx.ops.op import TOKENS, WHOLE, Op, Saved
 
 
 class PerLayer(NamedTuple):
@@ -162,11 +163,49 @@ class GatedResidual(NamedTuple):
         yield where.op(f"{name}.mean", "product", elements=n * wide, cut=TOKENS)
 
 
-Extra = Union[PerLayer, AltUp, Laurel, HyperConnections, GatedResidual]
+class Tables(NamedTuple):
+    """Further tables that each token looks up, of ``rows`` rows each: ERNIE's tasks, LayoutLM's places on a page, RoFormer's
+    sines, as wide as a head (``width``).
+    """
+
+    rows: tuple[int, ...]
+    width: int | None = None
+    type: Literal["tables"] = "tables"
+
+    def outside(self, at: LayerRun) -> Iterator[Op]:
+        """A row of each table for each token."""
+        width = self.width or at.spec.embedding.width or at.d_model
+        n, indices = at.tokens, Saved("indices", at.tokens, "int64")
+        for rows in self.rows:
+            yield at.op("embedding.tables", "lookup", indices, tokens=n, rows=rows, width=width, cut=WHOLE)
+
+    def inside(self, where: LayerRun) -> Iterator[Op]:
+        """Nothing."""
+        yield from ()
+
+
+class Idle(NamedTuple):
+    """So many weights that the model holds and no pass meets: ESM's contact head."""
+
+    size: int
+    type: Literal["idle"] = "idle"
+
+    def outside(self, at: LayerRun) -> Iterator[Op]:
+        """Once, as a vector."""
+        yield at.op("idle", "vector", size=self.size, used=0, cut=WHOLE)
+
+    def inside(self, where: LayerRun) -> Iterator[Op]:
+        """Nothing."""
+        yield from ()
+
+
+Extra = Union[PerLayer, AltUp, Laurel, HyperConnections, GatedResidual, Tables, Idle]
 EXTRAS: dict[str, Any] = {"per_layer": PerLayer, "altup": AltUp, "laurel": Laurel, "hyper_connections": HyperConnections}
-EXTRAS["gated_residual"] = GatedResidual
+EXTRAS |= {"gated_residual": GatedResidual, "tables": Tables, "idle": Idle}
 
 
 def check(extra: Extra) -> None:
     """Raises InputError where a size of ``extra`` is none."""
-    check_sizes(extra, *(name for name in ("vocab", "width", "streams", "rank") if name in extra._fields))
+    for rows in extra.rows if isinstance(extra, Tables) else ():
+        check_size("rows", rows)
+    check_sizes(extra, *(name for name in ("vocab", "width", "streams", "rank", "size") if name in extra._fields))

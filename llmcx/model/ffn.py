@@ -41,14 +41,15 @@ class Plain:
 
 @dataclass(frozen=True)
 class Gated:
-    """Three matrices: act(x W_gate) * (x W_up), then W_down (Shazeer 2020, arXiv:2002.05202); an RMS norm before the last one
-    with ``inner_norm`` (BitNet).
+    """Three matrices: act(x W_gate) * (x W_up), then W_down (Shazeer 2020, arXiv:2002.05202), whose bias is ``down_bias`` if that
+    is not as the others'; an RMS norm before the last one with ``inner_norm`` (BitNet).
     """
 
     d_ff: int
     bias: bool = False
     activation: Activation = "silu"
     inner_norm: bool = False
+    down_bias: bool | None = None
     type: Literal["gated"] = "gated"
 
     def __post_init__(self) -> None:
@@ -65,7 +66,8 @@ class Gated:
         yield where.op(f"{name}.product", "product", factors, elements=n * self.d_ff, cut=columns)
         if self.inner_norm:
             yield where.norm(f"{name}.norm", Norm("rmsnorm"), self.d_ff, n, cut=columns)
-        yield where.linear(f"{name}.down", self.d_ff, where.d_model, self.bias, reads="activated", cut=rows, **of)
+        bias = self.bias if self.down_bias is None else self.down_bias
+        yield where.linear(f"{name}.down", self.d_ff, where.d_model, bias, reads="activated", cut=rows, **of)
 
 
 def _shares(where: LayerRun, d_ff: int, tokens: int, copies: int, used: int) -> tuple[Cut, Cut, dict[str, Any]]:

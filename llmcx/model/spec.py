@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
-from typing import Any
+from typing import Any, Literal
 
 from llmcx.errors import InputError, check_size, check_sizes
 from llmcx.model.cores import CORES, Chunked, Core, Flash, Linformer, Local, Longformer, Performer, Sliding, Standard, Strided
@@ -33,6 +33,7 @@ __all__ = [
     "Flash",
     "Gated",
     "Head",
+    "Labels",
     "Layers",
     "Linformer",
     "Local",
@@ -56,9 +57,11 @@ class Embedding:
     """Tables looked up and added: tokens, learned ``positions`` (rows; None for rotary, sinusoidal or relative), segment
     ``types``.
 
-    ``width`` below d_model is a factorised embedding, followed by a projection up (with ``projection_bias``); the positions
-    share it unless ``positions_full`` (OPT). ``normed`` normalises the sum. In an encoder-decoder, ``per_stack`` gives each stack
-    positions and a norm of its own (BART), and ``token_tables`` 3 untied token tables: shared, encoder's, decoder's.
+    ``width`` below d_model is a factorised embedding, followed by a projection up (with ``projection_bias``) that reads so many
+    ``neighbours`` (MobileBERT); positions, types and norm share it unless ``positions_full`` (OPT). ``normed`` normalises the
+    sum. In an encoder-decoder, ``per_stack`` gives each stack positions and a norm of its own (BART), the encoder's with
+    ``source_positions`` rows where these are others (LED), and ``token_tables`` 3 untied token tables: shared, encoder's,
+    decoder's.
     """
 
     vocab: int
@@ -70,19 +73,22 @@ class Embedding:
     normed: bool = False
     per_stack: bool = False
     token_tables: int = 1
+    source_positions: int | None = None
+    neighbours: int = 1
 
     def __post_init__(self) -> None:
-        check_sizes(self, "vocab", "positions", "types", "width")
+        check_sizes(self, "vocab", "positions", "types", "width", "source_positions", "neighbours")
 
 
 @dataclass(frozen=True)
 class Head:
     """The LM head: tied to the token table or a matrix of its own.
 
-    ``transform`` puts a dense layer, an activation and a norm before it (BERT's masked-LM head), which when untied has a
-    ``second_bias`` over the vocabulary; a factorised embedding puts a projection down. ``discriminator`` replaces the vocabulary
-    by ELECTRA's verdict on each token: a dense layer and one number. ``pair`` adds BERT's verdict on a pair of sentences, two
-    numbers from the pooled token, which the language-model loss does not train.
+    ``transform`` puts a dense layer, an activation and a norm before it (BERT's masked-LM head), ``width`` wide where that is
+    not the table's width (RemBERT); when untied, it has a ``second_bias`` over the vocabulary. A factorised embedding puts a
+    projection down before it; a tied one that is wider than the table has a matrix of its own for the rest (MobileBERT).
+    ``discriminator`` replaces the vocabulary by ELECTRA's verdict on each token: a dense layer and one number. ``pair`` adds
+    BERT's verdict on a pair of sentences, so many numbers from the pooled token, which the language-model loss does not train.
     """
 
     tied: bool = True
@@ -91,7 +97,30 @@ class Head:
     transform_bias: bool = True
     second_bias: bool = False
     discriminator: bool = False
-    pair: bool = False
+    pair: int = 0
+    width: int | None = None
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "width")
+
+
+@dataclass(frozen=True)
+class Labels:
+    """A head of ``numbers`` labels in place of one over the vocabulary: of every token, or of one token a sequence (``once``).
+
+    Before it may stand a ``dense`` layer with that activation (BERT's pooler), a feed-forward, a norm (``normed``).
+    """
+
+    numbers: int
+    once: bool = False
+    bias: bool = True
+    dense: Literal["tanh", "gelu", "gelu_new", "gelu_tanh", "relu", "silu"] | None = None
+    dense_bias: bool = True
+    ffn: Plain | None = None
+    normed: bool = False
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "numbers")
 
 
 @dataclass(frozen=True)
@@ -132,6 +161,7 @@ class Layers:
 class ModelSpec:
     """A whole model. The first block of fields says what it is; the second what it is called and where it was read.
 
+    ``labels`` is a head of labels, where there is none over the vocabulary. The final norm may be of another type than ``norm``.
     ``pooler`` is BERT's dense layer over the first token, which a language-model loss does not train. ``pad_to`` rounds the
     encoder's length up to a multiple, where it is longer than ``pad_above`` (Longformer, BigBird). ``extras`` are in every layer.
     ``mtp`` layers for multi-token prediction are released beside it, and counted apart (:func:`llmcx.costs.params.mtp`).
@@ -144,7 +174,9 @@ class ModelSpec:
     encoder: tuple[Layers, ...] = ()
     norm: Norm = field(default_factory=Norm)
     final_norm: bool = True
+    final_norm_type: Norm | None = None
     head: Head | None = field(default_factory=Head)
+    labels: Labels | None = None
     pooler: bool = False
     pad_to: int | None = None
     pad_above: int = 0

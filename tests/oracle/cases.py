@@ -100,6 +100,11 @@ def families(table: str) -> dict[str, Family]:
 
 
 SHARED: dict[str, Config] = {
+    "T5GEMMA": {
+        stack: {"hidden_size": 48, "intermediate_size": ffn, "num_hidden_layers": layers, "num_attention_heads": 4}
+        | {"num_key_value_heads": kv, "head_dim": dim, "sliding_window": 7, "vocab_size": 101}
+        for stack, ffn, layers, kv, dim in (("encoder", 76, 3, 2, 20), ("decoder", 60, 2, 1, 14))
+    },
     "KIMI": {
         "linear_attn_config": {"head_dim": 128, "num_heads": 32, "short_conv_kernel_size": 4}
         | {"full_attn_layers": [4, 8, 12, 16, 20, 24, 27], "kda_layers": [i for i in range(1, 27) if i % 4]}
@@ -141,7 +146,9 @@ TABLE = r"""
 # The GPT line.
 gpt2 GPT2LMHeadModel vocab_size=97 n_positions=40 n_embd=24 n_layer=3 n_head=4
   vary n_inner=40 n_positions=64 n_head=3 reorder_and_upcast_attn=true scale_attn_by_inverse_layer_idx=true
-    architectures=GPT2Model add_cross_attention=true activation_function=relu UNTIED LENGTHS
+    architectures=GPT2Model|GPT2ForTokenClassification|GPT2ForQuestionAnswering
+    architectures=GPT2ForSequenceClassification+pad_token_id=0+num_labels=3 add_cross_attention=true activation_function=relu
+    UNTIED LENGTHS
   kept tiny LENGTHS UNTIED n_layer=4 n_head=3 n_inner=40 vocab_size=103 activation_function=gelu|relu
   gpt2-medium: n_embd=1024 n_layer=24 n_head=16
   gpt2-large: n_embd=1280 n_layer=36 n_head=20
@@ -152,7 +159,7 @@ gpt_neo GPTNeoForCausalLM vocab_size=97 max_position_embeddings=40 hidden_size=2
   gpt-neo-125m: hidden_size=768 num_layers=12 num_heads=12 attention_types=[[["global","local"],6]]
   gpt-neo-2.7B: hidden_size=2560 num_layers=32 num_heads=20 attention_types=[[["global","local"],16]]
 gptj GPTJForCausalLM vocab_size=97 n_positions=40 n_embd=48 n_layer=3 n_head=4 rotary_dim=4
-  vary n_inner=40 rotary_dim=8 TIED
+  vary architectures=GPTJForQuestionAnswering n_inner=40 rotary_dim=8 TIED
   gpt-j-6b: n_embd=4096 n_layer=28 n_head=16 rotary_dim=64 vocab_size=50400
 codegen CodeGenForCausalLM vocab_size=97 n_positions=40 n_embd=48 n_layer=3 n_head=4 rotary_dim=4
   vary n_inner=40 rotary_dim=8 TIED
@@ -170,6 +177,8 @@ opt OPTForCausalLM vocab_size=97 max_position_embeddings=40 hidden_size=24 word_
     num_attention_heads=4
   vary word_embed_proj_dim=16 do_layer_norm_before=false enable_bias=false layer_norm_elementwise_affine=false
     _remove_final_layer_norm=true word_embed_proj_dim=16+do_layer_norm_before=false UNTIED
+    architectures=OPTForQuestionAnswering architectures=OPTForSequenceClassification+pad_token_id=0
+    architectures=OPTModel+word_embed_proj_dim=16
   opt-350m: hidden_size=1024 word_embed_proj_dim=512 ffn_dim=4096 num_hidden_layers=24 num_attention_heads=16
     do_layer_norm_before=false
   opt-6.7b: hidden_size=4096 word_embed_proj_dim=4096 ffn_dim=16384 num_hidden_layers=32 num_attention_heads=32
@@ -195,7 +204,10 @@ falcon FalconForCausalLM vocab_size=97 hidden_size=48 num_hidden_layers=3 num_at
     multi_query=false parallel_attn=false
 # The Llama line.
 llama LlamaForCausalLM dense
-  vary attention_bias=true mlp_bias=true head_dim=20 architectures=LlamaModel pretraining_tp=2 GQA TIED LENGTHS
+  vary attention_bias=true mlp_bias=true head_dim=20
+    architectures=LlamaModel|LlamaForTokenClassification|LlamaForQuestionAnswering
+    architectures=LlamaForSequenceClassification+pad_token_id=0+num_labels=1 pretraining_tp=2
+    architectures=LlamaForTokenClassification+token_classification_bias=false GQA TIED LENGTHS
   kept SIZES head_dim=20 attention_bias=true mlp_bias=true hidden_act=gelu
     @seq=64+hidden_size=128+intermediate_size=352+num_attention_heads=8+vocab_size=1000
   Llama-2-70b: 8192/28672/80/64/8/32000
@@ -238,8 +250,10 @@ qwen2 Qwen2ForCausalLM dense
   Qwen2.5-72B: 8192/29568/80/64/8/152064
 qwen3 Qwen3ForCausalLM dense head_dim=20
   vary head_dim=12 attention_bias=true use_sliding_window=true+sliding_window=7+max_window_layers=1 GQA TIED
+    architectures=Qwen3Model architectures=Qwen3ForSequenceClassification+pad_token_id=0+id2label={"0":"no","1":"yes","2":"?"}
   kept tiny LENGTHS
   Qwen3-0.6B: 1024/3072/28/16/8/151936 head_dim=128 tie_word_embeddings=true
+  Qwen3-Embedding-8B: 4096/12288/36/32/8/151665 head_dim=128 architectures=["Qwen3Model"]
   Qwen3-8B: 4096/12288/36/32/8/151936 head_dim=128
   Qwen3-32B: 5120/25600/64/64/8/151936 head_dim=128
 gemma3_text Gemma3ForCausalLM dense head_dim=20 sliding_window=7 sliding_window_pattern=2
@@ -761,7 +775,9 @@ mellum MellumForCausalLM dense head_dim=20 sliding_window=7 num_experts=5 num_ex
 # Encoders and decoders.
 t5 T5ForConditionalGeneration T5
   vary num_decoder_layers=2 d_kv=8 d_ff=40 feed_forward_proj=gated-gelu|gelu relative_attention_num_buckets=12 num_heads=3
-    architectures=T5EncoderModel|T5Model feed_forward_proj=gated-gelu+tie_word_embeddings=false @seq=7+@decoder_seq=23 UNTIED
+    architectures=T5EncoderModel|T5Model|T5ForTokenClassification|T5ForQuestionAnswering
+    architectures=T5ForSequenceClassification+num_labels=5+@decoder_seq=19 feed_forward_proj=gated-gelu+tie_word_embeddings=false
+    @seq=7+@decoder_seq=23 UNTIED
   t5-base: d_model=768 d_ff=3072 num_layers=12 num_heads=12
   t5-11b: d_model=1024 d_ff=65536 d_kv=128 num_layers=24 num_heads=128
   t5-v1_1-base: d_model=768 d_ff=2048 num_layers=12 num_heads=12 feed_forward_proj=gated-gelu tie_word_embeddings=false
@@ -782,17 +798,19 @@ switch_transformers SwitchTransformersForConditionalGeneration T5 num_layers=4 n
     num_sparse_decoder_layers=6
 bart BartForConditionalGeneration BART
   vary encoder_layers=3 encoder_ffn_dim=36 decoder_ffn_dim=36 encoder_attention_heads=3 decoder_attention_heads=3
-    scale_embedding=true architectures=BartModel max_position_embeddings=50 @seq=7+@decoder_seq=23 UNTIED
+    scale_embedding=true architectures=BartModel|BartForCausalLM|BartForQuestionAnswering
+    architectures=BartForSequenceClassification+num_labels=5+@decoder_seq=19
+    architectures=BartForCausalLM+tie_word_embeddings=false max_position_embeddings=50 @seq=7+@decoder_seq=23 UNTIED
   bart-base: vocab_size=50265 d_model=768 encoder_layers=6 decoder_layers=6 encoder_ffn_dim=3072 decoder_ffn_dim=3072
     encoder_attention_heads=12 decoder_attention_heads=12
   bart-large: vocab_size=50265 d_model=1024
 mbart MBartForConditionalGeneration BART
-  vary UNTIED
+  vary architectures=MBartForSequenceClassification+@decoder_seq=19 architectures=MBartForCausalLM UNTIED
 pegasus PegasusForConditionalGeneration BART
-  vary encoder_layers=3 max_position_embeddings=50 UNTIED
+  vary architectures=PegasusForCausalLM encoder_layers=3 max_position_embeddings=50 UNTIED
   pegasus-large: vocab_size=96103 d_model=1024 encoder_layers=16 decoder_layers=16 encoder_ffn_dim=4096 decoder_ffn_dim=4096
 marian MarianMTModel BART pad_token_id=96 decoder_start_token_id=96 eos_token_id=0 forced_eos_token_id=0
-  vary encoder_layers=3 max_position_embeddings=50 UNTIED
+  vary architectures=MarianForCausalLM encoder_layers=3 max_position_embeddings=50 UNTIED
   opus-mt-en-de: vocab_size=58101 d_model=512 encoder_layers=6 decoder_layers=6 encoder_ffn_dim=2048 decoder_ffn_dim=2048
     encoder_attention_heads=8 decoder_attention_heads=8 max_position_embeddings=512 pad_token_id=58100
 m2m_100 M2M100ForConditionalGeneration BART
@@ -800,38 +818,59 @@ m2m_100 M2M100ForConditionalGeneration BART
   m2m100_418M: vocab_size=128112 d_model=1024 encoder_layers=12 decoder_layers=12
 bert BertForMaskedLM BERT
   vary max_position_embeddings=50 type_vocab_size=3 architectures=BertModel|BertForPreTraining|BertLMHeadModel
+    architectures=BertForSequenceClassification|BertForMultipleChoice|BertForNextSentencePrediction|BertForQuestionAnswering
+    architectures=BertForSequenceClassification+id2label={"0":"a"} architectures=BertForTokenClassification+num_labels=9
     num_attention_heads=3 UNTIED
   bert-base-uncased: BERT_BASE vocab_size=30522
   bert-large-uncased: hidden_size=1024 num_hidden_layers=24 num_attention_heads=16 intermediate_size=4096 vocab_size=30522
 roberta RobertaForMaskedLM BERT
-  vary max_position_embeddings=50 type_vocab_size=1 architectures=RobertaModel|RobertaForCausalLM UNTIED
+  vary max_position_embeddings=50 type_vocab_size=1 architectures=RobertaModel|RobertaForCausalLM|RobertaForMultipleChoice
+    architectures=RobertaForSequenceClassification+num_labels=3 architectures=RobertaForTokenClassification UNTIED
   roberta-base: BERT_BASE vocab_size=50265 max_position_embeddings=514 type_vocab_size=1
 xlm-roberta XLMRobertaForMaskedLM BERT
-  vary UNTIED
+  vary architectures=XLMRobertaModel architectures=XLMRobertaForSequenceClassification+num_labels=1 UNTIED
+  bge-reranker-v2-m3: hidden_size=1024 num_hidden_layers=24 num_attention_heads=16 intermediate_size=4096 vocab_size=250002
+    max_position_embeddings=8194 type_vocab_size=1 architectures=["XLMRobertaForSequenceClassification"] num_labels=1
   xlm-roberta-base: BERT_BASE vocab_size=250002 max_position_embeddings=514 type_vocab_size=1
 camembert CamembertForMaskedLM BERT
-  vary type_vocab_size=1 architectures=CamembertModel|CamembertForCausalLM UNTIED
+  vary type_vocab_size=1 architectures=CamembertModel|CamembertForCausalLM|CamembertForQuestionAnswering UNTIED
 distilbert DistilBertForMaskedLM vocab_size=97 dim=24 n_layers=2 n_heads=4 hidden_dim=44 max_position_embeddings=40
-  vary n_heads=3 activation=relu architectures=DistilBertModel UNTIED
+  vary n_heads=3 activation=relu architectures=DistilBertModel|DistilBertForMultipleChoice
+    architectures=DistilBertForQuestionAnswering|DistilBertForTokenClassification
+    architectures=DistilBertForSequenceClassification+num_labels=3 UNTIED
 albert AlbertForMaskedLM BERT num_hidden_layers=5 embedding_size=16
-  vary num_hidden_groups=2 inner_group_num=2 embedding_size=24 architectures=AlbertModel UNTIED
+  vary num_hidden_groups=2 inner_group_num=2 embedding_size=24 architectures=AlbertModel|AlbertForMultipleChoice
+    architectures=AlbertForPreTraining+num_labels=3 architectures=AlbertForSequenceClassification+num_labels=3
+    architectures=AlbertForTokenClassification|AlbertForQuestionAnswering UNTIED
   albert-base-v2: BERT_BASE embedding_size=128 vocab_size=30000
   albert-xxlarge-v2: hidden_size=4096 num_hidden_layers=12 num_attention_heads=64 intermediate_size=16384 embedding_size=128
 electra ElectraForMaskedLM BERT embedding_size=16
-  vary embedding_size=24 architectures=ElectraModel|ElectraForPreTraining|ElectraForCausalLM UNTIED
+  vary embedding_size=24 architectures=ElectraModel|ElectraForPreTraining|ElectraForCausalLM
+    architectures=ElectraForSequenceClassification+num_labels=3
+    architectures=ElectraForMultipleChoice|ElectraForTokenClassification
+    architectures=ElectraForQuestionAnswering UNTIED
   electra-small-generator: vocab_size=30522
   electra-base-discriminator: BERT_BASE vocab_size=30522 embedding_size=768 architectures=[ElectraForPreTraining]
 modernbert ModernBertForMaskedLM 24/36/4/3/-/101 local_attention=8 max_position_embeddings=64 pad_token_id=0
   vary norm_bias=true attention_bias=true mlp_bias=true decoder_bias=false classifier_bias=true global_attn_every_n_layers=2
-    architectures=ModernBertModel UNTIED
+    architectures=ModernBertModel|ModernBertForTokenClassification|ModernBertForQuestionAnswering|ModernBertForMultipleChoice
+    architectures=ModernBertForSequenceClassification+num_labels=1+classifier_pooling=mean
+    architectures=ModernBertForSequenceClassification+classifier_bias=true UNTIED
   ModernBERT-base: 768/1152/22/12/-/50368
   ModernBERT-large: 1024/2624/28/16/-/50368
+modernbert-decoder ModernBertDecoderForCausalLM 24/36/4/3/-/101 local_attention=8 max_position_embeddings=64 pad_token_id=0
+  vary norm_bias=true attention_bias=true mlp_bias=true decoder_bias=false classifier_bias=true global_attn_every_n_layers=2
+    architectures=ModernBertDecoderModel|ModernBertDecoderForSequenceClassification
+    architectures=ModernBertDecoderForSequenceClassification+classifier_bias=true UNTIED
 longformer LongformerForMaskedLM BERT max_position_embeddings=80 attention_window=8 pad_token_id=1
-  vary attention_window=[4,4]|6|64 architectures=LongformerModel @seq=8|16|38 UNTIED
+  vary attention_window=[4,4]|6|64 architectures=LongformerModel|LongformerForTokenClassification
+    architectures=LongformerForSequenceClassification @seq=8|16|38 UNTIED
   longformer-base-4096: BERT_BASE vocab_size=50265 max_position_embeddings=4098 type_vocab_size=1
     attention_window=[512,512,512,512,512,512,512,512,512,512,512,512]
 big_bird BigBirdForMaskedLM BERT max_position_embeddings=128 attention_type=original_full
-  vary use_bias=false type_vocab_size=3 architectures=BigBirdModel|BigBirdForCausalLM
+  vary use_bias=false type_vocab_size=3 architectures=BigBirdModel|BigBirdForCausalLM|BigBirdForPreTraining
+    architectures=BigBirdForSequenceClassification|BigBirdForMultipleChoice|BigBirdForTokenClassification
+    architectures=BigBirdForQuestionAnswering
     attention_type=block_sparse+block_size=4+num_random_blocks=2
     attention_type=block_sparse+block_size=4+num_random_blocks=2+@seq=64
     attention_type=block_sparse+block_size=4+num_random_blocks=2+@seq=61
@@ -839,10 +878,136 @@ big_bird BigBirdForMaskedLM BERT max_position_embeddings=128 attention_type=orig
     attention_type=block_sparse+block_size=4+num_random_blocks=3+@seq=64
     attention_type=block_sparse+block_size=2+num_random_blocks=2+@seq=40 UNTIED
   bigbird-roberta-base: BERT_BASE vocab_size=50358 max_position_embeddings=4096
+# BERT with one thing changed.
+ernie ErnieForMaskedLM BERT
+  vary use_task_id=true use_task_id=true+task_type_vocab_size=5 architectures=ErnieModel|ErnieForPreTraining|ErnieForCausalLM
+    architectures=ErnieForSequenceClassification|ErnieForTokenClassification|ErnieForNextSentencePrediction UNTIED
+  ernie-3.0-base-zh: BERT_BASE vocab_size=40000 max_position_embeddings=2048 type_vocab_size=4 use_task_id=true
+megatron-bert MegatronBertForMaskedLM BERT
+  vary architectures=MegatronBertModel|MegatronBertForPreTraining|MegatronBertForCausalLM|MegatronBertForSequenceClassification
+    UNTIED
+data2vec-text Data2VecTextForMaskedLM BERT
+  vary architectures=Data2VecTextModel|Data2VecTextForCausalLM|Data2VecTextForSequenceClassification UNTIED
+roberta-prelayernorm RobertaPreLayerNormForMaskedLM BERT
+  vary architectures=RobertaPreLayerNormModel|RobertaPreLayerNormForCausalLM|RobertaPreLayerNormForSequenceClassification UNTIED
+xlm-roberta-xl XLMRobertaXLForMaskedLM BERT
+  vary architectures=XLMRobertaXLModel|XLMRobertaXLForCausalLM|XLMRobertaXLForSequenceClassification UNTIED
+  xlm-roberta-xl: hidden_size=2560 num_hidden_layers=36 num_attention_heads=32 intermediate_size=10240 vocab_size=250880
+rembert RemBertForMaskedLM BERT input_embedding_size=16 output_embedding_size=36
+  vary input_embedding_size=24 output_embedding_size=16+tie_word_embeddings=true
+    architectures=RemBertModel|RemBertForCausalLM|RemBertForSequenceClassification TIED
+roformer RoFormerForMaskedLM BERT embedding_size=16 rotary_value=false
+  vary embedding_size=24 rotary_value=true architectures=RoFormerModel|RoFormerForCausalLM|RoFormerForSequenceClassification
+    architectures=RoFormerForMultipleChoice|RoFormerForTokenClassification UNTIED
+mpnet MPNetForMaskedLM BERT
+  vary relative_attention_num_buckets=40 architectures=MPNetModel|MPNetForMultipleChoice|MPNetForTokenClassification
+    architectures=MPNetForSequenceClassification|MPNetForQuestionAnswering UNTIED
+  all-mpnet-base-v2: BERT_BASE vocab_size=30527 max_position_embeddings=514 architectures=["MPNetModel"]
+layoutlm LayoutLMForMaskedLM BERT max_2d_position_embeddings=30
+  vary max_2d_position_embeddings=44 architectures=LayoutLMModel|LayoutLMForSequenceClassification|LayoutLMForTokenClassification
+    UNTIED
+nomic_bert NomicBertForMaskedLM BERT
+  vary type_vocab_size=3 head_dim=10
+    architectures=NomicBertModel|NomicBertForSequenceClassification|NomicBertForTokenClassification
+    UNTIED
+  nomic-embed-text-v1.5: BERT_BASE vocab_size=30528 max_position_embeddings=2048 architectures=["NomicBertModel"]
+gte GteForMaskedLM BERT
+  vary type_vocab_size=0|3 architectures=GteModel|GteForSequenceClassification|GteForTokenClassification UNTIED
+  gte-multilingual-base: BERT_BASE vocab_size=250048 architectures=["GteModel"]
+jina_embeddings_v3 JinaEmbeddingsV3ForMaskedLM BERT
+  vary type_vocab_size=3 architectures=JinaEmbeddingsV3Model|JinaEmbeddingsV3ForSequenceClassification
+    architectures=JinaEmbeddingsV3ForTokenClassification|JinaEmbeddingsV3ForQuestionAnswering UNTIED
+  jina-embeddings-v3: vocab_size=250002 hidden_size=1024 num_hidden_layers=24 num_attention_heads=16 intermediate_size=4096
+    max_position_embeddings=8194 type_vocab_size=1 architectures=["JinaEmbeddingsV3Model"]
+eurobert EuroBertForMaskedLM dense pad_token_id=0
+  vary attention_bias=true mlp_bias=true head_dim=20 GQA architectures=EuroBertModel|EuroBertForTokenClassification
+    architectures=EuroBertForSequenceClassification architectures=EuroBertForSequenceClassification+classifier_pooling=bos TIED
+  EuroBERT-210m: 768/3072/12/12/12/128256
+esm EsmForMaskedLM BERT pad_token_id=1 mask_token_id=32 position_embedding_type=rotary emb_layer_norm_before=false
+  vary emb_layer_norm_before=true position_embedding_type=absolute architectures=EsmModel|EsmForSequenceClassification
+    architectures=EsmForTokenClassification UNTIED
+  esm2_t33_650M: vocab_size=33 hidden_size=1280 num_hidden_layers=33 num_attention_heads=20 intermediate_size=5120
+    max_position_embeddings=1026 pad_token_id=1 mask_token_id=32 position_embedding_type=rotary
+esmc EsmcForMaskedLM 48/76/3/4/-/101
+  vary attention_bias=true mlp_bias=true head_dim=12
+    architectures=EsmcModel|EsmcForSequenceClassification|EsmcForTokenClassification
+    TIED
+  ESMC-6B: 2560/6912/80/40/-/64
+deberta DebertaForMaskedLM BERT relative_attention=true pos_att_type=["c2p","p2c"] max_relative_positions=-1
+  vary pos_att_type=c2p|p2c max_relative_positions=8 relative_attention=false type_vocab_size=2 position_biased_input=false
+    @seq=38
+    architectures=DebertaModel|DebertaForSequenceClassification|DebertaForTokenClassification|DebertaForQuestionAnswering
+    legacy=false legacy=false+tie_word_embeddings=false UNTIED
+  deberta-base: BERT_BASE vocab_size=50265 relative_attention=true pos_att_type=c2p|p2c position_biased_input=false
+  # Its norm returns fp32 in bf16, and no matrix takes that.
+  kept
+deberta-v2 DebertaV2ForMaskedLM BERT relative_attention=true pos_att_type=["p2c","c2p"] position_buckets=10 share_att_key=true
+    norm_rel_ebd=layer_norm position_biased_input=false type_vocab_size=0
+  vary share_att_key=false norm_rel_ebd=none position_buckets=-1 position_buckets=-1+max_relative_positions=9 pos_att_type=c2p
+    share_att_key=false+pos_att_type=p2c relative_attention=false+norm_rel_ebd=none conv_kernel_size=3
+    conv_kernel_size=5+conv_act=gelu
+    type_vocab_size=2 position_biased_input=true
+    architectures=DebertaV2Model|DebertaV2ForSequenceClassification|DebertaV2ForTokenClassification|DebertaV2ForQuestionAnswering
+    architectures=DebertaV2ForMultipleChoice legacy=false+tie_word_embeddings=false UNTIED
+  deberta-v3-base: BERT_BASE vocab_size=128100 relative_attention=true pos_att_type=p2c|c2p position_buckets=256
+    share_att_key=true norm_rel_ebd=layer_norm position_biased_input=false type_vocab_size=0 max_relative_positions=-1
+  deberta-v2-xlarge: hidden_size=1536 num_hidden_layers=24 num_attention_heads=24 intermediate_size=6144 vocab_size=128100
+    relative_attention=true pos_att_type=p2c|c2p position_buckets=256 share_att_key=true norm_rel_ebd=layer_norm
+    position_biased_input=false conv_kernel_size=3 conv_act=gelu
+mvp MvpForConditionalGeneration BART
+  vary architectures=MvpModel|MvpForCausalLM architectures=MvpForSequenceClassification+@decoder_seq=19 use_prompt=true UNTIED
+plbart PLBartForConditionalGeneration BART
+  vary architectures=PLBartModel|PLBartForCausalLM architectures=PLBartForSequenceClassification+@decoder_seq=19 UNTIED
+blenderbot BlenderbotForConditionalGeneration BART
+  vary architectures=BlenderbotModel|BlenderbotForCausalLM UNTIED
+  blenderbot-3B: vocab_size=8008 d_model=2560 encoder_layers=2 decoder_layers=24
+blenderbot-small BlenderbotSmallForConditionalGeneration BART
+  vary architectures=BlenderbotSmallModel|BlenderbotSmallForCausalLM UNTIED
+nllb-moe NllbMoeForConditionalGeneration BART num_experts=5 expert_capacity=64 encoder_sparse_step=2 decoder_sparse_step=3
+  vary encoder_sparse_step=0|1 num_experts=4 router_bias=true architectures=NllbMoeModel UNTIED
+  # Which rows are kept in bf16 is not the same on every machine.
+  kept
+  nllb-moe-54b: vocab_size=256206 d_model=2048 encoder_layers=24 decoder_layers=24 encoder_ffn_dim=8192 decoder_ffn_dim=8192
+led LEDForConditionalGeneration vocab_size=97 d_model=24 encoder_layers=2 decoder_layers=3 encoder_ffn_dim=44 decoder_ffn_dim=52
+    encoder_attention_heads=4 decoder_attention_heads=4 max_encoder_position_embeddings=80 max_decoder_position_embeddings=40
+    attention_window=8
+  vary attention_window=6|[8,4] max_encoder_position_embeddings=64 architectures=LEDModel|LEDForQuestionAnswering @seq=38 UNTIED
+  led-base-16384: d_model=768 encoder_layers=6 decoder_layers=6 encoder_ffn_dim=3072 decoder_ffn_dim=3072
+    encoder_attention_heads=12 decoder_attention_heads=12 vocab_size=50265 attention_window=1024
+longt5 LongT5ForConditionalGeneration T5 local_radius=6 encoder_attention_type=local global_block_size=4
+  vary encoder_attention_type=transient-global encoder_attention_type=transient-global+@seq=38 num_decoder_layers=2 local_radius=9
+    encoder_attention_type=transient-global+@seq=3 architectures=LongT5EncoderModel|LongT5Model feed_forward_proj=gated-gelu
+    @seq=38
+    UNTIED
+  long-t5-tglobal-base: d_model=768 d_ff=2048 num_layers=12 num_heads=12 encoder_attention_type=transient-global
+    feed_forward_proj=gated-gelu tie_word_embeddings=false
+t5gemma T5GemmaForConditionalGeneration vocab_size=101 T5GEMMA
+  vary encoder={"attention_bias":true} decoder={"attention_bias":true} decoder={"layer_types":["full_attention","full_attention"]}
+    architectures=T5GemmaModel UNTIED
+mobilebert MobileBertForMaskedLM BERT embedding_size=10 intra_bottleneck_size=16 num_feedforward_networks=3
+  vary use_bottleneck=false use_bottleneck_attention=true key_query_shared_bottleneck=false+use_bottleneck_attention=true
+    num_feedforward_networks=1 trigram_input=false normalization_type=layer_norm
+    architectures=MobileBertModel|MobileBertForPreTraining|MobileBertForSequenceClassification|MobileBertForTokenClassification
+    architectures=MobileBertForNextSentencePrediction|MobileBertForMultipleChoice UNTIED
+  mobilebert-uncased: vocab_size=30522
+squeezebert SqueezeBertForMaskedLM BERT embedding_size=24
+  vary q_groups=2 output_groups=2 post_attention_groups=3
+    architectures=SqueezeBertModel|SqueezeBertForSequenceClassification|SqueezeBertForTokenClassification
+    architectures=SqueezeBertForMultipleChoice UNTIED
+  squeezebert-uncased: BERT_BASE vocab_size=30528 embedding_size=768
+xlm XLMWithLMHeadModel vocab_size=97 emb_dim=24 n_layers=2 n_heads=4 max_position_embeddings=40
+  vary n_langs=3 n_langs=3+use_lang_emb=false gelu_activation=false causal=true sinusoidal_embeddings=true
+    architectures=XLMModel|XLMForTokenClassification architectures=XLMForSequenceClassification+num_labels=3 UNTIED
+  xlm-mlm-en-2048: vocab_size=30145
+flaubert FlaubertWithLMHeadModel vocab_size=97 emb_dim=24 n_layers=2 n_heads=4 max_position_embeddings=40
+  vary pre_norm=true architectures=FlaubertModel|FlaubertForSequenceClassification UNTIED
+  flaubert_base_cased: vocab_size=68729 emb_dim=768 n_layers=12 n_heads=12
+bert-generation BertGenerationDecoder BERT
+  vary architectures=BertGenerationEncoder UNTIED
 """
 FAMILIES = families(TABLE)
 WANTED = (*FAMILIES, "kimi_k2")
-NO_DEFAULT = {"lfm2_moe", "dots1", "qwen4_exp_text"}
+NO_DEFAULT = {"lfm2_moe", "dots1", "qwen4_exp_text", "esm"}
 """The default config cannot be built."""
 
 

@@ -3,13 +3,16 @@
     python tests/oracle/defaults.py [--check]
 
 For each model_type of cases.py the raw defaults of its configuration class (before it derives one from another), without the keys
-that every configuration has, and its attribute_map (other names that it accepts for a key). Needs transformers.
+that every configuration has, its attribute_map (other names that it accepts for a key), and how its classes with heads
+end. Needs transformers.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ import cases
 
 TARGET = Path(__file__).resolve().parents[2] / "llmcx" / "huggingface" / "defaults.json"
 SUB_CONFIGS = {
+    "t5gemma": {"encoder": "T5GemmaModuleConfig", "decoder": "T5GemmaModuleConfig"},
     "mpt": {"attn_config": "MptAttentionConfig"},
     "dbrx": {"attn_config": "DbrxAttentionConfig", "ffn_config": "DbrxFFNConfig"},
 }
@@ -34,6 +38,14 @@ def raw(kind: Any) -> dict[str, Any]:
     return {key: value for key, value in out.items() if isinstance(value, (int, float, str, bool, list, dict, tuple, type(None)))}
 
 
+def heads(kind: Any) -> list[str]:
+    """How the family's classes end that have a head, but for those that every family of its sort has."""
+    modeling = importlib.import_module(kind.__module__.replace("configuration_", "modeling_"))
+    ends = re.compile(r"(Classification|QuestionAnswering|MultipleChoice|Prediction|PreTraining|CausalLM)$")
+    named = (name for name in vars(modeling) if ends.search(name) and not name.startswith("Generic"))
+    return sorted({found.group() for name in named if (found := re.search(r"For[A-Z][a-zA-Z]*$", name.replace("Former", "")))})
+
+
 def collect() -> dict[str, Any]:
     from transformers import PretrainedConfig, __version__
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
@@ -47,6 +59,8 @@ def collect() -> dict[str, Any]:
             module = sys.modules[kind.__module__]
             defaults[key] = {k: v for k, v in raw(getattr(module, sub)).items() if k not in common}
         families[name] = {"defaults": defaults, "names": dict(kind.attribute_map)}
+        usual = ([],) if "decoder_layers" in defaults else ([], ["ForCausalLM"])  # of decoders
+        families[name] |= {"heads": found} if (found := heads(kind)) not in usual else {}
     return {"transformers": __version__, "common": sorted(common), "families": families}
 
 

@@ -76,14 +76,21 @@ def inputs(model: Any, case: Json, seed: int) -> Json:
         return torch.randint(4, vocab, (case["batch"], length), generator=draw)
 
     given = {"input_ids": ids(case["seq"])}
+    kind = type(model).__name__
+    if kind.endswith("ForMultipleChoice"):  # the batch is the choices of one question
+        given["input_ids"] = given["input_ids"][None]
     if model.config.is_encoder_decoder:
         given["decoder_input_ids"] = ids(case["decoder_seq"])
+        if kind.endswith("ForSequenceClassification"):  # what the end of a sequence says is what is looked at
+            given["input_ids"][:, -1] = config.eos_token_id
     accepted = inspect.signature(model.forward).parameters
     return given | ({"use_cache": False} if "use_cache" in accepted else {})
 
 
 def loss_of(output: Any) -> torch.Tensor:
     """A scalar that every position of the output takes part in."""
+    if "start_logits" in output:
+        return (output["start_logits"] + output["end_logits"]).float().sum()
     name = next(key for key in ("logits", "prediction_logits", "last_hidden_state") if key in output)
     return output[name].float().sum()
 

@@ -30,6 +30,11 @@ class Mixer:
 MIXERS = {
     "longformer": "blocks:LongformerBlocks",
     "big_bird": "blocks:BigBird",
+    "disentangled": "disentangled:Disentangled",
+    "local_conv": "disentangled:LocalConv",
+    "longt5": "longt5:LongT5Blocks",
+    "mobile": "compact:MobileLayer",
+    "squeeze": "compact:SqueezeLayer",
     "mla": "mla:MLA",
     "nsa": "nsa:NSA",
     "compressed": "compressed:Compressed",
