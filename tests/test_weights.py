@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from llmcx.errors import InputError
-from llmcx.huggingface.weights import GGUF_TYPES, read
+from llmcx.huggingface.gguf import GGUF_TYPES
+from llmcx.huggingface.weights import read
 
 from .helpers import data
 from .helpers import refused as refused_here

@@ -7,7 +7,7 @@ package of your own and name it in its entry points (llmcx.plugins).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from importlib import import_module
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from llmcx import plugins
 from llmcx.errors import InputError, shown, unknown_name
 from llmcx.huggingface.config import Config, table
+from llmcx.huggingface.own import OWN
 from llmcx.huggingface.storage import stored_of
 from llmcx.model.spec import ModelSpec
 
@@ -85,10 +86,11 @@ def family(*model_types: str) -> Callable[[Reader], Reader]:
     return register
 
 
-def from_config(data: Mapping[str, Any], source: str, insist: str | None = None) -> ModelSpec:
+def from_config(data: Mapping[str, Any], source: str, insist: str | None = None, ignore: Collection[str] = ()) -> ModelSpec:
     """The model that a config.json builds in transformers.
 
-    ``insist`` reads it as that model_type whatever it says, with a warning in the spec's assumptions.
+    ``insist`` reads it, or the text_config in it, as that model_type whatever it says, with a warning in the spec's assumptions.
+    ``ignore`` names keys that the user knows to cost nothing.
     Raises InputError for an unknown model_type, a key that is not understood, or a value that cannot be.
     """
     notes: list[str] = []
@@ -97,52 +99,86 @@ def from_config(data: Mapping[str, Any], source: str, insist: str | None = None)
     inner = next((data[key] for key in TEXT_KEYS if isinstance(data.get(key), Mapping)), None)
     if inner is None and isinstance(given, str) and given in FLAT_TYPES and insist is None:
         inner = {**{key: value for key, value in data.items() if key != "vision_config"}, "model_type": FLAT_TYPES[given]}
-    if isinstance(inner, Mapping) and insist is None:
-        if "model_type" not in inner and str(given) not in TEXT_TYPES:
+    if isinstance(inner, Mapping):
+        if "model_type" not in inner and str(given) not in TEXT_TYPES and insist is None:
+            hint = _hint(inner)
             raise InputError(
-                f"{source}: text_config names no model_type, so its language model is unknown", field="text_config.model_type"
+                f"{source}: text_config names no model_type, so its language model is unknown; {hint.message}",
+                field="text_config.model_type",
+                nearest=hint.nearest,
             )
         notes.append(f"the language model of a multimodal {given}: its vision or audio towers and projectors are not counted")
         files.append(inner)
-        data = _language_model(data, inner, source, notes)
-        given = data["model_type"]
+        data = _language_model(data, inner, source, notes, insist)
+        given = data["model_type"] if insist is None else inner.get("model_type", given)
     name = insist or given
     if not isinstance(name, str):
         raise InputError(f"{source}: model_type is {shown(name)}, but must be a string", field="model_type")
     reader = _reader(name, notes)
+    if reader is None and insist is not None:
+        known = unknown_name("--as", name, [*WHERE, *plugins.names("families")], field="as")
+        raise InputError(f"{source}: {known.message}", field="as", value=name, nearest=known.nearest)
     if reader is None:
-        known = unknown_name("model_type", name, [*WHERE, *plugins.names("families")], field="model_type")
+        hint = _hint(data, name)
         raise InputError(
-            f"{source}: {known.message}; --as TYPE reads it as another one", field="model_type", value=name, nearest=known.nearest
+            f"{source}: model_type {shown(name)} is not known; {hint.message}",
+            field="model_type",
+            value=name[:200],
+            nearest=hint.nearest,
         )
     if insist is not None and insist != given:
         notes.append(f"warning: model_type {given!r} was read as {insist!r} because --as says so; nobody checked that they agree")
     config = Config(data, name, source)
+    config.ignored = dict.fromkeys(ignore)
     if (foreign := _foreign(data, name)) is not None:
-        notes.append(
-            f"warning: architectures names {foreign}, no class of model_type {name}; counted as {name}, which it may not be"
-        )
+        key, named = foreign
+        notes.append(f"warning: {key} names {named}, no class of model_type {name}; counted as {name}, which it may not be")
     spec = reader(config)
     config.check_leftovers()
+    config.check_ignored()
     if config.assumed:
         said = ", ".join(f"{key}={value}" for key, value in sorted(config.assumed.items()) if not isinstance(value, (list, dict)))
-        notes.append(f"keys left out, as transformers {table()['transformers']} assumes for {name}: {said}")
+        who = "its released code" if name in OWN else f"transformers {table()['transformers']}"
+        notes.append(f"keys left out, as {who} assumes for {name}: {said}")
     return replace(spec, assumes=(*spec.assumes, *config.notes, *notes), stored=stored_of(*files), mtp=config.mtp)
 
 
-_ALSO = {"kimi_k2": "deepseekv3", "hunyuan_v1_moe": "hunyuanmoev1", "hunyuan_v1_dense": "hunyuandensev1"}
+def _hint(data: Mapping[str, Any], name: str = "") -> InputError:
+    """What to do with a file whose model_type is not known: which families have its keys, else which are spelt alike."""
+    from llmcx.huggingface.alike import alike
+
+    if found := alike(data, [*WHERE]):
+        return InputError(f"its keys are most like those of {' or '.join(found)}: --as TYPE reads it as one", nearest=found)
+    spelt = unknown_name("model_type", name, [*WHERE, *plugins.names("families")])
+    *_, hint = spelt.message.partition("is not known; ")
+    return InputError(f"{hint}; --as TYPE reads it as another one", nearest=spelt.nearest)
+
+
+_ALSO = {"hunyuan_v1_moe": "hunyuanmoev1", "hunyuan_v1_dense": "hunyuandensev1"}
 """Types whose class is called otherwise."""
 
 
-def _foreign(data: Mapping[str, Any], model_type: str) -> str | None:
-    """The class that a file names, where it is none of its model_type by its name; None where it is, or where none is named."""
-    named = data.get("architectures")
+def _foreign(data: Mapping[str, Any], model_type: str) -> tuple[str, str] | None:
+    """Where a file names a class that is none of its model_type by its name, and the class; None where it names none such."""
+    named, mapped = data.get("architectures"), data.get("auto_map")
     first = named[0] if isinstance(named, list) and named and isinstance(named[0], str) else ""
-    stem = re.sub(r"(For[A-Z]\w*|(LMHead|Encoder|PreTrained)?Model|LMHeadModel|MTModel)$", "", first).replace("_", "").lower()
+    found = [("architectures", first)]
+    if isinstance(mapped, Mapping):
+        theirs = ((key, mapped.get(key)) for key in ("AutoModelForCausalLM", "AutoModel", "AutoModelForMaskedLM"))
+        found += [(f"auto_map.{key}", each.rpartition(".")[2]) for key, each in theirs if isinstance(each, str)]
+    return next(((key, each[:80]) for key, each in found if not _its_own(each, model_type)), None)
+
+
+def _its_own(named: str, model_type: str) -> bool:
+    """Whether a class is of a model_type, by its name; what is no class's name is, too."""
+    stem = (
+        re.sub(r"(For[A-Z]\w*|(LMHead|Encoder|PreTrained)?Model|LMHeadModel|MTModel|ModelLM)$", "", named)
+        .replace("_", "")
+        .lower()
+    )
     own = re.sub(r"[_-]|(?<=.)text$", "", model_type.lower()).replace("text", "")
-    if not stem or model_type not in WHERE or stem.startswith(own) or own.startswith(stem) or stem == _ALSO.get(model_type):
-        return None
-    return first[:80]
+    also = OWN[model_type].stem if model_type in OWN else _ALSO.get(model_type, "")
+    return not stem or model_type not in WHERE or stem.startswith(own) or own.startswith(stem) or stem in also.split()
 
 
 def _reader(name: str, notes: list[str]) -> Reader | None:
@@ -171,9 +207,12 @@ def _reader(name: str, notes: list[str]) -> Reader | None:
     return read
 
 
-def _language_model(outer: Mapping[str, Any], inner: Mapping[str, Any], source: str, notes: list[str]) -> dict[str, Any]:
+def _language_model(
+    outer: Mapping[str, Any], inner: Mapping[str, Any], source: str, notes: list[str], insist: str | None
+) -> dict[str, Any]:
     """The text_config of a multimodal file as a file of its own, with a causal head."""
     out = {"model_type": TEXT_TYPES.get(str(outer.get("model_type"))), **inner, "architectures": None}
+    out |= {} if insist is None else {"model_type": insist}
     tied = outer.get("tie_word_embeddings")
     if str(out["model_type"]) in OUTER_TIES:
         if inner.get("tie_word_embeddings") and not tied:

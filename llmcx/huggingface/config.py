@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from llmcx.errors import InputError, shown
+from llmcx.huggingface.own import OWN, Own
 
 # Keys that any file may carry and from which no family builds or runs anything: generation, tokens, dropout, epsilons, losses,
 # initial weights, bookkeeping of this and older versions of transformers and of the tools around it. A key that costs something
@@ -72,14 +73,17 @@ ROTARY, SCORES, SCALES, ROUTING, SUMMARY = (tuple(keys.split()) for keys in _PAR
 OFF = {"add_cross_attention": False, "is_decoder": False, "is_encoder_decoder": False, "pruned_heads": {}}
 
 
-# Released files whose model_type transformers does not know, but whose architecture is one that it does.
-SAME_AS = {"kimi_k2": "deepseek_v3"}
-
-
 @lru_cache(maxsize=1)
 def table() -> Any:
     """huggingface/defaults.json: what transformers assumes (see tests/oracle/defaults.py)."""
     return json.loads((Path(__file__).parent / "defaults.json").read_text(encoding="utf-8"))
+
+
+def assumed(model_type: str) -> dict[str, Any]:
+    """The defaults of a family and its other names for keys: transformers', or those of its own code; none for a plugin's."""
+    own = OWN.get(model_type, Own(model_type))
+    base: Any = table()["families"].get(own.like, {"defaults": {}, "names": {}})
+    return {part: {**base[part], **getattr(own, part)} for part in ("defaults", "names")}
 
 
 class Config:
@@ -88,7 +92,7 @@ class Config:
     def __init__(self, data: Mapping[str, Any], model_type: str, source: str, known: Mapping[str, Any] | None = None) -> None:
         family: Any = {"defaults": known or {}, "names": {}}
         if known is None:
-            family = table()["families"].get(SAME_AS.get(model_type, model_type), family)
+            family = assumed(model_type)
         self.model_type = model_type
         self.source = source
         self.names: Mapping[str, str] = family["names"]
@@ -103,12 +107,7 @@ class Config:
         self.assumed: dict[str, Any] = {}
         self.notes: list[str] = []
         self.mtp = 0  # layers for multi-token prediction
-
-    def assume(self, model_type: str) -> None:
-        """Take the defaults and names of another family, for one that transformers does not know."""
-        family = table()["families"][model_type]
-        self.defaults, self.names = family["defaults"], family["names"]
-        self.data = {self.names.get(key, key): value for key, value in self.data.items()}
+        self.ignored: dict[str, str | None] = {}  # keys that the user passes over, and what they say where they would be refused
 
     # --- asking -----------------------------------------------------------------------------------------------------
 
@@ -178,7 +177,7 @@ class Config:
             raise self.wrong(key, value, "a mapping")
         defaults = self.defaults.get(key)
         part = Config(value, self.model_type, f"{self.source}: {key}", defaults if isinstance(defaults, Mapping) else {})
-        part.notes = self.notes
+        part.notes, part.ignored = self.notes, self.ignored
         return part
 
     def expect(self, key: str, *values: Any) -> None:
@@ -199,7 +198,7 @@ class Config:
         return InputError(f"{self.source}: {key} is {text}, but must be {allowed}", field=key, value=text, allowed=allowed)
 
     def check_leftovers(self) -> None:
-        """Refuse a key that nobody read, unless it is harmless or says what transformers would assume.
+        """Refuse a key that nobody read, unless it is harmless or says what transformers would assume, or the user passes over it.
 
         A key that this model_type does not have in transformers, and that says none, is passed over with a note.
         """
@@ -215,10 +214,22 @@ class Config:
             if key not in self.defaults and not value:
                 idle.append(f"{name}={text}")
                 continue
+            if key in self.ignored:
+                self.ignored[key] = text
+                continue
             raise InputError(
-                f"{self.source}: {name} = {text} is not understood for model_type {self.model_type!r}, and may change the cost",
+                f"{self.source}: {name} = {text} is not understood for model_type {self.model_type!r}, and may change the cost;"
+                f" --ignore {name} passes over it where that is known to cost nothing",
                 field=name,
                 value=text,
             )
         if idle:
             self.notes.append(f"passed over, as {self.model_type} has no such keys and they say none: {', '.join(sorted(idle))}")
+
+    def check_ignored(self) -> None:
+        """Note the keys that the user passes over; refuse one that would not have been refused."""
+        for key, text in self.ignored.items():
+            if text is None:
+                why = f"{self.model_type} reads it" if self.names.get(key, key) in self.read else "no key of that name is refused"
+                raise InputError(f"{self.source}: --ignore {key} changes nothing: {why}", field="ignore", value=key)
+            self.notes.append(f"warning: {key} = {text} is passed over because --ignore says so")

@@ -138,7 +138,7 @@ def latent(c: Config, **more: Any) -> MLA:
     return MLA(n, *sizes, c.optional("q_lora_rank"), c.flag("attention_bias"), **more)
 
 
-@family("deepseek_v2", "deepseek_v3", "deepseek_v32")
+@family("deepseek_v2", "deepseek_v3", "deepseek_v32", "kimi_k2")
 def deepseek(c: Config) -> ModelSpec:
     """Latent attention; dense first layers, then many small experts beside shared ones. V3.2 adds an indexer."""
     c.expect("moe_layer_freq", 1)
@@ -187,13 +187,6 @@ def indexers(c: Config, n: int) -> list[bool]:
     if not isinstance(stated, list) or len(stated) != n or stated[:1] != ["full"] or not set(stated) <= {"full", "shared"}:
         raise c.wrong("indexer_types", stated, f"{n} of full and shared, the first of them full")
     return [kind == "full" for kind in stated]
-
-
-@family("kimi_k2")
-def kimi_k2(c: Config) -> ModelSpec:
-    """DeepSeek-V3 under a name that transformers does not know: released files name its class."""
-    c.assume("deepseek_v3")
-    return deepseek(c)
 
 
 @family("glm4_moe_lite")

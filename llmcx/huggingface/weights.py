@@ -1,8 +1,7 @@
 """What weight files store: tensors, elements and bytes per number format, read from the headers alone.
 
 Safetensors: 8 bytes of header length, then JSON {name: {dtype, shape, data_offsets}}, the tensors side by side without a gap.
-GGUF (versions 2 and 3): magic, counts, typed key-value pairs, then name, dims, type and offset of each tensor, each starting at
-the next multiple of the alignment. Both as their reference readers check them: safetensors/src/tensor.rs of
+GGUF is read by :mod:`llmcx.huggingface.gguf`. Both as their reference readers check them: safetensors/src/tensor.rs of
 huggingface/safetensors, ggml/src/gguf.cpp of ggml-org/llama.cpp. No tensor is read, and no length that a header claims is
 believed further than the file is long, so a corrupt file costs an error and never memory.
 """
@@ -11,7 +10,6 @@ from __future__ import annotations
 
 import json
 import re
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BufferedReader
@@ -19,9 +17,8 @@ from math import prod
 from pathlib import Path
 from typing import Any, TypedDict
 
-from llmcx.errors import InputError
-from llmcx.formats.gguf import BLOCKS
 from llmcx.formats.quant import Weights
+from llmcx.huggingface.gguf import tensors_of, wrong
 
 SAFETENSORS_BITS = {
     **dict.fromkeys(("F64", "I64", "U64", "C64"), 64),
@@ -33,21 +30,7 @@ SAFETENSORS_BITS = {
 }
 """Bits per element of the safetensors format's dtypes."""
 
-_NUMBERED = {
-    0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 6: "Q5_0", 7: "Q5_1", 8: "Q8_0", 9: "Q8_1", 10: "Q2_K", 11: "Q3_K",
-    12: "Q4_K", 13: "Q5_K", 14: "Q6_K", 15: "Q8_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S",
-    20: "IQ4_NL", 21: "IQ3_S", 22: "IQ2_S", 23: "IQ4_XS", 24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64",
-    29: "IQ1_M", 30: "BF16", 34: "TQ1_0", 35: "TQ2_0", 39: "MXFP4", 40: "NVFP4", 41: "Q1_0", 42: "Q2_0",
-}  # fmt: skip
-GGUF_TYPES = {number: (name, BLOCKS[name].elements, BLOCKS[name].bytes) for number, name in _NUMBERED.items()}
-"""GGUF tensor type -> name, elements per block, bytes per block (ggml/include/ggml.h, and GGML_QUANT_SIZES in
-gguf-py/gguf/constants.py of ggml-org/llama.cpp). Types 4, 5, 31-33 and 36-38 are withdrawn.
-"""
-
 MAX_HEADER = 100_000_000  # the safetensors reference implementation's own limit
-MAX_ITEMS = 1_000_000  # tensors, keys, or strings in all arrays: the largest vocabularies have some 800,000 tokens and merges
-_FIXED = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}  # GGUF value type -> bytes
-_U32, _STRING, _ARRAY = 4, 8, 9
 _SHARD = re.compile(r"(.*)-(\d{1,9})-of-(\d{1,9})\.[a-z]+")
 
 
@@ -85,9 +68,9 @@ def read(path: str) -> Stored:
         elif root.is_file():
             files = [root]
         else:
-            raise _wrong(root, "is neither a file nor a directory" if root.exists() else "does not exist")
+            raise wrong(root, "is neither a file nor a directory" if root.exists() else "does not exist")
     except OSError as error:  # a name too long, a loop of links, a directory that may not be read
-        raise _wrong(root, f"cannot be read: {error.strerror}") from None
+        raise wrong(root, f"cannot be read: {error.strerror}") from None
     tensors = elements = size = 0
     by_dtype: dict[str, dict[str, int]] = {}
     for file in files:
@@ -108,10 +91,6 @@ def as_weights(path: str) -> Weights:
     return Weights("files", found.bytes, 0, 0, found.bytes, bits, by_dtype, formula, path, [])
 
 
-def _wrong(path: Path, what: str) -> InputError:
-    return InputError(f"{path} {what}", field="weights", value=str(path))
-
-
 def _files(root: Path) -> list[Path]:
     """The files of one model in a directory.
 
@@ -124,7 +103,7 @@ def _files(root: Path) -> list[Path]:
     whole = root / "model.safetensors"
     files = [whole] if whole.is_file() else sorted(root.glob("*.safetensors")) or sorted(root.glob("*.gguf"))
     if not files:
-        raise _wrong(root, "holds no .safetensors or .gguf file")
+        raise wrong(root, "holds no .safetensors or .gguf file")
     if len(files) > 1:
         _check_shards(root, files)
     return files
@@ -132,17 +111,17 @@ def _files(root: Path) -> list[Path]:
 
 def _indexed(root: Path, index: Path) -> list[Path]:
     if index.stat().st_size > MAX_HEADER:
-        raise _wrong(index, "is larger than 100 MB")
+        raise wrong(index, "is larger than 100 MB")
     try:
         named = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
         strange = [name for name in named if Path(name).name != name]
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
-        raise _wrong(index, "is not a safetensors index") from None
+        raise wrong(index, "is not a safetensors index") from None
     if strange or not named:
-        raise _wrong(index, "must name files beside it" + (f", not {strange[0][:60]!r}" if strange else ", but names none"))
+        raise wrong(index, "must name files beside it" + (f", not {strange[0][:60]!r}" if strange else ", but names none"))
     missing = [name for name in named if not (root / name).is_file()]
     if missing:
-        raise _wrong(root, f"lacks {missing[0]}, which its index names ({len(missing)} of {len(named)} files are missing)")
+        raise wrong(root, f"lacks {missing[0]}, which its index names ({len(missing)} of {len(named)} files are missing)")
     return [root / name for name in named]
 
 
@@ -151,10 +130,10 @@ def _check_shards(root: Path, files: list[Path]) -> None:
     shards = [_SHARD.fullmatch(file.name) for file in files]
     if len({match and (match[1], match[3]) for match in shards}) > 1 or shards[0] is None:
         others = f"{files[0].name} and {files[1].name}"
-        raise _wrong(root, f"holds {len(files)} files that are not shards of one model, e.g. {others}; name one of them")
+        raise wrong(root, f"holds {len(files)} files that are not shards of one model, e.g. {others}; name one of them")
     have, count = {int(match[2]) for match in shards if match}, int(shards[0][3])
     if len(have) != count or not have <= set(range(1, min(count, len(files)) + 1)):
-        raise _wrong(root, f"has {len(have)} of the {count:,} shards of {shards[0][1]}")
+        raise wrong(root, f"has {len(have)} of the {count:,} shards of {shards[0][1]}")
 
 
 def _tensors(path: Path) -> Iterator[tuple[str, int, int]]:
@@ -163,11 +142,11 @@ def _tensors(path: Path) -> Iterator[tuple[str, int, int]]:
         with path.open("rb") as file:
             magic = file.read(4)
             if not magic:
-                raise _wrong(path, "is empty")
+                raise wrong(path, "is empty")
             file.seek(0)
-            yield from _gguf(path, file) if magic == b"GGUF" else _safetensors(path, file)
+            yield from tensors_of(path, file) if magic == b"GGUF" else _safetensors(path, file)
     except OSError as error:
-        raise _wrong(path, f"cannot be read: {error.strerror}") from None
+        raise wrong(path, f"cannot be read: {error.strerror}") from None
 
 
 def _safetensors(path: Path, file: BufferedReader) -> Iterator[tuple[str, int, int]]:
@@ -175,16 +154,16 @@ def _safetensors(path: Path, file: BufferedReader) -> Iterator[tuple[str, int, i
     start = file.read(8)
     length = int.from_bytes(start, "little")
     if len(start) < 8 or length > total - 8:
-        raise _wrong(path, f"is cut off or not safetensors: it claims a header of {length:,} bytes in a file of {total:,}")
+        raise wrong(path, f"is cut off or not safetensors: it claims a header of {length:,} bytes in a file of {total:,}")
     if length > MAX_HEADER:
-        raise _wrong(path, f"claims a header of {length:,} bytes, above the format's limit of {MAX_HEADER:,}")
+        raise wrong(path, f"claims a header of {length:,} bytes, above the format's limit of {MAX_HEADER:,}")
     # Looked at before the whole is read: a format without a magic number is easily mistaken for this one.
     if file.peek(1)[:1] != b"{":
-        raise _wrong(path, "is neither GGUF nor safetensors, whose header starts with {")
+        raise wrong(path, "is neither GGUF nor safetensors, whose header starts with {")
     try:
         header = json.loads(file.read(length).decode("utf-8"))
     except (ValueError, RecursionError):
-        raise _wrong(path, "is not safetensors: its header is not JSON") from None
+        raise wrong(path, "is not safetensors: its header is not JSON") from None
     spans = []
     for name, entry in header.items():
         if name != "__metadata__":
@@ -194,12 +173,12 @@ def _safetensors(path: Path, file: BufferedReader) -> Iterator[tuple[str, int, i
     data, at = total - 8 - length, 0
     for begin, end, name in sorted(spans):
         if begin != at:
-            raise _wrong(path, f"is corrupt: tensor {name[:60]!r} starts at byte {begin:,} of the data, not at {at:,}")
+            raise wrong(path, f"is corrupt: tensor {name[:60]!r} starts at byte {begin:,} of the data, not at {at:,}")
         if end > data:
-            raise _wrong(path, f"is cut off: tensor {name[:60]!r} ends at byte {end:,} of {data:,}")
+            raise wrong(path, f"is cut off: tensor {name[:60]!r} ends at byte {end:,} of {data:,}")
         at = end
     if at != data:
-        raise _wrong(path, f"is corrupt: its tensors end at byte {at:,}, its data at {data:,}")
+        raise wrong(path, f"is corrupt: its tensors end at byte {at:,}, its data at {data:,}")
 
 
 def _entry(path: Path, name: str, entry: Any) -> tuple[int, int, int]:
@@ -213,107 +192,7 @@ def _entry(path: Path, name: str, entry: Any) -> tuple[int, int, int]:
             raise ValueError
         count = prod(shape)
     except (KeyError, TypeError, ValueError):
-        raise _wrong(path, f"is corrupt: its header does not describe tensor {name[:60]!r} in a known way") from None
+        raise wrong(path, f"is corrupt: its header does not describe tensor {name[:60]!r} in a known way") from None
     if end - begin != -(-count * bits // 8):
-        raise _wrong(path, f"is corrupt: tensor {name[:60]!r} of {count:,} {entry['dtype']} takes {end - begin:,} bytes")
+        raise wrong(path, f"is corrupt: tensor {name[:60]!r} of {count:,} {entry['dtype']} takes {end - begin:,} bytes")
     return count, begin, end
-
-
-class _Reader:
-    """Little-endian reads that never pass the end of the file."""
-
-    def __init__(self, path: Path, file: BufferedReader) -> None:
-        self.path, self.file, self.size = path, file, path.stat().st_size
-        self.left, self.items = self.size, 0
-
-    def take(self, count: int) -> bytes:
-        self._spend(count)
-        return self.file.read(count)
-
-    def skip(self, count: int) -> None:
-        self._spend(count)
-        self.file.seek(count, 1)
-
-    def _spend(self, count: int) -> None:
-        if count > self.left:
-            raise _wrong(self.path, "is cut off or corrupt: its header claims more than the file holds")
-        self.left -= count
-
-    def u32(self) -> int:
-        return int(struct.unpack("<I", self.take(4))[0])
-
-    def u64(self) -> int:
-        return int(struct.unpack("<Q", self.take(8))[0])
-
-    def name(self) -> bytes:
-        """A key or a tensor's name: its first bytes, which tell it apart."""
-        length = self.u64()
-        start = self.take(min(length, 64))
-        self.skip(length - len(start))
-        return start
-
-    def value(self, kind: int, depth: int = 0) -> None:
-        """Pass over a value of a GGUF type."""
-        if kind in _FIXED:
-            self.skip(_FIXED[kind])
-        elif kind == _STRING:
-            self.skip(self.u64())
-        elif kind == _ARRAY and depth < 4:
-            inner, count = self.u32(), self.u64()
-            if inner in _FIXED:
-                self.skip(_FIXED[inner] * count)
-                return
-            self.items += count
-            if self.items > MAX_ITEMS:
-                raise _wrong(self.path, f"is corrupt: its arrays claim {self.items:,} values")
-            for _ in range(count):
-                self.value(inner, depth + 1)
-        else:
-            raise _wrong(self.path, f"is corrupt: it has a value of the unknown type {kind}")
-
-
-def _gguf(path: Path, file: BufferedReader) -> Iterator[tuple[str, int, int]]:
-    reader = _Reader(path, file)
-    reader.skip(4)
-    version = reader.u32()
-    if version not in (2, 3):
-        raise _wrong(path, f"is GGUF version {version}, but must be 2 or 3 (and little-endian)")
-    tensors, pairs = reader.u64(), reader.u64()
-    if max(tensors, pairs) > MAX_ITEMS:
-        raise _wrong(path, f"is corrupt: it claims {tensors:,} tensors and {pairs:,} keys")
-    alignment = 32
-    for _ in range(pairs):
-        key, kind = reader.name(), reader.u32()
-        if key == b"general.alignment" and kind == _U32:
-            alignment = reader.u32()
-        else:
-            reader.value(kind)
-    if alignment & (alignment - 1) or not alignment:
-        raise _wrong(path, f"is corrupt: its alignment is {alignment:,}, not a power of 2")
-    end = padded = 0
-    for _ in range(tensors):
-        name, (count, dtype, taken), offset = reader.name(), _tensor(reader), reader.u64()
-        if offset != padded:
-            raise _wrong(path, f"is corrupt: tensor {name!r} starts at byte {offset:,} of the data, not at {padded:,}")
-        end = offset + taken
-        padded = -(-end // alignment) * alignment
-        yield dtype, count, taken
-    data = reader.size - -(-(reader.size - reader.left) // alignment) * alignment
-    if tensors and end > data:
-        raise _wrong(path, f"is cut off: its tensors end at byte {end:,} of the data, the file at {max(data, 0):,}")
-
-
-def _tensor(reader: _Reader) -> tuple[int, str, int]:
-    """Elements, type and bytes of a tensor."""
-    n_dims = reader.u32()
-    if n_dims > 4:
-        raise _wrong(reader.path, f"is corrupt: it has a tensor of {n_dims:,} dimensions")
-    dims = [reader.u64() for _ in range(n_dims)]
-    kind = reader.u32()
-    if kind not in GGUF_TYPES:
-        raise _wrong(reader.path, f"has a tensor of the GGUF type {kind}, which llmcx does not know")
-    dtype, block, size = GGUF_TYPES[kind]
-    count, row = prod(dims), dims[0] if dims else 1
-    if row % block:
-        raise _wrong(reader.path, f"is corrupt: it has a {dtype} tensor with rows of {row:,} elements, not a multiple of {block}")
-    return count, dtype, count // block * size
