@@ -1,4 +1,4 @@
-"""Files that describe a model otherwise than a config.json with its model_type: their makers' own, adapters, directories, strangers."""
+"""Files that describe a model otherwise than a config.json of a known type: makers' own, adapters, directories, strangers."""
 
 from __future__ import annotations
 
@@ -72,15 +72,29 @@ EXPERTS = {
 }
 
 NATIVE: dict[str, tuple[dict[str, Any], str, int]] = {
-    "LLaMA-7B": ({"dim": 4096, "multiple_of": 256, "n_heads": 32, "n_layers": 32, "norm_eps": 1e-6, "vocab_size": -1}, "llama", 6_738_415_616),
+    "LLaMA-7B": (
+        {"dim": 4096, "multiple_of": 256, "n_heads": 32, "n_layers": 32, "norm_eps": 1e-6, "vocab_size": -1},
+        "llama",
+        6_738_415_616,
+    ),
     "Llama-2-70B": (
-        {"dim": 8192, "multiple_of": 4096, "ffn_dim_multiplier": 1.3, "n_heads": 64, "n_kv_heads": 8, "n_layers": 80, "vocab_size": -1},
+        {
+            "dim": 8192,
+            "multiple_of": 4096,
+            "ffn_dim_multiplier": 1.3,
+            "n_heads": 64,
+            "n_kv_heads": 8,
+            "n_layers": 80,
+            "vocab_size": -1,
+        },
         "llama",
         68_976_648_192,
     ),
     "Llama-3-8B": ({**LLAMA_3, "dim": 4096, "n_layers": 32, "n_heads": 32}, "llama", 8_030_261_248),
     "Llama-3.1-70B": (
-        {**LLAMA_3, "dim": 8192, "n_layers": 80, "n_heads": 64, "multiple_of": 4096, "use_scaled_rope": True}, "llama", 70_553_706_496
+        {**LLAMA_3, "dim": 8192, "n_layers": 80, "n_heads": 64, "multiple_of": 4096, "use_scaled_rope": True},
+        "llama",
+        70_553_706_496,
     ),
     # The file does not say that the head is tied: 2048 · 128,256 more than the 1,235,814,400 of transformers.
     "Llama-3.2-1B": (
@@ -89,7 +103,11 @@ NATIVE: dict[str, tuple[dict[str, Any], str, int]] = {
         1_235_814_400 + 2048 * 128_256,
     ),
     "Mistral-7B-v0.1": ({**SEVEN, "sliding_window": 4096, "vocab_size": 32000}, "mistral", 7_241_732_096),
-    "Mixtral-8x7B": ({**SEVEN, "vocab_size": 32000, "moe": {"num_experts_per_tok": 2, "num_experts": 8}}, "mixtral", 46_702_792_704),
+    "Mixtral-8x7B": (
+        {**SEVEN, "vocab_size": 32000, "moe": {"num_experts_per_tok": 2, "num_experts": 8}},
+        "mixtral",
+        46_702_792_704,
+    ),
     "Pixtral-12B": (
         {"dim": 5120, "n_layers": 40, "head_dim": 128, "hidden_dim": 14336, "n_heads": 32, "n_kv_heads": 8, "rope_theta": 1e9}
         | {"norm_eps": 1e-5, "vocab_size": 131072, "vision_encoder": {"hidden_size": 1024, "image_size": 1024}},
@@ -99,7 +117,7 @@ NATIVE: dict[str, tuple[dict[str, Any], str, int]] = {
     "DeepSeek-V3": (V3, "deepseek_v3", 671_026_404_352),
     "DeepSeek-V3.2": ({**V3, "index_n_heads": 64, "index_head_dim": 128, "index_topk": 2048}, "deepseek_v32", 671_877_929_216),
     "DeepSeek-V2-Lite": (LITE, "deepseek_v2", 15_706_484_224),
-}  # fmt: skip
+}
 """What a maker released, the family that it is, and the parameters that transformers counts of the same release's config.json."""
 
 
@@ -158,9 +176,17 @@ PEFT = [
         {"r": 4, "target_modules": ["q_proj", "down_proj"], "rank_pattern": {"down_proj": 6}, "use_dora": True},
         2328,
     ),
-    ({"model_type": "llama"}, {"r": 4, "target_modules": ["k_proj", "o_proj"], "modules_to_save": ["embed_tokens", "lm_head"]}, 7808),
+    (
+        {"model_type": "llama"},
+        {"r": 4, "target_modules": ["k_proj", "o_proj"], "modules_to_save": ["embed_tokens", "lm_head"]},
+        7808,
+    ),
     ({"model_type": "llama"}, {"r": 4, "target_modules": ["lm_head", "embed_tokens", "gate_proj"]}, 1976),
-    ({"model_type": "qwen3", "head_dim": 10}, {"r": 8, "target_modules": ["q_proj", "k_proj", "v_proj", "o_proj", "up_proj"]}, 7776),
+    (
+        {"model_type": "qwen3", "head_dim": 10},
+        {"r": 8, "target_modules": ["q_proj", "k_proj", "v_proj", "o_proj", "up_proj"]},
+        7776,
+    ),
     ({"model_type": "phi3"}, {"r": 8, "target_modules": ALL}, 8544),
     ({"model_type": "phi3"}, {"r": 8, "target_modules": ["qkv_proj", "gate_up_proj"]}, 5184),
     ({"model_type": "glm4", "head_dim": 10}, {"r": 8, "target_modules": ["q_proj", "gate_up_proj"]}, 4608),
@@ -175,7 +201,7 @@ PEFT = [
         {"r": 8, "target_modules": ["q_proj", "k_proj", "o_proj"]},
         4704,
     ),
-]  # fmt: skip
+]
 """A tiny base, an adapter, and the parameters that PEFT 0.21.2 trains of it on transformers 5.23's model."""
 
 
@@ -284,8 +310,12 @@ UNKNOWN: list[tuple[str, dict[str, Any], str]] = [
     ("grok_x", {**TINY, "num_local_experts": 4, "num_experts_per_tok": 2, "router_aux_loss_coef": 0.1}, "mixtral"),
     ("deep", {**TINY, **LATENT, "n_routed_experts": 4, "n_shared_experts": 1, "first_k_dense_replace": 1}, "deepseek_v3"),
     ("q", {**TINY, "head_dim": 8, "max_window_layers": 3, "use_sliding_window": False, "attention_bias": False}, "qwen3"),
-    ("m", {"hidden_size": 32, "state_size": 8, "num_heads": 4, "head_dim": 16, "conv_kernel": 4, "n_groups": 1, "chunk_size": 8}, "mamba2"),
-]  # fmt: skip
+    (
+        "m",
+        {"hidden_size": 32, "state_size": 8, "num_heads": 4, "head_dim": 16, "conv_kernel": 4, "n_groups": 1, "chunk_size": 8},
+        "mamba2",
+    ),
+]
 
 
 @pytest.mark.parametrize(("name", "config", "right"), UNKNOWN)

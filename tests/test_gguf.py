@@ -102,7 +102,12 @@ CASES: dict[str, tuple[str, dict[str, Any], list[Shapes], bool]] = {
     "qwen3": ("qwen3", DENSE | WIDE, [attention(10, norms=True) | gated() | NORM] * L, True),
     "qwen3_moe": ("qwen3moe", DENSE | MOE | WIDE, [attention(10, norms=True) | experts(6, 12)] * L, False),
     "gemma2": ("gemma2", DENSE | WIDE | {"attention.sliding_window": 16}, [attention(10) | gated() | SANDWICH] * L, True),
-    "gemma3_text": ("gemma3", DENSE | WIDE | {"attention.sliding_window": 16}, [attention(10, norms=True) | gated() | SANDWICH] * L, True),
+    "gemma3_text": (
+        "gemma3",
+        DENSE | WIDE | {"attention.sliding_window": 16},
+        [attention(10, norms=True) | gated() | SANDWICH] * L,
+        True,
+    ),
     "phi3": ("phi3", DENSE | {"attention.sliding_window": 16, "rope.dimension_count": 8}, [FUSED] * L, False),
     "deepseek_v3": ("deepseek2", DENSE | MOE | LATENT, [MLA | gated() | NORM, *[MLA | ROUTED] * (L - 1)], False),
     "gpt_oss": (
@@ -111,7 +116,7 @@ CASES: dict[str, tuple[str, dict[str, Any], list[Shapes], bool]] = {
         [OSS] * L,
         False,
     ),
-}  # fmt: skip
+}
 """The family that a file is: its architecture, its keys, the tensors of each layer, a tied head."""
 
 

@@ -27,12 +27,13 @@ NAMES: dict[str, dict[str, tuple[str, ...]]] = {
     "glm": ATTENTION | HALVES,
     "glm4": ATTENTION | HALVES,
 }
-"""What a family calls a matrix that may be adapted, and which matrices of llmcx's it is, where not all are as LLaMA calls them."""
+"""What a family calls a matrix that may be adapted, and which of llmcx's it is, where not all are as LLaMA calls them."""
 WHOLE = {"embed_tokens": "embedding", "lm_head": "head"}
 """Modules outside the layers, and their roles."""
 IDLE = """alpha_pattern arrow_config auto_mapping corda_config ensure_weight_tying eva_config fan_in_fan_out inference_mode
     init_lora_weights layers_pattern loftq_config lora_alpha lora_dropout megatron_config megatron_core parent_library
-    peft_version qalora_group_size revision runtime_config task_type use_rslora base_model_name_or_path peft_type lora_ga_config"""
+    peft_version qalora_group_size revision runtime_config task_type use_rslora base_model_name_or_path peft_type
+    lora_ga_config"""
 """Keys that change no count."""
 NONE = """exclude_modules layer_replication layers_to_transform target_parameters trainable_token_indices alora_invocation_tokens
     use_qalora lora_bias use_bdlora"""

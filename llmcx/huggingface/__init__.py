@@ -24,15 +24,16 @@ Reader = Callable[[Config], ModelSpec]
 MODULES = {
     "moe": """mixtral qwen2_moe qwen3_moe deepseek_v2 deepseek_v3 deepseek_v32 kimi_k2 glm4_moe glm4_moe_lite minicpm3 gpt_oss
         glm_moe_dsa olmoe flex_olmo phimoe granitemoe granitemoeshared minimax_m2 dbrx ernie4_5_moe llama4_text hunyuan_v1_moe
-        exaone_moe afmoe qwen3_vl_moe_text glm4v_moe_text""",
+        exaone_moe afmoe hunyuan deepseek qwen3_vl_moe_text glm4v_moe_text""",
     "encdec": "t5 mt5 umt5 switch_transformers bart mbart pegasus marian m2m_100",
     "encoder": "bert roberta xlm-roberta camembert electra distilbert albert modernbert longformer big_bird",
     "gpt": "gpt2 gpt_bigcode gpt_neo gptj codegen gpt_neox opt bloom mpt falcon",
     "llama": """llama mistral ministral ministral3 phi3 qwen2 qwen3 olmo olmo2 olmo3 cohere cohere2
         granite glm glm4 smollm3 seed_oss exaone4 hunyuan_v1_dense arcee apertus ernie4_5 nemotron starcoder2 stablelm phi
-        qwen2_vl_text qwen2_5_vl_text qwen3_vl_text glm4v_text""",
+        qwen2_vl_text qwen2_5_vl_text qwen3_vl_text glm4v_text sdar""",
     "gemma": "gemma gemma2 gemma3_text gemma3n_text gemma4_text",
     "recurrent": "mamba falcon_mamba mamba2 jamba bamba falcon_h1 granitemoehybrid nemotron_h zamba2",
+    "remote": """Yi xverse orion internlm internlm2 baichuan minicpm qwen chatglm mimo Dream llada nemotron-nas bailing_moe""",
     "linear": "qwen3_next qwen3_5_text qwen3_5_moe_text kimi_linear minimax lfm2 lfm2_moe recurrent_gemma rwkv",
 }
 """Module -> the model_types that it reads."""
@@ -50,6 +51,7 @@ OUTER_TIES = {*FLAT_TYPES.values(), "qwen3_vl_text", "qwen3_vl_moe_text", "glm4v
 # The language model inside a multimodal configuration that does not name its own model_type, as transformers assumes.
 _TEXT_TYPES = {
     "cohere2": "aya_vision cohere2_vision",
+    "deepseek_v2": "deepseek_vl_v2",
     "deepseek_v3": "kimi_k25",
     "gemma": "paligemma",
     "gemma3_text": "gemma3 shieldgemma2",

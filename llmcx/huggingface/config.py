@@ -198,7 +198,7 @@ class Config:
         return InputError(f"{self.source}: {key} is {text}, but must be {allowed}", field=key, value=text, allowed=allowed)
 
     def check_leftovers(self) -> None:
-        """Refuse a key that nobody read, unless it is harmless or says what transformers would assume, or the user passes over it.
+        """Refuse a key that nobody read, unless it is harmless, says what transformers would assume, or the user passes over it.
 
         A key that this model_type does not have in transformers, and that says none, is passed over with a note.
         """
