@@ -352,6 +352,13 @@ def test_a_key_is_ignored_where_the_user_says_so(tmp_path: Path) -> None:
     assert refused_in_json("params", "gpt2", "--ignore", "widgets")["field"] == "ignore"
 
 
+def test_what_trainers_servers_and_embedders_leave_in_a_file_costs_nothing() -> None:
+    left = {"use_liger_kernel": True, "trust_remote_code": True, "bf16": True, "sentence_transformers": {"version": "5.0"}}
+    left |= {"matryoshka_dimensions": [64, 128], "chat_template": "{{ x }}", "ep_size": 1, "max_cache_length": 16384}
+    left |= {"unsloth_fixed": True, "_attn_implementation_autoset": True, "max_model_len": 4096, "tokenizer_type": "x"}
+    assert load({**TINY, "model_type": "llama", **left}) == load({**TINY, "model_type": "llama"})
+
+
 @pytest.mark.parametrize("key", ["AutoModelForCausalLM", "AutoModel"])
 def test_a_class_of_its_own_code_is_said(key: str) -> None:
     """As one that `architectures` names: the file's own code may build something else than its model_type says."""

@@ -46,6 +46,7 @@ def adapted(data: Mapping[str, Any], path: str, as_type: str | None = None, igno
     Raises InputError for a base that is neither a preset nor beside the file, and for adapters other than LoRA on known matrices.
     """
     c = Config(data, "adapter_config.json", "stdin" if path == "-" else path, known={})
+    c.ignorable = False
     c.text("peft_type", ("LORA",))
     base = _base(c, path, as_type, ignore)
     count, targets = _count(c, base)

@@ -101,8 +101,8 @@ def from_data(data: Mapping[str, Any], source: str, as_type: str | None = None, 
     if native.is_native(data) and as_type is None:
         from llmcx.huggingface import from_config
 
-        config, notes = native.as_config(data, source)
-        spec = from_config(config, source, None, ignore)
+        config, notes = native.as_config(data, source, ignore)
+        spec = from_config(config, source)
         return replace(spec, assumes=(*notes, *spec.assumes))
     if "model_type" in data or as_type is not None:
         from llmcx.huggingface import from_config

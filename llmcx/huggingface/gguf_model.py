@@ -150,6 +150,7 @@ def as_config(keys: Mapping[str, Any], tensors: list[Tensor], source: str) -> Da
     family, names = ARCHITECTURES[name]
     own = {key[len(name) + 1 :]: value for key, value in keys.items() if key.startswith(f"{name}.")}
     c = Config(own, f"{name} in GGUF", source, known={})
+    c.ignorable = False
     shapes = {tensor.name: tensor.dims for tensor in tensors}
     if not tensors:
         raise InputError(f"{source} lists no tensors, only keys and a vocabulary", field="config", value=source)

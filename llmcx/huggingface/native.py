@@ -5,7 +5,7 @@ Each key is asked for by its own name, so that one which is not understood is re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from llmcx.errors import shown
@@ -19,13 +19,20 @@ def is_native(data: Mapping[str, Any]) -> bool:
     return {"dim", "n_layers", "n_heads"} <= data.keys() and "hidden_size" not in data
 
 
-def as_config(data: Mapping[str, Any], source: str) -> tuple[Data, list[str]]:
-    """The config.json that says what a maker's own file does, and what to know about it."""
+def as_config(data: Mapping[str, Any], source: str, ignore: Collection[str] = ()) -> tuple[Data, list[str]]:
+    """The config.json that says what a maker's own file does, and what to know about it; the user passes over ``ignore``."""
+    known: Data
+    read, whose, known = meta, "Meta's params.json", {"multiple_of": 256, "vocab_size": -1}
     if "n_routed_experts" in data:
-        return deepseek(Config(data, "DeepSeek's inference config", source, known={}))
-    if "hidden_dim" in data and not {"use_scaled_rope", "use_hf_rope", "multiple_of"} & data.keys():
-        return mistral(Config(data, "Mistral's params.json", source, known={"model_type": "transformer"}))
-    return meta(Config(data, "Meta's params.json", source, known={"multiple_of": 256, "vocab_size": -1}))
+        read, whose, known = deepseek, "DeepSeek's inference config", {}
+    elif "hidden_dim" in data and not {"use_scaled_rope", "use_hf_rope", "multiple_of"} & data.keys():
+        read, whose, known = mistral, "Mistral's params.json", {"model_type": "transformer"}
+    c = Config(data, whose, source, known)
+    c.ignored = dict.fromkeys(ignore)
+    config, notes = read(c)
+    c.check_leftovers()
+    c.check_ignored()
+    return config, [*notes, *c.notes]
 
 
 def renamed(c: Config, names: Mapping[str, str]) -> Data:
@@ -62,7 +69,6 @@ def meta(c: Config) -> tuple[Data, list[str]]:
         config["vocab_size"] = 32000
         said = "vocab_size is left to the tokenizer" if "vocab_size" in c.data else "vocab_size is left out"
         notes.append(f"warning: {said}: 32,000 is assumed, as in LLaMA 1 and 2; --vocab says another")
-    c.check_leftovers()
     notes.append("read as Meta's params.json, which has a head of its own; Llama 3.2's 1B and 3B tie it (--set tied=true)")
     return config, notes
 
@@ -125,7 +131,6 @@ def mistral(c: Config) -> tuple[Data, list[str]]:
         config["num_experts_per_tok"] = moe.size("num_experts_per_tok")
     if moe is not None:
         moe.check_leftovers()
-    c.check_leftovers()
     return config, notes
 
 
@@ -162,7 +167,6 @@ def deepseek(c: Config) -> tuple[Data, list[str]]:
         config["q_lora_rank"] = None  # straight from the width
     c.ignore(*WORDS.split(), *ROTARY, *names)
     config |= formats(c)
-    c.check_leftovers()
     return config, ["read as DeepSeek's inference config"]
 
 
