@@ -156,11 +156,11 @@ def test_tensors_that_are_not_the_models_are_refused(tmp_path: Path) -> None:
             load(write(tmp_path / "model.gguf", name, keys, layers, tied, more))
     with pytest.raises(InputError, match="its tensors hold"):
         load(write(tmp_path / "model.gguf", name, {**keys, "feed_forward_length": FF + 8}, layers, tied))
-    with pytest.raises(InputError, match="ssm.state_size = 16 is not understood"):
+    with pytest.raises(InputError, match=r"ssm\.state_size = 16 is not understood"):
         load(write(tmp_path / "model.gguf", name, {**keys, "ssm.state_size": 16}, layers, tied))
-    with pytest.raises(InputError, match="general.architecture is 'clip'"):
+    with pytest.raises(InputError, match=r"general\.architecture is .clip."):
         load(write(tmp_path / "model.gguf", "clip", {}, []))
     with pytest.raises(InputError, match="one number for all layers"):
         load(write(tmp_path / "model.gguf", name, {**keys, "attention.head_count_kv": [2, 1, 2]}, layers, tied))
-    with pytest.raises(InputError, match="--as says how to read a config.json"):
+    with pytest.raises(InputError, match="--as says how to read"):
         load(str(tmp_path / "model.gguf"), "llama")

@@ -260,7 +260,62 @@ def test_nemotron_nas_by_hand() -> None:
         load({**config, "block_configs": linear})
 
 
+# --- draft models -------------------------------------------------------------------------------------------------------
+
+
+def attention(d: int, heads: int, groups: int, dim: int, reads: int = 1) -> int:
+    return reads * d * (heads + 2 * groups) * dim + heads * dim * d
+
+
+EAGLE = llama(4096, 14336, 1, 32, 8, 128256, model_type="llama", draft_vocab_size=32000, tie_word_embeddings=False)
+FLASH = llama(2048, 6144, 8, 32, 8, 65536, model_type="qwen3", head_dim=64, num_target_layers=16, block_size=16)
+FLASH |= {
+    "architectures": ["DFlashDraftModel"],
+    "auto_map": {"AutoModel": "dflash.DFlashDraftModel"},
+    "tie_word_embeddings": True,
+}
+FLASH |= {"dflash_config": {"mask_token_id": 16, "target_layer_ids": [1, 4, 7, 10, 13]}, "layer_types": ["full_attention"] * 8}
+
+
+@pytest.mark.parametrize("named", ["LlamaForCausalLM", "LlamaForCausalLMEagle3"])
+def test_eagle_3_by_hand(named: str) -> None:
+    """EAGLE-3 for Llama 3.1 8B, 850 MB in half precision: a projection of three states; a layer whose queries, keys and values
+    read two, with three norms; a norm; a head of 32,000. The token table is Llama's.
+    """
+    layer = attention(4096, 32, 8, 128, reads=2) + 3 * 4096 * 14336 + 3 * 4096
+    spec = load({**EAGLE, "architectures": [named]})
+    assert count(spec) == 3 * 4096 * 4096 + layer + 4096 + 32000 * 4096
+    assert round(2 * count(spec) / 1e6) in range(848, 852)
+    assert any("its target's, and not counted" in note for note in spec.assumes)
+    wide = load({**EAGLE, "target_hidden_size": 6144})
+    assert count(wide) - count(spec) == 3 * (6144 - 4096) * 4096
+    with pytest.raises(InputError, match="num_hidden_layers is 2"):
+        load({**EAGLE, "num_hidden_layers": 2})
+
+
+def test_p_eagle_by_hand() -> None:
+    """Four layers, of which the first reads two states; and a learned state of three times the width."""
+    config = {**EAGLE, "num_hidden_layers": 4, "architectures": ["PEagleDraftModel"]}
+    layers = attention(4096, 32, 8, 128, reads=2) + 3 * attention(4096, 32, 8, 128) + 4 * (3 * 4096 * 14336 + 2 * 4096) + 4096
+    assert count(load(config)) == 3 * 4096 * 4096 + 3 * 4096 + layers + 4096 + 32000 * 4096
+
+
+def test_dflash_and_dspark_by_hand() -> None:
+    """Qwen3's layers, a projection of the target's states and a norm; DSpark adds two tables of rank 16 and a verdict."""
+    layers = 8 * (attention(2048, 32, 8, 64) + 2 * 64 + 3 * 2048 * 6144 + 2 * 2048)
+    backbone = layers + 5 * 2048 * 2048 + 2048 + 2048
+    assert count(load(FLASH)) == backbone
+    spark = {**FLASH["dflash_config"], "projector_type": "dspark", "markov_rank": 16, "markov_head_type": "vanilla"}
+    spark |= {"enable_confidence_head": True, "confidence_head_with_markov": True, "attention_mode": "gqa"}
+    spec = load({**FLASH, "architectures": ["DSparkDraftModel"], "auto_map": None, "dflash_config": spark})
+    assert count(spec) == backbone + 2 * 65536 * 16 + (2048 + 16 + 1)
+    with pytest.raises(InputError, match="markov_head_type is 'rnn'"):
+        load({**FLASH, "architectures": ["DSparkDraftModel"], "dflash_config": {**spark, "markov_head_type": "rnn"}})
+
+
 RELEASED = {
+    "EAGLE3-train": 424_689_664,
+    "SpecForge-ling-flash-2.0-eagle3": 424_689_664,
     "sg-Qwen-7B-Chat": 7_721_324_544,
     "sg-Qwen-14B-Chat": 14_167_290_880,
     "sg-Qwen-72B-Chat": 72_287_920_128,

@@ -96,10 +96,8 @@ def from_data(data: Mapping[str, Any], source: str, as_type: str | None = None, 
         if not isinstance(inner, Mapping):
             raise InputError(f"{source}: result is missing, so there is no model in it", field="result")
         data = inner
-    from llmcx.huggingface import native
-
-    if native.is_native(data) and as_type is None:
-        from llmcx.huggingface import from_config
+    if _is_native(data) and as_type is None:
+        from llmcx.huggingface import from_config, native
 
         config, notes = native.as_config(data, source, ignore)
         spec = from_config(config, source)
@@ -115,14 +113,19 @@ def from_data(data: Mapping[str, Any], source: str, as_type: str | None = None, 
     return validate(data, source)
 
 
+def _is_native(data: Mapping[str, Any]) -> bool:
+    """Whether a file is in its maker's own form: sizes under short names, and none under those of a config.json."""
+    return {"dim", "n_layers", "n_heads"} <= data.keys() and "hidden_size" not in data
+
+
 def _no_model(data: Mapping[str, Any], source: str) -> InputError:
     """The refusal of a file that is neither a config.json with its model_type nor a preset: what it is, and what is read."""
-    from llmcx.huggingface import WHERE
+    from llmcx.huggingface import suggested
     from llmcx.huggingface.alike import READ, alike, other
 
     if (what := other(data)) is not None:
         return InputError(f"{source} is {what}, which says no model; what is read is {READ}", field="config", value=source)
-    found = alike(data, [*WHERE])
+    found = alike(data, suggested())
     hint = (
         f"its keys are most like those of {' or '.join(found)}: --as TYPE reads it as one" if found else f"what is read is {READ}"
     )

@@ -34,6 +34,7 @@ MODULES = {
     "gemma": "gemma gemma2 gemma3_text gemma3n_text gemma4_text",
     "recurrent": "mamba falcon_mamba mamba2 jamba bamba falcon_h1 granitemoehybrid nemotron_h zamba2",
     "remote": """Yi xverse orion internlm internlm2 baichuan minicpm qwen chatglm mimo Dream llada nemotron-nas bailing_moe""",
+    "draft": "eagle3 dflash",
     "linear": "qwen3_next qwen3_5_text qwen3_5_moe_text kimi_linear minimax lfm2 lfm2_moe recurrent_gemma rwkv",
 }
 """Module -> the model_types that it reads."""
@@ -113,9 +114,10 @@ def from_config(data: Mapping[str, Any], source: str, insist: str | None = None,
         files.append(inner)
         data = _language_model(data, inner, source, notes, insist)
         given = data["model_type"] if insist is None else inner.get("model_type", given)
-    name = insist or given
+    name = insist or _drafting(data) or given
     if not isinstance(name, str):
         raise InputError(f"{source}: model_type is {shown(name)}, but must be a string", field="model_type")
+    name = SAME_AS.get(name, name)
     reader = _reader(name, notes)
     if reader is None and insist is not None:
         known = unknown_name("--as", name, [*WHERE, *plugins.names("families")], field="as")
@@ -145,11 +147,32 @@ def from_config(data: Mapping[str, Any], source: str, insist: str | None = None,
     return replace(spec, assumes=(*spec.assumes, *config.notes, *notes), stored=stored_of(*files), mtp=config.mtp)
 
 
+SAME_AS = {"deepseek_ref": "deepseek_v4"}
+"""Types that a copy of a release has in place of its own."""
+DRAFTS = {
+    **dict.fromkeys(("LlamaForCausalLMEagle3", "PEagleDraftModel"), "eagle3"),
+    **dict.fromkeys(("DFlashDraftModel", "DSparkDraftModel"), "dflash"),
+}
+"""Classes of draft models, whose files name the model_type that they began as."""
+
+
+def _drafting(data: Mapping[str, Any]) -> str | None:
+    """The type of draft model that a file describes, by its class or by the key that only such have; None for any other."""
+    named = data.get("architectures")
+    first = named[0] if isinstance(named, list) and named else None
+    return DRAFTS.get(first) if isinstance(first, str) and first in DRAFTS else "eagle3" if "draft_vocab_size" in data else None
+
+
+def suggested() -> list[str]:
+    """The model_types that a file of another may be read as."""
+    return [name for name in WHERE if name not in DRAFTS.values()]
+
+
 def _hint(data: Mapping[str, Any], name: str = "") -> InputError:
     """What to do with a file whose model_type is not known: which families have its keys, else which are spelt alike."""
     from llmcx.huggingface.alike import alike
 
-    if found := alike(data, [*WHERE]):
+    if found := alike(data, suggested()):
         return InputError(f"its keys are most like those of {' or '.join(found)}: --as TYPE reads it as one", nearest=found)
     spelt = unknown_name("model_type", name, [*WHERE, *plugins.names("families")])
     *_, hint = spelt.message.partition("is not known; ")

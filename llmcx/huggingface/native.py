@@ -14,11 +14,6 @@ from llmcx.huggingface.config import ROTARY, Config
 Data = dict[str, Any]
 
 
-def is_native(data: Mapping[str, Any]) -> bool:
-    """Whether a file is in a maker's own form: sizes under short names, and none under those of a config.json."""
-    return {"dim", "n_layers", "n_heads"} <= data.keys() and "hidden_size" not in data
-
-
 def as_config(data: Mapping[str, Any], source: str, ignore: Collection[str] = ()) -> tuple[Data, list[str]]:
     """The config.json that says what a maker's own file does, and what to know about it; the user passes over ``ignore``."""
     known: Data

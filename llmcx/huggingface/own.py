@@ -31,7 +31,6 @@ LLAMA: dict[str, Any] = {
 OWN = {
     # DeepSeek's shape under another name.
     "kimi_k2": Own("deepseek_v3", stem="deepseekv3"),
-    "deepseek_ref": Own("deepseek_v4", stem="deepseekv4"),
     "hunyuan": Own("hunyuan_v1_moe", names={"attention_head_dim": "head_dim"}, stem="hunyuanmoev1 hunyuan"),
     # LLaMA's, with a bias or a norm more.
     "Yi": Own(None, LLAMA | {"vocab_size": 64000, "max_position_embeddings": 4096}),
@@ -86,6 +85,13 @@ OWN = {
         {**LLAMA, "attention_bias": False, "mlp_bias": False, "intermediate_size": None},
         stem="decilm",
     ),
+    # Draft models, which are told by their class or their keys.
+    "eagle3": Own(
+        "llama",
+        {"draft_vocab_size": None, "target_hidden_size": None, "eagle_config": None},
+        stem="llama llamaforcausallmeagle3 peagledraft",
+    ),
+    "dflash": Own("qwen3", {"dflash_config": None}, stem="qwen3 dflashdraft dsparkdraft"),
     # Mixtures of experts.
     "deepseek": Own(
         None,

@@ -1,4 +1,4 @@
-"""What Gemma 3n and 4 add to a decoder: parts that every layer has alike, and that begin or end outside the layers.
+"""What Gemma 3n and 4 and draft models add to a decoder: parts that every layer has alike, or that stand outside the layers.
 
 They are NamedTuples, which cost a fifth of a dataclass at start-up; the model that takes one in checks it (:func:`check`).
 """
@@ -90,10 +90,45 @@ class Laurel(NamedTuple):
         yield where._replace(role="residual").op("residual", "residual", elements=where.tokens * where.d_model, cut=TOKENS)
 
 
-Extra = Union[PerLayer, AltUp, Laurel]
-EXTRAS: dict[str, Any] = {"per_layer": PerLayer, "altup": AltUp, "laurel": Laurel}
+class Drafting(NamedTuple):
+    """What a draft model has of its own around its layers: a projection of ``states`` states of its target, ``width`` wide each
+    (Li et al. 2025, arXiv:2503.01840, sec. 3), with a norm after it (``normed``, DFlash) or a learned state for what is masked
+    (``masked``, P-EAGLE). ``markov`` is the rank of a bias from the token before to the next, and ``confidence`` tells whether a
+    draft will be accepted, from the state and that bias's (DSpark).
+    """
+
+    states: int
+    width: int
+    normed: bool = False
+    masked: bool = False
+    markov: int = 0
+    confidence: bool = False
+    type: Literal["drafting"] = "drafting"
+
+    def outside(self, at: LayerRun) -> Iterator[Op]:
+        """The projection and what goes with it; the heads beside the head."""
+        n, wide, vocab = at.tokens, self.states * self.width, at.spec.embedding.vocab
+        yield at.linear("draft.states", wide, at.d_model)
+        if self.normed:
+            yield at.norm("norm.states", at.spec.norm, at.d_model)
+        if self.masked:
+            yield at.op("draft.masked", "vector", size=wide)
+        last = at._replace(role="head_transform")
+        if self.markov:
+            yield last.op("head.markov", "lookup", Saved("indices", n, "int64"), tokens=n, rows=vocab, width=self.markov)
+            yield last.linear("head.markov.up", self.markov, vocab)
+        if self.confidence:
+            yield last.linear("head.confidence", at.d_model + self.markov, 1, True)
+
+    def inside(self, where: LayerRun) -> Iterator[Op]:
+        """Nothing."""
+        yield from ()
+
+
+Extra = Union[PerLayer, AltUp, Laurel, Drafting]
+EXTRAS: dict[str, Any] = {"per_layer": PerLayer, "altup": AltUp, "laurel": Laurel, "drafting": Drafting}
 
 
 def check(extra: Extra) -> None:
     """Raises InputError where a size of ``extra`` is none."""
-    check_sizes(extra, *(name for name in ("vocab", "width", "streams", "rank") if name in extra._fields))
+    check_sizes(extra, *(name for name in ("vocab", "width", "streams", "rank", "states") if name in extra._fields))

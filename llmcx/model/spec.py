@@ -59,6 +59,7 @@ class Embedding:
     ``width`` below d_model is a factorised embedding, followed by a projection up (with ``projection_bias``); the positions
     share it unless ``positions_full`` (OPT). ``normed`` normalises the sum. In an encoder-decoder, ``per_stack`` gives each stack
     positions and a norm of its own (BART), and ``token_tables`` 3 untied token tables: shared, encoder's, decoder's.
+    ``borrowed``: the token table is that of the model that this one drafts for, and not counted.
     """
 
     vocab: int
@@ -70,6 +71,7 @@ class Embedding:
     normed: bool = False
     per_stack: bool = False
     token_tables: int = 1
+    borrowed: bool = False
 
     def __post_init__(self) -> None:
         check_sizes(self, "vocab", "positions", "types", "width")
@@ -82,7 +84,8 @@ class Head:
     ``transform`` puts a dense layer, an activation and a norm before it (BERT's masked-LM head), which when untied has a
     ``second_bias`` over the vocabulary; a factorised embedding puts a projection down. ``discriminator`` replaces the vocabulary
     by ELECTRA's verdict on each token: a dense layer and one number. ``pair`` adds BERT's verdict on a pair of sentences, two
-    numbers from the pooled token, which the language-model loss does not train.
+    numbers from the pooled token, which the language-model loss does not train. ``vocab``: the tokens that it scores, where
+    they are not all (a draft model's most frequent ones).
     """
 
     tied: bool = True
@@ -92,6 +95,14 @@ class Head:
     second_bias: bool = False
     discriminator: bool = False
     pair: bool = False
+    vocab: int | None = None
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "vocab")
+
+    def outputs(self, vocab: int) -> int:
+        """How many tokens it scores, of a model's ``vocab``."""
+        return vocab if self.vocab is None else self.vocab
 
 
 @dataclass(frozen=True)

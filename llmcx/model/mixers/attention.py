@@ -29,6 +29,7 @@ class Attention(Mixer):
     gate on the output, as wide as the queries (Qwen3-Next), whose ``gate_bias`` defaults to ``bias``. ``shares_kv`` reuses the
     keys and values of an earlier layer, ``k_is_v`` one projection for both (Gemma 4); ``v_norm`` normalises each head's values,
     without weights. ``softmax_fp32`` False is for eager code that takes the softmax in the activations' dtype (GPT-2, BERT).
+    ``inputs``: how many states side by side it reads (EAGLE-3: a token and a state).
     """
 
     n_heads: int
@@ -48,11 +49,12 @@ class Attention(Mixer):
     k_is_v: bool = False
     v_norm: bool = False
     softmax_fp32: bool = True
+    inputs: int = 1
     core: Core = field(default_factory=Standard)
     type: Literal["attention"] = "attention"
 
     def __post_init__(self) -> None:
-        check_sizes(self, "n_heads", "n_kv_heads", "head_dim", "relative_buckets")
+        check_sizes(self, "n_heads", "n_kv_heads", "head_dim", "relative_buckets", "inputs")
         check(self.core)
         if self.n_heads % self.kv_heads:
             raise InputError(
@@ -86,20 +88,21 @@ class Attention(Mixer):
     def ops(self, where: LayerRun, name: str = "attention", cross: bool = False) -> Iterator[Op]:
         """Projections, the core, the output projection. ``cross`` attends to the encoder's output."""
         d, batch, kv_heads = where.d_model, where.batch, self.kv_heads
+        read = self.inputs * d
         dim, kv = self.width(d), where.source if cross else where.kv
         # A decode step finds the encoder's keys and values in the cache.
         new_kv = (where.source if where.run.encode else 0) if cross else where.q
         by_heads, by_kv_heads = Cut("columns", self.n_heads), Cut("columns", kv_heads)
-        yield where.linear(f"{name}.q", d, self.n_heads * dim, self.bias, reads="normed", cut=by_heads)
+        yield where.linear(f"{name}.q", read, self.n_heads * dim, self.bias, reads="normed", cut=by_heads)
         # Keys and values read the same tensor as the queries, so it is kept once; in cross-attention, the encoder's output.
         for leaf in self._read_once(cross):
             n = batch * new_kv
             yield where.linear(
-                f"{name}.{leaf}", d, kv_heads * dim, self.bias, saves=False, tokens=n, reads="normed", cut=by_kv_heads
+                f"{name}.{leaf}", read, kv_heads * dim, self.bias, saves=False, tokens=n, reads="normed", cut=by_kv_heads
             )
         if self.gate:
             gate_bias = self.bias if self.gate_bias is None else self.gate_bias
-            yield where.linear(f"{name}.gate", d, self.n_heads * dim, gate_bias, saves=False, reads="normed", cut=by_heads)
+            yield where.linear(f"{name}.gate", read, self.n_heads * dim, gate_bias, saves=False, reads="normed", cut=by_heads)
         if self.qk_norm is not None:
             yield from self._qk_norm(where, name, dim, batch * new_kv)
         if self.v_norm and not self.shares_kv:
