@@ -15,6 +15,7 @@ import pytest
 from llmcx.catalog.load import load
 from llmcx.costs.params import count, mtp
 from llmcx.errors import InputError
+from llmcx.model.extras import ResidualAttention
 from llmcx.model.spec import ModelSpec, MoE
 
 WILD = Path(__file__).resolve().parent.parent.parent / "shared" / "wild"
@@ -260,6 +261,39 @@ def test_nemotron_nas_by_hand() -> None:
         load({**config, "block_configs": linear})
 
 
+K3 = {"model_type": "kimi_linear", "hidden_size": 64, "num_hidden_layers": 5, "num_attention_heads": 4, "num_key_value_heads": 4}
+K3 |= {
+    "intermediate_size": 96,
+    "moe_intermediate_size": 24,
+    "num_experts": 6,
+    "num_experts_per_token": 2,
+    "num_shared_experts": 2,
+}
+K3 |= {"first_k_dense_replace": 1, "q_lora_rank": 20, "kv_lora_rank": 14, "qk_nope_head_dim": 10, "qk_rope_head_dim": 6}
+K3 |= {"v_head_dim": 12, "vocab_size": 100, "hidden_act": "situ", "activation_situ_beta": 4.0, "routed_expert_hidden_size": 32}
+K3 |= {"latent_moe_use_norm": True, "mla_use_output_gate": True, "attn_res_block_size": 2, "tie_word_embeddings": False}
+K3 |= {"linear_attn_config": {"num_heads": 3, "head_dim": 8, "short_conv_kernel_size": 4, "use_full_rank_gate": True}}
+K3["linear_attn_config"] |= {"gate_lower_bound": -5.0, "full_attn_layers": [4, 5], "kda_layers": [1, 2, 3]}  # type: ignore[operator]
+
+
+def test_kimi_k3_by_hand() -> None:
+    """Delta layers with a full gate, latent attention with one, experts behind a projection, attention over depth."""
+    delta = 3 * 64 * 24 + 3 * 24 * 4 + 64 * 3 + (64 * 8 + 8 * 24) + 64 * 24 + 24 + 3 + 8 + 24 * 64
+    latent = 64 * 20 + 20 + 20 * 4 * 16 + 64 * 20 + 14 + 14 * 4 * 22 + 64 * 48 + 48 * 64
+    moe = 64 * 6 + 2 * 64 * 32 + 32 + 6 * 3 * 32 * 24 + 3 * 64 * 48
+    depth = (2 * 5 + 1) * 2 * 64
+    layers = 3 * delta + 2 * latent + 3 * 64 * 96 + 4 * moe + 5 * 2 * 64
+    outer = {"model_type": "kimi_k3", "text_config": K3, "vision_config": {"hidden_size": 9}}
+    assert count(load(outer)) == layers + depth + 2 * 100 * 64 + 64
+    with pytest.raises(InputError, match="hidden_act is 'sitar'"):
+        load({**K3, "hidden_act": "sitar"})
+
+
+def test_attention_over_depth_mixes_what_came_before() -> None:
+    """Layers 0 to 4 in blocks of two: 0 and 2, 2 and 2, 2 and 3, 3 and 3, 3 and 4 states before their two parts, 4 at the end."""
+    assert ResidualAttention(2).met(5) == 0 + 2 + 2 + 2 + 2 + 3 + 3 + 3 + 3 + 4 + 4
+
+
 # --- draft models -------------------------------------------------------------------------------------------------------
 
 
@@ -314,6 +348,7 @@ def test_dflash_and_dspark_by_hand() -> None:
 
 
 RELEASED = {
+    "Kimi-K3": 2_779_484_393_568,
     "EAGLE3-train": 424_689_664,
     "SpecForge-ling-flash-2.0-eagle3": 424_689_664,
     "sg-Qwen-7B-Chat": 7_721_324_544,

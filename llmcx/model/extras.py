@@ -1,4 +1,4 @@
-"""What Gemma 3n and 4 and draft models add to a decoder: parts that every layer has alike, or that stand outside the layers.
+"""What Gemma 3n and 4, Kimi K3 and draft models add to a decoder: parts that all layers have alike, or that stand outside them.
 
 They are NamedTuples, which cost a fifth of a dataclass at start-up; the model that takes one in checks it (:func:`check`).
 """
@@ -125,10 +125,44 @@ class Drafting(NamedTuple):
         yield from ()
 
 
-Extra = Union[PerLayer, AltUp, Laurel, Drafting]
+class ResidualAttention(NamedTuple):
+    """Attention over depth in place of the residual sum (Kimi K3): before each part of a layer, and at the end, a token's states
+    at the start of every block of ``block`` layers and its sum since are mixed by a softmax of normalised states times a vector.
+    """
+
+    block: int
+    type: Literal["residual_attention"] = "residual_attention"
+
+    def met(self, layers: int) -> int:
+        """How many states are mixed, over all parts of all layers: the first part of the first layer has nothing to mix.
+
+        >>> ResidualAttention(2).met(3)  # 2 before the first feed-forward, then 2 and 2, then 2 and 3, and 3 at the end
+        14
+        """
+        inside = sum((i - 1) // self.block + 2 + i // self.block + 2 for i in range(1, layers))
+        return inside + 2 + (layers - 1) // self.block + 2
+
+    def outside(self, at: LayerRun) -> Iterator[Op]:
+        """All of them at once, since layers differ by what came before: norm, scores, softmax, mixture."""
+        layers, d, n = at.spec.n_layers, at.d_model, at.tokens
+        met, vectors = n * self.met(layers), 2 * layers + 1
+        at = at._replace(role="extra")
+        yield at.norm("norm.depth", at.spec.norm, d, met, vectors)
+        kept = Saved("states at the start of each block", n * -(-layers // self.block) * d)
+        yield at.op("depth.scores", "matmul", kept, batch=1, m=met, k=d, n=1, weight=vectors * d)
+        yield at.op("depth.softmax", "softmax", Saved("probabilities", met, "fp32"), elements=met)
+        yield at.op("depth.mixture", "matmul", batch=n, m=1, k=self.met(layers), n=d, weight=0)
+
+    def inside(self, where: LayerRun) -> Iterator[Op]:
+        """Nothing."""
+        yield from ()
+
+
+Extra = Union[PerLayer, AltUp, Laurel, Drafting, ResidualAttention]
 EXTRAS: dict[str, Any] = {"per_layer": PerLayer, "altup": AltUp, "laurel": Laurel, "drafting": Drafting}
+EXTRAS |= {"residual_attention": ResidualAttention}
 
 
 def check(extra: Extra) -> None:
     """Raises InputError where a size of ``extra`` is none."""
-    check_sizes(extra, *(name for name in ("vocab", "width", "streams", "rank", "states") if name in extra._fields))
+    check_sizes(extra, *(name for name in ("vocab", "width", "streams", "rank", "states", "block") if name in extra._fields))

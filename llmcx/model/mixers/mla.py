@@ -28,6 +28,8 @@ class MLA(Mixer):
     the expansion instead, so that all heads meet one key of kv_rank + rope_dim and one value of kv_rank (sec. 2.1.2); "mixed", as
     servers do, expands in a pass and absorbs in a decode step. Parameters are the same.
 
+    ``gate`` multiplies what the heads give by a sigmoid of a projection as wide (Kimi K3).
+
     ``index_heads`` > 0 adds DeepSeek-V3.2's indexer of that many heads, ``index_dim`` wide, which scores every pair without
     gradient; eager code then multiplies every pair all the same.
     """
@@ -39,6 +41,7 @@ class MLA(Mixer):
     v_dim: int
     q_rank: int | None = None
     bias: bool = False
+    gate: bool = False
     index_heads: int = 0
     index_dim: int = 0
     form: Literal["mixed", "naive", "absorbed"] = "mixed"
@@ -77,6 +80,11 @@ class MLA(Mixer):
         naive = self.form == "naive"
         cut, held = Cut("heads", heads) if naive else REPLICATED, Cache("kv" if naive else "latent")
         yield where.op(f"{name}.cache", "cache", batch=where.batch, tokens=where.kv, width=width, cut=cut, cache=held)
+        if self.gate:
+            elements, kept = where.tokens * heads * self.v_dim, Cut("heads", heads)
+            yield where.linear(f"{name}.gate", d, heads * self.v_dim, saves=False, reads="normed", cut=by_heads)
+            yield where.op(f"{name}.gate.activation", "sigmoid", Saved("gate", elements), elements=elements, cut=kept)
+            yield where.op(f"{name}.product", "product", Saved("both factors", 2 * elements), elements=elements, cut=kept)
         yield where.linear(f"{name}.out", heads * self.v_dim, d, self.bias, cut=Cut("rows", heads))
 
     def _expanded(self, where: LayerRun, name: str) -> Iterator[Op]:
