@@ -64,7 +64,15 @@ MODELS = (
     *("qwen3-next-80b-a3b", "kimi-linear-48b-a3b", "lfm2-2.6b", "minimax-text-01", "recurrentgemma-9b", "zamba2-7b"),
     *("apertus-8b", "t5-base", "bert-base"),
 )
-NOWHERE = {"mixer.longformer", "mixer.big-bird", "mixer.nsa", "params.matmul", "active.matmul", "adafactor-rules.matmul"}
+NOWHERE = {
+    "mixer.longformer",
+    "mixer.big-bird",
+    "mixer.nsa",
+    "mixer.rwkv7",
+    "params.matmul",
+    "active.matmul",
+    "adafactor-rules.matmul",
+}
 """No preset has these: the last three are Linformer's learned projections."""
 
 

@@ -261,7 +261,8 @@ def test_nemotron_nas_by_hand() -> None:
         load({**config, "block_configs": linear})
 
 
-K3 = {"model_type": "kimi_linear", "hidden_size": 64, "num_hidden_layers": 5, "num_attention_heads": 4, "num_key_value_heads": 4}
+K3: dict[str, Any] = {"model_type": "kimi_linear", "hidden_size": 64, "num_hidden_layers": 5, "num_attention_heads": 4}
+K3 |= {"num_key_value_heads": 4}
 K3 |= {
     "intermediate_size": 96,
     "moe_intermediate_size": 24,
@@ -273,7 +274,7 @@ K3 |= {"first_k_dense_replace": 1, "q_lora_rank": 20, "kv_lora_rank": 14, "qk_no
 K3 |= {"v_head_dim": 12, "vocab_size": 100, "hidden_act": "situ", "activation_situ_beta": 4.0, "routed_expert_hidden_size": 32}
 K3 |= {"latent_moe_use_norm": True, "mla_use_output_gate": True, "attn_res_block_size": 2, "tie_word_embeddings": False}
 K3 |= {"linear_attn_config": {"num_heads": 3, "head_dim": 8, "short_conv_kernel_size": 4, "use_full_rank_gate": True}}
-K3["linear_attn_config"] |= {"gate_lower_bound": -5.0, "full_attn_layers": [4, 5], "kda_layers": [1, 2, 3]}  # type: ignore[operator]
+K3["linear_attn_config"] |= {"gate_lower_bound": -5.0, "full_attn_layers": [4, 5], "kda_layers": [1, 2, 3]}
 
 
 def test_kimi_k3_by_hand() -> None:
@@ -292,6 +293,31 @@ def test_kimi_k3_by_hand() -> None:
 def test_attention_over_depth_mixes_what_came_before() -> None:
     """Layers 0 to 4 in blocks of two: 0 and 2, 2 and 2, 2 and 3, 3 and 3, 3 and 4 states before their two parts, 4 at the end."""
     assert ResidualAttention(2).met(5) == 0 + 2 + 2 + 2 + 2 + 3 + 3 + 3 + 3 + 4 + 4
+
+
+RWKV: list[tuple[int, int, tuple[int, int, int, int], int]] = [
+    (768, 12, (64, 64, 32, 128), 191_034_624),
+    (1024, 24, (64, 64, 32, 128), 450_767_872),
+    (2048, 24, (96, 96, 64, 256), 1_527_404_544),
+]
+"""Width, layers, ranks of decay, rate, value and gate, and the count of a released RWKV-7 (World, 65,536 tokens)."""
+
+
+@pytest.mark.parametrize(("d", "layers", "ranks", "published"), RWKV)
+def test_rwkv_7_by_hand(d: int, layers: int, ranks: tuple[int, int, int, int], published: int) -> None:
+    """Four matrices, six means and three vectors, bottlenecks with a bias but for the gate's and none for the first layer's
+    values, a norm of the heads; a mean and two matrices; two norms. Norms before the first layer and at the end.
+    """
+    decay, rate, value, gate = ranks
+    one = 4 * d * d + 6 * d + 3 * d + sum(2 * d * rank + d for rank in (decay, rate, value)) + 2 * d * gate + 2 * d
+    one += d + 2 * d * 4 * d + 4 * d
+    hand = layers * one - (2 * d * value + d) + 2 * 65536 * d + 4 * d
+    config = {"model_type": "rwkv7", "hidden_size": d, "num_hidden_layers": layers, "head_dim": 64, "vocab_size": 65536}
+    config |= {f"{leaf}_low_rank_dim": rank for leaf, rank in zip(("decay", "a", "v", "gate"), ranks, strict=True)}
+    spec = load({**config, "hidden_ratio": 4.0, "architectures": ["RWKV7ForCausalLM"], "value_dim": [d] * layers})
+    assert count(spec) == hand == published
+    with pytest.raises(InputError, match="attn is"):
+        load({**config, "attn": {"layers": [1]}})
 
 
 # --- draft models -------------------------------------------------------------------------------------------------------

@@ -33,7 +33,8 @@ MODULES = {
         qwen2_vl_text qwen2_5_vl_text qwen3_vl_text glm4v_text sdar""",
     "gemma": "gemma gemma2 gemma3_text gemma3n_text gemma4_text",
     "recurrent": "mamba falcon_mamba mamba2 jamba bamba falcon_h1 granitemoehybrid nemotron_h zamba2",
-    "remote": """Yi xverse orion internlm internlm2 baichuan minicpm qwen chatglm mimo Dream llada nemotron-nas bailing_moe""",
+    "remote": """Yi xverse orion internlm internlm2 baichuan minicpm qwen chatglm mimo Dream llada nemotron-nas bailing_moe
+        rwkv7""",
     "draft": "eagle3 dflash",
     "linear": "qwen3_next qwen3_5_text qwen3_5_moe_text kimi_linear minimax lfm2 lfm2_moe recurrent_gemma rwkv",
 }

@@ -139,9 +139,7 @@ def kimi_linear(c: Config) -> ModelSpec:
     layers = in_order(zip(kinds, sparse, strict=True), lambda kind: layer(mixers[kind[0]], ffn[kind[1]]))
     extras = () if block is None else (ResidualAttention(block),)
     if block is not None or full_gate or situ:
-        c.notes.append(
-            "as the release's own code builds it; transformers does not know Kimi K3's gates, SiTU and attention over depth"
-        )
+        c.notes.append("as the release's own code builds it: transformers does not know Kimi K3's gates, SiTU and mixed depths")
     return model(c, context=context, decoder=layers, norm=RMS, head=head(c, ties=False), extras=extras)
 
 

@@ -85,6 +85,14 @@ OWN = {
         {**LLAMA, "attention_bias": False, "mlp_bias": False, "intermediate_size": None},
         stem="decilm",
     ),
+    # As flash-linear-attention has it.
+    "rwkv7": Own(
+        None,
+        {"hidden_size": 2048, "hidden_ratio": 4, "intermediate_size": None, "num_hidden_layers": 24, "head_dim": 64}
+        | {"num_heads": None, "decay_low_rank_dim": 64, "gate_low_rank_dim": 128, "a_low_rank_dim": 64, "v_low_rank_dim": 16}
+        | {"hidden_act": "sqrelu", "max_position_embeddings": 2048, "norm_first": True, "norm_bias": True, "attn": None}
+        | {"tie_word_embeddings": False, "vocab_size": 32000, "value_dim": None},
+    ),
     # Draft models, which are told by their class or their keys.
     "eagle3": Own(
         "llama",

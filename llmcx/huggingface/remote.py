@@ -7,6 +7,7 @@ of its files publish (tests/test_remote.py).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import repeat
 from typing import Any
 
@@ -15,7 +16,8 @@ from llmcx.huggingface.common import LAYER, RMS, gated, heads, in_order, layer_c
 from llmcx.huggingface.config import ROTARY, SCALES, SCORES, Config
 from llmcx.huggingface.llama import qwen2, qwen_layers, uniform
 from llmcx.huggingface.moe import after, experts, no_mtp, shared, with_experts
-from llmcx.model.spec import Attention, Gated, Head, Layers, ModelSpec
+from llmcx.model.mixers.rwkv7 import RWKV7
+from llmcx.model.spec import Attention, Embedding, Gated, Head, Layers, ModelSpec, Norm
 
 
 @family("Yi", "xverse")
@@ -174,6 +176,30 @@ def nemotron_nas(c: Config) -> ModelSpec:
 
     c.expect("hidden_act", "silu")
     return model(c, decoder=in_order(map(kind, blocks), make), norm=RMS)
+
+
+@family("rwkv7")
+def rwkv7(c: Config) -> ModelSpec:
+    """RWKV-7: a layer norm after the embedding; the first layer has no values of an earlier one to mix in."""
+    n, d = c.size("num_hidden_layers"), c.size("hidden_size")
+    c.ignore("attn_mode", "fuse_norm", "hidden_ratio", "num_heads", "head_dim")
+    c.expect("attn", None)
+    c.expect("norm_first", True)
+    c.expect("hidden_act", "sqrelu")
+    values = c.get("value_dim")  # released files list one for each layer
+    if any(value not in (None, d) for value in (values if isinstance(values, list) else [values])):
+        raise c.wrong("value_dim", values, f"{d}, as hidden_size")
+    heads = d // c.size("head_dim") if c.optional("head_dim") else c.size("num_heads")
+    width = c.optional("intermediate_size")
+    if width is None:
+        width = -(-c.size("hidden_ratio") * d // 32) * 32
+    ranks = [c.size(f"{leaf}_low_rank_dim") for leaf in ("decay", "a", "v", "gate")]
+    first = RWKV7(heads, ranks[0], ranks[1], 0, ranks[3], width)
+    layers = [Layers(1, first, norms=("attention", "ffn"))]
+    if n > 1:
+        layers.append(Layers(n - 1, replace(first, value=ranks[2]), norms=("attention", "ffn")))
+    norm, vocab = Norm("layernorm", bias=c.flag("norm_bias")), c.size("vocab_size")
+    return model(c, context=None, embedding=Embedding(vocab, normed=True), decoder=tuple(layers), norm=norm)
 
 
 # --- mixtures of experts ------------------------------------------------------------------------------------------------
