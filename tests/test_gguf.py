@@ -6,14 +6,18 @@ and conversion in ggml-org/llama.cpp), their shapes spelled out here.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from llmcx.catalog.build import as_data, build
 from llmcx.catalog.load import load
 from llmcx.costs.params import count
 from llmcx.errors import InputError
+
+from .helpers import data, refused
 
 np = pytest.importorskip("numpy")
 gguf = pytest.importorskip("gguf")
@@ -134,6 +138,21 @@ def test_a_file_of_each_architecture_has_the_count_of_its_tensors(tmp_path: Path
     assert spec.n_layers == L and spec.head is not None and spec.head.tied == tied
     windowed = [layers.mixer.core.type == "sliding" for layers in spec.groups if hasattr(layers.mixer, "core")]
     assert any(windowed) == ("attention.sliding_window" in keys)
+
+
+def test_the_bytes_are_those_that_the_file_lists(tmp_path: Path) -> None:
+    """2 bytes for each number of a matrix, 4 of a vector; in every command, and only for the model as it stands in the file."""
+    name, keys, layers, tied = CASES["qwen3"]
+    path = write(tmp_path / "model.gguf", name, keys, layers, tied)
+    spec = load(path)
+    vectors = L * (2 * D + 2 * 10) + D
+    found = data("params", path)["result"]
+    assert (found["dtype"], found["bytes"]) == ("gguf", 2 * (count(spec) - vectors) + 4 * vectors)
+    parts = {part["part"]: part["bytes"] for part in data("memory", path, "--seq", "16")["result"]["parts"]}
+    assert parts["weights"] == found["bytes"]
+    assert "is not as its GGUF file has it" in refused("params", path, "--vocab", "60")
+    assert data("params", path, "--vocab", "60", "--dtype", "bf16")["result"]["total"] == count(spec) + 10 * D
+    assert build(json.loads(json.dumps(as_data(spec)))) == spec
 
 
 def test_a_directory_with_one_file_and_a_model_in_several(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from llmcx.huggingface import from_config
 from llmcx.huggingface.config import Config
 from llmcx.huggingface.gguf import Header, Tensor, header
 from llmcx.model.spec import ModelSpec
-from llmcx.model.storage import Storage
+from llmcx.model.storage import Storage, StorageType
 
 Data = dict[str, Any]
 
@@ -110,19 +110,17 @@ def model_of(path: str) -> ModelSpec:
     spec = from_config(config, path)
     _check(spec, config, tensors, path)
     title = first.keys.get("general.name")
-    stored = sum(tensor.bytes for tensor in tensors)
-    types = sorted({tensor.dtype for tensor in tensors if len(tensor.dims) > 1})
-    notes = [f"its {len(tensors):,} tensors, {', '.join(types)}, take {stored:,} B; --weights {path} counts them"]
-    spec = replace(spec, stored=_storage(types, stored), assumes=(*spec.assumes, *notes))
+    spec = replace(spec, stored=_storage(tensors, count(spec)))
     return replace(spec, title=title[:80]) if isinstance(title, str) and title.isprintable() and title else spec
 
 
-def _storage(types: list[str], total: int) -> Storage | None:
-    """How the matrices are stored, where all of them are in one plain format."""
-    plain = {"F32": "fp32", "F16": "fp16", "BF16": "bf16"}
-    if len(types) == 1 and types[0] in plain:
-        return Storage(plain[types[0]], plain[types[0]], total=total)
-    return Storage("bf16", unsized=f"GGUF types {', '.join(types)}", total=total)
+def _storage(tensors: list[Tensor], counted: int) -> Storage:
+    """The elements and bytes of each type of tensor."""
+    types: dict[str, tuple[int, int]] = {}
+    for tensor in tensors:
+        elements, size = types.get(tensor.dtype, (0, 0))
+        types[tensor.dtype] = elements + tensor.elements, size + tensor.bytes
+    return Storage("gguf", tensors=tuple(StorageType(name, *sizes) for name, sizes in sorted(types.items())), counted=counted)
 
 
 def _others(path: str, first: Header) -> list[Tensor]:
