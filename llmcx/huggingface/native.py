@@ -100,7 +100,9 @@ def mistral(c: Config) -> tuple[Data, list[str]]:
         config["quantization_config"] = {"quant_method": "fp8"}
     windows = c.get("sliding_window") if c.has("sliding_window") else None
     if isinstance(windows, list):
-        n, sizes = c.size("n_layers"), {size for size in windows if size is not None}
+        n = c.size("n_layers")
+        numbers = all(size is None or (isinstance(size, int) and not isinstance(size, bool)) for size in windows)
+        sizes = {size for size in windows if size is not None} if numbers else {0, 1}
         if not windows or n % len(windows) or len(sizes) > 1 or n > 10_000:
             raise c.wrong("sliding_window", windows, "a number, or a list of one number and nulls that the layers divide by")
         kinds = ["full_attention" if size is None else "sliding_attention" for size in windows] * (n // len(windows))
