@@ -20,7 +20,7 @@ from llmcx.model import spec as parts
 from llmcx.model.extras import EXTRAS
 from llmcx.model.mixers import MIXERS, Mixer, mixer_class
 from llmcx.model.spec import Layers, ModelSpec, runs_of
-from llmcx.model.storage import Storage, StorageGroup
+from llmcx.model.storage import Storage, StorageGroup, StorageType
 
 DENSE: dict[str, Any] = {"plain": parts.Plain, "gated": parts.Gated}
 FFN = DENSE | {"moe": parts.MoE}
@@ -43,6 +43,7 @@ NESTED: dict[str, Any] = {
     "extras": [EXTRAS],
     "stored": Storage,
     "groups": [StorageGroup],
+    "tensors": [StorageType],
 }
 
 STACKS = ("encoder", "decoder")

@@ -282,7 +282,24 @@ def weights(spec: ModelSpec, text: str, ops: Iterable[Op] | None = None) -> Weig
     if stored.unsized:
         problem = f"how {spec.name} is stored is not known: {stored.unsized}; --dtype says another format"
         raise InputError(problem, field="dtype", value=text)
+    if stored.tensors and (name == RELEASED or name == stored.format):
+        return _listed(spec, stored, ops is not None)
     return _stored(spec, stored, lower(spec, Run()) if ops is None else ops)
+
+
+def _listed(spec: ModelSpec, stored: Storage, divided: bool) -> Weights:
+    """The bytes that a GGUF file lists, of the model as it stands in the file on one GPU. Raises InputError for any other."""
+    if divided:
+        raise InputError("how a GGUF file's tensors are divided among GPUs is not known; give one GPU, or --dtype", field="tp")
+    if params_fold.count(spec) != stored.counted:
+        problem = f"{spec.name} is not as its GGUF file has it, so the file's bytes are not its; --dtype says another format"
+        raise InputError(problem, field="dtype", value=stored.format)
+    rows = []
+    for each in stored.tensors:
+        block = gguf.BLOCKS[each.type]
+        n = each.elements // block.elements
+        rows.append((each.type, each.elements, Sizes(n * block.payload, n * block.scales)))
+    return _sum(stored.format, rows, ("F32", "F16", "BF16"), "the header of the file", [])
 
 
 def check(text: str) -> tuple[str, dict[str, int]]:

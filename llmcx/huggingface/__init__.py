@@ -7,7 +7,7 @@ package of your own and name it in its entry points (llmcx.plugins).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from importlib import import_module
 from typing import Any
@@ -16,15 +16,16 @@ from llmcx import plugins
 from llmcx.errors import InputError, shown, unknown_name
 from llmcx.huggingface.config import Config, table
 from llmcx.huggingface.labels import LABELLED
+from llmcx.huggingface.own import OWN
 from llmcx.huggingface.storage import stored_of
 from llmcx.model.spec import ModelSpec
 
 Reader = Callable[[Config], ModelSpec]
 
 MODULES = {
-    "moe": """mixtral qwen2_moe qwen3_moe deepseek_v2 deepseek_v3 deepseek_v32 kimi_k2 glm4_moe glm4_moe_lite minicpm3 gpt_oss
-        glm_moe_dsa olmoe flex_olmo phimoe granitemoe granitemoeshared minimax_m2 dbrx ernie4_5_moe llama4_text hunyuan_v1_moe
-        exaone_moe afmoe qwen3_vl_moe_text glm4v_moe_text""",
+    "moe": """mixtral qwen2_moe qwen3_moe deepseek_v2 deepseek_v3 deepseek_v32 kimi_k2 glm4_moe glm4_moe_lite minicpm3
+        gpt_oss glm_moe_dsa olmoe flex_olmo phimoe granitemoe granitemoeshared minimax_m2 dbrx ernie4_5_moe llama4_text
+        hunyuan_v1_moe exaone_moe afmoe qwen3_vl_moe_text glm4v_moe_text hunyuan deepseek""",
     "encdec": """t5 mt5 umt5 switch_transformers bart mbart pegasus marian m2m_100 longt5 nllb-moe mvp plbart blenderbot
         blenderbot-small led""",
     "encoder": "bert roberta xlm-roberta camembert electra distilbert albert modernbert longformer big_bird modernbert-decoder",
@@ -32,7 +33,7 @@ MODULES = {
     "elders": "openai-gpt ctrl xglm biogpt gpt_neox_japanese persimmon",
     "llama": """llama mistral ministral ministral3 phi3 qwen2 qwen3 olmo olmo2 olmo3 cohere cohere2 granite glm glm4 smollm3
         seed_oss exaone4 hunyuan_v1_dense arcee apertus ernie4_5 nemotron starcoder2 stablelm phi qwen2_vl_text
-        qwen2_5_vl_text qwen3_vl_text glm4v_text""",
+        qwen2_5_vl_text qwen3_vl_text glm4v_text sdar""",
     "kin": "internlm3 iquestcoder hyperclovax bitnet granite_swa helium nanochat jais2 cwm diffllama doge",
     "mixtures": """cohere2_moe solar_open dots1 granitemoe_swa mimo_v2_flash hy_v3 axk1 youtu flint kolibri1 laguna mellum
         jetmoe step3p5 inkling_text""",
@@ -46,6 +47,8 @@ MODULES = {
     "recurrent": "mamba falcon_mamba mamba2 jamba bamba falcon_h1 granitemoehybrid nemotron_h zamba2",
     "hybrids": "olmo_hybrid lfm3 bailing_hybrid",
     "linear": "qwen3_next qwen3_5_text qwen3_5_moe_text kimi_linear minimax lfm2 lfm2_moe recurrent_gemma rwkv",
+    "remote": "Yi xverse orion internlm internlm2 baichuan minicpm qwen chatglm mimo Dream llada nemotron-nas bailing_moe rwkv7",
+    "draft": "eagle3 dflash",
 }
 """Module -> the model_types that it reads."""
 
@@ -63,6 +66,7 @@ OUTER_TIES |= {"step3p5", "minimax_m3_vl_text"}
 # The language model inside a multimodal configuration that does not name its own model_type, as transformers assumes.
 _TEXT_TYPES = {
     "cohere2": "aya_vision cohere2_vision",
+    "deepseek_v2": "deepseek_vl_v2",
     "deepseek_v3": "kimi_k25",
     "dots3_note_text": "dots3_note",
     "gemma": "paligemma",
@@ -105,10 +109,11 @@ def family(*model_types: str) -> Callable[[Reader], Reader]:
     return register
 
 
-def from_config(data: Mapping[str, Any], source: str, insist: str | None = None) -> ModelSpec:
+def from_config(data: Mapping[str, Any], source: str, insist: str | None = None, ignore: Collection[str] = ()) -> ModelSpec:
     """The model that a config.json builds in transformers.
 
-    ``insist`` reads it as that model_type whatever it says, with a warning in the spec's assumptions.
+    ``insist`` reads it, or the text_config in it, as that model_type whatever it says, with a warning in the spec's assumptions.
+    ``ignore`` names keys that the user knows to cost nothing.
     Raises InputError for an unknown model_type, a key that is not understood, or a value that cannot be.
     """
     notes: list[str] = []
@@ -117,53 +122,109 @@ def from_config(data: Mapping[str, Any], source: str, insist: str | None = None)
     inner = next((data[key] for key in TEXT_KEYS if isinstance(data.get(key), Mapping)), None)
     if inner is None and isinstance(given, str) and given in FLAT_TYPES and insist is None:
         inner = {**{key: value for key, value in data.items() if key != "vision_config"}, "model_type": FLAT_TYPES[given]}
-    if isinstance(inner, Mapping) and insist is None:
-        if "model_type" not in inner and str(given) not in TEXT_TYPES:
+    if isinstance(inner, Mapping):
+        if "model_type" not in inner and str(given) not in TEXT_TYPES and insist is None:
+            hint = _hint(inner)
             raise InputError(
-                f"{source}: text_config names no model_type, so its language model is unknown", field="text_config.model_type"
+                f"{source}: text_config names no model_type, so its language model is unknown; {hint.message}",
+                field="text_config.model_type",
+                nearest=hint.nearest,
             )
         notes.append(f"the language model of a multimodal {given}: its vision or audio towers and projectors are not counted")
         files.append(inner)
-        data = _language_model(data, inner, source, notes)
-        given = data["model_type"]
-    name = insist or given
+        data = _language_model(data, inner, source, notes, insist)
+        given = data["model_type"] if insist is None else inner.get("model_type", given)
+    name = insist or _drafting(data) or given
     if not isinstance(name, str):
         raise InputError(f"{source}: model_type is {shown(name)}, but must be a string", field="model_type")
+    name = SAME_AS.get(name, name)
     reader = _reader(name, notes)
+    if reader is None and insist is not None:
+        known = unknown_name("--as", name, [*WHERE, *plugins.names("families")], field="as")
+        raise InputError(f"{source}: {known.message}", field="as", value=name, nearest=known.nearest)
     if reader is None:
-        known = unknown_name("model_type", name, [*WHERE, *plugins.names("families")], field="model_type")
+        hint = _hint(data, name)
         raise InputError(
-            f"{source}: {known.message}; --as TYPE reads it as another one", field="model_type", value=name, nearest=known.nearest
+            f"{source}: model_type {shown(name)} is not known; {hint.message}",
+            field="model_type",
+            value=name[:200],
+            nearest=hint.nearest,
         )
     if insist is not None and insist != given:
         notes.append(f"warning: model_type {given!r} was read as {insist!r} because --as says so; nobody checked that they agree")
     config = Config(data, name, source)
+    config.ignored = dict.fromkeys(ignore)
     if (foreign := _foreign(data, name)) is not None:
-        notes.append(
-            f"warning: architectures names {foreign}, no class of model_type {name}; counted as {name}, which it may not be"
-        )
+        key, named = foreign
+        notes.append(f"warning: {key} names {named}, no class of model_type {name}; counted as {name}, which it may not be")
     spec = reader(config)
     config.check_leftovers()
+    config.check_ignored()
     if config.assumed:
         said = ", ".join(f"{key}={value}" for key, value in sorted(config.assumed.items()) if not isinstance(value, (list, dict)))
-        notes.append(f"keys left out, as transformers {table()['transformers']} assumes for {name}: {said}")
+        who = "its released code" if name in OWN else f"transformers {table()['transformers']}"
+        notes.append(f"keys left out, as {who} assumes for {name}: {said}")
     return replace(spec, assumes=(*spec.assumes, *config.notes, *notes), stored=stored_of(*files), mtp=config.mtp)
 
 
-_ALSO = {"kimi_k2": "deepseekv3", "hunyuan_v1_moe": "hunyuanmoev1", "hunyuan_v1_dense": "hunyuandensev1"}
-_ALSO |= {"gpt-sw3": "gpt2", "internlm3": "llama", "iquestcoder": "llama", "step3p5": "step3p7text"}
+SAME_AS = {"deepseek_ref": "deepseek_v4"}
+"""Types that a copy of a release has in place of its own."""
+DRAFTS = {
+    **dict.fromkeys(("LlamaForCausalLMEagle3", "PEagleDraftModel"), "eagle3"),
+    **dict.fromkeys(("DFlashDraftModel", "DSparkDraftModel"), "dflash"),
+}
+"""Classes of draft models, whose files name the model_type that they began as."""
+
+
+def _drafting(data: Mapping[str, Any]) -> str | None:
+    """The type of draft model that a file describes, by its class or by the key that only such have; None for any other."""
+    named = data.get("architectures")
+    first = named[0] if isinstance(named, list) and named else None
+    return DRAFTS.get(first) if isinstance(first, str) and first in DRAFTS else "eagle3" if "draft_vocab_size" in data else None
+
+
+def suggested() -> list[str]:
+    """The model_types that a file of another may be read as."""
+    return [name for name in WHERE if name not in DRAFTS.values()]
+
+
+def _hint(data: Mapping[str, Any], name: str = "") -> InputError:
+    """What to do with a file whose model_type is not known: which families have its keys, else which are spelt alike."""
+    from llmcx.huggingface.alike import alike
+
+    if found := alike(data, suggested()):
+        return InputError(f"its keys are most like those of {' or '.join(found)}: --as TYPE reads it as one", nearest=found)
+    spelt = unknown_name("model_type", name, [*WHERE, *plugins.names("families")])
+    *_, hint = spelt.message.partition("is not known; ")
+    return InputError(f"{hint}; --as TYPE reads it as another one", nearest=spelt.nearest)
+
+
+_ALSO = {"hunyuan_v1_moe": "hunyuanmoev1", "hunyuan_v1_dense": "hunyuandensev1", "gpt-sw3": "gpt2", "internlm3": "llama"}
+_ALSO |= {"iquestcoder": "llama", "step3p5": "step3p7text"}
 """Types whose class is called otherwise."""
 
 
-def _foreign(data: Mapping[str, Any], model_type: str) -> str | None:
-    """The class that a file names, where it is none of its model_type by its name; None where it is, or where none is named."""
-    named = data.get("architectures")
+def _foreign(data: Mapping[str, Any], model_type: str) -> tuple[str, str] | None:
+    """Where a file names a class that is none of its model_type by its name, and the class; None where it names none such."""
+    named, mapped = data.get("architectures"), data.get("auto_map")
     first = named[0] if isinstance(named, list) and named and isinstance(named[0], str) else ""
-    stem = re.sub(r"(For[A-Z]\w*|(LMHead|Encoder|PreTrained)?Model|LMHeadModel|MTModel)$", "", first).replace("_", "").lower()
+    found = [("architectures", first)]
+    if isinstance(mapped, Mapping):
+        theirs = ((key, mapped.get(key)) for key in ("AutoModelForCausalLM", "AutoModel", "AutoModelForMaskedLM"))
+        found += [(f"auto_map.{key}", each.rpartition(".")[2]) for key, each in theirs if isinstance(each, str)]
+    return next(((key, each[:80]) for key, each in found if not _its_own(each, model_type)), None)
+
+
+def _its_own(named: str, model_type: str) -> bool:
+    """Whether a class is of a model_type, by its name; what is no class's name is, too."""
+    stem = (
+        re.sub(r"(For[A-Z]\w*|(LMHead|Encoder|PreTrained)?Model|LMHeadModel|MTModel|ModelLM)$", "", named)
+        .replace("_", "")
+        .lower()
+    )
     own = re.sub(r"[_-]|(?<=.)text$", "", model_type.lower()).replace("text", "")
-    if not stem or model_type not in WHERE or stem.startswith(own) or own.startswith(stem) or stem == _ALSO.get(model_type):
-        return None
-    return first[:80]
+    also = OWN[model_type].stem if model_type in OWN else _ALSO.get(model_type, "")
+    return not stem or model_type not in WHERE or stem.startswith(own) or own.startswith(stem) or stem in also.split()
 
 
 def _reader(name: str, notes: list[str]) -> Reader | None:
@@ -192,9 +253,12 @@ def _reader(name: str, notes: list[str]) -> Reader | None:
     return read
 
 
-def _language_model(outer: Mapping[str, Any], inner: Mapping[str, Any], source: str, notes: list[str]) -> dict[str, Any]:
+def _language_model(
+    outer: Mapping[str, Any], inner: Mapping[str, Any], source: str, notes: list[str], insist: str | None
+) -> dict[str, Any]:
     """The text_config of a multimodal file as a file of its own, with a causal head, or one of labels."""
     out = {"model_type": TEXT_TYPES.get(str(outer.get("model_type"))), **inner, "architectures": None}
+    out |= {} if insist is None else {"model_type": insist}
     named = outer.get("architectures")
     if isinstance(named, list) and named and str(named[0]).endswith(LABELLED):  # a head on the language model all the same
         out |= {key: outer[key] for key in ("architectures", "num_labels", "id2label") if key in outer}

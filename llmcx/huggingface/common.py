@@ -74,7 +74,7 @@ def model(
     if "decoder" in parts:
         c.ignore("is_decoder")
     path = PurePath(c.source)
-    stem = path.parent.name if path.name == "config.json" and path.parent.name else path.stem
+    stem = path.parent.name if path.name in ("config.json", "params.json") and path.parent.name else path.stem
     made: dict[str, Any] = {
         "name": stem or c.model_type,
         "family": c.model_type,

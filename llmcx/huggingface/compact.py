@@ -22,7 +22,7 @@ def mobilebert(c: Config) -> ModelSpec:
     d, width, trigram = c.size("hidden_size"), c.size("embedding_size"), c.flag("trigram_input")
     if width > d or (width == d and not trigram):
         raise c.wrong("embedding_size", width, f"below hidden_size, {d}")
-    inner, more = None, {}
+    inner, more = None, dict[str, Any]()
     if c.flag("use_bottleneck"):
         inner, narrow = c.size("intra_bottleneck_size"), c.flag("use_bottleneck_attention")
         more = {"shared": c.flag("key_query_shared_bottleneck"), "narrow": narrow}

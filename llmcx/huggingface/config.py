@@ -13,21 +13,30 @@ from pathlib import Path
 from typing import Any
 
 from llmcx.errors import InputError, shown
+from llmcx.huggingface.own import OWN, Own
 
 # Keys that any file may carry and from which no family builds or runs anything: generation, tokens, dropout, epsilons, losses,
-# initial weights, bookkeeping of this and older versions of transformers and of the tools around it. A key that costs something
-# in any family is not here: its readers ask for it, and the families in which it is idle ignore it (see the groups below).
+# initial weights, bookkeeping of this and older versions of transformers, of trainers, servers and embedders. A key that costs
+# something in any family is not here: its readers ask for it, and the families in which it is idle ignore it (see the groups
+# below).
 _HARMLESS = """
-    add_classification_head attn_implementation auto_map bad_words_ids begin_suppress_tokens cache_implementation
-    compression_config custom_pipelines diversity_penalty do_sample dropout early_stopping encoder_no_repeat_ngram_size
-    experts_implementation exponential_decay_length_penalty finetuning_task freeze gradient_checkpointing initializer_factor
-    initializer_range is_causal is_llama_config kv_cache_scheme label_smoothing language layerdrop length_penalty max_length
-    max_new_tokens max_sequence_length min_length model_max_length model_type n_ctx n_special name no_repeat_ngram_size
-    num_beam_groups num_beams num_image_tokens num_return_sequences onnx output_attentions output_past sentence_transformers
-    output_scores predict_special_tokens prefix pretraining_tp problem_type quantization quantization_config
-    remove_invalid_values repetition_penalty return_dict_in_generate seq_length sparsity_config suppress_tokens
-    task_specific_params temperature tf_legacy_loss tie_encoder_decoder top_k top_p torchscript transformers.js_config
-    typical_p use_bfloat16 use_cache use_flash_attention use_flash_attn
+    add_classification_head attn_implementation auto_map bad_words_ids base_model base_model_name batch_size
+    begin_suppress_tokens bf16 bos_token cache_implementation chat_template compression_config custom_pipelines
+    default_prompt_name device_map diversity_penalty do_sample document_prompt dropout dtype_override early_stopping
+    encoder_no_repeat_ngram_size eos_token ep_size experts_implementation exponential_decay_length_penalty finetuning_task
+    flash_attn fp16 freeze fuse_cross_entropy fuse_linear_cross_entropy generation_config gpu_memory_utilization
+    gradient_accumulation_steps gradient_checkpointing initializer_factor initializer_range is_causal is_llama_config
+    is_quantized kv_cache_scheme label_smoothing language layerdrop learning_rate length_penalty license linear_impl_type
+    logits_to_keep loss_function low_cpu_mem_usage matryoshka_dimensions max_cache_length max_length max_model_len max_new_tokens
+    max_seq_length max_sequence_length merges_file min_length model_max_length model_name model_type n_ctx n_special name
+    neftune_noise_alpha no_repeat_ngram_size normalize_embeddings num_beam_groups num_beams num_image_tokens num_logits_to_keep
+    num_return_sequences onnx output_attentions output_past output_scores pad_token pooling_mode predict_special_tokens prefix
+    pretraining_tp problem_type quantization quantization_config quantized_by query_prompt remove_invalid_values
+    repetition_penalty return_dict_in_generate seed sentence_transformers seq_length served_model_name similarity_fn_name
+    sparsity_config suppress_tokens tags task_instructions task_specific_params temperature tf32 tf_legacy_loss
+    tie_encoder_decoder top_k top_p torchscript training_args transformers.js_config trust_remote_code typical_p unk_token
+    use_bfloat16 use_cache use_flash_attention use_flash_attention_2 use_flash_attn use_fused_cross_entropy use_fused_rms_norm
+    use_fused_rope use_liger_kernel use_safetensors vocab_file world_size
 """
 HARMLESS = frozenset(_HARMLESS.split())
 # How keys begin and end that say no size of the language model, in any family: tokens, numerics, the parts that see and hear.
@@ -72,14 +81,17 @@ ROTARY, SCORES, SCALES, ROUTING, SUMMARY = (tuple(keys.split()) for keys in _PAR
 OFF = {"add_cross_attention": False, "is_decoder": False, "is_encoder_decoder": False, "pruned_heads": {}}
 
 
-# Released files whose model_type transformers does not know, but whose architecture is one that it does.
-SAME_AS = {"kimi_k2": "deepseek_v3"}
-
-
 @lru_cache(maxsize=1)
 def table() -> Any:
     """huggingface/defaults.json: what transformers assumes (see tests/oracle/defaults.py)."""
     return json.loads((Path(__file__).parent / "defaults.json").read_text(encoding="utf-8"))
+
+
+def assumed(model_type: str) -> dict[str, Any]:
+    """The defaults of a family and its other names for keys: transformers', or those of its own code; none for a plugin's."""
+    own = OWN.get(model_type, Own(model_type))
+    base: Any = table()["families"].get(own.like, {"defaults": {}, "names": {}})
+    return {part: {**base[part], **getattr(own, part)} for part in ("defaults", "names")}
 
 
 class Config:
@@ -88,7 +100,7 @@ class Config:
     def __init__(self, data: Mapping[str, Any], model_type: str, source: str, known: Mapping[str, Any] | None = None) -> None:
         family: Any = {"defaults": known or {}, "names": {}}
         if known is None:
-            family = table()["families"].get(SAME_AS.get(model_type, model_type), family)
+            family = assumed(model_type)
         self.model_type = model_type
         self.source = source
         self.names: Mapping[str, str] = family["names"]
@@ -105,12 +117,8 @@ class Config:
         self.assumed: dict[str, Any] = {}
         self.notes: list[str] = []
         self.mtp = 0  # layers for multi-token prediction
-
-    def assume(self, model_type: str) -> None:
-        """Take the defaults and names of another family, for one that transformers does not know."""
-        family = table()["families"][model_type]
-        self.defaults, self.names = family["defaults"], family["names"]
-        self.data = {self.names.get(key, key): value for key, value in self.data.items()}
+        self.ignorable = True  # whether the user may pass over a key
+        self.ignored: dict[str, str | None] = {}  # keys that the user passes over, and what they say where they would be refused
 
     # --- asking -----------------------------------------------------------------------------------------------------
 
@@ -180,7 +188,7 @@ class Config:
             raise self.wrong(key, value, "a mapping")
         defaults = self.defaults.get(key)
         part = Config(value, self.model_type, f"{self.source}: {key}", defaults if isinstance(defaults, Mapping) else {})
-        part.notes = self.notes
+        part.notes, part.ignored, part.ignorable = self.notes, self.ignored, self.ignorable
         return part
 
     def expect(self, key: str, *values: Any) -> None:
@@ -201,7 +209,7 @@ class Config:
         return InputError(f"{self.source}: {key} is {text}, but must be {allowed}", field=key, value=text, allowed=allowed)
 
     def check_leftovers(self) -> None:
-        """Refuse a key that nobody read, unless it is harmless or says what transformers would assume.
+        """Refuse a key that nobody read, unless it is harmless, says what transformers would assume, or the user passes over it.
 
         A key that this model_type does not have in transformers, and that says none, is passed over with a note.
         """
@@ -217,10 +225,24 @@ class Config:
             if key not in self.defaults and not value:
                 idle.append(f"{name}={text}")
                 continue
+            if key in self.ignored:
+                self.ignored[key] = text
+                continue
             raise InputError(
-                f"{self.source}: {name} = {text} is not understood for model_type {self.model_type!r}, and may change the cost",
+                f"{self.source}: {name} = {text} is not understood for model_type {self.model_type!r}, and may change the cost;"
+                f" --ignore {name} passes over it where that is known to cost nothing"
+                if self.ignorable
+                else f"{self.source}: {name} = {text} is not understood, and may change the cost",
                 field=name,
                 value=text,
             )
         if idle:
             self.notes.append(f"passed over, as {self.model_type} has no such keys and they say none: {', '.join(sorted(idle))}")
+
+    def check_ignored(self) -> None:
+        """Note the keys that the user passes over; refuse one that would not have been refused."""
+        for key, text in self.ignored.items():
+            if text is None:
+                why = f"{self.model_type} reads it" if self.names.get(key, key) in self.read else "no key of that name is refused"
+                raise InputError(f"{self.source}: --ignore {key} changes nothing: {why}", field="ignore", value=key)
+            self.notes.append(f"warning: {key} = {text} is passed over because --ignore says so")

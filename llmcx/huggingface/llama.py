@@ -96,22 +96,30 @@ def qwen2(c: Config) -> ModelSpec:
     if c.data.get("dual_chunk_attention_config"):
         c.notes.append("dual_chunk_attention_config is not applied: eager code multiplies every pair")
     c.ignore("dual_chunk_attention_config")
-    return _qwen(c, heads(c, bias=True, out_bias=False))
+    return qwen_layers(c, heads(c, bias=True, out_bias=False))
 
 
-@family("qwen3", "qwen3_vl_text")
+@family("qwen3", "qwen3_vl_text", "sdar")
 def qwen3(c: Config) -> ModelSpec:
     """A norm over each head of the queries and keys, always."""
     c.ignore("use_qk_norm")
-    return _qwen(c, heads(c, bias=c.flag("attention_bias"), qk_norm="head"))
+    if c.model_type == "sdar":
+        c.ignore(*SDAR)
+        c.notes.append("the tokens of a block are unmasked together: a step is counted a token, as one after the other")
+    return qwen_layers(c, heads(c, bias=c.flag("attention_bias"), qk_norm="head"))
 
 
-def _qwen(c: Config, mixer: Attention) -> ModelSpec:
+SDAR = ("block_size", "debug", "fuse_cross_entropy", "mask_token_id", "micro_forward", "skip_checkpoint", "use_deepep", "ep_size")
+"""Keys of a model that draws blocks of tokens, whose layers are Qwen3's."""
+
+
+def qwen_layers(c: Config, mixer: Attention, stack: str = "decoder") -> ModelSpec:
+    """Qwen's decoder, or the same layers without a mask: a window, if it is used, from max_window_layers on."""
     size = c.optional("sliding_window") if c.flag("use_sliding_window") else None
     first = c.size("max_window_layers", 0) if c.has("max_window_layers") else 0
     c.expect("use_mrope", False)
     c.ignore("sliding_window")
-    return with_window(c, mixer, gated(c), size, lambda i: i >= first)
+    return with_window(c, mixer, gated(c), size, lambda i: i >= first, stack=stack)
 
 
 @family("olmo")

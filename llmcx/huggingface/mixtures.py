@@ -14,7 +14,6 @@ from llmcx.huggingface.common import (
     SANDWICH,
     SCALE_ONLY,
     activation,
-    first_named,
     gated,
     head,
     heads,
@@ -25,6 +24,7 @@ from llmcx.huggingface.common import (
     windowed_layers,
 )
 from llmcx.huggingface.config import ROTARY, ROUTING, SCALES, Config
+from llmcx.huggingface.labels import first_named
 from llmcx.huggingface.llama import uniform, with_window
 from llmcx.huggingface.moe import after, dense_first, experts, latent, listed, no_mtp, qwen_sparse, shared, windowed, with_experts
 from llmcx.model.mixers import Mixer

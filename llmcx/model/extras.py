@@ -1,5 +1,5 @@
-"""What stands beside the layers: parts that all layers have alike (Gemma 3n and 4, DeepSeek-V4), further tables, weights that
-nothing runs.
+"""What stands beside the layers: parts that all layers have alike (Gemma 3n and 4, DeepSeek-V4), further tables, what draft
+models add, weights that nothing runs.
 
 They are NamedTuples, which cost a fifth of a dataclass at start-up; the model that takes one in checks it (:func:`check`).
 """
@@ -184,6 +184,41 @@ class Tables(NamedTuple):
         yield from ()
 
 
+class Drafting(NamedTuple):
+    """What a draft model has of its own around its layers: a projection of ``states`` states of its target, ``width`` wide each
+    (Li et al. 2025, arXiv:2503.01840, sec. 3), with a norm after it (``normed``, DFlash) or a learned state for what is masked
+    (``masked``, P-EAGLE). ``markov`` is the rank of a bias from the token before to the next, and ``confidence`` tells whether a
+    draft will be accepted, from the state and that bias's (DSpark).
+    """
+
+    states: int
+    width: int
+    normed: bool = False
+    masked: bool = False
+    markov: int = 0
+    confidence: bool = False
+    type: Literal["drafting"] = "drafting"
+
+    def outside(self, at: LayerRun) -> Iterator[Op]:
+        """The projection and what goes with it; the heads beside the head."""
+        n, wide, vocab = at.tokens, self.states * self.width, at.spec.embedding.vocab
+        yield at.linear("draft.states", wide, at.d_model)
+        if self.normed:
+            yield at.norm("norm.states", at.spec.norm, at.d_model)
+        if self.masked:
+            yield at.op("draft.masked", "vector", size=wide)
+        last = at._replace(role="head_transform")
+        if self.markov:
+            yield last.op("head.markov", "lookup", Saved("indices", n, "int64"), tokens=n, rows=vocab, width=self.markov)
+            yield last.linear("head.markov.up", self.markov, vocab)
+        if self.confidence:
+            yield last.linear("head.confidence", at.d_model + self.markov, 1, True)
+
+    def inside(self, where: LayerRun) -> Iterator[Op]:
+        """Nothing."""
+        yield from ()
+
+
 class Idle(NamedTuple):
     """So many weights that the model holds and no pass meets: ESM's contact head."""
 
@@ -199,13 +234,48 @@ class Idle(NamedTuple):
         yield from ()
 
 
-Extra = Union[PerLayer, AltUp, Laurel, HyperConnections, GatedResidual, Tables, Idle]
+class ResidualAttention(NamedTuple):
+    """Attention over depth in place of the residual sum (Kimi K3): before each part of a layer, and at the end, a token's states
+    at the start of every block of ``block`` layers and its sum since are mixed by a softmax of normalised states times a vector.
+    """
+
+    block: int
+    type: Literal["residual_attention"] = "residual_attention"
+
+    def met(self, layers: int) -> int:
+        """How many states are mixed, over all parts of all layers: the first part of the first layer has nothing to mix.
+
+        >>> ResidualAttention(2).met(3)  # 2 before the first feed-forward, then 2 and 2, then 2 and 3, and 3 at the end
+        14
+        """
+        inside = sum((i - 1) // self.block + 2 + i // self.block + 2 for i in range(1, layers))
+        return inside + 2 + (layers - 1) // self.block + 2
+
+    def outside(self, at: LayerRun) -> Iterator[Op]:
+        """All of them at once, since layers differ by what came before: norm, scores, softmax, mixture."""
+        layers, d, n = at.spec.n_layers, at.d_model, at.tokens
+        met, vectors = n * self.met(layers), 2 * layers + 1
+        at = at._replace(role="extra")
+        yield at.norm("norm.depth", at.spec.norm, d, met, vectors)
+        kept = Saved("states at the start of each block", n * -(-layers // self.block) * d)
+        yield at.op("depth.scores", "matmul", kept, batch=1, m=met, k=d, n=1, weight=vectors * d)
+        yield at.op("depth.softmax", "softmax", Saved("probabilities", met, "fp32"), elements=met)
+        yield at.op("depth.mixture", "matmul", batch=n, m=1, k=self.met(layers), n=d, weight=0)
+
+    def inside(self, where: LayerRun) -> Iterator[Op]:
+        """Nothing."""
+        yield from ()
+
+
+Extra = Union[PerLayer, AltUp, Laurel, HyperConnections, GatedResidual, Tables, Idle, Drafting, ResidualAttention]
 EXTRAS: dict[str, Any] = {"per_layer": PerLayer, "altup": AltUp, "laurel": Laurel, "hyper_connections": HyperConnections}
-EXTRAS |= {"gated_residual": GatedResidual, "tables": Tables, "idle": Idle}
+EXTRAS |= {"gated_residual": GatedResidual, "tables": Tables, "idle": Idle, "drafting": Drafting}
+EXTRAS |= {"residual_attention": ResidualAttention}
 
 
 def check(extra: Extra) -> None:
     """Raises InputError where a size of ``extra`` is none."""
     for rows in extra.rows if isinstance(extra, Tables) else ():
         check_size("rows", rows)
-    check_sizes(extra, *(name for name in ("vocab", "width", "streams", "rank", "size") if name in extra._fields))
+    sizes = ("vocab", "width", "streams", "rank", "size", "states", "block")
+    check_sizes(extra, *(name for name in sizes if name in extra._fields))

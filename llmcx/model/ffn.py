@@ -11,7 +11,7 @@ from llmcx.model.norm import Norm
 from llmcx.model.run import LayerRun
 from llmcx.ops.op import TOKENS, Cut, Op, Saved
 
-Activation = Literal["relu", "relu2", "xielu", "gelu", "gelu_new", "gelu_tanh", "silu"]
+Activation = Literal["relu", "relu2", "xielu", "gelu", "gelu_new", "gelu_tanh", "silu", "situ"]
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class MoE:
 
     ``shared_gate`` weighs the shared expert by a number per token (Qwen2-MoE); ``shared_scores`` further outputs of the router
     do (Inkling). ``latent`` puts the routed experts between a projection down to that width and one up (Nemotron-H), with biases
-    if ``latent_bias``.
+    if ``latent_bias`` and a norm before the second if ``latent_norm`` (Kimi K3).
 
     ``capacity_factor`` bounds an expert's tokens per batch (Fedus et al. 2021, arXiv:2101.03961, eq. 3); None means that
     no token is dropped. ``correction`` is a learned number per expert that only steers the choice (ERNIE 4.5) or scales its
@@ -109,6 +109,7 @@ class MoE:
     shared_gate: bool = False
     latent: int | None = None
     latent_bias: bool = False
+    latent_norm: bool = False
     capacity_factor: float | None = None
     correction: bool = False
     shared_scores: int = 0
@@ -160,6 +161,8 @@ class MoE:
         outputs = (Saved("experts' outputs, plain and weighted", 2 * chosen * inside.d_model), Saved("weights", chosen, "fp32"))
         yield router.op("moe.combine", "product", *outputs, elements=chosen * inside.d_model, cut=TOKENS)
         if self.latent is not None:
+            if self.latent_norm:
+                yield router.norm("moe.latent_norm", Norm("rmsnorm"), self.latent)
             yield router.linear("moe.latent_up", self.latent, where.d_model, self.latent_bias, reads="normed", cut=TOKENS)
         if self.shared is not None:
             yield from self.shared.ops(where._replace(role="shared_expert"), "moe.shared")

@@ -73,7 +73,8 @@ def _embedding(spec: ModelSpec, run: Run, tokens: int, positions: int) -> Iterat
         if rows is not None:
             indices = Saved("indices", ids, "int64")
             wide = spec.d_model if leaf != "tokens" and part.positions_full else width
-            copies = part.token_tables if leaf == "tokens" else 2 if leaf == "positions" and both else 1
+            tables = 0 if part.borrowed else part.token_tables
+            copies = tables if leaf == "tokens" else 2 if leaf == "positions" and both else 1
             dims: Dims = {"tokens": tokens, "rows": rows, "width": wide}
             table = at._replace(role="embedding") if leaf == "tokens" else at
             how = VOCAB if leaf == "tokens" else WHOLE
@@ -112,10 +113,11 @@ def _head(spec: ModelSpec, run: Run, tokens: int) -> Iterator[Op]:
         yield at.norm("head.norm", spec.norm, width, cut=WHOLE)
     elif spec.embedding.width is not None:
         yield at.linear("head.projection", spec.d_model, width, spec.embedding.projection_bias, cut=WHOLE)
+    outputs = part.outputs(spec.embedding.vocab)
     own = max(width - (spec.embedding.width or spec.d_model), 0) if part.tied else 0
-    yield last.linear("head", width - own, spec.embedding.vocab, part.bias, tied=part.tied, cut=VOCAB)
+    yield last.linear("head", width - own, outputs, part.bias, tied=part.tied, cut=VOCAB)
     if own:
-        yield at.linear("head.rest", own, spec.embedding.vocab, saves=False, cut=VOCAB)
+        yield at.linear("head.rest", own, outputs, saves=False, cut=VOCAB)
     if part.second_bias:
         yield at.op("head.second_bias", "vector", size=spec.embedding.vocab, cut=VOCAB)
 

@@ -62,6 +62,7 @@ class Embedding:
     sum. In an encoder-decoder, ``per_stack`` gives each stack positions and a norm of its own (BART), the encoder's with
     ``source_positions`` rows where these are others (LED), and ``token_tables`` 3 untied token tables: shared, encoder's,
     decoder's.
+    ``borrowed``: the token table is that of the model that this one drafts for, and not counted.
     """
 
     vocab: int
@@ -75,6 +76,7 @@ class Embedding:
     token_tables: int = 1
     source_positions: int | None = None
     neighbours: int = 1
+    borrowed: bool = False
 
     def __post_init__(self) -> None:
         check_sizes(self, "vocab", "positions", "types", "width", "source_positions", "neighbours")
@@ -89,6 +91,7 @@ class Head:
     projection down before it; a tied one that is wider than the table has a matrix of its own for the rest (MobileBERT).
     ``discriminator`` replaces the vocabulary by ELECTRA's verdict on each token: a dense layer and one number. ``pair`` adds
     BERT's verdict on a pair of sentences, so many numbers from the pooled token, which the language-model loss does not train.
+    ``vocab``: the tokens that it scores, where they are not all (a draft model's most frequent ones).
     """
 
     tied: bool = True
@@ -99,9 +102,14 @@ class Head:
     discriminator: bool = False
     pair: int = 0
     width: int | None = None
+    vocab: int | None = None
 
     def __post_init__(self) -> None:
-        check_sizes(self, "width")
+        check_sizes(self, "width", "vocab")
+
+    def outputs(self, vocab: int) -> int:
+        """How many tokens it scores, of a model's ``vocab``."""
+        return vocab if self.vocab is None else self.vocab
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ ACTIVATIONS = {
     "elu": 3,  # elu(x) + 1: exp, -1, +1
     "tanh": 1,
     "xielu": 8,
+    "situ": 11,  # β tanh(x/β) · sigmoid (8), and β' tanh(y/β') of what it gates (3)
 }
 """Activation functions, and operations per element by llmcx's convention: each addition, product, root or exponential is one."""
 

@@ -53,6 +53,7 @@ MIXERS = {
     "lightning": "lightning:Lightning",
     "rg_lru": "rglru:RGLRU",
     "rwkv": "rwkv:RWKV",
+    "rwkv7": "rwkv7:RWKV7",
     "shared_block": "shared:SharedBlock",
 }
 """Type name in a preset -> module and class."""

@@ -30,6 +30,7 @@ class Attention(Mixer):
     defaults to ``bias``. ``out_norm`` normalises all heads' output together (BitNet). ``shares_kv`` reuses the
     keys and values of an earlier layer, ``k_is_v`` one projection for both (Gemma 4); ``v_norm`` normalises each head's values,
     without weights. ``softmax_fp32`` False is for eager code that takes the softmax in the activations' dtype (GPT-2, BERT).
+    ``inputs``: how many states side by side it reads (EAGLE-3: a token and a state).
     """
 
     n_heads: int
@@ -52,11 +53,12 @@ class Attention(Mixer):
     k_is_v: bool = False
     v_norm: bool = False
     softmax_fp32: bool = True
+    inputs: int = 1
     core: Core = field(default_factory=Standard)
     type: Literal["attention"] = "attention"
 
     def __post_init__(self) -> None:
-        check_sizes(self, "n_heads", "n_kv_heads", "head_dim", "v_dim", "relative_buckets")
+        check_sizes(self, "n_heads", "n_kv_heads", "head_dim", "v_dim", "relative_buckets", "inputs")
         check(self.core)
         if self.v_dim is not None and isinstance(self.core, (Linear, Linformer, Performer, Reformer)):
             problem = f"v_dim is {self.v_dim}, but the core {self.core.type} has values as wide as keys"
@@ -93,20 +95,21 @@ class Attention(Mixer):
     def ops(self, where: LayerRun, name: str = "attention", cross: bool = False) -> Iterator[Op]:
         """Projections, the core, the output projection. ``cross`` attends to the encoder's output."""
         d, batch, kv_heads = where.d_model, where.batch, self.kv_heads
+        read = self.inputs * d
         dim, kv = self.width(d), where.source if cross else where.kv
         # A decode step finds the encoder's keys and values in the cache.
         new_kv = (where.source if where.run.encode else 0) if cross else where.q
         by_heads, by_kv_heads = Cut("columns", self.n_heads), Cut("columns", kv_heads)
-        yield where.linear(f"{name}.q", d, self.n_heads * dim, self.bias, reads="normed", cut=by_heads)
+        yield where.linear(f"{name}.q", read, self.n_heads * dim, self.bias, reads="normed", cut=by_heads)
         # Keys and values read the same tensor as the queries, so it is kept once; in cross-attention, the encoder's output.
         v_dim = self.v_dim or dim
         for leaf in self._read_once(cross):
             n, width = batch * new_kv, kv_heads * (v_dim if leaf == "v" else dim)
-            yield where.linear(f"{name}.{leaf}", d, width, self.bias, saves=False, tokens=n, reads="normed", cut=by_kv_heads)
+            yield where.linear(f"{name}.{leaf}", read, width, self.bias, saves=False, tokens=n, reads="normed", cut=by_kv_heads)
         if self.gate:
             gate_bias = self.bias if self.gate_bias is None else self.gate_bias
             width = self.n_heads * (1 if self.gate_per_head else v_dim)
-            yield where.linear(f"{name}.gate", d, width, gate_bias, saves=False, reads="normed", cut=by_heads)
+            yield where.linear(f"{name}.gate", read, width, gate_bias, saves=False, reads="normed", cut=by_heads)
         if self.qk_norm is not None:
             yield from self._qk_norm(where, name, dim, batch * new_kv)
         if self.v_norm and not self.shares_kv:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from llmcx.errors import check_sizes
 from llmcx.model import pairs
@@ -108,5 +108,12 @@ def _grouped(where: LayerRun, component: str, d_in: int, d_out: int, groups: int
     """A convolution one token wide: FlopCounterMode lets each filter meet every group in the backward pass."""
     met = 1 if where.run.ideal else groups
     saved = Saved("input", where.tokens * d_in)
-    shape = {"batch": where.batch, "channels": d_out, "length": where.q, "kernel": d_in // groups, "bias": 1, "met": met}
+    shape: dict[str, Any] = {
+        "batch": where.batch,
+        "channels": d_out,
+        "length": where.q,
+        "kernel": d_in // groups,
+        "bias": 1,
+        "met": met,
+    }
     return where.op(component, "conv", saved, **shape)

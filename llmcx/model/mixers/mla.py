@@ -28,8 +28,8 @@ class MLA(Mixer):
     the expansion instead, so that all heads meet one key of kv_rank + rope_dim and one value of kv_rank (sec. 2.1.2); "mixed", as
     servers do, expands in a pass and absorbs in a decode step. Parameters are the same.
 
-    ``gate`` is a sigmoid gate of so many numbers on each head's output (v_dim in Hy 4, 1 in Ling 2.5), ``sinks`` one learned
-    logit per head; ``rope_norm`` normalises the rotary key too (dots3).
+    ``gate`` is a sigmoid gate of so many numbers on each head's output (v_dim in Hy 4 and Kimi K3, 1 in Ling 2.5), ``sinks`` one
+    learned logit per head; ``rope_norm`` normalises the rotary key too (dots3).
 
     ``index_heads`` > 0 adds DeepSeek-V3.2's indexer of that many heads, ``index_dim`` wide, which scores every pair without
     gradient; eager code then multiplies every pair all the same.
