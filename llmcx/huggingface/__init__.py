@@ -14,8 +14,9 @@ from typing import Any
 
 from llmcx import plugins
 from llmcx.errors import InputError, shown, unknown_name
-from llmcx.huggingface.config import Config, table
+from llmcx.huggingface.config import TEXT_KEYS, Config, table
 from llmcx.huggingface.storage import stored_of
+from llmcx.huggingface.towers import HOME, towers_of
 from llmcx.model.spec import ModelSpec
 
 Reader = Callable[[Config], ModelSpec]
@@ -39,13 +40,15 @@ MODULES = {
 WHERE = {name: module for module, names in MODULES.items() for name in names.split()}
 READERS: dict[str, Reader] = {}
 
-TEXT_KEYS = ("text_config", "llm_config", "language_config")
-"""Where multimodal files keep their language model."""
-
 # Multimodal files of the time before text_config: the language model's keys stand beside vision_config.
 FLAT_TYPES = {"qwen2_vl": "qwen2_vl_text", "qwen2_5_vl": "qwen2_5_vl_text"}
-# Language models that transformers builds in a multimodal model only, whose tie_word_embeddings is the outer one.
-OUTER_TIES = {*FLAT_TYPES.values(), "qwen3_vl_text", "qwen3_vl_moe_text", "glm4v_text", "glm4v_moe_text"}
+# By what tie_word_embeddings a multimodal model ties its head: the one beside text_config, unless it is named here. "either":
+# that or text_config's; "inner": text_config's; "never": it is not tied.
+TIES = {
+    **dict.fromkeys(["glm4v", "glm4v_moe", "llava", "llava_next_video", "llava_onevision", "qwen2_5_vl", "qwen2_vl"], "either"),
+    **dict.fromkeys(["audioflamingo3", "mllama", "qwen2_audio", "voxtral"], "never"),
+    "llama4": "inner",
+}
 # The language model inside a multimodal configuration that does not name its own model_type, as transformers assumes.
 _TEXT_TYPES = {
     "cohere2": "aya_vision cohere2_vision",
@@ -63,6 +66,7 @@ _TEXT_TYPES = {
     "qwen2": "got_ocr2 internvl llava_onevision ovis2 qwen2_audio",
     "qwen2_5_vl_text": "qwen2_5_vl",
     "qwen2_vl_text": "qwen2_vl",
+    "qwen3": "lighton_ocr",
     "qwen3_5_moe_text": "qwen3_5_moe",
     "qwen3_5_text": "qwen3_5",
     "qwen3_vl_moe_text": "qwen3_vl_moe",
@@ -93,16 +97,18 @@ def from_config(data: Mapping[str, Any], source: str, insist: str | None = None)
     """
     notes: list[str] = []
     given = data.get("model_type")
-    files = [data]
+    files, outer, flat = [data], data, False
     inner = next((data[key] for key in TEXT_KEYS if isinstance(data.get(key), Mapping)), None)
     if inner is None and isinstance(given, str) and given in FLAT_TYPES and insist is None:
         inner = {**{key: value for key, value in data.items() if key != "vision_config"}, "model_type": FLAT_TYPES[given]}
+        flat = True
+    if inner is None and insist is None and f"{given}" in HOME:
+        inner = table()["families"][given]["parts"]["text_config"]["absent"] or {}
     if isinstance(inner, Mapping) and insist is None:
         if "model_type" not in inner and str(given) not in TEXT_TYPES:
             raise InputError(
                 f"{source}: text_config names no model_type, so its language model is unknown", field="text_config.model_type"
             )
-        notes.append(f"the language model of a multimodal {given}: its vision or audio towers and projectors are not counted")
         files.append(inner)
         data = _language_model(data, inner, source, notes)
         given = data["model_type"]
@@ -124,6 +130,8 @@ def from_config(data: Mapping[str, Any], source: str, insist: str | None = None)
         )
     spec = reader(config)
     config.check_leftovers()
+    if len(files) > 1:
+        spec = _with_towers(outer, spec, source, flat, notes)
     if config.assumed:
         said = ", ".join(f"{key}={value}" for key, value in sorted(config.assumed.items()) if not isinstance(value, (list, dict)))
         notes.append(f"keys left out, as transformers {table()['transformers']} assumes for {name}: {said}")
@@ -171,15 +179,30 @@ def _reader(name: str, notes: list[str]) -> Reader | None:
     return read
 
 
+def _with_towers(outer: Mapping[str, Any], spec: ModelSpec, source: str, flat: bool, notes: list[str]) -> ModelSpec:
+    """The language model of a multimodal file with what sees and hears for it, where that is known."""
+    kind = outer.get("model_type")
+    found = towers_of(outer, spec, source, flat)
+    if found is None:
+        notes.append(f"the language model of a multimodal {kind}: its vision or audio towers and projectors are not counted")
+        return spec
+    notes += found[1]
+    return replace(spec, towers=found[0])
+
+
 def _language_model(outer: Mapping[str, Any], inner: Mapping[str, Any], source: str, notes: list[str]) -> dict[str, Any]:
     """The text_config of a multimodal file as a file of its own, with a causal head."""
-    out = {"model_type": TEXT_TYPES.get(str(outer.get("model_type"))), **inner, "architectures": None}
-    tied = outer.get("tie_word_embeddings")
-    if str(out["model_type"]) in OUTER_TIES:
-        if inner.get("tie_word_embeddings") and not tied:
-            message = f"{source}: text_config.tie_word_embeddings is true, but must be false as beside text_config"
-            raise InputError(message, field="text_config.tie_word_embeddings")
-        out["tie_word_embeddings"] = bool(tied)
-    elif tied is not None and "tie_word_embeddings" in inner and tied != inner["tie_word_embeddings"]:
-        notes.append(f"tie_word_embeddings={tied} beside text_config is not applied: its own is {inner['tie_word_embeddings']}")
+    kind = str(outer.get("model_type"))
+    out = {"model_type": TEXT_TYPES.get(kind), **inner, "architectures": None}
+    own, beside = (
+        said.get("tie_word_embeddings", table()["families"].get(name, {"defaults": {}})["defaults"].get("tie_word_embeddings"))
+        for said, name in ((inner, out["model_type"]), (outer, kind))
+    )
+    rule = TIES.get(kind, "outer" if kind in TEXT_TYPES else "inner")
+    tied = {"either": bool(own or beside), "inner": bool(own), "never": False}.get(rule, bool(beside))
+    for said, where in ((inner, "in"), (outer, "beside")):
+        stated = said.get("tie_word_embeddings")
+        if stated is not None and bool(stated) != tied:
+            notes.append(f"tie_word_embeddings={stated} {where} text_config is not applied: transformers builds it with {tied}")
+    out["tie_word_embeddings"] = tied
     return out

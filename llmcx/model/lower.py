@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from llmcx.model.run import LayerRun, Run
-from llmcx.model.spec import Attention, Layers, ModelSpec, MoE
+from llmcx.model.spec import Attention, Layers, ModelSpec, MoE, Tower
+from llmcx.model.tower import Piece
 from llmcx.ops.op import TOKENS, VOCAB, WHOLE, Dims, Op, Saved
 
 __all__ = ["Run", "lower"]
@@ -55,7 +56,40 @@ def lower(spec: ModelSpec, run: Run) -> list[Op]:
             at = LayerRun(spec, run, run.batch, q, kv, met, decoding, f"{stack}.norm")
             ops.append(at.norm("final_norm", spec.norm, spec.d_model, role="final_norm"))
     ops += _head(spec, run, run.batch * out)
+    for tower in spec.towers:
+        ops += _tower(tower, run)
     return ops
+
+
+def _tower(tower: Tower, run: Run) -> Iterator[Op]:
+    """A tower's ops, whose components begin with its name; a token of text meets none of its weights."""
+    many, given = (run.images, run.grid[0] * run.grid[1]) if tower.fed == "image" else (run.sounds, run.frames)
+    many = run.batch * many if run.encode else 0
+    tokens = given // tower.per + tower.beside if tower.latents is None else tower.latents
+    at = LayerRun(tower, run, many, tokens, tokens, given, False, tower.name)
+
+    def ops() -> Iterator[Op]:
+        for piece in tower.before:
+            yield from piece.ops(at, many * _met(tower, piece, given, tokens))
+        for name, layers in tower.kinds.items():
+            where = at._replace(group=name, times=layers.repeat)
+            yield from _layer(layers, where)
+            for piece in tower.inside:
+                yield from piece.ops(where, where.tokens)
+        for piece in tower.after:
+            yield from piece.ops(at, many * _met(tower, piece, given, tokens))
+
+    for op in ops():
+        if op.kind != "cache":  # what it makes stands among the model's tokens
+            yield op._replace(component=f"{tower.name}.{op.component}", used=0, role="tower", cut=op.cut or WHOLE)
+
+
+def _met(tower: Tower, piece: Piece, given: int, tokens: int) -> int:
+    """Tokens of an image or sound that a piece meets."""
+    per = getattr(piece, "per", None)
+    if per is not None:
+        return given // int(per)
+    return given // tower.per if getattr(piece, "stem", False) else tokens
 
 
 def _embedding(spec: ModelSpec, run: Run, tokens: int, positions: int) -> Iterator[Op]:

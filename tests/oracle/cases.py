@@ -5,6 +5,8 @@ dimensions are equal by accident and every window is shorter than the sequence).
 
     vary     the changes to the tiny config, one case each: every key that changes a count
     kept     those for which the bytes kept for backward are measured; without the line, the tiny config alone
+    built    of a multimodal model: those that are built, and not run
+    sees     of a multimodal model: those that are run, on images or sounds
     NAME:    the config of a released model
 
 A config is words: `key=value` (JSON, or a bare word, also in lists, where `word*3` is three of them), the name of a config in
@@ -19,8 +21,10 @@ import json
 import random
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import towers
 
 Config = dict[str, Any]
 RUN = {"batch": 2, "seq": 19, "decoder_seq": 13}
@@ -37,6 +41,9 @@ class Family:
     vary: tuple[Config, ...] = ()
     released: dict[str, Config] = field(default_factory=dict)
     kept: tuple[Config, ...] = ({},)
+    built: tuple[Config, ...] = ()
+    sees: tuple[Config, ...] = ()
+    whole: bool = False
 
 
 def value(text: str) -> Any:
@@ -72,7 +79,7 @@ def changes(words: list[str]) -> tuple[Config, ...]:
     for word in words:
         key, is_set, text = word.partition("=")
         if not is_set:
-            made += CHANGES[word]
+            made += CHANGES.get(word) or (SHARED[word],)
         elif "|" in text:
             made += [{key: value(one)} for one in text.split("|")]
         else:
@@ -107,7 +114,9 @@ SHARED: dict[str, Config] = {
     "ZAMBA": {"layers_block_type": ["hybrid" if i in (6, 11, *range(17, 78, 6)) else "mamba" for i in range(81)]},
     "LFM": {"layer_types": ["full_attention" if i in (2, 6, 10, 14, 18, 21) else "conv" for i in range(24)]},
 }
-for found in entries("""
+for found in entries(
+    towers.SHARED
+    + """
 dense 48/76/3/4/2/101
 # A Gated DeltaNet, a Mamba-2, attention with a latent, and mixture layers as DeepSeek has them, all tiny.
 DELTA linear_conv_kernel_dim=3 linear_key_head_dim=10 linear_value_head_dim=14 linear_num_key_heads=2 linear_num_value_heads=4
@@ -121,7 +130,8 @@ BART vocab_size=97 d_model=24 encoder_layers=2 decoder_layers=3 encoder_ffn_dim=
     decoder_attention_heads=4 max_position_embeddings=40
 BERT vocab_size=97 hidden_size=24 num_hidden_layers=2 num_attention_heads=4 intermediate_size=44 max_position_embeddings=40
 BERT_BASE hidden_size=768 num_hidden_layers=12 num_attention_heads=12 intermediate_size=3072
-"""):
+"""
+):
     SHARED[found[0][0]] = config(found[0][1:])
 
 CHANGES: dict[str, tuple[Config, ...]] = {"tiny": ({},)}
@@ -665,7 +675,8 @@ big_bird BigBirdForMaskedLM BERT max_position_embeddings=128 attention_type=orig
     attention_type=block_sparse+block_size=2+num_random_blocks=2+@seq=40 UNTIED
   bigbird-roberta-base: BERT_BASE vocab_size=50358 max_position_embeddings=4096
 """
-FAMILIES = families(TABLE)
+FAMILIES = families(TABLE) | {name: replace(one, whole=True) for name, one in families(towers.TABLE).items()}
+PARTS = towers.PARTS
 WANTED = (*FAMILIES, "kimi_k2")
 NO_DEFAULT = {"lfm2_moe"}
 """The default config cannot be built."""
@@ -701,7 +712,12 @@ def of(name: str) -> Iterator[Config]:
         yield case(name, "params", "default", {})
     for label, config in family.released.items():
         yield case(name, "params", label, config)
-    yield case(name, "flops", "tiny", family.tiny)
+    yield case(name, "params" if family.whole else "flops", "tiny", family.tiny)
+    if family.whole:
+        for kind, some in (("params", family.built), ("flops", family.sees)):
+            for change in some:
+                yield case(name, kind, f"tiny:{slug(change)}", merged(family.tiny, change))
+        return
     for change in family.vary:
         # A list is how a config.json names its class.
         change = change | ({"architectures": [change["architectures"]]} if isinstance(change.get("architectures"), str) else {})

@@ -34,6 +34,37 @@ def raw(kind: Any) -> dict[str, Any]:
     return {key: value for key, value in out.items() if isinstance(value, (int, float, str, bool, list, dict, tuple, type(None)))}
 
 
+def parts(kind: Any, common: set[str], families: dict[str, Any]) -> dict[str, Any]:
+    """What a multimodal configuration has beside its language model: the type of each part (``auto``: unless the file names one),
+    and what it is where the file leaves it out, as far as the part's own class assumes otherwise. Each type's defaults go to
+    ``families``.
+    """
+    found = {}
+    left_out = kind()
+    for key in kind.sub_configs:
+        if key in ("talker_config", "vq_config"):
+            continue
+        auto = kind.sub_configs[key].__name__ == "AutoConfig"
+        given = getattr(kind(**{key: {}}), key)
+        part = type(given)
+        known = raw(part)
+        if not key.startswith("text"):
+            families.setdefault(part.model_type, described(part, common))
+        absent = getattr(left_out, key)
+        if absent is not None:
+            said = absent.to_dict()
+            absent = {
+                name: said[name] for name, usual in known.items() if name in said and said[name] != usual and name not in common
+            }
+        found[key] = {"type": part.model_type, "auto": auto, "absent": absent}
+    return found
+
+
+def described(kind: Any, common: set[str]) -> dict[str, Any]:
+    """The defaults of a configuration class, and its other names for keys."""
+    return {"defaults": {k: v for k, v in raw(kind).items() if k not in common}, "names": dict(kind.attribute_map)}
+
+
 def collect() -> dict[str, Any]:
     from transformers import PretrainedConfig, __version__
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
@@ -47,6 +78,10 @@ def collect() -> dict[str, Any]:
             module = sys.modules[kind.__module__]
             defaults[key] = {k: v for k, v in raw(getattr(module, sub)).items() if k not in common}
         families[name] = {"defaults": defaults, "names": dict(kind.attribute_map)}
+        if "text_config" in kind.sub_configs:
+            families[name]["parts"] = parts(kind, common, families)
+    for name in cases.PARTS:
+        families.setdefault(name, described(CONFIG_MAPPING[name], common))
     return {"transformers": __version__, "common": sorted(common), "families": families}
 
 

@@ -20,9 +20,9 @@ class Attention(Mixer):
     """Projections to ``n_heads`` queries and ``n_kv_heads`` keys and values, a core, an output projection.
 
     ``n_kv_heads`` defaults to ``n_heads`` (MHA; 1 is MQA, between is GQA), ``head_dim`` to d_model / n_heads,
-    ``out_bias`` to ``bias``. ``relative_buckets`` is T5's learned relative position bias, which lives in a stack's first
-    layer. ``relative_projection`` is Transformer-XL's: keys for the relative positions by a projection of their own, and two
-    learned biases per head (Dai et al. 2019, arXiv:1901.02860, sec. 3.3).
+    ``out_bias`` and ``k_bias`` to ``bias``. ``relative_buckets`` is T5's learned relative position bias, which lives in a
+    stack's first layer. ``relative_projection`` is Transformer-XL's: keys for the relative positions by a projection of their
+    own, and two learned biases per head (Dai et al. 2019, arXiv:1901.02860, sec. 3.3).
 
     ``qk_norm`` normalises queries and keys: over each head with one vector for all heads ("head"), with a vector per head
     ("heads"), or over all heads together ("full"). ``sinks`` is one learned logit per head (gpt-oss), ``gate`` a sigmoid
@@ -36,6 +36,7 @@ class Attention(Mixer):
     head_dim: int | None = None
     bias: bool = False
     out_bias: bool | None = None
+    k_bias: bool | None = None
     rope: bool = False
     relative_buckets: int | None = None
     relative_projection: bool = False
@@ -94,9 +95,8 @@ class Attention(Mixer):
         # Keys and values read the same tensor as the queries, so it is kept once; in cross-attention, the encoder's output.
         for leaf in self._read_once(cross):
             n = batch * new_kv
-            yield where.linear(
-                f"{name}.{leaf}", d, kv_heads * dim, self.bias, saves=False, tokens=n, reads="normed", cut=by_kv_heads
-            )
+            bias = self.k_bias if leaf == "k" and self.k_bias is not None else self.bias
+            yield where.linear(f"{name}.{leaf}", d, kv_heads * dim, bias, saves=False, tokens=n, reads="normed", cut=by_kv_heads)
         if self.gate:
             gate_bias = self.bias if self.gate_bias is None else self.gate_bias
             yield where.linear(f"{name}.gate", d, self.n_heads * dim, gate_bias, saves=False, reads="normed", cut=by_heads)
