@@ -24,13 +24,13 @@ Reader = Callable[[Config], ModelSpec]
 MODULES = {
     "moe": """mixtral qwen2_moe qwen3_moe deepseek_v2 deepseek_v3 deepseek_v32 kimi_k2 glm4_moe glm4_moe_lite minicpm3 gpt_oss
         glm_moe_dsa olmoe flex_olmo phimoe granitemoe granitemoeshared minimax_m2 dbrx ernie4_5_moe llama4_text hunyuan_v1_moe
-        exaone_moe afmoe qwen3_vl_moe_text glm4v_moe_text""",
+        exaone_moe afmoe qwen3_vl_moe_text glm4v_moe_text qwen3_omni_moe_text""",
     "encdec": "t5 mt5 umt5 switch_transformers bart mbart pegasus marian m2m_100",
     "encoder": "bert roberta xlm-roberta camembert electra distilbert albert modernbert longformer big_bird",
     "gpt": "gpt2 gpt_bigcode gpt_neo gptj codegen gpt_neox opt bloom mpt falcon",
     "llama": """llama mistral ministral ministral3 phi3 qwen2 qwen3 olmo olmo2 olmo3 cohere cohere2
         granite glm glm4 smollm3 seed_oss exaone4 hunyuan_v1_dense arcee apertus ernie4_5 nemotron starcoder2 stablelm phi
-        qwen2_vl_text qwen2_5_vl_text qwen3_vl_text glm4v_text""",
+        qwen2_vl_text qwen2_5_vl_text qwen3_vl_text glm4v_text qwen2_5_omni_text""",
     "gemma": "gemma gemma2 gemma3_text gemma3n_text gemma4_text",
     "recurrent": "mamba falcon_mamba mamba2 jamba bamba falcon_h1 granitemoehybrid nemotron_h zamba2",
     "linear": "qwen3_next qwen3_5_text qwen3_5_moe_text kimi_linear minimax lfm2 lfm2_moe recurrent_gemma rwkv",
@@ -54,19 +54,22 @@ _TEXT_TYPES = {
     "cohere2": "aya_vision cohere2_vision",
     "deepseek_v3": "kimi_k25",
     "gemma": "paligemma",
+    "granite": "granite_speech",
     "gemma3_text": "gemma3 shieldgemma2",
     "gemma3n_text": "gemma3n",
     "gemma4_text": "gemma4",
     "glm4v_moe_text": "glm4v_moe",
     "glm4v_text": "glm4v glm46v",
     "lfm2": "lfm2_vl",
-    "llama": "idefics3 janus llava llava_next llava_next_video perception_lm smolvlm video_llava vipllava",
+    "llama": "glmasr idefics3 janus llava llava_next llava_next_video perception_lm smolvlm video_llava vipllava voxtral",
     "llama4_text": "llama4",
     "mistral": "idefics2 mistral3",
-    "qwen2": "got_ocr2 internvl llava_onevision ovis2 qwen2_audio",
+    "qwen2": "audioflamingo3 got_ocr2 internvl llava_onevision ovis2 qwen2_audio",
     "qwen2_5_vl_text": "qwen2_5_vl",
     "qwen2_vl_text": "qwen2_vl",
-    "qwen3": "lighton_ocr",
+    "qwen2_5_omni_text": "qwen2_5_omni_thinker",
+    "qwen3": "lighton_ocr qwen3_asr",
+    "qwen3_omni_moe_text": "qwen3_omni_moe_thinker",
     "qwen3_5_moe_text": "qwen3_5_moe",
     "qwen3_5_text": "qwen3_5",
     "qwen3_vl_moe_text": "qwen3_vl_moe",
@@ -104,6 +107,8 @@ def from_config(data: Mapping[str, Any], source: str, insist: str | None = None)
         flat = True
     if inner is None and insist is None and f"{given}" in HOME:
         inner = table()["families"][given]["parts"]["text_config"]["absent"] or {}
+    elif isinstance(inner, Mapping) and f"{given}" in HOME:
+        inner = {**table()["families"][given]["parts"]["text_config"].get("merged", {}), **inner}
     if isinstance(inner, Mapping) and insist is None:
         if "model_type" not in inner and str(given) not in TEXT_TYPES:
             raise InputError(

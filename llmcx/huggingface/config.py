@@ -202,6 +202,7 @@ class Config:
         if not isinstance(given, Mapping):
             raise self.wrong(key, given, "a mapping")
         name = given.get("model_type", known["type"]) if known["auto"] else known["type"]
+        given = {**known.get("merged", {}), **given} if name == known["type"] else given
         part = Config(given, str(name), f"{self.source}: {key}")
         part.notes, part.begins = self.notes, STRICT
         self.parts.append(part)

@@ -37,7 +37,7 @@ def qwen2_vl(c: Config) -> Towers:
     return (Tower("vision", d, (_stem(c, d, False),), stack), Tower("projector", d * merged, projector, per=merged))
 
 
-@encoder("qwen2_5_vl_vision")
+@encoder("qwen2_5_vl_vision", "qwen2_5_omni_vision_encoder")
 def qwen2_5_vl(c: Config) -> Towers:
     """LLaMA's layers with biases, most of them over windows; the same merger, with an RMS norm."""
     c.ignore(*QWEN)
@@ -48,7 +48,7 @@ def qwen2_5_vl(c: Config) -> Towers:
     return (Tower("vision", d, before, stack, norm=RMS), Tower("projector", d * merged, projector, norm=RMS, per=merged))
 
 
-@encoder("qwen3_vl_vision", "qwen3_vl_moe_vision", "qwen3_5_vision", "qwen3_5_moe_vision")
+@encoder("qwen3_vl_vision", "qwen3_vl_moe_vision", "qwen3_omni_moe_vision_encoder", "qwen3_5_vision", "qwen3_5_moe_vision")
 def qwen3_vl(c: Config) -> Towers:
     """Learned positions besides; Qwen3-VL merges the outputs of some layers too, for the language model's first ones."""
     d, merged = c.size("hidden_size"), _merged(c)

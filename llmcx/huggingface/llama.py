@@ -90,7 +90,7 @@ def ministral(c: Config) -> ModelSpec:
     return windowed(c, heads(c), gated(c), None)
 
 
-@family("qwen2", "qwen2_vl_text", "qwen2_5_vl_text")
+@family("qwen2", "qwen2_vl_text", "qwen2_5_vl_text", "qwen2_5_omni_text")
 def qwen2(c: Config) -> ModelSpec:
     """Biases on queries, keys and values; an optional window above max_window_layers."""
     if c.data.get("dual_chunk_attention_config"):

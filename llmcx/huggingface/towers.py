@@ -25,13 +25,16 @@ Encoder = Callable[[Config], Towers]
 
 FAMILIES = {
     "grids": """gemma4 glm46v glm4v glm4v_moe qwen2_5_vl qwen2_vl qwen3_5 qwen3_5_moe qwen3_vl qwen3_vl_moe""",
+    "hear": """audioflamingo3 glmasr granite_speech qwen2_5_omni_thinker qwen2_audio qwen3_asr qwen3_omni_moe_thinker voxtral""",
     "vision": """aya_vision cohere2_vision gemma3 idefics2 idefics3 internvl kimi_k25 lfm2_vl lighton_ocr llama4 llava llava_next
         llava_next_video llava_onevision mistral3 paligemma shieldgemma2 smolvlm video_llava vipllava""",
 }
 """Module -> the multimodal model_types whose towers it reads."""
 ENCODERS = {
     "grids": """gemma4_audio gemma4_vision glm4v_moe_vision glm4v_vision qwen2_5_vl_vision qwen2_vl_vision qwen3_5_moe_vision
-        qwen3_5_vision qwen3_vl_moe_vision qwen3_vl_vision""",
+        qwen3_5_vision qwen3_vl_moe_vision qwen3_vl_vision qwen2_5_omni_vision_encoder qwen3_omni_moe_vision_encoder""",
+    "hear": """audioflamingo3_encoder blip_2_qformer glmasr_encoder granite_speech_encoder qwen2_5_omni_audio_encoder
+        qwen2_audio_encoder qwen3_asr_encoder qwen3_omni_moe_audio_encoder voxtral_encoder""",
     "vision": """clip_vision_model siglip_vision_model siglip2_vision_model pixtral idefics2_vision idefics3_vision smolvlm_vision
         internvl_vision kimi_k25_vision llama4_vision_model""",
 }
@@ -117,12 +120,17 @@ def encoded(c: Config, key: str = "vision_config") -> tuple[Config, Towers] | No
     return part, _ENCODERS[part.model_type](part)
 
 
-def seen(c: Config) -> tuple[Config, Towers]:
-    """The same of a vision_config, which the family always has."""
-    found = encoded(c)
+def seen(c: Config, key: str = "vision_config") -> tuple[Config, Towers]:
+    """The same of a part that the family always has."""
+    found = encoded(c, key)
     if found is None:
-        raise UnknownTower("vision_config")
+        raise UnknownTower(key)
     return found
+
+
+def heard(c: Config) -> tuple[Config, Towers]:
+    """The same of an audio_config."""
+    return seen(c, "audio_config")
 
 
 def layers(

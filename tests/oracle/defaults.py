@@ -45,18 +45,21 @@ def parts(kind: Any, common: set[str], families: dict[str, Any]) -> dict[str, An
         if key in ("talker_config", "vq_config"):
             continue
         auto = kind.sub_configs[key].__name__ == "AutoConfig"
-        given = getattr(kind(**{key: {}}), key)
+        given, absent = getattr(kind(**{key: {}}), key), getattr(left_out, key)
         part = type(given)
-        known = raw(part)
-        if not key.startswith("text"):
+        if part.model_type not in cases.FAMILIES:
             families.setdefault(part.model_type, described(part, common))
-        absent = getattr(left_out, key)
-        if absent is not None:
-            said = absent.to_dict()
-            absent = {
-                name: said[name] for name, usual in known.items() if name in said and said[name] != usual and name not in common
-            }
+        usual = part().to_dict()
+
+        def unlike(one: Any) -> dict[str, Any]:
+            said = one.to_dict()
+            return {name: said[name] for name in raw(part) if name in said and said[name] != usual.get(name) and name not in common}
+
+        said = dict(getattr(kind.sub_configs_defaults.get(key), "init_kwargs", None) or {})
+        absent = absent if absent is None else said or unlike(absent)
         found[key] = {"type": part.model_type, "auto": auto, "absent": absent}
+        if unlike(given):  # then it stands behind what a file says, too
+            found[key]["merged"] = said or unlike(given)
     return found
 
 

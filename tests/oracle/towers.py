@@ -50,6 +50,7 @@ TEXTS: dict[str, Config] = {
     | DENSE
     | {"intermediate_size": 28},
     "mrope": DENSE | MROPE,
+    "granite": {"model_type": "granite"} | DENSE,
     "qwen3_vl": DENSE | {"head_dim": 20},
     "qwen3_vl_moe": DENSE | {"head_dim": 20} | EXPERTS,
     "qwen3_5": DENSE | DELTA,
@@ -83,9 +84,18 @@ VISIONS: dict[str, Config] = {
     | {"num_key_value_heads": 3, "head_dim": 10, "pooling_kernel_size": 3, "position_embedding_size": 30},
 }
 VISIONS["deep"] = VISIONS["qwen3"] | VISIONS["deep"]
+WHISPER = {"num_mel_bins": 10, "encoder_layers": 2, "encoder_attention_heads": 3, "encoder_ffn_dim": 44, "d_model": 24}
+HEARD = {"num_mel_bins": 10, "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 48, "hidden_size": 24}
+AUDIOS: dict[str, Config] = {
+    "whisper": WHISPER | {"max_source_positions": 20},
+    "omni": WHISPER | {"output_dim": 48},
+    "voxtral": HEARD | {"max_source_positions": 20},
+    "glm": HEARD,
+    "conv": WHISPER | {"output_dim": 48, "downsample_hidden_size": 14},
+}
 SHARED = "".join(
     f"\n{kind}_{name} {words(**{key: config})}"
-    for kind, key, some in (("T", "text_config", TEXTS), ("V", "vision_config", VISIONS))
+    for kind, key, some in (("T", "text_config", TEXTS), ("V", "vision_config", VISIONS), ("A", "audio_config", AUDIOS))
     for name, config in some.items()
 )
 
@@ -105,7 +115,11 @@ def inside(part: str, *pairs: str) -> str:
     return " ".join(made)
 
 
-vision = partial(inside, "vision_config")
+vision, audio = partial(inside, "vision_config"), partial(inside, "audio_config")
+LETTERS = {"input_dim": 10, "num_layers": 2, "hidden_dim": 24, "feedforward_mult": 3, "num_heads": 3, "dim_head": 10}
+LETTERS |= {"output_dim": 9, "context_size": 8, "max_pos_emb": 16, "conv_kernel_size": 5, "conv_expansion_factor": 2}
+QUERIES = {"hidden_size": 24, "num_hidden_layers": 3, "num_attention_heads": 3, "intermediate_size": 44}
+QUERIES |= {"encoder_hidden_size": 24, "cross_attention_frequency": 2}
 
 
 OUTER = "tie_word_embeddings=true|false"
@@ -237,4 +251,26 @@ gemma4 Gemma4ForConditionalGeneration T_gemma4 V_gemma4
     )
 }
     vision_config=null {words(audio_config=CONFORMER)} {TIED}
+qwen2_audio Qwen2AudioForConditionalGeneration T_qwen2 A_whisper
+  built {audio("num_mel_bins=12", "encoder_layers=3", "encoder_attention_heads=4", "encoder_ffn_dim=40", "d_model=36",
+    "max_source_positions=22")} {TIED}
+voxtral VoxtralForConditionalGeneration T_llama A_voxtral
+  built {audio("intermediate_size=72", "max_source_positions=22")} {TIED}
+audioflamingo3 AudioFlamingo3ForConditionalGeneration T_qwen2 A_voxtral
+  built {audio("hidden_size=36")} projector_bias=false {TIED}
+glmasr GlmAsrForConditionalGeneration T_llama A_glm
+  built {audio("hidden_size=36", "num_key_value_heads=1", "intermediate_size=72")} {TIED}
+qwen2_5_omni_thinker Qwen2_5OmniThinkerForConditionalGeneration T_mrope V_qwen2_5 A_omni
+  built {audio("d_model=36", "output_dim=40", "num_mel_bins=12")} {vision("out_hidden_size=40")} {TIED}
+qwen3_omni_moe_thinker Qwen3OmniMoeThinkerForConditionalGeneration T_qwen3_vl_moe V_deep A_conv
+  built {audio("d_model=36", "output_dim=40", "num_mel_bins=17", "downsample_hidden_size=12")} {vision("deepstack_visual_indexes=[1]")}
+    {TIED}
+qwen3_asr Qwen3ASRForConditionalGeneration T_qwen3 A_conv
+  built {audio("d_model=36", "output_dim=40")} {TIED}
+granite_speech GraniteSpeechForConditionalGeneration T_granite {words(encoder_config=LETTERS)} {words(projector_config=QUERIES)}
+    window_size=6 downsample_rate=2
+  built {inside("encoder_config", "input_dim=12", "num_layers=3", "hidden_dim=30", "feedforward_mult=4", "num_heads=4",
+    "dim_head=12", "output_dim=8", "max_pos_emb=20", "conv_kernel_size=3", "conv_expansion_factor=3")}
+    {inside("projector_config", "hidden_size=36", "num_hidden_layers=4", "intermediate_size=40", "encoder_hidden_size=30",
+    "cross_attention_frequency=1|3")} window_size=8 {TIED}
 """
