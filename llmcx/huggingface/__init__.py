@@ -25,12 +25,13 @@ MODULES = {
     "moe": """mixtral qwen2_moe qwen3_moe deepseek_v2 deepseek_v3 deepseek_v32 kimi_k2 glm4_moe glm4_moe_lite minicpm3 gpt_oss
         glm_moe_dsa olmoe flex_olmo phimoe granitemoe granitemoeshared minimax_m2 dbrx ernie4_5_moe llama4_text hunyuan_v1_moe
         exaone_moe afmoe qwen3_vl_moe_text glm4v_moe_text qwen3_omni_moe_text""",
-    "encdec": "t5 mt5 umt5 switch_transformers bart mbart pegasus marian m2m_100",
+    "encdec": "t5 mt5 umt5 switch_transformers bart mbart pegasus marian m2m_100 whisper",
     "encoder": "bert roberta xlm-roberta camembert electra distilbert albert modernbert longformer big_bird",
     "gpt": "gpt2 gpt_bigcode gpt_neo gptj codegen gpt_neox opt bloom mpt falcon",
     "llama": """llama mistral ministral ministral3 phi3 qwen2 qwen3 olmo olmo2 olmo3 cohere cohere2
         granite glm glm4 smollm3 seed_oss exaone4 hunyuan_v1_dense arcee apertus ernie4_5 nemotron starcoder2 stablelm phi
-        qwen2_vl_text qwen2_5_vl_text qwen3_vl_text glm4v_text qwen2_5_omni_text""",
+        qwen2_vl_text qwen2_5_vl_text qwen3_vl_text glm4v_text qwen2_5_omni_text
+        mllama_text_model glm_ocr_text paddleocr_vl_text phi4_multimodal""",
     "gemma": "gemma gemma2 gemma3_text gemma3n_text gemma4_text",
     "recurrent": "mamba falcon_mamba mamba2 jamba bamba falcon_h1 granitemoehybrid nemotron_h zamba2",
     "linear": "qwen3_next qwen3_5_text qwen3_5_moe_text kimi_linear minimax lfm2 lfm2_moe recurrent_gemma rwkv",
@@ -41,11 +42,25 @@ WHERE = {name: module for module, names in MODULES.items() for name in names.spl
 READERS: dict[str, Reader] = {}
 
 # Multimodal files of the time before text_config: the language model's keys stand beside vision_config.
-FLAT_TYPES = {"qwen2_vl": "qwen2_vl_text", "qwen2_5_vl": "qwen2_5_vl_text"}
+FLAT_TYPES = {"qwen2_vl": "qwen2_vl_text", "qwen2_5_vl": "qwen2_5_vl_text", "phi4_multimodal": "phi4_multimodal"}
 # By what tie_word_embeddings a multimodal model ties its head: the one beside text_config, unless it is named here. "either":
 # that or text_config's; "inner": text_config's; "never": it is not tied.
 TIES = {
-    **dict.fromkeys(["glm4v", "glm4v_moe", "llava", "llava_next_video", "llava_onevision", "qwen2_5_vl", "qwen2_vl"], "either"),
+    **dict.fromkeys(
+        [
+            "glm4v",
+            "glm4v_moe",
+            "glm_ocr",
+            "paddleocr_vl",
+            "video_llama_3",
+            "llava",
+            "llava_next_video",
+            "llava_onevision",
+            "qwen2_5_vl",
+            "qwen2_vl",
+        ],
+        "either",
+    ),
     **dict.fromkeys(["audioflamingo3", "mllama", "qwen2_audio", "voxtral"], "never"),
     "llama4": "inner",
 }
@@ -53,7 +68,9 @@ TIES = {
 _TEXT_TYPES = {
     "cohere2": "aya_vision cohere2_vision",
     "deepseek_v3": "kimi_k25",
+    "exaone4": "exaone4_5",
     "gemma": "paligemma",
+    "glm_ocr_text": "glm_ocr",
     "granite": "granite_speech",
     "gemma3_text": "gemma3 shieldgemma2",
     "gemma3n_text": "gemma3n",
@@ -61,14 +78,17 @@ _TEXT_TYPES = {
     "glm4v_moe_text": "glm4v_moe",
     "glm4v_text": "glm4v glm46v",
     "lfm2": "lfm2_vl",
-    "llama": "glmasr idefics3 janus llava llava_next llava_next_video perception_lm smolvlm video_llava vipllava voxtral",
+    "llama": "deepseek_vl glmasr idefics3 janus llava llava_next llava_next_video perception_lm smolvlm video_llava vipllava voxtral",
     "llama4_text": "llama4",
     "mistral": "idefics2 mistral3",
-    "qwen2": "audioflamingo3 got_ocr2 internvl llava_onevision ovis2 qwen2_audio",
+    "mllama_text_model": "mllama",
+    "paddleocr_vl_text": "paddleocr_vl",
+    "phi4_multimodal": "phi4_multimodal",
+    "qwen2": "audioflamingo3 got_ocr2 internvl llava_onevision ovis2 qwen2_audio video_llama_3",
     "qwen2_5_vl_text": "qwen2_5_vl",
     "qwen2_vl_text": "qwen2_vl",
     "qwen2_5_omni_text": "qwen2_5_omni_thinker",
-    "qwen3": "lighton_ocr qwen3_asr",
+    "qwen3": "lighton_ocr qianfan_ocr qwen3_asr",
     "qwen3_omni_moe_text": "qwen3_omni_moe_thinker",
     "qwen3_5_moe_text": "qwen3_5_moe",
     "qwen3_5_text": "qwen3_5",
@@ -103,12 +123,12 @@ def from_config(data: Mapping[str, Any], source: str, insist: str | None = None)
     files, outer, flat = [data], data, False
     inner = next((data[key] for key in TEXT_KEYS if isinstance(data.get(key), Mapping)), None)
     if inner is None and isinstance(given, str) and given in FLAT_TYPES and insist is None:
-        inner = {**{key: value for key, value in data.items() if key != "vision_config"}, "model_type": FLAT_TYPES[given]}
+        parts = ("vision_config", "audio_config")
+        inner = {**{key: value for key, value in data.items() if key not in parts}, "model_type": FLAT_TYPES[given]}
         flat = True
-    if inner is None and insist is None and f"{given}" in HOME:
-        inner = table()["families"][given]["parts"]["text_config"]["absent"] or {}
-    elif isinstance(inner, Mapping) and f"{given}" in HOME:
-        inner = {**table()["families"][given]["parts"]["text_config"].get("merged", {}), **inner}
+    if insist is None and f"{given}" in HOME and not flat:
+        usual = table()["families"][given]["parts"]["text_config"]
+        inner = usual["absent"] or {} if inner is None else {**usual.get("merged", {}), **inner}
     if isinstance(inner, Mapping) and insist is None:
         if "model_type" not in inner and str(given) not in TEXT_TYPES:
             raise InputError(

@@ -13,7 +13,7 @@ QWEN = ("spatial_patch_size", "tokens_per_second", "window_size", "fullatt_block
 """Keys of Qwen's files that change no count of parameters."""
 
 
-def _stem(c: Config, d: int, bias: bool) -> Dense:
+def stem_of_frames(c: Config, d: int, bias: bool) -> Dense:
     """Patches of several frames, which an image repeats."""
     if "in_chans" in c.data:
         c.expect("in_chans", c.size("in_channels"))
@@ -34,7 +34,7 @@ def qwen2_vl(c: Config) -> Towers:
     ffn = Plain(int(d * ratio), True, activation(c, "hidden_act"))
     stack = layers(c, "", "num_heads", "depth", ffn=ffn, rope=True)
     projector = (Normed("norm", d, per=1), *mlp(d * merged, d * merged, c.size("hidden_size"), "gelu"))
-    return (Tower("vision", d, (_stem(c, d, False),), stack), Tower("projector", d * merged, projector, per=merged))
+    return (Tower("vision", d, (stem_of_frames(c, d, False),), stack), Tower("projector", d * merged, projector, per=merged))
 
 
 @encoder("qwen2_5_vl_vision", "qwen2_5_omni_vision_encoder")
@@ -44,7 +44,7 @@ def qwen2_5_vl(c: Config) -> Towers:
     d, merged = c.size("hidden_size"), _merged(c)
     stack = layers(c, heads="num_heads", count="depth", gate=True, rope=True)
     projector = (Normed("norm", d, per=1), *mlp(d * merged, d * merged, c.size("out_hidden_size"), "gelu"))
-    before = (_stem(c, d, False),)
+    before = (stem_of_frames(c, d, False),)
     return (Tower("vision", d, before, stack, norm=RMS), Tower("projector", d * merged, projector, norm=RMS, per=merged))
 
 
@@ -53,7 +53,7 @@ def qwen3_vl(c: Config) -> Towers:
     """Learned positions besides; Qwen3-VL merges the outputs of some layers too, for the language model's first ones."""
     d, merged = c.size("hidden_size"), _merged(c)
     inner, out = d * merged, c.size("out_hidden_size")
-    before = (_stem(c, d, True), Table("positions", c.size("num_position_embeddings"), d))
+    before = (stem_of_frames(c, d, True), Table("positions", c.size("num_position_embeddings"), d))
     stack = layers(c, heads="num_heads", count="depth", rope=True)
     projector: tuple[Piece, ...] = (Normed("norm", d, per=1), *mlp(inner, inner, out, "gelu"))
     deep = c.list("deepstack_visual_indexes") or []
@@ -74,7 +74,7 @@ def glm4v(c: Config) -> Towers:
     bias = c.flag("attention_bias")
     stack = layers(c, "out_hidden_size", "num_heads", "depth", bias=False, gate=True, rope=True)
     stack = (Layers(stack[0].repeat, Attention(c.size("num_heads"), bias=bias, out_bias=False, rope=True), stack[0].ffn),)
-    before = (_stem(c, d, True), Normed("norm.before", d), Table("positions", per_image(c), d))
+    before = (stem_of_frames(c, d, True), Normed("norm.before", d), Table("positions", per_image(c), d))
     projector = (
         Dense("merge", d * merged, out, True),
         Dense("in", out, out),

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from llmcx.huggingface.common import activation
 from llmcx.huggingface.config import Config
-from llmcx.huggingface.towers import Towers, encoder, heard, mlp, multimodal, seen
+from llmcx.huggingface.towers import Towers, encoder, heard, mlp, multimodal, seen, stem
 from llmcx.model.spec import Attention, Layers, ModelSpec, Plain
-from llmcx.model.tower import Activated, Dense, Normed, Piece, Table, Tower, Vector
+from llmcx.model.tower import Dense, Normed, Piece, Table, Tower, Vector
 
 
 def one_of(c: Config, *keys: str) -> str:
     """The key of these that the configuration class has."""
     return next(key for key in keys if key in c.defaults)
-
-
-def stem(d: int, bins: int) -> tuple[Piece, ...]:
-    """Two convolutions over three frames each, of which the second halves their number."""
-    first = Dense("stem.0", 3 * bins, d, True, stem=True, per=1)
-    halved = Dense("stem.1", 3 * d, d, True)
-    return first, Activated("stem.activation.0", d, per=1), halved, Activated("stem.activation.1", d)
 
 
 def whisper_layers(c: Config) -> Layers:
@@ -106,7 +99,9 @@ def voxtral(c: Config, spec: ModelSpec) -> Towers:
     inner = part.size("intermediate_size") if together else d
     width = 2 * out if c.model_type == "glmasr" else out
     bias = {"voxtral": False, "glmasr": True}.get(c.model_type)
-    pieces = mlp(inner, width, out, activation(c, "projector_hidden_act"), c.flag("projector_bias", True) if bias is None else bias)
+    pieces = mlp(
+        inner, width, out, activation(c, "projector_hidden_act"), c.flag("projector_bias", True) if bias is None else bias
+    )
     per = 2 * (inner // d) if together else 4
     return *towers, Tower("audio_projector", inner, pieces, fed="audio", per=per)
 
@@ -190,4 +185,3 @@ def granite_speech(c: Config, spec: ModelSpec) -> Towers:
     own = (Vector("queries", queries * d), *former.before)
     after = (*former.after, Dense("out", d, spec.d_model, True))
     return *towers, Tower("audio_projector", d, own, former.layers, after, latents=queries, fed="audio")
-

@@ -26,8 +26,9 @@ Encoder = Callable[[Config], Towers]
 FAMILIES = {
     "grids": """gemma4 glm46v glm4v glm4v_moe qwen2_5_vl qwen2_vl qwen3_5 qwen3_5_moe qwen3_vl qwen3_vl_moe""",
     "hear": """audioflamingo3 glmasr granite_speech qwen2_5_omni_thinker qwen2_audio qwen3_asr qwen3_omni_moe_thinker voxtral""",
+    "sight": "deepseek_vl exaone4_5 glm_ocr got_ocr2 mllama ovis2 paddleocr_vl phi4_multimodal video_llama_3",
     "vision": """aya_vision cohere2_vision gemma3 idefics2 idefics3 internvl kimi_k25 lfm2_vl lighton_ocr llama4 llava llava_next
-        llava_next_video llava_onevision mistral3 paligemma shieldgemma2 smolvlm video_llava vipllava""",
+        llava_next_video llava_onevision mistral3 paligemma qianfan_ocr shieldgemma2 smolvlm video_llava vipllava""",
 }
 """Module -> the multimodal model_types whose towers it reads."""
 ENCODERS = {
@@ -35,8 +36,10 @@ ENCODERS = {
         qwen3_5_vision qwen3_vl_moe_vision qwen3_vl_vision qwen2_5_omni_vision_encoder qwen3_omni_moe_vision_encoder""",
     "hear": """audioflamingo3_encoder blip_2_qformer glmasr_encoder granite_speech_encoder qwen2_5_omni_audio_encoder
         qwen2_audio_encoder qwen3_asr_encoder qwen3_omni_moe_audio_encoder voxtral_encoder""",
+    "sight": """exaone4_5_vision glm_ocr_vision got_ocr2_vision mllama_vision_model ovis2_vision paddleocr_vl_vision
+        phi4_multimodal_audio phi4_multimodal_vision video_llama_3_vision""",
     "vision": """clip_vision_model siglip_vision_model siglip2_vision_model pixtral idefics2_vision idefics3_vision smolvlm_vision
-        internvl_vision kimi_k25_vision llama4_vision_model""",
+        internvl_vision qianfan_ocr_vision kimi_k25_vision llama4_vision_model""",
 }
 """Module -> the model_types of encoders that it reads."""
 
@@ -154,6 +157,13 @@ def layers(
 def patches(c: Config, d: int, bias: bool = True, channels: str = "num_channels", frames: int = 1) -> Dense:
     """The product of each patch's numbers that makes a token of it."""
     return Dense("patches", c.size(channels) * frames * side(c, "patch_size") ** 2, d, bias, stem=True)
+
+
+def stem(d: int, bins: int) -> tuple[Piece, ...]:
+    """Two convolutions over three frames each, of which the second halves their number."""
+    first = Dense("stem.0", 3 * bins, d, True, stem=True, per=1)
+    halved = Dense("stem.1", 3 * d, d, True)
+    return first, Activated("stem.activation.0", d, per=1), halved, Activated("stem.activation.1", d)
 
 
 def side(c: Config, key: str) -> int:

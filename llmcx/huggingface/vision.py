@@ -58,11 +58,11 @@ def pixtral(c: Config) -> Towers:
     return (Tower("vision", d, (patches(c, d, False), Normed("norm.before", d)), stack, norm=RMS),)
 
 
-@encoder("internvl_vision")
+@encoder("internvl_vision", "qianfan_ocr_vision")
 def internvl_vision(c: Config) -> Towers:
     """A class token, learned positions; a learned scale on each part's output; queries and keys normed by option."""
     d, n = c.size("hidden_size"), per_image(c)
-    c.ignore("layer_scale_init_value", "hidden_dropout_prob", "projection_dropout")
+    c.ignore("drop_path_rate", "layer_scale_init_value", "hidden_dropout_prob", "projection_dropout")
     norm = Norm(c.text("norm_type", ("layer_norm", "rms_norm")).replace("_", ""))  # type: ignore[arg-type]
     qk: dict[str, Any] = {"qk_norm": "full"} if c.flag("use_qk_norm") else {}
     stack = layers(c, bias=True, **{**qk})
@@ -139,7 +139,7 @@ def mistral3(c: Config, spec: ModelSpec) -> Towers:
     return *towers, Tower("projector", d, pieces, norm=RMS, per=merged)
 
 
-@multimodal("internvl")
+@multimodal("internvl", "qianfan_ocr")
 def internvl(c: Config, spec: ModelSpec) -> Towers:
     """Squares of tokens laid side by side, normed, and two matrices."""
     part, towers = seen(c)

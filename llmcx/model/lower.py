@@ -57,13 +57,17 @@ def lower(spec: ModelSpec, run: Run) -> list[Op]:
             ops.append(at.norm("final_norm", spec.norm, spec.d_model, role="final_norm"))
     ops += _head(spec, run, run.batch * out)
     for tower in spec.towers:
-        ops += _tower(tower, run)
+        ops += _tower(tower, run, encoded if both else 0)
     return ops
 
 
-def _tower(tower: Tower, run: Run) -> Iterator[Op]:
-    """A tower's ops, whose components begin with its name; a token of text meets none of its weights."""
+def _tower(tower: Tower, run: Run, encoded: int) -> Iterator[Op]:
+    """A tower's ops, whose components begin with its name; a token of text meets none of its weights. What it makes are the
+    ``encoded`` tokens, where there is an encoder for them.
+    """
     many, given = (run.images, run.grid[0] * run.grid[1]) if tower.fed == "image" else (run.sounds, run.frames)
+    if encoded:
+        many, given = 1, encoded * tower.per
     many = run.batch * many if run.encode else 0
     tokens = given // tower.per + tower.beside if tower.latents is None else tower.latents
     at = LayerRun(tower, run, many, tokens, tokens, given, False, tower.name)
@@ -98,7 +102,7 @@ def _embedding(spec: ModelSpec, run: Run, tokens: int, positions: int) -> Iterat
     at = LayerRun(spec, run, 1, tokens, tokens, 0, False, "embedding", role="positions")
     stacks = 2 if part.per_stack and spec.encoder and spec.decoder else 1
     for leaf, rows, ids in (
-        ("tokens", part.vocab, tokens),
+        ("tokens", part.vocab + part.spare, tokens),
         ("positions", part.positions, positions),
         ("types", part.types, tokens),
     ):

@@ -61,7 +61,8 @@ class Embedding:
 
     ``width`` below d_model is a factorised embedding, followed by a projection up (with ``projection_bias``); the positions
     share it unless ``positions_full`` (OPT). ``normed`` normalises the sum. In an encoder-decoder, ``per_stack`` gives each stack
-    positions and a norm of its own (BART), and ``token_tables`` 3 untied token tables: shared, encoder's, decoder's.
+    positions and a norm of its own (BART), and ``token_tables`` 3 untied token tables: shared, encoder's, decoder's. ``spare``
+    are rows of the token table that the head does not have (Llama 3.2).
     """
 
     vocab: int
@@ -73,6 +74,7 @@ class Embedding:
     normed: bool = False
     per_stack: bool = False
     token_tables: int = 1
+    spare: int = 0
 
     def __post_init__(self) -> None:
         check_sizes(self, "vocab", "positions", "types", "width")

@@ -630,6 +630,15 @@ marian MarianMTModel BART pad_token_id=96 decoder_start_token_id=96 eos_token_id
   vary encoder_layers=3 max_position_embeddings=50 UNTIED
   opus-mt-en-de: vocab_size=58101 d_model=512 encoder_layers=6 decoder_layers=6 encoder_ffn_dim=2048 decoder_ffn_dim=2048
     encoder_attention_heads=8 decoder_attention_heads=8 max_position_embeddings=512 pad_token_id=58100
+whisper WhisperForConditionalGeneration vocab_size=97 d_model=24 encoder_layers=2 decoder_layers=3 encoder_ffn_dim=44
+    decoder_ffn_dim=52 encoder_attention_heads=4 decoder_attention_heads=4 num_mel_bins=10 max_source_positions=20
+    max_target_positions=40 pad_token_id=0 bos_token_id=1 eos_token_id=2 decoder_start_token_id=1 @seq=20
+  vary encoder_layers=3 num_mel_bins=12 encoder_ffn_dim=36 decoder_ffn_dim=36 encoder_attention_heads=3
+    decoder_attention_heads=3 max_target_positions=50 max_source_positions=22+@seq=22 architectures=WhisperModel UNTIED
+  kept
+  whisper-tiny: vocab_size=51865
+  whisper-large-v3: vocab_size=51866 d_model=1280 encoder_layers=32 decoder_layers=32 encoder_attention_heads=20
+    decoder_attention_heads=20 encoder_ffn_dim=5120 decoder_ffn_dim=5120 num_mel_bins=128
 m2m_100 M2M100ForConditionalGeneration BART
   vary encoder_layers=3 max_position_embeddings=50 UNTIED
   m2m100_418M: vocab_size=128112 d_model=1024 encoder_layers=12 decoder_layers=12
@@ -678,7 +687,7 @@ big_bird BigBirdForMaskedLM BERT max_position_embeddings=128 attention_type=orig
 FAMILIES = families(TABLE) | {name: replace(one, whole=True) for name, one in families(towers.TABLE).items()}
 PARTS = towers.PARTS
 WANTED = (*FAMILIES, "kimi_k2")
-NO_DEFAULT = {"lfm2_moe"}
+NO_DEFAULT = {"lfm2_moe", "aya_vision", "ovis2"}
 """The default config cannot be built."""
 
 

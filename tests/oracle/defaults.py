@@ -45,7 +45,11 @@ def parts(kind: Any, common: set[str], families: dict[str, Any]) -> dict[str, An
         if key in ("talker_config", "vq_config"):
             continue
         auto = kind.sub_configs[key].__name__ == "AutoConfig"
-        given, absent = getattr(kind(**{key: {}}), key), getattr(left_out, key)
+        absent = getattr(left_out, key)
+        try:
+            given = getattr(kind(**{key: {}}), key)
+        except KeyError:  # EXAONE 4.5's must name its type
+            given = getattr(kind(**{key: {"model_type": absent.model_type}}), key)
         part = type(given)
         if part.model_type not in cases.FAMILIES:
             families.setdefault(part.model_type, described(part, common))
@@ -53,7 +57,9 @@ def parts(kind: Any, common: set[str], families: dict[str, Any]) -> dict[str, An
 
         def unlike(one: Any) -> dict[str, Any]:
             said = one.to_dict()
-            return {name: said[name] for name in raw(part) if name in said and said[name] != usual.get(name) and name not in common}
+            return {
+                name: said[name] for name in raw(part) if name in said and said[name] != usual.get(name) and name not in common
+            }
 
         said = dict(getattr(kind.sub_configs_defaults.get(key), "init_kwargs", None) or {})
         absent = absent if absent is None else said or unlike(absent)
@@ -81,7 +87,7 @@ def collect() -> dict[str, Any]:
             module = sys.modules[kind.__module__]
             defaults[key] = {k: v for k, v in raw(getattr(module, sub)).items() if k not in common}
         families[name] = {"defaults": defaults, "names": dict(kind.attribute_map)}
-        if "text_config" in kind.sub_configs:
+        if any(key.endswith("_config") for key in kind.sub_configs):
             families[name]["parts"] = parts(kind, common, families)
     for name in cases.PARTS:
         families.setdefault(name, described(CONFIG_MAPPING[name], common))

@@ -51,6 +51,9 @@ TEXTS: dict[str, Config] = {
     | {"intermediate_size": 28},
     "mrope": DENSE | MROPE,
     "granite": {"model_type": "granite"} | DENSE,
+    "exaone4": {"model_type": "exaone4", "sliding_window": 7, "sliding_window_pattern": 2, "head_dim": 12} | DENSE,
+    "mllama": DENSE | {"num_hidden_layers": 4, "cross_attention_layers": [1, 2], "pad_token_id": 0},
+    "paddle": DENSE | MROPE | {"head_dim": 12},
     "qwen3_vl": DENSE | {"head_dim": 20},
     "qwen3_vl_moe": DENSE | {"head_dim": 20} | EXPERTS,
     "qwen3_5": DENSE | DELTA,
@@ -80,6 +83,19 @@ VISIONS: dict[str, Config] = {
     "qwen3": GRID | {"hidden_size": 24, "intermediate_size": 44, "out_hidden_size": 48, "num_position_embeddings": 36},
     "deep": {"deepstack_visual_indexes": [0, 1]},
     "glm": GRID | {"hidden_size": 24, "intermediate_size": 44, "out_hidden_size": 48, "image_size": 24},
+    "exaone": GRID
+    | {"hidden_size": 48, "num_heads": 4, "num_key_value_heads": 2, "intermediate_size": 44}
+    | {"out_hidden_size": 48, "window_size": 16, "fullatt_block_indexes": [1]},
+    "ocr": GRID | {"hidden_size": 24, "intermediate_size": 44, "out_hidden_size": 48},
+    "mllama": {key: value for key, value in VIT.items() if key != "num_attention_heads"}
+    | {"attention_heads": 3, "num_global_layers": 1, "max_num_tiles": 2, "supported_aspect_ratios": [[1, 1], [1, 2], [2, 1]]}
+    | {"intermediate_layers_indices": [0], "vision_output_dim": 48},
+    "ovis": VIT | {"vocab_size": 60, "num_visual_indicator_tokens": 5, "hidden_stride": 1},
+    "sam": {key: value for key, value in VIT.items() if key != "intermediate_size"}
+    | {"output_channels": 10, "window_size": 3, "global_attn_indexes": [1], "mlp_dim": 44},
+    "paddle": VIT | {"spatial_merge_size": 2},
+    "grid": {key: value for key, value in VIT.items() if key != "image_size"},
+    "phi4": VIT | {"crop_size": 20, "image_size": 20},
     "gemma4": {"hidden_size": 24, "intermediate_size": 44, "num_hidden_layers": 2, "num_attention_heads": 3, "patch_size": 4}
     | {"num_key_value_heads": 3, "head_dim": 10, "pooling_kernel_size": 3, "position_embedding_size": 30},
 }
@@ -91,6 +107,8 @@ AUDIOS: dict[str, Config] = {
     "omni": WHISPER | {"output_dim": 48},
     "voxtral": HEARD | {"max_source_positions": 20},
     "glm": HEARD,
+    "phi4": {"hidden_size": 24, "intermediate_size": 20, "num_blocks": 2, "num_attention_heads": 3, "input_size": 20}
+    | {"ext_pw_out_channel": 24, "depthwise_separable_out_channel": 24, "nemo_conv_channels": 14, "bias_max_distance": 9},
     "conv": WHISPER | {"output_dim": 48, "downsample_hidden_size": 14},
 }
 SHARED = "".join(
@@ -252,8 +270,16 @@ gemma4 Gemma4ForConditionalGeneration T_gemma4 V_gemma4
 }
     vision_config=null {words(audio_config=CONFORMER)} {TIED}
 qwen2_audio Qwen2AudioForConditionalGeneration T_qwen2 A_whisper
-  built {audio("num_mel_bins=12", "encoder_layers=3", "encoder_attention_heads=4", "encoder_ffn_dim=40", "d_model=36",
-    "max_source_positions=22")} {TIED}
+  built {
+    audio(
+        "num_mel_bins=12",
+        "encoder_layers=3",
+        "encoder_attention_heads=4",
+        "encoder_ffn_dim=40",
+        "d_model=36",
+        "max_source_positions=22",
+    )
+} {TIED}
 voxtral VoxtralForConditionalGeneration T_llama A_voxtral
   built {audio("intermediate_size=72", "max_source_positions=22")} {TIED}
 audioflamingo3 AudioFlamingo3ForConditionalGeneration T_qwen2 A_voxtral
@@ -263,14 +289,89 @@ glmasr GlmAsrForConditionalGeneration T_llama A_glm
 qwen2_5_omni_thinker Qwen2_5OmniThinkerForConditionalGeneration T_mrope V_qwen2_5 A_omni
   built {audio("d_model=36", "output_dim=40", "num_mel_bins=12")} {vision("out_hidden_size=40")} {TIED}
 qwen3_omni_moe_thinker Qwen3OmniMoeThinkerForConditionalGeneration T_qwen3_vl_moe V_deep A_conv
-  built {audio("d_model=36", "output_dim=40", "num_mel_bins=17", "downsample_hidden_size=12")} {vision("deepstack_visual_indexes=[1]")}
+  built {audio("d_model=36", "output_dim=40", "num_mel_bins=17", "downsample_hidden_size=12")} {
+    vision("deepstack_visual_indexes=[1]")
+}
     {TIED}
 qwen3_asr Qwen3ASRForConditionalGeneration T_qwen3 A_conv
   built {audio("d_model=36", "output_dim=40")} {TIED}
 granite_speech GraniteSpeechForConditionalGeneration T_granite {words(encoder_config=LETTERS)} {words(projector_config=QUERIES)}
     window_size=6 downsample_rate=2
-  built {inside("encoder_config", "input_dim=12", "num_layers=3", "hidden_dim=30", "feedforward_mult=4", "num_heads=4",
-    "dim_head=12", "output_dim=8", "max_pos_emb=20", "conv_kernel_size=3", "conv_expansion_factor=3")}
-    {inside("projector_config", "hidden_size=36", "num_hidden_layers=4", "intermediate_size=40", "encoder_hidden_size=30",
-    "cross_attention_frequency=1|3")} window_size=8 {TIED}
+  built {
+    inside(
+        "encoder_config",
+        "input_dim=12",
+        "num_layers=3",
+        "hidden_dim=30",
+        "feedforward_mult=4",
+        "num_heads=4",
+        "dim_head=12",
+        "output_dim=8",
+        "max_pos_emb=20",
+        "conv_kernel_size=3",
+        "conv_expansion_factor=3",
+    )
+}
+    {
+    inside(
+        "projector_config",
+        "hidden_size=36",
+        "num_hidden_layers=4",
+        "intermediate_size=40",
+        "encoder_hidden_size=30",
+        "cross_attention_frequency=1|3",
+    )
+} window_size=8 {TIED}
+mllama MllamaForConditionalGeneration T_mllama V_mllama
+  built {SIZES} {
+    vision("num_global_layers=2", "max_num_tiles=3", "supported_aspect_ratios=[[1,1],[1,2]]", "vision_output_dim=72")
+}
+    {inside("text_config", "cross_attention_layers=[3]", "num_key_value_heads=1")} {TIED}
+got_ocr2 GotOcr2ForConditionalGeneration T_qwen2 V_sam
+  built {
+    vision(
+        "hidden_size=36",
+        "num_hidden_layers=3",
+        "image_size=28",
+        "patch_size=5",
+        "output_channels=12",
+        "qkv_bias=false",
+        "use_abs_pos=false",
+        "use_rel_pos=false",
+        "window_size=4",
+        "global_attn_indexes=[]",
+        "mlp_dim=40",
+    )
+} {TIED}
+ovis2 Ovis2ForConditionalGeneration T_qwen2 V_ovis hidden_size=48 vocab_size=101
+  built {SIZES} {vision("vocab_size=66", "num_visual_indicator_tokens=4", "hidden_stride=2", "qkv_bias=true", "mlp_bias=true")} {
+    TIED
+}
+exaone4_5 Exaone4_5_ForConditionalGeneration T_exaone4 V_exaone
+  built {vision("num_key_value_heads=4", "hidden_size=64", "out_hidden_size=40")} {TIED}
+glm_ocr GlmOcrForConditionalGeneration T_glm4v V_ocr
+  built {GRIDS} {vision("hidden_size=36", "intermediate_size=40", "out_hidden_size=40", "attention_bias=false")} {TIED}
+video_llama_3 VideoLlama3ForConditionalGeneration T_qwen2 V_grid
+  built {vision("hidden_size=36")} {TIED}
+paddleocr_vl PaddleOCRVLForConditionalGeneration T_paddle V_paddle
+  built {SIZES} {vision("spatial_merge_size=1")} {TIED}
+deepseek_vl DeepseekVLForConditionalGeneration T_llama V_siglip
+  built {vision("hidden_size=36")} {TIED}
+qianfan_ocr QianfanOCRForConditionalGeneration T_qwen3 V_intern
+  built {vision("hidden_size=36", "attention_bias=false")} {TIED}
+phi4_multimodal Phi4MultimodalForCausalLM dense V_phi4 A_phi4 pad_token_id=0
+  built {SIZES} {
+    audio(
+        "hidden_size=36",
+        "intermediate_size=22",
+        "num_blocks=3",
+        "input_size=33",
+        "time_reduction=4",
+        "kernel_size=5",
+        "nemo_conv_channels=12",
+        "bias_max_distance=8",
+        "bias_symmetric=true",
+        "depthwise_multiplier=2",
+    )
+} {OUTER}
 """

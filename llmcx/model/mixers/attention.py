@@ -12,7 +12,7 @@ from llmcx.model.cores import EAGER, STEPS, Chunked, Core, Linear, Linformer, Pe
 from llmcx.model.mixers import Mixer
 from llmcx.model.norm import Norm
 from llmcx.model.run import LayerRun
-from llmcx.ops.op import Cache, Cut, Dims, Op, Saved
+from llmcx.ops.op import TOKENS, Cache, Cut, Dims, Op, Saved
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Attention(Mixer):
     ("heads"), or over all heads together ("full"). ``sinks`` is one learned logit per head (gpt-oss), ``gate`` a sigmoid
     gate on the output, as wide as the queries (Qwen3-Next), whose ``gate_bias`` defaults to ``bias``. ``shares_kv`` reuses the
     keys and values of an earlier layer, ``k_is_v`` one projection for both (Gemma 4); ``v_norm`` normalises each head's values,
-    without weights. ``softmax_fp32`` False is for eager code that takes the softmax in the activations' dtype (GPT-2, BERT).
+    without weights. ``scalars`` are learned numbers beside (the gates of Llama 3.2's cross-attention). ``softmax_fp32`` False is for eager code that takes the softmax in the activations' dtype (GPT-2, BERT).
     """
 
     n_heads: int
@@ -48,6 +48,7 @@ class Attention(Mixer):
     shares_kv: bool = False
     k_is_v: bool = False
     v_norm: bool = False
+    scalars: int = 0
     softmax_fp32: bool = True
     core: Core = field(default_factory=Standard)
     type: Literal["attention"] = "attention"
@@ -107,6 +108,8 @@ class Attention(Mixer):
             yield where.norm(f"{name}.v_norm", Norm("rmsnorm", scale=False), dim, rows, cut=Cut("heads", kv_heads))
         if self.sinks:
             yield where.op(f"{name}.sinks", "vector", size=self.n_heads, cut=Cut("heads", self.n_heads))
+        if self.scalars:
+            yield where.op(f"{name}.scalars", "vector", size=self.scalars, cut=TOKENS)
         if self.rope and not cross:
             elements = where.tokens * (self.n_heads + kv_heads) * dim
             yield where.op(f"{name}.rotary", "rotary", elements=elements, cut=Cut("heads", self.n_heads))
