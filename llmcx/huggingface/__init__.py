@@ -78,7 +78,8 @@ _TEXT_TYPES = {
     "glm4v_moe_text": "glm4v_moe",
     "glm4v_text": "glm4v glm46v",
     "lfm2": "lfm2_vl",
-    "llama": "deepseek_vl glmasr idefics3 janus llava llava_next llava_next_video perception_lm smolvlm video_llava vipllava voxtral",
+    "llama": """deepseek_vl glmasr idefics3 janus llava llava_next llava_next_video perception_lm smolvlm video_llava vipllava
+        voxtral""",
     "llama4_text": "llama4",
     "mistral": "idefics2 mistral3",
     "mllama_text_model": "mllama",

@@ -91,7 +91,7 @@ def qwen2_audio(c: Config, spec: ModelSpec) -> Towers:
 
 @multimodal("voxtral", "audioflamingo3", "glmasr")
 def voxtral(c: Config, spec: ModelSpec) -> Towers:
-    """Whisper's encoder and two matrices. Voxtral's and GLM-ASR's meet as many tokens side by side as its feed-forward is wide."""
+    """Whisper's encoder and two matrices. Voxtral's and GLM-ASR's meet as many tokens together as its feed-forward is wide."""
     part, towers = heard(c)
     c.ignore("hidden_size", "vocab_size", "projector_bias")
     d, out = part.size("hidden_size"), spec.d_model

@@ -78,7 +78,9 @@ def llama(c: Config) -> ModelSpec:
 
 @family("mllama_text_model")
 def mllama(c: Config) -> ModelSpec:
-    """LLaMA in which some layers meet an image in place of the tokens before, behind two gates; 8 rows of the table are no words."""
+    """LLaMA in which some layers meet an image in place of the tokens before, behind two gates; 8 rows of the table are no
+    words.
+    """
     n, crossed = layer_count(c), c.list("cross_attention_layers")
     crossed = [*range(3, 39, 5)] if crossed is None else crossed
     mixer, ffn = heads(c), gated(c)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmcx.huggingface.common import activation
+from llmcx.huggingface.common import activation, layer_count
 from llmcx.huggingface.config import Config
 from llmcx.huggingface.grids import stem_of_frames
 from llmcx.huggingface.towers import (
@@ -89,23 +89,21 @@ def ovis2(c: Config, spec: ModelSpec) -> Towers:
 
 @encoder("got_ocr2_vision")
 def sam(c: Config) -> Towers:
-    """SAM's encoder (Kirillov et al. 2023, arXiv:2304.02643): windows in most layers, relative positions in all; two convolutions."""
+    """SAM's encoder (Kirillov et al. 2023, arXiv:2304.02643): windows in most layers, relative positions in all, and two
+    convolutions.
+    """
     d, out, n = c.size("hidden_size"), c.size("output_channels"), per_image(c)
-    heads, layers_, edge = (
-        c.size("num_attention_heads"),
-        c.size("num_hidden_layers"),
-        side(c, "image_size") // side(c, "patch_size"),
-    )
-    whole = {at for at in c.list("global_attn_indexes") or [] if isinstance(at, int) and 0 <= at < layers_}
+    heads, depth, edge = c.size("num_attention_heads"), layer_count(c), side(c, "image_size") // side(c, "patch_size")
+    whole = {at for at in c.list("global_attn_indexes") or [] if isinstance(at, int) and 0 <= at < depth}
     window = c.size("window_size", 0)
     before: list[Piece] = [patches(c, d)]
     if c.flag("use_abs_pos"):
         before.append(Vector("positions", n * d))
     if c.flag("use_rel_pos"):
-        sides = [2 * (edge if at in whole or not window else window) - 1 for at in range(layers_)]
+        sides = [2 * (edge if at in whole or not window else window) - 1 for at in range(depth)]
         before.append(Vector("positions.relative", 2 * sum(sides) * (d // heads)))
     ffn = Plain(c.size("mlp_dim"), True, activation(c, "hidden_act"))
-    layer = Layers(layers_, Attention(heads, bias=c.flag("qkv_bias"), out_bias=True), ffn)
+    layer = Layers(depth, Attention(heads, bias=c.flag("qkv_bias"), out_bias=True), ffn)
     neck = (Dense("neck.0", d, out), Normed("neck.norm.0", out), Dense("neck.1", 9 * out, out), Normed("neck.norm.1", out))
     return (Tower("vision", d, tuple(before), (layer,), neck),)
 

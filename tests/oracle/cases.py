@@ -760,7 +760,12 @@ def sample(name: str, seed: int) -> Iterator[Config]:
     """
     family = FAMILIES[name]
     draw = random.Random(f"{name}/{seed}")
-    for number in range(10_000):
+    for number in range(1_000 if family.whole else 0):
+        config = family.tiny
+        for change in family.built:
+            config = merged(config, change) if draw.random() < 0.3 else config
+        yield case(name, "params", f"random:{seed}:{number}", config)
+    for number in range(0 if family.whole else 10_000):
         config = dict(family.tiny)
         patterned = any(isinstance(value, (list, dict)) for value in config.values())
         for key, span in FREE.items():

@@ -53,20 +53,18 @@ def parts(kind: Any, common: set[str], families: dict[str, Any]) -> dict[str, An
         part = type(given)
         if part.model_type not in cases.FAMILIES:
             families.setdefault(part.model_type, described(part, common))
-        usual = part().to_dict()
-
-        def unlike(one: Any) -> dict[str, Any]:
-            said = one.to_dict()
-            return {
-                name: said[name] for name in raw(part) if name in said and said[name] != usual.get(name) and name not in common
-            }
-
         said = dict(getattr(kind.sub_configs_defaults.get(key), "init_kwargs", None) or {})
-        absent = absent if absent is None else said or unlike(absent)
+        absent = absent if absent is None else said or unlike(absent, common)
         found[key] = {"type": part.model_type, "auto": auto, "absent": absent}
-        if unlike(given):  # then it stands behind what a file says, too
-            found[key]["merged"] = said or unlike(given)
+        if unlike(given, common):  # then it stands behind what a file says, too
+            found[key]["merged"] = said or unlike(given, common)
     return found
+
+
+def unlike(one: Any, common: set[str]) -> dict[str, Any]:
+    """What a configuration says that its class alone would not."""
+    said, usual = one.to_dict(), type(one)().to_dict()
+    return {key: said[key] for key in raw(type(one)) if key in said and said[key] != usual.get(key) and key not in common}
 
 
 def described(kind: Any, common: set[str]) -> dict[str, Any]:

@@ -76,14 +76,11 @@ def inputs(model: Any, case: Json, seed: int) -> Json:
         return torch.randint(4, vocab, (case["batch"], length), generator=draw)
 
     given = {"input_ids": ids(case["seq"])}
-    if (
-        "input_features" in inspect.signature(model.forward).parameters
-        and "input_ids" not in inspect.signature(model.forward).parameters
-    ):
+    accepted = inspect.signature(model.forward).parameters
+    if "input_ids" not in accepted:
         given = {"input_features": torch.randn(case["batch"], config.num_mel_bins, 2 * case["seq"], generator=draw)}
     if model.config.is_encoder_decoder:
         given["decoder_input_ids"] = ids(case["decoder_seq"])
-    accepted = inspect.signature(model.forward).parameters
     return given | ({"use_cache": False} if "use_cache" in accepted else {})
 
 

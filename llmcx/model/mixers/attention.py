@@ -28,7 +28,8 @@ class Attention(Mixer):
     ("heads"), or over all heads together ("full"). ``sinks`` is one learned logit per head (gpt-oss), ``gate`` a sigmoid
     gate on the output, as wide as the queries (Qwen3-Next), whose ``gate_bias`` defaults to ``bias``. ``shares_kv`` reuses the
     keys and values of an earlier layer, ``k_is_v`` one projection for both (Gemma 4); ``v_norm`` normalises each head's values,
-    without weights. ``scalars`` are learned numbers beside (the gates of Llama 3.2's cross-attention). ``softmax_fp32`` False is for eager code that takes the softmax in the activations' dtype (GPT-2, BERT).
+    without weights. ``scalars`` are learned numbers beside (the gates of Llama 3.2's cross-attention). ``softmax_fp32`` False is
+    for eager code that takes the softmax in the activations' dtype (GPT-2, BERT).
     """
 
     n_heads: int
