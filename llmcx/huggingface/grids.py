@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from llmcx.huggingface.common import RMS, SANDWICH, activation
+from dataclasses import replace
+
+from llmcx.huggingface.common import RMS, SANDWICH, activation, in_order
 from llmcx.huggingface.config import Config
 from llmcx.huggingface.towers import Towers, encoded, encoder, gated_mlp, layers, mlp, multimodal, patches, per_image, seen
 from llmcx.model.norm import Norm
-from llmcx.model.spec import Attention, Layers, ModelSpec, Plain
-from llmcx.model.tower import Activated, Dense, Normed, Piece, Table, Tower, Vector
+from llmcx.model.spec import Attention, Chunked, Layers, ModelSpec, Plain
+from llmcx.model.tower import Activated, Averaged, Dense, Normed, Piece, Table, Tower, Vector
 
-QWEN = ("spatial_patch_size", "tokens_per_second", "window_size", "fullatt_block_indexes")
-"""Keys of Qwen's files that change no count of parameters."""
+QWEN = ("spatial_patch_size", "tokens_per_second")
+"""Keys of Qwen's files that change no count."""
 
 
 def stem_of_frames(c: Config, d: int, bias: bool) -> Dense:
@@ -42,10 +44,21 @@ def qwen2_5_vl(c: Config) -> Towers:
     """LLaMA's layers with biases, most of them over windows; the same merger, with an RMS norm."""
     c.ignore(*QWEN)
     d, merged = c.size("hidden_size"), _merged(c)
-    stack = layers(c, heads="num_heads", count="depth", gate=True, rope=True)
+    stack = windowed(c, layers(c, heads="num_heads", count="depth", gate=True, rope=True)[0])
     projector = (Normed("norm", d, per=1), *mlp(d * merged, d * merged, c.size("out_hidden_size"), "gelu"))
     before = (stem_of_frames(c, d, False),)
     return (Tower("vision", d, before, stack, norm=RMS), Tower("projector", d * merged, projector, norm=RMS, per=merged))
+
+
+def windowed(c: Config, layer: Layers) -> tuple[Layers, ...]:
+    """Layers that attend within windows of window_size pixels, whole tokens of the language model, but for some."""
+    assert isinstance(layer.mixer, Attention)
+    whole, merge = c.list("fullatt_block_indexes") or [], c.size("spatial_merge_size")
+    window = c.size("window_size") // merge // c.size("patch_size") * merge
+    if window < 1:
+        raise c.wrong("window_size", c.get("window_size"), "at least the pixels of one token")
+    inside = replace(layer, repeat=1, mixer=replace(layer.mixer, core=Chunked(window)))
+    return in_order((at in whole for at in range(layer.repeat)), lambda full: replace(layer, repeat=1) if full else inside)
 
 
 @encoder("qwen3_vl_vision", "qwen3_vl_moe_vision", "qwen3_omni_moe_vision_encoder", "qwen3_5_vision", "qwen3_5_moe_vision")
@@ -104,7 +117,8 @@ def gemma4_vision(c: Config) -> Towers:
         Dense("patches", 3 * c.size("patch_size") ** 2, d, stem=True),
         Vector("positions", 2 * c.size("position_embedding_size") * d),
     )
-    return (Tower("vision", d, before, (Layers(layer.repeat, heads, layer.ffn, norms=SANDWICH),), norm=RMS),)
+    pool = Averaged("pool", d, c.size("pooling_kernel_size") ** 2)
+    return (Tower("vision", d, before, (Layers(layer.repeat, heads, layer.ffn, norms=SANDWICH),), (pool,), norm=RMS),)
 
 
 @encoder("gemma4_audio")

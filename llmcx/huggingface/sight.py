@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from llmcx.huggingface.common import activation, layer_count
 from llmcx.huggingface.config import Config
-from llmcx.huggingface.grids import stem_of_frames
+from llmcx.huggingface.grids import stem_of_frames, windowed
 from llmcx.huggingface.towers import (
     RMS,
     Towers,
@@ -123,9 +123,10 @@ def got_ocr2(c: Config, spec: ModelSpec) -> Towers:
 @encoder("exaone4_5_vision")
 def exaone(c: Config) -> Towers:
     """Qwen2.5-VL's, with fewer heads of keys and values."""
-    c.ignore("window_size", "fullatt_block_indexes", "tokens_per_second")
+    c.ignore("tokens_per_second")
     d, merged = c.size("hidden_size"), c.size("spatial_merge_size") ** 2
-    stack = layers(c, heads="num_heads", count="depth", gate=True, rope=True, n_kv_heads=c.size("num_key_value_heads"))
+    layer = layers(c, heads="num_heads", count="depth", gate=True, rope=True, n_kv_heads=c.size("num_key_value_heads"))[0]
+    stack = windowed(c, layer)
     pieces = (Normed("norm", d, per=1), *mlp(d * merged, d * merged, c.size("out_hidden_size"), "gelu"))
     before = (stem_of_frames(c, d, False),)
     return Tower("vision", d, before, stack, norm=RMS), Tower("projector", d * merged, pieces, norm=RMS, per=merged)

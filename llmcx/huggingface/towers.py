@@ -198,7 +198,7 @@ def pooled(c: Config, d: int, d_ff: int) -> Tower:
     """SigLIP's head: one learned query meets all tokens, and a feed-forward."""
     heads = Attention(c.size("num_attention_heads"), bias=True)
     layer = Layers(1, cross=heads, ffn=Plain(d_ff, True, activation(c, "hidden_act")), norms=("head",))
-    return Tower("vision", d, (Vector("probe", d),), (layer,), latents=1)
+    return Tower("vision", d, (Vector("probe", d),), (layer,), latents=1, grad=False)
 
 
 LAYER, RMS = Norm("layernorm"), Norm("rmsnorm")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from llmcx.huggingface.common import activation
@@ -109,6 +110,7 @@ def llava(c: Config, spec: ModelSpec) -> Towers:
     d, out = part.size("hidden_size"), spec.d_model
     chosen = c.get("vision_feature_layer")
     inner = d * (len(chosen) if isinstance(chosen, list) else 1)
+    towers = read_up_to(towers, chosen)
     whole = c.has("vision_feature_select_strategy") and c.text("vision_feature_select_strategy") == "full"
     bias = c.flag("multimodal_projector_bias", True)
     before = (Normed("norm", inner),) if c.model_type == "vipllava" else ()
@@ -120,6 +122,18 @@ def llava(c: Config, spec: ModelSpec) -> Towers:
     if c.model_type == "video_llava":  # an encoder for images and one for videos, alike
         towers = (*towers, *towers)
     return *towers, Tower("projector", d, projector, beside=beside)
+
+
+def read_up_to(towers: Towers, chosen: object) -> Towers:
+    """An encoder of which the outputs of ``chosen`` layers are read, counted from the end: what comes after runs for nothing."""
+    first, *more = towers
+    last = max(chosen) if isinstance(chosen, list) else chosen
+    if not isinstance(last, int) or last >= -1 or len(first.layers) != 1 or first.layers[0].repeat <= -last - 1:
+        return towers
+    layer = first.layers[0]
+    read = replace(first, layers=(replace(layer, repeat=layer.repeat + last + 1),), after=())
+    idle = replace(first, before=(), layers=(replace(layer, repeat=-last - 1),), grad=False)
+    return read, idle, *more
 
 
 @multimodal("mistral3", "lighton_ocr")

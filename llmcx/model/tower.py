@@ -21,8 +21,8 @@ from llmcx.ops.op import WHOLE, Dims, Op, Saved
 
 class Dense(NamedTuple):
     """A matrix. A ``stem`` meets what the tower is fed, which needs no gradient; a convolution is one over its kernel's numbers,
-    ``d_in`` of them for each output. ``per``: patches or frames that an output stands for, where they are not the tower's;
-    ``times`` matrices alike.
+    ``d_in`` of them for each output. ``per``: patches or frames that an output stands for, where they are not the
+    tower's; ``times`` matrices alike.
     """
 
     name: str
@@ -105,8 +105,22 @@ class Activated(NamedTuple):
         )
 
 
-Piece = Union[Dense, Table, Vector, Normed, Activated]
-PIECES = {"dense": Dense, "table": Table, "vector": Vector, "normed": Normed, "activated": Activated}
+class Averaged(NamedTuple):
+    """Means over squares of ``per`` patches, as a product with what each token has of each patch (Gemma 4)."""
+
+    name: str
+    width: int
+    per: int
+    type: Literal["averaged"] = "averaged"
+
+    def ops(self, at: LayerRun, tokens: int) -> Iterator[Op]:
+        """One side is not learned."""
+        dims: Dims = {"batch": at.batch, "m": tokens // max(at.batch, 1), "k": at.q, "n": self.width, "weight": 0, "grads": 1}
+        yield at.op(self.name, "matmul", cut=WHOLE, **dims)
+
+
+Piece = Union[Dense, Table, Vector, Normed, Activated, Averaged]
+PIECES = {"dense": Dense, "table": Table, "vector": Vector, "normed": Normed, "activated": Activated, "averaged": Averaged}
 
 
 @dataclass(frozen=True)
@@ -114,9 +128,11 @@ class Tower:
     """``before`` the layers, ``layers``, and what is done ``after``: an encoder of images or sounds, a projector, a resampler.
     Every layer has what is ``inside`` (gates).
 
-    ``name`` is what it is counted under: vision, audio, projector. It is ``fed`` an image's patches or a sound's frames, ``per``
-    of which a token of its layers stands for; ``beside`` are tokens that stand for none (a class token). A resampler has
-    ``latents`` tokens for each image or sound, whatever its size, which meet the others by cross-attention.
+    ``name`` is what it is counted under: vision, audio, projector. It is ``fed`` an image's patches or a sound's frames; a token
+    of its layers stands for ``per`` frames, or a square of ``per`` patches, and ``beside`` them are tokens that stand for none
+    (a class token). A resampler has ``latents`` tokens for each image or sound, whatever its size, which meet the others by
+    cross-attention. A layer whose attention is chunked meets squares of so many patches on a side. ``grad`` False: nobody reads
+    what comes out, so that no gradient comes back.
     """
 
     name: str
@@ -130,6 +146,7 @@ class Tower:
     per: int = 1
     beside: int = 0
     latents: int | None = None
+    grad: bool = True
 
     extras: ClassVar[tuple[Extra, ...]] = ()
     context: ClassVar[int | None] = None

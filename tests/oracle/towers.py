@@ -97,7 +97,7 @@ VISIONS: dict[str, Config] = {
     "grid": {key: value for key, value in VIT.items() if key != "image_size"},
     "phi4": VIT | {"crop_size": 20, "image_size": 20},
     "gemma4": {"hidden_size": 24, "intermediate_size": 44, "num_hidden_layers": 2, "num_attention_heads": 3, "patch_size": 4}
-    | {"num_key_value_heads": 3, "head_dim": 10, "pooling_kernel_size": 3, "position_embedding_size": 30},
+    | {"num_key_value_heads": 3, "head_dim": 16, "pooling_kernel_size": 3, "position_embedding_size": 30},
 }
 VISIONS["deep"] = VISIONS["qwen3"] | VISIONS["deep"]
 WHISPER = {"num_mel_bins": 10, "encoder_layers": 2, "encoder_attention_heads": 3, "encoder_ffn_dim": 44, "d_model": 24}
@@ -153,11 +153,14 @@ PARTS = ()
 """Types of parts that no family has by default."""
 
 TABLE = f"""
-gemma3 Gemma3ForConditionalGeneration T_gemma3 V_siglip mm_tokens_per_image=4
+gemma3 Gemma3ForConditionalGeneration T_gemma3 V_siglip mm_tokens_per_image=4 image_token_index=3
+  sees @images=1+@grid=[5,5]+@image_tokens=4
   built {SIZES} {vision("vision_use_head=false")} {TIED}
-paligemma PaliGemmaForConditionalGeneration T_gemma V_siglip projection_dim=48
+paligemma PaliGemmaForConditionalGeneration T_gemma V_siglip projection_dim=48 image_token_index=3
+  sees @images=1+@grid=[5,5]+@image_tokens=25+@seq=40
   built {SIZES} {vision("vision_use_head=false", "projection_dim=40")} projection_dim=40 {TIED}
-llava LlavaForConditionalGeneration T_llama V_clip
+llava LlavaForConditionalGeneration T_llama V_clip image_token_index=3
+  sees @images=1+@grid=[5,5]+@image_tokens=25+@seq=40
   built {SIZES} V_siglip V_pixtral vision_feature_layer=[-1,-2] multimodal_projector_bias=false {TIED}
 llava_next LlavaNextForConditionalGeneration T_mistral V_clip
   built V_siglip vision_feature_layer=[-1,-2] multimodal_projector_bias=false {TIED}
@@ -169,13 +172,15 @@ vipllava VipLlavaForConditionalGeneration T_llama V_clip
   built vision_feature_layer=[-1,-2] {TIED}
 video_llava VideoLlavaForConditionalGeneration T_llama V_clip
   built vision_feature_layer=[-1,-2] multimodal_projector_bias=false {TIED}
-mistral3 Mistral3ForConditionalGeneration T_mistral V_pixtral
+mistral3 Mistral3ForConditionalGeneration T_mistral V_pixtral image_token_index=3
+  sees @images=1+@batch=1+@grid=[4,6]+@image_tokens=6
   built {SIZES} {
     vision("num_attention_heads=4")
 } spatial_merge_size=3 multimodal_projector_bias=true vision_feature_layer=[-1,-2] {TIED}
 lighton_ocr LightOnOcrForConditionalGeneration T_qwen3 V_pixtral
   built spatial_merge_size=3 {TIED}
-internvl InternVLForConditionalGeneration T_qwen2 V_intern
+internvl InternVLForConditionalGeneration T_qwen2 V_intern image_token_id=3
+  sees @images=1+@grid=[6,6]+@image_tokens=9+vision_config={{"image_size":[24,24]}}
   built {SIZES} {
     vision(
         "attention_bias=true",
@@ -188,17 +193,21 @@ internvl InternVLForConditionalGeneration T_qwen2 V_intern
 } downsample_ratio=0.25 {TIED}
 aya_vision AyaVisionForConditionalGeneration T_cohere2 V_siglip
   built alignment_intermediate_size=40 downsample_factor=3 {TIED}
-cohere2_vision Cohere2VisionForConditionalGeneration T_cohere2 V_siglip alignment_intermediate_size=40
+cohere2_vision Cohere2VisionForConditionalGeneration T_cohere2 V_siglip alignment_intermediate_size=40 image_token_id=3
+  sees @images=1+@grid=[6,6]+@image_tokens=9+vision_config={{"image_size":24}}
   built alignment_intermediate_size=44 downsample_factor=3 {TIED}
-lfm2_vl Lfm2VlForConditionalGeneration T_lfm2 V_siglip2
+lfm2_vl Lfm2VlForConditionalGeneration T_lfm2 V_siglip2 image_token_id=3
+  sees @images=1+@grid=[4,4]+@image_tokens=4
   built {vision("hidden_size=36", "patch_size=5", "num_patches=36", "vision_use_head=false")} downsample_factor=3
     projector_hidden_size=40 projector_bias=false projector_use_layernorm=false {TIED}
-idefics3 Idefics3ForConditionalGeneration T_llama V_plain
+idefics3 Idefics3ForConditionalGeneration T_llama V_plain image_token_id=3
+  sees @images=2+@grid=[6,6]+@image_tokens=9+vision_config={{"image_size":24}}+@seq=28
   built {SIZES} scale_factor=3 {TIED}
 smolvlm SmolVLMForConditionalGeneration T_llama V_plain
   built scale_factor=3 {TIED}
-idefics2 Idefics2ForConditionalGeneration T_mistral V_plain
+idefics2 Idefics2ForConditionalGeneration T_mistral V_plain image_token_id=3
     {words(perceiver_config=RESAMPLER)}
+  sees @images=1+@grid=[5,5]+@image_tokens=5
   built {
     inside(
         "perceiver_config",
@@ -209,11 +218,13 @@ idefics2 Idefics2ForConditionalGeneration T_mistral V_plain
         "num_key_value_heads=4",
     )
 } {inside("text_config", "intermediate_size=80")} {TIED}
-llama4 Llama4ForConditionalGeneration T_llama4 V_llama4
+llama4 Llama4ForConditionalGeneration T_llama4 V_llama4 image_token_index=3
+  sees @images=1+@grid=[6,6]+@image_tokens=9+vision_config={{"image_size":24}}
   built {SIZES} {vision("vision_output_dim=40", "projector_input_dim=40", "projector_output_dim=40", "pixel_shuffle_ratio=1.0")} {
     TIED
 }
-kimi_k25 Kimi_K25ForConditionalGeneration T_deepseek_v3 V_moon projection_hidden_size=24
+kimi_k25 Kimi_K25ForConditionalGeneration T_deepseek_v3 V_moon image_token_id=3 projection_hidden_size=24
+  sees @images=1+@grid=[4,6]+@image_tokens=6
   built {
     vision(
         "hidden_size=36",
@@ -225,11 +236,14 @@ kimi_k25 Kimi_K25ForConditionalGeneration T_deepseek_v3 V_moon projection_hidden
         "merge_kernel_size=[1,2]",
     )
 } projection_hidden_size=20 {TIED}
-qwen2_vl Qwen2VLForConditionalGeneration T_mrope V_qwen2
+qwen2_vl Qwen2VLForConditionalGeneration T_mrope V_qwen2 image_token_id=3
+  sees @images=2+@grid=[4,6]+@image_tokens=6
   built {GRIDS} {vision("embed_dim=36", "mlp_ratio=4", "hidden_size=40")} {TIED}
-qwen2_5_vl Qwen2_5_VLForConditionalGeneration T_mrope V_qwen2_5
+qwen2_5_vl Qwen2_5_VLForConditionalGeneration T_mrope V_qwen2_5 image_token_id=3
+  sees @images=1+@grid=[6,8]+@image_tokens=12
   built {GRIDS} {vision("hidden_size=36", "intermediate_size=40", "out_hidden_size=40", "window_size=32")} {TIED}
-qwen3_vl Qwen3VLForConditionalGeneration T_qwen3_vl V_deep
+qwen3_vl Qwen3VLForConditionalGeneration T_qwen3_vl V_deep image_token_id=3
+  sees @images=1+@grid=[4,6]+@image_tokens=6
   built {GRIDS} {
     vision(
         "hidden_size=36",
@@ -241,11 +255,13 @@ qwen3_vl Qwen3VLForConditionalGeneration T_qwen3_vl V_deep
 } {TIED}
 qwen3_vl_moe Qwen3VLMoeForConditionalGeneration T_qwen3_vl_moe V_deep
   built {vision("deepstack_visual_indexes=[0]")} {TIED}
-qwen3_5 Qwen3_5ForConditionalGeneration T_qwen3_5 V_qwen3
+qwen3_5 Qwen3_5ForConditionalGeneration T_qwen3_5 V_qwen3 image_token_id=3
+  sees @images=1+@grid=[4,6]+@image_tokens=6
   built {vision("hidden_size=36", "out_hidden_size=40", "num_position_embeddings=49")} {TIED}
 qwen3_5_moe Qwen3_5MoeForConditionalGeneration T_qwen3_5_moe V_qwen3
   built {vision("hidden_size=36")} {TIED}
-glm4v Glm4vForConditionalGeneration T_glm4v V_glm
+glm4v Glm4vForConditionalGeneration T_glm4v V_glm image_token_id=3
+  sees @images=1+@grid=[4,6]+@image_tokens=6
   built {GRIDS} {vision("hidden_size=36", "intermediate_size=40", "out_hidden_size=40", "image_size=32", "attention_bias=true")} {
     TIED
 }
@@ -253,7 +269,8 @@ glm46v Glm46VForConditionalGeneration T_glm4v V_glm
   built {vision("attention_bias=true")} {TIED}
 glm4v_moe Glm4vMoeForConditionalGeneration T_glm4v_moe V_glm
   built {vision("attention_bias=true")} {TIED}
-gemma4 Gemma4ForConditionalGeneration T_gemma4 V_gemma4
+gemma4 Gemma4ForConditionalGeneration T_gemma4 V_gemma4 image_token_id=3
+  sees @images=1+@grid=[6,6]+@image_tokens=4
   built {
     vision(
         "hidden_size=36",
