@@ -43,6 +43,7 @@ NESTED: dict[str, Any] = {
     "towers": [Tower],
     "before": [PIECES],
     "after": [PIECES],
+    "inside": [PIECES],
     "stored": Storage,
     "groups": [StorageGroup],
 }

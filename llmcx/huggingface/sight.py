@@ -50,7 +50,7 @@ def mllama_vision(c: Config) -> Towers:
     ffn = Plain(c.size("intermediate_size"), True, activation(c, "hidden_act"))
     layer = Layers(c.size("num_hidden_layers"), Attention(c.size("attention_heads")), ffn)
     over_all = Layers(c.size("num_global_layers"), layer.mixer, ffn)
-    return Tower("vision", d, before, (layer,), beside=1), Tower("vision", d, (), (over_all,), inside=(Vector("gates", 2),))
+    return Tower("vision", d, before, (layer,), added=1), Tower("vision", d, (), (over_all,), inside=(Vector("gates", 2),))
 
 
 @multimodal("mllama")
@@ -58,7 +58,7 @@ def mllama(c: Config, spec: ModelSpec) -> Towers:
     """A matrix to the width of the language model, whose cross-attention layers meet what comes out."""
     part, towers = seen(c)
     d = part.size("vision_output_dim")
-    return *towers, Tower("projector", d, (Dense("out", d, spec.d_model, True),), beside=1)
+    return *towers, Tower("projector", d, (Dense("out", d, spec.d_model, True),), added=1)
 
 
 # --- Ovis 2, GOT-OCR 2 ----------------------------------------------------------------------------------------------

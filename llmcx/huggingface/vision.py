@@ -34,7 +34,7 @@ def clip(c: Config) -> Towers:
     c.ignore("projection_dim", "vocab_size")
     d, n = c.size("hidden_size"), per_image(c)
     before = (patches(c, d, False), Vector("class", d), Table("positions", n + 1, d), Normed("norm.before", d))
-    return (Tower("vision", d, before, layers(c), (Normed("norm", d, per=n),), beside=1),)
+    return (Tower("vision", d, before, layers(c), (Normed("norm", d, per=n),), added=1),)
 
 
 @encoder("siglip_vision_model", "siglip2_vision_model", "idefics2_vision", "idefics3_vision", "smolvlm_vision")
@@ -76,7 +76,7 @@ def internvl_vision(c: Config) -> Towers:
         before.append(Vector("positions", (n + 1) * d))
     after = () if c.flag("use_mean_pooling") else (Normed("norm", d, Norm()),)
     scales = (Vector("scale.attention", d), Vector("scale.ffn", d))
-    return (Tower("vision", d, tuple(before), stack, after, scales, norm, beside=1),)
+    return (Tower("vision", d, tuple(before), stack, after, scales, norm, added=1),)
 
 
 # --- families -------------------------------------------------------------------------------------------------------
@@ -118,10 +118,10 @@ def llava(c: Config, spec: ModelSpec) -> Towers:
     if c.model_type in ("llava_next", "llava_next_video", "llava_onevision"):
         projector = (*projector, Vector("newline", out))
     c.ignore("use_image_newline_parameter", "spatial_pool_mode", "spatial_pool_stride", "projector_layernorm_eps")
-    beside = towers[0].beside if whole else 0
+    added = towers[0].added if whole else 0
     if c.model_type == "video_llava":  # an encoder for images and one for videos, alike
         towers = (*towers, *towers)
-    return *towers, Tower("projector", d, projector, beside=beside)
+    return *towers, Tower("projector", d, projector, added=added)
 
 
 def read_up_to(towers: Towers, chosen: object) -> Towers:
@@ -232,7 +232,7 @@ def idefics2(c: Config, spec: ModelSpec) -> Towers:
         (Normed("norm", width),),
         norm=RMS,
         latents=latents,
-        beside=latents,
+        added=latents,
     )
     return *towers, Tower("projector", d, ffn), resampler
 
@@ -243,7 +243,7 @@ def llama4_vision(c: Config) -> Towers:
     c.ignore("vision_output_dim", "vision_feature_layer", "vision_feature_select_strategy", "projector_dropout")
     d, n = c.size("hidden_size"), per_image(c)
     before = (patches(c, d, False), Vector("class", d), Vector("positions", (n + 1) * d), Normed("norm.before", d))
-    return (Tower("vision", d, before, layers(c, rope=True), (Normed("norm", d),), beside=1),)
+    return (Tower("vision", d, before, layers(c, rope=True), (Normed("norm", d),), added=1),)
 
 
 @multimodal("llama4")

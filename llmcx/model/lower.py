@@ -74,8 +74,8 @@ def _tower(tower: Tower, run: Run, encoded: int) -> Iterator[Op]:
         many, given = 1, (1, encoded * tower.per)
     many = run.batch * many if run.encode else 0
     standing = _standing(tower, given, tower.per)
-    tokens = standing + tower.beside if tower.latents is None else tower.latents
-    source = standing + tower.beside
+    tokens = standing + tower.added if tower.latents is None else tower.latents
+    source = standing + tower.added
     at = LayerRun(tower, run, many, tokens, tokens, source, False, tower.name)
 
     def met(piece: Piece) -> int:

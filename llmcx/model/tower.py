@@ -129,7 +129,7 @@ class Tower:
     Every layer has what is ``inside`` (gates).
 
     ``name`` is what it is counted under: vision, audio, projector. It is ``fed`` an image's patches or a sound's frames; a token
-    of its layers stands for ``per`` frames, or a square of ``per`` patches, and ``beside`` them are tokens that stand for none
+    of its layers stands for ``per`` frames, or a square of ``per`` patches, and ``added`` are tokens that stand for none
     (a class token). A resampler has ``latents`` tokens for each image or sound, whatever its size, which meet the others by
     cross-attention. A layer whose attention is chunked meets squares of so many patches on a side. ``grad`` False: nobody reads
     what comes out, so that no gradient comes back.
@@ -144,7 +144,7 @@ class Tower:
     norm: Norm = field(default_factory=Norm)
     fed: Literal["image", "audio"] = "image"
     per: int = 1
-    beside: int = 0
+    added: int = 0
     latents: int | None = None
     grad: bool = True
 
