@@ -21,6 +21,7 @@ from llmcx.model.extras import EXTRAS
 from llmcx.model.mixers import MIXERS, Mixer, mixer_class
 from llmcx.model.spec import Layers, ModelSpec, runs_of
 from llmcx.model.storage import Storage, StorageGroup, StorageType
+from llmcx.model.tower import PIECES, Tower
 
 DENSE: dict[str, Any] = {"plain": parts.Plain, "gated": parts.Gated}
 FFN = DENSE | {"moe": parts.MoE}
@@ -41,6 +42,10 @@ NESTED: dict[str, Any] = {
     "expert": DENSE,
     "shared": DENSE,
     "extras": [EXTRAS],
+    "towers": [Tower],
+    "before": [PIECES],
+    "after": [PIECES],
+    "inside": [PIECES],
     "stored": Storage,
     "groups": [StorageGroup],
     "tensors": [StorageType],

@@ -351,14 +351,16 @@ def _settings(name: str, text: str) -> dict[str, int]:
 
 
 def _tensors(spec: ModelSpec, name: str) -> tuple[list[Matrix], int]:
-    """The matrices as the family stores them, equal ones of all layer groups together; and the elements of everything else."""
+    """The matrices as the family stores them, equal ones of all layer groups together; and the elements of everything else of the
+    language model.
+    """
     fused = FUSED.get(str(spec.family), {})
     anything = "any matrix" if spec.family not in FUSED else None  # whose type does not depend on what it is for
     found: dict[tuple[str, str, int, int], list[int]] = {}
     vectors = 0
     for op in lower(spec, Run()):
         count = params_fold.fold.of(op)
-        if not count:
+        if not count or op.role == "tower":
             continue
         if op.kind in ("layernorm", "rmsnorm") or (op.role, op.module) in _PLAIN:
             vectors += count
@@ -388,6 +390,8 @@ def _gguf(spec: ModelSpec, mix: str, matrices: list[Matrix], vectors: int) -> We
     is_70b = n == 80 and (is_llama or spec.family == "qwen2")
     model = gguf.Model(n, attention.n_heads // attention.kv_heads, experts, tied, is_70b)
     stored = [("F32", vectors)]
+    if towers := params_fold.fold.total(op for op in lower(spec, Run()) if op.role == "tower"):
+        stored.append(("F16", towers))
     for matrix in matrices:
         choice = gguf.choose(mix, matrix.role, matrix.d_in, model)
         if matrix.role not in _OUTSIDE and matrix.times != n and choice.special != choice.rest and 0 < choice.layers < n:
@@ -403,6 +407,8 @@ def _gguf(spec: ModelSpec, mix: str, matrices: list[Matrix], vectors: int) -> We
         n_blocks = elements // block.elements
         rows.append((kind, elements, Sizes(n_blocks * block.payload, n_blocks * block.scales)))
     notes = ["not counted: a GGUF file's header and padding, and tables of rotary factors (256 bytes in Llama 3.1)"]
+    if towers:
+        notes.append("towers and projectors have a file of their own (mmproj) in llama.cpp, counted as F16 throughout")
     if mix in gguf.NEEDS_IMATRIX:
         notes.append(f"{mix} with an importance matrix, without which llama.cpp does not make it")
     elif mix in gguf.VARIES_WITH_IMATRIX:

@@ -14,10 +14,11 @@ from typing import Any
 
 from llmcx import plugins
 from llmcx.errors import InputError, shown, unknown_name
-from llmcx.huggingface.config import Config, table
+from llmcx.huggingface.config import TEXT_KEYS, Config, table
 from llmcx.huggingface.labels import LABELLED
 from llmcx.huggingface.own import OWN
 from llmcx.huggingface.storage import stored_of
+from llmcx.huggingface.towers import HOME, towers_of
 from llmcx.model.spec import ModelSpec
 
 Reader = Callable[[Config], ModelSpec]
@@ -25,15 +26,16 @@ Reader = Callable[[Config], ModelSpec]
 MODULES = {
     "moe": """mixtral qwen2_moe qwen3_moe deepseek_v2 deepseek_v3 deepseek_v32 kimi_k2 glm4_moe glm4_moe_lite minicpm3
         gpt_oss glm_moe_dsa olmoe flex_olmo phimoe granitemoe granitemoeshared minimax_m2 dbrx ernie4_5_moe llama4_text
-        hunyuan_v1_moe exaone_moe afmoe qwen3_vl_moe_text glm4v_moe_text hunyuan deepseek""",
+        hunyuan_v1_moe exaone_moe afmoe qwen3_vl_moe_text glm4v_moe_text hunyuan deepseek qwen3_omni_moe_text""",
     "encdec": """t5 mt5 umt5 switch_transformers bart mbart pegasus marian m2m_100 longt5 nllb-moe mvp plbart blenderbot
-        blenderbot-small led""",
+        blenderbot-small led whisper""",
     "encoder": "bert roberta xlm-roberta camembert electra distilbert albert modernbert longformer big_bird modernbert-decoder",
     "gpt": "gpt2 gpt-sw3 gpt_bigcode gpt_neo gptj codegen gpt_neox opt bloom mpt falcon",
     "elders": "openai-gpt ctrl xglm biogpt gpt_neox_japanese persimmon",
     "llama": """llama mistral ministral ministral3 phi3 qwen2 qwen3 olmo olmo2 olmo3 cohere cohere2 granite glm glm4 smollm3
         seed_oss exaone4 hunyuan_v1_dense arcee apertus ernie4_5 nemotron starcoder2 stablelm phi qwen2_vl_text
-        qwen2_5_vl_text qwen3_vl_text glm4v_text sdar""",
+        qwen2_5_vl_text qwen3_vl_text glm4v_text sdar qwen2_5_omni_text mllama_text_model glm_ocr_text paddleocr_vl_text
+        phi4_multimodal""",
     "kin": "internlm3 iquestcoder hyperclovax bitnet granite_swa helium nanochat jais2 cwm diffllama doge",
     "mixtures": """cohere2_moe solar_open dots1 granitemoe_swa mimo_v2_flash hy_v3 axk1 youtu flint kolibri1 laguna mellum
         jetmoe step3p5 inkling_text""",
@@ -55,21 +57,39 @@ MODULES = {
 WHERE = {name: module for module, names in MODULES.items() for name in names.split()}
 READERS: dict[str, Reader] = {}
 
-TEXT_KEYS = ("text_config", "llm_config", "language_config")
-"""Where multimodal files keep their language model."""
-
 # Multimodal files of the time before text_config: the language model's keys stand beside vision_config.
-FLAT_TYPES = {"qwen2_vl": "qwen2_vl_text", "qwen2_5_vl": "qwen2_5_vl_text"}
-# Language models that transformers builds in a multimodal model only, whose tie_word_embeddings is the outer one.
-OUTER_TIES = {*FLAT_TYPES.values(), "qwen3_vl_text", "qwen3_vl_moe_text", "glm4v_text", "glm4v_moe_text"}
-OUTER_TIES |= {"step3p5", "minimax_m3_vl_text"}
+FLAT_TYPES = {"qwen2_vl": "qwen2_vl_text", "qwen2_5_vl": "qwen2_5_vl_text", "phi4_multimodal": "phi4_multimodal"}
+# By what tie_word_embeddings a multimodal model ties its head: the one beside text_config, unless it is named here. "either":
+# that or text_config's; "inner": text_config's; "never": it is not tied.
+TIES = {
+    **dict.fromkeys(
+        [
+            "glm4v",
+            "glm4v_moe",
+            "glm_ocr",
+            "paddleocr_vl",
+            "video_llama_3",
+            "llava",
+            "llava_next_video",
+            "llava_onevision",
+            "qwen2_5_vl",
+            "qwen2_vl",
+        ],
+        "either",
+    ),
+    **dict.fromkeys(["audioflamingo3", "mllama", "qwen2_audio", "voxtral"], "never"),
+    "llama4": "inner",
+}
 # The language model inside a multimodal configuration that does not name its own model_type, as transformers assumes.
 _TEXT_TYPES = {
     "cohere2": "aya_vision cohere2_vision",
     "deepseek_v2": "deepseek_vl_v2",
     "deepseek_v3": "kimi_k25",
     "dots3_note_text": "dots3_note",
+    "exaone4": "exaone4_5",
     "gemma": "paligemma",
+    "glm_ocr_text": "glm_ocr",
+    "granite": "granite_speech",
     "gemma3_text": "gemma3 shieldgemma2",
     "gemma3n_text": "gemma3n",
     "gemma4_text": "gemma4",
@@ -77,14 +97,21 @@ _TEXT_TYPES = {
     "glm4v_text": "glm4v glm46v",
     "inkling_text": "inkling_mm_model",
     "lfm2": "lfm2_vl",
-    "llama": "idefics3 janus llava llava_next llava_next_video perception_lm smolvlm video_llava vipllava",
+    "llama": """deepseek_vl glmasr idefics3 janus llava llava_next llava_next_video perception_lm smolvlm video_llava vipllava
+        voxtral""",
     "llama4_text": "llama4",
     "mistral": "idefics2 mistral3",
     "gemma4_unified_text": "gemma4_unified",
     "minimax_m3_vl_text": "minimax_m3_vl",
-    "qwen2": "got_ocr2 internvl llava_onevision ovis2 qwen2_audio",
+    "mllama_text_model": "mllama",
+    "paddleocr_vl_text": "paddleocr_vl",
+    "phi4_multimodal": "phi4_multimodal",
+    "qwen2": "audioflamingo3 got_ocr2 internvl llava_onevision ovis2 qwen2_audio video_llama_3",
     "qwen2_5_vl_text": "qwen2_5_vl",
     "qwen2_vl_text": "qwen2_vl",
+    "qwen2_5_omni_text": "qwen2_5_omni_thinker",
+    "qwen3": "lighton_ocr qianfan_ocr qwen3_asr",
+    "qwen3_omni_moe_text": "qwen3_omni_moe_thinker",
     "qwen3_5_moe_text": "qwen3_5_moe",
     "qwen3_5_text": "qwen3_5",
     "qwen3_vl_moe_text": "qwen3_vl_moe",
@@ -118,10 +145,15 @@ def from_config(data: Mapping[str, Any], source: str, insist: str | None = None,
     """
     notes: list[str] = []
     given = data.get("model_type")
-    files = [data]
+    files, outer, flat = [data], data, False
     inner = next((data[key] for key in TEXT_KEYS if isinstance(data.get(key), Mapping)), None)
     if inner is None and isinstance(given, str) and given in FLAT_TYPES and insist is None:
-        inner = {**{key: value for key, value in data.items() if key != "vision_config"}, "model_type": FLAT_TYPES[given]}
+        parts = ("vision_config", "audio_config")
+        inner = {**{key: value for key, value in data.items() if key not in parts}, "model_type": FLAT_TYPES[given]}
+        flat = True
+    if insist is None and f"{given}" in HOME and not flat:
+        usual = table()["families"][given]["parts"]["text_config"]
+        inner = usual["absent"] or {} if inner is None else {**usual.get("merged", {}), **inner}
     if isinstance(inner, Mapping):
         if "model_type" not in inner and str(given) not in TEXT_TYPES and insist is None:
             hint = _hint(inner)
@@ -130,9 +162,8 @@ def from_config(data: Mapping[str, Any], source: str, insist: str | None = None,
                 field="text_config.model_type",
                 nearest=hint.nearest,
             )
-        notes.append(f"the language model of a multimodal {given}: its vision or audio towers and projectors are not counted")
         files.append(inner)
-        data = _language_model(data, inner, source, notes, insist)
+        data = _language_model(data, inner, notes, insist)
         given = data["model_type"] if insist is None else inner.get("model_type", given)
     name = insist or _drafting(data) or given
     if not isinstance(name, str):
@@ -160,6 +191,8 @@ def from_config(data: Mapping[str, Any], source: str, insist: str | None = None,
     spec = reader(config)
     config.check_leftovers()
     config.check_ignored()
+    if len(files) > 1 and insist is None:
+        spec = _with_towers(outer, spec, source, flat, notes)
     if config.assumed:
         said = ", ".join(f"{key}={value}" for key, value in sorted(config.assumed.items()) if not isinstance(value, (list, dict)))
         who = "its released code" if name in OWN else f"transformers {table()['transformers']}"
@@ -253,21 +286,34 @@ def _reader(name: str, notes: list[str]) -> Reader | None:
     return read
 
 
-def _language_model(
-    outer: Mapping[str, Any], inner: Mapping[str, Any], source: str, notes: list[str], insist: str | None
-) -> dict[str, Any]:
+def _with_towers(outer: Mapping[str, Any], spec: ModelSpec, source: str, flat: bool, notes: list[str]) -> ModelSpec:
+    """The language model of a multimodal file with what sees and hears for it, where that is known."""
+    kind = outer.get("model_type")
+    found = towers_of(outer, spec, source, flat)
+    if found is None:
+        notes.append(f"the language model of a multimodal {kind}: its vision or audio towers and projectors are not counted")
+        return spec
+    notes += found[1]
+    return replace(spec, towers=found[0])
+
+
+def _language_model(outer: Mapping[str, Any], inner: Mapping[str, Any], notes: list[str], insist: str | None) -> dict[str, Any]:
     """The text_config of a multimodal file as a file of its own, with a causal head, or one of labels."""
-    out = {"model_type": TEXT_TYPES.get(str(outer.get("model_type"))), **inner, "architectures": None}
+    kind = str(outer.get("model_type"))
+    out = {"model_type": TEXT_TYPES.get(kind), **inner, "architectures": None}
     out |= {} if insist is None else {"model_type": insist}
     named = outer.get("architectures")
     if isinstance(named, list) and named and str(named[0]).endswith(LABELLED):  # a head on the language model all the same
         out |= {key: outer[key] for key in ("architectures", "num_labels", "id2label") if key in outer}
-    tied = outer.get("tie_word_embeddings")
-    if str(out["model_type"]) in OUTER_TIES:
-        if inner.get("tie_word_embeddings") and not tied:
-            message = f"{source}: text_config.tie_word_embeddings is true, but must be false as beside text_config"
-            raise InputError(message, field="text_config.tie_word_embeddings")
-        out["tie_word_embeddings"] = bool(tied)
-    elif tied is not None and "tie_word_embeddings" in inner and tied != inner["tie_word_embeddings"]:
-        notes.append(f"tie_word_embeddings={tied} beside text_config is not applied: its own is {inner['tie_word_embeddings']}")
+    own, beside = (
+        said.get("tie_word_embeddings", table()["families"].get(name, {"defaults": {}})["defaults"].get("tie_word_embeddings"))
+        for said, name in ((inner, out["model_type"]), (outer, kind))
+    )
+    rule = TIES.get(kind, "outer" if kind in TEXT_TYPES else "inner")
+    tied = {"either": bool(own or beside), "inner": bool(own), "never": False}.get(rule, bool(beside))
+    for said, where in ((inner, "in"), (outer, "beside")):
+        stated = said.get("tie_word_embeddings")
+        if stated is not None and bool(stated) != tied:
+            notes.append(f"tie_word_embeddings={stated} {where} text_config is not applied: transformers builds it with {tied}")
+    out["tie_word_embeddings"] = tied
     return out

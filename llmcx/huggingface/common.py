@@ -22,6 +22,7 @@ ACTIVATIONS: dict[str, Any] = {
     "gelu_fast": "gelu_new",
     "gelu_pytorch_tanh": "gelu_tanh",
     "gelu_python": "gelu",
+    "quick_gelu": "quick_gelu",
     "silu": "silu",
     "swish": "silu",
 }

@@ -45,6 +45,10 @@ _ENDS = """
     _token_ids _token_index _version
 """
 BEGINS = ("_", "audio_", "image_", "init_", "rope_", "rotary_", "sbert_", "tokenizer_", "unsloth_", "video_", "vision_", "vit_")
+TEXT_KEYS = ("text_config", "llm_config", "language_config")
+"""Where multimodal files keep their language model."""
+STRICT = ("_", "init_", "rope_", "rotary_", "unsloth_")
+"""How keys begin that say none, in the configuration of a model or part that sees or hears."""
 ENDS = tuple(_ENDS.split())
 # Other names for a key: harmless where they say the same.
 SAME = {
@@ -119,6 +123,8 @@ class Config:
         self.mtp = 0  # layers for multi-token prediction
         self.ignorable = True  # whether the user may pass over a key
         self.ignored: dict[str, str | None] = {}  # keys that the user passes over, and what they say where they would be refused
+        self.begins: tuple[str, ...] = BEGINS
+        self.parts: list[Config] = []
 
     # --- asking -----------------------------------------------------------------------------------------------------
 
@@ -191,6 +197,27 @@ class Config:
         part.notes, part.ignored, part.ignorable = self.notes, self.ignored, self.ignorable
         return part
 
+    def part(self, key: str) -> Config | None:
+        """The configuration of a tower, or of another part with a model_type of its own; None where the model has none.
+
+        What it says of images is read as strictly as all else.
+        """
+        known = table()["families"][self.model_type]["parts"][key]
+        self.read.add(key)
+        given = self.data.get(key)
+        if given is None:
+            given = known["absent"]
+        if given is None:
+            return None
+        if not isinstance(given, Mapping):
+            raise self.wrong(key, given, "a mapping")
+        name = given.get("model_type", known["type"]) if known["auto"] else known["type"]
+        given = {**known.get("merged", {}), **given} if name == known["type"] else given
+        part = Config(given, str(name), f"{self.source}: {key}")
+        part.notes, part.begins = self.notes, STRICT
+        self.parts.append(part)
+        return part
+
     def expect(self, key: str, *values: Any) -> None:
         """Refuse unless ``key`` has one of ``values``: for options of which only these are understood."""
         value = self.get(key) if self.has(key) else values[0]
@@ -215,7 +242,7 @@ class Config:
         """
         common, idle = table()["common"], []
         for key, value in self.data.items():
-            if key in self.read or key in HARMLESS or key in common or key.startswith(BEGINS) or key.endswith(ENDS):
+            if key in self.read or key in HARMLESS or key in common or key.startswith(self.begins) or key.endswith(ENDS):
                 continue
             if key in SAME and value is not None and value == self.data.get(SAME[key], self.defaults.get(SAME[key])):
                 continue

@@ -1,4 +1,4 @@
-"""Encoder-decoders: T5 and its kin, BART and its kin."""
+"""Encoder-decoders: T5 and its kin, BART and its kin, Whisper."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from llmcx.huggingface.common import ACTIVATIONS, LAYER, RMS, activation, head, 
 from llmcx.huggingface.config import ROUTING, Config
 from llmcx.huggingface.encoder import window_list
 from llmcx.huggingface.labels import TOKEN, asked, encoder_labels, first_named, known_heads
+from llmcx.huggingface.towers import stem
 from llmcx.model.mixers.blocks import LongformerBlocks
 from llmcx.model.mixers.longt5 import LongT5Blocks
-from llmcx.model.spec import FFN, Activation, Attention, Embedding, Gated, Head, Layers, ModelSpec, MoE, Plain
+from llmcx.model.spec import FFN, Activation, Attention, Embedding, Gated, Head, Layers, ModelSpec, MoE, Plain, Tower
+from llmcx.model.tower import Table
 
 CONDITIONAL = ("ForConditionalGeneration",)
 OLD_T5 = ("T5WithLMHeadModel",)  # what T5ForConditionalGeneration was called in the first released files
@@ -216,3 +218,32 @@ def longt5(c: Config) -> ModelSpec:
     kinds = (i == 0 for i in range(t5_depth(c)["encoder"]))
     stacks["encoder"] = in_order(kinds, lambda is_first: Layers(1, first if is_first else blocks, part))
     return t5_outside(c, stacks, None if encoder_alone(c) else head(c, CONDITIONAL) and Head())
+
+
+@family("whisper")
+def whisper(c: Config) -> ModelSpec:
+    """BART's layers without biases on the keys, normed before their parts; what is heard comes through two convolutions, which
+    are a tower of their own, and positions are a table in each stack.
+    """
+    c.ignore("scale_embedding", "is_decoder", "encoder_layerdrop", "decoder_layerdrop", "max_length", "num_hidden_layers")
+    c.ignore("use_weighted_layer_sum", "apply_spec_augment", "classifier_proj_size", "median_filter_width", "alignment_heads")
+    c.ignore(*(key for key in c.data if key.startswith(("mask_time_", "mask_feature_"))), "max_initial_timestamp_index")
+    act, d = activation(c, "activation_function"), c.size("d_model")
+
+    def stack(name: str) -> tuple[Layers, ...]:
+        mixer = Attention(c.size(f"{name}_attention_heads"), bias=True, k_bias=False, softmax_fp32=False)
+        ffn = Plain(c.size(f"{name}_ffn_dim"), True, act)
+        return (Layers(c.size(f"{name}_layers"), mixer, ffn, mixer if name == "decoder" else None),)
+
+    positions = Table("positions", c.size("max_source_positions"), d)
+    return model(
+        c,
+        d_model="d_model",
+        context="max_target_positions",
+        embedding=Embedding(c.size("vocab_size"), c.size("max_target_positions")),
+        encoder=stack("encoder"),
+        decoder=stack("decoder"),
+        norm=LAYER,
+        head=head(c, CONDITIONAL),
+        towers=(Tower("audio", d, (*stem(d, c.size("num_mel_bins")), positions), fed="audio", per=2),),
+    )

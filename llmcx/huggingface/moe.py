@@ -124,7 +124,7 @@ def qwen2_moe(c: Config) -> ModelSpec:
     return model(c, decoder=with_experts(windowed(mixer, size, local), moe, gated(c), qwen_sparse(c)), norm=RMS)
 
 
-@family("qwen3_moe", "qwen3_vl_moe_text")
+@family("qwen3_moe", "qwen3_vl_moe_text", "qwen3_omni_moe_text")
 def qwen3_moe(c: Config) -> ModelSpec:
     """A norm on each head's queries and keys; no shared expert; a window, if it is used, in all layers."""
     key = "num_local_experts" if "num_local_experts" in c.data else "num_experts"

@@ -7,13 +7,16 @@ They are NamedTuples, which cost a fifth of a dataclass at start-up; the model t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal, NamedTuple, Union
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union, cast
 
 from llmcx.errors import check_size, check_sizes
 from llmcx.model.ffn import Activation
 from llmcx.model.norm import Norm
 from llmcx.model.run import LayerRun
 from llmcx.ops.op import TOKENS, WHOLE, Op, Saved
+
+if TYPE_CHECKING:
+    from llmcx.model.spec import ModelSpec
 
 
 class PerLayer(NamedTuple):
@@ -174,7 +177,8 @@ class Tables(NamedTuple):
 
     def outside(self, at: LayerRun) -> Iterator[Op]:
         """A row of each table for each token."""
-        width = self.width or at.spec.embedding.width or at.d_model
+        embedding = cast("ModelSpec", at.spec).embedding  # a tower has no tables of tokens
+        width = self.width or embedding.width or at.d_model
         n, indices = at.tokens, Saved("indices", at.tokens, "int64")
         for rows in self.rows:
             yield at.op("embedding.tables", "lookup", indices, tokens=n, rows=rows, width=width, cut=WHOLE)
@@ -201,7 +205,7 @@ class Drafting(NamedTuple):
 
     def outside(self, at: LayerRun) -> Iterator[Op]:
         """The projection and what goes with it; the heads beside the head."""
-        n, wide, vocab = at.tokens, self.states * self.width, at.spec.embedding.vocab
+        n, wide, vocab = at.tokens, self.states * self.width, cast("ModelSpec", at.spec).embedding.vocab
         yield at.linear("draft.states", wide, at.d_model)
         if self.normed:
             yield at.norm("norm.states", at.spec.norm, at.d_model)

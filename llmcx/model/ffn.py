@@ -11,7 +11,7 @@ from llmcx.model.norm import Norm
 from llmcx.model.run import LayerRun
 from llmcx.ops.op import TOKENS, Cut, Op, Saved
 
-Activation = Literal["relu", "relu2", "xielu", "gelu", "gelu_new", "gelu_tanh", "silu", "situ"]
+Activation = Literal["relu", "relu2", "xielu", "gelu", "gelu_new", "gelu_tanh", "quick_gelu", "silu", "situ"]
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def _shares(where: LayerRun, d_ff: int, tokens: int, copies: int, used: int) -> 
 
 def _activation(where: LayerRun, name: str, kind: Activation, elements: int, cut: Cut) -> Op:
     """ReLU's output is the next matmul's kept input; fused ones keep their input; gelu_new, written in Python, four tensors."""
-    tensors = {"relu": 0, "relu2": 1, "gelu_new": 4}.get(kind, 1)
+    tensors = {"relu": 0, "relu2": 1, "gelu_new": 4, "quick_gelu": 2}.get(kind, 1)
     saved = (Saved("activation", tensors * elements),) if tensors else ()
     return where.op(f"{name}.activation", kind, *saved, elements=elements, cut=cut)
 

@@ -7,10 +7,14 @@ transformers.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from math import isqrt
 
+from llmcx.model.cores import Chunked, Standard
 from llmcx.model.run import LayerRun, Run
-from llmcx.model.spec import Attention, Labels, Layers, ModelSpec, MoE
-from llmcx.ops.op import TOKENS, VOCAB, WHOLE, Dims, Op, Saved
+from llmcx.model.spec import Attention, Labels, Layers, ModelSpec, MoE, Tower
+from llmcx.model.tower import Piece
+from llmcx.ops.op import TOKENS, VOCAB, WHOLE, Dims, Op, Saved, is_core
 
 __all__ = ["Run", "lower"]
 
@@ -55,7 +59,77 @@ def lower(spec: ModelSpec, run: Run) -> list[Op]:
             at = LayerRun(spec, run, run.batch, q, kv, met, decoding, f"{stack}.norm")
             ops.append(at.norm("final_norm", spec.final_norm_type or spec.norm, spec.d_model, role="final_norm"))
     ops += _head(spec, run, run.batch * out)
+    for tower in spec.towers:
+        ops += _tower(tower, run, encoded if both else 0)
     return ops
+
+
+def _tower(tower: Tower, run: Run, encoded: int) -> Iterator[Op]:
+    """A tower's ops, whose components begin with its name; a token of text meets none of its weights. What it makes are the
+    ``encoded`` tokens, where there is an encoder for them.
+    """
+    many = run.images if tower.fed == "image" else run.sounds
+    given = run.grid if tower.fed == "image" else (1, run.frames)
+    if encoded:
+        many, given = 1, (1, encoded * tower.per)
+    many = run.batch * many if run.encode else 0
+    standing = _standing(tower, given, tower.per)
+    tokens = standing + tower.added if tower.latents is None else tower.latents
+    source = standing + tower.added
+    at = LayerRun(tower, run, many, tokens, tokens, source, False, tower.name)
+
+    def met(piece: Piece) -> int:
+        """Tokens that a piece meets: as many as stand for patches or frames, or as the layers have."""
+        per = getattr(piece, "per", None)
+        if per is not None:
+            return many * _standing(tower, given, per)
+        return many * (standing if getattr(piece, "stem", False) else tokens)
+
+    def ops() -> Iterator[Op]:
+        for piece in tower.before:
+            yield from piece.ops(at, met(piece))
+        for name, layers in tower.kinds.items():
+            where = at._replace(group=name, times=layers.repeat)
+            yield from _windowed(layers, where, given) if _window(layers) else _layer(layers, where)
+            for piece in tower.inside:
+                yield from piece.ops(where, where.tokens)
+        for piece in tower.after:
+            yield from piece.ops(at, met(piece))
+
+    for op in ops():
+        if op.kind != "cache":  # what it makes stands among the model's tokens
+            yield op._replace(
+                component=f"{tower.name}.{op.component}", used=0, role="tower", grad=tower.grad, cut=op.cut or WHOLE
+            )
+
+
+def _window(layers: Layers) -> int:
+    """The side of the windows within which a tower's layer attends, in patches; 0 where it attends to all."""
+    core = layers.mixer.core if isinstance(layers.mixer, Attention) else None
+    return core.window if isinstance(core, Chunked) else 0
+
+
+def _windowed(layers: Layers, where: LayerRun, grid: tuple[int, int]) -> Iterator[Op]:
+    """A layer whose tokens meet those of their own square of patches; what is left at the edges makes smaller ones."""
+    assert isinstance(layers.mixer, Attention)
+    plain = replace(layers, mixer=replace(layers.mixer, core=Standard()))
+    yield from (op for op in _layer(plain, where) if not is_core(op) and op.kind not in ("softmax", "recompute"))
+    sides = [divmod(length, _window(layers)) for length in grid]
+    size = _window(layers)
+    for rows, many_rows in ((size, sides[0][0]), (sides[0][1], 1)):
+        for columns, many_columns in ((size, sides[1][0]), (sides[1][1], 1)):
+            if tokens := rows * columns * many_rows * many_columns:
+                area = rows * columns
+                inside = where._replace(batch=where.batch * (tokens // area), q=area, kv=area)
+                made = plain.mixer.ops(inside) if plain.mixer is not None else ()
+                yield from (op for op in made if is_core(op) or op.kind in ("softmax", "recompute"))
+
+
+def _standing(tower: Tower, given: tuple[int, int], per: int) -> int:
+    """Tokens that stand for ``per`` frames each, or for squares of ``per`` patches; what is left at the edges has none."""
+    rows, columns = given
+    side = isqrt(per)
+    return columns // per if tower.fed == "audio" else (rows // side) * (columns // side)
 
 
 def _embedding(spec: ModelSpec, run: Run, tokens: int, positions: int) -> Iterator[Op]:
@@ -65,7 +139,7 @@ def _embedding(spec: ModelSpec, run: Run, tokens: int, positions: int) -> Iterat
     stacks = 2 if part.per_stack and spec.encoder and spec.decoder else 1
     both = stacks == 2 and part.source_positions is None
     for leaf, rows, ids in (
-        ("tokens", part.vocab, tokens),
+        ("tokens", part.vocab + part.spare, tokens),
         ("positions", part.positions, positions),
         ("source_positions", part.source_positions if spec.encoder else None, positions),
         ("types", part.types, tokens),

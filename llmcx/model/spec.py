@@ -7,20 +7,21 @@ may come again after another. Cost never grows with the number of layers, becaus
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import groupby
 from typing import Any, Literal
 
 from llmcx.errors import InputError, check_size, check_sizes
 from llmcx.model.cores import CORES, Chunked, Core, Flash, Linformer, Local, Longformer, Performer, Sliding, Standard, Strided
 from llmcx.model.extras import Extra, check
 from llmcx.model.ffn import FFN, Activation, Gated, MoE, Plain
+from llmcx.model.layers import Layers, runs_of
 from llmcx.model.mixers import Mixer
 from llmcx.model.mixers.attention import Attention
 from llmcx.model.norm import Norm
 from llmcx.model.storage import Storage
+from llmcx.model.tower import Tower
 
 __all__ = [
     "CORES",
@@ -47,8 +48,10 @@ __all__ = [
     "Sliding",
     "Standard",
     "Strided",
+    "Tower",
     "check_size",
     "check_sizes",
+    "runs_of",
 ]
 
 
@@ -62,7 +65,8 @@ class Embedding:
     sum. In an encoder-decoder, ``per_stack`` gives each stack positions and a norm of its own (BART), the encoder's with
     ``source_positions`` rows where these are others (LED), and ``token_tables`` 3 untied token tables: shared, encoder's,
     decoder's.
-    ``borrowed``: the token table is that of the model that this one drafts for, and not counted.
+    ``borrowed``: the token table is that of the model that this one drafts for, and not counted. ``spare``
+    are rows of the token table that the head does not have (Llama 3.2).
     """
 
     vocab: int
@@ -77,6 +81,7 @@ class Embedding:
     source_positions: int | None = None
     neighbours: int = 1
     borrowed: bool = False
+    spare: int = 0
 
     def __post_init__(self) -> None:
         check_sizes(self, "vocab", "positions", "types", "width", "source_positions", "neighbours")
@@ -132,47 +137,14 @@ class Labels:
 
 
 @dataclass(frozen=True)
-class Layers:
-    """``repeat`` identical layers: mixer, cross-attention, feed-forward; each may be missing.
-
-    ``beside`` is a second mixer on the same input, its output added (Falcon-H1). ``norms`` names the layer's norms over
-    d_model; by default there is one for each of the other parts, wherever it stands. ``reused`` layers run again with weights
-    that another group counts (ALBERT).
-    """
-
-    repeat: int
-    mixer: Mixer | None = None
-    ffn: FFN | None = None
-    cross: Attention | None = None
-    beside: Mixer | None = None
-    norms: tuple[str, ...] | None = None
-    reused: bool = False
-
-    def __post_init__(self) -> None:
-        check_sizes(self, "repeat")
-
-    @property
-    def kind(self) -> tuple[Any, ...]:
-        """What each of these layers is: everything but how many they are."""
-        return self.mixer, self.ffn, self.cross, self.beside, self.norms, self.reused
-
-    @property
-    def norm_names(self) -> tuple[str, ...]:
-        """The layer's norms: those stated, else one per part."""
-        if self.norms is not None:
-            return self.norms
-        parts = (("attention", self.mixer), ("cross_attention", self.cross), ("ffn", self.ffn))
-        return tuple(name for name, part in parts if part is not None)
-
-
-@dataclass(frozen=True)
 class ModelSpec:
     """A whole model. The first block of fields says what it is; the second what it is called and where it was read.
 
     ``labels`` is a head of labels, where there is none over the vocabulary. The final norm may be of another type than ``norm``.
     ``pooler`` is BERT's dense layer over the first token, which a language-model loss does not train. ``pad_to`` rounds the
     encoder's length up to a multiple, where it is longer than ``pad_above`` (Longformer, BigBird). ``extras`` are in every layer.
-    ``mtp`` layers for multi-token prediction are released beside it, and counted apart (:func:`llmcx.costs.params.mtp`).
+    ``towers`` see and hear for it. ``mtp`` layers for multi-token prediction are released beside it, and counted apart
+    (:func:`llmcx.costs.params.mtp`).
     """
 
     name: str
@@ -189,6 +161,7 @@ class ModelSpec:
     pad_to: int | None = None
     pad_above: int = 0
     extras: tuple[Extra, ...] = ()
+    towers: tuple[Tower, ...] = ()
     context: int | None = None
     mtp: int = 0
 
@@ -272,17 +245,6 @@ class ModelSpec:
             runs_of(made[run] for run in self.runs if run[0].startswith(stack)) for stack in ("encoder", "decoder")
         )
         return replace(self, encoder=encoder, decoder=decoder)
-
-
-def runs_of(layers: Iterable[Layers]) -> tuple[Layers, ...]:
-    """Layers in their order as the runs that a stack is: neighbours of one kind become one :class:`Layers`.
-
-    >>> a, b = Layers(1, Attention(2)), Layers(1, Attention(4))
-    >>> [run.repeat for run in runs_of([a, a, b, a])]
-    [2, 1, 1]
-    """
-    together = ([*run] for _, run in groupby(layers, lambda one: one.kind))
-    return tuple(run[0] if len(run) == 1 else replace(run[0], repeat=sum(one.repeat for one in run)) for run in together)
 
 
 def sequence_length(spec: ModelSpec, seq: int | None) -> int:

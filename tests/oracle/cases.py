@@ -5,6 +5,8 @@ dimensions are equal by accident and every window is shorter than the sequence).
 
     vary     the changes to the tiny config, one case each: every key that changes a count
     kept     those for which the bytes kept for backward are measured; without the line, the tiny config alone
+    built    of a multimodal model: those that are built, and not run
+    sees     of a multimodal model: those that are run, on images or sounds
     NAME:    the config of a released model
 
 A config is words: `key=value` (JSON, or a bare word, also in lists, where `word*3` is three of them), the name of a config in
@@ -19,8 +21,10 @@ import json
 import random
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import towers
 
 Config = dict[str, Any]
 RUN = {"batch": 2, "seq": 19, "decoder_seq": 13}
@@ -37,6 +41,9 @@ class Family:
     vary: tuple[Config, ...] = ()
     released: dict[str, Config] = field(default_factory=dict)
     kept: tuple[Config, ...] = ({},)
+    built: tuple[Config, ...] = ()
+    sees: tuple[Config, ...] = ()
+    whole: bool = False
 
 
 def value(text: str) -> Any:
@@ -72,7 +79,7 @@ def changes(words: list[str]) -> tuple[Config, ...]:
     for word in words:
         key, is_set, text = word.partition("=")
         if not is_set:
-            made += CHANGES[word]
+            made += CHANGES.get(word) or (SHARED[word],)
         elif "|" in text:
             made += [{key: value(one)} for one in text.split("|")]
         else:
@@ -112,7 +119,9 @@ SHARED: dict[str, Config] = {
     "ZAMBA": {"layers_block_type": ["hybrid" if i in (6, 11, *range(17, 78, 6)) else "mamba" for i in range(81)]},
     "LFM": {"layer_types": ["full_attention" if i in (2, 6, 10, 14, 18, 21) else "conv" for i in range(24)]},
 }
-for found in entries("""
+for found in entries(
+    towers.SHARED
+    + """
 dense 48/76/3/4/2/101
 # A Gated DeltaNet, a Mamba-2, attention with a latent, and mixture layers as DeepSeek has them, all tiny.
 DELTA linear_conv_kernel_dim=3 linear_key_head_dim=10 linear_value_head_dim=14 linear_num_key_heads=2 linear_num_value_heads=4
@@ -126,7 +135,8 @@ BART vocab_size=97 d_model=24 encoder_layers=2 decoder_layers=3 encoder_ffn_dim=
     decoder_attention_heads=4 max_position_embeddings=40
 BERT vocab_size=97 hidden_size=24 num_hidden_layers=2 num_attention_heads=4 intermediate_size=44 max_position_embeddings=40
 BERT_BASE hidden_size=768 num_hidden_layers=12 num_attention_heads=12 intermediate_size=3072
-"""):
+"""
+):
     SHARED[found[0][0]] = config(found[0][1:])
 
 CHANGES: dict[str, tuple[Config, ...]] = {"tiny": ({},)}
@@ -813,6 +823,15 @@ marian MarianMTModel BART pad_token_id=96 decoder_start_token_id=96 eos_token_id
   vary architectures=MarianForCausalLM encoder_layers=3 max_position_embeddings=50 UNTIED
   opus-mt-en-de: vocab_size=58101 d_model=512 encoder_layers=6 decoder_layers=6 encoder_ffn_dim=2048 decoder_ffn_dim=2048
     encoder_attention_heads=8 decoder_attention_heads=8 max_position_embeddings=512 pad_token_id=58100
+whisper WhisperForConditionalGeneration vocab_size=97 d_model=24 encoder_layers=2 decoder_layers=3 encoder_ffn_dim=44
+    decoder_ffn_dim=52 encoder_attention_heads=4 decoder_attention_heads=4 num_mel_bins=10 max_source_positions=20
+    max_target_positions=40 pad_token_id=0 bos_token_id=1 eos_token_id=2 decoder_start_token_id=1 @seq=20
+  vary encoder_layers=3 num_mel_bins=12 encoder_ffn_dim=36 decoder_ffn_dim=36 encoder_attention_heads=3
+    decoder_attention_heads=3 max_target_positions=50 max_source_positions=22+@seq=22 architectures=WhisperModel UNTIED
+  kept
+  whisper-tiny: vocab_size=51865
+  whisper-large-v3: vocab_size=51866 d_model=1280 encoder_layers=32 decoder_layers=32 encoder_attention_heads=20
+    decoder_attention_heads=20 encoder_ffn_dim=5120 decoder_ffn_dim=5120 num_mel_bins=128
 m2m_100 M2M100ForConditionalGeneration BART
   vary encoder_layers=3 max_position_embeddings=50 UNTIED
   m2m100_418M: vocab_size=128112 d_model=1024 encoder_layers=12 decoder_layers=12
@@ -1005,9 +1024,10 @@ flaubert FlaubertWithLMHeadModel vocab_size=97 emb_dim=24 n_layers=2 n_heads=4 m
 bert-generation BertGenerationDecoder BERT
   vary architectures=BertGenerationEncoder UNTIED
 """
-FAMILIES = families(TABLE)
+FAMILIES = families(TABLE) | {name: replace(one, whole=True) for name, one in families(towers.TABLE).items()}
+PARTS = towers.PARTS
 WANTED = (*FAMILIES, "kimi_k2")
-NO_DEFAULT = {"lfm2_moe", "dots1", "qwen4_exp_text", "esm"}
+NO_DEFAULT = {"lfm2_moe", "dots1", "qwen4_exp_text", "esm", "aya_vision", "ovis2"}
 """The default config cannot be built."""
 
 
@@ -1041,7 +1061,12 @@ def of(name: str) -> Iterator[Config]:
         yield case(name, "params", "default", {})
     for label, config in family.released.items():
         yield case(name, "params", label, config)
-    yield case(name, "flops", "tiny", family.tiny)
+    yield case(name, "params" if family.whole else "flops", "tiny", family.tiny)
+    if family.whole:
+        for kind, some in (("params", family.built), ("flops", family.sees)):
+            for change in some:
+                yield case(name, kind, f"tiny:{slug(change)}", merged(family.tiny, change))
+        return
     for change in family.vary:
         # A list is how a config.json names its class.
         change = change | ({"architectures": [change["architectures"]]} if isinstance(change.get("architectures"), str) else {})
@@ -1075,7 +1100,12 @@ def sample(name: str, seed: int) -> Iterator[Config]:
     """
     family = FAMILIES[name]
     draw = random.Random(f"{name}/{seed}")
-    for number in range(10_000):
+    for number in range(1_000 if family.whole else 0):
+        config = family.tiny
+        for change in family.built:
+            config = merged(config, change) if draw.random() < 0.3 else config
+        yield case(name, "params", f"random:{seed}:{number}", config)
+    for number in range(0 if family.whole else 10_000):
         config = dict(family.tiny)
         patterned = any(isinstance(value, (list, dict)) for value in config.values())
         for key, span in FREE.items():

@@ -12,7 +12,7 @@ from llmcx.model.cores import EAGER, STEPS, Chunked, Core, Linear, Linformer, Pe
 from llmcx.model.mixers import Mixer
 from llmcx.model.norm import Norm
 from llmcx.model.run import LayerRun
-from llmcx.ops.op import Cache, Cut, Dims, Op, Saved
+from llmcx.ops.op import TOKENS, Cache, Cut, Dims, Op, Saved
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class Attention(Mixer):
     """Projections to ``n_heads`` queries and ``n_kv_heads`` keys and values, a core, an output projection.
 
     ``n_kv_heads`` defaults to ``n_heads`` (MHA; 1 is MQA, between is GQA), ``head_dim`` to d_model / n_heads, ``v_dim`` (of a
-    head's values) to ``head_dim``, ``out_bias`` to ``bias``. ``relative_buckets`` is T5's learned relative position bias,
-    which lives in a stack's first layer. ``relative_projection`` is Transformer-XL's: keys for the relative positions by a
+    head's values) to ``head_dim``, ``out_bias`` and ``k_bias`` to ``bias``. ``relative_buckets`` is T5's learned relative
+    position bias, which lives in a stack's first layer. ``relative_projection`` is Transformer-XL's: keys for the relative positions by a
     projection of their own, and two learned biases per head (Dai et al. 2019, arXiv:1901.02860, sec. 3.3).
 
     ``qk_norm`` normalises queries and keys: over each head with one vector for all heads ("head"), with a vector per head
@@ -29,8 +29,9 @@ class Attention(Mixer):
     gate on the output, as wide as the queries (Qwen3-Next) or with one number per head (``gate_per_head``), whose ``gate_bias``
     defaults to ``bias``. ``out_norm`` normalises all heads' output together (BitNet). ``shares_kv`` reuses the
     keys and values of an earlier layer, ``k_is_v`` one projection for both (Gemma 4); ``v_norm`` normalises each head's values,
-    without weights. ``softmax_fp32`` False is for eager code that takes the softmax in the activations' dtype (GPT-2, BERT).
-    ``inputs``: how many states side by side it reads (EAGLE-3: a token and a state).
+    without weights. ``scalars`` are learned numbers beside (the gates of Llama 3.2's cross-attention). ``softmax_fp32`` False is
+    for eager code that takes the softmax in the activations' dtype (GPT-2, BERT). ``inputs``: how many states side by side it
+    reads (EAGLE-3: a token and a state).
     """
 
     n_heads: int
@@ -39,6 +40,7 @@ class Attention(Mixer):
     v_dim: int | None = None
     bias: bool = False
     out_bias: bool | None = None
+    k_bias: bool | None = None
     rope: bool = False
     relative_buckets: int | None = None
     relative_projection: bool = False
@@ -52,6 +54,7 @@ class Attention(Mixer):
     shares_kv: bool = False
     k_is_v: bool = False
     v_norm: bool = False
+    scalars: int = 0
     softmax_fp32: bool = True
     inputs: int = 1
     core: Core = field(default_factory=Standard)
@@ -105,7 +108,8 @@ class Attention(Mixer):
         v_dim = self.v_dim or dim
         for leaf in self._read_once(cross):
             n, width = batch * new_kv, kv_heads * (v_dim if leaf == "v" else dim)
-            yield where.linear(f"{name}.{leaf}", read, width, self.bias, saves=False, tokens=n, reads="normed", cut=by_kv_heads)
+            bias = self.k_bias if leaf == "k" and self.k_bias is not None else self.bias
+            yield where.linear(f"{name}.{leaf}", read, width, bias, saves=False, tokens=n, reads="normed", cut=by_kv_heads)
         if self.gate:
             gate_bias = self.bias if self.gate_bias is None else self.gate_bias
             width = self.n_heads * (1 if self.gate_per_head else v_dim)
@@ -117,6 +121,8 @@ class Attention(Mixer):
             yield where.norm(f"{name}.v_norm", Norm("rmsnorm", scale=False), v_dim, rows, cut=Cut("heads", kv_heads))
         if self.sinks:
             yield where.op(f"{name}.sinks", "vector", size=self.n_heads, cut=Cut("heads", self.n_heads))
+        if self.scalars:
+            yield where.op(f"{name}.scalars", "vector", size=self.scalars, cut=TOKENS)
         if self.rope and not cross:
             elements = where.tokens * (self.n_heads + kv_heads) * dim
             yield where.op(f"{name}.rotary", "rotary", elements=elements, cut=Cut("heads", self.n_heads))
