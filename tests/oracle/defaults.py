@@ -10,7 +10,7 @@ end. Needs transformers.
 from __future__ import annotations
 
 import dataclasses
-import importlib
+import importlib.util
 import json
 import re
 import sys
@@ -40,7 +40,10 @@ def raw(kind: Any) -> dict[str, Any]:
 
 def heads(kind: Any) -> list[str]:
     """How the family's classes end that have a head, but for those that every family of its sort has."""
-    modeling = importlib.import_module(kind.__module__.replace("configuration_", "modeling_"))
+    name = kind.__module__.replace("configuration_", "modeling_")
+    if importlib.util.find_spec(name) is None:  # another family's classes build it
+        return []
+    modeling = importlib.import_module(name)
     ends = re.compile(r"(Classification|QuestionAnswering|MultipleChoice|Prediction|PreTraining|CausalLM)$")
     named = (name for name in vars(modeling) if ends.search(name) and not name.startswith("Generic"))
     return sorted({found.group() for name in named if (found := re.search(r"For[A-Z][a-zA-Z]*$", name.replace("Former", "")))})
@@ -62,6 +65,8 @@ def parts(kind: Any, common: set[str], families: dict[str, Any]) -> dict[str, An
             given = getattr(kind(**{key: {}}), key)
         except KeyError:  # EXAONE 4.5's must name its type
             given = getattr(kind(**{key: {"model_type": absent.model_type}}), key)
+        if given is None:
+            continue
         part = type(given)
         if part.model_type not in cases.FAMILIES:
             families.setdefault(part.model_type, described(part, common))

@@ -21,8 +21,8 @@ class Attention(Mixer):
 
     ``n_kv_heads`` defaults to ``n_heads`` (MHA; 1 is MQA, between is GQA), ``head_dim`` to d_model / n_heads, ``v_dim`` (of a
     head's values) to ``head_dim``, ``out_bias`` and ``k_bias`` to ``bias``. ``relative_buckets`` is T5's learned relative
-    position bias, which lives in a stack's first layer. ``relative_projection`` is Transformer-XL's: keys for the relative positions by a
-    projection of their own, and two learned biases per head (Dai et al. 2019, arXiv:1901.02860, sec. 3.3).
+    position bias, which lives in a stack's first layer. ``relative_projection`` is Transformer-XL's: keys for the relative
+    positions by a projection of their own, and two learned biases per head (Dai et al. 2019, arXiv:1901.02860, sec. 3.3).
 
     ``qk_norm`` normalises queries and keys: over each head with one vector for all heads ("head"), with a vector per head
     ("heads"), or over all heads together ("full"). ``sinks`` is one learned logit per head (gpt-oss), ``gate`` a sigmoid
