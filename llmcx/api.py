@@ -50,6 +50,7 @@ def params(
     config: Text | None = None,
     hf: str | None = None,
     as_type: str | None = None,
+    ignore: str | Sequence[str] | None = None,
     layers: Size | None = None,
     d_model: Size | None = None,
     heads: Size | None = None,
@@ -80,6 +81,7 @@ def params(
     config: Text | None = None,
     hf: str | None = None,
     as_type: str | None = None,
+    ignore: str | Sequence[str] | None = None,
     layers: Size | None = None,
     d_model: Size | None = None,
     heads: Size | None = None,
@@ -110,6 +112,7 @@ def params(
     config: Text | None = None,
     hf: str | None = None,
     as_type: str | None = None,
+    ignore: str | Sequence[str] | None = None,
     layers: Size | None = None,
     d_model: Size | None = None,
     heads: Size | None = None,
@@ -138,6 +141,7 @@ def params(
     config: A preset file or a Hugging Face config.json; - is stdin.
     hf: On the Hugging Face hub (extra llmcx[hub]).
     as_type: Read a config.json as this model_type.
+    ignore: A key of a config.json that is known to cost nothing, or a list of them.
     layers: Layers.
     d_model: Model width.
     heads: Query heads.
@@ -178,6 +182,7 @@ def flops(
     config: Text | None = None,
     hf: str | None = None,
     as_type: str | None = None,
+    ignore: str | Sequence[str] | None = None,
     layers: Size | None = None,
     d_model: Size | None = None,
     heads: Size | None = None,
@@ -260,6 +265,7 @@ def memory(
     config: Text | None = None,
     hf: str | None = None,
     as_type: str | None = None,
+    ignore: str | Sequence[str] | None = None,
     layers: Size | None = None,
     d_model: Size | None = None,
     heads: Size | None = None,
@@ -353,6 +359,7 @@ def attention_compare(
     config: Text | None = None,
     hf: str | None = None,
     as_type: str | None = None,
+    ignore: str | Sequence[str] | None = None,
     layers: Size | None = None,
     d_model: Size | None = None,
     heads: Size | None = None,
@@ -415,6 +422,7 @@ def moe(
     config: Text | None = None,
     hf: str | None = None,
     as_type: str | None = None,
+    ignore: str | Sequence[str] | None = None,
     layers: Size | None = None,
     d_model: Size | None = None,
     heads: Size | None = None,
@@ -480,6 +488,7 @@ def chinchilla(
     config: Text | None = None,
     hf: str | None = None,
     as_type: str | None = None,
+    ignore: str | Sequence[str] | None = None,
     layers: Size | None = None,
     d_model: Size | None = None,
     heads: Size | None = None,
@@ -562,6 +571,7 @@ def train(
     config: Text | None = None,
     hf: str | None = None,
     as_type: str | None = None,
+    ignore: str | Sequence[str] | None = None,
     layers: Size | None = None,
     d_model: Size | None = None,
     heads: Size | None = None,
@@ -646,6 +656,7 @@ def serve(
     config: Text | None = None,
     hf: str | None = None,
     as_type: str | None = None,
+    ignore: str | Sequence[str] | None = None,
     layers: Size | None = None,
     d_model: Size | None = None,
     heads: Size | None = None,
@@ -705,6 +716,7 @@ def compare(
     with_: str | Sequence[str] | None = None,
     dtype: str | None = None,
     as_type: str | None = None,
+    ignore: str | Sequence[str] | None = None,
     layers: Size | None = None,
     d_model: Size | None = None,
     heads: Size | None = None,

@@ -525,8 +525,8 @@ def shell(command: str, **more: Any) -> subprocess.CompletedProcess[str]:
         ("echo 'nmae: x' | llmcx params -", 2, "stdin: key of the model 'nmae' is not known; did you mean name"),
         ("llmcx params - < /dev/null", 2, "stdin is empty"),
         ("llmcx params - <&-", 2, "stdin is closed"),
-        ("yes | llmcx params /dev/stdin", 2, "larger than 1 MiB"),
-        ("llmcx params <(yes)", 2, "larger than 1 MiB"),
+        ("yes | llmcx params /dev/stdin", 2, "larger than 16 MiB"),
+        ("llmcx params <(yes)", 2, "larger than 16 MiB"),
         ("llmcx catalog models > /dev/full", 2, "cannot be written"),
         ("llmcx --help > /dev/full", 2, "cannot be written"),
         ("llmcx params gpt2 --json > /dev/full", 2, "cannot be written"),
@@ -554,9 +554,9 @@ def test_a_gigabyte_is_not_read(tmp_path: Path) -> None:
     file = tmp_path / "big.yaml"
     with file.open("wb") as big:
         big.truncate(1 << 30)
-    assert "larger than 1 MiB" in refused("params", str(file))
+    assert "larger than 16 MiB" in refused("params", str(file))
     done = shell(f"ulimit -v 500000; llmcx params '{file}'")
-    assert done.returncode == 2 and "larger than 1 MiB" in done.stderr
+    assert done.returncode == 2 and "larger than 16 MiB" in done.stderr
 
 
 @unix

@@ -33,7 +33,8 @@ def ours(case: dict[str, Any]) -> dict[str, int]:
     # `varies`: experts that dropped tokens; which ones depends on the weights, and we count every token.
     if case["kind"] == "flops" and "varies" not in case:
         seq = case["decoder_seq"] if spec.encoder and spec.decoder else case["seq"]
-        run = flops(spec, case["batch"], seq, source=case["seq"], convention="eager")
+        seen = {"images": case["images"], "grid": tuple(case["grid"])} if "images" in case else {}
+        run = flops(spec, case["batch"], seq, source=case["seq"], convention="eager", **seen)
         out |= {"forward": run.forward.total, "forward_backward": run.train.total}
     return out
 
@@ -66,9 +67,13 @@ def test_kimi_k2_is_deepseek_v3s_architecture() -> None:
 
 
 def test_the_language_model_of_a_multimodal_config() -> None:
-    """Counted alone, and said so; what text_config leaves out is the text model's default."""
+    """What text_config leaves out is the text model's default, and a token of text meets that alone. Where a tower is not known
+    it is not counted, and the answer says so.
+    """
     case = next(case for case in CASES if case["id"] == "gemma3_text/default")
     spec = from_config({"model_type": "gemma3", "text_config": {}, "vision_config": {"hidden_size": 1152}}, "config.json")
+    assert params(spec).active == case["params"] < params(spec).total
+    spec = from_config({"model_type": "gemma3", "text_config": {}, "vision_config": {"model_type": "dino"}}, "config.json")
     assert params(spec).total == case["params"]
     assert any("towers" in note for note in spec.assumes)
 
@@ -114,7 +119,8 @@ def test_no_reader_asks_for_a_key_that_every_file_may_carry(monkeypatch: pytest.
     get = Config.get
 
     def spy(c: Config, key: str) -> Any:
-        asked.add((c.model_type, c.names.get(key, key)))
+        if c.begins == BEGINS:  # a part that sees or hears passes over less
+            asked.add((c.model_type, c.names.get(key, key)))
         return get(c, key)
 
     monkeypatch.setattr(Config, "get", spy)
@@ -124,22 +130,23 @@ def test_no_reader_asks_for_a_key_that_every_file_may_carry(monkeypatch: pytest.
         except InputError:
             continue
     passed = {(name, key) for name, key in asked if key in HARMLESS or key.startswith(BEGINS) or key.endswith(ENDS)}
-    # The context length of Kimi Linear, which is no cost, and OPT's own name with an underscore.
-    assert passed == {("kimi_linear", "model_max_length"), ("opt", "_remove_final_layer_norm")}
+    # The context length of Kimi Linear, which is no cost, OPT's own name with an underscore, and ERNIE's that ends as a token's.
+    assert passed == {("kimi_linear", "model_max_length"), ("opt", "_remove_final_layer_norm"), ("ernie", "use_task_id")}
 
 
 @pytest.mark.parametrize("tied", [True, False])
 def test_a_vision_model_ties_as_its_outer_file_says(tied: bool) -> None:
     """Qwen3-VL-8B and Qwen2.5-VL-7B without and with heads of their own, vocabulary · hidden_size more, counted on the whole
-    models by transformers 5.23: 8,190,735,360 and 7,615,616,512 with.
+    models by transformers 5.23: 8,190,735,360 and 7,615,616,512 with. Qwen2.5-VL's is tied by either file, Qwen3-VL's by the
+    outer alone.
     """
     case = {case["id"]: case["config"] for case in CASES}
     inner = {**case["qwen3_vl_text/Qwen3-VL-8B"], "tie_word_embeddings": False}
     eight = {"model_type": "qwen3_vl", "text_config": inner, "tie_word_embeddings": tied}
-    assert params(from_config(eight, "config.json")).total == 8_190_735_360 - tied * 151_936 * 4096
+    assert params(from_config(eight, "config.json")).active == 8_190_735_360 - tied * 151_936 * 4096
     flat = {**case["qwen2_5_vl_text/Qwen2.5-VL-7B"], "model_type": "qwen2_5_vl", "vision_config": {"depth": 32}}
     seven = {**flat, "tie_word_embeddings": tied, "architectures": ["Qwen2_5_VLForConditionalGeneration"]}
-    assert params(from_config(seven, "config.json")).total == 7_615_616_512 - tied * 152_064 * 3584
+    assert params(from_config(seven, "config.json")).active == 7_615_616_512 - tied * 152_064 * 3584
 
 
 def test_the_first_t5_files_name_an_older_class() -> None:

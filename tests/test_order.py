@@ -41,7 +41,18 @@ CLASSES = {
     r"Attention$": "attention",
 }
 """Of transformers' classes, the first pattern that fits: what llmcx calls the mixer. Latent attention is an Attention there."""
-SOFTMAX = ("attention", "mla", "longformer_blocks", "big_bird_blocks")
+SOFTMAX = (
+    "attention",
+    "mla",
+    "compressed",
+    "indexed",
+    "convolved",
+    "differential",
+    "dynamic",
+    "routed",
+    "longformer_blocks",
+    "big_bird_blocks",
+)
 
 
 def theirs(rows: list[list[Any]]) -> Iterator[list[Any]]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from llmcx.answers.memory import memory
 from llmcx.catalog.load import load_preset
 from llmcx.errors import InputError
 from llmcx.formats import dtypes, gguf, quant
 from llmcx.huggingface import from_config
 from llmcx.model.spec import ModelSpec
+from llmcx.parallel.layout import Layout
 
 from .helpers import data, here
 
@@ -138,17 +143,52 @@ def test_cost_does_not_grow_with_layers() -> None:
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 7, 8, 9, 13, 16, 26, 32, 33, 80, 126])
-def test_more_bits_counts_the_layers(n: int) -> None:
-    """Against the definition, layer by layer."""
-    assert gguf.more_bits(n) == sum(i < n // 8 or i >= 7 * n // 8 or (i - n // 8) % 3 == 2 for i in range(n))
+@pytest.mark.parametrize(("first", "step"), [(0, 1), (3, 1), (1, 2)])
+def test_types_are_counted_as_layer_by_layer(n: int, first: int, step: int) -> None:
+    """In closed form and against the definition."""
+
+    def choice(i: int) -> str:
+        more = i < n // 8 or i >= 7 * n // 8 or (i - n // 8) % 3 == 2
+        return f"{i < 2}{i < 4}{i < n // 16}{i < n // 8}{n // 8 <= i < 7 * n // 8}{more}"
+
+    assert gguf.spread(choice, n, first, step, n) == Counter(choice(first + step * k) for k in range(n))
+    assert all(gguf.more_bits(i, n) == choice(i).endswith("True") for i in range(n))
 
 
-def test_layers_that_differ_are_refused_where_their_order_matters() -> None:
-    """Dense layers between mixture layers: q8_0 does not care which is which, q4_k_m does."""
-    config = {"model_type": "qwen3_moe", "mlp_only_layers": [0, 5], "num_experts": 16, "intermediate_size": 6144}
-    assert quant.weights(spec_of(config), "q8_0").bits_per_weight == pytest.approx(8.5, abs=0.01)
-    with pytest.raises(InputError, match="layers of model differ"):
-        quant.weights(spec_of(config), "q4_k_m")
+# --- llama.cpp itself, asked by tests/oracle/gguf.py ----------------------------------------------------------------------------
+
+ORACLE = json.loads((Path(__file__).parent / "oracle" / "gguf.json").read_text())
+CASES = {name: case for name, case in ORACLE["cases"].items() if "types" in case}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_type_as_llama_cpp_chooses_it(name: str) -> None:
+    """The elements of each type, in each mixture, of a model of each family that its converter knows."""
+    spec = spec_of(CASES[name]["config"])
+    for mix, types in CASES[name]["types"].items():
+        if name.startswith(("t5/", "mt5/", "umt5/")) and mix not in quant.UNIFORM:
+            with pytest.raises(InputError, match="encoder-decoder"):
+                quant.weights(spec, mix)
+        elif not name.startswith(("t5/", "mt5/", "umt5/")):
+            found = quant.weights(spec, mix).by_dtype
+            assert {kind: row["elements"] for kind, row in found.items()} == types, mix
+
+
+@pytest.mark.parametrize("name", [name for name, case in ORACLE["cases"].items() if "unknown" in case])
+def test_what_llama_cpp_does_not_convert_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="converter has no"):
+        quant.weights(spec_of(ORACLE["cases"][name]["config"]), "q4_k_m")
+
+
+@pytest.mark.parametrize("layout", [{"tp": 2}, {"pp": 2}, {"tp": 2, "pp": 2}])
+@pytest.mark.parametrize("model", ["llama-3.1-8b", "mixtral-8x7b"])
+def test_on_several_gpus(model: str, layout: dict[str, int]) -> None:
+    """Shares of the same types: together at least the whole, and at most what each GPU has for itself more (norms, routers)."""
+    spec, gpus = load_preset(model), Layout(**layout)
+    whole = quant.weights(spec, "q4_k_m").bytes
+    parts = memory(spec, 1, 1024, dtype="q4_k_m", layout=gpus).parts
+    fullest = next(part.bytes for part in parts if part.part == "weights")
+    assert whole / gpus.gpus <= fullest < 1.1 * whole / gpus.gpus
 
 
 def test_in_the_command() -> None:

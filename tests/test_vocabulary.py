@@ -389,6 +389,7 @@ ELSEWHERE = {
     "config",
     "hf",
     "as_type",
+    "ignore",
     "weights",
     "weights_",
     "out",

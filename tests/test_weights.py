@@ -13,7 +13,7 @@ import pytest
 
 from llmcx.errors import InputError
 from llmcx.huggingface.files import read
-from llmcx.huggingface.weights import GGUF_TYPES
+from llmcx.huggingface.gguf import GGUF_TYPES
 
 from .helpers import data
 from .helpers import refused as refused_here

@@ -173,13 +173,16 @@ def flops(
     context: int | None = None,
     recompute: bool = False,
     convention: str = "flops",
+    images: int = 0,
+    grid: tuple[int, int] = (0, 0),
 ) -> Flops:
     """Count a pass of ``batch`` sequences of ``seq`` tokens (default: the model's context).
 
     ``ideal`` counts only the pairs that the causal mask and windows leave. ``recompute`` adds one more forward of the
     layers, as full gradient checkpointing does. ``context`` is the number of tokens that the decode step attends to,
     its own included. ``convention``: "flops" (2 per multiply-add), "macs" (1), "eager" (2, and every
-    expert where transformers' own code multiplies all of them), or "leading-order" (the chapter's).
+    expert where transformers' own code multiplies all of them), or "leading-order" (the chapter's). ``images`` of ``grid``
+    patches (rows and columns) stand in each sequence, their tokens among the ``seq``.
     """
     seq = sequence_length(spec, seq)
     check_size("batch", batch)
@@ -190,7 +193,7 @@ def flops(
     if kind is None:
         problem = f"convention {convention!r} is not known; it is flops, macs, eager or leading-order"
         raise InputError(problem, field="convention", value=convention)
-    run = Run(batch, seq, source=source, ideal=ideal, all_experts=convention == "eager")
+    run = Run(batch, seq, source=source, ideal=ideal, all_experts=convention == "eager", images=images, grid=grid)
     return kind(spec, run, context, recompute, lower(spec, run))
 
 

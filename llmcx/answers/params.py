@@ -22,8 +22,9 @@ class Component(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class Params(Result, brief="total active bytes dtype", table="components"):
-    """The parameters of a model. ``active`` is what one token meets: all of it, less the experts not chosen. ``mtp``, layers for
-    multi-token prediction that are released beside it, are apart.
+    """The parameters of a model. ``active`` is what one token of text meets: all of it, less the experts not chosen and what sees
+    and hears; ``stacks`` has these apart, where there are any. ``mtp``, layers for multi-token prediction that are released
+    beside it, are in none.
     """
 
     total: int
@@ -35,6 +36,7 @@ class Params(Result, brief="total active bytes dtype", table="components"):
     chapter: int
     mtp: int
     components: list[Component]
+    stacks: list[Component]
 
 
 def params(spec: ModelSpec, dtype: str | None = None) -> Params:
@@ -42,6 +44,7 @@ def params(spec: ModelSpec, dtype: str | None = None) -> Params:
     dtype = dtypes.default(spec) if dtype is None else dtype
     ops = lower(spec, Run())
     by_component = fold.by(ops, lambda op: op.component)
+    by_stack = fold.by(ops, lambda op: op.group.partition(".")[0] if op.role == "tower" else "text") if spec.towers else {}
     total, embedding = sum(by_component.values()), fold.total(op for op in ops if is_embedding(op))
     return Params(
         total=total,
@@ -53,6 +56,7 @@ def params(spec: ModelSpec, dtype: str | None = None) -> Params:
         mtp=mtp(spec),
         chapter=chapter_estimate(spec.n_layers, spec.d_model, spec.embedding.vocab),
         components=[Component(name, n, n / total) for name, n in by_component.items()],
+        stacks=[Component(name, n, n / total) for name, n in by_stack.items()],
     )
 
 

@@ -20,7 +20,8 @@ from llmcx.model import spec as parts
 from llmcx.model.extras import EXTRAS
 from llmcx.model.mixers import MIXERS, Mixer, mixer_class
 from llmcx.model.spec import Layers, ModelSpec, runs_of
-from llmcx.model.storage import Storage, StorageGroup
+from llmcx.model.storage import Storage, StorageGroup, StorageType
+from llmcx.model.tower import PIECES, Tower
 
 DENSE: dict[str, Any] = {"plain": parts.Plain, "gated": parts.Gated}
 FFN = DENSE | {"moe": parts.MoE}
@@ -29,7 +30,9 @@ FFN = DENSE | {"moe": parts.MoE}
 NESTED: dict[str, Any] = {
     "embedding": parts.Embedding,
     "norm": parts.Norm,
+    "final_norm_type": parts.Norm,
     "head": parts.Head,
+    "labels": parts.Labels,
     "mixer": MIXERS,
     "beside": MIXERS,
     "cross": {"attention": parts.Attention},
@@ -39,8 +42,13 @@ NESTED: dict[str, Any] = {
     "expert": DENSE,
     "shared": DENSE,
     "extras": [EXTRAS],
+    "towers": [Tower],
+    "before": [PIECES],
+    "after": [PIECES],
+    "inside": [PIECES],
     "stored": Storage,
     "groups": [StorageGroup],
+    "tensors": [StorageType],
 }
 
 STACKS = ("encoder", "decoder")

@@ -10,7 +10,8 @@ from typing import Any
 from llmcx.catalog.index import plain_loader
 from llmcx.errors import InputError, shown
 
-MAX_BYTES = 1 << 20  # the largest released config.json is under 100 KB
+MAX_BYTES = 16 << 20  # released config.json that name every module of a quantised model have some MB
+MAX_YAML = 1 << 20  # no description that people write is longer, and YAML takes its time
 MAX_DEPTH = 64
 MAX_NODES = 100_000
 DEEP = f"is nested deeper than {MAX_DEPTH} levels"
@@ -48,7 +49,7 @@ def read_text(path: str) -> str:
         raise InputError(f"{path!r} is not a file name", field="config", value=path) from None
     name = "stdin" if path == "-" else path
     if len(raw) > MAX_BYTES:
-        raise InputError(f"{name} is larger than 1 MiB, which no model description is", field="config", value=path)
+        raise InputError(f"{name} is larger than 16 MiB, which no model description is", field="config", value=path)
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -64,6 +65,8 @@ def parse(text: str, name: str) -> dict[str, Any]:
     """The one mapping that a document holds, as YAML or JSON; plain values only."""
     data = _json(text, name) if text.lstrip()[0] in "{[" else None
     if data is None:
+        if len(text) > MAX_YAML:
+            raise InputError(f"{name} is no JSON, and longer than YAML may be, 1 MiB", field="config")
         data = _yaml(text, name)
     if not isinstance(data, dict):
         what = _KINDS.get(type(data).__name__, "something else")

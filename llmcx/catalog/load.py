@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Collection, Mapping
+from dataclasses import fields, replace
 from typing import Any
 
 from llmcx.catalog.presets import aliases
@@ -15,20 +15,28 @@ from llmcx.model.spec import ModelSpec
 from llmcx.model.storage import Storage
 
 
-def load_config(path: str, as_type: str | None = None) -> ModelSpec:
-    """The model that a YAML or JSON file describes ("-" is stdin), or the config.json of a directory."""
+def load_config(path: str, as_type: str | None = None, ignore: Collection[str] = ()) -> ModelSpec:
+    """The model that a YAML or JSON file describes ("-" is stdin), or a GGUF file, or what of these a directory holds."""
     from llmcx.catalog.files import parse, read_text
 
     if os.path.isdir(path):
-        inside = os.path.join(path, "config.json")
-        if not os.path.isfile(inside):
-            raise InputError(f"{path} is a directory without a config.json", field="config", value=path)
-        path = inside
+        path = _inside(path)
+    if path.lower().endswith(".gguf"):
+        from llmcx.huggingface.gguf_model import model_of
+
+        if as_type is not None or ignore:
+            word = "--as" if as_type is not None else "--ignore"
+            raise InputError(f"{word} says how to read a config.json, and {path} is a GGUF file", field=word)
+        return model_of(path)
     name = "stdin" if path == "-" else path
     data: Mapping[str, Any] = parse(read_text(path), name)
+    if "peft_type" in data and os.path.basename(path) != "config.json":
+        from llmcx.catalog.adapter import adapted
+
+        return adapted(data, path, as_type, ignore)
     if path != "-" and "model_type" in data:
         data = _with_quantization(data, os.path.dirname(path))
-    spec = from_data(data, name, as_type)
+    spec = from_data(data, name, as_type, ignore)
     return spec if path == "-" else _indexed(spec, os.path.join(os.path.dirname(path), "model.safetensors.index.json"))
 
 
@@ -51,6 +59,27 @@ def _with_quantization(data: Mapping[str, Any], folder: str) -> Mapping[str, Any
     elif own is None and os.path.isfile(gptqs):
         return {**data, "quantization_config": {"quant_method": "gptq", **parse(read_text(gptqs), gptqs)}}
     return data
+
+
+DESCRIBING = ("config.json", "params.json", "adapter_config.json")
+"""The files of a directory that say what the model is, the first that is there."""
+
+
+def _inside(directory: str) -> str:
+    """The file in a directory that says what the model is: config.json and its like, else the only GGUF file."""
+    for name in DESCRIBING:
+        if os.path.isfile(path := os.path.join(directory, name)):
+            return path
+    found = sorted(name for name in os.listdir(directory) if name.lower().endswith(".gguf"))
+    first = [name for name in found if "-of-" not in name or "-00001-of-" in name]
+    if len(first) == 1:
+        return os.path.join(directory, first[0])
+    if found:
+        problem = f"{directory} has {len(found)} GGUF files, {found[0]} and {found[1]} among them; name one of them"
+        raise InputError(problem, field="config", value=directory)
+    raise InputError(
+        f"{directory} is a directory without a config.json, params.json or GGUF file", field="config", value=directory
+    )
 
 
 _LARGEST_INDEX = 2**26
@@ -76,17 +105,17 @@ def _indexed(spec: ModelSpec, path: str) -> ModelSpec:
     return replace(apart, assumes=(*spec.assumes, f"{note}; tied, as config.json has it, {count(spec):,}"))
 
 
-def load_hub(repo: str, as_type: str | None = None) -> ModelSpec:
+def load_hub(repo: str, as_type: str | None = None, ignore: Collection[str] = ()) -> ModelSpec:
     """The model whose config.json is ORG/NAME's on the Hugging Face hub."""
     from llmcx.huggingface.hub import config_path
 
-    spec = load_config(config_path(repo), as_type)
+    spec = load_config(config_path(repo), as_type, ignore)
     return replace(spec, name=repo.partition("@")[0].rpartition("/")[2], source=f"config.json of {repo}")
 
 
-def from_data(data: Mapping[str, Any], source: str, as_type: str | None = None) -> ModelSpec:
-    """The model that ``data`` describes: a preset's fields, a Hugging Face config.json, or what `llmcx catalog show
-    --json` prints.
+def from_data(data: Mapping[str, Any], source: str, as_type: str | None = None, ignore: Collection[str] = ()) -> ModelSpec:
+    """The model that ``data`` describes: a preset's fields, a Hugging Face config.json, its makers' own params.json, or what
+    `llmcx catalog show --json` prints.
     """
     from llmcx.catalog.build import validate
 
@@ -95,11 +124,40 @@ def from_data(data: Mapping[str, Any], source: str, as_type: str | None = None) 
         if not isinstance(inner, Mapping):
             raise InputError(f"{source}: result is missing, so there is no model in it", field="result")
         data = inner
+    if _is_native(data) and as_type is None:
+        from llmcx.huggingface import from_config, native
+
+        config, notes = native.as_config(data, source, ignore)
+        spec = from_config(config, source)
+        return replace(spec, assumes=(*notes, *spec.assumes))
     if "model_type" in data or as_type is not None:
         from llmcx.huggingface import from_config
 
-        return from_config(data, source, as_type)
+        return from_config(data, source, as_type, ignore)
+    if ignore:
+        raise InputError(f"--ignore says which keys of a config.json cost nothing, and {source} is a preset", field="ignore")
+    if not data.keys() & {field.name for field in fields(ModelSpec)} and len(data) > 1:
+        raise _no_model(data, source)
     return validate(data, source)
+
+
+def _is_native(data: Mapping[str, Any]) -> bool:
+    """Whether a file is in its maker's own form: sizes under short names, and none under those of a config.json."""
+    return {"dim", "n_layers", "n_heads"} <= data.keys() and "hidden_size" not in data
+
+
+def _no_model(data: Mapping[str, Any], source: str) -> InputError:
+    """The refusal of a file that is neither a config.json with its model_type nor a preset: what it is, and what is read."""
+    from llmcx.huggingface import suggested
+    from llmcx.huggingface.alike import READ, alike, other
+
+    if (what := other(data)) is not None:
+        return InputError(f"{source} is {what}, which says no model; what is read is {READ}", field="config", value=source)
+    found = alike(data, suggested())
+    hint = (
+        f"its keys are most like those of {' or '.join(found)}: --as TYPE reads it as one" if found else f"what is read is {READ}"
+    )
+    return InputError(f"{source} has no model_type, and no key of a preset; {hint}", field="model_type", nearest=found)
 
 
 _HUB = re.compile(r"(?:https?://)?huggingface\.co/(?P<repo>[\w.-]+/[\w.-]+)(?:/.*)?")
@@ -145,33 +203,38 @@ def stand_in(source: str) -> int | None:
     return count(source) if re.fullmatch(r"\d+(\.\d+)?[MmBbTt]", source) else None
 
 
-def load(source: str | os.PathLike[str] | ModelSpec | Mapping[str, Any], as_type: str | None = None) -> ModelSpec:
+def load(
+    source: str | os.PathLike[str] | ModelSpec | Mapping[str, Any], as_type: str | None = None, ignore: Collection[str] = ()
+) -> ModelSpec:
     """A model as it is named: a preset, a file or directory, "-" for stdin, ORG/NAME on the hub; a path, plain data, a spec."""
     if isinstance(source, ModelSpec):
         return source
     if isinstance(source, Mapping):
-        return from_data(source, "the model", as_type)
+        return from_data(source, "the model", as_type, ignore)
     if isinstance(source, os.PathLike):
-        return load_config(os.fspath(source), as_type)
+        return load_config(os.fspath(source), as_type, ignore)
     if not isinstance(source, str):
         what = "a preset's name, a path, a mapping or a ModelSpec"
         raise InputError(f"the model is {shown(source)}, but must be {what}", field="model", value=shown(source), allowed=what)
     kind, _, name = source.partition(":")
     if kind == "hf":
-        return load_hub(name, as_type)
+        return load_hub(name, as_type, ignore)
     if kind != "preset" and names_file(source):
-        return load_config(source, as_type)
+        return load_config(source, as_type, ignore)
     name = name if kind == "preset" else source
     repo = _HUB.fullmatch(name)
     name = repo["repo"] if repo else name
     if kind != "preset" and _REPO.fullmatch(name) and name.lower() not in aliases():
-        return load_hub(name, as_type)
+        return load_hub(name, as_type, ignore)
     if as_type is not None and not os.path.exists(source):
         problem = f"--as says how to read a config.json, and {name} is a preset, which needs none"
         raise InputError(problem, field="as", value=as_type)
+    if ignore and not os.path.exists(source):
+        problem = f"--ignore says which keys of a config.json cost nothing, and {name} is a preset, which has none"
+        raise InputError(problem, field="ignore")
     try:
         return load_preset(name)
     except InputError:
         if kind != "preset" and os.path.exists(source):
-            return load_config(source, as_type)
+            return load_config(source, as_type, ignore)
         raise

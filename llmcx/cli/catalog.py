@@ -138,6 +138,10 @@ def from_config(
     as_type: Annotated[
         str | None, option("Read it as this model_type.", "--as", metavar="TYPE", offers="huggingface:WHERE")
     ] = None,
+    ignore: Annotated[
+        list[str] | None,
+        option("A key that is known to cost nothing; repeat.", "--ignore", reads="words", metavar="KEY", whole=True),
+    ] = None,
 ) -> None:
     """A config.json as a preset file, on stdout.
 
@@ -145,7 +149,7 @@ def from_config(
     llmcx catalog from-config ./config.json --name my-model > my-model.yaml
     llmcx params my-model.yaml
     """
-    spec = load_config(file, as_type)
+    spec = load_config(file, as_type, ignore or ())
     typer.echo(to_yaml(spec if name is None else replace(spec, name=name)), nl=False)
 
 

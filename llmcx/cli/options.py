@@ -7,7 +7,7 @@ No `from __future__ import annotations` here: the annotations below are read as 
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -142,6 +142,18 @@ class Models:
         str | None,
         option("Read a config.json as this model_type.", "--as", metavar="TYPE", offers="huggingface:WHERE", group="Shape"),
     ] = None
+    ignore: Annotated[
+        list[str] | None,
+        option(
+            "A key of a config.json that is known to cost nothing; repeat.",
+            "--ignore",
+            reads="words",
+            metavar="KEY",
+            whole=True,
+            group="Shape",
+            rare=True,
+        ),
+    ] = None
     layers: Annotated[int | None, option("Layers.", "--layers", "-L", reads="count", group="Shape")] = None
     d_model: Annotated[int | None, option("Model width.", "--d-model", "-d", reads="count", group="Shape")] = None
     heads: Annotated[int | None, option("Query heads.", reads="count", group="Shape")] = None
@@ -186,14 +198,14 @@ class Models:
 
     def shape(self) -> dict[str, Any]:
         """The shape flags that were given."""
-        sources = (*self.SOURCES, "as_type")
+        sources = (*self.SOURCES, "as_type", "ignore")
         return {name: value for name, value in vars(self).items() if value is not None and name not in sources}
 
     def load(self) -> tuple[ModelSpec, dict[str, Any], list[str]]:
         """The model, the shape flags given, and what was assumed."""
         if _remembered is None:
             return self._load()
-        key = tuple(vars(self).values())
+        key = tuple(tuple(each) if isinstance(each, list) else each for each in vars(self).values())
         if key not in _remembered:
             if len(_remembered) == _MOST_REMEMBERED:
                 _remembered.clear()
@@ -210,11 +222,11 @@ class Models:
         base: ModelSpec | None = None
         notes: list[str] = []
         if source is not None:
-            base, notes = _source(source, self.as_type)
-        elif self.as_type:
-            raise InputError(
-                "--as says how to read a config.json, so it needs one: name a file or a model on the hub", field="as"
-            )
+            base, notes = _source(source, self.as_type, self.ignore or ())
+        elif self.as_type or self.ignore:
+            flag = "--as" if self.as_type else "--ignore"
+            problem = f"{flag} says how to read a config.json, so it needs one: name a file or a model on the hub"
+            raise InputError(problem, field=flag)
         if not given and base is not None:
             return base, {}, [*notes, *_unchanged(base, {})]
         from llmcx.catalog.override import Shape, apply, from_shape, made_experts
@@ -244,18 +256,18 @@ def beside(models: Models, path: str) -> Models:
     return replace(models, model=cast(Any, f"hf:{repo}"))
 
 
-def _source(source: Any, as_type: str | None) -> tuple[ModelSpec, list[str]]:
+def _source(source: Any, as_type: str | None, ignore: Collection[str]) -> tuple[ModelSpec, list[str]]:
     """The model that is named, and what was assumed of it."""
     from llmcx.catalog import load
 
     if isinstance(source, str) and (size := load.stand_in(source)) is not None:
-        if as_type is not None:
-            problem = f"--as says how to read a config.json, and {source} is a size, which has none"
-            raise InputError(problem, field="as", value=as_type)
+        if as_type is not None or ignore:
+            flag = "--as" if as_type is not None else "--ignore"
+            raise InputError(f"{flag} says how to read a config.json, and {source} is a size, which has none", field=flag)
         from llmcx.answers.architecture import stand_in
 
         return stand_in(size)
-    spec = load.load(source, as_type)
+    spec = load.load(source, as_type, ignore)
     return spec, []
 
 

@@ -36,8 +36,8 @@ class LoRA:
                 )
 
     def adapts(self, op: Op) -> bool:
-        """Whether the op is a projection with an adapter."""
-        return op.kind == "linear" and in_layers(op) and op.module in self.targets
+        """Whether the op is a projection with an adapter. What sees and hears has none."""
+        return op.kind == "linear" and in_layers(op) and op.module in self.targets and op.role != "tower"
 
     def params(self, ops: Iterable[Op]) -> int:
         """Trained parameters: rank (d_in + d_out) for each matrix adapted.

@@ -110,7 +110,7 @@ def mtp(spec: ModelSpec) -> int:
 
 def untied_head(spec: ModelSpec) -> int:
     """The matrix of a head that is not tied, which laws that leave embeddings out leave out too."""
-    return 0 if spec.head is None or spec.head.tied else spec.d_model * spec.embedding.vocab
+    return 0 if spec.head is None or spec.head.tied else spec.d_model * spec.head.outputs(spec.embedding.vocab)
 
 
 def counted_by_law(spec: ModelSpec, counts: str) -> int:

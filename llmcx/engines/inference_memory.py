@@ -66,7 +66,7 @@ def held(
         ops = staged(spec, work, stage, layout, run)
         transient, text = workspace(ops, ACT)
         cached = _reserved(spec, staged(spec, cache, stage, layout, step), context, engine)
-        logits = batch * spec.embedding.vocab * 4 if spec.head is not None and stage.last else 0
+        logits = batch * spec.head.outputs(spec.embedding.vocab) * 4 if spec.head is not None and stage.last else 0
         weights = [op for op in ops if params_fold.of(op)]
         found.append(Held(stage, params_fold.total(weights), weights, cached, logits, transient, text))
     return found

@@ -235,6 +235,7 @@ MIXER_SAMPLES: dict[str, dict[str, Any]] = {
     "lightning": {"n_heads": 8, "head_dim": 128, "block": 256},
     "rg_lru": {"width": 1024, "n_heads": 8, "d_conv": 4},
     "rwkv": {"d_attention": 1024, "d_ff": 4096},
+    "rwkv7": {"n_heads": 16, "decay": 64, "rate": 64, "value": 32, "gate": 128, "d_ff": 4096},
     "shared_block": {"n_heads": 8, "n_kv_heads": 8, "head_dim": 128, "d_ff": 4096, "rank": 128},
 }
 """Shapes for the example of each mixer that a preset may have."""

@@ -2,12 +2,15 @@
 
 Read from ggml-org/llama.cpp in its state of October 2026: the blocks in ggml/src/ggml-common.h, the choice of types in
 src/llama-quant.cpp (its functions llama_tensor_get_type_impl, tensor_type_fallback and llama_ftype_get_default_type). The rules
-look at a layer's index only through "the first k" and "more bits" (the first and last eighth, and every third between), so
-a count of layers is enough and no cost grows with it.
+look at a tensor's index only through "the first k" and "more bits" (the first and last eighth, and every third between), so they
+are counted in closed form and no cost grows with the layers.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
+from itertools import pairwise
 from typing import NamedTuple
 
 from llmcx.errors import InputError
@@ -75,125 +78,149 @@ _FALLBACK = {
 
 
 class Model(NamedTuple):
-    """What the rules look at: layers, query heads per key-value head, experts, a tied head, and whether llama.cpp calls
-    it a 70B.
+    """What the rules look at: layers, query heads per key-value head in the first layer, experts, a tied head, tensors of values
+    (attn_v, attn_qkv and attn_kv_b), and whether llama.cpp calls it a 70B, or Falcon.
     """
 
     layers: int
     gqa: int
     experts: int
     tied: bool
-    is_70b: bool
+    values: int
+    is_70b: bool = False
+    is_falcon: bool = False
 
 
-class Choice(NamedTuple):
-    """``special`` in ``layers`` of the layers, ``rest`` in all others."""
-
-    special: str
-    layers: int
-    rest: str
+_VALUES = ("attn_v", "attn_qkv", "attn_kv_b", "cross_attn_v")
 
 
-def more_bits(n: int) -> int:
-    """How many of ``n`` layers have more bits: i < n/8, i ≥ 7n/8, or (i - n/8) mod 3 = 2, each division rounded down.
+def place(role: str) -> str:
+    """What the rules call a tensor: values, one of the feed-forward's three whoever has it, keys, or its own name."""
+    if role in _VALUES:
+        return "values"
+    if role == "indexer.attn_k":
+        return "attn_k"
+    return role.removesuffix("_exps").removesuffix("_shexp") if role.startswith("ffn_") else role
 
-    >>> more_bits(32)
+
+def by_tensor(mix: str) -> bool:
+    """Whether a mixture counts the tensors of a feed-forward even where experts share it, and not the layers."""
+    return mix in _LOW
+
+
+def more_bits(i: int, n: int) -> bool:
+    """Whether the ``i``-th of ``n`` has more bits: i < n/8, i ≥ 7n/8, or (i - n/8) mod 3 = 2, each division rounded down."""
+    return i < n // 8 or i >= 7 * n // 8 or (i - n // 8) % 3 == 2
+
+
+def spread(choice: Callable[[int], str], n: int, first: int, step: int, count: int) -> Counter[str]:
+    """How many of the ``count`` indices from ``first`` on, each ``step`` further, have which type, ``choice`` being one of the
+    rules below for ``n`` layers: between the places where these change they repeat every third time.
+
+    >>> spread(lambda i: "Q6_K" if more_bits(i, 32) else "Q4_K", 32, 0, 1, 32)["Q6_K"]
     16
     """
-    low, high = n // 8, 7 * n // 8
-    return low + (n - high) + (high - low) // 3
+    edges = {min(max(0, -(-(edge - first) // step)), count) for edge in (2, 4, n // 16, n // 8, 7 * n // 8)}
+    found: Counter[str] = Counter()
+    for low, high in pairwise(sorted(edges | {0, count})):
+        for k in range(low, min(low + 3, high)):
+            found[choice(first + step * k)] += len(range(k, high, 3))
+    return found
 
 
-def choose(mix: str, role: str, d_in: int, m: Model) -> Choice:
-    """The types of the tensor ``role`` (llama.cpp's name, e.g. "ffn_down_exps") over the layers, for rows of ``d_in``."""
-    kind = MIXES[mix]
-    place = role.removesuffix("_exps").removesuffix("_shexp")
-    if place == "output" or (place == "token_embd" and m.tied):
-        if kind in ("Q8_0", "MXFP4") or d_in % BLOCKS[kind].elements:
-            return _same("Q8_0")
-        return _same("Q5_K" if mix in _LOW | {"iq3_xxs"} else "Q6_K")
+def choose(mix: str, role: str, d_in: int, m: Model, i: int = 0, copies: int = 1) -> str:
+    """The type of the ``i``-th tensor ``role`` (llama.cpp's name, e.g. "ffn_down_exps"), for rows of ``d_in`` and ``copies`` of
+    it side by side.
+    """
+    kind, what = MIXES[mix], place(role)
+    table = what in ("token_embd", "per_layer_token_embd")
+    if what == "output" or (table and m.tied):
+        if kind in ("Q8_0", "MXFP4") or d_in % BLOCKS[kind].elements or m.is_falcon:
+            return "Q8_0"
+        return "Q5_K" if mix in _LOW | {"iq3_xxs"} else "Q6_K"
     if mix == "mxfp4_moe":
-        return _same("MXFP4" if role.endswith("_exps") and m.experts > 1 else "Q8_0")
-    if place == "token_embd":
-        return _same(_TOKENS.get(mix, kind))
+        return "MXFP4" if copies > 1 else "Q8_0"
+    if table:
+        return _TOKENS.get(mix, kind)
     if mix in _LOW:
-        return _low(mix, role, place, kind, m)
-    if place in ("attn_v", "attn_qkv"):
-        return _attn_v(mix, kind, m)
-    if place == "ffn_down":
-        return _ffn_down(mix, kind, m)
-    if place == "attn_output":
-        return _same(_attn_output(mix, kind, m))
-    if place == "attn_k" and m.experts == 8:
-        return _same("Q8_0")
-    if place in ("attn_q", "attn_k"):
-        return _same({"iq3_xs": "IQ3_XXS", "iq3_xxs": "IQ2_S"}.get(mix, kind))
-    if place in ("ffn_up", "ffn_gate") and mix == "iq3_xs":
-        return Choice("IQ3_XXS", 7 * m.layers // 8 - m.layers // 8, kind)
-    return _same(kind)
+        return _low(mix, what, kind, m, i)
+    if what == "values":
+        return _values(mix, kind, m, i)
+    if what == "ffn_down":
+        return (m.is_falcon and _falcon_down(mix, kind, m.layers, i)) or _ffn_down(mix, kind, m, i)
+    if what == "attn_output":
+        return _attn_output(mix, kind, m)
+    if what == "attn_k" and m.experts == 8:
+        return "Q8_0"
+    if what in ("attn_q", "attn_k"):
+        return {"iq3_xs": "IQ3_XXS", "iq3_xxs": "IQ2_S"}.get(mix, kind)
+    if what in ("ffn_up", "ffn_gate") and mix == "iq3_xs":
+        return "IQ3_XXS" if m.layers // 8 <= i < 7 * m.layers // 8 else kind
+    return kind
 
 
-def _same(kind: str) -> Choice:
-    return Choice(kind, 0, kind)
-
-
-def _low(mix: str, role: str, place: str, kind: str, m: Model) -> Choice:
+def _low(mix: str, what: str, kind: str, m: Model, i: int) -> str:
     """The mixtures of two bits and fewer."""
     better = "IQ3_S" if mix in ("iq2_s", "iq2_m") else "Q2_K"
-    if place in ("attn_v", "attn_qkv"):
-        return _same("Q4_K" if m.gqa >= 4 or m.experts >= 4 else better)
-    if place == "attn_k" and m.experts == 8:
-        return _same("Q4_K")
-    if place == "ffn_down":
-        # llama.cpp counts tensors here, not layers; only without a shared expert beside the routed ones is that the same.
-        if role.endswith("_shexp") or (m.experts and not role.endswith("_exps")):
-            raise InputError(f"the rule of {mix} for models with shared experts is not known", field="dtype", value=mix)
-        return Choice(better, m.layers // 8, kind)
-    if place == "attn_output":
+    if what == "values":
+        return "Q4_K" if m.gqa >= 4 or m.experts >= 4 else better
+    if what == "attn_k" and m.experts == 8:
+        return "Q4_K"
+    if what == "ffn_down":
+        return better if i < m.layers // 8 else kind
+    if what == "attn_output":
         if m.experts == 8:
-            return _same("Q5_K")
-        return _same({"iq1_s": "IQ2_XXS", "iq1_m": "IQ2_XXS", "iq2_s": "IQ3_S", "iq2_m": "IQ3_S"}.get(mix, kind))
-    return _same(kind)
+            return "Q5_K"
+        return {"iq1_s": "IQ2_XXS", "iq1_m": "IQ2_XXS", "iq2_s": "IQ3_S", "iq2_m": "IQ3_S"}.get(mix, kind)
+    return kind
 
 
-def _attn_v(mix: str, kind: str, m: Model) -> Choice:
-    grouped, n = m.gqa >= 4, m.layers
-    choice = _same(kind)
+def _values(mix: str, kind: str, m: Model, i: int) -> str:
+    grouped = m.gqa >= 4
     if mix == "q2_k":
-        choice = _same("Q4_K" if grouped else "Q3_K")
+        kind = "Q4_K" if grouped else "Q3_K"
     elif (mix in ("q2_k_s", "iq3_xxs", "iq3_xs", "iq3_s") and grouped) or mix == "iq3_m":
-        choice = _same("Q4_K")
+        kind = "Q4_K"
     elif mix == "q3_k_m":
-        choice = Choice("Q5_K", min(2, n), "Q4_K")
-    elif mix == "q3_k_l" or (mix in ("iq4_nl", "iq4_xs") and grouped):
-        choice = _same("Q5_K")
-    elif mix in ("q4_k_m", "q5_k_m"):
-        choice = Choice("Q6_K", more_bits(n), kind)
-    elif mix == "q4_k_s":
-        choice = Choice("Q5_K", min(4, n), kind)
-    if m.is_70b:
-        raised = {"Q3_K": "Q5_K", "Q4_K": "Q5_K"}
-        choice = Choice(raised.get(choice.special, choice.special), choice.layers, raised.get(choice.rest, choice.rest))
-    return _same("Q8_0") if m.experts == 8 else choice
+        kind = "Q5_K" if i < 2 else "Q4_K"
+    elif mix == "q3_k_l" or (mix in ("iq4_nl", "iq4_xs") and grouped) or (mix == "q4_k_s" and i < 4):
+        kind = "Q5_K"
+    elif mix in ("q4_k_m", "q5_k_m") and more_bits(i, m.values):
+        kind = "Q6_K"
+    if m.is_70b and kind in ("Q3_K", "Q4_K"):
+        kind = "Q5_K"
+    return "Q8_0" if m.experts == 8 else kind
 
 
-def _ffn_down(mix: str, kind: str, m: Model) -> Choice:
+def _ffn_down(mix: str, kind: str, m: Model, i: int) -> str:
     n = m.layers
-    if mix == "q2_k":
-        return _same("Q3_K")
-    if mix == "q3_k_l":
-        return _same("Q5_K")
+    early = i < n // 8
     rules = {
-        "q2_k_s": Choice("Q4_K", n // 8, kind),
-        "q3_k_m": Choice("Q5_K", n // 16, "Q4_K"),
-        "iq3_m": Choice("Q4_K", more_bits(n) if m.experts == 8 else n // 8, kind),
-        **dict.fromkeys(("q4_k_m", "q5_k_m"), Choice("Q6_K", more_bits(n), kind)),
-        **dict.fromkeys(("q4_k_s", "iq4_nl", "iq4_xs"), Choice("Q5_K", n // 8, kind)),
+        "q2_k": "Q3_K",
+        "q3_k_l": "Q5_K",
+        "q2_k_s": "Q4_K" if early else kind,
+        "q3_k_m": "Q5_K" if i < n // 16 else "Q4_K",
+        "iq3_m": "Q4_K" if early or (m.experts == 8 and more_bits(i, n)) else kind,
+        **dict.fromkeys(("q4_k_m", "q5_k_m"), "Q6_K" if more_bits(i, n) else kind),
+        **dict.fromkeys(("q4_k_s", "iq4_nl", "iq4_xs"), "Q5_K" if early else kind),
     }
-    return rules.get(mix, _same(kind))
+    return rules.get(mix, kind)
+
+
+def _falcon_down(mix: str, kind: str, n: int, i: int) -> str | None:
+    """Where Falcon's ffn_down has a rule of its own."""
+    more = more_bits(i, n)
+    return {
+        "q3_k_m": "Q5_K" if i < n // 16 else "Q4_K" if more else "Q3_K",
+        "q3_k_l": "Q4_K",
+        "q4_k_m": "Q6_K" if i < n // 16 else "Q5_K" if more else "Q4_K",
+        "q4_k_s": kind,
+    }.get(mix)
 
 
 def _attn_output(mix: str, kind: str, m: Model) -> str:
+    if m.is_falcon:
+        return "Q4_K" if mix == "q3_k_l" else kind
     if m.experts == 8:
         raised = ("q2_k", "iq3_xs", "iq3_xxs", "q3_k_s", "q3_k_m", "iq4_nl", "q4_k_s", "q4_k_m", "iq3_s", "iq3_m", "iq4_xs")
         return "Q5_K" if mix in raised else kind
@@ -210,6 +237,8 @@ def fitting(kind: str, d_in: int) -> str:
     """
     if d_in % BLOCKS[kind].elements == 0:
         return kind
+    if kind not in _FALLBACK and BLOCKS[kind].elements <= 32:
+        return "F16"
     if kind not in _FALLBACK:
         problem = f"rows of {d_in} elements are no whole blocks of {kind} ({BLOCKS[kind].elements} elements)"
         raise InputError(f"{problem}, and llama.cpp has no other type for them", field="dtype", value=kind.lower())

@@ -16,51 +16,12 @@ from llmcx.errors import InputError, unknown_name
 from llmcx.formats import dtypes, gguf
 from llmcx.formats.dtypes import RELEASED
 from llmcx.formats.storage import portions, shape, size
+from llmcx.formats.tensors import check as check_gguf
+from llmcx.formats.tensors import kinds, tensors
 from llmcx.model.lower import Run, lower
-from llmcx.model.spec import Attention, ModelSpec, MoE
+from llmcx.model.spec import ModelSpec
 from llmcx.model.storage import Storage
 from llmcx.ops.op import Op
-
-
-class Matrix(NamedTuple):
-    """``times`` x ``copies`` matrices of ``d_out`` rows of ``d_in``, under llama.cpp's name; ``times`` counts layers."""
-
-    role: str
-    d_in: int
-    d_out: int
-    copies: int
-    times: int
-
-    @property
-    def elements(self) -> int:
-        return self.d_in * self.d_out * self.copies * self.times
-
-
-_QKV = dict.fromkeys(("attn_q", "attn_k", "attn_v"), "attn_qkv")
-_SEPARATE = "llama mistral mixtral qwen2 qwen3 qwen2_moe qwen3_moe gemma gemma2 gemma3_text olmo2 smollm3 granite starcoder2"
-FUSED: dict[str, dict[str, str]] = {
-    **{name: {} for name in [*_SEPARATE.split(), "gpt_oss", "deepseek_v3"]},
-    "gpt2": _QKV,
-    "phi3": _QKV | {"ffn_gate": "ffn_up"},
-}
-"""The families whose GGUF files are known, and the matrices that each stores as one."""
-
-_ROLES = {
-    ("embedding", ""): "token_embd",
-    ("head", "head"): "output",
-    **{("mixer", leaf): f"attn_{leaf}" for leaf in "qkv"},
-    ("mixer", "out"): "attn_output",
-    ("mixer", "q_down"): "attn_q_a",
-    ("mixer", "q_up"): "attn_q_b",
-    ("mixer", "kv_down"): "attn_kv_a_mqa",
-    ("mixer", "kv_up"): "attn_kv_b",
-    **{("ffn", leaf): f"ffn_{leaf}" for leaf in ("up", "gate", "down")},
-    **{("expert", leaf): f"ffn_{leaf}_exps" for leaf in ("up", "gate", "down")},
-    **{("shared_expert", leaf): f"ffn_{leaf}_shexp" for leaf in ("up", "gate", "down")},
-}
-_PLAIN = {("router", "router"), ("router", "shared_gate"), ("positions", ""), ("mixer", "")}
-"""What no format quantises, by role and matrix: routers, gates, positions, vectors such as sinks."""
-_OUTSIDE = ("token_embd", "output")
 
 
 @dataclass(frozen=True)
@@ -266,12 +227,9 @@ def weights(spec: ModelSpec, text: str, ops: Iterable[Op] | None = None) -> Weig
     name = gguf.ALIASES.get(name, name)
     if name in gguf.MIXES:
         _settings(name, rest)
-        if spec.family not in FUSED and name not in UNIFORM:
-            why = f"its family is {spec.family}, and known are {', '.join(sorted(FUSED))}; of any, {' and '.join(UNIFORM)}"
-            raise InputError(f"how {spec.name} is stored in {name} is not known: {why}", field="dtype", value=text)
-        if ops is not None:
-            raise InputError(f"how {name} is divided among GPUs is not known; give one GPU", field="tp")
-        return _gguf(spec, name, *_tensors(spec, name))
+        if name not in UNIFORM:
+            check_gguf(spec, name)
+        return _gguf(spec, name, ops)
     stored = spec.stored
     if stored is None or (name != RELEASED and not any(form.partition(":")[0] == name and not rest for form in stored.formats)):
         if name == RELEASED:
@@ -282,7 +240,24 @@ def weights(spec: ModelSpec, text: str, ops: Iterable[Op] | None = None) -> Weig
     if stored.unsized:
         problem = f"how {spec.name} is stored is not known: {stored.unsized}; --dtype says another format"
         raise InputError(problem, field="dtype", value=text)
+    if stored.tensors and (name == RELEASED or name == stored.format):
+        return _listed(spec, stored, ops is not None)
     return _stored(spec, stored, lower(spec, Run()) if ops is None else ops)
+
+
+def _listed(spec: ModelSpec, stored: Storage, divided: bool) -> Weights:
+    """The bytes that a GGUF file lists, of the model as it stands in the file on one GPU. Raises InputError for any other."""
+    if divided:
+        raise InputError("how a GGUF file's tensors are divided among GPUs is not known; give one GPU, or --dtype", field="tp")
+    if params_fold.count(spec) != stored.counted:
+        problem = f"{spec.name} is not as its GGUF file has it, so the file's bytes are not its; --dtype says another format"
+        raise InputError(problem, field="dtype", value=stored.format)
+    rows = []
+    for each in stored.tensors:
+        block = gguf.BLOCKS[each.type]
+        n = each.elements // block.elements
+        rows.append((each.type, each.elements, Sizes(n * block.payload, n * block.scales)))
+    return _sum(stored.format, rows, ("F32", "F16", "BF16"), "the header of the file", [])
 
 
 def check(text: str) -> tuple[str, dict[str, int]]:
@@ -333,64 +308,36 @@ def _settings(name: str, text: str) -> dict[str, int]:
     return settings
 
 
-def _tensors(spec: ModelSpec, name: str) -> tuple[list[Matrix], int]:
-    """The matrices as the family stores them, equal ones of all layer groups together; and the elements of everything else."""
-    fused = FUSED.get(str(spec.family), {})
-    anything = "any matrix" if spec.family not in FUSED else None  # whose type does not depend on what it is for
-    found: dict[tuple[str, str, int, int], list[int]] = {}
-    vectors = 0
-    for op in lower(spec, Run()):
-        count = params_fold.fold.of(op)
-        if not count:
-            continue
-        if op.kind in ("layernorm", "rmsnorm") or (op.role, op.module) in _PLAIN:
-            vectors += count
-            continue
-        role = _ROLES.get((op.role, op.module), anything)
-        if role is None or op.kind not in ("linear", "lookup"):
-            raise InputError(f"what {name} makes of {op.component} in {spec.name} is not known", field="dtype", value=name)
-        d_in, d_out = (op.dims["d_in"], op.dims["d_out"]) if op.kind == "linear" else (op.dims["width"], op.dims["rows"])
-        if op.kind == "linear":
-            vectors += d_out * op.dims["bias"] * op.copies * op.times
-            if op.dims["tied"]:
-                continue
-        rows = found.setdefault((op.group, fused.get(role, role), d_in, op.copies), [0, op.times])
-        rows[0] += d_out
-    together: Counter[tuple[str, int, int, int]] = Counter()
-    for (_, role, d_in, copies), (d_out, times) in found.items():
-        together[role, d_in, d_out, copies] += times
-    return [Matrix(*key, times) for key, times in together.items()], vectors
-
-
-def _gguf(spec: ModelSpec, mix: str, matrices: list[Matrix], vectors: int) -> Weights:
-    attention = next((layers.mixer for layers in spec.groups if isinstance(layers.mixer, Attention)), Attention(1))
-    experts = max((layers.ffn.n_experts for layers in spec.groups if isinstance(layers.ffn, MoE)), default=0)
-    n, grouped = spec.n_layers, attention.kv_heads != attention.n_heads
-    is_llama = spec.family in ("llama", "mistral", "mixtral") and grouped and experts != 8
-    tied = all(matrix.role != "output" for matrix in matrices)
-    is_70b = n == 80 and (is_llama or spec.family == "qwen2")
-    model = gguf.Model(n, attention.n_heads // attention.kv_heads, experts, tied, is_70b)
-    stored = [("F32", vectors)]
-    for matrix in matrices:
-        choice = gguf.choose(mix, matrix.role, matrix.d_in, model)
-        if matrix.role not in _OUTSIDE and matrix.times != n and choice.special != choice.rest and 0 < choice.layers < n:
-            problem = f"the layers of {spec.name} differ, and which of them have the larger types of {mix} is not known"
-            raise InputError(problem, field="dtype", value=mix)
-        count = min(choice.layers, matrix.times)
-        for kind, times in ((choice.special, count), (choice.rest, matrix.times - count)):
-            if times:
-                stored.append((gguf.fitting(kind, matrix.d_in), matrix._replace(times=times).elements))
+def _gguf(spec: ModelSpec, mix: str, ops: Iterable[Op] | None) -> Weights:
+    """On several GPUs the types are those of the whole model, and of the layers of a stage the mean share have each."""
+    every = [*lower(spec, Run())]
+    whole, plain = tensors(spec, (op for op in every if op.role != "tower"))
+    types, mine = kinds(spec, mix, whole), whole
+    if ops is not None:
+        every = [*ops]
+        mine, plain = tensors(spec, (op for op in every if op.role != "tower"))
+    stored: Counter[str] = Counter(plain)
+    towers = params_fold.fold.total(op for op in every if op.role == "tower")
+    stored["F16"] += towers
+    for tensor in mine:
+        shares = types[tensor.group, tensor.name]
+        layers = {kind: count * tensor.times // shares.total() for kind, count in shares.items()}
+        layers[max(shares, key=lambda kind: shares[kind])] += tensor.times - sum(layers.values())
+        for kind, count in layers.items():
+            stored[kind] += tensor.elements * count
     rows = []
-    for kind, elements in stored:
+    for kind, elements in (+stored).items():
         block = gguf.BLOCKS[kind]
-        n_blocks = elements // block.elements
+        n_blocks = -(-elements // block.elements)
         rows.append((kind, elements, Sizes(n_blocks * block.payload, n_blocks * block.scales)))
     notes = ["not counted: a GGUF file's header and padding, and tables of rotary factors (256 bytes in Llama 3.1)"]
+    if towers:
+        notes.append("towers and projectors have a file of their own (mmproj) in llama.cpp, counted as F16 throughout")
     if mix in gguf.NEEDS_IMATRIX:
         notes.append(f"{mix} with an importance matrix, without which llama.cpp does not make it")
     elif mix in gguf.VARIES_WITH_IMATRIX:
         notes.append(f"{mix} without an importance matrix, which would change the type of the first eighth of the ffn_down")
-    return _sum(mix, rows, ("F32", "F16"), _GGUF, notes)
+    return _sum(mix, rows, ("F32", "F16", "BF16"), _GGUF, notes)
 
 
 def _sum(name: str, rows: list[tuple[str, int, Sizes]], plain: tuple[str, ...], source: str, notes: list[str]) -> Weights:

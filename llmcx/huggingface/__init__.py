@@ -7,66 +7,117 @@ package of your own and name it in its entry points (llmcx.plugins).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
 from llmcx import plugins
 from llmcx.errors import InputError, shown, unknown_name
-from llmcx.huggingface.config import Config, table
+from llmcx.huggingface.config import TEXT_KEYS, Config, table
+from llmcx.huggingface.labels import LABELLED
+from llmcx.huggingface.own import OWN
 from llmcx.huggingface.storage import stored_of
+from llmcx.huggingface.towers import HOME, towers_of
 from llmcx.model.spec import ModelSpec
 
 Reader = Callable[[Config], ModelSpec]
 
 MODULES = {
-    "moe": """mixtral qwen2_moe qwen3_moe deepseek_v2 deepseek_v3 deepseek_v32 kimi_k2 glm4_moe glm4_moe_lite minicpm3 gpt_oss
-        glm_moe_dsa olmoe flex_olmo phimoe granitemoe granitemoeshared minimax_m2 dbrx ernie4_5_moe llama4_text hunyuan_v1_moe
-        exaone_moe afmoe qwen3_vl_moe_text glm4v_moe_text""",
-    "encdec": "t5 mt5 umt5 switch_transformers bart mbart pegasus marian m2m_100",
-    "encoder": "bert roberta xlm-roberta camembert electra distilbert albert modernbert longformer big_bird",
-    "gpt": "gpt2 gpt_bigcode gpt_neo gptj codegen gpt_neox opt bloom mpt falcon",
-    "llama": """llama mistral ministral ministral3 phi3 qwen2 qwen3 olmo olmo2 olmo3 cohere cohere2
-        granite glm glm4 smollm3 seed_oss exaone4 hunyuan_v1_dense arcee apertus ernie4_5 nemotron starcoder2 stablelm phi
-        qwen2_vl_text qwen2_5_vl_text qwen3_vl_text glm4v_text""",
-    "gemma": "gemma gemma2 gemma3_text gemma3n_text gemma4_text",
+    "moe": """mixtral qwen2_moe qwen3_moe deepseek_v2 deepseek_v3 deepseek_v32 kimi_k2 glm4_moe glm4_moe_lite minicpm3
+        gpt_oss glm_moe_dsa olmoe flex_olmo phimoe granitemoe granitemoeshared minimax_m2 dbrx ernie4_5_moe llama4_text
+        hunyuan_v1_moe exaone_moe afmoe qwen3_vl_moe_text glm4v_moe_text hunyuan deepseek qwen3_omni_moe_text""",
+    "encdec": """t5 mt5 umt5 switch_transformers bart mbart pegasus marian m2m_100 longt5 nllb-moe mvp plbart blenderbot
+        blenderbot-small led whisper""",
+    "encoder": "bert roberta xlm-roberta camembert electra distilbert albert modernbert longformer big_bird modernbert-decoder",
+    "gpt": "gpt2 gpt-sw3 gpt_bigcode gpt_neo gptj codegen gpt_neox opt bloom mpt falcon",
+    "elders": "openai-gpt ctrl xglm biogpt gpt_neox_japanese persimmon",
+    "llama": """llama mistral ministral ministral3 phi3 qwen2 qwen3 olmo olmo2 olmo3 cohere cohere2 granite glm glm4 smollm3
+        seed_oss exaone4 hunyuan_v1_dense arcee apertus ernie4_5 nemotron starcoder2 stablelm phi qwen2_vl_text
+        qwen2_5_vl_text qwen3_vl_text glm4v_text sdar qwen2_5_omni_text mllama_text_model glm_ocr_text paddleocr_vl_text
+        phi4_multimodal""",
+    "kin": "internlm3 iquestcoder hyperclovax bitnet granite_swa helium nanochat jais2 cwm diffllama doge",
+    "mixtures": """cohere2_moe solar_open dots1 granitemoe_swa mimo_v2_flash hy_v3 axk1 youtu flint kolibri1 laguna mellum
+        jetmoe step3p5 inkling_text""",
+    "deepseek": "deepseek_v4 hy_v4 longcat_flash dots3_note_text",
+    "sparse": "minimax_m3_vl_text qwen4_exp_text",
+    "gemma": "gemma gemma2 vaultgemma gemma3_text gemma3n_text gemma4_text gemma4_unified_text t5gemma",
+    "masked": """ernie data2vec-text roberta-prelayernorm megatron-bert xlm-roberta-xl rembert roformer mpnet layoutlm esm
+        nomic_bert gte jina_embeddings_v3 eurobert esmc xlm flaubert bert-generation""",
+    "compact": "mobilebert squeezebert",
+    "deberta": "deberta deberta-v2",
     "recurrent": "mamba falcon_mamba mamba2 jamba bamba falcon_h1 granitemoehybrid nemotron_h zamba2",
+    "hybrids": "olmo_hybrid lfm3 bailing_hybrid",
     "linear": "qwen3_next qwen3_5_text qwen3_5_moe_text kimi_linear minimax lfm2 lfm2_moe recurrent_gemma rwkv",
+    "remote": "Yi xverse orion internlm internlm2 baichuan minicpm qwen chatglm mimo Dream llada nemotron-nas bailing_moe rwkv7",
+    "draft": "eagle3 dflash",
 }
 """Module -> the model_types that it reads."""
 
 WHERE = {name: module for module, names in MODULES.items() for name in names.split()}
 READERS: dict[str, Reader] = {}
 
-TEXT_KEYS = ("text_config", "llm_config", "language_config")
-"""Where multimodal files keep their language model."""
-
 # Multimodal files of the time before text_config: the language model's keys stand beside vision_config.
-FLAT_TYPES = {"qwen2_vl": "qwen2_vl_text", "qwen2_5_vl": "qwen2_5_vl_text"}
-# Language models that transformers builds in a multimodal model only, whose tie_word_embeddings is the outer one.
-OUTER_TIES = {*FLAT_TYPES.values(), "qwen3_vl_text", "qwen3_vl_moe_text", "glm4v_text", "glm4v_moe_text"}
+FLAT_TYPES = {"qwen2_vl": "qwen2_vl_text", "qwen2_5_vl": "qwen2_5_vl_text", "phi4_multimodal": "phi4_multimodal"}
+# By what tie_word_embeddings a multimodal model ties its head: the one beside text_config, unless it is named here. "either":
+# that or text_config's; "inner": text_config's; "never": it is not tied.
+TIES = {
+    **dict.fromkeys(
+        [
+            "glm4v",
+            "glm4v_moe",
+            "glm_ocr",
+            "paddleocr_vl",
+            "video_llama_3",
+            "llava",
+            "llava_next_video",
+            "llava_onevision",
+            "qwen2_5_vl",
+            "qwen2_vl",
+        ],
+        "either",
+    ),
+    **dict.fromkeys(["audioflamingo3", "mllama", "qwen2_audio", "voxtral"], "never"),
+    "llama4": "inner",
+}
 # The language model inside a multimodal configuration that does not name its own model_type, as transformers assumes.
 _TEXT_TYPES = {
     "cohere2": "aya_vision cohere2_vision",
+    "deepseek_v2": "deepseek_vl_v2",
     "deepseek_v3": "kimi_k25",
+    "dots3_note_text": "dots3_note",
+    "exaone4": "exaone4_5",
     "gemma": "paligemma",
+    "glm_ocr_text": "glm_ocr",
+    "granite": "granite_speech",
     "gemma3_text": "gemma3 shieldgemma2",
     "gemma3n_text": "gemma3n",
     "gemma4_text": "gemma4",
     "glm4v_moe_text": "glm4v_moe",
     "glm4v_text": "glm4v glm46v",
+    "inkling_text": "inkling_mm_model",
     "lfm2": "lfm2_vl",
-    "llama": "idefics3 janus llava llava_next llava_next_video perception_lm smolvlm video_llava vipllava",
+    "llama": """deepseek_vl glmasr idefics3 janus llava llava_next llava_next_video perception_lm smolvlm video_llava vipllava
+        voxtral""",
     "llama4_text": "llama4",
     "mistral": "idefics2 mistral3",
-    "qwen2": "got_ocr2 internvl llava_onevision ovis2 qwen2_audio",
+    "gemma4_unified_text": "gemma4_unified",
+    "minimax_m3_vl_text": "minimax_m3_vl",
+    "mllama_text_model": "mllama",
+    "paddleocr_vl_text": "paddleocr_vl",
+    "phi4_multimodal": "phi4_multimodal",
+    "qwen2": "audioflamingo3 got_ocr2 internvl llava_onevision ovis2 qwen2_audio video_llama_3",
     "qwen2_5_vl_text": "qwen2_5_vl",
     "qwen2_vl_text": "qwen2_vl",
+    "qwen2_5_omni_text": "qwen2_5_omni_thinker",
+    "qwen3": "lighton_ocr qianfan_ocr qwen3_asr",
+    "qwen3_omni_moe_text": "qwen3_omni_moe_thinker",
     "qwen3_5_moe_text": "qwen3_5_moe",
     "qwen3_5_text": "qwen3_5",
     "qwen3_vl_moe_text": "qwen3_vl_moe",
     "qwen3_vl_text": "qwen3_vl",
+    "qwen4_exp_text": "qwen4_exp",
+    "step3p5": "step3p7",
 }
 TEXT_TYPES = {outer: inner for inner, outers in _TEXT_TYPES.items() for outer in outers.split()}
 
@@ -85,64 +136,128 @@ def family(*model_types: str) -> Callable[[Reader], Reader]:
     return register
 
 
-def from_config(data: Mapping[str, Any], source: str, insist: str | None = None) -> ModelSpec:
+def from_config(data: Mapping[str, Any], source: str, insist: str | None = None, ignore: Collection[str] = ()) -> ModelSpec:
     """The model that a config.json builds in transformers.
 
-    ``insist`` reads it as that model_type whatever it says, with a warning in the spec's assumptions.
+    ``insist`` reads it, or the text_config in it, as that model_type whatever it says, with a warning in the spec's assumptions.
+    ``ignore`` names keys that the user knows to cost nothing.
     Raises InputError for an unknown model_type, a key that is not understood, or a value that cannot be.
     """
     notes: list[str] = []
     given = data.get("model_type")
-    files = [data]
+    files, outer, flat = [data], data, False
     inner = next((data[key] for key in TEXT_KEYS if isinstance(data.get(key), Mapping)), None)
     if inner is None and isinstance(given, str) and given in FLAT_TYPES and insist is None:
-        inner = {**{key: value for key, value in data.items() if key != "vision_config"}, "model_type": FLAT_TYPES[given]}
-    if isinstance(inner, Mapping) and insist is None:
-        if "model_type" not in inner and str(given) not in TEXT_TYPES:
+        parts = ("vision_config", "audio_config")
+        inner = {**{key: value for key, value in data.items() if key not in parts}, "model_type": FLAT_TYPES[given]}
+        flat = True
+    if insist is None and f"{given}" in HOME and not flat:
+        usual = table()["families"][given]["parts"]["text_config"]
+        inner = usual["absent"] or {} if inner is None else {**usual.get("merged", {}), **inner}
+    if isinstance(inner, Mapping):
+        if "model_type" not in inner and str(given) not in TEXT_TYPES and insist is None:
+            hint = _hint(inner)
             raise InputError(
-                f"{source}: text_config names no model_type, so its language model is unknown", field="text_config.model_type"
+                f"{source}: text_config names no model_type, so its language model is unknown; {hint.message}",
+                field="text_config.model_type",
+                nearest=hint.nearest,
             )
-        notes.append(f"the language model of a multimodal {given}: its vision or audio towers and projectors are not counted")
         files.append(inner)
-        data = _language_model(data, inner, source, notes)
-        given = data["model_type"]
-    name = insist or given
+        data = _language_model(data, inner, notes, insist)
+        given = data["model_type"] if insist is None else inner.get("model_type", given)
+    name = insist or _drafting(data) or given
     if not isinstance(name, str):
         raise InputError(f"{source}: model_type is {shown(name)}, but must be a string", field="model_type")
+    name = SAME_AS.get(name, name)
     reader = _reader(name, notes)
+    if reader is None and insist is not None:
+        known = unknown_name("--as", name, [*WHERE, *plugins.names("families")], field="as")
+        raise InputError(f"{source}: {known.message}", field="as", value=name, nearest=known.nearest)
     if reader is None:
-        known = unknown_name("model_type", name, [*WHERE, *plugins.names("families")], field="model_type")
+        hint = _hint(data, name)
         raise InputError(
-            f"{source}: {known.message}; --as TYPE reads it as another one", field="model_type", value=name, nearest=known.nearest
+            f"{source}: model_type {shown(name)} is not known; {hint.message}",
+            field="model_type",
+            value=name[:200],
+            nearest=hint.nearest,
         )
     if insist is not None and insist != given:
         notes.append(f"warning: model_type {given!r} was read as {insist!r} because --as says so; nobody checked that they agree")
     config = Config(data, name, source)
+    config.ignored = dict.fromkeys(ignore)
     if (foreign := _foreign(data, name)) is not None:
-        notes.append(
-            f"warning: architectures names {foreign}, no class of model_type {name}; counted as {name}, which it may not be"
-        )
+        key, named = foreign
+        notes.append(f"warning: {key} names {named}, no class of model_type {name}; counted as {name}, which it may not be")
     spec = reader(config)
     config.check_leftovers()
+    config.check_ignored()
+    if len(files) > 1 and insist is None:
+        spec = _with_towers(outer, spec, source, flat, notes)
     if config.assumed:
         said = ", ".join(f"{key}={value}" for key, value in sorted(config.assumed.items()) if not isinstance(value, (list, dict)))
-        notes.append(f"keys left out, as transformers {table()['transformers']} assumes for {name}: {said}")
+        who = "its released code" if name in OWN else f"transformers {table()['transformers']}"
+        notes.append(f"keys left out, as {who} assumes for {name}: {said}")
     return replace(spec, assumes=(*spec.assumes, *config.notes, *notes), stored=stored_of(*files), mtp=config.mtp)
 
 
-_ALSO = {"kimi_k2": "deepseekv3", "hunyuan_v1_moe": "hunyuanmoev1", "hunyuan_v1_dense": "hunyuandensev1"}
+SAME_AS = {"deepseek_ref": "deepseek_v4"}
+"""Types that a copy of a release has in place of its own."""
+DRAFTS = {
+    **dict.fromkeys(("LlamaForCausalLMEagle3", "PEagleDraftModel"), "eagle3"),
+    **dict.fromkeys(("DFlashDraftModel", "DSparkDraftModel"), "dflash"),
+}
+"""Classes of draft models, whose files name the model_type that they began as."""
+
+
+def _drafting(data: Mapping[str, Any]) -> str | None:
+    """The type of draft model that a file describes, by its class or by the key that only such have; None for any other."""
+    named = data.get("architectures")
+    first = named[0] if isinstance(named, list) and named else None
+    return DRAFTS.get(first) if isinstance(first, str) and first in DRAFTS else "eagle3" if "draft_vocab_size" in data else None
+
+
+def suggested() -> list[str]:
+    """The model_types that a file of another may be read as."""
+    return [name for name in WHERE if name not in DRAFTS.values()]
+
+
+def _hint(data: Mapping[str, Any], name: str = "") -> InputError:
+    """What to do with a file whose model_type is not known: which families have its keys, else which are spelt alike."""
+    from llmcx.huggingface.alike import alike
+
+    if found := alike(data, suggested()):
+        return InputError(f"its keys are most like those of {' or '.join(found)}: --as TYPE reads it as one", nearest=found)
+    spelt = unknown_name("model_type", name, [*WHERE, *plugins.names("families")])
+    *_, hint = spelt.message.partition("is not known; ")
+    return InputError(f"{hint}; --as TYPE reads it as another one", nearest=spelt.nearest)
+
+
+_ALSO = {"hunyuan_v1_moe": "hunyuanmoev1", "hunyuan_v1_dense": "hunyuandensev1", "gpt-sw3": "gpt2", "internlm3": "llama"}
+_ALSO |= {"iquestcoder": "llama", "step3p5": "step3p7text"}
 """Types whose class is called otherwise."""
 
 
-def _foreign(data: Mapping[str, Any], model_type: str) -> str | None:
-    """The class that a file names, where it is none of its model_type by its name; None where it is, or where none is named."""
-    named = data.get("architectures")
+def _foreign(data: Mapping[str, Any], model_type: str) -> tuple[str, str] | None:
+    """Where a file names a class that is none of its model_type by its name, and the class; None where it names none such."""
+    named, mapped = data.get("architectures"), data.get("auto_map")
     first = named[0] if isinstance(named, list) and named and isinstance(named[0], str) else ""
-    stem = re.sub(r"(For[A-Z]\w*|(LMHead|Encoder|PreTrained)?Model|LMHeadModel|MTModel)$", "", first).replace("_", "").lower()
+    found = [("architectures", first)]
+    if isinstance(mapped, Mapping):
+        theirs = ((key, mapped.get(key)) for key in ("AutoModelForCausalLM", "AutoModel", "AutoModelForMaskedLM"))
+        found += [(f"auto_map.{key}", each.rpartition(".")[2]) for key, each in theirs if isinstance(each, str)]
+    return next(((key, each[:80]) for key, each in found if not _its_own(each, model_type)), None)
+
+
+def _its_own(named: str, model_type: str) -> bool:
+    """Whether a class is of a model_type, by its name; what is no class's name is, too."""
+    stem = (
+        re.sub(r"(For[A-Z]\w*|(LMHead|Encoder|PreTrained)?Model|LMHeadModel|MTModel|ModelLM)$", "", named)
+        .replace("_", "")
+        .lower()
+    )
     own = re.sub(r"[_-]|(?<=.)text$", "", model_type.lower()).replace("text", "")
-    if not stem or model_type not in WHERE or stem.startswith(own) or own.startswith(stem) or stem == _ALSO.get(model_type):
-        return None
-    return first[:80]
+    also = OWN[model_type].stem if model_type in OWN else _ALSO.get(model_type, "")
+    return not stem or model_type not in WHERE or stem.startswith(own) or own.startswith(stem) or stem in also.split()
 
 
 def _reader(name: str, notes: list[str]) -> Reader | None:
@@ -171,15 +286,34 @@ def _reader(name: str, notes: list[str]) -> Reader | None:
     return read
 
 
-def _language_model(outer: Mapping[str, Any], inner: Mapping[str, Any], source: str, notes: list[str]) -> dict[str, Any]:
-    """The text_config of a multimodal file as a file of its own, with a causal head."""
-    out = {"model_type": TEXT_TYPES.get(str(outer.get("model_type"))), **inner, "architectures": None}
-    tied = outer.get("tie_word_embeddings")
-    if str(out["model_type"]) in OUTER_TIES:
-        if inner.get("tie_word_embeddings") and not tied:
-            message = f"{source}: text_config.tie_word_embeddings is true, but must be false as beside text_config"
-            raise InputError(message, field="text_config.tie_word_embeddings")
-        out["tie_word_embeddings"] = bool(tied)
-    elif tied is not None and "tie_word_embeddings" in inner and tied != inner["tie_word_embeddings"]:
-        notes.append(f"tie_word_embeddings={tied} beside text_config is not applied: its own is {inner['tie_word_embeddings']}")
+def _with_towers(outer: Mapping[str, Any], spec: ModelSpec, source: str, flat: bool, notes: list[str]) -> ModelSpec:
+    """The language model of a multimodal file with what sees and hears for it, where that is known."""
+    kind = outer.get("model_type")
+    found = towers_of(outer, spec, source, flat)
+    if found is None:
+        notes.append(f"the language model of a multimodal {kind}: its vision or audio towers and projectors are not counted")
+        return spec
+    notes += found[1]
+    return replace(spec, towers=found[0])
+
+
+def _language_model(outer: Mapping[str, Any], inner: Mapping[str, Any], notes: list[str], insist: str | None) -> dict[str, Any]:
+    """The text_config of a multimodal file as a file of its own, with a causal head, or one of labels."""
+    kind = str(outer.get("model_type"))
+    out = {"model_type": TEXT_TYPES.get(kind), **inner, "architectures": None}
+    out |= {} if insist is None else {"model_type": insist}
+    named = outer.get("architectures")
+    if isinstance(named, list) and named and str(named[0]).endswith(LABELLED):  # a head on the language model all the same
+        out |= {key: outer[key] for key in ("architectures", "num_labels", "id2label") if key in outer}
+    own, beside = (
+        said.get("tie_word_embeddings", table()["families"].get(name, {"defaults": {}})["defaults"].get("tie_word_embeddings"))
+        for said, name in ((inner, out["model_type"]), (outer, kind))
+    )
+    rule = TIES.get(kind, "outer" if kind in TEXT_TYPES else "inner")
+    tied = {"either": bool(own or beside), "inner": bool(own), "never": False}.get(rule, bool(beside))
+    for said, where in ((inner, "in"), (outer, "beside")):
+        stated = said.get("tie_word_embeddings")
+        if stated is not None and bool(stated) != tied:
+            notes.append(f"tie_word_embeddings={stated} {where} text_config is not applied: transformers builds it with {tied}")
+    out["tie_word_embeddings"] = tied
     return out

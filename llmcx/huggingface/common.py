@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from llmcx.errors import InputError
 from llmcx.huggingface.config import ROTARY, SCORES, Config
+from llmcx.huggingface.labels import LABELLED, asked, known_heads, labels
 from llmcx.model.spec import Attention, Embedding, Gated, Head, Layers, ModelSpec, Norm, Plain, Sliding, Standard, runs_of
 
 Kind = TypeVar("Kind")
@@ -21,6 +22,7 @@ ACTIVATIONS: dict[str, Any] = {
     "gelu_fast": "gelu_new",
     "gelu_pytorch_tanh": "gelu_tanh",
     "gelu_python": "gelu",
+    "quick_gelu": "quick_gelu",
     "silu": "silu",
     "swish": "silu",
 }
@@ -37,7 +39,7 @@ def activation(c: Config, key: str) -> Any:
 def head(
     c: Config, causal: tuple[str, ...] = ("ForCausalLM", "LMHeadModel"), bias: bool = False, ties: bool = True
 ) -> Head | None:
-    """The LM head that `architectures` asks for: by default the causal one; none for a bare model.
+    """The LM head that `architectures` asks for: by default the causal one; none for a bare model, or one with labels.
 
     ``ties`` False where transformers never ties it to the embedding, whatever the file says.
 
@@ -49,15 +51,10 @@ def head(
     tied = c.flag("tie_word_embeddings", True)
     if not named or named[0].endswith(causal):
         return Head(tied=tied and ties, bias=bias)
-    if _is_bare(named[0], c.model_type):
+    if asked(c) or _is_bare(named[0], c.model_type):
         return None
-    raise c.wrong("architectures", named[0], f"a class that ends in {', '.join(causal)}, or the bare Model of {c.model_type}")
-
-
-def first_named(c: Config) -> str:
-    """The class that `architectures` names first, "" where it names none."""
-    named = c.data.get("architectures")
-    return named[0] if isinstance(named, list) and named and isinstance(named[0], str) else ""
+    ends = ", ".join(dict.fromkeys((*causal, *(end for end in known_heads(c) if end in LABELLED))))
+    raise c.wrong("architectures", named[0], f"a class that ends in {ends}, or the bare Model of {c.model_type}")
 
 
 def _is_bare(name: str, model_type: str) -> bool:
@@ -69,23 +66,29 @@ def _is_bare(name: str, model_type: str) -> bool:
     return name.endswith("Model") and said == meant
 
 
-def model(c: Config, *, d_model: str = "hidden_size", context: str | None = "max_position_embeddings", **parts: Any) -> ModelSpec:
-    """A spec named after its file, with the embedding and head of the usual keys unless ``parts`` has its own."""
+def model(
+    c: Config, *, d_model: str | int = "hidden_size", context: str | int | None = "max_position_embeddings", **parts: Any
+) -> ModelSpec:
+    """A spec named after its file, with the embedding and head of the usual keys unless ``parts`` has its own; ``d_model`` and
+    ``context`` are keys, or what these say.
+    """
     if "decoder" in parts:
         c.ignore("is_decoder")
     path = PurePath(c.source)
-    stem = path.parent.name if path.name == "config.json" and path.parent.name else path.stem
+    stem = path.parent.name if path.name in ("config.json", "params.json") and path.parent.name else path.stem
     made: dict[str, Any] = {
         "name": stem or c.model_type,
         "family": c.model_type,
         "source": c.source,
-        "d_model": c.size(d_model),
-        "context": c.optional(context) if context else None,
+        "d_model": c.size(d_model) if isinstance(d_model, str) else d_model,
+        "context": c.optional(context) if isinstance(context, str) else context,
     }
     if "embedding" not in parts:
         made["embedding"] = Embedding(c.size("vocab_size"))
     if "head" not in parts:
         made["head"] = head(c)
+    if "labels" not in parts:
+        made["labels"] = labels(c)
     return ModelSpec(**made, **parts)
 
 

@@ -13,21 +13,30 @@ from pathlib import Path
 from typing import Any
 
 from llmcx.errors import InputError, shown
+from llmcx.huggingface.own import OWN, Own
 
 # Keys that any file may carry and from which no family builds or runs anything: generation, tokens, dropout, epsilons, losses,
-# initial weights, bookkeeping of this and older versions of transformers and of the tools around it. A key that costs something
-# in any family is not here: its readers ask for it, and the families in which it is idle ignore it (see the groups below).
+# initial weights, bookkeeping of this and older versions of transformers, of trainers, servers and embedders. A key that costs
+# something in any family is not here: its readers ask for it, and the families in which it is idle ignore it (see the groups
+# below).
 _HARMLESS = """
-    add_classification_head attn_implementation auto_map bad_words_ids begin_suppress_tokens cache_implementation
-    compression_config custom_pipelines diversity_penalty do_sample dropout early_stopping encoder_no_repeat_ngram_size
-    experts_implementation exponential_decay_length_penalty finetuning_task freeze gradient_checkpointing initializer_factor
-    initializer_range is_causal is_llama_config kv_cache_scheme label_smoothing language layerdrop length_penalty max_length
-    max_new_tokens max_sequence_length min_length model_max_length model_type n_ctx n_special name no_repeat_ngram_size
-    num_beam_groups num_beams num_image_tokens num_labels num_return_sequences onnx output_attentions output_past
-    output_scores predict_special_tokens prefix pretraining_tp problem_type quantization quantization_config
-    remove_invalid_values repetition_penalty return_dict_in_generate seq_length sparsity_config suppress_tokens
-    task_specific_params temperature tf_legacy_loss tie_encoder_decoder top_k top_p torchscript transformers.js_config
-    typical_p use_bfloat16 use_cache use_flash_attention use_flash_attn
+    add_classification_head attn_implementation auto_map bad_words_ids base_model base_model_name batch_size
+    begin_suppress_tokens bf16 bos_token cache_implementation chat_template compression_config custom_pipelines
+    default_prompt_name device_map diversity_penalty do_sample document_prompt dropout dtype_override early_stopping
+    encoder_no_repeat_ngram_size eos_token ep_size experts_implementation exponential_decay_length_penalty finetuning_task
+    flash_attn fp16 freeze fuse_cross_entropy fuse_linear_cross_entropy generation_config gpu_memory_utilization
+    gradient_accumulation_steps gradient_checkpointing initializer_factor initializer_range is_causal is_llama_config
+    is_quantized kv_cache_scheme label_smoothing language layerdrop learning_rate length_penalty license linear_impl_type
+    logits_to_keep loss_function low_cpu_mem_usage matryoshka_dimensions max_cache_length max_length max_model_len max_new_tokens
+    max_seq_length max_sequence_length merges_file min_length model_max_length model_name model_type n_ctx n_special name
+    neftune_noise_alpha no_repeat_ngram_size normalize_embeddings num_beam_groups num_beams num_image_tokens num_logits_to_keep
+    num_return_sequences onnx output_attentions output_past output_scores pad_token pooling_mode predict_special_tokens prefix
+    pretraining_tp problem_type quantization quantization_config quantized_by query_prompt remove_invalid_values
+    repetition_penalty return_dict_in_generate seed sentence_transformers seq_length served_model_name similarity_fn_name
+    sparsity_config suppress_tokens tags task_instructions task_specific_params temperature tf32 tf_legacy_loss
+    tie_encoder_decoder top_k top_p torchscript training_args transformers.js_config trust_remote_code typical_p unk_token
+    use_bfloat16 use_cache use_flash_attention use_flash_attention_2 use_flash_attn use_fused_cross_entropy use_fused_rms_norm
+    use_fused_rope use_liger_kernel use_safetensors vocab_file world_size
 """
 HARMLESS = frozenset(_HARMLESS.split())
 # How keys begin and end that say no size of the language model, in any family: tokens, numerics, the parts that see and hear.
@@ -35,7 +44,11 @@ _ENDS = """
     _alpha _beta _dropout _dropout_prob _dtype _eps _epsilon _fp32 _id _loss_coef _loss_weight _path _pdrop _scaling_factor _std
     _token_ids _token_index _version
 """
-BEGINS = ("_", "audio_", "image_", "init_", "rope_", "rotary_", "tokenizer_", "unsloth_", "video_", "vision_", "vit_")
+BEGINS = ("_", "audio_", "image_", "init_", "rope_", "rotary_", "sbert_", "tokenizer_", "unsloth_", "video_", "vision_", "vit_")
+TEXT_KEYS = ("text_config", "llm_config", "language_config")
+"""Where multimodal files keep their language model."""
+STRICT = ("_", "init_", "rope_", "rotary_", "unsloth_")
+"""How keys begin that say none, in the configuration of a model or part that sees or hears."""
 ENDS = tuple(_ENDS.split())
 # Other names for a key: harmless where they say the same.
 SAME = {
@@ -72,14 +85,17 @@ ROTARY, SCORES, SCALES, ROUTING, SUMMARY = (tuple(keys.split()) for keys in _PAR
 OFF = {"add_cross_attention": False, "is_decoder": False, "is_encoder_decoder": False, "pruned_heads": {}}
 
 
-# Released files whose model_type transformers does not know, but whose architecture is one that it does.
-SAME_AS = {"kimi_k2": "deepseek_v3"}
-
-
 @lru_cache(maxsize=1)
 def table() -> Any:
     """huggingface/defaults.json: what transformers assumes (see tests/oracle/defaults.py)."""
     return json.loads((Path(__file__).parent / "defaults.json").read_text(encoding="utf-8"))
+
+
+def assumed(model_type: str) -> dict[str, Any]:
+    """The defaults of a family and its other names for keys: transformers', or those of its own code; none for a plugin's."""
+    own = OWN.get(model_type, Own(model_type))
+    base: Any = table()["families"].get(own.like, {"defaults": {}, "names": {}})
+    return {part: {**base[part], **getattr(own, part)} for part in ("defaults", "names")}
 
 
 class Config:
@@ -88,27 +104,27 @@ class Config:
     def __init__(self, data: Mapping[str, Any], model_type: str, source: str, known: Mapping[str, Any] | None = None) -> None:
         family: Any = {"defaults": known or {}, "names": {}}
         if known is None:
-            family = table()["families"].get(SAME_AS.get(model_type, model_type), family)
+            family = assumed(model_type)
         self.model_type = model_type
         self.source = source
         self.names: Mapping[str, str] = family["names"]
-        self.defaults: Mapping[str, Any] = {self.names.get(key, key): value for key, value in family["defaults"].items()}
+        # Of a default under two names, its own name's counts.
+        aliased = sorted(family["defaults"].items(), key=lambda item: item[0] not in self.names)
+        self.defaults: Mapping[str, Any] = {self.names.get(key, key): value for key, value in aliased}
         # Where a file has a key under two names, transformers takes the one that its class does not declare.
         first = sorted(data.items(), key=lambda item: item[0] not in family["defaults"])
         self.data = {self.names.get(key, key): value for key, value in first}
         # Keys that the file says by an alias alone, or otherwise than by their own name: transformers derives other options from
         # these too early, before it reads aliases.
         self.late = {self.names[key] for key in data if key in self.names and data.get(self.names[key]) != data[key]}
-        self.read: set[str] = set()
+        self.read = {"num_labels"}  # which says nothing of a model without a head of labels (labels.py)
         self.assumed: dict[str, Any] = {}
         self.notes: list[str] = []
         self.mtp = 0  # layers for multi-token prediction
-
-    def assume(self, model_type: str) -> None:
-        """Take the defaults and names of another family, for one that transformers does not know."""
-        family = table()["families"][model_type]
-        self.defaults, self.names = family["defaults"], family["names"]
-        self.data = {self.names.get(key, key): value for key, value in self.data.items()}
+        self.ignorable = True  # whether the user may pass over a key
+        self.ignored: dict[str, str | None] = {}  # keys that the user passes over, and what they say where they would be refused
+        self.begins: tuple[str, ...] = BEGINS
+        self.parts: list[Config] = []
 
     # --- asking -----------------------------------------------------------------------------------------------------
 
@@ -178,7 +194,28 @@ class Config:
             raise self.wrong(key, value, "a mapping")
         defaults = self.defaults.get(key)
         part = Config(value, self.model_type, f"{self.source}: {key}", defaults if isinstance(defaults, Mapping) else {})
-        part.notes = self.notes
+        part.notes, part.ignored, part.ignorable = self.notes, self.ignored, self.ignorable
+        return part
+
+    def part(self, key: str) -> Config | None:
+        """The configuration of a tower, or of another part with a model_type of its own; None where the model has none.
+
+        What it says of images is read as strictly as all else.
+        """
+        known = table()["families"][self.model_type]["parts"][key]
+        self.read.add(key)
+        given = self.data.get(key)
+        if given is None:
+            given = known["absent"]
+        if given is None:
+            return None
+        if not isinstance(given, Mapping):
+            raise self.wrong(key, given, "a mapping")
+        name = given.get("model_type", known["type"]) if known["auto"] else known["type"]
+        given = {**known.get("merged", {}), **given} if name == known["type"] else given
+        part = Config(given, str(name), f"{self.source}: {key}")
+        part.notes, part.begins = self.notes, STRICT
+        self.parts.append(part)
         return part
 
     def expect(self, key: str, *values: Any) -> None:
@@ -199,13 +236,13 @@ class Config:
         return InputError(f"{self.source}: {key} is {text}, but must be {allowed}", field=key, value=text, allowed=allowed)
 
     def check_leftovers(self) -> None:
-        """Refuse a key that nobody read, unless it is harmless or says what transformers would assume.
+        """Refuse a key that nobody read, unless it is harmless, says what transformers would assume, or the user passes over it.
 
         A key that this model_type does not have in transformers, and that says none, is passed over with a note.
         """
         common, idle = table()["common"], []
         for key, value in self.data.items():
-            if key in self.read or key in HARMLESS or key in common or key.startswith(BEGINS) or key.endswith(ENDS):
+            if key in self.read or key in HARMLESS or key in common or key.startswith(self.begins) or key.endswith(ENDS):
                 continue
             if key in SAME and value is not None and value == self.data.get(SAME[key], self.defaults.get(SAME[key])):
                 continue
@@ -215,10 +252,24 @@ class Config:
             if key not in self.defaults and not value:
                 idle.append(f"{name}={text}")
                 continue
+            if key in self.ignored:
+                self.ignored[key] = text
+                continue
             raise InputError(
-                f"{self.source}: {name} = {text} is not understood for model_type {self.model_type!r}, and may change the cost",
+                f"{self.source}: {name} = {text} is not understood for model_type {self.model_type!r}, and may change the cost;"
+                f" --ignore {name} passes over it where that is known to cost nothing"
+                if self.ignorable
+                else f"{self.source}: {name} = {text} is not understood, and may change the cost",
                 field=name,
                 value=text,
             )
         if idle:
             self.notes.append(f"passed over, as {self.model_type} has no such keys and they say none: {', '.join(sorted(idle))}")
+
+    def check_ignored(self) -> None:
+        """Note the keys that the user passes over; refuse one that would not have been refused."""
+        for key, text in self.ignored.items():
+            if text is None:
+                why = f"{self.model_type} reads it" if self.names.get(key, key) in self.read else "no key of that name is refused"
+                raise InputError(f"{self.source}: --ignore {key} changes nothing: {why}", field="ignore", value=key)
+            self.notes.append(f"warning: {key} = {text} is passed over because --ignore says so")

@@ -1,15 +1,21 @@
-"""Encoder-decoders: T5 and its kin, BART and its kin."""
+"""Encoder-decoders: T5 and its kin, BART and its kin, Whisper."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from llmcx.huggingface import family
-from llmcx.huggingface.common import ACTIVATIONS, LAYER, RMS, activation, first_named, head, in_order, layer_count, model
+from llmcx.huggingface.common import ACTIVATIONS, LAYER, RMS, activation, head, in_order, layer_count, model
 from llmcx.huggingface.config import ROUTING, Config
-from llmcx.model.spec import FFN, Activation, Attention, Embedding, Gated, Head, Layers, ModelSpec, MoE, Plain
+from llmcx.huggingface.encoder import window_list
+from llmcx.huggingface.labels import TOKEN, asked, encoder_labels, first_named, known_heads
+from llmcx.huggingface.towers import stem
+from llmcx.model.mixers.blocks import LongformerBlocks
+from llmcx.model.mixers.longt5 import LongT5Blocks
+from llmcx.model.spec import FFN, Activation, Attention, Embedding, Gated, Head, Layers, ModelSpec, MoE, Plain, Tower
+from llmcx.model.tower import Table
 
 CONDITIONAL = ("ForConditionalGeneration",)
 OLD_T5 = ("T5WithLMHeadModel",)  # what T5ForConditionalGeneration was called in the first released files
@@ -55,14 +61,15 @@ def t5_depth(c: Config) -> dict[str, int]:
 def t5_outside(c: Config, stacks: dict[str, tuple[Layers, ...]], built: Head | None, tables: int = 1) -> ModelSpec:
     """Both stacks, or the encoder alone."""
     parts: dict[str, Any] = {**stacks, "head": built, "embedding": Embedding(c.size("vocab_size"), token_tables=tables)}
+    parts["labels"] = encoder_labels(c, dense="tanh")
     if encoder_alone(c):
         parts |= {"decoder": (), "head": None, "embedding": Embedding(c.size("vocab_size"), token_tables=min(tables, 2))}
     return model(c, d_model="d_model", context=None, norm=RMS, **parts)
 
 
 def encoder_alone(c: Config) -> bool:
-    """Whether `architectures` asks for the encoder without the decoder: T5EncoderModel."""
-    return first_named(c).endswith("EncoderModel")
+    """Whether `architectures` asks for the encoder without the decoder: T5EncoderModel, T5ForTokenClassification."""
+    return first_named(c).endswith("EncoderModel") or asked(c) == TOKEN
 
 
 def t5_ignore(c: Config) -> None:
@@ -70,15 +77,20 @@ def t5_ignore(c: Config) -> None:
     c.ignore("scale_decoder_outputs", "layer_norm_eps", "num_decoder_heads", "scalable_attention")
 
 
-@family("t5", "mt5", "umt5")
-def t5(c: Config) -> ModelSpec:
-    """RMS norms, no biases, heads of d_kv; always tied, whatever the key says. UMT5 has a position table in every layer."""
-    t5_ignore(c)
+def t5_ties(c: Config) -> None:
+    """Always, whatever the file says."""
     c.ignore("tie_word_embeddings")
     if c.data.get("tie_word_embeddings") is False:
         c.notes.append(
             "tie_word_embeddings=false: transformers builds T5 tied all the same; the checkpoint has a head of its own"
         )
+
+
+@family("t5", "mt5", "umt5")
+def t5(c: Config) -> ModelSpec:
+    """RMS norms, no biases, heads of d_kv; always tied, whatever the key says. UMT5 has a position table in every layer."""
+    t5_ignore(c)
+    t5_ties(c)
     part = t5_ffn(c)
     stacks = t5_stacks(c, lambda _, n: [part] * n, c.model_type == "umt5")
     return t5_outside(c, stacks, None if encoder_alone(c) else head(c, (*CONDITIONAL, *OLD_T5)) and Head())
@@ -105,36 +117,133 @@ def switch(c: Config) -> ModelSpec:
     return t5_outside(c, t5_stacks(c, ffn, False), None if encoder_alone(c) else head(c, CONDITIONAL), tables)
 
 
-@family("bart", "mbart", "pegasus", "marian", "m2m_100")
-def bart(c: Config) -> ModelSpec:
-    """Biases everywhere, a position table per stack (M2M-100 and NLLB: none).
+OF_BART: dict[str, tuple[int | None, bool, bool]] = {
+    "bart": (2, True, False),
+    "mvp": (2, True, False),
+    "plbart": (2, True, False),
+    "mbart": (2, True, True),
+    "blenderbot": (0, False, True),
+    "blenderbot-small": (0, True, False),
+    "pegasus": (0, False, True),
+    "marian": (0, False, False),
+    "m2m_100": (None, False, True),
+    "nllb-moe": (None, False, True),
+    "led": (0, True, False),
+}
+"""Of each: rows of positions beyond those that the file states (None: no such table), whether the embeddings are normalised, and
+whether the last layer's output is.
+"""
 
-    BART and Marian normalise after their parts, the others before, and at the end; BART and mBART their embeddings too.
+
+@family(*OF_BART)
+def bart(c: Config) -> ModelSpec:
+    """Biases everywhere; a position table per stack, learned or sinusoids that Pegasus and Marian hold as parameters.
+
+    BartForCausalLM and the like are the decoder alone, with a cross-attention that has nothing to attend to.
     """
     c.ignore("scale_embedding", "is_decoder", "encoder_layerdrop", "decoder_layerdrop", "add_bias_logits", "add_final_layer_norm")
     c.ignore("normalize_before", "normalize_embedding", "static_position_embeddings", "force_bos_token_to_be_generated")
-    c.ignore("extra_pos_embeddings", "num_hidden_layers", "max_length", "classif_dropout")
-    act = activation(c, "activation_function")
-
-    def stack(name: str) -> tuple[Layers, ...]:
-        mixer = Attention(c.size(f"{name}_attention_heads"), bias=True, softmax_fp32=False)
-        ffn = Plain(c.size(f"{name}_ffn_dim"), True, act)
-        return (Layers(c.size(f"{name}_layers"), mixer, ffn, mixer if name == "decoder" else None),)
-
+    c.ignore("extra_pos_embeddings", "num_hidden_layers", "max_length", "classif_dropout", "prompt_length", "prompt_mid_dim")
+    c.expect("use_prompt", False)
     if c.model_type == "marian":
         c.expect("share_encoder_decoder_embeddings", True)
         c.expect("decoder_vocab_size", None, c.size("vocab_size"))
-    tied = c.flag("tie_word_embeddings", True)
-    learned = c.model_type in ("bart", "mbart")  # else sinusoids, which Pegasus and Marian hold as parameters
-    rows = None if c.model_type == "m2m_100" else c.size("max_position_embeddings") + (2 if learned else 0)
-    c.ignore("max_position_embeddings")
+    alone = first_named(c).endswith("ForCausalLM")
+    if alone:
+        c.ignore("encoder_layers", "encoder_attention_heads", "encoder_ffn_dim")
+    spare, normed, final = OF_BART[c.model_type]
+    table, ends = _positions(c, spare), ("ForCausalLM",) if "ForCausalLM" in known_heads(c) else ()
+    windows = window_list(c, "encoder_layers") if c.model_type == "led" else []
+    tables = 1 if c.flag("tie_word_embeddings", True) or alone else 3
     return model(
         c,
         d_model="d_model",
-        embedding=Embedding(c.size("vocab_size"), rows, normed=learned, per_stack=True, token_tables=1 if tied else 3),
+        context=None if c.model_type == "led" else "max_position_embeddings",
+        embedding=Embedding(c.size("vocab_size"), normed=normed, per_stack=True, token_tables=tables, **table),
+        encoder=() if alone else _stack(c, "encoder", windows),
+        decoder=_stack(c, "decoder"),
+        norm=LAYER,
+        final_norm=final,
+        head=head(c, (*CONDITIONAL, "MTModel", *ends)),
+        labels=encoder_labels(c, dense="tanh"),
+        pad_to=max(windows, default=None),
+    )
+
+
+def _positions(c: Config, spare: int | None) -> dict[str, Any]:
+    """The tables of positions: LED's stacks have one each of another size."""
+    c.ignore("max_position_embeddings")
+    if c.model_type == "led":
+        return {
+            "positions": c.size("max_decoder_position_embeddings"),
+            "source_positions": c.size("max_encoder_position_embeddings"),
+        }
+    return {} if spare is None else {"positions": c.size("max_position_embeddings") + spare}
+
+
+def _stack(c: Config, name: str, windows: Sequence[int] = ()) -> tuple[Layers, ...]:
+    """One stack's layers: LED's encoder has Longformer's ``windows``, NLLB's mixture experts in every so many layers."""
+    heads, n = c.size(f"{name}_attention_heads"), c.size(f"{name}_layers")
+    mixer = Attention(heads, bias=True, softmax_fp32=False)
+    ffn = Plain(c.size(f"{name}_ffn_dim"), True, activation(c, "activation_function"))
+    one = Layers(1, mixer, ffn, mixer if name == "decoder" else None)
+    if windows:
+        return in_order(windows, lambda window: replace(one, mixer=LongformerBlocks(heads, window)))
+    step = c.size(f"{name}_sparse_step", 0) if c.model_type == "nllb-moe" else 0
+    if not step:
+        return (replace(one, repeat=n),)
+    sparse = replace(one, ffn=_nllb(c, ffn))
+    return in_order(((i + 1) % step == 0 for i in range(layer_count(c, f"{name}_layers"))), lambda has: sparse if has else one)
+
+
+def _nllb(c: Config, expert: Plain) -> MoE:
+    """Two experts a token; transformers' code multiplies each token with all of them, whatever the router says."""
+    c.ignore(*ROUTING, "expert_capacity", "router_ignore_padding_tokens", "second_expert_policy", "batch_prioritized_routing")
+    c.ignore("normalize_router_prob_before_dropping", "moe_eval_capacity_token_fraction", "moe_token_dropout")
+    return MoE(c.size("num_experts", 2), 2, expert, router_bias=c.flag("router_bias"), every_expert=True)
+
+
+@family("longt5")
+def longt5(c: Config) -> ModelSpec:
+    """T5 whose encoder attends within blocks, and to sums of the whole by option; always tied, as T5."""
+    t5_ignore(c)
+    t5_ties(c)
+    c.expect("encoder_attention_type", "local", "transient-global")
+    part, heads, dim = t5_ffn(c), c.size("num_heads"), c.size("d_kv")
+    summary = c.size("global_block_size") if c.get("encoder_attention_type") == "transient-global" else None
+    c.ignore("global_block_size")
+    blocks = LongT5Blocks(heads, dim, c.size("local_radius"), summary)
+    first = replace(blocks, buckets=c.size("relative_attention_num_buckets"))
+    stacks = t5_stacks(c, lambda _, n: [part] * n, False)
+    kinds = (i == 0 for i in range(t5_depth(c)["encoder"]))
+    stacks["encoder"] = in_order(kinds, lambda is_first: Layers(1, first if is_first else blocks, part))
+    return t5_outside(c, stacks, None if encoder_alone(c) else head(c, CONDITIONAL) and Head())
+
+
+@family("whisper")
+def whisper(c: Config) -> ModelSpec:
+    """BART's layers without biases on the keys, normed before their parts; what is heard comes through two convolutions, which
+    are a tower of their own, and positions are a table in each stack.
+    """
+    c.ignore("scale_embedding", "is_decoder", "encoder_layerdrop", "decoder_layerdrop", "max_length", "num_hidden_layers")
+    c.ignore("use_weighted_layer_sum", "apply_spec_augment", "classifier_proj_size", "median_filter_width", "alignment_heads")
+    c.ignore(*(key for key in c.data if key.startswith(("mask_time_", "mask_feature_"))), "max_initial_timestamp_index")
+    act, d = activation(c, "activation_function"), c.size("d_model")
+
+    def stack(name: str) -> tuple[Layers, ...]:
+        mixer = Attention(c.size(f"{name}_attention_heads"), bias=True, k_bias=False, softmax_fp32=False)
+        ffn = Plain(c.size(f"{name}_ffn_dim"), True, act)
+        return (Layers(c.size(f"{name}_layers"), mixer, ffn, mixer if name == "decoder" else None),)
+
+    positions = Table("positions", c.size("max_source_positions"), d)
+    return model(
+        c,
+        d_model="d_model",
+        context="max_target_positions",
+        embedding=Embedding(c.size("vocab_size"), c.size("max_target_positions")),
         encoder=stack("encoder"),
         decoder=stack("decoder"),
         norm=LAYER,
-        final_norm=c.model_type not in ("bart", "marian"),
-        head=head(c, (*CONDITIONAL, "MTModel")),
+        head=head(c, CONDITIONAL),
+        towers=(Tower("audio", d, (*stem(d, c.size("num_mel_bins")), positions), fed="audio", per=2),),
     )

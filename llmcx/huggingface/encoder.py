@@ -6,30 +6,37 @@ from dataclasses import replace
 from typing import Any
 
 from llmcx.huggingface import family
-from llmcx.huggingface.common import LAYER, activation, first_named, head, in_order, layer_count, model, windowed_layers
+from llmcx.huggingface.common import LAYER, activation, head, in_order, layer_count, model, windowed_layers
 from llmcx.huggingface.config import ROTARY, SUMMARY, Config
+from llmcx.huggingface.labels import ANSWER, CHOICE, SEQUENCE, asked, encoder_labels, first_named, known_heads, label_count
 from llmcx.model.mixers.blocks import BigBird, LongformerBlocks
 from llmcx.model.spec import Attention, Embedding, Gated, Head, Layers, ModelSpec, Norm, Plain, Sliding
 
 MASKED = ("ForMaskedLM", "LMHeadModel")
-CAUSAL = dict.fromkeys(("roberta", "xlm-roberta", "camembert", "electra", "big_bird"), ("ForCausalLM",))  # the same head
-PAIRED = {"bert": ("ForPreTraining",), "big_bird": ("ForPreTraining",)}  # and a verdict on a pair of sentences
+# What is done to the one token that speaks for its sequence: BERT's pooler, for one.
+ONCE: dict[str, Any] = {"electra": "gelu", "distilbert": "relu"}
+ONE_BIAS = ("electra", "distilbert", "esm", "gte")  # in an untied head: the matrix's own, or one beside it
 
 
 def outside(c: Config, layers: tuple[Layers, ...], width: int | None = None, **more: Any) -> ModelSpec:
     """BERT's outside: tables with a norm, and the masked-LM head with its transform, or a pooler; ``width`` factorises."""
     c.expect("add_cross_attention", False)
     c.expect("is_decoder", False)
-    c.expect("position_embedding_type", "absolute")
-    types = None if c.model_type == "distilbert" else c.size("type_vocab_size")
-    tables = Embedding(c.size("vocab_size"), c.size("max_position_embeddings"), types, width, normed=True)
-    parts: dict[str, Any] = {"embedding": tables, "norm": LAYER, "final_norm": False, **more}
+    if "position_embedding_type" not in c.read:
+        c.expect("position_embedding_type", "absolute")
+    parts: dict[str, Any] = {"norm": LAYER, "final_norm": False, **more}
+    if "embedding" not in parts:
+        types = c.size("type_vocab_size") if c.has("type_vocab_size") else None
+        parts["embedding"] = Embedding(c.size("vocab_size"), c.size("max_position_embeddings"), types, width, normed=True)
+    if "labels" not in parts:
+        parts["labels"] = encoder_labels(c, dense=ONCE.get(c.model_type, "tanh"))
     if "head" not in parts:
-        built = head(c, (*MASKED, *CAUSAL.get(c.model_type, ()), *PAIRED.get(c.model_type, ())))
-        pair = built is not None and first_named(c).endswith("ForPreTraining")
-        second = built is not None and not built.tied and c.model_type not in ("electra", "distilbert")
+        built = head(c, (*MASKED, *(end for end in known_heads(c) if end in ("ForCausalLM", "ForPreTraining"))))
+        paired = built is not None and first_named(c).endswith("ForPreTraining")
+        pair = (label_count(c) if c.model_type == "albert" else 2) if paired else 0
+        second = built is not None and not built.tied and c.model_type not in ONE_BIAS
         parts["head"] = built and Head(built.tied, True, True, second_bias=second, pair=pair)
-        parts.setdefault("pooler", built is None or pair)
+        parts.setdefault("pooler", paired or (built is None and not asked(c)))
     return model(c, encoder=layers, **parts)
 
 
@@ -82,18 +89,26 @@ def albert(c: Config) -> ModelSpec:
     return outside(c, in_order(again, lambda reused: replace(one, repeat=inner, reused=reused)), c.size("embedding_size"))
 
 
-@family("longformer")
-def longformer(c: Config) -> ModelSpec:
-    """BERT's layers with sliding chunks of attention_window, and projections of their own for global tokens."""
-    c.ignore("onnx_export", "ignore_attention_mask", "attention_mode")
-    windows, n = c.get("attention_window"), layer_count(c)
+def window_list(c: Config, layers: str) -> list[int]:
+    """Longformer's window of each layer."""
+    windows, n = c.get("attention_window"), layer_count(c, layers)
     if isinstance(windows, int) and not isinstance(windows, bool):
         windows = [windows] * n
     whole = isinstance(windows, list) and all(isinstance(w, int) and not isinstance(w, bool) and 4 <= w < 10**9 for w in windows)
     if not whole or len(windows) != n or any(w % 2 for w in windows):
         raise c.wrong("attention_window", c.get("attention_window"), "an even number from 4, or one for each layer")
-    heads = c.size("num_attention_heads")
-    layers = in_order(windows, lambda window: replace(layers_of(c, LongformerBlocks(heads, window)), repeat=1))
+    return list(windows)
+
+
+@family("longformer")
+def longformer(c: Config) -> ModelSpec:
+    """BERT's layers with sliding chunks of attention_window, and projections of their own for global tokens."""
+    c.ignore("onnx_export", "ignore_attention_mask", "attention_mode")
+    windows = window_list(c, "num_hidden_layers")
+    if asked(c) in (ANSWER, CHOICE):
+        raise c.wrong("architectures", first_named(c), "another class: here the length of the question says what attends to all")
+    heads, marked = c.size("num_attention_heads"), int(asked(c) == SEQUENCE)
+    layers = in_order(windows, lambda window: replace(layers_of(c, LongformerBlocks(heads, window, marked)), repeat=1))
     return outside(c, layers, pad_to=max(windows))
 
 
@@ -107,12 +122,21 @@ def big_bird(c: Config) -> ModelSpec:
     sparse = c.text("attention_type", ("block_sparse", "original_full")) == "block_sparse"
     mixer = BigBird(heads, block, random, bias) if sparse else Attention(heads, bias=bias, out_bias=True, softmax_fp32=False)
     padding = {"pad_to": block, "pad_above": BigBird.full_up_to(block, random)} if sparse else {}
-    return outside(c, (layers_of(c, mixer),), pooler=True, **padding)
+    layers = layers_of(c, mixer)
+    found = encoder_labels(c, dense=activation(c, "hidden_act") if asked(c) == SEQUENCE else "tanh")
+    if found and asked(c) == ANSWER and isinstance(layers.ffn, Plain):
+        found = replace(found, ffn=layers.ffn, normed=True)
+    pooler = asked(c) not in (ANSWER, CHOICE)
+    return outside(c, (layers,), pooler=pooler, labels=found, **padding)
 
 
-@family("modernbert")
+@family("modernbert", "modernbert-decoder")
 def modernbert(c: Config) -> ModelSpec:
-    """Rotary positions, gated feed-forwards, a window in all but every third layer; no norm before the first."""
+    """Rotary positions, gated feed-forwards, a window in all but every third layer; no norm before the first.
+
+    A window that looks both ways is twice as wide; of the decoder, labels have the bias of the layer before them.
+    """
+    decodes = c.model_type == "modernbert-decoder"
     c.ignore("classifier_pooling", "classifier_activation", "deterministic_flash_attn", "mlp_dropout")
     c.ignore("initializer_cutoff_factor")
     c.ignore("sparse_prediction", "sparse_pred_ignore_index", "reference_compile", "repad_logits_with_grad", "global_rope_theta")
@@ -121,19 +145,25 @@ def modernbert(c: Config) -> ModelSpec:
     mixer = Attention(c.size("num_attention_heads"), bias=c.flag("attention_bias"), rope=True)
     ffn = Gated(c.size("intermediate_size"), c.flag("mlp_bias"), activation(c, "hidden_activation"))
     every = c.size("global_attn_every_n_layers") if c.has("global_attn_every_n_layers") else 3
-    local = replace(mixer, core=Sliding(c.size("local_attention")))
+    local = replace(mixer, core=Sliding(c.size("local_attention", 2) // (1 + decodes)))
     kinds = enumerate(windowed_layers(c, lambda i: i % every != 0))
 
     def make(kind: tuple[bool, bool]) -> Layers:
         """The first layer has no norm before its attention."""
         return Layers(1, local if kind[0] else mixer, ffn, norms=("ffn",) if kind[1] else None)
 
-    built = head(c, MASKED)
+    layers = in_order(((windowed, i == 0) for i, windowed in kinds), make)
+    stack: dict[str, Any] = {"decoder" if decodes else "encoder": layers}
+    built, found = head(c, ("ForCausalLM",) if decodes else MASKED), encoder_labels(c)
     bias, inner = c.flag("decoder_bias", True), c.flag("classifier_bias")
+    if found:  # before which stands what stands before the masked-LM head
+        found = replace(found, dense=activation(c, "classifier_activation"), dense_bias=inner, normed=True)
+        found = replace(found, once=False, bias=inner) if decodes else found
     return model(
         c,
         embedding=Embedding(c.size("vocab_size"), normed=True),
-        encoder=in_order(((windowed, i == 0) for i, windowed in kinds), make),
         norm=norm,
         head=built and Head(tied=built.tied, bias=bias, transform=True, transform_bias=inner),
+        labels=found,
+        **stack,
     )

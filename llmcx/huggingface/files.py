@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from llmcx.huggingface.gguf import local
 from llmcx.huggingface.hub import is_repo, weight_files
 from llmcx.huggingface.weights import INDEX, MAX_HEADER, File, Stored, choose, summed, tensors, wrong
 
@@ -23,10 +24,10 @@ def files(path: str) -> list[File]:
     root = Path(path)
     try:
         if root.is_file():
-            return [_local(root)]
+            return [local(root)]
         if root.is_dir():
             names = {child.name for child in root.iterdir() if child.is_file()}
-            return [_local(root / name) for name in choose(path, names, lambda: _index_text(root / INDEX))]
+            return [local(root / name) for name in choose(path, names, lambda: _index_text(root / INDEX))]
         if root.exists():
             raise wrong(path, "is neither a file nor a directory")
     except OSError as error:  # a name too long, a loop of links, a directory that may not be read
@@ -34,10 +35,6 @@ def files(path: str) -> list[File]:
     if not is_repo(path):
         raise wrong(path, "does not exist")
     return weight_files(path)
-
-
-def _local(path: Path) -> File:
-    return File(str(path), path.stat().st_size, lambda: path.open("rb"))
 
 
 def _index_text(path: Path) -> str:

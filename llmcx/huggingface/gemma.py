@@ -12,17 +12,20 @@ from llmcx.huggingface.common import (
     WIDE_RMS,
     activation,
     gated,
+    head,
     head_dim,
     heads,
     in_order,
     layer_count,
     layer_types,
     model,
+    windowed_layers,
 )
 from llmcx.huggingface.config import ROUTING, SCALES, Config
+from llmcx.huggingface.labels import asked, first_named
 from llmcx.huggingface.llama import pattern, uniform, windowed
 from llmcx.model.extras import AltUp, Laurel, PerLayer
-from llmcx.model.spec import FFN, Attention, Gated, Layers, ModelSpec, MoE, Sliding, Standard
+from llmcx.model.spec import FFN, Attention, Embedding, Gated, Head, Layers, ModelSpec, MoE, Sliding, Standard
 
 SLIDING, FULL = "sliding_attention", "full_attention"
 EXPERTS = ("shared_out", "experts", "experts_out")  # Gemma 4's further norms where experts stand beside the feed-forward
@@ -42,6 +45,14 @@ def gemma2(c: Config) -> ModelSpec:
     c.ignore("use_bidirectional_attention", "hidden_act", "sliding_window_size", *SCALES)
     mixer = heads(c, bias=c.flag("attention_bias"))
     return windowed(c, mixer, gated(c, act="hidden_activation"), pattern(c, 2), GEMMA, norms=SANDWICH)
+
+
+@family("vaultgemma")
+def vaultgemma(c: Config) -> ModelSpec:
+    """Gemma 2 without the norms after each part."""
+    c.ignore(*SCALES)
+    mixer = heads(c, bias=c.flag("attention_bias"))
+    return windowed(c, mixer, gated(c, act="hidden_activation"), 2, GEMMA)
 
 
 @family("gemma3_text")
@@ -76,7 +87,7 @@ def gemma3n(c: Config) -> ModelSpec:
     return model(c, decoder=layers, norm=WIDE_RMS, extras=extras)
 
 
-@family("gemma4_text")
+@family("gemma4_text", "gemma4_unified_text")
 def gemma4(c: Config) -> ModelSpec:
     """Wider heads in the global layers, whose keys can be their values; experts beside the feed-forward by option."""
     types, sharing = _types(c, 6, last=FULL)
@@ -105,7 +116,7 @@ def gemma4(c: Config) -> ModelSpec:
         "encoder" if bidirectional == "all" else "decoder": in_order(zip(types, sharing, shapes, strict=True), make)
     }
     c.ignore("vocab_size_per_layer_input")
-    extras = (_per_layer(c),) if c.size("hidden_size_per_layer_input", least=0) else ()
+    extras = (_per_layer(c),) if c.optional("hidden_size_per_layer_input", least=0) else ()
     return model(c, **parts, norm=WIDE_RMS, extras=extras)
 
 
@@ -152,3 +163,37 @@ def _shapes(c: Config, types: list[str], attention: Attention) -> list[tuple[int
     shapes = [shape(i) for i in range(len(types))]
     saved.check_leftovers()
     return shapes
+
+
+@family("t5gemma")
+def t5gemma(c: Config) -> ModelSpec:
+    """Gemma 2 as encoder and decoder, each with a token table; the head is the decoder's."""
+    c.ignore("classifier_dropout_rate", "dropout_rate")
+    if asked(c):
+        raise c.wrong("architectures", first_named(c), "T5GemmaForConditionalGeneration or T5GemmaModel")
+    source, target = c.inner("encoder"), c.inner("decoder")
+    tied = c.flag("tie_word_embeddings", True)
+    for key in ("hidden_size", "vocab_size"):
+        if source.size(key) != target.size(key):
+            raise c.wrong(f"encoder.{key}", source.size(key), f"{target.size(key)}, as in the decoder")
+
+    def stack(part: Config, cross: bool) -> tuple[Layers, ...]:
+        part.ignore("cross_attention_hidden_size", "dropout_rate", "hidden_act", "is_decoder", "tie_word_embeddings", *SCALES)
+        mixer, ffn = heads(part, bias=part.flag("attention_bias")), gated(part, act="hidden_activation")
+        size = part.optional("sliding_window")
+        norms = (*SANDWICH[:2], "cross_attention", "cross_attention_out", *SANDWICH[2:]) if cross else SANDWICH
+
+        def make(local: bool) -> Layers:
+            own = replace(mixer, core=Sliding(size) if local and size else Standard())
+            return Layers(1, own, ffn, replace(mixer, rope=False) if cross else None, norms=norms)
+
+        return in_order(windowed_layers(part, lambda i: i % 2 == 0), make)
+
+    stacks: dict[str, Any] = {"encoder": stack(source, False), "decoder": stack(target, True)}
+    sizes: dict[str, Any] = {"d_model": target.size("hidden_size"), "context": target.optional("max_position_embeddings")}
+    source.ignore("max_position_embeddings")
+    c.ignore("vocab_size")
+    for part in (source, target):
+        part.check_leftovers()
+    built, tables = head(c, ("ForConditionalGeneration",)), Embedding(target.size("vocab_size"), token_tables=2)
+    return model(c, norm=GEMMA, embedding=tables, head=built and Head(tied), labels=None, **sizes, **stacks)

@@ -12,7 +12,7 @@ from llmcx.huggingface.config import ROTARY, SUMMARY, Config
 from llmcx.model.spec import Attention, Embedding, Layers, ModelSpec, Norm, Plain
 
 
-@family("gpt2", "gpt_bigcode")
+@family("gpt2", "gpt-sw3", "gpt_bigcode")
 def gpt2(c: Config) -> ModelSpec:
     """Learned positions, biases everywhere; GPT-BigCode shares one key-value head."""
     c.expect("add_cross_attention", False)
@@ -28,7 +28,7 @@ def gpt2(c: Config) -> ModelSpec:
         d_model="n_embd",
         context="n_positions",
         embedding=Embedding(c.size("vocab_size"), c.size("n_positions")),
-        decoder=(Layers(c.size("n_layer"), Attention(n, kv_heads, bias=True, softmax_fp32=c.model_type != "gpt2"), ffn),),
+        decoder=(Layers(c.size("n_layer"), Attention(n, kv_heads, bias=True, softmax_fp32=c.model_type == "gpt_bigcode"), ffn),),
     )
 
 
@@ -85,8 +85,12 @@ def opt(c: Config) -> ModelSpec:
     ffn = Plain(c.size("ffn_dim"), bias, activation(c, "activation_function"))
     affine = c.flag("layer_norm_elementwise_affine", True)
     c.ignore("learned_embeddings", "scale_embeddings")
+    built = head(c)
+    if width is not None and built is None:  # whose last hidden states are projected back all the same
+        raise c.wrong("word_embed_proj_dim", width, f"hidden_size, {c.size('hidden_size')}, without a head over the vocabulary")
     return model(
         c,
+        head=built,
         embedding=Embedding(c.size("vocab_size"), rows, width=width, projection_bias=False, positions_full=True),
         decoder=(Layers(c.size("num_hidden_layers"), Attention(c.size("num_attention_heads"), bias=bias), ffn),),
         norm=LAYER if affine else Norm("layernorm", bias=False, scale=False),

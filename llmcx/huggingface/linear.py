@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from llmcx.huggingface import family
 from llmcx.huggingface.common import (
     GEMMA,
@@ -19,6 +21,7 @@ from llmcx.huggingface.common import (
 )
 from llmcx.huggingface.config import ROUTING, Config
 from llmcx.huggingface.moe import experts, latent, no_mtp, shared
+from llmcx.model.extras import ResidualAttention
 from llmcx.model.mixers import Mixer
 from llmcx.model.mixers.delta import GatedDelta, KimiDelta
 from llmcx.model.mixers.lightning import Lightning
@@ -87,14 +90,17 @@ def qwen3_5(c: Config) -> ModelSpec:
 
 @family("kimi_linear")
 def kimi_linear(c: Config) -> ModelSpec:
-    """Kimi Delta Attention and latent attention without rotation in turn; dense first layers, then experts. Never tied."""
+    """Kimi Delta Attention and latent attention without rotation in turn; dense first layers, then experts. Never tied.
+
+    Kimi K3 has gates as wide as the values, experts of a latent width, SiTU, and attention over depth for residual sums.
+    """
     n = layer_count(c)
     c.expect("moe_layer_freq", 1)
     c.ignore("mla_use_nope", "moe_router_activation_func", "use_grouped_topk", "moe_renormalize", "num_expert_group")
     no_mtp(c, "num_nextn_predict_layers")
     own = {"heads": "linear_num_heads", "dim": "linear_head_dim", "conv": "linear_conv_kernel_dim"}
     sizes = {leaf: c.size(key) for leaf, key in own.items()}
-    kinds = layer_types(c, "layer_types", LINEAR, n)
+    kinds, full_gate = layer_types(c, "layer_types", LINEAR, n), False
     if c.has("linear_attn_config"):  # as the released file has it
         inner = c.inner("linear_attn_config")
         for leaf, key in {"heads": "num_heads", "dim": "head_dim", "conv": "short_conv_kernel_size"}.items():
@@ -106,16 +112,36 @@ def kimi_linear(c: Config) -> ModelSpec:
             ]:
                 raise inner.wrong("kda_layers", linear, f"such that it and full_attn_layers name each of 1 to {n} once")
             kinds = [LINEAR[i + 1 in full] for i in range(n)]
+        full_gate = inner.flag("use_full_rank_gate")
+        inner.ignore("gate_lower_bound")
         inner.check_leftovers()
     kinds = kinds or [LINEAR[i > 0 and i % 4 == 0] for i in range(n)]
     sparse = layer_types(c, "mlp_layer_types", ("dense", "sparse"), n)
     first = c.size("first_k_dense_replace", least=0) if c.has("first_k_dense_replace") else 1
     sparse = sparse or ["dense" if i < first else "sparse" for i in range(n)]
-    mixers = {"linear_attention": KimiDelta(sizes["heads"], sizes["dim"], sizes["conv"]), "full_attention": latent(c)}
+    delta = KimiDelta(sizes["heads"], sizes["dim"], sizes["conv"], full_gate=full_gate)
+    gate = c.size("v_head_dim") if c.flag("mla_use_output_gate") else 0
+    mixers = {"linear_attention": delta, "full_attention": latent(c, gate=gate)}
+    situ = c.data.get("hidden_act") == "situ"
+    if situ:
+        c.data["hidden_act"] = "silu"  # until the parts are made
     always = shared(c, "num_shared_experts", "moe_intermediate_size")
-    ffn: dict[str, FFN] = {"dense": gated(c), "sparse": experts(c, "num_experts", "num_experts_per_token", shared=always)}
+    inside = c.optional("routed_expert_hidden_size")
+    normed = c.flag("latent_moe_use_norm") if inside else False
+    moe = experts(c, "num_experts", "num_experts_per_token", shared=always, latent=inside, latent_norm=normed)
+    dense = gated(c)
+    if situ:
+        dense = replace(dense, activation="situ")
+        moe = replace(moe, expert=replace(moe.expert, activation="situ"), shared=always and replace(always, activation="situ"))
+    ffn: dict[str, FFN] = {"dense": dense, "sparse": moe}
+    block = c.optional("attn_res_block_size")
+    context = "max_position_embeddings" if c.data.get("max_position_embeddings") else "model_max_length"
+    c.ignore("model_max_length")
     layers = in_order(zip(kinds, sparse, strict=True), lambda kind: layer(mixers[kind[0]], ffn[kind[1]]))
-    return model(c, context="model_max_length", decoder=layers, norm=RMS, head=head(c, ties=False))
+    extras = () if block is None else (ResidualAttention(block),)
+    if block is not None or full_gate or situ:
+        c.notes.append("as the release's own code builds it: transformers does not know Kimi K3's gates, SiTU and mixed depths")
+    return model(c, context=context, decoder=layers, norm=RMS, head=head(c, ties=False), extras=extras)
 
 
 @family("minimax")

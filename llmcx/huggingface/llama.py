@@ -17,13 +17,14 @@ from llmcx.huggingface.common import (
     head,
     heads,
     in_order,
+    layer_count,
     model,
     plain,
     window,
     windowed_layers,
 )
 from llmcx.huggingface.config import SCALES, Config
-from llmcx.model.spec import FFN, Attention, Gated, Layers, ModelSpec, Norm, Plain
+from llmcx.model.spec import FFN, Attention, Embedding, Gated, Layers, ModelSpec, Norm, Plain
 
 POST = ("attention_out", "ffn_out")  # norms on the way out of a part, not in
 
@@ -75,7 +76,21 @@ def llama(c: Config) -> ModelSpec:
     return uniform(c, heads(c, bias=c.flag("attention_bias")), gated(c, bias=c.flag("mlp_bias")))
 
 
-@family("mistral", "ministral3", "phi3")
+@family("mllama_text_model")
+def mllama(c: Config) -> ModelSpec:
+    """LLaMA in which some layers meet an image in place of the tokens before, behind two gates; 8 rows of the table are no
+    words.
+    """
+    n, crossed = layer_count(c), c.list("cross_attention_layers")
+    crossed = [*range(3, 39, 5)] if crossed is None else crossed
+    mixer, ffn = heads(c), gated(c)
+    cross = replace(mixer, rope=False, qk_norm="head", scalars=2)
+    plain, seeing = Layers(1, mixer, ffn), Layers(1, None, ffn, cross, norms=("cross_attention", "ffn"))
+    order = in_order((at in crossed for at in range(n)), lambda sees: seeing if sees else plain)
+    return model(c, decoder=order, norm=RMS, embedding=Embedding(c.size("vocab_size"), spare=8))
+
+
+@family("mistral", "ministral3", "phi3", "phi4_multimodal")
 def mistral(c: Config) -> ModelSpec:
     """LLaMA without biases, every layer with the same sliding window if there is one."""
     for key in ("attention_bias", "mlp_bias", "lm_head_bias"):
@@ -90,28 +105,36 @@ def ministral(c: Config) -> ModelSpec:
     return windowed(c, heads(c), gated(c), None)
 
 
-@family("qwen2", "qwen2_vl_text", "qwen2_5_vl_text")
+@family("qwen2", "qwen2_vl_text", "qwen2_5_vl_text", "qwen2_5_omni_text")
 def qwen2(c: Config) -> ModelSpec:
     """Biases on queries, keys and values; an optional window above max_window_layers."""
     if c.data.get("dual_chunk_attention_config"):
         c.notes.append("dual_chunk_attention_config is not applied: eager code multiplies every pair")
     c.ignore("dual_chunk_attention_config")
-    return _qwen(c, heads(c, bias=True, out_bias=False))
+    return qwen_layers(c, heads(c, bias=True, out_bias=False))
 
 
-@family("qwen3", "qwen3_vl_text")
+@family("qwen3", "qwen3_vl_text", "sdar")
 def qwen3(c: Config) -> ModelSpec:
     """A norm over each head of the queries and keys, always."""
     c.ignore("use_qk_norm")
-    return _qwen(c, heads(c, bias=c.flag("attention_bias"), qk_norm="head"))
+    if c.model_type == "sdar":
+        c.ignore(*SDAR)
+        c.notes.append("the tokens of a block are unmasked together: a step is counted a token, as one after the other")
+    return qwen_layers(c, heads(c, bias=c.flag("attention_bias"), qk_norm="head"))
 
 
-def _qwen(c: Config, mixer: Attention) -> ModelSpec:
+SDAR = ("block_size", "debug", "fuse_cross_entropy", "mask_token_id", "micro_forward", "skip_checkpoint", "use_deepep", "ep_size")
+"""Keys of a model that draws blocks of tokens, whose layers are Qwen3's."""
+
+
+def qwen_layers(c: Config, mixer: Attention, stack: str = "decoder") -> ModelSpec:
+    """Qwen's decoder, or the same layers without a mask: a window, if it is used, from max_window_layers on."""
     size = c.optional("sliding_window") if c.flag("use_sliding_window") else None
     first = c.size("max_window_layers", 0) if c.has("max_window_layers") else 0
     c.expect("use_mrope", False)
     c.ignore("sliding_window")
-    return with_window(c, mixer, gated(c), size, lambda i: i >= first)
+    return with_window(c, mixer, gated(c), size, lambda i: i >= first, stack=stack)
 
 
 @family("olmo")
@@ -165,7 +188,7 @@ def glm(c: Config) -> ModelSpec:
     return uniform(c, heads(c, bias=c.flag("attention_bias"), out_bias=False), gated(c))
 
 
-@family("glm4", "glm4v_text")
+@family("glm4", "glm4v_text", "glm_ocr_text")
 def glm4(c: Config) -> ModelSpec:
     """GLM with norms after each part too; beside images, always with the biases."""
     bias = c.model_type == "glm4v_text" or c.flag("attention_bias")
@@ -234,7 +257,7 @@ def apertus(c: Config) -> ModelSpec:
     return uniform(c, heads(c, bias=c.flag("attention_bias"), qk_norm="head"), ffn)
 
 
-@family("ernie4_5")
+@family("ernie4_5", "paddleocr_vl_text")
 def ernie(c: Config) -> ModelSpec:
     """LLaMA with one switch for all biases."""
     bias = c.flag("use_bias")

@@ -60,6 +60,22 @@ def after(c: Config, first: int) -> list[bool]:
     return [i >= first for i in range(layer_count(c))]
 
 
+def dense_first(c: Config, n: int) -> list[bool]:
+    """Which layers have experts: mlp_layer_types, else those after the first that moe_layer_freq names, or every so many."""
+    kinds = layer_types(c, "mlp_layer_types", ("dense", "sparse"), n)
+    first = c.size("first_k_dense_replace", 0) if "first_k_dense_replace" in c.data else 1
+    every = c.data.get("moe_layer_freq", 1)
+    c.ignore("first_k_dense_replace", "moe_layer_freq")
+    if kinds:
+        return [kind == "sparse" for kind in kinds]
+    if isinstance(every, list):
+        if len(every) < n or not set(every) <= {0, 1}:
+            raise c.wrong("moe_layer_freq", every, f"a whole number, or 0 or 1 for each of {n} layers")
+        return [i >= first and bool(every[i]) for i in range(n)]
+    step = c.size("moe_layer_freq") if "moe_layer_freq" in c.data else 1
+    return [i >= first and i % step == 0 for i in range(n)]
+
+
 def windowed(mixer: Attention, size: int | None, local: list[bool], rope: bool = True) -> list[Mixer]:
     """``mixer`` with a window where ``local``, elsewhere with none, and then rotary positions only with ``rope``."""
     kinds = {True: replace(mixer, core=window(size)), False: replace(mixer, rope=rope)}
@@ -108,7 +124,7 @@ def qwen2_moe(c: Config) -> ModelSpec:
     return model(c, decoder=with_experts(windowed(mixer, size, local), moe, gated(c), qwen_sparse(c)), norm=RMS)
 
 
-@family("qwen3_moe", "qwen3_vl_moe_text")
+@family("qwen3_moe", "qwen3_vl_moe_text", "qwen3_omni_moe_text")
 def qwen3_moe(c: Config) -> ModelSpec:
     """A norm on each head's queries and keys; no shared expert; a window, if it is used, in all layers."""
     key = "num_local_experts" if "num_local_experts" in c.data else "num_experts"
@@ -138,11 +154,13 @@ def latent(c: Config, **more: Any) -> MLA:
     return MLA(n, *sizes, c.optional("q_lora_rank"), c.flag("attention_bias"), **more)
 
 
-@family("deepseek_v2", "deepseek_v3", "deepseek_v32")
+@family("deepseek_v2", "deepseek_v3", "deepseek_v32", "kimi_k2")
 def deepseek(c: Config) -> ModelSpec:
     """Latent attention; dense first layers, then many small experts beside shared ones. V3.2 adds an indexer."""
     c.expect("moe_layer_freq", 1)
     no_mtp(c, "num_mtp_layers", "num_nextn_predict_layers")
+    if c.data.get("use_mla") is False:
+        return without_latent(c)
     first = c.size("first_k_dense_replace", 0)
     index, sparse = {}, after(c, first)
     if c.model_type == "deepseek_v32":
@@ -153,6 +171,24 @@ def deepseek(c: Config) -> ModelSpec:
     bias = c.flag("mlp_bias") if c.model_type == "deepseek_v2" else False
     moe = experts(c, "n_routed_experts", shared=shared(c, "n_shared_experts", "moe_intermediate_size", bias))
     return model(c, decoder=with_experts(repeat(latent(c, **index)), moe, gated(c, bias=bias), sparse), norm=RMS)
+
+
+@family("deepseek")
+def deepseek_moe(c: Config) -> ModelSpec:
+    """DeepSeekMoE, the first: LLaMA's attention; dense first layers, then many small experts beside shared ones."""
+    c.expect("moe_layer_freq", 1)
+    moe = experts(c, "n_routed_experts", shared=shared(c, "n_shared_experts", "moe_intermediate_size"))
+    mixer, sparse = heads(c, bias=c.flag("attention_bias")), after(c, c.size("first_k_dense_replace", 0))
+    return model(c, decoder=with_experts(repeat(mixer), moe, gated(c), sparse), norm=RMS)
+
+
+def without_latent(c: Config) -> ModelSpec:
+    """DeepSeek-V2 with the attention of the first, which its own code builds and transformers does not (DeepSeek-OCR)."""
+    c.ignore("use_mla", "kv_lora_rank", "q_lora_rank", "qk_nope_head_dim", "v_head_dim", "mlp_bias", "lm_head", "rm_head")
+    c.ignore("qk_rope_head_dim", "head_dim")
+    c.data.pop("head_dim", None)
+    c.notes.append("use_mla=false: attention without a latent, as the release's own code builds it and transformers does not")
+    return deepseek_moe(c)
 
 
 @family("glm_moe_dsa")
@@ -187,13 +223,6 @@ def indexers(c: Config, n: int) -> list[bool]:
     if not isinstance(stated, list) or len(stated) != n or stated[:1] != ["full"] or not set(stated) <= {"full", "shared"}:
         raise c.wrong("indexer_types", stated, f"{n} of full and shared, the first of them full")
     return [kind == "full" for kind in stated]
-
-
-@family("kimi_k2")
-def kimi_k2(c: Config) -> ModelSpec:
-    """DeepSeek-V3 under a name that transformers does not know: released files name its class."""
-    c.assume("deepseek_v3")
-    return deepseek(c)
 
 
 @family("glm4_moe_lite")
@@ -347,7 +376,7 @@ def llama4(c: Config) -> ModelSpec:
     return model(c, decoder=with_experts([mixers[kind] for kind in kinds], moe, dense, sparse), norm=RMS)
 
 
-@family("hunyuan_v1_moe")
+@family("hunyuan_v1_moe", "hunyuan")
 def hunyuan_moe(c: Config) -> ModelSpec:
     """A norm on each head's queries and keys; experts and one shared block, all of intermediate_size."""
     n, top_k = layer_count(c), c.get("moe_topk")

@@ -1,8 +1,7 @@
 """What weight files store: tensors, elements and bytes per number format, read from the headers alone.
 
 Safetensors: 8 bytes of header length, then JSON {name: {dtype, shape, data_offsets}}, the tensors side by side without a gap.
-GGUF (versions 2 and 3): magic, counts, typed key-value pairs, then name, dims, type and offset of each tensor, each starting at
-the next multiple of the alignment. Both as their reference readers check them: safetensors/src/tensor.rs of
+GGUF is read by :mod:`llmcx.huggingface.gguf`. Both as their reference readers check them: safetensors/src/tensor.rs of
 huggingface/safetensors, ggml/src/gguf.cpp of ggml-org/llama.cpp. No tensor is read, and no length that a header claims is
 believed further than the file is long, so a corrupt file costs an error and never memory.
 """
@@ -11,7 +10,6 @@ from __future__ import annotations
 
 import json
 import re
-import struct
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from math import prod
@@ -19,7 +17,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypedDict
 
 from llmcx.errors import InputError
-from llmcx.formats.gguf import BLOCKS
+from llmcx.huggingface.gguf import File as File
+from llmcx.huggingface.gguf import tensors_of
+from llmcx.huggingface.gguf import wrong as wrong
 
 SAFETENSORS_BITS = {
     **dict.fromkeys(("F64", "I64", "U64", "C64"), 64),
@@ -31,31 +31,9 @@ SAFETENSORS_BITS = {
 }
 """Bits per element of the safetensors format's dtypes."""
 
-_NUMBERED = {
-    0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 6: "Q5_0", 7: "Q5_1", 8: "Q8_0", 9: "Q8_1", 10: "Q2_K", 11: "Q3_K",
-    12: "Q4_K", 13: "Q5_K", 14: "Q6_K", 15: "Q8_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S",
-    20: "IQ4_NL", 21: "IQ3_S", 22: "IQ2_S", 23: "IQ4_XS", 24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64",
-    29: "IQ1_M", 30: "BF16", 34: "TQ1_0", 35: "TQ2_0", 39: "MXFP4", 40: "NVFP4", 41: "Q1_0", 42: "Q2_0",
-}  # fmt: skip
-GGUF_TYPES = {number: (name, BLOCKS[name].elements, BLOCKS[name].bytes) for number, name in _NUMBERED.items()}
-"""GGUF tensor type -> name, elements per block, bytes per block (ggml/include/ggml.h, and GGML_QUANT_SIZES in
-gguf-py/gguf/constants.py of ggml-org/llama.cpp). Types 4, 5, 31-33 and 36-38 are withdrawn.
-"""
-
 MAX_HEADER = 100_000_000  # the safetensors reference implementation's own limit
-MAX_ITEMS = 1_000_000  # tensors, keys, or strings in all arrays: the largest vocabularies have some 800,000 tokens and merges
-_FIXED = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}  # GGUF value type -> bytes
-_U32, _STRING, _ARRAY = 4, 8, 9
 INDEX = "model.safetensors.index.json"
 _SHARD = re.compile(r"(.*)-(\d{1,9})-of-(\d{1,9})\.[a-z]+")
-
-
-class File(NamedTuple):
-    """A file of weights: its name as an error says it, its bytes, and how it is opened."""
-
-    name: str
-    size: int
-    open: Callable[[], BinaryIO]
 
 
 class Tensor(NamedTuple):
@@ -99,10 +77,6 @@ def summed(count: int, found: Iterator[Tensor]) -> Stored:
         row["elements"] += tensor.elements
         row["bytes"] += tensor.bytes
     return Stored(count, n, elements, size, by_dtype)
-
-
-def wrong(path: str, what: str) -> InputError:
-    return InputError(f"{path} {what}", field="weights", value=path)
 
 
 def choose(root: str, names: Collection[str], index: Callable[[], str]) -> list[str]:
@@ -161,7 +135,10 @@ def tensors(of: File) -> Iterator[Tensor]:
             if not magic:
                 raise wrong(of.name, "is empty")
             file.seek(0)
-            yield from _gguf(of, file) if magic == b"GGUF" else _safetensors(of, file)
+            if magic == b"GGUF":
+                yield from (Tensor(each.name, each.dtype, each.elements, each.bytes) for each in tensors_of(of, file))
+            else:
+                yield from _safetensors(of, file)
     except OSError as error:
         raise wrong(of.name, f"cannot be read: {error.strerror or type(error).__name__}") from None
 
@@ -214,103 +191,3 @@ def _entry(path: str, name: str, entry: Any) -> tuple[int, int, int]:
     if end - begin != -(-count * bits // 8):
         raise wrong(path, f"is corrupt: tensor {name[:60]!r} of {count:,} {entry['dtype']} takes {end - begin:,} bytes")
     return count, begin, end
-
-
-class _Reader:
-    """Little-endian reads that never pass the end of the file."""
-
-    def __init__(self, of: File, file: BinaryIO) -> None:
-        self.path, self.file, self.size = of.name, file, of.size
-        self.left, self.items = self.size, 0
-
-    def take(self, count: int) -> bytes:
-        self._spend(count)
-        return self.file.read(count)
-
-    def skip(self, count: int) -> None:
-        self._spend(count)
-        self.file.seek(count, 1)
-
-    def _spend(self, count: int) -> None:
-        if count > self.left:
-            raise wrong(self.path, "is cut off or corrupt: its header claims more than the file holds")
-        self.left -= count
-
-    def u32(self) -> int:
-        return int(struct.unpack("<I", self.take(4))[0])
-
-    def u64(self) -> int:
-        return int(struct.unpack("<Q", self.take(8))[0])
-
-    def name(self) -> bytes:
-        """A key or a tensor's name: its first bytes, which tell it apart."""
-        length = self.u64()
-        start = self.take(min(length, 64))
-        self.skip(length - len(start))
-        return start
-
-    def value(self, kind: int, depth: int = 0) -> None:
-        """Pass over a value of a GGUF type."""
-        if kind in _FIXED:
-            self.skip(_FIXED[kind])
-        elif kind == _STRING:
-            self.skip(self.u64())
-        elif kind == _ARRAY and depth < 4:
-            inner, count = self.u32(), self.u64()
-            if inner in _FIXED:
-                self.skip(_FIXED[inner] * count)
-                return
-            self.items += count
-            if self.items > MAX_ITEMS:
-                raise wrong(self.path, f"is corrupt: its arrays claim {self.items:,} values")
-            for _ in range(count):
-                self.value(inner, depth + 1)
-        else:
-            raise wrong(self.path, f"is corrupt: it has a value of the unknown type {kind}")
-
-
-def _gguf(of: File, file: BinaryIO) -> Iterator[Tensor]:
-    path, reader = of.name, _Reader(of, file)
-    reader.skip(4)
-    version = reader.u32()
-    if version not in (2, 3):
-        raise wrong(path, f"is GGUF version {version}, but must be 2 or 3 (and little-endian)")
-    tensors, pairs = reader.u64(), reader.u64()
-    if max(tensors, pairs) > MAX_ITEMS:
-        raise wrong(path, f"is corrupt: it claims {tensors:,} tensors and {pairs:,} keys")
-    alignment = 32
-    for _ in range(pairs):
-        key, kind = reader.name(), reader.u32()
-        if key == b"general.alignment" and kind == _U32:
-            alignment = reader.u32()
-        else:
-            reader.value(kind)
-    if alignment & (alignment - 1) or not alignment:
-        raise wrong(path, f"is corrupt: its alignment is {alignment:,}, not a power of 2")
-    end = padded = 0
-    for _ in range(tensors):
-        name, (count, dtype, taken), offset = reader.name(), _tensor(reader), reader.u64()
-        if offset != padded:
-            raise wrong(path, f"is corrupt: tensor {name!r} starts at byte {offset:,} of the data, not at {padded:,}")
-        end = offset + taken
-        padded = -(-end // alignment) * alignment
-        yield Tensor(name.decode("utf-8", "replace"), dtype, count, taken)
-    data = reader.size - -(-(reader.size - reader.left) // alignment) * alignment
-    if tensors and end > data:
-        raise wrong(path, f"is cut off: its tensors end at byte {end:,} of the data, the file at {max(data, 0):,}")
-
-
-def _tensor(reader: _Reader) -> tuple[int, str, int]:
-    """Elements, type and bytes of a tensor."""
-    n_dims = reader.u32()
-    if n_dims > 4:
-        raise wrong(reader.path, f"is corrupt: it has a tensor of {n_dims:,} dimensions")
-    dims = [reader.u64() for _ in range(n_dims)]
-    kind = reader.u32()
-    if kind not in GGUF_TYPES:
-        raise wrong(reader.path, f"has a tensor of the GGUF type {kind}, which llmcx does not know")
-    dtype, block, size = GGUF_TYPES[kind]
-    count, row = prod(dims), dims[0] if dims else 1
-    if row % block:
-        raise wrong(reader.path, f"is corrupt: it has a {dtype} tensor with rows of {row:,} elements, not a multiple of {block}")
-    return count, dtype, count // block * size

@@ -1,4 +1,5 @@
-"""What Gemma 3n and 4 add to a decoder: parts that every layer has alike, and that begin or end outside the layers.
+"""What stands beside the layers: parts that all layers have alike (Gemma 3n and 4, DeepSeek-V4), further tables, what draft
+models add, weights that nothing runs.
 
 They are NamedTuples, which cost a fifth of a dataclass at start-up; the model that takes one in checks it (:func:`check`).
 """
@@ -6,12 +7,16 @@ They are NamedTuples, which cost a fifth of a dataclass at start-up; the model t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal, NamedTuple, Union
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union, cast
 
-from llmcx.errors import check_sizes
+from llmcx.errors import check_size, check_sizes
 from llmcx.model.ffn import Activation
+from llmcx.model.norm import Norm
 from llmcx.model.run import LayerRun
-from llmcx.ops.op import TOKENS, Op, Saved
+from llmcx.ops.op import TOKENS, WHOLE, Op, Saved
+
+if TYPE_CHECKING:
+    from llmcx.model.spec import ModelSpec
 
 
 class PerLayer(NamedTuple):
@@ -90,10 +95,191 @@ class Laurel(NamedTuple):
         yield where._replace(role="residual").op("residual", "residual", elements=where.tokens * where.d_model, cut=TOKENS)
 
 
-Extra = Union[PerLayer, AltUp, Laurel]
-EXTRAS: dict[str, Any] = {"per_layer": PerLayer, "altup": AltUp, "laurel": Laurel}
+class HyperConnections(NamedTuple):
+    """``streams`` copies of the residual stream; before each part their weighted mean, after it a mixture of them all (without
+    ``mixing``: themselves), with weights that depend on the token (Zhu et al. 2024, arXiv:2409.19606; as DeepSeek-V4 and Hy 4
+    constrain them).
+    """
+
+    streams: int
+    mixing: bool = True
+    type: Literal["hyper_connections"] = "hyper_connections"
+
+    def outside(self, at: LayerRun) -> Iterator[Op]:
+        """The mean of the streams that the final norm reads."""
+        yield from self._weights(at, "hyper.head", self.streams, 1)
+
+    def inside(self, where: LayerRun) -> Iterator[Op]:
+        """Before and after the mixer, before and after the feed-forward."""
+        n, d, streams = where.tokens, where.d_model, self.streams
+        for part in ("attention", "ffn"):
+            count = (2 + (streams if self.mixing else 0)) * streams
+            yield from self._weights(where, f"hyper.{part}", count, 3 if self.mixing else 2)
+            if self.mixing:
+                kept = Saved("streams and weights", n * streams * (d + streams))
+                name = f"hyper.{part}.mixture"
+                yield where.op(name, "matmul", kept, batch=n, m=streams, k=streams, n=d, weight=0, cut=TOKENS)
+            yield where.op(f"hyper.{part}.sum", "residual", elements=n * streams * d, cut=TOKENS)
+
+    def _weights(self, where: LayerRun, name: str, count: int, scales: int) -> Iterator[Op]:
+        """``count`` weights of a token from all its streams, and the streams' mean by the first of them."""
+        wide = self.streams * where.d_model
+        yield where.norm(f"{name}.norm", Norm("rmsnorm", scale=False), wide)
+        yield where.linear(f"{name}.weights", wide, count, cut=TOKENS)
+        yield where.op(f"{name}.base", "vector", size=count + scales, cut=TOKENS)
+        elements = where.tokens * wide
+        yield where.op(f"{name}.mean", "product", Saved("streams", elements), elements=elements, cut=TOKENS)
+
+
+class GatedResidual(NamedTuple):
+    """``streams`` copies of the residual stream, of which each part reads a mean, weighed channel by channel through a bottleneck
+    of ``rank``, and writes to all by a number each (Qwen4-Exp). The streams' norm is the part's, and after the last layer the
+    final one.
+    """
+
+    streams: int
+    rank: int
+    type: Literal["gated_residual"] = "gated_residual"
+
+    def outside(self, at: LayerRun) -> Iterator[Op]:
+        """The mean that the head reads."""
+        yield from self._mean(at, "residual.final")
+
+    def inside(self, where: LayerRun) -> Iterator[Op]:
+        """Before and after the mixer, before and after the feed-forward."""
+        elements = where.tokens * self.streams * where.d_model
+        for part in ("attention", "ffn"):
+            yield from self._mean(where, f"residual.{part}")
+            wide = self.streams * where.d_model
+            yield where.linear(f"residual.{part}.inject", wide, self.streams, saves=False, cut=TOKENS)
+            kept = Saved("what is written, and the weights", where.tokens * (where.d_model + self.streams))
+            yield where.op(f"residual.{part}.sum", "residual", kept, elements=2 * elements, cut=TOKENS)
+
+    def _mean(self, where: LayerRun, name: str) -> Iterator[Op]:
+        wide, n = self.streams * where.d_model, where.tokens
+        norm = where.spec.norm
+        yield where.norm(f"{name}.norm", norm, where.d_model, n * self.streams, self.streams)
+        yield where.linear(f"{name}.down", wide, self.rank, cut=TOKENS)
+        yield where.op(f"{name}.activation", "silu", Saved("activation", n * self.rank), elements=n * self.rank, cut=TOKENS)
+        yield where.linear(f"{name}.up", self.rank, wide, cut=TOKENS)
+        yield where.op(f"{name}.gate", "sigmoid", Saved("gate", n * wide), elements=n * wide, cut=TOKENS)
+        yield where.op(f"{name}.mean", "product", elements=n * wide, cut=TOKENS)
+
+
+class Tables(NamedTuple):
+    """Further tables that each token looks up, of ``rows`` rows each: ERNIE's tasks, LayoutLM's places on a page, RoFormer's
+    sines, as wide as a head (``width``).
+    """
+
+    rows: tuple[int, ...]
+    width: int | None = None
+    type: Literal["tables"] = "tables"
+
+    def outside(self, at: LayerRun) -> Iterator[Op]:
+        """A row of each table for each token."""
+        embedding = cast("ModelSpec", at.spec).embedding  # a tower has no tables of tokens
+        width = self.width or embedding.width or at.d_model
+        n, indices = at.tokens, Saved("indices", at.tokens, "int64")
+        for rows in self.rows:
+            yield at.op("embedding.tables", "lookup", indices, tokens=n, rows=rows, width=width, cut=WHOLE)
+
+    def inside(self, where: LayerRun) -> Iterator[Op]:
+        """Nothing."""
+        yield from ()
+
+
+class Drafting(NamedTuple):
+    """What a draft model has of its own around its layers: a projection of ``states`` states of its target, ``width`` wide each
+    (Li et al. 2025, arXiv:2503.01840, sec. 3), with a norm after it (``normed``, DFlash) or a learned state for what is masked
+    (``masked``, P-EAGLE). ``markov`` is the rank of a bias from the token before to the next, and ``confidence`` tells whether a
+    draft will be accepted, from the state and that bias's (DSpark).
+    """
+
+    states: int
+    width: int
+    normed: bool = False
+    masked: bool = False
+    markov: int = 0
+    confidence: bool = False
+    type: Literal["drafting"] = "drafting"
+
+    def outside(self, at: LayerRun) -> Iterator[Op]:
+        """The projection and what goes with it; the heads beside the head."""
+        n, wide, vocab = at.tokens, self.states * self.width, cast("ModelSpec", at.spec).embedding.vocab
+        yield at.linear("draft.states", wide, at.d_model)
+        if self.normed:
+            yield at.norm("norm.states", at.spec.norm, at.d_model)
+        if self.masked:
+            yield at.op("draft.masked", "vector", size=wide)
+        last = at._replace(role="head_transform")
+        if self.markov:
+            yield last.op("head.markov", "lookup", Saved("indices", n, "int64"), tokens=n, rows=vocab, width=self.markov)
+            yield last.linear("head.markov.up", self.markov, vocab)
+        if self.confidence:
+            yield last.linear("head.confidence", at.d_model + self.markov, 1, True)
+
+    def inside(self, where: LayerRun) -> Iterator[Op]:
+        """Nothing."""
+        yield from ()
+
+
+class Idle(NamedTuple):
+    """So many weights that the model holds and no pass meets: ESM's contact head."""
+
+    size: int
+    type: Literal["idle"] = "idle"
+
+    def outside(self, at: LayerRun) -> Iterator[Op]:
+        """Once, as a vector."""
+        yield at.op("idle", "vector", size=self.size, used=0, cut=WHOLE)
+
+    def inside(self, where: LayerRun) -> Iterator[Op]:
+        """Nothing."""
+        yield from ()
+
+
+class ResidualAttention(NamedTuple):
+    """Attention over depth in place of the residual sum (Kimi K3): before each part of a layer, and at the end, a token's states
+    at the start of every block of ``block`` layers and its sum since are mixed by a softmax of normalised states times a vector.
+    """
+
+    block: int
+    type: Literal["residual_attention"] = "residual_attention"
+
+    def met(self, layers: int) -> int:
+        """How many states are mixed, over all parts of all layers: the first part of the first layer has nothing to mix.
+
+        >>> ResidualAttention(2).met(3)  # 2 before the first feed-forward, then 2 and 2, then 2 and 3, and 3 at the end
+        14
+        """
+        inside = sum((i - 1) // self.block + 2 + i // self.block + 2 for i in range(1, layers))
+        return inside + 2 + (layers - 1) // self.block + 2
+
+    def outside(self, at: LayerRun) -> Iterator[Op]:
+        """All of them at once, since layers differ by what came before: norm, scores, softmax, mixture."""
+        layers, d, n = at.spec.n_layers, at.d_model, at.tokens
+        met, vectors = n * self.met(layers), 2 * layers + 1
+        at = at._replace(role="extra")
+        yield at.norm("norm.depth", at.spec.norm, d, met, vectors)
+        kept = Saved("states at the start of each block", n * -(-layers // self.block) * d)
+        yield at.op("depth.scores", "matmul", kept, batch=1, m=met, k=d, n=1, weight=vectors * d)
+        yield at.op("depth.softmax", "softmax", Saved("probabilities", met, "fp32"), elements=met)
+        yield at.op("depth.mixture", "matmul", batch=n, m=1, k=self.met(layers), n=d, weight=0)
+
+    def inside(self, where: LayerRun) -> Iterator[Op]:
+        """Nothing."""
+        yield from ()
+
+
+Extra = Union[PerLayer, AltUp, Laurel, HyperConnections, GatedResidual, Tables, Idle, Drafting, ResidualAttention]
+EXTRAS: dict[str, Any] = {"per_layer": PerLayer, "altup": AltUp, "laurel": Laurel, "hyper_connections": HyperConnections}
+EXTRAS |= {"gated_residual": GatedResidual, "tables": Tables, "idle": Idle, "drafting": Drafting}
+EXTRAS |= {"residual_attention": ResidualAttention}
 
 
 def check(extra: Extra) -> None:
     """Raises InputError where a size of ``extra`` is none."""
-    check_sizes(extra, *(name for name in ("vocab", "width", "streams", "rank") if name in extra._fields))
+    for rows in extra.rows if isinstance(extra, Tables) else ():
+        check_size("rows", rows)
+    sizes = ("vocab", "width", "streams", "rank", "size", "states", "block")
+    check_sizes(extra, *(name for name in sizes if name in extra._fields))

@@ -11,7 +11,7 @@ from llmcx.model.norm import Norm
 from llmcx.model.run import LayerRun
 from llmcx.ops.op import TOKENS, Cut, Op, Saved
 
-Activation = Literal["relu", "relu2", "xielu", "gelu", "gelu_new", "gelu_tanh", "silu"]
+Activation = Literal["relu", "relu2", "xielu", "gelu", "gelu_new", "gelu_tanh", "quick_gelu", "silu", "situ"]
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,15 @@ class Plain:
 
 @dataclass(frozen=True)
 class Gated:
-    """Three matrices: act(x W_gate) * (x W_up), then W_down (Shazeer 2020, arXiv:2002.05202)."""
+    """Three matrices: act(x W_gate) * (x W_up), then W_down (Shazeer 2020, arXiv:2002.05202), whose bias is ``down_bias`` if that
+    is not as the others'; an RMS norm before the last one with ``inner_norm`` (BitNet).
+    """
 
     d_ff: int
     bias: bool = False
     activation: Activation = "silu"
+    inner_norm: bool = False
+    down_bias: bool | None = None
     type: Literal["gated"] = "gated"
 
     def __post_init__(self) -> None:
@@ -60,7 +64,10 @@ class Gated:
         yield _activation(where, name, self.activation, n * self.d_ff, columns)._replace(joined=True)
         factors = Saved("both factors", 2 * n * self.d_ff)
         yield where.op(f"{name}.product", "product", factors, elements=n * self.d_ff, cut=columns)
-        yield where.linear(f"{name}.down", self.d_ff, where.d_model, self.bias, reads="activated", cut=rows, **of)
+        if self.inner_norm:
+            yield where.norm(f"{name}.norm", Norm("rmsnorm"), self.d_ff, n, cut=columns)
+        bias = self.bias if self.down_bias is None else self.down_bias
+        yield where.linear(f"{name}.down", self.d_ff, where.d_model, bias, reads="activated", cut=rows, **of)
 
 
 def _shares(where: LayerRun, d_ff: int, tokens: int, copies: int, used: int) -> tuple[Cut, Cut, dict[str, Any]]:
@@ -73,7 +80,7 @@ def _shares(where: LayerRun, d_ff: int, tokens: int, copies: int, used: int) -> 
 
 def _activation(where: LayerRun, name: str, kind: Activation, elements: int, cut: Cut) -> Op:
     """ReLU's output is the next matmul's kept input; fused ones keep their input; gelu_new, written in Python, four tensors."""
-    tensors = {"relu": 0, "relu2": 1, "gelu_new": 4}.get(kind, 1)
+    tensors = {"relu": 0, "relu2": 1, "gelu_new": 4, "quick_gelu": 2}.get(kind, 1)
     saved = (Saved("activation", tensors * elements),) if tensors else ()
     return where.op(f"{name}.activation", kind, *saved, elements=elements, cut=cut)
 
@@ -82,14 +89,16 @@ def _activation(where: LayerRun, name: str, kind: Activation, elements: int, cut
 class MoE:
     """A router that sends each token to ``top_k`` of ``n_experts`` experts, beside an always-on ``shared`` one.
 
-    ``shared_gate`` weighs the shared expert by a number per token (Qwen2-MoE). ``latent`` puts the routed experts between
-    a projection down to that width and one up (Nemotron-H), with biases if ``latent_bias``.
+    ``shared_gate`` weighs the shared expert by a number per token (Qwen2-MoE); ``shared_scores`` further outputs of the router
+    do (Inkling). ``latent`` puts the routed experts between a projection down to that width and one up (Nemotron-H), with biases
+    if ``latent_bias`` and a norm before the second if ``latent_norm`` (Kimi K3).
 
     ``capacity_factor`` bounds an expert's tokens per batch (Fedus et al. 2021, arXiv:2101.03961, eq. 3); None means that
     no token is dropped. ``correction`` is a learned number per expert that only steers the choice (ERNIE 4.5) or scales its
-    output (Gemma 4), whose router has a norm before it (``router_norm``).
-    ``every_expert``: transformers' eager code multiplies every token with every expert and throws the rest away (Llama 4), which
-    no engine does; a run counts that only where it asks for it.
+    output (Gemma 4), whose router has a norm before it (``router_norm``). ``out_bias`` is added to their sum (JetMoE).
+    ``idle_experts`` are further ones that hand on their input; transformers gives them first matrices all the same, which nobody
+    reads (LongCat-Flash). ``every_expert``: transformers' eager code multiplies every token with every expert and throws the rest
+    away (Llama 4), which no engine does; a run counts that only where it asks for it.
     """
 
     n_experts: int
@@ -100,8 +109,12 @@ class MoE:
     shared_gate: bool = False
     latent: int | None = None
     latent_bias: bool = False
+    latent_norm: bool = False
     capacity_factor: float | None = None
     correction: bool = False
+    shared_scores: int = 0
+    out_bias: bool = False
+    idle_experts: int = 0
     every_expert: bool = False
     router_norm: bool = False
     type: Literal["moe"] = "moe"
@@ -129,7 +142,8 @@ class MoE:
             yield router.norm("moe.router_norm", Norm("rmsnorm"), where.d_model)
         # The router's input is also the shared expert's, and kept once.
         saves, biased = self.shared is None, self.router_bias
-        yield router.linear("moe.router", where.d_model, self.n_experts, biased, saves=saves, reads="normed", cut=TOKENS)
+        scored = self.n_experts + self.idle_experts + self.shared_scores
+        yield router.linear("moe.router", where.d_model, scored, biased, saves=saves, reads="normed", cut=TOKENS)
         chosen = n * self.top_k
         routing = (
             Saved("router probabilities", n * self.n_experts, "fp32"),
@@ -147,11 +161,18 @@ class MoE:
         outputs = (Saved("experts' outputs, plain and weighted", 2 * chosen * inside.d_model), Saved("weights", chosen, "fp32"))
         yield router.op("moe.combine", "product", *outputs, elements=chosen * inside.d_model, cut=TOKENS)
         if self.latent is not None:
+            if self.latent_norm:
+                yield router.norm("moe.latent_norm", Norm("rmsnorm"), self.latent)
             yield router.linear("moe.latent_up", self.latent, where.d_model, self.latent_bias, reads="normed", cut=TOKENS)
         if self.shared is not None:
             yield from self.shared.ops(where._replace(role="shared_expert"), "moe.shared")
         if self.shared_gate:
             yield router.linear("moe.shared_gate", where.d_model, 1, saves=False, reads="normed", cut=TOKENS)
+        if self.out_bias:
+            yield router.op("moe.bias", "vector", size=where.d_model, cut=TOKENS)
+        if self.idle_experts:
+            size = self.idle_experts * 2 * where.d_model * self.expert.d_ff
+            yield where._replace(role="expert").op("moe.idle", "vector", size=size, used=0, cut=TOKENS)
         if self.correction:
             yield router.op("moe.correction", "vector", size=self.n_experts, cut=TOKENS)
 

@@ -7,10 +7,14 @@ transformers.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from math import isqrt
 
+from llmcx.model.cores import Chunked, Standard
 from llmcx.model.run import LayerRun, Run
-from llmcx.model.spec import Attention, Layers, ModelSpec, MoE
-from llmcx.ops.op import TOKENS, VOCAB, WHOLE, Dims, Op, Saved
+from llmcx.model.spec import Attention, Labels, Layers, ModelSpec, MoE, Tower
+from llmcx.model.tower import Piece
+from llmcx.ops.op import TOKENS, VOCAB, WHOLE, Dims, Op, Saved, is_core
 
 __all__ = ["Run", "lower"]
 
@@ -42,7 +46,7 @@ def lower(spec: ModelSpec, run: Run) -> list[Op]:
             continue
         decoding = stack == "decoder"
         q = run.seq if decoding else encoded
-        if spec.pad_to and q > spec.pad_above:
+        if spec.pad_to and not decoding and q > spec.pad_above:
             q = -(-q // spec.pad_to) * spec.pad_to
         kv = q + (run.past if decoding else 0)
         met = source if both else 0
@@ -53,9 +57,79 @@ def lower(spec: ModelSpec, run: Run) -> list[Op]:
             ops += (op._replace(copies=0, used=0) for op in made) if layers.reused else made
         if spec.final_norm:
             at = LayerRun(spec, run, run.batch, q, kv, met, decoding, f"{stack}.norm")
-            ops.append(at.norm("final_norm", spec.norm, spec.d_model, role="final_norm"))
+            ops.append(at.norm("final_norm", spec.final_norm_type or spec.norm, spec.d_model, role="final_norm"))
     ops += _head(spec, run, run.batch * out)
+    for tower in spec.towers:
+        ops += _tower(tower, run, encoded if both else 0)
     return ops
+
+
+def _tower(tower: Tower, run: Run, encoded: int) -> Iterator[Op]:
+    """A tower's ops, whose components begin with its name; a token of text meets none of its weights. What it makes are the
+    ``encoded`` tokens, where there is an encoder for them.
+    """
+    many = run.images if tower.fed == "image" else run.sounds
+    given = run.grid if tower.fed == "image" else (1, run.frames)
+    if encoded:
+        many, given = 1, (1, encoded * tower.per)
+    many = run.batch * many if run.encode else 0
+    standing = _standing(tower, given, tower.per)
+    tokens = standing + tower.added if tower.latents is None else tower.latents
+    source = standing + tower.added
+    at = LayerRun(tower, run, many, tokens, tokens, source, False, tower.name)
+
+    def met(piece: Piece) -> int:
+        """Tokens that a piece meets: as many as stand for patches or frames, or as the layers have."""
+        per = getattr(piece, "per", None)
+        if per is not None:
+            return many * _standing(tower, given, per)
+        return many * (standing if getattr(piece, "stem", False) else tokens)
+
+    def ops() -> Iterator[Op]:
+        for piece in tower.before:
+            yield from piece.ops(at, met(piece))
+        for name, layers in tower.kinds.items():
+            where = at._replace(group=name, times=layers.repeat)
+            yield from _windowed(layers, where, given) if _window(layers) else _layer(layers, where)
+            for piece in tower.inside:
+                yield from piece.ops(where, where.tokens)
+        for piece in tower.after:
+            yield from piece.ops(at, met(piece))
+
+    for op in ops():
+        if op.kind != "cache":  # what it makes stands among the model's tokens
+            yield op._replace(
+                component=f"{tower.name}.{op.component}", used=0, role="tower", grad=tower.grad, cut=op.cut or WHOLE
+            )
+
+
+def _window(layers: Layers) -> int:
+    """The side of the windows within which a tower's layer attends, in patches; 0 where it attends to all."""
+    core = layers.mixer.core if isinstance(layers.mixer, Attention) else None
+    return core.window if isinstance(core, Chunked) else 0
+
+
+def _windowed(layers: Layers, where: LayerRun, grid: tuple[int, int]) -> Iterator[Op]:
+    """A layer whose tokens meet those of their own square of patches; what is left at the edges makes smaller ones."""
+    assert isinstance(layers.mixer, Attention)
+    plain = replace(layers, mixer=replace(layers.mixer, core=Standard()))
+    yield from (op for op in _layer(plain, where) if not is_core(op) and op.kind not in ("softmax", "recompute"))
+    sides = [divmod(length, _window(layers)) for length in grid]
+    size = _window(layers)
+    for rows, many_rows in ((size, sides[0][0]), (sides[0][1], 1)):
+        for columns, many_columns in ((size, sides[1][0]), (sides[1][1], 1)):
+            if tokens := rows * columns * many_rows * many_columns:
+                area = rows * columns
+                inside = where._replace(batch=where.batch * (tokens // area), q=area, kv=area)
+                made = plain.mixer.ops(inside) if plain.mixer is not None else ()
+                yield from (op for op in made if is_core(op) or op.kind in ("softmax", "recompute"))
+
+
+def _standing(tower: Tower, given: tuple[int, int], per: int) -> int:
+    """Tokens that stand for ``per`` frames each, or for squares of ``per`` patches; what is left at the edges has none."""
+    rows, columns = given
+    side = isqrt(per)
+    return columns // per if tower.fed == "audio" else (rows // side) * (columns // side)
 
 
 def _embedding(spec: ModelSpec, run: Run, tokens: int, positions: int) -> Iterator[Op]:
@@ -63,23 +137,27 @@ def _embedding(spec: ModelSpec, run: Run, tokens: int, positions: int) -> Iterat
     part, width = spec.embedding, spec.embedding.width or spec.d_model
     at = LayerRun(spec, run, 1, tokens, tokens, 0, False, "embedding", role="positions")
     stacks = 2 if part.per_stack and spec.encoder and spec.decoder else 1
+    both = stacks == 2 and part.source_positions is None
     for leaf, rows, ids in (
-        ("tokens", part.vocab, tokens),
+        ("tokens", part.vocab + part.spare, tokens),
         ("positions", part.positions, positions),
+        ("source_positions", part.source_positions if spec.encoder else None, positions),
         ("types", part.types, tokens),
     ):
         if rows is not None:
             indices = Saved("indices", ids, "int64")
-            wide = spec.d_model if leaf == "positions" and part.positions_full else width
-            copies = part.token_tables if leaf == "tokens" else stacks if leaf == "positions" else 1
+            wide = spec.d_model if leaf != "tokens" and part.positions_full else width
+            tables = 0 if part.borrowed else part.token_tables
+            copies = tables if leaf == "tokens" else 2 if leaf == "positions" and both else 1
             dims: Dims = {"tokens": tokens, "rows": rows, "width": wide}
             table = at._replace(role="embedding") if leaf == "tokens" else at
             how = VOCAB if leaf == "tokens" else WHOLE
             yield table.op(f"embedding.{leaf}", "lookup", indices, copies=copies, used=copies, cut=how, **dims)
     if part.normed:
-        yield at._replace(times=stacks).norm("embedding.norm", spec.norm, width, cut=WHOLE)
+        wide = spec.d_model if part.positions_full else width
+        yield at._replace(times=stacks).norm("embedding.norm", spec.norm, wide, cut=WHOLE)
     if part.width is not None:
-        yield at.linear("embedding.projection", width, spec.d_model, part.projection_bias, cut=WHOLE)
+        yield at.linear("embedding.projection", width * part.neighbours, spec.d_model, part.projection_bias, cut=WHOLE)
 
 
 def _head(spec: ModelSpec, run: Run, tokens: int) -> Iterator[Op]:
@@ -89,10 +167,12 @@ def _head(spec: ModelSpec, run: Run, tokens: int) -> Iterator[Op]:
         one = LayerRun(spec, run, run.batch, 1, 1, 0, False, "head", role="head_transform")
         yield one.linear("pooler", spec.d_model, spec.d_model, True, saves=False, cut=WHOLE)._replace(grad=False)
         if part is not None and part.pair:
-            yield one.linear("head.pair", spec.d_model, 2, True, saves=False, cut=WHOLE)._replace(grad=False)
+            yield one.linear("head.pair", spec.d_model, part.pair, True, saves=False, cut=WHOLE)._replace(grad=False)
+    if spec.labels is not None:
+        yield from _labels(spec, spec.labels, run, run.batch if spec.labels.once else tokens)
     if part is None:
         return
-    width = spec.embedding.width or spec.d_model
+    width = part.width or spec.embedding.width or spec.d_model
     at = LayerRun(spec, run, 1, tokens, tokens, 0, False, "head", role="head_transform")
     last = at._replace(role="head")
     if part.discriminator:
@@ -107,9 +187,26 @@ def _head(spec: ModelSpec, run: Run, tokens: int) -> Iterator[Op]:
         yield at.norm("head.norm", spec.norm, width, cut=WHOLE)
     elif spec.embedding.width is not None:
         yield at.linear("head.projection", spec.d_model, width, spec.embedding.projection_bias, cut=WHOLE)
-    yield last.linear("head", width, spec.embedding.vocab, part.bias, tied=part.tied, cut=VOCAB)
+    outputs = part.outputs(spec.embedding.vocab)
+    own = max(width - (spec.embedding.width or spec.d_model), 0) if part.tied else 0
+    yield last.linear("head", width - own, outputs, part.bias, tied=part.tied, cut=VOCAB)
+    if own:
+        yield at.linear("head.rest", own, outputs, saves=False, cut=VOCAB)
     if part.second_bias:
         yield at.op("head.second_bias", "vector", size=spec.embedding.vocab, cut=VOCAB)
+
+
+def _labels(spec: ModelSpec, part: Labels, run: Run, tokens: int) -> Iterator[Op]:
+    """What stands before the labels, then so many numbers of each of ``tokens``."""
+    d, at = spec.d_model, LayerRun(spec, run, 1, tokens, tokens, 0, False, "head", role="head_transform")
+    if part.dense is not None:
+        yield at.linear("head.dense", d, d, part.dense_bias, cut=WHOLE)
+        yield at.op("head.activation", part.dense, Saved("activation", tokens * d), elements=tokens * d, cut=WHOLE)
+    if part.ffn is not None:
+        yield from part.ffn.ops(at, "head.ffn")
+    if part.normed:
+        yield at.norm("head.norm", spec.norm, d, cut=WHOLE)
+    yield at.linear("head.labels", d, part.numbers, part.bias, cut=WHOLE)
 
 
 def _layer(layers: Layers, where: LayerRun) -> Iterator[Op]:
@@ -117,8 +214,10 @@ def _layer(layers: Layers, where: LayerRun) -> Iterator[Op]:
     dropped = (Saved("dropout mask", where.tokens * where.d_model, "bool"),) if where.run.dropout else ()
     elements = where.tokens * where.d_model
     residual = where.op("residual", "residual", *dropped, elements=elements, cut=TOKENS, role="residual")
+    alone = layers.cross is not None and not where.source
     for norm in layers.norm_names:
-        yield where.norm(f"norm.{norm}", where.spec.norm, where.d_model, role="norm")
+        rows = 0 if alone and norm == "cross_attention" else None
+        yield where.norm(f"norm.{norm}", where.spec.norm, where.d_model, rows, role="norm")
     if layers.mixer is not None:
         yield from layers.mixer.ops(where)
         yield residual
@@ -126,8 +225,12 @@ def _layer(layers: Layers, where: LayerRun) -> Iterator[Op]:
         yield from layers.beside.ops(where._replace(role="beside"))
         yield residual
     if layers.cross is not None:
-        yield from layers.cross.ops(where._replace(role="cross"), "cross_attention", cross=True)
-        yield residual
+        crossed = layers.cross.ops(where._replace(role="cross"), "cross_attention", cross=True)
+        if alone:  # a decoder without its encoder has the weights, and does not run them
+            yield from (op._replace(dims=op.dims | {"tokens": 0}, saved=()) for op in crossed if op.kind == "linear")
+        else:
+            yield from crossed
+            yield residual
     if layers.ffn is not None:
         yield from layers.ffn.ops(where._replace(role="ffn"), "moe" if isinstance(layers.ffn, MoE) else "ffn")
         yield residual

@@ -9,6 +9,7 @@ from llmcx.ops.op import TOKENS, Cache, Cut, Dims, Op, Saved, op_of, saved_of
 if TYPE_CHECKING:
     from llmcx.model.norm import Norm
     from llmcx.model.spec import ModelSpec
+    from llmcx.model.tower import Tower
 
 
 class Run(NamedTuple):
@@ -20,6 +21,9 @@ class Run(NamedTuple):
     ``masks`` says that such a kernel knows a window only as a mask of all pairs (sdpa), not as a number (flash).
     ``all_experts`` multiplies every token with every expert where transformers' eager code does (Llama 4). ``dropout`` draws
     masks: a byte per number that a part adds to the residual stream, and per probability written out.
+
+    ``images`` of ``grid`` patches (rows and columns) stand in each sequence, and ``sounds`` of ``frames``: what its towers are
+    fed, beside the ``seq`` tokens, among which their outputs stand.
     """
 
     batch: int = 1
@@ -32,6 +36,10 @@ class Run(NamedTuple):
     masks: bool = False
     dropout: bool = False
     all_experts: bool = False
+    images: int = 0
+    grid: tuple[int, int] = (0, 0)
+    sounds: int = 0
+    frames: int = 0
 
 
 def step_at(context: int, batch: int = 1, source: int | None = None, ideal: bool = False, all_experts: bool = False) -> Run:
@@ -54,7 +62,7 @@ class LayerRun(NamedTuple):
     ``width`` is the tokens' where it is not the model's d_model; ``role`` what the ops made here belong to.
     """
 
-    spec: ModelSpec
+    spec: ModelSpec | Tower
     run: Run
     batch: int
     q: int

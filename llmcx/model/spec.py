@@ -7,20 +7,21 @@ may come again after another. Cost never grows with the number of layers, becaus
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import groupby
-from typing import Any
+from typing import Any, Literal
 
 from llmcx.errors import InputError, check_size, check_sizes
 from llmcx.model.cores import CORES, Chunked, Core, Flash, Linformer, Local, Longformer, Performer, Sliding, Standard, Strided
 from llmcx.model.extras import Extra, check
 from llmcx.model.ffn import FFN, Activation, Gated, MoE, Plain
+from llmcx.model.layers import Layers, runs_of
 from llmcx.model.mixers import Mixer
 from llmcx.model.mixers.attention import Attention
 from llmcx.model.norm import Norm
 from llmcx.model.storage import Storage
+from llmcx.model.tower import Tower
 
 __all__ = [
     "CORES",
@@ -33,6 +34,7 @@ __all__ = [
     "Flash",
     "Gated",
     "Head",
+    "Labels",
     "Layers",
     "Linformer",
     "Local",
@@ -46,8 +48,10 @@ __all__ = [
     "Sliding",
     "Standard",
     "Strided",
+    "Tower",
     "check_size",
     "check_sizes",
+    "runs_of",
 ]
 
 
@@ -56,9 +60,13 @@ class Embedding:
     """Tables looked up and added: tokens, learned ``positions`` (rows; None for rotary, sinusoidal or relative), segment
     ``types``.
 
-    ``width`` below d_model is a factorised embedding, followed by a projection up (with ``projection_bias``); the positions
-    share it unless ``positions_full`` (OPT). ``normed`` normalises the sum. In an encoder-decoder, ``per_stack`` gives each stack
-    positions and a norm of its own (BART), and ``token_tables`` 3 untied token tables: shared, encoder's, decoder's.
+    ``width`` below d_model is a factorised embedding, followed by a projection up (with ``projection_bias``) that reads so many
+    ``neighbours`` (MobileBERT); positions, types and norm share it unless ``positions_full`` (OPT). ``normed`` normalises the
+    sum. In an encoder-decoder, ``per_stack`` gives each stack positions and a norm of its own (BART), the encoder's with
+    ``source_positions`` rows where these are others (LED), and ``token_tables`` 3 untied token tables: shared, encoder's,
+    decoder's.
+    ``borrowed``: the token table is that of the model that this one drafts for, and not counted. ``spare``
+    are rows of the token table that the head does not have (Llama 3.2).
     """
 
     vocab: int
@@ -70,19 +78,25 @@ class Embedding:
     normed: bool = False
     per_stack: bool = False
     token_tables: int = 1
+    source_positions: int | None = None
+    neighbours: int = 1
+    borrowed: bool = False
+    spare: int = 0
 
     def __post_init__(self) -> None:
-        check_sizes(self, "vocab", "positions", "types", "width")
+        check_sizes(self, "vocab", "positions", "types", "width", "source_positions", "neighbours")
 
 
 @dataclass(frozen=True)
 class Head:
     """The LM head: tied to the token table or a matrix of its own.
 
-    ``transform`` puts a dense layer, an activation and a norm before it (BERT's masked-LM head), which when untied has a
-    ``second_bias`` over the vocabulary; a factorised embedding puts a projection down. ``discriminator`` replaces the vocabulary
-    by ELECTRA's verdict on each token: a dense layer and one number. ``pair`` adds BERT's verdict on a pair of sentences, two
-    numbers from the pooled token, which the language-model loss does not train.
+    ``transform`` puts a dense layer, an activation and a norm before it (BERT's masked-LM head), ``width`` wide where that is
+    not the table's width (RemBERT); when untied, it has a ``second_bias`` over the vocabulary. A factorised embedding puts a
+    projection down before it; a tied one that is wider than the table has a matrix of its own for the rest (MobileBERT).
+    ``discriminator`` replaces the vocabulary by ELECTRA's verdict on each token: a dense layer and one number. ``pair`` adds
+    BERT's verdict on a pair of sentences, so many numbers from the pooled token, which the language-model loss does not train.
+    ``vocab``: the tokens that it scores, where they are not all (a draft model's most frequent ones).
     """
 
     tied: bool = True
@@ -91,50 +105,46 @@ class Head:
     transform_bias: bool = True
     second_bias: bool = False
     discriminator: bool = False
-    pair: bool = False
+    pair: int = 0
+    width: int | None = None
+    vocab: int | None = None
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "width", "vocab")
+
+    def outputs(self, vocab: int) -> int:
+        """How many tokens it scores, of a model's ``vocab``."""
+        return vocab if self.vocab is None else self.vocab
 
 
 @dataclass(frozen=True)
-class Layers:
-    """``repeat`` identical layers: mixer, cross-attention, feed-forward; each may be missing.
+class Labels:
+    """A head of ``numbers`` labels in place of one over the vocabulary: of every token, or of one token a sequence (``once``).
 
-    ``beside`` is a second mixer on the same input, its output added (Falcon-H1). ``norms`` names the layer's norms over
-    d_model; by default there is one for each of the other parts, wherever it stands. ``reused`` layers run again with weights
-    that another group counts (ALBERT).
+    Before it may stand a ``dense`` layer with that activation (BERT's pooler), a feed-forward, a norm (``normed``).
     """
 
-    repeat: int
-    mixer: Mixer | None = None
-    ffn: FFN | None = None
-    cross: Attention | None = None
-    beside: Mixer | None = None
-    norms: tuple[str, ...] | None = None
-    reused: bool = False
+    numbers: int
+    once: bool = False
+    bias: bool = True
+    dense: Literal["tanh", "gelu", "gelu_new", "gelu_tanh", "relu", "silu"] | None = None
+    dense_bias: bool = True
+    ffn: Plain | None = None
+    normed: bool = False
 
     def __post_init__(self) -> None:
-        check_sizes(self, "repeat")
-
-    @property
-    def kind(self) -> tuple[Any, ...]:
-        """What each of these layers is: everything but how many they are."""
-        return self.mixer, self.ffn, self.cross, self.beside, self.norms, self.reused
-
-    @property
-    def norm_names(self) -> tuple[str, ...]:
-        """The layer's norms: those stated, else one per part."""
-        if self.norms is not None:
-            return self.norms
-        parts = (("attention", self.mixer), ("cross_attention", self.cross), ("ffn", self.ffn))
-        return tuple(name for name, part in parts if part is not None)
+        check_sizes(self, "numbers")
 
 
 @dataclass(frozen=True)
 class ModelSpec:
     """A whole model. The first block of fields says what it is; the second what it is called and where it was read.
 
+    ``labels`` is a head of labels, where there is none over the vocabulary. The final norm may be of another type than ``norm``.
     ``pooler`` is BERT's dense layer over the first token, which a language-model loss does not train. ``pad_to`` rounds the
     encoder's length up to a multiple, where it is longer than ``pad_above`` (Longformer, BigBird). ``extras`` are in every layer.
-    ``mtp`` layers for multi-token prediction are released beside it, and counted apart (:func:`llmcx.costs.params.mtp`).
+    ``towers`` see and hear for it. ``mtp`` layers for multi-token prediction are released beside it, and counted apart
+    (:func:`llmcx.costs.params.mtp`).
     """
 
     name: str
@@ -144,11 +154,14 @@ class ModelSpec:
     encoder: tuple[Layers, ...] = ()
     norm: Norm = field(default_factory=Norm)
     final_norm: bool = True
+    final_norm_type: Norm | None = None
     head: Head | None = field(default_factory=Head)
+    labels: Labels | None = None
     pooler: bool = False
     pad_to: int | None = None
     pad_above: int = 0
     extras: tuple[Extra, ...] = ()
+    towers: tuple[Tower, ...] = ()
     context: int | None = None
     mtp: int = 0
 
@@ -232,17 +245,6 @@ class ModelSpec:
             runs_of(made[run] for run in self.runs if run[0].startswith(stack)) for stack in ("encoder", "decoder")
         )
         return replace(self, encoder=encoder, decoder=decoder)
-
-
-def runs_of(layers: Iterable[Layers]) -> tuple[Layers, ...]:
-    """Layers in their order as the runs that a stack is: neighbours of one kind become one :class:`Layers`.
-
-    >>> a, b = Layers(1, Attention(2)), Layers(1, Attention(4))
-    >>> [run.repeat for run in runs_of([a, a, b, a])]
-    [2, 1, 1]
-    """
-    together = ([*run] for _, run in groupby(layers, lambda one: one.kind))
-    return tuple(run[0] if len(run) == 1 else replace(run[0], repeat=sum(one.repeat for one in run)) for run in together)
 
 
 def sequence_length(spec: ModelSpec, seq: int | None) -> int:

@@ -14,6 +14,15 @@ class StorageGroup:
 
 
 @dataclass(frozen=True)
+class StorageType:
+    """The tensors of one type in a file, by its header."""
+
+    type: str
+    elements: int
+    bytes: int
+
+
+@dataclass(frozen=True)
 class Storage:
     """``format`` is that of the matrices inside the layers, as --dtype names it (fp8_block, nvfp4, int:bits=4,group=32; a plain
     dtype where nothing is quantised); ``plain`` that of everything else. ``keep`` names modules that are left in ``plain``,
@@ -21,7 +30,7 @@ class Storage:
     or "re:" and an expression.
     ``tables``: the token table, the head and routers are quantised too. ``cache`` is the format of the KV cache that the files
     ask for. ``unsized`` says why the bytes are not known, where they are not. ``total`` are the bytes of all tensors, where an
-    index of the files states them.
+    index of the files states them. ``tensors`` is what the header of a GGUF file lists, of a model of ``counted`` parameters.
     """
 
     format: str
@@ -32,6 +41,8 @@ class Storage:
     cache: str | None = None
     unsized: str | None = None
     total: int | None = None
+    tensors: tuple[StorageType, ...] = ()
+    counted: int | None = None
 
     @property
     def quantised(self) -> bool:

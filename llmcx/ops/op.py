@@ -12,11 +12,13 @@ ACTIVATIONS = {
     "gelu": 5,  # x/√2, erf, +1, ·x, ·½
     "gelu_new": 9,  # x³ (2), ·c, +x, ·√(2/π), tanh, +1, ·x, ·½
     "gelu_tanh": 9,
+    "quick_gelu": 6,  # x·1.702, sigmoid (4), ·x
     "silu": 4,  # -x, exp, +1, division
     "sigmoid": 4,
     "elu": 3,  # elu(x) + 1: exp, -1, +1
     "tanh": 1,
     "xielu": 8,
+    "situ": 11,  # β tanh(x/β) · sigmoid (8), and β' tanh(y/β') of what it gates (3)
 }
 """Activation functions, and operations per element by llmcx's convention: each addition, product, root or exponential is one."""
 
@@ -151,6 +153,7 @@ ROLES = (
     "final_norm",
     "head",  # the matrix over the vocabulary
     "head_transform",  # what stands before or beside it
+    "tower",  # what sees and hears, and brings that to the model's width
     "traffic",  # what a rank sends
 )
 """What an op belongs to."""

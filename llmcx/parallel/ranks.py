@@ -21,7 +21,8 @@ Sums = tuple[int | float, ...]
 
 
 class Pieces(NamedTuple):
-    """What GPUs of a pipeline have: of each kind of layer one layer's ops; the embedding's, of the first stage; ``everywhere``,
+    """What GPUs of a pipeline have: of each kind of layer one layer's ops; the embedding's and the towers', of the first stage,
+    which cuts the towers' layers as it does its own, and has their other pieces whole on each of its GPUs; ``everywhere``,
     of every stage (the positions' cosines and sines); the end's (final norm and head), with a token table of its own, or ``tied``
     where the first stage is the last too.
     """
@@ -39,7 +40,12 @@ def pieces(spec: ModelSpec, run: Run, by: Division) -> Pieces:
     embedding, everywhere, end, tied = [], [], [], []
     for op in lower(spec, run):
         mine = divide(op, by, run.seq)
-        if in_layers(op):
+        if op.role == "tower":
+            embedding.append(mine)
+            if by.tp > 1 and _partial(mine) and mine.dims["tokens"]:
+                sent = _sent("tensor", "all_reduce", mine.dims["tokens"] * mine.dims["d_out"], by.tp, 1, 1, 1, "embedding")
+                embedding.append(sent._replace(times=mine.times))
+        elif in_layers(op):
             kinds[op.group].append(mine._replace(times=1))
         elif op.role == "rotary":
             everywhere.append(mine)

@@ -39,9 +39,13 @@ def _params_tables(item: Item) -> list[Table]:
     rows = as_rows(item.result.components)
     if len(rows) > SCREEN:
         parts: dict[str, list[dict[str, Any]]] = {}
+        apart = {stack.component for stack in item.result.stacks}  # what sees and hears, a row each
         for row in rows:
             name = row["component"]
-            parts.setdefault(_PART.get(name.partition(".")[0]) or name.rpartition(".")[0] or name, []).append(row)
+            stack = name.partition(".")[0]
+            parts.setdefault(
+                stack if stack in apart else _PART.get(name.partition(".")[0]) or name.rpartition(".")[0] or name, []
+            ).append(row)
         rows = [
             {"component": name, **{key: sum(row[key] for row in each) for key in ("params", "share")}} if each[1:] else each[0]
             for name, each in parts.items()
@@ -50,7 +54,9 @@ def _params_tables(item: Item) -> list[Table]:
 
 
 def _params_details(item: Item) -> list[Table]:
-    return _params_rows(item, as_rows(item.result.components), said=("total",))
+    tables = _params_rows(item, as_rows(item.result.components), said=("total",))
+    apart = [Fact(one.component, one.component, one.params, "count") for one in item.result.stacks]
+    return [*tables, facts_table("", apart)] if apart else tables
 
 
 SCREEN = 10

@@ -5,6 +5,8 @@ dimensions are equal by accident and every window is shorter than the sequence).
 
     vary     the changes to the tiny config, one case each: every key that changes a count
     kept     those for which the bytes kept for backward are measured; without the line, the tiny config alone
+    built    of a multimodal model: those that are built, and not run
+    sees     of a multimodal model: those that are run, on images or sounds
     NAME:    the config of a released model
 
 A config is words: `key=value` (JSON, or a bare word, also in lists, where `word*3` is three of them), the name of a config in
@@ -19,8 +21,10 @@ import json
 import random
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import towers
 
 Config = dict[str, Any]
 RUN = {"batch": 2, "seq": 19, "decoder_seq": 13}
@@ -37,6 +41,9 @@ class Family:
     vary: tuple[Config, ...] = ()
     released: dict[str, Config] = field(default_factory=dict)
     kept: tuple[Config, ...] = ({},)
+    built: tuple[Config, ...] = ()
+    sees: tuple[Config, ...] = ()
+    whole: bool = False
 
 
 def value(text: str) -> Any:
@@ -72,7 +79,7 @@ def changes(words: list[str]) -> tuple[Config, ...]:
     for word in words:
         key, is_set, text = word.partition("=")
         if not is_set:
-            made += CHANGES[word]
+            made += CHANGES.get(word) or (SHARED[word],)
         elif "|" in text:
             made += [{key: value(one)} for one in text.split("|")]
         else:
@@ -100,6 +107,11 @@ def families(table: str) -> dict[str, Family]:
 
 
 SHARED: dict[str, Config] = {
+    "T5GEMMA": {
+        stack: {"hidden_size": 48, "intermediate_size": ffn, "num_hidden_layers": layers, "num_attention_heads": 4}
+        | {"num_key_value_heads": kv, "head_dim": dim, "sliding_window": 7, "vocab_size": 101}
+        for stack, ffn, layers, kv, dim in (("encoder", 76, 3, 2, 20), ("decoder", 60, 2, 1, 14))
+    },
     "KIMI": {
         "linear_attn_config": {"head_dim": 128, "num_heads": 32, "short_conv_kernel_size": 4}
         | {"full_attn_layers": [4, 8, 12, 16, 20, 24, 27], "kda_layers": [i for i in range(1, 27) if i % 4]}
@@ -107,7 +119,9 @@ SHARED: dict[str, Config] = {
     "ZAMBA": {"layers_block_type": ["hybrid" if i in (6, 11, *range(17, 78, 6)) else "mamba" for i in range(81)]},
     "LFM": {"layer_types": ["full_attention" if i in (2, 6, 10, 14, 18, 21) else "conv" for i in range(24)]},
 }
-for found in entries("""
+for found in entries(
+    towers.SHARED
+    + """
 dense 48/76/3/4/2/101
 # A Gated DeltaNet, a Mamba-2, attention with a latent, and mixture layers as DeepSeek has them, all tiny.
 DELTA linear_conv_kernel_dim=3 linear_key_head_dim=10 linear_value_head_dim=14 linear_num_key_heads=2 linear_num_value_heads=4
@@ -121,7 +135,8 @@ BART vocab_size=97 d_model=24 encoder_layers=2 decoder_layers=3 encoder_ffn_dim=
     decoder_attention_heads=4 max_position_embeddings=40
 BERT vocab_size=97 hidden_size=24 num_hidden_layers=2 num_attention_heads=4 intermediate_size=44 max_position_embeddings=40
 BERT_BASE hidden_size=768 num_hidden_layers=12 num_attention_heads=12 intermediate_size=3072
-"""):
+"""
+):
     SHARED[found[0][0]] = config(found[0][1:])
 
 CHANGES: dict[str, tuple[Config, ...]] = {"tiny": ({},)}
@@ -141,7 +156,9 @@ TABLE = r"""
 # The GPT line.
 gpt2 GPT2LMHeadModel vocab_size=97 n_positions=40 n_embd=24 n_layer=3 n_head=4
   vary n_inner=40 n_positions=64 n_head=3 reorder_and_upcast_attn=true scale_attn_by_inverse_layer_idx=true
-    architectures=GPT2Model add_cross_attention=true activation_function=relu UNTIED LENGTHS
+    architectures=GPT2Model|GPT2ForTokenClassification|GPT2ForQuestionAnswering
+    architectures=GPT2ForSequenceClassification+pad_token_id=0+num_labels=3 add_cross_attention=true activation_function=relu
+    UNTIED LENGTHS
   kept tiny LENGTHS UNTIED n_layer=4 n_head=3 n_inner=40 vocab_size=103 activation_function=gelu|relu
   gpt2-medium: n_embd=1024 n_layer=24 n_head=16
   gpt2-large: n_embd=1280 n_layer=36 n_head=20
@@ -152,7 +169,7 @@ gpt_neo GPTNeoForCausalLM vocab_size=97 max_position_embeddings=40 hidden_size=2
   gpt-neo-125m: hidden_size=768 num_layers=12 num_heads=12 attention_types=[[["global","local"],6]]
   gpt-neo-2.7B: hidden_size=2560 num_layers=32 num_heads=20 attention_types=[[["global","local"],16]]
 gptj GPTJForCausalLM vocab_size=97 n_positions=40 n_embd=48 n_layer=3 n_head=4 rotary_dim=4
-  vary n_inner=40 rotary_dim=8 TIED
+  vary architectures=GPTJForQuestionAnswering n_inner=40 rotary_dim=8 TIED
   gpt-j-6b: n_embd=4096 n_layer=28 n_head=16 rotary_dim=64 vocab_size=50400
 codegen CodeGenForCausalLM vocab_size=97 n_positions=40 n_embd=48 n_layer=3 n_head=4 rotary_dim=4
   vary n_inner=40 rotary_dim=8 TIED
@@ -170,6 +187,8 @@ opt OPTForCausalLM vocab_size=97 max_position_embeddings=40 hidden_size=24 word_
     num_attention_heads=4
   vary word_embed_proj_dim=16 do_layer_norm_before=false enable_bias=false layer_norm_elementwise_affine=false
     _remove_final_layer_norm=true word_embed_proj_dim=16+do_layer_norm_before=false UNTIED
+    architectures=OPTForQuestionAnswering architectures=OPTForSequenceClassification+pad_token_id=0
+    architectures=OPTModel+word_embed_proj_dim=16
   opt-350m: hidden_size=1024 word_embed_proj_dim=512 ffn_dim=4096 num_hidden_layers=24 num_attention_heads=16
     do_layer_norm_before=false
   opt-6.7b: hidden_size=4096 word_embed_proj_dim=4096 ffn_dim=16384 num_hidden_layers=32 num_attention_heads=32
@@ -195,7 +214,10 @@ falcon FalconForCausalLM vocab_size=97 hidden_size=48 num_hidden_layers=3 num_at
     multi_query=false parallel_attn=false
 # The Llama line.
 llama LlamaForCausalLM dense
-  vary attention_bias=true mlp_bias=true head_dim=20 architectures=LlamaModel pretraining_tp=2 GQA TIED LENGTHS
+  vary attention_bias=true mlp_bias=true head_dim=20
+    architectures=LlamaModel|LlamaForTokenClassification|LlamaForQuestionAnswering
+    architectures=LlamaForSequenceClassification+pad_token_id=0+num_labels=1 pretraining_tp=2
+    architectures=LlamaForTokenClassification+token_classification_bias=false GQA TIED LENGTHS
   kept SIZES head_dim=20 attention_bias=true mlp_bias=true hidden_act=gelu
     @seq=64+hidden_size=128+intermediate_size=352+num_attention_heads=8+vocab_size=1000
   Llama-2-70b: 8192/28672/80/64/8/32000
@@ -238,8 +260,10 @@ qwen2 Qwen2ForCausalLM dense
   Qwen2.5-72B: 8192/29568/80/64/8/152064
 qwen3 Qwen3ForCausalLM dense head_dim=20
   vary head_dim=12 attention_bias=true use_sliding_window=true+sliding_window=7+max_window_layers=1 GQA TIED
+    architectures=Qwen3Model architectures=Qwen3ForSequenceClassification+pad_token_id=0+id2label={"0":"no","1":"yes","2":"?"}
   kept tiny LENGTHS
   Qwen3-0.6B: 1024/3072/28/16/8/151936 head_dim=128 tie_word_embeddings=true
+  Qwen3-Embedding-8B: 4096/12288/36/32/8/151665 head_dim=128 architectures=["Qwen3Model"]
   Qwen3-8B: 4096/12288/36/32/8/151936 head_dim=128
   Qwen3-32B: 5120/25600/64/64/8/151936 head_dim=128
 gemma3_text Gemma3ForCausalLM dense head_dim=20 sliding_window=7 sliding_window_pattern=2
@@ -265,6 +289,10 @@ gemma4_text Gemma4ForCausalLM dense num_hidden_layers=6 head_dim=20 sliding_wind
     final_logit_softcapping=30.0 GQA UNTIED
   large: 1536/6144/35/8/1/262144 head_dim=256 global_head_dim=512 num_kv_shared_layers=20 use_double_wide_mlp=true
     sliding_window=512 layer_types=[sliding_attention*4,full_attention]*7
+gemma4_unified_text Gemma4UnifiedForCausalLM dense num_hidden_layers=6 head_dim=20 sliding_window=7 global_head_dim=28
+    layer_types=[sliding_attention*2,full_attention]*2
+  vary head_dim=12 global_head_dim=20 attention_k_eq_v=true+num_global_key_value_heads=1 num_kv_shared_layers=3
+    num_kv_shared_layers=3+use_double_wide_mlp=true GQA UNTIED
 phi PhiForCausalLM dense partial_rotary_factor=0.5
   vary qk_layernorm=true partial_rotary_factor=1.0 GQA TIED
   phi-1_5: 2048/8192/24/32/32/51200
@@ -583,10 +611,183 @@ apertus ApertusForCausalLM dense
   vary head_dim=20 attention_bias=true mlp_bias=true hidden_act=relu2 qk_norm=false GQA TIED
   Apertus-8B: 4096/21504/32/32/8/131072
   Apertus-70B: 8192/43008/80/64/8/131072
+deepseek_v4 DeepseekV4ForCausalLM 48/-/5/4/1/101 head_dim=20 q_lora_rank=18 o_groups=2 o_lora_rank=14 index_n_heads=3
+    index_head_dim=10 index_topk=3 sliding_window=7 n_routed_experts=5 num_experts_per_tok=2 moe_intermediate_size=28 hc_mult=3
+    partial_rotary_factor=0.5 compress_rates={"compressed_sparse_attention":2,"heavily_compressed_attention":5}
+    layer_types=[sliding_attention,compressed_sparse_attention*2,heavily_compressed_attention*2]
+  # A sequence shorter than an entry sends nothing backward through the compressor.
+  vary head_dim=24+partial_rotary_factor=0.25 q_lora_rank=22 o_groups=4 o_lora_rank=16 index_n_heads=2 index_head_dim=12
+    n_routed_experts=4 num_experts_per_tok=3 moe_intermediate_size=32 hc_mult=2 mlp_bias=true n_shared_experts=2
+    mlp_layer_types=[hash_moe*2,moe*3]
+    layer_types=[heavily_compressed_attention*5]|[sliding_attention*5] compress_rate_csa=4 compress_rate_hca=64 @seq=4|38|1 TIED
+hy_v4 HYV4ForCausalLM dense num_key_value_heads=4 MLA num_hidden_layers=4 n_routed_experts=6 num_experts_per_tok=2
+    moe_intermediate_size=28 hc_mult=3 index_n_heads=3 index_head_dim=8 index_topk=5 pad_token_id=0
+  vary q_lora_rank=24 kv_lora_rank=18 qk_nope_head_dim=12 qk_rope_head_dim=8 v_head_dim=16 n_shared_experts=2
+    num_experts_per_tok=3 n_routed_experts=5 attention_bias=true hc_mult=2 index_n_heads=2 index_head_dim=12
+    mlp_layer_types=[dense*2,sparse*2] indexer_types=[full,shared*3] TIED
+longcat_flash LongcatFlashForCausalLM vocab_size=101 hidden_size=48 num_layers=2 num_attention_heads=4 MLA ffn_hidden_size=76
+    expert_ffn_hidden_size=28 n_routed_experts=5 moe_topk=2 zero_expert_num=0 head_dim=6
+  vary num_layers=3 q_lora_rank=24 kv_lora_rank=18 qk_nope_head_dim=12 qk_rope_head_dim=8+head_dim=8 v_head_dim=16
+    ffn_hidden_size=80
+    expert_ffn_hidden_size=32 n_routed_experts=6 moe_topk=3 zero_expert_num=3 attention_bias=true TIED
+minimax_m3_vl_text MiniMaxM3VLForCausalLM dense head_dim=20 num_local_experts=5 num_experts_per_tok=2 dense_intermediate_size=60
+    shared_intermediate_size=36 rotary_dim=8 index_n_heads=2 index_head_dim=10 index_block_size=4 index_topk_blocks=2
+    layer_types=[full_attention,minimax_m3_sparse*2] mlp_layer_types=[dense,sparse*2]
+  vary head_dim=12 num_local_experts=4 num_experts_per_tok=3 dense_intermediate_size=64 shared_intermediate_size=40
+    index_n_heads=1 index_head_dim=12 index_topk_blocks=1 layer_types=[full_attention*3] mlp_layer_types=null
+    sparse_attention_config={"sparse_num_index_heads":1,"sparse_index_dim":12} GQA TIED
+diffllama DiffLlamaForCausalLM dense
+  vary attention_bias=true num_key_value_heads=4 head_dim=20 TIED
+doge DogeForCausalLM dense
+  vary attention_bias=true mlp_bias=true keep_window_size=5 head_dim=20 sliding_window=7 GQA TIED
+jetmoe JetMoeForCausalLM vocab_size=101 hidden_size=48 num_hidden_layers=2 num_key_value_heads=3 kv_channels=10
+    intermediate_size=28 num_local_experts=5
+  vary num_key_value_heads=2 kv_channels=12 num_local_experts=4 num_experts_per_tok=3 UNTIED
+  jetmoe-8b: num_hidden_layers=24
+olmo_hybrid OlmoHybridForCausalLM dense num_hidden_layers=5 linear_num_key_heads=2 linear_num_value_heads=4 linear_key_head_dim=10
+    linear_value_head_dim=14 linear_conv_kernel_dim=3 pad_token_id=0
+  vary linear_num_key_heads=4 linear_num_key_heads=null linear_key_head_dim=null linear_value_head_dim=null
+    linear_num_value_heads=null linear_conv_kernel_dim=4 attention_bias=true num_hidden_layers=3
+    layer_types=[full_attention*2,linear_attention*3] @seq=70 GQA TIED
+lfm3 Lfm3ForCausalLM dense num_hidden_layers=6 head_dim=20 conv_L_cache=3 sliding_window=7 pad_token_id=0
+  vary head_dim=12 conv_L_cache=4 conv_bias=true use_sandwich_norm=false use_attention_gate=false attention_bias=true
+    layer_types=[full_attention,conv*4,sliding_attention] GQA UNTIED
+bailing_hybrid BailingHybridForCausalLM dense num_hidden_layers=4 num_key_value_heads=4 kv_lora_rank=14 qk_nope_head_dim=10
+    qk_rope_head_dim=6 v_head_dim=12 head_dim=10 short_conv_kernel_size=3 layer_group_size=2 num_experts=6 num_experts_per_tok=2
+    num_shared_experts=1 moe_intermediate_size=28 n_group=2 topk_group=1 first_k_dense_replace=1 pad_token_id=0
+  vary num_experts=8 num_experts_per_token=3 num_shared_experts=2 moe_intermediate_size=32 first_k_dense_replace=2 kv_lora_rank=18
+    v_head_dim=16 head_dim=14 short_conv_kernel_size=4 layer_group_size=3 attention_bias=true
+    layer_types=[full_attention,linear_attention*3] mlp_layer_types=[sparse*2,dense*2] @seq=70 TIED
+step3p5 Step3p7TextModel dense num_hidden_layers=4 head_dim=20 sliding_window=7 num_sliding_attention_heads=6 n_routed_experts=5
+    num_experts_per_tok=2 moe_intermediate_size=28 share_expert_dim=36
+    layer_types=[full_attention,sliding_attention*2,full_attention]
+  vary n_routed_experts=4 num_experts_per_tok=3 moe_intermediate_size=32 share_expert_dim=44 head_dim=12 attention_bias=true
+    mlp_bias=true num_sliding_attention_heads=null
+    num_sliding_attention_heads=null+attention_other_setting={"num_attention_heads":8}
+    moe_layers_enum=1,3 mlp_layer_types=[dense,sparse*3] num_nextn_predict_layers=2 num_key_value_heads=1
+dots3_note_text Dots3NoteForCausalLM pad_token_id=0 dense num_key_value_heads=4 num_hidden_layers=5 MLA head_dim=16
+    n_routed_experts=6
+    num_experts_per_tok=2 moe_intermediate_size=28 shared_experts_intermediate_size=36 index_n_heads=3 index_head_dim=8
+    index_topk=5
+    sliding_window=7 swa_num_attention_heads=3 swa_num_key_value_heads=3 swa_q_lora_rank=22 swa_kv_lora_rank=18 swa_head_dim=14
+    swa_qk_nope_head_dim=8 swa_v_head_dim=10
+  vary q_lora_rank=24 kv_lora_rank=18 qk_nope_head_dim=12+head_dim=18 v_head_dim=16 n_shared_experts=2 num_experts_per_tok=3
+    shared_experts_intermediate_size=40 moe_shared_expert_intermediate_size=40 index_n_heads=2 index_head_dim=12
+    attention_bias=true
+    swa_q_lora_rank=20 swa_kv_lora_rank=14 swa_v_head_dim=12 swa_qk_rope_head_dim=8+swa_head_dim=16 first_k_dense_replace=2
+    moe_layer_freq=2|[0,1,0,1,1] use_dsa=false use_sliding_window=false layer_types=[full_attention*3,sliding_attention*2] TIED
+inkling_text InklingForCausalLM dense num_hidden_layers=3 head_dim=20 swa_num_attention_heads=6 swa_num_key_value_heads=3
+    swa_head_dim=10 sliding_window_size=7 d_rel=6 rel_extent=11 conv_kernel_size=3 moe_intermediate_size=28 n_routed_experts=5
+    num_experts_per_tok=2 local_layer_ids=[0,2]
+  vary head_dim=12 swa_num_key_value_heads=2 swa_head_dim=14 d_rel=8 rel_extent=30 conv_kernel_size=4 moe_intermediate_size=32
+    n_routed_experts=4 num_experts_per_tok=3 n_shared_experts=1 dense_mlp_idx=1 dense_mlp_idx=1+dense_intermediate_size=60
+    layer_types=[hybrid*2,hybrid_sliding] unpadded_vocab_size=97 @seq=38 GQA TIED
+qwen4_exp_text Qwen4ExpForCausalLM vocab_size=101 hidden_size=48 num_hidden_layers=4 num_attention_heads=4 num_key_value_heads=2
+    head_dim=20 DELTA full_attention_interval=2 num_experts=5 num_experts_per_tok=2 moe_intermediate_size=28
+    shared_expert_intermediate_size=36 hc_count=3 hc_lowrank=10 indexer_n_heads=3 indexer_kv_heads=1 indexer_head_dim=22
+    indexer_budget=4 indexer_compress_ratio=2 pad_token_id=0 eos_token_id=1
+    rope_parameters={"rope_type":"default","rope_theta":10000.0,"partial_rotary_factor":0.5,"mrope_section":[2,2,1]}
+    ngram_vocab_size_base=30 ple_embed_dim=24 ngram_size=3 heads_per_ngram=2 make_ngram_vocab_size_divisible_by=8
+  vary num_experts=4 num_experts_per_tok=3 moe_intermediate_size=32 shared_expert_intermediate_size=44 hc_count=2 hc_lowrank=14
+    indexer_n_heads=2 indexer_head_dim=24 indexer_compress_ratio=4 ple_layer_ids=[1]|[1,3]
+    ple_layer_ids=[3]+ple_conv_kernel_size=3
+    ple_layer_ids=[1]+ngram_size=4+heads_per_ngram=4 ple_layer_ids=[1]+ngram_vocab_size_base=90 attention_bias=true
+    layer_types=[full_attention,linear_attention*3] linear_num_key_heads=1 @batch=1 GQA TIED
+# Further decoders, dense.
+internlm3 LlamaForCausalLM dense head_dim=12
+  vary head_dim=20 attention_bias=true+mlp_bias=true GQA TIED
+  internlm3-8b: 4096/10240/48/32/2/128512 head_dim=128
+iquestcoder LlamaForCausalLM dense head_dim=12
+  vary head_dim=20 attention_bias=true mlp_bias=true GQA TIED
+hyperclovax HyperCLOVAXForCausalLM dense
+  vary use_post_norm=false attention_bias=true mlp_bias=true head_dim=20 GQA TIED
+bitnet BitNetForCausalLM dense
+  vary attention_bias=true hidden_act=silu GQA TIED
+  bitnet-2B-4T: 2560/6912/30/20/5/128256 tie_word_embeddings=true
+granite_swa GraniteSWAForCausalLM dense num_hidden_layers=5 sliding_window=7
+  vary attention_bias=true mlp_bias=true layer_types=[sliding_attention,full_attention*4] GQA UNTIED
+helium HeliumForCausalLM dense head_dim=12
+  vary attention_bias=true mlp_bias=true GQA TIED
+nanochat NanoChatForCausalLM dense
+  vary attention_bias=true GQA TIED
+jais2 Jais2ForCausalLM dense
+  vary attention_bias=false mlp_bias=false head_dim=20 GQA TIED
+cwm CwmForCausalLM dense num_hidden_layers=5 head_dim=12 sliding_window=7
+  vary head_dim=20 mlp_bias=true layer_types=[sliding_attention,full_attention*4] GQA TIED
+vaultgemma VaultGemmaForCausalLM dense head_dim=20 sliding_window=7
+  vary head_dim=12 attention_bias=true layer_types=[full_attention*2,sliding_attention] final_logit_softcapping=null GQA UNTIED
+gpt-sw3 GPT2LMHeadModel vocab_size=97 n_positions=40 n_embd=24 n_layer=2 n_head=4
+openai-gpt OpenAIGPTLMHeadModel vocab_size=97 n_positions=40 n_embd=24 n_layer=2 n_head=4
+  vary n_positions=50 afn=silu UNTIED
+ctrl CTRLLMHeadModel vocab_size=97 n_positions=40 n_embd=24 n_layer=2 n_head=4 dff=44
+  vary dff=40 UNTIED
+xglm XGLMForCausalLM vocab_size=97 d_model=24 ffn_dim=44 num_layers=2 attention_heads=4 max_position_embeddings=40
+  vary ffn_dim=40 add_cross_attention=true UNTIED
+  xglm-4.5B: vocab_size=256008 d_model=2048 ffn_dim=16384 num_layers=48 attention_heads=16
+biogpt BioGptForCausalLM 48/76/2/4/-/101 max_position_embeddings=40
+  vary max_position_embeddings=50 UNTIED
+  BioGPT-Large: 1600/6400/48/25/-/57717 max_position_embeddings=2048
+gpt_neox_japanese GPTNeoXJapaneseForCausalLM vocab_size=101 hidden_size=48 num_hidden_layers=3 num_attention_heads=4
+  vary intermediate_multiple_size=3 num_hidden_layers=1 UNTIED
+persimmon PersimmonForCausalLM hidden_size=64 intermediate_size=76 num_hidden_layers=3 num_attention_heads=4 vocab_size=101
+  vary qk_layernorm=false intermediate_size=80 TIED
+# Further mixtures of experts.
+cohere2_moe Cohere2MoeForCausalLM dense num_hidden_layers=5 head_dim=12 sliding_window=7 num_experts=5
+  vary num_experts=4 num_experts_per_tok=3 num_shared_experts=2 head_dim=20 attention_bias=true rms_norm_eps=1e-5
+    first_k_dense_replace=2 first_k_dense_replace=2+prefix_dense_intermediate_size=60
+    first_k_dense_replace=2+prefix_dense_sliding_window_pattern=2 sliding_window_pattern=2 mlp_layer_types=[dense,sparse*4]
+    expert_selection_fn=sigmoid GQA UNTIED
+solar_open SolarOpenForCausalLM 48/-/3/4/2/101 head_dim=20 moe_intermediate_size=28 n_routed_experts=6 num_experts_per_tok=2
+  vary head_dim=12 attention_bias=true moe_intermediate_size=32 n_shared_experts=2 num_experts_per_tok=3 n_group=2+topk_group=1
+    GQA TIED
+dots1 Dots1ForCausalLM dense n_routed_experts=6 n_shared_experts=1 num_experts_per_tok=2 moe_intermediate_size=28 sliding_window=7
+  vary first_k_dense_replace=1 n_shared_experts=2 moe_intermediate_size=32 attention_bias=true max_window_layers=1 head_dim=20
+    layer_types=[sliding_attention,full_attention*2] GQA TIED
+  dots.llm1: 4096/10944/62/32/32/152064 n_routed_experts=128 n_shared_experts=2 num_experts_per_tok=6 moe_intermediate_size=1408
+    first_k_dense_replace=1
+granitemoe_swa GraniteMoeSWAForCausalLM dense num_hidden_layers=5 sliding_window=7 num_local_experts=5 num_experts_per_tok=2
+    shared_intermediate_size=36
+  vary num_local_experts=4 num_experts_per_tok=3 attention_bias=true shared_intermediate_size=0 GQA UNTIED
+mimo_v2_flash MiMoV2FlashForCausalLM dense num_hidden_layers=7 head_dim=20 v_head_dim=14 sliding_window=7 n_routed_experts=6
+    num_experts_per_tok=2 moe_intermediate_size=28
+  vary head_dim=24 v_head_dim=20 attention_bias=true n_routed_experts=5 num_experts_per_tok=3 moe_intermediate_size=32
+    mlp_layer_types=[dense*2,sparse*5] layer_types=[full_attention*2,sliding_attention*5] sliding_window_size=8
+    num_key_value_heads=1 TIED
+  MiMo-V2-Flash: 4096/16384/48/64/4/152576 head_dim=192 v_head_dim=128 n_routed_experts=256 moe_intermediate_size=2048
+    num_experts_per_tok=8
+hy_v3 HYV3ForCausalLM dense head_dim=20 num_experts=5 num_experts_per_tok=2 moe_intermediate_size=28
+  vary num_experts=4 num_experts_per_tok=3 num_shared_experts=2 moe_intermediate_size=32 head_dim=12 attention_bias=true
+    mlp_bias=true mlp_layer_types=[dense*2,sparse] GQA TIED
+axk1 AXK1ForCausalLM dense num_key_value_heads=4 MLA n_routed_experts=6 n_group=2 topk_group=1 num_experts_per_tok=2
+    moe_intermediate_size=28
+  vary q_lora_rank=24 kv_lora_rank=18 qk_nope_head_dim=12 qk_rope_head_dim=8 v_head_dim=16 first_k_dense_replace=2
+    moe_layer_freq=2 n_routed_experts=8 n_shared_experts=2 num_experts_per_tok=3 moe_intermediate_size=32 attention_bias=true
+    mlp_layer_types=[dense*2,sparse] TIED
+youtu YoutuForCausalLM dense num_key_value_heads=4 MLA
+  vary q_lora_rank=null kv_lora_rank=18 qk_nope_head_dim=12 qk_rope_head_dim=8 v_head_dim=16 attention_bias=true UNTIED
+  Youtu-LLM-2B: 2048/6144/32/16/16/128256
+flint FlintForCausalLM dense num_hidden_layers=5 head_dim=20 sliding_window=7 num_experts=5 num_experts_per_tok=2
+    moe_intermediate_size=28 shared_expert_intermediate_size=36
+  vary num_experts=4 num_experts_per_tok=3 moe_intermediate_size=32 shared_expert_intermediate_size=44 head_dim=12
+    attention_bias=true decoder_sparse_step=2 mlp_only_layers=[] layer_types=[sliding_attention*2,full_attention*3] GQA TIED
+kolibri1 Kolibri1ForCausalLM 48/-/5/4/2/101 head_dim=20 sliding_window=7 num_experts=5 num_experts_per_tok=2
+    moe_intermediate_size=28 shared_expert_intermediate_size=36
+  vary num_experts=4 num_experts_per_tok=3 moe_intermediate_size=32 shared_expert_intermediate_size=44 head_dim=12
+    layer_types=[sliding_attention*2,full_attention*3] GQA TIED
+laguna LagunaForCausalLM dense head_dim=20 sliding_window=7 num_experts=5 num_experts_per_tok=2 moe_intermediate_size=28
+    shared_expert_intermediate_size=36
+  vary num_experts=4 num_experts_per_tok=3 moe_intermediate_size=32 shared_expert_intermediate_size=44 head_dim=12
+    attention_bias=true gating=per-head|per-element num_attention_heads_per_layer=[4,6,2] mlp_layer_types=[sparse,dense*2]
+    layer_types=[full_attention,sliding_attention*2] GQA TIED
+mellum MellumForCausalLM dense head_dim=20 sliding_window=7 num_experts=5 num_experts_per_tok=2 moe_intermediate_size=28
+  vary num_local_experts=4 num_experts_per_tok=3 moe_intermediate_size=32 head_dim=12 attention_bias=true
+    mlp_layer_types=[dense,sparse*2] layer_types=[full_attention,sliding_attention*2] num_mtp_layers=1 GQA TIED
 # Encoders and decoders.
 t5 T5ForConditionalGeneration T5
   vary num_decoder_layers=2 d_kv=8 d_ff=40 feed_forward_proj=gated-gelu|gelu relative_attention_num_buckets=12 num_heads=3
-    architectures=T5EncoderModel|T5Model feed_forward_proj=gated-gelu+tie_word_embeddings=false @seq=7+@decoder_seq=23 UNTIED
+    architectures=T5EncoderModel|T5Model|T5ForTokenClassification|T5ForQuestionAnswering
+    architectures=T5ForSequenceClassification+num_labels=5+@decoder_seq=19 feed_forward_proj=gated-gelu+tie_word_embeddings=false
+    @seq=7+@decoder_seq=23 UNTIED
   t5-base: d_model=768 d_ff=3072 num_layers=12 num_heads=12
   t5-11b: d_model=1024 d_ff=65536 d_kv=128 num_layers=24 num_heads=128
   t5-v1_1-base: d_model=768 d_ff=2048 num_layers=12 num_heads=12 feed_forward_proj=gated-gelu tie_word_embeddings=false
@@ -607,56 +808,88 @@ switch_transformers SwitchTransformersForConditionalGeneration T5 num_layers=4 n
     num_sparse_decoder_layers=6
 bart BartForConditionalGeneration BART
   vary encoder_layers=3 encoder_ffn_dim=36 decoder_ffn_dim=36 encoder_attention_heads=3 decoder_attention_heads=3
-    scale_embedding=true architectures=BartModel max_position_embeddings=50 @seq=7+@decoder_seq=23 UNTIED
+    scale_embedding=true architectures=BartModel|BartForCausalLM|BartForQuestionAnswering
+    architectures=BartForSequenceClassification+num_labels=5+@decoder_seq=19
+    architectures=BartForCausalLM+tie_word_embeddings=false max_position_embeddings=50 @seq=7+@decoder_seq=23 UNTIED
   bart-base: vocab_size=50265 d_model=768 encoder_layers=6 decoder_layers=6 encoder_ffn_dim=3072 decoder_ffn_dim=3072
     encoder_attention_heads=12 decoder_attention_heads=12
   bart-large: vocab_size=50265 d_model=1024
 mbart MBartForConditionalGeneration BART
-  vary UNTIED
+  vary architectures=MBartForSequenceClassification+@decoder_seq=19 architectures=MBartForCausalLM UNTIED
 pegasus PegasusForConditionalGeneration BART
-  vary encoder_layers=3 max_position_embeddings=50 UNTIED
+  vary architectures=PegasusForCausalLM encoder_layers=3 max_position_embeddings=50 UNTIED
   pegasus-large: vocab_size=96103 d_model=1024 encoder_layers=16 decoder_layers=16 encoder_ffn_dim=4096 decoder_ffn_dim=4096
 marian MarianMTModel BART pad_token_id=96 decoder_start_token_id=96 eos_token_id=0 forced_eos_token_id=0
-  vary encoder_layers=3 max_position_embeddings=50 UNTIED
+  vary architectures=MarianForCausalLM encoder_layers=3 max_position_embeddings=50 UNTIED
   opus-mt-en-de: vocab_size=58101 d_model=512 encoder_layers=6 decoder_layers=6 encoder_ffn_dim=2048 decoder_ffn_dim=2048
     encoder_attention_heads=8 decoder_attention_heads=8 max_position_embeddings=512 pad_token_id=58100
+whisper WhisperForConditionalGeneration vocab_size=97 d_model=24 encoder_layers=2 decoder_layers=3 encoder_ffn_dim=44
+    decoder_ffn_dim=52 encoder_attention_heads=4 decoder_attention_heads=4 num_mel_bins=10 max_source_positions=20
+    max_target_positions=40 pad_token_id=0 bos_token_id=1 eos_token_id=2 decoder_start_token_id=1 @seq=20
+  vary encoder_layers=3 num_mel_bins=12 encoder_ffn_dim=36 decoder_ffn_dim=36 encoder_attention_heads=3
+    decoder_attention_heads=3 max_target_positions=50 max_source_positions=22+@seq=22 architectures=WhisperModel UNTIED
+  kept
+  whisper-tiny: vocab_size=51865
+  whisper-large-v3: vocab_size=51866 d_model=1280 encoder_layers=32 decoder_layers=32 encoder_attention_heads=20
+    decoder_attention_heads=20 encoder_ffn_dim=5120 decoder_ffn_dim=5120 num_mel_bins=128
 m2m_100 M2M100ForConditionalGeneration BART
   vary encoder_layers=3 max_position_embeddings=50 UNTIED
   m2m100_418M: vocab_size=128112 d_model=1024 encoder_layers=12 decoder_layers=12
 bert BertForMaskedLM BERT
   vary max_position_embeddings=50 type_vocab_size=3 architectures=BertModel|BertForPreTraining|BertLMHeadModel
+    architectures=BertForSequenceClassification|BertForMultipleChoice|BertForNextSentencePrediction|BertForQuestionAnswering
+    architectures=BertForSequenceClassification+id2label={"0":"a"} architectures=BertForTokenClassification+num_labels=9
     num_attention_heads=3 UNTIED
   bert-base-uncased: BERT_BASE vocab_size=30522
   bert-large-uncased: hidden_size=1024 num_hidden_layers=24 num_attention_heads=16 intermediate_size=4096 vocab_size=30522
 roberta RobertaForMaskedLM BERT
-  vary max_position_embeddings=50 type_vocab_size=1 architectures=RobertaModel|RobertaForCausalLM UNTIED
+  vary max_position_embeddings=50 type_vocab_size=1 architectures=RobertaModel|RobertaForCausalLM|RobertaForMultipleChoice
+    architectures=RobertaForSequenceClassification+num_labels=3 architectures=RobertaForTokenClassification UNTIED
   roberta-base: BERT_BASE vocab_size=50265 max_position_embeddings=514 type_vocab_size=1
 xlm-roberta XLMRobertaForMaskedLM BERT
-  vary UNTIED
+  vary architectures=XLMRobertaModel architectures=XLMRobertaForSequenceClassification+num_labels=1 UNTIED
+  bge-reranker-v2-m3: hidden_size=1024 num_hidden_layers=24 num_attention_heads=16 intermediate_size=4096 vocab_size=250002
+    max_position_embeddings=8194 type_vocab_size=1 architectures=["XLMRobertaForSequenceClassification"] num_labels=1
   xlm-roberta-base: BERT_BASE vocab_size=250002 max_position_embeddings=514 type_vocab_size=1
 camembert CamembertForMaskedLM BERT
-  vary type_vocab_size=1 architectures=CamembertModel|CamembertForCausalLM UNTIED
+  vary type_vocab_size=1 architectures=CamembertModel|CamembertForCausalLM|CamembertForQuestionAnswering UNTIED
 distilbert DistilBertForMaskedLM vocab_size=97 dim=24 n_layers=2 n_heads=4 hidden_dim=44 max_position_embeddings=40
-  vary n_heads=3 activation=relu architectures=DistilBertModel UNTIED
+  vary n_heads=3 activation=relu architectures=DistilBertModel|DistilBertForMultipleChoice
+    architectures=DistilBertForQuestionAnswering|DistilBertForTokenClassification
+    architectures=DistilBertForSequenceClassification+num_labels=3 UNTIED
 albert AlbertForMaskedLM BERT num_hidden_layers=5 embedding_size=16
-  vary num_hidden_groups=2 inner_group_num=2 embedding_size=24 architectures=AlbertModel UNTIED
+  vary num_hidden_groups=2 inner_group_num=2 embedding_size=24 architectures=AlbertModel|AlbertForMultipleChoice
+    architectures=AlbertForPreTraining+num_labels=3 architectures=AlbertForSequenceClassification+num_labels=3
+    architectures=AlbertForTokenClassification|AlbertForQuestionAnswering UNTIED
   albert-base-v2: BERT_BASE embedding_size=128 vocab_size=30000
   albert-xxlarge-v2: hidden_size=4096 num_hidden_layers=12 num_attention_heads=64 intermediate_size=16384 embedding_size=128
 electra ElectraForMaskedLM BERT embedding_size=16
-  vary embedding_size=24 architectures=ElectraModel|ElectraForPreTraining|ElectraForCausalLM UNTIED
+  vary embedding_size=24 architectures=ElectraModel|ElectraForPreTraining|ElectraForCausalLM
+    architectures=ElectraForSequenceClassification+num_labels=3
+    architectures=ElectraForMultipleChoice|ElectraForTokenClassification
+    architectures=ElectraForQuestionAnswering UNTIED
   electra-small-generator: vocab_size=30522
   electra-base-discriminator: BERT_BASE vocab_size=30522 embedding_size=768 architectures=[ElectraForPreTraining]
 modernbert ModernBertForMaskedLM 24/36/4/3/-/101 local_attention=8 max_position_embeddings=64 pad_token_id=0
   vary norm_bias=true attention_bias=true mlp_bias=true decoder_bias=false classifier_bias=true global_attn_every_n_layers=2
-    architectures=ModernBertModel UNTIED
+    architectures=ModernBertModel|ModernBertForTokenClassification|ModernBertForQuestionAnswering|ModernBertForMultipleChoice
+    architectures=ModernBertForSequenceClassification+num_labels=1+classifier_pooling=mean
+    architectures=ModernBertForSequenceClassification+classifier_bias=true UNTIED
   ModernBERT-base: 768/1152/22/12/-/50368
   ModernBERT-large: 1024/2624/28/16/-/50368
+modernbert-decoder ModernBertDecoderForCausalLM 24/36/4/3/-/101 local_attention=8 max_position_embeddings=64 pad_token_id=0
+  vary norm_bias=true attention_bias=true mlp_bias=true decoder_bias=false classifier_bias=true global_attn_every_n_layers=2
+    architectures=ModernBertDecoderModel|ModernBertDecoderForSequenceClassification
+    architectures=ModernBertDecoderForSequenceClassification+classifier_bias=true UNTIED
 longformer LongformerForMaskedLM BERT max_position_embeddings=80 attention_window=8 pad_token_id=1
-  vary attention_window=[4,4]|6|64 architectures=LongformerModel @seq=8|16|38 UNTIED
+  vary attention_window=[4,4]|6|64 architectures=LongformerModel|LongformerForTokenClassification
+    architectures=LongformerForSequenceClassification @seq=8|16|38 UNTIED
   longformer-base-4096: BERT_BASE vocab_size=50265 max_position_embeddings=4098 type_vocab_size=1
     attention_window=[512,512,512,512,512,512,512,512,512,512,512,512]
 big_bird BigBirdForMaskedLM BERT max_position_embeddings=128 attention_type=original_full
-  vary use_bias=false type_vocab_size=3 architectures=BigBirdModel|BigBirdForCausalLM
+  vary use_bias=false type_vocab_size=3 architectures=BigBirdModel|BigBirdForCausalLM|BigBirdForPreTraining
+    architectures=BigBirdForSequenceClassification|BigBirdForMultipleChoice|BigBirdForTokenClassification
+    architectures=BigBirdForQuestionAnswering
     attention_type=block_sparse+block_size=4+num_random_blocks=2
     attention_type=block_sparse+block_size=4+num_random_blocks=2+@seq=64
     attention_type=block_sparse+block_size=4+num_random_blocks=2+@seq=61
@@ -664,10 +897,137 @@ big_bird BigBirdForMaskedLM BERT max_position_embeddings=128 attention_type=orig
     attention_type=block_sparse+block_size=4+num_random_blocks=3+@seq=64
     attention_type=block_sparse+block_size=2+num_random_blocks=2+@seq=40 UNTIED
   bigbird-roberta-base: BERT_BASE vocab_size=50358 max_position_embeddings=4096
+# BERT with one thing changed.
+ernie ErnieForMaskedLM BERT
+  vary use_task_id=true use_task_id=true+task_type_vocab_size=5 architectures=ErnieModel|ErnieForPreTraining|ErnieForCausalLM
+    architectures=ErnieForSequenceClassification|ErnieForTokenClassification|ErnieForNextSentencePrediction UNTIED
+  ernie-3.0-base-zh: BERT_BASE vocab_size=40000 max_position_embeddings=2048 type_vocab_size=4 use_task_id=true
+megatron-bert MegatronBertForMaskedLM BERT
+  vary architectures=MegatronBertModel|MegatronBertForPreTraining|MegatronBertForCausalLM|MegatronBertForSequenceClassification
+    UNTIED
+data2vec-text Data2VecTextForMaskedLM BERT
+  vary architectures=Data2VecTextModel|Data2VecTextForCausalLM|Data2VecTextForSequenceClassification UNTIED
+roberta-prelayernorm RobertaPreLayerNormForMaskedLM BERT
+  vary architectures=RobertaPreLayerNormModel|RobertaPreLayerNormForCausalLM|RobertaPreLayerNormForSequenceClassification UNTIED
+xlm-roberta-xl XLMRobertaXLForMaskedLM BERT
+  vary architectures=XLMRobertaXLModel|XLMRobertaXLForCausalLM|XLMRobertaXLForSequenceClassification UNTIED
+  xlm-roberta-xl: hidden_size=2560 num_hidden_layers=36 num_attention_heads=32 intermediate_size=10240 vocab_size=250880
+rembert RemBertForMaskedLM BERT input_embedding_size=16 output_embedding_size=36
+  vary input_embedding_size=24 output_embedding_size=16+tie_word_embeddings=true
+    architectures=RemBertModel|RemBertForCausalLM|RemBertForSequenceClassification TIED
+roformer RoFormerForMaskedLM BERT embedding_size=16 rotary_value=false
+  vary embedding_size=24 rotary_value=true architectures=RoFormerModel|RoFormerForCausalLM|RoFormerForSequenceClassification
+    architectures=RoFormerForMultipleChoice|RoFormerForTokenClassification UNTIED
+mpnet MPNetForMaskedLM BERT
+  vary relative_attention_num_buckets=40 architectures=MPNetModel|MPNetForMultipleChoice|MPNetForTokenClassification
+    architectures=MPNetForSequenceClassification|MPNetForQuestionAnswering UNTIED
+  all-mpnet-base-v2: BERT_BASE vocab_size=30527 max_position_embeddings=514 architectures=["MPNetModel"]
+layoutlm LayoutLMForMaskedLM BERT max_2d_position_embeddings=30
+  vary max_2d_position_embeddings=44 architectures=LayoutLMModel|LayoutLMForSequenceClassification|LayoutLMForTokenClassification
+    UNTIED
+nomic_bert NomicBertForMaskedLM BERT
+  vary type_vocab_size=3 head_dim=10
+    architectures=NomicBertModel|NomicBertForSequenceClassification|NomicBertForTokenClassification
+    UNTIED
+  nomic-embed-text-v1.5: BERT_BASE vocab_size=30528 max_position_embeddings=2048 architectures=["NomicBertModel"]
+gte GteForMaskedLM BERT
+  vary type_vocab_size=0|3 architectures=GteModel|GteForSequenceClassification|GteForTokenClassification UNTIED
+  gte-multilingual-base: BERT_BASE vocab_size=250048 architectures=["GteModel"]
+jina_embeddings_v3 JinaEmbeddingsV3ForMaskedLM BERT
+  vary type_vocab_size=3 architectures=JinaEmbeddingsV3Model|JinaEmbeddingsV3ForSequenceClassification
+    architectures=JinaEmbeddingsV3ForTokenClassification|JinaEmbeddingsV3ForQuestionAnswering UNTIED
+  jina-embeddings-v3: vocab_size=250002 hidden_size=1024 num_hidden_layers=24 num_attention_heads=16 intermediate_size=4096
+    max_position_embeddings=8194 type_vocab_size=1 architectures=["JinaEmbeddingsV3Model"]
+eurobert EuroBertForMaskedLM dense pad_token_id=0
+  vary attention_bias=true mlp_bias=true head_dim=20 GQA architectures=EuroBertModel|EuroBertForTokenClassification
+    architectures=EuroBertForSequenceClassification architectures=EuroBertForSequenceClassification+classifier_pooling=bos TIED
+  EuroBERT-210m: 768/3072/12/12/12/128256
+esm EsmForMaskedLM BERT pad_token_id=1 mask_token_id=32 position_embedding_type=rotary emb_layer_norm_before=false
+  vary emb_layer_norm_before=true position_embedding_type=absolute architectures=EsmModel|EsmForSequenceClassification
+    architectures=EsmForTokenClassification UNTIED
+  esm2_t33_650M: vocab_size=33 hidden_size=1280 num_hidden_layers=33 num_attention_heads=20 intermediate_size=5120
+    max_position_embeddings=1026 pad_token_id=1 mask_token_id=32 position_embedding_type=rotary
+esmc EsmcForMaskedLM 48/76/3/4/-/101
+  vary attention_bias=true mlp_bias=true head_dim=12
+    architectures=EsmcModel|EsmcForSequenceClassification|EsmcForTokenClassification
+    TIED
+  ESMC-6B: 2560/6912/80/40/-/64
+deberta DebertaForMaskedLM BERT relative_attention=true pos_att_type=["c2p","p2c"] max_relative_positions=-1
+  vary pos_att_type=c2p|p2c max_relative_positions=8 relative_attention=false type_vocab_size=2 position_biased_input=false
+    @seq=38
+    architectures=DebertaModel|DebertaForSequenceClassification|DebertaForTokenClassification|DebertaForQuestionAnswering
+    legacy=false legacy=false+tie_word_embeddings=false UNTIED
+  deberta-base: BERT_BASE vocab_size=50265 relative_attention=true pos_att_type=c2p|p2c position_biased_input=false
+  # Its norm returns fp32 in bf16, and no matrix takes that.
+  kept
+deberta-v2 DebertaV2ForMaskedLM BERT relative_attention=true pos_att_type=["p2c","c2p"] position_buckets=10 share_att_key=true
+    norm_rel_ebd=layer_norm position_biased_input=false type_vocab_size=0
+  vary share_att_key=false norm_rel_ebd=none position_buckets=-1 position_buckets=-1+max_relative_positions=9 pos_att_type=c2p
+    share_att_key=false+pos_att_type=p2c relative_attention=false+norm_rel_ebd=none conv_kernel_size=3
+    conv_kernel_size=5+conv_act=gelu
+    type_vocab_size=2 position_biased_input=true
+    architectures=DebertaV2Model|DebertaV2ForSequenceClassification|DebertaV2ForTokenClassification|DebertaV2ForQuestionAnswering
+    architectures=DebertaV2ForMultipleChoice legacy=false+tie_word_embeddings=false UNTIED
+  deberta-v3-base: BERT_BASE vocab_size=128100 relative_attention=true pos_att_type=p2c|c2p position_buckets=256
+    share_att_key=true norm_rel_ebd=layer_norm position_biased_input=false type_vocab_size=0 max_relative_positions=-1
+  deberta-v2-xlarge: hidden_size=1536 num_hidden_layers=24 num_attention_heads=24 intermediate_size=6144 vocab_size=128100
+    relative_attention=true pos_att_type=p2c|c2p position_buckets=256 share_att_key=true norm_rel_ebd=layer_norm
+    position_biased_input=false conv_kernel_size=3 conv_act=gelu
+mvp MvpForConditionalGeneration BART
+  vary architectures=MvpModel|MvpForCausalLM architectures=MvpForSequenceClassification+@decoder_seq=19 use_prompt=true UNTIED
+plbart PLBartForConditionalGeneration BART
+  vary architectures=PLBartModel|PLBartForCausalLM architectures=PLBartForSequenceClassification+@decoder_seq=19 UNTIED
+blenderbot BlenderbotForConditionalGeneration BART
+  vary architectures=BlenderbotModel|BlenderbotForCausalLM UNTIED
+  blenderbot-3B: vocab_size=8008 d_model=2560 encoder_layers=2 decoder_layers=24
+blenderbot-small BlenderbotSmallForConditionalGeneration BART
+  vary architectures=BlenderbotSmallModel|BlenderbotSmallForCausalLM UNTIED
+nllb-moe NllbMoeForConditionalGeneration BART num_experts=5 expert_capacity=64 encoder_sparse_step=2 decoder_sparse_step=3
+  vary encoder_sparse_step=0|1 num_experts=4 router_bias=true architectures=NllbMoeModel UNTIED
+  # Which rows are kept in bf16 is not the same on every machine.
+  kept
+  nllb-moe-54b: vocab_size=256206 d_model=2048 encoder_layers=24 decoder_layers=24 encoder_ffn_dim=8192 decoder_ffn_dim=8192
+led LEDForConditionalGeneration vocab_size=97 d_model=24 encoder_layers=2 decoder_layers=3 encoder_ffn_dim=44 decoder_ffn_dim=52
+    encoder_attention_heads=4 decoder_attention_heads=4 max_encoder_position_embeddings=80 max_decoder_position_embeddings=40
+    attention_window=8
+  vary attention_window=6|[8,4] max_encoder_position_embeddings=64 architectures=LEDModel|LEDForQuestionAnswering @seq=38 UNTIED
+  led-base-16384: d_model=768 encoder_layers=6 decoder_layers=6 encoder_ffn_dim=3072 decoder_ffn_dim=3072
+    encoder_attention_heads=12 decoder_attention_heads=12 vocab_size=50265 attention_window=1024
+longt5 LongT5ForConditionalGeneration T5 local_radius=6 encoder_attention_type=local global_block_size=4
+  vary encoder_attention_type=transient-global encoder_attention_type=transient-global+@seq=38 num_decoder_layers=2 local_radius=9
+    encoder_attention_type=transient-global+@seq=3 architectures=LongT5EncoderModel|LongT5Model feed_forward_proj=gated-gelu
+    @seq=38
+    UNTIED
+  long-t5-tglobal-base: d_model=768 d_ff=2048 num_layers=12 num_heads=12 encoder_attention_type=transient-global
+    feed_forward_proj=gated-gelu tie_word_embeddings=false
+t5gemma T5GemmaForConditionalGeneration vocab_size=101 T5GEMMA
+  vary encoder={"attention_bias":true} decoder={"attention_bias":true} decoder={"layer_types":["full_attention","full_attention"]}
+    architectures=T5GemmaModel UNTIED
+mobilebert MobileBertForMaskedLM BERT embedding_size=10 intra_bottleneck_size=16 num_feedforward_networks=3
+  vary use_bottleneck=false use_bottleneck_attention=true key_query_shared_bottleneck=false+use_bottleneck_attention=true
+    num_feedforward_networks=1 trigram_input=false normalization_type=layer_norm
+    architectures=MobileBertModel|MobileBertForPreTraining|MobileBertForSequenceClassification|MobileBertForTokenClassification
+    architectures=MobileBertForNextSentencePrediction|MobileBertForMultipleChoice UNTIED
+  mobilebert-uncased: vocab_size=30522
+squeezebert SqueezeBertForMaskedLM BERT embedding_size=24
+  vary q_groups=2 output_groups=2 post_attention_groups=3
+    architectures=SqueezeBertModel|SqueezeBertForSequenceClassification|SqueezeBertForTokenClassification
+    architectures=SqueezeBertForMultipleChoice UNTIED
+  squeezebert-uncased: BERT_BASE vocab_size=30528 embedding_size=768
+xlm XLMWithLMHeadModel vocab_size=97 emb_dim=24 n_layers=2 n_heads=4 max_position_embeddings=40
+  vary n_langs=3 n_langs=3+use_lang_emb=false gelu_activation=false causal=true sinusoidal_embeddings=true
+    architectures=XLMModel|XLMForTokenClassification architectures=XLMForSequenceClassification+num_labels=3 UNTIED
+  xlm-mlm-en-2048: vocab_size=30145
+flaubert FlaubertWithLMHeadModel vocab_size=97 emb_dim=24 n_layers=2 n_heads=4 max_position_embeddings=40
+  vary pre_norm=true architectures=FlaubertModel|FlaubertForSequenceClassification UNTIED
+  flaubert_base_cased: vocab_size=68729 emb_dim=768 n_layers=12 n_heads=12
+bert-generation BertGenerationDecoder BERT
+  vary architectures=BertGenerationEncoder UNTIED
 """
-FAMILIES = families(TABLE)
+FAMILIES = families(TABLE) | {name: replace(one, whole=True) for name, one in families(towers.TABLE).items()}
+PARTS = towers.PARTS
 WANTED = (*FAMILIES, "kimi_k2")
-NO_DEFAULT = {"lfm2_moe"}
+NO_DEFAULT = {"lfm2_moe", "dots1", "qwen4_exp_text", "esm", "aya_vision", "ovis2"}
 """The default config cannot be built."""
 
 
@@ -701,7 +1061,12 @@ def of(name: str) -> Iterator[Config]:
         yield case(name, "params", "default", {})
     for label, config in family.released.items():
         yield case(name, "params", label, config)
-    yield case(name, "flops", "tiny", family.tiny)
+    yield case(name, "params" if family.whole else "flops", "tiny", family.tiny)
+    if family.whole:
+        for kind, some in (("params", family.built), ("flops", family.sees)):
+            for change in some:
+                yield case(name, kind, f"tiny:{slug(change)}", merged(family.tiny, change))
+        return
     for change in family.vary:
         # A list is how a config.json names its class.
         change = change | ({"architectures": [change["architectures"]]} if isinstance(change.get("architectures"), str) else {})
@@ -735,7 +1100,12 @@ def sample(name: str, seed: int) -> Iterator[Config]:
     """
     family = FAMILIES[name]
     draw = random.Random(f"{name}/{seed}")
-    for number in range(10_000):
+    for number in range(1_000 if family.whole else 0):
+        config = family.tiny
+        for change in family.built:
+            config = merged(config, change) if draw.random() < 0.3 else config
+        yield case(name, "params", f"random:{seed}:{number}", config)
+    for number in range(0 if family.whole else 10_000):
         config = dict(family.tiny)
         patterned = any(isinstance(value, (list, dict)) for value in config.values())
         for key, span in FREE.items():

@@ -3,13 +3,16 @@
     python tests/oracle/defaults.py [--check]
 
 For each model_type of cases.py the raw defaults of its configuration class (before it derives one from another), without the keys
-that every configuration has, and its attribute_map (other names that it accepts for a key). Needs transformers.
+that every configuration has, its attribute_map (other names that it accepts for a key), and how its classes with heads
+end. Needs transformers.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ import cases
 
 TARGET = Path(__file__).resolve().parents[2] / "llmcx" / "huggingface" / "defaults.json"
 SUB_CONFIGS = {
+    "t5gemma": {"encoder": "T5GemmaModuleConfig", "decoder": "T5GemmaModuleConfig"},
     "mpt": {"attn_config": "MptAttentionConfig"},
     "dbrx": {"attn_config": "DbrxAttentionConfig", "ffn_config": "DbrxFFNConfig"},
 }
@@ -34,6 +38,57 @@ def raw(kind: Any) -> dict[str, Any]:
     return {key: value for key, value in out.items() if isinstance(value, (int, float, str, bool, list, dict, tuple, type(None)))}
 
 
+def heads(kind: Any) -> list[str]:
+    """How the family's classes end that have a head, but for those that every family of its sort has."""
+    name = kind.__module__.replace("configuration_", "modeling_")
+    if importlib.util.find_spec(name) is None:  # another family's classes build it
+        return []
+    modeling = importlib.import_module(name)
+    ends = re.compile(r"(Classification|QuestionAnswering|MultipleChoice|Prediction|PreTraining|CausalLM)$")
+    named = (name for name in vars(modeling) if ends.search(name) and not name.startswith("Generic"))
+    return sorted({found.group() for name in named if (found := re.search(r"For[A-Z][a-zA-Z]*$", name.replace("Former", "")))})
+
+
+def parts(kind: Any, common: set[str], families: dict[str, Any]) -> dict[str, Any]:
+    """What a multimodal configuration has beside its language model: the type of each part (``auto``: unless the file names one),
+    and what it is where the file leaves it out, as far as the part's own class assumes otherwise. Each type's defaults go to
+    ``families``.
+    """
+    found = {}
+    left_out = kind()
+    for key in kind.sub_configs:
+        if key in ("talker_config", "vq_config"):
+            continue
+        auto = kind.sub_configs[key].__name__ == "AutoConfig"
+        absent = getattr(left_out, key)
+        try:
+            given = getattr(kind(**{key: {}}), key)
+        except KeyError:  # EXAONE 4.5's must name its type
+            given = getattr(kind(**{key: {"model_type": absent.model_type}}), key)
+        if given is None:
+            continue
+        part = type(given)
+        if part.model_type not in cases.FAMILIES:
+            families.setdefault(part.model_type, described(part, common))
+        said = dict(getattr(kind.sub_configs_defaults.get(key), "init_kwargs", None) or {})
+        absent = absent if absent is None else said or unlike(absent, common)
+        found[key] = {"type": part.model_type, "auto": auto, "absent": absent}
+        if unlike(given, common):  # then it stands behind what a file says, too
+            found[key]["merged"] = said or unlike(given, common)
+    return found
+
+
+def unlike(one: Any, common: set[str]) -> dict[str, Any]:
+    """What a configuration says that its class alone would not."""
+    said, usual = one.to_dict(), type(one)().to_dict()
+    return {key: said[key] for key in raw(type(one)) if key in said and said[key] != usual.get(key) and key not in common}
+
+
+def described(kind: Any, common: set[str]) -> dict[str, Any]:
+    """The defaults of a configuration class, and its other names for keys."""
+    return {"defaults": {k: v for k, v in raw(kind).items() if k not in common}, "names": dict(kind.attribute_map)}
+
+
 def collect() -> dict[str, Any]:
     from transformers import PretrainedConfig, __version__
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
@@ -47,6 +102,12 @@ def collect() -> dict[str, Any]:
             module = sys.modules[kind.__module__]
             defaults[key] = {k: v for k, v in raw(getattr(module, sub)).items() if k not in common}
         families[name] = {"defaults": defaults, "names": dict(kind.attribute_map)}
+        usual = ([],) if "decoder_layers" in defaults else ([], ["ForCausalLM"])  # of decoders
+        families[name] |= {"heads": found} if (found := heads(kind)) not in usual else {}
+        if any(key.endswith("_config") for key in kind.sub_configs):
+            families[name]["parts"] = parts(kind, common, families)
+    for name in cases.PARTS:
+        families.setdefault(name, described(CONFIG_MAPPING[name], common))
     return {"transformers": __version__, "common": sorted(common), "families": families}
 
 

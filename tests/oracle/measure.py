@@ -45,6 +45,7 @@ from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import cases  # noqa: E402
+from pictures import pictured  # noqa: E402
 
 GOLDEN = Path(__file__).resolve().parent / "golden.json"
 # Not "shared_experts", which every token passes through.
@@ -76,14 +77,25 @@ def inputs(model: Any, case: Json, seed: int) -> Json:
         return torch.randint(4, vocab, (case["batch"], length), generator=draw)
 
     given = {"input_ids": ids(case["seq"])}
+    if "images" in case:
+        given |= pictured(model.config, case, given["input_ids"], draw)
+    kind = type(model).__name__
+    if kind.endswith("ForMultipleChoice"):  # the batch is the choices of one question
+        given["input_ids"] = given["input_ids"][None]
+    accepted = inspect.signature(model.forward).parameters
+    if "input_ids" not in accepted:
+        given = {"input_features": torch.randn(case["batch"], config.num_mel_bins, 2 * case["seq"], generator=draw)}
     if model.config.is_encoder_decoder:
         given["decoder_input_ids"] = ids(case["decoder_seq"])
-    accepted = inspect.signature(model.forward).parameters
+        if kind.endswith("ForSequenceClassification"):  # what the end of a sequence says is what is looked at
+            given["input_ids"][:, -1] = config.eos_token_id
     return given | ({"use_cache": False} if "use_cache" in accepted else {})
 
 
 def loss_of(output: Any) -> torch.Tensor:
     """A scalar that every position of the output takes part in."""
+    if "start_logits" in output:
+        return (output["start_logits"] + output["end_logits"]).float().sum()
     name = next(key for key in ("logits", "prediction_logits", "last_hidden_state") if key in output)
     return output[name].float().sum()
 

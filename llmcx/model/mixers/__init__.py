@@ -30,8 +30,20 @@ class Mixer:
 MIXERS = {
     "longformer": "blocks:LongformerBlocks",
     "big_bird": "blocks:BigBird",
+    "disentangled": "disentangled:Disentangled",
+    "local_conv": "disentangled:LocalConv",
+    "longt5": "longt5:LongT5Blocks",
+    "mobile": "compact:MobileLayer",
+    "squeeze": "compact:SqueezeLayer",
     "mla": "mla:MLA",
     "nsa": "nsa:NSA",
+    "compressed": "compressed:Compressed",
+    "indexed": "indexed:Indexed",
+    "differential": "further:Differential",
+    "dynamic": "further:Dynamic",
+    "routed": "further:Routed",
+    "convolved": "further:Convolved",
+    "ngrams": "ngrams:NGrams",
     "attention": "attention:Attention",
     "mamba": "mamba:Mamba",
     "mamba2": "mamba2:Mamba2",
@@ -41,6 +53,7 @@ MIXERS = {
     "lightning": "lightning:Lightning",
     "rg_lru": "rglru:RGLRU",
     "rwkv": "rwkv:RWKV",
+    "rwkv7": "rwkv7:RWKV7",
     "shared_block": "shared:SharedBlock",
 }
 """Type name in a preset -> module and class."""

@@ -12,30 +12,35 @@ from llmcx.model.cores import EAGER, STEPS, Chunked, Core, Linear, Linformer, Pe
 from llmcx.model.mixers import Mixer
 from llmcx.model.norm import Norm
 from llmcx.model.run import LayerRun
-from llmcx.ops.op import Cache, Cut, Dims, Op, Saved
+from llmcx.ops.op import TOKENS, Cache, Cut, Dims, Op, Saved
 
 
 @dataclass(frozen=True)
 class Attention(Mixer):
     """Projections to ``n_heads`` queries and ``n_kv_heads`` keys and values, a core, an output projection.
 
-    ``n_kv_heads`` defaults to ``n_heads`` (MHA; 1 is MQA, between is GQA), ``head_dim`` to d_model / n_heads,
-    ``out_bias`` to ``bias``. ``relative_buckets`` is T5's learned relative position bias, which lives in a stack's first
-    layer. ``relative_projection`` is Transformer-XL's: keys for the relative positions by a projection of their own, and two
-    learned biases per head (Dai et al. 2019, arXiv:1901.02860, sec. 3.3).
+    ``n_kv_heads`` defaults to ``n_heads`` (MHA; 1 is MQA, between is GQA), ``head_dim`` to d_model / n_heads, ``v_dim`` (of a
+    head's values) to ``head_dim``, ``out_bias`` and ``k_bias`` to ``bias``. ``relative_buckets`` is T5's learned relative
+    position bias, which lives in a stack's first layer. ``relative_projection`` is Transformer-XL's: keys for the relative
+    positions by a projection of their own, and two learned biases per head (Dai et al. 2019, arXiv:1901.02860, sec. 3.3).
 
     ``qk_norm`` normalises queries and keys: over each head with one vector for all heads ("head"), with a vector per head
     ("heads"), or over all heads together ("full"). ``sinks`` is one learned logit per head (gpt-oss), ``gate`` a sigmoid
-    gate on the output, as wide as the queries (Qwen3-Next), whose ``gate_bias`` defaults to ``bias``. ``shares_kv`` reuses the
+    gate on the output, as wide as the queries (Qwen3-Next) or with one number per head (``gate_per_head``), whose ``gate_bias``
+    defaults to ``bias``. ``out_norm`` normalises all heads' output together (BitNet). ``shares_kv`` reuses the
     keys and values of an earlier layer, ``k_is_v`` one projection for both (Gemma 4); ``v_norm`` normalises each head's values,
-    without weights. ``softmax_fp32`` False is for eager code that takes the softmax in the activations' dtype (GPT-2, BERT).
+    without weights. ``scalars`` are learned numbers beside (the gates of Llama 3.2's cross-attention). ``softmax_fp32`` False is
+    for eager code that takes the softmax in the activations' dtype (GPT-2, BERT). ``inputs``: how many states side by side it
+    reads (EAGLE-3: a token and a state).
     """
 
     n_heads: int
     n_kv_heads: int | None = None
     head_dim: int | None = None
+    v_dim: int | None = None
     bias: bool = False
     out_bias: bool | None = None
+    k_bias: bool | None = None
     rope: bool = False
     relative_buckets: int | None = None
     relative_projection: bool = False
@@ -43,17 +48,24 @@ class Attention(Mixer):
     qk_norm_type: Norm = field(default_factory=lambda: Norm("rmsnorm"))
     sinks: bool = False
     gate: bool = False
+    gate_per_head: bool = False
     gate_bias: bool | None = None
+    out_norm: bool = False
     shares_kv: bool = False
     k_is_v: bool = False
     v_norm: bool = False
+    scalars: int = 0
     softmax_fp32: bool = True
+    inputs: int = 1
     core: Core = field(default_factory=Standard)
     type: Literal["attention"] = "attention"
 
     def __post_init__(self) -> None:
-        check_sizes(self, "n_heads", "n_kv_heads", "head_dim", "relative_buckets")
+        check_sizes(self, "n_heads", "n_kv_heads", "head_dim", "v_dim", "relative_buckets", "inputs")
         check(self.core)
+        if self.v_dim is not None and isinstance(self.core, (Linear, Linformer, Performer, Reformer)):
+            problem = f"v_dim is {self.v_dim}, but the core {self.core.type} has values as wide as keys"
+            raise InputError(problem, field="v_dim", value=self.v_dim)
         if self.n_heads % self.kv_heads:
             raise InputError(
                 f"n_heads {self.n_heads} is not divisible by n_kv_heads {self.kv_heads}: each key-value head serves"
@@ -86,27 +98,31 @@ class Attention(Mixer):
     def ops(self, where: LayerRun, name: str = "attention", cross: bool = False) -> Iterator[Op]:
         """Projections, the core, the output projection. ``cross`` attends to the encoder's output."""
         d, batch, kv_heads = where.d_model, where.batch, self.kv_heads
+        read = self.inputs * d
         dim, kv = self.width(d), where.source if cross else where.kv
         # A decode step finds the encoder's keys and values in the cache.
         new_kv = (where.source if where.run.encode else 0) if cross else where.q
         by_heads, by_kv_heads = Cut("columns", self.n_heads), Cut("columns", kv_heads)
-        yield where.linear(f"{name}.q", d, self.n_heads * dim, self.bias, reads="normed", cut=by_heads)
+        yield where.linear(f"{name}.q", read, self.n_heads * dim, self.bias, reads="normed", cut=by_heads)
         # Keys and values read the same tensor as the queries, so it is kept once; in cross-attention, the encoder's output.
+        v_dim = self.v_dim or dim
         for leaf in self._read_once(cross):
-            n = batch * new_kv
-            yield where.linear(
-                f"{name}.{leaf}", d, kv_heads * dim, self.bias, saves=False, tokens=n, reads="normed", cut=by_kv_heads
-            )
+            n, width = batch * new_kv, kv_heads * (v_dim if leaf == "v" else dim)
+            bias = self.k_bias if leaf == "k" and self.k_bias is not None else self.bias
+            yield where.linear(f"{name}.{leaf}", read, width, bias, saves=False, tokens=n, reads="normed", cut=by_kv_heads)
         if self.gate:
             gate_bias = self.bias if self.gate_bias is None else self.gate_bias
-            yield where.linear(f"{name}.gate", d, self.n_heads * dim, gate_bias, saves=False, reads="normed", cut=by_heads)
+            width = self.n_heads * (1 if self.gate_per_head else v_dim)
+            yield where.linear(f"{name}.gate", read, width, gate_bias, saves=False, reads="normed", cut=by_heads)
         if self.qk_norm is not None:
             yield from self._qk_norm(where, name, dim, batch * new_kv)
         if self.v_norm and not self.shares_kv:
             rows = batch * new_kv * kv_heads
-            yield where.norm(f"{name}.v_norm", Norm("rmsnorm", scale=False), dim, rows, cut=Cut("heads", kv_heads))
+            yield where.norm(f"{name}.v_norm", Norm("rmsnorm", scale=False), v_dim, rows, cut=Cut("heads", kv_heads))
         if self.sinks:
             yield where.op(f"{name}.sinks", "vector", size=self.n_heads, cut=Cut("heads", self.n_heads))
+        if self.scalars:
+            yield where.op(f"{name}.scalars", "vector", size=self.scalars, cut=TOKENS)
         if self.rope and not cross:
             elements = where.tokens * (self.n_heads + kv_heads) * dim
             yield where.op(f"{name}.rotary", "rotary", elements=elements, cut=Cut("heads", self.n_heads))
@@ -126,8 +142,10 @@ class Attention(Mixer):
             met: Dims = {"batch": batch, "heads": self.n_heads, "pairs": where.q * kv, "width": dim}
             yield where.op(f"{name}.relative_scores", "scores", cut=Cut("heads", self.n_heads), **met)
         yield from self._core(where, name, kv, dim, cross)
+        if self.out_norm:
+            yield where.norm(f"{name}.out_norm", Norm("rmsnorm"), self.n_heads * v_dim, cut=Cut("columns", self.n_heads))
         out_bias = self.bias if self.out_bias is None else self.out_bias
-        yield where.linear(f"{name}.out", self.n_heads * dim, d, out_bias, cut=Cut("rows", self.n_heads))
+        yield where.linear(f"{name}.out", self.n_heads * v_dim, d, out_bias, cut=Cut("rows", self.n_heads))
 
     def _read_once(self, cross: bool) -> tuple[str, ...]:
         """The projections beside the queries'. Reformer's queries are its keys."""
@@ -149,8 +167,9 @@ class Attention(Mixer):
     def _core(self, where: LayerRun, name: str, kv: int, dim: int, cross: bool) -> Iterator[Op]:
         """Queries meet keys: the part in which the variants differ."""
         core, batch, q, heads, kv_heads = self.core, where.batch, where.q, self.n_heads, self.kv_heads
+        v_dim = self.v_dim or dim
         kv_width = kv_heads * dim
-        cached, both = kv, 2 * kv_width
+        cached, both = kv, kv_heads * (dim + v_dim)
         new = kv if cross else q  # what came before is in the cache, summed up
         queries = Saved("queries", batch * q * heads * dim)
         if isinstance(core, Linformer):
@@ -180,9 +199,9 @@ class Attention(Mixer):
             masked = where.run.fused and where.run.masks and not cross and isinstance(core, (Sliding, Chunked))
             mask = Saved("mask", batch * q * kv if masked and kv >= core.window else 0)  # type: ignore[union-attr]
             many = copied or mask.elements
-            kept = Saved("keys and values", batch * kv * (2 * heads * dim if many else both), units=0 if many else kv_heads)
+            kept = Saved("keys and values", batch * kv * (heads * (dim + v_dim) if many else both), units=0 if many else kv_heads)
             shared = 1 if eager or isinstance(core, Reformer) else heads // kv_heads
-            met = meet(where, name, heads, count, dim, dim, queries, kept, fused=not eager, keys=kv, shared=shared)
+            met = meet(where, name, heads, count, dim, v_dim, queries, kept, fused=not eager, keys=kv, shared=shared)
             if self.softmax_fp32 and not mask.elements:
                 yield from met
             else:

@@ -20,11 +20,13 @@ class LongformerBlocks(Mixer):
     """Sliding chunks of ``window``, with projections of their own for global tokens (Beltagy et al. 2020, arXiv:2004.05150).
 
     The code cuts n tokens into chunks of w = window overlapping by half: scores over (2n/w - 1) w² pairs, values over
-    (2n/w) · (w/2) · (3w/2). The global projections have weights, and run only for tokens that are made global.
+    (2n/w) · (w/2) · (3w/2). The global projections have weights, and run only where tokens of a sequence are made global, as
+    many as ``globals``: these meet all tokens, and all tokens them.
     """
 
     n_heads: int
     window: int
+    globals: int = 0
     type: Literal["longformer"] = "longformer"
 
     def __post_init__(self) -> None:
@@ -40,16 +42,18 @@ class LongformerBlocks(Mixer):
         d, dim, half = where.d_model, Attention(self.n_heads).width(where.d_model), self.window // 2
         for leaf in ("q", "k", "v"):
             yield where.linear(f"{name}.{leaf}", d, d, True, saves=leaf == "q")
-        for leaf in ("q_global", "k_global", "v_global"):
-            yield where.linear(f"{name}.{leaf}", d, d, True, saves=False, tokens=0)
+        marked = where.batch * self.globals
+        for leaf, tokens in (("q_global", marked), ("k_global", where.tokens), ("v_global", where.tokens)):
+            yield where.linear(f"{name}.{leaf}", d, d, True, saves=False, tokens=tokens if marked else 0)
         chunks = -(-where.q // half)
         tensors = where.tokens * d
         met: Dims = {"batch": where.batch, "heads": self.n_heads, "width": dim}
-        scored, weighed = max(chunks - 1, 1) * self.window**2, chunks * half * 3 * half
+        both_ways = 2 * where.q * self.globals
+        scored, weighed = max(chunks - 1, 1) * self.window**2 + both_ways, chunks * half * 3 * half + both_ways
         yield where.op(
             f"{name}.scores", "scores", Saved("queries", tensors), Saved("keys and values", 2 * tensors), pairs=scored, **met
         )
-        probabilities = Saved("probabilities", where.batch * self.n_heads * where.q * (self.window + 1))
+        probabilities = Saved("probabilities", where.batch * self.n_heads * where.q * (self.window + 1 + 2 * self.globals))
         yield where.op(f"{name}.softmax", "softmax", probabilities, elements=probabilities.elements)
         yield where.op(f"{name}.values", "values", pairs=weighed, **met)
         yield where.linear(f"{name}.out", d, d, True)

@@ -93,14 +93,17 @@ class GatedDelta(Mixer):
 
 @dataclass(frozen=True)
 class KimiDelta(Mixer):
-    """Kimi Delta Attention: a decay per channel, and a gate, both through a bottleneck as wide as a head.
+    """Kimi Delta Attention: a decay per channel, and a gate, both through a bottleneck as wide as a head unless ``direct``.
 
-    Kimi Team 2025, arXiv:2510.26692, sec. 3. ``n_heads`` heads of ``head_dim`` for queries, keys and values alike.
+    Kimi Team 2025, arXiv:2510.26692, sec. 3. ``n_heads`` heads of ``head_dim`` for queries, keys and values alike. ``full_gate``:
+    the gate is one matrix, without the bottleneck (Kimi K3).
     """
 
     n_heads: int
     head_dim: int
     d_conv: int
+    direct: bool = False
+    full_gate: bool = False
     type: Literal["kimi_delta"] = "kimi_delta"
 
     def __post_init__(self) -> None:
@@ -119,7 +122,12 @@ class KimiDelta(Mixer):
         activation = Saved("activation", 3 * n * width)
         yield where.op(f"{name}.conv.activation", "silu", activation, elements=3 * n * width, cut=by_heads)
         yield where.linear(f"{name}.beta", where.d_model, heads, saves=False, cut=by_heads)
-        for leaf in ("decay", "gate"):
+        if self.full_gate:
+            yield where.linear(f"{name}.gate", where.d_model, width, saves=False, reads="normed", cut=by_heads)
+        for leaf in ("decay",) if self.full_gate else ("decay", "gate"):
+            if self.direct:
+                yield where.linear(f"{name}.{leaf}", where.d_model, width, saves=False, cut=by_heads)
+                continue
             yield where.linear(f"{name}.{leaf}_down", where.d_model, dim, saves=False, cut=REPLICATED)
             yield where.linear(f"{name}.{leaf}_up", dim, width, cut=expands)
         yield where.op(f"{name}.dt", "vector", size=width, cut=by_heads)

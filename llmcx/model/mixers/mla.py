@@ -28,6 +28,9 @@ class MLA(Mixer):
     the expansion instead, so that all heads meet one key of kv_rank + rope_dim and one value of kv_rank (sec. 2.1.2); "mixed", as
     servers do, expands in a pass and absorbs in a decode step. Parameters are the same.
 
+    ``gate`` is a sigmoid gate of so many numbers on each head's output (v_dim in Hy 4 and Kimi K3, 1 in Ling 2.5), ``sinks`` one
+    learned logit per head; ``rope_norm`` normalises the rotary key too (dots3).
+
     ``index_heads`` > 0 adds DeepSeek-V3.2's indexer of that many heads, ``index_dim`` wide, which scores every pair without
     gradient; eager code then multiplies every pair all the same.
     """
@@ -39,6 +42,9 @@ class MLA(Mixer):
     v_dim: int
     q_rank: int | None = None
     bias: bool = False
+    gate: int = 0
+    sinks: bool = False
+    rope_norm: bool = False
     index_heads: int = 0
     index_dim: int = 0
     form: Literal["mixed", "naive", "absorbed"] = "mixed"
@@ -47,7 +53,7 @@ class MLA(Mixer):
 
     def __post_init__(self) -> None:
         check_sizes(self, "n_heads", "kv_rank", "nope_dim", "v_dim", "q_rank")
-        check_sizes(self, "rope_dim", "index_heads", "index_dim", least=0)
+        check_sizes(self, "rope_dim", "gate", "index_heads", "index_dim", least=0)
         check(self.core)
 
     def ops(self, where: LayerRun, name: str = "attention") -> Iterator[Op]:
@@ -64,10 +70,16 @@ class MLA(Mixer):
             yield where.linear(f"{name}.q_up", self.q_rank, heads * d_qk, reads="normed", cut=expands)
         yield where.linear(f"{name}.kv_down", d, self.kv_rank + self.rope_dim, self.bias, saves=False, **latent)
         yield where.norm(f"{name}.kv_norm", norm, self.kv_rank, cut=REPLICATED)
+        if self.rope_norm:
+            yield where.norm(f"{name}.k_rope_norm", norm, self.rope_dim, cut=REPLICATED)
         # A step of a few tokens meets the latents as they are cached; also where it verifies several drafted ones.
         absorbs = self.form == "absorbed" or (self.form == "mixed" and (where.steps or not where.run.encode))
         expanded, tokens = heads * (self.nope_dim + self.v_dim), 0 if absorbs else None
         yield where.linear(f"{name}.kv_up", self.kv_rank, expanded, saves=not absorbs, tokens=tokens, reads="normed", cut=expands)
+        if self.gate:
+            yield where.linear(f"{name}.gate", d, heads * self.gate, saves=False, reads="normed", cut=by_heads)
+        if self.sinks:
+            yield where.op(f"{name}.sinks", "vector", size=heads, cut=Cut("heads", heads))
         rotated = where.tokens * (heads + 1) * self.rope_dim
         yield where.op(f"{name}.rotary", "rotary", elements=rotated, cut=Cut("heads", heads))
         if self.index_heads:
@@ -77,6 +89,12 @@ class MLA(Mixer):
         naive = self.form == "naive"
         cut, held = Cut("heads", heads) if naive else REPLICATED, Cache("kv" if naive else "latent")
         yield where.op(f"{name}.cache", "cache", batch=where.batch, tokens=where.kv, width=width, cut=cut, cache=held)
+        if self.gate:
+            elements = where.tokens * heads * self.v_dim
+            n = where.tokens * heads * self.gate
+            kept = Saved("gate and output", n + elements)
+            yield where.op(f"{name}.gate.activation", "sigmoid", kept, elements=n, cut=Cut("heads", heads))
+            yield where.op(f"{name}.product", "product", elements=elements, cut=Cut("heads", heads))
         yield where.linear(f"{name}.out", heads * self.v_dim, d, self.bias, cut=Cut("rows", heads))
 
     def _expanded(self, where: LayerRun, name: str) -> Iterator[Op]:

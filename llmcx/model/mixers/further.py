@@ -1,0 +1,138 @@
+"""Softmax attention with one thing more, each of one family: Differential, Dynamic, Convolved, Routed.
+
+Sources: transformers, models/diffllama, models/doge, models/inkling and models/jetmoe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from llmcx.errors import InputError, check_sizes
+from llmcx.model import pairs
+from llmcx.model.mixers import Mixer
+from llmcx.model.mixers.attention import Attention, meet
+from llmcx.model.norm import Norm
+from llmcx.model.run import LayerRun
+from llmcx.ops.op import TOKENS, Cache, Dims, Op, Saved
+
+
+@dataclass(frozen=True)
+class Differential(Attention):
+    """The difference of two attentions: the first half of the heads less the second, over values twice as wide (Ye et al. 2024,
+    arXiv:2410.05258). Eager code runs all heads once with each half of the values.
+    """
+
+    type: Literal["differential"] = "differential"  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.kv_heads % 2:
+            problem = f"n_kv_heads is {self.kv_heads}, but must be even: each half of the values is an attention's own"
+            raise InputError(problem, field="n_kv_heads", value=self.kv_heads)
+
+    def _core(self, where: LayerRun, name: str, kv: int, dim: int, cross: bool) -> Iterator[Op]:
+        for op in super()._core(where, name, kv, dim, cross):
+            yield op if op.cache else op._replace(times=2 * op.times)
+        elements = where.tokens * self.n_heads * dim
+        yield where.op(f"{name}.lambda", "vector", size=4 * dim)
+        yield where.op(f"{name}.difference", "residual", elements=elements)
+        yield where.norm(f"{name}.norm", Norm("rmsnorm", scale=False), 2 * dim, where.tokens * self.n_heads // 2)
+
+
+@dataclass(frozen=True)
+class Dynamic(Attention):
+    """A mask that the values say: a number for each key and key-value head, added to its scores; and a learned scale for each
+    channel of both residual sums (Doge).
+    """
+
+    type: Literal["dynamic"] = "dynamic"  # type: ignore[assignment]
+
+    def ops(self, where: LayerRun, name: str = "attention", cross: bool = False) -> Iterator[Op]:
+        """The attention's, and the mask's."""
+        yield from super().ops(where, name, cross)
+        kv_heads, rows = self.kv_heads, where.batch * where.kv
+        yield where.linear(f"{name}.dt", kv_heads * self.width(where.d_model), kv_heads, self.bias, tokens=rows)
+        yield where.op(f"{name}.a", "vector", size=kv_heads)
+        pairs_of_heads = rows * where.q * self.n_heads
+        yield where.op(f"{name}.mask", "residual", Saved("mask", pairs_of_heads), elements=pairs_of_heads)
+        yield where.op("residual.scales", "vector", size=2 * where.d_model)
+
+
+@dataclass(frozen=True)
+class Convolved(Attention):
+    """Keys, values and the outputs of both parts of a layer through causal filters of ``d_conv`` tokens; the scores have a bias
+    by distance, up to ``rel_extent``, from ``rel_dim`` numbers of each query (Inkling).
+    """
+
+    rel_dim: int = 16
+    rel_extent: int = 1024
+    d_conv: int = 4
+    type: Literal["convolved"] = "convolved"  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_sizes(self, "rel_dim", "rel_extent", "d_conv")
+
+    def ops(self, where: LayerRun, name: str = "attention", cross: bool = False) -> Iterator[Op]:
+        """The attention's, the bias, the filters, and a learned scale of the feed-forward."""
+        yield from super().ops(where, name, cross)
+        d, heads, n = where.d_model, self.n_heads, where.tokens
+        yield where.linear(f"{name}.r", d, heads * self.rel_dim, saves=False)
+        yield where.linear(f"{name}.relative", self.rel_dim, self.rel_extent, tokens=n * heads)
+        scores = where.batch * heads * where.q * where.kv
+        yield where.op(f"{name}.relative.bias", "residual", elements=scores)
+        kv_width = self.kv_heads * self.width(d)
+        for leaf, channels in ((f"{name}.k", kv_width), (f"{name}.v", kv_width), (name, d), ("ffn", d)):
+            yield where.conv(f"{leaf}.filter", channels, self.d_conv, False)
+            left = Cache("state")
+            rows = self.d_conv - 1
+            yield where.op(f"{leaf}.filter.state", "cache", batch=where.batch, tokens=rows, width=channels, cache=left)
+        yield where.op("ffn.scale", "vector", size=1)
+
+
+@dataclass(frozen=True)
+class Routed(Mixer):
+    """Attention whose query and output projections are ``n_experts`` experts: a token's ``top_k`` have ``n_kv_heads`` heads each,
+    and all meet the same keys and values (Shen et al. 2024, arXiv:2404.07413).
+    """
+
+    n_kv_heads: int
+    head_dim: int
+    n_experts: int
+    top_k: int
+    type: Literal["routed"] = "routed"
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "n_kv_heads", "head_dim", "n_experts", "top_k")
+        if self.top_k > self.n_experts:
+            problem = f"top_k is {self.top_k}, but there are only {self.n_experts} experts"
+            raise InputError(problem, field="top_k", value=self.top_k)
+
+    @property
+    def n_heads(self) -> int:
+        return self.n_kv_heads * self.top_k
+
+    def ops(self, where: LayerRun, name: str = "attention") -> Iterator[Op]:
+        """Router, the experts' queries, keys and values, the core, the experts' outputs."""
+        d, dim, heads, n = where.d_model, self.head_dim, self.n_heads, where.tokens
+        width, chosen = self.n_kv_heads * dim, where.tokens * self.top_k
+        yield where.linear(f"{name}.router", d, self.n_experts, reads="normed", cut=TOKENS)
+        yield where.op(f"{name}.router.softmax", "softmax", Saved("weights", chosen), elements=chosen, cut=TOKENS)
+        routed = where._replace(role="expert")
+        shares: Dims = {"tokens": chosen, "copies": self.n_experts, "used": self.top_k}
+        yield routed.linear(f"{name}.q", d, width, **shares)
+        yield where.linear(f"{name}.kv", d, 2 * width, saves=False, reads="normed")
+        yield where.op(f"{name}.rotary", "rotary", elements=n * (heads + self.n_kv_heads) * dim)
+        count = pairs.computed(Attention(1).core, where.q, where.kv, where.masked, where.run.ideal)
+        queries, held = Saved("queries", n * heads * dim), Saved("keys and values", 2 * where.batch * where.kv * heads * dim)
+        fused = where.run.fused
+        yield from meet(
+            where, name, heads, count, dim, dim, queries, held, keys=where.kv, shared=self.top_k if fused else 1, fused=fused
+        )
+        left = Cache("kv")
+        yield where.op(f"{name}.cache", "cache", batch=where.batch, tokens=where.kv, width=2 * width, cache=left)
+        yield routed.linear(f"{name}.out", width, d, **shares)
+        yield where.op(f"{name}.combine", "product", Saved("experts' outputs", chosen * d), elements=chosen * d)
+        yield where.op(f"{name}.bias", "vector", size=d, cut=TOKENS)

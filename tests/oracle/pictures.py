@@ -1,0 +1,59 @@
+"""What a run of a multimodal model is given beside its tokens: random images, as its processor would hand them over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+Json = dict[str, Any]
+FLAT = ("qwen", "glm")
+"""Families that take all patches of all images in one row, and the shape of each image in patches."""
+
+
+def pictured(config: Any, case: Json, ids: torch.Tensor, draw: torch.Generator) -> Json:
+    """The inputs of ``images`` in each sequence, of ``grid`` patches each, whose tokens take the place of the first ``ids``."""
+    name, vision = config.model_type, config.vision_config
+    rows, columns = case["grid"]
+    many = case["batch"] * case["images"]
+    size = vision.patch_size
+    size = size[0] if isinstance(size, (list, tuple)) else size
+    channels = next((getattr(vision, key) for key in ("in_channels", "num_channels") if hasattr(vision, key)), 3)
+    token = next(
+        getattr(config, key) for key in ("image_token_id", "image_token_index") if getattr(config, key, None) is not None
+    )
+    tokens = case["image_tokens"]
+    for image in range(case["images"]):  # a token of text before each
+        ids[:, 1 + image * (tokens + 1) : (image + 1) * (tokens + 1)] = token
+
+    def noise(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=draw)
+
+    given: Json = {"input_ids": ids}
+    if name.startswith(FLAT):
+        width = channels * vision.temporal_patch_size * size * size
+        given |= {"pixel_values": noise(many * rows * columns, width)}
+        given |= {"image_grid_thw": torch.tensor([[1, rows, columns]] * many)}
+        given |= {"mm_token_type_ids": (ids == token).int()}
+        return given
+    if name == "gemma4":
+        places = torch.stack(torch.meshgrid(torch.arange(columns), torch.arange(rows), indexing="xy"), -1).reshape(1, -1, 2)
+        given |= {"pixel_values": noise(many, rows * columns, channels * size * size)}
+        given |= {"image_position_ids": places.repeat(many, 1, 1), "mm_token_type_ids": (ids == token).int()}
+        return given
+    if name == "lfm2_vl":
+        given |= {"pixel_values": noise(many, rows * columns, channels * size * size)}
+        given |= {"spatial_shapes": torch.tensor([[rows, columns]] * many)}
+        given |= {"pixel_attention_mask": torch.ones(many, rows * columns, dtype=torch.long)}
+        return given
+    if name == "kimi_k25":
+        given |= {"pixel_values": noise(many * rows * columns, channels, size, size)}
+        given |= {"image_grid_thw": torch.tensor([[1, rows, columns]] * many)}
+        return given
+    pixels = noise(many, channels, rows * size, columns * size)
+    if name in ("idefics2", "idefics3", "smolvlm"):
+        pixels = pixels.reshape(case["batch"], case["images"], *pixels.shape[1:])
+    given |= {"pixel_values": pixels}
+    if name in ("mistral3", "lighton_ocr"):
+        given |= {"image_sizes": torch.tensor([[rows * size, columns * size]] * many)}
+    return given

@@ -1,0 +1,394 @@
+"""The cases of multimodal models, in the table that cases.py reads: what sees and hears beside a tiny language model.
+
+Two layers and odd sizes everywhere. Only `built`, so that a case costs a model on the meta device, but for those that a line
+`sees`.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import Any
+
+Config = dict[str, Any]
+
+
+def words(**keys: Any) -> str:
+    """Keys and values as the table writes them."""
+    return " ".join(f"{key}={json.dumps(value, separators=(',', ':'))}" for key, value in keys.items())
+
+
+DENSE = {"hidden_size": 48, "intermediate_size": 76, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+DENSE |= {"vocab_size": 101}
+MROPE = {"rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 2, 2]}}
+EXPERTS = {"num_experts": 5, "num_experts_per_tok": 2, "moe_intermediate_size": 28}
+DELTA = {"linear_conv_kernel_dim": 3, "linear_key_head_dim": 10, "linear_value_head_dim": 14, "linear_num_key_heads": 2}
+DELTA |= {"linear_num_value_heads": 4, "full_attention_interval": 2, "head_dim": 20}
+DEEP = {"n_routed_experts": 6, "n_shared_experts": 2, "num_experts_per_tok": 2, "moe_intermediate_size": 28}
+DEEP |= {"first_k_dense_replace": 1, "q_lora_rank": 20, "kv_lora_rank": 14, "qk_nope_head_dim": 10, "qk_rope_head_dim": 6}
+DEEP |= {"v_head_dim": 12, "num_key_value_heads": 4, "n_group": 2, "topk_group": 1}
+
+# An encoder of SigLIP's shape, and of others.
+VIT = {"hidden_size": 24, "intermediate_size": 44, "num_hidden_layers": 2, "num_attention_heads": 3, "image_size": 20}
+VIT |= {"patch_size": 4}
+GRID = {"depth": 3, "num_heads": 3, "patch_size": 4, "temporal_patch_size": 2, "spatial_merge_size": 2, "in_channels": 3}
+
+TEXTS: dict[str, Config] = {
+    "llama": {"model_type": "llama"} | DENSE,
+    "mistral": {"model_type": "mistral"} | DENSE,
+    "qwen2": {"model_type": "qwen2"} | DENSE,
+    "qwen3": {"model_type": "qwen3", "head_dim": 12} | DENSE,
+    "gemma": {"model_type": "gemma", "head_dim": 12} | DENSE,
+    "gemma3": {"model_type": "gemma3_text", "head_dim": 12, "sliding_window": 7, "sliding_window_pattern": 2} | DENSE,
+    "gemma4": {"model_type": "gemma4_text", "head_dim": 20, "global_head_dim": 28, "hidden_size_per_layer_input": 10}
+    | {"vocab_size_per_layer_input": 89, "layer_types": ["sliding_attention", "full_attention"], "sliding_window": 7}
+    | DENSE,
+    "cohere2": {"model_type": "cohere2", "sliding_window": 7, "sliding_window_pattern": 2} | DENSE,
+    "lfm2": {"model_type": "lfm2", "full_attn_idxs": [1], "conv_L_cache": 3, "block_multiple_of": 16} | DENSE,
+    "deepseek_v3": {"model_type": "deepseek_v3"} | DENSE | DEEP,
+    "llama4": {"model_type": "llama4_text", "intermediate_size_mlp": 60, "num_local_experts": 3, "head_dim": 20}
+    | DENSE
+    | {"intermediate_size": 28},
+    "mrope": DENSE | MROPE,
+    "granite": {"model_type": "granite"} | DENSE,
+    "exaone4": {"model_type": "exaone4", "sliding_window": 7, "sliding_window_pattern": 2, "head_dim": 12} | DENSE,
+    "mllama": DENSE | {"num_hidden_layers": 4, "cross_attention_layers": [1, 2], "pad_token_id": 0},
+    "paddle": DENSE | MROPE | {"head_dim": 12},
+    "qwen3_vl": DENSE | {"head_dim": 20},
+    "qwen3_vl_moe": DENSE | {"head_dim": 20} | EXPERTS,
+    "qwen3_5": DENSE | DELTA,
+    "qwen3_5_moe": {key: value for key, value in DENSE.items() if key != "intermediate_size"}
+    | DELTA
+    | EXPERTS
+    | {"shared_expert_intermediate_size": 36},
+    "glm4v": DENSE | MROPE | {"pad_token_id": 0},
+    "glm4v_moe": DENSE
+    | {"pad_token_id": 0, "n_routed_experts": 6, "n_shared_experts": 1, "num_experts_per_tok": 2}
+    | {"moe_intermediate_size": 28, "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [1, 1, 1]}},
+}
+VISIONS: dict[str, Config] = {
+    "siglip": {"model_type": "siglip_vision_model"} | VIT,
+    "clip": {"model_type": "clip_vision_model"} | VIT,
+    "siglip2": {"model_type": "siglip2_vision_model", "num_patches": 25}
+    | {key: value for key, value in VIT.items() if key != "image_size"},
+    "pixtral": {"model_type": "pixtral", "head_dim": 8} | VIT,
+    "intern": VIT | {"image_size": [20, 20], "patch_size": [4, 4]},
+    "plain": VIT,
+    "llama4": VIT | {"vision_output_dim": 32, "projector_input_dim": 32, "projector_output_dim": 32, "intermediate_size": 96},
+    "moon": {key: value for key, value in VIT.items() if key != "image_size"} | {"pos_emb_height": 6, "pos_emb_width": 7},
+    "qwen2": GRID | {"embed_dim": 24, "hidden_size": 48, "mlp_ratio": 3},
+    "qwen2_5": GRID
+    | {"hidden_size": 24, "intermediate_size": 44, "out_hidden_size": 48, "window_size": 16}
+    | {"fullatt_block_indexes": [1]},
+    "qwen3": GRID | {"hidden_size": 24, "intermediate_size": 44, "out_hidden_size": 48, "num_position_embeddings": 36},
+    "deep": {"deepstack_visual_indexes": [0, 1]},
+    "glm": GRID | {"hidden_size": 24, "intermediate_size": 44, "out_hidden_size": 48, "image_size": 24},
+    "exaone": GRID
+    | {"hidden_size": 48, "num_heads": 4, "num_key_value_heads": 2, "intermediate_size": 44}
+    | {"out_hidden_size": 48, "window_size": 16, "fullatt_block_indexes": [1]},
+    "ocr": GRID | {"hidden_size": 24, "intermediate_size": 44, "out_hidden_size": 48},
+    "mllama": {key: value for key, value in VIT.items() if key != "num_attention_heads"}
+    | {"attention_heads": 3, "num_global_layers": 1, "max_num_tiles": 2, "supported_aspect_ratios": [[1, 1], [1, 2], [2, 1]]}
+    | {"intermediate_layers_indices": [0], "vision_output_dim": 48},
+    "ovis": VIT | {"vocab_size": 60, "num_visual_indicator_tokens": 5, "hidden_stride": 1},
+    "sam": {key: value for key, value in VIT.items() if key != "intermediate_size"}
+    | {"output_channels": 10, "window_size": 3, "global_attn_indexes": [1], "mlp_dim": 44},
+    "paddle": VIT | {"spatial_merge_size": 2},
+    "grid": {key: value for key, value in VIT.items() if key != "image_size"},
+    "phi4": VIT | {"crop_size": 20, "image_size": 20},
+    "gemma4": {"hidden_size": 24, "intermediate_size": 44, "num_hidden_layers": 2, "num_attention_heads": 3, "patch_size": 4}
+    | {"num_key_value_heads": 3, "head_dim": 16, "pooling_kernel_size": 3, "position_embedding_size": 30},
+}
+VISIONS["deep"] = VISIONS["qwen3"] | VISIONS["deep"]
+WHISPER = {"num_mel_bins": 10, "encoder_layers": 2, "encoder_attention_heads": 3, "encoder_ffn_dim": 44, "d_model": 24}
+HEARD = {"num_mel_bins": 10, "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 48, "hidden_size": 24}
+AUDIOS: dict[str, Config] = {
+    "whisper": WHISPER | {"max_source_positions": 20},
+    "omni": WHISPER | {"output_dim": 48},
+    "voxtral": HEARD | {"max_source_positions": 20},
+    "glm": HEARD,
+    "phi4": {"hidden_size": 24, "intermediate_size": 20, "num_blocks": 2, "num_attention_heads": 3, "input_size": 20}
+    | {"ext_pw_out_channel": 24, "depthwise_separable_out_channel": 24, "nemo_conv_channels": 14, "bias_max_distance": 9},
+    "conv": WHISPER | {"output_dim": 48, "downsample_hidden_size": 14},
+}
+SHARED = "".join(
+    f"\n{kind}_{name} {words(**{key: config})}"
+    for kind, key, some in (("T", "text_config", TEXTS), ("V", "vision_config", VISIONS), ("A", "audio_config", AUDIOS))
+    for name, config in some.items()
+)
+
+
+RESAMPLER = {"hidden_size": 48, "resampler_n_latents": 5, "resampler_depth": 2, "resampler_n_heads": 4}
+RESAMPLER |= {"resampler_head_dim": 10, "num_key_value_heads": 2}
+CONFORMER = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 3, "subsampling_conv_channels": [8, 4]}
+CONFORMER |= {"conv_kernel_size": 3, "output_proj_dims": 40}
+
+
+def inside(part: str, *pairs: str) -> str:
+    """Changes of a part's configuration, one each."""
+    made = []
+    for pair in pairs:
+        key, _, values = pair.partition("=")
+        made += [words(**{part: {key: json.loads(value)}}) for value in values.split("|")]
+    return " ".join(made)
+
+
+vision, audio = partial(inside, "vision_config"), partial(inside, "audio_config")
+LETTERS = {"input_dim": 10, "num_layers": 2, "hidden_dim": 24, "feedforward_mult": 3, "num_heads": 3, "dim_head": 10}
+LETTERS |= {"output_dim": 9, "context_size": 8, "max_pos_emb": 16, "conv_kernel_size": 5, "conv_expansion_factor": 2}
+QUERIES = {"hidden_size": 24, "num_hidden_layers": 3, "num_attention_heads": 3, "intermediate_size": 44}
+QUERIES |= {"encoder_hidden_size": 24, "cross_attention_frequency": 2}
+
+
+OUTER = "tie_word_embeddings=true|false"
+TIED = (
+    f"{OUTER} "
+    + words(text_config={"tie_word_embeddings": True})
+    + " "
+    + "+".join(("tie_word_embeddings=false", words(text_config={"tie_word_embeddings": True})))
+)
+SIZES = vision("hidden_size=36", "intermediate_size=40", "num_hidden_layers=3", "image_size=28", "patch_size=5", "num_channels=1")
+GRIDS = vision("depth=2", "patch_size=3", "temporal_patch_size=1", "spatial_merge_size=1", "in_channels=1", "num_heads=4")
+PARTS = ()
+"""Types of parts that no family has by default."""
+
+TABLE = f"""
+gemma3 Gemma3ForConditionalGeneration T_gemma3 V_siglip mm_tokens_per_image=4 image_token_index=3
+  sees @images=1+@grid=[5,5]+@image_tokens=4
+  built {SIZES} {vision("vision_use_head=false")} {TIED}
+paligemma PaliGemmaForConditionalGeneration T_gemma V_siglip projection_dim=48 image_token_index=3
+  sees @images=1+@grid=[5,5]+@image_tokens=25+@seq=40
+  built {SIZES} {vision("vision_use_head=false", "projection_dim=40")} projection_dim=40 {TIED}
+llava LlavaForConditionalGeneration T_llama V_clip image_token_index=3
+  sees @images=1+@grid=[5,5]+@image_tokens=25+@seq=40
+  built {SIZES} V_siglip V_pixtral vision_feature_layer=[-1,-2] multimodal_projector_bias=false {TIED}
+llava_next LlavaNextForConditionalGeneration T_mistral V_clip
+  built V_siglip vision_feature_layer=[-1,-2] multimodal_projector_bias=false {TIED}
+llava_next_video LlavaNextVideoForConditionalGeneration T_llama V_clip
+  built multimodal_projector_bias=false {TIED}
+llava_onevision LlavaOnevisionForConditionalGeneration T_qwen2 V_siglip
+  built vision_feature_layer=[-1,-2] multimodal_projector_bias=false {TIED}
+vipllava VipLlavaForConditionalGeneration T_llama V_clip
+  built vision_feature_layer=[-1,-2] {TIED}
+video_llava VideoLlavaForConditionalGeneration T_llama V_clip
+  built vision_feature_layer=[-1,-2] multimodal_projector_bias=false {TIED}
+mistral3 Mistral3ForConditionalGeneration T_mistral V_pixtral image_token_index=3
+  sees @images=1+@batch=1+@grid=[4,6]+@image_tokens=6
+  built {SIZES} {
+    vision("num_attention_heads=4")
+} spatial_merge_size=3 multimodal_projector_bias=true vision_feature_layer=[-1,-2] {TIED}
+lighton_ocr LightOnOcrForConditionalGeneration T_qwen3 V_pixtral
+  built spatial_merge_size=3 {TIED}
+internvl InternVLForConditionalGeneration T_qwen2 V_intern image_token_id=3
+  sees @images=1+@grid=[6,6]+@image_tokens=9+vision_config={{"image_size":[24,24]}}
+  built {SIZES} {
+    vision(
+        "attention_bias=true",
+        "use_qk_norm=true",
+        'norm_type="rms_norm"',
+        "use_mask_token=true",
+        "use_absolute_position_embeddings=false",
+        "use_mean_pooling=false",
+    )
+} downsample_ratio=0.25 {TIED}
+aya_vision AyaVisionForConditionalGeneration T_cohere2 V_siglip
+  built alignment_intermediate_size=40 downsample_factor=3 {TIED}
+cohere2_vision Cohere2VisionForConditionalGeneration T_cohere2 V_siglip alignment_intermediate_size=40 image_token_id=3
+  sees @images=1+@grid=[6,6]+@image_tokens=9+vision_config={{"image_size":24}}
+  built alignment_intermediate_size=44 downsample_factor=3 {TIED}
+lfm2_vl Lfm2VlForConditionalGeneration T_lfm2 V_siglip2 image_token_id=3
+  sees @images=1+@grid=[4,4]+@image_tokens=4
+  built {vision("hidden_size=36", "patch_size=5", "num_patches=36", "vision_use_head=false")} downsample_factor=3
+    projector_hidden_size=40 projector_bias=false projector_use_layernorm=false {TIED}
+idefics3 Idefics3ForConditionalGeneration T_llama V_plain image_token_id=3
+  sees @images=2+@grid=[6,6]+@image_tokens=9+vision_config={{"image_size":24}}+@seq=28
+  built {SIZES} scale_factor=3 {TIED}
+smolvlm SmolVLMForConditionalGeneration T_llama V_plain
+  built scale_factor=3 {TIED}
+idefics2 Idefics2ForConditionalGeneration T_mistral V_plain image_token_id=3
+    {words(perceiver_config=RESAMPLER)}
+  sees @images=1+@grid=[5,5]+@image_tokens=5
+  built {
+    inside(
+        "perceiver_config",
+        "hidden_size=40",
+        "resampler_n_latents=6",
+        "resampler_depth=3",
+        "resampler_head_dim=12",
+        "num_key_value_heads=4",
+    )
+} {inside("text_config", "intermediate_size=80")} {TIED}
+llama4 Llama4ForConditionalGeneration T_llama4 V_llama4 image_token_index=3
+  sees @images=1+@grid=[6,6]+@image_tokens=9+vision_config={{"image_size":24}}
+  built {SIZES} {vision("vision_output_dim=40", "projector_input_dim=40", "projector_output_dim=40", "pixel_shuffle_ratio=1.0")} {
+    TIED
+}
+kimi_k25 Kimi_K25ForConditionalGeneration T_deepseek_v3 V_moon image_token_id=3 projection_hidden_size=24
+  sees @images=1+@grid=[4,6]+@image_tokens=6
+  built {
+    vision(
+        "hidden_size=36",
+        "intermediate_size=40",
+        "num_hidden_layers=3",
+        "patch_size=5",
+        "pos_emb_height=7",
+        "pos_emb_time=5",
+        "merge_kernel_size=[1,2]",
+    )
+} projection_hidden_size=20 {TIED}
+qwen2_vl Qwen2VLForConditionalGeneration T_mrope V_qwen2 image_token_id=3
+  sees @images=2+@grid=[4,6]+@image_tokens=6
+  built {GRIDS} {vision("embed_dim=36", "mlp_ratio=4", "hidden_size=40")} {TIED}
+qwen2_5_vl Qwen2_5_VLForConditionalGeneration T_mrope V_qwen2_5 image_token_id=3
+  sees @images=1+@grid=[6,8]+@image_tokens=12
+  built {GRIDS} {vision("hidden_size=36", "intermediate_size=40", "out_hidden_size=40", "window_size=32")} {TIED}
+qwen3_vl Qwen3VLForConditionalGeneration T_qwen3_vl V_deep image_token_id=3
+  sees @images=1+@grid=[4,6]+@image_tokens=6
+  built {GRIDS} {
+    vision(
+        "hidden_size=36",
+        "intermediate_size=40",
+        "out_hidden_size=40",
+        "num_position_embeddings=49",
+        "deepstack_visual_indexes=[0]|[]",
+    )
+} {TIED}
+qwen3_vl_moe Qwen3VLMoeForConditionalGeneration T_qwen3_vl_moe V_deep
+  built {vision("deepstack_visual_indexes=[0]")} {TIED}
+qwen3_5 Qwen3_5ForConditionalGeneration T_qwen3_5 V_qwen3 image_token_id=3
+  sees @images=1+@grid=[4,6]+@image_tokens=6
+  built {vision("hidden_size=36", "out_hidden_size=40", "num_position_embeddings=49")} {TIED}
+qwen3_5_moe Qwen3_5MoeForConditionalGeneration T_qwen3_5_moe V_qwen3
+  built {vision("hidden_size=36")} {TIED}
+glm4v Glm4vForConditionalGeneration T_glm4v V_glm image_token_id=3
+  sees @images=1+@grid=[4,6]+@image_tokens=6
+  built {GRIDS} {vision("hidden_size=36", "intermediate_size=40", "out_hidden_size=40", "image_size=32", "attention_bias=true")} {
+    TIED
+}
+glm46v Glm46VForConditionalGeneration T_glm4v V_glm
+  built {vision("attention_bias=true")} {TIED}
+glm4v_moe Glm4vMoeForConditionalGeneration T_glm4v_moe V_glm
+  built {vision("attention_bias=true")} {TIED}
+gemma4 Gemma4ForConditionalGeneration T_gemma4 V_gemma4 image_token_id=3
+  sees @images=1+@grid=[6,6]+@image_tokens=4
+  built {
+    vision(
+        "hidden_size=36",
+        "intermediate_size=40",
+        "num_hidden_layers=3",
+        "patch_size=5",
+        "num_key_value_heads=1",
+        "head_dim=12",
+        "position_embedding_size=31",
+        "attention_bias=true",
+        "standardize=true",
+        "use_clipped_linears=true",
+    )
+}
+    vision_config=null {words(audio_config=CONFORMER)} {TIED}
+qwen2_audio Qwen2AudioForConditionalGeneration T_qwen2 A_whisper
+  built {
+    audio(
+        "num_mel_bins=12",
+        "encoder_layers=3",
+        "encoder_attention_heads=4",
+        "encoder_ffn_dim=40",
+        "d_model=36",
+        "max_source_positions=22",
+    )
+} {TIED}
+voxtral VoxtralForConditionalGeneration T_llama A_voxtral
+  built {audio("intermediate_size=72", "max_source_positions=22")} {TIED}
+audioflamingo3 AudioFlamingo3ForConditionalGeneration T_qwen2 A_voxtral
+  built {audio("hidden_size=36")} projector_bias=false {TIED}
+glmasr GlmAsrForConditionalGeneration T_llama A_glm
+  built {audio("hidden_size=36", "num_key_value_heads=1", "intermediate_size=72")} {TIED}
+qwen2_5_omni_thinker Qwen2_5OmniThinkerForConditionalGeneration T_mrope V_qwen2_5 A_omni
+  built {audio("d_model=36", "output_dim=40", "num_mel_bins=12")} {vision("out_hidden_size=40")} {TIED}
+qwen3_omni_moe_thinker Qwen3OmniMoeThinkerForConditionalGeneration T_qwen3_vl_moe V_deep A_conv
+  built {audio("d_model=36", "output_dim=40", "num_mel_bins=17", "downsample_hidden_size=12")} {
+    vision("deepstack_visual_indexes=[1]")
+}
+    {TIED}
+qwen3_asr Qwen3ASRForConditionalGeneration T_qwen3 A_conv
+  built {audio("d_model=36", "output_dim=40")} {TIED}
+granite_speech GraniteSpeechForConditionalGeneration T_granite {words(encoder_config=LETTERS)} {words(projector_config=QUERIES)}
+    window_size=6 downsample_rate=2
+  built {
+    inside(
+        "encoder_config",
+        "input_dim=12",
+        "num_layers=3",
+        "hidden_dim=30",
+        "feedforward_mult=4",
+        "num_heads=4",
+        "dim_head=12",
+        "output_dim=8",
+        "max_pos_emb=20",
+        "conv_kernel_size=3",
+        "conv_expansion_factor=3",
+    )
+}
+    {
+    inside(
+        "projector_config",
+        "hidden_size=36",
+        "num_hidden_layers=4",
+        "intermediate_size=40",
+        "encoder_hidden_size=30",
+        "cross_attention_frequency=1|3",
+    )
+} window_size=8 {TIED}
+mllama MllamaForConditionalGeneration T_mllama V_mllama
+  built {SIZES} {
+    vision("num_global_layers=2", "max_num_tiles=3", "supported_aspect_ratios=[[1,1],[1,2]]", "vision_output_dim=72")
+}
+    {inside("text_config", "cross_attention_layers=[3]", "num_key_value_heads=1")} {TIED}
+got_ocr2 GotOcr2ForConditionalGeneration T_qwen2 V_sam
+  built {
+    vision(
+        "hidden_size=36",
+        "num_hidden_layers=3",
+        "image_size=28",
+        "patch_size=5",
+        "output_channels=12",
+        "qkv_bias=false",
+        "use_abs_pos=false",
+        "use_rel_pos=false",
+        "window_size=4",
+        "global_attn_indexes=[]",
+        "mlp_dim=40",
+    )
+} {TIED}
+ovis2 Ovis2ForConditionalGeneration T_qwen2 V_ovis hidden_size=48 vocab_size=101
+  built {SIZES} {vision("vocab_size=66", "num_visual_indicator_tokens=4", "hidden_stride=2", "qkv_bias=true", "mlp_bias=true")} {
+    TIED
+}
+exaone4_5 Exaone4_5_ForConditionalGeneration T_exaone4 V_exaone
+  built {vision("num_key_value_heads=4", "hidden_size=64", "out_hidden_size=40")} {TIED}
+glm_ocr GlmOcrForConditionalGeneration T_glm4v V_ocr
+  built {GRIDS} {vision("hidden_size=36", "intermediate_size=40", "out_hidden_size=40", "attention_bias=false")} {TIED}
+video_llama_3 VideoLlama3ForConditionalGeneration T_qwen2 V_grid
+  built {vision("hidden_size=36")} {TIED}
+paddleocr_vl PaddleOCRVLForConditionalGeneration T_paddle V_paddle
+  built {SIZES} {vision("spatial_merge_size=1")} {TIED}
+deepseek_vl DeepseekVLForConditionalGeneration T_llama V_siglip
+  built {vision("hidden_size=36")} {TIED}
+qianfan_ocr QianfanOCRForConditionalGeneration T_qwen3 V_intern
+  built {vision("hidden_size=36", "attention_bias=false")} {TIED}
+phi4_multimodal Phi4MultimodalForCausalLM dense V_phi4 A_phi4 pad_token_id=0
+  built {SIZES} {
+    audio(
+        "hidden_size=36",
+        "intermediate_size=22",
+        "num_blocks=3",
+        "input_size=33",
+        "time_reduction=4",
+        "kernel_size=5",
+        "nemo_conv_channels=12",
+        "bias_max_distance=8",
+        "bias_symmetric=true",
+        "depthwise_multiplier=2",
+    )
+} {OUTER}
+"""
