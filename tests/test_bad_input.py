@@ -135,10 +135,9 @@ memory llama-3-8b --dtype gptq:bits=four :: must be a whole number
 memory llama-3-8b --dtype gptq:group=0 :: above 0, or -1 for one group
 memory llama-3-8b --dtype awq:bits=4 :: setting of awq
 memory llama-3-8b --dtype awq:group=100 :: a multiple of 100
-memory gpt3 --dtype q4_k_m :: its family is gpt3
+memory gpt3 --dtype q4_k_m :: llama.cpp's converter has no gpt3
 memory switch-c --dtype {nf4|q4_k_m} :: is not known:
 memory mixtral-8x7b --dtype nf4 :: experts in one tensor
-memory llama-3-8b --d-model 4100 --set head_dim=128 --dtype q8_0 :: no whole blocks of Q8_0
 memory --layers 4 --d-model 512 --vocab 1000 --seq 128 --dtype q4_k_m :: is not known
 
 attention-compare gpt3 --variant strided:k=0 :: between 1

@@ -38,7 +38,7 @@ def kept_exactly() -> int:
         ("README.md", r"what transformers builds: (\w+) presets", len(presets())),
         ("docs/guide.md", r"presets/models\) has (\w+) to start from", len(presets())),
         ("README.md", r"(\w+) families, option by option", len(WHERE)),
-        ("CHANGELOG.md", r"(\w+) `model_type`s of transformers", len(WHERE)),
+        ("CHANGELOG.md", r"(\w+) `model_type`s", len(WHERE)),
         ("README.md", r"on (\w+) accelerators", len(names("hardware"))),
         ("docs/guide.md", r"on (\w+) accelerators", len(names("hardware"))),
         ("README.md", r"(\w+) published laws", len(names("laws"))),

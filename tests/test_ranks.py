@@ -357,11 +357,14 @@ def test_utilisation_by_use(call: str) -> None:
 
 
 def test_no_cost_reads_a_components_name() -> None:
-    """``component`` is for readers: outside report/, explain/ and cli/ nothing matches on its text."""
+    """``component`` is for readers: outside report/, explain/ and cli/ nothing matches on its text, but for the table of what
+    llama.cpp calls each matrix.
+    """
     package = Path(__file__).resolve().parent.parent / "llmcx"
     wrong = []
     for file in sorted(package.rglob("*.py")):
-        if file.relative_to(package).parts[0] in ("report", "explain", "cli"):
+        where = file.relative_to(package)
+        if where.parts[0] in ("report", "explain", "cli") or str(where) == "formats/tensors.py":
             continue
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             named = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute) and node.value.attr == "component"
@@ -369,7 +372,7 @@ def test_no_cost_reads_a_components_name() -> None:
                 isinstance(side, ast.Attribute) and side.attr == "component" for side in (node.left, *node.comparators)
             )
             if named or compared:
-                wrong.append(f"{file.relative_to(package)}:{node.lineno}")
+                wrong.append(f"{where}:{node.lineno}")
     assert not wrong
 
 

@@ -37,6 +37,7 @@ NESTED: dict[str, Any] = {
     "beside": MIXERS,
     "cross": {"attention": parts.Attention},
     "qk_norm_type": parts.Norm,
+    "index_norm": parts.Norm,
     "core": parts.CORES,
     "ffn": FFN,
     "expert": DENSE,

@@ -236,6 +236,18 @@ MIXER_SAMPLES: dict[str, dict[str, Any]] = {
     "rg_lru": {"width": 1024, "n_heads": 8, "d_conv": 4},
     "rwkv": {"d_attention": 1024, "d_ff": 4096},
     "rwkv7": {"n_heads": 16, "decay": 64, "rate": 64, "value": 32, "gate": 128, "d_ff": 4096},
+    "disentangled": {"n_heads": 8, "span": 512},
+    "local_conv": {"kernel": 3},
+    "longt5": {"n_heads": 8, "head_dim": 128, "radius": 127, "summary": 16},
+    "mobile": {"n_heads": 4, "d_ff": 512, "width": 128},
+    "squeeze": {"n_heads": 8, "d_ff": 4096},
+    "differential": {"n_heads": 8, "n_kv_heads": 4},
+    "dynamic": {"n_heads": 8, "n_kv_heads": 2},
+    "convolved": {"n_heads": 8, "n_kv_heads": 2, "head_dim": 128},
+    "routed": {"n_kv_heads": 8, "head_dim": 128, "n_experts": 8, "top_k": 2},
+    "indexed": {"n_heads": 8, "n_kv_heads": 2, "index_heads": 4},
+    "compressed": {"n_heads": 8, "head_dim": 128, "q_rank": 256, "out_groups": 2, "out_rank": 256, "window": 128, "rate": 4},
+    "ngrams": {"rows": 65536, "width": 128, "lookups": 2, "streams": 1, "d_conv": 4, "dilation": 3},
     "shared_block": {"n_heads": 8, "n_kv_heads": 8, "head_dim": 128, "d_ff": 4096, "rank": 128},
 }
 """Shapes for the example of each mixer that a preset may have."""

@@ -73,13 +73,19 @@ class Tensor(NamedTuple):
     times: int
 
 
+def _family(spec: ModelSpec) -> str:
+    """A model_type; a preset may name the family that has a language model of its own type (gemma3 for gemma3_text)."""
+    named = str(spec.family)
+    return f"{named}_text" if f"{named}_text" in FAMILIES else named
+
+
 def tensors(spec: ModelSpec, ops: Iterable[Op]) -> tuple[list[Tensor], Counter[str]]:
     """The tensors of ``ops`` that a mixture may quantise, those stored as one together; and how many numbers of other type."""
     found: dict[tuple[str, str], Tensor] = {}
     plain: Counter[str] = Counter()
     for op in ops:
         count = params_fold.of(op)
-        if not count or op.component == "ffn.xielu" or (op.role in ("head", "head_transform") and spec.family in _ENCODERS):
+        if not count or op.component == "ffn.xielu" or (op.role in ("head", "head_transform") and _family(spec) in _ENCODERS):
             continue
         count += _beside(spec, op)
         matrix = 0 if op.dims.get("tied") or op.kind not in ("linear", "lookup") else size(op) * op.copies * op.times
@@ -97,22 +103,22 @@ def tensors(spec: ModelSpec, ops: Iterable[Op]) -> tuple[list[Tensor], Counter[s
 
 def _beside(spec: ModelSpec, op: Op) -> int:
     """What a file has beside the numbers of an op, or has not."""
-    if op.role == "router" and op.module == "router" and spec.family in _CORRECTED:
+    if op.role == "router" and op.module == "router" and _family(spec) in _CORRECTED:
         return op.dims["d_out"] * op.times
-    if op.component == "embedding.positions" and spec.family in ("roberta", "xlm-roberta"):
+    if op.component == "embedding.positions" and _family(spec) in ("roberta", "xlm-roberta"):
         return -2 * op.dims["width"]
-    return op.times if op.component == "norm.attention" and spec.family == "gemma4_text" else 0  # a factor per layer
+    return op.times if op.component == "norm.attention" and _family(spec) == "gemma4_text" else 0  # a factor per layer
 
 
 def _as_released(spec: ModelSpec, op: Op) -> bool:
-    return op.component in _AS_RELEASED or (op.role == "router" and op.module == "router" and spec.family == "dbrx")
+    return op.component in _AS_RELEASED or (op.role == "router" and op.module == "router" and _family(spec) == "dbrx")
 
 
 def _named(spec: ModelSpec, op: Op) -> Iterator[Tensor]:
     """The tensors of a matrix: one, none that a mixture may quantise, or those that it is split into."""
     rows = op.dims["d_in"] if op.kind == "linear" else op.dims["width"]
     one = Tensor(op.group, "", rows, size(op) * op.copies, op.copies, op.times)
-    family = str(spec.family)
+    family = _family(spec)
     if op.kind == "lookup":
         if op.role == "embedding" or op.component == "embedding.per_layer":
             yield one._replace(name="token_embd" if op.role == "embedding" else "per_layer_token_embd")
@@ -187,7 +193,7 @@ def kinds(spec: ModelSpec, mix: str, whole: list[Tensor]) -> dict[tuple[str, str
 
 
 def _model(spec: ModelSpec, whole: list[Tensor]) -> gguf.Model:
-    n, family = spec.n_layers, str(spec.family)
+    n, family = spec.n_layers, _family(spec)
     experts = max((layers.ffn.n_experts for layers in spec.groups if isinstance(layers.ffn, MoE)), default=0)
     tied = all(tensor.name != "output" for tensor in whole)
     values = sum(tensor.times for tensor in whole if gguf.place(tensor.name) == "values")
@@ -207,7 +213,7 @@ def _model(spec: ModelSpec, whole: list[Tensor]) -> gguf.Model:
 
 def check(spec: ModelSpec, name: str) -> None:
     """Refuse what llama.cpp does not convert. Raises InputError."""
-    family = str(spec.family)
+    family = _family(spec)
     if family not in FAMILIES:
         why = f"llama.cpp's converter has no {family}" if family not in ("t5", "mt5", "umt5") else "not of an encoder-decoder"
         raise InputError(f"how {spec.name} is stored in {name} is not known: {why}", field="dtype", value=name)

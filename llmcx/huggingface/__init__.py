@@ -191,7 +191,7 @@ def from_config(data: Mapping[str, Any], source: str, insist: str | None = None,
     spec = reader(config)
     config.check_leftovers()
     config.check_ignored()
-    if len(files) > 1 and insist is None:
+    if len(files) > 1:
         spec = _with_towers(outer, spec, source, flat, notes)
     if config.assumed:
         said = ", ".join(f"{key}={value}" for key, value in sorted(config.assumed.items()) if not isinstance(value, (list, dict)))
@@ -306,7 +306,9 @@ def _language_model(outer: Mapping[str, Any], inner: Mapping[str, Any], notes: l
     if isinstance(named, list) and named and str(named[0]).endswith(LABELLED):  # a head on the language model all the same
         out |= {key: outer[key] for key in ("architectures", "num_labels", "id2label") if key in outer}
     own, beside = (
-        said.get("tie_word_embeddings", table()["families"].get(name, {"defaults": {}})["defaults"].get("tie_word_embeddings"))
+        said.get(
+            "tie_word_embeddings", table()["families"].get(str(name), {"defaults": {}})["defaults"].get("tie_word_embeddings")
+        )
         for said, name in ((inner, out["model_type"]), (outer, kind))
     )
     rule = TIES.get(kind, "outer" if kind in TEXT_TYPES else "inner")

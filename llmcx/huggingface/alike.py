@@ -49,8 +49,8 @@ def families() -> list[tuple[str, dict[str, Any]]]:
 
 def alike(data: Mapping[str, Any], order: list[str], most: int = 3) -> list[str]:
     """The families that understand most of a file's keys, and of those that do the ones that miss fewest, at most ``most``. A key
-    is missed that is not nothing by default. Only those in ``order`` are named, equals in that
-    order, those of multimodal files last.
+    is missed that is not nothing by default; files seldom state tie_word_embeddings. Only those in ``order`` are named, equals in
+    that order, those of multimodal files last.
     """
     places = {name: place for place, name in enumerate(order)}
     stated = {key for key in data if not _idle(key, data[key])}
@@ -59,7 +59,8 @@ def alike(data: Mapping[str, Any], order: list[str], most: int = 3) -> list[str]
 
     def rank(family: tuple[str, dict[str, Any]]) -> tuple[int, int, bool, int, str]:
         name, keys = family
-        missed = [key for key, value in keys.items() if value and key not in stated and not _idle(key, value)]
+        passed = stated | {"tie_word_embeddings"}
+        missed = [key for key, value in keys.items() if value and key not in passed and not _idle(key, value)]
         return len(stated - keys.keys()), len(missed), name.endswith("_text"), places[name], name
 
     ranked = sorted(rank(one) for one in families() if one[0] in places)[:most]

@@ -171,7 +171,7 @@ def nemotron_nas(c: Config) -> ModelSpec:
 
     def make(one: tuple[int | None, int | None]) -> Layers:
         groups, width = one
-        mixer = None if groups is None else Attention(n_heads, groups, wide // n_heads, bias, rope=True)
+        mixer = None if groups is None else Attention(n_heads, groups, wide // n_heads, bias=bias, rope=True)
         return Layers(1, mixer, None if width is None else Gated(width, mlp_bias))
 
     c.expect("hidden_act", "silu")

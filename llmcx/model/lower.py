@@ -227,7 +227,11 @@ def _layer(layers: Layers, where: LayerRun) -> Iterator[Op]:
     if layers.cross is not None:
         crossed = layers.cross.ops(where._replace(role="cross"), "cross_attention", cross=True)
         if alone:  # a decoder without its encoder has the weights, and does not run them
-            yield from (op._replace(dims=op.dims | {"tokens": 0}, saved=()) for op in crossed if op.kind == "linear")
+            yield from (
+                op._replace(dims=op.dims | ({"tokens": 0} if "tokens" in op.dims else {}), saved=())
+                for op in crossed
+                if op.kind in ("linear", "layernorm", "rmsnorm", "vector")
+            )
         else:
             yield from crossed
             yield residual

@@ -113,9 +113,9 @@ def part(kind: Any) -> Any:
 
 def parts_of(kind: Any) -> Members:
     """What a part holds."""
-    hints = get_type_hints(kind)
+    hints, nested = get_type_hints(kind), {**NESTED, "layers": [Layers]}
     return {
-        name: (within(NESTED[name], hints[name]) if name in NESTED else hints[name], name == "type" or default is MISSING)
+        name: (within(nested[name], hints[name]) if name in nested else hints[name], name == "type" or default is MISSING)
         for name, default in defaults(kind).items()
         if name not in STACKS
     }

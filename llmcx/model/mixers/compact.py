@@ -68,13 +68,13 @@ class MobileLayer(Mixer):
 
 @dataclass(frozen=True)
 class SqueezeLayer(Mixer):
-    """Attention and a feed-forward whose matrices are block diagonal, of so many blocks in ``groups`` (queries, keys, values,
+    """Attention and a feed-forward whose matrices are block diagonal, of so many ``blocks`` (queries, keys, values,
     output, up, down), as convolutions do them (Iandola et al. 2020, arXiv:2006.11316, sec. 3).
     """
 
     n_heads: int
     d_ff: int
-    groups: tuple[int, int, int, int, int, int] = (4, 4, 4, 1, 4, 4)
+    blocks: tuple[int, ...] = (4, 4, 4, 1, 4, 4)
     activation: Activation = "gelu"
     type: Literal["squeeze"] = "squeeze"
 
@@ -84,7 +84,7 @@ class SqueezeLayer(Mixer):
     def ops(self, where: LayerRun, name: str = "attention") -> Iterator[Op]:
         """Projections, attention, output, feed-forward, two norms."""
         d, n, ff = where.d_model, where.tokens, self.d_ff
-        q, k, v, out, up, down = self.groups
+        q, k, v, out, up, down = self.blocks
         for leaf, groups in (("q", q), ("k", k), ("v", v)):
             yield _grouped(where, f"{name}.{leaf}", d, d, groups)
         yield from _meet(where, name, self.n_heads, d // self.n_heads)
