@@ -32,7 +32,7 @@ def _parse(text: str, suffixes: dict[str, int], field: str, what: str) -> int:
         value, rest = divmod(value, int(10**-exponent))
     else:
         value *= int(10 ** min(exponent, 60))
-    if rest:
+    if rest and not (suffixes is _BYTES and unit > 1):  # 22.62GiB is a log's own figure: the whole bytes of it
         raise InputError(f"{field} is {text}, which is not a whole number", field=field, value=text, allowed=what)
     if value > _LARGEST:
         raise InputError(f"{field} is {text}, which is beyond 10^36", field=field, value=text, allowed="at most 10^36")
@@ -58,10 +58,10 @@ def length(text: str, field: str = "seq") -> int:
 
 
 def size(text: str, field: str = "budget") -> int:
-    """Bytes, with their unit: GB is 10^9, GiB is 2^30. A bare number or a bare G is refused.
+    """Bytes, with their unit: GB is 10^9, GiB is 2^30; of a fraction the whole bytes. A bare number or a bare G is refused.
 
-    >>> size("80GB"), size("80GiB")
-    (80000000000, 85899345920)
+    >>> size("80GB"), size("80GiB"), size("22.62GiB")
+    (80000000000, 85899345920, 24288040058)
     """
     return _parse(text, _BYTES, field, "a size in bytes with its unit")
 

@@ -50,8 +50,8 @@ SOFTMAX = (
     "differential",
     "dynamic",
     "routed",
-    "longformer_blocks",
-    "big_bird_blocks",
+    "longformer",
+    "longt5",
 )
 
 

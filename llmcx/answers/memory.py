@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from llmcx.answers import Result
 from llmcx.engines import Engine
-from llmcx.engines.inference_memory import IDEAL, Held, check_inference, held, per_token, total
+from llmcx.engines.inference_memory import IDEAL, ONE_GPU, Held, cache_bytes, check_inference, held, per_token, total
 from llmcx.engines.phases import BACKWARD, LOSS, REDUCE, STEP, TABLE
 from llmcx.engines.recipe import Recipe, check_every, check_recipe
 from llmcx.engines.training_memory import StageGPU, TrainingMemory
@@ -197,7 +197,7 @@ def memory(
         parts=heaviest.parts,
         gpus=layout.gpus,
         all_gpus_bytes=everywhere * (layout.gpus // layout.pp),
-        kv_bytes_per_token=kv_bytes_per_token(spec, kv_dtype),
+        kv_bytes_per_token=kv_bytes_per_token(spec, kv_dtype, seq, layout if not train else ONE_GPU),
         checkpointing=plan,
         chapter=chapter,
         budget_bytes=budget,
@@ -231,12 +231,15 @@ def inference_ranks(
         size, n = dtypes.size(gpu.params, dtype) if stored is None else stored.bytes, gpu.params
         formula = f"{n:,} parameters × {dtypes.bits(dtype) / 8:g} B ({dtype})" if stored is None else stored.formula
         parts = [Part("weights", size, formula)]
-        for name, numbers in gpu.cached.items():
-            text = f"{numbers:,} elements × {per_kv:g} B ({kv_dtype}){rule}"
-            parts.append(Part(name, dtypes.size(numbers, kv_dtype), text))
+        for name, bytes_ in cache_bytes(gpu, kv_dtype).items():
+            paged = gpu.paged.bytes(per_kv) is not None
+            text = f"pages in {kv_dtype}" if paged else f"{gpu.cached[name]:,} elements × {per_kv:g} B ({kv_dtype})"
+            parts.append(Part(name, bytes_, text + rule))
         if gpu.logits:
             parts.append(Part("logits", gpu.logits, "b·V × 4 B: fp32 logits of the last position"))
         parts.append(Part("workspace", gpu.workspace, gpu.transient))
+        if gpu.overhead:
+            parts.append(Part("overhead", gpu.overhead, gpu.taken))
         ranks.append(Rank(gpu.stage.number, gpu.stage.layers, 1, total(gpu, size, kv_dtype), parts))
     return ranks
 
@@ -396,9 +399,12 @@ def _why(ranks: list[Rank]) -> str:
     return f"stage {fullest.stage} holds {more:,} B more {part.part} than stage {least.stage}: {reason}"
 
 
-def kv_bytes_per_token(spec: ModelSpec, kv_dtype: str) -> int:
-    """What one more token of context adds to the cache, while it is shorter than any window."""
-    return dtypes.size(per_token(spec), kv_dtype)
+def kv_bytes_per_token(spec: ModelSpec, kv_dtype: str, seq: int = 1, layout: Layout = ONE_GPU) -> int:
+    """What one more token after ``seq`` adds to the cache of one GPU: nothing where a window is full.
+
+    Shazeer 2019, arXiv:1911.02150, sec. 2.4.
+    """
+    return dtypes.size(per_token(spec, seq, layout), kv_dtype)
 
 
 def verified(spec: ModelSpec) -> bool:

@@ -28,7 +28,7 @@ def accelerators(text: str) -> Accelerators:
 
 def with_memory(hardware: Hardware, usable: int) -> Hardware:
     """An accelerator of which ``usable`` bytes may be used."""
-    return replace(hardware, memory_gb=usable / GB)
+    return replace(hardware, memory_gb=usable / GB, physical=None)
 
 
 class Limit(NamedTuple):
@@ -40,13 +40,18 @@ class Limit(NamedTuple):
     utilization: float = 1.0
 
 
-def limit(hardware: str | None, budget: int | None, utilization: float | None, usual: float = USED) -> Limit:
-    """The memory to fit into: ``budget``, else the accelerator's; of which the share ``utilization`` (``usual``) is used.
+def limit(
+    hardware: str | None, budget: int | None, utilization: float | None, usual: float = USED, by_torch: bool = False
+) -> Limit:
+    """The memory to fit into: ``budget``, else the accelerator's (``by_torch``: as torch sees it); of which the share
+    ``utilization`` (``usual``) is used.
 
     Raises InputError for a share that is none, or of nothing.
     """
     found = None if hardware is None else accelerators(hardware)
-    of = budget if budget is not None else found.hardware.memory_bytes if found is not None else None
+    of = budget
+    if of is None and found is not None:
+        of = found.hardware.visible_bytes if by_torch else found.hardware.memory_bytes
     if utilization is not None and of is None:
         problem = "--utilization is a share of an accelerator's memory, and none is named; give --hardware or --budget"
         raise InputError(problem, field="utilization", value=utilization)

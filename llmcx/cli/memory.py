@@ -5,11 +5,11 @@ from typing import Annotated, Any
 
 from llmcx.answers import memory as answers
 from llmcx.answers.fit import fitted
-from llmcx.cli.accelerator import USED, Limit, limit
+from llmcx.cli.accelerator import Limit, limit
 from llmcx.cli.options import Models, beside, command, completing, describe, explaining, heading, option, single, stored_notes
 from llmcx.cli.parallel import Parallel
 from llmcx.costs.lora import LoRA
-from llmcx.engines import ENGINES, engine
+from llmcx.engines import ENGINES, Engine, engine
 from llmcx.engines.recipe import Recipe
 from llmcx.errors import InputError, unknown_name
 from llmcx.formats import dtypes
@@ -143,7 +143,7 @@ def memory(
     ] = None,
     budget: Annotated[int | None, option("Or bytes on each GPU, with their unit: 80GB, 80GiB.", reads="size")] = None,
     utilization: Annotated[
-        float | None, option("Share of the memory to use. Default: 90% in inference, all in training.", reads="share")
+        float | None, option("Share of the memory to use. Default: 90% in inference (vllm: 92%), all in training.", reads="share")
     ] = None,
     fit: Annotated[
         str | None, option("What to make as large as fits: batch, seq, gpus or dtype.", offers="answers.fit:FIT")
@@ -188,6 +188,14 @@ def memory(
     block: Annotated[
         int | None, option("vllm: tokens of a block. Default: 16.", reads="count", rare=True, needs="engine_=vllm")
     ] = None,
+    max_num_batched_tokens: Annotated[
+        int | None,
+        option("vllm: tokens of a step. Default: by memory.", reads="length", rare=True, needs="engine_=vllm"),
+    ] = None,
+    max_num_seqs: Annotated[
+        int | None,
+        option("vllm: sequences of a step. Default: by memory.", reads="count", rare=True, needs="engine_=vllm"),
+    ] = None,
     ubatch: Annotated[
         int | None,
         option("llama.cpp: tokens of a physical batch. Default: 512.", reads="count", rare=True, needs="engine_=llama.cpp"),
@@ -204,7 +212,8 @@ def memory(
     llmcx memory llama-3-8b --train --zero 3 --hardware 8xh100 --recompute full
     llmcx memory gpt3 --train --tp 8 --pp 8 --gpus 1024 --zero 1 --engine megatron
     """
-    within = limit(hardware, budget, utilization, 1.0 if train else USED)
+    sizes = {"block": block, "ubatch": ubatch, "max_num_batched_tokens": max_num_batched_tokens, "max_num_seqs": max_num_seqs}
+    within, program = _limits(hardware, budget, utilization, train, engine_, sizes)
     if fit is not None and within.bytes is None:
         raise InputError("--fit needs something to fit into: give --hardware or --budget", field="budget")
     if batch is not None and training.micro_batch is not None:
@@ -226,10 +235,6 @@ def memory(
     base = weights if dtype is not None or weights == dtypes.RELEASED else None
     named = engine_ or (trainer(layout, training.lora is not None) if train else "ideal")
     recipe = training.recipe(named, base if training.lora is not None else None) if train else Recipe()
-    sizes = {name: value for name, value in (("block", block), ("ubatch", ubatch)) if value is not None}
-    if not train and engine_ in KERNELS.keys() - ENGINES.keys():
-        raise InputError(f"--engine {engine_} trains; add --train, or name one that serves", field="engine", value=engine_)
-    program = engine("ideal") if train else engine(engine_ or "ideal", **sizes)
     cache = kv_dtype or (spec.stored and spec.stored.cache) or "bf16"
     asked: dict[str, Any] = {"batch": size, "seq": n, "dtype": weights, "layout": layout}
     fixed: dict[str, Any] = {"train": train, "kv_dtype": cache, "activations": training.activations}
@@ -248,6 +253,28 @@ def memory(
     lines = explaining("memory", spec, asked["batch"], asked["seq"], train, cache, result)
     head = heading("memory", spec, inputs, result, asked, fixed, within)
     return Item(describe(spec), inputs, result, about + notes, lines, head=head)
+
+
+def _limits(
+    hardware: str | None,
+    budget: int | None,
+    utilization: float | None,
+    train: bool,
+    named: str | None,
+    sizes: dict[str, int | None],
+) -> tuple[Limit, Engine]:
+    """The memory to fit into, and the inference engine that does."""
+    if not train and named in KERNELS.keys() - ENGINES.keys():
+        raise InputError(f"--engine {named} trains; add --train, or name one that serves", field="engine", value=named)
+    given = {name: value for name, value in sizes.items() if value is not None}
+    program = engine("ideal") if train else engine(named or "ideal", **given)
+    within = limit(hardware, budget, utilization, 1.0 if train else program.utilization, program.name == "vllm")
+    if program.name == "vllm" and within.bytes is not None:
+        from llmcx.engines.vllm import defaults
+
+        memory = within.hardware.memory_bytes if within.hardware is not None and budget is None else within.bytes
+        program = engine("vllm", **{**defaults(memory, within.hardware.name if within.hardware else ""), **given})
+    return within, program
 
 
 def _inputs(spec: ModelSpec, asked: dict[str, Any], fixed: dict[str, Any], within: Limit, program: str) -> dict[str, Any]:

@@ -9,10 +9,10 @@ engine is a :class:`~llmcx.engines.recipe.Recipe`. What share of a machine's pea
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 from llmcx.errors import InputError, check_sizes, unknown_name
-from llmcx.ops.op import Cache
+from llmcx.ops.op import Cache, Op
 
 ENGINES = {
     "ideal": "ideal:Ideal",
@@ -23,11 +23,37 @@ ENGINES = {
 """Inference engines: name -> module and class."""
 
 
+class Kept(NamedTuple):
+    """What ``layers`` layers of a GPU keep for the next token, in one mixer of the type ``mixer``, of a model of ``family``: the cache
+    ops of one of them.
+    """
+
+    layers: int
+    mixer: str
+    family: str | None
+    ops: tuple[Op, ...]
+
+
+class GPU(NamedTuple):
+    """A GPU of a pipeline's stage, as an engine needs to know it: the ops of its largest pass, its layers, whether it has the
+    head; the model's width and vocabulary, tensor-parallel GPUs and stages.
+    """
+
+    ops: list[Op]
+    layers: int
+    last: bool
+    d_model: int
+    vocab: int
+    tp: int
+    pp: int
+
+
 class Engine:
     """An inference engine. ``rule`` says in words what it reserves, with its settings in braces."""
 
     name: str
     rule: str
+    utilization: float = 0.9  # of an accelerator's memory, unless it is told otherwise
 
     def cells(self, needed: int, context: int, cache: Cache, mixed: bool) -> int:
         """Tokens for which a layer has room, of a sequence of ``context`` tokens of which later ones can meet ``needed``;
@@ -38,6 +64,22 @@ class Engine:
     def pass_tokens(self, batch: int, seq: int) -> int:
         """Tokens that go through the model at once at most, for ``batch`` prompts of ``seq`` tokens."""
         raise NotImplementedError
+
+    def paged(self, kept: tuple[Kept, ...], batch: int, context: int, kv_bytes: float, pp: int) -> int | None:
+        """Bytes of the cache of ``batch`` sequences, where layers of all kinds share pages; None: each layer has its
+        :meth:`cells`. ``kv_bytes`` of a cached number.
+        """
+        return None
+
+    def peak(self, gpu: GPU) -> tuple[int, str] | None:
+        """Bytes of activations at the fullest moment, where the engine measures them when it starts, logits included, and in
+        words what they are; None: the workspace of the largest pass, and logits of every sequence.
+        """
+        return None
+
+    def overhead(self, gpu: GPU) -> tuple[int, str]:
+        """Bytes that are neither weights, cache nor activations, and in words what they are."""
+        return 0, ""
 
     def check(self, encoder_decoder: bool) -> None:
         """Refuse what the engine does not run. Raises InputError."""
@@ -54,7 +96,7 @@ def engine(name: str, **settings: int) -> Engine:
     Raises InputError for one that is not known, or a size that it does not have.
 
     >>> engine("vllm", block=32).settings()
-    {'block': 32}
+    {'block': 32, 'max_num_batched_tokens': 8192, 'max_num_seqs': 1024}
     """
     if name not in ENGINES:
         if name.partition("@")[0] in ENGINES:

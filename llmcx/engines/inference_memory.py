@@ -11,18 +11,18 @@ from typing import NamedTuple
 
 from llmcx.costs.kv_cache import cache_fold
 from llmcx.costs.params import fold as params_fold
-from llmcx.engines import Engine
+from llmcx.engines import GPU, Engine, Kept
 from llmcx.engines.ideal import Ideal
 from llmcx.errors import InputError
 from llmcx.formats import dtypes
 from llmcx.model.lower import Run
 from llmcx.model.run import step_at
 from llmcx.model.spec import ModelSpec
-from llmcx.ops.op import ACTIVATIONS, Op
+from llmcx.ops.op import ACTIVATIONS, STATES, Op
 from llmcx.parallel.division import division
 from llmcx.parallel.layout import Layout, check
 from llmcx.parallel.pipeline import Stage, fullest
-from llmcx.parallel.ranks import pieces, staged
+from llmcx.parallel.ranks import Pieces, pieces, staged
 
 IDEAL, ONE_GPU = Ideal(), Layout()
 ACT = 2
@@ -33,7 +33,8 @@ MOST = 2**40
 
 class Held(NamedTuple):
     """What a GPU of a stage holds: its parameters, and the ops that have them; cached numbers that grow with the tokens
-    ("kv_cache") or do not ("state"); bytes of logits and of the workspace, an estimate, with what it is.
+    ("kv_cache") or do not ("state"); bytes of logits and of the workspace, an estimate, with what it is; what else the engine
+    takes. ``paged``: what an engine needs to know that lays the cache out in pages of all layers.
     """
 
     stage: Stage
@@ -43,6 +44,23 @@ class Held(NamedTuple):
     logits: int
     workspace: int
     transient: str
+    paged: Paged
+    overhead: int
+    taken: str
+
+
+class Paged(NamedTuple):
+    """What a GPU keeps, layer by layer, for whom, and by which engine."""
+
+    engine: Engine
+    kept: tuple[Kept, ...]
+    batch: int
+    context: int
+    pp: int
+
+    def bytes(self, kv_bytes: float) -> int | None:
+        """Of all pages; None where the engine has none."""
+        return self.engine.paged(self.kept, self.batch, self.context, kv_bytes, self.pp)
 
 
 def check_inference(spec: ModelSpec, layout: Layout, engine: Engine) -> None:
@@ -64,12 +82,30 @@ def held(
     found = []
     for stage in fullest(spec.runs, layout.pp):
         ops = staged(spec, work, stage, layout, run)
-        transient, text = workspace(ops, ACT)
+        last = spec.head is not None and stage.last
+        vocab = spec.embedding.vocab if spec.head is None else spec.head.outputs(spec.embedding.vocab)
+        gpu = GPU(ops, stage.layers, last, spec.d_model, vocab, layout.tp, layout.pp)
+        transient, text = engine.peak(gpu) or workspace(ops, ACT)
         cached = _reserved(spec, staged(spec, cache, stage, layout, step), context, engine)
-        logits = batch * spec.head.outputs(spec.embedding.vocab) * 4 if spec.head is not None and stage.last else 0
+        logits = batch * gpu.vocab * 4 if last and engine.peak(gpu) is None else 0
         weights = [op for op in ops if params_fold.of(op)]
-        found.append(Held(stage, params_fold.total(weights), weights, cached, logits, transient, text))
+        paged = Paged(engine, kept(spec, cache, stage), batch, context, layout.pp)
+        params = params_fold.total(weights)
+        found.append(Held(stage, params, weights, cached, logits, transient, text, paged, *engine.overhead(gpu)))
     return found
+
+
+def kept(spec: ModelSpec, of: Pieces, stage: Stage) -> tuple[Kept, ...]:
+    """The caches of a stage's layers, mixer by mixer."""
+    found = []
+    for (name, layers), count in zip(spec.kinds.items(), stage.counts, strict=True):
+        if spec.decoder and not name.startswith("decoder"):
+            continue
+        for role in ("mixer", "beside", "cross"):
+            ops = tuple(op for op in of.kinds[name] if op.cache is not None and op.role == role)
+            if ops and count:
+                found.append(Kept(count, getattr(layers, role).type, spec.family, ops))
+    return tuple(found)
 
 
 def cached(
@@ -83,12 +119,13 @@ def cached(
 
 
 @lru_cache(maxsize=64)
-def per_token(spec: ModelSpec) -> int:
-    """Numbers that one more token adds to the cache, while the context is shorter than any window.
+def per_token(spec: ModelSpec, seq: int = 1, layout: Layout = ONE_GPU) -> int:
+    """Numbers that one more token after ``seq`` adds to the cache of one GPU; layers whose window is full add none.
 
     Shazeer 2019, arXiv:1911.02150, sec. 2.4.
     """
-    return cached(spec, 1, 2, source=0).get("kv_cache", 0) - cached(spec, 1, 1, source=0).get("kv_cache", 0)
+    more, now = (cached(spec, 1, n, layout, source=0).get("kv_cache", 0) for n in (seq + 1, seq))
+    return more - now
 
 
 def workspace(ops: list[Op], act: int) -> tuple[int, str]:
@@ -110,9 +147,17 @@ def workspace(ops: list[Op], act: int) -> tuple[int, str]:
     return best, formula
 
 
+def cache_bytes(of: Held, kv_dtype: str) -> dict[str, int]:
+    """Bytes of the cache, in one or in two parts."""
+    pages = of.paged.bytes(dtypes.per_element(kv_dtype))
+    if pages is not None:
+        return {"kv_cache": pages} if pages else {}
+    return {name: dtypes.size(numbers, kv_dtype) for name, numbers in of.cached.items()}
+
+
 def total(of: Held, weight_bytes: int, kv_dtype: str) -> int:
     """Bytes of all."""
-    return weight_bytes + sum(dtypes.size(n, kv_dtype) for n in of.cached.values()) + of.logits + of.workspace
+    return weight_bytes + sum(cache_bytes(of, kv_dtype).values()) + of.logits + of.workspace + of.overhead
 
 
 def largest_batch(
@@ -135,7 +180,9 @@ def largest_batch(
 
 
 def _bytes(gpu: Held, weight_bits: float, kv_bits: float) -> float:
-    return gpu.params * weight_bits / 8 + sum(gpu.cached.values()) * kv_bits / 8 + gpu.logits + gpu.workspace
+    pages = gpu.paged.bytes(kv_bits / 8)
+    cache = sum(gpu.cached.values()) * kv_bits / 8 if pages is None else pages
+    return gpu.params * weight_bits / 8 + cache + gpu.logits + gpu.workspace + gpu.overhead
 
 
 def largest_pass(batch: int, seq: int, engine: Engine, fused: bool = True) -> Run:
@@ -157,10 +204,10 @@ def _reserved(spec: ModelSpec, ops: list[Op], context: int, engine: Engine) -> d
         held = op.cache
         if held is None:
             continue
-        if held.kind not in ("state", "cross"):
+        if held.kind not in (*STATES, "cross"):
             tokens = engine.cells(op.dims["tokens"], context, held, mixed)
             op = op._replace(dims=op.dims | {"tokens": tokens})
-        name = "state" if held.kind == "state" else "kv_cache"
+        name = "state" if held.kind in STATES else "kv_cache"
         found[name] = found.get(name, 0) + cache_fold.of(op)
     return found
 

@@ -39,6 +39,15 @@ class OnChip:
 
 
 @dataclass(frozen=True)
+class Physical:
+    """Memory as it is reported: ``mib`` by nvidia-smi, ``torch_gib`` of that by torch.cuda.mem_get_info, where that is known."""
+
+    mib: float
+    source: str
+    torch_gib: float | None = None
+
+
+@dataclass(frozen=True)
 class Price:
     """What an hour of one accelerator costs, when and where: a default that ages."""
 
@@ -70,6 +79,7 @@ class Hardware:
     tdp_w: float | None = None
     on_chip: OnChip | None = None
     usd_per_hour: Price | None = None
+    physical: Physical | None = None
     aliases: tuple[str, ...] = ()
     sources: Mapping[str, str] | None = None
     unconfirmed: tuple[str, ...] = ()
@@ -77,7 +87,14 @@ class Hardware:
 
     @property
     def memory_bytes(self) -> int:
-        return round(self.memory_gb * GB)
+        """As the driver reports them; the name's GB where that is not known."""
+        return round(self.memory_gb * GB) if self.physical is None else round(self.physical.mib * 2**20)
+
+    @property
+    def visible_bytes(self) -> int:
+        """What torch is told that there is."""
+        of = self.physical
+        return self.memory_bytes if of is None or of.torch_gib is None else int(of.torch_gib * 2**30)
 
     @property
     def bytes_per_s(self) -> float:
@@ -192,7 +209,13 @@ def hardware(data: Mapping[str, Any]) -> Hardware:
                 raise unknown_name(f"figure in {key}", str(figure), list(FIGURES), field=f"{key}.{figure}")
     parts: dict[str, Any] = {
         key: _part(kind, data[key], key)
-        for key, kind in (("scale_up", Link), ("scale_out", Link), ("on_chip", OnChip), ("usd_per_hour", Price))
+        for key, kind in (
+            ("scale_up", Link),
+            ("scale_out", Link),
+            ("on_chip", OnChip),
+            ("usd_per_hour", Price),
+            ("physical", Physical),
+        )
         if data.get(key) is not None
     }
     lists = {key: tuple(data.get(key, ())) for key in ("aliases", "unconfirmed", "notes")}

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from llmcx.costs.params import fold as params_fold
 from llmcx.model.lower import Run, lower
 from llmcx.model.spec import ModelSpec
-from llmcx.ops.op import Op, in_layers
+from llmcx.ops.op import STATES, Op, in_layers
 from llmcx.parallel.division import Division, divide, division
 from llmcx.parallel.layout import Layout, cut
 from llmcx.parallel.pipeline import Stage, stages
@@ -189,7 +189,7 @@ def _context_traffic(group: str, ops: list[Op], by: Division, run: Run) -> Itera
         if op.cache is None or op.cache.kind == "cross":
             continue
         width = op.dims["batch"] * op.dims["width"]
-        if op.cache.kind == "state":
+        if op.cache.kind in STATES:
             elements = width * op.dims["tokens"]
         else:
             held = run.seq if op.cache.window is None else min(run.seq, op.cache.window + local)

@@ -61,7 +61,7 @@ def window(mixer: Any, config: Any, place: int) -> int | None:
         return config.window_size if mixer.attention_type == "local" else None
     if config.model_type == "llama4_text":
         return config.attention_chunk_size if config.layer_types[place] == "chunked_attention" else None
-    if config.model_type == "longformer":
+    if config.model_type == "longformer" or type(mixer).__name__ == "LEDEncoderAttention":
         return config.attention_window[place]
     if config.model_type == "modernbert":  # sliding_window is what it sees to one side
         return config.local_attention if mixer.sliding_window else None

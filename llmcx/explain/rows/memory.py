@@ -5,9 +5,7 @@ from __future__ import annotations
 from llmcx.answers import Line
 from llmcx.answers.memory import Checkpointing, Memory
 from llmcx.costs.kv_cache import cache_fold
-from llmcx.engines.inference_memory import per_token
 from llmcx.explain.terms import terms
-from llmcx.formats import dtypes
 from llmcx.model.lower import lower
 from llmcx.model.run import step_at
 from llmcx.model.spec import ModelSpec
@@ -20,6 +18,7 @@ SOURCES = {
     "logits": "torch.nn.functional.cross_entropy keeps the log-softmax in fp32",
     "kv_cache": "Shazeer 2019, arXiv:1911.02150, sec. 2.4",
     "state": "Choromanski et al. 2020, arXiv:2009.14794, sec. 2.5: a sum of outer products in place of a cache",
+    "overhead": "starts of vLLM 0.19 on H100, jgchn/llm-d-planner, accuracy/results/v0.19.0",
     "workspace": "llmcx's estimate of the largest transient tensors, collectives' buffers and margin",
 }
 FORMULAS = {
@@ -31,6 +30,7 @@ FORMULAS = {
     "kv_cache": "elements · bytes",
     "state": "elements · bytes",
     "workspace": "largest transient + buffers + margin",
+    "overhead": "outside of torch + graphs",
 }
 """What a part is, before it is known how: its ``formula`` says that, with the numbers."""
 _CHAPTER = "the textbook chapter, sec. 2"
@@ -51,7 +51,7 @@ def _sums(spec: ModelSpec, batch: int, seq: int, kv_dtype: str, answer: Memory) 
     """The figures that follow from the parts."""
     total, chapter = answer.total_bytes, answer.chapter
     each = " + ".join(f"{part.bytes:,}" for part in answer.parts)
-    per = dtypes.size(per_token(spec), kv_dtype)
+    per = answer.kv_bytes_per_token
     bnd = f"{spec.n_layers:,}·{batch:,}·{seq:,}·{spec.d_model:,} elements"
     on = f"{total:,} on the fullest"
     scores = f"Σ heads of all layers · {batch:,}·{seq:,}²"

@@ -171,6 +171,6 @@ def gated_norm(where: LayerRun, name: str, heads: int, dim: int) -> Iterator[Op]
 
 def state(where: LayerRun, name: str, mixed: int, d_conv: int, heads: int, k_dim: int, v_dim: int) -> Iterator[Op]:
     """What a decode step finds: the filter's last inputs, and a matrix per head."""
-    left: Dims = {"batch": where.batch, "cut": Cut("heads", heads), "cache": Cache("state")}
-    yield where.op(f"{name}.conv.state", "cache", tokens=d_conv, width=mixed, **left)
-    yield where.op(f"{name}.state", "cache", tokens=k_dim, width=heads * v_dim, **left)
+    left: Dims = {"batch": where.batch, "cut": Cut("heads", heads)}
+    yield where.op(f"{name}.conv.state", "cache", cache=Cache("conv"), tokens=d_conv, width=mixed, **left)
+    yield where.op(f"{name}.state", "cache", cache=Cache("state"), tokens=k_dim, width=heads * v_dim, **left)

@@ -57,6 +57,6 @@ class Mamba(Mixer):
         yield where.op(f"{name}.gate", "silu", Saved("gate", n * inner), elements=n * inner, cut=by_channels)
         yield where.op(f"{name}.product", "product", Saved("both factors", 2 * n * inner), elements=n * inner, cut=by_channels)
         yield where.linear(f"{name}.out", inner, where.d_model, self.bias, cut=Cut("rows", inner))
-        left: Dims = {"batch": where.batch, "width": inner, "cut": by_channels, "cache": Cache("state")}
-        yield where.op(f"{name}.conv.state", "cache", tokens=self.d_conv, **left)
-        yield where.op(f"{name}.state", "cache", tokens=state, **left)
+        left: Dims = {"batch": where.batch, "width": inner, "cut": by_channels}
+        yield where.op(f"{name}.conv.state", "cache", cache=Cache("conv"), tokens=self.d_conv, **left)
+        yield where.op(f"{name}.state", "cache", cache=Cache("state"), tokens=state, **left)

@@ -68,9 +68,9 @@ class Mamba2(Mixer):
             yield where.norm(f"{name}.norm", Norm("rmsnorm"), inner, cut=columns)
         out_bias = self.bias if self.out_bias is None else self.out_bias
         yield where.linear(f"{name}.out", inner, where.d_model, out_bias, cut=Cut("rows", self.n_heads))
-        left: Dims = {"batch": where.batch, "cut": columns, "cache": Cache("state")}
-        yield where.op(f"{name}.conv.state", "cache", tokens=self.d_conv, width=mixed, **left)
-        yield where.op(f"{name}.state", "cache", tokens=self.d_state, width=inner, **left)
+        left: Dims = {"batch": where.batch, "cut": columns}
+        yield where.op(f"{name}.conv.state", "cache", cache=Cache("conv"), tokens=self.d_conv, width=mixed, **left)
+        yield where.op(f"{name}.state", "cache", cache=Cache("state"), tokens=self.d_state, width=inner, **left)
 
     def _step(self, where: LayerRun, name: str) -> Iterator[Op]:
         """One token: the state is updated elementwise and read by C."""

@@ -33,5 +33,5 @@ class ShortConv(Mixer):
         yield where.conv(f"{name}.filter", d, self.d_conv, self.bias, by_channels)
         yield where.op(f"{name}.product", "product", factors, elements=elements, cut=by_channels)
         yield where.linear(f"{name}.out", d, d, self.bias, cut=Cut("rows", d))
-        left = Cache("state")
+        left = Cache("conv")
         yield where.op(f"{name}.state", "cache", batch=where.batch, tokens=self.d_conv, width=d, cut=by_channels, cache=left)
