@@ -237,6 +237,8 @@ def memory(
     engine: str | None = None,
     weights: Text | None = None,
     block: Size | None = None,
+    max_num_batched_tokens: Size | None = None,
+    max_num_seqs: Size | None = None,
     ubatch: Size | None = None,
     gpus: Size | None = None,
     tp: Size | None = None,
@@ -291,7 +293,7 @@ def memory(
     train: Training instead of inference.
     hardware: What it should fit on: h100, 2xh100, rtx-4090, FILE.yaml, auto.
     budget: Or bytes on each GPU, with their unit: 80GB, 80GiB.
-    utilization: Share of the memory to use. Default: 90% in inference, all in training.
+    utilization: Share of the memory to use. Default: 90% in inference (vllm: 92%), all in training.
     fit: What to make as large as fits: batch, seq, gpus or dtype.
     seq: Tokens of a sequence; 8k is 8192. Default: the context.
     batch: Sequences at a time. Default: 1.
@@ -301,6 +303,8 @@ def memory(
     weights: Safetensors or GGUF files, or ORG/NAME on the hub: the bytes that they store, from their headers. Not with
         ``train``.
     block: vllm: tokens of a block. Default: 16. Needs ``engine`` vllm.
+    max_num_batched_tokens: vllm: tokens of a step. Default: by memory. Needs ``engine`` vllm.
+    max_num_seqs: vllm: sequences of a step. Default: by memory. Needs ``engine`` vllm.
     ubatch: llama.cpp: tokens of a physical batch. Default: 512. Needs ``engine`` llama.cpp.
     gpus: All GPUs. Default: those of ``hardware``, else tp × pp × cp.
     tp: Tensor-parallel GPUs.
@@ -750,6 +754,8 @@ def compare(
     kv_dtype: str | None = None,
     engine: str | None = None,
     block: Size | None = None,
+    max_num_batched_tokens: Size | None = None,
+    max_num_seqs: Size | None = None,
     ubatch: Size | None = None,
     gpus: Size | None = None,
     tp: Size | None = None,

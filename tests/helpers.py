@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO, TextIOWrapper
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -112,3 +113,22 @@ def data(*args: str) -> Any:
 
 
 answer = data  # test_fit.py calls it so
+
+
+def between(page: Path, name: str) -> str:
+    """What stands in a page between the marks of ``name``, which a test wrote there."""
+    return (
+        page.read_text(encoding="utf-8")
+        .partition(f"<!-- {name}: ")[2]
+        .partition("-->\n")[2]
+        .partition(f"\n<!-- end of {name}")[0]
+    )
+
+
+def write_between(page: Path, name: str, text: str) -> None:
+    """Write ``text`` there."""
+    before, mark, rest = page.read_text(encoding="utf-8").partition(f"<!-- {name}: ")
+    head, end, _ = rest.partition("-->\n")
+    page.write_text(
+        f"{before}{mark}{head}{end}{text}\n<!-- end of {name}{rest.partition(f'<!-- end of {name}')[2]}", encoding="utf-8"
+    )

@@ -13,8 +13,9 @@ from llmcx.answers.memory import memory
 from llmcx.catalog.load import from_data, load_preset
 from llmcx.engines.recipe import Recipe
 from llmcx.parallel.layout import Layout
-from tests.helpers import refused
+from tests.helpers import between, refused, write_between
 
+PAGE = Path(__file__).resolve().parent.parent / "docs/engines.md"
 GOLDEN = json.loads((Path(__file__).parent / "oracle" / "phases.json").read_text(encoding="utf-8"))
 LAYOUTS = {"one": Layout(), "fsdp": Layout(dp=8, zero=3), "fsdp-keep": Layout(dp=8, zero=2)}
 
@@ -59,3 +60,26 @@ def test_a_loop_with_several_micro_batches_has_gradients_all_along() -> None:
 
 def test_what_trains_by_fsdp_says_how() -> None:
     assert "--zero 3" in refused("memory", "llama2-7b", "--train", "--engine", "fsdp", "--gpus", "8", "--zero", "1")
+
+
+def table() -> str:
+    """Family by family: the largest deviation in each layout."""
+    rows = [f"| model_type | {' | '.join(LAYOUTS)} |", "| --- |" + " ---: |" * len(LAYOUTS)]
+    for family in dict.fromkeys(case["config"]["model_type"] for case in GOLDEN["cases"]):
+        cells = []
+        for layout in LAYOUTS:
+            mine = [case for case in GOLDEN["cases"] if (case["config"]["model_type"], case["layout"]) == (family, layout)]
+            cells.append(f"{max((of(case) / case['peak']['Total'] - 1 for case in mine), key=abs):+.2%}")
+        rows.append(f"| {family} | {' | '.join(cells)} |")
+    return f"Peaks beside torch {GOLDEN['torch']} and transformers {GOLDEN['transformers']}, the worst of each:\n\n" + "\n".join(
+        rows
+    )
+
+
+def test_table_is_current() -> None:
+    """`python tests/test_phases.py` writes it."""
+    assert between(PAGE, "phases") == table()
+
+
+if __name__ == "__main__":
+    write_between(PAGE, "phases", table())

@@ -248,7 +248,11 @@ def memory(
         inputs["textbook"] = True
     if weights_ is not None:
         inputs |= {"dtype": "files", "weights": weights_}
-    about = stored_notes(spec, dtype) + _notes(spec, train, training.activations, recipe) + uneven(spec, asked["layout"])
+    about = (
+        stored_notes(spec, dtype)
+        + _notes(spec, train, training.activations, recipe, program.name)
+        + uneven(spec, asked["layout"])
+    )
     about += [*result.stored.notes] if result.stored is not None else []
     lines = explaining("memory", spec, asked["batch"], asked["seq"], train, cache, result)
     head = heading("memory", spec, inputs, result, asked, fixed, within)
@@ -309,7 +313,9 @@ def _named(spec: ModelSpec, dtype: str | None) -> str | None:
 _ELSEWHERE = ("micro_batch", "recompute", "attention_dp")
 
 
-def _notes(spec: ModelSpec, train: bool, activations: str, recipe: Recipe) -> list[str]:
+def _notes(spec: ModelSpec, train: bool, activations: str, recipe: Recipe, program: str) -> list[str]:
+    if program == "vllm" and not train:
+        return ["workspace and overhead are estimates, from starts of vLLM on H100; not counted: what the driver takes"]
     if not train:
         return ["not counted: what the driver takes, fragmentation, an engine's own buffers; the workspace is an estimate"]
     loss = "" if recipe.margin else ", fragmentation (--set fragmentation=5%)"

@@ -24,8 +24,8 @@ ENGINES = {
 
 
 class Kept(NamedTuple):
-    """What ``layers`` layers of a GPU keep for the next token, in one mixer of the type ``mixer``, of a model of ``family``: the cache
-    ops of one of them.
+    """What ``layers`` layers of a GPU keep for the next token, in one mixer of the type ``mixer``, of a model of ``family``: the
+    cache ops of one of them.
     """
 
     layers: int

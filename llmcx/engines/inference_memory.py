@@ -118,6 +118,19 @@ def cached(
     return max(rows, key=lambda row: sum(row.values()))
 
 
+def cache_of(spec: ModelSpec, batch: int, context: int, layout: Layout, engine: Engine, kv_bits: float) -> float:
+    """Bytes of the cache on the fullest GPU, at ``kv_bits`` a number."""
+    step = step_at(context, batch)
+    of = pieces(spec, step, division(layout))
+
+    def one(stage: Stage) -> float:
+        pages = engine.paged(kept(spec, of, stage), batch, context, kv_bits / 8, layout.pp)
+        numbers = _reserved(spec, staged(spec, of, stage, layout, step), context, engine)
+        return sum(numbers.values()) * kv_bits / 8 if pages is None else pages
+
+    return max(one(stage) for stage in fullest(spec.runs, layout.pp))
+
+
 @lru_cache(maxsize=64)
 def per_token(spec: ModelSpec, seq: int = 1, layout: Layout = ONE_GPU) -> int:
     """Numbers that one more token after ``seq`` adds to the cache of one GPU; layers whose window is full add none.

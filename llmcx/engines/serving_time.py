@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from llmcx.costs.kv_cache import cache_fold
 from llmcx.engines import Engine
-from llmcx.engines.inference_memory import ACT, IDEAL, cached, check_inference, held, largest_batch
+from llmcx.engines.inference_memory import ACT, IDEAL, cache_of, check_inference, held, largest_batch
 from llmcx.errors import InputError
 from llmcx.machine import roofline
 from llmcx.machine.hardware import Hardware
@@ -81,8 +81,8 @@ class Server:
 
         Under attention data parallelism, on the average GPU.
         """
-        numbers = sum(cached(self.spec, self.setup.attention_dp, context, self.layout, self.engine).values())
-        return numbers * self.setup.kv_bits / 8 / self.setup.attention_dp
+        sequences = self.setup.attention_dp
+        return cache_of(self.spec, sequences, context, self.layout, self.engine, self.setup.kv_bits) / sequences
 
     def largest_batch(self, context: int, reserve: float = 0.1) -> int:
         """Sequences of ``context`` tokens that fit beside the weights; ``reserve`` of the memory is kept for the engine. What

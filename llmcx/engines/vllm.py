@@ -18,11 +18,11 @@ MIXERS = ("attention", "mla", "mamba", "mamba2", "gated_delta", "kimi_delta", "s
 """What vLLM has."""
 EXPANDED = ("minicpm3",)
 """Families with latents that vLLM expands, and caches as keys and values: how is not known here."""
-WIDE = {"nemotron_h": "fp32", "qwen3_5": "fp32"}
+WIDE = ("nemotron_h", "qwen3_5", "qwen3_5_text", "qwen3_5_moe", "qwen3_5_moe_text")
 """Families whose released files ask for states in fp32 (mamba_ssm_cache_dtype, mamba_ssm_dtype). Kimi's are so in any case."""
 LOGIT, STREAMS = 14.5, 4
-"""Bytes of a number of the logits while it is sampled from (bf16, three in fp32, a mask), calibrated; tensors as wide as the model
-that are alive beside a feed-forward's.
+"""Bytes of a number of the logits while it is sampled from (bf16, three in fp32, a mask), calibrated; tensors as wide as the
+model that are alive beside a feed-forward's.
 """
 BUFFERS, FIRST, MORE, GRAPHS = 48 * 2**20, 2**28, 2_255_000_000, 24 * 2**20
 """Bytes, calibrated: of a runner's own buffers; that kernels and libraries take outside of torch on one GPU, and on one of

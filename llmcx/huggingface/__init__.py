@@ -59,6 +59,7 @@ READERS: dict[str, Reader] = {}
 
 # Multimodal files of the time before text_config: the language model's keys stand beside vision_config.
 FLAT_TYPES = {"qwen2_vl": "qwen2_vl_text", "qwen2_5_vl": "qwen2_5_vl_text", "phi4_multimodal": "phi4_multimodal"}
+FLAT_TYPES |= {"step3p7": "step3p5", "minimax_m3": "minimax_m3_vl_text"}
 # By what tie_word_embeddings a multimodal model ties its head: the one beside text_config, unless it is named here. "either":
 # that or text_config's; "inner": text_config's; "never": it is not tied.
 TIES = {
@@ -144,6 +145,7 @@ def from_config(data: Mapping[str, Any], source: str, insist: str | None = None,
     Raises InputError for an unknown model_type, a key that is not understood, or a value that cannot be.
     """
     notes: list[str] = []
+    data = _thinker(data, notes)
     given = data.get("model_type")
     files, outer, flat = [data], data, False
     inner = next((data[key] for key in TEXT_KEYS if isinstance(data.get(key), Mapping)), None)
@@ -200,7 +202,21 @@ def from_config(data: Mapping[str, Any], source: str, insist: str | None = None,
     return replace(spec, assumes=(*spec.assumes, *config.notes, *notes), stored=stored_of(*files), mtp=config.mtp)
 
 
-SAME_AS = {"deepseek_ref": "deepseek_v4"}
+def _thinker(data: Mapping[str, Any], notes: list[str]) -> Mapping[str, Any]:
+    """Of a model that hears and speaks, the part that thinks, where the file has it apart (Qwen's Omni and ASR)."""
+    inside, given = data.get("thinker_config"), f"{data.get('model_type')}"
+    if not isinstance(inside, Mapping):
+        return data
+    if "talker_config" in data or "token2wav_config" in data:
+        notes.append(f"the thinker of a {given}: the parts that speak are not counted")
+    own, heard = f"{given}_thinker", inside.get("audio_config")
+    parts: dict[str, Any] = {"model_type": own if own in TEXT_TYPES else given, "architectures": None}
+    if isinstance(heard, Mapping) and heard.get("model_type") == f"{given}_audio_encoder" != own:
+        parts["audio_config"] = {key: value for key, value in heard.items() if key != "model_type"}  # as transformers has it
+    return {**inside, **parts}
+
+
+SAME_AS = {"deepseek_ref": "deepseek_v4", "qwen3_asr_text": "qwen3"}
 """Types that a copy of a release has in place of its own."""
 DRAFTS = {
     **dict.fromkeys(("LlamaForCausalLMEagle3", "PEagleDraftModel"), "eagle3"),

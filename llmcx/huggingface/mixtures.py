@@ -219,6 +219,7 @@ def step3p5(c: Config) -> ModelSpec:
     c.ignore("swiglu_limits", "swiglu_limits_shared", "moe_router_scaling_factor", "moe_router_activation", "use_moe_router_bias")
     c.ignore("partial_rotary_factors", "attention_other_setting", "moe_layers_enum", "hidden_act", "need_fp32_gate")
     c.expect("per_layer_config", None)
+    c.expect("n_shared_experts", None, 1)
     other = c.data.get("attention_other_setting") or {}
     if not isinstance(other, Mapping):
         raise c.wrong("attention_other_setting", other, "a mapping")
@@ -246,7 +247,8 @@ def _step_sparse(c: Config, n: int) -> list[bool]:
     """Which layers have experts: mlp_layer_types, else those that moe_layers_enum lists, "3,4,5", else all after the third."""
     kinds, chosen = layer_types(c, "mlp_layer_types", ("dense", "sparse"), n), c.data.get("moe_layers_enum")
     if kinds is not None or chosen is None:
-        return [kind == "sparse" for kind in kinds] if kinds else after(c, 3)
+        first = c.size("first_k_dense_replace", least=0) if c.has("first_k_dense_replace") else 3
+        return [kind == "sparse" for kind in kinds] if kinds else after(c, first)
     items = chosen.split(",") if isinstance(chosen, str) else chosen
     if not isinstance(items, list) or not all(str(item).strip().isdecimal() for item in items):
         raise c.wrong("moe_layers_enum", chosen, "layers by number, as 3,4,5")

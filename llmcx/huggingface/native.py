@@ -48,7 +48,8 @@ def meta(c: Config) -> tuple[Data, list[str]]:
     """LLaMA 1 to 3: the feed-forward's width follows from dim, ffn_dim_multiplier and multiple_of."""
     notes = []
     c.ignore("norm_eps", "max_batch_size", "max_seq_len", "use_scaled_rope", "rope_scaling_factor", "low_freq_factor")
-    c.ignore("high_freq_factor", *ROTARY)
+    c.ignore("high_freq_factor", "use_hf_rope", "no_rope_layer_interval", *ROTARY)
+    c.expect("attention_qkv_bias", None, False)
     c.expect("model_type", None, "llama")
     config = {"model_type": "llama", **renamed(c, SIZES), **UNSTATED}
     if "hidden_dim" not in c.data:

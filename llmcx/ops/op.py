@@ -100,7 +100,7 @@ TOKENS, REPLICATED, WHOLE, VOCAB = Cut("tokens"), Cut("replicated"), Cut("whole"
 class Cache(NamedTuple):
     """What a "cache" op leaves for the next token: ``kind`` "kv" (keys and values), "latent" (in place of them), "index" (an
     indexer's keys), "cross" (the encoder's keys and values), or what does not grow with the tokens: "state", and "conv", the last
-    inputs of a filter. ``window``: tokens after which a key is never read again; ``chunks``: counted from its multiples (Llama 4).
+    inputs of a filter. ``window``: tokens after which a key is never read again; ``chunks``: counted from its multiples.
     """
 
     kind: str

@@ -116,7 +116,8 @@ def _memory_facts(item: Item) -> list[Fact]:
     if r.budget_bytes is not None:
         facts += facts_of(r, "fits: fits | headroom_bytes: to spare (bytes)")
     if not item.inputs["train"]:
-        facts += facts_of(r, "kv_bytes_per_token: KV cache per token (size)")
+        each = "" if r.gpus == 1 else ", each GPU"
+        facts += facts_of(r, f"kv_bytes_per_token: KV cache per token{each} (size)")
     if r.stored is not None:
         facts += facts_of(r.stored, "bits_per_weight: bits per weight (float)")
     return facts
