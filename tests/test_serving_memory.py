@@ -41,8 +41,8 @@ def test_deepseek_v3_latents_per_token() -> None:
 
 def test_gpt_oss_120b_under_vllm() -> None:
     """vLLM's own log: 5.38 GiB = 78,384 tokens (hf-mem issue 60), which were blocks x 16 / 2 groups then, of 18 layers each:
-    4,899 blocks for each. A request of so many tokens takes as many in the full layers; in those with a window of 128, as many as two
-    steps of 8,192 tokens and 127 more fill, and one.
+    4,899 blocks for each. A request of so many tokens takes as many in the full layers; in those with a window of 128, as many as
+    two steps of 8,192 tokens and 127 more fill, and one.
     """
     block = 18 * 16 * 2 * 8 * 64 * 2
     assert pytest.approx(5.38, abs=0.005) == 2 * 4899 * block / GIB
@@ -61,8 +61,7 @@ def test_gpt_oss_20b_reserved_and_needed() -> None:
 def test_gemma_3_27b_at_128k() -> None:
     """62 layers of 16 key-value heads of 128, 10 of them without the window of 1024, bf16, by hand: 11.17 GB where the window is
     honoured; vLLM has groups of 10 layers, six with windows: 8,192 blocks, and six times those of 1,023 + 2 x 8,192 tokens and
-    one.
-    (A tool's 12.68 and 2.20 GB for this model could not be traced to its shape.)
+    one. (A tool's 12.68 and 2.20 GB for this model could not be traced to its shape.)
     """
     spec, layer = load_preset("gemma-3-27b"), 2 * 16 * 128 * 2
     assert cache(spec, 131_072, 1, "vllm") == (8192 + 6 * (1088 + 1)) * 10 * 16 * layer

@@ -145,9 +145,9 @@ def from_config(data: Mapping[str, Any], source: str, insist: str | None = None,
     Raises InputError for an unknown model_type, a key that is not understood, or a value that cannot be.
     """
     notes: list[str] = []
-    data = _thinker(data, notes)
+    whole, data = data, _thinker(data, notes)
     given = data.get("model_type")
-    files, outer, flat = [data], data, False
+    files, outer, flat = [whole] if whole is data else [whole, data], data, False
     inner = next((data[key] for key in TEXT_KEYS if isinstance(data.get(key), Mapping)), None)
     if inner is None and isinstance(given, str) and given in FLAT_TYPES and insist is None:
         parts = ("vision_config", "audio_config")
@@ -193,7 +193,7 @@ def from_config(data: Mapping[str, Any], source: str, insist: str | None = None,
     spec = reader(config)
     config.check_leftovers()
     config.check_ignored()
-    if len(files) > 1:
+    if inner is not None:
         spec = _with_towers(outer, spec, source, flat, notes)
     if config.assumed:
         said = ", ".join(f"{key}={value}" for key, value in sorted(config.assumed.items()) if not isinstance(value, (list, dict)))
@@ -211,8 +211,8 @@ def _thinker(data: Mapping[str, Any], notes: list[str]) -> Mapping[str, Any]:
         notes.append(f"the thinker of a {given}: the parts that speak are not counted")
     own, heard = f"{given}_thinker", inside.get("audio_config")
     parts: dict[str, Any] = {"model_type": own if own in TEXT_TYPES else given, "architectures": None}
-    if isinstance(heard, Mapping) and heard.get("model_type") == f"{given}_audio_encoder" != own:
-        parts["audio_config"] = {key: value for key, value in heard.items() if key != "model_type"}  # as transformers has it
+    if isinstance(heard, Mapping):  # which has another type in the first files than transformers has now
+        parts["audio_config"] = {key: value for key, value in heard.items() if key != "model_type"}
     return {**inside, **parts}
 
 
