@@ -407,6 +407,7 @@ def test_an_index_that_states_other_bytes_is_said(tmp_path: Path) -> None:
     index.write_text(json.dumps({"metadata": {"total_size": 4 * (INSIDE + OUTSIDE)}, "weight_map": {"x": "y" * 10**6}}))
     [said] = [note for note in data("params", str(tmp_path))["notes"] if "the index beside" in note]
     assert "+100.0%" in said and "16,060,522,496" in said
+    assert "index 32.12 GB" in data("params", str(tmp_path))["asked"]
     index.write_bytes(b'{"metadata": {"total_size": 1e9')
     assert data("params", str(tmp_path))["result"]["dtype"] == "bf16"
 
@@ -417,6 +418,12 @@ def test_a_hybrid_in_gguf() -> None:
     """
     assert round(params(load_preset("qwen3.5-27b"), "q8_0").bytes / 1e9, 2) == 28.58
     assert "llama.cpp's converter has no grok" in refused("params", "grok-1", "--dtype", "q4_k_m")
+
+
+def test_layers_for_multi_token_prediction_are_in_the_headline() -> None:
+    """DeepSeek-V3 is stored in 688.6 GB with them (its index), 673.2 without."""
+    assert "MTP apart" in data("params", "deepseek-v3")["asked"]
+    assert "MTP" not in data("params", "deepseek-v3", "--dtype", "bf16")["asked"]
 
 
 def test_a_class_of_another_family_is_said() -> None:

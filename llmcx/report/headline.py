@@ -33,7 +33,18 @@ def _stored(spec: Any, dtype: str) -> str:
     stored = spec.stored
     if stored is not None and stored.unsized is not None and dtype == stored.plain:
         return f"{dtype} for {stored.unsized}"
-    return f"{dtype} as released" if stored is not None and stored.quantised and dtype == stored.name else dtype
+    released = stored is not None and dtype == stored.name
+    apart = ", MTP apart" if spec.mtp else ""  # of DeepSeek-V3's released bytes the layers for multi-token prediction are 2%
+    apart += _index(spec) if released and stored.total is not None else ""
+    return f"{dtype} as released{apart}" if released and stored.quantised else f"{dtype}{apart if released else ''}"
+
+
+def _index(spec: Any) -> str:
+    """What the index beside a config states, where that is another size by more than 2%."""
+    from llmcx.formats import dtypes, quant
+
+    counted = quant.weights(spec, dtypes.RELEASED).bytes
+    return f", index {_size(spec.stored.total)}" if abs(spec.stored.total - counted) > counted / 50 else ""
 
 
 def _tokens(n: int) -> str:
