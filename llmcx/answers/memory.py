@@ -233,7 +233,8 @@ def inference_ranks(
         parts = [Part("weights", size, formula)]
         for name, bytes_ in cache_bytes(gpu, kv_dtype).items():
             paged = gpu.paged.bytes(per_kv) is not None
-            text = f"pages in {kv_dtype}" if paged else f"{gpu.cached[name]:,} elements × {per_kv:g} B ({kv_dtype})"
+            per = f"{bytes_ / gpu.cached[name]:g} B" if name == "state" else f"{per_kv:g} B ({kv_dtype})"
+            text = f"pages in {kv_dtype}" if paged else f"{gpu.cached[name]:,} elements × {per}"
             parts.append(Part(name, bytes_, text + rule))
         if gpu.logits:
             parts.append(Part("logits", gpu.logits, "b·V × 4 B: fp32 logits of the last position"))

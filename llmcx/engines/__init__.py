@@ -61,6 +61,10 @@ class Engine:
         """
         raise NotImplementedError
 
+    def state_bytes(self, cache: Cache) -> int:
+        """Bytes of a number of what does not grow with the tokens. It is never quantised with the keys and values."""
+        return 2
+
     def pass_tokens(self, batch: int, seq: int) -> int:
         """Tokens that go through the model at once at most, for ``batch`` prompts of ``seq`` tokens."""
         raise NotImplementedError

@@ -33,14 +33,15 @@ MOST = 2**40
 
 class Held(NamedTuple):
     """What a GPU of a stage holds: its parameters, and the ops that have them; cached numbers that grow with the tokens
-    ("kv_cache") or do not ("state"); bytes of logits and of the workspace, an estimate, with what it is; what else the engine
-    takes. ``paged``: what an engine needs to know that lays the cache out in pages of all layers.
+    ("kv_cache") or do not ("state"), and the bytes of these; bytes of logits and of the workspace, an estimate, with what it is;
+    what else the engine takes. ``paged``: what an engine needs to know that lays the cache out in pages of all layers.
     """
 
     stage: Stage
     params: int
     weights: list[Op]
     cached: dict[str, int]
+    states: int
     logits: int
     workspace: int
     transient: str
@@ -86,12 +87,12 @@ def held(
         vocab = spec.embedding.vocab if spec.head is None else spec.head.outputs(spec.embedding.vocab)
         gpu = GPU(ops, stage.layers, last, spec.d_model, vocab, layout.tp, layout.pp)
         transient, text = engine.peak(gpu) or workspace(ops, ACT)
-        cached = _reserved(spec, staged(spec, cache, stage, layout, step), context, engine)
+        cached, states = _reserved(spec, staged(spec, cache, stage, layout, step), context, engine)
         logits = batch * gpu.vocab * 4 if last and engine.peak(gpu) is None else 0
         weights = [op for op in ops if params_fold.of(op)]
         paged = Paged(engine, kept(spec, cache, stage), batch, context, layout.pp)
         params = params_fold.total(weights)
-        found.append(Held(stage, params, weights, cached, logits, transient, text, paged, *engine.overhead(gpu)))
+        found.append(Held(stage, params, weights, cached, states, logits, transient, text, paged, *engine.overhead(gpu)))
     return found
 
 
@@ -114,7 +115,7 @@ def cached(
     """Numbers that the cache of the fullest GPU has room for: growing with tokens ("kv_cache") or of fixed size ("state")."""
     step = step_at(context, batch, source)
     of = pieces(spec, step, division(layout))
-    rows = [_reserved(spec, staged(spec, of, stage, layout, step), context, engine) for stage in fullest(spec.runs, layout.pp)]
+    rows = [_reserved(spec, staged(spec, of, stage, layout, step), context, engine)[0] for stage in fullest(spec.runs, layout.pp)]
     return max(rows, key=lambda row: sum(row.values()))
 
 
@@ -125,8 +126,8 @@ def cache_of(spec: ModelSpec, batch: int, context: int, layout: Layout, engine: 
 
     def one(stage: Stage) -> float:
         pages = engine.paged(kept(spec, of, stage), batch, context, kv_bits / 8, layout.pp)
-        numbers = _reserved(spec, staged(spec, of, stage, layout, step), context, engine)
-        return sum(numbers.values()) * kv_bits / 8 if pages is None else pages
+        numbers, states = _reserved(spec, staged(spec, of, stage, layout, step), context, engine)
+        return numbers.get("kv_cache", 0) * kv_bits / 8 + states if pages is None else pages
 
     return max(one(stage) for stage in fullest(spec.runs, layout.pp))
 
@@ -165,7 +166,7 @@ def cache_bytes(of: Held, kv_dtype: str) -> dict[str, int]:
     pages = of.paged.bytes(dtypes.per_element(kv_dtype))
     if pages is not None:
         return {"kv_cache": pages} if pages else {}
-    return {name: dtypes.size(numbers, kv_dtype) for name, numbers in of.cached.items()}
+    return {name: of.states if name == "state" else dtypes.size(numbers, kv_dtype) for name, numbers in of.cached.items()}
 
 
 def total(of: Held, weight_bytes: int, kv_dtype: str) -> int:
@@ -194,7 +195,7 @@ def largest_batch(
 
 def _bytes(gpu: Held, weight_bits: float, kv_bits: float) -> float:
     pages = gpu.paged.bytes(kv_bits / 8)
-    cache = sum(gpu.cached.values()) * kv_bits / 8 if pages is None else pages
+    cache = gpu.cached.get("kv_cache", 0) * kv_bits / 8 + gpu.states if pages is None else pages
     return gpu.params * weight_bits / 8 + cache + gpu.logits + gpu.workspace + gpu.overhead
 
 
@@ -208,11 +209,12 @@ def largest_pass(batch: int, seq: int, engine: Engine, fused: bool = True) -> Ru
     return Run(tokens // seq, seq, fused=fused)
 
 
-def _reserved(spec: ModelSpec, ops: list[Op], context: int, engine: Engine) -> dict[str, int]:
-    """The cache ops' numbers, with room for as many tokens as the engine has."""
+def _reserved(spec: ModelSpec, ops: list[Op], context: int, engine: Engine) -> tuple[dict[str, int], int]:
+    """The cache ops' numbers, with room for as many tokens as the engine has; and the bytes of those that do not grow."""
     windows = {_window(layers.mixer) for name, layers in spec.kinds.items() if name.startswith("decoder")} - {0}
     mixed = None in windows and len(windows) > 1
     found: dict[str, int] = {}
+    states = 0
     for op in ops:
         held = op.cache
         if held is None:
@@ -222,7 +224,9 @@ def _reserved(spec: ModelSpec, ops: list[Op], context: int, engine: Engine) -> d
             op = op._replace(dims=op.dims | {"tokens": tokens})
         name = "state" if held.kind in STATES else "kv_cache"
         found[name] = found.get(name, 0) + cache_fold.of(op)
-    return found
+        if name == "state":
+            states += cache_fold.of(op) * engine.state_bytes(held)
+    return found, states
 
 
 def _window(mixer: object) -> int | None:

@@ -29,6 +29,9 @@ class LlamaCpp(Engine):
             return cut(needed, CELLS) * CELLS
         return cut(min(cut(context, CELLS) * CELLS, cache.window + self.ubatch), CELLS) * CELLS
 
+    def state_bytes(self, cache: Cache) -> int:
+        return 4  # src/llama-memory-recurrent.cpp
+
     def pass_tokens(self, batch: int, seq: int) -> int:
         return min(batch * seq, self.ubatch)
 

@@ -9,7 +9,7 @@ from itertools import islice
 from llmcx.huggingface import family
 from llmcx.huggingface.common import LAYER, SCALE_ONLY, activation, head, in_order, layer_count, model, window
 from llmcx.huggingface.config import ROTARY, SUMMARY, Config
-from llmcx.model.spec import Attention, Embedding, Layers, ModelSpec, Norm, Plain
+from llmcx.model.spec import Attention, Embedding, Layers, ModelSpec, Norm, Plain, Sliding
 
 
 @family("gpt2", "gpt-sw3", "gpt_bigcode")
@@ -38,7 +38,7 @@ def gpt_neo(c: Config) -> ModelSpec:
     n = layer_count(c, "num_layers")
     mixer = Attention(c.size("num_heads"), out_bias=True)
     ffn = Plain(c.optional("intermediate_size") or 4 * c.size("hidden_size"), True, activation(c, "activation_function"))
-    cores = {"global": window(None), "local": window(c.size("window_size"))}
+    cores = {"global": window(None), "local": Sliding(c.size("window_size"), kept=True)}
     kinds = c.list("attention_layers")
     c.ignore("attention_types", *SUMMARY)
     if kinds is None:

@@ -194,4 +194,6 @@ def bert_generation(c: Config) -> ModelSpec:
     built = None if named.endswith("Encoder") else head(c, ("Decoder",))
     tables = Embedding(c.size("vocab_size"), c.size("max_position_embeddings"), normed=True)
     c.ignore("architectures", "tie_word_embeddings")
-    return outside(c, (layers_of(c),), embedding=tables, head=built and Head(built.tied, True, second_bias=not built.tied), pooler=False)
+    return outside(
+        c, (layers_of(c),), embedding=tables, head=built and Head(built.tied, True, second_bias=not built.tied), pooler=False
+    )

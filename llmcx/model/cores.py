@@ -43,10 +43,12 @@ class Sliding(NamedTuple):
     """A released model's sliding window: ``window`` keys per query, the query's own included (Mistral, Gemma).
     Jiang et al. 2023, arXiv:2310.06825, sec. 2.
 
-    Eager code still computes the full score matrix and masks it; ``--causal`` counts the band alone.
+    Eager code still computes the full score matrix and masks it; ``--causal`` counts the band alone. ``kept``: transformers' code
+    keeps the keys behind the window too (GPT-Neo).
     """
 
     window: int
+    kept: bool = False
     type: Literal["sliding"] = "sliding"
 
 
@@ -190,7 +192,7 @@ DENSE = ("standard", "flash", "causal_flash", "ring")
 def check(core: Core) -> None:
     """Raises InputError where a size of ``core`` is none, or two do not fit together."""
     for name in core._fields:
-        if name != "type":
+        if name not in ("type", "kept"):
             check_size(name, getattr(core, name), least=0 if name in ("n_global", "random") else 1)
     if isinstance(core, Fixed) and core.summary > core.stride:
         raise InputError(

@@ -101,11 +101,14 @@ class Cache(NamedTuple):
     """What a "cache" op leaves for the next token: ``kind`` "kv" (keys and values), "latent" (in place of them), "index" (an
     indexer's keys), "cross" (the encoder's keys and values), or what does not grow with the tokens: "state", and "conv", the last
     inputs of a filter. ``window``: tokens after which a key is never read again; ``chunks``: counted from its multiples.
+    ``wide``: a state that the model's own code keeps in fp32; ``whole``: that code keeps what is behind the window too.
     """
 
     kind: str
     window: int | None = None
     chunks: bool = False
+    wide: bool = False
+    whole: bool = False
 
 
 STATES = ("state", "conv")

@@ -209,7 +209,8 @@ class Attention(Mixer):
                     yield op._replace(saved=self._softmax_keeps(op, mask)) if op.kind == "softmax" else op
         if cached and not self.shares_kv:
             window = core.window if isinstance(core, (Sliding, Chunked)) and not cross else None
-            held = Cache("cross" if cross else "kv", window, window is not None and isinstance(core, Chunked))
+            chunks, whole = isinstance(core, Chunked) and not cross, isinstance(core, Sliding) and core.kept
+            held = Cache("cross" if cross else "kv", window, chunks, whole=whole)
             cached = cached if window is None else min(cached, window)
             yield where.op(
                 f"{name}.cache", "cache", batch=batch, tokens=cached, width=both, cut=Cut("heads", kv_heads), cache=held

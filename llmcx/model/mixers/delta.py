@@ -173,4 +173,4 @@ def state(where: LayerRun, name: str, mixed: int, d_conv: int, heads: int, k_dim
     """What a decode step finds: the filter's last inputs, and a matrix per head."""
     left: Dims = {"batch": where.batch, "cut": Cut("heads", heads)}
     yield where.op(f"{name}.conv.state", "cache", cache=Cache("conv"), tokens=d_conv, width=mixed, **left)
-    yield where.op(f"{name}.state", "cache", cache=Cache("state"), tokens=k_dim, width=heads * v_dim, **left)
+    yield where.op(f"{name}.state", "cache", cache=Cache("state", wide=True), tokens=k_dim, width=heads * v_dim, **left)

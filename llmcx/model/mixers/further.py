@@ -86,8 +86,8 @@ class Convolved(Attention):
         kv_width = self.kv_heads * self.width(d)
         for leaf, channels in ((f"{name}.k", kv_width), (f"{name}.v", kv_width), (name, d), ("ffn", d)):
             yield where.conv(f"{leaf}.filter", channels, self.d_conv, False)
-            left = Cache("state")
-            rows = self.d_conv - 1
+            left = Cache("conv", wide=True)
+            rows = self.d_conv
             yield where.op(f"{leaf}.filter.state", "cache", batch=where.batch, tokens=rows, width=channels, cache=left)
         yield where.op("ffn.scale", "vector", size=1)
 

@@ -59,4 +59,4 @@ class Mamba(Mixer):
         yield where.linear(f"{name}.out", inner, where.d_model, self.bias, cut=Cut("rows", inner))
         left: Dims = {"batch": where.batch, "width": inner, "cut": by_channels}
         yield where.op(f"{name}.conv.state", "cache", cache=Cache("conv"), tokens=self.d_conv, **left)
-        yield where.op(f"{name}.state", "cache", cache=Cache("state"), tokens=state, **left)
+        yield where.op(f"{name}.state", "cache", cache=Cache("state", wide=True), tokens=state, **left)

@@ -70,7 +70,7 @@ class Mamba2(Mixer):
         yield where.linear(f"{name}.out", inner, where.d_model, out_bias, cut=Cut("rows", self.n_heads))
         left: Dims = {"batch": where.batch, "cut": columns}
         yield where.op(f"{name}.conv.state", "cache", cache=Cache("conv"), tokens=self.d_conv, width=mixed, **left)
-        yield where.op(f"{name}.state", "cache", cache=Cache("state"), tokens=self.d_state, width=inner, **left)
+        yield where.op(f"{name}.state", "cache", cache=Cache("state", wide=True), tokens=self.d_state, width=inner, **left)
 
     def _step(self, where: LayerRun, name: str) -> Iterator[Op]:
         """One token: the state is updated elementwise and read by C."""

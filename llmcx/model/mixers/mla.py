@@ -8,7 +8,7 @@ from typing import Literal
 
 from llmcx.errors import check_sizes
 from llmcx.model import pairs
-from llmcx.model.cores import EAGER, Core, Standard, check
+from llmcx.model.cores import EAGER, Core, Sliding, Standard, check
 from llmcx.model.mixers import Mixer
 from llmcx.model.mixers.attention import meet
 from llmcx.model.norm import Norm
@@ -87,8 +87,10 @@ class MLA(Mixer):
         yield from self._absorbed(where, name) if absorbs else self._expanded(where, name)
         width = heads * (d_qk + self.v_dim) if self.form == "naive" else self.kv_rank + self.rope_dim
         naive = self.form == "naive"
-        cut, held = Cut("heads", heads) if naive else REPLICATED, Cache("kv" if naive else "latent")
-        yield where.op(f"{name}.cache", "cache", batch=where.batch, tokens=where.kv, width=width, cut=cut, cache=held)
+        window = self.core.window if isinstance(self.core, Sliding) else None
+        cut, held = Cut("heads", heads) if naive else REPLICATED, Cache("kv" if naive else "latent", window)
+        tokens = where.kv if window is None else min(where.kv, window)
+        yield where.op(f"{name}.cache", "cache", batch=where.batch, tokens=tokens, width=width, cut=cut, cache=held)
         if self.gate:
             elements = where.tokens * heads * self.v_dim
             n = where.tokens * heads * self.gate

@@ -55,4 +55,4 @@ class RGLRU(Mixer):
         yield where.op(f"{name}.product", "product", Saved("both factors", 2 * elements), elements=elements)
         yield where.linear(f"{name}.out", width, where.d_model, True)
         yield where.op(f"{name}.conv.state", "cache", batch=where.batch, tokens=self.d_conv - 1, width=width, cache=Cache("conv"))
-        yield where.op(f"{name}.state", "cache", batch=where.batch, tokens=1, width=width, cache=Cache("state"))
+        yield where.op(f"{name}.state", "cache", batch=where.batch, tokens=1, width=width, cache=Cache("state", wide=True))

@@ -47,7 +47,8 @@ class RWKV(Mixer):
         yield where.op("ffn.r.activation", "sigmoid", Saved("gate", n * d), elements=n * d)
         yield where.op("ffn.product", "product", Saved("both factors", 2 * n * d), elements=n * d)
         # Each half keeps its last input; time mixing a numerator, a denominator and their largest exponent.
-        yield where.op(f"{name}.state", "cache", batch=where.batch, tokens=1, width=d + 3 * inner, cache=Cache("state"))
+        yield where.op(f"{name}.before", "cache", batch=where.batch, tokens=1, width=d, cache=Cache("state"))
+        yield where.op(f"{name}.state", "cache", batch=where.batch, tokens=1, width=3 * inner, cache=Cache("state", wide=True))
         yield where.op("ffn.state", "cache", batch=where.batch, tokens=1, width=d, cache=Cache("state"))
 
     def _mixed(self, where: LayerRun, name: str, width: int) -> Iterator[Op]:
