@@ -136,7 +136,7 @@ def from_data(data: Mapping[str, Any], source: str, as_type: str | None = None, 
         return from_config(data, source, as_type, ignore)
     if ignore:
         raise InputError(f"--ignore says which keys of a config.json cost nothing, and {source} is a preset", field="ignore")
-    if not data.keys() & {field.name for field in fields(ModelSpec)} and len(data) > 1:
+    if not data.keys() & {field.name for field in fields(ModelSpec)} and (len(data) > 1 or "quantization" in data):
         raise _no_model(data, source)
     return validate(data, source)
 

@@ -21,6 +21,7 @@ OTHERS = {
         "additional_special_tokens",
     ),
     "a preprocessor's file": ("image_processor_type", "feature_extractor_type", "processor_class", "image_mean"),
+    "an hf_quant_config.json": ("quantization",),
     "a generation_config.json": ("do_sample", "temperature", "top_p", "max_new_tokens", "bos_token_id", "eos_token_id"),
     "a trainer's state": ("log_history", "global_step"),
     "a list of modules of sentence-transformers": ("__version__", "similarity_fn_name"),
