@@ -153,7 +153,7 @@ def from_config(data: Mapping[str, Any], source: str, insist: str | None = None,
         parts = ("vision_config", "audio_config")
         inner = {**{key: value for key, value in data.items() if key not in parts}, "model_type": FLAT_TYPES[given]}
         flat = True
-    if insist is None and f"{given}" in HOME and not flat:
+    if insist is None and f"{given}" in HOME and f"{given}" in table()["families"] and not flat:
         usual = table()["families"][given]["parts"]["text_config"]
         inner = usual["absent"] or {} if inner is None else {**usual.get("merged", {}), **inner}
     if isinstance(inner, Mapping):
@@ -216,6 +216,8 @@ def _thinker(data: Mapping[str, Any], notes: list[str]) -> Mapping[str, Any]:
     return {**inside, **parts}
 
 
+ALONE = {f"{name}ForCausalLM" for name in ("Mllama", "Llama4", "Gemma3", "Gemma3n", "Gemma4")}
+"""Classes of the language model alone, which a multimodal file may name."""
 SAME_AS = {"deepseek_ref": "deepseek_v4", "qwen3_asr_text": "qwen3"}
 """Types that a copy of a release has in place of its own."""
 DRAFTS = {
@@ -304,7 +306,9 @@ def _reader(name: str, notes: list[str]) -> Reader | None:
 
 def _with_towers(outer: Mapping[str, Any], spec: ModelSpec, source: str, flat: bool, notes: list[str]) -> ModelSpec:
     """The language model of a multimodal file with what sees and hears for it, where that is known."""
-    kind = outer.get("model_type")
+    kind, named = outer.get("model_type"), outer.get("architectures")
+    if isinstance(named, list) and named and named[0] in ALONE:
+        return spec
     found = towers_of(outer, spec, source, flat)
     if found is None:
         notes.append(f"the language model of a multimodal {kind}: its vision or audio towers and projectors are not counted")
