@@ -1,5 +1,5 @@
-"""Every type of transformers that generates or fills in text, by class: whether its default configuration builds, and with how many
-parameters, whole: towers and heads included.
+"""Every type of transformers that generates or fills in text, by class: whether its default configuration builds, and with how
+many parameters, whole: towers and heads included.
 
     python tests/oracle/all_types.py            writes all_types.json
     python tests/oracle/all_types.py --check    counts again; exit 1 and print what differs
