@@ -884,3 +884,6 @@ def presets(
     """
     found: list[Summary] = _asked("presets", locals())
     return found
+
+
+def explain_log() -> None: ...

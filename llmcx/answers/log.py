@@ -68,8 +68,9 @@ class Term:
 @dataclass(frozen=True, repr=False)
 class Explained(Result, brief="engine version largest within", table="terms"):
     """The last start in a log: the ``engine``, its ``version``, the ``model`` that the log names, GPUs, the ``starts`` in the
-    log, ``settings`` as it states them, and the ``terms``. ``largest`` is the term that differs most, ``within`` the largest
-    share by which any differs; ``missing`` the lines that the log lacks.
+    log, ``settings`` as it states them, and the ``terms``. ``largest`` is the term that differs most, of those that do not follow
+    from others and that count for the cache; ``within`` the largest share by which any of these or of what follows differs, by
+    more than 0.01 GiB where it is bytes; ``missing`` the lines that the log lacks.
     """
 
     engine: str
@@ -107,16 +108,18 @@ UNITS = {"kv_tokens": "tokens", "kv_tokens_of_pool": "tokens", "blocks": "blocks
 SHAPE = ("layers", "d_model", "heads", "kv_heads", "vocab")
 FOLLOW = {"kv_cache", "kv_tokens", "blocks", "concurrency"}
 """vLLM's terms that follow from those before them."""
+_ASKED = ("dtype", "quantization", "kv_dtype", "tp", "pp", "dp", "seq", "utilization")
 SETTINGS = {
-    "vllm": ("dtype", "quantization", "kv_dtype", "tp", "pp", "dp", "seq", "utilization", "max_num_batched_tokens")
-    + ("max_num_seqs", "block", "memory"),
-    "sglang": ("dtype", "quantization", "kv_dtype", "tp", "pp", "dp", "seq", "utilization"),
+    "vllm": (*_ASKED, "max_num_batched_tokens", "max_num_seqs", "block", "memory"),
+    "sglang": _ASKED,
     "llama.cpp": ("file_type", "k_type", "v_type", "n_ctx", "n_seq_max", "n_ubatch", "offloaded"),
 }
 """What is shown of what an engine was asked."""
 
 
-def explain_log(log: Log, spec: ModelSpec | None = None, dtype: str | None = None, memory: int | None = None) -> tuple[Explained, list[str]]:
+def explain_log(
+    log: Log, spec: ModelSpec | None = None, dtype: str | None = None, memory: int | None = None
+) -> tuple[Explained, list[str]]:
     """The last start of ``log`` beside what is predicted of ``spec``, and what to know about it; ``dtype`` of the weights and
     ``memory`` of a GPU where the log does not say them. Without ``spec``, what the log says alone.
 
@@ -126,7 +129,7 @@ def explain_log(log: Log, spec: ModelSpec | None = None, dtype: str | None = Non
     predicted = NOTHING if spec is None else PREDICT[log.engine](log, spec, dtype, memory)
     terms = [_term(name, predicted.terms.get(name, Said()), *logged) for name, logged in _logged(log).items()]
     settings = {name: log.get(name) for name in SETTINGS[log.engine] if log.get(name) is not None}
-    compared = [term for term in terms if term.share is not None]
+    compared = [term for term in terms if term.share is not None and term.term not in after_pool(log)]
     found = Explained(
         engine=log.engine,
         version=log.get("version"),
@@ -136,7 +139,7 @@ def explain_log(log: Log, spec: ModelSpec | None = None, dtype: str | None = Non
         settings=settings,
         terms=terms,
         largest=_largest(compared, log),
-        within=max((abs(term.share) for term in compared if term.share is not None), default=None),
+        within=max((0.0 if _rounding(term) else abs(term.share or 0) for term in compared), default=None),
         missing=log.missing(),
     )
     return found, predicted.notes
@@ -181,13 +184,32 @@ def _logged(log: Log) -> dict[str, tuple[int | float | None, int | None]]:
         for kind, one in (("model_buffers", "model_buffer"), ("kv_buffers", "kv_cache"), ("state_buffers", "state")):
             if kind != "model_buffers":
                 found[one] = (log.total(kind), lines.get(kind))
-        for kind, one in (("compute_buffers", "compute_buffer"), ("output_buffers", "output_buffer"), ("model_buffers", "model_buffer")):
+        for kind, one in (
+            ("compute_buffers", "compute_buffer"),
+            ("output_buffers", "output_buffer"),
+            ("model_buffers", "model_buffer"),
+        ):
             by: dict[str, int] = {}
             for device, size in log.get(kind, []):
                 by[device] = by.get(device, 0) + size if kind == "model_buffers" else size
             found |= {f"{one}.{device}": (size, lines.get(kind)) for device, size in by.items()}
     optional = {"graphs", "blocks", "state", "workspace", "outside"}
     return {name: value for name, value in found.items() if value[0] is not None or name not in optional}
+
+
+def after_pool(log: Log) -> set[str]:
+    """Terms that take nothing of the cache: vLLM captured CUDA graphs after it had sized the cache, up to 0.20."""
+    return {"graphs"} if log.engine == "sglang" or (log.engine == "vllm" and not _aside(log)) else set()
+
+
+def _aside(log: Log) -> bool:
+    """Whether CUDA graphs are set aside before the cache is sized."""
+    return bool(log.get("graphs_aside")) or version_of(log) >= ASIDE
+
+
+def _rounding(term: Term) -> bool:
+    """Whether a difference is no more than the last digit that logs write."""
+    return term.unit == "bytes" and abs(term.difference or 0) <= 2 * ROUNDED
 
 
 def _largest(terms: list[Term], log: Log) -> str | None:
@@ -305,7 +327,7 @@ def _vllm(log: Log, spec: ModelSpec, dtype: str | None, memory: int | None) -> P
     if memory is None:
         notes.append("the log does not say how much memory a GPU has, so the pool is not predicted; --hardware h100 does")
         return Predicted(terms, notes)
-    aside = log.get("graphs_aside") or version_of(log) >= ASIDE
+    aside = _aside(log)
     used = log.get("requested") or int(share * memory)
     if not known and log.get("weights") is None:
         return Predicted(terms, notes)
@@ -405,7 +427,9 @@ def _llama_cpp(log: Log, spec: ModelSpec, dtype: str | None, memory: int | None)
         return Predicted(terms, [*notes, f"the cache is not predicted: its types {' and '.join(kinds)} are not known"])
     windows = any(getattr(getattr(layer.mixer, "core", None), "window", None) for layer in spec.kinds.values())
     if windows and sequences > 1:
-        return Predicted(terms, [*notes, f"the cache is not predicted: how windows are shared by {sequences} sequences is not known"])
+        return Predicted(
+            terms, [*notes, f"the cache is not predicted: how windows are shared by {sequences} sequences is not known"]
+        )
     try:
         [gpu] = held(spec, 1, cells, Layout(), LlamaCpp(log.get("n_ubatch", 512)))
     except InputError as error:

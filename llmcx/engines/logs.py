@@ -3,9 +3,9 @@
 To read one more line, add its pattern to the engine's table: a text that stands in the line (found first, because it is quicker),
 and a regular expression whose groups are named as in :data:`FIELDS`. A new field is a line there.
 
-The lines are those of vLLM 0.6 to 0.32 (vllm/v1/worker/gpu_worker.py, gpu_model_runner.py, core/kv_cache_utils.py, worker/worker.py),
-SGLang 0.4 to 0.5 (python/sglang/srt/model_executor/model_runner.py, mem_cache/memory_pool.py) and llama.cpp from b1500 on
-(src/llama-model.cpp, llama-context.cpp, llama-kv-cache.cpp).
+The lines are those of vLLM 0.6 to 0.32 (vllm/v1/worker/gpu_worker.py, gpu_model_runner.py, core/kv_cache_utils.py, before them
+worker/worker.py), SGLang 0.4 to 0.5 (python/sglang/srt/model_executor/model_runner.py, mem_cache/memory_pool.py) and llama.cpp
+from b1500 on (src/llama-model.cpp, llama-context.cpp, llama-kv-cache.cpp).
 """
 
 from __future__ import annotations
@@ -167,7 +167,9 @@ VLLM = (
     _p("Graph capturing finished", rf"Graph capturing finished in {N} secs?, took (?P<graphs>{N}) GiB"),
     _p("Estimated CUDA graph memory", rf"Estimated CUDA graph memory: (?P<graphs_estimate>{N}) GiB"),
     _p("graph memory profiling is enabled", rf"(?P<graphs_aside>profiling is enabled).*?utilization=(?P<utilization>{N})"),
-    _p("the current vLLM instance", rf"total_gpu_memory \((?P<memory>{N})GiB\) x gpu_memory_utilization \((?P<utilization>{N})\)"),
+    _p(
+        "the current vLLM instance", rf"total_gpu_memory \((?P<memory>{N})GiB\) x gpu_memory_utilization \((?P<utilization>{N})\)"
+    ),
     _p(
         "model weights take",
         rf"model weights take (?P<weights>{N})GiB; non_torch_memory takes (?P<outside>{N})GiB; "
@@ -213,7 +215,9 @@ _NEW_CONTEXT = ("kv_buffers", "state_buffers", "compute_buffers", "output_buffer
 LLAMA_CPP = (
     _p("build", r"\bbuild(?::| =) ?(?P<version>\d{3,6} \(\w{4,12}\))", start=True),
     _p("build", r"\bbuild = (?P<version>\d{3,6})\b", start=True),
-    _p("loaded meta data with", r"loaded meta data with \d+ key-value pairs and \d+ tensors from (?P<file>\S{1,300})", start=True),
+    _p(
+        "loaded meta data with", r"loaded meta data with \d+ key-value pairs and \d+ tensors from (?P<file>\S{1,300})", start=True
+    ),
     _p("general.name", rf"{_META}general\.name +=(?P<model>.{{1,200}})"),
     _p("file type", rf"{_META}file type +=(?P<file_type>.{{1,80}})"),
     _p("model ftype", rf"{_META}model ftype +=(?P<file_type>.{{1,80}})"),
@@ -241,12 +245,17 @@ LLAMA_CPP = (
 PATTERNS = {"vllm": VLLM, "sglang": SGLANG, "llama.cpp": LLAMA_CPP}
 """By engine, in the order in which the lines come."""
 MARKS = {
-    "vllm": ("[entrypoints/utils.py", "vLLM API server version", "LLM engine (v", "[v1/worker/", "vllm", "KV cache size: "),
+    "vllm": (
+        *("vLLM API server version", "LLM engine (v", "vllm", "non-default args:", "entrypoints/utils.py", "KV cache size: "),
+        *("model_runner.py", "worker.py", "Available KV cache", "# GPU blocks", "Maximum concurrency for"),
+    ),
     "sglang": ("server_args=ServerArgs(", "Load weight begin. avail mem=", "Load weight end. ", "KV Cache is allocated. #tokens"),
-    "llama.cpp": ("llama_model_loader:", "llm_load_print_meta:", "print_info: ", "llm_load_tensors:", "load_tensors:")
-    + ("llama_kv_cache", "llama_context:", "llama_new_context_with_model:", "llama_init_from_model:"),
+    "llama.cpp": (
+        *("llama_model_loader:", "llm_load_print_meta:", "print_info: ", "llm_load_tensors:", "load_tensors:", "llama_kv_cache"),
+        *("llama_context:", "llama_new_context_with_model:", "llama_init_from_model:"),
+    ),
 }
-"""What lines of an engine have that no other's have."""
+"""What a line of an engine has, beside what one of its patterns reads, where the engine is not known yet."""
 ANOTHER = ("loading draft model", "llama_model_load_draft")
 """After such a line a second model is loaded, of which nothing is read."""
 TERMS = {
@@ -270,7 +279,9 @@ EXPECTED = {
 }
 """Lines that every whole log has, and the fields any of which stands for one."""
 
-_CODES = re.compile(r"\x1b(?:\[[0-9;?]{0,20}[ -/]{0,4}[@-~]|\][^\x07\x1b]{0,200}(?:\x07|\x1b\\)|[@-Z\\-_])|\x1b?\[\d{1,3}(?:;\d{1,3}){0,4}m")
+_CODES = re.compile(
+    r"\x1b(?:\[[0-9;?]{0,20}[ -/]{0,4}[@-~]|\][^\x07\x1b]{0,200}(?:\x07|\x1b\\)|[@-Z\\-_])|\x1b?\[\d{1,3}(?:;\d{1,3}){0,4}m"
+)
 _ERROR = re.compile(r"(?:^|[ )])(?P<error>(?:[A-Za-z_]{1,40}\.){0,6}[A-Z][A-Za-z]{1,40}(?:Error|Exception): .{1,200})")
 _SECOND_HAND = "Engine core initialization failed"
 
@@ -350,9 +361,9 @@ def read(lines: Iterable[str]) -> Log:
                 for name in pattern.anew:
                     log.values.pop(name, None)
                 _take(log, found)
-        if "error" not in log.values and ("Error: " in line or "Exception: " in line) and _SECOND_HAND not in line:
-            if (error := _ERROR.search(line)) is not None:
-                _take(log, error)
+        failed = "error" not in log.values and ("Error: " in line or "Exception: " in line) and _SECOND_HAND not in line
+        if failed and (error := _ERROR.search(line)) is not None:
+            _take(log, error)
     return log
 
 

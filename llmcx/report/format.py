@@ -60,6 +60,17 @@ def short_size(value: int) -> str:
     return _scaled(value, _GB, "B")
 
 
+def gib(value: int) -> str:
+    """Bytes as engines log them: in GiB with two decimals, or less in MiB.
+
+    >>> gib(62_395_351_040), gib(3 * 2**20), gib(0)
+    ('58.11 GiB', '3.00 MiB', '0 B')
+    """
+    return (
+        f"{value / 2**30:,.2f} GiB" if value >= 2**30 // 100 else f"{value / 2**20:,.2f} MiB" if value >= 2**10 else f"{value} B"
+    )
+
+
 def exact(value: float) -> str:
     """An integer in full, an estimate in four digits.
 
@@ -117,7 +128,7 @@ def tick(value: float, kind: str) -> str:
 
 
 def cell(value: Any, kind: str) -> str:
-    """One table cell. Kinds: text, int, count, length, flops, bytes, size (both units), share, float, factor, time, usd;
+    """One table cell. Kinds: text, int, count, length, flops, bytes, size (both units), gib, share, float, factor, time, usd;
     each also after "±", with its sign.
 
     >>> cell(402653184, "±count"), cell(-0.5, "±share"), cell(0, "±int")
@@ -144,6 +155,6 @@ def cell(value: Any, kind: str) -> str:
             return count(round(value))
         return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}" if abs(value) < 10**15 else f"{value:.4e}"
     if isinstance(value, int) and kind != "text":
-        forms = {"count": count, "flops": flops, "bytes": short_size, "size": size, "length": length}
+        forms = {"count": count, "flops": flops, "bytes": short_size, "size": size, "gib": gib, "length": length}
         return forms.get(kind, "{:,}".format)(value)
     return str(value)

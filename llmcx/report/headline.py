@@ -288,3 +288,56 @@ _RATIOS = (
     ("flops", "per_token", "FLOPs per token", lambda n: f"{format.flops(round(n))}"),
 )
 """What is said of two models, the first three that differ."""
+
+
+def explain_log(spec: Any, result: Any) -> Headline:
+    """``llmcx explain-log``: what was read; which term differs most, or that all agree."""
+    from llmcx.engines.logs import NAMES
+
+    settings = result.settings
+    name = _title(spec) if spec is not None else str(result.model or "a model that is not named").rpartition("/")[2]
+    stored = settings.get("quantization") or settings.get("file_type") or settings.get("dtype") or ""
+    length = settings.get("seq") or settings.get("n_ctx")
+    first = _line(
+        f"{NAMES[result.engine]} {result.version or ''}".strip(),
+        name,
+        f"{result.gpus:,} GPU{'s' * (result.gpus > 1)}" if result.gpus else "CPU",
+        str(stored),
+        f"{_tokens(length)} tokens" if length else "",
+        f"utilization {settings['utilization']:g}" if "utilization" in settings else "",
+    )
+    terms = {term.term: term for term in result.terms}
+    if result.largest is None:
+        known = [f"{_term(term)} {_figure(term, term.logged)}" for term in result.terms if term.logged is not None]
+        return Headline(first, f"the log says {', '.join(known[:3])}; nothing to compare with" if known else "nothing to compare")
+    most = terms[result.largest]
+    cache = terms.get("kv_cache")
+    said = "" if cache is None or cache.share is None or cache is most else f"KV cache {cache.share:+.1%}; "
+    if result.within <= 0.02 and most.unit != "count":
+        many = sum(term.share is not None for term in result.terms)
+        return Headline(
+            first,
+            f"{said}all {many} terms agree within {result.within:.1%}" if many > 1 else f"agrees within {result.within:.1%}",
+        )
+    more = "more" if (most.difference or 0) > 0 else "less"
+    off = _figure(most, abs(most.difference))
+    return Headline(first, f"{said}{_term(most)} differs most: {off} {more} than predicted ({most.share:+.1%})")
+
+
+def _term(term: Any) -> str:
+    from llmcx.report.log import words
+
+    return words(term.term)
+
+
+def _figure(term: Any, value: Any) -> str:
+    """A term's value with its unit."""
+    return (
+        format.gib(value)
+        if term.unit == "bytes"
+        else f"{value:,} {term.unit}"
+        if term.unit == "tokens"
+        else f"{value:,.4g}"
+        if isinstance(value, float)
+        else f"{value:,}"
+    )

@@ -1,0 +1,54 @@
+"""How an engine's log beside the prediction reads: a row a term, and on which line of the log it stands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llmcx.report.json import as_rows
+from llmcx.report.render import Item, View
+from llmcx.report.table import Table, columns_of
+
+WORDS = {
+    "workspace": "activation peak",
+    "outside": "outside of torch",
+    "graphs": "CUDA graphs",
+    "kv_cache": "KV cache",
+    "kv_tokens": "tokens of KV cache",
+    "kv_tokens_of_pool": "tokens, by the log's pool",
+    "concurrency": "requests at the full length",
+    "d_model": "model width",
+    "kv_heads": "KV heads",
+    "vocab": "vocabulary",
+    "state": "recurrent state",
+}
+KINDS = {"bytes": "gib", "requests": "float"}
+
+
+def words(term: str) -> str:
+    """A term for a reader.
+
+    >>> words("workspace"), words("compute_buffer.CUDA0"), words("weights")
+    ('activation peak', 'compute buffer, CUDA0', 'weights')
+    """
+    name, _, device = term.partition(".")
+    text = WORDS.get(name, name.replace("_", " "))
+    return f"{text}, {device}" if device else text
+
+
+def _rows(item: Item) -> list[dict[str, Any]]:
+    return [row | {"what": words(row["term"]), "kind": KINDS.get(row["unit"], "int")} for row in as_rows(item.result.terms)]
+
+
+def _tables(item: Item) -> list[Table]:
+    rows = _rows(item)
+    predicted = any(row["predicted"] is not None for row in rows)
+    first = "what: term | predicted: predicted (cell) | " if predicted else "what: term | "
+    then = (
+        "difference: difference (±cell) | share: off by (±share) | low: from (cell 2) | high: to (cell 2) | " if predicted else ""
+    )
+    columns = columns_of(f"{first}logged: logged (cell) | {then}line: line (int 1)")
+    keys = ("term", "unit", "predicted", "low", "high", "logged", "difference", "share", "line")
+    return [Table("", columns, rows, keys=keys)]
+
+
+VIEW = View(_tables)
