@@ -41,7 +41,7 @@ EXAMPLES = {
     "compare": ('compare("llama-3-8b", "llama-3-8b --kv-heads 32", with_="params").figures[0].change', "805306368"),
     "bounds": ('bounds(params="7B", examples="15T").generalization.vacuous', "False"),
     "shapes": ('[shape.d_model for shape in shapes(params="7B", depths=[32, 64]).shapes]', "[4224, 2944]"),
-    "explain_log": ('explain_log("docs/vllm.log").largest', "'workspace'"),
+    "explain_log": ('explain_log("docs/vllm.log").largest', "'weights'"),
     "presets": ('[row["name"] for row in presets(family="deepseek", at_most="20B")]', "['deepseek-v2-lite']"),
 }
 """A call of each function, and what it gives."""

@@ -1,7 +1,5 @@
 """llmcx explain-log."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Iterator
@@ -80,11 +78,11 @@ def read(path: str) -> logs.Log:
     if not found.read:
         raise InputError(f"{name} is empty", field="log", value=path)
     if found.engine is None:
-        lines = "its one line is" if found.read == 1 else f"none of its {found.read:,} lines is"
-        raise InputError(f"{name} is no start-up log of vLLM, SGLang or llama.cpp: {lines} theirs", field="log", value=path)
+        lines = "its one line is of none of them" if found.read == 1 else f"its {found.read:,} lines are of none of them"
+        raise InputError(f"{name} is no start-up log of vLLM, SGLang or llama.cpp: {lines}", field="log", value=path)
     if not found.measured and not any(key in found.values for key in answers.SHAPE):
         what = logs.NAMES[found.engine] + (f" {found.get('version')}" if found.get("version") else "")
-        missing = " and ".join(f'"{line}"' for line in found.missing())
+        missing = ", no ".join(f'"{line}"' for line in found.missing())
         problem = f"{name} is of {what} and ends before a size is said: it has no {missing}"
         if (error := found.get("error")) is not None:
             problem += f"; its first error is {error}"

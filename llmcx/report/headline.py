@@ -308,20 +308,25 @@ def explain_log(spec: Any, result: Any) -> Headline:
     )
     terms = {term.term: term for term in result.terms}
     if result.largest is None:
-        known = [f"{_term(term)} {_figure(term, term.logged)}" for term in result.terms if term.logged is not None]
-        return Headline(first, f"the log says {', '.join(known[:3])}; nothing to compare with" if known else "nothing to compare")
-    most = terms[result.largest]
-    cache = terms.get("kv_cache")
-    said = "" if cache is None or cache.share is None or cache is most else f"KV cache {cache.share:+.1%}; "
+        known = [f"{_term(term)} {_figure(term, term.logged, result)}" for term in result.terms if term.logged is not None]
+        return Headline(first, f"the log alone: {', '.join(known[:3])}" if known else "the log says no size")
+    most, cache = terms[result.largest], terms.get("kv_cache")
+    said = "" if cache is None or cache.share is None or cache is most else f"KV cache {_beside(cache.share)}; "
     if result.within <= 0.02 and most.unit != "count":
         many = sum(term.share is not None for term in result.terms)
         return Headline(
-            first,
-            f"{said}all {many} terms agree within {result.within:.1%}" if many > 1 else f"agrees within {result.within:.1%}",
+            first, f"{said}all {many} terms agree within {result.within:.1%}" if many > 1 else f"{_term(most)} agrees"
         )
+    if most.unit == "count":
+        return Headline(first, f"another model: {_term(most)} {most.logged:,} in the log, {most.predicted:,} in {name}")
     more = "more" if (most.difference or 0) > 0 else "less"
-    off = _figure(most, abs(most.difference))
-    return Headline(first, f"{said}{_term(most)} differs most: {off} {more} than predicted ({most.share:+.1%})")
+    off = _figure(most, abs(most.difference), result)
+    return Headline(first, f"{said}the largest difference: {_term(most)}, {off} {more} ({most.share:+.1%})")
+
+
+def _beside(share: float) -> str:
+    """How a figure stands to its prediction."""
+    return "as predicted" if abs(share) < 0.0005 else f"{abs(share):.1%} {'more' if share > 0 else 'less'} than predicted"
 
 
 def _term(term: Any) -> str:
@@ -330,14 +335,9 @@ def _term(term: Any) -> str:
     return words(term.term)
 
 
-def _figure(term: Any, value: Any) -> str:
+def _figure(term: Any, value: Any, result: Any) -> str:
     """A term's value with its unit."""
-    return (
-        format.gib(value)
-        if term.unit == "bytes"
-        else f"{value:,} {term.unit}"
-        if term.unit == "tokens"
-        else f"{value:,.4g}"
-        if isinstance(value, float)
-        else f"{value:,}"
-    )
+    from llmcx.report.log import kind_of
+
+    text = format.cell(value, kind_of(term.unit, result.engine))
+    return f"{text} tokens" if term.unit == "tokens" else text

@@ -21,7 +21,11 @@ WORDS = {
     "vocab": "vocabulary",
     "state": "recurrent state",
 }
-KINDS = {"bytes": "gib", "requests": "float"}
+
+
+def kind_of(unit: str, engine: str) -> str:
+    """How a term's figures read: bytes as the engine itself writes them."""
+    return {"bytes": "mib" if engine == "llama.cpp" else "gib", "requests": "float"}.get(unit, "int")
 
 
 def words(term: str) -> str:
@@ -36,7 +40,8 @@ def words(term: str) -> str:
 
 
 def _rows(item: Item) -> list[dict[str, Any]]:
-    return [row | {"what": words(row["term"]), "kind": KINDS.get(row["unit"], "int")} for row in as_rows(item.result.terms)]
+    engine = item.result.engine
+    return [row | {"what": words(row["term"]), "kind": kind_of(row["unit"], engine)} for row in as_rows(item.result.terms)]
 
 
 def _tables(item: Item) -> list[Table]:
