@@ -24,6 +24,8 @@ ROUNDED = GIB // 200
 """Logs write two decimals of a GiB."""
 USUAL = {True: 0.92, False: 0.9}
 """vLLM's share of the memory where the log does not say it, from 0.20 on and before."""
+KNOWN = (0, 19)
+"""The oldest version of vLLM whose starts the constants are of."""
 ASIDE = (0, 21)
 """The version from which on vLLM sets CUDA graphs aside before it sizes the cache."""
 SPREAD = {"weights": (0.005, 0.03), "workspace": (0.06, 0.03), "outside": (0.05, 0.01), "graphs": (0.3, 0.1)}
@@ -148,9 +150,14 @@ def explain_log(
 def gpus(log: Log) -> int:
     """GPUs of a start: of llama.cpp the devices that hold layers."""
     if log.engine == "llama.cpp":
-        devices = {name for name, size in log.get("model_buffers", []) if size and not re.match(r"CPU|.*_Host|.*CPU", name)}
-        return len(devices)
-    return int(log.get("tp", 1) * log.get("pp", 1) * (log.get("dp", 1) if log.engine == "vllm" else 1))
+        buffers = [each for kind in ("model_buffers", "kv_buffers") for each in log.get(kind, [])]
+        return len({name for name, size in buffers if size and not re.search(r"CPU|_Host", name)})
+    return int(tp_of(log) * log.get("pp", 1) * (log.get("dp", 1) if log.engine == "vllm" else 1))
+
+
+def tp_of(log: Log) -> int:
+    """GPUs that share each layer: as the log says, or by the ranks that write in it."""
+    return int(log.get("tp") or log.get("rank", 0) + 1)
 
 
 def _term(name: str, said: Said, logged: int | float | None, line: int | None) -> Term:
@@ -282,7 +289,7 @@ def _vllm(log: Log, spec: ModelSpec, dtype: str | None, memory: int | None) -> P
     """Weights, activation peak, what is outside of torch and CUDA graphs are those of the GPU that has most of them; the cache is
     what they leave of the share of the memory on the GPU that has least left, in blocks as vLLM lays them out.
     """
-    layout = Layout(tp=log.get("tp", 1), pp=log.get("pp", 1))
+    layout = Layout(tp=tp_of(log), pp=log.get("pp", 1))
     check(spec, layout)
     notes = []
     memory = log.get("memory") or memory
@@ -294,7 +301,7 @@ def _vllm(log: Log, spec: ModelSpec, dtype: str | None, memory: int | None) -> P
     asked = dtype or stored_format(log, spec)
     weights: list[int | None] = [None] * len(stages)
     if asked is None:
-        notes.append(f"how quantization {log.get('quantization')} stores this model is not known; --dtype says the format")
+        notes.append(_unknown(log))
     else:
         try:
             weights = [weights_of(spec, gpu, asked, layout.gpus > 1) for gpu in stages]
@@ -320,12 +327,18 @@ def _vllm(log: Log, spec: ModelSpec, dtype: str | None, memory: int | None) -> P
         requests = min(blocks / engine.blocks(page, seq, layout.pp) for page in pages) if blocks > 0 else 0
         return (blocks, floor(requests * seq), round(requests, 2)) if blocks > 0 else None
 
-    if (pool := log.get("kv_cache")) is not None and (found := tokens([pool] * len(stages))) is not None:
-        by = max(1, round(found[1] * ROUNDED / pool)) if pool else 0
+    pool = log.get("kv_cache")
+    if pool and (found := tokens([pool] * len(stages))) is not None:
+        by = max(1, round(found[1] * ROUNDED / pool))
         terms["kv_tokens_of_pool"] = Said(found[1], found[1] - by, found[1] + by)
+    if version_of(log) < KNOWN:
+        notes.append(f"predicted as vLLM 0.32 holds it; the log is of {log.get('version')}, which measured in another way")
     share = log.get("utilization", USUAL[version_of(log) >= (0, 20)])
     if memory is None:
-        notes.append("the log does not say how much memory a GPU has, so the pool is not predicted; --hardware h100 does")
+        notes.append("the log does not say how much memory a GPU has, so the pool is not predicted: --hardware says it")
+        if (blocks := log.get("blocks")) is not None:
+            requests = min(blocks / engine.blocks(page, seq, layout.pp) for page in pages)
+            terms |= {"kv_tokens": Said(floor(requests * seq)), "concurrency": Said(round(requests, 2))}
         return Predicted(terms, notes)
     aside = _aside(log)
     used = log.get("requested") or int(share * memory)
@@ -349,6 +362,10 @@ def _vllm(log: Log, spec: ModelSpec, dtype: str | None, memory: int | None) -> P
     return Predicted(terms, notes)
 
 
+def _unknown(log: Log) -> str:
+    return f"how quantization {log.get('quantization')} stores this model is not known: --dtype says the format"
+
+
 def _off(said: Said) -> int:
     assert said.value is not None and said.high is not None
     return int(said.high - said.value)
@@ -365,18 +382,21 @@ def _bare(layout: Layout) -> Any:
 
 def _sglang(log: Log, spec: ModelSpec, dtype: str | None, memory: int | None) -> Predicted:
     """The weights; and the cache of as many tokens as were logged, where no layer has a window of its own."""
-    layout = Layout(tp=log.get("tp", 1), pp=log.get("pp", 1))
-    check(spec, layout)
+    layout = Layout(tp=tp_of(log), pp=log.get("pp", 1))
+    apart = bool(log.get("dp_attention"))
     engine = VLLM(block=1)
-    stages = held(spec, 1, 1, layout, engine)
     terms: dict[str, Said] = {}
     notes = []
     asked = dtype or stored_format(log, spec)
     if asked is None:
-        notes.append(f"how quantization {log.get('quantization')} stores this model is not known; --dtype says the format")
+        notes.append(_unknown(log))
+    elif apart:
+        notes.append("weights are not predicted: those of attention are on every GPU of a group that attends for itself")
     else:
-        size = max(weights_of(spec, gpu, asked, layout.gpus > 1) for gpu in stages)
-        terms["weights"] = _spread("weights", size)
+        stages = held(spec, 1, 1, layout, engine)
+        terms["weights"] = _spread("weights", max(weights_of(spec, gpu, asked, layout.gpus > 1) for gpu in stages))
+    shared = Layout(tp=max(1, layout.tp // log.get("dp", layout.tp)), pp=layout.pp) if apart else layout
+    stages = held(spec, 1, 1, shared, engine)
     count = log.get("kv_tokens")
     if count is not None and not log.get("windowed"):
         pages = [engine.layout(gpu.paged.kept, dtypes.per_element(cache_format(log))) for gpu in stages]
@@ -413,7 +433,12 @@ def _llama_cpp(log: Log, spec: ModelSpec, dtype: str | None, memory: int | None)
     notes = []
     asked = dtype or file_format(log.get("file_type"))
     if asked is None:
-        notes.append(f"the file's type {log.get('file_type')!r} is not known; --dtype says the format of the weights")
+        said = (
+            f"the file's type {log.get('file_type')} is not known"
+            if log.get("file_type")
+            else "the log does not say the file's type"
+        )
+        notes.append(f"{said}: --dtype says the format of the weights")
     else:
         try:
             terms["weights"] = Said(quant.weights(spec, asked).bytes if asked not in dtypes.BITS else _plain_file(spec, asked))

@@ -19,7 +19,7 @@ HEAD = 4096
 """Bytes by which a binary file is told from text."""
 
 
-@command(app, "explain-log", without=("plot", "explain", "detail"))
+@command(app, "explain-log", without=("plot", "explain"))
 def explain_log(
     log: Annotated[str, argument("A start-up log of vLLM, SGLang or llama.cpp; - is stdin.", "LOG")],
     models: Models,
@@ -54,12 +54,13 @@ def explain_log(
         why = f"changes nothing: {name} says a GPU's memory" if found.engine == "vllm" else why
         raise InputError(f"--hardware {why}; leave it out", field="hardware", value=hardware)
     models, taken = _named(models, found)
+    shape: dict[str, Any] = {}
     if models.model is None and not models.shape():
         if dtype is not None or hardware is not None:
             flag = "--dtype" if dtype is not None else "--hardware"
             problem = f"{flag} changes nothing without a model, and {taken}; name one after the log"
             raise InputError(problem, field=flag.removeprefix("--"), value=dtype or hardware)
-        spec, shape, named = None, {}, [f"{taken}: name the model to predict, as in `llmcx explain-log {name} llama-3.1-8b`"]
+        spec, named = None, [f"{taken}: name the model to predict, as in `llmcx explain-log {name} llama-3.1-8b`"]
     else:
         spec, shape, named = models.load()
         named = [taken, *named] if taken else named
@@ -126,7 +127,7 @@ def _about(log: logs.Log) -> list[str]:
         notes.append(f"the log has {log.starts} starts, of which the last is read")
     if missing := log.missing():
         error = f"; the first error is {log.get('error')}" if log.get("error") else ""
-        notes.append(f"the log is cut off or incomplete: it has no {' and no '.join(missing)}{error}")
+        notes.append(f"the log is cut off or incomplete: it has no {', no '.join(missing)}{error}")
     if log.another:
         notes.append("a draft model is loaded after this one, of which nothing is read")
     return notes

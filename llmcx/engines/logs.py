@@ -79,7 +79,7 @@ def _dtype(text: str) -> str:
     return _text(text).removeprefix("torch.").lower()
 
 
-FIELDS = {
+FIELDS: dict[str, Field] = {
     # the engine and what it was asked
     "version": Field(_text),
     "model": Field(_text, "last"),
@@ -91,6 +91,8 @@ FIELDS = {
     "utilization": Field(_decimal, "last"),
     "eager": Field(lambda text: text == "True"),
     "graphs_aside": Field(bool),
+    "dp_attention": Field(lambda text: text != "False"),
+    "rank": Field(_integer, "max"),
     # memory of a GPU
     "memory": Field(_gib),
     "free": Field(_gib, "min"),
@@ -155,6 +157,7 @@ VLLM = (
     _p("max model len", rf"Using max model len (?P<seq>{N})"),
     _p("max_num_batched_tokens", rf"max_num_batched_tokens(?:=| to )(?P<max_num_batched_tokens>{N})"),
     _p("max_num_seqs", rf"max_num_seqs(?:=| to )(?P<max_num_seqs>{N})"),
+    _p("Worker_TP", r"\(Worker_TP(?P<rank>\d{1,3})"),
     _p("oading", rf"(?:Model loading|Loading model weights) took (?P<weights>{N}) ?Gi?B"),
     _p("total_memory=", rf"worker init memory snapshot: .*?free_memory=(?P<free>{N})GiB, total_memory=(?P<memory>{N})GiB"),
     _p("Free memory on device", rf"Free memory on device [^(]{{0,20}}\((?P<free>{N})/(?P<memory>{N}) GiB\) on startup"),
@@ -191,6 +194,8 @@ VLLM = (
     _p("Maximum concurrency", rf"Maximum concurrency for (?P<at_length>{N}) tokens per request: (?P<concurrency>{N})x"),
 )
 SGLANG = (
+    _p(" TP", r"\d(?P<dp_attention> DP\d{1,3})? (?:PP\d{1,3} )?TP(?P<rank>\d{1,3})(?: EP\d{1,3})?\] "),
+    _p("enable_dp_attention=", r"enable_dp_attention=(?P<dp_attention>True)"),
     _p("server_args=", r"server_args=ServerArgs\(", start=True),
     *_setting(
         "server_args=",
@@ -242,7 +247,7 @@ LLAMA_CPP = (
     _p("compute buffer size", rf"{_BUFFER}compute buffer size (?:of [\d.]+ MiB )?= +(?P<compute_buffers>{N}) MiB"),
     _p("output buffer size", rf"{_BUFFER}output buffer size = +(?P<output_buffers>{N}) MiB"),
 )
-PATTERNS = {"vllm": VLLM, "sglang": SGLANG, "llama.cpp": LLAMA_CPP}
+PATTERNS: dict[str, tuple[Pattern, ...]] = {"vllm": VLLM, "sglang": SGLANG, "llama.cpp": LLAMA_CPP}
 """By engine, in the order in which the lines come."""
 MARKS = {
     "vllm": (
@@ -258,13 +263,15 @@ MARKS = {
 """What a line of an engine has, beside what one of its patterns reads, where the engine is not known yet."""
 ANOTHER = ("loading draft model", "llama_model_load_draft")
 """After such a line a second model is loaded, of which nothing is read."""
-TERMS = {
+INNER = ("LLM engine (v", "loaded meta data with")
+"""Lines that begin a start where none of the server's own does."""
+TERMS: dict[str, tuple[str, ...]] = {
     "vllm": ("weights", "workspace", "outside", "graphs", "kv_cache", "kv_tokens", "blocks", "concurrency"),
     "sglang": ("weights", "k_cache", "latent_cache", "kv_tokens", "graphs"),
     "llama.cpp": ("file_size", "model_buffers", "kv_buffers", "compute_buffers"),
 }
 """What a start has measured: where a log has none of it, it ends too early."""
-EXPECTED = {
+EXPECTED: dict[str, dict[str, tuple[str, ...]]] = {
     "vllm": {
         "Model loading took": ("weights",),
         "Available KV cache memory": ("kv_cache", "blocks"),
@@ -353,7 +360,7 @@ def read(lines: Iterable[str]) -> Log:
             if found is None:
                 continue
             if pattern.start:
-                if (pattern.hint in seen and log.another is False) or (log.measured and not _later(pattern, seen)):
+                if _again(pattern.hint, seen, log):
                     log = Log(engine, starts=log.starts + 1, read=log.read)
                     seen = set()
                 seen.add(pattern.hint)
@@ -367,9 +374,13 @@ def read(lines: Iterable[str]) -> Log:
     return log
 
 
-def _later(pattern: Pattern, seen: set[str]) -> bool:
-    """Whether a start has such lines after it has measured: an engine of several processes, a file within a build's start."""
-    return bool(seen) and pattern.hint in ("LLM engine (v", "loaded meta data with") and pattern.hint not in seen
+def _again(hint: str, seen: set[str], log: Log) -> bool:
+    """Whether a line that begins a start begins another one: where its like was ``seen`` in this one, or sizes were read."""
+    if hint not in INNER:
+        return hint in seen or log.measured
+    if log.another or (log.engine == "vllm" and seen - {hint}):  # a draft's file; a server's several engines
+        return False
+    return hint in seen or (log.measured and not seen)
 
 
 def _engine(line: str) -> str | None:

@@ -135,8 +135,8 @@ def tick(value: float, kind: str) -> str:
 
 
 def cell(value: Any, kind: str) -> str:
-    """One table cell. Kinds: text, int, count, length, flops, bytes, size (both units), gib, mib, share, float, factor, time, usd;
-    each also after "±", with its sign.
+    """One table cell. Kinds: text, int, count, length, flops, bytes, size (both units), gib, mib, share, float, factor, time,
+    usd; each also after "±", with its sign.
 
     >>> cell(402653184, "±count"), cell(-0.5, "±share"), cell(0, "±int")
     ('+402.7 M', '-50.00%', '0')

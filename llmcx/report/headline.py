@@ -312,11 +312,10 @@ def explain_log(spec: Any, result: Any) -> Headline:
         return Headline(first, f"the log alone: {', '.join(known[:3])}" if known else "the log says no size")
     most, cache = terms[result.largest], terms.get("kv_cache")
     said = "" if cache is None or cache.share is None or cache is most else f"KV cache {_beside(cache.share)}; "
-    if result.within <= 0.02 and most.unit != "count":
+    if result.within <= 0.02:
         many = sum(term.share is not None for term in result.terms)
-        return Headline(
-            first, f"{said}all {many} terms agree within {result.within:.1%}" if many > 1 else f"{_term(most)} agrees"
-        )
+        what = f"all {many} terms agree" if many > 1 else f"{_term(most)} as predicted,"
+        return Headline(first, f"{said}{what} within {result.within:.1%}")
     if most.unit == "count":
         return Headline(first, f"another model: {_term(most)} {most.logged:,} in the log, {most.predicted:,} in {name}")
     more = "more" if (most.difference or 0) > 0 else "less"
