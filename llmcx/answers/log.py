@@ -29,8 +29,8 @@ KNOWN = (0, 19)
 ASIDE = (0, 21)
 """The version from which on vLLM sets CUDA graphs aside before it sizes the cache."""
 SPREAD = {"weights": (0.005, 0.03), "workspace": (0.06, 0.03), "outside": (0.05, 0.01), "graphs": (0.3, 0.1)}
-"""How far llmcx is from what vLLM logged: a share of the term, and GiB besides. Of 58 starts of 0.19 on H100 (docs/engines.md)
-these held 48, 54, 52 and 52; weights outside of it are those of towers that no preset has, and of gpt-oss.
+"""How far llmcx is from what vLLM logged: a share of the term, and GiB besides. Of 57 starts of 0.19 on H100 (docs/engines.md)
+these hold 48, 54, 52 and 52; weights outside of it are those of towers that no preset has, and of gpt-oss.
 """
 PLAIN = {"bfloat16": "bf16", "float16": "fp16", "half": "fp16", "float32": "fp32", "float": "fp32", "f16": "fp16", "f32": "fp32"}
 """Number formats as logs write them."""
@@ -124,11 +124,12 @@ def explain_log(
 ) -> tuple[Explained, list[str]]:
     """The last start of ``log`` beside what is predicted of ``spec``, and what to know about it; ``dtype`` of the weights and
     ``memory`` of a GPU where the log does not say them. Without ``spec``, what the log says alone.
-
-    Raises InputError for a layout that the model can not have.
     """
     assert log.engine is not None
-    predicted = NOTHING if spec is None else PREDICT[log.engine](log, spec, dtype, memory)
+    try:
+        predicted = NOTHING if spec is None else PREDICT[log.engine](log, spec, dtype, memory)
+    except InputError as error:  # a layout that the model can not have, a cache that the engine's file does not know
+        predicted = Predicted({}, [f"nothing is predicted: {error.message}"])
     terms = [_term(name, predicted.terms.get(name, Said()), *logged) for name, logged in _logged(log).items()]
     settings = {name: log.get(name) for name in SETTINGS[log.engine] if log.get(name) is not None}
     compared = [term for term in terms if term.share is not None and term.term not in after_pool(log)]

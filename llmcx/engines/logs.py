@@ -143,7 +143,11 @@ _ASKED = (
     *("max_num_seqs:max_num_seqs:n", "block_size:block:n"),
 )
 VLLM = (
-    _p("version ", r"\[(?:entrypoints/)?(?:utils|api_utils)\.py:\d+\].*█.* version (?P<version>[\w.+-]{1,60})", start=True),
+    _p(
+        "version ",
+        r"\[(?:entrypoints/)?(?:utils|api_utils)\.py:\d+\].{0,60}█.{0,60}? version (?P<version>[\w.+-]{1,60})",
+        start=True,
+    ),
     _p("API server version", r"vLLM API server version (?P<version>[\w.+-]{1,60})", start=True),
     _p("non-default args:", r"non-default args: \{", start=True),
     *_setting("non-default args:", *_ASKED, "dtype:dtype:w", "quantization:quantization:w", "kv_cache_dtype:kv_dtype:w"),
@@ -159,7 +163,9 @@ VLLM = (
     _p("max_num_seqs", rf"max_num_seqs(?:=| to )(?P<max_num_seqs>{N})"),
     _p("Worker_TP", r"\(Worker_TP(?P<rank>\d{1,3})"),
     _p("oading", rf"(?:Model loading|Loading model weights) took (?P<weights>{N}) ?Gi?B"),
-    _p("total_memory=", rf"worker init memory snapshot: .*?free_memory=(?P<free>{N})GiB, total_memory=(?P<memory>{N})GiB"),
+    _p(
+        "total_memory=", rf"worker init memory snapshot: .{{0,100}}?free_memory=(?P<free>{N})GiB, total_memory=(?P<memory>{N})GiB"
+    ),
     _p("Free memory on device", rf"Free memory on device [^(]{{0,20}}\((?P<free>{N})/(?P<memory>{N}) GiB\) on startup"),
     _p("GPU memory utilization is (", rf"GPU memory utilization is \((?P<utilization>{N}), (?P<requested>{N}) GiB\)"),
     _p("requested memory", rf"worker requested memory: (?P<requested>{N}) ?GiB"),
@@ -169,7 +175,9 @@ VLLM = (
     _p("GiB for CUDAGraph memory", rf"(?P<graphs>{N}) GiB for CUDAGraph memory"),
     _p("Graph capturing finished", rf"Graph capturing finished in {N} secs?, took (?P<graphs>{N}) GiB"),
     _p("Estimated CUDA graph memory", rf"Estimated CUDA graph memory: (?P<graphs_estimate>{N}) GiB"),
-    _p("graph memory profiling is enabled", rf"(?P<graphs_aside>profiling is enabled).*?utilization=(?P<utilization>{N})"),
+    _p(
+        "graph memory profiling is enabled", rf"(?P<graphs_aside>profiling is enabled).{{0,100}}?utilization=(?P<utilization>{N})"
+    ),
     _p(
         "the current vLLM instance", rf"total_gpu_memory \((?P<memory>{N})GiB\) x gpu_memory_utilization \((?P<utilization>{N})\)"
     ),

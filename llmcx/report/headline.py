@@ -314,13 +314,13 @@ def explain_log(spec: Any, result: Any) -> Headline:
     said = "" if cache is None or cache.share is None or cache is most else f"KV cache {_beside(cache.share)}; "
     if result.within <= 0.02:
         many = sum(term.share is not None for term in result.terms)
-        what = f"all {many} terms agree" if many > 1 else f"{_term(most)} as predicted,"
-        return Headline(first, f"{said}{what} within {result.within:.1%}")
+        what = f"all {many} terms agree" if many > 2 else "both terms agree" if many == 2 else f"{_term(most)} as predicted"
+        return Headline(first, said + what + (f" within {result.within:.1%}" if result.within >= 0.0005 else ""))
     if most.unit == "count":
         return Headline(first, f"another model: {_term(most)} {most.logged:,} in the log, {most.predicted:,} in {name}")
-    more = "more" if (most.difference or 0) > 0 else "less"
     off = _figure(most, abs(most.difference), result)
-    return Headline(first, f"{said}the largest difference: {_term(most)}, {off} {more} ({most.share:+.1%})")
+    sign = "+" if most.difference > 0 else "-"
+    return Headline(first, f"{said}furthest off: {_term(most)}, {sign}{off} ({most.share:+.1%})")
 
 
 def _beside(share: float) -> str:
