@@ -302,9 +302,7 @@ def test_codes_of_a_terminal() -> None:
 
 
 def test_the_command_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """google/gemma-3-12b-it (jgchn/llm-d-planner, v0.19.0): its vision tower, of 0.4 B parameters in bf16 and its buffers, is
-    what the preset, the language model alone, has not.
-    """
+    """google/gemma-3-12b-it (jgchn/llm-d-planner, v0.19.0): the preset is the language model alone, the server has a tower."""
     monkeypatch.setenv("COLUMNS", "80")
     first, second, *_ = here("explain-log", str(DOCS / "vllm.log")).out.splitlines()
     assert len(first) <= 80 and len(second) <= 80
