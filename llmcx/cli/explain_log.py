@@ -40,9 +40,8 @@ def explain_log(
 
     \b
     llmcx explain-log vllm.log
-    vllm serve ... 2>&1 | tee vllm.log | llmcx explain-log -
-    llmcx explain-log vllm.log llama-3.1-70b --dtype fp8_channel --hardware h100
-    llmcx explain-log llama-server.log ./model.gguf --json | jq '.result.terms[] | [.term, .share]'
+    llmcx explain-log vllm.log gemma-3-12b --dtype bf16
+    llmcx explain-log vllm.log --json | jq -c '.result.terms[] | [.term, .logged, .share]'
     """
     if log == "-" and models.model is not None and "-" in cast(Any, models.model):
         raise InputError("the log and the model are both -, but stdin can be read only once", field="model", value="-")
