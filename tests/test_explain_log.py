@@ -112,6 +112,21 @@ INFO 12-13 19:54:18 worker.py:243] available_kv_cache_memory    53.29GiB
     assert {name: round(log.get(name) / GIB, 2) for name in wanted} == wanted and log.get("utilization") == 0.99
 
 
+def test_vllm_without_room() -> None:
+    """0.7 (vllm-project/vllm, issue 13882): a pool below 0."""
+    lines = """
+INFO 02-26 09:54:02 model_runner.py:1115] Loading model weights took 5.2032 GB
+INFO 02-26 09:54:05 worker.py:267] the current vLLM instance can use total_gpu_memory (8.00GiB) x gpu_memory_utilization (0.70) = 5.60GiB
+INFO 02-26 09:54:05 worker.py:267] model weights take 5.20GiB; non_torch_memory takes 0.03GiB; PyTorch activation peak memory takes 1.42GiB; the rest of the memory reserved for KV Cache is -1.05GiB.
+INFO 02-26 09:54:05 executor_base.py:111] # cuda blocks: 0, # CPU blocks: 4681
+INFO 02-26 09:54:05 executor_base.py:116] Maximum concurrency for 4096 tokens per request: 0.00x
+"""  # noqa: E501
+    found = terms(lines, "qwen2.5-7b", dtype="gptq")
+    assert round(found["kv_cache"].logged / GIB, 2) == -1.05 and found["kv_cache"].predicted < 0
+    assert found["blocks"].logged == 0 and found["concurrency"].logged == 0
+    assert "no room" in here("explain-log", "-", "qwen2.5-7b", "--dtype", "gptq", stdin=lines.encode()).out
+
+
 def test_vllm_without_its_memory() -> None:
     """0.7 (vllm-project/vllm, pull request 12569): no memory of a GPU, so of the cache only what follows from its blocks."""
     lines = """
@@ -289,6 +304,24 @@ llama_context: n_ctx         = 32768
     assert found["kv_cache"].predicted == 32_768 * 2 * 8 * 128 * 2 * 88  # 88 layers of 8 heads of 128 in 16 bits
 
 
+def test_llama_cpp_without_a_window() -> None:
+    """The window of Mistral 7B's configuration is not in its GGUF file: ollama/ollama, issue 9496, with the lines of such a file
+    before it that ggml-org/llama.cpp, issue 5619, has in another type. 4048 MiB are 32,384 cells.
+    """
+    lines = """
+llm_load_print_meta: n_swa            = 0
+llm_load_print_meta: general.name     = mistralai_mistral-7b-instruct-v0.2
+llama_init_from_model: n_ctx         = 32384
+llama_kv_cache_init:        CPU KV buffer size =  4048.00 MiB
+llama_init_from_model: KV self size  = 4048.00 MiB, K (f16): 2024.00 MiB, V (f16): 2024.00 MiB
+llama_init_from_model:        CPU  output buffer size =     2.02 MiB
+llama_init_from_model:        CPU compute buffer size =  2119.26 MiB
+"""
+    found = terms(lines, preset_of(read(lines).get("model")))
+    cells = -(-32_384 // 256) * 256
+    assert found["kv_cache"].predicted == cells * 2 * 8 * 128 * 2 * 32 and abs(found["kv_cache"].share) < 0.005
+
+
 def test_codes_of_a_terminal() -> None:
     """ggml-org/llama.cpp, issue 27680, whose codes lost their escape when they were copied; and with it."""
     line = "{0}[34m0.00.612.798{0}[0m {0}[32mI {0}[0mprint_info: n_layer               = 43\n"
@@ -364,6 +397,12 @@ def test_bad_logs_are_refused_in_a_sentence(tmp_path: Path) -> None:
     assert any("Available KV cache memory" in note for note in end["notes"]) and end["result"]["missing"]
 
 
+def test_several_models_beside_one_log() -> None:
+    end = here("explain-log", "-", "llama-3.1-8b", "llama-3-8b", "--json", stdin=V019.encode())
+    assert end.code == 0 and [one["model"]["name"] for one in strict(end.out)["results"]] == ["llama-3.1-8b", "llama-3-8b"]
+    assert here("explain-log", "-", "llama-3.1-8b", "llama-3-8b", stdin=V019.encode()).code == 0
+
+
 def data_of(text: str) -> Any:
     end = here("explain-log", "-", "--json", stdin=text.encode())
     assert (end.code, end.err) == (0, ""), end
@@ -424,6 +463,8 @@ def test_any_numbers_give_an_answer(line: str, number: str, at: int) -> None:
         ("mistral-7b-instruct-v0.2.Q8_0.gguf", "mistral-7b"),
         ("/m/Mixtral-8x7B-Instruct-v0.1-Q4_0-00001-of-00002.gguf", "mixtral-8x7b"),
         ("openai/gpt-oss-20b", "gpt-oss-20b"),
+        ("mistralai_mistral-7b-instruct-v0.2", "mistral-7b"),
+        ("google_gemma-3-27b-it-Q4_K_M.gguf", "gemma-3-27b"),
         ("Qwen3VL-32B-Instruct-Q4_K_M.gguf", None),
         ("moonshotai/Kimi-VL-A3B-Instruct", None),
         ("", None),

@@ -15,6 +15,7 @@ from llmcx.engines.vllm import VLLM, defaults
 from llmcx.errors import InputError
 from llmcx.formats import dtypes, gguf, quant
 from llmcx.model.spec import ModelSpec
+from llmcx.ops.op import Cache
 from llmcx.parallel.layout import Layout, check
 
 GIB = 2**30
@@ -45,6 +46,7 @@ BY_NAME = (
     (r"w4a16|gptq", "gptq"),
     (r"awq", "awq"),
     (r"nvfp4|fp4", "nvfp4"),
+    (r"fp8", "fp8_block"),
 )
 """And where that is the name of a library: what the model's own name says."""
 
@@ -165,7 +167,7 @@ def _term(name: str, said: Said, logged: int | float | None, line: int | None) -
     difference = share = None
     if said.value is not None and logged is not None:
         difference = logged - said.value
-        share = difference / said.value if said.value else (0.0 if not difference else None)
+        share = difference / said.value if said.value > 0 else None if difference else 0.0
         difference = round(difference, 4) if isinstance(difference, float) else difference
     return Term(name, UNITS.get(name, "bytes"), *said, logged, difference, share, line)
 
@@ -250,18 +252,30 @@ def version_of(log: Log) -> tuple[int, ...]:
 
 
 def stored_format(log: Log, spec: ModelSpec) -> str | None:
-    """The format of the weights, as --dtype names it, by what the log says; None where that is not enough."""
+    """The format of the weights, as --dtype names it, by what the log says; None where that is not enough.
+
+    SGLang says no quantization of a model whose own files have it.
+    """
     quantization, plain = log.get("quantization"), PLAIN.get(log.get("dtype"), log.get("dtype"))
+    own = spec.stored is not None and spec.stored.quantised and spec.stored.unsized is None
+    named = by_name(str(log.get("model") or ""))
     if quantization is None:
+        if log.engine == "sglang":
+            return named or (dtypes.RELEASED if own else plain if plain in dtypes.BITS else dtypes.default(spec))
         return plain if plain in dtypes.BITS else dtypes.default(spec)
-    if spec.stored is not None and spec.stored.quantised and spec.stored.unsized is None:
+    form = QUANTISED.get(quantization)
+    if own and spec.stored is not None and (form is None or form[:3] == spec.stored.name[:3]):
         return dtypes.RELEASED
-    name = str(log.get("model") or "").lower()
-    if quantization not in ("fp8", "awq", "awq_marlin", "bitsandbytes"):
-        for pattern, form in BY_NAME:
-            if re.search(pattern, name):
-                return form
-    return QUANTISED.get(quantization)
+    return form if quantization in ("fp8", "awq", "awq_marlin", "bitsandbytes") else named or form
+
+
+def by_name(name: str) -> str | None:
+    """The format that a model's name says.
+
+    >>> by_name("RedHatAI/Qwen2.5-7B-Instruct-quantized.w8a8"), by_name("Qwen/Qwen3-8B-FP8"), by_name("Qwen/Qwen3-8B")
+    ('fp8_channel', 'fp8_block', None)
+    """
+    return next((form for pattern, form in BY_NAME if re.search(pattern, name.lower())), None)
 
 
 def cache_format(log: Log) -> str:
@@ -329,7 +343,7 @@ def _vllm(log: Log, spec: ModelSpec, dtype: str | None, memory: int | None) -> P
         return (blocks, floor(requests * seq), round(requests, 2)) if blocks > 0 else None
 
     pool = log.get("kv_cache")
-    if pool and (found := tokens([pool] * len(stages))) is not None:
+    if pool is not None and pool > 0 and (found := tokens([pool] * len(stages))) is not None:
         by = max(1, round(found[1] * ROUNDED / pool))
         terms["kv_tokens_of_pool"] = Said(found[1], found[1] - by, found[1] + by)
     if version_of(log) < KNOWN:
@@ -353,7 +367,7 @@ def _vllm(log: Log, spec: ModelSpec, dtype: str | None, memory: int | None) -> P
     ]
     by = sum(_off(terms[name]) for name in ("weights", "workspace", "outside", *(("graphs",) if aside else ())) if name in terms)
     best = min(pools)
-    terms["kv_cache"] = Said(max(0, best), max(0, best - by), max(0, best + by))
+    terms["kv_cache"] = Said(best, best - by, best + by)
     ends = [tokens([max(0, pool + more) for pool in pools]) for more in (0, -by, by)]
     for i, name in enumerate(("blocks", "kv_tokens", "concurrency")):
         if ends[0] is not None:
@@ -428,6 +442,14 @@ def file_format(text: str | None) -> str | None:
     return name if name in gguf.MIXES or name in dtypes.BITS else None
 
 
+@dataclass(frozen=True)
+class Unwindowed(LlamaCpp):
+    """llama.cpp where a file states no window (n_swa = 0), whatever the model's own configuration has: every layer keeps all."""
+
+    def cells(self, needed: int, context: int, cache: Cache, mixed: bool) -> int:
+        return super().cells(context, context, cache._replace(window=None), mixed)
+
+
 def _llama_cpp(log: Log, spec: ModelSpec, dtype: str | None, memory: int | None) -> Predicted:
     """The file's tensors, and the cache of the context that it was started with. Compute buffers are not predicted."""
     terms: dict[str, Said] = {name: Said(value) for name, value in shape_of(spec).items() if value is not None}
@@ -452,12 +474,16 @@ def _llama_cpp(log: Log, spec: ModelSpec, dtype: str | None, memory: int | None)
     if not all(kind in dtypes.BITS or kind in dtypes.CACHE_BLOCKS for kind in kinds):
         return Predicted(terms, [*notes, f"the cache is not predicted: its types {' and '.join(kinds)} are not known"])
     windows = any(getattr(getattr(layer.mixer, "core", None), "window", None) for layer in spec.kinds.values())
+    kind = Unwindowed if log.get("n_swa") == 0 else LlamaCpp
+    windows = windows and kind is LlamaCpp
+    if windows and any(kind in dtypes.CACHE_BLOCKS for kind in kinds):
+        return Predicted(terms, [*notes, "the cache is not predicted: which of the windows' caches are quantised is not known"])
     if windows and sequences > 1:
         return Predicted(
             terms, [*notes, f"the cache is not predicted: how windows are shared by {sequences} sequences is not known"]
         )
     try:
-        [gpu] = held(spec, 1, cells, Layout(), LlamaCpp(log.get("n_ubatch", 512)))
+        [gpu] = held(spec, 1, cells, Layout(), kind(log.get("n_ubatch", 512)))
     except InputError as error:
         return Predicted(terms, [*notes, f"the cache is not predicted: {error.message}"])
     parts = [cache_bytes(gpu, kind) for kind in kinds]

@@ -14,7 +14,7 @@ _ENDS = (
     r"(?:i?q\d(?:[-_](?:[01ksml]|xs|xxs|nl|k[-_][sml]|k[-_]xl))?)",
 )
 _END = re.compile(rf"[-_.](?:{'|'.join(_ENDS)})$")
-_BEGINS = re.compile(r"^(?:meta-|unsloth-|redhatai-|deepseek-ai-|\w+--\w+--)")
+_BEGINS = re.compile(r"^(?:meta-|[a-z0-9.-]+_(?=[a-z]))")
 _PIECE = re.compile(r"-\d{5}-of-\d{5}$")
 
 

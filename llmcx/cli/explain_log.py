@@ -15,6 +15,8 @@ from llmcx.errors import InputError
 from llmcx.report.render import Item
 
 app = single()
+_stdin: tuple[Any, logs.Log] | None = None
+"""What was read of stdin, for every model that is set beside it."""
 HEAD = 4096
 """Bytes by which a binary file is told from text."""
 
@@ -43,7 +45,7 @@ def explain_log(
     llmcx explain-log vllm.log gemma-3-12b --dtype bf16
     llmcx explain-log vllm.log --json | jq -c '.result.terms[] | [.term, .logged, .share]'
     """
-    if log == "-" and models.model is not None and "-" in cast(Any, models.model):
+    if log == "-" and cast(Any, models.model) == "-":
         raise InputError("the log and the model are both -, but stdin can be read only once", field="model", value="-")
     found = read(log)
     name = "stdin" if log == "-" else os.path.basename(log)
@@ -72,6 +74,9 @@ def explain_log(
 
 def read(path: str) -> logs.Log:
     """The last start in a log file. Raises InputError for what is no start-up log, and one that ends before it says anything."""
+    global _stdin
+    if path == "-" and _stdin is not None and _stdin[0] is sys.stdin:
+        return _stdin[1]
     name = "stdin" if path == "-" else path
     with _opened(path) as file:
         found = logs.read(logs.pieces(file))
@@ -87,6 +92,8 @@ def read(path: str) -> logs.Log:
         if (error := found.get("error")) is not None:
             problem += f"; its first error is {error}"
         raise InputError(problem, field="log", value=path)
+    if path == "-":
+        _stdin = sys.stdin, found
     return found
 
 

@@ -42,12 +42,15 @@ class Pattern(NamedTuple):
 
 
 def _integer(text: str) -> int:
-    return int(text.replace(",", ""))
+    value = int(text.replace(",", ""))
+    if value > 10**12:
+        raise ValueError
+    return value
 
 
 def _positive(text: str) -> int:
     value = _integer(text)
-    if not 0 < value <= 10**12:
+    if not value:
         raise ValueError
     return value
 
@@ -86,7 +89,8 @@ FIELDS: dict[str, Field] = {
     "file": Field(_text),
     "error": Field(_text),
     **dict.fromkeys(("dtype", "quantization", "kv_dtype"), Field(_dtype, "last")),
-    **dict.fromkeys(("file_type", "k_type", "v_type"), Field(_text, "last")),
+    "file_type": Field(_text, "last"),
+    **dict.fromkeys(("k_type", "v_type"), Field(_text)),
     **dict.fromkeys(("tp", "pp", "dp", "seq", "block", "max_num_batched_tokens", "max_num_seqs"), Field(_positive, "last")),
     "utilization": Field(_decimal, "last"),
     "eager": Field(lambda text: text == "True"),
@@ -104,15 +108,15 @@ FIELDS: dict[str, Field] = {
     "graphs_estimate": Field(_gib, "last"),
     # the cache
     "kv_cache": Field(_gib, "min"),
-    "kv_tokens": Field(_positive, "last"),
-    "blocks": Field(_positive, "last"),
+    "kv_tokens": Field(_integer, "last"),
+    "blocks": Field(_integer, "last"),
     "concurrency": Field(_decimal, "last"),
     "at_length": Field(_positive, "last"),
     **dict.fromkeys(("k_cache", "v_cache", "latent_cache"), Field(_gib, "last")),
     "windowed": Field(bool),
     # llama.cpp
     **dict.fromkeys(("n_ctx", "n_ubatch", "n_seq_max"), Field(_positive, "last")),
-    **dict.fromkeys(("layers", "d_model", "heads", "kv_heads", "vocab", "experts"), Field(_integer, "last")),
+    **dict.fromkeys(("layers", "d_model", "heads", "kv_heads", "vocab", "experts", "n_swa"), Field(_integer, "last")),
     "file_size": Field(_sized, "last"),
     "offloaded": Field(_integer, "last"),
     **dict.fromkeys(("model_buffers", "kv_buffers", "state_buffers", "compute_buffers", "output_buffers"), Field(_mib, "each")),
@@ -162,6 +166,7 @@ VLLM = (
     _p("max_num_batched_tokens", rf"max_num_batched_tokens(?:=| to )(?P<max_num_batched_tokens>{N})"),
     _p("max_num_seqs", rf"max_num_seqs(?:=| to )(?P<max_num_seqs>{N})"),
     _p("Worker_TP", r"\(Worker_TP(?P<rank>\d{1,3})"),
+    _p("VllmWorker rank=", r"\(VllmWorker rank=(?P<rank>\d{1,3}) "),
     _p("oading", rf"(?:Model loading|Loading model weights) took (?P<weights>{N}) ?Gi?B"),
     _p(
         "total_memory=", rf"worker init memory snapshot: .{{0,100}}?free_memory=(?P<free>{N})GiB, total_memory=(?P<memory>{N})GiB"
@@ -184,20 +189,20 @@ VLLM = (
     _p(
         "model weights take",
         rf"model weights take (?P<weights>{N})GiB; non_torch_memory takes (?P<outside>{N})GiB; "
-        rf"PyTorch activation peak memory takes (?P<workspace>{N})GiB; .{{0,60}} KV Cache is (?P<kv_cache>{N})GiB",
+        rf"PyTorch activation peak memory takes (?P<workspace>{N})GiB; .{{0,60}} KV Cache is (?P<kv_cache>-?{N})GiB",
     ),
     _p("total_gpu_memory=", rf"total_gpu_memory=(?P<memory>{N})GiB"),
-    _p("non_torch_memory=", rf"non_torch_memory=(?P<outside>{N})GiB kv_cache_size=(?P<kv_cache>{N})GiB"),
+    _p("non_torch_memory=", rf"non_torch_memory=(?P<outside>{N})GiB kv_cache_size=(?P<kv_cache>-?{N})GiB"),
     _p("gpu_memory_utilization=", rf"kv_cache_size={N}GiB gpu_memory_utilization=(?P<utilization>{N})"),
     _p("worker.py", rf"\] total_gpu_memory +(?P<memory>{N})GiB"),
     _p("worker.py", rf"\] gpu_memory_utilization +(?P<utilization>{N})"),
     _p("worker.py", rf"\] model weights take +(?P<weights>{N})GiB"),
     _p("worker.py", rf"\] non_torch_memory +(?P<outside>{N})GiB"),
     _p("worker.py", rf"\] PyTorch activation peak memory +(?P<workspace>{N})GiB"),
-    _p("worker.py", rf"\] available_kv_cache_memory +(?P<kv_cache>{N})GiB"),
-    _p("Available KV cache memory", rf"Available KV cache memory: (?P<kv_cache>{N}) GiB"),
+    _p("worker.py", rf"\] available_kv_cache_memory +(?P<kv_cache>-?{N})GiB"),
+    _p("Available KV cache memory", rf"Available KV cache memory: (?P<kv_cache>-?{N}) GiB"),
     _p("GPU KV cache size", rf"GPU KV cache size: (?P<kv_tokens>{N}) tokens"),
-    _p("GPU blocks:", rf"# GPU blocks: (?P<blocks>{N})"),
+    _p("# ", rf"# (?:GPU|cuda) blocks: (?P<blocks>{N})"),
     _p("num_gpu_blocks is", rf"num_gpu_blocks is: (?P<blocks>{N})"),
     _p("Maximum concurrency", rf"Maximum concurrency for (?P<at_length>{N}) tokens per request: (?P<concurrency>{N})x"),
 )
@@ -214,7 +219,7 @@ SGLANG = (
     _p("Load weight end", r"Load weight end\. .{0,200}?dtype=(?P<dtype>[\w.]{1,40})"),
     _p("Load weight end", rf"Load weight end\. .{{0,300}}?mem usage=(?P<weights>{N}) ?GB"),
     _p("KV cache dtype", r"Using KV cache dtype: (?P<kv_dtype>[\w.]{1,40})"),
-    _p("memory for KV cache", rf"The available memory for KV cache is (?P<kv_cache>{N}) ?GB"),
+    _p("memory for KV cache", rf"The available memory for KV cache is (?P<kv_cache>-?{N}) ?GB"),
     _p("KV Cache is allocated", rf"#tokens: (?P<kv_tokens>{N}), K size: (?P<k_cache>{N}) ?GB, V size: (?P<v_cache>{N}) ?GB"),
     _p("KV Cache is allocated", rf"#tokens: (?P<kv_tokens>{N}), KV size: (?P<latent_cache>{N}) ?GB"),
     _p("sliding window memory pool", r"(?P<windowed>sliding window memory pool)"),
@@ -224,10 +229,9 @@ SGLANG = (
 )
 _META = r"(?:print_info|llm_load_print_meta): +"
 _BUFFER = r"(?P<of>[\w.()]{1,40}) +"
-_NEW_CONTEXT = ("kv_buffers", "state_buffers", "compute_buffers", "output_buffers")
+_NEW_CONTEXT = ("k_type", "v_type", "kv_buffers", "state_buffers", "compute_buffers", "output_buffers")
 LLAMA_CPP = (
-    _p("build", r"\bbuild(?::| =) ?(?P<version>\d{3,6} \(\w{4,12}\))", start=True),
-    _p("build", r"\bbuild = (?P<version>\d{3,6})\b", start=True),
+    _p("build", r"\bbuild(?::| =) ?(?P<version>\d{3,6}) \(\w{4,12}\)", start=True),
     _p(
         "loaded meta data with", r"loaded meta data with \d+ key-value pairs and \d+ tensors from (?P<file>\S{1,300})", start=True
     ),
@@ -242,6 +246,7 @@ LLAMA_CPP = (
     ),
     _p("n_vocab ", rf"{_META}n_vocab +=\s*(?P<vocab>\d{{1,9}})"),
     _p("n_expert ", rf"{_META}n_expert +=\s*(?P<experts>\d{{1,9}})"),
+    _p("n_swa ", rf"{_META}n_swa +=\s*(?P<n_swa>\d{{1,9}})"),
     _p("layers to GPU", r"offloaded (?P<offloaded>\d{1,6})/\d{1,6} layers to GPU"),
     _p("model buffer size", rf"{_BUFFER}model buffer size = +(?P<model_buffers>{N}) MiB"),
     _p("llm_load_tensors:", rf"llm_load_tensors: +{_BUFFER}buffer size = +(?P<model_buffers>{N}) MiB"),
@@ -260,12 +265,12 @@ PATTERNS: dict[str, tuple[Pattern, ...]] = {"vllm": VLLM, "sglang": SGLANG, "lla
 MARKS = {
     "vllm": (
         *("vLLM API server version", "LLM engine (v", "vllm", "non-default args:", "entrypoints/utils.py", "KV cache size: "),
-        *("model_runner.py", "worker.py", "Available KV cache", "# GPU blocks", "Maximum concurrency for"),
+        *("model_runner.py", "worker.py", "Available KV cache", "# GPU blocks", "# cuda blocks", "Maximum concurrency for"),
     ),
     "sglang": ("server_args=ServerArgs(", "Load weight begin. avail mem=", "Load weight end. ", "KV Cache is allocated. #tokens"),
     "llama.cpp": (
         *("llama_model_loader:", "llm_load_print_meta:", "print_info: ", "llm_load_tensors:", "load_tensors:", "llama_kv_cache"),
-        *("llama_context:", "llama_new_context_with_model:", "llama_init_from_model:"),
+        *("llama_context:", "llama_new_context_with_model:", "llama_init_from_model:", "build: ", "build = "),
     ),
 }
 """What a line of an engine has, beside what one of its patterns reads, where the engine is not known yet."""

@@ -299,7 +299,9 @@ def explain_log(spec: Any, result: Any) -> Headline:
     stored = settings.get("quantization") or settings.get("file_type") or settings.get("dtype") or ""
     length = settings.get("seq") or settings.get("n_ctx")
     first = _line(
-        f"{NAMES[result.engine]} {result.version or ''}".strip(),
+        f"{NAMES[result.engine]} {'b' * (result.engine == 'llama.cpp')}{result.version}"
+        if result.version
+        else NAMES[result.engine],
         name,
         f"{result.gpus:,} GPU{'s' * (result.gpus > 1)}" if result.gpus else "CPU",
         str(stored),
@@ -312,6 +314,7 @@ def explain_log(spec: Any, result: Any) -> Headline:
         return Headline(first, f"the log alone: {', '.join(known[:3])}" if known else "the log says no size")
     most, cache = terms[result.largest], terms.get("kv_cache")
     said = "" if cache is None or cache.share is None or cache is most else f"KV cache {_beside(cache.share)}; "
+    said = "no room for a cache; " if cache is not None and (cache.logged or 1) < 0 else said
     if result.within <= 0.02:
         many = sum(term.share is not None for term in result.terms)
         what = f"all {many} terms agree" if many > 2 else "both terms agree" if many == 2 else f"{_term(most)} as predicted"
