@@ -112,13 +112,14 @@ UNITS = {"kv_tokens": "tokens", "kv_tokens_of_pool": "tokens", "blocks": "blocks
 SHAPE = ("layers", "d_model", "heads", "kv_heads", "vocab")
 FOLLOW = {"kv_cache", "kv_tokens", "blocks", "concurrency"}
 """vLLM's terms that follow from those before them."""
-_ASKED = ("dtype", "quantization", "kv_dtype", "tp", "pp", "dp", "seq", "utilization")
+_ASKED = {name: name for name in ("dtype", "quantization", "kv_dtype", "tp", "pp", "dp", "seq", "utilization")}
 SETTINGS = {
-    "vllm": (*_ASKED, "max_num_batched_tokens", "max_num_seqs", "block", "memory"),
+    "vllm": _ASKED | {name: name for name in ("max_num_batched_tokens", "max_num_seqs", "block")} | {"memory_bytes": "memory"},
     "sglang": _ASKED,
-    "llama.cpp": ("file_type", "k_type", "v_type", "n_ctx", "n_seq_max", "n_ubatch", "offloaded"),
+    "llama.cpp": {"dtype": "file_type", "kv_dtype": "k_type", "seq": "n_ctx", "batch": "n_seq_max", "ubatch": "n_ubatch"}
+    | {"gpu_layers": "offloaded"},
 }
-"""What is shown of what an engine was asked."""
+"""What an engine was asked, under llmcx's names: the field of the log."""
 
 
 def explain_log(
@@ -133,7 +134,7 @@ def explain_log(
     except InputError as error:  # a layout that the model can not have, a cache that the engine's file does not know
         predicted = Predicted({}, [f"nothing is predicted: {error.message}"])
     terms = [_term(name, predicted.terms.get(name, Said()), *logged) for name, logged in _logged(log).items()]
-    settings = {name: log.get(name) for name in SETTINGS[log.engine] if log.get(name) is not None}
+    settings = {name: log.get(theirs) for name, theirs in SETTINGS[log.engine].items() if log.get(theirs) is not None}
     compared = [term for term in terms if term.share is not None and term.term not in after_pool(log)]
     found = Explained(
         engine=log.engine,

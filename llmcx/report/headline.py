@@ -296,8 +296,7 @@ def explain_log(spec: Any, result: Any) -> Headline:
 
     settings = result.settings
     name = _title(spec) if spec is not None else str(result.model or "a model that is not named").rpartition("/")[2]
-    stored = settings.get("quantization") or settings.get("file_type") or settings.get("dtype") or ""
-    length = settings.get("seq") or settings.get("n_ctx")
+    stored, length = settings.get("quantization") or settings.get("dtype") or "", settings.get("seq")
     first = _line(
         f"{NAMES[result.engine]} {'b' * (result.engine == 'llama.cpp')}{result.version}"
         if result.version

@@ -6,7 +6,7 @@ from typing import Any
 
 from llmcx.report.json import as_rows
 from llmcx.report.render import Item, View
-from llmcx.report.table import Table, columns_of
+from llmcx.report.table import Fact, Table, columns_of
 
 WORDS = {
     "workspace": "activation peak",
@@ -46,14 +46,19 @@ def _rows(item: Item) -> list[dict[str, Any]]:
 
 def _tables(item: Item) -> list[Table]:
     rows = _rows(item)
-    predicted = any(row["predicted"] is not None for row in rows)
-    first = "what: term | predicted: predicted (cell) | " if predicted else "what: term | "
-    then = (
-        "difference: difference (±cell) | share: off by (±share) | low: from (cell 2) | high: to (cell 2) | " if predicted else ""
-    )
-    columns = columns_of(f"{first}logged: logged (cell) | {then}line: line (int 1)")
+    columns = "what: term | logged: logged (cell) | "
+    if any(row["predicted"] is not None for row in rows):
+        columns = "what: term | predicted: predicted (cell) | logged: logged (cell) | difference: difference (±cell) | "
+        columns += "share: off by (±share) | "
+    if any(row["low"] is not None for row in rows):
+        columns += "low: from (cell 2) | high: to (cell 2) | "
     keys = ("term", "unit", "predicted", "low", "high", "logged", "difference", "share", "line")
-    return [Table("", columns, rows, keys=keys)]
+    return [Table("", columns_of(f"{columns}line: line (int 1)"), rows, keys=keys)]
 
 
-VIEW = View(_tables)
+def _facts(item: Item) -> list[Fact]:
+    """How far each term is off, for several models beside one log."""
+    return [Fact(term.term, words(term.term), term.share, "±share") for term in item.result.terms if term.share is not None]
+
+
+VIEW = View(_tables, _facts)
