@@ -15,7 +15,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
-from llmcx.api import attention_compare, bounds, chinchilla, compare, flops, memory, moe, params, presets, serve, shapes, train
+from llmcx.api import (
+    attention_compare,
+    bounds,
+    chinchilla,
+    compare,
+    explain_log,
+    flops,
+    memory,
+    moe,
+    params,
+    presets,
+    serve,
+    shapes,
+    train,
+)
 from llmcx.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,6 +44,7 @@ __all__ = [
     "bounds",
     "chinchilla",
     "compare",
+    "explain_log",
     "flops",
     "hardware",
     "load",

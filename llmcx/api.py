@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from llmcx.answers.chinchilla import Optima
     from llmcx.answers.compare import Contrast
     from llmcx.answers.flops import Flops
+    from llmcx.answers.log import Explained
     from llmcx.answers.memory import Memory
     from llmcx.answers.moe import Experts
     from llmcx.answers.params import Params
@@ -858,6 +859,52 @@ def shapes(
     [4224, 2944]
     """
     found: Shapes = _asked("shapes", locals())
+    return found
+
+
+def explain_log(
+    log: Text,
+    model: Model | None = None,
+    *,
+    dtype: str | None = None,
+    hardware: Text | None = None,
+    preset: str | None = None,
+    config: Text | None = None,
+    hf: str | None = None,
+    as_type: str | None = None,
+    ignore: str | Sequence[str] | None = None,
+    layers: Size | None = None,
+    d_model: Size | None = None,
+    heads: Size | None = None,
+    kv_heads: Size | None = None,
+    head_dim: Size | None = None,
+    d_ff: Size | None = None,
+    vocab: Size | None = None,
+    positions: Size | None = None,
+    context_length: Size | None = None,
+    experts: Size | None = None,
+    top_k: Size | None = None,
+    experts_from: str | None = None,
+    window: Size | None = None,
+    ffn: str | None = None,
+    norm: str | None = None,
+    attention: str | None = None,
+    bias: bool | None = None,
+    tied: bool | None = None,
+) -> Explained:
+    """What an engine logged at its start beside what llmcx predicts, term by term, and which differs most.
+
+    log: A start-up log of vLLM, SGLang or llama.cpp; - is stdin.
+    model: A preset, a path, ORG/NAME on the hub, a size such as 7B, a mapping as of a file, or a ``ModelSpec``.
+    dtype: Of the weights. Default: what the log's dtype and quantization say.
+    hardware: Of vLLM, where the log does not say a GPU's memory: h100, ...
+
+    The others name the model in another way, or change its shape: see :func:`params`.
+
+    >>> explain_log("docs/vllm.log").largest
+    'weights'
+    """
+    found: Explained = _asked("explain_log", locals())
     return found
 
 

@@ -283,7 +283,7 @@ def test_every_option_is_a_parameter(name: str) -> None:
         spelled = question.flags[option].lstrip("-").replace("-", "_")
         near = [each for each in (spelled, option, option.strip("_"), "plan" if option == "search" else spelled) if each in found]
         parameter = found[near[-1]]
-        assert parameter.kind is (Parameter.POSITIONAL_OR_KEYWORD if option == "model" else Parameter.KEYWORD_ONLY)
+        assert parameter.kind is (Parameter.POSITIONAL_OR_KEYWORD if option in ("model", "log") else Parameter.KEYWORD_ONLY)
         assert "Any" not in parameter.annotation and not iskeyword(parameter.name)
         assert ("Sequence" in parameter.annotation) == declared.whole
         if question.parameters[option].default is Parameter.empty:

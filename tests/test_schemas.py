@@ -76,6 +76,7 @@ def files_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     config = (ROOT / "docs" / "config.json").read_text(encoding="utf-8")
     Path("config.json").write_text(config, encoding="utf-8")
+    Path("vllm.log").write_text((ROOT / "docs" / "vllm.log").read_text(encoding="utf-8"), encoding="utf-8")
     Path("my-model.yaml").write_text((ROOT / "docs" / "example.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     header = b'{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}'
     Path("model-directory").mkdir()

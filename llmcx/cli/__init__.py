@@ -30,6 +30,7 @@ COMMANDS = {
     "compare": "Two models or settings: what changed, and why.",
     "sweep": "Any command at every combination of inputs.",
     "explain": "Every formula: symbols, source, example.",
+    "explain-log": "An engine's start-up log beside the prediction.",
     "textbook": "What theory bounds; depth against width.",
     "catalog": "Built-in models and accelerators; one's own files.",
     "tools": "JSON Schemas, and completion scripts for shells.",

@@ -24,6 +24,7 @@ ANSWERS = {
     "compare": "llmcx.answers.compare.Contrast",
     "bounds": "llmcx.answers.bounds.Bounds",
     "shapes": "llmcx.answers.shapes.Shapes",
+    "explain_log": "llmcx.answers.log.Explained",
     "presets": "list[llmcx.catalog.presets.Summary]",
 }
 """What each function returns."""
@@ -40,12 +41,13 @@ EXAMPLES = {
     "compare": ('compare("llama-3-8b", "llama-3-8b --kv-heads 32", with_="params").figures[0].change', "805306368"),
     "bounds": ('bounds(params="7B", examples="15T").generalization.vacuous', "False"),
     "shapes": ('[shape.d_model for shape in shapes(params="7B", depths=[32, 64]).shapes]', "[4224, 2944]"),
+    "explain_log": ('explain_log("docs/vllm.log").largest', "'weights'"),
     "presets": ('[row["name"] for row in presets(family="deepseek", at_most="20B")]', "['deepseek-v2-lite']"),
 }
 """A call of each function, and what it gives."""
 
 MODEL = "a preset, a path, ORG/NAME on the hub, a size such as 7B, a mapping as of a file, or a ``ModelSpec``"
-TEXTS = {"config", "hardware", "law", "out", "weights"}
+TEXTS = {"config", "hardware", "law", "log", "out", "weights"}
 """What may name a file."""
 KINDS = {
     **dict.fromkeys(("count", "length", "size", "integer"), "Size"),
@@ -186,8 +188,10 @@ def written(name: str) -> str:
         last = "    The others are options of these functions, and hold for both sides."
     else:
         if "model" in found:
-            first = {"model": found.pop("model").replace("str", "Model")}
-            lines = [_filled(f"model: {MODEL.replace('a preset', 'A preset')}.")]
+            first = {key: found.pop(key) for key in ("log",) if key in found}
+            lines = described(asked, [*first])
+            first["model"] = found.pop("model").replace("str", "Model")
+            lines += [_filled(f"model: {MODEL.replace('a preset', 'A preset')}.")]
             last = "    The others name the model in another way, or change its shape: see :func:`params`."
         if name == "params":
             last = ""

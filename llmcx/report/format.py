@@ -60,6 +60,24 @@ def short_size(value: int) -> str:
     return _scaled(value, _GB, "B")
 
 
+def gib(value: int) -> str:
+    """Bytes as vLLM and SGLang log them.
+
+    >>> gib(62_395_351_040), gib(2**20)
+    ('58.11 GiB', '0.00 GiB')
+    """
+    return f"{value / 2**30:,.2f} GiB"
+
+
+def mib(value: int) -> str:
+    """Bytes as llama.cpp logs them.
+
+    >>> mib(4352 * 2**20)
+    '4,352.00 MiB'
+    """
+    return f"{value / 2**20:,.2f} MiB"
+
+
 def exact(value: float) -> str:
     """An integer in full, an estimate in four digits.
 
@@ -117,8 +135,8 @@ def tick(value: float, kind: str) -> str:
 
 
 def cell(value: Any, kind: str) -> str:
-    """One table cell. Kinds: text, int, count, length, flops, bytes, size (both units), share, float, factor, time, usd;
-    each also after "±", with its sign.
+    """One table cell. Kinds: text, int, count, length, flops, bytes, size (both units), gib, mib, share, float, factor, time,
+    usd; each also after "±", with its sign.
 
     >>> cell(402653184, "±count"), cell(-0.5, "±share"), cell(0, "±int")
     ('+402.7 M', '-50.00%', '0')
@@ -144,6 +162,6 @@ def cell(value: Any, kind: str) -> str:
             return count(round(value))
         return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}" if abs(value) < 10**15 else f"{value:.4e}"
     if isinstance(value, int) and kind != "text":
-        forms = {"count": count, "flops": flops, "bytes": short_size, "size": size, "length": length}
+        forms = {"count": count, "flops": flops, "bytes": short_size, "size": size, "gib": gib, "mib": mib, "length": length}
         return forms.get(kind, "{:,}".format)(value)
     return str(value)

@@ -288,3 +288,57 @@ _RATIOS = (
     ("flops", "per_token", "FLOPs per token", lambda n: f"{format.flops(round(n))}"),
 )
 """What is said of two models, the first three that differ."""
+
+
+def explain_log(spec: Any, result: Any) -> Headline:
+    """``llmcx explain-log``: what was read; which term differs most, or that all agree."""
+    from llmcx.engines.logs import NAMES
+
+    settings = result.settings
+    name = _title(spec) if spec is not None else str(result.model or "a model that is not named").rpartition("/")[2]
+    stored, length = settings.get("quantization") or settings.get("dtype") or "", settings.get("seq")
+    first = _line(
+        f"{NAMES[result.engine]} {'b' * (result.engine == 'llama.cpp')}{result.version}"
+        if result.version
+        else NAMES[result.engine],
+        name,
+        f"{result.gpus:,} GPU{'s' * (result.gpus > 1)}" if result.gpus else "CPU",
+        str(stored),
+        f"{_tokens(length)} tokens" if length else "",
+        f"utilization {settings['utilization']:g}" if "utilization" in settings else "",
+    )
+    terms = {term.term: term for term in result.terms}
+    if result.largest is None:
+        known = [f"{_term(term)} {_figure(term, term.logged, result)}" for term in result.terms if term.logged is not None]
+        return Headline(first, f"the log alone: {', '.join(known[:3])}" if known else "the log says no size")
+    most, cache = terms[result.largest], terms.get("kv_cache")
+    said = "" if cache is None or cache.share is None or cache is most else f"KV cache {_beside(cache.share)}; "
+    said = "no room for a cache; " if cache is not None and (cache.logged or 1) < 0 else said
+    if result.within <= 0.02:
+        many = sum(term.share is not None for term in result.terms)
+        what = f"all {many} terms agree" if many > 2 else "both terms agree" if many == 2 else f"{_term(most)} as predicted"
+        return Headline(first, said + what + (f" within {result.within:.1%}" if result.within >= 0.0005 else ""))
+    if most.unit == "count":
+        return Headline(first, f"another model: {_term(most)} {most.logged:,} in the log, {most.predicted:,} in {name}")
+    off = _figure(most, abs(most.difference), result)
+    sign = "+" if most.difference > 0 else "-"
+    return Headline(first, f"{said}furthest off: {_term(most)}, {sign}{off} ({most.share:+.1%})")
+
+
+def _beside(share: float) -> str:
+    """How a figure stands to its prediction."""
+    return "as predicted" if abs(share) < 0.0005 else f"{abs(share):.1%} {'more' if share > 0 else 'less'} than predicted"
+
+
+def _term(term: Any) -> str:
+    from llmcx.report.log import words
+
+    return words(term.term)
+
+
+def _figure(term: Any, value: Any, result: Any) -> str:
+    """A term's value with its unit."""
+    from llmcx.report.log import kind_of
+
+    text = format.cell(value, kind_of(term.unit, result.engine))
+    return f"{text} tokens" if term.unit == "tokens" else text

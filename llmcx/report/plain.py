@@ -108,7 +108,9 @@ def number(value: Any, kind: str) -> str:
         return text.replace("%", " percent")
     if kind == "factor":
         return _power(text.replace("×", " times"))
-    units = {"size": _UNITS, "bytes": _UNITS, "time": _UNITS, "flops": _SI, "count": _COUNTS}.get(kind)
+    units = {"size": _UNITS, "bytes": _UNITS, "gib": _UNITS, "mib": _UNITS, "time": _UNITS, "flops": _SI, "count": _COUNTS}.get(
+        kind
+    )
     if units is None:
         return _power(text)
     text = re.sub(r" \((.*)\)", r", \1", text)  # of a size, the other unit

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from llmcx.report import attention_compare, chinchilla, compare, moe, pictures
+from llmcx.report import attention_compare, chinchilla, compare, log, moe, pictures
 from llmcx.report.estimates import ACCELERATOR, HARDWARE, SERVE, TRAIN
 from llmcx.report.figure import Bars
 from llmcx.report.json import as_rows
@@ -254,6 +254,7 @@ VIEWS = {
     "memory": MEMORY,
     "attention-compare": attention_compare.VIEW,
     "compare": compare.VIEW,
+    "explain-log": log.VIEW,
     "moe": moe.VIEW,
     "chinchilla": chinchilla.VIEW,
     "chinchilla-fit": chinchilla.FIT,

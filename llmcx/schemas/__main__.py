@@ -16,7 +16,21 @@ from pydantic import ConfigDict, Field, TypeAdapter, create_model
 from pydantic.json_schema import GenerateJsonSchema
 
 from llmcx import explain
-from llmcx.answers import Line, attention_compare, bounds, compare, fields_of, flops, memory, moe, params, plan, serve, shapes
+from llmcx.answers import (
+    Line,
+    attention_compare,
+    bounds,
+    compare,
+    fields_of,
+    flops,
+    log,
+    memory,
+    moe,
+    params,
+    plan,
+    serve,
+    shapes,
+)
 from llmcx.catalog import presets
 from llmcx.catalog.build import NESTED, STACKS, Pattern, defaults
 from llmcx.huggingface import weights
@@ -42,6 +56,7 @@ RESULTS: dict[str, tuple[Any, ...]] = {
     "serve": (serve.Serving,),
     "presets": (list[presets.Summary], ModelSpec),
     "hardware": (list[hardware.Summary], hardware.Hardware),
+    "explain-log": (log.Explained,),
     "explain": (list[explain.Entry], explain.Topic),
 }
 """By schema: what may stand under ``result``."""

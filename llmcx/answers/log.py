@@ -1,0 +1,518 @@
+"""What an engine logged when it started, beside what llmcx says of that start: term by term, and which differs most."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from math import floor
+from typing import Any, NamedTuple
+
+from llmcx.answers import Result
+from llmcx.engines.inference_memory import Held, cache_bytes, held
+from llmcx.engines.llama_cpp import LlamaCpp
+from llmcx.engines.logs import Log
+from llmcx.engines.vllm import VLLM, defaults
+from llmcx.errors import InputError
+from llmcx.formats import dtypes, gguf, quant
+from llmcx.model.spec import ModelSpec
+from llmcx.ops.op import Cache
+from llmcx.parallel.layout import Layout, check
+
+GIB = 2**30
+CLOSE = 0.02
+"""A difference that is none: the share within which terms are said to agree."""
+ROUNDED = GIB // 200
+"""Logs write two decimals of a GiB."""
+USUAL = {True: 0.92, False: 0.9}
+"""vLLM's share of the memory where the log does not say it, from 0.20 on and before."""
+KNOWN = (0, 19)
+"""The oldest version of vLLM whose starts the constants are of."""
+ASIDE = (0, 21)
+"""The version from which on vLLM sets CUDA graphs aside before it sizes the cache."""
+SPREAD = {"weights": (0.005, 0.03), "workspace": (0.06, 0.03), "outside": (0.05, 0.01), "graphs": (0.3, 0.1)}
+"""How far llmcx is from what vLLM logged: a share of the term, and GiB besides. Of 57 starts of 0.19 on H100 (docs/engines.md)
+these hold 48, 54, 52 and 52; weights outside of it are those of towers that no preset has, and of gpt-oss.
+"""
+PLAIN = {"bfloat16": "bf16", "float16": "fp16", "half": "fp16", "float32": "fp32", "float": "fp32", "f16": "fp16", "f32": "fp32"}
+"""Number formats as logs write them."""
+QUANTISED = {
+    **{"fp8": "fp8_tensor", "awq": "awq", "awq_marlin": "awq", "bitsandbytes": "nf4", "mxfp8": "mxfp8"},
+    **{"gptq": "gptq", "gptq_marlin": "gptq"},
+}
+"""What vLLM's and SGLang's `quantization` is as --dtype names it, where the model's own files do not say."""
+BY_NAME = (
+    (r"w8a8|fp8-?dynamic|w8a8_int8", "fp8_channel"),  # 8 bits and an fp32 scale per output, of whole numbers too
+    (r"gptq-?int8|w8a16", "gptq:bits=8"),
+    (r"w4a16|gptq", "gptq"),
+    (r"awq", "awq"),
+    (r"nvfp4|fp4", "nvfp4"),
+    (r"fp8", "fp8_block"),
+)
+"""And where that is the name of a library: what the model's own name says."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """One quantity: as llmcx ``predicted`` it, for an estimate with the interval ``low`` to ``high``; as it was ``logged``, on
+    ``line`` of the log; ``difference`` is logged - predicted, ``share`` that of the predicted. ``unit``: bytes, tokens, blocks,
+    requests or count. What is not known is null.
+    """
+
+    term: str
+    unit: str
+    predicted: int | float | None
+    low: int | float | None
+    high: int | float | None
+    logged: int | float | None
+    difference: int | float | None
+    share: float | None
+    line: int | None
+
+
+@dataclass(frozen=True, repr=False)
+class Explained(Result, brief="engine version largest within", table="terms"):
+    """The last start in a log: the ``engine``, its ``version``, the ``model`` that the log names, GPUs, the ``starts`` in the
+    log, ``settings`` as it states them, and the ``terms``. ``largest`` is the term that differs most, of those that do not follow
+    from others and that count for the cache; ``within`` the largest share by which any of these or of what follows differs, by
+    more than 0.01 GiB where it is bytes; ``missing`` the lines that the log lacks.
+    """
+
+    engine: str
+    version: str | None
+    model: str | None
+    gpus: int
+    starts: int
+    settings: dict[str, Any]
+    terms: list[Term]
+    largest: str | None
+    within: float | None
+    missing: list[str]
+
+
+class Said(NamedTuple):
+    """What is predicted of a term: its value and interval; None where nothing is."""
+
+    value: int | float | None = None
+    low: int | float | None = None
+    high: int | float | None = None
+
+
+class Predicted(NamedTuple):
+    """Terms by name, and what to know about them."""
+
+    terms: dict[str, Said]
+    notes: list[str]
+
+
+NOTHING = Predicted({}, [])
+UNITS = {"kv_tokens": "tokens", "kv_tokens_of_pool": "tokens", "blocks": "blocks", "concurrency": "requests"} | dict.fromkeys(
+    ("layers", "d_model", "heads", "kv_heads", "vocab"), "count"
+)
+"""Of the terms that are not bytes."""
+SHAPE = ("layers", "d_model", "heads", "kv_heads", "vocab")
+FOLLOW = {"kv_cache", "kv_tokens", "blocks", "concurrency"}
+"""vLLM's terms that follow from those before them."""
+_ASKED = {name: name for name in ("dtype", "quantization", "kv_dtype", "tp", "pp", "dp", "seq", "utilization")}
+SETTINGS = {
+    "vllm": _ASKED | {name: name for name in ("max_num_batched_tokens", "max_num_seqs", "block")} | {"memory_bytes": "memory"},
+    "sglang": _ASKED,
+    "llama.cpp": {"dtype": "file_type", "kv_dtype": "k_type", "seq": "n_ctx", "batch": "n_seq_max", "ubatch": "n_ubatch"}
+    | {"gpu_layers": "offloaded"},
+}
+"""What an engine was asked, under llmcx's names: the field of the log."""
+
+
+def explain_log(
+    log: Log, spec: ModelSpec | None = None, dtype: str | None = None, memory: int | None = None
+) -> tuple[Explained, list[str]]:
+    """The last start of ``log`` beside what is predicted of ``spec``, and what to know about it; ``dtype`` of the weights and
+    ``memory`` of a GPU where the log does not say them. Without ``spec``, what the log says alone.
+    """
+    assert log.engine is not None
+    try:
+        predicted = NOTHING if spec is None else PREDICT[log.engine](log, spec, dtype, memory)
+    except InputError as error:  # a layout that the model can not have, a cache that the engine's file does not know
+        predicted = Predicted({}, [f"nothing is predicted: {error.message}"])
+    terms = [_term(name, predicted.terms.get(name, Said()), *logged) for name, logged in _logged(log).items()]
+    settings = {name: log.get(theirs) for name, theirs in SETTINGS[log.engine].items() if log.get(theirs) is not None}
+    compared = [term for term in terms if term.share is not None and term.term not in after_pool(log)]
+    found = Explained(
+        engine=log.engine,
+        version=log.get("version"),
+        model=log.get("model") or log.get("file"),
+        gpus=gpus(log),
+        starts=log.starts,
+        settings=settings,
+        terms=terms,
+        largest=_largest(compared, log),
+        within=max((0.0 if _rounding(term) else abs(term.share or 0) for term in compared), default=None),
+        missing=log.missing(),
+    )
+    return found, predicted.notes
+
+
+def gpus(log: Log) -> int:
+    """GPUs of a start: of llama.cpp the devices that hold layers."""
+    if log.engine == "llama.cpp":
+        buffers = [each for kind in ("model_buffers", "kv_buffers") for each in log.get(kind, [])]
+        return len({name for name, size in buffers if size and not re.search(r"CPU|_Host", name)})
+    return int(tp_of(log) * log.get("pp", 1) * (log.get("dp", 1) if log.engine == "vllm" else 1))
+
+
+def tp_of(log: Log) -> int:
+    """GPUs that share each layer: as the log says, or by the ranks that write in it."""
+    return int(log.get("tp") or log.get("rank", 0) + 1)
+
+
+def _term(name: str, said: Said, logged: int | float | None, line: int | None) -> Term:
+    difference = share = None
+    if said.value is not None and logged is not None:
+        difference = logged - said.value
+        share = difference / said.value if said.value > 0 else None if difference else 0.0
+        difference = round(difference, 4) if isinstance(difference, float) else difference
+    return Term(name, UNITS.get(name, "bytes"), *said, logged, difference, share, line)
+
+
+def _logged(log: Log) -> dict[str, tuple[int | float | None, int | None]]:
+    """What the log says of each term, and on which line. A whole log's main terms are there even where it lacks them."""
+    lines = log.lines
+    if log.engine == "vllm":
+        found = {name: (log.get(name), lines.get(name)) for name in ("weights", "workspace", "outside", "graphs", "kv_cache")}
+        if log.get("kv_cache") is not None and log.get("kv_tokens") is not None:
+            found["kv_tokens_of_pool"] = (log.get("kv_tokens"), lines["kv_tokens"])
+        found |= {name: (log.get(name), lines.get(name)) for name in ("kv_tokens", "blocks", "concurrency")}
+    elif log.engine == "sglang":
+        found = {"weights": (log.get("weights"), lines.get("weights")), "graphs": (log.get("graphs"), lines.get("graphs"))}
+        parts = [name for name in ("k_cache", "v_cache", "latent_cache") if log.get(name) is not None]
+        pool = sum(log.get(name) for name in parts) if parts else log.get("kv_cache")
+        found["kv_cache"] = (pool, lines.get(parts[0] if parts else "kv_cache"))
+        found["kv_tokens"] = (log.get("kv_tokens"), lines.get("kv_tokens"))
+    else:
+        found = {name: (log.get(name), lines.get(name)) for name in SHAPE if log.get(name)}
+        whole = "file_size" if log.get("file_size") is not None else "model_buffers"
+        size = log.get("file_size") if whole == "file_size" else log.total("model_buffers")
+        found["weights"] = (size, lines.get(whole))
+        for kind, one in (("model_buffers", "model_buffer"), ("kv_buffers", "kv_cache"), ("state_buffers", "state")):
+            if kind != "model_buffers":
+                found[one] = (log.total(kind), lines.get(kind))
+        for kind, one in (
+            ("compute_buffers", "compute_buffer"),
+            ("output_buffers", "output_buffer"),
+            ("model_buffers", "model_buffer"),
+        ):
+            by: dict[str, int] = {}
+            for device, size in log.get(kind, []):
+                by[device] = by.get(device, 0) + size if kind == "model_buffers" else size
+            found |= {f"{one}.{device}": (size, lines.get(kind)) for device, size in by.items()}
+    optional = {"graphs", "blocks", "state", "workspace", "outside"}
+    return {name: value for name, value in found.items() if value[0] is not None or name not in optional}
+
+
+def after_pool(log: Log) -> set[str]:
+    """Terms that take nothing of the cache: vLLM captured CUDA graphs after it had sized the cache, up to 0.20."""
+    return {"graphs"} if log.engine == "sglang" or (log.engine == "vllm" and not _aside(log)) else set()
+
+
+def _aside(log: Log) -> bool:
+    """Whether CUDA graphs are set aside before the cache is sized."""
+    return bool(log.get("graphs_aside")) or version_of(log) >= ASIDE
+
+
+def _rounding(term: Term) -> bool:
+    """Whether a difference is no more than the last digit that logs write."""
+    return term.unit == "bytes" and abs(term.difference or 0) <= 2 * ROUNDED
+
+
+def _largest(terms: list[Term], log: Log) -> str | None:
+    """The term that differs most: one of the shape first; then, of those that do not follow from others, by bytes."""
+    for term in terms:
+        if term.unit == "count" and term.difference:
+            return term.term
+    pool = log.get("kv_cache") or 0
+
+    def weight(term: Term) -> float:
+        assert term.share is not None and term.difference is not None
+        return abs(term.difference) if term.unit == "bytes" else abs(term.share) * pool
+
+    causes = [term for term in terms if term.term not in FOLLOW] if log.engine == "vllm" else terms
+    best = max(causes or terms, key=weight, default=None)
+    return None if best is None else best.term
+
+
+# --- vLLM -----------------------------------------------------------------------------------------------------------
+
+
+def version_of(log: Log) -> tuple[int, ...]:
+    """A version's first two numbers; of what has none, those of the newest.
+
+    >>> version_of(Log("vllm", {"version": "0.10.2.dev378+g4d7fe40fc"})), version_of(Log("vllm"))
+    ((0, 10), (99, 0))
+    """
+    found = re.match(r"v?(\d{1,4})\.(\d{1,4})", log.get("version") or "")
+    return (int(found[1]), int(found[2])) if found else (99, 0)
+
+
+def stored_format(log: Log, spec: ModelSpec) -> str | None:
+    """The format of the weights, as --dtype names it, by what the log says; None where that is not enough.
+
+    SGLang says no quantization of a model whose own files have it.
+    """
+    quantization, plain = log.get("quantization"), PLAIN.get(log.get("dtype"), log.get("dtype"))
+    own = spec.stored is not None and spec.stored.quantised and spec.stored.unsized is None
+    named = by_name(str(log.get("model") or ""))
+    if quantization is None:
+        if log.engine == "sglang":
+            return named or (dtypes.RELEASED if own else plain if plain in dtypes.BITS else dtypes.default(spec))
+        return plain if plain in dtypes.BITS else dtypes.default(spec)
+    form = QUANTISED.get(quantization)
+    if own and spec.stored is not None and (form is None or form[:3] == spec.stored.name[:3]):
+        return dtypes.RELEASED
+    return form if quantization in ("fp8", "awq", "awq_marlin", "bitsandbytes") else named or form
+
+
+def by_name(name: str) -> str | None:
+    """The format that a model's name says.
+
+    >>> by_name("RedHatAI/Qwen2.5-7B-Instruct-quantized.w8a8"), by_name("Qwen/Qwen3-8B-FP8"), by_name("Qwen/Qwen3-8B")
+    ('fp8_channel', 'fp8_block', None)
+    """
+    return next((form for pattern, form in BY_NAME if re.search(pattern, name.lower())), None)
+
+
+def cache_format(log: Log) -> str:
+    """The format of the cache: that of the arithmetic unless the log says another."""
+    said = log.get("kv_dtype") or "auto"
+    if said.startswith(("fp8", "float8")):
+        return "fp8"
+    found = PLAIN.get(said, said) if said != "auto" else PLAIN.get(log.get("dtype"), log.get("dtype") or "bf16")
+    return found if found in dtypes.BITS else "bf16"
+
+
+def weights_of(spec: ModelSpec, gpu: Held, dtype: str, divided: bool) -> int:
+    """Bytes of the weights on a GPU."""
+    if dtype in dtypes.BITS:
+        return dtypes.size(gpu.params, dtype)
+    return quant.weights(spec, dtype, gpu.weights if divided else None).bytes
+
+
+def _spread(name: str, value: int) -> Said:
+    share, besides = SPREAD[name]
+    by = round(share * value + besides * GIB) + ROUNDED
+    return Said(value, max(0, value - by), value + by)
+
+
+def _vllm(log: Log, spec: ModelSpec, dtype: str | None, memory: int | None) -> Predicted:
+    """Weights, activation peak, what is outside of torch and CUDA graphs are those of the GPU that has most of them; the cache is
+    what they leave of the share of the memory on the GPU that has least left, in blocks as vLLM lays them out.
+    """
+    layout = Layout(tp=tp_of(log), pp=log.get("pp", 1))
+    check(spec, layout)
+    notes = []
+    memory = log.get("memory") or memory
+    usual = defaults(memory or 80 * GIB)
+    steps = {name: log.get(name, usual[name]) for name in usual}
+    engine = VLLM(log.get("block", 16), **steps)
+    seq = log.get("seq") or log.get("at_length") or spec.context or 8192
+    stages = held(spec, 1, seq, layout, engine)
+    asked = dtype or stored_format(log, spec)
+    weights: list[int | None] = [None] * len(stages)
+    if asked is None:
+        notes.append(_unknown(log))
+    else:
+        try:
+            weights = [weights_of(spec, gpu, asked, layout.gpus > 1) for gpu in stages]
+        except InputError as error:
+            notes.append(f"weights are not predicted: {error.message}")
+    terms: dict[str, Said] = {}
+    known = [size for size in weights if size is not None]
+    if known:
+        terms["weights"] = _spread("weights", max(known))
+    outside = engine.outside(_bare(layout))
+    graphs = [0 if log.get("eager") else gpu.overhead - outside for gpu in stages]
+    terms["workspace"] = _spread("workspace", max(gpu.workspace for gpu in stages))
+    terms["outside"] = _spread("outside", outside)
+    terms["graphs"] = _spread("graphs", max(graphs))
+    kv = cache_format(log)
+    each = [gpu.paged.engine for gpu in stages]
+    assert all(one is engine for one in each)
+    pages = [engine.layout(gpu.paged.kept, dtypes.per_element(kv)) for gpu in stages]
+
+    def tokens(pools: list[int]) -> tuple[int, int, float] | None:
+        """Blocks, tokens and requests of the longest length, on the GPU that has the fewest blocks."""
+        blocks = min((pool // page.block_bytes for pool, page in zip(pools, pages, strict=True) if page.block_bytes), default=0)
+        requests = min(blocks / engine.blocks(page, seq, layout.pp) for page in pages) if blocks > 0 else 0
+        return (blocks, floor(requests * seq), round(requests, 2)) if blocks > 0 else None
+
+    pool = log.get("kv_cache")
+    if pool is not None and pool > 0 and (found := tokens([pool] * len(stages))) is not None:
+        by = max(1, round(found[1] * ROUNDED / pool))
+        terms["kv_tokens_of_pool"] = Said(found[1], found[1] - by, found[1] + by)
+    if version_of(log) < KNOWN:
+        notes.append(f"predicted as vLLM 0.32 holds it; the log is of {log.get('version')}, which measured in another way")
+    share = log.get("utilization", USUAL[version_of(log) >= (0, 20)])
+    if memory is None:
+        notes.append("the log does not say how much memory a GPU has, so the pool is not predicted: --hardware says it")
+        if (blocks := log.get("blocks")) is not None:
+            requests = min(blocks / engine.blocks(page, seq, layout.pp) for page in pages)
+            terms |= {"kv_tokens": Said(floor(requests * seq)), "concurrency": Said(round(requests, 2))}
+        return Predicted(terms, notes)
+    aside = _aside(log)
+    used = log.get("requested") or int(share * memory)
+    if not known and log.get("weights") is None:
+        return Predicted(terms, notes)
+    if not known:
+        notes.append("the pool is predicted with the weights that were logged")
+    pools = [
+        used - (log.get("weights") if size is None else size) - gpu.workspace - outside - (graph if aside else 0)
+        for size, gpu, graph in zip(weights, stages, graphs, strict=True)
+    ]
+    by = sum(_off(terms[name]) for name in ("weights", "workspace", "outside", *(("graphs",) if aside else ())) if name in terms)
+    best = min(pools)
+    terms["kv_cache"] = Said(best, best - by, best + by)
+    ends = [tokens([max(0, pool + more) for pool in pools]) for more in (0, -by, by)]
+    for i, name in enumerate(("blocks", "kv_tokens", "concurrency")):
+        if ends[0] is not None:
+            terms[name] = Said(*(0 if end is None else end[i] for end in ends))
+    if log.get("utilization") is None and log.get("requested") is None:
+        notes.append(f"the log does not say the share of the memory; vLLM's usual {share:.2f} is taken")
+    return Predicted(terms, notes)
+
+
+def _unknown(log: Log) -> str:
+    return f"how quantization {log.get('quantization')} stores this model is not known: --dtype says the format"
+
+
+def _off(said: Said) -> int:
+    assert said.value is not None and said.high is not None
+    return int(said.high - said.value)
+
+
+def _bare(layout: Layout) -> Any:
+    from llmcx.engines import GPU
+
+    return GPU([], 0, True, 0, 0, layout.tp, layout.pp)
+
+
+# --- SGLang ---------------------------------------------------------------------------------------------------------
+
+
+def _sglang(log: Log, spec: ModelSpec, dtype: str | None, memory: int | None) -> Predicted:
+    """The weights; and the cache of as many tokens as were logged, where no layer has a window of its own."""
+    layout = Layout(tp=tp_of(log), pp=log.get("pp", 1))
+    apart = bool(log.get("dp_attention"))
+    engine = VLLM(block=1)
+    terms: dict[str, Said] = {}
+    notes = []
+    asked = dtype or stored_format(log, spec)
+    if asked is None:
+        notes.append(_unknown(log))
+    elif apart:
+        notes.append("weights are not predicted: those of attention are on every GPU of a group that attends for itself")
+    else:
+        stages = held(spec, 1, 1, layout, engine)
+        terms["weights"] = _spread("weights", max(weights_of(spec, gpu, asked, layout.gpus > 1) for gpu in stages))
+    shared = Layout(tp=max(1, layout.tp // log.get("dp", layout.tp)), pp=layout.pp) if apart else layout
+    stages = held(spec, 1, 1, shared, engine)
+    count = log.get("kv_tokens")
+    if count is not None and not log.get("windowed"):
+        pages = [engine.layout(gpu.paged.kept, dtypes.per_element(cache_format(log))) for gpu in stages]
+        if all(len(page.groups) == 1 for page in pages):
+            size = max(page.block_bytes for page in pages) * count
+            terms["kv_cache"] = Said(size)
+        else:
+            notes.append("the cache is not predicted: SGLang's pools of windows and states are not known here")
+    elif log.get("windowed"):
+        notes.append("the cache is not predicted: SGLang's pools of windows are not known here")
+    return Predicted(terms, notes)
+
+
+# --- llama.cpp ------------------------------------------------------------------------------------------------------
+
+
+def file_format(text: str | None) -> str | None:
+    """llama.cpp's name of a file's type as --dtype has it; None for one that is not known.
+
+    >>> file_format("Q4_K - Medium"), file_format("Q8_0"), file_format("BF16"), file_format("all F32"), file_format("unknown")
+    ('q4_k_m', 'q8_0', 'bf16', 'fp32', None)
+    """
+    name = (text or "").lower().removeprefix("all ").removeprefix("mostly ").split(" (")[0].strip()
+    name = re.sub(r"\s*-\s*(small|medium|large)$", lambda end: f"_{end[1][0]}", name)
+    name = re.sub(r" - [\d.]+ bpw$", "", name)
+    name = PLAIN.get(name, name).replace(" ", "_")
+    name = gguf.ALIASES.get(name, name)
+    return name if name in gguf.MIXES or name in dtypes.BITS else None
+
+
+@dataclass(frozen=True)
+class Unwindowed(LlamaCpp):
+    """llama.cpp where a file states no window (n_swa = 0), whatever the model's own configuration has: every layer keeps all."""
+
+    def cells(self, needed: int, context: int, cache: Cache, mixed: bool) -> int:
+        return super().cells(context, context, cache._replace(window=None), mixed)
+
+
+def _llama_cpp(log: Log, spec: ModelSpec, dtype: str | None, memory: int | None) -> Predicted:
+    """The file's tensors, and the cache of the context that it was started with. Compute buffers are not predicted."""
+    terms: dict[str, Said] = {name: Said(value) for name, value in shape_of(spec).items() if value is not None}
+    notes = []
+    asked = dtype or file_format(log.get("file_type"))
+    if asked is None:
+        said = (
+            f"the file's type {log.get('file_type')} is not known"
+            if log.get("file_type")
+            else "the log does not say the file's type"
+        )
+        notes.append(f"{said}: --dtype says the format of the weights")
+    else:
+        try:
+            terms["weights"] = Said(quant.weights(spec, asked).bytes if asked not in dtypes.BITS else _plain_file(spec, asked))
+        except InputError as error:
+            notes.append(f"weights are not predicted: {error.message}")
+    cells, sequences = log.get("n_ctx"), log.get("n_seq_max", 1)
+    if cells is None:
+        return Predicted(terms, [*notes, "the log does not say n_ctx, so the cache is not predicted"])
+    kinds = [PLAIN.get(log.get(name, "f16").lower(), log.get(name, "f16").lower()) for name in ("k_type", "v_type")]
+    if not all(kind in dtypes.BITS or kind in dtypes.CACHE_BLOCKS for kind in kinds):
+        return Predicted(terms, [*notes, f"the cache is not predicted: its types {' and '.join(kinds)} are not known"])
+    windows = any(getattr(getattr(layer.mixer, "core", None), "window", None) for layer in spec.kinds.values())
+    kind = Unwindowed if log.get("n_swa") == 0 else LlamaCpp
+    windows = windows and kind is LlamaCpp
+    if windows and any(kind in dtypes.CACHE_BLOCKS for kind in kinds):
+        return Predicted(terms, [*notes, "the cache is not predicted: which of the windows' caches are quantised is not known"])
+    if windows and sequences > 1:
+        return Predicted(
+            terms, [*notes, f"the cache is not predicted: how windows are shared by {sequences} sequences is not known"]
+        )
+    try:
+        [gpu] = held(spec, 1, cells, Layout(), kind(log.get("n_ubatch", 512)))
+    except InputError as error:
+        return Predicted(terms, [*notes, f"the cache is not predicted: {error.message}"])
+    parts = [cache_bytes(gpu, kind) for kind in kinds]
+    terms["kv_cache"] = Said(sum(part.get("kv_cache", 0) for part in parts) // 2)
+    if parts[0].get("state"):
+        terms["state"] = Said(cache_bytes(gpu, "fp32")["state"] * sequences)
+    return Predicted(terms, notes)
+
+
+def _plain_file(spec: ModelSpec, dtype: str) -> int:
+    [gpu] = held(spec, 1, 1)
+    return dtypes.size(gpu.params, dtype)
+
+
+def shape_of(spec: ModelSpec) -> dict[str, int | None]:
+    """The sizes that llama.cpp prints of a model, where each layer has the same."""
+    mixers = [layer.mixer for layer in spec.kinds.values()]
+    heads = {getattr(mixer, "n_heads", None) for mixer in mixers}
+    kv_heads = {getattr(mixer, "n_kv_heads", None) or getattr(mixer, "n_heads", None) for mixer in mixers}
+    latent = any(getattr(mixer, "type", "") == "mla" for mixer in mixers)
+    return {
+        "layers": spec.n_layers,
+        "d_model": spec.d_model,
+        "heads": heads.pop() if len(heads) == 1 else None,
+        "kv_heads": kv_heads.pop() if len(kv_heads) == 1 and not latent else None,
+        "vocab": spec.embedding.vocab,
+    }
+
+
+PREDICT = {"vllm": _vllm, "sglang": _sglang, "llama.cpp": _llama_cpp}
+"""By engine."""
