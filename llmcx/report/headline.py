@@ -315,8 +315,11 @@ def explain_log(spec: Any, result: Any) -> Headline:
     said = "" if cache is None or cache.share is None or cache is most else f"KV cache {_beside(cache.share)}; "
     said = "no room for a cache; " if cache is not None and (cache.logged or 1) < 0 else said
     if result.within <= 0.02:
-        many = sum(term.share is not None for term in result.terms)
-        what = f"all {many} terms agree" if many > 2 else "both terms agree" if many == 2 else f"{_term(most)} as predicted"
+        shares = [abs(term.share) for term in result.terms if term.share is not None]
+        many = len(shares)
+        close = sum(share <= max(result.within, 0.0005) for share in shares)  # what counts for no cache may differ
+        said += f"{close} of " if close < many else "all " if many > 2 else ""
+        what = f"{many} terms agree" if many > 2 else "both terms agree" if many == 2 else f"{_term(most)} as predicted"
         return Headline(first, said + what + (f" within {result.within:.1%}" if result.within >= 0.0005 else ""))
     if most.unit == "count":
         return Headline(first, f"another model: {_term(most)} {most.logged:,} in the log, {most.predicted:,} in {name}")
