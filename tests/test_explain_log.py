@@ -374,6 +374,10 @@ def test_the_last_of_several_starts(tmp_path: Path) -> None:
     out = data("explain-log", file(tmp_path, whole))
     assert out["model"]["name"] == "gemma-3-12b" and out["result"]["starts"] == 2 and "2 starts" in out["notes"][0]
     assert read(V019 + V019).starts == 2 and read(V019).starts == 1
+    twice = "\n".join(line for line in V019.splitlines() for _ in range(2))  # as each of two processes writes it
+    assert read(twice).starts == 1 and read(twice).values == read(V019).values
+    failed = "\n".join(V019.splitlines()[:6]) + "\nOSError: no such model\n"
+    assert read(failed + V019).starts == 2 and read(failed + V019).values == read(V019).values
     assert (
         here("explain-log", "-", stdin=whole.encode()).out.splitlines()[:2]
         == here("explain-log", str(tmp_path / "start.log")).out.splitlines()[:2]

@@ -388,12 +388,16 @@ def read(lines: Iterable[str]) -> Log:
 
 
 def _again(hint: str, seen: set[str], log: Log) -> bool:
-    """Whether a line that begins a start begins another one: where its like was ``seen`` in this one, or sizes were read."""
+    """Whether a line that begins a start begins another one: after sizes were read, or an error where its like was ``seen``.
+
+    A server of several processes writes some of them more than once.
+    """
+    failed = "error" in log.values and hint in seen
     if hint not in INNER:
-        return hint in seen or log.measured
+        return log.measured or failed
     if log.another or (log.engine == "vllm" and seen - {hint}):  # a draft's file; a server's several engines
         return False
-    return hint in seen or (log.measured and not seen)
+    return failed or (log.measured and (hint in seen or not seen))
 
 
 def _engine(line: str) -> str | None:
