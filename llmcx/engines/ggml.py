@@ -105,20 +105,9 @@ class Buffer:
         size = node.bytes
         node.alive = True
         for source in node.sources if node.over else ():
-            if not (source.shape == node.shape and source.whole and source.item == node.item):
-                continue
-            if source.readers != 1 or source.views:
-                continue
-            root = source.root
-            if root is None:
-                if not source.alive:
-                    continue
+            alone = source.root is None and source.alive and source.readers == 1 and not source.views
+            if alone and source.shape == node.shape and source.item == node.item:  # never that of a view
                 node.at, source.alive = source.at, False
-                return
-            if root.alive and root.views == 1 and not root.readers:
-                node.at, root.alive = root.at, False
-                if root.bytes > size:
-                    self.free(node.at + size, root.bytes - size)
                 return
         if size == 0:
             return

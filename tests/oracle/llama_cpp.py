@@ -54,18 +54,20 @@ gemma3_text 1024/4096/12/4/1/64000 head_dim=256 sliding_window=512
 phi3 1024/2816/3/16/16/32064
 olmo2 1024/2816/3/16/16/50304
 granite 1024/2816/3/16/4/49152
-smollm3 1024/2816/4/16/4/49152
+smollm3 1024/2816/4/16/4/49152 pad_token_id=0
 stablelm 1024/2816/3/16/16/50304
 starcoder2 1024/4096/3/16/4/49152
-gpt2 n_embd=1024 n_head=16 n_layer=3 n_positions=8192 vocab_size=50257
+gpt2 n_embd=1024 n_head=16 n_layer=3 n_positions=1024 vocab_size=50257
 gpt_neox 1024/4096/3/16/-/50432
 phi 1024/4096/3/16/-/51200
 bloom hidden_size=1024 n_head=16 n_layer=3 vocab_size=50432
 nemotron 1024/4096/3/16/4/64000
-glm4 1024/2816/3/16/4/64000 head_dim=64
+glm4 1024/2816/3/16/4/64000 head_dim=64 pad_token_id=0
 cohere 1024/2816/3/16/4/64000
 cohere2 1024/2816/8/16/4/64000 sliding_window=1024
-exaone4 1024/2816/8/16/4/64000 sliding_window=1024 sliding_window_pattern=4
+exaone4 512/1408/64/8/2/64000 sliding_window=1024 sliding_window_pattern=4
+exaone4:8 1024/2816/8/16/4/64000 sliding_window=1024 sliding_window_pattern=4
+olmo3 1024/2816/8/16/16/50304 sliding_window=1024
 falcon hidden_size=1024 num_attention_heads=16 num_hidden_layers=3 vocab_size=65024 multi_query=true parallel_attn=true
     new_decoder_architecture=false alibi=false bias=false
 mixtral 1024/2048/3/16/4/32000 num_local_experts=8 num_experts_per_tok=2
@@ -75,7 +77,7 @@ qwen3_moe 1024/2816/3/16/4/64000 head_dim=128 num_experts=32 num_experts_per_tok
     decoder_sparse_step=1
 olmoe 1024/1024/3/16/16/50304 num_experts=16 num_experts_per_tok=8
 gpt_oss 1024/1024/4/16/4/64000 head_dim=64 sliding_window=128 num_local_experts=8 num_experts_per_tok=4
-deepseek_v2 1024/2816/3/8/8/32000 q_lora_rank=null kv_lora_rank=512 qk_nope_head_dim=128 qk_rope_head_dim=64 v_head_dim=128
+deepseek_v2 512/1408/27/4/4/32000 q_lora_rank=null kv_lora_rank=512 qk_nope_head_dim=128 qk_rope_head_dim=64 v_head_dim=128
     n_routed_experts=16 n_shared_experts=2 num_experts_per_tok=4 moe_intermediate_size=384 first_k_dense_replace=1
 deepseek_v3 1024/2816/3/8/8/32000 q_lora_rank=384 kv_lora_rank=512 qk_nope_head_dim=128 qk_rope_head_dim=64 v_head_dim=128
     n_routed_experts=16 n_shared_experts=1 num_experts_per_tok=4 moe_intermediate_size=384 first_k_dense_replace=1 n_group=4
@@ -90,7 +92,7 @@ falcon_h1 1024/2048/4/8/2/32000 head_dim=64 mamba_d_ssm=1536 mamba_n_heads=24 ma
     mamba_d_state=128 mamba_d_conv=4 mamba_expand=2
 jamba 1024/2048/8/8/2/65536 attn_layer_period=4 attn_layer_offset=2 expert_layer_period=2 expert_layer_offset=1
     num_experts=4 num_experts_per_tok=2 mamba_d_state=16 mamba_d_conv=4 mamba_expand=2 mamba_dt_rank=64
-granitemoehybrid 1024/2048/6/8/2/49152 layer_types=[mamba*2,attention,mamba*3] mamba_n_heads=32 mamba_n_groups=1
+granitemoehybrid 1024/2048/6/8/2/49152 layer_types=[mamba*2,attention,mamba*3] layers_block_type=[mamba*2,attention,mamba*3] mamba_n_heads=32 mamba_n_groups=1
     mamba_d_state=128 mamba_d_head=64 mamba_d_conv=4 mamba_expand=2 num_local_experts=0 num_experts_per_tok=0
     shared_intermediate_size=2048
 lfm2 1024/2816/6/16/4/65536 layer_types=[conv*2,full_attention,conv*2,full_attention] conv_L_cache=3
