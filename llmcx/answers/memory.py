@@ -182,6 +182,7 @@ def memory(
         if recipe.checkpoint_every is not None:
             plan = _plan(spec, batch, seq, recipe, activations, chapter)
     else:
+        engine = engine.caching(kv_dtype)
         check_inference(spec, layout, engine)
         dtype = dtypes.default(spec) if dtype is None else dtype
         stored = None if files is not None or dtype in dtypes.BITS else quant.weights(spec, dtype)
@@ -233,7 +234,8 @@ def inference_ranks(
         parts = [Part("weights", size, formula)]
         for name, bytes_ in cache_bytes(gpu, kv_dtype).items():
             paged = gpu.paged.bytes(per_kv) is not None
-            text = f"pages in {kv_dtype}" if paged else f"{gpu.cached[name]:,} elements × {per_kv:g} B ({kv_dtype})"
+            text = f"{engine.unit} in {kv_dtype}" if name == "kv_cache" else "states of a sequence in fp32"
+            text = text if paged else f"{gpu.cached[name]:,} elements × {per_kv:g} B ({kv_dtype})"
             parts.append(Part(name, bytes_, text + rule))
         if gpu.logits:
             parts.append(Part("logits", gpu.logits, "b·V × 4 B: fp32 logits of the last position"))

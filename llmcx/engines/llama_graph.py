@@ -33,6 +33,8 @@ SCALED = ("gemma", "gemma2", "gemma3", "granite")
 """Families that multiply embeddings by a number, which is an operation of its own."""
 SCALED_QUERIES = ("gemma", "gemma2", "gemma3", "phi3", "phi")
 """Families that scale queries rather than scores."""
+ROPED_WINDOWS = ("cohere2", "exaone4")
+"""Families whose full layers turn neither queries nor keys, where they have windowed ones."""
 CAPPED = ("gemma2", "grok")
 """Families whose scores go through a tanh."""
 LATE = ("gpt_oss",)
@@ -94,6 +96,7 @@ class Builder:
         self.spec, self.run, self.g = spec, run, Graph()
         self.d, self.family = spec.d_model, family(spec)
         self.pos, self.ids = self.g.input(run.tokens), self.g.input(run.outputs)
+        self.scale = self.g.input(run.tokens)
         self.slots = self.g.input(run.seqs)  # where each sequence has its state
         self.masks: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
         self.rotations: dict[tuple[str, int], Tensor] = {}
@@ -210,10 +213,12 @@ class Builder:
             q, k, v = (g.view(one, *shape) for one, shape in zip((q, k, v), shapes, strict=True))
         if of.qk_norm in ("head", "heads"):
             q, k = self.norm(q), self.norm(k)
-        if of.rope:
+        if of.rope and not (self.family in ROPED_WINDOWS and self.mixed and self.window(of) is None):
             q, k = (g.op(one.shape, one, self.pos, over=True) for one in (q, k))
-        if self.family in SCALED_QUERIES or (self.family == "llama4" and not of.rope):
+        if self.family in SCALED_QUERIES:
             q = g.op(q.shape, q, over=True)
+        elif self.family == "llama4" and not of.rope:  # by a number for each position
+            q = g.op(q.shape, q, self.scale, over=True)
         turned = self.turned(of, v_dim)
         if self.run.quantised and dim % 64 == 0:
             side = 64
