@@ -39,6 +39,8 @@ CAPPED = ("gemma2", "grok")
 """Families whose scores go through a tanh."""
 LATE = ("gpt_oss",)
 """Families that pick the positions to be scored after the last layer."""
+LATEST = ("qwen3_next", "qwen3_5", "qwen3_5_moe")
+"""Families that pick them after the final norm."""
 UNNORMED = ("gpt_oss", "qwen2_moe", "olmoe", "llama4", "deepseek_v2", "jamba")
 """Families whose routed weights are not divided by their sum."""
 WINDOWS: dict[str, int | None] = {
@@ -95,7 +97,8 @@ class Builder:
     def __init__(self, spec: ModelSpec, run: Pass):
         self.spec, self.run, self.g = spec, run, Graph()
         self.d, self.family = spec.d_model, family(spec)
-        self.pos, self.ids = self.g.input(run.tokens), self.g.input(run.outputs)
+        positions = 4 if self.family in ("qwen3_5", "qwen3_5_moe") else 1  # of time, height, width; and one more
+        self.pos, self.ids = self.g.input(positions * run.tokens), self.g.input(run.outputs)
         self.scale = self.g.input(run.tokens)
         self.slots = self.g.input(run.seqs)  # where each sequence has its state
         self.masks: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
@@ -123,11 +126,14 @@ class Builder:
             inner = g.op((d, t), inner, over=True)
         layers = [self.spec.kinds[name] for name, n in self.spec.runs for _ in range(min(n, REPEATS))]
         for i, layer in enumerate(layers):
-            inner = self.layer(layer, inner, i == len(layers) - 1 and self.family not in LATE)
+            inner = self.layer(layer, inner, i == len(layers) - 1 and self.family not in (*LATE, *LATEST))
         if self.family in LATE:
             g.outputs.append(inner)
             inner = self.picked(inner)
         inner = self.norm(inner)
+        if self.family in LATEST:
+            g.outputs.append(inner)
+            inner = self.picked(inner)
         vocab = embedding.vocab if self.spec.head is None else self.spec.head.outputs(embedding.vocab)
         out = g.op((vocab, self.run.outputs), inner)
         g.outputs += [inner, out]
@@ -158,6 +164,8 @@ class Builder:
         names = layer.norm_names
         x = self.norm(inner) if {"attention", "layer", "ssm", "conv"} & set(names) else inner
         residual, shared = inner, x
+        if self.family in LATEST:
+            self.g.expand(x)
         cur = self.mixer(layer.mixer, x)
         if layer.beside is not None:  # which reads a norm of its own
             cur = self.add(cur, self.mixer(layer.beside, self.norm(inner)))
@@ -203,7 +211,13 @@ class Builder:
         dim, heads, kv = of.width(self.d), of.n_heads, of.kv_heads
         v_dim = of.v_dim or dim
         shapes = (dim, heads, t), (dim, kv, t), (v_dim, kv, t)
-        if self.family in FUSED:
+        gate = None
+        if of.gate and not of.gate_per_head:  # a head's query and gate side by side
+            both = self.projected(x, 2 * dim * heads, of.bias)
+            k, v = (self.projected(x, a * b, of.bias) for a, b, _ in shapes[1:])
+            q, gate = (g.view(g.view(both, 2 * dim, heads, t), dim, heads, t, whole=False) for _ in range(2))
+            k, v = g.view(k, dim, kv, t), g.view(v, v_dim, kv, t)
+        elif self.family in FUSED:
             joined = self.projected(x, sum(a * b for a, b, _ in shapes), of.bias)
             q, k, v = (g.view(joined, *shape, whole=False) for shape in shapes)
         else:
@@ -247,8 +261,9 @@ class Builder:
         g.expand(out)
         if turned is not None:
             out = g.view(self.rotated(out, turned), v_dim * heads, t)
-        if of.gate:
-            out = self.g.op(out.shape, out, self.projected(x, v_dim * heads), over=True)
+        if gate is not None:
+            flat = g.op(out.shape, gate)
+            out = g.op(out.shape, out, g.op(out.shape, flat, over=True), over=True)
         return self.projected(out, self.d, of.bias if of.out_bias is None else of.out_bias)
 
     def turned(self, of: Attention, v_dim: int) -> Tensor | None:

@@ -108,10 +108,40 @@ def short_conv(of: Builder, conv: Any, x: Tensor) -> Tensor:
     return of.projected(g.op((d, t), c, made, over=True), d, conv.bias)
 
 
+def gated_delta(of: Builder, delta: Any, x: Tensor) -> Tensor:
+    """Gated DeltaNet, fused (src/models/qwen3next.cpp, qwen35.cpp, delta-net-base.cpp)."""
+    g, run, t, heads = of.g, of.run, of.run.tokens, delta.v_heads
+    keys, values = delta.k_heads * delta.k_dim, heads * delta.v_dim
+    mixed, state = 2 * keys + values, heads * delta.v_dim * delta.k_dim * run.seqs
+    gate = of.projected(x, values)
+    made = _filtered(of, of.projected(x, mixed), mixed, delta.d_conv)
+    kept = g.op((state,), of.slots)
+    g.expand(kept)
+    made = g.op((mixed, t), made, over=True)
+    older = of.family == "qwen3_next"
+    if older:
+        both = of.projected(x, 2 * heads)
+        beta, decay = (g.op((heads, t), g.view(both, heads, t, whole=False)) for _ in range(2))
+    else:
+        beta, decay = (g.view(of.projected(x, heads), heads, 1, t) for _ in range(2))
+    beta = g.op(beta.shape, beta, over=True)
+    for _ in range(3):
+        decay = g.op(decay.shape, decay, over=True)
+    q, k = (g.op((keys, t), g.view(made, keys, t, whole=False)) for _ in range(2))
+    if older and delta.k_heads != heads:  # a copy for each head of values
+        q, k = (g.op((heads * delta.k_dim, t), g.view(one, keys, 1, t)) for one in (q, k))
+    met = g.op((values * t + state,), q, k, g.view(made, values, t, whole=False), decay, beta, g.view(kept, state))
+    g.expand(g.stored(g.view(met, state, whole=False)))
+    out = of.norm(g.view(met, delta.v_dim, heads, t))
+    opened = g.op(out.shape, g.view(gate, *out.shape), over=True)
+    return of.projected(g.view(g.op(out.shape, out, opened, over=True), values, t), of.d)
+
+
 MIXERS: dict[str, Callable[[Builder, Any, Tensor], Tensor]] = {
     "mla": latent,
     "mamba": mamba,
     "mamba2": mamba2,
     "short_conv": short_conv,
+    "gated_delta": gated_delta,
 }
 """By the mixer's type; of the others the graph is not known here."""
