@@ -73,19 +73,24 @@ class LlamaCpp(Engine):
         return self.piece(batch, seq)
 
     def paged(self, kept: tuple[Kept, ...], batch: int, context: int, kv_bytes: float, pp: int) -> dict[str, int]:
-        """Layers by their windows, and recurrent states: of a filter its last inputs, one fewer than it has weights."""
+        """Layers by their windows, and recurrent states: of a filter its last inputs, one fewer than it has weights. Values
+        that no fused kernel reads have rows as wide as the widest layer's.
+        """
         layers = sum(each.layers for each in kept) * pp
         found: dict[str, int] = {}
+        wide = max((int(op.dims["width"]) for each in kept for op in each.ops if op.cache and op.cache.kind == "kv"), default=0)
         for each in kept:
             name = (each.family or "").removesuffix("_text")
             for op in each.ops:
                 held = op.cache
                 assert held is not None
+                width = op.dims["width"]
                 if held.kind in STATES:
                     tokens, kind, size = op.dims["tokens"] - (held.kind == "conv"), "state", float(STATE)
                 else:
+                    width = (width + wide) / 2 if self.attn == "eager" and held.kind == "kv" else width
                     tokens, kind, size = self.room(batch, context, window(name, layers, held.window)), "kv_cache", kv_bytes
-                found[kind] = found.get(kind, 0) + each.layers * batch * int(tokens * op.dims["width"] * size)
+                found[kind] = found.get(kind, 0) + each.layers * batch * int(tokens * width * size)
         return found
 
     def caching(self, kv_dtype: str) -> LlamaCpp:

@@ -4,11 +4,13 @@ src/models of ggml-org/llama.cpp 0.5.0. Held to the log of real contexts, tests/
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from math import prod
 from typing import NamedTuple
 
 from llmcx.engines.ggml import Graph, Tensor
+from llmcx.model.extras import PerLayer
 from llmcx.model.ffn import FFN, Gated, MoE
 from llmcx.model.layers import Layers
 from llmcx.model.mixers import Mixer
@@ -27,20 +29,26 @@ RESIDUAL_FIRST = ("cohere", "cohere2", "gpt_neox")
 """Parallel families that add the residual to the feed-forward before the attention's output."""
 ATTENTION_FIRST = ("phi",)
 """Parallel families that add the feed-forward to the attention's output."""
-ONTO_RESIDUAL = ("phi3", "jamba", "lfm2")
+ONTO_RESIDUAL = ("phi3", "phimoe", "jamba", "lfm2")
 """Families that add a feed-forward to the residual, not the other way round; jamba and lfm2 the mixer too."""
-SCALED = ("gemma", "gemma2", "gemma3", "granite")
+SCALED = ("gemma", "gemma2", "gemma3", "gemma4", "granite", "afmoe")
 """Families that multiply embeddings by a number, which is an operation of its own."""
-SCALED_QUERIES = ("gemma", "gemma2", "gemma3", "phi3", "phi")
+SCALED_QUERIES = ("gemma", "gemma2", "gemma3", "phi3", "phimoe", "phi")
 """Families that scale queries rather than scores."""
 ROPED_WINDOWS = ("cohere2", "exaone4")
 """Families whose full layers turn neither queries nor keys, where they have windowed ones."""
 CAPPED = ("gemma2", "grok")
 """Families whose scores go through a tanh."""
+PICKED_NORMED = ("afmoe",)
+"""Families that pick the positions to be scored behind the norm of the attention's output."""
 LATE = ("gpt_oss",)
 """Families that pick the positions to be scored after the last layer."""
-LATEST = ("qwen3_next", "qwen3_5", "qwen3_5_moe")
+LATEST = ("qwen3_next", "qwen3_5", "qwen3_5_moe", "gemma4", "nemotron_h")
 """Families that pick them after the final norm."""
+JOINED_GATE = ("qwen3_next", "qwen3_5", "qwen3_5_moe")
+"""Families whose queries and their gate one matrix makes."""
+RMS = ("phimoe",)
+"""Families whose norms are RMS norms here, whatever their configs say."""
 UNNORMED = ("gpt_oss", "qwen2_moe", "olmoe", "llama4", "deepseek_v2", "jamba")
 """Families whose routed weights are not divided by their sum."""
 WINDOWS: dict[str, int | None] = {
@@ -124,9 +132,12 @@ class Builder:
             inner = self.norm(inner)
         if self.family in SCALED:
             inner = g.op((d, t), inner, over=True)
+        share = self.shares(inner)
         layers = [self.spec.kinds[name] for name, n in self.spec.runs for _ in range(min(n, REPEATS))]
         for i, layer in enumerate(layers):
             inner = self.layer(layer, inner, i == len(layers) - 1 and self.family not in (*LATE, *LATEST))
+            if share is not None:
+                inner = self.shared(inner, share)
         if self.family in LATE:
             g.outputs.append(inner)
             inner = self.picked(inner)
@@ -140,11 +151,37 @@ class Builder:
         g.expand(out)
         return g.reserved()
 
+    def shares(self, inner: Tensor) -> Tensor | None:
+        """What each layer is given of a second table and of the embeddings (Gemma 4). Raises NotImplementedError for other parts
+        beside the layers.
+        """
+        if not self.spec.extras:
+            return None
+        [extra, *others] = self.spec.extras
+        if others or not isinstance(extra, PerLayer) or self.family != "gemma4":
+            raise NotImplementedError("parts beside the layers")
+        g, t, n = self.g, self.run.tokens, self.spec.n_layers
+        wide = (extra.width, n, t)
+        table = g.op(wide, g.view(g.op((extra.width * n, t), g.input(t)), *wide), over=True)
+        g.expand(table)
+        made = self.projected(inner, extra.width * n)
+        made = self.norm(g.view(g.op(made.shape, made, over=True), *wide))
+        made = g.op(wide, self.add(made, table), over=True)
+        return g.op((extra.width, t, n), g.view(made, extra.width, t, n, whole=False))
+
+    def shared(self, inner: Tensor, share: Tensor) -> Tensor:
+        """A layer's output, gated by its share, and added."""
+        width, t, _ = share.shape
+        made = self.projected(inner, width)
+        made = self.g.op(made.shape, made, over=True)
+        made = self.g.op(made.shape, made, self.g.view(share, width, t, whole=False), over=True)
+        return self.add(inner, self.norm(self.projected(made, self.d)))
+
     # --- a layer -------------------------------------------------------------------------------------------------------------
 
     def norm(self, x: Tensor) -> Tensor:
         """Normalised, and times a weight in its own place."""
-        made = self.g.op(x.shape, x, over=self.spec.norm.type == "rmsnorm")
+        made = self.g.op(x.shape, x, over=self.spec.norm.type == "rmsnorm" or self.family in RMS)
         return self.g.op(x.shape, made, over=True)
 
     def add(self, a: Tensor, b: Tensor) -> Tensor:
@@ -163,8 +200,11 @@ class Builder:
         """Mixer and feed-forward, with the norms that the layer has."""
         names = layer.norm_names
         x = self.norm(inner) if {"attention", "layer", "ssm", "conv"} & set(names) else inner
+        if layer.mixer is None:
+            out = self.add(self.feed(layer.ffn, self.norm(inner)), inner)
+            return self.picked(out) if last else out
         residual, shared = inner, x
-        if self.family in LATEST:
+        if self.family in JOINED_GATE:
             self.g.expand(x)
         cur = self.mixer(layer.mixer, x)
         if layer.beside is not None:  # which reads a norm of its own
@@ -172,7 +212,7 @@ class Builder:
             residual = self.add(cur, residual)
             middle = self.picked(residual) if last else residual
             return self.add(self.feed(layer.ffn, self.norm(middle)), middle)
-        if last:
+        if last and self.family not in PICKED_NORMED:
             cur, residual = self.picked(cur), self.picked(residual)
         if "layer" in names or self.family in PARALLEL:
             if last and "ffn" not in names:
@@ -184,10 +224,15 @@ class Builder:
             return self.add(both, residual)
         if "attention_out" in names:
             cur = self.norm(cur)
+        if last and self.family in PICKED_NORMED:
+            cur, residual = self.picked(cur), self.picked(residual)
         middle = self.add(residual, cur) if self.family in ("jamba", "lfm2") else self.add(cur, residual)
         if layer.ffn is None:
             return middle
-        out = self.feed(layer.ffn, self.norm(middle) if "ffn" in names else middle)
+        if "experts" in names and isinstance(layer.ffn, MoE):
+            out = self.beside(layer.ffn, middle)
+        else:
+            out = self.feed(layer.ffn, self.norm(middle) if "ffn" in names else middle)
         if "ffn_out" in names:
             out = self.norm(out)
         return self.add(middle, out) if self.family in ONTO_RESIDUAL else self.add(out, middle)
@@ -212,7 +257,7 @@ class Builder:
         v_dim = of.v_dim or dim
         shapes = (dim, heads, t), (dim, kv, t), (v_dim, kv, t)
         gate = None
-        if of.gate and not of.gate_per_head:  # a head's query and gate side by side
+        if self.family in JOINED_GATE and of.gate:  # a head's query and gate side by side
             both = self.projected(x, 2 * dim * heads, of.bias)
             k, v = (self.projected(x, a * b, of.bias) for a, b, _ in shapes[1:])
             q, gate = (g.view(g.view(both, 2 * dim, heads, t), dim, heads, t, whole=False) for _ in range(2))
@@ -229,6 +274,8 @@ class Builder:
             q, k = self.norm(q), self.norm(k)
         if of.rope and not (self.family in ROPED_WINDOWS and self.mixed and self.window(of) is None):
             q, k = (g.op(one.shape, one, self.pos, over=True) for one in (q, k))
+        if of.v_norm:
+            v = g.op(v.shape, v, over=True)
         if self.family in SCALED_QUERIES:
             q = g.op(q.shape, q, over=True)
         elif self.family == "llama4" and not of.rope:  # by a number for each position
@@ -242,12 +289,14 @@ class Builder:
             q, k = self.rotated(q, turn), self.rotated(k, turn)
         if turned is not None:
             v = self.rotated(v, turned)
-        mask, k_ids, v_ids = self.mask(of, kv * v_dim)
+        mask, k_ids, v_ids = self.mask(of)
         g.expand(q, *((k, v) if self.mixed else (v, k)))
         g.expand(g.stored(g.view(k, dim * kv, t), k_ids))
         if not self.run.flash and not v.whole:
             v = g.op((v_dim * kv, t), v)
-        g.expand(g.stored(g.view(v, v_dim * kv, t), v_ids))
+        elif not self.run.flash and v_dim * kv < self.widest:  # padded
+            v = g.op((self.widest, t), g.view(v, v_dim * kv, t))
+        g.expand(g.stored(g.view(v, prod(v.shape)), v_ids))
         q = g.view(g.view(q, *q.shape, 1), dim, t, heads, whole=False)
         if self.run.flash:
             out = g.view(g.op((v_dim, heads, t), q, mask), v_dim * heads, t)
@@ -264,6 +313,9 @@ class Builder:
         if gate is not None:
             flat = g.op(out.shape, gate)
             out = g.op(out.shape, out, g.op(out.shape, flat, over=True), over=True)
+        elif of.gate:
+            opened = self.projected(x, heads if of.gate_per_head else v_dim * heads)
+            out = g.op(out.shape, out, g.op(opened.shape, opened, over=True), over=True)
         return self.projected(out, self.d, of.bias if of.out_bias is None else of.out_bias)
 
     def turned(self, of: Attention, v_dim: int) -> Tensor | None:
@@ -284,7 +336,13 @@ class Builder:
         flat = g.view(x, *rows) if x.whole else g.op(rows, x)
         return g.view(g.op(rows, turn, flat), *x.shape)
 
-    def mask(self, of: Mixer, v_width: int) -> tuple[Tensor, Tensor, Tensor]:
+    @property
+    def widest(self) -> int:
+        """Of a token's values in a layer."""
+        found = [layer.mixer for layer in self.spec.groups if isinstance(layer.mixer, Attention)]
+        return max((of.kv_heads * (of.v_dim or of.width(self.d)) for of in found), default=1)
+
+    def mask(self, of: Mixer) -> tuple[Tensor, Tensor, Tensor]:
         """Who meets whom, and where new keys and values go; once for all layers of a window. Values that are not met by a fused
         kernel are stored number by number.
         """
@@ -292,7 +350,7 @@ class Builder:
         if (of_window or 0) not in self.masks:
             cells = run.cells if of_window is None else run.windowed
             mask = g.input(cells, run.tokens, item=2 if run.flash else 4)
-            values = g.input(run.tokens * (1 if run.flash else v_width), item=8)
+            values = g.input(run.tokens * (1 if run.flash else self.widest), item=8)
             self.masks[of_window or 0] = mask, g.input(run.tokens, item=8), values
         return self.masks[of_window or 0]
 
@@ -315,14 +373,24 @@ class Builder:
             act = g.op(wide, self.projected(x, of.d_ff, of.bias), self.projected(x, of.d_ff, of.bias))
         return self.projected(act, self.d, of.bias if of.down_bias is None else of.down_bias)
 
-    def experts(self, of: MoE, x: Tensor) -> Tensor:
+    def beside(self, of: MoE, x: Tensor) -> Tensor:
+        """Gemma 4's shared expert and routed ones, each between norms of its own; the router reads a third."""
+        assert of.shared is not None
+        read = x
+        for _ in range(3):  # normalised, scaled twice
+            read = self.g.op(x.shape, read, over=True)
+        alone = replace(of, shared=None)
+        routed = self.norm(self.experts(alone, self.norm(x), self.projected(read, of.n_experts)))
+        return self.add(self.norm(self.feed(of.shared, self.norm(x))), routed)
+
+    def experts(self, of: MoE, x: Tensor, logits: Tensor | None = None) -> Tensor:
         """Routed experts, each token's side by side, then added one after the other; and the shared one."""
         g, rows, n, k, ff = self.g, x.shape[-1], of.n_experts, of.top_k, of.expert.d_ff
-        logits = self.projected(x, n, of.router_bias)
+        logits = self.projected(x, n, of.router_bias) if logits is None else logits
         late = self.family == "gpt_oss"
         probabilities = logits if late else g.op((n, rows), logits, over=True)
         scored = logits if self.family == "llama4" else probabilities
-        if of.correction:
+        if of.correction and self.family != "gemma4":
             scored = g.op((n, rows), scored, over=True)
         top = g.view(g.op((n, rows), scored), k, rows, whole=False)
         weights = g.op((1, k, rows), g.view(probabilities, 1, n, rows), top)

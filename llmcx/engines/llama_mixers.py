@@ -26,7 +26,7 @@ def latent(of: Builder, mla: Any, x: Tensor) -> Tensor:
     query = g.op((wide, heads, t), absorbed, turned)
     kept = g.view(kept, mla.kv_rank, 1, t)
     key = g.op((wide, 1, t), kept, rotary)
-    mask, ids, _ = of.mask(mla, 1)
+    mask, ids, _ = of.mask(mla)
     g.expand(query, kept, key)
     g.expand(g.stored(g.view(key, wide, t), ids))
     query = g.view(g.view(query, wide, heads, t, 1), wide, t, heads, whole=False)

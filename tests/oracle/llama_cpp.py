@@ -92,7 +92,7 @@ falcon_h1 1024/2048/4/8/2/32000 head_dim=64 mamba_d_ssm=1536 mamba_n_heads=24 ma
     mamba_d_state=128 mamba_d_conv=4 mamba_expand=2
 jamba 1024/2048/8/8/2/65536 attn_layer_period=4 attn_layer_offset=2 expert_layer_period=2 expert_layer_offset=1
     num_experts=4 num_experts_per_tok=2 mamba_d_state=16 mamba_d_conv=4 mamba_expand=2 mamba_dt_rank=64
-granitemoehybrid 1024/2048/6/8/2/49152 layer_types=[mamba*2,attention,mamba*3] layers_block_type=[mamba*2,attention,mamba*3] mamba_n_heads=32 mamba_n_groups=1
+granitemoehybrid 1024/2048/6/8/2/49152 layer_types=[mamba*2,attention,mamba*3] mamba_n_heads=32 mamba_n_groups=1
     mamba_d_state=128 mamba_d_head=64 mamba_d_conv=4 mamba_expand=2 num_local_experts=0 num_experts_per_tok=0
     shared_intermediate_size=2048
 lfm2 1024/2816/6/16/4/65536 layer_types=[conv*2,full_attention,conv*2,full_attention] conv_L_cache=3
@@ -102,6 +102,42 @@ qwen3_next 1024/2816/8/8/2/64000 head_dim=128 linear_num_key_heads=8 linear_num_
     shared_expert_intermediate_size=384
 qwen3_5_text 1024/2816/8/8/2/64000 head_dim=128 linear_num_key_heads=8 linear_num_value_heads=16 linear_key_head_dim=128
     linear_value_head_dim=128 linear_conv_kernel_dim=4
+gemma3n_text 1024/4096/10/8/2/64000 head_dim=128 sliding_window=512 vocab_size_per_layer_input=64000 num_kv_shared_layers=5
+    activation_sparsity_pattern=null layer_types=[sliding_attention*4,full_attention,sliding_attention*4,full_attention]
+gemma4_text 1024/4096/6/8/2/64000 head_dim=128 global_head_dim=256 sliding_window=512 vocab_size_per_layer_input=64000
+    num_kv_shared_layers=0 layer_types=[sliding_attention*5,full_attention]
+gemma4_text:moe 1024/4096/6/8/2/64000 head_dim=128 global_head_dim=256 sliding_window=512 hidden_size_per_layer_input=0
+    num_kv_shared_layers=0 layer_types=[sliding_attention*5,full_attention] enable_moe_block=true num_experts=16
+    top_k_experts=4 moe_intermediate_size=384
+granitemoe 1024/512/3/16/4/49152 num_local_experts=16 num_experts_per_tok=4
+hunyuan_v1_dense 1024/2816/3/16/4/64000 head_dim=64
+minimax_m2 1024/1024/3/16/4/64000 num_local_experts=8 num_experts_per_tok=2 head_dim=64 scoring_func=sigmoid
+seed_oss 1024/2816/3/16/4/64000 head_dim=64
+ernie4_5_moe 1024/3072/4/16/4/64000 moe_num_experts=16 moe_k=4 moe_intermediate_size=384 moe_num_shared_experts=2
+    moe_layer_start_index=1
+glm4_moe 1024/2816/4/16/4/64000 head_dim=64 n_routed_experts=16 n_shared_experts=1 num_experts_per_tok=4
+    moe_intermediate_size=384 first_k_dense_replace=1 pad_token_id=0
+olmo 1024/2816/3/16/16/50304
+mpt d_model=1024 n_heads=16 n_layers=3 vocab_size=50432 expansion_ratio=4
+gpt_bigcode n_embd=1024 n_head=16 n_layer=3 n_positions=8192 vocab_size=49152 multi_query=true
+dbrx d_model=1024 n_heads=16 n_layers=3 vocab_size=64000 ffn_config={"ffn_hidden_size":1024,"moe_num_experts":8,"moe_top_k":2}
+    attn_config={"kv_n_heads":4}
+phimoe 1024/1024/3/16/4/32064 lm_head_bias=true attention_bias=true num_local_experts=8 num_experts_per_tok=2
+apertus 1024/2816/3/16/4/64000
+falcon_mamba hidden_size=1024 num_hidden_layers=4 state_size=16 conv_kernel=4 expand=2 time_step_rank=64 vocab_size=50280
+    intermediate_size=2048 use_bias=false use_conv_bias=true
+nemotron_h 1024/2816/8/16/4/64000 head_dim=64 hybrid_override_pattern=M-M*M-M- layers_block_type=[mamba,mlp,mamba,attention,mamba,mlp,mamba,mlp]
+    mamba_num_heads=32 mamba_head_dim=64 n_groups=2 ssm_state_size=128 conv_kernel=4 expand=2
+qwen3_5_moe_text hidden_size=1024 num_hidden_layers=8 num_attention_heads=8 num_key_value_heads=2 vocab_size=64000 head_dim=128
+    linear_num_key_heads=8 linear_num_value_heads=16 linear_key_head_dim=128 linear_value_head_dim=128
+    linear_conv_kernel_dim=4 num_experts=16 num_experts_per_tok=4 moe_intermediate_size=384
+    shared_expert_intermediate_size=384
+hunyuan_v1_moe 1024/1024/3/16/4/64000 head_dim=64 num_experts=8 moe_topk=2
+afmoe 1024/2816/8/16/4/64000 num_experts=16 num_experts_per_tok=4 moe_intermediate_size=384 head_dim=64 num_shared_experts=1
+    num_dense_layers=2 sliding_window=1024
+exaone_moe 1024/2816/8/16/4/64000 num_experts=16 num_experts_per_tok=4 moe_intermediate_size=384 head_dim=64
+    num_shared_experts=1 first_k_dense_replace=1 n_group=1 topk_group=1 sliding_window=1024
+arcee 1024/2816/3/16/4/64000
 """
 
 
@@ -114,7 +150,7 @@ def cases() -> dict[str, Json]:
         family = name.partition(":")[0]
         architecture = of.FAMILIES[family].architecture
         found[name] = {"model_type": family, "architectures": [architecture], **of.config(words)}
-        if family not in ("gpt2", "bloom", "mamba", "mamba2", "falcon"):
+        if family not in ("gpt2", "bloom", "mamba", "mamba2", "falcon", "falcon_mamba", "mpt", "gpt_bigcode"):
             found[name].setdefault("max_position_embeddings", 8192)
     return found
 
