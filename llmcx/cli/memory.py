@@ -202,9 +202,7 @@ def memory(
     ] = None,
     swa_full: Annotated[
         bool,
-        option(
-            "llama.cpp: windowed layers keep as many cells as full ones.", "--swa-full", rare=True, needs="engine_=llama.cpp"
-        ),
+        option("llama.cpp: windowed layers keep as many cells as full ones.", "--swa-full", rare=True, needs="engine_=llama.cpp"),
     ] = False,
     outputs: Annotated[
         int | None,
@@ -227,7 +225,12 @@ def memory(
     llmcx memory llama-3-8b --train --zero 3 --hardware 8xh100 --recompute full
     llmcx memory gpt3 --train --tp 8 --pp 8 --gpus 1024 --zero 1 --engine megatron
     """
-    sizes: dict[str, Any] = {"block": block, "ubatch": ubatch, "max_num_batched_tokens": max_num_batched_tokens, "max_num_seqs": max_num_seqs}
+    sizes: dict[str, Any] = {
+        "block": block,
+        "ubatch": ubatch,
+        "max_num_batched_tokens": max_num_batched_tokens,
+        "max_num_seqs": max_num_seqs,
+    }
     if engine_ == "llama.cpp":
         sizes |= {"swa_full": swa_full or None, "outputs": outputs, "attn": training.attn}
     within, program = _limits(hardware, budget, utilization, train, engine_, sizes)

@@ -18,9 +18,11 @@ class Tensor:
     place. Weights and caches are no tensors here; what reads only those has no sources, and a view of them no bytes.
     """
 
-    __slots__ = ("alive", "at", "item", "over", "readers", "root", "shape", "sources", "whole", "views")
+    __slots__ = ("alive", "at", "item", "over", "readers", "root", "shape", "sources", "views", "whole")
 
-    def __init__(self, shape: tuple[int, ...], sources: tuple[Tensor, ...], item: int, over: bool, root: Tensor | None, whole: bool):
+    def __init__(
+        self, shape: tuple[int, ...], sources: tuple[Tensor, ...], item: int, over: bool, root: Tensor | None, whole: bool
+    ):
         self.shape, self.sources, self.item, self.over, self.root, self.whole = shape, sources, item, over, root, whole
         self.readers = self.views = self.at = 0
         self.alive = False

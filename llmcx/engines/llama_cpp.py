@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from llmcx.engines import Engine, Kept
-from llmcx.engines.llama_graph import Pass, family, reserved, window
+from llmcx.engines.llama_graph import HELD, Pass, family, reserved, window
 from llmcx.errors import InputError, check_sizes, unknown_name
 from llmcx.formats.dtypes import CACHE_BLOCKS
 from llmcx.model.spec import ModelSpec
@@ -19,8 +19,6 @@ from llmcx.ops.op import STATES, Cache
 from llmcx.parallel.layout import cut
 
 CELLS = 256
-BATCH = 2048
-"""Tokens of a logical batch, unless a physical one is larger."""
 CACHES = ("fp32", "fp16", "bf16", *CACHE_BLOCKS)
 """Formats of its cache."""
 STATE = 4
@@ -84,7 +82,7 @@ class LlamaCpp(Engine):
             for op in each.ops:
                 held = op.cache
                 assert held is not None
-                width = op.dims["width"]
+                width: float = op.dims["width"]
                 if held.kind in STATES:
                     tokens, kind, size = op.dims["tokens"] - (held.kind == "conv"), "state", float(STATE)
                 else:
@@ -105,7 +103,7 @@ class LlamaCpp(Engine):
     def compute(self, spec: ModelSpec, batch: int, context: int) -> tuple[int, str] | None:
         """The buffer of a physical batch of all sequences alike (src/llama-context.cpp, sched_reserve)."""
         stated = [getattr(getattr(layer.mixer, "core", None), "window", None) for layer in spec.groups]
-        windows = {window(family(spec), spec.n_layers, one) for one in stated} - {None}
+        windows = [one for one in (window(family(spec), spec.n_layers, each) for each in stated) if one is not None]
         tokens = cut(min(self.piece(batch, context), batch * self.room(batch, context, None)), batch) * batch
         outputs = min(self.outputs or batch, tokens)
         run = Pass(
@@ -118,7 +116,8 @@ class LlamaCpp(Engine):
             self.quantised,
         )
         try:
-            return reserved(spec, run), f"compute buffer of {tokens:,} tokens"
+            size, known = reserved(spec, run), family(spec) in HELD
+            return size, f"{'' if known else 'estimate: '}compute buffer of {tokens:,} tokens"
         except NotImplementedError:
             return None
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 def latent(of: Builder, mla: Any, x: Tensor) -> Tensor:
     """DeepSeek's attention, absorbed: all heads meet one latent, and what they find is expanded (src/models/deepseek2.cpp)."""
+    if mla.index_heads:
+        raise NotImplementedError("an indexer")
     g, run, t, heads = of.g, of.run, of.run.tokens, mla.n_heads
     wide = mla.kv_rank + mla.rope_dim
     q = x if mla.q_rank is None else of.norm(of.projected(x, mla.q_rank))

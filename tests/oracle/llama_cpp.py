@@ -82,6 +82,9 @@ deepseek_v2 512/1408/27/4/4/32000 q_lora_rank=null kv_lora_rank=512 qk_nope_head
 deepseek_v3 1024/2816/3/8/8/32000 q_lora_rank=384 kv_lora_rank=512 qk_nope_head_dim=128 qk_rope_head_dim=64 v_head_dim=128
     n_routed_experts=16 n_shared_experts=1 num_experts_per_tok=4 moe_intermediate_size=384 first_k_dense_replace=1 n_group=4
     topk_group=2
+deepseek_v32 1024/2816/3/8/8/32000 q_lora_rank=384 kv_lora_rank=512 qk_nope_head_dim=128 qk_rope_head_dim=64 v_head_dim=128
+    n_routed_experts=16 n_shared_experts=1 num_experts_per_tok=4 moe_intermediate_size=384 first_k_dense_replace=1 n_group=4
+    topk_group=2 index_head_dim=128 index_n_heads=8 index_topk=512
 llama4_text 1024/2048/4/16/4/64000 head_dim=64 intermediate_size_mlp=4096 num_local_experts=8 num_experts_per_tok=1
     attention_chunk_size=1024
 mamba hidden_size=1024 num_hidden_layers=4 state_size=16 conv_kernel=4 expand=2 time_step_rank=64 vocab_size=50280
@@ -126,7 +129,8 @@ phimoe 1024/1024/3/16/4/32064 lm_head_bias=true attention_bias=true num_local_ex
 apertus 1024/2816/3/16/4/64000
 falcon_mamba hidden_size=1024 num_hidden_layers=4 state_size=16 conv_kernel=4 expand=2 time_step_rank=64 vocab_size=50280
     intermediate_size=2048 use_bias=false use_conv_bias=true
-nemotron_h 1024/2816/8/16/4/64000 head_dim=64 hybrid_override_pattern=M-M*M-M- layers_block_type=[mamba,mlp,mamba,attention,mamba,mlp,mamba,mlp]
+nemotron_h 1024/2816/8/16/4/64000 head_dim=64 hybrid_override_pattern=M-M*M-M-
+    layers_block_type=[mamba,mlp,mamba,attention,mamba,mlp,mamba,mlp]
     mamba_num_heads=32 mamba_head_dim=64 n_groups=2 ssm_state_size=128 conv_kernel=4 expand=2
 qwen3_5_moe_text hidden_size=1024 num_hidden_layers=8 num_attention_heads=8 num_key_value_heads=2 vocab_size=64000 head_dim=128
     linear_num_key_heads=8 linear_num_value_heads=16 linear_key_head_dim=128 linear_value_head_dim=128
