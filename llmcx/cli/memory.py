@@ -198,7 +198,7 @@ def memory(
     ] = None,
     ubatch: Annotated[
         int | None,
-        option("llama.cpp: tokens of a physical batch. Default: 512.", reads="count", needs="engine_=llama.cpp"),
+        option("llama.cpp: tokens of a physical batch. Default: 512.", reads="count", rare=True, needs="engine_=llama.cpp"),
     ] = None,
     swa_full: Annotated[
         bool,

@@ -63,13 +63,68 @@ WHOLE = {"exaone4": 64}
 """Families that have windows only with so many layers."""
 
 HELD = frozenset(
-    """
-    afmoe apertus arcee bloom cohere cohere2 deepseek_v2 deepseek_v3 deepseek_v32 ernie4_5_moe exaone4 exaone_moe falcon
-    falcon_h1 falcon_mamba gemma gemma2 gemma3 gemma4 glm4 glm4_moe gpt2 gpt_bigcode gpt_neox gpt_oss granite granitemoe
-    granitemoehybrid hunyuan_v1_dense hunyuan_v1_moe jamba lfm2 llama llama4 mamba mamba2 minimax_m2 mistral mixtral mpt
-    nemotron nemotron_h olmo olmo2 olmo3 olmoe phi phi3 phimoe qwen2 qwen2_moe qwen3 qwen3_5 qwen3_5_moe qwen3_moe
-    qwen3_next seed_oss smollm3 stablelm starcoder2
-    """.split()
+    [
+        "afmoe",
+        "apertus",
+        "arcee",
+        "bloom",
+        "cohere",
+        "cohere2",
+        "deepseek_v2",
+        "deepseek_v3",
+        "deepseek_v32",
+        "ernie4_5_moe",
+        "exaone4",
+        "exaone_moe",
+        "falcon",
+        "falcon_h1",
+        "falcon_mamba",
+        "gemma",
+        "gemma2",
+        "gemma3",
+        "gemma4",
+        "glm4",
+        "glm4_moe",
+        "gpt2",
+        "gpt_bigcode",
+        "gpt_neox",
+        "gpt_oss",
+        "granite",
+        "granitemoe",
+        "granitemoehybrid",
+        "hunyuan_v1_dense",
+        "hunyuan_v1_moe",
+        "jamba",
+        "lfm2",
+        "llama",
+        "llama4",
+        "mamba",
+        "mamba2",
+        "minimax_m2",
+        "mistral",
+        "mixtral",
+        "mpt",
+        "nemotron",
+        "nemotron_h",
+        "olmo",
+        "olmo2",
+        "olmo3",
+        "olmoe",
+        "phi",
+        "phi3",
+        "phimoe",
+        "qwen2",
+        "qwen2_moe",
+        "qwen3",
+        "qwen3_5",
+        "qwen3_5_moe",
+        "qwen3_moe",
+        "qwen3_next",
+        "seed_oss",
+        "smollm3",
+        "stablelm",
+        "starcoder2",
+    ]
 )
 """Families whose buffers were compared with llama.cpp's own (tests/oracle/llama_cpp.json); of others they are estimates."""
 
@@ -122,6 +177,7 @@ class Builder:
         self.slots = self.g.input(run.seqs)  # where each sequence has its state
         self.masks: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
         self.rotations: dict[tuple[str, int], Tensor] = {}
+        self.index: tuple[Tensor, Tensor, Tensor] | None = None
         windows = {self.window(layer.mixer) for layer in spec.groups}
         self.mixed = bool(windows - {None})
 
@@ -144,7 +200,9 @@ class Builder:
         if self.family in SCALED:
             inner = g.op((d, t), inner, over=True)
         share = self.shares(inner)
-        layers = [self.spec.kinds[name] for name, n in self.spec.runs for _ in range(min(n, REPEATS))]
+        # Each layer with an indexer has a tensor from the start.
+        indexes = any(getattr(layer.mixer, "index_heads", 0) for layer in self.spec.groups)
+        layers = [self.spec.kinds[name] for name, n in self.spec.runs for _ in range(n if indexes else min(n, REPEATS))]
         for i, layer in enumerate(layers):
             inner = self.layer(layer, inner, i == len(layers) - 1 and self.family not in (*LATE, *LATEST))
             if share is not None:
@@ -346,6 +404,14 @@ class Builder:
         rows = (side, prod(x.shape) // side)
         flat = g.view(x, *rows) if x.whole else g.op(rows, x)
         return g.view(g.op(rows, turn, flat), *x.shape)
+
+    def index_inputs(self, dim: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Of all indexers: what turns their queries and keys, a mask, where keys go."""
+        if self.index is None:
+            g, run = self.g, self.run
+            mask = g.input(run.cells, run.tokens, item=2)
+            self.index = g.input(dim, dim), mask, g.input(run.tokens, item=8)
+        return self.index
 
     @property
     def widest(self) -> int:

@@ -10,14 +10,16 @@ from llmcx.engines.ggml import Tensor
 if TYPE_CHECKING:
     from llmcx.engines.llama_graph import Builder
 
+CHOSEN = 2048
+"""Keys that an indexer chooses for a query (index_topk, the same in all releases)."""
+
 
 def latent(of: Builder, mla: Any, x: Tensor) -> Tensor:
     """DeepSeek's attention, absorbed: all heads meet one latent, and what they find is expanded (src/models/deepseek2.cpp)."""
-    if mla.index_heads:
-        raise NotImplementedError("an indexer")
     g, run, t, heads = of.g, of.run, of.run.tokens, mla.n_heads
     wide = mla.kv_rank + mla.rope_dim
     q = x if mla.q_rank is None else of.norm(of.projected(x, mla.q_rank))
+    chosen = indexed(of, mla, x, q) if mla.index_heads else None
     q = g.view(of.projected(q, heads * (mla.nope_dim + mla.rope_dim)), mla.nope_dim + mla.rope_dim, heads, t)
     both = of.projected(x, wide)
     rotary = g.op((mla.rope_dim, 1, t), g.view(both, mla.rope_dim, 1, t, whole=False), of.pos, over=True)
@@ -31,6 +33,8 @@ def latent(of: Builder, mla: Any, x: Tensor) -> Tensor:
     mask, ids, _ = of.mask(mla)
     g.expand(query, kept, key)
     g.expand(g.stored(g.view(key, wide, t), ids))
+    if chosen is not None:
+        mask = unmasked(of, mask, chosen)
     query = g.view(g.view(query, wide, heads, t, 1), wide, t, heads, whole=False)
     if run.flash:
         found = g.view(g.op((mla.kv_rank, heads, t), query, mask), mla.kv_rank, t, heads, whole=False)
@@ -43,6 +47,33 @@ def latent(of: Builder, mla: Any, x: Tensor) -> Tensor:
     out = g.op((mla.v_dim * heads, t), g.view(expanded, mla.v_dim, heads, t, whole=False))
     g.expand(out)
     return of.projected(out, of.d)
+
+
+def indexed(of: Builder, mla: Any, x: Tensor, q: Tensor) -> Tensor:
+    """The keys that an indexer chooses for each query; its own go into a cache of their own (src/models/deepseek32.cpp)."""
+    g, run, t, heads, dim = of.g, of.run, of.run.tokens, mla.index_heads, mla.index_dim
+    turn, mask, ids = of.index_inputs(dim)
+    query = g.op((dim, heads, t), g.view(of.projected(q, heads * dim), dim, heads, t), of.pos, over=True)
+    key = g.op((dim, t), of.projected(x, dim))
+    key = g.op((dim, t), g.op((dim, t), key, over=True), over=True)
+    key = g.op((dim, 1, t), g.view(key, dim, 1, t), of.pos, over=True)
+    query, key = (g.op(one.shape, turn, one) for one in (query, key))
+    g.expand(g.stored(g.view(key, dim, t), ids))
+    weights = of.projected(x, heads)
+    weights = g.op((heads, t), g.view(weights, heads, t), over=True)
+    scores = g.op((run.cells, t), g.view(query, *query.shape), weights, mask)
+    many = min(CHOSEN, run.cells)
+    return g.op((many, t), g.op((many, t), scores))
+
+
+def unmasked(of: Builder, mask: Tensor, chosen: Tensor) -> Tensor:
+    """A mask of a layer's own, open where keys were chosen."""
+    g, t, many = of.g, of.run.tokens, chosen.shape[0]
+    closed = g.op(mask.shape, mask, over=True, item=mask.item)
+    zeros = g.input(many, t)
+    zeros = g.op(zeros.shape, zeros, over=True)
+    opened = Tensor(mask.shape, (zeros, g.view(chosen, many, t), g.view(closed, *mask.shape)), mask.item, False, closed, False)
+    return g.op(mask.shape, g.view(opened, *mask.shape), mask, over=True, item=mask.item)
 
 
 def _filtered(of: Builder, mixed: Tensor, channels: int, taps: int) -> Tensor:

@@ -84,7 +84,7 @@ deepseek_v3 1024/2816/3/8/8/32000 q_lora_rank=384 kv_lora_rank=512 qk_nope_head_
     topk_group=2
 deepseek_v32 1024/2816/3/8/8/32000 q_lora_rank=384 kv_lora_rank=512 qk_nope_head_dim=128 qk_rope_head_dim=64 v_head_dim=128
     n_routed_experts=16 n_shared_experts=1 num_experts_per_tok=4 moe_intermediate_size=384 first_k_dense_replace=1 n_group=4
-    topk_group=2 index_head_dim=128 index_n_heads=8 index_topk=512
+    topk_group=2 index_head_dim=128 index_n_heads=8 index_topk=2048
 llama4_text 1024/2048/4/16/4/64000 head_dim=64 intermediate_size_mlp=4096 num_local_experts=8 num_experts_per_tok=1
     attention_chunk_size=1024
 mamba hidden_size=1024 num_hidden_layers=4 state_size=16 conv_kernel=4 expand=2 time_step_rank=64 vocab_size=50280
