@@ -116,7 +116,7 @@ class LlamaCpp(Engine):
             self.quantised,
         )
         try:
-            size, known = reserved(spec, run), family(spec) in HELD
+            size, known = reserved(spec, run), family(spec) in HELD.split()
             return size, f"{'' if known else 'estimate: '}compute buffer of {tokens:,} tokens"
         except NotImplementedError:
             return None

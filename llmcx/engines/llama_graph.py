@@ -62,70 +62,13 @@ Mistral's, Phi-3's, Qwen2's and StarCoder2's windows are not used (src/models).
 WHOLE = {"exaone4": 64}
 """Families that have windows only with so many layers."""
 
-HELD = frozenset(
-    [
-        "afmoe",
-        "apertus",
-        "arcee",
-        "bloom",
-        "cohere",
-        "cohere2",
-        "deepseek_v2",
-        "deepseek_v3",
-        "deepseek_v32",
-        "ernie4_5_moe",
-        "exaone4",
-        "exaone_moe",
-        "falcon",
-        "falcon_h1",
-        "falcon_mamba",
-        "gemma",
-        "gemma2",
-        "gemma3",
-        "gemma4",
-        "glm4",
-        "glm4_moe",
-        "gpt2",
-        "gpt_bigcode",
-        "gpt_neox",
-        "gpt_oss",
-        "granite",
-        "granitemoe",
-        "granitemoehybrid",
-        "hunyuan_v1_dense",
-        "hunyuan_v1_moe",
-        "jamba",
-        "lfm2",
-        "llama",
-        "llama4",
-        "mamba",
-        "mamba2",
-        "minimax_m2",
-        "mistral",
-        "mixtral",
-        "mpt",
-        "nemotron",
-        "nemotron_h",
-        "olmo",
-        "olmo2",
-        "olmo3",
-        "olmoe",
-        "phi",
-        "phi3",
-        "phimoe",
-        "qwen2",
-        "qwen2_moe",
-        "qwen3",
-        "qwen3_5",
-        "qwen3_5_moe",
-        "qwen3_moe",
-        "qwen3_next",
-        "seed_oss",
-        "smollm3",
-        "stablelm",
-        "starcoder2",
-    ]
-)
+HELD = """
+afmoe apertus arcee bloom cohere cohere2 deepseek_v2 deepseek_v3 deepseek_v32 ernie4_5_moe exaone4 exaone_moe falcon falcon_h1
+falcon_mamba gemma gemma2 gemma3 gemma4 glm4 glm4_moe gpt2 gpt_bigcode gpt_neox gpt_oss granite granitemoe granitemoehybrid
+hunyuan_v1_dense hunyuan_v1_moe jamba lfm2 llama llama4 mamba mamba2 minimax_m2 mistral mixtral mpt nemotron nemotron_h olmo
+olmo2 olmo3 olmoe phi phi3 phimoe qwen2 qwen2_moe qwen3 qwen3_5 qwen3_5_moe qwen3_moe qwen3_next seed_oss smollm3 stablelm
+starcoder2
+"""
 """Families whose buffers were compared with llama.cpp's own (tests/oracle/llama_cpp.json); of others they are estimates."""
 
 
