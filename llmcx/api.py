@@ -241,6 +241,8 @@ def memory(
     max_num_batched_tokens: Size | None = None,
     max_num_seqs: Size | None = None,
     ubatch: Size | None = None,
+    swa_full: bool = False,
+    outputs: Size | None = None,
     gpus: Size | None = None,
     tp: Size | None = None,
     pp: Size | None = None,
@@ -307,6 +309,9 @@ def memory(
     max_num_batched_tokens: vllm: tokens of a step. Default: by memory. Needs ``engine`` vllm.
     max_num_seqs: vllm: sequences of a step. Default: by memory. Needs ``engine`` vllm.
     ubatch: llama.cpp: tokens of a physical batch. Default: 512. Needs ``engine`` llama.cpp.
+    swa_full: llama.cpp: windowed layers keep as many cells as full ones. Needs ``engine`` llama.cpp.
+    outputs: llama.cpp: positions of a physical batch whose logits are made. Default: one a sequence, as llama-server asks.
+        Needs ``engine`` llama.cpp.
     gpus: All GPUs. Default: those of ``hardware``, else tp × pp × cp.
     tp: Tensor-parallel GPUs.
     pp: Pipeline stages.
@@ -326,7 +331,8 @@ def memory(
     recompute: none, selective (the attention's softmax), elementwise (also norms, activations) or full (layers). Default:
         none. Needs ``train``.
     lora: Fine-tuning: the rank of low-rank adapters on a frozen model. Needs ``train``.
-    attn: sdpa, flash (windows need no mask) or eager (scores kept). Default: sdpa. Needs ``train``.
+    attn: sdpa, flash (windows need no mask) or eager (scores kept); llama.cpp: flash or eager. Default: sdpa. Needs ``train``
+        or ``engine`` llama.cpp.
     lora_targets: The matrices that have adapters. Default: q,k,v,out,gate,up,down. Needs ``lora``.
     dropout: Keep the masks of dropout too. Needs ``train``.
     checkpoint_every: Keep every c-th layer's input, recompute the rest. Needs ``train``.
@@ -758,6 +764,8 @@ def compare(
     max_num_batched_tokens: Size | None = None,
     max_num_seqs: Size | None = None,
     ubatch: Size | None = None,
+    swa_full: bool = False,
+    outputs: Size | None = None,
     gpus: Size | None = None,
     tp: Size | None = None,
     pp: Size | None = None,

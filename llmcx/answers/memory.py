@@ -182,6 +182,7 @@ def memory(
         if recipe.checkpoint_every is not None:
             plan = _plan(spec, batch, seq, recipe, activations, chapter)
     else:
+        engine = engine.caching(kv_dtype)
         check_inference(spec, layout, engine)
         dtype = dtypes.default(spec) if dtype is None else dtype
         stored = None if files is not None or dtype in dtypes.BITS else quant.weights(spec, dtype)
@@ -234,7 +235,8 @@ def inference_ranks(
         for name, bytes_ in cache_bytes(gpu, kv_dtype).items():
             paged = gpu.paged.bytes(per_kv) is not None
             per = f"{bytes_ / gpu.cached[name]:g} B" if name == "state" else f"{per_kv:g} B ({kv_dtype})"
-            text = f"pages in {kv_dtype}" if paged else f"{gpu.cached[name]:,} elements × {per}"
+            text = f"{engine.unit} in {kv_dtype}" if name == "kv_cache" else "states of a sequence"
+            text = text if paged else f"{gpu.cached[name]:,} elements × {per}"
             parts.append(Part(name, bytes_, text + rule))
         if gpu.logits:
             parts.append(Part("logits", gpu.logits, "b·V × 4 B: fp32 logits of the last position"))

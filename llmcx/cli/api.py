@@ -152,9 +152,13 @@ def described(asked: Function, names: list[str]) -> list[str]:
             text += f" Default: {declared.default}."
         needed: dict[str, list[str]] = {"Needs": [], "Not with": []}
         for need in filter(None, declared.needs.split(",")):
-            key, _, only = need.removeprefix("not ").partition("=")
-            if key in asked.question.flags:  # a command may share options with one that has more
-                needed["Not with" if need.startswith("not ") else "Needs"] += [f"{asked.question.flags[key]} {only}".strip()]
+            either = []
+            for one in need.split(" or "):
+                key, _, only = one.removeprefix("not ").partition("=")
+                if key in asked.question.flags:  # a command may share options with one that has more
+                    either.append(f"{asked.question.flags[key]} {only}".strip())
+            if either:
+                needed["Not with" if need.startswith("not ") else "Needs"].append(" or ".join(either))
         text += "".join(f" {how} {' and '.join(flags)}." for how, flags in needed.items() if flags)
         out.append(_filled(f"{name}: {_FLAG.sub(_parameter, text)}"))
     return out

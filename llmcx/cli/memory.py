@@ -70,10 +70,10 @@ class Training:
     attn: Annotated[
         str,
         option(
-            "sdpa, flash (windows need no mask) or eager (scores kept).",
+            "sdpa, flash (windows need no mask) or eager (scores kept); llama.cpp: flash or eager.",
             offers="engines.recipe:ATTENTION",
             group="Less common",
-            needs="train",
+            needs="train or engine_=llama.cpp",
         ),
     ] = "sdpa"
     lora_targets: Annotated[
@@ -200,6 +200,19 @@ def memory(
         int | None,
         option("llama.cpp: tokens of a physical batch. Default: 512.", reads="count", rare=True, needs="engine_=llama.cpp"),
     ] = None,
+    swa_full: Annotated[
+        bool,
+        option("llama.cpp: windowed layers keep as many cells as full ones.", "--swa-full", rare=True, needs="engine_=llama.cpp"),
+    ] = False,
+    outputs: Annotated[
+        int | None,
+        option(
+            "llama.cpp: positions of a physical batch whose logits are made. Default: one a sequence, as llama-server asks.",
+            reads="count",
+            rare=True,
+            needs="engine_=llama.cpp",
+        ),
+    ] = None,
 ) -> Item:
     """Add up memory for inference (default) or training, part by part: does it fit, and what would make it fit?
 
@@ -212,7 +225,14 @@ def memory(
     llmcx memory llama-3-8b --train --zero 3 --hardware 8xh100 --recompute full
     llmcx memory gpt3 --train --tp 8 --pp 8 --gpus 1024 --zero 1 --engine megatron
     """
-    sizes = {"block": block, "ubatch": ubatch, "max_num_batched_tokens": max_num_batched_tokens, "max_num_seqs": max_num_seqs}
+    sizes: dict[str, Any] = {
+        "block": block,
+        "ubatch": ubatch,
+        "max_num_batched_tokens": max_num_batched_tokens,
+        "max_num_seqs": max_num_seqs,
+    }
+    if engine_ == "llama.cpp":
+        sizes |= {"swa_full": swa_full or None, "outputs": outputs, "attn": training.attn}
     within, program = _limits(hardware, budget, utilization, train, engine_, sizes)
     if fit is not None and within.bytes is None:
         raise InputError("--fit needs something to fit into: give --hardware or --budget", field="budget")
@@ -265,7 +285,7 @@ def _limits(
     utilization: float | None,
     train: bool,
     named: str | None,
-    sizes: dict[str, int | None],
+    sizes: dict[str, Any],
 ) -> tuple[Limit, Engine]:
     """The memory to fit into, and the inference engine that does."""
     if not train and named in KERNELS.keys() - ENGINES.keys():

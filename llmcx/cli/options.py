@@ -449,11 +449,23 @@ class Question:
 
 
 def check_needs(question: Question, name: str, needs: str, values: Mapping[str, Any]) -> None:
-    """Refuse an option without what it ``needs``: "train", "not train", "engine=vllm|sglang"; several, all of them, with commas.
+    """Refuse an option without what it ``needs``: "train", "not train", "engine=vllm|sglang"; one of several, with " or "; all of
+    several, with commas.
 
     Raises InputError, which says what would make it count.
     """
     for need in needs.split(","):
+        if " or " in need:
+            refused = []
+            for either in need.split(" or "):
+                try:
+                    check_needs(question, name, either, values)
+                    break
+                except InputError as error:
+                    refused.append(error)
+            else:
+                raise refused[0]
+            continue
         key, _, allowed = need.removeprefix("not ").partition("=")
         if key not in question.declared:  # a command that does nothing else, as `llmcx train`
             continue

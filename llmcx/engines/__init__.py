@@ -9,10 +9,13 @@ engine is a :class:`~llmcx.engines.recipe.Recipe`. What share of a machine's pea
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llmcx.errors import InputError, check_sizes, unknown_name
 from llmcx.ops.op import Cache, Op
+
+if TYPE_CHECKING:
+    from llmcx.model.spec import ModelSpec
 
 ENGINES = {
     "ideal": "ideal:Ideal",
@@ -53,6 +56,7 @@ class Engine:
 
     name: str
     rule: str
+    unit: str = "pages"  # of what is kept (:meth:`paged`)
     utilization: float = 0.9  # of an accelerator's memory, unless it is told otherwise
 
     def cells(self, needed: int, context: int, cache: Cache, mixed: bool) -> int:
@@ -69,9 +73,20 @@ class Engine:
         """Tokens that go through the model at once at most, for ``batch`` prompts of ``seq`` tokens."""
         raise NotImplementedError
 
-    def paged(self, kept: tuple[Kept, ...], batch: int, context: int, kv_bytes: float, pp: int) -> int | None:
-        """Bytes of the cache of ``batch`` sequences, where layers of all kinds share pages; None: each layer has its
-        :meth:`cells`. ``kv_bytes`` of a cached number.
+    def paged(self, kept: tuple[Kept, ...], batch: int, context: int, kv_bytes: float, pp: int) -> dict[str, int] | None:
+        """Bytes of what ``batch`` sequences keep, "kv_cache" and "state", where that is not so many elements a token: layers of
+        all kinds share pages, or states have a format of their own; None: each layer has its :meth:`cells`. ``kv_bytes`` of a
+        cached number.
+        """
+        return None
+
+    def caching(self, kv_dtype: str) -> Engine:
+        """The engine with a cache in ``kv_dtype``. Raises InputError for a format that it does not have."""
+        return self
+
+    def compute(self, spec: ModelSpec, batch: int, context: int) -> tuple[int, str] | None:
+        """Bytes of the buffer for activations that the engine reserves when it starts, of ``batch`` sequences of ``context``
+        tokens on one GPU, and in words what they are; None: it reserves none, or how much is not known.
         """
         return None
 
@@ -89,12 +104,12 @@ class Engine:
         """Refuse what the engine does not run. Raises InputError."""
         check_sizes(self, *self.settings())
 
-    def settings(self) -> dict[str, int]:
-        """The sizes that it is run with."""
+    def settings(self) -> dict[str, Any]:
+        """What it is run with."""
         return dict(vars(self))
 
 
-def engine(name: str, **settings: int) -> Engine:
+def engine(name: str, **settings: Any) -> Engine:
     """An engine by name, with sizes in place of its defaults.
 
     Raises InputError for one that is not known, or a size that it does not have.

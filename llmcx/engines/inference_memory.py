@@ -59,8 +59,8 @@ class Paged(NamedTuple):
     context: int
     pp: int
 
-    def bytes(self, kv_bytes: float) -> int | None:
-        """Of all pages; None where the engine has none."""
+    def bytes(self, kv_bytes: float) -> dict[str, int] | None:
+        """Of all pages and states; None where the engine has none of its own."""
         return self.engine.paged(self.kept, self.batch, self.context, kv_bytes, self.pp)
 
 
@@ -86,7 +86,8 @@ def held(
         last = spec.head is not None and stage.last
         vocab = spec.embedding.vocab if spec.head is None else spec.head.outputs(spec.embedding.vocab)
         gpu = GPU(ops, stage.layers, last, spec.d_model, vocab, layout.tp, layout.pp)
-        transient, text = engine.peak(gpu) or workspace(ops, ACT)
+        reserved = engine.compute(spec, batch, context) if layout.tp == layout.pp == layout.ep == 1 else None
+        transient, text = engine.peak(gpu) or reserved or workspace(ops, ACT)
         cached, states = _reserved(spec, staged(spec, cache, stage, layout, step), context, engine)
         logits = batch * gpu.vocab * 4 if last and engine.peak(gpu) is None else 0
         weights = [op for op in ops if params_fold.of(op)]
@@ -127,7 +128,7 @@ def cache_of(spec: ModelSpec, batch: int, context: int, layout: Layout, engine: 
     def one(stage: Stage) -> float:
         pages = engine.paged(kept(spec, of, stage), batch, context, kv_bits / 8, layout.pp)
         numbers, states = _reserved(spec, staged(spec, of, stage, layout, step), context, engine)
-        return numbers.get("kv_cache", 0) * kv_bits / 8 + states if pages is None else pages
+        return numbers.get("kv_cache", 0) * kv_bits / 8 + states if pages is None else sum(pages.values())
 
     return max(one(stage) for stage in fullest(spec.runs, layout.pp))
 
@@ -165,7 +166,7 @@ def cache_bytes(of: Held, kv_dtype: str) -> dict[str, int]:
     """Bytes of the cache, in one or in two parts."""
     pages = of.paged.bytes(dtypes.per_element(kv_dtype))
     if pages is not None:
-        return {"kv_cache": pages} if pages else {}
+        return pages
     return {name: of.states if name == "state" else dtypes.size(numbers, kv_dtype) for name, numbers in of.cached.items()}
 
 
@@ -195,7 +196,7 @@ def largest_batch(
 
 def _bytes(gpu: Held, weight_bits: float, kv_bits: float) -> float:
     pages = gpu.paged.bytes(kv_bits / 8)
-    cache = gpu.cached.get("kv_cache", 0) * kv_bits / 8 + gpu.states if pages is None else pages
+    cache = gpu.cached.get("kv_cache", 0) * kv_bits / 8 + gpu.states if pages is None else sum(pages.values())
     return gpu.params * weight_bits / 8 + cache + gpu.logits + gpu.workspace + gpu.overhead
 
 

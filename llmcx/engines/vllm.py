@@ -121,9 +121,10 @@ class VLLM(Engine):
             pages.append(Page(STATE, layer.layers, max(size, padded), span=many))
         return lay_out(pages)
 
-    def paged(self, kept: tuple[Kept, ...], batch: int, context: int, kv_bytes: float, pp: int) -> int:
+    def paged(self, kept: tuple[Kept, ...], batch: int, context: int, kv_bytes: float, pp: int) -> dict[str, int]:
         layout = self.layout(kept, kv_bytes)
-        return batch * self.blocks(layout, context, pp) * layout.block_bytes
+        size = batch * self.blocks(layout, context, pp) * layout.block_bytes
+        return {"kv_cache": size} if size else {}
 
     def blocks(self, layout: Layout, context: int, pp: int = 1) -> int:
         """Blocks that a request of ``context`` tokens has; its encoder may have as many as a step."""

@@ -41,7 +41,8 @@ Json = dict[str, Any]
 
 
 def cases() -> Any:
-    """cases.py, which has the released shapes."""
+    """cases.py, which has the released shapes, and reads towers.py."""
+    sys.modules["towers"] = module("towers")
     return module("cases")
 
 
@@ -154,6 +155,10 @@ def hub(config: Json, hparams: Json) -> Json:
     if name == "dbrx":
         made["attn_config"] = {"clip_qkv": 8.0, **{k: v for k, v in made["attn_config"].items() if v is not None}}
         made["attn_config"].setdefault("rope_theta", 10000.0)
+    if name in ("nemotron_h", "granitemoehybrid"):
+        made.update(
+            {key: config[key] for key in ("layer_types", "layers_block_type", "hybrid_override_pattern") if key in config}
+        )
     if name == "nemotron_h":
         for key in {"n_routed_experts", "num_experts_per_tok", "n_group", "topk_group", "n_shared_experts"} - set(config):
             made.pop(key, None)
