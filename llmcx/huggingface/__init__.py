@@ -307,7 +307,7 @@ def _reader(name: str, notes: list[str]) -> Reader | None:
 def _with_towers(outer: Mapping[str, Any], spec: ModelSpec, source: str, flat: bool, notes: list[str]) -> ModelSpec:
     """The language model of a multimodal file with what sees and hears for it, where that is known."""
     kind, named = outer.get("model_type"), outer.get("architectures")
-    if isinstance(named, list) and named and named[0] in ALONE:
+    if isinstance(named, list) and named and f"{named[0]}" in ALONE:
         return spec
     found = towers_of(outer, spec, source, flat)
     if found is None:

@@ -123,7 +123,7 @@ def longcat_flash(c: Config) -> ModelSpec:
     moe = MoE(real, min(top_k, real), Gated(width, activation=activation(c, "hidden_act")), ffn, bias, idle_experts=idle)
     half = latent(c)
     halves = (Layers(1, half, moe), Layers(1, half, ffn))
-    return model(c, decoder=halves * c.size("num_layers"), norm=RMS)
+    return model(c, decoder=halves * layer_count(c, "num_layers"), norm=RMS)
 
 
 @family("dots3_note_text")
