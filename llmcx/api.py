@@ -652,6 +652,7 @@ def serve(
     compute_dtype: str | None = None,
     budget: Size | None = None,
     utilization: Share | None = None,
+    engine: str | None = None,
     price: Number | None = None,
     gpus: Size | None = None,
     tp: Size | None = None,
@@ -699,6 +700,7 @@ def serve(
     compute_dtype: Of the matmuls: bf16, fp8, fp4. Default: fp8 for fp8 weights where the accelerator has it.
     budget: Bytes of memory on each GPU, in place of the accelerator's: 24GB.
     utilization: Share of the memory that the engine uses. Default: 90%; of a ``budget`` all.
+    engine: Whose cache and reserves: ideal (reserves nothing), transformers, vllm, llama.cpp.
     price: USD per accelerator-hour. Default: the accelerator's, dated.
     gpus: All GPUs. Default: those of ``hardware``, else ``tp``.
     tp: GPUs that share each layer. Default: all.

@@ -384,3 +384,17 @@ def test_no_cost_reads_a_components_name() -> None:
 def test_every_cache_says_what_it_is(name: str) -> None:
     ops = lower(load_preset(name), step_at(SHORT))
     assert all((op.cache is None) == (op.kind != "cache") for op in ops)
+
+
+@pytest.mark.parametrize("program", ENGINES)
+@pytest.mark.parametrize("name", ["llama-3-8b", "gemma-3-4b", "qwen3-next-80b-a3b", "mamba-2.8b"])
+def test_serve_and_memory_have_one_largest_batch_by_engine(name: str, program: str) -> None:
+    """`serve --engine` and `memory --engine --fit batch` on one H200, at the same length."""
+    gpu = ("--hardware", "h200", "--utilization", "0.95", "--engine", program)
+    served = here("serve", name, "--prompt", "1000", "--output", "1000", *gpu, "--json")
+    fitted_ = here("memory", name, "--seq", "2000", "--fit", "batch", *gpu, "--json")
+    if served.code:
+        assert fitted_.code == served.code
+        return
+    most = json.loads(served.out)["result"]["largest_batch"]
+    assert most == json.loads(fitted_.out)["result"]["fit"]["value"]

@@ -11,10 +11,13 @@ from typing import NamedTuple
 
 from llmcx.answers import Result
 from llmcx.answers.fit import context_limit, formats, tensor_sizes
+from llmcx.engines import Engine
 from llmcx.engines.ideal import CHUNK
+from llmcx.engines.inference_memory import IDEAL
 from llmcx.engines.serving_time import Server, Setup
 from llmcx.errors import InputError
 from llmcx.formats import dtypes, quant
+from llmcx.machine import roofline
 from llmcx.machine.hardware import Hardware
 from llmcx.machine.roofline import Efficiency, Roofline
 from llmcx.model.spec import ModelSpec, check_size, sequence_length
@@ -138,6 +141,7 @@ def serve(
     usd_per_hour: float | None = None,
     reserve: float = 0.1,
     dtype: str = "bf16",
+    engine: Engine = IDEAL,
 ) -> Serving:
     """``batch`` users (None: a frontier of powers of two up to the largest that fits).
 
@@ -153,7 +157,7 @@ def serve(
         raise InputError(f"cached is {load.cached}, but the prompt has {load.prompt} tokens", field="cached", allowed=allowed)
     if not 0 <= load.speculation.acceptance <= 1:
         raise InputError("acceptance must be between 0 and 1", field="acceptance", value=load.speculation.acceptance)
-    ideal, real = Server(spec, hardware, setup), Server(spec, hardware, setup, efficiency)
+    ideal, real = (Server(spec, hardware, setup, factors, engine) for factors in (roofline.IDEAL, efficiency))
     context = load.prompt + load.output
     largest = real.largest_batch(context, reserve)
     if largest == 0:
@@ -209,7 +213,7 @@ def _too_large(server: Server, context: int, reserve: float, dtype: str) -> Inpu
 
 def _fits(server: Server, setup: Setup, context: int, reserve: float) -> bool:
     try:
-        return Server(server.spec, server.hardware, setup).largest_batch(context, reserve) > 0
+        return Server(server.spec, server.hardware, setup, engine=server.engine).largest_batch(context, reserve) > 0
     except InputError:  # degrees that do not go together
         return False
 

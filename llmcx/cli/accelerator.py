@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from llmcx.engines import Engine, engine
 from llmcx.errors import InputError
 from llmcx.machine.hardware import GB, Hardware
 
@@ -60,3 +61,18 @@ def limit(
         raise InputError(f"--utilization is {share}, but must be above 0 and at most 1", field="utilization", value=share)
     usable = None if of is None else int(of * share) if share < 1 else of
     return Limit(usable, found and found.hardware, found and found.number, share)
+
+
+def serving(
+    named: str, hardware: str | None, budget: int | None, utilization: float | None, sizes: dict[str, Any]
+) -> tuple[Limit, Engine]:
+    """The memory to fit into, and the inference engine ``named`` that does, with those of ``sizes`` that are given."""
+    given = {name: value for name, value in sizes.items() if value is not None}
+    program = engine(named, **given)
+    within = limit(hardware, budget, utilization, program.utilization, program.name == "vllm")
+    if program.name == "vllm" and within.bytes is not None:
+        from llmcx.engines.vllm import defaults
+
+        memory = within.hardware.memory_bytes if within.hardware is not None and budget is None else within.bytes
+        program = engine("vllm", **{**defaults(memory, within.hardware.name if within.hardware else ""), **given})
+    return within, program

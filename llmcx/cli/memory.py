@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from llmcx.answers import memory as answers
 from llmcx.answers.fit import fitted
-from llmcx.cli.accelerator import Limit, limit
+from llmcx.cli.accelerator import Limit, limit, serving
 from llmcx.cli.options import Models, beside, command, completing, describe, explaining, heading, option, single, stored_notes
 from llmcx.cli.parallel import Parallel
 from llmcx.costs.lora import LoRA
@@ -290,15 +290,9 @@ def _limits(
     """The memory to fit into, and the inference engine that does."""
     if not train and named in KERNELS.keys() - ENGINES.keys():
         raise InputError(f"--engine {named} trains; add --train, or name one that serves", field="engine", value=named)
-    given = {name: value for name, value in sizes.items() if value is not None}
-    program = engine("ideal") if train else engine(named or "ideal", **given)
-    within = limit(hardware, budget, utilization, 1.0 if train else program.utilization, program.name == "vllm")
-    if program.name == "vllm" and within.bytes is not None:
-        from llmcx.engines.vllm import defaults
-
-        memory = within.hardware.memory_bytes if within.hardware is not None and budget is None else within.bytes
-        program = engine("vllm", **{**defaults(memory, within.hardware.name if within.hardware else ""), **given})
-    return within, program
+    if train:
+        return limit(hardware, budget, utilization, 1.0), engine("ideal")
+    return serving(named or "ideal", hardware, budget, utilization, sizes)
 
 
 def _inputs(spec: ModelSpec, asked: dict[str, Any], fixed: dict[str, Any], within: Limit, program: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Annotated
 
 from llmcx.answers import serve as answers
-from llmcx.cli.accelerator import limit, with_memory
+from llmcx.cli.accelerator import serving, with_memory
 from llmcx.cli.options import MATMULS, Models, command, completing, describe, explaining, heading, option, single, stored_notes
 from llmcx.engines import efficiency as efficiencies
 from llmcx.engines.serving_time import Server, Setup
@@ -45,6 +45,14 @@ def serve(
     utilization: Annotated[
         float | None, option("Share of the memory that the engine uses. Default: 90%; of a --budget all.", reads="share")
     ] = None,
+    engine_: Annotated[
+        str | None,
+        option(
+            "Whose cache and reserves: ideal (reserves nothing), transformers, vllm, llama.cpp.",
+            "--engine",
+            offers="engines:ENGINES",
+        ),
+    ] = None,
     price: Annotated[float | None, option("USD per accelerator-hour. Default: the accelerator's, dated.", reads="number")] = None,
     gpus: Annotated[int | None, option("All GPUs. Default: those of --hardware, else --tp.", reads="count", group="GPUs")] = None,
     tp: Annotated[int | None, option("GPUs that share each layer. Default: all.", reads="count", group="GPUs")] = None,
@@ -78,7 +86,7 @@ def serve(
     llmcx serve llama-3-70b --hardware 4xh100 --dtype fp8 --kv-dtype fp8
     llmcx serve mixtral-8x7b --hardware 2xh100 --batch 64 --draft 3
     """
-    within = limit(hardware, budget, utilization)
+    within, program = serving(engine_ or "ideal", hardware, budget, utilization, {})
     assert within.hardware is not None and within.bytes is not None  # there is always an accelerator here
     machine = with_memory(within.hardware, within.bytes)
     spec, shape, notes = models.load()
@@ -86,6 +94,7 @@ def serve(
     weights = dtypes.default(spec) if dtype is None else dtype
     name = spec.stored.name if weights == dtypes.RELEASED and spec.stored is not None else weights
     cache = kv_dtype or (spec.stored and spec.stored.cache) or "bf16"
+    program = program.caching(cache)
     bits, arithmetic = answers.weight_bits(spec, weights), compute_dtype or answers.arithmetic(machine, name)
     factors, words = efficiencies.efficiency(machine, "serving", arithmetic, efficiencies.overrides(efficiency))
     setup = Setup(degree, ep, bits, 8 * dtypes.per_element(cache), arithmetic, attention_dp)
@@ -94,9 +103,11 @@ def serve(
     drafts = answers.Speculation(draft, acceptance, draft_cost) if draft else answers.NO_SPECULATION
     load = answers.Load(prompt, output, cached, chunk, drafts)
     cost, dated = efficiencies.price(machine, price)
-    answer = answers.serve(spec, machine, setup, load, factors, batch=batch, usd_per_hour=cost, reserve=0, dtype=name)
+    answer = answers.serve(
+        spec, machine, setup, load, factors, batch=batch, usd_per_hour=cost, reserve=0, dtype=name, engine=program
+    )
     inputs = {"hardware": machine.name, "gpus": setup.tp, "tp": setup.tp, "ep": ep, "attention_dp": attention_dp}
-    inputs |= {"prompt": prompt, "output": output, "batch": batch, "dtype": name, "kv_dtype": cache}
+    inputs |= {"prompt": prompt, "output": output, "batch": batch, "dtype": name, "kv_dtype": cache, "engine": program.name}
     inputs |= {
         "compute_dtype": arithmetic,
         "budget": within.bytes,
@@ -106,9 +117,9 @@ def serve(
         "draft": draft,
     }
     inputs |= {"acceptance": acceptance if draft else None, "draft_cost": draft_cost if draft else None, "price": cost, **shape}
-    server = Server(spec, machine, setup, factors)
+    server = Server(spec, machine, setup, factors, program)
     more = partial(answers.rooflines, server, load, [point.batch for point in answer.estimate])
-    lines = explaining("serve", Server(spec, machine, setup), server, load, 0, cost, answer)
+    lines = explaining("serve", Server(spec, machine, setup, engine=program), server, load, 0, cost, answer)
     head = heading("serve", spec, inputs, answer, server)
     return Item(describe(spec), inputs, answer, [*stored_notes(spec, dtype), *_NOTES, *words, *dated, *notes], lines, more, head)
 
