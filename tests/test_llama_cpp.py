@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
-from llmcx.catalog.load import from_data
+from llmcx.catalog.load import from_data, load_preset
+from llmcx.costs.params import fold as params_fold
 from llmcx.engines.inference_memory import Held, cache_bytes, held
 from llmcx.engines.llama_cpp import LlamaCpp
 from llmcx.engines.llama_graph import HELD, family, window
+from llmcx.engines.llama_offload import Place, Split, placed
 from llmcx.errors import InputError
-from llmcx.formats.dtypes import CACHE_BLOCKS
+from llmcx.formats.dtypes import CACHE_BLOCKS, size
 from llmcx.model.spec import ModelSpec
 from tests.helpers import between, data, refused, write_between
 
@@ -159,6 +161,68 @@ def test_options_count() -> None:
 )
 def test_what_llama_cpp_does_not_do_is_refused(args: tuple[str, ...], word: str) -> None:
     assert word in refused("memory", "llama-3.1-8b", "--seq", "8k", "--engine", "llama.cpp", *args)
+
+
+# --- a model split between a GPU and the host's memory ---------------------------------------------------------------
+
+
+def split_of(name: str, split: Split, dtype: str = "bf16") -> tuple[Place, Place]:
+    def sized(ops: Any) -> int:
+        return size(params_fold.total(ops), dtype)
+
+    gpu, host = placed(load_preset(name), split, 1, 4096, LlamaCpp(), 2, sized)
+    return gpu, host
+
+
+@pytest.mark.parametrize("layers", [0, 1, 2, 20, 32, 33, 99])
+def test_layers_from_the_last_on_and_the_output_as_one_more(layers: int) -> None:
+    """By hand, Llama 3 8B in bf16: -ngl 1 is the output alone, with the last norm; layers follow from the last on; the token table
+    stays in the host's memory.
+    """
+    layer = 2 * 4096 * 4096 + 2 * 4096 * 1024 + 3 * 4096 * 14_336 + 2 * 4096
+    table, output = 128_256 * 4096, 128_256 * 4096 + 4096
+    gpu, host = split_of("llama-3-8b", Split(layers))
+    here = min(max(layers - 1, 0), 32)
+    assert gpu.weights == 2 * (here * layer + (output if layers else 0))
+    assert host.weights == 2 * (table + (32 - here) * layer + (0 if layers else output))
+    assert gpu.kept.get("kv_cache", 0) == here * 2 * 1024 * 4096 * 2
+    assert host.kept.get("kv_cache", 0) == (32 - here) * 2 * 1024 * 4096 * 2
+
+
+def test_experts_of_the_first_layers_stay() -> None:
+    """By hand, Mixtral 8x7B: --n-cpu-moe 10 keeps 10 x 8 x 3 x 4096 x 14,336 numbers in the host's memory, and no cache."""
+    gpu, host = split_of("mixtral-8x7b", Split(33, 10))
+    all_gpu, all_host = split_of("mixtral-8x7b", Split(33))
+    experts = 10 * 8 * 3 * 4096 * 14_336 * 2
+    assert all_gpu.weights - gpu.weights == host.weights - all_host.weights == experts
+    assert gpu.kept == all_gpu.kept and not host.kept.get("kv_cache")
+
+
+def test_a_tied_table_has_a_copy_on_the_gpu() -> None:
+    """Gemma 2B: 256,000 x 2,048 in both memories, where the output is on the GPU; once where it is not."""
+    table = 256_000 * 2048 * 2
+    gpu, host = split_of("gemma-2b", Split(19))
+    assert host.weights == table
+    none, whole = split_of("gemma-2b", Split(0))
+    assert none.weights == 0 and whole.weights == gpu.weights
+
+
+def test_fit_offload_says_flags() -> None:
+    """The most layers that fit; one more would not; the host's memory holds the rest."""
+    asked = ("memory", "llama-3-8b", "--engine", "llama.cpp", "--seq", "4k", "--dtype", "bf16", "--fit", "offload")
+    answer = data(*asked, "--budget", "8GB", "--ram", "16GB")
+    found = answer["result"]
+    layers = int(found["fit"]["value"].removeprefix("-ngl "))
+    assert found["fit"]["next"] == f"-ngl {layers + 1}" and found["fit"]["next_bytes"] > 8e9 >= found["total_bytes"]
+    layer, output, cache = 436_224_000, 1_050_681_344, 16_777_216  # as above, in bytes
+    assert 8e9 - found["total_bytes"] < layer + cache
+    assert found["host_bytes"] == (33 - layers) * (layer + cache) + output - 8192
+    assert any(f"-ngl {layers}" in note for note in answer["notes"])
+    assert "--ram" in refused(*asked, "--budget", "8GB", "--ram", "4GB")
+    assert "output" in refused(*asked, "--budget", "1GB")
+    assert "llama.cpp" in refused(
+        "memory", "llama-3-8b", "--engine", "vllm", "--seq", "4k", "--fit", "offload", "--budget", "8GB"
+    )
 
 
 def test_attn_of_another_engine_changes_nothing() -> None:
