@@ -176,8 +176,8 @@ def split_of(name: str, split: Split, dtype: str = "bf16") -> tuple[Place, Place
 
 @pytest.mark.parametrize("layers", [0, 1, 2, 20, 32, 33, 99])
 def test_layers_from_the_last_on_and_the_output_as_one_more(layers: int) -> None:
-    """By hand, Llama 3 8B in bf16: -ngl 1 is the output alone, with the last norm; layers follow from the last on; the token table
-    stays in the host's memory.
+    """By hand, Llama 3 8B in bf16: -ngl 1 is the output alone, with the last norm; layers follow from the last on; the token
+    table stays in the host's memory.
     """
     layer = 2 * 4096 * 4096 + 2 * 4096 * 1024 + 3 * 4096 * 14_336 + 2 * 4096
     table, output = 128_256 * 4096, 128_256 * 4096 + 4096
