@@ -277,6 +277,8 @@ def memory(
     inputs = _inputs(spec, asked, fixed, within, named) | shape
     if textbook:
         inputs["textbook"] = True
+    if ram is not None:
+        inputs["ram"] = ram
     if weights_ is not None:
         inputs |= {"dtype": "files", "weights": weights_}
     about = (
