@@ -117,8 +117,8 @@ def test_llama_8b_at_128k_fits_24_gb() -> None:
 
 
 def test_qwen_7b_at_256k() -> None:
-    """11,516 MiB were measured, where 40,493 were said, 28,416 of them workspace. Weights of 4,460 MiB and a cache of 7,616, which
-    that row calls right, are 12,076 already, so not all of them can have been where it was measured; hence the 9%.
+    """11,516 MiB were measured, where 40,493 were said, 28,416 of them workspace. Weights of 4,460 MiB and a cache of 7,616,
+    which that row calls right, are 12,076 already, so not all of them can have been where it was measured; hence the 9%.
     """
     found = parts("qwen2.5-7b", "--context-length", "1M", "--dtype", "q4_k_m", "--kv-dtype", "q8_0", "--seq", "262144")
     assert found["weights"] / MIB == pytest.approx(4460, abs=1)
