@@ -95,7 +95,7 @@ def test_what_was_not_compared_is_an_estimate() -> None:
 def test_enough_architectures() -> None:
     """Issue 20: at least 15 architectures x 4 settings."""
     assert len({case["config"]["architectures"][0] for case in CASES.values()}) >= 59
-    assert len(SETTINGS) >= 9 and {setting.get("seqs", 1) for setting in SETTINGS} == {1, 4}
+    assert len(SETTINGS) >= 11 and {setting.get("seqs", 1) for setting in SETTINGS} == {1, 3, 4, 5}
 
 
 # --- defects.md, "Engines" -------------------------------------------------------------------------------------------
