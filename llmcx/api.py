@@ -242,6 +242,7 @@ def memory(
     max_num_seqs: Size | None = None,
     ubatch: Size | None = None,
     swa_full: bool = False,
+    ram: Size | None = None,
     outputs: Size | None = None,
     gpus: Size | None = None,
     tp: Size | None = None,
@@ -297,7 +298,7 @@ def memory(
     hardware: What it should fit on: h100, 2xh100, rtx-4090, FILE.yaml, auto.
     budget: Or bytes on each GPU, with their unit: 80GB, 80GiB.
     utilization: Share of the memory to use. Default: 90% in inference (vllm: 92%), all in training.
-    fit: What to make as large as fits: batch, seq, gpus or dtype.
+    fit: What to make as large as fits: batch, seq, gpus, dtype or offload.
     seq: Tokens of a sequence; 8k is 8192. Default: the context.
     batch: Sequences at a time. Default: 1.
     dtype: Of the weights (with ``lora`` the frozen ones): fp8, int4, q4_k_m, awq, nf4, ... Default: as released.
@@ -310,6 +311,7 @@ def memory(
     max_num_seqs: vllm: sequences of a step. Default: by memory. Needs ``engine`` vllm.
     ubatch: llama.cpp: tokens of a physical batch. Default: 512. Needs ``engine`` llama.cpp.
     swa_full: llama.cpp: windowed layers keep as many cells as full ones. Needs ``engine`` llama.cpp.
+    ram: llama.cpp: bytes of the host's memory that ``fit`` offload may use. Needs ``fit`` offload.
     outputs: llama.cpp: positions of a physical batch whose logits are made. Default: one a sequence, as llama-server asks.
         Needs ``engine`` llama.cpp.
     gpus: All GPUs. Default: those of ``hardware``, else tp × pp × cp.
@@ -767,6 +769,7 @@ def compare(
     max_num_seqs: Size | None = None,
     ubatch: Size | None = None,
     swa_full: bool = False,
+    ram: Size | None = None,
     outputs: Size | None = None,
     gpus: Size | None = None,
     tp: Size | None = None,

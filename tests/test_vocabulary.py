@@ -327,6 +327,7 @@ BASES = {
         "mistral-7b --seq 5001 --engine vllm",
         "llama-3-8b --seq 8k --batch 4 --engine llama.cpp",
         "gemma-3-1b --seq 8k --engine llama.cpp",
+        "llama-3-8b --seq 8k --dtype q4_k_m --engine llama.cpp --budget 4GB --fit offload",
         "mixtral-8x7b --seq 4k --gpus 8 --tp 4",
         "mixtral-8x7b --seq 4k --train --gpus 8",
         "gpt2 --seq 512 --batch 8 --tp 4",

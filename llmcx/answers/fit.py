@@ -15,7 +15,7 @@ from llmcx.formats import quant
 from llmcx.model.spec import ModelSpec
 from llmcx.parallel.layout import Layout, divisors
 
-FIT = ("batch", "seq", "gpus", "dtype")
+FIT = ("batch", "seq", "gpus", "dtype", "offload")
 PLAIN = ("fp32", "bf16", "int8", "int4")
 GGUF = ("fp32", "bf16", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q3_k_m", "q2_k")
 """From the most precise: what "dtype" tries; real formats, scales included, for a family whose tensors are known in them."""

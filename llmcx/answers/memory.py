@@ -89,7 +89,9 @@ class Fit:
 
 @dataclass(frozen=True, repr=False)
 class Memory(Result, brief="total_bytes gpus fits headroom_bytes", table="parts"):
-    """Bytes on one GPU, part by part, and what is left of the budget."""
+    """Bytes on one GPU, part by part, and what is left of the budget; where a model is split, ``host_bytes`` beside it in the
+    host's memory, and what is left of that.
+    """
 
     total_bytes: int
     parts: list[Part]
@@ -106,6 +108,8 @@ class Memory(Result, brief="total_bytes gpus fits headroom_bytes", table="parts"
     peak: str | None = None
     fit: Fit | None = None
     stored: quant.Weights | None = None
+    host_bytes: int | None = None
+    host_headroom_bytes: int | None = None
 
 
 def chapter_activations(spec: ModelSpec, batch: int, seq: int, act: int) -> Chapter:

@@ -146,7 +146,7 @@ def memory(
         float | None, option("Share of the memory to use. Default: 90% in inference (vllm: 92%), all in training.", reads="share")
     ] = None,
     fit: Annotated[
-        str | None, option("What to make as large as fits: batch, seq, gpus or dtype.", offers="answers.fit:FIT")
+        str | None, option("What to make as large as fits: batch, seq, gpus, dtype or offload.", offers="answers.fit:FIT")
     ] = None,
     seq: Annotated[int | None, option("Tokens of a sequence; 8k is 8192. Default: the context.", reads="length")] = None,
     batch: Annotated[int | None, option("Sequences at a time. Default: 1.", reads="count")] = None,
@@ -204,6 +204,10 @@ def memory(
         bool,
         option("llama.cpp: windowed layers keep as many cells as full ones.", "--swa-full", rare=True, needs="engine_=llama.cpp"),
     ] = False,
+    ram: Annotated[
+        int | None,
+        option("llama.cpp: bytes of the host's memory that --fit offload may use.", reads="size", rare=True, needs="fit=offload"),
+    ] = None,
     outputs: Annotated[
         int | None,
         option(
@@ -261,11 +265,20 @@ def memory(
     fixed |= {"recipe": recipe, "engine": program} | ({} if files is None else {"files": files})
     if fit is None or within.bytes is None:
         result = answers.memory(spec, **asked, **fixed, budget=within.bytes)
+    elif fit == "offload":
+        from llmcx.answers.offload import offloaded
+
+        if files is not None or train:
+            raise InputError("--fit offload is for inference with --dtype", field="fit", value=fit)
+        result, split, host = offloaded(spec, within.bytes, ram, asked, fixed)
+        notes = [*notes, _host(split.flags, host)]
     else:
         result, asked = fitted(fit, spec, within.bytes, asked, fixed)
     inputs = _inputs(spec, asked, fixed, within, named) | shape
     if textbook:
         inputs["textbook"] = True
+    if ram is not None:
+        inputs["ram"] = ram
     if weights_ is not None:
         inputs |= {"dtype": "files", "weights": weights_}
     about = (
@@ -319,6 +332,13 @@ def _inputs(spec: ModelSpec, asked: dict[str, Any], fixed: dict[str, Any], withi
     return inputs | ({} if within.bytes is None else {"utilization": within.utilization})
 
 
+def _host(flags: str, host: Any) -> str:
+    """What lies in the host's memory, in GB."""
+    kept = sum(host.kept.values())
+    cache = f" and {kept / 1e9:.2f} GB of cache" if kept else ""
+    return f"in the host's memory: {host.weights / 1e9:.2f} GB of weights{cache}; the flags: {flags}"
+
+
 def _named(spec: ModelSpec, dtype: str | None) -> str | None:
     """A format by its name, that of the release too."""
     return spec.stored.name if dtype == dtypes.RELEASED and spec.stored is not None else dtype
@@ -330,6 +350,8 @@ _ELSEWHERE = ("micro_batch", "recompute", "attention_dp")
 def _notes(spec: ModelSpec, train: bool, activations: str, recipe: Recipe, program: str) -> list[str]:
     if program == "vllm" and not train:
         return ["workspace and overhead are estimates, from starts of vLLM on H100; not counted: what the driver takes"]
+    if program == "llama.cpp" and not train:
+        return ["not counted: what the driver takes; logits lie in the host's memory, and on a GPU its inputs too"]
     if not train:
         return ["not counted: what the driver takes, fragmentation, an engine's own buffers; the workspace is an estimate"]
     loss = "" if recipe.margin else ", fragmentation (--set fragmentation=5%)"

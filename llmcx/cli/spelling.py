@@ -100,7 +100,7 @@ LIKE = {
     "--csv": ("--format", "--format csv"),
     "--markdown": ("--format", "--format markdown"),
     "--output-format": ("--format", "json, csv or markdown"),
-    "--n-gpu-layers": ("--engine", "llama.cpp; a split between GPU and CPU cannot be said yet"),
+    "--n-gpu-layers": ("--fit", "--engine llama.cpp --fit offload says how many layers fit"),
     "--num-layers-per-virtual-pipeline-stage": ("--virtual", "chunks of layers per stage: --set virtual=2"),
 }
 """Flags whose meaning is near: the option of llmcx, and what it is."""

@@ -52,8 +52,8 @@ RMS = ("phimoe",)
 UNNORMED = ("gpt_oss", "qwen2_moe", "olmoe", "llama4", "deepseek_v2", "jamba")
 """Families whose routed weights are not divided by their sum."""
 WINDOWS: dict[str, int | None] = {
-    **dict.fromkeys(("gemma2", "gemma3", "gemma3n", "gemma4", "gpt_oss", "cohere2", "olmo3", "smallthinker", "afmoe")),
-    **dict.fromkeys(("exaone4", "exaone_moe", "mimo_v2", "step3p5")),
+    **dict.fromkeys(("gemma2", "gemma3", "gemma3n", "gemma4", "gpt_oss", "cohere2", "cohere2_moe", "olmo3", "afmoe")),
+    **dict.fromkeys(("exaone4", "exaone_moe", "granite_swa", "granitemoe_swa", "laguna", "mellum", "mimo_v2_flash", "step3p5")),
     "llama4": 8192,
 }
 """Families whose windowed layers have a cache of their own, with the window where it is fixed. In others every layer keeps all:

@@ -147,7 +147,8 @@ def memory(spec: Any, inputs: dict[str, Any], result: Any, asked: Any, fixed: An
 
 def _fitted(result: Any, budget: int) -> str:
     fit = result.fit
-    what = {"batch": "largest batch", "seq": "largest context", "gpus": "fewest GPUs", "dtype": "most precise format"}[fit.what]
+    names = {"batch": "largest batch", "seq": "largest context", "gpus": "fewest GPUs", "dtype": "most precise format"}
+    what = names.get(fit.what, "most on the GPU")
     value = f"{fit.value:,}" if isinstance(fit.value, int) else fit.value
     unit = " tokens" if fit.what == "seq" else ""
     verdict = f"{what}: {value}{unit}, {_size(result.total_bytes)} of {_size(budget)}"

@@ -37,6 +37,8 @@ SETTINGS: tuple[Json, ...] = (
     {"ctx": 8192, "seqs": 4, "flash": False},
     {"ctx": 8192, "swa_full": True},
     {"ctx": 4096, "ubatch": 256, "outputs": 0},
+    {"ctx": 6000, "seqs": 3},
+    {"ctx": 3000, "seqs": 5, "ubatch": 100, "kv": "q8_0"},
 )
 """Tokens of all sequences together, of a physical batch (512), sequences (1), positions whose logits are made (one a sequence, as
 llama-server asks; 0 all, as the library does).
@@ -105,8 +107,6 @@ qwen3_next 1024/2816/8/8/2/64000 head_dim=128 linear_num_key_heads=8 linear_num_
     shared_expert_intermediate_size=384
 qwen3_5_text 1024/2816/8/8/2/64000 head_dim=128 linear_num_key_heads=8 linear_num_value_heads=16 linear_key_head_dim=128
     linear_value_head_dim=128 linear_conv_kernel_dim=4
-gemma3n_text 1024/4096/10/8/2/64000 head_dim=128 sliding_window=512 vocab_size_per_layer_input=64000 num_kv_shared_layers=5
-    activation_sparsity_pattern=null layer_types=[sliding_attention*4,full_attention,sliding_attention*4,full_attention]
 gemma4_text 1024/4096/6/8/2/64000 head_dim=128 global_head_dim=256 sliding_window=512 vocab_size_per_layer_input=64000
     num_kv_shared_layers=0 layer_types=[sliding_attention*5,full_attention]
 gemma4_text:moe 1024/4096/6/8/2/64000 head_dim=128 global_head_dim=256 sliding_window=512 hidden_size_per_layer_input=0
@@ -123,8 +123,6 @@ glm4_moe 1024/2816/4/16/4/64000 head_dim=64 n_routed_experts=16 n_shared_experts
 olmo 1024/2816/3/16/16/50304
 mpt d_model=1024 n_heads=16 n_layers=3 vocab_size=50432 expansion_ratio=4
 gpt_bigcode n_embd=1024 n_head=16 n_layer=3 n_positions=8192 vocab_size=49152 multi_query=true
-dbrx d_model=1024 n_heads=16 n_layers=3 vocab_size=64000 ffn_config={"ffn_hidden_size":1024,"moe_num_experts":8,"moe_top_k":2}
-    attn_config={"kv_n_heads":4}
 phimoe 1024/1024/3/16/4/32064 lm_head_bias=true attention_bias=true num_local_experts=8 num_experts_per_tok=2
 apertus 1024/2816/3/16/4/64000
 falcon_mamba hidden_size=1024 num_hidden_layers=4 state_size=16 conv_kernel=4 expand=2 time_step_rank=64 vocab_size=50280
