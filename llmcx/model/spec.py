@@ -250,6 +250,21 @@ class ModelSpec:
         return replace(self, encoder=encoder, decoder=decoder)
 
 
+def text_length(spec: ModelSpec, seq: int | None, beside: int) -> int:
+    """The text's tokens: ``seq`` if given, else what ``beside`` other tokens leave of the model's context.
+
+    Raises InputError as :func:`sequence_length` does, and where they leave nothing.
+    """
+    if seq is not None:
+        check_size("seq", seq)
+        return sequence_length(spec, seq + beside) - beside
+    context = sequence_length(spec, None)
+    if context <= beside:
+        problem = f"images and sounds are {beside:,} tokens, which leave nothing of the context of {context:,}; give --seq"
+        raise InputError(problem, field="seq", value=beside)
+    return context - beside
+
+
 def sequence_length(spec: ModelSpec, seq: int | None) -> int:
     """``seq`` if given, else the model's context length.
 
