@@ -26,9 +26,9 @@ class Showing:
         str | None,
         option("An image in each sequence, in pixels, beside the text: 1024x768.", metavar="WxH", group=GROUP, needs="not train"),
     ] = None
-    images: Annotated[
-        int | None, option("So many of them. Default: 1.", reads="count", group=GROUP, needs="not train,image")
-    ] = None
+    images: Annotated[int | None, option("So many of them. Default: 1.", reads="count", group=GROUP, needs="not train,image")] = (
+        None
+    )
     audio: Annotated[
         str | None,
         option("A sound in each sequence, beside the text, with its unit: 30s.", metavar="TIME", group=GROUP, needs="not train"),
@@ -80,7 +80,9 @@ class Showing:
             each = " and ".join(f"{many} of {rows} × {columns} patches" for many, rows, columns in of.seen.pictures)
             cut = f", {of.seen.tiles[0]} × {of.seen.tiles[1]} tiles" if of.seen.tiles and of.seen.tiles != (1, 1) else ""
             found.append(f"an image of {self.image} is {of.seen.tokens:,} tokens beside --seq: pictures {each}{cut}")
-            found.append(f"as its processor cuts images: {_rule(spec.sight)}; a preprocessor_config.json beside a config says otherwise")
+            found.append(
+                f"as its processor cuts images: {_rule(spec.sight)}; a preprocessor_config.json beside a config says otherwise"
+            )
         if of.heard is not None:
             windows = f"{of.heard.windows} of {of.heard.frames:,} frames"
             found.append(f"a sound of {self.audio} is {of.heard.tokens:,} tokens beside --seq: windows {windows}, padded")

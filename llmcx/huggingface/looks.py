@@ -85,7 +85,9 @@ class Prep:
             if key in ON and value is False:
                 raise self.wrong(key, value, "true")
             if key not in self.read and key not in IDLE and value not in (None, False) and not key.startswith("_"):
-                problem = f"preprocessor_config.json: {key} = {shown(value)} is not understood, and may change what an image becomes"
+                problem = (
+                    f"preprocessor_config.json: {key} = {shown(value)} is not understood, and may change what an image becomes"
+                )
                 raise InputError(problem, field=key, value=shown(value))
 
 
@@ -278,7 +280,10 @@ def llava_next(c: Config, v: Config, prep: Prep) -> Sight:
     """The sizes in image_grid_pinpoints, of the file beside or of the config."""
     edge, patch, _ = _edges(v, prep)
     prep.read.update(("image_grid_pinpoints", "aspect_ratio_setting", "patch_size"))
-    pins = prep.data.get("image_grid_pinpoints") or c.get("image_grid_pinpoints")
+    usual = [[336, 672], [672, 336], [672, 672], [1008, 336], [336, 1008]]
+    if c.model_type == "llava_onevision":
+        usual = [[384 * rows, 384 * columns] for rows in range(1, 7) for columns in range(1, 7)]
+    pins = prep.data.get("image_grid_pinpoints") or c.get("image_grid_pinpoints") or usual
     if not isinstance(pins, list) or not all(isinstance(pin, list) and len(pin) == 2 for pin in pins):
         raise c.wrong("image_grid_pinpoints", pins, "a list of pairs")
     sizes = tuple(size for pin in pins for size in pin)
@@ -306,7 +311,7 @@ def lfm2(c: Config, v: Config, prep: Prep) -> Sight:
     tolerance = prep.data.get("max_pixels_tolerance") or c.data.get("max_pixels_tolerance") or 2.0
     prep.read.add("max_pixels_tolerance")
     return rules.Overview(
-        stated("encoder_patch_size", 16),
+        stated("encoder_patch_size", side(v, "patch_size")),
         stated("downsample_factor", 2),
         stated("tile_size", 512),
         stated("max_image_tokens", 256),

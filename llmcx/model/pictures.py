@@ -112,11 +112,15 @@ class Longest(NamedTuple):
     type: Literal["longest"] = "longest"
 
     def see(self, width: int, height: int) -> Seen:
-        """A larger image is made smaller, never the other way round."""
+        """A larger image is made smaller, never the other way round. Raises InputError for one so thin that nothing is left."""
         unit = self.patch * (self.merge if self.whole else 1)
         ratio = max(height / self.edge, width / self.edge)
         if ratio > 1:
-            width, height = (max(1, floor(side / ratio)) for side in (width, height))
+            small = floor(width / ratio), floor(height / ratio)
+            if not min(small):
+                problem = f"an image of {width} × {height} pixels has no pixel across when it is {self.edge} long"
+                raise InputError(problem, field="image", value=f"{width}x{height}")
+            width, height = small
         rows, columns = (-(-side // unit) * unit // self.patch for side in (height, width))
         high, wide = rows // self.merge, columns // self.merge
         return Seen(((1, rows, columns),), high * (wide + self.breaks))
@@ -244,7 +248,9 @@ class Split(NamedTuple):
             wide += wide % 2
         high, wide = max(high, 1), max(wide, 1)
         if max(wide, high) > limit:
-            wide, high = (limit, max(1, int(limit / (wide / high)))) if wide >= high else (max(1, int(limit * wide / high)), limit)
+            wide, high = (
+                (limit, max(1, int(limit / (wide / high)))) if wide >= high else (max(1, int(limit * wide / high)), limit)
+            )
         shape, unit = wide / high, self.side
         if wide >= high:
             wide = ceil(wide / unit) * unit
@@ -274,7 +280,7 @@ class Resolutions(NamedTuple):
 
     def see(self, width: int, height: int) -> Seen:
         """What is seen is all squares, padding too."""
-        best, kept, waste = (self.side, self.side), 0, 0
+        best, kept, waste = (self.side, self.side), 0, float("inf")
         for high, wide in zip(self.sizes[::2], self.sizes[1::2], strict=True):
             scale = min(wide / width, high / height)
             used = min(int(width * scale) * int(height * scale), width * height)
@@ -443,5 +449,3 @@ def _numbers(rule: Sight | Hearing) -> Iterator[tuple[str, int]]:
         for each in value if isinstance(value, tuple) else (value,):
             if isinstance(each, (int, float)) and not isinstance(each, bool):
                 yield name, each  # type: ignore[misc]
-
-

@@ -99,7 +99,9 @@ def flops(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
     unit = {"macs": "MAC", "leading-order": "op"}.get(inputs["convention"], "FLOP")
     pairs = "the pairs a mask leaves" if inputs["causal"] else "all pairs"
     again = "full recomputation" if inputs["recompute"] == "full" else ""
-    asked = _line(_title(spec), f"{inputs['batch']:,} × {inputs['seq']:,}{_beside(inputs)} tokens", inputs["convention"], pairs, again)
+    asked = _line(
+        _title(spec), f"{inputs['batch']:,} × {inputs['seq']:,}{_beside(inputs)} tokens", inputs["convention"], pairs, again
+    )
     train, forward = result.train.total, result.forward.total
     tokens = inputs["batch"] * inputs.get("tokens", inputs["seq"])
     verdict = f"forward {format.flops(forward)}{unit}, {format.flops(round(forward / tokens))}{unit} a token; "
