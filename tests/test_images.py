@@ -1,4 +1,4 @@
-"""Images and sounds become as many tokens, in as many pictures, as transformers' own processors make of them (oracle/images.json)."""
+"""Images and sounds become as many tokens, in as many pictures, as transformers' own processors make of them."""
 
 from __future__ import annotations
 

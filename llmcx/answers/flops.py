@@ -184,8 +184,7 @@ def flops(
     layers, as full gradient checkpointing does. ``context`` is the number of tokens that the decode step attends to,
     its own included. ``convention``: "flops" (2 per multiply-add), "macs" (1), "eager" (2, and every
     expert where transformers' own code multiplies all of them), or "leading-order" (the chapter's). ``images`` of ``grid``
-    patches (rows and columns) stand in each sequence, their tokens among the ``seq``; the tokens of what is ``shown`` are added to
-    it.
+    patches (rows and columns) stand in each sequence, their tokens among the ``seq``; those of what is ``shown`` are added to it.
     """
     seq = text_length(spec, seq, shown.tokens) + shown.tokens
     check_size("batch", batch)

@@ -19,9 +19,9 @@ from llmcx.model import cores, extras
 from llmcx.model import spec as parts
 from llmcx.model.extras import EXTRAS
 from llmcx.model.mixers import MIXERS, Mixer, mixer_class
-from llmcx.model.spec import Layers, ModelSpec, runs_of
 from llmcx.model.pictures import HEARINGS, SIGHTS
 from llmcx.model.pictures import check as check_rule
+from llmcx.model.spec import Layers, ModelSpec, runs_of
 from llmcx.model.storage import Storage, StorageGroup, StorageType
 from llmcx.model.tower import PIECES, Tower
 

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from llmcx.answers import flops as answers
 from llmcx.answers import growth as growing
-from llmcx.cli.showing import Showing
 from llmcx.cli.options import Models, command, describe, explaining, heading, option, single
+from llmcx.cli.showing import Showing
 from llmcx.errors import InputError, unknown_name
 from llmcx.model.spec import ModelSpec, text_length
 from llmcx.report.render import Item
@@ -54,7 +54,7 @@ def flops(
         raise InputError(problem, field="source_seq", value=source_seq)
     beside = showing.of(spec)
     n, again = text_length(spec, seq, beside.tokens), recompute == "full"
-    if beside.tokens and convention == "leading-order":
+    if showing.given and convention == "leading-order":
         problem = "--convention leading-order knows the layers of text alone; leave out --image and --audio"
         raise InputError(problem, field="convention", value=convention)
     result = answers.flops(

@@ -231,8 +231,8 @@ def memory(
             raise InputError("--weights says what the weights weigh, and so does --dtype; give one", field="dtype", value=dtype)
         files, models = of_files(weights_), beside(models, weights_)
     spec, shape, notes = models.load()
-    beside = showing.of(spec)
-    n, size = text_length(spec, seq, beside.tokens), training.micro_batch or (1 if batch is None else batch)
+    seen = showing.of(spec)
+    n, size = text_length(spec, seq, seen.tokens), training.micro_batch or (1 if batch is None else batch)
     weights = dtypes.default(spec) if dtype is None else dtype
     layout = parallel.layout(None if fit == "gpus" and parallel.gpus is None else within.number, train)
     base = weights if dtype is not None or weights == dtypes.RELEASED else None
@@ -242,24 +242,24 @@ def memory(
     asked: dict[str, Any] = {"batch": size, "seq": n, "dtype": weights, "layout": layout}
     fixed: dict[str, Any] = {"train": train, "kv_dtype": cache, "activations": training.activations}
     fixed |= {"recipe": recipe, "engine": program} | ({} if files is None else {"files": files})
-    fixed |= {"shown": beside} if beside.tokens else {}
+    fixed |= {"shown": seen} if showing.given else {}
     if fit is None or within.bytes is None:
         result = answers.memory(spec, **asked, **fixed, budget=within.bytes)
     else:
         result, asked = fitted(fit, spec, within.bytes, asked, fixed)
-    inputs = _inputs(spec, asked, fixed, within, named) | showing.inputs(beside, asked["seq"]) | shape
+    inputs = _inputs(spec, asked, fixed, within, named) | showing.inputs(seen, asked["seq"]) | shape
     if textbook:
         inputs["textbook"] = True
     if weights_ is not None:
         inputs |= {"dtype": "files", "weights": weights_}
     about = (
-        showing.notes(spec, beside)
+        showing.notes(spec, seen)
         + stored_notes(spec, dtype)
         + _notes(spec, train, training.activations, recipe, program.name)
         + uneven(spec, asked["layout"])
     )
     about += [*result.stored.notes] if result.stored is not None else []
-    lines = explaining("memory", spec, asked["batch"], asked["seq"] + beside.tokens, train, cache, result)
+    lines = explaining("memory", spec, asked["batch"], asked["seq"] + seen.tokens, train, cache, result)
     head = heading("memory", spec, inputs, result, asked, fixed, within)
     return Item(describe(spec), inputs, result, about + notes, lines, head=head)
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from llmcx.cli.options import option
 from llmcx.errors import InputError, shown
-from llmcx.model.pictures import NOTHING, RATE, Heard, Seen, Shown
+from llmcx.model.pictures import NOTHING, RATE, Heard, Seen, Shown, look
 from llmcx.model.spec import ModelSpec
 
 GROUP = "Images and sounds"
@@ -34,26 +34,31 @@ class Showing:
         option("A sound in each sequence, beside the text, with its unit: 30s.", metavar="TIME", group=GROUP, needs="not train"),
     ] = None
 
+    @property
+    def given(self) -> bool:
+        """Whether anything is shown."""
+        return self.image is not None or self.audio is not None
+
     def of(self, spec: ModelSpec) -> Shown:
         """What these are to a model. Raises InputError where it does not see or hear, or how is not known."""
-        if self.image is None and self.audio is None:
+        if not self.given:
             return NOTHING
         if spec.encoder and spec.decoder:
             flag = "image" if self.image is not None else "audio"
             problem = f"--{flag} is for a model that reads images or sounds among its text, and {spec.name} is an encoder-decoder"
             raise InputError(problem, field=flag)
-        seen = None if self.image is None else self._seen(spec, self.image)
         many = 1 if self.images is None else self.images
         if not 1 <= many <= _COUNT:
             allowed = f"between 1 and {_COUNT:,}"
             raise InputError(f"--images is {shown(many)}, but must be {allowed}", field="images", value=many, allowed=allowed)
+        seen = None if self.image is None else self._seen(spec, self.image, many)
         return Shown(many if seen is not None else 0, seen, None if self.audio is None else self._heard(spec, self.audio))
 
-    def _seen(self, spec: ModelSpec, text: str) -> Seen:
+    def _seen(self, spec: ModelSpec, text: str, many: int) -> Seen:
         width, height = _pixels(text)
         if spec.sight is None:
             raise _without(spec, "image", "sees", "vision_config", "cuts an image into patches")
-        return spec.sight.see(width, height)
+        return look(spec.sight, width, height, many)
 
     def _heard(self, spec: ModelSpec, text: str) -> Heard:
         samples = _samples(text)

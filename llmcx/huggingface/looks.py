@@ -1,5 +1,6 @@
-"""How a family's processor cuts an image or a sound: the rules of :mod:`llmcx.model.pictures`, with the sizes of the model's parts,
-of a preprocessor_config.json where the release has one beside its config.json, and else of the processor's class in transformers.
+"""How a family's processor cuts an image or a sound: the rules of :mod:`llmcx.model.pictures`, with the sizes of the model's
+parts, of a preprocessor_config.json where the release has one beside its config.json, and else of the processor's class in
+transformers.
 """
 
 from __future__ import annotations
@@ -289,13 +290,13 @@ def llava_next(c: Config, v: Config, prep: Prep) -> Sight:
     sizes = tuple(size for pin in pins for size in pin)
     if any(isinstance(size, bool) or not isinstance(size, int) or size % edge for size in sizes):
         raise c.wrong("image_grid_pinpoints", pins, f"pairs of multiples of {edge}, the side of a tile")
-    most = None
+    most, alone = None, c.model_type == "llava_onevision"
     if c.model_type == "llava_onevision":
         said = c.text("vision_aspect_ratio") if c.has("vision_aspect_ratio") else "anyres_max_9"
         if not said.startswith("anyres_max_") or not said[11:].isdecimal():
             raise c.wrong("vision_aspect_ratio", said, "anyres_max_N")
         most = int(said[11:])
-    return rules.Resolutions(edge, patch, sizes, most, _class_token(c, v))
+    return rules.Resolutions(edge, patch, sizes, most, _class_token(c, v), alone)
 
 
 @looks("lfm2_vl")

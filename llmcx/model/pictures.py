@@ -1,7 +1,7 @@
 """What an image of so many pixels becomes, and a sound of so many seconds: the pictures or windows that a tower is fed, and the
 tokens that stand for them in the text.
 
-A family has one rule for each, plain data that its reader sets on the model; the sizes in it are those of the release's processor.
+A family has one rule for each, plain data that its reader sets on the model; its sizes are those of the release's processor.
 Rounding follows the processors of transformers 5.23 (models/*/image_processing_*.py), floating point included, so that the counts
 agree at every size.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import ceil, floor, sqrt
-from typing import Literal, NamedTuple, Union
+from typing import Any, Literal, NamedTuple, Union
 
 from llmcx.errors import InputError
 
@@ -55,8 +55,8 @@ class Square(NamedTuple):
 
 
 class Multiples(NamedTuple):
-    """Both sides rounded to multiples of ``merge`` patches, the shape kept, so that the pixels stay between ``least`` and ``most``;
-    of ``frames`` images, which are counted together (GLM). A side below one multiple is first made as long as one: both sides
+    """Both sides rounded to multiples of ``merge`` patches, the shape kept, with between ``least`` and ``most`` pixels, those of
+    ``frames`` images counted together (GLM). A side below one multiple is first made as long as one: both sides
     ``scaled`` down to whole pixels, or each ``rounded`` (Qwen-VL: Wang et al. 2024, arXiv:2409.12191, sec. 2.1).
     """
 
@@ -88,7 +88,7 @@ class Multiples(NamedTuple):
 
 
 def resized(width: int, height: int, unit: int, least: int, most: int, frames: int = 1, floored: int = 0) -> Size:
-    """Both sides as multiples of ``unit``, at least ``floored``, the pixels of ``frames`` images between ``least`` and ``most``."""
+    """Both sides as multiples of ``unit``, at least ``floored``, ``frames`` of them with ``least`` to ``most`` pixels in all."""
     wide, high = (max(floored, round(side / unit) * unit) for side in (width, height))
     if frames * wide * high > most:
         by = sqrt(frames * height * width / most)
@@ -158,7 +158,7 @@ class Filled(NamedTuple):
         """A thin image has one token across, and no more along it than there are."""
         unit, pixels = self.pool * self.patch, self.tokens * self.pool**2 * self.patch**2
         by = sqrt(pixels / (height * width))
-        high, wide = int(floor(by * height / unit)), int(floor(by * width / unit))
+        high, wide = floor(by * height / unit), floor(by * width / unit)
         if not high:
             high, wide = 1, min(width // height, self.tokens)
         elif not wide:
@@ -223,8 +223,8 @@ def tightest(width: int, height: int, side: int, most: int) -> Size:
 
 
 class Split(NamedTuple):
-    """The longest side made ``edge`` pixels, both rounded up to multiples of ``side``, cut into squares of it, and the whole as one
-    more; each square stands as ``tokens`` and two marks, a mark ends each row (Idefics 3: Laurençon et al. 2024,
+    """The longest side made ``edge`` pixels, both rounded up to multiples of ``side``, cut into squares of it, and the whole as
+    one more; each square stands as ``tokens`` and two marks, a mark ends each row (Idefics 3: Laurençon et al. 2024,
     arXiv:2408.12637, sec. 2.1).
     """
 
@@ -266,9 +266,10 @@ class Split(NamedTuple):
 
 
 class Resolutions(NamedTuple):
-    """One of the ``sizes`` in pixels (height, width, height, width, ...), the one that keeps most of the image, cut into squares of
-    ``side`` pixels, and the whole as one more. Tokens that are padding are left out, one ends each row, and no more than ``most``
-    squares of them stay (LLaVA-NeXT; LLaVA-OneVision: Li et al. 2024, arXiv:2408.03326, sec. 3.2). ``added``: a class token kept.
+    """One of the ``sizes`` in pixels (height, width, height, width, ...), that which keeps most of the image, cut into squares
+    of ``side`` pixels, and the whole as one more. Tokens that are padding are left out, one ends each row, and no more than
+    ``most`` squares of them stay (LLaVA-NeXT; LLaVA-OneVision: Li et al. 2024, arXiv:2408.03326, sec. 3.2). ``added``: a class
+    token kept. ``alone``: an image among several is not cut.
     """
 
     side: int
@@ -276,6 +277,7 @@ class Resolutions(NamedTuple):
     sizes: tuple[int, ...]
     most: int | None = None
     added: int = 0
+    alone: bool = False
     type: Literal["resolutions"] = "resolutions"
 
     def see(self, width: int, height: int) -> Seen:
@@ -300,7 +302,7 @@ class Resolutions(NamedTuple):
 
 
 class Overview(NamedTuple):
-    """Up to ``tokens`` (and no fewer than ``fewest``) of ``merge`` by ``merge`` patches; an image of more than ``tolerance`` times
+    """Up to ``tokens`` (and no fewer than ``fewest``) of ``merge`` by ``merge`` patches; an image of over ``tolerance`` times
     their pixels is cut into ``least`` to ``most`` squares of ``side`` pixels, with a mark each, beside that smaller view of the
     whole (LFM2-VL).
     """
@@ -347,6 +349,14 @@ class Unknown(NamedTuple):
         raise InputError(f"what an image becomes is not known: {self.why}", field="image")
 
 
+def look(rule: Sight, width: int, height: int, images: int = 1) -> Seen:
+    """What an image becomes, one of so many. Raises InputError for a size that the processor refuses."""
+    if images > 1 and isinstance(rule, Resolutions) and rule.alone:
+        edge = rule.side // rule.patch
+        return Seen(((1, edge, edge),), edge**2 + 1, (1, 1))
+    return rule.see(width, height)
+
+
 Sight = Union[Unknown, Square, Multiples, Longest, Fitted, Filled, Tiles, Split, Resolutions, Overview]
 SIGHTS = {
     "unknown": Unknown,
@@ -366,8 +376,8 @@ SIGHTS = {
 
 
 class Windows(NamedTuple):
-    """A spectrum of 100 frames a second in windows of ``seconds``, the last one padded; at most ``most`` seconds. Two frames make a
-    step, of which ``steps`` make a token: of all windows, where ``padded``, else of the frames that are heard (Whisper's kin:
+    """A spectrum of 100 frames a second in windows of ``seconds``, the last one padded; at most ``most`` seconds. Two frames make
+    a step, of which ``steps`` make a token: of all windows, where ``padded``, else of the frames that are heard (Whisper's kin:
     Radford et al. 2022, arXiv:2212.04356, sec. 2.2).
     """
 
@@ -410,9 +420,9 @@ class Shown(NamedTuple):
         found = self.images * self.seen.tokens if self.seen is not None else 0
         return found + (self.heard.tokens if self.heard is not None else 0)
 
-    def fed(self) -> dict[str, object]:
+    def fed(self) -> dict[str, Any]:
         """What a run's towers are given, by the names of :class:`~llmcx.model.run.Run`."""
-        out: dict[str, object] = {}
+        out: dict[str, Any] = {}
         if self.seen is not None:
             (first, rows, columns), *more = self.seen.pictures
             out |= {"images": self.images * first, "grid": (rows, columns)}

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 import transformers
-from transformers import SiglipImageProcessor, WhisperFeatureExtractor
+from transformers import WhisperFeatureExtractor
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 Json = dict[str, Any]
@@ -142,8 +142,6 @@ FAMILIES: dict[str, tuple[str, Json, Json]] = {
 
 class Marks:
     """A tokenizer that has a token for each mark, and one for blank lines."""
-
-    init_kwargs: Json = {}
 
     def __getattr__(self, name: str) -> Any:
         if name.endswith("_id"):
@@ -275,7 +273,7 @@ def heard(name: str) -> Json:
     module = import_module(f"transformers.models.{name}.processing_{name}")
     kind = next(value for key, value in vars(module).items() if key.endswith("Processor") and value.__module__ == module.__name__)
     made = kind.__new__(kind)
-    made.feature_extractor = features = WhisperFeatureExtractor(feature_size=128)
+    made.feature_extractor = WhisperFeatureExtractor(feature_size=128)
     made.audio_token, made.tokenizer = "<a>", Marks()
     made.max_audio_len = {"audioflamingo3": 600, "glmasr": 655}.get(name, 30)
     cases = []
