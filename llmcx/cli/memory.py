@@ -253,7 +253,7 @@ def memory(
     if weights_ is not None:
         inputs |= {"dtype": "files", "weights": weights_}
     about = (
-        showing.notes(spec, seen)
+        showing.notes(spec, seen, program.name)
         + stored_notes(spec, dtype)
         + _notes(spec, train, training.activations, recipe, program.name)
         + uneven(spec, asked["layout"])

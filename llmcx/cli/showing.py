@@ -78,8 +78,8 @@ class Showing:
             out["audio_windows"] = [of.heard.windows, of.heard.frames]
         return out | ({"tokens": text + of.tokens} if out else {})
 
-    def notes(self, spec: ModelSpec, of: Shown) -> list[str]:
-        """In words."""
+    def notes(self, spec: ModelSpec, of: Shown, engine: str = "") -> list[str]:
+        """In words; of an ``engine``, where it has one."""
         found = []
         if of.seen is not None:
             each = " and ".join(f"{many} of {rows} × {columns} patches" for many, rows, columns in of.seen.pictures)
@@ -90,7 +90,9 @@ class Showing:
             )
         if of.heard is not None:
             windows = f"{of.heard.windows} of {of.heard.frames:,} frames"
-            found.append(f"a sound of {self.audio} is {of.heard.tokens:,} tokens beside --seq: windows {windows}, padded")
+            found.append(f"a sound of {self.audio} is {of.heard.tokens:,} tokens beside --seq: windows {windows}, the last one padded")
+        if found and engine == "vllm":
+            found.append("the workspace of vllm is that of text: what its towers take when it starts is not known here")
         return found
 
 
