@@ -390,7 +390,7 @@ class Windows(NamedTuple):
     def hear(self, samples: int) -> Heard:
         """``samples`` of 16,000 a second. Raises InputError for a sound that the processor would cut off."""
         if self.most is not None and samples > self.most * RATE:
-            problem = f"the sound lasts {samples / RATE:g} s, but the model's processor keeps {self.most} s"
+            problem = f"the audio lasts {samples / RATE:g} s, but the model's processor keeps {self.most} s"
             raise InputError(problem, field="audio", value=f"{samples / RATE:g}s", allowed=f"at most {self.most}s")
         windows, frames = max(1, -(-samples // (self.seconds * RATE))), self.seconds * 100
         heard = windows * frames if self.padded else -(-samples // 160)
