@@ -60,6 +60,16 @@ def test_sounds(family: dict[str, Any]) -> None:
         assert (samples, heard.tokens, [heard.windows, heard.frames]) == (samples, case["tokens"], case["windows"])
 
 
+@pytest.mark.parametrize("family", [pytest.param(each, id=each["family"]) for each in GOLDEN["runs"]])
+def test_flops_of_sounds(family: dict[str, Any]) -> None:
+    """The forward FLOPs that FlopCounterMode counted of tiny runs on text and a sound."""
+    spec, [case] = read(family), family["cases"]
+    assert spec.hearing is not None
+    shown = Shown(heard=spec.hearing.hear(int(case["seconds"] * 16000)))
+    assert shown.tokens == case["tokens"]
+    assert flops(spec, 1, case["seq"], convention="eager", shown=shown).forward.total == case["forward"]
+
+
 TINY = [case for case in RUNS if "images" in case]
 
 

@@ -90,7 +90,9 @@ class Showing:
             )
         if of.heard is not None:
             windows = f"{of.heard.windows} of {of.heard.frames:,} frames"
-            found.append(f"a sound of {self.audio} is {of.heard.tokens:,} tokens beside --seq: windows {windows}, the last one padded")
+            found.append(
+                f"a sound of {self.audio} is {of.heard.tokens:,} tokens beside --seq: windows {windows}, the last one padded"
+            )
         if found and engine == "vllm":
             found.append("the workspace of vllm is that of text: what its towers take when it starts is not known here")
         return found

@@ -329,7 +329,6 @@ def lfm2(c: Config, v: Config, prep: Prep) -> Sight:
 
 HEARS: dict[str, Hearing] = {
     "qwen2_audio": rules.Windows(2, most=30),
-    "voxtral": rules.Windows(4, padded=True),
     "audioflamingo3": rules.Windows(2, most=600),
     "glmasr": rules.Windows(4, most=655),
 }
@@ -338,4 +337,7 @@ HEARS: dict[str, Hearing] = {
 
 def hearing_of(c: Config) -> Hearing | None:
     """How a multimodal file's model listens; None where that is not known."""
+    if c.model_type == "voxtral":  # whose projector lays as many steps side by side as its feed-forward is wide
+        part = next(part for part in c.parts if part.source.endswith("audio_config"))
+        return rules.Windows(max(1, part.size("intermediate_size") // part.size("hidden_size")), padded=True)
     return HEARS.get(c.model_type)

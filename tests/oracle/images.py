@@ -2,7 +2,8 @@
 
     python tests/oracle/images.py
 
-Processors are built from their classes, with no file of any release: an image processor cuts a random image, and the text's
+It takes pillow and torchvision beside what the other scripts take. Processors are built from their classes, with no file of any
+release: an image processor cuts a random image, and the text's
 processor counts the tokens, on a tokenizer that knows one token for each mark.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections import Counter
 from importlib import import_module
 from pathlib import Path
@@ -295,13 +297,45 @@ def heard(name: str) -> Json:
     return {"family": name, "config": {"model_type": name}, "cases": cases}
 
 
+HEARD = {"qwen2_audio": 182, "voxtral": 750, "audioflamingo3": 182, "glmasr": 91}
+"""Tokens of 7.3 s in the tiny models; Voxtral's lays two steps side by side, of 30 s."""
+
+
+def run(name: str) -> Json:
+    """The forward FLOPs of a tiny model on 8 tokens of text and 7.3 s of sound."""
+    sys.path.insert(0, str(Path(__file__).resolve().parent))
+    import measure
+
+    golden = json.loads((Path(__file__).resolve().parent / "golden.json").read_text(encoding="utf-8"))
+    config = next(case["config"] for case in golden["cases"] if case["id"] == f"{name}/tiny")
+    key = "max_position_embeddings" if name == "glmasr" else "max_source_positions"
+    audio = {key: value for key, value in config["audio_config"].items() if key != "max_source_positions"} | {key: 1500}
+    config = {**config, "audio_config": audio}
+    model, tokens = measure.build(config, "cpu"), HEARD[name]
+    for said in ("audio_token_id", "audio_token_index"):
+        if hasattr(model.config, said):
+            setattr(model.config, said, 3)
+    ids = torch.randint(4, 90, (1, 8 + tokens))
+    ids[:, 2 : 2 + tokens] = 3
+    mask = torch.zeros(1, 3000, dtype=torch.long)
+    mask[:, :730] = 1
+    given = {"input_ids": ids, "input_features": torch.randn(1, model.config.audio_config.num_mel_bins, 3000), "use_cache": False}
+    if name == "qwen2_audio":
+        given |= {"feature_attention_mask": mask, "attention_mask": torch.ones_like(ids)}
+    elif name != "voxtral":
+        given["input_features_mask"] = mask
+    forward = sum(measure.count(lambda: model(**given)).values())
+    return {"family": name, "config": config, "cases": [{"seconds": 7.3, "seq": 8, "tokens": tokens, "forward": forward}]}
+
+
 def main() -> None:
     torch.manual_seed(0)
     out = {"transformers": transformers.__version__, "images": [seen(label) for label in FAMILIES]}
     out["sounds"] = [heard(name) for name in ("qwen2_audio", "voxtral", "audioflamingo3", "glmasr")]
+    out["runs"] = [run(name) for name in HEARD]
     path = Path(__file__).with_suffix(".json")
     lines = ["{", f' "transformers": "{transformers.__version__}",']
-    for what in ("images", "sounds"):
+    for what in ("images", "sounds", "runs"):
         lines.append(f' "{what}": [')
         for family in out[what]:
             head = {key: value for key, value in family.items() if key != "cases"}
@@ -309,7 +343,7 @@ def main() -> None:
             lines.append(
                 f"  {json.dumps(head)[:-1]},\n   " + f'"cases": [\n    {cases}]' + ("}," if family is not out[what][-1] else "}")
             )
-        lines.append(" ]," if what == "images" else " ]")
+        lines.append(" ]" if what == "runs" else " ],")
     path.write_text("\n".join([*lines, "}"]) + "\n", encoding="utf-8")
 
 
