@@ -215,7 +215,7 @@ def flops(
     causal: Count only the scores a mask or window leaves. Needs ``convention`` flops|macs|eager.
     recompute: none, or full: training does the layers' forward again.
     convention: flops (2 per multiply-add), macs (1), eager (as transformers' code runs), leading-order (no constants).
-    image: An image in each sequence, in pixels, beside the text: 1024x768.
+    image: An image in each sequence, beside the text: 1024x768.
     images: So many of them. Default: 1. Needs ``image``.
     audio: A sound in each sequence, beside the text, with its unit: 30s.
 
@@ -341,7 +341,7 @@ def memory(
     loss_chunk: Tokens whose logits a chunked loss has at a time. Needs ``train``.
     fragmentation: Assumed loss to fragmentation, as a share: 5%. Needs ``train``.
     activations: autograd (op by op) or textbook (L·b·n·d + L·b·H·n²). Default: autograd. Needs ``train``.
-    image: An image in each sequence, in pixels, beside the text: 1024x768. Not with ``train``.
+    image: An image in each sequence, beside the text: 1024x768. Not with ``train``.
     images: So many of them. Default: 1. Needs ``image``. Not with ``train``.
     audio: A sound in each sequence, beside the text, with its unit: 30s. Not with ``train``.
 

@@ -73,7 +73,7 @@ class Training:
         option(
             "sdpa, flash (windows need no mask) or eager (scores kept).",
             offers="engines.recipe:ATTENTION",
-            group="Less common",
+            rare=True,
             needs="train",
         ),
     ] = "sdpa"

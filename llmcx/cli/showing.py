@@ -10,7 +10,6 @@ from llmcx.errors import InputError, shown
 from llmcx.model.pictures import NOTHING, RATE, Heard, Seen, Shown, look
 from llmcx.model.spec import ModelSpec
 
-GROUP = "Images and sounds"
 _SIZE = re.compile(r"(\d{1,6})\s*[xX×]\s*(\d{1,6})", re.ASCII)
 _TIME = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s*(ms|s|min|m|h)", re.ASCII)
 _SECONDS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "min": Decimal(60), "h": Decimal(3600)}
@@ -24,14 +23,14 @@ class Showing:
 
     image: Annotated[
         str | None,
-        option("An image in each sequence, in pixels, beside the text: 1024x768.", metavar="WxH", group=GROUP, needs="not train"),
+        option("An image in each sequence, beside the text: 1024x768.", metavar="WxH", group="Images", needs="not train"),
     ] = None
-    images: Annotated[int | None, option("So many of them. Default: 1.", reads="count", group=GROUP, needs="not train,image")] = (
+    images: Annotated[int | None, option("So many of them. Default: 1.", reads="count", rare=True, needs="not train,image")] = (
         None
     )
     audio: Annotated[
         str | None,
-        option("A sound in each sequence, beside the text, with its unit: 30s.", metavar="TIME", group=GROUP, needs="not train"),
+        option("A sound in each sequence, beside the text, with its unit: 30s.", metavar="TIME", rare=True, needs="not train"),
     ] = None
 
     @property
