@@ -179,6 +179,9 @@ def flops(
     causal: bool = False,
     recompute: str = "none",
     convention: str = "flops",
+    image: str | None = None,
+    images: Size | None = None,
+    audio: str | None = None,
     preset: str | None = None,
     config: Text | None = None,
     hf: str | None = None,
@@ -213,6 +216,9 @@ def flops(
     causal: Count only the scores a mask or window leaves. Needs ``convention`` flops|macs|eager.
     recompute: none, or full: training does the layers' forward again.
     convention: flops (2 per multiply-add), macs (1), eager (as transformers' code runs), leading-order (no constants).
+    image: An image in each sequence, beside the text: 1024x768.
+    images: So many of them. Default: 1. Needs ``image``.
+    audio: A sound in each sequence, beside the text, with its unit: 30s.
 
     The others name the model in another way, or change its shape: see :func:`params`.
 
@@ -267,6 +273,9 @@ def memory(
     loss_chunk: Size | None = None,
     fragmentation: Share | None = None,
     activations: str | None = None,
+    image: str | None = None,
+    images: Size | None = None,
+    audio: str | None = None,
     preset: str | None = None,
     config: Text | None = None,
     hf: str | None = None,
@@ -341,6 +350,9 @@ def memory(
     loss_chunk: Tokens whose logits a chunked loss has at a time. Needs ``train``.
     fragmentation: Assumed loss to fragmentation, as a share: 5%. Needs ``train``.
     activations: autograd (op by op) or textbook (L·b·n·d + L·b·H·n²). Default: autograd. Needs ``train``.
+    image: An image in each sequence, beside the text: 1024x768. Not with ``train``.
+    images: So many of them. Default: 1. Needs ``image``. Not with ``train``.
+    audio: A sound in each sequence, beside the text, with its unit: 30s. Not with ``train``.
 
     The others name the model in another way, or change its shape: see :func:`params`.
 
@@ -757,6 +769,9 @@ def compare(
     causal: bool = False,
     recompute: str | None = None,
     convention: str | None = None,
+    image: str | None = None,
+    images: Size | None = None,
+    audio: str | None = None,
     train: bool = False,
     hardware: Text | None = None,
     budget: Size | None = None,

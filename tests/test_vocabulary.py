@@ -307,6 +307,8 @@ def test_names_of_models(name: str) -> None:
 # --- every option counts ------------------------------------------------------------------------------------------------
 
 EXPERTS = "llama-3-8b --experts 4 --top-k 2"
+SENSES = [f"{ROOT / 'tests' / 'oracle' / name}.json --seq 64 {more}" for name, more in (("sees", "--image 64x64"), ("hears", ""))]
+"""Tiny models that see and that hear."""
 BASES = {
     "params": ["gpt2", "llama-3-8b", "--layers 2 --d-model 64 --vocab 100", "mixtral-8x7b", EXPERTS],
     "flops": [
@@ -316,6 +318,7 @@ BASES = {
         "mixtral-8x7b --seq 64",
         "llama-3-8b --seq 64",
         EXPERTS,
+        *SENSES,
     ],
     "memory": [
         "llama-3-8b --seq 4k --hardware h100",
@@ -333,6 +336,7 @@ BASES = {
         "gpt2 --seq 512 --batch 8 --tp 4",
         "llama-3-8b --seq 4k --train --pp 2 --set micro_batches=1",
         f"{EXPERTS} --seq 512",
+        *SENSES,
     ],
     "attention-compare": ["llama-3-8b --seq 4k", "llama-3-8b --seq 4k --hardware h100", f"{EXPERTS} --seq 4k"],
     "moe": [
@@ -384,6 +388,7 @@ VALUES = {
 WORDS = {
     "--hardware": ["a100"], "--engine": ["vllm", "fsdp"], "--fit": ["seq"], "--efficiency": ["memory=0.5"], "--law": ["kaplan"],
     "--variant": ["flash"], "--attention": ["mqa"], "--lora-targets": ["q"], "--with": ["params"], "--measure": ["memory"],
+    "--image": ["640x480"], "--audio": ["10s"],
 }  # fmt: skip
 ELSEWHERE = {
     "model",

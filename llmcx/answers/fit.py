@@ -110,7 +110,8 @@ def fitted(
 
     value: Any
     if what in ("batch", "seq"):
-        limit = context_limit(spec) if what == "seq" else 2**40
+        beside = fixed["shown"].tokens if "shown" in fixed else 0
+        limit = max(1, context_limit(spec) - beside) if what == "seq" else 2**40
         value, result, answer = most(price, budget, limit, what)
     elif what == "dtype":
         if train:

@@ -13,8 +13,9 @@ from llmcx.costs.flops import backward_fold, elementwise, fold
 from llmcx.costs.leading_order import leading_order
 from llmcx.errors import InputError
 from llmcx.model.lower import Run, lower
+from llmcx.model.pictures import NOTHING, Shown
 from llmcx.model.run import step_at
-from llmcx.model.spec import ModelSpec, check_size, sequence_length
+from llmcx.model.spec import ModelSpec, check_size, text_length
 from llmcx.ops.fold import Fold
 from llmcx.ops.op import Op, in_layers
 
@@ -175,6 +176,7 @@ def flops(
     convention: str = "flops",
     images: int = 0,
     grid: tuple[int, int] = (0, 0),
+    shown: Shown = NOTHING,
 ) -> Flops:
     """Count a pass of ``batch`` sequences of ``seq`` tokens (default: the model's context).
 
@@ -182,9 +184,9 @@ def flops(
     layers, as full gradient checkpointing does. ``context`` is the number of tokens that the decode step attends to,
     its own included. ``convention``: "flops" (2 per multiply-add), "macs" (1), "eager" (2, and every
     expert where transformers' own code multiplies all of them), or "leading-order" (the chapter's). ``images`` of ``grid``
-    patches (rows and columns) stand in each sequence, their tokens among the ``seq``.
+    patches (rows and columns) stand in each sequence, their tokens among the ``seq``; those of what is ``shown`` are added to it.
     """
-    seq = sequence_length(spec, seq)
+    seq = text_length(spec, seq, shown.tokens) + shown.tokens
     check_size("batch", batch)
     check_size("source_seq", source)
     context = seq if context is None else context
@@ -194,6 +196,7 @@ def flops(
         problem = f"convention {convention!r} is not known; it is flops, macs, eager or leading-order"
         raise InputError(problem, field="convention", value=convention)
     run = Run(batch, seq, source=source, ideal=ideal, all_experts=convention == "eager", images=images, grid=grid)
+    run = run._replace(**shown.fed())
     return kind(spec, run, context, recompute, lower(spec, run))
 
 

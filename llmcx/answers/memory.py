@@ -19,7 +19,8 @@ from llmcx.engines.training_memory import StageGPU, TrainingMemory
 from llmcx.errors import InputError, unknown_name
 from llmcx.formats import dtypes, quant
 from llmcx.formats.optimizers import OPTIMIZERS
-from llmcx.model.spec import Attention, ModelSpec, check_size, sequence_length
+from llmcx.model.pictures import NOTHING, Shown
+from llmcx.model.spec import Attention, ModelSpec, check_size, text_length
 from llmcx.parallel.layout import Layout
 from llmcx.parallel.pipeline import in_flight
 
@@ -162,14 +163,16 @@ def memory(
     budget: int | None = None,
     engine: Engine = IDEAL,
     files: Files | None = None,
+    shown: Shown = NOTHING,
 ) -> Memory:
     """Bytes that the fullest GPU holds; ``batch`` sequences (in training: of a micro-batch) of ``seq`` tokens.
 
     Inference holds weights (``dtype``, None as released, or what was read of ``files``), cache (``kv_dtype``, laid out as
     ``engine`` does), the last position's logits and the workspace of one pass. Training holds what ``recipe`` says, its
-    activations op by op ("autograd") or at the textbook's leading order ("textbook": L b n d + L b H n²).
+    activations op by op ("autograd") or at the textbook's leading order ("textbook": L b n d + L b H n²). The tokens of what is
+    ``shown`` in each sequence are added to ``seq``.
     """
-    seq = sequence_length(spec, seq)
+    seq = text_length(spec, seq, shown.tokens) + shown.tokens
     check_size("batch", batch)
     recipe, layout = recipe or Recipe(), layout or Layout()
     if activations not in ("autograd", "textbook"):
@@ -190,7 +193,7 @@ def memory(
         check_inference(spec, layout, engine)
         dtype = dtypes.default(spec) if dtype is None else dtype
         stored = None if files is not None or dtype in dtypes.BITS else quant.weights(spec, dtype)
-        gpus = held(spec, batch, seq, layout, engine)
+        gpus = held(spec, batch, seq, layout, engine, shown=shown)
         loaded = [None if files is None else files.on(spec, gpu.stage, layout.pp, gpu.weights) for gpu in gpus]
         stored = max((some for some in loaded if some), key=lambda some: some.bytes, default=stored)
         ranks = inference_ranks(spec, gpus, dtype, kv_dtype, engine, loaded, layout.gpus > 1)

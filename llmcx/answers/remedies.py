@@ -71,7 +71,10 @@ def _inference(spec: ModelSpec, budget: int, asked: dict[str, Any], fixed: dict[
             yield partial(tried, f"--dtype {name}", dtype=name)
             if cache is not None:
                 yield partial(tried, f"--dtype {name} --kv-dtype {cache}", cache, dtype=name)
-    for what, limit in (("batch", asked["batch"]), ("seq", min(asked["seq"], context_limit(spec)))):
+    for what, limit in (
+        ("batch", asked["batch"]),
+        ("seq", asked["seq"] if "shown" in fixed else min(asked["seq"], context_limit(spec))),
+    ):
         if limit > 1:
             yield partial(largest, what, limit)
     layout = asked["layout"]

@@ -19,6 +19,8 @@ from llmcx.model import cores, extras
 from llmcx.model import spec as parts
 from llmcx.model.extras import EXTRAS
 from llmcx.model.mixers import MIXERS, Mixer, mixer_class
+from llmcx.model.pictures import HEARINGS, SIGHTS
+from llmcx.model.pictures import check as check_rule
 from llmcx.model.spec import Layers, ModelSpec, runs_of
 from llmcx.model.storage import Storage, StorageGroup, StorageType
 from llmcx.model.tower import PIECES, Tower
@@ -44,6 +46,8 @@ NESTED: dict[str, Any] = {
     "shared": DENSE,
     "extras": [EXTRAS],
     "towers": [Tower],
+    "sight": SIGHTS,
+    "hearing": HEARINGS,
     "before": [PIECES],
     "after": [PIECES],
     "inside": [PIECES],
@@ -231,6 +235,8 @@ def validate(data: Mapping[str, Any], source: str) -> ModelSpec:
                 cores.check(part)
             elif kind in EXTRAS.values():
                 extras.check(part)
+            elif kind in SIGHTS.values() or kind in HEARINGS.values():
+                check_rule(part)
             return part
 
         return _within(path, build_part)

@@ -35,7 +35,7 @@ def load_config(path: str, as_type: str | None = None, ignore: Collection[str] =
 
         return adapted(data, path, as_type, ignore)
     if path != "-" and "model_type" in data:
-        data = _with_quantization(data, os.path.dirname(path))
+        data = _with_preprocessing(_with_quantization(data, os.path.dirname(path)), os.path.dirname(path))
     spec = from_data(data, name, as_type, ignore)
     return spec if path == "-" else _indexed(spec, os.path.join(os.path.dirname(path), "model.safetensors.index.json"))
 
@@ -59,6 +59,17 @@ def _with_quantization(data: Mapping[str, Any], folder: str) -> Mapping[str, Any
     elif own is None and os.path.isfile(gptqs):
         return {**data, "quantization_config": {"quant_method": "gptq", **parse(read_text(gptqs), gptqs)}}
     return data
+
+
+def _with_preprocessing(data: Mapping[str, Any], folder: str) -> Mapping[str, Any]:
+    """A multimodal config.json with what stands beside it of how images are cut: preprocessor_config.json."""
+    from llmcx.catalog.files import parse, read_text
+    from llmcx.huggingface.towers import HOME
+
+    name = str(data.get("model_type"))
+    known = name in HOME or f"{name}_thinker" in HOME
+    path = os.path.join(folder, "preprocessor_config.json")
+    return {**data, "preprocessor_config": parse(read_text(path), path)} if known and os.path.isfile(path) else data
 
 
 DESCRIBING = ("config.json", "params.json", "adapter_config.json")

@@ -6,8 +6,9 @@ from typing import Annotated
 from llmcx.answers import flops as answers
 from llmcx.answers import growth as growing
 from llmcx.cli.options import Models, command, describe, explaining, heading, option, single
+from llmcx.cli.showing import Showing
 from llmcx.errors import InputError, unknown_name
-from llmcx.model.spec import ModelSpec, sequence_length
+from llmcx.model.spec import ModelSpec, text_length
 from llmcx.report.render import Item
 
 app = single()
@@ -16,6 +17,7 @@ app = single()
 @command(app, "flops")
 def flops(
     models: Models,
+    showing: Showing,
     seq: Annotated[int | None, option("Tokens of a sequence; 8k is 8192. Default: the context.", reads="length")] = None,
     batch: Annotated[int, option("Sequences.", reads="count")] = 1,
     source_seq: Annotated[int | None, option("Encoder tokens of an encoder-decoder. Default: --seq.", reads="length")] = None,
@@ -50,15 +52,20 @@ def flops(
     if source_seq is not None and not (spec.encoder and spec.decoder):
         problem = f"--source-seq is for an encoder-decoder, which {spec.name} is not"
         raise InputError(problem, field="source_seq", value=source_seq)
-    n, again = sequence_length(spec, seq), recompute == "full"
+    beside = showing.of(spec)
+    n, again = text_length(spec, seq, beside.tokens), recompute == "full"
+    if showing.given and convention == "leading-order":
+        problem = "--convention leading-order knows the layers of text alone; leave out --image and --audio"
+        raise InputError(problem, field="convention", value=convention)
     result = answers.flops(
-        spec, batch, n, source=source_seq, ideal=causal, context=context, recompute=again, convention=convention
+        spec, batch, n, source=source_seq, ideal=causal, context=context, recompute=again, convention=convention, shown=beside
     )
     inputs = {"batch": batch, "seq": n, "convention": convention, "causal": causal, "recompute": recompute}
     inputs |= {"source_seq": source_seq} if source_seq is not None else {}
     inputs |= ({"context": context} if context is not None else {}) | shape
-    inputs |= {"textbook": True} if textbook else {}
-    about, more = _notes(spec, result, causal, convention) + notes, partial(_growth, spec, n, causal, result)
+    inputs |= ({"textbook": True} if textbook else {}) | showing.inputs(beside, n)
+    about = showing.notes(spec, beside) + _notes(spec, result, causal, convention) + notes
+    more = partial(_growth, spec, n + beside.tokens, causal, result)
     head = heading("flops", spec, inputs, result)
     return Item(describe(spec), inputs, result, about, explaining("flops", result), more, head)
 

@@ -8,12 +8,13 @@ from llmcx.answers.fit import fitted
 from llmcx.cli.accelerator import Limit, limit, serving
 from llmcx.cli.options import Models, beside, command, completing, describe, explaining, heading, option, single, stored_notes
 from llmcx.cli.parallel import Parallel
+from llmcx.cli.showing import Showing
 from llmcx.costs.lora import LoRA
 from llmcx.engines import ENGINES, Engine, engine
 from llmcx.engines.recipe import Recipe
 from llmcx.errors import InputError, unknown_name
 from llmcx.formats import dtypes
-from llmcx.model.spec import ModelSpec, sequence_length
+from llmcx.model.spec import ModelSpec, text_length
 from llmcx.parallel.layout import Layout, uneven
 from llmcx.report.render import Item
 
@@ -72,7 +73,7 @@ class Training:
         option(
             "sdpa, flash (windows need no mask) or eager (scores kept); llama.cpp: flash or eager.",
             offers="engines.recipe:ATTENTION",
-            group="Less common",
+            rare=True,
             needs="train or engine_=llama.cpp",
         ),
     ] = "sdpa"
@@ -136,6 +137,7 @@ def memory(
     models: Models,
     parallel: Parallel,
     training: Training,
+    showing: Showing,
     train: Annotated[bool, option("Training instead of inference.", "--train")] = False,
     hardware: Annotated[
         str | None,
@@ -253,7 +255,8 @@ def memory(
             raise InputError("--weights says what the weights weigh, and so does --dtype; give one", field="dtype", value=dtype)
         files, models = of_files(weights_), beside(models, weights_)
     spec, shape, notes = models.load()
-    n, size = sequence_length(spec, seq), training.micro_batch or (1 if batch is None else batch)
+    seen = showing.of(spec)
+    n, size = text_length(spec, seq, seen.tokens), training.micro_batch or (1 if batch is None else batch)
     weights = dtypes.default(spec) if dtype is None else dtype
     layout = parallel.layout(None if fit == "gpus" and parallel.gpus is None else within.number, train)
     base = weights if dtype is not None or weights == dtypes.RELEASED else None
@@ -263,6 +266,7 @@ def memory(
     asked: dict[str, Any] = {"batch": size, "seq": n, "dtype": weights, "layout": layout}
     fixed: dict[str, Any] = {"train": train, "kv_dtype": cache, "activations": training.activations}
     fixed |= {"recipe": recipe, "engine": program} | ({} if files is None else {"files": files})
+    fixed |= {"shown": seen} if showing.given else {}
     if fit is None or within.bytes is None:
         result = answers.memory(spec, **asked, **fixed, budget=within.bytes)
     elif fit == "offload":
@@ -274,7 +278,7 @@ def memory(
         notes = [*notes, _host(split.flags, host)]
     else:
         result, asked = fitted(fit, spec, within.bytes, asked, fixed)
-    inputs = _inputs(spec, asked, fixed, within, named) | shape
+    inputs = _inputs(spec, asked, fixed, within, named) | showing.inputs(seen, asked["seq"]) | shape
     if textbook:
         inputs["textbook"] = True
     if ram is not None:
@@ -282,12 +286,13 @@ def memory(
     if weights_ is not None:
         inputs |= {"dtype": "files", "weights": weights_}
     about = (
-        stored_notes(spec, dtype)
+        showing.notes(spec, seen, program.name)
+        + stored_notes(spec, dtype)
         + _notes(spec, train, training.activations, recipe, program.name)
         + uneven(spec, asked["layout"])
     )
     about += [*result.stored.notes] if result.stored is not None else []
-    lines = explaining("memory", spec, asked["batch"], asked["seq"], train, cache, result)
+    lines = explaining("memory", spec, asked["batch"], asked["seq"] + seen.tokens, train, cache, result)
     head = heading("memory", spec, inputs, result, asked, fixed, within)
     return Item(describe(spec), inputs, result, about + notes, lines, head=head)
 

@@ -16,6 +16,7 @@ from llmcx.engines.ideal import Ideal
 from llmcx.errors import InputError
 from llmcx.formats import dtypes
 from llmcx.model.lower import Run
+from llmcx.model.pictures import NOTHING, Shown
 from llmcx.model.run import step_at
 from llmcx.model.spec import ModelSpec
 from llmcx.ops.op import ACTIVATIONS, STATES, Op
@@ -73,13 +74,22 @@ def check_inference(spec: ModelSpec, layout: Layout, engine: Engine) -> None:
 
 
 def held(
-    spec: ModelSpec, batch: int, context: int, layout: Layout = ONE_GPU, engine: Engine = IDEAL, *, fused: bool = True
+    spec: ModelSpec,
+    batch: int,
+    context: int,
+    layout: Layout = ONE_GPU,
+    engine: Engine = IDEAL,
+    *,
+    fused: bool = True,
+    shown: Shown = NOTHING,
 ) -> list[Held]:
     """A GPU of each stage that may be the fullest, for ``batch`` sequences of ``context`` tokens; ``fused`` False: attention
-    writes its scores out.
+    writes its scores out. The towers see what is ``shown`` in as many sequences as a pass has whole, at least in one.
     """
     step, run, by = step_at(context, batch), largest_pass(batch, context, engine, fused), division(layout)
     cache, work = pieces(spec, step, by), pieces(spec, run, by)
+    prompts = max(1, engine.pass_tokens(batch, context) // context)
+    seen = pieces(spec, Run(min(prompts, batch), 1, fused=fused)._replace(**shown.fed()), by).embedding if shown.tokens else []
     found = []
     for stage in fullest(spec.runs, layout.pp):
         ops = staged(spec, work, stage, layout, run)
@@ -87,7 +97,7 @@ def held(
         vocab = spec.embedding.vocab if spec.head is None else spec.head.outputs(spec.embedding.vocab)
         gpu = GPU(ops, stage.layers, last, spec.d_model, vocab, layout.tp, layout.pp)
         reserved = engine.compute(spec, batch, context) if layout.tp == layout.pp == layout.ep == 1 else None
-        transient, text = engine.peak(gpu) or reserved or workspace(ops, ACT)
+        transient, text = engine.peak(gpu) or reserved or workspace([*ops, *seen] if stage.first else ops, ACT)
         cached, states = _reserved(spec, staged(spec, cache, stage, layout, step), context, engine)
         logits = batch * gpu.vocab * 4 if last and engine.peak(gpu) is None else 0
         weights = [op for op in ops if params_fold.of(op)]

@@ -18,7 +18,7 @@ from llmcx.huggingface.config import TEXT_KEYS, Config, table
 from llmcx.huggingface.labels import LABELLED
 from llmcx.huggingface.own import OWN
 from llmcx.huggingface.storage import stored_of
-from llmcx.huggingface.towers import HOME, towers_of
+from llmcx.huggingface.towers import HOME, senses_of
 from llmcx.model.spec import ModelSpec
 
 Reader = Callable[[Config], ModelSpec]
@@ -150,7 +150,7 @@ def from_config(data: Mapping[str, Any], source: str, insist: str | None = None,
     files, outer, flat = [whole] if whole is data else [whole, data], data, False
     inner = next((data[key] for key in TEXT_KEYS if isinstance(data.get(key), Mapping)), None)
     if inner is None and isinstance(given, str) and given in FLAT_TYPES and insist is None:
-        parts = ("vision_config", "audio_config")
+        parts = ("vision_config", "audio_config", "preprocessor_config")
         inner = {**{key: value for key, value in data.items() if key not in parts}, "model_type": FLAT_TYPES[given]}
         flat = True
     if insist is None and f"{given}" in HOME and f"{given}" in table()["families"] and not flat:
@@ -211,6 +211,7 @@ def _thinker(data: Mapping[str, Any], notes: list[str]) -> Mapping[str, Any]:
         notes.append(f"the thinker of a {given}: the parts that speak are not counted")
     own, heard = f"{given}_thinker", inside.get("audio_config")
     parts: dict[str, Any] = {"model_type": own if own in TEXT_TYPES else given, "architectures": None}
+    parts |= {key: data[key] for key in ("preprocessor_config",) if key in data}
     if isinstance(heard, Mapping):  # which has another type in the first files than transformers has now
         parts["audio_config"] = {key: value for key, value in heard.items() if key != "model_type"}
     return {**inside, **parts}
@@ -309,12 +310,12 @@ def _with_towers(outer: Mapping[str, Any], spec: ModelSpec, source: str, flat: b
     kind, named = outer.get("model_type"), outer.get("architectures")
     if isinstance(named, list) and named and f"{named[0]}" in ALONE:
         return spec
-    found = towers_of(outer, spec, source, flat)
+    found = senses_of(outer, spec, source, flat)
     if found is None:
         notes.append(f"the language model of a multimodal {kind}: its vision or audio towers and projectors are not counted")
         return spec
-    notes += found[1]
-    return replace(spec, towers=found[0])
+    notes += found.notes
+    return replace(spec, towers=found.towers, sight=found.sight, hearing=found.hearing)
 
 
 def _language_model(outer: Mapping[str, Any], inner: Mapping[str, Any], notes: list[str], insist: str | None) -> dict[str, Any]:

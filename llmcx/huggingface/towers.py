@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 from llmcx.huggingface.common import activation
 from llmcx.huggingface.config import STRICT, TEXT_KEYS, Config, table
@@ -16,6 +16,7 @@ from llmcx.model.ffn import FFN, Gated, Plain
 from llmcx.model.layers import Layers
 from llmcx.model.mixers.attention import Attention
 from llmcx.model.norm import Norm
+from llmcx.model.pictures import Hearing, Sight
 from llmcx.model.spec import ModelSpec
 from llmcx.model.tower import Activated, Dense, Piece, Tower, Vector
 
@@ -87,8 +88,17 @@ def encoder(*model_types: str) -> Callable[[Encoder], Encoder]:
     return register
 
 
-def towers_of(outer: Mapping[str, Any], spec: ModelSpec, source: str, flat: bool) -> tuple[Towers, list[str]] | None:
-    """The towers of a multimodal file around ``spec``, and notes; None where a part of it is not known.
+class Senses(NamedTuple):
+    """What a multimodal file has beside its language model, how it looks at an image and listens to a sound, and notes."""
+
+    towers: Towers
+    sight: Sight | None
+    hearing: Hearing | None
+    notes: list[str]
+
+
+def senses_of(outer: Mapping[str, Any], spec: ModelSpec, source: str, flat: bool) -> Senses | None:
+    """The towers of a multimodal file around ``spec``; None where a part of it is not known.
 
     ``flat`` where the language model's keys stand beside the parts'. Raises InputError for a key that is not understood.
     """
@@ -96,6 +106,8 @@ def towers_of(outer: Mapping[str, Any], spec: ModelSpec, source: str, flat: bool
     if name not in HOME or name not in table()["families"]:
         return None
     import_module(f"llmcx.huggingface.{HOME[name]}")
+    from llmcx.huggingface.looks import BESIDE, hearing_of, sight_of
+
     c = Config(outer, name, source)
     c.begins = STRICT
     c.ignore(*TEXT_KEYS)
@@ -103,13 +115,14 @@ def towers_of(outer: Mapping[str, Any], spec: ModelSpec, source: str, flat: bool
         made = _FAMILIES[name](c, spec)
     except UnknownTower:
         return None
-    c.ignore("tie_word_embeddings", *PREPARING)
+    sight, hearing = sight_of(c), hearing_of(c)
+    c.ignore("tie_word_embeddings", BESIDE, *PREPARING)
     for part in c.parts:
         part.ignore(*IDLE)
         part.check_leftovers()
     if not flat:
         c.check_leftovers()
-    return made, c.notes
+    return Senses(made, sight, hearing, c.notes)
 
 
 def encoded(c: Config, key: str = "vision_config") -> tuple[Config, Towers] | None:

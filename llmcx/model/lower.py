@@ -68,10 +68,17 @@ def _tower(tower: Tower, run: Run, encoded: int) -> Iterator[Op]:
     """A tower's ops, whose components begin with its name; a token of text meets none of its weights. What it makes are the
     ``encoded`` tokens, where there is an encoder for them.
     """
-    many = run.images if tower.fed == "image" else run.sounds
-    given = run.grid if tower.fed == "image" else (1, run.frames)
+    first = (run.images, run.grid) if tower.fed == "image" else (run.sounds, (1, run.frames))
     if encoded:
-        many, given = 1, (1, encoded * tower.per)
+        first = (1, (1, encoded * tower.per))
+    yield from _fed(tower, run, *first)
+    if tower.fed == "image" and not encoded:
+        for many, grid in run.further:  # by the same weights
+            yield from (op._replace(copies=0) for op in _fed(tower, run, many, grid))
+
+
+def _fed(tower: Tower, run: Run, many: int, given: tuple[int, int]) -> Iterator[Op]:
+    """A tower's ops on ``many`` images or sounds of ``given`` patches or frames in each sequence."""
     many = run.batch * many if run.encode else 0
     standing = _standing(tower, given, tower.per)
     tokens = standing + tower.added if tower.latents is None else tower.latents

@@ -23,7 +23,7 @@ class Run(NamedTuple):
     masks: a byte per number that a part adds to the residual stream, and per probability written out.
 
     ``images`` of ``grid`` patches (rows and columns) stand in each sequence, and ``sounds`` of ``frames``: what its towers are
-    fed, beside the ``seq`` tokens, among which their outputs stand.
+    fed, beside the ``seq`` tokens, among which their outputs stand. ``further`` images have grids of their own.
     """
 
     batch: int = 1
@@ -38,6 +38,7 @@ class Run(NamedTuple):
     all_experts: bool = False
     images: int = 0
     grid: tuple[int, int] = (0, 0)
+    further: tuple[tuple[int, tuple[int, int]], ...] = ()
     sounds: int = 0
     frames: int = 0
 

@@ -20,6 +20,7 @@ from llmcx.model.layers import Layers, runs_of
 from llmcx.model.mixers import Mixer
 from llmcx.model.mixers.attention import Attention
 from llmcx.model.norm import Norm
+from llmcx.model.pictures import Hearing, Sight
 from llmcx.model.storage import Storage
 from llmcx.model.tower import Tower
 
@@ -143,8 +144,8 @@ class ModelSpec:
     ``labels`` is a head of labels, where there is none over the vocabulary. The final norm may be of another type than ``norm``.
     ``pooler`` is BERT's dense layer over the first token, which a language-model loss does not train. ``pad_to`` rounds the
     encoder's length up to a multiple, where it is longer than ``pad_above`` (Longformer, BigBird). ``extras`` are in every layer.
-    ``towers`` see and hear for it. ``mtp`` layers for multi-token prediction are released beside it, and counted apart
-    (:func:`llmcx.costs.params.mtp`).
+    ``towers`` see and hear for it; ``sight`` and ``hearing`` say what an image or a sound becomes. ``mtp`` layers for multi-token
+    prediction are released beside it, and counted apart (:func:`llmcx.costs.params.mtp`).
     """
 
     name: str
@@ -162,6 +163,8 @@ class ModelSpec:
     pad_above: int = 0
     extras: tuple[Extra, ...] = ()
     towers: tuple[Tower, ...] = ()
+    sight: Sight | None = None
+    hearing: Hearing | None = None
     context: int | None = None
     mtp: int = 0
 
@@ -245,6 +248,21 @@ class ModelSpec:
             runs_of(made[run] for run in self.runs if run[0].startswith(stack)) for stack in ("encoder", "decoder")
         )
         return replace(self, encoder=encoder, decoder=decoder)
+
+
+def text_length(spec: ModelSpec, seq: int | None, beside: int) -> int:
+    """The text's tokens: ``seq`` if given, else what ``beside`` other tokens leave of the model's context.
+
+    Raises InputError as :func:`sequence_length` does, and where they leave nothing.
+    """
+    if seq is not None:
+        check_size("seq", seq)
+        return sequence_length(spec, seq + beside) - beside
+    context = sequence_length(spec, None)
+    if context <= beside:
+        problem = f"images and sounds are {beside:,} tokens, which leave nothing of the context of {context:,}; give --seq"
+        raise InputError(problem, field="seq", value=beside)
+    return context - beside
 
 
 def sequence_length(spec: ModelSpec, seq: int | None) -> int:

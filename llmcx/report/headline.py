@@ -51,6 +51,12 @@ def _tokens(n: int) -> str:
     return format.cell(n, "length")
 
 
+def _beside(inputs: dict[str, Any]) -> str:
+    """What a sequence has beside its text."""
+    seen = f" + {inputs['images'] * inputs['image_tokens']:,} image" if "image" in inputs else ""
+    return seen + (f" + {inputs['audio_tokens']:,} sound" if "audio" in inputs else "")
+
+
 def _size(n: float) -> str:
     return format.short_size(round(n))
 
@@ -93,9 +99,11 @@ def flops(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
     unit = {"macs": "MAC", "leading-order": "op"}.get(inputs["convention"], "FLOP")
     pairs = "the pairs a mask leaves" if inputs["causal"] else "all pairs"
     again = "full recomputation" if inputs["recompute"] == "full" else ""
-    asked = _line(_title(spec), f"{inputs['batch']:,} × {inputs['seq']:,} tokens", inputs["convention"], pairs, again)
+    asked = _line(
+        _title(spec), f"{inputs['batch']:,} × {inputs['seq']:,}{_beside(inputs)} tokens", inputs["convention"], pairs, again
+    )
     train, forward = result.train.total, result.forward.total
-    tokens = inputs["batch"] * inputs["seq"]
+    tokens = inputs["batch"] * inputs.get("tokens", inputs["seq"])
     verdict = f"forward {format.flops(forward)}{unit}, {format.flops(round(forward / tokens))}{unit} a token; "
     if spec.training_tokens is None or unit != "FLOP":
         return Headline(asked, f"{verdict}training step {format.flops(train)}{unit}")
@@ -117,7 +125,7 @@ def memory(spec: Any, inputs: dict[str, Any], result: Any, asked: Any, fixed: An
         of = f"{_gpus(layout.gpus, within.hardware)}{used}"
     elif layout.gpus > 1:
         of = f"{layout.gpus:,} GPUs"
-    shape = f"{asked['batch']:,} × {_tokens(asked['seq'])} tokens"
+    shape = f"{asked['batch']:,} × {_tokens(asked['seq'])}{_beside(inputs)} tokens"
     if fixed["train"]:
         recipe = fixed["recipe"]
         how = f"LoRA {recipe.lora.rank} on {inputs['dtype'] or '16 bits'}" if recipe.lora else f"training, {recipe.precision}"
