@@ -322,7 +322,7 @@ def explain_log(spec: Any, result: Any) -> Headline:
         known = [f"{_term(term)} {_figure(term, term.logged, result)}" for term in result.terms if term.logged is not None]
         return Headline(first, f"the log alone: {', '.join(known[:3])}" if known else "the log says no size")
     most, cache = terms[result.largest], terms.get("kv_cache")
-    said = "" if cache is None or cache.share is None or cache is most else f"KV cache {_beside(cache.share)}; "
+    said = "" if cache is None or cache.share is None or cache is most else f"KV cache {_against(cache.share)}; "
     said = "no room for a cache; " if cache is not None and (cache.logged or 1) < 0 else said
     if result.within <= 0.02:
         shares = [abs(term.share) for term in result.terms if term.share is not None]
@@ -338,7 +338,7 @@ def explain_log(spec: Any, result: Any) -> Headline:
     return Headline(first, f"{said}furthest off: {_term(most)}, {sign}{off} ({most.share:+.1%})")
 
 
-def _beside(share: float) -> str:
+def _against(share: float) -> str:
     """How a figure stands to its prediction."""
     return "as predicted" if abs(share) < 0.0005 else f"{abs(share):.1%} {'more' if share > 0 else 'less'} than predicted"
 
