@@ -35,7 +35,7 @@ MODULES = {
     "llama": """llama mistral ministral ministral3 phi3 qwen2 qwen3 olmo olmo2 olmo3 cohere cohere2 granite glm glm4 smollm3
         seed_oss exaone4 hunyuan_v1_dense arcee apertus ernie4_5 nemotron starcoder2 stablelm phi qwen2_vl_text
         qwen2_5_vl_text qwen3_vl_text glm4v_text sdar qwen2_5_omni_text mllama_text_model glm_ocr_text paddleocr_vl_text
-        phi4_multimodal""",
+        phi4_multimodal hunyuan_vl_text""",
     "kin": "internlm3 iquestcoder hyperclovax bitnet granite_swa helium nanochat jais2 cwm diffllama doge",
     "mixtures": """cohere2_moe solar_open dots1 granitemoe_swa mimo_v2_flash hy_v3 axk1 youtu flint kolibri1 laguna mellum
         jetmoe step3p5 inkling_text""",
@@ -68,11 +68,13 @@ TIES = {
             "glm4v",
             "glm4v_moe",
             "glm_ocr",
+            "hunyuan_vl",
             "paddleocr_vl",
             "video_llama_3",
             "llava",
             "llava_next_video",
             "llava_onevision",
+            "minimax_m3_vl",
             "qwen2_5_vl",
             "qwen2_vl",
         ],
@@ -103,6 +105,8 @@ _TEXT_TYPES = {
     "llama4_text": "llama4",
     "mistral": "idefics2 mistral3",
     "gemma4_unified_text": "gemma4_unified",
+    "hunyuan_vl_text": "hunyuan_vl",
+    "lfm3": "lfm3_vl",
     "minimax_m3_vl_text": "minimax_m3_vl",
     "mllama_text_model": "mllama",
     "paddleocr_vl_text": "paddleocr_vl",
@@ -114,7 +118,7 @@ _TEXT_TYPES = {
     "qwen3": "lighton_ocr qianfan_ocr qwen3_asr",
     "qwen3_omni_moe_text": "qwen3_omni_moe_thinker",
     "qwen3_5_moe_text": "qwen3_5_moe",
-    "qwen3_5_text": "qwen3_5",
+    "qwen3_5_text": "minicpmv4_6 qwen3_5",
     "qwen3_vl_moe_text": "qwen3_vl_moe",
     "qwen3_vl_text": "qwen3_vl",
     "qwen4_exp_text": "qwen4_exp",

@@ -234,7 +234,7 @@ HUNYUAN = ("cla_share_factor", "dense_list", "norm_type", "org_vocab_size", "poo
 """Keys of HunYuan files that transformers does not read."""
 
 
-@family("hunyuan_v1_dense")
+@family("hunyuan_v1_dense", "hunyuan_vl_text")
 def hunyuan(c: Config) -> ModelSpec:
     """A norm on each head's queries and keys, whatever use_qk_norm says."""
     c.ignore("use_qk_norm", *HUNYUAN)

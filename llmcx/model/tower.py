@@ -119,8 +119,25 @@ class Averaged(NamedTuple):
         yield at.op(self.name, "matmul", cut=WHOLE, **dims)
 
 
-Piece = Union[Dense, Table, Vector, Normed, Activated, Averaged]
+class Filter(NamedTuple):
+    """A filter of ``kernel`` numbers for each of ``width`` channels, over patches and their neighbours."""
+
+    name: str
+    width: int
+    kernel: int
+    bias: bool = False
+    type: Literal["filter"] = "filter"
+
+    def ops(self, at: LayerRun, tokens: int) -> Iterator[Op]:
+        """As many outputs as tokens; in the backward pass FlopCounterMode lets each filter meet every channel."""
+        dims: Dims = {"batch": 1, "channels": self.width, "length": tokens, "kernel": self.kernel, "bias": int(self.bias)}
+        dims["met"] = 1 if at.run.ideal else self.width
+        yield at.op(self.name, "conv", Saved("input", tokens * self.width), cut=WHOLE, **dims)
+
+
+Piece = Union[Dense, Table, Vector, Normed, Activated, Averaged, Filter]
 PIECES = {"dense": Dense, "table": Table, "vector": Vector, "normed": Normed, "activated": Activated, "averaged": Averaged}
+PIECES |= {"filter": Filter}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 Json = dict[str, Any]
-FLAT = ("qwen", "glm")
+FLAT = ("qwen", "glm", "lfm3_vl", "minimax_m3_vl")
 """Families that take all patches of all images in one row, and the shape of each image in patches."""
 
 
@@ -36,7 +36,9 @@ def pictured(config: Any, case: Json, ids: torch.Tensor, draw: torch.Generator) 
         given |= {"image_grid_thw": torch.tensor([[1, rows, columns]] * many)}
         given |= {"mm_token_type_ids": (ids == token).int()}
         return given
-    if name == "gemma4":
+    if name == "gemma4_unified":
+        rows, columns, size = rows // vision.pooling_kernel_size, columns // vision.pooling_kernel_size, vision.model_patch_size
+    if name.startswith("gemma4"):
         places = torch.stack(torch.meshgrid(torch.arange(columns), torch.arange(rows), indexing="xy"), -1).reshape(1, -1, 2)
         given |= {"pixel_values": noise(many, rows * columns, channels * size * size)}
         given |= {"image_position_ids": places.repeat(many, 1, 1), "mm_token_type_ids": (ids == token).int()}
@@ -45,6 +47,10 @@ def pictured(config: Any, case: Json, ids: torch.Tensor, draw: torch.Generator) 
         given |= {"pixel_values": noise(many, rows * columns, channels * size * size)}
         given |= {"spatial_shapes": torch.tensor([[rows, columns]] * many)}
         given |= {"pixel_attention_mask": torch.ones(many, rows * columns, dtype=torch.long)}
+        return given
+    if name == "minicpmv4_6":  # each patch's rows side by side
+        given |= {"pixel_values": noise(1, channels, size, many * rows * columns * size)}
+        given |= {"target_sizes": torch.tensor([[rows, columns]] * many, dtype=torch.int32)}
         return given
     if name == "kimi_k25":
         given |= {"pixel_values": noise(many * rows * columns, channels, size, size)}

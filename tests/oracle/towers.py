@@ -61,6 +61,20 @@ TEXTS: dict[str, Config] = {
     | DELTA
     | EXPERTS
     | {"shared_expert_intermediate_size": 36},
+    "step": DENSE
+    | {"head_dim": 20, "sliding_window": 7, "num_sliding_attention_heads": 6, "n_routed_experts": 5, "num_experts_per_tok": 2}
+    | {"moe_intermediate_size": 28, "share_expert_dim": 36, "layer_types": ["full_attention", "sliding_attention"]},
+    "minimax": DENSE
+    | {"head_dim": 20, "num_local_experts": 5, "num_experts_per_tok": 2, "dense_intermediate_size": 60}
+    | {"shared_intermediate_size": 36, "rotary_dim": 8, "index_n_heads": 2, "index_head_dim": 10, "index_block_size": 4}
+    | {"index_topk_blocks": 2, "layer_types": ["full_attention", "minimax_m3_sparse"], "mlp_layer_types": ["dense", "sparse"]},
+    "gemma4_unified": DENSE
+    | {"head_dim": 20, "sliding_window": 7, "global_head_dim": 28, "layer_types": ["sliding_attention", "full_attention"]},
+    "lfm3": {"model_type": "lfm3", "head_dim": 20, "conv_L_cache": 3, "layer_types": ["conv", "full_attention"]}
+    | {"pad_token_id": 0}
+    | DENSE,
+    "hunyuan": DENSE | {"head_dim": 12},
+    "minicpm": {"model_type": "qwen3_5_text"} | DENSE | DELTA,
     "glm4v": DENSE | MROPE | {"pad_token_id": 0},
     "glm4v_moe": DENSE
     | {"pad_token_id": 0, "n_routed_experts": 6, "n_shared_experts": 1, "num_experts_per_tok": 2}
@@ -96,6 +110,13 @@ VISIONS: dict[str, Config] = {
     "paddle": VIT | {"spatial_merge_size": 2},
     "grid": {key: value for key, value in VIT.items() if key != "image_size"},
     "phi4": VIT | {"crop_size": 20, "image_size": 20},
+    "step": VIT | {"image_size": 24},
+    "minimax": VIT | {"temporal_patch_size": 2, "spatial_merge_size": 2},
+    "unified": {"patch_size": 4, "pooling_kernel_size": 2, "mm_embed_dim": 24, "mm_posemb_size": 30, "output_proj_dims": 24},
+    "lfm3": {"hidden_size": 32, "intermediate_size": 44, "num_hidden_layers": 3, "num_attention_heads": 4}
+    | {"num_key_value_heads": 2, "patch_size": 4, "layer_types": ["conv", "full_attention", "conv"], "conv_kernel_size": 3},
+    "minicpm": VIT | {"num_hidden_layers": 3, "image_size": 24},
+    "hunyuan": VIT | {"max_image_size": 24, "text_hidden_size": 48, "out_hidden_size": 48, "num_key_value_heads": 3},
     "gemma4": {"hidden_size": 24, "intermediate_size": 44, "num_hidden_layers": 2, "num_attention_heads": 3, "patch_size": 4}
     | {"num_key_value_heads": 3, "head_dim": 16, "pooling_kernel_size": 3, "position_embedding_size": 30},
 }
@@ -391,4 +412,33 @@ phi4_multimodal Phi4MultimodalForCausalLM dense V_phi4 A_phi4 pad_token_id=0
         "depthwise_multiplier=2",
     )
 } {OUTER}
+step3p7 Step3p7ForConditionalGeneration T_step V_step image_token_id=3
+  sees @images=1+@grid=[8,4]+@image_tokens=2
+  built {SIZES} {vision("image_size=32", "mlp_ratio=2.5")} projector_bias=true {TIED}
+minimax_m3_vl MiniMaxM3SparseForConditionalGeneration T_minimax V_minimax image_token_index=3
+  sees @images=1+@grid=[4,6]+@image_tokens=6
+  built {SIZES} {vision("temporal_patch_size=1", "spatial_merge_size=1")} projector_hidden_size=40 {TIED}
+gemma4_unified Gemma4UnifiedForConditionalGeneration T_gemma4_unified V_unified image_token_id=3
+  sees @images=1+@grid=[6,4]+@image_tokens=6
+  built {vision("patch_size=3", "pooling_kernel_size=3", "mm_posemb_size=31")}
+    vision_config=null {words(audio_config={"audio_embed_dim": 24})} {TIED}
+lfm3_vl Lfm3VlForConditionalGeneration T_lfm3 V_lfm3 image_token_id=3
+  sees @images=1+@grid=[4,6]+@image_tokens=6
+  built {
+    vision(
+        "hidden_size=36",
+        "intermediate_size=40",
+        "patch_size=5",
+        "temporal_patch_size=1",
+        "spatial_merge_size=1",
+        "in_channels=1",
+        "num_key_value_heads=4",
+        "conv_kernel_size=5",
+    )
+} projector_hidden_size=40 projector_bias=false {TIED}
+minicpmv4_6 MiniCPMV4_6ForConditionalGeneration T_minicpm V_minicpm image_token_id=3 insert_layer_id=1
+  sees @images=1+@grid=[8,4]+@image_tokens=2
+  built {SIZES} insert_layer_id=0|2 merger_times=2 {TIED}
+hunyuan_vl HunYuanVLForConditionalGeneration T_hunyuan V_hunyuan image_token_id=3
+  built {SIZES} {vision("spatial_merge_size=1", "max_image_size=31", "num_key_value_heads=1")} {TIED}
 """
