@@ -35,7 +35,7 @@ MODULES = {
     "llama": """llama mistral ministral ministral3 phi3 qwen2 qwen3 olmo olmo2 olmo3 cohere cohere2 granite glm glm4 smollm3
         seed_oss exaone4 hunyuan_v1_dense arcee apertus ernie4_5 nemotron starcoder2 stablelm phi qwen2_vl_text
         qwen2_5_vl_text qwen3_vl_text glm4v_text sdar qwen2_5_omni_text mllama_text_model glm_ocr_text paddleocr_vl_text
-        phi4_multimodal hunyuan_vl_text""",
+        phi4_multimodal hunyuan_vl_text granite_docling_text granite4_vision_text molmo2_text""",
     "kin": "internlm3 iquestcoder hyperclovax bitnet granite_swa helium nanochat jais2 cwm diffllama doge",
     "mixtures": """cohere2_moe solar_open dots1 granitemoe_swa mimo_v2_flash hy_v3 axk1 youtu flint kolibri1 laguna mellum
         jetmoe step3p5 inkling_text""",
@@ -80,8 +80,8 @@ TIES = {
         ],
         "either",
     ),
-    **dict.fromkeys(["audioflamingo3", "mllama", "qwen2_audio", "voxtral"], "never"),
-    "llama4": "inner",
+    **dict.fromkeys(["audioflamingo3", "mllama", "molmo2", "qwen2_audio", "voxtral"], "never"),
+    **dict.fromkeys(["blip-2", "llama4"], "inner"),
 }
 # The language model inside a multimodal configuration that does not name its own model_type, as transformers assumes.
 _TEXT_TYPES = {
@@ -93,6 +93,8 @@ _TEXT_TYPES = {
     "gemma": "paligemma",
     "glm_ocr_text": "glm_ocr",
     "granite": "granite_speech",
+    "granite4_vision_text": "granite4_vision",
+    "granite_docling_text": "granite_docling",
     "gemma3_text": "gemma3 shieldgemma2",
     "gemma3n_text": "gemma3n",
     "gemma4_text": "gemma4",
@@ -100,9 +102,12 @@ _TEXT_TYPES = {
     "glm4v_text": "glm4v glm46v",
     "inkling_text": "inkling_mm_model",
     "lfm2": "lfm2_vl",
-    "llama": """deepseek_vl glmasr idefics3 janus llava llava_next llava_next_video perception_lm smolvlm video_llava vipllava
+    "llama": """deepseek_vl deepseek_vl_hybrid glmasr idefics3 janus llava llava_next llava_next_video perception_lm smolvlm video_llava vipllava
         voxtral""",
     "llama4_text": "llama4",
+    "molmo2_text": "molmo2",
+    "opt": "blip-2",
+    "persimmon": "fuyu",
     "mistral": "idefics2 mistral3",
     "gemma4_unified_text": "gemma4_unified",
     "hunyuan_vl_text": "hunyuan_vl",
@@ -118,7 +123,7 @@ _TEXT_TYPES = {
     "qwen3": "lighton_ocr qianfan_ocr qwen3_asr",
     "qwen3_omni_moe_text": "qwen3_omni_moe_thinker",
     "qwen3_5_moe_text": "qwen3_5_moe",
-    "qwen3_5_text": "minicpmv4_6 qwen3_5",
+    "qwen3_5_text": "minicpm_ocr minicpmv4_6 minicpmv4_7 qwen3_5",
     "qwen3_vl_moe_text": "qwen3_vl_moe",
     "qwen3_vl_text": "qwen3_vl",
     "qwen4_exp_text": "qwen4_exp",

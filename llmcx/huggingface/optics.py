@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from llmcx.huggingface.common import activation, layer_count, layer_types
 from llmcx.huggingface.config import Config
+from llmcx.huggingface.grids import qwen3_vl
 from llmcx.huggingface.towers import (
     RMS,
     Towers,
@@ -159,9 +160,9 @@ def lfm3_vl(c: Config, spec: ModelSpec) -> Towers:
 # --- MiniCPM-V 4.6 --------------------------------------------------------------------------------------------------
 
 
-@encoder("minicpmv4_6_vision")
+@encoder("minicpmv4_6_vision", "minicpmv4_7_vision", "minicpm_ocr_vision")
 def minicpm_vision(c: Config) -> Towers:
-    """SigLIP, in which after some layer squares of four tokens meet and become one."""
+    """SigLIP, in which after some layer squares of four tokens meet and become one; by mode, they are passed by."""
     d, act = c.size("hidden_size"), activation(c, "hidden_act")
     at, (layer,) = c.size("insert_layer_id", least=0), layers(c)
     if at >= layer.repeat:
@@ -169,33 +170,38 @@ def minicpm_vision(c: Config) -> Towers:
     if c.get("window_kernel_size") not in ([2, 2], (2, 2)):
         raise c.wrong("window_kernel_size", c.get("window_kernel_size"), "[2, 2], the only one that llmcx understands")
     assert isinstance(layer.mixer, Attention)
-    meets = Layers(1, replace(layer.mixer, core=Chunked(2)), norms=("attention",))
-    before = (patches(c, d), Table("positions", per_image(c), d))
-    wide = 4 * c.size("intermediate_size")
+    before: tuple[Piece, ...] = (patches(c, d), Table("positions", per_image(c), d))
+    wide, norm = 4 * c.size("intermediate_size"), Normed("norm", d)
+    if c.get("downsample_mode") == "4x":
+        attention, ffn = 4 * d * (d + 1) + 2 * d, 8 * d + wide * (4 * d + 1) + d * (wide + 1)
+        return (Tower("vision", d, (*before, Vector("merge", attention + ffn)), (layer,), (norm,)),)
     merger: tuple[Piece, ...] = (
         Normed("merge.norm", 4 * d, per=4),
         Dense("merge.up", 4 * d, wide, True, per=4),
         Activated("merge.activation", wide, act, per=4),
         Dense("merge.down", wide, d, True, per=4),
     )
+    meets = Layers(1, replace(layer.mixer, core=Chunked(2)), norms=("attention",))
     first = Tower("vision", d, before, (replace(layer, repeat=at + 1), meets), merger)
     rest = (replace(layer, repeat=layer.repeat - at - 1),) if layer.repeat > at + 1 else ()
-    return first, Tower("vision", d, (), rest, (Normed("norm", d),), per=4)
+    return first, Tower("vision", d, (), rest, (norm,), per=4)
 
 
-@multimodal("minicpmv4_6")
-def minicpmv4_6(c: Config, spec: ModelSpec) -> Towers:
+@multimodal("minicpmv4_6", "minicpmv4_7", "minicpm_ocr")
+def minicpmv(c: Config, spec: ModelSpec) -> Towers:
     """Squares of four tokens become one, as often as the file says, at last at the language model's width."""
     c.ignore("image_size", "drop_vision_last_layer")
-    given, at = c.data.get("vision_config"), c.size("insert_layer_id", least=0)
-    c.data["vision_config"] = {**(given if isinstance(given, Mapping) else {}), "insert_layer_id": at}  # which overrides it
-    c.expect("downsample_mode", "16x")
+    c.ignore(*(f"{mark}_id" for mark in ("image_start", "image_end", "slice_start", "slice_end", "newline")))
+    mode = c.text("downsample_mode", ("16x", "4x"))
     c.expect("merge_kernel_size", [2, 2])
+    given = c.data.get("vision_config")  # whose layer is overridden
+    said = {"insert_layer_id": c.size("insert_layer_id", least=0), "downsample_mode": mode}
+    c.data["vision_config"] = {**(given if isinstance(given, Mapping) else {}), **said}
     part, towers = seen(c)
-    d, times = part.size("hidden_size"), c.size("merger_times")
+    d, times, per = part.size("hidden_size"), c.size("merger_times"), 16 if mode == "16x" else 4
     for at in range(times):
         out = spec.d_model if at == times - 1 else d
-        towers = (*towers, Tower("projector", 4 * d, (Normed("norm", 4 * d), *mlp(4 * d, 4 * d, out, "gelu")), per=16 * 4**at))
+        towers = (*towers, Tower("projector", 4 * d, (Normed("norm", 4 * d), *mlp(4 * d, 4 * d, out, "gelu")), per=per * 4**at))
     return towers
 
 
@@ -229,4 +235,52 @@ def hunyuan_vision(c: Config) -> Towers:
 @multimodal("hunyuan_vl")
 def whole(c: Config, spec: ModelSpec) -> Towers:
     """The encoder ends at the language model's width."""
+    return seen(c)[1]
+
+
+# --- Granite-Docling, Fuyu, Qwen4 -----------------------------------------------------------------------------------
+
+
+@encoder("granite_docling_vision")
+def docling_vision(c: Config) -> Towers:
+    """SigLIP, of which some layers' outputs are merged too, for the language model's first ones; by option, a second, finer path
+    of the same parts, which most images do not take.
+    """
+    d, out, scale = c.size("hidden_size"), c.size("out_hidden_size"), c.size("scale_factor", least=2)
+    chosen = c.list("deepstack_visual_indexes")
+    deep = 3 if chosen is None else len(chosen)
+    before = (patches(c, d), Table("positions", per_image(c), d))
+    inner, finer = d * scale**2, d * (scale // 2) ** 2
+    pieces: list[Piece] = [Normed("norm", d, per=1), Dense("up", inner, out)]
+    if deep:
+        named = (piece._replace(name=f"deepstack.{piece.name}") for piece in mlp(inner, out, out, "gelu", times=deep))
+        pieces += [Normed("deepstack.norm", inner, times=deep), *named]
+    pieces += [Normed("norm.inside", out), Activated("activation", out), Dense("down", out, out), Normed("norm.out", out)]
+    if c.flag("use_fine_route", True):
+        pieces.append(Vector("fine", finer * out + deep * (2 * finer + (finer + 1) * out + (out + 1) * out)))
+    vision = Tower("vision", d, before, layers(c), (Normed("norm", d),))
+    return vision, Tower("projector", inner, tuple(pieces), per=scale**2)
+
+
+@multimodal("granite_docling")
+def docling(c: Config, spec: ModelSpec) -> Towers:
+    """The encoder ends at the language model's width."""
+    c.expect("density_router_hidden_size", None)
+    c.ignore("density_router_threshold")
+    return seen(c)[1]
+
+
+@multimodal("fuyu")
+def fuyu(c: Config, spec: ModelSpec) -> Towers:
+    """Patches stand among the tokens as they are, brought to the width by a matrix."""
+    c.ignore("image_size", *(key for key in c.data if key not in c.defaults))  # the first files say the language model twice
+    return (Tower("projector", spec.d_model, (patches(c, spec.d_model),)),)
+
+
+encoder("qwen4_exp_vision")(qwen3_vl)
+
+
+@multimodal("qwen4_exp")
+def qwen4(c: Config, spec: ModelSpec) -> Towers:
+    """Qwen3.5's encoder."""
     return seen(c)[1]

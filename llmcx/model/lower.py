@@ -60,7 +60,7 @@ def lower(spec: ModelSpec, run: Run) -> list[Op]:
             ops.append(at.norm("final_norm", spec.final_norm_type or spec.norm, spec.d_model, role="final_norm"))
     ops += _head(spec, run, run.batch * out)
     for tower in spec.towers:
-        ops += _tower(tower, run, encoded if both else 0)
+        ops += _tower(tower, run, encoded if both and tower.fed == "audio" else 0)
     return ops
 
 

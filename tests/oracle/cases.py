@@ -1027,7 +1027,18 @@ bert-generation BertGenerationDecoder BERT
 FAMILIES = families(TABLE) | {name: replace(one, whole=True) for name, one in families(towers.TABLE).items()}
 PARTS = towers.PARTS
 WANTED = (*FAMILIES, "kimi_k2")
-NO_DEFAULT = {"lfm2_moe", "dots1", "qwen4_exp_text", "esm", "aya_vision", "ovis2", "hunyuan_vl", "step3p7"}
+NO_DEFAULT = {
+    "lfm2_moe",
+    "dots1",
+    "qwen4_exp_text",
+    "esm",
+    "aya_vision",
+    "ovis2",
+    "hunyuan_vl",
+    "step3p7",
+    "qwen4_exp",
+    "granite4_vision",
+}
 """The default config cannot be built, or is not what a file without keys means (step3p7)."""
 
 

@@ -48,7 +48,7 @@ def pictured(config: Any, case: Json, ids: torch.Tensor, draw: torch.Generator) 
         given |= {"spatial_shapes": torch.tensor([[rows, columns]] * many)}
         given |= {"pixel_attention_mask": torch.ones(many, rows * columns, dtype=torch.long)}
         return given
-    if name == "minicpmv4_6":  # each patch's rows side by side
+    if name.startswith("minicpm"):  # each patch's rows side by side
         given |= {"pixel_values": noise(1, channels, size, many * rows * columns * size)}
         given |= {"target_sizes": torch.tensor([[rows, columns]] * many, dtype=torch.int32)}
         return given
@@ -57,9 +57,11 @@ def pictured(config: Any, case: Json, ids: torch.Tensor, draw: torch.Generator) 
         given |= {"image_grid_thw": torch.tensor([[1, rows, columns]] * many)}
         return given
     pixels = noise(many, channels, rows * size, columns * size)
-    if name in ("idefics2", "idefics3", "smolvlm"):
+    if name in ("idefics2", "idefics3", "smolvlm", "granite_docling"):
         pixels = pixels.reshape(case["batch"], case["images"], *pixels.shape[1:])
     given |= {"pixel_values": pixels}
+    if name == "granite_docling":
+        given |= {"pixel_attention_mask": torch.ones(case["batch"], case["images"], dtype=torch.bool)}
     if name in ("mistral3", "lighton_ocr"):
         given |= {"image_sizes": torch.tensor([[rows * size, columns * size]] * many)}
     return given

@@ -49,6 +49,8 @@ TEXTS: dict[str, Config] = {
     "llama4": {"model_type": "llama4_text", "intermediate_size_mlp": 60, "num_local_experts": 3, "head_dim": 20}
     | DENSE
     | {"intermediate_size": 28},
+    "dense": DENSE,
+    "padded": DENSE | {"pad_token_id": 0},
     "mrope": DENSE | MROPE,
     "granite": {"model_type": "granite"} | DENSE,
     "exaone4": {"model_type": "exaone4", "sliding_window": 7, "sliding_window_pattern": 2, "head_dim": 12} | DENSE,
@@ -75,6 +77,17 @@ TEXTS: dict[str, Config] = {
     | DENSE,
     "hunyuan": DENSE | {"head_dim": 12},
     "minicpm": {"model_type": "qwen3_5_text"} | DENSE | DELTA,
+    "persimmon": {"model_type": "persimmon", "hidden_size": 64, "intermediate_size": 76, "num_hidden_layers": 2}
+    | {"num_attention_heads": 4, "vocab_size": 101},
+    "opt": {"model_type": "opt", "vocab_size": 97, "max_position_embeddings": 60, "hidden_size": 24, "word_embed_proj_dim": 24}
+    | {"ffn_dim": 40, "num_hidden_layers": 2, "num_attention_heads": 4},
+    "t5": {"model_type": "t5", "vocab_size": 97, "d_model": 24, "d_kv": 10, "d_ff": 44, "num_layers": 3, "num_heads": 4},
+    "molmo2": DENSE | {"head_dim": 12, "additional_vocab_size": 7},
+    "qwen4": {"hidden_size": 48, "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 101}
+    | DELTA
+    | EXPERTS
+    | {"shared_expert_intermediate_size": 36, "hc_count": 3, "hc_lowrank": 10, "indexer_n_heads": 3, "indexer_kv_heads": 1}
+    | {"indexer_head_dim": 22, "indexer_budget": 4, "indexer_compress_ratio": 2, "pad_token_id": 0, "eos_token_id": 1},
     "glm4v": DENSE | MROPE | {"pad_token_id": 0},
     "glm4v_moe": DENSE
     | {"pad_token_id": 0, "n_routed_experts": 6, "n_shared_experts": 1, "num_experts_per_tok": 2}
@@ -88,6 +101,7 @@ VISIONS: dict[str, Config] = {
     "pixtral": {"model_type": "pixtral", "head_dim": 8} | VIT,
     "intern": VIT | {"image_size": [20, 20], "patch_size": [4, 4]},
     "plain": VIT,
+    "eva": VIT,
     "llama4": VIT | {"vision_output_dim": 32, "projector_input_dim": 32, "projector_output_dim": 32, "intermediate_size": 96},
     "moon": {key: value for key, value in VIT.items() if key != "image_size"} | {"pos_emb_height": 6, "pos_emb_width": 7},
     "qwen2": GRID | {"embed_dim": 24, "hidden_size": 48, "mlp_ratio": 3},
@@ -116,6 +130,9 @@ VISIONS: dict[str, Config] = {
     "lfm3": {"hidden_size": 32, "intermediate_size": 44, "num_hidden_layers": 3, "num_attention_heads": 4}
     | {"num_key_value_heads": 2, "patch_size": 4, "layer_types": ["conv", "full_attention", "conv"], "conv_kernel_size": 3},
     "minicpm": VIT | {"num_hidden_layers": 3, "image_size": 24},
+    "docling": VIT | {"image_size": 24, "out_hidden_size": 48, "scale_factor": 2, "deepstack_visual_indexes": [0]},
+    "wide": VIT | {"hidden_size": 64, "num_attention_heads": 4},
+    "molmo2": VIT | {"num_key_value_heads": 1, "head_dim": 10, "image_size": [24, 24]},
     "hunyuan": VIT | {"max_image_size": 24, "text_hidden_size": 48, "out_hidden_size": 48, "num_key_value_heads": 3},
     "gemma4": {"hidden_size": 24, "intermediate_size": 44, "num_hidden_layers": 2, "num_attention_heads": 3, "patch_size": 4}
     | {"num_key_value_heads": 3, "head_dim": 16, "pooling_kernel_size": 3, "position_embedding_size": 30},
@@ -161,6 +178,10 @@ QUERIES = {"hidden_size": 24, "num_hidden_layers": 3, "num_attention_heads": 3, 
 QUERIES |= {"encoder_hidden_size": 24, "cross_attention_frequency": 2}
 
 
+ADAPTER = {"vision_feature_layer": [1, 0], "hidden_size": 24, "num_attention_heads": 3, "num_key_value_heads": 3, "head_dim": 10}
+ADAPTER |= {"intermediate_size": 44, "text_hidden_size": 48}
+HIGH = {"model_type": "sam_vision_model", "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 3, "image_size": 20}
+HIGH |= {"patch_size": 4, "output_channels": 10, "window_size": 3, "global_attn_indexes": [1]}
 OUTER = "tie_word_embeddings=true|false"
 TIED = (
     f"{OUTER} "
@@ -441,4 +462,73 @@ minicpmv4_6 MiniCPMV4_6ForConditionalGeneration T_minicpm V_minicpm image_token_
   built {SIZES} insert_layer_id=0|2 merger_times=2 {TIED}
 hunyuan_vl HunYuanVLForConditionalGeneration T_hunyuan V_hunyuan image_token_id=3
   built {SIZES} {vision("spatial_merge_size=1", "max_image_size=31", "num_key_value_heads=1")} {TIED}
+minicpmv4_7 MiniCPMV4_7ForConditionalGeneration T_minicpm V_minicpm image_token_id=3 insert_layer_id=1
+  built {vision("hidden_size=36")} merger_times=2 downsample_mode="4x" {TIED}
+minicpm_ocr MiniCPMOcrForConditionalGeneration T_minicpm V_minicpm image_token_id=3 insert_layer_id=1
+  sees @images=1+@grid=[8,4]+@image_tokens=8
+  built {vision("hidden_size=36")} merger_times=2 downsample_mode="16x" {TIED}
+granite_docling GraniteDoclingForConditionalGeneration T_padded V_docling image_token_id=3
+  sees @images=1+@grid=[6,6]+@image_tokens=9
+  built {SIZES} {vision("out_hidden_size=48", "scale_factor=4", "deepstack_visual_indexes=[]|[0,1]", "use_fine_route=false")} {
+    TIED
+}
+fuyu FuyuForCausalLM T_persimmon patch_size=4 image_token_id=3
+  built patch_size=5 num_channels=1 {TIED}
+qwen4_exp Qwen4ExpForConditionalGeneration T_qwen4 V_qwen3
+  built {vision("hidden_size=36", "out_hidden_size=40", "num_position_embeddings=49")} {TIED}
+blip-2 Blip2ForConditionalGeneration T_opt V_eva {words(qformer_config=QUERIES)} num_query_tokens=5 image_token_index=3
+  built {
+    vision("hidden_size=36", "intermediate_size=40", "num_hidden_layers=3", "image_size=28", "patch_size=5", "qkv_bias=false")
+} {
+    inside(
+        "qformer_config",
+        "hidden_size=36",
+        "num_hidden_layers=4",
+        "intermediate_size=40",
+        "encoder_hidden_size=30",
+        "cross_attention_frequency=1|3",
+    )
+} num_query_tokens=6 text_config={{"tie_word_embeddings":false}} {TIED}
+  t5: {words(text_config=TEXTS["t5"])}
+granite4_vision Granite4VisionForConditionalGeneration T_dense V_wide downsample_rate="2/4" deepstack_layer_map=[[-1,0],[0,1]]
+    {words(qformer_config={"num_hidden_layers": 1, "intermediate_size": 44, "cross_attention_frequency": 1})}
+  built {vision("hidden_size=128", "intermediate_size=40")} downsample_rate="1/2" deepstack_layer_map=[] {
+    inside("qformer_config", "num_hidden_layers=2", "intermediate_size=40", "hidden_size=32")
+} {TIED}
+molmo2 Molmo2ForConditionalGeneration T_molmo2 V_molmo2 {words(adapter_config=ADAPTER)} image_patch_id=3
+  built {
+    vision(
+        "hidden_size=36",
+        "intermediate_size=40",
+        "num_hidden_layers=3",
+        "image_size=[28,20]",
+        "patch_size=5",
+        "num_key_value_heads=3",
+        "head_dim=12",
+        "attention_bias=false",
+        "num_position_embeddings=40",
+    )
+} {
+    inside(
+        "adapter_config",
+        "vision_feature_layer=[0]",
+        "num_attention_heads=4",
+        "head_dim=12",
+        "attention_bias=false",
+        "intermediate_size=40",
+        "text_hidden_size=40",
+    )
+} {
+    inside(
+        "text_config",
+        "additional_vocab_size=0",
+        "attention_bias=true",
+        "norm_after=true",
+    )
+} text_config={{"qk_norm_type":"olmo"}} {TIED}
+deepseek_vl_hybrid DeepseekVLHybridForConditionalGeneration T_llama V_siglip
+    {words(high_res_vision_config=HIGH)}
+  built {vision("hidden_size=36")} {
+    inside("high_res_vision_config", "hidden_size=36", "output_channels=12", "mlp_dim=40", "mlp_ratio=2.5", "num_hidden_layers=3")
+} {TIED}
 """
