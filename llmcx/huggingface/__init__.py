@@ -102,8 +102,8 @@ _TEXT_TYPES = {
     "glm4v_text": "glm4v glm46v",
     "inkling_text": "inkling_mm_model",
     "lfm2": "lfm2_vl",
-    "llama": """deepseek_vl deepseek_vl_hybrid glmasr idefics3 janus llava llava_next llava_next_video perception_lm smolvlm video_llava vipllava
-        voxtral""",
+    "llama": """deepseek_vl deepseek_vl_hybrid glmasr idefics3 janus llava llava_next llava_next_video perception_lm smolvlm
+        video_llava vipllava voxtral""",
     "llama4_text": "llama4",
     "molmo2_text": "molmo2",
     "opt": "blip-2",

@@ -1,4 +1,4 @@
-"""Families in which learned queries, or the tokens of squares, meet what was seen: BLIP-2, Granite Vision, Molmo; and those with two
+"""Families in which learned queries, or the means of squares, meet what was seen: BLIP-2, Granite Vision, Molmo; and one with two
 encoders.
 """
 
@@ -10,10 +10,8 @@ from typing import Any
 
 from llmcx.huggingface.common import activation
 from llmcx.huggingface.config import Config
-from llmcx.huggingface.hear import qformer
 from llmcx.huggingface.sight import sam
 from llmcx.huggingface.towers import Towers, encoder, gated_mlp, layers, multimodal, patches, per_image, seen, side
-from llmcx.huggingface.vision import read_up_to
 from llmcx.model.spec import ModelSpec, Plain
 from llmcx.model.tower import Activated, Dense, Normed, Tower, Vector
 
@@ -93,7 +91,7 @@ def molmo2_vision(c: Config) -> Towers:
             raise c.wrong("image_size", sizes, "a height and a width")
         rows = (sizes[0] // c.size("patch_size")) * (sizes[1] // c.size("patch_size"))
     ffn = Plain(c.size("intermediate_size"), True, activation(c, "hidden_act"))
-    shape = {"n_kv_heads": c.size("num_key_value_heads"), "head_dim": c.size("head_dim")}
+    shape: dict[str, Any] = {"n_kv_heads": c.size("num_key_value_heads"), "head_dim": c.size("head_dim")}
     stack = layers(c, ffn=ffn, bias=c.flag("attention_bias", True), **shape)
     return (Tower("vision", d, (patches(c, d), Vector("positions", rows * d)), stack),)
 
@@ -121,7 +119,7 @@ def molmo2(c: Config, spec: ModelSpec) -> Towers:
     first = c.data.pop("vit_config", None)
     if first is not None and c.data.get("vision_config") is None:
         c.data["vision_config"] = first
-    part, towers = seen(c)
+    _, towers = seen(c)
     adapter, projector = seen(c, "adapter_config")
     if first is not None:
         (vision,) = towers

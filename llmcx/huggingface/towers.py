@@ -26,8 +26,8 @@ Encoder = Callable[[Config], Towers]
 FAMILIES = {
     "grids": """gemma4 glm46v glm4v glm4v_moe qwen2_5_vl qwen2_vl qwen3_5 qwen3_5_moe qwen3_vl qwen3_vl_moe""",
     "hear": """audioflamingo3 glmasr granite_speech qwen2_5_omni_thinker qwen2_audio qwen3_asr qwen3_omni_moe_thinker voxtral""",
-    "optics": """fuyu gemma4_unified granite_docling hunyuan_vl lfm3_vl minicpm_ocr minicpmv4_6 minicpmv4_7 minimax_m3_vl qwen4_exp
-        step3p7""",
+    "optics": """fuyu gemma4_unified granite_docling hunyuan_vl lfm3_vl minicpm_ocr minicpmv4_6 minicpmv4_7 minimax_m3_vl
+        qwen4_exp step3p7""",
     "queries": "blip-2 deepseek_vl_hybrid granite4_vision molmo2",
     "sight": "deepseek_vl exaone4_5 glm_ocr got_ocr2 mllama ovis2 paddleocr_vl phi4_multimodal video_llama_3",
     "vision": """aya_vision cohere2_vision gemma3 idefics2 idefics3 internvl kimi_k25 lfm2_vl lighton_ocr llama4 llava llava_next
