@@ -50,6 +50,7 @@ MODULES = {
     "hybrids": "olmo_hybrid lfm3 bailing_hybrid",
     "linear": "qwen3_next qwen3_5_text qwen3_5_moe_text kimi_linear minimax lfm2 lfm2_moe recurrent_gemma rwkv",
     "remote": "Yi xverse orion internlm internlm2 baichuan minicpm qwen chatglm mimo Dream llada nemotron-nas bailing_moe rwkv7",
+    "eyes": "minicpmv molmo",
     "draft": "eagle3 dflash",
 }
 """Module -> the model_types that it reads."""
@@ -162,7 +163,7 @@ def from_config(data: Mapping[str, Any], source: str, insist: str | None = None,
         parts = ("vision_config", "audio_config")
         inner = {**{key: value for key, value in data.items() if key not in parts}, "model_type": FLAT_TYPES[given]}
         flat = True
-    if insist is None and f"{given}" in HOME and not flat:
+    if insist is None and f"{given}" in HOME and not flat and given in table()["families"]:
         usual = table()["families"][given]["parts"]["text_config"]
         inner = usual["absent"] or {} if inner is None else {**usual.get("merged", {}), **inner}
     if isinstance(inner, Mapping):

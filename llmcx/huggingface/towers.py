@@ -24,6 +24,7 @@ Family = Callable[[Config, ModelSpec], Towers]
 Encoder = Callable[[Config], Towers]
 
 FAMILIES = {
+    "eyes": "deepseek_vl_v2",
     "grids": """gemma4 glm46v glm4v glm4v_moe qwen2_5_vl qwen2_vl qwen3_5 qwen3_5_moe qwen3_vl qwen3_vl_moe""",
     "hear": """audioflamingo3 glmasr granite_speech qwen2_5_omni_thinker qwen2_audio qwen3_asr qwen3_omni_moe_thinker voxtral""",
     "optics": """fuyu gemma4_unified granite_docling hunyuan_vl lfm3_vl minicpm_ocr minicpmv4_6 minicpmv4_7 minimax_m3_vl
