@@ -66,6 +66,7 @@ FLAT_TYPES |= {"step3p7": "step3p5", "minimax_m3": "minimax_m3_vl_text"}
 TIES = {
     **dict.fromkeys(
         [
+            "florence2",
             "glm4v",
             "glm4v_moe",
             "glm_ocr",
@@ -86,6 +87,7 @@ TIES = {
 }
 # The language model inside a multimodal configuration that does not name its own model_type, as transformers assumes.
 _TEXT_TYPES = {
+    "bart": "florence2",
     "cohere2": "aya_vision cohere2_vision",
     "deepseek_v2": "deepseek_vl_v2",
     "deepseek_v3": "kimi_k25",

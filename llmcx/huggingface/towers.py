@@ -24,6 +24,7 @@ Family = Callable[[Config, ModelSpec], Towers]
 Encoder = Callable[[Config], Towers]
 
 FAMILIES = {
+    "davit": "florence2",
     "eyes": "deepseek_vl_v2",
     "grids": """gemma4 glm46v glm4v glm4v_moe qwen2_5_vl qwen2_vl qwen3_5 qwen3_5_moe qwen3_vl qwen3_vl_moe""",
     "hear": """audioflamingo3 glmasr granite_speech qwen2_5_omni_thinker qwen2_audio qwen3_asr qwen3_omni_moe_thinker voxtral""",
@@ -36,6 +37,7 @@ FAMILIES = {
 }
 """Module -> the multimodal model_types whose towers it reads."""
 ENCODERS = {
+    "davit": "florence_vision",
     "grids": """gemma4_audio gemma4_vision glm4v_moe_vision glm4v_vision qwen2_5_vl_vision qwen2_vl_vision qwen3_5_moe_vision
         qwen3_5_vision qwen3_vl_moe_vision qwen3_vl_vision qwen2_5_omni_vision_encoder qwen3_omni_moe_vision_encoder""",
     "hear": """audioflamingo3_encoder blip_2_qformer glmasr_encoder granite_speech_encoder qwen2_5_omni_audio_encoder

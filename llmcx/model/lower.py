@@ -90,7 +90,8 @@ def _tower(tower: Tower, run: Run, encoded: int) -> Iterator[Op]:
             yield from piece.ops(at, met(piece))
         for name, layers in tower.kinds.items():
             where = at._replace(group=name, times=layers.repeat)
-            yield from _windowed(layers, where, given) if _window(layers) else _layer(layers, where)
+            shape = given[0] // isqrt(tower.per), given[1] // isqrt(tower.per)
+            yield from _windowed(layers, where, shape) if _window(layers) else _layer(layers, where)
             for piece in tower.inside:
                 yield from piece.ops(where, where.tokens)
         for piece in tower.after:

@@ -135,9 +135,30 @@ class Filter(NamedTuple):
         yield at.op(self.name, "conv", Saved("input", tokens * self.width), cut=WHOLE, **dims)
 
 
-Piece = Union[Dense, Table, Vector, Normed, Activated, Averaged, Filter]
+class Channels(NamedTuple):
+    """Attention of ``width`` channels to one another, in ``groups``, over all tokens (DaViT, Ding et al. 2022, arXiv:2204.03645,
+    sec. 3.2): a product of queries and keys, and one with values.
+    """
+
+    name: str
+    width: int
+    groups: int
+    type: Literal["channels"] = "channels"
+
+    def ops(self, at: LayerRun, tokens: int) -> Iterator[Op]:
+        """Neither side of the two is learned."""
+        each, n = self.width // self.groups, tokens // max(at.batch, 1)
+        dims: Dims = {"batch": at.batch * self.groups, "m": each, "k": n, "n": each, "weight": 0}
+        yield at.op(f"{self.name}.scores", "matmul", Saved("queries and keys", 2 * tokens * self.width), cut=WHOLE, **dims)
+        kept = Saved("probabilities", at.batch * self.width * each)
+        yield at.op(f"{self.name}.softmax", "softmax", kept, cut=WHOLE, elements=at.batch * self.width * each)
+        dims = {"batch": at.batch * self.groups, "m": each, "k": each, "n": n, "weight": 0}
+        yield at.op(f"{self.name}.values", "matmul", Saved("values", tokens * self.width), cut=WHOLE, **dims)
+
+
+Piece = Union[Dense, Table, Vector, Normed, Activated, Averaged, Filter, Channels]
 PIECES = {"dense": Dense, "table": Table, "vector": Vector, "normed": Normed, "activated": Activated, "averaged": Averaged}
-PIECES |= {"filter": Filter}
+PIECES |= {"filter": Filter, "channels": Channels}
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,8 @@ def pictured(config: Any, case: Json, ids: torch.Tensor, draw: torch.Generator) 
         given |= {"image_grid_thw": torch.tensor([[1, rows, columns]] * many)}
         given |= {"mm_token_type_ids": (ids == token).int()}
         return given
+    if name == "florence2":
+        size = vision.patch_stride[0]
     if name == "gemma4_unified":
         rows, columns, size = rows // vision.pooling_kernel_size, columns // vision.pooling_kernel_size, vision.model_patch_size
     if name.startswith("gemma4"):

@@ -82,6 +82,9 @@ TEXTS: dict[str, Config] = {
     "opt": {"model_type": "opt", "vocab_size": 97, "max_position_embeddings": 60, "hidden_size": 24, "word_embed_proj_dim": 24}
     | {"ffn_dim": 40, "num_hidden_layers": 2, "num_attention_heads": 4},
     "t5": {"model_type": "t5", "vocab_size": 97, "d_model": 24, "d_kv": 10, "d_ff": 44, "num_layers": 3, "num_heads": 4},
+    "bart": {"model_type": "bart", "vocab_size": 97, "d_model": 24, "encoder_layers": 2, "decoder_layers": 3}
+    | {"encoder_ffn_dim": 44, "decoder_ffn_dim": 52, "encoder_attention_heads": 4, "decoder_attention_heads": 4}
+    | {"max_position_embeddings": 60},
     "molmo2": DENSE | {"head_dim": 12, "additional_vocab_size": 7},
     "qwen4": {"hidden_size": 48, "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 101}
     | DELTA
@@ -131,6 +134,9 @@ VISIONS: dict[str, Config] = {
     | {"num_key_value_heads": 2, "patch_size": 4, "layer_types": ["conv", "full_attention", "conv"], "conv_kernel_size": 3},
     "minicpm": VIT | {"num_hidden_layers": 3, "image_size": 24},
     "docling": VIT | {"image_size": 24, "out_hidden_size": 48, "scale_factor": 2, "deepstack_visual_indexes": [0]},
+    "davit": {"depths": [1, 2], "patch_size": [7, 3], "patch_stride": [4, 2], "patch_padding": [3, 1], "embed_dim": [12, 24]}
+    | {"patch_prenorm": [False, True], "num_heads": [2, 3], "num_groups": [3, 2], "window_size": 3, "projection_dim": 24}
+    | {"max_position_embeddings": 10, "mlp_ratio": 3.0},
     "wide": VIT | {"hidden_size": 64, "num_attention_heads": 4},
     "molmo2": VIT | {"num_key_value_heads": 1, "head_dim": 10, "image_size": [24, 24]},
     "hunyuan": VIT | {"max_image_size": 24, "text_hidden_size": 48, "out_hidden_size": 48, "num_key_value_heads": 3},
@@ -531,4 +537,18 @@ deepseek_vl_hybrid DeepseekVLHybridForConditionalGeneration T_llama V_siglip
   built {vision("hidden_size=36")} {
     inside("high_res_vision_config", "hidden_size=36", "output_channels=12", "mlp_dim=40", "mlp_ratio=2.5", "num_hidden_layers=3")
 } {TIED}
+florence2 Florence2ForConditionalGeneration T_bart V_davit image_token_id=3
+  sees @images=1+@grid=[6,12]+@image_tokens=19+@seq=30+vision_config={{"window_size":3}}
+  built {
+    vision(
+        "depths=[2,1]",
+        "patch_size=[5,2]",
+        "patch_prenorm=[true,false]",
+        "num_heads=[3,4]",
+        "qkv_bias=false",
+        "mlp_ratio=2.5",
+        "max_position_embeddings=11",
+        "in_channels=1",
+    )
+} tie_word_embeddings=false+text_config={{"tie_word_embeddings":false}} {TIED}
 """
