@@ -136,23 +136,23 @@ class Filter(NamedTuple):
 
 
 class Channels(NamedTuple):
-    """Attention of ``width`` channels to one another, in ``groups``, over all tokens (DaViT, Ding et al. 2022, arXiv:2204.03645,
+    """Attention of ``width`` channels to one another, in ``n_groups``, over all tokens (DaViT, Ding et al. 2022, arXiv:2204.03645,
     sec. 3.2): a product of queries and keys, and one with values.
     """
 
     name: str
     width: int
-    groups: int
+    n_groups: int
     type: Literal["channels"] = "channels"
 
     def ops(self, at: LayerRun, tokens: int) -> Iterator[Op]:
         """Neither side of the two is learned."""
-        each, n = self.width // self.groups, tokens // max(at.batch, 1)
-        dims: Dims = {"batch": at.batch * self.groups, "m": each, "k": n, "n": each, "weight": 0}
+        each, n = self.width // self.n_groups, tokens // max(at.batch, 1)
+        dims: Dims = {"batch": at.batch * self.n_groups, "m": each, "k": n, "n": each, "weight": 0}
         yield at.op(f"{self.name}.scores", "matmul", Saved("queries and keys", 2 * tokens * self.width), cut=WHOLE, **dims)
         kept = Saved("probabilities", at.batch * self.width * each)
         yield at.op(f"{self.name}.softmax", "softmax", kept, cut=WHOLE, elements=at.batch * self.width * each)
-        dims = {"batch": at.batch * self.groups, "m": each, "k": each, "n": n, "weight": 0}
+        dims = {"batch": at.batch * self.n_groups, "m": each, "k": each, "n": n, "weight": 0}
         yield at.op(f"{self.name}.values", "matmul", Saved("values", tokens * self.width), cut=WHOLE, **dims)
 
 
