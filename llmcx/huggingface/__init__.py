@@ -26,7 +26,8 @@ Reader = Callable[[Config], ModelSpec]
 MODULES = {
     "moe": """mixtral qwen2_moe qwen3_moe deepseek_v2 deepseek_v3 deepseek_v32 kimi_k2 glm4_moe glm4_moe_lite minicpm3
         gpt_oss glm_moe_dsa olmoe flex_olmo phimoe granitemoe granitemoeshared minimax_m2 dbrx ernie4_5_moe llama4_text
-        hunyuan_v1_moe exaone_moe afmoe qwen3_vl_moe_text glm4v_moe_text hunyuan deepseek qwen3_omni_moe_text""",
+        hunyuan_v1_moe exaone_moe afmoe qwen3_vl_moe_text glm4v_moe_text hunyuan deepseek qwen3_omni_moe_text
+        ernie4_5_vl_moe_text""",
     "encdec": """t5 mt5 umt5 switch_transformers bart mbart pegasus marian m2m_100 longt5 nllb-moe mvp plbart blenderbot
         blenderbot-small led whisper""",
     "encoder": "bert roberta xlm-roberta camembert electra distilbert albert modernbert longformer big_bird modernbert-decoder",
@@ -36,7 +37,7 @@ MODULES = {
         seed_oss exaone4 hunyuan_v1_dense arcee apertus ernie4_5 nemotron starcoder2 stablelm phi qwen2_vl_text
         qwen2_5_vl_text qwen3_vl_text glm4v_text sdar qwen2_5_omni_text mllama_text_model glm_ocr_text paddleocr_vl_text
         phi4_multimodal hunyuan_vl_text granite_docling_text granite4_vision_text molmo2_text""",
-    "kin": "internlm3 iquestcoder hyperclovax bitnet granite_swa helium nanochat jais2 cwm diffllama doge",
+    "kin": "internlm3 iquestcoder hyperclovax bitnet granite_swa helium nanochat jais2 cwm diffllama doge muse_glimmer_text",
     "mixtures": """cohere2_moe solar_open dots1 granitemoe_swa mimo_v2_flash hy_v3 axk1 youtu flint kolibri1 laguna mellum
         jetmoe step3p5 inkling_text""",
     "deepseek": "deepseek_v4 hy_v4 longcat_flash dots3_note_text",
@@ -83,7 +84,7 @@ TIES = {
         "either",
     ),
     **dict.fromkeys(["audioflamingo3", "mllama", "molmo2", "qwen2_audio", "voxtral"], "never"),
-    **dict.fromkeys(["blip-2", "llama4"], "inner"),
+    **dict.fromkeys(["blip-2", "instructblip", "llama4"], "inner"),
 }
 # The language model inside a multimodal configuration that does not name its own model_type, as transformers assumes.
 _TEXT_TYPES = {
@@ -109,7 +110,10 @@ _TEXT_TYPES = {
         video_llava vipllava voxtral""",
     "llama4_text": "llama4",
     "molmo2_text": "molmo2",
-    "opt": "blip-2",
+    "ernie4_5_vl_moe_text": "ernie4_5_vl_moe",
+    "muse_glimmer_text": "muse_glimmer",
+    "nemotron_h": "nemotron_h_omni",
+    "opt": "blip-2 instructblip",
     "persimmon": "fuyu",
     "mistral": "idefics2 mistral3",
     "gemma4_unified_text": "gemma4_unified",

@@ -9,7 +9,6 @@ from dataclasses import replace
 
 from llmcx.huggingface.common import activation, layer_count, layer_types
 from llmcx.huggingface.config import Config
-from llmcx.huggingface.grids import qwen3_vl
 from llmcx.huggingface.towers import (
     RMS,
     Towers,
@@ -235,52 +234,4 @@ def hunyuan_vision(c: Config) -> Towers:
 @multimodal("hunyuan_vl")
 def whole(c: Config, spec: ModelSpec) -> Towers:
     """The encoder ends at the language model's width."""
-    return seen(c)[1]
-
-
-# --- Granite-Docling, Fuyu, Qwen4 -----------------------------------------------------------------------------------
-
-
-@encoder("granite_docling_vision")
-def docling_vision(c: Config) -> Towers:
-    """SigLIP, of which some layers' outputs are merged too, for the language model's first ones; by option, a second, finer path
-    of the same parts, which most images do not take.
-    """
-    d, out, scale = c.size("hidden_size"), c.size("out_hidden_size"), c.size("scale_factor", least=2)
-    chosen = c.list("deepstack_visual_indexes")
-    deep = 3 if chosen is None else len(chosen)
-    before = (patches(c, d), Table("positions", per_image(c), d))
-    inner, finer = d * scale**2, d * (scale // 2) ** 2
-    pieces: list[Piece] = [Normed("norm", d, per=1), Dense("up", inner, out)]
-    if deep:
-        named = (piece._replace(name=f"deepstack.{piece.name}") for piece in mlp(inner, out, out, "gelu", times=deep))
-        pieces += [Normed("deepstack.norm", inner, times=deep), *named]
-    pieces += [Normed("norm.inside", out), Activated("activation", out), Dense("down", out, out), Normed("norm.out", out)]
-    if c.flag("use_fine_route", True):
-        pieces.append(Vector("fine", finer * out + deep * (2 * finer + (finer + 1) * out + (out + 1) * out)))
-    vision = Tower("vision", d, before, layers(c), (Normed("norm", d),))
-    return vision, Tower("projector", inner, tuple(pieces), per=scale**2)
-
-
-@multimodal("granite_docling")
-def docling(c: Config, spec: ModelSpec) -> Towers:
-    """The encoder ends at the language model's width."""
-    c.expect("density_router_hidden_size", None)
-    c.ignore("density_router_threshold")
-    return seen(c)[1]
-
-
-@multimodal("fuyu")
-def fuyu(c: Config, spec: ModelSpec) -> Towers:
-    """Patches stand among the tokens as they are, brought to the width by a matrix."""
-    c.ignore("image_size", *(key for key in c.data if key not in c.defaults))  # the first files say the language model twice
-    return (Tower("projector", spec.d_model, (patches(c, spec.d_model),)),)
-
-
-encoder("qwen4_exp_vision")(qwen3_vl)
-
-
-@multimodal("qwen4_exp")
-def qwen4(c: Config, spec: ModelSpec) -> Towers:
-    """Qwen3.5's encoder."""
     return seen(c)[1]

@@ -10,10 +10,11 @@ from typing import Any
 
 from llmcx.huggingface.common import activation
 from llmcx.huggingface.config import Config
+from llmcx.huggingface.hear import qformer
 from llmcx.huggingface.sight import sam
-from llmcx.huggingface.towers import Towers, encoder, gated_mlp, layers, multimodal, patches, per_image, seen, side
+from llmcx.huggingface.towers import Towers, encoder, gated_mlp, layers, mlp, multimodal, patches, per_image, seen, side
 from llmcx.model.spec import ModelSpec, Plain
-from llmcx.model.tower import Activated, Dense, Normed, Tower, Vector
+from llmcx.model.tower import Activated, Dense, Normed, Table, Tower, Vector
 
 
 def overridden(c: Config, key: str, **said: Any) -> None:
@@ -36,7 +37,19 @@ def eva(c: Config) -> Towers:
     return (Tower("vision", d, before, stack, (Normed("norm", d),), added=1),)
 
 
-@multimodal("blip-2")
+@encoder("instructblip_qformer")
+def instructed(c: Config) -> Towers:
+    """BLIP-2's, which reads an instruction too: tables of words and positions, and a feed-forward for words in each layer."""
+    d, n = c.size("hidden_size"), c.size("num_hidden_layers")
+    c.data.setdefault("use_qformer_text_input", False)
+    (former,) = qformer(c)
+    ffn = mlp(d, c.size("intermediate_size"), d, activation(c, "hidden_act"), times=n)
+    words = (*(piece._replace(name=f"words.{piece.name}") for piece in ffn), Normed("words.norm", d, times=n))
+    tables = (Table("words", c.size("vocab_size"), d), Table("positions", c.size("max_position_embeddings"), d))
+    return (replace(former, before=(*tables, *former.before), after=(*former.after, *words)),)
+
+
+@multimodal("blip-2", "instructblip")
 def blip2(c: Config, spec: ModelSpec) -> Towers:
     """A Q-Former and a matrix."""
     c.ignore("image_text_hidden_size", "use_decoder_only_language_model", "num_query_tokens")

@@ -136,7 +136,7 @@ class Filter(NamedTuple):
 
 
 class Channels(NamedTuple):
-    """Attention of ``width`` channels to one another, in ``n_groups``, over all tokens (DaViT, Ding et al. 2022, arXiv:2204.03645,
+    """Attention of ``width`` channels to one another, in ``n_groups``, over all tokens (Ding et al. 2022, arXiv:2204.03645,
     sec. 3.2): a product of queries and keys, and one with values.
     """
 

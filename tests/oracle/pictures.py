@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 Json = dict[str, Any]
-FLAT = ("qwen", "glm", "lfm3_vl", "minimax_m3_vl")
+FLAT = ("qwen", "glm", "lfm3_vl", "minimax_m3_vl", "muse_glimmer")
 """Families that take all patches of all images in one row, and the shape of each image in patches."""
 
 
@@ -31,7 +31,8 @@ def pictured(config: Any, case: Json, ids: torch.Tensor, draw: torch.Generator) 
 
     given: Json = {"input_ids": ids}
     if name.startswith(FLAT):
-        width = channels * vision.temporal_patch_size * size * size
+        frames = next(getattr(vision, key) for key in ("temporal_patch_size", "patch_temporal") if hasattr(vision, key))
+        width = channels * frames * size * size
         given |= {"pixel_values": noise(many * rows * columns, width)}
         given |= {"image_grid_thw": torch.tensor([[1, rows, columns]] * many)}
         given |= {"mm_token_type_ids": (ids == token).int()}

@@ -85,6 +85,11 @@ TEXTS: dict[str, Config] = {
     "bart": {"model_type": "bart", "vocab_size": 97, "d_model": 24, "encoder_layers": 2, "decoder_layers": 3}
     | {"encoder_ffn_dim": 44, "decoder_ffn_dim": 52, "encoder_attention_heads": 4, "decoder_attention_heads": 4}
     | {"max_position_embeddings": 60},
+    "ernie": DENSE | MROPE | {"moe_num_experts": 5, "moe_k": 2, "moe_intermediate_size": [28, 20], "moe_num_shared_experts": 2},
+    "muse": DENSE | {"head_dim": 20, "sliding_window": 7, "num_hidden_layers": 3},
+    "nemotron": DENSE
+    | {"layers_block_type": ["mamba", "mlp", "attention"], "mamba_num_heads": 8, "n_groups": 2, "ssm_state_size": 10}
+    | {"mamba_head_dim": 12, "conv_kernel": 3, "chunk_size": 8, "model_type": "nemotron_h", "head_dim": 20},
     "molmo2": DENSE | {"head_dim": 12, "additional_vocab_size": 7},
     "qwen4": {"hidden_size": 48, "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 101}
     | DELTA
@@ -137,6 +142,13 @@ VISIONS: dict[str, Config] = {
     "davit": {"depths": [1, 2], "patch_size": [7, 3], "patch_stride": [4, 2], "patch_padding": [3, 1], "embed_dim": [12, 24]}
     | {"patch_prenorm": [False, True], "num_heads": [2, 3], "num_groups": [3, 2], "window_size": 3, "projection_dim": 24}
     | {"max_position_embeddings": 10, "mlp_ratio": 3.0},
+    "ernie": {key: value for key, value in GRID.items() if key != "temporal_patch_size"}
+    | {"hidden_size": 24, "intermediate_size": 44},
+    "muse": {key: value for key, value in VIT.items() if key != "image_size"}
+    | {"pos_emb_height": 3, "pos_emb_width": 3, "num_hidden_layers": 5, "max_position_embeddings": 9},
+    "radio": {key: value for key, value in VIT.items() if key != "intermediate_size"}
+    | {"max_img_size": 32, "num_cls_tokens": 2, "num_registers": 3, "mlp_ratio": 2.5}
+    | {"video_temporal_patch_size": 2},
     "wide": VIT | {"hidden_size": 64, "num_attention_heads": 4},
     "molmo2": VIT | {"num_key_value_heads": 1, "head_dim": 10, "image_size": [24, 24]},
     "hunyuan": VIT | {"max_image_size": 24, "text_hidden_size": 48, "out_hidden_size": 48, "num_key_value_heads": 3},
@@ -551,4 +563,61 @@ florence2 Florence2ForConditionalGeneration T_bart V_davit image_token_id=3
         "in_channels=1",
     )
 } tie_word_embeddings=false+text_config={{"tie_word_embeddings":false}} {TIED}
+ernie4_5_vl_moe Ernie4_5_VLMoeForConditionalGeneration T_ernie V_ernie
+  built {
+    vision(
+        "depth=2",
+        "patch_size=3",
+        "spatial_merge_size=1",
+        "in_channels=1",
+        "num_heads=4",
+        "hidden_size=36",
+        "intermediate_size=40",
+    )
+} {
+    inside(
+        "text_config",
+        "moe_num_shared_experts=0",
+        "moe_intermediate_size=[24,16]",
+        "use_bias=true",
+        'mlp_layer_types=["sparse","sparse"]',
+        'mlp_layer_types=["dense","dense"]',
+    )
+} {TIED}
+muse_glimmer MuseGlimmerForConditionalGeneration T_muse V_muse out_hidden_size=96 projector_hidden_size=40 image_token_id=3
+  sees @images=1+@grid=[6,4]+@image_tokens=6
+  built {
+    vision(
+        "intermediate_size=40",
+        "num_hidden_layers=3",
+        "patch_size=5",
+        "patch_temporal=1",
+        "pos_emb_height=4",
+    )
+} projector_hidden_size=44 {inside("text_config", "head_dim=12", "attention_bias=true", "num_hidden_layers=5")} {TIED}
+nemotron_h_omni NemotronH_Omni_Reasoning_V3 T_nemotron V_radio projector_hidden_size=40 vision_hidden_size=24 image_token_id=3
+  built {
+    vision(
+        "mlp_ratio=3.0",
+        "qkv_bias=false",
+        "num_hidden_layers=3",
+        "patch_size=5",
+        "num_cls_tokens=1",
+        "num_registers=0",
+        "max_img_size=40",
+    )
+} projector_hidden_size=44 downsample_ratio=0.25 {TIED}
+instructblip InstructBlipForConditionalGeneration T_opt V_eva {words(qformer_config=QUERIES | {"vocab_size": 50})}
+    num_query_tokens=5 image_token_index=3
+  built {vision("hidden_size=36", "qkv_bias=false")} {
+    inside(
+        "qformer_config",
+        "hidden_size=36",
+        "num_hidden_layers=4",
+        "intermediate_size=40",
+        "cross_attention_frequency=1|3",
+        "vocab_size=60",
+        "max_position_embeddings=30",
+    )
+} num_query_tokens=6 {TIED}
 """
