@@ -27,7 +27,7 @@ MODULES = {
     "moe": """mixtral qwen2_moe qwen3_moe deepseek_v2 deepseek_v3 deepseek_v32 kimi_k2 glm4_moe glm4_moe_lite minicpm3
         gpt_oss glm_moe_dsa olmoe flex_olmo phimoe granitemoe granitemoeshared minimax_m2 dbrx ernie4_5_moe llama4_text
         hunyuan_v1_moe exaone_moe afmoe qwen3_vl_moe_text glm4v_moe_text hunyuan deepseek qwen3_omni_moe_text
-        ernie4_5_vl_moe_text""",
+        ernie4_5_vl_moe_text mistral4""",
     "encdec": """t5 mt5 umt5 switch_transformers bart mbart pegasus marian m2m_100 longt5 nllb-moe mvp plbart blenderbot
         blenderbot-small led whisper""",
     "encoder": "bert roberta xlm-roberta camembert electra distilbert albert modernbert longformer big_bird modernbert-decoder",

@@ -154,7 +154,7 @@ def latent(c: Config, **more: Any) -> MLA:
     return MLA(n, *sizes, c.optional("q_lora_rank"), c.flag("attention_bias"), **more)
 
 
-@family("deepseek_v2", "deepseek_v3", "deepseek_v32", "kimi_k2")
+@family("deepseek_v2", "deepseek_v3", "deepseek_v32", "kimi_k2", "mistral4")
 def deepseek(c: Config) -> ModelSpec:
     """Latent attention; dense first layers, then many small experts beside shared ones. V3.2 adds an indexer."""
     c.expect("moe_layer_freq", 1)
