@@ -88,7 +88,9 @@ TIES = {
 }
 # The language model inside a multimodal configuration that does not name its own model_type, as transformers assumes.
 _TEXT_TYPES = {
+    "aria_text": "aria",
     "bart": "florence2",
+    "cohere_compass_text": "cohere_compass",
     "cohere2": "aya_vision cohere2_vision",
     "deepseek_v2": "deepseek_vl_v2",
     "deepseek_v3": "kimi_k25",

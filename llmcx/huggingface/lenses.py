@@ -64,12 +64,12 @@ def fuyu(c: Config, spec: ModelSpec) -> Towers:
     return (Tower("projector", spec.d_model, (patches(c, spec.d_model),)),)
 
 
-encoder("qwen4_exp_vision")(qwen3_vl)
+encoder("qwen4_exp_vision", "cohere_compass_vision")(qwen3_vl)
 
 
-@multimodal("qwen4_exp")
+@multimodal("qwen4_exp", "cohere_compass")
 def qwen4(c: Config, spec: ModelSpec) -> Towers:
-    """Qwen3.5's encoder."""
+    """Qwen3.5's encoder, or Qwen3-VL's."""
     return seen(c)[1]
 
 

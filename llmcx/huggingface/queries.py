@@ -13,7 +13,7 @@ from llmcx.huggingface.config import Config
 from llmcx.huggingface.hear import qformer
 from llmcx.huggingface.sight import sam
 from llmcx.huggingface.towers import Towers, encoder, gated_mlp, layers, mlp, multimodal, patches, per_image, seen, side
-from llmcx.model.spec import ModelSpec, Plain
+from llmcx.model.spec import Attention, Layers, ModelSpec, Plain
 from llmcx.model.tower import Activated, Dense, Normed, Table, Tower, Vector
 
 
@@ -60,6 +60,34 @@ def blip2(c: Config, spec: ModelSpec) -> Towers:
     own = (Vector("queries", queries * d), *former.before)
     after = (*former.after, Dense("out", d, spec.d_model, True))
     return *towers, replace(former, before=own, after=after, latents=queries, fed="image")
+
+
+# --- Aria -----------------------------------------------------------------------------------------------------------
+
+
+@multimodal("aria")
+def aria(c: Config, spec: ModelSpec) -> Towers:
+    """Queries, as many as the largest image asks for, meet what was seen through a second set of matrices; two more matrices."""
+    c.ignore("vision_feature_layer")
+    part, towers = seen(c)
+    asked = c.get("projector_patch_to_query_dict")
+    asked = {1225: 128, 4900: 256} if asked is None else asked
+    if (
+        not isinstance(asked, Mapping)
+        or not asked
+        or not all(f"{each}".isdigit() and 0 < int(each) < 10**6 for each in asked.values())
+    ):
+        raise c.wrong("projector_patch_to_query_dict", asked, "a mapping of numbers of patches to numbers of queries")
+    d, out, queries = part.size("hidden_size"), spec.d_model, max(map(int, asked.values()))
+    heads = Attention(part.size("num_attention_heads"), bias=True, softmax_fp32=True)
+    met = Layers(1, cross=heads, norms=("queries", "tokens"))
+    before = (Vector("queries", queries * d), Dense("q", d, d))
+    after = (Dense("attention.after", d, d, True), Normed("norm", d), Dense("up", d, out), Dense("down", out, out))
+    return (
+        *towers,
+        Tower("projector", d, (Dense("k", d, d), Dense("v", d, d))),
+        Tower("projector", d, before, (met,), after, latents=queries),
+    )
 
 
 # --- Granite Vision -------------------------------------------------------------------------------------------------

@@ -85,6 +85,8 @@ TEXTS: dict[str, Config] = {
     "bart": {"model_type": "bart", "vocab_size": 97, "d_model": 24, "encoder_layers": 2, "decoder_layers": 3}
     | {"encoder_ffn_dim": 44, "decoder_ffn_dim": 52, "encoder_attention_heads": 4, "decoder_attention_heads": 4}
     | {"max_position_embeddings": 60},
+    "aria": DENSE | {"moe_num_experts": 5, "moe_topk": 2, "moe_num_shared_experts": 2, "head_dim": 12},
+    "compass": DENSE | {"sliding_window": 7, "layer_types": ["sliding_attention", "full_attention"]},
     "ernie": DENSE | MROPE | {"moe_num_experts": 5, "moe_k": 2, "moe_intermediate_size": [28, 20], "moe_num_shared_experts": 2},
     "muse": DENSE | {"head_dim": 20, "sliding_window": 7, "num_hidden_layers": 3},
     "nemotron": DENSE
@@ -620,4 +622,8 @@ instructblip InstructBlipForConditionalGeneration T_opt V_eva {words(qformer_con
         "max_position_embeddings=30",
     )
 } num_query_tokens=6 {TIED}
+aria AriaForConditionalGeneration T_aria V_plain projector_patch_to_query_dict={{"25":5,"36":7}}
+  built {vision("hidden_size=36", "num_hidden_layers=3", "num_attention_heads=4")} {TIED}
+cohere_compass CohereCompassForConditionalGeneration T_compass V_deep
+  built {vision("hidden_size=36", "out_hidden_size=40", "deepstack_visual_indexes=[]|[0]")} {TIED}
 """
