@@ -1041,6 +1041,7 @@ NO_DEFAULT = {
     "step3p7",
     "qwen4_exp",
     "granite4_vision",
+    "cohere_compass",
 }
 """The default config cannot be built, or is not what a file without keys means (step3p7)."""
 

@@ -86,7 +86,9 @@ TEXTS: dict[str, Config] = {
     | {"encoder_ffn_dim": 44, "decoder_ffn_dim": 52, "encoder_attention_heads": 4, "decoder_attention_heads": 4}
     | {"max_position_embeddings": 60},
     "aria": DENSE | {"moe_num_experts": 5, "moe_topk": 2, "moe_num_shared_experts": 2, "head_dim": 12},
-    "compass": DENSE | {"sliding_window": 7, "layer_types": ["sliding_attention", "full_attention"]},
+    "compass": DENSE
+    | {"sliding_window": 7, "layer_types": ["sliding_attention", "full_attention"]}
+    | {"rope_parameters": dict.fromkeys(("sliding_attention", "full_attention"), MROPE["rope_parameters"])},
     "ernie": DENSE | MROPE | {"moe_num_experts": 5, "moe_k": 2, "moe_intermediate_size": [28, 20], "moe_num_shared_experts": 2},
     "muse": DENSE | {"head_dim": 20, "sliding_window": 7, "num_hidden_layers": 3},
     "nemotron": DENSE
