@@ -186,6 +186,8 @@ def side(c: Config, key: str) -> int:
 
 def per_image(c: Config) -> int:
     """The patches of an image of image_size."""
+    if side(c, "image_size") < side(c, "patch_size"):
+        raise c.wrong("image_size", c.size("image_size"), f"at least patch_size, {c.size('patch_size')}")
     return (side(c, "image_size") // side(c, "patch_size")) ** 2
 
 
