@@ -61,7 +61,7 @@ READERS: dict[str, Reader] = {}
 
 # Multimodal files of the time before text_config: the language model's keys stand beside vision_config.
 FLAT_TYPES = {"qwen2_vl": "qwen2_vl_text", "qwen2_5_vl": "qwen2_5_vl_text", "phi4_multimodal": "phi4_multimodal"}
-FLAT_TYPES |= {"step3p7": "step3p5", "minimax_m3": "minimax_m3_vl_text"}
+FLAT_TYPES |= {"step3p7": "step3p5", "minimax_m3": "minimax_m3_vl_text", "hunyuan_vl": "hunyuan_vl_text"}
 # By what tie_word_embeddings a multimodal model ties its head: the one beside text_config, unless it is named here. "either":
 # that or text_config's; "inner": text_config's; "never": it is not tied.
 TIES = {

@@ -33,7 +33,8 @@ from llmcx.model.tower import Activated, Dense, Filter, Normed, Piece, Table, To
 @encoder("step3p5_vision")
 def step(c: Config) -> Towers:
     """Rotary positions beside the table, a learned scale on each part's output; two convolutions, each halving both sides."""
-    c.ignore("max_position_embeddings", "layer_scale_init_value", "ls_init_value", "intermediate_size")
+    c.ignore("max_position_embeddings", "layer_scale_init_value", "ls_init_value", "intermediate_size", "output_dim", "pool_type")
+    c.ignore("use_abs_posemb", "use_cls_token", "use_ln_post", "use_ln_pre", "use_rope2d")  # which transformers takes as given
     for first, now in (("width", "hidden_size"), ("layers", "num_hidden_layers"), ("heads", "num_attention_heads")):
         if first in c.data:  # as released files have it
             c.data[now] = c.data.pop(first)
@@ -52,6 +53,7 @@ def step3p7(c: Config, spec: ModelSpec) -> Towers:
     """A matrix."""
     if "vision_config" not in c.data and "text_config" not in c.data:  # a file of the language model alone
         raise UnknownTower("vision_config")
+    c.ignore("understand_projector_stride", "vision_select_layer", "image_token_len", "patch_token_len", "im_end_token")
     part, towers = seen(c)
     d = 4 * part.size("hidden_size")
     return *towers, Tower("projector", d, (Dense("out", d, spec.d_model, c.flag("projector_bias")),), per=16)
@@ -213,7 +215,7 @@ def hunyuan_vision(c: Config) -> Towers:
     images, and one at the end of each row.
     """
     c.ignore("interpolate_mode", "img_max_token_num", "min_image_size", "max_vit_seq_len", "out_hidden_size")
-    c.ignore("temporal_patch_size", "image_size")
+    c.ignore("temporal_patch_size", "image_size", "add_patchemb_bias", "cat_extra_token", "hidden_dropout")
     d, out, merge = c.size("hidden_size"), c.size("text_hidden_size"), c.size("spatial_merge_size")
     rows = (c.size("max_image_size") // side(c, "patch_size")) ** 2 + 1
     before = (patches(c, d), Table("positions", rows, d))
@@ -232,6 +234,8 @@ def hunyuan_vision(c: Config) -> Towers:
 
 
 @multimodal("hunyuan_vl")
-def whole(c: Config, spec: ModelSpec) -> Towers:
-    """The encoder ends at the language model's width."""
+def hunyuan(c: Config, spec: ModelSpec) -> Towers:
+    """The encoder ends at the language model's width, whatever it says itself."""
+    given = c.data.get("vision_config")
+    c.data["vision_config"] = {**(given if isinstance(given, Mapping) else {}), "text_hidden_size": spec.d_model}
     return seen(c)[1]

@@ -483,7 +483,8 @@ minicpmv4_6 MiniCPMV4_6ForConditionalGeneration T_minicpm V_minicpm image_token_
   sees @images=1+@grid=[8,4]+@image_tokens=2
   built {SIZES} insert_layer_id=0|2 merger_times=2 {TIED}
 hunyuan_vl HunYuanVLForConditionalGeneration T_hunyuan V_hunyuan image_token_id=3
-  built {SIZES} {vision("spatial_merge_size=1", "max_image_size=31", "num_key_value_heads=1")} {TIED}
+  built {SIZES} {vision("spatial_merge_size=1", "max_image_size=31", "num_key_value_heads=1", "text_hidden_size=40")} {TIED}
+  flat: {words(**TEXTS["hunyuan"])} V_hunyuan
 minicpmv4_7 MiniCPMV4_7ForConditionalGeneration T_minicpm V_minicpm image_token_id=3 insert_layer_id=1
   built {vision("hidden_size=36")} merger_times=2 downsample_mode="4x" {TIED}
 minicpm_ocr MiniCPMOcrForConditionalGeneration T_minicpm V_minicpm image_token_id=3 insert_layer_id=1
