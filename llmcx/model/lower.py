@@ -65,8 +65,8 @@ def lower(spec: ModelSpec, run: Run) -> list[Op]:
 
 
 def _tower(tower: Tower, run: Run, encoded: int) -> Iterator[Op]:
-    """A tower's ops, whose components begin with its name; a token of text meets none of its weights. What it makes are the
-    ``encoded`` tokens, where there is an encoder for them.
+    """A tower's ops, whose components begin with its name; a token of text meets none of its weights. What one that hears makes
+    are the ``encoded`` tokens, where there is an encoder for them.
     """
     many = run.images if tower.fed == "image" else run.sounds
     given = run.grid if tower.fed == "image" else (1, run.frames)
