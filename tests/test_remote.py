@@ -7,6 +7,7 @@ where they are at hand (../shared/wild).
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +186,91 @@ def test_deepseek_ocr_has_plain_attention_in_deepseek_v2() -> None:
     outer = {"model_type": "deepseek_vl_v2", "language_config": config, "vision_config": {"model_type": "vision"}}
     sparse = 11 * (64 * 1280 + 66 * 3 * 1280 * 896 - 3 * 1280 * 6848)
     assert count(load(outer)) == by_hand(1280, 6848, 12, 10, 10, 129280) + sparse
+
+
+SEEN = {"hidden_size": 1152, "image_size": 980, "intermediate_size": 4304, "num_attention_heads": 16, "num_hidden_layers": 27}
+SEEN |= {"patch_size": 14, "model_type": "siglip"}
+
+
+def encoder_by_hand(d: int, ff: int, layers: int) -> int:
+    """Layers of a vision transformer: q, k, v, o and two matrices with biases, two layer norms."""
+    return layers * (4 * (d * d + d) + 2 * d * ff + ff + d + 4 * d)
+
+
+@pytest.mark.parametrize(
+    ("version", "config", "language", "queries", "published"),
+    [
+        (2.6, llama(3584, 18944, 28, 28, 4, 151666), by_hand(3584, 18944, 28, 28, 4, 151666, bias=4608), 64, 8_099_175_152),
+        (None, llama(4096, 14336, 32, 32, 8, 128256), by_hand(4096, 14336, 32, 32, 8, 128256), 96, 8_537_092_336),
+        (
+            4.5,
+            llama(4096, 12288, 36, 32, 8, 151748, head_dim=128),
+            by_hand(4096, 12288, 36, 32, 8, 151748, bias=256),
+            64,
+            8_695_895_280,
+        ),
+    ],
+)
+def test_minicpm_v_by_hand(version: float | None, config: dict[str, Any], language: int, queries: int, published: int) -> None:
+    """SigLIP with 70 x 70 positions; a matrix to the language model's width, queries, one attention with biases, three layer
+    norms and a matrix.
+    """
+    config |= {"model_type": "minicpmv", "vision_config": SEEN, "query_num": queries, "drop_vision_last_layer": False}
+    config |= {"architectures": ["MiniCPMV"], "tie_word_embeddings": False, "slice_mode": True, "batch_vision_input": True}
+    d, seen = config["hidden_size"], 3 * 14 * 14 * 1152 + 1152 + 70 * 70 * 1152 + encoder_by_hand(1152, 4304, 27) + 2 * 1152
+    resampler = 1152 * d + queries * d + 4 * (d * d + d) + 3 * 2 * d + d * d
+    spec = load(config if version is None else config | {"version": version})
+    assert count(spec) == language + seen + resampler == published
+    assert sum(count(replace(spec, towers=(tower,))) - language for tower in spec.towers) == seen + resampler
+
+
+def test_a_minicpm_v_of_an_unknown_version_is_refused() -> None:
+    with pytest.raises(InputError, match="version"):
+        load(llama(3584, 18944, 28, 28, 4, 151666, model_type="minicpmv", version=9.9, vision_config=SEEN))
+
+
+@pytest.mark.parametrize(
+    ("config", "language", "published"),
+    [
+        (
+            llama(3584, 37888, 28, 28, 4, 152064, qkv_bias=True, embedding_size=152064),
+            by_hand(3584, 18944, 28, 28, 4, 152064, bias=4608),
+            8_021_025_280,
+        ),
+        (
+            llama(4096, 22016, 32, 32, 32, 100278, embedding_size=100352, attention_layer_norm=True, norm_after=True),
+            by_hand(4096, 11008, 32, 32, 32, 100352, bias=2 * 4096),
+            None,
+        ),
+    ],
+)
+def test_molmo_by_hand(config: dict[str, Any], language: int, published: int | None) -> None:
+    """Molmo-7B-D and 7B-O: 128 rows more; CLIP's first 23 layers of 1024 with 577 positions; attention over two layers' outputs
+    and two vectors for padding; a gated feed-forward as wide as the language model's.
+    """
+    d, wide = config["hidden_size"], config["intermediate_size"] // 2
+    vision = 588 * 1024 + 1024 + 577 * 1024 + 2 * 1024 + encoder_by_hand(1024, 4096, 23)
+    pooling = 3 * (2048 * 1024 + 1024) + 1024 * 1024 + 1024 + 2 * 2048
+    hand = language + 128 * d + vision + pooling + 2 * 1024 * wide + wide * d
+    config |= {"model_type": "molmo", "layer_norm_type": "rms", "architectures": ["MolmoForCausalLM"], "weight_tying": False}
+    assert count(load(config)) == hand and published in (hand, None)
+
+
+def test_deepseek_ocr_by_hand() -> None:
+    """SAM's base encoder of 1024 pixels, windows of 14 in 8 of 12 layers; CLIP's large one; 3.34 B on its page."""
+    language = llama(1280, 6848, 12, 10, 10, 129280, n_routed_experts=64, n_shared_experts=2, num_experts_per_tok=6)
+    language |= {"moe_intermediate_size": 896, "first_k_dense_replace": 1, "use_mla": False, "kv_lora_rank": None}
+    language |= {"q_lora_rank": None, "qk_nope_head_dim": 0, "qk_rope_head_dim": 0, "v_head_dim": 0, "topk_method": "greedy"}
+    language |= {"architectures": ["DeepseekV2ForCausalLM"]}
+    outer = {"model_type": "deepseek_vl_v2", "architectures": ["DeepseekOCRForCausalLM"], "language_config": language}
+    outer |= {"vision_config": {"image_size": 1024, "mlp_ratio": 3.7362, "model_name": "deeplip_b_l", "model_type": "vision"}}
+    outer |= {"projector_config": {"input_dim": 2048, "model_type": "mlp_projector", "n_embed": 1280, "projector_type": "linear"}}
+    sam = 768 * 768 + 768 + 64 * 64 * 768 + encoder_by_hand(768, 3072, 12) + 2 * 64 * (8 * 27 + 4 * 127)
+    sam += 768 * 256 + 2 * 256 + 9 * 256 * 256 + 2 * 256 + 9 * 256 * 512 + 9 * 512 * 1024
+    clip = 1024 + 588 * 1024 + 257 * 1024 + 2 * 1024 + encoder_by_hand(1024, 4096, 24)
+    sparse = 11 * (64 * 1280 + 66 * 3 * 1280 * 896 - 3 * 1280 * 6848)
+    hand = by_hand(1280, 6848, 12, 10, 10, 129280) + sparse + sam + clip + 2048 * 1280 + 1280 + 2 * 1280
+    assert count(load(outer)) == hand == 3_336_106_240
 
 
 LING = {"num_experts_per_tok": 6, "moe_intermediate_size": 1408, "num_experts": 64, "num_shared_experts": 2, "use_bias": False}
@@ -385,6 +471,8 @@ RELEASED = {
     "sg-chatglm3-6b": 6_243_584_000,
     "xpu-chatglm2-torch-fp16-6b": 6_243_584_000,
     "sg-InternVL2-2B": 1_889_146_880,
+    "sg-MiniCPM-V-2_6": 8_099_175_152,
+    "sg-Molmo-7B-D-0924": 8_021_025_280,
     "LLaDA-8B-Instruct": 8_015_581_184,
     "SDAR-8B-Chat": 8_190_735_360,
     "MiMo-7B-Base": 7_622_619_136,

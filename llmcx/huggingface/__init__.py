@@ -26,7 +26,8 @@ Reader = Callable[[Config], ModelSpec]
 MODULES = {
     "moe": """mixtral qwen2_moe qwen3_moe deepseek_v2 deepseek_v3 deepseek_v32 kimi_k2 glm4_moe glm4_moe_lite minicpm3
         gpt_oss glm_moe_dsa olmoe flex_olmo phimoe granitemoe granitemoeshared minimax_m2 dbrx ernie4_5_moe llama4_text
-        hunyuan_v1_moe exaone_moe afmoe qwen3_vl_moe_text glm4v_moe_text hunyuan deepseek qwen3_omni_moe_text""",
+        hunyuan_v1_moe exaone_moe afmoe qwen3_vl_moe_text glm4v_moe_text hunyuan deepseek qwen3_omni_moe_text
+        ernie4_5_vl_moe_text mistral4""",
     "encdec": """t5 mt5 umt5 switch_transformers bart mbart pegasus marian m2m_100 longt5 nllb-moe mvp plbart blenderbot
         blenderbot-small led whisper""",
     "encoder": "bert roberta xlm-roberta camembert electra distilbert albert modernbert longformer big_bird modernbert-decoder",
@@ -35,8 +36,8 @@ MODULES = {
     "llama": """llama mistral ministral ministral3 phi3 qwen2 qwen3 olmo olmo2 olmo3 cohere cohere2 granite glm glm4 smollm3
         seed_oss exaone4 hunyuan_v1_dense arcee apertus ernie4_5 nemotron starcoder2 stablelm phi qwen2_vl_text
         qwen2_5_vl_text qwen3_vl_text glm4v_text sdar qwen2_5_omni_text mllama_text_model glm_ocr_text paddleocr_vl_text
-        phi4_multimodal""",
-    "kin": "internlm3 iquestcoder hyperclovax bitnet granite_swa helium nanochat jais2 cwm diffllama doge",
+        phi4_multimodal hunyuan_vl_text granite_docling_text granite4_vision_text molmo2_text""",
+    "kin": "internlm3 iquestcoder hyperclovax bitnet granite_swa helium nanochat jais2 cwm diffllama doge muse_glimmer_text",
     "mixtures": """cohere2_moe solar_open dots1 granitemoe_swa mimo_v2_flash hy_v3 axk1 youtu flint kolibri1 laguna mellum
         jetmoe step3p5 inkling_text""",
     "deepseek": "deepseek_v4 hy_v4 longcat_flash dots3_note_text",
@@ -50,6 +51,7 @@ MODULES = {
     "hybrids": "olmo_hybrid lfm3 bailing_hybrid",
     "linear": "qwen3_next qwen3_5_text qwen3_5_moe_text kimi_linear minimax lfm2 lfm2_moe recurrent_gemma rwkv",
     "remote": "Yi xverse orion internlm internlm2 baichuan minicpm qwen chatglm mimo Dream llada nemotron-nas bailing_moe rwkv7",
+    "eyes": "minicpmv molmo",
     "draft": "eagle3 dflash",
 }
 """Module -> the model_types that it reads."""
@@ -59,30 +61,36 @@ READERS: dict[str, Reader] = {}
 
 # Multimodal files of the time before text_config: the language model's keys stand beside vision_config.
 FLAT_TYPES = {"qwen2_vl": "qwen2_vl_text", "qwen2_5_vl": "qwen2_5_vl_text", "phi4_multimodal": "phi4_multimodal"}
-FLAT_TYPES |= {"step3p7": "step3p5", "minimax_m3": "minimax_m3_vl_text"}
+FLAT_TYPES |= {"step3p7": "step3p5", "minimax_m3": "minimax_m3_vl_text", "hunyuan_vl": "hunyuan_vl_text"}
 # By what tie_word_embeddings a multimodal model ties its head: the one beside text_config, unless it is named here. "either":
 # that or text_config's; "inner": text_config's; "never": it is not tied.
 TIES = {
     **dict.fromkeys(
         [
+            "florence2",
             "glm4v",
             "glm4v_moe",
             "glm_ocr",
+            "hunyuan_vl",
             "paddleocr_vl",
             "video_llama_3",
             "llava",
             "llava_next_video",
             "llava_onevision",
+            "minimax_m3_vl",
             "qwen2_5_vl",
             "qwen2_vl",
         ],
         "either",
     ),
-    **dict.fromkeys(["audioflamingo3", "mllama", "qwen2_audio", "voxtral"], "never"),
-    "llama4": "inner",
+    **dict.fromkeys(["audioflamingo3", "mllama", "molmo2", "qwen2_audio", "voxtral"], "never"),
+    **dict.fromkeys(["blip-2", "instructblip", "llama4"], "inner"),
 }
 # The language model inside a multimodal configuration that does not name its own model_type, as transformers assumes.
 _TEXT_TYPES = {
+    "aria_text": "aria",
+    "bart": "florence2",
+    "cohere_compass_text": "cohere_compass",
     "cohere2": "aya_vision cohere2_vision",
     "deepseek_v2": "deepseek_vl_v2",
     "deepseek_v3": "kimi_k25",
@@ -91,6 +99,8 @@ _TEXT_TYPES = {
     "gemma": "paligemma",
     "glm_ocr_text": "glm_ocr",
     "granite": "granite_speech",
+    "granite4_vision_text": "granite4_vision",
+    "granite_docling_text": "granite_docling",
     "gemma3_text": "gemma3 shieldgemma2",
     "gemma3n_text": "gemma3n",
     "gemma4_text": "gemma4",
@@ -98,11 +108,19 @@ _TEXT_TYPES = {
     "glm4v_text": "glm4v glm46v",
     "inkling_text": "inkling_mm_model",
     "lfm2": "lfm2_vl",
-    "llama": """deepseek_vl glmasr idefics3 janus llava llava_next llava_next_video perception_lm smolvlm video_llava vipllava
-        voxtral""",
+    "llama": """deepseek_vl deepseek_vl_hybrid glmasr idefics3 janus llava llava_next llava_next_video perception_lm smolvlm
+        video_llava vipllava voxtral""",
     "llama4_text": "llama4",
+    "molmo2_text": "molmo2",
+    "ernie4_5_vl_moe_text": "ernie4_5_vl_moe",
+    "muse_glimmer_text": "muse_glimmer",
+    "nemotron_h": "nemotron_h_omni",
+    "opt": "blip-2 instructblip",
+    "persimmon": "fuyu",
     "mistral": "idefics2 mistral3",
     "gemma4_unified_text": "gemma4_unified",
+    "hunyuan_vl_text": "hunyuan_vl",
+    "lfm3": "lfm3_vl",
     "minimax_m3_vl_text": "minimax_m3_vl",
     "mllama_text_model": "mllama",
     "paddleocr_vl_text": "paddleocr_vl",
@@ -114,7 +132,7 @@ _TEXT_TYPES = {
     "qwen3": "lighton_ocr qianfan_ocr qwen3_asr",
     "qwen3_omni_moe_text": "qwen3_omni_moe_thinker",
     "qwen3_5_moe_text": "qwen3_5_moe",
-    "qwen3_5_text": "qwen3_5",
+    "qwen3_5_text": "minicpm_ocr minicpmv4_6 minicpmv4_7 qwen3_5",
     "qwen3_vl_moe_text": "qwen3_vl_moe",
     "qwen3_vl_text": "qwen3_vl",
     "qwen4_exp_text": "qwen4_exp",

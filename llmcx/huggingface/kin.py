@@ -7,6 +7,7 @@ from typing import Any
 
 from llmcx.huggingface import family
 from llmcx.huggingface.common import (
+    GEMMA,
     LAYER,
     SANDWICH,
     WIDE_RMS,
@@ -113,3 +114,16 @@ def doge(c: Config) -> ModelSpec:
     c.ignore("keep_window_size", "num_experts", "num_experts_per_tok", *ROUTING)
     mixer = heads(c, bias=c.flag("attention_bias"), qk_norm="head", core=window(c.optional("sliding_window")))
     return uniform(c, Dynamic(**shape(mixer)), gated(c, bias=c.flag("mlp_bias")))
+
+
+@family("muse_glimmer_text")
+def muse(c: Config) -> ModelSpec:
+    """Gemma's order of norms, queries and keys normed without weights, a gate on what comes out of attention; a window but in
+    every fourth layer, counted from the last.
+    """
+    c.ignore("final_logit_softcapping", "qk_scale_factor", "output_multiplier", "layer_rope_theta")
+    n, bare = c.size("num_hidden_layers"), Norm("rmsnorm", scale=False)
+    mixer = heads(c, bias=c.flag("attention_bias"), gate=True, gate_bias=False, qk_norm="head", qk_norm_type=bare)
+    ffn = gated(c, act="hidden_activation")
+    size = c.optional("sliding_window")
+    return with_window(c, mixer, ffn, size, lambda i: (n - 1 - i) % 4 != 0, GEMMA, norms=SANDWICH)

@@ -124,6 +124,16 @@ def qwen3(c: Config) -> ModelSpec:
     return qwen_layers(c, heads(c, bias=c.flag("attention_bias"), qk_norm="head"))
 
 
+@family("molmo2_text")
+def molmo2(c: Config) -> ModelSpec:
+    """Qwen3, or OLMo's norms; rows of the table that the head does not have."""
+    c.ignore("rope_scaling_layers")
+    kind = {"qwen3": "head", "olmo": "full"}[c.text("qk_norm_type", ("qwen3", "olmo"))]
+    mixer = heads(c, bias=c.flag("attention_bias"), out_bias=False, qk_norm=kind)
+    table = Embedding(c.size("vocab_size"), spare=c.size("additional_vocab_size", least=0))
+    return uniform(c, mixer, gated(c), norms=POST if c.flag("norm_after") else None, embedding=table)
+
+
 SDAR = ("block_size", "debug", "fuse_cross_entropy", "mask_token_id", "micro_forward", "skip_checkpoint", "use_deepep", "ep_size")
 """Keys of a model that draws blocks of tokens, whose layers are Qwen3's."""
 
@@ -175,7 +185,7 @@ def cohere2(c: Config) -> ModelSpec:
     return windowed(c, mixer, gated(c), pattern(c, 4), SCALE_ONLY, norms=("layer",))
 
 
-@family("granite")
+@family("granite", "granite_docling_text", "granite4_vision_text")
 def granite(c: Config) -> ModelSpec:
     """LLaMA with multipliers, which cost nothing."""
     c.ignore(*SCALES)
@@ -234,7 +244,7 @@ HUNYUAN = ("cla_share_factor", "dense_list", "norm_type", "org_vocab_size", "poo
 """Keys of HunYuan files that transformers does not read."""
 
 
-@family("hunyuan_v1_dense")
+@family("hunyuan_v1_dense", "hunyuan_vl_text")
 def hunyuan(c: Config) -> ModelSpec:
     """A norm on each head's queries and keys, whatever use_qk_norm says."""
     c.ignore("use_qk_norm", *HUNYUAN)

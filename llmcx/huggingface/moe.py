@@ -154,7 +154,7 @@ def latent(c: Config, **more: Any) -> MLA:
     return MLA(n, *sizes, c.optional("q_lora_rank"), c.flag("attention_bias"), **more)
 
 
-@family("deepseek_v2", "deepseek_v3", "deepseek_v32", "kimi_k2")
+@family("deepseek_v2", "deepseek_v3", "deepseek_v32", "kimi_k2", "mistral4")
 def deepseek(c: Config) -> ModelSpec:
     """Latent attention; dense first layers, then many small experts beside shared ones. V3.2 adds an indexer."""
     c.expect("moe_layer_freq", 1)
@@ -352,6 +352,21 @@ def ernie4_5_moe(c: Config) -> ModelSpec:
     sparse = [(i + 1) % every == 0 and start <= i <= last for i in range(n)]
     layers = with_experts(repeat(heads(c, bias=bias)), moe, gated(c, bias=bias), sparse)
     return model(c, decoder=layers, norm=RMS, head=head(c, bias=bias))
+
+
+@family("ernie4_5_vl_moe_text")
+def ernie4_5_vl(c: Config) -> ModelSpec:
+    """The experts of text; those of images are counted beside the encoder (lenses.py)."""
+    bias, widths = c.flag("use_bias"), c.list("moe_intermediate_size") or [1536, 512]
+    if len(widths) != 2 or not all(isinstance(each, int) and 0 < each < 10**9 for each in widths):
+        raise c.wrong("moe_intermediate_size", widths, "two widths: of the experts of text and of those of images")
+    c.ignore("moe_norm_min", *ROUTING)
+    count, act = c.size("moe_num_shared_experts", 0), activation(c, "hidden_act")
+    always = Gated(widths[0] * count, bias, act) if count else None
+    expert = Gated(widths[0], activation=act)
+    moe = MoE(c.size("moe_num_experts"), c.size("moe_k"), expert, shared=always, correction=True)
+    decoder = with_experts(repeat(heads(c, bias=bias)), moe, gated(c, bias=bias), listed(c, 1))
+    return model(c, decoder=decoder, norm=RMS)
 
 
 @family("llama4_text")

@@ -80,6 +80,12 @@ OWN = {
         | {"n_kv_heads": "num_key_value_heads", "mlp_hidden_size": "intermediate_size", "weight_tying": "tie_word_embeddings"}
         | {"embedding_size": "vocab_size", "max_sequence_length": "max_position_embeddings"},
     ),
+    "minicpmv": Own("qwen2", {"attention_bias": False, "mlp_bias": False, "head_dim": None, "query_num": 64, "version": None}),
+    "molmo": Own(
+        None,
+        {**LLAMA, "vocab_size": 50304, "embedding_size": None, "num_hidden_layers": 32, "qkv_bias": False, "weight_tying": False}
+        | {"attention_layer_norm": False, "norm_after": False, "layer_norm_type": "rms", "head_dim": None},
+    ),
     "nemotron-nas": Own(
         None,
         {**LLAMA, "attention_bias": False, "mlp_bias": False, "intermediate_size": None},

@@ -60,13 +60,13 @@ def lower(spec: ModelSpec, run: Run) -> list[Op]:
             ops.append(at.norm("final_norm", spec.final_norm_type or spec.norm, spec.d_model, role="final_norm"))
     ops += _head(spec, run, run.batch * out)
     for tower in spec.towers:
-        ops += _tower(tower, run, encoded if both else 0)
+        ops += _tower(tower, run, encoded if both and tower.fed == "audio" else 0)
     return ops
 
 
 def _tower(tower: Tower, run: Run, encoded: int) -> Iterator[Op]:
-    """A tower's ops, whose components begin with its name; a token of text meets none of its weights. What it makes are the
-    ``encoded`` tokens, where there is an encoder for them.
+    """A tower's ops, whose components begin with its name; a token of text meets none of its weights. What one that hears makes
+    are the ``encoded`` tokens, where there is an encoder for them.
     """
     first = (run.images, run.grid) if tower.fed == "image" else (run.sounds, (1, run.frames))
     if encoded:
@@ -97,7 +97,8 @@ def _fed(tower: Tower, run: Run, many: int, given: tuple[int, int]) -> Iterator[
             yield from piece.ops(at, met(piece))
         for name, layers in tower.kinds.items():
             where = at._replace(group=name, times=layers.repeat)
-            yield from _windowed(layers, where, given) if _window(layers) else _layer(layers, where)
+            shape = given[0] // isqrt(tower.per), given[1] // isqrt(tower.per)
+            yield from _windowed(layers, where, shape) if _window(layers) else _layer(layers, where)
             for piece in tower.inside:
                 yield from piece.ops(where, where.tokens)
         for piece in tower.after:

@@ -119,8 +119,46 @@ class Averaged(NamedTuple):
         yield at.op(self.name, "matmul", cut=WHOLE, **dims)
 
 
-Piece = Union[Dense, Table, Vector, Normed, Activated, Averaged]
+class Filter(NamedTuple):
+    """A filter of ``kernel`` numbers for each of ``width`` channels, over patches and their neighbours."""
+
+    name: str
+    width: int
+    kernel: int
+    bias: bool = False
+    type: Literal["filter"] = "filter"
+
+    def ops(self, at: LayerRun, tokens: int) -> Iterator[Op]:
+        """As many outputs as tokens; in the backward pass FlopCounterMode lets each filter meet every channel."""
+        dims: Dims = {"batch": 1, "channels": self.width, "length": tokens, "kernel": self.kernel, "bias": int(self.bias)}
+        dims["met"] = 1 if at.run.ideal else self.width
+        yield at.op(self.name, "conv", Saved("input", tokens * self.width), cut=WHOLE, **dims)
+
+
+class Channels(NamedTuple):
+    """Attention of ``width`` channels to one another, in ``n_groups``, over all tokens (Ding et al. 2022, arXiv:2204.03645,
+    sec. 3.2): a product of queries and keys, and one with values.
+    """
+
+    name: str
+    width: int
+    n_groups: int
+    type: Literal["channels"] = "channels"
+
+    def ops(self, at: LayerRun, tokens: int) -> Iterator[Op]:
+        """Neither side of the two is learned."""
+        each, n = self.width // self.n_groups, tokens // max(at.batch, 1)
+        dims: Dims = {"batch": at.batch * self.n_groups, "m": each, "k": n, "n": each, "weight": 0}
+        yield at.op(f"{self.name}.scores", "matmul", Saved("queries and keys", 2 * tokens * self.width), cut=WHOLE, **dims)
+        kept = Saved("probabilities", at.batch * self.width * each)
+        yield at.op(f"{self.name}.softmax", "softmax", kept, cut=WHOLE, elements=at.batch * self.width * each)
+        dims = {"batch": at.batch * self.n_groups, "m": each, "k": each, "n": n, "weight": 0}
+        yield at.op(f"{self.name}.values", "matmul", Saved("values", tokens * self.width), cut=WHOLE, **dims)
+
+
+Piece = Union[Dense, Table, Vector, Normed, Activated, Averaged, Filter, Channels]
 PIECES = {"dense": Dense, "table": Table, "vector": Vector, "normed": Normed, "activated": Activated, "averaged": Averaged}
+PIECES |= {"filter": Filter, "channels": Channels}
 
 
 @dataclass(frozen=True)

@@ -344,6 +344,9 @@ deepseek_v2 DeepseekV2ForCausalLM dense num_key_value_heads=4 MLA DEEP
     num_experts_per_tok=6 first_k_dense_replace=1
   DeepSeek-V2: 5120/12288/60/128/128/102400 q_lora_rank=1536 n_routed_experts=160 n_shared_experts=2 moe_intermediate_size=1536
     num_experts_per_tok=6 first_k_dense_replace=1 topk_method=group_limited_greedy n_group=8 topk_group=3
+mistral4 Mistral4ForCausalLM dense num_key_value_heads=4 MLA DEEP
+  vary first_k_dense_replace=0|2 n_routed_experts=4 n_shared_experts=1 num_experts_per_tok=3 moe_intermediate_size=32
+    q_lora_rank=null kv_lora_rank=18 qk_nope_head_dim=12 v_head_dim=14 attention_bias=true TIED
 deepseek_v3 DeepseekV3ForCausalLM dense num_key_value_heads=4 MLA DEEP n_routed_experts=6 n_group=2 topk_group=1
   vary q_lora_rank=null kv_lora_rank=18 qk_nope_head_dim=12 qk_rope_head_dim=8 v_head_dim=16 first_k_dense_replace=0|2
     n_routed_experts=8 n_shared_experts=1 num_experts_per_tok=3 moe_intermediate_size=32 attention_bias=true num_key_value_heads=2
@@ -1027,8 +1030,20 @@ bert-generation BertGenerationDecoder BERT
 FAMILIES = families(TABLE) | {name: replace(one, whole=True) for name, one in families(towers.TABLE).items()}
 PARTS = towers.PARTS
 WANTED = (*FAMILIES, "kimi_k2")
-NO_DEFAULT = {"lfm2_moe", "dots1", "qwen4_exp_text", "esm", "aya_vision", "ovis2"}
-"""The default config cannot be built."""
+NO_DEFAULT = {
+    "lfm2_moe",
+    "dots1",
+    "qwen4_exp_text",
+    "esm",
+    "aya_vision",
+    "ovis2",
+    "hunyuan_vl",
+    "step3p7",
+    "qwen4_exp",
+    "granite4_vision",
+    "cohere_compass",
+}
+"""The default config cannot be built, or is not what a file without keys means (step3p7)."""
 
 
 def slug(change: Config) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import cases
+from huggingface_hub.errors import StrictDataclassError
 
 TARGET = Path(__file__).resolve().parents[2] / "llmcx" / "huggingface" / "defaults.json"
 SUB_CONFIGS = {
@@ -65,6 +66,8 @@ def parts(kind: Any, common: set[str], families: dict[str, Any]) -> dict[str, An
             given = getattr(kind(**{key: {}}), key)
         except KeyError:  # EXAONE 4.5's must name its type
             given = getattr(kind(**{key: {"model_type": absent.model_type}}), key)
+        except StrictDataclassError:  # what both state must agree
+            given = absent
         if given is None:
             continue
         part = type(given)

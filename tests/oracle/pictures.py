@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 Json = dict[str, Any]
-FLAT = ("qwen", "glm")
+FLAT = ("qwen", "glm", "lfm3_vl", "minimax_m3_vl", "muse_glimmer")
 """Families that take all patches of all images in one row, and the shape of each image in patches."""
 
 
@@ -31,12 +31,17 @@ def pictured(config: Any, case: Json, ids: torch.Tensor, draw: torch.Generator) 
 
     given: Json = {"input_ids": ids}
     if name.startswith(FLAT):
-        width = channels * vision.temporal_patch_size * size * size
+        frames = next(getattr(vision, key) for key in ("temporal_patch_size", "patch_temporal") if hasattr(vision, key))
+        width = channels * frames * size * size
         given |= {"pixel_values": noise(many * rows * columns, width)}
         given |= {"image_grid_thw": torch.tensor([[1, rows, columns]] * many)}
         given |= {"mm_token_type_ids": (ids == token).int()}
         return given
-    if name == "gemma4":
+    if name == "florence2":
+        size = vision.patch_stride[0]
+    if name == "gemma4_unified":
+        rows, columns, size = rows // vision.pooling_kernel_size, columns // vision.pooling_kernel_size, vision.model_patch_size
+    if name.startswith("gemma4"):
         places = torch.stack(torch.meshgrid(torch.arange(columns), torch.arange(rows), indexing="xy"), -1).reshape(1, -1, 2)
         given |= {"pixel_values": noise(many, rows * columns, channels * size * size)}
         given |= {"image_position_ids": places.repeat(many, 1, 1), "mm_token_type_ids": (ids == token).int()}
@@ -46,14 +51,20 @@ def pictured(config: Any, case: Json, ids: torch.Tensor, draw: torch.Generator) 
         given |= {"spatial_shapes": torch.tensor([[rows, columns]] * many)}
         given |= {"pixel_attention_mask": torch.ones(many, rows * columns, dtype=torch.long)}
         return given
+    if name.startswith("minicpm"):  # each patch's rows side by side
+        given |= {"pixel_values": noise(1, channels, size, many * rows * columns * size)}
+        given |= {"target_sizes": torch.tensor([[rows, columns]] * many, dtype=torch.int32)}
+        return given
     if name == "kimi_k25":
         given |= {"pixel_values": noise(many * rows * columns, channels, size, size)}
         given |= {"image_grid_thw": torch.tensor([[1, rows, columns]] * many)}
         return given
     pixels = noise(many, channels, rows * size, columns * size)
-    if name in ("idefics2", "idefics3", "smolvlm"):
+    if name in ("idefics2", "idefics3", "smolvlm", "granite_docling"):
         pixels = pixels.reshape(case["batch"], case["images"], *pixels.shape[1:])
     given |= {"pixel_values": pixels}
+    if name == "granite_docling":
+        given |= {"pixel_attention_mask": torch.ones(case["batch"], case["images"], dtype=torch.bool)}
     if name in ("mistral3", "lighton_ocr"):
         given |= {"image_sizes": torch.tensor([[rows * size, columns * size]] * many)}
     return given

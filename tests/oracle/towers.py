@@ -49,6 +49,8 @@ TEXTS: dict[str, Config] = {
     "llama4": {"model_type": "llama4_text", "intermediate_size_mlp": 60, "num_local_experts": 3, "head_dim": 20}
     | DENSE
     | {"intermediate_size": 28},
+    "dense": DENSE,
+    "padded": DENSE | {"pad_token_id": 0},
     "mrope": DENSE | MROPE,
     "granite": {"model_type": "granite"} | DENSE,
     "exaone4": {"model_type": "exaone4", "sliding_window": 7, "sliding_window_pattern": 2, "head_dim": 12} | DENSE,
@@ -61,6 +63,43 @@ TEXTS: dict[str, Config] = {
     | DELTA
     | EXPERTS
     | {"shared_expert_intermediate_size": 36},
+    "step": DENSE
+    | {"head_dim": 20, "sliding_window": 7, "num_sliding_attention_heads": 6, "n_routed_experts": 5, "num_experts_per_tok": 2}
+    | {"moe_intermediate_size": 28, "share_expert_dim": 36, "layer_types": ["full_attention", "sliding_attention"]},
+    "minimax": DENSE
+    | {"head_dim": 20, "num_local_experts": 5, "num_experts_per_tok": 2, "dense_intermediate_size": 60}
+    | {"shared_intermediate_size": 36, "rotary_dim": 8, "index_n_heads": 2, "index_head_dim": 10, "index_block_size": 4}
+    | {"index_topk_blocks": 2, "layer_types": ["full_attention", "minimax_m3_sparse"], "mlp_layer_types": ["dense", "sparse"]},
+    "gemma4_unified": DENSE
+    | {"head_dim": 20, "sliding_window": 7, "global_head_dim": 28, "layer_types": ["sliding_attention", "full_attention"]},
+    "lfm3": {"model_type": "lfm3", "head_dim": 20, "conv_L_cache": 3, "layer_types": ["conv", "full_attention"]}
+    | {"pad_token_id": 0}
+    | DENSE,
+    "hunyuan": DENSE | {"head_dim": 12},
+    "minicpm": {"model_type": "qwen3_5_text"} | DENSE | DELTA,
+    "persimmon": {"model_type": "persimmon", "hidden_size": 64, "intermediate_size": 76, "num_hidden_layers": 2}
+    | {"num_attention_heads": 4, "vocab_size": 101},
+    "opt": {"model_type": "opt", "vocab_size": 97, "max_position_embeddings": 60, "hidden_size": 24, "word_embed_proj_dim": 24}
+    | {"ffn_dim": 40, "num_hidden_layers": 2, "num_attention_heads": 4},
+    "t5": {"model_type": "t5", "vocab_size": 97, "d_model": 24, "d_kv": 10, "d_ff": 44, "num_layers": 3, "num_heads": 4},
+    "bart": {"model_type": "bart", "vocab_size": 97, "d_model": 24, "encoder_layers": 2, "decoder_layers": 3}
+    | {"encoder_ffn_dim": 44, "decoder_ffn_dim": 52, "encoder_attention_heads": 4, "decoder_attention_heads": 4}
+    | {"max_position_embeddings": 60},
+    "aria": DENSE | {"moe_num_experts": 5, "moe_topk": 2, "moe_num_shared_experts": 2, "head_dim": 12},
+    "compass": DENSE
+    | {"sliding_window": 7, "layer_types": ["sliding_attention", "full_attention"]}
+    | {"rope_parameters": dict.fromkeys(("sliding_attention", "full_attention"), MROPE["rope_parameters"])},
+    "ernie": DENSE | MROPE | {"moe_num_experts": 5, "moe_k": 2, "moe_intermediate_size": [28, 20], "moe_num_shared_experts": 2},
+    "muse": DENSE | {"head_dim": 20, "sliding_window": 7, "num_hidden_layers": 3},
+    "nemotron": DENSE
+    | {"layers_block_type": ["mamba", "mlp", "attention"], "mamba_num_heads": 8, "n_groups": 2, "ssm_state_size": 10}
+    | {"mamba_head_dim": 12, "conv_kernel": 3, "chunk_size": 8, "model_type": "nemotron_h", "head_dim": 20},
+    "molmo2": DENSE | {"head_dim": 12, "additional_vocab_size": 7},
+    "qwen4": {"hidden_size": 48, "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 101}
+    | DELTA
+    | EXPERTS
+    | {"shared_expert_intermediate_size": 36, "hc_count": 3, "hc_lowrank": 10, "indexer_n_heads": 3, "indexer_kv_heads": 1}
+    | {"indexer_head_dim": 22, "indexer_budget": 4, "indexer_compress_ratio": 2, "pad_token_id": 0, "eos_token_id": 1},
     "glm4v": DENSE | MROPE | {"pad_token_id": 0},
     "glm4v_moe": DENSE
     | {"pad_token_id": 0, "n_routed_experts": 6, "n_shared_experts": 1, "num_experts_per_tok": 2}
@@ -74,6 +113,7 @@ VISIONS: dict[str, Config] = {
     "pixtral": {"model_type": "pixtral", "head_dim": 8} | VIT,
     "intern": VIT | {"image_size": [20, 20], "patch_size": [4, 4]},
     "plain": VIT,
+    "eva": VIT,
     "llama4": VIT | {"vision_output_dim": 32, "projector_input_dim": 32, "projector_output_dim": 32, "intermediate_size": 96},
     "moon": {key: value for key, value in VIT.items() if key != "image_size"} | {"pos_emb_height": 6, "pos_emb_width": 7},
     "qwen2": GRID | {"embed_dim": 24, "hidden_size": 48, "mlp_ratio": 3},
@@ -96,6 +136,26 @@ VISIONS: dict[str, Config] = {
     "paddle": VIT | {"spatial_merge_size": 2},
     "grid": {key: value for key, value in VIT.items() if key != "image_size"},
     "phi4": VIT | {"crop_size": 20, "image_size": 20},
+    "step": VIT | {"image_size": 24},
+    "minimax": VIT | {"temporal_patch_size": 2, "spatial_merge_size": 2},
+    "unified": {"patch_size": 4, "pooling_kernel_size": 2, "mm_embed_dim": 24, "mm_posemb_size": 30, "output_proj_dims": 24},
+    "lfm3": {"hidden_size": 32, "intermediate_size": 44, "num_hidden_layers": 3, "num_attention_heads": 4}
+    | {"num_key_value_heads": 2, "patch_size": 4, "layer_types": ["conv", "full_attention", "conv"], "conv_kernel_size": 3},
+    "minicpm": VIT | {"num_hidden_layers": 3, "image_size": 24},
+    "docling": VIT | {"image_size": 24, "out_hidden_size": 48, "scale_factor": 2, "deepstack_visual_indexes": [0]},
+    "davit": {"depths": [1, 2], "patch_size": [7, 3], "patch_stride": [4, 2], "patch_padding": [3, 1], "embed_dim": [12, 24]}
+    | {"patch_prenorm": [False, True], "num_heads": [2, 3], "num_groups": [3, 2], "window_size": 3, "projection_dim": 24}
+    | {"max_position_embeddings": 10, "mlp_ratio": 3.0},
+    "ernie": {key: value for key, value in GRID.items() if key != "temporal_patch_size"}
+    | {"hidden_size": 24, "intermediate_size": 44},
+    "muse": {key: value for key, value in VIT.items() if key != "image_size"}
+    | {"pos_emb_height": 3, "pos_emb_width": 3, "num_hidden_layers": 5, "max_position_embeddings": 9},
+    "radio": {key: value for key, value in VIT.items() if key != "intermediate_size"}
+    | {"max_img_size": 32, "num_cls_tokens": 2, "num_registers": 3, "mlp_ratio": 2.5}
+    | {"video_temporal_patch_size": 2},
+    "wide": VIT | {"hidden_size": 64, "num_attention_heads": 4},
+    "molmo2": VIT | {"num_key_value_heads": 1, "head_dim": 10, "image_size": [24, 24]},
+    "hunyuan": VIT | {"max_image_size": 24, "text_hidden_size": 48, "out_hidden_size": 48, "num_key_value_heads": 3},
     "gemma4": {"hidden_size": 24, "intermediate_size": 44, "num_hidden_layers": 2, "num_attention_heads": 3, "patch_size": 4}
     | {"num_key_value_heads": 3, "head_dim": 16, "pooling_kernel_size": 3, "position_embedding_size": 30},
 }
@@ -140,6 +200,10 @@ QUERIES = {"hidden_size": 24, "num_hidden_layers": 3, "num_attention_heads": 3, 
 QUERIES |= {"encoder_hidden_size": 24, "cross_attention_frequency": 2}
 
 
+ADAPTER = {"vision_feature_layer": [1, 0], "hidden_size": 24, "num_attention_heads": 3, "num_key_value_heads": 3, "head_dim": 10}
+ADAPTER |= {"intermediate_size": 44, "text_hidden_size": 48}
+HIGH = {"model_type": "sam_vision_model", "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 3, "image_size": 20}
+HIGH |= {"patch_size": 4, "output_channels": 10, "window_size": 3, "global_attn_indexes": [1]}
 OUTER = "tie_word_embeddings=true|false"
 TIED = (
     f"{OUTER} "
@@ -391,4 +455,178 @@ phi4_multimodal Phi4MultimodalForCausalLM dense V_phi4 A_phi4 pad_token_id=0
         "depthwise_multiplier=2",
     )
 } {OUTER}
+step3p7 Step3p7ForConditionalGeneration T_step V_step image_token_id=3
+  sees @images=1+@grid=[8,4]+@image_tokens=2
+  built {SIZES} {vision("image_size=32", "mlp_ratio=2.5")} projector_bias=true {TIED}
+minimax_m3_vl MiniMaxM3SparseForConditionalGeneration T_minimax V_minimax image_token_index=3
+  sees @images=1+@grid=[4,6]+@image_tokens=6
+  built {SIZES} {vision("temporal_patch_size=1", "spatial_merge_size=1")} projector_hidden_size=40 {TIED}
+gemma4_unified Gemma4UnifiedForConditionalGeneration T_gemma4_unified V_unified image_token_id=3
+  sees @images=1+@grid=[6,4]+@image_tokens=6
+  built {vision("patch_size=3", "pooling_kernel_size=3", "mm_posemb_size=31")}
+    vision_config=null {words(audio_config={"audio_embed_dim": 24})} {TIED}
+lfm3_vl Lfm3VlForConditionalGeneration T_lfm3 V_lfm3 image_token_id=3
+  sees @images=1+@grid=[4,6]+@image_tokens=6
+  built {
+    vision(
+        "hidden_size=36",
+        "intermediate_size=40",
+        "patch_size=5",
+        "temporal_patch_size=1",
+        "spatial_merge_size=1",
+        "in_channels=1",
+        "num_key_value_heads=4",
+        "conv_kernel_size=5",
+    )
+} projector_hidden_size=40 projector_bias=false {TIED}
+minicpmv4_6 MiniCPMV4_6ForConditionalGeneration T_minicpm V_minicpm image_token_id=3 insert_layer_id=1
+  sees @images=1+@grid=[8,4]+@image_tokens=2
+  built {SIZES} insert_layer_id=0|2 merger_times=2 {TIED}
+hunyuan_vl HunYuanVLForConditionalGeneration T_hunyuan V_hunyuan image_token_id=3
+  built {SIZES} {vision("spatial_merge_size=1", "max_image_size=31", "num_key_value_heads=1", "text_hidden_size=40")} {TIED}
+  flat: {words(**TEXTS["hunyuan"])} V_hunyuan
+minicpmv4_7 MiniCPMV4_7ForConditionalGeneration T_minicpm V_minicpm image_token_id=3 insert_layer_id=1
+  built {vision("hidden_size=36")} merger_times=2 downsample_mode="4x" {TIED}
+minicpm_ocr MiniCPMOcrForConditionalGeneration T_minicpm V_minicpm image_token_id=3 insert_layer_id=1
+  sees @images=1+@grid=[8,4]+@image_tokens=8
+  built {vision("hidden_size=36")} merger_times=2 downsample_mode="16x" {TIED}
+granite_docling GraniteDoclingForConditionalGeneration T_padded V_docling image_token_id=3
+  sees @images=1+@grid=[6,6]+@image_tokens=9
+  built {SIZES} {vision("out_hidden_size=48", "scale_factor=4", "deepstack_visual_indexes=[]|[0,1]", "use_fine_route=false")} {
+    TIED
+}
+fuyu FuyuForCausalLM T_persimmon patch_size=4 image_token_id=3
+  built patch_size=5 num_channels=1 {TIED}
+qwen4_exp Qwen4ExpForConditionalGeneration T_qwen4 V_qwen3
+  built {vision("hidden_size=36", "out_hidden_size=40", "num_position_embeddings=49")} {TIED}
+blip-2 Blip2ForConditionalGeneration T_opt V_eva {words(qformer_config=QUERIES)} num_query_tokens=5 image_token_index=3
+  built {
+    vision("hidden_size=36", "intermediate_size=40", "num_hidden_layers=3", "image_size=28", "patch_size=5", "qkv_bias=false")
+} {
+    inside(
+        "qformer_config",
+        "hidden_size=36",
+        "num_hidden_layers=4",
+        "intermediate_size=40",
+        "encoder_hidden_size=30",
+        "cross_attention_frequency=1|3",
+    )
+} num_query_tokens=6 text_config={{"tie_word_embeddings":false}} {TIED}
+  t5: {words(text_config=TEXTS["t5"])}
+granite4_vision Granite4VisionForConditionalGeneration T_dense V_wide downsample_rate="2/4" deepstack_layer_map=[[-1,0],[0,1]]
+    {words(qformer_config={"num_hidden_layers": 1, "intermediate_size": 44, "cross_attention_frequency": 1})}
+  built {vision("hidden_size=128", "intermediate_size=40")} downsample_rate="1/2" deepstack_layer_map=[] {
+    inside("qformer_config", "num_hidden_layers=2", "intermediate_size=40", "hidden_size=32")
+} {TIED}
+molmo2 Molmo2ForConditionalGeneration T_molmo2 V_molmo2 {words(adapter_config=ADAPTER)} image_patch_id=3
+  built {
+    vision(
+        "hidden_size=36",
+        "intermediate_size=40",
+        "num_hidden_layers=3",
+        "image_size=[28,20]",
+        "patch_size=5",
+        "num_key_value_heads=3",
+        "head_dim=12",
+        "attention_bias=false",
+        "num_position_embeddings=40",
+    )
+} {
+    inside(
+        "adapter_config",
+        "vision_feature_layer=[0]",
+        "num_attention_heads=4",
+        "head_dim=12",
+        "attention_bias=false",
+        "intermediate_size=40",
+        "text_hidden_size=40",
+    )
+} {
+    inside(
+        "text_config",
+        "additional_vocab_size=0",
+        "attention_bias=true",
+        "norm_after=true",
+    )
+} text_config={{"qk_norm_type":"olmo"}} {TIED}
+deepseek_vl_hybrid DeepseekVLHybridForConditionalGeneration T_llama V_siglip
+    {words(high_res_vision_config=HIGH)}
+  built {vision("hidden_size=36")} {
+    inside("high_res_vision_config", "hidden_size=36", "output_channels=12", "mlp_dim=40", "mlp_ratio=2.5", "num_hidden_layers=3")
+} {TIED}
+florence2 Florence2ForConditionalGeneration T_bart V_davit image_token_id=3
+  sees @images=1+@grid=[6,12]+@image_tokens=19+@seq=30+vision_config={{"window_size":3}}
+  built {
+    vision(
+        "depths=[2,1]",
+        "patch_size=[5,2]",
+        "patch_prenorm=[true,false]",
+        "num_heads=[3,4]",
+        "qkv_bias=false",
+        "mlp_ratio=2.5",
+        "max_position_embeddings=11",
+        "in_channels=1",
+    )
+} tie_word_embeddings=false+text_config={{"tie_word_embeddings":false}} {TIED}
+ernie4_5_vl_moe Ernie4_5_VLMoeForConditionalGeneration T_ernie V_ernie
+  built {
+    vision(
+        "depth=2",
+        "patch_size=3",
+        "spatial_merge_size=1",
+        "in_channels=1",
+        "num_heads=4",
+        "hidden_size=36",
+        "intermediate_size=40",
+    )
+} {
+    inside(
+        "text_config",
+        "moe_num_shared_experts=0",
+        "moe_intermediate_size=[24,16]",
+        "use_bias=true",
+        'mlp_layer_types=["sparse","sparse"]',
+        'mlp_layer_types=["dense","dense"]',
+    )
+} {TIED}
+muse_glimmer MuseGlimmerForConditionalGeneration T_muse V_muse out_hidden_size=96 projector_hidden_size=40 image_token_id=3
+  sees @images=1+@grid=[6,4]+@image_tokens=6
+  built {
+    vision(
+        "intermediate_size=40",
+        "num_hidden_layers=3",
+        "patch_size=5",
+        "patch_temporal=1",
+        "pos_emb_height=4",
+    )
+} projector_hidden_size=44 {inside("text_config", "head_dim=12", "attention_bias=true", "num_hidden_layers=5")} {TIED}
+nemotron_h_omni NemotronH_Omni_Reasoning_V3 T_nemotron V_radio projector_hidden_size=40 vision_hidden_size=24 image_token_id=3
+  built {
+    vision(
+        "mlp_ratio=3.0",
+        "qkv_bias=false",
+        "num_hidden_layers=3",
+        "patch_size=5",
+        "num_cls_tokens=1",
+        "num_registers=0",
+        "max_img_size=40",
+    )
+} projector_hidden_size=44 downsample_ratio=0.25 {TIED}
+instructblip InstructBlipForConditionalGeneration T_opt V_eva {words(qformer_config=QUERIES | {"vocab_size": 50})}
+    num_query_tokens=5 image_token_index=3
+  built {vision("hidden_size=36", "qkv_bias=false")} {
+    inside(
+        "qformer_config",
+        "hidden_size=36",
+        "num_hidden_layers=4",
+        "intermediate_size=40",
+        "cross_attention_frequency=1|3",
+        "vocab_size=60",
+        "max_position_embeddings=30",
+    )
+} num_query_tokens=6 {TIED}
+aria AriaForConditionalGeneration T_aria V_plain projector_patch_to_query_dict={{"25":5,"36":7}}
+  built {vision("hidden_size=36", "num_hidden_layers=3", "num_attention_heads=4")} {TIED}
+cohere_compass CohereCompassForConditionalGeneration T_compass V_deep
+  built {vision("hidden_size=36", "out_hidden_size=40", "deepstack_visual_indexes=[]|[0]")} {TIED}
 """
