@@ -184,3 +184,10 @@ def test_what_a_preset_file_carries() -> None:
     for family in GOLDEN["images"]:
         spec = read(family)
         assert validate(json.loads(json.dumps(as_data(spec))), "again").sight == spec.sight
+
+
+def test_the_workspace_is_the_towers_where_theirs_is_larger() -> None:
+    """640 × 480 pixels are 160 · 120 patches of 4; a feed-forward of 72, before and after its activation, 2 bytes each."""
+    found = json.loads(here("memory", str(ROOT / "tests/oracle/sees.json"), "--seq", "64", "--image", "640x480", "--json").out)
+    parts = {part["part"]: part["bytes"] for part in found["result"]["parts"]}
+    assert parts["workspace"] == 160 * 120 * 72 * 2 * 2

@@ -138,6 +138,6 @@ def _without(spec: ModelSpec, flag: str, does: str, key: str, how: str) -> Input
     """The refusal where a model has no such sense, or its rule is not known."""
     fed = "image" if flag == "image" else "audio"
     if any(tower.fed == fed for tower in spec.towers):
-        return InputError(f"--{flag} cannot be counted: how {spec.family or spec.name} {how} is not known here", field=flag)
+        return InputError(f"--{flag} cannot be counted: how {spec.name} {how} is not known here", field=flag)
     hint = f"a preset is the language model alone, so give the config.json with its {key}"
     return InputError(f"--{flag} needs a model that {does}, and {spec.name} has no tower for it; {hint}", field=flag)

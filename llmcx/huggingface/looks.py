@@ -311,6 +311,8 @@ def lfm2(c: Config, v: Config, prep: Prep) -> Sight:
     cut = prep.flag("do_image_splitting", c.data.get("do_image_splitting") is not False)
     tolerance = prep.data.get("max_pixels_tolerance") or c.data.get("max_pixels_tolerance") or 2.0
     prep.read.add("max_pixels_tolerance")
+    if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)) or not 0 < tolerance <= 1000:
+        raise prep.wrong("max_pixels_tolerance", tolerance, "a number above 0 and at most 1,000")
     return rules.Overview(
         stated("encoder_patch_size", side(v, "patch_size")),
         stated("downsample_factor", 2),

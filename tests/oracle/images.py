@@ -94,6 +94,16 @@ FAMILIES: dict[str, tuple[str, Json, Json]] = {
         {"vision_config": {**VIT, "image_size": [448, 448], "patch_size": [14, 14]}, "downsample_ratio": 0.5},
         {"size": {"height": 448, "width": 448}, "max_patches": 6, "min_patches": 2},
     ),
+    "qianfan_ocr": (
+        "got_ocr2.GotOcr2ImageProcessor",
+        {"vision_config": {**VIT, "image_size": [448, 448], "patch_size": [14, 14]}, "downsample_ratio": 0.5},
+        {"size": {"height": 448, "width": 448}},
+    ),
+    "exaone4_5": (
+        "qwen2_vl.Qwen2VLImageProcessor",
+        {"vision_config": {**MERGED, "num_key_value_heads": 2, "hidden_size": 32}},
+        {},
+    ),
     "aya_vision": (
         "got_ocr2.GotOcr2ImageProcessor",
         {"vision_config": {**SIGLIP, "image_size": 364, "patch_size": 14}, "downsample_factor": 2},
@@ -191,7 +201,7 @@ def count(name: str, width: int, height: int, images: Any, made: Any, config: An
         made.vision_aspect_ratio = "anyres_max_9"
     if name in ("paligemma", "gemma3"):
         made.image_seq_length = 256 if name == "gemma3" else (vision.image_size // vision.patch_size) ** 2
-    if name == "internvl":
+    if name in ("internvl", "qianfan_ocr"):
         made.image_seq_length = int((448 // 14) ** 2 * config.downsample_ratio**2)
     if name == "aya_vision":
         made.img_size, made.patch_size = vision.image_size, vision.patch_size * config.downsample_factor
@@ -245,7 +255,7 @@ def seen(label: str) -> Json:
     if label == "llava/pixtral":
         name = "pixtral"
     made = text_processor(name, images, config, 0)
-    more: Json = {"crop_to_patches": True} if name in ("internvl", "aya_vision") else {}
+    more: Json = {"crop_to_patches": True} if name in ("internvl", "qianfan_ocr", "aya_vision") else {}
     if name in ("idefics3", "smolvlm", "lfm2_vl"):
         more["return_row_col_info"] = True
     if name in ("mistral3", "pixtral"):
