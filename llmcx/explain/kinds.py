@@ -241,6 +241,7 @@ MIXER_SAMPLES: dict[str, dict[str, Any]] = {
     "longt5": {"n_heads": 8, "head_dim": 128, "radius": 127, "summary": 16},
     "mobile": {"n_heads": 4, "d_ff": 512, "width": 128},
     "squeeze": {"n_heads": 8, "d_ff": 4096},
+    "fourier": {},
     "differential": {"n_heads": 8, "n_kv_heads": 4},
     "dynamic": {"n_heads": 8, "n_kv_heads": 2},
     "convolved": {"n_heads": 8, "n_kv_heads": 2, "head_dim": 128},

@@ -44,6 +44,7 @@ MODULES = {
     "gemma": "gemma gemma2 vaultgemma gemma3_text gemma3n_text gemma4_text gemma4_unified_text t5gemma",
     "masked": """ernie data2vec-text roberta-prelayernorm megatron-bert xlm-roberta-xl rembert roformer mpnet layoutlm esm
         nomic_bert gte jina_embeddings_v3 eurobert esmc xlm flaubert bert-generation""",
+    "rarer": "roc_bert xmod ibert fnet tapas cohere_compass_text aria_text fsmt",
     "compact": "mobilebert squeezebert",
     "deberta": "deberta deberta-v2",
     "recurrent": "mamba falcon_mamba mamba2 jamba bamba falcon_h1 granitemoehybrid nemotron_h zamba2",

@@ -1021,13 +1021,45 @@ xlm XLMWithLMHeadModel vocab_size=97 emb_dim=24 n_layers=2 n_heads=4 max_positio
 flaubert FlaubertWithLMHeadModel vocab_size=97 emb_dim=24 n_layers=2 n_heads=4 max_position_embeddings=40
   vary pre_norm=true architectures=FlaubertModel|FlaubertForSequenceClassification UNTIED
   flaubert_base_cased: vocab_size=68729 emb_dim=768 n_layers=12 n_heads=12
+roc_bert RoCBertForMaskedLM BERT pronunciation_embed_dim=14 pronunciation_vocab_size=37 shape_embed_dim=10 shape_vocab_size=53
+  vary enable_shape=false enable_pronunciation=false concat_input=false+shape_embed_dim=24+pronunciation_embed_dim=24
+    architectures=RoCBertModel|RoCBertForSequenceClassification|RoCBertForTokenClassification|RoCBertForQuestionAnswering
+    architectures=RoCBertForMultipleChoice UNTIED
+  roc-bert-base-zh: BERT_BASE vocab_size=21128 pronunciation_vocab_size=910 shape_vocab_size=24858
+xmod XmodForMaskedLM BERT languages=["en_XX","id_ID","fi_FI"] default_language=id_ID
+  vary adapter_layer_norm=true adapter_reuse_layer_norm=false pre_norm=true adapter_reduction_factor=3 ln_before_adapter=false
+    architectures=XmodModel|XmodForSequenceClassification|XmodForTokenClassification|XmodForCausalLM UNTIED
+  xmod-base: BERT_BASE vocab_size=250002 max_position_embeddings=514 type_vocab_size=1 default_language=en_XX
+    languages=["l"]81
+ibert IBertForMaskedLM BERT
+  vary architectures=IBertModel|IBertForSequenceClassification|IBertForTokenClassification|IBertForQuestionAnswering UNTIED
+  ibert-roberta-base: BERT_BASE vocab_size=50265 max_position_embeddings=514 type_vocab_size=1
+fnet FNetForMaskedLM BERT num_attention_heads=null type_vocab_size=4
+  vary type_vocab_size=2 architectures=FNetModel|FNetForPreTraining|FNetForSequenceClassification|FNetForNextSentencePrediction
+    architectures=FNetForTokenClassification|FNetForQuestionAnswering|FNetForMultipleChoice UNTIED
+  # There is no such transform in bf16 on a CPU.
+  kept
+  fnet-base: hidden_size=768 num_hidden_layers=12 intermediate_size=3072 vocab_size=32000
+tapas TapasForMaskedLM BERT type_vocab_sizes=[3,7,9,2,11,6,10]
+  vary type_vocab_sizes=[3,5,7] architectures=TapasModel|TapasForSequenceClassification UNTIED
+  tapas-base: BERT_BASE vocab_size=30522
+cohere_compass_text CohereCompassForCausalLM dense layer_types=["sliding_attention","full_attention","full_attention"]
+    sliding_window=7 rope_parameters={"sliding_attention":{"rope_type":"default","rope_theta":10000.0,"mrope_section":[2,2,2]},"full_attention":null}
+  vary attention_bias=true sliding_window=11 GQA UNTIED
+aria_text AriaTextForCausalLM dense moe_num_experts=5 moe_topk=2 moe_num_shared_experts=2
+  vary moe_topk=3 moe_num_shared_experts=1 mlp_bias=true attention_bias=true GQA TIED
+  Aria: 2560/1664/28/20/20/100352 moe_num_experts=64 moe_topk=6 moe_num_shared_experts=2
+fsmt FSMTForConditionalGeneration d_model=24 encoder_layers=2 decoder_layers=3 encoder_ffn_dim=44 decoder_ffn_dim=52
+    encoder_attention_heads=4 decoder_attention_heads=4 max_position_embeddings=40 src_vocab_size=97 tgt_vocab_size=97
+  vary activation_function=gelu architectures=FSMTModel TIED
+  wmt19-en-de: encoder_layers=6 decoder_layers=6 encoder_ffn_dim=8192
 bert-generation BertGenerationDecoder BERT
   vary architectures=BertGenerationEncoder UNTIED
 """
 FAMILIES = families(TABLE) | {name: replace(one, whole=True) for name, one in families(towers.TABLE).items()}
 PARTS = towers.PARTS
 WANTED = (*FAMILIES, "kimi_k2")
-NO_DEFAULT = {"lfm2_moe", "dots1", "qwen4_exp_text", "esm", "aya_vision", "ovis2"}
+NO_DEFAULT = {"lfm2_moe", "dots1", "qwen4_exp_text", "esm", "aya_vision", "ovis2", "cohere_compass_text"}
 """The default config cannot be built."""
 
 

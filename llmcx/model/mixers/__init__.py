@@ -35,6 +35,7 @@ MIXERS = {
     "longt5": "longt5:LongT5Blocks",
     "mobile": "compact:MobileLayer",
     "squeeze": "compact:SqueezeLayer",
+    "fourier": "fourier:Fourier",
     "mla": "mla:MLA",
     "nsa": "nsa:NSA",
     "compressed": "compressed:Compressed",
