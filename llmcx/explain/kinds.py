@@ -240,10 +240,12 @@ MIXER_SAMPLES: dict[str, dict[str, Any]] = {
     "local_conv": {"kernel": 3},
     "longt5": {"n_heads": 8, "head_dim": 128, "radius": 127, "summary": 16},
     "mobile": {"n_heads": 4, "d_ff": 512, "width": 128},
+    "global_local": {"n_heads": 8, "block": 512, "globals": 32, "d_ff": 4096},
     "squeeze": {"n_heads": 8, "d_ff": 4096},
     "fourier": {},
     "differential": {"n_heads": 8, "n_kv_heads": 4},
     "dynamic": {"n_heads": 8, "n_kv_heads": 2},
+    "filtered": {"n_heads": 8, "kernel": 65},
     "convolved": {"n_heads": 8, "n_kv_heads": 2, "head_dim": 128},
     "routed": {"n_kv_heads": 8, "head_dim": 128, "n_experts": 8, "top_k": 2},
     "indexed": {"n_heads": 8, "n_kv_heads": 2, "index_heads": 4},
@@ -260,7 +262,7 @@ def mixer_lines(mixer: Mixer) -> list[Line]:
     [layers] = spec.decoder
     stack = (Layers(1, mixer, layers.ffn),)
     made: dict[str, Any] = {field.name: getattr(spec, field.name) for field in fields(spec)}
-    side = "encoder" if type(mixer).__name__ in ("LongformerBlocks", "BigBird") else "decoder"
+    side = "encoder" if type(mixer).__name__ in ("LongformerBlocks", "BigBird", "GlobalLocal") else "decoder"
     made |= {"decoder": (), "encoder": (), side: stack}
     return of_attention(ModelSpec(**made), 1, LENGTH)
 

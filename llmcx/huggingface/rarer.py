@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import repeat
 
 from llmcx.huggingface import family
-from llmcx.huggingface.common import LAYER, SCALE_ONLY, activation, gated, head, heads, model
+from llmcx.huggingface.common import (
+    LAYER,
+    RMS,
+    SCALE_ONLY,
+    activation,
+    gated,
+    head,
+    heads,
+    in_order,
+    layer_count,
+    layer_types,
+    model,
+)
 from llmcx.huggingface.config import SCALES, Config
 from llmcx.huggingface.encdec import CONDITIONAL
 from llmcx.huggingface.encoder import layers_of, outside
-from llmcx.huggingface.labels import ANSWER, CHOICE, NEXT, SEQUENCE, asked, first_named
+from llmcx.huggingface.labels import ANSWER, CHOICE, NEXT, SEQUENCE, asked, encoder_labels, first_named
 from llmcx.huggingface.llama import uniform, with_window
-from llmcx.huggingface.moe import experts
-from llmcx.model.extras import Adapters, Beside, Tables
+from llmcx.huggingface.moe import experts, latent, listed, no_mtp, shared, with_experts
+from llmcx.model.extras import Adapters, Beside, GatedNorms, Idle, Tables
 from llmcx.model.mixers.fourier import Fourier
-from llmcx.model.spec import Attention, Embedding, Gated, Head, Layers, ModelSpec, Plain
+from llmcx.model.mixers.further import Filtered
+from llmcx.model.mixers.globallocal import GlobalLocal
+from llmcx.model.spec import Attention, Embedding, Gated, Head, Layers, ModelSpec, Norm, Plain
 
 
 @family("roc_bert")
@@ -101,8 +116,8 @@ def compass(c: Config) -> ModelSpec:
 def aria(c: Config) -> ModelSpec:
     """LLaMA with experts in every layer, and shared ones as one block."""
     bias, wide = c.flag("mlp_bias"), c.size("moe_num_shared_experts") * c.size("intermediate_size")
-    shared = Gated(wide, bias, activation(c, "hidden_act"))
-    moe = experts(c, "moe_num_experts", "moe_topk", "intermediate_size", shared=shared)
+    always = Gated(wide, bias, activation(c, "hidden_act"))
+    moe = experts(c, "moe_num_experts", "moe_topk", "intermediate_size", shared=always)
     return uniform(c, heads(c, bias=c.flag("attention_bias")), moe)
 
 
@@ -130,3 +145,127 @@ def fsmt(c: Config) -> ModelSpec:
         final_norm=False,
         head=Head(tied),  # which the bare model has too
     )
+
+
+def _filtered(c: Config, key: str) -> Attention:
+    """BERT's attention, with a filter on the values where ``key`` says how long it is."""
+    n, kernel = c.size("num_attention_heads"), c.optional(key)
+    if kernel is None:
+        return Attention(n, bias=True, softmax_fp32=False)
+    if kernel % 2 == 0:
+        raise c.wrong(key, kernel, "odd")
+    return Filtered(n, bias=True, softmax_fp32=False, kernel=kernel)
+
+
+@family("nystromformer", "yoso")
+def approximated(c: Config) -> ModelSpec:
+    """BERT whose attention can be approximated, and in transformers' defaults is not; a filter on the values by option."""
+    c.ignore("inv_coeff_init_option", "hash_code_len", "num_hash", "use_fast_hash", "lsh_backward")
+    if c.model_type == "yoso":
+        c.expect("use_expectation", True)
+    else:
+        c.expect("num_landmarks", c.size("segment_means_seq_len"))
+    mixer = _filtered(c, "conv_window" if c.model_type == "yoso" else "conv_kernel_size")
+    found = encoder_labels(c, dense=activation(c, "hidden_act") if asked(c) == SEQUENCE else "relu")
+    rows = c.size("max_position_embeddings") + 2
+    tables = Embedding(c.size("vocab_size"), rows, c.size("type_vocab_size"), normed=True)
+    return outside(c, (layers_of(c, mixer),), embedding=tables, pooler=False, labels=found)
+
+
+@family("trocr")
+def trocr(c: Config) -> ModelSpec:
+    """BART's decoder, alone, with a cross-attention that has nothing to attend to."""
+    c.ignore("scale_embedding", "decoder_layerdrop", "is_decoder")
+    d = c.size("d_model")
+    c.expect("cross_attention_hidden_size", None, d)
+    learned = c.flag("use_learned_position_embeddings")
+    mixer = Attention(c.size("decoder_attention_heads"), bias=True, softmax_fp32=False)
+    ffn = Plain(c.size("decoder_ffn_dim"), True, activation(c, "activation_function"))
+    rows = c.size("max_position_embeddings") + 2 if learned else None
+    return model(
+        c,
+        d_model=d,
+        embedding=Embedding(c.size("vocab_size"), rows, normed=c.flag("layernorm_embedding")),
+        decoder=(Layers(c.size("decoder_layers"), mixer, ffn, mixer),),
+        norm=LAYER,
+        final_norm=False,
+    )
+
+
+@family("pegasus_x")
+def pegasus_x(c: Config) -> ModelSpec:
+    """Pegasus without biases in attention, whose encoder attends within blocks and to global tokens."""
+    c.ignore("scale_embedding", "encoder_layerdrop", "decoder_layerdrop", "num_hidden_layers", "max_position_embeddings")
+    act, block, many = activation(c, "activation_function"), c.size("block_size"), c.size("num_global_tokens")
+    n, ffn = layer_count(c, "encoder_layers"), Plain(c.size("encoder_ffn_dim"), True, act)
+    mixer = GlobalLocal(c.size("encoder_attention_heads"), block, many, ffn.d_ff, act)
+    if block % 2:
+        raise c.wrong("block_size", block, "even")
+    kinds = [(c.flag("stagger_local_blocks") and i % 2 == 1, i == n - 1) for i in range(n)]
+    decoding = Attention(c.size("decoder_attention_heads"), softmax_fp32=False)
+    wide = Plain(c.size("decoder_ffn_dim"), True, act)
+    return model(
+        c,
+        d_model="d_model",
+        embedding=Embedding(c.size("vocab_size"), token_tables=1 if c.flag("tie_word_embeddings", True) else 3),
+        encoder=in_order(kinds, lambda kind: Layers(1, replace(mixer, staggered=kind[0], last=kind[1]), ffn)),
+        decoder=(Layers(c.size("decoder_layers"), decoding, wide, decoding),),
+        norm=LAYER,
+        head=head(c, CONDITIONAL),
+        extras=(Tables((many,)),),
+        pad_to=block,
+    )
+
+
+@family("hrm_text")
+def hrm(c: Config) -> ModelSpec:
+    """Two stacks that run in turns, with the same weights each time: the lower L_cycles times for each of H_cycles of the upper;
+    norms without weights, a gate on the heads' output. Of the lower's runs only the last are trained through.
+    """
+    c.ignore("embedding_scale", "prefix_lm")
+    n = c.optional("num_layers_per_stack") or layer_count(c)
+    c.ignore("num_hidden_layers")
+    high, low = c.size("H_cycles"), c.size("L_cycles")
+    trained = c.list("L_bp_cycles") or [2]
+    if not all(isinstance(count, int) and not isinstance(count, bool) and count >= 0 for count in trained):
+        raise c.wrong("L_bp_cycles", trained, "a list of numbers")
+    if n * high * (low + 1) > 10_000:
+        raise c.wrong("H_cycles", high, "fewer: at most 10,000 layers run")
+    mixer = heads(c, bias=c.flag("attention_bias"), gate=True)
+    one = Layers(1, mixer, gated(c, bias=c.flag("mlp_bias")))
+    padded = [*[1] * max(0, high - len(trained)), *trained]
+    kinds = []
+    for upper in range(high):
+        for lower in range(low + 1):
+            grad = lower == low or lower >= low - padded[upper]
+            again = upper > 0 or 0 < lower < low
+            kinds += [(lower == low, again, grad, i == n - 1) for i in range(n)]
+
+    def make(kind: tuple[bool, bool, bool, bool]) -> Layers:
+        """The last of a stack has a norm after it."""
+        return replace(one, reused=kind[1], grad=kind[2], norms=("attention", "ffn", "out") if kind[3] else None)
+
+    return model(
+        c,
+        decoder=in_order(kinds, make),
+        norm=Norm("rmsnorm", scale=False),
+        final_norm=False,
+        extras=(Idle(c.size("hidden_size")),),
+    )
+
+
+@family("axk2")
+def axk2(c: Config) -> ModelSpec:
+    """DeepSeek-V3.2 with a gate on the heads' output, made with the queries, and gates on norms."""
+    c.expect("moe_layer_freq", None, 1)
+    c.ignore("index_topk")
+    no_mtp(c, "num_nextn_predict_layers")
+    n, first = layer_count(c), c.optional("first_k_dense_replace", 0)
+    layer_types(c, "layer_types", ("indexed_attention",), n)
+    c.notes.append("index_topk is not applied: every pair is counted, as eager code multiplies it")
+    index = {"index_heads": c.size("index_n_heads"), "index_dim": c.size("index_head_dim")}
+    c.size("q_lora_rank")
+    mixer = latent(c, gate=c.size("v_head_dim"), joint_gate=True, **index)
+    moe = experts(c, "n_routed_experts", shared=shared(c, "n_shared_experts", "moe_intermediate_size"))
+    layers = with_experts(repeat(mixer), moe, gated(c), listed(c, 1 if first is None else first))
+    return model(c, decoder=layers, norm=RMS, extras=(GatedNorms(c.size("gated_norm_rank")),))

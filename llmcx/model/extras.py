@@ -239,6 +239,29 @@ class Adapters(NamedTuple):
         yield where._replace(role="residual").op("residual", "residual", elements=n * d, cut=TOKENS)
 
 
+class GatedNorms(NamedTuple):
+    """A gate on what a norm before attention or experts leaves: the sigmoid of a bottleneck of ``rank`` (A.X-K2)."""
+
+    rank: int
+    type: Literal["gated_norms"] = "gated_norms"
+
+    def outside(self, at: LayerRun) -> Iterator[Op]:
+        """Nothing."""
+        yield from ()
+
+    def inside(self, where: LayerRun) -> Iterator[Op]:
+        """Down, up, gate; of a dense feed-forward's norm there is none."""
+        n, d = where.tokens, where.d_model
+        layers = where.spec.kinds[where.group]
+        for part in ("attention", "moe") if getattr(layers.ffn, "type", "") == "moe" else ("attention",):
+            yield where.linear(f"gated_norm.{part}.down", d, self.rank, cut=TOKENS)
+            kept = Saved("activation", n * self.rank)
+            yield where.op(f"gated_norm.{part}.activation", "silu", kept, elements=n * self.rank, cut=TOKENS)
+            yield where.linear(f"gated_norm.{part}.up", self.rank, d, cut=TOKENS)
+            yield where.op(f"gated_norm.{part}.gate", "sigmoid", Saved("gate", n * d, "fp32"), elements=n * d, cut=TOKENS)
+            yield where.op(f"gated_norm.{part}.product", "product", elements=n * d, cut=TOKENS)
+
+
 class Drafting(NamedTuple):
     """What a draft model has of its own around its layers: a projection of ``states`` states of its target, ``width`` wide each
     (Li et al. 2025, arXiv:2503.01840, sec. 3), with a norm after it (``normed``, DFlash) or a learned state for what is masked
@@ -323,11 +346,23 @@ class ResidualAttention(NamedTuple):
 
 
 Extra = Union[
-    PerLayer, AltUp, Laurel, HyperConnections, GatedResidual, Tables, Beside, Adapters, Idle, Drafting, ResidualAttention
+    PerLayer,
+    AltUp,
+    Laurel,
+    HyperConnections,
+    GatedResidual,
+    Tables,
+    Beside,
+    Adapters,
+    GatedNorms,
+    Idle,
+    Drafting,
+    ResidualAttention,
 ]
 EXTRAS: dict[str, Any] = {"per_layer": PerLayer, "altup": AltUp, "laurel": Laurel, "hyper_connections": HyperConnections}
 EXTRAS |= {"gated_residual": GatedResidual, "tables": Tables, "idle": Idle, "drafting": Drafting}
 EXTRAS |= {"residual_attention": ResidualAttention, "beside": Beside, "adapters": Adapters}
+EXTRAS |= {"gated_norms": GatedNorms}
 
 
 def check(extra: Extra) -> None:
