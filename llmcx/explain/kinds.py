@@ -240,6 +240,7 @@ MIXER_SAMPLES: dict[str, dict[str, Any]] = {
     "local_conv": {"kernel": 3},
     "longt5": {"n_heads": 8, "head_dim": 128, "radius": 127, "summary": 16},
     "mobile": {"n_heads": 4, "d_ff": 512, "width": 128},
+    "conv_bert": {"n_heads": 8, "kernel": 9},
     "global_local": {"n_heads": 8, "block": 512, "globals": 32, "d_ff": 4096},
     "squeeze": {"n_heads": 8, "d_ff": 4096},
     "fourier": {},

@@ -45,7 +45,7 @@ MODULES = {
     "masked": """ernie data2vec-text roberta-prelayernorm megatron-bert xlm-roberta-xl rembert roformer mpnet layoutlm esm
         nomic_bert gte jina_embeddings_v3 eurobert esmc xlm flaubert bert-generation""",
     "rarer": """roc_bert xmod ibert fnet tapas cohere_compass_text aria_text fsmt nystromformer yoso trocr pegasus_x hrm_text
-        axk2""",
+        axk2 convbert luke""",
     "compact": "mobilebert squeezebert",
     "deberta": "deberta deberta-v2",
     "recurrent": "mamba falcon_mamba mamba2 jamba bamba falcon_h1 granitemoehybrid nemotron_h zamba2 zamba",

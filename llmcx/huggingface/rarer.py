@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import repeat
+from typing import Any
 
 from llmcx.huggingface import family
 from llmcx.huggingface.common import (
@@ -19,13 +20,14 @@ from llmcx.huggingface.common import (
     layer_types,
     model,
 )
-from llmcx.huggingface.config import SCALES, Config
+from llmcx.huggingface.config import SCALES, SUMMARY, Config
 from llmcx.huggingface.encdec import CONDITIONAL
 from llmcx.huggingface.encoder import layers_of, outside
 from llmcx.huggingface.labels import ANSWER, CHOICE, NEXT, SEQUENCE, asked, encoder_labels, first_named
 from llmcx.huggingface.llama import uniform, with_window
 from llmcx.huggingface.moe import experts, latent, listed, no_mtp, shared, with_experts
 from llmcx.model.extras import Adapters, Beside, GatedNorms, Idle, Tables
+from llmcx.model.mixers.convbert import ConvBert
 from llmcx.model.mixers.fourier import Fourier
 from llmcx.model.mixers.further import Filtered
 from llmcx.model.mixers.globallocal import GlobalLocal
@@ -269,3 +271,39 @@ def axk2(c: Config) -> ModelSpec:
     moe = experts(c, "n_routed_experts", shared=shared(c, "n_shared_experts", "moe_intermediate_size"))
     layers = with_experts(repeat(mixer), moe, gated(c), listed(c, 1 if first is None else first))
     return model(c, decoder=layers, norm=RMS, extras=(GatedNorms(c.size("gated_norm_rank")),))
+
+
+@family("convbert")
+def convbert(c: Config) -> ModelSpec:
+    """ELECTRA, half of whose heads are filters."""
+    c.expect("num_groups", 1)
+    d, n, ratio, width = c.size("hidden_size"), c.size("num_attention_heads"), c.size("head_ratio"), c.size("embedding_size")
+    c.ignore(*SUMMARY)
+    heads, kernel = max(1, n // ratio), c.size("conv_kernel_size")
+    if d % (2 * heads):
+        raise c.wrong("hidden_size", d, f"a multiple of {2 * heads}, twice the heads that attend")
+    if kernel % 2 == 0:
+        raise c.wrong("conv_kernel_size", kernel, "odd")
+    found = encoder_labels(c, dense=activation(c, "hidden_act") if asked(c) == SEQUENCE else None)
+    narrow = None if width == d else width
+    return outside(c, (layers_of(c, ConvBert(heads, kernel)),), narrow, pooler=False, labels=found)
+
+
+@family("luke")
+def luke(c: Config) -> ModelSpec:
+    """RoBERTa that may read entities too, with tables and queries for them; only text is counted as run. The key ties the head of
+    the entities, not that of the tokens.
+    """
+    c.ignore("bert_model_name", "cls_entity_prediction")
+    d, n, entities = c.size("hidden_size"), c.size("num_hidden_layers"), c.size("entity_vocab_size")
+    narrow, aware = c.size("entity_emb_size"), c.flag("use_entity_aware_attention")
+    # Norms, a matrix up from narrow tables, three further queries of each layer, and what predicts an entity.
+    idle = 2 * d + (narrow * d if narrow != d else 0) + (3 * n * (d * d + d) if aware else 0)
+    built = head(c, ("ForMaskedLM",))
+    more: dict[str, Any] = {}
+    if built is not None:
+        idle += (d * narrow + narrow) + 2 * narrow + entities + (0 if built.tied else entities * narrow)
+        more = {"head": Head(False, True, True, second_bias=not built.tied), "pooler": True}
+    c.notes.append("no entities are counted in a run; their weights are")
+    tables = Tables((c.size("max_position_embeddings"), c.size("type_vocab_size")))
+    return outside(c, (layers_of(c),), extras=(Tables((entities,), narrow), tables, Idle(idle)), **more)

@@ -1088,6 +1088,16 @@ hrm_text HrmTextForCausalLM 48/76/2/4/-/101 head_dim=14
   vary head_dim=12 H_cycles=3 L_cycles=2 L_bp_cycles=[3] L_bp_cycles=[1,1] attention_bias=true mlp_bias=true TIED
 axk2 AXK2ForCausalLM dense num_key_value_heads=4 MLA DEEP index_n_heads=3 index_head_dim=8 index_topk=5 gated_norm_rank=7
   vary n_shared_experts=1 q_lora_rank=18 gated_norm_rank=5 first_k_dense_replace=2 attention_bias=true TIED
+convbert ConvBertForMaskedLM BERT embedding_size=16 conv_kernel_size=5
+  vary embedding_size=24 head_ratio=4 head_ratio=1 head_ratio=8 conv_kernel_size=3 num_groups=2
+    architectures=ConvBertModel|ConvBertForSequenceClassification|ConvBertForTokenClassification|ConvBertForQuestionAnswering
+    architectures=ConvBertForMultipleChoice UNTIED
+  conv-bert-base: BERT_BASE vocab_size=30522
+luke LukeForMaskedLM BERT entity_vocab_size=61 entity_emb_size=10
+  vary entity_emb_size=24 use_entity_aware_attention=false
+    architectures=LukeModel|LukeForSequenceClassification|LukeForTokenClassification|LukeForQuestionAnswering
+    architectures=LukeForMultipleChoice UNTIED
+  luke-base: BERT_BASE vocab_size=50267 max_position_embeddings=514 type_vocab_size=1
 bert-generation BertGenerationDecoder BERT
   vary architectures=BertGenerationEncoder UNTIED
 """

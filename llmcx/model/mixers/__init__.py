@@ -34,6 +34,7 @@ MIXERS = {
     "local_conv": "disentangled:LocalConv",
     "longt5": "longt5:LongT5Blocks",
     "mobile": "compact:MobileLayer",
+    "conv_bert": "convbert:ConvBert",
     "global_local": "globallocal:GlobalLocal",
     "squeeze": "compact:SqueezeLayer",
     "fourier": "fourier:Fourier",
