@@ -131,12 +131,14 @@ def test_no_reader_asks_for_a_key_that_every_file_may_carry(monkeypatch: pytest.
             continue
     passed = {(name, key) for name, key in asked if key in HARMLESS or key.startswith(BEGINS) or key.endswith(ENDS)}
     # The context length of Kimi Linear and Ling, which is no cost, OPT's own name with an underscore, ERNIE's that ends as a
-    # token's, and the epsilon by which Cohere's mixture says that its norm is an RMS norm.
+    # token's, FSMT's padding, after which its positions begin, and the epsilon by which Cohere's mixture says that its norm is an
+    # RMS norm.
     assert passed == {
         ("kimi_linear", "model_max_length"),
         ("bailing_hybrid", "model_max_length"),
         ("opt", "_remove_final_layer_norm"),
         ("ernie", "use_task_id"),
+        ("fsmt", "pad_token_id"),
         ("cohere2_moe", "rms_norm_eps"),
     }
 

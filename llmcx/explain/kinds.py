@@ -12,6 +12,7 @@ from llmcx.answers.shapes import model
 from llmcx.catalog import data as catalog
 from llmcx.catalog.index import offered
 from llmcx.costs import params
+from llmcx.costs.flops import elementwise
 from llmcx.costs.flops import fold as flops_fold
 from llmcx.costs.kv_cache import cache_fold
 from llmcx.costs.leading_order import attended
@@ -150,6 +151,9 @@ def of_attention(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
     ]
     step = lower(spec, step_at(seq, batch))
     lines = [line._replace(component=f"{line.component}, FLOPs") for line in terms(flops_fold, inside)]
+    if not lines:  # a mixer without a matrix: what it does to each element
+        own = [op for op in inside if op.kind == "scan"]
+        lines = [line._replace(component=f"{line.component}, operations") for line in terms(elementwise, own)]
     return lines + [line._replace(component=f"{line.component}, elements") for line in terms(cache_fold, step)]
 
 
@@ -240,9 +244,13 @@ MIXER_SAMPLES: dict[str, dict[str, Any]] = {
     "local_conv": {"kernel": 3},
     "longt5": {"n_heads": 8, "head_dim": 128, "radius": 127, "summary": 16},
     "mobile": {"n_heads": 4, "d_ff": 512, "width": 128},
+    "conv_bert": {"n_heads": 8, "kernel": 9},
+    "global_local": {"n_heads": 8, "block": 512, "globals": 32, "d_ff": 4096},
     "squeeze": {"n_heads": 8, "d_ff": 4096},
+    "fourier": {},
     "differential": {"n_heads": 8, "n_kv_heads": 4},
     "dynamic": {"n_heads": 8, "n_kv_heads": 2},
+    "filtered": {"n_heads": 8, "kernel": 65},
     "convolved": {"n_heads": 8, "n_kv_heads": 2, "head_dim": 128},
     "routed": {"n_kv_heads": 8, "head_dim": 128, "n_experts": 8, "top_k": 2},
     "indexed": {"n_heads": 8, "n_kv_heads": 2, "index_heads": 4},
@@ -259,7 +267,7 @@ def mixer_lines(mixer: Mixer) -> list[Line]:
     [layers] = spec.decoder
     stack = (Layers(1, mixer, layers.ffn),)
     made: dict[str, Any] = {field.name: getattr(spec, field.name) for field in fields(spec)}
-    side = "encoder" if type(mixer).__name__ in ("LongformerBlocks", "BigBird") else "decoder"
+    side = "encoder" if type(mixer).__name__ in ("LongformerBlocks", "BigBird", "GlobalLocal", "Fourier") else "decoder"
     made |= {"decoder": (), "encoder": (), side: stack}
     return of_attention(ModelSpec(**made), 1, LENGTH)
 

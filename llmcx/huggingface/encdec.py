@@ -12,7 +12,7 @@ from llmcx.huggingface.config import ROUTING, Config
 from llmcx.huggingface.encoder import window_list
 from llmcx.huggingface.labels import TOKEN, asked, encoder_labels, first_named, known_heads
 from llmcx.huggingface.towers import stem
-from llmcx.model.mixers.blocks import LongformerBlocks
+from llmcx.model.mixers.blocks import BigBird, LongformerBlocks
 from llmcx.model.mixers.longt5 import LongT5Blocks
 from llmcx.model.spec import FFN, Activation, Attention, Embedding, Gated, Head, Layers, ModelSpec, MoE, Plain, Tower
 from llmcx.model.tower import Table
@@ -129,6 +129,7 @@ OF_BART: dict[str, tuple[int | None, bool, bool]] = {
     "m2m_100": (None, False, True),
     "nllb-moe": (None, False, True),
     "led": (0, True, False),
+    "bigbird_pegasus": (0, False, True),
 }
 """Of each: rows of positions beyond those that the file states (None: no such table), whether the embeddings are normalised, and
 whether the last layer's output is.
@@ -150,6 +151,7 @@ def bart(c: Config) -> ModelSpec:
         c.expect("decoder_vocab_size", None, c.size("vocab_size"))
     alone = first_named(c).endswith("ForCausalLM")
     if alone:
+        c.ignore("attention_type", "block_size", "num_random_blocks")
         c.ignore("encoder_layers", "encoder_attention_heads", "encoder_ffn_dim")
     spare, normed, final = OF_BART[c.model_type]
     table, ends = _positions(c, spare), ("ForCausalLM",) if "ForCausalLM" in known_heads(c) else ()
@@ -164,9 +166,9 @@ def bart(c: Config) -> ModelSpec:
         decoder=_stack(c, "decoder"),
         norm=LAYER,
         final_norm=final,
-        head=head(c, (*CONDITIONAL, "MTModel", *ends)),
+        head=head(c, (*CONDITIONAL, "MTModel", *ends), ties=not (alone and c.model_type == "bigbird_pegasus")),
         labels=encoder_labels(c, dense="tanh"),
-        pad_to=max(windows, default=None),
+        **(_padding(c) if c.model_type == "bigbird_pegasus" and not alone else {"pad_to": max(windows, default=None)}),
     )
 
 
@@ -181,12 +183,29 @@ def _positions(c: Config, spare: int | None) -> dict[str, Any]:
     return {} if spare is None else {"positions": c.size("max_position_embeddings") + spare}
 
 
+def _bird(c: Config) -> BigBird | None:
+    """The blocks of BigBird's encoder; None where it attends in full."""
+    sparse = c.text("attention_type", ("block_sparse", "original_full")) == "block_sparse"
+    # Blocks of one token are multiplied without a matmul.
+    block, random, bias = c.size("block_size", 2), c.size("num_random_blocks"), c.flag("use_bias")
+    return BigBird(c.size("encoder_attention_heads"), block, random, bias, bias) if sparse else None
+
+
+def _padding(c: Config) -> dict[str, Any]:
+    """To what BigBird's encoder pads."""
+    bird = _bird(c)
+    return {} if bird is None else {"pad_to": bird.block, "pad_above": bird.full_up_to(bird.block, bird.random)}
+
+
 def _stack(c: Config, name: str, windows: Sequence[int] = ()) -> tuple[Layers, ...]:
     """One stack's layers: LED's encoder has Longformer's ``windows``, NLLB's mixture experts in every so many layers."""
     heads, n = c.size(f"{name}_attention_heads"), c.size(f"{name}_layers")
-    mixer = Attention(heads, bias=True, softmax_fp32=False)
+    bird = c.model_type == "bigbird_pegasus"
+    mixer = Attention(heads, bias=c.flag("use_bias") if bird else True, softmax_fp32=False)
     ffn = Plain(c.size(f"{name}_ffn_dim"), True, activation(c, "activation_function"))
     one = Layers(1, mixer, ffn, mixer if name == "decoder" else None)
+    if bird and name == "encoder":
+        return (replace(one, repeat=n, mixer=_bird(c) or mixer),)
     if windows:
         return in_order(windows, lambda window: replace(one, mixer=LongformerBlocks(heads, window)))
     step = c.size(f"{name}_sparse_step", 0) if c.model_type == "nllb-moe" else 0

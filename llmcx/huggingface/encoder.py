@@ -15,7 +15,7 @@ from llmcx.model.spec import Attention, Embedding, Gated, Head, Layers, ModelSpe
 MASKED = ("ForMaskedLM", "LMHeadModel")
 # What is done to the one token that speaks for its sequence: BERT's pooler, for one.
 ONCE: dict[str, Any] = {"electra": "gelu", "distilbert": "relu"}
-ONE_BIAS = ("electra", "distilbert", "esm", "gte")  # in an untied head: the matrix's own, or one beside it
+ONE_BIAS = ("electra", "convbert", "distilbert", "esm", "gte")  # in an untied head: the matrix's own, or one beside it
 
 
 def outside(c: Config, layers: tuple[Layers, ...], width: int | None = None, **more: Any) -> ModelSpec:

@@ -234,6 +234,45 @@ def nemotron_h(c: Config) -> ModelSpec:
     return model(c, decoder=in_order(kinds, make), norm=RMS, head=head(c, ties=False))
 
 
+@family("zamba")
+def zamba(c: Config) -> ModelSpec:
+    """Mamba in several scans everywhere; in hybrid layers, one transformer block that they share adds to its input."""
+    c.expect("tie_word_embeddings", True)  # false would untie the shared block too
+    d, n = c.size("hidden_size"), layer_count(c)
+    kinds = layer_types(c, "layers_block_type", ("linear_attention", "hybrid"), n)
+    period, offset = c.size("attn_layer_period"), c.size("attn_layer_offset", least=0)
+    if kinds is None:
+        if n < 3:
+            raise c.wrong("num_hidden_layers", n, "at least 3, unless layers_block_type lists the layers")
+        hybrid = [False, False, True, *(i % period == offset for i in range(n - 3))]
+        kinds = ["hybrid" if one else "linear_attention" for one in hybrid]
+    c.ignore("hidden_mamba_act", *NUMERICS, *ROTARY)
+    c.expect("attention_hidden_size", None, 2 * d)
+    inner, heads = c.size("mamba_expand") * d, c.size("n_mamba_heads")
+    if inner % heads:
+        raise c.wrong("n_mamba_heads", heads, f"a divisor of mamba_expand · hidden_size, {inner:,}")
+    bias, rank = c.flag("mamba_proj_bias"), dt_rank(c, "mamba_dt_rank")
+    sizes = (inner, c.size("mamba_d_state"), rank, c.size("mamba_d_conv"))
+    state_space = Mamba(*sizes, bias=bias, conv_bias=c.flag("mamba_conv_bias"), n_heads=heads)
+    n_heads = c.size("num_attention_heads")
+    block = SharedBlock(
+        n_heads,
+        c.optional("num_key_value_heads") or n_heads,
+        c.optional("attention_head_dim") or 2 * d // n_heads,
+        c.size("intermediate_size"),
+        None,
+        activation=activation(c, "hidden_act"),
+    )
+    first = kinds.index("hybrid") if "hybrid" in kinds else n
+
+    def make(role: str) -> Layers:
+        beside = replace(block, reused=role == "reused") if role else None
+        return Layers(1, state_space, beside=beside, norms=("ssm",))
+
+    roles = ("" if kind != "hybrid" else "new" if i == first else "reused" for i, kind in enumerate(kinds))
+    return model(c, decoder=in_order(roles, make), norm=RMS)
+
+
 @family("zamba2")
 def zamba2(c: Config) -> ModelSpec:
     """Mamba-2 everywhere; in hybrid layers, one of num_mem_blocks shared transformer blocks adds to its input."""

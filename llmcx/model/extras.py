@@ -188,6 +188,80 @@ class Tables(NamedTuple):
         yield from ()
 
 
+class Beside(NamedTuple):
+    """Further tables of ``rows`` rows each, whose ``widths`` are laid beside the tokens' embedding and projected with it to its
+    width: how a character looks and how it sounds (RoCBERT).
+    """
+
+    rows: tuple[int, ...]
+    widths: tuple[int, ...]
+    type: Literal["beside"] = "beside"
+
+    def outside(self, at: LayerRun) -> Iterator[Op]:
+        """A row of each table for each token, and the projection."""
+        n, indices = at.tokens, Saved("indices", at.tokens, "int64")
+        for rows, width in zip(self.rows, self.widths, strict=True):
+            yield at.op("embedding.beside", "lookup", indices, tokens=n, rows=rows, width=width, cut=WHOLE)
+        yield at.linear("embedding.together", at.d_model + sum(self.widths), at.d_model, True, cut=WHOLE)
+
+    def inside(self, where: LayerRun) -> Iterator[Op]:
+        """Nothing."""
+        yield from ()
+
+
+class Adapters(NamedTuple):
+    """A bottleneck of ``width`` after each layer, of so many ``languages`` one each, of which a token meets that of its language
+    (Pfeiffer et al. 2022, arXiv:2205.06266, sec. 3). Before it stands a norm of its own (``normed``), or the layer's last
+    ``again``.
+    """
+
+    width: int
+    languages: int
+    normed: bool = False
+    again: bool = False
+    activation: Activation = "gelu"
+    type: Literal["adapters"] = "adapters"
+
+    def outside(self, at: LayerRun) -> Iterator[Op]:
+        """Nothing."""
+        yield from ()
+
+    def inside(self, where: LayerRun) -> Iterator[Op]:
+        """Norm, down, up, residual."""
+        n, d = where.tokens, where.d_model
+        if self.normed:
+            yield where.norm("norm.adapter", where.spec.norm, d, role="norm")
+        elif self.again:
+            yield where.norm("norm.adapter", where.spec.norm, d, role="norm")._replace(copies=0, used=0)
+        yield where.linear("adapter.down", d, self.width, True, copies=self.languages)
+        yield where.op("adapter.activation", self.activation, Saved("activation", n * self.width), elements=n * self.width)
+        yield where.linear("adapter.up", self.width, d, True, copies=self.languages)
+        yield where._replace(role="residual").op("residual", "residual", elements=n * d, cut=TOKENS)
+
+
+class GatedNorms(NamedTuple):
+    """A gate on what a norm before attention or experts leaves: the sigmoid of a bottleneck of ``rank`` (A.X-K2)."""
+
+    rank: int
+    type: Literal["gated_norms"] = "gated_norms"
+
+    def outside(self, at: LayerRun) -> Iterator[Op]:
+        """Nothing."""
+        yield from ()
+
+    def inside(self, where: LayerRun) -> Iterator[Op]:
+        """Down, up, gate; of a dense feed-forward's norm there is none."""
+        n, d = where.tokens, where.d_model
+        layers = where.spec.kinds[where.group]
+        for part in ("attention", "moe") if getattr(layers.ffn, "type", "") == "moe" else ("attention",):
+            yield where.linear(f"gated_norm.{part}.down", d, self.rank, cut=TOKENS)
+            kept = Saved("activation", n * self.rank)
+            yield where.op(f"gated_norm.{part}.activation", "silu", kept, elements=n * self.rank, cut=TOKENS)
+            yield where.linear(f"gated_norm.{part}.up", self.rank, d, cut=TOKENS)
+            yield where.op(f"gated_norm.{part}.gate", "sigmoid", Saved("gate", n * d, "fp32"), elements=n * d, cut=TOKENS)
+            yield where.op(f"gated_norm.{part}.product", "product", elements=n * d, cut=TOKENS)
+
+
 class Drafting(NamedTuple):
     """What a draft model has of its own around its layers: a projection of ``states`` states of its target, ``width`` wide each
     (Li et al. 2025, arXiv:2503.01840, sec. 3), with a norm after it (``normed``, DFlash) or a learned state for what is masked
@@ -271,15 +345,29 @@ class ResidualAttention(NamedTuple):
         yield from ()
 
 
-Extra = Union[PerLayer, AltUp, Laurel, HyperConnections, GatedResidual, Tables, Idle, Drafting, ResidualAttention]
+Extra = Union[
+    PerLayer,
+    AltUp,
+    Laurel,
+    HyperConnections,
+    GatedResidual,
+    Tables,
+    Beside,
+    Adapters,
+    GatedNorms,
+    Idle,
+    Drafting,
+    ResidualAttention,
+]
 EXTRAS: dict[str, Any] = {"per_layer": PerLayer, "altup": AltUp, "laurel": Laurel, "hyper_connections": HyperConnections}
 EXTRAS |= {"gated_residual": GatedResidual, "tables": Tables, "idle": Idle, "drafting": Drafting}
-EXTRAS |= {"residual_attention": ResidualAttention}
+EXTRAS |= {"residual_attention": ResidualAttention, "beside": Beside, "adapters": Adapters}
+EXTRAS |= {"gated_norms": GatedNorms}
 
 
 def check(extra: Extra) -> None:
     """Raises InputError where a size of ``extra`` is none."""
-    for rows in extra.rows if isinstance(extra, Tables) else ():
+    for rows in extra.rows if isinstance(extra, (Tables, Beside)) else ():
         check_size("rows", rows)
-    sizes = ("vocab", "width", "streams", "rank", "size", "states", "block")
+    sizes = ("vocab", "width", "streams", "rank", "size", "states", "block", "languages")
     check_sizes(extra, *(name for name in sizes if name in extra._fields))

@@ -19,7 +19,7 @@ class Layers:
 
     ``beside`` is a second mixer on the same input, its output added (Falcon-H1). ``norms`` names the layer's norms over
     d_model; by default there is one for each of the other parts, wherever it stands. ``reused`` layers run again with weights
-    that another group counts (ALBERT).
+    that another group counts (ALBERT). ``grad`` False: this run of them is not trained through (HRM).
     """
 
     repeat: int
@@ -29,6 +29,7 @@ class Layers:
     beside: Mixer | None = None
     norms: tuple[str, ...] | None = None
     reused: bool = False
+    grad: bool = True
 
     def __post_init__(self) -> None:
         check_sizes(self, "repeat")
@@ -36,7 +37,7 @@ class Layers:
     @property
     def kind(self) -> tuple[Any, ...]:
         """What each of these layers is: everything but how many they are."""
-        return self.mixer, self.ffn, self.cross, self.beside, self.norms, self.reused
+        return self.mixer, self.ffn, self.cross, self.beside, self.norms, self.reused, self.grad
 
     @property
     def norm_names(self) -> tuple[str, ...]:

@@ -54,6 +54,8 @@ def lower(spec: ModelSpec, run: Run) -> list[Op]:
             if not name.startswith(stack):
                 continue
             made = _layer(layers, LayerRun(spec, run, run.batch, q, kv, met, decoding, name, layers.repeat))
+            if not layers.grad:
+                made = (op._replace(grad=False, saved=()) for op in made)
             ops += (op._replace(copies=0, used=0) for op in made) if layers.reused else made
         if spec.final_norm:
             at = LayerRun(spec, run, run.batch, q, kv, met, decoding, f"{stack}.norm")

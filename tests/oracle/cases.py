@@ -117,6 +117,13 @@ SHARED: dict[str, Config] = {
         | {"full_attn_layers": [4, 8, 12, 16, 20, 24, 27], "kda_layers": [i for i in range(1, 27) if i % 4]}
     },
     "ZAMBA": {"layers_block_type": ["hybrid" if i in (6, 11, *range(17, 78, 6)) else "mamba" for i in range(81)]},
+    "COMPASS": {
+        "layer_types": ["sliding_attention", "full_attention", "full_attention"],
+        "rope_parameters": {
+            "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 2, 2]},
+            "full_attention": None,
+        },
+    },
     "LFM": {"layer_types": ["full_attention" if i in (2, 6, 10, 14, 18, 21) else "conv" for i in range(24)]},
 }
 for found in entries(
@@ -1024,6 +1031,76 @@ xlm XLMWithLMHeadModel vocab_size=97 emb_dim=24 n_layers=2 n_heads=4 max_positio
 flaubert FlaubertWithLMHeadModel vocab_size=97 emb_dim=24 n_layers=2 n_heads=4 max_position_embeddings=40
   vary pre_norm=true architectures=FlaubertModel|FlaubertForSequenceClassification UNTIED
   flaubert_base_cased: vocab_size=68729 emb_dim=768 n_layers=12 n_heads=12
+roc_bert RoCBertForMaskedLM BERT pronunciation_embed_dim=14 pronunciation_vocab_size=37 shape_embed_dim=10 shape_vocab_size=53
+  vary enable_shape=false enable_pronunciation=false concat_input=false+shape_embed_dim=24+pronunciation_embed_dim=24
+    architectures=RoCBertModel|RoCBertForSequenceClassification|RoCBertForTokenClassification|RoCBertForQuestionAnswering
+    architectures=RoCBertForMultipleChoice UNTIED
+  roc-bert-base-zh: BERT_BASE vocab_size=21128 pronunciation_vocab_size=910 shape_vocab_size=24858
+xmod XmodForMaskedLM BERT languages=["en_XX","id_ID","fi_FI"] default_language=id_ID
+  vary adapter_layer_norm=true adapter_reuse_layer_norm=false pre_norm=true adapter_reduction_factor=3 ln_before_adapter=false
+    architectures=XmodModel|XmodForSequenceClassification|XmodForTokenClassification|XmodForCausalLM UNTIED
+  xmod-base: BERT_BASE vocab_size=250002 max_position_embeddings=514 type_vocab_size=1 default_language=en_XX
+    languages=["l"]81
+ibert IBertForMaskedLM BERT
+  vary architectures=IBertModel|IBertForSequenceClassification|IBertForTokenClassification|IBertForQuestionAnswering UNTIED
+  ibert-roberta-base: BERT_BASE vocab_size=50265 max_position_embeddings=514 type_vocab_size=1
+fnet FNetForMaskedLM BERT num_attention_heads=null type_vocab_size=4
+  vary type_vocab_size=2 architectures=FNetModel|FNetForPreTraining|FNetForSequenceClassification|FNetForNextSentencePrediction
+    architectures=FNetForTokenClassification|FNetForQuestionAnswering|FNetForMultipleChoice UNTIED
+  # There is no such transform in bf16 on a CPU.
+  kept
+  fnet-base: hidden_size=768 num_hidden_layers=12 intermediate_size=3072 vocab_size=32000
+tapas TapasForMaskedLM BERT type_vocab_sizes=[3,7,9,2,11,6,10]
+  vary type_vocab_sizes=[3,5,7] architectures=TapasModel|TapasForSequenceClassification UNTIED
+  tapas-base: BERT_BASE vocab_size=30522
+cohere_compass_text CohereCompassForCausalLM dense COMPASS sliding_window=7
+  vary attention_bias=true sliding_window=11 GQA UNTIED
+aria_text AriaTextForCausalLM dense moe_num_experts=5 moe_topk=2 moe_num_shared_experts=2
+  vary moe_topk=3 moe_num_shared_experts=1 mlp_bias=true attention_bias=true GQA TIED
+  Aria: 2560/1664/28/20/20/100352 moe_num_experts=64 moe_topk=6 moe_num_shared_experts=2
+fsmt FSMTForConditionalGeneration d_model=24 encoder_layers=2 decoder_layers=3 encoder_ffn_dim=44 decoder_ffn_dim=52
+    encoder_attention_heads=4 decoder_attention_heads=4 max_position_embeddings=40 src_vocab_size=97 tgt_vocab_size=97
+  vary activation_function=gelu architectures=FSMTModel TIED
+  wmt19-en-de: encoder_layers=6 decoder_layers=6 encoder_ffn_dim=8192
+nystromformer NystromformerForMaskedLM BERT segment_means_seq_len=6 num_landmarks=6 conv_kernel_size=5
+  vary conv_kernel_size=3 architectures=NystromformerModel|NystromformerForSequenceClassification
+    architectures=NystromformerForTokenClassification|NystromformerForMultipleChoice|NystromformerForQuestionAnswering UNTIED
+  nystromformer-512: BERT_BASE vocab_size=30000 max_position_embeddings=510
+yoso YosoForMaskedLM BERT
+  vary conv_window=5 architectures=YosoModel|YosoForSequenceClassification|YosoForTokenClassification
+    architectures=YosoForMultipleChoice|YosoForQuestionAnswering UNTIED
+  # Its attention writes its own backward pass.
+  kept
+  yoso-4096: BERT_BASE vocab_size=50265 max_position_embeddings=4096 type_vocab_size=1
+trocr TrOCRForCausalLM vocab_size=97 d_model=24 decoder_layers=3 decoder_attention_heads=4 decoder_ffn_dim=44
+    max_position_embeddings=40
+  vary use_learned_position_embeddings=false layernorm_embedding=false activation_function=relu UNTIED
+pegasus_x PegasusXForConditionalGeneration BART num_global_tokens=5 block_size=8
+  vary num_global_tokens=3 block_size=6 stagger_local_blocks=false encoder_layers=3 @seq=16 architectures=PegasusXModel UNTIED
+  pegasus-x-large: vocab_size=96103 d_model=1024 encoder_layers=16 decoder_layers=16 num_global_tokens=128
+bigbird_pegasus BigBirdPegasusForConditionalGeneration BART block_size=2 num_random_blocks=3
+  vary num_random_blocks=2 use_bias=true attention_type=original_full block_size=4 @seq=38
+    architectures=BigBirdPegasusModel|BigBirdPegasusForCausalLM UNTIED
+  bigbird-pegasus-large: vocab_size=96103 d_model=1024 encoder_layers=16 decoder_layers=16
+zamba ZambaForCausalLM 48/76/7/4/4/101 attn_layer_period=3 attn_layer_offset=1 mamba_d_state=6 mamba_d_conv=3 n_mamba_heads=2
+    mamba_dt_rank=5 use_mamba_kernels=false use_associative_scan=false
+  vary n_mamba_heads=1|4 mamba_dt_rank=auto mamba_proj_bias=true mamba_conv_bias=false mamba_expand=3 attn_layer_offset=0
+    num_key_value_heads=2
+  Zamba-7B: vocab_size=32000
+hrm_text HrmTextForCausalLM 48/76/2/4/-/101 head_dim=14
+  vary head_dim=12 H_cycles=3 L_cycles=2 L_bp_cycles=[3] L_bp_cycles=[1,1] attention_bias=true mlp_bias=true TIED
+axk2 AXK2ForCausalLM dense num_key_value_heads=4 MLA DEEP index_n_heads=3 index_head_dim=8 index_topk=5 gated_norm_rank=7
+  vary n_shared_experts=1 q_lora_rank=18 gated_norm_rank=5 first_k_dense_replace=2 attention_bias=true TIED
+convbert ConvBertForMaskedLM BERT embedding_size=16 conv_kernel_size=5
+  vary embedding_size=24 head_ratio=4 head_ratio=1 head_ratio=8 conv_kernel_size=3 num_groups=2
+    architectures=ConvBertModel|ConvBertForSequenceClassification|ConvBertForTokenClassification|ConvBertForQuestionAnswering
+    architectures=ConvBertForMultipleChoice UNTIED
+  conv-bert-base: BERT_BASE vocab_size=30522
+luke LukeForMaskedLM BERT entity_vocab_size=61 entity_emb_size=10
+  vary entity_emb_size=24 use_entity_aware_attention=false
+    architectures=LukeModel|LukeForSequenceClassification|LukeForTokenClassification|LukeForQuestionAnswering
+    architectures=LukeForMultipleChoice UNTIED
+  luke-base: BERT_BASE vocab_size=50267 max_position_embeddings=514 type_vocab_size=1
 bert-generation BertGenerationDecoder BERT
   vary architectures=BertGenerationEncoder UNTIED
 """
@@ -1042,6 +1119,7 @@ NO_DEFAULT = {
     "qwen4_exp",
     "granite4_vision",
     "cohere_compass",
+    "cohere_compass_text",
 }
 """The default config cannot be built, or is not what a file without keys means (step3p7)."""
 

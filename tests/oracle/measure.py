@@ -116,7 +116,9 @@ def weights(model: Any) -> Json:
         module = ".".join(path[:2] if len(path) > 2 else path[:1])
         modules[module] = modules.get(module, 0) + parameter.numel()
         experts += parameter.numel() if EXPERT.search(name) else 0
-    tables = {id(part.weight): part.weight.numel() for part in model.modules() if isinstance(part, torch.nn.Embedding)}
+    # I-BERT's tables are of a class of its own.
+    kinds = [part for part in model.modules() if isinstance(part, torch.nn.Embedding) or type(part).__name__ == "QuantEmbedding"]
+    tables = {id(part.weight): part.weight.numel() for part in kinds}
     persistent = {id(value) for value in model.state_dict(keep_vars=True).values()}
     buffers = sum(value.numel() for value in model.buffers() if id(value) in persistent)
     counts: Json = {"params": sum(modules.values()), "embedding": sum(tables.values())}

@@ -71,6 +71,7 @@ class BigBird(Mixer):
     block: int
     random: int
     bias: bool = True
+    out_bias: bool = True
     type: Literal["big_bird"] = "big_bird"
 
     def __post_init__(self) -> None:
@@ -95,7 +96,7 @@ class BigBird(Mixer):
             yield where.op(f"{name}.scores", "scores", queries, others, pairs=both // 2, **met)
             yield where.op(f"{name}.softmax", "softmax", elements=where.batch * self.n_heads * both // 2)
             yield where.op(f"{name}.values", "values", pairs=both - both // 2, **met)
-        yield where.linear(f"{name}.out", d, d, True)
+        yield where.linear(f"{name}.out", d, d, self.out_bias)
 
     @staticmethod
     def full_up_to(block: int, random: int) -> int:

@@ -1,6 +1,7 @@
-"""Softmax attention with one thing more, each of one family: Differential, Dynamic, Convolved, Routed.
+"""Softmax attention with one thing more, each of one family: Differential, Dynamic, Filtered, Convolved,
+Routed.
 
-Sources: transformers, models/diffllama, models/doge, models/inkling and models/jetmoe.
+Sources: transformers, models/diffllama, models/doge, models/nystromformer, models/inkling and models/jetmoe.
 """
 
 from __future__ import annotations
@@ -58,6 +59,26 @@ class Dynamic(Attention):
         pairs_of_heads = rows * where.q * self.n_heads
         yield where.op(f"{name}.mask", "residual", Saved("mask", pairs_of_heads), elements=pairs_of_heads)
         yield where.op("residual.scales", "vector", size=2 * where.d_model)
+
+
+@dataclass(frozen=True)
+class Filtered(Attention):
+    """A filter over the tokens, ``kernel`` long, on each head's values, added to what is attended to (Xiong et al. 2021,
+    arXiv:2102.03902, sec. 4.1).
+    """
+
+    kernel: int = 3
+    type: Literal["filtered"] = "filtered"  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_sizes(self, "kernel")
+
+    def _core(self, where: LayerRun, name: str, kv: int, dim: int, cross: bool) -> Iterator[Op]:
+        yield from super()._core(where, name, kv, dim, cross)
+        dims: Dims = {"batch": where.batch, "channels": self.n_heads, "length": where.q * dim, "kernel": self.kernel, "bias": 0}
+        dims["met"] = 1 if where.run.ideal else self.n_heads
+        yield where.op(f"{name}.filter", "conv", **dims)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ class Mamba(Mixer):
 
     ``d_inner`` channels (the paper's E·D) with ``d_state`` (N) numbers each; Δ comes from ``dt_rank`` (R) numbers per token.
     ``inner_norms`` puts an RMS norm on Δ's numbers, B and C: "plain" without weights (Falcon Mamba), "learned" with (Jamba).
+    ``n_heads`` cuts the channels into as many scans, each with its own Δ, B and C (Zamba).
     """
 
     d_inner: int
@@ -28,24 +29,26 @@ class Mamba(Mixer):
     bias: bool = False
     conv_bias: bool = True
     inner_norms: Literal["plain", "learned"] | None = None
+    n_heads: int = 1
     type: Literal["mamba"] = "mamba"
 
     def __post_init__(self) -> None:
-        check_sizes(self, "d_inner", "d_state", "dt_rank", "d_conv")
+        check_sizes(self, "d_inner", "d_state", "dt_rank", "d_conv", "n_heads")
 
     def ops(self, where: LayerRun, name: str = "ssm") -> Iterator[Op]:
         """Projections, filter, the scan step by step, gate, output projection."""
-        inner, state, n = self.d_inner, self.d_state, where.tokens
+        inner, state, n, heads = self.d_inner, self.d_state, where.tokens, self.n_heads
+        each, channels = where._replace(times=where.times * heads), self.d_inner // self.n_heads
         by_channels = Cut("columns", inner)
         yield where.linear(f"{name}.in", where.d_model, 2 * inner, self.bias, reads="normed", cut=by_channels)
         yield where.conv(f"{name}.conv", inner, self.d_conv, self.conv_bias, by_channels)
         yield where.op(f"{name}.conv.activation", "silu", Saved("activation", n * inner), elements=n * inner, cut=by_channels)
-        yield where.linear(f"{name}.x", inner, self.dt_rank + 2 * state, cut=Cut("rows", inner))
+        yield each.linear(f"{name}.x", channels, self.dt_rank + 2 * state, cut=Cut("rows", inner))
         if self.inner_norms is not None:
             norm = Norm("rmsnorm", scale=self.inner_norms == "learned")
             for leaf, width in (("dt", self.dt_rank), ("b", state), ("c", state)):
                 yield where.norm(f"{name}.{leaf}_norm", norm, width, cut=REPLICATED)
-        yield where.linear(f"{name}.dt", self.dt_rank, inner, True, cut=Cut("columns", inner, gathered=True))
+        yield each.linear(f"{name}.dt", self.dt_rank, channels, True, cut=Cut("columns", inner, gathered=True))
         yield where.op(f"{name}.a", "vector", size=inner * state, cut=by_channels)
         yield where.op(f"{name}.d", "vector", size=inner, cut=by_channels)
         states = n * inner * state

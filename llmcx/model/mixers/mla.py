@@ -29,7 +29,8 @@ class MLA(Mixer):
     servers do, expands in a pass and absorbs in a decode step. Parameters are the same.
 
     ``gate`` is a sigmoid gate of so many numbers on each head's output (v_dim in Hy 4 and Kimi K3, 1 in Ling 2.5), ``sinks`` one
-    learned logit per head; ``rope_norm`` normalises the rotary key too (dots3).
+    learned logit per head; ``rope_norm`` normalises the rotary key too (dots3). ``joint_gate``: one matrix makes queries and gate
+    from the queries' latent, before and after its norm (A.X-K2).
 
     ``index_heads`` > 0 adds DeepSeek-V3.2's indexer of that many heads, ``index_dim`` wide, which scores every pair without
     gradient; eager code then multiplies every pair all the same.
@@ -45,6 +46,7 @@ class MLA(Mixer):
     gate: int = 0
     sinks: bool = False
     rope_norm: bool = False
+    joint_gate: bool = False
     index_heads: int = 0
     index_dim: int = 0
     form: Literal["mixed", "naive", "absorbed"] = "mixed"
@@ -67,7 +69,8 @@ class MLA(Mixer):
         else:
             yield where.linear(f"{name}.q_down", d, self.q_rank, self.bias, **latent)
             yield where.norm(f"{name}.q_norm", norm, self.q_rank, cut=REPLICATED)
-            yield where.linear(f"{name}.q_up", self.q_rank, heads * d_qk, reads="normed", cut=expands)
+            rank, made = (2 * self.q_rank, d_qk + self.gate) if self.joint_gate else (self.q_rank, d_qk)
+            yield where.linear(f"{name}.q_up", rank, heads * made, reads="normed", cut=expands)
         yield where.linear(f"{name}.kv_down", d, self.kv_rank + self.rope_dim, self.bias, saves=False, **latent)
         yield where.norm(f"{name}.kv_norm", norm, self.kv_rank, cut=REPLICATED)
         if self.rope_norm:
@@ -76,7 +79,7 @@ class MLA(Mixer):
         absorbs = self.form == "absorbed" or (self.form == "mixed" and (where.steps or not where.run.encode))
         expanded, tokens = heads * (self.nope_dim + self.v_dim), 0 if absorbs else None
         yield where.linear(f"{name}.kv_up", self.kv_rank, expanded, saves=not absorbs, tokens=tokens, reads="normed", cut=expands)
-        if self.gate:
+        if self.gate and not self.joint_gate:
             yield where.linear(f"{name}.gate", d, heads * self.gate, saves=False, reads="normed", cut=by_heads)
         if self.sinks:
             yield where.op(f"{name}.sinks", "vector", size=heads, cut=Cut("heads", heads))

@@ -24,14 +24,14 @@ class SharedBlock(Mixer):
     """``attention`` over twice d_model, whose output projection goes down to d_model; a gated feed-forward; a projection.
 
     ``reused`` where an earlier layer counts the weights. ``rank`` is that of the adapters beside the feed-forward's inputs
-    and, with ``attention_adapters``, beside queries, keys and values.
+    and, with ``attention_adapters``, beside queries, keys and values; None: there are none (Zamba, the first).
     """
 
     n_heads: int
     n_kv_heads: int
     head_dim: int
     d_ff: int
-    rank: int
+    rank: int | None
     bias: bool = False
     activation: Activation = "gelu"
     rope: bool = False
@@ -47,11 +47,13 @@ class SharedBlock(Mixer):
         for op in self._shared(where, name):
             yield op._replace(copies=0, used=0) if self.reused else op
         d, wide = where.d_model, 2 * where.d_model
-        for leaf in ("q", "k", "v") if self.attention_adapters else ():
+        for leaf in ("q", "k", "v") if self.attention_adapters and self.rank is not None else ():
+            assert self.rank is not None
             yield where.linear(f"{name}.adapter.{leaf}_down", wide, self.rank, saves=False)
             yield where.linear(f"{name}.adapter.{leaf}_up", self.rank, wide)
-        yield where.linear(f"{name}.adapter.ffn_down", d, self.rank, saves=False)
-        yield where.linear(f"{name}.adapter.ffn_up", self.rank, 2 * self.d_ff)
+        if self.rank is not None:
+            yield where.linear(f"{name}.adapter.ffn_down", d, self.rank, saves=False)
+            yield where.linear(f"{name}.adapter.ffn_up", self.rank, 2 * self.d_ff)
         yield where.linear(f"{name}.projection", d, d)
 
     def _shared(self, where: LayerRun, name: str) -> Iterator[Op]:
