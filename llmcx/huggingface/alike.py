@@ -38,7 +38,7 @@ def other(data: Mapping[str, Any]) -> str | None:
 
 def telling(data: Mapping[str, Any]) -> set[str]:
     """The keys of a file that say a size or a part of a model in some family."""
-    known = {key for _, keys in families() for key in keys}
+    known = {key for _, keys in families() for key in keys} - {"version"}  # MiniCPM-V's, and a tokenizer's
     return {key for key in data if key in known and not _idle(key, data[key])}
 
 

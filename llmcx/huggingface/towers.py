@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from llmcx.huggingface.common import activation
-from llmcx.huggingface.config import STRICT, TEXT_KEYS, Config, table
+from llmcx.huggingface.config import STRICT, TEXT_KEYS, Config
 from llmcx.model.ffn import FFN, Gated, Plain
 from llmcx.model.layers import Layers
 from llmcx.model.mixers.attention import Attention
@@ -113,7 +113,8 @@ def senses_of(outer: Mapping[str, Any], spec: ModelSpec, source: str, flat: bool
     ``flat`` where the language model's keys stand beside the parts'. Raises InputError for a key that is not understood.
     """
     name = str(outer.get("model_type"))
-    if name not in HOME or name not in table()["families"]:
+    name = "gemma3" if name == "shieldgemma2" else name  # the same under another head
+    if name not in HOME:
         return None
     import_module(f"llmcx.huggingface.{HOME[name]}")
     from llmcx.huggingface.looks import BESIDE, hearing_of, sight_of
