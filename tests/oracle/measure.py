@@ -271,7 +271,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("families", nargs="*", metavar="FAMILY", help="model types; all of them when none is named")
     parser.add_argument("--check", action="store_true", help="compare with golden.json and write nothing")
-    parser.add_argument("--share", metavar="K/N", default="0/1", help="with --check: the K-th of N shares of the cases, from 0")
+    parser.add_argument("--share", metavar="K/N", default="0/1", help="the K-th of N shares of cases or, at random, of families")
     parser.add_argument("--random", type=int, metavar="N", help="N random cases a family, to stdout")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--explain", metavar="ID")
@@ -283,10 +283,11 @@ def main() -> None:
     if unknown:
         parser.error(f"no cases for {', '.join(unknown)}; known: {', '.join(cases.FAMILIES)}")
     names = args.families or list(cases.FAMILIES)
+    which, shares = map(int, args.share.split("/"))
     if args.explain:
         explain(cases.find(args.explain))
     elif args.random:
-        for name in names:
+        for name in (name for name in names if crc32(name.encode()) % shares == which):
             made = 0
             for case in cases.sample(name, args.seed):
                 row = measure(case)
@@ -297,7 +298,6 @@ def main() -> None:
                 if made == args.random:
                     break
     else:
-        which, shares = map(int, args.share.split("/"))
         found = measure_all(case for name in names for case in cases.of(name) if crc32(case["id"].encode()) % shares == which)
         if args.check:
             golden = {name: case for name, case in read().items() if case["model_type"] in names}
