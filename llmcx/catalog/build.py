@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -19,11 +19,8 @@ from llmcx.model import cores, extras
 from llmcx.model import spec as parts
 from llmcx.model.extras import EXTRAS
 from llmcx.model.mixers import MIXERS, Mixer, mixer_class
-from llmcx.model.pictures import HEARINGS, SIGHTS
-from llmcx.model.pictures import check as check_rule
 from llmcx.model.spec import Layers, ModelSpec, runs_of
 from llmcx.model.storage import Storage, StorageGroup, StorageType
-from llmcx.model.tower import PIECES, Tower
 
 DENSE: dict[str, Any] = {"plain": parts.Plain, "gated": parts.Gated}
 FFN = DENSE | {"moe": parts.MoE}
@@ -45,16 +42,22 @@ NESTED: dict[str, Any] = {
     "expert": DENSE,
     "shared": DENSE,
     "extras": [EXTRAS],
-    "towers": [Tower],
-    "sight": SIGHTS,
-    "hearing": HEARINGS,
-    "before": [PIECES],
-    "after": [PIECES],
-    "inside": [PIECES],
     "stored": Storage,
     "groups": [StorageGroup],
     "tensors": [StorageType],
 }
+
+SENSES = ("towers", "sight", "hearing", "before", "after", "inside")
+
+
+@cache
+def senses() -> dict[str, Any]:
+    """The nested parts of :data:`SENSES`, whose modules only a model that sees or hears needs."""
+    from llmcx.model.pictures import HEARINGS, SIGHTS
+    from llmcx.model.tower import PIECES, Tower
+
+    return {"towers": [Tower], "sight": SIGHTS, "hearing": HEARINGS} | {key: [PIECES] for key in ("before", "after", "inside")}
+
 
 STACKS = ("encoder", "decoder")
 NAME = re.compile(r"[A-Za-z][\w.-]*")
@@ -133,7 +136,9 @@ class _Walk:
         """What a key holds: layers in order, a part, or a plain value."""
         if key in STACKS or key == "layers":
             return self.stack(value, path)
-        return self.part(NESTED[key], value, path) if key in NESTED and not isinstance(value, bool) else value
+        if isinstance(value, bool) or (key not in NESTED and key not in SENSES):
+            return value
+        return self.part(NESTED[key] if key in NESTED else senses()[key], value, path)
 
     def stack(self, data: Any, path: str) -> tuple[Layers, ...] | None:
         """Layers in their order. An entry is layers, a pattern of entries, or the name of a kind, after how many there are."""
@@ -235,7 +240,9 @@ def validate(data: Mapping[str, Any], source: str) -> ModelSpec:
                 cores.check(part)
             elif kind in EXTRAS.values():
                 extras.check(part)
-            elif kind in SIGHTS.values() or kind in HEARINGS.values():
+            elif kind.__module__ == "llmcx.model.pictures":
+                from llmcx.model.pictures import check as check_rule
+
                 check_rule(part)
             return part
 

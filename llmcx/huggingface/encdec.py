@@ -14,8 +14,8 @@ from llmcx.huggingface.labels import TOKEN, asked, encoder_labels, first_named, 
 from llmcx.huggingface.towers import stem
 from llmcx.model.mixers.blocks import BigBird, LongformerBlocks
 from llmcx.model.mixers.longt5 import LongT5Blocks
-from llmcx.model.spec import FFN, Activation, Attention, Embedding, Gated, Head, Layers, ModelSpec, MoE, Plain, Tower
-from llmcx.model.tower import Table
+from llmcx.model.spec import FFN, Activation, Attention, Embedding, Gated, Head, Layers, ModelSpec, MoE, Plain
+from llmcx.model.tower import Table, Tower
 
 CONDITIONAL = ("ForConditionalGeneration",)
 OLD_T5 = ("T5WithLMHeadModel",)  # what T5ForConditionalGeneration was called in the first released files

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from math import isqrt
+from typing import TYPE_CHECKING
 
 from llmcx.model.cores import Chunked, Standard
 from llmcx.model.run import LayerRun, Run
-from llmcx.model.spec import Attention, Labels, Layers, ModelSpec, MoE, Tower
-from llmcx.model.tower import Piece
+from llmcx.model.spec import Attention, Labels, Layers, ModelSpec, MoE
 from llmcx.ops.op import TOKENS, VOCAB, WHOLE, Dims, Op, Saved, is_core
+
+if TYPE_CHECKING:
+    from llmcx.model.tower import Piece, Tower
 
 __all__ = ["Run", "lower"]
 

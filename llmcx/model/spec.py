@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from llmcx.errors import InputError, check_size, check_sizes
 from llmcx.model.cores import CORES, Chunked, Core, Flash, Linformer, Local, Longformer, Performer, Sliding, Standard, Strided
@@ -20,9 +20,13 @@ from llmcx.model.layers import Layers, runs_of
 from llmcx.model.mixers import Mixer
 from llmcx.model.mixers.attention import Attention
 from llmcx.model.norm import Norm
-from llmcx.model.pictures import Hearing, Sight
 from llmcx.model.storage import Storage
-from llmcx.model.tower import Tower
+
+if TYPE_CHECKING:
+    from llmcx.model.pictures import Hearing, Sight
+    from llmcx.model.tower import Tower
+else:  # few models see or hear, and these modules are a tenth of the start
+    Hearing = Sight = Tower = Any
 
 __all__ = [
     "CORES",
@@ -49,7 +53,6 @@ __all__ = [
     "Sliding",
     "Standard",
     "Strided",
-    "Tower",
     "check_size",
     "check_sizes",
     "runs_of",

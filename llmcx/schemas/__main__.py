@@ -32,7 +32,7 @@ from llmcx.answers import (
     shapes,
 )
 from llmcx.catalog import presets
-from llmcx.catalog.build import NESTED, STACKS, Pattern, defaults
+from llmcx.catalog.build import NESTED, STACKS, Pattern, defaults, senses
 from llmcx.huggingface import weights
 from llmcx.machine import hardware
 from llmcx.model.mixers import MIXERS, mixer_class
@@ -128,7 +128,7 @@ def part(kind: Any) -> Any:
 
 def parts_of(kind: Any) -> Members:
     """What a part holds."""
-    hints, nested = get_type_hints(kind), {**NESTED, "layers": [Layers]}
+    hints, nested = get_type_hints(kind), {**NESTED, **senses(), "layers": [Layers]}
     return {
         name: (within(nested[name], hints[name]) if name in nested else hints[name], name == "type" or default is MISSING)
         for name, default in defaults(kind).items()
