@@ -7,7 +7,6 @@ docs/families.md, is written from the same outcome: `python tests/test_families.
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,12 @@ from llmcx.answers.params import params
 from llmcx.errors import InputError
 from llmcx.huggingface import WHERE, from_config
 from llmcx.huggingface.config import BEGINS, ENDS, HARMLESS, Config
+from tests.helpers import between, write_between
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = json.loads((ROOT / "tests" / "oracle" / "golden.json").read_text(encoding="utf-8"))
 CASES: list[dict[str, Any]] = [case for case in GOLDEN["cases"] if case["kind"] in ("params", "flops")]
-BEGIN, END = "<!-- families: written by tests/test_families.py -->", "<!-- end of families -->"
+PAGE = ROOT / "docs/families.md"
 
 
 def ours(case: dict[str, Any]) -> dict[str, int]:
@@ -198,11 +198,11 @@ def table() -> str:
     head = f"torch {GOLDEN['torch']}, transformers {GOLDEN['transformers']}:"
     others = ", ".join(name for name in sorted(tally) if name not in measured)
     rows += ["", f"By hand, or against an index (tests/test_remote.py), or inside another of these: {others}."]
-    return "\n".join([BEGIN, head, "", *rows, END])
+    return "\n".join([head, "", *rows])
 
 
 def test_table_of_families_is_current() -> None:
-    assert table() in (ROOT / "docs/families.md").read_text(encoding="utf-8")
+    assert between(PAGE, "families") == table()
 
 
 def test_at_least_95_in_100_are_exact_and_none_wrong() -> None:
@@ -212,6 +212,4 @@ def test_at_least_95_in_100_are_exact_and_none_wrong() -> None:
 
 
 if __name__ == "__main__":
-    page = ROOT / "docs/families.md"
-    text = re.sub(f"{re.escape(BEGIN)}.*?{re.escape(END)}", lambda _: table(), page.read_text(encoding="utf-8"), flags=re.S)
-    page.write_text(text, encoding="utf-8")
+    write_between(PAGE, "families", table())

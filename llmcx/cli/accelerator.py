@@ -9,9 +9,6 @@ from llmcx.engines import Engine, engine
 from llmcx.errors import InputError
 from llmcx.machine.hardware import GB, Hardware
 
-USED = 0.9
-"""Share of an accelerator's memory that serving engines use unless told otherwise: vLLM's gpu_memory_utilization."""
-
 
 class Accelerators(NamedTuple):
     """``count`` of them where the text says so."""
@@ -42,7 +39,7 @@ class Limit(NamedTuple):
 
 
 def limit(
-    hardware: str | None, budget: int | None, utilization: float | None, usual: float = USED, by_torch: bool = False
+    hardware: str | None, budget: int | None, utilization: float | None, usual: float = Engine.utilization, by_torch: bool = False
 ) -> Limit:
     """The memory to fit into: ``budget``, else the accelerator's (``by_torch``: as torch sees it); of which the share
     ``utilization`` (``usual``) is used.

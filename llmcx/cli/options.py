@@ -394,12 +394,9 @@ def stored_notes(spec: ModelSpec, dtype: str | None) -> list[str]:
         return [
             f"the files state {stored.unsized}, whose bytes are not known: counted in {stored.plain}; --weights reads the files"
         ]
-    if stored.total is None:
-        return []
-    from llmcx.formats import dtypes, quant
+    from llmcx.formats.quant import index_beside
 
-    counted = quant.weights(spec, dtypes.RELEASED).bytes
-    if abs(stored.total - counted) <= counted // 100:
+    if (counted := index_beside(spec, 100)) is None or stored.total is None:
         return []
     more = f"{stored.total / counted - 1:+.1%}"
     why = "towers, copies of tables, multi-token layers or buffers"

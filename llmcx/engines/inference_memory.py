@@ -96,10 +96,12 @@ def held(
         last = spec.head is not None and stage.last
         vocab = spec.embedding.vocab if spec.head is None else spec.head.outputs(spec.embedding.vocab)
         gpu = GPU(ops, stage.layers, last, spec.d_model, vocab, layout.tp, layout.pp)
-        reserved = engine.compute(spec, batch, context) if layout.tp == layout.pp == layout.ep == 1 else None
-        transient, text = engine.peak(gpu) or reserved or workspace([*ops, *seen] if stage.first else ops, ACT)
+        peak = engine.peak(gpu)
+        alone = peak is None and layout.tp == layout.pp == layout.ep == 1
+        reserved = peak or (engine.compute(spec, batch, context) if alone else None)
+        transient, text = reserved or workspace([*ops, *seen] if stage.first else ops, ACT)
         cached, states = _reserved(spec, staged(spec, cache, stage, layout, step), context, engine)
-        logits = batch * gpu.vocab * 4 if last and engine.peak(gpu) is None else 0
+        logits = batch * gpu.vocab * 4 if last and peak is None else 0
         weights = [op for op in ops if params_fold.of(op)]
         paged = Paged(engine, kept(spec, cache, stage), batch, context, layout.pp)
         params = params_fold.total(weights)

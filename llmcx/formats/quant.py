@@ -245,6 +245,14 @@ def weights(spec: ModelSpec, text: str, ops: Iterable[Op] | None = None) -> Weig
     return _stored(spec, stored, lower(spec, Run()) if ops is None else ops)
 
 
+def index_beside(spec: ModelSpec, part: int) -> int | None:
+    """The bytes counted in the release's format, where the index of its files is off by more than a ``part``-th; else None."""
+    if spec.stored is None or spec.stored.total is None:
+        return None
+    counted = weights(spec, RELEASED).bytes
+    return counted if abs(spec.stored.total - counted) > counted // part else None
+
+
 def _listed(spec: ModelSpec, stored: Storage, divided: bool) -> Weights:
     """The bytes that a GGUF file lists, of the model as it stands in the file on one GPU. Raises InputError for any other."""
     if divided:

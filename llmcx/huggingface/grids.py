@@ -161,17 +161,23 @@ def gemma4_audio(c: Config) -> Towers:
 @multimodal("gemma4")
 def gemma4(c: Config, spec: ModelSpec) -> Towers:
     """What is seen is averaged over squares, what is heard not; each is normed, without weights, and multiplied by a matrix."""
+    return each_normed(c, spec, ("hidden_size", "output_proj_dims"), 4, "projector")
+
+
+def each_normed(c: Config, spec: ModelSpec, widths: tuple[str, str], frames: int, heard: str) -> Towers:
+    """The towers of what is seen and of what is heard, whose ``widths`` stand under these keys; a norm without weights and a
+    matrix after each. A token stands for so many ``frames``; what brings it to the model is counted as ``heard``.
+    """
     c.ignore("special_tokens")
     towers: Towers = ()
-    plain = Norm("rmsnorm", scale=False)
-    for key in ("vision_config", "audio_config"):
+    for key, width in zip(("vision_config", "audio_config"), widths, strict=True):
         found = encoded(c, key)
         if found is None:
             continue
         part, made = found
-        seeing = key == "vision_config"
-        d = part.size("hidden_size" if seeing else "output_proj_dims")
-        pieces = (Normed("norm", d, plain), Dense("out", d, spec.d_model))
-        per = part.size("pooling_kernel_size") ** 2 if seeing else 4
-        towers = (*towers, *made, Tower("projector", d, pieces, fed="image" if seeing else "audio", per=per))
+        d, seeing = part.size(width), key == "vision_config"
+        pieces = (Normed("norm", d, Norm("rmsnorm", scale=False)), Dense("out", d, spec.d_model))
+        per = part.size("pooling_kernel_size") ** 2 if seeing else frames
+        name = "projector" if seeing else heard
+        towers = (*towers, *made, Tower(name, d, pieces, fed="image" if seeing else "audio", per=per))
     return towers

@@ -9,11 +9,11 @@ from dataclasses import replace
 
 from llmcx.huggingface.common import activation, layer_count, layer_types
 from llmcx.huggingface.config import Config
+from llmcx.huggingface.grids import each_normed
 from llmcx.huggingface.towers import (
     RMS,
     Towers,
     UnknownTower,
-    encoded,
     encoder,
     layers,
     mlp,
@@ -23,7 +23,6 @@ from llmcx.huggingface.towers import (
     seen,
     side,
 )
-from llmcx.model.norm import Norm
 from llmcx.model.spec import Attention, Chunked, Gated, Layers, ModelSpec, Plain
 from llmcx.model.tower import Activated, Dense, Filter, Normed, Piece, Table, Tower, Vector
 
@@ -110,20 +109,7 @@ def gemma_frames(c: Config) -> Towers:
 @multimodal("gemma4_unified")
 def gemma4_unified(c: Config, spec: ModelSpec) -> Towers:
     """What is seen and what is heard are each normed, without weights, and multiplied by a matrix."""
-    c.ignore("special_tokens")
-    towers: Towers = ()
-    for key in ("vision_config", "audio_config"):
-        found = encoded(c, key)
-        if found is None:
-            continue
-        part, made = found
-        seeing = key == "vision_config"
-        d = part.size("output_proj_dims" if seeing else "audio_embed_dim")
-        pieces = (Normed("norm", d, Norm("rmsnorm", scale=False)), Dense("out", d, spec.d_model))
-        per = part.size("pooling_kernel_size") ** 2 if seeing else 1
-        name = "projector" if seeing else "audio_projector"
-        towers = (*towers, *made, Tower(name, d, pieces, fed="image" if seeing else "audio", per=per))
-    return towers
+    return each_normed(c, spec, ("output_proj_dims", "audio_embed_dim"), 1, "audio_projector")
 
 
 # --- LFM 3 ----------------------------------------------------------------------------------------------------------

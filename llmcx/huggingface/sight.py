@@ -166,9 +166,9 @@ def video_llama_vision(c: Config) -> Towers:
     return (Tower("vision", d, (patches(c, d),), layers(c, rope=True), (Normed("norm", d),)),)
 
 
-@multimodal("video_llama_3")
-def video_llama(c: Config, spec: ModelSpec) -> Towers:
-    """Two matrices."""
+@multimodal("video_llama_3", "deepseek_vl")
+def two_matrices(c: Config, spec: ModelSpec) -> Towers:
+    """SigLIP and two matrices."""
     part, towers = seen(c)
     return *towers, Tower(
         "projector", part.size("hidden_size"), mlp(part.size("hidden_size"), spec.d_model, spec.d_model, "gelu")
@@ -191,15 +191,6 @@ def paddle(c: Config, spec: ModelSpec) -> Towers:
     d, merged = part.size("hidden_size"), part.size("spatial_merge_size") ** 2
     pieces = (Normed("norm", d, per=1), *mlp(d * merged, d * merged, spec.d_model, "gelu"))
     return *towers, Tower("projector", d * merged, pieces, per=merged)
-
-
-@multimodal("deepseek_vl")
-def deepseek_vl(c: Config, spec: ModelSpec) -> Towers:
-    """SigLIP and two matrices."""
-    part, towers = seen(c)
-    return *towers, Tower(
-        "projector", part.size("hidden_size"), mlp(part.size("hidden_size"), spec.d_model, spec.d_model, "gelu")
-    )
 
 
 # --- Phi-4 ----------------------------------------------------------------------------------------------------------

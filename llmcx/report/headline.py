@@ -41,10 +41,9 @@ def _stored(spec: Any, dtype: str) -> str:
 
 def _index(spec: Any) -> str:
     """What the index beside a config states, where that is another size by more than 2%."""
-    from llmcx.formats import dtypes, quant
+    from llmcx.formats.quant import index_beside
 
-    counted = quant.weights(spec, dtypes.RELEASED).bytes
-    return f", index {_size(spec.stored.total)}" if abs(spec.stored.total - counted) > counted / 50 else ""
+    return "" if index_beside(spec, 50) is None else f", index {_size(spec.stored.total)}"
 
 
 def _tokens(n: int) -> str:
@@ -302,6 +301,7 @@ _RATIOS = (
 
 def explain_log(spec: Any, result: Any) -> Headline:
     """``llmcx explain-log``: what was read; which term differs most, or that all agree."""
+    from llmcx.answers.log import CLOSE
     from llmcx.engines.logs import NAMES
 
     settings = result.settings
@@ -324,7 +324,7 @@ def explain_log(spec: Any, result: Any) -> Headline:
     most, cache = terms[result.largest], terms.get("kv_cache")
     said = "" if cache is None or cache.share is None or cache is most else f"KV cache {_against(cache.share)}; "
     said = "no room for a cache; " if cache is not None and (cache.logged or 1) < 0 else said
-    if result.within <= 0.02:
+    if result.within <= CLOSE:
         shares = [abs(term.share) for term in result.terms if term.share is not None]
         many = len(shares)
         close = sum(share <= max(result.within, 0.0005) for share in shares)  # what counts for no cache may differ
