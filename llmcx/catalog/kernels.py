@@ -1,0 +1,134 @@
+"""presets/kernels/*.yaml: the constants of a law of :mod:`llmcx.machine.kernels`, for an accelerator, an engine and a format.
+
+One row holds one fit. Where nobody measured what is asked for, the nearest row stands in for it, scaled by the datasheets, and
+the band is the wider of the row's own and of the one that such a substitution was measured to need.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib import import_module
+from typing import NamedTuple
+
+from llmcx.catalog.index import ROOT, data_of, names
+from llmcx.errors import unknown_name
+from llmcx.machine.hardware import Hardware
+from llmcx.machine.kernels import FORMATS, Fitted
+
+GENERATIONS = {
+    "Ampere": ("a100", "a100-40gb", "v100"),
+    "Hopper": ("h100", "h200", "h800", "h100-pcie"),
+    "Blackwell": ("b200", "gb200", "b300"),
+    "Ada": ("l40s", "rtx-6000-ada", "l4", "rtx-4090", "rtx-3090"),
+    "RTX Blackwell": ("rtx-pro-6000", "rtx-5090"),
+}
+"""Accelerators whose kernels are much alike: the same instructions for matmuls, the same kind of memory."""
+
+NEAREST = {
+    "Ampere": ("Hopper", "Ada", "RTX Blackwell", "Blackwell"),
+    "Hopper": ("Blackwell", "Ampere", "RTX Blackwell", "Ada"),
+    "Blackwell": ("Hopper", "RTX Blackwell", "Ampere", "Ada"),
+    "Ada": ("RTX Blackwell", "Ampere", "Hopper", "Blackwell"),
+    "RTX Blackwell": ("Ada", "Blackwell", "Hopper", "Ampere"),
+}
+ELSEWHERE = ("Hopper", "Ampere", "Ada", "Blackwell", "RTX Blackwell")
+"""Which generation stands in for another, and for accelerators of other makers."""
+
+
+class Row(NamedTuple):
+    """A fit: of which accelerator, engine and format; and the law that it gives."""
+
+    hardware: str
+    engine: str
+    dtype: str
+    law: Fitted
+
+
+class Table(NamedTuple):
+    """A file: its rows, and for each kind of substitution the band that it was measured to need."""
+
+    rows: tuple[Row, ...]
+    bands: dict[str, tuple[float, float]]
+
+
+def kinds() -> list[str]:
+    """The kinds of op that have a law."""
+    return names("kernels")
+
+
+@lru_cache(maxsize=32)
+def table(kind: str) -> Table:
+    """The file of a kind of op. Raises InputError with the kinds that there are."""
+    if kind not in kinds():
+        raise unknown_name("kind of kernel", kind, kinds(), field="kind")
+    data = data_of(ROOT / "kernels" / f"{kind}.yaml")
+    module, _, name = data["law"].partition(".")
+    made = getattr(import_module(f"llmcx.machine.kernels.{module}"), name)
+    rows = tuple(
+        Row(
+            one["hardware"],
+            one["engine"],
+            one["dtype"],
+            Fitted(made(*one["constants"]), one["low"], one["high"], one["rows"], one["error"], ""),
+        )
+        for one in data["rows"]
+    )
+    return Table(rows, {step: (low, high) for step, (low, high) in data["bands"].items()})
+
+
+_LAWS: dict[tuple[str, str, str, str], Fitted] = {}
+
+
+def law(kind: str, hardware: Hardware, engine: str, dtype: str) -> Fitted:
+    """The constants for kernels of a kind, on an accelerator, in an engine ("vllm"), in a format ("bf16").
+
+    This engine's, else another's on the same accelerator; else those of the nearest generation in the same format; else of the
+    nearest format. Every accelerator has one. Raises InputError for a kind without a law.
+    """
+    key = kind, hardware.name, engine, dtype
+    if key not in _LAWS:
+        _LAWS[key] = _nearest(table(kind), hardware.name, engine, dtype)
+    return _LAWS[key]
+
+
+def _nearest(of: Table, hardware: str, engine: str, dtype: str) -> Fitted:
+    own = generation(hardware)
+    order = (own, *NEAREST[own]) if own else ELSEWHERE
+
+    def distance(row: Row) -> tuple[int, int, int, int]:
+        theirs = generation(row.hardware) or ELSEWHERE[-1]
+        among = GENERATIONS[theirs].index(row.hardware) + 1
+        return _unlike(dtype, row.dtype), order.index(theirs), 0 if row.hardware == hardware else among, row.engine != engine
+
+    best = min(of.rows, key=distance)
+    steps = []
+    if best.dtype != dtype:
+        steps.append("format")
+    if own is None:
+        steps.append("maker")
+    elif generation(best.hardware) != own:
+        steps.append("generation")
+    elif best.hardware != hardware:
+        steps.append("accelerator")
+    if best.engine != engine:
+        steps.append("engine")
+    bands = [of.bands[step] for step in steps]
+    low, high = min([best.law.low, *(band[0] for band in bands)]), max([best.law.high, *(band[1] for band in bands)])
+    where = f"{best.engine} on {best.hardware} in {best.dtype}, {best.law.rows} kernels"
+    stated = f"fitted to {where}" if not steps else f"no measurement of {engine} on {hardware} in {dtype}: as {where}"
+    return best.law._replace(low=low, high=high, stated=stated)
+
+
+def generation(hardware: str) -> str | None:
+    """The generation of an accelerator; None for those of other makers."""
+    return next((name for name, members in GENERATIONS.items() if hardware in members), None)
+
+
+def _unlike(wanted: str, other: str) -> int:
+    """How far two formats are from each other: equal, multiplied alike, stored alike, 16-bit, other."""
+    if wanted == other:
+        return 0
+    one, two = FORMATS.get(wanted), FORMATS.get(other)
+    if one and two and one.multiplied == two.multiplied:
+        return 1 if one.weight == two.weight else 2
+    return 3 if other == "bf16" else 4
