@@ -80,6 +80,16 @@ def test_all_held_out_rows_are_predicted(kind: oracle.Kind) -> None:
     assert oracle.errors(every).median <= GOALS.get(kind.name, 0.15)
 
 
+@pytest.mark.parametrize("kind", oracle.kinds(), ids=lambda kind: kind.name)
+def test_many_at_once_are_the_same(kind: oracle.Kind) -> None:
+    """What the fit calls, where it is another function than the law."""
+    sample = oracle.read_sample()[kind.name]
+    for row in table(kind.name).rows[::5]:
+        of = oracle.peaks_of(row.hardware, kind.arithmetic(row.dtype))
+        found = oracle.predicted(kind, row.law.constants, row.hardware, row.dtype, sample)
+        assert list(found) == pytest.approx([kind.seconds(row.law.constants, of, *each.shape) for each in sample], rel=1e-9)
+
+
 @pytest.mark.parametrize("name", offered("hardware"))
 def test_every_accelerator_has_a_law(name: str) -> None:
     """And it says where it is from; a substitution widens the band."""

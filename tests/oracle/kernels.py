@@ -54,22 +54,30 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of op: ``name`` of its file in presets/kernels; ``tables`` in the folder of measurements; ``read`` makes a
-    :class:`Row` of a table's line, or None to leave it out; ``law`` the type of the constants, by module and name; ``start`` and
-    ``low`` and ``high`` of each constant, of a group's format (equal: not fitted); ``seconds`` the law.
-    """
+    """A kind of op."""
 
     name: str
+    """Of its file in presets/kernels."""
     tables: tuple[str, ...]
+    """In the folder of measurements."""
     read: Callable[[Mapping[str, str]], Row | None]
+    """A line of a table, or None to leave it out."""
     law: str
-    bounds: Callable[[str], Mapping[str, tuple[float, float, float]]]
+    """The type of the constants: module and name in llmcx.machine.kernels."""
+    bounds: Callable[[Group], Mapping[str, tuple[float, float, float]]]
+    """Start, least and most of each constant, in a group; equal: not fitted."""
     seconds: Callable[..., float]
+    """What is measured, of constants, peaks and a shape."""
     arithmetic: Callable[[str], str] = lambda dtype: dtype
     """The format whose peak counts, of a group's format."""
     many: Callable[[Any, Peaks, Sequence[tuple[Any, ...]]], Any] | None = None
-    """The same law over many shapes at once, where that is quicker: a test holds both to each other."""
+    """The same over many shapes at once, where that is quicker: a test holds both to each other."""
+    ridge: float = 0.01
+    """What a constant weighs that is a factor e from its start: the residual of a row that is wrong by so much."""
+    comparable: Callable[[Group], bool] = lambda group: True
+    """Whether a group's law may stand in for another: not where something else than the kernel was measured."""
     least_squares: Mapping[str, Any] | None = None
+    """Options of scipy's, where they differ."""
 
 
 def kinds(chosen: Iterable[str] = ()) -> list[Kind]:
@@ -121,25 +129,30 @@ def predicted(kind: Kind, constants: Any, hardware: str, dtype: str, rows: Seque
 
 
 def fit(kind: Kind, group: Group, rows: Sequence[Row]) -> Any:
-    """Constants of a group: the best of the logarithm's soft L1, from its start."""
+    """Constants of a group: the least soft L1 of the logarithms, and of how far constants are from their start, which decides
+    those that no row says anything of. From the start, and from where that led with every constant a third of the way back.
+    """
     import numpy as np
     from scipy.optimize import least_squares
 
-    made, limits = constants_type(kind), kind.bounds(group[2])
+    made, limits = constants_type(kind), kind.bounds(group)
     free = [name for name in made._fields if limits[name][1] < limits[name][2]]
     fixed = {name: limits[name][0] for name in made._fields if name not in free}
     target = np.log([row.seconds for row in rows])
+    start, low, high = (np.log([limits[name][place] for name in free]) for place in range(3))
 
     def constants(vector: Any) -> Any:
         return made(**fixed, **{name: float(exp(value)) for name, value in zip(free, vector, strict=True)})
 
     def residuals(vector: Any) -> Any:
-        return np.log(predicted(kind, constants(vector), group[0], group[2], rows)) - target
+        off = np.log(predicted(kind, constants(vector), group[0], group[2], rows)) - target
+        return np.concatenate([off, kind.ridge * (vector - start)])
 
-    start, low, high = (np.log([limits[name][place] for name in free]) for place in range(3))
-    options = {"loss": "soft_l1", "f_scale": 0.05, "diff_step": 0.01, "max_nfev": 60, **(kind.least_squares or {})}
+    options = {"loss": "soft_l1", "f_scale": 0.05, "diff_step": 0.02, "max_nfev": 60, **(kind.least_squares or {})}
     found = least_squares(residuals, start, bounds=(low, high), **options)
-    return made(*(float(f"{value:.4g}") for value in constants(found.x)))
+    again = least_squares(residuals, np.clip(found.x + (start - found.x) / 3, low, high), bounds=(low, high), **options)
+    best = min(found, again, key=lambda each: each.cost)
+    return made(*(float(f"{value:.4g}") for value in constants(best.x)))
 
 
 class Errors(NamedTuple):
@@ -176,7 +189,7 @@ def crossed(kind: Kind, laws: Mapping[Group, Any], held: Mapping[Group, Sequence
         for (other, others, formats), constants in laws.items():
             alike = generation(hardware) == generation(other)
             changed = [hardware != other, engine != others, dtype != formats]
-            if sum(changed) != 1:
+            if sum(changed) != 1 or not all(map(kind.comparable, ((hardware, engine, dtype), (other, others, formats)))):
                 continue
             step = ("accelerator" if alike else "generation", "engine", "format")[changed.index(True)]
             pairs[step] += zip(predicted(kind, constants, hardware, dtype, rows), (row.seconds for row in rows), strict=True)
