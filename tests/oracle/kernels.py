@@ -22,6 +22,7 @@ from hashlib import blake2b
 from importlib import import_module
 from math import exp
 from pathlib import Path
+from types import FunctionType
 from typing import Any, NamedTuple
 
 from llmcx.catalog.data import load_hardware
@@ -78,6 +79,8 @@ class Kind:
     """Whether a group's law may stand in for another: not where something else than the kernel was measured."""
     least_squares: Mapping[str, Any] | None = None
     """Options of scipy's, where they differ."""
+    choices: Callable[[Group], Sequence[Mapping[str, float]]] = lambda group: ({},)
+    """Constants that are not fitted but tried: those are kept with which the fit is best."""
 
 
 def kinds(chosen: Iterable[str] = ()) -> list[Kind]:
@@ -132,10 +135,16 @@ def fit(kind: Kind, group: Group, rows: Sequence[Row]) -> Any:
     """Constants of a group: the least soft L1 of the logarithms, and of how far constants are from their start, which decides
     those that no row says anything of. From the start, and from where that led with every constant a third of the way back.
     """
+    tried = [_fit(kind, group, rows, chosen) for chosen in kind.choices(group)]
+    return min(tried, key=lambda each: each[0])[1]
+
+
+def _fit(kind: Kind, group: Group, rows: Sequence[Row], chosen: Mapping[str, float]) -> tuple[float, Any]:
+    """What is left, and the constants."""
     import numpy as np
     from scipy.optimize import least_squares
 
-    made, limits = constants_type(kind), kind.bounds(group)
+    made, limits = constants_type(kind), {**kind.bounds(group), **{name: (value,) * 3 for name, value in chosen.items()}}
     free = [name for name in made._fields if limits[name][1] < limits[name][2]]
     fixed = {name: limits[name][0] for name in made._fields if name not in free}
     target = np.log([row.seconds for row in rows])
@@ -152,7 +161,29 @@ def fit(kind: Kind, group: Group, rows: Sequence[Row]) -> Any:
     found = least_squares(residuals, start, bounds=(low, high), **options)
     again = least_squares(residuals, np.clip(found.x + (start - found.x) / 3, low, high), bounds=(low, high), **options)
     best = min(found, again, key=lambda each: each.cost)
-    return made(*(float(f"{value:.4g}") for value in constants(best.x)))
+    return float(best.cost), made(*(float(f"{value:.4g}") for value in constants(best.x)))
+
+
+def at_once(seconds: Callable[..., float]) -> Callable[[Any, Peaks, Sequence[tuple[Any, ...]]], Any]:
+    """A law over many shapes: itself, with numpy's functions in place of those that it chooses and rounds by."""
+    import numpy as np
+
+    names = vars(import_module(seconds.__module__)) | {
+        "max": np.maximum,
+        "min": np.minimum,
+        "ceil": np.ceil,
+        "log2": np.log2,
+        "where": np.where,
+    }
+    for name, value in list(names.items()):
+        if isinstance(value, FunctionType) and value.__module__ == seconds.__module__:
+            names[name] = FunctionType(value.__code__, names, name, value.__defaults__)
+    law = names[seconds.__name__]
+
+    def many(constants: Any, peaks: Peaks, shapes: Sequence[tuple[Any, ...]]) -> Any:
+        return law(constants, peaks, *(np.array(each) for each in zip(*shapes, strict=True)))
+
+    return many
 
 
 class Errors(NamedTuple):
