@@ -12,7 +12,6 @@ from typing import NamedTuple
 from llmcx.answers import Result
 from llmcx.answers.fit import context_limit, formats, tensor_sizes
 from llmcx.engines import Engine
-from llmcx.engines.ideal import CHUNK
 from llmcx.engines.inference_memory import IDEAL
 from llmcx.engines.serving_time import Server, Setup
 from llmcx.errors import InputError
@@ -21,6 +20,7 @@ from llmcx.machine import roofline
 from llmcx.machine.hardware import Hardware
 from llmcx.machine.roofline import Efficiency, Roofline
 from llmcx.model.spec import ModelSpec, check_size, sequence_length
+from llmcx.model.storage import Storage
 
 
 class Speculation(NamedTuple):
@@ -87,16 +87,9 @@ def point(server: Server, load: Load, batch: int, usd_per_hour: float | None) ->
     context, spec = load.context, load.speculation
     step = server.decode(batch, context, 1 + spec.drafted)
     seconds_step = step.total + (spec.drafted * spec.cost * server.decode(batch, context).total if spec.drafted else 0.0)
-    prefill = server.prefill(load.prompt, load.cached).total
     per_token = seconds_step / spec.tokens
-    # Short prompts are worked off together, so that the weights are read once for many.
-    together = max(1, min(batch, CHUNK // (load.prompt - load.cached)))
-    shared = server.prefill(load.prompt, load.cached, together).total / together if together > 1 else prefill
-    request = shared + load.output * per_token / batch
-    first = prefill
-    if load.chunk is not None:
-        pieces = -(-(load.prompt - load.cached) // load.chunk)
-        first = prefill + pieces * seconds_step
+    request = server.prompt(load.prompt, load.cached, batch, context) + load.output * per_token / batch
+    first = server.first(load.prompt, load.cached, load.output, batch, seconds_step, load.chunk)
     tpot = request * batch / load.output if batch > 1 else per_token
     rate = load.output / request
     gpus = server.setup.tp
@@ -236,6 +229,18 @@ def weight_bits(spec: ModelSpec, dtype: str) -> float:
     Raises InputError for a format that is not known, or not for this model.
     """
     return float(dtypes.BITS[dtype]) if dtype in dtypes.BITS else quant.weights(spec, dtype).bits_per_weight
+
+
+def stored_as(spec: ModelSpec, dtype: str) -> Storage:
+    """How weights in ``dtype`` are stored, matrix by matrix; "released": as the model's files say.
+
+    >>> from llmcx.catalog.presets import load_preset
+    >>> stored_as(load_preset("llama-3-8b"), "fp8").format
+    'fp8'
+    """
+    if dtype == dtypes.RELEASED and spec.stored is not None:
+        return spec.stored
+    return Storage("bf16" if dtype == dtypes.RELEASED else dtype, "bf16" if spec.stored is None else spec.stored.plain)
 
 
 ARITHMETIC = {**dict.fromkeys(("fp8", "fp8_block", "fp8_tensor", "fp8_channel", "mxfp8"), "fp8"), "nvfp4": "fp4"}

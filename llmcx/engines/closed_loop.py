@@ -30,18 +30,19 @@ def first_token(prompt: float, step: float, users: float, output: float, togethe
     """Seconds to the first token, the mean over all requests.
 
     Of ``rounds`` requests of a user one is in the burst at the start, where half of the others' prompts come first: (users +
-    ``together``) / 2 · (prompt + step / together), ``together`` prompts a step. Each of the others waits for half a step,
-    then for its own prompt in a step, prompt + 1.5 · step, and for prompts that came just before: with the load ρ = users ·
+    ``together``) / 2 · (prompt + step / together), with ``together`` prompts a step (below 1: a prompt takes several). Each of
+    the others waits for half a step, then for its own prompt, and for those that came just before: with the load ρ = users ·
     prompt / (users · prompt + SPREAD · answer), prompt · ρ / (2 (1 - ρ)), as in an M/D/1 queue (Kleinrock 1975, sec. 5.3).
 
     >>> round(first_token(0.1, 0.01, 1, 1000, 8), 3), round(first_token(0.1, 0.01, 64, 1000, 8), 3)
-    (0.1, 0.49)
+    (0.1, 0.5)
     """
+    pieces = max(1.0, 1 / together)
     if users <= 1:
-        return prompt
+        return prompt + step * (pieces - 1)
     at_once = min(together, users)
     burst = (users + at_once) / 2 * (prompt + step / at_once) - step
     busy = users * prompt
     load = busy / (busy + SPREAD * output * per_token(step, prompt, users, output))
-    later = prompt * (1 + load / (2 * (1 - load))) + step * (1 + load / 2)
+    later = prompt * (1 + load / (2 * (1 - load))) + step * (pieces + load / 2)
     return burst / rounds + later * (1 - 1 / rounds)

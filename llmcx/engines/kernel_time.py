@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from llmcx.catalog.kernels import law
+from llmcx.catalog.kernels import generation, law
 from llmcx.engines.launches import Launch
 from llmcx.machine.hardware import Hardware
-from llmcx.machine.kernels import Peaks, experts, gemm, peaks
+from llmcx.machine.kernels import Peaks, attention, experts, gemm, peaks
 
 KERNELS_OF = {"vllm": "vllm", "sglang": "sglang"}
 """Whose kernels an engine launches; TensorRT-LLM's stand in for those of any other."""
 MOVED_US, MOVED_SHARE = 2.0, 0.7
 """Assumed, of a kernel that only moves: microseconds of its own, and the share of the bandwidth that it reaches."""
+RECURRENT_US, RECURRENT_SHARE = 10.0, 0.2
+"""Assumed, of mixers that were not measured: microseconds of their kernels, and the share of the 16-bit peak."""
+STEPS = 8
+"""New tokens up to which attention is that of a decode step."""
 
 
-def format_of(stored: str, kind: str, hardware: Hardware, multiplied: str | None = None) -> str:
+def format_of(stored: str, hardware: Hardware, multiplied: str | None = None) -> str:
     """The format of :data:`llmcx.machine.kernels.FORMATS` in which weights that are ``stored`` so are multiplied.
 
     Where the accelerator has no such arithmetic, or other arithmetic is asked for, weights are unpacked to 16 bits first.
 
     >>> from llmcx.catalog.data import load_hardware
     >>> h100, b200 = load_hardware("h100"), load_hardware("b200")
-    >>> [format_of("nvfp4", "gemm", each) for each in (h100, b200)], format_of("fp8_block:rows=64", "gemm", h100)
+    >>> [format_of("nvfp4", each) for each in (h100, b200)], format_of("fp8_block:rows=64", h100)
     (['int4_wo', 'nvfp4'], 'fp8_block')
     """
     name, _, settings = stored.partition(":")
@@ -39,26 +43,23 @@ def format_of(stored: str, kind: str, hardware: Hardware, multiplied: str | None
 
 
 class Law(NamedTuple):
+    """Constants of one kind of kernel, and the peaks that they are shares of."""
+
     constants: Any
     peaks: Peaks
 
 
 class Kernels:
-    """Kernels of ``engine`` on ``hardware``, multiplied in ``multiplied`` where that is asked for, with a cache in ``cache``."""
+    """Kernels of ``engine`` on ``hardware``, multiplied in ``multiplied`` where that is asked for, with a cache of ``cache_bits``
+    a number.
+    """
 
-    def __init__(self, hardware: Hardware, engine: str, multiplied: str | None, cache: str) -> None:
+    def __init__(self, hardware: Hardware, engine: str, multiplied: str | None, cache_bits: float) -> None:
         self.hardware, self.engine, self.multiplied = hardware, KERNELS_OF.get(engine, "trtllm"), multiplied
-        self.cache = "fp8" if cache in ("fp8", "int8") else "bf16"
-        self._laws: dict[tuple[str, str], Law] = {}
+        self.generation = generation(hardware.name)
+        self.narrow = cache_bits < 16  # anything below 16 bits is read as 8
+        self._laws: dict[tuple[str, str, str], Law] = {}
         self._seconds: dict[tuple[str, tuple[int, ...], str], float] = {}
-
-    def law(self, kind: str, form: str) -> Law:
-        """Its constants, and the peaks that they are shares of."""
-        found = self._laws.get((kind, form))
-        if found is None:
-            of = law(kind, self.hardware, self.engine, form)
-            found = self._laws[kind, form] = Law(of.constants, peaks(self.hardware, form))
-        return found
 
     def seconds(self, launch: Launch) -> float:
         """Of one of its launches."""
@@ -68,14 +69,59 @@ class Kernels:
             found = self._seconds[key] = getattr(self, f"_{launch.kind}")(launch.form, *launch.shape)
         return found
 
+    def _law(self, kind: str, form: str, engine: str = "") -> Law:
+        engine = engine or self.engine
+        found = self._laws.get((kind, form, engine))
+        if found is None:
+            # Nothing is found in the cache on the chip: other layers ran in between.
+            on = peaks(self.hardware, form)._replace(l2_bytes=0.0)
+            found = self._laws[kind, form, engine] = Law(law(kind, self.hardware, engine, form).constants, on)
+        return found
+
     def _gemm(self, form: str, m: int, n: int, k: int) -> float:
-        return gemm.seconds(*self.law("gemm", format_of(form, "gemm", self.hardware, self.multiplied)), m, n, k)
+        return gemm.seconds(*self._law("gemm", format_of(form, self.hardware, self.multiplied)), m, n, k)
 
     def _batched(self, form: str, products: int, m: int, n: int, k: int) -> float:
-        return gemm.seconds(*self.law("gemm", "bf16"), m, products * n, k)
+        return gemm.seconds(*self._law("gemm", "bf16"), m, products * n, k)
 
     def _experts(self, form: str, *shape: int) -> float:
-        return experts.seconds(*self.law("experts", format_of(form, "experts", self.hardware, self.multiplied)), *shape)
+        return experts.seconds(*self._law("experts", format_of(form, self.hardware, self.multiplied)), *shape)
+
+    def _attention(self, form: str, batch: int, new: int, past: int, heads: int, kv_heads: int, width: int, window: int) -> float:
+        form = "bf16_kv_fp8" if self.narrow else "bf16"
+        whose = attention.kernels_of(self.engine, self.generation, width, window, form)
+        if new <= STEPS and past:  # drafted tokens read the same keys, as more heads would
+            of = self._law("decode_attention", form, whose)
+            return attention.decode(*of, batch, heads * new, kv_heads, width, window, past)
+        return attention.prefill(*self._law("prefill_attention", form, whose), batch, heads, kv_heads, width, window, new, past)
+
+    def _latent(self, form: str, batch: int, new: int, past: int, heads: int) -> float:
+        return attention.latent_decode(*self._law("latent_decode", self._cached()), batch, heads * new, past)
+
+    def _expanded(self, form: str, batch: int, new: int, past: int, heads: int, width: int) -> float:
+        return attention.latent_prefill(*self._law("latent_prefill", self._cached()), batch, heads, new, past)
+
+    def _cached(self) -> str:
+        return "fp8" if self.narrow else "bf16"
+
+    def _recurrent(self, form: str, batch: int, new: int, flops: int, states: int, moved: int) -> float:
+        on = self.hardware
+        arithmetic = flops / (RECURRENT_SHARE * on.flops(on.dtype))
+        return RECURRENT_US * 1e-6 + max(arithmetic, (8 * states + 2 * moved) / (MOVED_SHARE * on.bytes_per_s))
 
     def _moved(self, form: str, elements: int) -> float:
         return MOVED_US * 1e-6 + 2 * elements / (MOVED_SHARE * self.hardware.bytes_per_s)
+
+    def _all_reduce(self, form: str, elements: int, ranks: int, stride: int) -> float:
+        return collective(self.hardware, 2, elements, ranks, stride)
+
+    def _all_gather(self, form: str, elements: int, ranks: int, stride: int) -> float:
+        return collective(self.hardware, 1, elements, ranks, stride)
+
+    _reduce_scatter = _all_gather
+
+
+def collective(on: Hardware, passes: int, elements: int, ranks: int, stride: int) -> float:
+    """interim"""
+    rate = on.scale_up.gb_per_s * 1e9 * 0.6 if on.scale_up else 1e10
+    return 8e-6 + passes * 2 * elements * (ranks - 1) / ranks / rate

@@ -15,7 +15,6 @@ from llmcx.costs.flops import fold as flops_fold
 from llmcx.costs.traffic import moved_fold
 from llmcx.formats.storage import Names, is_matrix
 from llmcx.model.lower import Run
-from llmcx.model.spec import ModelSpec
 from llmcx.ops.op import STATES, Op
 from llmcx.parallel.layout import Layout
 
@@ -29,7 +28,8 @@ class Launch(NamedTuple):
     batched    products, m, n, k: as many small ones, each with a matrix of its own
     experts    tokens of all GPUs, hidden, inner, top_k, experts, GPUs that cut an expert, GPUs that share them out
     attention  sequences, new tokens of each, tokens before them, heads, key heads, width, window (0: none)
-    latent     sequences, new tokens of each, tokens before them, heads
+    latent     sequences, new tokens of each, tokens before them, heads: on latents as they are cached
+    expanded   the same, on keys and values of each head; and their width
     recurrent  sequences, new tokens of each, FLOPs, numbers of states, elements read and written
     moved      elements read and written
     all_reduce, all_gather, reduce_scatter
@@ -115,6 +115,8 @@ def _attention(op: Op, ops: list[Op], mixer: str) -> Launch:
     past, heads, shared = max(0, d["keys"] - d["rows"]), d["heads"], d.get("shared", 1)
     if mixer == "mla" and shared == heads:
         return Launch("latent", op.times, (d["batch"], d["rows"], past, heads))
+    if mixer == "mla":
+        return Launch("expanded", op.times, (d["batch"], d["rows"], past, heads, d["width"]))
     cache = next((each.cache for each in ops if each.cache is not None and each.role == op.role), None)
     window = cache.window or 0 if cache is not None else 0
     return Launch("attention", op.times, (d["batch"], d["rows"], past, heads, max(1, heads // shared), d["width"], window))

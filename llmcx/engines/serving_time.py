@@ -1,7 +1,7 @@
-"""How long a serving engine's passes take: folds over the ops of one GPU. Estimates.
+"""How long a serving engine's passes take at least: folds over the ops of one GPU.
 
 A decode step reads the weights that its tokens meet and the cache of every sequence, and multiplies; a prefill multiplies. The
-larger of arithmetic and traffic counts, op by op.
+larger of arithmetic and traffic counts, op by op. What engines really reach: :mod:`llmcx.engines.serving_estimate`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from llmcx.costs.kv_cache import cache_fold
 from llmcx.engines import Engine
+from llmcx.engines.ideal import CHUNK
 from llmcx.engines.inference_memory import ACT, IDEAL, cache_of, check_inference, held, largest_batch
 from llmcx.errors import InputError
 from llmcx.machine import roofline
@@ -109,8 +110,22 @@ class Server:
     def _prefill(self, prompt: int, cached: int = 0, batch: int = 1) -> tuple[ServingStep, float, float]:
         new = max(1, prompt - cached)
         run = Run(batch, new, past=prompt - new, fused=True, ideal=True)
-        ops = [_last_token(op, batch) for op in rank_ops(self.spec, run, self.layout)]
+        ops = [last_token(op, batch) for op in rank_ops(self.spec, run, self.layout)]
         return self._pass(ops, batch * new, read=cached > 0)
+
+    # --- among other users ----------------------------------------------------------------------------------------------
+
+    def prompt(self, prompt: int, cached: int, users: int, context: int) -> float:
+        """Seconds that a prompt adds to the steps of ``users``. Short ones are worked off together, so that the weights are read
+        once for many.
+        """
+        together = max(1, min(users, CHUNK // (prompt - cached)))
+        return self.prefill(prompt, cached, together).total / together
+
+    def first(self, prompt: int, cached: int, output: int, users: int, step: float, chunk: int | None) -> float:
+        """Seconds to the first token: nobody waits but for the prompt, in pieces of ``chunk`` a step."""
+        pieces = 0 if chunk is None else -(-(prompt - cached) // chunk)
+        return self.prefill(prompt, cached).total + pieces * step
 
     def roofline(self, passes: dict[str, tuple[int, int, int] | tuple[int, int]]) -> Roofline:
         """Passes on one GPU under the roof of the matmuls' format: prefills by (prompt, cached), decode steps by (batch, context,
@@ -183,6 +198,6 @@ def touched(experts: int, top_k: int, tokens: int) -> float:
     return 1.0 - (1.0 - top_k / experts) ** tokens
 
 
-def _last_token(op: Op, sequences: int) -> Op:
+def last_token(op: Op, sequences: int) -> Op:
     """A prefill needs the logits of each sequence's last token alone."""
     return op._replace(dims=op.dims | {"tokens": sequences}) if op.role == "head" and op.kind == "linear" else op
