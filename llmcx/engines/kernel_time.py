@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from llmcx.catalog.kernels import generation, law
 from llmcx.engines.launches import Launch
+from llmcx.errors import InputError
 from llmcx.machine.hardware import Hardware
-from llmcx.machine.kernels import Peaks, attention, experts, gemm, peaks
+from llmcx.machine.kernels import Peaks, attention, collectives, experts, gemm, peaks
 
 KERNELS_OF = {"vllm": "vllm", "sglang": "sglang"}
 """Whose kernels an engine launches; TensorRT-LLM's stand in for those of any other."""
@@ -15,6 +17,12 @@ MOVED_US, MOVED_SHARE = 2.0, 0.7
 """Assumed, of a kernel that only moves: microseconds of its own, and the share of the bandwidth that it reaches."""
 RECURRENT_US, RECURRENT_SHARE = 10.0, 0.2
 """Assumed, of mixers that were not measured: microseconds of their kernels, and the share of the 16-bit peak."""
+FAR_US, FAR_SHARE = 25.0, 0.7
+"""Assumed, between domains: microseconds of a collective, and the share of the slower network's rate."""
+ACT = 2
+"""Bytes of an activation."""
+SKEW = 1.2
+"""How unevenly tokens choose their experts: the power law of the measured kernels (:func:`llmcx.machine.kernels.experts.busiest`)."""
 STEPS = 8
 """New tokens up to which attention is that of a decode step."""
 
@@ -84,14 +92,15 @@ class Kernels:
     def _batched(self, form: str, products: int, m: int, n: int, k: int) -> float:
         return gemm.seconds(*self._law("gemm", "bf16"), m, products * n, k)
 
-    def _experts(self, form: str, *shape: int) -> float:
-        return experts.seconds(*self._law("experts", format_of(form, self.hardware, self.multiplied)), *shape)
+    def _experts(self, form: str, tokens: int, hidden: int, inner: int, top_k: int, count: int, cut: int, shared: int) -> float:
+        of = self._law("experts", format_of(form, self.hardware, self.multiplied))
+        return experts.seconds(*of, tokens, hidden, inner, top_k, count, cut, shared, SKEW)
 
     def _attention(self, form: str, batch: int, new: int, past: int, heads: int, kv_heads: int, width: int, window: int) -> float:
         form = "bf16_kv_fp8" if self.narrow else "bf16"
         whose = attention.kernels_of(self.engine, self.generation, width, window, form)
         if new <= STEPS and past:  # drafted tokens read the same keys, as more heads would
-            of = self._law("decode_attention", form, whose)
+            of = self._law("decode_attention", self._cached(), whose)
             return attention.decode(*of, batch, heads * new, kv_heads, width, window, past)
         return attention.prefill(*self._law("prefill_attention", form, whose), batch, heads, kv_heads, width, window, new, past)
 
@@ -113,15 +122,27 @@ class Kernels:
         return MOVED_US * 1e-6 + 2 * elements / (MOVED_SHARE * self.hardware.bytes_per_s)
 
     def _all_reduce(self, form: str, elements: int, ranks: int, stride: int) -> float:
-        return collective(self.hardware, 2, elements, ranks, stride)
+        return self._sent("all_reduce", collectives.all_reduce, 2, elements, ranks, stride)
 
     def _all_gather(self, form: str, elements: int, ranks: int, stride: int) -> float:
-        return collective(self.hardware, 1, elements, ranks, stride)
+        return self._sent("all_gather", collectives.scattered, 1, elements, ranks, stride)
 
-    _reduce_scatter = _all_gather
+    def _reduce_scatter(self, form: str, elements: int, ranks: int, stride: int) -> float:
+        return self._sent("reduce_scatter", collectives.scattered, 1, elements, ranks, stride)
 
-
-def collective(on: Hardware, passes: int, elements: int, ranks: int, stride: int) -> float:
-    """interim"""
-    rate = on.scale_up.gb_per_s * 1e9 * 0.6 if on.scale_up else 1e10
-    return 8e-6 + passes * 2 * elements * (ranks - 1) / ranks / rate
+    def _sent(self, kind: str, seconds: Callable[..., float], passes: int, elements: int, ranks: int, stride: int) -> float:
+        """Within a domain by the law, as in a graph of kernels, which the host does not launch one by one; what crosses to other
+        domains by the slower network, after it.
+        """
+        constants, on = self._law(kind, "bf16")
+        domains = -(-ranks * stride // max(1, on.domain))
+        inside = max(1, ranks // domains)
+        size = ACT * elements
+        spent = seconds(constants._replace(host_us=0.0), on, inside, size) if inside > 1 else 0.0
+        if domains > 1:
+            out = self.hardware.scale_out
+            if out is None:
+                problem = f"{self.hardware.title}: no network beyond {on.domain} of them is known, and this layout spans {ranks}"
+                raise InputError(problem, field="gpus", value=ranks, allowed=f"at most {on.domain}")
+            spent += FAR_US * 1e-6 + passes * size * (domains - 1) / domains / (inside * FAR_SHARE * out.gb_per_s * 1e9)
+        return spent

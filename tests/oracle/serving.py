@@ -67,6 +67,13 @@ class Run:
     tpot_s: float
 
     @property
+    def cache_bits(self) -> float:
+        """Of a cached number."""
+        import os
+        e=os.environ.get("KV","")
+        return 8.0 if self.engine in e and self.precision != "bf16" and (self.model!="deepseek-v3" or "ds" in e) and (self.model!="gpt-oss-120b" or "oss" in e) else 16.0
+
+    @property
     def dtype(self) -> str:
         """The format that --dtype would name."""
         if self.precision == "fp4":
@@ -113,7 +120,7 @@ class Features:
     def __init__(self, run: Run) -> None:
         spec, hardware = load_preset(run.model), load_hardware(run.hardware)
         setup = Setup(run.gpus, run.ep, 16.0, 16.0, None, run.attention_dp)
-        server = Timed(spec, hardware, setup, Ideal(), _UNIT, stored_as(spec, run.dtype), _kernels(run.hardware, run.engine))
+        server = Timed(spec, hardware, setup, Ideal(), _UNIT, stored_as(spec, run.dtype), _kernels(run.hardware, run.engine, run.cache_bits))
         users = -(-run.users // run.attention_dp) * run.attention_dp
         self.run, self.layers = run, spec.n_layers
         self.many = max(1, min(run.users, TOGETHER // run.prompt))
@@ -127,8 +134,8 @@ _UNIT = Schedule(1.0, 1.0, 0, 0, 0, 0, 0, 0, 10.0, TOGETHER, True)
 
 
 @lru_cache(maxsize=64)
-def _kernels(hardware: str, engine: str) -> Kernels:
-    return Kernels(load_hardware(hardware), engine, None, 16.0)
+def _kernels(hardware: str, engine: str, cache_bits: float) -> Kernels:
+    return Kernels(load_hardware(hardware), engine, None, cache_bits)
 
 
 def predicted(of: Features, by: Schedule) -> tuple[float, float]:
@@ -173,7 +180,9 @@ def fitted(rows: list[Features], engine: str) -> Schedule:
             errors += [np.log(token / row.run.tpot_s) / 0.07, np.log(first / row.run.ttft_s) / 0.2]
         return np.array(errors)
 
-    found = least_squares(wrong, np.ones(len(names)), loss="soft_l1", bounds=(starts[:, 1] / scale, starts[:, 2] / scale), x_scale=0.3)
+    found = least_squares(
+        wrong, np.ones(len(names)), loss="soft_l1", bounds=(starts[:, 1] / scale, starts[:, 2] / scale), x_scale=0.3
+    )
     return made(found.x)
 
 
@@ -230,7 +239,10 @@ def main() -> None:
         mine = [row for row in rows if row.run.engine == engine]
         schedule = fitted(mine, engine)
         print(engine, {key: round(value, 3) for key, value in schedule._asdict().items() if key in TOKEN})
-        seen += [(row, *(a / b for a, b in zip(predicted(row, schedule), (row.run.ttft_s, row.run.tpot_s), strict=True))) for row in mine]
+        seen += [
+            (row, *(a / b for a, b in zip(predicted(row, schedule), (row.run.ttft_s, row.run.tpot_s), strict=True)))
+            for row in mine
+        ]
     report(seen, "seen")
     report(held_out(rows, lambda run: run.model), "model")
     report(held_out(rows, lambda run: run.hardware), "accelerator")
