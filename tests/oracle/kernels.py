@@ -283,12 +283,16 @@ def sample(chosen: Mapping[str, Sequence[Row]], each: Mapping[str, int]) -> None
 
 
 def read_sample() -> dict[str, list[Row]]:
-    """kernels.csv, by kind. A shape's integers come back as such."""
+    """kernels.csv, by kind. A shape's numbers come back as such."""
+
+    def plain(each: str) -> int | float | str:
+        return int(each) if each.lstrip("-").isdigit() else float(each) if each.replace(".", "", 1).isdigit() else each
+
     found: dict[str, list[Row]] = defaultdict(list)
     if SAMPLE.exists():
         with SAMPLE.open(encoding="utf-8") as file:
             for line in csv.DictReader(file):
-                shape = tuple(int(each) if each.lstrip("-").isdigit() else each for each in line["shape"].split())
+                shape = tuple(plain(each) for each in line["shape"].split())
                 found[line["kind"]].append(
                     Row((line["hardware"], line["engine"], line["dtype"]), shape, float(line["us"]) * 1e-6)
                 )
