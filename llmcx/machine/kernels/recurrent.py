@@ -23,10 +23,11 @@ STATE = 4
 
 
 class Scan(NamedTuple):
-    """``memory`` share of the peak; ``launch_us`` of every call; ``block_us`` of every block, one for a head of a sequence, and
-    ``chunk_us`` more for every chunk of its tokens; ``resident`` blocks that a processor holds at once, which are turns that
-    all take as long where ``whole`` is 1; ``pass_ns`` of a chunk's other kernels, for one head; ``sharp`` how abruptly one
-    bound gives way to another.
+    """``memory`` share of the peak, ``l2`` how much faster the cache on the chip is, ``again`` how often the bytes come by, in all
+    of its kernels; ``launch_us`` of every call; ``block_us`` of every block, one for a head of a sequence, and ``chunk_us`` more
+    for every chunk of its tokens; ``resident`` blocks that a processor holds at once, which are turns that all take as long
+    where ``whole`` is 1; ``pass_us`` of a chunk in kernels that work on all chunks at once; ``sharp`` how abruptly one bound
+    gives way to another.
     """
 
     launch_us: float
@@ -36,6 +37,8 @@ class Scan(NamedTuple):
     whole: float
     pass_us: float
     memory: float
+    l2: float
+    again: float
     sharp: float
 
 
@@ -52,8 +55,8 @@ def scanned(
     """Seconds of the gated delta rule over ``tokens`` of each of ``batch`` sequences.
 
     >>> peaks = Peaks(1e15, 3e12, 132, 5e7, 0, 1)
-    >>> round(scanned(Scan(8, 4, 3, 1, 1, 0.1, 0.6, 2), peaks, 4, 16, 32, 4096) * 1e6)
-    309
+    >>> round(scanned(Scan(8, 4, 3, 1, 1, 0.1, 0.6, 2, 3, 2), peaks, 4, 16, 32, 4096) * 1e6)
+    707
     """
     return _scanned(constants, peaks, batch, key_heads, value_heads, tokens, key_dim, value_dim)
 
@@ -62,7 +65,7 @@ def _scanned(
     constants: Scan, peaks: Peaks, batch: Any, key_heads: Any, value_heads: Any, tokens: Any, key_dim: Any, value_dim: Any
 ) -> Any:
     """launch + ((turns (block + chunks chunk))^p + (passes)^p + (memory)^p)^(1/p): a block goes through its chunks one after the
-    other; memory: keys, queries, values, results, and the state once.
+    other; memory: keys, queries, values, results and states.
     """
     chunks, blocks = ceil(tokens / CHUNK), batch * value_heads
     turns = max(1, blocks / (constants.resident * peaks.sms))
@@ -70,8 +73,9 @@ def _scanned(
     chain = turns * (constants.block_us + chunks * constants.chunk_us)
     passes = blocks * chunks * constants.pass_us / peaks.sms
     moved = batch * tokens * 2 * (2 * key_heads * key_dim + 2 * value_heads * value_dim)
-    moved = moved + blocks * key_dim * value_dim * STATE
-    memory = moved / (constants.memory * peaks.bytes_per_s * 1e-6)
+    moved = constants.again * (moved + blocks * key_dim * value_dim * STATE)
+    cold = max(0, 1 - peaks.l2_bytes / moved)
+    memory = moved * (cold + (1 - cold) / constants.l2) / (constants.memory * peaks.bytes_per_s * 1e-6)
     p = constants.sharp
     return (constants.launch_us + (chain**p + passes**p + memory**p) ** (1 / p)) * 1e-6
 
