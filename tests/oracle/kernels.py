@@ -81,6 +81,10 @@ class Kind:
     """Options of scipy's, where they differ."""
     choices: Callable[[Group], Sequence[Mapping[str, float]]] = lambda group: ({},)
     """Constants that are not fitted but tried: those are kept with which the fit is best."""
+    starts: Sequence[Mapping[str, float]] = ({},)
+    """Other starts of some constants, from which the fit is tried too."""
+    like: Callable[[Group, Mapping[Group, Any]], Any] = lambda group, laws: None
+    """Of the laws fitted so far, the one whose constants are a group's start; None for that of its bounds."""
 
 
 def kinds(chosen: Iterable[str] = ()) -> list[Kind]:
@@ -131,35 +135,50 @@ def predicted(kind: Kind, constants: Any, hardware: str, dtype: str, rows: Seque
     return [kind.seconds(constants, of, *row.shape) for row in rows]
 
 
-def fit(kind: Kind, group: Group, rows: Sequence[Row]) -> Any:
+def fit(kind: Kind, group: Group, rows: Sequence[Row], laws: Mapping[Group, Any] | None = None) -> Any:
     """Constants of a group: the least soft L1 of the logarithms, and of how far constants are from their start, which decides
-    those that no row says anything of. From the start, and from where that led with every constant a third of the way back.
+    those that no row says anything of. From every start, and from where that led with each constant a third of the way back.
     """
-    tried = [_fit(kind, group, rows, chosen) for chosen in kind.choices(group)]
+    limits, like = dict(kind.bounds(group)), kind.like(group, laws or {})
+    for name, (_, low, high) in limits.items():
+        if like and low < high and getattr(like, name):
+            limits[name] = min(max(getattr(like, name), low), high), low, high
+    tried = [
+        _fit(kind, group, rows, limits | {name: (value,) * 3 for name, value in chosen.items()}, start)
+        for chosen in kind.choices(group)
+        for start in kind.starts
+    ]
     return min(tried, key=lambda each: each[0])[1]
 
 
-def _fit(kind: Kind, group: Group, rows: Sequence[Row], chosen: Mapping[str, float]) -> tuple[float, Any]:
+def _fit(
+    kind: Kind,
+    group: Group,
+    rows: Sequence[Row],
+    limits: Mapping[str, tuple[float, float, float]],
+    start: Mapping[str, float],
+) -> tuple[float, Any]:
     """What is left, and the constants."""
     import numpy as np
     from scipy.optimize import least_squares
 
-    made, limits = constants_type(kind), {**kind.bounds(group), **{name: (value,) * 3 for name, value in chosen.items()}}
+    made = constants_type(kind)
     free = [name for name in made._fields if limits[name][1] < limits[name][2]]
     fixed = {name: limits[name][0] for name in made._fields if name not in free}
     target = np.log([row.seconds for row in rows])
-    start, low, high = (np.log([limits[name][place] for name in free]) for place in range(3))
+    usual, low, high = (np.log([limits[name][place] for name in free]) for place in range(3))
+    first = np.clip(np.log([start.get(name, limits[name][0]) for name in free]), low, high)
 
     def constants(vector: Any) -> Any:
         return made(**fixed, **{name: float(exp(value)) for name, value in zip(free, vector, strict=True)})
 
     def residuals(vector: Any) -> Any:
         off = np.log(predicted(kind, constants(vector), group[0], group[2], rows)) - target
-        return np.concatenate([off, kind.ridge * (vector - start)])
+        return np.concatenate([off, kind.ridge * (vector - usual)])
 
     options = {"loss": "soft_l1", "f_scale": 0.05, "diff_step": 0.02, "max_nfev": 60, **(kind.least_squares or {})}
-    found = least_squares(residuals, start, bounds=(low, high), **options)
-    again = least_squares(residuals, np.clip(found.x + (start - found.x) / 3, low, high), bounds=(low, high), **options)
+    found = least_squares(residuals, first, bounds=(low, high), **options)
+    again = least_squares(residuals, np.clip(found.x + (first - found.x) / 3, low, high), bounds=(low, high), **options)
     best = min(found, again, key=lambda each: each.cost)
     return float(best.cost), made(*(float(f"{value:.4g}") for value in constants(best.x)))
 
@@ -299,11 +318,11 @@ def read_sample() -> dict[str, list[Row]]:
     return found
 
 
-def one(kind: Kind, group: Group, rows: Sequence[Row]) -> tuple[Any, Errors]:
+def one(kind: Kind, group: Group, rows: Sequence[Row], laws: Mapping[Group, Any]) -> tuple[Any, Errors]:
     """Fit a group, and what its held-out half says."""
     inside = [row for row in rows if not held_out(kind.name, row.shape)]
     outside = [row for row in rows if held_out(kind.name, row.shape)]
-    constants = fit(kind, group, inside)
+    constants = fit(kind, group, inside, laws)
     return constants, errors(
         zip(predicted(kind, constants, group[0], group[2], outside), (r.seconds for r in outside), strict=True)
     )
@@ -315,13 +334,13 @@ def main() -> None:
     parser.add_argument("--silicon", type=Path, default=SILICON)
     parser.add_argument("--date", default="2026-11-29")
     parser.add_argument("--no-write", action="store_true")
-    parser.add_argument("--each", type=int, default=3, help="rows of a group in kernels.csv")
+    parser.add_argument("--each", type=int, default=2, help="rows of a group in kernels.csv")
     asked = parser.parse_args()
     for kind in kinds(asked.kind):
         groups, laws, lines = measured(kind, asked.silicon), {}, []
         held = {group: [row for row in rows if held_out(kind.name, row.shape)] for group, rows in groups.items()}
         for group, rows in groups.items():
-            constants, found = one(kind, group, rows)
+            constants, found = one(kind, group, rows, laws)
             laws[group] = constants
             print(kind.name, *group, f"{found.rows} rows, {found.median:.1%}, 90%: {found.ninety:.1%}", flush=True)
             lines.append(ROW.format(group, len(rows) - found.rows, found, ", ".join(f"{value:g}" for value in constants)))
