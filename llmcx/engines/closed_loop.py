@@ -26,10 +26,10 @@ def per_token(step: float, prompt: float, users: float, output: float) -> float:
     return step + users * prompt / output
 
 
-def first_token(prompt: float, step: float, users: float, output: float, together: float, rounds: float = ROUNDS) -> float:
+def first_token(prompt: float, step: float, users: float, output: float, together: float) -> float:
     """Seconds to the first token, the mean over all requests.
 
-    Of ``rounds`` requests of a user one is in the burst at the start, where half of the others' prompts come first: (users +
+    Of :data:`ROUNDS` requests of a user one is in the burst at the start, where half of the others' prompts come first: (users +
     ``together``) / 2 · (prompt + step / together), with ``together`` prompts a step (below 1: a prompt takes several). Each of
     the others waits for half a step, then for its own prompt, and for those that came just before: with the load ρ = users ·
     prompt / (users · prompt + SPREAD · answer), prompt · ρ / (2 (1 - ρ)), as in an M/D/1 queue (Kleinrock 1975, sec. 5.3).
@@ -45,4 +45,4 @@ def first_token(prompt: float, step: float, users: float, output: float, togethe
     busy = users * prompt
     load = busy / (busy + SPREAD * output * per_token(step, prompt, users, output))
     later = prompt * (1 + load / (2 * (1 - load))) + step * (pieces + load / 2)
-    return burst / rounds + later * (1 - 1 / rounds)
+    return burst / ROUNDS + later * (1 - 1 / ROUNDS)

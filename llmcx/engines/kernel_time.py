@@ -13,8 +13,8 @@ from llmcx.machine.kernels import Peaks, attention, collectives, experts, gemm, 
 
 KERNELS_OF = {"vllm": "vllm", "sglang": "sglang"}
 """Whose kernels an engine launches; TensorRT-LLM's stand in for those of any other."""
-MOVED_US, MOVED_SHARE = 2.0, 0.7
-"""Assumed, of a kernel that only moves: microseconds of its own, and the share of the bandwidth that it reaches."""
+MOVED_SHARE = 0.7
+"""Assumed, of a kernel that only moves: the share of the bandwidth that it reaches. Its launch is the engine's number."""
 RECURRENT_US, RECURRENT_SHARE = 10.0, 0.2
 """Assumed, of mixers that were not measured: microseconds of their kernels, and the share of the 16-bit peak."""
 FAR_US, FAR_SHARE = 25.0, 0.7
@@ -119,7 +119,7 @@ class Kernels:
         return RECURRENT_US * 1e-6 + max(arithmetic, (8 * states + 2 * moved) / (MOVED_SHARE * on.bytes_per_s))
 
     def _moved(self, form: str, elements: int) -> float:
-        return MOVED_US * 1e-6 + 2 * elements / (MOVED_SHARE * self.hardware.bytes_per_s)
+        return 2 * elements / (MOVED_SHARE * self.hardware.bytes_per_s)
 
     def _all_reduce(self, form: str, elements: int, ranks: int, stride: int) -> float:
         return self._sent("all_reduce", collectives.all_reduce, 2, elements, ranks, stride)

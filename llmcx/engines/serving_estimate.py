@@ -26,26 +26,27 @@ from llmcx.parallel.ranks import rank_ops
 class Schedule(NamedTuple):
     """What an engine adds to its kernels: data (presets/engines/*.yaml), fitted to served loads.
 
-    ``decode`` and ``prompts``: times the kernels' seconds alone, of a decode step and of prompts. Microseconds of the host:
-    ``step_us`` a step, ``layer_us`` a layer (kernels that have no law among them), ``user_us`` a user in each step, ``pass_us`` a
-    pass with prompts, ``prompt_us`` a prompt; ``request_us`` until a request is in the engine and its first token out of it.
-    ``together`` tokens of prompts in a pass, which decodes at the same time where it ``mixes``. ``per_token`` and ``first``: 10th
-    and 90th percentile of measured / estimated.
+    ``decode``: times the seconds of kernels measured alone that a decode step takes, less ``overlap_us`` of each launch, which
+    the kernel before it hides; ``moved_us`` of a launch that no law covers (norms, rotations, quantisation, writes to the
+    cache), besides its bytes. ``step_us`` a step and ``user_us`` a user in it: the host's, the sampler's. ``prompts``: times what
+    prompts add to the step that they are in, and ``prompt_us`` each. To the first token: ``first`` times the pass of the prompt,
+    ``first_layer_us`` a layer, which is launched without a graph, and ``request_us`` on the way in and out. A pass has
+    ``together`` tokens of prompts. ``per_token_band`` and ``first_band``: 10th and 90th percentile of measured / estimated.
     """
 
     decode: float
-    prompts: float
+    overlap_us: float
+    moved_us: float
     step_us: float
-    layer_us: float
     user_us: float
-    pass_us: float
+    prompts: float
     prompt_us: float
+    first: float
+    first_layer_us: float
     request_us: float
-    rounds: float
-    together: int
-    mixes: bool
-    per_token: tuple[float, float] = (1.0, 1.0)
-    first: tuple[float, float] = (1.0, 1.0)
+    together: int = 8192
+    per_token_band: tuple[float, float] = (1.0, 1.0)
+    first_band: tuple[float, float] = (1.0, 1.0)
 
 
 class Timed(Server):
@@ -68,69 +69,84 @@ class Timed(Server):
 
     def _decode(self, batch: int, context: int, tokens: int = 1) -> tuple[ServingStep, float, float]:
         _, flops, moved = super()._decode(batch, context, tokens)
-        return self._step(self._decoding(batch, context, tokens), batch), flops, moved
+        return self._step(self.decoding(batch, context, tokens), batch), flops, moved
 
     def decode(self, batch: int, context: int, tokens: int = 1) -> ServingStep:
-        return self._step(self._decoding(batch, context, tokens), batch)
+        return self._step(self.decoding(batch, context, tokens), batch)
 
     def _prefill(self, prompt: int, cached: int = 0, batch: int = 1) -> tuple[ServingStep, float, float]:
         _, flops, moved = super()._prefill(prompt, cached, batch)
         return self.prefill(prompt, cached, batch), flops, moved
 
     def prefill(self, prompt: int, cached: int = 0, batch: int = 1) -> ServingStep:
-        of = self.schedule
-        host = of.step_us + of.pass_us + batch * of.prompt_us + of.layer_us * self.spec.n_layers
-        return self._parts(self._prompts(prompt, cached, batch), of.prompts, host)
+        by = self.schedule
+        parts = self._parts(self.prompts(prompt, cached, batch))
+        spent = (by.first * value for value in parts)
+        return ServingStep(*spent)._replace(overhead=by.first * parts.overhead + 1e-6 * by.first_layer_us * self.spec.n_layers)
 
     def prompt(self, prompt: int, cached: int, users: int, context: int) -> float:
-        """What a pass takes beyond the decode step that is in it, or beside it."""
-        of = self.schedule
-        many = max(1, min(users, of.together // (prompt - cached)))
-        prompts = self._prompts(prompt, cached, many)
-        if of.mixes:
-            decoding = self._decoding(users, context)
-            spent = self._sum(together(decoding, prompts)) - self._sum(decoding)
-        else:
-            spent = self._sum(prompts) + 1e-6 * of.layer_us * self.spec.n_layers
-        return (of.prompts * spent + 1e-6 * of.pass_us) / many + 1e-6 * of.prompt_us
+        """What a pass takes beyond the decode step that it is in, shared out."""
+        by = self.schedule
+        many = max(1, min(users, by.together // (prompt - cached)))
+        decoding = self.decoding(users, context)
+        spent = self.seconds(together(decoding, self.prompts(prompt, cached, many))) - self.seconds(decoding)
+        return by.prompts * spent / many + 1e-6 * by.prompt_us
 
     def first(self, prompt: int, cached: int, output: int, users: int, step: float, chunk: int | None) -> float:
-        of, new = self.schedule, prompt - cached
-        added = self.prompt(prompt, cached, users, prompt + output // 2)
-        at_once = (chunk or of.together) / new
-        return 1e-6 * of.request_us + first_token(added, step, users, output, at_once if at_once < 1 else at_once // 1, of.rounds)
+        by, new = self.schedule, prompt - cached
+        tokens = chunk or by.together
+        many = max(1, min(users, tokens // new))
+        alone = by.first * self.seconds(self.prompts(prompt, cached, many)) / many + 1e-6 * by.first_layer_us * self.spec.n_layers
+        return 1e-6 * by.request_us + first_token(alone, step, users, output, tokens // new or tokens / new)
 
-    def _decoding(self, batch: int, context: int, tokens: int = 1) -> list[Launch]:
+    def decoding(self, batch: int, context: int, tokens: int = 1) -> list[Launch]:
+        """What a decode step launches."""
         run = Run(batch, tokens, past=max(0, context - tokens), encode=False, fused=True, ideal=True)
         return launches(rank_ops(self.spec, run, self.layout), run, self.layout, self.names)
 
-    def _prompts(self, prompt: int, cached: int, batch: int) -> list[Launch]:
+    def prompts(self, prompt: int, cached: int, batch: int) -> list[Launch]:
+        """What a pass of ``batch`` prompts launches."""
         new = max(1, prompt - cached)
         run = Run(batch, new, past=prompt - new, fused=True, ideal=True)
         ops = (last_token(op, batch) for op in rank_ops(self.spec, run, self.layout))
         return launches(ops, run, self.layout, self.names)
 
-    def _sum(self, of: Iterable[Launch]) -> float:
+    def seconds(self, of: Iterable[Launch]) -> float:
+        """Of launches one after the other, of the kernels alone."""
         return sum(launch.times * self.kernels.seconds(launch) for launch in of)
 
     def _step(self, of: list[Launch], batch: int) -> ServingStep:
+        """A decode step: each launch overlaps with the one before it, by as much as half of it at most."""
         by = self.schedule
-        host = by.step_us + by.layer_us * self.spec.n_layers + by.user_us * batch
-        return self._parts(of, by.decode, host)
-
-    def _parts(self, of: list[Launch], times: float, host_us: float) -> ServingStep:
-        """Seconds by what they go into: products to what binds them."""
         spent = dict.fromkeys(ServingStep._fields, 0.0)
         for launch in of:
-            spent[self._part(launch)] += times * launch.times * self.kernels.seconds(launch)
-        spent["overhead"] += 1e-6 * host_us
+            alone = by.decode * self.kernels.seconds(launch)
+            if launch.kind == "moved":
+                spent["overhead"] += 1e-6 * by.moved_us * launch.times
+            else:
+                alone = max(alone - 1e-6 * by.overlap_us, LEAST * alone)
+            spent[self._part(launch)] += launch.times * alone
+        spent["overhead"] += 1e-6 * (by.step_us + by.user_us * batch)
+        return ServingStep(**spent)
+
+    def _parts(self, of: list[Launch]) -> ServingStep:
+        """Seconds of kernels alone by what they go into."""
+        spent = dict.fromkeys(ServingStep._fields, 0.0)
+        for launch in of:
+            spent[self._part(launch)] += launch.times * self.kernels.seconds(launch)
         return ServingStep(**spent)
 
     def _part(self, launch: Launch) -> str:
-        if launch.kind in ("attention", "latent", "expanded", "recurrent"):
-            return "cache" if launch.shape[1] == 1 else "compute"
-        if launch.kind in ("all_reduce", "all_gather", "reduce_scatter"):
+        """Products go to what binds them."""
+        kind, shape = launch.kind, launch.shape
+        if kind in ("attention", "latent", "expanded", "recurrent"):
+            return "cache" if shape[1] == 1 else "compute"
+        if kind in ("all_reduce", "all_gather", "reduce_scatter"):
             return "communication"
         ridge = self.machine.flops / self.machine.bandwidth * self.setup.weight_bits / 16
-        tokens = launch.shape[0] * launch.shape[3] / launch.shape[4] if launch.kind == "experts" else launch.shape[0]
-        return "compute" if launch.kind in ("gemm", "experts") and tokens > ridge else "weights"
+        tokens = shape[0] * shape[3] / shape[4] if kind == "experts" else shape[0]
+        return "compute" if kind in ("gemm", "experts") and tokens > ridge else "weights"
+
+
+LEAST = 0.3
+"""Of a kernel's seconds, what remains where its launch overlaps with the kernel before."""
