@@ -9,7 +9,7 @@ from llmcx.catalog.kernels import generation, law
 from llmcx.engines.launches import Launch
 from llmcx.errors import InputError
 from llmcx.machine.hardware import Hardware
-from llmcx.machine.kernels import Peaks, attention, collectives, experts, gemm, peaks
+from llmcx.machine.kernels import Peaks, attention, collectives, experts, gemm, peaks, recurrent
 
 KERNELS_OF = {"vllm": "vllm", "sglang": "sglang"}
 """Whose kernels an engine launches; TensorRT-LLM's stand in for those of any other."""
@@ -112,6 +112,16 @@ class Kernels:
 
     def _cached(self) -> str:
         return "fp8" if self.narrow else "bf16"
+
+    def _delta(self, form: str, batch: int, new: int, key_heads: int, value_heads: int, key_dim: int, value_dim: int) -> float:
+        if new > 1:
+            of = self._law("gated_delta_prefill", "bf16")
+            return recurrent.scanned(*of, batch, key_heads, value_heads, new, key_dim, value_dim)
+        return recurrent.stepped(*self._law("gated_delta_decode", "bf16"), batch, value_heads, key_dim, value_dim)
+
+    def _convolved(self, form: str, batch: int, new: int, channels: int, width: int) -> float:
+        of = self._law("convolution_prefill" if new > 1 else "convolution_decode", "bf16")
+        return recurrent.convolved(*of, batch, channels, new, width)
 
     def _recurrent(self, form: str, batch: int, new: int, flops: int, states: int, moved: int) -> float:
         on = self.hardware

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from llmcx.costs.flops import fold as flops_fold
 from llmcx.costs.traffic import moved_fold
 from llmcx.formats.storage import Names, is_matrix
 from llmcx.model.lower import Run
+from llmcx.model.mixers import Mixer
 from llmcx.ops.op import STATES, Op
 from llmcx.parallel.layout import Layout
 
@@ -30,7 +31,9 @@ class Launch(NamedTuple):
     attention  sequences, new tokens of each, tokens before them, heads, key heads, width, window (0: none)
     latent     sequences, new tokens of each, tokens before them, heads: on latents as they are cached
     expanded   the same, on keys and values of each head; and their width
-    recurrent  sequences, new tokens of each, FLOPs, numbers of states, elements read and written
+    delta      sequences, new tokens of each, key heads, value heads, width of a key, width of a value
+    convolved  sequences, new tokens of each, channels, filter
+    recurrent  sequences, new tokens of each, FLOPs, numbers of states, elements read and written: any other mixer
     moved      elements read and written
     all_reduce, all_gather, reduce_scatter
                elements of the whole tensor, GPUs, how far apart
@@ -51,7 +54,7 @@ def launches(ops: Iterable[Op], run: Run, layout: Layout, names: Names) -> list[
     found: list[Launch] = []
     for name, of in groups.items():
         kind = names.spec.kinds.get(name)
-        found += _layer(of, kind.mixer.type if kind else "", run, layout, names)
+        found += _layer(of, None if kind is None else kind.mixer, run, layout, names)
     return found
 
 
@@ -59,7 +62,8 @@ FUSED = ("scores", "values", "softmax", "recompute", "cache", "vector")
 """Kinds that are part of another launch, or none: of attention's kernel; a router's softmax is one of its own."""
 
 
-def _layer(ops: list[Op], mixer: str, run: Run, layout: Layout, names: Names) -> list[Launch]:
+def _layer(ops: list[Op], of: Mixer | None, run: Run, layout: Layout, names: Names) -> list[Launch]:
+    mixer: str = getattr(of, "type", "")
     found: list[Launch] = []
     products: dict[tuple[str, int, int, bool], list[Op]] = {}
     experts: list[Op] = []
@@ -91,7 +95,7 @@ def _layer(ops: list[Op], mixer: str, run: Run, layout: Layout, names: Names) ->
     if experts:
         found.append(_experts(experts, run, layout, names))
     if recurrent:
-        found.append(_recurrent(recurrent, run))
+        found += _delta(recurrent, of, run) if mixer in ("gated_delta", "kimi_delta") else [_recurrent(recurrent, run)]
     return found
 
 
@@ -128,6 +132,23 @@ def _experts(ops: list[Op], run: Run, layout: Layout, names: Names) -> Launch:
     inner, experts = last.dims["d_in"] * layout.expert_tp, first.copies * layout.ep
     shape = (run.batch * run.seq, first.dims["d_in"], inner, first.used, experts, layout.expert_tp, layout.ep)
     return Launch("experts", first.times, shape, _format(first, names))
+
+
+def _delta(ops: list[Op], of: Any, run: Run) -> list[Launch]:
+    """The delta rule in one kernel, or some that work on the same chunks; the convolution before it; the gated norm after."""
+    times = ops[0].times
+    state = next(op for op in ops if op.cache is not None and op.cache.kind == "state")
+    v_dim, k_dim = of.v_dim, of.k_dim
+    heads = max(1, state.dims["width"] // v_dim)
+    keys = max(1, heads * of.k_heads // of.v_heads)
+    found = [Launch("delta", times, (run.batch, run.seq, keys, heads, k_dim, v_dim))]
+    found += [
+        Launch("convolved", times, (op.dims["batch"], run.seq, op.dims["channels"], op.dims["kernel"]))
+        for op in ops
+        if op.kind == "conv"
+    ]
+    after = sum(moved_fold.of(op) for op in ops if op.kind in ("rmsnorm", "product")) // times
+    return [*found, Launch("moved", times, (after,))]
 
 
 def _recurrent(ops: list[Op], run: Run) -> Launch:

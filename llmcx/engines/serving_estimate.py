@@ -139,7 +139,7 @@ class Timed(Server):
     def _part(self, launch: Launch) -> str:
         """Products go to what binds them."""
         kind, shape = launch.kind, launch.shape
-        if kind in ("attention", "latent", "expanded", "recurrent"):
+        if kind in ("attention", "latent", "expanded", "delta", "convolved", "recurrent"):
             return "cache" if shape[1] == 1 else "compute"
         if kind in ("all_reduce", "all_gather", "reduce_scatter"):
             return "communication"

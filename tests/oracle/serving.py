@@ -34,7 +34,7 @@ from llmcx.engines.closed_loop import first_token, per_token
 from llmcx.engines.ideal import Ideal
 from llmcx.engines.kernel_time import Kernels
 from llmcx.engines.launches import together
-from llmcx.engines.serving_estimate import Schedule, Timed
+from llmcx.engines.serving_estimate import LEAST, Schedule, Timed
 from llmcx.engines.serving_time import Setup
 
 HERE = Path(__file__).resolve().parent
@@ -45,8 +45,6 @@ MOST_GPUS = 16
 """Of a run on one machine, or two: larger ones are prefill and decode apart, without saying how."""
 BLOCKS = ("deepseek-v3", "minimax-m2", "qwen3-235b-a22b", "qwen3.5-397b-a17b", "qwen3-32b")
 """Models whose fp8 release has a scale for each block of 128 x 128."""
-MIXES = {"trtllm": True, "vllm": True, "sglang": False}
-TOGETHER = 8192
 
 
 @dataclass(frozen=True)
@@ -68,10 +66,8 @@ class Run:
 
     @property
     def cache_bits(self) -> float:
-        """Of a cached number."""
-        import os
-        e=os.environ.get("KV","")
-        return 8.0 if self.engine in e and self.precision != "bf16" and (self.model!="deepseek-v3" or "ds" in e) and (self.model!="gpt-oss-120b" or "oss" in e) else 16.0
+        """Of a cached number: 8 where the weights are narrow too, as their files ask for in TensorRT-LLM and vLLM."""
+        return 8.0 if self.engine in ("trtllm", "vllm") and self.precision != "bf16" else 16.0
 
     @property
     def dtype(self) -> str:
@@ -115,22 +111,33 @@ def _read(line: dict[str, str]) -> Run | None:
 
 
 class Features:
-    """What the kernels of a run take: a decode step, and a prompt, alone and beside the step; prompts in a pass."""
+    """What the kernels of a run take, alone: those of a decode step one by one, what prompts add to it, and a pass of prompts."""
 
     def __init__(self, run: Run) -> None:
+        import numpy as np
+
         spec, hardware = load_preset(run.model), load_hardware(run.hardware)
         setup = Setup(run.gpus, run.ep, 16.0, 16.0, None, run.attention_dp)
-        server = Timed(spec, hardware, setup, Ideal(), _UNIT, stored_as(spec, run.dtype), _kernels(run.hardware, run.engine, run.cache_bits))
-        users = -(-run.users // run.attention_dp) * run.attention_dp
+        kernels = _kernels(run.hardware, run.engine, run.cache_bits)
+        server = Timed(spec, hardware, setup, Ideal(), UNIT, stored_as(spec, run.dtype), kernels)
         self.run, self.layers = run, spec.n_layers
-        self.many = max(1, min(run.users, TOGETHER // run.prompt))
-        decoding = server._decoding(users, run.prompt + run.output // 2)
-        prompts = server._prompts(run.prompt, 0, -(-self.many // run.attention_dp) * run.attention_dp)
-        self.decode, self.prompts = server._sum(decoding), server._sum(prompts)
-        self.mixed = server._sum(together(decoding, prompts)) - self.decode
+        self.many = max(1, min(run.users, UNIT.together // run.prompt))
+        decoding = server.decoding(_even(run.users, run), run.prompt + run.output // 2)
+        prompts = server.prompts(run.prompt, 0, _even(self.many, run))
+        self.moved = sum(each.times for each in decoding if each.kind == "moved")
+        self.moving = server.seconds(each for each in decoding if each.kind == "moved")
+        self.times = np.array([each.times for each in decoding if each.kind != "moved"])
+        self.alone = np.array([kernels.seconds(each) for each in decoding if each.kind != "moved"])
+        self.prompts = server.seconds(prompts) / self.many
+        self.added = (server.seconds(together(decoding, prompts)) - server.seconds(decoding)) / self.many
 
 
-_UNIT = Schedule(1.0, 1.0, 0, 0, 0, 0, 0, 0, 10.0, TOGETHER, True)
+def _even(count: int, run: Run) -> int:
+    """Sequences, as many on each group of GPUs that attends for itself."""
+    return -(-count // run.attention_dp) * run.attention_dp
+
+
+UNIT = Schedule(1, 0, 0, 0, 0, 1, 0, 1, 0, 0)
 
 
 @lru_cache(maxsize=64)
@@ -138,52 +145,64 @@ def _kernels(hardware: str, engine: str, cache_bits: float) -> Kernels:
     return Kernels(load_hardware(hardware), engine, None, cache_bits)
 
 
-def predicted(of: Features, by: Schedule) -> tuple[float, float]:
-    """Seconds to the first token and between tokens: :class:`~llmcx.engines.serving_estimate.Timed`'s sums, from features."""
+def tokens(of: Features, by: Schedule) -> float:
+    """Seconds between tokens, as :class:`~llmcx.engines.serving_estimate.Timed` adds them up."""
+    import numpy as np
+
+    run, alone = of.run, by.decode * of.alone
+    step = float((of.times * np.maximum(alone - 1e-6 * by.overlap_us, LEAST * alone)).sum())
+    step += by.decode * of.moving + 1e-6 * (by.moved_us * of.moved + by.step_us + by.user_us * run.users)
+    return per_token(step, by.prompts * of.added + 1e-6 * by.prompt_us, run.users, run.output) if run.users > 1 else step
+
+
+def firsts(of: Features, by: Schedule, token: float) -> float:
+    """Seconds to the first token, of a run with ``token`` seconds between tokens."""
     run = of.run
-    step = by.decode * of.decode + 1e-6 * (by.step_us + by.layer_us * of.layers + by.user_us * run.users)
-    spent = of.mixed if by.mixes else of.prompts + 1e-6 * by.layer_us * of.layers
-    prompt = (by.prompts * spent + 1e-6 * by.pass_us) / of.many + 1e-6 * by.prompt_us
-    first = first_token(prompt, step, run.users, run.output, by.together // run.prompt or by.together / run.prompt, by.rounds)
-    return 1e-6 * by.request_us + first, per_token(step, prompt, run.users, run.output) if run.users > 1 else step
+    alone = by.first * of.prompts + 1e-6 * by.first_layer_us * of.layers
+    step = max(0.2 * token, token - run.users * alone / run.output)
+    at_once = by.together // run.prompt or by.together / run.prompt
+    return 1e-6 * by.request_us + first_token(alone, step, run.users, run.output, at_once)
 
 
-TOKEN = {  # start, least, most
-    "decode": (1.0, 0.5, 1.5),
-    "prompts": (1.0, 0.5, 2.0),
-    "step_us": (200, 0, 5000),
-    "layer_us": (5, 0, 60),
-    "user_us": (5, 0, 60),
-    "pass_us": (1000, 0, 100000),
-    "prompt_us": (1000, 0, 60000),
-    "request_us": (30000, 0, 400000),
-    "rounds": (10, 2, 20),
-}
+TOKEN = {"decode": (1, 0.5, 1.5), "overlap_us": (1, 0, 8), "moved_us": (3, 0, 30), "step_us": (200, 0, 5000)}
+TOKEN |= {"user_us": (5, 0, 60), "prompts": (1, 0.5, 2), "prompt_us": (1000, 0, 60000)}
+FIRST = {"first": (1, 0.5, 3), "first_layer_us": (100, 0, 5000), "request_us": (30000, 0, 400000)}
+"""Numbers, and where the fit starts, the least and the most."""
 
 
-def fitted(rows: list[Features], engine: str) -> Schedule:
-    """An engine's numbers, those that move both times by both."""
+def fitted(rows: list[Features]) -> Schedule:
+    """An engine's numbers: those of the time between tokens, then those of the first, in the logarithm by soft L1."""
+    by = _fit(rows, UNIT, TOKEN, lambda row, by: tokens(row, by) / row.run.tpot_s, 0.07)
+    return _fit(rows, by, FIRST, lambda row, by: firsts(row, by, row.run.tpot_s) / row.run.ttft_s, 0.15)
+
+
+def _fit(
+    rows: list[Features],
+    start: Schedule,
+    numbers: dict[str, tuple[float, float, float]],
+    ratio: Callable[[Features, Schedule], float],
+    scale: float,
+) -> Schedule:
     import numpy as np
     from scipy.optimize import least_squares
 
-    names, starts = [*TOKEN], np.array([[float(x) for x in bounds] for bounds in TOKEN.values()])
-    scale = np.maximum(starts[:, 0], 1e-9)
+    first, least, most = (np.array(each, dtype=float) for each in zip(*numbers.values(), strict=True))
 
     def made(x: Any) -> Schedule:
-        return _UNIT._replace(**dict(zip(names, x * scale, strict=True)), mixes=MIXES[engine])
+        return start._replace(**{key: float(value) for key, value in zip(numbers, x * first, strict=True)})
 
     def wrong(x: Any) -> Any:
         by = made(x)
-        errors = []
-        for row in rows:
-            first, token = predicted(row, by)
-            errors += [np.log(token / row.run.tpot_s) / 0.07, np.log(first / row.run.ttft_s) / 0.2]
-        return np.array(errors)
+        return np.log([ratio(row, by) for row in rows])
 
-    found = least_squares(
-        wrong, np.ones(len(names)), loss="soft_l1", bounds=(starts[:, 1] / scale, starts[:, 2] / scale), x_scale=0.3
-    )
+    found = least_squares(wrong, np.ones(len(numbers)), loss="soft_l1", f_scale=scale, bounds=(least / first, most / first))
     return made(found.x)
+
+
+def predicted(row: Features, by: Schedule) -> tuple[float, float]:
+    """Seconds to the first token, between tokens: of the estimate, measured / predicted's reciprocal."""
+    token = tokens(row, by)
+    return firsts(row, by, token) / row.run.ttft_s, token / row.run.tpot_s
 
 
 def held_out(rows: list[Features], by: Callable[[Run], str]) -> list[tuple[Features, float, float]]:
@@ -195,11 +214,8 @@ def held_out(rows: list[Features], by: Callable[[Run], str]) -> list[tuple[Featu
             others = [row for row in mine if by(row.run) != value]
             if len(others) < 20:
                 continue
-            schedule = fitted(others, engine)
-            for row in mine:
-                if by(row.run) == value:
-                    first, token = predicted(row, schedule)
-                    found.append((row, first / row.run.ttft_s, token / row.run.tpot_s))
+            schedule = fitted(others)
+            found += [(row, *predicted(row, schedule)) for row in mine if by(row.run) == value]
     return found
 
 
@@ -237,12 +253,9 @@ def main() -> None:
     seen = []
     for engine in ENGINES:
         mine = [row for row in rows if row.run.engine == engine]
-        schedule = fitted(mine, engine)
-        print(engine, {key: round(value, 3) for key, value in schedule._asdict().items() if key in TOKEN})
-        seen += [
-            (row, *(a / b for a, b in zip(predicted(row, schedule), (row.run.ttft_s, row.run.tpot_s), strict=True)))
-            for row in mine
-        ]
+        schedule = fitted(mine)
+        print(engine, {key: round(getattr(schedule, key), 3) for key in TOKEN | FIRST})
+        seen += [(row, *predicted(row, schedule)) for row in mine]
     report(seen, "seen")
     report(held_out(rows, lambda run: run.model), "model")
     report(held_out(rows, lambda run: run.hardware), "accelerator")
