@@ -184,8 +184,8 @@ def _fit(
     return float(best.cost), made(*(float(f"{value:.4g}") for value in constants(best.x)))
 
 
-def at_once(seconds: Callable[..., float]) -> Callable[[Any, Peaks, Sequence[tuple[Any, ...]]], Any]:
-    """A law over many shapes: itself, with numpy's functions in place of those that it chooses and rounds by."""
+def of_arrays(seconds: Callable[..., float]) -> Callable[..., Any]:
+    """A law of arrays: itself, with numpy's functions in place of those that it chooses and rounds by."""
     import numpy as np
 
     names = vars(import_module(seconds.__module__)) | {
@@ -198,7 +198,15 @@ def at_once(seconds: Callable[..., float]) -> Callable[[Any, Peaks, Sequence[tup
     for name, value in list(names.items()):
         if isinstance(value, FunctionType) and value.__module__ == seconds.__module__:
             names[name] = FunctionType(value.__code__, names, name, value.__defaults__)
-    law = names[seconds.__name__]
+    law: Callable[..., Any] = names[seconds.__name__]
+    return law
+
+
+def at_once(seconds: Callable[..., float]) -> Callable[[Any, Peaks, Sequence[tuple[Any, ...]]], Any]:
+    """A law over many shapes."""
+    import numpy as np
+
+    law = of_arrays(seconds)
 
     def many(constants: Any, peaks: Peaks, shapes: Sequence[tuple[Any, ...]]) -> Any:
         return law(constants, peaks, *(np.array(each) for each in zip(*shapes, strict=True)))
@@ -326,7 +334,21 @@ def sample(chosen: Mapping[str, Sequence[Row]], each: Mapping[str, int]) -> None
 def read_sample() -> dict[str, list[Row]]:
     """kernels.csv, by kind. A shape's numbers come back as such."""
 
-    def plain(value: float) -> str:
+    def plain(each: str) -> int | float | str:
+        return int(each) if each.lstrip("-").isdigit() else float(each) if each.replace(".", "", 1).isdigit() else each
+
+    found: dict[str, list[Row]] = defaultdict(list)
+    if SAMPLE.exists():
+        with SAMPLE.open(encoding="utf-8") as file:
+            for line in csv.DictReader(file):
+                shape = tuple(plain(each) for each in line["shape"].split())
+                found[line["kind"]].append(
+                    Row((line["hardware"], line["engine"], line["dtype"]), shape, float(line["us"]) * 1e-6)
+                )
+    return found
+
+
+def plain(value: float) -> str:
     """A constant as YAML reads it back: 1e+09 without a point would be a word.
 
     >>> plain(0.25), plain(1e9), plain(float("inf"))
