@@ -158,6 +158,8 @@ def page() -> str:
         ]
         lines += ["", "Where one law stands in for another, measured / predicted lies in these bands in 80% of the cases:", ""]
         lines += [f"- another {step}: {low:.2f} to {high:.2f}" for step, (low, high) in data["bands"].items()]
+        lines += ["", "Error on an accelerator if nobody had measured it, median and 90th percentile:", ""]
+        lines += [f"- {name}: {median:.1%}, {ninety:.0%}" for name, (median, ninety) in data.get("left_out", {}).items()]
         lines += [""]
     return "\n".join(lines)
 
