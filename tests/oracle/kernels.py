@@ -326,7 +326,21 @@ def sample(chosen: Mapping[str, Sequence[Row]], each: Mapping[str, int]) -> None
 def read_sample() -> dict[str, list[Row]]:
     """kernels.csv, by kind. A shape's numbers come back as such."""
 
-    def plain(value: float) -> str:
+    def plain(each: str) -> int | float | str:
+        return int(each) if each.lstrip("-").isdigit() else float(each) if each.replace(".", "", 1).isdigit() else each
+
+    found: dict[str, list[Row]] = defaultdict(list)
+    if SAMPLE.exists():
+        with SAMPLE.open(encoding="utf-8") as file:
+            for line in csv.DictReader(file):
+                shape = tuple(plain(each) for each in line["shape"].split())
+                found[line["kind"]].append(
+                    Row((line["hardware"], line["engine"], line["dtype"]), shape, float(line["us"]) * 1e-6)
+                )
+    return found
+
+
+def plain(value: float) -> str:
     """A constant as YAML reads it back: 1e+09 without a point would be a word.
 
     >>> plain(0.25), plain(1e9), plain(float("inf"))
