@@ -6,14 +6,15 @@ Kernels by the laws that were fitted to measured ones (:mod:`llmcx.machine.kerne
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from llmcx.engines import Engine
 from llmcx.engines.closed_loop import first_token
 from llmcx.engines.kernel_time import Kernels
 from llmcx.engines.launches import Launch, launches, together
-from llmcx.engines.serving_time import Server, ServingStep, Setup, last_token
+from llmcx.engines.serving_time import Bands, Server, ServingStep, Setup, last_token, span
 from llmcx.formats.storage import Names
 from llmcx.machine import roofline
 from llmcx.machine.hardware import Hardware
@@ -29,9 +30,10 @@ class Schedule(NamedTuple):
     ``decode``: times the seconds of kernels measured alone that a decode step takes, less ``overlap_us`` of each launch, which
     the kernel before it hides; ``moved_us`` of a launch that no law covers (norms, rotations, quantisation, writes to the
     cache), besides its bytes. ``step_us`` a step and ``user_us`` a user in it: the host's, the sampler's. ``prompts``: times what
-    prompts add to the step that they are in, and ``prompt_us`` each. To the first token: ``first`` times the pass of the prompt,
+    prompts add to the step that they are in, and ``pass_us`` of such a step. To the first token: ``first`` times the pass of the prompt,
     ``first_layer_us`` a layer, which is launched without a graph, and ``request_us`` on the way in and out. A pass has
-    ``together`` tokens of prompts. ``per_token_band`` and ``first_band``: 10th and 90th percentile of measured / estimated.
+    ``together`` tokens of prompts. ``per_token_bands`` and ``first_bands``: 10th and 90th percentile of measured / estimated, of
+    other models on the accelerators that were measured ("model"), and on others ("accelerator").
     """
 
     decode: float
@@ -40,13 +42,13 @@ class Schedule(NamedTuple):
     step_us: float
     user_us: float
     prompts: float
-    prompt_us: float
+    pass_us: float
     first: float
     first_layer_us: float
     request_us: float
     together: int = 8192
-    per_token_band: tuple[float, float] = (1.0, 1.0)
-    first_band: tuple[float, float] = (1.0, 1.0)
+    per_token_bands: Mapping[str, Sequence[float]] = MappingProxyType({})
+    first_bands: Mapping[str, Sequence[float]] = MappingProxyType({})
 
 
 class Timed(Server):
@@ -90,7 +92,7 @@ class Timed(Server):
         many = max(1, min(users, by.together // (prompt - cached)))
         decoding = self.decoding(users, context)
         spent = self.seconds(together(decoding, self.prompts(prompt, cached, many))) - self.seconds(decoding)
-        return by.prompts * spent / many + 1e-6 * by.prompt_us
+        return (by.prompts * spent + 1e-6 * by.pass_us) / many
 
     def first(self, prompt: int, cached: int, output: int, users: int, step: float, chunk: int | None) -> float:
         by, new = self.schedule, prompt - cached
@@ -98,6 +100,13 @@ class Timed(Server):
         many = max(1, min(users, tokens // new))
         alone = by.first * self.seconds(self.prompts(prompt, cached, many)) / many + 1e-6 * by.first_layer_us * self.spec.n_layers
         return 1e-6 * by.request_us + first_token(alone, step, users, output, tokens // new or tokens / new)
+
+    def bands(self) -> Bands:
+        by, known = self.schedule, "model" if self.hardware.name in MEASURED else "accelerator"
+        return Bands(*(span(of.get(known, (1.0, 1.0))) for of in (by.per_token_bands, by.first_bands)))
+
+    def numbers(self) -> dict[str, float]:
+        return {name: value for name, value in self.schedule._asdict().items() if isinstance(value, (int, float))}
 
     def decoding(self, batch: int, context: int, tokens: int = 1) -> list[Launch]:
         """What a decode step launches."""
@@ -148,5 +157,7 @@ class Timed(Server):
         return "compute" if kind in ("gemm", "experts") and tokens > ridge else "weights"
 
 
+MEASURED = ("h100", "h200", "b200")
+"""Accelerators on which loads were measured, in numbers."""
 LEAST = 0.3
 """Of a kernel's seconds, what remains where its launch overlaps with the kernel before."""

@@ -6,7 +6,7 @@ larger of arithmetic and traffic counts, op by op. What engines really reach: :m
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from llmcx.costs.kv_cache import cache_fold
@@ -59,6 +59,26 @@ class ServingStep(NamedTuple):
         return sum(self)
 
 
+Span = tuple[float, float]
+
+
+class Bands(NamedTuple):
+    """10th and 90th percentile of measured / estimated: of the time between tokens, and of that to the first."""
+
+    per_token: Span
+    first: Span
+
+
+def span(of: Sequence[float]) -> Span:
+    """Two numbers of a file.
+
+    >>> span([0.9, 1.2])
+    (0.9, 1.2)
+    """
+    low, high = of
+    return float(low), float(high)
+
+
 class Server:
     """A model on ``tp`` accelerators."""
 
@@ -92,6 +112,14 @@ class Server:
         budget = int(self.hardware.memory_bytes * (1 - reserve))
         bits = self.setup
         return largest_batch(self.spec, context, self.layout, self.engine, budget, bits.weight_bits, bits.kv_bits)
+
+    def bands(self) -> Bands | None:
+        """How far measured times lie from these; None of the bound."""
+        return None if self.efficiency == roofline.IDEAL else ASSUMED
+
+    def numbers(self) -> dict[str, float]:
+        """The shares and seconds of the estimate."""
+        return dict(vars(self.efficiency))
 
     # --- one pass ----------------------------------------------------------------------------------------------------
 
@@ -175,6 +203,12 @@ class Server:
         communication = sent * (1 - e.hidden_tp)
         step = ServingStep(weights, compute, cache, communication, kernels * e.kernel_s + e.step_s)
         return step, flops, moved + sum(caches.values())
+
+
+ASSUMED = Bands((0.75, 1.45), (0.5, 2.0))
+"""Where neither the engine's kernels nor its loads were measured: what half of the published rows outside of them lie within
+(docs/validation.md), made wider.
+"""
 
 
 def check_setup(spec: ModelSpec, setup: Setup, engine: Engine = IDEAL) -> None:

@@ -208,7 +208,8 @@ def serve(spec: Any, inputs: dict[str, Any], result: Any, server: Any) -> Headli
     one, most = result.first, result.last
     users = f"{one.batch:,} users" if one.batch > 1 else "one user"
     context = longest_context(server, one.batch)
-    verdict = f"{one.tokens_per_s_user:,.3g} tokens/s for {users} with up to {context:,} tokens"
+    span = one.tpot_range_s and f" ({1 / one.tpot_range_s[1]:,.3g} to {1 / one.tpot_range_s[0]:,.3g})"
+    verdict = f"{one.tokens_per_s_user:,.3g} tokens/s{span or ''} for {users} with up to {context:,} tokens"
     if most.batch != one.batch:
         verdict += f"; {most.tokens_per_s_gpu * result.gpus:,.0f} for {most.batch:,}"
     verdict += f"; first token in {_time(one.ttft_s)}"

@@ -154,7 +154,7 @@ def tokens(of: Features, by: Schedule) -> float:
     run, alone = of.run, by.decode * of.alone
     step = float((of.times * np.maximum(alone - 1e-6 * by.overlap_us, LEAST * alone)).sum())
     step += by.decode * of.moving + 1e-6 * (by.moved_us * of.moved + by.step_us + by.user_us * run.users)
-    return per_token(step, by.prompts * of.added + 1e-6 * by.prompt_us, run.users, run.output) if run.users > 1 else step
+    return per_token(step, by.prompts * of.added + 1e-6 * by.pass_us / of.many, run.users, run.output) if run.users > 1 else step
 
 
 def firsts(of: Features, by: Schedule, token: float) -> float:
@@ -166,8 +166,8 @@ def firsts(of: Features, by: Schedule, token: float) -> float:
     return 1e-6 * by.request_us + first_token(alone, step, run.users, run.output, at_once)
 
 
-TOKEN = {"decode": (1, 0.15), "overlap_us": (2, 1.5), "moved_us": (5, 3), "step_us": (500, 500), "user_us": (12, 6)}
-TOKEN |= {"prompts": (1, 0.1), "prompt_us": (2000, 3000)}
+TOKEN = {"decode": (1, 0.08), "overlap_us": (2, 1.5), "moved_us": (5, 3), "step_us": (500, 500), "user_us": (12, 6)}
+TOKEN |= {"prompts": (1, 0.1), "pass_us": (2000, 3000)}
 FIRST = {"first": (1.15, 0.15), "first_layer_us": (250, 200), "request_us": (30000, 20000)}
 """Numbers: what is usual, and by how much they differ."""
 PULL = 0.1
