@@ -15,7 +15,7 @@ import pytest
 from llmcx.catalog.data import load_hardware
 from llmcx.catalog.index import ROOT, data_of
 from llmcx.catalog.index import names as offered
-from llmcx.catalog.kernels import Row, kinds, law, table
+from llmcx.catalog.kernels import ELSEWHERE, GENERATIONS, NEAREST, Row, generation, kinds, law, table
 from llmcx.errors import InputError
 from llmcx.machine.kernels import FORMATS, Peaks, gemm, peaks
 from tests.oracle import kernels as oracle
@@ -100,6 +100,20 @@ def test_every_accelerator_has_a_law(name: str) -> None:
             assert 0 < found.low < 1 < found.high < inf
             assert found.stated.startswith("no measurement of transformers")
             assert found.high / found.low >= min(row.law.high / row.law.low for row in table(kind).rows)
+
+
+def test_every_stand_in_was_measured() -> None:
+    """By the matmuls: of each generation that stands in for another there is one."""
+    measured = {generation(row.hardware) for row in table("gemm").rows}
+    assert set(ELSEWHERE) == measured and all(set(others) <= measured for others in NEAREST.values())
+    assert {*GENERATIONS} == {*NEAREST}
+
+
+def test_the_band_widens_with_the_distance() -> None:
+    """An H100's own law, its twin's for an H800, its generation's for an H100 PCIe, another maker's."""
+    names = "h100", "h800", "h100-pcie", "mi300x"
+    widths = [found.high / found.low for found in (law("gemm", load_hardware(name), "vllm", "bf16") for name in names)]
+    assert widths == sorted(widths) and widths[0] < 1.3 and widths[2] > 2
 
 
 def test_an_unknown_kind_is_refused() -> None:
