@@ -87,15 +87,16 @@ def law(kind: str, hardware: Hardware, engine: str, dtype: str) -> Fitted:
     """
     key = kind, hardware.name, engine, dtype
     if key not in _LAWS:
-        _LAWS[key] = _nearest(table(kind), hardware.name, engine, dtype)
+        _LAWS[key] = nearest(table(kind), hardware.name, engine, dtype)
     return _LAWS[key]
 
 
-def _nearest(of: Table, hardware: str, engine: str, dtype: str) -> Fitted:
+def nearest(of: Table, hardware: str, engine: str, dtype: str) -> Fitted:
+    """The row of a table that stands in for what is asked, with the band that it then has; with the bytes of the format asked."""
     own = generation(hardware)
     order = (own, *NEAREST[own]) if own else ELSEWHERE
 
-    def distance(row: Row) -> tuple[int, int, int, int]:
+    def distance(row: Row) -> tuple[float, int, int, int]:
         theirs = generation(row.hardware) or ELSEWHERE[-1]
         among = GENERATIONS[theirs].index(row.hardware) + 1
         return _unlike(dtype, row.dtype), order.index(theirs), 0 if row.hardware == hardware else among, row.engine != engine
@@ -116,7 +117,11 @@ def _nearest(of: Table, hardware: str, engine: str, dtype: str) -> Fitted:
     low, high = min([best.law.low, *(band[0] for band in bands)]), max([best.law.high, *(band[1] for band in bands)])
     where = f"{best.engine} on {best.hardware} in {best.dtype}, {best.law.rows} kernels"
     stated = f"fitted to {where}" if not steps else f"no measurement of {engine} on {hardware} in {dtype}: as {where}"
-    return best.law._replace(low=low, high=high, stated=stated)
+    constants = best.law.constants
+    if best.dtype != dtype and dtype in FORMATS:
+        stored = FORMATS[dtype]._asdict()
+        constants = constants._replace(**{name: stored[name] for name in ("weight", "activation") if name in constants._fields})
+    return best.law._replace(constants=constants, low=low, high=high, stated=stated)
 
 
 def generation(hardware: str) -> str | None:
@@ -124,11 +129,11 @@ def generation(hardware: str) -> str | None:
     return next((name for name, members in GENERATIONS.items() if hardware in members), None)
 
 
-def _unlike(wanted: str, other: str) -> int:
-    """How far two formats are from each other: equal, multiplied alike, stored alike, 16-bit, other."""
+def _unlike(wanted: str, other: str) -> float:
+    """How far two formats are from each other: 0 equal, below 1 multiplied alike, 1 the 16-bit one, 2 another."""
     if wanted == other:
         return 0
     one, two = FORMATS.get(wanted), FORMATS.get(other)
     if one and two and one.multiplied == two.multiplied:
-        return 1 if one.weight == two.weight else 2
-    return 3 if other == "bf16" else 4
+        return 1 - 0.9 * min(one.weight, two.weight) / max(one.weight, two.weight)
+    return 1 if other == "bf16" else 2

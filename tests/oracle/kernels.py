@@ -26,8 +26,9 @@ from types import FunctionType
 from typing import Any, NamedTuple
 
 from llmcx.catalog.data import load_hardware
-from llmcx.catalog.kernels import generation
-from llmcx.machine.kernels import Peaks, peaks
+from llmcx.catalog.kernels import Row as Fit
+from llmcx.catalog.kernels import Table, generation, nearest
+from llmcx.machine.kernels import Fitted, Peaks, peaks
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -256,6 +257,8 @@ law: {law}
 names: [{names}]
 # 10th and 90th percentile of measured / predicted where a law stands in for another; maker: assumed, as two generations
 bands: {{{bands}}}
+# median and 90th percentile of the error on an accelerator if nobody had measured it
+left_out: {{{without}}}
 rows:
 """
 ROW = (
@@ -264,7 +267,25 @@ ROW = (
 )
 
 
-def written(kind: Kind, date: str, rows: Sequence[str], crosses: Mapping[str, Errors]) -> str:
+def left_out(kind: Kind, laws: Mapping[Group, Any], held: Mapping[Group, Sequence[Row]]) -> dict[str, Errors]:
+    """Held-out rows of each accelerator by the laws that llmcx would take if nobody had measured it."""
+    rows = [Fit(*group, Fitted(law, 1, 1, 0, 0, "")) for group, law in laws.items() if kind.comparable(group)]
+    found = {}
+    for hardware in sorted({group[0] for group in held}):
+        others = Table(tuple(row for row in rows if row.hardware != hardware), defaultdict(lambda: (1.0, 1.0)))
+        pairs: list[tuple[float, float]] = []
+        for group in held if others.rows else ():
+            if group[0] == hardware and kind.comparable(group):
+                law = nearest(others, *group).constants
+                pairs += zip(
+                    predicted(kind, law, hardware, group[2], held[group]), (row.seconds for row in held[group]), strict=True
+                )
+        if pairs:
+            found[hardware] = errors(pairs)
+    return found
+
+
+def written(kind: Kind, date: str, rows: Sequence[str], crosses: Mapping[str, Errors], without: Mapping[str, Errors]) -> str:
     """The text of a file of presets/kernels. A substitution that no two groups allow to measure gets the widest band."""
     measured = [(one.low, one.high) for one in crosses.values()] or [(1 / 2, 2.0)]
     widest = min(low for low, _ in measured), max(high for _, high in measured)
@@ -280,6 +301,7 @@ def written(kind: Kind, date: str, rows: Sequence[str], crosses: Mapping[str, Er
         source=f"{SOURCE}: {', '.join(kind.tables)}",
         law=kind.law,
         names=", ".join(constants_type(kind)._fields),
+        without=", ".join(f"{name}: [{one.median:.3f}, {one.ninety:.3f}]" for name, one in without.items()),
         bands=", ".join(f"{step}: [{low:.3g}, {high:.3g}]" for step, (low, high) in bands.items()),
     )
     return head + "\n".join(rows) + "\n"
@@ -318,6 +340,17 @@ def read_sample() -> dict[str, list[Row]]:
     return found
 
 
+def plain(value: float) -> str:
+    """A constant as YAML reads it back: 1e+09 without a point would be a word.
+
+    >>> plain(0.25), plain(1e9), plain(float("inf"))
+    ('0.25', '1.0e+09', '.inf')
+    """
+    text = f"{value:g}"
+    digits, e, exponent = text.partition("e")
+    return text.replace("inf", ".inf") if not e or "." in digits else f"{digits}.0e{exponent}"
+
+
 def one(kind: Kind, group: Group, rows: Sequence[Row], laws: Mapping[Group, Any]) -> tuple[Any, Errors]:
     """Fit a group, and what its held-out half says."""
     inside = [row for row in rows if not held_out(kind.name, row.shape)]
@@ -343,13 +376,16 @@ def main() -> None:
             constants, found = one(kind, group, rows, laws)
             laws[group] = constants
             print(kind.name, *group, f"{found.rows} rows, {found.median:.1%}, 90%: {found.ninety:.1%}", flush=True)
-            lines.append(ROW.format(group, len(rows) - found.rows, found, ", ".join(f"{value:g}" for value in constants)))
+            lines.append(ROW.format(group, len(rows) - found.rows, found, ", ".join(map(plain, constants))))
         crosses = crossed(kind, laws, held)
         for step, found in crosses.items():
             print(kind.name, f"another {step}: {found.median:.1%}, 90%: {found.ninety:.1%}")
+        without = left_out(kind, laws, held)
+        for hardware, found in without.items():
+            print(kind.name, f"without {hardware}: {found.median:.1%}, 90%: {found.ninety:.1%}")
         if not asked.no_write:
             (ROOT / "presets" / "kernels" / f"{kind.name}.yaml").write_text(
-                written(kind, asked.date, lines, crosses), encoding="utf-8"
+                written(kind, asked.date, lines, crosses, without), encoding="utf-8"
             )
             sample({kind.name: [row for rows in held.values() for row in rows]}, {kind.name: asked.each})
 

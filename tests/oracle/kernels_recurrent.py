@@ -53,7 +53,13 @@ COMMON = {
 
 def scan_bounds(group: Group) -> Bounds:
     """Start, least and most of each constant."""
-    return COMMON | {"launch_us": (10, 0.5, 300), "chunk_us": (2, 0.01, 100), "pass_us": (0.1, 1e-4, 50), "l2": (3, 1, 20), "again": (3, 1, 30)}
+    return COMMON | {
+        "launch_us": (10, 0.5, 300),
+        "chunk_us": (2, 0.01, 100),
+        "pass_us": (0.1, 1e-4, 50),
+        "l2": (3, 1, 20),
+        "again": (3, 1, 30),
+    }
 
 
 def scan_choices(group: Group) -> list[dict[str, float]]:

@@ -70,9 +70,7 @@ def decode(
     return _decode(constants, peaks, batch, heads, kv_heads, head_dim, head_dim, 2 * head_dim, window, past)
 
 
-def latent_decode(
-    constants: Decode, peaks: Peaks, batch: int, heads: int, past: int, rank: int = 512, rotary: int = 64
-) -> float:
+def latent_decode(constants: Decode, peaks: Peaks, batch: int, heads: int, past: int, rank: int = 512, rotary: int = 64) -> float:
     """The same where all heads share one latent vector of ``rank`` elements and a rotated key, in absorbed form.
 
     >>> peaks = Peaks(1e15, 3e12, 132, 5e7, 0, 1)
