@@ -115,6 +115,39 @@ def test_peaks_are_the_datasheets() -> None:
     assert peaks(load_hardware("a100"), "int4_wo").flops == 312e12  # unpacked to 16 bits
 
 
+@whole
+def test_what_beats_the_datasheet_fits_the_cache() -> None:
+    """No measured matmul multiplies faster than the datasheet says. A few hundred move their operands faster than the memory could:
+    measured again and again on the same operands, which the cache that all processors share still holds (to 2% of its size).
+    """
+    kind = next(kind for kind in oracle.kinds() if kind.name == "gemm")
+    faster = 0
+    for (hardware, _, dtype), rows in oracle.measured(kind).items():
+        of, stored = oracle.peaks_of(hardware, dtype), FORMATS[dtype]
+        for (m, n, k), seconds in ((row.shape, row.seconds) for row in rows):
+            moved = m * k * stored.activation + n * k * stored.weight + m * n * gemm.OUTPUT
+            assert 2 * m * n * k / of.flops < seconds
+            if moved / of.bytes_per_s > seconds:
+                assert moved < 1.02 * of.l2_bytes, (hardware, dtype, m, n, k)
+                faster += 1
+    assert faster > 300
+
+
+def test_a_model_s_weights_come_from_memory() -> None:
+    """With no cache in the peaks, no law beats the memory, whatever the benchmark's was measured with."""
+    for row in table("gemm").rows:
+        of = peaks(load_hardware(row.hardware), row.dtype)._replace(l2_bytes=0)
+        for n, k in ((4096, 4096), (7168, 2048), (128, 256)):
+            assert gemm.seconds(row.law.constants, of, 1, n, k) > n * k * FORMATS[row.dtype].weight / of.bytes_per_s
+
+
+def test_an_unmeasured_format_is_stored_as_it_is() -> None:
+    """mxfp4 weights on an H100 stand in by another format's law: with their own bytes, 4 bits and a byte of scale for 32."""
+    found = law("gemm", load_hardware("h100"), "vllm", "mxfp4")
+    assert (found.constants.weight, found.constants.activation) == (0.5 + 1 / 32, 2)
+    assert found.stated.startswith("no measurement of vllm on h100 in mxfp4")
+
+
 SIZES = (1, 7, 16, 100, 256, 1000, 4096, 20000)
 
 
