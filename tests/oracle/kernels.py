@@ -184,8 +184,8 @@ def _fit(
     return float(best.cost), made(*(float(f"{value:.4g}") for value in constants(best.x)))
 
 
-def at_once(seconds: Callable[..., float]) -> Callable[[Any, Peaks, Sequence[tuple[Any, ...]]], Any]:
-    """A law over many shapes: itself, with numpy's functions in place of those that it chooses and rounds by."""
+def of_arrays(seconds: Callable[..., float]) -> Callable[..., Any]:
+    """A law of arrays: itself, with numpy's functions in place of those that it chooses and rounds by."""
     import numpy as np
 
     names = vars(import_module(seconds.__module__)) | {
@@ -198,7 +198,15 @@ def at_once(seconds: Callable[..., float]) -> Callable[[Any, Peaks, Sequence[tup
     for name, value in list(names.items()):
         if isinstance(value, FunctionType) and value.__module__ == seconds.__module__:
             names[name] = FunctionType(value.__code__, names, name, value.__defaults__)
-    law = names[seconds.__name__]
+    law: Callable[..., Any] = names[seconds.__name__]
+    return law
+
+
+def at_once(seconds: Callable[..., float]) -> Callable[[Any, Peaks, Sequence[tuple[Any, ...]]], Any]:
+    """A law over many shapes."""
+    import numpy as np
+
+    law = of_arrays(seconds)
 
     def many(constants: Any, peaks: Peaks, shapes: Sequence[tuple[Any, ...]]) -> Any:
         return law(constants, peaks, *(np.array(each) for each in zip(*shapes, strict=True)))
