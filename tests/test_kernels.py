@@ -131,8 +131,8 @@ def test_peaks_are_the_datasheets() -> None:
 
 @whole
 def test_what_beats_the_datasheet_fits_the_cache() -> None:
-    """No measured matmul multiplies faster than the datasheet says. A few hundred move their operands faster than the memory could:
-    measured again and again on the same operands, which the cache that all processors share still holds (to 2% of its size).
+    """No measured matmul multiplies faster than the datasheet says. A few hundred move their operands faster than the memory
+    could: measured again and again on the same operands, which the shared cache still holds (to 2% of its size).
     """
     kind = next(kind for kind in oracle.kinds() if kind.name == "gemm")
     faster = 0
