@@ -50,6 +50,10 @@ def format_of(stored: str, hardware: Hardware, multiplied: str | None = None) ->
     return "int8_wo" if narrow == "fp8" or "8" in name or "bits=8" in settings else "int4_wo"
 
 
+Parts = tuple[float, float]
+"""Seconds at work, and of the launch."""
+
+
 class Law(NamedTuple):
     """Constants of one kind of kernel, and the peaks that they are shares of."""
 
@@ -67,15 +71,26 @@ class Kernels:
         self.generation = generation(hardware.name)
         self.narrow = cache_bits < 16  # anything below 16 bits is read as 8
         self._laws: dict[tuple[str, str, str], Law] = {}
-        self._seconds: dict[tuple[str, tuple[int, ...], str], float] = {}
+        self._seconds: dict[tuple[str, tuple[int, ...], str], Parts] = {}
 
     def seconds(self, launch: Launch) -> float:
-        """Of one of its launches."""
+        """Of one of its launches, alone."""
+        return sum(self.parts(launch))
+
+    def parts(self, launch: Launch) -> tuple[float, float]:
+        """Seconds at work, and of the launch itself, which an engine may hide behind the kernel before; collectives wait for other
+        GPUs in theirs.
+        """
         key = launch.kind, launch.shape, launch.form
         found = self._seconds.get(key)
         if found is None:
             found = self._seconds[key] = getattr(self, f"_{launch.kind}")(launch.form, *launch.shape)
         return found
+
+    def _of(self, law: Law, seconds: Callable[..., float], *shape: int) -> Parts:
+        """By a law that begins with its launch."""
+        launch = 1e-6 * law.constants.launch_us
+        return seconds(*law, *shape) - launch, launch
 
     def _law(self, kind: str, form: str, engine: str = "") -> Law:
         engine = engine or self.engine
@@ -86,58 +101,61 @@ class Kernels:
             found = self._laws[kind, form, engine] = Law(law(kind, self.hardware, engine, form).constants, on)
         return found
 
-    def _gemm(self, form: str, m: int, n: int, k: int) -> float:
-        return gemm.seconds(*self._law("gemm", format_of(form, self.hardware, self.multiplied)), m, n, k)
+    def _gemm(self, form: str, m: int, n: int, k: int) -> Parts:
+        return self._of(self._law("gemm", format_of(form, self.hardware, self.multiplied)), gemm.seconds, m, n, k)
 
-    def _batched(self, form: str, products: int, m: int, n: int, k: int) -> float:
-        return gemm.seconds(*self._law("gemm", "bf16"), m, products * n, k)
+    def _batched(self, form: str, products: int, m: int, n: int, k: int) -> Parts:
+        return self._of(self._law("gemm", "bf16"), gemm.seconds, m, products * n, k)
 
-    def _experts(self, form: str, tokens: int, hidden: int, inner: int, top_k: int, count: int, cut: int, shared: int) -> float:
-        of = self._law("experts", format_of(form, self.hardware, self.multiplied))
-        return experts.seconds(*of, tokens, hidden, inner, top_k, count, cut, shared, SKEW)
+    def _experts(self, form: str, tokens: int, hidden: int, inner: int, top_k: int, count: int, cut: int, shared: int) -> Parts:
+        law, shape = self._law("experts", format_of(form, self.hardware, self.multiplied)), (tokens, hidden, inner, top_k, count)
+        launch = 1e-6 * law.constants.launch_us
+        return experts.seconds(*law, *shape, cut, shared, SKEW) - launch, launch
 
-    def _attention(self, form: str, batch: int, new: int, past: int, heads: int, kv_heads: int, width: int, window: int) -> float:
+    def _attention(self, form: str, batch: int, new: int, past: int, heads: int, kv_heads: int, width: int, window: int) -> Parts:
         form = "bf16_kv_fp8" if self.narrow else "bf16"
         whose = attention.kernels_of(self.engine, self.generation, width, window, form)
         if new <= STEPS and past:  # drafted tokens read the same keys, as more heads would
             of = self._law("decode_attention", self._cached(), whose)
-            return attention.decode(*of, batch, heads * new, kv_heads, width, window, past)
-        return attention.prefill(*self._law("prefill_attention", form, whose), batch, heads, kv_heads, width, window, new, past)
+            return self._of(of, attention.decode, batch, heads * new, kv_heads, width, window, past)
+        of = self._law("prefill_attention", form, whose)
+        return self._of(of, attention.prefill, batch, heads, kv_heads, width, window, new, past)
 
-    def _latent(self, form: str, batch: int, new: int, past: int, heads: int) -> float:
-        return attention.latent_decode(*self._law("latent_decode", self._cached()), batch, heads * new, past)
+    def _latent(self, form: str, batch: int, new: int, past: int, heads: int) -> Parts:
+        return self._of(self._law("latent_decode", self._cached()), attention.latent_decode, batch, heads * new, past)
 
-    def _expanded(self, form: str, batch: int, new: int, past: int, heads: int, width: int) -> float:
-        return attention.latent_prefill(*self._law("latent_prefill", self._cached()), batch, heads, new, past)
+    def _expanded(self, form: str, batch: int, new: int, past: int, heads: int, width: int) -> Parts:
+        return self._of(self._law("latent_prefill", self._cached()), attention.latent_prefill, batch, heads, new, past)
 
     def _cached(self) -> str:
         return "fp8" if self.narrow else "bf16"
 
-    def _delta(self, form: str, batch: int, new: int, key_heads: int, value_heads: int, key_dim: int, value_dim: int) -> float:
+    def _delta(self, form: str, batch: int, new: int, key_heads: int, value_heads: int, key_dim: int, value_dim: int) -> Parts:
         if new > 1:
             of = self._law("gated_delta_prefill", "bf16")
-            return recurrent.scanned(*of, batch, key_heads, value_heads, new, key_dim, value_dim)
-        return recurrent.stepped(*self._law("gated_delta_decode", "bf16"), batch, value_heads, key_dim, value_dim)
+            return self._of(of, recurrent.scanned, batch, key_heads, value_heads, new, key_dim, value_dim)
+        of = self._law("gated_delta_decode", "bf16")
+        return self._of(of, recurrent.stepped, batch, value_heads, key_dim, value_dim)
 
-    def _convolved(self, form: str, batch: int, new: int, channels: int, width: int) -> float:
+    def _convolved(self, form: str, batch: int, new: int, channels: int, width: int) -> Parts:
         of = self._law("convolution_prefill" if new > 1 else "convolution_decode", "bf16")
-        return recurrent.convolved(*of, batch, channels, new, width)
+        return self._of(of, recurrent.convolved, batch, channels, new, width)
 
-    def _recurrent(self, form: str, batch: int, new: int, flops: int, states: int, moved: int) -> float:
+    def _recurrent(self, form: str, batch: int, new: int, flops: int, states: int, moved: int) -> Parts:
         on = self.hardware
         arithmetic = flops / (RECURRENT_SHARE * on.flops(on.dtype))
-        return RECURRENT_US * 1e-6 + max(arithmetic, (8 * states + 2 * moved) / (MOVED_SHARE * on.bytes_per_s))
+        return max(arithmetic, (8 * states + 2 * moved) / (MOVED_SHARE * on.bytes_per_s)), RECURRENT_US * 1e-6
 
-    def _moved(self, form: str, elements: int) -> float:
-        return 2 * elements / (MOVED_SHARE * self.hardware.bytes_per_s)
+    def _moved(self, form: str, elements: int) -> Parts:
+        return 2 * elements / (MOVED_SHARE * self.hardware.bytes_per_s), 0.0
 
-    def _all_reduce(self, form: str, elements: int, ranks: int, stride: int) -> float:
+    def _all_reduce(self, form: str, elements: int, ranks: int, stride: int) -> Parts:
         return self._sent("all_reduce", collectives.all_reduce, 2, elements, ranks, stride)
 
-    def _all_gather(self, form: str, elements: int, ranks: int, stride: int) -> float:
+    def _all_gather(self, form: str, elements: int, ranks: int, stride: int) -> Parts:
         return self._sent("all_gather", collectives.scattered, 1, elements, ranks, stride)
 
-    def _reduce_scatter(self, form: str, elements: int, ranks: int, stride: int) -> float:
+    def _reduce_scatter(self, form: str, elements: int, ranks: int, stride: int) -> Parts:
         return self._sent("reduce_scatter", collectives.scattered, 1, elements, ranks, stride)
 
     def _sent(self, kind: str, seconds: Callable[..., float], passes: int, elements: int, ranks: int, stride: int) -> float:
@@ -155,4 +173,4 @@ class Kernels:
                 problem = f"{self.hardware.title}: no network beyond {on.domain} of them is known, and this layout spans {ranks}"
                 raise InputError(problem, field="gpus", value=ranks, allowed=f"at most {on.domain}")
             spent += FAR_US * 1e-6 + passes * size * (domains - 1) / domains / (inside * FAR_SHARE * out.gb_per_s * 1e9)
-        return spent
+        return spent, 0.0

@@ -27,8 +27,8 @@ from llmcx.parallel.ranks import rank_ops
 class Schedule(NamedTuple):
     """What an engine adds to its kernels: data (presets/engines/*.yaml), fitted to served loads.
 
-    ``decode``: times the seconds of kernels measured alone that a decode step takes, less ``overlap_us`` of each launch, which
-    the kernel before it hides; ``moved_us`` of a launch that no law covers (norms, rotations, quantisation, writes to the
+    A decode step takes ``decode`` times the seconds that kernels measured alone are at work, and the share ``launched`` of their
+    launches, the rest of which hides behind the kernel before; ``moved_us`` of a launch that no law covers (norms, rotations, quantisation, writes to the
     cache), besides its bytes. ``step_us`` a step and ``user_us`` a user in it: the host's, the sampler's. ``prompts``: times what
     prompts add to the step that they are in, and ``pass_us`` of such a step. To the first token: ``first`` times the pass of the prompt,
     ``first_layer_us`` a layer, which is launched without a graph, and ``request_us`` on the way in and out. A pass has
@@ -37,7 +37,7 @@ class Schedule(NamedTuple):
     """
 
     decode: float
-    overlap_us: float
+    launched: float
     moved_us: float
     step_us: float
     user_us: float
@@ -125,16 +125,13 @@ class Timed(Server):
         return sum(launch.times * self.kernels.seconds(launch) for launch in of)
 
     def _step(self, of: list[Launch], batch: int) -> ServingStep:
-        """A decode step: each launch overlaps with the one before it, by as much as half of it at most."""
+        """A decode step."""
         by = self.schedule
         spent = dict.fromkeys(ServingStep._fields, 0.0)
         for launch in of:
-            alone = by.decode * self.kernels.seconds(launch)
-            if launch.kind == "moved":
-                spent["overhead"] += 1e-6 * by.moved_us * launch.times
-            else:
-                alone = max(alone - 1e-6 * by.overlap_us, LEAST * alone)
-            spent[self._part(launch)] += launch.times * alone
+            work, begun = self.kernels.parts(launch)
+            spent[self._part(launch)] += launch.times * by.decode * work
+            spent["overhead"] += launch.times * (by.launched * begun + (1e-6 * by.moved_us if launch.kind == "moved" else 0.0))
         spent["overhead"] += 1e-6 * (by.step_us + by.user_us * batch)
         return ServingStep(**spent)
 
@@ -159,5 +156,3 @@ class Timed(Server):
 
 MEASURED = ("h100", "h200", "b200")
 """Accelerators on which loads were measured, in numbers."""
-LEAST = 0.3
-"""Of a kernel's seconds, what remains where its launch overlaps with the kernel before."""

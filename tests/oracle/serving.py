@@ -36,7 +36,7 @@ from llmcx.engines.closed_loop import first_token, per_token
 from llmcx.engines.ideal import Ideal
 from llmcx.engines.kernel_time import Kernels
 from llmcx.engines.launches import together
-from llmcx.engines.serving_estimate import LEAST, Schedule, Timed
+from llmcx.engines.serving_estimate import Schedule, Timed
 from llmcx.engines.serving_time import Setup
 
 HERE = Path(__file__).resolve().parent
@@ -116,8 +116,6 @@ class Features:
     """What the kernels of a run take, alone: those of a decode step one by one, what prompts add to it, and a pass of prompts."""
 
     def __init__(self, run: Run) -> None:
-        import numpy as np
-
         spec, hardware = load_preset(run.model), load_hardware(run.hardware)
         setup = Setup(run.gpus, run.ep, 16.0, 16.0, None, run.attention_dp)
         kernels = _kernels(run.hardware, run.engine, run.cache_bits)
@@ -127,9 +125,7 @@ class Features:
         decoding = server.decoding(_even(run.users, run), run.prompt + run.output // 2)
         prompts = server.prompts(run.prompt, 0, _even(self.many, run))
         self.moved = sum(each.times for each in decoding if each.kind == "moved")
-        self.moving = server.seconds(each for each in decoding if each.kind == "moved")
-        self.times = np.array([each.times for each in decoding if each.kind != "moved"])
-        self.alone = np.array([kernels.seconds(each) for each in decoding if each.kind != "moved"])
+        self.work, self.begun = (sum(each.times * kernels.parts(each)[part] for each in decoding) for part in (0, 1))
         self.prompts = server.seconds(prompts) / self.many
         self.added = (server.seconds(together(decoding, prompts)) - server.seconds(decoding)) / self.many
 
@@ -149,11 +145,8 @@ def _kernels(hardware: str, engine: str, cache_bits: float) -> Kernels:
 
 def tokens(of: Features, by: Schedule) -> float:
     """Seconds between tokens, as :class:`~llmcx.engines.serving_estimate.Timed` adds them up."""
-    import numpy as np
-
-    run, alone = of.run, by.decode * of.alone
-    step = float((of.times * np.maximum(alone - 1e-6 * by.overlap_us, LEAST * alone)).sum())
-    step += by.decode * of.moving + 1e-6 * (by.moved_us * of.moved + by.step_us + by.user_us * run.users)
+    run = of.run
+    step = by.decode * of.work + by.launched * of.begun + 1e-6 * (by.moved_us * of.moved + by.step_us + by.user_us * run.users)
     return per_token(step, by.prompts * of.added + 1e-6 * by.pass_us / of.many, run.users, run.output) if run.users > 1 else step
 
 
@@ -166,7 +159,7 @@ def firsts(of: Features, by: Schedule, token: float) -> float:
     return 1e-6 * by.request_us + first_token(alone, step, run.users, run.output, at_once)
 
 
-TOKEN = {"decode": (1, 0.08), "overlap_us": (2, 1.5), "moved_us": (5, 3), "step_us": (500, 500), "user_us": (12, 6)}
+TOKEN = {"decode": (1, 0.05), "launched": (0.6, 0.4), "moved_us": (5, 3), "step_us": (500, 500), "user_us": (12, 6)}
 TOKEN |= {"prompts": (1, 0.1), "pass_us": (2000, 3000)}
 FIRST = {"first": (1.15, 0.15), "first_layer_us": (250, 200), "request_us": (30000, 20000)}
 """Numbers: what is usual, and by how much they differ."""

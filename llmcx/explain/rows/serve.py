@@ -98,7 +98,7 @@ def _by_kernel(server: Timed, load: Load, batch: int) -> list[Part]:
     lawful = sum(launch.times for launch in launched if launch.kind != "moved")
     moved = sum(launch.times for launch in launched if launch.kind == "moved")
     fitted = "presets/kernels, fitted to measured kernels (docs/kernels.md)"
-    each = f"Σ {by.decode:g} · kernel - {by.overlap_us:g} us a launch, of"
+    each = f"Σ {by.decode:g} · seconds at work, of"
     what = f"{lawful:,} launches of kernels with a law"
     host = f"{moved:,} · {by.moved_us:g} + {by.step_us:g} + {batch:,} · {by.user_us:g} us"
     return [
