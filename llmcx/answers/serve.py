@@ -265,9 +265,9 @@ def estimator(
     """What the estimate asks for times, and in words what those rest on; weights in ``dtype``, multiplied in ``multiplied`` where
     that is asked for.
 
-    On NVIDIA's accelerators the engine's kernels as they were measured (TensorRT-LLM's for the engine that reserves nothing); else,
-    and for files of llama.cpp and MLX, the shares of the peaks that a tuned engine reaches. Raises InputError for an override
-    that is not known.
+    On NVIDIA's accelerators the engine's kernels as they were measured (TensorRT-LLM's for the engine that reserves nothing);
+    else, and for files of llama.cpp and MLX, the shares of the peaks that a tuned engine reaches. Raises InputError for an
+    override that is not known.
     """
     whose = "trtllm" if engine.name == "ideal" else engine.name
     name = dtype.partition(":")[0]

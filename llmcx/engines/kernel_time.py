@@ -22,7 +22,7 @@ FAR_US, FAR_SHARE = 25.0, 0.7
 ACT = 2
 """Bytes of an activation."""
 SKEW = 1.2
-"""How unevenly tokens choose their experts: the power law of the measured kernels (:func:`llmcx.machine.kernels.experts.busiest`)."""
+"""How unevenly tokens choose their experts: the power law of most measured kernels."""
 STEPS = 8
 """New tokens up to which attention is that of a decode step."""
 
@@ -78,9 +78,7 @@ class Kernels:
         return sum(self.parts(launch))
 
     def parts(self, launch: Launch) -> tuple[float, float]:
-        """Seconds at work, and of the launch itself, which an engine may hide behind the kernel before; collectives wait for other
-        GPUs in theirs.
-        """
+        """Seconds at work, and of the launch, which an engine may hide behind the kernel before (not a collective, which waits)."""
         key = launch.kind, launch.shape, launch.form
         found = self._seconds.get(key)
         if found is None:
@@ -158,7 +156,7 @@ class Kernels:
     def _reduce_scatter(self, form: str, elements: int, ranks: int, stride: int) -> Parts:
         return self._sent("reduce_scatter", collectives.scattered, 1, elements, ranks, stride)
 
-    def _sent(self, kind: str, seconds: Callable[..., float], passes: int, elements: int, ranks: int, stride: int) -> float:
+    def _sent(self, kind: str, seconds: Callable[..., float], passes: int, elements: int, ranks: int, stride: int) -> Parts:
         """Within a domain by the law, as in a graph of kernels, which the host does not launch one by one; what crosses to other
         domains by the slower network, after it.
         """

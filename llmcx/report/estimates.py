@@ -142,9 +142,9 @@ def _serve_tables(item: Item, detail: bool = False) -> list[Table]:
         for ideal, real in pairs
     ]
     columns = columns_of(
-        "batch: users (int) | ttft_ms: first, ms (float 4) | tpot_ms: ms/token (float) | range: 10-90% (text 2) | ideal_tpot_ms: ideal (float 3) | "
-        "tokens_per_s_user: tok/s user (float 5) | tokens_per_s_gpu: tok/s GPU (float) | "
-        "ideal_tokens_per_s_gpu: ideal (float 2) | usd_per_million: USD/M (float 3) | bound: bound by (text 6)"
+        "batch: users (int) | ttft_ms: first, ms (float 4) | tpot_ms: ms/token (float) | range: 10-90% (text 2) | "
+        "ideal_tpot_ms: ideal (float 3) | tokens_per_s_user: tok/s user (float 6) | tokens_per_s_gpu: tok/s GPU (float) | "
+        "ideal_tokens_per_s_gpu: ideal (float 5) | usd_per_million: USD/M (float 3) | bound: bound by (text 7)"
     )
     facts = facts_of(
         s,

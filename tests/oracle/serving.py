@@ -256,8 +256,8 @@ def written(engine: str, by: Schedule, rows: int, bands: dict[str, dict[str, lis
     numbers = {key: float(f"{getattr(by, key):.4g}") for key in (TOKEN | FIRST)} | {"together": by.together}
     lines = "".join(f"  {key}: {value:g}\n" for key, value in numbers.items())
     spans = "".join(f"  {name}: {{{', '.join(f'{kind}: {span}' for kind, span in of.items())}}}\n" for name, of in bands.items())
-    return f"""# What this engine adds to its kernels (llmcx.engines.serving_estimate.Schedule says what each number is): data, written by
-# tests/oracle/serving.py. `--efficiency name=value` overrides one for a call.
+    return f"""# What this engine adds to its kernels: llmcx.engines.serving_estimate.Schedule says what each number is.
+# Written by tests/oracle/serving.py. `--efficiency name=value` overrides one for a call.
 name: {engine}
 title: {TITLES[engine]}
 date: "{DATE}"
