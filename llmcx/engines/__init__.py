@@ -21,6 +21,8 @@ ENGINES = {
     "ideal": "ideal:Ideal",
     "transformers": "transformers:Transformers",
     "vllm": "vllm:VLLM",
+    "sglang": "sglang:SGLang",
+    "trtllm": "trtllm:TensorRTLLM",
     "llama.cpp": "llama_cpp:LlamaCpp",
 }
 """Inference engines: name -> module and class."""
