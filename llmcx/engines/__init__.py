@@ -102,6 +102,10 @@ class Engine:
         """Bytes that are neither weights, cache nor activations, and in words what they are."""
         return 0, ""
 
+    def spare(self, taken: int) -> int:
+        """Bytes that the engine leaves free beside ``taken``, where its share is one of what is left."""
+        return 0
+
     def check(self, encoder_decoder: bool) -> None:
         """Refuse what the engine does not run. Raises InputError."""
         check_sizes(self, *self.settings())
