@@ -88,9 +88,11 @@ def attention_compare(
     inputs |= {"on_chip": machine.on_chip if machine else tile, "measure": by}
     about = answers.notes(spec, variants, lengths, causal, machine) + differences(result.recommendation, result.limits)
     if not asked and variants != usual:
-        named = ", ".join(variant.type for variant in usual if variant not in variants)
-        why = "it is causal, and an encoder has no such form" if program.name == "ideal" else f"{program.name} does not run them"
-        about.append(f"left out: {named}: {why}")
+        if program.name == "ideal":
+            about.append("native sparse attention is left out: it is causal, and an encoder has no such form")
+        else:
+            named = ", ".join(variant.type for variant in usual if variant not in variants)
+            about.append(f"left out, for {program.name} does not run them: {named}")
     lines = explaining("attention_compare", spec, result, variants, batch, dtype, causal, inputs["on_chip"])
     head = heading("attention_compare", spec, inputs, result)
     return Item(describe(spec), inputs, result, about + notes, lines, head=head)
