@@ -77,7 +77,13 @@ def serving(
 
 
 def settled(
-    within: Limit, program: Engine, spec: ModelSpec, gpus: int, budget: int | None, utilization: float | None, sizes: dict[str, Any]
+    within: Limit,
+    program: Engine,
+    spec: ModelSpec,
+    gpus: int,
+    budget: int | None,
+    utilization: float | None,
+    sizes: dict[str, Any],
 ) -> tuple[Limit, Engine]:
     """The same for ``spec`` on ``gpus``: where an engine's share is not one of the whole memory, all of it is to fit into, and the
     engine keeps the rest; what it takes by default depends on the memory, the GPUs and the model.

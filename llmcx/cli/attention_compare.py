@@ -81,7 +81,16 @@ def attention_compare(
     variants = asked or answers.suited(spec, usual, program)
     tile = on_chip or answers.ON_CHIP
     result = answers.compare(
-        spec, lengths, batch, variants=variants, dtype=dtype, ideal=causal, budget=within.bytes, machine=machine, on_chip=tile, engine=program
+        spec,
+        lengths,
+        batch,
+        variants=variants,
+        dtype=dtype,
+        ideal=causal,
+        budget=within.bytes,
+        machine=machine,
+        on_chip=tile,
+        engine=program,
     )
     inputs = {"seq": lengths, "batch": batch, "dtype": dtype, "causal": causal, "budget": within.bytes, **shape}
     inputs |= {"hardware": within.hardware and within.hardware.name, "utilization": within.utilization, "engine": program.name}

@@ -145,7 +145,11 @@ def memory(
     ] = None,
     budget: Annotated[int | None, option("Or bytes on each GPU, with their unit: 80GB, 80GiB.", reads="size")] = None,
     utilization: Annotated[
-        float | None, option("Share of the memory to use. Default: 90% in inference (vllm: 92%; sglang: by memory), all in training.", reads="share")
+        float | None,
+        option(
+            "Share of the memory to use. Default: 90% in inference (vllm: 92%; sglang: by memory), all in training.",
+            reads="share",
+        ),
     ] = None,
     fit: Annotated[
         str | None, option("What to make as large as fits: batch, seq, gpus, dtype or offload.", offers="answers.fit:FIT")
@@ -188,7 +192,8 @@ def memory(
     ] = None,
     textbook: Annotated[bool, option("Beside it the textbook's leading order.", "--textbook", rare=True, needs="train")] = False,
     block: Annotated[
-        int | None, option(
+        int | None,
+        option(
             "vllm, sglang, trtllm: tokens of a block. Default: 16, 1 and 32.",
             reads="count",
             rare=True,

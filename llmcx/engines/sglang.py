@@ -30,7 +30,7 @@ SLOTS, TRACKED = 3, 2
 """Slots that a request has: its own, two for the prefix cache; and those."""
 FAST = 70 * GIB
 """Memory of an accelerator from which on GPUs are linked by a fast fabric, which has buffers of its own."""
-ALONE, LINKED = 590 * MIB, 2_850 * MIB
+ALONE, LINKED = 500 * MIB, 3_180 * MIB
 """Bytes, calibrated: that kernels and libraries take before the weights are loaded, on one GPU or without a fast fabric, and with
 one.
 """

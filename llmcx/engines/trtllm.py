@@ -70,7 +70,9 @@ class TensorRTLLM(Engine):
             kinds = {op.cache.kind for op in layer.ops if op.cache is not None}
             if layer.mixer not in MIXERS or kinds & {*STATES, "index", "cross"}:
                 what = "its indexer" if "index" in kinds else layer.mixer
-                raise InputError(f"how TensorRT-LLM holds {what} is not known; give --engine ideal", field="engine", value="trtllm")
+                raise InputError(
+                    f"how TensorRT-LLM holds {what} is not known; give --engine ideal", field="engine", value="trtllm"
+                )
             for op in layer.ops:
                 held = op.cache
                 assert held is not None
@@ -85,7 +87,8 @@ class TensorRTLLM(Engine):
         windows = self.windows(kept, context, kv_bytes)
         whole = sum(window * size for window, size in windows.items())
         need = max(
-            (batch * (cut(window, self.block) + (window < context)) * self.block * whole / window for window in windows), default=0
+            (batch * (cut(window, self.block) + (window < context)) * self.block * whole / window for window in windows),
+            default=0,
         )
         return {"kv_cache": int(need)} if need else {}
 
