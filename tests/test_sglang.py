@@ -147,13 +147,13 @@ def test_defaults_are_by_memory() -> None:
     """
     h100 = 81559 * MIB
     assert reserve(h100, 8192, 256, 1) == 13_904 * MIB and fraction(h100, 8192, 256, 1) == 0.830
-    assert (35.98 + 29.15) / 78.48 == pytest.approx(0.830, abs=0.001)
+    assert pytest.approx(0.830, abs=0.001) == (35.98 + 29.15) / 78.48
     assert fraction(h100, 8192, 256, 1, latent=True) == round((81559 - 14976) / 81559, 3)
     assert defaults(16 * GIB) == (2048, 8) and defaults(24 * GIB, tp=4) == (4096, 160) and defaults(180 * GIB) == (16384, 512)
 
 
 def test_the_pool_of_an_accelerator() -> None:
-    """KV GiB from the accelerator alone. The goal is 3% in the median and 8% at worst; what is missed is said in docs/engines.md."""
+    """KV GiB from the accelerator alone. The goal is 3% in the median and 8% at worst; docs/engines.md says what misses it."""
     fit = [abs(OFF[id(row)]) for row in KNOWN if row["role"] == "fit"]
     tested = [abs(OFF[id(row)]) for row in KNOWN if row["role"] == "test"]
     assert len(tested) >= 5 and max(fit) < 0.02
@@ -242,13 +242,12 @@ def table() -> str:
         of_pool = f"{float(row['pool']) * GIB / cell.bytes / int(row['tokens']) - 1:+.2%}" if row["tokens"] else ""
         tokens = f"{int(row['tokens']):,}" if row["tokens"] else ""
         known = f"{OFF[id(row)]:+.1%}{' (fit)' * (row['role'] == 'fit')}" if id(row) in OFF else ""
-        rows.append(
-            f"| {row['model']} | {row['gpu']} | {row['tp']} | {row['kv_dtype']} | {tokens} | {of_pool} | {row['pool']} | {known} |"
-        )
+        cells = (row["model"], row["gpu"], row["tp"], row["kv_dtype"], tokens, of_pool, row["pool"], known)
+        rows.append(f"| {' | '.join(cells)} |")
     sizes = sorted(abs(OFF[id(row)]) for row in KNOWN if row["role"] == "test")
     summary = (
-        f"Tokens follow from the pool to the digits that were logged, in {len(SIZED)} starts. The pool itself, from the accelerator "
-        f"alone, in {len(sizes)} starts that gave no constant: median error {median(sizes):.1%}, worst {sizes[-1]:.1%}, "
+        f"Tokens follow from the pool to the digits that were logged, in {len(SIZED)} starts. The pool itself, from the "
+        f"accelerator alone, in {len(sizes)} starts that gave no constant: median error {median(sizes):.1%}, worst {sizes[-1]:.1%}, "
         f"{sum(size > 0.08 for size in sizes)} above 8%."
     )
     return "\n".join(rows) + f"\n\n{summary}"

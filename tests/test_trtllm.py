@@ -100,8 +100,8 @@ def test_the_pool_of_an_accelerator() -> None:
 
 
 def test_windows_have_pools_by_their_part_of_a_sequence() -> None:
-    """gpt-oss-20b, 8k tokens: 12 layers of 128 and 12 of 8,192 tokens, equally wide. A window of 128 and one block has 5 blocks of
-    32, its share is 128 / 8,320 of the memory: (5 × 32 / 128) × 8,320 × 12 layers × 2,048 B.
+    """gpt-oss-20b, 8k tokens: 12 layers of 128 and 12 of 8,192 tokens, equally wide. A window of 128 and
+    one block has 5 blocks of 32, its share is 128 / 8,320 of the memory: (5 × 32 / 128) × 8,320 × 12 layers × 2,048 B.
     """
     need = TensorRTLLM().paged(cached("gpt-oss-20b"), 1, 8192, 2, 1)["kv_cache"]
     assert need == 5 * 32 * 8320 // 128 * 12 * 2048
@@ -141,9 +141,8 @@ def table() -> str:
         of = free(row)
         logged = tokens or float(row["pool"]) * GIB / token(row)
         of_free = "" if of is None else f"{float(row['fraction']) * of * GIB / token(row) / logged - 1:+.2%}"
-        rows.append(
-            f"| {row['model']} | {row['tp']} | {row['kv_dtype']} | {'' if tokens is None else f'{tokens:,}'} | {of_pool} | {of_free} |"
-        )
+        counted = "" if tokens is None else f"{tokens:,}"
+        rows.append(f"| {row['model']} | {row['tp']} | {row['kv_dtype']} | {counted} | {of_pool} | {of_free} |")
     return "\n".join(rows)
 
 

@@ -150,7 +150,8 @@ def compare(
 
     ``dtype`` is that of weights, activations and cache; ``ideal`` counts only the pairs a causal mask leaves (standard and flash;
     the sparse patterns are always counted so). ``budget`` in bytes gives ``max_seq``: the longest prefill whose weights, cache,
-    residual stream and one layer's core fit; the cache as ``engine`` lays it out, with what it reserves. ``machine`` gives times; ``on_chip`` is what a kernel holds where there is none.
+    residual stream and one layer's core fit; the cache as ``engine`` lays it out, with what it reserves. ``machine`` gives times;
+    ``on_chip`` is what a kernel holds where there is none.
     """
     if not seqs:
         raise InputError("attention-compare needs at least one sequence length", field="seq")
@@ -244,7 +245,9 @@ def _row(
 
 
 def _cache(c: Candidate, seq: int, dtype: str, engine: Engine) -> tuple[int, int]:
-    """Bytes of the whole cache and of its states: of "ideal" in ``dtype``, as the textbook counts; else as ``engine`` holds them."""
+    """Bytes of the whole cache and of its states: all in ``dtype`` for "ideal", as the textbook counts; else as ``engine`` holds
+    them.
+    """
     if engine.name == "ideal":
         left = cached(c.model, c.batch, seq)
         return dtypes.size(sum(left.values()), dtype), dtypes.size(left.get("state", 0), dtype)

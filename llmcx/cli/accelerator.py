@@ -85,8 +85,8 @@ def settled(
     utilization: float | None,
     sizes: dict[str, Any],
 ) -> tuple[Limit, Engine]:
-    """The same for ``spec`` on ``gpus``: where an engine's share is not one of the whole memory, all of it is to fit into, and the
-    engine keeps the rest; what it takes by default depends on the memory, the GPUs and the model.
+    """The same for ``spec`` on ``gpus``: where an engine's share is not one of the whole memory, all of it is to fit into, and
+    the engine keeps the rest; what it takes by default depends on the memory, the GPUs and the model.
     """
     if program.name not in ("sglang", "trtllm"):
         return within, program
@@ -107,4 +107,4 @@ def settled(
             latent = any(getattr(layer.mixer, "type", "") == "mla" for layer in spec.kinds.values())
             share = fraction(memory, chunk, graphs, gpus, latent)
     program = engine(program.name, **given)
-    return within._replace(bytes=seen, utilization=share), replace(program, memory=seen, share=share)  # type: ignore[type-var, call-arg]
+    return within._replace(bytes=seen, utilization=share), replace(program, memory=seen, share=share)  # type: ignore[type-var]

@@ -174,7 +174,8 @@ def memory(
     engine_: Annotated[
         str | None,
         option(
-            "ideal (reserves nothing), transformers, vllm, sglang, trtllm, llama.cpp; with --train transformers, fsdp, deepspeed, megatron.",
+            "ideal (reserves nothing), transformers, vllm, sglang, trtllm, llama.cpp; "
+            "with --train transformers, fsdp, deepspeed, megatron.",
             "--engine",
             offers="engines:ENGINES fsdp deepspeed megatron",
         ),

@@ -23,8 +23,10 @@ WINDOWED, EVICTED = 0.8, 128
 """Tokens of the windows' pool for one of the full layers' (swa_full_tokens_ratio); decoded tokens between two evictions."""
 STATES_SHARE = 0.9
 """Bytes of the states' pool for one of the cache's (mamba_full_memory_ratio)."""
-BUFFERED = ("falcon_h1", "granitemoehybrid", "kimi_linear", "nemotron_h", "qwen3_5", "qwen3_5_text", "qwen3_5_moe")
-BUFFERED += ("qwen3_5_moe_text", "qwen3_next")
+BUFFERED = (
+    *("falcon_h1", "granitemoehybrid", "kimi_linear", "nemotron_h", "qwen3_5", "qwen3_5_text", "qwen3_5_moe"),
+    *("qwen3_5_moe_text", "qwen3_next"),
+)
 """Families that track the states of running prompts in two slots more (arg_groups/overrides.py)."""
 SLOTS, TRACKED = 3, 2
 """Slots that a request has: its own, two for the prefix cache; and those."""

@@ -18,7 +18,7 @@ from llmcx.parallel.layout import cut
 MIXERS = ("attention", "mla")
 """Whose cache is known here."""
 ALONE, LINKED = 1_600 * 2**20, 3_900 * 2**20
-"""Bytes, estimated: that the driver, kernels, libraries and CUDA graphs take outside of torch, on one GPU and on one of several."""
+"""Bytes, estimated: that driver, kernels, libraries and CUDA graphs take outside of torch, on one GPU and on one of several."""
 
 
 @dataclass(frozen=True)
