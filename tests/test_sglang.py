@@ -247,8 +247,8 @@ def table() -> str:
     sizes = sorted(abs(OFF[id(row)]) for row in KNOWN if row["role"] == "test")
     summary = (
         f"Tokens follow from the pool to the digits that were logged, in {len(SIZED)} starts. The pool itself, from the "
-        f"accelerator alone, in {len(sizes)} starts that gave no constant: median error {median(sizes):.1%}, worst {sizes[-1]:.1%}, "
-        f"{sum(size > 0.08 for size in sizes)} above 8%."
+        f"accelerator alone, in {len(sizes)} starts that gave no constant: median error {median(sizes):.1%}, worst "
+        f"{sizes[-1]:.1%}, {sum(size > 0.08 for size in sizes)} above 8%."
     )
     return "\n".join(rows) + f"\n\n{summary}"
 
