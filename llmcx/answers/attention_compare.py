@@ -71,11 +71,14 @@ def suited(spec: ModelSpec, variants: list[Variant], engine: Engine = IDEAL) -> 
 
 
 def _runs(spec: ModelSpec, variant: Variant, engine: Engine) -> bool:
+    if engine.name == "ideal":
+        return True
+    [candidate] = candidates_of(spec, [variant], 1, "bf16", False)
     try:
-        [candidate] = candidates_of(spec, [variant], 1, "bf16", False)
-        return engine.name == "ideal" or _cache(candidate, 1, "bf16", engine) is not None
+        _cache(candidate, 1, "bf16", engine)
     except InputError:
         return False
+    return True
 
 
 @dataclass(frozen=True)
