@@ -1,7 +1,8 @@
 """SGLang 0.5.23: a pool for weights and cache that is a share of the memory, cells for tokens in it, slots for states.
 
 Shares and reserve: sglang/srt/arg_groups/memory_hook.py. Pool: srt/mem_cache/kv_cache_configurator.py, _profile_available_bytes;
-what a token takes of it: srt/model_executor/pool_configurator.py. Held to start-up logs (tests/oracle/sglang_starts.csv).
+what a token takes of it: srt/model_executor/pool_configurator.py, asked itself (tests/oracle/sglang_pools.py). Held to start-up
+logs (tests/oracle/sglang_starts.csv).
 """
 
 from __future__ import annotations
