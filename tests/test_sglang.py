@@ -228,6 +228,7 @@ def test_its_own_flags_are_taken() -> None:
 
 
 def test_what_is_not_known_is_refused() -> None:
+    assert "fp8" in refused("memory", "llama-3.1-8b", "--engine", "sglang", "--seq", "8k", "--kv-dtype", "q8_0")
     assert "--engine ideal" in refused("memory", "recurrentgemma-9b", "--engine", "sglang", "--seq", "8k")
     assert "--engine ideal" in refused("memory", "t5-large", "--engine", "sglang", "--seq", "512")
 

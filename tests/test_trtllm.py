@@ -126,6 +126,7 @@ def test_its_own_flags_are_taken() -> None:
 
 
 def test_what_is_not_known_is_refused() -> None:
+    assert "fp8" in refused("memory", "llama-3.1-8b", "--engine", "trtllm", "--seq", "8k", "--kv-dtype", "q8_0")
     for preset in ("qwen3.5-27b", "deepseek-v3.2", "t5-large"):
         assert "--engine ideal" in refused("memory", preset, "--engine", "trtllm", "--seq", "512")
 

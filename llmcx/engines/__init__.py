@@ -59,6 +59,7 @@ class Engine:
     name: str
     rule: str
     unit: str = "pages"  # of what is kept (:meth:`paged`)
+    formats: tuple[str, ...] = ()  # of its cache, where only these are known
     utilization: float = 0.9  # of an accelerator's memory, unless it is told otherwise
 
     def cells(self, needed: int, context: int, cache: Cache, mixed: bool) -> int:
@@ -84,6 +85,10 @@ class Engine:
 
     def caching(self, kv_dtype: str) -> Engine:
         """The engine with a cache in ``kv_dtype``. Raises InputError for a format that it does not have."""
+        if self.formats and kv_dtype not in self.formats:
+            known = ", ".join(self.formats)
+            problem = f"--engine {self.name} is known with a cache in {known}, not in {kv_dtype}"
+            raise InputError(problem, field="kv_dtype", value=kv_dtype, allowed=known)
         return self
 
     def compute(self, spec: ModelSpec, batch: int, context: int) -> tuple[int, str] | None:

@@ -33,6 +33,7 @@ class TensorRTLLM(Engine):
     share: float | None = None
 
     name = "trtllm"
+    formats = ("bf16", "fp16", "fp32", "fp8")
     rule = "TensorRT-LLM 1.2: blocks of {block} tokens, a pool for each window"
 
     def settings(self) -> dict[str, Any]:
