@@ -168,18 +168,6 @@ def test_no_estimate_beats_the_bound(preset: str, hardware: str, tp: int, dtype:
         assert bound.tpot_range_s is None
 
 
-def test_llama_3_3_70b_of_another_source() -> None:
-    """NVIDIA NIM LLM benchmarking 1.0.0 (NIM 1.8.0): 2 x H100, fp8, one user: 18.58 and 18.91 ms a token. No row of that source,
-    nor of that table's kind, was fitted; the band of 10 to 90% holds them.
-    """
-    spec, on = load_preset("llama-3.1-70b"), load_hardware("h100")
-    for whose in ("ideal", "vllm"):
-        real, _ = estimator(spec, on, Setup(2, 1, 8.0, 8.0), engine(whose), "fp8")
-        for prompt, output, measured in ((5000, 500, 18.58), (500, 2000, 18.91)):
-            low, high = point(real, Load(prompt, output), 1, None).tpot_range_s or (0.0, 0.0)
-            assert low < measured / 1e3 < high
-
-
 def test_a_narrow_cache_is_read_faster() -> None:
     spec, on = load_preset("llama-3.1-70b"), load_hardware("h100")
     wide, narrow = (estimator(spec, on, Setup(4, 1, 8.0, bits), engine("vllm"), "fp8")[0] for bits in (16.0, 8.0))
