@@ -24,7 +24,7 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 ENGINES = {"trtllm": "TensorRT-LLM", "vllm": "vLLM", "sglang": "SGLang", "nccl": "NCCL"}
 
 GOALS: dict[str, float] = {"gemm": 0.12}
-"""Median error that a kind of op may have over all held-out rows; bf16 matmuls 7%."""
+"""Median error that a kind of op may have over all held-out rows."""
 
 SILICON = oracle.SILICON
 whole = pytest.mark.skipif(
@@ -127,6 +127,17 @@ def test_peaks_are_the_datasheets() -> None:
     assert peaks(load_hardware("h100"), "fp8") == Peaks(1978.9e12, 3350e9, 132, 50 * 2**20, 450e9, 8)
     assert peaks(load_hardware("a100"), "fp8").flops == 624e12  # no fp8: its 8-bit integers
     assert peaks(load_hardware("a100"), "int4_wo").flops == 312e12  # unpacked to 16 bits
+
+
+@whole
+@pytest.mark.parametrize(("dtype", "goal"), [("bf16", 0.07), *((each, 0.12) for each in FORMATS if each != "bf16")])
+def test_matmuls_of_each_format(dtype: str, goal: float) -> None:
+    """On all accelerators and in all engines together."""
+    kind = next(kind for kind in oracle.kinds() if kind.name == "gemm")
+    rows = [row for group, rows in oracle.measured(kind).items() for row in rows if group[2] == dtype]
+    held = [row for row in rows if oracle.held_out("gemm", row.shape)]
+    if held:
+        assert oracle.errors(pairs(kind, held)).median <= goal
 
 
 @whole
