@@ -117,7 +117,12 @@ def test_messages_rise_and_go_over_the_link(kind: str) -> None:
 def test_experts_rise(kind: str) -> None:
     for row in table(kind).rows:
         peak = of(row)
-        rises(lambda *shape, row=row, peak=peak: collectives.exchanged(row.law.constants, peak, 8, *shape), TOKENS, (512, 7168))
+        rises(
+            lambda *shape, row=row, peak=peak: collectives.exchanged(row.law.constants, peak, 8, *shape),
+            TOKENS,
+            (512, 7168),
+            (1, 8),
+        )
 
 
 @laws("gated_delta_prefill")

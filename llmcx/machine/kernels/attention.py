@@ -33,8 +33,9 @@ class Decode(NamedTuple):
     number, to that power, ``alone_us`` of those with a single head, and ``wide_us`` more for 128 elements of a head's width;
     ``resident`` blocks that a processor holds at once; ``split_us`` each time that the splits double; ``l2`` how much faster
     than memory the cache on the chip is read; ``outside_us`` each time that the context doubles beyond a window; ``sharp`` how
-    abruptly one bound gives way to another. ``packed`` heads that share keys form a block, but each is alone where more than ``most`` share them,
-    or where there is a window and ``windowless`` is 1, which is then not split. At most ``splits``. ``stored`` bytes of an element of the cache.
+    abruptly one bound gives way to another. ``packed`` heads that share keys form a block, but each is alone where more than
+    ``most`` share them, or where there is a window and ``windowless`` is 1: then the context is not split, else at most
+    ``splits`` times. ``stored`` bytes of an element of the cache.
     """
 
     launch_us: float
@@ -92,7 +93,7 @@ def _decode(
     cached: Any,
     window: Any,
     past: Any,
-) -> Any:
+) -> float:
     """Over the splits s of the context, the least of launch + (reading^p + chain^p)^(1/p) + split log2 s.
 
     chain: one block reads its share of the context tile by tile. reading: blocks in turns over the processors, then the cache
@@ -114,7 +115,10 @@ def _decode(
     moved = size * (cold + (times - cold) / constants.l2) + queries
     bandwidth = constants.memory * peaks.bytes_per_s * 1e-6
     arithmetic = 2 * blocks * ceil(rows / 16) * 16 * read * (key + value) / (constants.flops * peaks.flops * 1e-6)
-    each = where(rows == 1, constants.alone_us, constants.block_us * (rows / 8) ** constants.grows) + constants.wide_us * (key + value) / 256
+    each = (
+        where(rows == 1, constants.alone_us, constants.block_us * (rows / 8) ** constants.grows)
+        + constants.wide_us * (key + value) / 256
+    )
     most = where((window > 0) & (constants.windowless > 0), 1, constants.splits)
     best: Any = 0
     for doubled in range(SPLITS):
@@ -126,7 +130,8 @@ def _decode(
         time = (reading**p + chain**p) ** (1 / p) + constants.split_us * doubled
         best = where(splits > most, best, min(best, time)) if doubled else time
     outside = constants.outside_us * log2(context / read) * (1 + blocks / 64) ** 0.5
-    return (constants.launch_us + best + outside) * 1e-6
+    took: float = (constants.launch_us + best + outside) * 1e-6
+    return took
 
 
 class Prefill(NamedTuple):
@@ -134,8 +139,8 @@ class Prefill(NamedTuple):
     costs, in elements of a head's width; ``block_us`` of every block, and ``wide_us`` more for 128 elements of a head's width;
     ``tile_us`` that a block takes for 128 keys, one tile after the other; ``sharp`` how abruptly one bound gives way to
     another; ``skipped`` the share of its cost that a tile outside the window still has; ``windowed`` what a tile costs under a
-    window, and ``wide`` that of a head wider than 128. A block has ``rows`` queries, of all heads that share keys together where ``packed`` is 1. ``stored`` bytes of an
-    element of the cache.
+    window, and ``wide`` that of a head wider than 128, in multiples of others. A block has ``rows`` queries, of all heads that
+    share keys together where ``packed`` is 1. ``stored`` bytes of an element of the cache.
     """
 
     launch_us: float
@@ -213,7 +218,7 @@ def _prefill(
     new: Any,
     past: Any,
     causal: int,
-) -> Any:
+) -> float:
     """launch + (work^p + chain^p)^(1/p).
 
     work: arithmetic and exponentials of all tiles of scores, whole tiles on the diagonal and at the window's edge, or the reading
@@ -242,7 +247,8 @@ def _prefill(
     last = min(seen + step, context)
     last = ceil((last + constants.skipped * (context - last)) / 128)
     chain = constants.tile_us * wide * last * ((key + value) / 2 + constants.softmax) / 128
-    return (constants.launch_us + (work**p + chain**p) ** (1 / p)) * 1e-6
+    took: float = (constants.launch_us + (work**p + chain**p) ** (1 / p)) * 1e-6
+    return took
 
 
 def kernels_of(engine: str, generation: str | None, head_dim: int, window: int, dtype: str = "bf16") -> str:
