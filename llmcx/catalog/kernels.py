@@ -82,9 +82,8 @@ _LAWS: dict[tuple[str, str, str, str], Fitted] = {}
 def law(kind: str, hardware: Hardware, engine: str, dtype: str) -> Fitted:
     """The constants for kernels of a kind, on an accelerator, in an engine ("vllm"), in a format ("bf16").
 
-    "sglang/triton" is a second kernel of an engine, or the engine's only one where it has no two. This engine's, else another's on
-    the same accelerator; else those of the nearest generation in the same format; else of the
-    nearest format. Every accelerator has one. Raises InputError for a kind without a law.
+    This engine's ("sglang/triton": by its second kernel, where it has two), else another's on the same accelerator; else those
+    of the nearest generation in the same format; else of the nearest format. Every accelerator has one. Raises InputError for a kind without a law.
     """
     key = kind, hardware.name, engine, dtype
     if key not in _LAWS:
