@@ -82,12 +82,13 @@ def decode_bounds(group: Group) -> Bounds:
         "launch_us": (7, 1, 60),
         "tile_us": (0.5, 0.001, 20),
         "memory": (0.85, 0.1, 1),
-        "flops": (0.5, 0.005, 2),
+        "flops": (0.5, 0.005, 1),
         "block_us": (1, 0.001, 60),
+        "grows": (0.1, 0.001, 1),
         "alone_us": (1, 0.001, 60),
         "wide_us": (0.5, 0.001, 60),
         "resident": (1, 0.5, 8),
-        "outside_us": (0.1, 1e-4, 100),
+        "outside_us": (0.5, 1e-3, 20),
         "l2": (2, 1, 20),
         "sharp": (2, 1, 8),
         "split_us": (0.5, 1e-4, 10),
@@ -103,12 +104,13 @@ def latent_decode_bounds(group: Group) -> Bounds:
 def decode_choices(group: Group) -> list[dict[str, float]]:
     """Heads in a block; above how many that share keys each is alone; whether each is alone where there is a window."""
     each = product((16, 64), (32, 1e9), (0, 1))
-    return [{"packed": packed, "most": most, "windowless": alone} for packed, most, alone in each]
+    return [{"packed": packed, "most": most, "windowless": alone, "splits": 128} for packed, most, alone in each]
 
 
 def latent_decode_choices(group: Group) -> list[dict[str, float]]:
-    """Heads in a block."""
-    return [{"packed": packed, "most": 1e9, "windowless": 0} for packed in (16, 64, 128)]
+    """Heads in a block; whether the context is split."""
+    each = product((16, 128), (1, 128))
+    return [{"packed": packed, "most": 1e9, "windowless": 0, "splits": splits} for packed, splits in each]
 
 
 def prefill_bounds(group: Group) -> Bounds:
@@ -124,18 +126,19 @@ def prefill_bounds(group: Group) -> Bounds:
         "sharp": (1.5, 1, 8),
         "skipped": (0.01, 1e-4, 1),
         "windowed": (1.1, 1, 6),
+        "wide": (1.1, 1, 6),
         "stored": (STORED[group[2]],) * 3,
     }
 
 
 def latent_prefill_bounds(group: Group) -> Bounds:
     """The same: there is neither a window nor another width."""
-    return prefill_bounds(group) | {"wide_us": (0, 0, 0), "skipped": (0, 0, 0), "windowed": (1, 1, 1)}
+    return prefill_bounds(group) | {"wide_us": (0, 0, 0), "skipped": (0, 0, 0), "windowed": (1, 1, 1), "wide": (1, 1, 1)}
 
 
 def encoder_bounds(group: Group) -> Bounds:
     """The same."""
-    return prefill_bounds(group) | {"skipped": (0, 0, 0), "windowed": (1, 1, 1)}
+    return prefill_bounds(group) | {"skipped": (0, 0, 0), "windowed": (1, 1, 1), "wide": (1, 1, 1)}
 
 
 def prefill_choices(group: Group) -> list[dict[str, float]]:

@@ -7,7 +7,7 @@ Haziza, Massa, Sizov 2023); absorbed latent heads: DeepSeek-V2 (arXiv:2405.04434
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, log2
 from typing import Any, NamedTuple
 
 from llmcx.machine.kernels import Peaks, where
@@ -29,12 +29,13 @@ TRITON = {
 
 class Decode(NamedTuple):
     """``memory`` and ``flops`` shares of the peaks; ``launch_us`` of every call; ``tile_us`` that a block takes for
-    :data:`TILE` tokens of 512 bytes, one after the other; ``block_us`` of every block, ``alone_us`` of those with a single
-    head, and ``wide_us`` more for 128 elements of a head's width; ``resident`` blocks that a processor holds at once;
-    ``split_us`` each time that the splits double; ``l2`` how much faster than memory the cache on the chip is read;
-    ``outside_us`` for a thousand tokens that a window leaves out, with the root of the batch; ``sharp`` how abruptly one bound
-    gives way to another. ``packed`` heads that share keys form a block, but each is alone where more than ``most`` share them,
-    or where there is a window and ``windowless`` is 1. ``stored`` bytes of an element of the cache.
+    :data:`TILE` tokens of 512 bytes, one after the other; ``block_us`` of a block with 8 heads, which ``grows`` with their
+    number, to that power, ``alone_us`` of those with a single head, and ``wide_us`` more for 128 elements of a head's width;
+    ``resident`` blocks that a processor holds at once; ``split_us`` each time that the splits double; ``l2`` how much faster
+    than memory the cache on the chip is read; ``outside_us`` each time that the context doubles beyond a window; ``sharp`` how
+    abruptly one bound gives way to another. ``packed`` heads that share keys form a block, but each is alone where more than
+    ``most`` share them, or where there is a window and ``windowless`` is 1: then the context is not split, else at most
+    ``splits`` times. ``stored`` bytes of an element of the cache.
     """
 
     launch_us: float
@@ -42,6 +43,7 @@ class Decode(NamedTuple):
     memory: float
     flops: float
     block_us: float
+    grows: float
     alone_us: float
     wide_us: float
     resident: float
@@ -52,6 +54,7 @@ class Decode(NamedTuple):
     packed: float
     most: float
     windowless: float
+    splits: float
     stored: float
 
 
@@ -61,7 +64,7 @@ def decode(
     """Seconds for one new token each of ``batch`` sequences, with ``past`` tokens in the cache; ``window`` 0: all are read.
 
     >>> peaks = Peaks(1e15, 3e12, 132, 5e7, 0, 1)
-    >>> constants = Decode(6, 0.5, 0.9, 0.7, 2, 2, 1, 2, 0, 2, 2, 0.5, 64, 64, 0, 2)
+    >>> constants = Decode(6, 0.5, 0.9, 0.7, 2, 0.1, 2, 1, 2, 0, 2, 2, 0.5, 64, 64, 0, 128, 2)
     >>> round(decode(constants, peaks, 64, 32, 8, 128, 0, 8191) * 1e6)  # 2.1 GB of cache: 716 us at the peak
     802
     """
@@ -72,7 +75,7 @@ def latent_decode(constants: Decode, peaks: Peaks, batch: int, heads: int, past:
     """The same where all heads share one latent vector of ``rank`` elements and a rotated key, in absorbed form.
 
     >>> peaks = Peaks(1e15, 3e12, 132, 5e7, 0, 1)
-    >>> constants = Decode(6, 0.5, 0.9, 0.7, 2, 2, 1, 2, 0, 2, 2, 0.5, 64, 1e9, 0, 2)
+    >>> constants = Decode(6, 0.5, 0.9, 0.7, 2, 0.1, 2, 1, 2, 0, 2, 2, 0.5, 64, 1e9, 0, 128, 2)
     >>> round(latent_decode(constants, peaks, 64, 16, 8191) * 1e6)  # 0.6 GB of cache: 201 us at the peak
     238
     """
@@ -90,7 +93,7 @@ def _decode(
     cached: Any,
     window: Any,
     past: Any,
-) -> Any:
+) -> float:
     """Over the splits s of the context, the least of launch + (reading^p + chain^p)^(1/p) + split log2 s.
 
     chain: one block reads its share of the context tile by tile. reading: blocks in turns over the processors, then the cache
@@ -112,8 +115,11 @@ def _decode(
     moved = size * (cold + (times - cold) / constants.l2) + queries
     bandwidth = constants.memory * peaks.bytes_per_s * 1e-6
     arithmetic = 2 * blocks * ceil(rows / 16) * 16 * read * (key + value) / (constants.flops * peaks.flops * 1e-6)
-    each = where(rows == 1, constants.alone_us, constants.block_us) + constants.wide_us * (key + value) / 256
-    whole = (window > 0) & (constants.windowless > 0)  # not split
+    each = (
+        where(rows == 1, constants.alone_us, constants.block_us * (rows / 8) ** constants.grows)
+        + constants.wide_us * (key + value) / 256
+    )
+    most = where((window > 0) & (constants.windowless > 0), 1, constants.splits)
     best: Any = 0
     for doubled in range(SPLITS):
         splits = 2**doubled
@@ -122,9 +128,10 @@ def _decode(
         reading = turns * each + (memory**p + arithmetic**p) ** (1 / p)
         chain = ceil(tiles / splits) * constants.tile_us * cached * constants.stored / 512
         time = (reading**p + chain**p) ** (1 / p) + constants.split_us * doubled
-        best = where(whole, best, min(best, time)) if doubled else time
-    outside = constants.outside_us * 1e-3 * (context - read) * batch**0.5
-    return (constants.launch_us + best + outside) * 1e-6
+        best = where(splits > most, best, min(best, time)) if doubled else time
+    outside = constants.outside_us * log2(context / read) * (1 + blocks / 64) ** 0.5
+    took: float = (constants.launch_us + best + outside) * 1e-6
+    return took
 
 
 class Prefill(NamedTuple):
@@ -132,8 +139,8 @@ class Prefill(NamedTuple):
     costs, in elements of a head's width; ``block_us`` of every block, and ``wide_us`` more for 128 elements of a head's width;
     ``tile_us`` that a block takes for 128 keys, one tile after the other; ``sharp`` how abruptly one bound gives way to
     another; ``skipped`` the share of its cost that a tile outside the window still has; ``windowed`` what a tile costs under a
-    window. A block has ``rows`` queries, of all heads that share keys together where ``packed`` is 1. ``stored`` bytes of an
-    element of the cache.
+    window, and ``wide`` that of a head wider than 128, in multiples of others. A block has ``rows`` queries, of all heads that
+    share keys together where ``packed`` is 1. ``stored`` bytes of an element of the cache.
     """
 
     launch_us: float
@@ -146,6 +153,7 @@ class Prefill(NamedTuple):
     sharp: float
     skipped: float
     windowed: float
+    wide: float
     rows: float
     packed: float
     stored: float
@@ -167,7 +175,7 @@ def prefill(
     A past was not among the measurements: its keys are counted as those of the new tokens are.
 
     >>> peaks = Peaks(1e15, 3e12, 132, 5e7, 0, 1)
-    >>> constants = Prefill(8, 0.7, 20, 1, 1, 1, 0.8, 2, 0, 1, 128, 0, 2)
+    >>> constants = Prefill(8, 0.7, 20, 1, 1, 1, 0.8, 2, 0, 1, 1, 128, 0, 2)
     >>> round(prefill(constants, peaks, 1, 32, 8, 128, 0, 8192) * 1e6)  # 0.55 TFLOP: 550 us at the peak
     968
     """
@@ -180,7 +188,7 @@ def latent_prefill(
     """The same for latent attention, whose keys and values are expanded before: products alone, not the expansion.
 
     >>> peaks = Peaks(1e15, 3e12, 132, 5e7, 0, 1)
-    >>> constants = Prefill(8, 0.7, 20, 1, 1, 1, 0.8, 2, 0, 1, 128, 0, 2)
+    >>> constants = Prefill(8, 0.7, 20, 1, 1, 1, 0.8, 2, 0, 1, 1, 128, 0, 2)
     >>> round(latent_prefill(constants, peaks, 1, 16, 8192) * 1e6)
     603
     """
@@ -191,7 +199,7 @@ def encoder(constants: Prefill, peaks: Peaks, batch: int, heads: int, head_dim: 
     """Seconds for ``tokens`` of each of ``batch`` sequences that all see each other.
 
     >>> peaks = Peaks(1e15, 3e12, 132, 5e7, 0, 1)
-    >>> constants = Prefill(8, 0.7, 20, 1, 1, 1, 0.8, 2, 0, 1, 128, 0, 2)
+    >>> constants = Prefill(8, 0.7, 20, 1, 1, 1, 0.8, 2, 0, 1, 1, 128, 0, 2)
     >>> round(encoder(constants, peaks, 1, 16, 64, 4096) * 1e6)
     146
     """
@@ -210,7 +218,7 @@ def _prefill(
     new: Any,
     past: Any,
     causal: int,
-) -> Any:
+) -> float:
     """launch + (work^p + chain^p)^(1/p).
 
     work: arithmetic and exponentials of all tiles of scores, whole tiles on the diagonal and at the window's edge, or the reading
@@ -228,7 +236,8 @@ def _prefill(
     inside = (rising * (past + (rising + step) / 2) + (new - rising) * (seen + step)) / new
     inside = ceil(where(causal, inside, new) / 16) * 16 * where(seen < context, constants.windowed, 1)
     keys = inside + constants.skipped * max(everything - inside, 0)
-    scores = blocks * constants.rows * keys
+    wide = where(key + value > 256, constants.wide, 1)
+    scores = blocks * constants.rows * keys * wide
     p = constants.sharp
     arithmetic = scores * (2 * (key + value) + 4 * constants.softmax) / (constants.flops * peaks.flops * 1e-6)
     moved = batch * (key + value) * (2 * new * heads + kv_heads * (2 * new + constants.stored * context))
@@ -237,8 +246,9 @@ def _prefill(
     work = (arithmetic**p + memory**p) ** (1 / p) + turns * (constants.block_us + constants.wide_us * (key + value) / 256)
     last = min(seen + step, context)
     last = ceil((last + constants.skipped * (context - last)) / 128)
-    chain = constants.tile_us * last * ((key + value) / 2 + constants.softmax) / 128
-    return (constants.launch_us + (work**p + chain**p) ** (1 / p)) * 1e-6
+    chain = constants.tile_us * wide * last * ((key + value) / 2 + constants.softmax) / 128
+    took: float = (constants.launch_us + (work**p + chain**p) ** (1 / p)) * 1e-6
+    return took
 
 
 def kernels_of(engine: str, generation: str | None, head_dim: int, window: int, dtype: str = "bf16") -> str:

@@ -60,7 +60,7 @@ def scattered(constants: Collective, peaks: Peaks, gpus: int, size: float) -> fl
     return _exchange(constants, peaks, gpus, sent, sent)
 
 
-def _exchange(constants: Collective, peaks: Peaks, gpus: Any, once: Any, parts: Any) -> Any:
+def _exchange(constants: Collective, peaks: Peaks, gpus: Any, once: Any, parts: Any) -> float:
     """launch + hop (n - 1) + the least of once/(one link), two + parts/(two link), bulk + parts/(share link), or the host's."""
     link = (peaks.link or NO_NETWORK) * 1e-6
     doubled = min(log2(gpus), 3)
@@ -68,7 +68,8 @@ def _exchange(constants: Collective, peaks: Peaks, gpus: Any, once: Any, parts: 
     share = low + (high - low) * (doubled - where(doubled < 2, 1, 2))
     fast = min(once / (constants.one * link), constants.two_us + parts / (constants.two * link))
     sent = min(fast, constants.bulk_us + parts / (share * link))
-    return max(constants.host_us, constants.launch_us + constants.hop_us * (gpus - 1) + sent) * 1e-6
+    took: float = max(constants.host_us, constants.launch_us + constants.hop_us * (gpus - 1) + sent) * 1e-6
+    return took
 
 
 class Experts(NamedTuple):

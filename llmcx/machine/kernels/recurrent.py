@@ -23,11 +23,11 @@ STATE = 4
 
 
 class Scan(NamedTuple):
-    """``memory`` share of the peak, ``l2`` how much faster the cache on the chip is, ``again`` how often the bytes come by, in all
-    of its kernels; ``launch_us`` of every call; ``block_us`` of every block, one for a head of a sequence, and ``chunk_us`` more
-    for every chunk of its tokens; ``resident`` blocks that a processor holds at once, which are turns that all take as long
-    where ``whole`` is 1; ``pass_us`` of a chunk in kernels that work on all chunks at once; ``sharp`` how abruptly one bound
-    gives way to another.
+    """``memory`` share of the peak, ``l2`` how much faster the cache on the chip is, ``again`` how often the bytes come by in
+    all kernels of a call; ``launch_us`` of every call; ``block_us`` of every block, one for a head of a sequence, and
+    ``chunk_us`` more for every chunk of its tokens; ``resident`` blocks that a processor holds at once, which are turns that
+    all take as long where ``whole`` is 1; ``pass_us`` of a chunk in kernels that work on all chunks at once; ``sharp`` how
+    abruptly one bound gives way to another.
     """
 
     launch_us: float
@@ -63,7 +63,7 @@ def scanned(
 
 def _scanned(
     constants: Scan, peaks: Peaks, batch: Any, key_heads: Any, value_heads: Any, tokens: Any, key_dim: Any, value_dim: Any
-) -> Any:
+) -> float:
     """launch + ((turns (block + chunks chunk))^p + (passes)^p + (memory)^p)^(1/p): a block goes through its chunks one after the
     other; memory: keys, queries, values, results and states.
     """
@@ -77,7 +77,8 @@ def _scanned(
     cold = max(0, 1 - peaks.l2_bytes / moved)
     memory = moved * (cold + (1 - cold) / constants.l2) / (constants.memory * peaks.bytes_per_s * 1e-6)
     p = constants.sharp
-    return (constants.launch_us + (chain**p + passes**p + memory**p) ** (1 / p)) * 1e-6
+    took: float = (constants.launch_us + (chain**p + passes**p + memory**p) ** (1 / p)) * 1e-6
+    return took
 
 
 class Step(NamedTuple):
@@ -128,17 +129,18 @@ def convolved(constants: Convolution, peaks: Peaks, batch: int, channels: int, t
     return _convolved(constants, peaks, batch, channels, tokens, width)
 
 
-def _convolved(constants: Convolution, peaks: Peaks, batch: Any, channels: Any, tokens: Any, width: Any) -> Any:
+def _convolved(constants: Convolution, peaks: Peaks, batch: Any, channels: Any, tokens: Any, width: Any) -> float:
     block = constants.block_us + constants.chunk_us * (ceil(tokens / CHUNK) - 1)
     moved = 2 * batch * channels * (2 * tokens + 2 * width)
     return _streamed(constants, peaks, batch * channels / CHANNELS, moved, block)
 
 
-def _streamed(constants: Any, peaks: Peaks, blocks: Any, moved: Any, block: Any = None) -> Any:
+def _streamed(constants: Any, peaks: Peaks, blocks: Any, moved: Any, block: Any = None) -> float:
     """launch + ((blocks in turns over the processors)^p + (bytes)^p)^(1/p); what fits the cache on the chip is read from it."""
     turns = max(1, blocks / (constants.resident * peaks.sms))
     each = constants.block_us if block is None else block
     cold = max(0, 1 - peaks.l2_bytes / moved)
     memory = moved * (cold + (1 - cold) / constants.l2) / (constants.memory * peaks.bytes_per_s * 1e-6)
     p = constants.sharp
-    return (constants.launch_us + ((turns * each) ** p + memory**p) ** (1 / p)) * 1e-6
+    took: float = (constants.launch_us + ((turns * each) ** p + memory**p) ** (1 / p)) * 1e-6
+    return took
