@@ -30,11 +30,12 @@ GOALS: dict[str, float] = {"gemm": 0.12} | dict.fromkeys(
 
 NOTES = {
     "gemm": [
-        "vLLM's fp8_block was measured call by call: the host bounds what is small, and takes 57 to 380 us. The law keeps that apart",
-        "(`gemm.timed`); `gemm.seconds` is the accelerator's own time, of which other engines' rows say what small matmuls take.",
-        "The rows of an L40S and an RTX PRO 6000 were measured on operands that their large caches hold in some calls and not in others",
-        "of the same size: nothing known of a row says which. That is most of what is left on them. With `l2_bytes` 0 a law has no cache.",
-        "Long matmuls are slower than their tiles: the clock sags at the limit of power (`sag`), on B200 and GB200 most, by runs differently.",
+        "vLLM's fp8_block was measured call by call: the host bounds what is small, and takes 57 to 380 us. The law keeps",
+        "that apart (`gemm.timed`); `gemm.seconds` is the accelerator's own time, of which other engines' rows say what small",
+        "matmuls take. Rows of an L40S and an RTX PRO 6000 were measured on operands that their large caches hold in some",
+        "calls and not in others of the same size, and nothing known of a row says which: most of what is left on them. With",
+        "`l2_bytes` 0 a law has no cache. Long matmuls are slower than their tiles: at the limit of power the clock sags",
+        "(`sag`), on a B200 and a GB200 most, and not equally from run to run.",
     ]
 }
 """What to know of a kind's measurements."""
