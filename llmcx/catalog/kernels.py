@@ -16,23 +16,30 @@ from llmcx.machine.hardware import Hardware
 from llmcx.machine.kernels import FORMATS, Fitted
 
 GENERATIONS = {
-    "Ampere": ("a100", "a100-40gb", "v100"),
+    "Volta": ("v100",),
+    "Ampere": ("a100", "a100-40gb"),
     "Hopper": ("h100", "h200", "h800", "h100-pcie"),
     "Blackwell": ("b200", "gb200", "b300"),
-    "Ada": ("l40s", "rtx-6000-ada", "l4", "rtx-4090", "rtx-3090"),
+    "RTX Ampere": ("rtx-3090",),
+    "Ada": ("l40s", "rtx-6000-ada", "l4", "rtx-4090"),
     "RTX Blackwell": ("rtx-pro-6000", "rtx-5090"),
 }
 """Accelerators whose kernels are much alike: the same instructions for matmuls, the same kind of memory."""
 
+TWINS = (("a100", "a100-40gb"), ("h100", "h200", "h800"), ("b200", "gb200", "b300"))
+"""Of those, the same chip with other memory or another limit of power."""
+
 NEAREST = {
+    "Volta": ("Ampere", "Hopper", "Ada", "RTX Blackwell", "Blackwell"),
     "Ampere": ("Hopper", "Ada", "RTX Blackwell", "Blackwell"),
     "Hopper": ("Blackwell", "Ampere", "RTX Blackwell", "Ada"),
     "Blackwell": ("Hopper", "RTX Blackwell", "Ampere", "Ada"),
+    "RTX Ampere": ("Ada", "RTX Blackwell", "Ampere", "Hopper", "Blackwell"),
     "Ada": ("RTX Blackwell", "Ampere", "Hopper", "Blackwell"),
     "RTX Blackwell": ("Ada", "Blackwell", "Hopper", "Ampere"),
 }
 ELSEWHERE = ("Hopper", "Ampere", "Ada", "Blackwell", "RTX Blackwell")
-"""Which generation stands in for another, and for accelerators of other makers."""
+"""Which measured generation stands in for another, and for accelerators of other makers."""
 
 
 class Row(NamedTuple):
@@ -107,10 +114,8 @@ def nearest(of: Table, hardware: str, engine: str, dtype: str) -> Fitted:
         steps.append("format")
     if own is None:
         steps.append("maker")
-    elif generation(best.hardware) != own:
-        steps.append("generation")
     elif best.hardware != hardware:
-        steps.append("accelerator")
+        steps.append("accelerator" if any({hardware, best.hardware} <= set(chip) for chip in TWINS) else "generation")
     if best.engine != engine:
         steps.append("engine")
     bands = [of.bands[step] for step in steps]

@@ -9,80 +9,83 @@ from functools import lru_cache
 from math import ceil, log
 from typing import NamedTuple
 
-from llmcx.machine.kernels import Peaks
+from llmcx.machine.kernels import Peaks, where
 
 
 class Constants(NamedTuple):
-    """``flops`` and ``memory`` shares of the peaks; ``launch_us`` microseconds that every call takes; ``sharp`` how abruptly
-    arithmetic gives way to memory; ``tile`` rows that a tile costs besides its own; ``wave`` tiles a multiprocessor that keep it
-    busy; ``thin`` what weights in few columns cost besides; ``moved`` how often activations pass through memory; ``others``
-    share of the work that the slots of other ranks' experts still cost; ``cached`` how much faster the cache is than memory;
-    ``plain`` how much longer experts without a gate take; ``weight`` bytes an element.
+    """Arithmetic: ``flops`` share of the peak; ``spread`` times the mean rows of an expert is the height of a tile, 8 to ``most``
+    rows; ``tile`` rows that a tile costs besides; ``wave`` tiles a multiprocessor that keep it busy. Weights: ``memory`` share of
+    the peak; ``thin`` what those of few columns cost besides; ``cached`` how much faster than memory the cache is; ``weight``
+    bytes an element. Activations: ``moved`` times the rows of the products pass through memory, ``token`` times the tokens.
+    Other ranks' slots: ``others`` share of the arithmetic, ``passed`` share of the memory that they still cost. ``launch_us``
+    microseconds a call, ``expert_us`` an expert of the rank; ``sharp`` how abruptly arithmetic gives way to memory; ``plain`` how
+    much longer experts without a gate take.
     """
 
     flops: float
-    memory: float
-    launch_us: float
-    sharp: float
+    spread: float
+    most: float
     tile: float
     wave: float
+    memory: float
     thin: float
-    moved: float
-    others: float
     cached: float
-    plain: float
     weight: float
+    moved: float
+    token: float
+    others: float
+    passed: float
+    launch_us: float
+    expert_us: float
+    sharp: float
+    plain: float
 
 
-ROWS = (16, 32, 64, 128)
-"""Of a tile: an engine chooses by how many tokens meet an expert."""
 COLUMNS = 128
 """Of a tile."""
+LEAST = 8
+"""Rows of a tile."""
 DRAWS = 12
 """Experts that stand for all of a rank, from the least loaded to the most."""
 
 
 class Load(NamedTuple):
-    """Of the busiest rank: ``rows`` that its experts compute, ``met`` experts that have any, ``tiles`` of each of :data:`ROWS`."""
+    """Of the busiest rank: ``rows`` that its experts compute; ``met`` experts that have any; ``each`` expert's rows, of
+    :data:`DRAWS` or one that stand for all.
+    """
 
     rows: float
     met: float
-    tiles: tuple[float, ...]
+    each: tuple[float, ...]
 
 
 @lru_cache(maxsize=8192)
 def busiest(tokens: float, top_k: int, experts: int, ep: int, skew: float = 0.0) -> Load:
     """How ``tokens`` of a group, each with ``top_k`` experts, load the busiest of its ``ep`` ranks.
 
-    ``skew`` 0: all experts alike. Else loads follow the power law x^-skew, between 1 and 0.8 tokens, or 1 to 200 where there are
-    no more slots than experts, scaled to tokens x top_k together. The busiest of ep ranks of one expert each holds the highest of
-    ep draws, u^(1/ep); the more experts to a rank, the nearer to the mean: u^(1/ep^(1/n^c)), c = 0.34 + 0.058 ln ep, from
+    ``skew`` 0: all experts alike. Else loads follow the power law x^-skew, between 1 and 200 where there are no more slots than
+    experts, 1 and 0.8 tokens where there are three times as many, scaled to tokens x top_k together. The busiest of ep ranks of one expert each holds the highest of
+    ep draws, u^(1/ep); the more experts to a rank, the nearer to the mean: u^(1/ep^(1/n^c)), c = 0.34 + 0.058 ln ep, fitted to
     simulated draws (rows within 4% at the median, 25% at the 90th percentile).
 
     >>> busiest(64, 8, 256, 8)
-    Load(rows=64.0, met=32.0, tiles=(32.0, 32.0, 32.0, 32.0))
+    Load(rows=64.0, met=32.0, each=(2.0,))
     >>> [round(each) for each in busiest(64, 8, 256, 8, 1.2)[:2]]
-    [84, 27]
+    [86, 25]
     """
     local, slots = max(experts // ep, 1), tokens * top_k
     mean = slots / experts
     if not skew:
-        met = max(local * min(1.0, mean), 1.0)
-        return Load(max(slots / ep, 1.0), met, tuple(met * ceil(mean / rows) for rows in ROWS))
+        return Load(max(slots / ep, 1.0), max(local * min(1.0, mean), 1.0), (mean,))
     power = 1 - skew if abs(skew - 1) > 1e-3 and abs(skew - 2) > 1e-3 else 1.002 - skew
-    low, high = (1.0, 200.0) if slots <= experts else (1.0, max(0.8 * tokens, 1.01))
-    first, last = low**power, high**power
-    scale = mean * (1 + power) / power * (last - first) / (high ** (1 + power) - low ** (1 + power))
+    full = min(max(log(mean) / log(3), 0.0), 1.0)
+    high = 200.0 ** (1 - full) * max(0.8 * tokens, 1.01) ** full
+    last = high**power
+    scale = mean * (1 + power) / power * (last - 1) / (high ** (1 + power) - 1)
     tilt = 1 / ep ** (local ** -(0.34 + 0.058 * log(ep)))
-    loads = [
-        min((first + (last - first) * ((each + 0.5) / DRAWS) ** tilt) ** (1 / power) * scale, tokens) for each in range(DRAWS)
-    ]
+    each = tuple(min((1 + (last - 1) * ((draw + 0.5) / DRAWS) ** tilt) ** (1 / power) * scale, tokens) for draw in range(DRAWS))
     share = local / DRAWS
-    met = max(share * sum(min(1.0, load) for load in loads), 1.0)
-    tiles = tuple(  # of n rows: 1 up to a full one, then on average half a tile is empty
-        max(share * sum(min(1.0, n) if n <= rows else n / rows + (n - rows) / (2 * n) for n in loads), 1.0) for rows in ROWS
-    )
-    return Load(max(share * sum(loads), 1.0), met, tiles)
+    return Load(max(share * sum(each), 1.0), max(share * sum(min(1.0, rows) for rows in each), 1.0), each)
 
 
 def seconds(
@@ -102,38 +105,52 @@ def seconds(
     """Seconds on the busiest of ep x tp ranks for ``tokens`` of the whole group, before they are dispatched.
 
     launch + (arithmetic^sharp + weights^sharp)^(1/sharp) + activations, of experts of ``hidden`` x ``inter`` / tp, ``gated`` or
-    not, ``skew`` as in :func:`busiest`. Arithmetic: for each of two products, the sum over its columns of waves of tiles, each
-    wave as long as one tile takes, (rows + ``tile``) x 128 x depth x 2 FLOPs on one processor: the quickest of four heights of
-    tiles. Weights: those of the experts that any token meets, read once. Activations: read, between the products, and written.
+    not, ``skew`` as in :func:`busiest`. Arithmetic: of each of the two products, a tile's time, 2 x (height + ``tile``) x 128 x
+    depth FLOPs on one multiprocessor, times the waves of tiles, at least one. Weights: of the experts that any token meets, once.
+    Activations: of rows, read, between the products and written; of tokens, read and written.
     ``repeated`` as a benchmark runs it: the weights of the last call are still in the cache, where they fit.
 
     >>> h100 = Peaks(1e15, 3.35e12, 132, 5e7, 4.5e11, 8)
-    >>> fitted = Constants(0.7, 0.9, 30, 2, 20, 1, 0.3, 2, 0, 2, 1, 2)
+    >>> fitted = Constants(0.7, 4, 128, 20, 1, 0.9, 0.3, 2, 2, 2, 1, 0, 0, 30, 0.01, 2, 1)
     >>> [round(seconds(fitted, h100, tokens, 2048, 768, 8, 128) * 1e6) for tokens in (1, 64, 4096)]
-    [60, 404, 911]
+    [61, 406, 1118]
     """
-    rows, met, tiles = busiest(tokens, top_k, experts, ep, skew)
-    width = inter / tp
-    first = 2 * width if gated else width
-    elsewhere = constants.others * max(tokens * top_k - rows, 0.0)
-    waiting = peaks.sms * constants.wave
-    ups, downs = ceil(first / COLUMNS), ceil(hidden / COLUMNS)
-    quickest = min(
-        (height + constants.tile)
-        * (
-            hidden * (1 + ((each + elsewhere / height) * ups / waiting) ** 2) ** 0.5
-            + width * (1 + ((each + elsewhere / height) * downs / waiting) ** 2) ** 0.5
-        )
-        for height, each in zip(ROWS, tiles, strict=True)
-    )
-    arithmetic = quickest * 2 * COLUMNS * waiting / (constants.flops * peaks.flops)
-    stored = met * hidden * (first + width) * constants.weight
+    load = busiest(tokens, top_k, experts, ep, skew)
+    return on_rank(constants, peaks, load, tokens, top_k, experts // ep, hidden, inter / tp, int(gated), repeated)
+
+
+def on_rank(
+    constants: Constants,
+    peaks: Peaks,
+    load: Load,
+    tokens: float,
+    top_k: int,
+    local: int,
+    hidden: int,
+    width: float,
+    gated: int,
+    repeated: bool = False,
+) -> float:
+    """Seconds of a rank that holds ``local`` experts of ``hidden`` x ``width``, under a load."""
+    of = constants
+    rows, met, each = load
+    first = (1 + gated) * width
+    abroad = max(tokens * top_k - rows, 0.0)
+    height = min(max(of.spread * rows / met, LEAST), of.most)
+    filled = sum(where(n <= height, min(1.0, n), n / height + (n - height) / (2 * n)) for n in each)
+    tiles = max(filled * local / len(each), 1.0) + of.others * abroad / height
+    at_once = peaks.sms * of.wave
+    depth = hidden * (1 + (tiles * ceil(first / COLUMNS) / at_once) ** 2) ** 0.5
+    depth = depth + width * (1 + (tiles * ceil(hidden / COLUMNS) / at_once) ** 2) ** 0.5
+    arithmetic = 2 * (height + of.tile) * COLUMNS * depth * at_once / (of.flops * peaks.flops)
+    stored = met * hidden * (first + width) * of.weight
     strips = met * min(first, hidden) / COLUMNS
-    reading = stored / (constants.memory * peaks.bytes_per_s) * (1 + constants.thin * peaks.sms / (strips + peaks.sms))
+    weights = stored / (of.memory * peaks.bytes_per_s) * (1 + of.thin * peaks.sms / (strips + peaks.sms))
     if repeated and peaks.l2_bytes:
         kept = 1 / (1 + (stored / peaks.l2_bytes) ** 6)
-        reading *= 1 - kept + kept / constants.cached
-    passing = constants.moved * 4 * (rows + elsewhere) * (hidden + first + width) / peaks.bytes_per_s
-    p = constants.sharp
-    busy: float = (arithmetic**p + reading**p) ** (1 / p) + passing
-    return constants.launch_us * 1e-6 + busy * (1.0 if gated else constants.plain)
+        weights = weights * (1 - kept + kept / of.cached)
+    elements = of.moved * 2 * (rows + of.passed * abroad) * (hidden + first + width) + of.token * tokens * hidden
+    sharp = of.sharp
+    busy = (arithmetic**sharp + weights**sharp) ** (1 / sharp) + 2 * elements / peaks.bytes_per_s
+    taken: float = of.launch_us * 1e-6 + (busy + of.expert_us * 1e-6 * local) * of.plain ** (1 - gated)
+    return taken
