@@ -89,8 +89,9 @@ _LAWS: dict[tuple[str, str, str, str], Fitted] = {}
 def law(kind: str, hardware: Hardware, engine: str, dtype: str) -> Fitted:
     """The constants for kernels of a kind, on an accelerator, in an engine ("vllm"), in a format ("bf16").
 
-    This engine's, else another's on the same accelerator; else those of the nearest generation in the same format; else of the
-    nearest format. Every accelerator has one. Raises InputError for a kind without a law.
+    This engine's ("sglang/triton": by its second kernel, where it has two), else another's on the same accelerator; else those
+    of the nearest generation in the same format; else of the nearest format. Every accelerator has one. Raises InputError for a
+    kind without a law.
     """
     key = kind, hardware.name, engine, dtype
     if key not in _LAWS:
@@ -100,13 +101,14 @@ def law(kind: str, hardware: Hardware, engine: str, dtype: str) -> Fitted:
 
 def nearest(of: Table, hardware: str, engine: str, dtype: str) -> Fitted:
     """The row of a table that stands in for what is asked, with the band that it then has; with the bytes of the format asked."""
-    own = generation(hardware)
+    own, alike = generation(hardware), (engine, engine.partition("/")[0])
     order = (own, *NEAREST[own]) if own else ELSEWHERE
 
     def distance(row: Row) -> tuple[float, int, int, int]:
         theirs = generation(row.hardware) or ELSEWHERE[-1]
         among = GENERATIONS[theirs].index(row.hardware) + 1
-        return _unlike(dtype, row.dtype), order.index(theirs), 0 if row.hardware == hardware else among, row.engine != engine
+        other = alike.index(row.engine) if row.engine in alike else 2 + ("/" in row.engine)
+        return _unlike(dtype, row.dtype), order.index(theirs), 0 if row.hardware == hardware else among, other
 
     best = min(of.rows, key=distance)
     steps = []
@@ -116,7 +118,7 @@ def nearest(of: Table, hardware: str, engine: str, dtype: str) -> Fitted:
         steps.append("maker")
     elif best.hardware != hardware:
         steps.append("accelerator" if any({hardware, best.hardware} <= set(chip) for chip in TWINS) else "generation")
-    if best.engine != engine:
+    if best.engine not in alike:
         steps.append("engine")
     bands = [of.bands[step] for step in steps]
     low, high = min([best.law.low, *(band[0] for band in bands)]), max([best.law.high, *(band[1] for band in bands)])

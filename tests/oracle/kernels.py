@@ -84,8 +84,8 @@ class Kind:
     """Constants that are not fitted but tried: those are kept with which the fit is best."""
     starts: Sequence[Mapping[str, float]] = ({},)
     """Other starts of some constants, from which the fit is tried too."""
-    like: Callable[[Group, Mapping[Group, Any]], Any] = lambda group, laws: None
-    """Of the laws fitted so far, the one whose constants are a group's start; None for that of its bounds."""
+    like: Callable[[Group, Mapping[Group, Any]], Mapping[str, float]] = lambda group, laws: {}
+    """Constants that a group takes from the laws fitted so far, because its own rows say nothing of them."""
 
 
 def kinds(chosen: Iterable[str] = ()) -> list[Kind]:
@@ -140,10 +140,7 @@ def fit(kind: Kind, group: Group, rows: Sequence[Row], laws: Mapping[Group, Any]
     """Constants of a group: the least soft L1 of the logarithms, and of how far constants are from their start, which decides
     those that no row says anything of. From every start, and from where that led with each constant a third of the way back.
     """
-    limits, like = dict(kind.bounds(group)), kind.like(group, laws or {})
-    for name, (_, low, high) in limits.items():
-        if like and low < high and getattr(like, name):
-            limits[name] = min(max(getattr(like, name), low), high), low, high
+    limits = {**kind.bounds(group), **{name: (value,) * 3 for name, value in kind.like(group, laws or {}).items()}}
     tried = [
         _fit(kind, group, rows, limits | {name: (value,) * 3 for name, value in chosen.items()}, start)
         for chosen in kind.choices(group)

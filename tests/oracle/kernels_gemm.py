@@ -50,10 +50,12 @@ STARTS = ({}, {"cut_us": 300, "step_ns": 4}, {"step_ns": 0.2, "tile_us": 3})
 """Libraries that cut k and those that do not, kernels that are bound by their steps and by their tiles."""
 
 
-def like(group: Group, laws: Mapping[Group, Any]) -> Any:
-    """Where the host hides the kernels, another engine's on the same accelerator say what they take."""
+def like(group: Group, laws: Mapping[Group, Any]) -> dict[str, float]:
+    """Where the host hides what is small, another engine on the same accelerator says what that takes."""
     others = [law for other, law in laws.items() if (other[0], other[2]) == (group[0], group[2])]
-    return others[0] if others and group[1:] in HOSTS else None
+    if not others or group[1:] not in HOSTS:
+        return {}
+    return {name: value for name, value in others[0]._asdict().items() if name not in ("flops", "sag", "host_us")}
 
 
 def many(constants: gemm.Constants, peaks: Peaks, shapes: Sequence[tuple[int, int, int]]) -> Any:

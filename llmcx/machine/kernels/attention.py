@@ -28,17 +28,18 @@ TRITON = {
 
 
 class Decode(NamedTuple):
-    """``memory`` and ``flops`` shares of the peaks; ``launch_us`` of every call; ``tile_us`` that a block takes for
-    :data:`TILE` tokens of 512 bytes, one after the other; ``block_us`` of a block with 8 heads, which ``grows`` with their
-    number, to that power, ``alone_us`` of those with a single head, and ``wide_us`` more for 128 elements of a head's width;
-    ``resident`` blocks that a processor holds at once; ``split_us`` each time that the splits double; ``l2`` how much faster
-    than memory the cache on the chip is read; ``outside_us`` each time that the context doubles beyond a window; ``sharp`` how
-    abruptly one bound gives way to another. ``packed`` heads that share keys form a block, but each is alone where more than
-    ``most`` share them, or where there is a window and ``windowless`` is 1: then the context is not split, else at most
-    ``splits`` times. ``stored`` bytes of an element of the cache.
+    """``memory`` and ``flops`` shares of the peaks; ``launch_us`` of every call, ``narrow_us`` more where heads are narrower than
+    128; ``tile_us`` that a block takes for :data:`TILE` tokens of 512 bytes, one after the other; ``block_us`` of a block with 8
+    heads, which ``grows`` with their number, to that power, ``alone_us`` of those with a single head, and ``wide_us`` more for
+    128 elements of a head's width; ``resident`` blocks that a processor holds at once; ``split_us`` each time that the splits
+    double; ``l2`` how much faster than memory the cache on the chip is read; ``outside_us`` each time that the context doubles
+    beyond a window; ``sharp`` how abruptly one bound gives way to another. ``packed`` heads that share keys form a block, but
+    each is alone where more than ``most`` share them, or where there is a window and ``windowless`` is 1: then the context is
+    not split, else at most ``splits`` times. ``stored`` bytes of an element of the cache.
     """
 
     launch_us: float
+    narrow_us: float
     tile_us: float
     memory: float
     flops: float
@@ -64,7 +65,7 @@ def decode(
     """Seconds for one new token each of ``batch`` sequences, with ``past`` tokens in the cache; ``window`` 0: all are read.
 
     >>> peaks = Peaks(1e15, 3e12, 132, 5e7, 0, 1)
-    >>> constants = Decode(6, 0.5, 0.9, 0.7, 2, 0.1, 2, 1, 2, 0, 2, 2, 0.5, 64, 64, 0, 128, 2)
+    >>> constants = Decode(6, 1, 0.5, 0.9, 0.7, 2, 0.1, 2, 1, 2, 0, 2, 2, 0.5, 64, 64, 0, 128, 2)
     >>> round(decode(constants, peaks, 64, 32, 8, 128, 0, 8191) * 1e6)  # 2.1 GB of cache: 716 us at the peak
     802
     """
@@ -75,7 +76,7 @@ def latent_decode(constants: Decode, peaks: Peaks, batch: int, heads: int, past:
     """The same where all heads share one latent vector of ``rank`` elements and a rotated key, in absorbed form.
 
     >>> peaks = Peaks(1e15, 3e12, 132, 5e7, 0, 1)
-    >>> constants = Decode(6, 0.5, 0.9, 0.7, 2, 0.1, 2, 1, 2, 0, 2, 2, 0.5, 64, 1e9, 0, 128, 2)
+    >>> constants = Decode(6, 1, 0.5, 0.9, 0.7, 2, 0.1, 2, 1, 2, 0, 2, 2, 0.5, 64, 1e9, 0, 128, 2)
     >>> round(latent_decode(constants, peaks, 64, 16, 8191) * 1e6)  # 0.6 GB of cache: 201 us at the peak
     238
     """
@@ -130,7 +131,8 @@ def _decode(
         time = (reading**p + chain**p) ** (1 / p) + constants.split_us * doubled
         best = where(splits > most, best, min(best, time)) if doubled else time
     outside = constants.outside_us * log2(context / read) * (1 + blocks / 64) ** 0.5
-    took: float = (constants.launch_us + best + outside) * 1e-6
+    launch = constants.launch_us + where(key + value < 256, constants.narrow_us, 0)
+    took: float = (launch + best + outside) * 1e-6
     return took
 
 

@@ -47,6 +47,23 @@ LEAST = 8
 """Rows of a tile."""
 DRAWS = 12
 """Experts that stand for all of a rank, from the least loaded to the most."""
+QUANTILES = tuple((draw + 0.5) / DRAWS for draw in range(DRAWS))
+"""Theirs."""
+
+
+def kernel(engine: str, dtype: str, top_k: int, gated: bool = True) -> str:
+    """The name of an engine's law for such experts: an engine runs some models by a second kernel of another speed.
+
+    What was measured: vLLM and SGLang run mxfp4 experts of gpt-oss (top_k 4) by a kernel of its own, others by Marlin; SGLang
+    those without a gate by CUTLASS. SGLang on B200 runs some models by Triton ("sglang/triton", 1.5 to 3 times as long: Mixtral,
+    Llama 4, MiMo in bf16; Mixtral, MiniMax in fp8_block), which no shape tells: it is not chosen here.
+
+    >>> kernel("vllm", "mxfp4", 8), kernel("vllm", "mxfp4", 4), kernel("trtllm", "mxfp4", 8)
+    ('vllm/marlin', 'vllm', 'trtllm')
+    """
+    if dtype == "mxfp4" and top_k != 4 and engine in ("vllm", "sglang"):
+        return f"{engine}/marlin"
+    return f"{engine}/cutlass" if engine == "sglang" and dtype == "bf16" and not gated else engine
 
 
 class Load(NamedTuple):
@@ -64,14 +81,15 @@ def busiest(tokens: float, top_k: int, experts: int, ep: int, skew: float = 0.0)
     """How ``tokens`` of a group, each with ``top_k`` experts, load the busiest of its ``ep`` ranks.
 
     ``skew`` 0: all experts alike. Else loads follow the power law x^-skew, between 1 and 200 where there are no more slots than
-    experts, 1 and 0.8 tokens where there are three times as many, scaled to tokens x top_k together. The busiest of ep ranks of one expert each holds the highest of
-    ep draws, u^(1/ep); the more experts to a rank, the nearer to the mean: u^(1/ep^(1/n^c)), c = 0.34 + 0.058 ln ep, fitted to
-    simulated draws (rows within 4% at the median, 25% at the 90th percentile).
+    experts, 1 and 0.8 tokens where there are three times as many, scaled to tokens x top_k together. The busiest of ep ranks of
+    one expert each holds the highest of ep draws, u^(1/ep); the more experts to a rank, the nearer to the mean:
+    u^(1/ep^(1/n^c)), c = 0.34 + 0.058 ln ep, fitted to simulated draws (rows within 4% at the median, 21% at the 90th
+    percentile).
 
     >>> busiest(64, 8, 256, 8)
     Load(rows=64.0, met=32.0, each=(2.0,))
     >>> [round(each) for each in busiest(64, 8, 256, 8, 1.2)[:2]]
-    [86, 25]
+    [87, 25]
     """
     local, slots = max(experts // ep, 1), tokens * top_k
     mean = slots / experts
@@ -80,10 +98,10 @@ def busiest(tokens: float, top_k: int, experts: int, ep: int, skew: float = 0.0)
     power = 1 - skew if abs(skew - 1) > 1e-3 and abs(skew - 2) > 1e-3 else 1.002 - skew
     full = min(max(log(mean) / log(3), 0.0), 1.0)
     high = 200.0 ** (1 - full) * max(0.8 * tokens, 1.01) ** full
-    last = high**power
-    scale = mean * (1 + power) / power * (last - 1) / (high ** (1 + power) - 1)
+    last = high**power - 1
     tilt = 1 / ep ** (local ** -(0.34 + 0.058 * log(ep)))
-    each = tuple(min((1 + (last - 1) * ((draw + 0.5) / DRAWS) ** tilt) ** (1 / power) * scale, tokens) for draw in range(DRAWS))
+    scale = slots / experts * DRAWS / sum((1 + last * draw) ** (1 / power) for draw in QUANTILES)
+    each = tuple(min((1 + last * draw**tilt) ** (1 / power) * scale, tokens) for draw in QUANTILES)
     share = local / DRAWS
     return Load(max(share * sum(each), 1.0), max(share * sum(min(1.0, rows) for rows in each), 1.0), each)
 
@@ -113,7 +131,7 @@ def seconds(
     >>> h100 = Peaks(1e15, 3.35e12, 132, 5e7, 4.5e11, 8)
     >>> fitted = Constants(0.7, 4, 128, 20, 1, 0.9, 0.3, 2, 2, 2, 1, 0, 0, 30, 0.01, 2, 1)
     >>> [round(seconds(fitted, h100, tokens, 2048, 768, 8, 128) * 1e6) for tokens in (1, 64, 4096)]
-    [61, 406, 1118]
+    [61, 407, 1182]
     """
     load = busiest(tokens, top_k, experts, ep, skew)
     return on_rank(constants, peaks, load, tokens, top_k, experts // ep, hidden, inter / tp, int(gated), repeated)
