@@ -21,7 +21,7 @@ FAR_US, FAR_SHARE = 25.0, 0.7
 """Assumed, between domains: microseconds of a collective, and the share of the slower network's rate."""
 ACT = 2
 """Bytes of an activation."""
-SKEW = 1.2
+SKEW = 1.01
 """How unevenly tokens choose their experts: the power law of most measured kernels."""
 STEPS = 8
 """New tokens up to which attention is that of a decode step."""
@@ -106,7 +106,9 @@ class Kernels:
         return self._of(self._law("gemm", "bf16"), gemm.seconds, m, products * n, k)
 
     def _experts(self, form: str, tokens: int, hidden: int, inner: int, top_k: int, count: int, cut: int, shared: int) -> Parts:
-        law, shape = self._law("experts", format_of(form, self.hardware, self.multiplied)), (tokens, hidden, inner, top_k, count)
+        form = format_of(form, self.hardware, self.multiplied)
+        law = self._law("experts", form, experts.kernel(self.engine, form, top_k))
+        shape = tokens, hidden, inner, top_k, count
         launch = 1e-6 * law.constants.launch_us
         return experts.seconds(*law, *shape, cut, shared, SKEW) - launch, launch
 
