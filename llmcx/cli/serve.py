@@ -75,7 +75,7 @@ def serve(
     ] = 0.05,
     efficiency: Annotated[
         list[str] | None,
-        option("Override a factor, e.g. memory=0.9; repeat.", metavar="NAME=X", whole=True, group="Less common"),
+        option("Override a number of the engine, e.g. decode=0.9; repeat.", metavar="NAME=X", whole=True, group="Less common"),
     ] = None,
 ) -> Item:
     """First token, time per token, tokens/s, largest batch and cost of serving, by roofline: ideal and calibrated.

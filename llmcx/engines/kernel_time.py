@@ -78,7 +78,7 @@ class Kernels:
         return sum(self.parts(launch))
 
     def parts(self, launch: Launch) -> tuple[float, float]:
-        """Seconds at work, and of the launch, which an engine may hide behind the kernel before (not a collective, which waits)."""
+        """Seconds at work, and of the launch, which an engine may hide behind the kernel before (no collective does)."""
         key = launch.kind, launch.shape, launch.form
         found = self._seconds.get(key)
         if found is None:
