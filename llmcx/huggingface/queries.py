@@ -26,9 +26,10 @@ def overridden(c: Config, key: str, **said: Any) -> None:
 # --- BLIP-2 ---------------------------------------------------------------------------------------------------------
 
 
-@encoder("blip_2_vision_model", "instructblip_vision_model")
+@encoder("blip_2_vision_model", "instructblip_vision_model", "instructblipvideo_vision_model", "blip_vision_model")
 def eva(c: Config) -> Towers:
     """A class token and learned positions; a norm after the layers."""
+    c.ignore("projection_dim")
     d = c.size("hidden_size")
     stem = Dense("patches", 3 * side(c, "patch_size") ** 2, d, True, stem=True)
     before = (stem, Vector("class", d), Vector("positions", (per_image(c) + 1) * d))
@@ -37,7 +38,7 @@ def eva(c: Config) -> Towers:
     return (Tower("vision", d, before, stack, (Normed("norm", d),), added=1),)
 
 
-@encoder("instructblip_qformer")
+@encoder("instructblip_qformer", "instructblipvideo_qformer")
 def instructed(c: Config) -> Towers:
     """BLIP-2's, which reads an instruction too: tables of words and positions, and a feed-forward for words in each layer."""
     d, n = c.size("hidden_size"), c.size("num_hidden_layers")
@@ -49,7 +50,7 @@ def instructed(c: Config) -> Towers:
     return (replace(former, before=(*tables, *former.before), after=(*former.after, *words)),)
 
 
-@multimodal("blip-2", "instructblip")
+@multimodal("blip-2", "instructblip", "instructblipvideo")
 def blip2(c: Config, spec: ModelSpec) -> Towers:
     """A Q-Former and a matrix."""
     c.ignore("image_text_hidden_size", "use_decoder_only_language_model", "num_query_tokens")

@@ -87,7 +87,7 @@ def ovis2(c: Config, spec: ModelSpec) -> Towers:
     return *towers, Tower("projector", words, (Table("words", words, spec.d_model),), per=per)
 
 
-@encoder("got_ocr2_vision")
+@encoder("got_ocr2_vision", "pp_chart2table_vision", "pp_formulanet_vision")
 def sam(c: Config) -> Towers:
     """SAM's encoder (Kirillov et al. 2023, arXiv:2304.02643): windows in most layers, relative positions in all, and two
     convolutions.
@@ -108,7 +108,7 @@ def sam(c: Config) -> Towers:
     return (Tower("vision", d, tuple(before), (layer,), neck),)
 
 
-@multimodal("got_ocr2")
+@multimodal("got_ocr2", "pp_chart2table")
 def got_ocr2(c: Config, spec: ModelSpec) -> Towers:
     """Two convolutions, each halving both sides, and a matrix."""
     part, towers = seen(c)

@@ -58,7 +58,7 @@ def parts(kind: Any, common: set[str], families: dict[str, Any]) -> dict[str, An
     found = {}
     left_out = kind()
     for key in kind.sub_configs:
-        if key in ("talker_config", "vq_config"):
+        if key == "talker_config":
             continue
         auto = kind.sub_configs[key].__name__ == "AutoConfig"
         absent = getattr(left_out, key)

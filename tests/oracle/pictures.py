@@ -11,9 +11,71 @@ FLAT = ("qwen", "glm", "lfm3_vl", "minimax_m3_vl", "muse_glimmer")
 """Families that take all patches of all images in one row, and the shape of each image in patches."""
 
 
+def marked(case: Json, ids: torch.Tensor, token: int) -> torch.Tensor:
+    """Put the tokens of images among ``ids``, a token of text before each; where they stand."""
+    tokens = case["image_tokens"]
+    for image in range(case["images"]):
+        ids[:, 1 + image * (tokens + 1) : (image + 1) * (tokens + 1)] = token
+    return ids == token
+
+
+def pixels(vision: Any, case: Json, draw: torch.Generator) -> torch.Tensor:
+    """Each image's patches where they stand."""
+    rows, columns = case["grid"]
+    shape = (
+        case["batch"] * case["images"],
+        getattr(vision, "num_channels", 3),
+        rows * vision.patch_size,
+        columns * vision.patch_size,
+    )
+    return torch.randn(*shape, generator=draw)
+
+
+def flattened(vision: Any, case: Json, draw: torch.Generator) -> torch.Tensor:
+    """Each patch's row, column and numbers."""
+    rows, columns = case["grid"]
+    many = case["batch"] * case["images"]
+    places = torch.stack(torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij"), -1).reshape(1, -1, 2)
+    noise = torch.randn(many, rows * columns, vision.patch_embed_hidden_size, generator=draw)
+    return torch.cat((places.repeat(many, 1, 1).float() + 1, noise), -1)
+
+
+def beside(config: Any, case: Json, ids: torch.Tensor, draw: torch.Generator) -> Json:
+    """An image that no token stands for."""
+    return {"input_ids": ids, "pixel_values": pixels(config.vision_config, case, draw)}
+
+
+def before(config: Any, case: Json, ids: torch.Tensor, draw: torch.Generator) -> Json:
+    """An image whose tokens stand before the text; of several, as frames of a video."""
+    seen = pixels(config.vision_config, case, draw)
+    if config.num_image_with_embedding is not None:
+        seen = seen.reshape(case["batch"], case["images"], *seen.shape[1:])
+    return {"input_ids": ids[:, case["images"] * case["image_tokens"] :], "pixel_values": seen}
+
+
+def kosmos(config: Any, case: Json, ids: torch.Tensor, draw: torch.Generator) -> Json:
+    """Where an image stands is said beside the tokens."""
+    given = {"image_embeds_position_mask": marked(case, ids, 3).long(), "input_ids": ids}
+    if config.model_type == "kosmos-2":
+        return given | {"pixel_values": pixels(config.vision_config, case, draw)}
+    return given | {"flattened_patches": flattened(config.vision_config, case, draw)}
+
+
+def written(config: Any, case: Json, ids: torch.Tensor, draw: torch.Generator) -> Json:
+    """The text that is written of an image."""
+    return {"decoder_input_ids": ids, "flattened_patches": flattened(config.vision_config, case, draw)}
+
+
+OWN = {"blip": beside, "git": before, "kosmos-2": kosmos, "kosmos-2.5": kosmos, "pix2struct": written}
+"""Families that are given something else."""
+
+
 def pictured(config: Any, case: Json, ids: torch.Tensor, draw: torch.Generator) -> Json:
     """The inputs of ``images`` in each sequence, of ``grid`` patches each, whose tokens take the place of the first ``ids``."""
-    name, vision = config.model_type, config.vision_config
+    name = config.model_type
+    if name in OWN:
+        return OWN[name](config, case, ids, draw)
+    vision = config.vision_config
     rows, columns = case["grid"]
     many = case["batch"] * case["images"]
     size = vision.patch_size
@@ -22,9 +84,7 @@ def pictured(config: Any, case: Json, ids: torch.Tensor, draw: torch.Generator) 
     token = next(
         getattr(config, key) for key in ("image_token_id", "image_token_index") if getattr(config, key, None) is not None
     )
-    tokens = case["image_tokens"]
-    for image in range(case["images"]):  # a token of text before each
-        ids[:, 1 + image * (tokens + 1) : (image + 1) * (tokens + 1)] = token
+    marked(case, ids, token)
 
     def noise(*shape: int) -> torch.Tensor:
         return torch.randn(*shape, generator=draw)

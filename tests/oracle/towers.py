@@ -91,6 +91,20 @@ TEXTS: dict[str, Config] = {
     | {"rope_parameters": dict.fromkeys(("sliding_attention", "full_attention"), MROPE["rope_parameters"])},
     "ernie": DENSE | MROPE | {"moe_num_experts": 5, "moe_k": 2, "moe_intermediate_size": [28, 20], "moe_num_shared_experts": 2},
     "muse": DENSE | {"head_dim": 20, "sliding_window": 7, "num_hidden_layers": 3},
+    "blip": {"vocab_size": 97, "hidden_size": 28, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 44}
+    | {"max_position_embeddings": 40},
+    "kosmos": {
+        "vocab_size": 97,
+        "embed_dim": 28,
+        "layers": 2,
+        "attention_heads": 4,
+        "ffn_dim": 44,
+        "max_position_embeddings": 50,
+    },
+    "pix2struct": {"vocab_size": 97, "hidden_size": 24, "d_kv": 6, "d_ff": 44, "num_layers": 3, "num_heads": 4}
+    | {"relative_attention_num_buckets": 10},
+    "formula": {"vocab_size": 97, "d_model": 28, "decoder_layers": 2, "decoder_attention_heads": 4, "decoder_ffn_dim": 44}
+    | {"max_position_embeddings": 40, "encoder_attention_heads": 4, "encoder_layers": 2},
     "nemotron": DENSE
     | {"layers_block_type": ["mamba", "mlp", "attention"], "mamba_num_heads": 8, "n_groups": 2, "ssm_state_size": 10}
     | {"mamba_head_dim": 12, "conv_kernel": 3, "chunk_size": 8, "model_type": "nemotron_h", "head_dim": 20},
@@ -156,10 +170,19 @@ VISIONS: dict[str, Config] = {
     "wide": VIT | {"hidden_size": 64, "num_attention_heads": 4},
     "molmo2": VIT | {"num_key_value_heads": 1, "head_dim": 10, "image_size": [24, 24]},
     "hunyuan": VIT | {"max_image_size": 24, "text_hidden_size": 48, "out_hidden_size": 48, "num_key_value_heads": 3},
+    "janus": {key: value for key, value in VIT.items() if key != "intermediate_size"} | {"mlp_ratio": 2.5, "projection_dim": 48},
+    "strips": {"patch_embed_hidden_size": 48, "hidden_size": 24, "d_ff": 44, "d_kv": 10, "num_hidden_layers": 2}
+    | {"num_attention_heads": 3, "seq_len": 30},
+    "strips2_5": {"patch_embed_hidden_size": 48, "hidden_size": 24, "intermediate_size": 44, "head_dim": 10}
+    | {"num_hidden_layers": 2, "num_attention_heads": 3, "max_num_patches": 30},
     "gemma4": {"hidden_size": 24, "intermediate_size": 44, "num_hidden_layers": 2, "num_attention_heads": 3, "patch_size": 4}
     | {"num_key_value_heads": 3, "head_dim": 16, "pooling_kernel_size": 3, "position_embedding_size": 30},
 }
 VISIONS["deep"] = VISIONS["qwen3"] | VISIONS["deep"]
+VISIONS["formula"] = VISIONS["sam"] | {"post_conv_in_channels": 10, "post_conv_mid_channels": 14, "post_conv_out_channels": 18}
+VISIONS["formula"] |= {"decoder_hidden_size": 28}
+VQ = {"embed_dim": 6, "num_embeddings": 50, "latent_channels": 10, "base_channels": 32, "channel_multiplier": [1, 2, 2]}
+VQ |= {"num_res_blocks": 1, "projection_dim": 44, "image_token_embed_dim": 48}
 WHISPER = {"num_mel_bins": 10, "encoder_layers": 2, "encoder_attention_heads": 3, "encoder_ffn_dim": 44, "d_model": 24}
 HEARD = {"num_mel_bins": 10, "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 48, "hidden_size": 24}
 AUDIOS: dict[str, Config] = {
@@ -211,6 +234,7 @@ TIED = (
     + " "
     + "+".join(("tie_word_embeddings=false", words(text_config={"tie_word_embeddings": True})))
 )
+APART = "+".join(("tie_word_embeddings=false", words(text_config={"tie_word_embeddings": False})))
 SIZES = vision("hidden_size=36", "intermediate_size=40", "num_hidden_layers=3", "image_size=28", "patch_size=5", "num_channels=1")
 GRIDS = vision("depth=2", "patch_size=3", "temporal_patch_size=1", "spatial_merge_size=1", "in_channels=1", "num_heads=4")
 PARTS = ()
@@ -627,6 +651,165 @@ instructblip InstructBlipForConditionalGeneration T_opt V_eva {words(qformer_con
 } num_query_tokens=6 {TIED}
 aria AriaForConditionalGeneration T_aria V_plain projector_patch_to_query_dict={{"25":5,"36":7}}
   built {vision("hidden_size=36", "num_hidden_layers=3", "num_attention_heads=4")} {TIED}
+instructblipvideo InstructBlipVideoForConditionalGeneration T_opt V_eva {words(qformer_config=QUERIES | {"vocab_size": 50})}
+    num_query_tokens=5 video_token_index=3
+  built {vision("hidden_size=36", "qkv_bias=false", "num_hidden_layers=3", "image_size=28", "patch_size=5")} {
+    inside(
+        "qformer_config",
+        "hidden_size=36",
+        "num_hidden_layers=4",
+        "intermediate_size=40",
+        "cross_attention_frequency=1|3",
+        "vocab_size=60",
+        "max_position_embeddings=30",
+    )
+} num_query_tokens=6 {TIED}
+  t5: {words(text_config=TEXTS["t5"])} V_eva {words(qformer_config=QUERIES)}
+pp_chart2table GotOcr2ForConditionalGeneration T_qwen2 V_sam
+  built {
+    vision(
+        "hidden_size=36",
+        "num_hidden_layers=3",
+        "image_size=28",
+        "output_channels=12",
+        "qkv_bias=false",
+        "use_abs_pos=false",
+        "use_rel_pos=false",
+        "window_size=4",
+        "mlp_dim=40",
+    )
+} {TIED}
+blip BlipForConditionalGeneration T_blip V_eva
+  sees @images=1+@grid=[5,5]+@image_tokens=0 @images=1+@grid=[5,5]+@image_tokens=0+@batch=1+@seq=7
+  built {vision("hidden_size=36", "intermediate_size=40", "num_hidden_layers=3", "image_size=28", "patch_size=5")} {
+    inside(
+        "text_config",
+        "hidden_size=36",
+        "num_hidden_layers=3",
+        "num_attention_heads=2",
+        "intermediate_size=40",
+        "encoder_hidden_size=30",
+        "max_position_embeddings=30",
+        "is_decoder=false",
+    )
+} projection_dim=30 {TIED} {APART} {inside("text_config", "tie_word_embeddings=false")}
+git GitForCausalLM {words(**TEXTS["blip"])} V_plain
+  sees @images=1+@grid=[5,5]+@image_tokens=26+@seq=40
+    num_image_with_embedding=2+max_position_embeddings=70+@images=2+@grid=[5,5]+@image_tokens=26+@seq=60
+    tie_word_embeddings=true+@images=1+@grid=[5,5]+@image_tokens=26+@seq=30+@batch=1
+  built {SIZES} num_image_with_embedding=3 hidden_size=36 num_hidden_layers=3 intermediate_size=40 max_position_embeddings=30
+    hidden_act="relu" {OUTER}
+kosmos-2 Kosmos2ForConditionalGeneration T_kosmos V_plain latent_query_num=5
+  sees @images=1+@grid=[5,5]+@image_tokens=5 @images=2+@grid=[5,5]+@image_tokens=5
+  built {SIZES} {
+    inside(
+        "text_config",
+        "embed_dim=36",
+        "layers=3",
+        "attention_heads=2",
+        "ffn_dim=40",
+        "max_position_embeddings=30",
+        'activation_function="relu"',
+        "tie_word_embeddings=false",
+    )
+} latent_query_num=6 {TIED} {APART}
+kosmos-2.5 Kosmos2_5ForConditionalGeneration T_kosmos V_strips2_5 latent_query_num=5
+  sees @images=1+@grid=[4,6]+@image_tokens=5
+  built {
+    vision(
+        "hidden_size=36",
+        "patch_embed_hidden_size=27",
+        "intermediate_size=40",
+        "head_dim=12",
+        "num_hidden_layers=3",
+        "num_attention_heads=2",
+        "max_num_patches=40",
+    )
+} {
+    inside("text_config", "embed_dim=36", "layers=3", "attention_heads=2", "ffn_dim=40", "tie_word_embeddings=false")
+} latent_query_num=6 {TIED} {APART}
+pix2struct Pix2StructForConditionalGeneration T_pix2struct V_strips
+  sees @images=1+@grid=[4,6]+@image_tokens=0 @images=1+@grid=[3,5]+@image_tokens=0+@batch=1+@seq=30
+  built {
+    vision(
+        "patch_embed_hidden_size=27",
+        "d_ff=40",
+        "d_kv=12",
+        "num_hidden_layers=3",
+        "num_attention_heads=2",
+        "seq_len=40",
+        'dense_act_fn="relu"',
+    )
+} {
+    inside(
+        "text_config",
+        "num_layers=1",
+        "d_ff=40",
+        "relative_attention_num_buckets=12",
+        'dense_act_fn="gelu"',
+        "vocab_size=103",
+    )
+} text_config={{"num_heads":2,"d_kv":12}} {TIED}
+pp_formulanet PPFormulaNetForConditionalGeneration T_formula V_formula
+  built {
+    vision(
+        "hidden_size=36",
+        "num_hidden_layers=3",
+        "image_size=28",
+        "patch_size=5",
+        "qkv_bias=false",
+        "use_abs_pos=false",
+        "use_rel_pos=false",
+        "window_size=4",
+        "global_attn_indexes=[]",
+        "mlp_dim=40",
+        "post_conv_mid_channels=16",
+        "post_conv_out_channels=20",
+    )
+} vision_config={{"output_channels":12,"post_conv_in_channels":12}} {
+    inside(
+        "text_config",
+        "decoder_layers=3",
+        "decoder_attention_heads=2",
+        "decoder_ffn_dim=40",
+        "max_position_embeddings=30",
+        'activation_function="relu"',
+    )
+} {OUTER}
+janus JanusForConditionalGeneration T_llama V_janus {words(vq_config=VQ)} image_token_id=3
+  sees @images=1+@grid=[5,5]+@image_tokens=25+@seq=40
+  built {
+    vision(
+        "hidden_size=36",
+        "num_hidden_layers=3",
+        "image_size=28",
+        "patch_size=5",
+        "num_channels=1",
+        "mlp_ratio=3.0",
+        "attention_bias=false",
+        "use_qk_norm=true",
+        "projection_dim=44",
+        "depth=1",
+        "depth=4",
+    )
+} {
+    inside(
+        "vq_config",
+        "embed_dim=10",
+        "num_embeddings=40",
+        "latent_channels=12",
+        "base_channels=64",
+        "channel_multiplier=[1,1,2,3]",
+        "channel_multiplier=[2]",
+        "num_res_blocks=3",
+        "projection_dim=40",
+        "num_hidden_layers=4",
+        "image_token_embed_dim=40",
+        "in_channels=1",
+        "out_channels=1",
+        "double_latent=true",
+    )
+} {TIED}
 cohere_compass CohereCompassForConditionalGeneration T_compass V_deep
   built {vision("hidden_size=36", "out_hidden_size=40", "deepstack_visual_indexes=[]|[0]")} {TIED}
 """

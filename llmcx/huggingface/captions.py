@@ -1,0 +1,192 @@
+"""Families that put a picture into words: BLIP, GIT, Kosmos, Janus, IDEFICS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from itertools import pairwise
+
+from llmcx.huggingface import family
+from llmcx.huggingface.common import LAYER, activation, head, model
+from llmcx.huggingface.config import STRICT, Config
+from llmcx.huggingface.couples import meeting, of_class, part_of
+from llmcx.huggingface.encoder import layers_of
+from llmcx.huggingface.queries import overridden
+from llmcx.huggingface.towers import Towers, checked, encoder, layers, multimodal, patches, per_image, seen
+from llmcx.model.norm import Norm
+from llmcx.model.spec import Attention, Embedding, Head, Layers, ModelSpec, Plain
+from llmcx.model.tower import Activated, Dense, Normed, Piece, Table, Tower, Vector
+
+# --- BLIP, GIT ------------------------------------------------------------------------------------------------------
+
+
+@family("blip_text_model")
+def blip_text(c: Config) -> ModelSpec:
+    """BERT as a decoder, without segments; each layer meets what was seen, unless the file says that it is none."""
+    c.ignore("projection_dim")
+    (layer,) = (layers_of(c),)
+    width = c.size("encoder_hidden_size")
+    if c.flag("is_decoder", True):
+        assert isinstance(layer.mixer, Attention)
+        layer = replace(layer, cross=replace(layer.mixer, kv_width=width))
+    tied = c.flag("tie_word_embeddings", True)
+    return model(
+        c,
+        decoder=(layer,),
+        embedding=Embedding(c.size("vocab_size"), c.size("max_position_embeddings"), normed=True),
+        norm=LAYER,
+        final_norm=False,
+        head=Head(tied, True, True, second_bias=not tied),
+    )
+
+
+@family("blip")
+def blip(c: Config) -> ModelSpec:
+    """A decoder whose cross-attention meets all that the encoder says of an image, as wide as that is."""
+    c.ignore("projection_dim", "image_text_hidden_size", "logit_scale_init_value")
+    of_class(c, "ForConditionalGeneration")
+    vision, towers = seen(c)
+    given, tied = c.data.get("text_config"), c.flag("tie_word_embeddings", True)
+    tied = tied or not isinstance(given, Mapping) or given.get("tie_word_embeddings") is not False  # by either
+    overridden(c, "text_config", encoder_hidden_size=vision.size("hidden_size"), tie_word_embeddings=tied)
+    return meeting(c, part_of(c, "text_config"), towers)
+
+
+@family("git")
+def git(c: Config) -> ModelSpec:
+    """BERT's layers as a decoder, before whose text stand all tokens of an image, by a matrix and a norm; of a video, each frame
+    has a learned mark.
+    """
+    c.begins = STRICT
+    vision, towers = seen(c)
+    d, out, frames = vision.size("hidden_size"), c.size("hidden_size"), c.optional("num_image_with_embedding")
+    marks = () if frames is None else (Vector("frames", frames * d),)
+    projector = Tower("projector", d, (*marks, Dense("out", d, out, True), Normed("norm", out)), added=1)
+    checked(c)
+    return model(
+        c,
+        decoder=(layers_of(c),),
+        embedding=Embedding(c.size("vocab_size"), c.size("max_position_embeddings"), normed=True),
+        norm=LAYER,
+        final_norm=False,
+        head=head(c, bias=True),
+        towers=(*towers, projector),
+    )
+
+
+# --- Kosmos ---------------------------------------------------------------------------------------------------------
+
+
+@family("kosmos_2_text_model", "kosmos_2_5_text_model")
+def kosmos_text(c: Config) -> ModelSpec:
+    """Sinusoids, biases, and a norm before the last matrix of a part; Kosmos-2.5 has none such in its attention, and a table that
+    marks an image's tokens.
+    """
+    c.ignore("scale_embedding")
+    first = c.model_type == "kosmos_2_text_model"
+    c.expect("add_cross_attention", False)
+    mixer = Attention(c.size("attention_heads"), bias=True, out_norm=first, softmax_fp32=False)
+    ffn = Plain(c.size("ffn_dim"), True, activation(c, "activation_function"), inner_norm=True)
+    return model(
+        c,
+        d_model="embed_dim",
+        decoder=(Layers(c.size("layers"), mixer, ffn),),
+        embedding=Embedding(c.size("vocab_size"), types=None if first else 2),
+        norm=LAYER,
+    )
+
+
+@multimodal("kosmos-2", "kosmos-2.5")
+def kosmos(c: Config, spec: ModelSpec) -> Towers:
+    """A matrix to the language model's width; queries meet what was seen and themselves, by one attention as its own."""
+    vision, towers = seen(c)
+    queries, d, out = c.size("latent_query_num"), vision.size("hidden_size"), spec.d_model
+    mixer, seen_too = spec.decoder[0].mixer, towers[-1].added
+    assert isinstance(mixer, Attention)
+    meets = Layers(1, cross=replace(mixer, out_norm=False), norms=())
+    own = (Vector("latents", queries * out),)
+    resampler = Tower("projector", out, own, (meets,), latents=queries, added=queries + seen_too)
+    return *towers, Tower("projector", d, (Dense("in", d, out, True),), added=seen_too), resampler
+
+
+# --- Janus ----------------------------------------------------------------------------------------------------------
+
+
+@encoder("janus_vision_model")
+def janus_vision(c: Config) -> Towers:
+    """SigLIP's; queries and keys normed by option."""
+    c.ignore("hidden_dropout_rate")
+    d, ratio = c.size("hidden_size"), c.get("mlp_ratio")
+    if isinstance(ratio, bool) or not isinstance(ratio, (int, float)) or not 0 < ratio < 1000:
+        raise c.wrong("mlp_ratio", ratio, "a number between 0 and 1000")
+    ffn = Plain(int(d * ratio), True, activation(c, "hidden_act"))
+    (layer,) = layers(c, ffn=ffn, bias=c.flag("attention_bias"), out_bias=True)
+    if c.flag("use_qk_norm"):
+        assert isinstance(layer.mixer, Attention)
+        layer = replace(layer, mixer=replace(layer.mixer, qk_norm="full", qk_norm_type=Norm()))
+    return (Tower("vision", d, (patches(c, d), Table("positions", per_image(c), d)), (layer,), (Normed("norm", d),)),)
+
+
+def chain(c: Config, key: str, inner: int, count: int) -> tuple[Piece, ...]:
+    """``count`` matrices with an activation between each two, all of them ``key`` wide but the first's input."""
+    width, act = c.size(key), activation(c, "hidden_act")
+    more: list[Piece] = []
+    for at in range(1, count):
+        more += [Activated(f"activation.{at}", width, act), Dense(f"hidden.{at}", width, width, True)]
+    return Dense("in", inner, width, True), *more
+
+
+@multimodal("janus")
+def janus(c: Config, spec: ModelSpec) -> Towers:
+    """A chain of matrices. What draws images in turn is not met by a pass that reads: an encoder to a table of visual words, a
+    decoder back, and what stands before and after the language model for these words.
+    """
+    vision, towers = seen(c)
+    projector = Tower(
+        "projector", vision.size("hidden_size"), chain(vision, "projection_dim", vision.size("hidden_size"), vision.size("depth"))
+    )
+    c.notes.append("a pass reads: the weights that draw images are counted, and no pass of them is")
+    vq = c.part("vq_config")
+    assert vq is not None
+    vq.ignore("num_patches")
+    words, narrow, wide = vq.size("num_embeddings"), vq.size("embed_dim"), vq.size("projection_dim")
+    aligned = sum(d_in * wide + wide for d_in in (narrow, *[wide] * (vq.size("num_hidden_layers") - 1)))
+    scored = (vq.size("image_token_embed_dim") + 1) * wide + (wide + 1) * words
+    drawing = (Table("words", words, narrow), Table("words.out", words, narrow), Vector("idle", aligned + scored + _vqgan(vq)))
+    return *towers, projector, Tower("drawing", narrow, drawing)
+
+
+def _vqgan(c: Config) -> int:
+    """The weights of a VQGAN (Esser et al. 2021, arXiv:2012.09841), but for its table of words: convolutions in blocks of two, as
+    many as num_res_blocks at each resolution and one more on the way back, attention at the coarsest.
+    """
+    scales = c.get("channel_multiplier")
+    if (
+        not isinstance(scales, (list, tuple))
+        or not scales
+        or not all(isinstance(each, int) and 0 < each < 10**6 for each in scales)
+    ):
+        raise c.wrong("channel_multiplier", scales, "a list of whole numbers")
+    base, blocks, latent, narrow = (c.size(key) for key in ("base_channels", "num_res_blocks", "latent_channels", "embed_dim"))
+    widths: list[int] = [base * each for each in scales]
+    top = widths[-1]
+
+    def conv(d_in: int, d_out: int, kernel: int = 3) -> int:
+        return d_in * d_out * kernel**2 + d_out
+
+    def block(d_in: int, d_out: int) -> int:
+        return 2 * d_in + conv(d_in, d_out) + 2 * d_out + conv(d_out, d_out) + (conv(d_in, d_out, 1) if d_in != d_out else 0)
+
+    def path(steps: Iterable[tuple[int, int]], count: int) -> int:
+        """Blocks at each resolution, the first of which changes the width."""
+        return sum(block(d_in, d_out) + (count - 1) * block(d_out, d_out) for d_in, d_out in steps)
+
+    attention = 2 * top + 4 * conv(top, top, 1)
+    middle = 2 * block(top, top) + attention
+    ends = c.size("in_channels"), c.size("out_channels"), latent * (2 if c.flag("double_latent") else 1)
+    down = conv(ends[0], base) + path(pairwise([base, *widths]), blocks) + sum(conv(each, each) for each in widths[:-1])
+    down += blocks * attention + middle + 2 * top + conv(top, ends[2])
+    # On the way back the resolutions are walked from the coarsest, whose attention stands after each of its blocks.
+    up = conv(latent, top) + path(pairwise([top, *widths[::-1]]), blocks + 1) + sum(conv(each, each) for each in widths[:0:-1])
+    up += (blocks + 1) * attention + middle + 2 * widths[0] + conv(widths[0], ends[1])
+    return down + up + conv(latent, narrow, 1) + conv(narrow, latent, 1)
