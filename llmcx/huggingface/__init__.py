@@ -55,7 +55,7 @@ MODULES = {
     "remote": "Yi xverse orion internlm internlm2 baichuan minicpm qwen chatglm mimo Dream llada nemotron-nas bailing_moe rwkv7",
     "eyes": "minicpmv molmo",
     "captions": "blip blip_text_model git kosmos_2_text_model kosmos_2_5_text_model",
-    "couples": "pix2struct pix2struct_text_model pp_formulanet pp_formulanet_text",
+    "couples": "encoder-decoder vision-encoder-decoder pix2struct pix2struct_text_model pp_formulanet pp_formulanet_text",
     "draft": "eagle3 dflash",
 }
 """Module -> the model_types that it reads."""

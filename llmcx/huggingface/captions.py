@@ -1,4 +1,4 @@
-"""Families that put a picture into words: BLIP, GIT, Kosmos, Janus, IDEFICS."""
+"""Families that put a picture into words: BLIP, GIT, Kosmos, Janus, IDEFICS; and encoders that stand before any decoder."""
 
 from __future__ import annotations
 
@@ -12,10 +12,120 @@ from llmcx.huggingface.config import STRICT, Config
 from llmcx.huggingface.couples import meeting, of_class, part_of
 from llmcx.huggingface.encoder import layers_of
 from llmcx.huggingface.queries import overridden
-from llmcx.huggingface.towers import Towers, checked, encoder, layers, multimodal, patches, per_image, seen
+from llmcx.huggingface.towers import Towers, checked, encoder, layers, multimodal, patches, per_image, seen, side
 from llmcx.model.norm import Norm
-from llmcx.model.spec import Attention, Embedding, Head, Layers, ModelSpec, Plain
+from llmcx.model.spec import Attention, Chunked, Embedding, Gated, Head, Layers, ModelSpec, Plain
 from llmcx.model.tower import Activated, Dense, Normed, Piece, Table, Tower, Vector
+
+# --- encoders -------------------------------------------------------------------------------------------------------
+
+
+def ratio(c: Config) -> float:
+    """How much wider a feed-forward is than the rest."""
+    value = c.get("mlp_ratio")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1000:
+        raise c.wrong("mlp_ratio", value, "a number between 0 and 1000")
+    return float(value)
+
+
+@encoder("vit", "deit")
+def vit(c: Config) -> Towers:
+    """A class token, of DeiT another for what it is taught, and learned positions; a pooler that nobody reads."""
+    c.ignore("encoder_stride", "pooler_act")
+    d, extra = c.size("hidden_size"), 1 + (c.model_type == "deit")
+    before = (patches(c, d), Vector("class", extra * d), Vector("positions", (per_image(c) + extra) * d))
+    stack = layers(
+        c, bias=c.flag("qkv_bias", True), out_bias=True, ffn=Plain(c.size("intermediate_size"), True, activation(c, "hidden_act"))
+    )
+    pooler = (Dense("pooler", d, c.optional("pooler_output_size", 0) or d, True),)
+    idle = Tower("vision", d, pooler, latents=1, grad=False)
+    return idle, Tower("vision", d, before, stack, (Normed("norm", d),), added=extra)
+
+
+@encoder("beit")
+def beit(c: Config) -> Towers:
+    """A class token; positions as a table, or as biases of the scores; learned scales on each part's output; a norm after the
+    layers, or for the pooler alone.
+    """
+    c.ignore(*BACKBONE, *(key for key in c.data if key.startswith("auxiliary_")), "pool_scales", "use_auxiliary_head", "add_fpn")
+    c.ignore("vocab_size", "drop_path_rate", "semantic_loss_ignore_index")
+    d, n, heads = c.size("hidden_size"), per_image(c), c.size("num_attention_heads")
+    edge = side(c, "image_size") // side(c, "patch_size")
+    biases = ((2 * edge - 1) ** 2 + 3) * heads
+    before: list[Piece] = [patches(c, d), Vector("class", d)]
+    for key, size in (
+        ("use_mask_token", d),
+        ("use_absolute_position_embeddings", (n + 1) * d),
+        ("use_shared_relative_position_bias", biases),
+    ):
+        before += [Vector(key.removeprefix("use_"), size)] if c.flag(key) else []
+    ffn = Plain(c.size("intermediate_size"), True, activation(c, "hidden_act"))
+    inside: list[Piece] = [Vector("biases", biases)] if c.flag("use_relative_position_bias") else []
+    scale = c.get("layer_scale_init_value")
+    if isinstance(scale, (int, float)) and scale > 0:
+        inside += [Vector("scale.attention", d), Vector("scale.ffn", d)]
+    c.flag("use_mean_pooling")  # then the norm is the pooler's, and over one token
+    stack = layers(c, ffn=ffn, k_bias=False)
+    return (Tower("vision", d, (*before,), stack, (Normed("norm", d),), (*inside,), added=1),)
+
+
+BACKBONE = ("reshape_hidden_states", "out_features", "out_indices", "stage_names", "apply_layernorm")
+"""What an encoder hands to other models than these."""
+
+
+@encoder("dinov2")
+def dinov2(c: Config) -> Towers:
+    """A class token and learned positions; learned scales on each part's output; gated feed-forwards by option."""
+    c.ignore(*BACKBONE, "drop_path_rate", "layerscale_value")
+    d, act = c.size("hidden_size"), activation(c, "hidden_act")
+    wide = int(d * ratio(c))
+    ffn = Gated(-(-int(wide * 2 / 3) // 8) * 8, True) if c.flag("use_swiglu_ffn") else Plain(wide, True, act)
+    before: list[Piece] = [patches(c, d), Vector("class", d), Vector("positions", (per_image(c) + 1) * d)]
+    before += [Vector("mask", d)] if c.flag("use_mask_token", True) else []
+    scales = (Vector("scale.attention", d), Vector("scale.ffn", d))
+    stack = layers(c, ffn=ffn, bias=c.flag("qkv_bias", True), out_bias=True)
+    return (Tower("vision", d, (*before,), stack, (Normed("norm", d),), scales, added=1),)
+
+
+@encoder("swin", "donut-swin")
+def swin(c: Config) -> Towers:
+    """Attention within windows, with a bias for each pair of places in one; between stages, squares of four tokens become one of
+    twice the width. An image is counted whose sides every window divides.
+    """
+    c.ignore(*BACKBONE, "drop_path_rate", "encoder_stride", "path_norm", "num_layers")
+    first, depths, heads, size = (
+        c.size("embed_dim"),
+        whole_numbers(c, "depths"),
+        whole_numbers(c, "num_heads"),
+        c.size("window_size"),
+    )
+    if len(heads) != len(depths):
+        raise c.wrong("num_heads", heads, f"a list of {len(depths)}, as depths")
+    c.expect("hidden_size", first * 2 ** (len(depths) - 1))
+    before: list[Piece] = [patches(c, first), Normed("norm.before", first)]
+    if c.flag("use_absolute_embeddings"):
+        before.append(Vector("positions", (per_image(c) + (c.model_type == "donut-swin")) * first))
+    c.ignore("image_size")
+    by, act, bias, made = ratio(c), activation(c, "hidden_act"), c.flag("qkv_bias", True), []
+    for at, (depth, n) in enumerate(zip(depths, heads, strict=True)):
+        d = first * 2**at
+        mixer = Attention(n, bias=bias, out_bias=True, core=Chunked(size))
+        stack = (Layers(depth, mixer, Plain(int(by * d), True, act)),)
+        pairs = (Vector("biases", (2 * size - 1) ** 2 * n),)
+        if at:
+            before = [Normed("merge.norm", 2 * d), Dense("merge", 2 * d, d)]
+        last = at + 1 == len(depths) and c.model_type == "swin"
+        made.append(Tower("vision", d, (*before,), stack, (Normed("norm", d),) if last else (), pairs, per=4**at))
+    return tuple(made)
+
+
+def whole_numbers(c: Config, key: str) -> list[int]:
+    """A list of them."""
+    found = c.get(key)
+    if not isinstance(found, (list, tuple)) or not found or not all(type(each) is int and 0 < each < 10**6 for each in found):
+        raise c.wrong(key, found, "a list of whole numbers")
+    return [*found]
+
 
 # --- BLIP, GIT ------------------------------------------------------------------------------------------------------
 
@@ -116,10 +226,8 @@ def kosmos(c: Config, spec: ModelSpec) -> Towers:
 def janus_vision(c: Config) -> Towers:
     """SigLIP's; queries and keys normed by option."""
     c.ignore("hidden_dropout_rate")
-    d, ratio = c.size("hidden_size"), c.get("mlp_ratio")
-    if isinstance(ratio, bool) or not isinstance(ratio, (int, float)) or not 0 < ratio < 1000:
-        raise c.wrong("mlp_ratio", ratio, "a number between 0 and 1000")
-    ffn = Plain(int(d * ratio), True, activation(c, "hidden_act"))
+    d = c.size("hidden_size")
+    ffn = Plain(int(d * ratio(c)), True, activation(c, "hidden_act"))
     (layer,) = layers(c, ffn=ffn, bias=c.flag("attention_bias"), out_bias=True)
     if c.flag("use_qk_norm"):
         assert isinstance(layer.mixer, Attention)
@@ -160,15 +268,8 @@ def _vqgan(c: Config) -> int:
     """The weights of a VQGAN (Esser et al. 2021, arXiv:2012.09841), but for its table of words: convolutions in blocks of two, as
     many as num_res_blocks at each resolution and one more on the way back, attention at the coarsest.
     """
-    scales = c.get("channel_multiplier")
-    if (
-        not isinstance(scales, (list, tuple))
-        or not scales
-        or not all(isinstance(each, int) and 0 < each < 10**6 for each in scales)
-    ):
-        raise c.wrong("channel_multiplier", scales, "a list of whole numbers")
     base, blocks, latent, narrow = (c.size(key) for key in ("base_channels", "num_res_blocks", "latent_channels", "embed_dim"))
-    widths: list[int] = [base * each for each in scales]
+    widths = [base * each for each in whole_numbers(c, "channel_multiplier")]
     top = widths[-1]
 
     def conv(d_in: int, d_out: int, kernel: int = 3) -> int:

@@ -12,9 +12,9 @@ from llmcx.huggingface.config import BEGINS, Config
 from llmcx.huggingface.encdec import bart_stack
 from llmcx.huggingface.labels import first_named
 from llmcx.huggingface.queries import overridden
-from llmcx.huggingface.towers import Towers, checked, encoder, layers, seen
+from llmcx.huggingface.towers import Towers, UnknownTower, checked, encoder, layers, seen
 from llmcx.model.spec import Attention, Embedding, Gated, Head, Layers, ModelSpec
-from llmcx.model.tower import Dense, Normed, Table, Tower
+from llmcx.model.tower import Dense, Normed, Piece, Table, Tower
 
 # --- two of them ----------------------------------------------------------------------------------------------------
 
@@ -29,10 +29,15 @@ def part_of(c: Config, key: str) -> ModelSpec:
     """The language model that a part of a file is."""
     part = c.part(key)
     assert part is not None
+    return read(part)
+
+
+def read(part: Config) -> ModelSpec:
+    """A part as a language model. Raises InputError where it is of no type that is read as one."""
     part.begins = BEGINS
     if part.model_type not in WHERE:
-        problem = f"{part.source}: model_type {part.model_type!r} is not known as a part of {c.model_type}"
-        raise InputError(problem, field=f"{key}.model_type", value=part.model_type)
+        problem = f"{part.source}: model_type {part.model_type!r} is not read as a language model"
+        raise InputError(problem, field="model_type", value=part.model_type)
     import_module(f"llmcx.huggingface.{WHERE[part.model_type]}")
     return READERS[part.model_type](part)
 
@@ -44,6 +49,109 @@ def meeting(c: Config, decoder: ModelSpec, towers: Towers) -> ModelSpec:
     if last.fed == "image":
         c.notes.append("its cross-attention is counted for an image's tokens where there is one, and for none else")
     return replace(decoder, towers=(*before, replace(last, met=True)), **titles(c))
+
+
+# --- any two --------------------------------------------------------------------------------------------------------
+
+GIVEN = {"bert", "bert-generation", "camembert", "electra", "gpt2", "roberta", "roberta-prelayernorm", "xlm-roberta"}
+"""Decoders and encoders that are given a cross-attention where a file asks for it, like their own attention."""
+BUILT = {"bart", "blenderbot", "mbart", "pegasus", "plbart", "trocr"}
+"""Decoders that have one in any case, as their causal class."""
+
+
+def decoder_of(c: Config) -> ModelSpec:
+    """The decoder, with its cross-attention."""
+    part = c.part("decoder")
+    assert part is not None
+    given = part.data
+    if part.model_type in GIVEN:
+        for key in ("add_cross_attention", "is_decoder"):
+            if not given.pop(key, False) and (key, part.model_type) != ("is_decoder", "gpt2"):
+                raise part.wrong(key, False, "true in a decoder")
+        if given.get("cross_attention_hidden_size") is not None:
+            raise part.wrong("cross_attention_hidden_size", given["cross_attention_hidden_size"], f"null in a {part.model_type}")
+    elif part.model_type in BUILT:
+        given["architectures"] = ["ForCausalLM"]
+    else:
+        allowed = f"one of {', '.join(sorted(GIVEN | BUILT))}"
+        raise InputError(
+            f"{part.source}: model_type is {part.model_type}, but of decoders beside an encoder only these are read: {allowed}",
+            field="decoder.model_type",
+            value=part.model_type,
+        )
+    spec = read(part)
+    stack = (crossed(layer) for layer in spec.decoder or spec.encoder)
+    return replace(spec, encoder=(), decoder=(*stack,))
+
+
+def crossed(layer: Layers) -> Layers:
+    """A layer with a cross-attention."""
+    assert isinstance(layer.mixer, Attention)
+    return layer if layer.cross is not None else replace(layer, cross=replace(layer.mixer, rope=False))
+
+
+def joined(c: Config, towers: Towers) -> ModelSpec:
+    """An encoder's towers and the decoder, with a matrix between where they are of two widths and the decoder states none."""
+    c.ignore("is_encoder_decoder", "tie_word_embeddings")
+    decoder, last = decoder_of(c), towers[-1]
+    cross = decoder.decoder[0].cross
+    if last.width != decoder.d_model and cross is not None and cross.kv_width is None:
+        last = replace(last, after=(*last.after, Dense("out", last.width, decoder.d_model, True)))
+    elif cross is not None and cross.kv_width not in (None, last.width):
+        allowed = f"the encoder's width, {last.width}"
+        raise InputError(
+            f"{c.source}: decoder.cross_attention_hidden_size is {cross.kv_width}, but must be {allowed}",
+            field="decoder.cross_attention_hidden_size",
+            value=cross.kv_width,
+            allowed=allowed,
+        )
+    return meeting(c, decoder, (*towers[:-1], last))
+
+
+@family("vision-encoder-decoder")
+def sees_and_writes(c: Config) -> ModelSpec:
+    """An encoder of pictures, and a decoder of texts."""
+    of_class(c, "EncoderDecoderModel")
+    try:
+        _, towers = seen(c, "encoder")
+    except UnknownTower as unknown:
+        problem = f"{c.source}: encoder.model_type is {unknown}, which is not read as an encoder of pictures"
+        raise InputError(problem, field="encoder.model_type", value=f"{unknown}") from None
+    return joined(c, towers)
+
+
+@family("encoder-decoder")
+def reads_and_writes(c: Config) -> ModelSpec:
+    """An encoder of texts, and a decoder of texts."""
+    of_class(c, "EncoderDecoderModel")
+    part = c.part("encoder")
+    assert part is not None
+    part.data["architectures"] = [f"{part.model_type}Model"]
+    spec = read(part)
+    if not spec.encoder or spec.decoder:
+        problem = f"{c.source}: encoder.model_type is {part.model_type}, but must be that of an encoder, such as bert"
+        raise InputError(problem, field="encoder.model_type", value=part.model_type)
+    return joined(c, as_towers(spec))
+
+
+def as_towers(spec: ModelSpec) -> Towers:
+    """An encoder of texts as a tower of another model; its pooler, which nobody reads, as one of its own before it."""
+    part, d = spec.embedding, spec.d_model
+    if spec.extras or spec.labels or spec.head or spec.pad_to:
+        raise InputError(
+            f"{spec.source}: model_type {spec.family} has parts that no encoder beside a decoder is read with", field="encoder"
+        )
+    wide = part.width or d
+    tables = (("tokens", part.vocab), ("positions", part.positions), ("types", part.types))
+    before: list[Piece] = [Table(f"embedding.{name}", rows, wide) for name, rows in tables if rows is not None]
+    if part.normed:
+        before.append(Normed("embedding.norm", wide))
+    if part.width is not None:
+        before.append(Dense("embedding.projection", wide * part.neighbours, d, part.projection_bias))
+    after = (Normed("norm", d, spec.final_norm_type),) if spec.final_norm else ()
+    pooler = (Dense("pooler", d, d, True),)
+    idle = (Tower("encoder", d, pooler, fed="text", latents=1, grad=False),) if spec.pooler else ()
+    return *idle, Tower("encoder", d, (*before,), spec.encoder, after, norm=spec.norm, fed="text")
 
 
 # --- Pix2Struct -----------------------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ FAMILIES = {
 }
 """Module -> the multimodal model_types whose towers it reads."""
 ENCODERS = {
-    "captions": "janus_vision_model",
+    "captions": "beit deit dinov2 donut-swin janus_vision_model swin vit",
     "couples": "kosmos_2_5_vision_model pix2struct_vision_model",
     "davit": "florence_vision",
     "grids": """gemma4_audio gemma4_vision glm4v_moe_vision glm4v_vision qwen2_5_vl_vision qwen2_vl_vision qwen3_5_moe_vision

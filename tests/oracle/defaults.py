@@ -107,7 +107,7 @@ def collect() -> dict[str, Any]:
         families[name] = {"defaults": defaults, "names": dict(kind.attribute_map)}
         usual = ([],) if "decoder_layers" in defaults else ([], ["ForCausalLM"])  # of decoders
         families[name] |= {"heads": found} if (found := heads(kind)) not in usual else {}
-        if any(key.endswith("_config") for key in kind.sub_configs):
+        if any(key.endswith("_config") for key in kind.sub_configs) or name.endswith("encoder-decoder"):
             families[name]["parts"] = parts(kind, common, families)
     for name in cases.PARTS:
         families.setdefault(name, described(CONFIG_MAPPING[name], common))

@@ -66,7 +66,19 @@ def written(config: Any, case: Json, ids: torch.Tensor, draw: torch.Generator) -
     return {"decoder_input_ids": ids, "flattened_patches": flattened(config.vision_config, case, draw)}
 
 
-OWN = {"blip": beside, "git": before, "kosmos-2": kosmos, "kosmos-2.5": kosmos, "pix2struct": written}
+def pictured_and_written(config: Any, case: Json, ids: torch.Tensor, draw: torch.Generator) -> Json:
+    """The same of an image in pixels."""
+    return {"decoder_input_ids": ids, "pixel_values": pixels(config.encoder, case, draw)}
+
+
+OWN = {
+    "vision-encoder-decoder": pictured_and_written,
+    "blip": beside,
+    "git": before,
+    "kosmos-2": kosmos,
+    "kosmos-2.5": kosmos,
+    "pix2struct": written,
+}
 """Families that are given something else."""
 
 

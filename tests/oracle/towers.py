@@ -178,6 +178,34 @@ VISIONS: dict[str, Config] = {
     "gemma4": {"hidden_size": 24, "intermediate_size": 44, "num_hidden_layers": 2, "num_attention_heads": 3, "patch_size": 4}
     | {"num_key_value_heads": 3, "head_dim": 16, "pooling_kernel_size": 3, "position_embedding_size": 30},
 }
+SEERS: dict[str, Config] = {name: {"model_type": name} | VIT for name in ("vit", "deit", "beit")}
+SEERS["dinov2"] = {"model_type": "dinov2", "mlp_ratio": 3} | {k: v for k, v in VIT.items() if k != "intermediate_size"}
+WINDOWED = {"image_size": 24, "patch_size": 3, "embed_dim": 12, "depths": [2, 1], "num_heads": [2, 3], "window_size": 2}
+SEERS |= {name: {"model_type": name, "mlp_ratio": 2.5} | WINDOWED for name in ("swin", "donut-swin")}
+BERT = {"vocab_size": 97, "hidden_size": 24, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 44}
+BERT |= {"max_position_embeddings": 60}
+CROSSED = {"is_decoder": True, "add_cross_attention": True}
+WRITERS: dict[str, Config] = {
+    short: {"model_type": name} | BERT
+    for short, name in (
+        ("bert", "bert"),
+        ("roberta", "roberta"),
+        ("camembert", "camembert"),
+        ("xlm", "xlm-roberta"),
+        ("prelayernorm", "roberta-prelayernorm"),
+        ("generation", "bert-generation"),
+        ("electra", "electra"),
+    )
+}
+WRITERS["electra"] |= {"embedding_size": 14}
+LATE = {
+    "gpt2": {"model_type": "gpt2", "vocab_size": 97, "n_positions": 60, "n_embd": 24, "n_layer": 2, "n_head": 4}
+    | {"add_cross_attention": True}
+}
+for short in ("bart", "mbart", "pegasus", "plbart", "blenderbot"):
+    LATE[short] = {"model_type": short} | TEXTS["bart"] | {"model_type": short}
+LATE["trocr"] = {"model_type": "trocr", "vocab_size": 97, "d_model": 28, "decoder_layers": 2, "decoder_attention_heads": 4}
+LATE["trocr"] |= {"decoder_ffn_dim": 44, "max_position_embeddings": 60, "cross_attention_hidden_size": 24}
 VISIONS["deep"] = VISIONS["qwen3"] | VISIONS["deep"]
 VISIONS["formula"] = VISIONS["sam"] | {"post_conv_in_channels": 10, "post_conv_mid_channels": 14, "post_conv_out_channels": 18}
 VISIONS["formula"] |= {"decoder_hidden_size": 28}
@@ -196,7 +224,13 @@ AUDIOS: dict[str, Config] = {
 }
 SHARED = "".join(
     f"\n{kind}_{name} {words(**{key: config})}"
-    for kind, key, some in (("T", "text_config", TEXTS), ("V", "vision_config", VISIONS), ("A", "audio_config", AUDIOS))
+    for kind, key, some in (
+        ("T", "text_config", TEXTS),
+        ("V", "vision_config", VISIONS),
+        ("A", "audio_config", AUDIOS),
+        ("E", "encoder", WRITERS | SEERS),
+        ("D", "decoder", {name: each | CROSSED for name, each in WRITERS.items()} | LATE),
+    )
     for name, config in some.items()
 )
 
@@ -237,7 +271,7 @@ TIED = (
 APART = "+".join(("tie_word_embeddings=false", words(text_config={"tie_word_embeddings": False})))
 SIZES = vision("hidden_size=36", "intermediate_size=40", "num_hidden_layers=3", "image_size=28", "patch_size=5", "num_channels=1")
 GRIDS = vision("depth=2", "patch_size=3", "temporal_patch_size=1", "spatial_merge_size=1", "in_channels=1", "num_heads=4")
-PARTS = ()
+PARTS = ("beit", "deit", "dinov2", "donut-swin", "swin")
 """Types of parts that no family has by default."""
 
 TABLE = f"""
@@ -776,6 +810,53 @@ pp_formulanet PPFormulaNetForConditionalGeneration T_formula V_formula
         'activation_function="relu"',
     )
 } {OUTER}
+vision-encoder-decoder VisionEncoderDecoderModel E_vit D_bert
+  sees @images=1+@grid=[5,5]+@image_tokens=0 decoder={{"hidden_size":36}}+@images=1+@grid=[5,5]+@image_tokens=0+@batch=1
+    E_deit+D_gpt2+@images=1+@grid=[5,5]+@image_tokens=0 E_beit+D_roberta+@images=1+@grid=[5,5]+@image_tokens=0+@seq=11
+    E_dinov2+D_bart+@images=1+@grid=[5,5]+@image_tokens=0 E_swin+@images=1+@grid=[8,8]+@image_tokens=0
+    E_donut-swin+D_mbart+@images=1+@grid=[8,8]+@image_tokens=0 E_vit+D_trocr+@images=1+@grid=[5,5]+@image_tokens=0
+  built {
+    inside(
+        "encoder",
+        "hidden_size=36",
+        "intermediate_size=40",
+        "num_hidden_layers=3",
+        "image_size=28",
+        "patch_size=5",
+        "num_channels=1",
+        "qkv_bias=false",
+        "pooler_output_size=10",
+    )
+} {
+    " ".join(
+        words(encoder=SEERS["beit"] | change)
+        for change in (
+            {"use_mask_token": True},
+            {"use_absolute_position_embeddings": True},
+            {"use_relative_position_bias": True},
+            {"use_shared_relative_position_bias": True},
+            {"layer_scale_init_value": 0.0},
+            {"use_mean_pooling": False},
+        )
+    )
+} {
+    " ".join(
+        words(encoder=SEERS["dinov2"] | change)
+        for change in ({"use_swiglu_ffn": True}, {"use_mask_token": False}, {"qkv_bias": False}, {"mlp_ratio": 5})
+    )
+} {
+    " ".join(
+        words(encoder=SEERS[name] | change)
+        for name in ("swin", "donut-swin")
+        for change in (
+            {"use_absolute_embeddings": True},
+            {"window_size": 3},
+            {"depths": [1, 2, 1], "num_heads": [1, 2, 4]},
+            {"qkv_bias": False},
+            {"mlp_ratio": 3.0},
+        )
+    )
+} {inside("decoder", "num_hidden_layers=2", "intermediate_size=40", "tie_word_embeddings=false")} {OUTER}
 janus JanusForConditionalGeneration T_llama V_janus {words(vq_config=VQ)} image_token_id=3
   sees @images=1+@grid=[5,5]+@image_tokens=25+@seq=40
   built {
