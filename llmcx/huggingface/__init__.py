@@ -54,8 +54,8 @@ MODULES = {
     "linear": "qwen3_next qwen3_5_text qwen3_5_moe_text kimi_linear minimax lfm2 lfm2_moe recurrent_gemma rwkv",
     "remote": "Yi xverse orion internlm internlm2 baichuan minicpm qwen chatglm mimo Dream llada nemotron-nas bailing_moe rwkv7",
     "eyes": "minicpmv molmo",
-    "captions": "blip blip_text_model git kosmos_2_text_model kosmos_2_5_text_model",
-    "couples": "encoder-decoder vision-encoder-decoder pix2struct pix2struct_text_model pp_formulanet pp_formulanet_text",
+    "captions": "blip blip_text_model git idefics kosmos_2_text_model kosmos_2_5_text_model",
+    "couples": "encoder-decoder evolla pi0 udop vision-encoder-decoder pix2struct pix2struct_text_model pp_formulanet pp_formulanet_text",
     "draft": "eagle3 dflash",
 }
 """Module -> the model_types that it reads."""

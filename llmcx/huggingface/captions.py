@@ -7,14 +7,14 @@ from dataclasses import replace
 from itertools import pairwise
 
 from llmcx.huggingface import family
-from llmcx.huggingface.common import LAYER, activation, head, model
-from llmcx.huggingface.config import STRICT, Config
+from llmcx.huggingface.common import LAYER, RMS, activation, gated, head, layer_count, model
+from llmcx.huggingface.config import ROTARY, STRICT, Config
 from llmcx.huggingface.couples import meeting, of_class, part_of
 from llmcx.huggingface.encoder import layers_of
 from llmcx.huggingface.queries import overridden
 from llmcx.huggingface.towers import Towers, checked, encoder, layers, multimodal, patches, per_image, seen, side
 from llmcx.model.norm import Norm
-from llmcx.model.spec import Attention, Chunked, Embedding, Gated, Head, Layers, ModelSpec, Plain
+from llmcx.model.spec import Attention, Chunked, Embedding, Gated, Head, Layers, ModelSpec, Plain, runs_of
 from llmcx.model.tower import Activated, Dense, Normed, Piece, Table, Tower, Vector
 
 # --- encoders -------------------------------------------------------------------------------------------------------
@@ -291,3 +291,52 @@ def _vqgan(c: Config) -> int:
     up = conv(latent, top) + path(pairwise([top, *widths[::-1]]), blocks + 1) + sum(conv(each, each) for each in widths[:0:-1])
     up += (blocks + 1) * attention + middle + 2 * widths[0] + conv(widths[0], ends[1])
     return down + up + conv(latent, narrow, 1) + conv(narrow, latent, 1)
+
+
+# --- IDEFICS --------------------------------------------------------------------------------------------------------
+
+
+@family("idefics")
+def idefics(c: Config) -> ModelSpec:
+    """LLaMA, before every so many of whose layers stands another that meets what was seen and has a feed-forward of its own, both
+    behind gates; by option, learned queries stand for each image.
+    """
+    c.begins = STRICT
+    c.ignore("alpha_initializer", "alphas_initializer_range", *(key for key in c.defaults if key.startswith("freeze_")), *ROTARY)
+    of_class(c, "ForVisionText2Text")
+    frozen = [
+        key for key in ("freeze_text_layers", "freeze_vision_layers", "freeze_lm_head") if c.flag(key, key != "freeze_lm_head")
+    ]
+    if frozen:
+        c.notes.append(f"{', '.join(frozen)} in transformers: training is counted of all weights")
+    vision, towers = seen(c)
+    d, n, every, met = c.size("hidden_size"), layer_count(c), c.size("cross_layer_interval"), vision.size("hidden_size")
+    heads, ffn = c.size("num_attention_heads"), gated(c)
+    gates = 2 * (d if c.text("alpha_type", ("float", "vector")) == "vector" else 1)
+    norm = "head" if c.flag("qk_layer_norms") else None
+    plain = Layers(1, Attention(heads, rope=True), ffn)
+    sees = Layers(1, None, ffn, Attention(heads, kv_width=met, qk_norm=norm, scalars=gates), norms=("cross_attention", "ffn"))
+    order = (each for at in range(n) for each in ((sees, plain) if at % every == 0 and at // every < n // every else (plain,)))
+    decoder = model(
+        c,
+        decoder=runs_of(order),
+        embedding=Embedding(c.size("vocab_size") + c.size("additional_vocab_size", 0)),
+        norm=RMS,
+        head=Head(c.flag("tie_word_embeddings")),
+    )
+    return meeting(c, decoder, (*towers, *_resampler(c, met, towers[-1].added)))
+
+
+def _resampler(c: Config, d: int, added: int) -> Towers:
+    """IDEFICS' queries, which meet an image's tokens and themselves; none where the file does not use them."""
+    p = c.part("perceiver_config")
+    assert p is not None
+    p.ignore("use_resampler")
+    depth, latents, heads, dim = (p.size(f"resampler_{each}") for each in ("depth", "n_latents", "n_heads", "head_dim"))
+    norm = "head" if p.flag("qk_layer_norms_perceiver") else None
+    if not c.flag("use_resampler"):
+        return ()
+    mixer = Attention(heads, head_dim=dim, qk_norm=norm, qk_norm_type=Norm())
+    layer = Layers(depth, cross=mixer, ffn=Plain(4 * d, activation="relu"), norms=("latents", "context", "ffn"))
+    own = (Vector("latents", latents * d),)
+    return (Tower("projector", d, own, (layer,), (Normed("norm", d),), latents=latents, added=latents + added),)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib import import_module
 
 from llmcx.errors import InputError
-from llmcx.huggingface import READERS, WHERE, family
-from llmcx.huggingface.common import LAYER, RMS, activation, model, titles
-from llmcx.huggingface.config import BEGINS, Config
-from llmcx.huggingface.encdec import bart_stack
+from llmcx.huggingface import READERS, WHERE, family, from_config
+from llmcx.huggingface.common import LAYER, RMS, activation, gated, heads, layer_count, model, titles
+from llmcx.huggingface.config import BEGINS, ROTARY, Config
+from llmcx.huggingface.encdec import bart_stack, t5_ffn, t5_ignore, t5_stacks, t5_ties
 from llmcx.huggingface.labels import first_named
 from llmcx.huggingface.queries import overridden
-from llmcx.huggingface.towers import Towers, UnknownTower, checked, encoder, layers, seen
-from llmcx.model.spec import Attention, Embedding, Gated, Head, Layers, ModelSpec
-from llmcx.model.tower import Dense, Normed, Piece, Table, Tower
+from llmcx.huggingface.towers import Towers, UnknownTower, checked, encoder, layers, patches, seen
+from llmcx.model.extras import Idle, Tables
+from llmcx.model.spec import Attention, Embedding, Gated, Head, Layers, ModelSpec, Plain, runs_of
+from llmcx.model.tower import Activated, Dense, Normed, Piece, Table, Tower, Vector
 
 # --- two of them ----------------------------------------------------------------------------------------------------
 
@@ -154,6 +156,53 @@ def as_towers(spec: ModelSpec) -> Towers:
     return *idle, Tower("encoder", d, (*before,), spec.encoder, after, norm=spec.norm, fed="text")
 
 
+# --- UDOP -----------------------------------------------------------------------------------------------------------
+
+
+@family("udop")
+def udop(c: Config) -> ModelSpec:
+    """T5 that reads a page: its patches stand among the encoder's tokens, two tables say where on it a token stands, and beside
+    T5's there are biases for distances across and down. The decoder has these, and what makes patches, for nothing.
+    """
+    t5_ignore(c)
+    t5_ties(c)
+    of_class(c, "ForConditionalGeneration")
+    part = t5_ffn(c)
+    if c.text("feed_forward_proj") == "gated-gelu" and "dense_act_fn" not in c.data:
+        part = replace(part, activation="gelu")
+    d, heads, rows = c.size("d_model"), c.size("num_heads"), c.size("max_2d_position_embeddings")
+    stem = patches(c, d)
+    c.expect("is_decoder", False)
+    c.expect("add_cross_attention", False)
+    biases = Tables((*2 * _biases(c),), heads)
+    return model(
+        c,
+        d_model="d_model",
+        context=None,
+        norm=RMS,
+        head=Head(),
+        extras=(Tables((rows, rows)), *((biases,) if biases.rows else ()), Idle((stem.d_in + 1) * d)),
+        towers=(Tower("vision", d, (stem,)),),
+        **t5_stacks(c, lambda _, n: [part] * n, False),
+    )
+
+
+def _biases(c: Config) -> list[int]:
+    """The rows of each table of biases but the first, which is T5's own."""
+    given = c.list("relative_bias_args")
+    given = [{}, {}, {}] if given is None else given
+    found = []
+    for each in given:
+        said = each if isinstance(each, Mapping) else {}
+        buckets, prefixed = said.get("relative_attention_num_buckets", 32), said.get("prefix_bucket", False)
+        if not isinstance(each, Mapping) or type(buckets) is not int or not 0 < buckets < 10**6 or prefixed or "expand" in said:
+            raise c.wrong("relative_bias_args", given, "a list of mappings without prefix_bucket and expand")
+        found.append(buckets)
+    if not found:
+        raise c.wrong("relative_bias_args", given, "a list of at least one")
+    return found[1:]
+
+
 # --- Pix2Struct -----------------------------------------------------------------------------------------------------
 
 
@@ -234,4 +283,118 @@ def formulanet(c: Config) -> ModelSpec:
         c,
         decoder,
         (*towers, Tower("projector", out, (*down, Dense("in", out, out, True), Dense("out", out, last, True)), per=16)),
+    )
+
+
+# --- Evolla ---------------------------------------------------------------------------------------------------------
+
+
+@family("evolla")
+def evolla(c: Config) -> ModelSpec:
+    """LLaMA that reads proteins: a text of their own for an encoder as ESM's, whose queries some layers meet after their
+    feed-forward, with another behind a second gate.
+    """
+    c.ignore("tie_word_embeddings", *ROTARY)
+    c.expect("add_cross_attention", False)
+    of_class(c, "ForProteinText2Text")
+    protein = c.inner("protein_encoder_config")
+    d, n, inner, bias = c.size("hidden_size"), layer_count(c), protein.size("hidden_size"), c.flag("aligner_enable_bias", True)
+    mixer = heads(c, bias=c.flag("attention_bias"))
+    layer = Layers(1, mixer, gated(c, bias=c.flag("mlp_bias")))
+    # Its second norm is a layer norm, whose shift stands with the two gates.
+    adapter = Layers(
+        1,
+        cross=Attention(mixer.n_heads, head_dim=d // mixer.n_heads, bias=True, out_bias=bias, scalars=2 + d, softmax_fp32=False),
+        ffn=Plain(d * c.size("aligner_ffn_mult")),
+        norms=("cross_attention", "ffn"),
+    )
+    every = max(n // c.size("aligner_num_add_layers"), 1)
+    order = (each for at in range(n) for each in ((layer, adapter) if (at + 1) % every == 0 else (layer,)))
+    latents = c.size("resampler_num_latents")
+    meets = Layers(
+        c.size("resampler_depth"),
+        cross=Attention(c.size("resampler_heads"), head_dim=c.size("resampler_dim_head"), softmax_fp32=False),
+        ffn=Plain(inner * c.size("resampler_ff_mult")),
+        norms=("latents", "context", "ffn"),
+    )
+    after = (Dense("out", inner, d, True), Normed("norm", d))
+    own = (Vector("latents", latents * inner),)
+    resampler = Tower("projector", inner, own, (meets,), after, fed="text", latents=latents, added=latents)
+    c.notes.append("--source-seq is a protein's residues")
+    return meeting(c, model(c, decoder=runs_of(order), norm=RMS, head=Head(False)), (_proteins(protein), resampler))
+
+
+def _proteins(c: Config) -> Tower:
+    """ESM-2 (Lin et al. 2023, doi:10.1126/science.ade2574), without its heads."""
+    c.ignore("token_dropout", "mask_token_id", *ROTARY)
+    c.expect("is_decoder", False)
+    c.expect("add_cross_attention", False)
+    d, rotary = c.size("hidden_size"), c.text("position_embedding_type", ("rotary", "absolute")) == "rotary"
+    before: list[Piece] = [Table("embedding.tokens", c.size("vocab_size"), d)]
+    before += [] if rotary else [Table("embedding.positions", c.size("max_position_embeddings"), d)]
+    before += [Normed("embedding.norm", d)] if c.flag("emb_layer_norm_before") else []
+    c.ignore("max_position_embeddings")
+    mixer = Attention(c.size("num_attention_heads"), bias=True, rope=rotary, softmax_fp32=False)
+    layer = Layers(c.size("num_hidden_layers"), mixer, Plain(c.size("intermediate_size"), True))
+    c.check_leftovers()
+    return Tower("encoder", d, (*before,), (layer,), (Normed("norm", d),), fed="text")
+
+
+# --- pi0 ------------------------------------------------------------------------------------------------------------
+
+
+@family("pi0")
+def pi0(c: Config) -> ModelSpec:
+    """PaliGemma without its head, and beside it a narrower Gemma of actions, which has as many layers and meets their keys and
+    values too (Black et al. 2024, arXiv:2410.24164).
+    """
+    c.ignore(*(key for key in c.defaults if key.startswith(("time_sampling_", "min_", "max_period"))))
+    c.ignore("loss_reduction", "tie_word_embeddings")
+    of_class(c, "ForConditionalGeneration")
+    part = c.part("vlm_config")
+    assert part is not None
+    part.read.update(part.data)
+    sees = from_config({**part.data, "model_type": part.model_type}, part.source)
+    overridden(c, "dit_config", vocab_size=sees.embedding.vocab)
+    acts = part_of(c, "dit_config")
+    checked(c)
+    if [each for each in _cached(sees)] != [each for each in _cached(acts)] or None in _cached(acts):
+        problem = f"{c.source}: dit_config must have as many layers, heads of keys and values, and as wide ones, as the text_config in vlm_config"
+        raise InputError(problem, field="dit_config")
+    c.notes.append(
+        f"a pass is one step towards {c.size('chunk_size')} actions, of which {c.size('num_inference_steps')} are made"
+    )
+    return replace(
+        sees, decoder=_handed(sees.decoder), head=None, towers=(*sees.towers, *_actions(c, acts)), assumes=(), **titles(c)
+    )
+
+
+def _cached(spec: ModelSpec) -> list[tuple[int, int, int] | None]:
+    """Of each run of layers how many there are, and what each keeps of a token."""
+    mixers = ((layer.repeat, layer.mixer) for layer in spec.decoder)
+    return [(n, each.kv_heads, each.width(spec.d_model)) if isinstance(each, Attention) else None for n, each in mixers]
+
+
+def _handed(layers: tuple[Layers, ...]) -> tuple[Layers, ...]:
+    """Layers of whose last one nothing but the keys and values is read."""
+    *before, last = layers
+    rest = (replace(last, repeat=last.repeat - 1),) if last.repeat > 1 else ()
+    return *before, *rest, replace(last, repeat=1, grad="kv")
+
+
+def _actions(c: Config, spec: ModelSpec) -> Towers:
+    """A token for the state and one for each action, with the time as sinusoids beside it; a table of words for nothing."""
+    d, many, state, action = spec.d_model, c.size("chunk_size"), c.size("max_state_dim"), c.size("max_action_dim")
+    timed = (
+        Dense("action", action, d, True, stem=True),
+        Dense("time.up", 2 * d, d, True),
+        Activated("time.activation", d, "silu"),
+        Dense("time.down", d, d, True),
+    )
+    tables = (Table("words", spec.embedding.vocab, d),)
+    return (
+        Tower("actions", d, (Dense("state", state, d, True, stem=True),), fed="text", latents=1),
+        Tower("actions", d, timed, fed="text", latents=many),
+        Tower("actions", d, tables, spec.decoder, (Normed("norm", d),), norm=spec.norm, fed="text", latents=many + 1, joins=True),
+        Tower("actions", d, (Dense("out", d, action, True),), fed="text", latents=many),
     )

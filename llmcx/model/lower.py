@@ -57,8 +57,9 @@ def lower(spec: ModelSpec, run: Run) -> list[Op]:
             if not name.startswith(stack):
                 continue
             made = _layer(layers, LayerRun(spec, run, run.batch, q, kv, met, decoding, name, layers.repeat))
-            if not layers.grad:
-                made = (op._replace(grad=False, saved=()) for op in made)
+            if layers.grad is not True:
+                kept = ("norm.attention", "attention.k", "attention.v") if layers.grad == "kv" else ()
+                made = (op if op.component in kept else op._replace(grad=False, saved=()) for op in made)
             ops += (op._replace(copies=0, used=0) for op in made) if layers.reused else made
         if spec.final_norm:
             at = LayerRun(spec, run, run.batch, q, kv, met, decoding, f"{stack}.norm")
@@ -106,14 +107,14 @@ def _fed(tower: Tower, run: Run, many: int, given: tuple[int, int]) -> Iterator[
     standing = _standing(tower, given, tower.per)
     tokens = _tokens(tower, given)
     source = standing + tower.added
-    at = LayerRun(tower, run, many, tokens, tokens, source, False, tower.name)
+    at = LayerRun(tower, run, many, tokens, tokens + (run.seq if tower.joins else 0), source, False, tower.name)
 
     def met(piece: Piece) -> int:
         """Tokens that a piece meets: as many as stand for patches or frames, or as the layers have."""
         per = getattr(piece, "per", None)
         if per is not None:
             return many * _standing(tower, given, per)
-        return many * (standing if getattr(piece, "stem", False) else tokens)
+        return many * (standing if getattr(piece, "stem", False) and tower.latents is None else tokens)
 
     def ops() -> Iterator[Op]:
         for piece in tower.before:

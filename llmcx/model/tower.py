@@ -172,7 +172,7 @@ class Tower:
     cross-attention. A layer whose attention is chunked meets squares of so many patches on a side. ``grad`` False: nobody reads
     what comes out, so that no gradient comes back. ``met``: what comes out stands not among the model's tokens, and its
     cross-attention meets it; so it does what an encoder makes of a text, which is a tower where it is of another width than the
-    decoder.
+    decoder. ``joins``: its tokens meet the model's own, too, by the keys and values that its layers have made.
     """
 
     name: str
@@ -188,6 +188,7 @@ class Tower:
     latents: int | None = None
     grad: bool = True
     met: bool = False
+    joins: bool = False
 
     extras: ClassVar[tuple[Extra, ...]] = ()
     context: ClassVar[int | None] = None

@@ -23,6 +23,7 @@ from huggingface_hub.errors import StrictDataclassError
 TARGET = Path(__file__).resolve().parents[2] / "llmcx" / "huggingface" / "defaults.json"
 SUB_CONFIGS = {
     "t5gemma": {"encoder": "T5GemmaModuleConfig", "decoder": "T5GemmaModuleConfig"},
+    "evolla": {"protein_encoder_config": "SaProtConfig"},
     "mpt": {"attn_config": "MptAttentionConfig"},
     "dbrx": {"attn_config": "DbrxAttentionConfig", "ffn_config": "DbrxFFNConfig"},
 }

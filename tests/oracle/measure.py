@@ -68,7 +68,7 @@ def build(config: Json, device: str, attention: str = "eager", dtype: torch.dtyp
 
 def inputs(model: Any, case: Json, seed: int) -> Json:
     """Token ids for one run; the first few ids are left out because some models treat them as padding."""
-    config = model.config.get_text_config()
+    config = getattr(model.config, "vlm_config", model.config).get_text_config()
     draw = torch.Generator().manual_seed(seed)
 
     # gemma4 looks every token up in a second table, which may be shorter.

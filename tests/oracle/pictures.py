@@ -71,7 +71,53 @@ def pictured_and_written(config: Any, case: Json, ids: torch.Tensor, draw: torch
     return {"decoder_input_ids": ids, "pixel_values": pixels(config.encoder, case, draw)}
 
 
+def page(config: Any, case: Json, ids: torch.Tensor, draw: torch.Generator) -> Json:
+    """A page's words, each in a box, and its picture, where the run has one."""
+    ids = ids[:, case["images"] * case["image_tokens"] :]
+    given = {"input_ids": ids, "bbox": torch.rand(*ids.shape, 4, generator=draw)}
+    return given | ({"pixel_values": pixels(config, case, draw)} if case["images"] else {})
+
+
+def attended(config: Any, case: Json, ids: torch.Tensor, draw: torch.Generator) -> Json:
+    """Images that every token meets."""
+    seen = pixels(config.vision_config, case, draw)
+    seen = seen.reshape(case["batch"], case["images"], *seen.shape[1:])
+    return {
+        "input_ids": ids,
+        "pixel_values": seen,
+        "image_attention_mask": torch.ones(*ids.shape, case["images"], dtype=torch.long),
+    }
+
+
+def folded(config: Any, case: Json, ids: torch.Tensor, draw: torch.Generator) -> Json:
+    """A protein, and a text of it as long as a decoder's would be."""
+    proteins = torch.randint(5, config.protein_encoder_config.vocab_size, ids.shape, generator=draw)
+    text = ids[:, : case["decoder_seq"]]
+    masks = {"attention_mask": torch.ones_like(text), "protein_attention_mask": torch.ones_like(proteins)}
+    return {"input_ids": text, "protein_input_ids": proteins} | masks
+
+
+def acted(config: Any, case: Json, ids: torch.Tensor, draw: torch.Generator) -> Json:
+    """What a robot sees, is told, and has done."""
+    vlm, batch = config.vlm_config, case["batch"]
+    marked(case, ids, vlm.image_token_id)
+    seen = pixels(vlm.vision_config, case, draw)
+    given = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    given |= {"pixel_values": seen.reshape(batch, case["images"], *seen.shape[1:])}
+    given |= {"pixel_attention_mask": torch.ones(batch, case["images"], dtype=torch.bool)}
+    noise = torch.randn(batch, config.chunk_size, config.max_action_dim, generator=draw)
+    return given | {
+        "state": torch.randn(batch, config.max_state_dim, generator=draw),
+        "noise": noise,
+        "timestep": torch.rand(batch),
+    }
+
+
 OWN = {
+    "evolla": folded,
+    "pi0": acted,
+    "idefics": attended,
+    "udop": page,
     "vision-encoder-decoder": pictured_and_written,
     "blip": beside,
     "git": before,

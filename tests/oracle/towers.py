@@ -198,6 +198,18 @@ WRITERS: dict[str, Config] = {
     )
 }
 WRITERS["electra"] |= {"embedding_size": 14}
+PAGE = {"vocab_size": 97, "d_model": 24, "d_kv": 10, "d_ff": 44, "num_layers": 2, "num_heads": 4, "patch_size": 4}
+PAGE |= {"image_size": 20, "max_2d_position_embeddings": 20}
+GATED = {"vocab_size": 97, "hidden_size": 48, "intermediate_size": 76, "num_hidden_layers": 2, "num_attention_heads": 4}
+GATED |= {"freeze_text_layers": False, "freeze_vision_layers": False}
+EMBED = {"embed_dim": 24} | {key: value for key, value in VIT.items() if key != "hidden_size"}
+LATENTS = {"resampler_n_latents": 5, "resampler_depth": 2, "resampler_n_heads": 4, "resampler_head_dim": 10}
+PROTEINS = {"vocab_size": 50, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 44}
+PROTEINS |= {"max_position_embeddings": 40}
+ALIGNED = {"aligner_num_add_layers": 2, "resampler_depth": 2, "resampler_dim_head": 10, "resampler_heads": 3}
+ALIGNED |= {"resampler_num_latents": 5}
+VLM = {"text_config": TEXTS["gemma"], "vision_config": VISIONS["siglip"], "projection_dim": 48, "image_token_id": 3}
+ACTS = TEXTS["gemma"] | {"hidden_size": 28, "intermediate_size": 52}
 LATE = {
     "gpt2": {"model_type": "gpt2", "vocab_size": 97, "n_positions": 60, "n_embd": 24, "n_layer": 2, "n_head": 4}
     | {"add_cross_attention": True}
@@ -857,6 +869,65 @@ vision-encoder-decoder VisionEncoderDecoderModel E_vit D_bert
         )
     )
 } {inside("decoder", "num_hidden_layers=2", "intermediate_size=40", "tie_word_embeddings=false")} {OUTER}
+udop UdopForConditionalGeneration {words(**PAGE)}
+  sees @images=1+@grid=[5,5]+@image_tokens=25+@seq=40 @images=0+@grid=[0,0]+@image_tokens=0
+    @images=1+@grid=[5,5]+@image_tokens=25+@seq=33+@batch=1+@decoder_seq=7
+    @images=1+@grid=[5,5]+@image_tokens=25+@seq=33+num_decoder_layers=3+feed_forward_proj="gated-gelu"
+  built d_kv=12 d_ff=40 num_layers=3 num_decoder_layers=3 num_heads=2 relative_attention_num_buckets=12
+    max_2d_position_embeddings=30 image_size=28 patch_size=5 num_channels=1 feed_forward_proj="gated-gelu" vocab_size=103
+    relative_bias_args=[{{"type":"1d"}}]
+    relative_bias_args=[{{"type":"1d"}},{{"type":"horizontal","relative_attention_num_buckets":12}}] {OUTER}
+idefics IdeficsForVisionText2Text {words(**GATED)} {words(vision_config=EMBED, perceiver_config=LATENTS)}
+  sees @images=1+@grid=[5,5]+@image_tokens=0 @images=2+@grid=[5,5]+@image_tokens=0+use_resampler=true
+    @images=2+@grid=[5,5]+@image_tokens=0+cross_layer_interval=2+num_hidden_layers=4+@batch=1+@seq=7
+  built {
+    inside(
+        "vision_config",
+        "embed_dim=36",
+        "intermediate_size=40",
+        "num_hidden_layers=3",
+        "image_size=28",
+        "patch_size=5",
+        "num_channels=1",
+    )
+} use_resampler=true
+    use_resampler=true+{words(perceiver_config={"qk_layer_norms_perceiver": True})}
+    use_resampler=true+{words(perceiver_config={"resampler_depth": 3, "resampler_head_dim": 12, "resampler_n_latents": 6})}
+    cross_layer_interval=2 cross_layer_interval=2+num_hidden_layers=5 qk_layer_norms=true alpha_type="vector"
+    additional_vocab_size=7 additional_vocab_size=7+tie_word_embeddings=true num_attention_heads=2 intermediate_size=40 {OUTER}
+evolla EvollaForProteinText2Text {words(**DENSE)} {words(protein_encoder_config=PROTEINS)} {words(**ALIGNED)}
+  sees @images=0+@grid=[0,0] @images=0+@grid=[0,0]+@batch=1+@seq=30+@decoder_seq=5+aligner_num_add_layers=1
+    @images=0+@grid=[0,0]+aligner_enable_bias=false+num_hidden_layers=3
+  built {
+    inside(
+        "protein_encoder_config",
+        "hidden_size=36",
+        "num_hidden_layers=3",
+        "num_attention_heads=2",
+        "intermediate_size=40",
+        "vocab_size=60",
+        "emb_layer_norm_before=true",
+        'position_embedding_type="absolute"',
+    )
+} num_key_value_heads=1 attention_bias=true mlp_bias=true aligner_ffn_mult=3 aligner_enable_bias=false aligner_num_add_layers=1
+    num_hidden_layers=5 resampler_depth=3 resampler_dim_head=12 resampler_heads=2 resampler_num_latents=6 resampler_ff_mult=3 {
+    OUTER
+}
+pi0 PI0ForConditionalGeneration {words(vlm_config=VLM, dit_config=ACTS)} chunk_size=6 max_state_dim=7 max_action_dim=5
+  sees @images=1+@grid=[5,5]+@image_tokens=25+@seq=40 @images=2+@grid=[5,5]+@image_tokens=25+@seq=60+@batch=1+chunk_size=3
+  built {inside("dit_config", "hidden_size=36", "intermediate_size=40", "num_attention_heads=2", "attention_bias=true")}
+    chunk_size=4 max_state_dim=9 max_action_dim=8
+    {words(vlm_config={"vision_config": VISIONS["siglip"] | {"hidden_size": 36}})}
+    {words(vlm_config={"text_config": TEXTS["gemma"] | {"vocab_size": 103}})}
+    {
+    "+".join(
+        words(**{key: each})
+        for key, each in (
+            ("vlm_config", {"text_config": TEXTS["gemma"] | {"num_hidden_layers": 3}}),
+            ("dit_config", {"num_hidden_layers": 3}),
+        )
+    )
+} {OUTER}
 janus JanusForConditionalGeneration T_llama V_janus {words(vq_config=VQ)} image_token_id=3
   sees @images=1+@grid=[5,5]+@image_tokens=25+@seq=40
   built {
