@@ -55,7 +55,8 @@ MODULES = {
     "remote": "Yi xverse orion internlm internlm2 baichuan minicpm qwen chatglm mimo Dream llada nemotron-nas bailing_moe rwkv7",
     "eyes": "minicpmv molmo",
     "captions": "blip blip_text_model git idefics kosmos_2_text_model kosmos_2_5_text_model",
-    "couples": "encoder-decoder evolla pi0 udop vision-encoder-decoder pix2struct pix2struct_text_model pp_formulanet pp_formulanet_text",
+    "couples": """encoder-decoder evolla pi0 pix2struct pix2struct_text_model pp_formulanet pp_formulanet_text udop
+        vision-encoder-decoder""",
     "draft": "eagle3 dflash",
 }
 """Module -> the model_types that it reads."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import pairwise
+from typing import Literal
 
 from llmcx.huggingface import family
 from llmcx.huggingface.common import LAYER, RMS, activation, gated, head, layer_count, model
@@ -313,7 +314,7 @@ def idefics(c: Config) -> ModelSpec:
     d, n, every, met = c.size("hidden_size"), layer_count(c), c.size("cross_layer_interval"), vision.size("hidden_size")
     heads, ffn = c.size("num_attention_heads"), gated(c)
     gates = 2 * (d if c.text("alpha_type", ("float", "vector")) == "vector" else 1)
-    norm = "head" if c.flag("qk_layer_norms") else None
+    norm: Literal["head"] | None = "head" if c.flag("qk_layer_norms") else None
     plain = Layers(1, Attention(heads, rope=True), ffn)
     sees = Layers(1, None, ffn, Attention(heads, kv_width=met, qk_norm=norm, scalars=gates), norms=("cross_attention", "ffn"))
     order = (each for at in range(n) for each in ((sees, plain) if at % every == 0 and at // every < n // every else (plain,)))
@@ -333,7 +334,7 @@ def _resampler(c: Config, d: int, added: int) -> Towers:
     assert p is not None
     p.ignore("use_resampler")
     depth, latents, heads, dim = (p.size(f"resampler_{each}") for each in ("depth", "n_latents", "n_heads", "head_dim"))
-    norm = "head" if p.flag("qk_layer_norms_perceiver") else None
+    norm: Literal["head"] | None = "head" if p.flag("qk_layer_norms_perceiver") else None
     if not c.flag("use_resampler"):
         return ()
     mixer = Attention(heads, head_dim=dim, qk_norm=norm, qk_norm_type=Norm())

@@ -13,7 +13,7 @@ from llmcx.huggingface.config import BEGINS, ROTARY, Config
 from llmcx.huggingface.encdec import bart_stack, t5_ffn, t5_ignore, t5_stacks, t5_ties
 from llmcx.huggingface.labels import first_named
 from llmcx.huggingface.queries import overridden
-from llmcx.huggingface.towers import Towers, UnknownTower, checked, encoder, layers, patches, seen
+from llmcx.huggingface.towers import Towers, checked, encoder, layers, patches, seen, towers_of
 from llmcx.model.extras import Idle, Tables
 from llmcx.model.spec import Attention, Embedding, Gated, Head, Layers, ModelSpec, Plain, runs_of
 from llmcx.model.tower import Activated, Dense, Normed, Piece, Table, Tower, Vector
@@ -49,38 +49,42 @@ def meeting(c: Config, decoder: ModelSpec, towers: Towers) -> ModelSpec:
     checked(c)
     *before, last = towers
     if last.fed == "image":
-        c.notes.append("its cross-attention is counted for an image's tokens where there is one, and for none else")
+        c.notes.append("its cross-attention meets an image: without one, a pass has none of it")
     return replace(decoder, towers=(*before, replace(last, met=True)), **titles(c))
 
 
 # --- any two --------------------------------------------------------------------------------------------------------
 
-GIVEN = {"bert", "bert-generation", "camembert", "electra", "gpt2", "roberta", "roberta-prelayernorm", "xlm-roberta"}
-"""Decoders and encoders that are given a cross-attention where a file asks for it, like their own attention."""
+READ = {"bert", "bert-generation", "camembert", "electra", "roberta", "roberta-prelayernorm", "xlm-roberta"}
+"""Encoders of texts."""
+SEEN = {"beit", "deit", "dinov2", "donut-swin", "swin", "vit"}
+"""Encoders of pictures."""
+GIVEN = READ | {"gpt2"}
+"""Decoders that are given a cross-attention like their own attention, where a file asks for it."""
 BUILT = {"bart", "blenderbot", "mbart", "pegasus", "plbart", "trocr"}
 """Decoders that have one in any case, as their causal class."""
 
 
-def decoder_of(c: Config) -> ModelSpec:
-    """The decoder, with its cross-attention."""
-    part = c.part("decoder")
+def one_of(c: Config, key: str, known: set[str]) -> Config:
+    """A part of a type that is read beside another. Raises InputError."""
+    part = c.part(key)
     assert part is not None
+    if part.model_type not in known:
+        raise part.wrong("model_type", part.model_type, f"one of {', '.join(sorted(known))}")
+    return part
+
+
+def decoder_of(c: Config) -> ModelSpec:
+    """The decoder, with its cross-attention, as the causal class of its type whatever class it names."""
+    part = one_of(c, "decoder", GIVEN | BUILT)
     given = part.data
+    given["architectures"] = ["ForCausalLM"] if part.model_type in BUILT else None
     if part.model_type in GIVEN:
         for key in ("add_cross_attention", "is_decoder"):
             if not given.pop(key, False) and (key, part.model_type) != ("is_decoder", "gpt2"):
                 raise part.wrong(key, False, "true in a decoder")
         if given.get("cross_attention_hidden_size") is not None:
             raise part.wrong("cross_attention_hidden_size", given["cross_attention_hidden_size"], f"null in a {part.model_type}")
-    elif part.model_type in BUILT:
-        given["architectures"] = ["ForCausalLM"]
-    else:
-        allowed = f"one of {', '.join(sorted(GIVEN | BUILT))}"
-        raise InputError(
-            f"{part.source}: model_type is {part.model_type}, but of decoders beside an encoder only these are read: {allowed}",
-            field="decoder.model_type",
-            value=part.model_type,
-        )
     spec = read(part)
     stack = (crossed(layer) for layer in spec.decoder or spec.encoder)
     return replace(spec, encoder=(), decoder=(*stack,))
@@ -114,35 +118,22 @@ def joined(c: Config, towers: Towers) -> ModelSpec:
 def sees_and_writes(c: Config) -> ModelSpec:
     """An encoder of pictures, and a decoder of texts."""
     of_class(c, "EncoderDecoderModel")
-    try:
-        _, towers = seen(c, "encoder")
-    except UnknownTower as unknown:
-        problem = f"{c.source}: encoder.model_type is {unknown}, which is not read as an encoder of pictures"
-        raise InputError(problem, field="encoder.model_type", value=f"{unknown}") from None
-    return joined(c, towers)
+    return joined(c, towers_of(one_of(c, "encoder", SEEN)))
 
 
 @family("encoder-decoder")
 def reads_and_writes(c: Config) -> ModelSpec:
     """An encoder of texts, and a decoder of texts."""
     of_class(c, "EncoderDecoderModel")
-    part = c.part("encoder")
-    assert part is not None
+    part = one_of(c, "encoder", READ)
     part.data["architectures"] = [f"{part.model_type}Model"]
-    spec = read(part)
-    if not spec.encoder or spec.decoder:
-        problem = f"{c.source}: encoder.model_type is {part.model_type}, but must be that of an encoder, such as bert"
-        raise InputError(problem, field="encoder.model_type", value=part.model_type)
-    return joined(c, as_towers(spec))
+    return joined(c, as_towers(read(part)))
 
 
 def as_towers(spec: ModelSpec) -> Towers:
     """An encoder of texts as a tower of another model; its pooler, which nobody reads, as one of its own before it."""
     part, d = spec.embedding, spec.d_model
-    if spec.extras or spec.labels or spec.head or spec.pad_to:
-        raise InputError(
-            f"{spec.source}: model_type {spec.family} has parts that no encoder beside a decoder is read with", field="encoder"
-        )
+    assert not (spec.extras or spec.labels or spec.head or spec.pad_to), "no encoder of texts has these"
     wide = part.width or d
     tables = (("tokens", part.vocab), ("positions", part.positions), ("types", part.types))
     before: list[Piece] = [Table(f"embedding.{name}", rows, wide) for name, rows in tables if rows is not None]
@@ -351,22 +342,19 @@ def pi0(c: Config) -> ModelSpec:
     c.ignore(*(key for key in c.defaults if key.startswith(("time_sampling_", "min_", "max_period"))))
     c.ignore("loss_reduction", "tie_word_embeddings")
     of_class(c, "ForConditionalGeneration")
-    part = c.part("vlm_config")
-    assert part is not None
+    part = one_of(c, "vlm_config", {"paligemma"})
     part.read.update(part.data)
     sees = from_config({**part.data, "model_type": part.model_type}, part.source)
     overridden(c, "dit_config", vocab_size=sees.embedding.vocab)
-    acts = part_of(c, "dit_config")
+    acts = read(one_of(c, "dit_config", {"gemma"}))
     checked(c)
-    if [each for each in _cached(sees)] != [each for each in _cached(acts)] or None in _cached(acts):
-        problem = f"{c.source}: dit_config must have as many layers, heads of keys and values, and as wide ones, as the text_config in vlm_config"
-        raise InputError(problem, field="dit_config")
+    if _cached(sees) != _cached(acts) or None in _cached(acts):
+        allowed = "as many layers, and as wide keys and values, as text_config in vlm_config"
+        raise InputError(f"{c.source}: dit_config has other layers, but must have {allowed}", field="dit_config", allowed=allowed)
     c.notes.append(
         f"a pass is one step towards {c.size('chunk_size')} actions, of which {c.size('num_inference_steps')} are made"
     )
-    return replace(
-        sees, decoder=_handed(sees.decoder), head=None, towers=(*sees.towers, *_actions(c, acts)), assumes=(), **titles(c)
-    )
+    return replace(sees, decoder=_handed(sees.decoder), head=None, towers=(*sees.towers, *_actions(c, acts)), **titles(c))
 
 
 def _cached(spec: ModelSpec) -> list[tuple[int, int, int] | None]:

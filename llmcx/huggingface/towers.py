@@ -149,12 +149,15 @@ def checked(c: Config) -> None:
 def encoded(c: Config, key: str = "vision_config") -> tuple[Config, Towers] | None:
     """What ``key`` holds, and the towers that it makes; None where the file has none."""
     part = c.part(key)
-    if part is None:
-        return None
+    return None if part is None else (part, towers_of(part))
+
+
+def towers_of(part: Config) -> Towers:
+    """The towers that a part makes."""
     if part.model_type not in _WHERE:
         raise UnknownTower(part.model_type)
     import_module(f"llmcx.huggingface.{_WHERE[part.model_type]}")
-    return part, _ENCODERS[part.model_type](part)
+    return _ENCODERS[part.model_type](part)
 
 
 def seen(c: Config, key: str = "vision_config") -> tuple[Config, Towers]:
