@@ -60,7 +60,7 @@ def blip2(c: Config, spec: ModelSpec) -> Towers:
     d, queries = inner.size("hidden_size"), c.size("num_query_tokens")
     own = (Vector("queries", queries * d), *former.before)
     after = (*former.after, Dense("out", d, spec.d_model, True))
-    return *towers, replace(former, before=own, after=after, latents=queries, fed="image")
+    return *towers, replace(former, before=own, after=after, latents=queries, added=towers[-1].added, fed="image")
 
 
 # --- Aria -----------------------------------------------------------------------------------------------------------

@@ -570,6 +570,9 @@ fuyu FuyuForCausalLM T_persimmon patch_size=4 image_token_id=3
 qwen4_exp Qwen4ExpForConditionalGeneration T_qwen4 V_qwen3
   built {vision("hidden_size=36", "out_hidden_size=40", "num_position_embeddings=49")} {TIED}
 blip-2 Blip2ForConditionalGeneration T_opt V_eva {words(qformer_config=QUERIES)} num_query_tokens=5 image_token_index=3
+  sees @images=1+@grid=[5,5]+@image_tokens=5
+    @images=1+@grid=[5,5]+@image_tokens=5+@batch=1+qformer_config={{"num_hidden_layers":4}}
+    @images=1+@grid=[5,5]+@image_tokens=5+qformer_config={{"cross_attention_frequency":1}}
   built {
     vision("hidden_size=36", "intermediate_size=40", "num_hidden_layers=3", "image_size=28", "patch_size=5", "qkv_bias=false")
 } {
