@@ -91,7 +91,7 @@ def dinov2(c: Config) -> Towers:
 @encoder("swin", "donut-swin")
 def swin(c: Config) -> Towers:
     """Attention within windows, with a bias for each pair of places in one; between stages, squares of four tokens become one of
-    twice the width. An image is counted whose sides every window divides.
+    twice the width, which is counted of images whose sides are even at each stage.
     """
     c.ignore(*BACKBONE, "drop_path_rate", "encoder_stride", "path_norm", "num_layers")
     first, depths, heads, size = (
@@ -116,7 +116,7 @@ def swin(c: Config) -> Towers:
         if at:
             before = [Normed("merge.norm", 2 * d), Dense("merge", 2 * d, d)]
         last = at + 1 == len(depths) and c.model_type == "swin"
-        made.append(Tower("vision", d, (*before,), stack, (Normed("norm", d),) if last else (), pairs, per=4**at))
+        made.append(Tower("vision", d, (*before,), stack, (Normed("norm", d),) if last else (), pairs, per=4**at, pads=True))
     return tuple(made)
 
 

@@ -122,7 +122,8 @@ def _fed(tower: Tower, run: Run, many: int, given: tuple[int, int]) -> Iterator[
         for name, layers in tower.kinds.items():
             where = at._replace(group=name, times=layers.repeat)
             shape = given[0] // isqrt(tower.per), given[1] // isqrt(tower.per)
-            yield from _windowed(layers, where, shape) if _window(layers) else _layer(layers, where)
+            windowed = _padded if tower.pads else _windowed
+            yield from windowed(layers, where, shape) if _window(layers) else _layer(layers, where)
             for piece in tower.inside:
                 yield from piece.ops(where, where.tokens)
         for piece in tower.after:
@@ -144,6 +145,16 @@ def _window(layers: Layers) -> int:
     """The side of the windows within which a tower's layer attends, in patches; 0 where it attends to all."""
     core = layers.mixer.core if isinstance(layers.mixer, Attention) else None
     return core.window if isinstance(core, Chunked) else 0
+
+
+def _padded(layers: Layers, where: LayerRun, grid: tuple[int, int]) -> Iterator[Op]:
+    """A layer whose tokens meet those of their own square of patches, in attention over whole squares alone."""
+    assert isinstance(layers.mixer, Attention)
+    size = _window(layers)
+    squares = -(-grid[0] // size) * -(-grid[1] // size)
+    yield from _layer(replace(layers, mixer=None, norms=layers.norm_names), where)
+    plain = replace(layers.mixer, core=Standard())
+    yield from plain.ops(where._replace(batch=where.batch * squares, q=size**2, kv=size**2))
 
 
 def _windowed(layers: Layers, where: LayerRun, grid: tuple[int, int]) -> Iterator[Op]:

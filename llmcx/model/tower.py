@@ -173,6 +173,7 @@ class Tower:
     what comes out, so that no gradient comes back. ``met``: what comes out stands not among the model's tokens, and its
     cross-attention meets it; so it does what an encoder makes of a text, which is a tower where it is of another width than the
     decoder. ``joins``: its tokens meet the model's own, too, by the keys and values that its layers have made.
+    ``pads``: windows at the edges of an image are as large as the others, filled up.
     """
 
     name: str
@@ -189,6 +190,7 @@ class Tower:
     grad: bool = True
     met: bool = False
     joins: bool = False
+    pads: bool = False
 
     extras: ClassVar[tuple[Extra, ...]] = ()
     context: ClassVar[int | None] = None

@@ -113,7 +113,13 @@ def acted(config: Any, case: Json, ids: torch.Tensor, draw: torch.Generator) -> 
     }
 
 
+def read_off(config: Any, case: Json, ids: torch.Tensor, draw: torch.Generator) -> Json:
+    """A formula that is written of an image."""
+    return {"decoder_input_ids": ids, "pixel_values": pixels(config.vision_config, case, draw)}
+
+
 OWN = {
+    "pp_formulanet": read_off,
     "evolla": folded,
     "pi0": acted,
     "idefics": attended,

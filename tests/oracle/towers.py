@@ -478,7 +478,9 @@ mllama MllamaForConditionalGeneration T_mllama V_mllama
     vision("num_global_layers=2", "max_num_tiles=3", "supported_aspect_ratios=[[1,1],[1,2]]", "vision_output_dim=72")
 }
     {inside("text_config", "cross_attention_layers=[3]", "num_key_value_heads=1")} {TIED}
-got_ocr2 GotOcr2ForConditionalGeneration T_qwen2 V_sam
+got_ocr2 GotOcr2ForConditionalGeneration T_qwen2 V_sam image_token_index=3
+  sees @images=1+@grid=[8,8]+@image_tokens=4+vision_config={{"image_size":32}}
+    @images=1+@grid=[8,8]+@image_tokens=4+vision_config={{"image_size":32,"use_rel_pos":false,"window_size":4}}
   built {
     vision(
         "hidden_size=36",
@@ -714,7 +716,8 @@ instructblipvideo InstructBlipVideoForConditionalGeneration T_opt V_eva {words(q
     )
 } num_query_tokens=6 {TIED}
   t5: {words(text_config=TEXTS["t5"])} V_eva {words(qformer_config=QUERIES)}
-pp_chart2table GotOcr2ForConditionalGeneration T_qwen2 V_sam
+pp_chart2table GotOcr2ForConditionalGeneration T_qwen2 V_sam image_token_index=3
+  sees @images=1+@grid=[8,8]+@image_tokens=4+vision_config={{"image_size":32}}+@batch=1
   built {
     vision(
         "hidden_size=36",
@@ -800,6 +803,8 @@ pix2struct Pix2StructForConditionalGeneration T_pix2struct V_strips
     )
 } text_config={{"num_heads":2,"d_kv":12}} {TIED}
 pp_formulanet PPFormulaNetForConditionalGeneration T_formula V_formula
+  sees @images=1+@grid=[8,8]+@image_tokens=0+vision_config={{"image_size":32}}
+    @images=1+@grid=[8,8]+@image_tokens=0+vision_config={{"image_size":32,"global_attn_indexes":[]}}+@batch=1+@seq=7
   built {
     vision(
         "hidden_size=36",
@@ -829,6 +834,7 @@ vision-encoder-decoder VisionEncoderDecoderModel E_vit D_bert
   sees @images=1+@grid=[5,5]+@image_tokens=0 decoder={{"hidden_size":36}}+@images=1+@grid=[5,5]+@image_tokens=0+@batch=1
     E_deit+D_gpt2+@images=1+@grid=[5,5]+@image_tokens=0 E_beit+D_roberta+@images=1+@grid=[5,5]+@image_tokens=0+@seq=11
     E_dinov2+D_bart+@images=1+@grid=[5,5]+@image_tokens=0 E_swin+@images=1+@grid=[8,8]+@image_tokens=0
+    {words(encoder=SEERS["donut-swin"] | {"window_size": 3})}+@images=1+@grid=[8,8]+@image_tokens=0
     E_donut-swin+D_mbart+@images=1+@grid=[8,8]+@image_tokens=0 E_vit+D_trocr+@images=1+@grid=[5,5]+@image_tokens=0
   built {
     inside(

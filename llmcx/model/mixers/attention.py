@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import isqrt
 from typing import Literal
 
 from llmcx.errors import InputError, check_sizes
@@ -32,6 +33,8 @@ class Attention(Mixer):
     without weights. ``scalars`` are learned numbers beside (the gates of Llama 3.2's cross-attention). ``softmax_fp32`` False is
     for eager code that takes the softmax in the activations' dtype (GPT-2, BERT). ``inputs``: how many states side by side it
     reads (EAGLE-3: a token and a state). ``kv_width``: how wide what a cross-attention meets is, where not as the model.
+    ``places``: queries meet a learned vector, too, for each distance across and down a square of patches, which the tower has
+    (SAM).
     """
 
     n_heads: int
@@ -58,6 +61,7 @@ class Attention(Mixer):
     softmax_fp32: bool = True
     inputs: int = 1
     kv_width: int | None = None
+    places: bool = False
     core: Core = field(default_factory=Standard)
     type: Literal["attention"] = "attention"
 
@@ -138,6 +142,9 @@ class Attention(Mixer):
                 width=self.n_heads,
                 cut=Cut("heads", self.n_heads),
             )
+        if self.places:
+            shape: Dims = {"batch": batch * self.n_heads, "m": where.q, "k": dim, "n": 2 * isqrt(where.q), "weight": 0}
+            yield where.op(f"{name}.places", "matmul", cut=Cut("heads", self.n_heads), **shape)
         if self.relative_projection:
             positions: Dims = {"tokens": kv, "d_in": d, "d_out": self.n_heads * dim, "bias": 2, "tied": 0}
             yield where.op(f"{name}.relative", "linear", cut=by_heads, **positions)
