@@ -12,7 +12,7 @@ from llmcx.huggingface.common import activation
 from llmcx.huggingface.config import Config
 from llmcx.huggingface.hear import qformer
 from llmcx.huggingface.sight import sam
-from llmcx.huggingface.towers import Towers, encoder, gated_mlp, layers, mlp, multimodal, patches, per_image, seen, side
+from llmcx.huggingface.towers import Towers, encoder, gated_mlp, layers, multimodal, patches, per_image, seen, side
 from llmcx.model.spec import Attention, Layers, ModelSpec, Plain
 from llmcx.model.tower import Activated, Dense, Normed, Table, Tower, Vector
 
@@ -44,10 +44,11 @@ def instructed(c: Config) -> Towers:
     d, n = c.size("hidden_size"), c.size("num_hidden_layers")
     c.data.setdefault("use_qformer_text_input", False)
     (former,) = qformer(c)
-    ffn = mlp(d, c.size("intermediate_size"), d, activation(c, "hidden_act"), times=n)
-    words = (*(piece._replace(name=f"words.{piece.name}") for piece in ffn), Normed("words.norm", d, times=n))
+    wide = c.size("intermediate_size")
+    words = Vector("words.ffn", n * ((d + 1) * wide + (wide + 1) * d + 2 * d))
     tables = (Table("words", c.size("vocab_size"), d), Table("positions", c.size("max_position_embeddings"), d))
-    return (replace(former, before=(*tables, *former.before), after=(*former.after, *words)),)
+    c.notes.append("the instruction that the Q-Former reads beside its queries is not counted in a pass")
+    return (replace(former, before=(*tables, *former.before, words)),)
 
 
 @multimodal("blip-2", "instructblip", "instructblipvideo")

@@ -118,7 +118,18 @@ def read_off(config: Any, case: Json, ids: torch.Tensor, draw: torch.Generator) 
     return {"decoder_input_ids": ids, "pixel_values": pixels(config.vision_config, case, draw)}
 
 
+def instructed(config: Any, case: Json, ids: torch.Tensor, draw: torch.Generator) -> Json:
+    """An image, or a video of as many frames, and no instruction."""
+    video = config.model_type == "instructblipvideo"
+    marked(case, ids, config.video_token_index if video else config.image_token_index)
+    seen = pixels(config.vision_config, case, draw)
+    seen = seen.reshape(case["batch"], case["images"], *seen.shape[1:]) if video else seen
+    return {"input_ids": ids, "pixel_values": seen, "qformer_input_ids": ids[:, :0]}
+
+
 OWN = {
+    "instructblip": instructed,
+    "instructblipvideo": instructed,
     "pp_formulanet": read_off,
     "evolla": folded,
     "pi0": acted,

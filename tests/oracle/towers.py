@@ -689,6 +689,7 @@ nemotron_h_omni NemotronH_Omni_Reasoning_V3 T_nemotron V_radio projector_hidden_
 } projector_hidden_size=44 downsample_ratio=0.25 {TIED}
 instructblip InstructBlipForConditionalGeneration T_opt V_eva {words(qformer_config=QUERIES | {"vocab_size": 50})}
     num_query_tokens=5 image_token_index=3
+  sees @images=1+@grid=[5,5]+@image_tokens=5
   built {vision("hidden_size=36", "qkv_bias=false")} {
     inside(
         "qformer_config",
@@ -704,6 +705,7 @@ aria AriaForConditionalGeneration T_aria V_plain projector_patch_to_query_dict={
   built {vision("hidden_size=36", "num_hidden_layers=3", "num_attention_heads=4")} {TIED}
 instructblipvideo InstructBlipVideoForConditionalGeneration T_opt V_eva {words(qformer_config=QUERIES | {"vocab_size": 50})}
     num_query_tokens=5 video_token_index=3
+  sees @images=3+@grid=[5,5]+@image_tokens=5
   built {vision("hidden_size=36", "qkv_bias=false", "num_hidden_layers=3", "image_size=28", "patch_size=5")} {
     inside(
         "qformer_config",
