@@ -169,6 +169,7 @@ def git(c: Config) -> ModelSpec:
     has a learned mark.
     """
     c.begins = STRICT
+    c.ignore("position_embedding_type", "classifier_dropout")
     vision, towers = seen(c)
     d, out, frames = vision.size("hidden_size"), c.size("hidden_size"), c.optional("num_image_with_embedding")
     marks = () if frames is None else (Vector("frames", frames * d),)
@@ -304,6 +305,7 @@ def idefics(c: Config) -> ModelSpec:
     """
     c.begins = STRICT
     c.ignore("alpha_initializer", "alphas_initializer_range", *(key for key in c.defaults if key.startswith("freeze_")), *ROTARY)
+    c.ignore("cross_layer_activation_function", "ffn_dim", "word_embed_proj_dim")  # which released files have, and nothing reads
     of_class(c, "ForVisionText2Text")
     frozen = [
         key for key in ("freeze_text_layers", "freeze_vision_layers", "freeze_lm_head") if c.flag(key, key != "freeze_lm_head")
@@ -311,6 +313,7 @@ def idefics(c: Config) -> ModelSpec:
     if frozen:
         c.notes.append(f"{', '.join(frozen)} in transformers: training is counted of all weights")
     vision, towers = seen(c)
+    vision.ignore("vision_model_name")
     d, n, every, met = c.size("hidden_size"), layer_count(c), c.size("cross_layer_interval"), vision.size("hidden_size")
     heads, ffn = c.size("num_attention_heads"), gated(c)
     gates = 2 * (d if c.text("alpha_type", ("float", "vector")) == "vector" else 1)

@@ -78,6 +78,7 @@ def decoder_of(c: Config) -> ModelSpec:
     """The decoder, with its cross-attention, as the causal class of its type whatever class it names."""
     part = one_of(c, "decoder", GIVEN | BUILT)
     given = part.data
+    part.ignore("add_cross_attention")
     given["architectures"] = ["ForCausalLM"] if part.model_type in BUILT else None
     if part.model_type in GIVEN:
         for key in ("add_cross_attention", "is_decoder"):
@@ -98,7 +99,7 @@ def crossed(layer: Layers) -> Layers:
 
 def joined(c: Config, towers: Towers) -> ModelSpec:
     """An encoder's towers and the decoder, with a matrix between where they are of two widths and the decoder states none."""
-    c.ignore("is_encoder_decoder", "tie_word_embeddings")
+    c.ignore("is_encoder_decoder", "tie_word_embeddings", "vocab_size")
     decoder, last = decoder_of(c), towers[-1]
     cross = decoder.decoder[0].cross
     if last.width != decoder.d_model and cross is not None and cross.kv_width is None:
@@ -202,7 +203,8 @@ def flattened(c: Config) -> Towers:
     """T5's layers without a bias of positions, for which there are tables of rows and columns; gated feed-forwards."""
     first = c.model_type == "pix2struct_vision_model"
     rows, dim, d_ff = ("seq_len", "d_kv", "d_ff") if first else ("max_num_patches", "head_dim", "intermediate_size")
-    c.ignore("relative_attention_num_buckets", "relative_attention_max_distance", "dropout_rate")
+    c.ignore("relative_attention_num_buckets", "relative_attention_max_distance", "dropout_rate", "patch_size", "num_channels")
+    c.ignore("image_size", "layer_norm_bias", "mlp_bias", "projection_dim")  # which the first files have, and nothing reads
     d, bound = c.size("hidden_size"), c.size(rows)
     stem = Dense("patches", c.size("patch_embed_hidden_size"), d, True, stem=True)
     stack = layers(c, d_ff, act="dense_act_fn", bias=False, gate=True, head_dim=c.size(dim))
@@ -214,6 +216,7 @@ def flattened(c: Config) -> Towers:
 def pix2struct_text(c: Config) -> ModelSpec:
     """T5's decoder, whose heads are together as wide as the model, with gated feed-forwards."""
     c.ignore("relative_attention_max_distance", "dropout_rate", "layer_norm_epsilon", "add_cross_attention")
+    c.ignore("encoder_hidden_size", "feed_forward_proj")  # which the first files have, and nothing reads
     c.expect("is_decoder", True)
     d, heads, n = c.size("hidden_size"), c.size("num_heads"), c.size("num_layers")
     if c.size("d_kv") * heads != d:

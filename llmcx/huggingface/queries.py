@@ -29,7 +29,7 @@ def overridden(c: Config, key: str, **said: Any) -> None:
 @encoder("blip_2_vision_model", "instructblip_vision_model", "instructblipvideo_vision_model", "blip_vision_model")
 def eva(c: Config) -> Towers:
     """A class token and learned positions; a norm after the layers."""
-    c.ignore("projection_dim")
+    c.ignore("projection_dim", "num_channels")
     d = c.size("hidden_size")
     stem = Dense("patches", 3 * side(c, "patch_size") ** 2, d, True, stem=True)
     before = (stem, Vector("class", d), Vector("positions", (per_image(c) + 1) * d))

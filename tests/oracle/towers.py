@@ -200,6 +200,18 @@ WRITERS: dict[str, Config] = {
 WRITERS["electra"] |= {"embedding_size": 14}
 PAGE = {"vocab_size": 97, "d_model": 24, "d_kv": 10, "d_ff": 44, "num_layers": 2, "num_heads": 4, "patch_size": 4}
 PAGE |= {"image_size": 20, "max_2d_position_embeddings": 20}
+LARGE = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096}
+TROCR = {
+    "encoder": {"model_type": "vit", "image_size": 384, "qkv_bias": False},
+    "decoder": {"model_type": "trocr", "cross_attention_hidden_size": 768, "is_decoder": True, "add_cross_attention": True},
+    "processor_class": "TrOCRProcessor",
+}
+DONUT = {
+    "encoder": {"model_type": "donut-swin", "depths": [2, 2, 14, 2], "embed_dim": 128, "num_heads": [4, 8, 16, 32]}
+    | {"hidden_size": 1024, "image_size": [2560, 1920], "num_layers": 4, "path_norm": True, "window_size": 10},
+    "decoder": {"model_type": "mbart", "decoder_layers": 4, "max_position_embeddings": 1536, "vocab_size": 57525}
+    | {"is_decoder": True, "add_cross_attention": True, "add_final_layer_norm": True, "scale_embedding": True},
+}
 GATED = {"vocab_size": 97, "hidden_size": 48, "intermediate_size": 76, "num_hidden_layers": 2, "num_attention_heads": 4}
 GATED |= {"freeze_text_layers": False, "freeze_vision_layers": False}
 EMBED = {"embed_dim": 24} | {key: value for key, value in VIT.items() if key != "hidden_size"}
@@ -747,12 +759,16 @@ blip BlipForConditionalGeneration T_blip V_eva
         "is_decoder=false",
     )
 } projection_dim=30 {TIED} {APART} {inside("text_config", "tie_word_embeddings=false")}
+  blip-large: {words(text_config={"encoder_hidden_size": 1024, "num_attention_heads": 12}, vision_config=LARGE)}
 git GitForCausalLM {words(**TEXTS["blip"])} V_plain
   sees @images=1+@grid=[5,5]+@image_tokens=26+@seq=40
     num_image_with_embedding=2+max_position_embeddings=70+@images=2+@grid=[5,5]+@image_tokens=26+@seq=60
     tie_word_embeddings=true+@images=1+@grid=[5,5]+@image_tokens=26+@seq=30+@batch=1
   built {SIZES} num_image_with_embedding=3 hidden_size=36 num_hidden_layers=3 intermediate_size=40 max_position_embeddings=30
     hidden_act="relu" {OUTER}
+  git-large: {
+    words(vision_config=LARGE | {"image_size": 224, "patch_size": 14, "num_channels": 3})
+} position_embedding_type=absolute
 kosmos-2 Kosmos2ForConditionalGeneration T_kosmos V_plain latent_query_num=5
   sees @images=1+@grid=[5,5]+@image_tokens=5 @images=2+@grid=[5,5]+@image_tokens=5
   built {SIZES} {
@@ -880,6 +896,10 @@ vision-encoder-decoder VisionEncoderDecoderModel E_vit D_bert
         )
     )
 } {inside("decoder", "num_hidden_layers=2", "intermediate_size=40", "tie_word_embeddings=false")} {OUTER}
+  trocr-base: {words(**TROCR)}
+  donut-base: {words(**DONUT)}
+  vit-gpt2: {words(encoder={"model_type": "vit", "encoder_stride": 16})}
+    decoder={{"model_type":"gpt2","is_decoder":true,"add_cross_attention":true,"architectures":["GPT2LMHeadModel"]}}
 udop UdopForConditionalGeneration {words(**PAGE)}
   sees @images=1+@grid=[5,5]+@image_tokens=25+@seq=40 @images=0+@grid=[0,0]+@image_tokens=0
     @images=1+@grid=[5,5]+@image_tokens=25+@seq=33+@batch=1+@decoder_seq=7
@@ -906,6 +926,8 @@ idefics IdeficsForVisionText2Text {words(**GATED)} {words(vision_config=EMBED, p
     use_resampler=true+{words(perceiver_config={"resampler_depth": 3, "resampler_head_dim": 12, "resampler_n_latents": 6})}
     cross_layer_interval=2 cross_layer_interval=2+num_hidden_layers=5 qk_layer_norms=true alpha_type="vector"
     additional_vocab_size=7 additional_vocab_size=7+tie_word_embeddings=true num_attention_heads=2 intermediate_size=40 {OUTER}
+  idefics-9b: additional_vocab_size=2 cross_layer_interval=4 qk_layer_norms=true use_resampler=true ffn_dim=11008
+    {words(perceiver_config={"qk_layer_norms_perceiver": True, "use_resampler": True}, vision_config={"embed_dim": 1280})}
 evolla EvollaForProteinText2Text {words(**DENSE)} {words(protein_encoder_config=PROTEINS)} {words(**ALIGNED)}
   sees @images=0+@grid=[0,0] @images=0+@grid=[0,0]+@batch=1+@seq=30+@decoder_seq=5+aligner_num_add_layers=1
     @images=0+@grid=[0,0]+aligner_enable_bias=false+num_hidden_layers=3
