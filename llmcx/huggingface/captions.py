@@ -13,20 +13,24 @@ from llmcx.huggingface.config import ROTARY, STRICT, Config
 from llmcx.huggingface.couples import meeting, of_class, part_of
 from llmcx.huggingface.encoder import layers_of
 from llmcx.huggingface.queries import overridden
-from llmcx.huggingface.towers import Towers, checked, encoder, layers, multimodal, patches, per_image, seen, side
+from llmcx.huggingface.towers import (
+    Towers,
+    checked,
+    encoder,
+    layers,
+    multimodal,
+    patches,
+    per_image,
+    ratio,
+    seen,
+    side,
+    whole_numbers,
+)
 from llmcx.model.norm import Norm
 from llmcx.model.spec import Attention, Chunked, Embedding, Gated, Head, Layers, ModelSpec, Plain, runs_of
 from llmcx.model.tower import Activated, Dense, Normed, Piece, Table, Tower, Vector
 
 # --- encoders -------------------------------------------------------------------------------------------------------
-
-
-def ratio(c: Config) -> float:
-    """How much wider a feed-forward is than the rest."""
-    value = c.get("mlp_ratio")
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1000:
-        raise c.wrong("mlp_ratio", value, "a number between 0 and 1000")
-    return float(value)
 
 
 @encoder("vit", "deit")
@@ -94,14 +98,8 @@ def swin(c: Config) -> Towers:
     twice the width, which is counted of images whose sides are even at each stage.
     """
     c.ignore(*BACKBONE, "drop_path_rate", "encoder_stride", "path_norm", "num_layers")
-    first, depths, heads, size = (
-        c.size("embed_dim"),
-        whole_numbers(c, "depths"),
-        whole_numbers(c, "num_heads"),
-        c.size("window_size"),
-    )
-    if len(heads) != len(depths):
-        raise c.wrong("num_heads", heads, f"a list of {len(depths)}, as depths")
+    first, depths, size = c.size("embed_dim"), whole_numbers(c, "depths"), c.size("window_size")
+    heads = whole_numbers(c, "num_heads", len(depths))
     c.expect("hidden_size", first * 2 ** (len(depths) - 1))
     before: list[Piece] = [patches(c, first), Normed("norm.before", first)]
     if c.flag("use_absolute_embeddings"):
@@ -118,14 +116,6 @@ def swin(c: Config) -> Towers:
         last = at + 1 == len(depths) and c.model_type == "swin"
         made.append(Tower("vision", d, (*before,), stack, (Normed("norm", d),) if last else (), pairs, per=4**at, pads=True))
     return tuple(made)
-
-
-def whole_numbers(c: Config, key: str) -> list[int]:
-    """A list of them."""
-    found = c.get(key)
-    if not isinstance(found, (list, tuple)) or not found or not all(type(each) is int and 0 < each < 10**6 for each in found):
-        raise c.wrong(key, found, "a list of whole numbers")
-    return [*found]
 
 
 # --- BLIP, GIT ------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from llmcx.huggingface.common import activation
 from llmcx.huggingface.config import Config
 from llmcx.huggingface.hear import qformer
 from llmcx.huggingface.sight import sam
-from llmcx.huggingface.towers import Towers, encoder, gated_mlp, layers, multimodal, patches, per_image, seen, side
+from llmcx.huggingface.towers import Towers, encoder, gated_mlp, layers, multimodal, patches, per_image, ratio, seen, side
 from llmcx.model.spec import Attention, Layers, ModelSpec, Plain
 from llmcx.model.tower import Activated, Dense, Normed, Table, Tower, Vector
 
@@ -183,10 +183,7 @@ def sam_vision(c: Config) -> Towers:
     """SAM's encoder."""
     c.ignore("num_pos_feats", "mlp_ratio")
     if c.get("mlp_dim") is None:
-        ratio = c.get("mlp_ratio")
-        if isinstance(ratio, bool) or not isinstance(ratio, (int, float)) or not 0 < ratio < 1000:
-            raise c.wrong("mlp_ratio", ratio, "a number between 0 and 1000")
-        c.data["mlp_dim"] = int(c.size("hidden_size") * ratio)
+        c.data["mlp_dim"] = int(c.size("hidden_size") * ratio(c))
     return sam(c)
 
 

@@ -211,6 +211,24 @@ def side(c: Config, key: str) -> int:
     return c.size(key)
 
 
+def ratio(c: Config) -> float:
+    """How much wider a feed-forward is than the rest."""
+    value = c.get("mlp_ratio")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1000:
+        raise c.wrong("mlp_ratio", value, "a number between 0 and 1000")
+    return value
+
+
+def whole_numbers(c: Config, key: str, count: int | None = None) -> list[int]:
+    """A list of them, of which there must be ``count``."""
+    found = c.get(key)
+    if not isinstance(found, (list, tuple)) or not found or not all(type(each) is int and 0 < each < 10**6 for each in found):
+        raise c.wrong(key, found, "a list of whole numbers")
+    if count is not None and len(found) != count:
+        raise c.wrong(key, found, f"a list of {count}")
+    return [*found]
+
+
 def per_image(c: Config) -> int:
     """The patches of an image of image_size."""
     if side(c, "image_size") < side(c, "patch_size"):
