@@ -57,9 +57,10 @@ def lower(spec: ModelSpec, run: Run) -> list[Op]:
             if not name.startswith(stack):
                 continue
             made = _layer(layers, LayerRun(spec, run, run.batch, q, kv, met, decoding, name, layers.repeat))
-            if layers.grad is not True:
-                kept = ("norm.attention", "attention.k", "attention.v") if layers.grad == "kv" else ()
-                made = (op if op.component in kept else op._replace(grad=False, saved=()) for op in made)
+            if layers.grad is False:
+                made = (op._replace(grad=False, saved=()) for op in made)
+            elif layers.grad == "kv":
+                made = _keys_and_values(made)
             ops += (op._replace(copies=0, used=0) for op in made) if layers.reused else made
         if spec.final_norm:
             at = LayerRun(spec, run, run.batch, q, kv, met, decoding, f"{stack}.norm")
@@ -68,6 +69,17 @@ def lower(spec: ModelSpec, run: Run) -> list[Op]:
     for tower in spec.towers:
         ops += _tower(tower, run, source, encoded if both and tower.fed == "audio" else 0)
     return ops
+
+
+def _keys_and_values(made: Iterator[Op]) -> Iterator[Op]:
+    """A layer's ops, of which the keys and values alone are read: their gradients and their norm's, and the input of their
+    matrices, which the queries' keeps.
+    """
+    norms = 0
+    for op in made:
+        norms += op.role == "norm"
+        read = op.module in ("k", "v") or (op.role == "norm" and norms == 1)
+        yield op if read else op._replace(grad=False, saved=op.saved if op.module == "q" else ())
 
 
 Given = tuple[int, tuple[int, int]]
