@@ -728,7 +728,7 @@ def serve(
     draft: Speculative decoding: tokens drafted per step.
     acceptance: Probability that a drafted token is accepted. Default: 0.7. Needs ``draft``.
     draft_cost: Drafting a token, as a share of a decode step. Default: 0.05. Needs ``draft``.
-    efficiency: Override a factor, e.g. memory=0.9, or a list of them.
+    efficiency: Override a number of the engine, e.g. decode=0.9, or a list of them.
 
     The others name the model in another way, or change its shape: see :func:`params`.
 
