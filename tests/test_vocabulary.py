@@ -386,7 +386,8 @@ VALUES = {
     "number": ["0.5", "1.5", "3"],
 }
 WORDS = {
-    "--hardware": ["a100"], "--engine": ["vllm", "fsdp"], "--fit": ["seq"], "--efficiency": ["memory=0.5", "decode=0.5"], "--law": ["kaplan"],
+    "--hardware": ["a100"], "--engine": ["vllm", "fsdp"], "--fit": ["seq"], "--efficiency": ["memory=0.5", "decode=0.5"],
+    "--law": ["kaplan"],
     "--variant": ["flash"], "--attention": ["mqa"], "--lora-targets": ["q"], "--with": ["params"], "--measure": ["memory"],
     "--image": ["640x480"], "--audio": ["10s"],
 }  # fmt: skip
