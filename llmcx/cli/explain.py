@@ -32,15 +32,17 @@ def explain(
             offers="table json jsonl markdown",
         ),
     ] = None,
+    every: Annotated[bool, option("Without a topic: name all, each rule and format too.", "--list")] = False,
     plain: Annotated[bool, option("In words, for a screen reader.", "--plain")] = False,
 ) -> None:
-    """A formula with its symbols, units, source and an example computed on the spot; without a topic, the list of all.
+    """A formula with its symbols, units, a worked example, its limits and source; without a topic, what there is to read.
 
     \b
     llmcx explain
     llmcx explain kv-cache
     llmcx explain flops.scores
     llmcx explain gqa llama-2-7b --seq 4k
+    llmcx explain --list
     llmcx explain chinchilla --json | jq -r '.result.formulas[].formula'
     """
     chosen = Output(json=json, format=format, plain=plain).chosen()
@@ -51,7 +53,9 @@ def explain(
     if topic is None:
         if named or seq is not None:
             raise InputError("give a topic, whose formula the model's numbers are put into", field="topic")
-        item = render.Item(None, {}, topics.listed(), [])
+        item = render.Item(None, {"list": every}, topics.listed(every), [])
+    elif every:
+        raise InputError("--list names all topics, so give no topic beside it", field="list", value=topic)
     elif named:
         spec, shape, notes = models.load()
         asked = {"topic": topic, "seq": seq, "batch": batch or 1} | shape

@@ -1,7 +1,8 @@
 """What `llmcx explain` tells: every formula with its symbols, units, source and an example, read off the code that computes it.
 
-A topic is no second copy. Rules, variants, laws, optimizers and formats are listed from their registries; prose and examples are
-the docstrings'; what a topic quotes is held against the code by tests/test_explain.py. names.txt lists the topics for a shell,
+The topics that people meet first have texts of their own (lessons/); a test computes their examples and asks the commands. The
+others are no second copy: rules, variants, laws, optimizers and formats are listed from their registries; prose and examples are the
+docstrings'; what a topic quotes is held against the code by tests/test_explain.py. names.txt lists the topics for a shell,
 which asks at every press of the key; `python -m llmcx.explain` writes it.
 """
 
@@ -27,11 +28,12 @@ class Formula(NamedTuple):
 
 
 class Symbol(NamedTuple):
-    """What a symbol stands for, and in what unit: "1" for a plain number."""
+    """What a symbol stands for, and in what unit: "1" for a plain number. ``value``: in the worked example, as it is printed."""
 
     symbol: str
     meaning: str
     unit: str
+    value: str | None = None
 
 
 class Example(NamedTuple):
@@ -48,9 +50,31 @@ class Slip(NamedTuple):
     checked: str
 
 
+class Answer(NamedTuple):
+    """The command that computes a symbol's value, and where in the result of its JSON it stands."""
+
+    symbol: str
+    command: str
+    field: str
+
+
+class Lesson(NamedTuple):
+    """What a topic that people meet first has more: whose numbers the example has, the symbols with their values, the commands that
+    give the same, when the formula misleads, and topics to read next.
+    """
+
+    example: str
+    symbols: list[Symbol]
+    answers: list[Answer]
+    misleads: str
+    see: list[str]
+
+
 @dataclass(frozen=True)
 class Topic:
-    """One topic. ``text`` is the docstring of what computes it; ``numbers`` are a model's, where one is named."""
+    """One topic. ``numbers`` are a model's, where one is named; ``lesson`` is what is told of the topics that people meet first, of
+    the others ``text`` is the docstring of what computes it.
+    """
 
     name: str
     title: str
@@ -63,6 +87,7 @@ class Topic:
     commands: list[str]
     synonyms: list[str]
     numbers: list[Line]
+    lesson: Lesson | None = None
 
 
 class Entry(NamedTuple):
@@ -90,6 +115,7 @@ class Draft(NamedTuple):
     commands: tuple[str, ...] = ()
     synonyms: tuple[str, ...] = ()
     applied: Callable[[Any, int, int], list[Line]] | None = None
+    lesson: Lesson | None = None
 
 
 def names() -> list[str]:
@@ -97,11 +123,11 @@ def names() -> list[str]:
     return NAMES.read_text(encoding="utf-8").split()
 
 
-def listed() -> list[Entry]:
-    """All topics by group, with a title each."""
+def listed(every: bool = False) -> list[Entry]:
+    """The topics that people meet first by theme, with a title each; with ``every`` all others after them."""
     from llmcx.explain.collect import drafts
 
-    return [Entry(draft.name, draft.title, draft.group) for draft in drafts().values()]
+    return [Entry(draft.name, draft.title, draft.group) for draft in drafts().values() if every or draft.lesson]
 
 
 def topic(name: str, spec: Any = None, batch: int = 1, seq: int | None = None) -> Topic:

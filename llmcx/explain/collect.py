@@ -7,15 +7,16 @@ from types import MappingProxyType
 from typing import Any
 
 from llmcx.errors import InputError, unknown_name
-from llmcx.explain import Draft, Symbol, Topic, kinds, quantities, rules, slips
+from llmcx.explain import Draft, Symbol, Topic, kinds, lessons, quantities, rules, slips
 from llmcx.explain.symbols import SYMBOLS, used
 from llmcx.model.spec import check_size, sequence_length
 
 
 @lru_cache(maxsize=1)
 def drafts() -> MappingProxyType[str, Draft]:
-    """Every topic by its name, in the order of the groups."""
-    found: dict[str, Draft] = {}
+    """Every topic by its name: those that people meet first by theme, then the others in the order of their groups."""
+    found = {draft.name: draft for draft in lessons.drafts()}
+    generated: dict[str, Draft] = {}
     for made in (
         quantities.drafts,
         rules.drafts,
@@ -26,15 +27,30 @@ def drafts() -> MappingProxyType[str, Draft]:
         kinds.of_formats,
     ):
         for draft in made():
-            if draft.name in found:
+            if draft.name in generated:
                 raise ValueError(f"two topics are named {draft.name}")
-            found[draft.name] = draft
+            generated[draft.name] = draft
+    for name, draft in generated.items():
+        lesson = found.get(name)
+        found[name] = draft if lesson is None else taught(lesson, draft)
     return MappingProxyType(found)
+
+
+def taught(lesson: Draft, draft: Draft) -> Draft:
+    """A lesson in place of a generated topic, of which it keeps what takes a model's numbers, the commands and other names."""
+    synonyms = dict.fromkeys((*lesson.synonyms, *draft.synonyms))
+    commands = dict.fromkeys((*lesson.commands, *draft.commands))
+    return lesson._replace(applied=draft.applied, commands=tuple(commands), synonyms=tuple(synonyms))
 
 
 def synonyms() -> dict[str, str]:
     """Other names of topics; none is a topic itself."""
-    return {other: draft.name for draft in drafts().values() for other in draft.synonyms if other not in drafts()}
+    taken: dict[str, str] = {}
+    for draft in drafts().values():  # lessons come first, and keep what a generated topic calls itself too
+        for other in draft.synonyms:
+            if other not in drafts():
+                taken.setdefault(other, draft.name)
+    return taken
 
 
 def find(name: str) -> Draft:
@@ -48,6 +64,8 @@ def find(name: str) -> Draft:
 
 def symbols(draft: Draft) -> list[Symbol]:
     """The symbols of a topic's formulas, each once."""
+    if draft.lesson is not None:
+        return draft.lesson.symbols
     words = dict.fromkeys(word for formula in draft.formulas for word in used(formula.formula))
     told = {word: draft.symbols.get(word) or SYMBOLS.get(word) for word in words}
     return [Symbol(word, *meaning) for word, meaning in told.items() if meaning is not None]
@@ -75,4 +93,5 @@ def made(draft: Draft, spec: Any = None, batch: int = 1, seq: int | None = None)
         commands=list(draft.commands),
         synonyms=[other for other, name in synonyms().items() if name == draft.name],
         numbers=lines,
+        lesson=draft.lesson,
     )

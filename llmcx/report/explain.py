@@ -23,7 +23,7 @@ def show(result: Any, fmt: str, model: str | None = None) -> None:
         lines = _markdown_list(result) if listed else _markdown(result, model)
         sys.stdout.write("\n".join(lines).rstrip() + "\n")
         return
-    lines = _list(result) if listed else _manual(result, model)
+    lines = _list(result) if listed else _manual(result, model) if result.lesson is None else _lesson(result, model)
     if fmt == "plain":
         from llmcx.report.plain import in_words
 
@@ -74,21 +74,66 @@ def _manual(topic: Any, model: str | None) -> Iterator[str]:
     for example in topic.examples:
         yield f"  {example.asked}".replace("\n", "\n  ")
         yield f"      = {example.result}".replace("\n", "\n        ")
-    if topic.numbers:
-        yield from ("", f"WITH THE NUMBERS OF {model}".upper())
-        for line in topic.numbers:
-            yield f"  {line.component}"
-            yield from (f"      = {step}" for step in format.steps(line))
-    if topic.chapter:
-        yield from ("", "WHERE THE TEXTBOOK DIFFERS")
-        for slip in topic.chapter:
-            yield from _wrapped(f"text: {slip.chapter}", "  ", "    ")
-            yield from _wrapped(f"checked: {slip.checked}", "  ", "    ")
+    yield from _with_numbers(topic, model)
+    yield from _slips(topic)
     if topic.commands:
         yield from ("", "SEE FOR YOURSELF")
         yield from (f"  {command}" for command in topic.commands)
     if topic.synonyms:
         yield from ("", "ALSO CALLED", *_wrapped(", ".join(topic.synonyms)))
+
+
+def _lesson(topic: Any, model: str | None) -> Iterator[str]:
+    """A topic that people meet first: what it is, the formula, its symbols with their values, the numbers put in, the limits."""
+    lesson = topic.lesson
+    yield topic.name.upper()
+    yield from (*_wrapped(topic.title), "", *_wrapped(topic.text), "", "FORMULA")
+    for formula in topic.formulas:
+        yield from _wrapped(formula.formula, "  ", "      ")
+    yield from ("", "SYMBOLS, AND THEIR VALUES IN THE EXAMPLE")
+    name, value = (max(len(str(each[column])) for each in topic.symbols) for column in (0, 3))
+    for each in topic.symbols:
+        text = each.meaning if each.unit in ("1", each.meaning) else f"{each.meaning} [{each.unit}]"
+        yield from _wrapped(text, f"  {each.symbol:<{name}}  {each.value:>{value}}  ", " " * (name + value + 6))
+    yield from ("", "EXAMPLE", *_wrapped(lesson.example))
+    for example in topic.examples:
+        left, _, right = example.asked.partition(" = ")
+        whole = f"    {example.asked} = {example.result}"
+        if len(whole) <= min(columns(), WIDEST):
+            yield whole
+        else:
+            yield from _wrapped(right, f"    {left} = ", " " * (7 + len(left)))
+            yield f"    {'':<{len(left)}} = {example.result}"
+    yield from _with_numbers(topic, model)
+    yield from ("", "WHEN IT MISLEADS", *_wrapped(lesson.misleads))
+    yield from _slips(topic)
+    yield from ("", "SEE FOR YOURSELF, AND IN ITS JSON")
+    for command, answers in groupby(lesson.answers, key=lambda answer: answer.command):
+        yield from _wrapped(command, "  ", "      ")
+        yield from (line for answer in answers for line in _wrapped(f"{answer.symbol} = result.{answer.field.replace(' + ', ' + result.')}", "      ", "        "))
+    told = {answer.command for answer in lesson.answers}
+    yield from (line for command in topic.commands if command not in told for line in _wrapped(command, "  ", "      "))
+    yield from ("", "SOURCE", *_wrapped(topic.formulas[0].source))
+    if lesson.see:
+        yield from ("", "READ NEXT", *_wrapped(", ".join(lesson.see)))
+    if topic.synonyms:
+        yield from ("", "ALSO CALLED", *_wrapped(", ".join(topic.synonyms)))
+
+
+def _with_numbers(topic: Any, model: str | None) -> Iterator[str]:
+    if topic.numbers:
+        yield from ("", f"WITH THE NUMBERS OF {model}".upper())
+        for line in topic.numbers:
+            yield f"  {line.component}"
+            yield from (f"      = {step}" for step in format.steps(line))
+
+
+def _slips(topic: Any) -> Iterator[str]:
+    if topic.chapter:
+        yield from ("", "WHERE THE TEXTBOOK DIFFERS")
+        for slip in topic.chapter:
+            yield from _wrapped(f"text: {slip.chapter}", "  ", "    ")
+            yield from _wrapped(f"checked: {slip.checked}", "  ", "    ")
 
 
 def _list(entries: list[Any]) -> Iterator[str]:
@@ -103,14 +148,21 @@ def _list(entries: list[Any]) -> Iterator[str]:
             for entry in some:
                 yield from _wrapped(entry.title, f"  {entry.name:<{width}}  ", " " * (width + 4))
         yield ""
-    yield "llmcx explain TOPIC explains one; --preset NAME puts a model's numbers in."
+    yield "llmcx explain TOPIC explains one, with a model after it on that model's"
+    yield "numbers; --list names all, the rules of each sum among them."
 
 
 def _markdown(topic: Any, model: str | None) -> Iterator[str]:
     yield from (f"## {topic.name}", "", f"{topic.title}.", "", topic.text, "")
     yield from rows(("quantity", "formula", "source"), topic.formulas)
-    yield from rows(("symbol", "meaning", "unit"), topic.symbols)
+    if topic.lesson is None:
+        yield from rows(("symbol", "meaning", "unit"), (each[:3] for each in topic.symbols))
+    else:
+        yield from rows(("symbol", "meaning", "unit", "in the example"), topic.symbols)
+        yield from (f"{topic.lesson.example}:", "")
     yield from rows(("example", "result"), topic.examples)
+    if topic.lesson is not None:
+        yield from (f"When it misleads: {topic.lesson.misleads}", "")
     if topic.numbers:
         cells = ((line.component, line.formula, line.numbers, format.exact(line.value), line.source) for line in topic.numbers)
         yield from rows((str(model), "formula", "numbers", "value", "source"), cells)
