@@ -28,7 +28,7 @@ from llmcx.explain import NAMES, names, topic
 from llmcx.explain.__main__ import text
 from llmcx.explain.collect import drafts, find, made, synonyms
 from llmcx.explain.kinds import CACHED, PATTERNS, SCHEME_FORMULAS, built
-from llmcx.explain.quantities import QUANTITIES
+from llmcx.explain.quantities import QUANTITIES, TAUGHT
 from llmcx.explain.rules import COSTS, SAMPLE, dims, hyphens
 from llmcx.explain.slips import SLIPS
 from llmcx.explain.symbols import short, used
@@ -115,7 +115,8 @@ def test_every_fold_and_every_rule_has_one() -> None:
 
 def test_every_variant_mixer_law_optimizer_and_format_has_one() -> None:
     for name in variants.VARIANTS:
-        assert f"Attention variant {name}" in find({"linear": "linear-attention"}.get(name, name)).title
+        found = find({"linear": "linear-attention"}.get(name, name))
+        assert found.lesson or f"Attention variant {name}" in found.title
     for name in MIXERS:
         assert f"mixer.{hyphens(name)}" in DRAFTS
     for name in [*catalog.names("laws"), *OPTIMIZERS, *dtypes.BITS, *quant.SCHEMES, *gguf.MIXES]:
@@ -128,7 +129,7 @@ def test_every_variant_mixer_law_optimizer_and_format_has_one() -> None:
 
 def test_every_public_function_of_the_theory_is_told() -> None:
     """A function of these modules whose docstring names a source belongs to a topic."""
-    told = {function for of in QUANTITIES.values() for function in of.functions}
+    told = {function for of in (*QUANTITIES.values(), *TAUGHT.values()) for function in of.functions}
     for module in ("answers.bounds", "scaling.optimum", "scaling.standing", "parallel.routing"):
         for name, function in vars(importlib.import_module(f"llmcx.{module}")).items():
             own = inspect.isfunction(function) and function.__module__ == f"llmcx.{module}" and not name.startswith("_")

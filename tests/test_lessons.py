@@ -1,5 +1,5 @@
-"""The topics that people meet first: each formula computed as it is printed, from the values as they are printed, and the commands
-asked for the same. Nothing here reads the formulas by the code that prints them.
+"""The topics that people meet first: each formula computed as it is printed, from the values as they are printed, and the
+commands asked for the same. Nothing here reads the formulas by the code that prints them.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from tests.helpers import here
 
 LESSONS = [name for name, draft in drafts().items() if draft.lesson]
 ASKED = (
-    "parameters attention feed-forward kv-cache activations checkpointing flash sparse linformer performer moe capacity all-to-all "
-    "chinchilla compute-optimal tensor-parallel pipeline context-parallel zero fsdp lora qlora roofline arithmetic-intensity mfu "
+    "parameters attention feed-forward kv-cache activations checkpointing flash sparse linformer performer moe capacity "
+    "all-to-all chinchilla compute-optimal tensor-parallel pipeline context-parallel zero fsdp lora qlora roofline arithmetic-intensity mfu "
     "workspace quantization quantisation gguf gqa mqa mla sliding-window rope speculative-decoding prefill decode ttft tpot "
     "continuous-batching prefix-caching optimizer-states mixed-precision mamba state tp pp cp ffn"
 )
@@ -88,7 +88,7 @@ def test_the_example_is_the_formula_with_the_printed_values_put_in(name: str) ->
         put_in = example["asked"].partition(" = ")[2]
         assert computed(re.sub(r",(?=\d{3})", "", put_in), {}) == pytest.approx(values[left], abs=slack * 1.001, rel=1e-12)
         assert example["result"].startswith(printed[left])
-        used |= {left, *re.findall(r"[^\W\d][a-z_]*", right)} - {"ceil", "min", "max"}
+        used |= {left, *re.findall(r"[^\W\d][a-z_]*", right)} - {"ceil", "min", "max", "²"}
     assert used == set(printed), "a symbol without a meaning, or a meaning that no formula needs"
 
 
@@ -111,7 +111,9 @@ def test_it_is_prose(name: str) -> None:
         assert text and not re.search(r"``|\bNone\b|Raises|self\.|\bdef\b|==|\*\*|:func:|>>>", text), text
     assert lesson["lesson"]["example"] and all(formula["source"] for formula in lesson["formulas"])
     assert all(other in drafts() for other in lesson["lesson"]["see"])
-    assert any(word in " ".join(answer["command"] for answer in lesson["lesson"]["answers"]) for word in (*presets(), "gpt3", "--"))
+    assert any(
+        word in " ".join(answer["command"] for answer in lesson["lesson"]["answers"]) for word in (*presets(), "gpt3", "--")
+    )
 
 
 @pytest.mark.parametrize("name", LESSONS)

@@ -1,8 +1,8 @@
 """What `llmcx explain` tells: every formula with its symbols, units, source and an example, read off the code that computes it.
 
 The topics that people meet first have texts of their own (lessons/); a test computes their examples and asks the commands. The
-others are no second copy: rules, variants, laws, optimizers and formats are listed from their registries; prose and examples are the
-docstrings'; what a topic quotes is held against the code by tests/test_explain.py. names.txt lists the topics for a shell,
+others are no second copy: rules, variants, laws, optimizers and formats are listed from their registries; prose and examples are
+the docstrings'; what a topic quotes is held against the code by tests/test_explain.py. names.txt lists the topics for a shell,
 which asks at every press of the key; `python -m llmcx.explain` writes it.
 """
 
@@ -50,7 +50,7 @@ class Slip(NamedTuple):
     checked: str
 
 
-class Answer(NamedTuple):
+class Computed(NamedTuple):
     """The command that computes a symbol's value, and where in the result of its JSON it stands."""
 
     symbol: str
@@ -59,21 +59,21 @@ class Answer(NamedTuple):
 
 
 class Lesson(NamedTuple):
-    """What a topic that people meet first has more: whose numbers the example has, the symbols with their values, the commands that
-    give the same, when the formula misleads, and topics to read next.
+    """What a topic that people meet first has more: whose numbers the example has, the symbols with their values, the commands
+    that give the same, when the formula misleads, and topics to read next.
     """
 
     example: str
     symbols: list[Symbol]
-    answers: list[Answer]
+    answers: list[Computed]
     misleads: str
     see: list[str]
 
 
 @dataclass(frozen=True)
 class Topic:
-    """One topic. ``numbers`` are a model's, where one is named; ``lesson`` is what is told of the topics that people meet first, of
-    the others ``text`` is the docstring of what computes it.
+    """One topic. ``numbers`` are a model's, where one is named. ``lesson``: of the topics that people meet first; of the others
+    ``text`` is the docstring of what computes it.
     """
 
     name: str

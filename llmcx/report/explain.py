@@ -110,7 +110,11 @@ def _lesson(topic: Any, model: str | None) -> Iterator[str]:
     yield from ("", "SEE FOR YOURSELF, AND IN ITS JSON")
     for command, answers in groupby(lesson.answers, key=lambda answer: answer.command):
         yield from _wrapped(command, "  ", "      ")
-        yield from (line for answer in answers for line in _wrapped(f"{answer.symbol} = result.{answer.field.replace(' + ', ' + result.')}", "      ", "        "))
+        yield from (
+            line
+            for answer in answers
+            for line in _wrapped(f"{answer.symbol} = result.{answer.field.replace(' + ', ' + result.')}", "      ", "        ")
+        )
     told = {answer.command for answer in lesson.answers}
     yield from (line for command in topic.commands if command not in told for line in _wrapped(command, "  ", "      "))
     yield from ("", "SOURCE", *_wrapped(topic.formulas[0].source))

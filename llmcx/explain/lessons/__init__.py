@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from llmcx.catalog.files import parse, read_text
-from llmcx.explain import Answer, Draft, Example, Formula, Lesson, Symbol
+from llmcx.explain import Computed, Draft, Example, Formula, Lesson, Symbol
 
 THEMES = {
     "model": "a model",
@@ -43,7 +43,7 @@ def draft(name: str, theme: str, of: dict[str, Any]) -> Draft:
     symbols = [symbol(word, line) for word, line in of["symbols"].items()]
     told = {each.symbol: each for each in symbols}
     formulas = [Formula(told[text.partition(" = ")[0]].meaning, text, of["source"]) for text in of["formula"]]
-    answers = [Answer(word, *map(str.strip, line.split(" | "))) for word, line in of["answers"].items()]
+    answers = [Computed(word, *map(str.strip, line.split(" | "))) for word, line in of["answers"].items()]
     return Draft(
         name,
         of["title"],
