@@ -82,6 +82,7 @@ TIES = {
             "minimax_m3_vl",
             "qwen2_5_vl",
             "qwen2_vl",
+            "shieldgemma2",
         ],
         "either",
     ),
@@ -107,7 +108,8 @@ _TEXT_TYPES = {
     "gemma3n_text": "gemma3n",
     "gemma4_text": "gemma4",
     "glm4v_moe_text": "glm4v_moe",
-    "glm4v_text": "glm4v glm46v",
+    "glm4v_text": "glm4v glm46v glmga",
+    "hyperclovax": "hyperclovax_vision_v2",
     "inkling_text": "inkling_mm_model",
     "lfm2": "lfm2_vl",
     "llama": """deepseek_vl deepseek_vl_hybrid glmasr idefics3 janus llava llava_next llava_next_video perception_lm smolvlm

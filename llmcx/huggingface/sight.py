@@ -79,12 +79,16 @@ def ovis2_vision(c: Config) -> Towers:
 
 @multimodal("ovis2")
 def ovis2(c: Config, spec: ModelSpec) -> Towers:
-    """A table of visual words, of which a token is the mean in its shares."""
+    """A table of visual words, of which a token is the mean in its shares. Its width and the head's are said beside text_config,
+    and a head of other sizes than the model's can be built, not run.
+    """
     part, towers = seen(c)
-    c.expect("hidden_size", spec.d_model)  # both said again, of the head that transformers builds
-    c.expect("vocab_size", spec.embedding.vocab)
+    width, vocab = c.size("hidden_size"), c.size("vocab_size")
+    if spec.head is not None and not spec.head.tied and (width, vocab) != (spec.d_model, spec.embedding.vocab):
+        c.expect("hidden_size", spec.d_model)
+        c.expect("vocab_size", spec.embedding.vocab)
     words, per = part.size("vocab_size"), part.size("hidden_stride") ** 2
-    return *towers, Tower("projector", words, (Table("words", words, spec.d_model),), per=per)
+    return *towers, Tower("projector", words, (Table("words", words, width),), per=per)
 
 
 @encoder("got_ocr2_vision")

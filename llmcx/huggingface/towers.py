@@ -27,10 +27,11 @@ Encoder = Callable[[Config], Towers]
 FAMILIES = {
     "davit": "florence2",
     "eyes": "deepseek_vl_v2",
-    "grids": """gemma4 glm46v glm4v glm4v_moe qwen2_5_vl qwen2_vl qwen3_5 qwen3_5_moe qwen3_vl qwen3_vl_moe""",
+    "grids": """gemma4 glm46v glm4v glm4v_moe glmga hyperclovax_vision_v2 qwen2_5_vl qwen2_vl qwen3_5 qwen3_5_moe qwen3_vl qwen3_vl_moe""",
     "hear": """audioflamingo3 glmasr granite_speech qwen2_5_omni_thinker qwen2_audio qwen3_asr qwen3_omni_moe_thinker voxtral""",
     "lenses": "cohere_compass ernie4_5_vl_moe fuyu granite_docling muse_glimmer nemotron_h_omni qwen4_exp",
     "optics": "gemma4_unified hunyuan_vl lfm3_vl minicpm_ocr minicpmv4_6 minicpmv4_7 minimax_m3_vl step3p7",
+    "prisms": "inkling_mm_model",
     "queries": "aria blip-2 deepseek_vl_hybrid granite4_vision instructblip molmo2",
     "sight": "deepseek_vl exaone4_5 glm_ocr got_ocr2 mllama ovis2 paddleocr_vl phi4_multimodal video_llama_3",
     "vision": """aya_vision cohere2_vision gemma3 idefics2 idefics3 internvl kimi_k25 lfm2_vl lighton_ocr llama4 llava llava_next
@@ -46,6 +47,7 @@ ENCODERS = {
     "lenses": "cohere_compass_vision ernie4_5_vl_moe_vision granite_docling_vision muse_glimmer_vision qwen4_exp_vision radio",
     "optics": """gemma4_unified_audio gemma4_unified_vision hunyuan_vl_vision lfm3_vl_vision minicpm_ocr_vision
         minicpmv4_6_vision minicpmv4_7_vision minimax_m3_vl_vision step3p5_vision""",
+    "prisms": "inkling_audio inkling_vision",
     "queries": "instructblip_qformer instructblip_vision_model blip_2_vision_model molmo2_adapter molmo2_vision sam_vision_model",
     "sight": """exaone4_5_vision glm_ocr_vision got_ocr2_vision mllama_vision_model ovis2_vision paddleocr_vl_vision
         phi4_multimodal_audio phi4_multimodal_vision video_llama_3_vision""",

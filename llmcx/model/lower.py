@@ -92,10 +92,10 @@ def _fed(tower: Tower, run: Run, many: int, given: tuple[int, int]) -> Iterator[
 
     def met(piece: Piece) -> int:
         """Tokens that a piece meets: as many as stand for patches or frames, or as the layers have."""
-        per = getattr(piece, "per", None)
+        per, parts = getattr(piece, "per", None), getattr(piece, "parts", 1)
         if per is not None:
-            return many * _standing(tower, given, per)
-        return many * (standing if getattr(piece, "stem", False) else tokens)
+            return many * _standing(tower, given, per) * parts
+        return many * (standing if getattr(piece, "stem", False) else tokens) * parts
 
     def ops() -> Iterator[Op]:
         for piece in tower.before:

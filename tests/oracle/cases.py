@@ -1113,15 +1113,13 @@ NO_DEFAULT = {
     "qwen4_exp_text",
     "esm",
     "aya_vision",
-    "ovis2",
     "hunyuan_vl",
-    "step3p7",
     "qwen4_exp",
     "granite4_vision",
     "cohere_compass",
     "cohere_compass_text",
 }
-"""The default config cannot be built, or is not what a file without keys means (step3p7)."""
+"""The default config cannot be built."""
 
 
 def slug(change: Config) -> str:

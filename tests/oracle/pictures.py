@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 Json = dict[str, Any]
-FLAT = ("qwen", "glm", "lfm3_vl", "minimax_m3_vl", "muse_glimmer")
+FLAT = ("qwen", "glm", "hyperclovax", "lfm3_vl", "minimax_m3_vl", "muse_glimmer")
 """Families that take all patches of all images in one row, and the shape of each image in patches."""
 
 
@@ -36,6 +36,9 @@ def pictured(config: Any, case: Json, ids: torch.Tensor, draw: torch.Generator) 
         given |= {"pixel_values": noise(many * rows * columns, width)}
         given |= {"image_grid_thw": torch.tensor([[1, rows, columns]] * many)}
         given |= {"mm_token_type_ids": (ids == token).int()}
+        return given
+    if name.startswith("inkling_mm"):
+        given |= {"pixel_values": noise(many * rows * columns, vision.temporal_patch_size, size, size, channels)}
         return given
     if name == "florence2":
         size = vision.patch_stride[0]

@@ -100,6 +100,11 @@ TEXTS: dict[str, Config] = {
     | EXPERTS
     | {"shared_expert_intermediate_size": 36, "hc_count": 3, "hc_lowrank": 10, "indexer_n_heads": 3, "indexer_kv_heads": 1}
     | {"indexer_head_dim": 22, "indexer_budget": 4, "indexer_compress_ratio": 2, "pad_token_id": 0, "eos_token_id": 1},
+    "hyperclovax": {"model_type": "hyperclovax"} | DENSE,
+    "inkling": {key: value for key, value in DENSE.items() if key != "intermediate_size"}
+    | {"head_dim": 10, "swa_num_attention_heads": 6, "swa_num_key_value_heads": 3, "swa_head_dim": 8, "sliding_window_size": 7}
+    | {"d_rel": 4, "rel_extent": 9, "layer_types": ["hybrid_sliding", "hybrid"], "moe_intermediate_size": 28}
+    | {"n_routed_experts": 5, "num_experts_per_tok": 2, "n_shared_experts": 2},
     "glm4v": DENSE | MROPE | {"pad_token_id": 0},
     "glm4v_moe": DENSE
     | {"pad_token_id": 0, "n_routed_experts": 6, "n_shared_experts": 1, "num_experts_per_tok": 2}
@@ -156,6 +161,7 @@ VISIONS: dict[str, Config] = {
     "wide": VIT | {"hidden_size": 64, "num_attention_heads": 4},
     "molmo2": VIT | {"num_key_value_heads": 1, "head_dim": 10, "image_size": [24, 24]},
     "hunyuan": VIT | {"max_image_size": 24, "text_hidden_size": 48, "out_hidden_size": 48, "num_key_value_heads": 3},
+    "inkling": {"patch_size": 6, "num_hidden_layers": 5, "text_hidden_size": 48},
     "gemma4": {"hidden_size": 24, "intermediate_size": 44, "num_hidden_layers": 2, "num_attention_heads": 3, "patch_size": 4}
     | {"num_key_value_heads": 3, "head_dim": 16, "pooling_kernel_size": 3, "position_embedding_size": 30},
 }
@@ -170,6 +176,7 @@ AUDIOS: dict[str, Config] = {
     "phi4": {"hidden_size": 24, "intermediate_size": 20, "num_blocks": 2, "num_attention_heads": 3, "input_size": 20}
     | {"ext_pw_out_channel": 24, "depthwise_separable_out_channel": 24, "nemo_conv_channels": 14, "bias_max_distance": 9},
     "conv": WHISPER | {"output_dim": 48, "downsample_hidden_size": 14},
+    "inkling": {"n_mel_bins": 10, "mel_vocab_size": 6, "text_hidden_size": 48},
 }
 SHARED = "".join(
     f"\n{kind}_{name} {words(**{key: config})}"
@@ -331,6 +338,16 @@ glm4v Glm4vForConditionalGeneration T_glm4v V_glm image_token_id=3
 }
 glm46v Glm46VForConditionalGeneration T_glm4v V_glm
   built {vision("attention_bias=true")} {TIED}
+glmga Glm46VForConditionalGeneration T_glm4v V_glm
+  built {GRIDS} {vision("attention_bias=true", "image_size=32")} {TIED}
+hyperclovax_vision_v2 HyperCLOVAXVisionV2ForConditionalGeneration T_hyperclovax V_qwen2_5 image_token_id=3
+  sees @images=1+@grid=[6,8]+@image_tokens=12
+  built {GRIDS} {vision("hidden_size=36", "intermediate_size=40", "out_hidden_size=40", "window_size=32")} {TIED}
+inkling_mm_model InklingForConditionalGeneration T_inkling V_inkling A_inkling image_token_id=3
+  sees @images=1+@grid=[2,3]+@image_tokens=6 @images=1+@grid=[1,1]+@image_tokens=1+vision_config={{"num_hidden_layers":4}}
+    @images=2+@grid=[1,2]+@image_tokens=2+vision_config={{"num_hidden_layers":7,"patch_size":12}}
+  built {vision("patch_size=7|9|20|30", "temporal_patch_size=3|4", "num_channels=1", "num_hidden_layers=4|6|11")}
+    {audio("n_mel_bins=12", "mel_vocab_size=5", "text_hidden_size=40")} {TIED}
 glm4v_moe Glm4vMoeForConditionalGeneration T_glm4v_moe V_glm
   built {vision("attention_bias=true")} {TIED}
 gemma4 Gemma4ForConditionalGeneration T_gemma4 V_gemma4 image_token_id=3
@@ -424,6 +441,9 @@ got_ocr2 GotOcr2ForConditionalGeneration T_qwen2 V_sam
         "mlp_dim=40",
     )
 } {TIED}
+shieldgemma2 Gemma3ForConditionalGeneration T_gemma3 V_siglip mm_tokens_per_image=4 image_token_index=3
+  sees @images=1+@grid=[5,5]+@image_tokens=4
+  built {SIZES} {vision("vision_use_head=false")} {TIED}
 ovis2 Ovis2ForConditionalGeneration T_qwen2 V_ovis hidden_size=48 vocab_size=101
   built {SIZES} {vision("vocab_size=66", "num_visual_indicator_tokens=4", "hidden_stride=2", "qkv_bias=true", "mlp_bias=true")} {
     TIED
