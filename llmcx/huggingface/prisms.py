@@ -1,4 +1,4 @@
-"""Encoders of the largest new families, and the families that have them: Inkling."""
+"""Encoders of the largest new families, and the families that have them: Inkling, dots."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from itertools import accumulate, pairwise
 from math import ceil, log
 from operator import mul
 
-from llmcx.huggingface.common import layer_count
+from llmcx.huggingface.common import activation, in_order, layer_count, layer_types
 from llmcx.huggingface.config import Config
 from llmcx.huggingface.queries import overridden
-from llmcx.huggingface.towers import RMS, Towers, encoder, heard, multimodal, seen
-from llmcx.model.spec import ModelSpec
+from llmcx.huggingface.towers import RMS, Towers, encoder, heard, mlp, multimodal, patches, seen
+from llmcx.model.norm import Norm
+from llmcx.model.spec import FFN, Attention, Gated, Layers, ModelSpec, MoE
 from llmcx.model.tower import Activated, Dense, Normed, Piece, Table, Tower
 
 # --- Inkling --------------------------------------------------------------------------------------------------------
@@ -76,4 +77,82 @@ def inkling(c: Config, spec: ModelSpec) -> Towers:
     c.ignore("mtp_config")
     for key in ("vision_config", "audio_config"):
         overridden(c, key, text_hidden_size=spec.d_model)
+    return *seen(c)[1], *heard(c)[1]
+
+
+# --- dots 3 ---------------------------------------------------------------------------------------------------------
+
+
+def renamed(c: Config, names: dict[str, str]) -> None:
+    """Keys under the names that released files have for them."""
+    for first, now in names.items():
+        if first in c.data:
+            c.data[now] = c.data.pop(first)
+
+
+@encoder("dots3_note_vision_encoder")
+def dots_vision(c: Config) -> Towers:
+    """Normed queries and keys; more experts from layer to layer after dense first ones; squares of tokens and two matrices."""
+    renamed(c, {"embed_dim": "hidden_size", "num_heads": "num_attention_heads", "use_bias": "attention_bias"})
+    renamed(c, {"capacity_factor": "num_experts_per_tok"} if c.data.get("num_experts_per_tok") is None else {})
+    c.ignore("router_scaling_factor", "router_scale", "is_causal", "adapter_in_dim", "adapter_merge_size", "rope_parameters")
+    c.expect("per_layer_config", None)
+    d, n, act, bias = c.size("hidden_size"), layer_count(c), activation(c, "hidden_act"), c.flag("mlp_bias")
+    many, top_k = c.list("pyramid_num_routed"), c.optional("num_experts_per_tok") or 2
+    kinds = layer_types(c, "mlp_layer_types", ("dense", "sparse"), n) if many is None else None
+    c.ignore("mlp_layer_types", "num_local_experts")
+    if kinds:
+        many = [c.size("num_local_experts") if kind == "sparse" else -1 for kind in kinds]
+    many = [-1] * 25 + [*range(4, 65, 4), 64] if many is None else many
+    if len(many) != n or not all(type(one) is int for one in many):
+        raise c.wrong("pyramid_num_routed", many, f"a number of experts, or -1, for each of {n} layers")
+    heads = Attention(c.size("num_attention_heads"), bias=c.flag("attention_bias"), rope=True, qk_norm="head")
+    dense, expert = Gated(c.size("intermediate_size"), bias, act), Gated(c.size("moe_intermediate_size"), activation=act)
+
+    def layer(count: int) -> Layers:
+        ffn: FFN = MoE(count, top_k if kinds else min(top_k, count), expert) if count > 0 else dense
+        return Layers(1, heads, ffn)
+
+    before = (patches(c, d), Normed("norm.before", d))
+    merged = c.size("spatial_merge_size") ** 2
+    pieces = (Normed("norm", d, Norm(), per=1), *mlp(d * merged, d * merged, c.size("adapter_out_dim"), "gelu"))
+    vision = Tower("vision", d, before, in_order(many, layer), (Normed("norm", d),), norm=RMS)
+    return vision, Tower("projector", d * merged, pieces, per=merged)
+
+
+WHISPER = {"d_model": "hidden_size", "encoder_attention_heads": "num_attention_heads", "encoder_layers": "num_hidden_layers"}
+WHISPER |= {"encoder_ffn_dim": "intermediate_size", "num_mel_bins": "feature_size"}
+"""Names of a whisper_config, and dots'."""
+
+
+@encoder("dots3_note_audio_encoder")
+def dots_audio(c: Config) -> Towers:
+    """Three convolutions, each halving time and frequencies; gated feed-forwards; two matrices at the end."""
+    renamed(c, {"whisper_adapter_out_dim": "adapter_out_dim", "adapter_output_size": "adapter_out_dim"})
+    if c.data.get("whisper_config") is not None:
+        inner = c.inner("whisper_config")
+        c.data |= {now: inner.size(first) for first, now in WHISPER.items() if first in inner.data}
+        inner.ignore("max_source_positions", "dropout", "attention_dropout")
+        inner.check_leftovers()
+    c.ignore("max_position_embeddings", "hop_length", "sampling_rate", "adapter_input_size", "whisper_adapter_in_dim")
+    c.ignore("num_key_value_heads", "head_dim", "rope_parameters", "partial_rotary_factor", "dropout")
+    d, channels, bins = c.size("hidden_size"), c.size("downsample_hidden_size"), c.size("feature_size")
+    before: list[Piece] = []
+    for at, parts in enumerate((4, 2, 1)):
+        bins = (bins + 1) // 2
+        width = 9 * (channels if at else 1)
+        before.append(Dense(f"stem.{at}", width, channels, True, stem=not at, parts=parts * bins))
+        before.append(Activated(f"stem.activation.{at}", channels, parts=parts * bins))
+    before.append(Dense("stem.out", channels * bins, d))
+    heads = Attention(c.size("num_attention_heads"), bias=c.flag("attention_bias", True), k_bias=False, rope=True)
+    ffn = Gated(c.size("intermediate_size"), True, activation(c, "hidden_act"))
+    out = c.size("adapter_out_dim")
+    after = (Normed("norm", d), Normed("norm.out", d, Norm()), *mlp(d, out, out, "gelu"))
+    layer = Layers(c.size("num_hidden_layers"), heads, ffn)
+    return (Tower("audio", d, tuple(before), (layer,), after, norm=RMS, fed="audio", per=8),)
+
+
+@multimodal("dots3_note")
+def dots(c: Config, spec: ModelSpec) -> Towers:
+    """Both end at the language model's width."""
     return *seen(c)[1], *heard(c)[1]

@@ -136,7 +136,7 @@ def read_up_to(towers: Towers, chosen: object) -> Towers:
     return read, idle, *more
 
 
-@multimodal("mistral3", "lighton_ocr")
+@multimodal("mistral3", "mistral_large4", "lighton_ocr")
 def mistral3(c: Config, spec: ModelSpec) -> Towers:
     """Pixtral; squares of its tokens merged by a matrix, then two more."""
     part, towers = seen(c)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 Json = dict[str, Any]
-FLAT = ("qwen", "glm", "hyperclovax", "lfm3_vl", "minimax_m3_vl", "muse_glimmer")
+FLAT = ("dots3_note", "qwen", "glm", "hyperclovax", "lfm3_vl", "minimax_m3_vl", "muse_glimmer")
 """Families that take all patches of all images in one row, and the shape of each image in patches."""
 
 
@@ -31,7 +31,8 @@ def pictured(config: Any, case: Json, ids: torch.Tensor, draw: torch.Generator) 
 
     given: Json = {"input_ids": ids}
     if name.startswith(FLAT):
-        frames = next(getattr(vision, key) for key in ("temporal_patch_size", "patch_temporal") if hasattr(vision, key))
+        keys = ("temporal_patch_size", "patch_temporal")
+        frames = next((getattr(vision, key) for key in keys if hasattr(vision, key)), 1)
         width = channels * frames * size * size
         given |= {"pixel_values": noise(many * rows * columns, width)}
         given |= {"image_grid_thw": torch.tensor([[1, rows, columns]] * many)}
@@ -68,6 +69,6 @@ def pictured(config: Any, case: Json, ids: torch.Tensor, draw: torch.Generator) 
     given |= {"pixel_values": pixels}
     if name == "granite_docling":
         given |= {"pixel_attention_mask": torch.ones(case["batch"], case["images"], dtype=torch.bool)}
-    if name in ("mistral3", "lighton_ocr"):
+    if name in ("mistral3", "mistral_large4", "lighton_ocr"):
         given |= {"image_sizes": torch.tensor([[rows * size, columns * size]] * many)}
     return given

@@ -105,6 +105,14 @@ TEXTS: dict[str, Config] = {
     | {"head_dim": 10, "swa_num_attention_heads": 6, "swa_num_key_value_heads": 3, "swa_head_dim": 8, "sliding_window_size": 7}
     | {"d_rel": 4, "rel_extent": 9, "layer_types": ["hybrid_sliding", "hybrid"], "moe_intermediate_size": 28}
     | {"n_routed_experts": 5, "num_experts_per_tok": 2, "n_shared_experts": 2},
+    "large4": DENSE
+    | {key: value for key, value in DEEP.items() if key not in ("q_lora_rank", "n_group", "topk_group")}
+    | {"index_n_heads": 3, "index_head_dim": 8, "index_topk": 5, "num_hidden_layers": 4, "no_rope_layer_interval": 2},
+    "dots3": DENSE
+    | {key: value for key, value in DEEP.items() if key not in ("n_group", "topk_group")}
+    | {"index_n_heads": 3, "index_head_dim": 8, "index_topk": 5, "num_hidden_layers": 3, "sliding_window": 7, "head_dim": 16}
+    | {"swa_num_attention_heads": 6, "swa_num_key_value_heads": 6, "swa_q_lora_rank": 18, "swa_kv_lora_rank": 22}
+    | {"swa_head_dim": 14, "swa_qk_nope_head_dim": 8, "swa_v_head_dim": 9, "pad_token_id": 0, "shared_experts_intermediate_size": 30},
     "glm4v": DENSE | MROPE | {"pad_token_id": 0},
     "glm4v_moe": DENSE
     | {"pad_token_id": 0, "n_routed_experts": 6, "n_shared_experts": 1, "num_experts_per_tok": 2}
@@ -161,6 +169,8 @@ VISIONS: dict[str, Config] = {
     "wide": VIT | {"hidden_size": 64, "num_attention_heads": 4},
     "molmo2": VIT | {"num_key_value_heads": 1, "head_dim": 10, "image_size": [24, 24]},
     "hunyuan": VIT | {"max_image_size": 24, "text_hidden_size": 48, "out_hidden_size": 48, "num_key_value_heads": 3},
+    "dots3": {"hidden_size": 24, "intermediate_size": 44, "num_hidden_layers": 3, "num_attention_heads": 3, "patch_size": 4}
+    | {"pyramid_num_routed": [-1, 2, 4], "moe_intermediate_size": 20, "adapter_in_dim": 24, "adapter_out_dim": 48},
     "inkling": {"patch_size": 6, "num_hidden_layers": 5, "text_hidden_size": 48},
     "gemma4": {"hidden_size": 24, "intermediate_size": 44, "num_hidden_layers": 2, "num_attention_heads": 3, "patch_size": 4}
     | {"num_key_value_heads": 3, "head_dim": 16, "pooling_kernel_size": 3, "position_embedding_size": 30},
@@ -176,6 +186,8 @@ AUDIOS: dict[str, Config] = {
     "phi4": {"hidden_size": 24, "intermediate_size": 20, "num_blocks": 2, "num_attention_heads": 3, "input_size": 20}
     | {"ext_pw_out_channel": 24, "depthwise_separable_out_channel": 24, "nemo_conv_channels": 14, "bias_max_distance": 9},
     "conv": WHISPER | {"output_dim": 48, "downsample_hidden_size": 14},
+    "dots3": {"hidden_size": 24, "intermediate_size": 44, "num_hidden_layers": 2, "num_attention_heads": 3, "feature_size": 20}
+    | {"downsample_hidden_size": 14, "adapter_input_size": 24, "adapter_out_dim": 48},
     "inkling": {"n_mel_bins": 10, "mel_vocab_size": 6, "text_hidden_size": 48},
 }
 SHARED = "".join(
@@ -348,6 +360,52 @@ inkling_mm_model InklingForConditionalGeneration T_inkling V_inkling A_inkling i
     @images=2+@grid=[1,2]+@image_tokens=2+vision_config={{"num_hidden_layers":7,"patch_size":12}}
   built {vision("patch_size=7|9|20|30", "temporal_patch_size=3|4", "num_channels=1", "num_hidden_layers=4|6|11")}
     {audio("n_mel_bins=12", "mel_vocab_size=5", "text_hidden_size=40")} {TIED}
+mistral_large4 MistralLarge4ForConditionalGeneration T_large4 V_pixtral image_token_index=3
+  sees @seq=19 @images=1+@batch=1+@grid=[4,6]+@image_tokens=6 {
+    inside(
+        "text_config",
+        "kv_source_layers=[0,1,0,1]",
+        "no_rope_layers=[1,1,1,0]",
+        "index_topk_freq=2",
+        'indexer_types=["full","shared","full","shared"]',
+        "attention_bias=true",
+        "n_shared_experts=1",
+        "first_k_dense_replace=2",
+    )
+}
+  built spatial_merge_size=3 multimodal_projector_bias=true vision_feature_layer=[-1,-2] {
+    inside(
+        "text_config",
+        "num_experts=4",
+        "index_n_heads=2",
+        "index_head_dim=10",
+        "qk_rope_head_dim=8",
+        "v_head_dim=14",
+        'mlp_layer_types=["sparse","dense","sparse","dense"]',
+    )
+} {TIED}
+dots3_note Dots3NoteForConditionalGeneration T_dots3 V_dots3 A_dots3 image_token_id=3
+  sees @seq=19 @images=1+@grid=[4,6]+@image_tokens=6 @images=2+@grid=[4,2]+@image_tokens=2
+  built {
+    vision(
+        "intermediate_size=40",
+        "moe_intermediate_size=22",
+        "pyramid_num_routed=[3,-1,-1]",
+        "num_experts_per_tok=1",
+        "attention_bias=true",
+        "patch_size=5",
+        "num_channels=1",
+    )
+} {
+    audio(
+        "intermediate_size=40",
+        "num_hidden_layers=3",
+        "num_attention_heads=4",
+        "feature_size=22",
+        "downsample_hidden_size=12",
+        "attention_bias=false",
+    )
+} {inside("text_config", "n_shared_experts=1", "swa_head_dim=18")} {TIED}
 glm4v_moe Glm4vMoeForConditionalGeneration T_glm4v_moe V_glm
   built {vision("attention_bias=true")} {TIED}
 gemma4 Gemma4ForConditionalGeneration T_gemma4 V_gemma4 image_token_id=3

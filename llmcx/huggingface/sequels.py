@@ -1,0 +1,46 @@
+"""Language models of the newest families, most of them inside one that sees: Mistral Large 4."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from llmcx.huggingface import family
+from llmcx.huggingface.common import RMS, gated, layer_count, layer_types, model
+from llmcx.huggingface.config import SCALES, Config
+from llmcx.huggingface.moe import experts, indexers, latent, listed, shared, with_experts
+from llmcx.model.mixers.mla import MLA
+from llmcx.model.spec import ModelSpec
+
+
+@family("mistral_large4_text")
+def mistral_large4(c: Config) -> ModelSpec:
+    """Latent attention behind an indexer, queries straight from the layer's input and scaled by position; every fourth layer has no
+    rotary positions; a layer may read the latents of an earlier one.
+    """
+    n = layer_count(c)
+    c.ignore("index_topk", *SCALES)
+    c.data["q_lora_rank"] = None
+    if "num_experts" in c.data:  # the older name, which wins
+        c.data["n_routed_experts"] = c.size("num_experts")
+    layer_types(c, "layer_types", ("indexed_attention",), n)
+    c.notes.append("index_topk is not applied: every pair is counted, as eager code multiplies it")
+    own, sources, turned = indexers(c, n), c.list("kv_source_layers") or [*range(n)], c.list("no_rope_layers")
+    every = c.size("no_rope_layer_interval") if "no_rope_layer_interval" in c.data else 4
+    c.ignore("no_rope_layer_interval")
+    turned = [int((i + 1) % every != 0) for i in range(n)] if turned is None else turned
+    if len(turned) < n or not all(type(one) is int for one in turned):
+        raise c.wrong("no_rope_layers", turned, f"0 or 1 for each of {n} layers")
+    known = len(sources) == n and all(type(at) is int and 0 <= at <= i for i, at in enumerate(sources))
+    if not known or any(sources[at] != at for at in sources):
+        raise c.wrong("kv_source_layers", sources, f"an earlier layer with latents of its own for each of {n} layers")
+    index: dict[str, Any] = {"index_heads": c.size("index_n_heads"), "index_dim": c.size("index_head_dim")}
+    rotary = latent(c, scaled=True)
+    plain = replace(rotary, nope_dim=rotary.nope_dim + rotary.rope_dim, rope_dim=0)
+
+    def mixer(i: int) -> MLA:
+        return replace(rotary if turned[i] else plain, shares_kv=sources[i] != i, **(index if own[i] else {}))
+
+    moe = experts(c, "n_routed_experts", shared=shared(c, "n_shared_experts", "moe_intermediate_size"))
+    sparse = listed(c, c.size("first_k_dense_replace", 0))
+    return model(c, decoder=with_experts(map(mixer, range(n)), moe, gated(c), sparse), norm=RMS)
