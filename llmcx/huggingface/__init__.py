@@ -43,9 +43,9 @@ MODULES = {
     "deepseek": "deepseek_v4 hy_v4 longcat_flash dots3_note_text",
     "sequels": "mistral_large4_text",
     "sparse": "minimax_m3_vl_text qwen4_exp_text",
-    "gemma": "gemma gemma2 vaultgemma gemma3_text gemma3n_text gemma4_text gemma4_unified_text t5gemma",
+    "gemma": "gemma gemma2 vaultgemma gemma3_text gemma3n_text gemma4_text gemma4_unified_text t5gemma t5gemma2",
     "masked": """ernie data2vec-text roberta-prelayernorm megatron-bert xlm-roberta-xl rembert roformer mpnet layoutlm esm
-        nomic_bert gte jina_embeddings_v3 eurobert esmc xlm flaubert bert-generation""",
+        nomic_bert gte jina_embeddings_v3 eurobert ultrabert esmc xlm flaubert bert-generation""",
     "rarer": """roc_bert xmod ibert fnet tapas cohere_compass_text aria_text fsmt nystromformer yoso trocr pegasus_x hrm_text
         axk2 convbert luke""",
     "compact": "mobilebert squeezebert",
@@ -129,6 +129,8 @@ _TEXT_TYPES = {
     "minimax_m3_vl_text": "minimax_m3_vl",
     "mistral_large4_text": "mistral_large4",
     "mllama_text_model": "mllama",
+    "modernbert": "modernvbert",
+    "ultrabert": "ultravbert",
     "paddleocr_vl_text": "paddleocr_vl",
     "phi4_multimodal": "phi4_multimodal",
     "qwen2": "audioflamingo3 got_ocr2 internvl llava_onevision ovis2 qwen2_audio video_llama_3",

@@ -35,7 +35,8 @@ FAMILIES = {
     "queries": "aria blip-2 deepseek_vl_hybrid granite4_vision instructblip molmo2",
     "sight": "deepseek_vl exaone4_5 glm_ocr got_ocr2 mllama ovis2 paddleocr_vl phi4_multimodal video_llama_3",
     "vision": """aya_vision cohere2_vision gemma3 idefics2 idefics3 internvl kimi_k25 lfm2_vl lighton_ocr llama4 llava llava_next
-        llava_next_video llava_onevision mistral3 mistral_large4 paligemma qianfan_ocr shieldgemma2 smolvlm video_llava vipllava""",
+        llava_next_video llava_onevision mistral3 mistral_large4 modernvbert paligemma qianfan_ocr shieldgemma2 smolvlm
+        t5gemma2_encoder ultravbert video_llava vipllava""",
 }
 """Module -> the multimodal model_types whose towers it reads."""
 ENCODERS = {

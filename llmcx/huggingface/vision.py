@@ -82,7 +82,7 @@ def internvl_vision(c: Config) -> Towers:
 # --- families -------------------------------------------------------------------------------------------------------
 
 
-@multimodal("gemma3", "shieldgemma2")
+@multimodal("gemma3", "shieldgemma2", "t5gemma2_encoder")
 def gemma3(c: Config, spec: ModelSpec) -> Towers:
     """SigLIP; its tokens averaged over squares, normed, and multiplied by a matrix."""
     part, towers = seen(c)
@@ -90,7 +90,10 @@ def gemma3(c: Config, spec: ModelSpec) -> Towers:
     if c.has("mm_tokens_per_image"):
         side_of = side(part, "image_size") // side(part, "patch_size")
         per = max(1, side_of // max(1, int(c.size("mm_tokens_per_image") ** 0.5))) ** 2
-    projector = (Normed("norm", d), Dense("out", d, spec.d_model))
+    projector: tuple[Piece, ...] = (Normed("norm", d), Dense("out", d, spec.d_model))
+    if c.model_type == "t5gemma2_encoder":
+        tables = spec.embedding.token_tables
+        projector = (*projector, Vector("end", tables * spec.d_model))  # what stands after an image
     return *towers, Tower("projector", d, projector, norm=RMS, per=per)
 
 
@@ -199,13 +202,15 @@ def lfm2_vl(c: Config, spec: ModelSpec) -> Towers:
     return *towers, Tower("projector", inner, pieces, per=merged)
 
 
-@multimodal("idefics3", "smolvlm")
+@multimodal("idefics3", "smolvlm", "modernvbert", "ultravbert")
 def idefics3(c: Config, spec: ModelSpec) -> Towers:
     """SigLIP; squares of tokens side by side and a matrix."""
     part, towers = seen(c)
-    merged = c.size("scale_factor") ** 2
+    c.ignore("classifier_bias", "classifier_pooling", "initializer_cutoff_factor")  # text_config's count
+    merged = c.size("pixel_shuffle_factor" if c.has("pixel_shuffle_factor") else "scale_factor") ** 2
     d = part.size("hidden_size") * merged
-    return *towers, Tower("projector", d, (Dense("out", d, spec.d_model),), per=merged)
+    norm = (Normed("norm", spec.d_model, RMS),) if c.model_type == "ultravbert" else ()
+    return *towers, Tower("projector", d, (Dense("out", d, spec.d_model), *norm), per=merged)
 
 
 @multimodal("idefics2")

@@ -198,6 +198,11 @@ def _head(spec: ModelSpec, run: Run, tokens: int) -> Iterator[Op]:
         yield at.linear("head.transform", spec.d_model, width, part.transform_bias, cut=WHOLE)
         yield at.op("head.activation", "gelu", Saved("activation", tokens * width), elements=tokens * width, cut=WHOLE)
         yield at.norm("head.norm", spec.norm, width, cut=WHOLE)
+    elif part.bottleneck is not None:
+        for leaf, inner, outer in (("down", spec.d_model, part.bottleneck), ("up", part.bottleneck, spec.d_model)):
+            elements = tokens * outer
+            yield at.linear(f"head.{leaf}", inner, outer, cut=WHOLE)
+            yield at.op(f"head.{leaf}.activation", "gelu_tanh", Saved("activation", elements), elements=elements, cut=WHOLE)
     elif spec.embedding.width is not None:
         yield at.linear("head.projection", spec.d_model, width, spec.embedding.projection_bias, cut=WHOLE)
     outputs = part.outputs(spec.embedding.vocab)

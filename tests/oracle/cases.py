@@ -952,6 +952,11 @@ eurobert EuroBertForMaskedLM dense pad_token_id=0
   vary attention_bias=true mlp_bias=true head_dim=20 GQA architectures=EuroBertModel|EuroBertForTokenClassification
     architectures=EuroBertForSequenceClassification architectures=EuroBertForSequenceClassification+classifier_pooling=bos TIED
   EuroBERT-210m: 768/3072/12/12/12/128256
+ultrabert UltrabertForMaskedLM dense num_hidden_layers=4 sliding_window=5 prediction_head_size=10 pad_token_id=0
+  vary attention_bias=true mlp_bias=true head_dim=20 prediction_head_size=14 sliding_window=3 GQA attention_windows=[3,null,3,3]
+    layer_types=[full_attention*3,sliding_attention] architectures=UltrabertModel|UltrabertForTokenClassification
+    architectures=UltrabertForSequenceClassification|UltrabertForQuestionAnswering TIED
+  UltraBERT-150M: 768/2048/22/12/12/49152 tie_word_embeddings=true
 esm EsmForMaskedLM BERT pad_token_id=1 mask_token_id=32 position_embedding_type=rotary emb_layer_norm_before=false
   vary emb_layer_norm_before=true position_embedding_type=absolute architectures=EsmModel|EsmForSequenceClassification
     architectures=EsmForTokenClassification UNTIED

@@ -22,6 +22,7 @@ from huggingface_hub.errors import StrictDataclassError
 
 TARGET = Path(__file__).resolve().parents[2] / "llmcx" / "huggingface" / "defaults.json"
 SUB_CONFIGS = {
+    "t5gemma2": {"decoder": "T5Gemma2DecoderConfig"},
     "t5gemma": {"encoder": "T5GemmaModuleConfig", "decoder": "T5GemmaModuleConfig"},
     "mpt": {"attn_config": "MptAttentionConfig"},
     "dbrx": {"attn_config": "DbrxAttentionConfig", "ffn_config": "DbrxFFNConfig"},
@@ -110,7 +111,10 @@ def collect() -> dict[str, Any]:
         if any(key.endswith("_config") for key in kind.sub_configs):
             families[name]["parts"] = parts(kind, common, families)
     for name in cases.PARTS:
-        families.setdefault(name, described(CONFIG_MAPPING[name], common))
+        kind = CONFIG_MAPPING[name]
+        families.setdefault(name, described(kind, common))
+        if any(key.endswith("_config") for key in kind.sub_configs):
+            families[name]["parts"] = parts(kind, common, families)
     return {"transformers": __version__, "common": sorted(common), "families": families}
 
 

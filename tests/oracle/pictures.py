@@ -13,7 +13,8 @@ FLAT = ("dots3_note", "qwen", "glm", "hyperclovax", "lfm3_vl", "minimax_m3_vl", 
 
 def pictured(config: Any, case: Json, ids: torch.Tensor, draw: torch.Generator) -> Json:
     """The inputs of ``images`` in each sequence, of ``grid`` patches each, whose tokens take the place of the first ``ids``."""
-    name, vision = config.model_type, config.vision_config
+    name = config.model_type
+    vision = config.encoder.vision_config if name == "t5gemma2" else config.vision_config
     rows, columns = case["grid"]
     many = case["batch"] * case["images"]
     size = vision.patch_size
@@ -64,7 +65,7 @@ def pictured(config: Any, case: Json, ids: torch.Tensor, draw: torch.Generator) 
         given |= {"image_grid_thw": torch.tensor([[1, rows, columns]] * many)}
         return given
     pixels = noise(many, channels, rows * size, columns * size)
-    if name in ("idefics2", "idefics3", "smolvlm", "granite_docling"):
+    if name in ("idefics2", "idefics3", "smolvlm", "granite_docling", "modernvbert", "ultravbert"):
         pixels = pixels.reshape(case["batch"], case["images"], *pixels.shape[1:])
     given |= {"pixel_values": pixels}
     if name == "granite_docling":

@@ -113,6 +113,10 @@ TEXTS: dict[str, Config] = {
     | {"index_n_heads": 3, "index_head_dim": 8, "index_topk": 5, "num_hidden_layers": 3, "sliding_window": 7, "head_dim": 16}
     | {"swa_num_attention_heads": 6, "swa_num_key_value_heads": 6, "swa_q_lora_rank": 18, "swa_kv_lora_rank": 22}
     | {"swa_head_dim": 14, "swa_qk_nope_head_dim": 8, "swa_v_head_dim": 9, "pad_token_id": 0, "shared_experts_intermediate_size": 30},
+    "modernbert": {"model_type": "modernbert", "hidden_size": 24, "intermediate_size": 36, "num_hidden_layers": 4}
+    | {"num_attention_heads": 3, "vocab_size": 101, "local_attention": 8, "pad_token_id": 0},
+    "ultrabert": {"model_type": "ultrabert", "sliding_window": 5, "prediction_head_size": 10} | DENSE | {"num_hidden_layers": 3},
+    "t5gemma2": DENSE | {"head_dim": 12, "sliding_window": 7, "layer_types": ["sliding_attention", "full_attention"]},
     "glm4v": DENSE | MROPE | {"pad_token_id": 0},
     "glm4v_moe": DENSE
     | {"pad_token_id": 0, "n_routed_experts": 6, "n_shared_experts": 1, "num_experts_per_tok": 2}
@@ -219,6 +223,8 @@ QUERIES = {"hidden_size": 24, "num_hidden_layers": 3, "num_attention_heads": 3, 
 QUERIES |= {"encoder_hidden_size": 24, "cross_attention_frequency": 2}
 
 
+T5GEMMA2 = {"text_config": TEXTS["t5gemma2"], "vision_config": VISIONS["siglip"], "mm_tokens_per_image": 4}
+T5GEMMA2 |= {"image_token_index": 3}
 ADAPTER = {"vision_feature_layer": [1, 0], "hidden_size": 24, "num_attention_heads": 3, "num_key_value_heads": 3, "head_dim": 10}
 ADAPTER |= {"intermediate_size": 44, "text_hidden_size": 48}
 HIGH = {"model_type": "sam_vision_model", "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 3, "image_size": 20}
@@ -232,7 +238,7 @@ TIED = (
 )
 SIZES = vision("hidden_size=36", "intermediate_size=40", "num_hidden_layers=3", "image_size=28", "patch_size=5", "num_channels=1")
 GRIDS = vision("depth=2", "patch_size=3", "temporal_patch_size=1", "spatial_merge_size=1", "in_channels=1", "num_heads=4")
-PARTS = ()
+PARTS = ("t5gemma2_encoder",)
 """Types of parts that no family has by default."""
 
 TABLE = f"""
@@ -406,6 +412,32 @@ dots3_note Dots3NoteForConditionalGeneration T_dots3 V_dots3 A_dots3 image_token
         "attention_bias=false",
     )
 } {inside("text_config", "n_shared_experts=1", "swa_head_dim=18")} {TIED}
+modernvbert ModernVBertForMaskedLM T_modernbert V_siglip pixel_shuffle_factor=2 image_token_id=3
+  sees @seq=19 @images=1+@grid=[6,6]+@image_tokens=9+vision_config={{"image_size":24}} text_config={{"classifier_bias":true}}
+  built {SIZES} {vision("vision_use_head=false")} pixel_shuffle_factor=3 {
+    inside("text_config", "decoder_bias=false", "norm_bias=true", "mlp_bias=true")
+} architectures=["ModernVBertForSequenceClassification"]+num_labels=3 {TIED}
+ultravbert UltraVBertForMaskedLM T_ultrabert V_siglip pixel_shuffle_factor=2 image_token_id=3
+  sees @seq=19 @images=1+@grid=[6,6]+@image_tokens=9+vision_config={{"image_size":24}}
+  built {SIZES} {vision("vision_use_head=true")} pixel_shuffle_factor=3 {
+    inside("text_config", "prediction_head_size=14", "mlp_bias=true", "head_dim=14")
+} {TIED}
+t5gemma2 T5Gemma2ForConditionalGeneration {words(encoder=T5GEMMA2, decoder=TEXTS["t5gemma2"])} image_token_index=3
+  sees @seq=19 @seq=7 @images=1+@grid=[5,5]+@image_tokens=4 {
+    " ".join(
+        words(encoder={**T5GEMMA2, "text_config": {**TEXTS["t5gemma2"], **more}}, decoder={**TEXTS["t5gemma2"], **more})
+        for more in (
+            {"attention_bias": True},
+            {"num_key_value_heads": 1},
+            {"head_dim": 14},
+            {"layer_types": ["full_attention", "full_attention"]},
+        )
+    )
+}
+  built {words(decoder={**TEXTS["t5gemma2"], "intermediate_size": 60})} {
+    " ".join(words(encoder={**T5GEMMA2, "vision_config": {**VISIONS["siglip"], **more}}) for more in (
+        {"vision_use_head": False}, {"hidden_size": 36}, {"patch_size": 5}, {"num_hidden_layers": 3}))
+} tie_word_embeddings=true|false architectures=["T5Gemma2Model"]
 glm4v_moe Glm4vMoeForConditionalGeneration T_glm4v_moe V_glm
   built {vision("attention_bias=true")} {TIED}
 gemma4 Gemma4ForConditionalGeneration T_gemma4 V_gemma4 image_token_id=3

@@ -45,6 +45,7 @@ MIXERS = {
     "differential": "further:Differential",
     "dynamic": "further:Dynamic",
     "filtered": "further:Filtered",
+    "merged": "further:Merged",
     "routed": "further:Routed",
     "convolved": "further:Convolved",
     "ngrams": "ngrams:NGrams",

@@ -82,6 +82,39 @@ class Filtered(Attention):
 
 
 @dataclass(frozen=True)
+class Merged(Attention):
+    """A decoder's attention to its own tokens and the encoder's at once, whose keys and values are made by the same matrices
+    (T5Gemma 2).
+    """
+
+    type: Literal["merged"] = "merged"  # type: ignore[assignment]
+
+    def ops(self, where: LayerRun, name: str = "attention", cross: bool = False) -> Iterator[Op]:
+        """The attention's, and the encoder's keys and values, by weights that are counted already."""
+        yield from super().ops(where, name, cross)
+        d, dim = where.d_model, self.width(where.d_model)
+        n = where.batch * where.source if where.run.encode else 0
+        for leaf, width in (("k", dim), ("v", self.v_dim or dim)):
+            made = where.linear(f"{name}.{leaf}", d, self.kv_heads * width, self.bias, saves=leaf == "k", tokens=n, copies=0, used=0)
+            yield made._replace(component=f"{name}.cross.{leaf}")
+        if self.qk_norm is not None:
+            yield where.norm(f"{name}.cross.k_norm", self.qk_norm_type, dim, n * self.kv_heads)._replace(copies=0, used=0)
+
+    def _core(self, where: LayerRun, name: str, kv: int, dim: int, cross: bool) -> Iterator[Op]:
+        yield from super()._core(where, name, kv, dim, cross)
+        if not where.source:
+            return
+        source, heads, v_dim = where.source, self.n_heads, self.v_dim or dim
+        queries, held = Saved("queries", 0), Saved("keys and values", where.batch * source * heads * (dim + v_dim))
+        fused = where.run.fused
+        yield from meet(
+            where, f"{name}.cross", heads, where.q * source, dim, v_dim, queries, held, keys=source, fused=fused
+        )
+        both, left = self.kv_heads * (dim + v_dim), Cache("cross")
+        yield where.op(f"{name}.cross.cache", "cache", batch=where.batch, tokens=source, width=both, cache=left)
+
+
+@dataclass(frozen=True)
 class Convolved(Attention):
     """Keys, values and the outputs of both parts of a layer through causal filters of ``d_conv`` tokens; the scores have a bias
     by distance, up to ``rel_extent``, from ``rel_dim`` numbers of each query (Inkling).
