@@ -41,7 +41,7 @@ MODULES = {
     "mixtures": """cohere2_moe solar_open dots1 granitemoe_swa mimo_v2_flash hy_v3 axk1 youtu flint kolibri1 laguna mellum
         jetmoe step3p5 inkling_text""",
     "deepseek": "deepseek_v4 hy_v4 longcat_flash dots3_note_text",
-    "sequels": "mistral_large4_text",
+    "sequels": "glm5_next_text mistral_large4_text",
     "sparse": "minimax_m3_vl_text qwen4_exp_text",
     "gemma": "gemma gemma2 vaultgemma gemma3_text gemma3n_text gemma4_text gemma4_unified_text t5gemma t5gemma2",
     "masked": """ernie data2vec-text roberta-prelayernorm megatron-bert xlm-roberta-xl rembert roformer mpnet layoutlm esm
@@ -64,7 +64,8 @@ READERS: dict[str, Reader] = {}
 
 # Multimodal files of the time before text_config: the language model's keys stand beside vision_config.
 FLAT_TYPES = {"qwen2_vl": "qwen2_vl_text", "qwen2_5_vl": "qwen2_5_vl_text", "phi4_multimodal": "phi4_multimodal"}
-FLAT_TYPES |= {"dots3_note": "dots3_note_text", "step3p7": "step3p5", "minimax_m3": "minimax_m3_vl_text", "hunyuan_vl": "hunyuan_vl_text"}
+FLAT_TYPES |= {"dots3_note": "dots3_note_text", "glm5_next": "glm5_next_text"}
+FLAT_TYPES |= {"step3p7": "step3p5", "minimax_m3": "minimax_m3_vl_text", "hunyuan_vl": "hunyuan_vl_text"}
 # By what tie_word_embeddings a multimodal model ties its head: the one beside text_config, unless it is named here. "either":
 # that or text_config's; "inner": text_config's; "never": it is not tied.
 TIES = {
@@ -127,6 +128,7 @@ _TEXT_TYPES = {
     "hunyuan_vl_text": "hunyuan_vl",
     "lfm3": "lfm3_vl",
     "minimax_m3_vl_text": "minimax_m3_vl",
+    "glm5_next_text": "glm5_next",
     "mistral_large4_text": "mistral_large4",
     "mllama_text_model": "mllama",
     "modernbert": "modernvbert",

@@ -150,7 +150,7 @@ def latent(c: Config, **more: Any) -> MLA:
     if kv_heads not in (None, n):
         raise c.wrong("num_key_value_heads", kv_heads, f"{n}, as num_attention_heads: latent attention has no groups")
     c.ignore("head_dim", "qk_head_dim", *ROTARY, *SCORES)
-    sizes = (c.size("kv_lora_rank"), c.size("qk_nope_head_dim"), c.size("qk_rope_head_dim"), c.size("v_head_dim"))
+    sizes = (c.size("kv_lora_rank"), c.size("qk_nope_head_dim"), c.size("qk_rope_head_dim", 0), c.size("v_head_dim"))
     return MLA(n, *sizes, c.optional("q_lora_rank"), c.flag("attention_bias"), **more)
 
 

@@ -1,4 +1,4 @@
-"""Language models of the newest families, most of them inside one that sees: Mistral Large 4."""
+"""Language models of the newest families, most of them inside one that sees: Mistral Large 4, GLM 5.3."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import Any
 from llmcx.huggingface import family
 from llmcx.huggingface.common import RMS, gated, layer_count, layer_types, model
 from llmcx.huggingface.config import SCALES, Config
-from llmcx.huggingface.moe import experts, indexers, latent, listed, shared, with_experts
+from llmcx.huggingface.moe import experts, indexers, latent, listed, no_mtp, shared, with_experts
+from llmcx.model.extras import HyperConnections
+from llmcx.model.mixers import Mixer
+from llmcx.model.mixers.delta import KimiDelta
 from llmcx.model.mixers.mla import MLA
 from llmcx.model.spec import ModelSpec
 
@@ -44,3 +47,36 @@ def mistral_large4(c: Config) -> ModelSpec:
     moe = experts(c, "n_routed_experts", shared=shared(c, "n_shared_experts", "moe_intermediate_size"))
     sparse = listed(c, c.size("first_k_dense_replace", 0))
     return model(c, decoder=with_experts(map(mixer, range(n)), moe, gated(c), sparse), norm=RMS)
+
+
+@family("glm5_next_text")
+def glm5_next(c: Config) -> ModelSpec:
+    """Kimi Delta Attention, and in every fourth layer latent attention without rotary positions behind an indexer of pools; several
+    residual streams; experts beside a shared one after three dense layers.
+    """
+    n = layer_count(c)
+    c.ignore("index_topk", "index_kpool_always_select_tail", "swiglu_limit", "hc_sinkhorn_iters", "linear_lower_bound")
+    no_mtp(c, "num_nextn_predict_layers", alike=False)
+    c.expect("qk_rope_head_dim", 0)
+    heads, dim, kernel = (c.size(f"linear_{key}") for key in ("num_heads", "head_dim", "conv_kernel_dim"))
+    if c.data.get("linear_attn_config") is not None:  # as the released file has it
+        inner = c.inner("linear_attn_config")
+        heads, dim = inner.optional("num_heads") or heads, inner.optional("head_dim") or dim
+        kernel = inner.optional("short_conv_kernel_size") or kernel
+        inner.ignore("gate_lower_bound", "safe_gate")
+        inner.check_leftovers()
+    kinds = layer_types(c, "layer_types", ("linear_attention", "full_attention", "indexed_attention"), n)
+    kinds = kinds or ["indexed_attention" if i % 4 == 3 else "linear_attention" for i in range(n)]
+    own = indexers(c, n)
+    index: dict[str, Any] = {"index_heads": c.size("index_n_heads"), "index_dim": c.size("index_head_dim")}
+    index["index_pool"] = c.size("index_kpool")
+    delta, attention = KimiDelta(heads, dim, kernel), latent(c)
+    mixers: list[Mixer] = [
+        delta if kind == "linear_attention" else replace(attention, **(index if full else {}))
+        for kind, full in zip(kinds, own, strict=True)
+    ]
+    if set(kinds) != {"linear_attention"}:
+        c.notes.append("index_topk is not applied: every pair is counted, as eager code multiplies it")
+    moe = experts(c, "n_routed_experts", shared=shared(c, "n_shared_experts", "moe_intermediate_size"))
+    layers = with_experts(mixers, moe, gated(c), listed(c, 3))
+    return model(c, decoder=layers, norm=RMS, extras=(HyperConnections(c.size("hc_mult"), plain=True),))

@@ -136,9 +136,11 @@ def exaone(c: Config) -> Towers:
     return Tower("vision", d, before, stack, norm=RMS), Tower("projector", d * merged, pieces, norm=RMS, per=merged)
 
 
-@encoder("glm_ocr_vision")
+@encoder("glm_ocr_vision", "glm5_next_vision")
 def glm_ocr(c: Config) -> Towers:
     """GLM-V's with biases, normed queries and keys, and no table of positions."""
+    c.ignore("swiglu_limit")
+    width = "projection_intermediate_size"
     d, out, merged = c.size("hidden_size"), c.size("out_hidden_size"), c.size("spatial_merge_size") ** 2
     c.ignore("image_size")
     act = activation(c, "hidden_act")
@@ -148,13 +150,13 @@ def glm_ocr(c: Config) -> Towers:
         Dense("in", out, out),
         Normed("norm", out, Norm("layernorm")),
         Activated("activation", out),
-        *gated_mlp(out, out * c.size("in_channels"), out, act),
+        *gated_mlp(out, c.size(width) if c.has(width) else out * c.size("in_channels"), out, act),
     )
     vision = Tower("vision", d, (stem_of_frames(c, d, True),), stack, (Normed("norm", d),), norm=RMS)
     return vision, Tower("projector", out, pieces, norm=RMS, per=merged)
 
 
-@multimodal("exaone4_5", "glm_ocr")
+@multimodal("exaone4_5", "glm_ocr", "glm5_next")
 def whole(c: Config, spec: ModelSpec) -> Towers:
     """The encoder ends at the language model's width."""
     return seen(c)[1]

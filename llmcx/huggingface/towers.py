@@ -33,7 +33,7 @@ FAMILIES = {
     "optics": "gemma4_unified hunyuan_vl lfm3_vl minicpm_ocr minicpmv4_6 minicpmv4_7 minimax_m3_vl step3p7",
     "prisms": "dots3_note inkling_mm_model",
     "queries": "aria blip-2 deepseek_vl_hybrid granite4_vision instructblip molmo2",
-    "sight": "deepseek_vl exaone4_5 glm_ocr got_ocr2 mllama ovis2 paddleocr_vl phi4_multimodal video_llama_3",
+    "sight": "deepseek_vl exaone4_5 glm5_next glm_ocr got_ocr2 mllama ovis2 paddleocr_vl phi4_multimodal video_llama_3",
     "vision": """aya_vision cohere2_vision gemma3 idefics2 idefics3 internvl kimi_k25 lfm2_vl lighton_ocr llama4 llava llava_next
         llava_next_video llava_onevision mistral3 mistral_large4 modernvbert paligemma qianfan_ocr shieldgemma2 smolvlm
         t5gemma2_encoder ultravbert video_llava vipllava""",
@@ -50,7 +50,7 @@ ENCODERS = {
         minicpmv4_6_vision minicpmv4_7_vision minimax_m3_vl_vision step3p5_vision""",
     "prisms": "dots3_note_audio_encoder dots3_note_vision_encoder inkling_audio inkling_vision",
     "queries": "instructblip_qformer instructblip_vision_model blip_2_vision_model molmo2_adapter molmo2_vision sam_vision_model",
-    "sight": """exaone4_5_vision glm_ocr_vision got_ocr2_vision mllama_vision_model ovis2_vision paddleocr_vl_vision
+    "sight": """exaone4_5_vision glm5_next_vision glm_ocr_vision got_ocr2_vision mllama_vision_model ovis2_vision paddleocr_vl_vision
         phi4_multimodal_audio phi4_multimodal_vision video_llama_3_vision""",
     "vision": """clip_vision_model siglip_vision_model siglip2_vision_model pixtral idefics2_vision idefics3_vision smolvlm_vision
         internvl_vision qianfan_ocr_vision kimi_k25_vision llama4_vision_model""",

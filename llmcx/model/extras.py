@@ -98,16 +98,21 @@ class Laurel(NamedTuple):
 class HyperConnections(NamedTuple):
     """``streams`` copies of the residual stream; before each part their weighted mean, after it a mixture of them all (without
     ``mixing``: themselves), with weights that depend on the token (Zhu et al. 2024, arXiv:2409.19606; as DeepSeek-V4 and Hy 4
-    constrain them).
+    constrain them). ``plain``: after the last layer their mean without weights (GLM 5.3).
     """
 
     streams: int
     mixing: bool = True
+    plain: bool = False
     type: Literal["hyper_connections"] = "hyper_connections"
 
     def outside(self, at: LayerRun) -> Iterator[Op]:
         """The mean of the streams that the final norm reads."""
-        yield from self._weights(at, "hyper.head", self.streams, 1)
+        if self.plain:
+            elements = at.tokens * self.streams * at.d_model
+            yield at.op("hyper.head.mean", "residual", elements=elements, cut=TOKENS)
+        else:
+            yield from self._weights(at, "hyper.head", self.streams, 1)
 
     def inside(self, where: LayerRun) -> Iterator[Op]:
         """Before and after the mixer, before and after the feed-forward."""

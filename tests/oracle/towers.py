@@ -113,6 +113,11 @@ TEXTS: dict[str, Config] = {
     | {"index_n_heads": 3, "index_head_dim": 8, "index_topk": 5, "num_hidden_layers": 3, "sliding_window": 7, "head_dim": 16}
     | {"swa_num_attention_heads": 6, "swa_num_key_value_heads": 6, "swa_q_lora_rank": 18, "swa_kv_lora_rank": 22}
     | {"swa_head_dim": 14, "swa_qk_nope_head_dim": 8, "swa_v_head_dim": 9, "pad_token_id": 0, "shared_experts_intermediate_size": 30},
+    "glm5": DENSE
+    | {key: value for key, value in DEEP.items() if key not in ("n_group", "topk_group", "first_k_dense_replace")}
+    | {"qk_rope_head_dim": 0, "num_hidden_layers": 4, "index_n_heads": 3, "index_head_dim": 8, "index_topk": 4, "index_kpool": 2}
+    | {"mlp_layer_types": ["dense", "sparse", "sparse", "sparse"], "linear_num_heads": 3, "linear_head_dim": 10, "hc_mult": 3}
+    | {"linear_conv_kernel_dim": 3, "pad_token_id": 0},
     "modernbert": {"model_type": "modernbert", "hidden_size": 24, "intermediate_size": 36, "num_hidden_layers": 4}
     | {"num_attention_heads": 3, "vocab_size": 101, "local_attention": 8, "pad_token_id": 0},
     "ultrabert": {"model_type": "ultrabert", "sliding_window": 5, "prediction_head_size": 10} | DENSE | {"num_hidden_layers": 3},
@@ -412,6 +417,25 @@ dots3_note Dots3NoteForConditionalGeneration T_dots3 V_dots3 A_dots3 image_token
         "attention_bias=false",
     )
 } {inside("text_config", "n_shared_experts=1", "swa_head_dim=18")} {TIED}
+glm5_next Glm5NextForConditionalGeneration T_glm5 V_ocr image_token_id=3
+  sees @seq=19 @seq=38 @seq=1+@batch=1 @images=1+@grid=[4,6]+@image_tokens=6 {
+    inside(
+        "text_config",
+        "index_kpool=4",
+        "hc_mult=2",
+        "linear_head_dim=14",
+        "linear_num_heads=2",
+        "linear_conv_kernel_dim=4",
+        'layer_types=["linear_attention","full_attention","indexed_attention","indexed_attention"]',
+        'mlp_layer_types=["sparse","sparse","dense","dense"]',
+        "n_shared_experts=1",
+        "attention_bias=true",
+        'linear_attn_config={"head_dim":8,"num_heads":2,"short_conv_kernel_size":4}',
+    )
+}
+  built {GRIDS} {
+    vision("hidden_size=36", "intermediate_size=40", "out_hidden_size=40", "attention_bias=false", "projection_intermediate_size=36")
+} {TIED}
 modernvbert ModernVBertForMaskedLM T_modernbert V_siglip pixel_shuffle_factor=2 image_token_id=3
   sees @seq=19 @images=1+@grid=[6,6]+@image_tokens=9+vision_config={{"image_size":24}} text_config={{"classifier_bias":true}}
   built {SIZES} {vision("vision_use_head=false")} pixel_shuffle_factor=3 {

@@ -11,6 +11,7 @@ from llmcx.model import pairs
 from llmcx.model.cores import EAGER, Core, Sliding, Standard, check
 from llmcx.model.mixers import Mixer
 from llmcx.model.mixers.attention import meet
+from llmcx.model.mixers.compressed import upto
 from llmcx.model.norm import Norm
 from llmcx.model.run import LayerRun
 from llmcx.ops.op import REPLICATED, Cache, Cut, Dims, Op, Saved
@@ -36,7 +37,8 @@ class MLA(Mixer):
     gradient; eager code then multiplies every pair all the same.
 
     ``scaled`` multiplies each query head by a learned line of the logarithm of its position, and the indexer's too, whose queries
-    come from d_model through a norm; ``shares_kv`` reads the latents of an earlier layer (Mistral Large 4).
+    come from d_model through a norm; ``shares_kv`` reads the latents of an earlier layer (Mistral Large 4). ``index_pool``: the
+    indexer scores means of so many keys, weighed by a gate and a table of places, those of pools that are whole (GLM 5.3).
     """
 
     n_heads: int
@@ -52,6 +54,7 @@ class MLA(Mixer):
     joint_gate: bool = False
     index_heads: int = 0
     index_dim: int = 0
+    index_pool: int | None = None
     scaled: bool = False
     shares_kv: bool = False
     form: Literal["mixed", "naive", "absorbed"] = "mixed"
@@ -59,7 +62,7 @@ class MLA(Mixer):
     type: Literal["mla"] = "mla"
 
     def __post_init__(self) -> None:
-        check_sizes(self, "n_heads", "kv_rank", "nope_dim", "v_dim", "q_rank")
+        check_sizes(self, "n_heads", "kv_rank", "nope_dim", "v_dim", "q_rank", "index_pool")
         check_sizes(self, "rope_dim", "gate", "index_heads", "index_dim", least=0)
         check(self.core)
 
@@ -140,9 +143,15 @@ class MLA(Mixer):
         """DeepSeek-V3.2's: its own queries and one key, a weight per head and token; no gradient flows into it. Every GPU has all
         of it (vLLM's ReplicatedLinear).
         """
-        heads, dim = self.index_heads, self.index_dim
-        count = pairs.computed(Standard(), where.q, where.kv, where.masked, where.run.ideal)
-        met: Dims = {"batch": where.batch, "heads": 1, "pairs": count, "rows": where.q, "keys": where.kv}
+        heads, dim, keys = self.index_heads, self.index_dim, where.kv
+        count = pairs.computed(Standard(), where.q, keys, where.masked, where.run.ideal)
+        if self.index_pool is not None:
+            keys //= self.index_pool
+            count = upto(where, self.index_pool, None) if where.run.ideal else where.q * keys
+            pooled = where.linear(f"{name}.indexer.gate", where.d_model, dim, saves=False, cut=REPLICATED)
+            yield pooled._replace(grad=False)
+            yield where.op(f"{name}.indexer.places", "vector", size=self.index_pool * dim, cut=REPLICATED)._replace(grad=False)
+        met: Dims = {"batch": where.batch, "heads": 1, "pairs": count, "rows": where.q, "keys": keys}
         if self.scaled:
             yield where.norm(f"{name}.indexer.q_norm", Norm("layernorm"), where.d_model, cut=REPLICATED)._replace(
                 grad=False, saved=()
@@ -158,6 +167,7 @@ class MLA(Mixer):
         ):
             yield op._replace(grad=False)
         held = Cache("index")
+        width = dim if self.index_pool is None else 2 * dim + 1  # of each token the key, the gate and whether it is one
         yield where.op(
-            f"{name}.indexer.cache", "cache", batch=where.batch, tokens=where.kv, width=dim, cut=REPLICATED, cache=held
+            f"{name}.indexer.cache", "cache", batch=where.batch, tokens=where.kv, width=width, cut=REPLICATED, cache=held
         )
