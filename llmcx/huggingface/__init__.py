@@ -41,7 +41,7 @@ MODULES = {
     "mixtures": """cohere2_moe solar_open dots1 granitemoe_swa mimo_v2_flash hy_v3 axk1 youtu flint kolibri1 laguna mellum
         jetmoe step3p5 inkling_text""",
     "deepseek": "deepseek_v4 hy_v4 longcat_flash dots3_note_text",
-    "sequels": "glm5_next_text mistral_large4_text",
+    "sequels": "glm5_next_text inkling2_text mistral_large4_text",
     "sparse": "minimax_m3_vl_text qwen4_exp_text",
     "gemma": "gemma gemma2 vaultgemma gemma3_text gemma3n_text gemma4_text gemma4_unified_text t5gemma t5gemma2",
     "masked": """ernie data2vec-text roberta-prelayernorm megatron-bert xlm-roberta-xl rembert roformer mpnet layoutlm esm
@@ -113,6 +113,7 @@ _TEXT_TYPES = {
     "glm4v_text": "glm4v glm46v glmga",
     "hyperclovax": "hyperclovax_vision_v2",
     "inkling_text": "inkling_mm_model",
+    "inkling2_text": "inkling2",
     "lfm2": "lfm2_vl",
     "llama": """deepseek_vl deepseek_vl_hybrid glmasr idefics3 janus llava llava_next llava_next_video perception_lm smolvlm
         video_llava vipllava voxtral""",

@@ -9,10 +9,10 @@ from operator import mul
 from llmcx.huggingface.common import activation, in_order, layer_count, layer_types
 from llmcx.huggingface.config import Config
 from llmcx.huggingface.queries import overridden
-from llmcx.huggingface.towers import RMS, Towers, encoder, heard, mlp, multimodal, patches, seen
+from llmcx.huggingface.towers import RMS, Towers, encoder, heard, layers, mlp, multimodal, patches, seen
 from llmcx.model.norm import Norm
-from llmcx.model.spec import FFN, Attention, Gated, Layers, ModelSpec, MoE
-from llmcx.model.tower import Activated, Dense, Normed, Piece, Table, Tower
+from llmcx.model.spec import FFN, Attention, Gated, Layers, ModelSpec, MoE, Plain
+from llmcx.model.tower import Activated, Dense, Normed, Piece, Table, Tower, Vector
 
 # --- Inkling --------------------------------------------------------------------------------------------------------
 
@@ -78,6 +78,34 @@ def inkling(c: Config, spec: ModelSpec) -> Towers:
     for key in ("vision_config", "audio_config"):
         overridden(c, key, text_hidden_size=spec.d_model)
     return *seen(c)[1], *heard(c)[1]
+
+
+@encoder("inkling2_vision")
+def inkling2_vision(c: Config) -> Towers:
+    """A class token, a table of positions and rotary ones, a learned scale on each part's output; squares of tokens and two
+    matrices.
+    """
+    c.ignore("layer_scale_init_value", "rope_parameters")
+    d, ratio, merged = c.size("hidden_size"), c.get("mlp_ratio"), c.size("spatial_merge_size") ** 2
+    width = c.optional("intermediate_size")
+    if width is None:
+        if isinstance(ratio, bool) or not isinstance(ratio, (int, float)) or not 0 < ratio < 1000:
+            raise c.wrong("mlp_ratio", ratio, "a number between 0 and 1000")
+        width = int(d * ratio)
+    table = Table("positions", c.size("posemb_grid_size") ** 2, d)
+    before = (patches(c, d, False), table, Vector("class", 2 * d), Normed("norm.before", d))
+    stack = layers(c, ffn=Plain(width, True, activation(c, "hidden_act")), rope=True)
+    scales = (Vector("scale.attention", d), Vector("scale.ffn", d))
+    act, out, bias = activation(c, "hidden_act"), c.size("text_hidden_size"), c.flag("projector_bias")
+    pieces = mlp(d * merged, c.size("projection_hidden_dim"), out, act, bias)
+    vision = Tower("vision", d, before, stack, inside=scales, added=1)
+    return vision, Tower("projector", d * merged, pieces, per=merged)
+
+
+@multimodal("inkling2")
+def inkling2(c: Config, spec: ModelSpec) -> Towers:
+    """The encoder ends at the language model's width."""
+    return seen(c)[1]
 
 
 # --- dots 3 ---------------------------------------------------------------------------------------------------------

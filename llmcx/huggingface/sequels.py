@@ -1,4 +1,4 @@
-"""Language models of the newest families, most of them inside one that sees: Mistral Large 4, GLM 5.3."""
+"""Language models of the newest families, most of them inside one that sees: Mistral Large 4, GLM 5.3, Inkling 2."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 from llmcx.huggingface import family
-from llmcx.huggingface.common import RMS, gated, layer_count, layer_types, model
-from llmcx.huggingface.config import SCALES, Config
+from llmcx.huggingface.common import RMS, gated, head, in_order, layer_count, layer_types, model
+from llmcx.huggingface.config import ROUTING, SCALES, Config
 from llmcx.huggingface.moe import experts, indexers, latent, listed, no_mtp, shared, with_experts
-from llmcx.model.extras import HyperConnections
+from llmcx.model.extras import HyperConnections, ResidualAttention
 from llmcx.model.mixers import Mixer
 from llmcx.model.mixers.delta import KimiDelta
+from llmcx.model.mixers.further import Clipped
 from llmcx.model.mixers.mla import MLA
-from llmcx.model.spec import ModelSpec
+from llmcx.model.spec import Core, Embedding, Layers, ModelSpec, Sliding, Standard
 
 
 @family("mistral_large4_text")
@@ -80,3 +81,32 @@ def glm5_next(c: Config) -> ModelSpec:
     moe = experts(c, "n_routed_experts", shared=shared(c, "n_shared_experts", "moe_intermediate_size"))
     layers = with_experts(mixers, moe, gated(c), listed(c, 3))
     return model(c, decoder=layers, norm=RMS, extras=(HyperConnections(c.size("hc_mult"), plain=True),))
+
+
+@family("inkling2_text")
+def inkling2(c: Config) -> ModelSpec:
+    """Inkling with gates and sinks by token, vectors clipped in place of norms, no shared experts, and attention over blocks of
+    layers in place of the residual sum.
+    """
+    n = layer_count(c)
+    c.ignore("log_scaling_n_floor", "log_scaling_alpha", "route_scale", "unpadded_vocab_size", "qk_l2_clip_threshold")
+    c.ignore("rel_l2_clip_threshold", "mlp_gate_softcap", "mlp_up_softcap", *SCALES, *ROUTING)
+    kinds = layer_types(c, "layer_types", ("hybrid_sliding", "hybrid"), n)
+    kinds = kinds or ["hybrid_sliding" if (i + 1) % 6 else "hybrid" for i in range(n)]
+    filters: dict[str, Any] = {"rel_dim": c.size("d_rel"), "d_conv": c.size("conv_kernel_size"), "gate": True, "v_norm": True}
+
+    def attention(prefix: str, reach: int, core: Core) -> Clipped:
+        n_heads, n_kv, dim = (c.size(f"{prefix}{key}") for key in ("num_attention_heads", "num_key_value_heads", "head_dim"))
+        return Clipped(n_heads, n_kv, dim, rel_extent=reach, core=core, by_token=not prefix, **filters)
+
+    window, moe = c.size("sliding_window_size"), experts(c, "n_routed_experts")
+    made = {
+        "hybrid_sliding": Layers(1, attention("swa_", window, Sliding(window)), moe),
+        "hybrid": Layers(1, attention("", c.size("rel_extent"), Standard()), moe, norms=("q", "k", "v", "ffn")),
+    }
+    mixed = ResidualAttention(
+        c.size("n_layers_per_attn_res_block"), scaled=False, thrice=tuple(i for i, kind in enumerate(kinds) if kind == "hybrid")
+    )
+    embedding = Embedding(c.size("vocab_size"), normed=True)
+    layers = in_order(kinds, made.__getitem__)
+    return model(c, decoder=layers, norm=RMS, embedding=embedding, head=head(c, ties=False), extras=(mixed,))

@@ -31,7 +31,7 @@ FAMILIES = {
     "hear": """audioflamingo3 glmasr granite_speech qwen2_5_omni_thinker qwen2_audio qwen3_asr qwen3_omni_moe_thinker voxtral""",
     "lenses": "cohere_compass ernie4_5_vl_moe fuyu granite_docling muse_glimmer nemotron_h_omni qwen4_exp",
     "optics": "gemma4_unified hunyuan_vl lfm3_vl minicpm_ocr minicpmv4_6 minicpmv4_7 minimax_m3_vl step3p7",
-    "prisms": "dots3_note inkling_mm_model",
+    "prisms": "dots3_note inkling2 inkling_mm_model",
     "queries": "aria blip-2 deepseek_vl_hybrid granite4_vision instructblip molmo2",
     "sight": "deepseek_vl exaone4_5 glm5_next glm_ocr got_ocr2 mllama ovis2 paddleocr_vl phi4_multimodal video_llama_3",
     "vision": """aya_vision cohere2_vision gemma3 idefics2 idefics3 internvl kimi_k25 lfm2_vl lighton_ocr llama4 llava llava_next
@@ -48,7 +48,7 @@ ENCODERS = {
     "lenses": "cohere_compass_vision ernie4_5_vl_moe_vision granite_docling_vision muse_glimmer_vision qwen4_exp_vision radio",
     "optics": """gemma4_unified_audio gemma4_unified_vision hunyuan_vl_vision lfm3_vl_vision minicpm_ocr_vision
         minicpmv4_6_vision minicpmv4_7_vision minimax_m3_vl_vision step3p5_vision""",
-    "prisms": "dots3_note_audio_encoder dots3_note_vision_encoder inkling_audio inkling_vision",
+    "prisms": "dots3_note_audio_encoder dots3_note_vision_encoder inkling2_vision inkling_audio inkling_vision",
     "queries": "instructblip_qformer instructblip_vision_model blip_2_vision_model molmo2_adapter molmo2_vision sam_vision_model",
     "sight": """exaone4_5_vision glm5_next_vision glm_ocr_vision got_ocr2_vision mllama_vision_model ovis2_vision paddleocr_vl_vision
         phi4_multimodal_audio phi4_multimodal_vision video_llama_3_vision""",

@@ -320,9 +320,13 @@ class Idle(NamedTuple):
 class ResidualAttention(NamedTuple):
     """Attention over depth in place of the residual sum (Kimi K3): before each part of a layer, and at the end, a token's states
     at the start of every block of ``block`` layers and its sum since are mixed by a softmax of normalised states times a vector.
+    ``scaled`` False: the norms have no weights, and the first part no vector; the layers numbered in ``thrice`` mix what queries,
+    keys and values read apart (Inkling 2).
     """
 
     block: int
+    scaled: bool = True
+    thrice: tuple[int, ...] = ()
     type: Literal["residual_attention"] = "residual_attention"
 
     def met(self, layers: int) -> int:
@@ -331,16 +335,24 @@ class ResidualAttention(NamedTuple):
         >>> ResidualAttention(2).met(3)  # 2 before the first feed-forward, then 2 and 2, then 2 and 3, and 3 at the end
         14
         """
-        inside = sum((i - 1) // self.block + 2 + i // self.block + 2 for i in range(1, layers))
+        inside = sum(((i - 1) // self.block + 2) * self._read(i) + i // self.block + 2 for i in range(1, layers))
         return inside + 2 + (layers - 1) // self.block + 2
+
+    def _read(self, layer: int) -> int:
+        """Mixtures before a layer's mixer."""
+        return 3 if layer in self.thrice else 1
 
     def outside(self, at: LayerRun) -> Iterator[Op]:
         """All of them at once, since layers differ by what came before: norm, scores, softmax, mixture."""
         layers, d, n = at.spec.n_layers, at.d_model, at.tokens
-        met, vectors = n * self.met(layers), 2 * layers + 1
+        met, vectors = n * self.met(layers), layers + 1 + sum(map(self._read, range(0 if self.scaled else 1, layers)))
         at = at._replace(role="extra")
-        yield at.norm("norm.depth", at.spec.norm, d, met, vectors)
+        yield at.norm("norm.depth", at.spec.norm if self.scaled else Norm("rmsnorm", scale=False), d, met, vectors)
         kept = Saved("states at the start of each block", n * -(-layers // self.block) * d)
+        if not self.scaled:  # one query a token, in a kernel of attention over a few states, which FlopCounterMode does not see
+            yield at.op("depth.vectors", "vector", size=vectors * d)
+            yield at.op("depth.mixture", "scan", kept, elements=met * d, operations=4)
+            return
         yield at.op("depth.scores", "matmul", kept, batch=1, m=met, k=d, n=1, weight=vectors * d)
         yield at.op("depth.softmax", "softmax", Saved("probabilities", met, "fp32"), elements=met)
         yield at.op("depth.mixture", "matmul", batch=n, m=1, k=self.met(layers), n=d, weight=0)

@@ -692,6 +692,14 @@ inkling_text InklingForCausalLM dense num_hidden_layers=3 head_dim=20 swa_num_at
   vary head_dim=12 swa_num_key_value_heads=2 swa_head_dim=14 d_rel=8 rel_extent=30 conv_kernel_size=4 moe_intermediate_size=32
     n_routed_experts=4 num_experts_per_tok=3 n_shared_experts=1 dense_mlp_idx=1 dense_mlp_idx=1+dense_intermediate_size=60
     layer_types=[hybrid*2,hybrid_sliding] unpadded_vocab_size=97 @seq=38 GQA TIED
+inkling2_text Inkling2ForCausalLM 48/-/4/4/2/101 head_dim=20 swa_num_attention_heads=6 swa_num_key_value_heads=3 swa_head_dim=10
+    sliding_window_size=7 d_rel=6 rel_extent=11 conv_kernel_size=3 moe_intermediate_size=28 n_routed_experts=5
+    num_experts_per_tok=2 layer_types=[hybrid_sliding,hybrid,hybrid_sliding,hybrid] n_layers_per_attn_res_block=2
+    unpadded_vocab_size=99
+  vary head_dim=12 swa_num_key_value_heads=2 swa_head_dim=14 d_rel=8 rel_extent=30 conv_kernel_size=4 moe_intermediate_size=32
+    n_routed_experts=4 num_experts_per_tok=3 layer_types=[hybrid*2,hybrid_sliding*2] n_layers_per_attn_res_block=1|3
+    unpadded_vocab_size=97 @seq=38 @batch=1+@seq=1 GQA TIED
+  kept
 qwen4_exp_text Qwen4ExpForCausalLM vocab_size=101 hidden_size=48 num_hidden_layers=4 num_attention_heads=4 num_key_value_heads=2
     head_dim=20 DELTA full_attention_interval=2 num_experts=5 num_experts_per_tok=2 moe_intermediate_size=28
     shared_expert_intermediate_size=36 hc_count=3 hc_lowrank=10 indexer_n_heads=3 indexer_kv_heads=1 indexer_head_dim=22

@@ -42,6 +42,11 @@ def pictured(config: Any, case: Json, ids: torch.Tensor, draw: torch.Generator) 
     if name.startswith("inkling_mm"):
         given |= {"pixel_values": noise(many * rows * columns, vision.temporal_patch_size, size, size, channels)}
         return given
+    if name == "inkling2":  # squares of patches
+        merge = vision.spatial_merge_size
+        given |= {"pixel_values": noise(many * rows * columns // merge**2, merge * size, merge * size, channels)}
+        given |= {"image_grid_thw": torch.tensor([[1, rows // merge, columns // merge]] * many)}
+        return given
     if name == "florence2":
         size = vision.patch_stride[0]
     if name == "gemma4_unified":

@@ -105,6 +105,10 @@ TEXTS: dict[str, Config] = {
     | {"head_dim": 10, "swa_num_attention_heads": 6, "swa_num_key_value_heads": 3, "swa_head_dim": 8, "sliding_window_size": 7}
     | {"d_rel": 4, "rel_extent": 9, "layer_types": ["hybrid_sliding", "hybrid"], "moe_intermediate_size": 28}
     | {"n_routed_experts": 5, "num_experts_per_tok": 2, "n_shared_experts": 2},
+    "inkling2": {key: value for key, value in DENSE.items() if key != "intermediate_size"}
+    | {"head_dim": 10, "swa_num_attention_heads": 6, "swa_num_key_value_heads": 3, "swa_head_dim": 8, "sliding_window_size": 7}
+    | {"d_rel": 4, "rel_extent": 9, "layer_types": ["hybrid_sliding", "hybrid"], "moe_intermediate_size": 28}
+    | {"n_routed_experts": 5, "num_experts_per_tok": 2, "n_layers_per_attn_res_block": 2, "unpadded_vocab_size": 99},
     "large4": DENSE
     | {key: value for key, value in DEEP.items() if key not in ("q_lora_rank", "n_group", "topk_group")}
     | {"index_n_heads": 3, "index_head_dim": 8, "index_topk": 5, "num_hidden_layers": 4, "no_rope_layer_interval": 2},
@@ -180,6 +184,8 @@ VISIONS: dict[str, Config] = {
     "hunyuan": VIT | {"max_image_size": 24, "text_hidden_size": 48, "out_hidden_size": 48, "num_key_value_heads": 3},
     "dots3": {"hidden_size": 24, "intermediate_size": 44, "num_hidden_layers": 3, "num_attention_heads": 3, "patch_size": 4}
     | {"pyramid_num_routed": [-1, 2, 4], "moe_intermediate_size": 20, "adapter_in_dim": 24, "adapter_out_dim": 48},
+    "inkling2": {key: value for key, value in VIT.items() if key != "image_size"}
+    | {"posemb_grid_size": 5, "projection_hidden_dim": 40, "text_hidden_size": 48},
     "inkling": {"patch_size": 6, "num_hidden_layers": 5, "text_hidden_size": 48},
     "gemma4": {"hidden_size": 24, "intermediate_size": 44, "num_hidden_layers": 2, "num_attention_heads": 3, "patch_size": 4}
     | {"num_key_value_heads": 3, "head_dim": 16, "pooling_kernel_size": 3, "position_embedding_size": 30},
@@ -371,6 +377,22 @@ inkling_mm_model InklingForConditionalGeneration T_inkling V_inkling A_inkling i
     @images=2+@grid=[1,2]+@image_tokens=2+vision_config={{"num_hidden_layers":7,"patch_size":12}}
   built {vision("patch_size=7|9|20|30", "temporal_patch_size=3|4", "num_channels=1", "num_hidden_layers=4|6|11")}
     {audio("n_mel_bins=12", "mel_vocab_size=5", "text_hidden_size=40")} {TIED}
+inkling2 Inkling2ForConditionalGeneration T_inkling2 V_inkling2 image_token_id=3
+  sees @seq=19 @images=1+@grid=[4,6]+@image_tokens=6 @images=2+@grid=[4,2]+@image_tokens=2
+  built {
+    vision(
+        "hidden_size=36",
+        "intermediate_size=40",
+        "intermediate_size=null",
+        "num_hidden_layers=3",
+        "patch_size=5",
+        "num_channels=1",
+        "posemb_grid_size=6",
+        "projection_hidden_dim=44",
+        "projector_bias=true",
+        "spatial_merge_size=1",
+    )
+} {TIED}
 mistral_large4 MistralLarge4ForConditionalGeneration T_large4 V_pixtral image_token_index=3
   sees @seq=19 @images=1+@batch=1+@grid=[4,6]+@image_tokens=6 {
     inside(

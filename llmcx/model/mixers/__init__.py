@@ -48,6 +48,7 @@ MIXERS = {
     "merged": "further:Merged",
     "routed": "further:Routed",
     "convolved": "further:Convolved",
+    "clipped": "further:Clipped",
     "ngrams": "ngrams:NGrams",
     "attention": "attention:Attention",
     "mamba": "mamba:Mamba",

@@ -132,18 +132,60 @@ class Convolved(Attention):
     def ops(self, where: LayerRun, name: str = "attention", cross: bool = False) -> Iterator[Op]:
         """The attention's, the bias, the filters, and a learned scale of the feed-forward."""
         yield from super().ops(where, name, cross)
-        d, heads, n = where.d_model, self.n_heads, where.tokens
-        yield where.linear(f"{name}.r", d, heads * self.rel_dim, saves=False)
+        yield from self._bias(where, name)
+        kv_width = self.kv_heads * self.width(where.d_model)
+        yield from self._filters(where, (f"{name}.k", kv_width), (f"{name}.v", kv_width))
+        yield from self._filters(where, (name, where.d_model), ("ffn", where.d_model))
+        yield where.op("ffn.scale", "vector", size=1)
+
+    def _bias(self, where: LayerRun, name: str) -> Iterator[Op]:
+        """A query's numbers, each of which weighs a profile over distances."""
+        heads, n = self.n_heads, where.tokens
+        yield where.linear(f"{name}.r", where.d_model, heads * self.rel_dim, saves=False)
         yield where.linear(f"{name}.relative", self.rel_dim, self.rel_extent, tokens=n * heads)
         scores = where.batch * heads * where.q * where.kv
         yield where.op(f"{name}.relative.bias", "residual", elements=scores)
-        kv_width = self.kv_heads * self.width(d)
-        for leaf, channels in ((f"{name}.k", kv_width), (f"{name}.v", kv_width), (name, d), ("ffn", d)):
+
+    def _filters(self, where: LayerRun, *over: tuple[str, int]) -> Iterator[Op]:
+        for leaf, channels in over:
             yield where.conv(f"{leaf}.filter", channels, self.d_conv, False)
-            left = Cache("conv", wide=True)
-            rows = self.d_conv
-            yield where.op(f"{leaf}.filter.state", "cache", batch=where.batch, tokens=rows, width=channels, cache=left)
-        yield where.op("ffn.scale", "vector", size=1)
+            yield self._left(where, leaf, channels)
+
+    def _left(self, where: LayerRun, leaf: str, channels: int) -> Op:
+        """The last tokens, which the filter reads again."""
+        held = Cache("conv", wide=True)
+        return where.op(f"{leaf}.filter.state", "cache", batch=where.batch, tokens=self.d_conv, width=channels, cache=held)
+
+
+@dataclass(frozen=True)
+class Clipped(Convolved):
+    """The same with queries, keys and biases clipped in length after a learned scale, and sinks by token (Inkling 2). ``by_token``:
+    the filters over keys and values are a learned one and one that each token makes for each head.
+    """
+
+    by_token: bool = False
+    type: Literal["clipped"] = "clipped"  # type: ignore[assignment]
+
+    def ops(self, where: LayerRun, name: str = "attention", cross: bool = False) -> Iterator[Op]:
+        """The attention's, the bias, sinks, scales, filters."""
+        yield from Attention.ops(self, where, name, cross)
+        yield from self._bias(where, name)
+        d, heads, dim = where.d_model, self.n_heads, self.width(where.d_model)
+        yield where.linear(f"{name}.sinks", d, heads, saves=False)
+        yield where.op(f"{name}.scales", "vector", size=heads * (dim + self.rel_dim))
+        clipped = where.tokens * ((heads + self.kv_heads) * dim + heads * self.rel_dim)
+        yield where.op(f"{name}.clip", "product", Saved("what is clipped", clipped), elements=clipped)
+        kv_width = self.kv_heads * dim
+        over = ((f"{name}.k", kv_width), (f"{name}.v", kv_width))
+        if not self.by_token:
+            yield from self._filters(where, *over)
+        for leaf, channels in over if self.by_token else ():
+            yield where.op(f"{leaf}.filter", "vector", size=self.d_conv * channels)
+            yield where.linear(f"{leaf}.filter.made", d, self.kv_heads * self.d_conv, saves=False)
+            elements = where.tokens * channels * self.d_conv
+            yield where.op(f"{leaf}.filter.product", "product", Saved("windows and weights", 2 * elements), elements=elements)
+            yield self._left(where, leaf, channels)
+        yield from self._filters(where, (name, d), ("ffn", d))
 
 
 @dataclass(frozen=True)
