@@ -41,7 +41,7 @@ MODULES = {
     "mixtures": """cohere2_moe solar_open dots1 granitemoe_swa mimo_v2_flash hy_v3 axk1 youtu flint kolibri1 laguna mellum
         jetmoe step3p5 inkling_text""",
     "deepseek": "deepseek_v4 hy_v4 longcat_flash dots3_note_text",
-    "sequels": "glm5_next_text inkling2_text mistral_large4_text",
+    "sequels": "glm5_next_text inkling2_text mistral_large4_text muse_spark_text",
     "sparse": "minimax_m3_vl_text qwen4_exp_text",
     "gemma": "gemma gemma2 vaultgemma gemma3_text gemma3n_text gemma4_text gemma4_unified_text t5gemma t5gemma2",
     "masked": """ernie data2vec-text roberta-prelayernorm megatron-bert xlm-roberta-xl rembert roformer mpnet layoutlm esm
@@ -88,7 +88,7 @@ TIES = {
         ],
         "either",
     ),
-    **dict.fromkeys(["audioflamingo3", "mllama", "molmo2", "qwen2_audio", "voxtral"], "never"),
+    **dict.fromkeys(["audioflamingo3", "mllama", "molmo2", "muse_spark", "qwen2_audio", "voxtral"], "never"),
     **dict.fromkeys(["blip-2", "instructblip", "llama4"], "inner"),
 }
 # The language model inside a multimodal configuration that does not name its own model_type, as transformers assumes.
@@ -121,6 +121,7 @@ _TEXT_TYPES = {
     "molmo2_text": "molmo2",
     "ernie4_5_vl_moe_text": "ernie4_5_vl_moe",
     "muse_glimmer_text": "muse_glimmer",
+    "muse_spark_text": "muse_spark",
     "nemotron_h": "nemotron_h_omni",
     "opt": "blip-2 instructblip",
     "persimmon": "fuyu",

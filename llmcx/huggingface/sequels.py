@@ -1,4 +1,4 @@
-"""Language models of the newest families, most of them inside one that sees: Mistral Large 4, GLM 5.3, Inkling 2."""
+"""Language models of the newest families, most of them inside one that sees: Mistral Large 4, GLM 5.3, Inkling 2, Muse Spark."""
 
 from __future__ import annotations
 
@@ -6,14 +6,26 @@ from dataclasses import replace
 from typing import Any
 
 from llmcx.huggingface import family
-from llmcx.huggingface.common import RMS, gated, head, in_order, layer_count, layer_types, model
+from llmcx.huggingface.common import (
+    GEMMA,
+    RMS,
+    gated,
+    head,
+    heads,
+    in_order,
+    layer_count,
+    layer_types,
+    model,
+    windowed_layers,
+)
 from llmcx.huggingface.config import ROUTING, SCALES, Config
-from llmcx.huggingface.moe import experts, indexers, latent, listed, no_mtp, shared, with_experts
-from llmcx.model.extras import HyperConnections, ResidualAttention
+from llmcx.huggingface.moe import experts, indexers, latent, listed, no_mtp, shared, windowed, with_experts
+from llmcx.model.extras import HyperConnections, ResidualAttention, ResidualGates
 from llmcx.model.mixers import Mixer
 from llmcx.model.mixers.delta import KimiDelta
 from llmcx.model.mixers.further import Clipped
 from llmcx.model.mixers.mla import MLA
+from llmcx.model.norm import Norm
 from llmcx.model.spec import Core, Embedding, Layers, ModelSpec, Sliding, Standard
 
 
@@ -110,3 +122,17 @@ def inkling2(c: Config) -> ModelSpec:
     embedding = Embedding(c.size("vocab_size"), normed=True)
     layers = in_order(kinds, made.__getitem__)
     return model(c, decoder=layers, norm=RMS, embedding=embedding, head=head(c, ties=False), extras=(mixed,))
+
+
+@family("muse_spark_text")
+def muse_spark(c: Config) -> ModelSpec:
+    """Muse Glimmer's attention with a norm on what each head says; experts of a latent width between norms; gates on both terms of
+    the residual sum.
+    """
+    n, bare = layer_count(c), Norm("rmsnorm", scale=False)
+    c.ignore("final_logit_softcapping", "qk_scale_factor", "output_multiplier", "layer_rope_theta", "residual_gate_temperature")
+    mixer = heads(c, bias=c.flag("attention_bias"), gate=True, gate_bias=False, qk_norm="head", qk_norm_type=bare, head_norm=True)
+    mixers = windowed(mixer, c.optional("sliding_window"), windowed_layers(c, lambda i: (n - 1 - i) % 4 != 0))
+    moe = experts(c, "num_local_experts", latent=c.size("moe_hidden_size"), inner_norms=True)
+    layers = with_experts(mixers, moe, gated(c), listed(c, 0), ("attention", "ffn", "ffn_out"))
+    return model(c, decoder=layers, norm=GEMMA, extras=(ResidualGates(),))

@@ -29,7 +29,7 @@ FAMILIES = {
     "eyes": "deepseek_vl_v2",
     "grids": """gemma4 glm46v glm4v glm4v_moe glmga hyperclovax_vision_v2 qwen2_5_vl qwen2_vl qwen3_5 qwen3_5_moe qwen3_vl qwen3_vl_moe""",
     "hear": """audioflamingo3 glmasr granite_speech qwen2_5_omni_thinker qwen2_audio qwen3_asr qwen3_omni_moe_thinker voxtral""",
-    "lenses": "cohere_compass ernie4_5_vl_moe fuyu granite_docling muse_glimmer nemotron_h_omni qwen4_exp",
+    "lenses": "cohere_compass ernie4_5_vl_moe fuyu granite_docling muse_glimmer muse_spark nemotron_h_omni qwen4_exp",
     "optics": "gemma4_unified hunyuan_vl lfm3_vl minicpm_ocr minicpmv4_6 minicpmv4_7 minimax_m3_vl step3p7",
     "prisms": "dots3_note inkling2 inkling_mm_model",
     "queries": "aria blip-2 deepseek_vl_hybrid granite4_vision instructblip molmo2",
@@ -45,7 +45,8 @@ ENCODERS = {
         qwen3_5_vision qwen3_vl_moe_vision qwen3_vl_vision qwen2_5_omni_vision_encoder qwen3_omni_moe_vision_encoder""",
     "hear": """audioflamingo3_encoder blip_2_qformer glmasr_encoder granite_speech_encoder qwen2_5_omni_audio_encoder
         qwen2_audio_encoder qwen3_asr_encoder qwen3_omni_moe_audio_encoder voxtral_encoder""",
-    "lenses": "cohere_compass_vision ernie4_5_vl_moe_vision granite_docling_vision muse_glimmer_vision qwen4_exp_vision radio",
+    "lenses": """cohere_compass_vision ernie4_5_vl_moe_vision granite_docling_vision muse_glimmer_vision muse_spark_audio
+        muse_spark_vision qwen4_exp_vision radio""",
     "optics": """gemma4_unified_audio gemma4_unified_vision hunyuan_vl_vision lfm3_vl_vision minicpm_ocr_vision
         minicpmv4_6_vision minicpmv4_7_vision minimax_m3_vl_vision step3p5_vision""",
     "prisms": "dots3_note_audio_encoder dots3_note_vision_encoder inkling2_vision inkling_audio inkling_vision",

@@ -267,6 +267,26 @@ class GatedNorms(NamedTuple):
             yield where.op(f"gated_norm.{part}.product", "product", elements=n * d, cut=TOKENS)
 
 
+class ResidualGates(NamedTuple):
+    """A number for each channel that weighs a part's output against what it is added to; norms without weights of the embedding and
+    of what attention says (Muse Spark).
+    """
+
+    type: Literal["residual_gates"] = "residual_gates"
+
+    def outside(self, at: LayerRun) -> Iterator[Op]:
+        """The embedding's norm."""
+        yield at.norm("embedding.norm", Norm("rmsnorm", scale=False), at.d_model, cut=WHOLE)
+
+    def inside(self, where: LayerRun) -> Iterator[Op]:
+        """The norm, and the gates of both parts."""
+        yield where.norm("norm.attention_out", Norm("rmsnorm", scale=False), where.d_model)
+        elements = where.tokens * where.d_model
+        for part in ("attention", "ffn"):
+            yield where.op(f"residual.{part}.gate", "vector", size=where.d_model, cut=TOKENS)
+            yield where.op(f"residual.{part}.product", "product", Saved("both terms", 2 * elements), elements=2 * elements, cut=TOKENS)
+
+
 class Drafting(NamedTuple):
     """What a draft model has of its own around its layers: a projection of ``states`` states of its target, ``width`` wide each
     (Li et al. 2025, arXiv:2503.01840, sec. 3), with a norm after it (``normed``, DFlash) or a learned state for what is masked
@@ -372,6 +392,7 @@ Extra = Union[
     Beside,
     Adapters,
     GatedNorms,
+    ResidualGates,
     Idle,
     Drafting,
     ResidualAttention,
@@ -379,7 +400,7 @@ Extra = Union[
 EXTRAS: dict[str, Any] = {"per_layer": PerLayer, "altup": AltUp, "laurel": Laurel, "hyper_connections": HyperConnections}
 EXTRAS |= {"gated_residual": GatedResidual, "tables": Tables, "idle": Idle, "drafting": Drafting}
 EXTRAS |= {"residual_attention": ResidualAttention, "beside": Beside, "adapters": Adapters}
-EXTRAS |= {"gated_norms": GatedNorms}
+EXTRAS |= {"gated_norms": GatedNorms, "residual_gates": ResidualGates}
 
 
 def check(extra: Extra) -> None:

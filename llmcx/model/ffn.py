@@ -91,7 +91,8 @@ class MoE:
 
     ``shared_gate`` weighs the shared expert by a number per token (Qwen2-MoE); ``shared_scores`` further outputs of the router
     do (Inkling). ``latent`` puts the routed experts between a projection down to that width and one up (Nemotron-H), with biases
-    if ``latent_bias`` and a norm before the second if ``latent_norm`` (Kimi K3).
+    if ``latent_bias`` and a norm before the second if ``latent_norm`` (Kimi K3), or norms before the experts and after each of them
+    if ``inner_norms`` (Muse Spark).
 
     ``capacity_factor`` bounds an expert's tokens per batch (Fedus et al. 2021, arXiv:2101.03961, eq. 3); None means that
     no token is dropped. ``correction`` is a learned number per expert that only steers the choice (ERNIE 4.5) or scales its
@@ -110,6 +111,7 @@ class MoE:
     latent: int | None = None
     latent_bias: bool = False
     latent_norm: bool = False
+    inner_norms: bool = False
     capacity_factor: float | None = None
     correction: bool = False
     shared_scores: int = 0
@@ -157,7 +159,11 @@ class MoE:
             yield router.linear("moe.latent_down", where.d_model, self.latent, self.latent_bias, reads="normed", cut=TOKENS)
         inside = where._replace(role="expert", width=where.width if self.latent is None else self.latent)
         met = self.n_experts if self.every_expert and where.run.all_experts else self.top_k
+        if self.inner_norms:
+            yield inside.norm("moe.norm", Norm("rmsnorm", fp32=True, offset=True), inside.d_model, role="router")
         yield from self.expert.ops(inside, "moe.expert", n * met, self.n_experts, self.top_k)
+        if self.inner_norms:
+            yield inside.norm("moe.norm_out", Norm("rmsnorm", fp32=True, offset=True), inside.d_model, chosen, role="router")
         outputs = (Saved("experts' outputs, plain and weighted", 2 * chosen * inside.d_model), Saved("weights", chosen, "fp32"))
         yield router.op("moe.combine", "product", *outputs, elements=chosen * inside.d_model, cut=TOKENS)
         if self.latent is not None:

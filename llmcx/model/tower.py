@@ -129,6 +129,7 @@ class Filter(NamedTuple):
     width: int
     kernel: int
     bias: bool = False
+    parts: int = 1
     type: Literal["filter"] = "filter"
 
     def ops(self, at: LayerRun, tokens: int) -> Iterator[Op]:

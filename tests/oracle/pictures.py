@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 Json = dict[str, Any]
-FLAT = ("dots3_note", "qwen", "glm", "hyperclovax", "lfm3_vl", "minimax_m3_vl", "muse_glimmer")
+FLAT = ("dots3_note", "qwen", "glm", "hyperclovax", "lfm3_vl", "minimax_m3_vl", "muse_")
 """Families that take all patches of all images in one row, and the shape of each image in patches."""
 
 

@@ -105,6 +105,9 @@ TEXTS: dict[str, Config] = {
     | {"head_dim": 10, "swa_num_attention_heads": 6, "swa_num_key_value_heads": 3, "swa_head_dim": 8, "sliding_window_size": 7}
     | {"d_rel": 4, "rel_extent": 9, "layer_types": ["hybrid_sliding", "hybrid"], "moe_intermediate_size": 28}
     | {"n_routed_experts": 5, "num_experts_per_tok": 2, "n_shared_experts": 2},
+    "spark": DENSE
+    | {"head_dim": 20, "sliding_window": 7, "num_hidden_layers": 3, "num_local_experts": 5, "num_experts_per_tok": 2}
+    | {"moe_intermediate_size": 28, "moe_hidden_size": 22},
     "inkling2": {key: value for key, value in DENSE.items() if key != "intermediate_size"}
     | {"head_dim": 10, "swa_num_attention_heads": 6, "swa_num_key_value_heads": 3, "swa_head_dim": 8, "sliding_window_size": 7}
     | {"d_rel": 4, "rel_extent": 9, "layer_types": ["hybrid_sliding", "hybrid"], "moe_intermediate_size": 28}
@@ -203,6 +206,8 @@ AUDIOS: dict[str, Config] = {
     "conv": WHISPER | {"output_dim": 48, "downsample_hidden_size": 14},
     "dots3": {"hidden_size": 24, "intermediate_size": 44, "num_hidden_layers": 2, "num_attention_heads": 3, "feature_size": 20}
     | {"downsample_hidden_size": 14, "adapter_input_size": 24, "adapter_out_dim": 48},
+    "spark": {"patch_sizes": [4, 3, 2], "hidden_sizes": [6, 10, 14], "depths": [1, 2, 1], "num_hidden_layers": 3}
+    | {"conv_kernel_size": 3, "out_hidden_size": 48},
     "inkling": {"n_mel_bins": 10, "mel_vocab_size": 6, "text_hidden_size": 48},
 }
 SHARED = "".join(
@@ -393,6 +398,20 @@ inkling2 Inkling2ForConditionalGeneration T_inkling2 V_inkling2 image_token_id=3
         "spatial_merge_size=1",
     )
 } {TIED}
+muse_spark MuseSparkForConditionalGeneration T_spark V_muse A_spark out_hidden_size=96 projector_hidden_size=40 image_token_id=3
+  sees @seq=19 @images=1+@grid=[6,4]+@image_tokens=6 {
+    inside(
+        "text_config",
+        'mlp_layer_types=["sparse","dense","sparse"]',
+        "head_dim=12",
+        "attention_bias=true",
+        "moe_hidden_size=26",
+        "num_experts_per_tok=3",
+    )
+}
+  built {vision("intermediate_size=40", "num_hidden_layers=3", "patch_size=5", "patch_temporal=1", "pos_emb_height=4")} {
+    audio("mlp_ratio=2.5", "conv_kernel_size=5", "depths=[2,1,3]", "hidden_sizes=[8,12,16]", "patch_sizes=[5,2,2]")
+} projector_hidden_size=44 {TIED}
 mistral_large4 MistralLarge4ForConditionalGeneration T_large4 V_pixtral image_token_index=3
   sees @seq=19 @images=1+@batch=1+@grid=[4,6]+@image_tokens=6 {
     inside(
