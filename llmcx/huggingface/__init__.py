@@ -41,7 +41,8 @@ MODULES = {
     "mixtures": """cohere2_moe solar_open dots1 granitemoe_swa mimo_v2_flash hy_v3 axk1 youtu flint kolibri1 laguna mellum
         jetmoe step3p5 inkling_text""",
     "deepseek": "deepseek_v4 hy_v4 longcat_flash dots3_note_text",
-    "sequels": "glm5_next_text inkling2_text mistral_large4_text muse_spark_text",
+    "sequels": """cosmos3_edge_text glm5_next_text inkling2_text mistral_large4_text muse_spark_text neomme
+        unlimited_ocr_text""",
     "sparse": "minimax_m3_vl_text qwen4_exp_text",
     "gemma": "gemma gemma2 vaultgemma gemma3_text gemma3n_text gemma4_text gemma4_unified_text t5gemma t5gemma2",
     "masked": """ernie data2vec-text roberta-prelayernorm megatron-bert xlm-roberta-xl rembert roformer mpnet layoutlm esm
@@ -88,7 +89,7 @@ TIES = {
         ],
         "either",
     ),
-    **dict.fromkeys(["audioflamingo3", "mllama", "molmo2", "muse_spark", "qwen2_audio", "voxtral"], "never"),
+    **dict.fromkeys(["audioflamingo3", "cosmos3_edge", "mllama", "molmo2", "muse_spark", "qwen2_audio", "voxtral"], "never"),
     **dict.fromkeys(["blip-2", "instructblip", "llama4"], "inner"),
 }
 # The language model inside a multimodal configuration that does not name its own model_type, as transformers assumes.
@@ -130,7 +131,9 @@ _TEXT_TYPES = {
     "hunyuan_vl_text": "hunyuan_vl",
     "lfm3": "lfm3_vl",
     "minimax_m3_vl_text": "minimax_m3_vl",
+    "cosmos3_edge_text": "cosmos3_edge",
     "glm5_next_text": "glm5_next",
+    "unlimited_ocr_text": "unlimited_ocr",
     "mistral_large4_text": "mistral_large4",
     "mllama_text_model": "mllama",
     "modernbert": "modernvbert",
@@ -146,7 +149,7 @@ _TEXT_TYPES = {
     "qwen3_5_moe_text": "qwen3_5_moe",
     "qwen3_5_text": "minicpm_ocr minicpmv4_6 minicpmv4_7 qwen3_5",
     "qwen3_vl_moe_text": "qwen3_vl_moe",
-    "qwen3_vl_text": "qwen3_vl",
+    "qwen3_vl_text": "cosmos3_omni qwen3_vl",
     "qwen4_exp_text": "qwen4_exp",
     "step3p5": "step3p7",
 }

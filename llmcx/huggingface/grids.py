@@ -105,6 +105,15 @@ def whole(c: Config, spec: ModelSpec) -> Towers:
     return seen(c)[1]
 
 
+@multimodal("cosmos3_omni")
+def cosmos3(c: Config, spec: ModelSpec) -> Towers:
+    """Qwen3-VL's encoder, whatever type the file has for it."""
+    given = c.data.get("vision_config")
+    if isinstance(given, Mapping):
+        c.data["vision_config"] = {**given, "model_type": "qwen3_vl_vision"}
+    return seen(c)[1]
+
+
 @multimodal("hyperclovax_vision_v2")
 def hyperclovax(c: Config, spec: ModelSpec) -> Towers:
     """Qwen2.5-VL's encoder, and a matrix to the language model's width."""

@@ -1,7 +1,8 @@
-"""Encoders of the largest new families, and the families that have them: Inkling, dots."""
+"""Encoders of the largest new families, and the families that have them: Inkling, dots, Cosmos 3, Unlimited-OCR."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import accumulate, pairwise
 from math import ceil, log
 from operator import mul
@@ -9,7 +10,8 @@ from operator import mul
 from llmcx.huggingface.common import activation, in_order, layer_count, layer_types
 from llmcx.huggingface.config import Config
 from llmcx.huggingface.queries import overridden
-from llmcx.huggingface.towers import RMS, Towers, encoder, heard, layers, mlp, multimodal, patches, seen
+from llmcx.huggingface.sight import sam
+from llmcx.huggingface.towers import IDLE, RMS, Towers, encoder, heard, layers, mlp, multimodal, patches, per_image, seen
 from llmcx.model.norm import Norm
 from llmcx.model.spec import FFN, Attention, Gated, Layers, ModelSpec, MoE, Plain
 from llmcx.model.tower import Activated, Dense, Normed, Piece, Table, Tower, Vector
@@ -184,3 +186,57 @@ def dots_audio(c: Config) -> Towers:
 def dots(c: Config, spec: ModelSpec) -> Towers:
     """Both end at the language model's width."""
     return *seen(c)[1], *heard(c)[1]
+
+
+# --- Cosmos 3, Unlimited-OCR ----------------------------------------------------------------------------------------
+
+
+@multimodal("cosmos3_edge")
+def cosmos3_edge(c: Config, spec: ModelSpec) -> Towers:
+    """A norm, squares of tokens side by side, and two matrices."""
+    part, towers = seen(c)
+    d, merged = part.size("hidden_size"), part.size("spatial_merge_size") ** 2
+    pieces = (Normed("norm", d, per=1), *mlp(d * merged, c.size("projector_hidden_size"), spec.d_model, "gelu"))
+    return *towers, Tower("projector", d * merged, pieces, per=merged)
+
+
+@encoder("unlimited_ocr_sam_vision_model")
+def halved_sam(c: Config) -> Towers:
+    """SAM's encoder, and two convolutions that halve both sides each."""
+    (tower,) = sam(c)
+    width, widths = c.size("output_channels"), c.list("downsample_channels") or [512, 1024]
+    if len(widths) != 2 or not all(type(one) is int and 0 < one < 10**6 for one in widths):
+        raise c.wrong("downsample_channels", widths, "two whole numbers")
+    down = (Dense("down.0", 9 * width, widths[0], per=4), Dense("down.1", 9 * widths[0], widths[1], per=16))
+    return (replace(tower, after=(*tower.after, *down)),)
+
+
+@encoder("unlimited_ocr_vision_encoder")
+def clip_after(c: Config) -> Towers:
+    """CLIP's layers, a class token and a table of positions, on what another encoder has seen."""
+    d, n = c.size("hidden_size"), per_image(c) + 1
+    before = (Vector("class", d), Table("positions", n, d), Normed("norm.before", d))
+    return (Tower("vision", d, before, layers(c), per=16, added=1),)
+
+
+@encoder("unlimited_ocr_vision")
+def one_after_other(c: Config) -> Towers:
+    """SAM, then CLIP."""
+    fine, first = seen(c, "sam_config")
+    coarse, then = seen(c, "encoder_config")
+    if (fine.list("downsample_channels") or [512, 1024])[1] != coarse.size("hidden_size"):
+        raise coarse.wrong("hidden_size", coarse.size("hidden_size"), "the last of sam_config's downsample_channels")
+    for inner in c.parts:
+        inner.ignore(*IDLE)
+        inner.check_leftovers()
+    return *first, *then
+
+
+@multimodal("unlimited_ocr")
+def unlimited_ocr(c: Config, spec: ModelSpec) -> Towers:
+    """A matrix from what both have seen; marks at the ends of rows and between views."""
+    c.ignore("sliding_window")
+    _, towers = seen(c)
+    d = 2 * towers[-1].width
+    pieces = (Dense("out", d, spec.d_model, True), Vector("marks", 2 * spec.d_model))
+    return *towers, Tower("projector", d, pieces, per=16)

@@ -1,8 +1,10 @@
-"""Language models of the newest families, most of them inside one that sees: Mistral Large 4, GLM 5.3, Inkling 2, Muse Spark."""
+"""Language models of the newest families, most of them inside one that sees: Mistral Large 4, GLM 5.3, Inkling 2, Muse Spark, Cosmos 3; NeoMME."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from itertools import repeat
 from typing import Any
 
 from llmcx.huggingface import family
@@ -16,17 +18,21 @@ from llmcx.huggingface.common import (
     layer_count,
     layer_types,
     model,
+    plain,
     windowed_layers,
 )
-from llmcx.huggingface.config import ROUTING, SCALES, Config
+from llmcx.huggingface.config import ROTARY, ROUTING, SCALES, Config
+from llmcx.huggingface.encoder import MASKED
 from llmcx.huggingface.moe import experts, indexers, latent, listed, no_mtp, shared, windowed, with_experts
-from llmcx.model.extras import HyperConnections, ResidualAttention, ResidualGates
+from llmcx.huggingface.towers import mlp
+from llmcx.model.extras import HyperConnections, ResidualAttention, ResidualGates, Tables
 from llmcx.model.mixers import Mixer
 from llmcx.model.mixers.delta import KimiDelta
 from llmcx.model.mixers.further import Clipped
 from llmcx.model.mixers.mla import MLA
 from llmcx.model.norm import Norm
-from llmcx.model.spec import Core, Embedding, Layers, ModelSpec, Sliding, Standard
+from llmcx.model.spec import Core, Embedding, Head, Layers, ModelSpec, Sliding, Standard
+from llmcx.model.tower import Dense, Normed, Tower
 
 
 @family("mistral_large4_text")
@@ -136,3 +142,73 @@ def muse_spark(c: Config) -> ModelSpec:
     moe = experts(c, "num_local_experts", latent=c.size("moe_hidden_size"), inner_norms=True)
     layers = with_experts(mixers, moe, gated(c), listed(c, 0), ("attention", "ffn", "ffn_out"))
     return model(c, decoder=layers, norm=GEMMA, extras=(ResidualGates(),))
+
+
+@family("cosmos3_edge_text")
+def cosmos3_edge(c: Config) -> ModelSpec:
+    """LLaMA with squared ReLU in place of a gate."""
+    ffn = plain(c, bias=c.flag("mlp_bias"))
+    return model(c, decoder=(Layers(c.size("num_hidden_layers"), heads(c, bias=c.flag("attention_bias")), ffn),), norm=RMS)
+
+
+@family("unlimited_ocr_text")
+def unlimited_ocr(c: Config) -> ModelSpec:
+    """DeepSeekMoE, the first. What it writes meets all that it was given, and a window of its own words."""
+    n = layer_count(c)
+    c.data.pop("head_dim", None)  # which follows from the others, whatever the file says
+    c.ignore("sliding_window", "mlp_bias", "lm_head", "rm_head", "use_mla")
+    kinds = layer_types(c, "layer_types", ("reference_sliding_attention", "full_attention"), n) or ["reference_sliding_attention"]
+    if "reference_sliding_attention" in kinds:
+        c.notes.append("sliding_window is not applied: it leaves out what the model wrote long ago, and never what it was given")
+    moe = experts(c, "n_routed_experts", shared=shared(c, "n_shared_experts", "moe_intermediate_size"))
+    first = c.size("first_k_dense_replace", 0) if "first_k_dense_replace" in c.data else 1
+    mixer = heads(c, bias=c.flag("attention_bias"))
+    c.ignore("head_dim")
+    return model(c, decoder=with_experts(repeat(mixer), moe, gated(c), listed(c, first)), norm=RMS)
+
+
+@family("neomme")
+def neomme(c: Config) -> ModelSpec:
+    """An encoder that takes patches among its words; norms without weights, gates on attention, a window in most layers, every
+    second of them wider; a second table of words, added to values in two layers. The head is the factorised embedding.
+    """
+    n, bare = layer_count(c), Norm("rmsnorm", scale=False)
+    c.ignore("residual_multiplier", "embedding_dim", *ROTARY)
+    d, kinds = c.size("hidden_size"), windowed_layers(c, lambda i: (i + 1) % 6 != 0 and i != n - 1)
+    mixer = heads(c, bias=c.flag("attention_bias"), gate=True, gate_bias=False, qk_norm="head", qk_norm_type=bare)
+    mixer = replace(mixer, scalars=mixer.n_heads + 2)  # how much of the own value is taken out; and of the first state is added
+    ffn, wide = plain(c, bias=c.flag("mlp_bias")), _windows(c, kinds)
+    cores = [Standard() if size is None else Sliding(2 * size) for size in wide]
+    layers = in_order(cores, lambda core: Layers(1, replace(mixer, core=core), ffn))
+    built, rank, pixels = head(c, MASKED), c.size("embedding_rank"), 3 * c.size("patch_size") ** 2
+    vocab = c.size("vocab_size")
+    pieces = (Normed("norm", pixels, Norm()), *mlp(pixels, 2 * d, d, "gelu", False))
+    last = pieces[-1]
+    assert isinstance(last, Dense)
+    return model(
+        c,
+        encoder=layers,
+        norm=bare,
+        embedding=Embedding(vocab, width=rank, projection_bias=False),
+        head=built and Head(built.tied, projection_tied=built.tied),
+        extras=(Tables((vocab,), mixer.kv_heads * mixer.width(d)),),
+        towers=(Tower("projector", d, (*pieces[:-1], last._replace(bias=True))),),
+    )
+
+
+def _windows(c: Config, local: list[bool]) -> list[int | None]:
+    """How far to either side each layer of NeoMME sees: sliding_window, in every second one 1024, or what per_layer_config says."""
+    usual, stated = c.optional("sliding_window"), c.data.get("per_layer_config")
+    c.ignore("per_layer_config")
+    found: list[int | None] = []
+    for i, inside in enumerate(local):
+        own = None if not inside else 1024 if sum(local[:i]) % 2 else usual
+        if stated is not None:
+            said = stated.get(str(i), {}) if isinstance(stated, Mapping) else None
+            if not isinstance(said, Mapping) or not set(said) <= {"sliding_window"}:
+                raise c.wrong("per_layer_config", stated, "the sliding_window of layers by number")
+            own = said.get("sliding_window", usual if inside else None)
+        if own is not None and (type(own) is not int or not 0 < own < 10**9) or (own is None) is inside:
+            raise c.wrong("sliding_window", own, "a whole number above 0 in layers with a window")
+        found.append(own)
+    return found

@@ -37,12 +37,14 @@ def clip(c: Config) -> Towers:
     return (Tower("vision", d, before, layers(c), (Normed("norm", d, per=n),), added=1),)
 
 
-@encoder("siglip_vision_model", "siglip2_vision_model", "idefics2_vision", "idefics3_vision", "smolvlm_vision")
+@encoder(
+    *("siglip_vision_model", "siglip2_vision_model", "idefics2_vision", "idefics3_vision", "smolvlm_vision"), "cosmos3_edge_vision"
+)
 def siglip(c: Config) -> Towers:
     """Learned positions, a norm after the layers; by option a head, whose output no language model reads."""
     c.ignore("projection_dim", "projector_hidden_act", "vocab_size", "image_size", "num_image_tokens")
     d = c.size("hidden_size")
-    n = c.size("num_patches") if c.model_type == "siglip2_vision_model" else per_image(c)
+    n = c.size("num_patches") if c.model_type in ("siglip2_vision_model", "cosmos3_edge_vision") else per_image(c)
     stack = layers(c)
     tower = Tower("vision", d, (patches(c, d), Table("positions", n, d)), stack, (Normed("norm", d),))
     if not c.has("vision_use_head") or not c.flag("vision_use_head", True):

@@ -204,7 +204,8 @@ def _head(spec: ModelSpec, run: Run, tokens: int) -> Iterator[Op]:
             yield at.linear(f"head.{leaf}", inner, outer, cut=WHOLE)
             yield at.op(f"head.{leaf}.activation", "gelu_tanh", Saved("activation", elements), elements=elements, cut=WHOLE)
     elif spec.embedding.width is not None:
-        yield at.linear("head.projection", spec.d_model, width, spec.embedding.projection_bias, cut=WHOLE)
+        bias, tied = spec.embedding.projection_bias, part.projection_tied
+        yield at.linear("head.projection", spec.d_model, width, bias, tied=tied, cut=WHOLE)
     outputs = part.outputs(spec.embedding.vocab)
     own = max(width - (spec.embedding.width or spec.d_model), 0) if part.tied else 0
     yield last.linear("head", width - own, outputs, part.bias, tied=part.tied, cut=VOCAB)

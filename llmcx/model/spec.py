@@ -101,7 +101,8 @@ class Head:
     ``discriminator`` replaces the vocabulary by ELECTRA's verdict on each token: a dense layer and one number. ``pair`` adds
     BERT's verdict on a pair of sentences, so many numbers from the pooled token, which the language-model loss does not train.
     ``vocab``: the tokens that it scores, where they are not all (a draft model's most frequent ones). ``bottleneck``: two matrices
-    before it, down to that width and up again, an activation after each (UltraBERT).
+    before it, down to that width and up again, an activation after each (UltraBERT). ``projection_tied``: the projection down is
+    the embedding's, the other way round (NeoMME).
     """
 
     tied: bool = True
@@ -114,6 +115,7 @@ class Head:
     width: int | None = None
     vocab: int | None = None
     bottleneck: int | None = None
+    projection_tied: bool = False
 
     def __post_init__(self) -> None:
         check_sizes(self, "width", "vocab", "bottleneck")

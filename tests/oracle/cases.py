@@ -965,6 +965,12 @@ ultrabert UltrabertForMaskedLM dense num_hidden_layers=4 sliding_window=5 predic
     layer_types=[full_attention*3,sliding_attention] architectures=UltrabertModel|UltrabertForTokenClassification
     architectures=UltrabertForSequenceClassification|UltrabertForQuestionAnswering TIED
   UltraBERT-150M: 768/2048/22/12/12/49152 tie_word_embeddings=true
+neomme NeoMMEForMaskedLM 48/76/7/4/2/101 head_dim=12 embedding_rank=10 patch_size=2 sliding_window=5 image_token_id=3
+    document_token_id=2
+    rope_parameters={"full_attention":{"partial_rotary_factor":0.34},"sliding_attention":{"partial_rotary_factor":0.34}}
+  vary head_dim=24 embedding_rank=14 intermediate_size=80 GQA attention_bias=true mlp_bias=true sliding_window=3 patch_size=3
+    layer_types=[sliding_attention*3,full_attention*4] num_hidden_layers=3 architectures=NeoMMEModel
+    @images=1+@grid=[2,3]+@image_tokens=6 UNTIED
 esm EsmForMaskedLM BERT pad_token_id=1 mask_token_id=32 position_embedding_type=rotary emb_layer_norm_before=false
   vary emb_layer_norm_before=true position_embedding_type=absolute architectures=EsmModel|EsmForSequenceClassification
     architectures=EsmForTokenClassification UNTIED

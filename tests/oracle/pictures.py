@@ -7,14 +7,14 @@ from typing import Any
 import torch
 
 Json = dict[str, Any]
-FLAT = ("dots3_note", "qwen", "glm", "hyperclovax", "lfm3_vl", "minimax_m3_vl", "muse_")
+FLAT = ("cosmos3", "dots3_note", "qwen", "glm", "hyperclovax", "lfm3_vl", "minimax_m3_vl", "muse_")
 """Families that take all patches of all images in one row, and the shape of each image in patches."""
 
 
 def pictured(config: Any, case: Json, ids: torch.Tensor, draw: torch.Generator) -> Json:
     """The inputs of ``images`` in each sequence, of ``grid`` patches each, whose tokens take the place of the first ``ids``."""
     name = config.model_type
-    vision = config.encoder.vision_config if name == "t5gemma2" else config.vision_config
+    vision = config.encoder.vision_config if name == "t5gemma2" else getattr(config, "vision_config", config)
     rows, columns = case["grid"]
     many = case["batch"] * case["images"]
     size = vision.patch_size
@@ -42,6 +42,8 @@ def pictured(config: Any, case: Json, ids: torch.Tensor, draw: torch.Generator) 
     if name.startswith("inkling_mm"):
         given |= {"pixel_values": noise(many * rows * columns, vision.temporal_patch_size, size, size, channels)}
         return given
+    if name == "neomme":
+        return given | {"pixel_values": noise(many * rows * columns, 3 * size * size)}
     if name == "inkling2":  # squares of patches
         merge = vision.spatial_merge_size
         given |= {"pixel_values": noise(many * rows * columns // merge**2, merge * size, merge * size, channels)}

@@ -105,6 +105,10 @@ TEXTS: dict[str, Config] = {
     | {"head_dim": 10, "swa_num_attention_heads": 6, "swa_num_key_value_heads": 3, "swa_head_dim": 8, "sliding_window_size": 7}
     | {"d_rel": 4, "rel_extent": 9, "layer_types": ["hybrid_sliding", "hybrid"], "moe_intermediate_size": 28}
     | {"n_routed_experts": 5, "num_experts_per_tok": 2, "n_shared_experts": 2},
+    "cosmos": DENSE | {"head_dim": 12, "pad_token_id": 0}
+    | {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 2, 2]}},
+    "unlimited": DENSE | {"n_routed_experts": 5, "num_experts_per_tok": 2, "moe_intermediate_size": 28, "sliding_window": 7}
+    | {"num_key_value_heads": 4},
     "spark": DENSE
     | {"head_dim": 20, "sliding_window": 7, "num_hidden_layers": 3, "num_local_experts": 5, "num_experts_per_tok": 2}
     | {"moe_intermediate_size": 28, "moe_hidden_size": 22},
@@ -189,6 +193,12 @@ VISIONS: dict[str, Config] = {
     | {"pyramid_num_routed": [-1, 2, 4], "moe_intermediate_size": 20, "adapter_in_dim": 24, "adapter_out_dim": 48},
     "inkling2": {key: value for key, value in VIT.items() if key != "image_size"}
     | {"posemb_grid_size": 5, "projection_hidden_dim": 40, "text_hidden_size": 48},
+    "cosmos": {key: value for key, value in VIT.items() if key != "image_size"} | {"num_patches": 25},
+    "unlimited": {
+        "sam_config": {key: value for key, value in VIT.items() if key != "intermediate_size"}
+        | {"output_channels": 10, "window_size": 3, "global_attn_indexes": [1], "mlp_dim": 44, "downsample_channels": [14, 24]},
+        "encoder_config": VIT,
+    },
     "inkling": {"patch_size": 6, "num_hidden_layers": 5, "text_hidden_size": 48},
     "gemma4": {"hidden_size": 24, "intermediate_size": 44, "num_hidden_layers": 2, "num_attention_heads": 3, "patch_size": 4}
     | {"num_key_value_heads": 3, "head_dim": 16, "pooling_kernel_size": 3, "position_embedding_size": 30},
@@ -412,6 +422,26 @@ muse_spark MuseSparkForConditionalGeneration T_spark V_muse A_spark out_hidden_s
   built {vision("intermediate_size=40", "num_hidden_layers=3", "patch_size=5", "patch_temporal=1", "pos_emb_height=4")} {
     audio("mlp_ratio=2.5", "conv_kernel_size=5", "depths=[2,1,3]", "hidden_sizes=[8,12,16]", "patch_sizes=[5,2,2]")
 } projector_hidden_size=44 {TIED}
+cosmos3_edge Cosmos3EdgeForConditionalGeneration T_cosmos V_cosmos projector_hidden_size=40 image_token_id=3
+  sees @seq=19 @images=1+@grid=[4,6]+@image_tokens=6 {
+    inside("text_config", "mlp_bias=true", "attention_bias=true", "num_key_value_heads=1")
+}
+  built {
+    vision("hidden_size=36", "intermediate_size=40", "num_hidden_layers=3", "patch_size=5", "num_patches=36", "spatial_merge_size=3")
+} projector_hidden_size=44 {TIED}
+cosmos3_omni Cosmos3OmniForConditionalGeneration T_qwen3_vl V_deep image_token_id=3
+  sees @seq=19
+  built {GRIDS} {vision("hidden_size=36", "out_hidden_size=40", "deepstack_visual_indexes=[0]|[]", 'model_type="qwen3_vl"')} {TIED}
+unlimited_ocr UnlimitedOcrForConditionalGeneration T_unlimited V_unlimited image_token_id=3
+  sees @seq=19 {inside("text_config", "n_shared_experts=1", "attention_bias=true", 'mlp_layer_types=["sparse","dense"]')}
+  built {
+    " ".join(
+        words(vision_config={"sam_config": {**VISIONS["unlimited"]["sam_config"], **more}})
+        for more in ({"qkv_bias": False}, {"use_abs_pos": False}, {"use_rel_pos": False}, {"window_size": 4}, {"mlp_dim": 40},
+            {"output_channels": 12}, {"downsample_channels": [16, 24]}, {"num_hidden_layers": 3}, {"patch_size": 5})
+    )
+} {words(vision_config={"encoder_config": {**VIT, "intermediate_size": 40}})}
+    {words(vision_config={"encoder_config": {**VIT, "patch_size": 5}})} {TIED}
 mistral_large4 MistralLarge4ForConditionalGeneration T_large4 V_pixtral image_token_index=3
   sees @seq=19 @images=1+@batch=1+@grid=[4,6]+@image_tokens=6 {
     inside(
