@@ -99,7 +99,9 @@ def glm4v(c: Config) -> Towers:
     return (Tower("vision", d, before, stack, (Normed("norm", d),), norm=RMS), Tower("projector", out, projector, per=merged))
 
 
-@multimodal("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "qwen3_5", "qwen3_5_moe", "glm4v", "glm4v_moe", "glm46v", "glmga")
+@multimodal(
+    "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "qwen3_5", "qwen3_5_moe", "glm4v", "glm4v_moe", "glm46v", "glmga"
+)
 def whole(c: Config, spec: ModelSpec) -> Towers:
     """The encoder ends at the language model's width."""
     return seen(c)[1]

@@ -173,7 +173,10 @@ def muse_audio(c: Config) -> Towers:
     inner = 1
     for at, (size, width, depth) in enumerate(zip(sizes, widths, depths, strict=True)):
         parts //= size
-        pieces += [Dense(f"{at}.in", inner * size, width, True, stem=at == 0, parts=parts), Normed(f"{at}.norm", width, parts=parts)]
+        pieces += [
+            Dense(f"{at}.in", inner * size, width, True, stem=at == 0, parts=parts),
+            Normed(f"{at}.norm", width, parts=parts),
+        ]
         for block in range(depth):
             name = f"{at}.{block}"
             pieces += [Filter(f"{name}.filter", width, kernel, True, parts=parts), Normed(f"{name}.norm", width, parts=parts)]

@@ -38,7 +38,8 @@ def clip(c: Config) -> Towers:
 
 
 @encoder(
-    *("siglip_vision_model", "siglip2_vision_model", "idefics2_vision", "idefics3_vision", "smolvlm_vision"), "cosmos3_edge_vision"
+    *("siglip_vision_model", "siglip2_vision_model", "idefics2_vision", "idefics3_vision", "smolvlm_vision"),
+    "cosmos3_edge_vision",
 )
 def siglip(c: Config) -> Towers:
     """Learned positions, a norm after the layers; by option a head, whose output no language model reads."""

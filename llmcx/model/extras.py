@@ -284,7 +284,9 @@ class ResidualGates(NamedTuple):
         elements = where.tokens * where.d_model
         for part in ("attention", "ffn"):
             yield where.op(f"residual.{part}.gate", "vector", size=where.d_model, cut=TOKENS)
-            yield where.op(f"residual.{part}.product", "product", Saved("both terms", 2 * elements), elements=2 * elements, cut=TOKENS)
+            yield where.op(
+                f"residual.{part}.product", "product", Saved("both terms", 2 * elements), elements=2 * elements, cut=TOKENS
+            )
 
 
 class Drafting(NamedTuple):

@@ -105,9 +105,11 @@ TEXTS: dict[str, Config] = {
     | {"head_dim": 10, "swa_num_attention_heads": 6, "swa_num_key_value_heads": 3, "swa_head_dim": 8, "sliding_window_size": 7}
     | {"d_rel": 4, "rel_extent": 9, "layer_types": ["hybrid_sliding", "hybrid"], "moe_intermediate_size": 28}
     | {"n_routed_experts": 5, "num_experts_per_tok": 2, "n_shared_experts": 2},
-    "cosmos": DENSE | {"head_dim": 12, "pad_token_id": 0}
+    "cosmos": DENSE
+    | {"head_dim": 12, "pad_token_id": 0}
     | {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 2, 2]}},
-    "unlimited": DENSE | {"n_routed_experts": 5, "num_experts_per_tok": 2, "moe_intermediate_size": 28, "sliding_window": 7}
+    "unlimited": DENSE
+    | {"n_routed_experts": 5, "num_experts_per_tok": 2, "moe_intermediate_size": 28, "sliding_window": 7}
     | {"num_key_value_heads": 4},
     "spark": DENSE
     | {"head_dim": 20, "sliding_window": 7, "num_hidden_layers": 3, "num_local_experts": 5, "num_experts_per_tok": 2}
@@ -123,7 +125,13 @@ TEXTS: dict[str, Config] = {
     | {key: value for key, value in DEEP.items() if key not in ("n_group", "topk_group")}
     | {"index_n_heads": 3, "index_head_dim": 8, "index_topk": 5, "num_hidden_layers": 3, "sliding_window": 7, "head_dim": 16}
     | {"swa_num_attention_heads": 6, "swa_num_key_value_heads": 6, "swa_q_lora_rank": 18, "swa_kv_lora_rank": 22}
-    | {"swa_head_dim": 14, "swa_qk_nope_head_dim": 8, "swa_v_head_dim": 9, "pad_token_id": 0, "shared_experts_intermediate_size": 30},
+    | {
+        "swa_head_dim": 14,
+        "swa_qk_nope_head_dim": 8,
+        "swa_v_head_dim": 9,
+        "pad_token_id": 0,
+        "shared_experts_intermediate_size": 30,
+    },
     "glm5": DENSE
     | {key: value for key, value in DEEP.items() if key not in ("n_group", "topk_group", "first_k_dense_replace")}
     | {"qk_rope_head_dim": 0, "num_hidden_layers": 4, "index_n_heads": 3, "index_head_dim": 8, "index_topk": 4, "index_kpool": 2}
@@ -427,18 +435,31 @@ cosmos3_edge Cosmos3EdgeForConditionalGeneration T_cosmos V_cosmos projector_hid
     inside("text_config", "mlp_bias=true", "attention_bias=true", "num_key_value_heads=1")
 }
   built {
-    vision("hidden_size=36", "intermediate_size=40", "num_hidden_layers=3", "patch_size=5", "num_patches=36", "spatial_merge_size=3")
+    vision(
+        "hidden_size=36", "intermediate_size=40", "num_hidden_layers=3", "patch_size=5", "num_patches=36", "spatial_merge_size=3"
+    )
 } projector_hidden_size=44 {TIED}
 cosmos3_omni Cosmos3OmniForConditionalGeneration T_qwen3_vl V_deep image_token_id=3
   sees @seq=19
-  built {GRIDS} {vision("hidden_size=36", "out_hidden_size=40", "deepstack_visual_indexes=[0]|[]", 'model_type="qwen3_vl"')} {TIED}
+  built {GRIDS} {vision("hidden_size=36", "out_hidden_size=40", "deepstack_visual_indexes=[0]|[]", 'model_type="qwen3_vl"')} {
+    TIED
+}
 unlimited_ocr UnlimitedOcrForConditionalGeneration T_unlimited V_unlimited image_token_id=3
   sees @seq=19 {inside("text_config", "n_shared_experts=1", "attention_bias=true", 'mlp_layer_types=["sparse","dense"]')}
   built {
     " ".join(
         words(vision_config={"sam_config": {**VISIONS["unlimited"]["sam_config"], **more}})
-        for more in ({"qkv_bias": False}, {"use_abs_pos": False}, {"use_rel_pos": False}, {"window_size": 4}, {"mlp_dim": 40},
-            {"output_channels": 12}, {"downsample_channels": [16, 24]}, {"num_hidden_layers": 3}, {"patch_size": 5})
+        for more in (
+            {"qkv_bias": False},
+            {"use_abs_pos": False},
+            {"use_rel_pos": False},
+            {"window_size": 4},
+            {"mlp_dim": 40},
+            {"output_channels": 12},
+            {"downsample_channels": [16, 24]},
+            {"num_hidden_layers": 3},
+            {"patch_size": 5},
+        )
     )
 } {words(vision_config={"encoder_config": {**VIT, "intermediate_size": 40}})}
     {words(vision_config={"encoder_config": {**VIT, "patch_size": 5}})} {TIED}
@@ -505,7 +526,9 @@ glm5_next Glm5NextForConditionalGeneration T_glm5 V_ocr image_token_id=3
     )
 }
   built {GRIDS} {
-    vision("hidden_size=36", "intermediate_size=40", "out_hidden_size=40", "attention_bias=false", "projection_intermediate_size=36")
+    vision(
+        "hidden_size=36", "intermediate_size=40", "out_hidden_size=40", "attention_bias=false", "projection_intermediate_size=36"
+    )
 } {TIED}
 modernvbert ModernVBertForMaskedLM T_modernbert V_siglip pixel_shuffle_factor=2 image_token_id=3
   sees @seq=19 @images=1+@grid=[6,6]+@image_tokens=9+vision_config={{"image_size":24}} text_config={{"classifier_bias":true}}
@@ -530,8 +553,10 @@ t5gemma2 T5Gemma2ForConditionalGeneration {words(encoder=T5GEMMA2, decoder=TEXTS
     )
 }
   built {words(decoder={**TEXTS["t5gemma2"], "intermediate_size": 60})} {
-    " ".join(words(encoder={**T5GEMMA2, "vision_config": {**VISIONS["siglip"], **more}}) for more in (
-        {"vision_use_head": False}, {"hidden_size": 36}, {"patch_size": 5}, {"num_hidden_layers": 3}))
+    " ".join(
+        words(encoder={**T5GEMMA2, "vision_config": {**VISIONS["siglip"], **more}})
+        for more in ({"vision_use_head": False}, {"hidden_size": 36}, {"patch_size": 5}, {"num_hidden_layers": 3})
+    )
 } tie_word_embeddings=true|false architectures=["T5Gemma2Model"]
 glm4v_moe Glm4vMoeForConditionalGeneration T_glm4v_moe V_glm
   built {vision("attention_bias=true")} {TIED}

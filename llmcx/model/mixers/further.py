@@ -95,7 +95,9 @@ class Merged(Attention):
         d, dim = where.d_model, self.width(where.d_model)
         n = where.batch * where.source if where.run.encode else 0
         for leaf, width in (("k", dim), ("v", self.v_dim or dim)):
-            made = where.linear(f"{name}.{leaf}", d, self.kv_heads * width, self.bias, saves=leaf == "k", tokens=n, copies=0, used=0)
+            made = where.linear(
+                f"{name}.{leaf}", d, self.kv_heads * width, self.bias, saves=leaf == "k", tokens=n, copies=0, used=0
+            )
             yield made._replace(component=f"{name}.cross.{leaf}")
         if self.qk_norm is not None:
             yield where.norm(f"{name}.cross.k_norm", self.qk_norm_type, dim, n * self.kv_heads)._replace(copies=0, used=0)
@@ -107,9 +109,7 @@ class Merged(Attention):
         source, heads, v_dim = where.source, self.n_heads, self.v_dim or dim
         queries, held = Saved("queries", 0), Saved("keys and values", where.batch * source * heads * (dim + v_dim))
         fused = where.run.fused
-        yield from meet(
-            where, f"{name}.cross", heads, where.q * source, dim, v_dim, queries, held, keys=source, fused=fused
-        )
+        yield from meet(where, f"{name}.cross", heads, where.q * source, dim, v_dim, queries, held, keys=source, fused=fused)
         both, left = self.kv_heads * (dim + v_dim), Cache("cross")
         yield where.op(f"{name}.cross.cache", "cache", batch=where.batch, tokens=source, width=both, cache=left)
 
