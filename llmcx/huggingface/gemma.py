@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -202,13 +203,16 @@ def t5gemma(c: Config) -> ModelSpec:
 
 @family("t5gemma2")
 def t5gemma2(c: Config) -> ModelSpec:
-    """Gemma 3 as encoder, which sees, and decoder, whose queries meet its own keys and the encoder's at once; one table for all."""
+    """Gemma 3 as encoder, which sees, and as decoder, whose queries meet its own keys and the encoder's at once."""
     from llmcx.huggingface.towers import senses_of
 
     c.ignore("classifier_dropout_rate", "dropout_rate", "vocab_size", "eoi_token_index", "image_token_index")
     if asked(c):
         raise c.wrong("architectures", first_named(c), "T5Gemma2ForConditionalGeneration or T5Gemma2Model")
-    whole = Config(c.data.get("encoder") or {}, "t5gemma2_encoder", f"{c.source}: encoder")
+    given = c.data.get("encoder") or {}
+    if not isinstance(given, Mapping):
+        raise c.wrong("encoder", given, "a mapping")
+    whole = Config(given, "t5gemma2_encoder", f"{c.source}: encoder")
     c.ignore("encoder")
     source, target = whole.part("text_config"), c.inner("decoder")
     assert source is not None

@@ -147,7 +147,7 @@ def muse(c: Config, spec: ModelSpec) -> Towers:
 def _sizes(c: Config, key: str, usual: tuple[int, ...]) -> list[int]:
     """A list of whole numbers, one a layer."""
     found = c.list(key) or [*usual]
-    if len(found) != layer_count(c) or not all(type(one) is int and 0 < one < 10**6 for one in found):
+    if len(found) != layer_count(c) or not all(type(one) is int and 0 < one < 10**5 for one in found):
         raise c.wrong(key, found, f"{layer_count(c)} whole numbers, one a layer")
     return found
 
@@ -165,6 +165,8 @@ def muse_audio(c: Config) -> Towers:
             ("depths", (2, 2, 2, 2)),
         )
     )
+    if sum(depths) > 10_000:
+        raise c.wrong("depths", depths, "at most 10,000 together")
     ratio, act, kernel = c.get("mlp_ratio"), activation(c, "hidden_act"), c.size("conv_kernel_size")
     if isinstance(ratio, bool) or not isinstance(ratio, (int, float)) or not 0 < ratio < 1000:
         raise c.wrong("mlp_ratio", ratio, "a number between 0 and 1000")
@@ -180,8 +182,12 @@ def muse_audio(c: Config) -> Towers:
         for block in range(depth):
             name = f"{at}.{block}"
             pieces += [Filter(f"{name}.filter", width, kernel, True, parts=parts), Normed(f"{name}.norm", width, parts=parts)]
-            feed = mlp(width, int(width * ratio), width, act)
-            pieces += [piece._replace(name=f"{name}.{piece.name}", parts=parts) for piece in feed]
+            wide = int(width * ratio)
+            pieces += [
+                Dense(f"{name}.up", width, wide, True, parts=parts),
+                Activated(f"{name}.activation", wide, act, parts=parts),
+            ]
+            pieces.append(Dense(f"{name}.down", wide, width, True, parts=parts))
         inner = width
     out = c.size("out_hidden_size")
     pieces += [Normed("norm", inner), Dense("out", inner, out, True), Normed("norm.out", out)]

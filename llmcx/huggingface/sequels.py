@@ -1,4 +1,6 @@
-"""Language models of the newest families, most of them inside one that sees: Mistral Large 4, GLM 5.3, Inkling 2, Muse Spark, Cosmos 3; NeoMME."""
+"""Language models of the newest families, most of them inside one that sees: Mistral Large 4, GLM 5.3, Inkling 2, Muse Spark,
+Cosmos 3, Unlimited-OCR; NeoMME.
+"""
 
 from __future__ import annotations
 
@@ -37,8 +39,8 @@ from llmcx.model.tower import Dense, Normed, Tower
 
 @family("mistral_large4_text")
 def mistral_large4(c: Config) -> ModelSpec:
-    """Latent attention behind an indexer, queries straight from the layer's input and scaled by position; every fourth layer has no
-    rotary positions; a layer may read the latents of an earlier one.
+    """Latent attention behind an indexer, queries straight from the layer's input and scaled by position; every fourth layer has
+    no rotary positions; a layer may read the latents of an earlier one.
     """
     n = layer_count(c)
     c.ignore("index_topk", *SCALES)
@@ -70,8 +72,8 @@ def mistral_large4(c: Config) -> ModelSpec:
 
 @family("glm5_next_text")
 def glm5_next(c: Config) -> ModelSpec:
-    """Kimi Delta Attention, and in every fourth layer latent attention without rotary positions behind an indexer of pools; several
-    residual streams; experts beside a shared one after three dense layers.
+    """Kimi Delta Attention, and in every fourth layer latent attention without rotary positions behind an indexer of pools;
+    several residual streams; experts beside a shared one after three dense layers.
     """
     n = layer_count(c)
     c.ignore("index_topk", "index_kpool_always_select_tail", "swiglu_limit", "hc_sinkhorn_iters", "linear_lower_bound")
@@ -132,8 +134,8 @@ def inkling2(c: Config) -> ModelSpec:
 
 @family("muse_spark_text")
 def muse_spark(c: Config) -> ModelSpec:
-    """Muse Glimmer's attention with a norm on what each head says; experts of a latent width between norms; gates on both terms of
-    the residual sum.
+    """Muse Glimmer's attention with a norm on what each head says; experts of a latent width between norms; gates on both terms
+    of the residual sum.
     """
     n, bare = layer_count(c), Norm("rmsnorm", scale=False)
     c.ignore("final_logit_softcapping", "qk_scale_factor", "output_multiplier", "layer_rope_theta", "residual_gate_temperature")
@@ -197,7 +199,7 @@ def neomme(c: Config) -> ModelSpec:
 
 
 def _windows(c: Config, local: list[bool]) -> list[int | None]:
-    """How far to either side each layer of NeoMME sees: sliding_window, in every second one 1024, or what per_layer_config says."""
+    """How far to either side each layer sees: sliding_window, in every second one 1024, or what per_layer_config says."""
     usual, stated = c.optional("sliding_window"), c.data.get("per_layer_config")
     c.ignore("per_layer_config")
     found: list[int | None] = []
@@ -208,7 +210,7 @@ def _windows(c: Config, local: list[bool]) -> list[int | None]:
             if not isinstance(said, Mapping) or not set(said) <= {"sliding_window"}:
                 raise c.wrong("per_layer_config", stated, "the sliding_window of layers by number")
             own = said.get("sliding_window", usual if inside else None)
-        if own is not None and (type(own) is not int or not 0 < own < 10**9) or (own is None) is inside:
+        if (own is None) is inside or (own is not None and (type(own) is not int or not 0 < own < 10**9)):
             raise c.wrong("sliding_window", own, "a whole number above 0 in layers with a window")
         found.append(own)
     return found

@@ -27,7 +27,8 @@ Encoder = Callable[[Config], Towers]
 FAMILIES = {
     "davit": "florence2",
     "eyes": "deepseek_vl_v2",
-    "grids": """cosmos3_omni gemma4 glm46v glm4v glm4v_moe glmga hyperclovax_vision_v2 qwen2_5_vl qwen2_vl qwen3_5 qwen3_5_moe qwen3_vl qwen3_vl_moe""",
+    "grids": """cosmos3_omni gemma4 glm46v glm4v glm4v_moe glmga hyperclovax_vision_v2 qwen2_5_vl qwen2_vl qwen3_5 qwen3_5_moe
+        qwen3_vl qwen3_vl_moe""",
     "hear": """audioflamingo3 glmasr granite_speech qwen2_5_omni_thinker qwen2_audio qwen3_asr qwen3_omni_moe_thinker voxtral""",
     "lenses": "cohere_compass ernie4_5_vl_moe fuyu granite_docling muse_glimmer muse_spark nemotron_h_omni qwen4_exp",
     "optics": "gemma4_unified hunyuan_vl lfm3_vl minicpm_ocr minicpmv4_6 minicpmv4_7 minimax_m3_vl step3p7",
@@ -52,10 +53,10 @@ ENCODERS = {
     "prisms": """dots3_note_audio_encoder dots3_note_vision_encoder inkling2_vision inkling_audio inkling_vision
         unlimited_ocr_sam_vision_model unlimited_ocr_vision unlimited_ocr_vision_encoder""",
     "queries": "instructblip_qformer instructblip_vision_model blip_2_vision_model molmo2_adapter molmo2_vision sam_vision_model",
-    "sight": """exaone4_5_vision glm5_next_vision glm_ocr_vision got_ocr2_vision mllama_vision_model ovis2_vision paddleocr_vl_vision
-        phi4_multimodal_audio phi4_multimodal_vision video_llama_3_vision""",
-    "vision": """clip_vision_model cosmos3_edge_vision siglip_vision_model siglip2_vision_model pixtral idefics2_vision idefics3_vision smolvlm_vision
-        internvl_vision qianfan_ocr_vision kimi_k25_vision llama4_vision_model""",
+    "sight": """exaone4_5_vision glm5_next_vision glm_ocr_vision got_ocr2_vision mllama_vision_model ovis2_vision
+        paddleocr_vl_vision phi4_multimodal_audio phi4_multimodal_vision video_llama_3_vision""",
+    "vision": """clip_vision_model cosmos3_edge_vision siglip_vision_model siglip2_vision_model pixtral idefics2_vision
+        idefics3_vision smolvlm_vision internvl_vision qianfan_ocr_vision kimi_k25_vision llama4_vision_model""",
 }
 """Module -> the model_types of encoders that it reads."""
 

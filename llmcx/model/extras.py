@@ -268,8 +268,8 @@ class GatedNorms(NamedTuple):
 
 
 class ResidualGates(NamedTuple):
-    """A number for each channel that weighs a part's output against what it is added to; norms without weights of the embedding and
-    of what attention says (Muse Spark).
+    """A number for each channel that weighs a part's output against what it is added to; norms without weights of the embedding
+    and of what attention says (Muse Spark).
     """
 
     type: Literal["residual_gates"] = "residual_gates"
@@ -357,17 +357,16 @@ class ResidualAttention(NamedTuple):
         >>> ResidualAttention(2).met(3)  # 2 before the first feed-forward, then 2 and 2, then 2 and 3, and 3 at the end
         14
         """
-        inside = sum(((i - 1) // self.block + 2) * self._read(i) + i // self.block + 2 for i in range(1, layers))
+        thrice = sum(2 * ((i - 1) // self.block + 2) for i in self.thrice if 0 < i < layers)
+        inside = thrice + sum((i - 1) // self.block + 2 + i // self.block + 2 for i in range(1, layers))
         return inside + 2 + (layers - 1) // self.block + 2
-
-    def _read(self, layer: int) -> int:
-        """Mixtures before a layer's mixer."""
-        return 3 if layer in self.thrice else 1
 
     def outside(self, at: LayerRun) -> Iterator[Op]:
         """All of them at once, since layers differ by what came before: norm, scores, softmax, mixture."""
         layers, d, n = at.spec.n_layers, at.d_model, at.tokens
-        met, vectors = n * self.met(layers), layers + 1 + sum(map(self._read, range(0 if self.scaled else 1, layers)))
+        met, vectors = n * self.met(layers), 2 * layers + 1
+        if not self.scaled:
+            vectors += 2 * sum(0 < i < layers for i in self.thrice) - 1
         at = at._replace(role="extra")
         yield at.norm("norm.depth", at.spec.norm if self.scaled else Norm("rmsnorm", scale=False), d, met, vectors)
         kept = Saved("states at the start of each block", n * -(-layers // self.block) * d)

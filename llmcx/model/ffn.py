@@ -91,8 +91,8 @@ class MoE:
 
     ``shared_gate`` weighs the shared expert by a number per token (Qwen2-MoE); ``shared_scores`` further outputs of the router
     do (Inkling). ``latent`` puts the routed experts between a projection down to that width and one up (Nemotron-H), with biases
-    if ``latent_bias`` and a norm before the second if ``latent_norm`` (Kimi K3), or norms before the experts and after each of them
-    if ``inner_norms`` (Muse Spark).
+    if ``latent_bias`` and a norm before the second if ``latent_norm`` (Kimi K3), or norms before the experts and after each of
+    them if ``inner_norms`` (Muse Spark).
 
     ``capacity_factor`` bounds an expert's tokens per batch (Fedus et al. 2021, arXiv:2101.03961, eq. 3); None means that
     no token is dropped. ``correction`` is a learned number per expert that only steers the choice (ERNIE 4.5) or scales its

@@ -100,9 +100,9 @@ class Head:
     projection down before it; a tied one that is wider than the table has a matrix of its own for the rest (MobileBERT).
     ``discriminator`` replaces the vocabulary by ELECTRA's verdict on each token: a dense layer and one number. ``pair`` adds
     BERT's verdict on a pair of sentences, so many numbers from the pooled token, which the language-model loss does not train.
-    ``vocab``: the tokens that it scores, where they are not all (a draft model's most frequent ones). ``bottleneck``: two matrices
-    before it, down to that width and up again, an activation after each (UltraBERT). ``projection_tied``: the projection down is
-    the embedding's, the other way round (NeoMME).
+    ``vocab``: the tokens that it scores, where they are not all (a draft model's most frequent ones). ``bottleneck``: two
+    matrices before it, down to that width and up again, an activation after each (UltraBERT). ``projection_tied``: the projection
+    down is the embedding's, the other way round (NeoMME).
     """
 
     tied: bool = True

@@ -25,13 +25,13 @@ class Attention(Mixer):
     positions by a projection of their own, and two learned biases per head (Dai et al. 2019, arXiv:1901.02860, sec. 3.3).
 
     ``qk_norm`` normalises queries and keys: over each head with one vector for all heads ("head"), with a vector per head
-    ("heads"), or over all heads together ("full"). ``sinks`` is one learned logit per head (gpt-oss), ``gate`` a sigmoid
-    gate on the output, as wide as the queries (Qwen3-Next) or with one number per head (``gate_per_head``), whose ``gate_bias``
-    defaults to ``bias``. ``out_norm`` normalises all heads' output together (BitNet), ``head_norm`` each head's, without weights
-    (Muse Spark). ``shares_kv`` reuses the keys and values of an earlier layer, ``k_is_v`` one projection for both (Gemma 4); ``v_norm`` normalises each head's values,
-    without weights. ``scalars`` are learned numbers beside (the gates of Llama 3.2's cross-attention). ``softmax_fp32`` False is
-    for eager code that takes the softmax in the activations' dtype (GPT-2, BERT). ``inputs``: how many states side by side it
-    reads (EAGLE-3: a token and a state).
+    ("heads"), or over all heads together ("full"). ``sinks`` is one learned logit per head (gpt-oss), ``gate`` a sigmoid gate on
+    the output, as wide as the queries (Qwen3-Next) or with one number per head (``gate_per_head``), whose ``gate_bias`` defaults
+    to ``bias``. ``out_norm`` normalises all heads' output together (BitNet), ``head_norm`` each head's, without weights (Muse
+    Spark). ``shares_kv`` reuses the keys and values of an earlier layer, ``k_is_v`` one projection for both (Gemma 4); ``v_norm``
+    normalises each head's values, without weights. ``scalars`` are learned numbers beside (the gates of Llama 3.2's
+    cross-attention). ``softmax_fp32`` False is for eager code that takes the softmax in the activations' dtype (GPT-2, BERT).
+    ``inputs``: how many states side by side it reads (EAGLE-3: a token and a state).
     """
 
     n_heads: int
