@@ -252,6 +252,8 @@ MIXER_SAMPLES: dict[str, dict[str, Any]] = {
     "dynamic": {"n_heads": 8, "n_kv_heads": 2},
     "filtered": {"n_heads": 8, "kernel": 65},
     "convolved": {"n_heads": 8, "n_kv_heads": 2, "head_dim": 128},
+    "clipped": {"n_heads": 8, "n_kv_heads": 2, "head_dim": 128, "gate": True},
+    "merged": {"n_heads": 8, "n_kv_heads": 2, "head_dim": 128},
     "routed": {"n_kv_heads": 8, "head_dim": 128, "n_experts": 8, "top_k": 2},
     "indexed": {"n_heads": 8, "n_kv_heads": 2, "index_heads": 4},
     "compressed": {"n_heads": 8, "head_dim": 128, "q_rank": 256, "out_groups": 2, "out_rank": 256, "window": 128, "rate": 4},

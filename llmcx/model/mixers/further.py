@@ -159,7 +159,7 @@ class Convolved(Attention):
 
 @dataclass(frozen=True)
 class Clipped(Convolved):
-    """The same with queries, keys and biases clipped in length after a learned scale, and sinks by token (Inkling 2).
+    """Inkling's with queries, keys and biases clipped in length after a learned scale, and sinks by token (Inkling 2).
     ``by_token``: the filters over keys and values are a learned one and one that each token makes for each head.
     """
 
