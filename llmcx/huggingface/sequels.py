@@ -203,8 +203,10 @@ def _windows(c: Config, local: list[bool]) -> list[int | None]:
     usual, stated = c.optional("sliding_window"), c.data.get("per_layer_config")
     c.ignore("per_layer_config")
     found: list[int | None] = []
+    wider = False
     for i, inside in enumerate(local):
-        own = None if not inside else 1024 if sum(local[:i]) % 2 else usual
+        own = None if not inside else 1024 if wider else usual
+        wider ^= inside
         if stated is not None:
             said = stated.get(str(i), {}) if isinstance(stated, Mapping) else None
             if not isinstance(said, Mapping) or not set(said) <= {"sliding_window"}:
