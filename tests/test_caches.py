@@ -22,6 +22,7 @@ NOT_ALL = {
     "recurrent_gemma": "its attention keeps nothing outside of generate",
     "deepseek_v4": "tokens that wait to be compressed are counted as many as may wait",
     "dots3_note_text": "its indexer's keys are fp32, and counted as the cache's others",
+    "dots3_note": "the same",
 }
 
 
