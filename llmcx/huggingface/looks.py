@@ -166,7 +166,7 @@ def llava(c: Config, v: Config, prep: Prep) -> Sight:
 # --- any shape ------------------------------------------------------------------------------------------------------
 
 
-@looks("mistral3")
+@looks("mistral3", "mistral_large4")
 def pixtral(c: Config, v: Config, prep: Prep) -> Sight:
     """No side longer than the encoder's image_size, where the file beside says no other."""
     merge = c.size("spatial_merge_size") if c.has("spatial_merge_size") else 1
@@ -196,16 +196,19 @@ def _multiples(v: Config, prep: Prep, least: int, most: int, **more: Any) -> Sig
 
 @looks(
     *("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "qwen3_5", "qwen3_5_moe", "exaone4_5"),
-    *("qwen2_5_omni_thinker", "qwen3_omni_moe_thinker"),
+    *("qwen2_5_omni_thinker", "qwen3_omni_moe_thinker", "cosmos3_omni", "dots3_note", "hyperclovax_vision_v2", "qwen4_exp"),
+    "lfm3_vl",
 )
 def qwen(c: Config, v: Config, prep: Prep) -> Sight:
     """Qwen2VLImageProcessor's bounds."""
     return _multiples(v, prep, 56 * 56, 28 * 28 * 1280)
 
 
-@looks("glm4v", "glm4v_moe", "glm46v")
+@looks("glm4v", "glm4v_moe", "glm46v", "glmga")
 def glm(c: Config, v: Config, prep: Prep) -> Sight:
     """Glm4vImageProcessor's bounds, of the frames that a patch spans."""
+    if prep.number("patch_expand_factor", 1) != 1:
+        raise prep.wrong("patch_expand_factor", prep.data["patch_expand_factor"], "1")
     return _multiples(v, prep, 112 * 112, 28 * 28 * 15000, frames=v.size("temporal_patch_size"), small="scaled")
 
 
@@ -274,6 +277,15 @@ def idefics3(c: Config, v: Config, prep: Prep) -> Sight:
         raise prep.wrong("do_image_splitting", False, "true")
     tokens = (edge // patch // c.size("scale_factor")) ** 2
     return rules.Split(edge, patch, tokens, prep.inner("size", "longest_edge") or 4 * edge)
+
+
+@looks("idefics2")
+def idefics2(c: Config, v: Config, prep: Prep) -> Sight:
+    """As many tokens as the resampler has latents; in quarters where the file beside says so."""
+    perceiver = next(part for part in c.parts if part.source.endswith("perceiver_config"))
+    least, most = prep.inner("size", "shortest_edge") or 378, prep.inner("size", "longest_edge") or 980
+    quarters = prep.flag("do_image_splitting", False)
+    return rules.Between(side(v, "patch_size"), least, most, perceiver.size("resampler_n_latents"), quarters)
 
 
 @looks("llava_next", "llava_next_video", "llava_onevision")

@@ -126,6 +126,41 @@ class Longest(NamedTuple):
         return Seen(((1, rows, columns),), high * (wide + self.breaks))
 
 
+class Between(NamedTuple):
+    """No side longer than ``most`` pixels nor shorter than ``least``, the shape kept where it can be; every picture stands as so
+    many ``tokens`` between marks. In ``quarters``, four of them beside the whole, all as large as the largest (Idefics2:
+    Laurençon et al. 2024, arXiv:2405.02246).
+    """
+
+    patch: int
+    least: int
+    most: int
+    tokens: int
+    quarters: bool = False
+    type: Literal["between"] = "between"
+
+    def see(self, width: int, height: int) -> Seen:
+        """Raises InputError for an image of one pixel across, of which there are no quarters."""
+        shapes = [(width, height)]
+        if self.quarters:
+            if min(width, height) < 2:
+                problem = f"an image of {width} × {height} pixels cannot be cut in four"
+                raise InputError(problem, field="image", value=f"{width}x{height}")
+            shapes += [(wide, high) for wide in (width // 2, width - width // 2) for high in (height // 2, height - height // 2)]
+        fitted = [self._fitted(*shape) for shape in shapes]
+        rows, columns = (max(sides) // self.patch for sides in ([high for _, high in fitted], [wide for wide, _ in fitted]))
+        return Seen(((len(shapes), rows, columns),), len(shapes) * (self.tokens + 1) + 1)
+
+    def _fitted(self, width: int, height: int) -> Size:
+        """As the processor rounds."""
+        ratio = width / height
+        if width >= height and width > self.most:
+            width, height = self.most, int(self.most / ratio)
+        elif height > width and height > self.most:
+            width, height = int(self.most * ratio), self.most
+        return max(width, self.least), max(height, self.least)
+
+
 class Fitted(NamedTuple):
     """Made smaller until the image has no more than ``most`` patches, and ``edge`` on a side, then padded to ``merge`` patches
     (Kimi's MoonViT).
@@ -357,12 +392,13 @@ def look(rule: Sight, width: int, height: int, images: int = 1) -> Seen:
     return rule.see(width, height)
 
 
-Sight = Union[Unknown, Square, Multiples, Longest, Fitted, Filled, Tiles, Split, Resolutions, Overview]
+Sight = Union[Unknown, Square, Multiples, Longest, Between, Fitted, Filled, Tiles, Split, Resolutions, Overview]
 SIGHTS = {
     "unknown": Unknown,
     "square": Square,
     "multiples": Multiples,
     "longest": Longest,
+    "between": Between,
     "fitted": Fitted,
     "filled": Filled,
     "tiles": Tiles,

@@ -76,6 +76,30 @@ FAMILIES: dict[str, tuple[str, Json, Json]] = {
         {"vision_config": {"model_type": "pixtral", **VIT, "image_size": 1540, "patch_size": 14}, "spatial_merge_size": 2},
         {"patch_size": 14, "size": {"longest_edge": 1540}},
     ),
+    "mistral_large4": (
+        "pixtral.PixtralImageProcessor",
+        {"vision_config": {"model_type": "pixtral", **VIT, "image_size": 1540, "patch_size": 14}, "spatial_merge_size": 2},
+        {"patch_size": 14, "size": {"longest_edge": 1540}},
+    ),
+    "glmga": ("glmga.GlmgaImageProcessor", {"vision_config": MERGED}, {}),
+    "hyperclovax_vision_v2": ("qwen2_vl.Qwen2VLImageProcessor", {"vision_config": MERGED}, {}),
+    "dots3_note": ("qwen2_vl.Qwen2VLImageProcessor", {}, {}),
+    "lfm3_vl": (
+        "qwen2_vl.Qwen2VLImageProcessor",
+        {"vision_config": {**VIT, "num_key_value_heads": 2, "patch_size": 16, "layer_types": ["conv", "full_attention"]}},
+        {"patch_size": 16, "min_pixels": 65536, "max_pixels": 2097152},
+    ),
+    "cosmos3_omni": (
+        "qwen2_vl.Qwen2VLImageProcessor",
+        {"vision_config": {**MERGED, "patch_size": 16, "deepstack_visual_indexes": [0]}},
+        {"size": {"longest_edge": 16777216, "shortest_edge": 65536}, "patch_size": 16},
+    ),
+    "idefics2": ("idefics2.Idefics2ImageProcessor", {"vision_config": {**VIT, "image_size": 980, "patch_size": 14}}, {}),
+    "idefics2/quarters": (
+        "idefics2.Idefics2ImageProcessor",
+        {"vision_config": {**VIT, "image_size": 980, "patch_size": 14}},
+        {"do_image_splitting": True},
+    ),
     "lighton_ocr": (
         "pixtral.PixtralImageProcessor",
         {"vision_config": {"model_type": "pixtral", **VIT, "image_size": 1540, "patch_size": 14}, "spatial_merge_size": 2},
@@ -178,7 +202,7 @@ def marks(text: str) -> list[str]:
 
 def text_processor(name: str, images: Any, config: Any, patches: int) -> Any:
     """The family's processor of text, made of its class without a tokenizer's files."""
-    home = {"mistral3": "pixtral"}.get(name, name)
+    home = {"mistral3": "pixtral", "mistral_large4": "pixtral", "glmga": "glm46v", "cosmos3_omni": "qwen3_vl"}.get(name, name)
     module = import_module(f"transformers.models.{home}.processing_{home}")
     kind = next(value for key, value in vars(module).items() if key.endswith("Processor") and value.__module__ == module.__name__)
     made = kind.__new__(kind)
@@ -207,9 +231,13 @@ def count(name: str, width: int, height: int, images: Any, made: Any, config: An
         made.img_size, made.patch_size = vision.image_size, vision.patch_size * config.downsample_factor
     if name == "cohere2_vision":
         made.patch_size = 512 // 16 // 2
-    if name in ("mistral3", "lighton_ocr"):
+    if name in ("mistral3", "mistral_large4", "lighton_ocr"):
         made.spatial_merge_size, made.patch_size = config.spatial_merge_size, vision.patch_size
         made.effective_patch_size = vision.patch_size * config.spatial_merge_size
+    if name == "idefics2":  # as its processor writes it, in which neighbours share a mark
+        around, many = made.fake_image_token, 5 if images.do_image_splitting else 1
+        text = f"{around}{made.image_token * config.perceiver_config.resampler_n_latents}{around}" * many
+        return len(marks(text.replace(around * 2, around)))
     if name == "llama4":
         made.downsample_ratio, made.patch_size = 4, 14
         text = made.replace_image_token(cut, 0)
@@ -237,7 +265,7 @@ def pictures(name: str, cut: Any, config: Any) -> list[list[int]]:
         return [[1, rows, columns]]
     if name == "lfm2_vl":
         return [[many, *shape] for shape, many in Counter(tuple(map(int, each)) for each in cut["spatial_shapes"]).items()]
-    if "image_sizes" in cut and name in ("llava", "mistral3", "lighton_ocr"):
+    if "image_sizes" in cut and name in ("llava", "mistral3", "mistral_large4", "lighton_ocr"):
         return [[1, *(int(n) // patch for n in cut["image_sizes"][0])]]
     shape = cut["pixel_values"].shape
     many = shape[-4] if len(shape) > 3 else 1
@@ -258,7 +286,7 @@ def seen(label: str) -> Json:
     more: Json = {"crop_to_patches": True} if name in ("internvl", "qianfan_ocr", "aya_vision") else {}
     if name in ("idefics3", "smolvlm", "lfm2_vl"):
         more["return_row_col_info"] = True
-    if name in ("mistral3", "pixtral"):
+    if name in ("mistral3", "mistral_large4", "pixtral"):
         made.spatial_merge_size = getattr(config, "spatial_merge_size", 1)
         more["patch_size"] = config.vision_config.patch_size * made.spatial_merge_size
     made.images_kwargs = more
@@ -275,7 +303,7 @@ def seen(label: str) -> Json:
             tokens = count(name, width, height, images, made, config, cut)
             found = pictures("llava" if name == "pixtral" else name, cut, config)
             cases.append({"image": [width, height], "tokens": tokens, "pictures": found})
-        except ValueError as refusal:
+        except (ValueError, ZeroDivisionError, RuntimeError) as refusal:
             cases.append({"image": [width, height], "refused": str(refusal)[:60]})
     return {"family": label, "config": {"model_type": label.partition("/")[0], **stated}, "preprocessor": beside, "cases": cases}
 
