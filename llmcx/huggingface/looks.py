@@ -197,7 +197,7 @@ def _multiples(v: Config, prep: Prep, least: int, most: int, **more: Any) -> Sig
 @looks(
     *("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "qwen3_5", "qwen3_5_moe", "exaone4_5"),
     *("qwen2_5_omni_thinker", "qwen3_omni_moe_thinker", "cosmos3_omni", "dots3_note", "hyperclovax_vision_v2", "qwen4_exp"),
-    "lfm3_vl",
+    *("lfm3_vl", "cohere_compass"),
 )
 def qwen(c: Config, v: Config, prep: Prep) -> Sight:
     """Qwen2VLImageProcessor's bounds."""
@@ -210,6 +210,29 @@ def glm(c: Config, v: Config, prep: Prep) -> Sight:
     if prep.number("patch_expand_factor", 1) != 1:
         raise prep.wrong("patch_expand_factor", prep.data["patch_expand_factor"], "1")
     return _multiples(v, prep, 112 * 112, 28 * 28 * 15000, frames=v.size("temporal_patch_size"), small="scaled")
+
+
+@looks("minimax_m3_vl")
+def minimax(c: Config, v: Config, prep: Prep) -> Sight:
+    """MiniMaxM3VLImageProcessor's bounds."""
+    return _multiples(v, prep, 4 * 28 * 28, 451_584)
+
+
+@looks("paddleocr_vl")
+def paddle(c: Config, v: Config, prep: Prep) -> Sight:
+    """PaddleOCRVLImageProcessor's bounds."""
+    return _multiples(v, prep, 384 * 384, 1536 * 1536, small="rounded")
+
+
+@looks("video_llama_3")
+def video_llama(c: Config, v: Config, prep: Prep) -> Sight:
+    """VideoLlama3ImageProcessor's bounds; of an image, every patch is a token."""
+    prep.read.update(("patch_size", "merge_size"))
+    if prep.number("merge_size", 1) != 1:
+        raise prep.wrong("merge_size", prep.data["merge_size"], "1")
+    low = prep.number("min_pixels", prep.inner("size", "shortest_edge", "min_pixels") or 56 * 56)
+    high = prep.number("max_pixels", prep.inner("size", "longest_edge", "max_pixels") or 28 * 28 * 1280)
+    return rules.Multiples(side(v, "patch_size"), 1, low, high)
 
 
 @looks("kimi_k25")
@@ -268,14 +291,14 @@ def llama4(c: Config, v: Config, prep: Prep) -> Sight:
     return _tiles(v, prep, float(v.get("pixel_shuffle_ratio")), 16, how="tightest", marks=1)
 
 
-@looks("idefics3", "smolvlm")
+@looks("idefics3", "smolvlm", "modernvbert")
 def idefics3(c: Config, v: Config, prep: Prep) -> Sight:
     """Squares of the encoder's size, four on the longest side where the file beside says no other."""
     prep.read.update(("video_sampling", "max_image_size", "do_image_splitting"))
     edge, patch = prep.inner("max_image_size", "longest_edge") or side(v, "image_size"), side(v, "patch_size")
     if not prep.flag("do_image_splitting", True):
         raise prep.wrong("do_image_splitting", False, "true")
-    tokens = (edge // patch // c.size("scale_factor")) ** 2
+    tokens = (edge // patch // c.size("pixel_shuffle_factor" if c.has("pixel_shuffle_factor") else "scale_factor")) ** 2
     return rules.Split(edge, patch, tokens, prep.inner("size", "longest_edge") or 4 * edge)
 
 

@@ -94,6 +94,19 @@ FAMILIES: dict[str, tuple[str, Json, Json]] = {
         {"vision_config": {**MERGED, "patch_size": 16, "deepstack_visual_indexes": [0]}},
         {"size": {"longest_edge": 16777216, "shortest_edge": 65536}, "patch_size": 16},
     ),
+    "minimax_m3_vl": ("minimax_m3_vl.MiniMaxM3VLImageProcessor", {"vision_config": {**VIT, "patch_size": 14}}, {}),
+    "paddleocr_vl": ("paddleocr_vl.PaddleOCRVLImageProcessor", {"vision_config": {**VIT, "patch_size": 14}}, {}),
+    "video_llama_3": ("video_llama_3.VideoLlama3ImageProcessor", {"vision_config": {**VIT, "patch_size": 14}}, {}),
+    "cohere_compass": (
+        "cohere_compass.CohereCompassImageProcessor",
+        {"vision_config": {**MERGED, "patch_size": 16, "deepstack_visual_indexes": [0]}},
+        {"patch_size": 16},
+    ),
+    "modernvbert": (
+        "idefics3.Idefics3ImageProcessor",
+        {"vision_config": {**SIGLIP, "image_size": 512, "patch_size": 16}, "pixel_shuffle_factor": 4},
+        {"size": {"longest_edge": 2048}, "max_image_size": {"longest_edge": 512}},
+    ),
     "idefics2": ("idefics2.Idefics2ImageProcessor", {"vision_config": {**VIT, "image_size": 980, "patch_size": 14}}, {}),
     "idefics2/quarters": (
         "idefics2.Idefics2ImageProcessor",
@@ -202,7 +215,13 @@ def marks(text: str) -> list[str]:
 
 def text_processor(name: str, images: Any, config: Any, patches: int) -> Any:
     """The family's processor of text, made of its class without a tokenizer's files."""
-    home = {"mistral3": "pixtral", "mistral_large4": "pixtral", "glmga": "glm46v", "cosmos3_omni": "qwen3_vl"}.get(name, name)
+    home = {
+        "mistral3": "pixtral",
+        "mistral_large4": "pixtral",
+        "glmga": "glm46v",
+        "cosmos3_omni": "qwen3_vl",
+        "modernvbert": "idefics3",
+    }.get(name, name)
     module = import_module(f"transformers.models.{home}.processing_{home}")
     kind = next(value for key, value in vars(module).items() if key.endswith("Processor") and value.__module__ == module.__name__)
     made = kind.__new__(kind)
@@ -234,6 +253,8 @@ def count(name: str, width: int, height: int, images: Any, made: Any, config: An
     if name in ("mistral3", "mistral_large4", "lighton_ocr"):
         made.spatial_merge_size, made.patch_size = config.spatial_merge_size, vision.patch_size
         made.effective_patch_size = vision.patch_size * config.spatial_merge_size
+    if name == "paddleocr_vl":  # as its processor writes it, too
+        return int(cut["image_grid_thw"][0].prod()) // images.merge_size**2
     if name == "idefics2":  # as its processor writes it, in which neighbours share a mark
         around, many = made.fake_image_token, 5 if images.do_image_splitting else 1
         text = f"{around}{made.image_token * config.perceiver_config.resampler_n_latents}{around}" * many
@@ -246,9 +267,10 @@ def count(name: str, width: int, height: int, images: Any, made: Any, config: An
         made.image_start_token, made.image_end_token, made.image_thumbnail_token = "<start>", "<end>", "<whole>"
         plain = {key: cut[key].tolist() for key in ("image_rows", "image_cols", "image_sizes")}
         return len(marks(made.replace_image_token(plain, 0, use_image_special_tokens=True)))
-    if name in ("idefics3", "smolvlm"):
+    if name in ("idefics3", "smolvlm", "modernvbert"):
         edge = images.max_image_size["longest_edge"]
-        made.image_seq_len = (edge // vision.patch_size // config.scale_factor) ** 2
+        factor = config.pixel_shuffle_factor if name == "modernvbert" else config.scale_factor
+        made.image_seq_len = (edge // vision.patch_size // factor) ** 2
         text = made.replace_image_token(cut, 0)
         return len(marks(text))
     return int(made._get_num_multimodal_tokens([list(side)])["num_image_tokens"][0])
@@ -284,7 +306,7 @@ def seen(label: str) -> Json:
         name = "pixtral"
     made = text_processor(name, images, config, 0)
     more: Json = {"crop_to_patches": True} if name in ("internvl", "qianfan_ocr", "aya_vision") else {}
-    if name in ("idefics3", "smolvlm", "lfm2_vl"):
+    if name in ("idefics3", "smolvlm", "modernvbert", "lfm2_vl"):
         more["return_row_col_info"] = True
     if name in ("mistral3", "mistral_large4", "pixtral"):
         made.spatial_merge_size = getattr(config, "spatial_merge_size", 1)
