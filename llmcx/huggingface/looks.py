@@ -212,6 +212,17 @@ def glm(c: Config, v: Config, prep: Prep) -> Sight:
     return _multiples(v, prep, 112 * 112, 28 * 28 * 15000, frames=v.size("temporal_patch_size"), small="scaled")
 
 
+@looks("glm5_next")
+def glm5(c: Config, v: Config, prep: Prep) -> Sight:
+    """Glm5NextImageProcessor's numbers of tokens."""
+    prep.read.update(("patch_size", "merge_size", "size"))
+    patch, merge, frames = side(v, "patch_size"), v.size("spatial_merge_size"), v.size("temporal_patch_size")
+    for key, has in (("patch_size", patch), ("merge_size", merge), ("patch_expand_factor", 1)):
+        if prep.number(key, has) != has:
+            raise prep.wrong(key, prep.data[key], f"{has}, as the encoder has it")
+    return rules.Padded(patch, merge, prep.number("min_image_tokens", 16), prep.number("max_image_tokens", 8000), frames)
+
+
 @looks("minimax_m3_vl")
 def minimax(c: Config, v: Config, prep: Prep) -> Sight:
     """MiniMaxM3VLImageProcessor's bounds."""

@@ -126,6 +126,38 @@ class Longest(NamedTuple):
         return Seen(((1, rows, columns),), high * (wide + self.breaks))
 
 
+class Padded(NamedTuple):
+    """Both sides padded to multiples of ``merge`` patches, after the image is made larger until it has ``least`` tokens, or
+    smaller until it has no more than ``most``; ``frames`` of it lie in a patch (GLM 5.3).
+    """
+
+    patch: int
+    merge: int
+    least: int
+    most: int
+    frames: int = 1
+    type: Literal["padded"] = "padded"
+
+    def see(self, width: int, height: int) -> Seen:
+        """The largest height that fits is found by halves."""
+        unit = self.patch * self.merge
+        high, wide = (-(-side // unit) for side in (height, width))
+        least = self.least * self.frames * unit**2
+        if self.frames * high * wide * unit**2 < least:
+            by = sqrt(least / (self.frames * height * width))
+            high, wide = (ceil(max(1, ceil(side * by)) / unit) for side in (height, width))
+        if high * wide > self.most:
+            low, top, high, wide = 1, height, 1, 1
+            while low <= top:
+                inside = (low + top) // 2
+                rows, columns = ceil(inside / unit), ceil(max(1, floor(width * inside / height)) / unit)
+                if rows * columns <= self.most:
+                    low, high, wide = inside + 1, rows, columns
+                else:
+                    top = inside - 1
+        return Seen(((1, high * self.merge, wide * self.merge),), high * wide)
+
+
 class Between(NamedTuple):
     """No side longer than ``most`` pixels nor shorter than ``least``, the shape kept where it can be; every picture stands as so
     many ``tokens`` between marks. In ``quarters``, four of them beside the whole, all as large as the largest (Idefics2:
@@ -392,12 +424,13 @@ def look(rule: Sight, width: int, height: int, images: int = 1) -> Seen:
     return rule.see(width, height)
 
 
-Sight = Union[Unknown, Square, Multiples, Longest, Between, Fitted, Filled, Tiles, Split, Resolutions, Overview]
+Sight = Union[Unknown, Square, Multiples, Longest, Padded, Between, Fitted, Filled, Tiles, Split, Resolutions, Overview]
 SIGHTS = {
     "unknown": Unknown,
     "square": Square,
     "multiples": Multiples,
     "longest": Longest,
+    "padded": Padded,
     "between": Between,
     "fitted": Fitted,
     "filled": Filled,

@@ -94,6 +94,8 @@ FAMILIES: dict[str, tuple[str, Json, Json]] = {
         {"vision_config": {**MERGED, "patch_size": 16, "deepstack_visual_indexes": [0]}},
         {"size": {"longest_edge": 16777216, "shortest_edge": 65536}, "patch_size": 16},
     ),
+    "glm5_next": ("glm5_next.Glm5NextImageProcessor", {"vision_config": MERGED}, {}),
+    "glm5_next/900": ("glm5_next.Glm5NextImageProcessor", {"vision_config": MERGED}, {"max_image_tokens": 900}),
     "minimax_m3_vl": ("minimax_m3_vl.MiniMaxM3VLImageProcessor", {"vision_config": {**VIT, "patch_size": 14}}, {}),
     "paddleocr_vl": ("paddleocr_vl.PaddleOCRVLImageProcessor", {"vision_config": {**VIT, "patch_size": 14}}, {}),
     "video_llama_3": ("video_llama_3.VideoLlama3ImageProcessor", {"vision_config": {**VIT, "patch_size": 14}}, {}),
