@@ -59,9 +59,11 @@ ENCODERS = {
     "queries": """blip_2_vision_model blip_vision_model instructblip_qformer instructblip_vision_model instructblipvideo_qformer
         instructblipvideo_vision_model molmo2_adapter molmo2_vision sam_vision_model""",
     "sight": """exaone4_5_vision glm5_next_vision glm_ocr_vision got_ocr2_vision mllama_vision_model ovis2_vision
-        paddleocr_vl_vision phi4_multimodal_audio phi4_multimodal_vision pp_chart2table_vision pp_formulanet_vision video_llama_3_vision""",
+        paddleocr_vl_vision phi4_multimodal_audio phi4_multimodal_vision pp_chart2table_vision pp_formulanet_vision
+        video_llama_3_vision""",
     "vision": """clip_vision_model cosmos3_edge_vision siglip_vision_model siglip2_vision_model pixtral idefics2_vision
-        idefics3_vision smolvlm_vision internvl_vision qianfan_ocr_vision git_vision_model kosmos_2_vision_model idefics_vision kimi_k25_vision llama4_vision_model""",
+        idefics3_vision smolvlm_vision internvl_vision qianfan_ocr_vision git_vision_model kosmos_2_vision_model
+        idefics_vision kimi_k25_vision llama4_vision_model""",
 }
 """Module -> the model_types of encoders that it reads."""
 
