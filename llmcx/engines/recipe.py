@@ -23,7 +23,7 @@ class Recipe:
     """``precision`` of :data:`PRECISIONS`, ``optimizer`` of :data:`OPTIMIZERS`, ``attention`` and ``kernels`` as code runs them,
     ``recompute`` of :data:`RECOMPUTE` or, in its place, only every ``checkpoint_every``-th layer's input kept; the loss over
     ``loss_chunk`` tokens at a time; ``margin`` a share lost to fragmentation; ``lora`` adapters on a base in the format ``base``;
-    ``engine`` one of :data:`TRAINERS`.
+    ``engine`` one of :data:`TRAINERS`; ``fused_loss``: Megatron-LM's loss in one kernel (--cross-entropy-loss-fusion).
     """
 
     precision: str = "mixed"
@@ -39,6 +39,7 @@ class Recipe:
     lora: LoRA | None = None
     base: str | None = None
     engine: str = "transformers"
+    fused_loss: bool = False
 
     def __post_init__(self) -> None:
         for what, name, known in (
@@ -73,6 +74,8 @@ class Recipe:
 
     def phased(self, layout: Layout) -> bool:
         """Whether what a GPU holds changes in a step: its gradients are not there from the start."""
+        if self.engine == "megatron" and self.lora is None:
+            return True
         if self.kernels == "fused" or (layout.micro_batches or 1) > 1:
             return False
         return self.engine == "fsdp" if layout.gpus > 1 else self.engine == "transformers"
