@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from llmcx.answers import Result
 from llmcx.engines import Engine
 from llmcx.engines.inference_memory import IDEAL, ONE_GPU, Held, cache_bytes, check_inference, held, per_token, total
+from llmcx.engines.megatron import HEAD, TURN
 from llmcx.engines.phases import BACKWARD, LOSS, REDUCE, STEP, TABLE
 from llmcx.engines.recipe import Recipe, check_every, check_recipe
 from llmcx.engines.training_memory import StageGPU, TrainingMemory
@@ -312,6 +313,8 @@ def _texts(spec: ModelSpec, of: TrainingMemory, rank: StageGPU, layout: Layout, 
 
 def _phase_texts(spec: ModelSpec, rank: StageGPU, layout: Layout, recipe: Recipe, peak: str) -> list[str]:
     """The formulas of the parts in the phase in which a GPU is fullest (:mod:`llmcx.engines.phases`)."""
+    if recipe.engine == "megatron":
+        return _megatron_texts(spec, rank, layout, recipe, peak)
     p, weights, none = recipe.bytes, rank.weights, "none at the peak"
     loss, step = peak == LOSS, peak == STEP
     model, gradients, states = _model_texts(spec, rank, layout, recipe)
@@ -344,6 +347,27 @@ def _phase_texts(spec: ModelSpec, rank: StageGPU, layout: Layout, recipe: Recipe
         work.append(f"an assumed {recipe.margin:.0%} of the rest is lost between blocks")
     texts = [model, none if loss else gradients, states, none if peak in (TABLE, REDUCE, STEP) else saved, logits]
     return [*texts, "; ".join(work) or "none"]
+
+
+def _megatron_texts(spec: ModelSpec, rank: StageGPU, layout: Layout, recipe: Recipe, peak: str) -> list[str]:
+    """The same of Megatron-LM (:mod:`llmcx.engines.megatron`)."""
+    p, each = recipe.bytes, recipe.every
+    chunks = in_flight(rank.stage.number, layout.pp, layout.virtual, layout.micro_batches)
+    times = f" × {chunks} in flight" if chunks > 1 else ""
+    saved = f"kept for backward op by op, at {p.activation} B per activation{times}"
+    if each is not None:
+        saved = f"the input of every {each}. layer{times}, and {each} recomputed at a time"
+    logits = "none at the peak" if peak in (TURN, STEP) else f"b·n·V × {p.activation} B"
+    passing = {
+        TURN: "gradients and routed tokens on their way through a layer",
+        LOSS: "the logits in fp32",
+        HEAD: "the gradients of the head's matrix and of its input",
+    }
+    shared = f"{rank.weights.shapes:,} weight gradients × {p.weight} B, one matrix of each shape"
+    work = [*([passing[peak]] if peak in passing else []), shared, "the kernels' own"]
+    if recipe.margin:
+        work.append(f"an assumed {recipe.margin:.0%} of the rest is lost between blocks")
+    return [*_model_texts(spec, rank, layout, recipe), saved, logits, "; ".join(work)]
 
 
 def _model_texts(spec: ModelSpec, rank: StageGPU, layout: Layout, recipe: Recipe) -> list[str]:

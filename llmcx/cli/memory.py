@@ -38,14 +38,14 @@ class Training:
         int | None, option("Sequences at a time on a GPU. Default: 1.", reads="count", group="Training", needs="train")
     ] = None
     precision: Annotated[
-        str,
+        str | None,
         option(
-            "fp32, bf16, mixed (bf16, fp32 master copy) or megatron (mixed, fp32 gradients).",
+            "fp32, bf16, mixed (bf16, fp32 master copy) or megatron (mixed, fp32 gradients). Default: mixed, or megatron's.",
             offers="formats.precision:PRECISIONS",
             group="Training",
             needs="train",
         ),
-    ] = "mixed"
+    ] = None
     optimizer: Annotated[
         str,
         option(
@@ -95,6 +95,15 @@ class Training:
     loss_chunk: Annotated[
         int | None, option("Tokens whose logits a chunked loss has at a time.", reads="length", rare=True, needs="train")
     ] = None
+    cross_entropy_loss_fusion: Annotated[
+        bool,
+        option(
+            "megatron: the loss in one kernel, in its logits' place.",
+            "--cross-entropy-loss-fusion",
+            rare=True,
+            needs="engine_=megatron",
+        ),
+    ] = False
     fragmentation: Annotated[
         float | None, option("Assumed loss to fragmentation, as a share: 5%.", reads="share", rare=True, needs="train")
     ] = None
@@ -117,7 +126,7 @@ class Training:
             raise unknown_name("engine that trains", program, list(KERNELS), field="engine")
         targets = self.lora_targets if isinstance(self.lora_targets, list) else self.lora_targets.split(",")
         return Recipe(
-            self.precision,
+            self.precision or ("megatron" if program == "megatron" else "mixed"),
             self.optimizer,
             attention=self.attn,
             kernels=KERNELS[program],
@@ -129,6 +138,7 @@ class Training:
             lora=None if self.lora is None else LoRA(self.lora, tuple(targets)),
             base=base,
             engine=program,
+            fused_loss=self.cross_entropy_loss_fusion,
         )
 
 
