@@ -216,6 +216,7 @@ def memory(
         heaviest=_why(ranks) if train and len(ranks) > 1 else None,
         peak=heaviest.peak,
         stored=stored,
+        host_bytes=TrainingMemory(spec, seq, recipe).host(layout, batch, recipe) if train else None,
     )
 
 
@@ -329,6 +330,8 @@ def _phase_texts(spec: ModelSpec, rank: StageGPU, layout: Layout, recipe: Recipe
         )
         optimizer = OPTIMIZERS[recipe.optimizer]
         states = f"{optimizer.name}: {optimizer.stated(p.updated)} / {layout.sharers} GPUs"
+    elif recipe.engine == "deepspeed":
+        return _deepspeed_texts(rank, layout, recipe, peak, [model, gradients, states])
     elif peak == BACKWARD:
         gradients = "of the head"
     elif peak == TABLE:
@@ -347,6 +350,35 @@ def _phase_texts(spec: ModelSpec, rank: StageGPU, layout: Layout, recipe: Recipe
         work.append(f"an assumed {recipe.margin:.0%} of the rest is lost between blocks")
     texts = [model, none if loss else gradients, states, none if peak in (TABLE, REDUCE, STEP) else saved, logits]
     return [*texts, "; ".join(work) or "none"]
+
+
+def _deepspeed_texts(rank: StageGPU, layout: Layout, recipe: Recipe, peak: str, model: list[str]) -> list[str]:
+    """The same of DeepSpeed (:mod:`llmcx.engines.deepspeed`)."""
+    weights, gradients, states = model
+    p, buckets, zero = recipe.bytes, recipe.buckets, layout.zero
+    rows = (rank.saved.head or (0, 0))[0]
+    chunk = recipe.at_once(rows)
+    text = "b·n·V" if chunk == rows else f"{chunk:,} tokens at a time × V"
+    if recipe.offload == "params":
+        weights = "in the host's memory"
+    if zero == 3 and peak in (LOSS, BACKWARD):
+        weights += f"; gathered: up to {buckets.live:,}, or two layers and {buckets.prefetch:,} numbers ahead"
+    if recipe.offload is not None:
+        gradients, states = ("in the host's memory",) * 2
+    saved = f"kept for backward op by op, at {p.activation} B per activation"
+    if recipe.every is not None:
+        saved = f"the input of every {recipe.every}. layer" + ("" if peak == LOSS else f", and {recipe.every} recomputed at a time")
+    work = {
+        LOSS: f"{text} × 8 B: two gradients in fp32",
+        BACKWARD: "the head's gradient",
+        REDUCE: "what is being reduced",
+        STEP: "" if recipe.offload else "the gradients flattened, and their copy for the step",
+    }[peak]
+    bucket = f"a bucket of {buckets.reduce:,} gradients" if zero == 3 or (zero and peak in (BACKWARD, REDUCE)) else ""
+    margin = f"an assumed {recipe.margin:.0%} of the rest is lost between blocks" if recipe.margin else ""
+    activations = "none at the peak" if peak in (REDUCE, STEP) else saved
+    logits = f"{text} × 4 B: log-softmax" if peak == LOSS else "none at the peak"
+    return [weights, gradients, states, activations, logits, "; ".join(filter(None, (work, bucket, margin))) or "none"]
 
 
 def _megatron_texts(spec: ModelSpec, rank: StageGPU, layout: Layout, recipe: Recipe, peak: str) -> list[str]:

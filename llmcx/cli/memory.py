@@ -11,6 +11,7 @@ from llmcx.cli.parallel import Parallel
 from llmcx.cli.showing import Showing
 from llmcx.costs.lora import LoRA
 from llmcx.engines import ENGINES, Engine, engine
+from llmcx.engines.deepspeed import Buckets
 from llmcx.engines.recipe import Recipe
 from llmcx.errors import InputError, unknown_name
 from llmcx.formats import dtypes
@@ -104,6 +105,27 @@ class Training:
             needs="engine_=megatron",
         ),
     ] = False
+    offload: Annotated[
+        str | None,
+        option(
+            "deepspeed: optimizer (states, gradients) or params (weights too), in the host's memory.",
+            offers="engines.deepspeed:OFFLOAD",
+            rare=True,
+            needs="engine_=deepspeed",
+        ),
+    ] = None
+    reduce_bucket_size: Annotated[
+        int | None,
+        option("deepspeed: gradients summed up at a time.", reads="count", rare=True, needs="engine_=deepspeed,zero"),
+    ] = None
+    prefetch_bucket_size: Annotated[
+        int | None,
+        option("deepspeed: weights gathered ahead.", reads="count", rare=True, needs="engine_=deepspeed,zero=3"),
+    ] = None
+    max_live_parameters: Annotated[
+        int | None,
+        option("deepspeed: weights that stay gathered.", reads="count", rare=True, needs="engine_=deepspeed,zero=3"),
+    ] = None
     fragmentation: Annotated[
         float | None, option("Assumed loss to fragmentation, as a share: 5%.", reads="share", rare=True, needs="train")
     ] = None
@@ -139,7 +161,14 @@ class Training:
             base=base,
             engine=program,
             fused_loss=self.cross_entropy_loss_fusion,
+            offload=self.offload,
+            buckets=self._buckets(),
         )
+
+    def _buckets(self) -> Buckets:
+        """DeepSpeed's, where they are not its own."""
+        given = {"reduce": self.reduce_bucket_size, "prefetch": self.prefetch_bucket_size, "live": self.max_live_parameters}
+        return Buckets(**{name: size for name, size in given.items() if size is not None})
 
 
 @command(app, "memory")

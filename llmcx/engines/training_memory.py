@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from llmcx.costs.params import fold as params_fold
 from llmcx.costs.saved_activations import RECOMPUTE, fused, kept_bytes, without
-from llmcx.engines import megatron
+from llmcx.engines import deepspeed, megatron
 from llmcx.engines.phases import GPUBytes as GPUBytes
 from llmcx.engines.phases import Saved, Sharded, fsdp2, torch_loop
 from llmcx.engines.recipe import Recipe
@@ -217,6 +217,10 @@ class TrainingMemory:
             trained = recipe.lora.bytes * weights.adapters
             states = OPTIMIZERS[recipe.optimizer].of_adapters(weights.adapters)
             return torch_loop(weights.frozen + trained, trained, states, 0, saved)
+        if recipe.engine == "deepspeed":
+            several = (layout.micro_batches or 1) > 1
+            part = self._partition(rank, layout, recipe)
+            return deepspeed.phases(part, saved, layout.zero, recipe.buckets, recipe.offload, several)
         if recipe.engine == "fsdp":
             stored = p.master or p.weight
             states = weights.states + weights.expert_states - p.master * n
@@ -267,6 +271,23 @@ class TrainingMemory:
             shared(2, gradient * n, gradient * experts),
             shared(1, states, expert_states),
         )
+
+    def _partition(self, rank: StageGPU, layout: Layout, recipe: Recipe) -> deepspeed.Partition:
+        """What ZeRO shares out."""
+        p, weights = recipe.bytes, rank.weights
+        columns = (rank.saved.head or (0, 0))[1]
+        n, states = weights.params + weights.experts, weights.states + weights.expert_states
+        matrix = columns * self.spec.d_model
+        return deepspeed.Partition(
+            n, weights.layer, matrix, states, layout.sharers, p.weight, recipe.gradient, p.master
+        )
+
+    def host(self, layout: Layout, batch: int, recipe: Recipe) -> int | None:
+        """Bytes in the host's memory for each GPU, where any are."""
+        if recipe.offload is None:
+            return None
+        [rank] = self.ranks(layout, batch)
+        return deepspeed.host(self._partition(rank, layout, recipe), layout.zero, recipe.offload)
 
     def _megatron(self, rank: StageGPU, layout: Layout, recipe: Recipe) -> dict[str, GPUBytes]:
         """Megatron-LM's phases."""

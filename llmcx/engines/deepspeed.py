@@ -1,0 +1,91 @@
+"""DeepSpeed's ZeRO among data-parallel GPUs, phase by phase: shares, buckets, and what is offloaded to the host's memory.
+
+Held against the program itself on several ranks of a fake process group (tests/oracle/zero.py). Its own estimators leave out two
+copies of gradients that the program makes (docs/engines.md). allgather_bucket_size takes no memory: weights are gathered in place.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from llmcx.engines.phases import BACKWARD, LOSS, REDUCE, STEP, GPUBytes, Saved
+from llmcx.parallel.layout import cut
+
+OFFLOAD = ("optimizer", "params")
+"""What the host's memory holds: master copies, states and gradients; or the weights too, at level 3."""
+ALL_REDUCE, SUB_GROUP = 500_000_000, 1_000_000_000
+"""Numbers that are summed up at a time at level 0; that are stepped at a time at level 3."""
+
+
+class Buckets(NamedTuple):
+    """Numbers in DeepSpeed's buffers: reduce_bucket_size, stage3_prefetch_bucket_size, stage3_max_live_parameters."""
+
+    reduce: int = 500_000_000
+    prefetch: int = 50_000_000
+    live: int = 1_000_000_000
+
+
+class Partition(NamedTuple):
+    """Numbers of all parameters, of the largest layer and of the largest matrix; ``states``: bytes of the optimizer's states and
+    master copies before they are shared out ``among`` so many GPUs; bytes of a weight, a gradient, and a master copy (0: none).
+    """
+
+    params: int
+    layer: int
+    matrix: int
+    states: int
+    among: int
+    weight: int
+    gradient: int
+    master: int
+
+    @property
+    def share(self) -> int:
+        return cut(self.params, self.among)
+
+
+def phases(of: Partition, saved: Saved, zero: int, buckets: Buckets, offload: str | None, again: bool) -> dict[str, GPUBytes]:
+    """A step at ``zero`` level 0 to 3; ``again``: of several micro-batches, so that gradients are there from the second on.
+
+    Level 3 has its gradients' share and bucket all along, and the weights of the layers that are met again soon: up to ``live``
+    numbers, else a layer and the next ones in a bucket. Levels 1 and 2 copy gradients to a share of their own, 1 when all are
+    there. The step flattens the share, and makes a copy of it in the master's format.
+
+    >>> of = Partition(1000, 100, 50, 12000, 4, 2, 2, 4)
+    >>> {phase: held.total for phase, held in phases(of, Saved(600, 60, 0, 0), 2, Buckets(10, 10, 10), None, False).items()}
+    {'the loss': 5600, 'the first layer of backward': 6260, 'the last reduce-scatter': 5520, "the optimizer's step": 7000}
+    """
+    shared = zero == 3
+    weights = of.weight * (of.share if shared else of.params)
+    if offload == "params":
+        weights = 0
+    states = 0 if offload else cut(of.states, of.among if zero else 1)
+    mine = 0 if offload else of.gradient * of.share
+    whole = of.gradient * of.params
+    held = mine if zero > 1 else whole
+    bucket = of.gradient * (buckets.reduce if zero else min(of.params, ALL_REDUCE))
+    turning = of.weight * min(of.params, 2 * of.layer + buckets.prefetch) if shared else 0
+    live = max(turning, of.weight * min(of.params, buckets.live)) if shared else 0
+    before = held if shared or again else 0
+    begun = held if zero > 1 or again else 0
+    making = of.gradient * of.matrix
+    step = of.share if not shared else min(of.share, SUB_GROUP)
+    copies = 0 if offload else (of.gradient + of.master) * (step if zero else of.params)
+    always = bucket if shared else 0
+    return {
+        LOSS: GPUBytes(weights + live, before, states, saved.kept, saved.losses, 2 * saved.losses + always),
+        BACKWARD: GPUBytes(weights + turning, begun, states, saved.first, 0, making + (bucket if zero > 1 else 0)),
+        REDUCE: GPUBytes(weights, held, states, 0, 0, bucket + (mine if zero == 1 else 0)),
+        STEP: GPUBytes(weights, held if zero else 0, states, 0, 0, copies + always),
+    }
+
+
+def host(of: Partition, zero: int, offload: str) -> int:
+    """Bytes in the host's memory for each GPU: of its share states and master copies, gradients in both formats, at level 2 room
+    for the largest matrix, at level 3 the weights where they are offloaded.
+
+    >>> host(Partition(1000, 100, 50, 12000, 4, 2, 2, 4), 3, "params") / 250
+    20.0
+    """
+    each = of.master + of.gradient + (of.weight if offload == "params" else 0)
+    return cut(of.states, of.among) + each * of.share + (of.gradient * of.matrix if zero < 3 else 0)
