@@ -92,7 +92,7 @@ class Fit:
 @dataclass(frozen=True, repr=False)
 class Memory(Result, brief="total_bytes gpus fits headroom_bytes", table="parts"):
     """Bytes on one GPU, part by part, and what is left of the budget; where a model is split, ``host_bytes`` beside it in the
-    host's memory, and what is left of that.
+    host's memory, and what is left of that; where a GPU's models take turns, ``phases``: its bytes in each.
     """
 
     total_bytes: int
@@ -112,6 +112,7 @@ class Memory(Result, brief="total_bytes gpus fits headroom_bytes", table="parts"
     stored: quant.Weights | None = None
     host_bytes: int | None = None
     host_headroom_bytes: int | None = None
+    phases: dict[str, int] = field(default_factory=dict)
 
 
 def chapter_activations(spec: ModelSpec, batch: int, seq: int, act: int) -> Chapter:

@@ -8,6 +8,7 @@ from llmcx.answers.fit import fitted
 from llmcx.cli.accelerator import Limit, limit, serving
 from llmcx.cli.options import Models, beside, command, completing, describe, explaining, heading, option, single, stored_notes
 from llmcx.cli.parallel import Parallel
+from llmcx.cli.rl import PostTraining
 from llmcx.cli.showing import Showing
 from llmcx.costs.lora import LoRA
 from llmcx.engines import ENGINES, Engine, engine
@@ -108,10 +109,10 @@ class Training:
     offload: Annotated[
         str | None,
         option(
-            "deepspeed: optimizer (states, gradients) or params (weights too), in the host's memory.",
+            "deepspeed, or rl between turns: optimizer (states) or params (weights too), in the host's memory.",
             offers="engines.deepspeed:OFFLOAD",
             rare=True,
-            needs="engine_=deepspeed",
+            needs="engine_=deepspeed or rl",
         ),
     ] = None
     reduce_bucket_size: Annotated[
@@ -161,7 +162,7 @@ class Training:
             base=base,
             engine=program,
             fused_loss=self.cross_entropy_loss_fusion,
-            offload=self.offload,
+            offload=self.offload if program == "deepspeed" else None,
             buckets=self._buckets(),
         )
 
@@ -176,6 +177,7 @@ def memory(
     models: Models,
     parallel: Parallel,
     training: Training,
+    post: PostTraining,
     showing: Showing,
     train: Annotated[bool, option("Training instead of inference.", "--train")] = False,
     hardware: Annotated[
@@ -306,7 +308,13 @@ def memory(
     fixed: dict[str, Any] = {"train": train, "kv_dtype": cache, "activations": training.activations}
     fixed |= {"recipe": recipe, "engine": program} | ({} if files is None else {"files": files})
     fixed |= {"shown": seen} if showing.given else {}
-    if fit is None or within.bytes is None:
+    if post.rl is not None:
+        from llmcx.answers.rl import post_trained
+
+        if fit is not None:
+            raise InputError("--fit is not known of --rl; leave one of them out", field="fit", value=fit)
+        result = post_trained(spec, size, n, layout, recipe, post.settings(training.offload), within.bytes)
+    elif fit is None or within.bytes is None:
         result = answers.memory(spec, **asked, **fixed, budget=within.bytes)
     elif fit == "offload":
         from llmcx.answers.offload import offloaded
@@ -317,7 +325,7 @@ def memory(
         notes = [*notes, _host(split.flags, host)]
     else:
         result, asked = fitted(fit, spec, within.bytes, asked, fixed)
-    inputs = _inputs(spec, asked, fixed, within, named) | showing.inputs(seen, asked["seq"]) | shape
+    inputs = _inputs(spec, asked, fixed, within, named) | showing.inputs(seen, asked["seq"]) | shape | post.inputs()
     if textbook:
         inputs["textbook"] = True
     if ram is not None:
@@ -360,8 +368,10 @@ def _inputs(spec: ModelSpec, asked: dict[str, Any], fixed: dict[str, Any], withi
     inputs: dict[str, Any] = {"micro_batch" if train else "batch": asked["batch"], "seq": asked["seq"], "train": train}
     if train:
         inputs |= {"activations": fixed["activations"], "attn": recipe.attention}
-        left_out = ("attention", "margin", "base", "gradient_bytes", "kernels", "engine")
+        left_out = ("attention", "margin", "base", "gradient_bytes", "kernels", "engine", "fused_loss", "buckets", "rl")
         inputs |= {key: value for key, value in vars(recipe).items() if key not in left_out}
+        inputs |= {"cross_entropy_loss_fusion": recipe.fused_loss} if program == "megatron" else {}
+        inputs |= recipe.buckets.named() if program == "deepspeed" else {}
         inputs |= {"fragmentation": recipe.margin, "dtype": _named(spec, recipe.base), "engine": program, "gpus": layout.gpus}
         inputs |= {key: value for key, value in layout._asdict().items() if key not in _ELSEWHERE}
     else:

@@ -24,6 +24,10 @@ class Buckets(NamedTuple):
     prefetch: int = 50_000_000
     live: int = 1_000_000_000
 
+    def named(self) -> dict[str, int]:
+        """By the options' names."""
+        return {"reduce_bucket_size": self.reduce, "prefetch_bucket_size": self.prefetch, "max_live_parameters": self.live}
+
 
 class Partition(NamedTuple):
     """Numbers of all parameters, of the largest layer and of the largest matrix; ``states``: bytes of the optimizer's states and
@@ -52,8 +56,8 @@ def phases(of: Partition, saved: Saved, zero: int, buckets: Buckets, offload: st
     there. The step flattens the share, and makes a copy of it in the master's format.
 
     >>> of = Partition(1000, 100, 50, 12000, 4, 2, 2, 4)
-    >>> {phase: held.total for phase, held in phases(of, Saved(600, 60, 0, 0), 2, Buckets(10, 10, 10), None, False).items()}
-    {'the loss': 5600, 'the first layer of backward': 6260, 'the last reduce-scatter': 5520, "the optimizer's step": 7000}
+    >>> {phase: held.total for phase, held in phases(of, Saved(600, 60, 0, 0, 0), 2, Buckets(10, 10, 10), None, False).items()}
+    {'the loss': 5600, 'the first layer of backward': 6160, 'the last reduce-scatter': 5520, "the optimizer's step": 7000}
     """
     shared = zero == 3
     weights = of.weight * (of.share if shared else of.params)
@@ -73,7 +77,7 @@ def phases(of: Partition, saved: Saved, zero: int, buckets: Buckets, offload: st
     copies = 0 if offload else (of.gradient + of.master) * (step if zero else of.params)
     always = bucket if shared else 0
     return {
-        LOSS: GPUBytes(weights + live, before, states, saved.kept, saved.losses, 2 * saved.losses + always),
+        LOSS: GPUBytes(weights + live, before, states, saved.kept, saved.losses, saved.gradients + always),
         BACKWARD: GPUBytes(weights + turning, begun, states, saved.first, 0, making + (bucket if zero > 1 else 0)),
         REDUCE: GPUBytes(weights, held, states, 0, 0, bucket + (mine if zero == 1 else 0)),
         STEP: GPUBytes(weights, held if zero else 0, states, 0, 0, copies + always),

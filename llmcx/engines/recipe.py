@@ -25,7 +25,8 @@ class Recipe:
     ``recompute`` of :data:`RECOMPUTE` or, in its place, only every ``checkpoint_every``-th layer's input kept; the loss over
     ``loss_chunk`` tokens at a time; ``margin`` a share lost to fragmentation; ``lora`` adapters on a base in the format ``base``;
     ``engine`` one of :data:`TRAINERS`; ``fused_loss``: Megatron-LM's loss in one kernel (--cross-entropy-loss-fusion);
-    ``offload``, one of OFFLOAD, and ``buckets`` are DeepSpeed's.
+    ``offload``, one of OFFLOAD, and ``buckets`` are DeepSpeed's. ``rl``: the loss needs log-probabilities of the answers alone,
+    in 16 bits, and not the cross entropy in fp32.
     """
 
     precision: str = "mixed"
@@ -44,6 +45,7 @@ class Recipe:
     fused_loss: bool = False
     offload: str | None = None
     buckets: Buckets = Buckets()
+    rl: bool = False
 
     def __post_init__(self) -> None:
         for what, name, known in (
@@ -66,6 +68,13 @@ class Recipe:
     def gradient(self) -> int:
         """Bytes of a gradient."""
         return self.gradient_bytes or self.bytes.gradient
+
+    @property
+    def logit(self) -> tuple[int, int]:
+        """Bytes that a logit keeps for backward, and of its gradients: log-softmax and two gradients in fp32; of log-probabilities
+        the logit and its gradient.
+        """
+        return (self.bytes.activation, self.bytes.activation) if self.rl else (4, 8)
 
     @property
     def every(self) -> int | None:

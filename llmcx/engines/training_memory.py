@@ -145,7 +145,7 @@ class TrainingMemory:
                 states=optimizer.of(n, basis, p.updated) + p.master * n,
                 expert_states=optimizer.of(experts, expert_basis, p.updated) + p.master * experts,
                 adapters=adapters,
-                frozen=p.weight * (n + experts) if base is None else quant.weights(self.spec, base).bytes,
+                frozen=p.weight * (n + experts) if base is None else _frozen(self.spec, base, p.weight),
                 layer=int(max((one[0] + one[1] for one in of.present(stage)), default=0)),
                 outside=n + experts - int(sum(of.layers(stage)[:2])),
                 shapes=sum(a * b for a, b in frozenset().union(*self.shapes(stage, by))),
@@ -212,7 +212,7 @@ class TrainingMemory:
         rows, columns = rank.saved.head or (0, 0)
         numbers, table = recipe.at_once(rows) * columns, columns * self.spec.d_model
         kept, again = self._stored(rank, layout, recipe)
-        saved = Saved(kept, rank.saved.layer[recipe.recompute], again, 4 * numbers)
+        saved = Saved(kept, rank.saved.layer[recipe.recompute], again, *(size * numbers for size in recipe.logit))
         if recipe.lora is not None:
             trained = recipe.lora.bytes * weights.adapters
             states = OPTIMIZERS[recipe.optimizer].of_adapters(weights.adapters)
@@ -244,7 +244,8 @@ class TrainingMemory:
         logits = loss = 0
         if rank.saved.head is not None:
             rows, columns = rank.saved.head
-            logits, loss = recipe.at_once(rows) * columns * (p.activation + 4), recipe.at_once(rows) * columns * 4
+            saved, passing = recipe.logit
+            logits, loss = (recipe.at_once(rows) * columns * size for size in (p.activation + saved, passing // 2))
         alive = sum(self._stored(rank, layout, recipe))
         work = loss + sum(self.buffers(rank, layout, recipe))
         if recipe.margin:
@@ -271,6 +272,25 @@ class TrainingMemory:
             shared(2, gradient * n, gradient * experts),
             shared(1, states, expert_states),
         )
+
+    def idle(self, rank: StageGPU, layout: Layout, recipe: Recipe) -> tuple[int, int]:
+        """Bytes of weights, and of the optimizer's states, between two steps."""
+        weights, _, optimizer = self._model(rank, layout, recipe)
+        if recipe.engine == "fsdp" and recipe.lora is None:
+            p, of = recipe.bytes, rank.weights
+            n = of.params + of.experts
+            stored = cut(n, layout.sharers)
+            return stored * (p.master or p.weight), cut(of.states + of.expert_states - p.master * n, layout.sharers)
+        return weights, 0 if recipe.offload else optimizer
+
+    def forward(self, rank: StageGPU, layout: Layout, recipe: Recipe) -> int:
+        """Bytes that a forward pass without gradients takes beside the weights' shares: what is gathered, a layer's activations,
+        logits and their log-softmax.
+        """
+        p, of = recipe.bytes, rank.weights
+        rows, columns = rank.saved.head or (0, 0)
+        gathered = p.weight * (of.outside + 2 * of.layer) if layout.zero == 3 and layout.sharers > 1 else 0
+        return gathered + rank.saved.layer["none"] + (p.activation + recipe.logit[0]) * recipe.at_once(rows) * columns
 
     def _partition(self, rank: StageGPU, layout: Layout, recipe: Recipe) -> deepspeed.Partition:
         """What ZeRO shares out."""
@@ -339,6 +359,13 @@ class TrainingMemory:
 
 
 _NOTHING = (0,) * (len(RECOMPUTE) + 3)
+
+
+def _frozen(spec: ModelSpec, base: str, weight: int) -> int:
+    """Bytes of a base in another format; what that leaves in 16 bits has the width of the pass."""
+    found = quant.weights(spec, base)
+    plain = sum(stored["elements"] for name, stored in found.by_dtype.items() if name == "16 bits")
+    return found.bytes + plain * (weight - 2)
 
 
 def _each(of: Pieces, change: Callable[[list[Op]], list[Op]]) -> Pieces:

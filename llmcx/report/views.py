@@ -137,6 +137,9 @@ def _memory_tables(item: Item, detail: bool = False) -> list[Table | Bars]:
         Table("", columns, rows, last, keys),
         facts_table(r.heaviest or (f"at its fullest in {r.peak}" if r.peak else ""), facts),
     ]
+    if r.phases:
+        columns = columns_of("phase: phase | bytes: bytes (int) | short: (size)")
+        tables.append(Table("", columns, [{"phase": name, "bytes": size, "short": size} for name, size in r.phases.items()]))
     if detail:
         tables.append(pictures.memory([item])[0]._replace(title=""))
         if r.stored is not None:
