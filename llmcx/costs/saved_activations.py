@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from llmcx.ops.op import Op, Saved
+from llmcx.ops.op import VIEW, Op, Saved
 
 KERNELS = ("eager", "fused")
 """eager: transformers' code, verified against autograd (docs/kept.md). fused: Megatron-LM's and Transformer Engine's kernels:
@@ -37,6 +37,8 @@ def fused(op: Op) -> Op:
     """
     if op.kind == "product" and op.role == "router":
         return op._replace(saved=tuple(kept for kept in op.saved if kept.what == "weights"))
+    if op.kind == "scores":
+        return op._replace(saved=tuple(kept for kept in op.saved if kept.what != VIEW))
     return lean(op)
 
 
