@@ -73,7 +73,9 @@ def deviation(row: dict[str, str]) -> float:
     return measured(row).total_bytes / (int(row["peak_mib"]) << 20) - 1
 
 
-@pytest.mark.parametrize("row", PEAKS, ids=lambda row: "-".join(row[key] for key in ("model", "seq", "tp", "pp", "cp", "ep", "stage")))
+@pytest.mark.parametrize(
+    "row", PEAKS, ids=lambda row: "-".join(row[key] for key in ("model", "seq", "tp", "pp", "cp", "ep", "stage"))
+)
 def test_measured_peaks(row: dict[str, str]) -> None:
     """Torch's max_memory_allocated on a stage's GPUs: within 5%, of models that set no constant too."""
     assert abs(deviation(row)) < 0.05, measured(row)
@@ -91,7 +93,9 @@ def estimated(case: dict[str, Any]) -> ModelSpec:
     heads, hidden, layers = of["num_attention_heads"], of["hidden_size"], of["num_layers"]
     if not of.get("swiglu"):
         return gpt(heads, hidden, layers)
-    config = llama(hidden, of["ffn_hidden_size"], heads, of["num_query_groups"], of["padded_vocab_size"], num_hidden_layers=layers)
+    config = llama(
+        hidden, of["ffn_hidden_size"], heads, of["num_query_groups"], of["padded_vocab_size"], num_hidden_layers=layers
+    )
     if of.get("multi_latent_attention"):
         shared, expert = of["moe_shared_expert_intermediate_size"], of["moe_ffn_hidden_size"]
         shape = (hidden, of["ffn_hidden_size"], expert, shared // expert, of["num_experts"], of["moe_router_topk"])
@@ -153,7 +157,7 @@ def table() -> str:
         lines.append(f"| {model} | {layers} | {tokens} | {ways} | {len(rows)} | {'yes' if use == 'fit' else ''} | {worst:+.2%} |")
     estimates = [abs(said(case)["weights"] / case["weights"] - 1) for case in GOLDEN["cases"]]
     kept = [said(case)["activations"] / case["activations"] - 1 for case in GOLDEN["cases"] if said_by(case)]
-    tested = max((abs(deviation(row)) for row in PEAKS if row["use"] == "test"))
+    tested = max(abs(deviation(row)) for row in PEAKS if row["use"] == "test")
     return "\n".join(
         [
             "Measured peaks of Megatron-LM beside what llmcx says, the worst of each:",

@@ -368,7 +368,9 @@ def _deepspeed_texts(rank: StageGPU, layout: Layout, recipe: Recipe, peak: str, 
         gradients, states = ("in the host's memory",) * 2
     saved = f"kept for backward op by op, at {p.activation} B per activation"
     if recipe.every is not None:
-        saved = f"the input of every {recipe.every}. layer" + ("" if peak == LOSS else f", and {recipe.every} recomputed at a time")
+        saved = f"the input of every {recipe.every}. layer" + (
+            "" if peak == LOSS else f", and {recipe.every} recomputed at a time"
+        )
     work = {
         LOSS: f"{text} × 8 B: two gradients in fp32",
         BACKWARD: "the head's gradient",

@@ -17,9 +17,9 @@ from llmcx.parallel.layout import Layout, cut
 @dataclass(frozen=True)
 class RL:
     """``method`` of METHODS. The rollout engine takes the share ``utilization`` of each of its GPUs and divides the model by
-    ``tp``; ``rollout`` is one of ROLLOUTS; ``asleep``: it frees its memory while the policy is trained. ``reward``: a model of the
-    policy's size judges (None: as the method says). ``reference``: one that the policy is compared with. ``offload``, "optimizer"
-    or "params": what is moved to the host's memory between a model's turns.
+    ``tp``; ``rollout`` is one of ROLLOUTS; ``asleep``: it frees its memory while the policy is trained. ``reward``: a model of
+    the policy's size judges (None: as the method says). ``reference``: one that the policy is compared with. ``offload``:
+    "optimizer" or "params", what is moved to the host's memory between a model's turns.
     """
 
     method: str
@@ -42,7 +42,9 @@ def post_trained(spec: ModelSpec, batch: int, seq: int, layout: Layout, recipe: 
     method, recipe = METHODS[rl.method], replace(recipe, rl=True)
     check_recipe(spec, layout, recipe)
     if layout.gpus != layout.dp:
-        raise InputError("RL is known of data-parallel training with --zero: give no tp, pp, cp or ep", field="rl", value=rl.method)
+        raise InputError(
+            "RL is known of data-parallel training with --zero: give no tp, pp, cp or ep", field="rl", value=rl.method
+        )
     rows = batch * method.sequences
     pool = _pool(spec, rows, seq, layout, recipe, rl, budget) if method.rollout else 0
     models = {"policy": _trained(spec, rows, seq, layout, recipe, rl)}

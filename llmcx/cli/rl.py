@@ -13,7 +13,7 @@ class PostTraining:
 
     rl: Annotated[
         str | None,
-        option("Post-training: grpo, ppo or dpo.", offers="engines.rl:METHODS", group="Training", needs="train"),
+        option("Post-training: grpo, ppo or dpo.", offers="engines.rl:METHODS", group="Less common", needs="train"),
     ] = None
     rollout_utilization: Annotated[
         float | None,

@@ -1,7 +1,7 @@
 """DeepSpeed's ZeRO among data-parallel GPUs, phase by phase: shares, buckets, and what is offloaded to the host's memory.
 
 Held against the program itself on several ranks of a fake process group (tests/oracle/zero.py). Its own estimators leave out two
-copies of gradients that the program makes (docs/engines.md). allgather_bucket_size takes no memory: weights are gathered in place.
+copies of gradients that it makes (docs/engines.md). allgather_bucket_size takes no memory: weights are gathered in place.
 """
 
 from __future__ import annotations
@@ -27,6 +27,10 @@ class Buckets(NamedTuple):
     def named(self) -> dict[str, int]:
         """By the options' names."""
         return {"reduce_bucket_size": self.reduce, "prefetch_bucket_size": self.prefetch, "max_live_parameters": self.live}
+
+
+BUCKETS = Buckets()
+"""What DeepSpeed has where nothing is said."""
 
 
 class Partition(NamedTuple):

@@ -1,7 +1,7 @@
 """Megatron-LM with Transformer Engine: what a GPU of a pipeline's stage holds, phase by phase.
 
-Weights, gradients and the optimizer's states are buffers that are there all along; activations of the micro-batches in flight come
-and go. Beside them stand what the kernels reserve and, at a layer's turn and at the loss, gradients that are passed on. Held
+Weights, gradients and the optimizer's states are buffers that are there all along; activations of the micro-batches in flight
+come and go. Beside them stand what the kernels reserve and, at a layer's turn and at the loss, gradients that are passed on. Held
 against measured peaks (tests/oracle/megatron_peaks.csv) and Megatron-LM's own estimator (tests/oracle/megatron.py).
 """
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from llmcx.costs.lora import LoRA
 from llmcx.costs.saved_activations import KERNELS, RECOMPUTE
-from llmcx.engines.deepspeed import OFFLOAD, Buckets
+from llmcx.engines.deepspeed import BUCKETS, OFFLOAD, Buckets
 from llmcx.errors import InputError, check_size, unknown_name
 from llmcx.formats.optimizers import OPTIMIZERS
 from llmcx.formats.precision import PRECISIONS, Precision
@@ -44,7 +44,7 @@ class Recipe:
     engine: str = "transformers"
     fused_loss: bool = False
     offload: str | None = None
-    buckets: Buckets = Buckets()
+    buckets: Buckets = BUCKETS
     rl: bool = False
 
     def __post_init__(self) -> None:
@@ -71,8 +71,8 @@ class Recipe:
 
     @property
     def logit(self) -> tuple[int, int]:
-        """Bytes that a logit keeps for backward, and of its gradients: log-softmax and two gradients in fp32; of log-probabilities
-        the logit and its gradient.
+        """Bytes that a logit keeps for backward, and of its gradients: log-softmax and two gradients in fp32; where only
+        log-probabilities are asked for, the logit and its gradient.
         """
         return (self.bytes.activation, self.bytes.activation) if self.rl else (4, 8)
 

@@ -32,10 +32,17 @@ RUNS: list[dict[str, Any]] = [
     for model, seq in (("wide", 16), ("long", 128))
     for gpus in (2, 8)
     for zero, offload in ((0, None), (1, None), (2, None), (3, None), (2, "optimizer"), (3, "optimizer"), (3, "params"))
-    for buckets in ({"reduce": 600_000, "prefetch": 50_000, "live": 1_000_000}, {"reduce": 1_200_000, "prefetch": 500_000, "live": 0})
+    for buckets in (
+        {"reduce": 600_000, "prefetch": 50_000, "live": 1_000_000},
+        {"reduce": 1_200_000, "prefetch": 500_000, "live": 0},
+    )
     if buckets["live"] or zero > 1
 ]
-ESTIMATES = [(total, layer, gpus, nodes) for total, layer in ((8_030_261_248, 525_336_576), (2_000_000_000, 100_000_000)) for gpus, nodes in ((1, 1), (4, 1), (8, 1), (8, 4))]
+ESTIMATES = [
+    (total, layer, gpus, nodes)
+    for total, layer in ((8_030_261_248, 525_336_576), (2_000_000_000, 100_000_000))
+    for gpus, nodes in ((1, 1), (4, 1), (8, 1), (8, 4))
+]
 """Parameters, those of the largest layer, GPUs of a node, nodes."""
 
 
@@ -108,7 +115,9 @@ def child(run: dict[str, Any]) -> dict[str, int]:
     """:func:`peak` in a process of its own: a process has one process group."""
     place = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": str(run["gpus"]), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29511"}
     env = os.environ | place | {"DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, __file__, "--one", json.dumps(run)], env=env, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, __file__, "--one", json.dumps(run)], env=env, capture_output=True, text=True, check=True
+    )
     found: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
     return found
 
@@ -149,5 +158,8 @@ if __name__ == "__main__":
         sys.exit(0 if old["cases"] == result["cases"] else 1)
     cases, rows = result.pop("cases"), result.pop("estimates")
     lines = [json.dumps(row) for row in rows], [json.dumps(case) for case in cases]
-    text = ", ".join(f'"{name}": [\n{",".join(chr(10) + line for line in each)[1:]}\n]' for name, each in zip(("estimates", "cases"), lines, strict=True))
+    text = ", ".join(
+        f'"{name}": [\n{",".join(chr(10) + line for line in each)[1:]}\n]'
+        for name, each in zip(("estimates", "cases"), lines, strict=True)
+    )
     GOLDEN.write_text(f"{json.dumps(result)[:-1]}, {text}}}\n", encoding="utf-8")
