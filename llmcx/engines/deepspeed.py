@@ -55,36 +55,35 @@ class Partition(NamedTuple):
 def phases(of: Partition, saved: Saved, zero: int, buckets: Buckets, offload: str | None, again: bool) -> dict[str, GPUBytes]:
     """A step at ``zero`` level 0 to 3; ``again``: of several micro-batches, so that gradients are there from the second on.
 
-    Level 3 has its gradients' share and bucket all along, and the weights of the layers that are met again soon: up to ``live``
-    numbers, else a layer and the next ones in a bucket. Levels 1 and 2 copy gradients to a share of their own, 1 when all are
-    there. The step flattens the share, and makes a copy of it in the master's format.
+    Level 3 has its gradients' share and bucket all along, and the matrix at work, the next ones in a bucket, or those that are
+    met again soon, up to ``live`` numbers. Levels 1 and 2 copy gradients to a share of their own, 1 when all are there. What is
+    offloaded goes by way of a buffer for the largest matrix. The step flattens the share, and makes a copy of it in the master's
+    format.
 
     >>> of = Partition(1000, 100, 50, 12000, 4, 2, 2, 4)
     >>> {phase: held.total for phase, held in phases(of, Saved(600, 60, 0, 0, 0), 2, Buckets(10, 10, 10), None, False).items()}
     {'the loss': 5600, 'the first layer of backward': 6160, 'the last reduce-scatter': 5520, "the optimizer's step": 7000}
     """
-    shared = zero == 3
-    weights = of.weight * (of.share if shared else of.params)
-    if offload == "params":
-        weights = 0
-    states = 0 if offload else cut(of.states, of.among if zero else 1)
-    mine = 0 if offload else of.gradient * of.share
-    whole = of.gradient * of.params
+    shared, offloaded, size = zero == 3, offload is not None, of.gradient * of.matrix
+    weights = 0 if offload == "params" else of.weight * (of.share if shared else of.params)
+    states = 0 if offloaded else cut(of.states, of.among if zero else 1)
+    mine, whole = 0 if offloaded else of.gradient * of.share, of.gradient * of.params
     held = mine if zero > 1 else whole
-    bucket = of.gradient * (buckets.reduce if zero else min(of.params, ALL_REDUCE))
-    turning = of.weight * min(of.params, 2 * of.layer + buckets.prefetch) if shared else 0
-    live = max(turning, of.weight * min(of.params, buckets.live)) if shared else 0
+    bucket = of.gradient * (buckets.reduce if zero > 1 else 0 if zero else min(of.params, ALL_REDUCE))
+    turning = of.weight * min(of.params, of.matrix + min(buckets.prefetch, buckets.live)) if shared else 0
+    live = max(turning, of.weight * min(of.params, of.matrix + buckets.live)) if shared else 0
     before = held if shared or again else 0
     begun = held if zero > 1 or again else 0
-    making = of.gradient * of.matrix
-    step = of.share if not shared else min(of.share, SUB_GROUP)
-    copies = 0 if offload else (of.gradient + of.master) * (step if zero else of.params)
-    always = bucket if shared else 0
+    always = bucket if shared else size if offloaded else 0
+    making = size + (of.master * (cut(of.matrix, of.among) if shared else of.matrix) if offloaded else 0)
+    step = of.params if not zero else min(of.share, SUB_GROUP) if shared else of.share
+    copies = 0 if offloaded else (of.gradient + of.master) * step
+    reducing = bucket if zero != 1 else mine
     return {
         LOSS: GPUBytes(weights + live, before, states, saved.kept, saved.losses, saved.gradients + always),
-        BACKWARD: GPUBytes(weights + turning, begun, states, saved.first, 0, making + (bucket if zero > 1 else 0)),
-        REDUCE: GPUBytes(weights, held, states, 0, 0, bucket + (mine if zero == 1 else 0)),
-        STEP: GPUBytes(weights, held if zero else 0, states, 0, 0, copies + always),
+        BACKWARD: GPUBytes(weights + live, begun, states, saved.first, 0, making + always + (0 if shared or zero < 2 else bucket)),
+        REDUCE: GPUBytes(weights, held, states, 0, 0, reducing + (always if offloaded and not shared else 0)),
+        STEP: GPUBytes(weights, mine if zero else 0, states, 0, 0, copies + always),
     }
 
 
