@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from llmcx.answers.memory import memory
 from llmcx.engines.deepspeed import Buckets, Partition, host, phases
 from llmcx.engines.phases import BACKWARD, LOSS, REDUCE, STEP, Saved
 from llmcx.engines.recipe import Recipe
@@ -46,7 +45,7 @@ def test_peaks_are_deepspeeds(case: dict[str, Any]) -> None:
 
 
 def test_buckets_and_offload_on_the_command_line() -> None:
-    """Llama 3 8B on 8 GPUs, ZeRO-2: the step holds 2 P of weights and 12 P / 8 of states, flattened gradients twice and in fp32."""
+    """Llama 3 8B on 8 GPUs, ZeRO-2: the step holds 2 P of weights, 12 P / 8 of states, gradients twice in 16 bits and in fp32."""
     asked = ("memory", "llama-3-8b", "--train", "--gpus", "8", "--seq", "512", "--recompute", "full", "--engine", "deepspeed")
     n, head = 8_030_261_248, 128256 * 4096
     two = data(*asked, "--zero", "2")["result"]

@@ -58,7 +58,7 @@ def post_trained(spec: ModelSpec, batch: int, seq: int, layout: Layout, recipe: 
     found = phases(models, pool, rl.asleep or rl.rollout == "policy")
     totals = {phase: sum(held.values()) for phase, held in found.items()}
     peak = max(totals, key=totals.__getitem__)
-    parts = [Part(name, size, _said(name, peak, rl)) for name, size in found[peak].items()]
+    parts = [Part(name, size, _said(name, size, peak, spec, seq, rl)) for name, size in found[peak].items()]
     total = totals[peak]
     return Memory(
         total_bytes=total,
@@ -113,11 +113,14 @@ def _pool(spec: ModelSpec, batch: int, seq: int, layout: Layout, recipe: Recipe,
     return pool
 
 
-def _said(name: str, peak: str, rl: RL) -> str:
-    """What a model holds in the fullest phase."""
+def _said(name: str, size: int, peak: str, spec: ModelSpec, seq: int, rl: RL) -> str:
+    """What a model, or the rollout, holds in the fullest phase."""
+    if name == "rollout" and rl.rollout == "policy":
+        return "the answers' keys and values, and weights that are gathered"
     if name == "rollout":
-        share = f"{rl.utilization:.0%} of the GPU: weights, cache and activations of the rollout engine"
-        return share if rl.rollout == "colocated" else "the answers' keys and values, and weights that are gathered"
+        weights = cut(2 * count(spec), rl.tp)
+        tokens = (size - weights) * rl.tp // max(kv_bytes_per_token(spec, "bf16", seq), 1)
+        return f"{rl.utilization:.0%} of the GPU: {weights:,} B of weights, the rest activations and at most {tokens:,} tokens"
     if name in peak:
         return "its weights and what the phase takes beside them"
     return f"between its turns; offloaded: {rl.offload}" if rl.offload else "its weights, and states where it is trained"

@@ -81,7 +81,9 @@ def phases(of: Partition, saved: Saved, zero: int, buckets: Buckets, offload: st
     reducing = bucket if zero != 1 else mine
     return {
         LOSS: GPUBytes(weights + live, before, states, saved.kept, saved.losses, saved.gradients + always),
-        BACKWARD: GPUBytes(weights + live, begun, states, saved.first, 0, making + always + (0 if shared or zero < 2 else bucket)),
+        BACKWARD: GPUBytes(
+            weights + live, begun, states, saved.first, 0, making + always + (0 if shared or zero < 2 else bucket)
+        ),
         REDUCE: GPUBytes(weights, held, states, 0, 0, reducing + (always if offloaded and not shared else 0)),
         STEP: GPUBytes(weights, mine if zero else 0, states, 0, 0, copies + always),
     }

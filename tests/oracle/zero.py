@@ -4,8 +4,8 @@
     python tests/oracle/zero.py --check    measures again; exit 1 and print what differs
 
 DeepSpeed trains a small Llama as one of several ranks of torch's fake process group, on the CPU; a dispatch mode adds up the
-storages that are alive. Of the ranks it is the last: its share holds the head, whose gradients come first. On the CPU what is offloaded is counted with the rest. Needs deepspeed (its ops need not be built), torch
-and transformers, and nothing of llmcx.
+storages that are alive. Up to level 2 it is the last rank, whose share holds the head: its gradients come first. On the CPU what
+is offloaded is counted with the rest. Needs deepspeed (its ops need not be built), torch and transformers, and nothing of llmcx.
 """
 
 from __future__ import annotations
@@ -45,6 +45,11 @@ ESTIMATES = [
 """Parameters, those of the largest layer, GPUs of a node, nodes."""
 
 
+def rank_of(run: dict[str, Any]) -> int:
+    """The rank that is measured."""
+    return 0 if run["zero"] == 3 else run["gpus"] - 1
+
+
 def peak(run: dict[str, Any]) -> dict[str, int]:
     """Bytes alive at most in forward, backward and step of the third iteration."""
     import torch
@@ -54,7 +59,7 @@ def peak(run: dict[str, Any]) -> dict[str, int]:
     from torch.utils._python_dispatch import TorchDispatchMode
     from torch.utils._pytree import tree_leaves
 
-    dist.init_process_group("fake", store=FakeStore(), rank=run["gpus"] - 1, world_size=run["gpus"])
+    dist.init_process_group("fake", store=FakeStore(), rank=rank_of(run), world_size=run["gpus"])
     import deepspeed
 
     class Alive(TorchDispatchMode):
@@ -114,7 +119,13 @@ def peak(run: dict[str, Any]) -> dict[str, int]:
 
 def child(run: dict[str, Any]) -> dict[str, int]:
     """:func:`peak` in a process of its own: a process has one process group."""
-    place = {"RANK": str(run["gpus"] - 1), "LOCAL_RANK": "0", "WORLD_SIZE": str(run["gpus"]), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29511"}
+    place = {
+        "RANK": str(rank_of(run)),
+        "LOCAL_RANK": "0",
+        "WORLD_SIZE": str(run["gpus"]),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": "29511",
+    }
     env = os.environ | place | {"DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, __file__, "--one", json.dumps(run)], env=env, capture_output=True, text=True, check=True
