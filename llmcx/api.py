@@ -274,7 +274,6 @@ def memory(
     cross_entropy_loss_fusion: bool = False,
     offload: str | None = None,
     reduce_bucket_size: Size | None = None,
-    prefetch_bucket_size: Size | None = None,
     max_live_parameters: Size | None = None,
     fragmentation: Share | None = None,
     activations: str | None = None,
@@ -364,8 +363,8 @@ def memory(
     offload: deepspeed, or rl between turns: optimizer (states) or params (weights too), in the host's memory. Needs
         ``engine`` deepspeed or ``rl``.
     reduce_bucket_size: deepspeed: gradients summed up at a time. Needs ``engine`` deepspeed and ``zero``.
-    prefetch_bucket_size: deepspeed: weights gathered ahead. Needs ``engine`` deepspeed and ``zero`` 3.
-    max_live_parameters: deepspeed: weights that stay gathered. Needs ``engine`` deepspeed and ``zero`` 3.
+    max_live_parameters: deepspeed: weights that stay gathered, or are ahead of time. Needs ``engine`` deepspeed and ``zero``
+        3.
     fragmentation: Assumed loss to fragmentation, as a share: 5%. Needs ``train``.
     activations: autograd (op by op) or textbook (L·b·n·d + L·b·H·n²). Default: autograd. Needs ``train``.
     rl: Post-training: grpo, ppo or dpo. Needs ``train``.
@@ -835,7 +834,6 @@ def compare(
     cross_entropy_loss_fusion: bool = False,
     offload: str | None = None,
     reduce_bucket_size: Size | None = None,
-    prefetch_bucket_size: Size | None = None,
     max_live_parameters: Size | None = None,
     fragmentation: Share | None = None,
     activations: str | None = None,

@@ -25,7 +25,7 @@ def said(case: dict[str, Any]) -> dict[str, int]:
     """llmcx's bytes by part of the step, the host's with the GPU's, as on a CPU."""
     spec = from_config({"model_type": "llama", **GOLDEN["models"][case["model"]]}, case["model"])
     layout = Layout(dp=case["gpus"], zero=case["zero"])
-    buckets = Buckets(case["reduce"], case["prefetch"], case["live"])
+    buckets = Buckets(case["reduce"], case["live"])
     recipe = Recipe("mixed", "adamw", engine="deepspeed", offload=case["offload"], buckets=buckets)
     of = TrainingMemory(spec, case["seq"], recipe)
     [rank] = of.ranks(layout, 1)
@@ -65,7 +65,7 @@ def of_estimate(case: dict[str, Any]) -> tuple[int, int]:
     """llmcx's bytes of a node's host and of a GPU, of what an estimator counts: weights, gradients and states in the step."""
     gpus = case["gpus"] * case["nodes"]
     part = Partition(case["total"], case["layer"], 0, 12 * case["total"], gpus, 2, 2, 4)
-    step = phases(part, Saved(0, 0, 0, 0, 0), case["zero"], Buckets(0, 0, 0), case["offload"], False)[STEP]
+    step = phases(part, Saved(0, 0, 0, 0, 0), case["zero"], Buckets(0, 0), case["offload"], False)[STEP]
     outside = host(part, case["zero"], case["offload"]) * case["gpus"] if case["offload"] else 0
     return outside, step.total
 

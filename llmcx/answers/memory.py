@@ -363,7 +363,7 @@ def _deepspeed_texts(rank: StageGPU, layout: Layout, recipe: Recipe, peak: str, 
     if recipe.offload == "params":
         weights = "in the host's memory"
     if zero == 3 and peak in (LOSS, BACKWARD):
-        weights += f"; gathered: up to {buckets.live:,}, or two layers and {buckets.prefetch:,} numbers ahead"
+        weights += f"; gathered: the matrix at work and up to {buckets.live:,} numbers"
     if recipe.offload is not None:
         gradients, states = ("in the host's memory",) * 2
     saved = f"kept for backward op by op, at {p.activation} B per activation"

@@ -119,13 +119,14 @@ class Training:
         int | None,
         option("deepspeed: gradients summed up at a time.", reads="count", rare=True, needs="engine_=deepspeed,zero"),
     ] = None
-    prefetch_bucket_size: Annotated[
-        int | None,
-        option("deepspeed: weights gathered ahead.", reads="count", rare=True, needs="engine_=deepspeed,zero=3"),
-    ] = None
     max_live_parameters: Annotated[
         int | None,
-        option("deepspeed: weights that stay gathered.", reads="count", rare=True, needs="engine_=deepspeed,zero=3"),
+        option(
+            "deepspeed: weights that stay gathered, or are ahead of time.",
+            reads="count",
+            rare=True,
+            needs="engine_=deepspeed,zero=3",
+        ),
     ] = None
     fragmentation: Annotated[
         float | None, option("Assumed loss to fragmentation, as a share: 5%.", reads="share", rare=True, needs="train")
@@ -168,7 +169,7 @@ class Training:
 
     def _buckets(self) -> Buckets:
         """DeepSpeed's, where they are not its own."""
-        given = {"reduce": self.reduce_bucket_size, "prefetch": self.prefetch_bucket_size, "live": self.max_live_parameters}
+        given = {"reduce": self.reduce_bucket_size, "live": self.max_live_parameters}
         return Buckets(**{name: size for name, size in given.items() if size is not None})
 
 
@@ -326,6 +327,8 @@ def memory(
     else:
         result, asked = fitted(fit, spec, within.bytes, asked, fixed)
     inputs = _inputs(spec, asked, fixed, within, named) | showing.inputs(seen, asked["seq"]) | shape | post.inputs()
+    if train:
+        inputs["offload"] = training.offload
     if textbook:
         inputs["textbook"] = True
     if ram is not None:

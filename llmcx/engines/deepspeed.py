@@ -18,15 +18,14 @@ ALL_REDUCE, SUB_GROUP = 500_000_000, 1_000_000_000
 
 
 class Buckets(NamedTuple):
-    """Numbers in DeepSpeed's buffers: reduce_bucket_size, stage3_prefetch_bucket_size, stage3_max_live_parameters."""
+    """Numbers in DeepSpeed's buffers: reduce_bucket_size; stage3_max_live_parameters, of which what is prefetched is a part."""
 
     reduce: int = 500_000_000
-    prefetch: int = 50_000_000
     live: int = 1_000_000_000
 
     def named(self) -> dict[str, int]:
         """By the options' names."""
-        return {"reduce_bucket_size": self.reduce, "prefetch_bucket_size": self.prefetch, "max_live_parameters": self.live}
+        return {"reduce_bucket_size": self.reduce, "max_live_parameters": self.live}
 
 
 BUCKETS = Buckets()
@@ -55,13 +54,13 @@ class Partition(NamedTuple):
 def phases(of: Partition, saved: Saved, zero: int, buckets: Buckets, offload: str | None, again: bool) -> dict[str, GPUBytes]:
     """A step at ``zero`` level 0 to 3; ``again``: of several micro-batches, so that gradients are there from the second on.
 
-    Level 3 has its gradients' share and bucket all along, and the matrix at work, the next ones in a bucket, or those that are
-    met again soon, up to ``live`` numbers. Levels 1 and 2 copy gradients to a share of their own, 1 when all are there. What is
+    Level 3 has its gradients' share and bucket all along, and the matrix at work and those that are met soon, up to ``live``
+    numbers. Levels 1 and 2 copy gradients to a share of their own, 1 when all are there. What is
     offloaded goes by way of a buffer for the largest matrix. The step flattens the share, and makes a copy of it in the master's
     format.
 
     >>> of = Partition(1000, 100, 50, 12000, 4, 2, 2, 4)
-    >>> {phase: held.total for phase, held in phases(of, Saved(600, 60, 0, 0, 0), 2, Buckets(10, 10, 10), None, False).items()}
+    >>> {phase: held.total for phase, held in phases(of, Saved(600, 60, 0, 0, 0), 2, Buckets(10, 10), None, False).items()}
     {'the loss': 5600, 'the first layer of backward': 6160, 'the last reduce-scatter': 5520, "the optimizer's step": 7000}
     """
     shared, offloaded, size = zero == 3, offload is not None, of.gradient * of.matrix
@@ -70,8 +69,7 @@ def phases(of: Partition, saved: Saved, zero: int, buckets: Buckets, offload: st
     mine, whole = 0 if offloaded else of.gradient * of.share, of.gradient * of.params
     held = mine if zero > 1 else whole
     bucket = of.gradient * (buckets.reduce if zero > 1 else 0 if zero else min(of.params, ALL_REDUCE))
-    turning = of.weight * min(of.params, of.matrix + min(buckets.prefetch, buckets.live)) if shared else 0
-    live = max(turning, of.weight * min(of.params, of.matrix + buckets.live)) if shared else 0
+    live = of.weight * min(of.params, of.matrix + buckets.live) if shared else 0
     before = held if shared or again else 0
     begun = held if zero > 1 or again else 0
     always = bucket if shared else size if offloaded else 0

@@ -115,6 +115,8 @@ def _memory_facts(item: Item) -> list[Fact]:
             facts += facts_of(f, f"next_bytes: but {f.what} {f.next} would take (size)")
     if r.budget_bytes is not None:
         facts += facts_of(r, "fits: fits | headroom_bytes: to spare (bytes)")
+    if item.inputs["train"] and r.host_bytes is not None:
+        facts += facts_of(r, "host_bytes: in the host's memory, for each GPU (size)")
     if not item.inputs["train"]:
         each = "" if r.gpus == 1 else ", each GPU"
         facts += facts_of(r, f"kv_bytes_per_token: KV cache per token{each} (size)")
