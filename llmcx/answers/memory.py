@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from llmcx.answers import Result
 from llmcx.engines import Engine
+from llmcx.engines.deepspeed import BUCKET
 from llmcx.engines.inference_memory import IDEAL, ONE_GPU, Held, cache_bytes, check_inference, held, per_token, total
 from llmcx.engines.megatron import HEAD, TURN
 from llmcx.engines.phases import BACKWARD, LOSS, REDUCE, STEP, TABLE
@@ -374,10 +375,13 @@ def _deepspeed_texts(rank: StageGPU, layout: Layout, recipe: Recipe, peak: str, 
     work = {
         LOSS: f"{text} × 8 B: two gradients in fp32",
         BACKWARD: "the head's gradient",
+        BUCKET: "a gradient",
         REDUCE: "what is being reduced",
         STEP: "" if recipe.offload else "the gradients flattened, and their copy for the step",
     }[peak]
-    bucket = f"a bucket of {buckets.reduce:,} gradients" if zero == 3 or (zero and peak in (BACKWARD, REDUCE)) else ""
+    bucket = (
+        f"a bucket of {buckets.reduce:,} gradients" if zero == 3 or (zero == 2 and peak in (BACKWARD, BUCKET, REDUCE)) else ""
+    )
     margin = f"an assumed {recipe.margin:.0%} of the rest is lost between blocks" if recipe.margin else ""
     activations = "none at the peak" if peak in (REDUCE, STEP) else saved
     logits = f"{text} × 4 B: log-softmax" if peak == LOSS else "none at the peak"

@@ -298,7 +298,7 @@ class TrainingMemory:
         columns = (rank.saved.head or (0, 0))[1]
         n, states = weights.params + weights.experts, weights.states + weights.expert_states
         matrix = columns * self.spec.d_model
-        return deepspeed.Partition(n, weights.layer, matrix, states, layout.sharers, p.weight, recipe.gradient, p.master)
+        return deepspeed.Partition(n, matrix, states, layout.sharers, p.weight, recipe.gradient, p.master)
 
     def host(self, layout: Layout, batch: int, recipe: Recipe) -> int | None:
         """Bytes in the host's memory for each GPU, where any are."""
