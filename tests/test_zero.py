@@ -44,8 +44,11 @@ def named(case: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("case", GOLDEN["cases"], ids=named)
 def test_peaks_are_deepspeeds(case: dict[str, Any]) -> None:
-    """The largest of forward, backward and step."""
-    assert max(said(case).values()) == pytest.approx(max(case["peak"].values()), rel=0.05), (said(case), case["peak"])
+    """The largest of forward, backward and step: within 5%, at level 2 within 7%, where a bucket as large as a fifth of the model
+    is reduced.
+    """
+    near = 0.07 if case["zero"] == 2 else 0.05
+    assert max(said(case).values()) == pytest.approx(max(case["peak"].values()), rel=near), (said(case), case["peak"])
 
 
 def test_buckets_and_offload_on_the_command_line() -> None:
