@@ -115,6 +115,8 @@ def llava(c: Config, spec: ModelSpec) -> Towers:
     part, towers = seen(c)
     d, out = part.size("hidden_size"), spec.d_model
     chosen = c.get("vision_feature_layer")
+    if isinstance(chosen, list) and not (chosen and all(type(at) is int for at in chosen)):
+        raise c.wrong("vision_feature_layer", chosen, "a layer, or a list of some")
     inner = d * (len(chosen) if isinstance(chosen, list) else 1)
     towers = read_up_to(towers, chosen)
     whole = c.has("vision_feature_select_strategy") and c.text("vision_feature_select_strategy") == "full"

@@ -13,28 +13,41 @@ from llmcx.model.cores import EAGER, STEPS, Chunked, Core, Linear, Linformer, Pe
 from llmcx.model.mixers import Mixer
 from llmcx.model.norm import Norm
 from llmcx.model.run import LayerRun
-from llmcx.ops.op import TOKENS, Cache, Cut, Dims, Op, Saved
+from llmcx.ops.op import TOKENS, VIEW, Cache, Cut, Dims, Op, Saved
 
 
 @dataclass(frozen=True)
 class Attention(Mixer):
     """Projections to ``n_heads`` queries and ``n_kv_heads`` keys and values, a core, an output projection.
 
-    ``n_kv_heads`` defaults to ``n_heads`` (MHA; 1 is MQA, between is GQA), ``head_dim`` to d_model / n_heads, ``v_dim`` (of a
-    head's values) to ``head_dim``, ``out_bias`` and ``k_bias`` to ``bias``. ``relative_buckets`` is T5's learned relative
-    position bias, which lives in a stack's first layer. ``relative_projection`` is Transformer-XL's: keys for the relative
-    positions by a projection of their own, and two learned biases per head (Dai et al. 2019, arXiv:1901.02860, sec. 3.3).
+        ``n_kv_heads`` defaults to ``n_heads`` (MHA; 1 is MQA, between is GQA), ``head_dim`` to d_model / n_heads, ``v_dim`` (of a
+        head's values) to ``head_dim``, ``out_bias`` and ``k_bias`` to ``bias``. ``relative_buckets`` is T5's learned relative
+        position bias, which lives in a stack's first layer. ``relative_projection`` is Transformer-XL's: keys for the relative
+        positions by a projection of their own, and two learned biases per head (Dai et al. 2019, arXiv:1901.02860, sec. 3.3).
 
-    ``qk_norm`` normalises queries and keys: over each head with one vector for all heads ("head"), with a vector per head
-    ("heads"), or over all heads together ("full"). ``sinks`` is one learned logit per head (gpt-oss), ``gate`` a sigmoid gate on
-    the output, as wide as the queries (Qwen3-Next) or with one number per head (``gate_per_head``), whose ``gate_bias`` defaults
-    to ``bias``. ``out_norm`` normalises all heads' output together (BitNet, Kosmos), ``head_norm`` each head's, without weights
-    (Muse Spark). ``shares_kv`` reuses the keys and values of an earlier layer, ``k_is_v`` one projection for both (Gemma 4);
-    ``v_norm`` normalises each head's values, without weights. ``scalars`` are learned numbers beside (the gates of Llama 3.2's
-    cross-attention). ``softmax_fp32`` False is for eager code that takes the softmax in the activations' dtype (GPT-2, BERT).
-    ``inputs``: how many states side by side it reads (EAGLE-3: a token and a state). ``kv_width``: how wide what a
-    cross-attention meets is, where not as the model. ``places``: queries meet a learned vector, too, for each distance across and
-    down a square of patches, which the tower has (SAM).
+        ``qk_norm`` normalises queries and keys: over each head with one vector for all heads ("head"), with a vector per head
+    <<<<<<< HEAD
+        ("heads"), or over all heads together ("full"). ``sinks`` is one learned logit per head (gpt-oss), ``gate`` a sigmoid gate on
+        the output, as wide as the queries (Qwen3-Next) or with one number per head (``gate_per_head``), whose ``gate_bias`` defaults
+        to ``bias``. ``out_norm`` normalises all heads' output together (BitNet, Kosmos), ``head_norm`` each head's, without weights
+        (Muse Spark). ``shares_kv`` reuses the keys and values of an earlier layer, ``k_is_v`` one projection for both (Gemma 4);
+        ``v_norm`` normalises each head's values, without weights. ``scalars`` are learned numbers beside (the gates of Llama 3.2's
+        cross-attention). ``softmax_fp32`` False is for eager code that takes the softmax in the activations' dtype (GPT-2, BERT).
+        ``inputs``: how many states side by side it reads (EAGLE-3: a token and a state). ``kv_width``: how wide what a
+        cross-attention meets is, where not as the model. ``places``: queries meet a learned vector, too, for each distance across and
+        down a square of patches, which the tower has (SAM).
+    =======
+        ("heads"), or over all heads together ("full"). ``sinks`` is one learned logit per head (gpt-oss), ``gate`` a sigmoid
+        gate on the output, as wide as the queries (Qwen3-Next) or with one number per head (``gate_per_head``), whose ``gate_bias``
+        defaults to ``bias``. ``out_norm`` normalises all heads' output together (BitNet, Kosmos). ``shares_kv`` reuses the
+        keys and values of an earlier layer, ``k_is_v`` one projection for both (Gemma 4); ``v_norm`` normalises each head's values,
+        without weights. ``scalars`` are learned numbers beside (the gates of Llama 3.2's cross-attention). ``softmax_fp32`` False is
+        for eager code that takes the softmax in the activations' dtype (GPT-2, BERT). ``inputs``: how many states side by side it
+        reads (EAGLE-3: a token and a state). ``kv_width``: how wide what a cross-attention meets is, where not as the model.
+        ``places``: queries meet a learned vector, too, for each distance across and down a square of patches, which the tower has
+        (SAM). ``one_matrix`` makes queries, keys and values, so that the values that a fused kernel keeps are a view of all three
+        (Phi-3, GPT-NeoX).
+    >>>>>>> main
     """
 
     n_heads: int
@@ -63,6 +76,7 @@ class Attention(Mixer):
     inputs: int = 1
     kv_width: int | None = None
     places: bool = False
+    one_matrix: bool = False
     core: Core = field(default_factory=Standard)
     type: Literal["attention"] = "attention"
 
@@ -215,6 +229,8 @@ class Attention(Mixer):
             kept = Saved("keys and values", batch * kv * (heads * (dim + v_dim) if many else both), units=0 if many else kv_heads)
             shared = 1 if eager or isinstance(core, Reformer) else heads // kv_heads
             met = meet(where, name, heads, count, dim, v_dim, queries, kept, fused=not eager, keys=kv, shared=shared)
+            if self.one_matrix and self.rope and where.run.fused and not mask.elements:
+                met = (self._keeps_the_view(op, batch * kv * dim) for op in met)
             if self.softmax_fp32 and not mask.elements:
                 yield from met
             else:
@@ -228,6 +244,14 @@ class Attention(Mixer):
             yield where.op(
                 f"{name}.cache", "cache", batch=batch, tokens=cached, width=both, cut=Cut("heads", kv_heads), cache=held
             )
+
+    def _keeps_the_view(self, op: Op, numbers: int) -> Op:
+        """Beside the values what they are a view with: rotated queries and keys are new tensors, values stay where the matrix put
+        them; ``numbers`` of each head.
+        """
+        if op.kind != "scores":
+            return op
+        return op._replace(saved=(*op.saved, Saved(VIEW, numbers * (self.n_heads + self.kv_heads))))
 
     def _softmax_keeps(self, op: Op, mask: Saved) -> tuple[Saved, ...]:
         """What the softmax saves: no fp32 copy where it is taken in the activations' dtype; a mask, if it has one."""
