@@ -20,34 +20,22 @@ from llmcx.ops.op import TOKENS, VIEW, Cache, Cut, Dims, Op, Saved
 class Attention(Mixer):
     """Projections to ``n_heads`` queries and ``n_kv_heads`` keys and values, a core, an output projection.
 
-        ``n_kv_heads`` defaults to ``n_heads`` (MHA; 1 is MQA, between is GQA), ``head_dim`` to d_model / n_heads, ``v_dim`` (of a
-        head's values) to ``head_dim``, ``out_bias`` and ``k_bias`` to ``bias``. ``relative_buckets`` is T5's learned relative
-        position bias, which lives in a stack's first layer. ``relative_projection`` is Transformer-XL's: keys for the relative
-        positions by a projection of their own, and two learned biases per head (Dai et al. 2019, arXiv:1901.02860, sec. 3.3).
+    ``n_kv_heads`` defaults to ``n_heads`` (MHA; 1 is MQA, between is GQA), ``head_dim`` to d_model / n_heads, ``v_dim`` (of a
+    head's values) to ``head_dim``, ``out_bias`` and ``k_bias`` to ``bias``. ``relative_buckets`` is T5's learned relative
+    position bias, which lives in a stack's first layer. ``relative_projection`` is Transformer-XL's: keys for the relative
+    positions by a projection of their own, and two learned biases per head (Dai et al. 2019, arXiv:1901.02860, sec. 3.3).
 
-        ``qk_norm`` normalises queries and keys: over each head with one vector for all heads ("head"), with a vector per head
-    <<<<<<< HEAD
-        ("heads"), or over all heads together ("full"). ``sinks`` is one learned logit per head (gpt-oss), ``gate`` a sigmoid gate on
-        the output, as wide as the queries (Qwen3-Next) or with one number per head (``gate_per_head``), whose ``gate_bias`` defaults
-        to ``bias``. ``out_norm`` normalises all heads' output together (BitNet, Kosmos), ``head_norm`` each head's, without weights
-        (Muse Spark). ``shares_kv`` reuses the keys and values of an earlier layer, ``k_is_v`` one projection for both (Gemma 4);
-        ``v_norm`` normalises each head's values, without weights. ``scalars`` are learned numbers beside (the gates of Llama 3.2's
-        cross-attention). ``softmax_fp32`` False is for eager code that takes the softmax in the activations' dtype (GPT-2, BERT).
-        ``inputs``: how many states side by side it reads (EAGLE-3: a token and a state). ``kv_width``: how wide what a
-        cross-attention meets is, where not as the model. ``places``: queries meet a learned vector, too, for each distance across and
-        down a square of patches, which the tower has (SAM).
-    =======
-        ("heads"), or over all heads together ("full"). ``sinks`` is one learned logit per head (gpt-oss), ``gate`` a sigmoid
-        gate on the output, as wide as the queries (Qwen3-Next) or with one number per head (``gate_per_head``), whose ``gate_bias``
-        defaults to ``bias``. ``out_norm`` normalises all heads' output together (BitNet, Kosmos). ``shares_kv`` reuses the
-        keys and values of an earlier layer, ``k_is_v`` one projection for both (Gemma 4); ``v_norm`` normalises each head's values,
-        without weights. ``scalars`` are learned numbers beside (the gates of Llama 3.2's cross-attention). ``softmax_fp32`` False is
-        for eager code that takes the softmax in the activations' dtype (GPT-2, BERT). ``inputs``: how many states side by side it
-        reads (EAGLE-3: a token and a state). ``kv_width``: how wide what a cross-attention meets is, where not as the model.
-        ``places``: queries meet a learned vector, too, for each distance across and down a square of patches, which the tower has
-        (SAM). ``one_matrix`` makes queries, keys and values, so that the values that a fused kernel keeps are a view of all three
-        (Phi-3, GPT-NeoX).
-    >>>>>>> main
+    ``qk_norm`` normalises queries and keys: over each head with one vector for all heads ("head"), with a vector per head
+    ("heads"), or over all heads together ("full"). ``sinks`` is one learned logit per head (gpt-oss), ``gate`` a sigmoid gate on
+    the output, as wide as the queries (Qwen3-Next) or with one number per head (``gate_per_head``), whose ``gate_bias`` defaults
+    to ``bias``. ``out_norm`` normalises all heads' output together (BitNet, Kosmos), ``head_norm`` each head's, without weights
+    (Muse Spark). ``shares_kv`` reuses the keys and values of an earlier layer, ``k_is_v`` one projection for both (Gemma 4);
+    ``v_norm`` normalises each head's values, without weights. ``scalars`` are learned numbers beside (the gates of Llama 3.2's
+    cross-attention). ``softmax_fp32`` False is for eager code that takes the softmax in the activations' dtype (GPT-2, BERT).
+    ``inputs``: how many states side by side it reads (EAGLE-3: a token and a state). ``kv_width``: how wide what a
+    cross-attention meets is, where not as the model. ``places``: queries meet a learned vector, too, for each distance across and
+    down a square of patches, which the tower has (SAM). ``one_matrix`` makes queries, keys and values, so that the values that
+    a fused kernel keeps are a view of all three (Phi-3, GPT-NeoX).
     """
 
     n_heads: int
