@@ -132,6 +132,16 @@ def test_prompts_apart() -> None:
     assert apart.tokens_per_s_gpu < among.tokens_per_s_gpu * 2  # of twelve GPUs, not of four
 
 
+def test_a_share_of_the_users_attends_on_each_gpu() -> None:
+    """DeepSeek-V3 on 8 GPUs that attend for an eighth of 64 users each: 8 sequences, all 128 heads; experts meet all 64."""
+    spec = load_preset("deepseek-v3")
+    layout, run = Layout(tp=8, ep=8, attention_dp=8, sequence=False), Run(64, 1, past=4096, encode=False, fused=True, ideal=True)
+    found = launches(rank_ops(spec, run, layout), run, layout, Names(spec, stored_as(spec, "released")))
+    assert {each.shape for each in found if each.kind == "latent"} == {(8, 1, 4096, 128)}
+    assert {each.shape for each in found if each.kind == "experts"} == {(64, 7168, 2048, 8, 256, 1, 8)}
+    assert {each.shape[:2] for each in found if each.kind == "batched"} == {(128, 8)}
+
+
 def test_together() -> None:
     """A step of two passes: products of both tokens at once, attention of each."""
     one = [Launch("gemm", 2, (4, 8, 16), "bf16"), Launch("attention", 2, (4, 1, 9, 2, 1, 8, 0))]
