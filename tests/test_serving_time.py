@@ -214,8 +214,8 @@ def test_every_accelerator_has_kernels() -> None:
 SPLITS = {
     "model": "By fits that saw no run of the row's model",
     "accelerator": "By fits that saw no run on the row's accelerator",
-    "apart": "Prompts and decoding on GPUs of their own (`--prefill-workers`), by numbers that no such run has touched; all but two"
-    " of DeepSeek-V3, drafting or not",
+    "apart": "Prompts and decoding on GPUs of their own (`--prefill-workers`), by numbers that no such run has touched; all but"
+    " two of DeepSeek-V3, drafting or not",
 }
 
 
