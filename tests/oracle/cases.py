@@ -347,6 +347,7 @@ deepseek_v2 DeepseekV2ForCausalLM dense num_key_value_heads=4 MLA DEEP
   vary q_lora_rank=null kv_lora_rank=18 qk_nope_head_dim=12 qk_rope_head_dim=8 v_head_dim=16 first_k_dense_replace=0|2
     n_routed_experts=6 n_shared_experts=1 num_experts_per_tok=3 moe_intermediate_size=32 attention_bias=true mlp_bias=true
     num_key_value_heads=2 topk_method=group_limited_greedy+n_group=2+topk_group=1+n_routed_experts=6 TIED
+  unrouted: num_experts_per_tok=null n_routed_experts=6
   DeepSeek-V2-Lite: 2048/10944/27/16/16/102400 q_lora_rank=null n_routed_experts=64 n_shared_experts=2 moe_intermediate_size=1408
     num_experts_per_tok=6 first_k_dense_replace=1
   DeepSeek-V2: 5120/12288/60/128/128/102400 q_lora_rank=1536 n_routed_experts=160 n_shared_experts=2 moe_intermediate_size=1536
@@ -837,7 +838,9 @@ whisper WhisperForConditionalGeneration vocab_size=97 d_model=24 encoder_layers=
     decoder_ffn_dim=52 encoder_attention_heads=4 decoder_attention_heads=4 num_mel_bins=10 max_source_positions=20
     max_target_positions=40 pad_token_id=0 bos_token_id=1 eos_token_id=2 decoder_start_token_id=1 @seq=20
   vary encoder_layers=3 num_mel_bins=12 encoder_ffn_dim=36 decoder_ffn_dim=36 encoder_attention_heads=3
-    decoder_attention_heads=3 max_target_positions=50 max_source_positions=22+@seq=22 architectures=WhisperModel UNTIED
+    decoder_attention_heads=3 max_target_positions=50 max_source_positions=22+@seq=22 architectures=WhisperModel|WhisperForCausalLM
+    architectures=WhisperForCausalLM+decoder_layers=2+decoder_ffn_dim=40+@seq=13
+    architectures=WhisperForCausalLM+max_target_positions=50+decoder_attention_heads=3 UNTIED
   kept
   whisper-tiny: vocab_size=51865
   whisper-large-v3: vocab_size=51866 d_model=1280 encoder_layers=32 decoder_layers=32 encoder_attention_heads=20
@@ -1103,6 +1106,21 @@ luke LukeForMaskedLM BERT entity_vocab_size=61 entity_emb_size=10
   luke-base: BERT_BASE vocab_size=50267 max_position_embeddings=514 type_vocab_size=1
 bert-generation BertGenerationDecoder BERT
   vary architectures=BertGenerationEncoder UNTIED
+# Types that share little with others.
+xlnet XLNetLMHeadModel vocab_size=97 d_model=24 n_layer=3 n_head=4 d_inner=44
+  vary n_layer=2 n_head=3 d_inner=40 vocab_size=101 ff_activation=relu attn_type=uni architectures=XLNetModel
+    architectures=XLNetForSequenceClassification+num_labels=3+pad_token_id=0 architectures=XLNetForTokenClassification
+    architectures=XLNetForMultipleChoice UNTIED LENGTHS
+  # Its sinusoids stay in fp32, which no matrix in bf16 takes; nor does xLSTM's state.
+  kept
+  xlnet-base-cased: d_model=768 n_layer=12 n_head=12 d_inner=3072
+xlstm xLSTMForCausalLM vocab_size=101 hidden_size=48 num_hidden_layers=3 num_blocks=3 num_heads=4 chunk_size=8
+    ffn_round_up_to_multiple_of=10 embedding_dim=48
+  vary num_heads=2 chunk_size=4|32 qk_dim_factor=0.25 v_dim_factor=0.5 use_bias=true ffn_proj_factor=1.5
+    ffn_round_up_to_multiple_of=16 num_blocks=2+num_hidden_layers=2 max_inference_chunksize=16 @seq=16|38|1|3 @batch=1
+    mode=train+@seq=16 TIED
+  kept
+  xLSTM-7b: hidden_size=4096 num_heads=8
 """
 FAMILIES = families(TABLE) | {name: replace(one, whole=True) for name, one in families(towers.TABLE).items()}
 PARTS = towers.PARTS

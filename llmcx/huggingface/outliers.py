@@ -1,0 +1,82 @@
+"""Types of text that share little with others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from llmcx.huggingface import family
+from llmcx.huggingface.common import LAYER, RMS, activation, head, model
+from llmcx.huggingface.config import SUMMARY, Config
+from llmcx.huggingface.labels import ANSWER, CHOICE, SEQUENCE, asked, encoder_labels, first_named
+from llmcx.model.extras import Idle
+from llmcx.model.mixers.mlstm import MLSTM
+from llmcx.model.mixers.xlnet import Distant
+from llmcx.model.spec import Gated, Head, Layers, ModelSpec, Norm, Plain
+
+
+@family("xlnet")
+def xlnet(c: Config) -> ModelSpec:
+    """Attention by distance, without biases, seen from both sides; norms after the parts; a vector for what is masked, which a
+    run without masked places does not meet.
+    """
+    c.expect("attn_type", "bi")
+    c.ignore("mem_len", "reuse_len", "use_mems_eval", "use_mems_train", "bi_data", "clamp_len", "same_length", "untie_r")
+    c.ignore("start_n_top", "end_n_top", "ff_activation", "summary_last_dropout", *SUMMARY)
+    d, n = c.size("d_model"), c.size("n_head")
+    if d % n:
+        raise c.wrong("n_head", n, f"a divisor of d_model, {d}")
+    c.expect("d_head", None, d // n)
+    if asked(c) == ANSWER and not first_named(c).endswith("Simple"):
+        raise c.wrong("architectures", first_named(c), "another class: its head is of several parts")
+    if asked(c) in (SEQUENCE, CHOICE) and not c.flag("summary_use_proj", True):
+        raise c.wrong("summary_use_proj", False, "true")
+    built = head(c, ("LMHeadModel",), bias=True)
+    ffn = Plain(c.size("d_inner"), True, activation(c, "ff_activation"))
+    return model(
+        c,
+        d_model=d,
+        context=None,
+        encoder=(Layers(c.size("n_layer"), Distant(n, softmax_fp32=False), ffn),),
+        norm=LAYER,
+        final_norm=False,
+        head=built and replace(built, bias=True),
+        labels=encoder_labels(c, dense="tanh"),
+        extras=(Idle(d),),
+    )
+
+
+def _rounded(value: float, step: int) -> int:
+    """Up to a multiple of ``step``, as xLSTM's code rounds."""
+    return int(((value + step - 1) // step) * step)
+
+
+def _factor(c: Config, key: str) -> float:
+    """A positive number."""
+    value = c.get(key)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1e6:
+        raise c.wrong(key, value, "a positive number")
+    return float(value)
+
+
+@family("xlstm")
+def xlstm(c: Config) -> ModelSpec:
+    """A matrix memory and a gated feed-forward in each layer; RMS norms, with shifts where there are biases."""
+    c.ignore("norm_reduction_force_float32", "add_out_norm", "chunkwise_kernel", "sequence_kernel", "step_kernel", "eps")
+    c.ignore("return_last_states", "weight_mode", "gate_soft_cap", "output_logit_soft_cap")
+    c.expect("mode", "inference", "train")
+    d, n, bias = c.size("hidden_size"), c.size("num_heads"), c.flag("use_bias")
+    c.expect("embedding_dim", None, d)
+    layers = c.optional("num_blocks") or c.size("num_hidden_layers")
+    c.ignore("num_hidden_layers")
+    qk, v = (int(d * _factor(c, f"{leaf}_dim_factor")) for leaf in ("qk", "v"))
+    if qk % n or v % n or not qk or not v:
+        raise c.wrong("num_heads", n, f"a divisor of the widths of all queries and values, {qk} and {v}")
+    wide = _rounded(d * _factor(c, "ffn_proj_factor"), c.size("ffn_round_up_to_multiple_of"))
+    chunk = c.size("chunk_size")
+    if c.size("max_inference_chunksize") % chunk:
+        raise c.wrong("max_inference_chunksize", c.size("max_inference_chunksize"), f"a multiple of chunk_size, {chunk}")
+    mixer = MLSTM(n, qk, v, chunk, bias)
+    layer = Layers(layers, mixer, Gated(wide, bias, "silu"), norms=("mlstm", "ffn"))
+    built = head(c, ties=False)
+    return model(c, context=None, decoder=(layer,), norm=Norm("rmsnorm", bias=bias), final_norm_type=RMS, head=built)
