@@ -29,7 +29,7 @@ MODULES = {
         hunyuan_v1_moe exaone_moe afmoe qwen3_vl_moe_text glm4v_moe_text hunyuan deepseek qwen3_omni_moe_text
         ernie4_5_vl_moe_text mistral4""",
     "encdec": """t5 mt5 umt5 switch_transformers bart mbart pegasus marian m2m_100 longt5 nllb-moe mvp plbart blenderbot
-        blenderbot-small led whisper bigbird_pegasus""",
+        blenderbot-small led whisper bigbird_pegasus seamless_m4t seamless_m4t_v2""",
     "encoder": "bert roberta xlm-roberta camembert electra distilbert albert modernbert longformer big_bird modernbert-decoder",
     "gpt": "gpt2 gpt-sw3 gpt_bigcode gpt_neo gptj codegen gpt_neox opt bloom mpt falcon",
     "elders": "openai-gpt ctrl xglm biogpt gpt_neox_japanese persimmon",
@@ -55,6 +55,7 @@ MODULES = {
     "remote": "Yi xverse orion internlm internlm2 baichuan minicpm qwen chatglm mimo Dream llada nemotron-nas bailing_moe rwkv7",
     "eyes": "minicpmv molmo",
     "outliers": "xlnet xlstm",
+    "speech": "voxtral_realtime_text",
     "draft": "eagle3 dflash",
 }
 """Module -> the model_types that it reads."""
@@ -87,6 +88,7 @@ TIES = {
         "either",
     ),
     **dict.fromkeys(["audioflamingo3", "mllama", "molmo2", "qwen2_audio", "voxtral"], "never"),
+    **dict.fromkeys(["musicflamingo", "nemo_speechlm", "vibevoice_asr"], "never"),
     **dict.fromkeys(["blip-2", "instructblip", "llama4"], "inner"),
 }
 # The language model inside a multimodal configuration that does not name its own model_type, as transformers assumes.
@@ -101,7 +103,7 @@ _TEXT_TYPES = {
     "exaone4": "exaone4_5",
     "gemma": "paligemma",
     "glm_ocr_text": "glm_ocr",
-    "granite": "granite_speech",
+    "granite": "granite_speech granite_speech_plus",
     "granite4_vision_text": "granite4_vision",
     "granite_docling_text": "granite_docling",
     "gemma3_text": "gemma3 shieldgemma2",
@@ -117,7 +119,7 @@ _TEXT_TYPES = {
     "molmo2_text": "molmo2",
     "ernie4_5_vl_moe_text": "ernie4_5_vl_moe",
     "muse_glimmer_text": "muse_glimmer",
-    "nemotron_h": "nemotron_h_omni",
+    "nemotron_h": "nemo_speechlm nemotron_h_omni",
     "opt": "blip-2 instructblip",
     "persimmon": "fuyu",
     "mistral": "idefics2 mistral3",
@@ -128,11 +130,11 @@ _TEXT_TYPES = {
     "mllama_text_model": "mllama",
     "paddleocr_vl_text": "paddleocr_vl",
     "phi4_multimodal": "phi4_multimodal",
-    "qwen2": "audioflamingo3 got_ocr2 internvl llava_onevision ovis2 qwen2_audio video_llama_3",
+    "qwen2": "audioflamingo3 got_ocr2 internvl llava_onevision musicflamingo ovis2 qwen2_audio vibevoice_asr video_llama_3",
     "qwen2_5_vl_text": "qwen2_5_vl",
     "qwen2_vl_text": "qwen2_vl",
     "qwen2_5_omni_text": "qwen2_5_omni_thinker",
-    "qwen3": "lighton_ocr qianfan_ocr qwen3_asr",
+    "qwen3": "lighton_ocr moss_transcribe_diarize qianfan_ocr qwen3_asr",
     "qwen3_omni_moe_text": "qwen3_omni_moe_thinker",
     "qwen3_5_moe_text": "qwen3_5_moe",
     "qwen3_5_text": "minicpm_ocr minicpmv4_6 minicpmv4_7 qwen3_5",
@@ -140,6 +142,7 @@ _TEXT_TYPES = {
     "qwen3_vl_text": "qwen3_vl",
     "qwen4_exp_text": "qwen4_exp",
     "step3p5": "step3p7",
+    "voxtral_realtime_text": "voxtral_realtime",
 }
 TEXT_TYPES = {outer: inner for inner, outers in _TEXT_TYPES.items() for outer in outers.split()}
 

@@ -271,3 +271,28 @@ def whisper(c: Config) -> ModelSpec:
         head=head(c, (*CONDITIONAL, "ForCausalLM")),
         **hearing,
     )
+
+
+SEAMLESS = (
+    *("vocab_size", "hidden_size", "max_position_embeddings", "activation_function", "tie_word_embeddings"),
+    *(f"{stack}_{leaf}" for stack in ("encoder", "decoder") for leaf in ("layers", "attention_heads", "ffn_dim")),
+)
+"""What SeamlessM4TForTextToText is made of; what else the file says is of the parts that hear and speak."""
+
+
+@family("seamless_m4t", "seamless_m4t_v2")
+def seamless(c: Config) -> ModelSpec:
+    """From text to text, the part of the class of that name: M2M-100's stacks."""
+    if first_named(c) and not first_named(c).endswith("ForTextToText"):
+        raise c.wrong(
+            "architectures", first_named(c), "a class that ends in ForTextToText: the parts that hear and speak are not read"
+        )
+    c.ignore(*(key for key in c.defaults if key not in SEAMLESS), "num_hidden_layers")
+    return model(
+        c,
+        embedding=Embedding(c.size("vocab_size"), token_tables=1 if c.flag("tie_word_embeddings", True) else 3),
+        encoder=_stack(c, "encoder"),
+        decoder=_stack(c, "decoder"),
+        norm=LAYER,
+        head=head(c, ("ForTextToText",)),
+    )

@@ -262,6 +262,27 @@ class GatedNorms(NamedTuple):
             yield where.op(f"gated_norm.{part}.product", "product", elements=n * d, cut=TOKENS)
 
 
+class Delayed(NamedTuple):
+    """A scale of what each feed-forward reads, made through a bottleneck of ``rank`` of how late the model may answer: one vector
+    for all tokens of a pass (Voxtral Realtime).
+    """
+
+    rank: int
+    type: Literal["delayed"] = "delayed"
+
+    def outside(self, at: LayerRun) -> Iterator[Op]:
+        """Nothing."""
+        yield from ()
+
+    def inside(self, where: LayerRun) -> Iterator[Op]:
+        """Down, up, product. Sinusoids go in, which need no gradient."""
+        d, elements = where.d_model, where.tokens * where.d_model
+        yield where.op("delay.down", "matmul", batch=1, m=1, k=d, n=self.rank, weight=d * self.rank, grads=1, cut=WHOLE)
+        yield where.op("delay.activation", "gelu", Saved("activation", self.rank), elements=self.rank, cut=WHOLE)
+        yield where.linear("delay.up", self.rank, d, tokens=1, cut=WHOLE)
+        yield where.op("delay.product", "product", Saved("both factors", elements + d), elements=elements, cut=TOKENS)
+
+
 class Drafting(NamedTuple):
     """What a draft model has of its own around its layers: a projection of ``states`` states of its target, ``width`` wide each
     (Li et al. 2025, arXiv:2503.01840, sec. 3), with a norm after it (``normed``, DFlash) or a learned state for what is masked
@@ -356,13 +377,14 @@ Extra = Union[
     Adapters,
     GatedNorms,
     Idle,
+    Delayed,
     Drafting,
     ResidualAttention,
 ]
 EXTRAS: dict[str, Any] = {"per_layer": PerLayer, "altup": AltUp, "laurel": Laurel, "hyper_connections": HyperConnections}
 EXTRAS |= {"gated_residual": GatedResidual, "tables": Tables, "idle": Idle, "drafting": Drafting}
 EXTRAS |= {"residual_attention": ResidualAttention, "beside": Beside, "adapters": Adapters}
-EXTRAS |= {"gated_norms": GatedNorms}
+EXTRAS |= {"gated_norms": GatedNorms, "delayed": Delayed}
 
 
 def check(extra: Extra) -> None:

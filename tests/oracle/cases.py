@@ -140,6 +140,8 @@ MROPE rope_parameters={"rope_type":"default","rope_theta":10000.0,"mrope_section
 T5 vocab_size=97 d_model=24 d_kv=10 d_ff=44 num_layers=3 num_heads=4
 BART vocab_size=97 d_model=24 encoder_layers=2 decoder_layers=3 encoder_ffn_dim=44 decoder_ffn_dim=52 encoder_attention_heads=4
     decoder_attention_heads=4 max_position_embeddings=40
+SEAMLESS vocab_size=97 hidden_size=24 encoder_layers=2 decoder_layers=3 encoder_ffn_dim=44 decoder_ffn_dim=52
+    encoder_attention_heads=4 decoder_attention_heads=4 max_position_embeddings=40
 BERT vocab_size=97 hidden_size=24 num_hidden_layers=2 num_attention_heads=4 intermediate_size=44 max_position_embeddings=40
 BERT_BASE hidden_size=768 num_hidden_layers=12 num_attention_heads=12 intermediate_size=3072
 """
@@ -1117,10 +1119,18 @@ xlnet XLNetLMHeadModel vocab_size=97 d_model=24 n_layer=3 n_head=4 d_inner=44
 xlstm xLSTMForCausalLM vocab_size=101 hidden_size=48 num_hidden_layers=3 num_blocks=3 num_heads=4 chunk_size=8
     ffn_round_up_to_multiple_of=10 embedding_dim=48
   vary num_heads=2 chunk_size=4|32 qk_dim_factor=0.25 v_dim_factor=0.5 use_bias=true ffn_proj_factor=1.5
-    ffn_round_up_to_multiple_of=16 num_blocks=2+num_hidden_layers=2 max_inference_chunksize=16 @seq=16|38|1|3 @batch=1
+    ffn_round_up_to_multiple_of=16 num_blocks=2+num_hidden_layers=2 @seq=16|38|1|3 @batch=1
     mode=train+@seq=16 TIED
   kept
   xLSTM-7b: hidden_size=4096 num_heads=8
+# SeamlessM4T, from text to text.
+seamless_m4t SeamlessM4TForTextToText SEAMLESS
+  vary encoder_layers=3 decoder_layers=2 encoder_ffn_dim=36 decoder_ffn_dim=36 encoder_attention_heads=3
+    decoder_attention_heads=3 activation_function=gelu max_position_embeddings=50 vocab_size=101 @seq=7+@decoder_seq=23 UNTIED
+  hf-seamless-m4t-medium: vocab_size=256206 encoder_layers=12 decoder_layers=12 encoder_ffn_dim=4096 decoder_ffn_dim=4096
+seamless_m4t_v2 SeamlessM4Tv2ForTextToText SEAMLESS
+  vary encoder_layers=3 decoder_layers=2 encoder_ffn_dim=36 decoder_ffn_dim=36 encoder_attention_heads=3
+    decoder_attention_heads=3 activation_function=gelu speech_encoder_layers=2 vocab_size=101 UNTIED
 """
 FAMILIES = families(TABLE) | {name: replace(one, whole=True) for name, one in families(towers.TABLE).items()}
 PARTS = towers.PARTS

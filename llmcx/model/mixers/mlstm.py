@@ -64,7 +64,9 @@ class MLSTM(Mixer):
             shape: Dims = {"batch": b, "heads": heads, "pairs": met, "cut": by_heads}
             kept = Saved("queries, keys and values", b * whole * (2 * self.d_qk + self.d_v))
             yield where.op(f"{name}.scores", "scores", kept, width=qk, **shape)
-            yield where.op(f"{name}.decay", "product", Saved("scores and decays", 3 * many * met), elements=many * met, cut=by_heads)
+            yield where.op(
+                f"{name}.decay", "product", Saved("scores and decays", 3 * many * met), elements=many * met, cut=by_heads
+            )
             yield where.op(f"{name}.values", "values", width=v, **shape)
             states = Saved("states", many * chunks * qk * (v + 1), "fp32")
             read: Dims = {"batch": many * chunks, "m": self.chunk, "k": qk, "weight": 0, "cut": by_heads}
