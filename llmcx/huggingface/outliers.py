@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from llmcx.huggingface import family
 from llmcx.huggingface.common import LAYER, RMS, activation, head, model
 from llmcx.huggingface.config import SUMMARY, Config
+from llmcx.huggingface.encdec import CONDITIONAL
 from llmcx.huggingface.labels import ANSWER, CHOICE, SEQUENCE, asked, encoder_labels, first_named
-from llmcx.model.extras import Idle
+from llmcx.model.extras import Idle, Tables
+from llmcx.model.mixers.einsum import Distant, Prophet, Summed
 from llmcx.model.mixers.mlstm import MLSTM
-from llmcx.model.mixers.xlnet import Distant
-from llmcx.model.spec import Gated, Head, Layers, ModelSpec, Norm, Plain
+from llmcx.model.spec import Embedding, Gated, Layers, ModelSpec, Norm, Plain
 
 
 @family("xlnet")
@@ -80,3 +80,45 @@ def xlstm(c: Config) -> ModelSpec:
     layer = Layers(layers, mixer, Gated(wide, bias, "silu"), norms=("mlstm", "ffn"))
     built = head(c, ties=False)
     return model(c, context=None, decoder=(layer,), norm=Norm("rmsnorm", bias=bias), final_norm_type=RMS, head=built)
+
+
+@family("prophetnet")
+def prophetnet(c: Config) -> ModelSpec:
+    """Norms after the parts; a decoder in streams, of which all but the first score tokens ahead. ProphetNetForCausalLM is the
+    decoder alone, whose cross-attention has nothing to attend to.
+    """
+    c.ignore("relative_max_distance", "disable_ngram_loss", "eps", "is_decoder", "init_std")
+    alone = first_named(c).endswith("ForCausalLM")
+    if alone:
+        c.ignore("num_encoder_layers", "num_encoder_attention_heads", "encoder_ffn_dim")
+    else:
+        c.expect("add_cross_attention", True)
+    act, ahead, d = activation(c, "activation_function"), c.size("ngram"), c.size("hidden_size")
+    for n in [c.size("num_decoder_attention_heads")] + ([] if alone else [c.size("num_encoder_attention_heads")]):
+        if d % n:
+            raise c.wrong("hidden_size", d, f"a multiple of the heads, {n}")
+    layer = Prophet(
+        c.size("num_decoder_attention_heads"),
+        c.size("decoder_ffn_dim"),
+        ahead,
+        c.size("num_buckets"),
+        act,
+        c.flag("add_cross_attention", True),
+    )
+    encoder: tuple[Layers, ...] = ()
+    if not alone:
+        mixer = Summed(c.size("num_encoder_attention_heads"), bias=True, softmax_fp32=False)
+        encoder = (Layers(c.size("num_encoder_layers"), mixer, Plain(c.size("encoder_ffn_dim"), True, act)),)
+    built = head(c, (*CONDITIONAL, "ForCausalLM"))
+    tables = 1 if c.flag("tie_word_embeddings", True) else 2 if alone else 3
+    rows = c.size("max_position_embeddings")
+    return model(
+        c,
+        embedding=Embedding(c.size("vocab_size"), rows, normed=True, per_stack=True, token_tables=tables),
+        encoder=encoder,
+        decoder=(Layers(c.size("num_decoder_layers"), layer, norms=()),),
+        norm=LAYER,
+        final_norm=False,
+        head=built and replace(built, ahead=ahead),
+        extras=(Tables((ahead,)),),
+    )

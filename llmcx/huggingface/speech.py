@@ -26,7 +26,7 @@ def voxtral_realtime_text(c: Config) -> ModelSpec:
 
 @encoder("voxtral_realtime_encoder")
 def voxtral_realtime_encoder(c: Config) -> Towers:
-    """Whisper's two convolutions, looking back only; RMS norms, rotary positions, a window, a gate; biases but for the keys, and in
+    """Two convolutions that look back only; RMS norms, rotary positions, a window, a gate; biases but for the keys, and in
     the feed-forward on the last matrix alone.
     """
     c.ignore("vocab_size", "max_position_embeddings", "activation_function", *ROTARY)
@@ -127,8 +127,8 @@ def vibevoice_asr(c: Config, spec: ModelSpec) -> Towers:
 
 
 def _stacked(c: Config, name: str, after: tuple[Piece, ...], before: tuple[Piece, ...] = (), **more: Any) -> Tower:
-    """An encoder whose layers have a bias on what attention gives out, and none on what it takes in; by default frames side by side
-    go in.
+    """An encoder whose layers have a bias on what attention gives out, and none on what it takes in; by default frames side by
+    side go in.
     """
     c.ignore("max_position_embeddings", *ROTARY)
     d, n = c.size("hidden_size"), c.size("num_attention_heads")
@@ -176,7 +176,7 @@ def _speakers(c: Config) -> tuple[Tower, int]:
 
 @multimodal("nemo_speechlm")
 def nemotron_transcribe(c: Config, spec: ModelSpec) -> Towers:
-    """Two encoders of the same spectrum, for what is said and for who says it, whose guesses are added; a matrix. An encoder with a
+    """Two encoders of one spectrum, for what is said and for who says it, whose guesses are added; a matrix. An encoder with a
     head for the times of words, which only some runs meet.
     """
     audio = _part(c, "audio_config")

@@ -12,6 +12,7 @@ from math import isqrt
 from typing import TYPE_CHECKING
 
 from llmcx.model.cores import Chunked, Standard
+from llmcx.model.mixers.attention import idle
 from llmcx.model.run import LayerRun, Run
 from llmcx.model.spec import Attention, Labels, Layers, ModelSpec, MoE
 from llmcx.ops.op import TOKENS, VOCAB, WHOLE, Dims, Op, Saved, is_core
@@ -185,6 +186,7 @@ def _head(spec: ModelSpec, run: Run, tokens: int) -> Iterator[Op]:
         yield from _labels(spec, spec.labels, run, run.batch if spec.labels.once else tokens)
     if part is None:
         return
+    tokens *= part.ahead
     width = part.width or spec.embedding.width or spec.d_model
     at = LayerRun(spec, run, 1, tokens, tokens, 0, False, "head", role="head_transform")
     last = at._replace(role="head")
@@ -240,11 +242,7 @@ def _layer(layers: Layers, where: LayerRun) -> Iterator[Op]:
     if layers.cross is not None:
         crossed = layers.cross.ops(where._replace(role="cross"), "cross_attention", cross=True)
         if alone:  # a decoder without its encoder has the weights, and does not run them
-            yield from (
-                op._replace(dims=op.dims | ({"tokens": 0} if "tokens" in op.dims else {}), saved=())
-                for op in crossed
-                if op.kind in ("linear", "layernorm", "rmsnorm", "vector")
-            )
+            yield from idle(crossed)
         else:
             yield from crossed
             yield residual

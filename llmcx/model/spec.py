@@ -100,7 +100,8 @@ class Head:
     projection down before it; a tied one that is wider than the table has a matrix of its own for the rest (MobileBERT).
     ``discriminator`` replaces the vocabulary by ELECTRA's verdict on each token: a dense layer and one number. ``pair`` adds
     BERT's verdict on a pair of sentences, so many numbers from the pooled token, which the language-model loss does not train.
-    ``vocab``: the tokens that it scores, where they are not all (a draft model's most frequent ones).
+    ``vocab``: the tokens that it scores, where they are not all (a draft model's most frequent ones). ``ahead``: how many of the
+    next tokens it scores at each place (ProphetNet).
     """
 
     tied: bool = True
@@ -112,9 +113,10 @@ class Head:
     pair: int = 0
     width: int | None = None
     vocab: int | None = None
+    ahead: int = 1
 
     def __post_init__(self) -> None:
-        check_sizes(self, "width", "vocab")
+        check_sizes(self, "width", "vocab", "ahead")
 
     def outputs(self, vocab: int) -> int:
         """How many tokens it scores, of a model's ``vocab``."""

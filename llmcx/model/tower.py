@@ -120,7 +120,7 @@ class Averaged(NamedTuple):
 
 
 class Filter(NamedTuple):
-    """A filter of ``kernel`` numbers for each of ``width`` channels, over patches or frames and their neighbours; ``times`` filters
+    """A filter of ``kernel`` numbers for each of ``width`` channels, over patches or frames and neighbours; ``times`` filters
     alike.
     """
 

@@ -840,8 +840,8 @@ whisper WhisperForConditionalGeneration vocab_size=97 d_model=24 encoder_layers=
     decoder_ffn_dim=52 encoder_attention_heads=4 decoder_attention_heads=4 num_mel_bins=10 max_source_positions=20
     max_target_positions=40 pad_token_id=0 bos_token_id=1 eos_token_id=2 decoder_start_token_id=1 @seq=20
   vary encoder_layers=3 num_mel_bins=12 encoder_ffn_dim=36 decoder_ffn_dim=36 encoder_attention_heads=3
-    decoder_attention_heads=3 max_target_positions=50 max_source_positions=22+@seq=22 architectures=WhisperModel|WhisperForCausalLM
-    architectures=WhisperForCausalLM+decoder_layers=2+decoder_ffn_dim=40+@seq=13
+    decoder_attention_heads=3 max_target_positions=50 max_source_positions=22+@seq=22 architectures=WhisperModel
+    architectures=WhisperForCausalLM architectures=WhisperForCausalLM+decoder_layers=2+decoder_ffn_dim=40+@seq=13
     architectures=WhisperForCausalLM+max_target_positions=50+decoder_attention_heads=3 UNTIED
   kept
   whisper-tiny: vocab_size=51865
@@ -1123,6 +1123,16 @@ xlstm xLSTMForCausalLM vocab_size=101 hidden_size=48 num_hidden_layers=3 num_blo
     mode=train+@seq=16 TIED
   kept
   xLSTM-7b: hidden_size=4096 num_heads=8
+prophetnet ProphetNetForConditionalGeneration vocab_size=97 hidden_size=24 num_encoder_layers=2 num_decoder_layers=3
+    encoder_ffn_dim=44 decoder_ffn_dim=52 num_encoder_attention_heads=4 num_decoder_attention_heads=4 max_position_embeddings=40
+    num_buckets=6
+  vary num_encoder_layers=3 num_decoder_layers=2 encoder_ffn_dim=36 decoder_ffn_dim=36 num_encoder_attention_heads=3
+    num_decoder_attention_heads=3 ngram=1|3 num_buckets=10 max_position_embeddings=50 activation_function=relu
+    architectures=ProphetNetModel|ProphetNetForCausalLM architectures=ProphetNetForCausalLM+ngram=3
+    architectures=ProphetNetForCausalLM+add_cross_attention=false architectures=ProphetNetForCausalLM+tie_word_embeddings=false
+    @seq=1+@decoder_seq=1 @seq=7+@decoder_seq=23 @batch=1 UNTIED
+  # Its softmax is taken in fp32.
+  kept
 # SeamlessM4T, from text to text.
 seamless_m4t SeamlessM4TForTextToText SEAMLESS
   vary encoder_layers=3 decoder_layers=2 encoder_ffn_dim=36 decoder_ffn_dim=36 encoder_attention_heads=3
