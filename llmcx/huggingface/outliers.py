@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from llmcx.huggingface import family
-from llmcx.huggingface.common import LAYER, RMS, activation, head, model
-from llmcx.huggingface.config import SUMMARY, Config
+from llmcx.huggingface.common import LAYER, RMS, activation, gated, head, heads, in_order, layer_count, layer_types, model, window
+from llmcx.huggingface.config import ROUTING, SUMMARY, Config
 from llmcx.huggingface.encdec import CONDITIONAL
 from llmcx.huggingface.labels import ANSWER, CHOICE, SEQUENCE, asked, encoder_labels, first_named
-from llmcx.model.extras import Idle, Tables
+from llmcx.model.extras import Idle, ScaledResiduals, Tables
 from llmcx.model.mixers.einsum import Distant, Prophet, Summed
+from llmcx.model.mixers.further import Mingled
 from llmcx.model.mixers.mlstm import MLSTM
-from llmcx.model.spec import Embedding, Gated, Layers, ModelSpec, Norm, Plain
+from llmcx.model.spec import Embedding, Gated, Layers, ModelSpec, MoE, Norm, Plain
 
 
 @family("xlnet")
@@ -122,3 +123,38 @@ def prophetnet(c: Config) -> ModelSpec:
         head=built and replace(built, ahead=ahead),
         extras=(Tables((ahead,)),),
     )
+
+
+@family("zaya")
+def zaya(c: Config) -> ModelSpec:
+    """Attention whose queries and keys are filtered and whose values are half of the token before; one of many experts a token, by
+    a router of several layers; scales of the residual sums.
+    """
+    c.ignore(*ROUTING)
+    n, size = layer_count(c), c.optional("sliding_window")
+    kinds = layer_types(c, "layer_types", ("hybrid", "hybrid_sliding"), n) or ["hybrid"] * n
+    if size is None and "hybrid_sliding" in kinds:
+        raise c.wrong("sliding_window", None, "a size, as layer_types has hybrid_sliding")
+    c.expect("num_experts_per_tok", 1)
+    plain = heads(c, bias=c.flag("attention_bias"))
+    if plain.kv_heads * plain.width(c.size("hidden_size")) % 2:
+        raise c.wrong("head_dim", plain.head_dim, "even, or the key-value heads even: half of each value is another token's")
+    mixer = Mingled(
+        plain.n_heads,
+        plain.n_kv_heads,
+        plain.head_dim,
+        bias=plain.bias,
+        rope=True,
+        first=c.size("cca_time0"),
+        second=c.size("cca_time1"),
+    )
+    expert = gated(c, "moe_intermediate_size")
+    moe = MoE(c.size("num_experts"), 1, expert, router_mlp=c.size("router_hidden_size"))
+
+    def make(kind: tuple[str, bool]) -> Layers:
+        """The first layer's router has none before it."""
+        core = window(size if kind[0] == "hybrid_sliding" else None)
+        return Layers(1, replace(mixer, core=core), replace(moe, router_states=kind[1]))
+
+    layers = in_order(((kind, i > 0) for i, kind in enumerate(kinds)), make)
+    return model(c, decoder=layers, norm=RMS, head=head(c, bias=c.flag("lm_head_bias")), extras=(ScaledResiduals(),))

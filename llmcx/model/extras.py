@@ -283,6 +283,24 @@ class Delayed(NamedTuple):
         yield where.op("delay.product", "product", Saved("both factors", elements + d), elements=elements, cut=TOKENS)
 
 
+class ScaledResiduals(NamedTuple):
+    """A learned scale and shift for each channel of both sides of every residual sum, and of the embedding (ZAYA)."""
+
+    type: Literal["scaled_residuals"] = "scaled_residuals"
+
+    def outside(self, at: LayerRun) -> Iterator[Op]:
+        """The embedding's."""
+        yield at.op("embedding.scale", "vector", size=2 * at.d_model, cut=TOKENS)
+
+    def inside(self, where: LayerRun) -> Iterator[Op]:
+        """Four vectors after the mixer, and four after the feed-forward."""
+        elements = where.tokens * where.d_model
+        yield where.op("residual.scales", "vector", size=8 * where.d_model, cut=TOKENS)
+        yield where.op(
+            "residual.scaled", "product", Saved("both sides of both sums", 4 * elements), elements=8 * elements, cut=TOKENS
+        )
+
+
 class Drafting(NamedTuple):
     """What a draft model has of its own around its layers: a projection of ``states`` states of its target, ``width`` wide each
     (Li et al. 2025, arXiv:2503.01840, sec. 3), with a norm after it (``normed``, DFlash) or a learned state for what is masked
@@ -378,13 +396,14 @@ Extra = Union[
     GatedNorms,
     Idle,
     Delayed,
+    ScaledResiduals,
     Drafting,
     ResidualAttention,
 ]
 EXTRAS: dict[str, Any] = {"per_layer": PerLayer, "altup": AltUp, "laurel": Laurel, "hyper_connections": HyperConnections}
 EXTRAS |= {"gated_residual": GatedResidual, "tables": Tables, "idle": Idle, "drafting": Drafting}
 EXTRAS |= {"residual_attention": ResidualAttention, "beside": Beside, "adapters": Adapters}
-EXTRAS |= {"gated_norms": GatedNorms, "delayed": Delayed}
+EXTRAS |= {"gated_norms": GatedNorms, "delayed": Delayed, "scaled_residuals": ScaledResiduals}
 
 
 def check(extra: Extra) -> None:

@@ -1133,6 +1133,11 @@ prophetnet ProphetNetForConditionalGeneration vocab_size=97 hidden_size=24 num_e
     @seq=1+@decoder_seq=1 @seq=7+@decoder_seq=23 @batch=1 UNTIED
   # Its softmax is taken in fp32.
   kept
+zaya ZayaForCausalLM 48/-/3/4/2/101 head_dim=12 moe_intermediate_size=28 num_experts=5 router_hidden_size=14
+  vary head_dim=20 attention_bias=true lm_head_bias=true moe_intermediate_size=32 num_experts=4 router_hidden_size=10 cca_time0=3
+    cca_time1=3 cca_time0=1 cca_time1=1 layer_types=["hybrid","hybrid_sliding","hybrid_sliding"]+sliding_window=7
+    num_hidden_layers=1 LENGTHS @batch=3 GQA UNTIED
+  ZAYA1-8B: vocab_size=262272 hidden_size=2048 num_hidden_layers=40
 # SeamlessM4T, from text to text.
 seamless_m4t SeamlessM4TForTextToText SEAMLESS
   vary encoder_layers=3 decoder_layers=2 encoder_ffn_dim=36 decoder_ffn_dim=36 encoder_attention_heads=3

@@ -48,6 +48,7 @@ MIXERS = {
     "differential": "further:Differential",
     "dynamic": "further:Dynamic",
     "filtered": "further:Filtered",
+    "mingled": "further:Mingled",
     "routed": "further:Routed",
     "convolved": "further:Convolved",
     "ngrams": "ngrams:NGrams",
