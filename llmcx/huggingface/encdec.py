@@ -282,17 +282,16 @@ SEAMLESS = (
 
 @family("seamless_m4t", "seamless_m4t_v2")
 def seamless(c: Config) -> ModelSpec:
-    """From text to text, the part of the class of that name: M2M-100's stacks."""
-    if first_named(c) and not first_named(c).endswith("ForTextToText"):
-        raise c.wrong(
-            "architectures", first_named(c), "a class that ends in ForTextToText: the parts that hear and speak are not read"
-        )
+    """From text to text, as the class of that name has it: M2M-100's stacks."""
+    if not first_named(c).endswith("ForTextToText"):
+        c.notes.append(f"the part of a {c.model_type} from text to text: those that hear and speak are not counted")
     c.ignore(*(key for key in c.defaults if key not in SEAMLESS), "num_hidden_layers")
+    named = ("ForTextToText", "ForSpeechToText", "ForTextToSpeech", "ForSpeechToSpeech", "SeamlessM4TModel", "SeamlessM4Tv2Model")
     return model(
         c,
         embedding=Embedding(c.size("vocab_size"), token_tables=1 if c.flag("tie_word_embeddings", True) else 3),
         encoder=_stack(c, "encoder"),
         decoder=_stack(c, "decoder"),
         norm=LAYER,
-        head=head(c, ("ForTextToText",)),
+        head=head(c, named),
     )

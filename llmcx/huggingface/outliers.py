@@ -5,15 +5,29 @@ from __future__ import annotations
 from dataclasses import replace
 
 from llmcx.huggingface import family
-from llmcx.huggingface.common import LAYER, RMS, activation, gated, head, heads, in_order, layer_count, layer_types, model, window
+from llmcx.huggingface.common import (
+    LAYER,
+    RMS,
+    WIDE_RMS,
+    activation,
+    gated,
+    head,
+    heads,
+    in_order,
+    layer_count,
+    layer_types,
+    model,
+    window,
+)
 from llmcx.huggingface.config import ROUTING, SUMMARY, Config
 from llmcx.huggingface.encdec import CONDITIONAL
 from llmcx.huggingface.labels import ANSWER, CHOICE, SEQUENCE, asked, encoder_labels, first_named
 from llmcx.model.extras import Idle, ScaledResiduals, Tables
 from llmcx.model.mixers.einsum import Distant, Prophet, Summed
+from llmcx.model.mixers.funnel import FunnelLayer
 from llmcx.model.mixers.further import Mingled
 from llmcx.model.mixers.mlstm import MLSTM
-from llmcx.model.spec import Embedding, Gated, Layers, ModelSpec, MoE, Norm, Plain
+from llmcx.model.spec import Embedding, Gated, Head, Layers, ModelSpec, MoE, Norm, Plain
 
 
 @family("xlnet")
@@ -127,8 +141,8 @@ def prophetnet(c: Config) -> ModelSpec:
 
 @family("zaya")
 def zaya(c: Config) -> ModelSpec:
-    """Attention whose queries and keys are filtered and whose values are half of the token before; one of many experts a token, by
-    a router of several layers; scales of the residual sums.
+    """Attention whose queries and keys are filtered and whose values are half of the token before; one of many experts a token,
+    by a router of several layers; scales of the residual sums.
     """
     c.ignore(*ROUTING)
     n, size = layer_count(c), c.optional("sliding_window")
@@ -158,3 +172,85 @@ def zaya(c: Config) -> ModelSpec:
 
     layers = in_order(((kind, i > 0) for i, kind in enumerate(kinds)), make)
     return model(c, decoder=layers, norm=RMS, head=head(c, bias=c.flag("lm_head_bias")), extras=(ScaledResiduals(),))
+
+
+def _counts(c: Config, key: str, least: int = 1) -> list[int]:
+    """A list of whole numbers, of at most 10,000 layers together."""
+    given = c.list(key)
+    if not given or not all(isinstance(n, int) and not isinstance(n, bool) and least <= n <= 10_000 for n in given):
+        raise c.wrong(key, given, "a list of whole numbers")
+    if len(given) > 50 or sum(given) > 10_000:
+        raise c.wrong(key, given, "at most 50 blocks, and 10,000 layers")
+    return given
+
+
+@family("funnel")
+def funnel(c: Config) -> ModelSpec:
+    """Blocks of layers with half as many tokens each as the one before, and a few layers at the end with all of them, which what
+    is said of a whole sequence goes without.
+    """
+    c.ignore("hidden_dropout", "pooling_type", "initializer_std")
+    sizes = _counts(c, "block_sizes")
+    repeats = [1] * len(sizes) if c.get("block_repeats") is None else _counts(c, "block_repeats")
+    if len(repeats) != len(sizes) or sum(n * again for n, again in zip(sizes, repeats, strict=True)) > 10_000:
+        raise c.wrong("block_repeats", repeats, f"a list of {len(sizes)}, of at most 10,000 layers")
+    layer = FunnelLayer(
+        c.size("n_head"),
+        c.size("d_head"),
+        c.size("d_inner"),
+        keys_too=not c.flag("pool_q_only"),
+        factorized=c.text("attention_type", ("relative_shift", "factorized")) == "factorized",
+        apart=c.flag("separate_cls"),
+        cut=c.flag("truncate_seq"),
+        activation=activation(c, "hidden_act"),
+    )
+    kinds = [
+        (block, bool(block) and i == 0 and again == 0, again > 0)
+        for block, (many, times) in enumerate(zip(sizes, repeats, strict=True))
+        for i in range(many)
+        for again in range(times)
+    ]
+    base = first_named(c) == "FunnelBaseModel" or asked(c) in (SEQUENCE, CHOICE)
+    kinds += [] if base else [(0, False, False)] * c.size("num_decoder_layers")
+    c.ignore("num_decoder_layers")
+
+    def make(kind: tuple[int, bool, bool]) -> Layers:
+        """A layer that runs again has the weights of its first run."""
+        return Layers(1, replace(layer, block=kind[0], pools=kind[1]), norms=(), reused=kind[2])
+
+    built: Head | None = None
+    if first_named(c).endswith("ForPreTraining"):
+        c.ignore("tie_word_embeddings")
+        built = Head(discriminator=True)
+    elif first_named(c) != "FunnelBaseModel":
+        built = head(c, ("ForMaskedLM",), bias=True)
+    else:
+        c.ignore("tie_word_embeddings")
+    return model(
+        c,
+        d_model="d_model",
+        context=None,
+        embedding=Embedding(c.size("vocab_size"), normed=True),
+        encoder=in_order(kinds, make),
+        norm=LAYER,
+        final_norm=False,
+        head=built,
+        labels=encoder_labels(c, dense="tanh"),
+    )
+
+
+@family("moshi")
+def moshi(c: Config) -> ModelSpec:
+    """LLaMA with a spare row of its table, as MoshiForCausalLM has it: the part that thinks in text."""
+    if not first_named(c).endswith(("ForCausalLM", "MoshiModel")):
+        c.notes.append("the text model of a moshi: its codecs and the decoder of audio are not counted")
+    c.ignore("num_codebooks", "audio_vocab_size", "audio_encoder_config", "depth_decoder_config", "sliding_window")
+    wide = c.size("ffn_dim", 2)
+    if wide % 2:
+        raise c.wrong("ffn_dim", wide, "even: half of it is the gate")
+    d, n = c.size("hidden_size"), c.size("num_attention_heads")
+    if d % n:
+        raise c.wrong("num_attention_heads", n, f"a divisor of hidden_size, {d}")
+    layer = Layers(c.size("num_hidden_layers"), heads(c), Gated(wide // 2, activation=activation(c, "hidden_act")))
+    built = head(c, ("ForCausalLM", "ForConditionalGeneration"), ties=False)
+    return model(c, embedding=Embedding(c.size("vocab_size"), spare=1), decoder=(layer,), norm=WIDE_RMS, head=built)

@@ -1138,6 +1138,17 @@ zaya ZayaForCausalLM 48/-/3/4/2/101 head_dim=12 moe_intermediate_size=28 num_exp
     cca_time1=3 cca_time0=1 cca_time1=1 layer_types=["hybrid","hybrid_sliding","hybrid_sliding"]+sliding_window=7
     num_hidden_layers=1 LENGTHS @batch=3 GQA UNTIED
   ZAYA1-8B: vocab_size=262272 hidden_size=2048 num_hidden_layers=40
+funnel FunnelForMaskedLM vocab_size=97 block_sizes=[2,1,2] d_model=24 n_head=4 d_head=10 d_inner=44
+  vary block_sizes=[2]|[1,1,1,1] block_sizes=[1,2]+block_repeats=[2,3] num_decoder_layers=1 n_head=3 d_head=8 d_inner=40
+    hidden_act=relu attention_type=factorized attention_type=factorized+pool_q_only=false pool_q_only=false separate_cls=false
+    separate_cls=false+pool_q_only=false truncate_seq=false truncate_seq=false+@seq=16 separate_cls=false+@seq=16
+    separate_cls=false+attention_type=factorized pooling_type=max @seq=16|38|8 @batch=1
+    architectures=FunnelModel|FunnelBaseModel|FunnelForPreTraining|FunnelForTokenClassification|FunnelForQuestionAnswering
+    architectures=FunnelForSequenceClassification+num_labels=3 architectures=FunnelForMultipleChoice UNTIED
+  # Its sinusoids stay in fp32.
+  kept
+moshi MoshiForCausalLM vocab_size=101 hidden_size=48 num_hidden_layers=3 num_attention_heads=4 num_key_value_heads=2 ffn_dim=76
+  vary head_dim=20 ffn_dim=80 hidden_act=gelu sliding_window=7 num_codebooks=4 architectures=MoshiModel LENGTHS GQA TIED
 # SeamlessM4T, from text to text.
 seamless_m4t SeamlessM4TForTextToText SEAMLESS
   vary encoder_layers=3 decoder_layers=2 encoder_ffn_dim=36 decoder_ffn_dim=36 encoder_attention_heads=3

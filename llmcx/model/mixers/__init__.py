@@ -38,6 +38,7 @@ MIXERS = {
     "global_local": "globallocal:GlobalLocal",
     "squeeze": "compact:SqueezeLayer",
     "fourier": "fourier:Fourier",
+    "funnel": "funnel:FunnelLayer",
     "mla": "mla:MLA",
     "nsa": "nsa:NSA",
     "compressed": "compressed:Compressed",
