@@ -39,7 +39,7 @@ MODULES = {
         phi4_multimodal hunyuan_vl_text granite_docling_text granite4_vision_text molmo2_text""",
     "kin": "internlm3 iquestcoder hyperclovax bitnet granite_swa helium nanochat jais2 cwm diffllama doge muse_glimmer_text",
     "mixtures": """cohere2_moe solar_open dots1 granitemoe_swa mimo_v2_flash hy_v3 axk1 youtu flint kolibri1 laguna mellum
-        jetmoe step3p5 inkling_text""",
+        jetmoe step3p5 inkling_text zaya""",
     "deepseek": "deepseek_v4 hy_v4 longcat_flash dots3_note_text",
     "sparse": "minimax_m3_vl_text qwen4_exp_text",
     "gemma": "gemma gemma2 vaultgemma gemma3_text gemma3n_text gemma4_text gemma4_unified_text t5gemma",
@@ -47,15 +47,15 @@ MODULES = {
         nomic_bert gte jina_embeddings_v3 eurobert esmc xlm flaubert bert-generation""",
     "rarer": """roc_bert xmod ibert fnet tapas cohere_compass_text aria_text fsmt nystromformer yoso trocr pegasus_x hrm_text
         axk2 convbert luke""",
-    "compact": "mobilebert squeezebert",
+    "compact": "funnel mobilebert squeezebert",
     "deberta": "deberta deberta-v2",
     "recurrent": "mamba falcon_mamba mamba2 jamba bamba falcon_h1 granitemoehybrid nemotron_h zamba2 zamba",
     "hybrids": "olmo_hybrid lfm3 bailing_hybrid",
-    "linear": "qwen3_next qwen3_5_text qwen3_5_moe_text kimi_linear minimax lfm2 lfm2_moe recurrent_gemma rwkv",
+    "linear": "qwen3_next qwen3_5_text qwen3_5_moe_text kimi_linear minimax lfm2 lfm2_moe recurrent_gemma rwkv xlstm",
     "remote": "Yi xverse orion internlm internlm2 baichuan minicpm qwen chatglm mimo Dream llada nemotron-nas bailing_moe rwkv7",
     "eyes": "minicpmv molmo",
-    "outliers": "funnel moshi prophetnet xlnet xlstm zaya",
-    "speech": "voxtral_realtime_text",
+    "outliers": "blt prophetnet xlnet",
+    "speech": "moshi voxtral_realtime_text",
     "draft": "eagle3 dflash",
 }
 """Module -> the model_types that it reads."""

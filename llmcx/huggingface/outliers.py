@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from llmcx.huggingface import family
 from llmcx.huggingface.common import (
     LAYER,
     RMS,
-    WIDE_RMS,
     activation,
-    gated,
+    counts,
     head,
-    heads,
-    in_order,
     layer_count,
-    layer_types,
     model,
     window,
 )
-from llmcx.huggingface.config import ROUTING, SUMMARY, Config
+from llmcx.huggingface.config import SUMMARY, Config
 from llmcx.huggingface.encdec import CONDITIONAL
 from llmcx.huggingface.labels import ANSWER, CHOICE, SEQUENCE, asked, encoder_labels, first_named
-from llmcx.model.extras import Idle, ScaledResiduals, Tables
+from llmcx.model.extras import Beforehand, Extra, Idle, Tables
 from llmcx.model.mixers.einsum import Distant, Prophet, Summed
-from llmcx.model.mixers.funnel import FunnelLayer
-from llmcx.model.mixers.further import Mingled
-from llmcx.model.mixers.mlstm import MLSTM
-from llmcx.model.spec import Embedding, Gated, Head, Layers, ModelSpec, MoE, Norm, Plain
+from llmcx.model.mixers.patches import PatchCross, PatchLayer
+from llmcx.model.spec import Activation, Attention, Embedding, Gated, Layers, ModelSpec, Plain, runs_of
 
 
 @family("xlnet")
@@ -59,42 +54,6 @@ def xlnet(c: Config) -> ModelSpec:
         labels=encoder_labels(c, dense="tanh"),
         extras=(Idle(d),),
     )
-
-
-def _rounded(value: float, step: int) -> int:
-    """Up to a multiple of ``step``, as xLSTM's code rounds."""
-    return int(((value + step - 1) // step) * step)
-
-
-def _factor(c: Config, key: str) -> float:
-    """A positive number."""
-    value = c.get(key)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1e6:
-        raise c.wrong(key, value, "a positive number")
-    return float(value)
-
-
-@family("xlstm")
-def xlstm(c: Config) -> ModelSpec:
-    """A matrix memory and a gated feed-forward in each layer; RMS norms, with shifts where there are biases."""
-    c.ignore("norm_reduction_force_float32", "add_out_norm", "chunkwise_kernel", "sequence_kernel", "step_kernel", "eps")
-    c.ignore("return_last_states", "weight_mode", "gate_soft_cap", "output_logit_soft_cap")
-    c.expect("mode", "inference", "train")
-    d, n, bias = c.size("hidden_size"), c.size("num_heads"), c.flag("use_bias")
-    c.expect("embedding_dim", None, d)
-    layers = c.optional("num_blocks") or c.size("num_hidden_layers")
-    c.ignore("num_hidden_layers")
-    qk, v = (int(d * _factor(c, f"{leaf}_dim_factor")) for leaf in ("qk", "v"))
-    if qk % n or v % n or not qk or not v:
-        raise c.wrong("num_heads", n, f"a divisor of the widths of all queries and values, {qk} and {v}")
-    wide = _rounded(d * _factor(c, "ffn_proj_factor"), c.size("ffn_round_up_to_multiple_of"))
-    chunk = c.size("chunk_size")
-    if c.size("max_inference_chunksize") % chunk:
-        raise c.wrong("max_inference_chunksize", c.size("max_inference_chunksize"), f"a multiple of chunk_size, {chunk}")
-    mixer = MLSTM(n, qk, v, chunk, bias)
-    layer = Layers(layers, mixer, Gated(wide, bias, "silu"), norms=("mlstm", "ffn"))
-    built = head(c, ties=False)
-    return model(c, context=None, decoder=(layer,), norm=Norm("rmsnorm", bias=bias), final_norm_type=RMS, head=built)
 
 
 @family("prophetnet")
@@ -139,118 +98,96 @@ def prophetnet(c: Config) -> ModelSpec:
     )
 
 
-@family("zaya")
-def zaya(c: Config) -> ModelSpec:
-    """Attention whose queries and keys are filtered and whose values are half of the token before; one of many experts a token,
-    by a router of several layers; scales of the residual sums.
+def _sized(c: Config, part: str) -> tuple[Config, Attention, Gated]:
+    """One of BLT's four models: its attention, which its heads must divide, and its feed-forward."""
+    found = c.part(f"{part}_config")
+    if found is None:
+        raise c.wrong(f"{part}_config", None, "a mapping")
+    found.ignore("max_position_embeddings", "hidden_size_global", "cross_attn_k", "sliding_window", "tie_word_embeddings")
+    d, n = found.size("hidden_size"), found.size("num_attention_heads")
+    if d % n:
+        raise found.wrong("num_attention_heads", n, f"a divisor of hidden_size, {d}")
+    wide = found.optional("intermediate_size") or int(8 * d / 3)
+    act: Activation = "silu" if part == "patcher" else activation(found, "hidden_act")
+    return found, Attention(n, found.optional("num_key_value_heads") or n, rope=True), Gated(wide, activation=act)
+
+
+@family("blt")
+def blt(c: Config) -> ModelSpec:
+    """A small model on bytes, a large one on patches of bytes, and a small one that writes bytes; one more says where patches
+    begin. Tables of groups of bytes beside the bytes' own.
     """
-    c.ignore(*ROUTING)
-    n, size = layer_count(c), c.optional("sliding_window")
-    kinds = layer_types(c, "layer_types", ("hybrid", "hybrid_sliding"), n) or ["hybrid"] * n
-    if size is None and "hybrid_sliding" in kinds:
-        raise c.wrong("sliding_window", None, "a size, as layer_types has hybrid_sliding")
-    c.expect("num_experts_per_tok", 1)
-    plain = heads(c, bias=c.flag("attention_bias"))
-    if plain.kv_heads * plain.width(c.size("hidden_size")) % 2:
-        raise c.wrong("head_dim", plain.head_dim, "even, or the key-value heads even: half of each value is another token's")
-    mixer = Mingled(
-        plain.n_heads,
-        plain.n_kv_heads,
-        plain.head_dim,
-        bias=plain.bias,
-        rope=True,
-        first=c.size("cca_time0"),
-        second=c.size("cca_time1"),
-    )
-    expert = gated(c, "moe_intermediate_size")
-    moe = MoE(c.size("num_experts"), 1, expert, router_mlp=c.size("router_hidden_size"))
-
-    def make(kind: tuple[str, bool]) -> Layers:
-        """The first layer's router has none before it."""
-        core = window(size if kind[0] == "hybrid_sliding" else None)
-        return Layers(1, replace(mixer, core=core), replace(moe, router_states=kind[1]))
-
-    layers = in_order(((kind, i > 0) for i, kind in enumerate(kinds)), make)
-    return model(c, decoder=layers, norm=RMS, head=head(c, bias=c.flag("lm_head_bias")), extras=(ScaledResiduals(),))
-
-
-def _counts(c: Config, key: str, least: int = 1) -> list[int]:
-    """A list of whole numbers, of at most 10,000 layers together."""
-    given = c.list(key)
-    if not given or not all(isinstance(n, int) and not isinstance(n, bool) and least <= n <= 10_000 for n in given):
-        raise c.wrong(key, given, "a list of whole numbers")
-    if len(given) > 50 or sum(given) > 10_000:
-        raise c.wrong(key, given, "at most 50 blocks, and 10,000 layers")
-    return given
-
-
-@family("funnel")
-def funnel(c: Config) -> ModelSpec:
-    """Blocks of layers with half as many tokens each as the one before, and a few layers at the end with all of them, which what
-    is said of a whole sequence goes without.
-    """
-    c.ignore("hidden_dropout", "pooling_type", "initializer_std")
-    sizes = _counts(c, "block_sizes")
-    repeats = [1] * len(sizes) if c.get("block_repeats") is None else _counts(c, "block_repeats")
-    if len(repeats) != len(sizes) or sum(n * again for n, again in zip(sizes, repeats, strict=True)) > 10_000:
-        raise c.wrong("block_repeats", repeats, f"a list of {len(sizes)}, of at most 10,000 layers")
-    layer = FunnelLayer(
-        c.size("n_head"),
-        c.size("d_head"),
-        c.size("d_inner"),
-        keys_too=not c.flag("pool_q_only"),
-        factorized=c.text("attention_type", ("relative_shift", "factorized")) == "factorized",
-        apart=c.flag("separate_cls"),
-        cut=c.flag("truncate_seq"),
-        activation=activation(c, "hidden_act"),
-    )
-    kinds = [
-        (block, bool(block) and i == 0 and again == 0, again > 0)
-        for block, (many, times) in enumerate(zip(sizes, repeats, strict=True))
-        for i in range(many)
-        for again in range(times)
-    ]
-    base = first_named(c) == "FunnelBaseModel" or asked(c) in (SEQUENCE, CHOICE)
-    kinds += [] if base else [(0, False, False)] * c.size("num_decoder_layers")
-    c.ignore("num_decoder_layers")
-
-    def make(kind: tuple[int, bool, bool]) -> Layers:
-        """A layer that runs again has the weights of its first run."""
-        return Layers(1, replace(layer, block=kind[0], pools=kind[1]), norms=(), reused=kind[2])
-
-    built: Head | None = None
-    if first_named(c).endswith("ForPreTraining"):
-        c.ignore("tie_word_embeddings")
-        built = Head(discriminator=True)
-    elif first_named(c) != "FunnelBaseModel":
-        built = head(c, ("ForMaskedLM",), bias=True)
+    c.ignore("patching_threshold", "patching_batch_size", "max_patch_length")
+    encoder, enc, enc_ffn = _sized(c, "encoder")
+    decoder, dec, dec_ffn = _sized(c, "decoder")
+    whole, top, top_ffn = _sized(c, "global")
+    d, wide, many = encoder.size("hidden_size"), whole.size("hidden_size"), c.size("cross_attn_k")
+    for part, key, value in (
+        (decoder, "hidden_size", d),
+        (decoder, "hidden_size_global", wide),
+        (decoder, "cross_attn_k", many),
+        (encoder, "cross_attn_k", many),
+    ):
+        part.expect(key, value)
+    decoder.ignore("vocab_size")
+    rows, vocab, built = encoder.size("vocab_size"), c.size("vocab_size"), head(c)
+    if built is not None and built.tied:
+        encoder.expect("vocab_size", vocab)
+    core = window(c.optional("local_attention_window_len"))
+    has, reads = c.flag("patch_in_forward", True), c.get("patching_mode") == "entropy"
+    measured = has and reads and c.get("patch_size") is not None
+    per = c.size("patch_size") if measured else 1
+    c.ignore("patch_size")
+    places: dict[str, Any] = {"per": per, "spare": 0 if has and reads else 1}
+    if measured:
+        c.notes.append(f"a patch is counted as {per} bytes (patch_size), an average: where it ends depends on the text")
+    extras: tuple[Extra, ...] = ()
+    first: tuple[Layers, ...] = ()
+    if has:
+        patcher, pat, pat_ffn = _sized(c, "patcher")
+        known, narrow, n = patcher.size("vocab_size"), patcher.size("hidden_size"), patcher.size("num_hidden_layers")
+        if reads:
+            layer = PatchLayer(narrow, pat.n_heads, pat_ffn.d_ff, pat.n_kv_heads)
+            first = (Layers(n, layer, norms=(), grad=False),)
+            extras = (Beforehand(known, narrow),)
+        else:
+            matrices = narrow * (2 * narrow + 2 * pat.kv_heads * (narrow // pat.n_heads) + 3 * pat_ffn.d_ff)
+            extras = (Tables((known,), narrow), Idle(known * narrow + narrow + n * (matrices + 2 * narrow)))
+            c.notes.append("the model that finds patches is held and not run (patching_mode)")
     else:
-        c.ignore("tie_word_embeddings")
+        c.ignore("patcher_config")
+    gather = PatchCross(enc.n_heads, many, True, enc.n_kv_heads, source=d, **places)
+    last = replace(gather, out=None if d * many == wide else wide)
+    again = replace(gather, tied=True)
+    kinds: list[Layers] = [*first]
+    n = layer_count(encoder)
+    every = encoder.flag("cross_attn_all_layers")
+    for i in range(n):
+        kinds.append(Layers(1, replace(enc, core=core), enc_ffn))
+        if i == n - 1:
+            kinds.append(Layers(1, last, norms=()))
+        elif every:  # what these gather is thrown away, and trained through by nobody
+            kinds.append(Layers(1, again, norms=(), grad=False))
+    layer = PatchLayer(wide, top.n_heads, top_ffn.d_ff, top.n_kv_heads, activation=top_ffn.activation, **places)
+    kinds.append(Layers(whole.size("num_hidden_layers"), layer, norms=()))
+    spread = PatchCross(dec.n_heads, many, False, dec.n_kv_heads, **places)
+    for i in range(layer_count(decoder)):
+        if not i or decoder.flag("cross_attn_all_layers"):
+            kinds.append(Layers(1, spread if i else replace(spread, source=wide), norms=()))
+        kinds.append(Layers(1, replace(dec, core=core), dec_ffn))
+    decoder.ignore("cross_attn_all_layers")
+    sizes = [3, 4, 5, 6, 7, 8] if c.get("encoder_hash_byte_group_size") is None else counts(c, "encoder_hash_byte_group_size")
+    tables = len(sizes) * c.size("encoder_hash_byte_group_nb_functions")
+    if tables > 1_000:
+        raise c.wrong("encoder_hash_byte_group_nb_functions", tables // len(sizes), "at most 1,000 tables together")
+    for part in c.parts:
+        part.check_leftovers()
     return model(
         c,
-        d_model="d_model",
-        context=None,
-        embedding=Embedding(c.size("vocab_size"), normed=True),
-        encoder=in_order(kinds, make),
-        norm=LAYER,
-        final_norm=False,
-        head=built,
-        labels=encoder_labels(c, dense="tanh"),
+        d_model=d,
+        embedding=Embedding(rows),
+        decoder=runs_of(kinds),
+        norm=RMS,
+        head=built and replace(built, vocab=vocab),
+        extras=(Tables((c.size("encoder_hash_byte_group_vocab"),) * tables), *extras),
     )
-
-
-@family("moshi")
-def moshi(c: Config) -> ModelSpec:
-    """LLaMA with a spare row of its table, as MoshiForCausalLM has it: the part that thinks in text."""
-    if not first_named(c).endswith(("ForCausalLM", "MoshiModel")):
-        c.notes.append("the text model of a moshi: its codecs and the decoder of audio are not counted")
-    c.ignore("num_codebooks", "audio_vocab_size", "audio_encoder_config", "depth_decoder_config", "sliding_window")
-    wide = c.size("ffn_dim", 2)
-    if wide % 2:
-        raise c.wrong("ffn_dim", wide, "even: half of it is the gate")
-    d, n = c.size("hidden_size"), c.size("num_attention_heads")
-    if d % n:
-        raise c.wrong("num_attention_heads", n, f"a divisor of hidden_size, {d}")
-    layer = Layers(c.size("num_hidden_layers"), heads(c), Gated(wide // 2, activation=activation(c, "hidden_act")))
-    built = head(c, ("ForCausalLM", "ForConditionalGeneration"), ties=False)
-    return model(c, embedding=Embedding(c.size("vocab_size"), spare=1), decoder=(layer,), norm=WIDE_RMS, head=built)

@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 from llmcx.huggingface import family
-from llmcx.huggingface.common import LAYER, RMS, activation, gated, heads, model, window
+from llmcx.huggingface.common import LAYER, RMS, WIDE_RMS, activation, gated, head, heads, model, window
 from llmcx.huggingface.config import ROTARY, Config
+from llmcx.huggingface.labels import first_named
 from llmcx.huggingface.towers import Towers, encoder, heard, layers, mlp, multimodal, seen, stem
 from llmcx.model.extras import Delayed
-from llmcx.model.spec import Attention, Gated, Layers, ModelSpec
+from llmcx.model.spec import Attention, Embedding, Gated, Layers, ModelSpec
 from llmcx.model.tower import Dense, Filter, Normed, Piece, Tower, Vector
 
 DELAY = 32
@@ -194,3 +195,20 @@ def nemotron_transcribe(c: Config, spec: ModelSpec) -> Towers:
     c.notes.append("the head for the times of words is counted, which a run without them does not meet")
     projector = Tower("audio_projector", d, (Dense("out", d, spec.d_model, True),), fed="audio", per=said.per)
     return said, speakers, projector, replace(words, per=said.per, grad=False)
+
+
+@family("moshi")
+def moshi(c: Config) -> ModelSpec:
+    """LLaMA with a spare row of its table, as MoshiForCausalLM has it: the part that thinks in text."""
+    if not first_named(c).endswith(("ForCausalLM", "MoshiModel")):
+        c.notes.append("the text model of a moshi: its codecs and the decoder of audio are not counted")
+    c.ignore("num_codebooks", "audio_vocab_size", "audio_encoder_config", "depth_decoder_config", "sliding_window")
+    wide = c.size("ffn_dim", 2)
+    if wide % 2:
+        raise c.wrong("ffn_dim", wide, "even: half of it is the gate")
+    d, n = c.size("hidden_size"), c.size("num_attention_heads")
+    if d % n:
+        raise c.wrong("num_attention_heads", n, f"a divisor of hidden_size, {d}")
+    layer = Layers(c.size("num_hidden_layers"), heads(c), Gated(wide // 2, activation=activation(c, "hidden_act")))
+    built = head(c, ("ForCausalLM", "ForConditionalGeneration"), ties=False)
+    return model(c, embedding=Embedding(c.size("vocab_size"), spare=1), decoder=(layer,), norm=WIDE_RMS, head=built)

@@ -283,6 +283,31 @@ class Delayed(NamedTuple):
         yield where.op("delay.product", "product", Saved("both factors", elements + d), elements=elements, cut=TOKENS)
 
 
+class Beforehand(NamedTuple):
+    """What a small model that reads first has outside its layers: a table of ``vocab`` rows, a norm and a head, ``width`` wide.
+    Nothing goes backward through it (BLT, whose patches begin where it is surprised).
+    """
+
+    vocab: int
+    width: int
+    type: Literal["beforehand"] = "beforehand"
+
+    def outside(self, at: LayerRun) -> Iterator[Op]:
+        """On every token."""
+        n = at.tokens
+        for op in (
+            at.op("patcher.tokens", "lookup", tokens=n, rows=self.vocab, width=self.width, cut=WHOLE),
+            at.norm("patcher.norm", at.spec.norm, self.width, cut=WHOLE),
+            at.linear("patcher.head", self.width, self.vocab, cut=WHOLE),
+            at.op("patcher.softmax", "softmax", elements=n * self.vocab, cut=WHOLE),
+        ):
+            yield op._replace(grad=False, saved=())
+
+    def inside(self, where: LayerRun) -> Iterator[Op]:
+        """Nothing."""
+        yield from ()
+
+
 class ScaledResiduals(NamedTuple):
     """A learned scale and shift for each channel of both sides of every residual sum, and of the embedding (ZAYA)."""
 
@@ -395,6 +420,7 @@ Extra = Union[
     Adapters,
     GatedNorms,
     Idle,
+    Beforehand,
     Delayed,
     ScaledResiduals,
     Drafting,
@@ -404,6 +430,7 @@ EXTRAS: dict[str, Any] = {"per_layer": PerLayer, "altup": AltUp, "laurel": Laure
 EXTRAS |= {"gated_residual": GatedResidual, "tables": Tables, "idle": Idle, "drafting": Drafting}
 EXTRAS |= {"residual_attention": ResidualAttention, "beside": Beside, "adapters": Adapters}
 EXTRAS |= {"gated_norms": GatedNorms, "delayed": Delayed, "scaled_residuals": ScaledResiduals}
+EXTRAS |= {"beforehand": Beforehand}
 
 
 def check(extra: Extra) -> None:

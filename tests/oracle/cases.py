@@ -107,6 +107,16 @@ def families(table: str) -> dict[str, Family]:
 
 
 SHARED: dict[str, Config] = {
+    "BYTES": {
+        f"{part}_config": {"hidden_size": width, "num_hidden_layers": layers, "num_attention_heads": heads}
+        | {"intermediate_size": ffn, **more}
+        for part, width, layers, heads, ffn, more in (
+            ("encoder", 24, 2, 4, 44, {"vocab_size": 101, "cross_attn_k": 3}),
+            ("decoder", 24, 3, 4, 52, {"hidden_size_global": 48, "cross_attn_k": 3}),
+            ("global", 48, 2, 4, 76, {}),
+            ("patcher", 20, 2, 2, 28, {"vocab_size": 101, "sliding_window": 7}),
+        )
+    },
     "T5GEMMA": {
         stack: {"hidden_size": 48, "intermediate_size": ffn, "num_hidden_layers": layers, "num_attention_heads": 4}
         | {"num_key_value_heads": kv, "head_dim": dim, "sliding_window": 7, "vocab_size": 101}
@@ -142,6 +152,8 @@ BART vocab_size=97 d_model=24 encoder_layers=2 decoder_layers=3 encoder_ffn_dim=
     decoder_attention_heads=4 max_position_embeddings=40
 SEAMLESS vocab_size=97 hidden_size=24 encoder_layers=2 decoder_layers=3 encoder_ffn_dim=44 decoder_ffn_dim=52
     encoder_attention_heads=4 decoder_attention_heads=4 max_position_embeddings=40
+BLT cross_attn_k=3 encoder_hash_byte_group_vocab=30 BYTES
+BLT_TWO encoder_config={"cross_attn_k":2} decoder_config={"cross_attn_k":2}
 BERT vocab_size=97 hidden_size=24 num_hidden_layers=2 num_attention_heads=4 intermediate_size=44 max_position_embeddings=40
 BERT_BASE hidden_size=768 num_hidden_layers=12 num_attention_heads=12 intermediate_size=3072
 """
@@ -1149,6 +1161,20 @@ funnel FunnelForMaskedLM vocab_size=97 block_sizes=[2,1,2] d_model=24 n_head=4 d
   kept
 moshi MoshiForCausalLM vocab_size=101 hidden_size=48 num_hidden_layers=3 num_attention_heads=4 num_key_value_heads=2 ffn_dim=76
   vary head_dim=20 ffn_dim=80 hidden_act=gelu sliding_window=7 num_codebooks=4 architectures=MoshiModel LENGTHS GQA TIED
+# Where its patches end depends on the text, unless they are a byte each.
+blt BltForCausalLM vocab_size=101 BLT patching_mode=bytes
+  vary patching_mode=entropy patching_mode=entropy+patch_size=null patch_in_forward=false patch_size=2 cross_attn_k=2+BLT_TWO
+    encoder_hash_byte_group_size=[3,5] encoder_hash_byte_group_nb_functions=2 encoder_hash_byte_group_vocab=40
+    local_attention_window_len=7|null encoder_config={"cross_attn_all_layers":true} encoder_config={"num_key_value_heads":2}
+    encoder_config={"num_hidden_layers":1} encoder_config={"intermediate_size":null}
+    decoder_config={"cross_attn_all_layers":false} decoder_config={"num_hidden_layers":2}
+    decoder_config={"intermediate_size":36} decoder_config={"num_key_value_heads":1} encoder_config={"vocab_size":120}
+    global_config={"num_hidden_layers":3} global_config={"num_key_value_heads":1} global_config={"intermediate_size":40}
+    global_config={"hidden_size":40}+decoder_config={"hidden_size_global":40} patcher_config={"num_hidden_layers":1}
+    patcher_config={"vocab_size":90} patcher_config={"num_key_value_heads":1} patcher_config={"intermediate_size":20} @seq=1|38
+    @batch=1 TIED
+  # Its gradients of maxima are kept in ways of their own.
+  kept
 # SeamlessM4T, from text to text.
 seamless_m4t SeamlessM4TForTextToText SEAMLESS
   vary encoder_layers=3 decoder_layers=2 encoder_ffn_dim=36 decoder_ffn_dim=36 encoder_attention_heads=3

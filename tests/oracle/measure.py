@@ -146,6 +146,8 @@ def flops(case: Json) -> Json:
     # Where experts have room for fewer tokens than a sequence has, some may be dropped, as the random weights will have it.
     capacity = getattr(model.config, "expert_capacity", None)
     tight = capacity is not None and capacity < max(case["seq"], case["decoder_seq"])
+    # BLT's patches end where its weights are surprised.
+    tight = tight or (getattr(model.config, "patching_mode", "") == "entropy" and model.config.patch_size is not None)
     found |= {"forward": sum(ops.values()), "forward_backward": sum(both.values()), "ops": dict(sorted(ops.items()))}
     seen = {found["forward"]}
     for seed in (2, 3):

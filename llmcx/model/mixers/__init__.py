@@ -53,6 +53,8 @@ MIXERS = {
     "routed": "further:Routed",
     "convolved": "further:Convolved",
     "ngrams": "ngrams:NGrams",
+    "patch_layer": "patches:PatchLayer",
+    "patch_cross": "patches:PatchCross",
     "attention": "attention:Attention",
     "mamba": "mamba:Mamba",
     "mamba2": "mamba2:Mamba2",
