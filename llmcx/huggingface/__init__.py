@@ -39,7 +39,7 @@ MODULES = {
         phi4_multimodal hunyuan_vl_text granite_docling_text granite4_vision_text molmo2_text""",
     "kin": "internlm3 iquestcoder hyperclovax bitnet granite_swa helium nanochat jais2 cwm diffllama doge muse_glimmer_text",
     "mixtures": """cohere2_moe solar_open dots1 granitemoe_swa mimo_v2_flash hy_v3 axk1 youtu flint kolibri1 laguna mellum
-        jetmoe step3p5 inkling_text zaya""",
+        jetmoe step3p5 inkling_text zaya beam""",
     "deepseek": "deepseek_v4 hy_v4 longcat_flash dots3_note_text",
     "sparse": "minimax_m3_vl_text qwen4_exp_text",
     "gemma": "gemma gemma2 vaultgemma gemma3_text gemma3n_text gemma4_text gemma4_unified_text t5gemma",
@@ -54,7 +54,7 @@ MODULES = {
     "linear": "qwen3_next qwen3_5_text qwen3_5_moe_text kimi_linear minimax lfm2 lfm2_moe recurrent_gemma rwkv xlstm",
     "remote": "Yi xverse orion internlm internlm2 baichuan minicpm qwen chatglm mimo Dream llada nemotron-nas bailing_moe rwkv7",
     "eyes": "minicpmv molmo",
-    "outliers": "blt prophetnet xlnet",
+    "outliers": "blt cpmant prophetnet xlnet",
     "speech": "moshi voxtral_realtime_text",
     "draft": "eagle3 dflash",
 }

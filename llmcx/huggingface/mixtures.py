@@ -327,3 +327,20 @@ def zaya(c: Config) -> ModelSpec:
 
     layers = in_order(((kind, i > 0) for i, kind in enumerate(kinds)), make)
     return model(c, decoder=layers, norm=RMS, head=head(c, bias=c.flag("lm_head_bias")), extras=(ScaledResiduals(),))
+
+
+@family("beam")
+def beam(c: Config) -> ModelSpec:
+    """A gate on the heads' output, with a number for each head beside; norms around each part; a window and rotary positions in
+    five of six layers, but for the last; experts after the first three.
+    """
+    n = layer_count(c)
+    local = windowed_layers(c, lambda i: (i + 1) % 6 != 0 and i != n - 1)
+    mixer = heads(c, bias=c.flag("attention_bias"), qk_norm="head", gate=True, gate_bias=False)
+    mixer = replace(mixer, scalars=mixer.n_heads)
+    c.ignore(*SCALES)
+    size = c.optional("sliding_window")
+    if size is None and True in local:
+        raise c.wrong("sliding_window", None, "a size, as some layers have sliding_attention")
+    mixers = windowed(mixer, size, local, rope=False)
+    return model(c, decoder=with_experts(mixers, experts(c, "num_experts"), gated(c), listed(c, 3), SANDWICH), norm=RMS)

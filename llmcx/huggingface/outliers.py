@@ -19,8 +19,9 @@ from llmcx.huggingface.common import (
 from llmcx.huggingface.config import SUMMARY, Config
 from llmcx.huggingface.encdec import CONDITIONAL
 from llmcx.huggingface.labels import ANSWER, CHOICE, SEQUENCE, asked, encoder_labels, first_named
-from llmcx.model.extras import Beforehand, Extra, Idle, Tables
+from llmcx.model.extras import Beforehand, Extra, Idle, SharedBias, Tables
 from llmcx.model.mixers.einsum import Distant, Prophet, Summed
+from llmcx.model.mixers.further import Prefixed
 from llmcx.model.mixers.patches import PatchCross, PatchLayer
 from llmcx.model.spec import Activation, Attention, Embedding, Gated, Layers, ModelSpec, Plain, runs_of
 
@@ -190,4 +191,27 @@ def blt(c: Config) -> ModelSpec:
         norm=RMS,
         head=built and replace(built, vocab=vocab),
         extras=(Tables((c.size("encoder_hash_byte_group_vocab"),) * tables), *extras),
+    )
+
+
+@family("cpmant")
+def cpmant(c: Config) -> ModelSpec:
+    """Learned tokens before each sequence, of one of several kinds; a bias by distance and segments, the same in all layers."""
+    c.ignore("position_bias_max_distance", "dropout_p", "eps", "init_std", "tie_word_embeddings")
+    n, kinds, length, segments = (
+        c.size(key) for key in ("num_attention_heads", "prompt_types", "prompt_length", "segment_types")
+    )
+    if kinds < 3:
+        raise c.wrong("prompt_types", kinds, "at least 3: the code takes the third")
+    mixer = Prefixed(n, head_dim=c.size("dim_head"), softmax_fp32=False)
+    layer = Layers(c.size("num_hidden_layers"), mixer, Gated(c.size("dim_ff"), activation="gelu"))
+    return model(
+        c,
+        context=None,
+        embedding=Embedding(c.size("vocab_size"), types=segments, spare=kinds * length),
+        decoder=(layer,),
+        norm=RMS,
+        head=head(c, ties=False),
+        prompt=length,
+        extras=(SharedBias(segments**2 + c.size("position_bias_num_buckets"), n),),
     )

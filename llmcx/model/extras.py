@@ -262,6 +262,25 @@ class GatedNorms(NamedTuple):
             yield where.op(f"gated_norm.{part}.product", "product", elements=n * d, cut=TOKENS)
 
 
+class SharedBias(NamedTuple):
+    """A table of ``rows`` distances and pairs of segments, ``heads`` wide, looked up once and added to the scores of all layers
+    (CPM-Ant).
+    """
+
+    rows: int
+    heads: int
+    type: Literal["shared_bias"] = "shared_bias"
+
+    def outside(self, at: LayerRun) -> Iterator[Op]:
+        """The table."""
+        yield at.op("position_bias", "vector", size=self.rows * self.heads, cut=WHOLE)
+
+    def inside(self, where: LayerRun) -> Iterator[Op]:
+        """A sum."""
+        elements = where.batch * self.heads * where.q * where.kv
+        yield where.op("attention.bias", "residual", elements=elements, cut=TOKENS)
+
+
 class Delayed(NamedTuple):
     """A scale of what each feed-forward reads, made through a bottleneck of ``rank`` of how late the model may answer: one vector
     for all tokens of a pass (Voxtral Realtime).
@@ -421,6 +440,7 @@ Extra = Union[
     GatedNorms,
     Idle,
     Beforehand,
+    SharedBias,
     Delayed,
     ScaledResiduals,
     Drafting,
@@ -430,7 +450,7 @@ EXTRAS: dict[str, Any] = {"per_layer": PerLayer, "altup": AltUp, "laurel": Laure
 EXTRAS |= {"gated_residual": GatedResidual, "tables": Tables, "idle": Idle, "drafting": Drafting}
 EXTRAS |= {"residual_attention": ResidualAttention, "beside": Beside, "adapters": Adapters}
 EXTRAS |= {"gated_norms": GatedNorms, "delayed": Delayed, "scaled_residuals": ScaledResiduals}
-EXTRAS |= {"beforehand": Beforehand}
+EXTRAS |= {"beforehand": Beforehand, "shared_bias": SharedBias}
 
 
 def check(extra: Extra) -> None:

@@ -49,10 +49,11 @@ def lower(spec: ModelSpec, run: Run) -> list[Op]:
         if not layers_in_order:
             continue
         decoding = stack == "decoder"
-        q = run.seq if decoding else encoded
+        ahead = spec.prompt if decoding else 0
+        q = run.seq + (0 if run.past else ahead) if decoding else encoded
         if spec.pad_to and not decoding and q > spec.pad_above:
             q = -(-q // spec.pad_to) * spec.pad_to
-        kv = q + (run.past if decoding else 0)
+        kv = q + (run.past + ahead if decoding and run.past else 0)
         met = source if both else 0
         for name, layers in spec.kinds.items():
             if not name.startswith(stack):

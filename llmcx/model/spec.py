@@ -148,7 +148,8 @@ class ModelSpec:
 
     ``labels`` is a head of labels, where there is none over the vocabulary. The final norm may be of another type than ``norm``.
     ``pooler`` is BERT's dense layer over the first token, which a language-model loss does not train. ``pad_to`` rounds the
-    encoder's length up to a multiple, where it is longer than ``pad_above`` (Longformer, BigBird). ``extras`` are in every layer.
+    encoder's length up to a multiple, where it is longer than ``pad_above`` (Longformer, BigBird). ``prompt`` learned tokens
+    stand before every sequence in a decoder's layers, and not in its head (CPM-Ant). ``extras`` are in every layer.
     ``towers`` see and hear for it; ``sight`` and ``hearing`` say what an image or a sound becomes. ``mtp`` layers for multi-token
     prediction are released beside it, and counted apart (:func:`llmcx.costs.params.mtp`).
     """
@@ -166,6 +167,7 @@ class ModelSpec:
     pooler: bool = False
     pad_to: int | None = None
     pad_above: int = 0
+    prompt: int = 0
     extras: tuple[Extra, ...] = ()
     towers: tuple[Tower, ...] = ()
     sight: Sight | None = None

@@ -1175,6 +1175,15 @@ blt BltForCausalLM vocab_size=101 BLT patching_mode=bytes
     @batch=1 TIED
   # Its gradients of maxima are kept in ways of their own.
   kept
+cpmant CpmAntForCausalLM vocab_size=97 hidden_size=24 num_attention_heads=4 dim_head=10 dim_ff=44 num_hidden_layers=3
+    position_bias_num_buckets=16 prompt_types=4 prompt_length=5 segment_types=6
+  vary num_attention_heads=3 dim_head=8 dim_ff=40 num_hidden_layers=2 position_bias_num_buckets=20 prompt_types=5 prompt_length=7
+    segment_types=8 vocab_size=101 architectures=CpmAntModel LENGTHS UNTIED
+beam BeamForCausalLM dense num_hidden_layers=7 head_dim=20 sliding_window=7 num_experts=8 num_experts_per_tok=2
+    moe_intermediate_size=28 n_group=4 topk_group=2
+  vary head_dim=12 attention_bias=true num_experts=12 num_experts_per_tok=3 moe_intermediate_size=32
+    sliding_window=null+layer_types=[full_attention]*7 mlp_layer_types=[dense*2,sparse*5] layer_types=[full_attention*2,sliding_attention*5] num_hidden_layers=2
+    final_logit_softcapping=null LENGTHS GQA TIED
 # SeamlessM4T, from text to text.
 seamless_m4t SeamlessM4TForTextToText SEAMLESS
   vary encoder_layers=3 decoder_layers=2 encoder_ffn_dim=36 decoder_ffn_dim=36 encoder_attention_heads=3

@@ -49,6 +49,7 @@ MIXERS = {
     "differential": "further:Differential",
     "dynamic": "further:Dynamic",
     "filtered": "further:Filtered",
+    "prefixed": "further:Prefixed",
     "mingled": "further:Mingled",
     "routed": "further:Routed",
     "convolved": "further:Convolved",

@@ -1,7 +1,8 @@
-"""Softmax attention with one thing more, each of one family: Differential, Dynamic, Filtered, Convolved, Mingled,
-Routed.
+"""Softmax attention with one thing more, each of one family: Differential, Dynamic, Filtered, Convolved, Prefixed,
+Mingled, Routed.
 
-Sources: transformers, models/diffllama, models/doge, models/nystromformer, models/inkling, models/zaya and models/jetmoe.
+Sources: transformers, models/diffllama, models/doge, models/nystromformer, models/inkling, models/cpmant, models/zaya and
+models/jetmoe.
 """
 
 from __future__ import annotations
@@ -111,6 +112,16 @@ class Convolved(Attention):
             rows = self.d_conv
             yield where.op(f"{leaf}.filter.state", "cache", batch=where.batch, tokens=rows, width=channels, cache=left)
         yield where.op("ffn.scale", "vector", size=1)
+
+
+@dataclass(frozen=True)
+class Prefixed(Attention):
+    """No mask among the tokens of a pass: each meets those before it and those after it (CPM-Ant)."""
+
+    type: Literal["prefixed"] = "prefixed"  # type: ignore[assignment]
+
+    def _core(self, where: LayerRun, name: str, kv: int, dim: int, cross: bool) -> Iterator[Op]:
+        yield from super()._core(where._replace(masked=False), name, kv, dim, cross)
 
 
 @dataclass(frozen=True)
