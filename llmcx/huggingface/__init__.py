@@ -45,7 +45,7 @@ MODULES = {
     "gemma": "gemma gemma2 vaultgemma gemma3_text gemma3n_text gemma4_text gemma4_unified_text t5gemma",
     "masked": """ernie data2vec-text roberta-prelayernorm megatron-bert xlm-roberta-xl rembert roformer mpnet layoutlm esm
         nomic_bert gte jina_embeddings_v3 eurobert esmc xlm flaubert bert-generation""",
-    "rarer": """roc_bert xmod ibert fnet tapas cohere_compass_text aria_text fsmt nystromformer yoso trocr pegasus_x hrm_text
+    "rarer": """roc_bert xmod ibert fnet tapas cohere_compass_text aria_text fsmt mra nystromformer yoso trocr pegasus_x hrm_text
         axk2 convbert luke""",
     "compact": "funnel mobilebert squeezebert",
     "deberta": "deberta deberta-v2",
@@ -54,7 +54,7 @@ MODULES = {
     "linear": "qwen3_next qwen3_5_text qwen3_5_moe_text kimi_linear minimax lfm2 lfm2_moe recurrent_gemma rwkv xlstm",
     "remote": "Yi xverse orion internlm internlm2 baichuan minicpm qwen chatglm mimo Dream llada nemotron-nas bailing_moe rwkv7",
     "eyes": "minicpmv molmo",
-    "outliers": "blt cpmant prophetnet xlnet",
+    "outliers": "blt cpmant perceiver prophetnet xlnet",
     "speech": "moshi voxtral_realtime_text",
     "draft": "eagle3 dflash",
 }

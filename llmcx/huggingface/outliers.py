@@ -22,8 +22,9 @@ from llmcx.huggingface.labels import ANSWER, CHOICE, SEQUENCE, asked, encoder_la
 from llmcx.model.extras import Beforehand, Extra, Idle, SharedBias, Tables
 from llmcx.model.mixers.einsum import Distant, Prophet, Summed
 from llmcx.model.mixers.further import Prefixed
+from llmcx.model.mixers.latents import LatentLayer
 from llmcx.model.mixers.patches import PatchCross, PatchLayer
-from llmcx.model.spec import Activation, Attention, Embedding, Gated, Layers, ModelSpec, Plain, runs_of
+from llmcx.model.spec import Activation, Attention, Embedding, Gated, Head, Layers, ModelSpec, Plain, runs_of
 
 
 @family("xlnet")
@@ -214,4 +215,49 @@ def cpmant(c: Config) -> ModelSpec:
         head=head(c, ties=False),
         prompt=length,
         extras=(SharedBias(segments**2 + c.size("position_bias_num_buckets"), n),),
+    )
+
+
+@family("perceiver")
+def perceiver(c: Config) -> ModelSpec:
+    """Of text, as PerceiverForMaskedLM has it: latents that read all tokens once, blocks of layers that may run again with the
+    same weights, and a query for each place that a sequence can have, all of which are scored.
+    """
+    c.ignore("use_query_residual", "image_size", "train_size", "num_frames", "audio_samples_per_frame", "samples_per_patch")
+    c.ignore("output_shape", "output_num_channels", "tie_word_embeddings")
+    if first_named(c) and not first_named(c).endswith("ForMaskedLM"):
+        raise c.wrong("architectures", first_named(c), "a class that ends in ForMaskedLM: others read and write something else")
+    d, wide, rows, places = (c.size(key) for key in ("d_model", "d_latents", "num_latents", "max_position_embeddings"))
+    by_queries = c.text("cross_attention_shape_for_attention", ("q", "kv")) == "q"
+    act, heads_inside, times = activation(c, "hidden_act"), c.size("num_self_attention_heads"), c.size("num_blocks")
+    stated, values = c.optional("qk_channels"), c.optional("v_channels")
+    across = stated or (wide if by_queries else d)
+    inside = values or stated or wide
+    if inside != wide:
+        raise c.wrong("v_channels", inside, f"{wide}, as d_latents: latents are added to what attention gives out")
+    cross = LatentLayer(
+        c.size("num_cross_attention_heads"),
+        rows,
+        wide,
+        across,
+        values or across,
+        wide * c.size("cross_attention_widening_factor"),
+        source=d,
+        learned=True,
+        activation=act,
+    )
+    factor = c.size("self_attention_widening_factor")
+    own = LatentLayer(heads_inside, rows, wide, stated or wide, inside, wide * factor, activation=act)
+    write = LatentLayer(8, places, d, 256, d, d, source=wide, source_rows=rows, learned=True, activation=act)
+    many = c.size("num_self_attends_per_block")
+    again = (Layers(many * (times - 1), own, norms=(), reused=True),) if times > 1 else ()
+    return model(
+        c,
+        d_model=d,
+        embedding=Embedding(c.size("vocab_size"), places),
+        encoder=(Layers(1, cross, norms=()), Layers(many, own, norms=()), *again, Layers(1, write, norms=())),
+        norm=LAYER,
+        final_norm=False,
+        head=Head(True, True, rows=places),
+        labels=None,
     )

@@ -187,7 +187,7 @@ def _head(spec: ModelSpec, run: Run, tokens: int) -> Iterator[Op]:
         yield from _labels(spec, spec.labels, run, run.batch if spec.labels.once else tokens)
     if part is None:
         return
-    tokens *= part.ahead
+    tokens = tokens * part.ahead if part.rows is None else run.batch * part.rows
     width = part.width or spec.embedding.width or spec.d_model
     at = LayerRun(spec, run, 1, tokens, tokens, 0, False, "head", role="head_transform")
     last = at._replace(role="head")

@@ -101,7 +101,8 @@ class Head:
     ``discriminator`` replaces the vocabulary by ELECTRA's verdict on each token: a dense layer and one number. ``pair`` adds
     BERT's verdict on a pair of sentences, so many numbers from the pooled token, which the language-model loss does not train.
     ``vocab``: the tokens that it scores, where they are not all (a draft model's most frequent ones). ``ahead``: how many of the
-    next tokens it scores at each place (ProphetNet).
+    next tokens it scores at each place (ProphetNet). ``rows``: the places that it scores, whatever the sequence's length
+    (Perceiver).
     """
 
     tied: bool = True
@@ -114,9 +115,10 @@ class Head:
     width: int | None = None
     vocab: int | None = None
     ahead: int = 1
+    rows: int | None = None
 
     def __post_init__(self) -> None:
-        check_sizes(self, "width", "vocab", "ahead")
+        check_sizes(self, "width", "vocab", "ahead", "rows")
 
     def outputs(self, vocab: int) -> int:
         """How many tokens it scores, of a model's ``vocab``."""

@@ -1182,8 +1182,21 @@ cpmant CpmAntForCausalLM vocab_size=97 hidden_size=24 num_attention_heads=4 dim_
 beam BeamForCausalLM dense num_hidden_layers=7 head_dim=20 sliding_window=7 num_experts=8 num_experts_per_tok=2
     moe_intermediate_size=28 n_group=4 topk_group=2
   vary head_dim=12 attention_bias=true num_experts=12 num_experts_per_tok=3 moe_intermediate_size=32
-    sliding_window=null+layer_types=[full_attention]*7 mlp_layer_types=[dense*2,sparse*5] layer_types=[full_attention*2,sliding_attention*5] num_hidden_layers=2
+    sliding_window=null+layer_types=[full_attention]*7 mlp_layer_types=[dense*2,sparse*5]
+    layer_types=[full_attention*2,sliding_attention*5] num_hidden_layers=2
     final_logit_softcapping=null LENGTHS GQA TIED
+# On a CPU its attention multiplies nothing, so that it is only built.
+mra MraForMaskedLM BERT max_position_embeddings=64
+  built hidden_size=48 num_hidden_layers=3 num_attention_heads=3 intermediate_size=40 type_vocab_size=3 max_position_embeddings=96
+    block_per_row=2 approx_mode=sparse hidden_act=relu architectures=["MraModel"]|["MraForTokenClassification"]
+    architectures=["MraForSequenceClassification"]|["MraForQuestionAnswering"]|["MraForMultipleChoice"] UNTIED
+  mra-base-512-4: BERT_BASE vocab_size=50265
+perceiver PerceiverForMaskedLM vocab_size=97 num_latents=7 d_latents=24 d_model=32 num_self_attends_per_block=2
+    num_self_attention_heads=4 num_cross_attention_heads=4 max_position_embeddings=40
+  vary num_latents=9 d_latents=48 d_model=64 num_blocks=3 num_self_attends_per_block=3 num_self_attention_heads=3
+    num_cross_attention_heads=2 v_channels=24 qk_channels=16+v_channels=24 cross_attention_shape_for_attention=q
+    self_attention_widening_factor=3 cross_attention_widening_factor=2 hidden_act=relu max_position_embeddings=50 vocab_size=101
+    LENGTHS UNTIED
 # SeamlessM4T, from text to text.
 seamless_m4t SeamlessM4TForTextToText SEAMLESS
   vary encoder_layers=3 decoder_layers=2 encoder_ffn_dim=36 decoder_ffn_dim=36 encoder_attention_heads=3
@@ -1193,7 +1206,9 @@ seamless_m4t_v2 SeamlessM4Tv2ForTextToText SEAMLESS
   vary encoder_layers=3 decoder_layers=2 encoder_ffn_dim=36 decoder_ffn_dim=36 encoder_attention_heads=3
     decoder_attention_heads=3 activation_function=gelu speech_encoder_layers=2 vocab_size=101 UNTIED
 """
-FAMILIES = families(TABLE) | {name: replace(one, whole=True) for name, one in families(towers.TABLE).items()}
+FAMILIES = {name: replace(one, whole=bool(one.built)) for name, one in families(TABLE).items()} | {
+    name: replace(one, whole=True) for name, one in families(towers.TABLE).items()
+}
 PARTS = towers.PARTS
 WANTED = (*FAMILIES, "kimi_k2")
 NO_DEFAULT = {

@@ -37,6 +37,8 @@ MIXERS = {
     "conv_bert": "convbert:ConvBert",
     "global_local": "globallocal:GlobalLocal",
     "squeeze": "compact:SqueezeLayer",
+    "resolutions": "resolutions:Resolutions",
+    "latent_layer": "latents:LatentLayer",
     "fourier": "fourier:Fourier",
     "funnel": "funnel:FunnelLayer",
     "mla": "mla:MLA",
