@@ -54,7 +54,7 @@ MODULES = {
     "linear": "qwen3_next qwen3_5_text qwen3_5_moe_text kimi_linear minimax lfm2 lfm2_moe recurrent_gemma rwkv xlstm",
     "remote": "Yi xverse orion internlm internlm2 baichuan minicpm qwen chatglm mimo Dream llada nemotron-nas bailing_moe rwkv7",
     "eyes": "minicpmv molmo",
-    "outliers": "blt cpmant perceiver prophetnet xlnet",
+    "outliers": "blt cpmant perceiver prophetnet reformer xlnet",
     "speech": "moshi voxtral_realtime_text",
     "draft": "eagle3 dflash",
 }

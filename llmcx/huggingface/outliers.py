@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import lcm
 from typing import Any
 
 from llmcx.huggingface import family
@@ -12,6 +13,7 @@ from llmcx.huggingface.common import (
     activation,
     counts,
     head,
+    in_order,
     layer_count,
     model,
     window,
@@ -19,11 +21,12 @@ from llmcx.huggingface.common import (
 from llmcx.huggingface.config import SUMMARY, Config
 from llmcx.huggingface.encdec import CONDITIONAL
 from llmcx.huggingface.labels import ANSWER, CHOICE, SEQUENCE, asked, encoder_labels, first_named
-from llmcx.model.extras import Beforehand, Extra, Idle, SharedBias, Tables
+from llmcx.model.extras import Beforehand, Extra, Idle, Learned, SharedBias, Tables
 from llmcx.model.mixers.einsum import Distant, Prophet, Summed
 from llmcx.model.mixers.further import Prefixed
 from llmcx.model.mixers.latents import LatentLayer
 from llmcx.model.mixers.patches import PatchCross, PatchLayer
+from llmcx.model.mixers.reformer import ReversibleLayer
 from llmcx.model.spec import Activation, Attention, Embedding, Gated, Head, Layers, ModelSpec, Plain, runs_of
 
 
@@ -260,4 +263,71 @@ def perceiver(c: Config) -> ModelSpec:
         final_norm=False,
         head=Head(True, True, rows=places),
         labels=None,
+    )
+
+
+def _axes(c: Config, key: str) -> list[int]:
+    """Two sizes."""
+    given = c.get(key)
+    if not isinstance(given, (list, tuple)) or len(given) != 2 or not all(type(n) is int and 0 < n < 10**9 for n in given):
+        raise c.wrong(key, given, "two sizes")
+    return list(given)
+
+
+@family("reformer")
+def reformer(c: Config) -> ModelSpec:
+    """An encoder of two streams, whose layers attend within chunks as they stand or as a hash sorts them; a head as wide as both
+    streams; learned positions as two tables that are laid side by side.
+    """
+    c.ignore("axial_norm_std", "hash_seed", "chunk_size_lm_head", "num_hidden_layers", "tie_word_embeddings")
+    c.expect("is_decoder", False)
+    d, longest = c.size("hidden_size"), c.size("max_position_embeddings")
+    kinds = c.get("attn_layers")
+    if not isinstance(kinds, (list, tuple)) or not 0 < len(kinds) <= 10_000 or not set(map(str, kinds)) <= {"local", "lsh"}:
+        raise c.wrong("attn_layers", kinds, "a list of local and lsh")
+    given = c.get("num_buckets")
+    buckets = [] if given is None else given if isinstance(given, (list, tuple)) else [c.size("num_buckets")]
+    if not all(type(n) is int and 0 < n < 10**9 and n % 2 == 0 for n in buckets):
+        raise c.wrong("num_buckets", given, "an even number, or even factors of it")
+    chunks = {kind: c.size(f"{kind}_attn_chunk_length") for kind in dict.fromkeys(kinds)}
+
+    def make(kind: tuple[str, bool]) -> Layers:
+        """The last has a norm after it."""
+        name, last = kind
+        layer = ReversibleLayer(
+            c.size("num_attention_heads"),
+            c.size("attention_head_size"),
+            c.size("feed_forward_size"),
+            chunks[name],
+            sum(c.size(f"{name}_num_chunks_{side}", 0) for side in ("before", "after")),
+            c.size("num_hashes") if name == "lsh" else None,
+            tuple(buckets) if name == "lsh" else (),
+            longest,
+            last,
+            activation(c, "hidden_act"),
+        )
+        return Layers(1, layer, norms=())
+
+    layers = in_order(((str(kind), i == len(kinds) - 1) for i, kind in enumerate(kinds)), make)
+    c.ignore(
+        *(f"{kind}_{key}" for kind in ("local", "lsh") for key in ("attn_chunk_length", "num_chunks_before", "num_chunks_after"))
+    )
+    c.ignore("num_hashes", "num_buckets")
+    shape, widths = _axes(c, "axial_pos_shape"), _axes(c, "axial_pos_embds_dim")
+    axial = c.flag("axial_pos_embds")
+    if axial and sum(widths) != d:
+        raise c.wrong("axial_pos_embds_dim", widths, f"two sizes that make hidden_size, {d}, together")
+    sides = sum(rows * width for rows, width in zip(shape, widths, strict=True))
+    built = head(c, ("ForMaskedLM",), ties=False)
+    return model(
+        c,
+        embedding=Embedding(c.size("vocab_size"), None if axial else longest),
+        encoder=layers,
+        norm=LAYER,
+        final_norm=False,
+        head=built and Head(False, True, width=2 * d),
+        labels=None,
+        pad_to=lcm(*chunks.values()),
+        pad_above=min(chunks.values()),
+        extras=(Learned(sides),) if axial else (),
     )

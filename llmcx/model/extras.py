@@ -395,6 +395,21 @@ class Idle(NamedTuple):
         yield from ()
 
 
+class Learned(NamedTuple):
+    """So many learned numbers that are added to the embedding as they stand: the tables of Reformer's axial positions."""
+
+    size: int
+    type: Literal["learned"] = "learned"
+
+    def outside(self, at: LayerRun) -> Iterator[Op]:
+        """Once, as a vector."""
+        yield at.op("embedding.learned", "vector", size=self.size, cut=WHOLE)
+
+    def inside(self, where: LayerRun) -> Iterator[Op]:
+        """Nothing."""
+        yield from ()
+
+
 class ResidualAttention(NamedTuple):
     """Attention over depth in place of the residual sum (Kimi K3): before each part of a layer, and at the end, a token's states
     at the start of every block of ``block`` layers and its sum since are mixed by a softmax of normalised states times a vector.
@@ -439,6 +454,7 @@ Extra = Union[
     Adapters,
     GatedNorms,
     Idle,
+    Learned,
     Beforehand,
     SharedBias,
     Delayed,
@@ -450,7 +466,7 @@ EXTRAS: dict[str, Any] = {"per_layer": PerLayer, "altup": AltUp, "laurel": Laure
 EXTRAS |= {"gated_residual": GatedResidual, "tables": Tables, "idle": Idle, "drafting": Drafting}
 EXTRAS |= {"residual_attention": ResidualAttention, "beside": Beside, "adapters": Adapters}
 EXTRAS |= {"gated_norms": GatedNorms, "delayed": Delayed, "scaled_residuals": ScaledResiduals}
-EXTRAS |= {"beforehand": Beforehand, "shared_bias": SharedBias}
+EXTRAS |= {"beforehand": Beforehand, "shared_bias": SharedBias, "learned": Learned}
 
 
 def check(extra: Extra) -> None:

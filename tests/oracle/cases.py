@@ -1197,6 +1197,18 @@ perceiver PerceiverForMaskedLM vocab_size=97 num_latents=7 d_latents=24 d_model=
     num_cross_attention_heads=2 v_channels=24 qk_channels=16+v_channels=24 cross_attention_shape_for_attention=q
     self_attention_widening_factor=3 cross_attention_widening_factor=2 hidden_act=relu max_position_embeddings=50 vocab_size=101
     LENGTHS UNTIED
+# Only in training, and then of whole chunks, does it go backward.
+reformer ReformerForMaskedLM vocab_size=97 attention_head_size=10 attn_layers=[local,lsh,lsh] axial_pos_shape=[4,6]
+    axial_pos_embds_dim=[10,14] feed_forward_size=44 hidden_size=24 local_attn_chunk_length=4 lsh_attn_chunk_length=6
+    max_position_embeddings=64 num_attention_heads=3 @seq=24
+  vary attn_layers=[local,local] attn_layers=[lsh] attention_head_size=8 feed_forward_size=40 num_hashes=3 num_buckets=4
+    num_buckets=[2,6] axial_pos_shape=[8,6]+@seq=48 axial_pos_embds=false axial_pos_embds=false+@seq=36 axial_pos_embds_dim=[8,16]
+    local_num_chunks_after=1 lsh_num_chunks_after=1 local_num_chunks_before=2 lsh_num_chunks_before=0 hidden_act=gelu
+    num_attention_heads=4 axial_pos_embds=false+@seq=19 axial_pos_embds=false+@seq=5 axial_pos_embds=false+@seq=3
+    lsh_attn_chunk_length=2+axial_pos_embds=false+@seq=64 @batch=1 architectures=ReformerModel UNTIED
+  kept
+  reformer-crime-and-punishment: axial_pos_shape=[512,1024] axial_pos_embds_dim=[64,192] max_position_embeddings=524288
+    num_attention_heads=2
 # SeamlessM4T, from text to text.
 seamless_m4t SeamlessM4TForTextToText SEAMLESS
   vary encoder_layers=3 decoder_layers=2 encoder_ffn_dim=36 decoder_ffn_dim=36 encoder_attention_heads=3

@@ -39,6 +39,7 @@ MIXERS = {
     "squeeze": "compact:SqueezeLayer",
     "resolutions": "resolutions:Resolutions",
     "latent_layer": "latents:LatentLayer",
+    "reversible": "reformer:ReversibleLayer",
     "fourier": "fourier:Fourier",
     "funnel": "funnel:FunnelLayer",
     "mla": "mla:MLA",
