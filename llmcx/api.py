@@ -306,18 +306,19 @@ def memory(
     train: Training instead of inference.
     hardware: What it should fit on: h100, 2xh100, rtx-4090, FILE.yaml, auto.
     budget: Or bytes on each GPU, with their unit: 80GB, 80GiB.
-    utilization: Share of the memory to use. Default: 90% in inference (vllm: 92%), all in training.
+    utilization: Share of the memory to use. Default: 90% in inference (vllm: 92%; sglang: by memory), all in training.
     fit: What to make as large as fits: batch, seq, gpus, dtype or offload.
     seq: Tokens of a sequence; 8k is 8192. Default: the context.
     batch: Sequences at a time. Default: 1.
     dtype: Of the weights (with ``lora`` the frozen ones): fp8, int4, q4_k_m, awq, nf4, ... Default: as released.
     kv_dtype: Of the KV cache. Default: as released, else bf16. Not with ``train``.
-    engine: ideal (reserves nothing), transformers, vllm, llama.cpp; with ``train`` transformers, fsdp, deepspeed, megatron.
+    engine: ideal (reserves nothing), transformers, vllm, sglang, trtllm, llama.cpp; with ``train`` transformers, fsdp,
+        deepspeed, megatron.
     weights: Safetensors or GGUF files, or ORG/NAME on the hub: the bytes that they store, from their headers. Not with
         ``train``.
-    block: vllm: tokens of a block. Default: 16. Needs ``engine`` vllm.
-    max_num_batched_tokens: vllm: tokens of a step. Default: by memory. Needs ``engine`` vllm.
-    max_num_seqs: vllm: sequences of a step. Default: by memory. Needs ``engine`` vllm.
+    block: vllm, sglang, trtllm: tokens of a block. Default: 16, 1 and 32. Needs ``engine`` vllm|sglang|trtllm.
+    max_num_batched_tokens: vllm, sglang, trtllm: tokens of a step. Default: by memory. Needs ``engine`` vllm|sglang|trtllm.
+    max_num_seqs: vllm: sequences of a step; sglang: of its largest graph. Default: by memory. Needs ``engine`` vllm|sglang.
     ubatch: llama.cpp: tokens of a physical batch. Default: 512. Needs ``engine`` llama.cpp.
     swa_full: llama.cpp: windowed layers keep as many cells as full ones. Needs ``engine`` llama.cpp.
     ram: llama.cpp: bytes of the host's memory that ``fit`` offload may use. Needs ``fit`` offload.
@@ -372,6 +373,7 @@ def attention_compare(
     hardware: Text | None = None,
     budget: Size | None = None,
     utilization: Share | None = None,
+    engine: str | None = None,
     dtype: str = "bf16",
     causal: bool = False,
     on_chip: Size | None = None,
@@ -414,6 +416,7 @@ def attention_compare(
     hardware: Times on this machine, and its memory as budget: h100, auto.
     budget: Memory that gives each variant's longest prefill: 80GB.
     utilization: Share of the accelerator's memory to use. Default: 90%.
+    engine: Whose cache and reserves. Default: ideal (reserves nothing).
     dtype: Of weights, activations and cache.
     causal: Count only the pairs a causal mask leaves.
     on_chip: What tiles of keys may fill on the chip: 192KiB.
@@ -714,7 +717,7 @@ def serve(
     compute_dtype: Of the matmuls: bf16, fp8, fp4. Default: fp8 for fp8 weights where the accelerator has it.
     budget: Bytes of memory on each GPU, in place of the accelerator's: 24GB.
     utilization: Share of the memory that the engine uses. Default: 90%; of a ``budget`` all.
-    engine: Whose cache and reserves: ideal (reserves nothing), transformers, vllm, llama.cpp.
+    engine: Whose cache and reserves: ideal (reserves nothing), transformers, vllm, sglang, trtllm, llama.cpp.
     price: USD per accelerator-hour. Default: the accelerator's, dated.
     gpus: All GPUs. Default: those of ``hardware``, else ``tp``.
     tp: GPUs that share each layer. Default: all.

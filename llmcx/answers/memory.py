@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from llmcx.answers import Result
 from llmcx.engines import Engine
-from llmcx.engines.inference_memory import IDEAL, ONE_GPU, Held, cache_bytes, check_inference, held, per_token, total
+from llmcx.engines.inference_memory import IDEAL, ONE_GPU, Held, besides, cache_bytes, check_inference, held, per_token, total
 from llmcx.engines.phases import BACKWARD, LOSS, REDUCE, STEP, TABLE
 from llmcx.engines.recipe import Recipe, check_every, check_recipe
 from llmcx.engines.training_memory import StageGPU, TrainingMemory
@@ -249,7 +249,8 @@ def inference_ranks(
             parts.append(Part("logits", gpu.logits, "b·V × 4 B: fp32 logits of the last position"))
         parts.append(Part("workspace", gpu.workspace, gpu.transient))
         if gpu.overhead:
-            parts.append(Part("overhead", gpu.overhead, gpu.taken))
+            free = besides(gpu, size) - size - gpu.logits - gpu.workspace
+            parts.append(Part("overhead", free, gpu.taken))
         ranks.append(Rank(gpu.stage.number, gpu.stage.layers, 1, total(gpu, size, kv_dtype), parts))
     return ranks
 

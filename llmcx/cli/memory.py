@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from llmcx.answers import memory as answers
 from llmcx.answers.fit import fitted
-from llmcx.cli.accelerator import Limit, limit, serving
+from llmcx.cli.accelerator import Limit, limit, serving, settled
 from llmcx.cli.options import Models, beside, command, completing, describe, explaining, heading, option, single, stored_notes
 from llmcx.cli.parallel import Parallel
 from llmcx.cli.showing import Showing
@@ -145,7 +145,11 @@ def memory(
     ] = None,
     budget: Annotated[int | None, option("Or bytes on each GPU, with their unit: 80GB, 80GiB.", reads="size")] = None,
     utilization: Annotated[
-        float | None, option("Share of the memory to use. Default: 90% in inference (vllm: 92%), all in training.", reads="share")
+        float | None,
+        option(
+            "Share of the memory to use. Default: 90% in inference (vllm: 92%; sglang: by memory), all in training.",
+            reads="share",
+        ),
     ] = None,
     fit: Annotated[
         str | None, option("What to make as large as fits: batch, seq, gpus, dtype or offload.", offers="answers.fit:FIT")
@@ -170,7 +174,8 @@ def memory(
     engine_: Annotated[
         str | None,
         option(
-            "ideal (reserves nothing), transformers, vllm, llama.cpp; with --train transformers, fsdp, deepspeed, megatron.",
+            "ideal (reserves nothing), transformers, vllm, sglang, trtllm, llama.cpp; "
+            "with --train transformers, fsdp, deepspeed, megatron.",
             "--engine",
             offers="engines:ENGINES fsdp deepspeed megatron",
         ),
@@ -188,15 +193,31 @@ def memory(
     ] = None,
     textbook: Annotated[bool, option("Beside it the textbook's leading order.", "--textbook", rare=True, needs="train")] = False,
     block: Annotated[
-        int | None, option("vllm: tokens of a block. Default: 16.", reads="count", rare=True, needs="engine_=vllm")
+        int | None,
+        option(
+            "vllm, sglang, trtllm: tokens of a block. Default: 16, 1 and 32.",
+            reads="count",
+            rare=True,
+            needs="engine_=vllm|sglang|trtllm",
+        ),
     ] = None,
     max_num_batched_tokens: Annotated[
         int | None,
-        option("vllm: tokens of a step. Default: by memory.", reads="length", rare=True, needs="engine_=vllm"),
+        option(
+            "vllm, sglang, trtllm: tokens of a step. Default: by memory.",
+            reads="length",
+            rare=True,
+            needs="engine_=vllm|sglang|trtllm",
+        ),
     ] = None,
     max_num_seqs: Annotated[
         int | None,
-        option("vllm: sequences of a step. Default: by memory.", reads="count", rare=True, needs="engine_=vllm"),
+        option(
+            "vllm: sequences of a step; sglang: of its largest graph. Default: by memory.",
+            reads="count",
+            rare=True,
+            needs="engine_=vllm|sglang",
+        ),
     ] = None,
     ubatch: Annotated[
         int | None,
@@ -259,6 +280,8 @@ def memory(
     n, size = text_length(spec, seq, seen.tokens), training.micro_batch or (1 if batch is None else batch)
     weights = dtypes.default(spec) if dtype is None else dtype
     layout = parallel.layout(None if fit == "gpus" and parallel.gpus is None else within.number, train)
+    if not train:
+        within, program = settled(within, program, spec, layout.tp * layout.pp, budget, utilization, sizes)
     base = weights if dtype is not None or weights == dtypes.RELEASED else None
     named = engine_ or (trainer(layout, training.lora is not None) if train else "ideal")
     recipe = training.recipe(named, base if training.lora is not None else None) if train else Recipe()
@@ -355,6 +378,8 @@ _ELSEWHERE = ("micro_batch", "recompute", "attention_dp")
 def _notes(spec: ModelSpec, train: bool, activations: str, recipe: Recipe, program: str) -> list[str]:
     if program == "vllm" and not train:
         return ["workspace and overhead are estimates, from starts of vLLM on H100; not counted: what the driver takes"]
+    if program in ("sglang", "trtllm") and not train:
+        return ["workspace and overhead are the engine's own reserves and estimates, from start-up logs: docs/engines.md"]
     if program == "llama.cpp" and not train:
         return ["not counted: what the driver takes; logits lie in the host's memory, and on a GPU its inputs too"]
     if not train:

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Annotated
 
 from llmcx.answers import serve as answers
-from llmcx.cli.accelerator import serving, with_memory
+from llmcx.cli.accelerator import serving, settled, with_memory
 from llmcx.cli.options import MATMULS, Models, command, completing, describe, explaining, heading, option, single, stored_notes
 from llmcx.engines import efficiency as efficiencies
 from llmcx.engines.serving_time import Server, Setup
@@ -48,7 +48,7 @@ def serve(
     engine_: Annotated[
         str | None,
         option(
-            "Whose cache and reserves: ideal (reserves nothing), transformers, vllm, llama.cpp.",
+            "Whose cache and reserves: ideal (reserves nothing), transformers, vllm, sglang, trtllm, llama.cpp.",
             "--engine",
             offers="engines:ENGINES",
         ),
@@ -88,9 +88,11 @@ def serve(
     """
     within, program = serving(engine_ or "ideal", hardware, budget, utilization, {})
     assert within.hardware is not None and within.bytes is not None  # there is always an accelerator here
-    machine = with_memory(within.hardware, within.bytes)
     spec, shape, notes = models.load()
     degree = _degree(gpus, within.number, tp)
+    within, program = settled(within, program, spec, degree, budget, utilization, {})
+    assert within.hardware is not None and within.bytes is not None
+    machine = with_memory(within.hardware, within.bytes)
     weights = dtypes.default(spec) if dtype is None else dtype
     name = spec.stored.name if weights == dtypes.RELEASED and spec.stored is not None else weights
     cache = kv_dtype or (spec.stored and spec.stored.cache) or "bf16"
