@@ -50,8 +50,8 @@ class MLSTM(Mixer):
         yield where.op(f"{name}.gate.activation", "sigmoid", Saved("gate", wide), elements=wide, cut=by_heads)
         yield where.op(f"{name}.product", "product", Saved("both factors", 2 * wide), elements=wide, cut=by_heads)
         yield where.linear(f"{name}.out", self.d_v, d, self.bias, cut=Cut("rows", heads))
-        width = self.d_qk * (self.d_v // heads + 1)
-        yield where.op(f"{name}.state", "cache", batch=b, tokens=1, width=width, cut=by_heads, cache=Cache("state", wide=True))
+        width = self.d_qk * (self.d_v // heads + 1) + heads  # C, n, and the largest gate so far
+        yield where.op(f"{name}.state", "cache", batch=b, tokens=1, width=width, cut=by_heads, cache=Cache("state"))
 
     def _met(self, where: LayerRun, name: str, by_heads: Cut) -> Iterator[Op]:
         """Queries, keys and values: whole chunks, then token by token."""
