@@ -71,8 +71,8 @@ def test_mixers_with_states_answer_in_every_engine() -> None:
 
 
 def test_xlstm_keeps_a_matrix_a_vector_and_a_number_for_each_head() -> None:
-    """2 sequences, 3 layers of 2 heads of 32 · 64, 32 and 1 numbers in bf16, as transformers' xLSTMCache has them; the tiny model of
-    the golden file does not run with a cache, which wants widths of 64.
+    """2 sequences, 3 layers of 2 heads of 32 · 64, 32 and 1 numbers in bf16, as transformers' xLSTMCache has them; the tiny model
+    of the golden file does not run with a cache, which wants widths of 64.
     """
     config = {
         "model_type": "xlstm",
