@@ -68,7 +68,7 @@ class Paged(NamedTuple):
 def check_inference(spec: ModelSpec, layout: Layout, engine: Engine) -> None:
     """Refuse what is not run so. Raises InputError."""
     check(spec, layout)
-    engine.check(bool(spec.encoder and spec.decoder))
+    engine.check(spec.reads_source)
     if layout.cp != 1 or layout.zero:
         raise InputError("cp and zero are for training; inference is divided by tp, pp and ep", field="cp")
 
