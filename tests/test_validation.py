@@ -34,7 +34,6 @@ def test_the_factors_are_the_fit() -> None:
     """Rounded to two digits, each stack's factor makes the median of estimate / measured over its calibrating rows 1."""
     for group in ("megatron", "fsdp"):
         assert abs(validation.balance(validation.training(), group) - 1) < 0.02
-    assert abs(validation.balance(validation.serving(), "serving") - 1) < 0.02
 
 
 def test_gpt_3s_compute() -> None:
@@ -53,9 +52,9 @@ def test_nothing_beats_the_ideal() -> None:
 
 
 def test_half_of_the_rows_calibrate() -> None:
-    for rows in (validation.training(), validation.serving()):
-        share = sum(row.calibrates for row in rows) / len(rows)
-        assert 0.4 <= share <= 0.6
+    rows = validation.training()
+    assert 0.4 <= sum(row.calibrates for row in rows) / len(rows) <= 0.6
+    assert not any(row.calibrates for row in validation.serving())
 
 
 def test_a_layout_near_the_published_one() -> None:

@@ -13,7 +13,7 @@ from llmcx.model.cores import EAGER, STEPS, Chunked, Core, Linear, Linformer, Pe
 from llmcx.model.mixers import Mixer
 from llmcx.model.norm import Norm
 from llmcx.model.run import LayerRun
-from llmcx.ops.op import TOKENS, Cache, Cut, Dims, Op, Saved
+from llmcx.ops.op import TOKENS, VIEW, Cache, Cut, Dims, Op, Saved
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class Attention(Mixer):
     for eager code that takes the softmax in the activations' dtype (GPT-2, BERT). ``inputs``: how many states side by side it
     reads (EAGLE-3: a token and a state). ``kv_width``: how wide what a cross-attention meets is, where not as the model.
     ``places``: queries meet a learned vector, too, for each distance across and down a square of patches, which the tower has
-    (SAM).
+    (SAM). ``one_matrix`` makes queries, keys and values, so that the values that a fused kernel keeps are a view of all three
+    (Phi-3, GPT-NeoX).
     """
 
     n_heads: int
@@ -62,6 +63,7 @@ class Attention(Mixer):
     inputs: int = 1
     kv_width: int | None = None
     places: bool = False
+    one_matrix: bool = False
     core: Core = field(default_factory=Standard)
     type: Literal["attention"] = "attention"
 
@@ -211,6 +213,8 @@ class Attention(Mixer):
             kept = Saved("keys and values", batch * kv * (heads * (dim + v_dim) if many else both), units=0 if many else kv_heads)
             shared = 1 if eager or isinstance(core, Reformer) else heads // kv_heads
             met = meet(where, name, heads, count, dim, v_dim, queries, kept, fused=not eager, keys=kv, shared=shared)
+            if self.one_matrix and self.rope and where.run.fused and not mask.elements:
+                met = (self._keeps_the_view(op, batch * kv * dim) for op in met)
             if self.softmax_fp32 and not mask.elements:
                 yield from met
             else:
@@ -224,6 +228,14 @@ class Attention(Mixer):
             yield where.op(
                 f"{name}.cache", "cache", batch=batch, tokens=cached, width=both, cut=Cut("heads", kv_heads), cache=held
             )
+
+    def _keeps_the_view(self, op: Op, numbers: int) -> Op:
+        """Beside the values what they are a view with: rotated queries and keys are new tensors, values stay where the matrix put
+        them; ``numbers`` of each head.
+        """
+        if op.kind != "scores":
+            return op
+        return op._replace(saved=(*op.saved, Saved(VIEW, numbers * (self.n_heads + self.kv_heads))))
 
     def _softmax_keeps(self, op: Op, mask: Saved) -> tuple[Saved, ...]:
         """What the softmax saves: no fp32 copy where it is taken in the activations' dtype; a mask, if it has one."""
