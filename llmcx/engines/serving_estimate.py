@@ -69,6 +69,7 @@ class Timed(Server):
     ) -> None:
         super().__init__(spec, hardware, setup, roofline.IDEAL, engine)
         self.schedule, self.names, self.kernels = schedule, Names(spec, stored), kernels
+        self._passes: dict[tuple[Run, bool], list[Launch]] = {}
 
     def _decode(self, batch: int, context: int, tokens: int = 1) -> tuple[ServingStep, float, float]:
         _, flops, moved = super()._decode(batch, context, tokens)
@@ -111,15 +112,21 @@ class Timed(Server):
 
     def decoding(self, batch: int, context: int, tokens: int = 1) -> list[Launch]:
         """What a decode step launches."""
-        run = Run(batch, tokens, past=max(0, context - tokens), encode=False, fused=True, ideal=True)
-        return launches(rank_ops(self.spec, run, self.layout), run, self.layout, self.names)
+        return self._launched(Run(batch, tokens, past=max(0, context - tokens), encode=False, fused=True, ideal=True), False)
 
     def prompts(self, prompt: int, cached: int, batch: int) -> list[Launch]:
         """What a pass of ``batch`` prompts launches."""
         new = max(1, prompt - cached)
-        run = Run(batch, new, past=prompt - new, fused=True, ideal=True)
-        ops = (last_token(op, batch) for op in rank_ops(self.spec, run, self.layout))
-        return launches(ops, run, self.layout, self.names)
+        return self._launched(Run(batch, new, past=prompt - new, fused=True, ideal=True), True)
+
+    def _launched(self, run: Run, last: bool) -> list[Launch]:
+        """One pass's; with logits of each sequence's ``last`` token alone. A load asks for each of its passes more than once."""
+        if (run, last) not in self._passes:
+            ops = rank_ops(self.spec, run, self.layout)
+            if last:
+                ops = [last_token(op, run.batch) for op in ops]
+            self._passes[run, last] = launches(ops, run, self.layout, self.names)
+        return self._passes[run, last]
 
     def seconds(self, of: Iterable[Launch]) -> float:
         """Of launches one after the other, of the kernels alone."""
