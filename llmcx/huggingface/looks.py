@@ -378,6 +378,7 @@ def lfm2(c: Config, v: Config, prep: Prep) -> Sight:
 HEARS: dict[str, Hearing] = {
     "qwen2_audio": rules.Windows(2, most=30),
     "audioflamingo3": rules.Windows(2, most=600),
+    "musicflamingo": rules.Windows(2, most=1200, marks=2),
     "glmasr": rules.Windows(4, most=655),
 }
 """How families listen whose encoder meets all of a window of 30 s, silence included."""

@@ -161,6 +161,9 @@ def deepseek(c: Config) -> ModelSpec:
     no_mtp(c, "num_mtp_layers", "num_nextn_predict_layers")
     if c.data.get("use_mla") is False:
         return without_latent(c)
+    if c.get("num_experts_per_tok") is None:
+        c.data["num_experts_per_tok"] = c.size("n_routed_experts")
+        c.notes.append("warning: num_experts_per_tok is null, with which no token can be run; all experts are counted as active")
     first = c.size("first_k_dense_replace", 0)
     index, sparse = {}, after(c, first)
     if c.model_type == "deepseek_v32":

@@ -289,6 +289,89 @@ class ResidualGates(NamedTuple):
             )
 
 
+class SharedBias(NamedTuple):
+    """A table of ``rows`` distances and pairs of segments, ``heads`` wide, looked up once and added to the scores of all layers
+    (CPM-Ant).
+    """
+
+    rows: int
+    heads: int
+    type: Literal["shared_bias"] = "shared_bias"
+
+    def outside(self, at: LayerRun) -> Iterator[Op]:
+        """The table."""
+        yield at.op("position_bias", "vector", size=self.rows * self.heads, cut=WHOLE)
+
+    def inside(self, where: LayerRun) -> Iterator[Op]:
+        """A sum."""
+        elements = where.batch * self.heads * where.q * where.kv
+        yield where.op("attention.bias", "residual", elements=elements, cut=TOKENS)
+
+
+class Delayed(NamedTuple):
+    """A scale of what each feed-forward reads, made through a bottleneck of ``rank`` of how late the model may answer: one vector
+    for all tokens of a pass (Voxtral Realtime).
+    """
+
+    rank: int
+    type: Literal["delayed"] = "delayed"
+
+    def outside(self, at: LayerRun) -> Iterator[Op]:
+        """Nothing."""
+        yield from ()
+
+    def inside(self, where: LayerRun) -> Iterator[Op]:
+        """Down, up, product. Sinusoids go in, which need no gradient."""
+        d, elements = where.d_model, where.tokens * where.d_model
+        yield where.op("delay.down", "matmul", batch=1, m=1, k=d, n=self.rank, weight=d * self.rank, grads=1, cut=WHOLE)
+        yield where.op("delay.activation", "gelu", Saved("activation", self.rank), elements=self.rank, cut=WHOLE)
+        yield where.linear("delay.up", self.rank, d, tokens=1, cut=WHOLE)
+        yield where.op("delay.product", "product", Saved("both factors", elements + d), elements=elements, cut=TOKENS)
+
+
+class Beforehand(NamedTuple):
+    """What a small model that reads first has outside its layers: a table of ``vocab`` rows, a norm and a head, ``width`` wide.
+    Nothing goes backward through it (BLT, whose patches begin where it is surprised).
+    """
+
+    vocab: int
+    width: int
+    type: Literal["beforehand"] = "beforehand"
+
+    def outside(self, at: LayerRun) -> Iterator[Op]:
+        """On every token."""
+        n = at.tokens
+        for op in (
+            at.op("patcher.tokens", "lookup", tokens=n, rows=self.vocab, width=self.width, cut=WHOLE),
+            at.norm("patcher.norm", at.spec.norm, self.width, cut=WHOLE),
+            at.linear("patcher.head", self.width, self.vocab, cut=WHOLE),
+            at.op("patcher.softmax", "softmax", elements=n * self.vocab, cut=WHOLE),
+        ):
+            yield op._replace(grad=False, saved=())
+
+    def inside(self, where: LayerRun) -> Iterator[Op]:
+        """Nothing."""
+        yield from ()
+
+
+class ScaledResiduals(NamedTuple):
+    """A learned scale and shift for each channel of both sides of every residual sum, and of the embedding (ZAYA)."""
+
+    type: Literal["scaled_residuals"] = "scaled_residuals"
+
+    def outside(self, at: LayerRun) -> Iterator[Op]:
+        """The embedding's."""
+        yield at.op("embedding.scale", "vector", size=2 * at.d_model, cut=TOKENS)
+
+    def inside(self, where: LayerRun) -> Iterator[Op]:
+        """Four vectors after the mixer, and four after the feed-forward."""
+        elements = where.tokens * where.d_model
+        yield where.op("residual.scales", "vector", size=8 * where.d_model, cut=TOKENS)
+        yield where.op(
+            "residual.scaled", "product", Saved("both sides of both sums", 4 * elements), elements=8 * elements, cut=TOKENS
+        )
+
+
 class Drafting(NamedTuple):
     """What a draft model has of its own around its layers: a projection of ``states`` states of its target, ``width`` wide each
     (Li et al. 2025, arXiv:2503.01840, sec. 3), with a norm after it (``normed``, DFlash) or a learned state for what is masked
@@ -333,6 +416,21 @@ class Idle(NamedTuple):
     def outside(self, at: LayerRun) -> Iterator[Op]:
         """Once, as a vector."""
         yield at.op("idle", "vector", size=self.size, used=0, cut=WHOLE)
+
+    def inside(self, where: LayerRun) -> Iterator[Op]:
+        """Nothing."""
+        yield from ()
+
+
+class Learned(NamedTuple):
+    """So many learned numbers that are added to the embedding as they stand: the tables of Reformer's axial positions."""
+
+    size: int
+    type: Literal["learned"] = "learned"
+
+    def outside(self, at: LayerRun) -> Iterator[Op]:
+        """Once, as a vector."""
+        yield at.op("embedding.learned", "vector", size=self.size, cut=WHOLE)
 
     def inside(self, where: LayerRun) -> Iterator[Op]:
         """Nothing."""
@@ -395,13 +493,19 @@ Extra = Union[
     GatedNorms,
     ResidualGates,
     Idle,
+    Learned,
+    Beforehand,
+    SharedBias,
+    Delayed,
+    ScaledResiduals,
     Drafting,
     ResidualAttention,
 ]
 EXTRAS: dict[str, Any] = {"per_layer": PerLayer, "altup": AltUp, "laurel": Laurel, "hyper_connections": HyperConnections}
 EXTRAS |= {"gated_residual": GatedResidual, "tables": Tables, "idle": Idle, "drafting": Drafting}
 EXTRAS |= {"residual_attention": ResidualAttention, "beside": Beside, "adapters": Adapters}
-EXTRAS |= {"gated_norms": GatedNorms, "residual_gates": ResidualGates}
+EXTRAS |= {"gated_norms": GatedNorms, "residual_gates": ResidualGates, "delayed": Delayed, "scaled_residuals": ScaledResiduals}
+EXTRAS |= {"beforehand": Beforehand, "shared_bias": SharedBias, "learned": Learned}
 
 
 def check(extra: Extra) -> None:

@@ -102,7 +102,9 @@ class MoE:
     output (Gemma 4), whose router has a norm before it (``router_norm``). ``out_bias`` is added to their sum (JetMoE).
     ``idle_experts`` are further ones that hand on their input; transformers gives them first matrices all the same, which nobody
     reads (LongCat-Flash). ``every_expert``: transformers' eager code multiplies every token with every expert and throws the rest
-    away (Llama 4), which no engine does; a run counts that only where it asks for it.
+    away (Llama 4), which no engine does; a run counts that only where it asks for it. ``router_mlp`` is the width of a router of
+    four matrices, to which the router of the layer before hands its state, weighed (``router_states``), and which scores doing
+    nothing, too; transformers sends such a token through the first expert all the same (ZAYA).
     """
 
     n_experts: int
@@ -122,10 +124,12 @@ class MoE:
     idle_experts: int = 0
     every_expert: bool = False
     router_norm: bool = False
+    router_mlp: int | None = None
+    router_states: bool = False
     type: Literal["moe"] = "moe"
 
     def __post_init__(self) -> None:
-        check_sizes(self, "n_experts", "top_k", "latent")
+        check_sizes(self, "n_experts", "top_k", "latent", "router_mlp")
         if self.top_k > self.n_experts:
             raise InputError(
                 f"top_k is {self.top_k}, but there are only {self.n_experts} experts",
@@ -148,7 +152,10 @@ class MoE:
         # The router's input is also the shared expert's, and kept once.
         saves, biased = self.shared is None, self.router_bias
         scored = self.n_experts + self.idle_experts + self.shared_scores
-        yield router.linear("moe.router", where.d_model, scored, biased, saves=saves, reads="normed", cut=TOKENS)
+        if self.router_mlp is None:
+            yield router.linear("moe.router", where.d_model, scored, biased, saves=saves, reads="normed", cut=TOKENS)
+        else:
+            yield from self._router(router, self.router_mlp, scored + 1)
         chosen = n * self.top_k
         routing = (
             Saved("router probabilities", n * self.n_experts, "fp32"),
@@ -184,6 +191,18 @@ class MoE:
             yield where._replace(role="expert").op("moe.idle", "vector", size=size, used=0, cut=TOKENS)
         if self.correction:
             yield router.op("moe.correction", "vector", size=self.n_experts, cut=TOKENS)
+
+    def _router(self, router: LayerRun, width: int, scored: int) -> Iterator[Op]:
+        """Down to ``width``, a norm, two layers there, the scores."""
+        elements = router.tokens * width
+        yield router.linear("moe.router.down", router.d_model, width, True, reads="normed", cut=TOKENS)
+        if self.router_states:
+            yield router.op("moe.router.states", "vector", size=width, cut=TOKENS)
+        yield router.norm("moe.router.norm", router.spec.norm, width)
+        for layer in range(2):
+            yield router.linear(f"moe.router.{layer}", width, width, True, cut=TOKENS)
+            yield router.op("moe.router.activation", "gelu", Saved("activation", elements), elements=elements, cut=TOKENS)
+        yield router.linear("moe.router.out", width, scored, cut=TOKENS)
 
 
 FFN = Union[Plain, Gated, MoE]

@@ -447,13 +447,14 @@ SIGHTS = {
 class Windows(NamedTuple):
     """A spectrum of 100 frames a second in windows of ``seconds``, the last one padded; at most ``most`` seconds. Two frames make
     a step, of which ``steps`` make a token: of all windows, where ``padded``, else of the frames that are heard (Whisper's kin:
-    Radford et al. 2022, arXiv:2212.04356, sec. 2.2).
+    Radford et al. 2022, arXiv:2212.04356, sec. 2.2). ``marks`` stand around them.
     """
 
     steps: int
     padded: bool = False
     seconds: int = 30
     most: int | None = None
+    marks: int = 0
     type: Literal["windows"] = "windows"
 
     def hear(self, samples: int) -> Heard:
@@ -464,7 +465,7 @@ class Windows(NamedTuple):
         windows, frames = max(1, -(-samples // (self.seconds * RATE))), self.seconds * 100
         heard = windows * frames if self.padded else -(-samples // 160)
         steps = (heard - 1) // 2 + 1
-        return Heard(windows, frames, max(0, (steps - self.steps) // self.steps + 1))
+        return Heard(windows, frames, max(0, (steps - self.steps) // self.steps + 1) + self.marks)
 
 
 RATE = 16_000

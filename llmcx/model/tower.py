@@ -123,12 +123,16 @@ class Averaged(NamedTuple):
 
 
 class Filter(NamedTuple):
-    """A filter of ``kernel`` numbers for each of ``width`` channels, over patches and their neighbours."""
+    """A filter of ``kernel`` numbers for each of ``width`` channels, over patches or frames and neighbours; ``times`` filters
+    alike.
+    """
 
     name: str
     width: int
     kernel: int
     bias: bool = False
+    per: int | None = None
+    times: int = 1
     parts: int = 1
     type: Literal["filter"] = "filter"
 
@@ -136,7 +140,8 @@ class Filter(NamedTuple):
         """As many outputs as tokens; in the backward pass FlopCounterMode lets each filter meet every channel."""
         dims: Dims = {"batch": 1, "channels": self.width, "length": tokens, "kernel": self.kernel, "bias": int(self.bias)}
         dims["met"] = 1 if at.run.ideal else self.width
-        yield at.op(self.name, "conv", Saved("input", tokens * self.width), cut=WHOLE, **dims)
+        made = at.op(self.name, "conv", Saved("input", tokens * self.width), cut=WHOLE, **dims)
+        yield made._replace(times=at.times * self.times)
 
 
 class Channels(NamedTuple):

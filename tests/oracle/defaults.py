@@ -73,13 +73,14 @@ def parts(kind: Any, common: set[str], families: dict[str, Any]) -> dict[str, An
         if given is None:
             continue
         part = type(given)
-        if part.model_type not in cases.FAMILIES:
-            families.setdefault(part.model_type, described(part, common))
-            if any(key.endswith("_config") for key in part.sub_configs):  # two encoders, one after the other
-                families[part.model_type]["parts"] = parts(part, common, families)
+        name = part.model_type or f"{kind.model_type}.{key}"
+        if name not in cases.FAMILIES:
+            families.setdefault(name, described(part, common))
+            if any(key.endswith("_config") for key in part.sub_configs):
+                families[name]["parts"] = parts(part, common, families)
         said = dict(getattr(kind.sub_configs_defaults.get(key), "init_kwargs", None) or {})
         absent = absent if absent is None else said or unlike(absent, common)
-        found[key] = {"type": part.model_type, "auto": auto, "absent": absent}
+        found[key] = {"type": name, "auto": auto, "absent": absent}
         if unlike(given, common):  # then it stands behind what a file says, too
             found[key]["merged"] = said or unlike(given, common)
     return found

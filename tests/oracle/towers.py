@@ -85,6 +85,11 @@ TEXTS: dict[str, Config] = {
     "bart": {"model_type": "bart", "vocab_size": 97, "d_model": 24, "encoder_layers": 2, "decoder_layers": 3}
     | {"encoder_ffn_dim": 44, "decoder_ffn_dim": 52, "encoder_attention_heads": 4, "decoder_attention_heads": 4}
     | {"max_position_embeddings": 60},
+    "realtime": DENSE | {"head_dim": 12, "sliding_window": 7},
+    "nemotron_moe": {"model_type": "nemotron_h", "vocab_size": 101, "hidden_size": 48, "intermediate_size": 76}
+    | {"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 20, "hybrid_override_pattern": "M*E-", "n_groups": 2}
+    | {"ssm_state_size": 10, "mamba_num_heads": 6, "mamba_head_dim": 12, "conv_kernel": 3, "chunk_size": 8, "n_routed_experts": 4}
+    | {"n_shared_experts": 1, "moe_intermediate_size": 28, "moe_shared_expert_intermediate_size": 36, "num_experts_per_tok": 2},
     "aria": DENSE | {"moe_num_experts": 5, "moe_topk": 2, "moe_num_shared_experts": 2, "head_dim": 12},
     "compass": DENSE
     | {"sliding_window": 7, "layer_types": ["sliding_attention", "full_attention"]}
@@ -296,6 +301,8 @@ AUDIOS: dict[str, Config] = {
     "glm": HEARD,
     "phi4": {"hidden_size": 24, "intermediate_size": 20, "num_blocks": 2, "num_attention_heads": 3, "input_size": 20}
     | {"ext_pw_out_channel": 24, "depthwise_separable_out_channel": 24, "nemo_conv_channels": 14, "bias_max_distance": 9},
+    "flamingo": HEARD | {"max_source_positions": 20, "model_type": "audioflamingo3_encoder"},
+    "realtime": HEARD | {"head_dim": 10, "sliding_window": 5},
     "conv": WHISPER | {"output_dim": 48, "downsample_hidden_size": 14},
     "dots3": {"hidden_size": 24, "intermediate_size": 44, "num_hidden_layers": 2, "num_attention_heads": 3, "feature_size": 20}
     | {"downsample_hidden_size": 14, "adapter_input_size": 24, "adapter_out_dim": 48},
@@ -344,6 +351,19 @@ ADAPTER = {"vision_feature_layer": [1, 0], "hidden_size": 24, "num_attention_hea
 ADAPTER |= {"intermediate_size": 44, "text_hidden_size": 48}
 HIGH = {"model_type": "sam_vision_model", "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 3, "image_size": 20}
 HIGH |= {"patch_size": 4, "output_channels": 10, "window_size": 3, "global_attn_indexes": [1]}
+SAMPLES = {"channels": 1, "hidden_size": 10, "kernel_size": 3, "num_filters": 4, "downsampling_ratios": [2, 3]}
+SAMPLES |= {"depths": [1, 2, 3], "ffn_expansion": 2}
+ASR = {"hidden_size": 24, "intermediate_size": 44, "num_hidden_layers": 2, "num_attention_heads": 3}
+WHO = {
+    "audio_config": ASR | {"hidden_size": 36, "num_mel_bins": 10, "subsampling_factor": 4},
+    "head_config": {"hidden_size": 14, "num_speakers": 5, "audio_hidden_size": 36, "subsampling_factor": 4},
+    "streaming_config": {"num_speakers": 5, "subsampling_factor": 4},
+}
+WHO_WIDE = {
+    part: one | {key: 5 if key == "subsampling_factor" else 7 for key in one if key in ("subsampling_factor", "num_speakers")}
+    for part, one in WHO.items()
+}
+WORDS = ASR | {"vocab_size": 33, "blank_token_id": 3, "upsampling_factor": 3}
 OUTER = "tie_word_embeddings=true|false"
 TIED = (
     f"{OUTER} "
@@ -712,6 +732,86 @@ granite_speech GraniteSpeechForConditionalGeneration T_granite {words(encoder_co
         "cross_attention_frequency=1|3",
     )
 } window_size=8 {TIED}
+granite_speech_plus GraniteSpeechPlusForConditionalGeneration T_granite {words(encoder_config=LETTERS)}
+    {words(projector_config=QUERIES)} window_size=6 downsample_rate=2
+  built {
+    inside(
+        "encoder_config",
+        "input_dim=12",
+        "num_layers=3",
+        "hidden_dim=30",
+        "feedforward_mult=4",
+        "num_heads=4",
+        "dim_head=12",
+        "output_dim=8",
+        "max_pos_emb=20",
+        "conv_kernel_size=3",
+        "conv_expansion_factor=3",
+    )
+}
+    {words(encoder_config={"cat_hidden_layers": [0, 1]})}+{words(projector_config={"encoder_hidden_size": 72})}
+    {inside("projector_config", "hidden_size=36", "num_hidden_layers=4", "cross_attention_frequency=1|3")} window_size=8 {TIED}
+musicflamingo MusicFlamingoForConditionalGeneration T_qwen2 A_flamingo
+  built {
+    audio(
+        "hidden_size=36",
+        "num_mel_bins=12",
+        "num_hidden_layers=3",
+        "num_attention_heads=4",
+        "intermediate_size=40",
+        "max_source_positions=22",
+    )
+} {audio('model_type="musicflamingo_encoder"')} projector_bias=false audio_frame_step=0.02 {TIED}
+voxtral_realtime VoxtralRealtimeForConditionalGeneration T_realtime A_realtime
+  built {
+    audio(
+        "hidden_size=36",
+        "num_mel_bins=12",
+        "num_hidden_layers=3",
+        "num_attention_heads=4",
+        "intermediate_size=40",
+        "head_dim=12",
+        "sliding_window=9",
+    )
+} {inside("text_config", "head_dim=20", "sliding_window=null", "num_key_value_heads=1")} downsample_factor=2 {TIED}
+moss_transcribe_diarize MossTranscribeDiarizeForConditionalGeneration T_qwen3 A_voxtral
+  built {
+    audio(
+        "hidden_size=36",
+        "num_mel_bins=12",
+        "num_hidden_layers=3",
+        "num_attention_heads=4",
+        "intermediate_size=40",
+        "max_source_positions=22",
+    )
+} projector_bias=false audio_merge_size=3 {TIED}
+vibevoice_asr VibeVoiceAsrForConditionalGeneration T_qwen2 {words(acoustic_tokenizer_encoder_config=SAMPLES)}
+    {words(semantic_tokenizer_encoder_config=SAMPLES | {"hidden_size": 14})}
+  built {
+    inside(
+        "acoustic_tokenizer_encoder_config",
+        "hidden_size=12",
+        "kernel_size=5",
+        "num_filters=6",
+        "downsampling_ratios=[3,2]",
+        "depths=[3,1,2]",
+        "ffn_expansion=3",
+        "channels=2",
+    )
+} {inside("semantic_tokenizer_encoder_config", "depths=[1,1,1]", "hidden_size=20")} {TIED}
+nemo_speechlm Nemotron3_5TranscribeForConditionalGeneration T_nemotron_moe
+    {words(audio_config={"asr_config": ASR | {"num_mel_bins": 10, "subsampling_factor": 4}, "diarization_config": WHO})}
+    {words(word_timestamp_config=WORDS)}
+  built {
+    words(
+        audio_config={
+            "asr_config": ASR | {"num_mel_bins": 12, "subsampling_factor": 5, "num_hidden_layers": 3, "num_attention_heads": 4},
+            "diarization_config": WHO_WIDE,
+        }
+    )
+} {inside("word_timestamp_config", "vocab_size=40", "upsampling_factor=2", "num_hidden_layers=1", "intermediate_size=40")} {
+    words(word_timestamp_config={"num_attention_heads": 4})
+} {TIED}
 mllama MllamaForConditionalGeneration T_mllama V_mllama
   built {SIZES} {
     vision("num_global_layers=2", "max_num_tiles=3", "supported_aspect_ratios=[[1,1],[1,2]]", "vision_output_dim=72")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import isqrt
 from typing import Literal
@@ -268,6 +268,13 @@ class Attention(Mixer):
         yield where.op(
             f"{name}.recurrent", "cache", batch=batch, tokens=r, width=width, cut=Cut("heads", kv_heads), cache=Cache("state")
         )
+
+
+def idle(ops: Iterable[Op]) -> Iterator[Op]:
+    """The weights of ``ops``, which this run does not meet."""
+    for op in ops:
+        if op.kind in ("linear", "layernorm", "rmsnorm", "vector"):
+            yield op._replace(dims=op.dims | ({"tokens": 0} if "tokens" in op.dims else {}), saved=())
 
 
 def meet(

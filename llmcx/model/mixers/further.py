@@ -1,7 +1,8 @@
-"""Softmax attention with one thing more, each of one family: Differential, Dynamic, Filtered, Convolved,
-Routed.
+"""Softmax attention with one thing more, each of one family: Differential, Dynamic, Filtered, Convolved, Prefixed,
+Mingled, Routed.
 
-Sources: transformers, models/diffllama, models/doge, models/nystromformer, models/inkling and models/jetmoe.
+Sources: transformers, models/diffllama, models/doge, models/nystromformer, models/inkling, models/cpmant, models/zaya and
+models/jetmoe.
 """
 
 from __future__ import annotations
@@ -186,6 +187,61 @@ class Clipped(Convolved):
             yield where.op(f"{leaf}.filter.product", "product", Saved("windows and weights", 2 * elements), elements=elements)
             yield self._left(where, leaf, channels)
         yield from self._filters(where, (name, d), ("ffn", d))
+
+
+@dataclass(frozen=True)
+class Prefixed(Attention):
+    """No mask among the tokens of a pass: each meets those before it and those after it (CPM-Ant)."""
+
+    type: Literal["prefixed"] = "prefixed"  # type: ignore[assignment]
+
+    def _core(self, where: LayerRun, name: str, kv: int, dim: int, cross: bool) -> Iterator[Op]:
+        yield from super()._core(where._replace(masked=False), name, kv, dim, cross)
+
+
+@dataclass(frozen=True)
+class Mingled(Attention):
+    """Queries and keys through two causal filters together, one of ``first`` tokens for each channel and one of ``second`` tokens
+    within each head, around which goes the mean of both; half of each value is of the token before; queries and keys of one
+    length, and a learned number for each key-value head (ZAYA).
+    """
+
+    first: int = 2
+    second: int = 2
+    type: Literal["mingled"] = "mingled"  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_sizes(self, "first", "second")
+
+    def _read_once(self, cross: bool) -> tuple[str, ...]:
+        return ("k",)
+
+    def _core(self, where: LayerRun, name: str, kv: int, dim: int, cross: bool) -> Iterator[Op]:
+        heads, kv_heads, d = self.n_heads, self.kv_heads, where.d_model
+        half, channels, spare = kv_heads * dim // 2, (heads + kv_heads) * dim, self.first + self.second - 2
+        yield where.linear(f"{name}.v", d, half, self.bias, saves=False, reads="normed")
+        yield where.linear(f"{name}.v_before", d, half, self.bias, saves=False, reads="normed")
+        if not where.run.past:  # before the first token stands a zero, multiplied all the same
+            zero: Dims = {"batch": 1, "m": where.batch, "k": d, "n": half, "weight": 0, "grads": 1}
+            yield where.op(f"{name}.v_before", "matmul", **zero)
+        longer = 0 if where.run.ideal else self.second - 1
+        for leaf, length, kernel, met in (
+            ("filter", where.q + longer, self.first, channels),
+            ("filter.heads", where.q, self.second * dim, heads + kv_heads),
+        ):
+            dims: Dims = {"batch": where.batch, "channels": channels, "length": length, "kernel": kernel, "bias": 1}
+            kept = Saved("input", where.batch * (length + kernel - 1) * channels)
+            yield where.op(f"{name}.{leaf}", "conv", kept, **dims, met=1 if where.run.ideal else met)
+        yield where.op(f"{name}.mean", "residual", elements=where.tokens * channels)
+        for leaf, many in (("q_norm", heads), ("k_norm", kv_heads)):
+            yield where.norm(f"{name}.{leaf}", Norm("rmsnorm", scale=False), dim, where.tokens * many)
+        yield where.op(f"{name}.scale", "vector", size=kv_heads)
+        yield from super()._core(where, name, kv, dim, cross)
+        left: Dims = {"batch": where.batch, "cut": TOKENS}
+        if spare:
+            yield where.op(f"{name}.filter.state", "cache", cache=Cache("conv"), tokens=spare, width=channels, **left)
+        yield where.op(f"{name}.v_before.state", "cache", cache=Cache("state"), tokens=1, width=half, **left)
 
 
 @dataclass(frozen=True)
