@@ -19,10 +19,11 @@ from tests.helpers import here
 
 LESSONS = [name for name, draft in drafts().items() if draft.lesson]
 ASKED = (
-    "parameters attention feed-forward kv-cache activations checkpointing flash sparse linformer performer moe capacity "
-    "all-to-all chinchilla compute-optimal tensor-parallel pipeline context-parallel zero fsdp lora qlora roofline arithmetic-intensity mfu "
-    "workspace quantization quantisation gguf gqa mqa mla sliding-window rope speculative-decoding prefill decode ttft tpot "
-    "continuous-batching prefix-caching optimizer-states mixed-precision mamba state tp pp cp ffn"
+    "parameters attention feed-forward kv-cache activations checkpointing flash sparse linformer performer moe "
+    "capacity all-to-all chinchilla compute-optimal tensor-parallel pipeline context-parallel zero fsdp lora qlora "
+    "roofline arithmetic-intensity mfu workspace quantization quantisation gguf gqa mqa mla sliding-window rope "
+    "speculative-decoding prefill decode ttft tpot continuous-batching prefix-caching optimizer-states mixed- "
+    "precision mamba state tp pp cp ffn "
 )
 
 

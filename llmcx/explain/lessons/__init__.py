@@ -1,8 +1,8 @@
-"""The topics that people meet first, each a text of its own: a formula, its symbols, a model's numbers in it, and when it misleads.
+"""The topics that people meet first, each a text of its own: a formula, its symbols, a model's numbers in it, its limits.
 
-One YAML file a theme, here beside. A symbol's line is its value in the example, what it stands for, and its unit (none for a plain
-number), parted by bars; an answer is a command and the figure of its JSON that the symbol equals. tests/test_lessons.py reads
-each formula as it is printed, computes it from the values as they are printed, and asks the commands.
+One YAML file a theme, here beside. A symbol's line is its value in the example, what it stands for, and its unit (none for a
+plain number), parted by bars; an answer is a command and the figure of its JSON that the symbol equals. tests/test_lessons.py
+reads each formula as it is printed, computes it from the values as they are printed, and asks the commands.
 """
 
 from __future__ import annotations
