@@ -15,6 +15,7 @@ import pytest
 
 from llmcx.catalog.presets import names as presets
 from llmcx.explain.collect import drafts
+from llmcx.explain.slips import SLIPS
 from tests.helpers import here
 
 LESSONS = [name for name, draft in drafts().items() if draft.lesson]
@@ -22,8 +23,8 @@ ASKED = (
     "parameters attention feed-forward kv-cache activations checkpointing flash sparse linformer performer moe "
     "capacity all-to-all chinchilla compute-optimal tensor-parallel pipeline context-parallel zero fsdp lora qlora "
     "roofline arithmetic-intensity mfu workspace quantization quantisation gguf gqa mqa mla sliding-window rope "
-    "speculative-decoding prefill decode ttft tpot continuous-batching prefix-caching optimizer-states mixed- "
-    "precision mamba state tp pp cp ffn "
+    "speculative-decoding prefill decode ttft tpot continuous-batching prefix-caching optimizer-states mixed-precision"
+    " mamba state tp pp cp ffn "
 )
 
 
@@ -51,23 +52,33 @@ def last_digit(text: str) -> float:
 
 
 def computed(formula: str, values: dict[str, float]) -> float:
-    """A formula of + - · / ^ ², brackets, ceil, min and max."""
+    """A formula of + - · / ^ ², brackets, ceil, min, max, ln and sqrt."""
     assert re.fullmatch(r"[\w\s·/^²+\-(),.]+", formula), formula
     python = formula.replace("·", "*").replace("^", "**").replace("²", "**2")
-    return float(eval(python, {"__builtins__": {}, "ceil": math.ceil, "min": min, "max": max}, dict(values)))
+    known = {"__builtins__": {}, "ceil": math.ceil, "min": min, "max": max, "ln": math.log, "sqrt": math.sqrt}
+    return float(eval(python, known, dict(values)))
 
 
 def at(value: Any, field: str) -> float:
-    """parts[kv_cache].bytes: of a list the row that any of its texts names, or a number's."""
+    """parts[kv_cache].bytes: of a list the row that any of its texts names, or a number's; of [ffn.*] all rows together."""
+    if " / " in field:
+        return at(value, field.partition(" / ")[0]) / at(value, field.partition(" / ")[2])
     if " + " in field:
         return sum(at(value, part) for part in field.split(" + "))
+    if ".*]" in field:
+        rows, _, rest = field.partition(".*]")
+        rows, _, start = rows.rpartition("[")
+        found = value
+        for name in rows.split("."):
+            found = found[name]
+        return sum(at(row, rest.lstrip(".")) for row in found if row["component"].startswith(f"{start}."))
     for name, row in re.findall(r"\.?(\w+)|\[([^\]]+)\]", field):
         if name:
             value = value[name]
         elif row.isdecimal():
             value = value[int(row)]
         else:
-            [value] = [each for each in value if row in each.values()]
+            value = next(each for each in value if row in each.values())
     return float(value)
 
 
@@ -133,3 +144,61 @@ def test_the_list() -> None:
     end = here("explain", "kv-cach")
     assert end.code == 2 and "kv-cache" in end.err and len(end.err.splitlines()) == 1
     assert here("explain", "kv-cache", "--list").code == 2
+
+
+# --- the chapter -------------------------------------------------------------------------------------------------------
+
+CHAPTER = told("chapter")
+FIGURES = [(i, j) for i, section in enumerate(CHAPTER["sections"]) for j, _ in enumerate(section["figures"])]
+NAMES = ("gpt3", "llama-7b")
+
+
+@pytest.mark.parametrize(("section", "figure"), FIGURES)
+def test_each_figure_of_the_chapter(section: int, figure: int) -> None:
+    """The formula computed from the printed symbols of either model, and what the command says of it."""
+    of = CHAPTER["sections"][section]["figures"][figure]
+    symbols = {each["symbol"]: each["values"] for each in CHAPTER["symbols"]}
+    for i, model in enumerate(NAMES):
+        values = {symbol: number(printed[i]) for symbol, printed in symbols.items()}
+        assert set(re.findall(r"[^\W\d]\w*", of["formula"].replace("²", ""))) - {"ceil", "ln", "sqrt"} <= set(values)
+        printed, slack = number(of["values"][i]), last_digit(of["values"][i]) * 1.001
+        assert computed(of["formula"], values) == pytest.approx(printed, abs=slack), of
+        if of["command"]:
+            command = of["command"].replace("MODEL", model).replace("TOKENS", symbols["D"][i])
+            said = at(result(command.replace("PARAMS", symbols["P"][i].replace(",", ""))), of["field"])
+            assert said == pytest.approx(printed, abs=slack), of
+
+
+def test_the_chapters_symbols_are_the_models() -> None:
+    for i, model in enumerate(NAMES):
+        assert result(f"llmcx params {model}")["total"] == number(
+            next(s for s in CHAPTER["symbols"] if s["symbol"] == "P")["values"][i]
+        )
+
+
+@pytest.mark.parametrize("exercise", CHAPTER["exercises"], ids=lambda exercise: str(exercise["field"]))
+def test_the_chapters_exercises(exercise: dict[str, Any]) -> None:
+    for step, value in exercise["steps"]:
+        assert computed(re.sub(r",(?=\d{3})", "", step), {}) == number(value)
+    assert at(result(exercise["command"]), exercise["field"]) == number(exercise["steps"][-1][1])
+
+
+def test_the_chapters_growth_and_slips() -> None:
+    """The share of scores and weighted values in the layers' FLOPs; every slip of the list is told once."""
+    for row in CHAPTER["growth"]:
+        for model, share in zip(NAMES, row["shares"], strict=True):
+            longer = f" --set positions={row['seq']}" if model == "gpt3" else ""
+            said = result(f"llmcx flops {model} --seq {row['seq']}{longer}")
+            core = at(said, "forward.components[attention.scores].flops + forward.components[attention.values].flops")
+            assert share == pytest.approx(core / at(said, "groups[decoder.0].flops"), rel=1e-3)
+    told_slips = [slip["chapter"] for section in CHAPTER["sections"] for slip in section["slips"]]
+    assert sorted(told_slips) == sorted(slip.chapter for slips in SLIPS.values() for slip in slips)
+    assert all(other in drafts() for section in CHAPTER["sections"] for other in section["see"])
+
+
+def test_the_chapter_in_eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert max(map(len, here("explain", "chapter").out.splitlines())) <= 80
+    assert "²" not in here("explain", "chapter", "--plain").out
+    assert "| --- |" in here("explain", "chapter", "--format", "markdown").out
+    assert here("explain", "chapter", "gpt2").code == 2

@@ -42,6 +42,7 @@ def explain(
     llmcx explain kv-cache
     llmcx explain flops.scores
     llmcx explain gqa llama-2-7b --seq 4k
+    llmcx explain chapter
     llmcx explain --list
     llmcx explain chinchilla --json | jq -r '.result.formulas[].formula'
     """
@@ -54,6 +55,12 @@ def explain(
         if named or seq is not None:
             raise InputError("give a topic, whose formula the model's numbers are put into", field="topic")
         item = render.Item(None, {"list": every}, topics.listed(every), [])
+    elif topic.strip().lower() == "chapter" and not every:
+        from llmcx.explain.tour import MODELS, tour
+
+        if named or seq is not None or batch is not None:
+            raise InputError(f"the chapter is told on {' and '.join(MODELS.values())}: give no model", field="topic", value=topic)
+        item = render.Item(None, {"topic": topic}, tour(), [])
     elif every:
         raise InputError("--list names all topics, so give no topic beside it", field="list", value=topic)
     elif named:

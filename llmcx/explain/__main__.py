@@ -6,7 +6,7 @@ from llmcx.explain.collect import drafts, synonyms
 
 def text() -> str:
     """What the list should hold: topics, then their other names."""
-    return "\n".join([*drafts(), *synonyms()]) + "\n"
+    return "\n".join(["chapter", *drafts(), *synonyms()]) + "\n"
 
 
 if __name__ == "__main__":

@@ -230,7 +230,7 @@ QUANTITIES: dict[str, Quantity] = {
         _CHAPTER,
         symbols={"E": ("experts of a layer", "1")},
         commands=("llmcx flops gpt3 --convention leading-order",),
-        synonyms=("chapter", "big-o"),
+        synonyms=("big-o",),
         applied=_leading,
     ),
     "rules-of-thumb": Quantity(

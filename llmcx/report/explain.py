@@ -19,11 +19,17 @@ WIDEST = 100
 def show(result: Any, fmt: str, model: str | None = None) -> None:
     """Write one topic, or the list of all, in ``fmt``: "table", "plain" or "markdown"; ``model`` is whose numbers it has."""
     listed = isinstance(result, list)
-    if fmt == "markdown":
+    if getattr(result, "name", None) == "chapter":
+        from llmcx.report import tour
+
+        lines = tour.markdown(result) if fmt == "markdown" else tour.lines(result)
+    elif fmt == "markdown":
         lines = _markdown_list(result) if listed else _markdown(result, model)
+    else:
+        lines = _list(result) if listed else _manual(result, model) if result.lesson is None else _lesson(result, model)
+    if fmt == "markdown":
         sys.stdout.write("\n".join(lines).rstrip() + "\n")
         return
-    lines = _list(result) if listed else _manual(result, model) if result.lesson is None else _lesson(result, model)
     if fmt == "plain":
         from llmcx.report.plain import in_words
 
@@ -37,7 +43,7 @@ def show(result: Any, fmt: str, model: str | None = None) -> None:
         out.print(Text(line, style="bold" if heading else ""), soft_wrap=True)
 
 
-def _wrapped(text: str, indent: str = "  ", hanging: str | None = None) -> Iterator[str]:
+def wrapped(text: str, indent: str = "  ", hanging: str | None = None) -> Iterator[str]:
     width = min(columns(), WIDEST)
     for number, paragraph in enumerate(text.split("\n\n")):
         if number:
@@ -55,21 +61,21 @@ def _wrapped(text: str, indent: str = "  ", hanging: str | None = None) -> Itera
 def _manual(topic: Any, model: str | None) -> Iterator[str]:
     """For a terminal: headings in capitals, as in a manual."""
     yield topic.name.upper()
-    yield from _wrapped(topic.title)
+    yield from wrapped(topic.title)
     yield ""
-    yield from _wrapped(topic.text)
+    yield from wrapped(topic.text)
     yield from ("", "FORMULA")
     for source, formulas in groupby(topic.formulas, key=lambda formula: formula.source):
         for formula in formulas:
             yield f"  {formula.what}"
             yield f"      = {formula.formula}"
-        yield from _wrapped(f"source: {source}", "      ", "              ")
+        yield from wrapped(f"source: {source}", "      ", "              ")
     if topic.symbols:
         yield from ("", "SYMBOLS")
         width = max(len(symbol.symbol) for symbol in topic.symbols)
         for symbol in topic.symbols:
             text = symbol.meaning if symbol.unit == "1" else f"{symbol.meaning} [{symbol.unit}]"
-            yield from _wrapped(text, f"  {symbol.symbol:<{width}}  ", " " * (width + 4))
+            yield from wrapped(text, f"  {symbol.symbol:<{width}}  ", " " * (width + 4))
     yield from ("", "EXAMPLE, COMPUTED JUST NOW")
     for example in topic.examples:
         yield f"  {example.asked}".replace("\n", "\n  ")
@@ -80,48 +86,48 @@ def _manual(topic: Any, model: str | None) -> Iterator[str]:
         yield from ("", "SEE FOR YOURSELF")
         yield from (f"  {command}" for command in topic.commands)
     if topic.synonyms:
-        yield from ("", "ALSO CALLED", *_wrapped(", ".join(topic.synonyms)))
+        yield from ("", "ALSO CALLED", *wrapped(", ".join(topic.synonyms)))
 
 
 def _lesson(topic: Any, model: str | None) -> Iterator[str]:
     """A topic that people meet first: what it is, the formula, its symbols with their values, the numbers put in, the limits."""
     lesson = topic.lesson
     yield topic.name.upper()
-    yield from (*_wrapped(topic.title), "", *_wrapped(topic.text), "", "FORMULA")
+    yield from (*wrapped(topic.title), "", *wrapped(topic.text), "", "FORMULA")
     for formula in topic.formulas:
-        yield from _wrapped(formula.formula, "  ", "      ")
+        yield from wrapped(formula.formula, "  ", "      ")
     yield from ("", "SYMBOLS, AND THEIR VALUES IN THE EXAMPLE")
     name, value = (max(len(str(each[column])) for each in topic.symbols) for column in (0, 3))
     for each in topic.symbols:
         text = each.meaning if each.unit in ("1", each.meaning) else f"{each.meaning} [{each.unit}]"
-        yield from _wrapped(text, f"  {each.symbol:<{name}}  {each.value:>{value}}  ", " " * (name + value + 6))
-    yield from ("", "EXAMPLE", *_wrapped(lesson.example))
+        yield from wrapped(text, f"  {each.symbol:<{name}}  {each.value:>{value}}  ", " " * (name + value + 6))
+    yield from ("", "EXAMPLE", *wrapped(lesson.example))
     for example in topic.examples:
         left, _, right = example.asked.partition(" = ")
         whole = f"    {example.asked} = {example.result}"
         if len(whole) <= min(columns(), WIDEST):
             yield whole
         else:
-            yield from _wrapped(right, f"    {left} = ", " " * (7 + len(left)))
+            yield from wrapped(right, f"    {left} = ", " " * (7 + len(left)))
             yield f"    {'':<{len(left)}} = {example.result}"
     yield from _with_numbers(topic, model)
-    yield from ("", "WHEN IT MISLEADS", *_wrapped(lesson.misleads))
+    yield from ("", "WHEN IT MISLEADS", *wrapped(lesson.misleads))
     yield from _slips(topic)
     yield from ("", "SEE FOR YOURSELF, AND IN ITS JSON")
     for command, answers in groupby(lesson.answers, key=lambda answer: answer.command):
-        yield from _wrapped(command, "  ", "      ")
+        yield from wrapped(command, "  ", "      ")
         yield from (
             line
             for answer in answers
-            for line in _wrapped(f"{answer.symbol} = result.{answer.field.replace(' + ', ' + result.')}", "      ", "        ")
+            for line in wrapped(f"{answer.symbol} = result.{answer.field.replace(' + ', ' + result.')}", "      ", "        ")
         )
     told = {answer.command for answer in lesson.answers}
-    yield from (line for command in topic.commands if command not in told for line in _wrapped(command, "  ", "      "))
-    yield from ("", "SOURCE", *_wrapped(topic.formulas[0].source))
+    yield from (line for command in topic.commands if command not in told for line in wrapped(command, "  ", "      "))
+    yield from ("", "SOURCE", *wrapped(topic.formulas[0].source))
     if lesson.see:
-        yield from ("", "READ NEXT", *_wrapped(", ".join(lesson.see)))
+        yield from ("", "READ NEXT", *wrapped(", ".join(lesson.see)))
     if topic.synonyms:
-        yield from ("", "ALSO CALLED", *_wrapped(", ".join(topic.synonyms)))
+        yield from ("", "ALSO CALLED", *wrapped(", ".join(topic.synonyms)))
 
 
 def _with_numbers(topic: Any, model: str | None) -> Iterator[str]:
@@ -136,8 +142,8 @@ def _slips(topic: Any) -> Iterator[str]:
     if topic.chapter:
         yield from ("", "WHERE THE TEXTBOOK DIFFERS")
         for slip in topic.chapter:
-            yield from _wrapped(f"text: {slip.chapter}", "  ", "    ")
-            yield from _wrapped(f"checked: {slip.checked}", "  ", "    ")
+            yield from wrapped(f"text: {slip.chapter}", "  ", "    ")
+            yield from wrapped(f"checked: {slip.checked}", "  ", "    ")
 
 
 def _list(entries: list[Any]) -> Iterator[str]:
@@ -146,14 +152,15 @@ def _list(entries: list[Any]) -> Iterator[str]:
         some = list(members)
         yield group.upper()
         if group == "rules":
-            yield from _wrapped(", ".join(entry.name for entry in some))
+            yield from wrapped(", ".join(entry.name for entry in some))
         else:
             width = max(len(entry.name) for entry in some)
             for entry in some:
-                yield from _wrapped(entry.title, f"  {entry.name:<{width}}  ", " " * (width + 4))
+                yield from wrapped(entry.title, f"  {entry.name:<{width}}  ", " " * (width + 4))
         yield ""
     yield "llmcx explain TOPIC explains one, with a model after it on that model's"
-    yield "numbers; --list names all, the rules of each sum among them."
+    yield "numbers; chapter goes through the textbook's; --list names all, down to the"
+    yield "rules of each sum."
 
 
 def _markdown(topic: Any, model: str | None) -> Iterator[str]:

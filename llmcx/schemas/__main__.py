@@ -33,6 +33,7 @@ from llmcx.answers import (
 )
 from llmcx.catalog import presets
 from llmcx.catalog.build import NESTED, STACKS, Pattern, defaults, senses
+from llmcx.explain import tour
 from llmcx.huggingface import weights
 from llmcx.machine import hardware
 from llmcx.model.mixers import MIXERS, mixer_class
@@ -57,7 +58,7 @@ RESULTS: dict[str, tuple[Any, ...]] = {
     "presets": (list[presets.Summary], ModelSpec),
     "hardware": (list[hardware.Summary], hardware.Hardware),
     "explain-log": (log.Explained,),
-    "explain": (list[explain.Entry], explain.Topic),
+    "explain": (list[explain.Entry], explain.Topic, tour.Tour),
 }
 """By schema: what may stand under ``result``."""
 
