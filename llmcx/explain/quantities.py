@@ -233,16 +233,6 @@ QUANTITIES: dict[str, Quantity] = {
         synonyms=("big-o",),
         applied=_leading,
     ),
-    "rules-of-thumb": Quantity(
-        "2N and 6N: FLOPs per token from the parameters alone",
-        "compute",
-        (flops.rules_of_thumb, scaling.training_compute),
-        {"forward, per token": "2N per token forward", "training, per token": "6N per token training"},
-        _KAPLAN,
-        commands=("llmcx flops gpt3",),
-        synonyms=("2n", "6n", "approximations"),
-        applied=_rules,
-    ),
     "accounting": Quantity(
         "Three ways to count a training run",
         "compute",
@@ -262,25 +252,6 @@ QUANTITIES: dict[str, Quantity] = {
         commands=("llmcx params --layers 48 --d-model 4096 --vocab 32000",),
         applied=_chapter_params,
     ),
-    "weights": Quantity(
-        "Weights: bytes of the parameters",
-        "memory",
-        (dtypes.size, dtypes.bits),
-        {"bytes": "ceil(elements · bits / 8)"},
-        SOURCES["weights"],
-        symbols={"elements": ("parameters", "parameters")},
-        commands=("llmcx params llama-3-8b --dtype int4",),
-        applied=_part("weights"),
-    ),
-    "gradients": Quantity(
-        "Gradients: one per parameter",
-        "memory",
-        (training_memory.TrainingMemory.held, memory.training_ranks),
-        {"bytes": "bytes per gradient · parameters"},
-        "Micikevicius et al. 2018, arXiv:1710.03740",
-        commands=(_MEMORY,),
-        applied=_part("gradients"),
-    ),
     "chapter-activations": Quantity(
         "L b n d + L b H n²: the textbook's activations",
         "memory",
@@ -289,15 +260,6 @@ QUANTITIES: dict[str, Quantity] = {
         "Korthikanti et al. 2022, arXiv:2205.05198, sec. 4, for the constants that it drops",
         commands=("llmcx memory gpt3 --train --micro-batch 32 --precision fp32 --textbook",),
         applied=_chapter_activations,
-    ),
-    "kv-bytes-per-token": Quantity(
-        "Cache per token: what one more token of context adds",
-        "memory",
-        (memory.kv_bytes_per_token, cached.cache),
-        {"elements of a layer": "batch·tokens·width"},
-        "Shazeer 2019, arXiv:1911.02150, sec. 2.4",
-        commands=("llmcx memory llama-3-8b",),
-        applied=_per_token,
     ),
     # --- parallelism ---
     # --- experts ---
@@ -540,6 +502,10 @@ QUANTITIES: dict[str, Quantity] = {
 
 
 TAUGHT: dict[str, Taught] = {
+    "rules-of-thumb": Taught((flops.rules_of_thumb, scaling.training_compute), _rules),
+    "weights": Taught((dtypes.size, dtypes.bits), _part("weights")),
+    "gradients": Taught((training_memory.TrainingMemory.held, memory.training_ranks), _part("gradients")),
+    "kv-bytes-per-token": Taught((memory.kv_bytes_per_token, cached.cache), _per_token),
     "crossover": Taught((growth.crossover, growth.growth), _crossover),
     "decode": Taught((run.step_at, flop_counter.linear), _decode),
     "optimizer": Taught((optimizers.Optimizer.of, training_memory.TrainingMemory.held), _part("optimizer")),

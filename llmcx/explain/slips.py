@@ -44,7 +44,7 @@ ALSO = {
     "crossover": ("leading-order",),
     "linear": ("flops.linear",),
     "feed-forward": ("convention",),
-    "standard": ("flops.linear",),
+    **dict.fromkeys(("standard", "attention"), ("flops.linear",)),
     "activations": ("chapter-activations",),
     "backward": ("checkpointing",),
     **dict.fromkeys(("strided", "longformer", "sliding", "bigbird", "fixed"), ("local",)),

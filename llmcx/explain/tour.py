@@ -121,4 +121,5 @@ def section(of: dict[str, Any]) -> Section:
 def exercise(of: dict[str, Any]) -> Exercise:
     """From the file."""
     steps = [(step, value) for step, value in map(parts, of["steps"])]
-    return Exercise(of["asked"], steps, *parts(of["by"]), of["note"])
+    command, field = parts(of["by"])
+    return Exercise(of["asked"], steps, command, field, of["note"])
