@@ -212,27 +212,6 @@ _MEMORY = "llmcx memory llama-3-8b --train --seq 2k"
 
 QUANTITIES: dict[str, Quantity] = {
     # --- compute ---
-    "convention": Quantity(
-        "Conventions: FLOPs, multiply-adds, leading order",
-        "compute",
-        (flops.flops, flop_counter.linear),
-        {"a matmul, 2 per multiply-add": "2·tokens·d_in·d_out"},
-        "torch/utils/flop_counter.py, mm_flop",
-        commands=("llmcx flops gpt3 --convention macs",),
-        synonyms=("conventions", "macs", "multiply-adds"),
-        applied=_rules,
-    ),
-    "leading-order": Quantity(
-        "Leading order: the textbook chapter's convention, constants dropped",
-        "compute",
-        (leading.leading_order, leading.attended),
-        {"all matrices of a layer": "n d²", "attention core of a layer": "s n d", "router of an MoE layer": "n d E"},
-        _CHAPTER,
-        symbols={"E": ("experts of a layer", "1")},
-        commands=("llmcx flops gpt3 --convention leading-order",),
-        synonyms=("big-o",),
-        applied=_leading,
-    ),
     "accounting": Quantity(
         "Three ways to count a training run",
         "compute",
@@ -244,23 +223,6 @@ QUANTITIES: dict[str, Quantity] = {
         applied=_compute,
     ),
     # --- memory ---
-    "chapter-params": Quantity(
-        "12 L d² + V d: the textbook's parameters",
-        "memory",
-        (params.chapter_estimate,),
-        {"parameters": "12 L d² + V d"},
-        commands=("llmcx params --layers 48 --d-model 4096 --vocab 32000",),
-        applied=_chapter_params,
-    ),
-    "chapter-activations": Quantity(
-        "L b n d + L b H n²: the textbook's activations",
-        "memory",
-        (memory.chapter_activations, memory.checkpointing),
-        {"elements": "L b n d + L b H n²"},
-        "Korthikanti et al. 2022, arXiv:2205.05198, sec. 4, for the constants that it drops",
-        commands=("llmcx memory gpt3 --train --micro-batch 32 --precision fp32 --textbook",),
-        applied=_chapter_activations,
-    ),
     # --- parallelism ---
     # --- experts ---
     "dropped-tokens": Quantity(
@@ -277,25 +239,6 @@ QUANTITIES: dict[str, Quantity] = {
         commands=("llmcx moe mixtral-8x7b --seq 4k --capacity-factor 1.25 --imbalance 1.5",),
         synonyms=("dropped", "load-balance", "imbalance"),
         applied=_moe("expected dropped"),
-    ),
-    "granularity": Quantity(
-        "Granularity: how finely experts are cut",
-        "experts",
-        (moe.Experts, routing.capacity),
-        {"granularity": "4·d_model/d_expert"},
-        "Krajewski et al. 2024, arXiv:2402.07871",
-        commands=("llmcx moe deepseek-v3",),
-        applied=_moe("granularity"),
-    ),
-    "expert-parallel": Quantity(
-        "Expert parallelism: what crosses between GPUs",
-        "experts",
-        (expert_parallel.crossing_bytes, expert_parallel.unique_bytes),
-        {"bytes of a layer": "2 · slots · d_model · bytes · (ranks - 1) / ranks"},
-        _FEDUS,
-        commands=("llmcx moe mixtral-8x7b --seq 4k --ep 8",),
-        synonyms=("ep",),
-        applied=_moe("all-to-all"),
     ),
     "routers": Quantity(
         "Routers: four ways to send tokens to experts",
@@ -367,17 +310,6 @@ QUANTITIES: dict[str, Quantity] = {
         synonyms=("huber", "approach-3"),
     ),
     # --- bounds ---
-    "generalisation": Quantity(
-        "Generalisation: the gap between test and train error",
-        "bounds",
-        (bounds.generalization,),
-        {"error rate": "sqrt(P log n / n)"},
-        bounds.generalization(2, 2).source,
-        symbols={"n": ("independent examples", "examples")},
-        commands=("llmcx textbook bounds --params 1e11 --examples 1e11 --base 2",),
-        synonyms=("generalization", "sample-complexity", "vc"),
-        applied=_generalisation,
-    ),
     "pac-bayes": Quantity(
         "PAC-Bayes: a certificate for a randomised predictor",
         "bounds",
@@ -393,28 +325,6 @@ QUANTITIES: dict[str, Quantity] = {
         {"error rate": "sqrt((b + ln(2/delta)) / (2·n))"},
         symbols={"n": ("independent examples", "examples"), "b": ("bits that describe the predictor", "bits")},
         commands=("llmcx textbook bounds --compressed 1MB --examples 1e9",),
-    ),
-    "all-pairs": Quantity(
-        "All pairs: why exact attention is quadratic",
-        "bounds",
-        (bounds.all_pairs, pairs.dense, pairs.causal),
-        {"pairs": "n²", "under a causal mask": "n (n + 1) / 2"},
-        commands=("llmcx textbook bounds --seq 4096",),
-        synonyms=("omega", "quadratic", "lower-bound"),
-    ),
-    "hops": Quantity(
-        "Hops: layers until every token can reach every other",
-        "bounds",
-        (pairs.hops, bounds.hops_table),
-        {
-            "local, causal mask": "ceil((n-1)/w)",
-            "local, no mask": "ceil((n-1)/(w/2))",
-            "Longformer, causal mask": "ceil((n-1-g)/w)",
-        },
-        _CHILD,
-        commands=("llmcx textbook bounds --seq 4096",),
-        synonyms=("reach", "expressivity", "receptive-field"),
-        applied=_hops,
     ),
     "universal-approximation": Quantity(
         "Universal approximation: a statement without a number",
@@ -502,6 +412,15 @@ QUANTITIES: dict[str, Quantity] = {
 
 
 TAUGHT: dict[str, Taught] = {
+    "convention": Taught((flops.flops, flop_counter.linear), _rules),
+    "leading-order": Taught((leading.leading_order, leading.attended), _leading),
+    "chapter-params": Taught((params.chapter_estimate,), _chapter_params),
+    "chapter-activations": Taught((memory.chapter_activations, memory.checkpointing), _chapter_activations),
+    "granularity": Taught((moe.Experts, routing.capacity), _moe("granularity")),
+    "expert-parallel": Taught((expert_parallel.crossing_bytes, expert_parallel.unique_bytes), _moe("all-to-all")),
+    "generalisation": Taught((bounds.generalization,), _generalisation),
+    "all-pairs": Taught((bounds.all_pairs, pairs.dense, pairs.causal)),
+    "hops": Taught((pairs.hops, bounds.hops_table), _hops),
     "rules-of-thumb": Taught((flops.rules_of_thumb, scaling.training_compute), _rules),
     "weights": Taught((dtypes.size, dtypes.bits), _part("weights")),
     "gradients": Taught((training_memory.TrainingMemory.held, memory.training_ranks), _part("gradients")),

@@ -24,6 +24,7 @@ THEMES = {
     "parallel": "parallelism",
     "tuning": "fine-tuning and quantisation",
     "serving": "speed and serving",
+    "theory": "the textbook",
 }
 """File -> theme, in the order in which they are listed."""
 
