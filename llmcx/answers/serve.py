@@ -321,7 +321,10 @@ def arithmetic(hardware: Hardware, dtype: str) -> str:
     >>> arithmetic(load_hardware("h100"), "fp8"), arithmetic(load_hardware("a100"), "fp8")
     ('fp8', 'bf16')
     """
-    wanted = ARITHMETIC.get(dtype.partition("+")[0].partition(":")[0], hardware.dtype)
+    name = dtype.partition("+")[0].partition(":")[0]
+    wanted = ARITHMETIC.get(name, hardware.dtype)
+    if name == "mxfp4" and "fp4" in hardware.dense_tflops:
+        wanted = "fp8"  # with activations in mxfp8
     return wanted if wanted in hardware.dense_tflops else hardware.dtype
 
 
