@@ -18,8 +18,9 @@ def data(name: str) -> dict[str, Any]:
     return data_of(ROOT / "engines" / f"{name}.yaml")
 
 
-STACKS = {"megatron": "megatron", "fsdp": "fsdp", "serving": "trtllm"}
-"""Software that was calibrated, and its file: training by Megatron-LM and its like, by FSDP; a tuned serving engine."""
+TRAINING = ("megatron", "fsdp", "torchtitan", "maxtext", "llmq")
+STACKS = {**{name: name for name in TRAINING}, "serving": "trtllm"}
+"""Software that was calibrated, and its file: what trains; a tuned serving engine."""
 
 
 def efficiency(
@@ -30,7 +31,7 @@ def efficiency(
         raise unknown_name("software stack", stack, list(STACKS), field="stack")
     table, chosen = data("kernels"), data(STACKS[stack])
     best, measured = matmul(hardware, dtype)
-    kernels = chosen["kernels"]
+    kernels = of_generation(chosen["kernels"], hardware)
     attention = chosen.get("attention", table["attention"]["value"])
     made = Efficiency(
         matmul=best * kernels,
@@ -39,6 +40,9 @@ def efficiency(
         link=table["link"]["value"],
         kernel_s=chosen.get("kernel_us", 0.0) / 1e6,
         link_s=chosen.get("link_us", 0.0) / 1e6,
+        experts=chosen.get("experts", 1.0),
+        routed_s=chosen.get("routed_us", 0.0) / 1e6,
+        last_product=chosen.get("last_product", 0.0),
         **{f"hidden_{name}": share for name, share in chosen["hidden"].items()},
     )
     how = (
@@ -55,6 +59,17 @@ def efficiency(
         made = with_overrides(made, overrides)
         words.append("overridden: " + ", ".join(f"{name} = {value:g}" for name, value in overrides.items()))
     return made, words
+
+
+def generation(hardware: Hardware) -> str:
+    """Which of kernels.yaml's generations of chips an accelerator is of; its vendor where that is not told apart."""
+    known: Mapping[str, list[str]] = data("kernels")["generations"]
+    return next((name for name, members in known.items() if hardware.name in members), hardware.vendor.lower())
+
+
+def of_generation(values: float | Mapping[str, float], hardware: Hardware) -> float:
+    """A number that may be given by generation, its "default" for others."""
+    return values.get(generation(hardware), values["default"]) if isinstance(values, Mapping) else values
 
 
 def matmul(hardware: Hardware, dtype: str | None) -> tuple[float, bool]:

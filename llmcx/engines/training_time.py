@@ -92,6 +92,14 @@ class StagePass(NamedTuple):
         return spent + self.again(recompute) + full
 
 
+LAST = ("out", "down")
+"""Products that end a sublayer: what they give is added to the residual stream, and its backward pass asks for their inputs."""
+
+PERMUTED = 8 / 3
+"""How much more a routed token's hidden vectors are read and written, each of its copies, than in the weighted sum alone (two
+read, one written): sorted by expert and back besides, on the side that sends and on the one that multiplies, less what is fused.
+"""
+
 HIDDEN = {"tensor": "hidden_tp", "context": "hidden_cp", "expert": "hidden_ep"}
 """What a GPU sends in a pass, and the efficiency's share of it that hides."""
 
@@ -123,7 +131,8 @@ class Trainer:
         inside = [op for op in done if in_layers(op)]
         self.done_flops = flops_fold.total(done) + backward_fold.total(op for op in done if op.kind != "recompute")
         core = 0 if fused else flops_fold.total(op for op in inside if is_core(op))
-        self.again_flops = {"none": 0, "selective": core, "elementwise": core, "full": flops_fold.total(inside)}
+        spared = (1 - efficiency.last_product) * flops_fold.total(op for op in inside if _ends(op))
+        self.again_flops = {"none": 0, "selective": core, "elementwise": core, "full": flops_fold.total(inside) - spared}
         self._passes: dict[object, list[tuple[Stage, int, StagePass]]] = {}
         self._tallies: dict[object, Tally] = {}
         self._reductions: dict[object, float] = {}
@@ -141,19 +150,27 @@ class Trainer:
         of = task(op, self.fused)
         if of is None:
             return _NOTHING
-        on = self.machine
+        on, e = self.machine, self.efficiency
+        besides = 0.0
+        if op.role == "expert" and of.kind == "matmul":
+            of = of._replace(flops=of.flops / e.experts)
+        elif op.role == "router":
+            if op.kind == "product":
+                of = of._replace(moved=of.moved * (PERMUTED if e != IDEAL else 1))
+            elif op.kind == "linear":
+                besides = op.times * e.routed_s
         size = of.weights * (self.byte if of.kind == "matmul" and in_layers(op) else ACT)
         forward = seconds(of, on, size, ACT)
         # Backward multiplies each matrix twice; a fused attention brings its scores back first: 5 products for 2.
-        again = seconds(of._replace(flops=of.flops * 5 // 4), on, size, ACT) if of.kind == "attention" and self.fused else forward
+        again = seconds(of._replace(flops=of.flops * 5 / 4), on, size, ACT) if of.kind == "attention" and self.fused else forward
         unfused = of.kind == "attention" and not self.fused
         inside = in_layers(op)
         return (
-            forward,
-            2 * again if op.grad else 0.0,
+            forward + besides,
+            2 * again + besides if op.grad else 0.0,
             forward if unfused and inside else 0.0,
             forward if inside and (unfused or of.kind == "elementwise") else 0.0,
-            forward if inside else 0.0,
+            (forward * (e.last_product if _ends(op) else 1) + besides) if inside else 0.0,
             *_NO_TRAFFIC,
         )
 
@@ -286,6 +303,11 @@ class Trainer:
         placed = [together(name.replace("_", " "), each) for name, each in parts.items()]
         whole = together("forward pass", placed)
         return Roofline([roof(self.hardware, self.dtype)], [*(one for one in placed if one.flops and one.bytes), whole])
+
+
+def _ends(op: Op) -> bool:
+    """Whether this is a sublayer's last product."""
+    return op.kind == "linear" and op.module in LAST and in_layers(op)
 
 
 def _plain(op: Op) -> Op:

@@ -30,12 +30,15 @@ class Efficiency:
     """Shares of the peaks that a run reaches, each in (0, 1]; the shares of the communication that hides behind arithmetic, in
     [0, 1]; and what each kernel, collective and step costs besides, in seconds.
 
-    ``matmul`` and ``attention`` of the dense peak, ``memory`` and ``link`` of the bandwidths. ``hidden_*`` by kind of
-    parallelism.
+    ``matmul`` and ``attention`` of the dense peak, ``experts`` what experts' matmuls reach of others' rate, ``memory`` and
+    ``link`` of the bandwidths. ``hidden_*`` by kind of parallelism. ``routed_s`` is what a layer of experts costs besides in each
+    pass, forward or backward; ``last_product`` the share of a sublayer's last product that full recomputation does again: the
+    backward pass does not need it.
     """
 
     matmul: float = 1.0
     attention: float = 1.0
+    experts: float = 1.0
     memory: float = 1.0
     link: float = 1.0
     hidden_tp: float = 1.0
@@ -46,12 +49,14 @@ class Efficiency:
     kernel_s: float = 0.0
     link_s: float = 0.0
     step_s: float = 0.0
+    routed_s: float = 0.0
+    last_product: float = 0.0
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            seconds, hidden = field.name.endswith("_s"), field.name.startswith("hidden")
-            least_ok = value >= 0 if seconds or hidden else value > 0
+            seconds, share = field.name.endswith("_s"), field.name.startswith(("hidden", "last"))
+            least_ok = value >= 0 if seconds or share else value > 0
             if not isfinite(value) or not least_ok or (not seconds and value > 1):
                 allowed = "0 or more seconds" if seconds else "between 0 and 1"
                 raise InputError(
