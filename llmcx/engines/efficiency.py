@@ -34,14 +34,17 @@ def efficiency(
     kernels = of_generation(chosen["kernels"], hardware)
     attention = chosen.get("attention", table["attention"]["value"])
     made = Efficiency(
-        matmul=best * kernels,
+        matmul=min(1.0, best * kernels),
         attention=attention * kernels,
-        memory=table["memory"]["value"] * kernels,
+        memory=min(1.0, table["memory"]["value"] * kernels),
         link=table["link"]["value"],
         kernel_s=chosen.get("kernel_us", 0.0) / 1e6,
         link_s=chosen.get("link_us", 0.0) / 1e6,
         experts=chosen.get("experts", 1.0),
-        routed_s=chosen.get("routed_us", 0.0) / 1e6,
+        routed_s=of_generation(chosen.get("routed_us", 0.0), hardware) / 1e6,
+        permuted=chosen.get("permuted", 3.0),
+        quantise=chosen.get("quantise", 0.0),
+        logit=chosen.get("logit", 0.0),
         last_product=chosen.get("last_product", 0.0),
         **{f"hidden_{name}": share for name, share in chosen["hidden"].items()},
     )

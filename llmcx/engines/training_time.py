@@ -95,10 +95,8 @@ class StagePass(NamedTuple):
 LAST = ("out", "down")
 """Products that end a sublayer: what they give is added to the residual stream, and its backward pass asks for their inputs."""
 
-PERMUTED = 8 / 3
-"""How much more a routed token's hidden vectors are read and written, each of its copies, than in the weighted sum alone (two
-read, one written): sorted by expert and back besides, on the side that sends and on the one that multiplies, less what is fused.
-"""
+NARROW = ("fp8", "fp6", "fp4", "int8", "int4")
+"""Formats of matmuls to which activations are rounded first."""
 
 HIDDEN = {"tensor": "hidden_tp", "context": "hidden_cp", "expert": "hidden_ep"}
 """What a GPU sends in a pass, and the efficiency's share of it that hides."""
@@ -120,6 +118,9 @@ class Trainer:
         self.spec, self.seq, self.fused, self.hardware, self.dtype = spec, seq, fused, hardware, dtype
         self.machine: Machine = machine(hardware, dtype, efficiency)
         self.efficiency = efficiency
+        self.narrow = dtype in NARROW
+        # What is not a layer's matrix is multiplied in 16 bits; the bound leaves open that it were not.
+        self.wider = 1.0 if efficiency == IDEAL else self.machine.flops / hardware.flops(hardware.dtype)
         self.byte = 1 if dtype == "fp8" else ACT
         recipe = replace(RECIPE, attention=attention)
         self.recipes = {recompute: replace(recipe, recompute=recompute) for recompute in RECOMPUTE}
@@ -156,10 +157,17 @@ class Trainer:
             of = of._replace(flops=of.flops / e.experts)
         elif op.role == "router":
             if op.kind == "product":
-                of = of._replace(moved=of.moved * (PERMUTED if e != IDEAL else 1))
+                of = of._replace(moved=of.moved * e.permuted / 3)
             elif op.kind == "linear":
                 besides = op.times * e.routed_s
+        elif op.role == "head" and op.kind == "linear":
+            besides = op.dims["tokens"] * op.dims["d_out"] * e.logit / 2 / on.memory
         size = of.weights * (self.byte if of.kind == "matmul" and in_layers(op) else ACT)
+        if self.narrow and of.kind == "matmul":
+            if op.kind == "linear" and in_layers(op) and op.role != "router":
+                besides += of.moved * e.quantise / on.memory
+            else:  # a head, a router, what mixes activations with activations
+                of = of._replace(flops=of.flops * self.wider)
         forward = seconds(of, on, size, ACT)
         # Backward multiplies each matrix twice; a fused attention brings its scores back first: 5 products for 2.
         again = seconds(of._replace(flops=of.flops * 5 / 4), on, size, ACT) if of.kind == "attention" and self.fused else forward
@@ -170,7 +178,7 @@ class Trainer:
             2 * again + besides if op.grad else 0.0,
             forward if unfused and inside else 0.0,
             forward if inside and (unfused or of.kind == "elementwise") else 0.0,
-            (forward * (e.last_product if _ends(op) else 1) + besides) if inside else 0.0,
+            (forward + besides) * (e.last_product if _ends(op) else 1) if inside else 0.0,
             *_NO_TRAFFIC,
         )
 

@@ -32,8 +32,10 @@ class Efficiency:
 
     ``matmul`` and ``attention`` of the dense peak, ``experts`` what experts' matmuls reach of others' rate, ``memory`` and
     ``link`` of the bandwidths. ``hidden_*`` by kind of parallelism. ``routed_s`` is what a layer of experts costs besides in each
-    pass, forward or backward; ``last_product`` the share of a sublayer's last product that full recomputation does again: the
-    backward pass does not need it.
+    pass, forward or backward, and ``permuted`` how often each hidden vector sent to an expert is read or written on its way there
+    and back (3 in the weighted sum alone). ``quantise`` bytes move for each number that a matmul in fewer than 16 bits reads or
+    writes, to round it, scale it and lay it out; ``logit`` bytes for each logit, in the loss and its gradient. ``last_product`` is the share of a sublayer's last product that full
+    recomputation does again: the backward pass does not need it.
     """
 
     matmul: float = 1.0
@@ -50,15 +52,18 @@ class Efficiency:
     link_s: float = 0.0
     step_s: float = 0.0
     routed_s: float = 0.0
+    permuted: float = 3.0
+    quantise: float = 0.0
+    logit: float = 0.0
     last_product: float = 0.0
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            seconds, share = field.name.endswith("_s"), field.name.startswith(("hidden", "last"))
-            least_ok = value >= 0 if seconds or share else value > 0
-            if not isfinite(value) or not least_ok or (not seconds and value > 1):
-                allowed = "0 or more seconds" if seconds else "between 0 and 1"
+            amount = field.name.endswith("_s") or field.name in ("permuted", "quantise", "logit")
+            least_ok = value >= 0 if amount or field.name.startswith(("hidden", "last")) else value > 0
+            if not isfinite(value) or not least_ok or (not amount and value > 1):
+                allowed = "0 or more" if amount else "between 0 and 1"
                 raise InputError(
                     f"efficiency {field.name} is {shown(value)}, but must be {allowed}", field=field.name, allowed=allowed
                 )
