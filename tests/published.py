@@ -232,6 +232,9 @@ HOURS = [
 ]
 
 
+LEFT_OUT = ("MoE, Blackwell", "MoE, Hopper")
+"""Kinds whose rows all calibrate, and of which each model is estimated with numbers that were fitted without it."""
+
 SHAPES = {
     "gpt3-5b": (24, 4096, 32, 51200, 2048),
     "gpt3-20b": (44, 6144, 48, 51200, 2048),

@@ -87,3 +87,41 @@ def report(title: str, runs: list[Run], values: Mapping[str, float]) -> None:
                 f"{title:32s} {'calibrates' if calibrates else 'tests':10s} {len(of):3d} rows, median error {error:5.1%},"
                 f" ratio {exp(mean(log(each) for each in of)):.2f}, measured / estimated {low:.2f} to {high:.2f}"
             )
+
+
+START: dict[str, dict[str, float]] = {
+    "llmq": {"kernels.hopper": 0.85, "kernels.ada": 0.9, "kernels.geforce": 1.15, "quantise": 2.0},
+    "megatron": {"kernels.default": 0.8, "kernels.ampere": 0.8, "kernels.blackwell": 0.7},
+    "torchtitan": {"kernels.default": 0.7},
+    "maxtext": {"kernels.default": 0.8, "experts": 0.7, "permuted": 8.0},
+}
+BOUNDS = {"kernels": (0.3, 1.25), "experts": (0.05, 1.0), "permuted": (3.0, 30.0), "quantise": (0.1, 12.0)}
+ROUTED = {"experts": 0.5, "routed_s.hopper": 1.5e-3}
+"""Megatron's numbers for experts, fitted without each model in turn: :data:`tests.published.WITHOUT`."""
+
+
+def experts(runs: list[Run], dense: Mapping[str, float]) -> None:
+    """Megatron's experts: all rows, and what the rows of a model become with numbers that have not seen them."""
+    mine = [run for run in runs if run.kind in published.LEFT_OUT]
+    bounds = {"experts": (0.05, 1.0), "routed_s.hopper": (1e-6, 1e-2)}
+    print("all", fit(mine, {**dense, **ROUTED}, bounds, 5))
+    for model in sorted({run.spec.name for run in mine}):
+        values = fit([run for run in mine if run.spec.name != model], {**dense, **ROUTED}, bounds, 5)
+        print(f"without {model}:", {name: round(values[name], 5) for name in ROUTED})
+
+
+def main(engines: list[str]) -> None:
+    for engine in engines or START:
+        mine = [run for run in rows() if run.stack == engine]
+        fits = [run for run in mine if run.calibrates and run.kind not in published.LEFT_OUT]
+        start = START[engine]
+        values = fit(fits, start, {name: BOUNDS[name.split(".")[0]] for name in start}, 5)
+        print(f"{engine}: {({name: round(value, 3) for name, value in values.items()})}")
+        for kind in sorted({run.kind for run in mine if run.kind not in published.LEFT_OUT}):
+            report(kind or "papers", [run for run in mine if run.kind == kind], values)
+        if engine == "megatron":
+            experts(mine, values)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
