@@ -34,6 +34,21 @@ def test_the_factors_are_the_fit() -> None:
     """Rounded to two digits, each stack's factor makes the median of estimate / measured over its calibrating rows 1."""
     for group in ("megatron", "fsdp"):
         assert abs(validation.balance(validation.training(), group) - 1) < 0.02
+
+
+def test_steps_of_each_kind_within_the_goal() -> None:
+    """Ten rows or more of a kind: a fifth at most, on rows that the numbers have not seen."""
+    by_kind: dict[str, list[validation.Row]] = {}
+    for row in validation.steps():
+        by_kind.setdefault(row.kind, []).append(row)
+    for kind, rows in by_kind.items():
+        if len(rows) >= 10:
+            assert validation.typical(rows, False) <= 0.20, kind
+
+
+def test_the_band_holds_what_it_says() -> None:
+    """The 10-90 band holds 75 to 85% of the rows that only test."""
+    assert 0.75 <= validation.within(validation.steps()) <= 0.85
     assert abs(validation.balance(validation.serving(), "serving") - 1) < 0.02
 
 
@@ -48,7 +63,7 @@ def test_gpt_3s_compute() -> None:
 
 def test_nothing_beats_the_ideal() -> None:
     """The bound is a bound: no measured step is faster, no measured throughput higher."""
-    assert all(row.measured > row.ideal for row in validation.training())
+    assert all(row.measured > row.ideal for row in [*validation.training(), *validation.steps()])
     assert all(row.measured < row.ideal for row in validation.serving())
 
 

@@ -64,6 +64,17 @@ def efficiency(
     return made, words
 
 
+def band(stack: str, experts: bool) -> tuple[float, float]:
+    """10th and 90th percentile of measured / estimated steps of a training engine, over rows that its numbers have not seen."""
+    of = data(STACKS[stack])
+    low, high = of.get("band_experts", ASSUMED) if experts else of["band"]
+    return float(low), float(high)
+
+
+ASSUMED = (0.6, 1.7)
+"""A band where an engine's experts were not measured."""
+
+
 def generation(hardware: Hardware) -> str:
     """Which of kernels.yaml's generations of chips an accelerator is of; its vendor where that is not told apart."""
     known: Mapping[str, list[str]] = data("kernels")["generations"]

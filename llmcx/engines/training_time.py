@@ -282,15 +282,16 @@ class Trainer:
         """Model and hardware FLOPs utilisation (Chowdhery et al. 2022, arXiv:2204.02311, sec. 4.1 and appendix B).
 
         FLOPs of forward and backward that must be done / (seconds · GPUs · peak): of the experts that are chosen, of the pairs
-        that the causal mask or a window leaves. Hardware FLOPs are those that are done, with what is done again. Above 1 is an
-        error of the estimate: raises ArithmeticError.
+        that the causal mask or a window leaves. Hardware FLOPs are those that are done, with what is done again. Above 1, or what the
+        highest clock makes of it, is an error of the estimate: raises ArithmeticError.
         """
         available = step_s * layout.gpus * peak
         model = global_batch * self.model_flops / available
         hardware = global_batch * (self.done_flops + self.again_flops[layout.recompute]) / available
-        if max(model, hardware) > 1 + 1e-9:
+        most = self.hardware.boost or 1.0  # of the datasheet's peak
+        if max(model, hardware) > most + 1e-9:
             raise ArithmeticError(f"MFU {model:.4f}, HFU {hardware:.4f}: more than the peak; {layout}")
-        return min(model, 1.0), min(hardware, 1.0)
+        return min(model, most), min(hardware, most)
 
     def roofline(self, layout: Layout) -> Roofline:
         """One micro-batch's forward pass on a GPU of the first stage, part by part and together, under the roof of the matmuls'

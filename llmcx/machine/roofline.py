@@ -129,10 +129,13 @@ def machine(hardware: Hardware, dtype: str | None = None, efficiency: Efficiency
     """``hardware`` with matmuls in ``dtype`` (None: its 16-bit format); attention runs in 16 bits.
 
     ``on_chip`` bytes override the memory of all its processors together, since they work on the same keys at about the same time;
-    else its shared cache. Raises InputError for a dtype that it does not multiply.
+    else its shared cache. The bound holds at the highest clock; an efficiency is a share of what the datasheet states. Raises
+    InputError for a dtype that it does not multiply.
     """
     kinds = ARITHMETIC.get(dtype or hardware.dtype, (dtype or hardware.dtype,))
     rate = hardware.flops(next((kind for kind in kinds if kind in hardware.dense_tflops), dtype or hardware.dtype))
+    lift = (hardware.boost or 1.0) if efficiency == IDEAL else 1.0
+    rate *= lift
     up = hardware.scale_up.gb_per_s * 1e9 if hardware.scale_up else 0.0
     out = hardware.scale_out.gb_per_s * 1e9 if hardware.scale_out else 0.0
     of = efficiency
@@ -143,7 +146,7 @@ def machine(hardware: Hardware, dtype: str | None = None, efficiency: Efficiency
         on_chip=on_chip or hardware.chip_bytes or WHOLE_CHIP,
         link=round(up) or None,
         matmul=rate * of.matmul,
-        attention=hardware.flops(hardware.dtype) * of.attention,
+        attention=hardware.flops(hardware.dtype) * lift * of.attention,
         memory=hardware.bytes_per_s * of.memory,
         up=up * of.link,
         out=out * of.link,
