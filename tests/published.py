@@ -322,3 +322,41 @@ def serving() -> list[Served]:
 # Time per output token of one user, and time to first token, ms. NVIDIA NIM LLM benchmarking 1.0.0, performance: Llama 3.3 70B,
 # NIM 1.8.0, 2 x H100, fp8, TP 2.
 LATENCY = [(5000, 500, 406.77, 18.58), (500, 2000, 47.77, 18.91)]
+
+
+# --- one user -------------------------------------------------------------------------------------------------------
+
+FILES = {"llama.cpp": "llama_cpp", "mlx": "mlx", "exllamav2": "exllamav2", "transformers": "transformers"}
+
+
+@dataclass(frozen=True)
+class Alone:
+    """Tokens/s of one user: "prompt" tokens, "output" tokens after them, or output tokens over "all" of the time."""
+
+    name: str
+    engine: str
+    kind: str
+    model: str
+    hardware: str
+    gpus: int
+    weight_bits: float
+    prompt: int
+    output: int
+    of: str
+    rate: float
+    calibrates: bool
+    source: str
+
+
+@lru_cache(maxsize=1)
+def local() -> list[Alone]:
+    """published_local.csv: split by source and by model."""
+    rows = []
+    with (Path(__file__).parent / "published_local.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            n = {key: int(row[key]) for key in ("gpus", "prompt", "output")}
+            name = f"{row['model']}, {n['gpus']} x {row['hardware']}, {row['weight_bits']} bits, {n['prompt']:,} in"
+            bits, rate = float(row["weight_bits"]), float(row["tokens_per_s"])
+            texts = {key: row[key] for key in ("engine", "kind", "model", "hardware", "of", "source")}
+            rows.append(Alone(name, weight_bits=bits, rate=rate, calibrates=row["calibrates"] == "yes", **texts, **n))
+    return rows

@@ -11,6 +11,7 @@ from llmcx.answers.serve import Load, point
 from llmcx.catalog import data as catalog
 from llmcx.catalog.presets import load_preset
 from llmcx.engines import efficiency as calibration
+from llmcx.engines.local_time import Local
 from llmcx.engines.serving_time import Server, Setup
 from llmcx.engines.training_time import Trainer
 from llmcx.machine.roofline import IDEAL
@@ -77,6 +78,17 @@ def steps() -> list[Row]:
         row = Row(run.name, "", run.step_s, ideal, estimate, calibrates, run.stack, run.source, kind=run.kind)
         rows.append(replace(row, band=calibration.band(run.stack, bool(run.spec.mixtures))))
     return rows
+
+
+def alone(row: published.Alone, bound: bool = False) -> float:
+    """Estimated tokens/s of one user."""
+    hardware = catalog.load_hardware(row.hardware)
+    setup, spec = Setup(row.gpus, 1, row.weight_bits), load_preset(row.model)
+    server = Server(spec, hardware, setup) if bound else Local(spec, hardware, setup, name=row.engine)
+    found = point(server, Load(row.prompt, row.output), 1, None)
+    if row.of == "prompt":
+        return row.prompt / found.ttft_s
+    return 1 / found.tpot_s if row.of == "output" else row.output / (found.ttft_s + row.output * found.tpot_s)
 
 
 def within(rows: list[Row]) -> float:
