@@ -271,8 +271,19 @@ def memory(
     dropout: bool = False,
     checkpoint_every: Size | None = None,
     loss_chunk: Size | None = None,
+    cross_entropy_loss_fusion: bool = False,
+    offload: str | None = None,
+    reduce_bucket_size: Size | None = None,
+    max_live_parameters: Size | None = None,
     fragmentation: Share | None = None,
     activations: str | None = None,
+    rl: str | None = None,
+    rollout_utilization: Share | None = None,
+    rollout_tp: Size | None = None,
+    rollout: str | None = None,
+    rollout_sleep: bool | None = None,
+    reward_model: bool | None = None,
+    reference: bool | None = None,
     image: str | None = None,
     images: Size | None = None,
     audio: str | None = None,
@@ -306,18 +317,19 @@ def memory(
     train: Training instead of inference.
     hardware: What it should fit on: h100, 2xh100, rtx-4090, FILE.yaml, auto.
     budget: Or bytes on each GPU, with their unit: 80GB, 80GiB.
-    utilization: Share of the memory to use. Default: 90% in inference (vllm: 92%), all in training.
+    utilization: Share of the memory to use. Default: 90% in inference (vllm: 92%; sglang: by memory), all in training.
     fit: What to make as large as fits: batch, seq, gpus, dtype or offload.
     seq: Tokens of a sequence; 8k is 8192. Default: the context.
     batch: Sequences at a time. Default: 1.
     dtype: Of the weights (with ``lora`` the frozen ones): fp8, int4, q4_k_m, awq, nf4, ... Default: as released.
     kv_dtype: Of the KV cache. Default: as released, else bf16. Not with ``train``.
-    engine: ideal (reserves nothing), transformers, vllm, llama.cpp; with ``train`` transformers, fsdp, deepspeed, megatron.
+    engine: ideal (reserves nothing), transformers, vllm, sglang, trtllm, llama.cpp; with ``train`` transformers, fsdp,
+        deepspeed, megatron.
     weights: Safetensors or GGUF files, or ORG/NAME on the hub: the bytes that they store, from their headers. Not with
         ``train``.
-    block: vllm: tokens of a block. Default: 16. Needs ``engine`` vllm.
-    max_num_batched_tokens: vllm: tokens of a step. Default: by memory. Needs ``engine`` vllm.
-    max_num_seqs: vllm: sequences of a step. Default: by memory. Needs ``engine`` vllm.
+    block: vllm, sglang, trtllm: tokens of a block. Default: 16, 1 and 32. Needs ``engine`` vllm|sglang|trtllm.
+    max_num_batched_tokens: vllm, sglang, trtllm: tokens of a step. Default: by memory. Needs ``engine`` vllm|sglang|trtllm.
+    max_num_seqs: vllm: sequences of a step; sglang: of its largest graph. Default: by memory. Needs ``engine`` vllm|sglang.
     ubatch: llama.cpp: tokens of a physical batch. Default: 512. Needs ``engine`` llama.cpp.
     swa_full: llama.cpp: windowed layers keep as many cells as full ones. Needs ``engine`` llama.cpp.
     ram: llama.cpp: bytes of the host's memory that ``fit`` offload may use. Needs ``fit`` offload.
@@ -335,8 +347,8 @@ def memory(
     micro_batches: Micro-batches of a step. Default: enough to fill the pipeline. Needs ``train`` and ``pp``.
     sequence_parallel: With ``tp``: cut the rest by tokens. Default: True. Needs ``train`` and ``tp``.
     micro_batch: Sequences at a time on a GPU. Default: 1. Needs ``train``.
-    precision: fp32, bf16, mixed (bf16, fp32 master copy) or megatron (mixed, fp32 gradients). Default: mixed. Needs
-        ``train``.
+    precision: fp32, bf16, mixed (bf16, fp32 master copy) or megatron (mixed, fp32 gradients). Default: mixed, or megatron's.
+        Needs ``train``.
     optimizer: sgd, momentum, adam, adamw, adam8bit, paged_adam8bit, adafactor, lion, lion8bit, muon. Default: adam. Needs
         ``train``.
     recompute: none, selective (the attention's softmax), elementwise (also norms, activations) or full (layers). Default:
@@ -348,8 +360,22 @@ def memory(
     dropout: Keep the masks of dropout too. Needs ``train``.
     checkpoint_every: Keep every c-th layer's input, recompute the rest. Needs ``train``.
     loss_chunk: Tokens whose logits a chunked loss has at a time. Needs ``train``.
+    cross_entropy_loss_fusion: megatron: the loss in one kernel, in its logits' place. Needs ``engine`` megatron.
+    offload: deepspeed, or rl between turns: optimizer (states) or params (weights too), in the host's memory. Needs
+        ``engine`` deepspeed or ``rl``.
+    reduce_bucket_size: deepspeed: gradients summed up at a time. Needs ``engine`` deepspeed and ``zero``.
+    max_live_parameters: deepspeed: weights that stay gathered, or are ahead of time. Needs ``engine`` deepspeed and ``zero``
+        3.
     fragmentation: Assumed loss to fragmentation, as a share: 5%. Needs ``train``.
     activations: autograd (op by op) or textbook (L·b·n·d + L·b·H·n²). Default: autograd. Needs ``train``.
+    rl: Post-training: grpo, ppo or dpo. Needs ``train``.
+    rollout_utilization: Share of a GPU that the rollout engine takes. Default: 30%. Needs ``rl`` grpo|ppo.
+    rollout_tp: GPUs that divide the model in the rollout engine. Needs ``rl`` grpo|ppo.
+    rollout: colocated (an engine that shares the GPUs), apart (GPUs of its own), policy (it answers itself). Default:
+        colocated. Needs ``rl`` grpo|ppo.
+    rollout_sleep: The rollout engine frees its memory in training. Default: True. Needs ``rl`` grpo|ppo.
+    reward_model: A model of the policy's size judges. Default: with ppo. Needs ``rl``.
+    reference: A copy of the policy that it must not leave far. Default: True. Needs ``rl``.
     image: An image in each sequence, beside the text: 1024x768. Not with ``train``.
     images: So many of them. Default: 1. Needs ``image``. Not with ``train``.
     audio: A sound in each sequence, beside the text, with its unit: 30s. Not with ``train``.
@@ -372,6 +398,7 @@ def attention_compare(
     hardware: Text | None = None,
     budget: Size | None = None,
     utilization: Share | None = None,
+    engine: str | None = None,
     dtype: str = "bf16",
     causal: bool = False,
     on_chip: Size | None = None,
@@ -414,6 +441,7 @@ def attention_compare(
     hardware: Times on this machine, and its memory as budget: h100, auto.
     budget: Memory that gives each variant's longest prefill: 80GB.
     utilization: Share of the accelerator's memory to use. Default: 90%.
+    engine: Whose cache and reserves. Default: ideal (reserves nothing).
     dtype: Of weights, activations and cache.
     causal: Count only the pairs a causal mask leaves.
     on_chip: What tiles of keys may fill on the chip: 192KiB.
@@ -714,7 +742,7 @@ def serve(
     compute_dtype: Of the matmuls: bf16, fp8, fp4. Default: fp8 for fp8 weights where the accelerator has it.
     budget: Bytes of memory on each GPU, in place of the accelerator's: 24GB.
     utilization: Share of the memory that the engine uses. Default: 90%; of a ``budget`` all.
-    engine: Whose cache and reserves: ideal (reserves nothing), transformers, vllm, llama.cpp.
+    engine: Whose cache and reserves: ideal (reserves nothing), transformers, vllm, sglang, trtllm, llama.cpp.
     price: USD per accelerator-hour. Default: the accelerator's, dated.
     gpus: All GPUs. Default: those of ``hardware``, else ``tp``.
     tp: GPUs that share each layer. Default: all.
@@ -725,7 +753,7 @@ def serve(
     draft: Speculative decoding: tokens drafted per step.
     acceptance: Probability that a drafted token is accepted. Default: 0.7. Needs ``draft``.
     draft_cost: Drafting a token, as a share of a decode step. Default: 0.05. Needs ``draft``.
-    efficiency: Override a factor, e.g. memory=0.9, or a list of them.
+    efficiency: Override a number of the engine, e.g. decode=0.9, or a list of them.
 
     The others name the model in another way, or change its shape: see :func:`params`.
 
@@ -806,8 +834,19 @@ def compare(
     dropout: bool = False,
     checkpoint_every: Size | None = None,
     loss_chunk: Size | None = None,
+    cross_entropy_loss_fusion: bool = False,
+    offload: str | None = None,
+    reduce_bucket_size: Size | None = None,
+    max_live_parameters: Size | None = None,
     fragmentation: Share | None = None,
     activations: str | None = None,
+    rl: str | None = None,
+    rollout_utilization: Share | None = None,
+    rollout_tp: Size | None = None,
+    rollout: str | None = None,
+    rollout_sleep: bool | None = None,
+    reward_model: bool | None = None,
+    reference: bool | None = None,
     prompt: Size | None = None,
     output: Size | None = None,
     compute_dtype: str | None = None,

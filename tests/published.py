@@ -1,7 +1,7 @@
 """Published runs: what was measured, where it is printed, and the layout it was measured with.
 
-``calibrates`` marks the rows that the shipped factors were fitted to; the others only test. Those of papers (this file) were dealt
-alternately within each source before anything was fitted; those of published_steps.csv by source and by model.
+``calibrates`` marks the rows that the shipped factors were fitted to; the others only test. Those of papers (this file) were
+dealt alternately within each source before anything was fitted; those of published_steps.csv by source and by model.
 """
 
 from __future__ import annotations

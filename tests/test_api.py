@@ -73,8 +73,8 @@ CALLS: dict[str, tuple[Callable[[], Any], str]] = {
         "train llama-2-7b --tokens 2T --hardware 512xa100 --seq 4k --plan",
     ),
     "serve": (
-        lambda: llmcx.serve("mixtral-8x7b", hardware="2xh100", draft=3, acceptance=0.8, efficiency=["memory=0.9"]),
-        "serve mixtral-8x7b --hardware 2xh100 --draft 3 --acceptance 0.8 --efficiency memory=0.9",
+        lambda: llmcx.serve("mixtral-8x7b", hardware="2xh100", draft=3, acceptance=0.8, efficiency=["decode=0.9"]),
+        "serve mixtral-8x7b --hardware 2xh100 --draft 3 --acceptance 0.8 --efficiency decode=0.9",
     ),
     "compare": (
         lambda: llmcx.compare("llama-3-8b", "llama-3-8b --kv-heads 32", seq=8192, hardware="h100", budget=40 * 10**9),

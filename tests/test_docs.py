@@ -60,6 +60,8 @@ def test_readme_repeats_what_was_measured() -> None:
     questions = read("docs/speed.md").partition("| question | ms more |")[2].partition("\n##")[0]
     spent = [int(ms) for ms in re.findall(r"\| (\d+) \|$", questions, re.M)]
     assert f"takes {min(spent)} to {max(spent)} ms more" in " ".join(read("README.md").split())
-    errors = re.findall(r"^\| (?:training|serving) \| [\d.]+% \(\d+ rows\) \| ([\d.]+)%", read("docs/validation.md"), re.M)
-    assert [int(float(error) + 0.5) for error in errors] == [8, 9]
-    assert "8% in training, 9% in serving" in read("README.md") and "8% in training and 9% in serving" in read("docs/guide.md")
+    errors = re.findall(
+        r"^\| (?:training|serving) \| (?:[\d.]+% \(\d+ rows\)|none) \| ([\d.]+)%", read("docs/validation.md"), re.M
+    )
+    assert [int(float(error) + 0.5) for error in errors] == [8, 11]
+    assert "8% in training, 11% in serving" in read("README.md") and "8% in training and 11% in serving" in read("docs/guide.md")

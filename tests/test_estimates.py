@@ -24,7 +24,7 @@ from llmcx.engines.serving_time import Server, Setup
 from llmcx.engines.training_time import RECIPE, Trainer
 from llmcx.errors import InputError
 from llmcx.machine.hardware import hardware
-from llmcx.machine.roofline import IDEAL, Efficiency
+from llmcx.machine.roofline import Efficiency
 from llmcx.parallel.layout import Layout, check_batch
 from tests.helpers import here
 from tests.published import deepseek_v3, gpt
@@ -203,7 +203,7 @@ def test_memory_is_that_of_llmcx_memory(preset: str, layout: Layout, m: int, seq
     """To the byte, or neither knows it: the search asks only the stages that may be the fullest, `llmcx memory` all of them."""
     spec = load_preset(preset)
     how = "flash" if fused else "eager"
-    method = Recipe("megatron", attention=how, kernels="fused", recompute=layout.recompute)
+    method = Recipe("megatron", attention=how, kernels="fused", recompute=layout.recompute, engine="megatron")
     try:
         stages = ranks(spec, layout.micro_batch, seq, layout._replace(micro_batches=m), method)
     except InputError:
@@ -416,13 +416,13 @@ def test_laws_of_serving(name: str, batch: int, prompt: int, output: int, tp: in
 def test_serving_refusals(setup: Setup, load: Load, options: dict, field: str) -> None:
     spec = load_preset("mixtral-8x7b" if setup.ep > 1 else "llama-3-8b")
     with pytest.raises(InputError) as refused:
-        serve(spec, H100, setup, load, IDEAL, **options)
+        serve(Server(spec, H100, setup), load, **options)
     assert refused.value.field == field
 
 
 def test_weights_that_do_not_fit() -> None:
     with pytest.raises(InputError, match="--tp 2"):
-        serve(load_preset("llama-3-70b"), H100, Setup(), Load(10, 10), IDEAL)
+        serve(Server(load_preset("llama-3-70b"), H100, Setup()), Load(10, 10))
 
 
 # --- the command line -----------------------------------------------------------------------------------------------
@@ -444,7 +444,7 @@ def test_train_on_the_command_line() -> None:
 def test_serve_on_the_command_line() -> None:
     out = json.loads(here("serve", "llama-3-8b", "--json").out)["result"]
     assert out["estimate"][-1]["batch"] == out["largest_batch"]
-    faster = json.loads(here("serve", "llama-3-8b", "--efficiency", "memory=1", "--json").out)["result"]
+    faster = json.loads(here("serve", "llama-3-8b", "--efficiency", "decode=0.5", "--json").out)["result"]
     assert faster["estimate"][0]["tpot_s"] < out["estimate"][0]["tpot_s"]
 
 

@@ -32,7 +32,7 @@ def ours(case: dict[str, Any]) -> dict[str, int]:
     out = {"params": counted.total, "embedding": counted.embedding}
     # `varies`: experts that dropped tokens; which ones depends on the weights, and we count every token.
     if case["kind"] == "flops" and "varies" not in case:
-        seq = case["decoder_seq"] if spec.encoder and spec.decoder else case["seq"]
+        seq = case["decoder_seq"] if spec.reads_source else case["seq"]
         seen = {"images": case["images"], "grid": tuple(case["grid"])} if "images" in case else {}
         run = flops(spec, case["batch"], seq, source=case["seq"], convention="eager", **seen)
         out |= {"forward": run.forward.total, "forward_backward": run.train.total}

@@ -16,7 +16,7 @@ NAMES = catalog.names("hardware")
 WANTED = [
     "v100", "a100", "a100-40gb", "h100", "h100-pcie", "h800", "h200", "b200", "gb200", "b300", "l4", "l40s", "rtx-3090",
     "rtx-4090", "rtx-5090", "rtx-6000-ada", "mi250x", "mi300x", "mi325x", "mi355x", "tpu-v4", "tpu-v5e", "tpu-v5p", "tpu-v6e",
-    "tpu-v7", "gaudi-3", "trainium2", "m1-max", "m2-ultra", "m3-max", "m4-max",
+    "tpu-v7", "gaudi-3", "trainium2", "m1-max", "m2-ultra", "m3-max", "m4-max", "rtx-pro-6000",
 ]  # fmt: skip
 
 # What the makers print with 2:4 sparsity, in bf16 or fp16 TFLOP/s: twice the dense peak. NVIDIA's and AMD's product sheets.
@@ -29,7 +29,7 @@ SPARSE = {
 MEMORY = {
     "v100": (32, 900), "a100": (80, 2039), "a100-40gb": (40, 1555), "h100": (80, 3350), "h200": (141, 4800), "l4": (24, 300),
     "l40s": (48, 864), "rtx-3090": (24, 936), "rtx-4090": (24, 1008), "rtx-5090": (32, 1792), "mi300x": (192, 5300),
-    "mi325x": (256, 6000), "mi355x": (288, 8000), "tpu-v5e": (16, 819), "gaudi-3": (128, 3700),
+    "mi325x": (256, 6000), "mi355x": (288, 8000), "tpu-v5e": (16, 819), "gaudi-3": (128, 3700), "rtx-pro-6000": (96, 1597),
 }  # fmt: skip
 
 # Arithmetic of the processor: units x operations per clock x clock (GHz), in TFLOP/s. NVIDIA A100 and H100 whitepapers

@@ -28,7 +28,7 @@ BYTES = {"fp32": 4, "bf16": 2}
 def ops_of(case: dict[str, Any], run: str) -> list[Op]:
     spec = from_config(case["config"], case["id"])
     fused = run.endswith("sdpa")
-    seq = case["decoder_seq"] if spec.encoder and spec.decoder else case["seq"]
+    seq = case["decoder_seq"] if spec.reads_source else case["seq"]
     return lower(spec, Run(case["batch"], seq, source=case["seq"], fused=fused, masks=fused, all_experts=True))
 
 

@@ -148,6 +148,7 @@ def test_a_checkout_writes_its_index(checkout: Path, built: Path, installed: Pat
         "engines",
         "hardware",
         "index.json",
+        "kernels",
         "laws",
         "models",
     ]

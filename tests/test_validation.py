@@ -49,7 +49,17 @@ def test_steps_of_each_kind_within_the_goal() -> None:
 def test_the_band_holds_what_it_says() -> None:
     """The 10-90 band holds 75 to 85% of the rows that only test."""
     assert 0.75 <= validation.within(validation.steps()) <= 0.85
-    assert abs(validation.balance(validation.serving(), "serving") - 1) < 0.02
+    assert 0.75 <= validation.within(validation.one_user()) <= 0.85
+
+
+def test_one_user_within_the_goal() -> None:
+    rows = validation.one_user()
+    assert validation.typical(rows, False) <= 0.15
+    for kind in {row.kind for row in rows}:
+        of = [row for row in rows if row.kind == kind]
+        if len(of) >= 10:
+            assert validation.typical(of, False) <= 0.22, kind
+    assert all(row.measured < row.ideal for row in rows)
 
 
 def test_gpt_3s_compute() -> None:
@@ -68,9 +78,9 @@ def test_nothing_beats_the_ideal() -> None:
 
 
 def test_half_of_the_rows_calibrate() -> None:
-    for rows in (validation.training(), validation.serving()):
-        share = sum(row.calibrates for row in rows) / len(rows)
-        assert 0.4 <= share <= 0.6
+    rows = validation.training()
+    assert 0.4 <= sum(row.calibrates for row in rows) / len(rows) <= 0.6
+    assert not any(row.calibrates for row in validation.serving())
 
 
 def test_a_layout_near_the_published_one() -> None:

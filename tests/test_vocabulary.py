@@ -327,6 +327,10 @@ BASES = {
         "llama-3-8b --seq 4k --train --lora 8",
         "llama-3-8b --seq 4k --train --gpus 8 --zero 3",
         "llama-3-8b --seq 4k --train --tp 2",
+        "llama-3-8b --seq 4k --train --tp 2 --engine megatron",
+        "llama-3-8b --seq 64 --train --gpus 8 --zero 3 --engine deepspeed",
+        "llama-3-8b --seq 64 --train --gpus 8 --zero 3 --rl grpo --budget 80GB",
+        "llama-3-8b --seq 4k --train --gpus 8 --zero 3 --rl dpo",
         "mistral-7b --seq 5001 --engine vllm",
         "llama-3-8b --seq 8k --batch 4 --engine llama.cpp",
         "gemma-3-1b --seq 8k --engine llama.cpp",
@@ -386,7 +390,8 @@ VALUES = {
     "number": ["0.5", "1.5", "3"],
 }
 WORDS = {
-    "--hardware": ["a100"], "--engine": ["vllm", "fsdp"], "--fit": ["seq"], "--efficiency": ["memory=0.5"], "--law": ["kaplan"],
+    "--hardware": ["a100"], "--engine": ["vllm", "fsdp"], "--fit": ["seq"], "--efficiency": ["memory=0.5", "decode=0.5"],
+    "--law": ["kaplan"],
     "--variant": ["flash"], "--attention": ["mqa"], "--lora-targets": ["q"], "--with": ["params"], "--measure": ["memory"],
     "--image": ["640x480"], "--audio": ["10s"],
 }  # fmt: skip

@@ -17,7 +17,8 @@ from llmcx.costs.flops import backward_fold, fold
 from llmcx.costs.leading_order import attended
 from llmcx.costs.saved_activations import kept_bytes
 from llmcx.costs.traffic import traffic
-from llmcx.engines.inference_memory import cached, held, total
+from llmcx.engines import Engine
+from llmcx.engines.inference_memory import IDEAL, cache_bytes, cached, held, total
 from llmcx.errors import InputError, check_size
 from llmcx.formats import dtypes
 from llmcx.machine.roofline import Machine, roofline
@@ -62,9 +63,22 @@ def all_variants(window: int = 256, stride: int = 128, n_global: int = 16, rank:
     return [*exact, *sparse, cores.BigBird(64), *by_content, linformer, performer, cores.Linear(), DeltaNet(), SSD()]
 
 
-def suited(spec: ModelSpec, variants: list[Variant]) -> list[Variant]:
-    """Those that this model can have: an encoder has no native sparse attention, which is causal by its blocks."""
-    return [variant for variant in variants if not (spec.encoder and isinstance(variant, Native))]
+def suited(spec: ModelSpec, variants: list[Variant], engine: Engine = IDEAL) -> list[Variant]:
+    """Those that this model can have, and ``engine`` runs: an encoder has no native sparse attention, which is causal by its
+    blocks.
+    """
+    return [each for each in variants if not (spec.encoder and isinstance(each, Native)) and _runs(spec, each, engine)]
+
+
+def _runs(spec: ModelSpec, variant: Variant, engine: Engine) -> bool:
+    if engine.name == "ideal":
+        return True
+    [candidate] = candidates_of(spec, [variant], 1, "bf16", False)
+    try:
+        _cache(candidate, 1, "bf16", engine)
+    except InputError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -133,12 +147,14 @@ def compare(
     budget: int | None = None,
     machine: Machine | None = None,
     on_chip: int = ON_CHIP,
+    engine: Engine = IDEAL,
 ) -> Comparison:
     """Every variant at every length.
 
     ``dtype`` is that of weights, activations and cache; ``ideal`` counts only the pairs a causal mask leaves (standard and flash;
     the sparse patterns are always counted so). ``budget`` in bytes gives ``max_seq``: the longest prefill whose weights, cache,
-    residual stream and one layer's core fit. ``machine`` gives times; ``on_chip`` is what a kernel holds where there is none.
+    residual stream and one layer's core fit; the cache as ``engine`` lays it out, with what it reserves. ``machine`` gives times;
+    ``on_chip`` is what a kernel holds where there is none.
     """
     if not seqs:
         raise InputError("attention-compare needs at least one sequence length", field="seq")
@@ -152,15 +168,15 @@ def compare(
     rows: list[Row] = []
     limits: list[Limit] = []
     for candidate in candidates:
-        longest = max_seq(candidate, dtype, budget) if budget is not None else None
+        longest = max_seq(candidate, dtype, budget, engine) if budget is not None else None
         first, known = 0, {}
         for seq in seqs:
-            row = known[seq] = _row(candidate, seq, dtype, longest, first, machine, chip)
+            row = known[seq] = _row(candidate, seq, dtype, longest, first, machine, chip, engine)
             first = first or row.core_flops
             rows.append(row)
         told = CHAPTER_LIMIT.get(candidate.variant.type)
         if told is not None:
-            there = known.get(told) or _row(candidate, told, dtype, longest, first, machine, chip)
+            there = known.get(told) or _row(candidate, told, dtype, longest, first, machine, chip, engine)
             limits.append(limit_of(there, budget is not None))
     baselines = {candidates[0].name} | {candidate.name for candidate in candidates if candidate.variant.type == "causal_flash"}
     return Comparison(
@@ -177,7 +193,9 @@ def candidates_of(spec: ModelSpec, variants: list[Variant], batch: int, dtype: s
     return [Candidate(spec, variant, batch, act, ideal) for variant in dict.fromkeys(variants)]
 
 
-def _row(c: Candidate, seq: int, dtype: str, longest: int | None, first: int, machine: Machine | None, chip: int) -> Row:
+def _row(
+    c: Candidate, seq: int, dtype: str, longest: int | None, first: int, machine: Machine | None, chip: int, engine: Engine
+) -> Row:
     whole, mixers = lower(c.model, Run(c.batch, seq, ideal=c.ideal)), c.mixer_ops(seq)
     core = [op for op in mixers if op.kind in CORE]
     flops, forward = fold.total(core), fold.total(whole)
@@ -189,7 +207,7 @@ def _row(c: Candidate, seq: int, dtype: str, longest: int | None, first: int, ma
     if machine is not None:
         sent = c.sent(seq)
         times = [max(roofline(ops, machine, c.act, c.devices, sent) for ops in per_layer) for per_layer in (cores, layers)]
-    left = cached(c.model, c.batch, seq)
+    kv, state = _cache(c, seq, dtype, engine)
     step = lower(c.model, step_at(seq, c.batch, ideal=c.ideal))
     kind = KINDS[c.variant.type]
 
@@ -209,8 +227,8 @@ def _row(c: Candidate, seq: int, dtype: str, longest: int | None, first: int, ma
         memory_bytes=each(max(kept_bytes(ops, c.act) for ops in cores)),
         kept_bytes=each(kept_bytes(core, c.act)),
         peak_bytes=each(max(peak(ops, c.act) for ops in cores)),
-        kv_bytes=each(dtypes.size(sum(left.values()), dtype)),
-        state_bytes=dtypes.size(left.get("state", 0), dtype),
+        kv_bytes=each(kv),
+        state_bytes=state,
         decode_flops=fold.total(step),
         traffic_bytes=each(moved.total(busiest)),
         intensity=fold.total(busiest) / max(moved.total(busiest), 1),
@@ -229,13 +247,25 @@ def _row(c: Candidate, seq: int, dtype: str, longest: int | None, first: int, ma
     )
 
 
+def _cache(c: Candidate, seq: int, dtype: str, engine: Engine) -> tuple[int, int]:
+    """Bytes of the whole cache and of its states: all in ``dtype`` for "ideal", as the textbook counts; else as ``engine`` holds
+    them.
+    """
+    if engine.name == "ideal":
+        left = cached(c.model, c.batch, seq)
+        return dtypes.size(sum(left.values()), dtype), dtypes.size(left.get("state", 0), dtype)
+    [gpu] = held(c.model, c.batch, seq, engine=engine)
+    parts = cache_bytes(gpu, dtype)
+    return sum(parts.values()), parts.get("state", 0)
+
+
 def leading(spec: ModelSpec, batch: int, seq: int) -> int:
     """The chapter's s n d, summed over the layers: n² d, w n d, n k d or n r d each."""
     groups = spec.groups
     return sum(batch * g.repeat * seq * attended(g.mixer, seq, spec.d_model) * spec.d_model for g in groups)
 
 
-def max_seq(candidate: Candidate, dtype: str, budget: int) -> int | None:
+def max_seq(candidate: Candidate, dtype: str, budget: int, engine: Engine = IDEAL) -> int | None:
     """Longest sequence that fits ``budget`` bytes, as `llmcx memory` counts it: weights, cache, logits and the workspace of a
     pass, in which a core that writes its scores out has them. None if not one token fits; 2^40 stands for "longer than anyone
     asks". On several devices, each has its share and all the weights.
@@ -244,7 +274,7 @@ def max_seq(candidate: Candidate, dtype: str, budget: int) -> int | None:
     weights = dtypes.size(params_fold.count(model), dtype)
 
     def left(n: int) -> int:
-        [gpu] = held(model, batch, n, fused=False)
+        [gpu] = held(model, batch, n, engine=engine, fused=False)
         return budget - weights - -(-(total(gpu, weights, dtype) - weights) // candidate.devices)
 
     over = first_below_zero(left, start=4096)

@@ -72,7 +72,9 @@ class Flops(Result, brief="forward.total train.total decode.total", table="forwa
     @property
     def step(self) -> Run:
         """The decode step: of what the cache holds, a window meets its own keys alone."""
-        return step_at(self.context, self.run.batch, self.run.source or self.run.seq, True, self.run.all_experts)
+        step = step_at(self.context, self.run.batch, self.run.source or self.run.seq, True, self.run.all_experts)
+        seen = {name: getattr(self.run, name) for name in ("images", "grid", "further", "sounds", "frames")}
+        return step._replace(**seen)  # of which a cross-attention finds keys and values in the cache
 
     def _sums(self, of: Fold, ops: list[Op]) -> dict[str, int]:
         return {name: n // self.unit for name, n in of.by(ops, lambda op: op.component).items()}

@@ -11,6 +11,7 @@ from llmcx.answers import Result
 from llmcx.engines.inference_memory import Held, cache_bytes, held
 from llmcx.engines.llama_cpp import LlamaCpp
 from llmcx.engines.logs import Log
+from llmcx.engines.sglang import SGLang
 from llmcx.engines.vllm import VLLM, defaults
 from llmcx.errors import InputError
 from llmcx.formats import dtypes, gguf, quant
@@ -183,9 +184,12 @@ def _logged(log: Log) -> dict[str, tuple[int | float | None, int | None]]:
         found |= {name: (log.get(name), lines.get(name)) for name in ("kv_tokens", "blocks", "concurrency")}
     elif log.engine == "sglang":
         found = {"weights": (log.get("weights"), lines.get("weights")), "graphs": (log.get("graphs"), lines.get("graphs"))}
-        parts = [name for name in ("k_cache", "v_cache", "latent_cache") if log.get(name) is not None]
-        pool = sum(log.get(name) for name in parts) if parts else log.get("kv_cache")
-        found["kv_cache"] = (pool, lines.get(parts[0] if parts else "kv_cache"))
+        named = next((name for name in ("window_pool", "k_cache", "latent_cache", "kv_cache") if name in lines), "kv_cache")
+        if log.get("ssm_cache") is not None:
+            found["state"] = (log.get("ssm_cache") + log.get("conv_cache", 0), lines.get("ssm_cache"))
+        found["kv_cache"] = (_sglang_pool(log), lines.get(named))
+        if found["kv_cache"][0] and log.get("kv_tokens") is not None:
+            found["kv_tokens_of_pool"] = (log.get("kv_tokens"), lines["kv_tokens"])
         found["kv_tokens"] = (log.get("kv_tokens"), lines.get("kv_tokens"))
     else:
         found = {name: (log.get(name), lines.get(name)) for name in SHAPE if log.get(name)}
@@ -397,13 +401,15 @@ def _bare(layout: Layout) -> Any:
 
 
 def _sglang(log: Log, spec: ModelSpec, dtype: str | None, memory: int | None) -> Predicted:
-    """The weights; and the cache of as many tokens as were logged, where no layer has a window of its own."""
+    """The weights; the pools that they leave of the share of what was free before them; else the cache of as many tokens as were
+    logged.
+    """
     layout = Layout(tp=tp_of(log), pp=log.get("pp", 1))
     apart = bool(log.get("dp_attention"))
-    engine = VLLM(block=1)
+    engine = SGLang(block=log.get("block", 1), memory=memory)
     terms: dict[str, Said] = {}
     notes = []
-    asked = dtype or stored_format(log, spec)
+    asked, kv = dtype or stored_format(log, spec), dtypes.per_element(cache_format(log))
     if asked is None:
         notes.append(_unknown(log))
     elif apart:
@@ -412,18 +418,34 @@ def _sglang(log: Log, spec: ModelSpec, dtype: str | None, memory: int | None) ->
         stages = held(spec, 1, 1, layout, engine)
         terms["weights"] = _spread("weights", max(weights_of(spec, gpu, asked, layout.gpus > 1) for gpu in stages))
     shared = Layout(tp=max(1, layout.tp // log.get("dp", layout.tp)), pp=layout.pp) if apart else layout
-    stages = held(spec, 1, 1, shared, engine)
-    count = log.get("kv_tokens")
-    if count is not None and not log.get("windowed"):
-        pages = [engine.layout(gpu.paged.kept, dtypes.per_element(cache_format(log))) for gpu in stages]
-        if all(len(page.groups) == 1 for page in pages):
-            size = max(page.block_bytes for page in pages) * count
-            terms["kv_cache"] = Said(size)
-        else:
-            notes.append("the cache is not predicted: SGLang's pools of windows and states are not known here")
-    elif log.get("windowed"):
-        notes.append("the cache is not predicted: SGLang's pools of windows are not known here")
+    kept = [gpu.paged.kept for gpu in held(spec, 1, 1, shared, engine)]
+    cells = [engine.cell(each, kv) for each in kept]
+    before, share, pool, count = log.get("before"), log.get("utilization"), _sglang_pool(log), log.get("kv_tokens")
+    if before is None and memory is not None:
+        before = memory - engine.outside(layout.gpus)
+    loaded = terms.get("weights") or (Said(*[log.get("weights")] * 3) if log.get("weights") is not None else None)
+    if None not in (before, share, loaded) and log.get("most_tokens") is None:
+        assert loaded is not None and loaded.value is not None
+        best, by = int(share * before - loaded.value), _off(loaded) + ROUNDED
+        rooms = [min(engine.room(each, max(0, best + more), kv) for each in kept) for more in (0, -by, by)]
+        terms["kv_tokens"] = Said(*(room.tokens for room in rooms))
+        terms["state"] = Said(*(max(cell.state for cell in cells) * (room.slots + bool(room.slots)) for room in rooms))
+        sizes = [best + more - (terms["state"].value or 0) for more in (0, -by, by)]
+        terms["kv_cache"] = Said(*map(int, sizes))
+    elif count is not None:
+        terms["kv_cache"] = Said(int(max(cell.bytes for cell in cells) * count))
+    if pool and count is not None:
+        found = min(int(pool / cell.bytes) for cell in cells if cell.bytes)
+        by = max(1, round(found * 2 * ROUNDED / pool))
+        terms["kv_tokens_of_pool"] = Said(found, found - by, found + by)
     return Predicted(terms, notes)
+
+
+def _sglang_pool(log: Log) -> int | None:
+    """Bytes of the cache that were logged."""
+    parts = [log.get(name) for name in ("k_cache", "v_cache", "latent_cache") if log.get(name) is not None]
+    size: int | None = log.get("window_pool") or (sum(parts) if parts else log.get("kv_cache"))
+    return size
 
 
 # --- llama.cpp ------------------------------------------------------------------------------------------------------

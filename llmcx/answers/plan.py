@@ -94,7 +94,7 @@ def layouts(spec: ModelSpec, seq: int, gpus: int, global_batch: int, domain: int
     experts = max((part.n_experts for _, part in spec.mixtures), default=1)
     n = spec.n_layers
     recomputed = [how for how in RECOMPUTE if not (fused and how == "selective")]
-    piped = not (spec.encoder and spec.decoder)
+    piped = not spec.reads_source
     for tp in _powers(domain):
         if gpus % tp or any(count % tp for count in heads) or (tp > 1 and not dividable(spec, tp)):
             continue
@@ -129,7 +129,7 @@ def left_out(spec: ModelSpec, fused: bool = True) -> list[str]:
     said = []
     if not dividable(spec):
         said.append("tensor parallelism: how it divides this model's layers is not known")
-    if spec.encoder and spec.decoder:
+    if spec.reads_source:
         said.append("pipelines of an encoder and a decoder")
     if not fused:
         said.append("context parallelism, which needs a fused attention")

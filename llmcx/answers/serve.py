@@ -6,21 +6,24 @@ The passes are :mod:`llmcx.engines.serving_time`'s; here they are put together f
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from llmcx.answers import Result
 from llmcx.answers.fit import context_limit, formats, tensor_sizes
 from llmcx.engines import Engine
-from llmcx.engines.ideal import CHUNK
-from llmcx.engines.inference_memory import IDEAL
-from llmcx.engines.serving_time import Server, Setup
+from llmcx.engines import efficiency as efficiencies
+from llmcx.engines.kernel_time import Kernels
+from llmcx.engines.local_time import LOCAL, Local
+from llmcx.engines.serving_estimate import Timed
+from llmcx.engines.serving_time import Server, Setup, Span
 from llmcx.errors import InputError
-from llmcx.formats import dtypes, quant
-from llmcx.machine import roofline
+from llmcx.formats import dtypes, gguf, quant
 from llmcx.machine.hardware import Hardware
-from llmcx.machine.roofline import Efficiency, Roofline
+from llmcx.machine.roofline import Roofline
 from llmcx.model.spec import ModelSpec, check_size, sequence_length
+from llmcx.model.storage import Storage
 
 
 class Speculation(NamedTuple):
@@ -48,7 +51,8 @@ NO_SPECULATION = Speculation()
 @dataclass(frozen=True)
 class Point:
     """``batch`` users at once: seconds to the first and per next token, tokens/s of each user and of each GPU, cost of a million
-    output tokens (prompts included). ``optimal`` points are beaten by no other in both time per token and throughput.
+    output tokens (prompts included). ``ttft_range_s`` and ``tpot_range_s``: what lies between the 10th and the 90th percentile of
+    measured runs; None of a bound.
     """
 
     batch: int
@@ -58,6 +62,8 @@ class Point:
     tokens_per_s_gpu: float
     usd_per_million: float | None
     bound: str
+    ttft_range_s: tuple[float, float] | None = None
+    tpot_range_s: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -87,22 +93,23 @@ def point(server: Server, load: Load, batch: int, usd_per_hour: float | None) ->
     context, spec = load.context, load.speculation
     step = server.decode(batch, context, 1 + spec.drafted)
     seconds_step = step.total + (spec.drafted * spec.cost * server.decode(batch, context).total if spec.drafted else 0.0)
-    prefill = server.prefill(load.prompt, load.cached).total
     per_token = seconds_step / spec.tokens
-    # Short prompts are worked off together, so that the weights are read once for many.
-    together = max(1, min(batch, CHUNK // (load.prompt - load.cached)))
-    shared = server.prefill(load.prompt, load.cached, together).total / together if together > 1 else prefill
-    request = shared + load.output * per_token / batch
-    first = prefill
-    if load.chunk is not None:
-        pieces = -(-(load.prompt - load.cached) // load.chunk)
-        first = prefill + pieces * seconds_step
+    request = server.prompt(load.prompt, load.cached, batch, context) + load.output * per_token / batch
+    first = server.first(load.prompt, load.cached, load.output, batch, seconds_step, load.chunk)
     tpot = request * batch / load.output if batch > 1 else per_token
     rate = load.output / request
     gpus = server.setup.tp
     bound = max(("weights", "compute", "cache", "communication", "overhead"), key=lambda name: getattr(step, name))
     usd = None if usd_per_hour is None else usd_per_hour * gpus / 3600 / rate * 1e6
-    return Point(batch, first, tpot, 1 / tpot, rate / gpus, usd, bound)
+    bands = server.bands()
+    ranges = (
+        (None, None) if bands is None else tuple(_times(time, by) for time, by in ((first, bands.first), (tpot, bands.per_token)))
+    )
+    return Point(batch, first, tpot, 1 / tpot, rate / gpus, usd, bound, *ranges)
+
+
+def _times(value: float, by: Span) -> Span:
+    return value * by[0], value * by[1]
 
 
 @dataclass(frozen=True, repr=False)
@@ -117,7 +124,7 @@ class Serving(Result, brief="gpus largest_batch first.ttft_s first.tpot_s last.t
     estimate: list[Point]
     prefill_tokens_per_s: float
     decode_step: dict[str, float]
-    efficiency: Efficiency
+    efficiency: dict[str, float]
 
     @property
     def first(self) -> Point:
@@ -131,22 +138,19 @@ class Serving(Result, brief="gpus largest_batch first.ttft_s first.tpot_s last.t
 
 
 def serve(
-    spec: ModelSpec,
-    hardware: Hardware,
-    setup: Setup,
+    real: Server,
     load: Load,
-    efficiency: Efficiency,
     *,
     batch: int | None = None,
     usd_per_hour: float | None = None,
     reserve: float = 0.1,
     dtype: str = "bf16",
-    engine: Engine = IDEAL,
 ) -> Serving:
-    """``batch`` users (None: a frontier of powers of two up to the largest that fits).
+    """What ``real`` serves, beside the bound. ``batch`` users (None: a frontier of powers of two up to the largest that fits).
 
     Raises InputError when the weights, or one sequence, do not fit.
     """
+    spec, hardware, setup = real.spec, real.hardware, real.setup
     sequence_length(spec, load.prompt + load.output)
     check_size("prompt", load.prompt)
     check_size("output", load.output)
@@ -157,7 +161,7 @@ def serve(
         raise InputError(f"cached is {load.cached}, but the prompt has {load.prompt} tokens", field="cached", allowed=allowed)
     if not 0 <= load.speculation.acceptance <= 1:
         raise InputError("acceptance must be between 0 and 1", field="acceptance", value=load.speculation.acceptance)
-    ideal, real = (Server(spec, hardware, setup, factors, engine) for factors in (roofline.IDEAL, efficiency))
+    ideal = Server(spec, hardware, setup, engine=real.engine)
     context = load.prompt + load.output
     largest = real.largest_batch(context, reserve)
     if largest == 0:
@@ -181,7 +185,7 @@ def serve(
         estimate=[point(real, load, size, usd_per_hour) for size in sizes],
         prefill_tokens_per_s=(load.prompt - load.cached) / real.prefill(load.prompt, load.cached).total,
         decode_step={"batch": at, **step._asdict(), "total": step.total},
-        efficiency=efficiency,
+        efficiency=real.numbers(),
     )
 
 
@@ -236,6 +240,48 @@ def weight_bits(spec: ModelSpec, dtype: str) -> float:
     Raises InputError for a format that is not known, or not for this model.
     """
     return float(dtypes.BITS[dtype]) if dtype in dtypes.BITS else quant.weights(spec, dtype).bits_per_weight
+
+
+def stored_as(spec: ModelSpec, dtype: str) -> Storage:
+    """How weights in ``dtype`` are stored, matrix by matrix; "released": as the model's files say.
+
+    >>> from llmcx.catalog.presets import load_preset
+    >>> stored_as(load_preset("llama-3-8b"), "fp8").format
+    'fp8'
+    """
+    if dtype == dtypes.RELEASED and spec.stored is not None:
+        return spec.stored
+    return Storage("bf16" if dtype == dtypes.RELEASED else dtype, "bf16" if spec.stored is None else spec.stored.plain)
+
+
+def estimator(
+    spec: ModelSpec,
+    hardware: Hardware,
+    setup: Setup,
+    engine: Engine,
+    dtype: str,
+    multiplied: str | None = None,
+    overrides: Mapping[str, float] | None = None,
+) -> tuple[Server, list[str]]:
+    """What the estimate asks for times, and in words what those rest on; weights in ``dtype``, multiplied in ``multiplied`` where
+    that is asked for.
+
+    On NVIDIA's accelerators the engine's kernels as they were measured (TensorRT-LLM's for the engine that reserves nothing);
+    else, and for files of llama.cpp and MLX, the shares of the peaks that a tuned engine reaches. Raises InputError for an
+    override that is not known.
+    """
+    if engine.name in LOCAL:
+        local = Local(spec, hardware, setup, engine, overrides=overrides)
+        return local, local.sources()
+    whose = "trtllm" if engine.name == "ideal" else engine.name
+    name = dtype.partition(":")[0]
+    name = gguf.ALIASES.get(name, name)
+    if hardware.vendor == "NVIDIA" and whose in efficiencies.ESTIMATED and name not in gguf.MIXES and name != "mlx":
+        schedule, words = efficiencies.schedule(whose, overrides)
+        kernels = Kernels(hardware, whose, multiplied, setup.kv_bits)
+        return Timed(spec, hardware, setup, engine, schedule, stored_as(spec, dtype), kernels), words
+    factors, words = efficiencies.efficiency(hardware, "serving", setup.dtype, overrides)
+    return Server(spec, hardware, setup, factors, engine), words
 
 
 ARITHMETIC = {**dict.fromkeys(("fp8", "fp8_block", "fp8_tensor", "fp8_channel", "mxfp8"), "fp8"), "nvfp4": "fp4"}

@@ -44,8 +44,9 @@ class Costs:
 
 @dataclass(frozen=True, repr=False)
 class Training(Result, brief="gpus fits estimate.days estimate.usd estimate.mfu"):
-    """The answer: ``ideal`` at the peaks, all communication hidden that can be; ``estimate`` calibrated; ``band``, times it, where
-    eight of ten measurements lie."""
+    """The answer: ``ideal`` at the peaks, all communication hidden that can be; ``estimate`` calibrated; ``band``,
+    times it, where eight of ten measurements lie.
+    """
 
     layout: Layout
     gpus: int

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from llmcx.engines import Engine, engine
 from llmcx.errors import InputError
 from llmcx.machine.hardware import GB, Hardware
+from llmcx.model.spec import ModelSpec
 
 
 class Accelerators(NamedTuple):
@@ -66,10 +67,44 @@ def serving(
     """The memory to fit into, and the inference engine ``named`` that does, with those of ``sizes`` that are given."""
     given = {name: value for name, value in sizes.items() if value is not None}
     program = engine(named, **given)
-    within = limit(hardware, budget, utilization, program.utilization, program.name == "vllm")
+    within = limit(hardware, budget, utilization, program.utilization, program.name in ("vllm", "sglang", "trtllm"))
     if program.name == "vllm" and within.bytes is not None:
         from llmcx.engines.vllm import defaults
 
         memory = within.hardware.memory_bytes if within.hardware is not None and budget is None else within.bytes
         program = engine("vllm", **{**defaults(memory, within.hardware.name if within.hardware else ""), **given})
     return within, program
+
+
+def settled(
+    within: Limit,
+    program: Engine,
+    spec: ModelSpec,
+    gpus: int,
+    budget: int | None,
+    utilization: float | None,
+    sizes: dict[str, Any],
+) -> tuple[Limit, Engine]:
+    """The same for ``spec`` on ``gpus``: where an engine's share is not one of the whole memory, all of it is to fit into, and
+    the engine keeps the rest; what it takes by default depends on the memory, the GPUs and the model.
+    """
+    if program.name not in ("sglang", "trtllm"):
+        return within, program
+    given = {name: value for name, value in sizes.items() if value is not None}
+    if within.bytes is None:
+        return within, program
+    of = within.hardware if budget is None else None
+    seen = int(within.bytes / within.utilization) if of is None else of.visible_bytes
+    share = within.utilization
+    if program.name == "sglang":
+        from llmcx.engines.sglang import defaults, fraction
+
+        memory = seen if of is None else of.memory_bytes
+        chunk, graphs = defaults(memory, gpus)
+        chunk, graphs = given.get("max_num_batched_tokens", chunk), min(given.get("max_num_seqs", graphs), graphs)
+        given |= {"max_num_batched_tokens": chunk, "max_num_seqs": graphs}
+        if utilization is None:
+            latent = any(getattr(layer.mixer, "type", "") == "mla" for layer in spec.kinds.values())
+            share = fraction(memory, chunk, graphs, gpus, latent)
+    program = engine(program.name, **given)
+    return within._replace(bytes=seen, utilization=share), replace(program, memory=seen, share=share)  # type: ignore[type-var]

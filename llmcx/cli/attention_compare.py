@@ -5,7 +5,7 @@ from typing import Annotated
 from llmcx import units
 from llmcx.answers import attention_compare as answers
 from llmcx.answers.advice import differences
-from llmcx.cli.accelerator import limit
+from llmcx.cli.accelerator import serving, settled
 from llmcx.cli.options import DTYPES, VARIANTS, Models, command, completing, describe, explaining, heading, option, single
 from llmcx.machine.roofline import machine as machine_of
 from llmcx.model.variants import parse_variant
@@ -37,6 +37,10 @@ def attention_compare(
     ] = None,
     budget: Annotated[int | None, option("Memory that gives each variant's longest prefill: 80GB.", reads="size")] = None,
     utilization: Annotated[float | None, option("Share of the accelerator's memory to use. Default: 90%.", reads="share")] = None,
+    engine_: Annotated[
+        str | None,
+        option("Whose cache and reserves. Default: ideal (reserves nothing).", "--engine", offers="engines:ENGINES"),
+    ] = None,
     dtype: Annotated[str, option("Of weights, activations and cache.", offers=DTYPES)] = "bf16",
     causal: Annotated[bool, option("Count only the pairs a causal mask leaves.", "--causal")] = False,
     measure: Annotated[
@@ -67,22 +71,37 @@ def attention_compare(
     """
     asked = [parse_variant(text) for text in variant or ()]
     usual = answers.all_variants(sparse_window, stride, globals_, rank, features)
-    within = limit(hardware, budget, utilization)
+    within, program = serving(engine_ or "ideal", hardware, budget, utilization, {})
     machine = None if within.hardware is None else machine_of(within.hardware, dtype, on_chip=on_chip)
     by = measured(measure, machine is not None)
     spec, shape, notes = models.load()
+    within, program = settled(within, program, spec, 1, budget, utilization, {})
+    program = program.caching(dtype)
     lengths = seq if isinstance(seq, list) else units.many(seq, units.length, "--seq")
-    variants = asked or answers.suited(spec, usual)
+    variants = asked or answers.suited(spec, usual, program)
     tile = on_chip or answers.ON_CHIP
     result = answers.compare(
-        spec, lengths, batch, variants=variants, dtype=dtype, ideal=causal, budget=within.bytes, machine=machine, on_chip=tile
+        spec,
+        lengths,
+        batch,
+        variants=variants,
+        dtype=dtype,
+        ideal=causal,
+        budget=within.bytes,
+        machine=machine,
+        on_chip=tile,
+        engine=program,
     )
     inputs = {"seq": lengths, "batch": batch, "dtype": dtype, "causal": causal, "budget": within.bytes, **shape}
-    inputs |= {"hardware": within.hardware and within.hardware.name, "utilization": within.utilization}
+    inputs |= {"hardware": within.hardware and within.hardware.name, "utilization": within.utilization, "engine": program.name}
     inputs |= {"on_chip": machine.on_chip if machine else tile, "measure": by}
     about = answers.notes(spec, variants, lengths, causal, machine) + differences(result.recommendation, result.limits)
     if not asked and variants != usual:
-        about.append("native sparse attention is left out: it is causal, and an encoder has no such form")
+        if program.name == "ideal":
+            about.append("native sparse attention is left out: it is causal, and an encoder has no such form")
+        else:
+            named = ", ".join(variant.type for variant in usual if variant not in variants)
+            about.append(f"left out, for {program.name} does not run them: {named}")
     lines = explaining("attention_compare", spec, result, variants, batch, dtype, causal, inputs["on_chip"])
     head = heading("attention_compare", spec, inputs, result)
     return Item(describe(spec), inputs, result, about + notes, lines, head=head)

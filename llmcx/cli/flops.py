@@ -49,7 +49,7 @@ def flops(
     if recompute not in ("none", "full"):
         raise unknown_name("recomputation in flops", recompute, ["none", "full"], field="recompute")
     spec, shape, notes = models.load()
-    if source_seq is not None and not (spec.encoder and spec.decoder):
+    if source_seq is not None and not spec.reads_source:
         problem = f"--source-seq is for an encoder-decoder, which {spec.name} is not"
         raise InputError(problem, field="source_seq", value=source_seq)
     beside = showing.of(spec)
@@ -89,6 +89,6 @@ def _notes(spec: ModelSpec, result: answers.Flops, causal: bool, convention: str
     if convention != "eager" and any(part.every_expert for _, part in spec.mixtures):
         eager = "transformers' eager code multiplies every token with every expert: --convention eager"
         notes.append(f"the experts that are chosen; {eager}")
-    if spec.encoder:
+    if spec.reads_source:
         notes.append("an encoder-decoder runs --source-seq tokens through the encoder and --seq through the decoder")
     return notes

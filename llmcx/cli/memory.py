@@ -5,12 +5,14 @@ from typing import Annotated, Any
 
 from llmcx.answers import memory as answers
 from llmcx.answers.fit import fitted
-from llmcx.cli.accelerator import Limit, limit, serving
+from llmcx.cli.accelerator import Limit, limit, serving, settled
 from llmcx.cli.options import Models, beside, command, completing, describe, explaining, heading, option, single, stored_notes
 from llmcx.cli.parallel import Parallel
+from llmcx.cli.rl import PostTraining
 from llmcx.cli.showing import Showing
 from llmcx.costs.lora import LoRA
 from llmcx.engines import ENGINES, Engine, engine
+from llmcx.engines.deepspeed import Buckets
 from llmcx.engines.recipe import Recipe
 from llmcx.errors import InputError, unknown_name
 from llmcx.formats import dtypes
@@ -38,14 +40,14 @@ class Training:
         int | None, option("Sequences at a time on a GPU. Default: 1.", reads="count", group="Training", needs="train")
     ] = None
     precision: Annotated[
-        str,
+        str | None,
         option(
-            "fp32, bf16, mixed (bf16, fp32 master copy) or megatron (mixed, fp32 gradients).",
+            "fp32, bf16, mixed (bf16, fp32 master copy) or megatron (mixed, fp32 gradients). Default: mixed, or megatron's.",
             offers="formats.precision:PRECISIONS",
             group="Training",
             needs="train",
         ),
-    ] = "mixed"
+    ] = None
     optimizer: Annotated[
         str,
         option(
@@ -95,6 +97,37 @@ class Training:
     loss_chunk: Annotated[
         int | None, option("Tokens whose logits a chunked loss has at a time.", reads="length", rare=True, needs="train")
     ] = None
+    cross_entropy_loss_fusion: Annotated[
+        bool,
+        option(
+            "megatron: the loss in one kernel, in its logits' place.",
+            "--cross-entropy-loss-fusion",
+            rare=True,
+            needs="engine_=megatron",
+        ),
+    ] = False
+    offload: Annotated[
+        str | None,
+        option(
+            "deepspeed, or rl between turns: optimizer (states) or params (weights too), in the host's memory.",
+            offers="engines.deepspeed:OFFLOAD",
+            rare=True,
+            needs="engine_=deepspeed or rl",
+        ),
+    ] = None
+    reduce_bucket_size: Annotated[
+        int | None,
+        option("deepspeed: gradients summed up at a time.", reads="count", rare=True, needs="engine_=deepspeed,zero"),
+    ] = None
+    max_live_parameters: Annotated[
+        int | None,
+        option(
+            "deepspeed: weights that stay gathered, or are ahead of time.",
+            reads="count",
+            rare=True,
+            needs="engine_=deepspeed,zero=3",
+        ),
+    ] = None
     fragmentation: Annotated[
         float | None, option("Assumed loss to fragmentation, as a share: 5%.", reads="share", rare=True, needs="train")
     ] = None
@@ -117,7 +150,7 @@ class Training:
             raise unknown_name("engine that trains", program, list(KERNELS), field="engine")
         targets = self.lora_targets if isinstance(self.lora_targets, list) else self.lora_targets.split(",")
         return Recipe(
-            self.precision,
+            self.precision or ("megatron" if program == "megatron" else "mixed"),
             self.optimizer,
             attention=self.attn,
             kernels=KERNELS[program],
@@ -129,7 +162,15 @@ class Training:
             lora=None if self.lora is None else LoRA(self.lora, tuple(targets)),
             base=base,
             engine=program,
+            fused_loss=self.cross_entropy_loss_fusion,
+            offload=self.offload if program == "deepspeed" else None,
+            buckets=self._buckets(),
         )
+
+    def _buckets(self) -> Buckets:
+        """DeepSpeed's, where they are not its own."""
+        given = {"reduce": self.reduce_bucket_size, "live": self.max_live_parameters}
+        return Buckets(**{name: size for name, size in given.items() if size is not None})
 
 
 @command(app, "memory")
@@ -137,6 +178,7 @@ def memory(
     models: Models,
     parallel: Parallel,
     training: Training,
+    post: PostTraining,
     showing: Showing,
     train: Annotated[bool, option("Training instead of inference.", "--train")] = False,
     hardware: Annotated[
@@ -145,7 +187,11 @@ def memory(
     ] = None,
     budget: Annotated[int | None, option("Or bytes on each GPU, with their unit: 80GB, 80GiB.", reads="size")] = None,
     utilization: Annotated[
-        float | None, option("Share of the memory to use. Default: 90% in inference (vllm: 92%), all in training.", reads="share")
+        float | None,
+        option(
+            "Share of the memory to use. Default: 90% in inference (vllm: 92%; sglang: by memory), all in training.",
+            reads="share",
+        ),
     ] = None,
     fit: Annotated[
         str | None, option("What to make as large as fits: batch, seq, gpus, dtype or offload.", offers="answers.fit:FIT")
@@ -170,7 +216,8 @@ def memory(
     engine_: Annotated[
         str | None,
         option(
-            "ideal (reserves nothing), transformers, vllm, llama.cpp; with --train transformers, fsdp, deepspeed, megatron.",
+            "ideal (reserves nothing), transformers, vllm, sglang, trtllm, llama.cpp; "
+            "with --train transformers, fsdp, deepspeed, megatron.",
             "--engine",
             offers="engines:ENGINES fsdp deepspeed megatron",
         ),
@@ -188,15 +235,31 @@ def memory(
     ] = None,
     textbook: Annotated[bool, option("Beside it the textbook's leading order.", "--textbook", rare=True, needs="train")] = False,
     block: Annotated[
-        int | None, option("vllm: tokens of a block. Default: 16.", reads="count", rare=True, needs="engine_=vllm")
+        int | None,
+        option(
+            "vllm, sglang, trtllm: tokens of a block. Default: 16, 1 and 32.",
+            reads="count",
+            rare=True,
+            needs="engine_=vllm|sglang|trtllm",
+        ),
     ] = None,
     max_num_batched_tokens: Annotated[
         int | None,
-        option("vllm: tokens of a step. Default: by memory.", reads="length", rare=True, needs="engine_=vllm"),
+        option(
+            "vllm, sglang, trtllm: tokens of a step. Default: by memory.",
+            reads="length",
+            rare=True,
+            needs="engine_=vllm|sglang|trtllm",
+        ),
     ] = None,
     max_num_seqs: Annotated[
         int | None,
-        option("vllm: sequences of a step. Default: by memory.", reads="count", rare=True, needs="engine_=vllm"),
+        option(
+            "vllm: sequences of a step; sglang: of its largest graph. Default: by memory.",
+            reads="count",
+            rare=True,
+            needs="engine_=vllm|sglang",
+        ),
     ] = None,
     ubatch: Annotated[
         int | None,
@@ -259,6 +322,8 @@ def memory(
     n, size = text_length(spec, seq, seen.tokens), training.micro_batch or (1 if batch is None else batch)
     weights = dtypes.default(spec) if dtype is None else dtype
     layout = parallel.layout(None if fit == "gpus" and parallel.gpus is None else within.number, train)
+    if not train:
+        within, program = settled(within, program, spec, layout.tp * layout.pp, budget, utilization, sizes)
     base = weights if dtype is not None or weights == dtypes.RELEASED else None
     named = engine_ or (trainer(layout, training.lora is not None) if train else "ideal")
     recipe = training.recipe(named, base if training.lora is not None else None) if train else Recipe()
@@ -267,7 +332,13 @@ def memory(
     fixed: dict[str, Any] = {"train": train, "kv_dtype": cache, "activations": training.activations}
     fixed |= {"recipe": recipe, "engine": program} | ({} if files is None else {"files": files})
     fixed |= {"shown": seen} if showing.given else {}
-    if fit is None or within.bytes is None:
+    if post.rl is not None:
+        from llmcx.answers.rl import post_trained
+
+        if fit is not None:
+            raise InputError("--fit is not known of --rl; leave one of them out", field="fit", value=fit)
+        result = post_trained(spec, size, n, layout, recipe, post.settings(training.offload), within.bytes)
+    elif fit is None or within.bytes is None:
         result = answers.memory(spec, **asked, **fixed, budget=within.bytes)
     elif fit == "offload":
         from llmcx.answers.offload import offloaded
@@ -278,7 +349,9 @@ def memory(
         notes = [*notes, _host(split.flags, host)]
     else:
         result, asked = fitted(fit, spec, within.bytes, asked, fixed)
-    inputs = _inputs(spec, asked, fixed, within, named) | showing.inputs(seen, asked["seq"]) | shape
+    inputs = _inputs(spec, asked, fixed, within, named) | showing.inputs(seen, asked["seq"]) | shape | post.inputs()
+    if train:
+        inputs["offload"] = training.offload
     if textbook:
         inputs["textbook"] = True
     if ram is not None:
@@ -321,8 +394,10 @@ def _inputs(spec: ModelSpec, asked: dict[str, Any], fixed: dict[str, Any], withi
     inputs: dict[str, Any] = {"micro_batch" if train else "batch": asked["batch"], "seq": asked["seq"], "train": train}
     if train:
         inputs |= {"activations": fixed["activations"], "attn": recipe.attention}
-        left_out = ("attention", "margin", "base", "gradient_bytes", "kernels", "engine")
+        left_out = ("attention", "margin", "base", "gradient_bytes", "kernels", "engine", "fused_loss", "buckets", "rl")
         inputs |= {key: value for key, value in vars(recipe).items() if key not in left_out}
+        inputs |= {"cross_entropy_loss_fusion": recipe.fused_loss} if program == "megatron" else {}
+        inputs |= recipe.buckets.named() if program == "deepspeed" else {}
         inputs |= {"fragmentation": recipe.margin, "dtype": _named(spec, recipe.base), "engine": program, "gpus": layout.gpus}
         inputs |= {key: value for key, value in layout._asdict().items() if key not in _ELSEWHERE}
     else:
@@ -355,6 +430,8 @@ _ELSEWHERE = ("micro_batch", "recompute", "attention_dp")
 def _notes(spec: ModelSpec, train: bool, activations: str, recipe: Recipe, program: str) -> list[str]:
     if program == "vllm" and not train:
         return ["workspace and overhead are estimates, from starts of vLLM on H100; not counted: what the driver takes"]
+    if program in ("sglang", "trtllm") and not train:
+        return ["workspace and overhead are the engine's own reserves and estimates, from start-up logs: docs/engines.md"]
     if program == "llama.cpp" and not train:
         return ["not counted: what the driver takes; logits lie in the host's memory, and on a GPU its inputs too"]
     if not train:

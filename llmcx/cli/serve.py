@@ -4,7 +4,7 @@ from functools import partial
 from typing import Annotated
 
 from llmcx.answers import serve as answers
-from llmcx.cli.accelerator import serving, with_memory
+from llmcx.cli.accelerator import serving, settled, with_memory
 from llmcx.cli.options import MATMULS, Models, command, completing, describe, explaining, heading, option, single, stored_notes
 from llmcx.engines import efficiency as efficiencies
 from llmcx.engines.serving_time import Server, Setup
@@ -48,7 +48,7 @@ def serve(
     engine_: Annotated[
         str | None,
         option(
-            "Whose cache and reserves: ideal (reserves nothing), transformers, vllm, llama.cpp.",
+            "Whose cache and reserves: ideal (reserves nothing), transformers, vllm, sglang, trtllm, llama.cpp.",
             "--engine",
             offers="engines:ENGINES",
         ),
@@ -75,7 +75,7 @@ def serve(
     ] = 0.05,
     efficiency: Annotated[
         list[str] | None,
-        option("Override a factor, e.g. memory=0.9; repeat.", metavar="NAME=X", whole=True, group="Less common"),
+        option("Override a number of the engine, e.g. decode=0.9; repeat.", metavar="NAME=X", whole=True, group="Less common"),
     ] = None,
 ) -> Item:
     """First token, time per token, tokens/s, largest batch and cost of serving, by roofline: ideal and calibrated.
@@ -88,24 +88,24 @@ def serve(
     """
     within, program = serving(engine_ or "ideal", hardware, budget, utilization, {})
     assert within.hardware is not None and within.bytes is not None  # there is always an accelerator here
-    machine = with_memory(within.hardware, within.bytes)
     spec, shape, notes = models.load()
     degree = _degree(gpus, within.number, tp)
+    within, program = settled(within, program, spec, degree, budget, utilization, {})
+    assert within.hardware is not None and within.bytes is not None
+    machine = with_memory(within.hardware, within.bytes)
     weights = dtypes.default(spec) if dtype is None else dtype
     name = spec.stored.name if weights == dtypes.RELEASED and spec.stored is not None else weights
     cache = kv_dtype or (spec.stored and spec.stored.cache) or "bf16"
     program = program.caching(cache)
     bits, arithmetic = answers.weight_bits(spec, weights), compute_dtype or answers.arithmetic(machine, name)
-    factors, words = efficiencies.efficiency(machine, "serving", arithmetic, efficiencies.overrides(efficiency))
     setup = Setup(degree, ep, bits, 8 * dtypes.per_element(cache), arithmetic, attention_dp)
+    server, words = answers.estimator(spec, machine, setup, program, weights, compute_dtype, efficiencies.overrides(efficiency))
     if draft < 0 or draft_cost < 0:
         raise InputError("--draft and --draft-cost must be 0 or more", field="draft", value=draft)
     drafts = answers.Speculation(draft, acceptance, draft_cost) if draft else answers.NO_SPECULATION
     load = answers.Load(prompt, output, cached, chunk, drafts)
     cost, dated = efficiencies.price(machine, price)
-    answer = answers.serve(
-        spec, machine, setup, load, factors, batch=batch, usd_per_hour=cost, reserve=0, dtype=name, engine=program
-    )
+    answer = answers.serve(server, load, batch=batch, usd_per_hour=cost, reserve=0, dtype=name)
     inputs = {"hardware": machine.name, "gpus": setup.tp, "tp": setup.tp, "ep": ep, "attention_dp": attention_dp}
     inputs |= {"prompt": prompt, "output": output, "batch": batch, "dtype": name, "kv_dtype": cache, "engine": program.name}
     inputs |= {
@@ -117,7 +117,6 @@ def serve(
         "draft": draft,
     }
     inputs |= {"acceptance": acceptance if draft else None, "draft_cost": draft_cost if draft else None, "price": cost, **shape}
-    server = Server(spec, machine, setup, factors, program)
     more = partial(answers.rooflines, server, load, [point.batch for point in answer.estimate])
     lines = explaining("serve", Server(spec, machine, setup, engine=program), server, load, 0, cost, answer)
     head = heading("serve", spec, inputs, answer, server)

@@ -42,7 +42,7 @@ class Showing:
         """What these are to a model. Raises InputError where it does not see or hear, or how is not known."""
         if not self.given:
             return NOTHING
-        if spec.encoder and spec.decoder:
+        if spec.reads_source:
             flag = "image" if self.image is not None else "audio"
             problem = f"--{flag} is for a model that reads images or sounds among its text, and {spec.name} is an encoder-decoder"
             raise InputError(problem, field=flag)

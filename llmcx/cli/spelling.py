@@ -12,7 +12,7 @@ from llmcx.errors import InputError, unknown_name
 
 SAME = {
     "--seq": "--max-model-len --seq-length --seq-len --sequence-length --ctx-size --max-seq-len",
-    "--utilization": "--gpu-memory-utilization",
+    "--utilization": "--gpu-memory-utilization --mem-fraction-static --kv-cache-free-gpu-memory-fraction",
     "--tp": "-tp --tensor-parallel-size --tp-size --tensor-model-parallel-size",
     "--pp": "-pp --pipeline-parallel-size --pp-size --pipeline-model-parallel-size",
     "--cp": "--context-parallel-size --cp-size",
@@ -43,13 +43,21 @@ SAME = {
     "--optimizer": "--optim",
     "--engine": "--backend --framework",
     "--virtual": "--virtual-pipeline-model-parallel-size",
+    "--block": "--block-size --page-size --tokens-per-block",
     "--budget": "--memory-budget --vram",
     "--price": "--usd-per-hour --gpu-price",
     "--zero": "--zero-stage",
 }
 """Ours -> theirs, where both mean the same; each is taken by a command that has ours."""
 
+ALSO = {
+    "--max-num-batched-tokens": "--chunked-prefill-size --max-num-tokens",
+    "--max-num-seqs": "--max-running-requests --cuda-graph-max-bs",
+}
+"""The same of a command that has no option of :data:`SAME`."""
+
 SAME_FLAG = {spelling: ours for ours, theirs in SAME.items() for spelling in theirs.split()}
+ALSO_FLAG = {spelling: ours for ours, theirs in ALSO.items() for spelling in theirs.split()}
 
 LIKE = {
     "--quant": ("--dtype", "the format of the weights"),
@@ -71,7 +79,6 @@ LIKE = {
     "--stack": ("--engine", "the program that runs the model"),
     "--kernels": ("--engine", "the program that trains: megatron has fused kernels"),
     "--reserve": ("--utilization", "the share of the memory that is used: 1 less the reserve"),
-    "--mem-fraction-static": ("--utilization", "the share of the memory for weights and cache"),
     "--margin": ("--utilization", "the share of the memory that is used"),
     "--memory": ("--budget", "bytes of memory on a GPU, as 24GB"),
     "--gpu-memory": ("--budget", "bytes of memory on a GPU, as 24GB"),
@@ -81,6 +88,8 @@ LIKE = {
     "--activation-checkpointing": ("--recompute", "--recompute full"),
     "--users": ("--batch", "sequences at a time"),
     "--max-num-seqs": ("--batch", "sequences at a time"),
+    "--max-running-requests": ("--batch", "sequences at a time"),
+    "--max-batch-size": ("--batch", "sequences at a time"),
     "--requests": ("--batch", "sequences at a time"),
     "--enable-expert-parallel": ("--ep", "GPUs that share out the experts"),
     "--data-parallel-size": ("--attention-dp", "groups of GPUs that attend for a share of the batch each"),
@@ -127,7 +136,11 @@ def respelled(args: Sequence[str], flags: Mapping[str, Any], settable: Collectio
                 value = todo.pop(0)
             out += _setting(value, flags, settable)
             continue
+        if flag.startswith("--") and flag not in flags:
+            flag = flag.replace("_", "-")  # as trtllm-serve has them
+            word = f"{flag}{equals}{value}"
         ours = SAME_FLAG.get(flag)
+        ours = ours if ours in flags else ALSO_FLAG.get(flag, ours)
         if flag.startswith("-") and flag not in flags and ours in flags:
             if ours == "--preset" and not equals and todo and "--preset" in flags:
                 out.append(todo.pop(0))  # theirs names a preset, a path or a repository
@@ -166,7 +179,7 @@ def unknown(flag: str, flags: Collection[str], command: str) -> InputError:
     """The refusal of an option that ``command`` does not have: what means the same first, then what is spelt alike."""
     long = flag.partition("=")[0]
     near, what = LIKE.get(long, ("", ""))
-    near = SAME_FLAG.get(long, near)
+    near = SAME_FLAG.get(long, near or ALSO_FLAG.get(long, ""))
     known = sorted(each for each in flags if each.startswith("--"))
     if near in flags:
         meaning = f" ({what})" if what else ""

@@ -21,7 +21,11 @@ ENGINES = {
     "ideal": "ideal:Ideal",
     "transformers": "transformers:Transformers",
     "vllm": "vllm:VLLM",
+    "sglang": "sglang:SGLang",
+    "trtllm": "trtllm:TensorRTLLM",
     "llama.cpp": "llama_cpp:LlamaCpp",
+    "mlx": "single_user:MLX",
+    "exllamav2": "single_user:ExLlamaV2",
 }
 """Inference engines: name -> module and class."""
 
@@ -57,6 +61,7 @@ class Engine:
     name: str
     rule: str
     unit: str = "pages"  # of what is kept (:meth:`paged`)
+    formats: tuple[str, ...] = ()  # of its cache, where only these are known
     utilization: float = 0.9  # of an accelerator's memory, unless it is told otherwise
 
     def cells(self, needed: int, context: int, cache: Cache, mixed: bool) -> int:
@@ -82,6 +87,10 @@ class Engine:
 
     def caching(self, kv_dtype: str) -> Engine:
         """The engine with a cache in ``kv_dtype``. Raises InputError for a format that it does not have."""
+        if self.formats and kv_dtype not in self.formats:
+            known = ", ".join(self.formats)
+            problem = f"--engine {self.name} is known with a cache in {known}, not in {kv_dtype}"
+            raise InputError(problem, field="kv_dtype", value=kv_dtype, allowed=known)
         return self
 
     def compute(self, spec: ModelSpec, batch: int, context: int) -> tuple[int, str] | None:
@@ -99,6 +108,10 @@ class Engine:
     def overhead(self, gpu: GPU) -> tuple[int, str]:
         """Bytes that are neither weights, cache nor activations, and in words what they are."""
         return 0, ""
+
+    def spare(self, taken: int) -> int:
+        """Bytes that the engine leaves free beside ``taken``, where its share is one of what is left."""
+        return 0
 
     def check(self, encoder_decoder: bool) -> None:
         """Refuse what the engine does not run. Raises InputError."""

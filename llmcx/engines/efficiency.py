@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from llmcx.catalog.index import ROOT, data_of
+from llmcx.engines.serving_estimate import Schedule
 from llmcx.errors import InputError, unknown_name
 from llmcx.machine.hardware import Hardware
 from llmcx.machine.roofline import Efficiency, with_overrides
@@ -19,7 +20,7 @@ def data(name: str) -> dict[str, Any]:
 
 
 TRAINING = ("megatron", "fsdp", "torchtitan", "maxtext", "llmq")
-STACKS = {**{name: name for name in TRAINING}, "serving": "trtllm"}
+STACKS = {**{name: name for name in TRAINING}, "serving": "serving"}
 """Software that was calibrated, and its file: what trains; a tuned serving engine."""
 
 
@@ -84,6 +85,28 @@ def generation(hardware: Hardware) -> str:
 def of_generation(values: float | Mapping[str, float], hardware: Hardware) -> float:
     """A number that may be given by generation, its "default" for others."""
     return values.get(generation(hardware), values["default"]) if isinstance(values, Mapping) else values
+
+
+ESTIMATED = ("trtllm", "vllm", "sglang")
+"""Serving engines of which loads were measured, and whose kernels were."""
+
+
+def schedule(engine: str, overrides: Mapping[str, float] | None = None) -> tuple[Schedule, list[str]]:
+    """An engine's own numbers and, in words, where they are from. ``engine`` is one of :data:`ESTIMATED`.
+
+    Raises InputError for an override that it has not.
+    """
+    of = data(engine)
+    numbers, bands = of["schedule"], {f"{name}_bands": band for name, band in of["bands"].items()}
+    words = [f"kernels as measured ones (presets/kernels), {of['title']} by {of['source']}, {of['date']}"]
+    for name, value in (overrides or {}).items():
+        if name not in numbers:
+            raise unknown_name("number of the engine", name, list(numbers), field="efficiency")
+        if not 0 <= value < 1e9:
+            raise InputError(f"efficiency {name} is {value:g}, but must be 0 or more", field="efficiency", value=value)
+    if overrides:
+        words.append("overridden: " + ", ".join(f"{name} = {value:g}" for name, value in overrides.items()))
+    return Schedule(**numbers | dict(overrides or {}), **bands), words
 
 
 def matmul(hardware: Hardware, dtype: str | None) -> tuple[float, bool]:

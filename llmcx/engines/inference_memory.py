@@ -68,7 +68,7 @@ class Paged(NamedTuple):
 def check_inference(spec: ModelSpec, layout: Layout, engine: Engine) -> None:
     """Refuse what is not run so. Raises InputError."""
     check(spec, layout)
-    engine.check(bool(spec.encoder and spec.decoder))
+    engine.check(spec.reads_source)
     if layout.cp != 1 or layout.zero:
         raise InputError("cp and zero are for training; inference is divided by tp, pp and ep", field="cp")
 
@@ -184,7 +184,13 @@ def cache_bytes(of: Held, kv_dtype: str) -> dict[str, int]:
 
 def total(of: Held, weight_bytes: int, kv_dtype: str) -> int:
     """Bytes of all."""
-    return weight_bytes + sum(cache_bytes(of, kv_dtype).values()) + of.logits + of.workspace + of.overhead
+    return sum(cache_bytes(of, kv_dtype).values()) + besides(of, weight_bytes)
+
+
+def besides(of: Held, weight_bytes: float) -> int:
+    """Bytes of all but the cache, with what the engine leaves free."""
+    taken = int(weight_bytes) + of.logits + of.workspace + of.overhead
+    return taken + of.paged.engine.spare(taken)
 
 
 def largest_batch(
@@ -209,7 +215,7 @@ def largest_batch(
 def _bytes(gpu: Held, weight_bits: float, kv_bits: float) -> float:
     pages = gpu.paged.bytes(kv_bits / 8)
     cache = gpu.cached.get("kv_cache", 0) * kv_bits / 8 + gpu.states if pages is None else sum(pages.values())
-    return gpu.params * weight_bits / 8 + cache + gpu.logits + gpu.workspace + gpu.overhead
+    return cache + besides(gpu, gpu.params * weight_bits / 8)
 
 
 def largest_pass(batch: int, seq: int, engine: Engine, fused: bool = True) -> Run:

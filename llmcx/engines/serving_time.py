@@ -1,16 +1,17 @@
-"""How long a serving engine's passes take: folds over the ops of one GPU. Estimates.
+"""How long a serving engine's passes take at least: folds over the ops of one GPU.
 
 A decode step reads the weights that its tokens meet and the cache of every sequence, and multiplies; a prefill multiplies. The
-larger of arithmetic and traffic counts, op by op.
+larger of arithmetic and traffic counts, op by op. What engines really reach: :mod:`llmcx.engines.serving_estimate`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from llmcx.costs.kv_cache import cache_fold
 from llmcx.engines import Engine
+from llmcx.engines.ideal import CHUNK
 from llmcx.engines.inference_memory import ACT, IDEAL, cache_of, check_inference, held, largest_batch
 from llmcx.errors import InputError
 from llmcx.machine import roofline
@@ -58,6 +59,26 @@ class ServingStep(NamedTuple):
         return sum(self)
 
 
+Span = tuple[float, float]
+
+
+class Bands(NamedTuple):
+    """10th and 90th percentile of measured / estimated: of the time between tokens, and of that to the first."""
+
+    per_token: Span
+    first: Span
+
+
+def span(of: Sequence[float]) -> Span:
+    """Two numbers of a file.
+
+    >>> span([0.9, 1.2])
+    (0.9, 1.2)
+    """
+    low, high = of
+    return float(low), float(high)
+
+
 class Server:
     """A model on ``tp`` accelerators."""
 
@@ -92,6 +113,14 @@ class Server:
         bits = self.setup
         return largest_batch(self.spec, context, self.layout, self.engine, budget, bits.weight_bits, bits.kv_bits)
 
+    def bands(self) -> Bands | None:
+        """How far measured times lie from these; None of the bound."""
+        return None if self.efficiency == roofline.IDEAL else ASSUMED
+
+    def numbers(self) -> dict[str, float]:
+        """The shares and seconds of the estimate."""
+        return dict(vars(self.efficiency))
+
     # --- one pass ----------------------------------------------------------------------------------------------------
 
     def decode(self, batch: int, context: int, tokens: int = 1) -> ServingStep:
@@ -109,8 +138,22 @@ class Server:
     def _prefill(self, prompt: int, cached: int = 0, batch: int = 1) -> tuple[ServingStep, float, float]:
         new = max(1, prompt - cached)
         run = Run(batch, new, past=prompt - new, fused=True, ideal=True)
-        ops = [_last_token(op, batch) for op in rank_ops(self.spec, run, self.layout)]
+        ops = [last_token(op, batch) for op in rank_ops(self.spec, run, self.layout)]
         return self._pass(ops, batch * new, read=cached > 0)
+
+    # --- among other users ----------------------------------------------------------------------------------------------
+
+    def prompt(self, prompt: int, cached: int, users: int, context: int) -> float:
+        """Seconds that a prompt adds to the steps of ``users``. Short ones are worked off together, so that the weights are read
+        once for many.
+        """
+        together = max(1, min(users, CHUNK // (prompt - cached)))
+        return self.prefill(prompt, cached, together).total / together
+
+    def first(self, prompt: int, cached: int, output: int, users: int, step: float, chunk: int | None) -> float:
+        """Seconds to the first token: nobody waits but for the prompt, in pieces of ``chunk`` a step."""
+        pieces = 0 if chunk is None else -(-(prompt - cached) // chunk)
+        return self.prefill(prompt, cached).total + pieces * step
 
     def roofline(self, passes: dict[str, tuple[int, int, int] | tuple[int, int]]) -> Roofline:
         """Passes on one GPU under the roof of the matmuls' format: prefills by (prompt, cached), decode steps by (batch, context,
@@ -162,6 +205,12 @@ class Server:
         return step, flops, moved + sum(caches.values())
 
 
+ASSUMED = Bands((0.75, 1.45), (0.5, 2.0))
+"""Where neither the engine's kernels nor its loads were measured: what half of the published rows outside of them lie within
+(docs/validation.md), made wider.
+"""
+
+
 def check_setup(spec: ModelSpec, setup: Setup, engine: Engine = IDEAL) -> None:
     """Refuse what cannot be shared out. Raises InputError."""
     for name in ("weight_bits", "kv_bits"):
@@ -183,6 +232,6 @@ def touched(experts: int, top_k: int, tokens: int) -> float:
     return 1.0 - (1.0 - top_k / experts) ** tokens
 
 
-def _last_token(op: Op, sequences: int) -> Op:
+def last_token(op: Op, sequences: int) -> Op:
     """A prefill needs the logits of each sequence's last token alone."""
     return op._replace(dims=op.dims | {"tokens": sequences}) if op.role == "head" and op.kind == "linear" else op

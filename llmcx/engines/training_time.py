@@ -26,7 +26,7 @@ from llmcx.parallel.layout import Layout, micro_batches
 from llmcx.parallel.pipeline import Stage, distinct
 from llmcx.parallel.ranks import Sums, Tally, pieces, rank_ops, tally, traffic_of
 
-RECIPE = Recipe("megatron", kernels="fused", attention="flash")
+RECIPE = Recipe("megatron", kernels="fused", attention="flash", engine="megatron")
 """What is timed: Megatron-LM's mixed precision and kernels, Adam, fused attention unless it is eager."""
 ACT, WEIGHT, GRADIENT = RECIPE.bytes.activation, RECIPE.bytes.weight, RECIPE.gradient
 STATES = RECIPE.bytes.master + OPTIMIZERS[RECIPE.optimizer].states
@@ -282,8 +282,8 @@ class Trainer:
         """Model and hardware FLOPs utilisation (Chowdhery et al. 2022, arXiv:2204.02311, sec. 4.1 and appendix B).
 
         FLOPs of forward and backward that must be done / (seconds · GPUs · peak): of the experts that are chosen, of the pairs
-        that the causal mask or a window leaves. Hardware FLOPs are those that are done, with what is done again. Above 1, or what the
-        highest clock makes of it, is an error of the estimate: raises ArithmeticError.
+        that the causal mask or a window leaves. Hardware FLOPs are those that are done, with what is done again. Above 1, or
+        what the highest clock makes of it, is an error of the estimate: raises ArithmeticError.
         """
         available = step_s * layout.gpus * peak
         model = global_batch * self.model_flops / available

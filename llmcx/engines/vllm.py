@@ -69,17 +69,12 @@ class VLLM(Engine):
         """The larger of a feed-forward and the sampler, over what fused experts keep: one step of as many tokens as there
         may be is profiled, with logits of as many sequences (vllm/v1/worker/gpu_model_runner.py, profile_run).
         """
-        stream = 2 * self.max_num_batched_tokens * gpu.d_model
-        experts = max((_experts(op, gpu) for op in gpu.ops if op.role == "expert"), default=0)
-        dense = max((_alive(op) for op in gpu.ops if op.role in ("ffn", "shared_expert")), default=0)
-        forward = dense + STREAMS * stream + (2 * stream if gpu.pp > 1 else 0)
+        tokens = self.max_num_batched_tokens
+        experts, stream = fused_experts(gpu), 2 * tokens * gpu.d_model
+        layers = forward(gpu, tokens) - experts
         sampler = int(LOGIT * self.max_num_seqs * gpu.vocab) + stream if gpu.last else 0
-        what = (
-            f"sampling {self.max_num_seqs:,} sequences"
-            if sampler >= forward
-            else f"a step of {self.max_num_batched_tokens:,} tokens"
-        )
-        return max(forward, sampler) + experts + BUFFERS, f"estimate: activation peak, {what}"
+        what = f"sampling {self.max_num_seqs:,} sequences" if sampler >= layers else f"a step of {tokens:,} tokens"
+        return max(layers, sampler) + experts + BUFFERS, f"estimate: activation peak, {what}"
 
     def overhead(self, gpu: GPU) -> tuple[int, str]:
         return self.outside(gpu) + GRAPHS * gpu.layers, "estimate: kernels and libraries outside of torch, CUDA graphs"
@@ -171,6 +166,17 @@ def _alive(op: Op) -> int:
     if op.kind == "product":
         return 3 * 2 * int(op.dims["elements"])
     return 2 * 2 * int(op.dims["elements"]) if op.kind in ACTIVATIONS and not op.joined else 0
+
+
+def forward(gpu: GPU, tokens: int) -> int:
+    """Bytes of activations of a step of ``tokens``: a feed-forward's, the streams beside it, and what fused experts keep."""
+    dense = max((_alive(op) for op in gpu.ops if op.role in ("ffn", "shared_expert")), default=0)
+    return dense + (STREAMS + 2 * (gpu.pp > 1)) * 2 * tokens * gpu.d_model + fused_experts(gpu)
+
+
+def fused_experts(gpu: GPU) -> int:
+    """Bytes of the workspaces of fused experts."""
+    return max((_experts(op, gpu) for op in gpu.ops if op.role == "expert"), default=0)
 
 
 def _experts(op: Op, gpu: GPU) -> int:

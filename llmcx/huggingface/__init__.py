@@ -54,6 +54,9 @@ MODULES = {
     "linear": "qwen3_next qwen3_5_text qwen3_5_moe_text kimi_linear minimax lfm2 lfm2_moe recurrent_gemma rwkv",
     "remote": "Yi xverse orion internlm internlm2 baichuan minicpm qwen chatglm mimo Dream llada nemotron-nas bailing_moe rwkv7",
     "eyes": "minicpmv molmo",
+    "captions": "blip blip_text_model git idefics kosmos_2_text_model kosmos_2_5_text_model",
+    "couples": """encoder-decoder evolla pi0 pix2struct pix2struct_text_model pp_formulanet pp_formulanet_text udop
+        vision-encoder-decoder""",
     "draft": "eagle3 dflash",
 }
 """Module -> the model_types that it reads."""
@@ -74,6 +77,7 @@ TIES = {
             "glm4v_moe",
             "glm_ocr",
             "hunyuan_vl",
+            "kosmos-2",
             "paddleocr_vl",
             "video_llama_3",
             "llava",
@@ -86,7 +90,7 @@ TIES = {
         "either",
     ),
     **dict.fromkeys(["audioflamingo3", "mllama", "molmo2", "qwen2_audio", "voxtral"], "never"),
-    **dict.fromkeys(["blip-2", "instructblip", "llama4"], "inner"),
+    **dict.fromkeys(["blip-2", "instructblip", "instructblipvideo", "kosmos-2.5", "llama4"], "inner"),
 }
 # The language model inside a multimodal configuration that does not name its own model_type, as transformers assumes.
 _TEXT_TYPES = {
@@ -117,7 +121,9 @@ _TEXT_TYPES = {
     "ernie4_5_vl_moe_text": "ernie4_5_vl_moe",
     "muse_glimmer_text": "muse_glimmer",
     "nemotron_h": "nemotron_h_omni",
-    "opt": "blip-2 instructblip",
+    "kosmos_2_text_model": "kosmos-2",
+    "kosmos_2_5_text_model": "kosmos-2.5",
+    "opt": "blip-2 instructblip instructblipvideo",
     "persimmon": "fuyu",
     "mistral": "idefics2 mistral3",
     "gemma4_unified_text": "gemma4_unified",
@@ -127,7 +133,7 @@ _TEXT_TYPES = {
     "mllama_text_model": "mllama",
     "paddleocr_vl_text": "paddleocr_vl",
     "phi4_multimodal": "phi4_multimodal",
-    "qwen2": "audioflamingo3 got_ocr2 internvl llava_onevision ovis2 qwen2_audio video_llama_3",
+    "qwen2": "audioflamingo3 got_ocr2 internvl llava_onevision ovis2 pp_chart2table qwen2_audio video_llama_3",
     "qwen2_5_vl_text": "qwen2_5_vl",
     "qwen2_vl_text": "qwen2_vl",
     "qwen2_5_omni_text": "qwen2_5_omni_thinker",
@@ -168,7 +174,8 @@ def from_config(data: Mapping[str, Any], source: str, insist: str | None = None,
     whole, data = data, _thinker(data, notes)
     given = data.get("model_type")
     files, outer, flat = [whole] if whole is data else [whole, data], data, False
-    inner = next((data[key] for key in TEXT_KEYS if isinstance(data.get(key), Mapping)), None)
+    whole_read = insist is None and f"{given}" in WHERE and f"{given}" not in TEXT_TYPES  # by its own reader, with its parts
+    inner = None if whole_read else next((data[key] for key in TEXT_KEYS if isinstance(data.get(key), Mapping)), None)
     if inner is None and isinstance(given, str) and given in FLAT_TYPES and insist is None:
         parts = ("vision_config", "audio_config", "preprocessor_config")
         inner = {**{key: value for key, value in data.items() if key not in parts}, "model_type": FLAT_TYPES[given]}

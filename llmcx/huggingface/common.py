@@ -74,12 +74,8 @@ def model(
     """
     if "decoder" in parts:
         c.ignore("is_decoder")
-    path = PurePath(c.source)
-    stem = path.parent.name if path.name in ("config.json", "params.json") and path.parent.name else path.stem
     made: dict[str, Any] = {
-        "name": stem or c.model_type,
-        "family": c.model_type,
-        "source": c.source,
+        **titles(c),
         "d_model": c.size(d_model) if isinstance(d_model, str) else d_model,
         "context": c.optional(context) if isinstance(context, str) else context,
     }
@@ -90,6 +86,13 @@ def model(
     if "labels" not in parts:
         made["labels"] = labels(c)
     return ModelSpec(**made, **parts)
+
+
+def titles(c: Config) -> dict[str, Any]:
+    """What a model is called, after its file."""
+    path = PurePath(c.source)
+    stem = path.parent.name if path.name in ("config.json", "params.json") and path.parent.name else path.stem
+    return {"name": stem or c.model_type, "family": c.model_type, "source": c.source}
 
 
 def heads(c: Config, **more: Any) -> Attention:

@@ -31,7 +31,7 @@ _HARMLESS = """
     max_seq_length max_sequence_length merges_file min_length model_max_length model_name model_type n_ctx n_special name
     neftune_noise_alpha no_repeat_ngram_size normalize_embeddings num_beam_groups num_beams num_image_tokens num_logits_to_keep
     num_return_sequences onnx output_attentions output_past output_scores pad_token pooling_mode predict_special_tokens prefix
-    pretraining_tp problem_type quantization quantization_config quantized_by query_prompt remove_invalid_values
+    pretraining_tp problem_type processor_class quantization quantization_config quantized_by query_prompt remove_invalid_values
     repetition_penalty return_dict_in_generate seed sentence_transformers seq_length served_model_name similarity_fn_name
     sparsity_config suppress_tokens tags task_instructions task_specific_params temperature tf32 tf_legacy_loss
     tie_encoder_decoder top_k top_p torchscript training_args transformers.js_config trust_remote_code typical_p unk_token

@@ -6,19 +6,9 @@ from collections.abc import Mapping
 
 from llmcx.huggingface.common import activation
 from llmcx.huggingface.config import Config
-from llmcx.huggingface.towers import LAYER, Towers, encoder, multimodal, seen
+from llmcx.huggingface.towers import LAYER, Towers, encoder, multimodal, ratio, seen, whole_numbers
 from llmcx.model.spec import Attention, Chunked, Layers, ModelSpec, Plain
 from llmcx.model.tower import Channels, Dense, Filter, Normed, Piece, Table, Tower
-
-
-def _numbers(c: Config, key: str, count: int | None = None) -> list[int]:
-    """A list of whole numbers, as many as there are stages."""
-    value = c.list(key)
-    if not value or not all(isinstance(each, int) and not isinstance(each, bool) and 0 < each < 10**6 for each in value):
-        raise c.wrong(key, value, "a list of whole numbers")
-    if count is not None and len(value) != count:
-        raise c.wrong(key, value, f"a list of {count}, as embed_dim")
-    return value
 
 
 @encoder("florence_vision")
@@ -27,22 +17,20 @@ def davit(c: Config) -> Towers:
     windows and of channels to one another, both with filters over neighbours and a feed-forward.
     """
     c.ignore("patch_padding", "drop_path_rate", "projection_dim", "max_temporal_embeddings", "max_position_embeddings")
-    widths = _numbers(c, "embed_dim")
+    widths = whole_numbers(c, "embed_dim")
     sizes, strides, depths, heads, groups = (
-        _numbers(c, key, len(widths)) for key in ("patch_size", "patch_stride", "depths", "num_heads", "num_groups")
+        whole_numbers(c, key, len(widths)) for key in ("patch_size", "patch_stride", "depths", "num_heads", "num_groups")
     )
     first = c.list("patch_prenorm")
     if not isinstance(first, list) or len(first) != len(widths) or not all(isinstance(each, bool) for each in first):
         raise c.wrong("patch_prenorm", first, f"a list of {len(widths)} true or false")
-    ratio, bias, act = c.get("mlp_ratio"), c.flag("qkv_bias", True), activation(c, "activation_function")
-    if isinstance(ratio, bool) or not isinstance(ratio, (int, float)) or not 0 < ratio < 1000:
-        raise c.wrong("mlp_ratio", ratio, "a number between 0 and 1000")
+    by, bias, act = ratio(c), c.flag("qkv_bias", True), activation(c, "activation_function")
     towers, read, per, before = [], c.size("in_channels"), 1, 1
     for at, d in enumerate(widths):
         per = per if at == 0 else per * strides[at] ** 2
         norm = Normed("norm.before", read if first[at] else d, per=before if first[at] else None)
         stem = Dense("patches", read * sizes[at] ** 2, d, True, stem=at == 0 and not first[at])
-        ffn = Plain(int(d * ratio), True, act)
+        ffn = Plain(int(d * by), True, act)
         window = Attention(heads[at], bias=bias, out_bias=True, core=Chunked(c.size("window_size")))
         filters: tuple[Piece, ...] = (Filter("filter.0", d, 9, True), Filter("filter.1", d, 9, True))
         tokens = Layers(depths[at], window, ffn)

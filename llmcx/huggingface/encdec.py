@@ -162,8 +162,8 @@ def bart(c: Config) -> ModelSpec:
         d_model="d_model",
         context=None if c.model_type == "led" else "max_position_embeddings",
         embedding=Embedding(c.size("vocab_size"), normed=normed, per_stack=True, token_tables=tables, **table),
-        encoder=() if alone else _stack(c, "encoder", windows),
-        decoder=_stack(c, "decoder"),
+        encoder=() if alone else bart_stack(c, "encoder", windows),
+        decoder=bart_stack(c, "decoder"),
         norm=LAYER,
         final_norm=final,
         head=head(c, (*CONDITIONAL, "MTModel", *ends), ties=not (alone and c.model_type == "bigbird_pegasus")),
@@ -197,7 +197,7 @@ def _padding(c: Config) -> dict[str, Any]:
     return {} if bird is None else {"pad_to": bird.block, "pad_above": bird.full_up_to(bird.block, bird.random)}
 
 
-def _stack(c: Config, name: str, windows: Sequence[int] = ()) -> tuple[Layers, ...]:
+def bart_stack(c: Config, name: str, windows: Sequence[int] = ()) -> tuple[Layers, ...]:
     """One stack's layers: LED's encoder has Longformer's ``windows``, NLLB's mixture experts in every so many layers."""
     heads, n = c.size(f"{name}_attention_heads"), c.size(f"{name}_layers")
     bird = c.model_type == "bigbird_pegasus"

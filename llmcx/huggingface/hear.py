@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from llmcx.huggingface.common import activation
+from dataclasses import replace
+
+from llmcx.huggingface.common import activation, in_order, layer_count
 from llmcx.huggingface.config import Config
 from llmcx.huggingface.towers import Towers, encoder, heard, mlp, multimodal, seen, stem
 from llmcx.model.spec import Attention, Layers, ModelSpec, Plain
@@ -157,21 +159,12 @@ def qformer(c: Config) -> Towers:
     """
     c.ignore("vocab_size", "max_position_embeddings")
     c.expect("use_qformer_text_input", False)
-    d, every, n = c.size("hidden_size"), c.size("cross_attention_frequency"), c.size("num_hidden_layers")
+    d, every, n = c.size("hidden_size"), c.size("cross_attention_frequency"), layer_count(c)
     heads = Attention(c.size("num_attention_heads"), bias=True, softmax_fp32=False)
     ffn = Plain(c.size("intermediate_size"), True, activation(c, "hidden_act"))
-    crossed = -(-n // every)
-    # Keys and values of the cross-attention read the encoder's width, counted as pieces.
-    width = c.size("encoder_hidden_size")
-    before = (Normed("norm", d),)
-    cross: tuple[Piece, ...] = (
-        Dense("cross_attention.q", d, d, True, times=crossed),
-        Dense("cross_attention.k", width, d, True, times=crossed),
-        Dense("cross_attention.v", width, d, True, times=crossed),
-        Dense("cross_attention.out", d, d, True, times=crossed),
-        Normed("norm.cross_attention", d, times=crossed),
-    )
-    return (Tower("projector", d, before, (Layers(n, heads, ffn),), cross, latents=1, fed="audio"),)
+    meets = replace(heads, kv_width=c.size("encoder_hidden_size"))
+    stack = in_order((at % every == 0 for at in range(n)), lambda met: Layers(1, heads, ffn, meets if met else None))
+    return (Tower("projector", d, (Normed("norm", d),), stack, latents=1, fed="audio"),)
 
 
 @multimodal("granite_speech")

@@ -18,6 +18,7 @@ from llmcx.huggingface.towers import (
     multimodal,
     patches,
     per_image,
+    ratio,
     seen,
     side,
 )
@@ -149,15 +150,13 @@ def radio(c: Config) -> Towers:
     c.ignore("summary_idxs", "norm_mean", "norm_std", "layerscale_value", "drop_path_rate", "image_size", "patch_dim")
     c.ignore("video_patch_dim")
     c.expect("use_swiglu_ffn", False)
-    d, ratio, pixels = c.size("hidden_size"), c.get("mlp_ratio"), c.size("num_channels") * side(c, "patch_size") ** 2
-    if isinstance(ratio, bool) or not isinstance(ratio, (int, float)) or not 0 < ratio < 1000:
-        raise c.wrong("mlp_ratio", ratio, "a number between 0 and 1000")
+    d, pixels = c.size("hidden_size"), c.size("num_channels") * side(c, "patch_size") ** 2
     added = c.size("num_cls_tokens", 0) + c.size("num_registers", 0)
     rows = (c.size("max_img_size") // c.size("patch_size")) ** 2
     frames = c.optional("video_temporal_patch_size")
     before = (Dense("patches", pixels, d, stem=True), Vector("positions", rows * d), Vector("class", added * d))
     videos = () if frames is None else (Vector("patches.video", frames * pixels * d),)
-    ffn = Plain(int(d * ratio), True, activation(c, "hidden_act"))
+    ffn = Plain(int(d * ratio(c)), True, activation(c, "hidden_act"))
     stack = layers(c, ffn=ffn, bias=c.flag("qkv_bias", True), out_bias=True)
     scales = (Vector("scale.attention", d), Vector("scale.ffn", d))
     return (Tower("vision", d, (*before, *videos), stack, inside=scales, added=added),)
@@ -173,10 +172,10 @@ def nemotron_omni(c: Config, spec: ModelSpec) -> Towers:
         raise UnknownTower("vision_final_layernorm")
     c.ignore("audio_config", "force_image_size", "video_pruning_rate", "video_temporal_patch_size")
     part, towers = seen(c)
-    ratio, d = c.get("downsample_ratio"), part.size("hidden_size")
+    less, d = c.get("downsample_ratio"), part.size("hidden_size")
     c.expect("vision_hidden_size", d)
-    if isinstance(ratio, bool) or not isinstance(ratio, (int, float)) or not 0 < ratio <= 1:
-        raise c.wrong("downsample_ratio", ratio, "a number above 0 and at most 1")
-    merged = int(1 / ratio) ** 2
+    if isinstance(less, bool) or not isinstance(less, (int, float)) or not 0 < less <= 1:
+        raise c.wrong("downsample_ratio", less, "a number above 0 and at most 1")
+    merged = int(1 / less) ** 2
     pieces = (Normed("norm", d * merged), *mlp(d * merged, c.size("projector_hidden_size"), spec.d_model, "relu2", False))
     return *towers, Tower("projector", d * merged, pieces, norm=RMS, per=merged)

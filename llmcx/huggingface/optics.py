@@ -20,6 +20,7 @@ from llmcx.huggingface.towers import (
     multimodal,
     patches,
     per_image,
+    ratio,
     seen,
     side,
 )
@@ -37,10 +38,8 @@ def step(c: Config) -> Towers:
     for first, now in (("width", "hidden_size"), ("layers", "num_hidden_layers"), ("heads", "num_attention_heads")):
         if first in c.data:  # as released files have it
             c.data[now] = c.data.pop(first)
-    d, ratio = c.size("hidden_size"), c.get("mlp_ratio")
-    if isinstance(ratio, bool) or not isinstance(ratio, (int, float)) or not 0 < ratio < 1000:
-        raise c.wrong("mlp_ratio", ratio, "a number between 0 and 1000")
-    ffn = Plain(int(d * ratio), True, activation(c, "hidden_act"))
+    d = c.size("hidden_size")
+    ffn = Plain(int(d * ratio(c)), True, activation(c, "hidden_act"))
     before = (patches(c, d, False), Table("positions", per_image(c), d), Normed("norm.before", d))
     scales = (Vector("scale.attention", d), Vector("scale.ffn", d))
     down = (Dense("down.0", 9 * d, 2 * d, True, per=4), Dense("down.1", 18 * d, 4 * d, True))

@@ -12,7 +12,7 @@ from llmcx.huggingface.common import activation
 from llmcx.huggingface.config import Config
 from llmcx.huggingface.hear import qformer
 from llmcx.huggingface.sight import sam
-from llmcx.huggingface.towers import Towers, encoder, gated_mlp, layers, mlp, multimodal, patches, per_image, seen, side
+from llmcx.huggingface.towers import Towers, encoder, gated_mlp, layers, multimodal, patches, per_image, ratio, seen, side
 from llmcx.model.spec import Attention, Layers, ModelSpec, Plain
 from llmcx.model.tower import Activated, Dense, Normed, Table, Tower, Vector
 
@@ -26,9 +26,10 @@ def overridden(c: Config, key: str, **said: Any) -> None:
 # --- BLIP-2 ---------------------------------------------------------------------------------------------------------
 
 
-@encoder("blip_2_vision_model", "instructblip_vision_model")
+@encoder("blip_2_vision_model", "instructblip_vision_model", "instructblipvideo_vision_model", "blip_vision_model")
 def eva(c: Config) -> Towers:
     """A class token and learned positions; a norm after the layers."""
+    c.ignore("projection_dim", "num_channels")
     d = c.size("hidden_size")
     stem = Dense("patches", 3 * side(c, "patch_size") ** 2, d, True, stem=True)
     before = (stem, Vector("class", d), Vector("positions", (per_image(c) + 1) * d))
@@ -37,19 +38,20 @@ def eva(c: Config) -> Towers:
     return (Tower("vision", d, before, stack, (Normed("norm", d),), added=1),)
 
 
-@encoder("instructblip_qformer")
+@encoder("instructblip_qformer", "instructblipvideo_qformer")
 def instructed(c: Config) -> Towers:
     """BLIP-2's, which reads an instruction too: tables of words and positions, and a feed-forward for words in each layer."""
     d, n = c.size("hidden_size"), c.size("num_hidden_layers")
     c.data.setdefault("use_qformer_text_input", False)
     (former,) = qformer(c)
-    ffn = mlp(d, c.size("intermediate_size"), d, activation(c, "hidden_act"), times=n)
-    words = (*(piece._replace(name=f"words.{piece.name}") for piece in ffn), Normed("words.norm", d, times=n))
+    wide = c.size("intermediate_size")
+    words = Vector("words.ffn", n * ((d + 1) * wide + (wide + 1) * d + 2 * d))
     tables = (Table("words", c.size("vocab_size"), d), Table("positions", c.size("max_position_embeddings"), d))
-    return (replace(former, before=(*tables, *former.before), after=(*former.after, *words)),)
+    c.notes.append("the instruction that the Q-Former reads beside its queries is not counted in a pass")
+    return (replace(former, before=(*tables, *former.before, words)),)
 
 
-@multimodal("blip-2", "instructblip")
+@multimodal("blip-2", "instructblip", "instructblipvideo")
 def blip2(c: Config, spec: ModelSpec) -> Towers:
     """A Q-Former and a matrix."""
     c.ignore("image_text_hidden_size", "use_decoder_only_language_model", "num_query_tokens")
@@ -59,7 +61,7 @@ def blip2(c: Config, spec: ModelSpec) -> Towers:
     d, queries = inner.size("hidden_size"), c.size("num_query_tokens")
     own = (Vector("queries", queries * d), *former.before)
     after = (*former.after, Dense("out", d, spec.d_model, True))
-    return *towers, replace(former, before=own, after=after, latents=queries, fed="image")
+    return *towers, replace(former, before=own, after=after, latents=queries, added=towers[-1].added, fed="image")
 
 
 # --- Aria -----------------------------------------------------------------------------------------------------------
@@ -181,10 +183,7 @@ def sam_vision(c: Config) -> Towers:
     """SAM's encoder."""
     c.ignore("num_pos_feats", "mlp_ratio")
     if c.get("mlp_dim") is None:
-        ratio = c.get("mlp_ratio")
-        if isinstance(ratio, bool) or not isinstance(ratio, (int, float)) or not 0 < ratio < 1000:
-            raise c.wrong("mlp_ratio", ratio, "a number between 0 and 1000")
-        c.data["mlp_dim"] = int(c.size("hidden_size") * ratio)
+        c.data["mlp_dim"] = int(c.size("hidden_size") * ratio(c))
     return sam(c)
 
 

@@ -176,10 +176,9 @@ def approximated(c: Config) -> ModelSpec:
 
 @family("trocr")
 def trocr(c: Config) -> ModelSpec:
-    """BART's decoder, alone, with a cross-attention that has nothing to attend to."""
+    """BART's decoder, alone, with a cross-attention that has nothing to attend to; of what width that would be, the file says."""
     c.ignore("scale_embedding", "decoder_layerdrop", "is_decoder")
-    d = c.size("d_model")
-    c.expect("cross_attention_hidden_size", None, d)
+    d, width = c.size("d_model"), c.optional("cross_attention_hidden_size")
     learned = c.flag("use_learned_position_embeddings")
     mixer = Attention(c.size("decoder_attention_heads"), bias=True, softmax_fp32=False)
     ffn = Plain(c.size("decoder_ffn_dim"), True, activation(c, "activation_function"))
@@ -188,7 +187,7 @@ def trocr(c: Config) -> ModelSpec:
         c,
         d_model=d,
         embedding=Embedding(c.size("vocab_size"), rows, normed=c.flag("layernorm_embedding")),
-        decoder=(Layers(c.size("decoder_layers"), mixer, ffn, mixer),),
+        decoder=(Layers(c.size("decoder_layers"), mixer, ffn, replace(mixer, kv_width=width)),),
         norm=LAYER,
         final_norm=False,
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from llmcx.huggingface.common import activation, layer_count
+from dataclasses import replace
+
+from llmcx.huggingface.common import activation, in_order, layer_count
 from llmcx.huggingface.config import Config
 from llmcx.huggingface.grids import stem_of_frames, windowed
 from llmcx.huggingface.towers import (
@@ -21,7 +23,7 @@ from llmcx.huggingface.towers import (
     side,
 )
 from llmcx.model.norm import Norm
-from llmcx.model.spec import Attention, Gated, Layers, ModelSpec, Plain
+from llmcx.model.spec import Attention, Chunked, Gated, Layers, ModelSpec, Plain
 from llmcx.model.tower import Activated, Dense, Normed, Piece, Table, Tower, Vector
 
 # --- Llama 3.2 ------------------------------------------------------------------------------------------------------
@@ -87,7 +89,7 @@ def ovis2(c: Config, spec: ModelSpec) -> Towers:
     return *towers, Tower("projector", words, (Table("words", words, spec.d_model),), per=per)
 
 
-@encoder("got_ocr2_vision")
+@encoder("got_ocr2_vision", "pp_chart2table_vision", "pp_formulanet_vision")
 def sam(c: Config) -> Towers:
     """SAM's encoder (Kirillov et al. 2023, arXiv:2304.02643): windows in most layers, relative positions in all, and two
     convolutions.
@@ -103,12 +105,14 @@ def sam(c: Config) -> Towers:
         sides = [2 * (edge if at in whole or not window else window) - 1 for at in range(depth)]
         before.append(Vector("positions.relative", 2 * sum(sides) * (d // heads)))
     ffn = Plain(c.size("mlp_dim"), True, activation(c, "hidden_act"))
-    layer = Layers(depth, Attention(heads, bias=c.flag("qkv_bias"), out_bias=True), ffn)
+    mixer = Attention(heads, bias=c.flag("qkv_bias"), out_bias=True, places=c.flag("use_rel_pos"))
+    inside = replace(mixer, core=Chunked(window)) if window else mixer
+    stack = in_order((at in whole for at in range(depth)), lambda every: Layers(1, mixer if every else inside, ffn))
     neck = (Dense("neck.0", d, out), Normed("neck.norm.0", out), Dense("neck.1", 9 * out, out), Normed("neck.norm.1", out))
-    return (Tower("vision", d, tuple(before), (layer,), neck),)
+    return (Tower("vision", d, tuple(before), stack, neck, pads=True),)
 
 
-@multimodal("got_ocr2")
+@multimodal("got_ocr2", "pp_chart2table")
 def got_ocr2(c: Config, spec: ModelSpec) -> Towers:
     """Two convolutions, each halving both sides, and a matrix."""
     part, towers = seen(c)

@@ -25,19 +25,22 @@ Family = Callable[[Config, ModelSpec], Towers]
 Encoder = Callable[[Config], Towers]
 
 FAMILIES = {
+    "captions": "janus kosmos-2 kosmos-2.5",
     "davit": "florence2",
     "eyes": "deepseek_vl_v2",
     "grids": """gemma4 glm46v glm4v glm4v_moe qwen2_5_vl qwen2_vl qwen3_5 qwen3_5_moe qwen3_vl qwen3_vl_moe""",
     "hear": """audioflamingo3 glmasr granite_speech qwen2_5_omni_thinker qwen2_audio qwen3_asr qwen3_omni_moe_thinker voxtral""",
     "lenses": "cohere_compass ernie4_5_vl_moe fuyu granite_docling muse_glimmer nemotron_h_omni qwen4_exp",
     "optics": "gemma4_unified hunyuan_vl lfm3_vl minicpm_ocr minicpmv4_6 minicpmv4_7 minimax_m3_vl step3p7",
-    "queries": "aria blip-2 deepseek_vl_hybrid granite4_vision instructblip molmo2",
-    "sight": "deepseek_vl exaone4_5 glm_ocr got_ocr2 mllama ovis2 paddleocr_vl phi4_multimodal video_llama_3",
+    "queries": "aria blip-2 deepseek_vl_hybrid granite4_vision instructblip instructblipvideo molmo2",
+    "sight": "deepseek_vl exaone4_5 glm_ocr got_ocr2 mllama ovis2 paddleocr_vl phi4_multimodal pp_chart2table video_llama_3",
     "vision": """aya_vision cohere2_vision gemma3 idefics2 idefics3 internvl kimi_k25 lfm2_vl lighton_ocr llama4 llava llava_next
         llava_next_video llava_onevision mistral3 paligemma qianfan_ocr shieldgemma2 smolvlm video_llava vipllava""",
 }
 """Module -> the multimodal model_types whose towers it reads."""
 ENCODERS = {
+    "captions": "beit deit dinov2 donut-swin janus_vision_model swin vit",
+    "couples": "kosmos_2_5_vision_model pix2struct_vision_model",
     "davit": "florence_vision",
     "grids": """gemma4_audio gemma4_vision glm4v_moe_vision glm4v_vision qwen2_5_vl_vision qwen2_vl_vision qwen3_5_moe_vision
         qwen3_5_vision qwen3_vl_moe_vision qwen3_vl_vision qwen2_5_omni_vision_encoder qwen3_omni_moe_vision_encoder""",
@@ -46,11 +49,13 @@ ENCODERS = {
     "lenses": "cohere_compass_vision ernie4_5_vl_moe_vision granite_docling_vision muse_glimmer_vision qwen4_exp_vision radio",
     "optics": """gemma4_unified_audio gemma4_unified_vision hunyuan_vl_vision lfm3_vl_vision minicpm_ocr_vision
         minicpmv4_6_vision minicpmv4_7_vision minimax_m3_vl_vision step3p5_vision""",
-    "queries": "instructblip_qformer instructblip_vision_model blip_2_vision_model molmo2_adapter molmo2_vision sam_vision_model",
+    "queries": """blip_2_vision_model blip_vision_model instructblip_qformer instructblip_vision_model instructblipvideo_qformer
+        instructblipvideo_vision_model molmo2_adapter molmo2_vision sam_vision_model""",
     "sight": """exaone4_5_vision glm_ocr_vision got_ocr2_vision mllama_vision_model ovis2_vision paddleocr_vl_vision
-        phi4_multimodal_audio phi4_multimodal_vision video_llama_3_vision""",
+        phi4_multimodal_audio phi4_multimodal_vision pp_chart2table_vision pp_formulanet_vision video_llama_3_vision""",
     "vision": """clip_vision_model siglip_vision_model siglip2_vision_model pixtral idefics2_vision idefics3_vision smolvlm_vision
-        internvl_vision qianfan_ocr_vision kimi_k25_vision llama4_vision_model""",
+        internvl_vision qianfan_ocr_vision git_vision_model
+        kosmos_2_vision_model idefics_vision kimi_k25_vision llama4_vision_model""",
 }
 """Module -> the model_types of encoders that it reads."""
 
@@ -128,23 +133,31 @@ def senses_of(outer: Mapping[str, Any], spec: ModelSpec, source: str, flat: bool
         return None
     sight, hearing = sight_of(c), hearing_of(c)
     c.ignore("tie_word_embeddings", BESIDE, *PREPARING)
-    for part in c.parts:
-        part.ignore(*IDLE)
-        part.check_leftovers()
+    checked(c)
     if not flat:
         c.check_leftovers()
     return Senses(made, sight, hearing, c.notes)
 
 
+def checked(c: Config) -> None:
+    """Refuse what is not understood in a file's parts. Raises InputError."""
+    for part in c.parts:
+        part.ignore(*IDLE)
+        part.check_leftovers()
+
+
 def encoded(c: Config, key: str = "vision_config") -> tuple[Config, Towers] | None:
     """What ``key`` holds, and the towers that it makes; None where the file has none."""
     part = c.part(key)
-    if part is None:
-        return None
+    return None if part is None else (part, towers_of(part))
+
+
+def towers_of(part: Config) -> Towers:
+    """The towers that a part makes."""
     if part.model_type not in _WHERE:
         raise UnknownTower(part.model_type)
     import_module(f"llmcx.huggingface.{_WHERE[part.model_type]}")
-    return part, _ENCODERS[part.model_type](part)
+    return _ENCODERS[part.model_type](part)
 
 
 def seen(c: Config, key: str = "vision_config") -> tuple[Config, Towers]:
@@ -196,6 +209,24 @@ def side(c: Config, key: str) -> int:
     if isinstance(value, (list, tuple)) and len(value) == 2 and value[0] == value[1]:
         c.data[key] = value[0]
     return c.size(key)
+
+
+def ratio(c: Config) -> float:
+    """How much wider a feed-forward is than the rest."""
+    value = c.get("mlp_ratio")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1000:
+        raise c.wrong("mlp_ratio", value, "a number between 0 and 1000")
+    return value
+
+
+def whole_numbers(c: Config, key: str, count: int | None = None) -> list[int]:
+    """A list of them, of which there must be ``count``."""
+    found = c.get(key)
+    if not isinstance(found, (list, tuple)) or not found or not all(type(each) is int and 0 < each < 10**6 for each in found):
+        raise c.wrong(key, found, "a list of whole numbers")
+    if count is not None and len(found) != count:
+        raise c.wrong(key, found, f"a list of {count}")
+    return [*found]
 
 
 def per_image(c: Config) -> int:

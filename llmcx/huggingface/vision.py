@@ -28,7 +28,7 @@ from llmcx.model.tower import Activated, Dense, Normed, Piece, Table, Tower, Vec
 # --- encoders -------------------------------------------------------------------------------------------------------
 
 
-@encoder("clip_vision_model")
+@encoder("clip_vision_model", "git_vision_model", "kosmos_2_vision_model", "idefics_vision")
 def clip(c: Config) -> Towers:
     """A class token, learned positions, a norm before the layers, and one for the class token after them."""
     c.ignore("projection_dim", "vocab_size")

@@ -63,8 +63,8 @@ class Price:
 @dataclass(frozen=True)
 class Hardware:
     """One accelerator. ``source`` holds for every figure that ``sources`` does not give one of its own; ``unconfirmed`` names the
-    figures for which no second source was found; ``boost`` the highest clock it runs at over the one that its peaks are stated for.
-    1 GB is 10^9 bytes, as on a datasheet.
+    figures for which no second source was found; ``boost`` the highest clock over the one that its peaks are stated for. 1 GB
+    is 10^9 bytes, as on a datasheet.
     """
 
     name: str

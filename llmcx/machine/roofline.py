@@ -34,8 +34,8 @@ class Efficiency:
     ``link`` of the bandwidths. ``hidden_*`` by kind of parallelism. ``routed_s`` is what a layer of experts costs besides in each
     pass, forward or backward, and ``permuted`` how often each hidden vector sent to an expert is read or written on its way there
     and back (3 in the weighted sum alone). ``quantise`` bytes move for each number that a matmul in fewer than 16 bits reads or
-    writes, to round it, scale it and lay it out; ``logit`` bytes for each logit, in the loss and its gradient. ``last_product`` is the share of a sublayer's last product that full
-    recomputation does again: the backward pass does not need it.
+    writes, to round it, scale it and lay it out; ``logit`` bytes for each logit, in the loss and its gradient. ``last_product``
+    is the share of a sublayer's last product that full recomputation does again: the backward pass does not need it.
     """
 
     matmul: float = 1.0
@@ -167,9 +167,9 @@ class Task(NamedTuple):
     """
 
     kind: str
-    flops: int
+    flops: float
     weights: int
-    moved: int
+    moved: float
     kernels: int
 
 

@@ -17,12 +17,13 @@ Activation = Literal["relu", "relu2", "xielu", "gelu", "gelu_new", "gelu_tanh", 
 @dataclass(frozen=True)
 class Plain:
     """Two matrices with an activation between them (Vaswani et al. 2017, sec. 3.3); xIELU has two learned numbers of its own
-    (Huang and Schlag 2024, arXiv:2411.13010).
+    (Huang and Schlag 2024, arXiv:2411.13010). A norm of the model's kind before the last one with ``inner_norm`` (Kosmos).
     """
 
     d_ff: int
     bias: bool = False
     activation: Activation = "gelu"
+    inner_norm: bool = False
     type: Literal["plain"] = "plain"
 
     def __post_init__(self) -> None:
@@ -36,6 +37,8 @@ class Plain:
         yield _activation(where, name, self.activation, n * self.d_ff, columns)
         if self.activation == "xielu":
             yield where.op(f"{name}.xielu", "vector", size=2, cut=TOKENS)
+        if self.inner_norm:
+            yield where.norm(f"{name}.norm", where.spec.norm, self.d_ff, n, cut=columns)
         yield where.linear(f"{name}.down", self.d_ff, where.d_model, self.bias, reads="activated", cut=rows, **of)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any
+from typing import Any, Literal, Union
 
 from llmcx.errors import check_sizes
 from llmcx.model.ffn import FFN
@@ -19,7 +19,8 @@ class Layers:
 
     ``beside`` is a second mixer on the same input, its output added (Falcon-H1). ``norms`` names the layer's norms over
     d_model; by default there is one for each of the other parts, wherever it stands. ``reused`` layers run again with weights
-    that another group counts (ALBERT). ``grad`` False: this run of them is not trained through (HRM).
+    that another group counts (ALBERT). ``grad`` False: this run of them is not trained through (HRM); "kv": of it nothing is read
+    but keys and values (the last layer before another model that meets these: π0).
     """
 
     repeat: int
@@ -29,7 +30,7 @@ class Layers:
     beside: Mixer | None = None
     norms: tuple[str, ...] | None = None
     reused: bool = False
-    grad: bool = True
+    grad: Union[bool, Literal["kv"]] = True
 
     def __post_init__(self) -> None:
         check_sizes(self, "repeat")

@@ -52,50 +52,81 @@ def lower(spec: ModelSpec, run: Run) -> list[Op]:
         if spec.pad_to and not decoding and q > spec.pad_above:
             q = -(-q // spec.pad_to) * spec.pad_to
         kv = q + (run.past if decoding else 0)
-        met = source if both else 0
+        met = source if both else sum(_made(tower, run, source) for tower in spec.towers if tower.met)
         for name, layers in spec.kinds.items():
             if not name.startswith(stack):
                 continue
             made = _layer(layers, LayerRun(spec, run, run.batch, q, kv, met, decoding, name, layers.repeat))
-            if not layers.grad:
+            if layers.grad is False:
                 made = (op._replace(grad=False, saved=()) for op in made)
+            elif layers.grad == "kv":
+                made = _keys_and_values(made)
             ops += (op._replace(copies=0, used=0) for op in made) if layers.reused else made
         if spec.final_norm:
             at = LayerRun(spec, run, run.batch, q, kv, met, decoding, f"{stack}.norm")
             ops.append(at.norm("final_norm", spec.final_norm_type or spec.norm, spec.d_model, role="final_norm"))
     ops += _head(spec, run, run.batch * out)
     for tower in spec.towers:
-        ops += _tower(tower, run, encoded if both and tower.fed == "audio" else 0)
+        ops += _tower(tower, run, source, encoded if both and tower.fed == "audio" else 0)
     return ops
 
 
-def _tower(tower: Tower, run: Run, encoded: int) -> Iterator[Op]:
-    """A tower's ops, whose components begin with its name; a token of text meets none of its weights. What one that hears makes
-    are the ``encoded`` tokens, where there is an encoder for them.
+def _keys_and_values(made: Iterator[Op]) -> Iterator[Op]:
+    """A layer's ops, of which the keys and values alone are read: their gradients and their norm's, and the input of their
+    matrices, which the queries' keeps.
     """
-    first = (run.images, run.grid) if tower.fed == "image" else (run.sounds, (1, run.frames))
-    if encoded:
-        first = (1, (1, encoded * tower.per))
+    norms = 0
+    for op in made:
+        norms += op.role == "norm"
+        read = op.module in ("k", "v") or (op.role == "norm" and norms == 1)
+        yield op if read else op._replace(grad=False, saved=op.saved if op.module == "q" else ())
+
+
+Given = tuple[int, tuple[int, int]]
+"""How many of a kind, and the rows and columns of each."""
+
+
+def _given(tower: Tower, run: Run, source: int) -> list[Given]:
+    """What each sequence has for a tower: images of patches, sounds of frames, or a text of ``source`` tokens."""
+    if tower.fed == "image":
+        return [(run.images, run.grid), *run.further]
+    return [(1, (1, source)) if tower.fed == "text" else (run.sounds, (1, run.frames))]
+
+
+def _made(tower: Tower, run: Run, source: int) -> int:
+    """The tokens that come out of a tower, of all that a sequence has for it."""
+    return sum(many * _tokens(tower, each) for many, each in _given(tower, run, source))
+
+
+def _tokens(tower: Tower, given: tuple[int, int]) -> int:
+    """Those of one image, sound or text."""
+    return _standing(tower, given, tower.per) + tower.added if tower.latents is None else tower.latents
+
+
+def _tower(tower: Tower, run: Run, source: int, encoded: int) -> Iterator[Op]:
+    """A tower's ops, whose components begin with its name; a token of text meets none of its weights, but for one that is fed the
+    text. What one that hears makes are the ``encoded`` tokens, where there is an encoder for them.
+    """
+    first, *more = [(1, (1, encoded * tower.per))] if encoded else _given(tower, run, source)
     yield from _fed(tower, run, *first)
-    if tower.fed == "image" and not encoded:
-        for many, grid in run.further:  # by the same weights
-            yield from (op._replace(copies=0) for op in _fed(tower, run, many, grid))
+    for many, each in more:  # by the same weights
+        yield from (op._replace(copies=0) for op in _fed(tower, run, many, each))
 
 
 def _fed(tower: Tower, run: Run, many: int, given: tuple[int, int]) -> Iterator[Op]:
     """A tower's ops on ``many`` images or sounds of ``given`` patches or frames in each sequence."""
     many = run.batch * many if run.encode else 0
     standing = _standing(tower, given, tower.per)
-    tokens = standing + tower.added if tower.latents is None else tower.latents
+    tokens = _tokens(tower, given)
     source = standing + tower.added
-    at = LayerRun(tower, run, many, tokens, tokens, source, False, tower.name)
+    at = LayerRun(tower, run, many, tokens, tokens + (run.seq if tower.joins else 0), source, False, tower.name)
 
     def met(piece: Piece) -> int:
         """Tokens that a piece meets: as many as stand for patches or frames, or as the layers have."""
         per = getattr(piece, "per", None)
         if per is not None:
             return many * _standing(tower, given, per)
-        return many * (standing if getattr(piece, "stem", False) else tokens)
+        return many * (standing if getattr(piece, "stem", False) and tower.latents is None else tokens)
 
     def ops() -> Iterator[Op]:
         for piece in tower.before:
@@ -103,7 +134,8 @@ def _fed(tower: Tower, run: Run, many: int, given: tuple[int, int]) -> Iterator[
         for name, layers in tower.kinds.items():
             where = at._replace(group=name, times=layers.repeat)
             shape = given[0] // isqrt(tower.per), given[1] // isqrt(tower.per)
-            yield from _windowed(layers, where, shape) if _window(layers) else _layer(layers, where)
+            windowed = _padded if tower.pads else _windowed
+            yield from windowed(layers, where, shape) if _window(layers) else _layer(layers, where)
             for piece in tower.inside:
                 yield from piece.ops(where, where.tokens)
         for piece in tower.after:
@@ -111,8 +143,13 @@ def _fed(tower: Tower, run: Run, many: int, given: tuple[int, int]) -> Iterator[
 
     for op in ops():
         if op.kind != "cache":  # what it makes stands among the model's tokens
+            used = op.used if tower.fed == "text" else 0
             yield op._replace(
-                component=f"{tower.name}.{op.component}", used=0, role="tower", grad=tower.grad, cut=op.cut or WHOLE
+                component=f"{tower.name}.{op.component}",
+                used=used,
+                role="tower",
+                grad=op.grad and tower.grad,
+                cut=op.cut or WHOLE,
             )
 
 
@@ -120,6 +157,16 @@ def _window(layers: Layers) -> int:
     """The side of the windows within which a tower's layer attends, in patches; 0 where it attends to all."""
     core = layers.mixer.core if isinstance(layers.mixer, Attention) else None
     return core.window if isinstance(core, Chunked) else 0
+
+
+def _padded(layers: Layers, where: LayerRun, grid: tuple[int, int]) -> Iterator[Op]:
+    """A layer whose tokens meet those of their own square of patches, in attention over whole squares alone."""
+    assert isinstance(layers.mixer, Attention)
+    size = _window(layers)
+    squares = -(-grid[0] // size) * -(-grid[1] // size)
+    yield from _layer(replace(layers, mixer=None, norms=layers.norm_names), where)
+    plain = replace(layers.mixer, core=Standard())
+    yield from plain.ops(where._replace(batch=where.batch * squares, q=size**2, kv=size**2))
 
 
 def _windowed(layers: Layers, where: LayerRun, grid: tuple[int, int]) -> Iterator[Op]:
@@ -142,7 +189,7 @@ def _standing(tower: Tower, given: tuple[int, int], per: int) -> int:
     """Tokens that stand for ``per`` frames each, or for squares of ``per`` patches; what is left at the edges has none."""
     rows, columns = given
     side = isqrt(per)
-    return columns // per if tower.fed == "audio" else (rows // side) * (columns // side)
+    return (rows // side) * (columns // side) if tower.fed == "image" else columns // per
 
 
 def _embedding(spec: ModelSpec, run: Run, tokens: int, positions: int) -> Iterator[Op]:

@@ -228,6 +228,11 @@ class ModelSpec:
         return tuple(self.kinds.values())
 
     @property
+    def reads_source(self) -> bool:
+        """Whether it reads one text and writes another, each of a length of its own."""
+        return bool(self.decoder) and (bool(self.encoder) or any(tower.fed == "text" and tower.met for tower in self.towers))
+
+    @property
     def n_layers(self) -> int:
         """All layers, encoder and decoder."""
         return sum(layers.repeat for layers in (*self.encoder, *self.decoder))

@@ -170,7 +170,10 @@ class Tower:
     of its layers stands for ``per`` frames, or a square of ``per`` patches, and ``added`` are tokens that stand for none
     (a class token). A resampler has ``latents`` tokens for each image or sound, whatever its size, which meet the others by
     cross-attention. A layer whose attention is chunked meets squares of so many patches on a side. ``grad`` False: nobody reads
-    what comes out, so that no gradient comes back.
+    what comes out, so that no gradient comes back. ``met``: what comes out stands not among the model's tokens, and its
+    cross-attention meets it; so it does what an encoder makes of a text, which is a tower where it is of another width than the
+    decoder. ``joins``: its tokens meet the model's own, too, by the keys and values that its layers have made.
+    ``pads``: windows at the edges of an image are as large as the others, filled up.
     """
 
     name: str
@@ -180,11 +183,14 @@ class Tower:
     after: tuple[Piece, ...] = ()
     inside: tuple[Piece, ...] = ()
     norm: Norm = field(default_factory=Norm)
-    fed: Literal["image", "audio"] = "image"
+    fed: Literal["image", "audio", "text"] = "image"
     per: int = 1
     added: int = 0
     latents: int | None = None
     grad: bool = True
+    met: bool = False
+    joins: bool = False
+    pads: bool = False
 
     extras: ClassVar[tuple[Extra, ...]] = ()
     context: ClassVar[int | None] = None

@@ -123,7 +123,7 @@ def _check_pipeline(spec: ModelSpec, layout: Layout) -> None:
             value=layout.pp,
             allowed=f"pp × virtual of at most {spec.n_layers + spare}",
         )
-    if layout.pp > 1 and spec.encoder and spec.decoder:
+    if layout.pp > 1 and spec.reads_source:
         raise InputError("pp is for models with one stack; this one has an encoder and a decoder", field="pp", value=layout.pp)
     if layout.virtual > 1 and layout.pp == 1:
         raise InputError("virtual divides pipeline stages, so it needs pp above 1", field="virtual", value=layout.virtual)

@@ -138,13 +138,13 @@ def _serve_tables(item: Item, detail: bool = False) -> list[Table]:
     rows = [
         {key: getattr(real, key) for key in shown}
         | {"ttft_ms": 1e3 * real.ttft_s, "tpot_ms": 1e3 * real.tpot_s, "ideal_tpot_ms": 1e3 * ideal.tpot_s}
-        | {"ideal_tokens_per_s_gpu": ideal.tokens_per_s_gpu}
+        | {"ideal_tokens_per_s_gpu": ideal.tokens_per_s_gpu, "range": _range(real.tpot_range_s)}
         for ideal, real in pairs
     ]
     columns = columns_of(
-        "batch: users (int) | ttft_ms: first, ms (float 4) | tpot_ms: ms/token (float) | ideal_tpot_ms: ideal (float 1) | "
-        "tokens_per_s_user: tok/s user (float 5) | tokens_per_s_gpu: tok/s GPU (float) | "
-        "ideal_tokens_per_s_gpu: ideal (float 2) | usd_per_million: USD/M (float 3) | bound: bound by (text 6)"
+        "batch: users (int) | ttft_ms: first, ms (float 4) | tpot_ms: ms/token (float) | range: 10-90% (text 2) | "
+        "ideal_tpot_ms: ideal (float 3) | tokens_per_s_user: tok/s user (float 6) | tokens_per_s_gpu: tok/s GPU (float) | "
+        "ideal_tokens_per_s_gpu: ideal (float 5) | usd_per_million: USD/M (float 3) | bound: bound by (text 7)"
     )
     facts = facts_of(
         s,
@@ -155,6 +155,10 @@ def _serve_tables(item: Item, detail: bool = False) -> list[Table]:
         prefill=round(s.prefill_tokens_per_s),
     )
     return [Table("", columns, rows), facts_table("", facts)]
+
+
+def _range(of: tuple[float, float] | None) -> str:
+    return "" if of is None else "-".join(f"{1e3 * seconds:.3g}" for seconds in of)
 
 
 FEW = 6

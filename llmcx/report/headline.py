@@ -127,7 +127,10 @@ def memory(spec: Any, inputs: dict[str, Any], result: Any, asked: Any, fixed: An
     shape = f"{asked['batch']:,} × {_tokens(asked['seq'])}{_beside(inputs)} tokens"
     if fixed["train"]:
         recipe = fixed["recipe"]
-        how = f"LoRA {recipe.lora.rank} on {inputs['dtype'] or '16 bits'}" if recipe.lora else f"training, {recipe.precision}"
+        what = inputs.get("rl") or "training"
+        how = f"{what}, {recipe.precision}" if recipe.precision != inputs["engine"] else what
+        if recipe.lora:
+            how = " ".join(filter(None, (inputs.get("rl"), f"LoRA {recipe.lora.rank} on {inputs['dtype'] or '16 bits'}")))
         zero = f"ZeRO-{layout.zero}" if layout.zero else ""
         again = f"recompute {recipe.recompute}" if recipe.recompute != "none" else ""
         first = _line(_title(spec), f"{how}, {recipe.optimizer}", shape, again, ways, zero, inputs["engine"], of)
@@ -208,7 +211,8 @@ def serve(spec: Any, inputs: dict[str, Any], result: Any, server: Any) -> Headli
     one, most = result.first, result.last
     users = f"{one.batch:,} users" if one.batch > 1 else "one user"
     context = longest_context(server, one.batch)
-    verdict = f"{one.tokens_per_s_user:,.3g} tokens/s for {users} with up to {context:,} tokens"
+    span = one.tpot_range_s and f" ({1 / one.tpot_range_s[1]:,.3g} to {1 / one.tpot_range_s[0]:,.3g})"
+    verdict = f"{one.tokens_per_s_user:,.3g} tokens/s{span or ''} for {users} with up to {context:,} tokens"
     if most.batch != one.batch:
         verdict += f"; {most.tokens_per_s_gpu * result.gpus:,.0f} for {most.batch:,}"
     verdict += f"; first token in {_time(one.ttft_s)}"

@@ -78,7 +78,7 @@ def changes(words: list[str]) -> tuple[Config, ...]:
     made: list[Config] = []
     for word in words:
         key, is_set, text = word.partition("=")
-        if not is_set:
+        if not is_set and "+" not in word:
             made += CHANGES.get(word) or (SHARED[word],)
         elif "|" in text:
             made += [{key: value(one)} for one in text.split("|")]
@@ -124,6 +124,7 @@ SHARED: dict[str, Config] = {
             "full_attention": None,
         },
     },
+    "BERTS": {"encoder": towers.WRITERS["bert"] | {"vocab_size": 101}, "decoder": towers.WRITERS["bert"] | towers.CROSSED},
     "LFM": {"layer_types": ["full_attention" if i in (2, 6, 10, 14, 18, 21) else "conv" for i in range(24)]},
 }
 for found in entries(
@@ -1101,6 +1102,12 @@ luke LukeForMaskedLM BERT entity_vocab_size=61 entity_emb_size=10
     architectures=LukeModel|LukeForSequenceClassification|LukeForTokenClassification|LukeForQuestionAnswering
     architectures=LukeForMultipleChoice UNTIED
   luke-base: BERT_BASE vocab_size=50267 max_position_embeddings=514 type_vocab_size=1
+encoder-decoder EncoderDecoderModel BERTS
+  vary encoder={"hidden_size":36} encoder={"num_hidden_layers":3} encoder={"type_vocab_size":3} decoder={"hidden_size":36}
+    decoder={"num_hidden_layers":2} decoder={"intermediate_size":40} decoder={"tie_word_embeddings":false}
+    E_roberta E_electra E_roberta+D_roberta E_generation D_generation D_gpt2 D_gpt2+encoder={"hidden_size":36} D_bart D_mbart
+    D_trocr D_electra E_prelayernorm+D_prelayernorm E_camembert D_camembert E_xlm+D_xlm D_pegasus D_plbart D_blenderbot
+    UNTIED LENGTHS
 bert-generation BertGenerationDecoder BERT
   vary architectures=BertGenerationEncoder UNTIED
 """
@@ -1130,12 +1137,15 @@ def slug(change: Config) -> str:
 
 
 def merged(base: Config, change: Config) -> Config:
-    """The base with the change's keys; dictionaries are merged."""
-    both = {
-        key: base[key] | value if isinstance(value, dict) and isinstance(base.get(key), dict) else value
-        for key, value in change.items()
-    }
-    return base | both
+    """The base with the change's keys; dictionaries are merged, but for parts of another model_type."""
+
+    def one(key: str, value: Any) -> Any:
+        before = base.get(key)
+        if not isinstance(value, dict) or not isinstance(before, dict):
+            return value
+        return value if before.get("model_type", "") != value.get("model_type", before.get("model_type", "")) else before | value
+
+    return base | {key: one(key, value) for key, value in change.items()}
 
 
 def case(name: str, kind: str, label: str, config: Config) -> Config:

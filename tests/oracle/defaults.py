@@ -23,6 +23,7 @@ from huggingface_hub.errors import StrictDataclassError
 TARGET = Path(__file__).resolve().parents[2] / "llmcx" / "huggingface" / "defaults.json"
 SUB_CONFIGS = {
     "t5gemma": {"encoder": "T5GemmaModuleConfig", "decoder": "T5GemmaModuleConfig"},
+    "evolla": {"protein_encoder_config": "SaProtConfig"},
     "mpt": {"attn_config": "MptAttentionConfig"},
     "dbrx": {"attn_config": "DbrxAttentionConfig", "ffn_config": "DbrxFFNConfig"},
 }
@@ -58,7 +59,7 @@ def parts(kind: Any, common: set[str], families: dict[str, Any]) -> dict[str, An
     found = {}
     left_out = kind()
     for key in kind.sub_configs:
-        if key in ("talker_config", "vq_config"):
+        if key == "talker_config":
             continue
         auto = kind.sub_configs[key].__name__ == "AutoConfig"
         absent = getattr(left_out, key)
@@ -107,7 +108,7 @@ def collect() -> dict[str, Any]:
         families[name] = {"defaults": defaults, "names": dict(kind.attribute_map)}
         usual = ([],) if "decoder_layers" in defaults else ([], ["ForCausalLM"])  # of decoders
         families[name] |= {"heads": found} if (found := heads(kind)) not in usual else {}
-        if any(key.endswith("_config") for key in kind.sub_configs):
+        if any(key.endswith("_config") for key in kind.sub_configs) or name.endswith("encoder-decoder"):
             families[name]["parts"] = parts(kind, common, families)
     for name in cases.PARTS:
         families.setdefault(name, described(CONFIG_MAPPING[name], common))

@@ -14,10 +14,10 @@ from statistics import mean, median
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from llmcx.engines import efficiency  # noqa: E402
-from tests import published  # noqa: E402
-from tests.published import Alone  # noqa: E402
-from tests.validation import alone  # noqa: E402
+from llmcx.engines import efficiency
+from tests import published
+from tests.published import Alone
+from tests.validation import alone
 
 START: dict[str, dict[str, float]] = {
     "llama.cpp": {
@@ -77,7 +77,9 @@ def main() -> None:
                 of = [alone(row) / row.rate for row in mine if row.kind == kind and row.calibrates == calibrates]
                 if of:
                     error, ratio = median(abs(each - 1) for each in of), exp(mean(log(each) for each in of))
-                    print(f"  {kind:40s} {'calibrates' if calibrates else 'tests':10s} {len(of):3d} {error:6.1%} ratio {ratio:.2f}")
+                    print(
+                        f"  {kind:40s} {'calibrates' if calibrates else 'tests':10s} {len(of):3d} {error:6.1%} ratio {ratio:.2f}"
+                    )
         if "-v" in sys.argv:
             for row in mine:
                 print("     ", "C" if row.calibrates else " ", f"{alone(row) / row.rate:.2f}", row.kind, row.name)

@@ -68,7 +68,7 @@ def build(config: Json, device: str, attention: str = "eager", dtype: torch.dtyp
 
 def inputs(model: Any, case: Json, seed: int) -> Json:
     """Token ids for one run; the first few ids are left out because some models treat them as padding."""
-    config = model.config.get_text_config()
+    config = getattr(model.config, "vlm_config", model.config).get_text_config()
     draw = torch.Generator().manual_seed(seed)
 
     # gemma4 looks every token up in a second table, which may be shorter.
@@ -84,9 +84,9 @@ def inputs(model: Any, case: Json, seed: int) -> Json:
     if kind.endswith("ForMultipleChoice"):  # the batch is the choices of one question
         given["input_ids"] = given["input_ids"][None]
     accepted = inspect.signature(model.forward).parameters
-    if "input_ids" not in accepted:
+    if "input_ids" not in accepted and "images" not in case:
         given = {"input_features": torch.randn(case["batch"], config.num_mel_bins, 2 * case["seq"], generator=draw)}
-    if model.config.is_encoder_decoder:
+    if model.config.is_encoder_decoder and "decoder_input_ids" not in given:
         given["decoder_input_ids"] = ids(case["decoder_seq"])
         if kind.endswith("ForSequenceClassification"):  # what the end of a sequence says is what is looked at
             given["input_ids"][:, -1] = config.eos_token_id

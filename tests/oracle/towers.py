@@ -91,6 +91,20 @@ TEXTS: dict[str, Config] = {
     | {"rope_parameters": dict.fromkeys(("sliding_attention", "full_attention"), MROPE["rope_parameters"])},
     "ernie": DENSE | MROPE | {"moe_num_experts": 5, "moe_k": 2, "moe_intermediate_size": [28, 20], "moe_num_shared_experts": 2},
     "muse": DENSE | {"head_dim": 20, "sliding_window": 7, "num_hidden_layers": 3},
+    "blip": {"vocab_size": 97, "hidden_size": 28, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 44}
+    | {"max_position_embeddings": 40},
+    "kosmos": {
+        "vocab_size": 97,
+        "embed_dim": 28,
+        "layers": 2,
+        "attention_heads": 4,
+        "ffn_dim": 44,
+        "max_position_embeddings": 50,
+    },
+    "pix2struct": {"vocab_size": 97, "hidden_size": 24, "d_kv": 6, "d_ff": 44, "num_layers": 3, "num_heads": 4}
+    | {"relative_attention_num_buckets": 10},
+    "formula": {"vocab_size": 97, "d_model": 28, "decoder_layers": 2, "decoder_attention_heads": 4, "decoder_ffn_dim": 44}
+    | {"max_position_embeddings": 40, "encoder_attention_heads": 4, "encoder_layers": 2},
     "nemotron": DENSE
     | {"layers_block_type": ["mamba", "mlp", "attention"], "mamba_num_heads": 8, "n_groups": 2, "ssm_state_size": 10}
     | {"mamba_head_dim": 12, "conv_kernel": 3, "chunk_size": 8, "model_type": "nemotron_h", "head_dim": 20},
@@ -156,10 +170,71 @@ VISIONS: dict[str, Config] = {
     "wide": VIT | {"hidden_size": 64, "num_attention_heads": 4},
     "molmo2": VIT | {"num_key_value_heads": 1, "head_dim": 10, "image_size": [24, 24]},
     "hunyuan": VIT | {"max_image_size": 24, "text_hidden_size": 48, "out_hidden_size": 48, "num_key_value_heads": 3},
+    "janus": {key: value for key, value in VIT.items() if key != "intermediate_size"} | {"mlp_ratio": 2.5, "projection_dim": 48},
+    "strips": {"patch_embed_hidden_size": 48, "hidden_size": 24, "d_ff": 44, "d_kv": 10, "num_hidden_layers": 2}
+    | {"num_attention_heads": 3, "seq_len": 30},
+    "strips2_5": {"patch_embed_hidden_size": 48, "hidden_size": 24, "intermediate_size": 44, "head_dim": 10}
+    | {"num_hidden_layers": 2, "num_attention_heads": 3, "max_num_patches": 30},
     "gemma4": {"hidden_size": 24, "intermediate_size": 44, "num_hidden_layers": 2, "num_attention_heads": 3, "patch_size": 4}
     | {"num_key_value_heads": 3, "head_dim": 16, "pooling_kernel_size": 3, "position_embedding_size": 30},
 }
+SEERS: dict[str, Config] = {name: {"model_type": name} | VIT for name in ("vit", "deit", "beit")}
+SEERS["dinov2"] = {"model_type": "dinov2", "mlp_ratio": 3} | {k: v for k, v in VIT.items() if k != "intermediate_size"}
+WINDOWED = {"image_size": 24, "patch_size": 3, "embed_dim": 12, "depths": [2, 1], "num_heads": [2, 3], "window_size": 2}
+SEERS |= {name: {"model_type": name, "mlp_ratio": 2.5} | WINDOWED for name in ("swin", "donut-swin")}
+BERT = {"vocab_size": 97, "hidden_size": 24, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 44}
+BERT |= {"max_position_embeddings": 60}
+CROSSED = {"is_decoder": True, "add_cross_attention": True}
+WRITERS: dict[str, Config] = {
+    short: {"model_type": name} | BERT
+    for short, name in (
+        ("bert", "bert"),
+        ("roberta", "roberta"),
+        ("camembert", "camembert"),
+        ("xlm", "xlm-roberta"),
+        ("prelayernorm", "roberta-prelayernorm"),
+        ("generation", "bert-generation"),
+        ("electra", "electra"),
+    )
+}
+WRITERS["electra"] |= {"embedding_size": 14}
+PAGE = {"vocab_size": 97, "d_model": 24, "d_kv": 10, "d_ff": 44, "num_layers": 2, "num_heads": 4, "patch_size": 4}
+PAGE |= {"image_size": 20, "max_2d_position_embeddings": 20}
+LARGE = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096}
+TROCR = {
+    "encoder": {"model_type": "vit", "image_size": 384, "qkv_bias": False},
+    "decoder": {"model_type": "trocr", "cross_attention_hidden_size": 768, "is_decoder": True, "add_cross_attention": True},
+    "processor_class": "TrOCRProcessor",
+}
+DONUT = {
+    "encoder": {"model_type": "donut-swin", "depths": [2, 2, 14, 2], "embed_dim": 128, "num_heads": [4, 8, 16, 32]}
+    | {"hidden_size": 1024, "image_size": [2560, 1920], "num_layers": 4, "path_norm": True, "window_size": 10},
+    "decoder": {"model_type": "mbart", "decoder_layers": 4, "max_position_embeddings": 1536, "vocab_size": 57525}
+    | {"is_decoder": True, "add_cross_attention": True, "add_final_layer_norm": True, "scale_embedding": True},
+}
+GATED = {"vocab_size": 97, "hidden_size": 48, "intermediate_size": 76, "num_hidden_layers": 2, "num_attention_heads": 4}
+GATED |= {"freeze_text_layers": False, "freeze_vision_layers": False}
+EMBED = {"embed_dim": 24} | {key: value for key, value in VIT.items() if key != "hidden_size"}
+LATENTS = {"resampler_n_latents": 5, "resampler_depth": 2, "resampler_n_heads": 4, "resampler_head_dim": 10}
+PROTEINS = {"vocab_size": 50, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 44}
+PROTEINS |= {"max_position_embeddings": 40}
+ALIGNED = {"aligner_num_add_layers": 2, "resampler_depth": 2, "resampler_dim_head": 10, "resampler_heads": 3}
+ALIGNED |= {"resampler_num_latents": 5}
+VLM = {"text_config": TEXTS["gemma"], "vision_config": VISIONS["siglip"], "projection_dim": 48, "image_token_id": 3}
+ACTS = TEXTS["gemma"] | {"hidden_size": 28, "intermediate_size": 52}
+LATE = {
+    "gpt2": {"model_type": "gpt2", "vocab_size": 97, "n_positions": 60, "n_embd": 24, "n_layer": 2, "n_head": 4}
+    | {"add_cross_attention": True}
+}
+for short in ("bart", "mbart", "pegasus", "plbart", "blenderbot"):
+    LATE[short] = {"model_type": short} | TEXTS["bart"] | {"model_type": short}
+LATE["trocr"] = {"model_type": "trocr", "vocab_size": 97, "d_model": 28, "decoder_layers": 2, "decoder_attention_heads": 4}
+LATE["trocr"] |= {"decoder_ffn_dim": 44, "max_position_embeddings": 60, "cross_attention_hidden_size": 24}
 VISIONS["deep"] = VISIONS["qwen3"] | VISIONS["deep"]
+VISIONS["formula"] = VISIONS["sam"] | {"post_conv_in_channels": 10, "post_conv_mid_channels": 14, "post_conv_out_channels": 18}
+VISIONS["formula"] |= {"decoder_hidden_size": 28}
+VQ = {"embed_dim": 6, "num_embeddings": 50, "latent_channels": 10, "base_channels": 32, "channel_multiplier": [1, 2, 2]}
+VQ |= {"num_res_blocks": 1, "projection_dim": 44, "image_token_embed_dim": 48}
 WHISPER = {"num_mel_bins": 10, "encoder_layers": 2, "encoder_attention_heads": 3, "encoder_ffn_dim": 44, "d_model": 24}
 HEARD = {"num_mel_bins": 10, "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 48, "hidden_size": 24}
 AUDIOS: dict[str, Config] = {
@@ -173,7 +248,13 @@ AUDIOS: dict[str, Config] = {
 }
 SHARED = "".join(
     f"\n{kind}_{name} {words(**{key: config})}"
-    for kind, key, some in (("T", "text_config", TEXTS), ("V", "vision_config", VISIONS), ("A", "audio_config", AUDIOS))
+    for kind, key, some in (
+        ("T", "text_config", TEXTS),
+        ("V", "vision_config", VISIONS),
+        ("A", "audio_config", AUDIOS),
+        ("E", "encoder", WRITERS | SEERS),
+        ("D", "decoder", {name: each | CROSSED for name, each in WRITERS.items()} | LATE),
+    )
     for name, config in some.items()
 )
 
@@ -211,9 +292,10 @@ TIED = (
     + " "
     + "+".join(("tie_word_embeddings=false", words(text_config={"tie_word_embeddings": True})))
 )
+APART = "+".join(("tie_word_embeddings=false", words(text_config={"tie_word_embeddings": False})))
 SIZES = vision("hidden_size=36", "intermediate_size=40", "num_hidden_layers=3", "image_size=28", "patch_size=5", "num_channels=1")
 GRIDS = vision("depth=2", "patch_size=3", "temporal_patch_size=1", "spatial_merge_size=1", "in_channels=1", "num_heads=4")
-PARTS = ()
+PARTS = ("beit", "deit", "dinov2", "donut-swin", "swin")
 """Types of parts that no family has by default."""
 
 TABLE = f"""
@@ -408,7 +490,9 @@ mllama MllamaForConditionalGeneration T_mllama V_mllama
     vision("num_global_layers=2", "max_num_tiles=3", "supported_aspect_ratios=[[1,1],[1,2]]", "vision_output_dim=72")
 }
     {inside("text_config", "cross_attention_layers=[3]", "num_key_value_heads=1")} {TIED}
-got_ocr2 GotOcr2ForConditionalGeneration T_qwen2 V_sam
+got_ocr2 GotOcr2ForConditionalGeneration T_qwen2 V_sam image_token_index=3
+  sees @images=1+@grid=[8,8]+@image_tokens=4+vision_config={{"image_size":32}}
+    @images=1+@grid=[8,8]+@image_tokens=4+vision_config={{"image_size":32,"use_rel_pos":false,"window_size":4}}
   built {
     vision(
         "hidden_size=36",
@@ -500,6 +584,9 @@ fuyu FuyuForCausalLM T_persimmon patch_size=4 image_token_id=3
 qwen4_exp Qwen4ExpForConditionalGeneration T_qwen4 V_qwen3
   built {vision("hidden_size=36", "out_hidden_size=40", "num_position_embeddings=49")} {TIED}
 blip-2 Blip2ForConditionalGeneration T_opt V_eva {words(qformer_config=QUERIES)} num_query_tokens=5 image_token_index=3
+  sees @images=1+@grid=[5,5]+@image_tokens=5
+    @images=1+@grid=[5,5]+@image_tokens=5+@batch=1+qformer_config={{"num_hidden_layers":4}}
+    @images=1+@grid=[5,5]+@image_tokens=5+qformer_config={{"cross_attention_frequency":1}}
   built {
     vision("hidden_size=36", "intermediate_size=40", "num_hidden_layers=3", "image_size=28", "patch_size=5", "qkv_bias=false")
 } {
@@ -614,6 +701,7 @@ nemotron_h_omni NemotronH_Omni_Reasoning_V3 T_nemotron V_radio projector_hidden_
 } projector_hidden_size=44 downsample_ratio=0.25 {TIED}
 instructblip InstructBlipForConditionalGeneration T_opt V_eva {words(qformer_config=QUERIES | {"vocab_size": 50})}
     num_query_tokens=5 image_token_index=3
+  sees @images=1+@grid=[5,5]+@image_tokens=5
   built {vision("hidden_size=36", "qkv_bias=false")} {
     inside(
         "qformer_config",
@@ -627,6 +715,286 @@ instructblip InstructBlipForConditionalGeneration T_opt V_eva {words(qformer_con
 } num_query_tokens=6 {TIED}
 aria AriaForConditionalGeneration T_aria V_plain projector_patch_to_query_dict={{"25":5,"36":7}}
   built {vision("hidden_size=36", "num_hidden_layers=3", "num_attention_heads=4")} {TIED}
+instructblipvideo InstructBlipVideoForConditionalGeneration T_opt V_eva {words(qformer_config=QUERIES | {"vocab_size": 50})}
+    num_query_tokens=5 video_token_index=3
+  sees @images=3+@grid=[5,5]+@image_tokens=5
+  built {vision("hidden_size=36", "qkv_bias=false", "num_hidden_layers=3", "image_size=28", "patch_size=5")} {
+    inside(
+        "qformer_config",
+        "hidden_size=36",
+        "num_hidden_layers=4",
+        "intermediate_size=40",
+        "cross_attention_frequency=1|3",
+        "vocab_size=60",
+        "max_position_embeddings=30",
+    )
+} num_query_tokens=6 {TIED}
+  t5: {words(text_config=TEXTS["t5"])} V_eva {words(qformer_config=QUERIES)}
+pp_chart2table GotOcr2ForConditionalGeneration T_qwen2 V_sam image_token_index=3
+  sees @images=1+@grid=[8,8]+@image_tokens=4+vision_config={{"image_size":32}}+@batch=1
+  built {
+    vision(
+        "hidden_size=36",
+        "num_hidden_layers=3",
+        "image_size=28",
+        "output_channels=12",
+        "qkv_bias=false",
+        "use_abs_pos=false",
+        "use_rel_pos=false",
+        "window_size=4",
+        "mlp_dim=40",
+    )
+} {TIED}
+blip BlipForConditionalGeneration T_blip V_eva
+  sees @images=1+@grid=[5,5]+@image_tokens=0 @images=1+@grid=[5,5]+@image_tokens=0+@batch=1+@seq=7
+  built {vision("hidden_size=36", "intermediate_size=40", "num_hidden_layers=3", "image_size=28", "patch_size=5")} {
+    inside(
+        "text_config",
+        "hidden_size=36",
+        "num_hidden_layers=3",
+        "num_attention_heads=2",
+        "intermediate_size=40",
+        "encoder_hidden_size=30",
+        "max_position_embeddings=30",
+        "is_decoder=false",
+    )
+} projection_dim=30 {TIED} {APART} {inside("text_config", "tie_word_embeddings=false")}
+  blip-large: {words(text_config={"encoder_hidden_size": 1024, "num_attention_heads": 12}, vision_config=LARGE)}
+git GitForCausalLM {words(**TEXTS["blip"])} V_plain
+  sees @images=1+@grid=[5,5]+@image_tokens=26+@seq=40
+    num_image_with_embedding=2+max_position_embeddings=70+@images=2+@grid=[5,5]+@image_tokens=26+@seq=60
+    tie_word_embeddings=true+@images=1+@grid=[5,5]+@image_tokens=26+@seq=30+@batch=1
+  built {SIZES} num_image_with_embedding=3 hidden_size=36 num_hidden_layers=3 intermediate_size=40 max_position_embeddings=30
+    hidden_act="relu" {OUTER}
+  git-large: {
+    words(vision_config=LARGE | {"image_size": 224, "patch_size": 14, "num_channels": 3})
+} position_embedding_type=absolute
+kosmos-2 Kosmos2ForConditionalGeneration T_kosmos V_plain latent_query_num=5
+  sees @images=1+@grid=[5,5]+@image_tokens=5 @images=2+@grid=[5,5]+@image_tokens=5
+  built {SIZES} {
+    inside(
+        "text_config",
+        "embed_dim=36",
+        "layers=3",
+        "attention_heads=2",
+        "ffn_dim=40",
+        "max_position_embeddings=30",
+        'activation_function="relu"',
+        "tie_word_embeddings=false",
+    )
+} latent_query_num=6 {TIED} {APART}
+kosmos-2.5 Kosmos2_5ForConditionalGeneration T_kosmos V_strips2_5 latent_query_num=5
+  sees @images=1+@grid=[4,6]+@image_tokens=5
+  built {
+    vision(
+        "hidden_size=36",
+        "patch_embed_hidden_size=27",
+        "intermediate_size=40",
+        "head_dim=12",
+        "num_hidden_layers=3",
+        "num_attention_heads=2",
+        "max_num_patches=40",
+    )
+} {
+    inside("text_config", "embed_dim=36", "layers=3", "attention_heads=2", "ffn_dim=40", "tie_word_embeddings=false")
+} latent_query_num=6 {TIED} {APART}
+pix2struct Pix2StructForConditionalGeneration T_pix2struct V_strips
+  sees @images=1+@grid=[4,6]+@image_tokens=0 @images=1+@grid=[3,5]+@image_tokens=0+@batch=1+@seq=30
+  built {
+    vision(
+        "patch_embed_hidden_size=27",
+        "d_ff=40",
+        "d_kv=12",
+        "num_hidden_layers=3",
+        "num_attention_heads=2",
+        "seq_len=40",
+        'dense_act_fn="relu"',
+    )
+} {
+    inside(
+        "text_config",
+        "num_layers=1",
+        "d_ff=40",
+        "relative_attention_num_buckets=12",
+        'dense_act_fn="gelu"',
+        "vocab_size=103",
+    )
+} text_config={{"num_heads":2,"d_kv":12}} {TIED}
+pp_formulanet PPFormulaNetForConditionalGeneration T_formula V_formula
+  sees @images=1+@grid=[8,8]+@image_tokens=0+vision_config={{"image_size":32}}
+    @images=1+@grid=[8,8]+@image_tokens=0+vision_config={{"image_size":32,"global_attn_indexes":[]}}+@batch=1+@seq=7
+  built {
+    vision(
+        "hidden_size=36",
+        "num_hidden_layers=3",
+        "image_size=28",
+        "patch_size=5",
+        "qkv_bias=false",
+        "use_abs_pos=false",
+        "use_rel_pos=false",
+        "window_size=4",
+        "global_attn_indexes=[]",
+        "mlp_dim=40",
+        "post_conv_mid_channels=16",
+        "post_conv_out_channels=20",
+    )
+} vision_config={{"output_channels":12,"post_conv_in_channels":12}} {
+    inside(
+        "text_config",
+        "decoder_layers=3",
+        "decoder_attention_heads=2",
+        "decoder_ffn_dim=40",
+        "max_position_embeddings=30",
+        'activation_function="relu"',
+    )
+} {OUTER}
+vision-encoder-decoder VisionEncoderDecoderModel E_vit D_bert
+  sees @images=1+@grid=[5,5]+@image_tokens=0 decoder={{"hidden_size":36}}+@images=1+@grid=[5,5]+@image_tokens=0+@batch=1
+    E_deit+D_gpt2+@images=1+@grid=[5,5]+@image_tokens=0 E_beit+D_roberta+@images=1+@grid=[5,5]+@image_tokens=0+@seq=11
+    E_dinov2+D_bart+@images=1+@grid=[5,5]+@image_tokens=0 E_swin+@images=1+@grid=[8,8]+@image_tokens=0
+    {words(encoder=SEERS["donut-swin"] | {"window_size": 3})}+@images=1+@grid=[8,8]+@image_tokens=0
+    E_donut-swin+D_mbart+@images=1+@grid=[8,8]+@image_tokens=0 E_vit+D_trocr+@images=1+@grid=[5,5]+@image_tokens=0
+  built {
+    inside(
+        "encoder",
+        "hidden_size=36",
+        "intermediate_size=40",
+        "num_hidden_layers=3",
+        "image_size=28",
+        "patch_size=5",
+        "num_channels=1",
+        "qkv_bias=false",
+        "pooler_output_size=10",
+    )
+} {
+    " ".join(
+        words(encoder=SEERS["beit"] | change)
+        for change in (
+            {"use_mask_token": True},
+            {"use_absolute_position_embeddings": True},
+            {"use_relative_position_bias": True},
+            {"use_shared_relative_position_bias": True},
+            {"layer_scale_init_value": 0.0},
+            {"use_mean_pooling": False},
+        )
+    )
+} {
+    " ".join(
+        words(encoder=SEERS["dinov2"] | change)
+        for change in ({"use_swiglu_ffn": True}, {"use_mask_token": False}, {"qkv_bias": False}, {"mlp_ratio": 5})
+    )
+} {
+    " ".join(
+        words(encoder=SEERS[name] | change)
+        for name in ("swin", "donut-swin")
+        for change in (
+            {"use_absolute_embeddings": True},
+            {"window_size": 3},
+            {"depths": [1, 2, 1], "num_heads": [1, 2, 4]},
+            {"qkv_bias": False},
+            {"mlp_ratio": 3.0},
+        )
+    )
+} {inside("decoder", "num_hidden_layers=2", "intermediate_size=40", "tie_word_embeddings=false")} {OUTER}
+  trocr-base: {words(**TROCR)}
+  donut-base: {words(**DONUT)}
+  vit-gpt2: {words(encoder={"model_type": "vit", "encoder_stride": 16})}
+    decoder={{"model_type":"gpt2","is_decoder":true,"add_cross_attention":true,"architectures":["GPT2LMHeadModel"]}}
+udop UdopForConditionalGeneration {words(**PAGE)}
+  sees @images=1+@grid=[5,5]+@image_tokens=25+@seq=40 @images=0+@grid=[0,0]+@image_tokens=0
+    @images=1+@grid=[5,5]+@image_tokens=25+@seq=33+@batch=1+@decoder_seq=7
+    @images=1+@grid=[5,5]+@image_tokens=25+@seq=33+num_decoder_layers=3+feed_forward_proj="gated-gelu"
+  built d_kv=12 d_ff=40 num_layers=3 num_decoder_layers=3 num_heads=2 relative_attention_num_buckets=12
+    max_2d_position_embeddings=30 image_size=28 patch_size=5 num_channels=1 feed_forward_proj="gated-gelu" vocab_size=103
+    relative_bias_args=[{{"type":"1d"}}]
+    relative_bias_args=[{{"type":"1d"}},{{"type":"horizontal","relative_attention_num_buckets":12}}] {OUTER}
+idefics IdeficsForVisionText2Text {words(**GATED)} {words(vision_config=EMBED, perceiver_config=LATENTS)}
+  sees @images=1+@grid=[5,5]+@image_tokens=0 @images=2+@grid=[5,5]+@image_tokens=0+use_resampler=true
+    @images=2+@grid=[5,5]+@image_tokens=0+cross_layer_interval=2+num_hidden_layers=4+@batch=1+@seq=7
+  built {
+    inside(
+        "vision_config",
+        "embed_dim=36",
+        "intermediate_size=40",
+        "num_hidden_layers=3",
+        "image_size=28",
+        "patch_size=5",
+        "num_channels=1",
+    )
+} use_resampler=true
+    use_resampler=true+{words(perceiver_config={"qk_layer_norms_perceiver": True})}
+    use_resampler=true+{words(perceiver_config={"resampler_depth": 3, "resampler_head_dim": 12, "resampler_n_latents": 6})}
+    cross_layer_interval=2 cross_layer_interval=2+num_hidden_layers=5 qk_layer_norms=true alpha_type="vector"
+    additional_vocab_size=7 additional_vocab_size=7+tie_word_embeddings=true num_attention_heads=2 intermediate_size=40 {OUTER}
+  idefics-9b: additional_vocab_size=2 cross_layer_interval=4 qk_layer_norms=true use_resampler=true ffn_dim=11008
+    {words(perceiver_config={"qk_layer_norms_perceiver": True, "use_resampler": True}, vision_config={"embed_dim": 1280})}
+evolla EvollaForProteinText2Text {words(**DENSE)} {words(protein_encoder_config=PROTEINS)} {words(**ALIGNED)}
+  sees @images=0+@grid=[0,0] @images=0+@grid=[0,0]+@batch=1+@seq=30+@decoder_seq=5+aligner_num_add_layers=1
+    @images=0+@grid=[0,0]+aligner_enable_bias=false+num_hidden_layers=3
+  built {
+    inside(
+        "protein_encoder_config",
+        "hidden_size=36",
+        "num_hidden_layers=3",
+        "num_attention_heads=2",
+        "intermediate_size=40",
+        "vocab_size=60",
+        "emb_layer_norm_before=true",
+        'position_embedding_type="absolute"',
+    )
+} num_key_value_heads=1 attention_bias=true mlp_bias=true aligner_ffn_mult=3 aligner_enable_bias=false aligner_num_add_layers=1
+    num_hidden_layers=5 resampler_depth=3 resampler_dim_head=12 resampler_heads=2 resampler_num_latents=6 resampler_ff_mult=3 {
+    OUTER
+}
+pi0 PI0ForConditionalGeneration {words(vlm_config=VLM, dit_config=ACTS)} chunk_size=6 max_state_dim=7 max_action_dim=5
+  sees @images=1+@grid=[5,5]+@image_tokens=25+@seq=40 @images=2+@grid=[5,5]+@image_tokens=25+@seq=60+@batch=1+chunk_size=3
+  built {inside("dit_config", "hidden_size=36", "intermediate_size=40", "num_attention_heads=2", "attention_bias=true")}
+    chunk_size=4 max_state_dim=9 max_action_dim=8
+    {words(vlm_config={"vision_config": VISIONS["siglip"] | {"hidden_size": 36}})}
+    {words(vlm_config={"text_config": TEXTS["gemma"] | {"vocab_size": 103}})}
+    {
+    "+".join(
+        words(**{key: each})
+        for key, each in (
+            ("vlm_config", {"text_config": TEXTS["gemma"] | {"num_hidden_layers": 3}}),
+            ("dit_config", {"num_hidden_layers": 3}),
+        )
+    )
+} {OUTER}
+janus JanusForConditionalGeneration T_llama V_janus {words(vq_config=VQ)} image_token_id=3
+  sees @images=1+@grid=[5,5]+@image_tokens=25+@seq=40
+  built {
+    vision(
+        "hidden_size=36",
+        "num_hidden_layers=3",
+        "image_size=28",
+        "patch_size=5",
+        "num_channels=1",
+        "mlp_ratio=3.0",
+        "attention_bias=false",
+        "use_qk_norm=true",
+        "projection_dim=44",
+        "depth=1",
+        "depth=4",
+    )
+} {
+    inside(
+        "vq_config",
+        "embed_dim=10",
+        "num_embeddings=40",
+        "latent_channels=12",
+        "base_channels=64",
+        "channel_multiplier=[1,1,2,3]",
+        "channel_multiplier=[2]",
+        "num_res_blocks=3",
+        "projection_dim=40",
+        "num_hidden_layers=4",
+        "image_token_embed_dim=40",
+        "in_channels=1",
+        "out_channels=1",
+        "double_latent=true",
+    )
+} {TIED}
 cohere_compass CohereCompassForConditionalGeneration T_compass V_deep
   built {vision("hidden_size=36", "out_hidden_size=40", "deepstack_visual_indexes=[]|[0]")} {TIED}
 """

@@ -1,4 +1,4 @@
-"""Fit the training engines' numbers (presets/engines) to the rows of tests/published.py that calibrate, and say how the others do.
+"""Fit the training engines' numbers (presets/engines) to the rows of tests/published.py that calibrate; say how the others do.
 
     python tests/oracle/training.py [engine ...]     # prints the numbers and errors; what is printed is written by hand
 
@@ -16,12 +16,12 @@ from statistics import mean, median, quantiles
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from llmcx.catalog.data import load_hardware  # noqa: E402
-from llmcx.engines import efficiency as calibration  # noqa: E402
-from llmcx.engines.training_time import Trainer  # noqa: E402
-from llmcx.machine.roofline import Efficiency, machine  # noqa: E402
-from tests import published  # noqa: E402
-from tests.published import Run  # noqa: E402
+from llmcx.catalog.data import load_hardware
+from llmcx.engines import efficiency as calibration
+from llmcx.engines.training_time import Trainer
+from llmcx.machine.roofline import Efficiency, machine
+from tests import published
+from tests.published import Run
 
 TRAINERS: dict[int, Trainer] = {}
 
@@ -116,7 +116,7 @@ def main(engines: list[str]) -> None:
         fits = [run for run in mine if run.calibrates and run.kind not in published.LEFT_OUT]
         start = START[engine]
         values = fit(fits, start, {name: BOUNDS[name.split(".")[0]] for name in start}, 5)
-        print(f"{engine}: {({name: round(value, 3) for name, value in values.items()})}")
+        print(f"{engine}: { ({name: round(value, 3) for name, value in values.items()}) }")
         for kind in sorted({run.kind for run in mine if run.kind not in published.LEFT_OUT}):
             report(kind or "papers", [run for run in mine if run.kind == kind], values)
         if engine == "megatron":

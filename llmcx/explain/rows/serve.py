@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from llmcx.answers import Line
 from llmcx.answers.serve import Load, Serving, point
+from llmcx.engines.serving_estimate import Timed
 from llmcx.engines.serving_time import Server, ServingStep
 from llmcx.explain.rows import Figure, lines
 
@@ -42,23 +43,22 @@ def _points(name: str, server: Server, load: Load, sizes: list[int], price: floa
     """The figures of each point of a frontier."""
     told: list[Line] = []
     context, gpus = load.context, server.setup.tp
-    prefill = server.prefill(load.prompt, load.cached).total
-    roofline = "Williams et al. 2009, CACM 52(4), op by op"
     for size in sizes:
         got = point(server, load, size, price)
         step = server.decode(size, context, 1 + load.speculation.drafted).total
-        request = got.tpot_s * load.output / (size if size > 1 else 1)
-        steady = f"prefill {prefill:.4g} s, decode step {step:.4g} s, {size:,} users, {load.output:,} tokens"
+        added = server.prompt(load.prompt, load.cached, size, context)
+        request = added + load.output * step / load.speculation.tokens / size
+        steady = f"a prompt adds {added:.4g} s, decode step {step:.4g} s, {size:,} users, {load.output:,} tokens"
         rate = got.tokens_per_s_gpu * gpus
         found: list[Figure] = [
             (
                 "ttft_s",
-                "prefill of the prompt, and its pieces' steps",
-                f"{load.prompt:,} tokens, {load.cached:,} cached",
+                "the prompt's pass, steps in between, and the prompts before it",
+                f"{load.prompt:,} tokens, {load.cached:,} cached, {size:,} users",
                 got.ttft_s,
-                roofline,
+                "mean of a closed loop of ten rounds (llmcx.engines.closed_loop)",
             ),
-            ("tpot_s", "(t_prefill + output · t_decode/users) · users / output", steady, got.tpot_s, _ORCA),
+            ("tpot_s", "step + users · prompt / output; of one user the step", steady, got.tpot_s, _ORCA),
             ("tokens_per_s_user", "1 / tpot", f"1 / {got.tpot_s:.4g}", got.tokens_per_s_user, _ORCA),
             (
                 "tokens_per_s_gpu",
@@ -81,39 +81,54 @@ def _points(name: str, server: Server, load: Load, sizes: list[int], price: floa
 
 def _explained(server: Server, load: Load, batch: int, step: ServingStep) -> list[Line]:
     """The estimate's decode step, part by part."""
-    on, e, setup = server.machine, server.efficiency, server.setup
-    context = load.context
-    cache = server.cache_bytes(context)
-    roofline = "Williams et al. 2009, CACM 52(4): arithmetic or traffic, whichever takes longer, op by op"
-    what = f"of a decode step with {batch} users at context {context:,}, s"
+    what = f"of a decode step with {batch} users at context {load.context:,}, s"
+    rows = _by_kernel(server, load, batch) if isinstance(server, Timed) else _by_roofline(server, load, batch)
     return [
-        Line(
-            f"weights {what}",
-            "Σ bytes / bandwidth over the ops bound by traffic",
-            f"{server.weight_bytes:,.0f} B of weights per GPU; {on.memory:,.4g} B/s",
-            step.weights,
-            roofline,
+        Line(f"{name} {what}", formula, numbers, value, source)
+        for (name, formula, numbers, source), value in zip(rows, step, strict=True)
+    ]
+
+
+Part = tuple[str, str, str, str]
+
+
+def _by_kernel(server: Timed, load: Load, batch: int) -> list[Part]:
+    """Kernels by the laws of measured ones, and what the engine adds."""
+    by, launched = server.schedule, server.decoding(batch, load.context, 1 + load.speculation.drafted)
+    lawful = sum(launch.times for launch in launched if launch.kind != "moved")
+    moved = sum(launch.times for launch in launched if launch.kind == "moved")
+    fitted = "presets/kernels, fitted to measured kernels (docs/kernels.md)"
+    each = f"Σ {by.decode:g} · seconds at work, of"
+    what = f"{lawful:,} launches of kernels with a law"
+    host = f"{moved:,} · {by.moved_us:g} + {by.step_us:g} + {batch:,} · {by.user_us:g} us"
+    return [
+        ("weights", f"{each} products that wait for their weights, and what only moves", what, fitted),
+        ("arithmetic", f"{each} products that wait for arithmetic", what, fitted),
+        ("cache", f"{each} attention over the cache", f"{batch:,} users, {load.context:,} tokens each", fitted),
+        ("communication", f"{each} the layers' collectives", f"{server.setup.tp:,} GPUs", fitted),
+        (
+            "overhead",
+            "launches that only move, the step, the users",
+            host,
+            "presets/engines, fitted to served loads (docs/serving.md)",
         ),
-        Line(f"arithmetic {what}", "Σ FLOPs / rate over the ops bound by it", f"{on.matmul:,.4g} FLOP/s", step.compute, roofline),
-        Line(
-            f"cache {what}",
-            "users · bytes per sequence / bandwidth, where attention's arithmetic takes less",
-            f"{batch}·{cache:,.0f} / {on.memory:,.4g}",
-            step.cache,
-            "Shazeer 2019, arXiv:1911.02150, sec. 2.4",
-        ),
-        Line(
-            f"communication {what}",
-            "Σ of the layers' all-reduces and all-to-alls: 2·(tp - 1)/tp · users · d_model · 2 B / link + latency each",
-            f"{server.spec.n_layers} layers, tp {setup.tp}, {on.up:,.4g} B/s, {e.link_s:g} s",
-            step.communication,
-            "Shoeybi et al. 2019, arXiv:1909.08053, sec. 3",
-        ),
-        Line(
-            f"overhead {what}",
-            "kernels · seconds per kernel",
-            f"{e.kernel_s:g} s per kernel",
-            step.overhead,
-            "presets/engines/trtllm.yaml",
-        ),
+    ]
+
+
+def _by_roofline(server: Server, load: Load, batch: int) -> list[Part]:
+    """Op by op, the share of the peak that an engine reaches."""
+    on, e, tp = server.machine, server.efficiency, server.setup.tp
+    roofline = "Williams et al. 2009, CACM 52(4): arithmetic or traffic, whichever takes longer, op by op"
+    moved = f"{server.weight_bytes:,.0f} B of weights per GPU; {on.memory:,.4g} B/s"
+    cached = f"{batch}·{server.cache_bytes(load.context):,.0f} / {on.memory:,.4g}"
+    sent = f"{server.spec.n_layers} layers, tp {tp}, {on.up:,.4g} B/s, {e.link_s:g} s"
+    users = "users · bytes per sequence / bandwidth, where attention's arithmetic takes less"
+    shoeybi = "Shoeybi et al. 2019, arXiv:1909.08053, sec. 3"
+    reduces = "Σ of the layers' all-reduces and all-to-alls: 2·(tp - 1)/tp · users · d_model · 2 B / link + latency each"
+    return [
+        ("weights", "Σ bytes / bandwidth over the ops bound by traffic", moved, roofline),
+        ("arithmetic", "Σ FLOPs / rate over the ops bound by it", f"{on.matmul:,.4g} FLOP/s", roofline),
+        ("cache", users, cached, "Shazeer 2019, arXiv:1911.02150, sec. 2.4"),
+        ("communication", reduces, sent, shoeybi),
+        ("overhead", "kernels · seconds per kernel", f"{e.kernel_s:g} s per kernel", "presets/engines/serving.yaml"),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import isqrt
 from typing import Literal
 
 from llmcx.errors import InputError, check_sizes
@@ -12,7 +13,7 @@ from llmcx.model.cores import EAGER, STEPS, Chunked, Core, Linear, Linformer, Pe
 from llmcx.model.mixers import Mixer
 from llmcx.model.norm import Norm
 from llmcx.model.run import LayerRun
-from llmcx.ops.op import TOKENS, Cache, Cut, Dims, Op, Saved
+from llmcx.ops.op import TOKENS, VIEW, Cache, Cut, Dims, Op, Saved
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,14 @@ class Attention(Mixer):
     ``qk_norm`` normalises queries and keys: over each head with one vector for all heads ("head"), with a vector per head
     ("heads"), or over all heads together ("full"). ``sinks`` is one learned logit per head (gpt-oss), ``gate`` a sigmoid
     gate on the output, as wide as the queries (Qwen3-Next) or with one number per head (``gate_per_head``), whose ``gate_bias``
-    defaults to ``bias``. ``out_norm`` normalises all heads' output together (BitNet). ``shares_kv`` reuses the
+    defaults to ``bias``. ``out_norm`` normalises all heads' output together (BitNet, Kosmos). ``shares_kv`` reuses the
     keys and values of an earlier layer, ``k_is_v`` one projection for both (Gemma 4); ``v_norm`` normalises each head's values,
     without weights. ``scalars`` are learned numbers beside (the gates of Llama 3.2's cross-attention). ``softmax_fp32`` False is
     for eager code that takes the softmax in the activations' dtype (GPT-2, BERT). ``inputs``: how many states side by side it
-    reads (EAGLE-3: a token and a state).
+    reads (EAGLE-3: a token and a state). ``kv_width``: how wide what a cross-attention meets is, where not as the model.
+    ``places``: queries meet a learned vector, too, for each distance across and down a square of patches, which the tower has
+    (SAM). ``one_matrix`` makes queries, keys and values, so that the values that a fused kernel keeps are a view of all three
+    (Phi-3, GPT-NeoX).
     """
 
     n_heads: int
@@ -57,11 +61,14 @@ class Attention(Mixer):
     scalars: int = 0
     softmax_fp32: bool = True
     inputs: int = 1
+    kv_width: int | None = None
+    places: bool = False
+    one_matrix: bool = False
     core: Core = field(default_factory=Standard)
     type: Literal["attention"] = "attention"
 
     def __post_init__(self) -> None:
-        check_sizes(self, "n_heads", "n_kv_heads", "head_dim", "v_dim", "relative_buckets", "inputs")
+        check_sizes(self, "n_heads", "n_kv_heads", "head_dim", "v_dim", "relative_buckets", "inputs", "kv_width")
         check(self.core)
         if self.v_dim is not None and isinstance(self.core, (Linear, Linformer, Performer, Reformer)):
             problem = f"v_dim is {self.v_dim}, but the core {self.core.type} has values as wide as keys"
@@ -109,7 +116,8 @@ class Attention(Mixer):
         for leaf in self._read_once(cross):
             n, width = batch * new_kv, kv_heads * (v_dim if leaf == "v" else dim)
             bias = self.k_bias if leaf == "k" and self.k_bias is not None else self.bias
-            yield where.linear(f"{name}.{leaf}", read, width, bias, saves=False, tokens=n, reads="normed", cut=by_kv_heads)
+            wide = self.kv_width if cross and self.kv_width is not None else read
+            yield where.linear(f"{name}.{leaf}", wide, width, bias, saves=False, tokens=n, reads="normed", cut=by_kv_heads)
         if self.gate:
             gate_bias = self.bias if self.gate_bias is None else self.gate_bias
             width = self.n_heads * (1 if self.gate_per_head else v_dim)
@@ -136,6 +144,9 @@ class Attention(Mixer):
                 width=self.n_heads,
                 cut=Cut("heads", self.n_heads),
             )
+        if self.places:
+            shape: Dims = {"batch": batch * self.n_heads, "m": where.q, "k": dim, "n": 2 * isqrt(where.q), "weight": 0}
+            yield where.op(f"{name}.places", "matmul", cut=Cut("heads", self.n_heads), **shape)
         if self.relative_projection:
             positions: Dims = {"tokens": kv, "d_in": d, "d_out": self.n_heads * dim, "bias": 2, "tied": 0}
             yield where.op(f"{name}.relative", "linear", cut=by_heads, **positions)
@@ -143,7 +154,7 @@ class Attention(Mixer):
             yield where.op(f"{name}.relative_scores", "scores", cut=Cut("heads", self.n_heads), **met)
         yield from self._core(where, name, kv, dim, cross)
         if self.out_norm:
-            yield where.norm(f"{name}.out_norm", Norm("rmsnorm"), self.n_heads * v_dim, cut=Cut("columns", self.n_heads))
+            yield where.norm(f"{name}.out_norm", where.spec.norm, self.n_heads * v_dim, cut=Cut("columns", self.n_heads))
         out_bias = self.bias if self.out_bias is None else self.out_bias
         yield where.linear(f"{name}.out", self.n_heads * v_dim, d, out_bias, cut=Cut("rows", self.n_heads))
 
@@ -202,6 +213,8 @@ class Attention(Mixer):
             kept = Saved("keys and values", batch * kv * (heads * (dim + v_dim) if many else both), units=0 if many else kv_heads)
             shared = 1 if eager or isinstance(core, Reformer) else heads // kv_heads
             met = meet(where, name, heads, count, dim, v_dim, queries, kept, fused=not eager, keys=kv, shared=shared)
+            if self.one_matrix and self.rope and where.run.fused and not mask.elements:
+                met = (self._keeps_the_view(op, batch * kv * dim) for op in met)
             if self.softmax_fp32 and not mask.elements:
                 yield from met
             else:
@@ -215,6 +228,14 @@ class Attention(Mixer):
             yield where.op(
                 f"{name}.cache", "cache", batch=batch, tokens=cached, width=both, cut=Cut("heads", kv_heads), cache=held
             )
+
+    def _keeps_the_view(self, op: Op, numbers: int) -> Op:
+        """Beside the values what they are a view with: rotated queries and keys are new tensors, values stay where the matrix put
+        them; ``numbers`` of each head.
+        """
+        if op.kind != "scores":
+            return op
+        return op._replace(saved=(*op.saved, Saved(VIEW, numbers * (self.n_heads + self.kv_heads))))
 
     def _softmax_keeps(self, op: Op, mask: Saved) -> tuple[Saved, ...]:
         """What the softmax saves: no fp32 copy where it is taken in the activations' dtype; a mask, if it has one."""

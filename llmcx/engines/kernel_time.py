@@ -1,0 +1,176 @@
+"""Seconds of a serving engine's launches on one accelerator, by the laws that were fitted to measured kernels. Estimates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from llmcx.catalog.kernels import generation, law
+from llmcx.engines.launches import Launch
+from llmcx.errors import InputError
+from llmcx.machine.hardware import Hardware
+from llmcx.machine.kernels import Peaks, attention, collectives, experts, gemm, peaks, recurrent
+
+KERNELS_OF = {"vllm": "vllm", "sglang": "sglang"}
+"""Whose kernels an engine launches; TensorRT-LLM's stand in for those of any other."""
+MOVED_SHARE = 0.7
+"""Assumed, of a kernel that only moves: the share of the bandwidth that it reaches. Its launch is the engine's number."""
+RECURRENT_US, RECURRENT_SHARE = 10.0, 0.2
+"""Assumed, of mixers that were not measured: microseconds of their kernels, and the share of the 16-bit peak."""
+FAR_US, FAR_SHARE = 25.0, 0.7
+"""Assumed, between domains: microseconds of a collective, and the share of the slower network's rate."""
+ACT = 2
+"""Bytes of an activation."""
+SKEW = 1.01
+"""How unevenly tokens choose their experts: the power law of most measured kernels."""
+STEPS = 8
+"""New tokens up to which attention is that of a decode step."""
+
+
+def format_of(stored: str, hardware: Hardware, multiplied: str | None = None) -> str:
+    """The format of :data:`llmcx.machine.kernels.FORMATS` in which weights that are ``stored`` so are multiplied.
+
+    Where the accelerator has no such arithmetic, or other arithmetic is asked for, weights are unpacked to 16 bits first.
+
+    >>> from llmcx.catalog.data import load_hardware
+    >>> h100, b200 = load_hardware("h100"), load_hardware("b200")
+    >>> [format_of("nvfp4", each) for each in (h100, b200)], format_of("fp8_block:rows=64", h100)
+    (['int4_wo', 'nvfp4'], 'fp8_block')
+    """
+    name, _, settings = stored.partition(":")
+    narrow = {"nvfp4": "fp4", "mxfp4": "fp4"}.get(name, "fp8" if name.startswith(("fp8", "mxfp8")) else "")
+    if narrow and narrow in hardware.dense_tflops and multiplied in (None, narrow):
+        if name == "mxfp4":
+            return "mxfp4_mxfp8"
+        return name if name in ("nvfp4", "fp8_block") else "fp8"
+    if name in ("bf16", "fp16", "fp32"):
+        return "bf16"
+    if name == "mxfp4":
+        return "mxfp4"
+    return "int8_wo" if narrow == "fp8" or "8" in name or "bits=8" in settings else "int4_wo"
+
+
+Parts = tuple[float, float]
+"""Seconds at work, and of the launch."""
+
+
+class Law(NamedTuple):
+    """Constants of one kind of kernel, and the peaks that they are shares of."""
+
+    constants: Any
+    peaks: Peaks
+
+
+class Kernels:
+    """Kernels of ``engine`` on ``hardware``, multiplied in ``multiplied`` where that is asked for, with a cache of ``cache_bits``
+    a number.
+    """
+
+    def __init__(self, hardware: Hardware, engine: str, multiplied: str | None, cache_bits: float) -> None:
+        self.hardware, self.engine, self.multiplied = hardware, KERNELS_OF.get(engine, "trtllm"), multiplied
+        self.generation = generation(hardware.name)
+        self.narrow = cache_bits < 16  # anything below 16 bits is read as 8
+        self._laws: dict[tuple[str, str, str], Law] = {}
+        self._seconds: dict[tuple[str, tuple[int, ...], str], Parts] = {}
+
+    def seconds(self, launch: Launch) -> float:
+        """Of one of its launches, alone."""
+        return sum(self.parts(launch))
+
+    def parts(self, launch: Launch) -> tuple[float, float]:
+        """Seconds at work, and of the launch, which an engine may hide behind the kernel before (no collective does)."""
+        key = launch.kind, launch.shape, launch.form
+        found = self._seconds.get(key)
+        if found is None:
+            found = self._seconds[key] = getattr(self, f"_{launch.kind}")(launch.form, *launch.shape)
+        return found
+
+    def _of(self, law: Law, seconds: Callable[..., float], *shape: int) -> Parts:
+        """By a law that begins with its launch."""
+        launch = 1e-6 * law.constants.launch_us
+        return seconds(*law, *shape) - launch, launch
+
+    def _law(self, kind: str, form: str, engine: str = "") -> Law:
+        engine = engine or self.engine
+        found = self._laws.get((kind, form, engine))
+        if found is None:
+            # Nothing is found in the cache on the chip: other layers ran in between.
+            on = peaks(self.hardware, form)._replace(l2_bytes=0.0)
+            found = self._laws[kind, form, engine] = Law(law(kind, self.hardware, engine, form).constants, on)
+        return found
+
+    def _gemm(self, form: str, m: int, n: int, k: int) -> Parts:
+        return self._of(self._law("gemm", format_of(form, self.hardware, self.multiplied)), gemm.seconds, m, n, k)
+
+    def _batched(self, form: str, products: int, m: int, n: int, k: int) -> Parts:
+        return self._of(self._law("gemm", "bf16"), gemm.seconds, m, products * n, k)
+
+    def _experts(self, form: str, tokens: int, hidden: int, inner: int, top_k: int, count: int, cut: int, shared: int) -> Parts:
+        form = format_of(form, self.hardware, self.multiplied)
+        law = self._law("experts", form, experts.kernel(self.engine, form, top_k))
+        shape = tokens, hidden, inner, top_k, count
+        launch = 1e-6 * law.constants.launch_us
+        return experts.seconds(*law, *shape, cut, shared, SKEW) - launch, launch
+
+    def _attention(self, form: str, batch: int, new: int, past: int, heads: int, kv_heads: int, width: int, window: int) -> Parts:
+        form = "bf16_kv_fp8" if self.narrow else "bf16"
+        whose = attention.kernels_of(self.engine, self.generation, width, window, form)
+        if new <= STEPS and past:  # drafted tokens read the same keys, as more heads would
+            of = self._law("decode_attention", self._cached(), whose)
+            return self._of(of, attention.decode, batch, heads * new, kv_heads, width, window, past)
+        of = self._law("prefill_attention", form, whose)
+        return self._of(of, attention.prefill, batch, heads, kv_heads, width, window, new, past)
+
+    def _latent(self, form: str, batch: int, new: int, past: int, heads: int) -> Parts:
+        return self._of(self._law("latent_decode", self._cached()), attention.latent_decode, batch, heads * new, past)
+
+    def _expanded(self, form: str, batch: int, new: int, past: int, heads: int, width: int) -> Parts:
+        return self._of(self._law("latent_prefill", self._cached()), attention.latent_prefill, batch, heads, new, past)
+
+    def _cached(self) -> str:
+        return "fp8" if self.narrow else "bf16"
+
+    def _delta(self, form: str, batch: int, new: int, key_heads: int, value_heads: int, key_dim: int, value_dim: int) -> Parts:
+        if new > 1:
+            of = self._law("gated_delta_prefill", "bf16")
+            return self._of(of, recurrent.scanned, batch, key_heads, value_heads, new, key_dim, value_dim)
+        of = self._law("gated_delta_decode", "bf16")
+        return self._of(of, recurrent.stepped, batch, value_heads, key_dim, value_dim)
+
+    def _convolved(self, form: str, batch: int, new: int, channels: int, width: int) -> Parts:
+        of = self._law("convolution_prefill" if new > 1 else "convolution_decode", "bf16")
+        return self._of(of, recurrent.convolved, batch, channels, new, width)
+
+    def _recurrent(self, form: str, batch: int, new: int, flops: int, states: int, moved: int) -> Parts:
+        on = self.hardware
+        arithmetic = flops / (RECURRENT_SHARE * on.flops(on.dtype))
+        return max(arithmetic, (8 * states + 2 * moved) / (MOVED_SHARE * on.bytes_per_s)), RECURRENT_US * 1e-6
+
+    def _moved(self, form: str, elements: int) -> Parts:
+        return 2 * elements / (MOVED_SHARE * self.hardware.bytes_per_s), 0.0
+
+    def _all_reduce(self, form: str, elements: int, ranks: int, stride: int) -> Parts:
+        return self._sent("all_reduce", collectives.all_reduce, 2, elements, ranks, stride)
+
+    def _all_gather(self, form: str, elements: int, ranks: int, stride: int) -> Parts:
+        return self._sent("all_gather", collectives.scattered, 1, elements, ranks, stride)
+
+    def _reduce_scatter(self, form: str, elements: int, ranks: int, stride: int) -> Parts:
+        return self._sent("reduce_scatter", collectives.scattered, 1, elements, ranks, stride)
+
+    def _sent(self, kind: str, seconds: Callable[..., float], passes: int, elements: int, ranks: int, stride: int) -> Parts:
+        """Within a domain by the law, as in a graph of kernels, which the host does not launch one by one; what crosses to other
+        domains by the slower network, after it.
+        """
+        constants, on = self._law(kind, "bf16")
+        domains = -(-ranks * stride // max(1, on.domain))
+        inside = max(1, ranks // domains)
+        size = ACT * elements
+        spent = seconds(constants._replace(host_us=0.0), on, inside, size) if inside > 1 else 0.0
+        if domains > 1:
+            out = self.hardware.scale_out
+            if out is None:
+                problem = f"{self.hardware.title}: no network beyond {on.domain} of them is known, and this layout spans {ranks}"
+                raise InputError(problem, field="gpus", value=ranks, allowed=f"at most {on.domain}")
+            spent += FAR_US * 1e-6 + passes * size * (domains - 1) / domains / (inside * FAR_SHARE * out.gb_per_s * 1e9)
+        return spent, 0.0

@@ -1,0 +1,196 @@
+"""The ops of one GPU as a serving engine launches them: what it fuses into one kernel is one launch.
+
+Projections of one input are one product (queries, keys and values; gate and up), a mixture's experts one grouped product, scores,
+softmax and values one kernel; a norm takes the residual sum with it. What a launch costs is for
+:mod:`llmcx.machine.kernels` to say.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from llmcx.costs.flops import fold as flops_fold
+from llmcx.costs.traffic import moved_fold
+from llmcx.formats.storage import Names, is_matrix
+from llmcx.model.lower import Run
+from llmcx.model.mixers import Mixer
+from llmcx.ops.op import STATES, Op
+from llmcx.parallel.layout import Layout
+
+
+class Launch(NamedTuple):
+    """``times`` launches of one ``kind`` with the same ``shape``, of weights in ``form`` ("" where it reads none). The shapes, of
+    one GPU:
+
+    ========== ===========================================================================================================
+    gemm       m, n, k
+    batched    products, m, n, k: as many small ones, each with a matrix of its own
+    experts    tokens of all GPUs, hidden, inner, top_k, experts, GPUs that cut an expert, GPUs that share them out
+    attention  sequences, new tokens of each, tokens before them, heads, key heads, width, window (0: none)
+    latent     sequences, new tokens of each, tokens before them, heads: on latents as they are cached
+    expanded   the same, on keys and values of each head; and their width
+    delta      sequences, new tokens of each, key heads, value heads, width of a key, width of a value
+    convolved  sequences, new tokens of each, channels, filter
+    recurrent  sequences, new tokens of each, FLOPs, numbers of states, elements read and written: any other mixer
+    moved      elements read and written
+    all_reduce, all_gather, reduce_scatter
+               elements of the whole tensor, GPUs, how far apart
+    ========== ===========================================================================================================
+    """
+
+    kind: str
+    times: int
+    shape: tuple[int, ...]
+    form: str = ""
+
+
+def launches(ops: Iterable[Op], run: Run, layout: Layout, names: Names) -> list[Launch]:
+    """``ops`` of one GPU, of ``run``, as launches, layer kind by layer kind; ``names`` say the format of each matrix."""
+    groups: dict[str, list[Op]] = {}
+    for op in ops:
+        groups.setdefault(op.group, []).append(op)
+    found: list[Launch] = []
+    for name, of in groups.items():
+        kind = names.spec.kinds.get(name)
+        found += _layer(of, None if kind is None else kind.mixer, run, layout, names)
+    return found
+
+
+FUSED = ("scores", "values", "softmax", "recompute", "cache", "vector")
+"""Kinds that are part of another launch, or none: of attention's kernel; a router's softmax is one of its own."""
+
+
+def _layer(ops: list[Op], of: Mixer | None, run: Run, layout: Layout, names: Names) -> list[Launch]:
+    mixer: str = getattr(of, "type", "")
+    found: list[Launch] = []
+    products: dict[tuple[str, int, int, bool], list[Op]] = {}
+    experts: list[Op] = []
+    recurrent: list[Op] = []
+    attends = mixer in ("", "attention", "mla")
+    summed = any(op.role == "traffic" and op.reads == "ffn" for op in ops)
+    for op in ops:
+        if op.role == "traffic":
+            found += _sent(op, summed, layout)
+        elif op.role == "expert":
+            experts.append(op)
+        elif op.kind == "linear":
+            if op.dims["tied"] and op.role == "mixer":
+                found.append(_absorbed(op, run))
+            elif op.dims["tokens"]:
+                last = op.module in ("out", "down")  # reads what its block made, though that may be as wide as the model
+                products.setdefault((op.role, op.dims["tokens"], op.dims["d_in"], last), []).append(op)
+        elif op.kind == "scores" and op.dims.get("fused"):
+            found.append(_attention(op, ops, mixer))
+        elif op.role == "mixer" and not attends:
+            recurrent.append(op)
+        elif op.joined or op.role == "residual" or (op.kind in FUSED if op.role != "router" else op.kind == "product"):
+            continue  # done by attention, by a norm, by the experts
+        elif moved := moved_fold.of(op):
+            found.append(Launch("moved", op.times, (moved // op.times,)))
+    for (_, tokens, d_in, _), same in products.items():
+        width = sum(op.dims["d_out"] for op in same)
+        found.append(Launch("gemm", same[0].times, (tokens, width, d_in), _format(same[0], names)))
+    if experts:
+        found.append(_experts(experts, run, layout, names))
+    if recurrent:
+        found += _delta(recurrent, of, run) if mixer in ("gated_delta", "kimi_delta") else [_recurrent(recurrent, run)]
+    return found
+
+
+def _format(op: Op, names: Names) -> str:
+    """That most layers have it in."""
+    if not is_matrix(op, names.stored.tables):
+        return names.stored.plain
+    found = names.formats(op)
+    return max(found, key=lambda form: found[form])
+
+
+def _absorbed(op: Op, run: Run) -> Launch:
+    """A head's own small product with every token: latent attention's expansion, multiplied into queries and outputs."""
+    tokens, rows = max(1, run.batch * run.seq), op.dims["tokens"]
+    heads = max(1, rows // tokens)
+    return Launch("batched", op.times, (heads, rows // heads, op.dims["d_out"], op.dims["d_in"]))
+
+
+def _attention(op: Op, ops: list[Op], mixer: str) -> Launch:
+    d = op.dims
+    past, heads, shared = max(0, d["keys"] - d["rows"]), d["heads"], d.get("shared", 1)
+    if mixer == "mla" and shared == heads:
+        return Launch("latent", op.times, (d["batch"], d["rows"], past, heads))
+    if mixer == "mla":
+        return Launch("expanded", op.times, (d["batch"], d["rows"], past, heads, d["width"]))
+    cache = next((each.cache for each in ops if each.cache is not None and each.role == op.role), None)
+    window = cache.window or 0 if cache is not None else 0
+    return Launch("attention", op.times, (d["batch"], d["rows"], past, heads, max(1, heads // shared), d["width"], window))
+
+
+def _experts(ops: list[Op], run: Run, layout: Layout, names: Names) -> Launch:
+    matrices = [op for op in ops if op.kind == "linear"]
+    first, last = matrices[0], matrices[-1]
+    inner, experts = last.dims["d_in"] * layout.expert_tp, first.copies * layout.ep
+    shape = (run.batch * run.seq, first.dims["d_in"], inner, first.used, experts, layout.expert_tp, layout.ep)
+    return Launch("experts", first.times, shape, _format(first, names))
+
+
+def _delta(ops: list[Op], of: Any, run: Run) -> list[Launch]:
+    """The delta rule in one kernel, or some that work on the same chunks; the convolution before it; the gated norm after."""
+    times = ops[0].times
+    state = next(op for op in ops if op.cache is not None and op.cache.kind == "state")
+    v_dim, k_dim = of.v_dim, of.k_dim
+    heads = max(1, state.dims["width"] // v_dim)
+    keys = max(1, heads * of.k_heads // of.v_heads)
+    found = [Launch("delta", times, (run.batch, run.seq, keys, heads, k_dim, v_dim))]
+    found += [
+        Launch("convolved", times, (op.dims["batch"], run.seq, op.dims["channels"], op.dims["kernel"]))
+        for op in ops
+        if op.kind == "conv"
+    ]
+    after = sum(moved_fold.of(op) for op in ops if op.kind in ("rmsnorm", "product")) // times
+    return [*found, Launch("moved", times, (after,))]
+
+
+def _recurrent(ops: list[Op], run: Run) -> Launch:
+    """What a mixer does that is no attention: multiplied, kept as states (read and written), and moved besides."""
+    times = ops[0].times
+    flops = sum(flops_fold.of(op) for op in ops) // times
+    states = sum(op.dims["batch"] * op.dims["tokens"] * op.dims["width"] for op in ops if op.cache and op.cache.kind in STATES)
+    moved = sum(moved_fold.of(op) for op in ops if op.kind != "scan") // times
+    return Launch("recurrent", times, (run.batch, run.seq, flops, states, moved))
+
+
+def _sent(op: Op, summed: bool, layout: Layout) -> list[Launch]:
+    """Collectives of a forward pass, as engines have them. Tokens that every GPU has are summed up after the experts by one
+    all-reduce (``summed``: beside what else the feed-forward leaves); under attention data parallelism they are gathered before
+    and scattered after.
+    """
+    d, times, apart = op.dims, op.times * op.dims["forward"], layout.attention_dp > 1
+    if not times or (apart and (op.kind == "all_to_all" or op.reads == "ffn")):
+        return []
+    if op.kind != "all_to_all":
+        return [Launch(op.kind, times, (d["elements"], d["ranks"], d["stride"]))]
+    if summed or op.reads == "combine":
+        return []
+    return [Launch("all_reduce", times, (d["elements"] // op.copies * d["ranks"], d["ranks"], d["stride"]))]
+
+
+def together(one: Iterable[Launch], other: Iterable[Launch]) -> list[Launch]:
+    """Two passes as one step: what multiplies the same matrices, moves or sends is launched once for the tokens of both;
+    attention is of each.
+    """
+    joined: dict[object, Launch] = {}
+    for launches in (one, other):
+        seen: Counter[object] = Counter()
+        for launch in launches:
+            kind, times, shape, form = launch
+            alike: object = (kind, times, shape[1:], form)
+            seen[alike] += 1
+            key = (alike, seen[alike]) if kind in SHARED else len(joined)
+            met = joined.get(key)
+            joined[key] = launch if met is None else launch._replace(shape=(met.shape[0] + shape[0], *shape[1:]))
+    return [*joined.values()]
+
+
+SHARED = ("gemm", "experts", "moved", "all_reduce", "all_gather", "reduce_scatter")
+"""Kinds whose first size grows with the tokens of a step, whosever they are."""

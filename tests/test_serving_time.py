@@ -1,0 +1,229 @@
+"""Serving time: closed formulas beside a simulation, launches beside the ops, estimates beside the bound; docs/serving.md."""
+
+from __future__ import annotations
+
+import heapq
+import json
+import random
+import sys
+from pathlib import Path
+from statistics import mean, median
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from llmcx.answers.serve import Load, estimator, point, stored_as, weight_bits  # noqa: E402
+from llmcx.catalog.data import load_hardware  # noqa: E402
+from llmcx.catalog.presets import load_preset  # noqa: E402
+from llmcx.costs.flops import fold as flops  # noqa: E402
+from llmcx.engines import engine  # noqa: E402
+from llmcx.engines.closed_loop import first_token, per_token  # noqa: E402
+from llmcx.engines.efficiency import ESTIMATED, schedule  # noqa: E402
+from llmcx.engines.kernel_time import Kernels  # noqa: E402
+from llmcx.engines.launches import Launch, launches, together  # noqa: E402
+from llmcx.engines.serving_time import Server, Setup  # noqa: E402
+from llmcx.errors import InputError  # noqa: E402
+from llmcx.formats.storage import Names  # noqa: E402
+from llmcx.model.lower import Run  # noqa: E402
+from llmcx.parallel.layout import Layout  # noqa: E402
+from llmcx.parallel.ranks import rank_ops  # noqa: E402
+from tests.helpers import between, write_between  # noqa: E402
+
+PAGE = ROOT / "docs/serving.md"
+SCORES = json.loads((ROOT / "tests/oracle/serving.json").read_text(encoding="utf-8"))
+SILICON = ROOT.parent / "shared/silicon/runs.csv"
+
+
+# --- waiting --------------------------------------------------------------------------------------------------------
+
+
+def simulated(users: int, prompt: float, output: float, step: float, token_s: float, budget: int = 8192) -> tuple[float, float]:
+    """Mean seconds to the first token and between tokens: ten requests of each user, lengths drawn from 80 to 100%, prompts
+    worked off first come, first served, ``budget`` tokens in each step of decoding, which they lengthen by ``token_s`` each.
+    """
+    draw, sent = random.Random(1), 0
+    requests = [(draw.uniform(0.8, 1) * prompt, max(2, int(draw.uniform(0.8, 1) * output))) for _ in range(10 * users)]
+    waiting: list[list[float]] = []  # when it was sent, tokens of its prompt left, tokens of its answer
+    running: list[tuple[int, float, int]] = []  # the step that ends it, when it began, tokens of its answer
+    now, steps, first, between_tokens = 0.0, 0, [], []
+    while sent < users:
+        waiting.append([0.0, *requests[sent]])
+        sent += 1
+    while waiting or running:
+        left, done = float(budget), []
+        while waiting and left > 0:
+            taken = min(waiting[0][1], left)
+            waiting[0][1], left = waiting[0][1] - taken, left - taken
+            if waiting[0][1] <= 0:
+                done.append(waiting.pop(0))
+        if left < budget:
+            now, steps = now + (budget - left) * token_s + (step if running else 0.0), steps + 1
+        else:  # nothing changes until the next one ends
+            ahead = max(1, running[0][0] - steps)
+            now, steps = now + ahead * step, steps + ahead
+        for since, _, tokens in done:
+            first.append(now - since)
+            heapq.heappush(running, (steps + int(tokens) - 1, now, int(tokens)))
+        while running and running[0][0] <= steps:
+            _, began, tokens = heapq.heappop(running)
+            between_tokens.append((now - began) / (tokens - 1))
+            if sent < len(requests):
+                waiting.append([now, *requests[sent]])
+                sent += 1
+    return mean(first), mean(between_tokens)
+
+
+def test_formulas_beside_a_simulation() -> None:
+    """Loads in which prompts take at most as long as decoding: within 3% at the median, 15% in nine of ten."""
+    draw, off, off_token = random.Random(7), [], []
+    while len(off) < 120:
+        users, prompt, output = draw.choice([1, 2, 8, 32, 128]), draw.choice([1024, 2048, 8192]), draw.choice([256, 1024, 4096])
+        pass_s, step = 10 ** draw.uniform(-2.2, 0), 10 ** draw.uniform(-2.3, -1.4)
+        if users * pass_s > output * step:
+            continue
+        first, token = simulated(users, prompt, output, step, pass_s / prompt)
+        at_once = max(1, min(8192 // (0.9 * prompt), users))
+        off.append(abs(first_token(0.9 * pass_s, step, users, 0.9 * output, at_once) / first - 1))
+        off_token.append(abs(per_token(step, 0.9 * pass_s, users, 0.9 * output) / token - 1))
+    assert median(off) < 0.03 and sorted(off)[108] < 0.15
+    assert median(off_token) < 0.02 and sorted(off_token)[108] < 0.10
+
+
+# --- launches -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("preset", ["llama-3.1-70b", "gpt-oss-120b", "deepseek-v3", "qwen3-next-80b-a3b", "mixtral-8x7b"])
+@pytest.mark.parametrize(("tp", "ep"), [(1, 1), (8, 1), (8, 8)])
+def test_launches_multiply_what_the_ops_do(preset: str, tp: int, ep: int) -> None:
+    """2 m n k of all products are the FLOPs of the linear ops of a GPU, whatever is fused."""
+    spec = load_preset(preset)
+    if ep > 1 and not spec.mixtures:
+        pytest.skip("no experts")
+    layout = Layout(tp=tp, ep=ep, sequence=False)
+    run = Run(16, 1, past=1000, encode=False, fused=True, ideal=True)
+    ops = rank_ops(spec, run, layout)
+    found = launches(ops, run, layout, Names(spec, stored_as(spec, "bf16")))
+    products = sum(2 * each.times * each.shape[0] * each.shape[1] * each.shape[2] for each in found if each.kind == "gemm")
+    products += sum(2 * each.times * b * m * n * k for each in found if each.kind == "batched" for b, m, n, k in [each.shape])
+    linear = sum(flops.of(op) for op in ops if op.kind == "linear" and op.role != "expert")
+    assert products == linear
+    for each in found:
+        if each.kind == "experts":  # up, gate and down of a token's experts
+            tokens, hidden, inner, top_k, _, cut, shared = each.shape
+            assert tokens * top_k // shared * 6 * hidden * inner // cut > 0
+    of_experts = sum(
+        each.times * each.shape[0] * each.shape[3] * 6 * each.shape[1] * each.shape[2] // each.shape[5] // each.shape[6]
+        for each in found
+        if each.kind == "experts"
+    )
+    assert of_experts == sum(flops.of(op) for op in ops if op.kind == "linear" and op.role == "expert")
+
+
+def test_together() -> None:
+    """A step of two passes: products of both tokens at once, attention of each."""
+    one = [Launch("gemm", 2, (4, 8, 16), "bf16"), Launch("attention", 2, (4, 1, 9, 2, 1, 8, 0))]
+    other = [Launch("gemm", 2, (100, 8, 16), "bf16"), Launch("attention", 2, (1, 100, 0, 2, 1, 8, 0))]
+    assert together(one, other) == [
+        Launch("gemm", 2, (104, 8, 16), "bf16"),
+        Launch("attention", 2, (4, 1, 9, 2, 1, 8, 0)),
+        Launch("attention", 2, (1, 100, 0, 2, 1, 8, 0)),
+    ]
+
+
+# --- estimates ------------------------------------------------------------------------------------------------------
+
+
+def served(preset: str, hardware: str, tp: int, dtype: str, whose: str = "ideal", ep: int = 1) -> tuple[Server, Server]:
+    """The bound and the estimate."""
+    spec, on = load_preset(preset), load_hardware(hardware)
+    setup = Setup(tp, ep, weight_bits(spec, dtype), 16.0)
+    real, _ = estimator(spec, on, setup, engine(whose), dtype)
+    return Server(spec, on, setup), real
+
+
+@pytest.mark.parametrize(
+    ("preset", "hardware", "tp", "dtype"),
+    [
+        ("llama-3.1-8b", "h100", 1, "bf16"),
+        ("llama-3.1-70b", "h200", 4, "fp8"),
+        ("qwen3-30b-a3b", "b200", 2, "fp8"),
+        ("deepseek-v3", "h200", 8, "released"),
+        ("gpt-oss-120b", "h100", 2, "released"),
+        ("qwen3-next-80b-a3b", "h200", 4, "bf16"),
+        ("llama-3.1-8b", "rtx-4090", 1, "awq"),
+        ("mamba2-2.7b", "a100", 1, "bf16"),
+    ],
+)
+def test_no_estimate_beats_the_bound(preset: str, hardware: str, tp: int, dtype: str) -> None:
+    ideal, real = served(preset, hardware, tp, dtype)
+    load, before = Load(1024, 512), 0.0
+    for users in (1, 4, 16, 64):
+        bound, estimate = point(ideal, load, users, None), point(real, load, users, None)
+        assert bound.tpot_s < estimate.tpot_s and bound.ttft_s < estimate.ttft_s
+        assert estimate.tpot_s > before  # more users, slower tokens
+        before = estimate.tpot_s
+        assert estimate.tpot_range_s is not None and estimate.tpot_range_s[0] < estimate.tpot_s < estimate.tpot_range_s[1]
+        assert bound.tpot_range_s is None
+
+
+def test_a_narrow_cache_is_read_faster() -> None:
+    spec, on = load_preset("llama-3.1-70b"), load_hardware("h100")
+    wide, narrow = (estimator(spec, on, Setup(4, 1, 8.0, bits), engine("vllm"), "fp8")[0] for bits in (16.0, 8.0))
+    assert narrow.decode(64, 8192).cache < 0.75 * wide.decode(64, 8192).cache
+
+
+def test_numbers_of_an_engine_can_be_set() -> None:
+    assert schedule("vllm", {"step_us": 1000.0})[0].step_us == 1000
+    with pytest.raises(InputError, match="step_us"):
+        schedule("vllm", {"step_use": 1000.0})
+
+
+def test_every_accelerator_has_kernels() -> None:
+    """Also those that nobody measured, by the nearest one's law."""
+    for name in ("a100", "l4", "rtx-5090", "h800", "b300", "mi300x", "tpu-v5e", "m4-max"):
+        kernels = Kernels(load_hardware(name), "vllm", None, 16.0)
+        assert 0 < kernels.seconds(Launch("gemm", 1, (16, 4096, 4096), "bf16")) < 0.01
+
+
+# --- the page -------------------------------------------------------------------------------------------------------
+
+
+def table() -> str:
+    out = [f"{SCORES['source']}; fitted {SCORES['date']}."]
+    for split, words in (("model", "no run of the row's model"), ("accelerator", "no run on the row's accelerator")):
+        out += ["", f"By fits that saw {words}:", ""]
+        out += ["| runs | number | per token, median | 90th percentile | bias | first token, median | 90th percentile | bias |"]
+        out += ["| --- " + "| ---: " * 7 + "|"]
+        for key, of in SCORES.items():
+            if key.startswith(f"{split}, "):
+                cells = [f"{of[time][at]:.0%}" for time in ("tpot", "ttft") for at in (0, 1)]
+                signs = [f"{of[time][2] - 1:+.0%}" for time in ("tpot", "ttft")]
+                row = [key.partition(", ")[2], f"{of['runs']:,}", cells[0], cells[1], signs[0], cells[2], cells[3], signs[1]]
+                out.append("| " + " | ".join(row) + " |")
+    return "\n".join(out)
+
+
+def test_the_page_is_up_to_date() -> None:
+    """`python tests/test_serving_time.py` writes it."""
+    assert between(PAGE, "serving") == table()
+
+
+def test_runs_as_the_page_says() -> None:
+    """The shipped numbers beside every run of the measured loads, where the folder of measurements is beside the checkout."""
+    if not SILICON.is_file():
+        pytest.skip("../shared/silicon/runs.csv is not here: served loads are not part of the checkout")
+    pytest.importorskip("numpy")
+    from tests.oracle import serving
+
+    by = {name: schedule(name)[0] for name in ESTIMATED}
+    wrong: dict[str, list[float]] = {}
+    for run in serving.read(SILICON)[::5]:
+        if run.model not in serving.UNLABELLED:
+            wrong.setdefault(run.engine, []).append(abs(serving.predicted(serving.Features(run), by[run.engine])[1] - 1))
+    assert median(wrong["vllm"]) < 0.10 and median(wrong["trtllm"]) < 0.15 and median(wrong["sglang"]) < 0.18
+
+
+if __name__ == "__main__":
+    write_between(PAGE, "serving", table())
