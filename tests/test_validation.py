@@ -4,8 +4,11 @@ it.
 
 from __future__ import annotations
 
+import csv
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -16,13 +19,13 @@ from llmcx.catalog.presets import load_preset  # noqa: E402
 from llmcx.engines import efficiency as calibration  # noqa: E402
 from llmcx.engines.training_time import Trainer  # noqa: E402
 from llmcx.machine.roofline import IDEAL  # noqa: E402
-from tests import validation  # noqa: E402
+from tests import published, validation  # noqa: E402
 
 PAGE = ROOT / "docs" / "validation.md"
 
 
 def test_training_within_the_goal() -> None:
-    rows = [*validation.training(), *(row for row, _, _ in validation.hours())]
+    rows = [*validation.training(), *(row for row, _, _ in validation.hours()), *validation.steps()]
     assert validation.typical(rows, False) <= 0.15
 
 
@@ -60,6 +63,18 @@ def test_one_user_within_the_goal() -> None:
         if len(of) >= 10:
             assert validation.typical(of, False) <= 0.22, kind
     assert all(row.measured < row.ideal for row in rows)
+
+
+def test_no_published_row_is_left_out() -> None:
+    """Rows of the shared table of published figures that train or run for one user are all here, with what was measured."""
+    shared = ROOT.parent / "shared" / "silicon" / "published.csv"
+    if not shared.exists():
+        pytest.skip("the shared table of published figures is not beside this checkout")
+    ours = {(run.hardware, run.step_s) for run in published.steps()} | {(run.hardware, run.rate) for run in published.local()}
+    with shared.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if row["kind"].startswith(("training", "fine-tuning", "local engines")):
+                assert (row["command"].partition("--hardware ")[2].split()[0], float(row["measured"])) in ours
 
 
 def test_gpt_3s_compute() -> None:

@@ -237,7 +237,8 @@ def page() -> str:
         "| | rows that calibrate, median error | rows that only test, median error | goal |",
         "| --- | ---: | ---: | ---: |",
     ]
-    for name, rows, goal in (("training", [*runs, *whole], "15%"), ("serving", [*served, *users_alone], "20%")):
+    groups = [("training", [*runs, *whole, *steps()], "15%"), ("serving", [*served, *users_alone], "20%")]
+    for name, rows, goal in [*groups, ("one user at home", one_user(), "20%")]:
         counts = [sum(row.calibrates == kind for row in rows) for kind in (True, False)]
         errors = [f"{typical(rows, kind):.1%} ({n} rows)" if n else "none" for kind, n in zip((True, False), counts, strict=True)]
         out.append(f"| {name} | {errors[0]} | {errors[1]} | {goal} |")
