@@ -180,7 +180,8 @@ STEPS = """## Training: steps of other frameworks
 Rows of published_steps.csv, split by source and by model before anything was fitted: by the script tests/oracle/training.py,
 which prints the numbers of `presets/engines`. Experts on Hopper and Blackwell under Megatron calibrate all together, and each
 model's rows stand here as estimated with numbers that were fitted without them: they only test. *Signed* is the median error,
-*in the band* the share of rows that only test whose printed 10-90 band holds the measurement. Recomputation in layouts is as the
+*in the band* the share of rows that only test whose printed 10-90 band holds the measurement: the bands were taken from these rows, all of an engine
+together. Recomputation in layouts is as the
 recipe states it; where none is stated, none is charged.
 """
 
@@ -196,8 +197,9 @@ HEAD = """# Estimates beside published runs
 Written by `python tests/test_validation.py`; a test keeps it true. An error above 0 means that the estimate is larger than what
 was measured.
 
-- *calibrates*: the shipped factors (`presets/engines/*.yaml`) were fitted to these rows, dealt alternately within each source
-  before anything was fitted: one factor for a stack of software, two for `fsdp`. The other rows only test.
+- *calibrates*: the shipped factors (`presets/engines/*.yaml`) were fitted to these rows; the others only test. Rows of papers
+  were dealt alternately within each source before anything was fitted, those of other frameworks and of one user by source and by
+  model.
 - Serving is estimated from measured kernels and served loads of other sources ([serving.md](serving.md)): its rows only test.
 - *ideal* is the bound at every peak, with no calibration; no measurement beats it.
 - The structure of the estimates (what is read, sent and hidden) was settled while all rows were in sight; only the factors
@@ -220,6 +222,14 @@ OUTLIERS = """## Outliers, and what is not in the estimates
   Megatron-LM's. LLaMA's lie nearer, and all lie near with the `fsdp` factors.
 - Llama 3.1 405B's GPU-hours include the stages of smaller batches and of longer contexts, and more than 90% effective time
   (arXiv:2407.21783, sec. 3.3.4 and 3.4); its printed TFLOP/s per GPU, above, are met within a tenth.
+- MT-NLG 530B under DeepSpeed and Megatron in 2021 took a third longer than Megatron-LM's own runs of that year do here.
+- Experts under Megatron: releases of half a year apart differ by half on one model and card (Qwen3 30B-A3B on eight B200 and GB200),
+  which no number here tells apart; on Hopper a layer of experts costs 2 ms besides its arithmetic in each pass, which hosts and
+  synchronisation explain, and which AutoModel's runs with larger micro-batches have less of.
+- Experts on TPUs: gpt-oss 120B takes twice as long as estimated; four rows that only test are too few for a band.
+- Apple: llama.cpp on an M1 Max unpacks 4 bits slower, on an M3 Max faster than one number an engine says; experts under MLX are
+  estimated a quarter too fast.
+- Prompts under exllamav2 and transformers, and MLX on anything but an M4 Max: nothing was measured.
 - DeepSeek-V3: see the remark under its row. MosaicML's fp8 rows: small fp8 matmuls reach less of the doubled peak.
 - The first token of a short prompt for one user (500 tokens) is late: what a request costs on its way is that of loaded servers.
 - Not in the estimates: stragglers and failures (give `--available`), data loading, checkpoints, the imbalance of a
