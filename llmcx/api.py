@@ -702,6 +702,9 @@ def serve(
     attention_dp: Size = 1,
     cached: Size = 0,
     chunk: Size | None = None,
+    prefill_workers: Size | None = None,
+    prefill_tp: Size | None = None,
+    workers: Size | None = None,
     draft: Size = 0,
     acceptance: Share | None = None,
     draft_cost: Share | None = None,
@@ -750,6 +753,9 @@ def serve(
     attention_dp: Groups of ``tp`` that attend for a share of the users each.
     cached: Tokens of the prompt found in the prefix cache.
     chunk: Chunked prefill: tokens of a prompt per step.
+    prefill_workers: Copies that only work off prompts, on GPUs of their own (disaggregated).
+    prefill_tp: GPUs of each of them. Default: ``tp``. Needs ``prefill_workers``.
+    workers: Copies that decode, beside them. Default: 1. Needs ``prefill_workers``.
     draft: Speculative decoding: tokens drafted per step.
     acceptance: Probability that a drafted token is accepted. Default: 0.7. Needs ``draft``.
     draft_cost: Drafting a token, as a share of a decode step. Default: 0.05. Needs ``draft``.
@@ -853,6 +859,9 @@ def compare(
     price: Number | None = None,
     cached: Size | None = None,
     chunk: Size | None = None,
+    prefill_workers: Size | None = None,
+    prefill_tp: Size | None = None,
+    workers: Size | None = None,
     draft: Size | None = None,
     acceptance: Share | None = None,
     draft_cost: Share | None = None,

@@ -223,9 +223,9 @@ OUTLIERS = """## Outliers, and what is not in the estimates
 - Llama 3.1 405B's GPU-hours include the stages of smaller batches and of longer contexts, and more than 90% effective time
   (arXiv:2407.21783, sec. 3.3.4 and 3.4); its printed TFLOP/s per GPU, above, are met within a tenth.
 - MT-NLG 530B under DeepSpeed and Megatron in 2021 took a third longer than Megatron-LM's own runs of that year do here.
-- Experts under Megatron: releases of half a year apart differ by half on one model and card (Qwen3 30B-A3B on eight B200 and GB200),
-  which no number here tells apart; on Hopper a layer of experts costs 2 ms besides its arithmetic in each pass, which hosts and
-  synchronisation explain, and which AutoModel's runs with larger micro-batches have less of.
+- Experts under Megatron: releases of half a year apart differ by half on one model and chip (Qwen3 30B-A3B on eight B200 and
+  GB200), which no number here tells apart; on Hopper a layer of experts costs 2 ms besides its arithmetic in each pass: hosts and
+  synchronisation, of which AutoModel's runs with larger micro-batches have less.
 - Experts on TPUs: gpt-oss 120B takes twice as long as estimated; four rows that only test are too few for a band.
 - Apple: llama.cpp on an M1 Max unpacks 4 bits slower, on an M3 Max faster than one number an engine says; experts under MLX are
   estimated a quarter too fast.

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from llmcx.engines import Engine
-from llmcx.engines.closed_loop import first_token
+from llmcx.engines.closed_loop import first_token, first_token_apart
 from llmcx.engines.kernel_time import Kernels
 from llmcx.engines.launches import Launch, launches, together
 from llmcx.engines.serving_time import Bands, Server, ServingStep, Setup, last_token, span
@@ -102,6 +102,12 @@ class Timed(Server):
         many = max(1, min(users, tokens // new))
         alone = by.first * self.seconds(self.prompts(prompt, cached, many)) / many + 1e-6 * by.first_layer_us * self.spec.n_layers
         return 1e-6 * by.request_us + first_token(alone, step, users, output, tokens // new or tokens / new)
+
+    def apart(self, alone: float, users: float, output: int, token: float, together: float) -> float:
+        return 1e-6 * self.schedule.request_us + first_token_apart(alone, token, users, output, together)
+
+    def like(self, setup: Setup) -> Server:
+        return Timed(self.spec, self.hardware, setup, self.engine, self.schedule, self.names.stored, self.kernels)
 
     def bands(self) -> Bands:
         by, known = self.schedule, "model" if self.hardware.name in MEASURED else "accelerator"

@@ -205,6 +205,7 @@ def serve(spec: Any, inputs: dict[str, Any], result: Any, server: Any) -> Headli
         f"{_stored(spec, inputs['dtype'])}, {inputs['kv_dtype']} cache",
         f"{_tokens(inputs['prompt'])} in, {_tokens(inputs['output'])} out",
         f"TP {inputs['tp']}" if inputs["tp"] > 1 else "",
+        f"prompts apart on {inputs['prefill_workers']}×{inputs['prefill_tp']}" if inputs["prefill_workers"] else "",
         f"engine {inputs['engine']}" if inputs["engine"] != "ideal" else "",
         f"{_gpus(inputs['gpus'], inputs['hardware'])} with {_size(inputs['budget'])}",
     )

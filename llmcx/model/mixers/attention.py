@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import isqrt
 from typing import Literal
@@ -26,16 +26,16 @@ class Attention(Mixer):
     positions by a projection of their own, and two learned biases per head (Dai et al. 2019, arXiv:1901.02860, sec. 3.3).
 
     ``qk_norm`` normalises queries and keys: over each head with one vector for all heads ("head"), with a vector per head
-    ("heads"), or over all heads together ("full"). ``sinks`` is one learned logit per head (gpt-oss), ``gate`` a sigmoid
-    gate on the output, as wide as the queries (Qwen3-Next) or with one number per head (``gate_per_head``), whose ``gate_bias``
-    defaults to ``bias``. ``out_norm`` normalises all heads' output together (BitNet, Kosmos). ``shares_kv`` reuses the
-    keys and values of an earlier layer, ``k_is_v`` one projection for both (Gemma 4); ``v_norm`` normalises each head's values,
-    without weights. ``scalars`` are learned numbers beside (the gates of Llama 3.2's cross-attention). ``softmax_fp32`` False is
-    for eager code that takes the softmax in the activations' dtype (GPT-2, BERT). ``inputs``: how many states side by side it
-    reads (EAGLE-3: a token and a state). ``kv_width``: how wide what a cross-attention meets is, where not as the model.
-    ``places``: queries meet a learned vector, too, for each distance across and down a square of patches, which the tower has
-    (SAM). ``one_matrix`` makes queries, keys and values, so that the values that a fused kernel keeps are a view of all three
-    (Phi-3, GPT-NeoX).
+    ("heads"), or over all heads together ("full"). ``sinks`` is one learned logit per head (gpt-oss), ``gate`` a sigmoid gate on
+    the output, as wide as the queries (Qwen3-Next) or with one number per head (``gate_per_head``), whose ``gate_bias`` defaults
+    to ``bias``. ``out_norm`` normalises all heads' output together (BitNet, Kosmos), ``head_norm`` each head's, without weights
+    (Muse Spark). ``shares_kv`` reuses the keys and values of an earlier layer, ``k_is_v`` one projection for both (Gemma 4);
+    ``v_norm`` normalises each head's values, without weights. ``scalars`` are learned numbers beside (the gates of Llama 3.2's
+    cross-attention). ``softmax_fp32`` False is for eager code that takes the softmax in the activations' dtype (GPT-2, BERT).
+    ``inputs``: how many states side by side it reads (EAGLE-3: a token and a state). ``kv_width``: how wide what a
+    cross-attention meets is, where not as the model. ``places``: queries meet a learned vector, too, for each distance across and
+    down a square of patches, which the tower has (SAM). ``one_matrix`` makes queries, keys and values, so that the values that
+    a fused kernel keeps are a view of all three (Phi-3, GPT-NeoX).
     """
 
     n_heads: int
@@ -55,6 +55,7 @@ class Attention(Mixer):
     gate_per_head: bool = False
     gate_bias: bool | None = None
     out_norm: bool = False
+    head_norm: bool = False
     shares_kv: bool = False
     k_is_v: bool = False
     v_norm: bool = False
@@ -155,6 +156,9 @@ class Attention(Mixer):
         yield from self._core(where, name, kv, dim, cross)
         if self.out_norm:
             yield where.norm(f"{name}.out_norm", where.spec.norm, self.n_heads * v_dim, cut=Cut("columns", self.n_heads))
+        if self.head_norm:
+            rows, bare = where.tokens * self.n_heads, Norm("rmsnorm", scale=False)
+            yield where.norm(f"{name}.head_norm", bare, v_dim, rows, cut=Cut("heads", self.n_heads))
         out_bias = self.bias if self.out_bias is None else self.out_bias
         yield where.linear(f"{name}.out", self.n_heads * v_dim, d, out_bias, cut=Cut("rows", self.n_heads))
 
@@ -264,6 +268,13 @@ class Attention(Mixer):
         yield where.op(
             f"{name}.recurrent", "cache", batch=batch, tokens=r, width=width, cut=Cut("heads", kv_heads), cache=Cache("state")
         )
+
+
+def idle(ops: Iterable[Op]) -> Iterator[Op]:
+    """The weights of ``ops``, which this run does not meet."""
+    for op in ops:
+        if op.kind in ("linear", "layernorm", "rmsnorm", "vector"):
+            yield op._replace(dims=op.dims | ({"tokens": 0} if "tokens" in op.dims else {}), saved=())
 
 
 def meet(
