@@ -180,9 +180,8 @@ STEPS = """## Training: steps of other frameworks
 Rows of published_steps.csv, split by source and by model before anything was fitted: by the script tests/oracle/training.py,
 which prints the numbers of `presets/engines`. Experts on Hopper and Blackwell under Megatron calibrate all together, and each
 model's rows stand here as estimated with numbers that were fitted without them: they only test. *Signed* is the median error,
-*in the band* the share of rows that only test whose printed 10-90 band holds the measurement: the bands were taken from these rows, all of an engine
-together. Recomputation in layouts is as the
-recipe states it; where none is stated, none is charged.
+*in the band* the share of rows that only test whose printed 10-90 band holds the measurement: the bands were taken from these
+rows, all of an engine together. Recomputation in layouts is as the recipe states it; where none is stated, none is charged.
 """
 
 LOCAL = """## One user: llama.cpp, MLX, exllamav2, transformers
