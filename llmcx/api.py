@@ -753,7 +753,7 @@ def serve(
     attention_dp: Groups of ``tp`` that attend for a share of the users each.
     cached: Tokens of the prompt found in the prefix cache.
     chunk: Chunked prefill: tokens of a prompt per step.
-    prefill_workers: Copies that only work off prompts, on GPUs of their own (disaggregated).
+    prefill_workers: Copies that only work off prompts, on GPUs of their own.
     prefill_tp: GPUs of each of them. Default: ``tp``. Needs ``prefill_workers``.
     workers: Copies that decode, beside them. Default: 1. Needs ``prefill_workers``.
     draft: Speculative decoding: tokens drafted per step.
