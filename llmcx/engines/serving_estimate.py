@@ -13,15 +13,13 @@ from typing import NamedTuple
 from llmcx.engines import Engine
 from llmcx.engines.closed_loop import first_token
 from llmcx.engines.kernel_time import Kernels
-from llmcx.engines.launches import Launch, launches, together
-from llmcx.engines.serving_time import Bands, Server, ServingStep, Setup, last_token, span
-from llmcx.formats.storage import Names
+from llmcx.engines.launches import Launch
+from llmcx.engines.passes import passes
+from llmcx.engines.serving_time import Bands, Server, ServingStep, Setup, span
 from llmcx.machine import roofline
 from llmcx.machine.hardware import Hardware
-from llmcx.model.lower import Run
 from llmcx.model.spec import ModelSpec
 from llmcx.model.storage import Storage
-from llmcx.parallel.ranks import rank_ops
 
 
 class Schedule(NamedTuple):
@@ -68,14 +66,19 @@ class Timed(Server):
         kernels: Kernels,
     ) -> None:
         super().__init__(spec, hardware, setup, roofline.IDEAL, engine)
-        self.schedule, self.names, self.kernels = schedule, Names(spec, stored), kernels
+        self.schedule, self.stored, self.kernels = schedule, stored, kernels
+        self.passes = passes(spec, self.layout, stored)
+        self._alone: dict[tuple[int, int, int], float] = {}
+
+    def on(self, setup: Setup, engine: Engine) -> Timed:
+        return Timed(self.spec, self.hardware, setup, engine, self.schedule, self.stored, self.kernels)
 
     def _decode(self, batch: int, context: int, tokens: int = 1) -> tuple[ServingStep, float, float]:
         _, flops, moved = super()._decode(batch, context, tokens)
-        return self._step(self.decoding(batch, context, tokens), batch), flops, moved
+        return self.decode(batch, context, tokens), flops, moved
 
     def decode(self, batch: int, context: int, tokens: int = 1) -> ServingStep:
-        return self._step(self.decoding(batch, context, tokens), batch)
+        return self._step(self.passes.step(batch, context, tokens), batch)
 
     def _prefill(self, prompt: int, cached: int = 0, batch: int = 1) -> tuple[ServingStep, float, float]:
         _, flops, moved = super()._prefill(prompt, cached, batch)
@@ -91,15 +94,17 @@ class Timed(Server):
         """What a pass takes beyond the decode step that it is in, shared out."""
         by = self.schedule
         many = max(1, min(users, by.together // (prompt - cached)))
-        decoding = self.decoding(users, context)
-        spent = self.seconds(together(decoding, self.prompts(prompt, cached, many))) - self.seconds(decoding)
+        mixed, alone = self.passes.mixed(users, context, prompt, cached, many), self.passes.step(users, context)
+        spent = self.seconds(mixed) - self.seconds(alone)
         return (by.prompts * spent + 1e-6 * by.pass_us) / many
 
     def first(self, prompt: int, cached: int, output: int, users: int, step: float, chunk: int | None) -> float:
         by, new = self.schedule, prompt - cached
         tokens = chunk or by.together
         many = max(1, min(users, tokens // new))
-        alone = by.first * self.seconds(self.prompts(prompt, cached, many)) / many + 1e-6 * by.first_layer_us * self.spec.n_layers
+        if (prompt, cached, many) not in self._alone:
+            self._alone[prompt, cached, many] = self.seconds(self.prompts(prompt, cached, many)) / many
+        alone = by.first * self._alone[prompt, cached, many] + 1e-6 * by.first_layer_us * self.spec.n_layers
         return 1e-6 * by.request_us + first_token(alone, step, users, output, tokens // new or tokens / new)
 
     def bands(self) -> Bands:
@@ -111,15 +116,11 @@ class Timed(Server):
 
     def decoding(self, batch: int, context: int, tokens: int = 1) -> list[Launch]:
         """What a decode step launches."""
-        run = Run(batch, tokens, past=max(0, context - tokens), encode=False, fused=True, ideal=True)
-        return launches(rank_ops(self.spec, run, self.layout), run, self.layout, self.names)
+        return self.passes.decoding(batch, context, tokens)
 
     def prompts(self, prompt: int, cached: int, batch: int) -> list[Launch]:
         """What a pass of ``batch`` prompts launches."""
-        new = max(1, prompt - cached)
-        run = Run(batch, new, past=prompt - new, fused=True, ideal=True)
-        ops = (last_token(op, batch) for op in rank_ops(self.spec, run, self.layout))
-        return launches(ops, run, self.layout, self.names)
+        return self.passes.prompts(prompt, cached, batch)
 
     def seconds(self, of: Iterable[Launch]) -> float:
         """Of launches one after the other, of the kernels alone."""

@@ -97,6 +97,10 @@ class Server:
         params = held(spec, 1, 1, self.layout, engine)[0].params
         self.weight_bytes = params * setup.weight_bits / 8
 
+    def on(self, setup: Setup, engine: Engine) -> Server:
+        """The same model on the same accelerators, laid out or run otherwise."""
+        return Server(self.spec, self.hardware, setup, self.efficiency, engine)
+
     def cache_bytes(self, context: int) -> float:
         """What one sequence of ``context`` tokens leaves on each GPU: keys and values, latents, or states.
 
