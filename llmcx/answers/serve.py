@@ -136,6 +136,20 @@ class Serving(Result, brief="gpus largest_batch first.ttft_s first.tpot_s last.t
         return self.estimate[-1]
 
 
+def check_load(spec: ModelSpec, load: Load) -> None:
+    """Refuse what cannot be served. Raises InputError."""
+    sequence_length(spec, load.prompt + load.output)
+    check_size("prompt", load.prompt)
+    check_size("output", load.output)
+    check_size("cached", load.cached, least=0)
+    check_size("chunk", load.chunk)
+    if load.cached >= load.prompt:
+        allowed = f"at most {load.prompt - 1}"
+        raise InputError(f"cached is {load.cached}, but the prompt has {load.prompt} tokens", field="cached", allowed=allowed)
+    if not 0 <= load.speculation.acceptance <= 1:
+        raise InputError("acceptance must be between 0 and 1", field="acceptance", value=load.speculation.acceptance)
+
+
 def serve(
     real: Server,
     load: Load,
@@ -150,16 +164,7 @@ def serve(
     Raises InputError when the weights, or one sequence, do not fit.
     """
     spec, hardware, setup = real.spec, real.hardware, real.setup
-    sequence_length(spec, load.prompt + load.output)
-    check_size("prompt", load.prompt)
-    check_size("output", load.output)
-    check_size("cached", load.cached, least=0)
-    check_size("chunk", load.chunk)
-    if load.cached >= load.prompt:
-        allowed = f"at most {load.prompt - 1}"
-        raise InputError(f"cached is {load.cached}, but the prompt has {load.prompt} tokens", field="cached", allowed=allowed)
-    if not 0 <= load.speculation.acceptance <= 1:
-        raise InputError("acceptance must be between 0 and 1", field="acceptance", value=load.speculation.acceptance)
+    check_load(spec, load)
     ideal = Server(spec, hardware, setup, engine=real.engine)
     context = load.prompt + load.output
     largest = real.largest_batch(context, reserve)
