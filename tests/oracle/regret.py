@@ -1,5 +1,5 @@
 """How much is lost by believing the estimate: of the configurations that were measured for a load, the one that llmcx ranks first
-beside the best. Writes the engines' numbers fitted without each model (apart.json), and the table in docs/plan.md.
+beside the best. The table in docs/plan.md; --fit writes the engines' numbers, fitted without each model (apart.json).
 
     python -m tests.oracle.regret [--fit]
 
@@ -27,10 +27,9 @@ from llmcx.engines.ideal import Ideal
 from llmcx.engines.kernel_time import Kernels
 from llmcx.engines.serving_estimate import Schedule, Timed
 from llmcx.engines.serving_time import Setup
-from tests.oracle.serving import DATE, ENGINES, FIRST, ROOT, SILICON, TOKEN, UNLABELLED, Features, Run, fitted, read
+from tests.oracle.serving import DATE, ENGINES, FIRST, SILICON, SOURCE, TOKEN, UNLABELLED, Features, Run, fitted, read
 
 APART = Path(__file__).with_name("apart.json")
-PAGE = ROOT / "docs" / "plan.md"
 LIMITS_MS = (10, 15, 20, 30, 40, 60)
 """On the time per token."""
 LEAST = 3
@@ -155,7 +154,7 @@ def table() -> str:
 def main() -> None:
     if "--fit" in sys.argv:
         fit()
-    print(DATE)
+    print(f"{SOURCE}, {DATE}")
     print(table())
 
 
