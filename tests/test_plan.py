@@ -65,7 +65,7 @@ def test_every_choice_is_a_layout_that_fits_and_is_what_serve_says(line: str, mo
         [point] = served["result"]["estimate"]
         assert served["result"]["largest_batch"] == each["largest_batch"]
         for key in ("ttft_s", "tpot_s", "tokens_per_s_user", "tokens_per_s_gpu", "usd_per_million", "bound"):
-            expected = each[key] if isinstance(each[key], str) else pytest.approx(each[key], rel=1e-9)
+            expected = each[key] if isinstance(each[key], str | None) else pytest.approx(each[key], rel=1e-9)
             assert point[key] == expected, key
 
 
@@ -137,7 +137,7 @@ def test_a_frontier_by_hand() -> None:
 # --- what makes it quick changes no number ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("model", ["llama-3.1-70b", "gpt-oss-120b", "deepseek-v3", "qwen3-next-80b-a3b", "mixtral-8x7b", "jamba-v0.1"])
+@pytest.mark.parametrize("model", ["llama-3.1-70b", "gpt-oss-120b", "deepseek-v3", "qwen3-next-80b-a3b", "mixtral-8x7b", "jamba-1.5-mini"])
 @pytest.mark.parametrize("layout", [Layout(sequence=False), Layout(tp=8, sequence=False), Layout(4, ep=4, attention_dp=4, sequence=False)])
 def test_passes_of_any_batch_are_those_lowered_for_it(model: str, layout: Layout) -> None:
     spec = load_preset(model)
@@ -157,6 +157,8 @@ def test_passes_of_any_batch_are_those_lowered_for_it(model: str, layout: Layout
 @pytest.mark.parametrize("model", ["llama-3.1-70b", "gpt-oss-120b", "deepseek-v3", "qwen3-next-80b-a3b"])
 @pytest.mark.parametrize("name", ["ideal", "vllm", "sglang", "trtllm"])
 def test_one_more_than_the_largest_batch_does_not_fit(model: str, name: str) -> None:
+    if (model, name) == ("qwen3-next-80b-a3b", "trtllm"):
+        pytest.skip("how TensorRT-LLM holds gated_delta is not known")
     spec, program = load_preset(model), engine(name)
     layout, budget, context = Layout(tp=8, sequence=False), 120 * 10**9, 3000
     largest = largest_batch(spec, context, layout, program, budget, 8, 16)
@@ -185,7 +187,7 @@ def test_one_more_than_the_largest_batch_does_not_fit(model: str, name: str) -> 
         ("--engine ideal", "not known"),
         ("--hardware mi300x --engine trtllm", "does not run"),
         ("--confidence 0.8", "0.9"),
-        ("--users 0", "at least 1"),
+        ("--users 0", "between 1"),
         ("--users 1000000", "more --gpus"),
         ("--gpus 1 --dtype bf16", "more --gpus"),
         ("--dtype nope", "not known"),
@@ -196,6 +198,13 @@ def test_one_more_than_the_largest_batch_does_not_fit(model: str, name: str) -> 
 )
 def test_bad_input_is_one_sentence(line: str, words: str) -> None:
     assert words in refused("plan", "serve", "llama-3.1-70b", *line.split())
+
+
+def test_an_engine_that_does_not_hold_a_model_is_left_out_and_said() -> None:
+    found = planned("qwen3-next-80b-a3b --hardware h200 --gpus 4")
+    assert any("trtllm" in each and "gated_delta" in each for each in found["left_out"])
+    assert {each["engine"] for each in found["frontier"]} <= {"vllm", "sglang"}
+    assert "gated_delta" in refused("plan", "serve", "qwen3-next-80b-a3b", "--engine", "trtllm")
 
 
 def test_times_as_people_write_them() -> None:

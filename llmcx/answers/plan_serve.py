@@ -130,7 +130,7 @@ class ServePlan(Result, brief="searched met best[0].tokens_per_s_gpu", table="fr
     """``best`` choices that meet the objective, a layout each, the best first; ``near`` ones that would be better and do not, the
     nearest first; ``frontier``: on each accelerator, what no other beats both in tokens/s of a user and of a GPU; ``why``: for
     each way of the best, what the next best costs; ``searched`` configurations, of which ``met`` the objective, in ``layouts``
-    that fit, ``unfit`` that hold not one sequence or not the users.
+    that fit, ``unfit`` that hold not one sequence or not the users; ``left_out``: engines and formats of which no layout is known.
     """
 
     best: list[Choice]
@@ -141,6 +141,7 @@ class ServePlan(Result, brief="searched met best[0].tokens_per_s_gpu", table="fr
     met: int
     layouts: int
     unfit: int
+    left_out: list[str]
 
     def __repr__(self) -> str:
         first = f", best={label(self.best[0])!r}" if self.best else ""
@@ -167,17 +168,26 @@ def plan(
     least, most = gpus
     found: list[Found] = []
     ways = unfit = 0
+    refusals: list[InputError] = []
+    left_out: list[str] = []
     for place in places:
-        for dtype in formats or offered(spec, place.hardware):
-            for server, dtype in servers(spec, place, dtype, kv_dtype, most):
-                largest = _room(server, load.prompt + load.output)
+        for weights in formats or offered(spec, place.hardware):
+            before, refused = ways + unfit, len(refusals)
+            for server, dtype in servers(spec, place, weights, kv_dtype, most, refusals):
+                try:
+                    largest = server.largest_batch(load.prompt + load.output, 0)
+                except InputError as refusal:  # it is not known what each GPU has
+                    refusals.append(refusal)
+                    continue
                 way = Way(place, dtype, server.setup, largest)
                 asked = list(_sizes(way, least, most, users))
                 ways, unfit = ways + bool(asked), unfit + (not asked)
                 for replicas, batch in asked:
                     found.append(Found(way, replicas, point(server, load, batch, place.usd_per_hour)))
+            if ways + unfit == before and len(refusals) > refused:
+                left_out.append(f"{place.name} in {weights} on {place.hardware.name}: {refusals[-1].message}")
     if not found:
-        raise _nothing(spec, load, places, most, users)
+        raise refusals[-1] if refusals and not unfit else _nothing(spec, load, places, most, users)
     key = _rank(users)
     found.sort(key=key)
     met = [each for each in found if objective.over(each.point) <= 1]
@@ -196,6 +206,7 @@ def plan(
         met=len(met),
         layouts=ways,
         unfit=unfit,
+        left_out=left_out,
     )
 
 
@@ -238,30 +249,25 @@ def layouts(spec: ModelSpec, engine: str, most: int, domain: int) -> Iterator[tu
                     yield tp, ep, groups
 
 
-def servers(spec: ModelSpec, place: Place, weights: str, kv_dtype: str, most: int) -> Iterator[tuple[Server, str]]:
-    """A server for each layout, with the format's name."""
+def servers(
+    spec: ModelSpec, place: Place, weights: str, kv_dtype: str, most: int, refusals: list[InputError]
+) -> Iterator[tuple[Server, str]]:
+    """A server for each layout, with the format's name; ``refusals`` gets why others are not run."""
     stored = spec.stored
     name = stored.name if weights == dtypes.RELEASED and stored is not None else weights
     bits, cached = weight_bits(spec, weights), 8 * dtypes.per_element(kv_dtype)
     multiplied = arithmetic(place.hardware, name)
     first: Server | None = None
     for tp, ep, groups in layouts(spec, place.name, most, place.hardware.domain):
-        setup, engine = Setup(tp, ep, bits, cached, multiplied, groups), place.engine(tp).caching(kv_dtype)
+        setup = Setup(tp, ep, bits, cached, multiplied, groups)
         try:
-            if first is None:
-                first, _ = estimator(spec, place.hardware, setup, engine, weights)
-                yield first, name
-            else:
-                yield first.on(setup, engine), name
-        except InputError:  # a layout that is not run so
+            engine = place.engine(tp).caching(kv_dtype)
+            server = estimator(spec, place.hardware, setup, engine, weights)[0] if first is None else first.on(setup, engine)
+        except InputError as refusal:  # a layout that is not run so
+            refusals.append(refusal)
             continue
-
-
-def _room(server: Server, context: int) -> int:
-    try:
-        return server.largest_batch(context, 0)
-    except InputError:  # of which it is not known what each GPU has
-        return 0
+        first = first or server
+        yield server, name
 
 
 def _sizes(way: Way, least: int, most: int, users: int | None) -> Iterator[tuple[int, int]]:

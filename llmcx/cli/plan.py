@@ -100,6 +100,7 @@ def serve(
         "times are estimates, as `llmcx serve` gives them for the same options; ranges: 10th to 90th percentile of measured runs",
         "not searched: pipelines, prefill and decode apart, speculation; replicas share nothing",
     ]
+    about += [f"not searched: {each}" for each in result.left_out]
     if dtype is None and len({each.dtype for each in [*result.best, *result.frontier]}) > 1:
         about.append("formats narrower than the release's change its answers; --dtype keeps to one")
     head = heading("plan_serve", spec, inputs, result)

@@ -18,8 +18,10 @@ from llmcx.model.storage import Storage
 from llmcx.parallel.layout import Layout
 from llmcx.parallel.ranks import rank_ops
 
-AT = (1, 2, 7)
-"""Groups of sequences for which a pass is lowered: two that say how its sizes grow, and one that they must meet."""
+AT = (1, 2, 1009)
+"""Groups of sequences for which a pass is lowered: two that say how its sizes grow, and one, far out, that they must meet: not
+where GPUs share out tokens, rounded up, or a size has a limit.
+"""
 
 
 class Passes:
