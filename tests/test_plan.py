@@ -1,9 +1,10 @@
-"""The plan for serving: what it returns fits and runs, is what `llmcx serve` says of it, and is the best there is; docs/plan.md."""
+"""The plan for serving: what it returns fits and runs, is what `llmcx serve` says of it, and is the best; docs/plan.md."""
 
 from __future__ import annotations
 
 import shlex
 import sys
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,14 @@ sys.path.insert(0, str(ROOT))
 
 from llmcx import units  # noqa: E402
 from llmcx.answers import plan_serve  # noqa: E402
-from llmcx.answers.plan_serve import Found, Objective, Place, Way, frontier  # noqa: E402
-from llmcx.answers.serve import Load, Point, stored_as  # noqa: E402
+from llmcx.answers.plan_serve import Found, Place, Way, frontier  # noqa: E402
+from llmcx.answers.serve import Point, stored_as  # noqa: E402
 from llmcx.catalog.data import load_hardware  # noqa: E402
 from llmcx.catalog.presets import load_preset  # noqa: E402
 from llmcx.engines import engine  # noqa: E402
 from llmcx.engines.inference_memory import held, largest_batch  # noqa: E402
 from llmcx.engines.inference_memory import total as held_bytes  # noqa: E402
+from llmcx.engines.launches import Launch  # noqa: E402
 from llmcx.engines.passes import Passes  # noqa: E402
 from llmcx.engines.serving_time import Setup  # noqa: E402
 from llmcx.parallel.layout import Layout, check  # noqa: E402
@@ -57,7 +59,9 @@ def test_every_choice_is_a_layout_that_fits_and_is_what_serve_says(line: str, mo
         check(spec, Layout(tp=each["tp"], ep=each["ep"], attention_dp=each["attention_dp"], sequence=False))
         assert each["gpus"] == each["tp"] * each["replicas"] and each["users"] == each["batch"] * each["replicas"]
         assert each["batch"] <= each["largest_batch"] and each["batch"] % each["attention_dp"] == 0
-        options = f"--engine {each['engine']} --dtype {each['dtype']} --kv-dtype {inputs['kv_dtype']} --hardware {each['hardware']}"
+        options = (
+            f"--engine {each['engine']} --dtype {each['dtype']} --kv-dtype {inputs['kv_dtype']} --hardware {each['hardware']}"
+        )
         options += f" --tp {each['tp']} --ep {each['ep']} --attention-dp {each['attention_dp']} --batch {each['batch']}"
         if spec.stored is not None and each["dtype"] == spec.stored.name:
             options = options.replace(f"--dtype {each['dtype']} ", "")
@@ -106,7 +110,9 @@ def test_what_meets_the_objective_does() -> None:
         assert miss["over"] == pytest.approx(max(miss["tpot_s"] / 0.025, miss["ttft_s"])) and miss["over"] > 1
         assert miss["usd_per_million"] < plain["best"][0]["usd_per_million"] and "over" in each["why"]
     nothing = data("plan", "serve", *f"{asked} --engine vllm".replace("25ms", "1ms").split())
-    assert not nothing["result"]["best"] and "nothing meets" in nothing["verdict"] and "--tpot" in nothing["changes"][0]["options"]
+    assert (
+        not nothing["result"]["best"] and "nothing meets" in nothing["verdict"] and "--tpot" in nothing["changes"][0]["options"]
+    )
 
 
 @pytest.mark.parametrize("line", ASKED)
@@ -116,7 +122,8 @@ def test_no_point_of_the_frontier_is_beaten(line: str) -> None:
         for other in points:
             if other is not one and other["hardware"] == one["hardware"]:
                 assert not (
-                    other["tokens_per_s_user"] >= one["tokens_per_s_user"] and other["tokens_per_s_gpu"] >= one["tokens_per_s_gpu"]
+                    other["tokens_per_s_user"] >= one["tokens_per_s_user"]
+                    and other["tokens_per_s_gpu"] >= one["tokens_per_s_gpu"]
                 )
 
 
@@ -131,26 +138,32 @@ def test_a_frontier_by_hand() -> None:
         return Found(way, 1, Point(1, 0.1, 1 / user, user, gpu, None, "weights"))
 
     kept = frontier([at(20, 80), at(40, 30), at(100, 10), at(20, 90), at(50, 40)])
-    assert [(round(each.point.tokens_per_s_user), each.point.tokens_per_s_gpu) for each in kept] == [(100, 10), (50, 40), (20, 90)]
+    assert [(round(each.point.tokens_per_s_user), each.point.tokens_per_s_gpu) for each in kept] == [
+        (100, 10),
+        (50, 40),
+        (20, 90),
+    ]
 
 
 # --- what makes it quick changes no number ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("model", ["llama-3.1-70b", "gpt-oss-120b", "deepseek-v3", "qwen3-next-80b-a3b", "mixtral-8x7b", "jamba-1.5-mini"])
-@pytest.mark.parametrize("layout", [Layout(sequence=False), Layout(tp=8, sequence=False), Layout(4, ep=4, attention_dp=4, sequence=False)])
+@pytest.mark.parametrize(
+    "model", ["llama-3.1-70b", "gpt-oss-120b", "deepseek-v3", "qwen3-next-80b-a3b", "mixtral-8x7b", "jamba-1.5-mini"]
+)
+@pytest.mark.parametrize(
+    "layout", [Layout(sequence=False), Layout(tp=8, sequence=False), Layout(4, ep=4, attention_dp=4, sequence=False)]
+)
 def test_passes_of_any_batch_are_those_lowered_for_it(model: str, layout: Layout) -> None:
     spec = load_preset(model)
     if layout.ep > 1 and not spec.mixtures:
         pytest.skip("no experts")
     of = Passes(spec, layout, stored_as(spec, "bf16"))
     for batch in (1, 4, 12, 100, 1000):
-        direct: dict[object, int] = {}
-        for kind, times, shape, form in of.decoding(batch, 3000):
-            direct[kind, shape, form] = direct.get((kind, shape, form), 0) + times
-        grown: dict[object, int] = {}
-        for kind, times, shape, form in of.step(batch, 3000):
-            grown[kind, shape, form] = grown.get((kind, shape, form), 0) + times
+        direct, grown = Counter[Launch](), Counter[Launch]()
+        for launches, found in ((of.decoding(batch, 3000), direct), (of.step(batch, 3000), grown)):
+            for each in launches:
+                found[each._replace(times=1)] += each.times
         assert grown == direct
 
 

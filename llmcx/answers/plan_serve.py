@@ -130,7 +130,7 @@ class ServePlan(Result, brief="searched met best[0].tokens_per_s_gpu", table="fr
     """``best`` choices that meet the objective, a layout each, the best first; ``near`` ones that would be better and do not, the
     nearest first; ``frontier``: on each accelerator, what no other beats both in tokens/s of a user and of a GPU; ``why``: for
     each way of the best, what the next best costs; ``searched`` configurations, of which ``met`` the objective, in ``layouts``
-    that fit, ``unfit`` that hold not one sequence or not the users; ``left_out``: engines and formats of which no layout is known.
+    that fit, ``unfit`` that hold not one sequence or not the users; ``left_out``: engines and formats that are not known to run.
     """
 
     best: list[Choice]
@@ -159,9 +159,9 @@ def plan(
     users: int | None = None,
     formats: Sequence[str] | None = None,
 ) -> ServePlan:
-    """Search, from ``gpus[0]`` to ``gpus[1]`` GPUs. Without ``users`` a replica is given as many as fits best, and the best has the
-    lowest cost of a token; with them all are served at once, and the best costs least by the hour. Where no price is known, GPUs
-    stand for it.
+    """Search, from ``gpus[0]`` to ``gpus[1]`` GPUs. Without ``users`` a replica is given as many as is cheapest, and the best has
+    the lowest cost of a token; with them all are served at once, and the best costs least by the hour. Where no price is known,
+    GPUs stand for it.
 
     Raises InputError when nothing fits.
     """
@@ -292,7 +292,9 @@ def batches(largest: int) -> list[int]:
     >>> batches(18)
     [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 18]
     """
-    steps = ((1 << power) * quarter // QUARTERS for power in range(largest.bit_length()) for quarter in range(QUARTERS, 2 * QUARTERS))
+    steps = (
+        (1 << power) * quarter // QUARTERS for power in range(largest.bit_length()) for quarter in range(QUARTERS, 2 * QUARTERS)
+    )
     return sorted({size for size in steps if size < largest} | ({largest} if largest else set()))
 
 
@@ -376,7 +378,10 @@ def missed(of: Point, objective: Objective) -> str:
 def label(of: Choice) -> str:
     """A choice in short."""
     ways = [f"TP {of.tp}" if of.tp > 1 else "", f"EP {of.ep}" if of.ep > 1 else ""]
-    ways += [f"attention DP {of.attention_dp}" if of.attention_dp > 1 else "", f"{of.replicas} replicas" if of.replicas > 1 else ""]
+    ways += [
+        f"attention DP {of.attention_dp}" if of.attention_dp > 1 else "",
+        f"{of.replicas} replicas" if of.replicas > 1 else "",
+    ]
     return " ".join([f"{of.gpus} x {of.hardware}", of.engine, of.dtype, *filter(None, ways)])
 
 

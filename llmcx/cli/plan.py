@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Annotated
+from typing import Annotated, Any
 
 from llmcx import units
 from llmcx.answers import plan_serve as answers
@@ -61,7 +61,9 @@ def serve(
             whole=True,
         ),
     ] = None,
-    kv_dtype: Annotated[str | None, option("Of the cache. Default: as released, else bf16.", offers="formats.dtypes:BITS")] = None,
+    kv_dtype: Annotated[
+        str | None, option("Of the cache. Default: as released, else bf16.", offers="formats.dtypes:BITS")
+    ] = None,
     utilization: Annotated[
         float | None, option("Share of the memory that the engine uses. Default: the engine's.", reads="share")
     ] = None,
@@ -89,7 +91,7 @@ def serve(
     dtypes.per_element(cache)
     objective = answers.Objective(ttft, tpot, confidence is not None)
     result = answers.plan(spec, load, places, cache, within, objective, users=users, formats=dtype)
-    inputs = {"hardware": list(dict.fromkeys(place.hardware.name for place in places)), "gpus": gpus}
+    inputs: dict[str, Any] = {"hardware": list(dict.fromkeys(place.hardware.name for place in places)), "gpus": gpus}
     inputs |= {"prompt": prompt, "output": output, "ttft": ttft, "tpot": tpot, "confidence": confidence, "users": users}
     inputs |= {"price": list(dict.fromkeys(place.usd_per_hour for place in places))}
     inputs |= {"engine": list(dict.fromkeys(place.name for place in places)), "dtype": dtype, "kv_dtype": cache, **shape}

@@ -136,7 +136,9 @@ def _number(value: Any, reads: str, flag: str) -> Any:
         what = {"word": "text", "text": "text", "words": "text"}.get(reads, "a whole number" if whole else "a number")
         raise InputError(f"{flag} is {shown(value)}, but must be {what}", field=flag, value=shown(value), allowed=what)
     if reads == "time" and not 0 < value < 1e12:
-        raise InputError(f"{flag} is {shown(value)}, but must be a time above 0", field=flag, value=shown(value), allowed="seconds")
+        raise InputError(
+            f"{flag} is {shown(value)}, but must be a time above 0", field=flag, value=shown(value), allowed="seconds"
+        )
     if reads in ("number", "share", "time"):
         return float(value)
     return value if whole else str(value)

@@ -1,7 +1,7 @@
 """What a model's passes launch on one GPU of a layout, whatever the engine and the accelerator, for any number of sequences.
 
-Ops are lowered for a few numbers of sequences. Where every size of every launch is a straight line through them, that is what it is
-for others too; a search for a layout asks for thousands.
+Ops are lowered for a few numbers of sequences. Where every size of every launch is a straight line through them, that is what it
+is for others too; a search for a layout asks for thousands.
 """
 
 from __future__ import annotations
@@ -49,14 +49,20 @@ class Passes:
 
     def step(self, batch: int, context: int, tokens: int = 1) -> list[Launch]:
         """:meth:`decoding`, launches of one size together."""
-        return self._grown((context, tokens), batch, lambda size: self.decoding(size, context, tokens))
+        return self._grown((context, tokens), batch, lambda size: self._decoded(size, context, tokens))
 
     def mixed(self, batch: int, context: int, prompt: int, cached: int, many: int) -> list[Launch]:
         """A decode step with ``many`` prompts in it, launches of one size together."""
         other = self.prompts(prompt, cached, many)
-        return self._grown(
-            (context, prompt, cached, many), batch, lambda size: together(self.decoding(size, context), other)
-        )
+        key = context, prompt, cached, many
+        return self._grown(key, batch, lambda size: together(self._decoded(size, context, 1), other))
+
+    def _decoded(self, batch: int, context: int, tokens: int) -> list[Launch]:
+        """:meth:`decoding`, remembered: a mixed pass has the same."""
+        key = "decode", batch, context, tokens
+        if key not in self._lowered:
+            self._lowered[key] = self.decoding(batch, context, tokens)
+        return self._lowered[key]
 
     def _grown(self, key: tuple[object, ...], batch: int, of: Callable[[int], list[Launch]]) -> list[Launch]:
         unit = self.layout.attention_dp
@@ -78,30 +84,41 @@ class Growing:
         self.of, self.unit = of, unit
         first, second, other = (of(unit * groups) for groups in AT)
         same = [(one.kind, one.times, one.form) for one in first]
-        self.lines: list[tuple[str, int, str, tuple[int, ...], tuple[int, ...]]] | None = None
+        self.lines: list[Line] = []
         if all(same == [(one.kind, one.times, one.form) for one in each] for each in (second, other)):
-            found: dict[tuple[object, ...], int] = {}
+            found: dict[tuple[str, str, tuple[int, ...], tuple[int, ...]], int] = {}
             for one, two in zip(first, second, strict=True):
                 more = tuple(b - a for a, b in zip(one.shape, two.shape, strict=True))
                 key = (one.kind, one.form, one.shape, more)
                 found[key] = found.get(key, 0) + one.times
-            self.lines = [(kind, times, form, shape, more) for (kind, form, shape, more), times in found.items()]  # type: ignore[misc]
+            self.lines = [
+                (kind, times, shape[0], more[0], shape[1:], more[1:] if any(more[1:]) else None, form)
+                for (kind, form, shape, more), times in found.items()
+            ]
             if sorted(self.at(unit * AT[-1])) != sorted(_summed(other)):
-                self.lines = None
+                self.lines = []
 
     def at(self, batch: int) -> list[Launch]:
         """For ``batch`` sequences."""
-        if self.lines is None:
+        if not self.lines:
             return self.of(batch)
-        further, found = batch // self.unit - 1, []
-        for kind, times, form, shape, more in self.lines:
-            first, *others = more
-            if any(others):
-                sizes = tuple([size + further * by for size, by in zip(shape, more, strict=True)])
-            else:
-                sizes = (shape[0] + further * first, *shape[1:])
-            found.append(Launch(kind, times, sizes, form))
-        return found
+        further = batch // self.unit - 1
+        return [
+            Launch(
+                kind,
+                times,
+                (
+                    size + further * by,
+                    *(others if more is None else (n + further * m for n, m in zip(others, more, strict=True))),
+                ),
+                form,
+            )
+            for kind, times, size, by, others, more, form in self.lines
+        ]
+
+
+Line = tuple[str, int, int, int, tuple[int, ...], "tuple[int, ...] | None", str]
+"""Of one unit: kind, times, the first size and by how much it grows, the others and by how much they do (None: not), format."""
 
 
 def _summed(of: list[Launch]) -> list[Launch]:

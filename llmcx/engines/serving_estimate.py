@@ -7,6 +7,7 @@ Kernels by the laws that were fitted to measured ones (:mod:`llmcx.machine.kerne
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -68,7 +69,9 @@ class Timed(Server):
         super().__init__(spec, hardware, setup, roofline.IDEAL, engine)
         self.schedule, self.stored, self.kernels = schedule, stored, kernels
         self.passes = passes(spec, self.layout, stored)
+        self._ridge = self.machine.flops / self.machine.bandwidth * setup.weight_bits / 16
         self._alone: dict[tuple[int, int, int], float] = {}
+        self._last: tuple[tuple[int, int] | None, float] = None, 0.0  # users and context, and seconds of their step's kernels
 
     def on(self, setup: Setup, engine: Engine) -> Timed:
         return Timed(self.spec, self.hardware, setup, engine, self.schedule, self.stored, self.kernels)
@@ -78,7 +81,10 @@ class Timed(Server):
         return self.decode(batch, context, tokens), flops, moved
 
     def decode(self, batch: int, context: int, tokens: int = 1) -> ServingStep:
-        return self._step(self.passes.step(batch, context, tokens), batch)
+        spent, kernels = self._step(self.passes.step(batch, context, tokens), batch)
+        if tokens == 1:
+            self._last = (batch, context), kernels
+        return spent
 
     def _prefill(self, prompt: int, cached: int = 0, batch: int = 1) -> tuple[ServingStep, float, float]:
         _, flops, moved = super()._prefill(prompt, cached, batch)
@@ -94,8 +100,10 @@ class Timed(Server):
         """What a pass takes beyond the decode step that it is in, shared out."""
         by = self.schedule
         many = max(1, min(users, by.together // (prompt - cached)))
-        mixed, alone = self.passes.mixed(users, context, prompt, cached, many), self.passes.step(users, context)
-        spent = self.seconds(mixed) - self.seconds(alone)
+        key = users, context
+        if self._last[0] != key:
+            self._last = key, self.seconds(self.passes.step(users, context))
+        spent = self.seconds(self.passes.mixed(users, context, prompt, cached, many)) - self._last[1]
         return (by.prompts * spent + 1e-6 * by.pass_us) / many
 
     def first(self, prompt: int, cached: int, output: int, users: int, step: float, chunk: int | None) -> float:
@@ -108,6 +116,10 @@ class Timed(Server):
         return 1e-6 * by.request_us + first_token(alone, step, users, output, tokens // new or tokens / new)
 
     def bands(self) -> Bands:
+        return self._bands
+
+    @cached_property
+    def _bands(self) -> Bands:
         by, known = self.schedule, "model" if self.hardware.name in MEASURED else "accelerator"
         return Bands(*(span(of.get(known, (1.0, 1.0))) for of in (by.per_token_bands, by.first_bands)))
 
@@ -124,18 +136,25 @@ class Timed(Server):
 
     def seconds(self, of: Iterable[Launch]) -> float:
         """Of launches one after the other, of the kernels alone."""
-        return sum(launch.times * self.kernels.seconds(launch) for launch in of)
-
-    def _step(self, of: list[Launch], batch: int) -> ServingStep:
-        """A decode step."""
-        by = self.schedule
-        spent = dict.fromkeys(ServingStep._fields, 0.0)
+        parts, spent = self.kernels.parts, 0.0
         for launch in of:
-            work, begun = self.kernels.parts(launch)
-            spent[self._part(launch)] += launch.times * by.decode * work
-            spent["overhead"] += launch.times * (by.launched * begun + (1e-6 * by.moved_us if launch.kind == "moved" else 0.0))
+            work, begun = parts(launch)
+            spent += launch.times * (work + begun)
+        return spent
+
+    def _step(self, of: list[Launch], batch: int) -> tuple[ServingStep, float]:
+        """A decode step; and seconds of its kernels alone."""
+        by, parts = self.schedule, self.kernels.parts
+        spent = dict.fromkeys(ServingStep._fields, 0.0)
+        hidden, moved, kernels = by.launched, 1e-6 * by.moved_us, 0.0
+        for launch in of:
+            work, begun = parts(launch)
+            times = launch.times
+            kernels += times * (work + begun)
+            spent[self._part(launch)] += times * by.decode * work
+            spent["overhead"] += times * (hidden * begun + moved if launch.kind == "moved" else hidden * begun)
         spent["overhead"] += 1e-6 * (by.step_us + by.user_us * batch)
-        return ServingStep(**spent)
+        return ServingStep(**spent), kernels
 
     def _parts(self, of: list[Launch]) -> ServingStep:
         """Seconds of kernels alone by what they go into."""
@@ -146,15 +165,17 @@ class Timed(Server):
 
     def _part(self, launch: Launch) -> str:
         """Products go to what binds them."""
-        kind, shape = launch.kind, launch.shape
-        if kind in ("attention", "latent", "expanded", "delta", "convolved", "recurrent"):
-            return "cache" if shape[1] == 1 else "compute"
-        if kind in ("all_reduce", "all_gather", "reduce_scatter"):
-            return "communication"
-        ridge = self.machine.flops / self.machine.bandwidth * self.setup.weight_bits / 16
-        tokens = shape[0] * shape[3] / shape[4] if kind == "experts" else shape[0]
-        return "compute" if kind in ("gemm", "experts") and tokens > ridge else "weights"
+        kind = launch.kind
+        if kind in ("gemm", "experts"):
+            shape = launch.shape
+            tokens = shape[0] * shape[3] / shape[4] if kind == "experts" else shape[0]
+            return "compute" if tokens > self._ridge else "weights"
+        if kind in ATTENDING:
+            return "cache" if launch.shape[1] == 1 else "compute"
+        return "communication" if kind in SENDING else "weights"
 
 
+ATTENDING = ("attention", "latent", "expanded", "delta", "convolved", "recurrent")
+SENDING = ("all_reduce", "all_gather", "reduce_scatter")
 MEASURED = ("h100", "h200", "b200")
 """Accelerators on which loads were measured, in numbers."""

@@ -7,6 +7,7 @@ larger of arithmetic and traffic counts, op by op. What engines really reach: :m
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from llmcx.costs.kv_cache import cache_fold
@@ -94,8 +95,11 @@ class Server:
         self.spec, self.hardware, self.setup, self.efficiency, self.engine = spec, hardware, setup, efficiency, engine
         self.layout = setup.layout
         self.machine: Machine = roofline.machine(hardware, setup.dtype, efficiency)
-        params = held(spec, 1, 1, self.layout, engine)[0].params
-        self.weight_bytes = params * setup.weight_bits / 8
+
+    @cached_property
+    def weight_bytes(self) -> float:
+        """Of each GPU."""
+        return held(self.spec, 1, 1, self.layout, self.engine)[0].params * self.setup.weight_bits / 8
 
     def on(self, setup: Setup, engine: Engine) -> Server:
         """The same model on the same accelerators, laid out or run otherwise."""

@@ -21,7 +21,8 @@ FEW = 6
 def _row(one: Any, hourly: bool) -> dict[str, Any]:
     ways = {"TP": one.tp, "EP": one.ep, "ADP": one.attention_dp, "×": one.replicas}
     span = one.tpot_range_s
-    return vars(one) | {
+    return {
+        **vars(one),
         "where": f"{one.gpus} {one.hardware}",
         "layout": " ".join(f"{name}{n}" for name, n in ways.items() if n > 1) or "whole",
         "ttft_ms": 1e3 * one.ttft_s,

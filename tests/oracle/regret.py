@@ -4,9 +4,9 @@ beside the best. The table in docs/plan.md; --fit writes the engines' numbers, f
     python -m tests.oracle.regret [--fit]
 
 A cell is a model on an accelerator with lengths of prompt and answer, for which at least three configurations (engine, format,
-layout, users) on up to eight GPUs were measured, and a limit on the time per token that one of them meets. Chosen is the one of the
-highest estimated tokens/s a GPU among those whose estimate meets the limit, by numbers of the engine that were fitted without the
-model's rows. Settings that were measured more than once count once, with their mean. DeepSeek-V3 is left out: a part of its rows
+layout, users) on up to eight GPUs were measured, and a limit on the time per token that one of them meets. Chosen is the one of
+the highest estimated tokens/s a GPU among those whose estimate meets the limit, by numbers of the engine that were fitted without
+the model's rows. Settings that were measured more than once count once, with their mean. DeepSeek-V3 is left out: a part of its rows
 drafts tokens, without saying which. --fit needs numpy and scipy, and ../shared/silicon.
 """
 
@@ -76,6 +76,7 @@ def fit() -> None:
 
 @lru_cache(maxsize=1)
 def apart() -> dict[str, Schedule]:
+    """By engine and model."""
     return {name: Schedule(**of) for name, of in json.loads(APART.read_text(encoding="utf-8")).items()}
 
 
