@@ -89,12 +89,12 @@ def held(
     writes its scores out. The towers see what is ``shown`` in as many sequences as a pass has whole, at least in one.
     """
     step, run, by = step_at(context, batch), largest_pass(batch, context, engine, fused), division(layout)
-    cache, work = _pieces(spec, step, by), _pieces(spec, run, by)
+    cache = _pieces(spec, step, by)
     prompts = max(1, engine.pass_tokens(batch, context) // context)
     seen = pieces(spec, Run(min(prompts, batch), 1, fused=fused)._replace(**shown.fed()), by).embedding if shown.tokens else []
     found = []
     for stage in fullest(spec.runs, layout.pp):
-        ops = staged(spec, work, stage, layout, run)
+        ops, weights, params = _worked(spec, run, stage, layout)
         last = spec.head is not None and stage.last
         vocab = spec.embedding.vocab if spec.head is None else spec.head.outputs(spec.embedding.vocab)
         gpu = GPU(ops, stage.layers, last, spec.d_model, vocab, layout.tp, layout.pp)
@@ -104,11 +104,17 @@ def held(
         transient, text = reserved or workspace([*ops, *seen] if stage.first else ops, ACT)
         cached, states = _reserved(spec, staged(spec, cache, stage, layout, step), context, engine)
         logits = batch * gpu.vocab * 4 if last and peak is None else 0
-        weights = [op for op in ops if params_fold.of(op)]
         paged = Paged(engine, kept(spec, cache, stage), batch, context, layout.pp)
-        params = params_fold.total(weights)
         found.append(Held(stage, params, weights, cached, states, logits, transient, text, paged, *engine.overhead(gpu)))
     return found
+
+
+@lru_cache(maxsize=512)
+def _worked(spec: ModelSpec, run: Run, stage: Stage, layout: Layout) -> tuple[list[Op], list[Op], int]:
+    """The ops of a stage in a pass, those that have parameters, and how many."""
+    ops = staged(spec, _pieces(spec, run, division(layout)), stage, layout, run)
+    weights = [op for op in ops if params_fold.of(op)]
+    return ops, weights, params_fold.total(weights)
 
 
 def kept(spec: ModelSpec, of: Pieces, stage: Stage) -> tuple[Kept, ...]:

@@ -6,8 +6,8 @@ beside the best. The table in docs/plan.md; --fit writes the engines' numbers, f
 A cell is a model on an accelerator with lengths of prompt and answer, for which at least three configurations (engine, format,
 layout, users) on up to eight GPUs were measured, and a limit on the time per token that one of them meets. Chosen is the one of
 the highest estimated tokens/s a GPU among those whose estimate meets the limit, by numbers of the engine that were fitted without
-the model's rows. Settings that were measured more than once count once, with their mean. DeepSeek-V3 is left out: a part of its rows
-drafts tokens, without saying which. --fit needs numpy and scipy, and ../shared/silicon.
+the model's rows. Settings that were measured more than once count once, with their mean. DeepSeek-V3 is left out: a part of its
+rows drafts tokens, without saying which. --fit needs numpy and scipy, and ../shared/silicon.
 """
 
 from __future__ import annotations
