@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from llmcx.answers import Result
 from llmcx.answers.fit import tensor_sizes
-from llmcx.answers.serve import Load, Point, arithmetic, estimator, point, weight_bits
+from llmcx.answers.serve import Load, Point, Serving, arithmetic, estimator, point, serve, weight_bits
 from llmcx.engines import Engine
 from llmcx.engines.serving_time import Server, Setup
 from llmcx.errors import InputError
@@ -362,6 +362,19 @@ def choice(of: Found, objective: Objective) -> Choice:
         bound=timed.bound,
         over=objective.over(timed),
     )
+
+
+def served(
+    spec: ModelSpec, load: Load, places: Sequence[Place], kv_dtype: str, of: Choice
+) -> tuple[Server, float | None, Serving]:
+    """A choice's replica as `llmcx serve` has it, its price of an hour, and the answer."""
+    place = next(place for place in places if (place.hardware.name, place.name) == (of.hardware, of.engine))
+    weights = dtypes.RELEASED if spec.stored is not None and of.dtype == spec.stored.name else of.dtype
+    bits, cached = weight_bits(spec, weights), 8 * dtypes.per_element(kv_dtype)
+    setup = Setup(of.tp, of.ep, bits, cached, arithmetic(place.hardware, of.dtype), of.attention_dp)
+    server, _ = estimator(spec, place.hardware, setup, place.engine(of.tp).caching(kv_dtype), weights)
+    answer = serve(server, load, batch=of.batch, usd_per_hour=place.usd_per_hour, reserve=0, dtype=of.dtype)
+    return server, place.usd_per_hour, answer
 
 
 def missed(of: Point, objective: Objective) -> str:

@@ -8,9 +8,10 @@ from llmcx import units
 from llmcx.answers import plan_serve as answers
 from llmcx.answers.serve import Load, check_load
 from llmcx.cli.accelerator import accelerators, serving, settled, with_memory
-from llmcx.cli.options import Models, command, completing, describe, heading, option, single, stored_notes
+from llmcx.cli.options import Models, command, completing, describe, explaining, heading, option, single, stored_notes
 from llmcx.engines import Engine
 from llmcx.engines import efficiency as efficiencies
+from llmcx.engines.serving_time import Server
 from llmcx.errors import InputError, check_size, unknown_name
 from llmcx.formats import dtypes
 from llmcx.model.spec import ModelSpec
@@ -28,7 +29,7 @@ MOST_GPUS = 4096
 """Of a search."""
 
 
-@command(app, "plan", without=("explain", "plot"))
+@command(app, "plan", without=("plot",))
 def serve(
     models: Models,
     hardware: Annotated[
@@ -106,7 +107,14 @@ def serve(
     if dtype is None and len({each.dtype for each in [*result.best, *result.frontier]}) > 1:
         about.append("formats narrower than the release's change its answers; --dtype keeps to one")
     head = heading("plan_serve", spec, inputs, result)
-    return Item(describe(spec), inputs, result, [*about, *stored_notes(spec, None), *dated, *notes], head=head)
+
+    def lines() -> list[Any]:
+        first = result.best[0] if result.best else result.near[0].choice
+        server, cost, answer = answers.served(spec, load, places, cache, first)
+        bound = Server(spec, server.hardware, server.setup, engine=server.engine)
+        return explaining("serve", bound, server, load, 0, cost, answer)()
+
+    return Item(describe(spec), inputs, result, [*about, *stored_notes(spec, None), *dated, *notes], lines, head=head)
 
 
 def _places(
