@@ -262,7 +262,7 @@ def servers(
         setup = Setup(tp, ep, bits, cached, multiplied, groups)
         try:
             engine = place.engine(tp).caching(kv_dtype)
-            server = estimator(spec, place.hardware, setup, engine, weights)[0] if first is None else first.on(setup, engine)
+            server = estimator(spec, place.hardware, setup, engine, weights)[0] if first is None else first.like(setup, engine)
         except InputError as refusal:  # a layout that is not run so
             refusals.append(refusal)
             continue

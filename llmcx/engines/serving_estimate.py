@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from llmcx.engines import Engine
-from llmcx.engines.closed_loop import first_token
+from llmcx.engines.closed_loop import first_token, first_token_apart
 from llmcx.engines.kernel_time import Kernels
 from llmcx.engines.launches import Launch
 from llmcx.engines.passes import passes
@@ -73,9 +73,6 @@ class Timed(Server):
         self._alone: dict[tuple[int, int, int], float] = {}
         self._last: tuple[tuple[int, int] | None, float] = None, 0.0  # users and context, and seconds of their step's kernels
 
-    def on(self, setup: Setup, engine: Engine) -> Timed:
-        return Timed(self.spec, self.hardware, setup, engine, self.schedule, self.stored, self.kernels)
-
     def _decode(self, batch: int, context: int, tokens: int = 1) -> tuple[ServingStep, float, float]:
         _, flops, moved = super()._decode(batch, context, tokens)
         return self.decode(batch, context, tokens), flops, moved
@@ -114,6 +111,12 @@ class Timed(Server):
             self._alone[prompt, cached, many] = self.seconds(self.prompts(prompt, cached, many)) / many
         alone = by.first * self._alone[prompt, cached, many] + 1e-6 * by.first_layer_us * self.spec.n_layers
         return 1e-6 * by.request_us + first_token(alone, step, users, output, tokens // new or tokens / new)
+
+    def apart(self, alone: float, users: float, output: int, token: float, together: float) -> float:
+        return 1e-6 * self.schedule.request_us + first_token_apart(alone, token, users, output, together)
+
+    def like(self, setup: Setup, engine: Engine | None = None) -> Server:
+        return Timed(self.spec, self.hardware, setup, engine or self.engine, self.schedule, self.stored, self.kernels)
 
     def bands(self) -> Bands:
         return self._bands

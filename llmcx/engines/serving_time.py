@@ -101,10 +101,6 @@ class Server:
         """Of each GPU."""
         return held(self.spec, 1, 1, self.layout, self.engine)[0].params * self.setup.weight_bits / 8
 
-    def on(self, setup: Setup, engine: Engine) -> Server:
-        """The same model on the same accelerators, laid out or run otherwise."""
-        return Server(self.spec, self.hardware, setup, self.efficiency, engine)
-
     def cache_bytes(self, context: int) -> float:
         """What one sequence of ``context`` tokens leaves on each GPU: keys and values, latents, or states.
 
@@ -162,6 +158,25 @@ class Server:
         """Seconds to the first token: nobody waits but for the prompt, in pieces of ``chunk`` a step."""
         pieces = 0 if chunk is None else -(-(prompt - cached) // chunk)
         return self.prefill(prompt, cached).total + pieces * step
+
+    def first_apart(self, prompt: int, cached: int, output: int, users: float, token: float) -> float:
+        """Seconds to the first token on GPUs that work off prompts alone, those of ``users``, whose tokens are ``token`` seconds
+        apart: until it is made, and until its cache is where it is decoded.
+        """
+        alone, network = self.prefill(prompt, cached).total, self.hardware.scale_out or self.hardware.scale_up
+        if network is None:
+            problem = f"no network of {self.hardware.title} is known over which a prompt's cache would go"
+            raise InputError(problem, field="prefill_workers", allowed="none")
+        handed = self.cache_bytes(prompt) / (network.gb_per_s * 1e9)
+        return self.apart(alone, users, output, token, max(1.0, CHUNK // (prompt - cached))) + handed
+
+    def apart(self, alone: float, users: float, output: int, token: float, together: float) -> float:
+        """Seconds that a prompt waits and takes: of the bound, those it takes."""
+        return alone
+
+    def like(self, setup: Setup, engine: Engine | None = None) -> Server:
+        """The same in another layout, by another ``engine`` where one is given."""
+        return Server(self.spec, self.hardware, setup, self.efficiency, engine or self.engine)
 
     def roofline(self, passes: dict[str, tuple[int, int, int] | tuple[int, int]]) -> Roofline:
         """Passes on one GPU under the roof of the matmuls' format: prefills by (prompt, cached), decode steps by (batch, context,
