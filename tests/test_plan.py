@@ -220,6 +220,12 @@ def test_an_engine_that_does_not_hold_a_model_is_left_out_and_said() -> None:
     assert "gated_delta" in refused("plan", "serve", "qwen3-next-80b-a3b", "--engine", "trtllm")
 
 
+def test_accelerators_that_cost_nothing() -> None:
+    """The fastest for a user is the best, with one user on each replica."""
+    found = planned("gpt2 --gpus 1 --prompt 64 --output 64 --price 0")
+    assert found["best"][0]["usd_per_million"] == 0 and found["best"][0]["tpot_s"] == found["frontier"][0]["tpot_s"]
+
+
 def test_times_as_people_write_them() -> None:
     assert [units.seconds(each) for each in ("2s", "40ms", "1.5", "250us", "1 min")] == [2.0, 0.04, 1.5, 0.00025, 60.0]
 

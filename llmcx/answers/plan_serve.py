@@ -407,7 +407,8 @@ def _why(met: Sequence[Found], users: int | None) -> Iterator[str]:
     for name in WAYS:
         other = next((each for each in met if _ways(each)[name] != ways[name]), None)
         if other is not None:
-            more = key(other)[0] / key(best)[0] - 1
+            cost = key(best)[0]
+            more = key(other)[0] / cost - 1 if cost else 0.0  # where all cost nothing
             dearer = "costs as much" if more < 0.0005 else f"costs {more:.1%} more"
             yield f"{name.replace('_', ' ')} {ways[name]}: the best with another, {label(choice(other, Objective()))}, {dearer}"
 
