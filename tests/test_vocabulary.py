@@ -372,6 +372,7 @@ BASES = {
     "serve": [
         "llama-3-8b --batch 4",
         "llama-3-8b --batch 4 --draft 3",
+        "llama-3-8b --batch 8 --prefill-workers 2",
         "mixtral-8x7b --tp 8 --batch 8",
         "llama-3-8b --tp 2",
         EXPERTS,

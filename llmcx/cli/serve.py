@@ -65,14 +65,14 @@ def serve(
         int | None, option("Chunked prefill: tokens of a prompt per step.", reads="length", group="Schedule")
     ] = None,
     prefill_workers: Annotated[
-        int | None,
-        option("Copies that only work off prompts, on GPUs of their own (disaggregated).", reads="count", group="Schedule"),
+        int | None, option("Copies that only work off prompts, on GPUs of their own.", reads="count", group="Schedule")
     ] = None,
     prefill_tp: Annotated[
-        int | None, option("GPUs of each of them. Default: --tp.", reads="count", group="Schedule", needs="prefill_workers")
+        int | None,
+        option("GPUs of each of them. Default: --tp.", reads="count", group="Schedule", rare=True, needs="prefill_workers"),
     ] = None,
     workers: Annotated[
-        int, option("Copies that decode, beside them.", reads="count", group="Schedule", needs="prefill_workers")
+        int, option("Copies that decode, beside them.", reads="count", group="Schedule", rare=True, needs="prefill_workers")
     ] = 1,
     draft: Annotated[int, option("Speculative decoding: tokens drafted per step.", reads="integer", group="Schedule")] = 0,
     acceptance: Annotated[

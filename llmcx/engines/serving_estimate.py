@@ -70,7 +70,7 @@ class Timed(Server):
         self.schedule, self.stored, self.kernels = schedule, stored, kernels
         self.passes = passes(spec, self.layout, stored)
         self._ridge = self.machine.flops / self.machine.bandwidth * setup.weight_bits / 16
-        self._alone: dict[tuple[int, int, int], float] = {}
+        self._alone: dict[tuple[int, int], float] = {}
         self._last: tuple[tuple[int, int] | None, float] = None, 0.0  # users and context, and seconds of their step's kernels
 
     def _decode(self, batch: int, context: int, tokens: int = 1) -> tuple[ServingStep, float, float]:
@@ -106,10 +106,9 @@ class Timed(Server):
     def first(self, prompt: int, cached: int, output: int, users: int, step: float, chunk: int | None) -> float:
         by, new = self.schedule, prompt - cached
         tokens = chunk or by.together
-        many = max(1, min(users, tokens // new))
-        if (prompt, cached, many) not in self._alone:
-            self._alone[prompt, cached, many] = self.seconds(self.prompts(prompt, cached, many)) / many
-        alone = by.first * self._alone[prompt, cached, many] + 1e-6 * by.first_layer_us * self.spec.n_layers
+        if (prompt, cached) not in self._alone:
+            self._alone[prompt, cached] = self.prefill(prompt, cached).total
+        alone = self._alone[prompt, cached]
         return 1e-6 * by.request_us + first_token(alone, step, users, output, tokens // new or tokens / new)
 
     def apart(self, alone: float, users: float, output: int, token: float, together: float) -> float:
