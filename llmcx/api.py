@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from llmcx.answers.moe import Experts
     from llmcx.answers.params import Params
     from llmcx.answers.plan import Trained
+    from llmcx.answers.plan_serve import ServePlan
     from llmcx.answers.serve import Serving
     from llmcx.answers.shapes import Shapes
     from llmcx.answers.weights import Weights
@@ -935,6 +936,72 @@ def shapes(
     [4224, 2944]
     """
     found: Shapes = _asked("shapes", locals())
+    return found
+
+
+def plan_serve(
+    model: Model | None = None,
+    *,
+    hardware: Text | Sequence[Text] = "h100",
+    gpus: str = "1..8",
+    prompt: Size = 1024,
+    output: Size = 1024,
+    ttft: Number | None = None,
+    tpot: Number | None = None,
+    confidence: Share | None = None,
+    users: Size | None = None,
+    price: Number | Sequence[Number] | None = None,
+    engine: str | Sequence[str] | None = None,
+    dtype: str | Sequence[str] | None = None,
+    kv_dtype: str | None = None,
+    utilization: Share | None = None,
+    preset: str | None = None,
+    config: Text | None = None,
+    hf: str | None = None,
+    as_type: str | None = None,
+    ignore: str | Sequence[str] | None = None,
+    layers: Size | None = None,
+    d_model: Size | None = None,
+    heads: Size | None = None,
+    kv_heads: Size | None = None,
+    head_dim: Size | None = None,
+    d_ff: Size | None = None,
+    vocab: Size | None = None,
+    positions: Size | None = None,
+    context_length: Size | None = None,
+    experts: Size | None = None,
+    top_k: Size | None = None,
+    experts_from: str | None = None,
+    window: Size | None = None,
+    ffn: str | None = None,
+    norm: str | None = None,
+    attention: str | None = None,
+    bias: bool | None = None,
+    tied: bool | None = None,
+) -> ServePlan:
+    """The cheapest way to serve a model that meets an objective: accelerator, engine, format, layout, replicas, users.
+
+    model: A preset, a path, ORG/NAME on the hub, a size such as 7B, a mapping as of a file, or a ``ModelSpec``.
+    hardware: h100, or several to choose from: h100,h200,b200.
+    gpus: How many, or the fewest and the most: 8..64.
+    prompt: Tokens in; 8k is 8192.
+    output: Tokens out.
+    ttft: Time to the first token at most: 2s. Default: any.
+    tpot: Time per token at most: 40ms. Default: any.
+    confidence: 0.9: hold the upper end of the 10-90% ranges to the limits. Default: the estimate.
+    users: Users at once, all served. Default: as many as is cheapest.
+    price: USD per accelerator-hour, one for each ``hardware``. Default: theirs, dated.
+    engine: vllm, sglang, trtllm. Default: all that run there.
+    dtype: Of the weights. Default: as released, and fp8_tensor or nvfp4 where the accelerator multiplies it.
+    kv_dtype: Of the cache. Default: as released, else bf16.
+    utilization: Share of the memory that the engine uses. Default: the engine's.
+
+    The others name the model in another way, or change its shape: see :func:`params`.
+
+    >>> plan_serve("llama-3-70b", gpus="1..8", tpot="30ms", dtype="fp8").best[0].tp
+    0
+    """
+    found: ServePlan = _asked("plan_serve", locals())
     return found
 
 

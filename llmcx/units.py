@@ -66,6 +66,36 @@ def size(text: str, field: str = "budget") -> int:
     return _parse(text, _BYTES, field, "a size in bytes with its unit")
 
 
+_SECONDS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "min": 60.0}
+
+
+def seconds(text: str, field: str = "time") -> float:
+    """A time: 2s, 40ms, 250us; a bare number is of seconds.
+
+    >>> seconds("2s"), seconds("40ms"), seconds("0.5")
+    (2.0, 0.04, 0.5)
+    """
+    match = re.fullmatch(r"(\d{1,12}(?:\.\d{0,12})?|\.\d{1,12})\s*([a-zµ]*)", text.strip(), re.ASCII | re.IGNORECASE)
+    unit = _SECONDS.get(match[2].lower()) if match else None
+    if match is None or unit is None or not float(match[1]):
+        problem = f"{field} is {shown(text)}, but must be a time above 0, e.g. 2s or 40ms"
+        raise InputError(problem, field=field, value=text[:200], allowed="a time such as 2s or 40ms")
+    return float(f"{float(match[1]) * unit:.12g}")
+
+
+def between(text: str, field: str = "gpus") -> tuple[int, int]:
+    """A number, or the least and the most of some: 8..64.
+
+    >>> between("8"), between("8..64")
+    ((8, 8), (8, 64))
+    """
+    ends = [count(end, field) for end in text.split("..")]
+    if not 1 <= len(ends) <= 2 or not 1 <= ends[0] <= ends[-1]:
+        problem = f"{field} is {shown(text)}, but must be a number of at least 1, or two of them that grow, e.g. 8..64"
+        raise InputError(problem, field=field, value=text[:200], allowed="N or N..M")
+    return ends[0], ends[-1]
+
+
 def many(text: str, one: Callable[[str, str], int], field: str, most: int = 1000) -> list[int]:
     """A comma-separated list of what ``one`` parses, and of ranges with their end: 1k:1M:x4 multiplies, 1k:8k:+1k adds. A range
     has at most ``most`` values.

@@ -76,6 +76,10 @@ CALLS: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: llmcx.serve("mixtral-8x7b", hardware="2xh100", draft=3, acceptance=0.8, efficiency=["decode=0.9"]),
         "serve mixtral-8x7b --hardware 2xh100 --draft 3 --acceptance 0.8 --efficiency decode=0.9",
     ),
+    "plan_serve": (
+        lambda: llmcx.plan_serve("gpt-oss-120b", hardware=["h100", "h200"], gpus=4, tpot="20ms", price=[3, 4], confidence=0.9),
+        "plan serve gpt-oss-120b --hardware h100,h200 --gpus 4 --tpot 0.02 --price 3,4 --confidence 90%",
+    ),
     "compare": (
         lambda: llmcx.compare("llama-3-8b", "llama-3-8b --kv-heads 32", seq=8192, hardware="h100", budget=40 * 10**9),
         "compare llama-3-8b 'llama-3-8b --kv-heads 32' --seq 8k --hardware h100 --budget 40GB",

@@ -160,20 +160,8 @@ class Serving(Result, brief="gpus largest_batch first.ttft_s first.tpot_s last.t
         return self.estimate[-1]
 
 
-def serve(
-    real: Server,
-    load: Load,
-    *,
-    batch: int | None = None,
-    usd_per_hour: float | None = None,
-    reserve: float = 0.1,
-    dtype: str = "bf16",
-) -> Serving:
-    """What ``real`` serves, beside the bound. ``batch`` users (None: a frontier of powers of two up to the largest that fits).
-
-    Raises InputError when the weights, or one sequence, do not fit.
-    """
-    spec, hardware, setup = real.spec, real.hardware, real.setup
+def check_load(spec: ModelSpec, load: Load) -> None:
+    """Refuse what cannot be served. Raises InputError."""
     sequence_length(spec, load.prompt + load.output)
     check_size("prompt", load.prompt)
     check_size("output", load.output)
@@ -190,6 +178,23 @@ def serve(
             raise InputError(problem, field="chunk", value=load.chunk)
     if not 0 <= load.speculation.acceptance <= 1:
         raise InputError("acceptance must be between 0 and 1", field="acceptance", value=load.speculation.acceptance)
+
+
+def serve(
+    real: Server,
+    load: Load,
+    *,
+    batch: int | None = None,
+    usd_per_hour: float | None = None,
+    reserve: float = 0.1,
+    dtype: str = "bf16",
+) -> Serving:
+    """What ``real`` serves, beside the bound. ``batch`` users (None: a frontier of powers of two up to the largest that fits).
+
+    Raises InputError when the weights, or one sequence, do not fit.
+    """
+    spec, hardware, setup = real.spec, real.hardware, real.setup
+    check_load(spec, load)
     ideal = Server(spec, hardware, setup, engine=real.engine)
     context = load.prompt + load.output
     workers = 1 if load.apart is None else load.apart.workers

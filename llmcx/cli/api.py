@@ -21,6 +21,7 @@ ANSWERS = {
     "chinchilla": "llmcx.answers.chinchilla.Optima",
     "train": "llmcx.answers.plan.Trained",
     "serve": "llmcx.answers.serve.Serving",
+    "plan_serve": "llmcx.answers.plan_serve.ServePlan",
     "compare": "llmcx.answers.compare.Contrast",
     "bounds": "llmcx.answers.bounds.Bounds",
     "shapes": "llmcx.answers.shapes.Shapes",
@@ -38,6 +39,7 @@ EXAMPLES = {
     "chinchilla": ('round(chinchilla(compute="1e21", law="epoch").laws[0].tokens_per_param, 2)', "21.59"),
     "train": ('train("llama-2-7b", tokens="2T", hardware="512xa100", seq="4k").training.steps', "476838"),
     "serve": ('serve("llama-3-70b", hardware="4xh100", dtype="fp8").gpus', "4"),
+    "plan_serve": ('plan_serve("llama-3-70b", gpus="1..8", tpot="30ms", dtype="fp8").best[0].tp', "0"),
     "compare": ('compare("llama-3-8b", "llama-3-8b --kv-heads 32", with_="params").figures[0].change', "805306368"),
     "bounds": ('bounds(params="7B", examples="15T").generalization.vacuous', "False"),
     "shapes": ('[shape.d_model for shape in shapes(params="7B", depths=[32, 64]).shapes]', "[4224, 2944]"),
@@ -51,7 +53,7 @@ TEXTS = {"config", "hardware", "law", "log", "out", "weights"}
 """What may name a file."""
 KINDS = {
     **dict.fromkeys(("count", "length", "size", "integer"), "Size"),
-    **{"share": "Share", "number": "Number", "flag": "bool"},
+    **{"share": "Share", "number": "Number", "time": "Number", "flag": "bool"},
 }
 """The type of what an option reads; of others it is a text."""
 

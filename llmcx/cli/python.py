@@ -20,6 +20,7 @@ from llmcx.report.render import Answer
 FUNCTIONS = {
     **{name: (name, name) for name in ("params", "flops", "memory", "attention_compare", "moe", "chinchilla")},
     **{name: (name, name) for name in ("train", "serve", "compare", "bounds", "shapes")},
+    "plan_serve": ("plan", "serve"),
     "explain_log": ("explain_log", "explain_log"),
     "presets": ("catalog", "models"),
 }

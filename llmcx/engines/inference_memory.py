@@ -5,7 +5,6 @@ Weights, the cache as the engine lays it out, the logits of the last position, a
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -30,6 +29,9 @@ ACT = 2
 """Bytes of an activation."""
 MOST = 2**40
 """Sequences beyond which nobody asks whether they fit."""
+USUAL = 64
+"""Sequences of which it is tried first whether they fit."""
+_pieces = lru_cache(maxsize=512)(pieces)  # engines and accelerators are compared at the same batches
 
 
 class Held(NamedTuple):
@@ -87,12 +89,12 @@ def held(
     writes its scores out. The towers see what is ``shown`` in as many sequences as a pass has whole, at least in one.
     """
     step, run, by = step_at(context, batch), largest_pass(batch, context, engine, fused), division(layout)
-    cache, work = pieces(spec, step, by), pieces(spec, run, by)
+    cache = _pieces(spec, step, by)
     prompts = max(1, engine.pass_tokens(batch, context) // context)
     seen = pieces(spec, Run(min(prompts, batch), 1, fused=fused)._replace(**shown.fed()), by).embedding if shown.tokens else []
     found = []
     for stage in fullest(spec.runs, layout.pp):
-        ops = staged(spec, work, stage, layout, run)
+        ops, weights, params = _worked(spec, run, stage, layout)
         last = spec.head is not None and stage.last
         vocab = spec.embedding.vocab if spec.head is None else spec.head.outputs(spec.embedding.vocab)
         gpu = GPU(ops, stage.layers, last, spec.d_model, vocab, layout.tp, layout.pp)
@@ -102,11 +104,17 @@ def held(
         transient, text = reserved or workspace([*ops, *seen] if stage.first else ops, ACT)
         cached, states = _reserved(spec, staged(spec, cache, stage, layout, step), context, engine)
         logits = batch * gpu.vocab * 4 if last and peak is None else 0
-        weights = [op for op in ops if params_fold.of(op)]
         paged = Paged(engine, kept(spec, cache, stage), batch, context, layout.pp)
-        params = params_fold.total(weights)
         found.append(Held(stage, params, weights, cached, states, logits, transient, text, paged, *engine.overhead(gpu)))
     return found
+
+
+@lru_cache(maxsize=512)
+def _worked(spec: ModelSpec, run: Run, stage: Stage, layout: Layout) -> tuple[list[Op], list[Op], int]:
+    """The ops of a stage in a pass, those that have parameters, and how many."""
+    ops = staged(spec, _pieces(spec, run, division(layout)), stage, layout, run)
+    weights = [op for op in ops if params_fold.of(op)]
+    return ops, weights, params_fold.total(weights)
 
 
 def kept(spec: ModelSpec, of: Pieces, stage: Stage) -> tuple[Kept, ...]:
@@ -136,7 +144,7 @@ def cached(
 def cache_of(spec: ModelSpec, batch: int, context: int, layout: Layout, engine: Engine, kv_bits: float) -> float:
     """Bytes of the cache on the fullest GPU, at ``kv_bits`` a number."""
     step = step_at(context, batch)
-    of = pieces(spec, step, division(layout))
+    of = _pieces(spec, step, division(layout))
 
     def one(stage: Stage) -> float:
         pages = engine.paged(kept(spec, of, stage), batch, context, kv_bits / 8, layout.pp)
@@ -202,15 +210,28 @@ def largest_batch(
     Cache and logits grow with the batch; so does the workspace, up to the engine's largest pass.
     """
 
-    def over(batch: int) -> bool:
-        return any(_bytes(gpu, weight_bits, kv_bits) > budget for gpu in held(spec, batch, context, layout, engine))
+    def spare(batch: int) -> float:
+        return budget - max(_bytes(gpu, weight_bits, kv_bits) for gpu in held(spec, batch, context, layout, engine))
 
-    low = 0
-    while not over(high := max(1, 2 * low)):
-        low = high
-        if low >= MOST:
-            return low
-    return low + bisect_left(range(low + 1, high), True, key=over)
+    low, left = 1, spare(1)
+    if left < 0:
+        return 0
+    high = USUAL
+    while (right := spare(high)) >= 0:
+        if high >= MOST:
+            return high
+        low, left, high = high, right, min(16 * high, MOST)
+    step = 0
+    while high - low > 1:  # bytes grow as a line, in pieces: look where it meets the budget, and halve where that does not help
+        step += 1
+        at = (low + high) // 2 if step % 3 == 0 else low + int((high - low) * left / (left - right))
+        at = min(max(at, low + 1), high - 1)
+        found = spare(at)
+        if found < 0:
+            high, right = at, found
+        else:
+            low, left = at, found
+    return low
 
 
 def _bytes(gpu: Held, weight_bits: float, kv_bits: float) -> float:

@@ -79,10 +79,11 @@ class Kernels:
 
     def parts(self, launch: Launch) -> tuple[float, float]:
         """Seconds at work, and of the launch, which an engine may hide behind the kernel before (no collective does)."""
-        key = launch.kind, launch.shape, launch.form
+        kind, _, shape, form = launch
+        key = kind, shape, form
         found = self._seconds.get(key)
         if found is None:
-            found = self._seconds[key] = getattr(self, f"_{launch.kind}")(launch.form, *launch.shape)
+            found = self._seconds[key] = getattr(self, f"_{kind}")(form, *shape)
         return found
 
     def _of(self, law: Law, seconds: Callable[..., float], *shape: int) -> Parts:

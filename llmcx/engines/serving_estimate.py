@@ -7,21 +7,20 @@ Kernels by the laws that were fitted to measured ones (:mod:`llmcx.machine.kerne
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from types import MappingProxyType
 from typing import NamedTuple
 
 from llmcx.engines import Engine
 from llmcx.engines.closed_loop import first_token, first_token_apart
 from llmcx.engines.kernel_time import Kernels
-from llmcx.engines.launches import Launch, launches, together
-from llmcx.engines.serving_time import Bands, Server, ServingStep, Setup, last_token, span
-from llmcx.formats.storage import Names
+from llmcx.engines.launches import Launch
+from llmcx.engines.passes import passes
+from llmcx.engines.serving_time import Bands, Server, ServingStep, Setup, span
 from llmcx.machine import roofline
 from llmcx.machine.hardware import Hardware
-from llmcx.model.lower import Run
 from llmcx.model.spec import ModelSpec
 from llmcx.model.storage import Storage
-from llmcx.parallel.ranks import rank_ops
 
 
 class Schedule(NamedTuple):
@@ -68,15 +67,21 @@ class Timed(Server):
         kernels: Kernels,
     ) -> None:
         super().__init__(spec, hardware, setup, roofline.IDEAL, engine)
-        self.schedule, self.names, self.kernels = schedule, Names(spec, stored), kernels
-        self._passes: dict[tuple[Run, bool], list[Launch]] = {}
+        self.schedule, self.stored, self.kernels = schedule, stored, kernels
+        self.passes = passes(spec, self.layout, stored)
+        self._ridge = self.machine.flops / self.machine.bandwidth * setup.weight_bits / 16
+        self._alone: dict[tuple[int, int], float] = {}
+        self._last: tuple[tuple[int, int] | None, float] = None, 0.0  # users and context, and seconds of their step's kernels
 
     def _decode(self, batch: int, context: int, tokens: int = 1) -> tuple[ServingStep, float, float]:
         _, flops, moved = super()._decode(batch, context, tokens)
-        return self._step(self.decoding(batch, context, tokens), batch), flops, moved
+        return self.decode(batch, context, tokens), flops, moved
 
     def decode(self, batch: int, context: int, tokens: int = 1) -> ServingStep:
-        return self._step(self.decoding(batch, context, tokens), batch)
+        spent, kernels = self._step(self.passes.step(batch, context, tokens), batch)
+        if tokens == 1:
+            self._last = (batch, context), kernels
+        return spent
 
     def _prefill(self, prompt: int, cached: int = 0, batch: int = 1) -> tuple[ServingStep, float, float]:
         _, flops, moved = super()._prefill(prompt, cached, batch)
@@ -92,22 +97,31 @@ class Timed(Server):
         """What a pass takes beyond the decode step that it is in, shared out."""
         by = self.schedule
         many = max(1, min(users, by.together // (prompt - cached)))
-        decoding = self.decoding(users, context)
-        spent = self.seconds(together(decoding, self.prompts(prompt, cached, many))) - self.seconds(decoding)
+        key = users, context
+        if self._last[0] != key:
+            self._last = key, self.seconds(self.passes.step(users, context))
+        spent = self.seconds(self.passes.mixed(users, context, prompt, cached, many)) - self._last[1]
         return (by.prompts * spent + 1e-6 * by.pass_us) / many
 
     def first(self, prompt: int, cached: int, output: int, users: int, step: float, chunk: int | None) -> float:
         by, new = self.schedule, prompt - cached
-        tokens, alone = chunk or by.together, self.prefill(prompt, cached).total
+        tokens = chunk or by.together
+        if (prompt, cached) not in self._alone:
+            self._alone[prompt, cached] = self.prefill(prompt, cached).total
+        alone = self._alone[prompt, cached]
         return 1e-6 * by.request_us + first_token(alone, step, users, output, tokens // new or tokens / new)
 
     def apart(self, alone: float, users: float, output: int, token: float, together: float) -> float:
         return 1e-6 * self.schedule.request_us + first_token_apart(alone, token, users, output, together)
 
-    def like(self, setup: Setup) -> Server:
-        return Timed(self.spec, self.hardware, setup, self.engine, self.schedule, self.names.stored, self.kernels)
+    def like(self, setup: Setup, engine: Engine | None = None) -> Server:
+        return Timed(self.spec, self.hardware, setup, engine or self.engine, self.schedule, self.stored, self.kernels)
 
     def bands(self) -> Bands:
+        return self._bands
+
+    @cached_property
+    def _bands(self) -> Bands:
         by, known = self.schedule, "model" if self.hardware.name in MEASURED else "accelerator"
         return Bands(*(span(of.get(known, (1.0, 1.0))) for of in (by.per_token_bands, by.first_bands)))
 
@@ -116,36 +130,33 @@ class Timed(Server):
 
     def decoding(self, batch: int, context: int, tokens: int = 1) -> list[Launch]:
         """What a decode step launches."""
-        return self._launched(Run(batch, tokens, past=max(0, context - tokens), encode=False, fused=True, ideal=True), False)
+        return self.passes.decoding(batch, context, tokens)
 
     def prompts(self, prompt: int, cached: int, batch: int) -> list[Launch]:
         """What a pass of ``batch`` prompts launches."""
-        new = max(1, prompt - cached)
-        return self._launched(Run(batch, new, past=prompt - new, fused=True, ideal=True), True)
-
-    def _launched(self, run: Run, last: bool) -> list[Launch]:
-        """One pass's; with logits of each sequence's ``last`` token alone. A load asks for each of its passes more than once."""
-        if (run, last) not in self._passes:
-            ops = rank_ops(self.spec, run, self.layout)
-            if last:
-                ops = [last_token(op, run.batch) for op in ops]
-            self._passes[run, last] = launches(ops, run, self.layout, self.names)
-        return self._passes[run, last]
+        return self.passes.prompts(prompt, cached, batch)
 
     def seconds(self, of: Iterable[Launch]) -> float:
         """Of launches one after the other, of the kernels alone."""
-        return sum(launch.times * self.kernels.seconds(launch) for launch in of)
-
-    def _step(self, of: list[Launch], batch: int) -> ServingStep:
-        """A decode step."""
-        by = self.schedule
-        spent = dict.fromkeys(ServingStep._fields, 0.0)
+        parts, spent = self.kernels.parts, 0.0
         for launch in of:
-            work, begun = self.kernels.parts(launch)
-            spent[self._part(launch)] += launch.times * by.decode * work
-            spent["overhead"] += launch.times * (by.launched * begun + (1e-6 * by.moved_us if launch.kind == "moved" else 0.0))
+            work, begun = parts(launch)
+            spent += launch.times * (work + begun)
+        return spent
+
+    def _step(self, of: list[Launch], batch: int) -> tuple[ServingStep, float]:
+        """A decode step; and seconds of its kernels alone."""
+        by, parts = self.schedule, self.kernels.parts
+        spent = dict.fromkeys(ServingStep._fields, 0.0)
+        hidden, moved, kernels = by.launched, 1e-6 * by.moved_us, 0.0
+        for launch in of:
+            work, begun = parts(launch)
+            times = launch.times
+            kernels += times * (work + begun)
+            spent[self._part(launch)] += times * by.decode * work
+            spent["overhead"] += times * (hidden * begun + moved if launch.kind == "moved" else hidden * begun)
         spent["overhead"] += 1e-6 * (by.step_us + by.user_us * batch)
-        return ServingStep(**spent)
+        return ServingStep(**spent), kernels
 
     def _parts(self, of: list[Launch]) -> ServingStep:
         """Seconds of kernels alone by what they go into."""
@@ -156,15 +167,17 @@ class Timed(Server):
 
     def _part(self, launch: Launch) -> str:
         """Products go to what binds them."""
-        kind, shape = launch.kind, launch.shape
-        if kind in ("attention", "latent", "expanded", "delta", "convolved", "recurrent"):
-            return "cache" if shape[1] == 1 else "compute"
-        if kind in ("all_reduce", "all_gather", "reduce_scatter"):
-            return "communication"
-        ridge = self.machine.flops / self.machine.bandwidth * self.setup.weight_bits / 16
-        tokens = shape[0] * shape[3] / shape[4] if kind == "experts" else shape[0]
-        return "compute" if kind in ("gemm", "experts") and tokens > ridge else "weights"
+        kind = launch.kind
+        if kind in ("gemm", "experts"):
+            shape = launch.shape
+            tokens = shape[0] * shape[3] / shape[4] if kind == "experts" else shape[0]
+            return "compute" if tokens > self._ridge else "weights"
+        if kind in ATTENDING:
+            return "cache" if launch.shape[1] == 1 else "compute"
+        return "communication" if kind in SENDING else "weights"
 
 
+ATTENDING = ("attention", "latent", "expanded", "delta", "convolved", "recurrent")
+SENDING = ("all_reduce", "all_gather", "reduce_scatter")
 MEASURED = ("h100", "h200", "b200")
 """Accelerators on which loads were measured, in numbers."""

@@ -7,6 +7,7 @@ larger of arithmetic and traffic counts, op by op. What engines really reach: :m
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from llmcx.costs.kv_cache import cache_fold
@@ -94,8 +95,11 @@ class Server:
         self.spec, self.hardware, self.setup, self.efficiency, self.engine = spec, hardware, setup, efficiency, engine
         self.layout = setup.layout
         self.machine: Machine = roofline.machine(hardware, setup.dtype, efficiency)
-        params = held(spec, 1, 1, self.layout, engine)[0].params
-        self.weight_bytes = params * setup.weight_bits / 8
+
+    @cached_property
+    def weight_bytes(self) -> float:
+        """Of each GPU."""
+        return held(self.spec, 1, 1, self.layout, self.engine)[0].params * self.setup.weight_bits / 8
 
     def cache_bytes(self, context: int) -> float:
         """What one sequence of ``context`` tokens leaves on each GPU: keys and values, latents, or states.
@@ -175,9 +179,9 @@ class Server:
         """Seconds that a prompt waits and takes: of the bound, those it takes."""
         return alone
 
-    def like(self, setup: Setup) -> Server:
-        """The same in another layout."""
-        return Server(self.spec, self.hardware, setup, self.efficiency, self.engine)
+    def like(self, setup: Setup, engine: Engine | None = None) -> Server:
+        """The same in another layout, by another ``engine`` where one is given."""
+        return Server(self.spec, self.hardware, setup, self.efficiency, engine or self.engine)
 
     def roofline(self, passes: dict[str, tuple[int, int, int] | tuple[int, int]]) -> Roofline:
         """Passes on one GPU under the roof of the matmuls' format: prefills by (prompt, cached), decode steps by (batch, context,

@@ -222,6 +222,44 @@ def serve(spec: Any, inputs: dict[str, Any], result: Any, server: Any) -> Headli
     return Headline(asked, verdict)
 
 
+def plan_serve(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
+    """``llmcx plan serve``."""
+    from llmcx.answers.plan_serve import label
+
+    limits = [f"{name} {_time(inputs[key])}" for name, key in (("first token", "ttft"), ("token", "tpot")) if inputs[key]]
+    sure = f" in {inputs['confidence']:.0%}" if inputs["confidence"] else ""
+    asked = _line(
+        _title(spec),
+        f"{_tokens(inputs['prompt'])} in, {_tokens(inputs['output'])} out",
+        f"{inputs['users']:,} users" if inputs["users"] else "",
+        f"{', '.join(limits)}{sure}" if limits else "no limit",
+        f"{inputs['gpus']} × {'/'.join(inputs['hardware'])}",
+    )
+    if not result.best:
+        near = result.near[0]
+        changes = [
+            Change(f"--{key} {1e3 * _above(time):g}ms", f"{label(near.choice)}, {near.choice.batch:,} users each")
+            for key, time in (("ttft", near.choice.ttft_s), ("tpot", near.choice.tpot_s))
+            if inputs[key] and time > inputs[key]
+        ]
+        changes = [Change(" ".join(each.options for each in changes), changes[0].gives)] if changes else []
+        return Headline(asked, f"nothing meets that; nearest: {label(near.choice)}: {near.why}", False, changes)
+    one = result.best[0]
+    cost = "" if one.usd_per_million is None else f", ${one.usd_per_million:,.3g}/M tokens"
+    span = one.tpot_range_s and f" ({1e3 * one.tpot_range_s[0]:.3g}-{1e3 * one.tpot_range_s[1]:.3g})"
+    verdict = f"{label(one)}: {one.users:,} users, {1e3 * one.tpot_s:.3g}{span or ''} ms a token"
+    verdict += f", first in {_time(one.ttft_s)}; {one.tokens_per_s_gpu:,.0f} tokens/s a GPU{cost}"
+    return Headline(asked, verdict, True if limits else None)
+
+
+def _above(seconds: float) -> float:
+    """Rounded up to two digits."""
+    from math import ceil, floor, log10
+
+    unit = 10.0 ** (floor(log10(seconds)) - 1)
+    return ceil(seconds / unit) * unit
+
+
 def attention_compare(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
     """``llmcx attention-compare``."""
     lengths = [_tokens(n) for n in inputs["seq"]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from llmcx.report import attention_compare, chinchilla, compare, log, moe, pictures
+from llmcx.report import attention_compare, chinchilla, compare, log, moe, pictures, plan_serve
 from llmcx.report.estimates import ACCELERATOR, HARDWARE, SERVE, TRAIN
 from llmcx.report.figure import Bars
 from llmcx.report.json import as_rows
@@ -270,6 +270,7 @@ VIEWS = {
     "stored": STORED,
     "train": TRAIN,
     "serve": SERVE,
+    "plan": plan_serve.VIEW,
     "hardware": HARDWARE,
     "accelerator": ACCELERATOR,
 }

@@ -28,6 +28,7 @@ from llmcx.answers import (
     moe,
     params,
     plan,
+    plan_serve,
     serve,
     shapes,
 )
@@ -55,6 +56,7 @@ RESULTS: dict[str, tuple[Any, ...]] = {
     "shapes": (shapes.Shapes,),
     "train": (plan.Trained,),
     "serve": (serve.Serving,),
+    "plan": (plan_serve.ServePlan,),
     "presets": (list[presets.Summary], ModelSpec),
     "hardware": (list[hardware.Summary], hardware.Hardware),
     "explain-log": (log.Explained,),
@@ -62,7 +64,7 @@ RESULTS: dict[str, tuple[Any, ...]] = {
 }
 """By schema: what may stand under ``result``."""
 
-ALWAYS_A_MODEL = ("flops", "memory", "attention-compare", "moe", "train", "serve")
+ALWAYS_A_MODEL = ("flops", "memory", "attention-compare", "moe", "train", "serve", "plan")
 NEVER_A_MODEL = ("compare", "bounds", "shapes", "chinchilla-fit", "hardware")
 
 Members = dict[str, tuple[Any, bool]]

@@ -1,0 +1,161 @@
+"""llmcx plan: what to run, on what, and how."""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Annotated, Any
+
+from llmcx import units
+from llmcx.answers import plan_serve as answers
+from llmcx.answers.serve import Load, check_load
+from llmcx.cli.accelerator import accelerators, serving, settled, with_memory
+from llmcx.cli.options import Models, command, completing, describe, explaining, heading, option, single, stored_notes
+from llmcx.engines import Engine
+from llmcx.engines import efficiency as efficiencies
+from llmcx.engines.serving_time import Server
+from llmcx.errors import InputError, check_size, unknown_name
+from llmcx.formats import dtypes
+from llmcx.model.spec import ModelSpec
+from llmcx.report.render import Item
+
+app = single()
+
+
+@app.callback()
+def _plan() -> None:
+    """What to serve on, and how, for an objective."""
+
+
+MOST_GPUS = 4096
+"""Of a search."""
+
+
+@command(app, "plan", without=("plot",))
+def serve(
+    models: Models,
+    hardware: Annotated[
+        list[str],
+        option("h100, or several to choose from: h100,h200,b200.", offers=completing("hardware"), whole=True),
+    ] = "h100",  # type: ignore[assignment]
+    gpus: Annotated[str, option("How many, or the fewest and the most: 8..64.", metavar="N..M")] = "1..8",
+    prompt: Annotated[int, option("Tokens in; 8k is 8192.", reads="length")] = 1024,
+    output: Annotated[int, option("Tokens out.", reads="length")] = 1024,
+    ttft: Annotated[float | None, option("Time to the first token at most: 2s. Default: any.", reads="time")] = None,
+    tpot: Annotated[float | None, option("Time per token at most: 40ms. Default: any.", reads="time")] = None,
+    confidence: Annotated[
+        float | None,
+        option("0.9: hold the upper end of the 10-90% ranges to the limits. Default: the estimate.", reads="share"),
+    ] = None,
+    users: Annotated[int | None, option("Users at once, all served. Default: as many as is cheapest.", reads="count")] = None,
+    price: Annotated[
+        list[float] | None,
+        option("USD per accelerator-hour, one for each --hardware. Default: theirs, dated.", reads="number", whole=True),
+    ] = None,
+    engine_: Annotated[
+        list[str] | None,
+        option("vllm, sglang, trtllm. Default: all that run there.", "--engine", offers="answers.plan_serve:ENGINES", whole=True),
+    ] = None,
+    dtype: Annotated[
+        list[str] | None,
+        option(
+            "Of the weights. Default: as released, and fp8_tensor or nvfp4 where the accelerator multiplies it.",
+            offers="formats.dtypes:BITS formats.quant:SCHEMES",
+            whole=True,
+        ),
+    ] = None,
+    kv_dtype: Annotated[
+        str | None, option("Of the cache. Default: as released, else bf16.", offers="formats.dtypes:BITS")
+    ] = None,
+    utilization: Annotated[
+        float | None, option("Share of the memory that the engine uses. Default: the engine's.", reads="share")
+    ] = None,
+) -> Item:
+    """The cheapest way to serve a model that meets an objective: accelerator, engine, format, layout, replicas, users.
+
+    \b
+    llmcx plan serve deepseek-v3 --hardware h200 --gpus 8..32 --prompt 4k --output 1k --ttft 2s --tpot 40ms
+    llmcx plan serve llama-3.1-70b --hardware h100,h200,b200 --tpot 30ms --confidence 0.9
+    llmcx plan serve qwen3-235b-a22b --hardware h200 --gpus 4..64 --users 500 --tpot 50ms
+    """
+    if confidence is not None and confidence != answers.CONFIDENCE:
+        problem = f"--confidence is {confidence:g}, but measured runs say where nine of ten lie; give 0.9, or leave it out"
+        raise InputError(problem, field="confidence", value=confidence, allowed="0.9")
+    within = units.between(gpus, "--gpus")
+    if within[1] > MOST_GPUS:
+        raise InputError(f"--gpus is {gpus}, but a search goes up to {MOST_GPUS:,}", field="gpus", value=gpus)
+    spec, shape, notes = models.load()
+    load = Load(prompt, output)
+    check_load(spec, load)
+    check_size("users", users)
+    names = [hardware] if isinstance(hardware, str) else hardware
+    places, dated = _places(spec, names, price, engine_, utilization)
+    cache = kv_dtype or (spec.stored and spec.stored.cache) or "bf16"
+    dtypes.per_element(cache)
+    objective = answers.Objective(ttft, tpot, confidence is not None)
+    result = answers.plan(spec, load, places, cache, within, objective, users=users, formats=dtype)
+    inputs: dict[str, Any] = {"hardware": list(dict.fromkeys(place.hardware.name for place in places)), "gpus": gpus}
+    inputs |= {"prompt": prompt, "output": output, "ttft": ttft, "tpot": tpot, "confidence": confidence, "users": users}
+    inputs |= {"price": list(dict.fromkeys(place.usd_per_hour for place in places))}
+    inputs |= {"engine": list(dict.fromkeys(place.name for place in places)), "dtype": dtype, "kv_dtype": cache, **shape}
+    about = [f"why {line}" for line in result.why]
+    about += [
+        f"{result.searched:,} configurations of {result.layouts:,} layouts; {result.met:,} meet the objective, {result.unfit:,}"
+        " layouts have no room",
+        "times are estimates, as `llmcx serve` gives them for the same options; ranges: 10th to 90th percentile of measured runs",
+        "not searched: pipelines, prefill and decode apart, speculation; replicas share nothing",
+    ]
+    about += [f"not searched: {each}" for each in result.left_out]
+    if dtype is None and len({each.dtype for each in [*result.best, *result.frontier]}) > 1:
+        about.append("formats narrower than the release's change its answers; --dtype keeps to one")
+    head = heading("plan_serve", spec, inputs, result)
+
+    def lines() -> list[Any]:
+        first = result.best[0] if result.best else result.near[0].choice
+        server, cost, answer = answers.served(spec, load, places, cache, first)
+        bound = Server(spec, server.hardware, server.setup, engine=server.engine)
+        return explaining("serve", bound, server, load, 0, cost, answer)()
+
+    return Item(describe(spec), inputs, result, [*about, *stored_notes(spec, None), *dated, *notes], lines, head=head)
+
+
+def _places(
+    spec: ModelSpec,
+    hardware: Sequence[str],
+    price: Sequence[float] | None,
+    engines: Sequence[str] | None,
+    utilization: float | None,
+) -> tuple[list[answers.Place], list[str]]:
+    """Each accelerator with each engine that runs there, and what to say of their prices."""
+    if price is not None and len(price) != len(hardware):
+        problem = f"--price names {len(price)}, but --hardware {len(hardware)}; give one for each"
+        raise InputError(problem, field="price", allowed=f"{len(hardware)} numbers")
+    found, words = [], []
+    for at, text in enumerate(hardware):
+        chip, number = accelerators(text)
+        if number is not None:
+            problem = f"--hardware is {text}, but how many are used is searched; give {chip.name}, and --gpus {number}"
+            raise InputError(problem, field="hardware", value=text)
+        cost, dated = efficiencies.price(chip, None if price is None else price[at])
+        if cost is None and len(hardware) > 1:
+            problem = f"no price of {chip.title} is known, and several accelerators are compared by theirs; give --price"
+            raise InputError(problem, field="price")
+        words += dated
+        runs = [name for name in answers.ENGINES if name != "trtllm" or chip.vendor == "NVIDIA"]
+        for name in engines or runs:
+            if name not in answers.ENGINES:
+                raise unknown_name("engine to plan with", name, list(answers.ENGINES), field="engine")
+            if name not in runs:
+                raise InputError(f"--engine {name} does not run on {chip.title}", field="engine", value=name)
+            limit, _ = settled(*serving(name, text, None, utilization, {}), spec, 1, None, utilization, {})
+            assert limit.bytes is not None  # there is always an accelerator here
+            found.append(answers.Place(with_memory(chip, limit.bytes), name, _engine(spec, name, text, utilization), cost))
+    return found, words
+
+
+def _engine(spec: ModelSpec, name: str, hardware: str, utilization: float | None) -> Callable[[int], Engine]:
+    """The engine on so many GPUs of an accelerator."""
+
+    @cache
+    def on(gpus: int) -> Engine:
+        return settled(*serving(name, hardware, None, utilization, {}), spec, gpus, None, utilization, {})[1]
+
+    return on

@@ -1,0 +1,259 @@
+"""The plan for serving: what it returns fits and runs, is what `llmcx serve` says of it, and is the best; docs/plan.md."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from llmcx import units  # noqa: E402
+from llmcx.answers import plan_serve  # noqa: E402
+from llmcx.answers.plan_serve import Found, Place, Way, frontier  # noqa: E402
+from llmcx.answers.serve import Point, stored_as  # noqa: E402
+from llmcx.catalog.data import load_hardware  # noqa: E402
+from llmcx.catalog.presets import load_preset  # noqa: E402
+from llmcx.engines import engine  # noqa: E402
+from llmcx.engines.inference_memory import held, largest_batch  # noqa: E402
+from llmcx.engines.inference_memory import total as held_bytes  # noqa: E402
+from llmcx.engines.launches import Launch  # noqa: E402
+from llmcx.engines.passes import Passes  # noqa: E402
+from llmcx.engines.serving_time import Setup  # noqa: E402
+from llmcx.parallel.layout import Layout, check  # noqa: E402
+from tests.helpers import between, data, refused, write_between  # noqa: E402
+from tests.oracle import regret  # noqa: E402
+
+PAGE = ROOT / "docs" / "plan.md"
+
+
+def planned(line: str) -> dict[str, Any]:
+    found: dict[str, Any] = data("plan", "serve", *shlex.split(line))["result"]
+    return found
+
+
+# --- what is returned can be run ------------------------------------------------------------------------------------------
+
+ASKED = {
+    "deepseek-v3 --hardware h200 --gpus 8..32 --prompt 4k --output 1k --ttft 2s --tpot 40ms": "deepseek-v3",
+    "llama-3.1-70b --hardware h100,b200 --tpot 30ms": "llama-3.1-70b",
+    "gpt-oss-120b --gpus 1..8 --users 200 --tpot 20ms": "gpt-oss-120b",
+    "qwen3-next-80b-a3b --hardware h200 --gpus 2..8 --tpot 15ms --confidence 0.9": "qwen3-next-80b-a3b",
+    "llama-3.1-8b --hardware mi300x --gpus 1..4": "llama-3.1-8b",
+}
+
+
+@pytest.mark.parametrize(("line", "model"), ASKED.items())
+def test_every_choice_is_a_layout_that_fits_and_is_what_serve_says(line: str, model: str) -> None:
+    found, inputs = planned(line), data("plan", "serve", *shlex.split(line))["inputs"]
+    choices = [*found["best"], *(each["choice"] for each in found["near"]), *found["frontier"][::5]]
+    assert found["best"] and len(found["frontier"]) > 3
+    spec = load_preset(model)
+    for each in choices:
+        check(spec, Layout(tp=each["tp"], ep=each["ep"], attention_dp=each["attention_dp"], sequence=False))
+        assert each["gpus"] == each["tp"] * each["replicas"] and each["users"] == each["batch"] * each["replicas"]
+        assert each["batch"] <= each["largest_batch"] and each["batch"] % each["attention_dp"] == 0
+        options = (
+            f"--engine {each['engine']} --dtype {each['dtype']} --kv-dtype {inputs['kv_dtype']} --hardware {each['hardware']}"
+        )
+        options += f" --tp {each['tp']} --ep {each['ep']} --attention-dp {each['attention_dp']} --batch {each['batch']}"
+        if spec.stored is not None and each["dtype"] == spec.stored.name:
+            options = options.replace(f"--dtype {each['dtype']} ", "")
+        served = data("serve", model, "--prompt", str(inputs["prompt"]), "--output", str(inputs["output"]), *options.split())
+        [point] = served["result"]["estimate"]
+        assert served["result"]["largest_batch"] == each["largest_batch"]
+        for key in ("ttft_s", "tpot_s", "tokens_per_s_user", "tokens_per_s_gpu", "usd_per_million", "bound"):
+            expected = each[key] if isinstance(each[key], str | None) else pytest.approx(each[key], rel=1e-9)
+            assert point[key] == expected, key
+
+
+def test_users_are_spread_over_replicas() -> None:
+    """500 users on 4 GPUs a replica: on two replicas 250 each, on three 167; an hour costs the GPUs' price."""
+    asked = "qwen3-235b-a22b --hardware h200 --gpus 4..64 --users 500 --tpot 50ms --price 4"
+    for each in (found := planned(asked))["frontier"]:
+        groups = each["attention_dp"]
+        assert each["batch"] == -(-500 // (each["replicas"] * groups)) * groups and 4 <= each["gpus"] <= 64
+        assert each["usd_per_hour"] == 4 * each["gpus"]
+    assert found["best"][0]["usd_per_hour"] == min(each["usd_per_hour"] for each in found["best"])
+
+
+# --- and it is the best ---------------------------------------------------------------------------------------------------
+
+
+def test_a_looser_objective_is_never_worse() -> None:
+    asked = "llama-3.1-70b --hardware h100,h200 --gpus 1..8 --prompt 2k --output 512"
+    costs = [planned(f"{asked} --tpot {ms}ms --ttft 800ms")["best"] for ms in (8, 12, 20, 30, 50, 100)]
+    usd = [best[0]["usd_per_million"] for best in costs if best]
+    assert len(usd) > 3 and all(later <= before for before, later in pairwise(usd))
+    usd = [planned(f"{asked} --tpot 30ms --ttft {ms}ms")["best"][0]["usd_per_million"] for ms in (300, 600, 1200, 5000)]
+    assert all(later <= before for before, later in pairwise(usd))
+    wider = [planned(f"llama-3.1-70b --gpus 1..{most} --tpot 20ms")["best"][0]["usd_per_million"] for most in (4, 8)]
+    assert wider[1] <= wider[0]
+
+
+def test_what_meets_the_objective_does() -> None:
+    asked = "llama-3.1-70b --hardware h200 --gpus 1..8 --prompt 2k --output 512 --ttft 1s --tpot 25ms"
+    plain, sure = planned(asked), planned(f"{asked} --confidence 0.9")
+    for each in plain["best"]:
+        assert each["tpot_s"] <= 0.025 and each["ttft_s"] <= 1 and each["over"] <= 1
+    for each in sure["best"]:
+        assert each["tpot_range_s"][1] <= 0.025 and each["ttft_range_s"][1] <= 1
+    assert sure["best"][0]["usd_per_million"] >= plain["best"][0]["usd_per_million"]
+    for each in plain["near"]:
+        miss = each["choice"]
+        assert miss["over"] == pytest.approx(max(miss["tpot_s"] / 0.025, miss["ttft_s"])) and miss["over"] > 1
+        assert miss["usd_per_million"] < plain["best"][0]["usd_per_million"] and "over" in each["why"]
+    nothing = data("plan", "serve", *f"{asked} --engine vllm".replace("25ms", "1ms").split())
+    assert (
+        not nothing["result"]["best"] and "nothing meets" in nothing["verdict"] and "--tpot" in nothing["changes"][0]["options"]
+    )
+
+
+@pytest.mark.parametrize("line", ASKED)
+def test_no_point_of_the_frontier_is_beaten(line: str) -> None:
+    points = planned(line)["frontier"]
+    for one in points:
+        for other in points:
+            if other is not one and other["hardware"] == one["hardware"]:
+                assert not (
+                    other["tokens_per_s_user"] >= one["tokens_per_s_user"]
+                    and other["tokens_per_s_gpu"] >= one["tokens_per_s_gpu"]
+                )
+
+
+def test_a_frontier_by_hand() -> None:
+    """Of (100, 10), (50, 40), (40, 30), (20, 90), (20, 80) tokens/s of a user and of a GPU, (40, 30) is beaten by the second and
+    (20, 80) by the fourth.
+    """
+    place = Place(load_hardware("h100"), "vllm", lambda gpus: engine("vllm"), None)
+    way = Way(place, "bf16", Setup(), 1)
+
+    def at(user: float, gpu: float) -> Found:
+        return Found(way, 1, Point(1, 0.1, 1 / user, user, gpu, None, "weights"))
+
+    kept = frontier([at(20, 80), at(40, 30), at(100, 10), at(20, 90), at(50, 40)])
+    assert [(round(each.point.tokens_per_s_user), each.point.tokens_per_s_gpu) for each in kept] == [
+        (100, 10),
+        (50, 40),
+        (20, 90),
+    ]
+
+
+# --- what makes it quick changes no number ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "model", ["llama-3.1-70b", "gpt-oss-120b", "deepseek-v3", "qwen3-next-80b-a3b", "mixtral-8x7b", "jamba-1.5-mini"]
+)
+@pytest.mark.parametrize(
+    "layout", [Layout(sequence=False), Layout(tp=8, sequence=False), Layout(4, ep=4, attention_dp=4, sequence=False)]
+)
+def test_passes_of_any_batch_are_those_lowered_for_it(model: str, layout: Layout) -> None:
+    spec = load_preset(model)
+    if layout.ep > 1 and not spec.mixtures:
+        pytest.skip("no experts")
+    of = Passes(spec, layout, stored_as(spec, "bf16"))
+    for batch in (1, 4, 12, 100, 1000):
+        direct, grown = Counter[Launch](), Counter[Launch]()
+        for launches, found in ((of.decoding(batch, 3000), direct), (of.step(batch, 3000), grown)):
+            for each in launches:
+                found[each._replace(times=1)] += each.times
+        assert grown == direct
+
+
+@pytest.mark.parametrize("model", ["llama-3.1-70b", "gpt-oss-120b", "deepseek-v3", "qwen3-next-80b-a3b"])
+@pytest.mark.parametrize("name", ["ideal", "vllm", "sglang", "trtllm"])
+def test_one_more_than_the_largest_batch_does_not_fit(model: str, name: str) -> None:
+    if (model, name) == ("qwen3-next-80b-a3b", "trtllm"):
+        pytest.skip("how TensorRT-LLM holds gated_delta is not known")
+    spec, program = load_preset(model), engine(name)
+    layout, budget, context = Layout(tp=8, sequence=False), 120 * 10**9, 3000
+    largest = largest_batch(spec, context, layout, program, budget, 8, 16)
+
+    def taken(batch: int) -> int:
+        return max(held_bytes(gpu, gpu.params, "bf16") for gpu in held(spec, batch, context, layout, program))
+
+    assert largest > 1 and taken(largest) <= budget < taken(largest + 1)
+
+
+# --- what is asked --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("--gpus 8..4", "8..64"),
+        ("--gpus 0", "at least 1"),
+        ("--gpus 1..9999", "up to"),
+        ("--ttft 0s", "above 0"),
+        ("--tpot 40m", "40ms"),
+        ("--tpot -1", "above 0"),
+        ("--hardware 8xh200", "--gpus 8"),
+        ("--hardware h100,h200 --price 3", "one for each"),
+        ("--hardware h100,nope", "not known"),
+        ("--engine ideal", "not known"),
+        ("--hardware mi300x --engine trtllm", "does not run"),
+        ("--confidence 0.8", "0.9"),
+        ("--users 0", "between 1"),
+        ("--users 1000000", "more --gpus"),
+        ("--gpus 1 --dtype bf16", "more --gpus"),
+        ("--dtype nope", "not known"),
+        ("--kv-dtype nope", "not known"),
+        ("--price=-1", "0 or more"),
+        ("--prompt 0", "prompt"),
+    ],
+)
+def test_bad_input_is_one_sentence(line: str, words: str) -> None:
+    assert words in refused("plan", "serve", "llama-3.1-70b", *line.split())
+
+
+def test_an_engine_that_does_not_hold_a_model_is_left_out_and_said() -> None:
+    found = planned("qwen3-next-80b-a3b --hardware h200 --gpus 4")
+    assert any("trtllm" in each and "gated_delta" in each for each in found["left_out"])
+    assert {each["engine"] for each in found["frontier"]} <= {"vllm", "sglang"}
+    assert "gated_delta" in refused("plan", "serve", "qwen3-next-80b-a3b", "--engine", "trtllm")
+
+
+def test_accelerators_that_cost_nothing() -> None:
+    """The fastest for a user is the best, with one user on each replica."""
+    found = planned("gpt2 --gpus 1 --prompt 64 --output 64 --price 0")
+    assert found["best"][0]["usd_per_million"] == 0 and found["best"][0]["tpot_s"] == found["frontier"][0]["tpot_s"]
+
+
+def test_times_as_people_write_them() -> None:
+    assert [units.seconds(each) for each in ("2s", "40ms", "1.5", "250us", "1 min")] == [2.0, 0.04, 1.5, 0.00025, 60.0]
+
+
+def test_engines_run_their_own_layouts() -> None:
+    """vLLM has experts on all GPUs or none; TensorRT-LLM attends on each GPU alone or on all together."""
+    spec = load_preset("deepseek-v3")
+    assert {ep for tp, ep, _ in plan_serve.layouts(spec, "vllm", 8, 8) if tp == 8} == {1, 8}
+    assert {ep for tp, ep, _ in plan_serve.layouts(spec, "trtllm", 8, 8) if tp == 8} == {1, 2, 4, 8}
+    assert {groups for tp, _, groups in plan_serve.layouts(spec, "trtllm", 8, 8) if tp == 8} == {1, 8}
+    assert {(ep, tp // groups <= 8) for tp, ep, groups in plan_serve.layouts(spec, "sglang", 32, 8) if tp == 32} == {(32, True)}
+
+
+# --- beside measured runs -------------------------------------------------------------------------------------------------
+
+
+def regrets() -> str:
+    return f"{regret.SOURCE}; {regret.DATE}.\n\n{regret.table()}"
+
+
+def test_regret_beside_measured_runs() -> None:
+    """The chosen one of the measured configurations is within 15% of the best in four of five cells."""
+    if not regret.SILICON.is_dir():
+        pytest.skip("../shared/silicon is not here")
+    found = regret.cells()
+    assert sum(cell.rate is not None and cell.rate >= 0.85 for cell in found) >= 0.8 * len(found) > 200
+    assert between(PAGE, "regret") == regrets()
+
+
+if __name__ == "__main__":
+    write_between(PAGE, "regret", regrets())
