@@ -20,6 +20,7 @@ from llmcx.answers import (
     Line,
     attention_compare,
     bounds,
+    check,
     compare,
     fields_of,
     flops,
@@ -57,6 +58,7 @@ RESULTS: dict[str, tuple[Any, ...]] = {
     "presets": (list[presets.Summary], ModelSpec),
     "hardware": (list[hardware.Summary], hardware.Hardware),
     "explain-log": (log.Explained,),
+    "check": (check.Check,),
     "explain": (list[explain.Entry], explain.Topic),
 }
 """By schema: what may stand under ``result``."""
