@@ -43,8 +43,8 @@ class Read(NamedTuple):
 
 @dataclass(frozen=True)
 class Asked:
-    """What a line asks for: ``batch`` sequences of ``seq`` tokens at the least, at most ``limit``; weights in ``dtype``, a cache in
-    ``kv_dtype``; on ``layout``, in ``replicas`` copies.
+    """What a line asks for: ``batch`` sequences of ``seq`` tokens at the least, at most ``limit``; weights in ``dtype``, a cache
+    in ``kv_dtype``; on ``layout``, in ``replicas`` copies; of ``there`` GPUs, where their number is known.
     """
 
     seq: int
@@ -55,6 +55,7 @@ class Asked:
     batch: int = 1
     limit: int | None = None
     replicas: int = 1
+    there: int | None = None
 
     def inputs(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """As :func:`llmcx.answers.remedies.remedies` takes them."""
@@ -65,9 +66,9 @@ class Asked:
 @dataclass(frozen=True, repr=False)
 class Check(Result, brief="engine fits total_bytes cache_tokens users", table="parts"):
     """Bytes on the fullest GPU with the cache of the fewest sequences that the engine starts for, in ``parts``; ``cache_bytes``
-    and ``cache_tokens`` that the rest holds; ``users`` that fit with ``seq`` tokens each; ``estimate``: times for one user and for
-    as many as fit or are asked for; ``changes`` that make it fit; ``flags``: how each was understood; ``met``: whether what is
-    required holds.
+    and ``cache_tokens`` that the rest holds; ``users`` that fit with ``seq`` tokens each; ``largest_batch`` with the tokens that
+    times are for; ``estimate``: times for one user and for as many as fit, or are asked for; ``changes`` that make it fit;
+    ``flags``: how each was understood; ``met``: whether what is required holds.
     """
 
     engine: str
@@ -169,7 +170,8 @@ def _changes(spec: ModelSpec, asked: Asked, budget: int, total: int, full: int |
         except InputError:  # what this model, layout or engine does not take
             continue
         flags = spelt(name, options)
-        if size <= budget and flags is not None and not any(each.flags in flags for each in found):
+        again = any(each.flags in (flags or "") or each.flags.split()[0] == (flags or " ").split(" ")[0] != "a" for each in found)
+        if size <= budget and flags is not None and not again:
             found.append(Change(flags, size))
         if len(found) == MOST:
             break
@@ -199,7 +201,7 @@ def _tries(spec: ModelSpec, asked: Asked, budget: int) -> Iterator[tuple[str, Ca
     for dtype in ("fp8", "awq") if dtypes.BITS.get(bits, 8 if bits.startswith("fp8") else 4) > 8 else ("awq",):
         yield f"--dtype {dtype}", partial(size, dtype=dtype)
     for tp in tensor_sizes(spec):
-        if tp > layout.tp and layout.attention_dp == 1:
+        if tp > layout.tp and layout.attention_dp == 1 and tp * layout.pp <= (asked.there or tp * layout.pp):
             ep = tp if layout.ep == layout.tp > 1 else layout.ep
             yield f"--tp {tp}", partial(size, layout=layout._replace(tp=tp, ep=ep))
     if wide:
@@ -250,6 +252,8 @@ SPELT: dict[str, dict[str, str]] = {
     "llama.cpp": {"--seq": "--ctx-size", "--kv-dtype": "--cache-type-k", "--batch": "--parallel"},
 }
 """Options of llmcx as each engine's command has them."""
+
+
 def spelt(engine: str, options: str) -> str | None:
     """llmcx's options as flags of ``engine``; None where it has none for them.
 

@@ -52,8 +52,8 @@ def preset_of(name: str) -> str | None:
 
 
 _FORMATS = {
-    r"nvfp4|fp4": "nvfp4",
     r"mxfp4": "mxfp4",
+    r"nvfp4|fp4": "nvfp4",
     r"fp8[-_]dynamic|fp8[-_]kv": "fp8_channel",
     r"fp8": "fp8",
     r"awq": "awq",

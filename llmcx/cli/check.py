@@ -61,9 +61,7 @@ def check(
     ] = None,
     prompt: Annotated[int | None, option("Tokens in, for the times. Default: 1024.", reads="length")] = None,
     output: Annotated[int | None, option("Tokens out, for the times. Default: 1024.", reads="length")] = None,
-    batch: Annotated[
-        int | None, option("Users at once, for the times. Default: one, and as many as fit.", reads="count")
-    ] = None,
+    batch: Annotated[int | None, option("Users at once, for the times. Default: one, and as many as fit.", reads="count")] = None,
     dtype: Annotated[
         str | None,
         option(
@@ -73,9 +71,7 @@ def check(
     ] = None,
     require: Annotated[
         str | None,
-        option(
-            "Exit 1 unless it holds: 'fits and tpot<40ms'; also ttft, users, tokens, headroom.", reads="text", metavar="TEXT"
-        ),
+        option("Exit 1 unless it holds: 'fits and tpot<40ms'; also ttft, users, tokens, headroom.", reads="text", metavar="TEXT"),
     ] = None,
 ) -> Item:
     """A launch line: does it fit, for how many users, how fast, and what to change if not.
@@ -105,7 +101,7 @@ def check(
     spec, shape, notes = models.load()
     asked, within, chunk = _asked(launch, spec, hardware, budget, dtype)
     assert within.bytes is not None and within.hardware is not None  # there is always an accelerator here
-    load = _load(asked.seq // (asked.batch if asked.engine.name != "llama.cpp" else 1) or 1, prompt, output, chunk)
+    load = _load(asked.seq, prompt, output, chunk)
     machine = with_memory(within.hardware, within.bytes)
     server, words = _server(spec, machine, asked)
     cost, dated = efficiencies.price(machine, None)
@@ -118,7 +114,12 @@ def check(
     if require is not None:
         found = answers.required(found, require)
     inputs: dict[str, Any] = {"line": line, "engine": asked.engine.name, "hardware": within.hardware.name, "budget": within.bytes}
-    inputs |= {"utilization": within.utilization, "seq": asked.seq, "dtype": _format(spec, asked.dtype), "kv_dtype": asked.kv_dtype}
+    inputs |= {
+        "utilization": within.utilization,
+        "seq": asked.seq,
+        "dtype": _format(spec, asked.dtype),
+        "kv_dtype": asked.kv_dtype,
+    }
     inputs |= {"tp": asked.layout.tp, "pp": asked.layout.pp, "ep": asked.layout.ep, "attention_dp": asked.layout.attention_dp}
     inputs |= {"prompt": load.prompt, "output": load.output, "batch": batch, "require": require, **shape}
     about = [*named, *_understood(launch), *notes, *(words if found.estimate else []), *(dated if found.estimate else [])]
@@ -278,7 +279,7 @@ def _asked(
         total = length or sequence_length(spec, None)
         if total < users:
             raise bad(f"--ctx-size {total:,} is less than a token for each of --parallel {users:,}")
-        return answers.Asked(total // users, stored, kv, layout, program, users, users, replicas), within, None
+        return answers.Asked(total // users, stored, kv, layout, program, users, users, replicas, there), within, None
     if length is not None and length <= 0:
         length = _longest(spec, stored, kv, layout, program, within)
     seq = sequence_length(spec, length)
@@ -289,7 +290,7 @@ def _asked(
             raise bad(f"{problem}; vLLM refuses that unless --hf-overrides stretches it")
     if chunk is not None and launch.engine == "vllm" and "--no-enable-chunked-prefill" in launch.of("apart") and chunk < seq:
         raise bad(f"--max-num-batched-tokens {chunk:,} is less than --max-model-len {seq:,} without chunked prefill")
-    return answers.Asked(seq, stored, kv, layout, program, 1, limit, replicas), within, chunk
+    return answers.Asked(seq, stored, kv, layout, program, 1, limit, replicas, there), within, chunk
 
 
 def _degrees(launch: Launch) -> str:
@@ -355,8 +356,8 @@ def _weights(launch: Launch, spec: ModelSpec) -> str:
 def _cache(launch: Launch, spec: ModelSpec) -> str:
     """The format of the cache."""
     given, values = launch.value("kv_dtype"), launch.value("values")
-    if values is not None and values.value != (given.value if given else "f16"):
-        raise bad(f"{values.flag} {values.value} differs from the keys' format; both alike are counted")
+    if launch.engine == "llama.cpp" and (values.value if values else "f16") != (given.value if given else "f16"):
+        raise bad("--cache-type-k and --cache-type-v differ (f16 where one is not given); both alike are counted")
     if given is None or given.value in (None, "auto"):
         stated = (spec.stored and spec.stored.cache) or "bf16"
         return "fp16" if launch.engine == "llama.cpp" else stated
@@ -405,5 +406,3 @@ def _understood(launch: Launch) -> list[str]:
     if harmless := launch.of("harmless"):
         notes.append(f"change neither memory nor time: {', '.join(harmless)}")
     return notes
-
-

@@ -60,9 +60,7 @@ def emitted(engine: str, spec: ModelSpec, source: str | None, inputs: Mapping[st
         words += [f"--ep_size {ep}"] if ep > 1 else []
         for name in ("kv_dtype", "attention_dp"):
             if given.get(name) not in (None, 1):
-                raise InputError(
-                    f"trtllm-serve takes --{name.replace('_', '-')} in a file of its own; leave it out", field=name
-                )
+                raise InputError(f"trtllm-serve takes --{name.replace('_', '-')} in a file of its own; leave it out", field=name)
     words.append(f"{names['--seq']} {length * (users if engine == 'llama.cpp' else 1)}")
     if engine == "llama.cpp":
         words += [f"--parallel {users}"] if users > 1 else []

@@ -72,7 +72,9 @@ def lexed(text: str) -> Iterator[Word]:
                 inner.append(text[end])
                 end += 1
             if end >= len(text):
-                raise bad(f"a {'single' if c == chr(39) else 'double'} quote is opened and not closed: {shown(text[at : at + 40])}")
+                raise bad(
+                    f"a {'single' if c == chr(39) else 'double'} quote is opened and not closed: {shown(text[at : at + 40])}"
+                )
             word = [*(word or []), "".join(inner)]
             at = end + 1
             continue
@@ -231,7 +233,7 @@ def _engine(words: Sequence[str]) -> tuple[str, list[str], list[str]] | None:
         before, rest = list(words[:at]), list(words[at + 1 :])
         if word in ("-c", "-lc", "-ic") and (inner := _inside(after)) is not None:
             return inner[0], [*before, *inner[1]], inner[2]
-        if name == "vllm" and after == "serve" or name == "sglang" and after == "serve":
+        if (name == "vllm" and after == "serve") or (name == "sglang" and after == "serve"):
             return name, before, rest[1:]
         if word == "-m" and after.startswith("vllm.entrypoints."):
             return "vllm", before, rest[1:]

@@ -141,9 +141,9 @@ def serve(
     if emit is not None:
         from llmcx.cli.emitting import emitted
 
-        given = {"batch": batch, "dtype": dtype, "kv_dtype": kv_dtype, "compute_dtype": compute_dtype, "budget": budget}
-        given |= {"utilization": None if engine_ == "llama.cpp" else utilization, "attention_dp": attention_dp, "cached": cached}
-        given |= {"chunk": chunk, "draft": draft, "efficiency": efficiency}
+        given: dict[str, Any] = {"batch": batch, "dtype": dtype, "kv_dtype": kv_dtype, "compute_dtype": compute_dtype}
+        given |= {"budget": budget, "utilization": None if engine_ == "llama.cpp" else utilization, "chunk": chunk}
+        given |= {"attention_dp": attention_dp, "cached": cached, "draft": draft, "efficiency": efficiency}
         line = emitted(emit, spec, cast(Any, models.model), inputs, given)
     about = [*stored_notes(spec, dtype), *_NOTES, *words, *dated, *notes]
     return Item(describe(spec), inputs, answer, about, lines, more, head, line)

@@ -79,8 +79,9 @@ LAUNCH = {
     "host_experts": "-ncmoe --n-cpu-moe",
     "host_all": "-cmoe --cpu-moe",
     "split": "-sm --split-mode",
+    "swa_full": "--swa-full",
 }
-"""What only a launch line has (:mod:`llmcx.cli.launching`): what it sets -> its flags. They stand before those of :data:`SAME`."""
+"""What only a launch line has (:mod:`llmcx.cli.launching`): what it sets -> its flags, before those of SAME."""
 
 LAUNCH_FLAG = {spelling: what for what, theirs in LAUNCH.items() for spelling in theirs.split()}
 SAME_FLAG = {spelling: ours for ours, theirs in SAME.items() for spelling in theirs.split()}
