@@ -271,8 +271,19 @@ def memory(
     dropout: bool = False,
     checkpoint_every: Size | None = None,
     loss_chunk: Size | None = None,
+    cross_entropy_loss_fusion: bool = False,
+    offload: str | None = None,
+    reduce_bucket_size: Size | None = None,
+    max_live_parameters: Size | None = None,
     fragmentation: Share | None = None,
     activations: str | None = None,
+    rl: str | None = None,
+    rollout_utilization: Share | None = None,
+    rollout_tp: Size | None = None,
+    rollout: str | None = None,
+    rollout_sleep: bool | None = None,
+    reward_model: bool | None = None,
+    reference: bool | None = None,
     image: str | None = None,
     images: Size | None = None,
     audio: str | None = None,
@@ -336,8 +347,8 @@ def memory(
     micro_batches: Micro-batches of a step. Default: enough to fill the pipeline. Needs ``train`` and ``pp``.
     sequence_parallel: With ``tp``: cut the rest by tokens. Default: True. Needs ``train`` and ``tp``.
     micro_batch: Sequences at a time on a GPU. Default: 1. Needs ``train``.
-    precision: fp32, bf16, mixed (bf16, fp32 master copy) or megatron (mixed, fp32 gradients). Default: mixed. Needs
-        ``train``.
+    precision: fp32, bf16, mixed (bf16, fp32 master copy) or megatron (mixed, fp32 gradients). Default: mixed, or megatron's.
+        Needs ``train``.
     optimizer: sgd, momentum, adam, adamw, adam8bit, paged_adam8bit, adafactor, lion, lion8bit, muon. Default: adam. Needs
         ``train``.
     recompute: none, selective (the attention's softmax), elementwise (also norms, activations) or full (layers). Default:
@@ -349,8 +360,22 @@ def memory(
     dropout: Keep the masks of dropout too. Needs ``train``.
     checkpoint_every: Keep every c-th layer's input, recompute the rest. Needs ``train``.
     loss_chunk: Tokens whose logits a chunked loss has at a time. Needs ``train``.
+    cross_entropy_loss_fusion: megatron: the loss in one kernel, in its logits' place. Needs ``engine`` megatron.
+    offload: deepspeed, or rl between turns: optimizer (states) or params (weights too), in the host's memory. Needs
+        ``engine`` deepspeed or ``rl``.
+    reduce_bucket_size: deepspeed: gradients summed up at a time. Needs ``engine`` deepspeed and ``zero``.
+    max_live_parameters: deepspeed: weights that stay gathered, or are ahead of time. Needs ``engine`` deepspeed and ``zero``
+        3.
     fragmentation: Assumed loss to fragmentation, as a share: 5%. Needs ``train``.
     activations: autograd (op by op) or textbook (L·b·n·d + L·b·H·n²). Default: autograd. Needs ``train``.
+    rl: Post-training: grpo, ppo or dpo. Needs ``train``.
+    rollout_utilization: Share of a GPU that the rollout engine takes. Default: 30%. Needs ``rl`` grpo|ppo.
+    rollout_tp: GPUs that divide the model in the rollout engine. Needs ``rl`` grpo|ppo.
+    rollout: colocated (an engine that shares the GPUs), apart (GPUs of its own), policy (it answers itself). Default:
+        colocated. Needs ``rl`` grpo|ppo.
+    rollout_sleep: The rollout engine frees its memory in training. Default: True. Needs ``rl`` grpo|ppo.
+    reward_model: A model of the policy's size judges. Default: with ppo. Needs ``rl``.
+    reference: A copy of the policy that it must not leave far. Default: True. Needs ``rl``.
     image: An image in each sequence, beside the text: 1024x768. Not with ``train``.
     images: So many of them. Default: 1. Needs ``image``. Not with ``train``.
     audio: A sound in each sequence, beside the text, with its unit: 30s. Not with ``train``.
@@ -677,6 +702,9 @@ def serve(
     attention_dp: Size = 1,
     cached: Size = 0,
     chunk: Size | None = None,
+    prefill_workers: Size | None = None,
+    prefill_tp: Size | None = None,
+    workers: Size | None = None,
     draft: Size = 0,
     acceptance: Share | None = None,
     draft_cost: Share | None = None,
@@ -725,6 +753,9 @@ def serve(
     attention_dp: Groups of ``tp`` that attend for a share of the users each.
     cached: Tokens of the prompt found in the prefix cache.
     chunk: Chunked prefill: tokens of a prompt per step.
+    prefill_workers: Copies that only work off prompts, on GPUs of their own.
+    prefill_tp: GPUs of each of them. Default: ``tp``. Needs ``prefill_workers``.
+    workers: Copies that decode, beside them. Default: 1. Needs ``prefill_workers``.
     draft: Speculative decoding: tokens drafted per step.
     acceptance: Probability that a drafted token is accepted. Default: 0.7. Needs ``draft``.
     draft_cost: Drafting a token, as a share of a decode step. Default: 0.05. Needs ``draft``.
@@ -809,14 +840,28 @@ def compare(
     dropout: bool = False,
     checkpoint_every: Size | None = None,
     loss_chunk: Size | None = None,
+    cross_entropy_loss_fusion: bool = False,
+    offload: str | None = None,
+    reduce_bucket_size: Size | None = None,
+    max_live_parameters: Size | None = None,
     fragmentation: Share | None = None,
     activations: str | None = None,
+    rl: str | None = None,
+    rollout_utilization: Share | None = None,
+    rollout_tp: Size | None = None,
+    rollout: str | None = None,
+    rollout_sleep: bool | None = None,
+    reward_model: bool | None = None,
+    reference: bool | None = None,
     prompt: Size | None = None,
     output: Size | None = None,
     compute_dtype: str | None = None,
     price: Number | None = None,
     cached: Size | None = None,
     chunk: Size | None = None,
+    prefill_workers: Size | None = None,
+    prefill_tp: Size | None = None,
+    workers: Size | None = None,
     draft: Size | None = None,
     acceptance: Share | None = None,
     draft_cost: Share | None = None,

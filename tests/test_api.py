@@ -74,7 +74,7 @@ CALLS: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "serve": (
         lambda: llmcx.serve("mixtral-8x7b", hardware="2xh100", draft=3, acceptance=0.8, efficiency=["decode=0.9"]),
-        "serve mixtral-8x7b --hardware 2xh100 --draft 3 --acceptance 0.8 --efficiency memory=0.9",
+        "serve mixtral-8x7b --hardware 2xh100 --draft 3 --acceptance 0.8 --efficiency decode=0.9",
     ),
     "compare": (
         lambda: llmcx.compare("llama-3-8b", "llama-3-8b --kv-heads 32", seq=8192, hardware="h100", budget=40 * 10**9),

@@ -65,7 +65,9 @@ def test_windows_comments_and_what_is_redirected() -> None:
 
 
 def test_what_stands_around_the_command() -> None:
-    script = "#!/bin/bash\nset -e\nexport M=Qwen/Qwen3-8B TP=2\ncd /srv && CUDA_VISIBLE_DEVICES=0,1 nohup vllm serve ${M} -tp $TP &\n"
+    script = (
+        "#!/bin/bash\nset -e\nexport M=Qwen/Qwen3-8B TP=2\ncd /srv && CUDA_VISIBLE_DEVICES=0,1 nohup vllm serve ${M} -tp $TP &\n"
+    )
     found = read(script)
     assert (found.engine, found.model, found.visible) == ("vllm", "Qwen/Qwen3-8B", 2)
     assert found.value("tp") == ("--tensor-parallel-size", "2", "tp") or found.value("tp") == ("-tp", "2", "tp")

@@ -203,7 +203,7 @@ def test_memory_is_that_of_llmcx_memory(preset: str, layout: Layout, m: int, seq
     """To the byte, or neither knows it: the search asks only the stages that may be the fullest, `llmcx memory` all of them."""
     spec = load_preset(preset)
     how = "flash" if fused else "eager"
-    method = Recipe("megatron", attention=how, kernels="fused", recompute=layout.recompute)
+    method = Recipe("megatron", attention=how, kernels="fused", recompute=layout.recompute, engine="megatron")
     try:
         stages = ranks(spec, layout.micro_batch, seq, layout._replace(micro_batches=m), method)
     except InputError:

@@ -32,7 +32,7 @@ CONFIGS = {case["id"]: case["config"] for case in json.loads((ORACLE / "golden.j
 
 CLASSES = {
     r"GatedDeltaNet$": "gated_delta",
-    r"DeltaAttention$": "kimi_delta",
+    r"DeltaAttention$|^Glm5NextTextLinearAttention$": "kimi_delta",
     r"LightningAttention$": "lightning",
     r"ShortConv$": "short_conv",
     r"RecurrentBlock$": "rg_lru",
@@ -47,6 +47,8 @@ SOFTMAX = (
     "compressed",
     "indexed",
     "convolved",
+    "clipped",
+    "merged",
     "differential",
     "dynamic",
     "routed",
@@ -84,6 +86,8 @@ def test_a_familys_layers_are_in_the_order_in_which_transformers_runs_them(case:
     found, expected = list(ours(from_config(CONFIGS[case], case))), list(theirs(GOLDEN["families"][case]))
     if case.startswith("zamba2"):  # where the first layer with a shared block holds the adapters of the later ones
         assert sum(layer[3] for layer in found) == sum(layer[3] for layer in expected)
+        found, expected = ([layer[:3] for layer in layers] for layers in (found, expected))
+    if case.startswith("inkling2"):  # whose queries over depth are counted beside the layers
         found, expected = ([layer[:3] for layer in layers] for layers in (found, expected))
     if case.startswith("zamba/"):  # whose hybrid layers begin with the attention of the block that they share
         expected = [["mamba", *layer[1:]] for layer in expected]

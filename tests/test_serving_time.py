@@ -14,12 +14,12 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from llmcx.answers.serve import Load, estimator, point, stored_as, weight_bits  # noqa: E402
+from llmcx.answers.serve import Apart, Load, estimator, point, stored_as, weight_bits  # noqa: E402
 from llmcx.catalog.data import load_hardware  # noqa: E402
 from llmcx.catalog.presets import load_preset  # noqa: E402
 from llmcx.costs.flops import fold as flops  # noqa: E402
 from llmcx.engines import engine  # noqa: E402
-from llmcx.engines.closed_loop import first_token, per_token  # noqa: E402
+from llmcx.engines.closed_loop import first_token, first_token_apart, per_token  # noqa: E402
 from llmcx.engines.efficiency import ESTIMATED, schedule  # noqa: E402
 from llmcx.engines.kernel_time import Kernels  # noqa: E402
 from llmcx.engines.launches import Launch, launches, together  # noqa: E402
@@ -121,6 +121,27 @@ def test_launches_multiply_what_the_ops_do(preset: str, tp: int, ep: int) -> Non
     assert of_experts == sum(flops.of(op) for op in ops if op.kind == "linear" and op.role == "expert")
 
 
+def test_prompts_apart() -> None:
+    """No prompt lengthens a step; where prompts take longer than answers, users wait for what they lack: of 64 users whose
+    answers take 50 s, one worker with prompts of 2 s each answers one in 2 s, so that a request takes 128 s, 78 s of it waiting.
+    """
+    assert first_token_apart(2.0, 0.05, 64, 1000, 4) == 64 * 2 - 1000 * 0.05
+    _, real = served("llama-3.1-70b", "h200", 4, "fp8", "vllm")
+    among, apart = (point(real, Load(4096, 256, apart=one), 32, None) for one in (None, Apart(2, 4)))
+    assert apart.tpot_s == real.decode(32, 4096 + 128).total < among.tpot_s
+    assert apart.tokens_per_s_gpu < among.tokens_per_s_gpu * 2  # of twelve GPUs, not of four
+
+
+def test_a_share_of_the_users_attends_on_each_gpu() -> None:
+    """DeepSeek-V3 on 8 GPUs that attend for an eighth of 64 users each: 8 sequences, all 128 heads; experts meet all 64."""
+    spec = load_preset("deepseek-v3")
+    layout, run = Layout(tp=8, ep=8, attention_dp=8, sequence=False), Run(64, 1, past=4096, encode=False, fused=True, ideal=True)
+    found = launches(rank_ops(spec, run, layout), run, layout, Names(spec, stored_as(spec, "released")))
+    assert {each.shape for each in found if each.kind == "latent"} == {(8, 1, 4096, 128)}
+    assert {each.shape for each in found if each.kind == "experts"} == {(64, 7168, 2048, 8, 256, 1, 8)}
+    assert {each.shape[:2] for each in found if each.kind == "batched"} == {(128, 8)}
+
+
 def test_together() -> None:
     """A step of two passes: products of both tokens at once, attention of each."""
     one = [Launch("gemm", 2, (4, 8, 16), "bf16"), Launch("attention", 2, (4, 1, 9, 2, 1, 8, 0))]
@@ -190,10 +211,18 @@ def test_every_accelerator_has_kernels() -> None:
 # --- the page -------------------------------------------------------------------------------------------------------
 
 
+SPLITS = {
+    "model": "By fits that saw no run of the row's model",
+    "accelerator": "By fits that saw no run on the row's accelerator",
+    "apart": "Prompts and decoding on GPUs of their own (`--prefill-workers`), by numbers that no such run has touched; all but"
+    " two of DeepSeek-V3, drafting or not",
+}
+
+
 def table() -> str:
     out = [f"{SCORES['source']}; fitted {SCORES['date']}."]
-    for split, words in (("model", "no run of the row's model"), ("accelerator", "no run on the row's accelerator")):
-        out += ["", f"By fits that saw {words}:", ""]
+    for split, words in SPLITS.items():
+        out += ["", f"{words}:", ""]
         out += ["| runs | number | per token, median | 90th percentile | bias | first token, median | 90th percentile | bias |"]
         out += ["| --- " + "| ---: " * 7 + "|"]
         for key, of in SCORES.items():

@@ -175,7 +175,7 @@ def questions() -> dict[str, Question]:
 QUESTIONS = questions()
 
 
-@pytest.mark.parametrize("name", [*names(), "compare", "sweep", "explain"])
+@pytest.mark.parametrize("name", [*names(), "check", "compare", "sweep", "explain"])
 def test_help_is_short(name: str) -> None:
     shown, every = (
         re.findall(r"^  (?:-\w, )?(--[\w-]+)", here(name, flag).out, re.MULTILINE) for flag in ("--help", "--help-all")
@@ -327,6 +327,10 @@ BASES = {
         "llama-3-8b --seq 4k --train --lora 8",
         "llama-3-8b --seq 4k --train --gpus 8 --zero 3",
         "llama-3-8b --seq 4k --train --tp 2",
+        "llama-3-8b --seq 4k --train --tp 2 --engine megatron",
+        "llama-3-8b --seq 64 --train --gpus 8 --zero 3 --engine deepspeed",
+        "llama-3-8b --seq 64 --train --gpus 8 --zero 3 --rl grpo --budget 80GB",
+        "llama-3-8b --seq 4k --train --gpus 8 --zero 3 --rl dpo",
         "mistral-7b --seq 5001 --engine vllm",
         "llama-3-8b --seq 8k --batch 4 --engine llama.cpp",
         "gemma-3-1b --seq 8k --engine llama.cpp",
@@ -368,6 +372,7 @@ BASES = {
     "serve": [
         "llama-3-8b --batch 4",
         "llama-3-8b --batch 4 --draft 3",
+        "llama-3-8b --batch 8 --prefill-workers 2",
         "mixtral-8x7b --tp 8 --batch 8",
         "llama-3-8b --tp 2",
         EXPERTS,

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 from llmcx.answers import Result
 from llmcx.engines import Engine
+from llmcx.engines.deepspeed import BUCKET
 from llmcx.engines.inference_memory import IDEAL, ONE_GPU, Held, besides, cache_bytes, check_inference, held, per_token, total
+from llmcx.engines.megatron import HEAD, TURN
 from llmcx.engines.phases import BACKWARD, LOSS, REDUCE, STEP, TABLE
 from llmcx.engines.recipe import Recipe, check_every, check_recipe
 from llmcx.engines.training_memory import StageGPU, TrainingMemory
@@ -91,7 +93,7 @@ class Fit:
 @dataclass(frozen=True, repr=False)
 class Memory(Result, brief="total_bytes gpus fits headroom_bytes", table="parts"):
     """Bytes on one GPU, part by part, and what is left of the budget; where a model is split, ``host_bytes`` beside it in the
-    host's memory, and what is left of that.
+    host's memory, and what is left of that; where a GPU's models take turns, ``phases``: its bytes in each.
     """
 
     total_bytes: int
@@ -111,6 +113,7 @@ class Memory(Result, brief="total_bytes gpus fits headroom_bytes", table="parts"
     stored: quant.Weights | None = None
     host_bytes: int | None = None
     host_headroom_bytes: int | None = None
+    phases: dict[str, int] = field(default_factory=dict)
 
 
 def chapter_activations(spec: ModelSpec, batch: int, seq: int, act: int) -> Chapter:
@@ -215,6 +218,7 @@ def memory(
         heaviest=_why(ranks) if train and len(ranks) > 1 else None,
         peak=heaviest.peak,
         stored=stored,
+        host_bytes=TrainingMemory(spec, seq, recipe).host(layout, batch, recipe) if train else None,
     )
 
 
@@ -313,6 +317,8 @@ def _texts(spec: ModelSpec, of: TrainingMemory, rank: StageGPU, layout: Layout, 
 
 def _phase_texts(spec: ModelSpec, rank: StageGPU, layout: Layout, recipe: Recipe, peak: str) -> list[str]:
     """The formulas of the parts in the phase in which a GPU is fullest (:mod:`llmcx.engines.phases`)."""
+    if recipe.engine == "megatron":
+        return _megatron_texts(spec, rank, layout, recipe, peak)
     p, weights, none = recipe.bytes, rank.weights, "none at the peak"
     loss, step = peak == LOSS, peak == STEP
     model, gradients, states = _model_texts(spec, rank, layout, recipe)
@@ -327,6 +333,8 @@ def _phase_texts(spec: ModelSpec, rank: StageGPU, layout: Layout, recipe: Recipe
         )
         optimizer = OPTIMIZERS[recipe.optimizer]
         states = f"{optimizer.name}: {optimizer.stated(p.updated)} / {layout.sharers} GPUs"
+    elif recipe.engine == "deepspeed":
+        return _deepspeed_texts(rank, layout, recipe, peak, [model, gradients, states])
     elif peak == BACKWARD:
         gradients = "of the head"
     elif peak == TABLE:
@@ -345,6 +353,61 @@ def _phase_texts(spec: ModelSpec, rank: StageGPU, layout: Layout, recipe: Recipe
         work.append(f"an assumed {recipe.margin:.0%} of the rest is lost between blocks")
     texts = [model, none if loss else gradients, states, none if peak in (TABLE, REDUCE, STEP) else saved, logits]
     return [*texts, "; ".join(work) or "none"]
+
+
+def _deepspeed_texts(rank: StageGPU, layout: Layout, recipe: Recipe, peak: str, model: list[str]) -> list[str]:
+    """The same of DeepSpeed (:mod:`llmcx.engines.deepspeed`)."""
+    weights, gradients, states = model
+    p, buckets, zero = recipe.bytes, recipe.buckets, layout.zero
+    rows = (rank.saved.head or (0, 0))[0]
+    chunk = recipe.at_once(rows)
+    text = "b·n·V" if chunk == rows else f"{chunk:,} tokens at a time × V"
+    if recipe.offload == "params":
+        weights = "in the host's memory"
+    if zero == 3 and peak in (LOSS, BACKWARD):
+        weights += f"; gathered: the matrix at work and up to {buckets.live:,} numbers"
+    if recipe.offload is not None:
+        gradients, states = ("in the host's memory",) * 2
+    saved = f"kept for backward op by op, at {p.activation} B per activation"
+    if recipe.every is not None:
+        saved = f"the input of every {recipe.every}. layer" + (
+            "" if peak == LOSS else f", and {recipe.every} recomputed at a time"
+        )
+    work = {
+        LOSS: f"{text} × 8 B: two gradients in fp32",
+        BACKWARD: "the head's gradient",
+        BUCKET: "a gradient",
+        REDUCE: "what is being reduced",
+        STEP: "" if recipe.offload else "the gradients flattened, and their copy for the step",
+    }[peak]
+    bucket = (
+        f"a bucket of {buckets.reduce:,} gradients" if zero == 3 or (zero == 2 and peak in (BACKWARD, BUCKET, REDUCE)) else ""
+    )
+    margin = f"an assumed {recipe.margin:.0%} of the rest is lost between blocks" if recipe.margin else ""
+    activations = "none at the peak" if peak in (REDUCE, STEP) else saved
+    logits = f"{text} × 4 B: log-softmax" if peak == LOSS else "none at the peak"
+    return [weights, gradients, states, activations, logits, "; ".join(filter(None, (work, bucket, margin))) or "none"]
+
+
+def _megatron_texts(spec: ModelSpec, rank: StageGPU, layout: Layout, recipe: Recipe, peak: str) -> list[str]:
+    """The same of Megatron-LM (:mod:`llmcx.engines.megatron`)."""
+    p, each = recipe.bytes, recipe.every
+    chunks = in_flight(rank.stage.number, layout.pp, layout.virtual, layout.micro_batches)
+    times = f" × {chunks} in flight" if chunks > 1 else ""
+    saved = f"kept for backward op by op, at {p.activation} B per activation{times}"
+    if each is not None:
+        saved = f"the input of every {each}. layer{times}, and {each} recomputed at a time"
+    logits = "none at the peak" if peak in (TURN, STEP) else f"b·n·V × {p.activation} B"
+    passing = {
+        TURN: "gradients and routed tokens on their way through a layer",
+        LOSS: "the logits in fp32",
+        HEAD: "the gradients of the head's matrix and of its input",
+    }
+    shared = f"{rank.weights.shapes:,} weight gradients × {p.weight} B, one matrix of each shape"
+    work = [*([passing[peak]] if peak in passing else []), shared, "the kernels' own"]
+    if recipe.margin:
+        work.append(f"an assumed {recipe.margin:.0%} of the rest is lost between blocks")
+    return [*_model_texts(spec, rank, layout, recipe), saved, logits, "; ".join(work)]
 
 
 def _model_texts(spec: ModelSpec, rank: StageGPU, layout: Layout, recipe: Recipe) -> list[str]:

@@ -65,10 +65,18 @@ class Point:
     tpot_range_s: tuple[float, float] | None = None
 
 
+class Apart(NamedTuple):
+    """``prefill_workers`` of ``prefill_tp`` GPUs each work off the prompts, ``workers`` of the server's layout decode."""
+
+    prefill_workers: int
+    prefill_tp: int
+    workers: int = 1
+
+
 @dataclass(frozen=True)
 class Load:
     """What is served: prompts of ``prompt`` tokens, ``cached`` of them known, ``output`` tokens each; prompts in pieces of
-    ``chunk``.
+    ``chunk``; prompts ``apart`` from decoding, where GPUs of their own work them off.
     """
 
     prompt: int
@@ -76,6 +84,13 @@ class Load:
     cached: int = 0
     chunk: int | None = None
     speculation: Speculation = NO_SPECULATION
+    apart: Apart | None = None
+
+    def gpus(self, setup: Setup) -> int:
+        """All of them."""
+        return (
+            setup.tp if self.apart is None else setup.tp * self.apart.workers + self.apart.prefill_workers * self.apart.prefill_tp
+        )
 
     @property
     def context(self) -> int:
@@ -87,17 +102,25 @@ def point(server: Server, load: Load, batch: int, usd_per_hour: float | None) ->
     """Steady state of continuous batching: of every output token's time, a share goes into the prompts of those that follow.
 
     A request costs t_prefill + output · t_decode(batch) / batch / tokens per step. With ``chunk``, prompts ride along with
-    decode steps: the first token waits for all pieces, each a step long.
+    decode steps: the first token waits for all pieces, each a step long. ``apart``, a user's tokens wait for no prompt, and a
+    request for nothing but its own.
     """
     context, spec = load.context, load.speculation
-    step = server.decode(batch, context, 1 + spec.drafted)
-    seconds_step = step.total + (spec.drafted * spec.cost * server.decode(batch, context).total if spec.drafted else 0.0)
+    each = batch if load.apart is None else -(-batch // load.apart.workers)
+    step = server.decode(each, context, 1 + spec.drafted)
+    seconds_step = step.total + (spec.drafted * spec.cost * server.decode(each, context).total if spec.drafted else 0.0)
     per_token = seconds_step / spec.tokens
-    request = server.prompt(load.prompt, load.cached, batch, context) + load.output * per_token / batch
-    first = server.first(load.prompt, load.cached, load.output, batch, seconds_step, load.chunk)
-    tpot = request * batch / load.output if batch > 1 else per_token
+    if load.apart is None:
+        request = server.prompt(load.prompt, load.cached, batch, context) + load.output * per_token / batch
+        first = server.first(load.prompt, load.cached, load.output, batch, seconds_step, load.chunk)
+        tpot = request * batch / load.output if batch > 1 else per_token
+    else:
+        prompts = server.like(Setup(load.apart.prefill_tp, 1, *server.setup[2:5]))
+        users = batch / load.apart.prefill_workers
+        first = prompts.first_apart(load.prompt, load.cached, load.output, users, per_token)
+        tpot, request = per_token, (first + load.output * per_token) / batch
     rate = load.output / request
-    gpus = server.setup.tp
+    gpus = load.gpus(server.setup)
     bound = max(("weights", "compute", "cache", "communication", "overhead"), key=lambda name: getattr(step, name))
     usd = None if usd_per_hour is None else usd_per_hour * gpus / 3600 / rate * 1e6
     bands = server.bands()
@@ -158,11 +181,18 @@ def serve(
     if load.cached >= load.prompt:
         allowed = f"at most {load.prompt - 1}"
         raise InputError(f"cached is {load.cached}, but the prompt has {load.prompt} tokens", field="cached", allowed=allowed)
+    if load.apart is not None:
+        for name, value in load.apart._asdict().items():
+            check_size(name, value)
+        if load.chunk is not None:
+            problem = "chunk is for prompts among decode steps; with --prefill-workers they are worked off apart"
+            raise InputError(problem, field="chunk", value=load.chunk)
     if not 0 <= load.speculation.acceptance <= 1:
         raise InputError("acceptance must be between 0 and 1", field="acceptance", value=load.speculation.acceptance)
     ideal = Server(spec, hardware, setup, engine=real.engine)
     context = load.prompt + load.output
-    largest = real.largest_batch(context, reserve)
+    workers = 1 if load.apart is None else load.apart.workers
+    largest = workers * real.largest_batch(context, reserve)
     if largest == 0:
         raise _too_large(real, context, reserve, dtype)
     if batch is not None and batch > largest:
@@ -174,9 +204,9 @@ def serve(
         )
     sizes = [batch] if batch is not None else _sizes(largest)
     at = sizes[-1]
-    step = real.decode(at, load.context)
+    step = real.decode(-(-at // workers), load.context)
     return Serving(
-        gpus=setup.tp,
+        gpus=load.gpus(setup),
         weight_bytes_per_gpu=real.weight_bytes,
         cache_bytes_per_sequence=real.cache_bytes(context),
         largest_batch=largest,

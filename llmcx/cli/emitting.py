@@ -34,7 +34,7 @@ def emitted(engine: str, spec: ModelSpec, source: str | None, inputs: Mapping[st
     ``given``: what was stated of what else follows from the model and the engine. Raises InputError for what the engine's flags
     do not say.
     """
-    for name in ("draft", "cached", "compute_dtype", "efficiency"):
+    for name in ("draft", "cached", "compute_dtype", "efficiency", "prefill_workers"):
         if given.get(name):
             flag = f"--{name.replace('_', '-')}"
             raise InputError(f"{flag} has no flag in a launch line of {engine}; leave it out", field=name)

@@ -8,9 +8,11 @@ from llmcx.answers.fit import fitted
 from llmcx.cli.accelerator import Limit, limit, serving, settled
 from llmcx.cli.options import Models, beside, command, completing, describe, explaining, heading, option, single, stored_notes
 from llmcx.cli.parallel import Parallel
+from llmcx.cli.rl import PostTraining
 from llmcx.cli.showing import Showing
 from llmcx.costs.lora import LoRA
 from llmcx.engines import ENGINES, Engine, engine
+from llmcx.engines.deepspeed import Buckets
 from llmcx.engines.recipe import Recipe
 from llmcx.errors import InputError, unknown_name
 from llmcx.formats import dtypes
@@ -38,14 +40,14 @@ class Training:
         int | None, option("Sequences at a time on a GPU. Default: 1.", reads="count", group="Training", needs="train")
     ] = None
     precision: Annotated[
-        str,
+        str | None,
         option(
-            "fp32, bf16, mixed (bf16, fp32 master copy) or megatron (mixed, fp32 gradients).",
+            "fp32, bf16, mixed (bf16, fp32 master copy) or megatron (mixed, fp32 gradients). Default: mixed, or megatron's.",
             offers="formats.precision:PRECISIONS",
             group="Training",
             needs="train",
         ),
-    ] = "mixed"
+    ] = None
     optimizer: Annotated[
         str,
         option(
@@ -95,6 +97,37 @@ class Training:
     loss_chunk: Annotated[
         int | None, option("Tokens whose logits a chunked loss has at a time.", reads="length", rare=True, needs="train")
     ] = None
+    cross_entropy_loss_fusion: Annotated[
+        bool,
+        option(
+            "megatron: the loss in one kernel, in its logits' place.",
+            "--cross-entropy-loss-fusion",
+            rare=True,
+            needs="engine_=megatron",
+        ),
+    ] = False
+    offload: Annotated[
+        str | None,
+        option(
+            "deepspeed, or rl between turns: optimizer (states) or params (weights too), in the host's memory.",
+            offers="engines.deepspeed:OFFLOAD",
+            rare=True,
+            needs="engine_=deepspeed or rl",
+        ),
+    ] = None
+    reduce_bucket_size: Annotated[
+        int | None,
+        option("deepspeed: gradients summed up at a time.", reads="count", rare=True, needs="engine_=deepspeed,zero"),
+    ] = None
+    max_live_parameters: Annotated[
+        int | None,
+        option(
+            "deepspeed: weights that stay gathered, or are ahead of time.",
+            reads="count",
+            rare=True,
+            needs="engine_=deepspeed,zero=3",
+        ),
+    ] = None
     fragmentation: Annotated[
         float | None, option("Assumed loss to fragmentation, as a share: 5%.", reads="share", rare=True, needs="train")
     ] = None
@@ -117,7 +150,7 @@ class Training:
             raise unknown_name("engine that trains", program, list(KERNELS), field="engine")
         targets = self.lora_targets if isinstance(self.lora_targets, list) else self.lora_targets.split(",")
         return Recipe(
-            self.precision,
+            self.precision or ("megatron" if program == "megatron" else "mixed"),
             self.optimizer,
             attention=self.attn,
             kernels=KERNELS[program],
@@ -129,7 +162,15 @@ class Training:
             lora=None if self.lora is None else LoRA(self.lora, tuple(targets)),
             base=base,
             engine=program,
+            fused_loss=self.cross_entropy_loss_fusion,
+            offload=self.offload if program == "deepspeed" else None,
+            buckets=self._buckets(),
         )
+
+    def _buckets(self) -> Buckets:
+        """DeepSpeed's, where they are not its own."""
+        given = {"reduce": self.reduce_bucket_size, "live": self.max_live_parameters}
+        return Buckets(**{name: size for name, size in given.items() if size is not None})
 
 
 @command(app, "memory")
@@ -137,6 +178,7 @@ def memory(
     models: Models,
     parallel: Parallel,
     training: Training,
+    post: PostTraining,
     showing: Showing,
     train: Annotated[bool, option("Training instead of inference.", "--train")] = False,
     hardware: Annotated[
@@ -290,7 +332,13 @@ def memory(
     fixed: dict[str, Any] = {"train": train, "kv_dtype": cache, "activations": training.activations}
     fixed |= {"recipe": recipe, "engine": program} | ({} if files is None else {"files": files})
     fixed |= {"shown": seen} if showing.given else {}
-    if fit is None or within.bytes is None:
+    if post.rl is not None:
+        from llmcx.answers.rl import post_trained
+
+        if fit is not None:
+            raise InputError("--fit is not known of --rl; leave one of them out", field="fit", value=fit)
+        result = post_trained(spec, size, n, layout, recipe, post.settings(training.offload), within.bytes)
+    elif fit is None or within.bytes is None:
         result = answers.memory(spec, **asked, **fixed, budget=within.bytes)
     elif fit == "offload":
         from llmcx.answers.offload import offloaded
@@ -301,7 +349,9 @@ def memory(
         notes = [*notes, _host(split.flags, host)]
     else:
         result, asked = fitted(fit, spec, within.bytes, asked, fixed)
-    inputs = _inputs(spec, asked, fixed, within, named) | showing.inputs(seen, asked["seq"]) | shape
+    inputs = _inputs(spec, asked, fixed, within, named) | showing.inputs(seen, asked["seq"]) | shape | post.inputs()
+    if train:
+        inputs["offload"] = training.offload
     if textbook:
         inputs["textbook"] = True
     if ram is not None:
@@ -344,8 +394,10 @@ def _inputs(spec: ModelSpec, asked: dict[str, Any], fixed: dict[str, Any], withi
     inputs: dict[str, Any] = {"micro_batch" if train else "batch": asked["batch"], "seq": asked["seq"], "train": train}
     if train:
         inputs |= {"activations": fixed["activations"], "attn": recipe.attention}
-        left_out = ("attention", "margin", "base", "gradient_bytes", "kernels", "engine")
+        left_out = ("attention", "margin", "base", "gradient_bytes", "kernels", "engine", "fused_loss", "buckets", "rl")
         inputs |= {key: value for key, value in vars(recipe).items() if key not in left_out}
+        inputs |= {"cross_entropy_loss_fusion": recipe.fused_loss} if program == "megatron" else {}
+        inputs |= recipe.buckets.named() if program == "deepspeed" else {}
         inputs |= {"fragmentation": recipe.margin, "dtype": _named(spec, recipe.base), "engine": program, "gpus": layout.gpus}
         inputs |= {key: value for key, value in layout._asdict().items() if key not in _ELSEWHERE}
     else:

@@ -47,9 +47,7 @@ class Parallel(Degrees):
 
     attention_dp: Annotated[
         int | None,
-        option(
-            "Groups of --tp that attend for a share of the batch each.", reads="count", group="Less common", needs="not train"
-        ),
+        option("Groups of --tp that attend for a share of the batch each.", reads="count", rare=True, needs="not train"),
     ] = None
     shard: Annotated[
         int | None, option("HSDP: ZeRO over groups of this many GPUs.", reads="count", rare=True, needs="train,zero")

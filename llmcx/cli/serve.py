@@ -64,6 +64,16 @@ def serve(
     chunk: Annotated[
         int | None, option("Chunked prefill: tokens of a prompt per step.", reads="length", group="Schedule")
     ] = None,
+    prefill_workers: Annotated[
+        int | None, option("Copies that only work off prompts, on GPUs of their own.", reads="count", group="Schedule")
+    ] = None,
+    prefill_tp: Annotated[
+        int | None,
+        option("GPUs of each of them. Default: --tp.", reads="count", group="Schedule", rare=True, needs="prefill_workers"),
+    ] = None,
+    workers: Annotated[
+        int, option("Copies that decode, beside them.", reads="count", group="Schedule", rare=True, needs="prefill_workers")
+    ] = 1,
     draft: Annotated[int, option("Speculative decoding: tokens drafted per step.", reads="integer", group="Schedule")] = 0,
     acceptance: Annotated[
         float,
@@ -120,10 +130,11 @@ def serve(
     if draft < 0 or draft_cost < 0:
         raise InputError("--draft and --draft-cost must be 0 or more", field="draft", value=draft)
     drafts = answers.Speculation(draft, acceptance, draft_cost) if draft else answers.NO_SPECULATION
-    load = answers.Load(prompt, output, cached, chunk, drafts)
+    apart = None if prefill_workers is None else answers.Apart(prefill_workers, prefill_tp or degree, workers)
+    load = answers.Load(prompt, output, cached, chunk, drafts, apart)
     cost, dated = efficiencies.price(machine, price)
     answer = answers.serve(server, load, batch=batch, usd_per_hour=cost, reserve=0, dtype=name)
-    inputs = {"hardware": machine.name, "gpus": setup.tp, "tp": setup.tp, "ep": ep, "attention_dp": attention_dp}
+    inputs = {"hardware": machine.name, "gpus": load.gpus(setup), "tp": setup.tp, "ep": ep, "attention_dp": attention_dp}
     inputs |= {"prompt": prompt, "output": output, "batch": batch, "dtype": name, "kv_dtype": cache, "engine": program.name}
     inputs |= {
         "compute_dtype": arithmetic,
@@ -133,6 +144,7 @@ def serve(
         "chunk": chunk,
         "draft": draft,
     }
+    inputs |= {"prefill_workers": prefill_workers, "prefill_tp": apart and apart.prefill_tp, "workers": apart and workers}
     inputs |= {"acceptance": acceptance if draft else None, "draft_cost": draft_cost if draft else None, "price": cost, **shape}
     more = partial(answers.rooflines, server, load, [point.batch for point in answer.estimate])
     lines = explaining("serve", Server(spec, machine, setup, engine=program), server, load, 0, cost, answer)
@@ -144,8 +156,9 @@ def serve(
         given: dict[str, Any] = {"batch": batch, "dtype": dtype, "kv_dtype": kv_dtype, "compute_dtype": compute_dtype}
         given |= {"budget": budget, "utilization": None if engine_ == "llama.cpp" else utilization, "chunk": chunk}
         given |= {"attention_dp": attention_dp, "cached": cached, "draft": draft, "efficiency": efficiency}
+        given["prefill_workers"] = prefill_workers
         line = emitted(emit, spec, cast(Any, models.model), inputs, given)
-    about = [*stored_notes(spec, dtype), *_NOTES, *words, *dated, *notes]
+    about = [*stored_notes(spec, dtype), *_NOTES[: 1 if apart else 2], *words, *dated, *notes]
     return Item(describe(spec), inputs, answer, about, lines, more, head, line)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from llmcx.ops.op import Op, Saved
+from llmcx.ops.op import VIEW, Op, Saved
 
 KERNELS = ("eager", "fused")
 """eager: transformers' code, verified against autograd (docs/kept.md). fused: Megatron-LM's and Transformer Engine's kernels:
@@ -32,7 +32,18 @@ def kept_bytes(ops: Iterable[Op], act: int) -> int:
 
 
 def fused(op: Op) -> Op:
-    """The op as a fused kernel runs it: less is kept, the same computed. Of a fused op, the op itself."""
+    """The op as Megatron-LM runs it: as :func:`lean`, and experts' outputs are weighted as they are activated, so that to combine
+    them needs nothing (its token dispatcher of 2025; the older one kept them). Of a fused op, the op itself.
+    """
+    if op.kind == "product" and op.role == "router":
+        return op._replace(saved=tuple(kept for kept in op.saved if kept.what == "weights"))
+    if op.kind == "scores":
+        return op._replace(saved=tuple(kept for kept in op.saved if kept.what != VIEW))
+    return lean(op)
+
+
+def lean(op: Op) -> Op:
+    """The op as a fused kernel runs it: less is kept, the same computed."""
     if op.kind in ("rmsnorm", "layernorm") and op.saved:
         rename = {"input in fp32": "input", "input": "input"}
         saved = [Saved(rename[kept.what], kept.elements) for kept in op.saved if kept.what in rename]
@@ -64,4 +75,4 @@ def without(op: Op, recompute: str) -> Op:
         return op
     if op.reads == "activated" or (op.reads == "normed" and op.role != "expert"):
         return op._replace(saved=tuple(kept for kept in op.saved if kept.what != "input"))
-    return fused(op)
+    return lean(op)

@@ -46,3 +46,18 @@ def first_token(prompt: float, step: float, users: float, output: float, togethe
     load = busy / (busy + SPREAD * output * per_token(step, prompt, users, output))
     later = prompt * (1 + load / (2 * (1 - load))) + step * (pieces + load / 2)
     return burst / ROUNDS + later * (1 - 1 / ROUNDS)
+
+
+def first_token_apart(prompt: float, token: float, users: float, output: float, together: float) -> float:
+    """The same where prompts are worked off by GPUs of their own, in between nothing is decoded, and ``users`` share one of
+    these; ``token`` seconds between tokens. Where prompts take longer than answers, users wait for them: users · prompt -
+    output · token.
+
+    >>> round(first_token_apart(0.1, 0.01, 64, 1000, 8), 3), round(first_token_apart(0.1, 0.01, 200, 1000, 8), 3)
+    (0.508, 10.0)
+    """
+    busy, answer = users * prompt, output * token
+    load = busy / (busy + SPREAD * answer)
+    later = prompt * (1 + load / (2 * (1 - load)))
+    steady = (users + min(together, users)) / 2 * prompt / ROUNDS + later * (1 - 1 / ROUNDS)
+    return max(steady, busy - answer)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from llmcx.costs.kv_cache import cache_fold
 from llmcx.costs.params import fold as params_fold
@@ -117,8 +117,9 @@ def kept(spec: ModelSpec, of: Pieces, stage: Stage) -> tuple[Kept, ...]:
             continue
         for role in ("mixer", "beside", "cross"):
             ops = tuple(op for op in of.kinds[name] if op.cache is not None and op.role == role)
+            part: Any = getattr(layers, role) or layers.mixer  # a whole layer may have its own cross-attention (ProphetNet)
             if ops and count:
-                found.append(Kept(count, getattr(layers, role).type, spec.family, ops))
+                found.append(Kept(count, part.type, spec.family, ops))
     return tuple(found)
 
 

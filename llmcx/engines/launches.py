@@ -17,7 +17,7 @@ from llmcx.formats.storage import Names, is_matrix
 from llmcx.model.lower import Run
 from llmcx.model.mixers import Mixer
 from llmcx.ops.op import STATES, Op
-from llmcx.parallel.layout import Layout
+from llmcx.parallel.layout import Layout, cut
 
 
 class Launch(NamedTuple):
@@ -77,12 +77,12 @@ def _layer(ops: list[Op], of: Mixer | None, run: Run, layout: Layout, names: Nam
             experts.append(op)
         elif op.kind == "linear":
             if op.dims["tied"] and op.role == "mixer":
-                found.append(_absorbed(op, run))
+                found.append(_absorbed(op, run, layout))
             elif op.dims["tokens"]:
                 last = op.module in ("out", "down")  # reads what its block made, though that may be as wide as the model
                 products.setdefault((op.role, op.dims["tokens"], op.dims["d_in"], last), []).append(op)
         elif op.kind == "scores" and op.dims.get("fused"):
-            found.append(_attention(op, ops, mixer))
+            found.append(_attention(op, ops, mixer, run, layout))
         elif op.role == "mixer" and not attends:
             recurrent.append(op)
         elif op.joined or op.role == "residual" or (op.kind in FUSED if op.role != "router" else op.kind == "product"):
@@ -95,7 +95,9 @@ def _layer(ops: list[Op], of: Mixer | None, run: Run, layout: Layout, names: Nam
     if experts:
         found.append(_experts(experts, run, layout, names))
     if recurrent:
-        found += _delta(recurrent, of, run) if mixer in ("gated_delta", "kimi_delta") else [_recurrent(recurrent, run)]
+        sequences = _mine(run, layout)
+        delta = mixer in ("gated_delta", "kimi_delta")
+        found += _delta(recurrent, of, sequences, run.seq) if delta else [_recurrent(recurrent, sequences, run.seq)]
     return found
 
 
@@ -107,23 +109,30 @@ def _format(op: Op, names: Names) -> str:
     return max(found, key=lambda form: found[form])
 
 
-def _absorbed(op: Op, run: Run) -> Launch:
+def _absorbed(op: Op, run: Run, layout: Layout) -> Launch:
     """A head's own small product with every token: latent attention's expansion, multiplied into queries and outputs."""
-    tokens, rows = max(1, run.batch * run.seq), op.dims["tokens"]
+    tokens, rows = max(1, _mine(run, layout) * run.seq), op.dims["tokens"]
     heads = max(1, rows // tokens)
     return Launch("batched", op.times, (heads, rows // heads, op.dims["d_out"], op.dims["d_in"]))
 
 
-def _attention(op: Op, ops: list[Op], mixer: str) -> Launch:
+def _attention(op: Op, ops: list[Op], mixer: str, run: Run, layout: Layout) -> Launch:
     d = op.dims
-    past, heads, shared = max(0, d["keys"] - d["rows"]), d["heads"], d.get("shared", 1)
+    # Of a share of the sequences, an op says that it is of a share of the tokens.
+    batch, new = (d["batch"], d["rows"]) if layout.attention_dp == 1 else (_mine(run, layout), run.seq)
+    past, heads, shared = max(0, d["keys"] - new), d["heads"], d.get("shared", 1)
     if mixer == "mla" and shared == heads:
-        return Launch("latent", op.times, (d["batch"], d["rows"], past, heads))
+        return Launch("latent", op.times, (batch, new, past, heads))
     if mixer == "mla":
-        return Launch("expanded", op.times, (d["batch"], d["rows"], past, heads, d["width"]))
+        return Launch("expanded", op.times, (batch, new, past, heads, d["width"]))
     cache = next((each.cache for each in ops if each.cache is not None and each.role == op.role), None)
     window = cache.window or 0 if cache is not None else 0
-    return Launch("attention", op.times, (d["batch"], d["rows"], past, heads, max(1, heads // shared), d["width"], window))
+    return Launch("attention", op.times, (batch, new, past, heads, max(1, heads // shared), d["width"], window))
+
+
+def _mine(run: Run, layout: Layout) -> int:
+    """Sequences for which a GPU attends."""
+    return cut(run.batch, layout.attention_dp)
 
 
 def _experts(ops: list[Op], run: Run, layout: Layout, names: Names) -> Launch:
@@ -134,30 +143,26 @@ def _experts(ops: list[Op], run: Run, layout: Layout, names: Names) -> Launch:
     return Launch("experts", first.times, shape, _format(first, names))
 
 
-def _delta(ops: list[Op], of: Any, run: Run) -> list[Launch]:
+def _delta(ops: list[Op], of: Any, batch: int, new: int) -> list[Launch]:
     """The delta rule in one kernel, or some that work on the same chunks; the convolution before it; the gated norm after."""
     times = ops[0].times
     state = next(op for op in ops if op.cache is not None and op.cache.kind == "state")
     v_dim, k_dim = of.v_dim, of.k_dim
     heads = max(1, state.dims["width"] // v_dim)
     keys = max(1, heads * of.k_heads // of.v_heads)
-    found = [Launch("delta", times, (run.batch, run.seq, keys, heads, k_dim, v_dim))]
-    found += [
-        Launch("convolved", times, (op.dims["batch"], run.seq, op.dims["channels"], op.dims["kernel"]))
-        for op in ops
-        if op.kind == "conv"
-    ]
+    found = [Launch("delta", times, (batch, new, keys, heads, k_dim, v_dim))]
+    found += [Launch("convolved", times, (batch, new, op.dims["channels"], op.dims["kernel"])) for op in ops if op.kind == "conv"]
     after = sum(moved_fold.of(op) for op in ops if op.kind in ("rmsnorm", "product")) // times
     return [*found, Launch("moved", times, (after,))]
 
 
-def _recurrent(ops: list[Op], run: Run) -> Launch:
+def _recurrent(ops: list[Op], batch: int, new: int) -> Launch:
     """What a mixer does that is no attention: multiplied, kept as states (read and written), and moved besides."""
     times = ops[0].times
     flops = sum(flops_fold.of(op) for op in ops) // times
     states = sum(op.dims["batch"] * op.dims["tokens"] * op.dims["width"] for op in ops if op.cache and op.cache.kind in STATES)
     moved = sum(moved_fold.of(op) for op in ops if op.kind != "scan") // times
-    return Launch("recurrent", times, (run.batch, run.seq, flops, states, moved))
+    return Launch("recurrent", times, (batch, new, flops, states, moved))
 
 
 def _sent(op: Op, summed: bool, layout: Layout) -> list[Launch]:

@@ -32,13 +32,14 @@ class GPUBytes(NamedTuple):
 
 class Saved(NamedTuple):
     """Bytes that are saved for backward: ``kept`` from the forward pass on, ``layer`` of the largest one; ``again`` while one is
-    recomputed; ``losses`` as many numbers in fp32 as there are logits.
+    recomputed; ``losses`` of the logits, and of their ``gradients`` at a time.
     """
 
     kept: int
     layer: int
     again: int
     losses: int
+    gradients: int
 
     @property
     def first(self) -> int:
@@ -53,12 +54,12 @@ def torch_loop(weights: int, gradients: int, states: int, table: int, saved: Sav
     gone, for the loop holds the loss alone. Backward: ``table`` bytes are the head's gradient. A ``tied`` table
     gets a second gradient at the end, and their sum. The step: all gradients, no activations.
 
-    >>> one = torch_loop(100, 100, 200, 10, Saved(500, 50, 0, 40))
+    >>> one = torch_loop(100, 100, 200, 10, Saved(500, 50, 0, 40, 80))
     >>> {phase: held.total for phase, held in one.items()}
     {'the loss': 920, 'the first layer of backward': 760, "the optimizer's step": 400}
     """
     return {
-        LOSS: GPUBytes(weights, 0, states, saved.kept, saved.losses, 2 * saved.losses),
+        LOSS: GPUBytes(weights, 0, states, saved.kept, saved.losses, saved.gradients),
         BACKWARD: GPUBytes(weights, table, states, saved.first, 0, 0),
         **({TABLE: GPUBytes(weights, gradients + 2 * table, states, 0, 0, 0)} if tied else {}),
         STEP: GPUBytes(weights, gradients, states, 0, 0, 0),
@@ -95,7 +96,7 @@ def fsdp2(of: Sharded, saved: Saved, reshard: bool) -> dict[str, GPUBytes]:
     summing = of.layer * (of.used + (of.reduced if reshard else 0))
     layers = cut(of.params - of.outside, of.among) * of.stored
     return {
-        LOSS: GPUBytes(shard + gathered * of.used, 0, states, saved.kept, saved.losses, 2 * saved.losses),
+        LOSS: GPUBytes(shard + gathered * of.used, 0, states, saved.kept, saved.losses, saved.gradients),
         BACKWARD: GPUBytes(shard + turning * of.used, of.table * of.used, states, saved.first, 0, summing),
         REDUCE: GPUBytes(shard, layers + of.outside * of.used, states, 0, 0, of.outside * of.reduced),
         STEP: GPUBytes(shard, shard, states, 0, 0, 0),

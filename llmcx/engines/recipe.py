@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from llmcx.costs.lora import LoRA
 from llmcx.costs.saved_activations import KERNELS, RECOMPUTE
+from llmcx.engines.deepspeed import BUCKETS, OFFLOAD, Buckets
 from llmcx.errors import InputError, check_size, unknown_name
 from llmcx.formats.optimizers import OPTIMIZERS
 from llmcx.formats.precision import PRECISIONS, Precision
@@ -23,7 +24,9 @@ class Recipe:
     """``precision`` of :data:`PRECISIONS`, ``optimizer`` of :data:`OPTIMIZERS`, ``attention`` and ``kernels`` as code runs them,
     ``recompute`` of :data:`RECOMPUTE` or, in its place, only every ``checkpoint_every``-th layer's input kept; the loss over
     ``loss_chunk`` tokens at a time; ``margin`` a share lost to fragmentation; ``lora`` adapters on a base in the format ``base``;
-    ``engine`` one of :data:`TRAINERS`.
+    ``engine`` one of :data:`TRAINERS`; ``fused_loss``: Megatron-LM's loss in one kernel (--cross-entropy-loss-fusion);
+    ``offload``, one of OFFLOAD, and ``buckets`` are DeepSpeed's. ``rl``: the loss needs log-probabilities of the answers alone,
+    in 16 bits, and not the cross entropy in fp32.
     """
 
     precision: str = "mixed"
@@ -39,6 +42,10 @@ class Recipe:
     lora: LoRA | None = None
     base: str | None = None
     engine: str = "transformers"
+    fused_loss: bool = False
+    offload: str | None = None
+    buckets: Buckets = BUCKETS
+    rl: bool = False
 
     def __post_init__(self) -> None:
         for what, name, known in (
@@ -63,6 +70,13 @@ class Recipe:
         return self.gradient_bytes or self.bytes.gradient
 
     @property
+    def logit(self) -> tuple[int, int]:
+        """Bytes that a logit keeps for backward, and of its gradients: log-softmax and two gradients in fp32; where only
+        log-probabilities are asked for, the logit and its gradient.
+        """
+        return (self.bytes.activation, self.bytes.activation) if self.rl else (4, 8)
+
+    @property
     def every(self) -> int | None:
         """Of how many layers only the first input is kept: 1 where whole layers are recomputed; None: nothing of the kind."""
         return self.checkpoint_every or (1 if self.recompute == "full" else None)
@@ -73,6 +87,8 @@ class Recipe:
 
     def phased(self, layout: Layout) -> bool:
         """Whether what a GPU holds changes in a step: its gradients are not there from the start."""
+        if self.engine in ("megatron", "deepspeed"):
+            return self.lora is None and (self.engine == "megatron" or layout.gpus == layout.dp)
         if self.kernels == "fused" or (layout.micro_batches or 1) > 1:
             return False
         return self.engine == "fsdp" if layout.gpus > 1 else self.engine == "transformers"
@@ -94,6 +110,7 @@ def check_recipe(spec: ModelSpec, layout: Layout, recipe: Recipe) -> None:
     if recipe.engine == "fsdp" and (layout.gpus != layout.dp or layout.zero not in (2, 3) or recipe.lora is not None):
         problem = "fsdp shares out full training by --zero 3 (or 2, where layers stay gathered) among data-parallel GPUs alone"
         raise InputError(problem, field="engine", value="fsdp")
+    _check_offload(layout, recipe)
     if recipe.engine == "deepspeed" and layout.pp > 1 and layout.zero > 1:
         raise InputError("DeepSpeed's pipelines take ZeRO up to 1", field="zero", value=layout.zero)
     if recipe.lora is None and recipe.base is not None:
@@ -105,6 +122,17 @@ def check_recipe(spec: ModelSpec, layout: Layout, recipe: Recipe) -> None:
         check_every(recipe.checkpoint_every, spec.n_layers)
     if not 0 <= recipe.margin < 1:
         raise InputError(f"margin is {recipe.margin}, but must be from 0 to below 1", field="margin", value=recipe.margin)
+
+
+def _check_offload(layout: Layout, recipe: Recipe) -> None:
+    if recipe.offload is None:
+        return
+    if recipe.offload not in OFFLOAD:
+        raise unknown_name("what is offloaded", recipe.offload, list(OFFLOAD), field="offload")
+    least = 2 if recipe.offload == "optimizer" else 3
+    if recipe.engine != "deepspeed" or recipe.lora is not None or layout.gpus != layout.dp or layout.zero < least:
+        problem = f"offload {recipe.offload} is known of DeepSpeed's full training, data-parallel at --zero {least} or more"
+        raise InputError(problem, field="offload", value=recipe.offload)
 
 
 def check_every(every: int, n_layers: int) -> None:

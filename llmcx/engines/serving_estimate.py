@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from llmcx.engines import Engine
-from llmcx.engines.closed_loop import first_token
+from llmcx.engines.closed_loop import first_token, first_token_apart
 from llmcx.engines.kernel_time import Kernels
 from llmcx.engines.launches import Launch, launches, together
 from llmcx.engines.serving_time import Bands, Server, ServingStep, Setup, last_token, span
@@ -69,6 +69,7 @@ class Timed(Server):
     ) -> None:
         super().__init__(spec, hardware, setup, roofline.IDEAL, engine)
         self.schedule, self.names, self.kernels = schedule, Names(spec, stored), kernels
+        self._passes: dict[tuple[Run, bool], list[Launch]] = {}
 
     def _decode(self, batch: int, context: int, tokens: int = 1) -> tuple[ServingStep, float, float]:
         _, flops, moved = super()._decode(batch, context, tokens)
@@ -102,6 +103,12 @@ class Timed(Server):
         alone = by.first * self.seconds(self.prompts(prompt, cached, many)) / many + 1e-6 * by.first_layer_us * self.spec.n_layers
         return 1e-6 * by.request_us + first_token(alone, step, users, output, tokens // new or tokens / new)
 
+    def apart(self, alone: float, users: float, output: int, token: float, together: float) -> float:
+        return 1e-6 * self.schedule.request_us + first_token_apart(alone, token, users, output, together)
+
+    def like(self, setup: Setup) -> Server:
+        return Timed(self.spec, self.hardware, setup, self.engine, self.schedule, self.names.stored, self.kernels)
+
     def bands(self) -> Bands:
         by, known = self.schedule, "model" if self.hardware.name in MEASURED else "accelerator"
         return Bands(*(span(of.get(known, (1.0, 1.0))) for of in (by.per_token_bands, by.first_bands)))
@@ -111,15 +118,21 @@ class Timed(Server):
 
     def decoding(self, batch: int, context: int, tokens: int = 1) -> list[Launch]:
         """What a decode step launches."""
-        run = Run(batch, tokens, past=max(0, context - tokens), encode=False, fused=True, ideal=True)
-        return launches(rank_ops(self.spec, run, self.layout), run, self.layout, self.names)
+        return self._launched(Run(batch, tokens, past=max(0, context - tokens), encode=False, fused=True, ideal=True), False)
 
     def prompts(self, prompt: int, cached: int, batch: int) -> list[Launch]:
         """What a pass of ``batch`` prompts launches."""
         new = max(1, prompt - cached)
-        run = Run(batch, new, past=prompt - new, fused=True, ideal=True)
-        ops = (last_token(op, batch) for op in rank_ops(self.spec, run, self.layout))
-        return launches(ops, run, self.layout, self.names)
+        return self._launched(Run(batch, new, past=prompt - new, fused=True, ideal=True), True)
+
+    def _launched(self, run: Run, last: bool) -> list[Launch]:
+        """One pass's; with logits of each sequence's ``last`` token alone. A load asks for each of its passes more than once."""
+        if (run, last) not in self._passes:
+            ops = rank_ops(self.spec, run, self.layout)
+            if last:
+                ops = [last_token(op, run.batch) for op in ops]
+            self._passes[run, last] = launches(ops, run, self.layout, self.names)
+        return self._passes[run, last]
 
     def seconds(self, of: Iterable[Launch]) -> float:
         """Of launches one after the other, of the kernels alone."""

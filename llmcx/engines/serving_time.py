@@ -155,6 +155,25 @@ class Server:
         pieces = 0 if chunk is None else -(-(prompt - cached) // chunk)
         return self.prefill(prompt, cached).total + pieces * step
 
+    def first_apart(self, prompt: int, cached: int, output: int, users: float, token: float) -> float:
+        """Seconds to the first token on GPUs that work off prompts alone, those of ``users``, whose tokens are ``token`` seconds
+        apart: until it is made, and until its cache is where it is decoded.
+        """
+        alone, network = self.prefill(prompt, cached).total, self.hardware.scale_out or self.hardware.scale_up
+        if network is None:
+            problem = f"no network of {self.hardware.title} is known over which a prompt's cache would go"
+            raise InputError(problem, field="prefill_workers", allowed="none")
+        handed = self.cache_bytes(prompt) / (network.gb_per_s * 1e9)
+        return self.apart(alone, users, output, token, max(1.0, CHUNK // (prompt - cached))) + handed
+
+    def apart(self, alone: float, users: float, output: int, token: float, together: float) -> float:
+        """Seconds that a prompt waits and takes: of the bound, those it takes."""
+        return alone
+
+    def like(self, setup: Setup) -> Server:
+        """The same in another layout."""
+        return Server(self.spec, self.hardware, setup, self.efficiency, self.engine)
+
     def roofline(self, passes: dict[str, tuple[int, int, int] | tuple[int, int]]) -> Roofline:
         """Passes on one GPU under the roof of the matmuls' format: prefills by (prompt, cached), decode steps by (batch, context,
         tokens).

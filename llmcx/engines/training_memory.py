@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from llmcx.costs.params import fold as params_fold
 from llmcx.costs.saved_activations import RECOMPUTE, fused, kept_bytes, without
+from llmcx.engines import deepspeed, megatron
 from llmcx.engines.phases import GPUBytes as GPUBytes
 from llmcx.engines.phases import Saved, Sharded, fsdp2, torch_loop
 from llmcx.engines.recipe import Recipe
@@ -28,7 +29,7 @@ from llmcx.parallel.ranks import Pieces, Sums, Tally, pieces, tally
 class StageWeights(NamedTuple):
     """What a GPU of a stage has to learn, before ZeRO: parameters outside the experts and in them, bytes of the optimizer's
     states and master copies of both, parameters of adapters, trained in the place of ``frozen`` bytes, the parameters of the
-    largest layer and of all that stands outside the layers.
+    largest layer, of all that stands outside the layers, and of one matrix of each shape in the layers.
     """
 
     params: int
@@ -39,17 +40,20 @@ class StageWeights(NamedTuple):
     frozen: int
     layer: int
     outside: int
+    shapes: int
 
 
 class StageActivations(NamedTuple):
     """What a GPU of a stage saves of one micro-batch, in bytes: of all its layers and of the one that saves most, for each of
-    RECOMPUTE; of the embedding; of the end. Then the rows and columns of its logits, and its tokens.
+    RECOMPUTE; of the embedding; of the end; the most that a layer's turn takes. Then the rows and columns of its logits, and its
+    tokens.
     """
 
     layers: dict[str, int]
     layer: dict[str, int]
     embedding: int
     end: int
+    turn: int
     head: tuple[int, int] | None
     tokens: int
 
@@ -71,6 +75,7 @@ class TrainingMemory:
         self._tallies: dict[object, Tally] = {}
         self._weights: dict[object, StageWeights] = {}
         self._saved: dict[object, StageActivations] = {}
+        self._shapes: dict[object, list[frozenset[tuple[int, int]]]] = {}
         self._fullest: dict[object, list[StageGPU]] = {}
 
     def pieces(self, batch: int, by: Division) -> Pieces:
@@ -96,27 +101,36 @@ class TrainingMemory:
         return self._tallies[key]
 
     def activations(self, batch: int, by: Division) -> Tally:
-        """Bytes saved, one figure for each of RECOMPUTE; then the rows and the columns of the logits, and the tokens."""
+        """Bytes saved, one figure for each of RECOMPUTE; those of a layer's turn; then the rows and the columns of the logits."""
         key = (batch, by.tp, by.cp, by.expert_tp, by.expert_tokens, by.sequence)
         if key not in self._tallies:
             recipe, act = self.recipe, self.recipe.bytes.activation
 
             def measure(op: Op) -> Sums:
-                if not op.saved and op.role != "head":
+                turn = megatron.turning(op, act) if in_layers(op) else 0
+                if not (op.saved or turn) and op.role != "head":
                     return _NOTHING
                 if op.role == "head" and op.kind == "linear":
                     whole = kept_bytes([op], act)
-                    return (*(whole for _ in RECOMPUTE), op.dims["tokens"], op.dims["d_out"])
+                    return (*(whole for _ in RECOMPUTE), 0, op.dims["tokens"], op.dims["d_out"])
                 left = (without(op, how) if in_layers(op) else op for how in RECOMPUTE)
-                return (*(kept_bytes([some], act) for some in left), 0, 0)
+                return (*(kept_bytes([some], act) for some in left), turn, 0, 0)
 
             of = self.pieces(batch, by)
             if recipe.kernels == "fused":
                 of = _each(of, lambda ops: [fused(op) for op in ops])
             if recipe.lora is not None:
                 of = _each(of, recipe.lora.kept)
-            self._tallies[key] = tally(of, measure, len(RECOMPUTE) + 2)
+            self._tallies[key] = tally(of, measure, len(RECOMPUTE) + 3)
         return self._tallies[key]
+
+    def shapes(self, stage: Stage, by: Division) -> list[frozenset[tuple[int, int]]]:
+        """Shapes of the matrices in each kind of layer that a stage has."""
+        key = (by.tp, by.ep, by.expert_tp)
+        if key not in self._shapes:
+            of = pieces(self.spec, Run(), by._replace(cp=1, expert_tokens=1, sequence=False))
+            self._shapes[key] = [megatron.shapes(ops) for ops in of.kinds.values()]
+        return [one for count, one in zip(stage.counts, self._shapes[key], strict=True) if count]
 
     def weights(self, stage: Stage, by: Division) -> StageWeights:
         """Of one stage."""
@@ -131,9 +145,10 @@ class TrainingMemory:
                 states=optimizer.of(n, basis, p.updated) + p.master * n,
                 expert_states=optimizer.of(experts, expert_basis, p.updated) + p.master * experts,
                 adapters=adapters,
-                frozen=p.weight * (n + experts) if base is None else quant.weights(self.spec, base).bytes,
+                frozen=p.weight * (n + experts) if base is None else _frozen(self.spec, base, p.weight),
                 layer=int(max((one[0] + one[1] for one in of.present(stage)), default=0)),
                 outside=n + experts - int(sum(of.layers(stage)[:2])),
+                shapes=sum(a * b for a, b in frozenset().union(*self.shapes(stage, by))),
             )
         return self._weights[key]
 
@@ -150,6 +165,7 @@ class TrainingMemory:
                 dict(zip(RECOMPUTE, map(int, most), strict=False)),
                 int(outside),
                 0 if end is None else int(end[0]),
+                turn=int(most[len(RECOMPUTE)]) if most else 0,
                 head=(int(end[-2]), int(end[-1])) if end is not None and end[-1] else None,
                 tokens=batch * cut(self.seq, by.cp),
             )
@@ -179,7 +195,7 @@ class TrainingMemory:
         """The bytes of a stage's GPU at their peak, and in which phase of a step that is; None where all are held at once.
 
         In phases (:mod:`llmcx.engines.phases`) are torch's loop on one GPU and FSDP2, of one micro-batch a step: with more,
-        gradients are there from the second on. Megatron-LM and DeepSpeed have buffers for all gradients.
+        gradients are there from the second on. Megatron-LM (:mod:`llmcx.engines.megatron`) has buffers for all gradients.
         """
         if recipe.phased(layout):
             phases = self._phases(rank, layout, recipe)
@@ -189,16 +205,22 @@ class TrainingMemory:
         return self.at_once(rank, layout, recipe), None
 
     def _phases(self, rank: StageGPU, layout: Layout, recipe: Recipe) -> dict[str, GPUBytes]:
+        if recipe.engine == "megatron":
+            return self._megatron(rank, layout, recipe)
         p, weights = recipe.bytes, rank.weights
         n = weights.params + weights.experts
         rows, columns = rank.saved.head or (0, 0)
         numbers, table = recipe.at_once(rows) * columns, columns * self.spec.d_model
         kept, again = self._stored(rank, layout, recipe)
-        saved = Saved(kept, rank.saved.layer[recipe.recompute], again, 4 * numbers)
+        saved = Saved(kept, rank.saved.layer[recipe.recompute], again, *(size * numbers for size in recipe.logit))
         if recipe.lora is not None:
             trained = recipe.lora.bytes * weights.adapters
             states = OPTIMIZERS[recipe.optimizer].of_adapters(weights.adapters)
             return torch_loop(weights.frozen + trained, trained, states, 0, saved)
+        if recipe.engine == "deepspeed":
+            several = (layout.micro_batches or 1) > 1
+            part = self._partition(rank, layout, recipe)
+            return deepspeed.phases(part, saved, layout.zero, recipe.buckets, recipe.offload, several)
         if recipe.engine == "fsdp":
             stored = p.master or p.weight
             states = weights.states + weights.expert_states - p.master * n
@@ -218,31 +240,88 @@ class TrainingMemory:
         Logits: tokens at once · V · (bytes of an activation + 4).
         """
         p = recipe.bytes
-        n, experts, states, expert_states, adapters, frozen, _, _ = rank.weights
-        among, among_experts, zero = layout.sharers, layout.expert_sharers, layout.zero
-        if recipe.lora is not None:
-            trained = recipe.lora.bytes * adapters
-            weights = cut(frozen + trained, among if zero >= 3 else 1)
-            gradients = cut(trained, among if zero >= 2 else 1)
-            optimizer = cut(OPTIMIZERS[recipe.optimizer].of_adapters(adapters), among if zero >= 1 else 1)
-        else:
-            gradient = recipe.gradient
-
-            def shared(level: int, dense: int, routed: int) -> int:
-                return cut(dense, among) + cut(routed, among_experts) if zero >= level else dense + routed
-
-            weights = shared(3, p.weight * n, p.weight * experts)
-            gradients = shared(2, gradient * n, gradient * experts)
-            optimizer = shared(1, states, expert_states)
+        weights, gradients, optimizer = self._model(rank, layout, recipe)
         logits = loss = 0
         if rank.saved.head is not None:
             rows, columns = rank.saved.head
-            logits, loss = recipe.at_once(rows) * columns * (p.activation + 4), recipe.at_once(rows) * columns * 4
+            saved, passing = recipe.logit
+            logits, loss = (recipe.at_once(rows) * columns * size for size in (p.activation + saved, passing // 2))
         alive = sum(self._stored(rank, layout, recipe))
         work = loss + sum(self.buffers(rank, layout, recipe))
         if recipe.margin:
             work += round((weights + gradients + optimizer + alive + logits + work) * recipe.margin)
         return GPUBytes(weights, gradients, optimizer, alive, logits, work)
+
+    def _model(self, rank: StageGPU, layout: Layout, recipe: Recipe) -> tuple[int, int, int]:
+        """Bytes of weights, gradients and the optimizer's states, as ZeRO shares them out."""
+        n, experts, states, expert_states, adapters, frozen, *_ = rank.weights
+        among, among_experts, zero = layout.sharers, layout.expert_sharers, layout.zero
+        if recipe.lora is not None:
+            trained = recipe.lora.bytes * adapters
+            optimizer = OPTIMIZERS[recipe.optimizer].of_adapters(adapters)
+            shares = ((3, frozen + trained), (2, trained), (1, optimizer))
+            weights, gradients, optimizer = (cut(size, among if zero >= level else 1) for level, size in shares)
+            return weights, gradients, optimizer
+
+        def shared(level: int, dense: int, routed: int) -> int:
+            return cut(dense, among) + cut(routed, among_experts) if zero >= level else dense + routed
+
+        weight, gradient = recipe.bytes.weight, recipe.gradient
+        return (
+            shared(3, weight * n, weight * experts),
+            shared(2, gradient * n, gradient * experts),
+            shared(1, states, expert_states),
+        )
+
+    def idle(self, rank: StageGPU, layout: Layout, recipe: Recipe) -> tuple[int, int]:
+        """Bytes of weights, and of the optimizer's states, between two steps."""
+        weights, _, optimizer = self._model(rank, layout, recipe)
+        if recipe.engine == "fsdp" and recipe.lora is None:
+            p, of = recipe.bytes, rank.weights
+            n = of.params + of.experts
+            stored = cut(n, layout.sharers)
+            return stored * (p.master or p.weight), cut(of.states + of.expert_states - p.master * n, layout.sharers)
+        return weights, 0 if recipe.offload else optimizer
+
+    def forward(self, rank: StageGPU, layout: Layout, recipe: Recipe) -> int:
+        """Bytes that a forward pass without gradients takes beside the weights' shares: what is gathered, a layer's activations,
+        logits and their log-softmax.
+        """
+        p, of = recipe.bytes, rank.weights
+        rows, columns = rank.saved.head or (0, 0)
+        gathered = p.weight * (of.outside + 2 * of.layer) if layout.zero == 3 and layout.sharers > 1 else 0
+        return gathered + rank.saved.layer["none"] + (p.activation + recipe.logit[0]) * recipe.at_once(rows) * columns
+
+    def _partition(self, rank: StageGPU, layout: Layout, recipe: Recipe) -> deepspeed.Partition:
+        """What ZeRO shares out."""
+        p, weights = recipe.bytes, rank.weights
+        columns = (rank.saved.head or (0, 0))[1]
+        n, states = weights.params + weights.experts, weights.states + weights.expert_states
+        matrix = columns * self.spec.d_model
+        return deepspeed.Partition(n, matrix, states, layout.sharers, p.weight, recipe.gradient, p.master)
+
+    def host(self, layout: Layout, batch: int, recipe: Recipe) -> int | None:
+        """Bytes in the host's memory for each GPU, where any are."""
+        if recipe.offload is None:
+            return None
+        [rank] = self.ranks(layout, batch)
+        return deepspeed.host(self._partition(rank, layout, recipe), layout.zero, recipe.offload)
+
+    def _megatron(self, rank: StageGPU, layout: Layout, recipe: Recipe) -> dict[str, GPUBytes]:
+        """Megatron-LM's phases."""
+        p, of = recipe.bytes, rank.saved
+        rows, columns = of.head or (0, 0)
+        hidden = of.tokens * self.spec.d_model * p.activation
+        whole = 2 * hidden if layout.tp > 1 and layout.sequence else cut(hidden, layout.tp) if layout.sequence else hidden
+        passing = megatron.Passing(
+            shared=p.weight * rank.weights.shapes,
+            turn=of.turn + whole,
+            logits=p.activation * recipe.at_once(rows) * columns,
+            head=p.weight * columns * self.spec.d_model,
+            hidden=whole,
+        )
+        kept = sum(self._stored(rank, layout, recipe))
+        return megatron.phases(self._model(rank, layout, recipe), kept, passing, recipe.fused_loss)
 
     def _stored(self, rank: StageGPU, layout: Layout, recipe: Recipe) -> tuple[int, int]:
         """Bytes saved by the micro-batches in flight, and of the layers that are recomputed at a time. What stands outside the
@@ -277,7 +356,14 @@ class TrainingMemory:
         return layer, whole, routed
 
 
-_NOTHING = (0,) * (len(RECOMPUTE) + 2)
+_NOTHING = (0,) * (len(RECOMPUTE) + 3)
+
+
+def _frozen(spec: ModelSpec, base: str, weight: int) -> int:
+    """Bytes of a base in another format; what that leaves in 16 bits has the width of the pass."""
+    found = quant.weights(spec, base)
+    plain = sum(stored["elements"] for name, stored in found.by_dtype.items() if name == "16 bits")
+    return found.bytes + plain * (weight - 2)
 
 
 def _each(of: Pieces, change: Callable[[list[Op]], list[Op]]) -> Pieces:

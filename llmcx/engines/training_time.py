@@ -26,7 +26,7 @@ from llmcx.parallel.layout import Layout, micro_batches
 from llmcx.parallel.pipeline import Stage, distinct
 from llmcx.parallel.ranks import Sums, Tally, pieces, rank_ops, tally, traffic_of
 
-RECIPE = Recipe("megatron", kernels="fused", attention="flash")
+RECIPE = Recipe("megatron", kernels="fused", attention="flash", engine="megatron")
 """What is timed: Megatron-LM's mixed precision and kernels, Adam, fused attention unless it is eager."""
 ACT, WEIGHT, GRADIENT = RECIPE.bytes.activation, RECIPE.bytes.weight, RECIPE.gradient
 STATES = RECIPE.bytes.master + OPTIMIZERS[RECIPE.optimizer].states

@@ -252,13 +252,40 @@ MIXER_SAMPLES: dict[str, dict[str, Any]] = {
     "dynamic": {"n_heads": 8, "n_kv_heads": 2},
     "filtered": {"n_heads": 8, "kernel": 65},
     "convolved": {"n_heads": 8, "n_kv_heads": 2, "head_dim": 128},
+    "clipped": {"n_heads": 8, "n_kv_heads": 2, "head_dim": 128, "gate": True},
+    "merged": {"n_heads": 8, "n_kv_heads": 2, "head_dim": 128},
     "routed": {"n_kv_heads": 8, "head_dim": 128, "n_experts": 8, "top_k": 2},
     "indexed": {"n_heads": 8, "n_kv_heads": 2, "index_heads": 4},
     "compressed": {"n_heads": 8, "head_dim": 128, "q_rank": 256, "out_groups": 2, "out_rank": 256, "window": 128, "rate": 4},
     "ngrams": {"rows": 65536, "width": 128, "lookups": 2, "streams": 1, "d_conv": 4, "dilation": 3},
+    "resolutions": {"n_heads": 8, "blocks": 64},
+    "latent_layer": {"n_heads": 8, "rows": 256, "width": 1024, "d_qk": 1024, "d_v": 1024, "d_ff": 1024, "source": 1024},
+    "reversible": {"n_heads": 8, "head_dim": 128, "d_ff": 4096, "chunk": 64, "rounds": 2},
+    "funnel": {"n_heads": 8, "head_dim": 128, "d_ff": 4096, "block": 1, "pools": True},
+    "distant": {"n_heads": 8},
+    "summed": {"n_heads": 8},
+    "prophet": {"n_heads": 8, "d_ff": 4096, "ahead": 2, "buckets": 32},
+    "patch_layer": {"width": 2048, "n_heads": 16, "d_ff": 5632, "per": 4},
+    "patch_cross": {"n_heads": 8, "many": 2, "gathers": True, "source": 1024, "per": 4},
+    "prefixed": {"n_heads": 8},
+    "mingled": {"n_heads": 8, "n_kv_heads": 2, "head_dim": 128},
+    "mlstm": {"n_heads": 8, "d_qk": 512, "d_v": 1024, "chunk": 64},
     "shared_block": {"n_heads": 8, "n_kv_heads": 8, "head_dim": 128, "d_ff": 4096, "rank": 128},
 }
 """Shapes for the example of each mixer that a preset may have."""
+
+
+ENCODING = (
+    "LongformerBlocks",
+    "BigBird",
+    "GlobalLocal",
+    "Fourier",
+    "Resolutions",
+    "LatentLayer",
+    "ReversibleLayer",
+    "FunnelLayer",
+)
+"""Mixers that only encoders have."""
 
 
 def mixer_lines(mixer: Mixer) -> list[Line]:
@@ -267,7 +294,7 @@ def mixer_lines(mixer: Mixer) -> list[Line]:
     [layers] = spec.decoder
     stack = (Layers(1, mixer, layers.ffn),)
     made: dict[str, Any] = {field.name: getattr(spec, field.name) for field in fields(spec)}
-    side = "encoder" if type(mixer).__name__ in ("LongformerBlocks", "BigBird", "GlobalLocal", "Fourier") else "decoder"
+    side = "encoder" if type(mixer).__name__ in ENCODING else "decoder"
     made |= {"decoder": (), "encoder": (), side: stack}
     return of_attention(ModelSpec(**made), 1, LENGTH)
 

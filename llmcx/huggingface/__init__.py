@@ -29,7 +29,7 @@ MODULES = {
         hunyuan_v1_moe exaone_moe afmoe qwen3_vl_moe_text glm4v_moe_text hunyuan deepseek qwen3_omni_moe_text
         ernie4_5_vl_moe_text mistral4""",
     "encdec": """t5 mt5 umt5 switch_transformers bart mbart pegasus marian m2m_100 longt5 nllb-moe mvp plbart blenderbot
-        blenderbot-small led whisper bigbird_pegasus""",
+        blenderbot-small led whisper bigbird_pegasus seamless_m4t seamless_m4t_v2""",
     "encoder": "bert roberta xlm-roberta camembert electra distilbert albert modernbert longformer big_bird modernbert-decoder",
     "gpt": "gpt2 gpt-sw3 gpt_bigcode gpt_neo gptj codegen gpt_neox opt bloom mpt falcon",
     "elders": "openai-gpt ctrl xglm biogpt gpt_neox_japanese persimmon",
@@ -39,21 +39,25 @@ MODULES = {
         phi4_multimodal hunyuan_vl_text granite_docling_text granite4_vision_text molmo2_text""",
     "kin": "internlm3 iquestcoder hyperclovax bitnet granite_swa helium nanochat jais2 cwm diffllama doge muse_glimmer_text",
     "mixtures": """cohere2_moe solar_open dots1 granitemoe_swa mimo_v2_flash hy_v3 axk1 youtu flint kolibri1 laguna mellum
-        jetmoe step3p5 inkling_text""",
+        jetmoe step3p5 inkling_text zaya beam""",
     "deepseek": "deepseek_v4 hy_v4 longcat_flash dots3_note_text",
+    "sequels": """cosmos3_edge_text glm5_next_text inkling2_text mistral_large4_text muse_spark_text neomme
+        unlimited_ocr_text""",
     "sparse": "minimax_m3_vl_text qwen4_exp_text",
-    "gemma": "gemma gemma2 vaultgemma gemma3_text gemma3n_text gemma4_text gemma4_unified_text t5gemma",
+    "gemma": "gemma gemma2 vaultgemma gemma3_text gemma3n_text gemma4_text gemma4_unified_text t5gemma t5gemma2",
     "masked": """ernie data2vec-text roberta-prelayernorm megatron-bert xlm-roberta-xl rembert roformer mpnet layoutlm esm
-        nomic_bert gte jina_embeddings_v3 eurobert esmc xlm flaubert bert-generation""",
-    "rarer": """roc_bert xmod ibert fnet tapas cohere_compass_text aria_text fsmt nystromformer yoso trocr pegasus_x hrm_text
+        nomic_bert gte jina_embeddings_v3 eurobert ultrabert esmc xlm flaubert bert-generation""",
+    "rarer": """roc_bert xmod ibert fnet tapas cohere_compass_text aria_text fsmt mra nystromformer yoso trocr pegasus_x hrm_text
         axk2 convbert luke""",
-    "compact": "mobilebert squeezebert",
+    "compact": "funnel mobilebert squeezebert",
     "deberta": "deberta deberta-v2",
     "recurrent": "mamba falcon_mamba mamba2 jamba bamba falcon_h1 granitemoehybrid nemotron_h zamba2 zamba",
     "hybrids": "olmo_hybrid lfm3 bailing_hybrid",
-    "linear": "qwen3_next qwen3_5_text qwen3_5_moe_text kimi_linear minimax lfm2 lfm2_moe recurrent_gemma rwkv",
+    "linear": "qwen3_next qwen3_5_text qwen3_5_moe_text kimi_linear minimax lfm2 lfm2_moe recurrent_gemma rwkv xlstm",
     "remote": "Yi xverse orion internlm internlm2 baichuan minicpm qwen chatglm mimo Dream llada nemotron-nas bailing_moe rwkv7",
     "eyes": "minicpmv molmo",
+    "outliers": "blt cpmant perceiver prophetnet reformer xlnet",
+    "speech": "moshi voxtral_realtime_text",
     "captions": "blip blip_text_model git idefics kosmos_2_text_model kosmos_2_5_text_model",
     "couples": """encoder-decoder evolla pi0 pix2struct pix2struct_text_model pp_formulanet pp_formulanet_text udop
         vision-encoder-decoder""",
@@ -66,6 +70,7 @@ READERS: dict[str, Reader] = {}
 
 # Multimodal files of the time before text_config: the language model's keys stand beside vision_config.
 FLAT_TYPES = {"qwen2_vl": "qwen2_vl_text", "qwen2_5_vl": "qwen2_5_vl_text", "phi4_multimodal": "phi4_multimodal"}
+FLAT_TYPES |= {"dots3_note": "dots3_note_text", "glm5_next": "glm5_next_text"}
 FLAT_TYPES |= {"step3p7": "step3p5", "minimax_m3": "minimax_m3_vl_text", "hunyuan_vl": "hunyuan_vl_text"}
 # By what tie_word_embeddings a multimodal model ties its head: the one beside text_config, unless it is named here. "either":
 # that or text_config's; "inner": text_config's; "never": it is not tied.
@@ -86,10 +91,12 @@ TIES = {
             "minimax_m3_vl",
             "qwen2_5_vl",
             "qwen2_vl",
+            "shieldgemma2",
         ],
         "either",
     ),
-    **dict.fromkeys(["audioflamingo3", "mllama", "molmo2", "qwen2_audio", "voxtral"], "never"),
+    **dict.fromkeys(["audioflamingo3", "cosmos3_edge", "mllama", "molmo2", "muse_spark", "qwen2_audio", "voxtral"], "never"),
+    **dict.fromkeys(["musicflamingo", "nemo_speechlm", "vibevoice_asr"], "never"),
     **dict.fromkeys(["blip-2", "instructblip", "instructblipvideo", "kosmos-2.5", "llama4"], "inner"),
 }
 # The language model inside a multimodal configuration that does not name its own model_type, as transformers assumes.
@@ -104,15 +111,17 @@ _TEXT_TYPES = {
     "exaone4": "exaone4_5",
     "gemma": "paligemma",
     "glm_ocr_text": "glm_ocr",
-    "granite": "granite_speech",
+    "granite": "granite_speech granite_speech_plus",
     "granite4_vision_text": "granite4_vision",
     "granite_docling_text": "granite_docling",
     "gemma3_text": "gemma3 shieldgemma2",
     "gemma3n_text": "gemma3n",
     "gemma4_text": "gemma4",
     "glm4v_moe_text": "glm4v_moe",
-    "glm4v_text": "glm4v glm46v",
+    "glm4v_text": "glm4v glm46v glmga",
+    "hyperclovax": "hyperclovax_vision_v2",
     "inkling_text": "inkling_mm_model",
+    "inkling2_text": "inkling2",
     "lfm2": "lfm2_vl",
     "llama": """deepseek_vl deepseek_vl_hybrid glmasr idefics3 janus llava llava_next llava_next_video perception_lm smolvlm
         video_llava vipllava voxtral""",
@@ -120,7 +129,8 @@ _TEXT_TYPES = {
     "molmo2_text": "molmo2",
     "ernie4_5_vl_moe_text": "ernie4_5_vl_moe",
     "muse_glimmer_text": "muse_glimmer",
-    "nemotron_h": "nemotron_h_omni",
+    "muse_spark_text": "muse_spark",
+    "nemotron_h": "nemo_speechlm nemotron_h_omni",
     "kosmos_2_text_model": "kosmos-2",
     "kosmos_2_5_text_model": "kosmos-2.5",
     "opt": "blip-2 instructblip instructblipvideo",
@@ -130,21 +140,29 @@ _TEXT_TYPES = {
     "hunyuan_vl_text": "hunyuan_vl",
     "lfm3": "lfm3_vl",
     "minimax_m3_vl_text": "minimax_m3_vl",
+    "cosmos3_edge_text": "cosmos3_edge",
+    "glm5_next_text": "glm5_next",
+    "unlimited_ocr_text": "unlimited_ocr",
+    "mistral_large4_text": "mistral_large4",
     "mllama_text_model": "mllama",
+    "modernbert": "modernvbert",
+    "ultrabert": "ultravbert",
     "paddleocr_vl_text": "paddleocr_vl",
     "phi4_multimodal": "phi4_multimodal",
-    "qwen2": "audioflamingo3 got_ocr2 internvl llava_onevision ovis2 pp_chart2table qwen2_audio video_llama_3",
+    "qwen2": """audioflamingo3 got_ocr2 internvl llava_onevision musicflamingo ovis2 pp_chart2table qwen2_audio vibevoice_asr
+        video_llama_3""",
     "qwen2_5_vl_text": "qwen2_5_vl",
     "qwen2_vl_text": "qwen2_vl",
     "qwen2_5_omni_text": "qwen2_5_omni_thinker",
-    "qwen3": "lighton_ocr qianfan_ocr qwen3_asr",
+    "qwen3": "lighton_ocr moss_transcribe_diarize qianfan_ocr qwen3_asr",
     "qwen3_omni_moe_text": "qwen3_omni_moe_thinker",
     "qwen3_5_moe_text": "qwen3_5_moe",
     "qwen3_5_text": "minicpm_ocr minicpmv4_6 minicpmv4_7 qwen3_5",
     "qwen3_vl_moe_text": "qwen3_vl_moe",
-    "qwen3_vl_text": "qwen3_vl",
+    "qwen3_vl_text": "cosmos3_omni qwen3_vl",
     "qwen4_exp_text": "qwen4_exp",
     "step3p5": "step3p7",
+    "voxtral_realtime_text": "voxtral_realtime",
 }
 TEXT_TYPES = {outer: inner for inner, outers in _TEXT_TYPES.items() for outer in outers.split()}
 

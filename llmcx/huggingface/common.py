@@ -165,6 +165,16 @@ def layer_count(c: Config, key: str = "num_hidden_layers") -> int:
     return n
 
 
+def counts(c: Config, key: str, least: int = 1) -> list[int]:
+    """A list of whole numbers, of at most 10,000 layers together."""
+    given = c.list(key)
+    if not given or not all(isinstance(n, int) and not isinstance(n, bool) and least <= n <= 10_000 for n in given):
+        raise c.wrong(key, given, "a list of whole numbers")
+    if len(given) > 50 or sum(given) > 10_000:
+        raise c.wrong(key, given, "at most 50 blocks, and 10,000 layers")
+    return given
+
+
 RMS = Norm("rmsnorm")
 WIDE_RMS = Norm("rmsnorm", fp32=True)  # scales in fp32, as OLMo 2 and its kin do
 GEMMA = Norm("rmsnorm", fp32=True, offset=True)

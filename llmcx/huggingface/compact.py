@@ -1,15 +1,17 @@
-"""MobileBERT and SqueezeBERT."""
+"""MobileBERT, SqueezeBERT and Funnel-Transformer."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from llmcx.huggingface import family
-from llmcx.huggingface.common import activation, head
+from llmcx.huggingface.common import LAYER, activation, counts, head, in_order, model
 from llmcx.huggingface.config import Config
 from llmcx.huggingface.encoder import MASKED, outside
-from llmcx.huggingface.labels import CHOICE, SEQUENCE, asked, first_named
+from llmcx.huggingface.labels import CHOICE, SEQUENCE, asked, encoder_labels, first_named
 from llmcx.model.mixers.compact import MobileLayer, SqueezeLayer
+from llmcx.model.mixers.funnel import FunnelLayer
 from llmcx.model.spec import Embedding, Head, Layers, ModelSpec
 
 
@@ -61,3 +63,58 @@ def squeezebert(c: Config) -> ModelSpec:
     layer = SqueezeLayer(heads, ff, groups, activation(c, "hidden_act"))
     layers = Layers(c.size("num_hidden_layers"), layer, norms=())
     return outside(c, (layers,), pooler=asked(c) not in (SEQUENCE, CHOICE))
+
+
+@family("funnel")
+def funnel(c: Config) -> ModelSpec:
+    """Blocks of layers with half as many tokens each as the one before, and a few layers at the end with all of them, which what
+    is said of a whole sequence goes without.
+    """
+    c.ignore("hidden_dropout", "pooling_type", "initializer_std")
+    sizes = counts(c, "block_sizes")
+    repeats = [1] * len(sizes) if c.get("block_repeats") is None else counts(c, "block_repeats")
+    if len(repeats) != len(sizes) or sum(n * again for n, again in zip(sizes, repeats, strict=True)) > 10_000:
+        raise c.wrong("block_repeats", repeats, f"a list of {len(sizes)}, of at most 10,000 layers")
+    layer = FunnelLayer(
+        c.size("n_head"),
+        c.size("d_head"),
+        c.size("d_inner"),
+        keys_too=not c.flag("pool_q_only"),
+        factorized=c.text("attention_type", ("relative_shift", "factorized")) == "factorized",
+        apart=c.flag("separate_cls"),
+        cut=c.flag("truncate_seq"),
+        activation=activation(c, "hidden_act"),
+    )
+    kinds = [
+        (block, bool(block) and i == 0 and again == 0, again > 0)
+        for block, (many, times) in enumerate(zip(sizes, repeats, strict=True))
+        for i in range(many)
+        for again in range(times)
+    ]
+    base = first_named(c) == "FunnelBaseModel" or asked(c) in (SEQUENCE, CHOICE)
+    kinds += [] if base else [(0, False, False)] * c.size("num_decoder_layers")
+    c.ignore("num_decoder_layers")
+
+    def make(kind: tuple[int, bool, bool]) -> Layers:
+        """A layer that runs again has the weights of its first run."""
+        return Layers(1, replace(layer, block=kind[0], pools=kind[1]), norms=(), reused=kind[2])
+
+    built: Head | None = None
+    if first_named(c).endswith("ForPreTraining"):
+        c.ignore("tie_word_embeddings")
+        built = Head(discriminator=True)
+    elif first_named(c) != "FunnelBaseModel":
+        built = head(c, ("ForMaskedLM",), bias=True)
+    else:
+        c.ignore("tie_word_embeddings")
+    return model(
+        c,
+        d_model="d_model",
+        context=None,
+        embedding=Embedding(c.size("vocab_size"), normed=True),
+        encoder=in_order(kinds, make),
+        norm=LAYER,
+        final_norm=False,
+        head=built,
+        labels=encoder_labels(c, dense="tanh"),
+    )

@@ -242,8 +242,11 @@ def longt5(c: Config) -> ModelSpec:
 @family("whisper")
 def whisper(c: Config) -> ModelSpec:
     """BART's layers without biases on the keys, normed before their parts; what is heard comes through two convolutions, which
-    are a tower of their own, and positions are a table in each stack.
+    are a tower of their own, and positions are a table in each stack. WhisperForCausalLM is the decoder alone.
     """
+    alone = first_named(c).endswith("ForCausalLM")
+    if alone:
+        c.ignore("encoder_layers", "encoder_attention_heads", "encoder_ffn_dim", "num_mel_bins", "max_source_positions")
     c.ignore("scale_embedding", "is_decoder", "encoder_layerdrop", "decoder_layerdrop", "max_length", "num_hidden_layers")
     c.ignore("use_weighted_layer_sum", "apply_spec_augment", "classifier_proj_size", "median_filter_width", "alignment_heads")
     c.ignore(*(key for key in c.data if key.startswith(("mask_time_", "mask_feature_"))), "max_initial_timestamp_index")
@@ -254,15 +257,41 @@ def whisper(c: Config) -> ModelSpec:
         ffn = Plain(c.size(f"{name}_ffn_dim"), True, act)
         return (Layers(c.size(f"{name}_layers"), mixer, ffn, mixer if name == "decoder" else None),)
 
-    positions = Table("positions", c.size("max_source_positions"), d)
+    hearing: dict[str, Any] = {}
+    if not alone:
+        pieces = (*stem(d, c.size("num_mel_bins")), Table("positions", c.size("max_source_positions"), d))
+        hearing = {"encoder": stack("encoder"), "towers": (Tower("audio", d, pieces, fed="audio", per=2),)}
     return model(
         c,
         d_model="d_model",
         context="max_target_positions",
         embedding=Embedding(c.size("vocab_size"), c.size("max_target_positions")),
-        encoder=stack("encoder"),
         decoder=stack("decoder"),
         norm=LAYER,
-        head=head(c, CONDITIONAL),
-        towers=(Tower("audio", d, (*stem(d, c.size("num_mel_bins")), positions), fed="audio", per=2),),
+        head=head(c, (*CONDITIONAL, "ForCausalLM")),
+        **hearing,
+    )
+
+
+SEAMLESS = (
+    *("vocab_size", "hidden_size", "max_position_embeddings", "activation_function", "tie_word_embeddings"),
+    *(f"{stack}_{leaf}" for stack in ("encoder", "decoder") for leaf in ("layers", "attention_heads", "ffn_dim")),
+)
+"""What SeamlessM4TForTextToText is made of; what else the file says is of the parts that hear and speak."""
+
+
+@family("seamless_m4t", "seamless_m4t_v2")
+def seamless(c: Config) -> ModelSpec:
+    """From text to text, as the class of that name has it: M2M-100's stacks."""
+    if not first_named(c).endswith("ForTextToText"):
+        c.notes.append(f"the part of a {c.model_type} from text to text: those that hear and speak are not counted")
+    c.ignore(*(key for key in c.defaults if key not in SEAMLESS), "num_hidden_layers")
+    named = ("ForTextToText", "ForSpeechToText", "ForTextToSpeech", "ForSpeechToSpeech", "SeamlessM4TModel", "SeamlessM4Tv2Model")
+    return model(
+        c,
+        embedding=Embedding(c.size("vocab_size"), token_tables=1 if c.flag("tie_word_embeddings", True) else 3),
+        encoder=bart_stack(c, "encoder"),
+        decoder=bart_stack(c, "decoder"),
+        norm=LAYER,
+        head=head(c, named),
     )

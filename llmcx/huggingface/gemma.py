@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +26,7 @@ from llmcx.huggingface.config import ROUTING, SCALES, Config
 from llmcx.huggingface.labels import asked, first_named
 from llmcx.huggingface.llama import pattern, uniform, windowed
 from llmcx.model.extras import AltUp, Laurel, PerLayer
+from llmcx.model.mixers.further import Merged
 from llmcx.model.spec import FFN, Attention, Embedding, Gated, Head, Layers, ModelSpec, MoE, Sliding, Standard
 
 SLIDING, FULL = "sliding_attention", "full_attention"
@@ -197,3 +199,49 @@ def t5gemma(c: Config) -> ModelSpec:
         part.check_leftovers()
     built, tables = head(c, ("ForConditionalGeneration",)), Embedding(target.size("vocab_size"), token_tables=2)
     return model(c, norm=GEMMA, embedding=tables, head=built and Head(tied), labels=None, **sizes, **stacks)
+
+
+@family("t5gemma2")
+def t5gemma2(c: Config) -> ModelSpec:
+    """Gemma 3 as encoder, which sees, and as decoder, whose queries meet its own keys and the encoder's at once."""
+    from llmcx.huggingface.towers import senses_of
+
+    c.ignore("classifier_dropout_rate", "dropout_rate", "vocab_size", "eoi_token_index", "image_token_index")
+    if asked(c):
+        raise c.wrong("architectures", first_named(c), "T5Gemma2ForConditionalGeneration or T5Gemma2Model")
+    given = c.data.get("encoder") or {}
+    if not isinstance(given, Mapping):
+        raise c.wrong("encoder", given, "a mapping")
+    whole = Config(given, "t5gemma2_encoder", f"{c.source}: encoder")
+    c.ignore("encoder")
+    source, target = whole.part("text_config"), c.inner("decoder")
+    assert source is not None
+    source.notes, source.begins = c.notes, target.begins
+    tied = c.flag("tie_word_embeddings", True)
+    for key in ("hidden_size", "vocab_size"):
+        if source.size(key) != target.size(key):
+            raise c.wrong(f"encoder.text_config.{key}", source.size(key), f"{target.size(key)}, as in the decoder")
+
+    def stack(part: Config, kind: type[Attention]) -> tuple[Layers, ...]:
+        part.ignore("dropout_rate", "is_decoder", "tie_word_embeddings", "max_position_embeddings", *SCALES)
+        alike = heads(part, bias=part.flag("attention_bias"), qk_norm="head", qk_norm_type=GEMMA)
+        mixer = kind(**{key: getattr(alike, key) for key in alike.__dataclass_fields__ if key != "type"})
+        ffn, size, every = gated(part, act="hidden_activation"), part.optional("sliding_window"), pattern(part, 6)
+
+        def make(local: bool) -> Layers:
+            return Layers(1, replace(mixer, core=Sliding(size) if local and size else Standard()), ffn, norms=SANDWICH)
+
+        return in_order(windowed_layers(part, lambda i: (i + 1) % every != 0), make)
+
+    stacks: dict[str, Any] = {"encoder": stack(source, Attention), "decoder": stack(target, Merged)}
+    sizes: dict[str, Any] = {"d_model": target.size("hidden_size"), "context": target.optional("max_position_embeddings")}
+    for part in (source, target):
+        part.check_leftovers()
+    built, table = head(c, ("ForConditionalGeneration",)), Embedding(target.size("vocab_size"), token_tables=1 if tied else 2)
+    spec = model(c, norm=GEMMA, embedding=table, head=built and Head(tied), labels=None, **sizes, **stacks)
+    outer = {**whole.data, "model_type": "t5gemma2_encoder", "tie_word_embeddings": tied}
+    found = senses_of(outer, spec, whole.source, False)
+    if found is None:
+        c.notes.append("the language model of a multimodal t5gemma2: its vision tower and projector are not counted")
+        return spec
+    return replace(spec, towers=found.towers, sight=found.sight)

@@ -70,7 +70,7 @@ def gptj(c: Config) -> ModelSpec:
 def gpt_neox(c: Config) -> ModelSpec:
     """Two norms whether or not the parts stand side by side; an untied head."""
     c.ignore("use_parallel_residual", *ROTARY)
-    mixer = Attention(c.size("num_attention_heads"), bias=c.flag("attention_bias"), rope=True)
+    mixer = Attention(c.size("num_attention_heads"), bias=c.flag("attention_bias"), rope=True, one_matrix=True)
     ffn = Plain(c.size("intermediate_size"), True, activation(c, "hidden_act"))
     return model(c, decoder=(Layers(c.size("num_hidden_layers"), mixer, ffn),))
 

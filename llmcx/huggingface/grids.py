@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from llmcx.huggingface.common import RMS, SANDWICH, activation, in_order
@@ -98,10 +99,33 @@ def glm4v(c: Config) -> Towers:
     return (Tower("vision", d, before, stack, (Normed("norm", d),), norm=RMS), Tower("projector", out, projector, per=merged))
 
 
-@multimodal("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "qwen3_5", "qwen3_5_moe", "glm4v", "glm4v_moe", "glm46v")
+@multimodal(
+    "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "qwen3_5", "qwen3_5_moe", "glm4v", "glm4v_moe", "glm46v", "glmga"
+)
 def whole(c: Config, spec: ModelSpec) -> Towers:
     """The encoder ends at the language model's width."""
     return seen(c)[1]
+
+
+@multimodal("cosmos3_omni")
+def cosmos3(c: Config, spec: ModelSpec) -> Towers:
+    """Qwen3-VL's encoder, whatever type the file has for it."""
+    given = c.data.get("vision_config")
+    if isinstance(given, Mapping):
+        c.data["vision_config"] = {**given, "model_type": "qwen3_vl_vision"}
+    return seen(c)[1]
+
+
+@multimodal("hyperclovax_vision_v2")
+def hyperclovax(c: Config, spec: ModelSpec) -> Towers:
+    """Qwen2.5-VL's encoder, and a matrix to the language model's width."""
+    given = c.data.get("vision_config")
+    if isinstance(given, Mapping) and given.get("model_type") == "qwen2_5_vl":  # as the released file has it
+        c.data["vision_config"] = {**given, "model_type": "qwen2_5_vl_vision"}
+    part, towers = seen(c)
+    inner = part.size("out_hidden_size")
+    out = Dense("out", inner, spec.d_model, True)
+    return *towers, Tower("projector", inner, (out,), per=_merged(part))
 
 
 @encoder("gemma4_vision")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from llmcx.huggingface.common import activation, in_order, layer_count
@@ -34,7 +35,13 @@ def whisper_layers(c: Config) -> Layers:
 IDLE = ("scale_embedding", "layerdrop", "encoder_layerdrop", "avg_pooler", "n_window", "n_window_infer", "conv_chunksize")
 
 
-@encoder("qwen2_audio_encoder", "voxtral_encoder", "audioflamingo3_encoder", "qwen2_5_omni_audio_encoder")
+@encoder(
+    "qwen2_audio_encoder",
+    "voxtral_encoder",
+    "audioflamingo3_encoder",
+    "qwen2_5_omni_audio_encoder",
+    "moss_transcribe_diarize_audio",
+)
 def whisper_encoder(c: Config) -> Towers:
     """Whisper's encoder; a table of positions, but for Qwen2.5-Omni, whose sinusoids are no parameters."""
     c.ignore(*IDLE, "vocab_size", "head_dim", "num_key_value_heads")
@@ -91,13 +98,16 @@ def qwen2_audio(c: Config, spec: ModelSpec) -> Towers:
     return *towers, Tower("audio_projector", d, (Dense("out", d, spec.d_model, True),), fed="audio", per=4)
 
 
-@multimodal("voxtral", "audioflamingo3", "glmasr")
+@multimodal("voxtral", "audioflamingo3", "musicflamingo", "glmasr")
 def voxtral(c: Config, spec: ModelSpec) -> Towers:
     """Whisper's encoder and two matrices. Voxtral's and GLM-ASR's meet as many tokens together as its feed-forward is wide."""
+    given = c.data.get("audio_config")
+    if c.model_type == "musicflamingo" and isinstance(given, Mapping) and given.get("model_type") == "musicflamingo_encoder":
+        c.data["audio_config"] = {**given, "model_type": "audioflamingo3_encoder"}  # as the first files call it
     part, towers = heard(c)
-    c.ignore("hidden_size", "vocab_size", "projector_bias")
+    c.ignore("hidden_size", "vocab_size", "projector_bias", "audio_frame_step")
     d, out = part.size("hidden_size"), spec.d_model
-    together = c.model_type != "audioflamingo3"
+    together = c.model_type not in ("audioflamingo3", "musicflamingo")
     inner = part.size("intermediate_size") if together else d
     width = 2 * out if c.model_type == "glmasr" else out
     bias = {"voxtral": False, "glmasr": True}.get(c.model_type)
@@ -125,7 +135,7 @@ def thinker(c: Config, spec: ModelSpec) -> Towers:
 # --- conformers -----------------------------------------------------------------------------------------------------
 
 
-@encoder("granite_speech_encoder")
+@encoder("granite_speech_encoder", "granite_speech_plus_encoder")
 def conformer(c: Config) -> Towers:
     """Conformer layers (Gulati et al. 2020, arXiv:2005.08100) with a table of relative positions each; a guess at the letters
     half-way, fed back.
@@ -167,11 +177,19 @@ def qformer(c: Config) -> Towers:
     return (Tower("projector", d, (Normed("norm", d),), stack, latents=1, fed="audio"),)
 
 
-@multimodal("granite_speech")
+@multimodal("granite_speech", "granite_speech_plus")
 def granite_speech(c: Config, spec: ModelSpec) -> Towers:
-    """A conformer; a Q-Former with a few queries for each window of what was heard; a matrix. Adapters are not counted."""
-    _, towers = seen(c, "encoder_config")
+    """A conformer; a Q-Former with a few queries for each window of what was heard; a matrix. Adapters are not counted.
+
+    The plus lays the outputs of some layers beside the last one's.
+    """
+    outer, towers = seen(c, "encoder_config")
     inner, (former,) = seen(c, "projector_config")
+    if beside := outer.list("cat_hidden_layers"):
+        last, wide = outer.size("num_layers"), outer.size("hidden_dim") * (len(beside) + 1)
+        if any(isinstance(i, bool) or not isinstance(i, int) or not 0 <= i < last for i in beside):
+            raise outer.wrong("cat_hidden_layers", beside, f"a list of layers, each from 0 to {last - 1}")
+        inner.expect("encoder_hidden_size", wide)
     d, queries = inner.size("hidden_size"), c.size("window_size") // c.size("downsample_rate")
     if c.flag("has_lora_adapter"):
         c.notes.append("adapters beside the language model (has_lora_adapter) are not counted")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from math import prod
 
 from llmcx.huggingface.common import activation, in_order, layer_count, layer_types
 from llmcx.huggingface.config import Config
@@ -13,6 +14,7 @@ from llmcx.huggingface.towers import (
     Towers,
     UnknownTower,
     encoder,
+    heard,
     layers,
     mlp,
     multimodal,
@@ -24,7 +26,7 @@ from llmcx.huggingface.towers import (
 )
 from llmcx.model.norm import Norm
 from llmcx.model.spec import Attention, Chunked, ModelSpec, Plain
-from llmcx.model.tower import Activated, Dense, Normed, Piece, Table, Tower, Vector
+from llmcx.model.tower import Activated, Dense, Filter, Normed, Piece, Table, Tower, Vector
 
 # --- Granite-Docling, Fuyu, Qwen4 -----------------------------------------------------------------------------------
 
@@ -109,7 +111,7 @@ def ernie(c: Config, spec: ModelSpec) -> Towers:
     return (*towers, projector, own) if own else (*towers, projector)
 
 
-@encoder("muse_glimmer_vision")
+@encoder("muse_glimmer_vision", "muse_spark_vision")
 def muse_vision(c: Config) -> Towers:
     """Learned and rotary positions; windows as large as the table in most layers."""
     c.ignore("max_position_embeddings")
@@ -126,10 +128,11 @@ def muse_vision(c: Config) -> Towers:
     return (Tower("vision", d, before, stack, (Normed("norm", d),)),)
 
 
-@multimodal("muse_glimmer")
+@multimodal("muse_glimmer", "muse_spark")
 def muse(c: Config, spec: ModelSpec) -> Towers:
-    """Squares of tokens side by side and three matrices."""
+    """Squares of tokens side by side and three matrices. Spark hears, too."""
     part, towers = seen(c)
+    audio = heard(c)[1] if c.model_type == "muse_spark" else ()
     merged, width, act = part.size("merge_size") ** 2, c.size("projector_hidden_size"), activation(c, "projector_hidden_act")
     inner = part.size("hidden_size") * merged
     c.expect("out_hidden_size", inner)
@@ -139,7 +142,57 @@ def muse(c: Config, spec: ModelSpec) -> Towers:
         Dense("out", width, spec.d_model),
         Normed("norm", spec.d_model, Norm("rmsnorm", scale=False)),
     )
-    return *towers, Tower("projector", inner, pieces, per=merged)
+    return *towers, Tower("projector", inner, pieces, per=merged), *audio
+
+
+def _sizes(c: Config, key: str, usual: tuple[int, ...]) -> list[int]:
+    """A list of whole numbers, one a layer."""
+    found = c.list(key) or [*usual]
+    if len(found) != layer_count(c) or not all(type(one) is int and 0 < one < 10**5 for one in found):
+        raise c.wrong(key, found, f"{layer_count(c)} whole numbers, one a layer")
+    return found
+
+
+@encoder("muse_spark_audio")
+def muse_audio(c: Config) -> Towers:
+    """Samples laid side by side, in several steps; in each, filters over time and feed-forwards (Liu et al. 2022,
+    arXiv:2201.03545).
+    """
+    sizes, widths, depths = (
+        _sizes(c, key, usual)
+        for key, usual in (
+            ("patch_sizes", (16, 6, 5, 4)),
+            ("hidden_sizes", (256, 512, 1024, 2048)),
+            ("depths", (2, 2, 2, 2)),
+        )
+    )
+    if sum(depths) > 10_000:
+        raise c.wrong("depths", depths, "at most 10,000 together")
+    ratio, act, kernel = c.get("mlp_ratio"), activation(c, "hidden_act"), c.size("conv_kernel_size")
+    if isinstance(ratio, bool) or not isinstance(ratio, (int, float)) or not 0 < ratio < 1000:
+        raise c.wrong("mlp_ratio", ratio, "a number between 0 and 1000")
+    parts = per = prod(sizes)
+    pieces: list[Piece] = []
+    inner = 1
+    for at, (size, width, depth) in enumerate(zip(sizes, widths, depths, strict=True)):
+        parts //= size
+        pieces += [
+            Dense(f"{at}.in", inner * size, width, True, stem=at == 0, parts=parts),
+            Normed(f"{at}.norm", width, parts=parts),
+        ]
+        for block in range(depth):
+            name = f"{at}.{block}"
+            pieces += [Filter(f"{name}.filter", width, kernel, True, parts=parts), Normed(f"{name}.norm", width, parts=parts)]
+            wide = int(width * ratio)
+            pieces += [
+                Dense(f"{name}.up", width, wide, True, parts=parts),
+                Activated(f"{name}.activation", wide, act, parts=parts),
+            ]
+            pieces.append(Dense(f"{name}.down", wide, width, True, parts=parts))
+        inner = width
+    out = c.size("out_hidden_size")
+    pieces += [Normed("norm", inner), Dense("out", inner, out, True), Normed("norm.out", out)]
+    return (Tower("audio", inner, tuple(pieces), norm=RMS, fed="audio", per=per),)
 
 
 @encoder("radio")

@@ -1,4 +1,4 @@
-"""Attention replaced by something linear in most layers: delta rules, lightning attention, short filters, RG-LRU, RWKV."""
+"""Attention replaced by something linear in most layers: delta rules, lightning attention, short filters, RG-LRU, RWKV, mLSTM."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ from llmcx.model.extras import ResidualAttention
 from llmcx.model.mixers import Mixer
 from llmcx.model.mixers.delta import GatedDelta, KimiDelta
 from llmcx.model.mixers.lightning import Lightning
+from llmcx.model.mixers.mlstm import MLSTM
 from llmcx.model.mixers.rglru import RGLRU
 from llmcx.model.mixers.rwkv import RWKV
 from llmcx.model.mixers.shortconv import ShortConv
-from llmcx.model.spec import FFN, Embedding, Gated, Layers, ModelSpec, MoE, Sliding
+from llmcx.model.spec import FFN, Embedding, Gated, Layers, ModelSpec, MoE, Norm, Sliding
 
 LINEAR = ("linear_attention", "full_attention")
 
@@ -251,3 +252,39 @@ def rwkv(c: Config) -> ModelSpec:
     block = RWKV(c.optional("attention_hidden_size") or d, c.optional("intermediate_size") or 4 * d)
     layers = Layers(c.size("num_hidden_layers"), block, norms=("attention", "ffn"))
     return model(c, context="context_length", embedding=Embedding(c.size("vocab_size"), normed=True), decoder=(layers,))
+
+
+def _rounded(value: float, step: int) -> int:
+    """Up to a multiple of ``step``, as xLSTM's code rounds."""
+    return int(((value + step - 1) // step) * step)
+
+
+def _factor(c: Config, key: str) -> float:
+    """A positive number."""
+    value = c.get(key)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1e6:
+        raise c.wrong(key, value, "a positive number")
+    return float(value)
+
+
+@family("xlstm")
+def xlstm(c: Config) -> ModelSpec:
+    """A matrix memory and a gated feed-forward in each layer; RMS norms, with shifts where there are biases."""
+    c.ignore("norm_reduction_force_float32", "add_out_norm", "chunkwise_kernel", "sequence_kernel", "step_kernel", "eps")
+    c.ignore("return_last_states", "weight_mode", "gate_soft_cap", "output_logit_soft_cap")
+    c.expect("mode", "inference", "train")
+    d, n, bias = c.size("hidden_size"), c.size("num_heads"), c.flag("use_bias")
+    c.expect("embedding_dim", None, d)
+    layers = c.optional("num_blocks") or c.size("num_hidden_layers")
+    c.ignore("num_hidden_layers")
+    qk, v = (int(d * _factor(c, f"{leaf}_dim_factor")) for leaf in ("qk", "v"))
+    if qk % n or v % n or not qk or not v:
+        raise c.wrong("num_heads", n, f"a divisor of the widths of all queries and values, {qk} and {v}")
+    wide = _rounded(d * _factor(c, "ffn_proj_factor"), c.size("ffn_round_up_to_multiple_of"))
+    chunk = c.size("chunk_size")
+    if c.size("max_inference_chunksize") % chunk:
+        raise c.wrong("max_inference_chunksize", c.size("max_inference_chunksize"), f"a multiple of chunk_size, {chunk}")
+    mixer = MLSTM(n, qk, v, chunk, bias)
+    layer = Layers(layers, mixer, Gated(wide, bias, "silu"), norms=("mlstm", "ffn"))
+    built = head(c, ties=False)
+    return model(c, context=None, decoder=(layer,), norm=Norm("rmsnorm", bias=bias), final_norm_type=RMS, head=built)

@@ -96,7 +96,8 @@ def mistral(c: Config) -> ModelSpec:
     for key in ("attention_bias", "mlp_bias", "lm_head_bias"):
         c.expect(key, False)
     c.ignore("full_attn_mod", "interpolate_factor")
-    return uniform(c, heads(c, core=window(c.optional("sliding_window"))), gated(c))
+    joined = c.model_type.startswith("phi")
+    return uniform(c, heads(c, core=window(c.optional("sliding_window")), one_matrix=joined), gated(c))
 
 
 @family("ministral")

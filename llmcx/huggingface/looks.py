@@ -166,7 +166,7 @@ def llava(c: Config, v: Config, prep: Prep) -> Sight:
 # --- any shape ------------------------------------------------------------------------------------------------------
 
 
-@looks("mistral3")
+@looks("mistral3", "mistral_large4")
 def pixtral(c: Config, v: Config, prep: Prep) -> Sight:
     """No side longer than the encoder's image_size, where the file beside says no other."""
     merge = c.size("spatial_merge_size") if c.has("spatial_merge_size") else 1
@@ -196,17 +196,54 @@ def _multiples(v: Config, prep: Prep, least: int, most: int, **more: Any) -> Sig
 
 @looks(
     *("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "qwen3_5", "qwen3_5_moe", "exaone4_5"),
-    *("qwen2_5_omni_thinker", "qwen3_omni_moe_thinker"),
+    *("qwen2_5_omni_thinker", "qwen3_omni_moe_thinker", "cosmos3_omni", "dots3_note", "hyperclovax_vision_v2", "qwen4_exp"),
+    *("lfm3_vl", "cohere_compass"),
 )
 def qwen(c: Config, v: Config, prep: Prep) -> Sight:
     """Qwen2VLImageProcessor's bounds."""
     return _multiples(v, prep, 56 * 56, 28 * 28 * 1280)
 
 
-@looks("glm4v", "glm4v_moe", "glm46v")
+@looks("glm4v", "glm4v_moe", "glm46v", "glmga")
 def glm(c: Config, v: Config, prep: Prep) -> Sight:
     """Glm4vImageProcessor's bounds, of the frames that a patch spans."""
+    if prep.number("patch_expand_factor", 1) != 1:
+        raise prep.wrong("patch_expand_factor", prep.data["patch_expand_factor"], "1")
     return _multiples(v, prep, 112 * 112, 28 * 28 * 15000, frames=v.size("temporal_patch_size"), small="scaled")
+
+
+@looks("glm5_next")
+def glm5(c: Config, v: Config, prep: Prep) -> Sight:
+    """Glm5NextImageProcessor's numbers of tokens."""
+    prep.read.update(("patch_size", "merge_size", "size"))
+    patch, merge, frames = side(v, "patch_size"), v.size("spatial_merge_size"), v.size("temporal_patch_size")
+    for key, has in (("patch_size", patch), ("merge_size", merge), ("patch_expand_factor", 1)):
+        if prep.number(key, has) != has:
+            raise prep.wrong(key, prep.data[key], f"{has}, as the encoder has it")
+    return rules.Padded(patch, merge, prep.number("min_image_tokens", 16), prep.number("max_image_tokens", 8000), frames)
+
+
+@looks("minimax_m3_vl")
+def minimax(c: Config, v: Config, prep: Prep) -> Sight:
+    """MiniMaxM3VLImageProcessor's bounds."""
+    return _multiples(v, prep, 4 * 28 * 28, 451_584)
+
+
+@looks("paddleocr_vl")
+def paddle(c: Config, v: Config, prep: Prep) -> Sight:
+    """PaddleOCRVLImageProcessor's bounds."""
+    return _multiples(v, prep, 384 * 384, 1536 * 1536, small="rounded")
+
+
+@looks("video_llama_3")
+def video_llama(c: Config, v: Config, prep: Prep) -> Sight:
+    """VideoLlama3ImageProcessor's bounds; of an image, every patch is a token."""
+    prep.read.update(("patch_size", "merge_size"))
+    if prep.number("merge_size", 1) != 1:
+        raise prep.wrong("merge_size", prep.data["merge_size"], "1")
+    low = prep.number("min_pixels", prep.inner("size", "shortest_edge", "min_pixels") or 56 * 56)
+    high = prep.number("max_pixels", prep.inner("size", "longest_edge", "max_pixels") or 28 * 28 * 1280)
+    return rules.Multiples(side(v, "patch_size"), 1, low, high)
 
 
 @looks("kimi_k25")
@@ -265,15 +302,24 @@ def llama4(c: Config, v: Config, prep: Prep) -> Sight:
     return _tiles(v, prep, float(v.get("pixel_shuffle_ratio")), 16, how="tightest", marks=1)
 
 
-@looks("idefics3", "smolvlm")
+@looks("idefics3", "smolvlm", "modernvbert")
 def idefics3(c: Config, v: Config, prep: Prep) -> Sight:
     """Squares of the encoder's size, four on the longest side where the file beside says no other."""
     prep.read.update(("video_sampling", "max_image_size", "do_image_splitting"))
     edge, patch = prep.inner("max_image_size", "longest_edge") or side(v, "image_size"), side(v, "patch_size")
     if not prep.flag("do_image_splitting", True):
         raise prep.wrong("do_image_splitting", False, "true")
-    tokens = (edge // patch // c.size("scale_factor")) ** 2
+    tokens = (edge // patch // c.size("pixel_shuffle_factor" if c.has("pixel_shuffle_factor") else "scale_factor")) ** 2
     return rules.Split(edge, patch, tokens, prep.inner("size", "longest_edge") or 4 * edge)
+
+
+@looks("idefics2")
+def idefics2(c: Config, v: Config, prep: Prep) -> Sight:
+    """As many tokens as the resampler has latents; in quarters where the file beside says so."""
+    perceiver = next(part for part in c.parts if part.source.endswith("perceiver_config"))
+    least, most = prep.inner("size", "shortest_edge") or 378, prep.inner("size", "longest_edge") or 980
+    quarters = prep.flag("do_image_splitting", False)
+    return rules.Between(side(v, "patch_size"), least, most, perceiver.size("resampler_n_latents"), quarters)
 
 
 @looks("llava_next", "llava_next_video", "llava_onevision")
@@ -332,6 +378,7 @@ def lfm2(c: Config, v: Config, prep: Prep) -> Sight:
 HEARS: dict[str, Hearing] = {
     "qwen2_audio": rules.Windows(2, most=30),
     "audioflamingo3": rules.Windows(2, most=600),
+    "musicflamingo": rules.Windows(2, most=1200, marks=2),
     "glmasr": rules.Windows(4, most=655),
 }
 """How families listen whose encoder meets all of a window of 30 s, silence included."""

@@ -6,12 +6,23 @@ from dataclasses import replace
 from typing import Any
 
 from llmcx.huggingface import family
-from llmcx.huggingface.common import RMS, SCALE_ONLY, activation, gated, head, heads, in_order, layer_count, model
+from llmcx.huggingface.common import (
+    RMS,
+    SCALE_ONLY,
+    activation,
+    gated,
+    head,
+    heads,
+    in_order,
+    layer_count,
+    model,
+    windowed_layers,
+)
 from llmcx.huggingface.config import ROTARY, SUMMARY, Config
 from llmcx.huggingface.encoder import MASKED, layers_of, outside
 from llmcx.huggingface.labels import ANSWER, CHOICE, SEQUENCE, asked, encoder_labels, first_named
 from llmcx.model.extras import Idle, Tables
-from llmcx.model.spec import Attention, Embedding, Gated, Head, Layers, ModelSpec, Plain
+from llmcx.model.spec import Attention, Embedding, Gated, Head, Layers, ModelSpec, Plain, Sliding
 
 
 @family("ernie")
@@ -141,6 +152,30 @@ def eurobert(c: Config) -> ModelSpec:
         norm=RMS,
         head=built and Head(built.tied, bias),
         labels=found and replace(found, once=found.once and not late),
+    )
+
+
+@family("ultrabert")
+def ultrabert(c: Config) -> ModelSpec:
+    """LLaMA without a mask, a window around each token in two of three layers; two narrow matrices before the head."""
+    windows = c.data.get("attention_windows")
+    if windows is not None:
+        if not isinstance(windows, list) or not all(type(one) is int or one is None for one in windows):
+            raise c.wrong("attention_windows", windows, "a list of windows, null where a layer has none")
+        c.data["sliding_window"] = next((one for one in windows if one), c.get("sliding_window"))
+        if c.data.get("layer_types") is None:
+            c.data["layer_types"] = ["sliding_attention" if one else "full_attention" for one in windows]
+    c.ignore("attention_windows", "classifier_pooling", "classifier_dropout", "prediction_head_size")
+    built, found = head(c, MASKED), encoder_labels(c)
+    mixer, ffn = heads(c, bias=c.flag("attention_bias")), gated(c, bias=c.flag("mlp_bias"))
+    inside = replace(mixer, core=Sliding(2 * c.size("sliding_window")))  # as far to either side
+    local = windowed_layers(c, lambda i: (i + 1) % 3 != 0)
+    return model(
+        c,
+        encoder=in_order(local, lambda one: Layers(1, inside if one else mixer, ffn)),
+        norm=RMS,
+        head=built and Head(built.tied, bottleneck=c.size("prediction_head_size")),
+        labels=found,
     )
 
 

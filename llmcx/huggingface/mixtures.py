@@ -21,14 +21,16 @@ from llmcx.huggingface.common import (
     layer_count,
     layer_types,
     model,
+    window,
     windowed_layers,
 )
 from llmcx.huggingface.config import ROTARY, ROUTING, SCALES, Config
 from llmcx.huggingface.labels import first_named
 from llmcx.huggingface.llama import uniform, with_window
 from llmcx.huggingface.moe import after, dense_first, experts, latent, listed, no_mtp, qwen_sparse, shared, windowed, with_experts
+from llmcx.model.extras import ScaledResiduals
 from llmcx.model.mixers import Mixer
-from llmcx.model.mixers.further import Convolved, Routed
+from llmcx.model.mixers.further import Convolved, Mingled, Routed
 from llmcx.model.spec import Core, Embedding, Gated, Layers, ModelSpec, MoE, Sliding, Standard
 
 
@@ -290,3 +292,55 @@ def inkling(c: Config) -> ModelSpec:
     embedding = Embedding(c.size("vocab_size"), normed=True)
     layers = with_experts(chosen, moe, gated(c), listed(c, first), ("attention", "ffn"))
     return model(c, decoder=layers, norm=RMS, embedding=embedding, head=head(c, ties=False))
+
+
+@family("zaya")
+def zaya(c: Config) -> ModelSpec:
+    """Attention whose queries and keys are filtered and whose values are half of the token before; one of many experts a token,
+    by a router of several layers; scales of the residual sums.
+    """
+    c.ignore(*ROUTING)
+    n, size = layer_count(c), c.optional("sliding_window")
+    kinds = layer_types(c, "layer_types", ("hybrid", "hybrid_sliding"), n) or ["hybrid"] * n
+    if size is None and "hybrid_sliding" in kinds:
+        raise c.wrong("sliding_window", None, "a size, as layer_types has hybrid_sliding")
+    c.expect("num_experts_per_tok", 1)
+    plain = heads(c, bias=c.flag("attention_bias"))
+    if plain.kv_heads * plain.width(c.size("hidden_size")) % 2:
+        raise c.wrong("head_dim", plain.head_dim, "even, or the key-value heads even: half of each value is another token's")
+    mixer = Mingled(
+        plain.n_heads,
+        plain.n_kv_heads,
+        plain.head_dim,
+        bias=plain.bias,
+        rope=True,
+        first=c.size("cca_time0"),
+        second=c.size("cca_time1"),
+    )
+    expert = gated(c, "moe_intermediate_size")
+    moe = MoE(c.size("num_experts"), 1, expert, router_mlp=c.size("router_hidden_size"))
+
+    def make(kind: tuple[str, bool]) -> Layers:
+        """The first layer's router has none before it."""
+        core = window(size if kind[0] == "hybrid_sliding" else None)
+        return Layers(1, replace(mixer, core=core), replace(moe, router_states=kind[1]))
+
+    layers = in_order(((kind, i > 0) for i, kind in enumerate(kinds)), make)
+    return model(c, decoder=layers, norm=RMS, head=head(c, bias=c.flag("lm_head_bias")), extras=(ScaledResiduals(),))
+
+
+@family("beam")
+def beam(c: Config) -> ModelSpec:
+    """A gate on the heads' output, with a number for each head beside; norms around each part; a window and rotary positions in
+    five of six layers, but for the last; experts after the first three.
+    """
+    n = layer_count(c)
+    local = windowed_layers(c, lambda i: (i + 1) % 6 != 0 and i != n - 1)
+    mixer = heads(c, bias=c.flag("attention_bias"), qk_norm="head", gate=True, gate_bias=False)
+    mixer = replace(mixer, scalars=mixer.n_heads)
+    c.ignore(*SCALES)
+    size = c.optional("sliding_window")
+    if size is None and True in local:
+        raise c.wrong("sliding_window", None, "a size, as some layers have sliding_attention")
+    mixers = windowed(mixer, size, local, rope=False)
+    return model(c, decoder=with_experts(mixers, experts(c, "num_experts"), gated(c), listed(c, 3), SANDWICH), norm=RMS)

@@ -150,7 +150,7 @@ def latent(c: Config, **more: Any) -> MLA:
     if kv_heads not in (None, n):
         raise c.wrong("num_key_value_heads", kv_heads, f"{n}, as num_attention_heads: latent attention has no groups")
     c.ignore("head_dim", "qk_head_dim", *ROTARY, *SCORES)
-    sizes = (c.size("kv_lora_rank"), c.size("qk_nope_head_dim"), c.size("qk_rope_head_dim"), c.size("v_head_dim"))
+    sizes = (c.size("kv_lora_rank"), c.size("qk_nope_head_dim"), c.size("qk_rope_head_dim", 0), c.size("v_head_dim"))
     return MLA(n, *sizes, c.optional("q_lora_rank"), c.flag("attention_bias"), **more)
 
 
@@ -161,6 +161,9 @@ def deepseek(c: Config) -> ModelSpec:
     no_mtp(c, "num_mtp_layers", "num_nextn_predict_layers")
     if c.data.get("use_mla") is False:
         return without_latent(c)
+    if c.get("num_experts_per_tok") is None:
+        c.data["num_experts_per_tok"] = c.size("n_routed_experts")
+        c.notes.append("warning: num_experts_per_tok is null, with which no token can be run; all experts are counted as active")
     first = c.size("first_k_dense_replace", 0)
     index, sparse = {}, after(c, first)
     if c.model_type == "deepseek_v32":

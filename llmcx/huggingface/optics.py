@@ -49,7 +49,7 @@ def step(c: Config) -> Towers:
 @multimodal("step3p7")
 def step3p7(c: Config, spec: ModelSpec) -> Towers:
     """A matrix."""
-    if "vision_config" not in c.data and "text_config" not in c.data:  # a file of the language model alone
+    if "vision_config" not in c.data and "hidden_size" in c.data:  # a file of the language model alone
         raise UnknownTower("vision_config")
     c.ignore("understand_projector_stride", "vision_select_layer", "image_token_len", "patch_token_len", "im_end_token")
     part, towers = seen(c)

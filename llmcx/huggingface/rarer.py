@@ -31,6 +31,7 @@ from llmcx.model.mixers.convbert import ConvBert
 from llmcx.model.mixers.fourier import Fourier
 from llmcx.model.mixers.further import Filtered
 from llmcx.model.mixers.globallocal import GlobalLocal
+from llmcx.model.mixers.resolutions import BLOCK, Resolutions
 from llmcx.model.spec import Attention, Embedding, Gated, Head, Layers, ModelSpec, Norm, Plain
 
 
@@ -159,15 +160,29 @@ def _filtered(c: Config, key: str) -> Attention:
     return Filtered(n, bias=True, softmax_fp32=False, kernel=kernel)
 
 
-@family("nystromformer", "yoso")
+def _resolutions(c: Config) -> Resolutions:
+    """MRA's blocks, as many as the longest sequence has."""
+    c.ignore("initial_prior_first_n_blocks", "initial_prior_diagonal_n_blocks")
+    rows, n = c.size("max_position_embeddings", BLOCK) // BLOCK, c.size("num_attention_heads")
+    if c.size("hidden_size") % n:
+        raise c.wrong("num_attention_heads", n, f"a divisor of hidden_size, {c.size('hidden_size')}")
+    c.notes.append("attention's FLOPs follow its code for GPUs: on a CPU, where llmcx's were measured, nothing is multiplied")
+    blocks = min(rows * c.size("block_per_row"), rows * rows)
+    return Resolutions(n, blocks, c.text("approx_mode", ("full", "sparse")) == "sparse")
+
+
+@family("mra", "nystromformer", "yoso")
 def approximated(c: Config) -> ModelSpec:
-    """BERT whose attention can be approximated, and in transformers' defaults is not; a filter on the values by option."""
+    """BERT whose attention can be approximated, and in transformers' defaults is not, but for MRA's; a filter on the values by
+    option.
+    """
     c.ignore("inv_coeff_init_option", "hash_code_len", "num_hash", "use_fast_hash", "lsh_backward")
     if c.model_type == "yoso":
         c.expect("use_expectation", True)
-    else:
+    elif c.model_type == "nystromformer":
         c.expect("num_landmarks", c.size("segment_means_seq_len"))
-    mixer = _filtered(c, "conv_window" if c.model_type == "yoso" else "conv_kernel_size")
+    filters = {"yoso": "conv_window", "nystromformer": "conv_kernel_size"}
+    mixer = _resolutions(c) if c.model_type == "mra" else _filtered(c, filters[c.model_type])
     found = encoder_labels(c, dense=activation(c, "hidden_act") if asked(c) == SEQUENCE else "relu")
     rows = c.size("max_position_embeddings") + 2
     tables = Embedding(c.size("vocab_size"), rows, c.size("type_vocab_size"), normed=True)

@@ -81,12 +81,16 @@ def ovis2_vision(c: Config) -> Towers:
 
 @multimodal("ovis2")
 def ovis2(c: Config, spec: ModelSpec) -> Towers:
-    """A table of visual words, of which a token is the mean in its shares."""
+    """A table of visual words, of which a token is the mean in its shares. Its width and the head's are said beside text_config,
+    and a head of other sizes than the model's can be built, not run.
+    """
     part, towers = seen(c)
-    c.expect("hidden_size", spec.d_model)  # both said again, of the head that transformers builds
-    c.expect("vocab_size", spec.embedding.vocab)
+    width, vocab = c.size("hidden_size"), c.size("vocab_size")
+    if spec.head is not None and not spec.head.tied and (width, vocab) != (spec.d_model, spec.embedding.vocab):
+        c.expect("hidden_size", spec.d_model)
+        c.expect("vocab_size", spec.embedding.vocab)
     words, per = part.size("vocab_size"), part.size("hidden_stride") ** 2
-    return *towers, Tower("projector", words, (Table("words", words, spec.d_model),), per=per)
+    return *towers, Tower("projector", words, (Table("words", words, width),), per=per)
 
 
 @encoder("got_ocr2_vision", "pp_chart2table_vision", "pp_formulanet_vision")
@@ -136,9 +140,11 @@ def exaone(c: Config) -> Towers:
     return Tower("vision", d, before, stack, norm=RMS), Tower("projector", d * merged, pieces, norm=RMS, per=merged)
 
 
-@encoder("glm_ocr_vision")
+@encoder("glm_ocr_vision", "glm5_next_vision")
 def glm_ocr(c: Config) -> Towers:
     """GLM-V's with biases, normed queries and keys, and no table of positions."""
+    c.ignore("swiglu_limit")
+    width = "projection_intermediate_size"
     d, out, merged = c.size("hidden_size"), c.size("out_hidden_size"), c.size("spatial_merge_size") ** 2
     c.ignore("image_size")
     act = activation(c, "hidden_act")
@@ -148,13 +154,13 @@ def glm_ocr(c: Config) -> Towers:
         Dense("in", out, out),
         Normed("norm", out, Norm("layernorm")),
         Activated("activation", out),
-        *gated_mlp(out, out * c.size("in_channels"), out, act),
+        *gated_mlp(out, c.size(width) if c.has(width) else out * c.size("in_channels"), out, act),
     )
     vision = Tower("vision", d, (stem_of_frames(c, d, True),), stack, (Normed("norm", d),), norm=RMS)
     return vision, Tower("projector", out, pieces, norm=RMS, per=merged)
 
 
-@multimodal("exaone4_5", "glm_ocr")
+@multimodal("exaone4_5", "glm_ocr", "glm5_next")
 def whole(c: Config, spec: ModelSpec) -> Towers:
     """The encoder ends at the language model's width."""
     return seen(c)[1]

@@ -28,14 +28,20 @@ FAMILIES = {
     "captions": "janus kosmos-2 kosmos-2.5",
     "davit": "florence2",
     "eyes": "deepseek_vl_v2",
-    "grids": """gemma4 glm46v glm4v glm4v_moe qwen2_5_vl qwen2_vl qwen3_5 qwen3_5_moe qwen3_vl qwen3_vl_moe""",
-    "hear": """audioflamingo3 glmasr granite_speech qwen2_5_omni_thinker qwen2_audio qwen3_asr qwen3_omni_moe_thinker voxtral""",
-    "lenses": "cohere_compass ernie4_5_vl_moe fuyu granite_docling muse_glimmer nemotron_h_omni qwen4_exp",
+    "grids": """cosmos3_omni gemma4 glm46v glm4v glm4v_moe glmga hyperclovax_vision_v2 qwen2_5_vl qwen2_vl qwen3_5 qwen3_5_moe
+        qwen3_vl qwen3_vl_moe""",
+    "hear": """audioflamingo3 glmasr granite_speech granite_speech_plus musicflamingo qwen2_5_omni_thinker qwen2_audio
+        qwen3_asr qwen3_omni_moe_thinker voxtral""",
+    "lenses": "cohere_compass ernie4_5_vl_moe fuyu granite_docling muse_glimmer muse_spark nemotron_h_omni qwen4_exp",
     "optics": "gemma4_unified hunyuan_vl lfm3_vl minicpm_ocr minicpmv4_6 minicpmv4_7 minimax_m3_vl step3p7",
+    "prisms": "cosmos3_edge dots3_note inkling2 inkling_mm_model unlimited_ocr",
     "queries": "aria blip-2 deepseek_vl_hybrid granite4_vision instructblip instructblipvideo molmo2",
-    "sight": "deepseek_vl exaone4_5 glm_ocr got_ocr2 mllama ovis2 paddleocr_vl phi4_multimodal pp_chart2table video_llama_3",
+    "sight": """deepseek_vl exaone4_5 glm5_next glm_ocr got_ocr2 mllama ovis2 paddleocr_vl phi4_multimodal pp_chart2table
+        video_llama_3""",
+    "speech": "moss_transcribe_diarize nemo_speechlm vibevoice_asr voxtral_realtime",
     "vision": """aya_vision cohere2_vision gemma3 idefics2 idefics3 internvl kimi_k25 lfm2_vl lighton_ocr llama4 llava llava_next
-        llava_next_video llava_onevision mistral3 paligemma qianfan_ocr shieldgemma2 smolvlm video_llava vipllava""",
+        llava_next_video llava_onevision mistral3 mistral_large4 modernvbert paligemma qianfan_ocr shieldgemma2 smolvlm
+        t5gemma2_encoder ultravbert video_llava vipllava""",
 }
 """Module -> the multimodal model_types whose towers it reads."""
 ENCODERS = {
@@ -44,18 +50,24 @@ ENCODERS = {
     "davit": "florence_vision",
     "grids": """gemma4_audio gemma4_vision glm4v_moe_vision glm4v_vision qwen2_5_vl_vision qwen2_vl_vision qwen3_5_moe_vision
         qwen3_5_vision qwen3_vl_moe_vision qwen3_vl_vision qwen2_5_omni_vision_encoder qwen3_omni_moe_vision_encoder""",
-    "hear": """audioflamingo3_encoder blip_2_qformer glmasr_encoder granite_speech_encoder qwen2_5_omni_audio_encoder
-        qwen2_audio_encoder qwen3_asr_encoder qwen3_omni_moe_audio_encoder voxtral_encoder""",
-    "lenses": "cohere_compass_vision ernie4_5_vl_moe_vision granite_docling_vision muse_glimmer_vision qwen4_exp_vision radio",
+    "hear": """audioflamingo3_encoder blip_2_qformer glmasr_encoder granite_speech_encoder
+        granite_speech_plus_encoder moss_transcribe_diarize_audio qwen2_5_omni_audio_encoder qwen2_audio_encoder
+        qwen3_asr_encoder qwen3_omni_moe_audio_encoder voxtral_encoder""",
+    "lenses": """cohere_compass_vision ernie4_5_vl_moe_vision granite_docling_vision muse_glimmer_vision muse_spark_audio
+        muse_spark_vision qwen4_exp_vision radio""",
     "optics": """gemma4_unified_audio gemma4_unified_vision hunyuan_vl_vision lfm3_vl_vision minicpm_ocr_vision
         minicpmv4_6_vision minicpmv4_7_vision minimax_m3_vl_vision step3p5_vision""",
+    "prisms": """dots3_note_audio_encoder dots3_note_vision_encoder inkling2_vision inkling_audio inkling_vision
+        unlimited_ocr_sam_vision_model unlimited_ocr_vision unlimited_ocr_vision_encoder""",
     "queries": """blip_2_vision_model blip_vision_model instructblip_qformer instructblip_vision_model instructblipvideo_qformer
         instructblipvideo_vision_model molmo2_adapter molmo2_vision sam_vision_model""",
-    "sight": """exaone4_5_vision glm_ocr_vision got_ocr2_vision mllama_vision_model ovis2_vision paddleocr_vl_vision
-        phi4_multimodal_audio phi4_multimodal_vision pp_chart2table_vision pp_formulanet_vision video_llama_3_vision""",
-    "vision": """clip_vision_model siglip_vision_model siglip2_vision_model pixtral idefics2_vision idefics3_vision smolvlm_vision
-        internvl_vision qianfan_ocr_vision git_vision_model
-        kosmos_2_vision_model idefics_vision kimi_k25_vision llama4_vision_model""",
+    "sight": """exaone4_5_vision glm5_next_vision glm_ocr_vision got_ocr2_vision mllama_vision_model ovis2_vision
+        paddleocr_vl_vision phi4_multimodal_audio phi4_multimodal_vision pp_chart2table_vision pp_formulanet_vision
+        video_llama_3_vision""",
+    "vision": """clip_vision_model cosmos3_edge_vision siglip_vision_model siglip2_vision_model pixtral idefics2_vision
+        idefics3_vision smolvlm_vision internvl_vision qianfan_ocr_vision git_vision_model kosmos_2_vision_model
+        idefics_vision kimi_k25_vision llama4_vision_model""",
+    "speech": "vibevoice_acoustic_tokenizer_encoder voxtral_realtime_encoder",
 }
 """Module -> the model_types of encoders that it reads."""
 
@@ -140,10 +152,11 @@ def senses_of(outer: Mapping[str, Any], spec: ModelSpec, source: str, flat: bool
 
 
 def checked(c: Config) -> None:
-    """Refuse what is not understood in a file's parts. Raises InputError."""
+    """Refuse what is not understood in a file's parts, and in theirs. Raises InputError."""
     for part in c.parts:
         part.ignore(*IDLE)
         part.check_leftovers()
+        checked(part)
 
 
 def encoded(c: Config, key: str = "vision_config") -> tuple[Config, Towers] | None:

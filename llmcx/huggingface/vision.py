@@ -37,12 +37,15 @@ def clip(c: Config) -> Towers:
     return (Tower("vision", d, before, layers(c), (Normed("norm", d, per=n),), added=1),)
 
 
-@encoder("siglip_vision_model", "siglip2_vision_model", "idefics2_vision", "idefics3_vision", "smolvlm_vision")
+@encoder(
+    *("siglip_vision_model", "siglip2_vision_model", "idefics2_vision", "idefics3_vision", "smolvlm_vision"),
+    "cosmos3_edge_vision",
+)
 def siglip(c: Config) -> Towers:
     """Learned positions, a norm after the layers; by option a head, whose output no language model reads."""
     c.ignore("projection_dim", "projector_hidden_act", "vocab_size", "image_size", "num_image_tokens")
     d = c.size("hidden_size")
-    n = c.size("num_patches") if c.model_type == "siglip2_vision_model" else per_image(c)
+    n = c.size("num_patches") if c.model_type in ("siglip2_vision_model", "cosmos3_edge_vision") else per_image(c)
     stack = layers(c)
     tower = Tower("vision", d, (patches(c, d), Table("positions", n, d)), stack, (Normed("norm", d),))
     if not c.has("vision_use_head") or not c.flag("vision_use_head", True):
@@ -82,7 +85,7 @@ def internvl_vision(c: Config) -> Towers:
 # --- families -------------------------------------------------------------------------------------------------------
 
 
-@multimodal("gemma3", "shieldgemma2")
+@multimodal("gemma3", "shieldgemma2", "t5gemma2_encoder")
 def gemma3(c: Config, spec: ModelSpec) -> Towers:
     """SigLIP; its tokens averaged over squares, normed, and multiplied by a matrix."""
     part, towers = seen(c)
@@ -90,7 +93,10 @@ def gemma3(c: Config, spec: ModelSpec) -> Towers:
     if c.has("mm_tokens_per_image"):
         side_of = side(part, "image_size") // side(part, "patch_size")
         per = max(1, side_of // max(1, int(c.size("mm_tokens_per_image") ** 0.5))) ** 2
-    projector = (Normed("norm", d), Dense("out", d, spec.d_model))
+    projector: tuple[Piece, ...] = (Normed("norm", d), Dense("out", d, spec.d_model))
+    if c.model_type == "t5gemma2_encoder":
+        tables = spec.embedding.token_tables
+        projector = (*projector, Vector("end", tables * spec.d_model))  # what stands after an image
     return *towers, Tower("projector", d, projector, norm=RMS, per=per)
 
 
@@ -109,6 +115,8 @@ def llava(c: Config, spec: ModelSpec) -> Towers:
     part, towers = seen(c)
     d, out = part.size("hidden_size"), spec.d_model
     chosen = c.get("vision_feature_layer")
+    if isinstance(chosen, list) and not (chosen and all(type(at) is int for at in chosen)):
+        raise c.wrong("vision_feature_layer", chosen, "a layer, or a list of some")
     inner = d * (len(chosen) if isinstance(chosen, list) else 1)
     towers = read_up_to(towers, chosen)
     whole = c.has("vision_feature_select_strategy") and c.text("vision_feature_select_strategy") == "full"
@@ -136,7 +144,7 @@ def read_up_to(towers: Towers, chosen: object) -> Towers:
     return read, idle, *more
 
 
-@multimodal("mistral3", "lighton_ocr")
+@multimodal("mistral3", "mistral_large4", "lighton_ocr")
 def mistral3(c: Config, spec: ModelSpec) -> Towers:
     """Pixtral; squares of its tokens merged by a matrix, then two more."""
     part, towers = seen(c)
@@ -199,13 +207,15 @@ def lfm2_vl(c: Config, spec: ModelSpec) -> Towers:
     return *towers, Tower("projector", inner, pieces, per=merged)
 
 
-@multimodal("idefics3", "smolvlm")
+@multimodal("idefics3", "smolvlm", "modernvbert", "ultravbert")
 def idefics3(c: Config, spec: ModelSpec) -> Towers:
     """SigLIP; squares of tokens side by side and a matrix."""
     part, towers = seen(c)
-    merged = c.size("scale_factor") ** 2
+    c.ignore("classifier_bias", "classifier_pooling", "initializer_cutoff_factor")  # text_config's count
+    merged = c.size("pixel_shuffle_factor" if c.has("pixel_shuffle_factor") else "scale_factor") ** 2
     d = part.size("hidden_size") * merged
-    return *towers, Tower("projector", d, (Dense("out", d, spec.d_model),), per=merged)
+    norm = (Normed("norm", spec.d_model, RMS),) if c.model_type == "ultravbert" else ()
+    return *towers, Tower("projector", d, (Dense("out", d, spec.d_model), *norm), per=merged)
 
 
 @multimodal("idefics2")

@@ -98,16 +98,21 @@ class Laurel(NamedTuple):
 class HyperConnections(NamedTuple):
     """``streams`` copies of the residual stream; before each part their weighted mean, after it a mixture of them all (without
     ``mixing``: themselves), with weights that depend on the token (Zhu et al. 2024, arXiv:2409.19606; as DeepSeek-V4 and Hy 4
-    constrain them).
+    constrain them). ``plain``: after the last layer their mean without weights (GLM 5.3).
     """
 
     streams: int
     mixing: bool = True
+    plain: bool = False
     type: Literal["hyper_connections"] = "hyper_connections"
 
     def outside(self, at: LayerRun) -> Iterator[Op]:
         """The mean of the streams that the final norm reads."""
-        yield from self._weights(at, "hyper.head", self.streams, 1)
+        if self.plain:
+            elements = at.tokens * self.streams * at.d_model
+            yield at.op("hyper.head.mean", "residual", elements=elements, cut=TOKENS)
+        else:
+            yield from self._weights(at, "hyper.head", self.streams, 1)
 
     def inside(self, where: LayerRun) -> Iterator[Op]:
         """Before and after the mixer, before and after the feed-forward."""
@@ -262,6 +267,111 @@ class GatedNorms(NamedTuple):
             yield where.op(f"gated_norm.{part}.product", "product", elements=n * d, cut=TOKENS)
 
 
+class ResidualGates(NamedTuple):
+    """A number for each channel that weighs a part's output against what it is added to; norms without weights of the embedding
+    and of what attention says (Muse Spark).
+    """
+
+    type: Literal["residual_gates"] = "residual_gates"
+
+    def outside(self, at: LayerRun) -> Iterator[Op]:
+        """The embedding's norm."""
+        yield at.norm("embedding.norm", Norm("rmsnorm", scale=False), at.d_model, cut=WHOLE)
+
+    def inside(self, where: LayerRun) -> Iterator[Op]:
+        """The norm, and the gates of both parts."""
+        yield where.norm("norm.attention_out", Norm("rmsnorm", scale=False), where.d_model)
+        elements = where.tokens * where.d_model
+        for part in ("attention", "ffn"):
+            yield where.op(f"residual.{part}.gate", "vector", size=where.d_model, cut=TOKENS)
+            yield where.op(
+                f"residual.{part}.product", "product", Saved("both terms", 2 * elements), elements=2 * elements, cut=TOKENS
+            )
+
+
+class SharedBias(NamedTuple):
+    """A table of ``rows`` distances and pairs of segments, ``heads`` wide, looked up once and added to the scores of all layers
+    (CPM-Ant).
+    """
+
+    rows: int
+    heads: int
+    type: Literal["shared_bias"] = "shared_bias"
+
+    def outside(self, at: LayerRun) -> Iterator[Op]:
+        """The table."""
+        yield at.op("position_bias", "vector", size=self.rows * self.heads, cut=WHOLE)
+
+    def inside(self, where: LayerRun) -> Iterator[Op]:
+        """A sum."""
+        elements = where.batch * self.heads * where.q * where.kv
+        yield where.op("attention.bias", "residual", elements=elements, cut=TOKENS)
+
+
+class Delayed(NamedTuple):
+    """A scale of what each feed-forward reads, made through a bottleneck of ``rank`` of how late the model may answer: one vector
+    for all tokens of a pass (Voxtral Realtime).
+    """
+
+    rank: int
+    type: Literal["delayed"] = "delayed"
+
+    def outside(self, at: LayerRun) -> Iterator[Op]:
+        """Nothing."""
+        yield from ()
+
+    def inside(self, where: LayerRun) -> Iterator[Op]:
+        """Down, up, product. Sinusoids go in, which need no gradient."""
+        d, elements = where.d_model, where.tokens * where.d_model
+        yield where.op("delay.down", "matmul", batch=1, m=1, k=d, n=self.rank, weight=d * self.rank, grads=1, cut=WHOLE)
+        yield where.op("delay.activation", "gelu", Saved("activation", self.rank), elements=self.rank, cut=WHOLE)
+        yield where.linear("delay.up", self.rank, d, tokens=1, cut=WHOLE)
+        yield where.op("delay.product", "product", Saved("both factors", elements + d), elements=elements, cut=TOKENS)
+
+
+class Beforehand(NamedTuple):
+    """What a small model that reads first has outside its layers: a table of ``vocab`` rows, a norm and a head, ``width`` wide.
+    Nothing goes backward through it (BLT, whose patches begin where it is surprised).
+    """
+
+    vocab: int
+    width: int
+    type: Literal["beforehand"] = "beforehand"
+
+    def outside(self, at: LayerRun) -> Iterator[Op]:
+        """On every token."""
+        n = at.tokens
+        for op in (
+            at.op("patcher.tokens", "lookup", tokens=n, rows=self.vocab, width=self.width, cut=WHOLE),
+            at.norm("patcher.norm", at.spec.norm, self.width, cut=WHOLE),
+            at.linear("patcher.head", self.width, self.vocab, cut=WHOLE),
+            at.op("patcher.softmax", "softmax", elements=n * self.vocab, cut=WHOLE),
+        ):
+            yield op._replace(grad=False, saved=())
+
+    def inside(self, where: LayerRun) -> Iterator[Op]:
+        """Nothing."""
+        yield from ()
+
+
+class ScaledResiduals(NamedTuple):
+    """A learned scale and shift for each channel of both sides of every residual sum, and of the embedding (ZAYA)."""
+
+    type: Literal["scaled_residuals"] = "scaled_residuals"
+
+    def outside(self, at: LayerRun) -> Iterator[Op]:
+        """The embedding's."""
+        yield at.op("embedding.scale", "vector", size=2 * at.d_model, cut=TOKENS)
+
+    def inside(self, where: LayerRun) -> Iterator[Op]:
+        """Four vectors after the mixer, and four after the feed-forward."""
+        elements = where.tokens * where.d_model
+        yield where.op("residual.scales", "vector", size=8 * where.d_model, cut=TOKENS)
+        yield where.op(
+            "residual.scaled", "product", Saved("both sides of both sums", 4 * elements), elements=8 * elements, cut=TOKENS
+        )
+
+
 class Drafting(NamedTuple):
     """What a draft model has of its own around its layers: a projection of ``states`` states of its target, ``width`` wide each
     (Li et al. 2025, arXiv:2503.01840, sec. 3), with a norm after it (``normed``, DFlash) or a learned state for what is masked
@@ -312,12 +422,31 @@ class Idle(NamedTuple):
         yield from ()
 
 
+class Learned(NamedTuple):
+    """So many learned numbers that are added to the embedding as they stand: the tables of Reformer's axial positions."""
+
+    size: int
+    type: Literal["learned"] = "learned"
+
+    def outside(self, at: LayerRun) -> Iterator[Op]:
+        """Once, as a vector."""
+        yield at.op("embedding.learned", "vector", size=self.size, cut=WHOLE)
+
+    def inside(self, where: LayerRun) -> Iterator[Op]:
+        """Nothing."""
+        yield from ()
+
+
 class ResidualAttention(NamedTuple):
     """Attention over depth in place of the residual sum (Kimi K3): before each part of a layer, and at the end, a token's states
     at the start of every block of ``block`` layers and its sum since are mixed by a softmax of normalised states times a vector.
+    ``scaled`` False: the norms have no weights, and the first part no vector; the layers numbered in ``thrice`` mix what queries,
+    keys and values read apart (Inkling 2).
     """
 
     block: int
+    scaled: bool = True
+    thrice: tuple[int, ...] = ()
     type: Literal["residual_attention"] = "residual_attention"
 
     def met(self, layers: int) -> int:
@@ -326,16 +455,23 @@ class ResidualAttention(NamedTuple):
         >>> ResidualAttention(2).met(3)  # 2 before the first feed-forward, then 2 and 2, then 2 and 3, and 3 at the end
         14
         """
-        inside = sum((i - 1) // self.block + 2 + i // self.block + 2 for i in range(1, layers))
+        thrice = sum(2 * ((i - 1) // self.block + 2) for i in self.thrice if 0 < i < layers)
+        inside = thrice + sum((i - 1) // self.block + 2 + i // self.block + 2 for i in range(1, layers))
         return inside + 2 + (layers - 1) // self.block + 2
 
     def outside(self, at: LayerRun) -> Iterator[Op]:
         """All of them at once, since layers differ by what came before: norm, scores, softmax, mixture."""
         layers, d, n = at.spec.n_layers, at.d_model, at.tokens
         met, vectors = n * self.met(layers), 2 * layers + 1
+        if not self.scaled:
+            vectors += 2 * sum(0 < i < layers for i in self.thrice) - 1
         at = at._replace(role="extra")
-        yield at.norm("norm.depth", at.spec.norm, d, met, vectors)
+        yield at.norm("norm.depth", at.spec.norm if self.scaled else Norm("rmsnorm", scale=False), d, met, vectors)
         kept = Saved("states at the start of each block", n * -(-layers // self.block) * d)
+        if not self.scaled:  # one query a token, in a kernel of attention over a few states, which FlopCounterMode does not see
+            yield at.op("depth.vectors", "vector", size=vectors * d)
+            yield at.op("depth.mixture", "scan", kept, elements=met * d, operations=4)
+            return
         yield at.op("depth.scores", "matmul", kept, batch=1, m=met, k=d, n=1, weight=vectors * d)
         yield at.op("depth.softmax", "softmax", Saved("probabilities", met, "fp32"), elements=met)
         yield at.op("depth.mixture", "matmul", batch=n, m=1, k=self.met(layers), n=d, weight=0)
@@ -355,14 +491,21 @@ Extra = Union[
     Beside,
     Adapters,
     GatedNorms,
+    ResidualGates,
     Idle,
+    Learned,
+    Beforehand,
+    SharedBias,
+    Delayed,
+    ScaledResiduals,
     Drafting,
     ResidualAttention,
 ]
 EXTRAS: dict[str, Any] = {"per_layer": PerLayer, "altup": AltUp, "laurel": Laurel, "hyper_connections": HyperConnections}
 EXTRAS |= {"gated_residual": GatedResidual, "tables": Tables, "idle": Idle, "drafting": Drafting}
 EXTRAS |= {"residual_attention": ResidualAttention, "beside": Beside, "adapters": Adapters}
-EXTRAS |= {"gated_norms": GatedNorms}
+EXTRAS |= {"gated_norms": GatedNorms, "residual_gates": ResidualGates, "delayed": Delayed, "scaled_residuals": ScaledResiduals}
+EXTRAS |= {"beforehand": Beforehand, "shared_bias": SharedBias, "learned": Learned}
 
 
 def check(extra: Extra) -> None:

@@ -94,14 +94,17 @@ class MoE:
 
     ``shared_gate`` weighs the shared expert by a number per token (Qwen2-MoE); ``shared_scores`` further outputs of the router
     do (Inkling). ``latent`` puts the routed experts between a projection down to that width and one up (Nemotron-H), with biases
-    if ``latent_bias`` and a norm before the second if ``latent_norm`` (Kimi K3).
+    if ``latent_bias`` and a norm before the second if ``latent_norm`` (Kimi K3), or norms before the experts and after each of
+    them if ``inner_norms`` (Muse Spark).
 
     ``capacity_factor`` bounds an expert's tokens per batch (Fedus et al. 2021, arXiv:2101.03961, eq. 3); None means that
     no token is dropped. ``correction`` is a learned number per expert that only steers the choice (ERNIE 4.5) or scales its
     output (Gemma 4), whose router has a norm before it (``router_norm``). ``out_bias`` is added to their sum (JetMoE).
     ``idle_experts`` are further ones that hand on their input; transformers gives them first matrices all the same, which nobody
     reads (LongCat-Flash). ``every_expert``: transformers' eager code multiplies every token with every expert and throws the rest
-    away (Llama 4), which no engine does; a run counts that only where it asks for it.
+    away (Llama 4), which no engine does; a run counts that only where it asks for it. ``router_mlp`` is the width of a router of
+    four matrices, to which the router of the layer before hands its state, weighed (``router_states``), and which scores doing
+    nothing, too; transformers sends such a token through the first expert all the same (ZAYA).
     """
 
     n_experts: int
@@ -113,6 +116,7 @@ class MoE:
     latent: int | None = None
     latent_bias: bool = False
     latent_norm: bool = False
+    inner_norms: bool = False
     capacity_factor: float | None = None
     correction: bool = False
     shared_scores: int = 0
@@ -120,10 +124,12 @@ class MoE:
     idle_experts: int = 0
     every_expert: bool = False
     router_norm: bool = False
+    router_mlp: int | None = None
+    router_states: bool = False
     type: Literal["moe"] = "moe"
 
     def __post_init__(self) -> None:
-        check_sizes(self, "n_experts", "top_k", "latent")
+        check_sizes(self, "n_experts", "top_k", "latent", "router_mlp")
         if self.top_k > self.n_experts:
             raise InputError(
                 f"top_k is {self.top_k}, but there are only {self.n_experts} experts",
@@ -146,7 +152,10 @@ class MoE:
         # The router's input is also the shared expert's, and kept once.
         saves, biased = self.shared is None, self.router_bias
         scored = self.n_experts + self.idle_experts + self.shared_scores
-        yield router.linear("moe.router", where.d_model, scored, biased, saves=saves, reads="normed", cut=TOKENS)
+        if self.router_mlp is None:
+            yield router.linear("moe.router", where.d_model, scored, biased, saves=saves, reads="normed", cut=TOKENS)
+        else:
+            yield from self._router(router, self.router_mlp, scored + 1)
         chosen = n * self.top_k
         routing = (
             Saved("router probabilities", n * self.n_experts, "fp32"),
@@ -160,7 +169,11 @@ class MoE:
             yield router.linear("moe.latent_down", where.d_model, self.latent, self.latent_bias, reads="normed", cut=TOKENS)
         inside = where._replace(role="expert", width=where.width if self.latent is None else self.latent)
         met = self.n_experts if self.every_expert and where.run.all_experts else self.top_k
+        if self.inner_norms:
+            yield inside.norm("moe.norm", Norm("rmsnorm", fp32=True, offset=True), inside.d_model, role="router")
         yield from self.expert.ops(inside, "moe.expert", n * met, self.n_experts, self.top_k)
+        if self.inner_norms:
+            yield inside.norm("moe.norm_out", Norm("rmsnorm", fp32=True, offset=True), inside.d_model, chosen, role="router")
         outputs = (Saved("experts' outputs, plain and weighted", 2 * chosen * inside.d_model), Saved("weights", chosen, "fp32"))
         yield router.op("moe.combine", "product", *outputs, elements=chosen * inside.d_model, cut=TOKENS)
         if self.latent is not None:
@@ -178,6 +191,18 @@ class MoE:
             yield where._replace(role="expert").op("moe.idle", "vector", size=size, used=0, cut=TOKENS)
         if self.correction:
             yield router.op("moe.correction", "vector", size=self.n_experts, cut=TOKENS)
+
+    def _router(self, router: LayerRun, width: int, scored: int) -> Iterator[Op]:
+        """Down to ``width``, a norm, two layers there, the scores."""
+        elements = router.tokens * width
+        yield router.linear("moe.router.down", router.d_model, width, True, reads="normed", cut=TOKENS)
+        if self.router_states:
+            yield router.op("moe.router.states", "vector", size=width, cut=TOKENS)
+        yield router.norm("moe.router.norm", router.spec.norm, width)
+        for layer in range(2):
+            yield router.linear(f"moe.router.{layer}", width, width, True, cut=TOKENS)
+            yield router.op("moe.router.activation", "gelu", Saved("activation", elements), elements=elements, cut=TOKENS)
+        yield router.linear("moe.router.out", width, scored, cut=TOKENS)
 
 
 FFN = Union[Plain, Gated, MoE]

@@ -12,6 +12,7 @@ from math import isqrt
 from typing import TYPE_CHECKING
 
 from llmcx.model.cores import Chunked, Standard
+from llmcx.model.mixers.attention import idle
 from llmcx.model.run import LayerRun, Run
 from llmcx.model.spec import Attention, Labels, Layers, ModelSpec, MoE
 from llmcx.ops.op import TOKENS, VOCAB, WHOLE, Dims, Op, Saved, is_core
@@ -48,10 +49,11 @@ def lower(spec: ModelSpec, run: Run) -> list[Op]:
         if not layers_in_order:
             continue
         decoding = stack == "decoder"
-        q = run.seq if decoding else encoded
+        ahead = spec.prompt if decoding else 0
+        q = run.seq + (0 if run.past else ahead) if decoding else encoded
         if spec.pad_to and not decoding and q > spec.pad_above:
             q = -(-q // spec.pad_to) * spec.pad_to
-        kv = q + (run.past if decoding else 0)
+        kv = q + (run.past + ahead if decoding and run.past else 0)
         met = source if both else sum(_made(tower, run, source) for tower in spec.towers if tower.met)
         for name, layers in spec.kinds.items():
             if not name.startswith(stack):
@@ -123,10 +125,10 @@ def _fed(tower: Tower, run: Run, many: int, given: tuple[int, int]) -> Iterator[
 
     def met(piece: Piece) -> int:
         """Tokens that a piece meets: as many as stand for patches or frames, or as the layers have."""
-        per = getattr(piece, "per", None)
+        per, parts = getattr(piece, "per", None), getattr(piece, "parts", 1)
         if per is not None:
-            return many * _standing(tower, given, per)
-        return many * (standing if getattr(piece, "stem", False) and tower.latents is None else tokens)
+            return many * _standing(tower, given, per) * parts
+        return many * (standing if getattr(piece, "stem", False) and tower.latents is None else tokens) * parts
 
     def ops() -> Iterator[Op]:
         for piece in tower.before:
@@ -232,6 +234,7 @@ def _head(spec: ModelSpec, run: Run, tokens: int) -> Iterator[Op]:
         yield from _labels(spec, spec.labels, run, run.batch if spec.labels.once else tokens)
     if part is None:
         return
+    tokens = tokens * part.ahead if part.rows is None else run.batch * part.rows
     width = part.width or spec.embedding.width or spec.d_model
     at = LayerRun(spec, run, 1, tokens, tokens, 0, False, "head", role="head_transform")
     last = at._replace(role="head")
@@ -245,8 +248,14 @@ def _head(spec: ModelSpec, run: Run, tokens: int) -> Iterator[Op]:
         yield at.linear("head.transform", spec.d_model, width, part.transform_bias, cut=WHOLE)
         yield at.op("head.activation", "gelu", Saved("activation", tokens * width), elements=tokens * width, cut=WHOLE)
         yield at.norm("head.norm", spec.norm, width, cut=WHOLE)
+    elif part.bottleneck is not None:
+        for leaf, inner, outer in (("down", spec.d_model, part.bottleneck), ("up", part.bottleneck, spec.d_model)):
+            elements = tokens * outer
+            yield at.linear(f"head.{leaf}", inner, outer, cut=WHOLE)
+            yield at.op(f"head.{leaf}.activation", "gelu_tanh", Saved("activation", elements), elements=elements, cut=WHOLE)
     elif spec.embedding.width is not None:
-        yield at.linear("head.projection", spec.d_model, width, spec.embedding.projection_bias, cut=WHOLE)
+        bias, tied = spec.embedding.projection_bias, part.projection_tied
+        yield at.linear("head.projection", spec.d_model, width, bias, tied=tied, cut=WHOLE)
     outputs = part.outputs(spec.embedding.vocab)
     own = max(width - (spec.embedding.width or spec.d_model), 0) if part.tied else 0
     yield last.linear("head", width - own, outputs, part.bias, tied=part.tied, cut=VOCAB)
@@ -287,11 +296,7 @@ def _layer(layers: Layers, where: LayerRun) -> Iterator[Op]:
     if layers.cross is not None:
         crossed = layers.cross.ops(where._replace(role="cross"), "cross_attention", cross=True)
         if alone:  # a decoder without its encoder has the weights, and does not run them
-            yield from (
-                op._replace(dims=op.dims | ({"tokens": 0} if "tokens" in op.dims else {}), saved=())
-                for op in crossed
-                if op.kind in ("linear", "layernorm", "rmsnorm", "vector")
-            )
+            yield from idle(crossed)
         else:
             yield from crossed
             yield residual

@@ -126,6 +126,73 @@ class Longest(NamedTuple):
         return Seen(((1, rows, columns),), high * (wide + self.breaks))
 
 
+class Padded(NamedTuple):
+    """Both sides padded to multiples of ``merge`` patches, after the image is made larger until it has ``least`` tokens, or
+    smaller until it has no more than ``most``; ``frames`` of it lie in a patch (GLM 5.3).
+    """
+
+    patch: int
+    merge: int
+    least: int
+    most: int
+    frames: int = 1
+    type: Literal["padded"] = "padded"
+
+    def see(self, width: int, height: int) -> Seen:
+        """The largest height that fits is found by halves."""
+        unit = self.patch * self.merge
+        high, wide = (-(-side // unit) for side in (height, width))
+        least = self.least * self.frames * unit**2
+        if self.frames * high * wide * unit**2 < least:
+            by = sqrt(least / (self.frames * height * width))
+            high, wide = (ceil(max(1, ceil(side * by)) / unit) for side in (height, width))
+        if high * wide > self.most:
+            low, top, high, wide = 1, height, 1, 1
+            while low <= top:
+                inside = (low + top) // 2
+                rows, columns = ceil(inside / unit), ceil(max(1, floor(width * inside / height)) / unit)
+                if rows * columns <= self.most:
+                    low, high, wide = inside + 1, rows, columns
+                else:
+                    top = inside - 1
+        return Seen(((1, high * self.merge, wide * self.merge),), high * wide)
+
+
+class Between(NamedTuple):
+    """No side longer than ``most`` pixels nor shorter than ``least``, the shape kept where it can be; every picture stands as so
+    many ``tokens`` between marks. In ``quarters``, four of them beside the whole, all as large as the largest (Idefics2:
+    Laurençon et al. 2024, arXiv:2405.02246).
+    """
+
+    patch: int
+    least: int
+    most: int
+    tokens: int
+    quarters: bool = False
+    type: Literal["between"] = "between"
+
+    def see(self, width: int, height: int) -> Seen:
+        """Raises InputError for an image of one pixel across, of which there are no quarters."""
+        shapes = [(width, height)]
+        if self.quarters:
+            if min(width, height) < 2:
+                problem = f"an image of {width} × {height} pixels cannot be cut in four"
+                raise InputError(problem, field="image", value=f"{width}x{height}")
+            shapes += [(wide, high) for wide in (width // 2, width - width // 2) for high in (height // 2, height - height // 2)]
+        fitted = [self._fitted(*shape) for shape in shapes]
+        rows, columns = (max(sides) // self.patch for sides in ([high for _, high in fitted], [wide for wide, _ in fitted]))
+        return Seen(((len(shapes), rows, columns),), len(shapes) * (self.tokens + 1) + 1)
+
+    def _fitted(self, width: int, height: int) -> Size:
+        """As the processor rounds."""
+        ratio = width / height
+        if width >= height and width > self.most:
+            width, height = self.most, int(self.most / ratio)
+        elif height > width and height > self.most:
+            width, height = int(self.most * ratio), self.most
+        return max(width, self.least), max(height, self.least)
+
+
 class Fitted(NamedTuple):
     """Made smaller until the image has no more than ``most`` patches, and ``edge`` on a side, then padded to ``merge`` patches
     (Kimi's MoonViT).
@@ -357,12 +424,14 @@ def look(rule: Sight, width: int, height: int, images: int = 1) -> Seen:
     return rule.see(width, height)
 
 
-Sight = Union[Unknown, Square, Multiples, Longest, Fitted, Filled, Tiles, Split, Resolutions, Overview]
+Sight = Union[Unknown, Square, Multiples, Longest, Padded, Between, Fitted, Filled, Tiles, Split, Resolutions, Overview]
 SIGHTS = {
     "unknown": Unknown,
     "square": Square,
     "multiples": Multiples,
     "longest": Longest,
+    "padded": Padded,
+    "between": Between,
     "fitted": Fitted,
     "filled": Filled,
     "tiles": Tiles,
@@ -378,13 +447,14 @@ SIGHTS = {
 class Windows(NamedTuple):
     """A spectrum of 100 frames a second in windows of ``seconds``, the last one padded; at most ``most`` seconds. Two frames make
     a step, of which ``steps`` make a token: of all windows, where ``padded``, else of the frames that are heard (Whisper's kin:
-    Radford et al. 2022, arXiv:2212.04356, sec. 2.2).
+    Radford et al. 2022, arXiv:2212.04356, sec. 2.2). ``marks`` stand around them.
     """
 
     steps: int
     padded: bool = False
     seconds: int = 30
     most: int | None = None
+    marks: int = 0
     type: Literal["windows"] = "windows"
 
     def hear(self, samples: int) -> Heard:
@@ -395,7 +465,7 @@ class Windows(NamedTuple):
         windows, frames = max(1, -(-samples // (self.seconds * RATE))), self.seconds * 100
         heard = windows * frames if self.padded else -(-samples // 160)
         steps = (heard - 1) // 2 + 1
-        return Heard(windows, frames, max(0, (steps - self.steps) // self.steps + 1))
+        return Heard(windows, frames, max(0, (steps - self.steps) // self.steps + 1) + self.marks)
 
 
 RATE = 16_000

@@ -100,7 +100,10 @@ class Head:
     projection down before it; a tied one that is wider than the table has a matrix of its own for the rest (MobileBERT).
     ``discriminator`` replaces the vocabulary by ELECTRA's verdict on each token: a dense layer and one number. ``pair`` adds
     BERT's verdict on a pair of sentences, so many numbers from the pooled token, which the language-model loss does not train.
-    ``vocab``: the tokens that it scores, where they are not all (a draft model's most frequent ones).
+    ``vocab``: the tokens that it scores, where they are not all (a draft model's most frequent ones). ``bottleneck``: two
+    matrices before it, down to that width and up again, an activation after each (UltraBERT). ``projection_tied``: the projection
+    down is the embedding's, the other way round (NeoMME). ``ahead``: how many of the next tokens it scores at each place
+    (ProphetNet). ``rows``: the places that it scores, whatever the sequence's length (Perceiver).
     """
 
     tied: bool = True
@@ -112,9 +115,13 @@ class Head:
     pair: int = 0
     width: int | None = None
     vocab: int | None = None
+    bottleneck: int | None = None
+    projection_tied: bool = False
+    ahead: int = 1
+    rows: int | None = None
 
     def __post_init__(self) -> None:
-        check_sizes(self, "width", "vocab")
+        check_sizes(self, "width", "vocab", "ahead", "rows", "bottleneck")
 
     def outputs(self, vocab: int) -> int:
         """How many tokens it scores, of a model's ``vocab``."""
@@ -146,7 +153,8 @@ class ModelSpec:
 
     ``labels`` is a head of labels, where there is none over the vocabulary. The final norm may be of another type than ``norm``.
     ``pooler`` is BERT's dense layer over the first token, which a language-model loss does not train. ``pad_to`` rounds the
-    encoder's length up to a multiple, where it is longer than ``pad_above`` (Longformer, BigBird). ``extras`` are in every layer.
+    encoder's length up to a multiple, where it is longer than ``pad_above`` (Longformer, BigBird). ``prompt`` learned tokens
+    stand before every sequence in a decoder's layers, and not in its head (CPM-Ant). ``extras`` are in every layer.
     ``towers`` see and hear for it; ``sight`` and ``hearing`` say what an image or a sound becomes. ``mtp`` layers for multi-token
     prediction are released beside it, and counted apart (:func:`llmcx.costs.params.mtp`).
     """
@@ -164,6 +172,7 @@ class ModelSpec:
     pooler: bool = False
     pad_to: int | None = None
     pad_above: int = 0
+    prompt: int = 0
     extras: tuple[Extra, ...] = ()
     towers: tuple[Tower, ...] = ()
     sight: Sight | None = None

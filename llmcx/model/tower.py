@@ -22,7 +22,7 @@ from llmcx.ops.op import WHOLE, Dims, Op, Saved
 class Dense(NamedTuple):
     """A matrix. A ``stem`` meets what the tower is fed, which needs no gradient; a convolution is one over its kernel's numbers,
     ``d_in`` of them for each output. ``per``: patches or frames that an output stands for, where they are not the
-    tower's; ``times`` matrices alike.
+    tower's; ``times`` matrices alike; ``parts``: pieces of a token that meet it one by one.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Dense(NamedTuple):
     stem: bool = False
     per: int | None = None
     times: int = 1
+    parts: int = 1
     type: Literal["dense"] = "dense"
 
     def ops(self, at: LayerRun, tokens: int) -> Iterator[Op]:
@@ -80,6 +81,7 @@ class Normed(NamedTuple):
     norm: Norm | None = None
     per: int | None = None
     times: int = 1
+    parts: int = 1
     type: Literal["normed"] = "normed"
 
     def ops(self, at: LayerRun, tokens: int) -> Iterator[Op]:
@@ -95,6 +97,7 @@ class Activated(NamedTuple):
     activation: Activation = "gelu"
     per: int | None = None
     times: int = 1
+    parts: int = 1
     type: Literal["activated"] = "activated"
 
     def ops(self, at: LayerRun, tokens: int) -> Iterator[Op]:
@@ -120,19 +123,25 @@ class Averaged(NamedTuple):
 
 
 class Filter(NamedTuple):
-    """A filter of ``kernel`` numbers for each of ``width`` channels, over patches and their neighbours."""
+    """A filter of ``kernel`` numbers for each of ``width`` channels, over patches or frames and neighbours; ``times`` filters
+    alike.
+    """
 
     name: str
     width: int
     kernel: int
     bias: bool = False
+    per: int | None = None
+    times: int = 1
+    parts: int = 1
     type: Literal["filter"] = "filter"
 
     def ops(self, at: LayerRun, tokens: int) -> Iterator[Op]:
         """As many outputs as tokens; in the backward pass FlopCounterMode lets each filter meet every channel."""
         dims: Dims = {"batch": 1, "channels": self.width, "length": tokens, "kernel": self.kernel, "bias": int(self.bias)}
         dims["met"] = 1 if at.run.ideal else self.width
-        yield at.op(self.name, "conv", Saved("input", tokens * self.width), cut=WHOLE, **dims)
+        made = at.op(self.name, "conv", Saved("input", tokens * self.width), cut=WHOLE, **dims)
+        yield made._replace(times=at.times * self.times)
 
 
 class Channels(NamedTuple):

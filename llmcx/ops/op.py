@@ -77,6 +77,10 @@ class Saved(NamedTuple):
     units: int = 0
 
 
+VIEW = "queries and keys that the values are a view with"
+"""What is saved of a tensor beyond what backward reads of it."""
+
+
 class Cut(NamedTuple):
     """How tensor parallelism divides an op (Shoeybi et al. 2019, arXiv:1909.08053, sec. 3; Korthikanti et al. 2022,
     arXiv:2205.05198, sec. 4.2).

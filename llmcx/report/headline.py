@@ -127,7 +127,10 @@ def memory(spec: Any, inputs: dict[str, Any], result: Any, asked: Any, fixed: An
     shape = f"{asked['batch']:,} × {_tokens(asked['seq'])}{_beside(inputs)} tokens"
     if fixed["train"]:
         recipe = fixed["recipe"]
-        how = f"LoRA {recipe.lora.rank} on {inputs['dtype'] or '16 bits'}" if recipe.lora else f"training, {recipe.precision}"
+        what = inputs.get("rl") or "training"
+        how = f"{what}, {recipe.precision}" if recipe.precision != inputs["engine"] else what
+        if recipe.lora:
+            how = " ".join(filter(None, (inputs.get("rl"), f"LoRA {recipe.lora.rank} on {inputs['dtype'] or '16 bits'}")))
         zero = f"ZeRO-{layout.zero}" if layout.zero else ""
         again = f"recompute {recipe.recompute}" if recipe.recompute != "none" else ""
         first = _line(_title(spec), f"{how}, {recipe.optimizer}", shape, again, ways, zero, inputs["engine"], of)
@@ -202,6 +205,7 @@ def serve(spec: Any, inputs: dict[str, Any], result: Any, server: Any) -> Headli
         f"{_stored(spec, inputs['dtype'])}, {inputs['kv_dtype']} cache",
         f"{_tokens(inputs['prompt'])} in, {_tokens(inputs['output'])} out",
         f"TP {inputs['tp']}" if inputs["tp"] > 1 else "",
+        f"prompts apart on {inputs['prefill_workers']}×{inputs['prefill_tp']}" if inputs["prefill_workers"] else "",
         f"engine {inputs['engine']}" if inputs["engine"] != "ideal" else "",
         f"{_gpus(inputs['gpus'], inputs['hardware'])} with {_size(inputs['budget'])}",
     )

@@ -115,6 +115,8 @@ def _memory_facts(item: Item) -> list[Fact]:
             facts += facts_of(f, f"next_bytes: but {f.what} {f.next} would take (size)")
     if r.budget_bytes is not None:
         facts += facts_of(r, "fits: fits | headroom_bytes: to spare (bytes)")
+    if item.inputs["train"] and r.host_bytes is not None:
+        facts += facts_of(r, "host_bytes: in the host's memory, for each GPU (size)")
     if not item.inputs["train"]:
         each = "" if r.gpus == 1 else ", each GPU"
         facts += facts_of(r, f"kv_bytes_per_token: KV cache per token{each} (size)")
@@ -137,6 +139,9 @@ def _memory_tables(item: Item, detail: bool = False) -> list[Table | Bars]:
         Table("", columns, rows, last, keys),
         facts_table(r.heaviest or (f"at its fullest in {r.peak}" if r.peak else ""), facts),
     ]
+    if r.phases:
+        columns = columns_of("phase: phase | bytes: bytes (int) | short: (size)")
+        tables.append(Table("", columns, [{"phase": name, "bytes": size, "short": size} for name, size in r.phases.items()]))
     if detail:
         tables.append(pictures.memory([item])[0]._replace(title=""))
         if r.stored is not None:

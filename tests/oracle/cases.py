@@ -107,6 +107,16 @@ def families(table: str) -> dict[str, Family]:
 
 
 SHARED: dict[str, Config] = {
+    "BYTES": {
+        f"{part}_config": {"hidden_size": width, "num_hidden_layers": layers, "num_attention_heads": heads}
+        | {"intermediate_size": ffn, **more}
+        for part, width, layers, heads, ffn, more in (
+            ("encoder", 24, 2, 4, 44, {"vocab_size": 101, "cross_attn_k": 3}),
+            ("decoder", 24, 3, 4, 52, {"hidden_size_global": 48, "cross_attn_k": 3}),
+            ("global", 48, 2, 4, 76, {}),
+            ("patcher", 20, 2, 2, 28, {"vocab_size": 101, "sliding_window": 7}),
+        )
+    },
     "T5GEMMA": {
         stack: {"hidden_size": 48, "intermediate_size": ffn, "num_hidden_layers": layers, "num_attention_heads": 4}
         | {"num_key_value_heads": kv, "head_dim": dim, "sliding_window": 7, "vocab_size": 101}
@@ -141,6 +151,10 @@ MROPE rope_parameters={"rope_type":"default","rope_theta":10000.0,"mrope_section
 T5 vocab_size=97 d_model=24 d_kv=10 d_ff=44 num_layers=3 num_heads=4
 BART vocab_size=97 d_model=24 encoder_layers=2 decoder_layers=3 encoder_ffn_dim=44 decoder_ffn_dim=52 encoder_attention_heads=4
     decoder_attention_heads=4 max_position_embeddings=40
+SEAMLESS vocab_size=97 hidden_size=24 encoder_layers=2 decoder_layers=3 encoder_ffn_dim=44 decoder_ffn_dim=52
+    encoder_attention_heads=4 decoder_attention_heads=4 max_position_embeddings=40
+BLT cross_attn_k=3 encoder_hash_byte_group_vocab=30 BYTES
+BLT_TWO encoder_config={"cross_attn_k":2} decoder_config={"cross_attn_k":2}
 BERT vocab_size=97 hidden_size=24 num_hidden_layers=2 num_attention_heads=4 intermediate_size=44 max_position_embeddings=40
 BERT_BASE hidden_size=768 num_hidden_layers=12 num_attention_heads=12 intermediate_size=3072
 """
@@ -348,6 +362,7 @@ deepseek_v2 DeepseekV2ForCausalLM dense num_key_value_heads=4 MLA DEEP
   vary q_lora_rank=null kv_lora_rank=18 qk_nope_head_dim=12 qk_rope_head_dim=8 v_head_dim=16 first_k_dense_replace=0|2
     n_routed_experts=6 n_shared_experts=1 num_experts_per_tok=3 moe_intermediate_size=32 attention_bias=true mlp_bias=true
     num_key_value_heads=2 topk_method=group_limited_greedy+n_group=2+topk_group=1+n_routed_experts=6 TIED
+  unrouted: num_experts_per_tok=null n_routed_experts=6
   DeepSeek-V2-Lite: 2048/10944/27/16/16/102400 q_lora_rank=null n_routed_experts=64 n_shared_experts=2 moe_intermediate_size=1408
     num_experts_per_tok=6 first_k_dense_replace=1
   DeepSeek-V2: 5120/12288/60/128/128/102400 q_lora_rank=1536 n_routed_experts=160 n_shared_experts=2 moe_intermediate_size=1536
@@ -693,6 +708,14 @@ inkling_text InklingForCausalLM dense num_hidden_layers=3 head_dim=20 swa_num_at
   vary head_dim=12 swa_num_key_value_heads=2 swa_head_dim=14 d_rel=8 rel_extent=30 conv_kernel_size=4 moe_intermediate_size=32
     n_routed_experts=4 num_experts_per_tok=3 n_shared_experts=1 dense_mlp_idx=1 dense_mlp_idx=1+dense_intermediate_size=60
     layer_types=[hybrid*2,hybrid_sliding] unpadded_vocab_size=97 @seq=38 GQA TIED
+inkling2_text Inkling2ForCausalLM 48/-/4/4/2/101 head_dim=20 swa_num_attention_heads=6 swa_num_key_value_heads=3 swa_head_dim=10
+    sliding_window_size=7 d_rel=6 rel_extent=11 conv_kernel_size=3 moe_intermediate_size=28 n_routed_experts=5
+    num_experts_per_tok=2 layer_types=[hybrid_sliding,hybrid,hybrid_sliding,hybrid] n_layers_per_attn_res_block=2
+    unpadded_vocab_size=99
+  vary head_dim=12 swa_num_key_value_heads=2 swa_head_dim=14 d_rel=8 rel_extent=30 conv_kernel_size=4 moe_intermediate_size=32
+    n_routed_experts=4 num_experts_per_tok=3 layer_types=[hybrid*2,hybrid_sliding*2] n_layers_per_attn_res_block=1|3
+    unpadded_vocab_size=97 @seq=38 @batch=1+@seq=1 GQA TIED
+  kept
 qwen4_exp_text Qwen4ExpForCausalLM vocab_size=101 hidden_size=48 num_hidden_layers=4 num_attention_heads=4 num_key_value_heads=2
     head_dim=20 DELTA full_attention_interval=2 num_experts=5 num_experts_per_tok=2 moe_intermediate_size=28
     shared_expert_intermediate_size=36 hc_count=3 hc_lowrank=10 indexer_n_heads=3 indexer_kv_heads=1 indexer_head_dim=22
@@ -838,7 +861,9 @@ whisper WhisperForConditionalGeneration vocab_size=97 d_model=24 encoder_layers=
     decoder_ffn_dim=52 encoder_attention_heads=4 decoder_attention_heads=4 num_mel_bins=10 max_source_positions=20
     max_target_positions=40 pad_token_id=0 bos_token_id=1 eos_token_id=2 decoder_start_token_id=1 @seq=20
   vary encoder_layers=3 num_mel_bins=12 encoder_ffn_dim=36 decoder_ffn_dim=36 encoder_attention_heads=3
-    decoder_attention_heads=3 max_target_positions=50 max_source_positions=22+@seq=22 architectures=WhisperModel UNTIED
+    decoder_attention_heads=3 max_target_positions=50 max_source_positions=22+@seq=22 architectures=WhisperModel
+    architectures=WhisperForCausalLM architectures=WhisperForCausalLM+decoder_layers=2+decoder_ffn_dim=40+@seq=13
+    architectures=WhisperForCausalLM+max_target_positions=50+decoder_attention_heads=3 UNTIED
   kept
   whisper-tiny: vocab_size=51865
   whisper-large-v3: vocab_size=51866 d_model=1280 encoder_layers=32 decoder_layers=32 encoder_attention_heads=20
@@ -953,6 +978,17 @@ eurobert EuroBertForMaskedLM dense pad_token_id=0
   vary attention_bias=true mlp_bias=true head_dim=20 GQA architectures=EuroBertModel|EuroBertForTokenClassification
     architectures=EuroBertForSequenceClassification architectures=EuroBertForSequenceClassification+classifier_pooling=bos TIED
   EuroBERT-210m: 768/3072/12/12/12/128256
+ultrabert UltrabertForMaskedLM dense num_hidden_layers=4 sliding_window=5 prediction_head_size=10 pad_token_id=0
+  vary attention_bias=true mlp_bias=true head_dim=20 prediction_head_size=14 sliding_window=3 GQA attention_windows=[3,null,3,3]
+    layer_types=[full_attention*3,sliding_attention] architectures=UltrabertModel|UltrabertForTokenClassification
+    architectures=UltrabertForSequenceClassification|UltrabertForQuestionAnswering TIED
+  UltraBERT-150M: 768/2048/22/12/12/49152 tie_word_embeddings=true
+neomme NeoMMEForMaskedLM 48/76/7/4/2/101 head_dim=12 embedding_rank=10 patch_size=2 sliding_window=5 image_token_id=3
+    document_token_id=2
+    rope_parameters={"full_attention":{"partial_rotary_factor":0.34},"sliding_attention":{"partial_rotary_factor":0.34}}
+  vary head_dim=24 embedding_rank=14 intermediate_size=80 GQA attention_bias=true mlp_bias=true sliding_window=3 patch_size=3
+    layer_types=[sliding_attention*3,full_attention*4] num_hidden_layers=3 architectures=NeoMMEModel
+    @images=1+@grid=[2,3]+@image_tokens=6 UNTIED
 esm EsmForMaskedLM BERT pad_token_id=1 mask_token_id=32 position_embedding_type=rotary emb_layer_norm_before=false
   vary emb_layer_norm_before=true position_embedding_type=absolute architectures=EsmModel|EsmForSequenceClassification
     architectures=EsmForTokenClassification UNTIED
@@ -1110,8 +1146,107 @@ encoder-decoder EncoderDecoderModel BERTS
     UNTIED LENGTHS
 bert-generation BertGenerationDecoder BERT
   vary architectures=BertGenerationEncoder UNTIED
+# Types that share little with others.
+xlnet XLNetLMHeadModel vocab_size=97 d_model=24 n_layer=3 n_head=4 d_inner=44
+  vary n_layer=2 n_head=3 d_inner=40 vocab_size=101 ff_activation=relu attn_type=uni architectures=XLNetModel
+    architectures=XLNetForSequenceClassification+num_labels=3+pad_token_id=0 architectures=XLNetForTokenClassification
+    architectures=XLNetForMultipleChoice UNTIED LENGTHS
+  # Its sinusoids stay in fp32, which no matrix in bf16 takes; nor does xLSTM's state.
+  kept
+  xlnet-base-cased: d_model=768 n_layer=12 n_head=12 d_inner=3072
+xlstm xLSTMForCausalLM vocab_size=101 hidden_size=48 num_hidden_layers=3 num_blocks=3 num_heads=4 chunk_size=8
+    ffn_round_up_to_multiple_of=10 embedding_dim=48
+  vary num_heads=2 chunk_size=4|32 qk_dim_factor=0.25 v_dim_factor=0.5 use_bias=true ffn_proj_factor=1.5
+    ffn_round_up_to_multiple_of=16 num_blocks=2+num_hidden_layers=2 @seq=16|38|1|3 @batch=1
+    mode=train+@seq=16 TIED
+  kept
+  xLSTM-7b: hidden_size=4096 num_heads=8
+prophetnet ProphetNetForConditionalGeneration vocab_size=97 hidden_size=24 num_encoder_layers=2 num_decoder_layers=3
+    encoder_ffn_dim=44 decoder_ffn_dim=52 num_encoder_attention_heads=4 num_decoder_attention_heads=4 max_position_embeddings=40
+    num_buckets=6
+  vary num_encoder_layers=3 num_decoder_layers=2 encoder_ffn_dim=36 decoder_ffn_dim=36 num_encoder_attention_heads=3
+    num_decoder_attention_heads=3 ngram=1|3 num_buckets=10 max_position_embeddings=50 activation_function=relu
+    architectures=ProphetNetModel|ProphetNetForCausalLM architectures=ProphetNetForCausalLM+ngram=3
+    architectures=ProphetNetForCausalLM+add_cross_attention=false architectures=ProphetNetForCausalLM+tie_word_embeddings=false
+    @seq=1+@decoder_seq=1 @seq=7+@decoder_seq=23 @batch=1 UNTIED
+  # Its softmax is taken in fp32.
+  kept
+zaya ZayaForCausalLM 48/-/3/4/2/101 head_dim=12 moe_intermediate_size=28 num_experts=5 router_hidden_size=14
+  vary head_dim=20 attention_bias=true lm_head_bias=true moe_intermediate_size=32 num_experts=4 router_hidden_size=10 cca_time0=3
+    cca_time1=3 cca_time0=1 cca_time1=1 layer_types=["hybrid","hybrid_sliding","hybrid_sliding"]+sliding_window=7
+    num_hidden_layers=1 LENGTHS @batch=3 GQA UNTIED
+  ZAYA1-8B: vocab_size=262272 hidden_size=2048 num_hidden_layers=40
+funnel FunnelForMaskedLM vocab_size=97 block_sizes=[2,1,2] d_model=24 n_head=4 d_head=10 d_inner=44
+  vary block_sizes=[2]|[1,1,1,1] block_sizes=[1,2]+block_repeats=[2,3] num_decoder_layers=1 n_head=3 d_head=8 d_inner=40
+    hidden_act=relu attention_type=factorized attention_type=factorized+pool_q_only=false pool_q_only=false separate_cls=false
+    separate_cls=false+pool_q_only=false truncate_seq=false truncate_seq=false+@seq=16 separate_cls=false+@seq=16
+    separate_cls=false+attention_type=factorized pooling_type=max @seq=16|38|8 @batch=1
+    architectures=FunnelModel|FunnelBaseModel|FunnelForPreTraining|FunnelForTokenClassification|FunnelForQuestionAnswering
+    architectures=FunnelForSequenceClassification+num_labels=3 architectures=FunnelForMultipleChoice UNTIED
+  # Its sinusoids stay in fp32.
+  kept
+moshi MoshiForCausalLM vocab_size=101 hidden_size=48 num_hidden_layers=3 num_attention_heads=4 num_key_value_heads=2 ffn_dim=76
+  vary head_dim=20 ffn_dim=80 hidden_act=gelu sliding_window=7 num_codebooks=4 architectures=MoshiModel LENGTHS GQA TIED
+# Where its patches end depends on the text, unless they are a byte each.
+blt BltForCausalLM vocab_size=101 BLT patching_mode=bytes
+  vary patching_mode=entropy patching_mode=entropy+patch_size=null patch_in_forward=false patch_size=2 cross_attn_k=2+BLT_TWO
+    encoder_hash_byte_group_size=[3,5] encoder_hash_byte_group_nb_functions=2 encoder_hash_byte_group_vocab=40
+    local_attention_window_len=7|null encoder_config={"cross_attn_all_layers":true} encoder_config={"num_key_value_heads":2}
+    encoder_config={"num_hidden_layers":1} encoder_config={"intermediate_size":null}
+    decoder_config={"cross_attn_all_layers":false} decoder_config={"num_hidden_layers":2}
+    decoder_config={"intermediate_size":36} decoder_config={"num_key_value_heads":1} encoder_config={"vocab_size":120}
+    global_config={"num_hidden_layers":3} global_config={"num_key_value_heads":1} global_config={"intermediate_size":40}
+    global_config={"hidden_size":40}+decoder_config={"hidden_size_global":40} patcher_config={"num_hidden_layers":1}
+    patcher_config={"vocab_size":90} patcher_config={"num_key_value_heads":1} patcher_config={"intermediate_size":20} @seq=1|38
+    @batch=1 TIED
+  # Its gradients of maxima are kept in ways of their own.
+  kept
+cpmant CpmAntForCausalLM vocab_size=97 hidden_size=24 num_attention_heads=4 dim_head=10 dim_ff=44 num_hidden_layers=3
+    position_bias_num_buckets=16 prompt_types=4 prompt_length=5 segment_types=6
+  vary num_attention_heads=3 dim_head=8 dim_ff=40 num_hidden_layers=2 position_bias_num_buckets=20 prompt_types=5 prompt_length=7
+    segment_types=8 vocab_size=101 architectures=CpmAntModel LENGTHS UNTIED
+beam BeamForCausalLM dense num_hidden_layers=7 head_dim=20 sliding_window=7 num_experts=8 num_experts_per_tok=2
+    moe_intermediate_size=28 n_group=4 topk_group=2
+  vary head_dim=12 attention_bias=true num_experts=12 num_experts_per_tok=3 moe_intermediate_size=32
+    sliding_window=null+layer_types=[full_attention]*7 mlp_layer_types=[dense*2,sparse*5]
+    layer_types=[full_attention*2,sliding_attention*5] num_hidden_layers=2
+    final_logit_softcapping=null LENGTHS GQA TIED
+# On a CPU its attention multiplies nothing, so that it is only built.
+mra MraForMaskedLM BERT max_position_embeddings=64
+  built hidden_size=48 num_hidden_layers=3 num_attention_heads=3 intermediate_size=40 type_vocab_size=3 max_position_embeddings=96
+    block_per_row=2 approx_mode=sparse hidden_act=relu architectures=["MraModel"]|["MraForTokenClassification"]
+    architectures=["MraForSequenceClassification"]|["MraForQuestionAnswering"]|["MraForMultipleChoice"] UNTIED
+  mra-base-512-4: BERT_BASE vocab_size=50265
+perceiver PerceiverForMaskedLM vocab_size=97 num_latents=7 d_latents=24 d_model=32 num_self_attends_per_block=2
+    num_self_attention_heads=4 num_cross_attention_heads=4 max_position_embeddings=40
+  vary num_latents=9 d_latents=48 d_model=64 num_blocks=3 num_self_attends_per_block=3 num_self_attention_heads=3
+    num_cross_attention_heads=2 v_channels=24 qk_channels=16+v_channels=24 cross_attention_shape_for_attention=q
+    self_attention_widening_factor=3 cross_attention_widening_factor=2 hidden_act=relu max_position_embeddings=50 vocab_size=101
+    LENGTHS UNTIED
+# Only in training, and then of whole chunks, does it go backward.
+reformer ReformerForMaskedLM vocab_size=97 attention_head_size=10 attn_layers=[local,lsh,lsh] axial_pos_shape=[4,6]
+    axial_pos_embds_dim=[10,14] feed_forward_size=44 hidden_size=24 local_attn_chunk_length=4 lsh_attn_chunk_length=6
+    max_position_embeddings=64 num_attention_heads=3 @seq=24
+  vary attn_layers=[local,local] attn_layers=[lsh] attention_head_size=8 feed_forward_size=40 num_hashes=3 num_buckets=4
+    num_buckets=[2,6] axial_pos_shape=[8,6]+@seq=48 axial_pos_embds=false axial_pos_embds=false+@seq=36 axial_pos_embds_dim=[8,16]
+    local_num_chunks_after=1 lsh_num_chunks_after=1 local_num_chunks_before=2 lsh_num_chunks_before=0 hidden_act=gelu
+    num_attention_heads=4 axial_pos_embds=false+@seq=19 axial_pos_embds=false+@seq=5 axial_pos_embds=false+@seq=3
+    lsh_attn_chunk_length=2+axial_pos_embds=false+@seq=64 @batch=1 architectures=ReformerModel UNTIED
+  kept
+  reformer-crime-and-punishment: axial_pos_shape=[512,1024] axial_pos_embds_dim=[64,192] max_position_embeddings=524288
+    num_attention_heads=2
+# SeamlessM4T, from text to text.
+seamless_m4t SeamlessM4TForTextToText SEAMLESS
+  vary encoder_layers=3 decoder_layers=2 encoder_ffn_dim=36 decoder_ffn_dim=36 encoder_attention_heads=3
+    decoder_attention_heads=3 activation_function=gelu max_position_embeddings=50 vocab_size=101 @seq=7+@decoder_seq=23 UNTIED
+  hf-seamless-m4t-medium: vocab_size=256206 encoder_layers=12 decoder_layers=12 encoder_ffn_dim=4096 decoder_ffn_dim=4096
+seamless_m4t_v2 SeamlessM4Tv2ForTextToText SEAMLESS
+  vary encoder_layers=3 decoder_layers=2 encoder_ffn_dim=36 decoder_ffn_dim=36 encoder_attention_heads=3
+    decoder_attention_heads=3 activation_function=gelu speech_encoder_layers=2 vocab_size=101 UNTIED
 """
-FAMILIES = families(TABLE) | {name: replace(one, whole=True) for name, one in families(towers.TABLE).items()}
+FAMILIES = {name: replace(one, whole=bool(one.built)) for name, one in families(TABLE).items()} | {
+    name: replace(one, whole=True) for name, one in families(towers.TABLE).items()
+}
 PARTS = towers.PARTS
 WANTED = (*FAMILIES, "kimi_k2")
 NO_DEFAULT = {
@@ -1120,15 +1255,13 @@ NO_DEFAULT = {
     "qwen4_exp_text",
     "esm",
     "aya_vision",
-    "ovis2",
     "hunyuan_vl",
-    "step3p7",
     "qwen4_exp",
     "granite4_vision",
     "cohere_compass",
     "cohere_compass_text",
 }
-"""The default config cannot be built, or is not what a file without keys means (step3p7)."""
+"""The default config cannot be built."""
 
 
 def slug(change: Config) -> str:

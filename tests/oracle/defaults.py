@@ -22,6 +22,7 @@ from huggingface_hub.errors import StrictDataclassError
 
 TARGET = Path(__file__).resolve().parents[2] / "llmcx" / "huggingface" / "defaults.json"
 SUB_CONFIGS = {
+    "t5gemma2": {"decoder": "T5Gemma2DecoderConfig"},
     "t5gemma": {"encoder": "T5GemmaModuleConfig", "decoder": "T5GemmaModuleConfig"},
     "evolla": {"protein_encoder_config": "SaProtConfig"},
     "mpt": {"attn_config": "MptAttentionConfig"},
@@ -72,11 +73,14 @@ def parts(kind: Any, common: set[str], families: dict[str, Any]) -> dict[str, An
         if given is None:
             continue
         part = type(given)
-        if part.model_type not in cases.FAMILIES:
-            families.setdefault(part.model_type, described(part, common))
+        name = part.model_type or f"{kind.model_type}.{key}"
+        if name not in cases.FAMILIES:
+            families.setdefault(name, described(part, common))
+            if any(key.endswith("_config") for key in part.sub_configs):
+                families[name]["parts"] = parts(part, common, families)
         said = dict(getattr(kind.sub_configs_defaults.get(key), "init_kwargs", None) or {})
         absent = absent if absent is None else said or unlike(absent, common)
-        found[key] = {"type": part.model_type, "auto": auto, "absent": absent}
+        found[key] = {"type": name, "auto": auto, "absent": absent}
         if unlike(given, common):  # then it stands behind what a file says, too
             found[key]["merged"] = said or unlike(given, common)
     return found
@@ -111,7 +115,10 @@ def collect() -> dict[str, Any]:
         if any(key.endswith("_config") for key in kind.sub_configs) or name.endswith("encoder-decoder"):
             families[name]["parts"] = parts(kind, common, families)
     for name in cases.PARTS:
-        families.setdefault(name, described(CONFIG_MAPPING[name], common))
+        kind = CONFIG_MAPPING[name]
+        families.setdefault(name, described(kind, common))
+        if any(key.endswith("_config") for key in kind.sub_configs):
+            families[name]["parts"] = parts(kind, common, families)
     return {"transformers": __version__, "common": sorted(common), "families": families}
 
 

@@ -76,6 +76,45 @@ FAMILIES: dict[str, tuple[str, Json, Json]] = {
         {"vision_config": {"model_type": "pixtral", **VIT, "image_size": 1540, "patch_size": 14}, "spatial_merge_size": 2},
         {"patch_size": 14, "size": {"longest_edge": 1540}},
     ),
+    "mistral_large4": (
+        "pixtral.PixtralImageProcessor",
+        {"vision_config": {"model_type": "pixtral", **VIT, "image_size": 1540, "patch_size": 14}, "spatial_merge_size": 2},
+        {"patch_size": 14, "size": {"longest_edge": 1540}},
+    ),
+    "glmga": ("glmga.GlmgaImageProcessor", {"vision_config": MERGED}, {}),
+    "hyperclovax_vision_v2": ("qwen2_vl.Qwen2VLImageProcessor", {"vision_config": MERGED}, {}),
+    "dots3_note": ("qwen2_vl.Qwen2VLImageProcessor", {}, {}),
+    "lfm3_vl": (
+        "qwen2_vl.Qwen2VLImageProcessor",
+        {"vision_config": {**VIT, "num_key_value_heads": 2, "patch_size": 16, "layer_types": ["conv", "full_attention"]}},
+        {"patch_size": 16, "min_pixels": 65536, "max_pixels": 2097152},
+    ),
+    "cosmos3_omni": (
+        "qwen2_vl.Qwen2VLImageProcessor",
+        {"vision_config": {**MERGED, "patch_size": 16, "deepstack_visual_indexes": [0]}},
+        {"size": {"longest_edge": 16777216, "shortest_edge": 65536}, "patch_size": 16},
+    ),
+    "glm5_next": ("glm5_next.Glm5NextImageProcessor", {"vision_config": MERGED}, {}),
+    "glm5_next/900": ("glm5_next.Glm5NextImageProcessor", {"vision_config": MERGED}, {"max_image_tokens": 900}),
+    "minimax_m3_vl": ("minimax_m3_vl.MiniMaxM3VLImageProcessor", {"vision_config": {**VIT, "patch_size": 14}}, {}),
+    "paddleocr_vl": ("paddleocr_vl.PaddleOCRVLImageProcessor", {"vision_config": {**VIT, "patch_size": 14}}, {}),
+    "video_llama_3": ("video_llama_3.VideoLlama3ImageProcessor", {"vision_config": {**VIT, "patch_size": 14}}, {}),
+    "cohere_compass": (
+        "cohere_compass.CohereCompassImageProcessor",
+        {"vision_config": {**MERGED, "patch_size": 16, "deepstack_visual_indexes": [0]}},
+        {"patch_size": 16},
+    ),
+    "modernvbert": (
+        "idefics3.Idefics3ImageProcessor",
+        {"vision_config": {**SIGLIP, "image_size": 512, "patch_size": 16}, "pixel_shuffle_factor": 4},
+        {"size": {"longest_edge": 2048}, "max_image_size": {"longest_edge": 512}},
+    ),
+    "idefics2": ("idefics2.Idefics2ImageProcessor", {"vision_config": {**VIT, "image_size": 980, "patch_size": 14}}, {}),
+    "idefics2/quarters": (
+        "idefics2.Idefics2ImageProcessor",
+        {"vision_config": {**VIT, "image_size": 980, "patch_size": 14}},
+        {"do_image_splitting": True},
+    ),
     "lighton_ocr": (
         "pixtral.PixtralImageProcessor",
         {"vision_config": {"model_type": "pixtral", **VIT, "image_size": 1540, "patch_size": 14}, "spatial_merge_size": 2},
@@ -178,7 +217,13 @@ def marks(text: str) -> list[str]:
 
 def text_processor(name: str, images: Any, config: Any, patches: int) -> Any:
     """The family's processor of text, made of its class without a tokenizer's files."""
-    home = {"mistral3": "pixtral"}.get(name, name)
+    home = {
+        "mistral3": "pixtral",
+        "mistral_large4": "pixtral",
+        "glmga": "glm46v",
+        "cosmos3_omni": "qwen3_vl",
+        "modernvbert": "idefics3",
+    }.get(name, name)
     module = import_module(f"transformers.models.{home}.processing_{home}")
     kind = next(value for key, value in vars(module).items() if key.endswith("Processor") and value.__module__ == module.__name__)
     made = kind.__new__(kind)
@@ -207,9 +252,15 @@ def count(name: str, width: int, height: int, images: Any, made: Any, config: An
         made.img_size, made.patch_size = vision.image_size, vision.patch_size * config.downsample_factor
     if name == "cohere2_vision":
         made.patch_size = 512 // 16 // 2
-    if name in ("mistral3", "lighton_ocr"):
+    if name in ("mistral3", "mistral_large4", "lighton_ocr"):
         made.spatial_merge_size, made.patch_size = config.spatial_merge_size, vision.patch_size
         made.effective_patch_size = vision.patch_size * config.spatial_merge_size
+    if name == "paddleocr_vl":  # as its processor writes it, too
+        return int(cut["image_grid_thw"][0].prod()) // images.merge_size**2
+    if name == "idefics2":  # as its processor writes it, in which neighbours share a mark
+        around, many = made.fake_image_token, 5 if images.do_image_splitting else 1
+        text = f"{around}{made.image_token * config.perceiver_config.resampler_n_latents}{around}" * many
+        return len(marks(text.replace(around * 2, around)))
     if name == "llama4":
         made.downsample_ratio, made.patch_size = 4, 14
         text = made.replace_image_token(cut, 0)
@@ -218,9 +269,10 @@ def count(name: str, width: int, height: int, images: Any, made: Any, config: An
         made.image_start_token, made.image_end_token, made.image_thumbnail_token = "<start>", "<end>", "<whole>"
         plain = {key: cut[key].tolist() for key in ("image_rows", "image_cols", "image_sizes")}
         return len(marks(made.replace_image_token(plain, 0, use_image_special_tokens=True)))
-    if name in ("idefics3", "smolvlm"):
+    if name in ("idefics3", "smolvlm", "modernvbert"):
         edge = images.max_image_size["longest_edge"]
-        made.image_seq_len = (edge // vision.patch_size // config.scale_factor) ** 2
+        factor = config.pixel_shuffle_factor if name == "modernvbert" else config.scale_factor
+        made.image_seq_len = (edge // vision.patch_size // factor) ** 2
         text = made.replace_image_token(cut, 0)
         return len(marks(text))
     return int(made._get_num_multimodal_tokens([list(side)])["num_image_tokens"][0])
@@ -237,7 +289,7 @@ def pictures(name: str, cut: Any, config: Any) -> list[list[int]]:
         return [[1, rows, columns]]
     if name == "lfm2_vl":
         return [[many, *shape] for shape, many in Counter(tuple(map(int, each)) for each in cut["spatial_shapes"]).items()]
-    if "image_sizes" in cut and name in ("llava", "mistral3", "lighton_ocr"):
+    if "image_sizes" in cut and name in ("llava", "mistral3", "mistral_large4", "lighton_ocr"):
         return [[1, *(int(n) // patch for n in cut["image_sizes"][0])]]
     shape = cut["pixel_values"].shape
     many = shape[-4] if len(shape) > 3 else 1
@@ -256,9 +308,9 @@ def seen(label: str) -> Json:
         name = "pixtral"
     made = text_processor(name, images, config, 0)
     more: Json = {"crop_to_patches": True} if name in ("internvl", "qianfan_ocr", "aya_vision") else {}
-    if name in ("idefics3", "smolvlm", "lfm2_vl"):
+    if name in ("idefics3", "smolvlm", "modernvbert", "lfm2_vl"):
         more["return_row_col_info"] = True
-    if name in ("mistral3", "pixtral"):
+    if name in ("mistral3", "mistral_large4", "pixtral"):
         made.spatial_merge_size = getattr(config, "spatial_merge_size", 1)
         more["patch_size"] = config.vision_config.patch_size * made.spatial_merge_size
     made.images_kwargs = more
@@ -275,7 +327,7 @@ def seen(label: str) -> Json:
             tokens = count(name, width, height, images, made, config, cut)
             found = pictures("llava" if name == "pixtral" else name, cut, config)
             cases.append({"image": [width, height], "tokens": tokens, "pictures": found})
-        except ValueError as refusal:
+        except (ValueError, ZeroDivisionError, RuntimeError) as refusal:
             cases.append({"image": [width, height], "refused": str(refusal)[:60]})
     return {"family": label, "config": {"model_type": label.partition("/")[0], **stated}, "preprocessor": beside, "cases": cases}
 
@@ -287,7 +339,8 @@ def heard(name: str) -> Json:
     made = kind.__new__(kind)
     made.feature_extractor = WhisperFeatureExtractor(feature_size=128)
     made.audio_token, made.tokenizer = "<a>", Marks()
-    made.max_audio_len = {"audioflamingo3": 600, "glmasr": 655}.get(name, 30)
+    made.audio_bos_token, made.audio_eos_token = "<b>", "<e>"
+    made.max_audio_len = {"audioflamingo3": 600, "glmasr": 655, "musicflamingo": 1200}.get(name, 30)
     cases = []
     for seconds in SECONDS:
         if seconds > made.max_audio_len and name != "voxtral":
@@ -307,8 +360,10 @@ def heard(name: str) -> Json:
     return {"family": name, "config": {"model_type": name}, "cases": cases}
 
 
-HEARD = {"qwen2_audio": 182, "voxtral": 750, "audioflamingo3": 182, "glmasr": 91}
+HEARD = {"qwen2_audio": 182, "voxtral": 750, "audioflamingo3": 182, "glmasr": 91, "musicflamingo": 182}
 """Tokens of 7.3 s in the tiny models; Voxtral's lays two steps side by side, of 30 s."""
+AROUND = {"musicflamingo": 2}
+"""Marks around them."""
 
 
 def run(name: str) -> Json:
@@ -325,7 +380,11 @@ def run(name: str) -> Json:
     for said in ("audio_token_id", "audio_token_index"):
         if hasattr(model.config, said):
             setattr(model.config, said, 3)
-    ids = torch.randint(4, 90, (1, 8 + tokens))
+    marks = AROUND.get(name, 0)
+    ids = torch.randint(4, 90, (1, 8 + marks + tokens))
+    if marks:  # a sound's beginning and end are found by them, which say where its frames stand in time
+        model.config.audio_bos_token_id, model.config.audio_eos_token_id = 1, 2
+        ids[:, 1], ids[:, 2 + tokens] = 1, 2
     ids[:, 2 : 2 + tokens] = 3
     mask = torch.zeros(1, 3000, dtype=torch.long)
     mask[:, :730] = 1
@@ -335,13 +394,14 @@ def run(name: str) -> Json:
     elif name != "voxtral":
         given["input_features_mask"] = mask
     forward = sum(measure.count(lambda: model(**given)).values())
-    return {"family": name, "config": config, "cases": [{"seconds": 7.3, "seq": 8, "tokens": tokens, "forward": forward}]}
+    case = {"seconds": 7.3, "seq": 8, "tokens": tokens + marks, "forward": forward}
+    return {"family": name, "config": config, "cases": [case]}
 
 
 def main() -> None:
     torch.manual_seed(0)
     out = {"transformers": transformers.__version__, "images": [seen(label) for label in FAMILIES]}
-    out["sounds"] = [heard(name) for name in ("qwen2_audio", "voxtral", "audioflamingo3", "glmasr")]
+    out["sounds"] = [heard(name) for name in HEARD]
     out["runs"] = [run(name) for name in HEARD]
     path = Path(__file__).with_suffix(".json")
     lines = ["{", f' "transformers": "{transformers.__version__}",']

@@ -65,6 +65,8 @@ def window(mixer: Any, config: Any, place: int) -> int | None:
         return config.attention_window[place]
     if config.model_type == "modernbert":  # sliding_window is what it sees to one side
         return config.local_attention if mixer.sliding_window else None
+    if config.model_type in ("ultrabert", "neomme"):  # what it sees to one side, and itself
+        return 2 * (mixer.sliding_window - 1) if mixer.sliding_window else None
     local = getattr(mixer, "is_sliding", getattr(mixer, "is_local_attention", True))
     return getattr(mixer, "sliding_window", None) if local else None
 

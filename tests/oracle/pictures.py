@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 Json = dict[str, Any]
-FLAT = ("qwen", "glm", "lfm3_vl", "minimax_m3_vl", "muse_glimmer")
+FLAT = ("cosmos3", "dots3_note", "qwen", "glm", "hyperclovax", "lfm3_vl", "minimax_m3_vl", "muse_")
 """Families that take all patches of all images in one row, and the shape of each image in patches."""
 
 
@@ -150,7 +150,7 @@ def pictured(config: Any, case: Json, ids: torch.Tensor, draw: torch.Generator) 
     name = config.model_type
     if name in OWN:
         return OWN[name](config, case, ids, draw)
-    vision = config.vision_config
+    vision = config.encoder.vision_config if name == "t5gemma2" else getattr(config, "vision_config", config)
     rows, columns = case["grid"]
     many = case["batch"] * case["images"]
     size = vision.patch_size
@@ -166,11 +166,22 @@ def pictured(config: Any, case: Json, ids: torch.Tensor, draw: torch.Generator) 
 
     given: Json = {"input_ids": ids}
     if name.startswith(FLAT):
-        frames = next(getattr(vision, key) for key in ("temporal_patch_size", "patch_temporal") if hasattr(vision, key))
+        keys = ("temporal_patch_size", "patch_temporal")
+        frames = next((getattr(vision, key) for key in keys if hasattr(vision, key)), 1)
         width = channels * frames * size * size
         given |= {"pixel_values": noise(many * rows * columns, width)}
         given |= {"image_grid_thw": torch.tensor([[1, rows, columns]] * many)}
         given |= {"mm_token_type_ids": (ids == token).int()}
+        return given
+    if name.startswith("inkling_mm"):
+        given |= {"pixel_values": noise(many * rows * columns, vision.temporal_patch_size, size, size, channels)}
+        return given
+    if name == "neomme":
+        return given | {"pixel_values": noise(many * rows * columns, 3 * size * size)}
+    if name == "inkling2":  # squares of patches
+        merge = vision.spatial_merge_size
+        given |= {"pixel_values": noise(many * rows * columns // merge**2, merge * size, merge * size, channels)}
+        given |= {"image_grid_thw": torch.tensor([[1, rows // merge, columns // merge]] * many)}
         return given
     if name == "florence2":
         size = vision.patch_stride[0]
@@ -195,11 +206,11 @@ def pictured(config: Any, case: Json, ids: torch.Tensor, draw: torch.Generator) 
         given |= {"image_grid_thw": torch.tensor([[1, rows, columns]] * many)}
         return given
     pixels = noise(many, channels, rows * size, columns * size)
-    if name in ("idefics2", "idefics3", "smolvlm", "granite_docling"):
+    if name in ("idefics2", "idefics3", "smolvlm", "granite_docling", "modernvbert", "ultravbert"):
         pixels = pixels.reshape(case["batch"], case["images"], *pixels.shape[1:])
     given |= {"pixel_values": pixels}
     if name == "granite_docling":
         given |= {"pixel_attention_mask": torch.ones(case["batch"], case["images"], dtype=torch.bool)}
-    if name in ("mistral3", "lighton_ocr"):
+    if name in ("mistral3", "mistral_large4", "lighton_ocr"):
         given |= {"image_sizes": torch.tensor([[rows * size, columns * size]] * many)}
     return given

@@ -29,7 +29,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from llmcx.answers.serve import stored_as
+from llmcx.answers.serve import Apart, Load, point, stored_as
 from llmcx.catalog.data import load_hardware
 from llmcx.catalog.presets import load_preset
 from llmcx.engines.closed_loop import first_token, per_token
@@ -110,6 +110,38 @@ def _read(line: dict[str, str]) -> Run | None:
     ms = float(line["ttft_ms"]), float(line["tpot_ms"])
     of = line["model"], line["hardware"], line["engine"], line["precision"]
     return Run(*of, prompt, output, users, gpus, dp, min(ep, gpus), ms[0] / 1e3, ms[1] / 1e3)
+
+
+def read_apart(path: Path) -> list[tuple[Run, Apart]]:
+    """The runs that decode apart from prompts, of which the file says how many copies do what; each measurement once."""
+    found: dict[tuple[float, float], tuple[Run, Apart]] = {}
+    with path.open(encoding="utf-8", newline="") as file:
+        for line in csv.DictReader(file):
+            counts = line["prefill_num_workers"], line["decode_num_workers"], line["concurrency"]
+            if line["mode"] == "agg" or not all(counts):
+                continue
+            of = [max(1, int(float(line[f"decode_{key}_size"]))) for key in ("tp", "attention_dp", "moe_ep")]
+            tp = max(1, int(float(line["prefill_tp_size"]))) * max(1, int(float(line["prefill_attention_dp_size"])))
+            gpus = of[0] * of[1]
+            if of[1] > 1:  # whichever of moe_tp_size and moe_ep_size says so, experts are shared out beside such attention
+                of[2] = gpus
+            lengths = [int(float(line[key])) for key in ("isl", "osl")]
+            prompt, output = (n * 9 // 10 if n in (1024, 8192) else n for n in lengths)
+            ms = float(line["ttft_ms"]), float(line["tpot_ms"])
+            who = line["model"], line["hardware"], line["engine"], line["precision"]
+            run = Run(*who, prompt, output, int(float(counts[2])), gpus, of[1], min(of[2], gpus), ms[0] / 1e3, ms[1] / 1e3)
+            found.setdefault(ms, (run, Apart(int(float(counts[0])), tp, int(float(counts[1])))))
+    return [*found.values()]
+
+
+def scored_apart(run: Run, apart: Apart, by: Schedule) -> tuple[float, float]:
+    """Estimated / measured of both times, by an engine's numbers, which no such run has touched."""
+    spec, hardware = load_preset(run.model), load_hardware(run.hardware)
+    setup = Setup(run.gpus, run.ep, 16.0, 16.0, None, run.attention_dp)
+    kernels = _kernels(run.hardware, run.engine, run.cache_bits)
+    server = Timed(spec, hardware, setup, Ideal(), by, stored_as(spec, run.dtype), kernels)
+    found = point(server, Load(run.prompt, run.output, apart=apart), run.users, None)
+    return found.ttft_s / run.ttft_s, found.tpot_s / run.tpot_s
 
 
 class Features:
@@ -232,7 +264,7 @@ def percentile(values: Iterable[float], share: float) -> float:
     return at[low] + (place - low) * (at[min(low + 1, len(at) - 1)] - at[low])
 
 
-Scored = tuple[Features, float, float]
+Scored = tuple[Any, float, float]
 """A row, and estimated / measured of the first token and of the time between tokens."""
 
 
@@ -289,9 +321,10 @@ def main() -> None:
                 f"{key} {value}": errors([row for row in scored if getattr(row[0].run, key) == value])
                 for value in sorted({getattr(row[0].run, key) for row in scored})
             }
+    engines: dict[str, Schedule] = {}
     for engine in ENGINES:
         mine = [row for row in rows if row.run.engine == engine]
-        schedule = fitted(mine)
+        schedule = engines[engine] = fitted(mine)
         bands = {
             time: {name: band([row for row in scored if row[0].run.engine == engine], at) for name, scored in apart.items()}
             for time, at in (("per_token", 2), ("first", 1))
@@ -300,6 +333,10 @@ def main() -> None:
         print(text)
         if not args.no_write:
             (ROOT / "presets" / "engines" / f"{engine}.yaml").write_text(text, encoding="utf-8")
+    groups: dict[str, list[tuple[float, float]]] = {}
+    for run, apart in read_apart(args.silicon / "runs.csv"):
+        groups.setdefault(f"engine {run.engine}, {run.hardware}", []).append(scored_apart(run, apart, engines[run.engine]))
+    report["apart"] = {name: errors([(None, *each) for each in of]) for name, of in sorted(groups.items())}
     lines = ",\n".join(f'"{name}": {json.dumps(of)}' for name, of in flat(report).items())
     print(lines)
     if not args.no_write:

@@ -85,6 +85,11 @@ TEXTS: dict[str, Config] = {
     "bart": {"model_type": "bart", "vocab_size": 97, "d_model": 24, "encoder_layers": 2, "decoder_layers": 3}
     | {"encoder_ffn_dim": 44, "decoder_ffn_dim": 52, "encoder_attention_heads": 4, "decoder_attention_heads": 4}
     | {"max_position_embeddings": 60},
+    "realtime": DENSE | {"head_dim": 12, "sliding_window": 7},
+    "nemotron_moe": {"model_type": "nemotron_h", "vocab_size": 101, "hidden_size": 48, "intermediate_size": 76}
+    | {"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 20, "hybrid_override_pattern": "M*E-", "n_groups": 2}
+    | {"ssm_state_size": 10, "mamba_num_heads": 6, "mamba_head_dim": 12, "conv_kernel": 3, "chunk_size": 8, "n_routed_experts": 4}
+    | {"n_shared_experts": 1, "moe_intermediate_size": 28, "moe_shared_expert_intermediate_size": 36, "num_experts_per_tok": 2},
     "aria": DENSE | {"moe_num_experts": 5, "moe_topk": 2, "moe_num_shared_experts": 2, "head_dim": 12},
     "compass": DENSE
     | {"sliding_window": 7, "layer_types": ["sliding_attention", "full_attention"]}
@@ -114,6 +119,47 @@ TEXTS: dict[str, Config] = {
     | EXPERTS
     | {"shared_expert_intermediate_size": 36, "hc_count": 3, "hc_lowrank": 10, "indexer_n_heads": 3, "indexer_kv_heads": 1}
     | {"indexer_head_dim": 22, "indexer_budget": 4, "indexer_compress_ratio": 2, "pad_token_id": 0, "eos_token_id": 1},
+    "hyperclovax": {"model_type": "hyperclovax"} | DENSE,
+    "inkling": {key: value for key, value in DENSE.items() if key != "intermediate_size"}
+    | {"head_dim": 10, "swa_num_attention_heads": 6, "swa_num_key_value_heads": 3, "swa_head_dim": 8, "sliding_window_size": 7}
+    | {"d_rel": 4, "rel_extent": 9, "layer_types": ["hybrid_sliding", "hybrid"], "moe_intermediate_size": 28}
+    | {"n_routed_experts": 5, "num_experts_per_tok": 2, "n_shared_experts": 2},
+    "cosmos": DENSE
+    | {"head_dim": 12, "pad_token_id": 0}
+    | {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 2, 2]}},
+    "unlimited": DENSE
+    | {"n_routed_experts": 5, "num_experts_per_tok": 2, "moe_intermediate_size": 28, "sliding_window": 7}
+    | {"num_key_value_heads": 4},
+    "spark": DENSE
+    | {"head_dim": 20, "sliding_window": 7, "num_hidden_layers": 3, "num_local_experts": 5, "num_experts_per_tok": 2}
+    | {"moe_intermediate_size": 28, "moe_hidden_size": 22},
+    "inkling2": {key: value for key, value in DENSE.items() if key != "intermediate_size"}
+    | {"head_dim": 10, "swa_num_attention_heads": 6, "swa_num_key_value_heads": 3, "swa_head_dim": 8, "sliding_window_size": 7}
+    | {"d_rel": 4, "rel_extent": 9, "layer_types": ["hybrid_sliding", "hybrid"], "moe_intermediate_size": 28}
+    | {"n_routed_experts": 5, "num_experts_per_tok": 2, "n_layers_per_attn_res_block": 2, "unpadded_vocab_size": 99},
+    "large4": DENSE
+    | {key: value for key, value in DEEP.items() if key not in ("q_lora_rank", "n_group", "topk_group")}
+    | {"index_n_heads": 3, "index_head_dim": 8, "index_topk": 5, "num_hidden_layers": 4, "no_rope_layer_interval": 2},
+    "dots3": DENSE
+    | {key: value for key, value in DEEP.items() if key not in ("n_group", "topk_group")}
+    | {"index_n_heads": 3, "index_head_dim": 8, "index_topk": 5, "num_hidden_layers": 3, "sliding_window": 7, "head_dim": 16}
+    | {"swa_num_attention_heads": 6, "swa_num_key_value_heads": 6, "swa_q_lora_rank": 18, "swa_kv_lora_rank": 22}
+    | {
+        "swa_head_dim": 14,
+        "swa_qk_nope_head_dim": 8,
+        "swa_v_head_dim": 9,
+        "pad_token_id": 0,
+        "shared_experts_intermediate_size": 30,
+    },
+    "glm5": DENSE
+    | {key: value for key, value in DEEP.items() if key not in ("n_group", "topk_group", "first_k_dense_replace")}
+    | {"qk_rope_head_dim": 0, "num_hidden_layers": 4, "index_n_heads": 3, "index_head_dim": 8, "index_topk": 4, "index_kpool": 2}
+    | {"mlp_layer_types": ["dense", "sparse", "sparse", "sparse"], "linear_num_heads": 3, "linear_head_dim": 10, "hc_mult": 3}
+    | {"linear_conv_kernel_dim": 3, "pad_token_id": 0},
+    "modernbert": {"model_type": "modernbert", "hidden_size": 24, "intermediate_size": 36, "num_hidden_layers": 4}
+    | {"num_attention_heads": 3, "vocab_size": 101, "local_attention": 8, "pad_token_id": 0},
+    "ultrabert": {"model_type": "ultrabert", "sliding_window": 5, "prediction_head_size": 10} | DENSE | {"num_hidden_layers": 3},
+    "t5gemma2": DENSE | {"head_dim": 12, "sliding_window": 7, "layer_types": ["sliding_attention", "full_attention"]},
     "glm4v": DENSE | MROPE | {"pad_token_id": 0},
     "glm4v_moe": DENSE
     | {"pad_token_id": 0, "n_routed_experts": 6, "n_shared_experts": 1, "num_experts_per_tok": 2}
@@ -170,6 +216,17 @@ VISIONS: dict[str, Config] = {
     "wide": VIT | {"hidden_size": 64, "num_attention_heads": 4},
     "molmo2": VIT | {"num_key_value_heads": 1, "head_dim": 10, "image_size": [24, 24]},
     "hunyuan": VIT | {"max_image_size": 24, "text_hidden_size": 48, "out_hidden_size": 48, "num_key_value_heads": 3},
+    "dots3": {"hidden_size": 24, "intermediate_size": 44, "num_hidden_layers": 3, "num_attention_heads": 3, "patch_size": 4}
+    | {"pyramid_num_routed": [-1, 2, 4], "moe_intermediate_size": 20, "adapter_in_dim": 24, "adapter_out_dim": 48},
+    "inkling2": {key: value for key, value in VIT.items() if key != "image_size"}
+    | {"posemb_grid_size": 5, "projection_hidden_dim": 40, "text_hidden_size": 48},
+    "cosmos": {key: value for key, value in VIT.items() if key != "image_size"} | {"num_patches": 25},
+    "unlimited": {
+        "sam_config": {key: value for key, value in VIT.items() if key != "intermediate_size"}
+        | {"output_channels": 10, "window_size": 3, "global_attn_indexes": [1], "mlp_dim": 44, "downsample_channels": [14, 24]},
+        "encoder_config": VIT,
+    },
+    "inkling": {"patch_size": 6, "num_hidden_layers": 5, "text_hidden_size": 48},
     "janus": {key: value for key, value in VIT.items() if key != "intermediate_size"} | {"mlp_ratio": 2.5, "projection_dim": 48},
     "strips": {"patch_embed_hidden_size": 48, "hidden_size": 24, "d_ff": 44, "d_kv": 10, "num_hidden_layers": 2}
     | {"num_attention_heads": 3, "seq_len": 30},
@@ -244,7 +301,14 @@ AUDIOS: dict[str, Config] = {
     "glm": HEARD,
     "phi4": {"hidden_size": 24, "intermediate_size": 20, "num_blocks": 2, "num_attention_heads": 3, "input_size": 20}
     | {"ext_pw_out_channel": 24, "depthwise_separable_out_channel": 24, "nemo_conv_channels": 14, "bias_max_distance": 9},
+    "flamingo": HEARD | {"max_source_positions": 20, "model_type": "audioflamingo3_encoder"},
+    "realtime": HEARD | {"head_dim": 10, "sliding_window": 5},
     "conv": WHISPER | {"output_dim": 48, "downsample_hidden_size": 14},
+    "dots3": {"hidden_size": 24, "intermediate_size": 44, "num_hidden_layers": 2, "num_attention_heads": 3, "feature_size": 20}
+    | {"downsample_hidden_size": 14, "adapter_input_size": 24, "adapter_out_dim": 48},
+    "spark": {"patch_sizes": [4, 3, 2], "hidden_sizes": [6, 10, 14], "depths": [1, 2, 1], "num_hidden_layers": 3}
+    | {"conv_kernel_size": 3, "out_hidden_size": 48},
+    "inkling": {"n_mel_bins": 10, "mel_vocab_size": 6, "text_hidden_size": 48},
 }
 SHARED = "".join(
     f"\n{kind}_{name} {words(**{key: config})}"
@@ -281,10 +345,25 @@ QUERIES = {"hidden_size": 24, "num_hidden_layers": 3, "num_attention_heads": 3, 
 QUERIES |= {"encoder_hidden_size": 24, "cross_attention_frequency": 2}
 
 
+T5GEMMA2 = {"text_config": TEXTS["t5gemma2"], "vision_config": VISIONS["siglip"], "mm_tokens_per_image": 4}
+T5GEMMA2 |= {"image_token_index": 3}
 ADAPTER = {"vision_feature_layer": [1, 0], "hidden_size": 24, "num_attention_heads": 3, "num_key_value_heads": 3, "head_dim": 10}
 ADAPTER |= {"intermediate_size": 44, "text_hidden_size": 48}
 HIGH = {"model_type": "sam_vision_model", "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 3, "image_size": 20}
 HIGH |= {"patch_size": 4, "output_channels": 10, "window_size": 3, "global_attn_indexes": [1]}
+SAMPLES = {"channels": 1, "hidden_size": 10, "kernel_size": 3, "num_filters": 4, "downsampling_ratios": [2, 3]}
+SAMPLES |= {"depths": [1, 2, 3], "ffn_expansion": 2}
+ASR = {"hidden_size": 24, "intermediate_size": 44, "num_hidden_layers": 2, "num_attention_heads": 3}
+WHO = {
+    "audio_config": ASR | {"hidden_size": 36, "num_mel_bins": 10, "subsampling_factor": 4},
+    "head_config": {"hidden_size": 14, "num_speakers": 5, "audio_hidden_size": 36, "subsampling_factor": 4},
+    "streaming_config": {"num_speakers": 5, "subsampling_factor": 4},
+}
+WHO_WIDE = {
+    part: one | {key: 5 if key == "subsampling_factor" else 7 for key in one if key in ("subsampling_factor", "num_speakers")}
+    for part, one in WHO.items()
+}
+WORDS = ASR | {"vocab_size": 33, "blank_token_id": 3, "upsampling_factor": 3}
 OUTER = "tie_word_embeddings=true|false"
 TIED = (
     f"{OUTER} "
@@ -295,7 +374,7 @@ TIED = (
 APART = "+".join(("tie_word_embeddings=false", words(text_config={"tie_word_embeddings": False})))
 SIZES = vision("hidden_size=36", "intermediate_size=40", "num_hidden_layers=3", "image_size=28", "patch_size=5", "num_channels=1")
 GRIDS = vision("depth=2", "patch_size=3", "temporal_patch_size=1", "spatial_merge_size=1", "in_channels=1", "num_heads=4")
-PARTS = ("beit", "deit", "dinov2", "donut-swin", "swin")
+PARTS = ("beit", "deit", "dinov2", "donut-swin", "swin", "t5gemma2_encoder")
 """Types of parts that no family has by default."""
 
 TABLE = f"""
@@ -413,6 +492,174 @@ glm4v Glm4vForConditionalGeneration T_glm4v V_glm image_token_id=3
 }
 glm46v Glm46VForConditionalGeneration T_glm4v V_glm
   built {vision("attention_bias=true")} {TIED}
+glmga Glm46VForConditionalGeneration T_glm4v V_glm
+  built {GRIDS} {vision("attention_bias=true", "image_size=32")} {TIED}
+hyperclovax_vision_v2 HyperCLOVAXVisionV2ForConditionalGeneration T_hyperclovax V_qwen2_5 image_token_id=3
+  sees @images=1+@grid=[6,8]+@image_tokens=12
+  built {GRIDS} {vision("hidden_size=36", "intermediate_size=40", "out_hidden_size=40", "window_size=32")} {TIED}
+inkling_mm_model InklingForConditionalGeneration T_inkling V_inkling A_inkling image_token_id=3
+  sees @images=1+@grid=[2,3]+@image_tokens=6 @images=1+@grid=[1,1]+@image_tokens=1+vision_config={{"num_hidden_layers":4}}
+    @images=2+@grid=[1,2]+@image_tokens=2+vision_config={{"num_hidden_layers":7,"patch_size":12}}
+  built {vision("patch_size=7|9|20|30", "temporal_patch_size=3|4", "num_channels=1", "num_hidden_layers=4|6|11")}
+    {audio("n_mel_bins=12", "mel_vocab_size=5", "text_hidden_size=40")} {TIED}
+inkling2 Inkling2ForConditionalGeneration T_inkling2 V_inkling2 image_token_id=3
+  sees @seq=19 @images=1+@grid=[4,6]+@image_tokens=6 @images=2+@grid=[4,2]+@image_tokens=2
+  built {
+    vision(
+        "hidden_size=36",
+        "intermediate_size=40",
+        "intermediate_size=null",
+        "num_hidden_layers=3",
+        "patch_size=5",
+        "num_channels=1",
+        "posemb_grid_size=6",
+        "projection_hidden_dim=44",
+        "projector_bias=true",
+        "spatial_merge_size=1",
+    )
+} {TIED}
+muse_spark MuseSparkForConditionalGeneration T_spark V_muse A_spark out_hidden_size=96 projector_hidden_size=40 image_token_id=3
+  sees @seq=19 @images=1+@grid=[6,4]+@image_tokens=6 {
+    inside(
+        "text_config",
+        'mlp_layer_types=["sparse","dense","sparse"]',
+        "head_dim=12",
+        "attention_bias=true",
+        "moe_hidden_size=26",
+        "num_experts_per_tok=3",
+    )
+}
+  built {vision("intermediate_size=40", "num_hidden_layers=3", "patch_size=5", "patch_temporal=1", "pos_emb_height=4")} {
+    audio("mlp_ratio=2.5", "conv_kernel_size=5", "depths=[2,1,3]", "hidden_sizes=[8,12,16]", "patch_sizes=[5,2,2]")
+} projector_hidden_size=44 {TIED}
+cosmos3_edge Cosmos3EdgeForConditionalGeneration T_cosmos V_cosmos projector_hidden_size=40 image_token_id=3
+  sees @seq=19 @images=1+@grid=[4,6]+@image_tokens=6 {
+    inside("text_config", "mlp_bias=true", "attention_bias=true", "num_key_value_heads=1")
+}
+  built {
+    vision(
+        "hidden_size=36", "intermediate_size=40", "num_hidden_layers=3", "patch_size=5", "num_patches=36", "spatial_merge_size=3"
+    )
+} projector_hidden_size=44 {TIED}
+cosmos3_omni Cosmos3OmniForConditionalGeneration T_qwen3_vl V_deep image_token_id=3
+  sees @seq=19
+  built {GRIDS} {vision("hidden_size=36", "out_hidden_size=40", "deepstack_visual_indexes=[0]|[]", 'model_type="qwen3_vl"')} {
+    TIED
+}
+unlimited_ocr UnlimitedOcrForConditionalGeneration T_unlimited V_unlimited image_token_id=3
+  sees @seq=19 {inside("text_config", "n_shared_experts=1", "attention_bias=true", 'mlp_layer_types=["sparse","dense"]')}
+  built {
+    " ".join(
+        words(vision_config={"sam_config": {**VISIONS["unlimited"]["sam_config"], **more}})
+        for more in (
+            {"qkv_bias": False},
+            {"use_abs_pos": False},
+            {"use_rel_pos": False},
+            {"window_size": 4},
+            {"mlp_dim": 40},
+            {"output_channels": 12},
+            {"downsample_channels": [16, 24]},
+            {"num_hidden_layers": 3},
+            {"patch_size": 5},
+        )
+    )
+} {words(vision_config={"encoder_config": {**VIT, "intermediate_size": 40}})}
+    {words(vision_config={"encoder_config": {**VIT, "patch_size": 5}})} {TIED}
+mistral_large4 MistralLarge4ForConditionalGeneration T_large4 V_pixtral image_token_index=3
+  sees @seq=19 @images=1+@batch=1+@grid=[4,6]+@image_tokens=6 {
+    inside(
+        "text_config",
+        "kv_source_layers=[0,1,0,1]",
+        "no_rope_layers=[1,1,1,0]",
+        "index_topk_freq=2",
+        'indexer_types=["full","shared","full","shared"]',
+        "attention_bias=true",
+        "n_shared_experts=1",
+        "first_k_dense_replace=2",
+    )
+}
+  built spatial_merge_size=3 multimodal_projector_bias=true vision_feature_layer=[-1,-2] {
+    inside(
+        "text_config",
+        "num_experts=4",
+        "index_n_heads=2",
+        "index_head_dim=10",
+        "qk_rope_head_dim=8",
+        "v_head_dim=14",
+        'mlp_layer_types=["sparse","dense","sparse","dense"]',
+    )
+} {TIED}
+dots3_note Dots3NoteForConditionalGeneration T_dots3 V_dots3 A_dots3 image_token_id=3
+  sees @seq=19 @images=1+@grid=[4,6]+@image_tokens=6 @images=2+@grid=[4,2]+@image_tokens=2
+  built {
+    vision(
+        "intermediate_size=40",
+        "moe_intermediate_size=22",
+        "pyramid_num_routed=[3,-1,-1]",
+        "num_experts_per_tok=1",
+        "attention_bias=true",
+        "patch_size=5",
+        "num_channels=1",
+    )
+} {
+    audio(
+        "intermediate_size=40",
+        "num_hidden_layers=3",
+        "num_attention_heads=4",
+        "feature_size=22",
+        "downsample_hidden_size=12",
+        "attention_bias=false",
+    )
+} {inside("text_config", "n_shared_experts=1", "swa_head_dim=18")} {TIED}
+glm5_next Glm5NextForConditionalGeneration T_glm5 V_ocr image_token_id=3
+  sees @seq=19 @seq=38 @seq=1+@batch=1 @images=1+@grid=[4,6]+@image_tokens=6 {
+    inside(
+        "text_config",
+        "index_kpool=4",
+        "hc_mult=2",
+        "linear_head_dim=14",
+        "linear_num_heads=2",
+        "linear_conv_kernel_dim=4",
+        'layer_types=["linear_attention","full_attention","indexed_attention","indexed_attention"]',
+        'mlp_layer_types=["sparse","sparse","dense","dense"]',
+        "n_shared_experts=1",
+        "attention_bias=true",
+        'linear_attn_config={"head_dim":8,"num_heads":2,"short_conv_kernel_size":4}',
+    )
+}
+  built {GRIDS} {
+    vision(
+        "hidden_size=36", "intermediate_size=40", "out_hidden_size=40", "attention_bias=false", "projection_intermediate_size=36"
+    )
+} {TIED}
+modernvbert ModernVBertForMaskedLM T_modernbert V_siglip pixel_shuffle_factor=2 image_token_id=3
+  sees @seq=19 @images=1+@grid=[6,6]+@image_tokens=9+vision_config={{"image_size":24}} text_config={{"classifier_bias":true}}
+  built {SIZES} {vision("vision_use_head=false")} pixel_shuffle_factor=3 {
+    inside("text_config", "decoder_bias=false", "norm_bias=true", "mlp_bias=true")
+} architectures=["ModernVBertForSequenceClassification"]+num_labels=3 {TIED}
+ultravbert UltraVBertForMaskedLM T_ultrabert V_siglip pixel_shuffle_factor=2 image_token_id=3
+  sees @seq=19 @images=1+@grid=[6,6]+@image_tokens=9+vision_config={{"image_size":24}}
+  built {SIZES} {vision("vision_use_head=true")} pixel_shuffle_factor=3 {
+    inside("text_config", "prediction_head_size=14", "mlp_bias=true", "head_dim=14")
+} {TIED}
+t5gemma2 T5Gemma2ForConditionalGeneration {words(encoder=T5GEMMA2, decoder=TEXTS["t5gemma2"])} image_token_index=3
+  sees @seq=19 @seq=7 @images=1+@grid=[5,5]+@image_tokens=4 {
+    " ".join(
+        words(encoder={**T5GEMMA2, "text_config": {**TEXTS["t5gemma2"], **more}}, decoder={**TEXTS["t5gemma2"], **more})
+        for more in (
+            {"attention_bias": True},
+            {"num_key_value_heads": 1},
+            {"head_dim": 14},
+            {"layer_types": ["full_attention", "full_attention"]},
+        )
+    )
+}
+  built {words(decoder={**TEXTS["t5gemma2"], "intermediate_size": 60})} {
+    " ".join(
+        words(encoder={**T5GEMMA2, "vision_config": {**VISIONS["siglip"], **more}})
+        for more in ({"vision_use_head": False}, {"hidden_size": 36}, {"patch_size": 5}, {"num_hidden_layers": 3})
+    )
+} tie_word_embeddings=true|false architectures=["T5Gemma2Model"]
 glm4v_moe Glm4vMoeForConditionalGeneration T_glm4v_moe V_glm
   built {vision("attention_bias=true")} {TIED}
 gemma4 Gemma4ForConditionalGeneration T_gemma4 V_gemma4 image_token_id=3
@@ -485,6 +732,86 @@ granite_speech GraniteSpeechForConditionalGeneration T_granite {words(encoder_co
         "cross_attention_frequency=1|3",
     )
 } window_size=8 {TIED}
+granite_speech_plus GraniteSpeechPlusForConditionalGeneration T_granite {words(encoder_config=LETTERS)}
+    {words(projector_config=QUERIES)} window_size=6 downsample_rate=2
+  built {
+    inside(
+        "encoder_config",
+        "input_dim=12",
+        "num_layers=3",
+        "hidden_dim=30",
+        "feedforward_mult=4",
+        "num_heads=4",
+        "dim_head=12",
+        "output_dim=8",
+        "max_pos_emb=20",
+        "conv_kernel_size=3",
+        "conv_expansion_factor=3",
+    )
+}
+    {words(encoder_config={"cat_hidden_layers": [0, 1]})}+{words(projector_config={"encoder_hidden_size": 72})}
+    {inside("projector_config", "hidden_size=36", "num_hidden_layers=4", "cross_attention_frequency=1|3")} window_size=8 {TIED}
+musicflamingo MusicFlamingoForConditionalGeneration T_qwen2 A_flamingo
+  built {
+    audio(
+        "hidden_size=36",
+        "num_mel_bins=12",
+        "num_hidden_layers=3",
+        "num_attention_heads=4",
+        "intermediate_size=40",
+        "max_source_positions=22",
+    )
+} {audio('model_type="musicflamingo_encoder"')} projector_bias=false audio_frame_step=0.02 {TIED}
+voxtral_realtime VoxtralRealtimeForConditionalGeneration T_realtime A_realtime
+  built {
+    audio(
+        "hidden_size=36",
+        "num_mel_bins=12",
+        "num_hidden_layers=3",
+        "num_attention_heads=4",
+        "intermediate_size=40",
+        "head_dim=12",
+        "sliding_window=9",
+    )
+} {inside("text_config", "head_dim=20", "sliding_window=null", "num_key_value_heads=1")} downsample_factor=2 {TIED}
+moss_transcribe_diarize MossTranscribeDiarizeForConditionalGeneration T_qwen3 A_voxtral
+  built {
+    audio(
+        "hidden_size=36",
+        "num_mel_bins=12",
+        "num_hidden_layers=3",
+        "num_attention_heads=4",
+        "intermediate_size=40",
+        "max_source_positions=22",
+    )
+} projector_bias=false audio_merge_size=3 {TIED}
+vibevoice_asr VibeVoiceAsrForConditionalGeneration T_qwen2 {words(acoustic_tokenizer_encoder_config=SAMPLES)}
+    {words(semantic_tokenizer_encoder_config=SAMPLES | {"hidden_size": 14})}
+  built {
+    inside(
+        "acoustic_tokenizer_encoder_config",
+        "hidden_size=12",
+        "kernel_size=5",
+        "num_filters=6",
+        "downsampling_ratios=[3,2]",
+        "depths=[3,1,2]",
+        "ffn_expansion=3",
+        "channels=2",
+    )
+} {inside("semantic_tokenizer_encoder_config", "depths=[1,1,1]", "hidden_size=20")} {TIED}
+nemo_speechlm Nemotron3_5TranscribeForConditionalGeneration T_nemotron_moe
+    {words(audio_config={"asr_config": ASR | {"num_mel_bins": 10, "subsampling_factor": 4}, "diarization_config": WHO})}
+    {words(word_timestamp_config=WORDS)}
+  built {
+    words(
+        audio_config={
+            "asr_config": ASR | {"num_mel_bins": 12, "subsampling_factor": 5, "num_hidden_layers": 3, "num_attention_heads": 4},
+            "diarization_config": WHO_WIDE,
+        }
+    )
+} {inside("word_timestamp_config", "vocab_size=40", "upsampling_factor=2", "num_hidden_layers=1", "intermediate_size=40")} {
+    words(word_timestamp_config={"num_attention_heads": 4})
+} {TIED}
 mllama MllamaForConditionalGeneration T_mllama V_mllama
   built {SIZES} {
     vision("num_global_layers=2", "max_num_tiles=3", "supported_aspect_ratios=[[1,1],[1,2]]", "vision_output_dim=72")
@@ -508,6 +835,9 @@ got_ocr2 GotOcr2ForConditionalGeneration T_qwen2 V_sam image_token_index=3
         "mlp_dim=40",
     )
 } {TIED}
+shieldgemma2 Gemma3ForConditionalGeneration T_gemma3 V_siglip mm_tokens_per_image=4 image_token_index=3
+  sees @images=1+@grid=[5,5]+@image_tokens=4
+  built {SIZES} {vision("vision_use_head=false")} {TIED}
 ovis2 Ovis2ForConditionalGeneration T_qwen2 V_ovis hidden_size=48 vocab_size=101
   built {SIZES} {vision("vocab_size=66", "num_visual_indicator_tokens=4", "hidden_stride=2", "qkv_bias=true", "mlp_bias=true")} {
     TIED

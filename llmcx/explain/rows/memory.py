@@ -20,6 +20,11 @@ SOURCES = {
     "state": "Choromanski et al. 2020, arXiv:2009.14794, sec. 2.5: a sum of outer products in place of a cache",
     "overhead": "starts of vLLM 0.19 on H100, jgchn/llm-d-planner, accuracy/results/v0.19.0",
     "workspace": "llmcx's estimate of the largest transient tensors, collectives' buffers and margin",
+    "policy": "the sum of memory --train, or between its turns of its weights and states",
+    "reference": "weights in the format of the pass",
+    "reward": "weights in the format of the pass, without the head",
+    "critic": "as the policy, without the head",
+    "rollout": "vLLM's gpu_memory_utilization",
 }
 FORMULAS = {
     "weights": "parameters · bytes",
@@ -31,6 +36,8 @@ FORMULAS = {
     "state": "elements · bytes",
     "workspace": "largest transient + buffers + margin",
     "overhead": "outside of torch + graphs",
+    **dict.fromkeys(("policy", "reference", "reward", "critic"), "what it holds in the fullest phase"),
+    "rollout": "share of the GPU · its bytes",
 }
 """What a part is, before it is known how: its ``formula`` says that, with the numbers."""
 _CHAPTER = "the textbook chapter, sec. 2"

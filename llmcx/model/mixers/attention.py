@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import isqrt
 from typing import Literal
@@ -13,7 +13,7 @@ from llmcx.model.cores import EAGER, STEPS, Chunked, Core, Linear, Linformer, Pe
 from llmcx.model.mixers import Mixer
 from llmcx.model.norm import Norm
 from llmcx.model.run import LayerRun
-from llmcx.ops.op import TOKENS, Cache, Cut, Dims, Op, Saved
+from llmcx.ops.op import TOKENS, VIEW, Cache, Cut, Dims, Op, Saved
 
 
 @dataclass(frozen=True)
@@ -26,15 +26,16 @@ class Attention(Mixer):
     positions by a projection of their own, and two learned biases per head (Dai et al. 2019, arXiv:1901.02860, sec. 3.3).
 
     ``qk_norm`` normalises queries and keys: over each head with one vector for all heads ("head"), with a vector per head
-    ("heads"), or over all heads together ("full"). ``sinks`` is one learned logit per head (gpt-oss), ``gate`` a sigmoid
-    gate on the output, as wide as the queries (Qwen3-Next) or with one number per head (``gate_per_head``), whose ``gate_bias``
-    defaults to ``bias``. ``out_norm`` normalises all heads' output together (BitNet, Kosmos). ``shares_kv`` reuses the
-    keys and values of an earlier layer, ``k_is_v`` one projection for both (Gemma 4); ``v_norm`` normalises each head's values,
-    without weights. ``scalars`` are learned numbers beside (the gates of Llama 3.2's cross-attention). ``softmax_fp32`` False is
-    for eager code that takes the softmax in the activations' dtype (GPT-2, BERT). ``inputs``: how many states side by side it
-    reads (EAGLE-3: a token and a state). ``kv_width``: how wide what a cross-attention meets is, where not as the model.
-    ``places``: queries meet a learned vector, too, for each distance across and down a square of patches, which the tower has
-    (SAM).
+    ("heads"), or over all heads together ("full"). ``sinks`` is one learned logit per head (gpt-oss), ``gate`` a sigmoid gate on
+    the output, as wide as the queries (Qwen3-Next) or with one number per head (``gate_per_head``), whose ``gate_bias`` defaults
+    to ``bias``. ``out_norm`` normalises all heads' output together (BitNet, Kosmos), ``head_norm`` each head's, without weights
+    (Muse Spark). ``shares_kv`` reuses the keys and values of an earlier layer, ``k_is_v`` one projection for both (Gemma 4);
+    ``v_norm`` normalises each head's values, without weights. ``scalars`` are learned numbers beside (the gates of Llama 3.2's
+    cross-attention). ``softmax_fp32`` False is for eager code that takes the softmax in the activations' dtype (GPT-2, BERT).
+    ``inputs``: how many states side by side it reads (EAGLE-3: a token and a state). ``kv_width``: how wide what a
+    cross-attention meets is, where not as the model. ``places``: queries meet a learned vector, too, for each distance across and
+    down a square of patches, which the tower has (SAM). ``one_matrix`` makes queries, keys and values, so that the values that
+    a fused kernel keeps are a view of all three (Phi-3, GPT-NeoX).
     """
 
     n_heads: int
@@ -54,6 +55,7 @@ class Attention(Mixer):
     gate_per_head: bool = False
     gate_bias: bool | None = None
     out_norm: bool = False
+    head_norm: bool = False
     shares_kv: bool = False
     k_is_v: bool = False
     v_norm: bool = False
@@ -62,6 +64,7 @@ class Attention(Mixer):
     inputs: int = 1
     kv_width: int | None = None
     places: bool = False
+    one_matrix: bool = False
     core: Core = field(default_factory=Standard)
     type: Literal["attention"] = "attention"
 
@@ -153,6 +156,9 @@ class Attention(Mixer):
         yield from self._core(where, name, kv, dim, cross)
         if self.out_norm:
             yield where.norm(f"{name}.out_norm", where.spec.norm, self.n_heads * v_dim, cut=Cut("columns", self.n_heads))
+        if self.head_norm:
+            rows, bare = where.tokens * self.n_heads, Norm("rmsnorm", scale=False)
+            yield where.norm(f"{name}.head_norm", bare, v_dim, rows, cut=Cut("heads", self.n_heads))
         out_bias = self.bias if self.out_bias is None else self.out_bias
         yield where.linear(f"{name}.out", self.n_heads * v_dim, d, out_bias, cut=Cut("rows", self.n_heads))
 
@@ -211,6 +217,8 @@ class Attention(Mixer):
             kept = Saved("keys and values", batch * kv * (heads * (dim + v_dim) if many else both), units=0 if many else kv_heads)
             shared = 1 if eager or isinstance(core, Reformer) else heads // kv_heads
             met = meet(where, name, heads, count, dim, v_dim, queries, kept, fused=not eager, keys=kv, shared=shared)
+            if self.one_matrix and self.rope and where.run.fused and not mask.elements:
+                met = (self._keeps_the_view(op, batch * kv * dim) for op in met)
             if self.softmax_fp32 and not mask.elements:
                 yield from met
             else:
@@ -224,6 +232,14 @@ class Attention(Mixer):
             yield where.op(
                 f"{name}.cache", "cache", batch=batch, tokens=cached, width=both, cut=Cut("heads", kv_heads), cache=held
             )
+
+    def _keeps_the_view(self, op: Op, numbers: int) -> Op:
+        """Beside the values what they are a view with: rotated queries and keys are new tensors, values stay where the matrix put
+        them; ``numbers`` of each head.
+        """
+        if op.kind != "scores":
+            return op
+        return op._replace(saved=(*op.saved, Saved(VIEW, numbers * (self.n_heads + self.kv_heads))))
 
     def _softmax_keeps(self, op: Op, mask: Saved) -> tuple[Saved, ...]:
         """What the softmax saves: no fp32 copy where it is taken in the activations' dtype; a mask, if it has one."""
@@ -252,6 +268,13 @@ class Attention(Mixer):
         yield where.op(
             f"{name}.recurrent", "cache", batch=batch, tokens=r, width=width, cut=Cut("heads", kv_heads), cache=Cache("state")
         )
+
+
+def idle(ops: Iterable[Op]) -> Iterator[Op]:
+    """The weights of ``ops``, which this run does not meet."""
+    for op in ops:
+        if op.kind in ("linear", "layernorm", "rmsnorm", "vector"):
+            yield op._replace(dims=op.dims | ({"tokens": 0} if "tokens" in op.dims else {}), saved=())
 
 
 def meet(

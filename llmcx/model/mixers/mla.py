@@ -11,6 +11,7 @@ from llmcx.model import pairs
 from llmcx.model.cores import EAGER, Core, Sliding, Standard, check
 from llmcx.model.mixers import Mixer
 from llmcx.model.mixers.attention import meet
+from llmcx.model.mixers.compressed import upto
 from llmcx.model.norm import Norm
 from llmcx.model.run import LayerRun
 from llmcx.ops.op import REPLICATED, Cache, Cut, Dims, Op, Saved
@@ -34,6 +35,10 @@ class MLA(Mixer):
 
     ``index_heads`` > 0 adds DeepSeek-V3.2's indexer of that many heads, ``index_dim`` wide, which scores every pair without
     gradient; eager code then multiplies every pair all the same.
+
+    ``scaled`` multiplies each query head by a learned line of the logarithm of its position, and the indexer's too, whose queries
+    come from d_model through a norm; ``shares_kv`` reads the latents of an earlier layer (Mistral Large 4). ``index_pool``: the
+    indexer scores means of so many keys, weighed by a gate and a table of places, those of pools that are whole (GLM 5.3).
     """
 
     n_heads: int
@@ -49,12 +54,15 @@ class MLA(Mixer):
     joint_gate: bool = False
     index_heads: int = 0
     index_dim: int = 0
+    index_pool: int | None = None
+    scaled: bool = False
+    shares_kv: bool = False
     form: Literal["mixed", "naive", "absorbed"] = "mixed"
     core: Core = field(default_factory=Standard)
     type: Literal["mla"] = "mla"
 
     def __post_init__(self) -> None:
-        check_sizes(self, "n_heads", "kv_rank", "nope_dim", "v_dim", "q_rank")
+        check_sizes(self, "n_heads", "kv_rank", "nope_dim", "v_dim", "q_rank", "index_pool")
         check_sizes(self, "rope_dim", "gate", "index_heads", "index_dim", least=0)
         check(self.core)
 
@@ -71,8 +79,13 @@ class MLA(Mixer):
             yield where.norm(f"{name}.q_norm", norm, self.q_rank, cut=REPLICATED)
             rank, made = (2 * self.q_rank, d_qk + self.gate) if self.joint_gate else (self.q_rank, d_qk)
             yield where.linear(f"{name}.q_up", rank, heads * made, reads="normed", cut=expands)
-        yield where.linear(f"{name}.kv_down", d, self.kv_rank + self.rope_dim, self.bias, saves=False, **latent)
-        yield where.norm(f"{name}.kv_norm", norm, self.kv_rank, cut=REPLICATED)
+        if not self.shares_kv:
+            yield where.linear(f"{name}.kv_down", d, self.kv_rank + self.rope_dim, self.bias, saves=False, **latent)
+            yield where.norm(f"{name}.kv_norm", norm, self.kv_rank, cut=REPLICATED)
+        if self.scaled:
+            yield where.op(f"{name}.scale", "vector", size=2 * heads, cut=Cut("heads", heads))
+            scaled = where.tokens * heads * d_qk
+            yield where.op(f"{name}.scaling", "product", Saved("queries", scaled), elements=scaled, cut=Cut("heads", heads))
         if self.rope_norm:
             yield where.norm(f"{name}.k_rope_norm", norm, self.rope_dim, cut=REPLICATED)
         # A step of a few tokens meets the latents as they are cached; also where it verifies several drafted ones.
@@ -93,7 +106,8 @@ class MLA(Mixer):
         window = self.core.window if isinstance(self.core, Sliding) else None
         cut, held = Cut("heads", heads) if naive else REPLICATED, Cache("kv" if naive else "latent", window)
         tokens = where.kv if window is None else min(where.kv, window)
-        yield where.op(f"{name}.cache", "cache", batch=where.batch, tokens=tokens, width=width, cut=cut, cache=held)
+        if not self.shares_kv:
+            yield where.op(f"{name}.cache", "cache", batch=where.batch, tokens=tokens, width=width, cut=cut, cache=held)
         if self.gate:
             elements = where.tokens * heads * self.v_dim
             n = where.tokens * heads * self.gate
@@ -129,9 +143,20 @@ class MLA(Mixer):
         """DeepSeek-V3.2's: its own queries and one key, a weight per head and token; no gradient flows into it. Every GPU has all
         of it (vLLM's ReplicatedLinear).
         """
-        heads, dim = self.index_heads, self.index_dim
-        count = pairs.computed(Standard(), where.q, where.kv, where.masked, where.run.ideal)
-        met: Dims = {"batch": where.batch, "heads": 1, "pairs": count, "rows": where.q, "keys": where.kv}
+        heads, dim, keys = self.index_heads, self.index_dim, where.kv
+        count = pairs.computed(Standard(), where.q, keys, where.masked, where.run.ideal)
+        if self.index_pool is not None:
+            keys //= self.index_pool
+            count = upto(where, self.index_pool, None) if where.run.ideal else where.q * keys
+            pooled = where.linear(f"{name}.indexer.gate", where.d_model, dim, saves=False, cut=REPLICATED)
+            yield pooled._replace(grad=False)
+            yield where.op(f"{name}.indexer.places", "vector", size=self.index_pool * dim, cut=REPLICATED)._replace(grad=False)
+        met: Dims = {"batch": where.batch, "heads": 1, "pairs": count, "rows": where.q, "keys": keys}
+        if self.scaled:
+            yield where.norm(f"{name}.indexer.q_norm", Norm("layernorm"), where.d_model, cut=REPLICATED)._replace(
+                grad=False, saved=()
+            )
+            yield where.op(f"{name}.indexer.scale", "vector", size=2 * heads, cut=REPLICATED)._replace(grad=False)
         for op in (
             where.linear(f"{name}.indexer.q", self.q_rank or where.d_model, heads * dim, saves=False, cut=REPLICATED),
             where.linear(f"{name}.indexer.k", where.d_model, dim, saves=False, cut=REPLICATED),
@@ -142,6 +167,7 @@ class MLA(Mixer):
         ):
             yield op._replace(grad=False)
         held = Cache("index")
+        width = dim if self.index_pool is None else 2 * dim + 1  # of each token the key, the gate and whether it is one
         yield where.op(
-            f"{name}.indexer.cache", "cache", batch=where.batch, tokens=where.kv, width=dim, cut=REPLICATED, cache=held
+            f"{name}.indexer.cache", "cache", batch=where.batch, tokens=where.kv, width=width, cut=REPLICATED, cache=held
         )
