@@ -54,8 +54,8 @@ RAN = [
         "llama-3.1-70b",
     ),
     Published(
-        'DTYPE="FP4"\nvllm serve nvidia/Llama-3.3-70B-Instruct-$DTYPE \\\n  --tensor-parallel-size 1 \\\n  --max-num-seqs 512 \\\n'
-        "  --max-model-len 10240 &",
+        'DTYPE="FP4"\nvllm serve nvidia/Llama-3.3-70B-Instruct-$DTYPE \\\n  --tensor-parallel-size 1 \\\n'
+        "  --max-num-seqs 512 \\\n  --max-model-len 10240 &",
         "b200",
         RECIPES + "Llama/Llama3.3-70B.md",
         "llama-3.1-70b",
