@@ -251,7 +251,9 @@ def test_what_is_emitted_is_read_back_as_the_same_numbers(engine: str, asked: st
 def test_what_a_launch_line_cannot_say_is_refused() -> None:
     assert "--draft" in refused("serve", "qwen3-8b", "--emit", "vllm", "--draft", "3")
     assert "contradict" in refused("serve", "qwen3-8b", "--emit", "vllm", "--engine", "sglang")
-    assert "contradicts" in refused("serve", "qwen3-8b", "--emit", "vllm", "--json")
+    assert "--detail" in refused("serve", "qwen3-8b", "--emit", "vllm", "--detail")
+    in_json = json.loads(here("serve", "qwen3-8b", "--emit", "vllm", "--json").out)["inputs"]["line"]
+    assert here("serve", "qwen3-8b", "--emit", "vllm").out == f"{in_json}\n"
     assert "known" in refused("serve", "qwen3-8b", "--emit", "tgi")
     line = here("serve", "qwen3-8b", "--emit", "llama.cpp", "--dtype", "q4_k_m", "--hardware", "rtx-4090", "--batch", "4").out
     assert result("-", stdin=line.encode())["users"] == 4

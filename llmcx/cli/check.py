@@ -81,7 +81,7 @@ def check(
     \b
     llmcx check 'vllm serve Qwen/Qwen3-32B --max-model-len 32k' --hardware h100
     llmcx check launch.sh --hardware 8xh200 --require 'fits and tpot<40ms'
-    llmcx check 'llama-server -m qwen3-8b-q4_k_m.gguf -c 16384' --hardware rtx-4090
+    llmcx check 'llama-server -m qwen3-8b-q4_k_m.gguf -c 16384' --hardware 4090
     llmcx serve qwen3-32b --emit vllm | llmcx check -
     """
     if require is not None:

@@ -348,10 +348,10 @@ class Output:
     def show(self, command: str, answer: Any, chosen: str) -> None:
         """Render a :class:`~llmcx.report.render.Answer` as ``chosen``; a picture in the terminal stands in its place."""
         view = answer.view or command
-        if all(item.text is not None for item in answer.items):
-            if chosen not in ("table", "plain"):
-                given = "--json" if self.json else f"--format {chosen}"
-                raise InputError(f"--emit prints a launch line alone, which contradicts {given}; give one", field="emit")
+        if chosen in ("table", "plain") and all(item.text is not None for item in answer.items):
+            for name in ("explain", "detail", "plot"):
+                if getattr(self, name):
+                    raise InputError(f"--emit prints a launch line alone, to which --{name} adds nothing; give one", field=name)
             sys.stdout.write("".join(f"{item.text}\n" for item in answer.items))
             return
         if self.explain and not any(item.explained() for item in answer.items):

@@ -158,6 +158,7 @@ def serve(
         given |= {"attention_dp": attention_dp, "cached": cached, "draft": draft, "efficiency": efficiency}
         given["prefill_workers"] = prefill_workers
         line = emitted(emit, spec, cast(Any, models.model), inputs, given)
+        inputs |= {"emit": emit, "line": line}
     about = [*stored_notes(spec, dtype), *_NOTES[: 1 if apart else 2], *words, *dated, *notes]
     return Item(describe(spec), inputs, answer, about, lines, more, head, line)
 
