@@ -655,7 +655,7 @@ def train(
     seq: Tokens of a sequence. Default: the context, at most 8k.
     global_batch: Sequences per step. Default: 4M tokens of them, 16M from 100B parameters on.
     plan: Search all layouts that fit, rank them, say why.
-    engine: Whose measured efficiency: megatron or fsdp.
+    engine: Whose measured efficiency.
     compute_dtype: Of the matmuls: bf16, fp16, fp8. Default: 16 bits.
     attn: flash, sdpa (windows need a mask) or eager (scores written out).
     efficiency: Override a factor, e.g. matmul=0.7, hidden_tp=0.5, or a list of them.

@@ -1,14 +1,18 @@
 """Published runs: what was measured, where it is printed, and the layout it was measured with.
 
-``calibrates`` marks the rows that the shipped factors were fitted to; the others only test. Rows were dealt alternately within
-each source before anything was fitted.
+``calibrates`` marks the rows that the shipped factors were fitted to; the others only test. Those of papers (this file) were
+dealt alternately within each source before anything was fitted; those of published_steps.csv by source and by model.
 """
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
+from llmcx.answers.plan import label
 from llmcx.catalog.build import build
 from llmcx.catalog.presets import load_preset
 from llmcx.model.spec import ModelSpec
@@ -33,16 +37,17 @@ class Run:
     how: str = ""
     stack: str = "megatron"
     remark: str = ""
+    kind: str = ""
     more: dict[str, Any] = field(default_factory=dict)
 
 
-def gpt(layers: int, d: int, heads: int, vocab: int, seq: int, bias: bool = True) -> ModelSpec:
+def gpt(layers: int, d: int, heads: int, vocab: int, seq: int, bias: bool = True, tied: bool = True) -> ModelSpec:
     """A GPT-3-like model."""
     mixer = {"type": "attention", "n_heads": heads, "bias": bias}
     ffn = {"type": "plain", "d_ff": 4 * d, "activation": "gelu", "bias": bias}
     shape = {"name": f"gpt-{layers}x{d}", "d_model": d, "context": seq, "embedding": {"vocab": vocab, "positions": seq}}
     shape |= {"decoder": [{"repeat": layers, "mixer": mixer, "ffn": ffn}]}
-    return build(shape | {"norm": {"type": "layernorm", "bias": bias}, "head": {"tied": True}})
+    return build(shape | {"norm": {"type": "layernorm", "bias": bias}, "head": {"tied": tied}})
 
 
 # --- Narayanan et al. 2021, arXiv:2104.04473, Table 1 (micro-batches and interleaving: Megatron-LM,
@@ -227,8 +232,49 @@ HOURS = [
 ]
 
 
+LEFT_OUT = ("MoE, Blackwell", "MoE, Hopper")
+"""Kinds whose rows all calibrate, and of which each model is estimated with numbers that were fitted without it."""
+
+WITHOUT = {
+    "deepseek-v3": (0.378, 2050),
+    "gpt-oss-120b": (0.485, 2370),
+    "nemotron-3-nano-30b": (0.438, 2210),
+    "qwen3-235b-a22b": (0.432, 2180),
+    "qwen3-30b-a3b": (0.425, 2280),
+}
+"""Megatron's ``experts`` and, on Hopper, ``routed_us``, as tests/oracle/training.py fits them to all rows but a model's own."""
+
+SHAPES = {
+    "gpt3-5b": (24, 4096, 32, 51200, 2048),
+    "gpt3-20b": (44, 6144, 48, 51200, 2048),
+    "mt-nlg-530b": (105, 20480, 128, 51200, 2048),
+    "nemotron-8b": (32, 4096, 32, 256000, 4096, False, False),
+    "nemotron-22b": (40, 6144, 48, 256000, 4096, False, False),
+}
+"""GPT-like models that have no preset, for :func:`gpt`."""
+
+
+@lru_cache(maxsize=1)
+def steps() -> list[Run]:
+    """Steps of published_steps.csv: seconds as printed, or as they follow from the tokens/s per GPU that are."""
+    runs = []
+    with (Path(__file__).parent / "published_steps.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            n = {key: int(row[key]) for key in ("gpus", "batch", "seq", "micro_batch", "tp", "pp", "cp", "ep", "virtual", "zero")}
+            degrees = {key: n[key] for key in ("tp", "pp", "cp", "ep", "micro_batch", "virtual", "zero")}
+            dp = n["gpus"] // (n["tp"] * n["pp"] * n["cp"])
+            layout = Layout(**degrees, dp=dp, recompute=row["recompute"])  # type: ignore[arg-type]
+            spec = gpt(*SHAPES[row["model"]]) if row["model"] in SHAPES else load_preset(row["model"])
+            title = f"{row['model']}, {n['gpus']} x {row['hardware']}, {row['dtype']}, {label(layout)}"
+            run = Run(title, spec, row["hardware"], n["seq"], n["batch"], layout, float(row["seconds"]), row["source"])
+            dtype = None if row["dtype"] == "bf16" else row["dtype"]
+            facts = {"dtype": dtype, "fused": row["model"] != "mt-nlg-530b", "stack": row["engine"], "kind": row["kind"]}
+            runs.append(replace(run, calibrates=row["calibrates"] == "yes", **facts))
+    return runs
+
+
 def training() -> list[Run]:
-    """All of them."""
+    """Those of papers."""
     return [*megatron(), *korthikanti(), *mosaic(), *bridge(), *llama_3(), *palm(), *deepseek()]
 
 
@@ -276,3 +322,41 @@ def serving() -> list[Served]:
 # Time per output token of one user, and time to first token, ms. NVIDIA NIM LLM benchmarking 1.0.0, performance: Llama 3.3 70B,
 # NIM 1.8.0, 2 x H100, fp8, TP 2.
 LATENCY = [(5000, 500, 406.77, 18.58), (500, 2000, 47.77, 18.91)]
+
+
+# --- one user -------------------------------------------------------------------------------------------------------
+
+FILES = {"llama.cpp": "llama_cpp", "mlx": "mlx", "exllamav2": "exllamav2", "transformers": "transformers"}
+
+
+@dataclass(frozen=True)
+class Alone:
+    """Tokens/s of one user: "prompt" tokens, "output" tokens after them, or output tokens over "all" of the time."""
+
+    name: str
+    engine: str
+    kind: str
+    model: str
+    hardware: str
+    gpus: int
+    weight_bits: float
+    prompt: int
+    output: int
+    of: str
+    rate: float
+    calibrates: bool
+    source: str
+
+
+@lru_cache(maxsize=1)
+def local() -> list[Alone]:
+    """published_local.csv: split by source and by model."""
+    rows = []
+    with (Path(__file__).parent / "published_local.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            n = {key: int(row[key]) for key in ("gpus", "prompt", "output")}
+            name = f"{row['model']}, {n['gpus']} x {row['hardware']}, {row['weight_bits']} bits, {n['prompt']:,} in"
+            bits, rate = float(row["weight_bits"]), float(row["tokens_per_s"])
+            texts = {key: row[key] for key in ("engine", "kind", "model", "hardware", "of", "source")}
+            rows.append(Alone(name, weight_bits=bits, rate=rate, calibrates=row["calibrates"] == "yes", **texts, **n))
+    return rows

@@ -274,5 +274,5 @@ def test_lines_that_ran_fit() -> None:
 
 
 def test_lines_that_failed_do_not_all_fit() -> None:
-    """Half: of the others one drafts with the model itself, two are of engines of 2024 and 2025 that held more than today's."""
+    """Half of them; docs/check.md says why of the others."""
     assert len(FAILED) == 10 and sum(not fits(row) for row in FAILED) >= 5

@@ -338,7 +338,7 @@ def test_utilisation_is_at_most_1(name: str, layout: Layout, fused: bool, seq: i
 def test_every_preset_on_one_gpu(name: str, recompute: str) -> None:
     trainer = Trainer(load_preset(name), 512, H100, attention="eager")
     layout = Layout(recompute=recompute)
-    answer = train(trainer, trainer, layout, tokens=512 * 8, global_batch=8, costs=Costs())
+    answer = train(trainer, trainer, layout, tokens=512 * 8, global_batch=8, costs=Costs(), band=(1.0, 1.0))
     assert 0 < answer.ideal.mfu <= answer.ideal.hfu <= 1
 
 

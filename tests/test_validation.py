@@ -4,8 +4,11 @@ it.
 
 from __future__ import annotations
 
+import csv
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -16,13 +19,13 @@ from llmcx.catalog.presets import load_preset  # noqa: E402
 from llmcx.engines import efficiency as calibration  # noqa: E402
 from llmcx.engines.training_time import Trainer  # noqa: E402
 from llmcx.machine.roofline import IDEAL  # noqa: E402
-from tests import validation  # noqa: E402
+from tests import published, validation  # noqa: E402
 
 PAGE = ROOT / "docs" / "validation.md"
 
 
 def test_training_within_the_goal() -> None:
-    rows = [*validation.training(), *(row for row, _, _ in validation.hours())]
+    rows = [*validation.training(), *(row for row, _, _ in validation.hours()), *validation.steps()]
     assert validation.typical(rows, False) <= 0.15
 
 
@@ -36,6 +39,44 @@ def test_the_factors_are_the_fit() -> None:
         assert abs(validation.balance(validation.training(), group) - 1) < 0.02
 
 
+def test_steps_of_each_kind_within_the_goal() -> None:
+    """Ten rows or more of a kind: a fifth at most, on rows that the numbers have not seen."""
+    by_kind: dict[str, list[validation.Row]] = {}
+    for row in validation.steps():
+        by_kind.setdefault(row.kind, []).append(row)
+    for kind, rows in by_kind.items():
+        if len(rows) >= 10:
+            assert validation.typical(rows, False) <= 0.20, kind
+
+
+def test_the_band_holds_what_it_says() -> None:
+    """The 10-90 band holds 75 to 85% of the rows that only test."""
+    assert 0.75 <= validation.within(validation.steps()) <= 0.85
+    assert 0.75 <= validation.within(validation.one_user()) <= 0.85
+
+
+def test_one_user_within_the_goal() -> None:
+    rows = validation.one_user()
+    assert validation.typical(rows, False) <= 0.15
+    for kind in {row.kind for row in rows}:
+        of = [row for row in rows if row.kind == kind]
+        if len(of) >= 10:
+            assert validation.typical(of, False) <= 0.22, kind
+    assert all(row.measured < row.ideal for row in rows)
+
+
+def test_no_published_row_is_left_out() -> None:
+    """Rows of the shared table of published figures that train or run for one user are all here, with what was measured."""
+    shared = ROOT.parent / "shared" / "silicon" / "published.csv"
+    if not shared.exists():
+        pytest.skip("the shared table of published figures is not beside this checkout")
+    ours = {(run.hardware, run.step_s) for run in published.steps()} | {(run.hardware, run.rate) for run in published.local()}
+    with shared.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if row["kind"].startswith(("training", "fine-tuning", "local engines")):
+                assert (row["command"].partition("--hardware ")[2].split()[0], float(row["measured"])) in ours
+
+
 def test_gpt_3s_compute() -> None:
     """Brown et al. 2020, arXiv:2005.14165, Table D.1: 3.14e23 FLOPs for 300 B tokens, as 6 N D; attention's n² and the head come
     on top.
@@ -47,7 +88,7 @@ def test_gpt_3s_compute() -> None:
 
 def test_nothing_beats_the_ideal() -> None:
     """The bound is a bound: no measured step is faster, no measured throughput higher."""
-    assert all(row.measured > row.ideal for row in validation.training())
+    assert all(row.measured > row.ideal for row in [*validation.training(), *validation.steps()])
     assert all(row.measured < row.ideal for row in validation.serving())
 
 

@@ -15,6 +15,7 @@ from llmcx.answers.fit import context_limit, formats, tensor_sizes
 from llmcx.engines import Engine
 from llmcx.engines import efficiency as efficiencies
 from llmcx.engines.kernel_time import Kernels
+from llmcx.engines.local_time import LOCAL, Local
 from llmcx.engines.serving_estimate import Timed
 from llmcx.engines.serving_time import Server, Setup, Span
 from llmcx.errors import InputError
@@ -299,6 +300,9 @@ def estimator(
     else, and for files of llama.cpp and MLX, the shares of the peaks that a tuned engine reaches. Raises InputError for an
     override that is not known.
     """
+    if engine.name in LOCAL:
+        local = Local(spec, hardware, setup, engine, overrides=overrides)
+        return local, local.sources()
     whose = "trtllm" if engine.name == "ideal" else engine.name
     name = dtype.partition(":")[0]
     name = gguf.ALIASES.get(name, name)
@@ -321,7 +325,10 @@ def arithmetic(hardware: Hardware, dtype: str) -> str:
     >>> arithmetic(load_hardware("h100"), "fp8"), arithmetic(load_hardware("a100"), "fp8")
     ('fp8', 'bf16')
     """
-    wanted = ARITHMETIC.get(dtype.partition("+")[0].partition(":")[0], hardware.dtype)
+    name = dtype.partition("+")[0].partition(":")[0]
+    wanted = ARITHMETIC.get(name, hardware.dtype)
+    if name == "mxfp4" and "fp4" in hardware.dense_tflops:
+        wanted = "fp8"  # with activations in mxfp8
     return wanted if wanted in hardware.dense_tflops else hardware.dtype
 
 

@@ -44,7 +44,9 @@ class Costs:
 
 @dataclass(frozen=True, repr=False)
 class Training(Result, brief="gpus fits estimate.days estimate.usd estimate.mfu"):
-    """The answer: ``ideal`` at the peaks, all communication hidden that can be; ``estimate`` calibrated."""
+    """The answer: ``ideal`` at the peaks, all communication hidden that can be; ``estimate`` calibrated; ``band``,
+    times it, where eight of ten measurements lie.
+    """
 
     layout: Layout
     gpus: int
@@ -57,6 +59,7 @@ class Training(Result, brief="gpus fits estimate.days estimate.usd estimate.mfu"
     train_flops: int
     ideal: Outcome
     estimate: Outcome
+    band: tuple[float, float]
 
     def rows(self) -> list[dict[str, Any]]:
         """The figures of the run and the parts of a step, ideal and estimated."""
@@ -91,7 +94,16 @@ def peak(trainer: Trainer) -> float:
     return trainer.hardware.flops(trainer.dtype or trainer.hardware.dtype)
 
 
-def train(calibrated: Trainer, ideal: Trainer, layout: Layout, *, tokens: int, global_batch: int, costs: Costs) -> Training:
+def train(
+    calibrated: Trainer,
+    ideal: Trainer,
+    layout: Layout,
+    *,
+    tokens: int,
+    global_batch: int,
+    costs: Costs,
+    band: tuple[float, float],
+) -> Training:
     """A whole run of ``tokens`` tokens with ``layout``, at both efficiencies. Raises InputError for a layout that cannot be
     run.
     """
@@ -112,4 +124,5 @@ def train(calibrated: Trainer, ideal: Trainer, layout: Layout, *, tokens: int, g
         train_flops=steps * global_batch * calibrated.model_flops,
         ideal=outcome(ideal, layout, global_batch, steps, costs),
         estimate=outcome(calibrated, layout, global_batch, steps, costs),
+        band=band,
     )

@@ -111,7 +111,7 @@ def train(
         option("Sequences per step. Default: 4M tokens of them, 16M from 100B parameters on.", reads="count"),
     ] = None,
     search: Annotated[bool, option("Search all layouts that fit, rank them, say why.", "--plan")] = False,
-    engine: Annotated[str, option("Whose measured efficiency: megatron or fsdp.", offers="megatron fsdp")] = "megatron",
+    engine: Annotated[str, option("Whose measured efficiency.", offers="engines.efficiency:TRAINING")] = "megatron",
     compute_dtype: Annotated[str | None, option("Of the matmuls: bf16, fp16, fp8. Default: 16 bits.", offers=MATMULS)] = None,
     attn: Annotated[
         str,
@@ -140,8 +140,8 @@ def train(
     if min(count, tokens) < 1:
         raise InputError("--gpus and --tokens must be at least 1", field="gpus" if count < 1 else "tokens", allowed="1 or more")
     check_size("--gpus", count)
-    if engine not in ("megatron", "fsdp"):
-        raise unknown_name("engine that trains", engine, ["megatron", "fsdp"], field="engine")
+    if engine not in efficiencies.TRAINING:
+        raise unknown_name("engine that trains", engine, list(efficiencies.TRAINING), field="engine")
     if attn not in ATTENTION:
         raise unknown_name("attention implementation", attn, list(ATTENTION), field="attn")
     factors, words = efficiencies.efficiency(machine, engine, compute_dtype, efficiencies.overrides(efficiency))
@@ -154,12 +154,15 @@ def train(
     chosen = parallel.layout(count)
     found = plan(real, count, batch, machine.memory_bytes) if search or chosen is None else None
     layout = chosen or found.best[0].layout  # type: ignore[union-attr]
-    answer = trained(real, ideal, layout, tokens=tokens, global_batch=batch, costs=costs)
+    band = efficiencies.band(engine, bool(spec.mixtures))
+    answer = trained(real, ideal, layout, tokens=tokens, global_batch=batch, costs=costs, band=band)
     result = Trained(answer, factors, ranking(found) if found and search else None)
     inputs = {"tokens": tokens, "gpus": count, "hardware": machine.name, "seq": length, "global_batch": batch}
     inputs |= {"compute_dtype": compute_dtype or machine.dtype, "attn": attn, "engine": engine}
     inputs |= {"layout": label(layout), "budget": within.bytes, "price": costs.usd_per_hour, **shape}
     why = [f"why {line}" for line in found.why] if found and search else []
+    low, high = band
+    words.append(f"of ten measured steps, eight took {low:g} to {high:g} times as long as estimated (docs/validation.md)")
     about = [*why, *_notes(answer.fits, found, chosen is not None, real), *uneven(spec, layout), *words, *dated, *notes]
     lines = explaining("train", real, ideal, batch, costs, answer)
     head = heading("train", spec, inputs, result)

@@ -24,6 +24,8 @@ ENGINES = {
     "sglang": "sglang:SGLang",
     "trtllm": "trtllm:TensorRTLLM",
     "llama.cpp": "llama_cpp:LlamaCpp",
+    "mlx": "single_user:MLX",
+    "exllamav2": "single_user:ExLlamaV2",
 }
 """Inference engines: name -> module and class."""
 

@@ -19,8 +19,9 @@ def data(name: str) -> dict[str, Any]:
     return data_of(ROOT / "engines" / f"{name}.yaml")
 
 
-STACKS = {"megatron": "megatron", "fsdp": "fsdp", "serving": "serving"}
-"""Software that was calibrated, and its file: training by Megatron-LM and its like, by FSDP; a tuned serving engine."""
+TRAINING = ("megatron", "fsdp", "torchtitan", "maxtext", "llmq")
+STACKS = {**{name: name for name in TRAINING}, "serving": "serving"}
+"""Software that was calibrated, and its file: what trains; a tuned serving engine."""
 
 
 def efficiency(
@@ -31,15 +32,21 @@ def efficiency(
         raise unknown_name("software stack", stack, list(STACKS), field="stack")
     table, chosen = data("kernels"), data(STACKS[stack])
     best, measured = matmul(hardware, dtype)
-    kernels = chosen["kernels"]
+    kernels = of_generation(chosen["kernels"], hardware)
     attention = chosen.get("attention", table["attention"]["value"])
     made = Efficiency(
-        matmul=best * kernels,
+        matmul=min(1.0, best * kernels),
         attention=attention * kernels,
-        memory=table["memory"]["value"] * kernels,
+        memory=min(1.0, table["memory"]["value"] * kernels),
         link=table["link"]["value"],
         kernel_s=chosen.get("kernel_us", 0.0) / 1e6,
         link_s=chosen.get("link_us", 0.0) / 1e6,
+        experts=chosen.get("experts", 1.0),
+        routed_s=of_generation(chosen.get("routed_us", 0.0), hardware) / 1e6,
+        permuted=chosen.get("permuted", 3.0),
+        quantise=chosen.get("quantise", 0.0),
+        logit=chosen.get("logit", 0.0),
+        last_product=chosen.get("last_product", 0.0),
         **{f"hidden_{name}": share for name, share in chosen["hidden"].items()},
     )
     how = (
@@ -56,6 +63,28 @@ def efficiency(
         made = with_overrides(made, overrides)
         words.append("overridden: " + ", ".join(f"{name} = {value:g}" for name, value in overrides.items()))
     return made, words
+
+
+def band(stack: str, experts: bool) -> tuple[float, float]:
+    """10th and 90th percentile of measured / estimated steps of a training engine, over rows that its numbers have not seen."""
+    of = data(STACKS[stack])
+    low, high = of.get("band_experts", ASSUMED) if experts else of["band"]
+    return float(low), float(high)
+
+
+ASSUMED = (0.6, 1.7)
+"""A band where an engine's experts were not measured."""
+
+
+def generation(hardware: Hardware) -> str:
+    """Which of kernels.yaml's generations of chips an accelerator is of; its vendor where that is not told apart."""
+    known: Mapping[str, list[str]] = data("kernels")["generations"]
+    return next((name for name, members in known.items() if hardware.name in members), hardware.vendor.lower())
+
+
+def of_generation(values: float | Mapping[str, float], hardware: Hardware) -> float:
+    """A number that may be given by generation, its "default" for others."""
+    return values.get(generation(hardware), values["default"]) if isinstance(values, Mapping) else values
 
 
 ESTIMATED = ("trtllm", "vllm", "sglang")

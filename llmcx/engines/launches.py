@@ -81,7 +81,7 @@ def _layer(ops: list[Op], of: Mixer | None, run: Run, layout: Layout, names: Nam
             elif op.dims["tokens"]:
                 last = op.module in ("out", "down")  # reads what its block made, though that may be as wide as the model
                 products.setdefault((op.role, op.dims["tokens"], op.dims["d_in"], last), []).append(op)
-        elif op.kind == "scores" and op.dims.get("fused"):
+        elif op.kind == "scores" and op.dims.get("fused") and op.dims["rows"]:
             found.append(_attention(op, ops, mixer, run, layout))
         elif op.role == "mixer" and not attends:
             recurrent.append(op)
@@ -147,9 +147,10 @@ def _delta(ops: list[Op], of: Any, batch: int, new: int) -> list[Launch]:
     """The delta rule in one kernel, or some that work on the same chunks; the convolution before it; the gated norm after."""
     times = ops[0].times
     state = next(op for op in ops if op.cache is not None and op.cache.kind == "state")
-    v_dim, k_dim = of.v_dim, of.k_dim
+    k_dim = state.dims["tokens"]
+    v_dim = getattr(of, "v_dim", k_dim)  # Kimi's queries, keys and values are alike
     heads = max(1, state.dims["width"] // v_dim)
-    keys = max(1, heads * of.k_heads // of.v_heads)
+    keys = max(1, heads * getattr(of, "k_heads", 1) // getattr(of, "v_heads", 1))
     found = [Launch("delta", times, (batch, new, keys, heads, k_dim, v_dim))]
     found += [Launch("convolved", times, (batch, new, op.dims["channels"], op.dims["kernel"])) for op in ops if op.kind == "conv"]
     after = sum(moved_fold.of(op) for op in ops if op.kind in ("rmsnorm", "product")) // times

@@ -98,9 +98,7 @@ class Timed(Server):
 
     def first(self, prompt: int, cached: int, output: int, users: int, step: float, chunk: int | None) -> float:
         by, new = self.schedule, prompt - cached
-        tokens = chunk or by.together
-        many = max(1, min(users, tokens // new))
-        alone = by.first * self.seconds(self.prompts(prompt, cached, many)) / many + 1e-6 * by.first_layer_us * self.spec.n_layers
+        tokens, alone = chunk or by.together, self.prefill(prompt, cached).total
         return 1e-6 * by.request_us + first_token(alone, step, users, output, tokens // new or tokens / new)
 
     def apart(self, alone: float, users: float, output: int, token: float, together: float) -> float:

@@ -145,15 +145,20 @@ class Server:
 
     def prompt(self, prompt: int, cached: int, users: int, context: int) -> float:
         """Seconds that a prompt adds to the steps of ``users``. Short ones are worked off together, so that the weights are read
-        once for many.
+        once for many; of the bound, what its arithmetic takes beyond a step that reads them all the same.
         """
         together = max(1, min(users, CHUNK // (prompt - cached)))
-        return self.prefill(prompt, cached, together).total / together
+        pass_, arithmetic, _ = self._prefill(prompt, cached, together)
+        if self.efficiency != roofline.IDEAL:
+            return pass_.total / together
+        step, more, _ = self._decode(users, context)
+        return max(0.0, (arithmetic + more) / self.machine.matmul - step.total) / together
 
     def first(self, prompt: int, cached: int, output: int, users: int, step: float, chunk: int | None) -> float:
         """Seconds to the first token: nobody waits but for the prompt, in pieces of ``chunk`` a step."""
         pieces = 0 if chunk is None else -(-(prompt - cached) // chunk)
-        return self.prefill(prompt, cached).total + pieces * step
+        alone = self.prefill(prompt, cached).total
+        return max(alone, pieces * step) if self.efficiency == roofline.IDEAL else alone + pieces * step
 
     def first_apart(self, prompt: int, cached: int, output: int, users: float, token: float) -> float:
         """Seconds to the first token on GPUs that work off prompts alone, those of ``users``, whose tokens are ``token`` seconds

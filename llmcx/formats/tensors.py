@@ -153,6 +153,9 @@ def _mixers(family: str, kind: str, op: Op) -> str:
         return "attn_qkv"
     if op.module == "gate" and kind == "attention" and family in _GATED_QUERY:
         return "attn_q"
+    if op.module != "kv_up" and op.module not in _MIXER:
+        problem = f"llama.cpp has no name for {op.component}, so no file of it is known; give another --dtype"
+        raise InputError(problem, field="dtype", value=op.module)
     return "attn_kv_b" if op.module == "kv_up" else _MIXER[op.module]
 
 

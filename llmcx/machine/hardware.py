@@ -63,7 +63,8 @@ class Price:
 @dataclass(frozen=True)
 class Hardware:
     """One accelerator. ``source`` holds for every figure that ``sources`` does not give one of its own; ``unconfirmed`` names the
-    figures for which no second source was found. 1 GB is 10^9 bytes, as on a datasheet.
+    figures for which no second source was found; ``boost`` the highest clock over the one that its peaks are stated for. 1 GB
+    is 10^9 bytes, as on a datasheet.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Hardware:
     scale_up: Link | None = None
     scale_out: Link | None = None
     tdp_w: float | None = None
+    boost: float | None = None
     on_chip: OnChip | None = None
     usd_per_hour: Price | None = None
     physical: Physical | None = None
@@ -177,7 +179,7 @@ def summary(one: Hardware) -> Summary:
     }
 
 
-FIGURES = ("dense_tflops", "memory_gb", "memory_gb_per_s", "scale_up", "scale_out", "tdp_w", "on_chip")
+FIGURES = ("dense_tflops", "memory_gb", "memory_gb_per_s", "scale_up", "scale_out", "tdp_w", "boost", "on_chip")
 """What a source can be given for; the price carries its own."""
 
 DTYPES = ("bf16", "fp16", "fp8", "fp6", "fp4", "int8", "int4", "tf32", "fp32", "fp64")
@@ -200,7 +202,7 @@ def hardware(data: Mapping[str, Any]) -> Hardware:
         if dtype not in DTYPES:
             raise unknown_name("dtype", str(dtype), list(DTYPES), field=f"dense_tflops.{dtype}")
         _positive(rate, f"dense_tflops.{dtype}")
-    for key in ("memory_gb", "memory_gb_per_s", "year", "tdp_w"):
+    for key in ("memory_gb", "memory_gb_per_s", "year", "tdp_w", "boost"):
         if data.get(key) is not None:
             _positive(data[key], key)
     for key in ("sources", "unconfirmed"):

@@ -30,12 +30,17 @@ class Efficiency:
     """Shares of the peaks that a run reaches, each in (0, 1]; the shares of the communication that hides behind arithmetic, in
     [0, 1]; and what each kernel, collective and step costs besides, in seconds.
 
-    ``matmul`` and ``attention`` of the dense peak, ``memory`` and ``link`` of the bandwidths. ``hidden_*`` by kind of
-    parallelism.
+    ``matmul`` and ``attention`` of the dense peak, ``experts`` what experts' matmuls reach of others' rate, ``memory`` and
+    ``link`` of the bandwidths. ``hidden_*`` by kind of parallelism. ``routed_s`` is what a layer of experts costs besides in each
+    pass, forward or backward, and ``permuted`` how often each hidden vector sent to an expert is read or written on its way there
+    and back (3 in the weighted sum alone). ``quantise`` bytes move for each number that a matmul in fewer than 16 bits reads or
+    writes, to round it, scale it and lay it out; ``logit`` bytes for each logit, in the loss and its gradient. ``last_product``
+    is the share of a sublayer's last product that full recomputation does again: the backward pass does not need it.
     """
 
     matmul: float = 1.0
     attention: float = 1.0
+    experts: float = 1.0
     memory: float = 1.0
     link: float = 1.0
     hidden_tp: float = 1.0
@@ -46,14 +51,19 @@ class Efficiency:
     kernel_s: float = 0.0
     link_s: float = 0.0
     step_s: float = 0.0
+    routed_s: float = 0.0
+    permuted: float = 3.0
+    quantise: float = 0.0
+    logit: float = 0.0
+    last_product: float = 0.0
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            seconds, hidden = field.name.endswith("_s"), field.name.startswith("hidden")
-            least_ok = value >= 0 if seconds or hidden else value > 0
-            if not isfinite(value) or not least_ok or (not seconds and value > 1):
-                allowed = "0 or more seconds" if seconds else "between 0 and 1"
+            amount = field.name.endswith("_s") or field.name in ("permuted", "quantise", "logit")
+            least_ok = value >= 0 if amount or field.name.startswith(("hidden", "last")) else value > 0
+            if not isfinite(value) or not least_ok or (not amount and value > 1):
+                allowed = "0 or more" if amount else "between 0 and 1"
                 raise InputError(
                     f"efficiency {field.name} is {shown(value)}, but must be {allowed}", field=field.name, allowed=allowed
                 )
@@ -119,10 +129,13 @@ def machine(hardware: Hardware, dtype: str | None = None, efficiency: Efficiency
     """``hardware`` with matmuls in ``dtype`` (None: its 16-bit format); attention runs in 16 bits.
 
     ``on_chip`` bytes override the memory of all its processors together, since they work on the same keys at about the same time;
-    else its shared cache. Raises InputError for a dtype that it does not multiply.
+    else its shared cache. The bound holds at the highest clock; an efficiency is a share of what the datasheet states. Raises
+    InputError for a dtype that it does not multiply.
     """
     kinds = ARITHMETIC.get(dtype or hardware.dtype, (dtype or hardware.dtype,))
     rate = hardware.flops(next((kind for kind in kinds if kind in hardware.dense_tflops), dtype or hardware.dtype))
+    lift = (hardware.boost or 1.0) if efficiency == IDEAL else 1.0
+    rate *= lift
     up = hardware.scale_up.gb_per_s * 1e9 if hardware.scale_up else 0.0
     out = hardware.scale_out.gb_per_s * 1e9 if hardware.scale_out else 0.0
     of = efficiency
@@ -133,7 +146,7 @@ def machine(hardware: Hardware, dtype: str | None = None, efficiency: Efficiency
         on_chip=on_chip or hardware.chip_bytes or WHOLE_CHIP,
         link=round(up) or None,
         matmul=rate * of.matmul,
-        attention=hardware.flops(hardware.dtype) * of.attention,
+        attention=hardware.flops(hardware.dtype) * lift * of.attention,
         memory=hardware.bytes_per_s * of.memory,
         up=up * of.link,
         out=out * of.link,
@@ -154,9 +167,9 @@ class Task(NamedTuple):
     """
 
     kind: str
-    flops: int
+    flops: float
     weights: int
-    moved: int
+    moved: float
     kernels: int
 
 

@@ -158,7 +158,7 @@ class Features:
         prompts = server.prompts(run.prompt, 0, _even(self.many, run))
         self.moved = sum(each.times for each in decoding if each.kind == "moved")
         self.work, self.begun = (sum(each.times * kernels.parts(each)[part] for each in decoding) for part in (0, 1))
-        self.prompts = server.seconds(prompts) / self.many
+        self.prompts = server.seconds(server.prompts(run.prompt, 0, run.attention_dp))
         self.added = (server.seconds(together(decoding, prompts)) - server.seconds(decoding)) / self.many
 
 

@@ -1,0 +1,71 @@
+"""Programs for one user, by hand: what is read, unpacked, waited for."""
+
+from __future__ import annotations
+
+from math import isclose
+
+import pytest
+
+from llmcx.answers.serve import estimator
+from llmcx.catalog.data import load_hardware
+from llmcx.catalog.presets import load_preset
+from llmcx.engines import engine
+from llmcx.engines.local_time import LOCAL, Local
+from llmcx.engines.serving_time import Setup
+from llmcx.errors import InputError
+
+NOTHING = {"memory": 1.0, "prefill": 1.0, "prefill_unpacked": 1.0, "layer_us": 0.0, "launch_us": 0.0, "unpack": 0.0}
+
+
+def local(bits: float = 16.0, hardware: str = "m2-ultra", **numbers: float) -> Local:
+    setup = Setup(weight_bits=bits)
+    return Local(load_preset("llama-3-8b"), load_hardware(hardware), setup, engine("llama.cpp"), overrides={**NOTHING, **numbers})
+
+
+def test_layers_wait() -> None:
+    """32 layers of Llama 3 8B, 100 us each: 3.2 ms a token and a prompt."""
+    for of in (lambda each: each.decode(1, 128).total, lambda each: each.prefill(512).total):
+        assert isclose(of(local(layer_us=100.0)) - of(local()), 3.2e-3, rel_tol=1e-9)
+
+
+def test_unpacking() -> None:
+    """27.2 TFLOP/s of an M2 Ultra, ten operations a weight: of the 8.03 G parameters without the 0.525 G of the embedding, 7.5 G
+    are met, 2.76 ms; of 16 bits there is nothing to unpack.
+    """
+    more = local(bits=4.9, unpack=10.0).decode(1, 128).total - local(bits=4.9).decode(1, 128).total
+    assert isclose(more, 10 * 7.505e9 / 27.2e12, rel_tol=0.01)
+    assert local(unpack=10.0).decode(1, 128) == local().decode(1, 128)
+
+
+def test_kernels_hide_behind_launches_and_launches_behind_kernels() -> None:
+    """A millisecond a layer is 32 ms, more than a token's reading at 800 GB/s (19 ms) takes; 100 us a layer hide."""
+    assert isclose(local(launch_us=1000.0).decode(1, 128).total, 32e-3, rel_tol=1e-9)
+    assert isclose(local(launch_us=100.0).decode(1, 128).total, local().decode(1, 128).total, rel_tol=1e-9)
+
+
+def test_reading_takes_as_long_as_the_share_says() -> None:
+    """At batch 1, half of the bandwidth: twice the time."""
+    assert isclose(local(memory=0.5).decode(1, 128).total, 2 * local().decode(1, 128).total, rel_tol=1e-6)
+
+
+@pytest.mark.parametrize("name", LOCAL)
+def test_each_engine_has_times_and_bands(name: str) -> None:
+    server, words = estimator(load_preset("llama-3-8b"), load_hardware("rtx-4090"), Setup(), engine(name), "bf16")
+    assert isinstance(server, Local) and words
+    ideal = Local(load_preset("llama-3-8b"), load_hardware("rtx-4090"), Setup(), engine(name), overrides=NOTHING)
+    assert server.decode(1, 1024).total > ideal.decode(1, 1024).total
+    bands = server.bands()
+    assert bands.per_token[0] < bands.per_token[1] and bands.first[0] < bands.first[1]
+
+
+@pytest.mark.parametrize("wrong", [{"memory": 1.5}, {"memory": 0.0}, {"layer_us": -1.0}, {"decode": 0.9}])
+def test_numbers_that_cannot_be_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(InputError):
+        local(**wrong)
+
+
+@pytest.mark.parametrize("name", ["mlx", "exllamav2"])
+def test_caches_by_hand(name: str) -> None:
+    """257 tokens take 512 tokens' room: Llama 3 8B keeps 2 x 1,024 numbers in each of 32 layers, 2 bytes each."""
+    server = Local(load_preset("llama-3-8b"), load_hardware("m4-max"), Setup(), engine(name))
+    assert server.cache_bytes(257) == 512 * 32 * 2 * 1024 * 2
