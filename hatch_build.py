@@ -20,6 +20,7 @@ class Presets(BuildHookInterface):  # type: ignore[type-arg]
         written = Path(self.directory_of_index.name, "index.json")
         written.write_text(index(), encoding="utf-8")
         root = Path(self.root)
-        files = {str(path): path.relative_to(root).as_posix() for path in sorted(root.glob("presets/**/*.yaml"))}
+        found = [path for path in sorted(root.glob("presets/**/*")) if path.suffix in (".yaml", ".txt")]
+        files = {str(path): path.relative_to(root).as_posix() for path in found}
         files[str(written)] = "presets/index.json"
         build_data["force_include"].update({path: f"llmcx/{inside}" for path, inside in files.items()})

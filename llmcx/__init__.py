@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, overload
 from llmcx.api import (
     attention_compare,
     bounds,
+    check,
     chinchilla,
     compare,
     explain_log,
@@ -43,6 +44,7 @@ __all__ = [
     "InputError",
     "attention_compare",
     "bounds",
+    "check",
     "chinchilla",
     "compare",
     "explain_log",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from llmcx.answers.attention_compare import Comparison
     from llmcx.answers.bounds import Bounds
+    from llmcx.answers.check import Check
     from llmcx.answers.chinchilla import Optima
     from llmcx.answers.compare import Contrast
     from llmcx.answers.flops import Flops
@@ -1048,6 +1049,62 @@ def explain_log(
     'weights'
     """
     found: Explained = _asked("explain_log", locals())
+    return found
+
+
+def check(
+    model: Model | None = None,
+    *,
+    line: str,
+    hardware: Text | None = None,
+    budget: Size | None = None,
+    prompt: Size | None = None,
+    output: Size | None = None,
+    batch: Size | None = None,
+    dtype: str | None = None,
+    require: str | None = None,
+    preset: str | None = None,
+    config: Text | None = None,
+    hf: str | None = None,
+    as_type: str | None = None,
+    ignore: str | Sequence[str] | None = None,
+    layers: Size | None = None,
+    d_model: Size | None = None,
+    heads: Size | None = None,
+    kv_heads: Size | None = None,
+    head_dim: Size | None = None,
+    d_ff: Size | None = None,
+    vocab: Size | None = None,
+    positions: Size | None = None,
+    context_length: Size | None = None,
+    experts: Size | None = None,
+    top_k: Size | None = None,
+    experts_from: str | None = None,
+    window: Size | None = None,
+    ffn: str | None = None,
+    norm: str | None = None,
+    attention: str | None = None,
+    bias: bool | None = None,
+    tied: bool | None = None,
+) -> Check:
+    """A launch line: does it fit, for how many users, how fast, and what to change if not.
+
+    model: A preset, a path, ORG/NAME on the hub, a size such as 7B, a mapping as of a file, or a ``ModelSpec``.
+    line: What launches vllm, sglang, trtllm-serve or llama-server; or a file with it; - is stdin.
+    hardware: What it runs on: h100, 8xh200, rtx-4090, FILE.yaml, auto.
+    budget: Bytes of memory on each GPU, in place of the accelerator's: 24GB.
+    prompt: Tokens in, for the times. Default: 1024.
+    output: Tokens out, for the times. Default: 1024.
+    batch: Users at once, for the times. Default: one, and as many as fit.
+    dtype: Of the weights. Default: as the line, the model's name or its files say.
+    require: Exit 1 unless it holds: 'fits and tpot<40ms'; also ttft, users, tokens, headroom.
+
+    The others name the model in another way, or change its shape: see :func:`params`.
+
+    >>> check("vllm serve Qwen/Qwen3-8B --max-model-len 8192", hardware="h100").fits
+    True
+    """
+    found: Check = _asked("check", locals())
     return found
 
 

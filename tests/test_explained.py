@@ -39,7 +39,7 @@ CALLS = [
     "serve llama-3-70b --tp 4 --batch 16",
     "compare gpt3 llama-3-8b",
 ]
-FILES = {"catalog", "tools", "explain", "explain-log", "sweep"}
+FILES = {"catalog", "tools", "explain", "explain-log", "check", "sweep"}
 """Of these, what they list has its own sources, or there is nothing to explain."""
 
 

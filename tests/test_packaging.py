@@ -146,6 +146,7 @@ def test_a_checkout_writes_its_index(checkout: Path, built: Path, installed: Pat
     assert sorted(path.name for path in index.parent.iterdir()) == [
         "energy.yaml",
         "engines",
+        "flags",
         "hardware",
         "index.json",
         "kernels",

@@ -77,6 +77,7 @@ def files_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = (ROOT / "docs" / "config.json").read_text(encoding="utf-8")
     Path("config.json").write_text(config, encoding="utf-8")
     Path("vllm.log").write_text((ROOT / "docs" / "vllm.log").read_text(encoding="utf-8"), encoding="utf-8")
+    Path("launch.sh").write_text("vllm serve Qwen/Qwen3-8B --max-model-len 8192", encoding="utf-8")
     Path("my-model.yaml").write_text((ROOT / "docs" / "example.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     header = b'{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}'
     Path("model-directory").mkdir()
@@ -122,7 +123,7 @@ def test_each_is_a_schema_and_says_what_it_is(name: str) -> None:
 @pytest.mark.parametrize("call", [call for call in [*EXAMPLES, *MORE] if not call.startswith(SILENT)])
 def test_what_is_printed_conforms(call: str) -> None:
     asked = re.sub(r" --json| --plot -| --format \S+", "", call)
-    listed = ("explain", "catalog models", "catalog hardware", "catalog show", "params --weights")  # formulas already, or none
+    listed = ("explain", "catalog models", "catalog hardware", "catalog show", "params --weights", "check")  # already, or none
     formulas = [] if call.startswith(listed) else ["--explain"]
     end = here(*shlex.split(asked), "--json", *formulas)
     assert (end.code, end.err) == (0, ""), end

@@ -86,7 +86,7 @@ def test_every_command_can_be_swept(name: str) -> None:
 
 
 def test_what_is_swept_is_every_command_that_answers_a_question() -> None:
-    others = {"catalog", "tools", "textbook", "plan", "explain", "explain-log", "sweep", "compare"}
+    others = {"catalog", "tools", "textbook", "plan", "explain", "explain-log", "check", "sweep", "compare"}
     assert set(COMMANDS) - set(sweeping.names()) == others
     assert set(sweeping.names()) - set(COMMANDS) == {"bounds", "shapes"}  # the textbook's
 

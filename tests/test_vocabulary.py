@@ -175,7 +175,7 @@ def questions() -> dict[str, Question]:
 QUESTIONS = questions()
 
 
-@pytest.mark.parametrize("name", [*names(), "compare", "sweep", "explain"])
+@pytest.mark.parametrize("name", [*names(), "check", "compare", "sweep", "explain"])
 def test_help_is_short(name: str) -> None:
     shown, every = (
         re.findall(r"^  (?:-\w, )?(--[\w-]+)", here(name, flag).out, re.MULTILINE) for flag in ("--help", "--help-all")

@@ -51,5 +51,39 @@ def preset_of(name: str) -> str | None:
     return None
 
 
+_FORMATS = {
+    r"mxfp4": "mxfp4",
+    r"nvfp4|fp4": "nvfp4",
+    r"fp8[-_]dynamic|fp8[-_]kv": "fp8_channel",
+    r"fp8": "fp8",
+    r"awq": "awq",
+    r"gptq[-_]?int8|gptq[-_]8bit": "gptq:bits=8",
+    r"gptq|int4|w4a16": "gptq",
+    r"bnb[-_]4bit|4bit|nf4": "nf4",
+    r"w8a8|w8a16|int8": "int8",
+    r"bnb[-_]8bit|8bit": "llm_int8",
+}
+
+
+def format_of(name: str) -> str | None:
+    """The format of the weights that the name of a model or a file states; None where it states none.
+
+    >>> format_of("Qwen/Qwen2.5-72B-Instruct-AWQ"), format_of("qwen2.5-7b-instruct-q4_k_m.gguf"), format_of("Qwen/Qwen3-8B")
+    ('awq', 'q4_k_m', None)
+    """
+    from llmcx.formats.gguf import ALIASES, MIXES
+
+    own = re.split(r"[/\\:]", name.strip().lower())[-1] if "/snapshots/" not in name else name.lower()
+    own = own.removesuffix(".gguf")
+    mixes = sorted((*MIXES, *ALIASES, "bf16", "f16"), key=len, reverse=True)
+    if name.lower().endswith(".gguf") or ":" in name or "gguf" in name.lower():
+        found = re.search(rf"(?:^|[-_.])({'|'.join(mixes)})(?=$|[-_.])", own.replace("-k-", "_k_").replace("q4-k-m", "q4_k_m"))
+        return None if found is None else {"f16": "fp16"}.get(found[1], ALIASES.get(found[1], found[1]))
+    for pattern, stored in _FORMATS.items():
+        if re.search(rf"(?:^|[-_.])(?:{pattern})(?=$|[-_.])", own):
+            return stored
+    return None
+
+
 def _bare(name: str) -> str:
     return re.sub(r"[\s._-]", "", name)

@@ -28,6 +28,7 @@ COMMANDS = {
     "train": "Training time, cost, energy; the best layout.",
     "serve": "Serving: latency, throughput, cost per token.",
     "plan": "What to serve on, and how, for an objective.",
+    "check": "A launch line: does it fit, how fast, what to change.",
     "compare": "Two models or settings: what changed, and why.",
     "sweep": "Any command at every combination of inputs.",
     "explain": "Every formula: symbols, source, example.",
@@ -183,7 +184,8 @@ for _name, _help in COMMANDS.items():
 
 
 def main() -> None:
-    """Entry point: exit 0 on success, 2 on a bad call or bad input, 1 on a bug; never a traceback."""
+    """Entry point: exit 0 on success, 2 on a bad call or bad input, 1 where what is required does
+    not hold and on a bug; never a traceback."""
     _quiet_pipes()
     _write_anything()
     try:

@@ -26,6 +26,7 @@ ANSWERS = {
     "bounds": "llmcx.answers.bounds.Bounds",
     "shapes": "llmcx.answers.shapes.Shapes",
     "explain_log": "llmcx.answers.log.Explained",
+    "check": "llmcx.answers.check.Check",
     "presets": "list[llmcx.catalog.presets.Summary]",
 }
 """What each function returns."""
@@ -43,6 +44,7 @@ EXAMPLES = {
     "compare": ('compare("llama-3-8b", "llama-3-8b --kv-heads 32", with_="params").figures[0].change', "805306368"),
     "bounds": ('bounds(params="7B", examples="15T").generalization.vacuous', "False"),
     "shapes": ('[shape.d_model for shape in shapes(params="7B", depths=[32, 64]).shapes]', "[4224, 2944]"),
+    "check": ('check("vllm serve Qwen/Qwen3-8B --max-model-len 8192", hardware="h100").fits', "True"),
     "explain_log": ('explain_log("docs/vllm.log").largest', "'weights'"),
     "presets": ('[row["name"] for row in presets(family="deepseek", at_most="20B")]', "['deepseek-v2-lite']"),
 }

@@ -7,6 +7,7 @@ No `from __future__ import annotations` here: the annotations below are read as 
 """
 
 import os
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
@@ -347,6 +348,12 @@ class Output:
     def show(self, command: str, answer: Any, chosen: str) -> None:
         """Render a :class:`~llmcx.report.render.Answer` as ``chosen``; a picture in the terminal stands in its place."""
         view = answer.view or command
+        if chosen in ("table", "plain") and all(item.text is not None for item in answer.items):
+            for name in ("explain", "detail", "plot"):
+                if getattr(self, name):
+                    raise InputError(f"--emit prints a launch line alone, to which --{name} adds nothing; give one", field=name)
+            sys.stdout.write("".join(f"{item.text}\n" for item in answer.items))
+            return
         if self.explain and not any(item.explained() for item in answer.items):
             problem = "nothing is computed here that --explain could tell the formula of; `llmcx explain` lists all formulas"
             raise InputError(problem, field="explain")
@@ -561,7 +568,10 @@ def command(
             chosen = form.chosen()
             from llmcx.cli.values import ask
 
-            form.show(shows, ask(question, values), chosen)
+            answer = ask(question, values)
+            form.show(shows, answer, chosen)
+            if any(getattr(item.result, "met", None) is False for item in answer.items):
+                raise typer.Exit(1)
 
         run.question = question  # type: ignore[attr-defined]
         run.__doc__ = function.__doc__

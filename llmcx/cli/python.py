@@ -22,11 +22,12 @@ FUNCTIONS = {
     **{name: (name, name) for name in ("train", "serve", "compare", "bounds", "shapes")},
     "plan_serve": ("plan", "serve"),
     "explain_log": ("explain_log", "explain_log"),
+    "check": ("check", "check"),
     "presets": ("catalog", "models"),
 }
 """By name: the module of :mod:`llmcx.cli`, and the command in it."""
 
-SHOWN = {"textbook", "measure"}
+SHOWN = {"textbook", "measure", "emit"}
 """Options that say how an answer is shown: no function has them, for its answer is whole."""
 
 

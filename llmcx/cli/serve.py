@@ -1,7 +1,7 @@
 """llmcx serve."""
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 from llmcx.answers import serve as answers
 from llmcx.cli.accelerator import serving, settled, with_memory
@@ -83,6 +83,14 @@ def serve(
         float,
         option("Drafting a token, as a share of a decode step.", reads="share", group="Schedule", needs="draft"),
     ] = 0.05,
+    emit: Annotated[
+        str | None,
+        option(
+            "Print a launch line in place of the answer: vllm, sglang, trtllm or llama.cpp.",
+            offers="cli.emitting:STARTS",
+            group="Shown otherwise",
+        ),
+    ] = None,
     efficiency: Annotated[
         list[str] | None,
         option("Override a number of the engine, e.g. decode=0.9; repeat.", metavar="NAME=X", whole=True, group="Less common"),
@@ -95,12 +103,21 @@ def serve(
     llmcx serve qwen3-32b --dtype q4_k_m --hardware 4090
     llmcx serve llama-3-70b --hardware 4xh100 --dtype fp8 --kv-dtype fp8
     llmcx serve mixtral-8x7b --hardware 2xh100 --batch 64 --draft 3
+    llmcx serve qwen3-32b --hardware 2xh100 --emit vllm
     """
-    within, program = serving(engine_ or "ideal", hardware, budget, utilization, {})
+    if emit is not None:
+        from llmcx.cli.emitting import check_emitted
+
+        check_emitted(emit, engine_)
+    engine_ = emit or engine_ or "ideal"
+    if engine_ == "llama.cpp" and emit is not None and utilization is None and budget is None:
+        utilization = 1.0  # it takes what it needs of all
+    sizes = {"max_num_batched_tokens": chunk if engine_ in ("vllm", "sglang", "trtllm") else None}
+    within, program = serving(engine_, hardware, budget, utilization, sizes)
     assert within.hardware is not None and within.bytes is not None  # there is always an accelerator here
     spec, shape, notes = models.load()
     degree = _degree(gpus, within.number, tp)
-    within, program = settled(within, program, spec, degree, budget, utilization, {})
+    within, program = settled(within, program, spec, degree, budget, utilization, sizes)
     assert within.hardware is not None and within.bytes is not None
     machine = with_memory(within.hardware, within.bytes)
     weights = dtypes.default(spec) if dtype is None else dtype
@@ -132,15 +149,18 @@ def serve(
     more = partial(answers.rooflines, server, load, [point.batch for point in answer.estimate])
     lines = explaining("serve", Server(spec, machine, setup, engine=program), server, load, 0, cost, answer)
     head = heading("serve", spec, inputs, answer, server)
-    return Item(
-        describe(spec),
-        inputs,
-        answer,
-        [*stored_notes(spec, dtype), *_NOTES[: 1 if apart else 2], *words, *dated, *notes],
-        lines,
-        more,
-        head,
-    )
+    line = None
+    if emit is not None:
+        from llmcx.cli.emitting import emitted
+
+        given: dict[str, Any] = {"batch": batch, "dtype": dtype, "kv_dtype": kv_dtype, "compute_dtype": compute_dtype}
+        given |= {"budget": budget, "utilization": None if engine_ == "llama.cpp" else utilization, "chunk": chunk}
+        given |= {"attention_dp": attention_dp, "cached": cached, "draft": draft, "efficiency": efficiency}
+        given["prefill_workers"] = prefill_workers
+        line = emitted(emit, spec, cast(Any, models.model), inputs, given)
+        inputs |= {"emit": emit, "line": line}
+    about = [*stored_notes(spec, dtype), *_NOTES[: 1 if apart else 2], *words, *dated, *notes]
+    return Item(describe(spec), inputs, answer, about, lines, more, head, line)
 
 
 def _degree(gpus: int | None, named: int | None, tp: int | None) -> int:

@@ -56,6 +56,34 @@ ALSO = {
 }
 """The same of a command that has no option of :data:`SAME`."""
 
+LAUNCH = {
+    "preset": "-m",
+    "hf": "-hf -hfr --hf-repo",
+    "file": "-hff --hf-file",
+    "seq": "-c --context-length",
+    "dtype": "-q",
+    "plain": "--dtype",
+    "replicas": "-dp --dp-size --data-parallel-size",
+    "attention_dp": "--enable-dp-attention",
+    "ep": "--ep --moe-expert-parallel-size",
+    "spread": "-ep --enable-expert-parallel",
+    "utilization": "--device-memory-utilization --free-gpu-memory-fraction",
+    "users": "--max-running-requests --max-batch-size -np --parallel",
+    "max_num_seqs": "--max-num-seqs --cuda-graph-max-bs --cuda-graph-max-bs-decode",
+    "max_num_batched_tokens": "--max-num-batched-tokens --max-num-tokens --chunked-prefill-size",
+    "kv_dtype": "-ctk",
+    "values": "-ctv --cache-type-v",
+    "ubatch": "-ub --ubatch-size",
+    "attn": "-fa --flash-attn",
+    "gpu_layers": "-ngl --gpu-layers --n-gpu-layers",
+    "host_experts": "-ncmoe --n-cpu-moe",
+    "host_all": "-cmoe --cpu-moe",
+    "split": "-sm --split-mode",
+    "swa_full": "--swa-full",
+}
+"""What only a launch line has (:mod:`llmcx.cli.launching`): what it sets -> its flags, before those of SAME."""
+
+LAUNCH_FLAG = {spelling: what for what, theirs in LAUNCH.items() for spelling in theirs.split()}
 SAME_FLAG = {spelling: ours for ours, theirs in SAME.items() for spelling in theirs.split()}
 ALSO_FLAG = {spelling: ours for ours, theirs in ALSO.items() for spelling in theirs.split()}
 

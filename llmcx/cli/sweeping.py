@@ -52,7 +52,7 @@ class Swept(NamedTuple):
 @lru_cache(maxsize=1)
 def names() -> list[str]:
     """The commands that can be swept: those that are one function, and that show what it found."""
-    others = ("catalog", "tools", "textbook", "plan", "explain", "explain-log", "sweep", "compare")
+    others = ("catalog", "tools", "textbook", "plan", "explain", "explain-log", "check", "sweep", "compare")
     return [*(name for name in COMMANDS if name not in others), "bounds", "shapes"]
 
 

@@ -175,3 +175,36 @@ def _serve_data(item: Item) -> Table:
 
 
 SERVE = View(_serve_tables, _serve_facts, _serve_data, partial(_serve_tables, detail=True))
+
+
+def _check_facts(item: Item) -> list[Fact]:
+    c = item.result
+    return facts_of(
+        c,
+        "total_bytes: on the fullest GPU (size) | budget_bytes: to use (size) | users: users at the stated length (int) | "
+        "cache_tokens: tokens of cache (int)",
+    )
+
+
+def _check_tables(item: Item, detail: bool = False) -> list[Table]:
+    c = item.result
+    parts = [vars(part) for part in c.parts]
+    rows = [
+        {"batch": one.batch, "ttft_ms": 1e3 * one.ttft_s, "tpot_ms": 1e3 * one.tpot_s, "range": _range(one.tpot_range_s)}
+        | {"tokens_per_s_user": one.tokens_per_s_user, "tokens_per_s_gpu": one.tokens_per_s_gpu}
+        for one in c.estimate
+    ]
+    columns = (
+        "batch: users (int) | ttft_ms: first, ms (float) | tpot_ms: ms/token (float) | range: 10-90% (text 2) | "
+        "tokens_per_s_user: tok/s user (float) | tokens_per_s_gpu: tok/s GPU (float)"
+    )
+    tables = [Table("", columns_of("part: part | bytes: size (size) | formula: formula (text 1)"), parts)]
+    if rows:
+        tables.append(Table("", columns_of(columns), rows))
+    if detail and c.flags:
+        read = [{"flag": one.flag, "value": one.value or "", "effect": one.effect} for one in c.flags]
+        tables.append(Table("", columns_of("flag: flag | value: value (text) | effect: sets (text)"), read))
+    return tables
+
+
+CHECK = View(_check_tables, _check_facts, details=partial(_check_tables, detail=True))

@@ -258,6 +258,36 @@ def _above(seconds: float) -> float:
 
     unit = 10.0 ** (floor(log10(seconds)) - 1)
     return ceil(seconds / unit) * unit
+def check(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
+    """``llmcx check``."""
+    ways = " ".join(f"{name.upper()} {inputs[name]}" for name in ("tp", "pp", "ep") if inputs[name] > 1)
+    copies = f"{result.replicas:,} copies" if result.replicas > 1 else ""
+    used = f" at {100 * inputs['utilization']:g}%" if inputs["utilization"] < 1 else ""
+    asked = _line(
+        f"{result.engine}: {_title(spec)}",
+        f"{_stored(spec, inputs['dtype'])}, {inputs['kv_dtype']} cache",
+        f"{_tokens(result.seq)} tokens",
+        ways,
+        copies,
+        f"{_gpus(result.gpus * result.replicas, inputs['hardware'])}{used}",
+    )
+    each = " on each GPU" if result.gpus > 1 else ""
+    of = f"{_size(result.total_bytes)}{each} of {_size(result.budget_bytes)}"
+    if not result.fits:
+        changes = [Change(change.flags, f"fits: {_size(change.total_bytes)}") for change in result.changes]
+        none = [Change("nothing tried", "makes it fit: more and larger GPUs, or a smaller model")]
+        verdict = f"does not fit: {of}, {_size(-result.headroom_bytes)} too much"
+        return Headline(asked, verdict, False, changes or none)
+    users = f"{result.users:,} users" if result.users != 1 else "one user"
+    verdict = f"fits: cache for {result.cache_tokens:,} tokens, {users} at {_tokens(result.seq)}"
+    if result.estimate:
+        one = result.estimate[0]
+        low_high = f" ({1e3 * one.tpot_range_s[0]:.3g} to {1e3 * one.tpot_range_s[1]:.3g})" if one.tpot_range_s else ""
+        many = f" for {one.batch:,} users" if one.batch > 1 else ""
+        verdict += f"; {1e3 * one.tpot_s:.3g} ms a token{low_high}{many}"
+    if result.met is not None:
+        verdict += f"; {'meets' if result.met else 'does not meet'} {inputs['require']}"
+    return Headline(asked, verdict, result.met is not False)
 
 
 def attention_compare(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:

@@ -41,6 +41,7 @@ class Item(NamedTuple):
     lines: Callable[[], list[Any]] | None = None  # its formulas, found when --explain asks
     more: Callable[[], Any] | None = None  # what its figure shows beyond the result; counted when it is drawn
     head: Callable[[], Headline] | None = None  # its first lines, found when they are printed
+    text: str | None = None  # what is printed in place of all that
 
     def explained(self) -> list[Any]:
         """The formulas behind the result."""

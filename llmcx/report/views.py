@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from llmcx.report import attention_compare, chinchilla, compare, log, moe, pictures, plan_serve
-from llmcx.report.estimates import ACCELERATOR, HARDWARE, SERVE, TRAIN
+from llmcx.report.estimates import ACCELERATOR, CHECK, HARDWARE, SERVE, TRAIN
 from llmcx.report.figure import Bars
 from llmcx.report.json import as_rows
 from llmcx.report.render import Item, View, title
@@ -260,6 +260,7 @@ VIEWS = {
     "attention-compare": attention_compare.VIEW,
     "compare": compare.VIEW,
     "explain-log": log.VIEW,
+    "check": CHECK,
     "moe": moe.VIEW,
     "chinchilla": chinchilla.VIEW,
     "chinchilla-fit": chinchilla.FIT,

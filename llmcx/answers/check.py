@@ -1,0 +1,288 @@
+"""Does a launch line fit, for how many users, how fast, and what would make it fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, NamedTuple
+
+from llmcx.answers import Result
+from llmcx.answers.fit import most, tensor_sizes
+from llmcx.answers.memory import Memory, Part, memory
+from llmcx.answers.remedies import MOST, remedies
+from llmcx.answers.serve import Load, Point, point
+from llmcx.engines import Engine
+from llmcx.engines.inference_memory import largest_batch
+from llmcx.engines.serving_time import Server
+from llmcx.errors import InputError
+from llmcx.formats import dtypes
+from llmcx.model.spec import ModelSpec
+from llmcx.parallel.layout import Layout
+
+FULL = 0.95
+"""The share of the memory that is suggested where a smaller one does not suffice."""
+
+
+class Change(NamedTuple):
+    """Flags of the engine that make it fit, and bytes on the fullest GPU with them."""
+
+    flags: str
+    total_bytes: int
+
+
+class Read(NamedTuple):
+    """A flag of the line: its value, and the option of llmcx that it sets; "harmless" where it changes neither memory nor time,
+    "apart" where what it changes is not counted.
+    """
+
+    flag: str
+    value: str | None
+    effect: str
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a line asks for: ``batch`` sequences of ``seq`` tokens at the least, at most ``limit``; weights in ``dtype``, a cache
+    in ``kv_dtype``; on ``layout``, in ``replicas`` copies; of ``there`` GPUs, where their number is known.
+    """
+
+    seq: int
+    dtype: str
+    kv_dtype: str
+    layout: Layout
+    engine: Engine
+    batch: int = 1
+    limit: int | None = None
+    replicas: int = 1
+    there: int | None = None
+
+    def inputs(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """As :func:`llmcx.answers.remedies.remedies` takes them."""
+        asked = {"batch": self.batch, "seq": self.seq, "dtype": self.dtype, "layout": self.layout}
+        return asked, {"train": False, "kv_dtype": self.kv_dtype, "engine": self.engine}
+
+
+@dataclass(frozen=True, repr=False)
+class Check(Result, brief="engine fits total_bytes cache_tokens users", table="parts"):
+    """Bytes on the fullest GPU with the cache of the fewest sequences that the engine starts for, in ``parts``; ``cache_bytes``
+    and ``cache_tokens`` that the rest holds; ``users`` that fit with ``seq`` tokens each; ``largest_batch`` with the tokens that
+    times are for; ``estimate``: times for one user and for as many as fit, or are asked for; ``changes`` that make it fit;
+    ``flags``: how each was understood; ``met``: whether what is required holds.
+    """
+
+    engine: str
+    fits: bool
+    total_bytes: int
+    budget_bytes: int
+    headroom_bytes: int
+    parts: list[Part]
+    gpus: int
+    replicas: int
+    seq: int
+    cache_bytes: int
+    cache_tokens: int
+    users: int
+    largest_batch: int
+    estimate: list[Point]
+    changes: list[Change]
+    flags: list[Read]
+    met: bool | None = None
+
+
+def check(
+    spec: ModelSpec,
+    asked: Asked,
+    budget: int,
+    *,
+    server: Server | None,
+    load: Load,
+    batch: int | None = None,
+    usd_per_hour: float | None = None,
+    full: int | None = None,
+    flags: list[Read],
+) -> Check:
+    """What the engine makes of ``asked`` in ``budget`` bytes on each GPU (``full``: with the largest share that is suggested).
+
+    ``server`` (None: not known) says how fast it serves ``load``, to ``batch`` users (None: to one, and to as many as fit).
+    """
+    inputs, fixed = asked.inputs()
+    found = memory(spec, **inputs, **fixed, budget=budget)
+    fits = found.total_bytes <= budget
+    cache = sum(part.bytes for part in found.parts if part.part in ("kv_cache", "state"))
+    pool = max(0, budget - found.total_bytes + cache)
+    fixed_size = asked.engine.name == "llama.cpp"  # which makes its whole cache when it starts
+    pool = min(pool, cache) if fixed_size else pool
+    users = _users(spec, asked, found, budget, fixed_size) if fits else 0
+    largest = min(users, asked.batch) if fixed_size else 0
+    if server is not None and fits and not fixed_size:
+        largest = server.largest_batch(load.prompt + load.output, reserve=0)
+    tokens = int(pool * asked.seq * asked.batch / cache) if cache else 0
+    points: list[Point] = []
+    if server is not None and fits and largest:
+        users_most = largest if asked.limit is None else min(largest, asked.limit)
+        if batch is not None and batch > users_most:
+            at = f"{load.prompt + load.output:,} tokens"
+            problem = f"--batch is {batch:,}, but the line serves at most {users_most:,} users with {at}"
+            raise InputError(problem, field="batch", value=batch, allowed=f"at most {users_most}")
+        sizes = [batch] if batch is not None else [1] if users_most == 1 else [1, users_most]
+        points = [point(server, load, size, usd_per_hour) for size in sizes]
+    return Check(
+        engine=asked.engine.name,
+        fits=fits,
+        total_bytes=found.total_bytes,
+        budget_bytes=budget,
+        headroom_bytes=budget - found.total_bytes,
+        parts=found.parts,
+        gpus=asked.layout.gpus,
+        replicas=asked.replicas,
+        seq=asked.seq,
+        cache_bytes=pool,
+        cache_tokens=tokens,
+        users=users,
+        largest_batch=largest,
+        estimate=points,
+        changes=[] if fits else _changes(spec, asked, budget, found.total_bytes, full),
+        flags=flags,
+    )
+
+
+def _users(spec: ModelSpec, asked: Asked, found: Memory, budget: int, fixed_size: bool) -> int:
+    """Sequences of the stated length that fit."""
+    if fixed_size:
+        return asked.batch
+    weights = next(part.bytes for part in found.parts if part.part == "weights")
+    params = sum(part.bytes for part in memory(spec, **{**asked.inputs()[0], "dtype": "int8"}, **asked.inputs()[1]).parts[:1])
+    bits, kv_bits = 8 * weights / params, 8 * dtypes.per_element(asked.kv_dtype)
+    many = max(1, largest_batch(spec, asked.seq, asked.layout, asked.engine.caching(asked.kv_dtype), budget, bits, kv_bits))
+    return many if asked.limit is None else min(many, asked.limit)
+
+
+def _changes(spec: ModelSpec, asked: Asked, budget: int, total: int, full: int | None) -> list[Change]:
+    """Up to three changes of the line that make it fit, each computed; those that cost the user least first."""
+    found = []
+    name = asked.engine.name
+    if full is not None and total <= full:
+        found.append(Change(f"{SPELT[name]['--utilization']} {FULL:g}", total))
+    for options, attempt in _files(spec, asked, budget) if name == "llama.cpp" else _tries(spec, asked, budget):
+        try:
+            size = attempt()
+        except InputError:  # what this model, layout or engine does not take
+            continue
+        flags = spelt(name, options)
+        again = any(each.flags in (flags or "") or each.flags.split()[0] == (flags or " ").split(" ")[0] != "a" for each in found)
+        if size <= budget and flags is not None and not again:
+            found.append(Change(flags, size))
+        if len(found) == MOST:
+            break
+    return found
+
+
+def _tries(spec: ModelSpec, asked: Asked, budget: int) -> Iterator[tuple[str, Callable[[], int]]]:
+    """A cache of half the size, shorter sequences, weights of half and of a quarter of the size, more GPUs."""
+
+    def size(**changed: Any) -> int:
+        inputs, fixed = replace(asked, **changed).inputs()
+        if "kv_dtype" in changed:
+            asked.engine.caching(changed["kv_dtype"])
+        return memory(spec, **inputs, **fixed).total_bytes
+
+    layout = asked.layout
+    wide = dtypes.per_element(asked.kv_dtype) >= 2
+    if wide:
+        yield "--kv-dtype fp8", partial(size, kv_dtype="fp8")
+    inputs, fixed = asked.inputs()
+    try:
+        seq, *_ = most(lambda n: memory(spec, **{**inputs, "seq": n}, **fixed), budget, asked.seq, "seq")
+        yield f"--seq {seq}", partial(size, seq=seq)
+    except InputError:  # not even one token
+        pass
+    bits = spec.stored.name if asked.dtype == dtypes.RELEASED and spec.stored is not None else asked.dtype
+    for dtype in ("fp8", "awq") if dtypes.BITS.get(bits, 8 if bits.startswith("fp8") else 4) > 8 else ("awq",):
+        yield f"--dtype {dtype}", partial(size, dtype=dtype)
+    for tp in tensor_sizes(spec):
+        if tp > layout.tp and layout.attention_dp == 1 and tp * layout.pp <= (asked.there or tp * layout.pp):
+            ep = tp if layout.ep == layout.tp > 1 else layout.ep
+            yield f"--tp {tp}", partial(size, layout=layout._replace(tp=tp, ep=ep))
+    if wide:
+        yield "--dtype awq --kv-dtype fp8", partial(size, dtype="awq", kv_dtype="fp8")
+
+
+def _files(spec: ModelSpec, asked: Asked, budget: int) -> Iterator[tuple[str, Callable[[], int]]]:
+    """Of llama.cpp: a part in the host's memory, then a smaller cache, file, or fewer and shorter sequences."""
+    inputs, fixed = asked.inputs()
+    if asked.layout.gpus == 1:
+        from llmcx.answers.offload import offloaded
+
+        try:
+            made, split, _ = offloaded(spec, budget, None, inputs, fixed)
+            yield split.flags, lambda: made.total_bytes
+        except InputError:
+            pass
+    for each in remedies(spec, budget, inputs, fixed):
+        options = each.options
+        if options.startswith("--seq "):  # of each slot
+            options = f"--seq {int(options.split()[1]) * asked.batch}"
+        yield options, partial(int, each.bytes)
+
+
+SPELT: dict[str, dict[str, str]] = {
+    "vllm": {
+        "--tp": "--tensor-parallel-size",
+        "--seq": "--max-model-len",
+        "--utilization": "--gpu-memory-utilization",
+        "--dtype": "--quantization",
+        "--kv-dtype": "--kv-cache-dtype",
+        "--chunk": "--max-num-batched-tokens",
+    },
+    "sglang": {
+        "--tp": "--tp-size",
+        "--seq": "--context-length",
+        "--utilization": "--mem-fraction-static",
+        "--dtype": "--quantization",
+        "--kv-dtype": "--kv-cache-dtype",
+        "--chunk": "--chunked-prefill-size",
+    },
+    "trtllm": {
+        "--tp": "--tp_size",
+        "--seq": "--max_seq_len",
+        "--utilization": "--kv_cache_free_gpu_memory_fraction",
+        "--chunk": "--max_num_tokens",
+    },
+    "llama.cpp": {"--seq": "--ctx-size", "--kv-dtype": "--cache-type-k", "--batch": "--parallel"},
+}
+"""Options of llmcx as each engine's command has them."""
+
+
+def spelt(engine: str, options: str) -> str | None:
+    """llmcx's options as flags of ``engine``; None where it has none for them.
+
+    >>> spelt("vllm", "--gpus 2 --tp 2"), spelt("vllm", "--dtype awq"), spelt("llama.cpp", "--gpus 2 --tp 2")
+    ('--tensor-parallel-size 2', 'a checkpoint in awq', None)
+    """
+    words = options.split()
+    if engine == "llama.cpp" and words[0] in ("-ngl", "--n-cpu-moe"):
+        return options
+    out = []
+    for flag, value in zip(words[::2], words[1::2], strict=True):
+        if flag == "--gpus":
+            continue
+        if flag == "--dtype" and (engine in ("trtllm", "llama.cpp") or value != "fp8"):
+            out.append(f"a {'file' if engine == 'llama.cpp' else 'checkpoint'} in {value}")
+            continue
+        if flag == "--kv-dtype" and engine == "llama.cpp":
+            out.append(f"--cache-type-k {value} --cache-type-v {value}")
+            continue
+        if flag not in SPELT[engine]:
+            return None
+        if flag == "--kv-dtype" and engine == "sglang" and value == "fp8":
+            value = "fp8_e4m3"
+        out.append(f"{SPELT[engine][flag]} {value}")
+    return " ".join(out)
+
+
+def required(found: Check, text: str) -> Check:
+    """``found`` with whether it meets what is required (:mod:`llmcx.answers.require`)."""
+    from llmcx.answers.require import met
+
+    return replace(found, met=met(text, found))

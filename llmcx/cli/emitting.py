@@ -1,0 +1,93 @@
+"""The way out: the launch line of an engine for what `llmcx serve` was asked, which `llmcx check` reads back."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from llmcx.answers.check import SPELT
+from llmcx.errors import InputError, unknown_name
+from llmcx.model.spec import ModelSpec
+
+STARTS = {
+    "vllm": "vllm serve {model}",
+    "sglang": "python3 -m sglang.launch_server --model-path {model}",
+    "trtllm": "trtllm-serve {model}",
+    "llama.cpp": "llama-server -m {model}",
+}
+MADE = ("fp8", "nf4")
+"""Formats that vLLM and SGLang make of 16-bit files when they load them; others are of a checkpoint."""
+
+
+def check_emitted(emit: str, named: str | None) -> None:
+    """Refuse an engine that has no launch line, or another than the one asked about."""
+    if emit not in STARTS:
+        raise unknown_name("launch line", emit, list(STARTS), field="emit")
+    if named not in (None, emit):
+        raise InputError(f"--emit {emit} and --engine {named} contradict each other; give one", field="emit", value=emit)
+
+
+def emitted(engine: str, spec: ModelSpec, source: str | None, inputs: Mapping[str, Any], given: Mapping[str, Any]) -> str:
+    """The line, in one that a shell runs; above it, as a comment, what it cannot say and :mod:`llmcx.cli.check` asks.
+
+    ``given``: what was stated of what else follows from the model and the engine. Raises InputError for what the engine's flags
+    do not say.
+    """
+    for name in ("draft", "cached", "compute_dtype", "efficiency", "prefill_workers"):
+        if given.get(name):
+            flag = f"--{name.replace('_', '-')}"
+            raise InputError(f"{flag} has no flag in a launch line of {engine}; leave it out", field=name)
+    tp, ep, groups = inputs["tp"], inputs["ep"], inputs["attention_dp"]
+    if engine == "llama.cpp" and (tp > 1 or ep > 1):
+        raise InputError("llama.cpp has no --tp; ask about one GPU", field="tp", value=tp)
+    length = inputs["prompt"] + inputs["output"]
+    users = given.get("batch") or 1
+    names = SPELT[engine]
+    words = [STARTS[engine].format(model=shlex.quote(_model(spec, source, engine, given.get("dtype"))))]
+    if engine == "vllm":
+        words += [f"{names['--tp']} {tp // groups}"] if tp // groups > 1 else []
+        words += [f"--data-parallel-size {groups}"] if groups > 1 else []
+        if ep not in (1, tp):
+            raise InputError(f"vLLM shares experts among all GPUs or none; give --ep {tp} or 1", field="ep", value=ep)
+        words += ["--enable-expert-parallel"] if ep > 1 else []
+    elif engine == "sglang":
+        words += [f"{names['--tp']} {tp}"] if tp > 1 else []
+        words += [f"--dp-size {groups} --enable-dp-attention"] if groups > 1 else []
+        words += [f"--ep-size {ep}"] if ep > 1 else []
+    elif engine == "trtllm":
+        words += [f"{names['--tp']} {tp}"] if tp > 1 else []
+        words += [f"--ep_size {ep}"] if ep > 1 else []
+        for name in ("kv_dtype", "attention_dp"):
+            if given.get(name) not in (None, 1):
+                raise InputError(f"trtllm-serve takes --{name.replace('_', '-')} in a file of its own; leave it out", field=name)
+    words.append(f"{names['--seq']} {length * (users if engine == 'llama.cpp' else 1)}")
+    if engine == "llama.cpp":
+        words += [f"--parallel {users}"] if users > 1 else []
+        words.append("-ngl 99")
+    if given.get("kv_dtype"):
+        kv = {"sglang": {"fp8": "fp8_e4m3", "bf16": "bfloat16"}, "vllm": {"bf16": "bfloat16"}, "llama.cpp": {"fp16": "f16"}}
+        kind = kv.get(engine, {}).get(given["kv_dtype"], given["kv_dtype"])
+        words.append(f"{names['--kv-dtype']} {kind}" + (f" --cache-type-v {kind}" if engine == "llama.cpp" else ""))
+    if engine in ("vllm", "sglang") and given.get("dtype") in MADE and spec.stored is None:
+        words.append(f"{names['--dtype']} {'bitsandbytes' if given['dtype'] == 'nf4' else given['dtype']}")
+    if given.get("utilization") is not None and "--utilization" in names:
+        words.append(f"{names['--utilization']} {given['utilization']:g}")
+    if given.get("chunk") and "--chunk" in names:
+        words.append(f"{names['--chunk']} {given['chunk']}")
+    asked = [f"--hardware {shlex.quote(str(inputs['hardware']))}"]
+    asked += [f"--prompt {inputs['prompt']}", f"--output {inputs['output']}"]
+    asked += [f"--{name} {given[name]}" for name in ("batch", "budget", "dtype") if given.get(name)]
+    return f"# llmcx check: {' '.join(asked)}\n{' '.join(words)}"
+
+
+def _model(spec: ModelSpec, source: str | None, engine: str, dtype: str | None) -> str:
+    """What the engine is to load: a model on the hub, where the preset has one; a file of llama.cpp."""
+    from llmcx.catalog.presets import aliases
+
+    if engine == "llama.cpp":
+        return source if source is not None and source.endswith(".gguf") else f"{spec.name}-{dtype or 'bf16'}.gguf"
+    if source is not None and "/" in source:
+        return source
+    repositories = [alias for alias, preset in aliases().items() if preset == spec.name and "/" in alias]
+    return repositories[0] if repositories else spec.name
