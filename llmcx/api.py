@@ -1000,7 +1000,7 @@ def plan_serve(
     The others name the model in another way, or change its shape: see :func:`params`.
 
     >>> plan_serve("llama-3-70b", gpus="1..8", tpot="30ms", dtype="fp8").best[0].tp
-    0
+    4
     """
     found: ServePlan = _asked("plan_serve", locals())
     return found
@@ -1101,7 +1101,7 @@ def check(
 
     The others name the model in another way, or change its shape: see :func:`params`.
 
-    >>> check("vllm serve Qwen/Qwen3-8B --max-model-len 8192", hardware="h100").fits
+    >>> check(line="vllm serve Qwen/Qwen3-8B --max-model-len 8192", hardware="h100").fits
     True
     """
     found: Check = _asked("check", locals())

@@ -40,11 +40,11 @@ EXAMPLES = {
     "chinchilla": ('round(chinchilla(compute="1e21", law="epoch").laws[0].tokens_per_param, 2)', "21.59"),
     "train": ('train("llama-2-7b", tokens="2T", hardware="512xa100", seq="4k").training.steps', "476838"),
     "serve": ('serve("llama-3-70b", hardware="4xh100", dtype="fp8").gpus', "4"),
-    "plan_serve": ('plan_serve("llama-3-70b", gpus="1..8", tpot="30ms", dtype="fp8").best[0].tp', "0"),
+    "plan_serve": ('plan_serve("llama-3-70b", gpus="1..8", tpot="30ms", dtype="fp8").best[0].tp', "4"),
     "compare": ('compare("llama-3-8b", "llama-3-8b --kv-heads 32", with_="params").figures[0].change', "805306368"),
     "bounds": ('bounds(params="7B", examples="15T").generalization.vacuous', "False"),
     "shapes": ('[shape.d_model for shape in shapes(params="7B", depths=[32, 64]).shapes]', "[4224, 2944]"),
-    "check": ('check("vllm serve Qwen/Qwen3-8B --max-model-len 8192", hardware="h100").fits', "True"),
+    "check": ('check(line="vllm serve Qwen/Qwen3-8B --max-model-len 8192", hardware="h100").fits', "True"),
     "explain_log": ('explain_log("docs/vllm.log").largest', "'weights'"),
     "presets": ('[row["name"] for row in presets(family="deepseek", at_most="20B")]', "['deepseek-v2-lite']"),
 }

@@ -258,6 +258,8 @@ def _above(seconds: float) -> float:
 
     unit = 10.0 ** (floor(log10(seconds)) - 1)
     return ceil(seconds / unit) * unit
+
+
 def check(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
     """``llmcx check``."""
     ways = " ".join(f"{name.upper()} {inputs[name]}" for name in ("tp", "pp", "ep") if inputs[name] > 1)
@@ -286,7 +288,8 @@ def check(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
         many = f" for {one.batch:,} users" if one.batch > 1 else ""
         verdict += f"; {1e3 * one.tpot_s:.3g} ms a token{low_high}{many}"
     if result.met is not None:
-        verdict += f"; {'meets' if result.met else 'does not meet'} {inputs['require']}"
+        asked_for = re.sub(r"(?<=\d)(?=m?s\b)", " ", inputs["require"])
+        verdict += f"; {'meets' if result.met else 'does not meet'} {asked_for}"
     return Headline(asked, verdict, result.met is not False)
 
 
