@@ -18,7 +18,7 @@ from llmcx.catalog.index import names as offered
 from llmcx.catalog.kernels import ELSEWHERE, GENERATIONS, NEAREST, Row, generation, kinds, law, table
 from llmcx.errors import InputError
 from llmcx.machine.kernels import FORMATS, Peaks, gemm, peaks
-from tests.oracle import kernels as oracle
+from tests.oracle import kernel_laws as oracle
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 ENGINES = {"trtllm": "TensorRT-LLM", "vllm": "vLLM", "sglang": "SGLang", "nccl": "NCCL"}
@@ -216,7 +216,7 @@ def page() -> str:
         "# Kernels",
         "",
         "How well the laws in `presets/kernels` predict measured kernels that their fit had not seen (half of the shapes), by",
-        "`tests/oracle/kernels.py`. Errors are |predicted / measured - 1|; bias is predicted / measured at the median.",
+        "`tests/oracle/kernel_laws.py`. Errors are |predicted / measured - 1|; bias is predicted / measured at the median.",
         "",
     ]
     for kind in kinds():

@@ -1,4 +1,4 @@
-"""How tests/oracle/kernels.py reads the tables of attention, and where its fits start."""
+"""How tests/oracle/kernel_laws.py reads the tables of attention, and where its fits start."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from itertools import product
 
 from llmcx.machine.kernels import attention
-from tests.oracle.kernels import DTYPES, Group, Kind, Row, at_once
+from tests.oracle.kernel_laws import DTYPES, Group, Kind, Row, at_once
 
 STORED = {"bf16": 2.0, "fp8": 1.0, "bf16_kv_fp8": 1.0}
 """Bytes of an element of the cache. In the middle of a prefill's: what is multiplied; bf16_kv_fp8 has its cache alone in fp8."""

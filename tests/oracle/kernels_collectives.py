@@ -1,11 +1,11 @@
-"""How tests/oracle/kernels.py reads the tables of collectives, and where its fits start."""
+"""How tests/oracle/kernel_laws.py reads the tables of collectives, and where its fits start."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
 from llmcx.machine.kernels import collectives
-from tests.oracle.kernels import DTYPES, Group, Kind, Row, at_once
+from tests.oracle.kernel_laws import DTYPES, Group, Kind, Row, at_once
 
 BYTES = {"bf16": 2, "int8": 1}
 

@@ -1,4 +1,4 @@
-"""How tests/oracle/kernels.py reads the table of experts, and where its fit starts.
+"""How tests/oracle/kernel_laws.py reads the table of experts, and where its fit starts.
 
 A row times one rank. Rows of equal local shapes agree where num_tokens is of the whole group before the dispatch, inter_size is
 divided by moe_tp_size, num_experts by moe_ep_size, and a power law's rank is the busiest. The table does not say which experts
@@ -14,7 +14,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 from llmcx.machine.kernels import FORMATS, Peaks, experts
-from tests.oracle.kernels import DTYPES, Group, Kind, Row, of_arrays
+from tests.oracle.kernel_laws import DTYPES, Group, Kind, Row, of_arrays
 
 SKEWS = {"balanced": 0, "power_law_1.01": 1.01, "power_law_1.2": 1.2}
 

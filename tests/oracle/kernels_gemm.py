@@ -1,4 +1,4 @@
-"""How tests/oracle/kernels.py reads the table of matmuls, and where its fit starts."""
+"""How tests/oracle/kernel_laws.py reads the table of matmuls, and where its fit starts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llmcx.machine.kernels import FORMATS, Peaks, gemm
-from tests.oracle.kernels import DTYPES, Group, Kind, Row
+from tests.oracle.kernel_laws import DTYPES, Group, Kind, Row
 
 
 def read(line: Mapping[str, str]) -> Row:

@@ -1,11 +1,11 @@
-"""How tests/oracle/kernels.py reads the tables of recurrent mixers, and where its fits start."""
+"""How tests/oracle/kernel_laws.py reads the tables of recurrent mixers, and where its fits start."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
 from llmcx.machine.kernels import recurrent
-from tests.oracle.kernels import Group, Kind, Row, at_once
+from tests.oracle.kernel_laws import Group, Kind, Row, at_once
 
 Bounds = dict[str, tuple[float, float, float]]
 

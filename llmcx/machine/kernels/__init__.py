@@ -2,7 +2,7 @@
 
 A law is a function ``seconds(constants, peaks, shape...)`` in a module of this package. It says where the time of one kernel
 goes: launch, tiles and waves, arithmetic, memory, tail. Its constants are shares of the peaks on the datasheet, and
-microseconds, fitted to measurements by tests/oracle/kernels.py: so that the law of one accelerator can stand in for another
+microseconds, fitted to measurements by tests/oracle/kernel_laws.py: so that the law of one accelerator can stand in for another
 that nobody measured, by that one's :class:`Peaks`. :func:`llmcx.catalog.kernels.law` finds the constants for an accelerator, an
 engine and a format.
 """
@@ -106,6 +106,6 @@ def peaks(hardware: Hardware, dtype: str) -> Peaks:
 
 def where(condition: Any, one: Any, other: Any) -> Any:
     """``one`` or ``other``. A law that chooses by this, and by max and min, is one formula for numbers and for numpy's arrays:
-    tests/oracle/kernels.py exchanges the three.
+    tests/oracle/kernel_laws.py exchanges the three.
     """
     return one if condition else other

@@ -1,6 +1,6 @@
 """Fit the laws of llmcx.machine.kernels to measured kernels, and say how well they predict those that the fit did not see.
 
-    PYTHONPATH=. python tests/oracle/kernels.py [KIND ...] [--silicon ../shared/silicon] [--no-write]
+    PYTHONPATH=. python tests/oracle/kernel_laws.py [KIND ...] [--silicon ../shared/silicon] [--no-write]
 
 Each kind of op has a module kernels_<kind>.py beside this one, whose KINDS say how to read its table and where to start. A
 shape is fitted or held out by its hash, on every accelerator and in every engine alike, so that no shape is ever on both sides.
@@ -254,7 +254,7 @@ def crossed(kind: Kind, laws: Mapping[Group, Any], held: Mapping[Group, Sequence
 
 HEAD = """\
 # {what}
-# Written by tests/oracle/kernels.py {kind}. A law is fitted to half of the shapes; held, error, ninety, low, middle and high
+# Written by tests/oracle/kernel_laws.py {kind}. A law is fitted to half of the shapes; held, error, ninety, low, middle and high
 # are of the others: how many; median and 90th percentile of |predicted / measured - 1|; percentiles of measured / predicted.
 date: "{date}"
 source: "{source}"
@@ -396,6 +396,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from tests.oracle import kernels  # not __main__: the modules beside this one import it by its name
+    from tests.oracle import kernel_laws  # not __main__: the modules beside this one import it by its name
 
-    kernels.main()
+    kernel_laws.main()
