@@ -23,6 +23,7 @@ NOT_ALL = {
     "deepseek_v4": "tokens that wait to be compressed are counted as many as may wait",
     "dots3_note_text": "its indexer's keys are fp32, and counted as the cache's others",
     "dots3_note": "the same",
+    "evolla": "keys and values of the protein are counted as kept, and are made anew in each step",
 }
 
 

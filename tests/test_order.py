@@ -58,7 +58,11 @@ SOFTMAX = (
     "global_local",
     "filtered",
     "conv_bert",
+    "mingled",
+    "summed",
 )
+WHOLE = ("prophet", "reversible")
+"""Mixers that are a whole layer with attention, its feed-forward included."""
 
 
 def theirs(rows: list[list[Any]]) -> Iterator[list[Any]]:
@@ -77,8 +81,8 @@ def ours(spec: ModelSpec) -> Iterator[list[Any]]:
         kind = getattr(mixer, "type", None)
         window = core.window if isinstance(core, (Sliding, Chunked)) else getattr(mixer, "window", None)
         dense = layers.ffn is not None or getattr(layers.beside, "type", None) == "shared_block"
-        ffn = "moe" if isinstance(layers.ffn, MoE) else "dense" if dense else None
-        yield from [["attention" if kind in SOFTMAX else kind, window, ffn, weights.get(name, 0) // layers.repeat]] * n
+        ffn = "moe" if isinstance(layers.ffn, MoE) else "dense" if dense or kind in WHOLE else None
+        yield from [["attention" if kind in SOFTMAX + WHOLE else kind, window, ffn, weights.get(name, 0) // layers.repeat]] * n
 
 
 @pytest.mark.parametrize("case", GOLDEN["families"])
@@ -87,7 +91,7 @@ def test_a_familys_layers_are_in_the_order_in_which_transformers_runs_them(case:
     if case.startswith("zamba2"):  # where the first layer with a shared block holds the adapters of the later ones
         assert sum(layer[3] for layer in found) == sum(layer[3] for layer in expected)
         found, expected = ([layer[:3] for layer in layers] for layers in (found, expected))
-    if case.startswith("inkling2"):  # whose queries over depth are counted beside the layers
+    if case.startswith(("inkling2", "reformer")):  # queries over depth beside the layers; the last norm in the last layer
         found, expected = ([layer[:3] for layer in layers] for layers in (found, expected))
     if case.startswith("zamba/"):  # whose hybrid layers begin with the attention of the block that they share
         expected = [["mamba", *layer[1:]] for layer in expected]
