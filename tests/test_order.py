@@ -91,7 +91,7 @@ def test_a_familys_layers_are_in_the_order_in_which_transformers_runs_them(case:
     if case.startswith("zamba2"):  # where the first layer with a shared block holds the adapters of the later ones
         assert sum(layer[3] for layer in found) == sum(layer[3] for layer in expected)
         found, expected = ([layer[:3] for layer in layers] for layers in (found, expected))
-    if case.startswith(("inkling2", "reformer")):  # queries over depth beside the layers; the last norm in the last layer
+    if case.startswith(("inkling2", "reformer")):  # queries over depth stand beside the layers; a last norm in the last
         found, expected = ([layer[:3] for layer in layers] for layers in (found, expected))
     if case.startswith("zamba/"):  # whose hybrid layers begin with the attention of the block that they share
         expected = [["mamba", *layer[1:]] for layer in expected]
