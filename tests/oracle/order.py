@@ -98,8 +98,8 @@ def run(config: Json) -> list[list[Any]]:
 
 
 APART = {"rwkv", "blt", "encoder-decoder", "evolla"}
-"""Families whose modules are cut in another way than llmcx's layers: a first block that holds the norm after the embedding, patches
-that cross within a layer, an encoder that is counted as a tower, adapters within a layer. Their counts stand in golden.json.
+"""Families whose modules are cut in another way than llmcx's layers: a first block that holds the norm after the embedding,
+patches that cross within a layer, an encoder that is counted as a tower, adapters within a layer. golden.json has their counts.
 """
 
 
