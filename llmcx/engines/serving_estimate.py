@@ -12,11 +12,13 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from llmcx.engines import Engine
-from llmcx.engines.closed_loop import first_token, first_token_apart
+from llmcx.engines.closed_loop import first_token, first_token_apart, first_tokens, first_tokens_apart
+from llmcx.engines.ideal import CHUNK
 from llmcx.engines.kernel_time import Kernels
 from llmcx.engines.launches import Launch
 from llmcx.engines.passes import passes
 from llmcx.engines.serving_time import Bands, Server, ServingStep, Setup, span
+from llmcx.engines.spread import Parts
 from llmcx.machine import roofline
 from llmcx.machine.hardware import Hardware
 from llmcx.model.spec import ModelSpec
@@ -104,12 +106,27 @@ class Timed(Server):
         return (by.prompts * spent + 1e-6 * by.pass_us) / many
 
     def first(self, prompt: int, cached: int, output: int, users: int, step: float, chunk: int | None) -> float:
-        by, new = self.schedule, prompt - cached
-        tokens = chunk or by.together
+        alone, besides = self.alone(prompt, cached)
+        return besides + first_token(alone, step, users, output, self.together(prompt - cached, chunk))
+
+    def firsts(self, prompt: int, cached: int, output: int, users: int, step: float, chunk: int | None) -> Parts:
+        alone, besides = self.alone(prompt, cached)
+        found = first_tokens(alone, step, users, output, self.together(prompt - cached, chunk))
+        return [(share, each.later(besides)) for share, each in found]
+
+    def alone(self, prompt: int, cached: int) -> tuple[float, float]:
         if (prompt, cached) not in self._alone:
             self._alone[prompt, cached] = self.prefill(prompt, cached).total
-        alone = self._alone[prompt, cached]
-        return 1e-6 * by.request_us + first_token(alone, step, users, output, tokens // new or tokens / new)
+        return self._alone[prompt, cached], 1e-6 * self.schedule.request_us
+
+    def together(self, new: int, chunk: int | None) -> float:
+        tokens = chunk or self.schedule.together
+        return tokens // new or tokens / new
+
+    def firsts_apart(self, prompt: int, cached: int, output: int, users: float, token: float) -> Parts:
+        alone, besides = self.alone(prompt, cached)
+        found = first_tokens_apart(alone, token, users, output, max(1.0, CHUNK // (prompt - cached)))
+        return [(share, each.later(besides + self.handed(prompt))) for share, each in found]
 
     def apart(self, alone: float, users: float, output: int, token: float, together: float) -> float:
         return 1e-6 * self.schedule.request_us + first_token_apart(alone, token, users, output, together)
