@@ -37,6 +37,7 @@ CALLS = [
     "train mixtral-8x7b --tokens 1T --gpus 64 --plan",
     "serve llama-3-8b --hardware h100",
     "serve llama-3-70b --tp 4 --batch 16",
+    "serve llama-3-70b --hardware 4xh100 --rate 2/s",
     "plan serve llama-3.1-70b --hardware h100 --gpus 2..8 --tpot 30ms",
     "compare gpt3 llama-3-8b",
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from math import floor, log10
+from math import exp, floor, log10
 
 from llmcx.answers.serve import Arrivals, Load, Point, percentiles, pointed
 from llmcx.engines.open_loop import first_token, per_token, running
@@ -137,7 +137,7 @@ def arriving(
     bound = server.bands() is None
     first = Spread(pass_, 0.0, 0.0)
     if not bound and load.apart is None:
-        first = first_token(pass_, added, seconds, each, of.together, 0.0)
+        first = first_token(pass_, added, seconds, each, of.together, exp(-users))
     held = 0.0 if load.apart else first.least + first.mean
 
     def work(n: float) -> float:
@@ -145,6 +145,7 @@ def arriving(
 
     found = running(work, each, of.places, users, slope * users / token(users), prompts)
     answered = found._replace(users=max(found.users - each * held, each * output * token(1)))
+    seconds = token(answered.users) * load.speculation.tokens
     tokens = per_token(answered, token(1), slope, added, each, output)
     tpot = tokens.least + tokens.mean
     if not bound:

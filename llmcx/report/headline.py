@@ -204,12 +204,15 @@ def serve(spec: Any, inputs: dict[str, Any], result: Any, server: Any) -> Headli
         _title(spec),
         f"{_stored(spec, inputs['dtype'])}, {inputs['kv_dtype']} cache",
         f"{_tokens(inputs['prompt'])} in, {_tokens(inputs['output'])} out",
+        f"{inputs['rate']:g} requests/s" if inputs["rate"] else "",
         f"TP {inputs['tp']}" if inputs["tp"] > 1 else "",
         f"prompts apart on {inputs['prefill_workers']}×{inputs['prefill_tp']}" if inputs["prefill_workers"] else "",
         f"engine {inputs['engine']}" if inputs["engine"] != "ideal" else "",
         f"{_gpus(inputs['gpus'], inputs['hardware'])} with {_size(inputs['budget'])}",
     )
     one, most = result.first, result.last
+    if result.arrivals is not None:
+        return Headline(asked, _arriving(one, result.arrivals))
     users = f"{one.batch:,} users" if one.batch > 1 else "one user"
     context = longest_context(server, one.batch)
     span = one.tpot_range_s and f" ({1 / one.tpot_range_s[1]:,.3g} to {1 / one.tpot_range_s[0]:,.3g})"
@@ -220,6 +223,15 @@ def serve(spec: Any, inputs: dict[str, Any], result: Any, server: Any) -> Headli
     if most.batch != result.largest_batch:
         verdict += f"; at most {result.largest_batch:,} users"
     return Headline(asked, verdict)
+
+
+def _arriving(one: Any, arrivals: Any) -> str:
+    """What requests that come at a rate get."""
+    span = one.tpot_range_s and f" ({1 / one.tpot_range_s[1]:,.3g} to {1 / one.tpot_range_s[0]:,.3g})"
+    verdict = f"{one.tokens_per_s_user:,.3g} tokens/s{span or ''} for {arrivals.users:,.3g} users at a time"
+    late = f" ({_time(one.ttft_p99_s)} in 99%)" if one.ttft_p99_s is not None else ""
+    verdict += f"; first token in {_time(one.ttft_s)}{late}"
+    return f"{verdict}; {arrivals.utilization:.0%} of the {arrivals.largest_rate:,.3g} requests/s that it can answer"
 
 
 def plan_serve(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:

@@ -15,6 +15,12 @@ def rows(ideal: Server, real: Server, load: Load, reserve: float, usd_per_hour: 
     """A decode step of the largest batch shown, what fits, then every point."""
     sizes = [one.batch for one in answer.estimate]
     step = real.decode(sizes[-1], load.context)
+    if answer.arrivals is not None:
+        return [
+            *_explained(real, load, sizes[-1], step),
+            *_fitting(real, load.prompt + load.output, answer.largest_batch, reserve),
+            *_arriving(answer, load, usd_per_hour),
+        ]
     return [
         *_explained(real, load, sizes[-1], step),
         *_fitting(real, load.prompt + load.output, answer.largest_batch, reserve),
@@ -77,6 +83,29 @@ def _points(name: str, server: Server, load: Load, sizes: list[int], price: floa
         ]
         told += lines(f"{name}, {size:,} users", found)
     return told
+
+
+def _arriving(answer: Serving, load: Load, price: float | None) -> list[Line]:
+    """The figures of requests that arrive at a rate."""
+    come, one = answer.arrivals, answer.first
+    assert come is not None
+    rate, queue = f"{come.rate:g} requests a second", "llmcx.engines.open_loop, held to a simulation in tests"
+    late = come.wait_s / come.wait_share if come.wait_share else 0.0
+    usd = f"{price}·{answer.gpus:,} / 3600 / {one.tokens_per_s_gpu * answer.gpus:.4g}·1e6"
+    parts = f"{come.users:.4g} users, of whom {come.waiting:.4g} wait for a place"
+    found: list[Figure] = [
+        ("largest_rate", "places / (output · step + places · prompt)", f"{load.output:,} tokens", come.largest_rate, _ORCA),
+        ("utilization", "rate / largest_rate", f"{come.rate:g} / {come.largest_rate:.4g}", come.utilization, "by definition"),
+        ("users", "rate · (first token + output · time per token)", rate, come.users, "Little 1961, Operations Research 9(3)"),
+        ("wait_share", "share of the time that all places are taken", rate, come.wait_share, queue),
+        ("wait_s", "wait_share · wait of those that wait", f"{come.wait_share:.4g}·{late:.4g}", come.wait_s, queue),
+        ("ttft_s", "wait for a place, for the step, for prompts before it, its own pass", parts, one.ttft_s, queue),
+        ("tpot_s", "users / (rate · output)", parts, one.tpot_s, queue),
+        ("tokens_per_s_user", "1 / tpot", f"1 / {one.tpot_s:.4g}", one.tokens_per_s_user, _ORCA),
+        ("tokens_per_s_gpu", "rate · output / GPUs", f"{rate}, {answer.gpus:,} GPUs", one.tokens_per_s_gpu, "by definition"),
+        ("usd_per_million", "price · GPUs / 3600 / tokens per s · 10^6", usd, one.usd_per_million, "the price, or --price"),
+    ]
+    return lines("estimate", found)
 
 
 def _explained(server: Server, load: Load, batch: int, step: ServingStep) -> list[Line]:
