@@ -239,11 +239,13 @@ def plan_serve(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
     from llmcx.answers.plan_serve import label
 
     limits = [f"{name} {_time(inputs[key])}" for name, key in (("first token", "ttft"), ("token", "tpot")) if inputs[key]]
-    sure = f" in {inputs['confidence']:.0%}" if inputs["confidence"] else ""
+    sure = f", p{inputs['percentile']}" if inputs["percentile"] else ""
+    sure += f" in {inputs['confidence']:.0%}" if inputs["confidence"] else ""
     asked = _line(
         _title(spec),
         f"{_tokens(inputs['prompt'])} in, {_tokens(inputs['output'])} out",
         f"{inputs['users']:,} users" if inputs["users"] else "",
+        f"{inputs['rate']:g} requests/s" if inputs["rate"] else "",
         f"{', '.join(limits)}{sure}" if limits else "no limit",
         f"{inputs['gpus']} × {'/'.join(inputs['hardware'])}",
     )
@@ -251,7 +253,7 @@ def plan_serve(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
         near = result.near[0]
         changes = [
             Change(f"--{key} {1e3 * _above(time):g}ms", f"{label(near.choice)}, {near.choice.batch:,} users each")
-            for key, time in (("ttft", near.choice.ttft_s), ("tpot", near.choice.tpot_s))
+            for key, time in (("ttft", near.choice.ttft_held_s), ("tpot", near.choice.tpot_held_s))
             if inputs[key] and time > inputs[key]
         ]
         changes = [Change(" ".join(each.options for each in changes), changes[0].gives)] if changes else []
@@ -260,7 +262,13 @@ def plan_serve(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
     cost = "" if one.usd_per_million is None else f", ${one.usd_per_million:,.3g}/M tokens"
     span = one.tpot_range_s and f" ({1e3 * one.tpot_range_s[0]:.3g}-{1e3 * one.tpot_range_s[1]:.3g})"
     verdict = f"{label(one)}: {one.users:,} users, {1e3 * one.tpot_s:.3g}{span or ''} ms a token"
-    verdict += f", first in {_time(one.ttft_s)}; {one.tokens_per_s_gpu:,.0f} tokens/s a GPU{cost}"
+    verdict += f", first in {_time(one.ttft_s)}"
+    if inputs["percentile"]:
+        of = f"{inputs['percentile']}% below"
+        verdict += f" ({of} {1e3 * one.tpot_held_s:.3g} ms and {_time(one.ttft_held_s)})"
+    if one.utilization is not None:
+        verdict += f", {one.utilization:.0%} busy"
+    verdict += f"; {one.tokens_per_s_gpu:,.0f} tokens/s a GPU{cost}"
     return Headline(asked, verdict, True if limits else None)
 
 
