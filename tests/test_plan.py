@@ -92,7 +92,7 @@ def test_requests_at_a_rate_are_what_serve_says_of_a_replica() -> None:
         assert each["gpus"] == each["tp"] * each["replicas"] and 0 < each["utilization"] < 1
         assert each["tokens_per_s_gpu"] == pytest.approx(12 * 512 / each["gpus"])
         options = f"--engine {each['engine']} --dtype {each['dtype']} --hardware {each['hardware']} --tp {each['tp']}"
-        options += f" --prompt 2k --output 512 --rate {12 / each['replicas']:.17g}"
+        options += f" --prompt 2k --output 512 --rate {12 / each['replicas']:.11g}"
         served = data("serve", "llama-3.1-70b", *options.split())["result"]
         [point] = served["estimate"]
         assert served["arrivals"]["utilization"] == pytest.approx(each["utilization"], rel=1e-9)
@@ -192,8 +192,8 @@ def test_passes_of_any_batch_are_those_lowered_for_it(model: str, layout: Layout
     for batch in (1, 4, 12, 100, 1000):
         direct, grown = Counter[Launch](), Counter[Launch]()
         for launches, found in ((of.decoding(batch, 3000), direct), (of.step(batch, 3000), grown)):
-            for each in launches:
-                found[each._replace(times=1)] += each.times
+            for kind, times, shape, form in launches:
+                found[Launch(kind, 1, shape, form)] += times
         assert grown == direct
 
 

@@ -160,8 +160,7 @@ def arriving(
         gaps = seconds, added, each * seconds / (1 - prompts), of.together
         told = percentiles(shares, _firsts(first.later(besides), found.full, wait), [(1.0, tokens)], gaps)
     near = min((low, high), key=lambda index: abs(of.sizes[index] - users))
-    step = of.at(near)[0]
-    limit = max(("weights", "compute", "cache", "communication", "overhead"), key=lambda name: getattr(step, name))
+    limit = of.at(near)[0].largest
     batch = min(of.places, max(1, round(answered.users))) * of.workers
     point = pointed(server, load, batch, mean, tpot, rate * output, limit, usd_per_hour, told)
     present = rate * (mean + output * tpot)

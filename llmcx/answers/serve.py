@@ -144,7 +144,7 @@ def point(server: Server, load: Load, batch: int, usd_per_hour: float | None, sh
         firsts = prompts.firsts_apart(load.prompt, load.cached, load.output, users, per_token) if shares else None
         if firsts is not None:
             told = percentiles(shares, firsts, [(1.0, Spread(per_token, 0.0, 0.0))], (seconds_step, 0.0, 0.0, 1))
-    bound = max(("weights", "compute", "cache", "communication", "overhead"), key=lambda name: getattr(step, name))
+    bound = step.largest
     return pointed(server, load, batch, first, tpot, load.output / request, bound, usd_per_hour, told)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from llmcx.catalog.kernels import generation, law
-from llmcx.engines.launches import Launch
+from llmcx.engines.launches import Sized
 from llmcx.errors import InputError
 from llmcx.machine.hardware import Hardware
 from llmcx.machine.kernels import Peaks, attention, collectives, experts, gemm, peaks, recurrent
@@ -50,6 +50,9 @@ def format_of(stored: str, hardware: Hardware, multiplied: str | None = None) ->
     return "int8_wo" if narrow == "fp8" or "8" in name or "bits=8" in settings else "int4_wo"
 
 
+SUMMED = ("all_reduce", "all_gather", "reduce_scatter")
+"""Collectives whose laws know what the host needs to launch them."""
+
 Parts = tuple[float, float]
 """Seconds at work, and of the launch."""
 
@@ -71,19 +74,19 @@ class Kernels:
         self.generation = generation(hardware.name)
         self.narrow = cache_bits < 16  # anything below 16 bits is read as 8
         self._laws: dict[tuple[str, str, str], Law] = {}
-        self._seconds: dict[tuple[str, tuple[int, ...], str], Parts] = {}
+        self.known: dict[tuple[str, tuple[int, ...], str], Parts] = {}  # of kind, shape and format
 
-    def seconds(self, launch: Launch) -> float:
+    def seconds(self, launch: Sized) -> float:
         """Of one of its launches, alone."""
         return sum(self.parts(launch))
 
-    def parts(self, launch: Launch) -> tuple[float, float]:
+    def parts(self, launch: Sized) -> Parts:
         """Seconds at work, and of the launch, which an engine may hide behind the kernel before (no collective does)."""
         kind, _, shape, form = launch
         key = kind, shape, form
-        found = self._seconds.get(key)
+        found = self.known.get(key)
         if found is None:
-            found = self._seconds[key] = getattr(self, f"_{kind}")(form, *shape)
+            found = self.known[key] = getattr(self, f"_{kind}")(form, *shape)
         return found
 
     def _of(self, law: Law, seconds: Callable[..., float], *shape: int) -> Parts:
@@ -97,7 +100,10 @@ class Kernels:
         if found is None:
             # Nothing is found in the cache on the chip: other layers ran in between.
             on = peaks(self.hardware, form)._replace(l2_bytes=0.0)
-            found = self._laws[kind, form, engine] = Law(law(kind, self.hardware, engine, form).constants, on)
+            constants = law(kind, self.hardware, engine, form).constants
+            if kind in SUMMED:  # in a graph of kernels, which the host does not launch one by one
+                constants = constants._replace(host_us=0.0)
+            found = self._laws[kind, form, engine] = Law(constants, on)
         return found
 
     def _gemm(self, form: str, m: int, n: int, k: int) -> Parts:
@@ -160,14 +166,12 @@ class Kernels:
         return self._sent("reduce_scatter", collectives.scattered, 1, elements, ranks, stride)
 
     def _sent(self, kind: str, seconds: Callable[..., float], passes: int, elements: int, ranks: int, stride: int) -> Parts:
-        """Within a domain by the law, as in a graph of kernels, which the host does not launch one by one; what crosses to other
-        domains by the slower network, after it.
-        """
+        """Within a domain by the law; what crosses to other domains by the slower network, after it."""
         constants, on = self._law(kind, "bf16")
         domains = -(-ranks * stride // max(1, on.domain))
         inside = max(1, ranks // domains)
         size = ACT * elements
-        spent = seconds(constants._replace(host_us=0.0), on, inside, size) if inside > 1 else 0.0
+        spent = seconds(constants, on, inside, size) if inside > 1 else 0.0
         if domains > 1:
             out = self.hardware.scale_out
             if out is None:

@@ -46,6 +46,10 @@ class Launch(NamedTuple):
     form: str = ""
 
 
+Sized = tuple[str, int, tuple[int, ...], str]
+"""A launch as a bare tuple: kind, times, shape, format. A search makes millions."""
+
+
 def launches(ops: Iterable[Op], run: Run, layout: Layout, names: Names) -> list[Launch]:
     """``ops`` of one GPU, of ``run``, as launches, layer kind by layer kind; ``names`` say the format of each matrix."""
     groups: dict[str, list[Op]] = {}

@@ -15,7 +15,7 @@ from llmcx.engines import Engine
 from llmcx.engines.closed_loop import first_token, first_token_apart, first_tokens, first_tokens_apart
 from llmcx.engines.ideal import CHUNK
 from llmcx.engines.kernel_time import Kernels
-from llmcx.engines.launches import Launch
+from llmcx.engines.launches import Launch, Sized
 from llmcx.engines.passes import passes
 from llmcx.engines.serving_time import Bands, Server, ServingStep, Setup, span
 from llmcx.engines.spread import Parts
@@ -153,44 +153,64 @@ class Timed(Server):
         """What a pass of ``batch`` prompts launches."""
         return self.passes.prompts(prompt, cached, batch)
 
-    def seconds(self, of: Iterable[Launch]) -> float:
+    def seconds(self, of: Iterable[Sized]) -> float:
         """Of launches one after the other, of the kernels alone."""
-        parts, spent = self.kernels.parts, 0.0
+        known, parts, spent = self.kernels.known, self.kernels.parts, 0.0
         for launch in of:
-            work, begun = parts(launch)
-            spent += launch.times * (work + begun)
+            kind, times, shape, form = launch
+            work, begun = known.get((kind, shape, form)) or parts(launch)
+            spent += times * (work + begun)
         return spent
 
-    def _step(self, of: list[Launch], batch: int) -> tuple[ServingStep, float]:
+    def _step(self, of: Iterable[Sized], batch: int) -> tuple[ServingStep, float]:
         """A decode step; and seconds of its kernels alone."""
-        by, parts = self.schedule, self.kernels.parts
-        spent = dict.fromkeys(ServingStep._fields, 0.0)
-        hidden, moved, kernels = by.launched, 1e-6 * by.moved_us, 0.0
+        by, known, parts, ridge = self.schedule, self.kernels.known, self.kernels.parts, self._ridge
+        weights = compute = cache = communication = overhead = kernels = 0.0
+        hidden, moved = by.launched, 1e-6 * by.moved_us
         for launch in of:
-            work, begun = parts(launch)
-            times = launch.times
-            kernels += times * (work + begun)
-            spent[self._part(launch)] += times * by.decode * work
-            spent["overhead"] += times * (hidden * begun + moved if launch.kind == "moved" else hidden * begun)
-        spent["overhead"] += 1e-6 * (by.step_us + by.user_us * batch)
-        return ServingStep(**spent), kernels
+            kind, times, shape, form = launch
+            work, begun = known.get((kind, shape, form)) or parts(launch)
+            spent = times * work
+            launched = times * begun
+            kernels += spent + launched
+            overhead += hidden * launched
+            if kind == "moved":
+                overhead += times * moved
+                weights += spent
+            elif kind == "gemm":
+                if shape[0] > ridge:
+                    compute += spent
+                else:
+                    weights += spent
+            else:
+                part = self._part(kind, shape)
+                if part == "weights":
+                    weights += spent
+                elif part == "compute":
+                    compute += spent
+                elif part == "cache":
+                    cache += spent
+                else:
+                    communication += spent
+        overhead += 1e-6 * (by.step_us + by.user_us * batch)
+        by_kernels = by.decode
+        step = ServingStep(by_kernels * weights, by_kernels * compute, by_kernels * cache, by_kernels * communication, overhead)
+        return step, kernels
 
     def _parts(self, of: list[Launch]) -> ServingStep:
         """Seconds of kernels alone by what they go into."""
         spent = dict.fromkeys(ServingStep._fields, 0.0)
         for launch in of:
-            spent[self._part(launch)] += launch.times * self.kernels.seconds(launch)
+            spent[self._part(launch.kind, launch.shape)] += launch.times * self.kernels.seconds(launch)
         return ServingStep(**spent)
 
-    def _part(self, launch: Launch) -> str:
+    def _part(self, kind: str, shape: tuple[int, ...]) -> str:
         """Products go to what binds them."""
-        kind = launch.kind
         if kind in ("gemm", "experts"):
-            shape = launch.shape
             tokens = shape[0] * shape[3] / shape[4] if kind == "experts" else shape[0]
             return "compute" if tokens > self._ridge else "weights"
         if kind in ATTENDING:
-            return "cache" if launch.shape[1] == 1 else "compute"
+            return "cache" if shape[1] == 1 else "compute"
         return "communication" if kind in SENDING else "weights"
 
 

@@ -60,6 +60,11 @@ class ServingStep(NamedTuple):
     def total(self) -> float:
         return sum(self)
 
+    @property
+    def largest(self) -> str:
+        """The name of the largest part."""
+        return self._fields[self.index(max(self))]
+
 
 Span = tuple[float, float]
 
