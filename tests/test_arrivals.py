@@ -219,7 +219,9 @@ def test_more_than_it_can_answer_is_refused_with_the_most() -> None:
     said = refused("serve", "llama-3.1-70b", "--hardware", "4xh100", "--rate", "500/s")
     assert "500 requests a second" in said and "at most --rate" in said
     most = said.partition("at most --rate ")[2].partition("/s")[0]
-    assert data("serve", "llama-3.1-70b", "--hardware", "4xh100", "--rate", f"{most}/s")["result"]["arrivals"]["utilization"] > 0.85
+    assert (
+        data("serve", "llama-3.1-70b", "--hardware", "4xh100", "--rate", f"{most}/s")["result"]["arrivals"]["utilization"] > 0.85
+    )
 
 
 @pytest.mark.parametrize("rate", ["0", "-1", "x", "20 per second", "nan", "1e3/s", ""])

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from math import exp, floor, log10
 
-from llmcx.answers.serve import Arrivals, Load, Point, percentiles, pointed
+from llmcx.answers.serve import Arrivals, Load, Point, percentiles, pointed, prefilling
 from llmcx.engines.open_loop import first_token, per_token, running
-from llmcx.engines.serving_time import Server, ServingStep, Setup
+from llmcx.engines.serving_time import Server, ServingStep
 from llmcx.engines.spread import Parts, Spread
 from llmcx.errors import InputError
 
@@ -60,7 +60,7 @@ class Paces:
     def prompts(self) -> Server:
         """What works off the prompts."""
         apart, server = self.load.apart, self.server
-        return server if apart is None else server.like(Setup(apart.prefill_tp, 1, *server.setup[2:5]))
+        return server if apart is None else server.like(prefilling(server.setup, apart))
 
     @cached_property
     def alone(self) -> tuple[float, float]:
@@ -118,9 +118,7 @@ class Paces:
         return low, high
 
 
-def arriving(
-    of: Paces, rate: float, usd_per_hour: float | None, shares: Sequence[float] = ()
-) -> tuple[Point, Arrivals]:
+def arriving(of: Paces, rate: float, usd_per_hour: float | None, shares: Sequence[float] = ()) -> tuple[Point, Arrivals]:
     """The point of the users that there are when requests arrive at ``rate`` a second, with percentiles for ``shares`` of them.
 
     Raises InputError for a rate that cannot be kept up.

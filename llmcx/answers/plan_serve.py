@@ -408,7 +408,10 @@ def missed(of: Point, objective: Objective) -> str:
     said = []
     of_all = "" if objective.percentile is None else f" in {objective.percentile}%"
     for what, time, limit in zip(
-        (f"first token{of_all}", f"time per token{of_all}"), objective.times(of), (objective.ttft_s, objective.tpot_s), strict=True
+        (f"first token{of_all}", f"time per token{of_all}"),
+        objective.times(of),
+        (objective.ttft_s, objective.tpot_s),
+        strict=True,
     ):
         if limit is not None and time > limit:
             said.append(f"{what} {1e3 * time:,.3g} ms, {time / limit - 1:.0%} over {1e3 * limit:,.3g} ms")

@@ -18,7 +18,7 @@ from llmcx.engines.closed_loop import per_tokens
 from llmcx.engines.kernel_time import Kernels
 from llmcx.engines.local_time import LOCAL, Local
 from llmcx.engines.serving_estimate import Timed
-from llmcx.engines.serving_time import Server, Setup, Span
+from llmcx.engines.serving_time import Server, ServingStep, Setup, Span
 from llmcx.engines.spread import SHARES, Parts, Spread, gap, percentile
 from llmcx.errors import InputError
 from llmcx.formats import dtypes, gguf, quant
@@ -121,9 +121,7 @@ def point(server: Server, load: Load, batch: int, usd_per_hour: float | None, sh
     request for nothing but its own.
     """
     context, spec = load.context, load.speculation
-    each = batch if load.apart is None else -(-batch // load.apart.workers)
-    step = server.decode(each, context, 1 + spec.drafted)
-    seconds_step = step.total + (spec.drafted * spec.cost * server.decode(each, context).total if spec.drafted else 0.0)
+    step, seconds_step = _step(server, load, batch if load.apart is None else -(-batch // load.apart.workers))
     per_token = seconds_step / spec.tokens
     told: dict[str, float] = {}
     if load.apart is None:
@@ -137,8 +135,11 @@ def point(server: Server, load: Load, batch: int, usd_per_hour: float | None, sh
             gaps = seconds_step, added, came, server.together(load.prompt - load.cached, load.chunk)
             told = percentiles(shares, firsts, per_tokens(per_token, added, batch, load.output), gaps)
     else:
-        prompts = server.like(Setup(load.apart.prefill_tp, 1, *server.setup[2:5]))
+        prompts = server.like(prefilling(server.setup, load.apart))
         users = batch / load.apart.prefill_workers
+        if server.bands() is not None:
+            step, seconds_step = _fed(server, load, batch, prompts.each(load.prompt, load.cached, users), step, seconds_step)
+            per_token = seconds_step / spec.tokens
         first = prompts.first_apart(load.prompt, load.cached, load.output, users, per_token)
         tpot, request = per_token, (first + load.output * per_token) / batch
         firsts = prompts.firsts_apart(load.prompt, load.cached, load.output, users, per_token) if shares else None
@@ -146,6 +147,37 @@ def point(server: Server, load: Load, batch: int, usd_per_hour: float | None, sh
             told = percentiles(shares, firsts, [(1.0, Spread(per_token, 0.0, 0.0))], (seconds_step, 0.0, 0.0, 1))
     bound = step.largest
     return pointed(server, load, batch, first, tpot, load.output / request, bound, usd_per_hour, told)
+
+
+def prefilling(setup: Setup, apart: Apart) -> Setup:
+    """The layout of what works off prompts: experts and attention are divided among its GPUs in the way of the decoding copies."""
+    tp = apart.prefill_tp
+    shared, divided = setup.ep > 1 and tp <= setup.ep, setup.attention_dp == setup.tp > 1
+    return setup._replace(tp=tp, ep=tp if shared else 1, attention_dp=tp if divided else 1)
+
+
+def _step(server: Server, load: Load, users: int) -> tuple[ServingStep, float]:
+    """A decode step of one of the server's copies; its seconds, drafting included."""
+    of = load.speculation
+    step = server.decode(users, load.context, 1 + of.drafted)
+    more = of.drafted * of.cost * server.decode(users, load.context).total if of.drafted else 0.0
+    return step, step.total + more
+
+
+def _fed(server: Server, load: Load, batch: int, prompt: float, step: ServingStep, seconds: float) -> tuple[ServingStep, float]:
+    """The decode step where prompts, a worker's each ``prompt`` seconds, bound the rate: fewer than all ``batch`` users decode, as
+    many as a worker's prompts make in the time of an answer.
+    """
+    apart = load.apart
+    assert apart is not None
+    rate, users = apart.prefill_workers / prompt, batch
+    for _ in range(4):
+        fed = max(1, min(batch, round(rate * load.output * seconds / load.speculation.tokens)))
+        if fed >= users:
+            break
+        users = fed
+        step, seconds = _step(server, load, -(-users // apart.workers))
+    return step, seconds
 
 
 def pointed(

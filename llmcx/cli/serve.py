@@ -142,7 +142,15 @@ def serve(
     cost, dated = efficiencies.price(machine, price)
     answer = answers.serve(server, load, batch=batch, rate=rate, usd_per_hour=cost, reserve=0, dtype=name)
     inputs = {"hardware": machine.name, "gpus": load.gpus(setup), "tp": setup.tp, "ep": ep, "attention_dp": attention_dp}
-    inputs |= {"prompt": prompt, "output": output, "batch": batch, "rate": rate, "dtype": name, "kv_dtype": cache, "engine": program.name}
+    inputs |= {
+        "prompt": prompt,
+        "output": output,
+        "batch": batch,
+        "rate": rate,
+        "dtype": name,
+        "kv_dtype": cache,
+        "engine": program.name,
+    }
     inputs |= {
         "compute_dtype": arithmetic,
         "budget": within.bytes,

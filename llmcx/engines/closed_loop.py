@@ -102,34 +102,38 @@ def per_tokens(step: float, prompt: float, users: float, output: float) -> Parts
     return [(1 / ROUNDS, Even(step, token)), (1 - 1 / ROUNDS, Spread(step, token - step, deviation * deviation))]
 
 
-def first_token_apart(prompt: float, token: float, users: float, output: float, together: float) -> float:
+def first_token_apart(alone: float, each: float, token: float, users: float, output: float, together: float) -> float:
     """The same where prompts are worked off by GPUs of their own, in between nothing is decoded, and ``users`` share one of
-    these; ``token`` seconds between tokens. Where prompts take longer than answers, users wait for them: users · prompt -
-    output · token.
+    these; ``token`` seconds between tokens. A prompt takes ``alone``, and one of several in a pass ``each``. Where prompts take
+    longer than answers, users wait for them: users · each - output · token.
 
-    >>> round(first_token_apart(0.1, 0.01, 64, 1000, 8), 3), round(first_token_apart(0.1, 0.01, 200, 1000, 8), 3)
+    >>> round(first_token_apart(0.1, 0.1, 0.01, 64, 1000, 8), 3), round(first_token_apart(0.1, 0.1, 0.01, 200, 1000, 8), 3)
     (0.508, 10.0)
     """
-    answer = output * token
-    load = busy(prompt, users, answer)
-    later = prompt * (1 + load / (2 * (1 - load)))
-    steady = (users + min(together, users)) / 2 * prompt / ROUNDS + later * (1 - 1 / ROUNDS)
-    return max(steady, users * prompt - answer)
+    later = _later_apart(alone, each, token, users, output)
+    return max(_burst_apart(each, users, together) / ROUNDS + later * (1 - 1 / ROUNDS), users * each - output * token)
 
 
-def first_tokens_apart(prompt: float, token: float, users: float, output: float, together: float) -> Parts:
+def _burst_apart(each: float, users: float, together: float) -> float:
+    return (users + min(together, users)) / 2 * each
+
+
+def _later_apart(alone: float, each: float, token: float, users: float, output: float) -> float:
+    load = busy(each, users, output * token)
+    return alone + each * load / (2 * (1 - load))
+
+
+def first_tokens_apart(alone: float, each: float, token: float, users: float, output: float, together: float) -> Parts:
     """:func:`first_token_apart` of each request.
 
     >>> from llmcx.engines.spread import percentile
-    >>> [round(percentile(first_tokens_apart(0.1, 0.01, 64, 1000, 8), share), 2) for share in (0.5, 0.9, 0.99)]
+    >>> [round(percentile(first_tokens_apart(0.1, 0.1, 0.01, 64, 1000, 8), share), 2) for share in (0.5, 0.9, 0.99)]
     [0.14, 0.88, 5.84]
     """
-    answer, load = output * token, busy(prompt, users, output * token)
-    behind = prompt * load / (2 * (1 - load))
-    least = min(max(1.0, together), max(1.0, users)) * prompt
-    burst = Even(least, max(least, users * prompt))
-    lacking = users * prompt - answer
-    later = Spread(prompt, behind, behind * behind + 2 / 3 * prompt * behind)
-    if lacking > prompt + behind:
+    behind = _later_apart(alone, each, token, users, output) - alone
+    least = min(max(1.0, together), max(1.0, users)) * each
+    lacking = users * each - output * token
+    later = Spread(alone, behind, behind * behind + 2 / 3 * each * behind)
+    if lacking > alone + behind:
         later = Spread(lacking, 0.0, 0.0)
-    return [(1 / ROUNDS, burst), (1 - 1 / ROUNDS, later)]
+    return [(1 / ROUNDS, Even(least, max(least, users * each))), (1 - 1 / ROUNDS, later)]

@@ -31,7 +31,7 @@ class Schedule(NamedTuple):
     A decode step takes ``decode`` times the seconds that kernels measured alone are at work, and the share ``launched`` of their
     launches, the rest of which hides behind the kernel before; ``moved_us`` for each that no law covers (norms, rotations,
     quantisation, writes to the cache), besides its bytes; ``step_us`` of the host and the sampler, and ``user_us`` of them a
-    user. Prompts add ``prompts`` times what they take in the step that they are in, and ``pass_us`` a step that has any. To the
+    user, of which each group of GPUs that attends for itself schedules its own. Prompts add ``prompts`` times what they take in the step that they are in, and ``pass_us`` a step that has any. To the
     first token: ``first`` times the pass of the prompt, ``first_layer_us`` a layer, which is launched without a graph, and
     ``request_us`` on the way in and out. A pass has ``together`` tokens of prompts. ``per_token_bands`` and ``first_bands``:
     10th and 90th percentile of measured / estimated, of other models on the accelerators that were measured ("model"), and on
@@ -125,11 +125,14 @@ class Timed(Server):
 
     def firsts_apart(self, prompt: int, cached: int, output: int, users: float, token: float) -> Parts:
         alone, besides = self.alone(prompt, cached)
-        found = first_tokens_apart(alone, token, users, output, max(1.0, CHUNK // (prompt - cached)))
-        return [(share, each.later(besides + self.handed(prompt))) for share, each in found]
+        each, together = self.each(prompt, cached, users), max(1.0, CHUNK // (prompt - cached))
+        found = first_tokens_apart(alone, each, token, users, output, together)
+        return [(share, one.later(besides + self.handed(prompt))) for share, one in found]
 
-    def apart(self, alone: float, users: float, output: int, token: float, together: float) -> float:
-        return 1e-6 * self.schedule.request_us + first_token_apart(alone, token, users, output, together)
+    def apart(self, prompt: int, cached: int, users: float, output: int, token: float) -> float:
+        alone, besides = self.alone(prompt, cached)
+        each, together = self.each(prompt, cached, users), max(1.0, CHUNK // (prompt - cached))
+        return besides + first_token_apart(alone, each, token, users, output, together)
 
     def like(self, setup: Setup, engine: Engine | None = None) -> Server:
         return Timed(self.spec, self.hardware, setup, engine or self.engine, self.schedule, self.stored, self.kernels)
@@ -192,7 +195,7 @@ class Timed(Server):
                     cache += spent
                 else:
                     communication += spent
-        overhead += 1e-6 * (by.step_us + by.user_us * batch)
+        overhead += 1e-6 * (by.step_us + by.user_us * batch / self.setup.attention_dp)
         by_kernels = by.decode
         step = ServingStep(by_kernels * weights, by_kernels * compute, by_kernels * cache, by_kernels * communication, overhead)
         return step, kernels
@@ -215,6 +218,6 @@ class Timed(Server):
 
 
 ATTENDING = ("attention", "latent", "expanded", "delta", "convolved", "recurrent")
-SENDING = ("all_reduce", "all_gather", "reduce_scatter")
+SENDING = ("dispatch", "combine", "all_reduce", "all_gather", "reduce_scatter")
 MEASURED = ("h100", "h200", "b200")
 """Accelerators on which loads were measured, in numbers."""

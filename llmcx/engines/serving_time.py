@@ -187,8 +187,15 @@ class Server:
         """Seconds to the first token on GPUs that work off prompts alone, those of ``users``, whose tokens are ``token`` seconds
         apart: until it is made, and until its cache is where it is decoded.
         """
-        alone = self.prefill(prompt, cached).total
-        return self.apart(alone, users, output, token, max(1.0, CHUNK // (prompt - cached))) + self.handed(prompt)
+        return self.apart(prompt, cached, users, output, token) + self.handed(prompt)
+
+    def each(self, prompt: int, cached: int, users: float) -> float:
+        """Seconds of a prompt where as many go through a pass as it takes, at most the ``users``; each group of GPUs that attends
+        for itself has a pass of its own.
+        """
+        groups = self.setup.attention_dp
+        many = max(1, min(round(users), groups * max(1, CHUNK // (prompt - cached))))
+        return self.prefill(prompt, cached, many).total / many
 
     def handed(self, prompt: int) -> float:
         """Seconds in which a prompt's cache goes to where it is decoded."""
@@ -202,9 +209,9 @@ class Server:
         """:meth:`first_apart` over requests; None where nobody waits, or it is not known how long."""
         return None
 
-    def apart(self, alone: float, users: float, output: int, token: float, together: float) -> float:
+    def apart(self, prompt: int, cached: int, users: float, output: int, token: float) -> float:
         """Seconds that a prompt waits and takes: of the bound, those it takes."""
-        return alone
+        return self.prefill(prompt, cached).total
 
     def like(self, setup: Setup, engine: Engine | None = None) -> Server:
         """The same in another layout, by another ``engine`` where one is given."""

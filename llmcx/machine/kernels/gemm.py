@@ -118,10 +118,7 @@ def _tiles(constants: Constants, peaks: Peaks) -> tuple[float, float, list[tuple
     return (
         product,
         cache,
-        [
-            (a, b, tile + a * b * store, max(a * b * product, (a * activation + b * weight) * read, step))
-            for a, b in TILES
-        ],
+        [(a, b, tile + a * b * store, max(a * b * product, (a * activation + b * weight) * read, step)) for a, b in TILES],
     )
 
 
