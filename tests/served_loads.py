@@ -1,4 +1,4 @@
-"""Continuous batching, step by step: what the closed formulas of waiting are held to. Written from what engines do, not from them.
+"""Continuous batching, step by step: what the closed formulas of waiting are held to. Written from what engines do.
 
 A step gives each running request its next token and takes up to ``budget`` tokens of the prompts that wait, first come, first
 served; it takes as long as decoding for so many (``step_at``) and the time of those prompt tokens. A request has a place from its
@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 
 class Served(NamedTuple):
-    """Of each request the seconds to its first token and between its tokens, and when it came; of steps their seconds and how many
-    got a token from each.
+    """Of each request the seconds to its first token and between its tokens, and when it came; of steps their seconds and how
+    many got a token from each.
     """
 
     requests: list[tuple[float, float, float]]

@@ -89,7 +89,7 @@ def test_arrivals_beside_a_simulation() -> None:
         held = first.least + first.mean
 
         def work(n: float, held: float = held, out: float = out, prompts: float = prompts) -> float:
-            return held + out * step(n) / (1 - prompts)  # noqa: B023
+            return held + out * step(n) / (1 - prompts)
 
         found = running(work, rate, places, users, each * users / step(users), prompts)
         users = found.users - rate * held
@@ -119,9 +119,9 @@ def test_arrivals_beside_a_simulation() -> None:
 def test_a_closed_loop_over_requests_beside_a_simulation() -> None:
     """Also here: prompts take at most half of the time; ten rounds, which begin together.
 
-    That is a tenth of the requests, the slowest ones, so that the 90th percentile of the first token is where the simulation jumps
-    from tenths of seconds to seconds: its value is off by 57% in nine of ten loads. What is held is its share: of the requests
-    simulated, 86 to 94% lie below it, or its value is within 15%, in nine of ten loads.
+    That is a tenth of the requests, the slowest ones, so that the 90th percentile of the first token is where the simulation
+    jumps from tenths of seconds to seconds: its value is off by 57% in nine of ten loads. What is held is its share: of the
+    requests simulated, 86 to 94% lie below it, or its value is within 15%, in nine of ten loads.
     """
     draw, errors, off = random.Random(12), Errors(), 0
     while len(errors.found.get("first p50", ())) < 60:

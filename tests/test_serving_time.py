@@ -143,8 +143,8 @@ def test_a_share_of_the_users_attends_on_each_gpu() -> None:
 
 
 def test_wide_expert_parallelism_sends_tokens_to_their_experts() -> None:
-    """DeepSeek-V3 on 32 GPUs that attend for 64 of 2,048 users each: no token is gathered in the 58 layers of experts; a GPU works
-    on its own 64 with the whole shared expert (2 x 2,048 wide) and the router.
+    """DeepSeek-V3 on 32 GPUs that attend for 64 of 2,048 users each: no token is gathered in the 58 layers of experts; a GPU
+    works on its own 64 with the whole shared expert (2 x 2,048 wide) and the router.
     """
     spec = load_preset("deepseek-v3")
     layout, run = Layout(tp=32, ep=32, attention_dp=32, sequence=False), Run(2048, 1, past=4096, encode=False, ideal=True)

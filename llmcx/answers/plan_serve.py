@@ -33,8 +33,8 @@ CONFIDENCE = 0.9
 
 
 class Objective(NamedTuple):
-    """Seconds to the first token and between tokens at most (None: any): the mean of all requests, or that of the ``percentile``-th
-    of a hundred; ``sure``: by the upper end of their ranges in place of the estimate.
+    """Seconds to the first token and between tokens at most (None: any): the mean of all requests, or what ``percentile`` of a
+    hundred lie below; ``sure``: by the upper end of their ranges in place of the estimate.
     """
 
     ttft_s: float | None = None

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, cast
 
 from llmcx.answers import Result
 from llmcx.answers.fit import context_limit, formats, tensor_sizes
@@ -150,7 +150,7 @@ def point(server: Server, load: Load, batch: int, usd_per_hour: float | None, sh
 
 
 def prefilling(setup: Setup, apart: Apart) -> Setup:
-    """The layout of what works off prompts: experts and attention are divided among its GPUs in the way of the decoding copies."""
+    """The layout of what works off prompts: experts and attention are divided among its GPUs as among those that decode."""
     tp = apart.prefill_tp
     shared, divided = setup.ep > 1 and tp <= setup.ep, setup.attention_dp == setup.tp > 1
     return setup._replace(tp=tp, ep=tp if shared else 1, attention_dp=tp if divided else 1)
@@ -165,8 +165,8 @@ def _step(server: Server, load: Load, users: int) -> tuple[ServingStep, float]:
 
 
 def _fed(server: Server, load: Load, batch: int, prompt: float, step: ServingStep, seconds: float) -> tuple[ServingStep, float]:
-    """The decode step where prompts, a worker's each ``prompt`` seconds, bound the rate: fewer than all ``batch`` users decode, as
-    many as a worker's prompts make in the time of an answer.
+    """The decode step where prompts, a worker's each ``prompt`` seconds, bound the rate: fewer than all ``batch`` users decode,
+    as many as a worker's prompts make in the time of an answer.
     """
     apart = load.apart
     assert apart is not None
@@ -195,7 +195,8 @@ def pointed(
     gpus, bands = load.gpus(server.setup), server.bands()
     usd = None if usd_per_hour is None else usd_per_hour * gpus / 3600 / rate * 1e6
     ranges = (None, None) if bands is None else (_times(first, bands.first), _times(tpot, bands.per_token))
-    return Point(batch, first, tpot, 1 / tpot, rate / gpus, usd, bound, *ranges, **told)
+    found = Point(batch, first, tpot, 1 / tpot, rate / gpus, usd, bound, *ranges)
+    return replace(found, **cast(dict[str, Any], told)) if told else found
 
 
 def percentiles(
@@ -216,9 +217,9 @@ def _times(value: float, by: Span) -> Span:
 
 @dataclass(frozen=True)
 class Arrivals:
-    """``rate`` requests a second, of at most ``largest_rate`` that are answered as fast as they come; ``utilization`` their ratio;
-    ``users`` in the system on average, of whom ``waiting`` for a place among the largest batch, as ``wait_share`` of the requests
-    must, ``wait_s`` seconds on average.
+    """``rate`` requests a second, of at most ``largest_rate`` that are answered as fast as they come; ``utilization`` their
+    ratio; ``users`` in the system on average, of whom ``waiting`` for a place among the largest batch, as ``wait_share`` of the
+    requests must, ``wait_s`` seconds on average.
     """
 
     rate: float

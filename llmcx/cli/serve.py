@@ -152,6 +152,7 @@ def serve(
         "engine": program.name,
     }
     inputs |= {
+        "rate": rate,
         "compute_dtype": arithmetic,
         "budget": within.bytes,
         "utilization": within.utilization,

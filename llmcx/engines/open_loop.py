@@ -74,9 +74,9 @@ def running(work: Callable[[float], float], rate: float, places: int, about: flo
 
 
 def first_token(alone: float, prompt: float, step: float, rate: float, together: float, none: float) -> Spread:
-    """Seconds to the first token of a request that has a place: its own pass takes ``alone``, that of each before it ``prompt``, a
-    step of decoding ``step``, unless there is nobody to decode for (``none`` of the time); a step takes ``together`` prompts at
-    most (below 1: a prompt takes several).
+    """Seconds to the first token of a request that has a place: its own pass takes ``alone``, that of each before it
+    ``prompt``, a step of decoding ``step``, unless there is nobody to decode for (``none`` of the time); a step takes
+    ``together`` prompts at most (below 1: a prompt takes several).
 
     A request waits for the end of the step in which it comes, a long one more often than a short one, and is worked off with
     those that came in the same step as far as they go together. What does not waits as for as many servers (Sakasegawa 1977,

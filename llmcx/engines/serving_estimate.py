@@ -28,14 +28,14 @@ from llmcx.model.storage import Storage
 class Schedule(NamedTuple):
     """What an engine adds to its kernels: data (presets/engines/*.yaml), fitted to served loads.
 
-    A decode step takes ``decode`` times the seconds that kernels measured alone are at work, and the share ``launched`` of their
-    launches, the rest of which hides behind the kernel before; ``moved_us`` for each that no law covers (norms, rotations,
-    quantisation, writes to the cache), besides its bytes; ``step_us`` of the host and the sampler, and ``user_us`` of them a
-    user, of which each group of GPUs that attends for itself schedules its own. Prompts add ``prompts`` times what they take in the step that they are in, and ``pass_us`` a step that has any. To the
-    first token: ``first`` times the pass of the prompt, ``first_layer_us`` a layer, which is launched without a graph, and
-    ``request_us`` on the way in and out. A pass has ``together`` tokens of prompts. ``per_token_bands`` and ``first_bands``:
-    10th and 90th percentile of measured / estimated, of other models on the accelerators that were measured ("model"), and on
-    others ("accelerator").
+    A decode step takes ``decode`` times the seconds that kernels measured alone are at work, and the share ``launched`` of
+    their launches, the rest of which hides behind the kernel before; ``moved_us`` for each that no law covers (norms,
+    rotations, quantisation, writes to the cache), besides its bytes; ``step_us`` of the host and the sampler, and ``user_us``
+    of them a user, of which each group of GPUs that attends for itself schedules its own. Prompts add ``prompts`` times what
+    they take in the step that they are in, and ``pass_us`` a step that has any. To the first token: ``first`` times the pass of
+    the prompt, ``first_layer_us`` a layer, which is launched without a graph, and ``request_us`` on the way in and out. A pass
+    has ``together`` tokens of prompts. ``per_token_bands`` and ``first_bands``: 10th and 90th percentile of measured /
+    estimated, of other models on the accelerators that were measured ("model"), and on others ("accelerator").
     """
 
     decode: float

@@ -32,9 +32,9 @@ class Spread(NamedTuple):
         shape = self.mean**2 / self.variance
         if shape >= 1:
             root = 1 - 1 / (9 * shape) + NORMAL[share] / (3 * sqrt(shape))
-            return self.least + self.mean * root**3
+            return self.least + self.mean * (root * root * root)
         power = shape**0.543
-        return self.least + self.mean / gamma(1 + 1 / power) * (-log(1 - share)) ** (1 / power)
+        return self.least + self.mean / gamma(1 + 1 / power) * exp(log(-log(1 - share)) / power)
 
     def below(self, seconds: float) -> float:
         """The share of the requests that take at most so long."""
