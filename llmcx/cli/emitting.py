@@ -24,7 +24,7 @@ def check_emitted(emit: str, named: str | None) -> None:
     """Refuse an engine that has no launch line, or another than the one asked about."""
     if emit not in STARTS:
         raise unknown_name("launch line", emit, list(STARTS), field="emit")
-    if named not in (None, emit):
+    if named is not None and named.partition("@")[0] != emit:
         raise InputError(f"--emit {emit} and --engine {named} contradict each other; give one", field="emit", value=emit)
 
 

@@ -95,6 +95,7 @@ FIELDS: dict[str, Field] = {
     "utilization": Field(_decimal, "last"),
     "eager": Field(lambda text: text == "True"),
     "graphs_aside": Field(bool),
+    **dict.fromkeys(("first_engine", "hosted"), Field(bool)),
     "dp_attention": Field(lambda text: text != "False"),
     "rank": Field(_integer, "max"),
     # memory of a GPU
@@ -164,6 +165,11 @@ VLLM = (
         *("model:model:q", "dtype:dtype:w", "max_seq_len:seq:n", "tensor_parallel_size:tp:n", "pipeline_parallel_size:pp:n"),
         *("data_parallel_size:dp:n", "quantization:quantization:w", "kv_cache_dtype:kv_dtype:w", "enforce_eager:eager:b"),
     ),
+    _p("V0 LLM engine", r"Initializing an? (?P<first_engine>V0) LLM engine"),
+    _p(
+        "Custom allreduce is disabled",
+        r"disabled because (?P<hosted>your platform lacks GPU P2P|it's not supported on more than two)",
+    ),
     _p("max model len", rf"Using max model len (?P<seq>{N})"),
     _p("max_num_batched_tokens", rf"max_num_batched_tokens(?:=| to )(?P<max_num_batched_tokens>{N})"),
     _p("max_num_seqs", rf"max_num_seqs(?:=| to )(?P<max_num_seqs>{N})"),
@@ -190,7 +196,7 @@ VLLM = (
     ),
     _p(
         "model weights take",
-        rf"model weights take (?P<weights>{N})GiB; non_torch_memory takes (?P<outside>{N})GiB; "
+        rf"(?P<first_engine>model) weights take (?P<weights>{N})GiB; non_torch_memory takes (?P<outside>{N})GiB; "
         rf"PyTorch activation peak memory takes (?P<workspace>{N})GiB; .{{0,60}} KV Cache is (?P<kv_cache>-?{N})GiB",
     ),
     _p("total_gpu_memory=", rf"total_gpu_memory=(?P<memory>{N})GiB"),

@@ -136,7 +136,7 @@ def memory(spec: Any, inputs: dict[str, Any], result: Any, asked: Any, fixed: An
         first = _line(_title(spec), f"{how}, {recipe.optimizer}", shape, again, ways, zero, inputs["engine"], of)
     else:
         formats = f"{_stored(spec, inputs['dtype'])}, {fixed['kv_dtype']} cache"
-        first = _line(_title(spec), formats, shape, ways, f"engine {fixed['engine'].name}", of)
+        first = _line(_title(spec), formats, shape, ways, f"engine {inputs['engine']}", of)
     each = " on each GPU" if layout.gpus > 1 else ""
     total = result.total_bytes
     if result.fit is not None:

@@ -1,0 +1,68 @@
+"""Older versions of vLLM beside their own planners (tests/oracle/vllm_lines.py), and beside starts that were logged."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmcx.engines.inference_memory import kept
+from llmcx.engines.pages import Layout as Pages
+from llmcx.engines.vllm import VLLM
+from llmcx.engines.vllm_lines import LINES
+from llmcx.errors import InputError
+from llmcx.model.run import step_at
+from llmcx.parallel.division import division
+from llmcx.parallel.layout import Layout
+from llmcx.parallel.pipeline import stages
+from llmcx.parallel.ranks import pieces
+from tests.test_vllm import BY_OPTION, UNKNOWN, model
+
+ROOT = Path(__file__).resolve().parent.parent
+GOLDEN = json.loads((ROOT / "tests/oracle/vllm_lines.json").read_text(encoding="utf-8"))
+CONFIGS = {
+    name: case["config"] for name, case in json.loads((ROOT / "tests/oracle/vllm.json").read_text(encoding="utf-8"))["cases"].items()
+}
+ROWS = [
+    (version, name, i)
+    for version, of in GOLDEN.items()
+    for name, rows in of["cases"].items()
+    if name not in BY_OPTION | UNKNOWN
+    for i in range(len(rows))
+]
+
+
+def pages(version: str, name: str, row: dict[str, Any]) -> tuple[VLLM, Pages]:
+    """llmcx's pages of a case."""
+    spec, layout = model(CONFIGS[name]), Layout(tp=row["tp"])
+    engine = VLLM(max_num_batched_tokens=row["batched"], version=version)
+    [stage] = stages(spec.runs, 1)
+    layers = kept(spec, pieces(spec, step_at(1), division(layout)), stage)
+    return engine, engine.layout(layers, 1 if row["cache"] == "fp8" else 2)
+
+
+def plans(version: str, name: str, row: dict[str, Any]) -> list[dict[str, Any]]:
+    """What llmcx makes of the memories and lengths of a row."""
+    found = []
+    try:
+        engine, layout = pages(version, name, row)
+    except InputError as refused:
+        return [{"memory": plan["memory"], "length": plan["length"], "refused": refused.message} for plan in row["plans"]]
+    for plan in row["plans"]:
+        blocks = plan["memory"] // layout.block_bytes
+        tokens, requests = engine.capacity(layout, blocks, plan["length"])
+        groups = sorted(group.layers for group in layout.groups)
+        found.append({**plan, "blocks": blocks, "tokens": tokens, "concurrency": requests, "groups": groups})
+    return found
+
+
+@pytest.mark.parametrize(("version", "name", "at"), ROWS)
+def test_blocks_tokens_and_concurrency_are_that_versions(version: str, name: str, at: int) -> None:
+    row = GOLDEN[version]["cases"][name][at]
+    wanted = [plan | ({"groups": sorted(plan["groups"])} if "groups" in plan else {}) for plan in row["plans"]]
+    found = plans(version, name, row)
+    assert [{**plan, "refused": True} if "refused" in plan else plan for plan in found] == [
+        {**plan, "refused": True} if "refused" in plan else plan for plan in wanted
+    ]
