@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from llmcx.engines.inference_memory import kept
+from llmcx.catalog.load import load_preset
+from llmcx.engines.inference_memory import held, kept
 from llmcx.engines.pages import Layout as Pages
 from llmcx.engines.vllm import VLLM
 from llmcx.engines.vllm_lines import LINES
@@ -66,3 +68,41 @@ def test_blocks_tokens_and_concurrency_are_that_versions(version: str, name: str
     assert [{**plan, "refused": True} if "refused" in plan else plan for plan in found] == [
         {**plan, "refused": True} if "refused" in plan else plan for plan in wanted
     ]
+
+
+# --- starts before 0.15 ------------------------------------------------------------------------------------------------
+
+GIB = 2**30
+
+
+def starts() -> list[dict[str, str]]:
+    with (ROOT / "tests/oracle/vllm_v0_starts.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def predicted(row: dict[str, str]) -> tuple[float, float]:
+    """GiB of the activation peak and of the cache, with the weights as they were logged. Of 0.8.5 those are starts of its first
+    engine, for cards older than Ampere.
+    """
+    version = "0.7" if row["version"][:3] in ("0.6", "0.8") else row["version"]
+    tokens = int(row["tokens"]) if row["tokens"] else None
+    engine = VLLM(16, tokens, int(row["sequences"] or 256), version, row["links"] == "host")
+    layout = Layout(tp=int(row["tp"]))
+    [gpu] = held(load_preset(row["shape"]), 1, int(row["length"]), layout, engine)
+    peak = gpu.workspace / GIB
+    outside = engine.outside(layout.tp, 1) / GIB
+    pool = float(row["utilization"] or 0) * float(row["total"] or 0) - float(row["weights"]) - peak - outside
+    return peak, pool
+
+
+def test_activation_peaks_before_the_samplers_kernel() -> None:
+    """One constant, bytes of a logit that is sorted, from three models; held to eleven starts of seven others."""
+    tested = [row for row in starts() if row["role"] == "test" and row["activations"]]
+    assert len(tested) >= 9 and not {row["shape"] for row in tested} & {row["shape"] for row in starts() if row["role"] == "fit"}
+    off = [predicted(row)[0] / float(row["activations"]) - 1 for row in tested]
+    assert max(map(abs, off)) < 0.03, off
+
+
+def test_pools_before_the_samplers_kernel() -> None:
+    off = {row["model"]: predicted(row)[1] - float(row["cache"]) for row in starts() if row["cache"]}
+    assert max(map(abs, off.values())) < 0.21, off
