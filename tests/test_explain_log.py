@@ -389,7 +389,7 @@ def test_bad_logs_are_refused_in_a_sentence(tmp_path: Path) -> None:
     assert "directory" in refused("explain-log", str(tmp_path))
     assert "No such file" in refused("explain-log", str(tmp_path / "none.log"))
     assert "binary" in refused("explain-log", "-", stdin=b"GGUF\x00\x01\x02")
-    assert "vLLM, SGLang or llama.cpp" in refused("explain-log", "-", stdin=b"Starting nginx\nready\n")
+    assert "vLLM, SGLang, TensorRT-LLM or llama.cpp" in refused("explain-log", "-", stdin=b"Starting nginx\nready\n")
     assert refused_in_json("explain-log", "-", stdin=b"hello")["field"] == "log"
     assert "-" in refused("explain-log", "-", "-", stdin=V019.encode())
     cut = "\n".join(V019.splitlines()[:6])

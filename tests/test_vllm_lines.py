@@ -25,7 +25,8 @@ from tests.test_vllm import BY_OPTION, UNKNOWN, model
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = json.loads((ROOT / "tests/oracle/vllm_lines.json").read_text(encoding="utf-8"))
 CONFIGS = {
-    name: case["config"] for name, case in json.loads((ROOT / "tests/oracle/vllm.json").read_text(encoding="utf-8"))["cases"].items()
+    name: case["config"]
+    for name, case in json.loads((ROOT / "tests/oracle/vllm.json").read_text(encoding="utf-8"))["cases"].items()
 }
 ROWS = [
     (version, name, i)

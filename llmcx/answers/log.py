@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from llmcx.answers import Result
+from llmcx.answers.log_said import GIB, ROUNDED, Predicted, Said
+from llmcx.answers.log_trtllm import predicted as _trtllm
 from llmcx.engines.inference_memory import Held, cache_bytes, held
 from llmcx.engines.llama_cpp import LlamaCpp
 from llmcx.engines.logs import Log
@@ -21,11 +23,8 @@ from llmcx.model.spec import ModelSpec
 from llmcx.ops.op import Cache
 from llmcx.parallel.layout import Layout, check
 
-GIB = 2**30
 CLOSE = 0.02
 """A difference that is none: the share within which terms are said to agree."""
-ROUNDED = GIB // 200
-"""Logs write two decimals of a GiB."""
 HOSTED = 40 * GIB
 """Memory of an accelerator up to which it is taken to have no links of its own, where the log does not say."""
 SPREAD = {"weights": (0.005, 0.03), "workspace": (0.06, 0.03), "outside": (0.05, 0.01), "graphs": (0.3, 0.1)}
@@ -90,21 +89,6 @@ class Explained(Result, brief="engine version largest within", table="terms"):
     missing: list[str]
 
 
-class Said(NamedTuple):
-    """What is predicted of a term: its value and interval; None where nothing is."""
-
-    value: int | float | None = None
-    low: int | float | None = None
-    high: int | float | None = None
-
-
-class Predicted(NamedTuple):
-    """Terms by name, and what to know about them."""
-
-    terms: dict[str, Said]
-    notes: list[str]
-
-
 NOTHING = Predicted({}, [])
 UNITS = {"kv_tokens": "tokens", "kv_tokens_of_pool": "tokens", "blocks": "blocks", "concurrency": "requests"} | dict.fromkeys(
     ("layers", "d_model", "heads", "kv_heads", "vocab"), "count"
@@ -117,6 +101,7 @@ _ASKED = {name: name for name in ("dtype", "quantization", "kv_dtype", "tp", "pp
 SETTINGS = {
     "vllm": _ASKED | {name: name for name in ("max_num_batched_tokens", "max_num_seqs", "block")} | {"memory_bytes": "memory"},
     "sglang": _ASKED,
+    "trtllm": _ASKED | {"max_num_batched_tokens": "max_num_batched_tokens", "block": "block", "memory_bytes": "memory"},
     "llama.cpp": {"dtype": "file_type", "kv_dtype": "k_type", "seq": "n_ctx", "batch": "n_seq_max", "ubatch": "n_ubatch"}
     | {"gpu_layers": "offloaded"},
 }
@@ -191,6 +176,14 @@ def _logged(log: Log) -> dict[str, tuple[int | float | None, int | None]]:
         if found["kv_cache"][0] and log.get("kv_tokens") is not None:
             found["kv_tokens_of_pool"] = (log.get("kv_tokens"), lines["kv_tokens"])
         found["kv_tokens"] = (log.get("kv_tokens"), lines.get("kv_tokens"))
+    elif log.engine == "trtllm":
+        found = {name: (log.get(name), lines.get(name)) for name in ("weights", "workspace", "outside")}
+        if found["weights"][0] is None:
+            found["weights"] = (log.get("engine_size"), lines.get("engine_size"))
+        found["kv_cache"] = (log.get("kv_pool"), lines.get("kv_pool"))
+        if log.get("kv_pool") and log.get("kv_tokens"):
+            found["kv_tokens_of_pool"] = (log.get("kv_tokens"), lines["kv_tokens"])
+        found |= {name: (log.get(name), lines.get(name)) for name in ("kv_tokens", "blocks")}
     else:
         found = {name: (log.get(name), lines.get(name)) for name in SHAPE if log.get(name)}
         whole = "file_size" if log.get("file_size") is not None else "model_buffers"
@@ -552,5 +545,5 @@ def shape_of(spec: ModelSpec) -> dict[str, int | None]:
     }
 
 
-PREDICT = {"vllm": _vllm, "sglang": _sglang, "llama.cpp": _llama_cpp}
+PREDICT = {"vllm": _vllm, "sglang": _sglang, "trtllm": _trtllm, "llama.cpp": _llama_cpp}
 """By engine."""

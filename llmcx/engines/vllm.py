@@ -163,7 +163,7 @@ class VLLM(Engine):
         for layer, size in zip(states, sizes, strict=True):
             # With prefix caching, which models that attend too have by default: the last state, the one being made, and of a
             # Mamba-2 the one at the end of the prompt.
-            many = (2 + (layer.mixer == "mamba2" and of.ahead)) if tokens and of.prefixed else 1
+            many = (3 if layer.mixer == "mamba2" else 2) if tokens and of.prefixed else 1
             pages.append(Page(STATE, layer.layers, max(size, padded), span=many))
         return lay_out(pages, equalised=of.equalised, widest=of.widest)
 

@@ -20,11 +20,11 @@ class Line(NamedTuple):
     """Versions ``first`` to ``last``, and the one that was ``asked``.
 
     The plan: ``grouped``: windows and states beside full layers have groups of blocks of their own, else every layer keeps every
-    token; ``chunked``: chunks too; ``equalised``: pages of unequal size are made equal; ``widest``: groups are as wide as the commonest kind where it has
-    not half as many layers again as the rarest, else as the rarest; ``ahead``: a step more than the stages have is under way;
-    ``prefixed``: states are cached by prefix, so that a sequence has more than one; ``latent_block``: tokens that a block of
-    latents is a multiple of beside states; ``counted``: the tokens that are logged are those of the blocks, of the blocks of a
-    group, or of as many of the longest requests as fit.
+    token; ``chunked``: chunks too; ``equalised``: pages of unequal size are made equal; ``widest``: groups are as wide as the
+    commonest kind where it has not half as many layers again as the rarest, else as the rarest; ``ahead``: a step more than the
+    stages have is under way; ``prefixed``: states are cached by prefix, so that a sequence has more than one; ``latent_block``:
+    tokens that a block of latents is a multiple of beside states; ``counted``: the tokens that are logged are those of the
+    blocks, of the blocks of a group, or of as many of the longest requests as fit.
 
     The profile: ``by_length``: a step has as many tokens as the longest prompt; ``logit``: bytes of a number of the logits while
     it is sampled from; ``buffers`` of a runner; ``alone``, ``linked`` and ``hosted``: bytes outside of torch on one GPU, on one
@@ -66,7 +66,7 @@ LAST = Line(
     hosted=int(0.42 * GIB),
 )
 """The first with a kernel of the sampler's own: as starts of 0.19 logged it."""
-LATER = LAST._replace(first=(0, 20), last=(0, 25), asked="0.25.1", prefixed=True, counted="requests", aside=True, utilization=0.92)
+LATER = LAST._replace(first=(0, 20), last=(0, 25), asked="0.25.1", counted="requests", aside=True, utilization=0.92)
 LINES = (
     Line((0, 7), (0, 7), "0.8.5's first engine", grouped=False, counted="blocks", by_length=True),
     Line((0, 8), (0, 8), "0.8.5", grouped=False, counted="blocks"),
@@ -74,7 +74,7 @@ LINES = (
     Line((0, 12), (0, 14), "0.19.1", widest=False),
     LAST,
     LATER,
-    LATER._replace(first=(0, 26), last=(0, 32), asked="0.32.0", ahead=True, latent_block=128, large=True),
+    LATER._replace(first=(0, 26), last=(0, 32), asked="0.32.0", ahead=True, prefixed=True, latent_block=128, large=True),
 )
 """From the oldest on."""
 NEWEST = "0.32"

@@ -45,7 +45,7 @@ GOLDEN = Path(__file__).resolve().parent / "vllm_lines.json"
 VERSION = tuple(int(part) for part in re.findall(r"\d+", vllm.__version__)[:2])
 PLATFORM = type(current_platform)
 BACKENDS = "vllm.v1.attention.backends"
-OLDER = {"gemma2": {"hidden_act": "gelu_pytorch_tanh"}, "lfm2": {"block_ff_dim": 256}}
+OLDER = {"gemma2": {"hidden_act": "gelu_pytorch_tanh"}, "lfm2": {"block_ff_dim": 256}, "deepseek_v3": {"moe_layer_freq": 1}}
 """Keys that older files have, and older code asks for."""
 
 
@@ -126,6 +126,8 @@ class Absent(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 sys.meta_path.append(Absent())
+if VERSION < (0, 9):
+    sys.modules |= dict.fromkeys(("vllm.vllm_flash_attn", "vllm.vllm_flash_attn.fa_utils"), MagicMock())
 for name in ("gelu_new", "gelu_fast", "gelu_and_mul", "gelu_tanh_and_mul", "silu_and_mul"):  # kernels of a GPU that are not run
     if not hasattr(torch.ops._C, name):
         setattr(torch.ops._C, name, MagicMock())
@@ -159,11 +161,14 @@ with suppress(AttributeError):
 
 def one_of(*names: str) -> Any:
     """The first of several places where a thing stands."""
+    problems = []
     for name in names:
         module, _, what = name.partition(":")
-        with suppress(ImportError, AttributeError):
+        try:
             return getattr(import_module(module), what)
-    raise ImportError(str(names))
+        except (ImportError, AttributeError) as problem:
+            problems.append(str(problem))
+    raise ImportError("; ".join(problems))
 
 
 set_default_torch_dtype = one_of(
@@ -184,7 +189,9 @@ def alone() -> None:
 def build(made: dict[str, Any], tp: int, cache: str, **options: Any) -> tuple[Any, dict[str, Any]]:
     """vLLM's config, and what each layer of a rank asks for."""
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "config.json").write_text(json.dumps(made | OLDER.get(made["model_type"], {}) | {"torch_dtype": "bfloat16"}))
+        (Path(folder) / "config.json").write_text(
+            json.dumps(made | OLDER.get(made["model_type"], {}) | {"torch_dtype": "bfloat16"})
+        )
         asked = {"load_format": "dummy", "skip_tokenizer_init": True, "enforce_eager": True, "kv_cache_dtype": cache}
         asked |= {"block_size": 16, "max_model_len": LENGTH, "max_num_batched_tokens": BATCHED, "enable_chunked_prefill": True}
         of = EngineArgs(model=folder, **asked | options).create_engine_config()
@@ -269,6 +276,10 @@ def measure(made: dict[str, Any]) -> list[dict[str, Any]]:
         for cache in caches:
             of, specs = build(made, tp, cache, **options)
             row: dict[str, Any] = {"tp": tp, "cache": cache, "batched": of.scheduler_config.max_num_batched_tokens}
+            if VERSION < (0, 9):  # bytes of a block of the first engine
+                row["first"] = one_of("vllm.worker.cache_engine:CacheEngine").get_cache_block_size(
+                    of.cache_config, of.model_config, of.parallel_config
+                )
             row["prefix_caching"] = of.cache_config.enable_prefix_caching
             row["pages"] = sorted({(type(each).__name__, each.block_size, each.page_size_bytes) for each in specs.values()})
             row["plans"] = [planned(of, specs, memory, length) for memory in MEMORIES for length in lengths]
@@ -290,6 +301,8 @@ if __name__ == "__main__":
         except Exception as problem:
             if os.environ.get("TRACE"):
                 traceback.print_exc(limit=-4)
-            mine["without"][name] = f"{type(problem).__name__}: {str(problem).strip().splitlines()[0][:120] if str(problem) else ''}"
+            mine["without"][name] = (
+                f"{type(problem).__name__}: {str(problem).strip().splitlines()[0][:120] if str(problem) else ''}"
+            )
             print(name, mine["without"][name], flush=True)
     GOLDEN.write_text(json.dumps(golden, indent=1) + "\n")
