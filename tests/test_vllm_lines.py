@@ -13,7 +13,6 @@ from llmcx.catalog.load import load_preset
 from llmcx.engines.inference_memory import held, kept
 from llmcx.engines.pages import Layout as Pages
 from llmcx.engines.vllm import VLLM
-from llmcx.engines.vllm_lines import LINES
 from llmcx.errors import InputError
 from llmcx.model.run import step_at
 from llmcx.parallel.division import division

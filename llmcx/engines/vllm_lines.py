@@ -86,7 +86,7 @@ def read(version: str) -> Version | None:
     >>> read("0.10.2.dev378+g4d7fe40fc"), read("v0.8.5.post1"), read("latest")
     ((0, 10), (0, 8), None)
     """
-    found = re.match(r"v?(\d{1,4})\.(\d{1,4})(?![\d])", version)
+    found = re.fullmatch(r"v?(\d{1,4})\.(\d{1,4})(?:[A-Za-z.+_-][\w.+-]{0,60})?", version, re.ASCII)
     return (int(found[1]), int(found[2])) if found else None
 
 

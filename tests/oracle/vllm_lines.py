@@ -45,7 +45,11 @@ GOLDEN = Path(__file__).resolve().parent / "vllm_lines.json"
 VERSION = tuple(int(part) for part in re.findall(r"\d+", vllm.__version__)[:2])
 PLATFORM = type(current_platform)
 BACKENDS = "vllm.v1.attention.backends"
-OLDER = {"gemma2": {"hidden_act": "gelu_pytorch_tanh"}, "lfm2": {"block_ff_dim": 256}, "deepseek_v3": {"moe_layer_freq": 1}}
+OLDER = {
+    "gemma2": {"hidden_act": "gelu_pytorch_tanh"},
+    "lfm2": {"block_ff_dim": 256},
+    "deepseek_v3": {"moe_layer_freq": 1, "topk_method": "noaux_tc", "scoring_func": "sigmoid"},
+}
 """Keys that older files have, and older code asks for."""
 
 
@@ -114,7 +118,7 @@ class Absent(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Kernels that are not installed here, and that nothing here runs."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        if name.partition(".")[0] in ("cutlass", "cuda"):
+        if name.partition(".")[0] in ("cutlass", "cuda", *("numba",) * (VERSION < (0, 9))):
             return importlib.machinery.ModuleSpec(name, self, is_package=True)
         return None
 
@@ -271,6 +275,7 @@ def measure(made: dict[str, Any]) -> list[dict[str, Any]]:
     rows = []
     made = dict(made)
     degrees, caches = made.pop("@tp", [1, 2]), made.pop("@cache", ["auto"])
+    caches = ["auto"] if VERSION < (0, 9) else caches  # its second engine had no other on this platform
     lengths, options = made.pop("@length", [LENGTH]), made.pop("@options", {})
     for tp in degrees:
         for cache in caches:
