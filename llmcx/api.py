@@ -325,8 +325,8 @@ def memory(
     batch: Sequences at a time. Default: 1.
     dtype: Of the weights (with ``lora`` the frozen ones): fp8, int4, q4_k_m, awq, nf4, ... Default: as released.
     kv_dtype: Of the KV cache. Default: as released, else bf16. Not with ``train``.
-    engine: ideal (reserves nothing), transformers, vllm, sglang, trtllm, llama.cpp; with ``train`` transformers, fsdp,
-        deepspeed, megatron.
+    engine: ideal (reserves nothing), transformers, vllm (a version: vllm@0.11), sglang, trtllm, llama.cpp; with ``train``
+        transformers, fsdp, deepspeed, megatron.
     weights: Safetensors or GGUF files, or ORG/NAME on the hub: the bytes that they store, from their headers. Not with
         ``train``.
     block: vllm, sglang, trtllm: tokens of a block. Default: 16, 1 and 32. Needs ``engine`` vllm|sglang|trtllm.
@@ -747,7 +747,7 @@ def serve(
     compute_dtype: Of the matmuls: bf16, fp8, fp4. Default: fp8 for fp8 weights where the accelerator has it.
     budget: Bytes of memory on each GPU, in place of the accelerator's: 24GB.
     utilization: Share of the memory that the engine uses. Default: 90%; of a ``budget`` all.
-    engine: Whose cache and reserves: ideal (reserves nothing), transformers, vllm, sglang, trtllm, llama.cpp.
+    engine: Whose cache and reserves: ideal (reserves nothing), transformers, vllm or vllm@0.11, sglang, trtllm, llama.cpp.
     price: USD per accelerator-hour. Default: the accelerator's, dated.
     gpus: All GPUs. Default: those of ``hardware``, else ``tp``.
     tp: GPUs that share each layer. Default: all.
@@ -1038,7 +1038,7 @@ def explain_log(
 ) -> Explained:
     """What an engine logged at its start beside what llmcx predicts, term by term, and which differs most.
 
-    log: A start-up log of vLLM, SGLang or llama.cpp; - is stdin.
+    log: A start-up log of vLLM, SGLang, TensorRT-LLM or llama.cpp; - is stdin.
     model: A preset, a path, ORG/NAME on the hub, a size such as 7B, a mapping as of a file, or a ``ModelSpec``.
     dtype: Of the weights. Default: what the log's dtype and quantization say.
     hardware: Of vLLM, where the log does not say a GPU's memory: h100, ...
