@@ -1,7 +1,7 @@
 """Every example in README.md and docs/ is run, and prints what is written there.
 
 A ```console block is a session: lines that start with "$ " are run by bash, what follows is their output, to the letter.
-`python tests/test_readme.py` rewrites the outputs (and shows in the diff what changed).
+`python tests/test_readme.py` rewrites the outputs, of all pages or of those that are named, and the diff shows what changed.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ def test_setup_commands_are_single_lines_that_make_their_own_environment() -> No
     assert commands[0].endswith("llmcx params --preset gpt3") and " -m pytest" in commands[1]
 
 
-def rewrite() -> None:
-    for file in FILES:
+def rewrite(files: list[Path]) -> None:
+    for file in files:
         text = file.read_text(encoding="utf-8")
 
         def block(match: re.Match[str]) -> str:
@@ -78,4 +78,4 @@ def rewrite() -> None:
 
 
 if __name__ == "__main__":
-    rewrite()
+    rewrite([Path(name) for name in sys.argv[1:]] or FILES)
