@@ -1,0 +1,97 @@
+"""docs/maintainers.md: the way of one number through the rooms, and the files that it shows.
+
+`python tests/test_maintainers.py COMMAND...` prints the way that another command takes.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any, NamedTuple
+
+from tests.helpers import here
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = (ROOT / "docs/maintainers.md").read_text(encoding="utf-8")
+COMMAND = ["memory", "llama-3-8b", "--engine", "vllm", "--seq", "8k"]
+
+
+class Step(NamedTuple):
+    file: str
+    function: str
+    says: str
+
+
+def steps() -> list[Step]:
+    """The rows of the page's table."""
+    return [Step(*row) for row in re.findall(r"^\| \d+ \| `([^`]+)` \| `([^`]+)` \| (.+) \|$", PAGE, re.M)]
+
+
+def code(step: Step) -> CodeType:
+    """The code of the function that a row names."""
+    module = import_module("llmcx." + step.file.removesuffix(".py").removesuffix("/__init__").replace("/", "."))
+    found: Any = module
+    for name in step.function.split("."):
+        found = inspect.getattr_static(found, name)
+    found = getattr(found, "fget", None) or getattr(found, "func", None) or found  # a property
+    return inspect.unwrap(found).__code__
+
+
+class Trace:
+    """Functions of llmcx in the order in which they were first entered, and what they returned."""
+
+    def __init__(self) -> None:
+        self.entered: dict[CodeType, set[str]] = {}
+
+    def __call__(self, frame: FrameType, event: str, value: object) -> None:
+        if event == "call":
+            self.entered.setdefault(frame.f_code, set())
+        elif event == "return" and len(seen := self.entered.setdefault(frame.f_code, set())) < 50:
+            seen.add(repr(value) if isinstance(value, (int, str, dict)) else "")
+
+    def of(self, run: Callable[[], object]) -> Trace:
+        before = sys.getprofile()
+        sys.setprofile(self)
+        try:
+            run()
+        finally:
+            sys.setprofile(before)
+        return self
+
+
+def test_the_way_of_a_number() -> None:
+    assert " ".join(COMMAND) in PAGE
+    listed = steps()
+    assert [int(number) for number in re.findall(r"^\| (\d+) \| `", PAGE, re.M)] == list(range(1, len(listed) + 1))
+    codes = [code(step) for step in listed]  # each exists
+    entered = Trace().of(lambda: here(*COMMAND)).entered
+    order = list(entered)
+    for step, one in zip(listed, codes, strict=True):
+        assert one in entered, step
+        for said in re.findall(r"`(\d{3,}|'[^`]+'|\{'[^`]+\})`", step.says):
+            assert said in entered[one], (step, entered[one])
+    places = [order.index(one) for one in codes]
+    assert places == sorted(places), [step.function for _, step in sorted(zip(places, listed, strict=True))]
+
+
+if __name__ == "__main__":
+    from llmcx import cli
+
+    sys.argv = ["llmcx", *(sys.argv[1:] or COMMAND)]
+
+    def run() -> None:
+        try:
+            cli.main()
+        except SystemExit:
+            pass
+
+    sys.stdout.flush()
+    for one in Trace().of(run).entered:
+        name, where = getattr(one, "co_qualname", one.co_name), one.co_filename
+        if "/llmcx/" in where and "<" not in name:
+            print(f"{where.rpartition('/llmcx/')[2]}:{one.co_firstlineno} {name}", file=sys.stderr)
