@@ -153,7 +153,8 @@ def counts() -> list[Kind]:
             "[activations saved for the backward pass](kept.md)",
             "hooks on torch's saved tensors, on tiny models",
             f"{len(kept)} model types, each four ways",
-            f"{len(equal)} equal to the byte, or to the few that are named; the others as the page has them, {worst(read('docs/kept.md'))} at worst",
+            f"{len(equal)} equal to the byte, or to the few that are named; the others as the page has them, "
+            f"{worst(read('docs/kept.md'))} at worst",
             "nothing to fit",
             "test_kept.py",
         ),
@@ -231,7 +232,8 @@ def memory() -> list[Kind]:
             "[llama.cpp's buffers](engines.md#llamacpp-cache-states-compute-and-output-buffers)",
             first("docs/engines.md", "llama_cpp").partition(" of ")[2].partition(",")[0] + ", without a GPU",
             f"{llama['contexts']} contexts of {llama['model_type'].removeprefix('all ')} types",
-            f"cache equal in {llama['cache, states, output']}, compute in {llama['compute: equal']}, {llama['at worst']} at worst",
+            f"cache equal in {llama['cache, states, output']}, compute in {llama['compute: equal']}, "
+            f"{llama['at worst']} at worst",
             "nothing to fit",
             "test_llama_cpp.py",
         ),
@@ -246,7 +248,8 @@ def memory() -> list[Kind]:
         Kind(
             "[peak under Megatron-LM](engines.md#a-training-step-megatron-lm)",
             "max_memory_allocated, as published; its own estimator",
-            f"{len(rows(between(ROOT / 'docs/engines.md', 'megatron')))} layouts; {len(golden('megatron')['cases'])} of the estimator",
+            f"{len(rows(between(ROOT / 'docs/engines.md', 'megatron')))} layouts; "
+            f"{len(golden('megatron')['cases'])} of the estimator",
             last("docs/engines.md", "megatron").partition(". ")[0].lower(),
             "two constants, by two of the models",
             "test_megatron.py",
@@ -279,7 +282,7 @@ def memory() -> list[Kind]:
 
 
 def _split(sentence: str) -> tuple[str, str]:
-    """"KV GiB of 58 starts of ...: median error ..." as (cases, outcome)."""
+    """ "KV GiB of 58 starts of ...: median error ..." as (cases, outcome)."""
     cases, _, outcome = sentence.partition(": ")
     return cases.removeprefix("KV GiB of "), outcome.rstrip(".")
 
@@ -306,7 +309,8 @@ def times() -> list[Kind]:
             "[time of a kernel](kernels.md)",
             "kernels measured by NVIDIA's aiconfigurator",
             f"{apart[1]:,} shapes in {len(laws)} tables",
-            f"median error of a table {median(errors):.1f}%, of nine in ten at most {sorted(errors)[int(0.9 * len(errors))]:.1f}%",
+            f"median error of a table {median(errors):.1f}%, of nine in ten at most "
+            f"{sorted(errors)[int(0.9 * len(errors))]:.1f}%",
             f"none of them; {apart[0]:,} others were",
             "test_kernels.py",
         ),
