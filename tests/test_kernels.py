@@ -248,9 +248,9 @@ kind has a table, with a row for each format, accelerator and engine that was me
 {summaries}
 
 In the tables *fitted* and *held out* count shapes. An error is |predicted / measured - 1|: its *median*, and its *90th
-percentile*. *bias* is the median of predicted / measured: at +5% the prediction is too long. Where a kernel was not measured in a format, on an
-accelerator or with an engine, the law of the nearest one stands in for it, and the range of the estimate is the wider one that
-is printed under the table.
+percentile*. *bias* is the median of predicted / measured: at +5% the prediction is too long. Where a kernel was not measured in
+a format, on an accelerator or with an engine, the law of the nearest one stands in for it, and the range of the estimate is the
+wider one that is printed under the table.
 """
 
 
