@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
+import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -53,33 +54,29 @@ class Trace:
         self.entered: dict[CodeType, set[str]] = {}
 
     def __call__(self, frame: FrameType, event: str, value: object) -> None:
+        if "/llmcx/" not in frame.f_code.co_filename.replace("\\", "/"):
+            return
         if event == "call":
             self.entered.setdefault(frame.f_code, set())
         elif event == "return" and len(seen := self.entered.setdefault(frame.f_code, set())) < 50:
             seen.add(repr(value) if isinstance(value, (int, str, dict)) else "")
 
-    def of(self, run: Callable[[], object]) -> Trace:
-        before = sys.getprofile()
-        sys.setprofile(self)
-        try:
-            run()
-        finally:
-            sys.setprofile(before)
-        return self
-
 
 def test_the_way_of_a_number() -> None:
+    """In a process of its own: what an earlier command remembers would not be entered again."""
     assert " ".join(COMMAND) in PAGE
     listed = steps()
     assert [int(number) for number in re.findall(r"^\| (\d+) \| `", PAGE, re.M)] == list(range(1, len(listed) + 1))
     codes = [code(step) for step in listed]  # each exists
-    entered = Trace().of(lambda: here(*COMMAND)).entered
+    ran = subprocess.run([sys.executable, __file__, "--json", *COMMAND], capture_output=True, text=True, check=True, cwd=ROOT)
+    entered = {(Path(file), line): returned for file, line, returned in map(json.loads, ran.stderr.splitlines())}
     order = list(entered)
-    for step, one in zip(listed, codes, strict=True):
-        assert one in entered, step
+    keys = [(Path(one.co_filename), one.co_firstlineno) for one in codes]
+    for step, key in zip(listed, keys, strict=True):
+        assert key in entered, step
         for said in re.findall(r"`(\d{3,}|'[^`]+'|\{'[^`]+\})`", step.says):
-            assert said in entered[one], (step, entered[one])
-    places = [order.index(one) for one in codes]
+            assert said in entered[key], (step, entered[key])
+    places = [order.index(key) for key in keys]
     assert places == sorted(places), [step.function for _, step in sorted(zip(places, listed, strict=True))]
 
 
@@ -114,17 +111,24 @@ def test_a_models_file_is_not_an_accelerators() -> None:
     assert len(refused("catalog", "show", "zzzqq")) < 200
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """The way of a command, on stderr, and its answer on stdout."""
     from llmcx import cli
 
-    sys.argv = ["llmcx", *(sys.argv[1:] or COMMAND)]
-
-    def run() -> None:
-        with suppress(SystemExit):
-            cli.main()
-
-    sys.stdout.flush()
-    for one in Trace().of(run).entered:
+    as_json = sys.argv[1:2] == ["--json"]
+    sys.argv = ["llmcx", *(sys.argv[1 + as_json :] or COMMAND)]
+    trace = Trace()
+    sys.setprofile(trace)
+    with suppress(SystemExit):
+        cli.main()
+    sys.setprofile(None)
+    for one, returned in trace.entered.items():
         name, where = getattr(one, "co_qualname", one.co_name), one.co_filename
-        if "/llmcx/" in where and "<" not in name:
-            print(f"{where.rpartition('/llmcx/')[2]}:{one.co_firstlineno} {name}", file=sys.stderr)
+        if as_json:
+            print(json.dumps([where, one.co_firstlineno, sorted(returned)]), file=sys.stderr)
+        elif "<" not in name:
+            print(f"{where.replace(chr(92), '/').rpartition('/llmcx/')[2]}:{one.co_firstlineno} {name}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
