@@ -159,9 +159,9 @@ def counts() -> list[Kind]:
             "test_kept.py",
         ),
         Kind(
-            "LoRA: weights, gradients, activations",
+            "LoRA: weights, gradients, activations, FLOPs",
             f"plain torch adapters on tiny models ({golden('lora')['torch']})",
-            f"{len(golden('lora')['cases'])} cases",
+            f"{len(golden('lora')['cases'])} cases, and {len(golden('lora')['flops'])} passes for FLOPs",
             "equal",
             "nothing to fit",
             "test_lora.py",
