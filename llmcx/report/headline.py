@@ -194,7 +194,7 @@ def train(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
 
 def _duration(seconds: float) -> str:
     if seconds >= 86400:
-        return f"{seconds / 86400:,.3g} days" if seconds < 86400 * 1e6 else f"{seconds / 86400:,.0f} days"
+        return f"{format.three(seconds / 86400)} days"
     return f"{seconds / 3600:.3g} hours" if seconds >= 7200 else f"{seconds / 60:.3g} minutes"
 
 
@@ -214,8 +214,8 @@ def serve(spec: Any, inputs: dict[str, Any], result: Any, server: Any) -> Headli
     one, most = result.first, result.last
     users = f"{one.batch:,} users" if one.batch > 1 else "one user"
     context = longest_context(server, one.batch)
-    span = one.tpot_range_s and f" ({1 / one.tpot_range_s[1]:,.3g} to {1 / one.tpot_range_s[0]:,.3g})"
-    verdict = f"{one.tokens_per_s_user:,.3g} tokens/s{span or ''} for {users} with up to {context:,} tokens"
+    span = one.tpot_range_s and f" ({format.three(1 / one.tpot_range_s[1])} to {format.three(1 / one.tpot_range_s[0])})"
+    verdict = f"{format.three(one.tokens_per_s_user)} tokens/s{span or ''} for {users} with up to {context:,} tokens"
     if most.batch != one.batch:
         verdict += f"; {most.tokens_per_s_gpu * result.gpus:,.0f} for {most.batch:,}"
     verdict += f"; first token in {_time(one.ttft_s)}"
@@ -247,7 +247,7 @@ def plan_serve(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
         changes = [Change(" ".join(each.options for each in changes), changes[0].gives)] if changes else []
         return Headline(asked, f"nothing meets that; nearest: {label(near.choice)}: {near.why}", False, changes)
     one = result.best[0]
-    cost = "" if one.usd_per_million is None else f", ${one.usd_per_million:,.3g}/M tokens"
+    cost = "" if one.usd_per_million is None else f", ${format.three(one.usd_per_million)}/M tokens"
     span = one.tpot_range_s and f" ({1e3 * one.tpot_range_s[0]:.3g}-{1e3 * one.tpot_range_s[1]:.3g})"
     verdict = f"{label(one)}: {one.users:,} users, {1e3 * one.tpot_s:.3g}{span or ''} ms a token"
     verdict += f", first in {_time(one.ttft_s)}; {one.tokens_per_s_gpu:,.0f} tokens/s a GPU{cost}"
@@ -354,7 +354,7 @@ def compare(specs: tuple[Any, Any], inputs: Any, answers: Any, refusals: list[st
         if command in answers:
             one, two = (_at(result, path) for result in answers[command])
             if one and two and one != two:
-                said.append(f"{two / one:,.3g}× the {what} ({form(two)} for {form(one)})")
+                said.append(f"{format.three(two / one)}× the {what} ({form(two)} for {form(one)})")
     verdict = f"B has {', '.join(said[:3])}" if said else "both cost the same"
     if refusals:
         verdict = "; ".join(refusals)
