@@ -252,6 +252,35 @@ def plan_serve(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
     return Headline(asked, verdict, True if limits else None)
 
 
+def plan_local(inputs: dict[str, Any], result: Any) -> Headline:
+    """``llmcx plan local``."""
+    from llmcx.answers.plan_local import label
+
+    chosen = {"family": inputs["family"], "licence": inputs["license"]}
+    sizes = {"at least": inputs["at_least"], "at most": inputs["at_most"]}
+    asked = _line(
+        ", ".join(inputs["models"]) or "All presets",
+        *(f"{name} {value}…" for name, value in chosen.items() if value),
+        *(f"{name} {value / 1e9:g}B" for name, value in sizes.items() if value),
+        f"since {inputs['since']}" if inputs["since"] else "",
+        f"{_tokens(inputs['seq'])} tokens" if inputs["seq"] else "up to 8k tokens",
+        f"token {_time(inputs['tpot'])}" if inputs["tpot"] else "",
+        f"engine {inputs['engine']}",
+        f"{_gpus(inputs['gpus'], inputs['hardware'])} with {_size(inputs['budget'])}",
+        f"{_size(inputs['ram'])} RAM" if inputs["ram"] else "",
+    )
+    if not result.models:
+        near = result.near[0] if result.near else None
+        said = f"; nearest: {near.model} {near.dtype}: {near.why}" if near else ""
+        return Headline(asked, f"nothing runs there{said}", False)
+    one = result.models[0]
+    span = one.tokens_per_s_range
+    rate = "speed not known" if span is None else f"{one.tokens_per_s:.3g} ({span[0]:.3g}-{span[1]:.3g}) tokens/s"
+    where = {"split": f", split: {one.flags}", "processor": " on processors"}.get(one.place, "")
+    verdict = f"{label(one)}{where}: {rate}, up to {one.context:,} tokens; {len(result.models)} listed"
+    return Headline(asked, verdict)
+
+
 def _above(seconds: float) -> float:
     """Rounded up to two digits."""
     from math import ceil, floor, log10

@@ -29,6 +29,7 @@ from llmcx.answers import (
     moe,
     params,
     plan,
+    plan_local,
     plan_serve,
     serve,
     shapes,
@@ -58,6 +59,7 @@ RESULTS: dict[str, tuple[Any, ...]] = {
     "train": (plan.Trained,),
     "serve": (serve.Serving,),
     "plan": (plan_serve.ServePlan,),
+    "plan-local": (plan_local.LocalPlan,),
     "presets": (list[presets.Summary], ModelSpec),
     "hardware": (list[hardware.Summary], hardware.Hardware),
     "explain-log": (log.Explained,),
@@ -67,7 +69,7 @@ RESULTS: dict[str, tuple[Any, ...]] = {
 """By schema: what may stand under ``result``."""
 
 ALWAYS_A_MODEL = ("flops", "memory", "attention-compare", "moe", "train", "serve", "plan")
-NEVER_A_MODEL = ("compare", "bounds", "shapes", "chinchilla-fit", "hardware")
+NEVER_A_MODEL = ("plan-local", "compare", "bounds", "shapes", "chinchilla-fit", "hardware")
 
 Members = dict[str, tuple[Any, bool]]
 """Of an object, by name: the type, and whether it is always there."""
