@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from llmcx.answers.moe import Experts
     from llmcx.answers.params import Params
     from llmcx.answers.plan import Trained
+    from llmcx.answers.plan_lifetime import LifetimePlan
     from llmcx.answers.plan_local import LocalPlan
     from llmcx.answers.plan_serve import ServePlan
     from llmcx.answers.serve import Serving
@@ -1049,6 +1050,49 @@ def plan_local(
     'q8_0'
     """
     found: LocalPlan = _asked("plan_local", locals())
+    return found
+
+
+def plan_lifetime(
+    *,
+    inference_tokens: Size | None = None,
+    params: Size | None = None,
+    loss: Number | None = None,
+    compute: Size | None = None,
+    law: Text | Sequence[Text] | None = None,
+    hardware: Text | Sequence[Text] | None = None,
+    dtype: str | Sequence[str] | None = None,
+    prompt: Size | None = None,
+    output: Size | None = None,
+    price: Number | Sequence[Number] | None = None,
+    prefill_mfu: Share | None = None,
+    decode_mfu: Share | None = None,
+    train_hardware: str | None = None,
+    train_price: Number | None = None,
+    mfu: Share | None = None,
+) -> LifetimePlan:
+    """The model of a quality that costs least to train and then serve: size, tokens, format, accelerator. All estimates.
+
+    inference_tokens: Tokens served over the lifetime, prompts and answers: 2T.
+    params: As good as the training optimum of so many parameters: 13B.
+    loss: Or: of this loss, by one ``law``.
+    compute: Or: as good as so many training FLOPs make a model: 1e24.
+    law: A law by name, or a law file, or a list of them. Default: all that state a loss.
+    hardware: What serves: h100, or several: h100,b200. Default: FLOPs are counted, not dollars.
+    dtype: In which weights are served: bf16, fp8, int8, int4. Default: bf16 and fp8. Needs ``hardware``.
+    prompt: Tokens of a prompt, of which with ``output`` the shares follow. Default: 1024. Needs ``hardware``.
+    output: Tokens of an answer. Default: 1024. Needs ``hardware``.
+    price: USD per hour of each ``hardware``. Default: theirs, dated. Needs ``hardware``.
+    prefill_mfu: Share of the peak that prompts reach. Default: 0.5. Needs ``hardware``.
+    decode_mfu: Share of the peak that answers reach. Default: 0.05. Needs ``hardware``.
+    train_hardware: What trains. Default: the first that serves. Needs ``hardware``.
+    train_price: USD per hour of it. Default: its own, dated. Needs ``hardware``.
+    mfu: Share of the dense 16-bit peak that training reaches. Default: 0.4. Needs ``hardware``.
+
+    >>> round(plan_lifetime(inference_tokens="2T", params="13B", law="hoffmann-3").choices[0].params / 1e9, 1)
+    8.0
+    """
+    found: LifetimePlan = _asked("plan_lifetime", locals())
     return found
 
 

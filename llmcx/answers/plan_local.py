@@ -280,9 +280,7 @@ def best(spec: ModelSpec, one: Entry, machine: Machine, ask: Ask) -> Candidate |
     return chosen
 
 
-def candidate(
-    spec: ModelSpec, one: Entry, name: str, machine: Machine, ask: Ask, split: bool = True
-) -> Candidate | Refused:
+def candidate(spec: ModelSpec, one: Entry, name: str, machine: Machine, ask: Ask, split: bool = True) -> Candidate | Refused:
     """A model in a format on a machine, whole or, where that is wanted, ``split``.
 
     Raises InputError where the program does not have it so.
@@ -377,9 +375,7 @@ def _told(
         tokens_per_s=None if seconds is None else 1 / seconds,
         tokens_per_s_range=None if seconds is None else (1 / (seconds * band[1]), 1 / (seconds * band[0])),
         prompt_tokens_per_s=None if first is None else prompt / first,
-        prompt_tokens_per_s_range=None
-        if first is None
-        else (prompt / (first * first_band[1]), prompt / (first * first_band[0])),
+        prompt_tokens_per_s_range=None if first is None else (prompt / (first * first_band[1]), prompt / (first * first_band[0])),
     )
 
 
@@ -406,9 +402,7 @@ def _longest(spec: ModelSpec, seq: int, left: Callable[[int], int]) -> int:
     return max(seq, CELLS * (below_zero(lambda cells: left(CELLS * cells), seq // CELLS, -(-limit // CELLS)) - 1))
 
 
-def cataloged(
-    family: str | None, license: str | None, at_least: int, at_most: int | None, since: int | None
-) -> Iterator[Entry]:
+def cataloged(family: str | None, license: str | None, at_least: int, at_most: int | None, since: int | None) -> Iterator[Entry]:
     """The presets that make text, by what they say of themselves."""
     from llmcx.catalog.presets import load_preset, summaries
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from llmcx import units
 from llmcx.answers import plan_serve as answers
 from llmcx.answers.serve import Load, check_load
+from llmcx.cli import plan_lifetime, plan_local
 from llmcx.cli.accelerator import accelerators, serving, settled, with_memory
-from llmcx.cli import plan_local
 from llmcx.cli.options import Models, command, completing, describe, explaining, heading, option, single, stored_notes
 from llmcx.engines import Engine
 from llmcx.engines import efficiency as efficiencies
@@ -26,6 +26,7 @@ def _plan() -> None:
     """What to serve on, and how, for an objective."""
 
 
+command(app, "plan-lifetime", without=("plot",))(plan_lifetime.lifetime)
 command(app, "plan-local", without=("plot", "explain"))(plan_local.local)
 
 MOST_GPUS = 4096

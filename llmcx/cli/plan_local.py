@@ -68,9 +68,7 @@ def local(
             whole=True,
         ),
     ] = None,
-    kv_dtype: Annotated[
-        str, option("Of the cache.", offers="formats.dtypes:BITS formats.dtypes:CACHE_BLOCKS")
-    ] = "bf16",
+    kv_dtype: Annotated[str, option("Of the cache.", offers="formats.dtypes:BITS formats.dtypes:CACHE_BLOCKS")] = "bf16",
     utilization: Annotated[
         float | None,
         option("Share of the accelerator's memory that is used. Default: 90%; of Apple's what macOS allows.", reads="share"),
@@ -89,7 +87,13 @@ def local(
     """
     if engine_ not in LOCAL:
         raise unknown_name("program for one user", engine_, list(LOCAL), field="engine")
-    for name, value in (("ram", ram), ("ram_bandwidth", ram_bandwidth), ("at_least", at_least), ("at_most", at_most), ("top", top)):
+    for name, value in (
+        ("ram", ram),
+        ("ram_bandwidth", ram_bandwidth),
+        ("at_least", at_least),
+        ("at_most", at_most),
+        ("top", top),
+    ):
         check_size(name, value)
     dtypes.per_element(kv_dtype)
     machine, about = _machine(hardware, ram, ram_bandwidth, utilization, engine_)
@@ -152,7 +156,9 @@ def _machine(
         return _processor(ram, ram_bandwidth, utilization, program), about
     chip, number = accelerators(text)
     if program in ON and chip.vendor != ON[program]:
-        raise InputError(f"--engine {program} does not run on {chip.title}, but on {ON[program]}'s", field="engine", value=program)
+        raise InputError(
+            f"--engine {program} does not run on {chip.title}, but on {ON[program]}'s", field="engine", value=program
+        )
     gpus = number or 1
     if chip.vendor == "Apple":
         if gpus > 1:
@@ -205,7 +211,9 @@ def _notes(machine: answers.Machine, result: answers.LocalPlan, ask: answers.Ask
     if result.models:
         notes.append("tokens/s with half of the sequence in the cache; ranges: 10th to 90th percentile of measured runs")
     if any(each.tokens_per_s is None for each in result.models):
-        notes.append("speed not known where processors read weights: give --ram-bandwidth, e.g. 80GB for two channels of DDR5-5200")
+        notes.append(
+            "speed not known where processors read weights: give --ram-bandwidth, e.g. 80GB for two channels of DDR5-5200"
+        )
     counts = {"too large": result.too_large, "too slow": result.too_slow, "of shorter context": result.short}
     counts |= {f"not known of {program}": result.unknown, "of lower rank": result.beyond}
     said = ", ".join(f"{number} {what}" for what, number in counts.items() if number)

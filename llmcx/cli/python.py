@@ -22,6 +22,7 @@ FUNCTIONS = {
     **{name: (name, name) for name in ("train", "serve", "compare", "bounds", "shapes")},
     "plan_serve": ("plan", "serve"),
     "plan_local": ("plan", "local"),
+    "plan_lifetime": ("plan", "lifetime"),
     "explain_log": ("explain_log", "explain_log"),
     "check": ("check", "check"),
     "presets": ("catalog", "models"),

@@ -22,7 +22,6 @@ from llmcx.parallel.pipeline import Stage
 from llmcx.parallel.ranks import Pieces
 from llmcx.parallel.ranks import pieces as uncached
 
-
 pieces = lru_cache(maxsize=64)(uncached)  # of a model many splits are tried
 
 
@@ -79,8 +78,8 @@ def placed(spec: ModelSpec, split: Split, batch: int, context: int, engine: Engi
 
 
 class Met(NamedTuple):
-    """Weights that a token meets: those in the host's memory, and all of them (the token table gives it one row); and the share of
-    the layers there, with their caches.
+    """Weights that a token meets: those in the host's memory, and all of them (the token table gives it one row); and the share
+    of the layers there, with their caches.
     """
 
     host: float

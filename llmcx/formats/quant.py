@@ -329,8 +329,8 @@ TABLE = ("embedding", "token_embd")
 
 
 def _gguf(spec: ModelSpec, mix: str, ops: Iterable[Op] | None) -> Weights:
-    """On several GPUs the types are those of the whole model, and of the layers of a stage the mean share have each; a GPU that has
-    the head without the table that it is tied to has a copy of that.
+    """On several GPUs the types are those of the whole model, and of the layers of a stage the mean share have each; a GPU that
+    has the head without the table that it is tied to has a copy of that.
     """
     every = [*(lower(spec, Run()) if ops is None else ops)]
     mine, plain = tensors(spec, (op for op in every if op.role != "tower"))

@@ -252,6 +252,26 @@ def plan_serve(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
     return Headline(asked, verdict, True if limits else None)
 
 
+def plan_lifetime(inputs: dict[str, Any], result: Any) -> Headline:
+    """``llmcx plan lifetime``."""
+    from llmcx.report.format import count
+
+    good = next(
+        text.format(count(inputs[key]) if key != "loss" else f"{inputs[key]:g}")
+        for key, text in (("params", "as good as {} at their best"), ("loss", "loss {}"), ("compute", "as good as {} FLOPs make"))
+        if key in inputs
+    )
+    served = f"{count(inputs['inference_tokens'])} tokens served"
+    asked = _line("Train and serve", good, served, "/".join(inputs["hardware"]) if result.unit == "USD" else "in FLOPs")
+    one = result.best
+    cost = f"{one.total:.3g} FLOPs" if result.unit == "FLOP" else f"${count(one.total)}"
+    span = one.total_range and f" (${count(one.total_range[0])}-{count(one.total_range[1])})"
+    how = f", {one.dtype} on {one.hardware}" if one.hardware else ""
+    verdict = f"{count(one.params)} parameters on {count(one.tokens)} tokens{how}: {cost}{span or ''}, "
+    verdict += f"{one.saving:.1%} less than {count(one.baseline_params)} on {count(one.baseline_tokens)} ({one.law})"
+    return Headline(asked, verdict)
+
+
 def plan_local(inputs: dict[str, Any], result: Any) -> Headline:
     """``llmcx plan local``."""
     from llmcx.answers.plan_local import label
