@@ -1009,8 +1009,8 @@ def plan_serve(
 
 
 def plan_local(
-    *,
     models: str | Sequence[str] | None = None,
+    *,
     hardware: Text = "auto",
     ram: Size | None = None,
     ram_bandwidth: Size | None = None,
@@ -1085,7 +1085,7 @@ def plan_lifetime(
     price: USD per hour of each ``hardware``. Default: theirs, dated. Needs ``hardware``.
     prefill_mfu: Share of the peak that prompts reach. Default: 0.5. Needs ``hardware``.
     decode_mfu: Share of the peak that answers reach. Default: 0.05. Needs ``hardware``.
-    train_hardware: What trains. Default: the first that serves. Needs ``hardware``.
+    train_hardware: What trains. Default: of those that serve the one that trains cheapest. Needs ``hardware``.
     train_price: USD per hour of it. Default: its own, dated. Needs ``hardware``.
     mfu: Share of the dense 16-bit peak that training reaches. Default: 0.4. Needs ``hardware``.
 

@@ -25,6 +25,7 @@ from llmcx.engines.local_time import Local, on_processors
 from llmcx.engines.serving_time import ALONE, Setup, check_setup
 from llmcx.errors import InputError
 from llmcx.formats import dtypes
+from llmcx.formats.tensors import check as check_gguf
 from llmcx.machine.hardware import Hardware
 from llmcx.model.spec import ModelSpec
 from llmcx.parallel.layout import Layout
@@ -286,6 +287,8 @@ def candidate(spec: ModelSpec, one: Entry, name: str, machine: Machine, ask: Ask
     Raises InputError where the program does not have it so.
     """
     check_setup(spec, ALONE)
+    if isinstance(ask.engine, LlamaCpp):
+        check_gguf(spec, name)
     bits, engine, seq = weight_bits(spec, name), ask.engine, ask.seq or USUAL
     layout = Layout(pp=machine.gpus)
     asked: dict[str, Any] = {"batch": 1, "seq": seq, "dtype": name, "layout": layout}

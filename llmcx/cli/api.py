@@ -208,6 +208,9 @@ def written(name: str) -> str:
             first["model"] = found.pop("model").replace("str", "Model")
             lines += [_filled(f"model: {MODEL.replace('a preset', 'A preset')}.")]
             last = "    The others name the model in another way, or change its shape: see :func:`params`."
+        if "models" in found:
+            first = {"models": found.pop("models")}
+            lines = described(asked, [*first])
         if name == "params":
             last = ""
         lines += described(asked, [key for key in found if not last or standing(asked, key) != SHARED])

@@ -11,7 +11,7 @@ from llmcx.cli.options import PRESETS, argument, completing, heading, option
 from llmcx.engines import efficiency, engine
 from llmcx.engines.local_time import LOCAL
 from llmcx.errors import InputError, check_size, unknown_name
-from llmcx.formats import dtypes
+from llmcx.formats import dtypes, gguf, quant
 from llmcx.report.render import Item
 
 PROCESSOR = "cpu"
@@ -90,12 +90,16 @@ def local(
     for name, value in (
         ("ram", ram),
         ("ram_bandwidth", ram_bandwidth),
+        ("seq", seq),
         ("at_least", at_least),
         ("at_most", at_most),
         ("top", top),
     ):
         check_size(name, value)
     dtypes.per_element(kv_dtype)
+    for each in dtype or ():
+        if gguf.ALIASES.get(each, each).partition(":")[0] not in (known := [*dtypes.BITS, *quant.names()]):
+            raise unknown_name("dtype", each, known, field="dtype")
     machine, about = _machine(hardware, ram, ram_bandwidth, utilization, engine_)
     named = models or []
     if named:
@@ -164,7 +168,7 @@ def _machine(
         if gpus > 1:
             raise InputError(f"--hardware is {hardware}, but one Mac has one {chip.title}", field="hardware", value=hardware)
         of = ram or chip.memory_bytes
-        share = utilization or (METAL if of >= SMALL[1] else SMALL[0])
+        share = utilization if utilization is not None else METAL if of >= SMALL[1] else SMALL[0]
         if not 0 < share <= 1:
             limit(None, of, share)  # says what is wrong with it
         if ram_bandwidth is not None:

@@ -278,6 +278,7 @@ def plan_local(inputs: dict[str, Any], result: Any) -> Headline:
 
     chosen = {"family": inputs["family"], "licence": inputs["license"]}
     sizes = {"at least": inputs["at_least"], "at most": inputs["at_most"]}
+    beside = f" + {_size(inputs['ram'])}" if inputs["ram"] else ""
     asked = _line(
         ", ".join(inputs["models"]) or "All presets",
         *(f"{name} {value}…" for name, value in chosen.items() if value),
@@ -286,8 +287,7 @@ def plan_local(inputs: dict[str, Any], result: Any) -> Headline:
         f"{_tokens(inputs['seq'])} tokens" if inputs["seq"] else "up to 8k tokens",
         f"token {_time(inputs['tpot'])}" if inputs["tpot"] else "",
         f"engine {inputs['engine']}",
-        f"{_gpus(inputs['gpus'], inputs['hardware'])} with {_size(inputs['budget'])}",
-        f"{_size(inputs['ram'])} RAM" if inputs["ram"] else "",
+        f"{_gpus(inputs['gpus'], inputs['hardware'])} with {_size(inputs['budget'])}{beside}",
     )
     if not result.models:
         near = result.near[0] if result.near else None

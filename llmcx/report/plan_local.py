@@ -10,7 +10,7 @@ from llmcx.report.render import Item, View
 from llmcx.report.table import Fact, Table, columns_of, facts_of, raw_table
 
 COLUMNS = (
-    "model: model | dtype: format | size: parameters | tokens_per_s: tok/s (float) | range: 10-90% (text 1) | "
+    "model: model | dtype: format | size: parameters (text 2) | tokens_per_s: tok/s (float) | range: 10-90% | "
     "prompt: prompt tok/s (float 4) | context: context (int 3) | gb: GB (float 2) | host: GB host (float 2) | "
     "flags: llama.cpp (text 1) | license: licence (text 5) | year: year (text 6)"
 )
