@@ -1034,7 +1034,7 @@ def plan_local(
     ram: Bytes of the machine's memory: 64GB. Default: of auto what is found here, else none is used.
     ram_bandwidth: Bytes a second at which processors read it: 80GB. Default: not known.
     seq: Tokens of a sequence; 16k is 16384. Default: 8k, or the model's context.
-    tpot: Time per token at most: 100ms. Default: 200ms; of a named model any.
+    tpot: Time per token at most: 100ms. Default: 200ms; of named models any.
     family: Only families that begin so, e.g. llama or qwen3.
     license: Only licences that begin so, e.g. apache or mit.
     at_least: Only models of N parameters or more, e.g. 7B.

@@ -27,7 +27,7 @@ def _plan() -> None:
 
 
 command(app, "plan-lifetime", without=("plot",))(plan_lifetime.lifetime)
-command(app, "plan-local", without=("plot", "explain"))(plan_local.local)
+command(app, "plan-local", without=("plot",))(plan_local.local)
 
 MOST_GPUS = 4096
 """Of a search."""

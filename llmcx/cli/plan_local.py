@@ -7,7 +7,7 @@ from typing import Annotated, Any, cast
 from llmcx.answers import plan_local as answers
 from llmcx.cli.accelerator import accelerators, limit
 from llmcx.cli.catalog import families, licenses
-from llmcx.cli.options import PRESETS, argument, completing, heading, option
+from llmcx.cli.options import PRESETS, argument, completing, explaining, heading, option
 from llmcx.engines import efficiency, engine
 from llmcx.engines.local_time import LOCAL
 from llmcx.errors import InputError, check_size, unknown_name
@@ -21,6 +21,10 @@ METAL = 0.75
 (recommendedMaxWorkingSetSize, as llama.cpp prints it: 51,540 of 68,719 MB, 154,619 of 206,158); two thirds below.
 """
 SMALL = (2 / 3, 36e9)
+USUAL = 0.2
+"""Seconds a token at most, where models are not named: five tokens a second."""
+OWN = 0.9
+"""Of the machine's memory, what a model may take: the system and programs have the rest."""
 ON = {"mlx": "Apple", "exllamav2": "NVIDIA"}
 """Programs for the chips of one maker."""
 
@@ -48,7 +52,7 @@ def local(
         int | None, option("Tokens of a sequence; 16k is 16384. Default: 8k, or the model's context.", reads="length")
     ] = None,
     tpot: Annotated[
-        float | None, option("Time per token at most: 100ms. Default: 200ms; of a named model any.", reads="time")
+        float | None, option("Time per token at most: 100ms. Default: 200ms; of named models any.", reads="time")
     ] = None,
     family: Annotated[str | None, option("Only families that begin so, e.g. llama or qwen3.", offers=families)] = None,
     license_: Annotated[
@@ -104,10 +108,10 @@ def local(
     named = models or []
     if named:
         given = {"family": family, "license": license_, "at_least": at_least, "at_most": at_most, "since": since}
-        for name, value in given.items():
-            if value is not None:
+        for name, chosen in given.items():
+            if chosen is not None:
                 problem = f"--{name.replace('_', '-')} chooses among presets, and models are named; leave one of them out"
-                raise InputError(problem, field=name, value=value)
+                raise InputError(problem, field=name, value=chosen)
         entries = [answers.entry(_load(each)) for each in named]
     else:
         if family is not None and not any(known.startswith(family.lower()) for known in families("")):
@@ -115,21 +119,22 @@ def local(
         if license_ is not None and not any(known.startswith(license_.lower()) for known in licenses("")):
             raise unknown_name("license", license_, licenses(""), field="license")
         entries = list(answers.cataloged(family, license_, at_least or 0, at_most, since))
-    limited = tpot if tpot is not None else (0.2 if len(named) != 1 else None)
+    limited = tpot if tpot is not None or named else USUAL
     ask = answers.Ask(engine(engine_), seq, limited, kv_dtype, dtype)
     if len(entries) == 1 and named:
         if top is not None:
             raise InputError("--top counts models, and one is named; leave it out", field="top", value=top)
         result = answers.formats_of(entries[0], machine, ask)
     else:
-        result = answers.plan(entries, machine, ask, top or 10)
+        result = answers.plan(entries, machine, ask, top or (len(entries) if named else 10))
     chip = machine.hardware
     inputs: dict[str, Any] = {"models": named, "hardware": PROCESSOR if chip is None else chip.name, "gpus": machine.gpus}
     inputs |= {"budget": machine.budget, "ram": machine.ram, "ram_bandwidth": ram_bandwidth, "seq": seq, "tpot": limited}
     inputs |= {"family": family, "license": license_, "at_least": at_least, "at_most": at_most, "since": since}
     inputs |= {"engine": engine_, "dtype": dtype, "kv_dtype": kv_dtype, "top": top}
     head = heading("plan_local", inputs, result)
-    return Item(None, inputs, result, [*_notes(machine, result, ask, engine_), *about], head=head)
+    notes = [*_notes(machine, result, ask, engine_), *about]
+    return Item(None, inputs, result, notes, explaining("plan_local", result), head=head)
 
 
 def _load(source: str) -> Any:
@@ -189,7 +194,7 @@ def _machine(
             raise InputError(problem, field="ram", value=ram)
         ram = None
     rate = None if ram_bandwidth is None else float(ram_bandwidth)
-    return answers.Machine(chip, gpus, budget, ram, rate), about
+    return answers.Machine(chip, gpus, budget, None if ram is None else int(ram * OWN), rate), about
 
 
 def _processor(ram: int | None, ram_bandwidth: int | None, utilization: float | None, program: str) -> answers.Machine:
@@ -197,7 +202,7 @@ def _processor(ram: int | None, ram_bandwidth: int | None, utilization: float | 
         raise InputError(f"--engine {program} is not known without a GPU; llama.cpp is", field="engine", value=program)
     if ram is None:
         raise InputError("--hardware cpu needs --ram: how much memory there is", field="ram")
-    budget = limit(None, ram, 0.9 if utilization is None else utilization).bytes
+    budget = limit(None, ram, OWN if utilization is None else utilization).bytes
     assert budget is not None
     return answers.Machine(None, 1, budget, None, None if ram_bandwidth is None else float(ram_bandwidth))
 

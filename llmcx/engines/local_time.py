@@ -90,7 +90,7 @@ class Local(Server):
         weights, layers = there.host / there.all, there.layers
         gpu = (step.weights + step.compute) * (1 - weights) + step.cache * (1 - layers) + step.overhead
         read = there.host * self.setup.weight_bits / 8 + layers * self.cache_bytes(context)
-        return gpu + read / (host_bytes_per_s * self.whose["host"])
+        return gpu + read / (host_bytes_per_s * float(self.whose["host"]))
 
     @staticmethod
     def processor_band() -> Span:
@@ -104,7 +104,7 @@ class Local(Server):
         link = self.hardware.scale_up
         if link is None or not link.link.startswith("PCIe"):
             return None
-        copied = -(-prompt // piece) * host_weights / (link.gb_per_s * 1e9 * data("kernels")["link"]["value"])
+        copied = -(-prompt // piece) * host_weights / (link.gb_per_s * 1e9 * float(data("kernels")["link"]["value"]))
         return self.prefill(prompt).total + copied
 
     def prefill(self, prompt: int, cached: int = 0, batch: int = 1) -> ServingStep:
