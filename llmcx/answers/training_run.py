@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from llmcx.engines.training_time import Trainer
 from llmcx.parallel.layout import Layout, micro_batches
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainingRun:
-    """``engine`` trains ``model`` on ``gpus`` of ``hardware``: degrees as in :class:`~llmcx.parallel.layout.Layout`, ``precision``
-    of :data:`~llmcx.formats.precision.PRECISIONS`, ``compute_dtype`` of the matmuls; batches in sequences of ``seq`` tokens.
+    """``engine`` trains ``model`` on ``gpus`` of ``hardware``: degrees as in :class:`~llmcx.parallel.layout.Layout`,
+    ``precision`` of :data:`~llmcx.formats.precision.PRECISIONS`, ``compute_dtype`` of the matmuls; batches in sequences of
+    ``seq`` tokens.
     """
 
     model: str
@@ -30,7 +32,7 @@ class TrainingRun:
     recompute: str
     precision: str
     compute_dtype: str
-    attention: str = "flash"
+    attn: str = "flash"
     optimizer: str = "adam"
 
     @property
@@ -43,3 +45,29 @@ class TrainingRun:
     def micro_batches(self) -> int:
         """Micro-batches that each pipeline runs per step (gradient accumulation, where there is no pipeline)."""
         return micro_batches(self.layout, self.global_batch)
+
+
+def running(trainer: Trainer, layout: Layout, global_batch: int) -> TrainingRun:
+    """A layout as ``trainer`` runs it."""
+    recipe = trainer.recipe(layout)
+    return TrainingRun(
+        model=trainer.spec.name,
+        engine=trainer.engine,
+        hardware=trainer.hardware.name,
+        gpus=layout.gpus,
+        tp=layout.tp,
+        pp=layout.pp,
+        cp=layout.cp,
+        ep=layout.ep,
+        dp=layout.dp,
+        zero=layout.zero,
+        virtual=layout.virtual,
+        micro_batch=layout.micro_batch,
+        global_batch=global_batch,
+        seq=trainer.seq,
+        recompute=layout.recompute,
+        precision=recipe.precision,
+        compute_dtype=trainer.dtype or trainer.hardware.dtype,
+        attn=recipe.attention,
+        optimizer=recipe.optimizer,
+    )
