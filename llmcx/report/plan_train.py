@@ -69,10 +69,10 @@ def _data(item: Item) -> Table:
     """For a CSV: the best, then the frontier."""
     plan = item.result
     rows = [{"list": name, **row} for name in ("best", "frontier") for row in as_rows(getattr(plan, name))]
-    return raw_table([_flat(row) for row in rows])
+    return raw_table([flat_ranges(row) for row in rows])
 
 
-def _flat(row: dict[str, Any]) -> dict[str, Any]:
+def flat_ranges(row: dict[str, Any]) -> dict[str, Any]:
     """Ranges as two columns."""
     out: dict[str, Any] = {}
     for key, value in row.items():
