@@ -12,10 +12,11 @@ from llmcx.report.render import Change, Headline, Item, View
 from llmcx.report.table import Fact, Table, columns_of, facts_of, raw_table
 
 COLUMNS = (
-    "method: method | gpus: GPUs (int) | how: run by | again: recompute | micro_batch: batch (int) | longest_seq: longest (int)"
+    "method: method | gpus: GPUs (int) | how: run by | again: recompute | micro_batch: batch (int) | "
+    "longest_seq: longest (int {timed}) | memory_bytes: memory (bytes)"
 )
-OFFLOADED = "offload: offload (text 1) | host: host (text {})"
-TIMED = "time: hours | cost: USD"
+OFFLOADED = "offload: offload (text 2) | host_bytes: host (bytes 1)"
+TIMED = "time: hours | cost: USD (text 1)"
 
 
 def _row(one: Any) -> dict[str, Any]:
@@ -25,8 +26,6 @@ def _row(one: Any) -> dict[str, Any]:
         "how": _how(one),
         "again": "" if one.recompute == "none" else one.recompute,
         "offload": one.offload or "",
-        "held": _size(one.memory_bytes),
-        "host": "" if one.host_bytes is None else _size(one.host_bytes),
         "time": "" if hours is None else _span(one.hours_range),
         "cost": "" if one.dollars is None else _span(one.dollars_range),
         "rollout": "" if share is None else f"{share:.0%}" + (f" TP{one.rollout_tp}" if one.rollout_tp > 1 else ""),
@@ -36,7 +35,7 @@ def _row(one: Any) -> dict[str, Any]:
 def _how(one: Any) -> str:
     """The program, and its level of ZeRO."""
     program = "" if one.engine == "transformers" else f"{one.engine} "
-    return f"{program}Z{one.zero}" if one.zero else "each alone" if one.gpus > 1 else "one GPU"
+    return f"{program}Z{one.zero}" if one.zero else "copies" if one.gpus > 1 else "alone"
 
 
 def _span(of: tuple[float, float]) -> str:
@@ -47,7 +46,7 @@ def _tables(item: Item, detail: bool = False) -> list[Table]:
     plan = item.result
     ends = plan.fits if detail else _ends(plan.fits)
     offloaded, timed = any(one.offload for one in ends), any(one.hours for one in ends)
-    parts = [COLUMNS, "held: memory", *([OFFLOADED.format(1 if timed else 0)] if offloaded else []), *([TIMED] if timed else [])]
+    parts = [COLUMNS.format(timed=int(timed)), *([OFFLOADED] if offloaded else []), *([TIMED] if timed else [])]
     parts += ["rollout: rollout (text 2)"] if any(one.rollout_tp for one in ends) else []
     parts += ["steps: steps (int 3)"] if any(one.steps for one in ends) else []
     columns = columns_of(" | ".join(parts))
