@@ -47,9 +47,7 @@ def _tables(item: Item, detail: bool = False) -> list[Table]:
     found = [Table("Best within the limits", columns, [_row(one) for one in plan.best])] if plan.best else []
     if plan.near:
         near = [_row(each.choice) | {"why": each.why} for each in plan.near]
-        told = columns_of(
-            "where: GPUs | engine: engine (text 2) | compute_dtype: matmuls (text 2) | layout: layout | why: misses by"
-        )
+        told = columns_of("where: GPUs | how: engine (text 1) | layout: layout | why: misses by")
         found.append(Table("Would be cheaper or faster, but", told, near))
     return [*found, Table("Frontier: days against cost", columns, [_row(one) for one in points])]
 
