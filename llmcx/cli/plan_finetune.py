@@ -110,6 +110,6 @@ def finetune(
             "time is known of full fine-tuning by FSDP in mixed precision on A100s and H100s; of other programs no measured"
             " steps calibrate one"
         )
-    head = heading("plan_finetune", spec, inputs, result, module="plan_finetune")
+    head = heading("plan_finetune", spec, inputs, result)
     lines = explaining("plan_finetune", question, result, many)
     return Item(describe(spec), inputs, result, [*about, *dated, *notes], lines, head=head)

@@ -112,7 +112,7 @@ def train(
         about.append("how much memory MaxText takes is not known: it is counted as Megatron-LM's at ZeRO-3")
     if compute_dtype is None and len(inputs["compute_dtype"]) > 1:
         about.append("fp8 changes what is computed; --compute-dtype bf16 keeps to 16 bits")
-    head = heading("plan_train", spec, inputs, result, module="plan_train")
+    head = heading("plan_train", spec, inputs, result)
 
     def lines() -> list[Any]:
         first = result.best[0] if result.best else result.near[0].choice

@@ -5,10 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from llmcx.report.headline import _duration, _line, _money, _short, _size, _title, _tokens
 from llmcx.report.json import as_rows
 from llmcx.report.plan_train import flat_ranges
-from llmcx.report.render import Change, Headline, Item, View
+from llmcx.report.render import Item, View
 from llmcx.report.table import Fact, Table, columns_of, facts_of, raw_table
 
 COLUMNS = (
@@ -86,36 +85,3 @@ def _data(item: Item) -> Table:
 
 
 VIEW = View(_tables, _facts, _data, partial(_tables, detail=True))
-
-
-def plan_finetune(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
-    """``llmcx plan finetune``."""
-    run = f"{_short(inputs['tokens'])} tokens" if inputs["tokens"] else ""
-    asked = _line(
-        _title(spec),
-        f"fine-tuned at {_tokens(inputs['seq'])} tokens",
-        run,
-        f"{inputs['gpus']} × {inputs['hardware']} with {_size(inputs['budget'])}",
-    )
-    fewest: dict[str, Any] = {}
-    for one in result.fits:
-        fewest.setdefault(one.method, one)
-    timed = [one for one in result.fits if one.hours is not None]
-    said = [f"{name} {_on(one.gpus)}{' offloaded' if one.offload else ''}" for name, one in fewest.items()]
-    verdict = f"fits: {', '.join(said)}" if said else "nothing fits"
-    if result.does_not_fit:
-        verdict += f"; not {', '.join(one.method for one in result.does_not_fit)}"
-    if timed:
-        quick = min(timed, key=lambda one: one.hours)
-        low, high = (_duration(3600 * each) for each in quick.hours_range)
-        cost = "" if quick.dollars is None else f", {_money(quick.dollars)}"
-        verdict += f"; full takes {low} to {high}{cost} on {quick.gpus}"
-    if result.fits:
-        return Headline(asked, verdict, None if result.does_not_fit else True)
-    least = min(result.does_not_fit, key=lambda one: (one.lacks_bytes is None, one.lacks_bytes or 0))
-    change = Change("a shorter --seq, more --gpus", f"the nearest, {least.method} on {least.gpus}, lacks {least.misses}")
-    return Headline(asked, verdict, False, [change])
-
-
-def _on(gpus: int) -> str:
-    return "on 1" if gpus == 1 else f"from {gpus}"
