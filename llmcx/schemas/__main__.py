@@ -29,9 +29,11 @@ from llmcx.answers import (
     moe,
     params,
     plan,
+    plan_finetune,
     plan_lifetime,
     plan_local,
     plan_serve,
+    plan_train,
     serve,
     shapes,
 )
@@ -62,6 +64,8 @@ RESULTS: dict[str, tuple[Any, ...]] = {
     "plan": (plan_serve.ServePlan,),
     "plan-local": (plan_local.LocalPlan,),
     "plan-lifetime": (plan_lifetime.LifetimePlan,),
+    "plan-train": (plan_train.TrainPlan,),
+    "plan-finetune": (plan_finetune.FinetunePlan,),
     "presets": (list[presets.Summary], ModelSpec),
     "hardware": (list[hardware.Summary], hardware.Hardware),
     "explain-log": (log.Explained,),
@@ -70,7 +74,7 @@ RESULTS: dict[str, tuple[Any, ...]] = {
 }
 """By schema: what may stand under ``result``."""
 
-ALWAYS_A_MODEL = ("flops", "memory", "attention-compare", "moe", "train", "serve", "plan")
+ALWAYS_A_MODEL = ("flops", "memory", "attention-compare", "moe", "train", "serve", "plan", "plan-train", "plan-finetune")
 NEVER_A_MODEL = ("plan-local", "plan-lifetime", "compare", "bounds", "shapes", "chinchilla-fit", "hardware")
 
 Members = dict[str, tuple[Any, bool]]
