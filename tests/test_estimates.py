@@ -22,7 +22,8 @@ from llmcx.costs.saved_activations import RECOMPUTE
 from llmcx.engines import efficiency as calibration
 from llmcx.engines.recipe import Recipe, check_recipe
 from llmcx.engines.serving_time import Server, Setup
-from llmcx.engines.training_time import RECIPE, Trainer
+from llmcx.engines.programs import RECIPE
+from llmcx.engines.training_time import Trainer
 from llmcx.errors import InputError
 from llmcx.machine.hardware import hardware
 from llmcx.machine.roofline import IDEAL, Efficiency

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from llmcx import units
 from llmcx.answers import plan_serve as answers
 from llmcx.answers.serve import Load, check_load
+from llmcx.cli import plan_train
 from llmcx.cli.accelerator import accelerators, serving, settled, with_memory
 from llmcx.cli.options import Models, command, completing, describe, explaining, heading, option, single, stored_notes
 from llmcx.engines import Engine
@@ -22,7 +23,7 @@ app = single()
 
 @app.callback()
 def _plan() -> None:
-    """What to serve on, and how, for an objective."""
+    """What to serve or train on, and how, for an objective."""
 
 
 MOST_GPUS = 4096
@@ -159,3 +160,6 @@ def _engine(spec: ModelSpec, name: str, hardware: str, utilization: float | None
         return settled(*serving(name, hardware, None, utilization, {}), spec, gpus, None, utilization, {})[1]
 
     return on
+
+
+command(app, "plan-train", without=("plot",))(plan_train.train)

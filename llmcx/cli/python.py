@@ -21,6 +21,7 @@ FUNCTIONS = {
     **{name: (name, name) for name in ("params", "flops", "memory", "attention_compare", "moe", "chinchilla")},
     **{name: (name, name) for name in ("train", "serve", "compare", "bounds", "shapes")},
     "plan_serve": ("plan", "serve"),
+    "plan_train": ("plan", "train"),
     "explain_log": ("explain_log", "explain_log"),
     "check": ("check", "check"),
     "presets": ("catalog", "models"),

@@ -149,8 +149,8 @@ def train(
     spec, shape, notes = models.load()
     length = min(spec.context or 8192, 8192) if seq is None else sequence_length(spec, seq)
     batch = usual_batch(spec, length) if global_batch is None else global_batch
-    ideal = Trainer(spec, length, machine, dtype=compute_dtype, attention=attn)
-    real = Trainer(spec, length, machine, factors, compute_dtype, attn)
+    ideal = Trainer(spec, length, machine, dtype=compute_dtype, attention=attn, engine=engine)
+    real = Trainer(spec, length, machine, factors, compute_dtype, attn, engine, ideal.sizes)
     chosen = parallel.layout(count)
     found = plan(real, count, batch, machine.memory_bytes) if search or chosen is None else None
     layout = chosen or found.best[0].layout  # type: ignore[union-attr]
@@ -163,16 +163,16 @@ def train(
     why = [f"why {line}" for line in found.why] if found and search else []
     low, high = band
     words.append(f"of ten measured steps, eight took {low:g} to {high:g} times as long as estimated (docs/validation.md)")
-    about = [*why, *_notes(answer.fits, found, chosen is not None, real), *uneven(spec, layout), *words, *dated, *notes]
+    about = [*why, *_notes(answer.fits, found, chosen is not None, real, layout), *uneven(spec, layout), *words, *dated, *notes]
     lines = explaining("train", real, ideal, batch, costs, answer)
     head = heading("train", spec, inputs, result)
     return Item(describe(spec), inputs, result, about, lines, partial(real.roofline, layout), head)
 
 
-def _notes(fits: bool, found: Plan | None, given: bool, real: Trainer) -> list[str]:
-    recipe = real.recipes["none"]
+def _notes(fits: bool, found: Plan | None, given: bool, real: Trainer, layout: Layout) -> list[str]:
+    recipe = real.recipe(layout)
     notes = ["times are estimates; ideal: every peak reached, all communication hidden that can be"]
-    how = f"--precision {recipe.precision} --engine megatron --attn {recipe.attention}"
+    how = f"--precision {recipe.precision} --engine {recipe.engine} --attn {recipe.attention}"
     notes.append(f"memory as `llmcx memory --train {how}` counts it for this layout")
     if not fits:
         notes.append("this layout does not fit the accelerator's memory")

@@ -30,6 +30,7 @@ from llmcx.answers import (
     params,
     plan,
     plan_serve,
+    plan_train,
     serve,
     shapes,
 )
@@ -58,6 +59,7 @@ RESULTS: dict[str, tuple[Any, ...]] = {
     "train": (plan.Trained,),
     "serve": (serve.Serving,),
     "plan": (plan_serve.ServePlan,),
+    "plan-train": (plan_train.TrainPlan,),
     "presets": (list[presets.Summary], ModelSpec),
     "hardware": (list[hardware.Summary], hardware.Hardware),
     "explain-log": (log.Explained,),
@@ -66,7 +68,7 @@ RESULTS: dict[str, tuple[Any, ...]] = {
 }
 """By schema: what may stand under ``result``."""
 
-ALWAYS_A_MODEL = ("flops", "memory", "attention-compare", "moe", "train", "serve", "plan")
+ALWAYS_A_MODEL = ("flops", "memory", "attention-compare", "moe", "train", "serve", "plan", "plan-train")
 NEVER_A_MODEL = ("compare", "bounds", "shapes", "chinchilla-fit", "hardware")
 
 Members = dict[str, tuple[Any, bool]]
