@@ -16,16 +16,31 @@ STARTS = {
     "trtllm": "trtllm-serve {model}",
     "llama.cpp": "llama-server -m {model}",
 }
+WRAPPED = ("slurm", "k8s")
+"""Files of clusters, which run an engine's line."""
 MADE = ("fp8", "nf4")
 """Formats that vLLM and SGLang make of 16-bit files when they load them; others are of a checkpoint."""
 
 
-def check_emitted(emit: str, named: str | None) -> None:
-    """Refuse an engine that has no launch line, or another than the one asked about."""
+def engine_of(emit: str, named: str | None) -> str:
+    """The engine whose line is written. Raises InputError for one that has none, or another than the one asked about."""
+    if emit in WRAPPED:
+        if (named or "vllm") not in STARTS:
+            raise InputError(f"--emit {emit} starts {', '.join(STARTS)}, and --engine is {named}", field="engine", value=named)
+        return named or "vllm"
     if emit not in STARTS:
-        raise unknown_name("launch line", emit, list(STARTS), field="emit")
+        raise unknown_name("launch line", emit, [*STARTS, *WRAPPED], field="emit")
     if named not in (None, emit):
         raise InputError(f"--emit {emit} and --engine {named} contradict each other; give one", field="emit", value=emit)
+    return emit
+
+
+def wrapped(emit: str, engine: str, name: str, line: str, gpus: int, vendor: str) -> str:
+    """A cluster's file that runs an engine's line. Raises InputError for what it cannot say."""
+    from llmcx.cli.targets.clusters import kubernetes, parted, slurm
+
+    of = parted(line)
+    return slurm(name, of, gpus, engine) if emit == "slurm" else kubernetes(name, of, gpus, vendor, engine)
 
 
 def emitted(engine: str, spec: ModelSpec, source: str | None, inputs: Mapping[str, Any], given: Mapping[str, Any]) -> str:

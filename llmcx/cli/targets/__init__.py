@@ -5,8 +5,8 @@ What a file says is a :class:`Job`, whichever program it is of; :mod:`llmcx.cli.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from math import prod
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from llmcx.answers.check import Read
 from llmcx.cli.launching import Flag, bad, flags
 from llmcx.engines.deepspeed import BUCKETS, Buckets
-from llmcx.errors import InputError, shown, unknown_name
+from llmcx.errors import shown, unknown_name
 from llmcx.model.spec import ModelSpec
 from llmcx.parallel.layout import Layout
 
@@ -23,27 +23,17 @@ WRAPPED = ("slurm", "k8s")
 
 
 class Target(NamedTuple):
-    """A program that trains: the ``engine`` of `llmcx train` that times it, what its file is called, whether its file tells one
-    from another where --require asks; ``runs``: which layouts it has.
-    """
+    """A program that trains: the ``engine`` of `llmcx train` that times it, and what it is called."""
 
     engine: str
     title: str
-    runs: Callable[[Layout], bool]
-
-
-def _flat(layout: Layout) -> bool:
-    """Whether GPUs share by data parallelism alone."""
-    return layout.gpus == layout.dp and layout.ep == 1
 
 
 TARGETS = {
-    "megatron": Target("megatron", "Megatron-LM", lambda layout: layout.recompute != "elementwise"),
-    "torchtitan": Target("torchtitan", "torchtitan", lambda layout: layout.zero != 1 and layout.recompute in ("none", "full")),
-    "fsdp-accelerate": Target(
-        "fsdp", "accelerate", lambda layout: _flat(layout) and layout.zero != 1 and layout.recompute in ("none", "full")
-    ),
-    "deepspeed": Target("fsdp", "DeepSpeed", lambda layout: _flat(layout) and layout.recompute in ("none", "full")),
+    "megatron": Target("megatron", "Megatron-LM"),
+    "torchtitan": Target("torchtitan", "torchtitan"),
+    "fsdp-accelerate": Target("fsdp", "accelerate"),
+    "deepspeed": Target("fsdp", "DeepSpeed"),
 }
 
 
@@ -52,9 +42,9 @@ class Job:
     """A training job as a launch file states it; None is what it does not state.
 
     ``degrees`` are fields of :class:`~llmcx.parallel.layout.Layout`, without dp, which is what the ``gpus`` leave;
-    ``accumulation``: micro-batches of a step. ``spec``: the model, where the file has its shape; ``model`` what the file calls it.
-    ``dtype`` is that of the matmuls. ``given``: what the file says, setting by setting; ``asked``: options of `llmcx check` that a
-    comment in it states.
+    ``accumulation``: micro-batches of a step. ``spec``: the model, where the file has its shape; ``model`` what the file calls
+    it. ``dtype`` is that of the matmuls. ``unsure``: why it is not known what is recomputed. ``given``: what the file says,
+    setting by setting; ``asked``: options of `llmcx check` that a comment in it states, ``budget`` one of them.
     """
 
     target: str
@@ -69,11 +59,13 @@ class Job:
     dtype: str | None = None
     precision: str = "mixed"
     optimizer: str = "adam"
-    attention: str = "sdpa"
+    attention: str = "flash"
     dropout: bool = False
     fused_loss: bool = False
     offload: str | None = None
     buckets: Buckets = BUCKETS
+    unsure: str = ""
+    budget: int | None = None
     given: tuple[Read, ...] = ()
     asked: tuple[str, ...] = ()
 
@@ -94,7 +86,9 @@ class Job:
         many = self.accumulation or max(self.global_batch // at_once, 1)
         if many * at_once != self.global_batch:
             accumulated = f" × {self.accumulation:,} accumulated" if self.accumulation else ""
-            problem = f"a global batch of {self.global_batch:,} is not micro-batch {layout.micro_batch:,} × data-parallel {layout.dp:,}"
+            problem = (
+                f"a global batch of {self.global_batch:,} is not micro-batch {layout.micro_batch:,} × data-parallel {layout.dp:,}"
+            )
             raise bad(f"{problem}{accumulated or ' × a whole number'}", str(self.global_batch))
         return self.global_batch
 
@@ -112,17 +106,13 @@ def module(target: str) -> Any:
     return import_module(f"llmcx.cli.targets.{target.replace('fsdp-', '')}")
 
 
-def cannot(target: str, what: str, way: str, name: str) -> InputError:
-    """The refusal of what a target's file has no word for."""
-    return InputError(f"{TARGETS[target].title} cannot be told {what} in its launch file; {way}", field=name)
-
-
 def hint(job: Job, hardware: str | None, *more: str) -> str:
     """Options of `llmcx check` that a file cannot state: the model, what it runs on, ``more``."""
     import shlex
 
     words = [shlex.quote(job.model)] if job.model else []
     words += [f"--hardware {shlex.quote(hardware)}"] if hardware else []
+    words += [f"--budget {job.budget}"] if job.budget else []
     return " ".join([*words, *more])
 
 
@@ -203,8 +193,3 @@ def one_of(values: Mapping[str, Any], name: str, allowed: Mapping[str, Any], def
     if value not in allowed:
         raise unknown_name(name, value, list(allowed), field="line")
     return allowed[value]
-
-
-def with_asked(job: Job, words: tuple[str, ...]) -> Job:
-    """``job`` with what a comment asks."""
-    return replace(job, asked=words)

@@ -12,6 +12,7 @@ from llmcx.cli.targets import Job, hint, one_of, settings, truth, whole
 from llmcx.cli.targets.deepspeed import DEVICES, check_script, script
 from llmcx.cli.targets.launcher import nodes
 from llmcx.errors import InputError, shown
+from llmcx.parallel.layout import Layout
 
 KINDS = {"FSDP": "fsdp", "DEEPSPEED": "deepspeed", "MULTI_GPU": "ddp", "NO": "ddp"}
 """distributed_type, as far as it is counted."""
@@ -31,7 +32,7 @@ def written(job: Job, hardware: str | None) -> str:
     layout = job.layout(job.gpus)
     for name in ("tp", "pp", "cp", "ep"):
         if getattr(layout, name) > 1:
-            problem = f"the file for accelerate shares a model out by FSDP alone and has no --{name}; leave it out, or --emit megatron"
+            problem = f"accelerate's file shares a model out by FSDP alone and has no --{name}; leave it out, or --emit megatron"
             raise InputError(problem, field=name, value=getattr(layout, name))
     if layout.zero == 1:
         problem = "FSDP shares out weights and gradients too; give --zero 3, or 2 where layers stay gathered"
@@ -53,7 +54,34 @@ def written(job: Job, hardware: str | None) -> str:
         raise InputError("without FSDP the training script recomputes, and no file has it; give --zero 3", field="recompute")
     lines += ["enable_cpu_affinity: false", "machine_rank: 0", "main_training_function: main"]
     lines += [f"mixed_precision: {job.dtype or 'bf16'}", f"num_machines: {many}", f"num_processes: {job.gpus}"]
-    return "\n".join([*lines, "rdzv_backend: static", "same_network: true", "use_cpu: false"])
+    return "\n".join([*lines, "rdzv_backend: c10d", "same_network: false", "use_cpu: false"])
+
+
+SETTABLE = ("micro_batch", "zero", "recompute")
+"""What a change may set."""
+
+
+def says(layout: Layout, layers: int) -> bool:
+    """Whether the file has words for a layout."""
+    return layout.zero != 1 and layout.gpus == layout.dp and layout.ep == 1 and layout.recompute in ("none", "full")
+
+
+def spelt(changed: Mapping[str, Any], layout: Layout) -> str:
+    """A change as settings."""
+    words = [f"num_processes: {layout.gpus}"] if "dp" in changed else []
+    words += [f"micro-batch {changed['micro_batch']} in the script"] if "micro_batch" in changed else []
+    words += [f"fsdp_reshard_after_forward: {_yes(changed['zero'] == 3)}"] if "zero" in changed else []
+    words += ["fsdp_activation_checkpointing: true"] if "recompute" in changed else []
+    return ", ".join(words)
+
+
+FILE = "fsdp.yaml"
+
+
+def start(gpus: int) -> str:
+    """The line that starts a training script with the file, on every node."""
+    meet = " --main_process_ip ${MASTER_ADDR:-localhost} --main_process_port 29500" if nodes(gpus)[0] > 1 else ""
+    return f"accelerate launch --config_file {FILE}{meet} train.py"
 
 
 def _yes(value: bool) -> str:
@@ -100,9 +128,10 @@ def _fsdp(job: Job, found: Mapping[str, Any]) -> Job:
         name = found.get("fsdp_config.fsdp_sharding_strategy", old if isinstance(old, str) else "FULL_SHARD")
         strategy = str(name).upper()
         if strategy not in STRATEGIES:
-            raise bad(f"fsdp_sharding_strategy is {shown(name)}, but must be FULL_SHARD, SHARD_GRAD_OP or NO_SHARD", str(name))
+            allowed = "FULL_SHARD, SHARD_GRAD_OP or NO_SHARD"
+            raise bad(f"fsdp_sharding_strategy is {shown(name)}, but must be {allowed}", str(name))
         if "HYBRID" in strategy or strategy in ("4", "5"):
-            raise bad("fsdp_sharding_strategy HYBRID_SHARD does not say among how many; give fsdp_version 2 and a parallelism_config")
+            raise bad("HYBRID_SHARD does not say among how many GPUs; give fsdp_version 2 and a parallelism_config")
         degrees["zero"] = STRATEGIES[strategy]
     if truth(found, "fsdp_config.fsdp_activation_checkpointing"):
         degrees["recompute"] = "full"

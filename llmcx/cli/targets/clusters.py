@@ -72,7 +72,7 @@ def _spanning(line: str, engine: str, many: int, each: int) -> str:
         ray = f"ray symmetric-run --address $MASTER_ADDR:6379 --min-nodes {many} --num-gpus {each} --"
         return f"srun {ray} {line} --distributed-executor-backend ray"
     what = "vLLM's data-parallel groups" if engine == "vllm" else engine
-    problem = f"{what} on {many * each} GPUs need a line of their own on each node, which one script does not have; ask about {PER_NODE}"
+    problem = f"{what} on {many * each} GPUs need a line of their own on each node, which one script does not have"
     raise InputError(problem, field="emit", value="slurm")
 
 
@@ -133,7 +133,13 @@ def _container(
     yield f"{at}containers:"
     yield f"{at}  - name: {name}"
     yield f"{at}    image: {image}"
-    yield f"{at}    command: {json.dumps(list(words), ensure_ascii=False)}"
+    if words[:2] == ["bash", "-c"]:
+        yield f'{at}    command: ["bash", "-c"]'
+        yield f"{at}    args:"
+        yield f"{at}      - |"
+        yield from (f"{at}        {line}".rstrip() for line in words[2].splitlines())
+    else:
+        yield f"{at}    command: {json.dumps(list(words), ensure_ascii=False)}"
     if environment:
         yield f"{at}    env: [{', '.join(f'{{name: {key}, value: {value}}}' for key, value in environment.items())}]"
     if port is not None:

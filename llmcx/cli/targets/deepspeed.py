@@ -9,6 +9,7 @@ from typing import Any
 
 from llmcx.cli.launching import bad
 from llmcx.cli.targets import Job, hint, one_of, settings, truth, whole
+from llmcx.cli.targets.launcher import torchrun
 from llmcx.engines.deepspeed import BUCKETS, Buckets
 from llmcx.errors import InputError, shown
 from llmcx.parallel.layout import Layout
@@ -28,9 +29,9 @@ def written(job: Job, hardware: str | None) -> str:
     """The file. Raises InputError for what it does not say."""
     assert job.gpus is not None  # of what is emitted all is known
     layout = job.layout(job.gpus)
-    for name, way in (("tp", "megatron or torchtitan"), ("pp", "megatron or torchtitan"), ("cp", "torchtitan"), ("ep", "megatron")):
+    for name in ("tp", "pp", "cp", "ep"):
         if getattr(layout, name) > 1:
-            problem = f"DeepSpeed's file shares a model out by ZeRO alone and has no --{name}; leave it out, or --emit {way}"
+            problem = f"DeepSpeed's file shares a model out by ZeRO alone and has no --{name}; leave it out, or --emit megatron"
             raise InputError(problem, field=name, value=getattr(layout, name))
     check_script(job, layout, "deepspeed")
     if job.dtype not in (None, "bf16", "fp16"):
@@ -71,9 +72,39 @@ def script(job: Job, layout: Layout) -> list[str]:
     return [*words, "--recompute full"] if layout.recompute == "full" else words
 
 
+FILE = "deepspeed.json"
+
+
+def start(gpus: int) -> str:
+    """The line that starts a training script with the file, on every node."""
+    return " ".join([*torchrun(gpus), f"train.py --deepspeed {FILE}"])
+
+
+SETTABLE = ("micro_batch", "zero", "recompute", "offload")
+"""What a change may set."""
+
+
+def says(layout: Layout, layers: int) -> bool:
+    """Whether the file has words for a layout."""
+    return layout.gpus == layout.dp and layout.ep == 1 and layout.recompute in ("none", "full")
+
+
+def spelt(changed: Mapping[str, Any], layout: Layout) -> str:
+    """A change as settings."""
+    words = [f"on {layout.gpus} GPUs"] if "dp" in changed else []
+    words += [f'"train_micro_batch_size_per_gpu": {changed["micro_batch"]}'] if "micro_batch" in changed else []
+    words += [f'"stage": {changed["zero"]}'] if "zero" in changed else []
+    words += ['"offload_optimizer": {"device": "cpu"}'] if "offload" in changed else []
+    words += ['"offload_param": {"device": "cpu"}'] if changed.get("offload") == "params" else []
+    words += ["gradient checkpointing in the script"] if "recompute" in changed else []
+    return ", ".join(words)
+
+
 def known(values: Mapping[str, Any]) -> bool:
     """Whether a JSON object is a configuration of DeepSpeed."""
-    return any(key in values for key in OURS) or ({"bf16", "fp16", "optimizer"} & values.keys() != set() and "model" not in values)
+    return any(key in values for key in (*OURS, "bf16", "fp16")) or (
+        {"bf16", "fp16", "optimizer"} & values.keys() != set() and "model" not in values
+    )
 
 
 def read(values: Mapping[str, Any], gpus: int | None = None) -> Job:
@@ -95,7 +126,7 @@ def read(values: Mapping[str, Any], gpus: int | None = None) -> Job:
     degrees: dict[str, Any] = {"zero": stage} | ({} if micro is None else {"micro_batch": micro})
     small = whole(found, "zero_optimization.zero_hpz_partition_size", 1, 1) or 1
     if small > 1:
-        problem = f"zero_hpz_partition_size {small} keeps a second copy of the weights, which is not counted; take it out, or set it to 1"
+        problem = f"zero_hpz_partition_size {small} keeps a second copy of the weights, which is not counted; set it to 1"
         raise bad(problem, str(small))
     if gpus is None and None not in (total, micro):
         gpus = _gpus(total or 0, micro or 0, many)
@@ -135,7 +166,9 @@ def _gpus(total: int, micro: int, many: int | None) -> int | None:
 
 def _micro(total: int, many: int, gpus: int) -> int:
     if total % (many * gpus):
-        raise bad(f"train_batch_size {total:,} is no multiple of {many:,} gradient accumulation steps × {gpus:,} GPUs", str(total))
+        raise bad(
+            f"train_batch_size {total:,} is no multiple of {many:,} gradient accumulation steps × {gpus:,} GPUs", str(total)
+        )
     return total // (many * gpus)
 
 

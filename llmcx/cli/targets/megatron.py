@@ -1,9 +1,9 @@
-"""Megatron-LM's command line: pretrain_gpt.py and its arguments, as Megatron Core 0.16.1 has them (presets/flags/megatron.txt)."""
+"""Megatron-LM's command line: pretrain_gpt.py with the arguments of Megatron Core 0.16.1 (presets/flags/megatron.txt)."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from llmcx.answers.check import Read
@@ -18,7 +18,12 @@ from llmcx.parallel.pipeline import stages
 SCRIPT = re.compile(r"pretrain_\w+\.py")
 SHARDING = {"no_shard": 0, "optim": 1, "optim_grads": 2, "optim_grads_params": 3}
 OPTIMIZERS = {"adam": "adam", "sgd": "momentum", "muon": "muon"}
-STOPS = ("--optimizer-cpu-offload", "--cpu-offloading-num-layers", "--yaml-cfg", "--heterogeneous-layers-config-path")
+STOPS: tuple[str, ...] = (
+    "--optimizer-cpu-offload",
+    "--cpu-offloading-num-layers",
+    "--yaml-cfg",
+    "--heterogeneous-layers-config-path",
+)
 STOPS += ("--heterogeneous-layers-config-encoded-json", "--use-checkpoint-args", "--hybrid-override-pattern", "--is-hybrid-model")
 STOPS += ("--mtp-num-layers", "--experimental-attention-variant", "--fine-grained-activation-offloading", "--perform-rl-step")
 """Arguments with which the counts would be of something else."""
@@ -65,12 +70,17 @@ def _layout(job: Job, layout: Layout) -> Iterator[str]:
     if job.spec.mixtures:
         yield "--moe-grouped-gemm"
         yield "--moe-token-dispatcher-type alltoall"
-    if layout.zero:
+    yield from _sharing(layout.zero)
+
+
+def _sharing(zero: int) -> Iterator[str]:
+    """What is shared out among data-parallel GPUs."""
+    if zero:
         yield "--use-distributed-optimizer"
         yield "--overlap-grad-reduce"
         yield "--overlap-param-gather"
-    if layout.zero > 1:
-        strategy = next(name for name, level in SHARDING.items() if level == layout.zero)
+    if zero > 1:
+        strategy = next(name for name, level in SHARDING.items() if level == zero)
         yield f"--use-megatron-fsdp --data-parallel-sharding-strategy {strategy}"
         yield "--no-gradient-accumulation-fusion --ckpt-format fsdp_dtensor"
 
@@ -92,7 +102,7 @@ def _pipeline(job: Job, layout: Layout) -> Iterator[str]:
             raise InputError(f"Megatron-LM: {problem}", field="virtual", value=layout.virtual)
     elif n % layout.pp:
         sizes = [stage.layers for stage in stages(job.spec.runs, layout.pp)]
-        yield f"--pipeline-model-parallel-layout \"E{'|'.join(f't*{size}' for size in sizes)}L\""
+        yield f'--pipeline-model-parallel-layout "E{"|".join(f"t*{size}" for size in sizes)}L"'
 
 
 def _recompute(layout: Layout) -> Iterator[str]:
@@ -105,6 +115,35 @@ def _recompute(layout: Layout) -> Iterator[str]:
         raise InputError(problem, field="recompute", value="elementwise")
 
 
+SETTABLE = ("micro_batch", "zero", "recompute", "tp", "pp", "cp")
+"""What a change may set."""
+
+
+def says(layout: Layout, layers: int) -> bool:
+    """Whether the arguments have words for a layout."""
+    chunks = layout.pp * layout.virtual
+    return layout.recompute != "elementwise" and (layout.virtual == 1 or layers % chunks == 0 or chunks == layers + 2)
+
+
+def spelt(changed: Mapping[str, Any], layout: Layout) -> str:
+    """A change as arguments."""
+    words = []
+    flags_of = {"micro_batch": "--micro-batch-size", "tp": "--tensor-model-parallel-size"}
+    flags_of |= {"pp": "--pipeline-model-parallel-size", "cp": "--context-parallel-size"}
+    for name, value in changed.items():
+        if name in flags_of:
+            words.append(f"{flags_of[name]} {value}")
+        elif name == "zero":
+            words += [each for each in _sharing(value) if not each.startswith("--overlap")]
+        elif name == "recompute":
+            words += _recompute(layout)
+    if changed.keys() <= {"dp", "zero", "recompute"} and "dp" in changed:
+        words.insert(0, f"on {layout.gpus} GPUs")
+    if changed.get("tp", 1) > 1:
+        words.append("--sequence-parallel")
+    return " ".join(words)
+
+
 # --- the way back ------------------------------------------------------------------------------------------------------------
 
 
@@ -113,7 +152,7 @@ def read(of: Started) -> Job:
     values, given = arguments(of.arguments)
     for flag in STOPS:
         if flag in values or any(each.flag == flag for each in given):
-            raise bad(f"{flag} is not counted, and changes what a GPU holds; leave it out, or ask about the rest without it", flag)
+            raise bad(f"{flag} is not counted, and changes what a GPU holds; ask without it", flag)
     tp = _size(values, "--tensor-model-parallel-size", 1)
     degrees: dict[str, Any] = {"tp": tp, "pp": _size(values, "--pipeline-model-parallel-size", 1)}
     degrees |= {"cp": _size(values, "--context-parallel-size", 1), "micro_batch": _size(values, "--micro-batch-size", 0)}
@@ -121,7 +160,8 @@ def read(of: Started) -> Job:
         raise bad("the line states no --micro-batch-size, which Megatron-LM asks for; add it")
     if tp > 1 and "--sequence-parallel" not in values:
         degrees["sequence"] = False
-    degrees |= {"ep": _size(values, "--expert-model-parallel-size", 1), "zero": _zero(values), "recompute": _recomputed(values)}
+    degrees |= {"ep": _size(values, "--expert-model-parallel-size", 1), "zero": _zero(values)}
+    degrees["recompute"], unsure = _recomputed(values)
     seq = _size(values, "--seq-length", 0) or None
     spec = stated(values) if "--num-layers" in values else None
     degrees["virtual"] = _virtual(values, degrees["pp"], spec.n_layers if spec else None)
@@ -135,7 +175,7 @@ def read(of: Started) -> Job:
     drop = any(float(values.get(flag) or 0.1) > 0 for flag in ("--attention-dropout", "--hidden-dropout"))
     job = Job(
         "megatron",
-        {name: value for name, value in degrees.items() if value is not None},
+        degrees,
         of.gpus,
         seq,
         _size(values, "--global-batch-size", 0) or None,
@@ -146,6 +186,7 @@ def read(of: Started) -> Job:
         optimizer=_word(values, "--optimizer", OPTIMIZERS, "adam"),
         attention="eager" if values.get("--attention-backend") in ("unfused", "local") else "flash",
         dropout=drop,
+        unsure=unsure,
         fused_loss="--cross-entropy-loss-fusion" in values,
         given=given,
     )
@@ -216,25 +257,24 @@ def _zero(values: Values) -> int:
     return 1 if "--use-distributed-optimizer" in values else 0
 
 
-def _recomputed(values: Values) -> str:
+def _recomputed(values: Values) -> tuple[str | None, str]:
+    """What is recomputed, or why that is not counted."""
     granularity = values.get("--recompute-granularity") or ("selective" if "--recompute-activations" in values else None)
     if granularity is None:
-        return "none"
+        return "none", ""
     if granularity == "selective":
         modules = (values.get("--recompute-modules") or "core_attn").split()
         if modules != ["core_attn"]:
-            problem = f"--recompute-modules {' '.join(modules)} is not counted; counted is core_attn, or --recompute-granularity full"
-            raise bad(problem, " ".join(modules))
-        return "selective"
+            return None, f"--recompute-modules {' '.join(modules)} is not counted, but for core_attn"
+        return "selective", ""
     if granularity != "full":
         raise unknown_name("--recompute-granularity", granularity, ["full", "selective"], field="line")
     method, layers = values.get("--recompute-method"), values.get("--recompute-num-layers") or "1"
     if method is None:
         raise bad("--recompute-granularity full needs --recompute-method uniform or block, which Megatron-LM asks for; add it")
     if (method, layers) != ("uniform", "1"):
-        problem = f"--recompute-method {method} --recompute-num-layers {layers} is not counted; counted is uniform with 1"
-        raise bad(problem, method)
-    return "full"
+        return None, f"--recompute-method {method} --recompute-num-layers {layers} is not counted, but for uniform and 1"
+    return "full", ""
 
 
 def _virtual(values: Values, pp: int, layers: int | None) -> int:
@@ -262,7 +302,8 @@ def _even(text: str, pp: int, layers: int | None) -> None:
     sizes = [int(size) for size in re.findall(r"t\*(\d+)", text)]
     plain = re.fullmatch(r"Et\*\d+(?:\|t\*\d+)*L", text) is not None and len(sizes) == pp
     if not plain or sizes != sorted(sizes, reverse=True) or sizes[0] - sizes[-1] > 1 or (layers or sum(sizes)) != sum(sizes):
-        raise bad(f"--pipeline-model-parallel-layout {shown(text)} is not counted; counted are stages of equal layers, the first of one more")
+        counted = "counted are stages of equally many layers, the first ones of one more"
+        raise bad(f"--pipeline-model-parallel-layout {shown(text)} is not counted; {counted}", text)
 
 
 def _experts(values: Values, layout: Layout) -> None:

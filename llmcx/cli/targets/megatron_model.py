@@ -182,10 +182,15 @@ def stated(values: Values) -> ModelSpec:
 def _mixer(values: Values, d: int, heads: int, biased: bool, core: Any) -> Attention | MLA:
     if "--multi-latent-attention" in values:
         rank = values.get("--q-lora-rank")
-        names = {"kv_rank": ("--kv-lora-rank", 32), "nope_dim": ("--qk-head-dim", 128)}
-        names |= {"rope_dim": ("--qk-pos-emb-head-dim", 64), "v_dim": ("--v-head-dim", 128)}
-        sizes = {name: _size(values, flag, usual) for name, (flag, usual) in names.items()}
-        return MLA(heads, q_rank=None if rank is None else _size(values, "--q-lora-rank"), core=core, **sizes)
+        return MLA(
+            heads,
+            kv_rank=_size(values, "--kv-lora-rank", 32),
+            nope_dim=_size(values, "--qk-head-dim", 128),
+            rope_dim=_size(values, "--qk-pos-emb-head-dim", 64),
+            v_dim=_size(values, "--v-head-dim", 128),
+            q_rank=None if rank is None else _size(values, "--q-lora-rank"),
+            core=core,
+        )
     groups = None
     if "--group-query-attention" in values:
         groups = _size(values, "--num-query-groups", 1)
@@ -240,7 +245,7 @@ def _vocabulary(values: Values) -> int:
         return _size(values, "--padded-vocab-size")
     size = values.get("--vocab-size")
     if size is None:
-        raise bad("the line states no --vocab-size, and its tokenizer is not read; add --padded-vocab-size, or name the model after it")
+        raise bad("the line states no --vocab-size, and its tokenizer is not read; add --padded-vocab-size")
     step = _size(values, "--make-vocab-size-divisible-by", 128) * _size(values, "--tensor-model-parallel-size", 1)
     return -(-_size(values, "--vocab-size") // step) * step
 
@@ -311,12 +316,13 @@ def comparable(spec: ModelSpec) -> ModelSpec:
             out = of.bias if of.out_bias is None else of.out_bias
             k_bias = of.bias if of.k_bias is None else of.k_bias
             value = None if of.v_dim == width else of.v_dim
-            same = {"head_dim": width, "n_kv_heads": kv, "out_bias": out, "v_dim": value, "k_bias": k_bias}
+            same: dict[str, Any] = {"head_dim": width, "n_kv_heads": kv, "out_bias": out, "v_dim": value, "k_bias": k_bias}
             return replace(of, one_matrix=False, softmax_fp32=True, qk_norm_type=Norm("rmsnorm"), **same)
         if isinstance(of, MLA):
             return of
         if isinstance(of, (Plain, Gated)):
-            return replace(of, activation=ALIKE.get(of.activation, of.activation))
+            alike: Any = ALIKE.get(of.activation, of.activation)
+            return replace(of, activation=alike)
         if isinstance(of, MoE):
             return replace(of, expert=plain(of.expert), shared=of.shared and plain(of.shared), every_expert=False)
         return of

@@ -35,10 +35,11 @@ def read(text: str) -> Found:
     plain = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     if plain.lstrip().startswith("{"):
         return _json(plain)
-    if _TOML.search(plain):
-        return Found(_asking(torchtitan.read(_toml(plain)), plain), plain)
-    if _YAML.search(plain) and not plain.lstrip().startswith("#!"):
+    bare = here_documents(plain)[0]
+    if _YAML.search(bare):
         return _yaml(plain)
+    if _TOML.search(bare):
+        return Found(_asking(torchtitan.read(_toml(plain)), plain), plain)
     held = batch_script(plain)
     return _shell(held)
 
@@ -60,7 +61,7 @@ def _toml(text: str) -> dict[str, Any]:
     if sys.version_info >= (3, 11):
         import tomllib
     else:
-        import tomli as tomllib
+        import tomli as tomllib  # what became tomllib, for Python 3.10
     try:
         found: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -76,13 +77,15 @@ def _yaml(text: str) -> Found:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark is not None else ""
-        raise bad(f"the text begins as YAML and is none: {getattr(error, 'problem', None) or 'it cannot be read'}{where}") from None
+        raise bad(
+            f"the text begins as YAML and is none: {getattr(error, 'problem', None) or 'it cannot be read'}{where}"
+        ) from None
     if any(isinstance(each, Mapping) and "apiVersion" in each for each in documents):
         comments = "\n".join(line for line in text.splitlines() if line.startswith("#"))
         return _shell(manifest(documents, comments))
     [values, *more] = documents
     if more or not isinstance(values, Mapping) or not accelerate.known(values):
-        raise bad("the YAML is neither a manifest of Kubernetes nor a configuration of accelerate (distributed_type, fsdp_config)")
+        raise bad("the YAML is neither a manifest of Kubernetes nor a configuration of accelerate (distributed_type, ...)")
     return Found(_asking(accelerate.read(values), text), text)
 
 
@@ -168,7 +171,9 @@ def _content(name: str, files: Mapping[str, str]) -> str:
         with open(name, encoding="utf-8") as file:
             return file.read(LARGEST)
     except (OSError, UnicodeDecodeError) as error:
-        raise bad(f"{name}, which the line names, cannot be read: {getattr(error, 'strerror', None) or 'no text'}", name) from None
+        raise bad(
+            f"{name}, which the line names, cannot be read: {getattr(error, 'strerror', None) or 'no text'}", name
+        ) from None
 
 
 def _with_file(name: str, files: Mapping[str, str], gpus: int | None) -> Job:

@@ -11,6 +11,7 @@ from typing import Any
 
 from llmcx.cli.launching import bad
 from llmcx.cli.targets import Job, hint, one_of, settings, truth, whole
+from llmcx.cli.targets.launcher import torchrun
 from llmcx.cli.targets.megatron_model import same
 from llmcx.errors import InputError, shown, unknown_name
 from llmcx.model.spec import ModelSpec
@@ -80,13 +81,16 @@ def _check(job: Job, layout: Layout) -> None:
         problem = "torchtitan shares out weights and gradients too; give --zero 3, or 2 where layers stay gathered"
         raise InputError(problem, field="zero", value=1)
     if layout.recompute not in ("none", "full"):
-        raise InputError("torchtitan recomputes whole layers as is counted here; give --recompute full or none", field="recompute")
+        raise InputError(
+            "torchtitan recomputes whole layers as is counted here; give --recompute full or none", field="recompute"
+        )
     if job.attention == "eager":
         raise InputError("torchtitan has no eager attention; leave --attn out", field="attn", value="eager")
     if job.dtype not in (None, "bf16", "fp8"):
         raise InputError(f"torchtitan multiplies in bf16 or fp8, not in {job.dtype}", field="compute_dtype", value=job.dtype)
     if layout.tp > 1 and not layout.sequence:
-        raise InputError("torchtitan cuts by tokens what tensor parallelism leaves whole; leave --no-sequence-parallel out", field="tp")
+        problem = "torchtitan cuts by tokens what tensor parallelism leaves whole; leave --no-sequence-parallel out"
+        raise InputError(problem, field="sequence_parallel")
     assert job.spec is not None
     if layout.pp > 1 and job.spec.n_layers % (layout.pp * layout.virtual):
         problem = f"{job.spec.n_layers} layers do not divide into {layout.pp * layout.virtual} chunks of one size"
@@ -107,6 +111,36 @@ def _parallelism(layout: Layout, layers: int) -> dict[str, Any]:
     if layout.ep > 1:
         table |= {"expert_parallel_degree": layout.ep, "expert_tensor_parallel_degree": layout.expert_tp}
     return table
+
+
+FILE = "torchtitan.toml"
+
+
+def start(gpus: int) -> str:
+    """The line that starts torchtitan with the file, on every node."""
+    return " ".join([*torchrun(gpus), f"-m torchtitan.train --job.config_file {FILE}"])
+
+
+SETTABLE = ("micro_batch", "zero", "recompute", "tp", "cp")
+"""What a change may set."""
+
+
+def says(layout: Layout, layers: int) -> bool:
+    """Whether the file has words for a layout."""
+    even = layers % (layout.pp * layout.virtual) == 0
+    return even and layout.zero != 1 and layout.recompute in ("none", "full")
+
+
+def spelt(changed: Mapping[str, Any], layout: Layout) -> str:
+    """A change as settings."""
+    words = [f"on {layout.gpus} GPUs"] if changed.keys() <= {"dp", "zero", "recompute"} and "dp" in changed else []
+    words += [f"training.local_batch_size = {changed['micro_batch']}"] if "micro_batch" in changed else []
+    for name, key in (("tp", "tensor_parallel_degree"), ("cp", "context_parallel_degree")):
+        words += [f"parallelism.{key} = {changed[name]}"] if name in changed else []
+    if "zero" in changed:
+        words.append(f'parallelism.fsdp_reshard_after_forward = "{"always" if changed["zero"] == 3 else "never"}"')
+    words += ['activation_checkpoint.mode = "full"'] if "recompute" in changed else []
+    return ", ".join(words)
 
 
 # --- the way back ------------------------------------------------------------------------------------------------------------
@@ -147,14 +181,18 @@ def read(values: Mapping[str, Any], gpus: int | None = None) -> Job:
     local = whole(found, "training.local_batch_size", 1, 8) or 8
     micro = (whole(found, "parallelism.pipeline_parallel_microbatch_size", 1, 1) or 1) if degrees["pp"] > 1 else local
     if local % micro:
-        raise bad(f"training.local_batch_size {local:,} is no multiple of pipeline_parallel_microbatch_size {micro:,}", str(local))
+        raise bad(
+            f"training.local_batch_size {local:,} is no multiple of pipeline_parallel_microbatch_size {micro:,}", str(local)
+        )
     degrees["micro_batch"] = micro
     batch = whole(found, "training.global_batch_size", -1, -1)
     if batch is not None and batch > 0 and gpus is not None:
         dp = gpus // inner
         if batch % (local * dp):
-            raise bad(f"training.global_batch_size {batch:,} is no multiple of local batch {local:,} × data-parallel {dp:,}", str(batch))
-    more: dict[str, Any] = {"recompute": _recompute(found)}
+            sizes = f"local batch {local:,} × data-parallel {dp:,}"
+            raise bad(f"training.global_batch_size {batch:,} is no multiple of {sizes}", str(batch))
+    more: dict[str, Any] = {}
+    more["recompute"], unsure = _recompute(found)
     precision, dtype = _precision(found)
     if degrees["pp"] > 1:
         more["virtual"] = _virtual(found, degrees["pp"], model)
@@ -170,6 +208,7 @@ def read(values: Mapping[str, Any], gpus: int | None = None) -> Job:
         dtype=dtype,
         precision=precision,
         optimizer=one_of(found, "optimizer.name", {"Adam": "adam", "AdamW": "adam"}, "AdamW"),
+        unsure=unsure,
         given=given,
     )
     if gpus is not None and degrees["ep"] > 1:
@@ -177,7 +216,12 @@ def read(values: Mapping[str, Any], gpus: int | None = None) -> Job:
     return job
 
 
-_DEGREES = ("tensor_parallel_degree", "pipeline_parallel_degree", "context_parallel_degree", "expert_parallel_degree")
+_DEGREES: tuple[str, ...] = (
+    "tensor_parallel_degree",
+    "pipeline_parallel_degree",
+    "context_parallel_degree",
+    "expert_parallel_degree",
+)
 _DEGREES += ("data_parallel_replicate_degree",)
 
 
@@ -191,12 +235,10 @@ def _zero(found: Mapping[str, Any], shard: int, cp: int, pp: int) -> int:
     return level
 
 
-def _recompute(found: Mapping[str, Any]) -> str:
-    mode = found.get("activation_checkpoint.mode", "selective")
-    if mode not in ("none", "full"):
-        problem = f"activation_checkpoint.mode {mode} is not counted; counted are none and full"
-        raise bad(problem, str(mode))
-    return str(mode)
+def _recompute(found: Mapping[str, Any]) -> tuple[str | None, str]:
+    """What is recomputed, or why that is not counted."""
+    mode = str(found.get("activation_checkpoint.mode", "selective"))
+    return (mode, "") if mode in ("none", "full") else (None, f"activation_checkpoint.mode {mode} is not counted")
 
 
 def _precision(found: Mapping[str, Any]) -> tuple[str, str | None]:
