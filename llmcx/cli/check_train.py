@@ -14,7 +14,7 @@ from llmcx.cli.accelerator import Limit, limit, with_memory
 from llmcx.cli.launching import bad
 from llmcx.cli.options import Models, describe, heading
 from llmcx.cli.targets import TARGETS, Job, module
-from llmcx.cli.targets.megatron_model import same
+from llmcx.cli.targets.megatron_model import same, with_vocabulary
 from llmcx.engines import efficiency as efficiencies
 from llmcx.engines.programs import PROGRAMS
 from llmcx.engines.recipe import Recipe
@@ -117,7 +117,9 @@ def _model(job: Job, models: Models, named: str | None) -> tuple[ModelSpec, dict
             raise bad(f"the file of {title} names no model; name it after the file: llmcx check FILE llama-3-8b")
         models = replace(models, model=cast(Any, name))
     spec, shape, notes = models.load()
-    if job.spec is not None and not same(job.spec, spec):
+    if job.spec is not None and same(job.spec, spec):
+        return with_vocabulary(spec, job.spec.embedding.vocab), shape, notes
+    if job.spec is not None:
         if named is not None and str(models.model) == named:  # a comment that was left behind when the line was changed
             return job.spec, {}, [f"the line states another shape than {named}, which its comment names: the line's is counted"]
         raise bad(f"the line states another shape than {spec.name}, which is named after it; leave one of them out")

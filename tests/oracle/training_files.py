@@ -1,7 +1,7 @@
 """What the programs that train make of emitted launch files, and which settings they have: tests/oracle/training_files.json.
 
-    python tests/oracle/training_files.py settings MEGATRON     their settings
-    llmcx ... --emit ... > DIRECTORY/NAME.TARGET                (tests/test_launch_files.py writes them: --write DIRECTORY)
+    python tests/oracle/training_files.py settings MEGATRON             their settings
+    python -m tests.test_launch_files DIRECTORY                       (llmcx) writes what is emitted
     python tests/oracle/training_files.py accepts MEGATRON DIRECTORY   what they read of each
 
 A Python with torch (CPU), accelerate, deepspeed (DS_BUILD_OPS=0), torchtitan 0.2.2, triton; MEGATRON is Megatron-LM's own
@@ -101,9 +101,12 @@ def megatron_reads(text: str) -> dict[str, Any]:
     from megatron.training import arguments  # type: ignore[import-not-found]
 
     words = shlex.split(text.replace("\\\n", " "), comments=True)
+    os.environ.pop("CUDA_DEVICE_MAX_CONNECTIONS", None)
+    if words[0] == "export":
+        os.environ |= [words[1].split("=")]
     many = int(words[words.index("--nnodes") + 1]) if "--nnodes" in words else 1
     each = int(words[words.index("--nproc-per-node") + 1])
-    os.environ |= {"WORLD_SIZE": str(many * each), "RANK": "0", "CUDA_DEVICE_MAX_CONNECTIONS": "1"}
+    os.environ |= {"WORLD_SIZE": str(many * each), "RANK": "0"}
     sys.argv = words[words.index("pretrain_gpt.py") :]
     args = arguments.parse_args()
     with redirect_stdout(sys.stderr):
@@ -131,7 +134,10 @@ def accelerate_reads(text: str) -> dict[str, Any]:
 
 
 def deepspeed_reads(text: str) -> dict[str, Any]:
+    from deepspeed import comm  # type: ignore[import-not-found]
     from deepspeed.runtime.config import DeepSpeedConfig  # type: ignore[import-not-found]
+
+    comm.get_rank = lambda: 0  # of the ranks below, none of which run
 
     class Ranks:
         """As many data-parallel ranks as the batch sizes say, which is what the check is of."""

@@ -28,18 +28,19 @@ FIRST = 'export MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | he
 
 
 class Line(NamedTuple):
-    """A launch line as targets write it: comments, files that it names, the line itself."""
+    """A launch line as targets write it: comments, files that it names, the line itself, variables that are set before it."""
 
     comments: list[str]
     files: dict[str, str]
     line: str
+    before: Sequence[str] = ()
 
 
 def parted(text: str) -> Line:
     """Comments and line of what a target wrote."""
     lines = text.splitlines()
-    comments = [each for each in lines if each.startswith("#")]
-    return Line(comments, {}, "\n".join(each for each in lines if not each.startswith("#")))
+    comments, before = ([each for each in lines if each.startswith(start)] for start in ("#", "export "))
+    return Line(comments, {}, "\n".join(each for each in lines if each not in (*comments, *before)), before)
 
 
 def _files(files: Mapping[str, str]) -> Iterator[str]:
@@ -53,7 +54,7 @@ def slurm(name: str, of: Line, gpus: int, engine: str | None = None) -> str:
     many, each = nodes(gpus)
     tasks = each if engine == "trtllm" and many > 1 else 1
     head = ["#!/bin/bash", f"#SBATCH --job-name={name}", f"#SBATCH --nodes={many}", f"#SBATCH --ntasks-per-node={tasks}"]
-    head += [f"#SBATCH --gpus-per-node={each}", *of.comments, *_files(of.files)]
+    head += [f"#SBATCH --gpus-per-node={each}", *of.comments, *of.before, *_files(of.files)]
     if many == 1:
         return "\n".join([*head, f"srun {of.line}"])
     if engine is None:
@@ -107,7 +108,7 @@ def _server(name: str, of: Line, gpus: int, resource: str, engine: str) -> list[
 
 def _job(name: str, of: Line, gpus: int, resource: str) -> list[str]:
     many, each = nodes(gpus)
-    script = "\n".join([*_files(of.files), of.line])
+    script = "\n".join([*of.before, *_files(of.files), of.line])
     lines = []
     if many > 1:
         lines += ["apiVersion: v1", "kind: Service", f"metadata: {{name: {name}}}"]

@@ -44,7 +44,8 @@ def written(job: Job, hardware: str | None) -> str:
     words += ["--attention-dropout 0", "--hidden-dropout 0", "--lr 1e-4", "--tokenizer-type NullTokenizer", "--mock-data"]
     asked = hint(job, hardware)
     note = "# the data, the tokenizer and --lr stand for yours"
-    return f"# llmcx check: {asked}\n{note}\n{wrapped(words)}"
+    one = "export CUDA_DEVICE_MAX_CONNECTIONS=1\n" if max(layout.tp, layout.cp) > 1 and layout.zero < 2 else ""
+    return f"# llmcx check: {asked}\n{note}\n{one}{wrapped(words)}"
 
 
 def _precision(job: Job) -> Iterator[str]:

@@ -40,9 +40,10 @@ def shaped(spec: ModelSpec, tp: int) -> list[str]:
     elif not isinstance(first, (Attention, MLA)):
         why = f"no mixer {getattr(first, 'type', 'of that kind')}"
     words = [] if why else list(_words(spec, tp))
+    vocabulary = spec.embedding.vocab
     if not why:
         values = {flag: text.strip('"') or None for flag, _, text in (word.partition(" ") for word in words)}
-        differs = _unlike(comparable(spec), comparable(stated(values)))
+        differs = _unlike(comparable(spec), comparable(with_vocabulary(stated(values), vocabulary)))
         why = differs and f"no {differs}"
     if why:
         problem = f"Megatron-LM's arguments have {why}, which {spec.title or spec.name} needs; {WAY}"
@@ -92,10 +93,7 @@ def _words(spec: ModelSpec, tp: int) -> Iterator[str]:
         yield "--untie-embeddings-and-output-weights"
     vocab = spec.embedding.vocab
     yield f"--vocab-size {vocab}"
-    if vocab % tp == 0:
-        yield f"--padded-vocab-size {vocab}"
-    else:
-        yield "--make-vocab-size-divisible-by 1"
+    yield f"--padded-vocab-size {-(-vocab // tp) * tp}"
 
 
 def _attention(spec: ModelSpec, of: Attention) -> Iterator[str]:
@@ -341,9 +339,19 @@ def comparable(spec: ModelSpec) -> ModelSpec:
 COMPARED = ("d_model", "embedding", "decoder", "encoder", "norm", "final_norm", "head", "labels", "pooler", "prompt", "extras")
 
 
+def with_vocabulary(spec: ModelSpec, vocab: int) -> ModelSpec:
+    """``spec`` with a token table of so many rows."""
+    return replace(spec, embedding=replace(spec.embedding, vocab=vocab))
+
+
+PADDING = 2**14
+"""Rows by which a token table may be longer than a model's own: what divides it, times the GPUs that share it."""
+
+
 def same(one: ModelSpec, other: ModelSpec) -> bool:
-    """Whether two models cost the same in training."""
-    return comparable(one) == comparable(other)
+    """Whether two models cost the same in training; the token table of the first may be padded."""
+    extra = one.embedding.vocab - other.embedding.vocab
+    return 0 <= extra <= PADDING and comparable(with_vocabulary(one, other.embedding.vocab)) == comparable(other)
 
 
 def _unlike(one: Any, other: Any, name: str = "") -> str:

@@ -80,6 +80,8 @@ def _check(job: Job, layout: Layout) -> None:
     if layout.zero == 1:
         problem = "torchtitan shares out weights and gradients too; give --zero 3, or 2 where layers stay gathered"
         raise InputError(problem, field="zero", value=1)
+    if layout.zero == 0 and layout.cp > 1:
+        raise InputError("torchtitan shares weights out among context-parallel GPUs; give --zero 3", field="zero", value=0)
     if layout.recompute not in ("none", "full"):
         raise InputError(
             "torchtitan recomputes whole layers as is counted here; give --recompute full or none", field="recompute"
@@ -128,7 +130,8 @@ SETTABLE = ("micro_batch", "zero", "recompute", "tp", "cp")
 def says(layout: Layout, layers: int) -> bool:
     """Whether the file has words for a layout."""
     even = layers % (layout.pp * layout.virtual) == 0
-    return even and layout.zero != 1 and layout.recompute in ("none", "full")
+    shared = layout.zero > 1 or (layout.zero == 0 and layout.cp == 1)
+    return even and shared and layout.recompute in ("none", "full")
 
 
 def spelt(changed: Mapping[str, Any], layout: Layout) -> str:
