@@ -136,7 +136,7 @@ def _changes(spec: ModelSpec, asked: Asked, budget: int) -> list[Change]:
     for changed in _tries(spec, asked):
         layout = asked.layout._replace(**{key: value for key, value in changed.items() if key in Layout._fields})
         sayable = changed.keys() <= {*asked.words.settable, "dp"} and asked.words.says(layout)
-        if not sayable or any(one.items() <= changed.items() for one in enough):
+        if not sayable or any(one.keys() <= changed.keys() for one in enough):
             continue
         try:
             size = asked.memory(spec, **changed).total_bytes

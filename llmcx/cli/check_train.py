@@ -80,7 +80,12 @@ def checked(job: Job, models: Models, stated: Stated, line: str, require: str | 
         found = replace(found, met=met(require, found))
     inputs: dict[str, Any] = {"line": line, "engine": job.target, "hardware": within.hardware.name, "budget": within.bytes}
     inputs |= {"gpus": gpus, "seq": length, "global_batch": batch, "precision": recipe.precision, "optimizer": recipe.optimizer}
-    inputs |= {"compute_dtype": job.dtype or ("fp32" if recipe.precision == "fp32" else "bf16"), "attn": recipe.attention, "require": require, **shape}
+    inputs |= {
+        "compute_dtype": job.dtype or ("fp32" if recipe.precision == "fp32" else "bf16"),
+        "attn": recipe.attention,
+        "require": require,
+        **shape,
+    }
     about = [*_understood(job), *assumed, _counted(spec, layout, recipe), *words, *notes]
     head = heading("check_train", spec, inputs, found)
     return Item(describe(spec), inputs, found, about, head=head)

@@ -16,8 +16,10 @@ TORCHRUN = {
     **dict.fromkeys(("nnodes", "nproc-per-node", "rdzv-backend", "rdzv-endpoint", "rdzv-id", "rdzv-conf", "max-restarts"), 1),
     **dict.fromkeys(("monitor-interval", "start-method", "event-log-handler", "role", "log-dir", "redirects", "tee"), 1),
     **dict.fromkeys(("local-ranks-filter", "node-rank", "master-addr", "master-port", "local-addr", "logs-specs"), 1),
-    **dict.fromkeys(("duplicate-stdout-filters", "duplicate-stderr-filters", "numa-binding", "signals-to-handle"), 1),
-    **dict.fromkeys(("standalone", "module", "no-python", "run-path", "virtual-local-rank", "shutdown-timeout"), 0),
+    **dict.fromkeys(
+        ("duplicate-stdout-filters", "duplicate-stderr-filters", "numa-binding", "signals-to-handle", "shutdown-timeout"), 1
+    ),
+    **dict.fromkeys(("standalone", "module", "no-python", "run-path", "virtual-local-rank"), 0),
 }
 """torchrun's flags of PyTorch 2.13 -> how many values each takes (tests/oracle/training_files.py)."""
 SHORT = {"-m": "module", "-r": "redirects", "-t": "tee"}
