@@ -566,8 +566,9 @@ def test_changes_make_it_fit() -> None:
     asked = ("llama-3.1-8b", "--hardware", "8xh100", "--seq", "2k", "--budget", "40GB")
     small = json.loads(DS) | {"zero_optimization": {"stage": 1}}
     found = data("check", json.dumps(small), *asked)["result"]
-    assert not found["fits"] and found["changes"][0]["flags"] == '"stage": 2'
-    after = data("check", json.dumps(small | {"zero_optimization": {"stage": 2}}), *asked)["result"]
+    assert not found["fits"] and found["changes"][0]["flags"].startswith('"stage": ')
+    stage = json.loads("{" + found["changes"][0]["flags"] + "}")["stage"]
+    after = data("check", json.dumps(small | {"zero_optimization": {"stage": stage}}), *asked)["result"]
     assert after["fits"] and after["total_bytes"] == found["changes"][0]["total_bytes"]
 
 

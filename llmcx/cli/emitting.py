@@ -18,7 +18,7 @@ STARTS = {
 }
 WRAPPED = ("slurm", "k8s")
 """Files of clusters, which run an engine's line."""
-MADE = ("fp8", "nf4")
+MADE = {"fp8": "fp8", "fp8_tensor": "fp8", "nf4": "bitsandbytes"}
 """Formats that vLLM and SGLang make of 16-bit files when they load them; others are of a checkpoint."""
 
 
@@ -85,7 +85,7 @@ def emitted(engine: str, spec: ModelSpec, source: str | None, inputs: Mapping[st
         kind = kv.get(engine, {}).get(given["kv_dtype"], given["kv_dtype"])
         words.append(f"{names['--kv-dtype']} {kind}" + (f" --cache-type-v {kind}" if engine == "llama.cpp" else ""))
     if engine in ("vllm", "sglang") and given.get("dtype") in MADE and spec.stored is None:
-        words.append(f"{names['--dtype']} {'bitsandbytes' if given['dtype'] == 'nf4' else given['dtype']}")
+        words.append(f"{names['--dtype']} {MADE[given['dtype']]}")
     if given.get("utilization") is not None and "--utilization" in names:
         words.append(f"{names['--utilization']} {given['utilization']:g}")
     if given.get("chunk") and "--chunk" in names:
