@@ -55,7 +55,10 @@ def test_vllm_takes_the_lines_of_ten_plans() -> None:
         said = row["said"]
         assert now == {name: value for name, value in row.items() if name != "said"}, "run tests/oracle/plans.py again"
         words = shlex.split(now["line"])
-        assert (said["tensor_parallel_size"], said["data_parallel_size"]) == (now["tp"] // now["attention_dp"], now["attention_dp"])
+        assert (said["tensor_parallel_size"], said["data_parallel_size"]) == (
+            now["tp"] // now["attention_dp"],
+            now["attention_dp"],
+        )
         assert said["enable_expert_parallel"] == (now["ep"] > 1)
         assert said["max_model_len"] == int(words[words.index("--max-model-len") + 1])
 

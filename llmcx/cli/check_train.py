@@ -15,6 +15,7 @@ from llmcx.cli.launching import bad
 from llmcx.cli.options import Models, describe, heading
 from llmcx.cli.targets import TARGETS, Job, module
 from llmcx.cli.targets.megatron_model import same, with_vocabulary
+from llmcx.costs.params import count
 from llmcx.engines import efficiency as efficiencies
 from llmcx.engines.programs import PROGRAMS
 from llmcx.engines.recipe import Recipe
@@ -116,7 +117,7 @@ def _model(job: Job, models: Models, named: str | None) -> tuple[ModelSpec, dict
     if models.model is None and not models.shape():
         name = named or job.model
         if name is None and job.spec is not None:
-            return job.spec, {}, []
+            return _titled(job.spec), {}, []
         if name is None:
             title = TARGETS[job.target].title
             raise bad(f"the file of {title} names no model; name it after the file: llmcx check FILE llama-3-8b")
@@ -126,7 +127,11 @@ def _model(job: Job, models: Models, named: str | None) -> tuple[ModelSpec, dict
         return with_vocabulary(spec, job.spec.embedding.vocab), shape, notes
     if job.spec is not None:
         if named is not None and str(models.model) == named:  # a comment that was left behind when the line was changed
-            return job.spec, {}, [f"the line states another shape than {named}, which its comment names: the line's is counted"]
+            return (
+                _titled(job.spec),
+                {},
+                [f"the line states another shape than {named}, which its comment names: the line's is counted"],
+            )
         raise bad(f"the line states another shape than {spec.name}, which is named after it; leave one of them out")
     if job.model is not None and str(models.model) != job.model:
         from llmcx.catalog.load import load
@@ -134,6 +139,11 @@ def _model(job: Job, models: Models, named: str | None) -> tuple[ModelSpec, dict
         if not same(load(job.model), spec):
             raise bad(f"the file trains a model of the shape of {job.model}, and {spec.name} is named after it; leave one out")
     return spec, shape, notes
+
+
+def _titled(spec: ModelSpec) -> ModelSpec:
+    """The model of a line's arguments, called by its size."""
+    return replace(spec, title=f"{count(spec) / 1e9:.3g}B by its arguments")
 
 
 def _filled(job: Job, stated: Stated) -> tuple[Job, list[str]]:
@@ -200,7 +210,8 @@ def _counted(spec: ModelSpec, layout: Layout, recipe: Recipe) -> str:
     ways += [f"--gpus {layout.gpus}", f"--zero {layout.zero}", f"--micro-batch {layout.micro_batch}"]
     ways += [f"--recompute {layout.recompute}"] if layout.recompute != "none" else []
     how = [f"--engine {recipe.engine}", f"--precision {recipe.precision}", f"--attn {recipe.attention}"]
-    return f"memory as `llmcx memory {spec.name} --train {' '.join([*ways, *how])}` counts it"
+    name = "MODEL" if spec.name == "megatron" else spec.name
+    return f"memory as `llmcx memory {name} --train {' '.join([*ways, *how])}` counts it"
 
 
 def _estimate(

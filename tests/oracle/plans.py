@@ -38,7 +38,7 @@ def dummy(at: Path, of: dict[str, Any]) -> None:
     file |= {"num_attention_heads": of["heads"], "num_key_value_heads": of["kv_heads"], "max_position_embeddings": of["context"]}
     file |= {"head_dim": 64, "hidden_size": 64 * of["heads"]}
     if of["experts"]:
-        file |= {name: of["experts"] for name in ("num_experts", "num_local_experts", "n_routed_experts")}
+        file |= dict.fromkeys(("num_experts", "num_local_experts", "n_routed_experts"), of["experts"])
     (at / "config.json").write_text(json.dumps(file), encoding="utf-8")
 
 
@@ -65,7 +65,9 @@ def configured(line: str, of: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    sys.path[:] = [path for path in sys.path if Path(path or ".").resolve() != GOLDEN.parent.resolve()]  # gguf.py, vllm.json's kin
+    sys.path[:] = [
+        path for path in sys.path if Path(path or ".").resolve() != GOLDEN.parent.resolve()
+    ]  # gguf.py, vllm.json's kin
     rows = []
     for row in json.load(sys.stdin):
         try:

@@ -186,8 +186,8 @@ def torchtitan_reads(text: str) -> dict[str, Any]:
         etp=of.expert_tensor_parallel_degree,
         world_size=world,
     )
-    found = {name: getattr(dims, name) for name in "dp_shard dp_replicate cp tp pp ep etp world_size".split()}
-    found |= {name: getattr(config.training, name) for name in "seq_len local_batch_size global_batch_size".split()}
+    found = {name: getattr(dims, name) for name in ["dp_shard", "dp_replicate", "cp", "tp", "pp", "ep", "etp", "world_size"]}
+    found |= {name: getattr(config.training, name) for name in ["seq_len", "local_batch_size", "global_batch_size"]}
     found |= {"model": config.model.name, "flavor": config.model.flavor, "recompute": config.activation_checkpoint.mode}
     return found | {"fsdp_reshard_after_forward": of.fsdp_reshard_after_forward}
 
