@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from llmcx.answers.moe import Experts
     from llmcx.answers.params import Params
     from llmcx.answers.plan import Trained
+    from llmcx.answers.plan_finetune import FinetunePlan
     from llmcx.answers.plan_serve import ServePlan
+    from llmcx.answers.plan_train import TrainPlan
     from llmcx.answers.serve import Serving
     from llmcx.answers.shapes import Shapes
     from llmcx.answers.weights import Weights
@@ -184,6 +186,8 @@ def flops(
     image: str | None = None,
     images: Size | None = None,
     audio: str | None = None,
+    lora: Size | None = None,
+    lora_targets: str | Sequence[str] | None = None,
     preset: str | None = None,
     config: Text | None = None,
     hf: str | None = None,
@@ -221,6 +225,8 @@ def flops(
     image: An image in each sequence, beside the text: 1024x768.
     images: So many of them. Default: 1. Needs ``image``.
     audio: A sound in each sequence, beside the text, with its unit: 30s.
+    lora: Fine-tuning: the rank of low-rank adapters on a frozen model.
+    lora_targets: The matrices that have adapters. Default: q,k,v,out,gate,up,down. Needs ``lora``.
 
     The others name the model in another way, or change its shape: see :func:`params`.
 
@@ -808,6 +814,8 @@ def compare(
     image: str | None = None,
     images: Size | None = None,
     audio: str | None = None,
+    lora: Size | None = None,
+    lora_targets: str | Sequence[str] | None = None,
     train: bool = False,
     hardware: Text | None = None,
     budget: Size | None = None,
@@ -836,9 +844,7 @@ def compare(
     micro_batch: Size | None = None,
     precision: str | None = None,
     optimizer: str | None = None,
-    lora: Size | None = None,
     attn: str | None = None,
-    lora_targets: str | Sequence[str] | None = None,
     dropout: bool = False,
     checkpoint_every: Size | None = None,
     loss_chunk: Size | None = None,
@@ -1003,6 +1009,138 @@ def plan_serve(
     4
     """
     found: ServePlan = _asked("plan_serve", locals())
+    return found
+
+
+def plan_train(
+    model: Model | None = None,
+    *,
+    tokens: Size,
+    hardware: Text | Sequence[Text] = "h100",
+    gpus: str = "64..1024",
+    days: Number | None = None,
+    dollars: Size | None = None,
+    confidence: Share | None = None,
+    seq: Size | None = None,
+    global_batch: Size | None = None,
+    price: Number | Sequence[Number] | None = None,
+    engine: str | Sequence[str] | None = None,
+    compute_dtype: str | Sequence[str] | None = None,
+    utilization: Share | None = None,
+    available: Share = 1.0,
+    preset: str | None = None,
+    config: Text | None = None,
+    hf: str | None = None,
+    as_type: str | None = None,
+    ignore: str | Sequence[str] | None = None,
+    layers: Size | None = None,
+    d_model: Size | None = None,
+    heads: Size | None = None,
+    kv_heads: Size | None = None,
+    head_dim: Size | None = None,
+    d_ff: Size | None = None,
+    vocab: Size | None = None,
+    positions: Size | None = None,
+    context_length: Size | None = None,
+    experts: Size | None = None,
+    top_k: Size | None = None,
+    experts_from: str | None = None,
+    window: Size | None = None,
+    ffn: str | None = None,
+    norm: str | None = None,
+    attention: str | None = None,
+    bias: bool | None = None,
+    tied: bool | None = None,
+) -> TrainPlan:
+    """The cheapest way to train a model within days and dollars: accelerator, engine, format, number of GPUs, layout.
+
+    model: A preset, a path, ORG/NAME on the hub, a size such as 7B, a mapping as of a file, or a ``ModelSpec``.
+    tokens: Training tokens, e.g. 2T.
+    hardware: h100, or several to choose from: h100,h200,b200.
+    gpus: How many, or the fewest and the most: 64..1024.
+    days: At most. Default: any.
+    dollars: USD at most: 2M. Default: any.
+    confidence: 0.9: hold the upper end of the 10-90% ranges to the limits. Default: the estimate.
+    seq: Tokens of a sequence. Default: the context, at most 8k.
+    global_batch: Sequences per step. Default: 4M tokens of them, 16M from 100B parameters on.
+    price: USD per accelerator-hour, one for each ``hardware``. Default: theirs, dated.
+    engine: megatron, fsdp, torchtitan, maxtext. Default: all that run there.
+    compute_dtype: Of the matmuls. Default: 16 bits, and fp8 where the accelerator is faster in it.
+    utilization: Share of the memory to use. Default: all.
+    available: Share of the wall clock that makes progress.
+
+    The others name the model in another way, or change its shape: see :func:`params`.
+
+    >>> plan_train("llama-3.1-8b", tokens="1T", gpus="64", compute_dtype="bf16", engine="megatron").best[0].zero
+    2
+    """
+    found: TrainPlan = _asked("plan_train", locals())
+    return found
+
+
+def plan_finetune(
+    model: Model | None = None,
+    *,
+    hardware: Text = "rtx-4090",
+    gpus: str | None = None,
+    method: str | Sequence[str] | None = None,
+    seq: Size | None = None,
+    tokens: Size | None = None,
+    samples: Size | None = None,
+    lora: Size = 16,
+    precision: str = "mixed",
+    optimizer: str = "adamw",
+    attn: str = "sdpa",
+    price: Number | None = None,
+    budget: Size | None = None,
+    utilization: Share | None = None,
+    preset: str | None = None,
+    config: Text | None = None,
+    hf: str | None = None,
+    as_type: str | None = None,
+    ignore: str | Sequence[str] | None = None,
+    layers: Size | None = None,
+    d_model: Size | None = None,
+    heads: Size | None = None,
+    kv_heads: Size | None = None,
+    head_dim: Size | None = None,
+    d_ff: Size | None = None,
+    vocab: Size | None = None,
+    positions: Size | None = None,
+    context_length: Size | None = None,
+    experts: Size | None = None,
+    top_k: Size | None = None,
+    experts_from: str | None = None,
+    window: Size | None = None,
+    ffn: str | None = None,
+    norm: str | None = None,
+    attention: str | None = None,
+    bias: bool | None = None,
+    tied: bool | None = None,
+) -> FinetunePlan:
+    """What can be fine-tuned on the GPUs that one has: which methods fit, the largest micro-batch and sequence, how to run them.
+
+    model: A preset, a path, ORG/NAME on the hub, a size such as 7B, a mapping as of a file, or a ``ModelSpec``.
+    hardware: rtx-4090, h100, FILE.yaml, auto: `llmcx catalog hardware`.
+    gpus: How many there are, or the fewest and the most: 1..8.
+    method: lora, qlora, full, dpo, grpo, or dpo and grpo of adapters: dpo+lora. Default: all.
+    seq: Tokens of a sequence. Default: the context, at most 4k.
+    tokens: Tokens of the run.
+    samples: Or its sequences, of ``seq`` tokens each.
+    lora: Rank of adapters, which all matrices have.
+    precision: fp32, bf16 or mixed.
+    optimizer: adamw, adam8bit, paged_adam8bit, lion, sgd, ...
+    attn: sdpa, flash or eager (scores written out).
+    price: USD per accelerator-hour. Default: its own, dated.
+    budget: Bytes of memory on each GPU, in place of the accelerator's: 24GB.
+    utilization: Share of the memory to use. Default: all.
+
+    The others name the model in another way, or change its shape: see :func:`params`.
+
+    >>> [one.method for one in plan_finetune("llama-3.1-8b", gpus="1", method="lora,qlora").fits]
+    ['lora', 'qlora']
+    """
+    found: FinetunePlan = _asked("plan_finetune", locals())
     return found
 
 

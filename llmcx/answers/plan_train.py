@@ -331,7 +331,7 @@ def _missed(of: Found, limits: Limits, memory: bool = True) -> str:
     if limits.days is not None and of.days * high > limits.days:
         said.append(f"{of.days * high:,.3g} days, {of.days * high / limits.days - 1:.0%} over {limits.days:g}")
     if limits.dollars is not None and of.cost * high > limits.dollars:
-        said.append(f"${of.cost * high:,.3g}, {of.cost * high / limits.dollars - 1:.0%} over ${limits.dollars:,.9g}")
+        said.append(f"${of.cost * high:,.0f}, {of.cost * high / limits.dollars - 1:.0%} over ${limits.dollars:,.9g}")
     return "; ".join(said)
 
 

@@ -22,6 +22,8 @@ ANSWERS = {
     "train": "llmcx.answers.plan.Trained",
     "serve": "llmcx.answers.serve.Serving",
     "plan_serve": "llmcx.answers.plan_serve.ServePlan",
+    "plan_train": "llmcx.answers.plan_train.TrainPlan",
+    "plan_finetune": "llmcx.answers.plan_finetune.FinetunePlan",
     "compare": "llmcx.answers.compare.Contrast",
     "bounds": "llmcx.answers.bounds.Bounds",
     "shapes": "llmcx.answers.shapes.Shapes",
@@ -41,6 +43,14 @@ EXAMPLES = {
     "train": ('train("llama-2-7b", tokens="2T", hardware="512xa100", seq="4k").training.steps', "476838"),
     "serve": ('serve("llama-3-70b", hardware="4xh100", dtype="fp8").gpus', "4"),
     "plan_serve": ('plan_serve("llama-3-70b", gpus="1..8", tpot="30ms", dtype="fp8").best[0].tp', "4"),
+    "plan_train": (
+        'plan_train("llama-3.1-8b", tokens="1T", gpus="64", compute_dtype="bf16", engine="megatron").best[0].zero',
+        "2",
+    ),
+    "plan_finetune": (
+        '[one.method for one in plan_finetune("llama-3.1-8b", gpus="1", method="lora,qlora").fits]',
+        "['lora', 'qlora']",
+    ),
     "compare": ('compare("llama-3-8b", "llama-3-8b --kv-heads 32", with_="params").figures[0].change', "805306368"),
     "bounds": ('bounds(params="7B", examples="15T").generalization.vacuous', "False"),
     "shapes": ('[shape.d_model for shape in shapes(params="7B", depths=[32, 64]).shapes]', "[4224, 2944]"),

@@ -378,11 +378,11 @@ def explaining(module: str, *answer: Any, rows: str = "rows") -> Callable[[], li
     return explained
 
 
-def heading(name: str, *answer: Any, module: str = "headline") -> Callable[[], Any]:
-    """The first lines of an answer: a function of a ``module`` of :mod:`llmcx.report`, called when they are printed."""
+def heading(name: str, *answer: Any) -> Callable[[], Any]:
+    """The first lines of an answer: a function of :mod:`llmcx.report.headline`, called when they are printed."""
 
     def headed() -> Any:
-        return getattr(import_module(f"llmcx.report.{module}"), name)(*answer)
+        return getattr(import_module("llmcx.report.headline"), name)(*answer)
 
     return headed
 

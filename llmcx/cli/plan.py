@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from llmcx import units
 from llmcx.answers import plan_serve as answers
 from llmcx.answers.serve import Load, check_load
-from llmcx.cli import plan_train
+from llmcx.cli import plan_finetune, plan_train
 from llmcx.cli.accelerator import accelerators, serving, settled, with_memory
 from llmcx.cli.options import Models, command, completing, describe, explaining, heading, option, single, stored_notes
 from llmcx.engines import Engine
@@ -163,3 +163,4 @@ def _engine(spec: ModelSpec, name: str, hardware: str, utilization: float | None
 
 
 command(app, "plan-train", without=("plot",))(plan_train.train)
+command(app, "plan-finetune", without=("plot",))(plan_finetune.finetune)

@@ -106,11 +106,13 @@ def train(
     about += [f"not searched: {each}" for each in [*left_out(spec), *result.left_out]]
     if engine_ is None:
         about.append("not searched: deepspeed, of which the memory is known and the time is not")
+        if spec.mixtures:
+            about.append("not searched: fsdp and torchtitan, with which no step of experts was measured; --engine names them")
     if "maxtext" in inputs["engine"]:
         about.append("how much memory MaxText takes is not known: it is counted as Megatron-LM's at ZeRO-3")
     if compute_dtype is None and len(inputs["compute_dtype"]) > 1:
         about.append("fp8 changes what is computed; --compute-dtype bf16 keeps to 16 bits")
-    head = heading("plan_train", spec, inputs, result, module="plan_train")
+    head = heading("plan_train", spec, inputs, result)
 
     def lines() -> list[Any]:
         first = result.best[0] if result.best else result.near[0].choice
@@ -164,7 +166,9 @@ def _on(
 ) -> list[answers.Place]:
     """An accelerator's places; those of an engine share what it holds with those ``before``."""
     found: list[answers.Place] = []
-    for name in engines or [name for name in answers.ENGINES if answers.runs_on(name, chip)]:
+    mixed = bool(spec.mixtures)
+    usual = [name for name in answers.ENGINES if answers.runs_on(name, chip) and efficiencies.measured(name, mixed)]
+    for name in engines or usual:
         if name == "deepspeed":
             problem = "--engine deepspeed: its memory is known (`llmcx memory --train`), its time is not"
             raise InputError(problem, field="engine", value=name)
@@ -176,7 +180,7 @@ def _on(
             sizes = next((place.trainer.sizes for place in [*before, *found] if place.trainer.engine == name), None)
             factors, _ = efficiencies.efficiency(chip, name, dtype)
             trainer = Trainer(spec, seq, chip, factors, dtype, engine=name, sizes=sizes)
-            found.append(answers.Place(trainer, efficiencies.band(name, bool(spec.mixtures)), cost))
+            found.append(answers.Place(trainer, efficiencies.band(name, mixed), cost))
     if not found:
         problem = f"no engine that trains on {chip.title} is known; those that are run on NVIDIA, AMD and Google's"
         raise InputError(problem, field="hardware", value=chip.name)

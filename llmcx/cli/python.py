@@ -22,6 +22,7 @@ FUNCTIONS = {
     **{name: (name, name) for name in ("train", "serve", "compare", "bounds", "shapes")},
     "plan_serve": ("plan", "serve"),
     "plan_train": ("plan", "train"),
+    "plan_finetune": ("plan", "finetune"),
     "explain_log": ("explain_log", "explain_log"),
     "check": ("check", "check"),
     "presets": ("catalog", "models"),

@@ -5,9 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from llmcx.report.headline import _above, _count, _line, _money, _short, _title, _tokens
 from llmcx.report.json import as_rows
-from llmcx.report.render import Change, Headline, Item, View
+from llmcx.report.render import Item, View
 from llmcx.report.table import Fact, Table, columns_of, facts_of, raw_table
 
 COLUMNS = (
@@ -47,9 +46,7 @@ def _tables(item: Item, detail: bool = False) -> list[Table]:
     found = [Table("Best within the limits", columns, [_row(one) for one in plan.best])] if plan.best else []
     if plan.near:
         near = [_row(each.choice) | {"why": each.why} for each in plan.near]
-        told = columns_of(
-            "where: GPUs | engine: engine (text 2) | compute_dtype: matmuls (text 2) | layout: layout | why: misses by"
-        )
+        told = columns_of("where: GPUs | how: engine (text 1) | layout: layout | why: misses by")
         found.append(Table("Would be cheaper or faster, but", told, near))
     return [*found, Table("Frontier: days against cost", columns, [_row(one) for one in points])]
 
@@ -69,10 +66,10 @@ def _data(item: Item) -> Table:
     """For a CSV: the best, then the frontier."""
     plan = item.result
     rows = [{"list": name, **row} for name in ("best", "frontier") for row in as_rows(getattr(plan, name))]
-    return raw_table([_flat(row) for row in rows])
+    return raw_table([flat_ranges(row) for row in rows])
 
 
-def _flat(row: dict[str, Any]) -> dict[str, Any]:
+def flat_ranges(row: dict[str, Any]) -> dict[str, Any]:
     """Ranges as two columns."""
     out: dict[str, Any] = {}
     for key, value in row.items():
@@ -85,45 +82,3 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
 
 
 VIEW = View(_tables, _facts, _data, partial(_tables, detail=True))
-
-
-def plan_train(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
-    """``llmcx plan train``."""
-    from llmcx.answers.plan_train import named
-
-    limits = [f"{inputs['days']:g} days" if inputs["days"] else "", _money(inputs["dollars"]) if inputs["dollars"] else ""]
-    sure = f" in {inputs['confidence']:.0%}" if inputs["confidence"] else ""
-    within = " and ".join(filter(None, limits))
-    asked = _line(
-        _title(spec),
-        f"{_short(inputs['tokens'])} tokens",
-        f"within {within}{sure}" if within else "no limit",
-        f"{inputs['gpus']} × {'/'.join(inputs['hardware'])}",
-        f"{inputs['global_batch']:,} × {_tokens(inputs['seq'])}",
-    )
-    if not result.best:
-        near = result.near[0]
-        change = _looser(inputs, near.choice)
-        return Headline(asked, f"nothing keeps that; nearest: {named(near.choice)}: {near.why}", False, change)
-    one, quick = result.best[0], result.fastest
-    verdict = f"{named(one)}: {_run(one)}"
-    if named(quick) != named(one):
-        verdict += f"; fastest {_run(quick)} on {quick.gpus:,} x {quick.hardware}"
-    return Headline(asked, verdict, True if within else None)
-
-
-def _run(one: Any) -> str:
-    low, high = one.days_range
-    cost = f"{_count(one.gpu_hours)} GPU-hours" if one.dollars is None else _money(one.dollars)
-    return f"{one.days:.3g} ({low:.3g}-{high:.3g}) days, {cost}"
-
-
-def _looser(inputs: dict[str, Any], near: Any) -> list[Change]:
-    """The limits that the nearest would keep."""
-    sure = bool(inputs["confidence"])
-    days = near.days_range[1] if sure else near.days
-    options = [f"--days {_above(days):g}"] if inputs["days"] and days > inputs["days"] else []
-    if inputs["dollars"] and near.dollars is not None:
-        dollars = near.dollars_range[1] if sure else near.dollars
-        options += [f"--dollars {_above(dollars):.9g}"] if dollars > inputs["dollars"] else []
-    return [Change(" ".join(options), f"{near.gpus:,} x {near.hardware} {near.engine}: {_run(near)}")] if options else []

@@ -30,6 +30,7 @@ from llmcx.answers import (
     moe,
     params,
     plan,
+    plan_finetune,
     plan_serve,
     plan_train,
     serve,
@@ -61,6 +62,7 @@ RESULTS: dict[str, tuple[Any, ...]] = {
     "serve": (serve.Serving,),
     "plan": (plan_serve.ServePlan,),
     "plan-train": (plan_train.TrainPlan,),
+    "plan-finetune": (plan_finetune.FinetunePlan,),
     "presets": (list[presets.Summary], ModelSpec),
     "hardware": (list[hardware.Summary], hardware.Hardware),
     "explain-log": (log.Explained,),
@@ -69,7 +71,7 @@ RESULTS: dict[str, tuple[Any, ...]] = {
 }
 """By schema: what may stand under ``result``."""
 
-ALWAYS_A_MODEL = ("flops", "memory", "attention-compare", "moe", "train", "serve", "plan", "plan-train")
+ALWAYS_A_MODEL = ("flops", "memory", "attention-compare", "moe", "train", "serve", "plan", "plan-train", "plan-finetune")
 NEVER_A_MODEL = ("compare", "bounds", "shapes", "chinchilla-fit", "hardware")
 
 Members = dict[str, tuple[Any, bool]]
