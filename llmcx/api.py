@@ -612,7 +612,7 @@ def train(
     seq: Size | None = None,
     global_batch: Size | None = None,
     plan: bool = False,
-    engine: str = "megatron",
+    engine: str | None = None,
     compute_dtype: str | None = None,
     attn: str = "flash",
     efficiency: str | Sequence[str] | None = None,
@@ -664,7 +664,7 @@ def train(
     seq: Tokens of a sequence. Default: the context, at most 8k.
     global_batch: Sequences per step. Default: 4M tokens of them, 16M from 100B parameters on.
     plan: Search all layouts that fit, rank them, say why.
-    engine: Whose measured efficiency.
+    engine: Whose measured efficiency. Default: megatron.
     compute_dtype: Of the matmuls: bf16, fp16, fp8. Default: 16 bits.
     attn: flash, sdpa (windows need a mask) or eager (scores written out).
     efficiency: Override a factor, e.g. matmul=0.7, hidden_tp=0.5, or a list of them.
@@ -1291,6 +1291,11 @@ def check(
     batch: Size | None = None,
     dtype: str | None = None,
     require: str | None = None,
+    gpus: Size | None = None,
+    seq: Size | None = None,
+    micro_batch: Size | None = None,
+    global_batch: Size | None = None,
+    recompute: str | None = None,
     preset: str | None = None,
     config: Text | None = None,
     hf: str | None = None,
@@ -1315,10 +1320,10 @@ def check(
     bias: bool | None = None,
     tied: bool | None = None,
 ) -> Check:
-    """A launch line: does it fit, for how many users, how fast, and what to change if not.
+    """A launch line or file: does it fit, for how many users, how fast, and what to change if not.
 
     model: A preset, a path, ORG/NAME on the hub, a size such as 7B, a mapping as of a file, or a ``ModelSpec``.
-    line: What launches vllm, sglang, trtllm-serve or llama-server; or a file with it; - is stdin.
+    line: What launches a server or trains; or a file with it; - is stdin.
     hardware: What it runs on: h100, 8xh200, rtx-4090, FILE.yaml, auto.
     budget: Bytes of memory on each GPU, in place of the accelerator's: 24GB.
     prompt: Tokens in, for the times. Default: 1024.
@@ -1326,6 +1331,11 @@ def check(
     batch: Users at once, for the times. Default: one, and as many as fit.
     dtype: Of the weights. Default: as the line, the model's name or its files say.
     require: Exit 1 unless it holds: 'fits and tpot<40ms'; also ttft, users, tokens, headroom.
+    gpus: All GPUs, where the file does not say.
+    seq: Tokens of a sequence, where the file does not say.
+    micro_batch: Sequences at a time on a GPU, where the file does not say.
+    global_batch: Sequences per step, where the file does not say.
+    recompute: none or full, where the file does not say.
 
     The others name the model in another way, or change its shape: see :func:`params`.
 

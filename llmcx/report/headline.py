@@ -419,6 +419,32 @@ def check(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
     return Headline(asked, verdict, result.met is not False)
 
 
+def check_train(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
+    """``llmcx check`` of a training job."""
+    from llmcx.answers.plan import label
+
+    asked = _line(
+        f"{result.engine}: {_title(spec)}",
+        inputs["compute_dtype"],
+        f"{result.global_batch:,} × {_tokens(result.seq)}",
+        label(result.layout),
+        _gpus(result.gpus, inputs["hardware"]),
+    )
+    each = " on the fullest GPU" if result.gpus > 1 else ""
+    of = f"{_size(result.total_bytes)}{each} of {_size(result.budget_bytes)}"
+    if not result.fits:
+        changes = [Change(change.flags, f"fits: {_size(change.total_bytes)}") for change in result.changes]
+        none = [Change("nothing tried", "makes it fit: more and larger GPUs, or a smaller model")]
+        return Headline(asked, f"does not fit: {of}, {_size(-result.headroom_bytes)} too much", False, changes or none)
+    verdict = f"fits: {of}"
+    if result.estimate is not None:
+        low, high = result.estimate.step_range_s
+        verdict += f"; {result.estimate.step_s:.3g} s a step ({low:.3g} to {high:.3g}), MFU {result.estimate.mfu:.1%}"
+    if result.met is not None:
+        verdict += f"; {'meets' if result.met else 'does not meet'} {inputs['require']}"
+    return Headline(asked, verdict, result.met is not False)
+
+
 def attention_compare(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
     """``llmcx attention-compare``."""
     lengths = [_tokens(n) for n in inputs["seq"]]

@@ -21,6 +21,7 @@ from llmcx.answers import (
     attention_compare,
     bounds,
     check,
+    check_train,
     compare,
     fields_of,
     flops,
@@ -70,7 +71,7 @@ RESULTS: dict[str, tuple[Any, ...]] = {
     "hardware": (list[hardware.Summary], hardware.Hardware),
     "explain-log": (log.Explained,),
     "explain": (list[explain.Entry], explain.Topic, tour.Tour),
-    "check": (check.Check,),
+    "check": (check.Check, check_train.TrainingCheck),
 }
 """By schema: what may stand under ``result``."""
 
