@@ -8,7 +8,7 @@ from llmcx.answers.memory import Memory, Part, chapter_activations, kv_bytes_per
 from llmcx.costs.params import count
 from llmcx.engines.recipe import Recipe, check_recipe
 from llmcx.engines.rl import METHODS, ROLLOUTS, Model, phases
-from llmcx.engines.training_memory import TrainingMemory
+from llmcx.engines.training_memory import StageGPU, TrainingMemory
 from llmcx.errors import InputError, unknown_name
 from llmcx.model.spec import ModelSpec
 from llmcx.parallel.layout import Layout, cut
@@ -80,6 +80,11 @@ def _trained(spec: ModelSpec, batch: int, seq: int, layout: Layout, recipe: Reci
     """A model that is trained by ``recipe``."""
     of = TrainingMemory(spec, seq, recipe)
     [rank] = of.ranks(layout, batch)
+    return trained(of, rank, layout, recipe, rl)
+
+
+def trained(of: TrainingMemory, rank: StageGPU, layout: Layout, recipe: Recipe, rl: RL) -> Model:
+    """What a model that is trained holds between its turns, while it scores, and at the peak of its step."""
     here = of.idle(rank, layout, recipe)
     idle = {"params": (0, 0), "optimizer": (here[0], 0)}.get(rl.offload or "", here)
     return Model(sum(idle), here[0] + idle[1] + of.forward(rank, layout, recipe), of.held(rank, layout, recipe)[0].total)
@@ -89,6 +94,11 @@ def _frozen(spec: ModelSpec, batch: int, seq: int, layout: Layout, recipe: Recip
     """A model that only scores, in the format of the pass."""
     of = TrainingMemory(spec, seq, recipe)
     [rank] = of.ranks(layout, batch)
+    return frozen(of, rank, layout, recipe, rl)
+
+
+def frozen(of: TrainingMemory, rank: StageGPU, layout: Layout, recipe: Recipe, rl: RL) -> Model:
+    """What a model that only scores holds between its turns, and while it does."""
     here = cut(recipe.bytes.weight * (rank.weights.params + rank.weights.experts), layout.sharers if layout.zero == 3 else 1)
     return Model(0 if rl.offload == "params" else here, here + of.forward(rank, layout, recipe))
 

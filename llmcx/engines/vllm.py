@@ -7,6 +7,7 @@ starts of 0.19 on H100 logged (tests/oracle/vllm_starts.csv), of which half the 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import floor
 
 from llmcx.engines import GPU, Engine, Kept
 from llmcx.engines.pages import CHUNKS, CROSS, FULL, STATE, WINDOW, Layout, Page, lay_out
@@ -72,7 +73,7 @@ class VLLM(Engine):
         tokens = self.max_num_batched_tokens
         experts, stream = fused_experts(gpu), 2 * tokens * gpu.d_model
         layers = forward(gpu, tokens) - experts
-        sampler = int(LOGIT * self.max_num_seqs * gpu.vocab) + stream if gpu.last else 0
+        sampler = floor(LOGIT * self.max_num_seqs * gpu.vocab) + stream if gpu.last else 0
         what = f"sampling {self.max_num_seqs:,} sequences" if sampler >= layers else f"a step of {tokens:,} tokens"
         return max(layers, sampler) + experts + BUFFERS, f"estimate: activation peak, {what}"
 
@@ -164,8 +165,8 @@ def _state(layer: Kept) -> int:
 def _alive(op: Op) -> int:
     """Bytes of a feed-forward's widest tensors, gate, up and product, or before and after the activation."""
     if op.kind == "product":
-        return 3 * 2 * int(op.dims["elements"])
-    return 2 * 2 * int(op.dims["elements"]) if op.kind in ACTIVATIONS and not op.joined else 0
+        return 3 * 2 * op.dims["elements"]
+    return 2 * 2 * op.dims["elements"] if op.kind in ACTIVATIONS and not op.joined else 0
 
 
 def forward(gpu: GPU, tokens: int) -> int:
@@ -185,5 +186,5 @@ def _experts(op: Op, gpu: GPU) -> int:
     """
     if op.kind != "linear" or op.module != "down":
         return 0
-    routed, inner = int(op.dims["tokens"]), int(op.dims["d_in"])
+    routed, inner = op.dims["tokens"], op.dims["d_in"]
     return 2 * routed * (max(2 * inner, gpu.d_model) + max(inner, gpu.d_model))
