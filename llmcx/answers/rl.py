@@ -39,24 +39,14 @@ def post_trained(spec: ModelSpec, batch: int, seq: int, layout: Layout, recipe: 
     """
     if rl.method not in METHODS:
         raise unknown_name("method of post-training", rl.method, list(METHODS), field="rl")
-    method, recipe = METHODS[rl.method], replace(recipe, rl=True)
+    recipe = replace(recipe, rl=True)
     check_recipe(spec, layout, recipe)
     if layout.gpus != layout.dp:
         raise InputError(
             "RL is known of data-parallel training with --zero: give no tp, pp, cp or ep", field="rl", value=rl.method
         )
-    rows = batch * method.sequences
-    pool = _pool(spec, rows, seq, layout, recipe, rl, budget) if method.rollout else 0
-    models = {"policy": _trained(spec, rows, seq, layout, recipe, rl)}
-    if rl.reference and recipe.lora is None:
-        models["reference"] = _frozen(spec, rows, seq, layout, recipe, rl)
-    headless = replace(spec, head=None)
-    if method.reward if rl.reward is None else rl.reward:
-        models["reward"] = _frozen(headless, rows, seq, layout, recipe, rl)
-    if method.critic:
-        models["critic"] = _trained(headless, rows, seq, layout, recipe, rl)
-    found = phases(models, pool, rl.asleep or rl.rollout == "policy")
-    totals = {phase: sum(held.values()) for phase, held in found.items()}
+    found = held(spec, batch, seq, layout, recipe, rl, budget)
+    totals = {phase: sum(each.values()) for phase, each in found.items()}
     peak = max(totals, key=totals.__getitem__)
     parts = [Part(name, size, _said(name, size, peak, spec, seq, rl)) for name, size in found[peak].items()]
     total = totals[peak]
@@ -74,6 +64,24 @@ def post_trained(spec: ModelSpec, batch: int, seq: int, layout: Layout, recipe: 
         peak=peak,
         phases=totals,
     )
+
+
+def held(
+    spec: ModelSpec, batch: int, seq: int, layout: Layout, recipe: Recipe, rl: RL, budget: int | None
+) -> dict[str, dict[str, int]]:
+    """Bytes of each model and of the rollout on a GPU, phase by phase."""
+    method = METHODS[rl.method]
+    rows = batch * method.sequences
+    pool = _pool(spec, rows, seq, layout, recipe, rl, budget) if method.rollout else 0
+    models = {"policy": _trained(spec, rows, seq, layout, recipe, rl)}
+    if rl.reference and recipe.lora is None:
+        models["reference"] = _frozen(spec, rows, seq, layout, recipe, rl)
+    headless = replace(spec, head=None)
+    if method.reward if rl.reward is None else rl.reward:
+        models["reward"] = _frozen(headless, rows, seq, layout, recipe, rl)
+    if method.critic:
+        models["critic"] = _trained(headless, rows, seq, layout, recipe, rl)
+    return phases(models, pool, rl.asleep or rl.rollout == "policy")
 
 
 def _trained(spec: ModelSpec, batch: int, seq: int, layout: Layout, recipe: Recipe, rl: RL) -> Model:

@@ -73,7 +73,7 @@ class VLLM(Engine):
         tokens = self.max_num_batched_tokens
         experts, stream = fused_experts(gpu), 2 * tokens * gpu.d_model
         layers = forward(gpu, tokens) - experts
-        sampler = floor(LOGIT * self.max_num_seqs * gpu.vocab) + stream if gpu.last else 0
+        sampler = floor(self.max_num_seqs * gpu.vocab * LOGIT) + stream if gpu.last else 0
         what = f"sampling {self.max_num_seqs:,} sequences" if sampler >= layers else f"a step of {tokens:,} tokens"
         return max(layers, sampler) + experts + BUFFERS, f"estimate: activation peak, {what}"
 

@@ -6,34 +6,28 @@ them together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from llmcx.answers import Line, bounds, flops, growth, memory, moe, routers, serve, shapes, train
 from llmcx.answers import attention_compare as compare
+from llmcx.answers import bounds, flops, growth, memory, moe, routers, serve, shapes, train
 from llmcx.costs import flops as flop_counter
 from llmcx.costs import kv_cache as cached
 from llmcx.costs import leading_order as leading
 from llmcx.costs import lora, params, traffic
 from llmcx.costs import saved_activations as kept
 from llmcx.engines import inference_memory, serving_time, training_memory, training_time
-from llmcx.explain import Draft, Example, Formula
+from llmcx.explain import Draft, Example, Formula, applied
+from llmcx.explain.applied import Numbers
 from llmcx.explain.read import doc, examples, source
-from llmcx.explain.rows.memory import SOURCES
-from llmcx.explain.rows.memory import rows as rows_of_memory
-from llmcx.explain.rows.moe import rows as rows_of_experts
 from llmcx.formats import dtypes, optimizers
 from llmcx.machine import roofline
 from llmcx.model import pairs, run
-from llmcx.model.lower import Run
-from llmcx.model.spec import Attention, ModelSpec
 from llmcx.parallel import division, expert_parallel, layout, pipeline, ranks, routing
 from llmcx.scaling import accounting, fitting, standing
 from llmcx.scaling import optimum as scaling
-
-Numbers = Callable[[ModelSpec, int, int], "list[Line]"]
 
 
 class Quantity(NamedTuple):
@@ -55,138 +49,6 @@ class Taught(NamedTuple):
 
     functions: tuple[Any, ...]
     applied: Numbers | None = None
-
-
-# --- a model's numbers ----------------------------------------------------------------------------------------------
-
-
-def _part(name: str, training: bool = True) -> Numbers:
-    """A line of the budget, in mixed-precision training unless it is only there in inference."""
-
-    def put(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
-        lines = rows_of_memory(spec, batch, seq, training, "bf16", memory.memory(spec, batch, seq, train=training))
-        return [line._replace(component=f"{line.component}, bytes") for line in lines if line.component == name]
-
-    return put
-
-
-def _cache(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
-    lines = rows_of_memory(spec, batch, seq, False, "bf16", memory.memory(spec, batch, seq))
-    return lines[-len(spec.groups) :] + [
-        line._replace(component=f"{line.component}, bytes") for line in lines if line.component in ("kv_cache", "state")
-    ]
-
-
-def _moe(*starts: str) -> Numbers:
-    def put(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
-        lines = rows_of_experts(spec, moe.moe(spec, batch, seq, capacity_factor=1.25), "bf16")
-        return [line for line in lines if line.component.startswith(starts)]
-
-    return put
-
-
-def _crossover(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
-    found = growth.crossover(spec)
-    grown = growth.growth(spec, [n for n in (found.layers, found.with_head) if n is not None])
-    return [
-        Line(
-            f"at {each.seq:,} tokens, FLOPs of attention",
-            "attention = linear",
-            f"linear {each.linear:,}",
-            each.attention,
-            _KAPLAN,
-        )
-        for each in grown
-    ]
-
-
-def _chapter_params(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
-    n, d, vocab = spec.n_layers, spec.d_model, spec.embedding.vocab
-    value = params.chapter_estimate(n, d, vocab)
-    return [Line("parameters", "12 L d² + V d", f"12·{n:,}·{d:,}² + {vocab:,}·{d:,}", value, _KAPLAN)]
-
-
-def _chapter_activations(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
-    found = memory.chapter_activations(spec, batch, seq, 2)
-    n, d = spec.n_layers, spec.d_model
-    return [
-        Line(
-            "activations, bytes",
-            "L b n d · 2 B",
-            f"{n:,}·{batch:,}·{seq:,}·{d:,}·2",
-            found.activation_bytes,
-            "the chapter, sec. 2",
-        ),
-        Line(
-            "scores, bytes",
-            "L b H n² · 2 B",
-            f"Σ heads of all layers · {batch:,}·{seq:,}²·2",
-            found.score_bytes,
-            "the chapter, sec. 2",
-        ),
-    ]
-
-
-def _leading(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
-    sums, _ = leading.leading_order(spec, Run(batch, seq))
-    numbers = f"L {spec.n_layers:,}, n {seq:,}, d {spec.d_model:,}"
-    return [
-        Line(name, "L n d²" if "proj" in name else "L s n d", numbers, value, "the chapter, sec. 1")
-        for name, value in sums.items()
-    ]
-
-
-def _rules(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
-    return [
-        Line(each.rule, "factor · N · tokens", f"exact {each.exact:,}", each.value, _KAPLAN)
-        for each in flops.flops(spec, batch, seq).approximations
-    ]
-
-
-def _decode(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
-    rows = flops.flops(spec, batch, seq).decode.components
-    return [
-        Line(f"{row.component}, FLOPs", "forward of q = 1 token at kv = context", f"context {seq:,}", row.flops, _KAPLAN)
-        for row in rows
-    ]
-
-
-def _per_token(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
-    step = inference_memory.per_token(spec)
-    value = memory.kv_bytes_per_token(spec, "bf16")
-    return [Line("cache per token, bytes", "elements per token · bytes", f"{step:,} · 2", value, SOURCES["kv_cache"])]
-
-
-def _checkpointing(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
-    layer = -(-memory.chapter_activations(spec, batch, seq, 2).total_bytes // spec.n_layers)
-    boundary = batch * seq * spec.d_model * 2
-    best = memory.checkpointing(spec.n_layers, boundary, layer, 1).best_every
-    found = memory.checkpointing(spec.n_layers, boundary, layer, best)
-    numbers = f"ceil({spec.n_layers:,}/{best})·{boundary:,} + {best}·{layer:,}"
-    what = f"best interval c = {best}, at the chapter's activations, bytes"
-    return [Line(what, "ceil(L/c)·boundary + c·layer", numbers, found.bytes, "Chen et al. 2016, arXiv:1604.06174")]
-
-
-def _hops(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
-    lines = []
-    for number, layers in enumerate(spec.groups):
-        core = getattr(layers.mixer, "core", None) if isinstance(layers.mixer, Attention) else None
-        reach = None if core is None else pairs.hops(core, seq, masked=True)
-        if core is not None and reach is not None:
-            lines.append(Line(f"group {number} ({core.type})", "layers until all are reached", f"n = {seq:,}", reach, _CHILD))
-    return lines
-
-
-def _generalisation(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
-    n = params.count(spec)
-    gap = bounds.generalization(n, 20 * n)
-    return [Line("gap at 20 examples a parameter", gap.formula, gap.numbers, gap.bound, gap.source)]
-
-
-def _compute(spec: ModelSpec, batch: int, seq: int) -> list[Line]:
-    n = params.active(spec)
-    value = scaling.training_compute(n, 20 * n)
-    return [Line("training on 20 tokens a parameter, FLOPs", "C = k N D", f"6·{n:,}·{20 * n:,}", value, _KAPLAN)]
 
 
 _KAPLAN = "Kaplan et al. 2020, arXiv:2001.08361, sec. 2.1"
@@ -220,7 +82,7 @@ QUANTITIES: dict[str, Quantity] = {
         "Hoffmann et al. 2022, arXiv:2203.15556, appendix F",
         commands=("llmcx chinchilla chinchilla-70b --tokens 1.4T",),
         synonyms=("appendix-f",),
-        applied=_compute,
+        applied=applied.compute,
     ),
     # --- memory ---
     # --- parallelism ---
@@ -238,7 +100,7 @@ QUANTITIES: dict[str, Quantity] = {
         },
         commands=("llmcx moe mixtral-8x7b --seq 4k --capacity-factor 1.25 --imbalance 1.5",),
         synonyms=("dropped", "load-balance", "imbalance"),
-        applied=_moe("expected dropped"),
+        applied=applied.experts("capacity.dropped"),
     ),
     "routers": Quantity(
         "Routers: four ways to send tokens to experts",
@@ -249,7 +111,7 @@ QUANTITIES: dict[str, Quantity] = {
         symbols=_EXPERTS | {"M": ("layers with experts", "1")},
         commands=("llmcx moe mixtral-8x7b",),
         synonyms=("router", "expert-choice", "hash-routing"),
-        applied=_moe("moe.router"),
+        applied=applied.experts("router", "forward moe.router"),
     ),
     # --- scaling ---
     "equal-compute": Quantity(
@@ -412,42 +274,48 @@ QUANTITIES: dict[str, Quantity] = {
 
 
 TAUGHT: dict[str, Taught] = {
-    "convention": Taught((flops.flops, flop_counter.linear), _rules),
-    "leading-order": Taught((leading.leading_order, leading.attended), _leading),
-    "chapter-params": Taught((params.chapter_estimate,), _chapter_params),
-    "chapter-activations": Taught((memory.chapter_activations, memory.checkpointing), _chapter_activations),
-    "granularity": Taught((moe.Experts, routing.capacity), _moe("granularity")),
-    "expert-parallel": Taught((expert_parallel.crossing_bytes, expert_parallel.unique_bytes), _moe("all-to-all")),
-    "generalisation": Taught((bounds.generalization,), _generalisation),
+    "convention": Taught((flops.flops, flop_counter.linear), applied.passes("2 × N", "6 × N")),
+    "leading-order": Taught(
+        (leading.leading_order, leading.attended),
+        applied.passes("projections and feed-forward", "attention core", convention="leading-order"),
+    ),
+    "chapter-params": Taught((params.chapter_estimate,), applied.chapter_params),
+    "chapter-activations": Taught(
+        (memory.chapter_activations, memory.checkpointing),
+        applied.part("chapter.activation_bytes", "chapter.score_bytes", train=False),
+    ),
+    "granularity": Taught((moe.Experts, routing.capacity), applied.experts("granularity")),
+    "expert-parallel": Taught((expert_parallel.crossing_bytes, expert_parallel.unique_bytes), applied.experts("all_to_all")),
+    "generalisation": Taught((bounds.generalization,), applied.generalisation),
     "all-pairs": Taught((bounds.all_pairs, pairs.dense, pairs.causal)),
-    "hops": Taught((pairs.hops, bounds.hops_table), _hops),
-    "rules-of-thumb": Taught((flops.rules_of_thumb, scaling.training_compute), _rules),
-    "weights": Taught((dtypes.size, dtypes.bits), _part("weights")),
-    "gradients": Taught((training_memory.TrainingMemory.held, memory.training_ranks), _part("gradients")),
-    "kv-bytes-per-token": Taught((memory.kv_bytes_per_token, cached.cache), _per_token),
-    "crossover": Taught((growth.crossover, growth.growth), _crossover),
-    "decode": Taught((run.step_at, flop_counter.linear), _decode),
-    "optimizer": Taught((optimizers.Optimizer.of, training_memory.TrainingMemory.held), _part("optimizer")),
-    "activations": Taught((kept.kept_bytes, memory.training_ranks), _part("activations")),
-    "checkpointing": Taught((memory.checkpointing,), _checkpointing),
-    "logits": Taught((training_memory.TrainingMemory.held, memory.training_ranks), _part("logits")),
-    "kv-cache": Taught((cached.cache, inference_memory.cached), _cache),
+    "hops": Taught((pairs.hops, bounds.hops_table), applied.hops),
+    "rules-of-thumb": Taught((flops.rules_of_thumb, scaling.training_compute), applied.passes("2 × N", "6 × N")),
+    "weights": Taught((dtypes.size, dtypes.bits), applied.part("weights")),
+    "gradients": Taught((training_memory.TrainingMemory.held, memory.training_ranks), applied.part("gradients")),
+    "kv-bytes-per-token": Taught((memory.kv_bytes_per_token, cached.cache), applied.part("kv_bytes_per_token", train=False)),
+    "crossover": Taught((growth.crossover, growth.growth), applied.passes("crossover")),
+    "decode": Taught((run.step_at, flop_counter.linear), applied.passes("decode")),
+    "optimizer": Taught((optimizers.Optimizer.of, training_memory.TrainingMemory.held), applied.part("optimizer")),
+    "activations": Taught((kept.kept_bytes, memory.training_ranks), applied.part("activations")),
+    "checkpointing": Taught((memory.checkpointing,), applied.checkpointing),
+    "logits": Taught((training_memory.TrainingMemory.held, memory.training_ranks), applied.part("logits")),
+    "kv-cache": Taught((cached.cache, inference_memory.cached), applied.cache),
     "workspace": Taught(
-        (inference_memory.workspace, training_memory.TrainingMemory.buffers, memory.training_ranks), _part("workspace")
+        (inference_memory.workspace, training_memory.TrainingMemory.buffers, memory.training_ranks), applied.part("workspace")
     ),
     "lora": Taught((lora.LoRA, memory.training_ranks)),
-    "zero": Taught((training_memory.TrainingMemory.held, layout.cut), _part("optimizer")),
+    "zero": Taught((training_memory.TrainingMemory.held, layout.cut), applied.part("optimizer")),
     "tensor-parallel": Taught((division.divide, layout.cut)),
     "pipeline-parallel": Taught((pipeline.in_flight,)),
     "context-parallel": Taught((ranks.rank_ops, roofline.sending)),
-    "expert-capacity": Taught((routing.capacity,), _moe("capacity")),
-    "distinct-experts": Taught((routing.distinct_experts, serving_time.touched), _moe("distinct experts")),
-    "all-to-all": Taught((expert_parallel.all_to_all_bytes, expert_parallel.crossing_bytes), _moe("all-to-all")),
-    "moe": Taught((moe.moe, routing.capacity, expert_parallel.all_to_all_bytes), _moe("")),
-    "training-compute": Taught((scaling.training_compute,), _compute),
+    "expert-capacity": Taught((routing.capacity,), applied.experts("capacity")),
+    "distinct-experts": Taught((routing.distinct_experts, serving_time.touched), applied.experts("touched.")),
+    "all-to-all": Taught((expert_parallel.all_to_all_bytes, expert_parallel.crossing_bytes), applied.experts("all_to_all")),
+    "moe": Taught((moe.moe, routing.capacity, expert_parallel.all_to_all_bytes), applied.experts("")),
+    "training-compute": Taught((scaling.training_compute,), applied.compute),
     "gpu-hours": Taught((scaling.gpu_hours, scaling.gpu_compute)),
     "loss": Taught((scaling.loss,)),
-    "chinchilla": Taught((scaling.optimum, scaling.frontier), _compute),
+    "chinchilla": Taught((scaling.optimum, scaling.frontier), applied.compute),
     "feed-forward": Taught((shapes.feed_forward,)),
     "roofline": Taught((roofline.seconds, roofline.Roof.at, traffic.visits)),
 }

@@ -60,8 +60,8 @@ class Written:
     def __neg__(self) -> Any:
         if self.opposite is not None:
             return self.opposite
-        words = (f"-{_held(each, self.binds, ATOM)}" for each in (self.symbols, self.numbers))
-        made = written(-plain(self), *words)
+        symbols, numbers = (f"-{_held(each, self.binds, ATOM)}" for each in (self.symbols, self.numbers))
+        made = written(-plain(self), symbols, numbers)
         made.opposite = self
         return made
 
@@ -72,11 +72,11 @@ class Written:
         return _named("round", round(plain(self), digits), self)
 
 
-class Whole(Written, int):
+class Whole(Written, int):  # type: ignore[misc]
     """A whole number."""
 
 
-class Broken(Written, float):
+class Broken(Written, float):  # type: ignore[misc]
     """Any other."""
 
 

@@ -58,9 +58,7 @@ def _named(prefix: str, lines: list[Line]) -> list[Line]:
     return [line._replace(component=f"{prefix}{line.component}") for line in lines]
 
 
-def _total(
-    name: str, lines: list[Line], of: Pass, prefix: str = "", source: str = "its terms above", where: str = ""
-) -> Line:
+def _total(name: str, lines: list[Line], of: Pass, prefix: str = "", source: str = "its terms above", where: str = "") -> Line:
     """The sum of a pass's rows; the terms of a row are in it already."""
     heads = {f"{prefix}{row.component}" for row in of.components}
     return summed(name, (line for line in lines if line.component in heads), source, where)
@@ -78,9 +76,7 @@ def _pass(answer: Flops, of: Fold, ops: list[Op], prefix: str = "") -> list[Line
 
 
 def _doubled(line: Line) -> Line:
-    formula, numbers = (
-        f"2·({text})" if " + " in text else f"2·{text}" for text in (line.formula, line.numbers)
-    )
+    formula, numbers = (f"2·({text})" if " + " in text else f"2·{text}" for text in (line.formula, line.numbers))
     return Line(f"backward {line.component}", formula, numbers, 2 * line.value, line.source, line.where)
 
 

@@ -23,6 +23,8 @@ def rows(spec: ModelSpec, asked: dict[str, Any], fixed: dict[str, Any], rl: Any,
     total, formula = answer.total_bytes, " + ".join(part.part for part in answer.parts)
     free = total - sum(part.bytes for part in answer.parts)
     lines.append(Line("total_bytes", formula, each + (f" + {free:,}" if free else ""), total, "the fullest GPU"))
+    if rl is not None:
+        lines += memory_training.phases(spec, asked, fixed, rl, answer)
     lines += [_everywhere(answer, asked), *_fit(answer), *_headroom(answer)]
     if not train:
         lines.append(memory_inference.one_more(spec, asked["seq"], fixed["kv_dtype"], asked["layout"], answer))
@@ -71,8 +73,15 @@ def _chapter(spec: ModelSpec, batch: int, seq: int, act: int, answer: Memory) ->
     of = answer.chapter
     heads = of.score_bytes // (batch * seq * seq * act)
     put = f"{spec.n_layers:,}·{batch:,}·{seq:,}·{spec.d_model:,}·{act}"
-    alike = all(isinstance(g.mixer, Attention) for g in spec.groups) and len({getattr(g.mixer, "n_heads", 0) for g in spec.groups}) == 1
-    each = f"{spec.n_layers:,}·{batch:,}·{heads // spec.n_layers:,}·{seq:,}²·{act}" if alike else f"{batch:,}·{heads:,}·{seq:,}²·{act}"
+    alike = (
+        all(isinstance(g.mixer, Attention) for g in spec.groups)
+        and len({getattr(g.mixer, "n_heads", 0) for g in spec.groups}) == 1
+    )
+    each = (
+        f"{spec.n_layers:,}·{batch:,}·{heads // spec.n_layers:,}·{seq:,}²·{act}"
+        if alike
+        else f"{batch:,}·{heads:,}·{seq:,}²·{act}"
+    )
     formula = "L·b·H·n²·bytes" if alike else "b·Σ H·n²·bytes"
     both = f"{of.activation_bytes:,} + {of.score_bytes:,}"
     return [

@@ -9,13 +9,12 @@ from llmcx.answers import Line
 from llmcx.answers.memory import Memory
 from llmcx.costs.saved_activations import fused, kept_bytes, without
 from llmcx.engines.recipe import Recipe
-from llmcx.engines.training_memory import GPUBytes, StageGPU, TrainingMemory
+from llmcx.engines.training_memory import StageGPU, TrainingMemory
 from llmcx.explain.terms import summed
 from llmcx.explain.written import named, plain, told, written
 from llmcx.formats.optimizers import OPTIMIZERS
 from llmcx.model.spec import ModelSpec
 from llmcx.ops.op import Op, in_layers
-from llmcx.parallel.division import division
 from llmcx.parallel.layout import Layout
 from llmcx.parallel.ranks import rank_ops
 
@@ -49,7 +48,7 @@ WHERE = {
     "gradients": "",
     "optimizer": "states: bytes of the optimizer's states and master copies before they are shared out",
     "activations": "saved_by_layers: of one micro-batch; saved_outside, saved_at_the_end: before and after the layers",
-    "logits": "tokens·vocabulary",
+    "logits": "",
     "workspace": "what is there for a moment: the loss's gradients, buffers of communication",
 }
 
@@ -75,7 +74,8 @@ def parts(spec: ModelSpec, asked: dict[str, Any], fixed: dict[str, Any], answer:
         else:
             if part.part == "activations" and part.bytes:
                 found += kept_by_layers(spec, of, rank, asked["batch"], layout, recipe)
-            found.append(Line(part.part, *told(value), part.bytes, source, where if part.bytes else part.formula, interval))
+            formula, numbers = told(value) if part.bytes else (part.formula, "0")
+            found.append(Line(part.part, formula, numbers, part.bytes, source, where if part.bytes else "", interval))
     return found
 
 
@@ -107,9 +107,7 @@ def named_rank(rank: StageGPU) -> StageGPU:
     return rank._replace(weights=weights, saved=traced)
 
 
-def kept_by_layers(
-    spec: ModelSpec, of: TrainingMemory, rank: StageGPU, batch: int, layout: Layout, recipe: Recipe
-) -> list[Line]:
+def kept_by_layers(spec: ModelSpec, of: TrainingMemory, rank: StageGPU, batch: int, layout: Layout, recipe: Recipe) -> list[Line]:
     """What the layers of a stage save, tensor by tensor; nothing where some are recomputed from their inputs, or are frozen."""
     if recipe.every is not None or recipe.lora is not None or layout.pp > 1:
         return []
@@ -141,10 +139,13 @@ def states(spec: ModelSpec, rank: StageGPU, recipe: Recipe) -> list[Line]:
     return [Line("states", *told(value), plain(value), optimizer.source, f"of which {p.master} B a parameter are master copies")]
 
 
-def turns(spec: ModelSpec, asked: dict[str, Any], fixed: dict[str, Any], rl: Any, budget: int | None, answer: Memory) -> list[Line]:
+def turns(
+    spec: ModelSpec, asked: dict[str, Any], fixed: dict[str, Any], rl: Any, budget: int | None, answer: Memory
+) -> list[Line]:
     """RL: what each model holds in the fullest phase, and the rollout beside it."""
-    from llmcx.answers.rl import METHODS, frozen, trained
+    from llmcx.answers.rl import frozen, trained
     from llmcx.costs.params import count
+    from llmcx.engines.rl import METHODS
 
     layout, recipe = asked["layout"], replace(fixed["recipe"], rl=True)
     rows, seq = asked["batch"] * METHODS[rl.method].sequences, asked["seq"]
@@ -167,7 +168,9 @@ def turns(spec: ModelSpec, asked: dict[str, Any], fixed: dict[str, Any], rl: Any
             else:
                 held = part.bytes - recipe.bytes.weight * count(spec) if layout.zero == 3 and layout.sharers > 1 else part.bytes
                 numbers = f"{held:,} + {part.bytes - held:,}"
-                found.append(Line("rollout", "cache of the micro-batch + weights gathered", numbers, part.bytes, "", part.formula))
+                found.append(
+                    Line("rollout", "cache of the micro-batch + weights gathered", numbers, part.bytes, "", part.formula)
+                )
             continue
         of = TrainingMemory(spec if part.part in ("policy", "reference") else headless, seq, recipe)
         [rank] = of.ranks(layout, rows)
@@ -175,6 +178,24 @@ def turns(spec: ModelSpec, asked: dict[str, Any], fixed: dict[str, Any], rl: Any
         value = next((size for size in model if plain(size) == part.bytes), None)
         where = f"in {answer.peak}: {part.formula}"
         source = PROGRAMS[recipe.engine]
-        numbers = ("held in the phase", "") if value is None else told(value)
-        found.append(Line(part.part, *numbers, part.bytes, source, where, INTERVALS[recipe.engine]))
+        formula, put = ("held in the phase", "") if value is None else told(value)
+        found.append(Line(part.part, formula, put, part.bytes, source, where, INTERVALS[recipe.engine]))
     return found
+
+
+def phases(spec: ModelSpec, asked: dict[str, Any], fixed: dict[str, Any], rl: Any, answer: Memory) -> list[Line]:
+    """RL: what stands on a GPU in each phase."""
+    from llmcx.answers.rl import held
+
+    recipe = replace(fixed["recipe"], rl=True)
+    found = held(spec, asked["batch"], asked["seq"], asked["layout"], recipe, rl, answer.budget_bytes)
+    return [
+        Line(
+            f"phase: {phase}",
+            " + ".join(of),
+            " + ".join(f"{size:,}" for size in of.values()),
+            sum(of.values()),
+            "llmcx/engines/rl.py",
+        )
+        for phase, of in found.items()
+    ]

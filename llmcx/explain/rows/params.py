@@ -29,7 +29,7 @@ def rows(spec: ModelSpec, answer: Params) -> list[Line]:
         heads.append(found[-1])
     found.append(summed("total", heads, "each parameter once, tied ones once"))
     if answer.active != total:
-        found += _active(ops, total, answer.active)
+        found += active(ops, total, answer.active)
     looked_up = [line._replace(component=f"{line.component}, table") for line in terms(fold, filter(is_embedding, ops))]
     return [
         *found,
@@ -47,13 +47,19 @@ def rows(spec: ModelSpec, answer: Params) -> list[Line]:
     ]
 
 
-def _active(ops: list[Op], total: int, active: int) -> list[Line]:
-    """What a token does not meet: the experts that are not chosen, and what sees and hears."""
+def counted(ops: list[Op]) -> list[Line]:
+    """A line for each component that has parameters."""
+    by = by_component(terms(fold, ops))
+    return [summed(name, lines) if len(lines) > 1 else lines[0] for name, lines in by.items()]
+
+
+def active(ops: list[Op], total: int, met: int) -> list[Line]:
+    """What a token meets: all but the experts that are not chosen, and what sees and hears."""
     seldom = [op for op in ops if fold.of(op) != active_fold.of(op)]
-    met = [line._replace(component=f"{line.component}, met") for line in terms(active_fold, seldom)]
-    idle = " - ".join(f"({fold.of(op):,} - {active_fold.of(op):,})" for op in seldom)
+    each = [line._replace(component=f"{line.component}, met") for line in terms(active_fold, seldom)]
+    idle = "".join(f" - ({fold.of(op):,} - {active_fold.of(op):,})" for op in seldom)
     formula, where = "total - Σ (stored - met by a token)", "experts that are not chosen, and what sees and hears"
-    return [*met, Line("active", formula, f"{total:,} - {idle}", active, _SHAZEER, where)]
+    return [*each, Line("active", formula, f"{total:,}{idle}", met, _SHAZEER, where)]
 
 
 def weighed(
@@ -65,15 +71,19 @@ def weighed(
     mine: list[Op] | None = None,
     stored: quant.Weights | None = None,
 ) -> list[Line]:
-    """``size`` bytes of ``params`` parameters (of the ops ``mine``, where they are a share) in a format, or as they are ``stored``:
-    where it has scales, by the formats of the tensors.
+    """``size`` bytes of ``params`` parameters (of the ops ``mine``, where they are a share) in a format, or as they are
+    ``stored``: where it has scales, by the formats of the tensors.
     """
     if dtype in dtypes.BITS and stored is None:
         n = written(params, "parameters")
         got = dtypes.bits(dtype)
-        formula, numbers = told(n * written(got // 8, "bytes")) if got % 8 == 0 else (
-            "ceil(parameters·bits / 8)",
-            f"ceil({params:,}·{got} / 8)",
+        formula, numbers = (
+            told(n * written(got // 8, "bytes"))
+            if got % 8 == 0
+            else (
+                "ceil(parameters·bits / 8)",
+                f"ceil({params:,}·{got} / 8)",
+            )
         )
         return [Line(name, formula, numbers, size, f"{dtype}, packed")]
     of = dtypes.RELEASED if spec.stored is not None and dtype == spec.stored.name else dtype
