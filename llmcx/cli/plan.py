@@ -112,7 +112,7 @@ def serve(
         first = result.best[0] if result.best else result.near[0].choice
         server, cost, answer = answers.served(spec, load, places, cache, first)
         bound = Server(spec, server.hardware, server.setup, engine=server.engine)
-        return explaining("plan_serve", first)() + explaining("serve", bound, server, load, 0, cost, answer)()
+        return explaining("plan_serve", first)() + explaining("serve", bound, server, load, cost, first.dtype, cache, answer)()
 
     return Item(describe(spec), inputs, result, [*about, *stored_notes(spec, None), *dated, *notes], lines, head=head)
 

@@ -219,7 +219,7 @@ def largest_batch(
     """
 
     def spare(batch: int) -> float:
-        return budget - max(_bytes(gpu, weight_bits, kv_bits) for gpu in held(spec, batch, context, layout, engine))
+        return budget - needed(spec, context, layout, engine, batch, weight_bits, kv_bits)
 
     low, left = 1, spare(1)
     if left < 0:
@@ -240,6 +240,13 @@ def largest_batch(
         else:
             low, left = at, found
     return low
+
+
+def needed(
+    spec: ModelSpec, context: int, layout: Layout, engine: Engine, batch: int, weight_bits: float, kv_bits: float
+) -> float:
+    """Bytes on the fullest GPU for ``batch`` sequences of ``context`` tokens."""
+    return max(_bytes(gpu, weight_bits, kv_bits) for gpu in held(spec, batch, context, layout, engine))
 
 
 def _bytes(gpu: Held, weight_bits: float, kv_bits: float) -> float:

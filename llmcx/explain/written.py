@@ -51,6 +51,11 @@ class Written:
     def __rtruediv__(self, other: Any) -> Any:
         return _joined(truediv, " / ", PRODUCT, other, self)
 
+    def __pow__(self, other: Any) -> Any:
+        (a, x, ahead), (b, y, behind) = _parts(self), _parts(other)
+        symbols, numbers = (f"{_held(p, ahead, ATOM)}^{_held(q, behind, ATOM)}" for p, q in ((a, b), (x, y)))
+        return written(plain(self) ** plain(other), symbols, numbers, PRODUCT)
+
     def __floordiv__(self, other: Any) -> Any:
         return _divided(self, other)
 

@@ -58,7 +58,7 @@ def parts(spec: ModelSpec, asked: dict[str, Any], fixed: dict[str, Any], answer:
             mine = gpu.weights if layout.gpus > 1 else None
             found += weighed("weights", spec, dtype, gpu.params, part.bytes, mine, answer.stored)
         elif part.part in ("kv_cache", "state"):
-            found += _cache(spec, gpu, part, kv_dtype, answer)
+            found += cache(spec, gpu, part, kv_dtype)
         elif part.part == "logits":
             value = written(gpu.paged.batch, "batch") * written(gpu.gpu.vocab, "vocabulary") * 4
             where = "fp32 logits of the last position of each sequence"
@@ -72,19 +72,19 @@ def parts(spec: ModelSpec, asked: dict[str, Any], fixed: dict[str, Any], answer:
 
 def _is(gpu: Held, sizes: dict[str, int], kv_dtype: str) -> bool:
     """Whether this is the GPU of which the parts are told."""
-    cache = {name: size for name, size in sizes.items() if name in ("kv_cache", "state")}
-    return (gpu.workspace, gpu.logits, cache_bytes(gpu, kv_dtype)) == (sizes["workspace"], sizes.get("logits", 0), cache)
+    kept = {name: size for name, size in sizes.items() if name in ("kv_cache", "state")}
+    return (gpu.workspace, gpu.logits, cache_bytes(gpu, kv_dtype)) == (sizes["workspace"], sizes.get("logits", 0), kept)
 
 
-def _cache(spec: ModelSpec, gpu: Held, part: Part, kv_dtype: str, answer: Memory) -> Iterator[Line]:
+def cache(spec: ModelSpec, gpu: Held, part: Part, kv_dtype: str) -> Iterator[Line]:
     """What the tokens leave, layer by layer, or page by page."""
     of, kv_bytes = gpu.paged, dtypes.per_element(kv_dtype)
     source = SHAZEER if part.part == "kv_cache" else STATES
     if of.bytes(kv_bytes) is None:
         lines = []
-        for name, op, cache in roomy(spec, gpu.caches, of.context, of.engine):
+        for name, op, left in roomy(spec, gpu.caches, of.context, of.engine):
             if name == part.part and cache_fold.of(op):
-                size = kv_bytes if name == "kv_cache" else of.engine.state_bytes(cache)
+                size = kv_bytes if name == "kv_cache" else of.engine.state_bytes(left)
                 value = cache_fold.of(named(op)) * written(int(size) if size == int(size) else size, "bytes")
                 title = f"{part.part} of {op.component}" + (f" in {op.group}" if op.group else "")
                 lines.append(Line(title, *told(value), plain(value), source, f"bytes: of a number in {kv_dtype}"))

@@ -138,7 +138,7 @@ def _parts(name: str, trainer: Trainer, layout: Layout, global_batch: int, got: 
 def _terms(name: str, trainer: Trainer, layout: Layout, stage: Stage) -> dict[str, list[Line]]:
     """Of one micro-batch on a stage's GPU, op by op: the trainer's own measure on numbers that remember their names."""
     traced = copy(trainer)
-    traced.machine = _named(trainer.machine)
+    traced.machine = named_machine(trainer.machine)
     run, by = trainer.run(layout.micro_batch), division(layout)
     found: dict[str, list[Line]] = {}
     full = layout.recompute == "full"
@@ -158,7 +158,7 @@ def _terms(name: str, trainer: Trainer, layout: Layout, stage: Stage) -> dict[st
     return found
 
 
-def _named(on: Machine) -> Machine:
+def named_machine(on: Machine) -> Machine:
     """A machine whose rates remember their names."""
     rates = {"matmul": "rate", "attention": "attention_rate", "memory": "bandwidth", "up": "link", "out": "network"}
     return on._replace(**{field: written(getattr(on, field), name) for field, name in rates.items() if getattr(on, field)})
@@ -214,7 +214,7 @@ def _update(trainer: Trainer, layout: Layout, m: int, passes: list[tuple[Stage, 
     by = division(layout)
     stage, _, one = max(passes, key=lambda row: sum(trainer._update(layout, by, row[0], m, row[2])))
     of = trainer.sizes.weights(stage, by)
-    traced, sent = _named(trainer.machine), []
+    traced, sent = named_machine(trainer.machine), []
     for op in traffic_of(of.params, of.experts, layout):
         each: Any = sum(sending(named(op), traced, GRADIENT if op.reads == "gradients" else WEIGHT))
         if each:
