@@ -12,7 +12,7 @@ from llmcx.answers import serve as serving_answers
 from llmcx.cli import launching
 from llmcx.cli.accelerator import Limit, serving, settled, with_memory
 from llmcx.cli.launching import Launch, bad
-from llmcx.cli.options import Models, argument, command, completing, describe, heading, option, single
+from llmcx.cli.options import Models, argument, command, completing, describe, explaining, heading, option, single
 from llmcx.engines import Engine
 from llmcx.engines import efficiency as efficiencies
 from llmcx.engines.serving_time import Server, Setup
@@ -47,7 +47,7 @@ CACHES = {
 SIXTEEN = ("auto", "half", "float16", "bfloat16")
 
 
-@command(app, "check", without=("plot", "explain"))
+@command(app, "check", without=("plot",))
 def check(
     line: Annotated[
         str, argument("What launches vllm, sglang, trtllm-serve or llama-server; or a file with it; - is stdin.", "LINE")
@@ -123,7 +123,8 @@ def check(
     inputs |= {"tp": asked.layout.tp, "pp": asked.layout.pp, "ep": asked.layout.ep, "attention_dp": asked.layout.attention_dp}
     inputs |= {"prompt": load.prompt, "output": load.output, "batch": batch, "require": require, **shape}
     about = [*named, *_understood(launch), *notes, *(words if found.estimate else []), *(dated if found.estimate else [])]
-    return Item(describe(spec), inputs, found, about, head=heading("check", spec, inputs, found))
+    lines = explaining("check", spec, asked, server, load, cost, found)
+    return Item(describe(spec), inputs, found, about, lines, head=heading("check", spec, inputs, found))
 
 
 def _text(line: str) -> str:

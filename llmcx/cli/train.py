@@ -164,7 +164,7 @@ def train(
     low, high = band
     words.append(f"of ten measured steps, eight took {low:g} to {high:g} times as long as estimated (docs/validation.md)")
     about = [*why, *_notes(answer.fits, found, chosen is not None, real), *uneven(spec, layout), *words, *dated, *notes]
-    lines = explaining("train", real, ideal, batch, costs, engine, answer)
+    lines = explaining("train", real, ideal, batch, costs, engine, answer, found if search else None)
     head = heading("train", spec, inputs, result)
     return Item(describe(spec), inputs, result, about, lines, partial(real.roofline, layout), head)
 

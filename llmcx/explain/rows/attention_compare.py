@@ -57,6 +57,14 @@ def rows(spec: ModelSpec, answer: Comparison, *asked: Any) -> list[Line]:
     for row in answer.rows:
         begun = first.setdefault(row.variant, row.core_flops)
         found += _row(named[row.variant], row, of, begun)
+    for limit in answer.limits:
+        c = named[limit.variant]
+        mixers = c.mixer_ops(limit.chapter_seq)
+        cores = [[op._replace(times=1) for op in mixers if op.kind in CORE and op.group == group] for group, _, _ in c.exchanged]
+        fullest = max(cores, key=lambda ops: kept_bytes(ops, c.act))
+        put = _each(c, "Σ saved by one layer's core", [kept_bytes([op], c.act) for op in fullest])
+        name = f"{limit.variant} at the chapter's limit, n = {limit.chapter_seq:,}: memory_bytes"
+        found.append(Line(name, *put, limit.memory_bytes, _SAVED))
     for each in answer.crossovers:
         costs = [
             [named[name].costs(n, of.machine)[each.measure] for name in (each.cheaper, each.than)]

@@ -250,4 +250,12 @@ def _accounting(spec: ModelSpec, counted: Accounting) -> list[Line]:
             hoffmann,
             "without the tables and the head",
         ),
+        *(
+            Line(f"{name}_ratio", f"{name} / six_nd", f"{value:,} / {counted.six_nd:,}", ratio, SIX_ND)
+            for name, value, ratio in (
+                ("exact", counted.exact, counted.exact_ratio),
+                ("appendix_f", counted.appendix_f, counted.appendix_f_ratio),
+                ("appendix_f_layers", counted.appendix_f_layers, counted.appendix_f_layers_ratio),
+            )
+        ),
     ]

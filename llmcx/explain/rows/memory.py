@@ -25,6 +25,8 @@ def rows(spec: ModelSpec, asked: dict[str, Any], fixed: dict[str, Any], rl: Any,
     lines.append(Line("total_bytes", formula, each + (f" + {free:,}" if free else ""), total, "the fullest GPU"))
     if rl is not None:
         lines += memory_training.phases(spec, asked, fixed, rl, answer)
+    if train and rl is None and answer.host_bytes is not None:
+        lines.append(memory_training.host(spec, asked, fixed, answer.host_bytes))
     lines += [_everywhere(answer, asked), *_fit(answer), *_headroom(answer)]
     if not train:
         lines.append(memory_inference.one_more(spec, asked["seq"], fixed["kv_dtype"], asked["layout"], answer))
@@ -52,13 +54,31 @@ def _everywhere(answer: Memory, asked: dict[str, Any]) -> Line:
 def _fit(answer: Memory) -> list[Line]:
     """The largest that fits, and the next, which does not."""
     fit, budget = answer.fit, answer.budget_bytes
-    if fit is None or not isinstance(fit.value, int) or fit.what == "gpus" or budget is None:
+    if fit is None or budget is None:
         return []
+    more = (
+        []
+        if fit.next_bytes is None
+        else [
+            Line(
+                "next_bytes",
+                f"total with {fit.what} {fit.next}",
+                f"{fit.next_bytes:,}",
+                fit.next_bytes,
+                "llmcx memory --explain, of that",
+            )
+        ]
+    )
+    if not isinstance(fit.value, int) or fit.what == "gpus":
+        return more
     numbers = f"{fit.value:,}: {answer.total_bytes:,} <= {budget:,}"
     if fit.next_bytes is not None:
         numbers += f"; {fit.next_bytes:,} > {budget:,}"
     formula = f"largest {fit.what} with total <= budget"
-    return [Line(f"fit.{fit.what}", formula, numbers, fit.value, "by bisection on the totals", "the next one would not fit")]
+    return [
+        Line(f"fit.{fit.what}", formula, numbers, fit.value, "by bisection on the totals", "the next one would not fit"),
+        *more,
+    ]
 
 
 def _headroom(answer: Memory) -> list[Line]:

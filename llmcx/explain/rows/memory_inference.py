@@ -56,7 +56,7 @@ def parts(spec: ModelSpec, asked: dict[str, Any], fixed: dict[str, Any], answer:
             found.append(Line(part.part, "of what is on the GPU", "", part.bytes, "llmcx memory --fit offload", part.formula))
         elif part.part == "weights":
             mine = gpu.weights if layout.gpus > 1 else None
-            found += weighed("weights", spec, dtype, gpu.params, part.bytes, mine, answer.stored)
+            found += weighed("weights", spec, dtype, gpu.params, part.bytes, mine, answer.stored if "files" in fixed else None)
         elif part.part in ("kv_cache", "state"):
             found += cache(spec, gpu, part, kv_dtype)
         elif part.part == "logits":

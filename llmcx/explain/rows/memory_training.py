@@ -8,6 +8,7 @@ from typing import Any
 from llmcx.answers import Line
 from llmcx.answers.memory import Memory
 from llmcx.costs.saved_activations import fused, kept_bytes, without
+from llmcx.engines import deepspeed
 from llmcx.engines.recipe import Recipe
 from llmcx.engines.training_memory import StageGPU, TrainingMemory
 from llmcx.explain.terms import summed
@@ -199,3 +200,14 @@ def phases(spec: ModelSpec, asked: dict[str, Any], fixed: dict[str, Any], rl: An
         )
         for phase, of in found.items()
     ]
+
+
+def host(spec: ModelSpec, asked: dict[str, Any], fixed: dict[str, Any], size: int) -> Line:
+    """What DeepSpeed moves to the host's memory, for each GPU."""
+    recipe: Recipe = fixed["recipe"]
+    of = TrainingMemory(spec, asked["seq"], recipe)
+    [rank] = of.ranks(asked["layout"], asked["batch"])
+    value: Any = deepspeed.host(
+        of.partition(named_rank(rank), asked["layout"], recipe), asked["layout"].zero, recipe.offload or ""
+    )
+    return Line("host_bytes", *told(value), size, PROGRAMS["deepspeed"], "for each GPU")

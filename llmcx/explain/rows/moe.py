@@ -155,6 +155,13 @@ def _dense(spec: ModelSpec, answer: Experts, run: Run, ops: list[Op]) -> list[Li
         found += [
             made,
             Line(f"{name}.params", "params of width 1 + (d_ff - 1)·params of a unit", n, dense.params, "llmcx params"),
+            Line(
+                f"{name}.flops_per_token",
+                "floor(forward / tokens)",
+                f"floor({forward_flops(dense_of(spec, dense.d_ff), run):,} / {answer.touched.tokens:,})",
+                dense.flops_per_token,
+                "llmcx flops",
+            ),
             Line(f"{name}.moe_over_dense", formula, ratio, dense.moe_over_dense, "llmcx flops"),
         ]
     return found
@@ -198,6 +205,8 @@ def _routers(spec: ModelSpec, answer: Experts) -> list[Line]:
         value = matrix + written(int(n), "biases") if one.params else 0
         formula, numbers = told(value)
         found.append(Line(f"{name}.params", formula, numbers, one.params, one.source))
+        hottest = "1" if one.hottest == 1 else f"{one.hottest:g}"
+        found.append(Line(f"{name}.hottest", "load of the hottest expert / mean, as stated", hottest, one.hottest, one.source))
         formula, numbers = told(2 * matrix if one.flops_per_token else 0)
         found.append(Line(f"{name}.flops_per_token", formula, numbers, one.flops_per_token, one.source))
         if one.unserved is not None and one.router == "expert choice":
@@ -214,10 +223,13 @@ def _parallel(answer: Experts) -> list[Line]:
     if p is None:
         return []
     name, n = "expert_parallel", answer.n_experts
+    hot, other = chances(n, answer.top_k, answer.touched.imbalance)
     crossing = f"ceil({answer.all_to_all_bytes_per_layer:,}·({p.ranks} - 1) / {p.ranks})"
     layers = p.all_to_all_forward_bytes // p.all_to_all_layer_bytes if p.all_to_all_layer_bytes else 0
     exact = layers * p.all_to_all_layer_bytes == p.all_to_all_forward_bytes
     held = p.weight_bytes_per_rank - p.replicated_bytes
+    per = f"ceil({p.all_to_all_step_bytes:,} / {p.ranks})"
+    unique = p.all_to_all_unique_bytes
     return [
         Line(f"{name}.experts_per_rank", "ceil(n_experts / GPUs)", f"ceil({n:,} / {p.ranks})", p.experts_per_rank, _FEDUS),
         Line(
@@ -247,5 +259,29 @@ def _parallel(answer: Experts) -> list[Line]:
             f"{p.all_to_all_forward_bytes:,} + {p.all_to_all_backward_bytes:,}",
             p.all_to_all_step_bytes,
             _FEDUS,
+        ),
+        Line(f"{name}.all_to_all_step_bytes_per_rank", "ceil(of a step / GPUs)", per, p.all_to_all_step_bytes_per_rank, _FEDUS),
+        Line(
+            f"{name}.replicated_bytes",
+            "all parameters but the experts' · bytes",
+            f"{answer.total - answer.expert:,}·{p.replicated_bytes / (answer.total - answer.expert):.9g}",
+            p.replicated_bytes,
+            "attention, shared experts and routers on every GPU",
+        ),
+        Line(
+            f"{name}.hot_rank_load",
+            "GPUs·(p_hot + (experts per GPU - 1)·p) / top_k",
+            f"{p.ranks}·({hot:.9g} + {p.experts_per_rank - 1}·{other:.9g}) / {answer.top_k}",
+            p.hot_rank_load,
+            _CHANCE,
+            "",
+            _NONE,
+        ),
+        *(
+            []
+            if unique is None
+            else [
+                Line(f"{name}.all_to_all_unique_bytes", "each token once to each GPU with one of its experts", "", unique, _FEDUS)
+            ]
         ),
     ]

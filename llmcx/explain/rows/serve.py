@@ -7,7 +7,7 @@ from typing import Any
 
 from llmcx.answers import Line
 from llmcx.answers.memory import Part
-from llmcx.answers.serve import Load, Point, Serving
+from llmcx.answers.serve import Load, Point, Serving, few
 from llmcx.engines import closed_loop
 from llmcx.engines.ideal import CHUNK
 from llmcx.engines.inference_memory import cache_of, held, needed
@@ -42,9 +42,9 @@ def rows(
     """Every row that is shown, then what a GPU holds, then the steps that the rows rest on."""
     found: list[Line] = []
     shown = few(list(zip(answer.ideal, answer.estimate, strict=True)))
-    for bound, point in shown:
-        found += _point("estimate", real, load, point, usd_per_hour)
-        found += _point("ideal", ideal, load, bound, usd_per_hour)
+    for bound, one in shown:
+        found += point("estimate", real, load, one, usd_per_hour)
+        found += point("ideal", ideal, load, bound, usd_per_hour)
     found += _fitting(real, load, answer, dtype, kv_dtype)
     new, alone = load.prompt - load.cached, real.prefill(load.prompt, load.cached).total
     rate = f"{new:,} / {alone:.6g}"
@@ -54,21 +54,10 @@ def rows(
     return [*found, *_step("estimate", real, load, each), *_step("ideal", ideal, load, each)]
 
 
-FEW = 6
-"""Batch sizes that are shown unless --detail asks for all."""
-
-
-def few(points: list[Any]) -> list[Any]:
-    """As many of a frontier as a table shows, about as far apart."""
-    if len(points) <= FEW:
-        return points
-    return [points[round(k * (len(points) - 1) / (FEW - 1))] for k in range(FEW)]
-
-
 # --- a row ----------------------------------------------------------------------------------------------------------
 
 
-def _point(name: str, server: Server, load: Load, got: Point, price: float | None) -> list[Line]:
+def point(name: str, server: Server, load: Load, got: Point, price: float | None) -> list[Line]:
     """The figures of a point: the step and the prompt that they rest on, then each as it stands in the table."""
     batch, context, speculation = got.batch, load.context, load.speculation
     gpus = load.gpus(server.setup)

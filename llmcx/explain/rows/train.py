@@ -6,6 +6,7 @@ from copy import copy
 from typing import Any
 
 from llmcx.answers import Line
+from llmcx.answers.plan import Plan, label
 from llmcx.answers.train import Costs, Outcome, Training, peak
 from llmcx.engines.training_time import ACT, GRADIENT, HIDDEN, SPENT_ON, STATES, WEIGHT, StagePass, Trainer
 from llmcx.explain.rows import Figure, lines
@@ -23,7 +24,9 @@ _MEGATRON = "Shoeybi et al. 2019, arXiv:1909.08053, sec. 3"
 _PIPELINE = "Narayanan et al. 2021, arXiv:2104.04473, sec. 2.2"
 
 
-def rows(calibrated: Trainer, bound: Trainer, global_batch: int, costs: Costs, engine: str, answer: Training) -> list[Line]:
+def rows(
+    calibrated: Trainer, bound: Trainer, global_batch: int, costs: Costs, engine: str, answer: Training, plan: Plan | None
+) -> list[Line]:
     """The figures of both outcomes, then the parts of a step, then the memory."""
     ideal = _figures(bound, global_batch, costs, answer, answer.ideal)
     real = _figures(calibrated, global_batch, costs, answer, answer.estimate)
@@ -38,7 +41,35 @@ def rows(calibrated: Trainer, bound: Trainer, global_batch: int, costs: Costs, e
     found += _parts("estimate", calibrated, answer.layout, global_batch, answer.estimate)
     parts = " + ".join(f"{size:,}" for size in answer.memory)
     names = " + ".join(answer.memory._fields)
+    found += [] if plan is None else _searched(plan)
     return [*found, Line("memory_bytes", names, parts, answer.memory_bytes, "llmcx memory --train --explain, the fullest GPU")]
+
+
+def _searched(plan: Plan) -> list[Line]:
+    """The layouts that were searched: each one's step and memory, of the same parts."""
+    found, best = [], plan.best[0].step.total
+    for each in [*plan.best, *plan.near]:
+        parts = {name: value for name, value in each.step._asdict().items() if value}
+        numbers, name = " + ".join(f"{value:.9g}" for value in parts.values()), label(each.layout)
+        took = each.step.total
+        found += [
+            Line(f"{name}: step_s", " + ".join(parts), numbers, took, "the same parts, of this layout"),
+            Line(
+                f"{name}: to the best",
+                "step / the best's",
+                f"{took:.9g} / {best:.9g}",
+                took / best,
+                "the same parts, of this layout",
+            ),
+            Line(
+                f"{name}: bytes",
+                "the fullest GPU",
+                f"{each.bytes:,}",
+                each.bytes,
+                "llmcx memory --train --explain, with this layout",
+            ),
+        ]
+    return found
 
 
 def _interval(name: str, value: float, band: tuple[float, float], engine: str) -> str:
