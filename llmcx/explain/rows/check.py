@@ -42,6 +42,8 @@ def rows(
         numbers = f"{answer.users:,}: {fits:,} <= {budget:,}" + (f"; {over:,} > {budget:,}" if over > budget else "")
         formula = "most sequences with total <= budget"
         lines.append(Line("users", formula, numbers, answer.users, "llmcx memory --fit batch", f"of {answer.seq:,} tokens each"))
+    elif not answer.fits:
+        lines.append(Line("users", "none, where total > budget", f"0: {total:,} > {budget:,}", 0, "llmcx memory --fit batch"))
     elif answer.users:
         lines.append(Line("users", "sequences of the cache", f"{answer.users:,}", answer.users, "the line's own, -np"))
     if server is not None:
