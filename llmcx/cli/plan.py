@@ -29,7 +29,7 @@ MOST_GPUS = 4096
 """Of a search."""
 
 
-@command(app, "plan", without=("plot",))
+@command(app, "plan")
 def serve(
     models: Models,
     hardware: Annotated[
