@@ -199,7 +199,7 @@ def _train(items: list[Item]) -> list[Figure]:
         label = f"{t.gpus:,} × {item.inputs['hardware']}" if len({i.result.training.gpus for i in items}) == len(items) else name
         for what, of in (("estimate", t.estimate), ("ideal", t.ideal)):
             parts = {SPENT_ON[part]: of.days * spent / of.step_s for part, spent in of.step.items()}
-            low, high = (of.days * end for end in t.band)
+            low, high = t.span("days")
             span = f" ({low:.3g} to {high:.3g})" if what == "estimate" else ""
             cost = "" if of.usd is None else f", ${of.usd:,.0f}"
             bars.append(Bar(f"{label or 'this layout'}, {what}", parts, f"{of.days:,.3g} days{span}{cost}"))

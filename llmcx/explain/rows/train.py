@@ -33,10 +33,7 @@ def rows(
     found: list[Line] = []
     for mine, other in zip(ideal, real, strict=True):
         found += lines("ideal", [mine])
-        found += [
-            line._replace(interval=_interval(other[0], float(line.value), answer.band, engine))
-            for line in lines("estimate", [other])
-        ]
+        found += [line._replace(interval=_interval(other[0], answer, engine)) for line in lines("estimate", [other])]
     found += _parts("ideal", bound, answer.layout, global_batch, answer.ideal)
     found += _parts("estimate", calibrated, answer.layout, global_batch, answer.estimate)
     parts = " + ".join(f"{size:,}" for size in answer.memory)
@@ -72,14 +69,14 @@ def _searched(plan: Plan) -> list[Line]:
     return found
 
 
-def _interval(name: str, value: float, band: tuple[float, float], engine: str) -> str:
+def _interval(name: str, answer: Training, engine: str) -> str:
     """Where eight of ten measurements lie, and by which rows that is known."""
-    if name == "steps":
+    span = None if name == "steps" else answer.span(name)
+    if span is None:
         return ""
-    low, high = band
-    ends = (value / high, value / low) if name in ("tokens_per_s_gpu", "mfu", "hfu") else (value * low, value * high)
+    low, high = answer.band
     rows = f"of measured steps that gave no constant (docs/validation.md; presets/engines/{engine}.yaml)"
-    return f"{ends[0]:,.4g} to {ends[1]:,.4g}, 10 to 90%: steps took {low:g} to {high:g} times the estimate, {rows}"
+    return f"{span[0]:,.4g} to {span[1]:,.4g}, 10 to 90%: steps took {low:g} to {high:g} times the estimate, {rows}"
 
 
 def _figures(trainer: Trainer, global_batch: int, costs: Costs, answer: Training, got: Outcome) -> list[Figure]:
