@@ -20,9 +20,10 @@ from llmcx.catalog.presets import load_preset, names
 from llmcx.costs.params import count
 from llmcx.costs.saved_activations import RECOMPUTE
 from llmcx.engines import efficiency as calibration
+from llmcx.engines.programs import RECIPE
 from llmcx.engines.recipe import Recipe, check_recipe
 from llmcx.engines.serving_time import Server, Setup
-from llmcx.engines.training_time import RECIPE, Trainer
+from llmcx.engines.training_time import Trainer
 from llmcx.errors import InputError
 from llmcx.machine.hardware import hardware
 from llmcx.machine.roofline import IDEAL, Efficiency
@@ -176,6 +177,20 @@ def test_cost_energy_and_co2_by_hand() -> None:
     assert one.usd is not None and isclose(one.usd, 2 * hours)
     assert one.energy_kwh is not None and isclose(one.energy_kwh, 0.5 * 1.2 * hours)
     assert one.co2_kg is not None and isclose(one.co2_kg, 0.4 * 0.5 * 1.2 * hours)
+
+
+def test_a_run_says_where_eight_of_ten_would_lie() -> None:
+    """0.9 to 1.2 times 10 days is 9 to 12 days, the rate of 10 days over 1.2 to over 0.9; nothing beats the ideal."""
+    half = replace(IDEAL, matmul=0.5)
+    slow, layout, costs = Trainer(SMALL, 2048, ROUND, half), Layout(), Costs(2.0)
+    answer = train(slow, Trainer(SMALL, 2048, ROUND), layout, tokens=100 * 2048, global_batch=1, costs=costs, band=(0.9, 1.2))
+    one = answer.estimate
+    assert answer.span("days") == (0.9 * one.days, 1.2 * one.days)
+    assert answer.span("mfu") == (one.mfu / 1.2, one.mfu / 0.9)
+    assert answer.span("usd") == (0.9 * one.gpu_hours * 2, 1.2 * one.gpu_hours * 2)
+    assert answer.span("co2_kg") is None, "no grid"
+    ideal = replace(answer, estimate=answer.ideal)
+    assert ideal.span("days") == (answer.ideal.days, 1.2 * answer.ideal.days)
 
 
 def test_mfu_of_palm() -> None:

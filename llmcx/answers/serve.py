@@ -8,7 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from llmcx.answers import Result
 from llmcx.answers.fit import context_limit, formats, tensor_sizes
@@ -26,6 +26,8 @@ from llmcx.machine.hardware import Hardware
 from llmcx.machine.roofline import Roofline
 from llmcx.model.spec import ModelSpec, check_size, sequence_length
 from llmcx.model.storage import Storage
+
+T = TypeVar("T")
 
 
 class Speculation(NamedTuple):
@@ -121,7 +123,7 @@ def point(server: Server, load: Load, batch: int, usd_per_hour: float | None, sh
     request for nothing but its own.
     """
     context, spec = load.context, load.speculation
-    step, seconds_step = _step(server, load, batch if load.apart is None else -(-batch // load.apart.workers))
+    step, seconds_step, _ = stepped(server, load, batch)
     per_token = seconds_step / spec.tokens
     told: dict[str, float] = {}
     if load.apart is None:
@@ -137,9 +139,6 @@ def point(server: Server, load: Load, batch: int, usd_per_hour: float | None, sh
     else:
         prompts = server.like(prefilling(server.setup, load.apart))
         users = batch / load.apart.prefill_workers
-        if server.bands() is not None:
-            step, seconds_step = _fed(server, load, batch, prompts.each(load.prompt, load.cached, users), step, seconds_step)
-            per_token = seconds_step / spec.tokens
         first = prompts.first_apart(load.prompt, load.cached, load.output, users, per_token)
         tpot, request = per_token, (first + load.output * per_token) / batch
         firsts = prompts.firsts_apart(load.prompt, load.cached, load.output, users, per_token) if shares else None
@@ -164,20 +163,26 @@ def _step(server: Server, load: Load, users: int) -> tuple[ServingStep, float]:
     return step, step.total + more
 
 
-def _fed(server: Server, load: Load, batch: int, prompt: float, step: ServingStep, seconds: float) -> tuple[ServingStep, float]:
-    """The decode step where prompts, a worker's each ``prompt`` seconds, bound the rate: fewer than all ``batch`` users decode,
-    as many as a worker's prompts make in the time of an answer.
+def stepped(server: Server, load: Load, batch: int) -> tuple[ServingStep, float, int]:
+    """A decode step with ``batch`` users in all, its seconds, and the users of each of the copies that decode.
+
+    Where prompts are worked off apart and bound the rate, fewer than all decode: as many as the prompts that are made in the time
+    of an answer.
     """
     apart = load.apart
-    assert apart is not None
+    each = batch if apart is None else -(-batch // apart.workers)
+    step, seconds = _step(server, load, each)
+    if apart is None or server.bands() is None:
+        return step, seconds, each
+    prompt = server.like(prefilling(server.setup, apart)).each(load.prompt, load.cached, batch / apart.prefill_workers)
     rate, users = apart.prefill_workers / prompt, batch
     for _ in range(4):
         fed = max(1, min(batch, round(rate * load.output * seconds / load.speculation.tokens)))
         if fed >= users:
             break
-        users = fed
-        step, seconds = _step(server, load, -(-users // apart.workers))
-    return step, seconds
+        users, each = fed, -(-fed // apart.workers)
+        step, seconds = _step(server, load, each)
+    return step, seconds, each
 
 
 def pointed(
@@ -461,3 +466,18 @@ def _sizes(largest: int) -> list[int]:
     """1, 2, 4, ... and the largest."""
     sizes = [1 << power for power in range(largest.bit_length()) if 1 << power < largest]
     return [*sizes, largest]
+
+
+FEW = 6
+"""Points of a frontier that are shown unless --detail asks for all."""
+
+
+def few(points: Sequence[T]) -> list[T]:
+    """As many of a frontier as a table shows, about as far apart.
+
+    >>> few(range(11))
+    [0, 2, 4, 6, 8, 10]
+    """
+    if len(points) <= FEW:
+        return list(points)
+    return [points[round(k * (len(points) - 1) / (FEW - 1))] for k in range(FEW)]

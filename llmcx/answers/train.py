@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from llmcx.answers import Result, as_json, flat
@@ -27,6 +27,10 @@ class Outcome:
     usd: float | None
     energy_kwh: float | None
     co2_kg: float | None
+
+
+RATES = ("tokens_per_s_gpu", "mfu", "hfu")
+"""Figures of an Outcome that fall when the time grows."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,18 @@ class Training(Result, brief="gpus fits estimate.days estimate.usd estimate.mfu"
     ideal: Outcome
     estimate: Outcome
     band: tuple[float, float]
+
+    def span(self, figure: str) -> tuple[float, float] | None:
+        """Where eight of ten measurements of a figure of the estimate lie: a time, or what grows with it, times ``band``; a rate
+        over it; never beyond the ideal. None where the figure is not known.
+        """
+        value, ideal = getattr(self.estimate, figure), getattr(self.ideal, figure)
+        if value is None:
+            return None
+        low, high = self.band
+        if figure in RATES:
+            return value / high, min(value / low, ideal)
+        return max(value * low, ideal), value * high
 
     def rows(self) -> list[dict[str, Any]]:
         """The figures of the run and the parts of a step, ideal and estimated."""
@@ -107,7 +123,7 @@ def train(
     """A whole run of ``tokens`` tokens with ``layout``, at both efficiencies. Raises InputError for a layout that cannot be
     run.
     """
-    check_recipe(calibrated.spec, layout, replace(calibrated.recipes["none"], recompute=layout.recompute))
+    check_recipe(calibrated.spec, layout, calibrated.recipe(layout))
     check_batch(layout, global_batch)
     steps = -(-tokens // (global_batch * calibrated.seq))
     needs = calibrated.memory(layout, global_batch)

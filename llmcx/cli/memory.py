@@ -6,14 +6,15 @@ from typing import Annotated, Any
 from llmcx.answers import memory as answers
 from llmcx.answers.fit import fitted
 from llmcx.cli.accelerator import Limit, limit, serving, settled
+from llmcx.cli.adapters import ALL, RANK, TARGETS, lora_of
 from llmcx.cli.options import Models, beside, command, completing, describe, explaining, heading, option, single, stored_notes
 from llmcx.cli.parallel import Parallel
 from llmcx.cli.rl import PostTraining
 from llmcx.cli.showing import Showing
-from llmcx.costs.lora import LoRA
+from llmcx.costs.lora import LEAVES
 from llmcx.engines import ENGINES, Engine, engine
 from llmcx.engines.deepspeed import Buckets
-from llmcx.engines.recipe import Recipe
+from llmcx.engines.recipe import Recipe, usual
 from llmcx.errors import InputError, unknown_name
 from llmcx.formats import dtypes
 from llmcx.model.spec import ModelSpec, text_length
@@ -24,12 +25,6 @@ app = single()
 
 KERNELS = {"transformers": "eager", "fsdp": "eager", "deepspeed": "eager", "megatron": "fused"}
 """What trains, and the kernels that it has."""
-
-
-def trainer(layout: Layout, lora: bool) -> str:
-    """What trains where nothing is said: FSDP2 at ZeRO-3, DeepSpeed at lower levels, else transformers."""
-    alone = layout.gpus == layout.dp and not lora
-    return {1: "deepspeed", 2: "deepspeed", 3: "fsdp"}.get(layout.zero, "transformers") if alone else "transformers"
 
 
 @dataclass(frozen=True)
@@ -68,7 +63,7 @@ class Training:
     ] = "none"
     lora: Annotated[
         int | None,
-        option("Fine-tuning: the rank of low-rank adapters on a frozen model.", reads="count", group="Training", needs="train"),
+        option(RANK, reads="count", group="Training", needs="train"),
     ] = None
     attn: Annotated[
         str,
@@ -82,14 +77,14 @@ class Training:
     lora_targets: Annotated[
         list[str],
         option(
-            "The matrices that have adapters.",
+            TARGETS,
             whole=True,
             metavar="NAMES",
-            offers="q k v out gate up down",
+            offers=" ".join(LEAVES),
             rare=True,
             needs="lora",
         ),
-    ] = "q,k,v,out,gate,up,down"  # type: ignore[assignment]
+    ] = ALL  # type: ignore[assignment]
     dropout: Annotated[bool, option("Keep the masks of dropout too.", "--dropout", rare=True, needs="train")] = False
     checkpoint_every: Annotated[
         int | None, option("Keep every c-th layer's input, recompute the rest.", reads="count", rare=True, needs="train")
@@ -144,11 +139,10 @@ class Training:
     def recipe(self, program: str, base: str | None) -> Recipe:
         """How ``program`` trains; with adapters, on weights in the format ``base``. Raises InputError."""
         if program not in KERNELS:
-            if program in ENGINES:
+            if program.partition("@")[0] in ENGINES:
                 problem = f"--engine {program} is for inference; in training it is {' or '.join(KERNELS)}"
                 raise InputError(problem, field="engine", value=program, allowed=", ".join(KERNELS))
             raise unknown_name("engine that trains", program, list(KERNELS), field="engine")
-        targets = self.lora_targets if isinstance(self.lora_targets, list) else self.lora_targets.split(",")
         return Recipe(
             self.precision or ("megatron" if program == "megatron" else "mixed"),
             self.optimizer,
@@ -159,7 +153,7 @@ class Training:
             checkpoint_every=self.checkpoint_every,
             loss_chunk=None if self.loss_chunk is None else max(self.loss_chunk, 1),
             margin=self.fragmentation or 0.0,
-            lora=None if self.lora is None else LoRA(self.lora, tuple(targets)),
+            lora=lora_of(self.lora, self.lora_targets),
             base=base,
             engine=program,
             fused_loss=self.cross_entropy_loss_fusion,
@@ -216,7 +210,7 @@ def memory(
     engine_: Annotated[
         str | None,
         option(
-            "ideal (reserves nothing), transformers, vllm, sglang, trtllm, llama.cpp; "
+            "ideal (reserves nothing), transformers, vllm (a version: vllm@0.11), sglang, trtllm, llama.cpp; "
             "with --train transformers, fsdp, deepspeed, megatron.",
             "--engine",
             offers="engines:ENGINES fsdp deepspeed megatron",
@@ -325,7 +319,7 @@ def memory(
     if not train:
         within, program = settled(within, program, spec, layout.tp * layout.pp, budget, utilization, sizes)
     base = weights if dtype is not None or weights == dtypes.RELEASED else None
-    named = engine_ or (trainer(layout, training.lora is not None) if train else "ideal")
+    named = engine_ or (usual(layout, training.lora is not None) if train else "ideal")
     recipe = training.recipe(named, base if training.lora is not None else None) if train else Recipe()
     cache = kv_dtype or (spec.stored and spec.stored.cache) or "bf16"
     asked: dict[str, Any] = {"batch": size, "seq": n, "dtype": weights, "layout": layout}
@@ -362,10 +356,12 @@ def memory(
         showing.notes(spec, seen, program.name)
         + stored_notes(spec, dtype)
         + _notes(spec, train, training.activations, recipe, program.name)
+        + ([] if train else program.notes())
         + uneven(spec, asked["layout"])
     )
     about += [*result.stored.notes] if result.stored is not None else []
-    lines = explaining("memory", spec, asked["batch"], asked["seq"] + seen.tokens, train, cache, result)
+    rl = None if post.rl is None else post.settings(training.offload)
+    lines = explaining("memory", spec, asked, fixed, rl, result)
     head = heading("memory", spec, inputs, result, asked, fixed, within)
     return Item(describe(spec), inputs, result, about + notes, lines, head=head)
 
@@ -429,7 +425,7 @@ _ELSEWHERE = ("micro_batch", "recompute", "attention_dp")
 
 def _notes(spec: ModelSpec, train: bool, activations: str, recipe: Recipe, program: str) -> list[str]:
     if program == "vllm" and not train:
-        return ["workspace and overhead are estimates, from starts of vLLM on H100; not counted: what the driver takes"]
+        return ["workspace and overhead are estimates, from start-up logs; not counted: what the driver takes"]
     if program in ("sglang", "trtllm") and not train:
         return ["workspace and overhead are the engine's own reserves and estimates, from start-up logs: docs/engines.md"]
     if program == "llama.cpp" and not train:
