@@ -97,7 +97,8 @@ class Kernels:
     def law_of(self, launch: Sized) -> Fitted | None:
         """The fitted law of a launch; None where it only moves, or was not measured."""
         self._asked = None
-        getattr(self, f"_{launch.kind}")(launch.form, *launch.shape)
+        kind, _, shape, form = launch
+        getattr(self, f"_{kind}")(form, *shape)
         if self._asked is None:
             return None
         kind, form, engine = self._asked
