@@ -42,18 +42,24 @@ def rows(
     """Every row that is shown, then what a GPU holds, then the steps that the rows rest on."""
     found: list[Line] = []
     if answer.arrivals is not None:
-        return [*_arriving(answer, load, usd_per_hour), *_fitting(real, load, answer, dtype, kv_dtype)]
+        found = [*_arriving(answer, load, usd_per_hour), *_fitting(real, load, answer, dtype, kv_dtype)]
+        return [*found, _prefilled(real, load, answer)]
     shown = few(list(zip(answer.ideal, answer.estimate, strict=True)))
     for bound, one in shown:
         found += point("estimate", real, load, one, usd_per_hour)
         found += point("ideal", ideal, load, bound, usd_per_hour)
-    found += _fitting(real, load, answer, dtype, kv_dtype)
-    new, alone = load.prompt - load.cached, real.prefill(load.prompt, load.cached).total
-    rate = f"{new:,} / {alone:.6g}"
-    found.append(Line("prefill_tokens_per_s", "prompt tokens / seconds of its pass", rate, answer.prefill_tokens_per_s, _ORCA))
+    if len(answer.estimate) == 1:
+        found += _below(answer.first)
+    found += [*_fitting(real, load, answer, dtype, kv_dtype), _prefilled(real, load, answer)]
     users = answer.estimate[-1].batch
     each = stepped(real, load, users)[2]
     return [*found, *_step("estimate", real, load, each), *_step("ideal", ideal, load, stepped(ideal, load, users)[2])]
+
+
+def _prefilled(server: Server, load: Load, answer: Serving) -> Line:
+    new, alone = load.prompt - load.cached, server.prefill(load.prompt, load.cached).total
+    rate = f"{new:,} / {alone:.6g}"
+    return Line("prefill_tokens_per_s", "prompt tokens / seconds of its pass", rate, answer.prefill_tokens_per_s, _ORCA)
 
 
 # --- a row ----------------------------------------------------------------------------------------------------------
@@ -118,27 +124,60 @@ def point(name: str, server: Server, load: Load, got: Point, price: float | None
     ]
 
 
+_QUEUE = "llmcx/engines/open_loop.py: a queue in closed formulas, held to a simulation"
+
+
 def _arriving(answer: Serving, load: Load, price: float | None) -> list[Line]:
     """The figures of requests that arrive at a rate."""
-    come, one = answer.arrivals, answer.first
+    come, one, ideal = answer.arrivals, answer.first, answer.ideal[0]
     assert come is not None
-    rate, queue = f"{come.rate:g} requests a second", "llmcx.engines.open_loop, held to a simulation in tests"
-    late = come.wait_s / come.wait_share if come.wait_share else 0.0
-    usd = f"{price}·{answer.gpus:,} / 3600 / {one.tokens_per_s_gpu * answer.gpus:.4g}·1e6"
-    parts = f"{come.users:.4g} users, of whom {come.waiting:.4g} wait for a place"
+    rate, tokens = f"{come.rate:.12g}", f"{load.output:,}"
+    usd = f"{price}·{answer.gpus:,} / 3600 / ({rate}·{tokens})·1,000,000"
+    users = f"{rate}·({one.ttft_s:.9g} + {tokens}·{one.tpot_s:.9g})"
     found: list[Figure] = [
-        ("largest_rate", "places / (output · step + places · prompt)", f"{load.output:,} tokens", come.largest_rate, _ORCA),
-        ("utilization", "rate / largest_rate", f"{come.rate:g} / {come.largest_rate:.4g}", come.utilization, "by definition"),
-        ("users", "rate · (first token + output · time per token)", rate, come.users, "Little 1961, Operations Research 9(3)"),
-        ("wait_share", "share of the time that all places are taken", rate, come.wait_share, queue),
-        ("wait_s", "wait_share · wait of those that wait", f"{come.wait_share:.4g}·{late:.4g}", come.wait_s, queue),
-        ("ttft_s", "wait for a place, for the step, for prompts before it, its own pass", parts, one.ttft_s, queue),
-        ("tpot_s", "users / (rate · output)", parts, one.tpot_s, queue),
-        ("tokens_per_s_user", "1 / tpot", f"1 / {one.tpot_s:.4g}", one.tokens_per_s_user, _ORCA),
-        ("tokens_per_s_gpu", "rate · output / GPUs", f"{rate}, {answer.gpus:,} GPUs", one.tokens_per_s_gpu, "by definition"),
-        ("usd_per_million", "price · GPUs / 3600 / tokens per s · 10^6", usd, one.usd_per_million, "the price, or --price"),
+        ("utilization", "rate / largest rate", f"{rate} / {come.largest_rate:.9g}", come.utilization, "by definition"),
+        ("users", "rate·(first token + output·time per token)", users, come.users, "Little 1961, Operations Research 9(3)"),
+        ("tokens_per_s_user", "1 / seconds per token", f"1 / {one.tpot_s:.9g}", one.tokens_per_s_user, _ORCA),
+        ("tokens_per_s_gpu", "rate·output / GPUs", f"{rate}·{tokens} / {answer.gpus:,}", one.tokens_per_s_gpu, "by definition"),
+        (
+            "usd_per_million",
+            "price·GPUs / 3600 / tokens per s·10^6",
+            usd,
+            one.usd_per_million,
+            "the accelerator's price, or --price",
+        ),
     ]
-    return lines("estimate", found)
+    largest = "places / (output·step + places·prompt), or what prompts leave"
+    queue = {
+        "requests a second at most": (largest, come.largest_rate),
+        "share that waits for a place": ("share of the time that all places are taken", come.wait_share),
+        "wait for a place, ms": ("mean of all requests", 1e3 * come.wait_s),
+        "first token, ms": ("waits for a place, for the step and for prompts before it, then its own pass", 1e3 * one.ttft_s),
+        "ms per token": ("users that are answered / (rate·output)", 1e3 * one.tpot_s),
+        "ms per token, ideal": ("the same of the bound", 1e3 * ideal.tpot_s),
+    }
+    told = [
+        Line(f"estimate: {what}", "the queue's", "", value, _QUEUE, where=f"{where}; requests arrive independently")
+        for what, (where, value) in queue.items()
+    ]
+    return [*told, *lines("estimate", found), *_below(one)]
+
+
+def _below(one: Point) -> list[Line]:
+    """Percentiles over requests."""
+    names = {"ttft": "first token", "tpot": "per token of a request", "itl": "from a token to the next"}
+    where = (
+        "from the mean and the variance of what requests wait: a gamma distribution, and an even one of those that begin together"
+    )
+    return [
+        Line(f"estimate: {words} below, {share}%, ms", "the queue's percentile", "", 1e3 * value, _SPREAD, where=where)
+        for name, words in names.items()
+        for share in (50, 90, 99)
+        if (value := getattr(one, f"{name}_p{share}_s")) is not None
+    ]
+
+
+_SPREAD = "llmcx/engines/spread.py, held to a simulation"
 
 
 def _thousand(of: Pair) -> Pair:
