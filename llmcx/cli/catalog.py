@@ -24,9 +24,16 @@ NOTES = [
 ]
 
 
-def _families(incomplete: str) -> list[str]:
+def families(incomplete: str) -> list[str]:
+    """Of the presets, those that begin so."""
     found = {(indexed(name) or {"data": {"family": ""}})["data"]["family"] for name in store.names()}
     return sorted(family for family in found if family and family.startswith(incomplete))
+
+
+def licenses(incomplete: str) -> list[str]:
+    """Of the presets, those that begin so."""
+    found = {(indexed(name) or {"data": {}})["data"].get("license") for name in store.names()}
+    return sorted(license for license in found if license and license.startswith(incomplete))
 
 
 def _vendors(incomplete: str) -> list[str]:
@@ -46,7 +53,10 @@ Preset = Annotated[str, argument("A preset or an alias.", "NAME", offers=PRESETS
 
 @command(app, "presets", without=("plot", "explain", "detail"))
 def models(
-    family: Annotated[str | None, option("Only families that begin so, e.g. llama or qwen3.", offers=_families)] = None,
+    family: Annotated[str | None, option("Only families that begin so, e.g. llama or qwen3.", offers=families)] = None,
+    license_: Annotated[
+        str | None, option("Only licences that begin so, e.g. apache or mit.", "--license", offers=licenses)
+    ] = None,
     moe: Annotated[bool | None, option("Only mixtures of experts, or only dense models.", "--moe/--dense")] = None,
     at_least: Annotated[int, option("Only models of N parameters or more, e.g. 7B.", reads="count")] = 0,
     at_most: Annotated[int | None, option("Only models of up to N parameters.", reads="count")] = None,
@@ -62,13 +72,17 @@ def models(
     """
     more, notes = store.plugin_summaries()
     rows = store.summaries() + more
-    families = sorted({row["family"] for row in rows})
-    if family is not None and not any(known.startswith(family.lower()) for known in families):
-        raise unknown_name("family", family, families, field="family")
+    known = sorted({row["family"] for row in rows})
+    if family is not None and not any(each.startswith(family.lower()) for each in known):
+        raise unknown_name("family", family, known, field="family")
+    stated = sorted({row["license"] for row in rows if row["license"]})
+    if license_ is not None and not any(each.startswith(license_.lower()) for each in stated):
+        raise unknown_name("license", license_, stated, field="license")
     rows = [
         row
         for row in rows
         if (family is None or row["family"].startswith(family.lower()))
+        and (license_ is None or (row["license"] or "").startswith(license_.lower()))
         and (moe is None or moe == (row["active"] != row["total"]))
         and row["total"] >= at_least
         and (at_most is None or row["total"] <= at_most)

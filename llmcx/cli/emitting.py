@@ -24,7 +24,7 @@ def check_emitted(emit: str, named: str | None) -> None:
     """Refuse an engine that has no launch line, or another than the one asked about."""
     if emit not in STARTS:
         raise unknown_name("launch line", emit, list(STARTS), field="emit")
-    if named not in (None, emit):
+    if named is not None and named.partition("@")[0] != emit:
         raise InputError(f"--emit {emit} and --engine {named} contradict each other; give one", field="emit", value=emit)
 
 
@@ -78,6 +78,7 @@ def emitted(engine: str, spec: ModelSpec, source: str | None, inputs: Mapping[st
     asked = [f"--hardware {shlex.quote(str(inputs['hardware']))}"]
     asked += [f"--prompt {inputs['prompt']}", f"--output {inputs['output']}"]
     asked += [f"--{name} {given[name]}" for name in ("batch", "budget", "dtype") if given.get(name)]
+    asked += [f"--engine {inputs['engine']}"] if "@" in inputs["engine"] else []
     return f"# llmcx check: {' '.join(asked)}\n{' '.join(words)}"
 
 

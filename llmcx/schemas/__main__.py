@@ -29,6 +29,8 @@ from llmcx.answers import (
     moe,
     params,
     plan,
+    plan_lifetime,
+    plan_local,
     plan_serve,
     serve,
     shapes,
@@ -58,6 +60,8 @@ RESULTS: dict[str, tuple[Any, ...]] = {
     "train": (plan.Trained,),
     "serve": (serve.Serving,),
     "plan": (plan_serve.ServePlan,),
+    "plan-local": (plan_local.LocalPlan,),
+    "plan-lifetime": (plan_lifetime.LifetimePlan,),
     "presets": (list[presets.Summary], ModelSpec),
     "hardware": (list[hardware.Summary], hardware.Hardware),
     "explain-log": (log.Explained,),
@@ -67,7 +71,7 @@ RESULTS: dict[str, tuple[Any, ...]] = {
 """By schema: what may stand under ``result``."""
 
 ALWAYS_A_MODEL = ("flops", "memory", "attention-compare", "moe", "train", "serve", "plan")
-NEVER_A_MODEL = ("compare", "bounds", "shapes", "chinchilla-fit", "hardware")
+NEVER_A_MODEL = ("plan-local", "plan-lifetime", "compare", "bounds", "shapes", "chinchilla-fit", "hardware")
 
 Members = dict[str, tuple[Any, bool]]
 """Of an object, by name: the type, and whether it is always there."""
