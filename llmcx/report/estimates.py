@@ -170,7 +170,7 @@ def _arrival_facts(of: Any) -> list[Fact]:
     return facts_of(
         of,
         "largest_rate: requests a second at most (float) | utilization: of them these are (share) | "
-        "users: users at a time (float) | wait_share: wait for a place (share) | wait_ms: for so many ms on average (float)",
+        "users: users at a time (float) | wait_share: wait for a place (share) | wait_ms: wait of all for a place, ms (float)",
         wait_ms=1e3 * of.wait_s,
     )
 
