@@ -87,7 +87,7 @@ def serve(
     ] = 0.7,
     draft_cost: Annotated[
         float,
-        option("Drafting a token, as a share of a decode step.", reads="share", group="Schedule", needs="draft"),
+        option("Drafting a token, as a share of a decode step.", reads="share", group="Schedule", rare=True, needs="draft"),
     ] = 0.05,
     emit: Annotated[
         str | None,
