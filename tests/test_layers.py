@@ -33,7 +33,7 @@ ROOMS = (
 GROUND = {"errors", "plugins", "units"}
 """Modules of no room, for every room; they import none."""
 THIRD_PARTY = {
-    "cli": {"typer", "yaml"},
+    "cli": {"typer", "yaml", "tomli"},
     "schemas": {"pydantic"},
     "report": {"rich", "plotext", "matplotlib", "pyarrow"},
     "catalog": {"yaml", "pydantic"},

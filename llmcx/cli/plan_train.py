@@ -118,7 +118,7 @@ def train(
         first = result.best[0] if result.best else result.near[0].choice
         place, bound, answer = answers.trained(places, first, tokens, available)
         costs = Costs(place.usd_per_hour, available=available)
-        step = explaining("train", place.trainer, bound, batch, costs, answer)
+        step = explaining("train", place.trainer, bound, batch, costs, first.engine, answer, None)
         return explaining("plan_train", first, place.band)() + step()
 
     return Item(describe(spec), inputs, result, [*about, *dated, *notes], lines, head=head)
