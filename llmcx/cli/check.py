@@ -11,8 +11,10 @@ from llmcx.answers import require as requirements
 from llmcx.answers import serve as serving_answers
 from llmcx.cli import launching
 from llmcx.cli.accelerator import Limit, serving, settled, with_memory
+from llmcx.cli.check_train import Stated, checked, refuse
 from llmcx.cli.launching import Launch, bad
-from llmcx.cli.options import Models, argument, command, completing, describe, heading, option, single
+from llmcx.cli.options import Models, argument, command, completing, describe, explaining, heading, option, single
+from llmcx.cli.targets.reading import read
 from llmcx.engines import Engine
 from llmcx.engines import efficiency as efficiencies
 from llmcx.engines import engine as engine_of
@@ -49,11 +51,9 @@ CACHES = {
 SIXTEEN = ("auto", "half", "float16", "bfloat16")
 
 
-@command(app, "check", without=("plot", "explain"))
+@command(app, "check", without=("plot",))
 def check(
-    line: Annotated[
-        str, argument("What launches vllm, sglang, trtllm-serve or llama-server; or a file with it; - is stdin.", "LINE")
-    ],
+    line: Annotated[str, argument("What launches a server or trains; or a file with it; - is stdin.", "LINE")],
     models: Models,
     hardware: Annotated[
         str | None, option("What it runs on: h100, 8xh200, rtx-4090, FILE.yaml, auto.", offers=completing("hardware"))
@@ -75,10 +75,25 @@ def check(
         str | None,
         option("Exit 1 unless it holds: 'fits and tpot<40ms'; also ttft, users, tokens, headroom.", reads="text", metavar="TEXT"),
     ] = None,
+    gpus: Annotated[int | None, option("All GPUs, where the file does not say.", reads="count", group="Training")] = None,
+    seq: Annotated[
+        int | None, option("Tokens of a sequence, where the file does not say.", reads="length", group="Training")
+    ] = None,
+    micro_batch: Annotated[
+        int | None, option("Sequences at a time on a GPU, where the file does not say.", reads="count", group="Training")
+    ] = None,
+    global_batch: Annotated[
+        int | None, option("Sequences per step, where the file does not say.", reads="count", group="Training")
+    ] = None,
+    recompute: Annotated[
+        str | None, option("none or full, where the file does not say.", offers="none full", group="Training")
+    ] = None,
 ) -> Item:
-    """A launch line: does it fit, for how many users, how fast, and what to change if not.
+    """A launch line or file: does it fit, for how many users, how fast, and what to change if not.
 
-    The model is the one that the line names; name it after the line where that is no preset and not on disk.
+    The model is the one that the line names; name it after the line where that is no preset and not on disk. Training is read
+    from Megatron-LM's line, torchtitan's TOML, accelerate's YAML and DeepSpeed's JSON; all from Slurm's scripts and Kubernetes'
+    manifests too.
 
     \b
     llmcx check 'vllm serve Qwen/Qwen3-32B --max-model-len 32k' --hardware h100
@@ -88,7 +103,14 @@ def check(
     """
     if require is not None:
         requirements.terms(require)
-    launch = launching.read(_text(line))
+    held = read(_text(line))
+    of_training = Stated(hardware, budget, gpus, seq, micro_batch, global_batch, recompute)
+    if held.job is not None:
+        refuse({"prompt": prompt, "output": output, "batch": batch, "dtype": dtype}, "the file trains")
+        return checked(held.job, models, of_training, line, require)
+    refuse({name: value for name, value in vars(of_training).items() if name not in ("hardware", "budget")}, "the line serves")
+    launch = launching.read(held.text)
+    launch.visible = held.gpus if launch.visible is None else launch.visible
     more = _stated(launch.asked)
     hardware = hardware if hardware is not None else more.get("hardware")
     prompt = prompt if prompt is not None else _whole(more, "prompt")
@@ -134,7 +156,8 @@ def check(
         *(words if found.estimate else []),
         *(dated if found.estimate else []),
     ]
-    return Item(describe(spec), inputs, found, about, head=heading("check", spec, inputs, found))
+    lines = explaining("check", spec, asked, server, load, cost, found)
+    return Item(describe(spec), inputs, found, about, lines, head=heading("check", spec, inputs, found))
 
 
 def _text(line: str) -> str:

@@ -195,12 +195,10 @@ def read(text: str) -> Launch:
     environment: dict[str, str] = {}
     found: list[tuple[str, list[str], list[str]]] = []
     for words in commands(text):
-        words = [_filled(word, environment) for word in words]
+        words = [filled(word, environment) for word in words]
         start = _engine(words)
         if start is None:
-            assigned = words[1:] if words[0] in ("export", "set", "setenv") else words
-            if all(_ASSIGNED.fullmatch(word) for word in assigned):
-                environment |= dict(word.split("=", 1) for word in assigned)
+            environment |= environment_of(words) or {}
             continue
         found.append(start)
     if not found:
@@ -213,12 +211,23 @@ def read(text: str) -> Launch:
     launch = Launch(engine, environment=environment, version=tag and tag[1])
     _surroundings(before, launch)
     _arguments(after, launch)
-    if (asked := _ASKED.search(text)) is not None:
-        launch.asked = [word.text for word in lexed(asked[1])]
+    launch.asked = asked_in(text)
     return launch
 
 
-def _filled(word: str, environment: dict[str, str]) -> str:
+def asked_in(text: str) -> list[str]:
+    """The words of a comment that asks `llmcx check`, where a text has one."""
+    asked = _ASKED.search(text)
+    return [] if asked is None else [word.text for word in lexed(asked[1])]
+
+
+def environment_of(words: Sequence[str]) -> dict[str, str] | None:
+    """Variables that a command does nothing but set; None for another command."""
+    assigned = words[1:] if words[0] in ("export", "set", "setenv") else words
+    return dict(word.split("=", 1) for word in assigned) if all(_ASSIGNED.fullmatch(word) for word in assigned) else None
+
+
+def filled(word: str, environment: dict[str, str]) -> str:
     """A word with the variables that the text itself sets, or their defaults; others stay as they are."""
 
     def value(match: re.Match[str]) -> str:

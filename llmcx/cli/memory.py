@@ -14,7 +14,7 @@ from llmcx.cli.showing import Showing
 from llmcx.costs.lora import LEAVES
 from llmcx.engines import ENGINES, Engine, engine
 from llmcx.engines.deepspeed import Buckets
-from llmcx.engines.recipe import Recipe
+from llmcx.engines.recipe import Recipe, usual
 from llmcx.errors import InputError, unknown_name
 from llmcx.formats import dtypes
 from llmcx.model.spec import ModelSpec, text_length
@@ -25,12 +25,6 @@ app = single()
 
 KERNELS = {"transformers": "eager", "fsdp": "eager", "deepspeed": "eager", "megatron": "fused"}
 """What trains, and the kernels that it has."""
-
-
-def trainer(layout: Layout, lora: bool) -> str:
-    """What trains where nothing is said: FSDP2 at ZeRO-3, DeepSpeed at lower levels, else transformers."""
-    alone = layout.gpus == layout.dp and not lora
-    return {1: "deepspeed", 2: "deepspeed", 3: "fsdp"}.get(layout.zero, "transformers") if alone else "transformers"
 
 
 @dataclass(frozen=True)
@@ -325,7 +319,7 @@ def memory(
     if not train:
         within, program = settled(within, program, spec, layout.tp * layout.pp, budget, utilization, sizes)
     base = weights if dtype is not None or weights == dtypes.RELEASED else None
-    named = engine_ or (trainer(layout, training.lora is not None) if train else "ideal")
+    named = engine_ or (usual(layout, training.lora is not None) if train else "ideal")
     recipe = training.recipe(named, base if training.lora is not None else None) if train else Recipe()
     cache = kv_dtype or (spec.stored and spec.stored.cache) or "bf16"
     asked: dict[str, Any] = {"batch": size, "seq": n, "dtype": weights, "layout": layout}
@@ -366,7 +360,8 @@ def memory(
         + uneven(spec, asked["layout"])
     )
     about += [*result.stored.notes] if result.stored is not None else []
-    lines = explaining("memory", spec, asked["batch"], asked["seq"] + seen.tokens, train, cache, result)
+    rl = None if post.rl is None else post.settings(training.offload)
+    lines = explaining("memory", spec, asked, fixed, rl, result)
     head = heading("memory", spec, inputs, result, asked, fixed, within)
     return Item(describe(spec), inputs, result, about + notes, lines, head=head)
 

@@ -99,10 +99,10 @@ def flag_of(name: str) -> str:
     return f"--{name.strip('_').replace('_', '-')}"
 
 
-def argument(help: str, metavar: str, offers: Any = None) -> Any:
+def argument(help: str, metavar: str, offers: Any = None, whole: bool = False) -> Any:
     """An argument of a command, as :func:`option`."""
     made = typer.Argument(help=help, metavar=metavar, autocompletion=_completion(offers))
-    made.declared = Declared("argument")
+    made.declared = Declared("argument", whole)
     return made
 
 
