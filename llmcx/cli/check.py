@@ -150,7 +150,7 @@ def check(
     about = [
         *named,
         *said,
-        *asked.engine.notes(),
+        *(asked.engine.notes() if "@" in engine else []),
         *_understood(launch),
         *notes,
         *(words if found.estimate else []),
