@@ -20,8 +20,8 @@ from llmcx.model.pictures import NOTHING, Shown
 from llmcx.model.run import step_at
 from llmcx.model.spec import ModelSpec
 from llmcx.ops.op import ACTIVATIONS, STATES, Cache, Op
-from llmcx.parallel.division import division
-from llmcx.parallel.layout import Layout, check
+from llmcx.parallel.division import Division, division
+from llmcx.parallel.layout import Layout, check, cut
 from llmcx.parallel.pipeline import Stage, fullest
 from llmcx.parallel.ranks import Pieces, pieces, staged
 
@@ -32,6 +32,8 @@ MOST = 2**40
 """Sequences beyond which nobody asks whether they fit."""
 USUAL = 64
 """Sequences of which it is tried first whether they fit."""
+AT = (2, 1009)
+"""Numbers of sequences at which it is seen whether caches are so many times that of one."""
 _pieces = lru_cache(maxsize=512)(pieces)  # engines and accelerators are compared at the same batches
 
 
@@ -93,7 +95,7 @@ def held(
     writes its scores out. The towers see what is ``shown`` in as many sequences as a pass has whole, at least in one.
     """
     step, run, by = step_at(context, batch), largest_pass(batch, context, engine, fused), division(layout)
-    cache = _pieces(spec, step, by)
+    cache = _caches(spec, batch, context, by)
     prompts = max(1, engine.pass_tokens(batch, context) // context)
     seen = pieces(spec, Run(min(prompts, batch), 1, fused=fused)._replace(**shown.fed()), by).embedding if shown.tokens else []
     found = []
@@ -125,6 +127,31 @@ def _worked(spec: ModelSpec, run: Run, stage: Stage, layout: Layout) -> tuple[li
     return ops, weights, params_fold.total(weights)
 
 
+def _caches(spec: ModelSpec, batch: int, context: int, by: Division) -> Pieces:
+    """The ops that cache, of ``batch`` sequences: those of one, so many times. A search asks for thousands of numbers."""
+    one = _cache_of_one(spec, context, by)
+    return _pieces(spec, step_at(context, batch), by) if one is None else _caching(one, cut(batch, by.attention_dp))
+
+
+def _caching(of: Pieces, batch: int | None = None) -> Pieces:
+    """The ops of ``of`` that cache; for ``batch`` sequences where that is given."""
+
+    def those(ops: list[Op]) -> list[Op]:
+        found = [op for op in ops if op.cache is not None]
+        return found if batch is None else [op._replace(dims=op.dims | {"batch": batch}) for op in found]
+
+    return Pieces({name: those(ops) for name, ops in of.kinds.items()}, *map(those, of[1:]))
+
+
+@lru_cache(maxsize=512)
+def _cache_of_one(spec: ModelSpec, context: int, by: Division) -> Pieces | None:
+    """The ops that cache, of one sequence for each group of GPUs that attends for itself; None where those of others are not as
+    many times theirs.
+    """
+    one, *others = (_caching(pieces(spec, step_at(context, n * by.attention_dp), by)) for n in (1, *AT))
+    return one if all(_caching(one, n) == other for n, other in zip(AT, others, strict=True)) else None
+
+
 def kept(spec: ModelSpec, of: Pieces, stage: Stage) -> tuple[Kept, ...]:
     """The caches of a stage's layers, mixer by mixer."""
     found = []
@@ -152,7 +179,7 @@ def cached(
 def cache_of(spec: ModelSpec, batch: int, context: int, layout: Layout, engine: Engine, kv_bits: float) -> float:
     """Bytes of the cache on the fullest GPU, at ``kv_bits`` a number."""
     step = step_at(context, batch)
-    of = _pieces(spec, step, division(layout))
+    of = _caches(spec, batch, context, division(layout))
 
     def one(stage: Stage) -> float:
         pages = engine.paged(kept(spec, of, stage), batch, context, kv_bits / 8, layout.pp)
