@@ -88,6 +88,18 @@ CALLS: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: llmcx.plan_lifetime(params="7B", inference_tokens="1T", hardware="h100", dtype=["fp8", "int4"], mfu="30%"),
         "plan lifetime --params 7B --inference-tokens 1T --hardware h100 --dtype fp8,int4 --mfu 0.3",
     ),
+    "plan_train": (
+        lambda: llmcx.plan_train(
+            "llama-3-8b", tokens="1T", gpus="64", hardware=["h100", "a100"], days=20, price=[3, 2], engine="fsdp"
+        ),
+        "plan train llama-3-8b --tokens 1T --gpus 64 --hardware h100,a100 --days 20 --price 3,2 --engine fsdp",
+    ),
+    "plan_finetune": (
+        lambda: llmcx.plan_finetune(
+            "llama-3-8b", gpus=1, method=["lora", "qlora"], seq="2k", samples=1000, lora=8, budget="20GB"
+        ),
+        "plan finetune llama-3-8b --gpus 1 --method lora,qlora --seq 2k --samples 1k --lora 8 --budget 20GB",
+    ),
     "compare": (
         lambda: llmcx.compare("llama-3-8b", "llama-3-8b --kv-heads 32", seq=8192, hardware="h100", budget=40 * 10**9),
         "compare llama-3-8b 'llama-3-8b --kv-heads 32' --seq 8k --hardware h100 --budget 40GB",

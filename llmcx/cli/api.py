@@ -24,6 +24,8 @@ ANSWERS = {
     "plan_serve": "llmcx.answers.plan_serve.ServePlan",
     "plan_local": "llmcx.answers.plan_local.LocalPlan",
     "plan_lifetime": "llmcx.answers.plan_lifetime.LifetimePlan",
+    "plan_train": "llmcx.answers.plan_train.TrainPlan",
+    "plan_finetune": "llmcx.answers.plan_finetune.FinetunePlan",
     "compare": "llmcx.answers.compare.Contrast",
     "bounds": "llmcx.answers.bounds.Bounds",
     "shapes": "llmcx.answers.shapes.Shapes",
@@ -47,6 +49,14 @@ EXAMPLES = {
     "plan_lifetime": (
         'round(plan_lifetime(inference_tokens="2T", params="13B", law="hoffmann-3").choices[0].params / 1e9, 1)',
         "8.0",
+    ),
+    "plan_train": (
+        'plan_train("llama-3.1-8b", tokens="1T", gpus="64", compute_dtype="bf16", engine="megatron").best[0].zero',
+        "2",
+    ),
+    "plan_finetune": (
+        '[one.method for one in plan_finetune("llama-3.1-8b", gpus="1", method="lora,qlora").fits]',
+        "['lora', 'qlora']",
     ),
     "compare": ('compare("llama-3-8b", "llama-3-8b --kv-heads 32", with_="params").figures[0].change', "805306368"),
     "bounds": ('bounds(params="7B", examples="15T").generalization.vacuous', "False"),

@@ -8,6 +8,7 @@ import typer
 from llmcx.catalog import data as accelerators
 from llmcx.catalog import presets as store
 from llmcx.catalog.build import to_yaml
+from llmcx.catalog.files import parse, read_text
 from llmcx.catalog.index import ROOT, data_of, indexed, names, offered
 from llmcx.catalog.load import load_config
 from llmcx.cli.options import PRESETS, Output, argument, command, describe, explaining, heading, option, single
@@ -44,7 +45,9 @@ def _anything(incomplete: str) -> list[str]:
     return PRESETS(incomplete) + [name for name in offered("hardware") if name.startswith(incomplete)]
 
 
-Name = Annotated[str, argument("A preset or an accelerator, by name or alias.", "NAME", offers=_anything)]
+Name = Annotated[
+    str, argument("A preset or an accelerator, by name or alias; an accelerator's FILE.yaml.", "NAME", offers=_anything)
+]
 Preset = Annotated[str, argument("A preset or an alias.", "NAME", offers=PRESETS)]
 
 
@@ -112,10 +115,11 @@ def show(name: Name, output: Output) -> None:
     \b
     llmcx catalog show llama-3-8b
     llmcx catalog show h100
+    llmcx catalog show my-accelerator.yaml
     llmcx catalog show gpt3 --json | llmcx params -
     """
     chosen = output.chosen()
-    if accelerators.is_hardware(name):
+    if accelerators.is_hardware(name) or _of_an_accelerator(name):
         output.show("hardware", _accelerator(name), chosen)
         return
     try:
@@ -123,12 +127,24 @@ def show(name: Name, output: Output) -> None:
     except InputError as error:
         if error.field != "preset":
             raise
-        raise unknown_name("preset or accelerator", name, [*store.offered(), *offered("hardware")], field="name") from None
+        every = [*store.offered(), *offered("hardware")]
+        lists = "catalog models` or `llmcx catalog hardware"
+        raise unknown_name("preset or accelerator", name, every, field="name", listed=lists) from None
     if chosen not in ("table", "plain") or output.plot is not None or output.explain:
         spec = store.load_preset(name)
         output.show("presets", Answer([Item(describe(spec), {"name": name}, data, [])], "preset"), chosen)
     else:
         typer.echo(store.path_of(name).read_text(encoding="utf-8"), nl=False)
+
+
+def _of_an_accelerator(name: str) -> bool:
+    """Whether this is a file, and not a model's. Raises InputError for one that cannot be read."""
+    if not name.lower().endswith((".yaml", ".yml")):
+        return False
+    if "d_model" in parse(read_text(name), name):
+        problem = f"{name} is a model's file; `llmcx catalog validate {name}` checks it"
+        raise InputError(problem, field="name", value=name)
+    return True
 
 
 def _accelerator(name: str) -> Answer:

@@ -478,7 +478,7 @@ def check_needs(question: Question, name: str, needs: str, values: Mapping[str, 
             if value:
                 raise InputError(f"{wanted} changes nothing with {flag}; leave one of them out", field=name)
         elif allowed:
-            if str(value) not in allowed.split("|"):
+            if str(value).partition("@")[0] not in allowed.split("|"):  # an engine may be named with its version
                 problem = f"{wanted} changes nothing unless {flag} is {' or '.join(allowed.split('|'))}"
                 raise InputError(problem, field=name)
         elif not value:

@@ -72,6 +72,11 @@ def band(stack: str, experts: bool) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def measured(stack: str, experts: bool) -> bool:
+    """Whether steps of such models were measured with a training engine."""
+    return not experts or "band_experts" in data(STACKS[stack])
+
+
 ASSUMED = (0.6, 1.7)
 """A band where an engine's experts were not measured."""
 

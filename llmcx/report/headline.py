@@ -136,7 +136,7 @@ def memory(spec: Any, inputs: dict[str, Any], result: Any, asked: Any, fixed: An
         first = _line(_title(spec), f"{how}, {recipe.optimizer}", shape, again, ways, zero, inputs["engine"], of)
     else:
         formats = f"{_stored(spec, inputs['dtype'])}, {fixed['kv_dtype']} cache"
-        first = _line(_title(spec), formats, shape, ways, f"engine {fixed['engine'].name}", of)
+        first = _line(_title(spec), formats, shape, ways, f"engine {inputs['engine']}", of)
     each = " on each GPU" if layout.gpus > 1 else ""
     total = result.total_bytes
     if result.fit is not None:
@@ -194,7 +194,7 @@ def train(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
 
 def _duration(seconds: float) -> str:
     if seconds >= 86400:
-        return f"{seconds / 86400:,.3g} days" if seconds < 86400 * 1e6 else f"{seconds / 86400:,.0f} days"
+        return f"{format.three(seconds / 86400)} days"
     return f"{seconds / 3600:.3g} hours" if seconds >= 7200 else f"{seconds / 60:.3g} minutes"
 
 
@@ -214,8 +214,8 @@ def serve(spec: Any, inputs: dict[str, Any], result: Any, server: Any) -> Headli
     one, most = result.first, result.last
     users = f"{one.batch:,} users" if one.batch > 1 else "one user"
     context = longest_context(server, one.batch)
-    span = one.tpot_range_s and f" ({1 / one.tpot_range_s[1]:,.3g} to {1 / one.tpot_range_s[0]:,.3g})"
-    verdict = f"{one.tokens_per_s_user:,.3g} tokens/s{span or ''} for {users} with up to {context:,} tokens"
+    span = one.tpot_range_s and f" ({format.three(1 / one.tpot_range_s[1])} to {format.three(1 / one.tpot_range_s[0])})"
+    verdict = f"{format.three(one.tokens_per_s_user)} tokens/s{span or ''} for {users} with up to {context:,} tokens"
     if most.batch != one.batch:
         verdict += f"; {most.tokens_per_s_gpu * result.gpus:,.0f} for {most.batch:,}"
     verdict += f"; first token in {_time(one.ttft_s)}"
@@ -247,7 +247,7 @@ def plan_serve(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
         changes = [Change(" ".join(each.options for each in changes), changes[0].gives)] if changes else []
         return Headline(asked, f"nothing meets that; nearest: {label(near.choice)}: {near.why}", False, changes)
     one = result.best[0]
-    cost = "" if one.usd_per_million is None else f", ${one.usd_per_million:,.3g}/M tokens"
+    cost = "" if one.usd_per_million is None else f", ${format.three(one.usd_per_million)}/M tokens"
     span = one.tpot_range_s and f" ({1e3 * one.tpot_range_s[0]:.3g}-{1e3 * one.tpot_range_s[1]:.3g})"
     verdict = f"{label(one)}: {one.users:,} users, {1e3 * one.tpot_s:.3g}{span or ''} ms a token"
     verdict += f", first in {_time(one.ttft_s)}; {one.tokens_per_s_gpu:,.0f} tokens/s a GPU{cost}"
@@ -303,6 +303,81 @@ def plan_local(inputs: dict[str, Any], result: Any) -> Headline:
     return Headline(asked, verdict)
 
 
+def plan_train(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
+    """``llmcx plan train``."""
+    from llmcx.answers.plan_train import named
+
+    limits = [f"{inputs['days']:g} days" if inputs["days"] else "", _money(inputs["dollars"]) if inputs["dollars"] else ""]
+    sure = f" in {inputs['confidence']:.0%}" if inputs["confidence"] else ""
+    within = " and ".join(filter(None, limits))
+    asked = _line(
+        _title(spec),
+        f"{_short(inputs['tokens'])} tokens",
+        f"within {within}{sure}" if within else "no limit",
+        f"{inputs['gpus']} × {'/'.join(inputs['hardware'])}",
+        f"{inputs['global_batch']:,} × {_tokens(inputs['seq'])}",
+    )
+    if not result.best:
+        near = result.near[0]
+        change = _looser(inputs, near.choice)
+        return Headline(asked, f"nothing keeps that; nearest: {named(near.choice)}: {near.why}", False, change)
+    one, quick = result.best[0], result.fastest
+    verdict = f"{named(one)}: {_days(one)}"
+    if named(quick) != named(one):
+        verdict += f"; fastest {_days(quick)} on {quick.gpus:,} x {quick.hardware}"
+    return Headline(asked, verdict, True if within else None)
+
+
+def _days(one: Any) -> str:
+    low, high = one.days_range
+    cost = f"{_count(one.gpu_hours)} GPU-hours" if one.dollars is None else _money(one.dollars)
+    return f"{one.days:.3g} ({low:.3g}-{high:.3g}) days, {cost}"
+
+
+def _looser(inputs: dict[str, Any], near: Any) -> list[Change]:
+    """The limits that the nearest would keep."""
+    sure = bool(inputs["confidence"])
+    days = near.days_range[1] if sure else near.days
+    options = [f"--days {_above(days):g}"] if inputs["days"] and days > inputs["days"] else []
+    if inputs["dollars"] and near.dollars is not None:
+        dollars = near.dollars_range[1] if sure else near.dollars
+        options += [f"--dollars {_above(dollars):.9g}"] if dollars > inputs["dollars"] else []
+    return [Change(" ".join(options), f"{near.gpus:,} x {near.hardware} {near.engine}: {_days(near)}")] if options else []
+
+
+def plan_finetune(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
+    """``llmcx plan finetune``."""
+    run = f"{_short(inputs['tokens'])} tokens" if inputs["tokens"] else ""
+    asked = _line(
+        _title(spec),
+        f"fine-tuned at {_tokens(inputs['seq'])} tokens",
+        run,
+        f"{inputs['gpus']} × {inputs['hardware']} with {_size(inputs['budget'])}",
+    )
+    fewest: dict[str, Any] = {}
+    for one in result.fits:
+        fewest.setdefault(one.method, one)
+    timed = [one for one in result.fits if one.hours is not None]
+    said = [f"{name} {_on(one.gpus)}{' offloaded' if one.offload else ''}" for name, one in fewest.items()]
+    verdict = f"fits: {', '.join(said)}" if said else "nothing fits"
+    if result.does_not_fit:
+        verdict += f"; not {', '.join(one.method for one in result.does_not_fit)}"
+    if timed:
+        quick = min(timed, key=lambda one: one.hours)
+        low, high = (_duration(3600 * each) for each in quick.hours_range)
+        cost = "" if quick.dollars is None else f", {_money(quick.dollars)}"
+        verdict += f"; full takes {low} to {high}{cost} on {quick.gpus}"
+    if result.fits:
+        return Headline(asked, verdict, None if result.does_not_fit else True)
+    least = min(result.does_not_fit, key=lambda one: (one.lacks_bytes is None, one.lacks_bytes or 0))
+    change = Change("a shorter --seq, more --gpus", f"the nearest, {least.method} on {least.gpus}, lacks {least.misses}")
+    return Headline(asked, verdict, False, [change])
+
+
+def _on(gpus: int) -> str:
+    return "on 1" if gpus == 1 else f"from {gpus}"
+
+
 def _above(seconds: float) -> float:
     """Rounded up to two digits."""
     from math import ceil, floor, log10
@@ -341,6 +416,32 @@ def check(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
     if result.met is not None:
         asked_for = re.sub(r"(?<=\d)(?=m?s\b)", " ", inputs["require"])
         verdict += f"; {'meets' if result.met else 'does not meet'} {asked_for}"
+    return Headline(asked, verdict, result.met is not False)
+
+
+def check_train(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
+    """``llmcx check`` of a training job."""
+    from llmcx.answers.plan import label
+
+    asked = _line(
+        f"{result.engine}: {_title(spec)}",
+        inputs["compute_dtype"],
+        f"{result.global_batch:,} × {_tokens(result.seq)}",
+        label(result.layout),
+        _gpus(result.gpus, inputs["hardware"]),
+    )
+    each = " on the fullest GPU" if result.gpus > 1 else ""
+    of = f"{_size(result.total_bytes)}{each} of {_size(result.budget_bytes)}"
+    if not result.fits:
+        changes = [Change(change.flags, f"fits: {_size(change.total_bytes)}") for change in result.changes]
+        none = [Change("nothing tried", "makes it fit: more and larger GPUs, or a smaller model")]
+        return Headline(asked, f"does not fit: {of}, {_size(-result.headroom_bytes)} too much", False, changes or none)
+    verdict = f"fits: {of}"
+    if result.estimate is not None:
+        low, high = result.estimate.step_range_s
+        verdict += f"; {result.estimate.step_s:.3g} s a step ({low:.3g} to {high:.3g}), MFU {result.estimate.mfu:.1%}"
+    if result.met is not None:
+        verdict += f"; {'meets' if result.met else 'does not meet'} {inputs['require']}"
     return Headline(asked, verdict, result.met is not False)
 
 
@@ -403,7 +504,7 @@ def compare(specs: tuple[Any, Any], inputs: Any, answers: Any, refusals: list[st
         if command in answers:
             one, two = (_at(result, path) for result in answers[command])
             if one and two and one != two:
-                said.append(f"{two / one:,.3g}× the {what} ({form(two)} for {form(one)})")
+                said.append(f"{format.three(two / one)}× the {what} ({form(two)} for {form(one)})")
     verdict = f"B has {', '.join(said[:3])}" if said else "both cost the same"
     if refusals:
         verdict = "; ".join(refusals)
