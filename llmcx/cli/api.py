@@ -24,6 +24,8 @@ ANSWERS = {
     "plan_serve": "llmcx.answers.plan_serve.ServePlan",
     "plan_train": "llmcx.answers.plan_train.TrainPlan",
     "plan_finetune": "llmcx.answers.plan_finetune.FinetunePlan",
+    "plan_local": "llmcx.answers.plan_local.LocalPlan",
+    "plan_lifetime": "llmcx.answers.plan_lifetime.LifetimePlan",
     "compare": "llmcx.answers.compare.Contrast",
     "bounds": "llmcx.answers.bounds.Bounds",
     "shapes": "llmcx.answers.shapes.Shapes",
@@ -50,6 +52,11 @@ EXAMPLES = {
     "plan_finetune": (
         '[one.method for one in plan_finetune("llama-3.1-8b", gpus="1", method="lora,qlora").fits]',
         "['lora', 'qlora']",
+    ),
+    "plan_local": ('plan_local("qwen3-30b-a3b", hardware="2xrtx-3090").models[0].dtype', "'q8_0'"),
+    "plan_lifetime": (
+        'round(plan_lifetime(inference_tokens="2T", params="13B", law="hoffmann-3").choices[0].params / 1e9, 1)',
+        "8.0",
     ),
     "compare": ('compare("llama-3-8b", "llama-3-8b --kv-heads 32", with_="params").figures[0].change', "805306368"),
     "bounds": ('bounds(params="7B", examples="15T").generalization.vacuous', "False"),
@@ -211,6 +218,9 @@ def written(name: str) -> str:
             first["model"] = found.pop("model").replace("str", "Model")
             lines += [_filled(f"model: {MODEL.replace('a preset', 'A preset')}.")]
             last = "    The others name the model in another way, or change its shape: see :func:`params`."
+        if "models" in found:
+            first = {"models": found.pop("models")}
+            lines = described(asked, [*first])
         if name == "params":
             last = ""
         lines += described(asked, [key for key in found if not last or standing(asked, key) != SHARED])

@@ -24,13 +24,14 @@ MADE = {"fp8": "fp8", "fp8_tensor": "fp8", "nf4": "bitsandbytes"}
 
 def engine_of(emit: str, named: str | None) -> str:
     """The engine whose line is written. Raises InputError for one that has none, or another than the one asked about."""
+    base = named and named.partition("@")[0]
     if emit in WRAPPED:
-        if (named or "vllm") not in STARTS:
+        if (base or "vllm") not in STARTS:
             raise InputError(f"--emit {emit} starts {', '.join(STARTS)}, and --engine is {named}", field="engine", value=named)
-        return named or "vllm"
+        return base or "vllm"
     if emit not in STARTS:
         raise unknown_name("launch line", emit, [*STARTS, *WRAPPED], field="emit")
-    if named not in (None, emit):
+    if base not in (None, emit):
         raise InputError(f"--emit {emit} and --engine {named} contradict each other; give one", field="emit", value=emit)
     return emit
 
@@ -93,6 +94,7 @@ def emitted(engine: str, spec: ModelSpec, source: str | None, inputs: Mapping[st
     asked = [f"--hardware {shlex.quote(str(inputs['hardware']))}"]
     asked += [f"--prompt {inputs['prompt']}", f"--output {inputs['output']}"]
     asked += [f"--{name} {given[name]}" for name in ("batch", "budget", "dtype") if given.get(name)]
+    asked += [f"--engine {inputs['engine']}"] if "@" in inputs["engine"] else []
     return f"# llmcx check: {' '.join(asked)}\n{' '.join(words)}"
 
 

@@ -23,6 +23,7 @@ _IMAGES = {
     "vllm": re.compile(r"vllm[\w.-]*(?:/|-)(?:vllm[\w.-]*|openai[\w.-]*)(?::|@|$)"),
     "llama.cpp": re.compile(r"llama\.cpp:(?:server|light|full)"),
 }
+_TAG = re.compile(r":v?(\d+\.\d+[\w.+-]*)(?:@|$)")
 NAMES = {"vllm": "vllm serve", "sglang": "sglang.launch_server", "trtllm": "trtllm-serve", "llama.cpp": "llama-server"}
 """What each engine's command is called."""
 
@@ -167,7 +168,7 @@ class Given(NamedTuple):
 @dataclass
 class Launch:
     """A launch line, read: its engine, what is served, and every flag; GPUs that it may see; environment variables; options for
-    ``llmcx check`` that a comment states.
+    ``llmcx check`` that a comment states; the ``version`` that an image's tag names.
     """
 
     engine: str
@@ -176,6 +177,7 @@ class Launch:
     visible: int | None = None
     environment: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    version: str | None = None
 
     def value(self, setting: str) -> Given | None:
         """The flag that sets ``setting``, the last one where several say the same."""
@@ -205,7 +207,8 @@ def read(text: str) -> Launch:
     if len(found) > 1:
         raise bad(f"the text has {len(found)} launch commands; give one at a time: {found[1][0]} is the second's engine")
     engine, before, after = found[0]
-    launch = Launch(engine, environment=environment)
+    tag = _TAG.search(before[-1]) if before else None
+    launch = Launch(engine, environment=environment, version=tag and tag[1])
     _surroundings(before, launch)
     _arguments(after, launch)
     launch.asked = asked_in(text)
@@ -256,7 +259,7 @@ def _engine(words: Sequence[str]) -> tuple[str, list[str], list[str]] | None:
         for at, word in enumerate(words):
             for engine, image in _IMAGES.items():
                 if not word.startswith("-") and "=" not in word and image.search(word):
-                    return engine, list(words[:at]), list(words[at + 1 :])
+                    return engine, list(words[: at + 1]), list(words[at + 1 :])
     return None
 
 

@@ -23,6 +23,8 @@ FUNCTIONS = {
     "plan_serve": ("plan", "serve"),
     "plan_train": ("plan", "train"),
     "plan_finetune": ("plan", "finetune"),
+    "plan_local": ("plan", "local"),
+    "plan_lifetime": ("plan", "lifetime"),
     "explain_log": ("explain_log", "explain_log"),
     "check": ("check", "check"),
     "presets": ("catalog", "models"),

@@ -31,6 +31,8 @@ from llmcx.answers import (
     params,
     plan,
     plan_finetune,
+    plan_lifetime,
+    plan_local,
     plan_serve,
     plan_train,
     serve,
@@ -63,6 +65,8 @@ RESULTS: dict[str, tuple[Any, ...]] = {
     "plan": (plan_serve.ServePlan,),
     "plan-train": (plan_train.TrainPlan,),
     "plan-finetune": (plan_finetune.FinetunePlan,),
+    "plan-local": (plan_local.LocalPlan,),
+    "plan-lifetime": (plan_lifetime.LifetimePlan,),
     "presets": (list[presets.Summary], ModelSpec),
     "hardware": (list[hardware.Summary], hardware.Hardware),
     "explain-log": (log.Explained,),
@@ -72,7 +76,7 @@ RESULTS: dict[str, tuple[Any, ...]] = {
 """By schema: what may stand under ``result``."""
 
 ALWAYS_A_MODEL = ("flops", "memory", "attention-compare", "moe", "train", "serve", "plan", "plan-train", "plan-finetune")
-NEVER_A_MODEL = ("compare", "bounds", "shapes", "chinchilla-fit", "hardware")
+NEVER_A_MODEL = ("plan-local", "plan-lifetime", "compare", "bounds", "shapes", "chinchilla-fit", "hardware")
 
 Members = dict[str, tuple[Any, bool]]
 """Of an object, by name: the type, and whether it is always there."""
