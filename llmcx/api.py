@@ -1014,6 +1014,94 @@ def plan_serve(
     return found
 
 
+def plan_local(
+    models: str | Sequence[str] | None = None,
+    *,
+    hardware: Text = "auto",
+    ram: Size | None = None,
+    ram_bandwidth: Size | None = None,
+    seq: Size | None = None,
+    tpot: Number | None = None,
+    family: str | None = None,
+    license: str | None = None,
+    at_least: Size | None = None,
+    at_most: Size | None = None,
+    since: Size | None = None,
+    engine: str = "llama.cpp",
+    dtype: str | Sequence[str] | None = None,
+    kv_dtype: str = "bf16",
+    utilization: Share | None = None,
+    top: Size | None = None,
+) -> LocalPlan:
+    """What runs on a machine of one's own: models and formats, tokens/s, the longest context, how llama.cpp splits them.
+
+    models: Presets, files, ORG/NAME on the hub. Default: all presets.
+    hardware: rtx-4090, 2xrtx-3090, m4-max, FILE.yaml, cpu, or auto: what is found here.
+    ram: Bytes of the machine's memory: 64GB. Default: of auto what is found here, else none is used.
+    ram_bandwidth: Bytes a second at which processors read it: 80GB. Default: not known.
+    seq: Tokens of a sequence; 16k is 16384. Default: 8k, or the model's context.
+    tpot: Time per token at most: 100ms. Default: 200ms; of named models any.
+    family: Only families that begin so, e.g. llama or qwen3.
+    license: Only licences that begin so, e.g. apache or mit.
+    at_least: Only models of N parameters or more, e.g. 7B.
+    at_most: Only models of up to N parameters.
+    since: Only models of this year or later.
+    engine: llama.cpp, mlx, exllamav2 or transformers.
+    dtype: Formats of the weights to choose from. Default: the program's, of 4 bits and more.
+    kv_dtype: Of the cache.
+    utilization: Share of the accelerator's memory that is used. Default: 90%; of Apple's what macOS allows.
+    top: Models to list. Default: 10.
+
+    >>> plan_local("qwen3-30b-a3b", hardware="2xrtx-3090").models[0].dtype
+    'q8_0'
+    """
+    found: LocalPlan = _asked("plan_local", locals())
+    return found
+
+
+def plan_lifetime(
+    *,
+    inference_tokens: Size | None = None,
+    params: Size | None = None,
+    loss: Number | None = None,
+    compute: Size | None = None,
+    law: Text | Sequence[Text] | None = None,
+    hardware: Text | Sequence[Text] | None = None,
+    dtype: str | Sequence[str] | None = None,
+    prompt: Size | None = None,
+    output: Size | None = None,
+    price: Number | Sequence[Number] | None = None,
+    prefill_mfu: Share | None = None,
+    decode_mfu: Share | None = None,
+    train_hardware: str | None = None,
+    train_price: Number | None = None,
+    mfu: Share | None = None,
+) -> LifetimePlan:
+    """The model of a quality that costs least to train and then serve: size, tokens, format, accelerator. All estimates.
+
+    inference_tokens: Tokens served over the lifetime, prompts and answers: 2T.
+    params: As good as the training optimum of so many parameters: 13B.
+    loss: Or: of this loss, by one ``law``.
+    compute: Or: as good as so many training FLOPs make a model: 1e24.
+    law: A law by name, or a law file, or a list of them. Default: all that state a loss.
+    hardware: What serves: h100, or several: h100,b200. Default: FLOPs are counted, not dollars.
+    dtype: In which weights are served: bf16, fp8, int8, int4. Default: bf16 and fp8. Needs ``hardware``.
+    prompt: Tokens of a prompt, of which with ``output`` the shares follow. Default: 1024. Needs ``hardware``.
+    output: Tokens of an answer. Default: 1024. Needs ``hardware``.
+    price: USD per hour of each ``hardware``. Default: theirs, dated. Needs ``hardware``.
+    prefill_mfu: Share of the peak that prompts reach. Default: 0.5. Needs ``hardware``.
+    decode_mfu: Share of the peak that answers reach. Default: 0.05. Needs ``hardware``.
+    train_hardware: What trains. Default: of those that serve the one that trains cheapest. Needs ``hardware``.
+    train_price: USD per hour of it. Default: its own, dated. Needs ``hardware``.
+    mfu: Share of the dense 16-bit peak that training reaches. Default: 0.4. Needs ``hardware``.
+
+    >>> round(plan_lifetime(inference_tokens="2T", params="13B", law="hoffmann-3").choices[0].params / 1e9, 1)
+    8.0
+    """
+    found: LifetimePlan = _asked("plan_lifetime", locals())
+    return found
+
+
 def plan_train(
     model: Model | None = None,
     *,
@@ -1143,94 +1231,6 @@ def plan_finetune(
     ['lora', 'qlora']
     """
     found: FinetunePlan = _asked("plan_finetune", locals())
-    return found
-
-
-def plan_local(
-    models: str | Sequence[str] | None = None,
-    *,
-    hardware: Text = "auto",
-    ram: Size | None = None,
-    ram_bandwidth: Size | None = None,
-    seq: Size | None = None,
-    tpot: Number | None = None,
-    family: str | None = None,
-    license: str | None = None,
-    at_least: Size | None = None,
-    at_most: Size | None = None,
-    since: Size | None = None,
-    engine: str = "llama.cpp",
-    dtype: str | Sequence[str] | None = None,
-    kv_dtype: str = "bf16",
-    utilization: Share | None = None,
-    top: Size | None = None,
-) -> LocalPlan:
-    """What runs on a machine of one's own: models and formats, tokens/s, the longest context, how llama.cpp splits them.
-
-    models: Presets, files, ORG/NAME on the hub. Default: all presets.
-    hardware: rtx-4090, 2xrtx-3090, m4-max, FILE.yaml, cpu, or auto: what is found here.
-    ram: Bytes of the machine's memory: 64GB. Default: of auto what is found here, else none is used.
-    ram_bandwidth: Bytes a second at which processors read it: 80GB. Default: not known.
-    seq: Tokens of a sequence; 16k is 16384. Default: 8k, or the model's context.
-    tpot: Time per token at most: 100ms. Default: 200ms; of named models any.
-    family: Only families that begin so, e.g. llama or qwen3.
-    license: Only licences that begin so, e.g. apache or mit.
-    at_least: Only models of N parameters or more, e.g. 7B.
-    at_most: Only models of up to N parameters.
-    since: Only models of this year or later.
-    engine: llama.cpp, mlx, exllamav2 or transformers.
-    dtype: Formats of the weights to choose from. Default: the program's, of 4 bits and more.
-    kv_dtype: Of the cache.
-    utilization: Share of the accelerator's memory that is used. Default: 90%; of Apple's what macOS allows.
-    top: Models to list. Default: 10.
-
-    >>> plan_local("qwen3-30b-a3b", hardware="2xrtx-3090").models[0].dtype
-    'q8_0'
-    """
-    found: LocalPlan = _asked("plan_local", locals())
-    return found
-
-
-def plan_lifetime(
-    *,
-    inference_tokens: Size | None = None,
-    params: Size | None = None,
-    loss: Number | None = None,
-    compute: Size | None = None,
-    law: Text | Sequence[Text] | None = None,
-    hardware: Text | Sequence[Text] | None = None,
-    dtype: str | Sequence[str] | None = None,
-    prompt: Size | None = None,
-    output: Size | None = None,
-    price: Number | Sequence[Number] | None = None,
-    prefill_mfu: Share | None = None,
-    decode_mfu: Share | None = None,
-    train_hardware: str | None = None,
-    train_price: Number | None = None,
-    mfu: Share | None = None,
-) -> LifetimePlan:
-    """The model of a quality that costs least to train and then serve: size, tokens, format, accelerator. All estimates.
-
-    inference_tokens: Tokens served over the lifetime, prompts and answers: 2T.
-    params: As good as the training optimum of so many parameters: 13B.
-    loss: Or: of this loss, by one ``law``.
-    compute: Or: as good as so many training FLOPs make a model: 1e24.
-    law: A law by name, or a law file, or a list of them. Default: all that state a loss.
-    hardware: What serves: h100, or several: h100,b200. Default: FLOPs are counted, not dollars.
-    dtype: In which weights are served: bf16, fp8, int8, int4. Default: bf16 and fp8. Needs ``hardware``.
-    prompt: Tokens of a prompt, of which with ``output`` the shares follow. Default: 1024. Needs ``hardware``.
-    output: Tokens of an answer. Default: 1024. Needs ``hardware``.
-    price: USD per hour of each ``hardware``. Default: theirs, dated. Needs ``hardware``.
-    prefill_mfu: Share of the peak that prompts reach. Default: 0.5. Needs ``hardware``.
-    decode_mfu: Share of the peak that answers reach. Default: 0.05. Needs ``hardware``.
-    train_hardware: What trains. Default: of those that serve the one that trains cheapest. Needs ``hardware``.
-    train_price: USD per hour of it. Default: its own, dated. Needs ``hardware``.
-    mfu: Share of the dense 16-bit peak that training reaches. Default: 0.4. Needs ``hardware``.
-
-    >>> round(plan_lifetime(inference_tokens="2T", params="13B", law="hoffmann-3").choices[0].params / 1e9, 1)
-    8.0
-    """
-    found: LifetimePlan = _asked("plan_lifetime", locals())
     return found
 
 

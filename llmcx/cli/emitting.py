@@ -24,16 +24,16 @@ MADE = {"fp8": "fp8", "fp8_tensor": "fp8", "nf4": "bitsandbytes"}
 
 def engine_of(emit: str, named: str | None) -> str:
     """The engine whose line is written. Raises InputError for one that has none, or another than the one asked about."""
-    base = named and named.partition("@")[0]
+    program = None if named is None else named.partition("@")[0]
     if emit in WRAPPED:
-        if (base or "vllm") not in STARTS:
+        if (program or "vllm") not in STARTS:
             raise InputError(f"--emit {emit} starts {', '.join(STARTS)}, and --engine is {named}", field="engine", value=named)
-        return base or "vllm"
+        return named or "vllm"
     if emit not in STARTS:
         raise unknown_name("launch line", emit, [*STARTS, *WRAPPED], field="emit")
-    if base not in (None, emit):
+    if program not in (None, emit):
         raise InputError(f"--emit {emit} and --engine {named} contradict each other; give one", field="emit", value=emit)
-    return emit
+    return named or emit
 
 
 def wrapped(emit: str, engine: str, name: str, line: str, gpus: int, vendor: str) -> str:

@@ -105,12 +105,11 @@ def serve(
     llmcx serve mixtral-8x7b --hardware 2xh100 --batch 64 --draft 3
     llmcx serve qwen3-32b --hardware 2xh100 --emit vllm
     """
-    launched = None
     if emit is not None:
         from llmcx.cli.emitting import engine_of
 
-        launched = engine_of(emit, engine_)
-    engine_ = engine_ or launched or "ideal"
+        engine_ = engine_of(emit, engine_)
+    engine_ = engine_ or "ideal"
     if engine_ == "llama.cpp" and emit is not None and utilization is None and budget is None:
         utilization = 1.0  # it takes what it needs of all
     sizes = {"max_num_batched_tokens": chunk if engine_.partition("@")[0] in ("vllm", "sglang", "trtllm") else None}
@@ -148,18 +147,19 @@ def serve(
     inputs |= {"prefill_workers": prefill_workers, "prefill_tp": apart and apart.prefill_tp, "workers": apart and workers}
     inputs |= {"acceptance": acceptance if draft else None, "draft_cost": draft_cost if draft else None, "price": cost, **shape}
     more = partial(answers.rooflines, server, load, [point.batch for point in answer.estimate])
-    lines = explaining("serve", Server(spec, machine, setup, engine=program), server, load, 0, cost, answer)
+    lines = explaining("serve", Server(spec, machine, setup, engine=program), server, load, cost, name, cache, answer)
     head = heading("serve", spec, inputs, answer, server)
     line = None
-    if emit is not None and launched is not None:
+    if emit is not None:
         from llmcx.cli.emitting import WRAPPED, emitted, wrapped
 
         given: dict[str, Any] = {"batch": batch, "dtype": dtype, "kv_dtype": kv_dtype, "compute_dtype": compute_dtype}
         given |= {"budget": budget, "utilization": None if engine_ == "llama.cpp" else utilization, "chunk": chunk}
         given |= {"attention_dp": attention_dp, "cached": cached, "draft": draft, "efficiency": efficiency}
         given["prefill_workers"] = prefill_workers
-        line = emitted(launched, spec, cast(Any, models.model), inputs, given)
-        line = wrapped(emit, launched, spec.name, line, setup.tp, machine.vendor) if emit in WRAPPED else line
+        started = engine_.partition("@")[0]
+        line = emitted(started, spec, cast(Any, models.model), inputs, given)
+        line = wrapped(emit, started, spec.name, line, setup.tp, machine.vendor) if emit in WRAPPED else line
         inputs |= {"emit": emit, "line": line}
     about = [*program.notes(), *stored_notes(spec, dtype), *_NOTES[: 1 if apart else 2], *words, *dated, *notes]
     return Item(describe(spec), inputs, answer, about, lines, more, head, line)

@@ -254,6 +254,55 @@ def plan_serve(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
     return Headline(asked, verdict, True if limits else None)
 
 
+def plan_lifetime(inputs: dict[str, Any], result: Any) -> Headline:
+    """``llmcx plan lifetime``."""
+    from llmcx.report.format import count
+
+    good = next(
+        text.format(count(inputs[key]) if key != "loss" else f"{inputs[key]:g}")
+        for key, text in (("params", "as good as {} at their best"), ("loss", "loss {}"), ("compute", "as good as {} FLOPs make"))
+        if key in inputs
+    )
+    served = f"{count(inputs['inference_tokens'])} tokens served"
+    asked = _line("Train and serve", good, served, "/".join(inputs["hardware"]) if result.unit == "USD" else "in FLOPs")
+    one = result.best
+    cost = f"{one.total:.3g} FLOPs" if result.unit == "FLOP" else f"${count(one.total)}"
+    span = one.total_range and f" (${count(one.total_range[0])}-{count(one.total_range[1])})"
+    how = f", {one.dtype} on {one.hardware}" if one.hardware else ""
+    verdict = f"{count(one.params)} parameters on {count(one.tokens)} tokens{how}: {cost}{span or ''}, "
+    verdict += f"{one.saving:.1%} less than {count(one.baseline_params)} on {count(one.baseline_tokens)} ({one.law})"
+    return Headline(asked, verdict)
+
+
+def plan_local(inputs: dict[str, Any], result: Any) -> Headline:
+    """``llmcx plan local``."""
+    from llmcx.answers.plan_local import label
+
+    chosen = {"family": inputs["family"], "licence": inputs["license"]}
+    sizes = {"at least": inputs["at_least"], "at most": inputs["at_most"]}
+    beside = f" + {_size(inputs['ram'])}" if inputs["ram"] else ""
+    asked = _line(
+        ", ".join(inputs["models"]) or "All presets",
+        *(f"{name} {value}…" for name, value in chosen.items() if value),
+        *(f"{name} {value / 1e9:g}B" for name, value in sizes.items() if value),
+        f"since {inputs['since']}" if inputs["since"] else "",
+        f"{_tokens(inputs['seq'])} tokens" if inputs["seq"] else "up to 8k tokens",
+        f"token {_time(inputs['tpot'])}" if inputs["tpot"] else "",
+        f"engine {inputs['engine']}",
+        f"{_gpus(inputs['gpus'], inputs['hardware'])} with {_size(inputs['budget'])}{beside}",
+    )
+    if not result.models:
+        near = result.near[0] if result.near else None
+        said = f"; nearest: {near.model} {near.dtype}: {near.why}" if near else ""
+        return Headline(asked, f"nothing runs there{said}", False)
+    one = result.models[0]
+    span = one.tokens_per_s_range
+    rate = "speed not known" if span is None else f"{one.tokens_per_s:.3g} ({span[0]:.3g}-{span[1]:.3g}) tokens/s"
+    where = {"split": f", split: {one.flags}", "processor": " on processors"}.get(one.place, "")
+    verdict = f"{label(one)}{where}: {rate}, up to {one.context:,} tokens; {len(result.models)} listed"
+    return Headline(asked, verdict)
+
+
 def plan_train(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
     """``llmcx plan train``."""
     from llmcx.answers.plan_train import named
@@ -327,55 +376,6 @@ def plan_finetune(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
 
 def _on(gpus: int) -> str:
     return "on 1" if gpus == 1 else f"from {gpus}"
-
-
-def plan_lifetime(inputs: dict[str, Any], result: Any) -> Headline:
-    """``llmcx plan lifetime``."""
-    from llmcx.report.format import count
-
-    good = next(
-        text.format(count(inputs[key]) if key != "loss" else f"{inputs[key]:g}")
-        for key, text in (("params", "as good as {} at their best"), ("loss", "loss {}"), ("compute", "as good as {} FLOPs make"))
-        if key in inputs
-    )
-    served = f"{count(inputs['inference_tokens'])} tokens served"
-    asked = _line("Train and serve", good, served, "/".join(inputs["hardware"]) if result.unit == "USD" else "in FLOPs")
-    one = result.best
-    cost = f"{one.total:.3g} FLOPs" if result.unit == "FLOP" else f"${count(one.total)}"
-    span = one.total_range and f" (${count(one.total_range[0])}-{count(one.total_range[1])})"
-    how = f", {one.dtype} on {one.hardware}" if one.hardware else ""
-    verdict = f"{count(one.params)} parameters on {count(one.tokens)} tokens{how}: {cost}{span or ''}, "
-    verdict += f"{one.saving:.1%} less than {count(one.baseline_params)} on {count(one.baseline_tokens)} ({one.law})"
-    return Headline(asked, verdict)
-
-
-def plan_local(inputs: dict[str, Any], result: Any) -> Headline:
-    """``llmcx plan local``."""
-    from llmcx.answers.plan_local import label
-
-    chosen = {"family": inputs["family"], "licence": inputs["license"]}
-    sizes = {"at least": inputs["at_least"], "at most": inputs["at_most"]}
-    beside = f" + {_size(inputs['ram'])}" if inputs["ram"] else ""
-    asked = _line(
-        ", ".join(inputs["models"]) or "All presets",
-        *(f"{name} {value}…" for name, value in chosen.items() if value),
-        *(f"{name} {value / 1e9:g}B" for name, value in sizes.items() if value),
-        f"since {inputs['since']}" if inputs["since"] else "",
-        f"{_tokens(inputs['seq'])} tokens" if inputs["seq"] else "up to 8k tokens",
-        f"token {_time(inputs['tpot'])}" if inputs["tpot"] else "",
-        f"engine {inputs['engine']}",
-        f"{_gpus(inputs['gpus'], inputs['hardware'])} with {_size(inputs['budget'])}{beside}",
-    )
-    if not result.models:
-        near = result.near[0] if result.near else None
-        said = f"; nearest: {near.model} {near.dtype}: {near.why}" if near else ""
-        return Headline(asked, f"nothing runs there{said}", False)
-    one = result.models[0]
-    span = one.tokens_per_s_range
-    rate = "speed not known" if span is None else f"{one.tokens_per_s:.3g} ({span[0]:.3g}-{span[1]:.3g}) tokens/s"
-    where = {"split": f", split: {one.flags}", "processor": " on processors"}.get(one.place, "")
-    verdict = f"{label(one)}{where}: {rate}, up to {one.context:,} tokens; {len(result.models)} listed"
-    return Headline(asked, verdict)
 
 
 def _above(seconds: float) -> float:
