@@ -33,7 +33,7 @@ ROOMS = (
 GROUND = {"errors", "plugins", "units"}
 """Modules of no room, for every room; they import none."""
 THIRD_PARTY = {
-    "cli": {"typer", "yaml", "tomli"},
+    "cli": {"typer", "yaml", "tomllib", "tomli"},  # tomli: what became tomllib in Python 3.11
     "schemas": {"pydantic"},
     "report": {"rich", "plotext", "matplotlib", "pyarrow"},
     "catalog": {"yaml", "pydantic"},
