@@ -23,7 +23,7 @@ app = single()
 
 @app.callback()
 def _plan() -> None:
-    """What to serve or train on, and how, for an objective."""
+    """What to run, on what, and how, for an objective."""
 
 
 MOST_GPUS = 4096
