@@ -5,7 +5,7 @@ A layout costs a few dozen additions, because a model is lowered once and a laye
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypedDict
 
@@ -144,13 +144,22 @@ def left_out(spec: ModelSpec, fused: bool = True) -> list[str]:
     return said
 
 
-def plan(trainer: Trainer, gpus: int, global_batch: int, capacity: int, keep: int = 5) -> Plan:
-    """Search. Raises InputError when nothing fits, with what comes nearest."""
+def plan(
+    trainer: Trainer,
+    gpus: int,
+    global_batch: int,
+    capacity: int,
+    keep: int = 5,
+    runs: Callable[[Layout], bool] | None = None,
+) -> Plan:
+    """Search, among the layouts that a launch file ``runs``. Raises InputError when nothing fits, with what comes nearest."""
     fitting: list[SizedLayout] = []
     over: list[SizedLayout] = []
     searched = 0
     domain = trainer.machine.domain
     for layout in layouts(trainer.spec, trainer.seq, gpus, global_batch, domain, trainer.fused, trainer.program):
+        if runs is not None and not runs(layout):
+            continue
         searched += 1
         size = trainer.memory(layout, global_batch).total
         if size > 1.25 * capacity and over and size > over[0].bytes:

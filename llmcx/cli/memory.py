@@ -139,7 +139,7 @@ class Training:
     def recipe(self, program: str, base: str | None) -> Recipe:
         """How ``program`` trains; with adapters, on weights in the format ``base``. Raises InputError."""
         if program not in KERNELS:
-            if program in ENGINES:
+            if program.partition("@")[0] in ENGINES:
                 problem = f"--engine {program} is for inference; in training it is {' or '.join(KERNELS)}"
                 raise InputError(problem, field="engine", value=program, allowed=", ".join(KERNELS))
             raise unknown_name("engine that trains", program, list(KERNELS), field="engine")
@@ -210,7 +210,7 @@ def memory(
     engine_: Annotated[
         str | None,
         option(
-            "ideal (reserves nothing), transformers, vllm, sglang, trtllm, llama.cpp; "
+            "ideal (reserves nothing), transformers, vllm (a version: vllm@0.11), sglang, trtllm, llama.cpp; "
             "with --train transformers, fsdp, deepspeed, megatron.",
             "--engine",
             offers="engines:ENGINES fsdp deepspeed megatron",
@@ -356,6 +356,7 @@ def memory(
         showing.notes(spec, seen, program.name)
         + stored_notes(spec, dtype)
         + _notes(spec, train, training.activations, recipe, program.name)
+        + ([] if train else program.notes())
         + uneven(spec, asked["layout"])
     )
     about += [*result.stored.notes] if result.stored is not None else []
@@ -423,7 +424,7 @@ _ELSEWHERE = ("micro_batch", "recompute", "attention_dp")
 
 def _notes(spec: ModelSpec, train: bool, activations: str, recipe: Recipe, program: str) -> list[str]:
     if program == "vllm" and not train:
-        return ["workspace and overhead are estimates, from starts of vLLM on H100; not counted: what the driver takes"]
+        return ["workspace and overhead are estimates, from start-up logs; not counted: what the driver takes"]
     if program in ("sglang", "trtllm") and not train:
         return ["workspace and overhead are the engine's own reserves and estimates, from start-up logs: docs/engines.md"]
     if program == "llama.cpp" and not train:

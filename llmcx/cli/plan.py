@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from llmcx import units
 from llmcx.answers import plan_serve as answers
 from llmcx.answers.serve import Load, check_load
-from llmcx.cli import plan_finetune, plan_train
+from llmcx.cli import plan_finetune, plan_lifetime, plan_local, plan_train
 from llmcx.cli.accelerator import accelerators, serving, settled, with_memory
 from llmcx.cli.options import Models, command, completing, describe, explaining, heading, option, single, stored_notes
 from llmcx.engines import Engine
@@ -25,6 +25,9 @@ app = single()
 def _plan() -> None:
     """What to run, on what, and how, for an objective."""
 
+
+command(app, "plan-lifetime", without=("plot",))(plan_lifetime.lifetime)
+command(app, "plan-local", without=("plot",))(plan_local.local)
 
 MOST_GPUS = 4096
 """Of a search."""

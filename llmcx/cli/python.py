@@ -21,6 +21,8 @@ FUNCTIONS = {
     **{name: (name, name) for name in ("params", "flops", "memory", "attention_compare", "moe", "chinchilla")},
     **{name: (name, name) for name in ("train", "serve", "compare", "bounds", "shapes")},
     "plan_serve": ("plan", "serve"),
+    "plan_local": ("plan", "local"),
+    "plan_lifetime": ("plan", "lifetime"),
     "plan_train": ("plan", "train"),
     "plan_finetune": ("plan", "finetune"),
     "explain_log": ("explain_log", "explain_log"),

@@ -88,8 +88,10 @@ def generation(hardware: Hardware) -> str:
 
 
 def of_generation(values: float | Mapping[str, float], hardware: Hardware) -> float:
-    """A number that may be given by generation, its "default" for others."""
-    return values.get(generation(hardware), values["default"]) if isinstance(values, Mapping) else values
+    """A number that may be given by generation, else by vendor, its "default" for others."""
+    if not isinstance(values, Mapping):
+        return values
+    return values.get(generation(hardware), values.get(hardware.vendor.lower(), values["default"]))
 
 
 ESTIMATED = ("trtllm", "vllm", "sglang")
