@@ -106,6 +106,7 @@ def attention_compare(
         else:
             named = ", ".join(variant.type for variant in usual if variant not in variants)
             about.append(f"left out, for {program.name} does not run them: {named}")
-    lines = explaining("attention_compare", spec, result, variants, batch, dtype, causal, inputs["on_chip"])
+    asked_for = (variants, batch, dtype, causal, within.bytes, machine, inputs["on_chip"], program)
+    lines = explaining("attention_compare", spec, result, *asked_for)
     head = heading("attention_compare", spec, inputs, result)
     return Item(describe(spec), inputs, result, about + notes, lines, head=head)

@@ -13,7 +13,7 @@ from llmcx.cli import launching
 from llmcx.cli.accelerator import Limit, serving, settled, with_memory
 from llmcx.cli.check_train import Stated, checked, refuse
 from llmcx.cli.launching import Launch, bad
-from llmcx.cli.options import Models, argument, command, completing, describe, heading, option, single
+from llmcx.cli.options import Models, argument, command, completing, describe, explaining, heading, option, single
 from llmcx.cli.targets.reading import read
 from llmcx.engines import Engine
 from llmcx.engines import efficiency as efficiencies
@@ -51,7 +51,7 @@ CACHES = {
 SIXTEEN = ("auto", "half", "float16", "bfloat16")
 
 
-@command(app, "check", without=("plot", "explain"))
+@command(app, "check", without=("plot",))
 def check(
     line: Annotated[str, argument("What launches a server or trains; or a file with it; - is stdin.", "LINE")],
     models: Models,
@@ -156,7 +156,8 @@ def check(
         *(words if found.estimate else []),
         *(dated if found.estimate else []),
     ]
-    return Item(describe(spec), inputs, found, about, head=heading("check", spec, inputs, found))
+    lines = explaining("check", spec, asked, server, load, cost, found)
+    return Item(describe(spec), inputs, found, about, lines, head=heading("check", spec, inputs, found))
 
 
 def _text(line: str) -> str:

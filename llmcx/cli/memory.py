@@ -360,7 +360,8 @@ def memory(
         + uneven(spec, asked["layout"])
     )
     about += [*result.stored.notes] if result.stored is not None else []
-    lines = explaining("memory", spec, asked["batch"], asked["seq"] + seen.tokens, train, cache, result)
+    rl = None if post.rl is None else post.settings(training.offload)
+    lines = explaining("memory", spec, asked, fixed, rl, result)
     head = heading("memory", spec, inputs, result, asked, fixed, within)
     return Item(describe(spec), inputs, result, about + notes, lines, head=head)
 

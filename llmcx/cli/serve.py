@@ -147,7 +147,7 @@ def serve(
     inputs |= {"prefill_workers": prefill_workers, "prefill_tp": apart and apart.prefill_tp, "workers": apart and workers}
     inputs |= {"acceptance": acceptance if draft else None, "draft_cost": draft_cost if draft else None, "price": cost, **shape}
     more = partial(answers.rooflines, server, load, [point.batch for point in answer.estimate])
-    lines = explaining("serve", Server(spec, machine, setup, engine=program), server, load, 0, cost, answer)
+    lines = explaining("serve", Server(spec, machine, setup, engine=program), server, load, cost, name, cache, answer)
     head = heading("serve", spec, inputs, answer, server)
     line = None
     if emit is not None:

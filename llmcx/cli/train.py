@@ -184,7 +184,7 @@ def train(
     low, high = band
     words.append(f"of ten measured steps, eight took {low:g} to {high:g} times as long as estimated (docs/validation.md)")
     about = [*why, *_notes(answer.fits, found, chosen is not None, real, layout), *uneven(spec, layout), *words, *dated, *notes]
-    lines = explaining("train", real, ideal, batch, costs, answer)
+    lines = explaining("train", real, ideal, batch, costs, engine, answer, found if search else None)
     head = heading("train", spec, inputs, result)
     text = None
     if emit is not None and target is not None:

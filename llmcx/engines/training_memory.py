@@ -233,7 +233,7 @@ class TrainingMemory:
             return torch_loop(weights.frozen + trained, trained, states, 0, saved)
         if recipe.engine == "deepspeed":
             several = (layout.micro_batches or 1) > 1
-            part = self._partition(rank, layout, recipe)
+            part = self.partition(rank, layout, recipe)
             return deepspeed.phases(part, saved, layout.zero, recipe.buckets, recipe.offload, several)
         if recipe.engine == "fsdp":
             stored = p.master or p.weight
@@ -306,7 +306,7 @@ class TrainingMemory:
         gathered = p.weight * (of.outside + 2 * of.layer) if layout.zero == 3 and layout.sharers > 1 else 0
         return gathered + rank.saved.layer["none"] + (p.activation + recipe.logit[0]) * recipe.at_once(rows) * columns
 
-    def _partition(self, rank: StageGPU, layout: Layout, recipe: Recipe) -> deepspeed.Partition:
+    def partition(self, rank: StageGPU, layout: Layout, recipe: Recipe) -> deepspeed.Partition:
         """What ZeRO shares out."""
         p, weights = recipe.bytes, rank.weights
         columns = (rank.saved.head or (0, 0))[1]
@@ -319,7 +319,7 @@ class TrainingMemory:
         if recipe.offload is None:
             return None
         [rank] = self.ranks(layout, batch)
-        return deepspeed.host(self._partition(rank, layout, recipe), layout.zero, recipe.offload)
+        return deepspeed.host(self.partition(rank, layout, recipe), layout.zero, recipe.offload)
 
     def _megatron(self, rank: StageGPU, layout: Layout, recipe: Recipe) -> dict[str, GPUBytes]:
         """Megatron-LM's phases."""

@@ -110,7 +110,7 @@ class VLLM(Engine):
         stream = 2 * tokens * gpu.d_model
         experts = fused_experts(gpu) if of.buffers else 0
         layers = forward(gpu, tokens) - experts
-        sampler = int(of.logit * self.max_num_seqs * gpu.vocab) + stream if gpu.last else 0
+        sampler = floor(self.max_num_seqs * gpu.vocab * of.logit) + stream if gpu.last else 0
         what = f"sampling {self.max_num_seqs:,} sequences" if sampler >= layers else f"a step of {tokens:,} tokens"
         return max(layers, sampler) + experts + of.buffers, f"estimate: activation peak, {what}"
 
@@ -225,8 +225,8 @@ def _state(layer: Kept) -> int:
 def _alive(op: Op) -> int:
     """Bytes of a feed-forward's widest tensors, gate, up and product, or before and after the activation."""
     if op.kind == "product":
-        return 3 * 2 * int(op.dims["elements"])
-    return 2 * 2 * int(op.dims["elements"]) if op.kind in ACTIVATIONS and not op.joined else 0
+        return 3 * 2 * op.dims["elements"]
+    return 2 * 2 * op.dims["elements"] if op.kind in ACTIVATIONS and not op.joined else 0
 
 
 def forward(gpu: GPU, tokens: int) -> int:
@@ -246,5 +246,5 @@ def _experts(op: Op, gpu: GPU) -> int:
     """
     if op.kind != "linear" or op.module != "down":
         return 0
-    routed, inner = int(op.dims["tokens"]), int(op.dims["d_in"])
+    routed, inner = op.dims["tokens"], op.dims["d_in"]
     return 2 * routed * (max(2 * inner, gpu.d_model) + max(inner, gpu.d_model))

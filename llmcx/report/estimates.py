@@ -132,11 +132,13 @@ def _serve_facts(item: Item) -> list[Fact]:
 
 
 def _serve_tables(item: Item, detail: bool = False) -> list[Table]:
+    from llmcx.answers.serve import few  # there already
+
     s = item.result
     shown = ("batch", "tokens_per_s_user", "tokens_per_s_gpu", "usd_per_million", "bound")
     pairs = list(zip(s.ideal, s.estimate, strict=True))
-    if not detail and len(pairs) > FEW:  # about as far apart
-        pairs = [pairs[round(k * (len(pairs) - 1) / (FEW - 1))] for k in range(FEW)]
+    if not detail:
+        pairs = few(pairs)
     rows = [
         {key: getattr(real, key) for key in shown}
         | {"ttft_ms": 1e3 * real.ttft_s, "tpot_ms": 1e3 * real.tpot_s, "ideal_tpot_ms": 1e3 * ideal.tpot_s}
@@ -161,10 +163,6 @@ def _serve_tables(item: Item, detail: bool = False) -> list[Table]:
 
 def _range(of: tuple[float, float] | None) -> str:
     return "" if of is None else "-".join(f"{1e3 * seconds:.3g}" for seconds in of)
-
-
-FEW = 6
-"""Batch sizes that are shown unless --detail asks for all."""
 
 
 def _serve_data(item: Item) -> Table:

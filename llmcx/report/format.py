@@ -98,7 +98,8 @@ def exact(value: float) -> str:
 
 def steps(line: Any) -> list[str]:
     """How a figure comes about: the formula, the numbers put in, the result; what there is of it."""
-    return [step for step in (line.formula, line.numbers, exact(line.value)) if step]
+    result = exact(line.value)
+    return [step for step in (line.formula, "" if line.numbers == result else line.numbers, result) if step]
 
 
 def length(value: int) -> str:

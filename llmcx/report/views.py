@@ -48,20 +48,12 @@ def _params_rows(item: Item, rows: list[dict[str, Any]], said: tuple[str, ...] =
 
 def _params_tables(item: Item) -> list[Table]:
     """Components summed up by what they are part of, where each would take more lines than a screen has."""
-    rows = as_rows(item.result.components)
-    if len(rows) > SCREEN:
-        parts: dict[str, list[dict[str, Any]]] = {}
-        apart = {stack.component for stack in item.result.stacks}  # what sees and hears, a row each
-        for row in rows:
-            name = row["component"]
-            stack = name.partition(".")[0]
-            parts.setdefault(
-                stack if stack in apart else _PART.get(name.partition(".")[0]) or name.rpartition(".")[0] or name, []
-            ).append(row)
-        rows = [
-            {"component": name, **{key: sum(row[key] for row in each) for key in ("params", "share")}} if each[1:] else each[0]
-            for name, each in parts.items()
-        ]
+    from llmcx.answers.params import parts  # there already
+
+    rows = [
+        {"component": name, "params": sum(one.params for one in each), "share": sum(one.share for one in each)}
+        for name, each in parts(item.result.components, item.result.stacks).items()
+    ]
     return _params_rows(item, rows)
 
 
@@ -69,11 +61,6 @@ def _params_details(item: Item) -> list[Table]:
     tables = _params_rows(item, as_rows(item.result.components), said=("total",))
     apart = [Fact(one.component, one.component, one.params, "count") for one in item.result.stacks]
     return [*tables, facts_table("", apart)] if apart else tables
-
-
-SCREEN = 10
-"""Rows of a table beside which the rest of an answer fits 24 lines."""
-_PART = {"norm": "norms", "final_norm": "norms"}
 
 
 PARAMS = View(_params_tables, _params_facts, lambda item: _params_details(item)[0], _params_details)
