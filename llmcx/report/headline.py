@@ -378,7 +378,7 @@ def plan_finetune(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
     for one in result.fits:
         fewest.setdefault(one.method, one)
     timed = [one for one in result.fits if one.hours is not None]
-    said = [f"{name} {_on(one.gpus)}{' offloaded' if one.offload else ''}" for name, one in fewest.items()]
+    said = [f"{name} {_on(one.gpus)}{_offloaded(one)}" for name, one in fewest.items()]
     verdict = f"fits: {', '.join(said)}" if said else "nothing fits"
     if result.does_not_fit:
         verdict += f"; not {', '.join(one.method for one in result.does_not_fit)}"
@@ -392,6 +392,13 @@ def plan_finetune(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
     least = min(result.does_not_fit, key=lambda one: (one.lacks_bytes is None, one.lacks_bytes or 0))
     change = Change("a shorter --seq, more --gpus", f"the nearest, {least.method} on {least.gpus}, lacks {least.misses}")
     return Headline(asked, verdict, False, [change])
+
+
+def _offloaded(one: Any) -> str:
+    """What lies in the host's memory for all GPUs."""
+    if one.offload is None:
+        return ""
+    return " offloaded" if one.host_bytes is None else f" with {_size(one.host_bytes * one.gpus)} of the host's memory"
 
 
 def _on(gpus: int) -> str:
