@@ -95,7 +95,11 @@ def attention_compare(
     inputs = {"seq": lengths, "batch": batch, "dtype": dtype, "causal": causal, "budget": within.bytes, **shape}
     inputs |= {"hardware": within.hardware and within.hardware.name, "utilization": within.utilization, "engine": program.name}
     inputs |= {"on_chip": machine.on_chip if machine else tile, "measure": by}
-    about = answers.notes(spec, variants, lengths, causal, machine) + differences(result.recommendation, result.limits)
+    about = (
+        program.notes()
+        + answers.notes(spec, variants, lengths, causal, machine)
+        + differences(result.recommendation, result.limits)
+    )
     if not asked and variants != usual:
         if program.name == "ideal":
             about.append("native sparse attention is left out: it is causal, and an encoder has no such form")

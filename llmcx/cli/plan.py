@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from llmcx import units
 from llmcx.answers import plan_serve as answers
 from llmcx.answers.serve import Load, check_load, few
+from llmcx.cli import plan_finetune, plan_lifetime, plan_local, plan_train
 from llmcx.cli.accelerator import accelerators, serving, settled, with_memory
 from llmcx.cli.options import Models, command, completing, describe, explaining, heading, option, single, stored_notes
 from llmcx.engines import Engine
@@ -22,8 +23,11 @@ app = single()
 
 @app.callback()
 def _plan() -> None:
-    """What to serve on, and how, for an objective."""
+    """What to serve or train on, and how, for an objective."""
 
+
+command(app, "plan-lifetime", without=("plot",))(plan_lifetime.lifetime)
+command(app, "plan-local", without=("plot",))(plan_local.local)
 
 MOST_GPUS = 4096
 """Of a search."""
@@ -163,3 +167,7 @@ def _engine(spec: ModelSpec, name: str, hardware: str, utilization: float | None
         return settled(*serving(name, hardware, None, utilization, {}), spec, gpus, None, utilization, {})[1]
 
     return on
+
+
+command(app, "plan-train", without=("plot",))(plan_train.train)
+command(app, "plan-finetune", without=("plot",))(plan_finetune.finetune)

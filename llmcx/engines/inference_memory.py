@@ -101,7 +101,7 @@ def held(
         ops, weights, params = _worked(spec, run, stage, layout)
         last = spec.head is not None and stage.last
         vocab = spec.embedding.vocab if spec.head is None else spec.head.outputs(spec.embedding.vocab)
-        gpu = GPU(ops, stage.layers, last, spec.d_model, vocab, layout.tp, layout.pp)
+        gpu = GPU(ops, stage.layers, last, spec.d_model, vocab, layout.tp, layout.pp, run.batch * run.seq)
         peak = engine.peak(gpu)
         alone = peak is None and layout.tp == layout.pp == layout.ep == 1
         reserved = peak or (engine.compute(spec, batch, context) if alone else None)

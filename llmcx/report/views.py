@@ -5,7 +5,19 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from llmcx.report import attention_compare, chinchilla, compare, log, moe, pictures, plan_serve
+from llmcx.report import (
+    attention_compare,
+    chinchilla,
+    compare,
+    log,
+    moe,
+    pictures,
+    plan_finetune,
+    plan_lifetime,
+    plan_local,
+    plan_serve,
+    plan_train,
+)
 from llmcx.report.estimates import ACCELERATOR, CHECK, HARDWARE, SERVE, TRAIN
 from llmcx.report.figure import Bars
 from llmcx.report.json import as_rows
@@ -259,6 +271,10 @@ VIEWS = {
     "train": TRAIN,
     "serve": SERVE,
     "plan": plan_serve.VIEW,
+    "plan-local": plan_local.VIEW,
+    "plan-lifetime": plan_lifetime.VIEW,
+    "plan-train": plan_train.VIEW,
+    "plan-finetune": plan_finetune.VIEW,
     "hardware": HARDWARE,
     "accelerator": ACCELERATOR,
 }

@@ -205,7 +205,7 @@ def _numbers(
     if layout.pp > 1:
         rate = on.between(2, layout.tp * layout.replicas)
         handed = f"{m}·2·{v}·({size:,} / {layout.tp} / {rate:.6g} + {e.link_s:g})·(1 - {e.hidden_pp:g})"
-    sent, behind, params = _update(trainer, layout, m, passes)
+    sent, behind, params = _update(trainer, layout, m)
     states = f"(2·{STATES} + {GRADIENT} + {WEIGHT})"
     again = {"none": "", "selective": "the cores'", "elementwise": "what is elementwise", "full": "the layers'"}[how]
     return {
@@ -237,21 +237,19 @@ def _numbers(
     }
 
 
-def _update(trainer: Trainer, layout: Layout, m: int, passes: list[tuple[Stage, int, StagePass]]) -> tuple[str, float, float]:
+def _update(trainer: Trainer, layout: Layout, m: int) -> tuple[str, float, float]:
     """What the stage with the longest update sends, in seconds; the passes that it may hide behind; parameters to update."""
-    by = division(layout)
-    stage, _, one = max(passes, key=lambda row: sum(trainer._update(layout, by, row[0], m, row[2])))
-    of = trainer.sizes.weights(stage, by)
+    dense, experts, backward, both = max(trainer.timed(layout)[-1], key=lambda stage: sum(trainer._update(layout, m, *stage)))
     traced, sent = named_machine(trainer.machine), []
-    for op in traffic_of(of.params, of.experts, layout):
+    for op in traffic_of(dense, experts, layout):
         each: Any = sum(sending(named(op), traced, GRADIENT if op.reads == "gradients" else WEIGHT))
         if each:
             sent.append(told(each)[1])
     numbers = f"({' + '.join(sent)})" if sent else "0"
     if layout.zero == 3:
         numbers = f"{m}·{numbers}"
-    behind = m * (one.backward if layout.zero < 3 else one.forward + one.backward)
-    params = float(of.params + of.experts)
+    behind = m * (backward if layout.zero < 3 else both)
+    params = float(dense + experts)
     if layout.zero:
-        params = of.params / layout.sharers + of.experts / layout.expert_sharers
+        params = dense / layout.sharers + experts / layout.expert_sharers
     return numbers, behind, params
