@@ -83,9 +83,9 @@ def picture(tour: Any) -> Iterator[str]:
         6: f"    (counted exactly: {exact})",
     }
     yield from ("", f"  a layer of {tour.models[0]} at leading order, multiply-adds by tokens n (log scales)")
-    for at, row in enumerate(cells):
+    for at, letters in enumerate(cells):
         edge = f"{10 ** (high if at == 0 else low):.0e}" if at in (0, ROWS - 1) else ""
-        yield f"  {edge:>6} |{''.join(row)}{names.get(at, '')}".rstrip()
+        yield f"  {edge:>6} |{''.join(letters)}{names.get(at, '')}".rstrip()
     yield f"         +{'-' * COLUMNS}"
     yield f"          {'128':<{across}}{f'n = {d:,.0f}':<{COLUMNS - across - 2}}1M"
 
