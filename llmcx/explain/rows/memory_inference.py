@@ -88,6 +88,9 @@ def cache(spec: ModelSpec, gpu: Held, part: Part, kv_dtype: str) -> Iterator[Lin
                 value = cache_fold.of(named(op)) * written(int(size) if size == int(size) else size, "bytes")
                 title = f"{part.part} of {op.component}" + (f" in {op.group}" if op.group else "")
                 lines.append(Line(title, *told(value), plain(value), source, f"bytes: of a number in {kv_dtype}"))
+        if len(lines) == 1:
+            yield _rounded(lines[0]._replace(component=part.part), part.bytes)
+            return
         yield from lines
         yield _rounded(summed(part.part, lines, source, part.formula), part.bytes)
         return
