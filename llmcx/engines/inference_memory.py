@@ -29,6 +29,8 @@ ACT = 2
 """Bytes of an activation."""
 MOST = 2**40
 """Sequences beyond which nobody asks whether they fit."""
+SIX = 6
+"""Bits a parameter below which a mixture that is released in MXFP4 is held in it, and not in a format that it was asked for in."""
 USUAL = 64
 """Sequences of which it is tried first whether they fit."""
 _pieces = lru_cache(maxsize=512)(pieces)  # engines and accelerators are compared at the same batches
@@ -38,6 +40,7 @@ class Held(NamedTuple):
     """What a GPU of a stage holds: its parameters, and the ops that have them; cached numbers that grow with the tokens
     ("kv_cache") or do not ("state"), and the bytes of these; bytes of logits and of the workspace, an estimate, with what it is;
     what else the engine takes. ``paged``: what an engine needs to know that lays the cache out in pages of all layers.
+    ``padding``: bytes by which experts in MXFP4 grow.
     """
 
     stage: Stage
@@ -49,6 +52,7 @@ class Held(NamedTuple):
     workspace: int
     transient: str
     paged: Paged
+    padding: int
     overhead: int
     taken: str
 
@@ -97,7 +101,8 @@ def held(
         ops, weights, params = _worked(spec, run, stage, layout)
         last = spec.head is not None and stage.last
         vocab = spec.embedding.vocab if spec.head is None else spec.head.outputs(spec.embedding.vocab)
-        gpu = GPU(ops, stage.layers, last, spec.d_model, vocab, layout.tp, layout.pp)
+        spread = layout.ep, layout.attention_dp
+        gpu = GPU(ops, stage.layers, last, spec.d_model, vocab, layout.tp, layout.pp, *spread, spec.family)
         peak = engine.peak(gpu)
         alone = peak is None and layout.tp == layout.pp == layout.ep == 1
         reserved = peak or (engine.compute(spec, batch, context) if alone else None)
@@ -105,7 +110,9 @@ def held(
         cached, states = _reserved(spec, staged(spec, cache, stage, layout, step), context, engine)
         logits = batch * gpu.vocab * 4 if last and peak is None else 0
         paged = Paged(engine, kept(spec, cache, stage), batch, context, layout.pp)
-        found.append(Held(stage, params, weights, cached, states, logits, transient, text, paged, *engine.overhead(gpu)))
+        padding = engine.padding(gpu) if spec.stored is not None and "mxfp4" in spec.stored.formats else 0
+        rest = paged, padding, *engine.overhead(gpu)
+        found.append(Held(stage, params, weights, cached, states, logits, transient, text, *rest))
     return found
 
 
@@ -199,6 +206,8 @@ def total(of: Held, weight_bytes: int, kv_dtype: str) -> int:
 def besides(of: Held, weight_bytes: float) -> int:
     """Bytes of all but the cache, with what the engine leaves free."""
     taken = int(weight_bytes) + of.logits + of.workspace + of.overhead
+    if 8 * weight_bytes < SIX * of.params:
+        taken += of.padding
     return taken + of.paged.engine.spare(taken)
 
 
