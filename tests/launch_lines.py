@@ -202,7 +202,7 @@ FAILED = [
 ]
 
 # Found after the engines' memory was last changed for the lines above, and judged once. What was taken: lines that are whole, on
-# accelerators that are named, of which the issue says that the engine started, or that it ran out of memory while it did. Left out:
+# accelerators that are named, of which it is said that the engine started, or that it ran out of memory while it did. Left out:
 # those that ran out where the same line on the same machine ran with the engine's other mode (vllm issues 17431 and 18446), and
 # those of models or accelerators whose sizes are not at hand.
 
@@ -211,14 +211,17 @@ QWEN_VL += '"num_key_value_heads": 4, "intermediate_size": 12288, "moe_intermedi
 QWEN_VL += '"num_experts_per_tok": 8, "decoder_sparse_step": 1, "mlp_only_layers": [], "norm_topk_prob": true, '
 QWEN_VL += '"vocab_size": 151936, "max_position_embeddings": 262144, "tie_word_embeddings": false}'
 """What the text_config of Qwen3-VL-235B-A22B says: the shape of the preset qwen3-235b-a22b, with a longer context."""
-QWEN = '{"model_type": "qwen2", "tie_word_embeddings": %s, "hidden_size": %d, "num_hidden_layers": %d, "num_attention_heads": %d, '
+QWEN = (
+    '{"model_type": "qwen2", "tie_word_embeddings": %s, "hidden_size": %d, "num_hidden_layers": %d, "num_attention_heads": %d, '
+)
 QWEN += '"num_key_value_heads": %d, "intermediate_size": %d, "vocab_size": %d, "max_position_embeddings": %d}'
 
 HELD_RAN = [
     Published(
         "python -m vllm.entrypoints.openai.api_server \\\n  --model Qwen/Qwen3-VL-235B-A22B-Instruct \\\n"
-        "  --served-model-name Qwen/Qwen3-VL-235B-A22B-Instruct \\\n  --tensor-parallel-size 8 \\\n  --mm-encoder-tp-mode data \\\n"
-        "  --enable-expert-parallel \\\n  --host 0.0.0.0 \\\n  --port 8419 \\\n  --dtype bfloat16 \\\n"
+        "  --served-model-name Qwen/Qwen3-VL-235B-A22B-Instruct \\\n  --tensor-parallel-size 8 \\\n"
+        "  --mm-encoder-tp-mode data \\\n  --enable-expert-parallel \\\n  --host 0.0.0.0 \\\n  --port 8419 \\\n"
+        "  --dtype bfloat16 \\\n"
         "  --gpu-memory-utilization 0.9 \\\n  --max-model-len 41960 \\\n  --max-num-batched-tokens 128 \\\n"
         "  --distributed-executor-backend mp",
         "8xh800",
@@ -254,14 +257,14 @@ HELD_RAN = [
         RECIPES + "Qwen/Qwen3.5.md",
     ),
     Published(
-        'DTYPE="FP8"\nKV_CACHE_DTYPE="fp8"\nvllm serve nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-$DTYPE \\\n  --trust-remote-code \\\n'
-        "  --async-scheduling \\\n  --kv-cache-dtype $KV_CACHE_DTYPE \\\n  --tensor-parallel-size 1 &",
+        'DTYPE="FP8"\nKV_CACHE_DTYPE="fp8"\nvllm serve nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-$DTYPE \\\n'
+        "  --trust-remote-code \\\n  --async-scheduling \\\n  --kv-cache-dtype $KV_CACHE_DTYPE \\\n  --tensor-parallel-size 1 &",
         "h200",
         RECIPES + "NVIDIA/Nemotron-3-Nano-30B-A3B.md",
         "nemotron-3-nano-30b",
     ),
     Published(
-        "export TP=1\nexport VLLM_ROCM_USE_AITER=1\nexport MODEL=\"meta-llama/Llama-3.1-8B-Instruct\"\nvllm serve $MODEL \\\n"
+        'export TP=1\nexport VLLM_ROCM_USE_AITER=1\nexport MODEL="meta-llama/Llama-3.1-8B-Instruct"\nvllm serve $MODEL \\\n'
         "  --disable-log-requests \\\n  -tp $TP &",
         "mi300x",
         RECIPES + "Llama/Llama3.1.md",
@@ -274,7 +277,8 @@ HELD_RAN = [
         "qwen3-8b",
     ),
     Published(
-        "python -m vllm.entrypoints.openai.api_server \\\n--model meta-llama/Llama-2-70b-chat-hf \\\n--tensor-parallel-size 8 \\\n",
+        "python -m vllm.entrypoints.openai.api_server \\\n--model meta-llama/Llama-2-70b-chat-hf \\\n"
+        "--tensor-parallel-size 8 \\\n",
         "8xa100-40gb",
         VLLM + "issues/882",
         "llama-2-70b",
@@ -297,14 +301,15 @@ HELD_FAILED = [
         QWEN % ("false", 4096, 32, 32, 32, 11008, 151936, 32768),
     ),
     Published(
-        "vllm serve /root/.cache/huggingface/deepseek-V3/ --tensor-parallel-size 8 --pipeline-parallel-size 2 --trust-remote-code "
-        "--gpu-memory-utilization 1 --kv-cache-dtype fp8 --distributed-executor-backend ray --max-num-seqs 1 --dtype half",
+        "vllm serve /root/.cache/huggingface/deepseek-V3/ --tensor-parallel-size 8 --pipeline-parallel-size 2 "
+        "--trust-remote-code --gpu-memory-utilization 1 --kv-cache-dtype fp8"
+        " --distributed-executor-backend ray --max-num-seqs 1 --dtype half",
         "16xl40s",
         VLLM + "issues/14726, on L40s",
         "deepseek-v3",
     ),
     Published(
-        "export PYTORCH_CUDA_ALLOC_CONF=\"expandable_segments:True\"\n \nvllm serve deepseek-ai/DeepSeek-V3 \\\n"
+        'export PYTORCH_CUDA_ALLOC_CONF="expandable_segments:True"\n \nvllm serve deepseek-ai/DeepSeek-V3 \\\n'
         "    --trust-remote-code \\\n    --host 0.0.0.0 --port $PORT \\\n    --gpu-memory-utilization 0.98 \\\n"
         "    --max-model-len 128 \\\n    --tensor-parallel-size 8 --pipeline-parallel-size 4 --enforce-eager",
         "32xrtx-4090",
@@ -319,7 +324,8 @@ HELD_FAILED = [
     Published(
         "CUDA_VISIBLE_DEVICES=4,5,6,7 vllm serve /data/ps/pretrained_model/OpenGVLab/InternVL3-78B/ --dtype bfloat16 --port 8009 "
         "--trust-remote-code --served-model-name qwen2vl --tensor-parallel-size 4 --gpu-memory-utilization 0.95 --max-num-seqs 2 "
-        "--max-model-len 4096 --limit-mm-per-prompt image=1,video=0 --mm_processor_kwargs '{\"max_pixels\":1024}' --enforce-eager",
+        "--max-model-len 4096 --limit-mm-per-prompt image=1,video=0 --mm_processor_kwargs '{\"max_pixels\":1024}' "
+        "--enforce-eager",
         "8xa100-40gb",
         VLLM + "issues/16749; the shape is that of its language model alone",
         "qwen2.5-72b",
@@ -336,7 +342,8 @@ HELD_FAILED = [
         "    --shm-size=10.24gb \\\n    -p 5020:5020 \\\n        -e NCCL_IGNORE_DISABLED_P2P=1 \\\n"
         "    -e HUGGING_FACE_HUB_TOKEN=$HUGGING_FACE_HUB_TOKEN \\\n    -v /etc/passwd:/etc/passwd:ro \\\n    --network host \\\n"
         "    --name llama31-405b \\\n    vllm/vllm-openai:latest \\\n        --port=5020 \\\n        --host=0.0.0.0 \\\n"
-        "        --model=meta-llama/Meta-Llama-3.1-405B-Instruct-FP8 \\\n        --seed 1234 \\\n        --tensor-parallel-size=8 \\\n"
+        "        --model=meta-llama/Meta-Llama-3.1-405B-Instruct-FP8 \\\n        --seed 1234 \\\n"
+        "        --tensor-parallel-size=8 \\\n"
         "        --max-log-len=100 \\\n        --max-model-len=65536 \\\n        --max_num_seqs=16 \\\n"
         "        --gpu-memory-utilization 0.99 \\\n        --enable_chunked_prefill=True \\\n"
         "        --download-dir=$HOME/.cache/huggingface/hub &>> logs.vllm_server.llama31_405b2.txt",
@@ -345,8 +352,8 @@ HELD_FAILED = [
         "llama-3.1-405b",
     ),
     Published(
-        "python -m sglang.launch_server --model  Qwen/Qwen3-235B-A22B-GPTQ-Int4 \\\n     --tp 2 --mem-fraction 0.85  --host 0.0.0.0 "
-        "--port 8000  \\\n     --context-len 32768 --chunked-prefill-size 32768 \\\n     --disable-cuda-graph",
+        "python -m sglang.launch_server --model  Qwen/Qwen3-235B-A22B-GPTQ-Int4 \\\n     --tp 2 --mem-fraction 0.85  "
+        "--host 0.0.0.0 --port 8000  \\\n     --context-len 32768 --chunked-prefill-size 32768 \\\n     --disable-cuda-graph",
         "2xa100",
         SGLANG + "issues/8362, without its last flags, which are of graphs",
         "qwen3-235b-a22b",

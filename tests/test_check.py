@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from llmcx.answers.require import terms
 from llmcx.cli import launching
@@ -285,3 +287,41 @@ def test_lines_found_later() -> None:
     """As it fell when they were judged the first time."""
     assert len(HELD_RAN) == 10 and sum(map(fits, HELD_RAN)) == 10
     assert len(HELD_FAILED) == 11 and sum(not fits(row) for row in HELD_FAILED) == 6
+
+
+# --- any text -------------------------------------------------------------------------------------------------------------
+
+WORDS = st.one_of(
+    st.sampled_from(
+        [
+            *("vllm", "serve", "Qwen/Qwen3-8B", "python", "-m", "vllm.entrypoints.openai.api_server", "sglang.launch_server"),
+            *("llama-server", "trtllm-serve", "docker", "run", "vllm/vllm-openai", "bash", "-c", "--gpus", "export", "M=1"),
+            *("--max-model-len", "--model", "--model-path", "-tp", "--tensor-parallel-size=2", "-dp", "8192", "-1", "1e9", "$M"),
+            *(
+                "--gpu-memory-utilization",
+                "nan",
+                "inf",
+                "0",
+                "--kv-cache-dtype",
+                "fp8",
+                "--quantization",
+                "awq",
+                "-c",
+                "-np",
+                "--",
+            ),
+            *("-m", "qwen3-8b-q4_k_m.gguf", "--ctx-size", "--x", "-", "'", '"', "\\", "\\\r\n", "^\r\n", "`\n", "#", ";", "&&"),
+            *("|", ">", "2>&1", "<", "$(", "${M:-8}", "\r\n", "\n", "\t", "\x00", "\ufeff", "é", "--max_model_len=8k", "--no-x"),
+        ]
+    ),
+    st.text(max_size=6),
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(WORDS, max_size=12), st.sampled_from([" ", "", "\r\n"]), st.booleans())
+def test_any_text_is_answered_or_refused_in_one_sentence(words: list[str], between: str, begun: bool) -> None:
+    line = ("vllm serve Qwen/Qwen3-8B --max-model-len 8192 " if begun else "") + between.join(words)
+    end = here("check", "-", *H100, "--json", stdin=line.encode("utf-8", "surrogatepass").decode("utf-8", "replace").encode())
+    assert end.code in (0, 2), (line, end)
+    assert end.code == 0 or (end.err.count("\n") == 1 and json.loads(end.err)["error"]["message"].isprintable()), (line, end)

@@ -20,7 +20,7 @@ from llmcx.errors import InputError, shown
 from llmcx.formats import dtypes
 from llmcx.model.spec import ModelSpec, sequence_length
 from llmcx.parallel.layout import Layout
-from llmcx.report.render import Item
+from llmcx.report.render import Answer, Item
 
 app = single()
 
@@ -45,14 +45,16 @@ CACHES = {
     **dict.fromkeys(("f32", "float32"), "fp32"),
 }
 SIXTEEN = ("auto", "half", "float16", "bfloat16")
+NONE = Models()
 
 
 @command(app, "check", without=("plot", "explain"))
 def check(
     line: Annotated[
-        str, argument("What launches vllm, sglang, trtllm-serve or llama-server; or a file with it; - is stdin.", "LINE")
-    ],
-    models: Models,
+        str | None,
+        argument("What launches vllm, sglang, trtllm-serve or llama-server; or a file with it; - is stdin.", "[LINE]"),
+    ] = None,
+    models: Models = NONE,
     hardware: Annotated[
         str | None, option("What it runs on: h100, 8xh200, rtx-4090, FILE.yaml, auto.", offers=completing("hardware"))
     ] = None,
@@ -73,7 +75,15 @@ def check(
         str | None,
         option("Exit 1 unless it holds: 'fits and tpot<40ms'; also ttft, users, tokens, headroom.", reads="text", metavar="TEXT"),
     ] = None,
-) -> Item:
+    all_: Annotated[bool, option("Every line that llmcx.toml lists, in place of LINE.", "--all", reads="flag")] = False,
+    file: Annotated[str | None, option("That file, by another name.", reads="text", metavar="FILE", needs="all_")] = None,
+    against: Annotated[
+        str | None,
+        option(
+            "An earlier --all --json, or another llmcx.toml: what changed, and why.", reads="text", metavar="FILE", needs="all_"
+        ),
+    ] = None,
+) -> Item | Answer:
     """A launch line: does it fit, for how many users, how fast, and what to change if not.
 
     The model is the one that the line names; name it after the line where that is no preset and not on disk.
@@ -83,9 +93,22 @@ def check(
     llmcx check launch.sh --hardware 8xh200 --require 'fits and tpot<40ms'
     llmcx check 'llama-server -m qwen3-8b-q4_k_m.gguf -c 16384' --hardware 4090
     llmcx serve qwen3-32b --emit vllm | llmcx check -
+    llmcx check --all --against main.json --format markdown
     """
     if require is not None:
         requirements.terms(require)
+    if all_:
+        if line is not None or models.model is not None or models.shape():
+            raise InputError(
+                "--all checks the lines of a file, each with its own model; leave out the line and the model", field="all"
+            )
+        from llmcx.cli.budget import checked
+
+        given = {"hardware": hardware, "budget": budget, "prompt": prompt, "output": output, "batch": batch}
+        given |= {"dtype": dtype, "require": require}
+        return checked(file, against, {name: value for name, value in given.items() if value is not None})
+    if line is None:
+        raise bad("no launch line is given; name one in quotes, a file with it, or --all for those of llmcx.toml")
     launch = launching.read(_text(line))
     more = _stated(launch.asked)
     hardware = hardware if hardware is not None else more.get("hardware")

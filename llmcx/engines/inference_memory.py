@@ -30,7 +30,7 @@ ACT = 2
 MOST = 2**40
 """Sequences beyond which nobody asks whether they fit."""
 SIX = 6
-"""Bits a parameter below which a mixture that is released in MXFP4 is held in it, and not in a format that it was asked for in."""
+"""Bits a parameter below which a mixture that is released in MXFP4 is held in it, and not in a wider format, asked for."""
 USUAL = 64
 """Sequences of which it is tried first whether they fit."""
 _pieces = lru_cache(maxsize=512)(pieces)  # engines and accelerators are compared at the same batches

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from llmcx.report import attention_compare, chinchilla, compare, log, moe, pictures, plan_serve
+from llmcx.report import attention_compare, budget, chinchilla, compare, log, moe, pictures, plan_serve
 from llmcx.report.estimates import ACCELERATOR, CHECK, HARDWARE, SERVE, TRAIN
 from llmcx.report.figure import Bars
 from llmcx.report.json import as_rows
@@ -261,6 +261,7 @@ VIEWS = {
     "compare": compare.VIEW,
     "explain-log": log.VIEW,
     "check": CHECK,
+    "budget": budget.VIEW,
     "moe": moe.VIEW,
     "chinchilla": chinchilla.VIEW,
     "chinchilla-fit": chinchilla.FIT,
