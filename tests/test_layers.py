@@ -33,10 +33,10 @@ ROOMS = (
 GROUND = {"errors", "plugins", "units"}
 """Modules of no room, for every room; they import none."""
 THIRD_PARTY = {
-    "cli": {"typer", "yaml"},
+    "cli": {"typer", "yaml", "mcp", "anyio"},  # these two of the extra llmcx[mcp], inside functions
     "schemas": {"pydantic"},
     "report": {"rich", "plotext", "matplotlib", "pyarrow"},
-    "catalog": {"yaml", "pydantic"},
+    "catalog": {"yaml", "pydantic", "tomli"},
     "huggingface": {"huggingface_hub"},
     "scaling": {"scipy", "numpy"},  # of the extra llmcx[fit], inside functions
 }
