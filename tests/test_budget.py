@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +20,7 @@ from llmcx.catalog.budget import parsed
 from llmcx.errors import InputError
 from tests.helpers import Ended, here, refused, refused_in_json
 
+ROOT = Path(__file__).resolve().parent.parent
 CHAT = '[check.chat]\nline = "vllm serve Qwen/Qwen3-8B --max-model-len {length}"\nhardware = "h100"\n'
 
 
@@ -189,3 +196,61 @@ def test_any_entry_is_read_or_refused(entry: dict[str, Any]) -> None:
         parsed(body.encode("utf-8", "surrogatepass"), "llmcx.toml")
     except InputError as error:
         assert "\n" not in error.message
+
+
+# --- docs/ci.md -----------------------------------------------------------------------------------------------------------
+
+PAGE = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
+
+
+def block(language: str) -> str:
+    """The one block of that language."""
+    [found] = re.findall(rf"```{language}\n(.*?)```", PAGE, re.S)
+    return str(found)
+
+
+def test_the_files_on_the_page_are_read(at: Path) -> None:
+    (at / "deploy").mkdir()
+    (at / "deploy" / "code.sh").write_text("vllm serve mine/coder -tp 2 --max-model-len 4096\n", encoding="utf-8")
+    (at / "models" / "code").mkdir(parents=True)
+    (at / "models" / "code" / "config.json").write_bytes((ROOT / "docs" / "config.json").read_bytes())
+    write(at, block("toml"))
+    assert [entry["name"] for entry in budget("--require", "fits", "--prompt", "1k", "--batch", "1")["entries"]] == [
+        "chat",
+        "code",
+    ]
+
+
+@pytest.mark.skipif(os.name == "nt" or not shutil.which("bash"), reason="the workflow's steps are bash")
+def test_the_workflow_on_the_page(at: Path) -> None:
+    """Its actions are pinned, it asks for no secret, and the step that checks writes the comment and the exit code."""
+    job = yaml.safe_load(block("yaml"))
+    steps = job["jobs"]["check"]["steps"]
+    pinned = [step["uses"] for step in steps if "uses" in step]
+    assert len(pinned) == 3 and all(re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", use) for use in pinned)
+    assert "secrets" not in block("yaml") and job["permissions"] == {"contents": "read", "pull-requests": "write"}
+    [script] = [step["run"] for step in steps if step.get("id") == "check"]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    for before, require, code in (("8k", "fits", "0"), (None, "tpot<1us", "1")):
+        if before:
+            (at / "base").mkdir()
+            write(at / "base", CHAT.format(length=before))
+        else:
+            shutil.rmtree(at / "base")
+        write(at, CHAT.format(length="16k") + f"require = '{require}'\n")
+        environment = {
+            **os.environ,
+            "PATH": path,
+            "GITHUB_OUTPUT": str(at / "output"),
+            "GITHUB_STEP_SUMMARY": str(at / "summary"),
+        }
+        (at / "output").unlink(missing_ok=True)
+        subprocess.run(
+            ["bash", "-e", "-o", "pipefail", "-c", script],
+            check=True,
+            env={**os.environ, "PATH": path, **written},
+            stdout=subprocess.PIPE,
+        )
+        assert (at / "output").read_text() == f"code={code}\n"
+        comment = (at / "comment.md").read_text(encoding="utf-8")
+        assert ("What changed" in comment) == bool(before) and "| chat |" in comment
