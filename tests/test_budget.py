@@ -238,12 +238,7 @@ def test_the_workflow_on_the_page(at: Path) -> None:
         else:
             shutil.rmtree(at / "base")
         write(at, CHAT.format(length="16k") + f"require = '{require}'\n")
-        environment = {
-            **os.environ,
-            "PATH": path,
-            "GITHUB_OUTPUT": str(at / "output"),
-            "GITHUB_STEP_SUMMARY": str(at / "summary"),
-        }
+        written = {"GITHUB_OUTPUT": str(at / "output"), "GITHUB_STEP_SUMMARY": str(at / "summary")}
         (at / "output").unlink(missing_ok=True)
         subprocess.run(
             ["bash", "-e", "-o", "pipefail", "-c", script],
