@@ -184,6 +184,8 @@ def flops(
     image: str | None = None,
     images: Size | None = None,
     audio: str | None = None,
+    lora: Size | None = None,
+    lora_targets: str | Sequence[str] | None = None,
     preset: str | None = None,
     config: Text | None = None,
     hf: str | None = None,
@@ -221,6 +223,8 @@ def flops(
     image: An image in each sequence, beside the text: 1024x768.
     images: So many of them. Default: 1. Needs ``image``.
     audio: A sound in each sequence, beside the text, with its unit: 30s.
+    lora: Fine-tuning: the rank of low-rank adapters on a frozen model.
+    lora_targets: The matrices that have adapters. Default: q,k,v,out,gate,up,down. Needs ``lora``.
 
     The others name the model in another way, or change its shape: see :func:`params`.
 
@@ -808,6 +812,8 @@ def compare(
     image: str | None = None,
     images: Size | None = None,
     audio: str | None = None,
+    lora: Size | None = None,
+    lora_targets: str | Sequence[str] | None = None,
     train: bool = False,
     hardware: Text | None = None,
     budget: Size | None = None,
@@ -836,9 +842,7 @@ def compare(
     micro_batch: Size | None = None,
     precision: str | None = None,
     optimizer: str | None = None,
-    lora: Size | None = None,
     attn: str | None = None,
-    lora_targets: str | Sequence[str] | None = None,
     dropout: bool = False,
     checkpoint_every: Size | None = None,
     loss_chunk: Size | None = None,

@@ -178,6 +178,20 @@ def test_cost_energy_and_co2_by_hand() -> None:
     assert one.co2_kg is not None and isclose(one.co2_kg, 0.4 * 0.5 * 1.2 * hours)
 
 
+def test_a_run_says_where_eight_of_ten_would_lie() -> None:
+    """0.9 to 1.2 times 10 days is 9 to 12 days, the rate of 10 days over 1.2 to over 0.9; nothing beats the ideal."""
+    half = replace(IDEAL, matmul=0.5)
+    slow, layout, costs = Trainer(SMALL, 2048, ROUND, half), Layout(), Costs(2.0)
+    answer = train(slow, Trainer(SMALL, 2048, ROUND), layout, tokens=100 * 2048, global_batch=1, costs=costs, band=(0.9, 1.2))
+    one = answer.estimate
+    assert answer.span("days") == (0.9 * one.days, 1.2 * one.days)
+    assert answer.span("mfu") == (one.mfu / 1.2, one.mfu / 0.9)
+    assert answer.span("usd") == (0.9 * one.gpu_hours * 2, 1.2 * one.gpu_hours * 2)
+    assert answer.span("co2_kg") is None, "no grid"
+    ideal = replace(answer, estimate=answer.ideal)
+    assert ideal.span("days") == (answer.ideal.days, 1.2 * answer.ideal.days)
+
+
 def test_mfu_of_palm() -> None:
     """Chowdhery et al. 2022, arXiv:2204.02311, sec. 4.1 and appendix B: 238.3 k tokens/s on 6,144 TPU v4 is 46.2% MFU."""
     from tests.published import palm

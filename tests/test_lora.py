@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from llmcx.answers.flops import flops
 from llmcx.answers.memory import memory
 from llmcx.catalog.load import load_preset
 from llmcx.costs.lora import LoRA
@@ -18,7 +19,8 @@ from llmcx.huggingface import from_config
 from llmcx.model.lower import Run, lower
 from llmcx.parallel.layout import Layout
 
-GOLDEN = json.loads((Path(__file__).parent / "oracle" / "lora.json").read_text(encoding="utf-8"))["cases"]
+ORACLE = json.loads((Path(__file__).parent / "oracle" / "lora.json").read_text(encoding="utf-8"))
+GOLDEN, FLOPS = ORACLE["cases"], ORACLE["flops"]
 LEAVES = {"q_proj": "q", "k_proj": "k", "v_proj": "v", "o_proj": "out", "gate_proj": "gate", "up_proj": "up", "down_proj": "down"}
 PAIRS = [
     pytest.param(one, three, id=f"{one['model_type']}-{len(one['targets'])}-{one['dtype']}-{one['attention']}")
@@ -49,6 +51,33 @@ def test_against_torch(one: dict[str, Any], three: dict[str, Any]) -> None:
         assert 0 <= ours(three)[0] - three["kept"] < measured / 2
     else:
         assert layers == pytest.approx(measured, rel=0.15)
+
+
+@pytest.mark.parametrize("case", FLOPS, ids=lambda case: f"{case['model_type']}-{'-'.join(case['targets'])}-{case['layers']}")
+def test_flops_against_torch(case: dict[str, Any]) -> None:
+    """Forward, and both ways, as FlopCounterMode counts them: frozen matrices, layers before the first adapter, the adapters."""
+    spec = from_config(case["config"], case["id"])
+    seq, source = (case["decoder_seq"], case["seq"]) if spec.reads_source else (case["seq"], None)
+    lora = LoRA(case["rank"], tuple(case["targets"]))
+    found = flops(spec, case["batch"], seq, source=source, convention="eager", lora=lora)
+    assert found.forward.total == case["forward"]
+    assert found.train.total == case["forward_backward"]
+    assert lora.params(lower(spec, Run())) == case["trained"]
+
+
+def test_flops_of_a_70b_by_hand() -> None:
+    """One token: without scores, the matrices forward and the input's gradient back, which the first layer's q, k and v have not,
+    and the adapters three times; of Llama 3.1 70B 80 layers, 8192 wide, keys 1024, feed-forward 28672, 128256 words.
+    """
+    q, k, up, head, r = 8192 * 8192, 8192 * 1024, 8192 * 28672, 8192 * 128256, 16
+    matrices = 80 * (2 * q + 2 * k + 3 * up) + head
+    adapters = 80 * r * (2 * (8192 + 8192) + 2 * (8192 + 1024) + 3 * (8192 + 28672))
+    found = flops(load_preset("llama-3.1-70b"), 1, 1, lora=LoRA(r))
+    scores = sum(row.flops for row in found.train.components if row.component in ("attention.scores", "attention.values"))
+    spared = q + 2 * k + 3 * r * 8192  # the first layer's input is an embedding
+    assert found.train.total - scores == 2 * (2 * matrices + 3 * adapters - spared)
+    full = flops(load_preset("llama-3.1-70b"), 1, 1).train.total
+    assert found.train.total / full == pytest.approx(0.6675, abs=0.003)  # two thirds, and the adapters
 
 
 def test_llama_2_7b_by_hand() -> None:

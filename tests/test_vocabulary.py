@@ -317,6 +317,7 @@ BASES = {
         "t5-base",
         "mixtral-8x7b --seq 64",
         "llama-3-8b --seq 64",
+        "llama-3-8b --seq 64 --lora 8",
         EXPERTS,
         *SENSES,
     ],

@@ -11,6 +11,7 @@ from llmcx.answers.growth import Crossover, crossover
 from llmcx.costs import params as params_fold
 from llmcx.costs.flops import backward_fold, elementwise, fold
 from llmcx.costs.leading_order import leading_order
+from llmcx.costs.lora import LoRA
 from llmcx.errors import InputError
 from llmcx.model.lower import Run, lower
 from llmcx.model.pictures import NOTHING, Shown
@@ -65,6 +66,7 @@ class Flops(Result, brief="forward.total train.total decode.total", table="forwa
     context: int
     recompute: bool
     ops: list[Op]
+    lora: LoRA | None = None
 
     unit = 1
     """FLOPs that are counted as one."""
@@ -126,7 +128,9 @@ class Flops(Result, brief="forward.total train.total decode.total", table="forwa
 
     @cached_property
     def approximations(self) -> list[Approximation]:
-        return rules_of_thumb(self.spec, fold.total(self.ops), self.run.batch * self.run.seq)
+        forward, tokens = fold.total(self.ops), self.run.batch * self.run.seq
+        training = 3 * forward if self.lora is None else forward + backward_fold.total(self.ops)
+        return rules_of_thumb(self.spec, forward, training, tokens, 6 if self.lora is None else 4)
 
 
 class Macs(Flops):
@@ -179,6 +183,7 @@ def flops(
     images: int = 0,
     grid: tuple[int, int] = (0, 0),
     shown: Shown = NOTHING,
+    lora: LoRA | None = None,
 ) -> Flops:
     """Count a pass of ``batch`` sequences of ``seq`` tokens (default: the model's context).
 
@@ -187,6 +192,7 @@ def flops(
     its own included. ``convention``: "flops" (2 per multiply-add), "macs" (1), "eager" (2, and every
     expert where transformers' own code multiplies all of them), or "leading-order" (the chapter's). ``images`` of ``grid``
     patches (rows and columns) stand in each sequence, their tokens among the ``seq``; those of what is ``shown`` are added to it.
+    With ``lora`` the passes are those in which its adapters alone learn; in the decode step they are merged into the weights.
     """
     seq = text_length(spec, seq, shown.tokens) + shown.tokens
     check_size("batch", batch)
@@ -194,20 +200,25 @@ def flops(
     context = seq if context is None else context
     check_size("context", context)
     kind = _CONVENTIONS.get(convention)
+    if lora is not None and kind is LeadingOrder:
+        raise InputError("--convention leading-order knows no adapters; leave out --lora", field="convention", value=convention)
     if kind is None:
         problem = f"convention {convention!r} is not known; it is flops, macs, eager or leading-order"
         raise InputError(problem, field="convention", value=convention)
     run = Run(batch, seq, source=source, ideal=ideal, all_experts=convention == "eager", images=images, grid=grid)
     run = run._replace(**shown.fed())
-    return kind(spec, run, context, recompute, lower(spec, run))
+    ops = lower(spec, run)
+    return kind(spec, run, context, recompute, ops if lora is None else lora.trained(ops, spec), lora)
 
 
-def rules_of_thumb(spec: ModelSpec, exact: int, tokens: int) -> list[Approximation]:
-    """2N per token forward and 6N per token training (Kaplan et al. 2020, arXiv:2001.08361, sec. 2.1), N active."""
+def rules_of_thumb(spec: ModelSpec, forward: int, training: int, tokens: int, factor: int = 6) -> list[Approximation]:
+    """2N per token forward and 6N per token training (Kaplan et al. 2020, arXiv:2001.08361, sec. 2.1), N active; 4N where N is
+    frozen and needs no gradients of its own.
+    """
     n = params_fold.active(spec)
     rows = []
     for name, size in (("N", n), ("N without embeddings", n - params_fold.embedding(spec))):
-        for factor, true, what in ((2, exact, "forward"), (6, 3 * exact, "training")):
-            value = factor * size * tokens
-            rows.append(Approximation(f"{factor} × {name} × tokens ({what})", value, true, value / true - 1))
+        for times, true, what in ((2, forward, "forward"), (factor, training, "training")):
+            value = times * size * tokens
+            rows.append(Approximation(f"{times} × {name} × tokens ({what})", value, true, value / true - 1))
     return rows

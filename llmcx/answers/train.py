@@ -29,6 +29,10 @@ class Outcome:
     co2_kg: float | None
 
 
+RATES = ("tokens_per_s_gpu", "mfu", "hfu")
+"""Figures of an Outcome that fall when the time grows."""
+
+
 @dataclass(frozen=True)
 class Costs:
     """What an hour, a kWh and a site add: price per accelerator-hour, watts drawn, power usage effectiveness, g CO2 per kWh, and
@@ -60,6 +64,18 @@ class Training(Result, brief="gpus fits estimate.days estimate.usd estimate.mfu"
     ideal: Outcome
     estimate: Outcome
     band: tuple[float, float]
+
+    def span(self, figure: str) -> tuple[float, float] | None:
+        """Where eight of ten measurements of a figure of the estimate lie: a time, or what grows with it, times ``band``; a rate
+        over it; never beyond the ideal. None where the figure is not known.
+        """
+        value, ideal = getattr(self.estimate, figure), getattr(self.ideal, figure)
+        if value is None:
+            return None
+        low, high = self.band
+        if figure in RATES:
+            return value / high, min(value / low, ideal)
+        return max(value * low, ideal), value * high
 
     def rows(self) -> list[dict[str, Any]]:
         """The figures of the run and the parts of a step, ideal and estimated."""

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from llmcx.answers import flops as answers
 from llmcx.answers import growth as growing
+from llmcx.cli.adapters import Adapters
 from llmcx.cli.options import Models, command, describe, explaining, heading, option, single
 from llmcx.cli.showing import Showing
 from llmcx.errors import InputError, unknown_name
@@ -18,6 +19,7 @@ app = single()
 def flops(
     models: Models,
     showing: Showing,
+    adapters: Adapters,
     seq: Annotated[int | None, option("Tokens of a sequence; 8k is 8192. Default: the context.", reads="length")] = None,
     batch: Annotated[int, option("Sequences.", reads="count")] = 1,
     source_seq: Annotated[int | None, option("Encoder tokens of an encoder-decoder. Default: --seq.", reads="length")] = None,
@@ -44,6 +46,7 @@ def flops(
     llmcx flops gpt3 --seq 2048
     llmcx flops gpt3 --seq 512,2048 --json | jq '.results[].result.forward.total'
     llmcx flops llama-3-8b --kv-heads 32 --causal
+    llmcx flops llama-3.1-70b --lora 16 --seq 4k
     llmcx flops gpt3 --convention leading-order
     """
     if recompute not in ("none", "full"):
@@ -58,9 +61,19 @@ def flops(
         problem = "--convention leading-order knows the layers of text alone; leave out --image and --audio"
         raise InputError(problem, field="convention", value=convention)
     result = answers.flops(
-        spec, batch, n, source=source_seq, ideal=causal, context=context, recompute=again, convention=convention, shown=beside
+        spec,
+        batch,
+        n,
+        source=source_seq,
+        ideal=causal,
+        context=context,
+        recompute=again,
+        convention=convention,
+        shown=beside,
+        lora=adapters.of(),
     )
     inputs = {"batch": batch, "seq": n, "convention": convention, "causal": causal, "recompute": recompute}
+    inputs |= adapters.inputs()
     inputs |= {"source_seq": source_seq} if source_seq is not None else {}
     inputs |= ({"context": context} if context is not None else {}) | shape
     inputs |= ({"textbook": True} if textbook else {}) | showing.inputs(beside, n)
@@ -89,6 +102,8 @@ def _notes(spec: ModelSpec, result: answers.Flops, causal: bool, convention: str
     if convention != "eager" and any(part.every_expert for _, part in spec.mixtures):
         eager = "transformers' eager code multiplies every token with every expert: --convention eager"
         notes.append(f"the experts that are chosen; {eager}")
+    if result.lora is not None:
+        notes.append("adapters alone learn: frozen matrices have no gradient of their own; a decode step has them merged")
     if spec.reads_source:
         notes.append("an encoder-decoder runs --source-seq tokens through the encoder and --seq through the decoder")
     return notes

@@ -6,11 +6,12 @@ from typing import Annotated, Any
 from llmcx.answers import memory as answers
 from llmcx.answers.fit import fitted
 from llmcx.cli.accelerator import Limit, limit, serving, settled
+from llmcx.cli.adapters import ALL, RANK, TARGETS, lora_of
 from llmcx.cli.options import Models, beside, command, completing, describe, explaining, heading, option, single, stored_notes
 from llmcx.cli.parallel import Parallel
 from llmcx.cli.rl import PostTraining
 from llmcx.cli.showing import Showing
-from llmcx.costs.lora import LoRA
+from llmcx.costs.lora import LEAVES
 from llmcx.engines import ENGINES, Engine, engine
 from llmcx.engines.deepspeed import Buckets
 from llmcx.engines.recipe import Recipe
@@ -68,7 +69,7 @@ class Training:
     ] = "none"
     lora: Annotated[
         int | None,
-        option("Fine-tuning: the rank of low-rank adapters on a frozen model.", reads="count", group="Training", needs="train"),
+        option(RANK, reads="count", group="Training", needs="train"),
     ] = None
     attn: Annotated[
         str,
@@ -82,14 +83,14 @@ class Training:
     lora_targets: Annotated[
         list[str],
         option(
-            "The matrices that have adapters.",
+            TARGETS,
             whole=True,
             metavar="NAMES",
-            offers="q k v out gate up down",
+            offers=" ".join(LEAVES),
             rare=True,
             needs="lora",
         ),
-    ] = "q,k,v,out,gate,up,down"  # type: ignore[assignment]
+    ] = ALL  # type: ignore[assignment]
     dropout: Annotated[bool, option("Keep the masks of dropout too.", "--dropout", rare=True, needs="train")] = False
     checkpoint_every: Annotated[
         int | None, option("Keep every c-th layer's input, recompute the rest.", reads="count", rare=True, needs="train")
@@ -148,7 +149,6 @@ class Training:
                 problem = f"--engine {program} is for inference; in training it is {' or '.join(KERNELS)}"
                 raise InputError(problem, field="engine", value=program, allowed=", ".join(KERNELS))
             raise unknown_name("engine that trains", program, list(KERNELS), field="engine")
-        targets = self.lora_targets if isinstance(self.lora_targets, list) else self.lora_targets.split(",")
         return Recipe(
             self.precision or ("megatron" if program == "megatron" else "mixed"),
             self.optimizer,
@@ -159,7 +159,7 @@ class Training:
             checkpoint_every=self.checkpoint_every,
             loss_chunk=None if self.loss_chunk is None else max(self.loss_chunk, 1),
             margin=self.fragmentation or 0.0,
-            lora=None if self.lora is None else LoRA(self.lora, tuple(targets)),
+            lora=lora_of(self.lora, self.lora_targets),
             base=base,
             engine=program,
             fused_loss=self.cross_entropy_loss_fusion,

@@ -20,7 +20,7 @@ _MATMUL = "one multiply-add per term, 2 FLOPs each; torch/utils/flop_counter.py,
 
 
 @fold.rule("linear", text="2·tokens·d_in·d_out", source=_MATMUL)
-def linear(tokens: int, d_in: int, d_out: int, bias: int, tied: int) -> int:
+def linear(tokens: int, d_in: int, d_out: int, bias: int, tied: int, grads: int = 2) -> int:
     """(tokens, d_in) times (d_in, d_out). The bias is an addition, not a matmul.
 
     >>> linear(tokens=2, d_in=3, d_out=4, bias=1, tied=0)
@@ -78,9 +78,9 @@ fold.costs_nothing(
 
 
 def _twice(rule: Rule) -> Rule:
-    def twice(**dims: int) -> int:
-        """Each of the matmul's two inputs gets a gradient, by a matmul of the same size."""
-        return 2 * rule.compute(**dims)
+    def twice(grads: int = 2, **dims: int) -> int:
+        """Each of the matmul's two inputs gets a gradient, by a matmul of the same size; where one is frozen, the other alone."""
+        return grads * rule.compute(**dims)
 
     return Rule(twice, f"2·({rule.text})", rule.source)
 

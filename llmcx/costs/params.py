@@ -11,7 +11,7 @@ fold = Fold("params", lambda op: op.times * op.copies, "layers × copies")
 
 
 @fold.rule("linear", text="d_in·d_out·(1 - tied) + d_out·bias", source="Vaswani et al. 2017, arXiv:1706.03762, sec. 3")
-def linear(tokens: int, d_in: int, d_out: int, bias: int, tied: int) -> int:
+def linear(tokens: int, d_in: int, d_out: int, bias: int, tied: int, grads: int = 2) -> int:
     """A matrix and, with ``bias`` 1, a vector; ``tied`` 1 if the matrix is another op's.
 
     >>> linear(tokens=7, d_in=3, d_out=4, bias=1, tied=0)

@@ -92,7 +92,7 @@ def traffic(on_chip: int, act: int, *, backward: bool = False) -> Fold:
     def matmul(batch: int, m: int, k: int, n: int, weight: int, grads: int = 2) -> int:
         return act * batch * (m * k + k * n + m * n) * (grads if backward else 1)
 
-    def linear(tokens: int, d_in: int, d_out: int, bias: int, tied: int) -> int:
+    def linear(tokens: int, d_in: int, d_out: int, bias: int, tied: int, grads: int = 2) -> int:
         return times * act * (tokens * (d_in + d_out) + d_in * d_out) if tokens else 0
 
     def solve(batch: int, m: int, n: int) -> int:
@@ -149,7 +149,7 @@ _ONCE = "every input read once and the output written once, no fusion across ops
 
 
 @moved_fold.rule("linear", text="tokens·(d_in + d_out)", source=_ONCE)
-def linear_moved(tokens: int, d_in: int, d_out: int, bias: int, tied: int) -> int:
+def linear_moved(tokens: int, d_in: int, d_out: int, bias: int, tied: int, grads: int = 2) -> int:
     """A matrix's inputs and outputs.
 
     >>> linear_moved(tokens=2, d_in=3, d_out=4, bias=1, tied=0)

@@ -17,7 +17,7 @@ _FACTORED = "Shazeer and Stern 2018, arXiv:1804.04235, sec. 3"
 
 
 @factored_fold.rule("linear", text="(d_in + d_out)·(1 - tied) + bias·d_out", source=_FACTORED)
-def factored_linear(tokens: int, d_in: int, d_out: int, bias: int, tied: int) -> int:
+def factored_linear(tokens: int, d_in: int, d_out: int, bias: int, tied: int, grads: int = 2) -> int:
     """A matrix keeps the means of its rows and of its columns; a vector one number each.
 
     >>> factored_linear(tokens=8, d_in=1024, d_out=4096, bias=1, tied=0)

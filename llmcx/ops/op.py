@@ -23,11 +23,12 @@ ACTIVATIONS = {
 """Activation functions, and operations per element by llmcx's convention: each addition, product, root or exponential is one."""
 
 KINDS = {
-    "linear": "tokens, d_in, d_out, bias; tied 1: the matrix belongs to another op",
+    "linear": "tokens, d_in, d_out, bias; tied 1: the matrix belongs to another op; grads: inputs that need a gradient, 2 unless"
+    " stated: not a frozen matrix",
     "lookup": "tokens, rows, width",
     "vector": "size: parameters that no matmul uses, e.g. a gate per head",
     "scores": "batch, heads, pairs, width; rows, keys: how many of each meet; shared: heads that read the same keys; fused 1: in"
-    " a kernel that keeps the scores on the chip",
+    " a kernel that keeps the scores on the chip; grads: inputs that need a gradient, 2 unless stated",
     "values": "as scores",
     "recompute": "batch, heads, pairs, width: scores that a fused kernel did not keep, multiplied again for the backward pass",
     "matmul": "batch, m, k, n; weight: parameters of a learned side; grads: inputs that need a gradient, 2 unless stated",

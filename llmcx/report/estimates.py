@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from llmcx.report.format import cell
 from llmcx.report.render import Item, View
 from llmcx.report.table import Fact, Table, columns_of, facts_of, facts_table, raw_table
 
@@ -74,9 +75,10 @@ def _train_tables(item: Item, detail: bool = False) -> list[Table]:
     t = item.result.training
     rows = [
         {"quantity": name, "kind": kind, "ideal": getattr(t.ideal, key), "estimate": getattr(t.estimate, key)}
+        | {"span": "" if (span := t.span(key)) is None else " to ".join(cell(each, kind) for each in span)}
         for key, name, kind, _ in _RESULTS
     ]
-    columns = columns_of("quantity: | ideal: ideal bound (cell) | estimate: estimate (cell)")
+    columns = columns_of("quantity: | ideal: ideal bound (cell) | estimate: estimate (cell) | span: 10-90% (text 1)")
     tables = [Table("", columns, rows)]
     parts = [
         {"part": SPENT_ON[part], "ideal": t.ideal.step[part], "estimate": spent, "share": spent / t.estimate.step_s}

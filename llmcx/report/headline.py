@@ -181,8 +181,10 @@ def train(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
         inputs["layout"],
     )
     usd = "" if t.usd is None else f", {_money(t.usd)}"
-    verdict = f"{_duration(t.seconds)}{usd}: MFU {t.mfu:.1%}, {_count(t.tokens_per_s_gpu * run.gpus)} tokens/s"
-    verdict += f"; at best {_duration(run.ideal.seconds)}"
+    took, low, high, best = (_duration(seconds) for seconds in (t.seconds, *run.span("seconds"), run.ideal.seconds))
+    unit = took[took.index(" ") :]  # said once where the others have it too
+    low, high, best = (each.removesuffix(unit) for each in (low, high, best))
+    verdict = f"{took} ({low} to {high}; at best {best}){usd}: MFU {t.mfu:.1%}"
     memory = f"{_size(run.memory_bytes)} of {_size(run.capacity_bytes)}"
     if not run.fits:
         changes = [Change("leave the layout out", "finds the fastest that fits")] if result.plan is None else []

@@ -1,4 +1,4 @@
-"""Bytes that autograd keeps when only low-rank adapters are trained: plain torch adapters on tiny transformers models.
+"""Bytes that autograd keeps, and FLOPs, when only low-rank adapters learn: plain torch adapters on tiny transformers models.
 
     python tests/oracle/lora.py [--check]      measure into lora.json, or compare with it
 
@@ -32,6 +32,11 @@ class Adapted(nn.Module):
         self.down = nn.Linear(base.in_features, RANK, bias=False)
         self.up = nn.Linear(RANK, base.out_features, bias=False)
 
+    @property
+    def weight(self) -> nn.Parameter:
+        """T5's layers look at its type."""
+        return self.base.weight
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = self.base(x)
         return (y + self.up(self.down(x.float())) * 2.0).to(y.dtype)
@@ -55,6 +60,46 @@ def one(family: str, targets: tuple[str, ...], dtype: str, attention: str, layer
     return {**case, **run, "kept": kept, "trained": trained}
 
 
+COUNTED = (
+    "llama", "qwen3", "mistral", "gemma2", "gemma3_text", "olmo2", "granite", "phi", "stablelm", "starcoder2", "cohere2",
+    "mixtral", "deepseek_v3", "minicpm3", "bamba", "recurrent_gemma", "lfm2", "t5", "bart",
+)  # fmt: skip
+MIXTURES = ("mixtral", "deepseek_v3")
+"""Whose experts are no layers of torch's, and stay without adapters here."""
+LEAVES = {"q_proj": "q", "k_proj": "k", "v_proj": "v", "o_proj": "out", "out_proj": "out", "dense": "out"}
+LEAVES |= {"gate_proj": "gate", "up_proj": "up", "down_proj": "down", "fc1": "up", "fc2": "down", "c_fc": "up", "c_proj": "down"}
+LEAVES |= {"q": "q", "k": "k", "v": "v", "o": "out", "wi_0": "gate", "wi_1": "up", "wi": "up", "wo": "down"}
+LEAVES |= {"w1": "gate", "w3": "up", "w2": "down", "linear_out": "out"}
+"""What families call the matrices that may be adapted."""
+SOME = (("q", "v"), ("k",), ("out",), ("down",), ("up", "down"), ("q", "k", "v", "out", "gate", "up", "down"))
+
+
+def counted(family: str, targets: tuple[str, ...], layers: int) -> dict[str, Any] | None:
+    """FLOPs of a pass forward, and of both ways, of a family's tiny model; None where it has no such matrix."""
+    names = ("num_hidden_layers", "num_layers", "num_decoder_layers", "encoder_layers", "decoder_layers")
+    tiny = cases.FAMILIES[family].tiny
+    config = cases.merged(tiny, {name: layers for name in names if name in tiny})
+    if "layer_types" in config:
+        config["layer_types"] = [config["layer_types"][i % len(config["layer_types"])] for i in range(layers)]
+    case = cases.case(family, "flops", "lora", config)
+    model = measure.build(case["config"], "cpu")
+    model.requires_grad_(False)
+    adapted = 0
+    for name, module in list(model.named_modules()):
+        for leaf, of in list(module.named_children()):
+            if isinstance(of, nn.Linear) and LEAVES.get(leaf) in targets and "head" not in name:
+                setattr(module, leaf, Adapted(of))
+                adapted += 1
+    if not adapted:
+        return None
+    given = measure.inputs(model, case, 1)
+    forward = sum(measure.count(lambda: model(**given)).values())
+    both = sum(measure.backward(model, given).values())
+    trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    run = {"targets": targets, "rank": RANK, "layers": layers, "trained": trained}
+    return {**case, **run, "forward": forward, "forward_backward": both}
+
+
 def main() -> None:
     torch.set_num_threads(1)
     found = [
@@ -65,7 +110,15 @@ def main() -> None:
         for attention in ("eager", "sdpa")
         for layers in (1, 3)
     ]
-    text = json.dumps(measure.versions() | {"cases": found}, indent=0) + "\n"
+    flops = [
+        case
+        for family in COUNTED
+        for targets in SOME
+        if family not in MIXTURES or not {"gate", "up", "down"} & {*targets}
+        for layers in (1, 3)
+        if (case := counted(family, targets, layers)) is not None
+    ]
+    text = json.dumps(measure.versions() | {"cases": found, "flops": flops}, indent=0) + "\n"
     if "--check" not in sys.argv:
         GOLDEN.write_text(text, encoding="utf-8")
     elif text != GOLDEN.read_text(encoding="utf-8"):
