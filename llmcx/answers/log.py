@@ -8,7 +8,7 @@ from math import floor
 from typing import Any, NamedTuple
 
 from llmcx.answers import Result
-from llmcx.engines.inference_memory import Held, cache_bytes, held
+from llmcx.engines.inference_memory import Held, cache_bytes, held, padded
 from llmcx.engines.llama_cpp import LlamaCpp
 from llmcx.engines.logs import Log
 from llmcx.engines.sglang import SGLang
@@ -31,8 +31,8 @@ KNOWN = (0, 19)
 ASIDE = (0, 21)
 """The version from which on vLLM sets CUDA graphs aside before it sizes the cache."""
 SPREAD = {"weights": (0.005, 0.03), "workspace": (0.06, 0.03), "outside": (0.05, 0.01), "graphs": (0.3, 0.1)}
-"""How far llmcx is from what vLLM logged: a share of the term, and GiB besides. Of 57 starts of 0.19 on H100 (docs/engines.md)
-these hold 48, 54, 52 and 52; weights outside of it are those of towers that no preset has, and of gpt-oss.
+"""How far llmcx is from what vLLM logged: a share of the term, and GiB besides. Of 58 starts of 0.19 on H100 (docs/engines.md)
+these hold 50, 51, 53 and 54; weights outside of it are those of towers that no preset has.
 """
 PLAIN = {"bfloat16": "bf16", "float16": "fp16", "half": "fp16", "float32": "fp32", "float": "fp32", "f16": "fp16", "f32": "fp32"}
 """Number formats as logs write them."""
@@ -324,7 +324,8 @@ def _vllm(log: Log, spec: ModelSpec, dtype: str | None, memory: int | None) -> P
         notes.append(_unknown(log))
     else:
         try:
-            weights = [weights_of(spec, gpu, asked, layout.gpus > 1) for gpu in stages]
+            sizes = [weights_of(spec, gpu, asked, layout.gpus > 1) for gpu in stages]
+            weights = [size + padded(gpu, size) for gpu, size in zip(stages, sizes, strict=True)]
         except InputError as error:
             notes.append(f"weights are not predicted: {error.message}")
     terms: dict[str, Said] = {}

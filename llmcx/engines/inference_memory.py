@@ -203,11 +203,14 @@ def total(of: Held, weight_bytes: int, kv_dtype: str) -> int:
     return sum(cache_bytes(of, kv_dtype).values()) + besides(of, weight_bytes)
 
 
+def padded(of: Held, weight_bytes: float) -> int:
+    """Bytes that weights of ``weight_bytes`` take more in the engine's kernels."""
+    return of.padding if 8 * weight_bytes < SIX * of.params else 0
+
+
 def besides(of: Held, weight_bytes: float) -> int:
     """Bytes of all but the cache, with what the engine leaves free."""
-    taken = int(weight_bytes) + of.logits + of.workspace + of.overhead
-    if 8 * weight_bytes < SIX * of.params:
-        taken += of.padding
+    taken = int(weight_bytes) + padded(of, weight_bytes) + of.logits + of.workspace + of.overhead
     return taken + of.paged.engine.spare(taken)
 
 
