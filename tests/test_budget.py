@@ -21,6 +21,7 @@ from llmcx.errors import InputError
 from tests.helpers import Ended, here, refused, refused_in_json
 
 ROOT = Path(__file__).resolve().parent.parent
+OPTIONS = ("model", "hardware", "budget", "prompt", "output", "batch", "dtype", "require")
 CHAT = '[check.chat]\nline = "vllm serve Qwen/Qwen3-8B --max-model-len {length}"\nhardware = "h100"\n'
 
 
@@ -176,7 +177,7 @@ def test_what_stands_beside_all(at: Path) -> None:
 @given(st.one_of(st.binary(max_size=200), st.text(max_size=200).map(str.encode)))
 def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
     try:
-        assert parsed(raw, "llmcx.toml")
+        assert parsed(raw, "llmcx.toml", OPTIONS)
     except InputError as error:
         assert "\n" not in error.message
 
@@ -193,7 +194,7 @@ def test_any_entry_is_read_or_refused(entry: dict[str, Any]) -> None:
 
     body = "[check.a]\n" + "".join(f"{json.dumps(key)} = {toml(value)}\n" for key, value in entry.items())
     try:
-        parsed(body.encode("utf-8", "surrogatepass"), "llmcx.toml")
+        parsed(body.encode("utf-8", "surrogatepass"), "llmcx.toml", OPTIONS)
     except InputError as error:
         assert "\n" not in error.message
 

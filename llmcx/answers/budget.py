@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmcx.answers import Line, Result
-from llmcx.answers.check import Change, Check
+from llmcx.answers.check import Change
 from llmcx.answers.compare import Change as Moved
 from llmcx.answers.compare import Difference, Value, Why, change, differences, why
 from llmcx.answers.memory import Part
@@ -23,7 +23,8 @@ FIGURES = (
 @dataclass(frozen=True)
 class Entry:
     """A launch line: what it was asked with, whether it meets what it ``require``-s, its figures for the fewest users of its
-    estimate (None where it does not fit, or they are not known), the parts of its memory, and what would make it fit.
+    estimate (None where it does not fit, they are not known, or it has none), the parts of its memory, and what would make it
+    fit.
     """
 
     name: str
@@ -33,8 +34,8 @@ class Entry:
     total_bytes: int
     budget_bytes: int
     headroom_bytes: int
-    users: int
-    cache_tokens: int
+    users: int | None
+    cache_tokens: int | None
     ttft_s: float | None
     tpot_s: float | None
     tokens_per_s_user: float | None
@@ -68,9 +69,9 @@ class Budget(Result, brief="met entries changed", table="entries"):
     changed: list[Changed] | None = None
 
 
-def entry(name: str, require: str, asked: Mapping[str, Value], found: Check) -> Entry:
-    """A launch line's answer."""
-    first: Any = found.estimate[0] if found.estimate else None
+def entry(name: str, require: str, asked: Mapping[str, Value], found: Any) -> Entry:
+    """A launch line's answer, as :class:`llmcx.answers.check.Check` has it."""
+    first = found.estimate[0] if isinstance(found.estimate, list) and found.estimate else None
     times = {figure: getattr(first, figure, None) for figure in FIGURES[4:]}
     return Entry(
         name=name,
@@ -80,8 +81,8 @@ def entry(name: str, require: str, asked: Mapping[str, Value], found: Check) -> 
         total_bytes=found.total_bytes,
         budget_bytes=found.budget_bytes,
         headroom_bytes=found.headroom_bytes,
-        users=found.users,
-        cache_tokens=found.cache_tokens,
+        users=getattr(found, "users", None),
+        cache_tokens=getattr(found, "cache_tokens", None),
         **times,
         parts=found.parts,
         changes=found.changes,
@@ -138,8 +139,8 @@ def _read(row: Any) -> Entry:
     kinds: dict[str, tuple[type, ...]] = {
         **dict.fromkeys(("name", "require"), (str,)),
         **dict.fromkeys(("met", "fits"), (bool,)),
-        **dict.fromkeys((*FIGURES[:4], "budget_bytes"), (int,)),
-        **dict.fromkeys(FIGURES[4:], (int, float, type(None))),
+        **dict.fromkeys((*FIGURES[:2], "budget_bytes"), (int,)),
+        **dict.fromkeys(FIGURES[2:], (int, float, type(None))),
     }
     if any(not isinstance(row[name], kind) for name, kind in kinds.items()) or not isinstance(row["asked"], dict):
         raise TypeError

@@ -18,6 +18,8 @@ USUAL = "llmcx.toml"
 """The file that is read where none is named."""
 FITS = "fits"
 """What is required where nothing is said."""
+OTHERS = ("line", "all_", "file", "against", "preset", "config", "hf")
+"""Options of check that no line of a file has."""
 LARGEST = 16 * 2**20
 """Bytes of an earlier answer."""
 UNSAID = ("line", "require")
@@ -37,7 +39,9 @@ def checked(file: str | None, against: str | None, given: Mapping[str, Any]) -> 
 
 def _entries(path: str, given: Mapping[str, Any], data: bytes | None = None) -> list[answers.Entry]:
     """The answers of a file's lines."""
-    asked = files.read(path) if data is None else files.parsed(data, path)
+    declared = built("check").callback.question.declared
+    options = [name for name, each in declared.items() if name not in OTHERS and not each.rare and each.group != "Shape"]
+    asked = files.read(path, options) if data is None else files.parsed(data, path, options)
     return [_entry(name, {**options, **given}) for name, options in asked.items()]
 
 
