@@ -77,19 +77,19 @@ fold.costs_nothing(
 )
 
 
-def _twice(rule: Rule) -> Rule:
-    def twice(grads: int = 2, **dims: int) -> int:
+def _each_input(rule: Rule) -> Rule:
+    def backward(grads: int = 2, **dims: int) -> int:
         """Each of the matmul's two inputs gets a gradient, by a matmul of the same size; where one is frozen, the other alone."""
         return grads * rule.compute(**dims)
 
-    return Rule(twice, f"2·({rule.text})", rule.source)
+    return Rule(backward, f"grads·({rule.text})", rule.source)
 
 
 backward_fold = fold.derived(
     "backward matmul FLOPs",
     lambda op: op.times * op.grad,
     but=("recompute", "matmul", "conv", "solve"),
-    change=_twice,
+    change=_each_input,
 )
 """Each matmul's two inputs get a gradient by a matmul of the same size: twice the forward, unless a kind says otherwise."""
 backward_fold.rule(

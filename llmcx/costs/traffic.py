@@ -57,7 +57,15 @@ def traffic(on_chip: int, act: int, *, backward: bool = False) -> Fold:
         return times * act * batch * (heads * rows * width + own + heads * pairs)
 
     def scores(
-        batch: int, heads: int, pairs: int, width: int, rows: int = 0, keys: int = 0, shared: int = 1, fused: int = 0
+        batch: int,
+        heads: int,
+        pairs: int,
+        width: int,
+        rows: int = 0,
+        keys: int = 0,
+        shared: int = 1,
+        fused: int = 0,
+        grads: int = 2,
     ) -> int:
         own = heads // shared * keys * width
         if not fused:
@@ -68,7 +76,15 @@ def traffic(on_chip: int, act: int, *, backward: bool = False) -> Fold:
         return act * batch * (own + met * width)
 
     def values(
-        batch: int, heads: int, pairs: int, width: int, rows: int = 0, keys: int = 0, shared: int = 1, fused: int = 0
+        batch: int,
+        heads: int,
+        pairs: int,
+        width: int,
+        rows: int = 0,
+        keys: int = 0,
+        shared: int = 1,
+        fused: int = 0,
+        grads: int = 2,
     ) -> int:
         own = heads // shared * keys * width
         if not fused:

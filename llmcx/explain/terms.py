@@ -18,7 +18,7 @@ def terms(fold: Fold, ops: Iterable[Op]) -> list[Line]:
         value = fold.of(op)
         if value:
             rule, times = fold.rules[op.kind], fold.weight(op)
-            numbers = substitute(rule.text, op.dims)
+            numbers = substitute(rule.text, {"grads": 2} | op.dims)
             if times != 1:
                 numbers = f"{times:,} × ({numbers})"
             formula = rule.text if times == 1 else f"{fold.weight_text} × ({rule.text})"
