@@ -139,9 +139,9 @@ RAN = [
     ),
 ]
 
-# Three of these are said to fit: SGLang 0.1 on 8 L4s ran out while it made the layers, of which an eighth has room by far (issue 465
-# of that month: "nothing is on GPU=1, only GPU=0 is filled"); vLLM 0.8 on 2 L20s while it captured graphs, for which it did not set
-# anything aside; SGLang of July 2025 loaded GLM-4.5-Air a second time to draft with.
+# Three of these are said to fit: SGLang 0.1 on 8 L4s ran out while it made the layers, of which an eighth has room by far (issue
+# 465 of that month: "nothing is on GPU=1, only GPU=0 is filled"); vLLM 0.8 on 2 L20s while it captured graphs, for which it set
+# nothing aside; SGLang of July 2025 loaded GLM-4.5-Air a second time to draft with.
 FAILED = [
     Published(
         "vllm serve --trust-remote-code --tensor_parallel_size 2 --gpu_memory_utilization=0.98  "
