@@ -119,7 +119,7 @@ def test_what_check_itself_needs(tmp_path: Path) -> None:
     line = "vllm serve Qwen/Qwen3-8B --max-model-len 8192"
     assert refused_in_json("check", line)["field"] == "hardware"
     assert "2" in refused("check", line + " -tp 4", "--hardware", "2xh100")
-    for require in ("fast", "tpot<40", "speed<4", "users>", "tpot<40ms or fits"):
+    for require in ("fast", "tpot<40", "speed<4", "users>", "tpot<40ms or fits", "tpot<1.2.3ms", "tokens_per_s>1..2", "tpot<٣ms"):
         assert refused_in_json("check", line, *H100, "--require", require)["field"] == "require", require
     assert refused_in_json("check", line, *H100, "--batch", "100000")["field"] == "batch"
     assert refused_in_json("check", line, *H100, "--prompt", "8k")["field"] == "prompt"
@@ -325,3 +325,23 @@ def test_any_text_is_answered_or_refused_in_one_sentence(words: list[str], betwe
     end = here("check", "-", *H100, "--json", stdin=line.encode("utf-8", "surrogatepass").decode("utf-8", "replace").encode())
     assert end.code in (0, 2), (line, end)
     assert end.code == 0 or (end.err.count("\n") == 1 and json.loads(end.err)["error"]["message"].isprintable()), (line, end)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.one_of(
+            st.sampled_from(
+                ["fits", "and", "tpot", "users", "headroom", "usd_per_million", "<", ">=", "40ms", "1.2.3", "80GB", ","]
+            ),
+            st.text(max_size=5),
+        ),
+        max_size=6,
+    )
+)
+def test_any_requirement_is_read_or_refused(words: list[str]) -> None:
+    for text in (" ".join(words), "".join(words)):
+        try:
+            assert terms(text)
+        except InputError as error:
+            assert error.message.isprintable() and error.field

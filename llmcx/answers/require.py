@@ -42,7 +42,7 @@ QUANTITIES = {
     "tokens_per_s": Quantity("number", lambda found: _first(found, "tokens_per_s_user")),
     "usd_per_million": Quantity("number", lambda found: _first(found, "usd_per_million")),
 }
-_TERM = re.compile(r"\s*([a-z_]+)\s*(<=|>=|<|>)\s*([\d.]+)\s*([A-Za-z]*)\s*")
+_TERM = re.compile(r"\s*([a-z_]+)\s*(<=|>=|<|>)\s*(\d+\.?\d*|\.\d+)\s*([A-Za-z]*)\s*", re.ASCII)
 
 
 def terms(text: str) -> list[tuple[str, Callable[[Check], bool]]]:
