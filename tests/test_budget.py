@@ -199,6 +199,19 @@ def test_any_entry_is_read_or_refused(entry: dict[str, Any]) -> None:
         assert "\n" not in error.message
 
 
+SAID = st.sampled_from(["h100", "2xh100", "8k", "fp8", "qwen3-8b", "fits", "users>1", "40ms", "1,2", "-1", "\x00"])
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.dictionaries(st.sampled_from(OPTIONS), st.one_of(VALUES, SAID), max_size=3), st.booleans())
+def test_any_options_of_a_line_are_answered_or_refused(at: Path, options: dict[str, Any], placed: bool) -> None:
+    entry = {"line": "vllm serve Qwen/Qwen3-8B --max-model-len 4096", **({"hardware": "h100"} if placed else {}), **options}
+    rows = (f"{key} = {json.dumps(value)}\n" for key, value in entry.items())
+    write(at, "[check.a]\n" + "".join(rows).replace("NaN", "nan").replace("Infinity", "inf"))
+    end = here("check", "--all", "--json")
+    assert end.code in (0, 1, 2) and "bug" not in end.err and end.err.count("\n") <= 1, end
+
+
 # --- docs/ci.md -----------------------------------------------------------------------------------------------------------
 
 PAGE = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")

@@ -100,6 +100,9 @@ def test_what_stands_around_the_command() -> None:
         ("vllm serve Qwen/Qwen3-8B --max-model-len 1000000", "context"),
         ("vllm serve Qwen/Qwen3-8B --tensor-parallel-size 0", "at least 1"),
         ("vllm serve Qwen/Qwen3-8B --tensor-parallel-size 3", "heads"),
+        ("vllm serve Qwen/Qwen3-8B --max-num-seqs 0", "at least 1"),
+        ("trtllm-serve Qwen/Qwen3-8B --max_batch_size 0", "at least 1"),
+        ("python -m sglang.launch_server --model-path Qwen/Qwen3-8B --chunked-prefill-size 99999999999999999999", "10^15"),
         ("vllm serve Qwen/Qwen3-8B extra", "extra"),
         ("vllm serve", "model"),
         ("vllm serve someone/unheard-of", "preset"),
@@ -123,6 +126,8 @@ def test_what_check_itself_needs(tmp_path: Path) -> None:
         assert refused_in_json("check", line, *H100, "--require", require)["field"] == "require", require
     assert refused_in_json("check", line, *H100, "--batch", "100000")["field"] == "batch"
     assert refused_in_json("check", line, *H100, "--prompt", "8k")["field"] == "prompt"
+    for name in ("prompt", "output", "batch"):
+        assert refused_in_json("check", line, *H100, f"--{name}", "0")["field"] == name
     path = tmp_path / "launch.bat"
     path.write_bytes(b"\xff\xfe" + line.encode("utf-16-le"))
     assert result(str(path), *H100) == result(line, *H100) == result("-", *H100, stdin=line.encode())
@@ -345,3 +350,46 @@ def test_any_requirement_is_read_or_refused(words: list[str]) -> None:
             assert terms(text)
         except InputError as error:
             assert error.message.isprintable() and error.field
+
+
+START = {
+    "vllm": "vllm serve Qwen/Qwen3-8B",
+    "sglang": "python -m sglang.launch_server --model-path Qwen/Qwen3-8B",
+    "trtllm": "trtllm-serve Qwen/Qwen3-8B",
+    "llama.cpp": "llama-server -m qwen3-8b-q4_k_m.gguf",
+}
+ODD = [
+    "0",
+    "1",
+    "-1",
+    "3",
+    "99999999999999999999",
+    "1e9",
+    "0.5",
+    "nan",
+    "inf",
+    "-inf",
+    "auto",
+    "fp8",
+    "1k",
+    "1K",
+    "８",
+    "",
+    "q8_0",
+]
+
+
+@st.composite
+def set_oddly(draw: Any) -> str:
+    """A launch line with some of the flags that are read, at values that they may not have."""
+    engine = draw(st.sampled_from(list(START)))
+    read_ = [flag for flag, (_, effect) in flags(engine).items() if effect == "read"]
+    given_ = draw(st.lists(st.tuples(st.sampled_from(read_), st.sampled_from(ODD)), max_size=3))
+    return " ".join([START[engine], *(f"{flag}={value}" if flags(engine)[flag].takes else flag for flag, value in given_)])
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(set_oddly(), st.sampled_from(["h100", "8xh100", "2xrtx-4090"]))
+def test_any_value_of_a_flag_is_answered_or_refused(line: str, hardware: str) -> None:
+    end = here("check", "-", "--hardware", hardware, "--json", stdin=line.encode())
+    assert end.code == 0 or (end.code == 2 and end.err.count("\n") == 1), (line, hardware, end)

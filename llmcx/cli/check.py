@@ -16,7 +16,7 @@ from llmcx.cli.options import Models, argument, command, completing, describe, h
 from llmcx.engines import Engine
 from llmcx.engines import efficiency as efficiencies
 from llmcx.engines.serving_time import Server, Setup
-from llmcx.errors import InputError, shown
+from llmcx.errors import InputError, check_size, shown
 from llmcx.formats import dtypes
 from llmcx.model.spec import ModelSpec, sequence_length
 from llmcx.parallel.layout import Layout
@@ -124,6 +124,7 @@ def check(
     spec, shape, notes = models.load()
     asked, within, chunk = _asked(launch, spec, hardware, budget, dtype)
     assert within.bytes is not None and within.hardware is not None  # there is always an accelerator here
+    check_size("batch", batch)
     load = _load(asked.seq, prompt, output, chunk)
     machine = with_memory(within.hardware, within.bytes)
     server, words = _server(spec, machine, asked)
@@ -275,6 +276,9 @@ def _asked(
         sizes = {"ubatch": _number(launch, "ubatch"), "swa_full": True if launch.value("swa_full") else None}
         sizes["attn"] = "eager" if off else None
         _no_host(launch, spec)
+    said = launch.value("max_num_seqs" if launch.engine == "vllm" else "users")
+    if limit is not None and limit < 1 and launch.engine != "llama.cpp":
+        raise bad(f"{said.flag if said else ''} is {limit:,}, but must be at least 1")
     share = launch.value("utilization")
     utilization = None
     if share is not None and share.value is not None:
@@ -392,6 +396,8 @@ def _cache(launch: Launch, spec: ModelSpec) -> str:
 
 def _load(seq: int, prompt: int | None, output: int | None, chunk: int | None) -> serving_answers.Load:
     """What times are for: as many tokens in and out as are stated, else 1024 each, or half of a shorter length."""
+    check_size("prompt", prompt)
+    check_size("output", output)
     half = max(1, seq // 2)
     tokens = prompt if prompt is not None else min(1024, half)
     out = output if output is not None else min(1024, max(1, seq - tokens))
