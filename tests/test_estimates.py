@@ -20,9 +20,10 @@ from llmcx.catalog.presets import load_preset, names
 from llmcx.costs.params import count
 from llmcx.costs.saved_activations import RECOMPUTE
 from llmcx.engines import efficiency as calibration
+from llmcx.engines.programs import RECIPE
 from llmcx.engines.recipe import Recipe, check_recipe
 from llmcx.engines.serving_time import Server, Setup
-from llmcx.engines.training_time import RECIPE, Trainer
+from llmcx.engines.training_time import Trainer
 from llmcx.errors import InputError
 from llmcx.machine.hardware import hardware
 from llmcx.machine.roofline import IDEAL, Efficiency

@@ -218,6 +218,134 @@ def test_sglang_says_what_it_was_asked() -> None:
     assert (log.get("model"), log.get("utilization"), log.get("tp"), log.get("dp_attention")) == ("Qwen/Qwen3-8B", 0.79, 2, None)
 
 
+# --- TensorRT-LLM ---------------------------------------------------------------------------------------------------
+
+SPARK = """
+[12/20/2025-04:21:09] [TRT-LLM] [I] max_seq_len is not specified, using inferred value 131072
+[TensorRT-LLM][INFO] Number of tokens per block: 32.
+[TensorRT-LLM][INFO] [MemUsageChange] Allocated 0.56 GiB for max tokens in paged KV cache (8224).
+[12/20/2025-04:21:10] [TRT-LLM] [I] max_seq_len=8224, max_num_requests=64, max_num_tokens=8192, max_batch_size=64
+[12/20/2025-04:21:50] [TRT-LLM] [I] Memory used after loading model weights (inside torch) in memory usage profiling: 63.52 GiB
+[12/20/2025-04:21:50] [TRT-LLM] [I] Memory used after loading model weights (outside torch) in memory usage profiling: 49.78 GiB
+[12/20/2025-04:21:51] [TRT-LLM] [I] Memory dynamically allocated during inference (inside torch) in memory usage profiling: 0.85 GiB
+[12/20/2025-04:21:51] [TRT-LLM] [I] Memory used outside torch (e.g., NCCL and CUDA graphs) in memory usage profiling: 49.28 GiB
+[12/20/2025-04:21:51] [TRT-LLM] [I] Peak memory during memory usage profiling (torch + non-torch): 113.65 GiB, available KV cache memory when calculating max tokens: 5.95 GiB, fraction is set 0.8999999761581421, kv size is 73728. device total memory 119.70 GiB, , tmp kv_mem 0.56 GiB
+[12/20/2025-04:21:51] [TRT-LLM] [W] Adjusted max_seq_len to 86720
+[TensorRT-LLM][INFO] Number of tokens per block: 32.
+[TensorRT-LLM][INFO] [MemUsageChange] Allocated 5.95 GiB for max tokens in paged KV cache (86720).
+[12/20/2025-04:21:52] [TRT-LLM] [I] max_seq_len=86720, max_num_requests=64, max_num_tokens=8192, max_batch_size=64
+"""  # noqa: E501
+"""gpt-oss-120b on a DGX Spark, 1.1.0rc3 (GitHub, a page on TensorRT-LLM there, 2025-12-20), lines cut."""
+
+
+def test_trtllm() -> None:
+    """The pool of the profile is not the one that holds. 2 x 8 x 64 x 2 B in 36 layers: 73,728 B a token, as it says itself;
+    0.9 x (119.70 - 113.65 + 0.56) GiB.
+    """
+    log = read(SPARK)
+    assert log.engine == "trtllm" and not log.missing() and log.get("token_bytes") == 73_728 == 2 * 8 * 64 * 2 * 36
+    assert (log.get("kv_tokens"), log.get("block"), log.get("seq")) == (86_720, 32, 86_720)
+    assert round(log.get("kv_pool") / GIB, 2) == 5.95 and log.get("utilization") == pytest.approx(0.9)
+    found = terms(SPARK, "gpt-oss-120b")
+    assert found["kv_cache"].predicted == pytest.approx(0.9 * 6.61 * GIB, rel=1e-6) and abs(found["kv_cache"].share) < 0.002
+    assert abs(found["kv_tokens_of_pool"].share) < 0.001 and abs(found["kv_tokens"].share) < 0.002
+    assert round(found["weights"].logged / GIB, 2) == 63.52 and found["weights"].predicted is None
+    cut = SPARK.split("[12/20/2025-04:21:51] [TRT-LLM] [W]")[0]
+    assert read(cut).missing() and terms(cut, "gpt-oss-120b")["kv_cache"].logged is None
+    shares = {row.term: row.share for row in explain_log(read(SPARK), load_preset("llama-3.1-8b"))[0].terms}
+    assert abs(shares["kv_tokens_of_pool"] or 0) > 0.05  # another model's tokens are of another size
+
+
+def test_trtllms_engine() -> None:
+    """The C++ runtime, 0.12 (NVIDIA/TensorRT-LLM at fe7dc6a, benchmarks/Suite.md): 62.99 GiB of 63.62 that were free, in fp8."""
+    lines = """
+[TensorRT-LLM][INFO] Engine version 0.12.0.dev2024073000 found in the config file, assuming engine(s) built by new builder API.
+[TensorRT-LLM][INFO] MPI size: 1, MPI local size: 1, rank: 0
+[TensorRT-LLM][INFO] Loaded engine size: 6214 MiB
+[TensorRT-LLM][INFO] [MemUsageChange] Allocated 928.77 MiB for execution context memory.
+[TensorRT-LLM][INFO] Memory usage when calculating max tokens in paged kv cache: total: 79.10 GiB, available: 63.62 GiB
+[TensorRT-LLM][INFO] Number of blocks in KV cache primary pool: 4607
+[TensorRT-LLM][INFO] Number of tokens per block: 64.
+[TensorRT-LLM][INFO] [MemUsageChange] Allocated 62.99 GiB for max tokens in paged KV cache (294848).
+KV Cache Dtype:         FP8
+"""
+    found = terms(lines, "gpt-j-6b")
+    assert found["kv_tokens_of_pool"].share == pytest.approx(0, abs=0.001) and found["blocks"].logged == 4607 == 294_848 // 64
+    assert found["weights"].logged == 6214 * MIB and read(lines).get("version") == "0.12.0.dev2024073000"
+    assert found["kv_cache"].share == pytest.approx(0.99 / 0.9 - 1, abs=0.002)  # the share was 0.99, which no line says
+
+
+# --- versions of vLLM -----------------------------------------------------------------------------------------------
+
+
+def test_the_log_says_its_version() -> None:
+    """gpt-oss-20b, 5.38 GiB and 78,384 tokens with 0.10 and 0.11 (hf-mem issue 60 has them of the 120b): tokens were those of a
+    group's blocks; from 0.20 on as many as fit in requests of the longest length.
+    """
+    lines = """
+INFO [core.py:58] Initializing a V1 LLM engine (v{}) with config: model='openai/gpt-oss-120b', max_seq_len=131072, dtype=torch.bfloat16
+INFO [gpu_worker.py:276] Available KV cache memory: 5.38 GiB
+INFO [kv_cache_utils.py:849] GPU KV cache size: 78,384 tokens
+"""  # noqa: E501
+    old, new = (terms(lines.format(version), "gpt-oss-120b")["kv_tokens_of_pool"] for version in ("0.10.1", "0.32.0"))
+    assert old.low <= 78_384 <= old.high and new.predicted > 1.5 * 78_384
+    notes = explain_log(read(lines.format("0.10.1")), load_preset("gpt-oss-120b"))[1]
+    assert any("0.10" in note for note in notes)
+    for version, words in {"0.5.4": "0.7 holds it", "0.99.1": "newer", "dev": "does not say its version"}.items():
+        notes = explain_log(read(lines.format(version)), load_preset("gpt-oss-120b"))[1]
+        assert any(words in note for note in notes), (version, notes)
+
+
+def test_the_first_engine_of_a_later_version() -> None:
+    """0.8.5 on cards older than Ampere, one of four that sample (a page on vllm-openai:v0.8.5): 1.45 GiB of activations."""
+    lines = """
+INFO 06-07 09:00:00 [llm_engine.py:243] Initializing a V0 LLM engine (v0.8.5) with config: model='qwen3-8b', max_seq_len=65536, tensor_parallel_size=4, dtype=torch.float16
+INFO 06-07 09:00:01 [config.py:2003] Chunked prefill is enabled with max_num_batched_tokens=8192.
+INFO 06-07 09:00:30 [worker.py:287] the current vLLM instance can use total_gpu_memory (21.48GiB) x gpu_memory_utilization (0.93) = 19.98GiB
+INFO 06-07 09:00:30 [worker.py:287] model weights take 3.85GiB; non_torch_memory takes 0.20GiB; PyTorch activation peak memory takes 1.45GiB; the rest of the memory reserved for KV Cache is 14.49GiB.
+INFO 06-07 09:00:31 [executor_base.py:117] Maximum concurrency for 65536 tokens per request: 6.44x
+"""  # noqa: E501
+    found = terms(lines, "qwen3-8b")
+    for name in ("workspace", "outside", "kv_cache", "concurrency"):
+        assert found[name].low <= found[name].logged <= found[name].high or abs(found[name].share) < 0.02, found[name]
+    assert abs(found["workspace"].share) < 0.01 and abs(found["kv_cache"].share) < 0.01
+
+
+def test_a_long_log_is_streamed(tmp_path: Path) -> None:
+    """100 MB of lines that say nothing, with codes of a terminal among them: read once, in little memory."""
+    import tracemalloc
+
+    path = tmp_path / "long.log"
+    with path.open("w", encoding="utf-8") as out:
+        out.write(SPARK)
+        for _ in range(100):
+            out.write("\x1b[32m" + "x" * 999_990 + "\x1b[0m\n")
+    assert path.stat().st_size > 99_000_000
+    tracemalloc.start()
+    found = data("explain-log", str(path), "gpt-oss-120b")["result"]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found["engine"] == "trtllm" and peak < 60e6
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[TensorRT-LLM][INFO] Number of tokens per block: 64.",
+        "[TensorRT-LLM][INFO] [MemUsageChange] Allocated 9999999999999999 GiB for max tokens in paged KV cache (9).",
+        "[TensorRT-LLM][INFO] [MemUsageChange] Allocated 0.00 GiB for max tokens in paged KV cache (0).",
+        "[TRT-LLM] [I] Peak memory during memory usage profiling (torch + non-torch): 1",
+        "INFO [core.py:1] Initializing a V1 LLM engine (v) with config: ",
+        "LMDeploy [TM][INFO] [BlockManager] max_block_count = 1274",
+    ],
+)
+def test_cut_off_and_unknown_logs(text: str) -> None:
+    end = here("explain-log", "-", "llama-3.1-8b", stdin=text.encode())
+    assert end.code in (0, 2) and "Traceback" not in end.err
+    if end.code:
+        assert end.err.count("\n") == 1 and end.out == ""
+
+
 # --- llama.cpp ------------------------------------------------------------------------------------------------------
 
 QWEN3 = """
@@ -389,7 +517,7 @@ def test_bad_logs_are_refused_in_a_sentence(tmp_path: Path) -> None:
     assert "directory" in refused("explain-log", str(tmp_path))
     assert "No such file" in refused("explain-log", str(tmp_path / "none.log"))
     assert "binary" in refused("explain-log", "-", stdin=b"GGUF\x00\x01\x02")
-    assert "vLLM, SGLang or llama.cpp" in refused("explain-log", "-", stdin=b"Starting nginx\nready\n")
+    assert "vLLM, SGLang, TensorRT-LLM or llama.cpp" in refused("explain-log", "-", stdin=b"Starting nginx\nready\n")
     assert refused_in_json("explain-log", "-", stdin=b"hello")["field"] == "log"
     assert "-" in refused("explain-log", "-", "-", stdin=V019.encode())
     cut = "\n".join(V019.splitlines()[:6])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from itertools import pairwise
 from math import inf, isfinite
 from pathlib import Path
+from statistics import median as middle
 
 import pytest
 
@@ -210,15 +211,60 @@ def test_a_larger_matmul_takes_no_less(row: Row) -> None:
                     assert taken[(*shape[:place], large, *shape[place + 1 :])] >= taken[shape] * 0.999, (shape, large)
 
 
+WHAT = {
+    "all_gather": "each GPU gets what all have",
+    "all_reduce": "each GPU gets the sum of what all have",
+    "all_to_all": "each GPU sends every other a part",
+    "combine": "results of experts come back to their tokens, in large batches",
+    "combine_low_latency": "the same, in small ones",
+    "convolution_decode": "Mamba's short filter, one token",
+    "convolution_prefill": "the same, a prompt",
+    "decode_attention": "one new token looks at its cache",
+    "dispatch": "tokens go to their experts, in large batches",
+    "dispatch_low_latency": "the same, in small ones",
+    "encoder_attention": "attention both ways, of towers and encoders",
+    "experts": "the matrices of a mixture's experts",
+    "gated_delta_decode": "Qwen3-Next's linear attention, one token",
+    "gated_delta_prefill": "the same, a prompt",
+    "gemm": "a matrix product",
+    "latent_decode": "DeepSeek's latent attention, one token",
+    "latent_prefill": "the same, a prompt",
+    "prefill_attention": "a prompt's tokens look at each other",
+    "reduce_scatter": "each GPU gets its part of a sum",
+}
+"""What a kind of kernel does, in a line."""
+
+
+HEAD = """\
+# How long a kernel takes
+
+A kernel is one launch on a GPU: a matrix product, an attention, a message to other GPUs. llmcx estimates its time by a law, a
+short formula of its shape, whose constants were fitted to measured kernels (`presets/kernels`, by
+`tests/oracle/kernel_laws.py`). Half of the measured shapes went into the fit; the errors here are those on the other half. Each
+kind has a table, with a row for each format, accelerator and engine that was measured:
+
+| kind | what it does | rows | shapes held out | median error of the middle row | of nine rows in ten at most |
+| --- | --- | ---: | ---: | ---: | ---: |
+{summaries}
+
+In the tables *fitted* and *held out* count shapes. An error is |predicted / measured - 1|: its *median*, and its *90th
+percentile*. *bias* is the median of predicted / measured: at +5% the prediction is too long. Where a kernel was not measured in
+a format, on an accelerator or with an engine, the law of the nearest one stands in for it, and the range of the estimate is the
+wider one that is printed under the table.
+"""
+
+
+def summary(kind: str) -> str:
+    """A kind's line at the head of the page: shapes held out, and the errors of the middle table, and of nine in ten."""
+    rows = data_of(ROOT / "kernels" / f"{kind}.yaml")["rows"]
+    errors = sorted(row["error"] for row in rows)
+    held, most = sum(row["held"] for row in rows), errors[int(0.9 * len(errors))]
+    return f"| [{kind}](#{kind}) | {WHAT.get(kind, '')} | {len(rows)} | {held:,} | {middle(errors):.1%} | {most:.1%} |"
+
+
 def page() -> str:
     """docs/kernels.md."""
-    lines = [
-        "# Kernels",
-        "",
-        "How well the laws in `presets/kernels` predict measured kernels that their fit had not seen (half of the shapes), by",
-        "`tests/oracle/kernel_laws.py`. Errors are |predicted / measured - 1|; bias is predicted / measured at the median.",
-        "",
-    ]
+    lines = HEAD.format(summaries="\n".join(summary(kind) for kind in kinds())).split("\n")
     for kind in kinds():
         data = data_of(ROOT / "kernels" / f"{kind}.yaml")
         lines += [f"## {kind}", "", f"Source: {data['source']}; fitted {data['date']}.", ""]

@@ -33,7 +33,7 @@ ROOMS = (
 GROUND = {"errors", "plugins", "units"}
 """Modules of no room, for every room; they import none."""
 THIRD_PARTY = {
-    "cli": {"typer", "yaml", "mcp", "anyio"},  # these two of the extra llmcx[mcp], inside functions
+    "cli": {"typer", "yaml", "tomli", "mcp", "anyio"},  # these two of the extra llmcx[mcp], inside functions
     "schemas": {"pydantic"},
     "report": {"rich", "plotext", "matplotlib", "pyarrow"},
     "catalog": {"yaml", "pydantic", "tomli"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -28,6 +29,7 @@ from llmcx.report.figure import Axis, Bar, Bars, Curves, Figure, Mark, Series
 from llmcx.report.image import canvas, write
 from llmcx.report.plain import described
 from llmcx.report.plot import COLOURS, bars, curves, style
+from tests.helpers import here
 
 LINES = [Series("n", [(1, 1), (10, 10), (100, 100)]), Series("n²", [(1, 1), (10, 100), (100, 10_000)])]
 
@@ -46,18 +48,21 @@ def text(drawn: Figure, width: int = 80) -> list[str]:
 
 def inside(lines: list[str]) -> list[str]:
     """What stands between the axes, row by row from the top."""
-    return [re.split("[│┤]", line)[1] for line in lines if line.endswith("│")]
+    return [re.split("[│┤]", line)[1] for line in lines if re.search("[│┤].*│", line)]
 
 
 # --- terminal -------------------------------------------------------------------------------------------------------
 
 
 def test_curves_on_log_axes() -> None:
-    """Two straight lines from one corner: y = x² ends at the top right, y = x half as high; the ticks are round, evenly apart."""
+    """Two straight lines from one corner: y = x² ends at the top right, y = x half as high, each with its name beside its end;
+    the ticks are round, evenly apart.
+    """
     lines = text(figure(x=Axis("tokens"), y=Axis("cost"), title="growth"))
     rows = inside(lines)
-    assert lines[:2] == ["growth", "cost"] and "tokens" in lines[-2] and lines[-1] == "A n  B n²"
-    assert rows[0].endswith("B") and rows[len(rows) // 2].endswith("A") and rows[-1].startswith("A")
+    assert lines[:2] == ["growth", "cost"] and "tokens" in lines[-1]
+    assert lines[3].endswith("│ n²") and lines[3 + len(rows) // 2].endswith("│ n")
+    assert rows[0].rstrip() and rows[0][-1] != " " and rows[len(rows) // 2][-1] != " " and rows[-1][0] != " "
     ticks = {line.partition("┤")[0].strip(): at for at, line in enumerate(lines) if "┤" in line}
     assert list(ticks) == ["10,000", "1,000", "100", "10", "1"]
     steps = [b - a for a, b in pairwise(ticks.values())]
@@ -68,7 +73,7 @@ def test_curves_on_log_axes() -> None:
 def test_a_mark_is_a_column_and_a_line_below() -> None:
     lines = text(figure()._replace(marks=[Mark(10, "here")]))
     column = next(line for line in lines if line.count("┬") == 1).index("┬")
-    crossed = [line[column] for line in lines if line.endswith("│") and line[column] in "│AB"]
+    crossed = [line[column] for line in lines if re.search("[│┤].*│", line) and line[column] != " "]
     assert len(crossed) == len(inside(lines)) and lines[-1] == "│ here"
     assert text(figure()._replace(marks=[Mark(1000, "beyond")])) == text(figure())
 
@@ -79,10 +84,21 @@ def test_fits(width: int) -> None:
         assert max(map(len, text(drawn, width))) <= width
 
 
-def test_points_stand_before_lines_and_what_is_hidden_is_named() -> None:
+def test_points_stand_before_lines_and_say_who_they_are() -> None:
     line = [(1.0, 1.0), (100.0, 100.0)]
     lines = text(figure([Series("a", line), Series("b", line), Series("point", [(10, 10)], joined=False)]))
-    assert lines[-1] == "behind others: B" and sum(row.count("C") for row in inside(lines)) == 1
+    rows = inside(lines)
+    assert sum(row.count("●") for row in rows) == 1 and any("point" in row for row in rows)
+    assert any(row.endswith("│ a, b") for row in lines), "lines along one path share a name"
+
+
+def test_names_are_in_the_order_of_their_lines() -> None:
+    """Seventeen lines, a name each, from the highest end to the lowest; no letter stands for a name."""
+    many = [Series(f"variant {n:02}", [(1, 1.0), (10, 2.0**n)]) for n in range(17)]
+    for width in (80, 200):
+        lines = text(figure(many), width)
+        named = [line.rpartition("│ ")[2] for line in lines if "│ variant" in line]
+        assert named == sorted((one.label for one in many), reverse=True) and max(map(len, lines)) <= width
 
 
 def test_colours_stand_out_from_every_ground() -> None:
@@ -102,7 +118,7 @@ def test_colours_stand_out_from_every_ground() -> None:
 def test_linear_axis_and_one_point() -> None:
     lines = text(figure([Series("a", [(1, 0), (2, 5)])], x=Axis(log=False), y=Axis(log=False)))
     assert [line.partition("┤")[0].strip() for line in lines if "┤" in line] == ["5", "4", "3", "2", "1", "0"]
-    assert any("A" in row for row in inside(text(figure([Series("a", [(3, 3)])]))))
+    assert any(row.strip() for row in inside(text(figure([Series("a", [(3, 3)])]))))
 
 
 def test_nothing_to_draw() -> None:
@@ -122,8 +138,8 @@ def test_one_part_is_solid() -> None:
     assert lines[0].startswith("a  1.000 B  ") and lines[0].count("█") == 2 * lines[1].count("█") > 40
 
 
-def test_colours_repeat_what_letters_say() -> None:
-    """Each part, and each series, has its colour on its letters alone."""
+def test_colours_repeat_what_names_and_letters_say() -> None:
+    """Each part has its colour on its letters alone, each line on itself and its name."""
     for drawn in (curves(figure(), 60), bars(STACKED, 60)):
         colours: dict[str, set[Any]] = {}
         for line in drawn:
@@ -131,7 +147,8 @@ def test_colours_repeat_what_letters_say() -> None:
                 color = Style.parse(span.style).color if isinstance(span.style, str) else span.style.color
                 if color is not None and not color.is_default:
                     colours.setdefault(color.name, set()).update(line.plain[span.start : span.end])
-        assert sorted(map(sorted, colours.values())) in ([["A"], ["B"]], [["A"], ["W"]])
+        inked = ["".join(letter for letter in found if not "\u2800" <= letter <= "\u28ff") for found in colours.values()]
+        assert sorted(inked) in (["n", "n²"], ["n", "²n"], ["A", "W"])
 
 
 # --- words ----------------------------------------------------------------------------------------------------------
@@ -245,7 +262,9 @@ def test_svg_has_a_background(tmp_path: Path) -> None:
 def test_no_text_is_cut_or_written_over_another(drawn: Figure) -> None:
     made = canvas([drawn, figure()])
     made.draw_without_rendering()
-    boxes = [(text.get_text(), text.get_window_extent()) for text in made.findobj(Text) if text.get_text() and text.get_visible()]
+    boxes = [
+        (text.get_text(), Text.get_window_extent(text)) for text in made.findobj(Text) if text.get_text() and text.get_visible()
+    ]
     ticks = [label for axes in made.axes for axis in (axes.xaxis, axes.yaxis) for label in _unseen(axis)]
     boxes = [(name, box) for name, box in boxes if (name, box.x0, box.y0) not in ticks]
     assert len(boxes) > 5
@@ -263,6 +282,84 @@ def _unseen(axis: Any) -> list[tuple[str, float, float]]:
     low, high = sorted(axis.get_view_interval())
     outside = [tick.label1 for tick in axis.get_major_ticks() if not low <= tick.get_loc() <= high]
     return [(label.get_text(), label.get_window_extent().x0, label.get_window_extent().y0) for label in outside]
+
+
+DRAWN = {
+    "flops": "flops gpt3",
+    "attention": "attention-compare llama-3-8b --seq 1k:1M:x4 --hardware h100",
+    "chinchilla": "chinchilla llama-3-8b",
+    "train": "train llama-3-8b --tokens 1T --gpus 64,128",
+    "serve": "serve llama-3-8b --hardware h100",
+    "memory": "memory llama-3-8b --hardware h100 --seq 2k,8k,32k,128k --batch 8",
+    "plan": "plan serve llama-3-8b --hardware h100 --gpus 1..2 --tpot 20ms",
+    "moe": "moe deepseek-v3",
+    "params": "params mixtral-8x7b",
+    "shapes": "textbook shapes --params 7B",
+    "show": "catalog show h100",
+    "run": "train llama-3-8b --tokens 1T --gpus 64",
+}
+"""Twelve pictures that people ask for."""
+
+
+@pytest.fixture(scope="module")
+def asked() -> dict[str, list[Figure]]:
+    """Each command's figures."""
+    from llmcx.report import image
+
+    found: dict[str, list[Figure]] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, call in DRAWN.items():
+            patch.setattr(image, "write", lambda figures, path, name=name: found.update({name: list(figures)}))
+            end = here(*shlex.split(call), "--plot", "a.png")
+            assert end.code == 0, end.err
+    return found
+
+
+UNITS = ("days", "bytes", "parameters", "tokens", "FLOP", "loss", "layers", "time", "count")
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_pictures(name: str, asked: dict[str, list[Figure]]) -> None:
+    """No word is cut, or stands on another, or on a line; each axis says its unit; light and dark, of one size."""
+    for drawn in asked[name]:
+        test_no_text_is_cut_or_written_over_another(drawn)
+        axes = [drawn.x.title, drawn.y.title] if isinstance(drawn, Curves) else [drawn.unit]
+        kinds = [drawn.x.kind, drawn.y.kind] if isinstance(drawn, Curves) else [drawn.kind]
+        for title, kind in zip(axes, kinds, strict=True):
+            assert any(unit in title for unit in UNITS) or kind in ("time", "bytes", "flops"), title  # whose ticks have units
+        assert max(map(len, text(drawn, 80))) <= 80 and max(map(len, text(drawn, 200))) <= 200
+    light, dark = (image_of(asked[name], dark) for dark in (False, True))
+    assert light[16:24] == dark[16:24] and light != dark, "width and height stand in a PNG's header"
+
+
+def image_of(figures: list[Figure], dark: bool) -> bytes:
+    from llmcx.report.image import drawn
+
+    return drawn(figures, "png", dark)
+
+
+def test_what_pictures_answer(asked: dict[str, list[Figure]]) -> None:
+    """Days, dollars and what a step is spent on; users at once; the model and the optima; the budget; the objective."""
+    [days, roof] = asked["run"]
+    assert isinstance(days, Bars) and days.unit == "days" and "$" in days.bars[0].note and " days (" in days.bars[0].note
+    assert "data-parallel traffic" in days.parts() and isinstance(roof, Curves)
+    [frontier, _] = asked["serve"]
+    assert isinstance(frontier, Curves) and [one for _, _, one in frontier.dots()][:4] == ["1 user", "2", "4", "8"]
+    [loss] = asked["chinchilla"]
+    assert isinstance(loss, Curves) and loss.marks[0].label.startswith("Llama 3 8B: 8.03 B parameters on 15 T tokens")
+    assert {one.partition(":")[0] for _, _, one in loss.dots()} - {""} == {one.label for one in loss.lines()}
+    for x, y, one in loss.dots():
+        if one:  # an optimum stands on its curve's lowest point
+            curve = next(line for line in loss.lines() if line.label == one.partition(":")[0])
+            assert y == min(height for _, height in curve.points) and x == pytest.approx(
+                min(curve.points, key=lambda p: p[1])[0], rel=0.2
+            )
+    [held] = asked["memory"]
+    assert isinstance(held, Bars) and held.limit is not None and held.bars[-1].total > held.limit
+    [growth] = asked["flops"]
+    assert isinstance(growth, Curves) and "73,990" in growth.marks[0].label
+    [plan] = asked["plan"]
+    assert isinstance(plan, Curves) and plan.marks[0].x == 0.02 and any(line.label.startswith("1. ") for line in plan.lines())
 
 
 class Page(HTMLParser):

@@ -1,7 +1,7 @@
 """Every example in README.md and docs/ is run, and prints what is written there.
 
 A ```console block is a session: lines that start with "$ " are run by bash, what follows is their output, to the letter.
-`python tests/test_readme.py` rewrites the outputs (and shows in the diff what changed).
+`python tests/test_readme.py` rewrites the outputs, of all pages or of those that are named, and the diff shows what changed.
 """
 
 from __future__ import annotations
@@ -67,8 +67,34 @@ def test_setup_commands_are_single_lines_that_make_their_own_environment() -> No
     assert commands[0].endswith("llmcx params --preset gpt3") and " -m pytest" in commands[1]
 
 
-def rewrite() -> None:
-    for file in FILES:
+def anchors(page: Path) -> set[str]:
+    """The headings of a page, as GitHub names them."""
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.S)
+    titles = re.findall(r"^#+ (.+)$", text, re.M)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", [*FILES, ROOT / "CONTRIBUTING.md"], ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.S)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if not target.startswith("http"):
+            path, _, anchor = target.partition("#")
+            file = (page.parent / path).resolve() if path else page
+            assert file.exists(), target
+            assert not anchor or anchor in anchors(file), target
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = (ROOT / "docs/README.md").read_text(encoding="utf-8")
+    missing = [
+        file.name for file in FILES if file.parent.name == "docs" and file.name != "README.md" and f"({file.name})" not in index
+    ]
+    assert not missing, "docs/README.md"
+
+
+def rewrite(files: list[Path]) -> None:
+    for file in files:
         text = file.read_text(encoding="utf-8")
 
         def block(match: re.Match[str]) -> str:
@@ -78,4 +104,4 @@ def rewrite() -> None:
 
 
 if __name__ == "__main__":
-    rewrite()
+    rewrite([Path(name) for name in sys.argv[1:]] or FILES)

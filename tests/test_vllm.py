@@ -13,7 +13,6 @@ import pytest
 
 from llmcx.answers.memory import memory
 from llmcx.catalog.load import from_data, load_preset
-from llmcx.engines import GPU
 from llmcx.engines.inference_memory import held, kept
 from llmcx.engines.pages import Layout as Pages
 from llmcx.engines.vllm import VLLM
@@ -140,8 +139,8 @@ def pool(row: dict[str, str]) -> float:
     taken outside of torch, on the GPU that has least left. vLLM 0.19 did not set CUDA graphs aside.
     """
     spec, layout = shape(row["model"].rpartition("/")[2]), Layout(tp=int(row["tp"]), pp=int(row["pp"]))
-    engine = VLLM(max_num_batched_tokens=8192, max_num_seqs=1024)
-    outside = engine.outside(GPU([], 0, True, 0, 0, layout.tp, layout.pp))
+    engine = VLLM(max_num_batched_tokens=8192, max_num_seqs=1024, version="0.19")
+    outside = engine.outside(layout.tp, layout.pp)
     peak = max(gpu.workspace for gpu in held(spec, 1, int(row["length"]), layout, engine))
     return (float(row["utilization"]) * H100 - peak - outside) / GIB - float(row["weights"])
 

@@ -85,6 +85,8 @@ def alone(row: published.Alone, bound: bool = False) -> float:
     """Estimated tokens/s of one user."""
     hardware = catalog.load_hardware(row.hardware)
     setup, spec = Setup(row.gpus, 1, row.weight_bits), load_preset(row.model)
+    if bound and row.engine == "llama.cpp" and row.weight_bits < 16 and "int8" in hardware.dense_tflops:
+        setup = setup._replace(dtype="int8")  # its kernels for quantised weights (ggml-cuda/mmq.cuh)
     server = Server(spec, hardware, setup) if bound else Local(spec, hardware, setup, name=row.engine)
     found = point(server, Load(row.prompt, row.output), 1, None)
     if row.of == "prompt":
@@ -186,9 +188,14 @@ rows, all of an engine together. Recomputation in layouts is as the recipe state
 
 LOCAL = """## One user: llama.cpp, MLX, exllamav2, transformers
 
-Rows of published_local.csv, split by model before the numbers were fitted (tests/oracle/local.py): a small and a middling model
-calibrate, so that what a layer waits and what a weight costs are told apart. Ollama is llama.cpp; MLC-LLM stands under exllamav2,
-whose numbers it has not seen. llama.cpp's F16 prompts on A100, H100 and L40S differ by ten times between cards of one peak.
+Rows of published_local.csv. Of llama.cpp, MLX and exllamav2 what calibrates and what tests are of different sources and models
+(tests/oracle/local.py): one table each calibrates. llama.cpp's is of May 2024 (Llama 3 8B and 70B on ten chips); the others are
+of builds of 2025 and 2026, whose tokens on NVIDIA and on an M1 come a quarter faster. Transformers' rows are of one source, split
+by model. Llama 3.1 8B, which tests, has the shape of Llama 3 8B, which calibrates. Ollama is llama.cpp; MLC-LLM stands under
+exllamav2, whose numbers it has not seen. llama.cpp's F16 prompts on A100, H100 and L40S differ by ten times between cards of one
+peak. Apple's chips are told apart by Metal's families, as llama.cpp prints them: apple7 (M1) reaches 65% of its bandwidth, apple8
+(M2) 82%, apple9 (M3 and M4) 88%, and an M1 needs as much time to unpack four bits as to read them. A layer waits 164 us between
+its kernels, which small models notice. MLX was fitted on an M4; an M1 and an M2 are taken in llama.cpp's proportion.
 """
 
 HEAD = """# Estimates beside published runs
@@ -197,8 +204,8 @@ Written by `python tests/test_validation.py`; a test keeps it true. An error abo
 was measured.
 
 - *calibrates*: the shipped factors (`presets/engines/*.yaml`) were fitted to these rows; the others only test. Rows of papers
-  were dealt alternately within each source before anything was fitted, those of other frameworks and of one user by source and by
-  model.
+  were dealt alternately within each source before anything was fitted, those of other frameworks by source and by model, those of
+  one user by source.
 - Serving is estimated from measured kernels and served loads of other sources ([serving.md](serving.md)): its rows only test.
 - *ideal* is the bound at every peak, with no calibration; no measurement beats it.
 - The structure of the estimates (what is read, sent and hidden) was settled while all rows were in sight; only the factors
@@ -226,9 +233,10 @@ OUTLIERS = """## Outliers, and what is not in the estimates
   GB200), which no number here tells apart; on Hopper a layer of experts costs 2 ms besides its arithmetic in each pass: hosts and
   synchronisation, of which AutoModel's runs with larger micro-batches have less.
 - Experts on TPUs: gpt-oss 120B takes twice as long as estimated; four rows that only test are too few for a band.
-- Apple: llama.cpp on an M1 Max unpacks 4 bits slower, on an M3 Max faster than one number an engine says; experts under MLX are
-  estimated a quarter too fast.
-- Prompts under exllamav2 and transformers, and MLX on anything but an M4 Max: nothing was measured.
+- llama.cpp: a table of 2024 says too little of builds of 2026 on NVIDIA (tokens 20 to 30% faster, prompts up to twice) and on an
+  M1 (a quarter faster); its A100 is slower at prompts than in 2024.
+- DeepSeek's prompts under llama.cpp are estimated a quarter too fast.
+- Prompts under exllamav2 and transformers: nothing was measured; MLX's on an M4 Max and an M3 Max alone.
 - DeepSeek-V3: see the remark under its row. MosaicML's fp8 rows: small fp8 matmuls reach less of the doubled peak.
 - The first token of a short prompt for one user (500 tokens) is late: what a request costs on its way is that of loaded servers.
 - Not in the estimates: stragglers and failures (give `--available`), data loading, checkpoints, the imbalance of a

@@ -11,13 +11,17 @@ T = TypeVar("T")
 
 
 class Line(NamedTuple):
-    """One figure, explained: what it is, its formula, the numbers put in, the result and the source."""
+    """One figure, explained: what it is, its formula, the numbers put in (none where it is found by trying), the result and the
+    source; ``where``: what its symbols mean here; of an estimate, how far off it is and by which rows that is known.
+    """
 
     component: str
     formula: str
     numbers: str
     value: int | float
     source: str
+    where: str = ""
+    interval: str = ""
 
 
 def shown(value: Any) -> tuple[str, ...] | None:

@@ -270,15 +270,15 @@ def max_seq(candidate: Candidate, dtype: str, budget: int, engine: Engine = IDEA
     pass, in which a core that writes its scores out has them. None if not one token fits; 2^40 stands for "longer than anyone
     asks". On several devices, each has its share and all the weights.
     """
-    model, batch = candidate.model, candidate.batch
-    weights = dtypes.size(params_fold.count(model), dtype)
-
-    def left(n: int) -> int:
-        [gpu] = held(model, batch, n, engine=engine, fused=False)
-        return budget - weights - -(-(total(gpu, weights, dtype) - weights) // candidate.devices)
-
-    over = first_below_zero(left, start=4096)
+    over = first_below_zero(lambda n: budget - needed(candidate, dtype, engine, n), start=4096)
     return LIMIT if over is None else over - 1 or None
+
+
+def needed(candidate: Candidate, dtype: str, engine: Engine, n: int) -> int:
+    """Bytes of a prefill of ``n`` tokens on each of its devices."""
+    weights = dtypes.size(params_fold.count(candidate.model), dtype)
+    [gpu] = held(candidate.model, candidate.batch, n, engine=engine, fused=False)
+    return weights + -(-(total(gpu, weights, dtype) - weights) // candidate.devices)
 
 
 def notes(spec: ModelSpec, variants: list[Variant], seqs: list[int], ideal: bool, machine: Machine | None = None) -> list[str]:

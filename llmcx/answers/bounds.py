@@ -85,7 +85,7 @@ def generalization(params: int, examples: int, base: str = "e") -> Generalizatio
         enough=enough,
         statement=f"test error <= train error + O({bound:.3g}); {bound:.3g} is {meaning}",
         formula=f"sqrt(P·{name}(n) / n)",
-        numbers=f"sqrt({params:,}·{logarithm(examples):.4g} / {examples:,})",
+        numbers=f"sqrt({params:,}·{name}({examples:,}) / {examples:,})",
         source=_UNIFORM,
     )
 

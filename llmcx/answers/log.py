@@ -3,37 +3,36 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from math import floor
-from typing import Any, NamedTuple
+from typing import Any
 
 from llmcx.answers import Result
+from llmcx.answers.log_said import GIB, ROUNDED, Predicted, Said
+from llmcx.answers.log_trtllm import predicted as _trtllm
 from llmcx.engines.inference_memory import Held, cache_bytes, held, padded
 from llmcx.engines.llama_cpp import LlamaCpp
 from llmcx.engines.logs import Log
 from llmcx.engines.sglang import SGLang
 from llmcx.engines.vllm import VLLM, defaults
+from llmcx.engines.vllm_lines import LINES, NEWEST
+from llmcx.engines.vllm_lines import read as version_in
 from llmcx.errors import InputError
 from llmcx.formats import dtypes, gguf, quant
 from llmcx.model.spec import ModelSpec
 from llmcx.ops.op import Cache
 from llmcx.parallel.layout import Layout, check
 
-GIB = 2**30
 CLOSE = 0.02
 """A difference that is none: the share within which terms are said to agree."""
-ROUNDED = GIB // 200
-"""Logs write two decimals of a GiB."""
-USUAL = {True: 0.92, False: 0.9}
-"""vLLM's share of the memory where the log does not say it, from 0.20 on and before."""
-KNOWN = (0, 19)
-"""The oldest version of vLLM whose starts the constants are of."""
-ASIDE = (0, 21)
-"""The version from which on vLLM sets CUDA graphs aside before it sizes the cache."""
+HOSTED = 40 * GIB
+"""Memory of an accelerator up to which it is taken to have no links of its own, where the log does not say."""
 SPREAD = {"weights": (0.005, 0.03), "workspace": (0.06, 0.03), "outside": (0.05, 0.01), "graphs": (0.3, 0.1)}
 """How far llmcx is from what vLLM logged: a share of the term, and GiB besides. Of 58 starts of 0.19 on H100 (docs/engines.md)
 these hold 50, 51, 53 and 54; weights outside of it are those of towers that no preset has.
 """
+OTHERS = SPREAD | {"workspace": (0.06, 0.06), "outside": (0.4, 0.15)}
+"""And of other versions, and of GPUs that meet in the host (tests/oracle/vllm_v0_starts.csv)."""
 PLAIN = {"bfloat16": "bf16", "float16": "fp16", "half": "fp16", "float32": "fp32", "float": "fp32", "f16": "fp16", "f32": "fp32"}
 """Number formats as logs write them."""
 QUANTISED = {
@@ -90,21 +89,6 @@ class Explained(Result, brief="engine version largest within", table="terms"):
     missing: list[str]
 
 
-class Said(NamedTuple):
-    """What is predicted of a term: its value and interval; None where nothing is."""
-
-    value: int | float | None = None
-    low: int | float | None = None
-    high: int | float | None = None
-
-
-class Predicted(NamedTuple):
-    """Terms by name, and what to know about them."""
-
-    terms: dict[str, Said]
-    notes: list[str]
-
-
 NOTHING = Predicted({}, [])
 UNITS = {"kv_tokens": "tokens", "kv_tokens_of_pool": "tokens", "blocks": "blocks", "concurrency": "requests"} | dict.fromkeys(
     ("layers", "d_model", "heads", "kv_heads", "vocab"), "count"
@@ -117,6 +101,7 @@ _ASKED = {name: name for name in ("dtype", "quantization", "kv_dtype", "tp", "pp
 SETTINGS = {
     "vllm": _ASKED | {name: name for name in ("max_num_batched_tokens", "max_num_seqs", "block")} | {"memory_bytes": "memory"},
     "sglang": _ASKED,
+    "trtllm": _ASKED | {"max_num_batched_tokens": "max_num_batched_tokens", "block": "block", "memory_bytes": "memory"},
     "llama.cpp": {"dtype": "file_type", "kv_dtype": "k_type", "seq": "n_ctx", "batch": "n_seq_max", "ubatch": "n_ubatch"}
     | {"gpu_layers": "offloaded"},
 }
@@ -191,6 +176,14 @@ def _logged(log: Log) -> dict[str, tuple[int | float | None, int | None]]:
         if found["kv_cache"][0] and log.get("kv_tokens") is not None:
             found["kv_tokens_of_pool"] = (log.get("kv_tokens"), lines["kv_tokens"])
         found["kv_tokens"] = (log.get("kv_tokens"), lines.get("kv_tokens"))
+    elif log.engine == "trtllm":
+        found = {name: (log.get(name), lines.get(name)) for name in ("weights", "workspace", "outside")}
+        if found["weights"][0] is None:
+            found["weights"] = (log.get("engine_size"), lines.get("engine_size"))
+        found["kv_cache"] = (log.get("kv_pool"), lines.get("kv_pool"))
+        if log.get("kv_pool") and log.get("kv_tokens"):
+            found["kv_tokens_of_pool"] = (log.get("kv_tokens"), lines["kv_tokens"])
+        found |= {name: (log.get(name), lines.get(name)) for name in ("kv_tokens", "blocks")}
     else:
         found = {name: (log.get(name), lines.get(name)) for name in SHAPE if log.get(name)}
         whole = "file_size" if log.get("file_size") is not None else "model_buffers"
@@ -219,7 +212,7 @@ def after_pool(log: Log) -> set[str]:
 
 def _aside(log: Log) -> bool:
     """Whether CUDA graphs are set aside before the cache is sized."""
-    return bool(log.get("graphs_aside")) or version_of(log) >= ASIDE
+    return bool(log.get("graphs_aside")) or VLLM(version=version_of(log)[0]).line.aside
 
 
 def _rounding(term: Term) -> bool:
@@ -246,14 +239,28 @@ def _largest(terms: list[Term], log: Log) -> str | None:
 # --- vLLM -----------------------------------------------------------------------------------------------------------
 
 
-def version_of(log: Log) -> tuple[int, ...]:
-    """A version's first two numbers; of what has none, those of the newest.
+def version_of(log: Log) -> tuple[str, list[str]]:
+    """The version of vLLM as which a start is predicted, and what is to be said of that.
 
-    >>> version_of(Log("vllm", {"version": "0.10.2.dev378+g4d7fe40fc"})), version_of(Log("vllm"))
-    ((0, 10), (99, 0))
+    >>> version_of(Log("vllm", {"version": "0.10.2.dev378+g4d7fe40fc"}))
+    ('0.10', [])
+    >>> version_of(Log("vllm", {"version": "0.8.5", "first_engine": True}))
+    ('0.7', ['the log is of vLLM 0.8.5 with its first engine (V0), predicted as that of 0.7'])
     """
-    found = re.match(r"v?(\d{1,4})\.(\d{1,4})", log.get("version") or "")
-    return (int(found[1]), int(found[2])) if found else (99, 0)
+    said = log.get("version")
+    number = version_in(said or "")
+    oldest, newest = LINES[0], LINES[-1]
+    first = ".".join(map(str, oldest.first))
+    if log.get("first_engine") and (number is None or number > oldest.last):
+        of = f"the log is of vLLM{f' {said}' if said else ''} with its first engine (V0)"
+        return first, [f"{of}, predicted as that of {first}"]
+    if number is None:
+        return NEWEST, [f"the log does not say its version of vLLM; predicted as {NEWEST}"]
+    if number < oldest.first:
+        return first, [f"predicted as vLLM {first} holds it; the log is of {said}, which measured in another way"]
+    if number > newest.last:
+        return NEWEST, [f"predicted as vLLM {NEWEST} holds it; the log is of {said}, which is newer"]
+    return f"{number[0]}.{number[1]}", []
 
 
 def stored_format(log: Log, spec: ModelSpec) -> str | None:
@@ -299,8 +306,8 @@ def weights_of(spec: ModelSpec, gpu: Held, dtype: str, divided: bool) -> int:
     return quant.weights(spec, dtype, gpu.weights if divided else None).bytes
 
 
-def _spread(name: str, value: int) -> Said:
-    share, besides = SPREAD[name]
+def _spread(name: str, value: int, spread: Mapping[str, tuple[float, float]] = SPREAD) -> Said:
+    share, besides = spread[name]
     by = round(share * value + besides * GIB) + ROUNDED
     return Said(value, max(0, value - by), value + by)
 
@@ -313,9 +320,15 @@ def _vllm(log: Log, spec: ModelSpec, dtype: str | None, memory: int | None) -> P
     check(spec, layout)
     notes = []
     memory = log.get("memory") or memory
-    usual = defaults(memory or 80 * GIB)
-    steps = {name: log.get(name, usual[name]) for name in usual}
-    engine = VLLM(log.get("block", 16), **steps)
+    version, about = version_of(log)
+    usual = defaults(memory or 80 * GIB, version=version)
+    steps: dict[str, Any] = {name: log.get(name, usual[name]) for name in usual}
+    hosted = bool(log.get("hosted")) or (memory or 80 * GIB) <= HOSTED
+    engine = VLLM(log.get("block", 16), **steps, version=version, hosted=hosted)
+    notes += about
+    if not about and version != NEWEST:
+        notes += engine.notes()
+    spread = SPREAD if engine.line.buffers and not hosted else OTHERS
     seq = log.get("seq") or log.get("at_length") or spec.context or 8192
     stages = held(spec, 1, seq, layout, engine)
     asked = dtype or stored_format(log, spec)
@@ -332,10 +345,10 @@ def _vllm(log: Log, spec: ModelSpec, dtype: str | None, memory: int | None) -> P
     known = [size for size in weights if size is not None]
     if known:
         terms["weights"] = _spread("weights", max(known))
-    outside = engine.outside(_bare(layout))
-    graphs = [0 if log.get("eager") else gpu.overhead - outside for gpu in stages]
-    terms["workspace"] = _spread("workspace", max(gpu.workspace for gpu in stages))
-    terms["outside"] = _spread("outside", outside)
+    outside = engine.outside(layout.tp, layout.pp)
+    graphs = [0 if log.get("eager") else engine.graphs(gpu.gpu) for gpu in stages]
+    terms["workspace"] = _spread("workspace", max(gpu.workspace for gpu in stages), spread)
+    terms["outside"] = _spread("outside", outside, spread)
     terms["graphs"] = _spread("graphs", max(graphs))
     kv = cache_format(log)
     each = [gpu.paged.engine for gpu in stages]
@@ -345,21 +358,23 @@ def _vllm(log: Log, spec: ModelSpec, dtype: str | None, memory: int | None) -> P
     def tokens(pools: list[int]) -> tuple[int, int, float] | None:
         """Blocks, tokens and requests of the longest length, on the GPU that has the fewest blocks."""
         blocks = min((pool // page.block_bytes for pool, page in zip(pools, pages, strict=True) if page.block_bytes), default=0)
-        requests = min(blocks / engine.blocks(page, seq, layout.pp) for page in pages) if blocks > 0 else 0
-        return (blocks, floor(requests * seq), round(requests, 2)) if blocks > 0 else None
+        return capacity(blocks) if blocks > 0 else None
+
+    def capacity(blocks: int) -> tuple[int, int, float]:
+        """And of so many blocks."""
+        each = [engine.capacity(page, blocks, seq, layout.pp) for page in pages]
+        return blocks, min(tokens for tokens, _ in each), round(min(requests for _, requests in each), 2)
 
     pool = log.get("kv_cache")
     if pool is not None and pool > 0 and (found := tokens([pool] * len(stages))) is not None:
         by = max(1, round(found[1] * ROUNDED / pool))
         terms["kv_tokens_of_pool"] = Said(found[1], found[1] - by, found[1] + by)
-    if version_of(log) < KNOWN:
-        notes.append(f"predicted as vLLM 0.32 holds it; the log is of {log.get('version')}, which measured in another way")
-    share = log.get("utilization", USUAL[version_of(log) >= (0, 20)])
+    share = log.get("utilization", engine.utilization)
     if memory is None:
         notes.append("the log does not say how much memory a GPU has, so the pool is not predicted: --hardware says it")
         if (blocks := log.get("blocks")) is not None:
-            requests = min(blocks / engine.blocks(page, seq, layout.pp) for page in pages)
-            terms |= {"kv_tokens": Said(floor(requests * seq)), "concurrency": Said(round(requests, 2))}
+            _, count, requests = capacity(blocks)
+            terms |= {"kv_tokens": Said(count), "concurrency": Said(requests)}
         return Predicted(terms, notes)
     aside = _aside(log)
     used = log.get("requested") or int(share * memory)
@@ -390,12 +405,6 @@ def _unknown(log: Log) -> str:
 def _off(said: Said) -> int:
     assert said.value is not None and said.high is not None
     return int(said.high - said.value)
-
-
-def _bare(layout: Layout) -> Any:
-    from llmcx.engines import GPU
-
-    return GPU([], 0, True, 0, 0, layout.tp, layout.pp)
 
 
 # --- SGLang ---------------------------------------------------------------------------------------------------------
@@ -537,5 +546,5 @@ def shape_of(spec: ModelSpec) -> dict[str, int | None]:
     }
 
 
-PREDICT = {"vllm": _vllm, "sglang": _sglang, "llama.cpp": _llama_cpp}
+PREDICT = {"vllm": _vllm, "sglang": _sglang, "trtllm": _trtllm, "llama.cpp": _llama_cpp}
 """By engine."""

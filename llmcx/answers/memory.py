@@ -234,7 +234,7 @@ def inference_ranks(
     """Weights (``loaded`` by each GPU, where files were read), cache, the logits of the last position, a pass's workspace, on a
     GPU of each stage; ``divided`` among several.
     """
-    rule = "" if engine.name == "ideal" else "; " + engine.rule.format(**engine.settings())
+    rule = "" if engine.name == "ideal" else "; " + engine.said()
     per_kv = dtypes.per_element(kv_dtype)
     ranks = []
     for gpu, stored in zip(gpus, loaded, strict=True):

@@ -209,10 +209,10 @@ def dense_equivalent(spec: ModelSpec, batch: int, seq: int) -> DenseEquivalent:
 
     def match(wanted: int, cost: Callable[[ModelSpec], int]) -> Dense:
         # Every unit of width costs the same: the two widths about the one sought follow from the first two.
-        one, two = (cost(_dense(spec, width)) for width in (1, 2))
+        one, two = (cost(dense_of(spec, width)) for width in (1, 2))
         high = max(2, 1 - (one - wanted) // (two - one))
         width = min((high - 1, high), key=lambda d: abs(one + (d - 1) * (two - one) - wanted))
-        model = _dense(spec, width)
+        model = dense_of(spec, width)
         flops = forward_flops(model, run)
         return Dense(width, params_fold.count(model), flops // tokens, exact / flops)
 
@@ -223,7 +223,9 @@ def dense_equivalent(spec: ModelSpec, batch: int, seq: int) -> DenseEquivalent:
     )
 
 
-def _dense(spec: ModelSpec, d_ff: int) -> ModelSpec:
+def dense_of(spec: ModelSpec, d_ff: int) -> ModelSpec:
+    """The model with a dense feed-forward of that width in the place of its experts."""
+
     def swap(layers: Layers) -> Layers:
         return replace(layers, ffn=replace(layers.ffn.expert, d_ff=d_ff)) if isinstance(layers.ffn, MoE) else layers
 

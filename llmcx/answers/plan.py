@@ -5,14 +5,14 @@ A layout costs a few dozen additions, because a model is lowered once and a laye
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypedDict
 
 from llmcx.answers import Result
 from llmcx.answers.train import Training
 from llmcx.costs.params import count
-from llmcx.costs.saved_activations import RECOMPUTE
+from llmcx.engines.programs import PROGRAMS, Program
 from llmcx.engines.training_time import SPENT_ON, Trainer, TrainingStep
 from llmcx.errors import InputError
 from llmcx.machine.roofline import Efficiency
@@ -82,8 +82,16 @@ def usual_batch(spec: ModelSpec, seq: int) -> int:
     return max(1, (2**24 if count(spec) >= 10**11 else 2**22) // seq)
 
 
-def layouts(spec: ModelSpec, seq: int, gpus: int, global_batch: int, domain: int, fused: bool = True) -> Iterator[Layout]:
-    """Every layout of ``gpus`` that divides what it has to divide, and whose memory is known.
+def layouts(
+    spec: ModelSpec,
+    seq: int,
+    gpus: int,
+    global_batch: int,
+    domain: int,
+    fused: bool = True,
+    program: Program = PROGRAMS["megatron"],
+) -> Iterator[Layout]:
+    """Every layout of ``gpus`` that ``program`` runs, that divides what it has to divide, and whose memory is known.
 
     Tensor parallelism stays within the fast network, and out of layers of which it is not known how it divides them; a pipeline
     out of encoder-decoders. Context parallelism leaves at least 4,096 tokens to a rank, fewer than which no run here was
@@ -93,23 +101,23 @@ def layouts(spec: ModelSpec, seq: int, gpus: int, global_batch: int, domain: int
     heads = spec.head_counts
     experts = max((part.n_experts for _, part in spec.mixtures), default=1)
     n = spec.n_layers
-    recomputed = [how for how in RECOMPUTE if not (fused and how == "selective")]
-    piped = not spec.reads_source
-    for tp in _powers(domain):
+    recomputed = [how for how in program.recompute if not (fused and how == "selective")]
+    piped = program.pipeline and not spec.reads_source
+    for tp in _powers(domain if program.tensor else 1):
         if gpus % tp or any(count % tp for count in heads) or (tp > 1 and not dividable(spec, tp)):
             continue
         for pp in divisors(gpus // tp) if piped else [1]:
             if pp > n:
                 break
             chunks = [v for v in divisors(-(-n // pp)) if pp * v <= n + 2] if pp > 1 else [1]
-            for cp in _powers(max(1, seq // LEAST_TOKENS) if fused else 1):
+            for cp in _powers(max(1, seq // LEAST_TOKENS) if fused and program.context else 1):
                 rest, over = divmod(gpus, tp * pp * cp)
                 if over:
                     continue
                 if global_batch % rest:
                     continue
                 share = global_batch // rest
-                for ep in _powers(min(experts, rest * cp)):
+                for ep in _powers(min(experts, rest * cp) if program.expert else 1):
                     if experts % ep or (rest * cp) % ep:
                         continue
                     for micro in _powers(min(16, share)):
@@ -120,7 +128,7 @@ def layouts(spec: ModelSpec, seq: int, gpus: int, global_batch: int, domain: int
                             if v > 1 and m % pp:
                                 continue
                             for recompute in recomputed:
-                                for zero in (1, 2, 3) if pp == 1 and rest * cp > 1 else (1,):
+                                for zero in program.zero if pp == 1 and rest * cp > 1 else program.zero[:1]:
                                     yield Layout(tp, pp, cp, ep, rest, micro, v, recompute, zero)
 
 
@@ -136,13 +144,22 @@ def left_out(spec: ModelSpec, fused: bool = True) -> list[str]:
     return said
 
 
-def plan(trainer: Trainer, gpus: int, global_batch: int, capacity: int, keep: int = 5) -> Plan:
-    """Search. Raises InputError when nothing fits, with what comes nearest."""
+def plan(
+    trainer: Trainer,
+    gpus: int,
+    global_batch: int,
+    capacity: int,
+    keep: int = 5,
+    runs: Callable[[Layout], bool] | None = None,
+) -> Plan:
+    """Search, among the layouts that a launch file ``runs``. Raises InputError when nothing fits, with what comes nearest."""
     fitting: list[SizedLayout] = []
     over: list[SizedLayout] = []
     searched = 0
     domain = trainer.machine.domain
-    for layout in layouts(trainer.spec, trainer.seq, gpus, global_batch, domain, trainer.fused):
+    for layout in layouts(trainer.spec, trainer.seq, gpus, global_batch, domain, trainer.fused, trainer.program):
+        if runs is not None and not runs(layout):
+            continue
         searched += 1
         size = trainer.memory(layout, global_batch).total
         if size > 1.25 * capacity and over and size > over[0].bytes:
@@ -194,10 +211,15 @@ def _why(fitting: list[SizedLayout], best: SizedLayout) -> Iterator[str]:
         if other is None:
             continue
         slower = other.step.total / best.step.total - 1
-        name = max(TrainingStep._fields, key=lambda part: getattr(other.step, part) - getattr(best.step, part))
-        grown = (getattr(other.step, name) - getattr(best.step, name)) / best.step.total
-        least = f"; most of it {SPENT_ON[name]} (+{grown:.1%} of the step)" if grown > 0.0005 else ""
-        yield f"{way} {chosen}: the best with another is {label(other.layout)}, {slower:.1%} slower{least}"
+        spent = grown(best.step, other.step)
+        yield f"{way} {chosen}: the best with another is {label(other.layout)}, {slower:.1%} slower{spent}"
+
+
+def grown(best: TrainingStep, other: TrainingStep) -> str:
+    """What of a step grows most from one to another, where anything does."""
+    name = max(TrainingStep._fields, key=lambda part: getattr(other, part) - getattr(best, part))
+    more = (getattr(other, name) - getattr(best, name)) / best.total
+    return f"; most of it {SPENT_ON[name]} (+{more:.1%} of the step)" if more > 0.0005 else ""
 
 
 def label(layout: Layout) -> str:

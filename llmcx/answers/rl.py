@@ -8,7 +8,7 @@ from llmcx.answers.memory import Memory, Part, chapter_activations, kv_bytes_per
 from llmcx.costs.params import count
 from llmcx.engines.recipe import Recipe, check_recipe
 from llmcx.engines.rl import METHODS, ROLLOUTS, Model, phases
-from llmcx.engines.training_memory import TrainingMemory
+from llmcx.engines.training_memory import StageGPU, TrainingMemory
 from llmcx.errors import InputError, unknown_name
 from llmcx.model.spec import ModelSpec
 from llmcx.parallel.layout import Layout, cut
@@ -39,24 +39,14 @@ def post_trained(spec: ModelSpec, batch: int, seq: int, layout: Layout, recipe: 
     """
     if rl.method not in METHODS:
         raise unknown_name("method of post-training", rl.method, list(METHODS), field="rl")
-    method, recipe = METHODS[rl.method], replace(recipe, rl=True)
+    recipe = replace(recipe, rl=True)
     check_recipe(spec, layout, recipe)
     if layout.gpus != layout.dp:
         raise InputError(
             "RL is known of data-parallel training with --zero: give no tp, pp, cp or ep", field="rl", value=rl.method
         )
-    rows = batch * method.sequences
-    pool = _pool(spec, rows, seq, layout, recipe, rl, budget) if method.rollout else 0
-    models = {"policy": _trained(spec, rows, seq, layout, recipe, rl)}
-    if rl.reference and recipe.lora is None:
-        models["reference"] = _frozen(spec, rows, seq, layout, recipe, rl)
-    headless = replace(spec, head=None)
-    if method.reward if rl.reward is None else rl.reward:
-        models["reward"] = _frozen(headless, rows, seq, layout, recipe, rl)
-    if method.critic:
-        models["critic"] = _trained(headless, rows, seq, layout, recipe, rl)
-    found = phases(models, pool, rl.asleep or rl.rollout == "policy")
-    totals = {phase: sum(held.values()) for phase, held in found.items()}
+    found = held(spec, batch, seq, layout, recipe, rl, budget)
+    totals = {phase: sum(each.values()) for phase, each in found.items()}
     peak = max(totals, key=totals.__getitem__)
     parts = [Part(name, size, _said(name, size, peak, spec, seq, rl)) for name, size in found[peak].items()]
     total = totals[peak]
@@ -76,10 +66,33 @@ def post_trained(spec: ModelSpec, batch: int, seq: int, layout: Layout, recipe: 
     )
 
 
+def held(
+    spec: ModelSpec, batch: int, seq: int, layout: Layout, recipe: Recipe, rl: RL, budget: int | None
+) -> dict[str, dict[str, int]]:
+    """Bytes of each model and of the rollout on a GPU, phase by phase."""
+    method = METHODS[rl.method]
+    rows = batch * method.sequences
+    pool = _pool(spec, rows, seq, layout, recipe, rl, budget) if method.rollout else 0
+    models = {"policy": _trained(spec, rows, seq, layout, recipe, rl)}
+    if rl.reference and recipe.lora is None:
+        models["reference"] = _frozen(spec, rows, seq, layout, recipe, rl)
+    headless = replace(spec, head=None)
+    if method.reward if rl.reward is None else rl.reward:
+        models["reward"] = _frozen(headless, rows, seq, layout, recipe, rl)
+    if method.critic:
+        models["critic"] = _trained(headless, rows, seq, layout, recipe, rl)
+    return phases(models, pool, rl.asleep or rl.rollout == "policy")
+
+
 def _trained(spec: ModelSpec, batch: int, seq: int, layout: Layout, recipe: Recipe, rl: RL) -> Model:
     """A model that is trained by ``recipe``."""
     of = TrainingMemory(spec, seq, recipe)
     [rank] = of.ranks(layout, batch)
+    return trained(of, rank, layout, recipe, rl)
+
+
+def trained(of: TrainingMemory, rank: StageGPU, layout: Layout, recipe: Recipe, rl: RL) -> Model:
+    """What a model that is trained holds between its turns, while it scores, and at the peak of its step."""
     here = of.idle(rank, layout, recipe)
     idle = {"params": (0, 0), "optimizer": (here[0], 0)}.get(rl.offload or "", here)
     return Model(sum(idle), here[0] + idle[1] + of.forward(rank, layout, recipe), of.held(rank, layout, recipe)[0].total)
@@ -89,6 +102,11 @@ def _frozen(spec: ModelSpec, batch: int, seq: int, layout: Layout, recipe: Recip
     """A model that only scores, in the format of the pass."""
     of = TrainingMemory(spec, seq, recipe)
     [rank] = of.ranks(layout, batch)
+    return frozen(of, rank, layout, recipe, rl)
+
+
+def frozen(of: TrainingMemory, rank: StageGPU, layout: Layout, recipe: Recipe, rl: RL) -> Model:
+    """What a model that only scores holds between its turns, and while it does."""
     here = cut(recipe.bytes.weight * (rank.weights.params + rank.weights.experts), layout.sharers if layout.zero == 3 else 1)
     return Model(0 if rl.offload == "params" else here, here + of.forward(rank, layout, recipe))
 

@@ -6,9 +6,9 @@ The passes are :mod:`llmcx.engines.serving_time`'s; here they are put together f
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from llmcx.answers import Result
 from llmcx.answers.fit import context_limit, formats, tensor_sizes
@@ -24,6 +24,8 @@ from llmcx.machine.hardware import Hardware
 from llmcx.machine.roofline import Roofline
 from llmcx.model.spec import ModelSpec, check_size, sequence_length
 from llmcx.model.storage import Storage
+
+T = TypeVar("T")
 
 
 class Speculation(NamedTuple):
@@ -349,3 +351,18 @@ def _sizes(largest: int) -> list[int]:
     """1, 2, 4, ... and the largest."""
     sizes = [1 << power for power in range(largest.bit_length()) if 1 << power < largest]
     return [*sizes, largest]
+
+
+FEW = 6
+"""Points of a frontier that are shown unless --detail asks for all."""
+
+
+def few(points: Sequence[T]) -> list[T]:
+    """As many of a frontier as a table shows, about as far apart.
+
+    >>> few(range(11))
+    [0, 2, 4, 6, 8, 10]
+    """
+    if len(points) <= FEW:
+        return list(points)
+    return [points[round(k * (len(points) - 1) / (FEW - 1))] for k in range(FEW)]

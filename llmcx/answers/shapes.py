@@ -295,9 +295,13 @@ def references(seq: int = 2048, kv_dtype: str = "bf16") -> list[Shape]:
     ('GPT-3 175B', 96, 12288, 174604259328)
     """
     check_size("seq", seq)
-    published = (
-        ("GPT-3 175B", model(96, 12288, 50257, positions=2048)),
-        ("LLaMA 7B", model(32, 4096, 32000, gated=True)),
-        ("LLaMA 65B", model(80, 8192, 32000, gated=True)),
-    )
-    return [_row(spec, seq, kv_dtype, None, None, name) for name, spec in published]
+    return [_row(spec, seq, kv_dtype, None, None, name) for name, spec in published().items()]
+
+
+def published() -> dict[str, ModelSpec]:
+    """The models of :func:`references`."""
+    return {
+        "GPT-3 175B": model(96, 12288, 50257, positions=2048),
+        "LLaMA 7B": model(32, 4096, 32000, gated=True),
+        "LLaMA 65B": model(80, 8192, 32000, gated=True),
+    }

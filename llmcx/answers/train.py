@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from llmcx.answers import Result, as_json, flat
@@ -123,7 +123,7 @@ def train(
     """A whole run of ``tokens`` tokens with ``layout``, at both efficiencies. Raises InputError for a layout that cannot be
     run.
     """
-    check_recipe(calibrated.spec, layout, replace(calibrated.recipes["none"], recompute=layout.recompute))
+    check_recipe(calibrated.spec, layout, calibrated.recipe(layout))
     check_batch(layout, global_batch)
     steps = -(-tokens // (global_batch * calibrated.seq))
     needs = calibrated.memory(layout, global_batch)

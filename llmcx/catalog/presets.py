@@ -80,7 +80,7 @@ def _data(path: Path) -> dict[str, Any]:
 
 
 class Summary(TypedDict):
-    """A preset in a row: parameters in all and met by a token, as published, tokens of context."""
+    """A preset in a row: parameters in all and met by a token, as published, tokens of context, licence of the release."""
 
     name: str
     family: str
@@ -91,6 +91,7 @@ class Summary(TypedDict):
     context: int | None
     aliases: list[str]
     title: str
+    license: str | None
 
 
 def plugin_summaries() -> tuple[list[Summary], list[str]]:
@@ -120,6 +121,7 @@ def summary(data: Mapping[str, Any], total: int, active: int) -> Summary:
         "context": data.get("context"),
         "aliases": data.get("aliases", []),
         "title": data["title"],
+        "license": data.get("license"),
     }
 
 

@@ -69,10 +69,14 @@ def serving(
     program = engine(named, **given)
     within = limit(hardware, budget, utilization, program.utilization, program.name in ("vllm", "sglang", "trtllm"))
     if program.name == "vllm" and within.bytes is not None:
-        from llmcx.engines.vllm import defaults
+        from llmcx.engines.vllm import VLLM, defaults
 
-        memory = within.hardware.memory_bytes if within.hardware is not None and budget is None else within.bytes
-        program = engine("vllm", **{**defaults(memory, within.hardware.name if within.hardware else ""), **given})
+        assert isinstance(program, VLLM)
+        chip = within.hardware
+        memory = chip.memory_bytes if chip is not None and budget is None else within.bytes
+        usual = defaults(memory, chip.name if chip else "", program.version)
+        links = chip.scale_up.link if chip is not None and chip.scale_up is not None else ""
+        program = VLLM(**{**usual, **given}, version=program.version, hosted=links.startswith("PCIe"))
     return within, program
 
 

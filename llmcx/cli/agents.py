@@ -18,7 +18,8 @@ from llmcx.errors import InputError, shown, unknown_name
 
 TOOLS: dict[str, tuple[str, ...]] = {
     **{name.replace("-", "_"): (name,) for name in COMMANDS if name not in ("plan", "sweep", "textbook", "catalog", "tools")},
-    **{"plan_serve": ("plan", "serve"), "bounds": ("textbook", "bounds"), "shapes": ("textbook", "shapes")},
+    **{f"plan_{name}": ("plan", name) for name in ("serve", "train", "finetune", "local", "lifetime")},
+    **{"bounds": ("textbook", "bounds"), "shapes": ("textbook", "shapes")},
     **{"models": ("catalog", "models"), "hardware": ("catalog", "hardware"), "show": ("catalog", "show")},
 }
 """By name: the command that a tool is."""

@@ -22,6 +22,10 @@ ANSWERS = {
     "train": "llmcx.answers.plan.Trained",
     "serve": "llmcx.answers.serve.Serving",
     "plan_serve": "llmcx.answers.plan_serve.ServePlan",
+    "plan_local": "llmcx.answers.plan_local.LocalPlan",
+    "plan_lifetime": "llmcx.answers.plan_lifetime.LifetimePlan",
+    "plan_train": "llmcx.answers.plan_train.TrainPlan",
+    "plan_finetune": "llmcx.answers.plan_finetune.FinetunePlan",
     "compare": "llmcx.answers.compare.Contrast",
     "bounds": "llmcx.answers.bounds.Bounds",
     "shapes": "llmcx.answers.shapes.Shapes",
@@ -41,6 +45,19 @@ EXAMPLES = {
     "train": ('train("llama-2-7b", tokens="2T", hardware="512xa100", seq="4k").training.steps', "476838"),
     "serve": ('serve("llama-3-70b", hardware="4xh100", dtype="fp8").gpus', "4"),
     "plan_serve": ('plan_serve("llama-3-70b", gpus="1..8", tpot="30ms", dtype="fp8").best[0].tp', "4"),
+    "plan_local": ('plan_local("qwen3-30b-a3b", hardware="2xrtx-3090").models[0].dtype', "'q8_0'"),
+    "plan_lifetime": (
+        'round(plan_lifetime(inference_tokens="2T", params="13B", law="hoffmann-3").choices[0].params / 1e9, 1)',
+        "8.0",
+    ),
+    "plan_train": (
+        'plan_train("llama-3.1-8b", tokens="1T", gpus="64", compute_dtype="bf16", engine="megatron").best[0].zero',
+        "2",
+    ),
+    "plan_finetune": (
+        '[one.method for one in plan_finetune("llama-3.1-8b", gpus="1", method="lora,qlora").fits]',
+        "['lora', 'qlora']",
+    ),
     "compare": ('compare("llama-3-8b", "llama-3-8b --kv-heads 32", with_="params").figures[0].change', "805306368"),
     "bounds": ('bounds(params="7B", examples="15T").generalization.vacuous', "False"),
     "shapes": ('[shape.d_model for shape in shapes(params="7B", depths=[32, 64]).shapes]', "[4224, 2944]"),
@@ -201,6 +218,9 @@ def written(name: str) -> str:
             first["model"] = found.pop("model").replace("str", "Model")
             lines += [_filled(f"model: {MODEL.replace('a preset', 'A preset')}.")]
             last = "    The others name the model in another way, or change its shape: see :func:`params`."
+        if "models" in found:
+            first = {"models": found.pop("models")}
+            lines = described(asked, [*first])
         if name == "params":
             last = ""
         lines += described(asked, [key for key in found if not last or standing(asked, key) != SHARED])

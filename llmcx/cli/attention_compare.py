@@ -95,13 +95,18 @@ def attention_compare(
     inputs = {"seq": lengths, "batch": batch, "dtype": dtype, "causal": causal, "budget": within.bytes, **shape}
     inputs |= {"hardware": within.hardware and within.hardware.name, "utilization": within.utilization, "engine": program.name}
     inputs |= {"on_chip": machine.on_chip if machine else tile, "measure": by}
-    about = answers.notes(spec, variants, lengths, causal, machine) + differences(result.recommendation, result.limits)
+    about = (
+        program.notes()
+        + answers.notes(spec, variants, lengths, causal, machine)
+        + differences(result.recommendation, result.limits)
+    )
     if not asked and variants != usual:
         if program.name == "ideal":
             about.append("native sparse attention is left out: it is causal, and an encoder has no such form")
         else:
             named = ", ".join(variant.type for variant in usual if variant not in variants)
             about.append(f"left out, for {program.name} does not run them: {named}")
-    lines = explaining("attention_compare", spec, result, variants, batch, dtype, causal, inputs["on_chip"])
+    asked_for = (variants, batch, dtype, causal, within.bytes, machine, inputs["on_chip"], program)
+    lines = explaining("attention_compare", spec, result, *asked_for)
     head = heading("attention_compare", spec, inputs, result)
     return Item(describe(spec), inputs, result, about + notes, lines, head=head)

@@ -8,6 +8,7 @@ import typer
 from llmcx.catalog import data as accelerators
 from llmcx.catalog import presets as store
 from llmcx.catalog.build import to_yaml
+from llmcx.catalog.files import parse, read_text
 from llmcx.catalog.index import ROOT, data_of, indexed, names, offered
 from llmcx.catalog.load import load_config
 from llmcx.cli.options import PRESETS, Output, argument, command, describe, explaining, heading, option, single
@@ -23,9 +24,16 @@ NOTES = [
 ]
 
 
-def _families(incomplete: str) -> list[str]:
+def families(incomplete: str) -> list[str]:
+    """Of the presets, those that begin so."""
     found = {(indexed(name) or {"data": {"family": ""}})["data"]["family"] for name in store.names()}
     return sorted(family for family in found if family and family.startswith(incomplete))
+
+
+def licenses(incomplete: str) -> list[str]:
+    """Of the presets, those that begin so."""
+    found = {(indexed(name) or {"data": {}})["data"].get("license") for name in store.names()}
+    return sorted(license for license in found if license and license.startswith(incomplete))
 
 
 def _vendors(incomplete: str) -> list[str]:
@@ -37,13 +45,18 @@ def _anything(incomplete: str) -> list[str]:
     return PRESETS(incomplete) + [name for name in offered("hardware") if name.startswith(incomplete)]
 
 
-Name = Annotated[str, argument("A preset or an accelerator, by name or alias.", "NAME", offers=_anything)]
+Name = Annotated[
+    str, argument("A preset or an accelerator, by name or alias; an accelerator's FILE.yaml.", "NAME", offers=_anything)
+]
 Preset = Annotated[str, argument("A preset or an alias.", "NAME", offers=PRESETS)]
 
 
 @command(app, "presets", without=("plot", "explain", "detail"))
 def models(
-    family: Annotated[str | None, option("Only families that begin so, e.g. llama or qwen3.", offers=_families)] = None,
+    family: Annotated[str | None, option("Only families that begin so, e.g. llama or qwen3.", offers=families)] = None,
+    license_: Annotated[
+        str | None, option("Only licences that begin so, e.g. apache or mit.", "--license", offers=licenses)
+    ] = None,
     moe: Annotated[bool | None, option("Only mixtures of experts, or only dense models.", "--moe/--dense")] = None,
     at_least: Annotated[int, option("Only models of N parameters or more, e.g. 7B.", reads="count")] = 0,
     at_most: Annotated[int | None, option("Only models of up to N parameters.", reads="count")] = None,
@@ -59,13 +72,17 @@ def models(
     """
     more, notes = store.plugin_summaries()
     rows = store.summaries() + more
-    families = sorted({row["family"] for row in rows})
-    if family is not None and not any(known.startswith(family.lower()) for known in families):
-        raise unknown_name("family", family, families, field="family")
+    known = sorted({row["family"] for row in rows})
+    if family is not None and not any(each.startswith(family.lower()) for each in known):
+        raise unknown_name("family", family, known, field="family")
+    stated = sorted({row["license"] for row in rows if row["license"]})
+    if license_ is not None and not any(each.startswith(license_.lower()) for each in stated):
+        raise unknown_name("license", license_, stated, field="license")
     rows = [
         row
         for row in rows
         if (family is None or row["family"].startswith(family.lower()))
+        and (license_ is None or (row["license"] or "").startswith(license_.lower()))
         and (moe is None or moe == (row["active"] != row["total"]))
         and row["total"] >= at_least
         and (at_most is None or row["total"] <= at_most)
@@ -98,10 +115,11 @@ def show(name: Name, output: Output) -> None:
     \b
     llmcx catalog show llama-3-8b
     llmcx catalog show h100
+    llmcx catalog show my-accelerator.yaml
     llmcx catalog show gpt3 --json | llmcx params -
     """
     chosen = output.chosen()
-    if accelerators.is_hardware(name):
+    if accelerators.is_hardware(name) or _of_an_accelerator(name):
         output.show("hardware", _accelerator(name), chosen)
         return
     try:
@@ -109,12 +127,24 @@ def show(name: Name, output: Output) -> None:
     except InputError as error:
         if error.field != "preset":
             raise
-        raise unknown_name("preset or accelerator", name, [*store.offered(), *offered("hardware")], field="name") from None
+        every = [*store.offered(), *offered("hardware")]
+        lists = "catalog models` or `llmcx catalog hardware"
+        raise unknown_name("preset or accelerator", name, every, field="name", listed=lists) from None
     if chosen not in ("table", "plain") or output.plot is not None or output.explain:
         spec = store.load_preset(name)
         output.show("presets", Answer([Item(describe(spec), {"name": name}, data, [])], "preset"), chosen)
     else:
         typer.echo(store.path_of(name).read_text(encoding="utf-8"), nl=False)
+
+
+def _of_an_accelerator(name: str) -> bool:
+    """Whether this is a file, and not a model's. Raises InputError for one that cannot be read."""
+    if not name.lower().endswith((".yaml", ".yml")):
+        return False
+    if "d_model" in parse(read_text(name), name):
+        problem = f"{name} is a model's file; `llmcx catalog validate {name}` checks it"
+        raise InputError(problem, field="name", value=name)
+    return True
 
 
 def _accelerator(name: str) -> Answer:

@@ -11,11 +11,15 @@ from llmcx.answers import require as requirements
 from llmcx.answers import serve as serving_answers
 from llmcx.cli import launching
 from llmcx.cli.accelerator import Limit, serving, settled, with_memory
+from llmcx.cli.check_train import Stated, checked, refuse
 from llmcx.cli.launching import Launch, bad
-from llmcx.cli.options import Models, argument, command, completing, describe, heading, option, single
+from llmcx.cli.options import Models, argument, command, completing, describe, explaining, heading, option, single
+from llmcx.cli.targets.reading import read
 from llmcx.engines import Engine
 from llmcx.engines import efficiency as efficiencies
+from llmcx.engines import engine as engine_of
 from llmcx.engines.serving_time import Server, Setup
+from llmcx.engines.vllm_lines import NEWEST
 from llmcx.errors import InputError, check_size, shown
 from llmcx.formats import dtypes
 from llmcx.model.spec import ModelSpec, sequence_length
@@ -48,12 +52,9 @@ SIXTEEN = ("auto", "half", "float16", "bfloat16")
 NONE = Models()
 
 
-@command(app, "check", without=("plot", "explain"))
+@command(app, "check", without=("plot",))
 def check(
-    line: Annotated[
-        str | None,
-        argument("What launches vllm, sglang, trtllm-serve or llama-server; or a file with it; - is stdin.", "[LINE]"),
-    ] = None,
+    line: Annotated[str | None, argument("What launches a server or trains; or a file with it; - is stdin.", "[LINE]")] = None,
     models: Models = NONE,
     hardware: Annotated[
         str | None, option("What it runs on: h100, 8xh200, rtx-4090, FILE.yaml, auto.", offers=completing("hardware"))
@@ -83,10 +84,25 @@ def check(
             "An earlier --all --json, or another llmcx.toml: what changed, and why.", reads="text", metavar="FILE", needs="all_"
         ),
     ] = None,
+    gpus: Annotated[int | None, option("All GPUs, where the file does not say.", reads="count", group="Training")] = None,
+    seq: Annotated[
+        int | None, option("Tokens of a sequence, where the file does not say.", reads="length", group="Training")
+    ] = None,
+    micro_batch: Annotated[
+        int | None, option("Sequences at a time on a GPU, where the file does not say.", reads="count", group="Training")
+    ] = None,
+    global_batch: Annotated[
+        int | None, option("Sequences per step, where the file does not say.", reads="count", group="Training")
+    ] = None,
+    recompute: Annotated[
+        str | None, option("none or full, where the file does not say.", offers="none full", group="Training")
+    ] = None,
 ) -> Item | Answer:
-    """A launch line: does it fit, for how many users, how fast, and what to change if not.
+    """A launch line or file: does it fit, for how many users, how fast, and what to change if not.
 
-    The model is the one that the line names; name it after the line where that is no preset and not on disk.
+    The model is the one that the line names; name it after the line where that is no preset and not on disk. Training is read
+    from Megatron-LM's line, torchtitan's TOML, accelerate's YAML and DeepSpeed's JSON; all from Slurm's scripts and Kubernetes'
+    manifests too.
 
     \b
     llmcx check 'vllm serve Qwen/Qwen3-32B --max-model-len 32k' --hardware h100
@@ -102,14 +118,22 @@ def check(
             raise InputError(
                 "--all checks the lines of a file, each with its own model; leave out the line and the model", field="all"
             )
-        from llmcx.cli.budget import checked
+        from llmcx.cli import budget as repository
 
         given = {"hardware": hardware, "budget": budget, "prompt": prompt, "output": output, "batch": batch}
-        given |= {"dtype": dtype, "require": require}
-        return checked(file, against, {name: value for name, value in given.items() if value is not None})
+        given |= {"dtype": dtype, "require": require, "gpus": gpus, "seq": seq}
+        given |= {"micro_batch": micro_batch, "global_batch": global_batch, "recompute": recompute}
+        return repository.checked(file, against, {name: value for name, value in given.items() if value is not None})
     if line is None:
         raise bad("no launch line is given; name one in quotes, a file with it, or --all for those of llmcx.toml")
-    launch = launching.read(_text(line))
+    held = read(_text(line))
+    of_training = Stated(hardware, budget, gpus, seq, micro_batch, global_batch, recompute)
+    if held.job is not None:
+        refuse({"prompt": prompt, "output": output, "batch": batch, "dtype": dtype}, "the file trains")
+        return checked(held.job, models, of_training, line, require)
+    refuse({name: value for name, value in vars(of_training).items() if name not in ("hardware", "budget")}, "the line serves")
+    launch = launching.read(held.text)
+    launch.visible = held.gpus if launch.visible is None else launch.visible
     more = _stated(launch.asked)
     hardware = hardware if hardware is not None else more.get("hardware")
     prompt = prompt if prompt is not None else _whole(more, "prompt")
@@ -120,9 +144,10 @@ def check(
     if hardware is None:
         problem = "what it runs on is not said; give --hardware h100, 8xh200, rtx-4090, ..., or auto for this machine's"
         raise InputError(problem, field="hardware")
+    engine, said = _version(launch, more.get("engine"))
     models, named = _named(models, launch)
     spec, shape, notes = models.load()
-    asked, within, chunk = _asked(launch, spec, hardware, budget, dtype)
+    asked, within, chunk = _asked(launch, spec, hardware, budget, dtype, engine)
     assert within.bytes is not None and within.hardware is not None  # there is always an accelerator here
     check_size("batch", batch)
     load = _load(asked.seq, prompt, output, chunk)
@@ -146,8 +171,17 @@ def check(
     }
     inputs |= {"tp": asked.layout.tp, "pp": asked.layout.pp, "ep": asked.layout.ep, "attention_dp": asked.layout.attention_dp}
     inputs |= {"prompt": load.prompt, "output": load.output, "batch": batch, "require": require, **shape}
-    about = [*named, *_understood(launch), *notes, *(words if found.estimate else []), *(dated if found.estimate else [])]
-    return Item(describe(spec), inputs, found, about, head=heading("check", spec, inputs, found))
+    about = [
+        *named,
+        *said,
+        *asked.engine.notes(),
+        *_understood(launch),
+        *notes,
+        *(words if found.estimate else []),
+        *(dated if found.estimate else []),
+    ]
+    lines = explaining("check", spec, asked, server, load, cost, found)
+    return Item(describe(spec), inputs, found, about, lines, head=heading("check", spec, inputs, found))
 
 
 def _text(line: str) -> str:
@@ -168,7 +202,7 @@ def _text(line: str) -> str:
         raise bad(f"{line} is not a text file, but must hold a launch line", line) from None
 
 
-STATED = ("hardware", "prompt", "output", "batch", "budget", "dtype")
+STATED = ("hardware", "prompt", "output", "batch", "budget", "dtype", "engine")
 
 
 def _stated(words: Sequence[str]) -> dict[str, str]:
@@ -259,7 +293,7 @@ def _layout(launch: Launch, spec: ModelSpec) -> tuple[Layout, int]:
 
 
 def _asked(
-    launch: Launch, spec: ModelSpec, hardware: str, budget: int | None, dtype: str | None
+    launch: Launch, spec: ModelSpec, hardware: str, budget: int | None, dtype: str | None, engine: str
 ) -> tuple[answers.Asked, Limit, int | None]:
     """What the line asks for, of which memory, and the tokens of a step that it states."""
     layout, replicas = _layout(launch, spec)
@@ -286,7 +320,7 @@ def _asked(
             utilization = float(share.value)
         except ValueError:
             raise bad(f"{share.flag} is {shown(share.value)}, but must be a share such as 0.9", share.value) from None
-    within, program = serving(launch.engine, hardware, budget, utilization, sizes)
+    within, program = serving(engine, hardware, budget, utilization, sizes)
     if launch.engine == "llama.cpp" and budget is None and utilization is None:
         within, program = serving(launch.engine, hardware, None, 1.0, sizes)  # it takes what it needs of all
         if (within.number or 1) > 1 and not _alone(launch):
@@ -425,6 +459,23 @@ def _server(spec: ModelSpec, machine: Any, asked: answers.Asked) -> tuple[Server
 
 def _format(spec: ModelSpec, dtype: str) -> str:
     return spec.stored.name if dtype == dtypes.RELEASED and spec.stored is not None else dtype
+
+
+def _version(launch: Launch, stated: str | None) -> tuple[str, list[str]]:
+    """The engine with the version that a comment or an image's tag names, and what is to be said of one that is not known."""
+    if stated is not None:
+        if stated.partition("@")[0] != launch.engine:
+            raise bad(f"the comment `# llmcx check:` has --engine {shown(stated)}, but the line launches {launch.engine}", stated)
+        return stated, []
+    if launch.engine != "vllm" or launch.version is None:
+        newest = [f"as vLLM {NEWEST} plans: the line names no version, as an image's tag does"] if launch.engine == "vllm" else []
+        return launch.engine, newest
+    named = f"{launch.engine}@{launch.version}"
+    try:
+        engine_of(named)
+    except InputError as error:
+        return launch.engine, [error.message]
+    return named, []
 
 
 def _understood(launch: Launch) -> list[str]:

@@ -186,7 +186,7 @@ def chinchilla(
             active = f"{counted.active:,} parameters active for a token"
             about.append(f"{spec.name}: these laws are of dense models; N is the {active}")
         inputs = {"tokens": trained, "seq": length, "count": count, **shape}
-        item = _item(describe(spec), inputs, result, about + notes, laws, "compute")
+        item = _item(describe(spec), inputs, result, about + notes, laws, "compute", spec)
     elif set(given) == {"params", "tokens"}:
         n, d = given["params"], given["tokens"]
         result, notes = standings.placed(laws, [n] * len(laws), d, core.training_compute(n, d))
@@ -197,7 +197,7 @@ def chinchilla(
         result = standings.Advice(laws=[core.optimum(one, **sought) for one in laws])
         notes += beyond.add(result, laws, core.FLOPS_PER_PARAM_TOKEN, vocab, gated)
         notes = ["estimates: fits to other people's runs; C = 6 N D", *notes]
-        item = _item(None, inputs, result, notes, laws, *sought)
+        item = _item(None, inputs, result, notes, laws, next(iter(sought)))
     best = result["laws"]
 
     def curves() -> list[tuple[str, list[tuple[float, float]]]]:
@@ -224,7 +224,13 @@ def _published_tokens(spec: ModelSpec) -> int:
 
 
 def _item(
-    model: dict[str, Any] | None, inputs: dict[str, Any], result: standings.Advice, notes: list[str], laws: list[Law], sought: str
+    model: dict[str, Any] | None,
+    inputs: dict[str, Any],
+    result: standings.Advice,
+    notes: list[str],
+    laws: list[Law],
+    sought: str,
+    spec: ModelSpec | None = None,
 ) -> Item:
     """An answer by ``laws``, found from ``sought``: compute, params or tokens."""
     best = result["laws"]
@@ -238,6 +244,6 @@ def _item(
         inputs,
         result,
         notes,
-        explaining("chinchilla", laws, result, sought),
+        explaining("chinchilla", laws, result, sought, spec),
         head=heading("chinchilla", model, inputs, result),
     )

@@ -16,16 +16,32 @@ STARTS = {
     "trtllm": "trtllm-serve {model}",
     "llama.cpp": "llama-server -m {model}",
 }
-MADE = ("fp8", "nf4")
+WRAPPED = ("slurm", "k8s")
+"""Files of clusters, which run an engine's line."""
+MADE = {"fp8": "fp8", "fp8_tensor": "fp8", "nf4": "bitsandbytes"}
 """Formats that vLLM and SGLang make of 16-bit files when they load them; others are of a checkpoint."""
 
 
-def check_emitted(emit: str, named: str | None) -> None:
-    """Refuse an engine that has no launch line, or another than the one asked about."""
+def engine_of(emit: str, named: str | None) -> str:
+    """The engine whose line is written. Raises InputError for one that has none, or another than the one asked about."""
+    program = None if named is None else named.partition("@")[0]
+    if emit in WRAPPED:
+        if (program or "vllm") not in STARTS:
+            raise InputError(f"--emit {emit} starts {', '.join(STARTS)}, and --engine is {named}", field="engine", value=named)
+        return named or "vllm"
     if emit not in STARTS:
-        raise unknown_name("launch line", emit, list(STARTS), field="emit")
-    if named not in (None, emit):
+        raise unknown_name("launch line", emit, [*STARTS, *WRAPPED], field="emit")
+    if program not in (None, emit):
         raise InputError(f"--emit {emit} and --engine {named} contradict each other; give one", field="emit", value=emit)
+    return named or emit
+
+
+def wrapped(emit: str, engine: str, name: str, line: str, gpus: int, vendor: str) -> str:
+    """A cluster's file that runs an engine's line. Raises InputError for what it cannot say."""
+    from llmcx.cli.targets.clusters import kubernetes, parted, slurm
+
+    of = parted(line)
+    return slurm(name, of, gpus, engine) if emit == "slurm" else kubernetes(name, of, gpus, vendor, engine)
 
 
 def emitted(engine: str, spec: ModelSpec, source: str | None, inputs: Mapping[str, Any], given: Mapping[str, Any]) -> str:
@@ -70,7 +86,7 @@ def emitted(engine: str, spec: ModelSpec, source: str | None, inputs: Mapping[st
         kind = kv.get(engine, {}).get(given["kv_dtype"], given["kv_dtype"])
         words.append(f"{names['--kv-dtype']} {kind}" + (f" --cache-type-v {kind}" if engine == "llama.cpp" else ""))
     if engine in ("vllm", "sglang") and given.get("dtype") in MADE and spec.stored is None:
-        words.append(f"{names['--dtype']} {'bitsandbytes' if given['dtype'] == 'nf4' else given['dtype']}")
+        words.append(f"{names['--dtype']} {MADE[given['dtype']]}")
     if given.get("utilization") is not None and "--utilization" in names:
         words.append(f"{names['--utilization']} {given['utilization']:g}")
     if given.get("chunk") and "--chunk" in names:
@@ -78,6 +94,7 @@ def emitted(engine: str, spec: ModelSpec, source: str | None, inputs: Mapping[st
     asked = [f"--hardware {shlex.quote(str(inputs['hardware']))}"]
     asked += [f"--prompt {inputs['prompt']}", f"--output {inputs['output']}"]
     asked += [f"--{name} {given[name]}" for name in ("batch", "budget", "dtype") if given.get(name)]
+    asked += [f"--engine {inputs['engine']}"] if "@" in inputs["engine"] else []
     return f"# llmcx check: {' '.join(asked)}\n{' '.join(words)}"
 
 

@@ -17,13 +17,14 @@ from llmcx.report.render import Item
 app = single()
 _stdin: tuple[Any, logs.Log] | None = None
 """What was read of stdin, for every model that is set beside it."""
+KNOWN = "vLLM, SGLang, TensorRT-LLM or llama.cpp"
 HEAD = 4096
 """Bytes by which a binary file is told from text."""
 
 
 @command(app, "explain-log", without=("plot", "explain"))
 def explain_log(
-    log: Annotated[str, argument("A start-up log of vLLM, SGLang or llama.cpp; - is stdin.", "LOG")],
+    log: Annotated[str, argument("A start-up log of vLLM, SGLang, TensorRT-LLM or llama.cpp; - is stdin.", "LOG")],
     models: Models,
     dtype: Annotated[
         str | None,
@@ -84,7 +85,7 @@ def read(path: str) -> logs.Log:
         raise InputError(f"{name} is empty", field="log", value=path)
     if found.engine is None:
         lines = "its one line is of none of them" if found.read == 1 else f"its {found.read:,} lines are of none of them"
-        raise InputError(f"{name} is no start-up log of vLLM, SGLang or llama.cpp: {lines}", field="log", value=path)
+        raise InputError(f"{name} is no start-up log of {KNOWN}: {lines}", field="log", value=path)
     if not found.measured and not any(key in found.values for key in answers.SHAPE):
         what = logs.NAMES[found.engine] + (f" {found.get('version')}" if found.get("version") else "")
         missing = ", no ".join(f'"{line}"' for line in found.missing())

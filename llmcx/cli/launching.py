@@ -23,6 +23,7 @@ _IMAGES = {
     "vllm": re.compile(r"vllm[\w.-]*(?:/|-)(?:vllm[\w.-]*|openai[\w.-]*)(?::|@|$)"),
     "llama.cpp": re.compile(r"llama\.cpp:(?:server|light|full)"),
 }
+_TAG = re.compile(r":v?(\d+\.\d+[\w.+-]*)(?:@|$)")
 NAMES = {"vllm": "vllm serve", "sglang": "sglang.launch_server", "trtllm": "trtllm-serve", "llama.cpp": "llama-server"}
 """What each engine's command is called."""
 
@@ -167,7 +168,7 @@ class Given(NamedTuple):
 @dataclass
 class Launch:
     """A launch line, read: its engine, what is served, and every flag; GPUs that it may see; environment variables; options for
-    ``llmcx check`` that a comment states.
+    ``llmcx check`` that a comment states; the ``version`` that an image's tag names.
     """
 
     engine: str
@@ -176,6 +177,7 @@ class Launch:
     visible: int | None = None
     environment: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    version: str | None = None
 
     def value(self, setting: str) -> Given | None:
         """The flag that sets ``setting``, the last one where several say the same."""
@@ -193,12 +195,10 @@ def read(text: str) -> Launch:
     environment: dict[str, str] = {}
     found: list[tuple[str, list[str], list[str]]] = []
     for words in commands(text):
-        words = [_filled(word, environment) for word in words]
+        words = [filled(word, environment) for word in words]
         start = _engine(words)
         if start is None:
-            assigned = words[1:] if words[0] in ("export", "set", "setenv") else words
-            if all(_ASSIGNED.fullmatch(word) for word in assigned):
-                environment |= dict(word.split("=", 1) for word in assigned)
+            environment |= environment_of(words) or {}
             continue
         found.append(start)
     if not found:
@@ -207,15 +207,27 @@ def read(text: str) -> Launch:
     if len(found) > 1:
         raise bad(f"the text has {len(found)} launch commands; give one at a time: {found[1][0]} is the second's engine")
     engine, before, after = found[0]
-    launch = Launch(engine, environment=environment)
+    tag = _TAG.search(before[-1]) if before else None
+    launch = Launch(engine, environment=environment, version=tag and tag[1])
     _surroundings(before, launch)
     _arguments(after, launch)
-    if (asked := _ASKED.search(text)) is not None:
-        launch.asked = [word.text for word in lexed(asked[1])]
+    launch.asked = asked_in(text)
     return launch
 
 
-def _filled(word: str, environment: dict[str, str]) -> str:
+def asked_in(text: str) -> list[str]:
+    """The words of a comment that asks `llmcx check`, where a text has one."""
+    asked = _ASKED.search(text)
+    return [] if asked is None else [word.text for word in lexed(asked[1])]
+
+
+def environment_of(words: Sequence[str]) -> dict[str, str] | None:
+    """Variables that a command does nothing but set; None for another command."""
+    assigned = words[1:] if words[0] in ("export", "set", "setenv") else words
+    return dict(word.split("=", 1) for word in assigned) if all(_ASSIGNED.fullmatch(word) for word in assigned) else None
+
+
+def filled(word: str, environment: dict[str, str]) -> str:
     """A word with the variables that the text itself sets, or their defaults; others stay as they are."""
 
     def value(match: re.Match[str]) -> str:
@@ -247,7 +259,7 @@ def _engine(words: Sequence[str]) -> tuple[str, list[str], list[str]] | None:
         for at, word in enumerate(words):
             for engine, image in _IMAGES.items():
                 if not word.startswith("-") and "=" not in word and image.search(word):
-                    return engine, list(words[:at]), list(words[at + 1 :])
+                    return engine, list(words[: at + 1]), list(words[at + 1 :])
     return None
 
 

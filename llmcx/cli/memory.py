@@ -14,7 +14,7 @@ from llmcx.cli.showing import Showing
 from llmcx.costs.lora import LEAVES
 from llmcx.engines import ENGINES, Engine, engine
 from llmcx.engines.deepspeed import Buckets
-from llmcx.engines.recipe import Recipe
+from llmcx.engines.recipe import Recipe, usual
 from llmcx.errors import InputError, unknown_name
 from llmcx.formats import dtypes
 from llmcx.model.spec import ModelSpec, text_length
@@ -25,12 +25,6 @@ app = single()
 
 KERNELS = {"transformers": "eager", "fsdp": "eager", "deepspeed": "eager", "megatron": "fused"}
 """What trains, and the kernels that it has."""
-
-
-def trainer(layout: Layout, lora: bool) -> str:
-    """What trains where nothing is said: FSDP2 at ZeRO-3, DeepSpeed at lower levels, else transformers."""
-    alone = layout.gpus == layout.dp and not lora
-    return {1: "deepspeed", 2: "deepspeed", 3: "fsdp"}.get(layout.zero, "transformers") if alone else "transformers"
 
 
 @dataclass(frozen=True)
@@ -145,7 +139,7 @@ class Training:
     def recipe(self, program: str, base: str | None) -> Recipe:
         """How ``program`` trains; with adapters, on weights in the format ``base``. Raises InputError."""
         if program not in KERNELS:
-            if program in ENGINES:
+            if program.partition("@")[0] in ENGINES:
                 problem = f"--engine {program} is for inference; in training it is {' or '.join(KERNELS)}"
                 raise InputError(problem, field="engine", value=program, allowed=", ".join(KERNELS))
             raise unknown_name("engine that trains", program, list(KERNELS), field="engine")
@@ -216,7 +210,7 @@ def memory(
     engine_: Annotated[
         str | None,
         option(
-            "ideal (reserves nothing), transformers, vllm, sglang, trtllm, llama.cpp; "
+            "ideal (reserves nothing), transformers, vllm (a version: vllm@0.11), sglang, trtllm, llama.cpp; "
             "with --train transformers, fsdp, deepspeed, megatron.",
             "--engine",
             offers="engines:ENGINES fsdp deepspeed megatron",
@@ -325,7 +319,7 @@ def memory(
     if not train:
         within, program = settled(within, program, spec, layout.tp * layout.pp, budget, utilization, sizes)
     base = weights if dtype is not None or weights == dtypes.RELEASED else None
-    named = engine_ or (trainer(layout, training.lora is not None) if train else "ideal")
+    named = engine_ or (usual(layout, training.lora is not None) if train else "ideal")
     recipe = training.recipe(named, base if training.lora is not None else None) if train else Recipe()
     cache = kv_dtype or (spec.stored and spec.stored.cache) or "bf16"
     asked: dict[str, Any] = {"batch": size, "seq": n, "dtype": weights, "layout": layout}
@@ -362,10 +356,12 @@ def memory(
         showing.notes(spec, seen, program.name)
         + stored_notes(spec, dtype)
         + _notes(spec, train, training.activations, recipe, program.name)
+        + ([] if train else program.notes())
         + uneven(spec, asked["layout"])
     )
     about += [*result.stored.notes] if result.stored is not None else []
-    lines = explaining("memory", spec, asked["batch"], asked["seq"] + seen.tokens, train, cache, result)
+    rl = None if post.rl is None else post.settings(training.offload)
+    lines = explaining("memory", spec, asked, fixed, rl, result)
     head = heading("memory", spec, inputs, result, asked, fixed, within)
     return Item(describe(spec), inputs, result, about + notes, lines, head=head)
 
@@ -429,7 +425,7 @@ _ELSEWHERE = ("micro_batch", "recompute", "attention_dp")
 
 def _notes(spec: ModelSpec, train: bool, activations: str, recipe: Recipe, program: str) -> list[str]:
     if program == "vllm" and not train:
-        return ["workspace and overhead are estimates, from starts of vLLM on H100; not counted: what the driver takes"]
+        return ["workspace and overhead are estimates, from start-up logs; not counted: what the driver takes"]
     if program in ("sglang", "trtllm") and not train:
         return ["workspace and overhead are the engine's own reserves and estimates, from start-up logs: docs/engines.md"]
     if program == "llama.cpp" and not train:

@@ -99,10 +99,10 @@ def flag_of(name: str) -> str:
     return f"--{name.strip('_').replace('_', '-')}"
 
 
-def argument(help: str, metavar: str, offers: Any = None) -> Any:
+def argument(help: str, metavar: str, offers: Any = None, whole: bool = False) -> Any:
     """An argument of a command, as :func:`option`."""
     made = typer.Argument(help=help, metavar=metavar, autocompletion=_completion(offers))
-    made.declared = Declared("argument")
+    made.declared = Declared("argument", whole)
     return made
 
 
@@ -478,7 +478,7 @@ def check_needs(question: Question, name: str, needs: str, values: Mapping[str, 
             if value:
                 raise InputError(f"{wanted} changes nothing with {flag}; leave one of them out", field=name)
         elif allowed:
-            if str(value) not in allowed.split("|"):
+            if str(value).partition("@")[0] not in allowed.split("|"):  # an engine may be named with its version
                 problem = f"{wanted} changes nothing unless {flag} is {' or '.join(allowed.split('|'))}"
                 raise InputError(problem, field=name)
         elif not value:

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 from llmcx import units
 from llmcx.answers import plan_serve as answers
-from llmcx.answers.serve import Load, check_load
+from llmcx.answers.serve import Load, check_load, few
+from llmcx.cli import plan_finetune, plan_lifetime, plan_local, plan_train
 from llmcx.cli.accelerator import accelerators, serving, settled, with_memory
 from llmcx.cli.options import Models, command, completing, describe, explaining, heading, option, single, stored_notes
 from llmcx.engines import Engine
@@ -22,14 +23,17 @@ app = single()
 
 @app.callback()
 def _plan() -> None:
-    """What to serve on, and how, for an objective."""
+    """What to serve or train on, and how, for an objective."""
 
+
+command(app, "plan-lifetime", without=("plot",))(plan_lifetime.lifetime)
+command(app, "plan-local", without=("plot",))(plan_local.local)
 
 MOST_GPUS = 4096
 """Of a search."""
 
 
-@command(app, "plan", without=("plot",))
+@command(app, "plan")
 def serve(
     models: Models,
     hardware: Annotated[
@@ -112,7 +116,11 @@ def serve(
         first = result.best[0] if result.best else result.near[0].choice
         server, cost, answer = answers.served(spec, load, places, cache, first)
         bound = Server(spec, server.hardware, server.setup, engine=server.engine)
-        return explaining("plan_serve", first)() + explaining("serve", bound, server, load, 0, cost, answer)()
+        shown = [*result.best, *few(result.frontier)]
+        each = [(one, *answers.served(spec, load, places, cache, one)[:2]) for one in dict.fromkeys(shown)]
+        return (
+            explaining("plan_serve", each, load)() + explaining("serve", bound, server, load, cost, first.dtype, cache, answer)()
+        )
 
     return Item(describe(spec), inputs, result, [*about, *stored_notes(spec, None), *dated, *notes], lines, head=head)
 
@@ -159,3 +167,7 @@ def _engine(spec: ModelSpec, name: str, hardware: str, utilization: float | None
         return settled(*serving(name, hardware, None, utilization, {}), spec, gpus, None, utilization, {})[1]
 
     return on
+
+
+command(app, "plan-train", without=("plot",))(plan_train.train)
+command(app, "plan-finetune", without=("plot",))(plan_finetune.finetune)

@@ -48,7 +48,7 @@ def serve(
     engine_: Annotated[
         str | None,
         option(
-            "Whose cache and reserves: ideal (reserves nothing), transformers, vllm, sglang, trtllm, llama.cpp.",
+            "Whose cache and reserves: ideal (reserves nothing), transformers, vllm or vllm@0.11, sglang, trtllm, llama.cpp.",
             "--engine",
             offers="engines:ENGINES",
         ),
@@ -86,8 +86,8 @@ def serve(
     emit: Annotated[
         str | None,
         option(
-            "Print a launch line in place of the answer: vllm, sglang, trtllm or llama.cpp.",
-            offers="cli.emitting:STARTS",
+            "Print a launch line in place of the answer: vllm, sglang, trtllm, llama.cpp; slurm or k8s around one.",
+            offers="cli.emitting:STARTS cli.emitting:WRAPPED",
             group="Shown otherwise",
         ),
     ] = None,
@@ -106,13 +106,13 @@ def serve(
     llmcx serve qwen3-32b --hardware 2xh100 --emit vllm
     """
     if emit is not None:
-        from llmcx.cli.emitting import check_emitted
+        from llmcx.cli.emitting import engine_of
 
-        check_emitted(emit, engine_)
-    engine_ = emit or engine_ or "ideal"
+        engine_ = engine_of(emit, engine_)
+    engine_ = engine_ or "ideal"
     if engine_ == "llama.cpp" and emit is not None and utilization is None and budget is None:
         utilization = 1.0  # it takes what it needs of all
-    sizes = {"max_num_batched_tokens": chunk if engine_ in ("vllm", "sglang", "trtllm") else None}
+    sizes = {"max_num_batched_tokens": chunk if engine_.partition("@")[0] in ("vllm", "sglang", "trtllm") else None}
     within, program = serving(engine_, hardware, budget, utilization, sizes)
     assert within.hardware is not None and within.bytes is not None  # there is always an accelerator here
     spec, shape, notes = models.load()
@@ -135,7 +135,7 @@ def serve(
     cost, dated = efficiencies.price(machine, price)
     answer = answers.serve(server, load, batch=batch, usd_per_hour=cost, reserve=0, dtype=name)
     inputs = {"hardware": machine.name, "gpus": load.gpus(setup), "tp": setup.tp, "ep": ep, "attention_dp": attention_dp}
-    inputs |= {"prompt": prompt, "output": output, "batch": batch, "dtype": name, "kv_dtype": cache, "engine": program.name}
+    inputs |= {"prompt": prompt, "output": output, "batch": batch, "dtype": name, "kv_dtype": cache, "engine": engine_}
     inputs |= {
         "compute_dtype": arithmetic,
         "budget": within.bytes,
@@ -147,19 +147,21 @@ def serve(
     inputs |= {"prefill_workers": prefill_workers, "prefill_tp": apart and apart.prefill_tp, "workers": apart and workers}
     inputs |= {"acceptance": acceptance if draft else None, "draft_cost": draft_cost if draft else None, "price": cost, **shape}
     more = partial(answers.rooflines, server, load, [point.batch for point in answer.estimate])
-    lines = explaining("serve", Server(spec, machine, setup, engine=program), server, load, 0, cost, answer)
+    lines = explaining("serve", Server(spec, machine, setup, engine=program), server, load, cost, name, cache, answer)
     head = heading("serve", spec, inputs, answer, server)
     line = None
     if emit is not None:
-        from llmcx.cli.emitting import emitted
+        from llmcx.cli.emitting import WRAPPED, emitted, wrapped
 
         given: dict[str, Any] = {"batch": batch, "dtype": dtype, "kv_dtype": kv_dtype, "compute_dtype": compute_dtype}
         given |= {"budget": budget, "utilization": None if engine_ == "llama.cpp" else utilization, "chunk": chunk}
         given |= {"attention_dp": attention_dp, "cached": cached, "draft": draft, "efficiency": efficiency}
         given["prefill_workers"] = prefill_workers
-        line = emitted(emit, spec, cast(Any, models.model), inputs, given)
+        started = engine_.partition("@")[0]
+        line = emitted(started, spec, cast(Any, models.model), inputs, given)
+        line = wrapped(emit, started, spec.name, line, setup.tp, machine.vendor) if emit in WRAPPED else line
         inputs |= {"emit": emit, "line": line}
-    about = [*stored_notes(spec, dtype), *_NOTES[: 1 if apart else 2], *words, *dated, *notes]
+    about = [*program.notes(), *stored_notes(spec, dtype), *_NOTES[: 1 if apart else 2], *words, *dated, *notes]
     return Item(describe(spec), inputs, answer, about, lines, more, head, line)
 
 

@@ -1,5 +1,6 @@
 """llmcx textbook shapes."""
 
+from functools import partial
 from typing import Annotated
 
 from llmcx.answers import shapes as answers
@@ -46,5 +47,12 @@ def shapes(
     if by == "params":
         depth, width = answers.balanced(float(target))
         notes.append(f"Levine et al.'s balance for 12 L d² = {target:.3g}: {depth} x {width:,} (digits of the fit unconfirmed)")
+    built = partial(answers.model, vocab=vocab, head_dim=head_dim, kv_heads=kv_heads, gated=gated)
     result = answers.Shapes(rows, answers.references(seq))
-    return Item(None, inputs, result, notes, explaining("shapes", [*rows, *result.references], target, by))
+    return Item(
+        None,
+        inputs,
+        result,
+        notes,
+        explaining("shapes", [*rows, *result.references], target, by, built),
+    )

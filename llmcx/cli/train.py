@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 from llmcx.answers.plan import LEAST_TOKENS, Plan, Trained, label, left_out, plan, ranking, usual_batch
 from llmcx.answers.train import Costs
@@ -39,12 +39,12 @@ class Parallel(Degrees):
 
     DEGREES = (*Degrees.DEGREES, "micro_batch", "recompute")
 
-    def layout(self, gpus: int) -> Layout | None:
-        """None where the best is to be found."""
+    def layout(self, gpus: int, zero: int) -> Layout | None:
+        """None where the best is to be found; ``zero`` is the engine's own level."""
         given = self.degrees()
         if "recompute" in given and given["recompute"] not in RECOMPUTE:
             raise unknown_name("recomputation", given["recompute"], list(RECOMPUTE), field="recompute")
-        return laid_out({"zero": 1} | given, gpus) if given else None
+        return laid_out({"zero": zero} | given, gpus) if given else None
 
 
 @dataclass(frozen=True)
@@ -111,12 +111,22 @@ def train(
         option("Sequences per step. Default: 4M tokens of them, 16M from 100B parameters on.", reads="count"),
     ] = None,
     search: Annotated[bool, option("Search all layouts that fit, rank them, say why.", "--plan")] = False,
-    engine: Annotated[str, option("Whose measured efficiency.", offers="engines.efficiency:TRAINING")] = "megatron",
+    engine_: Annotated[
+        str | None, option("Whose measured efficiency. Default: megatron.", "--engine", offers="engines.efficiency:TRAINING")
+    ] = None,
     compute_dtype: Annotated[str | None, option("Of the matmuls: bf16, fp16, fp8. Default: 16 bits.", offers=MATMULS)] = None,
     attn: Annotated[
         str,
         option("flash, sdpa (windows need a mask) or eager (scores written out).", offers="engines.recipe:ATTENTION"),
     ] = "flash",
+    emit: Annotated[
+        str | None,
+        option(
+            "Print a launch file in place of the answer: megatron, torchtitan, fsdp-accelerate, deepspeed, slurm or k8s.",
+            offers="cli.emitting_train:ALL",
+            group="Shown otherwise",
+        ),
+    ] = None,
     efficiency: Annotated[
         list[str] | None,
         option("Override a factor, e.g. matmul=0.7, hidden_tp=0.5; repeat.", metavar="NAME=X", whole=True, group="Less common"),
@@ -129,6 +139,7 @@ def train(
     llmcx train llama-3.1-405b --tokens 15.6T --hardware 16384xh100 --plan
     llmcx train llama-2-7b --tokens 2T --hardware a100 --gpus 512 --seq 4k
     llmcx train gpt3 --tokens 300B --hardware 1024xa100 --tp 8 --pp 8
+    llmcx train llama-3.1-8b --tokens 1T --hardware 64xh100 --emit torchtitan
     """
     within = limit(hardware, budget, utilization, usual=1.0)
     assert within.hardware is not None and within.bytes is not None  # there is always an accelerator here
@@ -140,6 +151,14 @@ def train(
     if min(count, tokens) < 1:
         raise InputError("--gpus and --tokens must be at least 1", field="gpus" if count < 1 else "tokens", allowed="1 or more")
     check_size("--gpus", count)
+    target = None
+    if emit is not None:
+        from llmcx.cli.emitting_train import sayable, target_of
+        from llmcx.cli.targets import TARGETS
+
+        target = target_of(emit, engine_)
+        engine_ = TARGETS[target].engine
+    engine = engine_ or "megatron"
     if engine not in efficiencies.TRAINING:
         raise unknown_name("engine that trains", engine, list(efficiencies.TRAINING), field="engine")
     if attn not in ATTENTION:
@@ -149,10 +168,11 @@ def train(
     spec, shape, notes = models.load()
     length = min(spec.context or 8192, 8192) if seq is None else sequence_length(spec, seq)
     batch = usual_batch(spec, length) if global_batch is None else global_batch
-    ideal = Trainer(spec, length, machine, dtype=compute_dtype, attention=attn)
-    real = Trainer(spec, length, machine, factors, compute_dtype, attn)
-    chosen = parallel.layout(count)
-    found = plan(real, count, batch, machine.memory_bytes) if search or chosen is None else None
+    ideal = Trainer(spec, length, machine, dtype=compute_dtype, attention=attn, engine=engine)
+    real = Trainer(spec, length, machine, factors, compute_dtype, attn, engine, ideal.sizes)
+    chosen = parallel.layout(count, real.program.zero[0])
+    can = None if target is None else sayable(target, spec)
+    found = plan(real, count, batch, machine.memory_bytes, runs=can) if search or chosen is None else None
     layout = chosen or found.best[0].layout  # type: ignore[union-attr]
     band = efficiencies.band(engine, bool(spec.mixtures))
     answer = trained(real, ideal, layout, tokens=tokens, global_batch=batch, costs=costs, band=band)
@@ -163,16 +183,25 @@ def train(
     why = [f"why {line}" for line in found.why] if found and search else []
     low, high = band
     words.append(f"of ten measured steps, eight took {low:g} to {high:g} times as long as estimated (docs/validation.md)")
-    about = [*why, *_notes(answer.fits, found, chosen is not None, real), *uneven(spec, layout), *words, *dated, *notes]
-    lines = explaining("train", real, ideal, batch, costs, answer)
+    about = [*why, *_notes(answer.fits, found, chosen is not None, real, layout), *uneven(spec, layout), *words, *dated, *notes]
+    lines = explaining("train", real, ideal, batch, costs, engine, answer, found if search else None)
     head = heading("train", spec, inputs, result)
-    return Item(describe(spec), inputs, result, about, lines, partial(real.roofline, layout), head)
+    text = None
+    if emit is not None and target is not None:
+        from llmcx.answers.training_run import running
+        from llmcx.cli.emitting_train import emitted
+
+        limited = within.bytes if budget is not None or utilization is not None else None
+        run, named = running(real, layout, batch), cast(Any, models.model)
+        text = emitted(emit, target, run, spec, named, machine.vendor, tokens, limited)
+        inputs |= {"emit": emit, "line": text}
+    return Item(describe(spec), inputs, result, about, lines, partial(real.roofline, layout), head, text)
 
 
-def _notes(fits: bool, found: Plan | None, given: bool, real: Trainer) -> list[str]:
-    recipe = real.recipes["none"]
+def _notes(fits: bool, found: Plan | None, given: bool, real: Trainer, layout: Layout) -> list[str]:
+    recipe = real.recipe(layout)
     notes = ["times are estimates; ideal: every peak reached, all communication hidden that can be"]
-    how = f"--precision {recipe.precision} --engine megatron --attn {recipe.attention}"
+    how = f"--precision {recipe.precision} --engine {recipe.engine} --attn {recipe.attention}"
     notes.append(f"memory as `llmcx memory --train {how}` counts it for this layout")
     if not fits:
         notes.append("this layout does not fit the accelerator's memory")

@@ -43,8 +43,8 @@ class Kept(NamedTuple):
 
 class GPU(NamedTuple):
     """A GPU of a pipeline's stage, as an engine needs to know it: the ops of its largest pass, its layers, whether it has the
-    head; the model's width and vocabulary, tensor-parallel GPUs and stages; GPUs among which experts are spread, and groups that
-    attend for a share of the batch each; the model's family.
+    head; the model's width and vocabulary, tensor-parallel GPUs and stages, and the pass's tokens; GPUs among which experts are
+    spread, and groups that attend for a share of the batch each; the model's family.
     """
 
     ops: list[Op]
@@ -54,6 +54,7 @@ class GPU(NamedTuple):
     vocab: int
     tp: int
     pp: int
+    tokens: int
     ep: int = 1
     attention_dp: int = 1
     family: str | None = None
@@ -67,6 +68,7 @@ class Engine:
     unit: str = "pages"  # of what is kept (:meth:`paged`)
     formats: tuple[str, ...] = ()  # of its cache, where only these are known
     utilization: float = 0.9  # of an accelerator's memory, unless it is told otherwise
+    versioned = False  # whether it is known by versions, as in "vllm@0.11"
 
     def cells(self, needed: int, context: int, cache: Cache, mixed: bool) -> int:
         """Tokens for which a layer has room, of a sequence of ``context`` tokens of which later ones can meet ``needed``;
@@ -129,26 +131,34 @@ class Engine:
         """What it is run with."""
         return dict(vars(self))
 
+    def said(self) -> str:
+        """What it reserves, with its settings, in words."""
+        return self.rule.format(**self.settings())
+
+    def notes(self) -> list[str]:
+        """What to know of the version that is meant."""
+        return []
+
 
 def engine(name: str, **settings: Any) -> Engine:
-    """An engine by name, with sizes in place of its defaults.
+    """An engine by name, with sizes in place of its defaults; "vllm@0.11" is that version of it.
 
     Raises InputError for one that is not known, or a size that it does not have.
 
     >>> engine("vllm", block=32).settings()
     {'block': 32, 'max_num_batched_tokens': 8192, 'max_num_seqs': 1024}
     """
-    if name not in ENGINES:
-        if name.partition("@")[0] in ENGINES:
-            problem = f"llmcx holds one version of {name.partition('@')[0]}; leave out {name[name.index('@') :]}"
-            raise InputError(problem, field="engine", value=name)
+    program, at, version = name.partition("@")
+    if program not in ENGINES:
         raise unknown_name("engine", name, list(ENGINES), field="engine")
-    module, _, kind = ENGINES[name].partition(":")
+    module, _, kind = ENGINES[program].partition(":")
     of: Any = getattr(import_module(f"{__name__}.{module}"), kind)
+    if at and not of.versioned:
+        raise InputError(f"llmcx holds one version of {program}; leave out @{version}", field="engine", value=name)
     known = of().settings()
     for size in settings:
         if size not in known:
             has = f"it has {', '.join(known)}" if known else "it has no sizes"
-            raise InputError(f"{name} is run without {size}; {has}", field=size, allowed=", ".join(known))
-    made: Engine = of(**settings)
+            raise InputError(f"{program} is run without {size}; {has}", field=size, allowed=", ".join(known))
+    made: Engine = of(**settings, **({"version": version} if at else {}))
     return made

@@ -72,6 +72,11 @@ def band(stack: str, experts: bool) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def measured(stack: str, experts: bool) -> bool:
+    """Whether steps of such models were measured with a training engine."""
+    return not experts or "band_experts" in data(STACKS[stack])
+
+
 ASSUMED = (0.6, 1.7)
 """A band where an engine's experts were not measured."""
 
@@ -83,8 +88,10 @@ def generation(hardware: Hardware) -> str:
 
 
 def of_generation(values: float | Mapping[str, float], hardware: Hardware) -> float:
-    """A number that may be given by generation, its "default" for others."""
-    return values.get(generation(hardware), values["default"]) if isinstance(values, Mapping) else values
+    """A number that may be given by generation, else by vendor, its "default" for others."""
+    if not isinstance(values, Mapping):
+        return values
+    return values.get(generation(hardware), values.get(hardware.vendor.lower(), values["default"]))
 
 
 ESTIMATED = ("trtllm", "vllm", "sglang")

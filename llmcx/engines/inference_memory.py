@@ -5,6 +5,7 @@ Weights, the cache as the engine lays it out, the logits of the last position, a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from llmcx.model.lower import Run
 from llmcx.model.pictures import NOTHING, Shown
 from llmcx.model.run import step_at
 from llmcx.model.spec import ModelSpec
-from llmcx.ops.op import ACTIVATIONS, STATES, Op
+from llmcx.ops.op import ACTIVATIONS, STATES, Cache, Op
 from llmcx.parallel.division import division
 from llmcx.parallel.layout import Layout, check
 from llmcx.parallel.pipeline import Stage, fullest
@@ -39,7 +40,8 @@ _pieces = lru_cache(maxsize=512)(pieces)  # engines and accelerators are compare
 class Held(NamedTuple):
     """What a GPU of a stage holds: its parameters, and the ops that have them; cached numbers that grow with the tokens
     ("kv_cache") or do not ("state"), and the bytes of these; bytes of logits and of the workspace, an estimate, with what it is;
-    what else the engine takes. ``paged``: what an engine needs to know that lays the cache out in pages of all layers.
+    what else the engine takes. ``paged``: what an engine needs to know that lays the cache out in pages of all layers. ``gpu``:
+    what the engine knows of it, with the ops of a pass that need room; ``caches``: the ops that leave something for the next.
     ``padding``: bytes by which experts in MXFP4 grow.
     """
 
@@ -55,6 +57,8 @@ class Held(NamedTuple):
     padding: int
     overhead: int
     taken: str
+    gpu: GPU
+    caches: list[Op]
 
 
 class Paged(NamedTuple):
@@ -101,17 +105,21 @@ def held(
         ops, weights, params = _worked(spec, run, stage, layout)
         last = spec.head is not None and stage.last
         vocab = spec.embedding.vocab if spec.head is None else spec.head.outputs(spec.embedding.vocab)
-        spread = layout.ep, layout.attention_dp
-        gpu = GPU(ops, stage.layers, last, spec.d_model, vocab, layout.tp, layout.pp, *spread, spec.family)
+        sizes = spec.d_model, vocab, layout.tp, layout.pp, run.batch * run.seq
+        gpu = GPU(ops, stage.layers, last, *sizes, layout.ep, layout.attention_dp, spec.family)
         peak = engine.peak(gpu)
         alone = peak is None and layout.tp == layout.pp == layout.ep == 1
         reserved = peak or (engine.compute(spec, batch, context) if alone else None)
-        transient, text = reserved or workspace([*ops, *seen] if stage.first else ops, ACT)
-        cached, states = _reserved(spec, staged(spec, cache, stage, layout, step), context, engine)
+        alive = [*ops, *seen] if stage.first else ops
+        transient, text = reserved or workspace(alive, ACT)
+        caches = staged(spec, cache, stage, layout, step)
+        cached, states = _reserved(spec, caches, context, engine)
         logits = batch * gpu.vocab * 4 if last and peak is None else 0
         paged = Paged(engine, kept(spec, cache, stage), batch, context, layout.pp)
         padding = engine.padding(gpu) if spec.stored is not None and "mxfp4" in spec.stored.formats else 0
-        rest = paged, padding, *engine.overhead(gpu)
+        more = engine.overhead(gpu)
+        gpu = gpu if reserved else gpu._replace(ops=alive)
+        rest = paged, padding, *more, gpu, caches
         found.append(Held(stage, params, weights, cached, states, logits, transient, text, *rest))
     return found
 
@@ -223,7 +231,7 @@ def largest_batch(
     """
 
     def spare(batch: int) -> float:
-        return budget - max(_bytes(gpu, weight_bits, kv_bits) for gpu in held(spec, batch, context, layout, engine))
+        return budget - needed(spec, context, layout, engine, batch, weight_bits, kv_bits)
 
     low, left = 1, spare(1)
     if left < 0:
@@ -246,6 +254,13 @@ def largest_batch(
     return low
 
 
+def needed(
+    spec: ModelSpec, context: int, layout: Layout, engine: Engine, batch: int, weight_bits: float, kv_bits: float
+) -> float:
+    """Bytes on the fullest GPU for ``batch`` sequences of ``context`` tokens."""
+    return max(_bytes(gpu, weight_bits, kv_bits) for gpu in held(spec, batch, context, layout, engine))
+
+
 def _bytes(gpu: Held, weight_bits: float, kv_bits: float) -> float:
     pages = gpu.paged.bytes(kv_bits / 8)
     cache = gpu.cached.get("kv_cache", 0) * kv_bits / 8 + gpu.states if pages is None else sum(pages.values())
@@ -262,12 +277,10 @@ def largest_pass(batch: int, seq: int, engine: Engine, fused: bool = True) -> Ru
     return Run(tokens // seq, seq, fused=fused)
 
 
-def _reserved(spec: ModelSpec, ops: list[Op], context: int, engine: Engine) -> tuple[dict[str, int], int]:
-    """The cache ops' numbers, with room for as many tokens as the engine has; and the bytes of those that do not grow."""
+def roomy(spec: ModelSpec, ops: list[Op], context: int, engine: Engine) -> Iterator[tuple[str, Op, Cache]]:
+    """The cache ops with room for as many tokens as the engine has, and whether they grow with the tokens."""
     windows = {_window(layers.mixer) for name, layers in spec.kinds.items() if name.startswith("decoder")} - {0}
     mixed = None in windows and len(windows) > 1
-    found: dict[str, int] = {}
-    states = 0
     for op in ops:
         held = op.cache
         if held is None:
@@ -275,7 +288,14 @@ def _reserved(spec: ModelSpec, ops: list[Op], context: int, engine: Engine) -> t
         if held.kind not in (*STATES, "cross"):
             tokens = engine.cells(op.dims["tokens"], context, held, mixed)
             op = op._replace(dims=op.dims | {"tokens": tokens})
-        name = "state" if held.kind in STATES else "kv_cache"
+        yield "state" if held.kind in STATES else "kv_cache", op, held
+
+
+def _reserved(spec: ModelSpec, ops: list[Op], context: int, engine: Engine) -> tuple[dict[str, int], int]:
+    """The cache ops' numbers, with room for as many tokens as the engine has; and the bytes of those that do not grow."""
+    found: dict[str, int] = {}
+    states = 0
+    for name, op, held in roomy(spec, ops, context, engine):
         found[name] = found.get(name, 0) + cache_fold.of(op)
         if name == "state":
             states += cache_fold.of(op) * engine.state_bytes(held)

@@ -9,7 +9,7 @@ from llmcx.catalog.kernels import generation, law
 from llmcx.engines.launches import Launch
 from llmcx.errors import InputError
 from llmcx.machine.hardware import Hardware
-from llmcx.machine.kernels import Peaks, attention, collectives, experts, gemm, peaks, recurrent
+from llmcx.machine.kernels import Fitted, Peaks, attention, collectives, experts, gemm, peaks, recurrent
 
 KERNELS_OF = {"vllm": "vllm", "sglang": "sglang"}
 """Whose kernels an engine launches; TensorRT-LLM's stand in for those of any other."""
@@ -70,6 +70,7 @@ class Kernels:
         self.hardware, self.engine, self.multiplied = hardware, KERNELS_OF.get(engine, "trtllm"), multiplied
         self.generation = generation(hardware.name)
         self.narrow = cache_bits < 16  # anything below 16 bits is read as 8
+        self._asked: tuple[str, str, str] | None = None
         self._laws: dict[tuple[str, str, str], Law] = {}
         self._seconds: dict[tuple[str, tuple[int, ...], str], Parts] = {}
 
@@ -86,6 +87,15 @@ class Kernels:
             found = self._seconds[key] = getattr(self, f"_{kind}")(form, *shape)
         return found
 
+    def law_of(self, launch: Launch) -> Fitted | None:
+        """The fitted law of a launch; None where it only moves, or was not measured."""
+        self._asked = None
+        getattr(self, f"_{launch.kind}")(launch.form, *launch.shape)
+        if self._asked is None:
+            return None
+        kind, form, engine = self._asked
+        return law(kind, self.hardware, engine, form)
+
     def _of(self, law: Law, seconds: Callable[..., float], *shape: int) -> Parts:
         """By a law that begins with its launch."""
         launch = 1e-6 * law.constants.launch_us
@@ -93,6 +103,7 @@ class Kernels:
 
     def _law(self, kind: str, form: str, engine: str = "") -> Law:
         engine = engine or self.engine
+        self._asked = kind, form, engine
         found = self._laws.get((kind, form, engine))
         if found is None:
             # Nothing is found in the cache on the chip: other layers ran in between.

@@ -8,6 +8,7 @@ as many cells (-np, -c of them all), logits of one position a slot.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import floor
 from typing import Any
 
 from llmcx.engines import Engine, Kept
@@ -91,7 +92,7 @@ class LlamaCpp(Engine):
                 else:
                     width = (width + wide) / 2 if self.attn == "eager" and held.kind == "kv" else width
                     tokens, kind, size = self.room(batch, context, window(name, layers, held.window)), "kv_cache", kv_bytes
-                found[kind] = found.get(kind, 0) + each.layers * batch * int(tokens * width * size)
+                found[kind] = found.get(kind, 0) + each.layers * batch * floor(tokens * width * size)
         return found
 
     def caching(self, kv_dtype: str) -> LlamaCpp:

@@ -6,8 +6,10 @@ Rules: src/llama-model.cpp of ggml-org/llama.cpp 0.5.0 (load_tensors, i_gpu_star
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
+from llmcx.costs.params import active_fold, fold
 from llmcx.engines import Engine
 from llmcx.engines.inference_memory import Paged, kept
 from llmcx.model.lower import Run
@@ -17,7 +19,10 @@ from llmcx.ops.op import Op
 from llmcx.parallel.division import division
 from llmcx.parallel.layout import Layout
 from llmcx.parallel.pipeline import Stage
-from llmcx.parallel.ranks import Pieces, pieces
+from llmcx.parallel.ranks import Pieces
+from llmcx.parallel.ranks import pieces as uncached
+
+pieces = lru_cache(maxsize=64)(uncached)  # of a model many splits are tried
 
 
 class Split(NamedTuple):
@@ -68,9 +73,48 @@ def placed(spec: ModelSpec, split: Split, batch: int, context: int, engine: Engi
             ops += of.end if on_gpu else of.tied
         stage = Stage(0, sum(layers), tuple(layers), not on_gpu, output)
         pages = Paged(engine, kept(spec, cached, stage), batch, context, 1).bytes(kv_bytes) or {}
-        largest = max((sized([op._replace(times=1)]) for op in ops if op.kind == "linear"), default=0)
-        found.append(Place(sized(ops), pages, largest))
+        found.append(Place(sized(ops), pages, _largest(ops, sized)))
     return found
+
+
+class Met(NamedTuple):
+    """Weights that a token meets: those in the host's memory, and all of them (the token table gives it one row); and the share
+    of the layers there, with their caches.
+    """
+
+    host: float
+    all: float
+    layers: float
+
+
+def met(spec: ModelSpec, split: Split) -> Met:
+    """Of a split; of routed experts a token meets as many as it is sent to.
+
+    Half of Mixtral's layers have their experts in the host's memory: 16 · 2 experts · 3 · 4,096 · 14,336 weights.
+
+    >>> from llmcx.catalog.presets import load_preset
+    >>> round(met(load_preset("mixtral-8x7b"), Split(33, 16)).host / (16 * 2 * 3 * 4096 * 14336), 3)
+    1.0
+    """
+    n = spec.n_layers
+    start = min(max(n + 1 - split.gpu_layers, 0), n)
+    of = pieces(spec, Run(1, 1), division(Layout()))
+    before, experts = counted(spec, start), counted(spec, max(split.cpu_moe, start))
+    here = sum(active_fold.of(op) for op in of.end)
+    host, every = (0.0, here) if split.gpu_layers > 0 else (here, here)
+    for layers, count, routed, one in zip(spec.kinds.values(), before, experts, of.kinds.values(), strict=True):
+        for op in one:
+            weights = active_fold.of(op)
+            host += weights * (routed if op.role == "expert" else count)
+            every += weights * layers.repeat
+    return Met(host, every, start / n)
+
+
+def _largest(ops: Iterable[Op], sized: Sized) -> int:
+    """Bytes of the largest matrix: no type of weight takes eight times the bytes of another, so that small ones are not asked."""
+    matrices = [(fold.of(op._replace(times=1)), op) for op in ops if op.kind == "linear"]
+    most = max((elements for elements, _ in matrices), default=0)
+    return max((sized([op._replace(times=1)]) for elements, op in matrices if elements * 8 >= most), default=0)
 
 
 def counted(spec: ModelSpec, first: int) -> list[int]:

@@ -9,11 +9,13 @@ generation of chips.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 
 from llmcx.engines import Engine
 from llmcx.engines.efficiency import data, of_generation
 from llmcx.engines.inference_memory import IDEAL
-from llmcx.engines.serving_time import ALONE, Bands, Server, ServingStep, Setup, span
+from llmcx.engines.llama_offload import Split, met
+from llmcx.engines.serving_time import ALONE, Bands, Server, ServingStep, Setup, Span, span
 from llmcx.errors import InputError, unknown_name
 from llmcx.machine.hardware import Hardware
 from llmcx.machine.roofline import Efficiency, Machine, machine
@@ -23,7 +25,7 @@ LOCAL = {"llama.cpp": "llama_cpp", "mlx": "mlx", "exllamav2": "exllamav2", "tran
 """Engines that this module times, and their files."""
 
 SHARES = ("memory", "prefill", "prefill_unpacked")
-NUMBERS = (*SHARES, "layer_us", "launch_us", "unpack")
+NUMBERS = (*SHARES, "layer_us", "routed_us", "launch_us", "unpack")
 """What a file gives, and ``--efficiency`` overrides."""
 
 
@@ -63,15 +65,47 @@ class Local(Server):
     def quantised(self) -> bool:
         return self.setup.weight_bits < 16
 
+    @cached_property
+    def waits(self) -> float:
+        """Seconds of a pass between kernels."""
+        routed = sum(layers for layers, _ in self.spec.mixtures)
+        return (self.spec.n_layers * self.number["layer_us"] + routed * self.number["routed_us"]) / 1e6
+
     def decode(self, batch: int, context: int, tokens: int = 1) -> ServingStep:
-        """Seconds of weights read + ``unpack`` · weights / peak + ``layer_us`` a layer; at least ``launch_us`` a layer."""
-        step, n = super().decode(batch, context, tokens), self.spec.n_layers
-        waits = n * self.number["layer_us"] / 1e6
+        """Seconds of weights read + ``unpack`` · weights / peak + ``layer_us`` a layer + ``routed_us`` one with experts; at least
+        ``launch_us`` a layer.
+        """
+        step, n, waits = super().decode(batch, context, tokens), self.spec.n_layers, self.waits
         if self.quantised:
             met = step.weights * self.machine.memory * 8 / self.setup.weight_bits
             step = step._replace(weights=step.weights + met * self.number["unpack"] / self.machine.flops)
         launched = n * self.number["launch_us"] / 1e6
         return step._replace(overhead=step.overhead + max(waits, launched - step.total))
+
+    def split(self, of: Split, context: int, host_bytes_per_s: float) -> float:
+        """Seconds of a token where a model is split (llama.cpp): the GPU's layers as ever, then the host's, whose processors read
+        weights and caches at a share of its memory's ``host_bytes_per_s``.
+        """
+        step, there = self.decode(1, context), met(self.spec, of)
+        weights, layers = there.host / there.all, there.layers
+        gpu = (step.weights + step.compute) * (1 - weights) + step.cache * (1 - layers) + step.overhead
+        read = there.host * self.setup.weight_bits / 8 + layers * self.cache_bytes(context)
+        return gpu + read / (host_bytes_per_s * float(self.whose["host"]))
+
+    @staticmethod
+    def processor_band() -> Span:
+        """Of :meth:`split`, and of :func:`on_processors`."""
+        return span(data(LOCAL["llama.cpp"])["host_band"])
+
+    def split_prompt(self, prompt: int, piece: int, host_weights: float) -> float | None:
+        """Seconds of a prompt where ``host_weights`` bytes lie in the host's memory: each ``piece`` of it has them copied to the
+        GPU, which multiplies all; None where it is not known how fast they get there.
+        """
+        link = self.hardware.scale_up
+        if link is None or not link.link.startswith("PCIe"):
+            return None
+        copied = -(-prompt // piece) * host_weights / (link.gb_per_s * 1e9 * float(data("kernels")["link"]["value"]))
+        return self.prefill(prompt).total + copied
 
     def prefill(self, prompt: int, cached: int = 0, batch: int = 1) -> ServingStep:
         """As a prompt's arithmetic takes at the share of the peak that its kernels reach; at least the launches."""
@@ -80,9 +114,14 @@ class Local(Server):
             step = super().prefill(prompt, cached, batch)
         finally:
             self.machine = decoding
-        n = self.spec.n_layers
-        waits = n * max(self.number["layer_us"] / 1e6, self.number["launch_us"] / 1e6 - step.total / n)
-        return step._replace(overhead=step.overhead + waits)
+        launched = self.spec.n_layers * self.number["launch_us"] / 1e6
+        return step._replace(overhead=step.overhead + max(self.waits, launched - step.total))
+
+
+def on_processors(spec: ModelSpec, weight_bits: float, cache_bytes: float, host_bytes_per_s: float) -> float:
+    """Seconds of a token of llama.cpp without a GPU: its weights and its cache, read from the host's memory."""
+    read = met(spec, Split(0)).all * weight_bits / 8 + cache_bytes
+    return read / (host_bytes_per_s * float(data(LOCAL["llama.cpp"])["host"]))
 
 
 def _checked(overrides: Mapping[str, float]) -> dict[str, float]:

@@ -73,9 +73,9 @@ class Layout(NamedTuple):
         return sum(max(page.blocks(length, in_flight, source) for page in group.pages) for group in self.groups)
 
 
-def lay_out(pages: list[Page]) -> Layout:
-    """Groups of equal pages: one where all layers need as many blocks, else as many layers in each as the rarest kind has (or the
-    commonest, where it has not half as many again).
+def lay_out(pages: list[Page], *, equalised: bool = True, widest: bool = True) -> Layout:
+    """Groups of equal pages: one where all layers need as many blocks, else as many layers in each as the rarest kind has (or,
+    ``widest``, as the commonest, where it has not half as many again). ``equalised``: pages of unequal size are made equal.
 
     Raises InputError for pages that can not be made equal.
 
@@ -87,11 +87,16 @@ def lay_out(pages: list[Page]) -> Layout:
     alike = len({(kind, span, block) for kind, block, span in kinds}) <= 1
     if alike and (len({page.size for page in pages}) <= 1 or pages[0].kind != STATE):
         return Layout((Group(tuple(pages)),) if pages else ())
+    if not equalised and len({page.size for page in pages}) > 1:
+        sizes = " and ".join(f"{size:,} B" for size in sorted({page.size for page in pages}))
+        raise InputError(
+            f"this version of vLLM refuses layers with pages of {sizes}; give --engine vllm@0.12 or later", field="engine"
+        )
     counts: dict[Page, int] = {}
     for page in equal(pages):
         counts[page._replace(layers=0)] = counts.get(page._replace(layers=0), 0) + page.layers
     fewest, most = min(counts.values()), max(counts.values())
-    each = most if most < 1.5 * fewest else fewest
+    each = most if widest and most < 1.5 * fewest else fewest
     groups = []
     for page, layers in counts.items():
         many = cut(layers, each)

@@ -98,6 +98,12 @@ class Recipe:
         return Run(batch, seq, fused=self.attention != "eager", masks=self.attention == "sdpa", dropout=self.dropout)
 
 
+def usual(layout: Layout, lora: bool) -> str:
+    """The program of TRAINERS where none is named: FSDP2 at ZeRO-3, DeepSpeed at lower levels, else transformers."""
+    alone = layout.gpus == layout.dp and not lora
+    return {1: "deepspeed", 2: "deepspeed", 3: "fsdp"}.get(layout.zero, "transformers") if alone else "transformers"
+
+
 def check_recipe(spec: ModelSpec, layout: Layout, recipe: Recipe) -> None:
     """Refuse what cannot be trained so, or of which the memory is not known. Raises InputError."""
     check(spec, layout)

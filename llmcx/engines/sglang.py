@@ -8,6 +8,7 @@ logs (tests/oracle/sglang_starts.csv).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import floor
 from typing import Any, NamedTuple
 
 from llmcx.engines import GPU, Engine, Kept
@@ -78,7 +79,7 @@ def graphs_of_prefill(chunk: int) -> int:
         *range(576, 1025, 64),
         *range(1280, 4097, 256),
     ]
-    listed = sum(size <= chunk for size in sizes)
+    listed = sum(1 for size in sizes if size <= chunk)
     return listed + max(0, chunk - 4096) // 512
 
 
@@ -91,7 +92,7 @@ def reserve(memory: int, chunk: int, graphs: int, gpus: int, latent: bool = Fals
     """
     tokens = max(chunk, 2048)
     mib = 512 + 1.5 * tokens + gpus / 8 * 1024 + 2 * graphs + (1536 if latent else 8 * graphs_of_prefill(chunk))
-    return int((max(mib, 10 * 1024) if memory > 60 * GIB else mib) * MIB)
+    return floor((max(mib, 10 * 1024) if memory > 60 * GIB else mib) * MIB)
 
 
 def fraction(memory: int, chunk: int, graphs: int, gpus: int, latent: bool = False) -> float:
@@ -202,11 +203,11 @@ class SGLang(Engine):
             tokens = max(tokens, cut(int(live * 1000), int(WINDOWED * 1000))) if cell.full else live
         cache = batch * tokens * cell.bytes
         if not cell.state:
-            return {"kv_cache": int(cache)} if cache else {}
+            return {"kv_cache": floor(cache)} if cache else {}
         if not cell.bytes:
             return {"state": (cell.slots * batch + 1) * cell.state}
         cache = max(cache, (cell.slots * batch + 1) * cell.state / STATES_SHARE)
-        return {"kv_cache": int(cache), "state": int(cache * STATES_SHARE)}
+        return {"kv_cache": floor(cache), "state": floor(cache * STATES_SHARE)}
 
     def room(self, kept: tuple[Kept, ...], pool: int, kv_bytes: float) -> Room:
         """Tokens (max_total_num_tokens) and slots of a pool of so many bytes."""

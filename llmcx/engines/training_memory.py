@@ -77,6 +77,7 @@ class TrainingMemory:
         self._saved: dict[object, StageActivations] = {}
         self._shapes: dict[object, list[frozenset[tuple[int, int]]]] = {}
         self._fullest: dict[object, list[StageGPU]] = {}
+        self._besides: dict[object, list[GPUBytes]] = {}
 
     def pieces(self, batch: int, by: Division) -> Pieces:
         """The ops of a micro-batch, of which autograd saves what the recipe's kernels leave."""
@@ -188,8 +189,21 @@ class TrainingMemory:
         if found is None:
             chosen = fullest(self.spec.runs, layout.pp, layout.virtual)
             found = self._fullest[key] = [self.rank(stage, layout, batch) for stage in chosen]
+        if recipe.engine == "megatron" and not recipe.margin and recipe.lora is None:
+            besides = self._besides_model(key, found, layout, recipe)
+            held = [self._model(rank, layout, recipe) + rest[3:] for rank, rest in zip(found, besides, strict=True)]
+            return GPUBytes(*max(held, key=sum))
         memories = [self.held(rank, layout, recipe)[0] for rank in found]
         return memories[0] if len(memories) == 1 else max(memories, key=sum)
+
+    def _besides_model(self, key: tuple[object, ...], found: list[StageGPU], layout: Layout, recipe: Recipe) -> list[GPUBytes]:
+        """What Megatron-LM's GPUs hold beside weights, gradients and states at their peaks, whatever ZeRO leaves of these."""
+        m, most = layout.micro_batches, layout.pp * (layout.virtual + 2)  # more of them than are ever in flight change nothing
+        asked = (*key, recipe.recompute, m if m is not None and m * layout.virtual < most else None)
+        if asked not in self._besides:
+            peaks = [self._megatron(rank, layout, recipe) for rank in found]
+            self._besides[asked] = [max(phases.values(), key=lambda one: sum(one[3:])) for phases in peaks]
+        return self._besides[asked]
 
     def held(self, rank: StageGPU, layout: Layout, recipe: Recipe) -> tuple[GPUBytes, str | None]:
         """The bytes of a stage's GPU at their peak, and in which phase of a step that is; None where all are held at once.
@@ -219,7 +233,7 @@ class TrainingMemory:
             return torch_loop(weights.frozen + trained, trained, states, 0, saved)
         if recipe.engine == "deepspeed":
             several = (layout.micro_batches or 1) > 1
-            part = self._partition(rank, layout, recipe)
+            part = self.partition(rank, layout, recipe)
             return deepspeed.phases(part, saved, layout.zero, recipe.buckets, recipe.offload, several)
         if recipe.engine == "fsdp":
             stored = p.master or p.weight
@@ -292,7 +306,7 @@ class TrainingMemory:
         gathered = p.weight * (of.outside + 2 * of.layer) if layout.zero == 3 and layout.sharers > 1 else 0
         return gathered + rank.saved.layer["none"] + (p.activation + recipe.logit[0]) * recipe.at_once(rows) * columns
 
-    def _partition(self, rank: StageGPU, layout: Layout, recipe: Recipe) -> deepspeed.Partition:
+    def partition(self, rank: StageGPU, layout: Layout, recipe: Recipe) -> deepspeed.Partition:
         """What ZeRO shares out."""
         p, weights = recipe.bytes, rank.weights
         columns = (rank.saved.head or (0, 0))[1]
@@ -305,7 +319,7 @@ class TrainingMemory:
         if recipe.offload is None:
             return None
         [rank] = self.ranks(layout, batch)
-        return deepspeed.host(self._partition(rank, layout, recipe), layout.zero, recipe.offload)
+        return deepspeed.host(self.partition(rank, layout, recipe), layout.zero, recipe.offload)
 
     def _megatron(self, rank: StageGPU, layout: Layout, recipe: Recipe) -> dict[str, GPUBytes]:
         """Megatron-LM's phases."""

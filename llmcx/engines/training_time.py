@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from llmcx.costs.flops import backward_fold
 from llmcx.costs.flops import fold as flops_fold
-from llmcx.costs.saved_activations import RECOMPUTE
+from llmcx.engines.programs import PROGRAMS, RECIPE
 from llmcx.engines.recipe import Recipe
 from llmcx.engines.training_memory import GPUBytes, TrainingMemory
 from llmcx.formats.optimizers import OPTIMIZERS
@@ -26,8 +26,6 @@ from llmcx.parallel.layout import Layout, micro_batches
 from llmcx.parallel.pipeline import Stage, distinct
 from llmcx.parallel.ranks import Sums, Tally, pieces, rank_ops, tally, traffic_of
 
-RECIPE = Recipe("megatron", kernels="fused", attention="flash", engine="megatron")
-"""What is timed: Megatron-LM's mixed precision and kernels, Adam, fused attention unless it is eager."""
 ACT, WEIGHT, GRADIENT = RECIPE.bytes.activation, RECIPE.bytes.weight, RECIPE.gradient
 STATES = RECIPE.bytes.master + OPTIMIZERS[RECIPE.optimizer].states
 
@@ -92,6 +90,20 @@ class StagePass(NamedTuple):
         return spent + self.again(recompute) + full
 
 
+class Timed(NamedTuple):
+    """Seconds of one micro-batch on the stage that the others wait for, and of a step's ``bubble``. Of each stage that differs:
+    parameters outside the experts and in them, seconds of a backward pass and of both passes.
+    """
+
+    compute: float
+    recompute: float
+    tensor: float
+    context: float
+    expert: float
+    bubble: float
+    stages: list[tuple[int, int, float, float]]
+
+
 LAST = ("out", "down")
 """Products that end a sublayer: what they give is added to the residual stream, and its backward pass asks for their inputs."""
 
@@ -113,7 +125,10 @@ class Trainer:
         efficiency: Efficiency = IDEAL,
         dtype: str | None = None,
         attention: str = "flash",
+        engine: str = "megatron",
+        sizes: TrainingMemory | None = None,
     ) -> None:
+        """``engine`` of PROGRAMS; ``sizes`` of the same model, length, attention and engine, where they are known already."""
         fused = attention != "eager"
         self.spec, self.seq, self.fused, self.hardware, self.dtype = spec, seq, fused, hardware, dtype
         self.machine: Machine = machine(hardware, dtype, efficiency)
@@ -122,9 +137,10 @@ class Trainer:
         # What is not a layer's matrix is multiplied in 16 bits; the bound leaves open that it were not.
         self.wider = 1.0 if efficiency == IDEAL else self.machine.flops / hardware.flops(hardware.dtype)
         self.byte = 1 if dtype == "fp8" else ACT
-        recipe = replace(RECIPE, attention=attention)
-        self.recipes = {recompute: replace(recipe, recompute=recompute) for recompute in RECOMPUTE}
-        self.sizes = TrainingMemory(spec, seq, recipe)
+        self.engine, self.program = engine, PROGRAMS[engine]
+        self.base = replace(self.program.base, attention=attention)
+        self.sizes = TrainingMemory(spec, seq, self.base) if sizes is None else sizes
+        self._recipes: dict[tuple[str, str], Recipe] = {}
         # What must be computed: the pairs that the mask leaves, the experts that are chosen.
         needed = lower(spec, Run(1, seq, fused=True, ideal=True))
         self.model_flops = flops_fold.total(needed) + backward_fold.total(op for op in needed if op.kind != "recompute")
@@ -135,6 +151,7 @@ class Trainer:
         spared = (1 - efficiency.last_product) * flops_fold.total(op for op in inside if _ends(op))
         self.again_flops = {"none": 0, "selective": core, "elementwise": core, "full": flops_fold.total(inside) - spared}
         self._passes: dict[object, list[tuple[Stage, int, StagePass]]] = {}
+        self._timed: dict[object, Timed] = {}
         self._tallies: dict[object, Tally] = {}
         self._reductions: dict[object, float] = {}
 
@@ -210,34 +227,46 @@ class Trainer:
     # --- one step ----------------------------------------------------------------------------------------------------
 
     def step(self, layout: Layout, global_batch: int) -> TrainingStep:
-        """Seconds of one step of ``global_batch`` sequences.
+        """Seconds of one step of ``global_batch`` sequences, as the slowest stage has them (:meth:`timed`)."""
+        m, e = micro_batches(layout, global_batch), self.efficiency
+        compute, again, tensor, context, expert, bubble, stages = self.timed(layout)
+        handed = 0.0
+        if layout.pp > 1:
+            handed = m * self._handed(layout) * (1 - e.hidden_pp)
+        reduced, updated = max([self._update(layout, m, *stage) for stage in stages], key=sum)
+        return TrainingStep(
+            m * compute, m * again, bubble, m * tensor, m * context, m * expert, handed, reduced, updated + e.step_s
+        )
+
+    def timed(self, layout: Layout) -> Timed:
+        """What does not depend on how often the model is replicated, so that layouts share it.
 
         1F1B takes (m - 1) max t + Σ t over the stages' times t for m micro-batches, so that the slowest stage waits for
         (Σ t - max t) / v with v chunks of layers per stage (Narayanan et al. 2021, arXiv:2104.04473, sec. 2.2).
         """
-        m, e, how = micro_batches(layout, global_batch), self.efficiency, layout.recompute
-        by = division(layout)
-        stages = self.passes(layout, by)
-        times = [one.total(how) for _, _, one in stages]
-        slowest = max(range(len(stages)), key=times.__getitem__)
-        one = stages[slowest][2]
-        bubble = (sum(many * time for (_, many, _), time in zip(stages, times, strict=True)) - times[slowest]) / layout.virtual
-        full = how == "full"
-        handed = 0.0
-        if layout.pp > 1:
-            handed = m * self._handed(layout) * (1 - e.hidden_pp)
-        reduced, updated = max((self._update(layout, by, stage, m, one) for stage, _, one in stages), key=sum)
-        return TrainingStep(
-            compute=m * (one.forward + one.backward),
-            recompute=m * one.again(how),
-            bubble=bubble,
-            tensor=m * (one.tensor + full * one.tensor_again),
-            context=m * (one.context + full * one.context_again),
-            expert=m * (one.expert + full * one.expert_again),
-            pipeline=handed,
-            data=reduced,
-            optimizer=updated + e.step_s,
-        )
+        by, how = division(layout), layout.recompute
+        key = (by, layout.pp, layout.virtual, layout.micro_batch, how)
+        found = self._timed.get(key)
+        if found is None:
+            stages = self.passes(layout, by)
+            times = [one.total(how) for _, _, one in stages]
+            slowest = max(range(len(stages)), key=times.__getitem__)
+            one, full = stages[slowest][2], how == "full"
+            waited = sum(many * time for (_, many, _), time in zip(stages, times, strict=True)) - times[slowest]
+            weights = [self.sizes.weights(stage, by) for stage, _, _ in stages]
+            found = self._timed[key] = Timed(
+                one.forward + one.backward,
+                one.again(how),
+                one.tensor + full * one.tensor_again,
+                one.context + full * one.context_again,
+                one.expert + full * one.expert_again,
+                waited / layout.virtual,
+                [
+                    (of.params, of.experts, of_one.backward, of_one.forward + of_one.backward)
+                    for of, (_, _, of_one) in zip(weights, stages, strict=True)
+                ],
+            )
+        return found
 
     def _handed(self, layout: Layout) -> float:
         """Seconds in which a stage hands a micro-batch over: its output forward and the gradient backward, once per chunk of
@@ -247,19 +276,18 @@ class Trainer:
         apart = layout.tp * layout.replicas
         return 2 * layout.virtual * (size / self.machine.between(2, apart) + self.efficiency.link_s)
 
-    def _update(self, layout: Layout, by: Division, stage: Stage, m: int, one: StagePass) -> tuple[float, float]:
+    def _update(self, layout: Layout, m: int, dense: int, experts: int, backward: float, both: float) -> tuple[float, float]:
         """Seconds in which a stage's GPU reduces gradients and gathers weights, less what hides behind its backward pass; and
         those in which the optimizer reads and writes its states.
         """
-        on, e = self.machine, self.efficiency
-        of = self.sizes.weights(stage, by)
-        sent = self._reduction(of.params, of.experts, layout) * (m if layout.zero == 3 else 1)
-        behind = m * (one.backward if layout.zero < 3 else one.forward + one.backward)
-        reduced = max(sent * (1 - e.hidden_dp), sent - behind) if sent else 0.0
-        params = float(of.params + of.experts)
+        each = layout.zero == 3
+        sent = self._reduction(dense, experts, layout) * (m if each else 1)
+        behind = m * (both if each else backward)
+        reduced = max(sent * (1 - self.efficiency.hidden_dp), sent - behind) if sent else 0.0
+        params = float(dense + experts)
         if layout.zero:
-            params = of.params / layout.sharers + of.experts / layout.expert_sharers
-        return reduced, params * (2 * STATES + GRADIENT + WEIGHT) / on.memory
+            params = dense / layout.sharers + experts / layout.expert_sharers
+        return reduced, params * (2 * STATES + GRADIENT + WEIGHT) / self.machine.memory
 
     def _reduction(self, dense: int, experts: int, layout: Layout) -> float:
         """Seconds in which so many gradients are reduced and weights gathered once."""
@@ -273,10 +301,17 @@ class Trainer:
 
     # --- what it comes to --------------------------------------------------------------------------------------------
 
+    def recipe(self, layout: Layout) -> Recipe:
+        """How a micro-batch is trained, as `llmcx memory --train` is asked for it."""
+        key = (self.program.counts_as(layout), layout.recompute)
+        if key not in self._recipes:
+            self._recipes[key] = replace(self.base, engine=key[0], recompute=key[1])
+        return self._recipes[key]
+
     def memory(self, layout: Layout, global_batch: int) -> GPUBytes:
-        """Bytes on the fullest GPU: `llmcx memory --train`'s, with :data:`RECIPE` and what the layout recomputes."""
+        """Bytes on the fullest GPU: `llmcx memory --train`'s."""
         asked = layout._replace(micro_batches=micro_batches(layout, global_batch))
-        return self.sizes.fullest(asked, layout.micro_batch, self.recipes[layout.recompute])
+        return self.sizes.fullest(asked, layout.micro_batch, self.recipe(layout))
 
     def mfu(self, step_s: float, layout: Layout, global_batch: int, peak: float) -> tuple[float, float]:
         """Model and hardware FLOPs utilisation (Chowdhery et al. 2022, arXiv:2204.02311, sec. 4.1 and appendix B).

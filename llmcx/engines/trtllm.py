@@ -7,6 +7,7 @@ start-up logs (tests/oracle/trtllm_starts.csv).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import floor
 from typing import Any
 
 from llmcx.engines import GPU, Engine, Kept
@@ -91,7 +92,7 @@ class TensorRTLLM(Engine):
             (batch * (cut(window, self.block) + (window < context)) * self.block * whole / window for window in windows),
             default=0,
         )
-        return {"kv_cache": int(need)} if need else {}
+        return {"kv_cache": floor(need)} if need else {}
 
     def tokens(self, kept: tuple[Kept, ...], free: int, context: int, kv_bytes: float, share: float = 0.9) -> int:
         """Tokens of the full layers' pool, in whole blocks, of so many ``free`` bytes."""

@@ -1,15 +1,20 @@
-"""vLLM 0.32: pages of one size for layers of every kind; a pool that is what weights and one profiled step leave.
+"""vLLM: pages of one size for layers of every kind; a pool that is what weights and one profiled step leave.
 
-Cache: vllm/v1/core/kv_cache_utils.py, asked itself (tests/oracle/vllm_cache.py). Pool: vllm/v1/worker/gpu_worker.py, and what 52
-starts of 0.19 on H100 logged (tests/oracle/vllm_starts.csv), of which half the models gave the constants here.
+Cache: vllm/v1/core/kv_cache_utils.py, asked itself (tests/oracle/vllm_cache.py, vllm_lines.py). Pool: gpu_worker.py in
+vllm/v1/worker, and worker/worker.py before it, and what starts logged (tests/oracle/vllm_starts.csv, vllm_v0_starts.csv), of
+which half the models gave the constants. What differs between versions: :mod:`llmcx.engines.vllm_lines`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import floor
+from typing import Any
 
 from llmcx.engines import GPU, Engine, Kept
 from llmcx.engines.pages import CHUNKS, CROSS, FULL, STATE, WINDOW, Layout, Page, lay_out
+from llmcx.engines.vllm_lines import LINES, NEWEST, Line, line
 from llmcx.errors import InputError
 from llmcx.ops.op import ACTIVATIONS, STATES, Cache, Op
 from llmcx.parallel.layout import cut
@@ -20,14 +25,13 @@ EXPANDED = ("minicpm3",)
 """Families with latents that vLLM expands, and caches as keys and values: how is not known here."""
 WIDE = ("nemotron_h", "qwen3_5", "qwen3_5_text", "qwen3_5_moe", "qwen3_5_moe_text")
 """Families whose released files ask for states in fp32 (mamba_ssm_cache_dtype, mamba_ssm_dtype). Kimi's are so in any case."""
-LOGIT, STREAMS = 14.5, 4
-"""Bytes of a number of the logits while it is sampled from (bf16, three in fp32, a mask), calibrated; tensors as wide as the
-model that are alive beside a feed-forward's.
-"""
-BUFFERS, FIRST, MORE, GRAPHS = 48 * 2**20, 2**28, 2_255_000_000, 24 * 2**20
-"""Bytes, calibrated: of a runner's own buffers; that kernels and libraries take outside of torch on one GPU, and on one of
-several, with NCCL's; of CUDA graphs a layer.
-"""
+STREAMS = 4
+"""Tensors as wide as the model that are alive beside a feed-forward's."""
+GRAPHS = 24 * 2**20
+"""Bytes of CUDA graphs a layer, calibrated."""
+LONG = 32768
+"""Tokens of a prompt up to which the first engine put it through whole, in a step of as many, or of :data:`STEP`."""
+STEP = 2048
 CAPTURED = 2
 """How much more the graphs of a layer take with latents, and with gpt-oss' experts: two models of the one and one of the other
 logged 45 to 55 MiB a layer where others did 20 to 35.
@@ -36,58 +40,93 @@ PADDED, BLOCK = (256, 128), 17 / 32
 """What Marlin's kernels for experts in MXFP4 take multiples of, the model's width and the experts' (fused_moe/oracle/mxfp4.py);
 bytes of a number there, with its share of a scale.
 """
-SPARSE, MLA_HYBRID = 64, 128
-"""Tokens of a block: of FlashMLA's sparse attention, and beside recurrent states (platforms/interface.py)."""
+SPARSE = 64
+"""Tokens of a block of FlashMLA's sparse attention (platforms/interface.py)."""
 
 
-def defaults(memory: int, name: str = "") -> dict[str, int]:
-    """Tokens and sequences of a step on an accelerator with so many bytes (vllm/engine/arg_utils.py, for a server).
+def defaults(memory: int, name: str = "", version: str = NEWEST) -> dict[str, int | None]:
+    """Tokens and sequences of a step on an accelerator with so many bytes (vllm/engine/arg_utils.py, for a server); None: as many
+    as the prompts have.
 
     >>> defaults(24 * 2**30)
     {'max_num_batched_tokens': 2048, 'max_num_seqs': 256}
     """
-    if memory >= 160 * 2**30:
+    of = line(version)
+    if of.by_length:
+        return {"max_num_batched_tokens": None, "max_num_seqs": 256}
+    if memory >= 160 * 2**30 and of.large:
         return {"max_num_batched_tokens": 16384, "max_num_seqs": 1024}
-    if memory >= 70 * 2**30 and "a100" not in name:
+    if memory >= 70 * 2**30 and ("a100" not in name or not of.grouped):
         return {"max_num_batched_tokens": 8192, "max_num_seqs": 1024}
     return {"max_num_batched_tokens": 2048, "max_num_seqs": 256}
 
 
 @dataclass(frozen=True)
 class VLLM(Engine):
-    """Blocks of ``block`` tokens, more where a recurrent state would not fit a page; steps of
-    ``max_num_batched_tokens``, two under way at a time; logits of ``max_num_seqs`` sequences.
+    """Blocks of ``block`` tokens, more where a recurrent state would not fit a page; steps of ``max_num_batched_tokens``; logits
+    of ``max_num_seqs`` sequences; as ``version`` has it. ``hosted``: GPUs meet in the host, for they have no links of their own.
     """
 
     block: int = 16
-    max_num_batched_tokens: int = 8192
+    max_num_batched_tokens: int | None = 8192
     max_num_seqs: int = 1024
+    version: str = NEWEST
+    hosted: bool = False
+    utilization: float = field(default=0.92, init=False)
 
     name = "vllm"
-    utilization = 0.92
-    rule = "vLLM 0.32: blocks of {block} tokens or more, pages of one size, windows with {max_num_batched_tokens} tokens a step"
+    versioned = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "utilization", self.line.utilization)
+
+    @cached_property
+    def line(self) -> Line:
+        """What its version has."""
+        return line(self.version)
+
+    def settings(self) -> dict[str, Any]:
+        names = ("block", "max_num_batched_tokens", "max_num_seqs")
+        return {name: getattr(self, name) for name in names}
+
+    def said(self) -> str:
+        pages = f"vLLM {self.version}: blocks of {self.block} tokens"
+        if not self.line.grouped:
+            return f"{pages}, and every layer keeps every token"
+        return f"{pages} or more, pages of one size, windows with {self.max_num_batched_tokens} tokens a step"
+
+    def notes(self) -> list[str]:
+        if self.version == NEWEST:
+            return [f"as vLLM {NEWEST} plans; of another version: --engine vllm@{LINES[2].last[0]}.{LINES[2].last[1]}"]
+        asked = self.line.asked
+        return [f"as vLLM {self.version} plans" + ("" if asked.startswith(self.version) else f", by the planner of {asked}")]
 
     def cells(self, needed: int, context: int, cache: Cache, mixed: bool) -> int:
         return needed
 
     def pass_tokens(self, batch: int, seq: int) -> int:
-        return self.max_num_batched_tokens
+        if self.max_num_batched_tokens is not None:
+            return self.max_num_batched_tokens
+        return max(seq, STEP) if seq <= LONG else STEP  # chunked where prompts may be longer (vllm/engine/arg_utils.py)
 
     def peak(self, gpu: GPU) -> tuple[int, str]:
-        """The larger of a feed-forward and the sampler, over what fused experts keep: one step of as many tokens as there
-        may be is profiled, with logits of as many sequences (vllm/v1/worker/gpu_model_runner.py, profile_run).
+        """The larger of a feed-forward and the sampler: one step of as many tokens as there may be is profiled, with logits of as
+        many sequences, on the GPU that samples (vllm/v1/worker/gpu_model_runner.py, profile_run). Fused experts keep their
+        workspaces from the version on that has the sampler's kernel.
         """
-        tokens = self.max_num_batched_tokens
-        experts, stream = fused_experts(gpu), 2 * tokens * gpu.d_model
+        of, tokens = self.line, gpu.tokens
+        stream = 2 * tokens * gpu.d_model
+        experts = fused_experts(gpu) if of.buffers else 0
         layers = forward(gpu, tokens) - experts
-        sampler = int(LOGIT * self.max_num_seqs * gpu.vocab) + stream if gpu.last else 0
+        sampler = floor(self.max_num_seqs * gpu.vocab * of.logit) + stream if gpu.last else 0
         what = f"sampling {self.max_num_seqs:,} sequences" if sampler >= layers else f"a step of {tokens:,} tokens"
-        return max(layers, sampler) + experts + BUFFERS, f"estimate: activation peak, {what}"
+        return max(layers, sampler) + experts + of.buffers, f"estimate: activation peak, {what}"
 
     def overhead(self, gpu: GPU) -> tuple[int, str]:
-        latent = any(op.cache is not None and op.cache.kind == "latent" for op in gpu.ops)
-        graphs = GRAPHS * gpu.layers * (CAPTURED if latent or gpu.family == "gpt_oss" else 1)
-        return self.outside(gpu) + graphs, "estimate: kernels and libraries outside of torch, CUDA graphs"
+        outside = self.outside(gpu.tp, gpu.pp)
+        if not self.line.aside:
+            return outside, "estimate: kernels and libraries outside of torch; CUDA graphs come on top of the share"
+        return outside + self.graphs(gpu), "estimate: kernels and libraries outside of torch, CUDA graphs"
 
     def padding(self, gpu: GPU) -> int:
         more = 0
@@ -98,12 +137,20 @@ class VLLM(Engine):
                 more += (whole - outer * inner) * op.copies * op.times
         return int(more * BLOCK)
 
-    def outside(self, gpu: GPU) -> int:
+    def graphs(self, gpu: GPU) -> int:
+        """Bytes of CUDA graphs."""
+        latent = any(op.cache is not None and op.cache.kind == "latent" for op in gpu.ops)
+        return GRAPHS * gpu.layers * (CAPTURED if latent or gpu.family == "gpt_oss" else 1)
+
+    def outside(self, tp: int, pp: int) -> int:
         """Bytes that kernels and libraries take outside of torch."""
-        return MORE if gpu.tp > 1 else FIRST
+        if tp == 1:
+            return self.line.alone
+        return self.line.hosted if self.hosted else self.line.linked
 
     def layout(self, kept: tuple[Kept, ...], kv_bytes: float) -> Layout:
         """Groups and pages of a GPU's layers."""
+        of = self.line
         tokens, states = [], []
         for layer in kept:
             if layer.mixer not in MIXERS:
@@ -116,6 +163,9 @@ class VLLM(Engine):
                 states.append(layer)
             else:
                 tokens += [(layer.layers, op) for op in layer.ops]
+        if states and not of.grouped:
+            problem = f"how vLLM {self.version} held recurrent states is not known; give --engine vllm@0.11, or ideal"
+            raise InputError(problem, field="engine", value=f"vllm@{self.version}")
         block = self.block
         if any(op.cache is not None and op.cache.kind == "index" for _, op in tokens):
             block = cut(block, SPARSE) * SPARSE
@@ -124,16 +174,16 @@ class VLLM(Engine):
         if tokens and states:  # blocks of as many tokens as make a page that a state fits
             [(_, first), *_] = tokens
             one = _width(first, kv_bytes)
-            align = max(block, MLA_HYBRID) if first.cache is not None and first.cache.kind == "latent" else block
+            align = max(block, of.latent_block) if first.cache is not None and first.cache.kind == "latent" else block
             block = max(block, align * cut(max(sizes), align * one))
             padded = block * one
-        pages = [_page(op, layers, block, kv_bytes) for layers, op in tokens]
+        pages = [_page(op, layers, block, kv_bytes, of) for layers, op in tokens]
         for layer, size in zip(states, sizes, strict=True):
             # With prefix caching, which models that attend too have by default: the last state, the one being made, and of a
             # Mamba-2 the one at the end of the prompt.
-            many = (3 if layer.mixer == "mamba2" else 2) if tokens else 1
+            many = (3 if layer.mixer == "mamba2" else 2) if tokens and of.prefixed else 1
             pages.append(Page(STATE, layer.layers, max(size, padded), span=many))
-        return lay_out(pages)
+        return lay_out(pages, equalised=of.equalised, widest=of.widest)
 
     def paged(self, kept: tuple[Kept, ...], batch: int, context: int, kv_bytes: float, pp: int) -> dict[str, int]:
         layout = self.layout(kept, kv_bytes)
@@ -142,11 +192,21 @@ class VLLM(Engine):
 
     def blocks(self, layout: Layout, context: int, pp: int = 1) -> int:
         """Blocks that a request of ``context`` tokens has; its encoder may have as many as a step."""
-        return layout.blocks(context, self.in_flight(pp), self.max_num_batched_tokens)
+        return layout.blocks(context, self.in_flight(pp), self.pass_tokens(1, context))
 
     def in_flight(self, pp: int) -> int:
-        """Tokens of the steps under way: one a stage, and the next, which is scheduled meanwhile."""
-        return (pp + 1) * self.max_num_batched_tokens
+        """Tokens of the steps under way: one a stage, and the next where it is scheduled meanwhile; before that, of one."""
+        return (pp + 1 if self.line.ahead else 1) * (self.max_num_batched_tokens or 0)
+
+    def capacity(self, layout: Layout, blocks: int, length: int, pp: int = 1) -> tuple[int, float]:
+        """The tokens and the requests of ``length`` tokens that vLLM logs for so many blocks (GPU KV cache size, Maximum
+        concurrency).
+        """
+        size = min((page.block for group in layout.groups for page in group.pages if page.block), default=length)
+        if self.line.counted == "blocks":
+            return blocks * size, blocks * size / length
+        requests = blocks / self.blocks(layout, length, pp)
+        return (blocks // len(layout.groups) * size if self.line.counted == "group" else floor(requests * length)), requests
 
 
 def _width(op: Op, kv_bytes: float) -> int:
@@ -157,14 +217,14 @@ def _width(op: Op, kv_bytes: float) -> int:
     return int(width * kv_bytes)
 
 
-def _page(op: Op, layers: int, block: int, kv_bytes: float) -> Page:
-    """A layer's page of attention."""
+def _page(op: Op, layers: int, block: int, kv_bytes: float, of: Line) -> Page:
+    """A layer's page of attention; where a line does not know of windows or chunks, every layer keeps every token."""
     held = op.cache
     assert held is not None
     size = block * _width(op, kv_bytes)
     if held.kind == "cross":
         return Page(CROSS, layers, size, block)
-    if held.window is None:
+    if held.window is None or not of.grouped or (held.chunks and not of.chunked):
         return Page(FULL, layers, size, block, latent=held.kind != "kv")
     return Page(CHUNKS if held.chunks else WINDOW, layers, size, block, held.window)
 
@@ -183,8 +243,8 @@ def _state(layer: Kept) -> int:
 def _alive(op: Op) -> int:
     """Bytes of a feed-forward's widest tensors, gate, up and product, or before and after the activation."""
     if op.kind == "product":
-        return 3 * 2 * int(op.dims["elements"])
-    return 2 * 2 * int(op.dims["elements"]) if op.kind in ACTIVATIONS and not op.joined else 0
+        return 3 * 2 * op.dims["elements"]
+    return 2 * 2 * op.dims["elements"] if op.kind in ACTIVATIONS and not op.joined else 0
 
 
 def forward(gpu: GPU, tokens: int) -> int:
@@ -208,5 +268,5 @@ def _experts(op: Op, gpu: GPU) -> int:
     """
     if op.kind != "linear" or op.module != "down":
         return 0
-    routed, inner = int(op.dims["tokens"]) * gpu.ep * gpu.attention_dp, int(op.dims["d_in"])
+    routed, inner = op.dims["tokens"] * gpu.ep * gpu.attention_dp, op.dims["d_in"]
     return 2 * routed * (max(2 * inner, gpu.d_model) + max(inner, gpu.d_model))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from llmcx.costs import params as params_fold
@@ -316,19 +317,29 @@ def _settings(name: str, text: str) -> dict[str, int]:
     return settings
 
 
+@lru_cache(maxsize=64)
+def _types(spec: ModelSpec, mix: str) -> dict[tuple[str, str], Counter[str]]:
+    """The types of the whole model's tensors."""
+    whole, _ = tensors(spec, (op for op in lower(spec, Run()) if op.role != "tower"))
+    return kinds(spec, mix, whole)
+
+
+TABLE = ("embedding", "token_embd")
+"""The group and the name of the token table."""
+
+
 def _gguf(spec: ModelSpec, mix: str, ops: Iterable[Op] | None) -> Weights:
-    """On several GPUs the types are those of the whole model, and of the layers of a stage the mean share have each."""
-    every = [*lower(spec, Run())]
-    whole, plain = tensors(spec, (op for op in every if op.role != "tower"))
-    types, mine = kinds(spec, mix, whole), whole
-    if ops is not None:
-        every = [*ops]
-        mine, plain = tensors(spec, (op for op in every if op.role != "tower"))
+    """On several GPUs the types are those of the whole model, and of the layers of a stage the mean share have each; a GPU that
+    has the head without the table that it is tied to has a copy of that.
+    """
+    every = [*(lower(spec, Run()) if ops is None else ops)]
+    mine, plain = tensors(spec, (op for op in every if op.role != "tower"))
+    types = _types(spec, mix)
     stored: Counter[str] = Counter(plain)
     towers = params_fold.fold.total(op for op in every if op.role == "tower")
     stored["F16"] += towers
     for tensor in mine:
-        shares = types[tensor.group, tensor.name]
+        shares = types.get((tensor.group, tensor.name)) or types[TABLE]
         layers = {kind: count * tensor.times // shares.total() for kind, count in shares.items()}
         layers[max(shares, key=lambda kind: shares[kind])] += tensor.times - sum(layers.values())
         for kind, count in layers.items():

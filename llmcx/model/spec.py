@@ -188,6 +188,7 @@ class ModelSpec:
     published_params: str | None = None
     published_source: str | None = None
     training_tokens: str | None = None
+    license: str | None = None
     assumes: tuple[str, ...] = ()
     stored: Storage | None = None
 

@@ -99,7 +99,9 @@ def _standing(standing: list[Any]) -> Table:
     )
     one = max(standing, key=lambda each: each.params)
     title = f"{format.count(round(one.params))} parameters on {format.count(round(one.tokens))} tokens"
-    return Table(f"{title}: {one.tokens_per_param:.3g} a parameter, {one.compute:.3g} FLOPs", columns, as_rows(standing))
+    return Table(
+        f"{title}: {format.three(one.tokens_per_param)} a parameter, {one.compute:.3g} FLOPs", columns, as_rows(standing)
+    )
 
 
 def _shapes(shapes: list[Any]) -> Table:

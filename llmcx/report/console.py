@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-ASCII = str.maketrans("│─┌┐└┘├┤┬┴┼·█", "|-+++++++++.#")
+ASCII = str.maketrans("│─┌┐└┘├┤┬┴┼·█●", "|-+++++++++.#o") | dict.fromkeys(range(0x2801, 0x2900), "*")
 """For the characters of which figures consist."""
 
 

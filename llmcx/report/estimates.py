@@ -132,11 +132,13 @@ def _serve_facts(item: Item) -> list[Fact]:
 
 
 def _serve_tables(item: Item, detail: bool = False) -> list[Table]:
+    from llmcx.answers.serve import few  # there already
+
     s = item.result
     shown = ("batch", "tokens_per_s_user", "tokens_per_s_gpu", "usd_per_million", "bound")
     pairs = list(zip(s.ideal, s.estimate, strict=True))
-    if not detail and len(pairs) > FEW:  # about as far apart
-        pairs = [pairs[round(k * (len(pairs) - 1) / (FEW - 1))] for k in range(FEW)]
+    if not detail:
+        pairs = few(pairs)
     rows = [
         {key: getattr(real, key) for key in shown}
         | {"ttft_ms": 1e3 * real.ttft_s, "tpot_ms": 1e3 * real.tpot_s, "ideal_tpot_ms": 1e3 * ideal.tpot_s}
@@ -163,10 +165,6 @@ def _range(of: tuple[float, float] | None) -> str:
     return "" if of is None else "-".join(f"{1e3 * seconds:.3g}" for seconds in of)
 
 
-FEW = 6
-"""Batch sizes that are shown unless --detail asks for all."""
-
-
 def _serve_data(item: Item) -> Table:
     """For a CSV: every batch size, ideal and estimated."""
     s = item.result
@@ -181,16 +179,40 @@ SERVE = View(_serve_tables, _serve_facts, _serve_data, partial(_serve_tables, de
 
 def _check_facts(item: Item) -> list[Fact]:
     c = item.result
-    return facts_of(
-        c,
-        "total_bytes: on the fullest GPU (size) | budget_bytes: to use (size) | users: users at the stated length (int) | "
-        "cache_tokens: tokens of cache (int)",
-    )
+    held = "total_bytes: on the fullest GPU (size) | budget_bytes: to use (size)"
+    if hasattr(c, "layout"):  # of training
+        return [*facts_of(c, held), *_step_facts(c)]
+    return facts_of(c, f"{held} | users: users at the stated length (int) | cache_tokens: tokens of cache (int)")
+
+
+def _step_facts(c: Any) -> list[Fact]:
+    """What a step comes to, where that is known."""
+    of = c.estimate
+    if of is None:
+        return []
+    told = "step_s: seconds of a step (float) | range: 10-90% | tokens_per_s_gpu: tokens/s per GPU (float) | mfu: MFU (share)"
+    told += " | days: days of all steps (float)" if of.days is not None else ""
+    told += " | usd: USD of all steps (float)" if of.usd is not None else ""
+    low, high = of.step_range_s
+    return facts_of(of, told, range=f"{low:.3g}-{high:.3g}")
 
 
 def _check_tables(item: Item, detail: bool = False) -> list[Table]:
     c = item.result
     parts = [vars(part) for part in c.parts]
+    tables = [Table("", columns_of("part: part | bytes: size (size) | formula: formula (text 1)"), parts)]
+    if hasattr(c, "layout"):
+        tables += [facts_table("", _step_facts(c))] if c.estimate is not None else []
+    elif c.estimate:
+        tables.append(_check_times(c))
+    if detail and c.flags:
+        read = [{"flag": one.flag, "value": one.value or "", "effect": one.effect} for one in c.flags]
+        tables.append(Table("", columns_of("flag: flag | value: value (text) | effect: sets (text)"), read))
+    return tables
+
+
+def _check_times(c: Any) -> Table:
+    """Of a server, for so many users."""
     rows = [
         {"batch": one.batch, "ttft_ms": 1e3 * one.ttft_s, "tpot_ms": 1e3 * one.tpot_s, "range": _range(one.tpot_range_s)}
         | {"tokens_per_s_user": one.tokens_per_s_user, "tokens_per_s_gpu": one.tokens_per_s_gpu}
@@ -200,13 +222,7 @@ def _check_tables(item: Item, detail: bool = False) -> list[Table]:
         "batch: users (int) | ttft_ms: first, ms (float) | tpot_ms: ms/token (float) | range: 10-90% (text 2) | "
         "tokens_per_s_user: tok/s user (float) | tokens_per_s_gpu: tok/s GPU (float)"
     )
-    tables = [Table("", columns_of("part: part | bytes: size (size) | formula: formula (text 1)"), parts)]
-    if rows:
-        tables.append(Table("", columns_of(columns), rows))
-    if detail and c.flags:
-        read = [{"flag": one.flag, "value": one.value or "", "effect": one.effect} for one in c.flags]
-        tables.append(Table("", columns_of("flag: flag | value: value (text) | effect: sets (text)"), read))
-    return tables
+    return Table("", columns_of(columns), rows)
 
 
 CHECK = View(_check_tables, _check_facts, details=partial(_check_tables, detail=True))

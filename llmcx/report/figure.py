@@ -8,17 +8,22 @@ from string import ascii_letters
 from typing import NamedTuple, Union
 
 from llmcx.errors import InputError
+from llmcx.report.format import cell
 
-MARKERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-"""One letter for each series, in a terminal and in a file."""
+MOST = 52
+"""Series that a plot holds."""
 
 
 class Series(NamedTuple):
-    """One line, or points that are not ``joined``: its name and (x, y) points, all above zero where an axis is logarithmic."""
+    """One line, or points that are not ``joined``: its name and (x, y) points, all above zero where an axis is logarithmic.
+    ``texts``: what stands beside each of the first points; a line whose points say who they are is not ``named`` at its end.
+    """
 
     label: str
     points: Sequence[tuple[float, float]]
     joined: bool = True
+    texts: Sequence[str] = ()
+    named: bool = True
 
 
 class Axis(NamedTuple):
@@ -54,6 +59,12 @@ class Axis(NamedTuple):
         return [tick for tick in found if low * (1 - 1e-9) <= tick <= high * (1 + 1e-9)] or [low, high]
 
 
+def _alike(one: Series, other: Series) -> bool:
+    return len(one.points) == len(other.points) and all(
+        a == c and abs(b - d) <= 0.01 * abs(d) for (a, b), (c, d) in zip(one.points, other.points, strict=True)
+    )
+
+
 class Mark(NamedTuple):
     """A place on the x axis that means something."""
 
@@ -79,20 +90,47 @@ class Curves(NamedTuple):
         drawn = [s._replace(points=[point for point in s.points if shown(*point)]) for s in self.series]
         if not any(s.points for s in drawn):
             raise InputError("there is nothing to plot: no series has a point above zero", field="plot")
-        if len(drawn) > len(MARKERS):
-            raise InputError(f"{len(drawn)} lines are too many for one plot; it holds {len(MARKERS)}", field="plot")
+        if len(drawn) > MOST:
+            raise InputError(f"{len(drawn)} lines are too many for one plot; it holds {MOST}", field="plot")
         return drawn
+
+    def lines(self) -> list[Series]:
+        """The joined series; those that run along the same points (within a hundredth) are one, with all their names."""
+        found: list[Series] = []
+        for one in self.drawable():
+            if not one.joined or not one.points:
+                continue
+            same = next((at for at, other in enumerate(found) if other.named == one.named and _alike(one, other)), None)
+            if same is None:
+                found.append(one)
+            else:
+                found[same] = found[same]._replace(label=f"{found[same].label}, {one.label}")
+        return found
+
+    def dots(self) -> list[tuple[float, float, str]]:
+        """Points that stand alone, and those of lines that say something, with their texts."""
+        found: list[tuple[float, float, str]] = []
+        for one in self.drawable():
+            texts = one.texts or ([one.label] if not one.joined and len(one.points) == 1 else [])
+            each = zip(one.points, [*texts, *[""] * len(one.points)], strict=False)
+            found += [(x, y, text) for (x, y), text in each if text or not one.joined]
+        return found
 
 
 class Bar(NamedTuple):
-    """One bar and the sizes of its parts."""
+    """One bar and the sizes of its parts; ``note``: what stands at its end, in place of its size."""
 
     label: str
-    parts: Mapping[str, int]
+    parts: Mapping[str, float]
+    note: str = ""
 
     @property
-    def total(self) -> int:
+    def total(self) -> float:
         return sum(self.parts.values())
+
+    def end(self, kind: str) -> str:
+        """What stands at its end."""
+        return self.note or cell(self.total, kind)
 
 
 class Bars(NamedTuple):
@@ -122,9 +160,9 @@ class Bars(NamedTuple):
         return found
 
     @property
-    def most(self) -> int:
+    def most(self) -> float:
         """The end of the scale."""
-        return max([*(bar.total for bar in self.bars), self.limit or 0, 1])
+        return max([*(bar.total for bar in self.bars), self.limit or 0]) or 1
 
 
 Figure = Union[Curves, Bars]

@@ -51,6 +51,15 @@ def size(value: int) -> str:
     return f"{short} ({_scaled(value, _GIB, 'B')})" if abs(value) >= 1024 else short
 
 
+def three(value: float) -> str:
+    """Three significant digits, and whole numbers from a thousand on.
+
+    >>> three(0.4913), three(57.23), three(1931.2), three(0.0)
+    ('0.491', '57.2', '1,931', '0')
+    """
+    return f"{value:.3g}" if abs(value) < 999.5 else f"{value:,.0f}"
+
+
 def short_size(value: int) -> str:
     """Bytes in powers of 1000 alone, for narrow columns.
 
@@ -89,7 +98,8 @@ def exact(value: float) -> str:
 
 def steps(line: Any) -> list[str]:
     """How a figure comes about: the formula, the numbers put in, the result; what there is of it."""
-    return [step for step in (line.formula, line.numbers, exact(line.value)) if step]
+    result = exact(line.value)
+    return [step for step in (line.formula, "" if line.numbers == result else line.numbers, result) if step]
 
 
 def length(value: int) -> str:

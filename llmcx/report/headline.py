@@ -136,7 +136,7 @@ def memory(spec: Any, inputs: dict[str, Any], result: Any, asked: Any, fixed: An
         first = _line(_title(spec), f"{how}, {recipe.optimizer}", shape, again, ways, zero, inputs["engine"], of)
     else:
         formats = f"{_stored(spec, inputs['dtype'])}, {fixed['kv_dtype']} cache"
-        first = _line(_title(spec), formats, shape, ways, f"engine {fixed['engine'].name}", of)
+        first = _line(_title(spec), formats, shape, ways, f"engine {inputs['engine']}", of)
     each = " on each GPU" if layout.gpus > 1 else ""
     total = result.total_bytes
     if result.fit is not None:
@@ -194,7 +194,7 @@ def train(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
 
 def _duration(seconds: float) -> str:
     if seconds >= 86400:
-        return f"{seconds / 86400:,.3g} days" if seconds < 86400 * 1e6 else f"{seconds / 86400:,.0f} days"
+        return f"{format.three(seconds / 86400)} days"
     return f"{seconds / 3600:.3g} hours" if seconds >= 7200 else f"{seconds / 60:.3g} minutes"
 
 
@@ -214,8 +214,8 @@ def serve(spec: Any, inputs: dict[str, Any], result: Any, server: Any) -> Headli
     one, most = result.first, result.last
     users = f"{one.batch:,} users" if one.batch > 1 else "one user"
     context = longest_context(server, one.batch)
-    span = one.tpot_range_s and f" ({1 / one.tpot_range_s[1]:,.3g} to {1 / one.tpot_range_s[0]:,.3g})"
-    verdict = f"{one.tokens_per_s_user:,.3g} tokens/s{span or ''} for {users} with up to {context:,} tokens"
+    span = one.tpot_range_s and f" ({format.three(1 / one.tpot_range_s[1])} to {format.three(1 / one.tpot_range_s[0])})"
+    verdict = f"{format.three(one.tokens_per_s_user)} tokens/s{span or ''} for {users} with up to {context:,} tokens"
     if most.batch != one.batch:
         verdict += f"; {most.tokens_per_s_gpu * result.gpus:,.0f} for {most.batch:,}"
     verdict += f"; first token in {_time(one.ttft_s)}"
@@ -247,11 +247,135 @@ def plan_serve(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
         changes = [Change(" ".join(each.options for each in changes), changes[0].gives)] if changes else []
         return Headline(asked, f"nothing meets that; nearest: {label(near.choice)}: {near.why}", False, changes)
     one = result.best[0]
-    cost = "" if one.usd_per_million is None else f", ${one.usd_per_million:,.3g}/M tokens"
+    cost = "" if one.usd_per_million is None else f", ${format.three(one.usd_per_million)}/M tokens"
     span = one.tpot_range_s and f" ({1e3 * one.tpot_range_s[0]:.3g}-{1e3 * one.tpot_range_s[1]:.3g})"
     verdict = f"{label(one)}: {one.users:,} users, {1e3 * one.tpot_s:.3g}{span or ''} ms a token"
     verdict += f", first in {_time(one.ttft_s)}; {one.tokens_per_s_gpu:,.0f} tokens/s a GPU{cost}"
     return Headline(asked, verdict, True if limits else None)
+
+
+def plan_lifetime(inputs: dict[str, Any], result: Any) -> Headline:
+    """``llmcx plan lifetime``."""
+    from llmcx.report.format import count
+
+    good = next(
+        text.format(count(inputs[key]) if key != "loss" else f"{inputs[key]:g}")
+        for key, text in (("params", "as good as {} at their best"), ("loss", "loss {}"), ("compute", "as good as {} FLOPs make"))
+        if key in inputs
+    )
+    served = f"{count(inputs['inference_tokens'])} tokens served"
+    asked = _line("Train and serve", good, served, "/".join(inputs["hardware"]) if result.unit == "USD" else "in FLOPs")
+    one = result.best
+    cost = f"{one.total:.3g} FLOPs" if result.unit == "FLOP" else f"${count(one.total)}"
+    span = one.total_range and f" (${count(one.total_range[0])}-{count(one.total_range[1])})"
+    how = f", {one.dtype} on {one.hardware}" if one.hardware else ""
+    verdict = f"{count(one.params)} parameters on {count(one.tokens)} tokens{how}: {cost}{span or ''}, "
+    verdict += f"{one.saving:.1%} less than {count(one.baseline_params)} on {count(one.baseline_tokens)} ({one.law})"
+    return Headline(asked, verdict)
+
+
+def plan_local(inputs: dict[str, Any], result: Any) -> Headline:
+    """``llmcx plan local``."""
+    from llmcx.answers.plan_local import label
+
+    chosen = {"family": inputs["family"], "licence": inputs["license"]}
+    sizes = {"at least": inputs["at_least"], "at most": inputs["at_most"]}
+    beside = f" + {_size(inputs['ram'])}" if inputs["ram"] else ""
+    asked = _line(
+        ", ".join(inputs["models"]) or "All presets",
+        *(f"{name} {value}…" for name, value in chosen.items() if value),
+        *(f"{name} {value / 1e9:g}B" for name, value in sizes.items() if value),
+        f"since {inputs['since']}" if inputs["since"] else "",
+        f"{_tokens(inputs['seq'])} tokens" if inputs["seq"] else "up to 8k tokens",
+        f"token {_time(inputs['tpot'])}" if inputs["tpot"] else "",
+        f"engine {inputs['engine']}",
+        f"{_gpus(inputs['gpus'], inputs['hardware'])} with {_size(inputs['budget'])}{beside}",
+    )
+    if not result.models:
+        near = result.near[0] if result.near else None
+        said = f"; nearest: {near.model} {near.dtype}: {near.why}" if near else ""
+        return Headline(asked, f"nothing runs there{said}", False)
+    one = result.models[0]
+    span = one.tokens_per_s_range
+    rate = "speed not known" if span is None else f"{one.tokens_per_s:.3g} ({span[0]:.3g}-{span[1]:.3g}) tokens/s"
+    where = {"split": f", split: {one.flags}", "processor": " on processors"}.get(one.place, "")
+    verdict = f"{label(one)}{where}: {rate}, up to {one.context:,} tokens; {len(result.models)} listed"
+    return Headline(asked, verdict)
+
+
+def plan_train(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
+    """``llmcx plan train``."""
+    from llmcx.answers.plan_train import named
+
+    limits = [f"{inputs['days']:g} days" if inputs["days"] else "", _money(inputs["dollars"]) if inputs["dollars"] else ""]
+    sure = f" in {inputs['confidence']:.0%}" if inputs["confidence"] else ""
+    within = " and ".join(filter(None, limits))
+    asked = _line(
+        _title(spec),
+        f"{_short(inputs['tokens'])} tokens",
+        f"within {within}{sure}" if within else "no limit",
+        f"{inputs['gpus']} × {'/'.join(inputs['hardware'])}",
+        f"{inputs['global_batch']:,} × {_tokens(inputs['seq'])}",
+    )
+    if not result.best:
+        near = result.near[0]
+        change = _looser(inputs, near.choice)
+        return Headline(asked, f"nothing keeps that; nearest: {named(near.choice)}: {near.why}", False, change)
+    one, quick = result.best[0], result.fastest
+    verdict = f"{named(one)}: {_days(one)}"
+    if named(quick) != named(one):
+        verdict += f"; fastest {_days(quick)} on {quick.gpus:,} x {quick.hardware}"
+    return Headline(asked, verdict, True if within else None)
+
+
+def _days(one: Any) -> str:
+    low, high = one.days_range
+    cost = f"{_count(one.gpu_hours)} GPU-hours" if one.dollars is None else _money(one.dollars)
+    return f"{one.days:.3g} ({low:.3g}-{high:.3g}) days, {cost}"
+
+
+def _looser(inputs: dict[str, Any], near: Any) -> list[Change]:
+    """The limits that the nearest would keep."""
+    sure = bool(inputs["confidence"])
+    days = near.days_range[1] if sure else near.days
+    options = [f"--days {_above(days):g}"] if inputs["days"] and days > inputs["days"] else []
+    if inputs["dollars"] and near.dollars is not None:
+        dollars = near.dollars_range[1] if sure else near.dollars
+        options += [f"--dollars {_above(dollars):.9g}"] if dollars > inputs["dollars"] else []
+    return [Change(" ".join(options), f"{near.gpus:,} x {near.hardware} {near.engine}: {_days(near)}")] if options else []
+
+
+def plan_finetune(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
+    """``llmcx plan finetune``."""
+    run = f"{_short(inputs['tokens'])} tokens" if inputs["tokens"] else ""
+    asked = _line(
+        _title(spec),
+        f"fine-tuned at {_tokens(inputs['seq'])} tokens",
+        run,
+        f"{inputs['gpus']} × {inputs['hardware']} with {_size(inputs['budget'])}",
+    )
+    fewest: dict[str, Any] = {}
+    for one in result.fits:
+        fewest.setdefault(one.method, one)
+    timed = [one for one in result.fits if one.hours is not None]
+    said = [f"{name} {_on(one.gpus)}{' offloaded' if one.offload else ''}" for name, one in fewest.items()]
+    verdict = f"fits: {', '.join(said)}" if said else "nothing fits"
+    if result.does_not_fit:
+        verdict += f"; not {', '.join(one.method for one in result.does_not_fit)}"
+    if timed:
+        quick = min(timed, key=lambda one: one.hours)
+        low, high = (_duration(3600 * each) for each in quick.hours_range)
+        cost = "" if quick.dollars is None else f", {_money(quick.dollars)}"
+        verdict += f"; full takes {low} to {high}{cost} on {quick.gpus}"
+    if result.fits:
+        return Headline(asked, verdict, None if result.does_not_fit else True)
+    least = min(result.does_not_fit, key=lambda one: (one.lacks_bytes is None, one.lacks_bytes or 0))
+    change = Change("a shorter --seq, more --gpus", f"the nearest, {least.method} on {least.gpus}, lacks {least.misses}")
+    return Headline(asked, verdict, False, [change])
+
+
+def _on(gpus: int) -> str:
+    return "on 1" if gpus == 1 else f"from {gpus}"
 
 
 def _above(seconds: float) -> float:
@@ -308,6 +432,32 @@ def budget(inputs: dict[str, Any], result: Any) -> Headline:
     if result.changed is not None:
         verdict += f"; {len(result.changed):,} changed" if result.changed else "; nothing changed"
     return Headline(asked, verdict, result.met)
+
+
+def check_train(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
+    """``llmcx check`` of a training job."""
+    from llmcx.answers.plan import label
+
+    asked = _line(
+        f"{result.engine}: {_title(spec)}",
+        inputs["compute_dtype"],
+        f"{result.global_batch:,} × {_tokens(result.seq)}",
+        label(result.layout),
+        _gpus(result.gpus, inputs["hardware"]),
+    )
+    each = " on the fullest GPU" if result.gpus > 1 else ""
+    of = f"{_size(result.total_bytes)}{each} of {_size(result.budget_bytes)}"
+    if not result.fits:
+        changes = [Change(change.flags, f"fits: {_size(change.total_bytes)}") for change in result.changes]
+        none = [Change("nothing tried", "makes it fit: more and larger GPUs, or a smaller model")]
+        return Headline(asked, f"does not fit: {of}, {_size(-result.headroom_bytes)} too much", False, changes or none)
+    verdict = f"fits: {of}"
+    if result.estimate is not None:
+        low, high = result.estimate.step_range_s
+        verdict += f"; {result.estimate.step_s:.3g} s a step ({low:.3g} to {high:.3g}), MFU {result.estimate.mfu:.1%}"
+    if result.met is not None:
+        verdict += f"; {'meets' if result.met else 'does not meet'} {inputs['require']}"
+    return Headline(asked, verdict, result.met is not False)
 
 
 def attention_compare(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
@@ -369,7 +519,7 @@ def compare(specs: tuple[Any, Any], inputs: Any, answers: Any, refusals: list[st
         if command in answers:
             one, two = (_at(result, path) for result in answers[command])
             if one and two and one != two:
-                said.append(f"{two / one:,.3g}× the {what} ({form(two)} for {form(one)})")
+                said.append(f"{format.three(two / one)}× the {what} ({form(two)} for {form(one)})")
     verdict = f"B has {', '.join(said[:3])}" if said else "both cost the same"
     if refusals:
         verdict = "; ".join(refusals)

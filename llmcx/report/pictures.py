@@ -9,7 +9,7 @@ from typing import Any
 from llmcx.errors import InputError
 from llmcx.report.attention_compare import MEASURES
 from llmcx.report.figure import Axis, Bar, Bars, Curves, Figure, Mark, Series
-from llmcx.report.format import cell
+from llmcx.report.format import cell, tick
 from llmcx.report.render import Answer, Item, title, varying
 
 
@@ -62,7 +62,8 @@ def _flops(items: list[Item]) -> list[Figure]:
     x, y = Axis("tokens per sequence", "length"), Axis("FLOPs, forward pass of one sequence", "flops")
     if len(once) == 1:
         rows, crossing = once[0].more()  # type: ignore[misc]
-        series = [Series(name, [(row.seq, getattr(row, name)) for row in rows]) for name in ("linear", "attention", "total")]
+        names = {"linear": "matrices, n d²", "attention": "attention, n² d", "total": "total"}
+        series = [Series(name, [(row.seq, getattr(row, key)) for row in rows]) for key, name in names.items()]
         inside = crossing is not None and rows[0].seq <= crossing <= rows[-1].seq
         marks = [Mark(crossing, f"attention is half from n = {crossing:,}")] if inside else []
         return [Curves(f"{title(once[0])}: growth with the length", x, y, series, marks)]
@@ -128,9 +129,32 @@ def moe(items: list[Item]) -> list[Bars]:
 
 def _chinchilla(items: list[Item]) -> list[Figure]:
     """IsoFLOP curves: loss over size at the first budget."""
-    curves = items[0].more()  # type: ignore[misc]
-    best = items[0].result["laws"][0]
-    return [_isoflop(curves, f"Loss of models trained with {best.compute:.3g} FLOPs")]
+    item, curves = items[0], items[0].more()  # type: ignore[misc]
+    optima = {one.law: one for one in item.result["laws"]}
+    figure = _isoflop(curves, f"Loss of models trained with {next(iter(optima.values())).compute:.3g} FLOPs, by law")
+    series = [line._replace(named=False) for line in figure.series]
+    for label, points in curves:
+        n, loss = min(points, key=lambda point: point[1])
+        best = optima.get(label)
+        series.append(
+            Series(
+                label,
+                [(best.params if best else n, loss)],
+                False,
+                [f"{label}: {tick(best.params if best else n, 'count')}"],
+            )
+        )
+    stands = [one for one in item.result.get("standing", ()) if one.loss is not None]
+    if not stands:
+        return [figure._replace(series=series)]
+    name, one = title(item) or "the model", stands[0]
+    series += [Series(f"{name} by {each.law}", [(each.params, each.loss)], joined=False, texts=[""]) for each in stands]
+    size, tokens = tick(one.params, "count"), tick(one.tokens, "count")
+    return [
+        figure._replace(
+            series=series, marks=[Mark(one.params, f"{name}: {size} parameters on {tokens} tokens; at each curve its optimum")]
+        )
+    ]
 
 
 def _fit(items: list[Item]) -> list[Figure]:
@@ -158,13 +182,30 @@ def _roofline(roofline: Any, heading: str) -> Curves:
         xs = [min(ends) / 2, same[0].ridge, max(ends) * 2]
         name = f"{', '.join(roof.name for roof in same)} roof, {cell(round(peak), 'flops')}FLOP/s"
         series.append(Series(name, [(x, same[0].at(x)) for x in xs]))
-    series += [Series(one.name, [point], joined=False) for one, point in zip(roofline.placed, points, strict=True)]
+    series += [
+        Series(one.name.removeprefix("decode, "), [point], joined=False)
+        for one, point in zip(roofline.placed, points, strict=True)
+    ]
     return Curves(heading, Axis("FLOPs per byte", "number"), Axis("FLOP/s", "flops"), series)
 
 
 def _train(items: list[Item]) -> list[Figure]:
-    out: list[Figure] = []
+    """Days, each part of a step with its share of them, and what they cost; then the pass under the roof of the accelerator."""
+    from llmcx.engines.training_time import SPENT_ON  # there already
+
+    bars = []
     for name, item in zip(_names(items), items, strict=True):
+        t = item.result.training
+        label = f"{t.gpus:,} × {item.inputs['hardware']}" if len({i.result.training.gpus for i in items}) == len(items) else name
+        for what, of in (("estimate", t.estimate), ("ideal", t.ideal)):
+            parts = {SPENT_ON[part]: of.days * spent / of.step_s for part, spent in of.step.items()}
+            low, high = t.span("days")
+            span = f" ({low:.3g} to {high:.3g})" if what == "estimate" else ""
+            cost = "" if of.usd is None else f", ${of.usd:,.0f}"
+            bars.append(Bar(f"{label or 'this layout'}, {what}", parts, f"{of.days:,.3g} days{span}{cost}"))
+    what = f"days on {tick(items[0].result.training.tokens, 'count')} tokens, by what they are spent on"
+    out: list[Figure] = [Bars(_heading(items, what), "float", "days", bars)]
+    for name, item in zip(_names(items), items, strict=True) if len(items) == 1 else ():
         what = f"{title(item) or name}{f', {name}' if len(items) > 1 and title(item) != name else ''}"
         out.append(_roofline(item.more(), f"{what}: forward pass on one {item.inputs['hardware']}"))  # type: ignore[misc]
     return out
@@ -172,16 +213,40 @@ def _train(items: list[Item]) -> list[Figure]:
 
 def _serve(items: list[Item]) -> list[Figure]:
     """The frontier of all items in one; each item's roofline after it."""
-    x, y = Axis("seconds per token of a user", "time"), Axis("tokens/s of a GPU", "number")
+    x, y = Axis("time between a user's tokens", "time"), Axis("tokens/s of a GPU", "number")
     series = []
     for prefix, item in _prefixed(items):
-        for what in ("estimate", "ideal"):
-            series.append(Series(prefix + what, [(one.tpot_s, one.tokens_per_s_gpu) for one in getattr(item.result, what)]))
-    out: list[Figure] = [Curves(_heading(items, "latency and throughput, batch by batch"), x, y, series)]
+        for what, said in (("estimate", "estimate"), ("ideal", "at the peaks")):
+            points = getattr(item.result, what)
+            texts = [f"{one.batch:,}" for one in points] if what == "estimate" else []
+            if texts:
+                texts[0] = f"{texts[0]} user" + "s" * (points[0].batch > 1)
+            series.append(Series(prefix + said, [(one.tpot_s, one.tokens_per_s_gpu) for one in points], texts=texts))
+    heading = "a user's speed and a GPU's tokens, by users at once"
+    out: list[Figure] = [Curves(_heading(items, heading), x, y, series)]
     for name, item in zip(_names(items), items, strict=True):
         what = f"{title(item)}{f', {name}' if len(items) > 1 else ''}: a pass on one {item.inputs['hardware']}"
         out.append(_roofline(item.more(), what))  # type: ignore[misc]
     return out
+
+
+def _plan(items: list[Item]) -> list[Figure]:
+    """The frontier of each accelerator, the best that meet the objective, and the objective."""
+    r, inputs = items[0].result, items[0].inputs
+    x, y = Axis("time between a user's tokens", "time"), Axis("tokens/s of a GPU", "number")
+    lines: dict[str, list[tuple[float, float]]] = {}
+    for one in r.frontier:
+        lines.setdefault(one.hardware, []).append((one.tpot_s, one.tokens_per_s_gpu))
+    series = [Series(f"frontier of {name}", points) for name, points in lines.items()]
+    for place, one in enumerate(r.best, 1):
+        price = "" if one.usd_per_million is None else f", ${one.usd_per_million:.3g}/M"
+        text = f"{place}. {one.gpus} × {one.hardware}, {one.users:,} users{price}"
+        series.append(Series(text, [(one.tpot_s, one.tokens_per_s_gpu)]))
+    marks = []
+    if inputs["tpot"] is not None:
+        limit = f"{1e3 * inputs['tpot']:g} ms per token"
+        marks = [Mark(inputs["tpot"], f"asked for at most {limit}{', nine times of ten' if inputs['confidence'] else ''}")]
+    return [Curves(_heading(items, "what serves it best"), x, y, series, marks)]
 
 
 def _shapes(items: list[Item]) -> list[Figure]:
@@ -208,6 +273,7 @@ PICTURES: dict[str, Callable[[list[Item]], Sequence[Figure]]] = {
     "chinchilla-fit": _fit,
     "train": _train,
     "serve": _serve,
+    "plan": _plan,
     "shapes": _shapes,
     "accelerator": _accelerator,
 }
@@ -220,7 +286,7 @@ def draw(answer: Answer, view: str, path: str, plain: bool = False) -> None:
     Raises InputError: no figure, nothing to draw, a package that is missing, or a file that cannot be written.
     """
     if view not in PICTURES:
-        known = "params, flops, memory, attention-compare, moe, chinchilla, train, serve, shapes and an accelerator"
+        known = "params, flops, memory, attention-compare, moe, chinchilla, train, serve, plan, shapes and an accelerator"
         raise InputError(f"--plot: this answer has no picture; {known} have one", field="plot")
     figures = PICTURES[view](answer.items)
     if path != "-":

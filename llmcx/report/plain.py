@@ -201,7 +201,7 @@ def _bars(figure: Bars) -> list[str]:
     return lines
 
 
-def _value(value: int, figure: Bars) -> str:
+def _value(value: float, figure: Bars) -> str:
     text = number(value, figure.kind)
     return text if figure.kind == "bytes" else f"{text} {figure.unit}"
 

@@ -14,8 +14,6 @@ COLUMNS = (
     "ttft_ms: first, ms (float 3) | tpot_ms: ms/token (float) | range: 10-90% (text 1) | "
     "tokens_per_s_user: tok/s user (float 5) | tokens_per_s_gpu: tok/s GPU (float) | usd: {usd} (float 2)"
 )
-FEW = 6
-"""Points of a frontier that are shown unless --detail asks for all."""
 
 
 def _row(one: Any, hourly: bool) -> dict[str, Any]:
@@ -33,11 +31,13 @@ def _row(one: Any, hourly: bool) -> dict[str, Any]:
 
 
 def _tables(item: Item, detail: bool = False) -> list[Table]:
+    from llmcx.answers.serve import few  # there already
+
     plan, hourly = item.result, bool(item.inputs["users"])
     columns = columns_of(COLUMNS.format(usd="USD/h" if hourly else "USD/M"))
     points = plan.frontier
-    if not detail and len(points) > FEW:
-        points = [points[round(k * (len(points) - 1) / (FEW - 1))] for k in range(FEW)]
+    if not detail:
+        points = few(points)
     tables = [("Best that meet the objective", plan.best), ("Frontier: fast for a user, or many tokens a GPU", points)]
     found = [Table(title, columns, [_row(one, hourly) for one in rows]) for title, rows in tables if rows]
     if plan.near:

@@ -1,21 +1,21 @@
-"""Figures in the terminal: curves drawn by plotext (extra llmcx[plot]), bars as letters to scale.
+"""Figures in the terminal: curves drawn by plotext (extra llmcx[plot]), named at their ends, bars as letters to scale.
 
-Letters show what is what, never colour alone: without colours the same figure loses nothing. Colours are of the 256 that are the
-same in every theme, and of middling brightness: they stand out from dark and from light.
+Names and letters show what is what, never colour alone: without colours the same figure loses nothing. Colours are of the 256
+that are the same in every theme, and of middling brightness: they stand out from dark and from light.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from importlib.util import find_spec
 from textwrap import wrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llmcx.errors import InputError
 from llmcx.report import format
 from llmcx.report.console import columns, console, translated
-from llmcx.report.figure import MARKERS, Bars, Curves, Figure, Mark, Series
+from llmcx.report.figure import Bars, Curves, Figure, Mark
+from llmcx.report.labels import apart
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -42,25 +42,99 @@ def style(number: int) -> str:
 
 
 def curves(figure: Curves, width: int) -> list[Text]:
-    """The title, a letter for each series, a line down at a place on the x axis that means something, and what is which.
+    """The title, the lines with their names at the right, what points say beside them, a line down at a place on the x axis that
+    means something, and what that is.
 
     Raises InputError without plotext, or where there is nothing to draw.
     """
-    series = [*zip(MARKERS, figure.drawable(), strict=False)]
-    canvas = _canvas(figure, series, width)
-    rows = "".join(re.split("[│┤]", line.plain, maxsplit=1)[-1] for line in canvas[:-2])  # without ticks
-    hidden = [letter for letter, one in series if one.points and letter not in rows]
+    names = [(number, text) for number, one in enumerate(figure.lines()) if one.named for text in _named(one.label, width)]
+    margin = max((len(text) for _, text in names), default=-1) + 1
+    canvas = _canvas(figure, width - margin, max(HEIGHT, len(names) + 5))
+    field = Field(figure, canvas)
+    for x, y, text in figure.dots():
+        field.dot(x, y, text)
+    ends = {number: max(one.points) for number, one in enumerate(figure.lines())}
+    wishes = [field.row(ends[number][1]) for number, _ in names]
+    for (number, text), row in zip(names, apart(wishes, 1, 0, field.rows - 1), strict=True):
+        field.after(round(row), text, style(number))
     return [
         *(line for title in (figure.title, figure.y.title) for line in _wrapped(title, width)),
-        *canvas,
-        *_wrapped(f"{figure.x.title:>{width}}", width),
-        *legend([f"{letter} {one.label}" for letter, one in series], width),
-        *(_wrapped(f"behind others: {', '.join(hidden)}", width) if hidden else []),
+        *field.lines(),
+        *_wrapped(f"{figure.x.title:>{width - margin}}", width),
         *(line for mark in _marks(figure) for line in _wrapped(f"│ {mark.label}", width)),
     ]
 
 
-def _canvas(figure: Curves, series: list[tuple[str, Series]], width: int) -> list[Text]:
+def _named(label: str, width: int) -> list[str]:
+    """A line's name in rows of a third of the width at most."""
+    return wrap(label, max(12, width // 3 - 2))
+
+
+class Field:
+    """The cells of a drawn plot: its lines, each character with its colour."""
+
+    def __init__(self, figure: Curves, canvas: list[Text]) -> None:
+        self.figure = figure
+        self.cells = [_cells(line) for line in canvas]
+        self.left = canvas[0].plain.index("┌") + 1
+        self.columns = canvas[0].plain.index("┐") - self.left
+        self.rows = next(at for at, line in enumerate(canvas) if "└" in line.plain) - 1
+        points = [point for one in figure.drawable() for point in one.points]
+        self.x = tuple(figure.x.at(end(x for x, _ in points)) for end in (min, max))
+        self.y = tuple(figure.y.at(end(y for _, y in points)) for end in (min, max))
+
+    def row(self, y: float) -> float:
+        """Of the plot, from the top."""
+        low, high = self.y
+        return (high - self.figure.y.at(y)) / (high - low or 1) * (self.rows - 1)
+
+    def column(self, x: float) -> int:
+        low, high = self.x
+        return round((self.figure.x.at(x) - low) / (high - low or 1) * (self.columns - 1))
+
+    def dot(self, x: float, y: float, text: str) -> None:
+        """A point, and what it says where it strikes least."""
+        row, column = round(self.row(y)), self.column(x)
+        self._put(row, column, "●")
+        if not text:
+            return
+        size = len(text)
+        starts = (column + 2, column - size - 1, column - size // 2)
+        places = [(row + down, at) for down in (0, 1, -1, 2, -2) for at in starts if down or at != starts[2]]
+        inside = [(r, c) for r, c in places if 0 <= r < self.rows and c >= 0 and c + size <= self.columns]
+        if inside:
+            best = min(inside, key=lambda place: self._struck(place[0], place[1], size))
+            for k, letter in enumerate(text):
+                self._put(best[0], best[1] + k, letter)
+
+    def _struck(self, row: int, column: int, size: int) -> int:
+        """Characters that a text would stand upon, or close to which it would be taken for another's."""
+        cells = self.cells[row + 1][self.left + max(column - 1, 0) : self.left + column + size + 1]
+        return sum(10 if letter.isalnum() or letter == "●" else 1 for letter, _ in cells if letter != " ")
+
+    def _put(self, row: int, column: int, letter: str) -> None:
+        self.cells[row + 1][self.left + column] = (letter, "")
+
+    def after(self, row: int, text: str, how: str) -> None:
+        """A line's name, right of the plot."""
+        self.cells[row + 1] += [(" ", ""), *((letter, how) for letter in text)]
+
+    def lines(self) -> list[Text]:
+        from rich.text import Text
+
+        return [Text.assemble(*((letter, how) for letter, how in row)) for row in self.cells]
+
+
+def _cells(line: Text) -> list[tuple[str, Any]]:
+    """A line's characters, each with its style."""
+    found: list[tuple[str, Any]] = [(letter, "") for letter in line.plain]
+    for span in line.spans:
+        for at in range(span.start, min(span.end, len(found))):
+            found[at] = (found[at][0], span.style)
+    return found
+
+
+def _canvas(figure: Curves, width: int, height: int) -> list[Text]:
     """The lines of the plot itself, with its axes."""
     from rich.text import Text
 
@@ -70,17 +144,22 @@ def _canvas(figure: Curves, series: list[tuple[str, Series]], width: int) -> lis
 
     plot.clear_figure()
     plot.limit_size(False, False)  # the width is ours: COLUMNS may ask for another than the terminal's
-    plot.plot_size(width, HEIGHT)
+    plot.plot_size(width, height)
     for paint in (plot.canvas_color, plot.axes_color, plot.ticks_color):
         paint("default")
-    for number in sorted(range(len(series)), key=lambda n: (not series[n][1].joined, -n)):  # points in front of lines
-        letter, one = series[number]
+    every = [(figure.x.at(x), figure.y.at(y)) for one in figure.drawable() for x, y in one.points]
+    for reach, each in zip(
+        (plot.xlim, plot.ylim), zip(*every, strict=True), strict=True
+    ):  # over the points that stand alone, too
+        if min(each) < max(each):
+            reach(min(each), max(each))
+    if not figure.lines():
+        plot.scatter(*zip(*every, strict=True), marker=" ", color="default")
+    for number, one in enumerate(figure.lines()):
         points = sorted((figure.x.at(x), figure.y.at(y)) for x, y in one.points)
-        draw = plot.plot if one.joined else plot.scatter
-        if points:
-            draw(*zip(*points, strict=True), marker=letter, color=COLOURS[number % len(COLOURS)])
+        plot.plot(*zip(*points, strict=True), marker="braille", color=COLOURS[number % len(COLOURS)])
     for place, axis, label in ((0, figure.x, plot.xticks), (1, figure.y, plot.yticks)):
-        ticks = axis.ticks([point[place] for _, one in series for point in one.points])
+        ticks = axis.ticks([point[place] for one in figure.drawable() for point in one.points])
         label([axis.at(tick) for tick in ticks], [format.tick(tick, axis.kind) for tick in ticks])
     for mark in _marks(figure):
         plot.vertical_line(figure.x.at(mark.x), color="default")
@@ -116,14 +195,14 @@ def bars(figure: Bars, width: int) -> list[Text]:
 
     letters = figure.letters()
     solid = len(letters) == 1
-    labels, sizes = [bar.label for bar in figure.bars], [format.cell(bar.total, figure.kind) for bar in figure.bars]
+    labels, sizes = [bar.label for bar in figure.bars], [bar.end(figure.kind) for bar in figure.bars]
     label_width, size_width = max(map(len, labels)), max(map(len, sizes))
     before = label_width + size_width + 4
     narrow = width - before < 24
     room = width - 1 - (0 if narrow else before)
     lines = _wrapped(figure.title, width)
     for bar, label, size in zip(figure.bars, labels, sizes, strict=True):
-        drawn, filled = Text(), 0
+        drawn, filled = Text(), 0.0
         for number, (part, letter) in enumerate(letters.items()):
             filled += bar.parts.get(part, 0)
             length = round(room * filled / figure.most) - len(drawn)

@@ -141,5 +141,7 @@ def formulas(items: list[Item]) -> list[str]:
         if len(items) > 1 and item.model:
             out += [item.model["name"], ""]
         for line in item.explained():
-            out += [line.component, *(f"    = {step}" for step in format.steps(line)), f"    source: {line.source}", ""]
+            out += [line.component, *(f"    = {step}" for step in format.steps(line))]
+            told = (("", line.where), ("source: ", line.source), ("interval: ", line.interval))
+            out += [*(f"    {what}{text}" for what, text in told if text), ""]
     return out

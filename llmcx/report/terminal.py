@@ -47,7 +47,9 @@ def write(items: list[Item], view: View, explain: bool, detail: bool = False) ->
     if explain:
         out.print()
         for text in formulas(items):
-            out.print(Text(text, style="dim" if text.startswith("    source") else ""), soft_wrap=True)
+            dim = "" if not text.startswith("    ") or text.startswith("    =") else "dim"
+            for part in wrap(text, out.width, subsequent_indent=" " * 6, break_long_words=False, break_on_hyphens=False) or [""]:
+                out.print(Text(part, style=dim), soft_wrap=True)
     if hidden:
         names = ", ".join(dict.fromkeys(hidden))
         out.print(Text(f"· {out.width} columns have no room for: {names} (a wider terminal, or --format csv)", style="dim"))

@@ -5,7 +5,20 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from llmcx.report import attention_compare, budget, chinchilla, compare, log, moe, pictures, plan_serve
+from llmcx.report import (
+    attention_compare,
+    budget,
+    chinchilla,
+    compare,
+    log,
+    moe,
+    pictures,
+    plan_finetune,
+    plan_lifetime,
+    plan_local,
+    plan_serve,
+    plan_train,
+)
 from llmcx.report.estimates import ACCELERATOR, CHECK, HARDWARE, SERVE, TRAIN
 from llmcx.report.figure import Bars
 from llmcx.report.json import as_rows
@@ -36,20 +49,12 @@ def _params_rows(item: Item, rows: list[dict[str, Any]], said: tuple[str, ...] =
 
 def _params_tables(item: Item) -> list[Table]:
     """Components summed up by what they are part of, where each would take more lines than a screen has."""
-    rows = as_rows(item.result.components)
-    if len(rows) > SCREEN:
-        parts: dict[str, list[dict[str, Any]]] = {}
-        apart = {stack.component for stack in item.result.stacks}  # what sees and hears, a row each
-        for row in rows:
-            name = row["component"]
-            stack = name.partition(".")[0]
-            parts.setdefault(
-                stack if stack in apart else _PART.get(name.partition(".")[0]) or name.rpartition(".")[0] or name, []
-            ).append(row)
-        rows = [
-            {"component": name, **{key: sum(row[key] for row in each) for key in ("params", "share")}} if each[1:] else each[0]
-            for name, each in parts.items()
-        ]
+    from llmcx.answers.params import parts  # there already
+
+    rows = [
+        {"component": name, "params": sum(one.params for one in each), "share": sum(one.share for one in each)}
+        for name, each in parts(item.result.components, item.result.stacks).items()
+    ]
     return _params_rows(item, rows)
 
 
@@ -57,11 +62,6 @@ def _params_details(item: Item) -> list[Table]:
     tables = _params_rows(item, as_rows(item.result.components), said=("total",))
     apart = [Fact(one.component, one.component, one.params, "count") for one in item.result.stacks]
     return [*tables, facts_table("", apart)] if apart else tables
-
-
-SCREEN = 10
-"""Rows of a table beside which the rest of an answer fits 24 lines."""
-_PART = {"norm": "norms", "final_norm": "norms"}
 
 
 PARAMS = View(_params_tables, _params_facts, lambda item: _params_details(item)[0], _params_details)
@@ -273,6 +273,10 @@ VIEWS = {
     "train": TRAIN,
     "serve": SERVE,
     "plan": plan_serve.VIEW,
+    "plan-local": plan_local.VIEW,
+    "plan-lifetime": plan_lifetime.VIEW,
+    "plan-train": plan_train.VIEW,
+    "plan-finetune": plan_finetune.VIEW,
     "hardware": HARDWARE,
     "accelerator": ACCELERATOR,
 }

@@ -14,7 +14,7 @@ from typing import Any, TypedDict
 
 from llmcx.errors import InputError
 from llmcx.scaling.accounting import Accounting
-from llmcx.scaling.laws import Law, Parametric, Repetition
+from llmcx.scaling.laws import LARGEST, Law, Parametric, Repetition
 from llmcx.scaling.minimum import least, rising
 from llmcx.scaling.optimum import (
     FLOPS_PER_PARAM_TOKEN,
@@ -149,8 +149,15 @@ class Lifetime:
     saving: float
 
 
-def lifetime(law: Law, best: Optimum, inference_tokens: float, flops_per_param_token: float = FLOPS_PER_PARAM_TOKEN) -> Lifetime:
-    """min k N D + (k/3) N T subject to L(N, D) = the loss of ``best``, the training optimum (Sardana et al. 2024, eq. 3).
+def lifetime(
+    law: Law,
+    best: Optimum,
+    inference_tokens: float,
+    flops_per_param_token: float = FLOPS_PER_PARAM_TOKEN,
+    serving_price: float = 1.0,
+) -> Lifetime:
+    """min k N D + (k/3) N T subject to L(N, D) = the loss of ``best``, the training optimum (Sardana et al. 2024, eq. 3); where a
+    FLOP of serving costs ``serving_price`` of those of training, that many times as much of it (their eq. 5).
 
     At the minimum alpha (L - E - B / D^beta) = beta B / D^beta (1 + T / (3 D)); the left side grows with D, the right one
     falls, so bisection in log D finds it; N follows from the loss. Limits: T from 0 to 10^60. Raises InputError: law (not
@@ -170,10 +177,10 @@ def lifetime(law: Law, best: Optimum, inference_tokens: float, flops_per_param_t
 
     def slack(tokens: float) -> float:
         left = p.B / tokens**p.beta
-        return float(p.alpha * (target - p.E - left) - p.beta * left * (1 + served / (3 * tokens)))
+        return float(p.alpha * (target - p.E - left) - p.beta * left * (1 + served * serving_price / (3 * tokens)))
 
     tokens = rising(slack, best.tokens, 1e30 * best.tokens)
-    params = float((p.A / (target - p.E - p.B / tokens**p.beta)) ** (1 / p.alpha))
+    params = params_of(p, target, tokens)
     training, serving = k * params * tokens, k / 3 * params * served
     baseline = best.compute + k / 3 * best.params * served
     return Lifetime(
@@ -191,6 +198,72 @@ def lifetime(law: Law, best: Optimum, inference_tokens: float, flops_per_param_t
         baseline_compute=baseline,
         saving=1 - (training + serving) / baseline,
     )
+
+
+def params_of(p: Parametric, loss: float, tokens: float) -> float:
+    """N that reaches a loss on so many tokens: (A / (L - E - B / D^beta))^(1 / alpha)."""
+    return float((p.A / (loss - p.E - p.B / tokens**p.beta)) ** (1 / p.alpha))
+
+
+def of_loss(law: Law, loss: float, flops_per_param_token: float = FLOPS_PER_PARAM_TOKEN) -> Optimum:
+    """The training optimum that reaches a loss: B / D^beta = (L - E) alpha / (alpha + beta) (Hoffmann et al. 2022, eq. 4).
+
+    Raises InputError: law (not parametric), loss (none that it reaches).
+
+    >>> from llmcx.scaling.laws import Parametric
+    >>> three = Law("three", "", Parametric(1.6934, 406.4, 410.7, 0.3392, 0.2849), 6e18, 3e21, "")
+    >>> round(of_loss(three, optimum(three, params=13e9).loss).params / 1e9, 6)
+    13.0
+    """
+    p = parametric(law)
+    if not p.E < loss < p.E + p.A + p.B:
+        problem = f"loss is {loss:g}, but by {law.name} it lies above {p.E:g}, its least, and below {p.E + p.A + p.B:g}"
+        raise InputError(problem, field="loss", value=loss)
+    try:
+        tokens = ((p.alpha + p.beta) * p.B / (p.alpha * (loss - p.E))) ** (1 / p.beta)
+    except OverflowError:
+        tokens = float("inf")
+    if not 1 <= tokens < LARGEST:
+        raise InputError(f"loss is {loss:g}, which {law.name} puts out of reach of numbers", field="loss", value=loss)
+    return optimum(law, tokens=tokens, flops_per_param_token=flops_per_param_token)
+
+
+@dataclass(frozen=True)
+class Smaller:
+    """A model of the optimum's loss with ``size`` of its parameters: its tokens, what its training costs more than the optimum's,
+    as a share, and the tokens served from which no other is cheaper to train and serve.
+    """
+
+    size: float
+    params: float
+    tokens: float
+    overhead: float
+    pays_from: float
+
+
+def smaller(law: Law, best: Optimum, size: float) -> Smaller | None:
+    """D = (B / (L - E - A / N^alpha))^(1 / beta) at N = ``size`` of the optimum's; None where no tokens reach its loss.
+
+    Source: de Vries 2023, harmdevries.com/post/model-size-vs-compute-overhead. Raises InputError: law (not parametric).
+
+    Half the size takes 2.4 times the tokens, and a fifth more training:
+
+    >>> from llmcx.scaling.laws import Parametric
+    >>> three = Law("three", "", Parametric(1.69, 406.4, 410.7, 0.336, 0.283), 6e18, 3e21, "")
+    >>> half = smaller(three, optimum(three, compute=1e23), 0.5)
+    >>> round(half.tokens / optimum(three, compute=1e23).tokens, 2), round(half.overhead, 2)
+    (2.42, 0.21)
+    """
+    p, params = parametric(law), size * best.params
+    left = loss_at(p, best.params, best.tokens) - p.E - p.A / params**p.alpha
+    if left <= 0:
+        return None
+    try:
+        tokens = float((p.B / left) ** (1 / p.beta))
+    except OverflowError:
+        return None
+    served = 3 * tokens * (marginal_ratio(p, params, tokens) - 1)
+    return Smaller(size, params, tokens, params * tokens / (best.params * best.tokens) - 1, max(served, 0.0))
 
 
 @dataclass(frozen=True)

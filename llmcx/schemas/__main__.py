@@ -22,6 +22,7 @@ from llmcx.answers import (
     bounds,
     budget,
     check,
+    check_train,
     compare,
     fields_of,
     flops,
@@ -30,7 +31,11 @@ from llmcx.answers import (
     moe,
     params,
     plan,
+    plan_finetune,
+    plan_lifetime,
+    plan_local,
     plan_serve,
+    plan_train,
     serve,
     shapes,
 )
@@ -59,16 +64,20 @@ RESULTS: dict[str, tuple[Any, ...]] = {
     "train": (plan.Trained,),
     "serve": (serve.Serving,),
     "plan": (plan_serve.ServePlan,),
+    "plan-local": (plan_local.LocalPlan,),
+    "plan-lifetime": (plan_lifetime.LifetimePlan,),
+    "plan-train": (plan_train.TrainPlan,),
+    "plan-finetune": (plan_finetune.FinetunePlan,),
     "presets": (list[presets.Summary], ModelSpec),
     "hardware": (list[hardware.Summary], hardware.Hardware),
     "explain-log": (log.Explained,),
     "explain": (list[explain.Entry], explain.Topic, tour.Tour),
-    "check": (check.Check, budget.Budget),
+    "check": (check.Check, check_train.TrainingCheck, budget.Budget),
 }
 """By schema: what may stand under ``result``."""
 
-ALWAYS_A_MODEL = ("flops", "memory", "attention-compare", "moe", "train", "serve", "plan")
-NEVER_A_MODEL = ("compare", "bounds", "shapes", "chinchilla-fit", "hardware")
+ALWAYS_A_MODEL = ("flops", "memory", "attention-compare", "moe", "train", "serve", "plan", "plan-train", "plan-finetune")
+NEVER_A_MODEL = ("plan-local", "plan-lifetime", "compare", "bounds", "shapes", "chinchilla-fit", "hardware")
 
 Members = dict[str, tuple[Any, bool]]
 """Of an object, by name: the type, and whether it is always there."""

@@ -1,134 +1,322 @@
-"""The estimate's decode step, what fits, and the figures of each point of the frontiers."""
+"""Each row of the frontier, what fits, then a decode step of the largest batch: part by part, kernel by kernel or op by op."""
 
 from __future__ import annotations
 
+from copy import copy
+from typing import Any
+
 from llmcx.answers import Line
-from llmcx.answers.serve import Load, Serving, point
-from llmcx.engines.serving_estimate import Timed
-from llmcx.engines.serving_time import Server, ServingStep
+from llmcx.answers.memory import Part
+from llmcx.answers.serve import Load, Point, Serving, few
+from llmcx.engines import closed_loop
+from llmcx.engines.ideal import CHUNK
+from llmcx.engines.inference_memory import cache_of, held, needed
+from llmcx.engines.kernel_time import Kernels
+from llmcx.engines.launches import Launch
+from llmcx.engines.local_time import Local
+from llmcx.engines.serving_estimate import MEASURED, Timed
+from llmcx.engines.serving_time import Server, Setup, Span
 from llmcx.explain.rows import Figure, lines
+from llmcx.explain.rows.memory_inference import cache as cached_lines
+from llmcx.explain.rows.train import named_machine
+from llmcx.explain.terms import summed
+from llmcx.explain.written import named, plain, told, written
+from llmcx.formats import dtypes
 
 _ORCA = "Yu et al. 2022, Orca, OSDI: continuous batching"
+_LOOP = "llmcx/engines/closed_loop.py: ten rounds of each user, held to a simulation"
+_WILLIAMS = "Williams et al. 2009, CACM 52(4): arithmetic or traffic, whichever takes longer, op by op"
+_KERNELS = "presets/kernels: laws fitted to measured kernels (docs/kernels.md)"
+PARTS = {
+    "weights": "weights",
+    "compute": "arithmetic",
+    "cache": "cache",
+    "communication": "communication",
+    "overhead": "overhead",
+}
 
 
-def rows(ideal: Server, real: Server, load: Load, reserve: float, usd_per_hour: float | None, answer: Serving) -> list[Line]:
-    """A decode step of the largest batch shown, what fits, then every point."""
-    sizes = [one.batch for one in answer.estimate]
-    step = real.decode(sizes[-1], load.context)
-    return [
-        *_explained(real, load, sizes[-1], step),
-        *_fitting(real, load.prompt + load.output, answer.largest_batch, reserve),
-        *_points("ideal", ideal, load, sizes, usd_per_hour),
-        *_points("estimate", real, load, sizes, usd_per_hour),
+def rows(
+    ideal: Server, real: Server, load: Load, usd_per_hour: float | None, dtype: str, kv_dtype: str, answer: Serving
+) -> list[Line]:
+    """Every row that is shown, then what a GPU holds, then the steps that the rows rest on."""
+    found: list[Line] = []
+    shown = few(list(zip(answer.ideal, answer.estimate, strict=True)))
+    for bound, one in shown:
+        found += point("estimate", real, load, one, usd_per_hour)
+        found += point("ideal", ideal, load, bound, usd_per_hour)
+    found += _fitting(real, load, answer, dtype, kv_dtype)
+    new, alone = load.prompt - load.cached, real.prefill(load.prompt, load.cached).total
+    rate = f"{new:,} / {alone:.6g}"
+    found.append(Line("prefill_tokens_per_s", "prompt tokens / seconds of its pass", rate, answer.prefill_tokens_per_s, _ORCA))
+    users = answer.estimate[-1].batch
+    each = users if load.apart is None else -(-users // load.apart.workers)
+    return [*found, *_step("estimate", real, load, each), *_step("ideal", ideal, load, each)]
+
+
+# --- a row ----------------------------------------------------------------------------------------------------------
+
+
+def point(name: str, server: Server, load: Load, got: Point, price: float | None) -> list[Line]:
+    """The figures of a point: the step and the prompt that they rest on, then each as it stands in the table."""
+    batch, context, speculation = got.batch, load.context, load.speculation
+    gpus = load.gpus(server.setup)
+    each = batch if load.apart is None else -(-batch // load.apart.workers)
+    step = server.decode(each, context, 1 + speculation.drafted)
+    drafted = server.decode(each, context).total if speculation.drafted else 0.0
+    seconds = step.total + speculation.drafted * speculation.cost * drafted
+    token = seconds / speculation.tokens
+    title = f"{name}, {batch:,} user{'s' * (batch > 1)}"
+    parts = {PARTS[part]: value for part, value in step._asdict().items() if value}
+    put: list[Figure] = [
+        ("decode step, s", " + ".join(parts), " + ".join(f"{value:.9g}" for value in parts.values()), step.total, "below"),
     ]
-
-
-def _fitting(server: Server, context: int, largest: int, reserve: float) -> list[Line]:
-    """What a GPU holds, and how many sequences beside it."""
-    cache, bits = server.cache_bytes(context), server.setup
-    room = f"({server.hardware.memory_bytes:,}·(1 - {reserve:g}) - {server.weight_bytes:,.0f} - workspace) / {cache:,.0f}"
-    numbers = f"{bits.weight_bits:g} bits a weight, {bits.tp:,} GPUs"
-    kept = f"context {context:,}, {bits.kv_bits:g} bits"
-    shazeer = "Shazeer 2019, arXiv:1911.02150, sec. 2.4"
-    return [
-        Line("weight_bytes_per_gpu", "Σ parameters · bits / 8 / GPUs", numbers, server.weight_bytes, "llmcx params"),
-        Line("cache_bytes_per_sequence", "Σ cached elements · bits / 8 / GPUs", kept, cache, shazeer),
-        Line(
-            "largest_batch", "floor((memory·(1 - reserve) - weights - workspace) / cache)", room, largest, "llmcx memory's parts"
-        ),
-    ]
-
-
-def _points(name: str, server: Server, load: Load, sizes: list[int], price: float | None) -> list[Line]:
-    """The figures of each point of a frontier."""
-    told: list[Line] = []
-    context, gpus = load.context, server.setup.tp
-    for size in sizes:
-        got = point(server, load, size, price)
-        step = server.decode(size, context, 1 + load.speculation.drafted).total
-        added = server.prompt(load.prompt, load.cached, size, context)
-        request = added + load.output * step / load.speculation.tokens / size
-        steady = f"a prompt adds {added:.4g} s, decode step {step:.4g} s, {size:,} users, {load.output:,} tokens"
-        rate = got.tokens_per_s_gpu * gpus
-        found: list[Figure] = [
-            (
-                "ttft_s",
-                "the prompt's pass, steps in between, and the prompts before it",
-                f"{load.prompt:,} tokens, {load.cached:,} cached, {size:,} users",
-                got.ttft_s,
-                "mean of a closed loop of ten rounds (llmcx.engines.closed_loop)",
-            ),
-            ("tpot_s", "step + users · prompt / output; of one user the step", steady, got.tpot_s, _ORCA),
-            ("tokens_per_s_user", "1 / tpot", f"1 / {got.tpot_s:.4g}", got.tokens_per_s_user, _ORCA),
-            (
-                "tokens_per_s_gpu",
-                "output / request / GPUs",
-                f"{load.output:,} / {request:.4g} / {gpus:,}",
-                got.tokens_per_s_gpu,
-                _ORCA,
-            ),
-            (
-                "usd_per_million",
-                "price · GPUs / 3600 / tokens per s · 10^6",
-                f"{price}·{gpus:,} / 3600 / {rate:.4g}·1e6",
-                got.usd_per_million,
-                "the accelerator's price, or --price",
-            ),
-        ]
-        told += lines(f"{name}, {size:,} users", found)
-    return told
-
-
-def _explained(server: Server, load: Load, batch: int, step: ServingStep) -> list[Line]:
-    """The estimate's decode step, part by part."""
-    what = f"of a decode step with {batch} users at context {load.context:,}, s"
-    rows = _by_kernel(server, load, batch) if isinstance(server, Timed) else _by_roofline(server, load, batch)
-    return [
-        Line(f"{name} {what}", formula, numbers, value, source)
-        for (name, formula, numbers, source), value in zip(rows, step, strict=True)
-    ]
-
-
-Part = tuple[str, str, str, str]
-
-
-def _by_kernel(server: Timed, load: Load, batch: int) -> list[Part]:
-    """Kernels by the laws of measured ones, and what the engine adds."""
-    by, launched = server.schedule, server.decoding(batch, load.context, 1 + load.speculation.drafted)
-    lawful = sum(launch.times for launch in launched if launch.kind != "moved")
-    moved = sum(launch.times for launch in launched if launch.kind == "moved")
-    fitted = "presets/kernels, fitted to measured kernels (docs/kernels.md)"
-    each = f"Σ {by.decode:g} · seconds at work, of"
-    what = f"{lawful:,} launches of kernels with a law"
-    host = f"{moved:,} · {by.moved_us:g} + {by.step_us:g} + {batch:,} · {by.user_us:g} us"
-    return [
-        ("weights", f"{each} products that wait for their weights, and what only moves", what, fitted),
-        ("arithmetic", f"{each} products that wait for arithmetic", what, fitted),
-        ("cache", f"{each} attention over the cache", f"{batch:,} users, {load.context:,} tokens each", fitted),
-        ("communication", f"{each} the layers' collectives", f"{server.setup.tp:,} GPUs", fitted),
+    if speculation.drafted:
+        a, n = speculation.acceptance, speculation.drafted
+        many = f"{n + 1}" if a == 1 else f"((1 - {a:g}^({n} + 1)) / (1 - {a:g}))"
+        numbers = f"({step.total:.9g} + {n}·{speculation.cost:g}·{drafted:.9g}) / {many}"
+        formula = "(step + drafted·cost·a step of one token) / tokens accepted a step"
+        put.append(("a token, s", formula, numbers, token, "Leviathan et al. 2023, arXiv:2211.17192, eq. 1"))
+    first, added, request = _first(server, load, batch, seconds, token)
+    if added:
+        put.append(("a prompt among the steps, s", *added, _ORCA))
+    if load.apart is None:
+        prompt = server.prompt(load.prompt, load.cached, batch, context)
+        per: Any = written(token, "token")
+        if batch > 1:
+            per = closed_loop.per_token(
+                per, written(prompt, "prompt"), written(batch, "users"), written(float(load.output), "output")
+            )
+    else:
+        per = written(token, "token")
+    rate = got.tokens_per_s_gpu * gpus
+    usd = f"{price}·{gpus:,} / 3600 / {rate:.6g}·1,000,000"
+    put += [
+        ("first token, ms", *_thousand(first), 1e3 * got.ttft_s, _LOOP if server.bands() else _WILLIAMS),
+        ("ms per token", *_thousand(told(per)), 1e3 * got.tpot_s, _ORCA),
+        ("tokens_per_s_user", "1 / seconds per token", f"1 / {got.tpot_s:.6g}", got.tokens_per_s_user, _ORCA),
         (
-            "overhead",
-            "launches that only move, the step, the users",
-            host,
-            "presets/engines, fitted to served loads (docs/serving.md)",
+            "tokens_per_s_gpu",
+            "output / request / GPUs",
+            f"{load.output:,} / {request:.9g} / {gpus:,}",
+            got.tokens_per_s_gpu,
+            _ORCA,
+        ),
+        (
+            "usd_per_million",
+            "price·GPUs / 3600 / tokens per s·10^6",
+            usd,
+            got.usd_per_million,
+            "the accelerator's price, or --price",
         ),
     ]
-
-
-def _by_roofline(server: Server, load: Load, batch: int) -> list[Part]:
-    """Op by op, the share of the peak that an engine reaches."""
-    on, e, tp = server.machine, server.efficiency, server.setup.tp
-    roofline = "Williams et al. 2009, CACM 52(4): arithmetic or traffic, whichever takes longer, op by op"
-    moved = f"{server.weight_bytes:,.0f} B of weights per GPU; {on.memory:,.4g} B/s"
-    cached = f"{batch}·{server.cache_bytes(load.context):,.0f} / {on.memory:,.4g}"
-    sent = f"{server.spec.n_layers} layers, tp {tp}, {on.up:,.4g} B/s, {e.link_s:g} s"
-    users = "users · bytes per sequence / bandwidth, where attention's arithmetic takes less"
-    shoeybi = "Shoeybi et al. 2019, arXiv:1909.08053, sec. 3"
-    reduces = "Σ of the layers' all-reduces and all-to-alls: 2·(tp - 1)/tp · users · d_model · 2 B / link + latency each"
+    ranges = {"first token, ms": got.ttft_range_s, "ms per token": got.tpot_range_s}
     return [
-        ("weights", "Σ bytes / bandwidth over the ops bound by traffic", moved, roofline),
-        ("arithmetic", "Σ FLOPs / rate over the ops bound by it", f"{on.matmul:,.4g} FLOP/s", roofline),
-        ("cache", users, cached, "Shazeer 2019, arXiv:1911.02150, sec. 2.4"),
-        ("communication", reduces, sent, shoeybi),
-        ("overhead", "kernels · seconds per kernel", f"{e.kernel_s:g} s per kernel", "presets/engines/serving.yaml"),
+        line._replace(interval=_interval(server, ranges.get(line.component.partition(": ")[2])), where=_where(line))
+        for line in lines(title, put)
     ]
+
+
+def _thousand(of: Pair) -> Pair:
+    """Seconds as milliseconds."""
+    first, second = (f"1000·({text})" if " " in text else f"1000·{text}" for text in of)
+    return first, second
+
+
+def _where(line: Line) -> str:
+    if line.component.endswith("tokens_per_s_gpu"):
+        return "request: seconds of all GPUs that one request costs: its prompt's, and its share of the steps"
+    return ""
+
+
+def _interval(server: Server, span: Span | None) -> str:
+    """Where eight of ten measurements lie, and by which rows that is known."""
+    if span is None:
+        return ""
+    ends = f"{1e3 * span[0]:.4g} to {1e3 * span[1]:.4g}, 10 to 90%"
+    if isinstance(server, Timed):
+        what = (
+            "models that the fit had not seen" if server.hardware.name in MEASURED else "accelerators that the fit had not seen"
+        )
+        return f"{ends}, of served loads of {what}: presets/engines, docs/serving.md"
+    if isinstance(server, Local):
+        return f"{ends}, of rows that gave no constant: presets/engines, docs/validation.md"
+    return f"{ends}, assumed: neither the engine's kernels nor its loads were measured here (docs/validation.md)"
+
+
+Pair = tuple[str, str]
+
+
+def _first(
+    server: Server, load: Load, batch: int, step: float, token: float
+) -> tuple[Pair, tuple[str, str, float] | None, float]:
+    """Formula and numbers of the seconds to the first token; of what a prompt adds; the seconds that a request costs."""
+    if load.apart is not None:
+        first, request = _first_apart(server, load, batch, token)
+        return first, None, request
+    new, context = load.prompt - load.cached, load.context
+    prompt = server.prompt(load.prompt, load.cached, batch, context)
+    request = prompt + load.output * token / batch
+    alone = written(server.prefill(load.prompt, load.cached).total, "pass")
+    if isinstance(server, Timed):
+        by = server.schedule
+        tokens = load.chunk or by.together
+        ahead = written(tokens // new or tokens / new, "together")
+        waits = closed_loop.first_token(
+            alone, written(step, "step"), written(batch, "users"), written(float(load.output), "output"), ahead
+        )
+        value: Any = written(1e-6 * by.request_us, "request") + waits
+        many = max(1, min(batch, by.together // new))
+        both = server.seconds(server.passes.mixed(batch, context, load.prompt, load.cached, many))
+        before = server.seconds(server.passes.step(batch, context))
+        put = f"({by.prompts:g}·({both:.9g} - {before:.9g}) + {by.pass_us:g} / 1,000,000) / {many}"
+        formula = "(prompts·(kernels with them - kernels of the step) + pass) / prompts in a pass"
+        return told(value), (formula, put, prompt), request
+    pieces = 0 if load.chunk is None else -(-new // load.chunk)
+    waiting = pieces * written(step, "step")
+    value = (max(alone, waiting) if server.bands() is None else alone + waiting) if pieces else alone
+    together = max(1, min(batch, CHUNK // new))
+    if server.bands() is not None:
+        spent = server._prefill(load.prompt, load.cached, together)[0].total
+        return told(value), ("pass / prompts in it", f"{spent:.9g} / {together}", prompt), request
+    _, arithmetic, _ = server._prefill(load.prompt, load.cached, together)
+    one, more, _ = server._decode(batch, context)
+    numbers = f"max(0, ({arithmetic:.9g} + {more:.9g}) / {server.machine.matmul:.9g} - {one.total:.9g}) / {together}"
+    formula = "max(0, FLOPs of prompts and step / rate - step) / prompts in a pass"
+    return told(value), (formula, numbers, prompt), request
+
+
+def _first_apart(server: Server, load: Load, batch: int, token: float) -> tuple[Pair, float]:
+    """Where prompts are worked off by GPUs of their own: until one is made, and its cache is where it is decoded."""
+    assert load.apart is not None
+    prompts = server.like(Setup(load.apart.prefill_tp, 1, *server.setup[2:5]))
+    users = batch / load.apart.prefill_workers
+    first = prompts.first_apart(load.prompt, load.cached, load.output, users, token)
+    network = prompts.hardware.scale_out or prompts.hardware.scale_up
+    assert network is not None
+    size = prompts.cache_bytes(load.prompt)
+    handed = size / (network.gb_per_s * 1e9)
+    put = f"{first - handed:.9g} + {size:,.0f} / {network.gb_per_s * 1e9:.9g}"
+    return ("waiting and pass + cache / network", put), (first + load.output * token) / batch
+
+
+# --- what fits ------------------------------------------------------------------------------------------------------
+
+
+def _fitting(server: Server, load: Load, answer: Serving, dtype: str, kv_dtype: str) -> list[Line]:
+    """What a GPU holds, and how many sequences beside it."""
+    bits, context, sequences = server.setup, load.prompt + load.output, server.setup.attention_dp
+    gpu = held(server.spec, 1, 1, server.layout, server.engine)[0]
+    numbers = f"{gpu.params:,}·{bits.weight_bits:.12g} / 8"
+    found = [
+        Line("weight_bytes_per_gpu", "parameters·bits / 8", numbers, answer.weight_bytes_per_gpu, "llmcx params", f"in {dtype}")
+    ]
+    stages = held(server.spec, sequences, context, server.layout, server.engine)
+    whole = cache_of(server.spec, sequences, context, server.layout, server.engine, bits.kv_bits)
+    each = answer.cache_bytes_per_sequence
+    terms = [line for one in stages for line in _cache(server, one, kv_dtype, whole)]
+    found += terms[:-1]
+    put = terms[-1].numbers if terms else f"{whole:,.0f}"
+    if sequences > 1:
+        put = f"({put}) / {sequences}"
+    found.append(
+        Line(
+            "cache_bytes_per_sequence", "Σ layer by layer, or page by page", put, each, "llmcx memory --explain", f"in {kv_dtype}"
+        )
+    )
+    workers = 1 if load.apart is None else load.apart.workers
+    n, budget = answer.largest_batch // workers, server.hardware.memory_bytes
+    takes = [
+        needed(server.spec, context, server.layout, server.engine, size, bits.weight_bits, bits.kv_bits) for size in (n, n + 1)
+    ]
+    numbers = f"{answer.largest_batch:,}: {takes[0]:,.0f} <= {budget:,}; {takes[1]:,.0f} > {budget:,}"
+    formula = "largest batch with weights + cache + logits + workspace <= memory"
+    where = f"of {context:,} tokens each" + (f", on {workers} workers" if workers > 1 else "")
+    return [*found, Line("largest_batch", formula, numbers, answer.largest_batch, "llmcx memory --fit batch", where)]
+
+
+def _cache(server: Server, gpu: Any, kv_dtype: str, whole: float) -> list[Line]:
+    """The cache of the fullest GPU, its terms first."""
+    pages = gpu.paged.bytes(dtypes.per_element(kv_dtype))
+    sizes = pages or {name: gpu.states if name == "state" else dtypes.size(n, kv_dtype) for name, n in gpu.cached.items()}
+    if abs(sum(sizes.values()) - whole) > 1:
+        return []
+    found: list[Line] = []
+    totals: list[Line] = []
+    for name, size in sizes.items():
+        each = list(cached_lines(server.spec, gpu, Part(name, size, ""), kv_dtype))
+        found += each[:-1]
+        totals.append(each[-1])
+    return [*found, *totals] if len(totals) == 1 else [*found, *totals, summed("cache", totals)]
+
+
+# --- a step ---------------------------------------------------------------------------------------------------------
+
+
+def _step(name: str, server: Server, load: Load, batch: int) -> list[Line]:
+    """A decode step, part by part."""
+    what = f"{name}: of a decode step with {batch:,} user{'s' * (batch > 1)} at context {load.context:,}, s"
+    tokens = 1 + load.speculation.drafted
+    step = server.decode(batch, load.context, tokens)
+    if isinstance(server, Timed):
+        return _by_kernel(what, server, server.passes.step(batch, load.context, tokens), load, batch)
+    traced: Any = copy(server)
+    traced.machine = named_machine(server.machine)
+    traced._pass = lambda ops, count, read: type(server)._pass(traced, map(named, ops), count, read)
+    again = type(server).decode(traced, batch, load.context, tokens)
+    found = []
+    for part, value in step._asdict().items():
+        got = getattr(again, part)
+        if value:
+            found.append(Line(f"{PARTS[part]} {what}", *told(got), float(plain(got)), _WILLIAMS))
+    return found
+
+
+def _by_kernel(what: str, server: Timed, launched: list[Launch], load: Load, batch: int) -> list[Line]:
+    """Kernels by the laws of measured ones, and what the engine adds."""
+    by, kernels = server.schedule, server.kernels
+    parts: dict[str, list[tuple[Launch, float, float]]] = {}
+    for launch in launched:
+        work, begun = kernels.parts(launch)
+        parts.setdefault(server._part(launch), []).append((launch, work, begun))
+    found: list[Line] = []
+    for part in ("weights", "compute", "cache", "communication"):
+        if part not in parts:
+            continue
+        for launch, work, _ in parts[part]:
+            if launch.kind != "moved":
+                found.append(_kernel(launch, work, kernels))
+        each = " + ".join(f"{launch.times}·{work:.9g}" for launch, work, _ in parts[part])
+        moved = " and what only moves" if any(launch.kind == "moved" for launch, *_ in parts[part]) else ""
+        formula = f"decode·Σ launches·seconds at work, of its kernels{moved}"
+        value = sum(launch.times * by.decode * work for launch, work, _ in parts[part])
+        found.append(Line(f"{PARTS[part]} {what}", formula, f"{by.decode:g}·({each})", value, _KERNELS))
+    whole = [one for of in parts.values() for one in of]
+    starts = " + ".join(f"{launch.times}·{begun:.6g}" for launch, _, begun in whole if begun) or "0"
+    moving = sum(launch.times for launch, *_ in whole if launch.kind == "moved")
+    value = server.decode(batch, load.context, 1 + load.speculation.drafted).overhead
+    numbers = f"{by.launched:g}·({starts}) + ({moving}·{by.moved_us:g} + {by.step_us:g} + {batch:,}·{by.user_us:g}) / 1,000,000"
+    formula = "launched·Σ launches + (what only moves·moved_us + step_us + users·user_us) / 10^6"
+    source = "presets/engines, fitted to served loads (docs/serving.md)"
+    return [*found, Line(f"overhead {what}", formula, numbers, value, source)]
+
+
+def _kernel(launch: Launch, work: float, kernels: Kernels) -> Line:
+    """One kernel: what it computes and moves, and how far measured ones lie from its law."""
+    law = kernels.law_of(launch)
+    shape = " × ".join(f"{n:,}" for n in launch.shape)
+    name = f"{launch.kind.replace('_', ' ')} {shape}{' in ' + launch.form if launch.form else ''}, s at work"
+    on = kernels.hardware
+    where = "by a law of its shape"
+    if launch.kind == "gemm":
+        m, n, k = launch.shape
+        flops, size = 2 * m * n * k / on.flops(on.dtype), 2 * (m * k + k * n + m * n) / on.bytes_per_s
+        where = (
+            f"at 16 bits no less than max(2·m·n·k / peak, bytes / bandwidth) = max({flops:.4g}, {size:.4g}) s, m × n × k as named"
+        )
+    interval = (
+        ""
+        if law is None
+        else f"{law.low:g} to {law.high:g} times it: eight of ten kernels that the fit had not seen, of {law.rows:,}"
+    )
+    return Line(name, "the law's, without its launch", "", work, _KERNELS, where, interval)

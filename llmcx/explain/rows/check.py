@@ -1,0 +1,52 @@
+"""A launch line: each part of the memory, what the rest holds, how many users, and the times of those that are shown."""
+
+from __future__ import annotations
+
+from llmcx.answers import Line
+from llmcx.answers.check import Asked, Check
+from llmcx.answers.memory import memory
+from llmcx.answers.serve import Load
+from llmcx.engines.serving_time import Server
+from llmcx.explain.rows import memory_inference
+from llmcx.explain.rows.serve import point
+from llmcx.model.spec import ModelSpec
+
+
+def rows(
+    spec: ModelSpec, asked: Asked, server: Server | None, load: Load, usd_per_hour: float | None, answer: Check
+) -> list[Line]:
+    """The formulas of an answer to a line that asked for so much."""
+    inputs, fixed = asked.inputs()
+    found = memory(spec, **inputs, **fixed, budget=answer.budget_bytes)
+    lines = memory_inference.parts(spec, inputs, fixed, found)
+    total, budget, kept = (
+        answer.total_bytes,
+        answer.budget_bytes,
+        sum(part.bytes for part in answer.parts if part.part in ("kv_cache", "state")),
+    )
+    each = " + ".join(f"{part.bytes:,}" for part in answer.parts)
+    names = " + ".join(part.part for part in answer.parts)
+    pool = f"{budget:,} - {total:,} + {kept:,}" if answer.cache_bytes != kept else f"{kept:,}"
+    lines += [
+        Line("total_bytes", names, each, total, "the fullest GPU"),
+        Line("budget_bytes", "memory of the accelerator · utilization", f"{budget:,}", budget, "the engine's share of it"),
+        Line("headroom_bytes", "budget - total", f"{budget:,} - {total:,}", answer.headroom_bytes, "fits where it is 0 or more"),
+        Line("cache_bytes", "budget - total + the cache in it", pool, answer.cache_bytes, "what the engine has for cache"),
+    ]
+    if kept:
+        numbers = f"floor({answer.cache_bytes:,}·{asked.seq:,}·{asked.batch:,} / {kept:,})"
+        formula = "floor(cache·tokens of the sequences in it / their bytes)"
+        lines.append(Line("cache_tokens", formula, numbers, answer.cache_tokens, "as many as fit what the engine has"))
+    if answer.users and answer.cache_bytes != kept:
+        fits, over = (memory(spec, **{**inputs, "batch": n}, **fixed).total_bytes for n in (answer.users, answer.users + 1))
+        numbers = f"{answer.users:,}: {fits:,} <= {budget:,}" + (f"; {over:,} > {budget:,}" if over > budget else "")
+        formula = "most sequences with total <= budget"
+        lines.append(Line("users", formula, numbers, answer.users, "llmcx memory --fit batch", f"of {answer.seq:,} tokens each"))
+    elif not answer.fits:
+        lines.append(Line("users", "none, where total > budget", f"0: {total:,} > {budget:,}", 0, "llmcx memory --fit batch"))
+    elif answer.users:
+        lines.append(Line("users", "sequences of the cache", f"{answer.users:,}", answer.users, "the line's own, -np"))
+    if server is not None:
+        for one in answer.estimate:
+            lines += point("estimate", server, load, one, usd_per_hour)
+    return lines
