@@ -78,6 +78,8 @@ def files_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("config.json").write_text(config, encoding="utf-8")
     Path("vllm.log").write_text((ROOT / "docs" / "vllm.log").read_text(encoding="utf-8"), encoding="utf-8")
     Path("launch.sh").write_text("vllm serve Qwen/Qwen3-8B --max-model-len 8192", encoding="utf-8")
+    Path("llmcx.toml").write_text("[check.chat]\nfile = 'launch.sh'\nhardware = 'h100'\n", encoding="utf-8")
+    Path("main.json").write_text(here("check", "--all", "--json").out, encoding="utf-8")
     Path("my-model.yaml").write_text((ROOT / "docs" / "example.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     accelerator = (ROOT / "presets/hardware/h100.yaml").read_text(encoding="utf-8")
     Path("my-accelerator.yaml").write_text(accelerator.replace("name: h100", "name: mine"), encoding="utf-8")

@@ -446,6 +446,21 @@ def check(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
     return Headline(asked, verdict, result.met is not False)
 
 
+def budget(inputs: dict[str, Any], result: Any) -> Headline:
+    """``llmcx check --all``."""
+    since = f"against {inputs['against']}" if inputs["against"] else ""
+    many = len(result.entries)
+    asked = _line(f"{many:,} launch line{'s' * (many != 1)} of {inputs['file']}", since)
+    short = [each.name for each in result.entries if not each.met]
+    verdict = "all meet what is required of them"
+    if short:
+        named = ", ".join(short[:3]) + (f" and {len(short) - 3:,} more" if len(short) > 3 else "")
+        verdict = f"{many - len(short):,} of {many:,} meet what is required of them: not {named}"
+    if result.changed is not None:
+        verdict += f"; {len(result.changed):,} changed" if result.changed else "; nothing changed"
+    return Headline(asked, verdict, result.met)
+
+
 def check_train(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
     """``llmcx check`` of a training job."""
     from llmcx.answers.plan import label
