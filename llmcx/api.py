@@ -1290,7 +1290,7 @@ def explain_log(
 def check(
     model: Model | None = None,
     *,
-    line: str,
+    line: str | None = None,
     hardware: Text | None = None,
     budget: Size | None = None,
     prompt: Size | None = None,

@@ -9,6 +9,7 @@ import math
 import re
 import shlex
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -194,6 +195,33 @@ def test_the_chapters_growth_and_slips() -> None:
     told_slips = [slip["chapter"] for section in CHAPTER["sections"] for slip in section["slips"]]
     assert sorted(told_slips) == sorted(slip.chapter for slips in SLIPS.values() for slip in slips)
     assert all(other in drafts() for section in CHAPTER["sections"] for other in section["see"])
+
+
+def test_the_page_quotes_the_command_of_each_figure_and_exercise() -> None:
+    """docs/chapter.md, as it stands or with GPT-3's numbers put in."""
+    page = (Path(__file__).parent.parent / "docs" / "chapter.md").read_text(encoding="utf-8")
+    own = {"MODEL": "gpt3", "PARAMS": "174604259328", "TOKENS": "300e9"}
+    commands = {figure["command"] for section in CHAPTER["sections"] for figure in section["figures"] if figure["command"]}
+    for command in sorted(commands | {exercise["command"] for exercise in CHAPTER["exercises"]}):
+        for word, value in own.items():
+            command = command.replace(word, value)
+        assert f"`{command}`" in page, command
+
+
+def test_the_picture_of_growth(monkeypatch: pytest.MonkeyPatch) -> None:
+    """n d² is straight, n² d twice as steep, and they meet at n = d, half-way between 128 and 2^20 tokens."""
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = here("explain", "chapter").out.splitlines()
+    start = next(at for at, line in enumerate(lines) if "leading order, multiply-adds by tokens n" in line)
+    rows = [line.partition("|")[2][:40] for line in lines[start + 1 : start + 13]]
+    [cross] = [row.index("+") for row in rows if "+" in row]
+    assert cross == round(39 * math.log(12288 / 128) / math.log(2**20 / 128)) == 20
+    before, after = ([row for row in rows if row[column : column + 1].strip()] for column in (4, 37))
+    assert before[0][4] == "." and after[0][37] == "*", "matrices are above before, attention after"
+    seen = {letter: [at for at, row in enumerate(rows) if letter in row] for letter in ".*"}
+    rise = {letter: at[-1] - at[0] for letter, at in seen.items()}
+    assert rise["*"] == 11 and rise["."] in (5, 6)
+    assert "n = d = 12,288" in "".join(lines) and "73,728" in lines[start + 7]
 
 
 def test_the_chapter_in_eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,7 +57,7 @@ def parts(components: Sequence[Component], stacks: Sequence[Component]) -> dict[
         first, _, rest = each.component.partition(".")
         part = first if first in apart else _PART.get(first) or (each.component.rpartition(".")[0] if rest else first)
         found.setdefault(part, []).append(each)
-    return found
+    return {each[0].component if len(each) == 1 else part: each for part, each in found.items()}
 
 
 def params(spec: ModelSpec, dtype: str | None = None) -> Params:

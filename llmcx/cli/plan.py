@@ -23,7 +23,7 @@ app = single()
 
 @app.callback()
 def _plan() -> None:
-    """What to serve or train on, and how, for an objective."""
+    """What to run, on what, and how, for an objective."""
 
 
 command(app, "plan-lifetime", without=("plot",))(plan_lifetime.lifetime)

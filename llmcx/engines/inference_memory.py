@@ -30,6 +30,8 @@ ACT = 2
 """Bytes of an activation."""
 MOST = 2**40
 """Sequences beyond which nobody asks whether they fit."""
+SIX = 6
+"""Bits a parameter below which a mixture that is released in MXFP4 is held in it, and not in a wider format, asked for."""
 USUAL = 64
 """Sequences of which it is tried first whether they fit."""
 AT = (2, 1009)
@@ -42,6 +44,7 @@ class Held(NamedTuple):
     ("kv_cache") or do not ("state"), and the bytes of these; bytes of logits and of the workspace, an estimate, with what it is;
     what else the engine takes. ``paged``: what an engine needs to know that lays the cache out in pages of all layers. ``gpu``:
     what the engine knows of it, with the ops of a pass that need room; ``caches``: the ops that leave something for the next.
+    ``padding``: bytes by which experts in MXFP4 grow.
     """
 
     stage: Stage
@@ -53,6 +56,7 @@ class Held(NamedTuple):
     workspace: int
     transient: str
     paged: Paged
+    padding: int
     overhead: int
     taken: str
     gpu: GPU
@@ -103,7 +107,8 @@ def held(
         ops, weights, params = _worked(spec, run, stage, layout)
         last = spec.head is not None and stage.last
         vocab = spec.embedding.vocab if spec.head is None else spec.head.outputs(spec.embedding.vocab)
-        gpu = GPU(ops, stage.layers, last, spec.d_model, vocab, layout.tp, layout.pp, run.batch * run.seq)
+        sizes = spec.d_model, vocab, layout.tp, layout.pp, run.batch * run.seq
+        gpu = GPU(ops, stage.layers, last, *sizes, layout.ep, layout.attention_dp, spec.family)
         peak = engine.peak(gpu)
         alone = peak is None and layout.tp == layout.pp == layout.ep == 1
         reserved = peak or (engine.compute(spec, batch, context) if alone else None)
@@ -113,9 +118,11 @@ def held(
         cached, states = _reserved(spec, caches, context, engine)
         logits = batch * gpu.vocab * 4 if last and peak is None else 0
         paged = Paged(engine, kept(spec, cache, stage), batch, context, layout.pp)
+        padding = engine.padding(gpu) if spec.stored is not None and "mxfp4" in spec.stored.formats else 0
         more = engine.overhead(gpu)
         gpu = gpu if reserved else gpu._replace(ops=alive)
-        found.append(Held(stage, params, weights, cached, states, logits, transient, text, paged, *more, gpu, caches))
+        rest = paged, padding, *more, gpu, caches
+        found.append(Held(stage, params, weights, cached, states, logits, transient, text, *rest))
     return found
 
 
@@ -231,9 +238,14 @@ def total(of: Held, weight_bytes: int, kv_dtype: str) -> int:
     return sum(cache_bytes(of, kv_dtype).values()) + besides(of, weight_bytes)
 
 
+def padded(of: Held, weight_bytes: float) -> int:
+    """Bytes that weights of ``weight_bytes`` take more in the engine's kernels."""
+    return of.padding if 8 * weight_bytes < SIX * of.params else 0
+
+
 def besides(of: Held, weight_bytes: float) -> int:
     """Bytes of all but the cache, with what the engine leaves free."""
-    taken = int(weight_bytes) + of.logits + of.workspace + of.overhead
+    taken = int(weight_bytes) + padded(of, weight_bytes) + of.logits + of.workspace + of.overhead
     return taken + of.paged.engine.spare(taken)
 
 

@@ -378,7 +378,7 @@ def plan_finetune(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
     for one in result.fits:
         fewest.setdefault(one.method, one)
     timed = [one for one in result.fits if one.hours is not None]
-    said = [f"{name} {_on(one.gpus)}{' offloaded' if one.offload else ''}" for name, one in fewest.items()]
+    said = [f"{name} {_on(one.gpus)}{_offloaded(one)}" for name, one in fewest.items()]
     verdict = f"fits: {', '.join(said)}" if said else "nothing fits"
     if result.does_not_fit:
         verdict += f"; not {', '.join(one.method for one in result.does_not_fit)}"
@@ -392,6 +392,13 @@ def plan_finetune(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
     least = min(result.does_not_fit, key=lambda one: (one.lacks_bytes is None, one.lacks_bytes or 0))
     change = Change("a shorter --seq, more --gpus", f"the nearest, {least.method} on {least.gpus}, lacks {least.misses}")
     return Headline(asked, verdict, False, [change])
+
+
+def _offloaded(one: Any) -> str:
+    """What lies in the host's memory for all GPUs."""
+    if one.offload is None:
+        return ""
+    return " offloaded" if one.host_bytes is None else f" with {_size(one.host_bytes * one.gpus)} of the host's memory"
 
 
 def _on(gpus: int) -> str:
@@ -437,6 +444,21 @@ def check(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
         asked_for = re.sub(r"(?<=\d)(?=m?s\b)", " ", inputs["require"])
         verdict += f"; {'meets' if result.met else 'does not meet'} {asked_for}"
     return Headline(asked, verdict, result.met is not False)
+
+
+def budget(inputs: dict[str, Any], result: Any) -> Headline:
+    """``llmcx check --all``."""
+    since = f"against {inputs['against']}" if inputs["against"] else ""
+    many = len(result.entries)
+    asked = _line(f"{many:,} launch line{'s' * (many != 1)} of {inputs['file']}", since)
+    short = [each.name for each in result.entries if not each.met]
+    verdict = "all meet what is required of them"
+    if short:
+        named = ", ".join(short[:3]) + (f" and {len(short) - 3:,} more" if len(short) > 3 else "")
+        verdict = f"{many - len(short):,} of {many:,} meet what is required of them: not {named}"
+    if result.changed is not None:
+        verdict += f"; {len(result.changed):,} changed" if result.changed else "; nothing changed"
+    return Headline(asked, verdict, result.met)
 
 
 def check_train(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:

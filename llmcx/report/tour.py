@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import groupby
+from math import log10
 from typing import Any
 
 from llmcx.report.markdown import rows
@@ -27,6 +28,7 @@ def lines(tour: Any) -> Iterator[str]:
             yield f"  {what}"
             yield from (_row(f"    {figure.order:<8} {figure.formula}", *figure.values) for figure in figures)
         if number == 1:
+            yield from picture(tour)
             yield from _growth(tour)
         for slip in section.slips:
             yield ""
@@ -51,6 +53,41 @@ def lines(tour: Any) -> Iterator[str]:
 
 def _row(left: str, first: str, second: str) -> str:
     return f"{left:<55} {first:>12}{second:>11}" if len(first) <= 11 else f"{left:<50} {first:>15} {second:>13}"
+
+
+COLUMNS, ROWS = 40, 12
+"""Of the picture of growth."""
+LEAST, MOST = 128, 2**20
+"""Tokens at its ends."""
+
+
+def picture(tour: Any) -> Iterator[str]:
+    """A layer's two terms at leading order over the length, both axes logarithmic: "." n d², "*" n² d, "+" where they are equal.
+    Under it the length at which they are, and where they would be with constants.
+    """
+    d = next(float(each.values[0].replace(",", "")) for each in tour.symbols if each.symbol == "d")
+    exact = next(f.values[0] for f in tour.sections[0].figures if f.what.startswith("length from") and f.order == "exact")
+    low, high = log10(LEAST**2 * d), log10(MOST**2 * d)
+    cells = [[" "] * COLUMNS for _ in range(ROWS)]
+    for column in range(COLUMNS):
+        n = LEAST * (MOST / LEAST) ** (column / (COLUMNS - 1))
+        for letter, cost in ((".", n * d * d), ("*", n * n * d)):
+            row = round((high - log10(cost)) / (high - low) * (ROWS - 1))
+            cells[max(0, min(ROWS - 1, row))][column] = letter
+    across = round(log10(d / LEAST) / log10(MOST / LEAST) * (COLUMNS - 1))
+    cells[round((high - log10(d**3)) / (high - low) * (ROWS - 1))][across] = "+"
+    names = {
+        0: "  * attention, n² d",
+        3: "  . matrices, n d²",
+        5: f"  + equal at n = d = {d:,.0f}",
+        6: f"    (counted exactly: {exact})",
+    }
+    yield from ("", f"  a layer of {tour.models[0]} at leading order, multiply-adds by tokens n (log scales)")
+    for at, letters in enumerate(cells):
+        edge = f"{10 ** (high if at == 0 else low):.0e}" if at in (0, ROWS - 1) else ""
+        yield f"  {edge:>6} |{''.join(letters)}{names.get(at, '')}".rstrip()
+    yield f"         +{'-' * COLUMNS}"
+    yield f"          {'128':<{across}}{f'n = {d:,.0f}':<{COLUMNS - across - 2}}1M"
 
 
 def _growth(tour: Any) -> Iterator[str]:
