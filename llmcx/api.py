@@ -699,6 +699,7 @@ def serve(
     prompt: Size = 1024,
     output: Size = 1024,
     batch: Size | None = None,
+    rate: str | None = None,
     dtype: str | None = None,
     kv_dtype: str | None = None,
     compute_dtype: str | None = None,
@@ -749,7 +750,8 @@ def serve(
     hardware: h100, 8xh200, rtx-4090, FILE.yaml, auto: `llmcx catalog hardware`.
     prompt: Tokens in; 8k is 8192.
     output: Tokens out.
-    batch: Users at once. Default: a frontier up to the largest batch.
+    batch: Users at once; with ``rate``, at most. Default: a frontier up to the largest batch.
+    rate: Requests that arrive, in place of users at any time: 20/s, 90/min.
     dtype: Of the weights: bf16, fp8, int4, q4_k_m, awq, mxfp4, ... Default: as released.
     kv_dtype: Of the cache. Default: as released, else bf16.
     compute_dtype: Of the matmuls: bf16, fp8, fp4. Default: fp8 for fp8 weights where the accelerator has it.
@@ -865,6 +867,7 @@ def compare(
     reference: bool | None = None,
     prompt: Size | None = None,
     output: Size | None = None,
+    rate: str | None = None,
     compute_dtype: str | None = None,
     price: Number | None = None,
     cached: Size | None = None,
@@ -958,6 +961,8 @@ def plan_serve(
     ttft: Number | None = None,
     tpot: Number | None = None,
     confidence: Share | None = None,
+    percentile: Size | None = None,
+    rate: str | None = None,
     users: Size | None = None,
     price: Number | Sequence[Number] | None = None,
     engine: str | Sequence[str] | None = None,
@@ -998,6 +1003,8 @@ def plan_serve(
     ttft: Time to the first token at most: 2s. Default: any.
     tpot: Time per token at most: 40ms. Default: any.
     confidence: 0.9: hold the upper end of the 10-90% ranges to the limits. Default: the estimate.
+    percentile: 50, 90 or 99: hold what so many of 100 requests take to the limits. Default: the mean.
+    rate: Requests that arrive, all answered, in place of users: 20/s, 90/min.
     users: Users at once, all served. Default: as many as is cheapest.
     price: USD per accelerator-hour, one for each ``hardware``. Default: theirs, dated.
     engine: vllm, sglang, trtllm. Default: all that run there.
@@ -1283,7 +1290,7 @@ def explain_log(
 def check(
     model: Model | None = None,
     *,
-    line: str,
+    line: str | None = None,
     hardware: Text | None = None,
     budget: Size | None = None,
     prompt: Size | None = None,

@@ -83,6 +83,23 @@ def seconds(text: str, field: str = "time") -> float:
     return float(f"{float(match[1]) * unit:.12g}")
 
 
+_A_SECOND = {"": 1.0, "/s": 1.0, "rps": 1.0, "qps": 1.0, "/min": 1 / 60, "/h": 1 / 3600}
+
+
+def rate(text: str, field: str = "rate") -> float:
+    """Requests a second: 20/s, 90/min, 5000/h; a bare number is of seconds.
+
+    >>> rate("20/s"), rate("90/min"), rate("0.5")
+    (20.0, 1.5, 0.5)
+    """
+    match = re.fullmatch(r"(\d{1,12}(?:\.\d{0,12})?|\.\d{1,12})\s*([a-z/]*)", text.strip(), re.ASCII | re.IGNORECASE)
+    unit = _A_SECOND.get(match[2].lower()) if match else None
+    if match is None or unit is None or not float(match[1]):
+        problem = f"{field} is {shown(text)}, but must be a number of requests above 0, e.g. 20/s or 90/min"
+        raise InputError(problem, field=field, value=text[:200], allowed="a rate such as 20/s or 90/min")
+    return float(f"{float(match[1]) * unit:.12g}")
+
+
 def between(text: str, field: str = "gpus") -> tuple[int, int]:
     """A number, or the least and the most of some: 8..64.
 

@@ -15,7 +15,7 @@ VLLM, SGLANG = "github.com/vllm-project/vllm/", "github.com/sgl-project/sglang/"
 
 
 class Published(NamedTuple):
-    """A line, the accelerators, where it stands, and the preset of its shape."""
+    """A line, the accelerators, where it stands, and the preset of its shape, or what its config.json says of that."""
 
     line: str
     hardware: str
@@ -139,6 +139,9 @@ RAN = [
     ),
 ]
 
+# Three of these are said to fit: SGLang 0.1 on 8 L4s ran out while it made the layers, of which an eighth has room by far (issue
+# 465 of that month: "nothing is on GPU=1, only GPU=0 is filled"); vLLM 0.8 on 2 L20s while it captured graphs, for which it set
+# nothing aside; SGLang of July 2025 loaded GLM-4.5-Air a second time to draft with.
 FAILED = [
     Published(
         "vllm serve --trust-remote-code --tensor_parallel_size 2 --gpu_memory_utilization=0.98  "
@@ -198,5 +201,179 @@ FAILED = [
         "--served-model-name glm-4.5-air-fp8 --host 0.0.0.0 --port 8000",
         "4xh100",
         "github.com/zai-org/GLM-4.5/issues/3, which loads the model a second time to draft",
+    ),
+]
+
+# Found after the engines' memory was last changed for the lines above, and judged once. What was taken: lines that are whole, on
+# accelerators that are named, of which it is said that the engine started, or that it ran out of memory while it did. Left out:
+# those that ran out where the same line on the same machine ran with the engine's other mode (vllm issues 17431 and 18446), and
+# those of models or accelerators whose sizes are not at hand.
+
+QWEN_VL = '{"model_type": "qwen3_moe", "hidden_size": 4096, "num_hidden_layers": 94, "num_attention_heads": 64, "head_dim": 128, '
+QWEN_VL += '"num_key_value_heads": 4, "intermediate_size": 12288, "moe_intermediate_size": 1536, "num_experts": 128, '
+QWEN_VL += '"num_experts_per_tok": 8, "decoder_sparse_step": 1, "mlp_only_layers": [], "norm_topk_prob": true, '
+QWEN_VL += '"vocab_size": 151936, "max_position_embeddings": 262144, "tie_word_embeddings": false}'
+"""What the text_config of Qwen3-VL-235B-A22B says: the shape of the preset qwen3-235b-a22b, with a longer context."""
+QWEN = (
+    '{"model_type": "qwen2", "tie_word_embeddings": %s, "hidden_size": %d, "num_hidden_layers": %d, "num_attention_heads": %d, '
+)
+QWEN += '"num_key_value_heads": %d, "intermediate_size": %d, "vocab_size": %d, "max_position_embeddings": %d}'
+
+HELD_RAN = [
+    Published(
+        "python -m vllm.entrypoints.openai.api_server \\\n  --model Qwen/Qwen3-VL-235B-A22B-Instruct \\\n"
+        "  --served-model-name Qwen/Qwen3-VL-235B-A22B-Instruct \\\n  --tensor-parallel-size 8 \\\n"
+        "  --mm-encoder-tp-mode data \\\n  --enable-expert-parallel \\\n  --host 0.0.0.0 \\\n  --port 8419 \\\n"
+        "  --dtype bfloat16 \\\n"
+        "  --gpu-memory-utilization 0.9 \\\n  --max-model-len 41960 \\\n  --max-num-batched-tokens 128 \\\n"
+        "  --distributed-executor-backend mp",
+        "8xh800",
+        "github.com/QwenLM/Qwen3-VL/issues/1489",
+        QWEN_VL,
+    ),
+    Published(
+        "python -m sglang.launch_server --model-path meta-llama/Meta-Llama-3.1-405B-FP8 --tp 8 --disable-radix --mem-frac 0.87",
+        "8xh100",
+        SGLANG + "issues/1362",
+        "llama-3.1-405b",
+    ),
+    Published("vllm serve baidu/ERNIE-4.5-21B-A3B-PT", "h100", RECIPES + "Ernie/Ernie4.5.md", "ernie-4.5-21b-a3b"),
+    Published(
+        "VLLM_ROCM_USE_AITER=1 \\\nSAFETENSORS_FAST_GPU=1 \\\nvllm serve baidu/ERNIE-4.5-21B-A3B-PT/ \\\n"
+        "    --tensor-parallel-size 4 \\\n    --gpu-memory-utilization 0.9 \\\n    --disable-log-requests \\\n"
+        "    --no-enable-prefix-caching \\\n    --trust-remote-code",
+        "4xmi300x",
+        RECIPES + "Ernie/Ernie4.5.md",
+        "ernie-4.5-21b-a3b",
+    ),
+    Published(
+        'DTYPE="FP4"\nYAML_CONFIG="Llama4_Blackwell.yaml"\nvllm serve nvidia/Llama-4-Scout-Instruct-$DTYPE \\\n'
+        "  --config ${YAML_CONFIG} \\\n  --tensor-parallel-size 1 \\\n  --max-num-seqs 512 \\\n  --max-model-len 10240 &",
+        "b200",
+        RECIPES + "Llama/Llama4-Scout.md",
+        "llama-4-scout",
+    ),
+    Published(
+        "vllm serve Qwen/Qwen3.5-397B-A17B \\\n  --tensor-parallel-size 8 \\\n  --language-model-only \\\n"
+        "  --reasoning-parser deepseek_r1 \\\n  --enable-prefix-caching",
+        "8xh200",
+        RECIPES + "Qwen/Qwen3.5.md",
+    ),
+    Published(
+        'DTYPE="FP8"\nKV_CACHE_DTYPE="fp8"\nvllm serve nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-$DTYPE \\\n'
+        "  --trust-remote-code \\\n  --async-scheduling \\\n  --kv-cache-dtype $KV_CACHE_DTYPE \\\n  --tensor-parallel-size 1 &",
+        "h200",
+        RECIPES + "NVIDIA/Nemotron-3-Nano-30B-A3B.md",
+        "nemotron-3-nano-30b",
+    ),
+    Published(
+        'export TP=1\nexport VLLM_ROCM_USE_AITER=1\nexport MODEL="meta-llama/Llama-3.1-8B-Instruct"\nvllm serve $MODEL \\\n'
+        "  --disable-log-requests \\\n  -tp $TP &",
+        "mi300x",
+        RECIPES + "Llama/Llama3.1.md",
+    ),
+    Published(
+        "VLLM_USE_V1=0  /home/python_vllm_env_085/bin/python -m vllm.entrypoints.openai.api_server     "
+        "--model /root/yjpzmodel/basemodel/Qwen3-8B     --served-model-name Qwen3-8B --gpu-memory-utilization 0.4 --port 8001",
+        "a100",
+        VLLM + "issues/17431, on an A800",
+        "qwen3-8b",
+    ),
+    Published(
+        "python -m vllm.entrypoints.openai.api_server \\\n--model meta-llama/Llama-2-70b-chat-hf \\\n"
+        "--tensor-parallel-size 8 \\\n",
+        "8xa100-40gb",
+        VLLM + "issues/882",
+        "llama-2-70b",
+    ),
+]
+
+HELD_FAILED = [
+    Published(
+        " python -m vllm.entrypoints.openai.api_server --model data/Qwen1.5-14B-Chat --host 0.0.0.0 --port 30005 --dtype half "
+        "--gpu-memory-utilization 0.95",
+        "v100",
+        "github.com/QwenLM/Qwen3/issues/12",
+        QWEN % ("false", 5120, 40, 40, 40, 13696, 152064, 32768),
+    ),
+    Published(
+        "CUDA_VISIBLE_DEVICES=7 python -m vllm.entrypoints.openai.api_server     --model qwen/Qwen1.5-7B-Chat-GPTQ-Int4     "
+        "--served-model-name qwen/Qwen1.5-7B-Chat-GPTQ-Int4     --quantization gptq",
+        "rtx-3090",
+        "github.com/QwenLM/Qwen3/issues/16",
+        QWEN % ("false", 4096, 32, 32, 32, 11008, 151936, 32768),
+    ),
+    Published(
+        "vllm serve /root/.cache/huggingface/deepseek-V3/ --tensor-parallel-size 8 --pipeline-parallel-size 2 "
+        "--trust-remote-code --gpu-memory-utilization 1 --kv-cache-dtype fp8"
+        " --distributed-executor-backend ray --max-num-seqs 1 --dtype half",
+        "16xl40s",
+        VLLM + "issues/14726, on L40s",
+        "deepseek-v3",
+    ),
+    Published(
+        'export PYTORCH_CUDA_ALLOC_CONF="expandable_segments:True"\n \nvllm serve deepseek-ai/DeepSeek-V3 \\\n'
+        "    --trust-remote-code \\\n    --host 0.0.0.0 --port $PORT \\\n    --gpu-memory-utilization 0.98 \\\n"
+        "    --max-model-len 128 \\\n    --tensor-parallel-size 8 --pipeline-parallel-size 4 --enforce-eager",
+        "32xrtx-4090",
+        "github.com/deepseek-ai/DeepSeek-V3/issues/205",
+    ),
+    Published(
+        "python -m vllm.entrypoints.openai.api_server --model meta-llama/Llama-2-70b-hf",
+        "8xa100-40gb",
+        VLLM + "issues/882",
+        "llama-2-70b",
+    ),
+    Published(
+        "CUDA_VISIBLE_DEVICES=4,5,6,7 vllm serve /data/ps/pretrained_model/OpenGVLab/InternVL3-78B/ --dtype bfloat16 --port 8009 "
+        "--trust-remote-code --served-model-name qwen2vl --tensor-parallel-size 4 --gpu-memory-utilization 0.95 --max-num-seqs 2 "
+        "--max-model-len 4096 --limit-mm-per-prompt image=1,video=0 --mm_processor_kwargs '{\"max_pixels\":1024}' "
+        "--enforce-eager",
+        "8xa100-40gb",
+        VLLM + "issues/16749; the shape is that of its language model alone",
+        "qwen2.5-72b",
+    ),
+    Published(
+        "vllm serve Qwen/Qwen3-VL-235B-A22B-Instruct \\\n  --tensor-parallel-size 8 \\\n  --max-model-len 128000 \\\n"
+        "  --async-scheduling \\\n  --enable-expert-parallel",
+        "8xa100",
+        "github.com/QwenLM/Qwen3-VL/issues/1684",
+        QWEN_VL,
+    ),
+    Published(
+        "docker run -d --restart=always \\\n    --runtime=nvidia \\\n    --gpus '\"device=0,1,2,3,4,5,6,7\"' \\\n"
+        "    --shm-size=10.24gb \\\n    -p 5020:5020 \\\n        -e NCCL_IGNORE_DISABLED_P2P=1 \\\n"
+        "    -e HUGGING_FACE_HUB_TOKEN=$HUGGING_FACE_HUB_TOKEN \\\n    -v /etc/passwd:/etc/passwd:ro \\\n    --network host \\\n"
+        "    --name llama31-405b \\\n    vllm/vllm-openai:latest \\\n        --port=5020 \\\n        --host=0.0.0.0 \\\n"
+        "        --model=meta-llama/Meta-Llama-3.1-405B-Instruct-FP8 \\\n        --seed 1234 \\\n"
+        "        --tensor-parallel-size=8 \\\n"
+        "        --max-log-len=100 \\\n        --max-model-len=65536 \\\n        --max_num_seqs=16 \\\n"
+        "        --gpu-memory-utilization 0.99 \\\n        --enable_chunked_prefill=True \\\n"
+        "        --download-dir=$HOME/.cache/huggingface/hub &>> logs.vllm_server.llama31_405b2.txt",
+        "8xh100",
+        VLLM + "issues/6746",
+        "llama-3.1-405b",
+    ),
+    Published(
+        "python -m sglang.launch_server --model  Qwen/Qwen3-235B-A22B-GPTQ-Int4 \\\n     --tp 2 --mem-fraction 0.85  "
+        "--host 0.0.0.0 --port 8000  \\\n     --context-len 32768 --chunked-prefill-size 32768 \\\n     --disable-cuda-graph",
+        "2xa100",
+        SGLANG + "issues/8362, without its last flags, which are of graphs",
+        "qwen3-235b-a22b",
+    ),
+    Published(
+        "vllm serve Qwen/Qwen2.5-VL-3B-Instruct --gpu-memory-utilization 0.3",
+        "a100",
+        VLLM + "issues/18124; the shape is that of its language model alone",
+        QWEN % ("true", 2048, 36, 16, 2, 11008, 151936, 128000),
+    ),
+    Published(
+        "docker run -d --gpus all \\\n  --shm-size 32g \\\n  -p 30000:30000 \\\n"
+        "  -v /mnt/nvme/models:/root/.cache/hub/models \\\n  --ipc=host \\\n  lmsysorg/sglang:v0.5.3.post1 \\\n"
+        "  python3 -m sglang.launch_server \\\n    --model-path /root/.cache/hub/models/Qwen3-VL-235B-A22B-Thinking-AWQ  \\\n"
+        "    --host 0.0.0.0 --port 30000 --tp 4 --enable-multimodal --mem-fraction-static 0.9\n",
+        "4xl40s",
+        SGLANG + "issues/11471, on RTX 4090s with 48 GB",
+        "qwen3-235b-a22b",
     ),
 ]

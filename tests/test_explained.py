@@ -42,6 +42,7 @@ CALLS = [
     "train mixtral-8x7b --tokens 1T --gpus 64 --plan",
     "serve llama-3-8b --hardware h100",
     "serve llama-3-70b --tp 4 --batch 16",
+    "serve llama-3-70b --hardware 4xh100 --rate 2/s",
     "plan serve llama-3.1-70b --hardware h100 --gpus 2..8 --tpot 30ms",
     "compare gpt3 llama-3-8b",
     "memory gemma-3-12b --hardware h100 --engine vllm",
@@ -88,10 +89,11 @@ CALLS = [
     "check 'vllm serve meta-llama/Llama-3.1-70B --tensor-parallel-size 4' --hardware 4xh100",
 ]
 BY_TRYING = re.compile(
-    r"^(saved|workspace|held|argmin|the law's|the allocator's|\(E\[max|of what is on the GPU|each token once|saved but for)"
+    r"^(saved|workspace|held|argmin|the law's|the queue's|the allocator's|\(E\[max|of what is on the GPU|each token once)"
+    r"|^saved but for"
 )
 """Formulas whose result no arithmetic gives: a minimum that is searched for, an allocator's peak, a law of a kernel, a mean of
-chances. Their lines say what was put in in words.
+chances, a queue. Their lines say what was put in in words.
 """
 FILES = {"catalog", "tools", "explain", "explain-log", "sweep"}
 """Of these, what they list has its own sources, or there is nothing to explain."""

@@ -33,10 +33,11 @@ ROOMS = (
 GROUND = {"errors", "plugins", "units"}
 """Modules of no room, for every room; they import none."""
 THIRD_PARTY = {
-    "cli": {"typer", "yaml"},
+    # tomli: what became tomllib in Python 3.11; mcp and anyio of the extra llmcx[mcp], inside functions
+    "cli": {"typer", "yaml", "tomllib", "tomli", "mcp", "anyio"},
     "schemas": {"pydantic"},
     "report": {"rich", "plotext", "matplotlib", "pyarrow"},
-    "catalog": {"yaml", "pydantic"},
+    "catalog": {"yaml", "pydantic", "tomli"},
     "huggingface": {"huggingface_hub"},
     "scaling": {"scipy", "numpy"},  # of the extra llmcx[fit], inside functions
 }

@@ -83,6 +83,36 @@ def test_users_are_spread_over_replicas() -> None:
     assert found["best"][0]["usd_per_hour"] == min(each["usd_per_hour"] for each in found["best"])
 
 
+def test_requests_at_a_rate_are_what_serve_says_of_a_replica() -> None:
+    """20 requests a second on five replicas are 4 on each; all are answered; a percentile is what is held to the limit."""
+    asked = "llama-3.1-70b --hardware h100,h200 --gpus 1..32 --prompt 2k --output 512 --rate 12/s --ttft 1s --tpot 40ms"
+    found, late = planned(f"{asked} --price 4,5"), planned(f"{asked} --price 4,5 --percentile 99")
+    assert found["best"] and late["best"] and late["best"][0]["usd_per_hour"] >= found["best"][0]["usd_per_hour"]
+    for each in [*found["best"], *late["best"], *late["frontier"][::6]]:
+        assert each["gpus"] == each["tp"] * each["replicas"] and 0 < each["utilization"] < 1
+        assert each["tokens_per_s_gpu"] == pytest.approx(12 * 512 / each["gpus"])
+        options = f"--engine {each['engine']} --dtype {each['dtype']} --hardware {each['hardware']} --tp {each['tp']}"
+        options += f" --prompt 2k --output 512 --rate {12 / each['replicas']:.11g}"
+        served = data("serve", "llama-3.1-70b", *options.split())["result"]
+        [point] = served["estimate"]
+        assert served["arrivals"]["utilization"] == pytest.approx(each["utilization"], rel=1e-9)
+        for key in ("ttft_s", "tpot_s", "batch"):
+            assert point[key] == pytest.approx(each[key], rel=1e-9), key
+        if each in late["best"]:
+            assert each["ttft_held_s"] == pytest.approx(point["ttft_p99_s"], rel=1e-3) and each["ttft_held_s"] <= 1
+            assert each["tpot_held_s"] == pytest.approx(point["tpot_p99_s"], rel=1e-3) and each["tpot_held_s"] <= 0.04
+    costs = [planned(f"llama-3.1-70b --gpus 1..32 --rate {n}/s --tpot 40ms")["best"][0]["usd_per_hour"] for n in (2, 5, 10, 20)]
+    assert costs == sorted(costs)
+
+
+def test_percentiles_of_a_closed_loop_are_held_to_the_limits() -> None:
+    asked = "llama-3.1-70b --hardware h200 --gpus 1..8 --ttft 2s --tpot 30ms"
+    means, late = planned(asked), planned(f"{asked} --percentile 90")
+    assert late["best"][0]["usd_per_million"] >= means["best"][0]["usd_per_million"]
+    for each in late["best"]:
+        assert each["ttft_held_s"] <= 2 and each["tpot_held_s"] <= 0.03 and each["over"] <= 1
+
+
 # --- and it is the best ---------------------------------------------------------------------------------------------------
 
 
@@ -162,8 +192,8 @@ def test_passes_of_any_batch_are_those_lowered_for_it(model: str, layout: Layout
     for batch in (1, 4, 12, 100, 1000):
         direct, grown = Counter[Launch](), Counter[Launch]()
         for launches, found in ((of.decoding(batch, 3000), direct), (of.step(batch, 3000), grown)):
-            for each in launches:
-                found[each._replace(times=1)] += each.times
+            for kind, times, shape, form in launches:
+                found[Launch(kind, 1, shape, form)] += times
         assert grown == direct
 
 
@@ -201,6 +231,10 @@ def test_one_more_than_the_largest_batch_does_not_fit(model: str, name: str) -> 
         ("--hardware mi300x --engine trtllm", "does not run"),
         ("--confidence 0.8", "0.9"),
         ("--users 0", "between 1"),
+        ("--rate 0", "above 0"),
+        ("--rate 5/s --users 10", "give one"),
+        ("--rate 100000/s", "more --gpus"),
+        ("--percentile 95", "50, 90 or 99"),
         ("--users 1000000", "more --gpus"),
         ("--gpus 1 --dtype bf16", "more --gpus"),
         ("--dtype nope", "not known"),

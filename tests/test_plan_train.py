@@ -5,6 +5,7 @@ What was published: verl's table of the fewest GPUs that RL needs, LLaMA-Factory
 
 from __future__ import annotations
 
+import json
 import shlex
 from itertools import pairwise
 from statistics import median
@@ -228,6 +229,29 @@ def test_what_makes_it_quick_changes_no_number() -> None:
 )
 def test_bad_input_is_one_sentence(line: str, words: str) -> None:
     assert words in refused("plan", "train", "llama-3.1-8b", *line.split())
+
+
+@pytest.mark.parametrize("emit", ["megatron", "torchtitan", "fsdp-accelerate", "slurm"])
+def test_the_launch_file_of_the_best_is_read_back(emit: str) -> None:
+    """`llmcx check` finds in it the GPUs, the layout and the step of the plan's best."""
+    line = f"plan train llama-3.1-8b --tokens 100B --gpus 8..16 --seq 4k --compute-dtype bf16 --emit {emit}"
+    answer = data(*line.split())
+    best = answer["result"]["best"][0]
+    file = here(*line.split()).out
+    assert file.rstrip("\n") == answer["inputs"]["line"].rstrip("\n")
+    end = here("check", "-", "--json", stdin=file.encode())
+    assert end.code == 0, end
+    read = json.loads(end.out)
+    found = read["result"]
+    assert found["fits"] and found["gpus"] * found.get("replicas", 1) == best["gpus"]
+
+
+def test_a_launch_file_needs_a_plan() -> None:
+    call = ("plan", "train", "llama-3.1-8b", "--tokens", "1T", "--gpus", "8")
+    assert "nothing keeps" in refused(*call, "--days", "1", "--emit", "slurm")
+    assert "contradict" in refused(*call, "--engine", "megatron", "--emit", "deepspeed")
+    assert "not known" in refused(*call, "--emit", "nope")
+    assert "torchtitan" in refused("plan", "train", "mixtral-8x7b", "--tokens", "1T", "--gpus", "64", "--emit", "torchtitan")
 
 
 def test_tokens_are_asked_for() -> None:

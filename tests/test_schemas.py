@@ -78,7 +78,11 @@ def files_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("config.json").write_text(config, encoding="utf-8")
     Path("vllm.log").write_text((ROOT / "docs" / "vllm.log").read_text(encoding="utf-8"), encoding="utf-8")
     Path("launch.sh").write_text("vllm serve Qwen/Qwen3-8B --max-model-len 8192", encoding="utf-8")
+    Path("llmcx.toml").write_text("[check.chat]\nfile = 'launch.sh'\nhardware = 'h100'\n", encoding="utf-8")
+    Path("main.json").write_text(here("check", "--all", "--json").out, encoding="utf-8")
     Path("my-model.yaml").write_text((ROOT / "docs" / "example.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    accelerator = (ROOT / "presets/hardware/h100.yaml").read_text(encoding="utf-8")
+    Path("my-accelerator.yaml").write_text(accelerator.replace("name: h100", "name: mine"), encoding="utf-8")
     header = b'{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}'
     Path("model-directory").mkdir()
     Path("model-directory/model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))

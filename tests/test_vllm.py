@@ -186,6 +186,39 @@ def test_memory_says_as_many_users_as_the_log(preset: str, name: str, tp: str) -
     assert 0.9 * users - 1 <= data(*asked)["result"]["fit"]["value"] <= users
 
 
+@pytest.mark.parametrize(
+    ("preset", "tp", "loaded"),
+    [
+        ("gpt-oss-120b", 1, 65.9651),  # vllm issue 23278: "Model loading took 65.9651 GiB", of 0.10 on an H100
+        ("gpt-oss-20b", 1, 13.64),  # the two starts of tests/oracle/vllm_starts.csv
+        ("gpt-oss-20b", 2, 7.01),
+    ],
+)
+def test_experts_in_mxfp4_are_held_in_whole_blocks(preset: str, tp: int, loaded: float) -> None:
+    """With 60.8, 12.8 and 6.4 GiB of weights in the files."""
+    spec = load_preset(preset)
+    asked = {"batch": 1, "seq": 1024, "layout": Layout(tp=tp, ep=tp, sequence=False) if tp > 1 else Layout()}
+    asked["layout"] = Layout(tp=tp, sequence=False)
+    [gpu] = held(spec, 1, 1024, asked["layout"], VLLM())
+    weights = next(part.bytes for part in memory(spec, **asked, engine=VLLM()).parts if part.part == "weights")
+    assert (weights + gpu.padding) / GIB == pytest.approx(loaded, rel=0.01)
+    bf16 = memory(spec, **asked, engine=VLLM(), dtype="bf16")
+    other = memory(spec, **asked, engine=VLLM())
+    sizes = [next(part.bytes for part in each.parts if part.part == "overhead") for each in (bf16, other)]
+    assert sizes[1] - sizes[0] == gpu.padding  # none where the experts are widened
+
+
+def test_experts_work_for_every_group_that_attends_apart() -> None:
+    """8 groups of 8,192 tokens, each routed to 8 of the experts: 524,288 rows of max(2·2560, 6144) and of max(2560, 6144) numbers
+    of 2 bytes, whichever GPU has the expert (vLLM 0.32, fused_moe/experts/triton_moe.py); beside the gathered tokens.
+    """
+    spec = load_preset("qwen3-coder-480b-a35b")
+    layouts = [Layout(tp=8, ep=8, attention_dp=dp, sequence=False) for dp in (1, 8)]
+    alone, apart = (held(spec, 1, 8192, layout, VLLM())[0].workspace for layout in layouts)
+    rows = 8192 * 8
+    assert apart - alone == 2 * 7 * rows * (6144 + 6144)
+
+
 def test_a_windowed_layers_cache_is_in_whole_blocks() -> None:
     """Gemma 4 31B under vLLM at 525k tokens: about 50 GiB (defects.md, "Engines"), where every layer's full cache is 451."""
     found = memory(load_preset("gemma-4-31b"), 1, 525_000, engine=VLLM(max_num_batched_tokens=8192))

@@ -10,7 +10,7 @@ from typing import Any
 from llmcx.answers import Result
 from llmcx.answers.log_said import GIB, ROUNDED, Predicted, Said
 from llmcx.answers.log_trtllm import predicted as _trtllm
-from llmcx.engines.inference_memory import Held, cache_bytes, held
+from llmcx.engines.inference_memory import Held, cache_bytes, held, padded
 from llmcx.engines.llama_cpp import LlamaCpp
 from llmcx.engines.logs import Log
 from llmcx.engines.sglang import SGLang
@@ -28,8 +28,8 @@ CLOSE = 0.02
 HOSTED = 40 * GIB
 """Memory of an accelerator up to which it is taken to have no links of its own, where the log does not say."""
 SPREAD = {"weights": (0.005, 0.03), "workspace": (0.06, 0.03), "outside": (0.05, 0.01), "graphs": (0.3, 0.1)}
-"""How far llmcx is from what vLLM logged: a share of the term, and GiB besides. Of 57 starts of 0.19 on H100 (docs/engines.md)
-these hold 48, 54, 52 and 52; weights outside of it are those of towers that no preset has, and of gpt-oss.
+"""How far llmcx is from what vLLM logged: a share of the term, and GiB besides. Of 58 starts of 0.19 on H100 (docs/engines.md)
+these hold 50, 51, 53 and 54; weights outside of it are those of towers that no preset has.
 """
 OTHERS = SPREAD | {"workspace": (0.06, 0.06), "outside": (0.4, 0.15)}
 """And of other versions, and of GPUs that meet in the host (tests/oracle/vllm_v0_starts.csv)."""
@@ -337,7 +337,8 @@ def _vllm(log: Log, spec: ModelSpec, dtype: str | None, memory: int | None) -> P
         notes.append(_unknown(log))
     else:
         try:
-            weights = [weights_of(spec, gpu, asked, layout.gpus > 1) for gpu in stages]
+            sizes = [weights_of(spec, gpu, asked, layout.gpus > 1) for gpu in stages]
+            weights = [size + padded(gpu, size) for gpu, size in zip(stages, sizes, strict=True)]
         except InputError as error:
             notes.append(f"weights are not predicted: {error.message}")
     terms: dict[str, Said] = {}
@@ -345,7 +346,7 @@ def _vllm(log: Log, spec: ModelSpec, dtype: str | None, memory: int | None) -> P
     if known:
         terms["weights"] = _spread("weights", max(known))
     outside = engine.outside(layout.tp, layout.pp)
-    graphs = [0 if log.get("eager") else engine.graphs(gpu.stage.layers) for gpu in stages]
+    graphs = [0 if log.get("eager") else engine.graphs(gpu.gpu) for gpu in stages]
     terms["workspace"] = _spread("workspace", max(gpu.workspace for gpu in stages), spread)
     terms["outside"] = _spread("outside", outside, spread)
     terms["graphs"] = _spread("graphs", max(graphs))

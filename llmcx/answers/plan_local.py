@@ -7,7 +7,7 @@ Bytes are those of :func:`llmcx.answers.memory.memory` and :func:`llmcx.answers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Any, NamedTuple
 
@@ -237,7 +237,7 @@ def formats_of(one: Entry, machine: Machine, ask: Ask) -> LocalPlan:
             counts["unknown"] += 1
             continue
         if isinstance(tried, Candidate):
-            found.append(tried)
+            found.append(longest(spec, tried, machine, ask))
         else:
             counts[tried.why] += 1
             near.append(Miss(spec.name, name, tried.said))
@@ -278,7 +278,7 @@ def best(spec: ModelSpec, one: Entry, machine: Machine, ask: Ask) -> Candidate |
     if chosen is None:
         assert refused is not None  # there is a format to try
         return refused
-    return chosen
+    return longest(spec, chosen, machine, ask)
 
 
 def candidate(spec: ModelSpec, one: Entry, name: str, machine: Machine, ask: Ask, split: bool = True) -> Candidate | Refused:
@@ -307,17 +307,15 @@ def candidate(spec: ModelSpec, one: Entry, name: str, machine: Machine, ask: Ask
         rate = machine.ram_bytes_per_s
         seconds = None if rate is None else on_processors(spec, bits, cache, rate)
         band = Local.processor_band()
-        room = _longest(spec, seq, lambda tokens: machine.budget - whole(tokens).total_bytes)
-        return _slow(seconds, ask) or _told(spec, one, name, bits, "processor", None, 0, held, seq, room, seconds, band)
+        return _slow(seconds, ask) or _told(spec, one, name, bits, "processor", None, 0, held, seq, seconds, band)
     setup = Setup(1, 1, bits, 8 * dtypes.per_element(ask.kv_dtype), arithmetic(machine.hardware, name))
     server = Local(spec, machine.hardware, setup, engine.caching(ask.kv_dtype))
     bands, prompt = server.bands(), max(seq // 2, 1)
     if weights <= machine.budget * machine.gpus and (fits := whole(seq)).total_bytes <= machine.budget:
         seconds, first = server.decode(1, prompt).total, server.prefill(prompt).total
         flags = Split(spec.n_layers + 1).flags if isinstance(engine, LlamaCpp) else None
-        room = _longest(spec, seq, lambda tokens: machine.budget - whole(tokens).total_bytes)
         held = fits.total_bytes
-        made = _told(spec, one, name, bits, "gpu", flags, held, 0, seq, room, seconds, bands.per_token, first, bands.first)
+        made = _told(spec, one, name, bits, "gpu", flags, held, 0, seq, seconds, bands.per_token, first, bands.first)
         return _slow(seconds, ask) or made
     if not (split and isinstance(engine, LlamaCpp)) or machine.gpus > 1 or machine.ram is None:
         need = weights if weights > machine.budget * machine.gpus else float(whole(seq).total_bytes * machine.gpus)
@@ -335,7 +333,7 @@ def candidate(spec: ModelSpec, one: Entry, name: str, machine: Machine, ask: Ask
     first_s = server.split_prompt(prompt, engine.ubatch, host.weights)
     beside = answer.host_bytes or 0
     made = _told(
-        spec, one, name, bits, "split", of.flags, answer.total_bytes, beside, seq, seq, token, server.processor_band(), first_s,
+        spec, one, name, bits, "split", of.flags, answer.total_bytes, beside, seq, token, server.processor_band(), first_s,
         bands.first,
     )  # fmt: skip
     return _slow(token, ask) or made
@@ -351,7 +349,6 @@ def _told(
     gpu_bytes: int,
     host_bytes: int,
     seq: int,
-    context: int,
     seconds: float | None,
     band: tuple[float, float],
     first: float | None = None,
@@ -374,7 +371,7 @@ def _told(
         gpu_bytes=gpu_bytes,
         host_bytes=host_bytes,
         seq=seq,
-        context=context,
+        context=seq,
         tokens_per_s=None if seconds is None else 1 / seconds,
         tokens_per_s_range=None if seconds is None else (1 / (seconds * band[1]), 1 / (seconds * band[0])),
         prompt_tokens_per_s=None if first is None else prompt / first,
@@ -397,12 +394,23 @@ CELLS = 256
 """By so many tokens caches grow in all these programs but transformers, where it is near enough."""
 
 
-def _longest(spec: ModelSpec, seq: int, left: Callable[[int], int]) -> int:
-    """Tokens of the longest sequence that fits, at least ``seq``: all that the model has, or a multiple of :data:`CELLS`."""
+def longest(spec: ModelSpec, of: Candidate, machine: Machine, ask: Ask) -> Candidate:
+    """A choice with the longest sequence that fits: all that the model has, or a multiple of :data:`CELLS`; of a split the one
+    that it is for, since a longer one would be split otherwise.
+    """
     limit = context_limit(spec)
-    if seq >= limit or left(limit) >= 0:
-        return limit
-    return max(seq, CELLS * (below_zero(lambda cells: left(CELLS * cells), seq // CELLS, -(-limit // CELLS)) - 1))
+    if of.place == "split" or of.seq >= limit:
+        return of
+
+    def left(tokens: int) -> int:
+        layout = Layout(pp=machine.gpus)
+        held = memory(spec, 1, tokens, dtype=of.dtype, kv_dtype=ask.kv_dtype, engine=ask.engine, layout=layout)
+        return machine.budget - held.total_bytes
+
+    if left(limit) >= 0:
+        return replace(of, context=limit)
+    cells = below_zero(lambda cells: left(CELLS * cells), of.seq // CELLS, -(-limit // CELLS)) - 1
+    return replace(of, context=max(of.seq, CELLS * cells))
 
 
 def cataloged(family: str | None, license: str | None, at_least: int, at_most: int | None, since: int | None) -> Iterator[Entry]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from llmcx.answers import Result
+from llmcx.answers.arrivals import Paces, arriving, batches
 from llmcx.answers.fit import tensor_sizes
 from llmcx.answers.serve import Load, Point, Serving, arithmetic, estimator, point, serve, weight_bits
 from llmcx.engines import Engine
@@ -23,29 +24,38 @@ from llmcx.parallel.layout import divisors
 
 ENGINES = ("vllm", "sglang", "trtllm")
 """Those whose memory and whose times are known."""
-QUARTERS = 4
-"""Numbers of users that are tried between one power of two and the next."""
 KEPT = 5
 NEAR = 3
 WAYS = ("hardware", "engine", "dtype", "tp", "ep", "attention_dp")
+PERCENTILES = (50, 90, 99)
 CONFIDENCE = 0.9
 """Share of measured runs that lie below the upper end of a range."""
 
 
 class Objective(NamedTuple):
-    """Seconds to the first token and between tokens at most (None: any); ``sure``: by the upper end of their ranges in place of
-    the estimate.
+    """Seconds to the first token and between tokens at most (None: any): the mean of all requests, or what ``percentile`` of a
+    hundred lie below; ``sure``: by the upper end of their ranges in place of the estimate.
     """
 
     ttft_s: float | None = None
     tpot_s: float | None = None
     sure: bool = False
+    percentile: int | None = None
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """Percentiles that are asked for."""
+        return () if self.percentile is None else (self.percentile / 100,)
 
     def times(self, of: Point) -> tuple[float, float]:
         """What is held against the limits."""
+        first, token = of.ttft_s, of.tpot_s
+        if self.percentile is not None:  # where nobody knows how long who waits, the mean
+            late = getattr(of, f"ttft_p{self.percentile}_s"), getattr(of, f"tpot_p{self.percentile}_s")
+            first, token = (first if late[0] is None else late[0]), (token if late[1] is None else late[1])
         if self.sure and of.ttft_range_s is not None and of.tpot_range_s is not None:
-            return of.ttft_range_s[1], of.tpot_range_s[1]
-        return of.ttft_s, of.tpot_s
+            return first * of.ttft_range_s[1] / of.ttft_s, token * of.tpot_range_s[1] / of.tpot_s
+        return first, token
 
     def over(self, of: Point) -> float:
         """The worse time as a multiple of its limit: at most 1 where both are met."""
@@ -72,11 +82,12 @@ class Way(NamedTuple):
 
 
 class Found(NamedTuple):
-    """So many replicas of a way, each with its users, timed."""
+    """So many replicas of a way, each with its users, timed; the ``utilization`` of each where requests arrive at a rate."""
 
     way: Way
     replicas: int
     point: Point
+    utilization: float | None = None
 
     @property
     def gpus(self) -> int:
@@ -91,7 +102,9 @@ class Found(NamedTuple):
 class Choice:
     """A configuration: ``replicas`` of ``tp`` GPUs, ``batch`` users on each, ``users`` on all. Times and rates as in
     :class:`~llmcx.answers.serve.Point`; ``largest_batch`` fits a replica; ``usd_per_hour`` of all GPUs. ``over``: its worse time
-    as a multiple of the limit.
+    as a multiple of the limit. ``ttft_held_s`` and ``tpot_held_s`` are the times that are held against the limits: the mean's, or
+    a percentile's, with their ranges' upper end where that is asked for. ``utilization``: of requests that arrive at a rate, the
+    share of the largest rate that a replica answers.
     """
 
     hardware: str
@@ -115,6 +128,9 @@ class Choice:
     usd_per_hour: float | None
     bound: str
     over: float
+    ttft_held_s: float
+    tpot_held_s: float
+    utilization: float | None = None
 
 
 @dataclass(frozen=True)
@@ -157,11 +173,12 @@ def plan(
     objective: Objective,
     *,
     users: int | None = None,
+    rate: float | None = None,
     formats: Sequence[str] | None = None,
 ) -> ServePlan:
     """Search, from ``gpus[0]`` to ``gpus[1]`` GPUs. Without ``users`` a replica is given as many as is cheapest, and the best has
-    the lowest cost of a token; with them all are served at once, and the best costs least by the hour. Where no price is known,
-    GPUs stand for it.
+    the lowest cost of a token; with them all are served at once, and the best costs least by the hour, as for requests that
+    arrive at a ``rate`` a second, which go to replicas at random. Where no price is known, GPUs stand for it.
 
     Raises InputError when nothing fits.
     """
@@ -179,16 +196,21 @@ def plan(
                 except InputError as refusal:  # it is not known what each GPU has
                     refusals.append(refusal)
                     continue
-                way = Way(place, dtype, server.setup, largest)
-                asked = list(_sizes(way, least, most, users))
-                ways, unfit = ways + bool(asked), unfit + (not asked)
-                for replicas, batch in asked:
-                    found.append(Found(way, replicas, point(server, load, batch, place.usd_per_hour)))
+                way, before_it = Way(place, dtype, server.setup, largest), len(found)
+                if rate is not None:
+                    found += _arriving(server, load, way, (least, most), rate, objective.shares)
+                else:
+                    for replicas, batch in _sizes(way, least, most, users):
+                        timed = point(server, load, batch, place.usd_per_hour, objective.shares)
+                        found.append(Found(way, replicas, timed))
+                fits = len(found) > before_it
+                ways, unfit = ways + fits, unfit + (not fits)
             if ways + unfit == before and len(refusals) > refused:
                 left_out.append(f"{place.name} in {weights} on {place.hardware.name}: {refusals[-1].message}")
     if not found:
-        raise refusals[-1] if refusals and not unfit else _nothing(spec, load, places, most, users)
-    key = _rank(users)
+        raise refusals[-1] if refusals and not unfit else _nothing(spec, load, places, most, users, rate)
+    hourly = users is not None or rate is not None
+    key = _rank(hourly)
     found.sort(key=key)
     met = [each for each in found if objective.over(each.point) <= 1]
     better = [each for each in found if objective.over(each.point) > 1 and (not met or key(each) < key(met[0]))]
@@ -201,7 +223,7 @@ def plan(
         best=[told(each) for each in _first_of_each(met, KEPT)],
         near=[Miss(told(each), missed(each.point, objective)) for each in near],
         frontier=[told(each) for each in frontier(found)],
-        why=list(_why(met, users)),
+        why=list(_why(met, hourly)),
         searched=len(found),
         met=len(met),
         layouts=ways,
@@ -286,27 +308,27 @@ def _sizes(way: Way, least: int, most: int, users: int | None) -> Iterator[tuple
             yield replicas, batch
 
 
-def batches(largest: int) -> list[int]:
-    """Numbers up to the largest, a quarter of a power of two apart.
-
-    >>> batches(18)
-    [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 18]
-    """
-    steps = (
-        (1 << power) * quarter // QUARTERS for power in range(largest.bit_length()) for quarter in range(QUARTERS, 2 * QUARTERS)
-    )
-    return sorted({size for size in steps if size < largest} | ({largest} if largest else set()))
+def _arriving(
+    server: Server, load: Load, way: Way, gpus: tuple[int, int], rate: float, shares: Sequence[float]
+) -> Iterator[Found]:
+    """Each number of replicas among which the requests can be divided."""
+    if not way.largest:
+        return
+    paces, tp = Paces(server, load, way.largest), way.setup.tp
+    for replicas in range(max(-(-gpus[0] // tp), int(rate / paces.largest_rate) + 1), gpus[1] // tp + 1):
+        timed, arrivals = arriving(paces, rate / replicas, way.place.usd_per_hour, shares)
+        yield Found(way, replicas, timed, arrivals.utilization)
 
 
 Key = Callable[[Found], tuple[float, ...]]
 
 
-def _rank(users: int | None) -> Key:
-    """What is least of the best: USD of a token, or of an hour where the users are given; or GPUs; then time per token."""
+def _rank(hourly: bool) -> Key:
+    """What is least of the best: USD of a token, or of an hour where it is given what is served; or GPUs; then time per token."""
 
     def key(each: Found) -> tuple[float, ...]:
         of, usd = each.point, each.usd_per_hour
-        if users is not None:
+        if hourly:
             return (each.gpus if usd is None else usd, of.tpot_s, each.gpus)
         return (1 / of.tokens_per_s_gpu if of.usd_per_million is None else of.usd_per_million, of.tpot_s, each.gpus)
 
@@ -361,11 +383,14 @@ def choice(of: Found, objective: Objective) -> Choice:
         usd_per_hour=of.usd_per_hour,
         bound=timed.bound,
         over=objective.over(timed),
+        ttft_held_s=objective.times(timed)[0],
+        tpot_held_s=objective.times(timed)[1],
+        utilization=of.utilization,
     )
 
 
 def served(
-    spec: ModelSpec, load: Load, places: Sequence[Place], kv_dtype: str, of: Choice
+    spec: ModelSpec, load: Load, places: Sequence[Place], kv_dtype: str, of: Choice, rate: float | None = None
 ) -> tuple[Server, float | None, Serving]:
     """A choice's replica as `llmcx serve` has it, its price of an hour, and the answer."""
     place = next(place for place in places if (place.hardware.name, place.name) == (of.hardware, of.engine))
@@ -373,15 +398,20 @@ def served(
     bits, cached = weight_bits(spec, weights), 8 * dtypes.per_element(kv_dtype)
     setup = Setup(of.tp, of.ep, bits, cached, arithmetic(place.hardware, of.dtype), of.attention_dp)
     server, _ = estimator(spec, place.hardware, setup, place.engine(of.tp).caching(kv_dtype), weights)
-    answer = serve(server, load, batch=of.batch, usd_per_hour=place.usd_per_hour, reserve=0, dtype=of.dtype)
+    asked = {"batch": of.batch} if rate is None else {"rate": rate / of.replicas}
+    answer = serve(server, load, **asked, usd_per_hour=place.usd_per_hour, reserve=0, dtype=of.dtype)
     return server, place.usd_per_hour, answer
 
 
 def missed(of: Point, objective: Objective) -> str:
     """Which limits, and by how much."""
     said = []
+    of_all = "" if objective.percentile is None else f" in {objective.percentile}%"
     for what, time, limit in zip(
-        ("first token", "time per token"), objective.times(of), (objective.ttft_s, objective.tpot_s), strict=True
+        (f"first token{of_all}", f"time per token{of_all}"),
+        objective.times(of),
+        (objective.ttft_s, objective.tpot_s),
+        strict=True,
     ):
         if limit is not None and time > limit:
             said.append(f"{what} {1e3 * time:,.3g} ms, {time / limit - 1:.0%} over {1e3 * limit:,.3g} ms")
@@ -398,11 +428,11 @@ def label(of: Choice) -> str:
     return " ".join([f"{of.gpus} x {of.hardware}", of.engine, of.dtype, *filter(None, ways)])
 
 
-def _why(met: Sequence[Found], users: int | None) -> Iterator[str]:
+def _why(met: Sequence[Found], hourly: bool) -> Iterator[str]:
     """For each way of the best: the best with another value of it that meets the objective, and what it costs more."""
     if not met:
         return
-    key, best = _rank(users), met[0]
+    key, best = _rank(hourly), met[0]
     ways = _ways(best)
     for name in WAYS:
         other = next((each for each in met if _ways(each)[name] != ways[name]), None)
@@ -419,8 +449,13 @@ def _ways(of: Found) -> dict[str, object]:
     return dict(zip(WAYS, (*where, setup.tp, setup.ep, setup.attention_dp), strict=True))
 
 
-def _nothing(spec: ModelSpec, load: Load, places: Sequence[Place], most: int, users: int | None) -> InputError:
+def _nothing(
+    spec: ModelSpec, load: Load, places: Sequence[Place], most: int, users: int | None, rate: float | None
+) -> InputError:
     names = ", ".join(dict.fromkeys(place.hardware.title for place in places))
+    if rate is not None:
+        problem = f"no layout of {spec.name} on up to {most:,} x {names} answers {rate:g} requests a second"
+        return InputError(f"{problem}; give more --gpus, or a narrower --dtype", field="gpus", value=most)
     what = "one sequence" if users is None else f"{users:,} users"
     problem = f"no layout of {spec.name} on up to {most:,} x {names} holds {what} of {load.prompt + load.output:,} tokens"
     return InputError(f"{problem}; give more --gpus, or a narrower --dtype", field="gpus", value=most)

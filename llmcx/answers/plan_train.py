@@ -6,7 +6,7 @@ What a layout holds is counted once for all accelerators and formats (:func:`siz
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -41,12 +41,13 @@ class Limits(NamedTuple):
 
 class Place(NamedTuple):
     """An accelerator with the memory that may be used of it, an engine and a format of the matmuls: what times them, where eight
-    of ten measured steps lie beside it, and USD per hour of one accelerator.
+    of ten measured steps lie beside it, and USD per hour of one accelerator; the layouts that it ``runs`` (None: all).
     """
 
     trainer: Trainer
     band: tuple[float, float]
     usd_per_hour: float | None
+    runs: Callable[[Layout], bool] | None = None
 
     @property
     def hardware(self) -> Hardware:
@@ -193,7 +194,7 @@ class _Search:
                 break
             key = (trainer.engine, many, trainer.machine.domain)
             if key not in self._sized:
-                self._sized[key] = sized(trainer, many, self.global_batch)
+                self._sized[key] = sized(trainer, many, self.global_batch, place.runs)
             self.searched += len(self._sized[key])
             for layout, size in self._sized[key]:
                 if size <= TOO_LARGE * capacity:
@@ -260,10 +261,12 @@ def runs_on(engine: str, hardware: Hardware) -> bool:
     return hardware.vendor in PROGRAMS[engine].vendors
 
 
-def sized(trainer: Trainer, gpus: int, global_batch: int) -> list[tuple[Layout, int]]:
-    """Every layout of so many GPUs that the trainer's engine runs, and the bytes of its fullest GPU."""
+def sized(
+    trainer: Trainer, gpus: int, global_batch: int, runs: Callable[[Layout], bool] | None = None
+) -> list[tuple[Layout, int]]:
+    """Every layout of so many GPUs that the trainer's engine ``runs``, and the bytes of its fullest GPU."""
     every = layouts(trainer.spec, trainer.seq, gpus, global_batch, trainer.machine.domain, trainer.fused, program=trainer.program)
-    return [(layout, trainer.memory(layout, global_batch).total) for layout in every]
+    return [(layout, trainer.memory(layout, global_batch).total) for layout in every if runs is None or runs(layout)]
 
 
 def _rank(of: Found) -> tuple[float, float, int]:

@@ -50,7 +50,7 @@ OF_TRAINING = {
     "days": Quantity("number", lambda found: found.estimate and found.estimate.days),
     "tokens_per_s_gpu": Quantity("number", lambda found: found.estimate and found.estimate.tokens_per_s_gpu),
 }
-_TERM = re.compile(r"\s*([a-z_]+)\s*(<=|>=|<|>)\s*([\d.]+)\s*([A-Za-z]*)\s*")
+_TERM = re.compile(r"\s*([a-z_]+)\s*(<=|>=|<|>)\s*(\d+\.?\d*|\.\d+)\s*([A-Za-z]*)\s*", re.ASCII)
 
 
 def terms(text: str, known: Mapping[str, Quantity] | None = None) -> list[tuple[str, Callable[[Any], bool]]]:

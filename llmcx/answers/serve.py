@@ -7,17 +7,19 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, TypeVar, cast
 
 from llmcx.answers import Result
 from llmcx.answers.fit import context_limit, formats, tensor_sizes
 from llmcx.engines import Engine
 from llmcx.engines import efficiency as efficiencies
+from llmcx.engines.closed_loop import per_tokens
 from llmcx.engines.kernel_time import Kernels
 from llmcx.engines.local_time import LOCAL, Local
 from llmcx.engines.serving_estimate import Timed
-from llmcx.engines.serving_time import Server, Setup, Span
+from llmcx.engines.serving_time import Server, ServingStep, Setup, Span
+from llmcx.engines.spread import SHARES, Parts, Spread, gap, percentile
 from llmcx.errors import InputError
 from llmcx.formats import dtypes, gguf, quant
 from llmcx.machine.hardware import Hardware
@@ -54,7 +56,9 @@ NO_SPECULATION = Speculation()
 class Point:
     """``batch`` users at once: seconds to the first and per next token, tokens/s of each user and of each GPU, cost of a million
     output tokens (prompts included). ``ttft_range_s`` and ``tpot_range_s``: what lies between the 10th and the 90th percentile of
-    measured runs; None of a bound.
+    measured runs; None of a bound. ``ttft_p90_s``, ``tpot_p90_s``: what nine of ten requests lie below in one and the same run,
+    and ``itl_p90_s`` nine of ten waits from one token to the next, steps with others' prompts in them; None where nobody waits,
+    or it is not known how long, or nobody asked.
     """
 
     batch: int
@@ -66,6 +70,15 @@ class Point:
     bound: str
     ttft_range_s: tuple[float, float] | None = None
     tpot_range_s: tuple[float, float] | None = None
+    ttft_p50_s: float | None = None
+    ttft_p90_s: float | None = None
+    ttft_p99_s: float | None = None
+    tpot_p50_s: float | None = None
+    tpot_p90_s: float | None = None
+    tpot_p99_s: float | None = None
+    itl_p50_s: float | None = None
+    itl_p90_s: float | None = None
+    itl_p99_s: float | None = None
 
 
 class Apart(NamedTuple):
@@ -101,45 +114,133 @@ class Load:
         return self.prompt + self.output // 2
 
 
-def point(server: Server, load: Load, batch: int, usd_per_hour: float | None) -> Point:
-    """Steady state of continuous batching: of every output token's time, a share goes into the prompts of those that follow.
+def point(server: Server, load: Load, batch: int, usd_per_hour: float | None, shares: Sequence[float] = ()) -> Point:
+    """Steady state of continuous batching: of every output token's time, a share goes into the prompts of those that follow;
+    with percentiles for ``shares`` of the requests.
 
     A request costs t_prefill + output · t_decode(batch) / batch / tokens per step. With ``chunk``, prompts ride along with
     decode steps: the first token waits for all pieces, each a step long. ``apart``, a user's tokens wait for no prompt, and a
     request for nothing but its own.
     """
     context, spec = load.context, load.speculation
-    each = batch if load.apart is None else -(-batch // load.apart.workers)
-    step = server.decode(each, context, 1 + spec.drafted)
-    seconds_step = step.total + (spec.drafted * spec.cost * server.decode(each, context).total if spec.drafted else 0.0)
+    step, seconds_step, _ = stepped(server, load, batch)
     per_token = seconds_step / spec.tokens
+    told: dict[str, float] = {}
     if load.apart is None:
-        request = server.prompt(load.prompt, load.cached, batch, context) + load.output * per_token / batch
+        added = server.prompt(load.prompt, load.cached, batch, context)
+        request = added + load.output * per_token / batch
         first = server.first(load.prompt, load.cached, load.output, batch, seconds_step, load.chunk)
         tpot = request * batch / load.output if batch > 1 else per_token
+        firsts = server.firsts(load.prompt, load.cached, load.output, batch, seconds_step, load.chunk) if shares else None
+        if firsts is not None:
+            came = batch * spec.tokens / load.output if batch > 1 else 0.0
+            gaps = seconds_step, added, came, server.together(load.prompt - load.cached, load.chunk)
+            told = percentiles(shares, firsts, per_tokens(per_token, added, batch, load.output), gaps)
     else:
-        prompts = server.like(Setup(load.apart.prefill_tp, 1, *server.setup[2:5]))
+        prompts = server.like(prefilling(server.setup, load.apart))
         users = batch / load.apart.prefill_workers
         first = prompts.first_apart(load.prompt, load.cached, load.output, users, per_token)
         tpot, request = per_token, (first + load.output * per_token) / batch
-    rate = load.output / request
-    gpus = load.gpus(server.setup)
-    bound = max(("weights", "compute", "cache", "communication", "overhead"), key=lambda name: getattr(step, name))
+        firsts = prompts.firsts_apart(load.prompt, load.cached, load.output, users, per_token) if shares else None
+        if firsts is not None:
+            told = percentiles(shares, firsts, [(1.0, Spread(per_token, 0.0, 0.0))], (seconds_step, 0.0, 0.0, 1))
+    bound = step.largest
+    return pointed(server, load, batch, first, tpot, load.output / request, bound, usd_per_hour, told)
+
+
+def prefilling(setup: Setup, apart: Apart) -> Setup:
+    """The layout of what works off prompts: experts and attention are divided among its GPUs as among those that decode."""
+    tp = apart.prefill_tp
+    shared, divided = setup.ep > 1 and tp <= setup.ep, setup.attention_dp == setup.tp > 1
+    return setup._replace(tp=tp, ep=tp if shared else 1, attention_dp=tp if divided else 1)
+
+
+def _step(server: Server, load: Load, users: int) -> tuple[ServingStep, float]:
+    """A decode step of one of the server's copies; its seconds, drafting included."""
+    of = load.speculation
+    step = server.decode(users, load.context, 1 + of.drafted)
+    more = of.drafted * of.cost * server.decode(users, load.context).total if of.drafted else 0.0
+    return step, step.total + more
+
+
+def stepped(server: Server, load: Load, batch: int) -> tuple[ServingStep, float, int]:
+    """A decode step with ``batch`` users in all, its seconds, and the users of each of the copies that decode.
+
+    Where prompts are worked off apart and bound the rate, fewer than all decode: as many as the prompts that are made in the time
+    of an answer.
+    """
+    apart = load.apart
+    each = batch if apart is None else -(-batch // apart.workers)
+    step, seconds = _step(server, load, each)
+    if apart is None or server.bands() is None:
+        return step, seconds, each
+    prompt = server.like(prefilling(server.setup, apart)).each(load.prompt, load.cached, batch / apart.prefill_workers)
+    rate, users = apart.prefill_workers / prompt, batch
+    for _ in range(4):
+        fed = max(1, min(batch, round(rate * load.output * seconds / load.speculation.tokens)))
+        if fed >= users:
+            break
+        users, each = fed, -(-fed // apart.workers)
+        step, seconds = _step(server, load, each)
+    return step, seconds, each
+
+
+def pointed(
+    server: Server,
+    load: Load,
+    batch: int,
+    first: float,
+    tpot: float,
+    rate: float,
+    bound: str,
+    usd_per_hour: float | None,
+    told: Mapping[str, float],
+) -> Point:
+    """What follows from ``rate`` tokens/s of all users, with ranges; ``told`` percentiles."""
+    gpus, bands = load.gpus(server.setup), server.bands()
     usd = None if usd_per_hour is None else usd_per_hour * gpus / 3600 / rate * 1e6
-    bands = server.bands()
-    ranges = (
-        (None, None) if bands is None else tuple(_times(time, by) for time, by in ((first, bands.first), (tpot, bands.per_token)))
-    )
-    return Point(batch, first, tpot, 1 / tpot, rate / gpus, usd, bound, *ranges)
+    ranges = (None, None) if bands is None else (_times(first, bands.first), _times(tpot, bands.per_token))
+    found = Point(batch, first, tpot, 1 / tpot, rate / gpus, usd, bound, *ranges)
+    return replace(found, **cast(dict[str, Any], told)) if told else found
+
+
+def percentiles(
+    shares: Sequence[float], firsts: Parts, tokens: Parts, gaps: tuple[float, float, float, float]
+) -> dict[str, float]:
+    """Fields of a :class:`Point`; ``gaps``: what :func:`llmcx.engines.spread.gap` asks for."""
+    found = {}
+    for share in shares:
+        name = f"p{100 * share:.0f}_s"
+        found[f"ttft_{name}"], found[f"tpot_{name}"] = percentile(firsts, share), percentile(tokens, share)
+        found[f"itl_{name}"] = gap(share, *gaps)
+    return found
 
 
 def _times(value: float, by: Span) -> Span:
     return value * by[0], value * by[1]
 
 
+@dataclass(frozen=True)
+class Arrivals:
+    """``rate`` requests a second, of at most ``largest_rate`` that are answered as fast as they come; ``utilization`` their
+    ratio; ``users`` in the system on average, of whom ``waiting`` for a place among the largest batch, as ``wait_share`` of the
+    requests must, ``wait_s`` seconds on average.
+    """
+
+    rate: float
+    largest_rate: float
+    utilization: float
+    users: float
+    waiting: float
+    wait_share: float
+    wait_s: float
+
+
 @dataclass(frozen=True, repr=False)
 class Serving(Result, brief="gpus largest_batch first.ttft_s first.tpot_s last.tokens_per_s_gpu", table="estimate"):
-    """The answer: ``ideal`` at the peaks, ``estimate`` calibrated, each a frontier over the batch."""
+    """The answer: ``ideal`` at the peaks, ``estimate`` calibrated, each a frontier over the batch; or, where requests arrive at a
+    rate (``arrivals``), each for the users that there are then.
+    """
 
     gpus: int
     weight_bytes_per_gpu: float
@@ -150,6 +251,7 @@ class Serving(Result, brief="gpus largest_batch first.ttft_s first.tpot_s last.t
     prefill_tokens_per_s: float
     decode_step: dict[str, float]
     efficiency: dict[str, float]
+    arrivals: Arrivals | None = None
 
     @property
     def first(self) -> Point:
@@ -187,11 +289,13 @@ def serve(
     load: Load,
     *,
     batch: int | None = None,
+    rate: float | None = None,
     usd_per_hour: float | None = None,
     reserve: float = 0.1,
     dtype: str = "bf16",
 ) -> Serving:
-    """What ``real`` serves, beside the bound. ``batch`` users (None: a frontier of powers of two up to the largest that fits).
+    """What ``real`` serves, beside the bound. ``batch`` users (None: a frontier of powers of two up to the largest that fits);
+    or requests that arrive at a ``rate`` a second, of which ``batch`` at most have a place (None: as many as fit).
 
     Raises InputError when the weights, or one sequence, do not fit.
     """
@@ -210,19 +314,30 @@ def serve(
             value=batch,
             allowed=f"at most {largest}",
         )
-    sizes = [batch] if batch is not None else _sizes(largest)
-    at = sizes[-1]
+    arrivals = None
+    if rate is not None:
+        from llmcx.answers.arrivals import Paces, arriving
+
+        one, arrivals = arriving(Paces(real, load, batch or largest), rate, usd_per_hour, SHARES)
+        estimate = [one]
+        bounds = [arriving(Paces(ideal, load, batch or largest), rate, usd_per_hour)[0]]
+    else:
+        sizes = [batch] if batch is not None else _sizes(largest)
+        bounds = [point(ideal, load, size, usd_per_hour) for size in sizes]
+        estimate = [point(real, load, size, usd_per_hour, SHARES) for size in sizes]
+    at = estimate[-1].batch
     step = real.decode(-(-at // workers), load.context)
     return Serving(
         gpus=load.gpus(setup),
         weight_bytes_per_gpu=real.weight_bytes,
         cache_bytes_per_sequence=real.cache_bytes(context),
         largest_batch=largest,
-        ideal=[point(ideal, load, size, usd_per_hour) for size in sizes],
-        estimate=[point(real, load, size, usd_per_hour) for size in sizes],
+        ideal=bounds,
+        estimate=estimate,
         prefill_tokens_per_s=(load.prompt - load.cached) / real.prefill(load.prompt, load.cached).total,
         decode_step={"batch": at, **step._asdict(), "total": step.total},
         efficiency=real.numbers(),
+        arrivals=arrivals,
     )
 
 

@@ -27,7 +27,7 @@ COMMANDS = {
     "chinchilla": "Compute-optimal model and data by scaling laws.",
     "train": "Training time, cost, energy; the best layout.",
     "serve": "Serving: latency, throughput, cost per token.",
-    "plan": "What to serve on, and how, for an objective.",
+    "plan": "What to run, on what, and how, for an objective.",
     "check": "A launch line: does it fit, how fast, what to change.",
     "compare": "Two models or settings: what changed, and why.",
     "sweep": "Any command at every combination of inputs.",

@@ -20,11 +20,11 @@ from llmcx.engines import efficiency as efficiencies
 from llmcx.engines import engine as engine_of
 from llmcx.engines.serving_time import Server, Setup
 from llmcx.engines.vllm_lines import NEWEST
-from llmcx.errors import InputError, shown
+from llmcx.errors import InputError, check_size, shown
 from llmcx.formats import dtypes
 from llmcx.model.spec import ModelSpec, sequence_length
 from llmcx.parallel.layout import Layout
-from llmcx.report.render import Item
+from llmcx.report.render import Answer, Item
 
 app = single()
 
@@ -49,12 +49,13 @@ CACHES = {
     **dict.fromkeys(("f32", "float32"), "fp32"),
 }
 SIXTEEN = ("auto", "half", "float16", "bfloat16")
+NONE = Models()
 
 
 @command(app, "check", without=("plot",))
 def check(
-    line: Annotated[str, argument("What launches a server or trains; or a file with it; - is stdin.", "LINE")],
-    models: Models,
+    line: Annotated[str | None, argument("What launches a server or trains; or a file with it; - is stdin.", "[LINE]")] = None,
+    models: Models = NONE,
     hardware: Annotated[
         str | None, option("What it runs on: h100, 8xh200, rtx-4090, FILE.yaml, auto.", offers=completing("hardware"))
     ] = None,
@@ -75,6 +76,14 @@ def check(
         str | None,
         option("Exit 1 unless it holds: 'fits and tpot<40ms'; also ttft, users, tokens, headroom.", reads="text", metavar="TEXT"),
     ] = None,
+    all_: Annotated[bool, option("Every line that llmcx.toml lists, in place of LINE.", "--all", reads="flag")] = False,
+    file: Annotated[str | None, option("That file, by another name.", reads="text", metavar="FILE", needs="all_")] = None,
+    against: Annotated[
+        str | None,
+        option(
+            "An earlier --all --json, or another llmcx.toml: what changed, and why.", reads="text", metavar="FILE", needs="all_"
+        ),
+    ] = None,
     gpus: Annotated[int | None, option("All GPUs, where the file does not say.", reads="count", group="Training")] = None,
     seq: Annotated[
         int | None, option("Tokens of a sequence, where the file does not say.", reads="length", group="Training")
@@ -88,7 +97,7 @@ def check(
     recompute: Annotated[
         str | None, option("none or full, where the file does not say.", offers="none full", group="Training")
     ] = None,
-) -> Item:
+) -> Item | Answer:
     """A launch line or file: does it fit, for how many users, how fast, and what to change if not.
 
     The model is the one that the line names; name it after the line where that is no preset and not on disk. Training is read
@@ -100,9 +109,23 @@ def check(
     llmcx check launch.sh --hardware 8xh200 --require 'fits and tpot<40ms'
     llmcx check 'llama-server -m qwen3-8b-q4_k_m.gguf -c 16384' --hardware 4090
     llmcx serve qwen3-32b --emit vllm | llmcx check -
+    llmcx check --all --against main.json --format markdown
     """
     if require is not None:
         requirements.terms(require)
+    if all_:
+        if line is not None or models.model is not None or models.shape():
+            raise InputError(
+                "--all checks the lines of a file, each with its own model; leave out the line and the model", field="all"
+            )
+        from llmcx.cli import budget as repository
+
+        given = {"hardware": hardware, "budget": budget, "prompt": prompt, "output": output, "batch": batch}
+        given |= {"dtype": dtype, "require": require, "gpus": gpus, "seq": seq}
+        given |= {"micro_batch": micro_batch, "global_batch": global_batch, "recompute": recompute}
+        return repository.checked(file, against, {name: value for name, value in given.items() if value is not None})
+    if line is None:
+        raise bad("no launch line is given; name one in quotes, a file with it, or --all for those of llmcx.toml")
     held = read(_text(line))
     of_training = Stated(hardware, budget, gpus, seq, micro_batch, global_batch, recompute)
     if held.job is not None:
@@ -126,6 +149,7 @@ def check(
     spec, shape, notes = models.load()
     asked, within, chunk = _asked(launch, spec, hardware, budget, dtype, engine)
     assert within.bytes is not None and within.hardware is not None  # there is always an accelerator here
+    check_size("batch", batch)
     load = _load(asked.seq, prompt, output, chunk)
     machine = with_memory(within.hardware, within.bytes)
     server, words = _server(spec, machine, asked)
@@ -150,7 +174,7 @@ def check(
     about = [
         *named,
         *said,
-        *asked.engine.notes(),
+        *(asked.engine.notes() if "@" in engine else []),
         *_understood(launch),
         *notes,
         *(words if found.estimate else []),
@@ -286,6 +310,9 @@ def _asked(
         sizes = {"ubatch": _number(launch, "ubatch"), "swa_full": True if launch.value("swa_full") else None}
         sizes["attn"] = "eager" if off else None
         _no_host(launch, spec)
+    said = launch.value("max_num_seqs" if launch.engine == "vllm" else "users")
+    if limit is not None and limit < 1 and launch.engine != "llama.cpp":
+        raise bad(f"{said.flag if said else ''} is {limit:,}, but must be at least 1")
     share = launch.value("utilization")
     utilization = None
     if share is not None and share.value is not None:
@@ -403,6 +430,8 @@ def _cache(launch: Launch, spec: ModelSpec) -> str:
 
 def _load(seq: int, prompt: int | None, output: int | None, chunk: int | None) -> serving_answers.Load:
     """What times are for: as many tokens in and out as are stated, else 1024 each, or half of a shorter length."""
+    check_size("prompt", prompt)
+    check_size("output", output)
     half = max(1, seq // 2)
     tokens = prompt if prompt is not None else min(1024, half)
     out = output if output is not None else min(1024, max(1, seq - tokens))

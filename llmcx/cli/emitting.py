@@ -94,7 +94,8 @@ def emitted(engine: str, spec: ModelSpec, source: str | None, inputs: Mapping[st
     asked = [f"--hardware {shlex.quote(str(inputs['hardware']))}"]
     asked += [f"--prompt {inputs['prompt']}", f"--output {inputs['output']}"]
     asked += [f"--{name} {given[name]}" for name in ("batch", "budget", "dtype") if given.get(name)]
-    asked += [f"--engine {inputs['engine']}"] if "@" in inputs["engine"] else []
+    named = str(inputs.get("engine") or "")
+    asked += [f"--engine {named}"] if "@" in named else []
     return f"# llmcx check: {' '.join(asked)}\n{' '.join(words)}"
 
 

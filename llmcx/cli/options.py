@@ -50,7 +50,8 @@ DTYPES = "formats.dtypes:BITS"
 MATMULS = "bf16 fp16 fp8 fp4"
 
 METAVARS = {
-    **{"count": "N", "length": "N", "integer": "N", "size": "SIZE", "share": "SHARE", "number": "X", "time": "TIME"},
+    **{"count": "N", "length": "N", "integer": "N", "size": "SIZE", "share": "SHARE", "number": "X"},
+    **{"time": "TIME", "rate": "RATE"},
     **{"word": "NAME", "text": "TEXT", "words": "NAME"},
 }
 """What an option reads, and how its help calls that; "flag" has none. Numbers are read by :mod:`llmcx.cli.values`."""

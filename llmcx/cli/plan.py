@@ -23,7 +23,7 @@ app = single()
 
 @app.callback()
 def _plan() -> None:
-    """What to serve or train on, and how, for an objective."""
+    """What to run, on what, and how, for an objective."""
 
 
 command(app, "plan-lifetime", without=("plot",))(plan_lifetime.lifetime)
@@ -48,6 +48,13 @@ def serve(
     confidence: Annotated[
         float | None,
         option("0.9: hold the upper end of the 10-90% ranges to the limits. Default: the estimate.", reads="share"),
+    ] = None,
+    percentile: Annotated[
+        int | None,
+        option("50, 90 or 99: hold what so many of 100 requests take to the limits. Default: the mean.", reads="integer"),
+    ] = None,
+    rate: Annotated[
+        float | None, option("Requests that arrive, all answered, in place of users: 20/s, 90/min.", reads="rate")
     ] = None,
     users: Annotated[int | None, option("Users at once, all served. Default: as many as is cheapest.", reads="count")] = None,
     price: Annotated[
@@ -79,10 +86,17 @@ def serve(
     llmcx plan serve deepseek-v3 --hardware h200 --gpus 8..32 --prompt 4k --output 1k --ttft 2s --tpot 40ms
     llmcx plan serve llama-3.1-70b --hardware h100,h200,b200 --tpot 30ms --confidence 0.9
     llmcx plan serve qwen3-235b-a22b --hardware h200 --gpus 4..64 --users 500 --tpot 50ms
+    llmcx plan serve llama-3.1-70b --hardware h100,h200 --gpus 1..32 --rate 20/s --ttft 1s --percentile 99
     """
     if confidence is not None and confidence != answers.CONFIDENCE:
         problem = f"--confidence is {confidence:g}, but measured runs say where nine of ten lie; give 0.9, or leave it out"
         raise InputError(problem, field="confidence", value=confidence, allowed="0.9")
+    if percentile is not None and percentile not in answers.PERCENTILES:
+        problem = f"--percentile is {percentile}, but must be 50, 90 or 99"
+        raise InputError(problem, field="percentile", value=percentile, allowed="50, 90, 99")
+    if rate is not None and users is not None:
+        problem = "--rate says how many requests arrive, --users how many there are at any time; give one"
+        raise InputError(problem, field="rate", value=rate)
     within = units.between(gpus, "--gpus")
     if within[1] > MOST_GPUS:
         raise InputError(f"--gpus is {gpus}, but a search goes up to {MOST_GPUS:,}", field="gpus", value=gpus)
@@ -94,10 +108,11 @@ def serve(
     places, dated = _places(spec, names, price, engine_, utilization)
     cache = kv_dtype or (spec.stored and spec.stored.cache) or "bf16"
     dtypes.per_element(cache)
-    objective = answers.Objective(ttft, tpot, confidence is not None)
-    result = answers.plan(spec, load, places, cache, within, objective, users=users, formats=dtype)
+    objective = answers.Objective(ttft, tpot, confidence is not None, percentile)
+    result = answers.plan(spec, load, places, cache, within, objective, users=users, rate=rate, formats=dtype)
     inputs: dict[str, Any] = {"hardware": list(dict.fromkeys(place.hardware.name for place in places)), "gpus": gpus}
     inputs |= {"prompt": prompt, "output": output, "ttft": ttft, "tpot": tpot, "confidence": confidence, "users": users}
+    inputs |= {"rate": rate, "percentile": percentile}
     inputs |= {"price": list(dict.fromkeys(place.usd_per_hour for place in places))}
     inputs |= {"engine": list(dict.fromkeys(place.name for place in places)), "dtype": dtype, "kv_dtype": cache, **shape}
     about = [f"why {line}" for line in result.why]
@@ -114,7 +129,7 @@ def serve(
 
     def lines() -> list[Any]:
         first = result.best[0] if result.best else result.near[0].choice
-        server, cost, answer = answers.served(spec, load, places, cache, first)
+        server, cost, answer = answers.served(spec, load, places, cache, first, rate)
         bound = Server(spec, server.hardware, server.setup, engine=server.engine)
         shown = [*result.best, *few(result.frontier)]
         each = [(one, *answers.served(spec, load, places, cache, one)[:2]) for one in dict.fromkeys(shown)]

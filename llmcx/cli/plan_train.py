@@ -1,7 +1,7 @@
 """llmcx plan train: days against dollars, over accelerators, engines, formats, numbers of GPUs and layouts."""
 
-from collections.abc import Sequence
-from typing import Annotated, Any
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, cast
 
 from llmcx import units
 from llmcx.answers import plan_train as answers
@@ -14,6 +14,7 @@ from llmcx.engines.training_time import Trainer
 from llmcx.errors import InputError, check_size, unknown_name
 from llmcx.machine.hardware import Hardware
 from llmcx.model.spec import ModelSpec, sequence_length
+from llmcx.parallel.layout import Layout
 from llmcx.report.render import Item
 
 MOST_GPUS = 65536
@@ -57,6 +58,14 @@ def train(
         list[str] | None,
         option("Of the matmuls. Default: 16 bits, and fp8 where the accelerator is faster in it.", offers=MATMULS, whole=True),
     ] = None,
+    emit: Annotated[
+        str | None,
+        option(
+            "Print the launch file of the best: megatron, torchtitan, fsdp-accelerate, deepspeed, slurm or k8s.",
+            offers="cli.emitting_train:ALL",
+            group="Shown otherwise",
+        ),
+    ] = None,
     utilization: Annotated[float | None, option("Share of the memory to use. Default: all.", reads="share")] = None,
     available: Annotated[float, option("Share of the wall clock that makes progress.", reads="share")] = 1.0,
 ) -> Item:
@@ -66,6 +75,7 @@ def train(
     llmcx plan train llama-3.1-70b --tokens 2T --hardware h100,h200 --gpus 64..1024 --days 30
     llmcx plan train llama-3.1-8b --tokens 1T --gpus 8..256 --dollars 200k
     llmcx plan train qwen3-30b-a3b --tokens 5T --hardware h100,b200 --gpus 64..512 --days 60 --confidence 0.9
+    llmcx plan train llama-3.1-8b --tokens 100B --gpus 8..64 --days 7 --emit slurm
     """
     if confidence is not None and confidence != CONFIDENCE:
         problem = f"--confidence is {confidence:g}, but measured steps say where nine of ten lie; give 0.9, or leave it out"
@@ -87,7 +97,10 @@ def train(
     length = min(spec.context or 8192, 8192) if seq is None else sequence_length(spec, seq)
     batch = usual_batch(spec, length) if global_batch is None else global_batch
     names = [hardware] if isinstance(hardware, str) else hardware
-    places, dated = _places(spec, length, names, price, engine_, compute_dtype, utilization)
+    written = _written(emit, engine_, spec)
+    places, dated = _places(spec, length, names, price, [*written] or engine_, compute_dtype, utilization)
+    if written:
+        places = [place._replace(runs=written[place.trainer.engine]) for place in places]
     if dollars is not None and places[0].usd_per_hour is None:
         raise InputError(f"no price of {places[0].hardware.title} is known, so --dollars needs --price", field="price")
     limits = answers.Limits(days, dollars, confidence is not None)
@@ -118,10 +131,44 @@ def train(
         first = result.best[0] if result.best else result.near[0].choice
         place, bound, answer = answers.trained(places, first, tokens, available)
         costs = Costs(place.usd_per_hour, available=available)
-        step = explaining("train", place.trainer, bound, batch, costs, answer)
+        step = explaining("train", place.trainer, bound, batch, costs, first.engine, answer, None)
         return explaining("plan_train", first, place.band)() + step()
 
-    return Item(describe(spec), inputs, result, [*about, *dated, *notes], lines, head=head)
+    text = None
+    if emit is not None:
+        from llmcx.cli.emitting_train import emitted, target_of
+
+        if not result.best:
+            raise InputError(
+                "nothing keeps the limits, so there is no launch file; leave --emit out to see what comes near", field="emit"
+            )
+        first = result.best[0]
+        vendor = next(place.hardware.vendor for place in places if place.hardware.name == first.hardware)
+        usable = first.capacity_bytes if utilization is not None else None
+        text = emitted(emit, target_of(emit, first.engine), first, spec, cast(Any, models.model), vendor, tokens, usable)
+        inputs |= {"emit": emit, "line": text}
+    return Item(describe(spec), inputs, result, [*about, *dated, *notes], lines, head=head, text=text)
+
+
+def _written(emit: str | None, engines: Sequence[str] | None, spec: ModelSpec) -> dict[str, Callable[[Layout], bool]]:
+    """Engines whose launch file can be printed, and the layouts that it has words for; none where no file is asked for."""
+    if emit is None:
+        return {}
+    from llmcx.cli.emitting_train import BY_ENGINE, sayable, target_of
+    from llmcx.cli.targets import TARGETS
+
+    cluster = [name for name in BY_ENGINE if efficiencies.measured(name, bool(spec.mixtures))]
+    found: dict[str, Callable[[Layout], bool]] = {}
+    refusals: list[InputError] = []
+    for name in engines or ([TARGETS[target_of(emit, None)].engine] if emit in TARGETS else cluster):
+        target = target_of(emit, name)
+        try:
+            found[name] = sayable(target, spec)
+        except InputError as refusal:  # a model that the program has no words for
+            refusals.append(refusal)
+    if not found:
+        raise refusals[0]
+    return found
 
 
 def _places(

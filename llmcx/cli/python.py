@@ -31,8 +31,8 @@ FUNCTIONS = {
 }
 """By name: the module of :mod:`llmcx.cli`, and the command in it."""
 
-SHOWN = {"textbook", "measure", "emit"}
-"""Options that say how an answer is shown: no function has them, for its answer is whole."""
+SHOWN = {"textbook", "measure", "emit", "all_", "file", "against"}
+"""Options that say how an answer is shown, or ask for several: no function has them, for its answer is one, and whole."""
 
 
 class Function(NamedTuple):

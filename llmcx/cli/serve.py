@@ -23,7 +23,13 @@ def serve(
     ] = "h100",
     prompt: Annotated[int, option("Tokens in; 8k is 8192.", reads="length")] = 1024,
     output: Annotated[int, option("Tokens out.", reads="length")] = 1024,
-    batch: Annotated[int | None, option("Users at once. Default: a frontier up to the largest batch.", reads="count")] = None,
+    batch: Annotated[
+        int | None,
+        option("Users at once; with --rate, at most. Default: a frontier up to the largest batch.", reads="count"),
+    ] = None,
+    rate: Annotated[
+        float | None, option("Requests that arrive, in place of users at any time: 20/s, 90/min.", reads="rate")
+    ] = None,
     dtype: Annotated[
         str | None,
         option(
@@ -102,6 +108,7 @@ def serve(
     llmcx serve llama-3-8b --hardware h100
     llmcx serve qwen3-32b --dtype q4_k_m --hardware 4090
     llmcx serve llama-3-70b --hardware 4xh100 --dtype fp8 --kv-dtype fp8
+    llmcx serve llama-3-70b --hardware 4xh100 --engine vllm --rate 2/s
     llmcx serve mixtral-8x7b --hardware 2xh100 --batch 64 --draft 3
     llmcx serve qwen3-32b --hardware 2xh100 --emit vllm
     """
@@ -133,10 +140,11 @@ def serve(
     apart = None if prefill_workers is None else answers.Apart(prefill_workers, prefill_tp or degree, workers)
     load = answers.Load(prompt, output, cached, chunk, drafts, apart)
     cost, dated = efficiencies.price(machine, price)
-    answer = answers.serve(server, load, batch=batch, usd_per_hour=cost, reserve=0, dtype=name)
+    answer = answers.serve(server, load, batch=batch, rate=rate, usd_per_hour=cost, reserve=0, dtype=name)
     inputs = {"hardware": machine.name, "gpus": load.gpus(setup), "tp": setup.tp, "ep": ep, "attention_dp": attention_dp}
     inputs |= {"prompt": prompt, "output": output, "batch": batch, "dtype": name, "kv_dtype": cache, "engine": engine_}
     inputs |= {
+        "rate": rate,
         "compute_dtype": arithmetic,
         "budget": within.bytes,
         "utilization": within.utilization,
@@ -161,7 +169,7 @@ def serve(
         line = emitted(started, spec, cast(Any, models.model), inputs, given)
         line = wrapped(emit, started, spec.name, line, setup.tp, machine.vendor) if emit in WRAPPED else line
         inputs |= {"emit": emit, "line": line}
-    about = [*program.notes(), *stored_notes(spec, dtype), *_NOTES[: 1 if apart else 2], *words, *dated, *notes]
+    about = [*program.notes(), *stored_notes(spec, dtype), *_notes(apart is not None, rate is not None), *words, *dated, *notes]
     return Item(describe(spec), inputs, answer, about, lines, more, head, line)
 
 
@@ -176,7 +184,11 @@ def _degree(gpus: int | None, named: int | None, tp: int | None) -> int:
     return tp or gpus or 1
 
 
-_NOTES = [
-    "times are estimates; ideal: every peak reached, nothing lost",
-    "constant load: a request is always waiting; time per token includes others' prompts",
-]
+def _notes(apart: bool, arriving: bool) -> list[str]:
+    """What a load is."""
+    found = ["times are estimates; ideal: every peak reached, nothing lost"]
+    if arriving:
+        found.append("requests arrive independently of each other; time per token includes others' prompts, first token the wait")
+    elif not apart:
+        found.append("constant load: a request is always waiting; time per token includes others' prompts")
+    return found

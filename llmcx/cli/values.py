@@ -39,6 +39,8 @@ def texts(text: str, reads: str, flag: str) -> list[Any]:
         return decimals(text, flag, reads == "share")
     if reads == "time":
         return [units.seconds(entry, flag) for entry in text.split(",")]
+    if reads == "rate":
+        return [units.rate(entry, flag) for entry in text.split(",")]
     found = entries(text)
     if not all(found):
         raise InputError(f"{flag} is {shown(text)}, which has an empty entry", field=flag, value=text[:200])
@@ -135,11 +137,11 @@ def _number(value: Any, reads: str, flag: str) -> Any:
             return int(value)
         what = {"word": "text", "text": "text", "words": "text"}.get(reads, "a whole number" if whole else "a number")
         raise InputError(f"{flag} is {shown(value)}, but must be {what}", field=flag, value=shown(value), allowed=what)
-    if reads == "time" and not 0 < value < 1e12:
-        raise InputError(
-            f"{flag} is {shown(value)}, but must be a time above 0", field=flag, value=shown(value), allowed="seconds"
-        )
-    if reads in ("number", "share", "time"):
+    if reads in ("time", "rate") and not 0 < value < 1e12:
+        what = "a time" if reads == "time" else "a rate"
+        allowed = "seconds" if reads == "time" else "requests a second"
+        raise InputError(f"{flag} is {shown(value)}, but must be {what} above 0", field=flag, value=shown(value), allowed=allowed)
+    if reads in ("number", "share", "time", "rate"):
         return float(value)
     return value if whole else str(value)
 

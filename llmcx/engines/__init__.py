@@ -43,7 +43,8 @@ class Kept(NamedTuple):
 
 class GPU(NamedTuple):
     """A GPU of a pipeline's stage, as an engine needs to know it: the ops of its largest pass, its layers, whether it has the
-    head; the model's width and vocabulary, tensor-parallel GPUs and stages, and the pass's tokens.
+    head; the model's width and vocabulary, tensor-parallel GPUs and stages, and the pass's tokens; GPUs among which experts are
+    spread, and groups that attend for a share of the batch each; the model's family.
     """
 
     ops: list[Op]
@@ -54,6 +55,9 @@ class GPU(NamedTuple):
     tp: int
     pp: int
     tokens: int
+    ep: int = 1
+    attention_dp: int = 1
+    family: str | None = None
 
 
 class Engine:
@@ -110,6 +114,10 @@ class Engine:
     def overhead(self, gpu: GPU) -> tuple[int, str]:
         """Bytes that are neither weights, cache nor activations, and in words what they are."""
         return 0, ""
+
+    def padding(self, gpu: GPU) -> int:
+        """Bytes by which experts in MXFP4 grow to the whole blocks that the engine's kernels take."""
+        return 0
 
     def spare(self, taken: int) -> int:
         """Bytes that the engine leaves free beside ``taken``, where its share is one of what is left."""

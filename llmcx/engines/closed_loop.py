@@ -6,6 +6,8 @@ A closed loop: ``users`` requests at any time, the next one sent as soon as one 
 
 from __future__ import annotations
 
+from llmcx.engines.spread import Even, Parts, Spread
+
 ROUNDS = 10
 """Requests of each user, as public benchmarks have them (InferenceMAX: ten times the concurrency)."""
 SPREAD = 0.5
@@ -42,22 +44,96 @@ def first_token(prompt: float, step: float, users: float, output: float, togethe
         return prompt + step * (pieces - 1)
     at_once = min(together, users)
     burst = (users + at_once) / 2 * (prompt + step / at_once) - step
-    busy = users * prompt
-    load = busy / (busy + SPREAD * output * per_token(step, prompt, users, output))
-    later = prompt * (1 + load / (2 * (1 - load))) + step * (pieces + load / 2)
-    return burst / ROUNDS + later * (1 - 1 / ROUNDS)
+    later = _later(prompt, step, users, output, together)
+    return burst / ROUNDS + (later.least + later.mean) * (1 - 1 / ROUNDS)
 
 
-def first_token_apart(prompt: float, token: float, users: float, output: float, together: float) -> float:
+def _later(prompt: float, step: float, users: float, output: float, together: float) -> Spread:
+    """Of requests after the first of each user: a prompt goes into the step that begins as it comes, for it comes as another
+    answer ends. The variance of the wait is that of an M/D/1 queue, mean^2 + 2/3 prompt · mean.
+    """
+    load = busy(prompt, users, output * per_token(step, prompt, users, output))
+    behind = prompt * load / (2 * (1 - load))
+    waits = behind + step * load / 2
+    return Spread(prompt + step * max(1.0, 1 / together), waits, waits * waits + 2 / 3 * prompt * behind)
+
+
+def busy(prompt: float, users: float, answer: float) -> float:
+    """The load that prompts are, in the time in which those of a round come.
+
+    >>> busy(0.1, 64, 12.8)
+    0.5
+    """
+    return users * prompt / (users * prompt + SPREAD * answer)
+
+
+def first_tokens(prompt: float, step: float, users: float, output: float, together: float) -> Parts:
+    """:func:`first_token` of each request: a tenth of them in the burst at the start, one after the other, the rest later.
+
+    >>> from llmcx.engines.spread import percentile
+    >>> [round(percentile(first_tokens(0.1, 0.01, 64, 1000, 8), share), 2) for share in (0.5, 0.9, 0.99)]
+    [0.13, 0.84, 5.9]
+    """
+    if users <= 1:
+        return [(1.0, Spread(first_token(prompt, step, users, output, together), 0.0, 0.0))]
+    at_once = min(together, users)
+    each = prompt + step / at_once
+    burst = Even(max(1.0, at_once) * each - step, users * each - step)
+    return [(1 / ROUNDS, burst), (1 - 1 / ROUNDS, _later(prompt, step, users, output, together))]
+
+
+UNEVEN = 0.35
+"""How far the number of prompts that come while an answer is given deviates, as a share of the square root of the users, where
+answers' lengths vary by a fifth: from the simulation.
+"""
+
+
+def per_tokens(step: float, prompt: float, users: float, output: float) -> Parts:
+    """:func:`per_token` of each request: in the last round fewer and fewer prompts come, down to none.
+
+    >>> from llmcx.engines.spread import percentile
+    >>> [round(percentile(per_tokens(0.01, 0.1, 50, 1000), share), 4) for share in (0.5, 0.9, 0.99)]
+    [0.015, 0.0153, 0.0156]
+    """
+    token = per_token(step, prompt, users, output)
+    if users <= 1:
+        return [(1.0, Spread(step, 0.0, 0.0))]
+    deviation = UNEVEN * users**0.5 * prompt / output
+    return [(1 / ROUNDS, Even(step, token)), (1 - 1 / ROUNDS, Spread(step, token - step, deviation * deviation))]
+
+
+def first_token_apart(alone: float, each: float, token: float, users: float, output: float, together: float) -> float:
     """The same where prompts are worked off by GPUs of their own, in between nothing is decoded, and ``users`` share one of
-    these; ``token`` seconds between tokens. Where prompts take longer than answers, users wait for them: users · prompt -
-    output · token.
+    these; ``token`` seconds between tokens. A prompt takes ``alone``, and one of several in a pass ``each``. Where prompts take
+    longer than answers, users wait for them: users · each - output · token.
 
-    >>> round(first_token_apart(0.1, 0.01, 64, 1000, 8), 3), round(first_token_apart(0.1, 0.01, 200, 1000, 8), 3)
+    >>> round(first_token_apart(0.1, 0.1, 0.01, 64, 1000, 8), 3), round(first_token_apart(0.1, 0.1, 0.01, 200, 1000, 8), 3)
     (0.508, 10.0)
     """
-    busy, answer = users * prompt, output * token
-    load = busy / (busy + SPREAD * answer)
-    later = prompt * (1 + load / (2 * (1 - load)))
-    steady = (users + min(together, users)) / 2 * prompt / ROUNDS + later * (1 - 1 / ROUNDS)
-    return max(steady, busy - answer)
+    later = _later_apart(alone, each, token, users, output)
+    return max(_burst_apart(each, users, together) / ROUNDS + later * (1 - 1 / ROUNDS), users * each - output * token)
+
+
+def _burst_apart(each: float, users: float, together: float) -> float:
+    return (users + min(together, users)) / 2 * each
+
+
+def _later_apart(alone: float, each: float, token: float, users: float, output: float) -> float:
+    load = busy(each, users, output * token)
+    return alone + each * load / (2 * (1 - load))
+
+
+def first_tokens_apart(alone: float, each: float, token: float, users: float, output: float, together: float) -> Parts:
+    """:func:`first_token_apart` of each request.
+
+    >>> from llmcx.engines.spread import percentile
+    >>> [round(percentile(first_tokens_apart(0.1, 0.1, 0.01, 64, 1000, 8), share), 2) for share in (0.5, 0.9, 0.99)]
+    [0.14, 0.88, 5.84]
+    """
+    behind = _later_apart(alone, each, token, users, output) - alone
+    least = min(max(1.0, together), max(1.0, users)) * each
+    lacking = users * each - output * token
+    later = Spread(alone, behind, behind * behind + 2 / 3 * each * behind)
+    if lacking > alone + behind:
+        later = Spread(lacking, 0.0, 0.0)
+    return [(1 / ROUNDS, Even(least, max(least, users * each))), (1 - 1 / ROUNDS, later)]

@@ -20,8 +20,8 @@ from llmcx.model.pictures import NOTHING, Shown
 from llmcx.model.run import step_at
 from llmcx.model.spec import ModelSpec
 from llmcx.ops.op import ACTIVATIONS, STATES, Cache, Op
-from llmcx.parallel.division import division
-from llmcx.parallel.layout import Layout, check
+from llmcx.parallel.division import Division, division
+from llmcx.parallel.layout import Layout, check, cut
 from llmcx.parallel.pipeline import Stage, fullest
 from llmcx.parallel.ranks import Pieces, pieces, staged
 
@@ -30,8 +30,12 @@ ACT = 2
 """Bytes of an activation."""
 MOST = 2**40
 """Sequences beyond which nobody asks whether they fit."""
+SIX = 6
+"""Bits a parameter below which a mixture that is released in MXFP4 is held in it, and not in a wider format, asked for."""
 USUAL = 64
 """Sequences of which it is tried first whether they fit."""
+AT = (2, 1009)
+"""Numbers of sequences at which it is seen whether caches are so many times that of one."""
 _pieces = lru_cache(maxsize=512)(pieces)  # engines and accelerators are compared at the same batches
 
 
@@ -40,6 +44,7 @@ class Held(NamedTuple):
     ("kv_cache") or do not ("state"), and the bytes of these; bytes of logits and of the workspace, an estimate, with what it is;
     what else the engine takes. ``paged``: what an engine needs to know that lays the cache out in pages of all layers. ``gpu``:
     what the engine knows of it, with the ops of a pass that need room; ``caches``: the ops that leave something for the next.
+    ``padding``: bytes by which experts in MXFP4 grow.
     """
 
     stage: Stage
@@ -51,6 +56,7 @@ class Held(NamedTuple):
     workspace: int
     transient: str
     paged: Paged
+    padding: int
     overhead: int
     taken: str
     gpu: GPU
@@ -93,7 +99,7 @@ def held(
     writes its scores out. The towers see what is ``shown`` in as many sequences as a pass has whole, at least in one.
     """
     step, run, by = step_at(context, batch), largest_pass(batch, context, engine, fused), division(layout)
-    cache = _pieces(spec, step, by)
+    cache = _caches(spec, batch, context, by)
     prompts = max(1, engine.pass_tokens(batch, context) // context)
     seen = pieces(spec, Run(min(prompts, batch), 1, fused=fused)._replace(**shown.fed()), by).embedding if shown.tokens else []
     found = []
@@ -101,7 +107,8 @@ def held(
         ops, weights, params = _worked(spec, run, stage, layout)
         last = spec.head is not None and stage.last
         vocab = spec.embedding.vocab if spec.head is None else spec.head.outputs(spec.embedding.vocab)
-        gpu = GPU(ops, stage.layers, last, spec.d_model, vocab, layout.tp, layout.pp, run.batch * run.seq)
+        sizes = spec.d_model, vocab, layout.tp, layout.pp, run.batch * run.seq
+        gpu = GPU(ops, stage.layers, last, *sizes, layout.ep, layout.attention_dp, spec.family)
         peak = engine.peak(gpu)
         alone = peak is None and layout.tp == layout.pp == layout.ep == 1
         reserved = peak or (engine.compute(spec, batch, context) if alone else None)
@@ -111,9 +118,11 @@ def held(
         cached, states = _reserved(spec, caches, context, engine)
         logits = batch * gpu.vocab * 4 if last and peak is None else 0
         paged = Paged(engine, kept(spec, cache, stage), batch, context, layout.pp)
+        padding = engine.padding(gpu) if spec.stored is not None and "mxfp4" in spec.stored.formats else 0
         more = engine.overhead(gpu)
         gpu = gpu if reserved else gpu._replace(ops=alive)
-        found.append(Held(stage, params, weights, cached, states, logits, transient, text, paged, *more, gpu, caches))
+        rest = paged, padding, *more, gpu, caches
+        found.append(Held(stage, params, weights, cached, states, logits, transient, text, *rest))
     return found
 
 
@@ -123,6 +132,31 @@ def _worked(spec: ModelSpec, run: Run, stage: Stage, layout: Layout) -> tuple[li
     ops = staged(spec, _pieces(spec, run, division(layout)), stage, layout, run)
     weights = [op for op in ops if params_fold.of(op)]
     return ops, weights, params_fold.total(weights)
+
+
+def _caches(spec: ModelSpec, batch: int, context: int, by: Division) -> Pieces:
+    """The ops that cache, of ``batch`` sequences: those of one, so many times. A search asks for thousands of numbers."""
+    one = _cache_of_one(spec, context, by)
+    return _pieces(spec, step_at(context, batch), by) if one is None else _caching(one, cut(batch, by.attention_dp))
+
+
+def _caching(of: Pieces, batch: int | None = None) -> Pieces:
+    """The ops of ``of`` that cache; for ``batch`` sequences where that is given."""
+
+    def those(ops: list[Op]) -> list[Op]:
+        found = [op for op in ops if op.cache is not None]
+        return found if batch is None else [op._replace(dims=op.dims | {"batch": batch}) for op in found]
+
+    return Pieces({name: those(ops) for name, ops in of.kinds.items()}, *map(those, of[1:]))
+
+
+@lru_cache(maxsize=512)
+def _cache_of_one(spec: ModelSpec, context: int, by: Division) -> Pieces | None:
+    """The ops that cache, of one sequence for each group of GPUs that attends for itself; None where those of others are not as
+    many times theirs.
+    """
+    one, *others = (_caching(pieces(spec, step_at(context, n * by.attention_dp), by)) for n in (1, *AT))
+    return one if all(_caching(one, n) == other for n, other in zip(AT, others, strict=True)) else None
 
 
 def kept(spec: ModelSpec, of: Pieces, stage: Stage) -> tuple[Kept, ...]:
@@ -152,7 +186,7 @@ def cached(
 def cache_of(spec: ModelSpec, batch: int, context: int, layout: Layout, engine: Engine, kv_bits: float) -> float:
     """Bytes of the cache on the fullest GPU, at ``kv_bits`` a number."""
     step = step_at(context, batch)
-    of = _pieces(spec, step, division(layout))
+    of = _caches(spec, batch, context, division(layout))
 
     def one(stage: Stage) -> float:
         pages = engine.paged(kept(spec, of, stage), batch, context, kv_bits / 8, layout.pp)
@@ -204,9 +238,14 @@ def total(of: Held, weight_bytes: int, kv_dtype: str) -> int:
     return sum(cache_bytes(of, kv_dtype).values()) + besides(of, weight_bytes)
 
 
+def padded(of: Held, weight_bytes: float) -> int:
+    """Bytes that weights of ``weight_bytes`` take more in the engine's kernels."""
+    return of.padding if 8 * weight_bytes < SIX * of.params else 0
+
+
 def besides(of: Held, weight_bytes: float) -> int:
     """Bytes of all but the cache, with what the engine leaves free."""
-    taken = int(weight_bytes) + of.logits + of.workspace + of.overhead
+    taken = int(weight_bytes) + padded(of, weight_bytes) + of.logits + of.workspace + of.overhead
     return taken + of.paged.engine.spare(taken)
 
 

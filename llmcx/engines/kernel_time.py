@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from llmcx.catalog.kernels import generation, law
-from llmcx.engines.launches import Launch
+from llmcx.engines.launches import SERVER, Sized
 from llmcx.errors import InputError
 from llmcx.machine.hardware import Hardware
 from llmcx.machine.kernels import Fitted, Peaks, attention, collectives, experts, gemm, peaks, recurrent
@@ -19,6 +19,10 @@ RECURRENT_US, RECURRENT_SHARE = 10.0, 0.2
 """Assumed, of mixers that were not measured: microseconds of their kernels, and the share of the 16-bit peak."""
 FAR_US, FAR_SHARE = 25.0, 0.7
 """Assumed, between domains: microseconds of a collective, and the share of the slower network's rate."""
+SENT = {"bf16": 2.0, "fp8": 1 + 4 / 128, "nvfp4": 0.5 + 1 / 16}
+"""Bytes of an element on its way to an expert, with its share of a scale."""
+FEW_TOKENS = 256
+"""Of a GPU, up to which experts' tokens are sent by kernels made for few (DeepEP's README: below 256)."""
 ACT = 2
 """Bytes of an activation."""
 SKEW = 1.01
@@ -50,6 +54,9 @@ def format_of(stored: str, hardware: Hardware, multiplied: str | None = None) ->
     return "int8_wo" if narrow == "fp8" or "8" in name or "bits=8" in settings else "int4_wo"
 
 
+SUMMED = ("all_reduce", "all_gather", "reduce_scatter")
+"""Collectives whose laws know what the host needs to launch them."""
+
 Parts = tuple[float, float]
 """Seconds at work, and of the launch."""
 
@@ -72,25 +79,26 @@ class Kernels:
         self.narrow = cache_bits < 16  # anything below 16 bits is read as 8
         self._asked: tuple[str, str, str] | None = None
         self._laws: dict[tuple[str, str, str], Law] = {}
-        self._seconds: dict[tuple[str, tuple[int, ...], str], Parts] = {}
+        self.known: dict[tuple[str, tuple[int, ...], str], Parts] = {}  # of kind, shape and format
 
-    def seconds(self, launch: Launch) -> float:
+    def seconds(self, launch: Sized) -> float:
         """Of one of its launches, alone."""
         return sum(self.parts(launch))
 
-    def parts(self, launch: Launch) -> tuple[float, float]:
+    def parts(self, launch: Sized) -> Parts:
         """Seconds at work, and of the launch, which an engine may hide behind the kernel before (no collective does)."""
         kind, _, shape, form = launch
         key = kind, shape, form
-        found = self._seconds.get(key)
+        found = self.known.get(key)
         if found is None:
-            found = self._seconds[key] = getattr(self, f"_{kind}")(form, *shape)
+            found = self.known[key] = getattr(self, f"_{kind}")(form, *shape)
         return found
 
-    def law_of(self, launch: Launch) -> Fitted | None:
+    def law_of(self, launch: Sized) -> Fitted | None:
         """The fitted law of a launch; None where it only moves, or was not measured."""
         self._asked = None
-        getattr(self, f"_{launch.kind}")(launch.form, *launch.shape)
+        kind, _, shape, form = launch
+        getattr(self, f"_{kind}")(form, *shape)
         if self._asked is None:
             return None
         kind, form, engine = self._asked
@@ -108,7 +116,10 @@ class Kernels:
         if found is None:
             # Nothing is found in the cache on the chip: other layers ran in between.
             on = peaks(self.hardware, form)._replace(l2_bytes=0.0)
-            found = self._laws[kind, form, engine] = Law(law(kind, self.hardware, engine, form).constants, on)
+            constants = law(kind, self.hardware, engine, form).constants
+            if kind in SUMMED:  # in a graph of kernels, which the host does not launch one by one
+                constants = constants._replace(host_us=0.0)
+            found = self._laws[kind, form, engine] = Law(constants, on)
         return found
 
     def _gemm(self, form: str, m: int, n: int, k: int) -> Parts:
@@ -122,7 +133,8 @@ class Kernels:
         law = self._law("experts", form, experts.kernel(self.engine, form, top_k))
         shape = tokens, hidden, inner, top_k, count
         launch = 1e-6 * law.constants.launch_us
-        return experts.seconds(*law, *shape, cut, shared, SKEW) - launch, launch
+        skew = SKEW if shared <= SERVER else 0.0  # wide layouts copy busy experts until GPUs are even (DeepSeek's EPLB)
+        return experts.seconds(*law, *shape, cut, shared, skew) - launch, launch
 
     def _attention(self, form: str, batch: int, new: int, past: int, heads: int, kv_heads: int, width: int, window: int) -> Parts:
         form = "bf16_kv_fp8" if self.narrow else "bf16"
@@ -170,19 +182,41 @@ class Kernels:
     def _reduce_scatter(self, form: str, elements: int, ranks: int, stride: int) -> Parts:
         return self._sent("reduce_scatter", collectives.scattered, 1, elements, ranks, stride)
 
+    def _dispatch(self, form: str, tokens: int, hidden: int, chosen: int, ranks: int) -> Parts:
+        name = format_of(form, self.hardware, self.multiplied)
+        narrow = "nvfp4" if name == "nvfp4" else "fp8" if name.startswith("fp8") else "bf16"
+        return self._exchanged("dispatch", narrow, tokens, hidden, chosen, ranks)
+
+    def _combine(self, form: str, tokens: int, hidden: int, chosen: int, ranks: int) -> Parts:
+        return self._exchanged("combine", "bf16", tokens, hidden, chosen, ranks)
+
+    def _exchanged(self, kind: str, form: str, tokens: int, hidden: int, chosen: int, ranks: int) -> Parts:
+        """By the law of few tokens or of many; across domains the slower network sets the rate."""
+        mine = -(-tokens // ranks)
+        # SGLang and vLLM both launch DeepEP's kernels, which were measured under vLLM; formats are theirs.
+        whose = ("trtllm", form) if self.engine == "trtllm" else ("vllm", "default")
+        constants, on = self._law(kind + ("_low_latency" if mine <= FEW_TOKENS else ""), whose[1], whose[0])
+        if kind == "dispatch":
+            constants = constants._replace(width=SENT[form])
+        if ranks > on.domain:  # whose whole rate these kernels reach: DeepEP's README, 46 of 50 GB/s among 16 GPUs
+            constants, on = constants._replace(link=1.0), on._replace(link=self._beyond(ranks, on.domain) / FAR_SHARE)
+        return collectives.exchanged(constants, on, ranks, mine, hidden, chosen), 0.0
+
+    def _beyond(self, ranks: int, domain: int) -> float:
+        """Bytes/s of an accelerator to other domains."""
+        out = self.hardware.scale_out
+        if out is None:
+            problem = f"{self.hardware.title}: no network beyond {domain} of them is known, and this layout spans {ranks}"
+            raise InputError(problem, field="gpus", value=ranks, allowed=f"at most {domain}")
+        return FAR_SHARE * out.gb_per_s * 1e9
+
     def _sent(self, kind: str, seconds: Callable[..., float], passes: int, elements: int, ranks: int, stride: int) -> Parts:
-        """Within a domain by the law, as in a graph of kernels, which the host does not launch one by one; what crosses to other
-        domains by the slower network, after it.
-        """
+        """Within a domain by the law; what crosses to other domains by the slower network, after it."""
         constants, on = self._law(kind, "bf16")
         domains = -(-ranks * stride // max(1, on.domain))
         inside = max(1, ranks // domains)
         size = ACT * elements
-        spent = seconds(constants._replace(host_us=0.0), on, inside, size) if inside > 1 else 0.0
+        spent = seconds(constants, on, inside, size) if inside > 1 else 0.0
         if domains > 1:
-            out = self.hardware.scale_out
-            if out is None:
-                problem = f"{self.hardware.title}: no network beyond {on.domain} of them is known, and this layout spans {ranks}"
-                raise InputError(problem, field="gpus", value=ranks, allowed=f"at most {on.domain}")
-            spent += FAR_US * 1e-6 + passes * size * (domains - 1) / domains / (inside * FAR_SHARE * out.gb_per_s * 1e9)
+            spent += FAR_US * 1e-6 + passes * size * (domains - 1) / domains / (inside * self._beyond(ranks, on.domain))
         return spent, 0.0

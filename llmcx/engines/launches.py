@@ -35,6 +35,8 @@ class Launch(NamedTuple):
     convolved  sequences, new tokens of each, channels, filter
     recurrent  sequences, new tokens of each, FLOPs, numbers of states, elements read and written: any other mixer
     moved      elements read and written
+    dispatch, combine
+               tokens of all GPUs, hidden, experts of a token, GPUs that share experts out: to the experts' GPUs and back
     all_reduce, all_gather, reduce_scatter
                elements of the whole tensor, GPUs, how far apart
     ========== ===========================================================================================================
@@ -44,6 +46,10 @@ class Launch(NamedTuple):
     times: int
     shape: tuple[int, ...]
     form: str = ""
+
+
+Sized = tuple[str, int, tuple[int, ...], str]
+"""A launch as a bare tuple: kind, times, shape, format. A search makes millions."""
 
 
 def launches(ops: Iterable[Op], run: Run, layout: Layout, names: Names) -> list[Launch]:
@@ -70,9 +76,13 @@ def _layer(ops: list[Op], of: Mixer | None, run: Run, layout: Layout, names: Nam
     recurrent: list[Op] = []
     attends = mixer in ("", "attention", "mla")
     summed = any(op.role == "traffic" and op.reads == "ffn" for op in ops)
+    routed = next((op for op in ops if op.role == "expert" and op.kind == "linear"), None)
+    apart = routed is not None and wide(layout)
+    if apart:
+        ops = [_own(op, layout) for op in ops]
     for op in ops:
         if op.role == "traffic":
-            found += _sent(op, summed, layout)
+            found += _exchanged(op, routed, run, names) if apart and routed is not None else _sent(op, summed, layout)
         elif op.role == "expert":
             experts.append(op)
         elif op.kind == "linear":
@@ -166,6 +176,35 @@ def _recurrent(ops: list[Op], batch: int, new: int) -> Launch:
     return Launch("recurrent", times, (batch, new, flops, states, moved))
 
 
+SERVER = 8
+"""GPUs that share experts out and still gather all tokens; where more do, a token goes only to where its experts are."""
+
+
+def wide(layout: Layout) -> bool:
+    """Whether each GPU attends for users of its own, and tokens are sent to the experts' GPUs one by one: wide expert
+    parallelism (DeepEP; DeepSeek-V3, arXiv:2412.19437, sec. 3.4).
+    """
+    return layout.tp == layout.ep == layout.attention_dp > SERVER
+
+
+def _own(op: Op, layout: Layout) -> Op:
+    """An op beside the experts where no tokens are gathered: a shared expert and a router work on the GPU's own tokens, whole."""
+    if op.kind != "linear" or op.role not in ("shared_expert", "router"):
+        return op
+    d, cuts = op.dims, layout.tp if op.role == "shared_expert" else 1
+    side = "d_in" if op.module in ("out", "down") else "d_out"
+    return op._replace(dims=d | {"tokens": cut(d["tokens"], layout.attention_dp), side: d[side] * cuts})
+
+
+def _exchanged(op: Op, routed: Op, run: Run, names: Names) -> list[Launch]:
+    """Dispatch and combine, in place of gathered tokens."""
+    times = op.times * op.dims["forward"]
+    if not times or op.kind != "all_to_all":
+        return []
+    shape = run.batch * run.seq, routed.dims["d_in"], routed.used, op.dims["ranks"]
+    return [Launch(op.reads, times, shape, _format(routed, names) if op.reads == "dispatch" else "")]
+
+
 def _sent(op: Op, summed: bool, layout: Layout) -> list[Launch]:
     """Collectives of a forward pass, as engines have them. Tokens that every GPU has are summed up after the experts by one
     all-reduce (``summed``: beside what else the feed-forward leaves); under attention data parallelism they are gathered before
@@ -198,5 +237,5 @@ def together(one: Iterable[Launch], other: Iterable[Launch]) -> list[Launch]:
     return [*joined.values()]
 
 
-SHARED = ("gemm", "experts", "moved", "all_reduce", "all_gather", "reduce_scatter")
+SHARED = ("gemm", "experts", "moved", "dispatch", "combine", "all_reduce", "all_gather", "reduce_scatter")
 """Kinds whose first size grows with the tokens of a step, whosever they are."""

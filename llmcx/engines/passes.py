@@ -6,10 +6,10 @@ is for others too; a search for a layout asks for thousands.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-from llmcx.engines.launches import Launch, launches, together
+from llmcx.engines.launches import Launch, Sized, launches, together
 from llmcx.engines.serving_time import last_token
 from llmcx.formats.storage import Names
 from llmcx.model.lower import Run
@@ -24,6 +24,9 @@ where GPUs share out tokens, rounded up, or a size has a limit.
 """
 
 
+_ops = lru_cache(maxsize=1024)(rank_ops)  # whatever the weights' format
+
+
 class Passes:
     """Of a model whose weights are ``stored`` so, in a layout."""
 
@@ -35,7 +38,7 @@ class Passes:
     def decoding(self, batch: int, context: int, tokens: int = 1) -> list[Launch]:
         """What a decode step launches."""
         run = Run(batch, tokens, past=max(0, context - tokens), encode=False, fused=True, ideal=True)
-        return launches(rank_ops(self.spec, run, self.layout), run, self.layout, self.names)
+        return launches(_ops(self.spec, run, self.layout), run, self.layout, self.names)
 
     def prompts(self, prompt: int, cached: int, batch: int) -> list[Launch]:
         """What a pass of ``batch`` prompts launches."""
@@ -43,15 +46,15 @@ class Passes:
         if key not in self._lowered:
             new = max(1, prompt - cached)
             run = Run(batch, new, past=prompt - new, fused=True, ideal=True)
-            ops = (last_token(op, batch) for op in rank_ops(self.spec, run, self.layout))
+            ops = (last_token(op, batch) for op in _ops(self.spec, run, self.layout))
             self._lowered[key] = launches(ops, run, self.layout, self.names)
         return self._lowered[key]
 
-    def step(self, batch: int, context: int, tokens: int = 1) -> list[Launch]:
+    def step(self, batch: int, context: int, tokens: int = 1) -> Sequence[Sized]:
         """:meth:`decoding`, launches of one size together."""
         return self._grown((context, tokens), batch, lambda size: self._decoded(size, context, tokens))
 
-    def mixed(self, batch: int, context: int, prompt: int, cached: int, many: int) -> list[Launch]:
+    def mixed(self, batch: int, context: int, prompt: int, cached: int, many: int) -> Sequence[Sized]:
         """A decode step with ``many`` prompts in it, launches of one size together."""
         other = self.prompts(prompt, cached, many)
         key = context, prompt, cached, many
@@ -64,7 +67,7 @@ class Passes:
             self._lowered[key] = self.decoding(batch, context, tokens)
         return self._lowered[key]
 
-    def _grown(self, key: tuple[object, ...], batch: int, of: Callable[[int], list[Launch]]) -> list[Launch]:
+    def _grown(self, key: tuple[object, ...], batch: int, of: Callable[[int], list[Launch]]) -> Sequence[Sized]:
         unit = self.layout.attention_dp
         if batch % unit:
             return of(batch)
@@ -77,7 +80,7 @@ class Growing:
     """A pass for any multiple of ``unit`` sequences; ``of`` lowers it for a number of them.
 
     >>> Growing(lambda n: [Launch("gemm", 2, (n, 8, 8)), Launch("gemm", 3, (n, 8, 8))], 2).at(6)
-    [Launch(kind='gemm', times=5, shape=(6, 8, 8), form='')]
+    [('gemm', 5, (6, 8, 8), '')]
     """
 
     def __init__(self, of: Callable[[int], list[Launch]], unit: int) -> None:
@@ -98,19 +101,18 @@ class Growing:
             if sorted(self.at(unit * AT[-1])) != sorted(_summed(other)):
                 self.lines = []
 
-    def at(self, batch: int) -> list[Launch]:
+    def at(self, batch: int) -> Sequence[Sized]:
         """For ``batch`` sequences."""
         if not self.lines:
             return self.of(batch)
         further = batch // self.unit - 1
         return [
-            Launch(
+            (
                 kind,
                 times,
-                (
-                    size + further * by,
-                    *(others if more is None else (n + further * m for n, m in zip(others, more, strict=True))),
-                ),
+                (size + further * by, *others)
+                if more is None
+                else (size + further * by, *(n + further * m for n, m in zip(others, more, strict=True))),
                 form,
             )
             for kind, times, size, by, others, more, form in self.lines
@@ -121,12 +123,12 @@ Line = tuple[str, int, int, int, tuple[int, ...], "tuple[int, ...] | None", str]
 """Of one unit: kind, times, the first size and by how much it grows, the others and by how much they do (None: not), format."""
 
 
-def _summed(of: list[Launch]) -> list[Launch]:
+def _summed(of: list[Launch]) -> list[Sized]:
     """Launches of one size together."""
     found: dict[tuple[str, tuple[int, ...], str], int] = {}
     for kind, times, shape, form in of:
         found[kind, shape, form] = found.get((kind, shape, form), 0) + times
-    return [Launch(kind, times, shape, form) for (kind, shape, form), times in found.items()]
+    return [(kind, times, shape, form) for (kind, shape, form), times in found.items()]
 
 
 @lru_cache(maxsize=256)

@@ -12,11 +12,13 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from llmcx.engines import Engine
-from llmcx.engines.closed_loop import first_token, first_token_apart
+from llmcx.engines.closed_loop import first_token, first_token_apart, first_tokens, first_tokens_apart
+from llmcx.engines.ideal import CHUNK
 from llmcx.engines.kernel_time import Kernels
-from llmcx.engines.launches import Launch
+from llmcx.engines.launches import Launch, Sized
 from llmcx.engines.passes import passes
 from llmcx.engines.serving_time import Bands, Server, ServingStep, Setup, span
+from llmcx.engines.spread import Parts
 from llmcx.machine import roofline
 from llmcx.machine.hardware import Hardware
 from llmcx.model.spec import ModelSpec
@@ -26,14 +28,14 @@ from llmcx.model.storage import Storage
 class Schedule(NamedTuple):
     """What an engine adds to its kernels: data (presets/engines/*.yaml), fitted to served loads.
 
-    A decode step takes ``decode`` times the seconds that kernels measured alone are at work, and the share ``launched`` of their
-    launches, the rest of which hides behind the kernel before; ``moved_us`` for each that no law covers (norms, rotations,
-    quantisation, writes to the cache), besides its bytes; ``step_us`` of the host and the sampler, and ``user_us`` of them a
-    user. Prompts add ``prompts`` times what they take in the step that they are in, and ``pass_us`` a step that has any. To the
-    first token: ``first`` times the pass of the prompt, ``first_layer_us`` a layer, which is launched without a graph, and
-    ``request_us`` on the way in and out. A pass has ``together`` tokens of prompts. ``per_token_bands`` and ``first_bands``:
-    10th and 90th percentile of measured / estimated, of other models on the accelerators that were measured ("model"), and on
-    others ("accelerator").
+    A decode step takes ``decode`` times the seconds that kernels measured alone are at work, and the share ``launched`` of
+    their launches, the rest of which hides behind the kernel before; ``moved_us`` for each that no law covers (norms,
+    rotations, quantisation, writes to the cache), besides its bytes; ``step_us`` of the host and the sampler, and ``user_us``
+    of them a user, of which each group of GPUs that attends for itself schedules its own. Prompts add ``prompts`` times what
+    they take in the step that they are in, and ``pass_us`` a step that has any. To the first token: ``first`` times the pass of
+    the prompt, ``first_layer_us`` a layer, which is launched without a graph, and ``request_us`` on the way in and out. A pass
+    has ``together`` tokens of prompts. ``per_token_bands`` and ``first_bands``: 10th and 90th percentile of measured /
+    estimated, of other models on the accelerators that were measured ("model"), and on others ("accelerator").
     """
 
     decode: float
@@ -104,15 +106,33 @@ class Timed(Server):
         return (by.prompts * spent + 1e-6 * by.pass_us) / many
 
     def first(self, prompt: int, cached: int, output: int, users: int, step: float, chunk: int | None) -> float:
-        by, new = self.schedule, prompt - cached
-        tokens = chunk or by.together
+        alone, besides = self.alone(prompt, cached)
+        return besides + first_token(alone, step, users, output, self.together(prompt - cached, chunk))
+
+    def firsts(self, prompt: int, cached: int, output: int, users: int, step: float, chunk: int | None) -> Parts:
+        alone, besides = self.alone(prompt, cached)
+        found = first_tokens(alone, step, users, output, self.together(prompt - cached, chunk))
+        return [(share, each.later(besides)) for share, each in found]
+
+    def alone(self, prompt: int, cached: int) -> tuple[float, float]:
         if (prompt, cached) not in self._alone:
             self._alone[prompt, cached] = self.prefill(prompt, cached).total
-        alone = self._alone[prompt, cached]
-        return 1e-6 * by.request_us + first_token(alone, step, users, output, tokens // new or tokens / new)
+        return self._alone[prompt, cached], 1e-6 * self.schedule.request_us
 
-    def apart(self, alone: float, users: float, output: int, token: float, together: float) -> float:
-        return 1e-6 * self.schedule.request_us + first_token_apart(alone, token, users, output, together)
+    def together(self, new: int, chunk: int | None) -> float:
+        tokens = chunk or self.schedule.together
+        return tokens // new or tokens / new
+
+    def firsts_apart(self, prompt: int, cached: int, output: int, users: float, token: float) -> Parts:
+        alone, besides = self.alone(prompt, cached)
+        each, together = self.each(prompt, cached, users), max(1.0, CHUNK // (prompt - cached))
+        found = first_tokens_apart(alone, each, token, users, output, together)
+        return [(share, one.later(besides + self.handed(prompt))) for share, one in found]
+
+    def apart(self, prompt: int, cached: int, users: float, output: int, token: float) -> float:
+        alone, besides = self.alone(prompt, cached)
+        each, together = self.each(prompt, cached, users), max(1.0, CHUNK // (prompt - cached))
+        return besides + first_token_apart(alone, each, token, users, output, together)
 
     def like(self, setup: Setup, engine: Engine | None = None) -> Server:
         return Timed(self.spec, self.hardware, setup, engine or self.engine, self.schedule, self.stored, self.kernels)
@@ -136,48 +156,68 @@ class Timed(Server):
         """What a pass of ``batch`` prompts launches."""
         return self.passes.prompts(prompt, cached, batch)
 
-    def seconds(self, of: Iterable[Launch]) -> float:
+    def seconds(self, of: Iterable[Sized]) -> float:
         """Of launches one after the other, of the kernels alone."""
-        parts, spent = self.kernels.parts, 0.0
+        known, parts, spent = self.kernels.known, self.kernels.parts, 0.0
         for launch in of:
-            work, begun = parts(launch)
-            spent += launch.times * (work + begun)
+            kind, times, shape, form = launch
+            work, begun = known.get((kind, shape, form)) or parts(launch)
+            spent += times * (work + begun)
         return spent
 
-    def _step(self, of: list[Launch], batch: int) -> tuple[ServingStep, float]:
+    def _step(self, of: Iterable[Sized], batch: int) -> tuple[ServingStep, float]:
         """A decode step; and seconds of its kernels alone."""
-        by, parts = self.schedule, self.kernels.parts
-        spent = dict.fromkeys(ServingStep._fields, 0.0)
-        hidden, moved, kernels = by.launched, 1e-6 * by.moved_us, 0.0
+        by, known, parts, ridge = self.schedule, self.kernels.known, self.kernels.parts, self._ridge
+        weights = compute = cache = communication = overhead = kernels = 0.0
+        hidden, moved = by.launched, 1e-6 * by.moved_us
         for launch in of:
-            work, begun = parts(launch)
-            times = launch.times
-            kernels += times * (work + begun)
-            spent[self._part(launch)] += times * by.decode * work
-            spent["overhead"] += times * (hidden * begun + moved if launch.kind == "moved" else hidden * begun)
-        spent["overhead"] += 1e-6 * (by.step_us + by.user_us * batch)
-        return ServingStep(**spent), kernels
+            kind, times, shape, form = launch
+            work, begun = known.get((kind, shape, form)) or parts(launch)
+            spent = times * work
+            launched = times * begun
+            kernels += spent + launched
+            overhead += hidden * launched
+            if kind == "moved":
+                overhead += times * moved
+                weights += spent
+            elif kind == "gemm":
+                if shape[0] > ridge:
+                    compute += spent
+                else:
+                    weights += spent
+            else:
+                part = self._part(kind, shape)
+                if part == "weights":
+                    weights += spent
+                elif part == "compute":
+                    compute += spent
+                elif part == "cache":
+                    cache += spent
+                else:
+                    communication += spent
+        overhead += 1e-6 * (by.step_us + by.user_us * batch / self.setup.attention_dp)
+        by_kernels = by.decode
+        step = ServingStep(by_kernels * weights, by_kernels * compute, by_kernels * cache, by_kernels * communication, overhead)
+        return step, kernels
 
     def _parts(self, of: list[Launch]) -> ServingStep:
         """Seconds of kernels alone by what they go into."""
         spent = dict.fromkeys(ServingStep._fields, 0.0)
         for launch in of:
-            spent[self._part(launch)] += launch.times * self.kernels.seconds(launch)
+            spent[self._part(launch.kind, launch.shape)] += launch.times * self.kernels.seconds(launch)
         return ServingStep(**spent)
 
-    def _part(self, launch: Launch) -> str:
+    def _part(self, kind: str, shape: tuple[int, ...]) -> str:
         """Products go to what binds them."""
-        kind = launch.kind
         if kind in ("gemm", "experts"):
-            shape = launch.shape
             tokens = shape[0] * shape[3] / shape[4] if kind == "experts" else shape[0]
             return "compute" if tokens > self._ridge else "weights"
         if kind in ATTENDING:
-            return "cache" if launch.shape[1] == 1 else "compute"
+            return "cache" if shape[1] == 1 else "compute"
         return "communication" if kind in SENDING else "weights"
 
 
 ATTENDING = ("attention", "latent", "expanded", "delta", "convolved", "recurrent")
-SENDING = ("all_reduce", "all_gather", "reduce_scatter")
+SENDING = ("dispatch", "combine", "all_reduce", "all_gather", "reduce_scatter")
 MEASURED = ("h100", "h200", "b200")
 """Accelerators on which loads were measured, in numbers."""

@@ -14,6 +14,7 @@ from llmcx.costs.kv_cache import cache_fold
 from llmcx.engines import Engine
 from llmcx.engines.ideal import CHUNK
 from llmcx.engines.inference_memory import ACT, IDEAL, cache_of, check_inference, held, largest_batch
+from llmcx.engines.spread import Parts
 from llmcx.errors import InputError
 from llmcx.machine import roofline
 from llmcx.machine.hardware import Hardware
@@ -58,6 +59,11 @@ class ServingStep(NamedTuple):
     @property
     def total(self) -> float:
         return sum(self)
+
+    @property
+    def largest(self) -> str:
+        """The name of the largest part."""
+        return self._fields[self.index(max(self))]
 
 
 Span = tuple[float, float]
@@ -164,20 +170,48 @@ class Server:
         alone = self.prefill(prompt, cached).total
         return max(alone, pieces * step) if self.efficiency == roofline.IDEAL else alone + pieces * step
 
+    def alone(self, prompt: int, cached: int) -> tuple[float, float]:
+        """Seconds of a prompt's own pass, and of what it takes on the way in and out, which nobody else waits for."""
+        return self.prefill(prompt, cached).total, 0.0
+
+    def together(self, new: int, chunk: int | None) -> float:
+        """Prompts of ``new`` tokens that a step takes at most; below 1: a prompt takes several."""
+        tokens = chunk or CHUNK
+        return tokens // new or tokens / new
+
+    def firsts(self, prompt: int, cached: int, output: int, users: int, step: float, chunk: int | None) -> Parts | None:
+        """:meth:`first` over requests; None where nobody waits, or it is not known how long."""
+        return None
+
     def first_apart(self, prompt: int, cached: int, output: int, users: float, token: float) -> float:
         """Seconds to the first token on GPUs that work off prompts alone, those of ``users``, whose tokens are ``token`` seconds
         apart: until it is made, and until its cache is where it is decoded.
         """
-        alone, network = self.prefill(prompt, cached).total, self.hardware.scale_out or self.hardware.scale_up
+        return self.apart(prompt, cached, users, output, token) + self.handed(prompt)
+
+    def each(self, prompt: int, cached: int, users: float) -> float:
+        """Seconds of a prompt where as many go through a pass as it takes, at most the ``users``; each group of GPUs that attends
+        for itself has a pass of its own.
+        """
+        groups = self.setup.attention_dp
+        many = max(1, min(round(users), groups * max(1, CHUNK // (prompt - cached))))
+        return self.prefill(prompt, cached, many).total / many
+
+    def handed(self, prompt: int) -> float:
+        """Seconds in which a prompt's cache goes to where it is decoded."""
+        network = self.hardware.scale_out or self.hardware.scale_up
         if network is None:
             problem = f"no network of {self.hardware.title} is known over which a prompt's cache would go"
             raise InputError(problem, field="prefill_workers", allowed="none")
-        handed = self.cache_bytes(prompt) / (network.gb_per_s * 1e9)
-        return self.apart(alone, users, output, token, max(1.0, CHUNK // (prompt - cached))) + handed
+        return self.cache_bytes(prompt) / (network.gb_per_s * 1e9)
 
-    def apart(self, alone: float, users: float, output: int, token: float, together: float) -> float:
+    def firsts_apart(self, prompt: int, cached: int, output: int, users: float, token: float) -> Parts | None:
+        """:meth:`first_apart` over requests; None where nobody waits, or it is not known how long."""
+        return None
+
+    def apart(self, prompt: int, cached: int, users: float, output: int, token: float) -> float:
         """Seconds that a prompt waits and takes: of the bound, those it takes."""
-        return alone
+        return self.prefill(prompt, cached).total
 
     def like(self, setup: Setup, engine: Engine | None = None) -> Server:
         """The same in another layout, by another ``engine`` where one is given."""

@@ -69,8 +69,8 @@ def graphs_of_prefill(chunk: int) -> int:
     """CUDA graphs of prefills up to ``chunk`` tokens: every 4, 16, 32, 64, 256 and 512 tokens from 4, 48, 288, 576, 1280 and
     4608 on, as SGLang lists them.
 
-    >>> graphs_of_prefill(8192), graphs_of_prefill(32)
-    (58, 8)
+    >>> graphs_of_prefill(8192), graphs_of_prefill(4607), graphs_of_prefill(32)
+    (58, 50, 8)
     """
     sizes = [
         *range(4, 33, 4),
@@ -78,9 +78,9 @@ def graphs_of_prefill(chunk: int) -> int:
         *range(288, 513, 32),
         *range(576, 1025, 64),
         *range(1280, 4097, 256),
-        *range(4608, chunk + 1, 512),
     ]
-    return sum(size <= chunk for size in sizes)
+    listed = sum(1 for size in sizes if size <= chunk)
+    return listed + max(0, chunk - 4096) // 512
 
 
 def reserve(memory: int, chunk: int, graphs: int, gpus: int, latent: bool = False) -> int:

@@ -32,6 +32,14 @@ GRAPHS = 24 * 2**20
 LONG = 32768
 """Tokens of a prompt up to which the first engine put it through whole, in a step of as many, or of :data:`STEP`."""
 STEP = 2048
+CAPTURED = 2
+"""How much more the graphs of a layer take with latents, and with gpt-oss' experts: two models of the one and one of the other
+logged 45 to 55 MiB a layer where others did 20 to 35.
+"""
+PADDED, BLOCK = (256, 128), 17 / 32
+"""What Marlin's kernels for experts in MXFP4 take multiples of, the model's width and the experts' (fused_moe/oracle/mxfp4.py);
+bytes of a number there, with its share of a scale.
+"""
 SPARSE = 64
 """Tokens of a block of FlashMLA's sparse attention (platforms/interface.py)."""
 
@@ -118,11 +126,21 @@ class VLLM(Engine):
         outside = self.outside(gpu.tp, gpu.pp)
         if not self.line.aside:
             return outside, "estimate: kernels and libraries outside of torch; CUDA graphs come on top of the share"
-        return outside + self.graphs(gpu.layers), "estimate: kernels and libraries outside of torch, CUDA graphs"
+        return outside + self.graphs(gpu), "estimate: kernels and libraries outside of torch, CUDA graphs"
 
-    def graphs(self, layers: int) -> int:
+    def padding(self, gpu: GPU) -> int:
+        more = 0
+        for op in gpu.ops:
+            if op.role == "expert" and op.kind == "linear":
+                inner, outer = (op.dims[name] for name in (("d_in", "d_out") if op.module == "down" else ("d_out", "d_in")))
+                whole = cut(outer, PADDED[0]) * PADDED[0] * cut(inner, PADDED[1]) * PADDED[1]
+                more += (whole - outer * inner) * op.copies * op.times
+        return int(more * BLOCK)
+
+    def graphs(self, gpu: GPU) -> int:
         """Bytes of CUDA graphs."""
-        return GRAPHS * layers
+        latent = any(op.cache is not None and op.cache.kind == "latent" for op in gpu.ops)
+        return GRAPHS * gpu.layers * (CAPTURED if latent or gpu.family == "gpt_oss" else 1)
 
     def outside(self, tp: int, pp: int) -> int:
         """Bytes that kernels and libraries take outside of torch."""
@@ -232,7 +250,10 @@ def _alive(op: Op) -> int:
 def forward(gpu: GPU, tokens: int) -> int:
     """Bytes of activations of a step of ``tokens``: a feed-forward's, the streams beside it, and what fused experts keep."""
     dense = max((_alive(op) for op in gpu.ops if op.role in ("ffn", "shared_expert")), default=0)
-    return dense + (STREAMS + 2 * (gpu.pp > 1)) * 2 * tokens * gpu.d_model + fused_experts(gpu)
+    streams = STREAMS + 2 * (gpu.pp > 1)
+    if gpu.attention_dp > 1 and any(op.role == "expert" for op in gpu.ops):
+        streams += gpu.attention_dp  # what the experts are fed is gathered from all groups
+    return dense + streams * 2 * tokens * gpu.d_model + fused_experts(gpu)
 
 
 def fused_experts(gpu: GPU) -> int:
@@ -241,10 +262,11 @@ def fused_experts(gpu: GPU) -> int:
 
 
 def _experts(op: Op, gpu: GPU) -> int:
-    """Bytes of the two workspaces of fused experts, for as many tokens as are routed: as wide as their first product, and as what
-    is left of it or the model (vllm/model_executor/layers/fused_moe).
+    """Bytes of the two workspaces of fused experts, as wide as their first product, and as what is left of it or the model: for
+    all that is routed, to experts elsewhere too, of all groups that attend apart (vllm/model_executor/layers/fused_moe,
+    workspace_shapes; all2all_backend allgather_reducescatter).
     """
     if op.kind != "linear" or op.module != "down":
         return 0
-    routed, inner = op.dims["tokens"], op.dims["d_in"]
+    routed, inner = op.dims["tokens"] * gpu.ep * gpu.attention_dp, op.dims["d_in"]
     return 2 * routed * (max(2 * inner, gpu.d_model) + max(inner, gpu.d_model))

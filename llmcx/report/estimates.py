@@ -158,7 +158,31 @@ def _serve_tables(item: Item, detail: bool = False) -> list[Table]:
         cache=round(s.cache_bytes_per_sequence),
         prefill=round(s.prefill_tokens_per_s),
     )
-    return [Table("", columns, rows), facts_table("", facts)]
+    if s.arrivals is not None:
+        facts = [*_arrival_facts(s.arrivals), *facts]
+    found = [Table("", columns, rows), facts_table("", facts)]
+    if len(s.estimate) == 1 and s.first.ttft_p50_s is not None:
+        found.insert(1, _percentiles(s.first))
+    return found
+
+
+def _arrival_facts(of: Any) -> list[Fact]:
+    return facts_of(
+        of,
+        "largest_rate: requests a second at most (float) | utilization: of them these are (share) | "
+        "users: users at a time (float) | wait_share: wait for a place (share) | wait_ms: wait of all for a place, ms (float)",
+        wait_ms=1e3 * of.wait_s,
+    )
+
+
+def _percentiles(one: Any) -> Table:
+    """What so many requests, or tokens, lie below."""
+    names = {"ttft": "first token, ms", "tpot": "per token of a request, ms", "itl": "from a token to the next, ms"}
+    rows = [
+        {"name": words} | {f"p{share}": 1e3 * getattr(one, f"{name}_p{share}_s") for share in (50, 90, 99)}
+        for name, words in names.items()
+    ]
+    return Table("Over requests", columns_of("name: below (text) | p50: 50% (float) | p90: 90% (float) | p99: 99% (float)"), rows)
 
 
 def _range(of: tuple[float, float] | None) -> str:
@@ -170,7 +194,8 @@ def _serve_data(item: Item) -> Table:
     s = item.result
     rows = []
     for ideal, real in zip(s.ideal, s.estimate, strict=True):
-        rows.append(vars(real) | {f"ideal_{key}": value for key, value in vars(ideal).items() if key not in ("batch", "bound")})
+        bound = {key: value for key, value in vars(ideal).items() if key not in ("batch", "bound") and "_p" not in key[:7]}
+        rows.append(vars(real) | {f"ideal_{key}": value for key, value in bound.items()})
     return raw_table(rows)
 
 

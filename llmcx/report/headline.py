@@ -206,12 +206,15 @@ def serve(spec: Any, inputs: dict[str, Any], result: Any, server: Any) -> Headli
         _title(spec),
         f"{_stored(spec, inputs['dtype'])}, {inputs['kv_dtype']} cache",
         f"{_tokens(inputs['prompt'])} in, {_tokens(inputs['output'])} out",
+        f"{inputs['rate']:g} requests/s" if inputs["rate"] else "",
         f"TP {inputs['tp']}" if inputs["tp"] > 1 else "",
         f"prompts apart on {inputs['prefill_workers']}×{inputs['prefill_tp']}" if inputs["prefill_workers"] else "",
         f"engine {inputs['engine']}" if inputs["engine"] != "ideal" else "",
         f"{_gpus(inputs['gpus'], inputs['hardware'])} with {_size(inputs['budget'])}",
     )
     one, most = result.first, result.last
+    if result.arrivals is not None:
+        return Headline(asked, _arriving(one, result.arrivals))
     users = f"{one.batch:,} users" if one.batch > 1 else "one user"
     context = longest_context(server, one.batch)
     span = one.tpot_range_s and f" ({format.three(1 / one.tpot_range_s[1])} to {format.three(1 / one.tpot_range_s[0])})"
@@ -224,16 +227,27 @@ def serve(spec: Any, inputs: dict[str, Any], result: Any, server: Any) -> Headli
     return Headline(asked, verdict)
 
 
+def _arriving(one: Any, arrivals: Any) -> str:
+    """What requests that come at a rate get."""
+    span = one.tpot_range_s and f" ({1 / one.tpot_range_s[1]:,.3g} to {1 / one.tpot_range_s[0]:,.3g})"
+    verdict = f"{one.tokens_per_s_user:,.3g} tokens/s{span or ''} for {arrivals.users:,.3g} users at a time"
+    late = f" ({_time(one.ttft_p99_s)} in 99%)" if one.ttft_p99_s is not None else ""
+    verdict += f"; first token in {_time(one.ttft_s)}{late}"
+    return f"{verdict}; {arrivals.utilization:.0%} of the {arrivals.largest_rate:,.3g} requests/s that it can answer"
+
+
 def plan_serve(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
     """``llmcx plan serve``."""
     from llmcx.answers.plan_serve import label
 
     limits = [f"{name} {_time(inputs[key])}" for name, key in (("first token", "ttft"), ("token", "tpot")) if inputs[key]]
-    sure = f" in {inputs['confidence']:.0%}" if inputs["confidence"] else ""
+    sure = f", p{inputs['percentile']}" if inputs["percentile"] else ""
+    sure += f" in {inputs['confidence']:.0%}" if inputs["confidence"] else ""
     asked = _line(
         _title(spec),
         f"{_tokens(inputs['prompt'])} in, {_tokens(inputs['output'])} out",
         f"{inputs['users']:,} users" if inputs["users"] else "",
+        f"{inputs['rate']:g} requests/s" if inputs["rate"] else "",
         f"{', '.join(limits)}{sure}" if limits else "no limit",
         f"{inputs['gpus']} × {'/'.join(inputs['hardware'])}",
     )
@@ -241,7 +255,7 @@ def plan_serve(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
         near = result.near[0]
         changes = [
             Change(f"--{key} {1e3 * _above(time):g}ms", f"{label(near.choice)}, {near.choice.batch:,} users each")
-            for key, time in (("ttft", near.choice.ttft_s), ("tpot", near.choice.tpot_s))
+            for key, time in (("ttft", near.choice.ttft_held_s), ("tpot", near.choice.tpot_held_s))
             if inputs[key] and time > inputs[key]
         ]
         changes = [Change(" ".join(each.options for each in changes), changes[0].gives)] if changes else []
@@ -250,7 +264,13 @@ def plan_serve(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
     cost = "" if one.usd_per_million is None else f", ${format.three(one.usd_per_million)}/M tokens"
     span = one.tpot_range_s and f" ({1e3 * one.tpot_range_s[0]:.3g}-{1e3 * one.tpot_range_s[1]:.3g})"
     verdict = f"{label(one)}: {one.users:,} users, {1e3 * one.tpot_s:.3g}{span or ''} ms a token"
-    verdict += f", first in {_time(one.ttft_s)}; {one.tokens_per_s_gpu:,.0f} tokens/s a GPU{cost}"
+    verdict += f", first in {_time(one.ttft_s)}"
+    if inputs["percentile"]:
+        of = f"{inputs['percentile']}% below"
+        verdict += f" ({of} {1e3 * one.tpot_held_s:.3g} ms and {_time(one.ttft_held_s)})"
+    if one.utilization is not None:
+        verdict += f", {one.utilization:.0%} busy"
+    verdict += f"; {one.tokens_per_s_gpu:,.0f} tokens/s a GPU{cost}"
     return Headline(asked, verdict, True if limits else None)
 
 
@@ -358,7 +378,7 @@ def plan_finetune(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
     for one in result.fits:
         fewest.setdefault(one.method, one)
     timed = [one for one in result.fits if one.hours is not None]
-    said = [f"{name} {_on(one.gpus)}{' offloaded' if one.offload else ''}" for name, one in fewest.items()]
+    said = [f"{name} {_on(one.gpus)}{_offloaded(one)}" for name, one in fewest.items()]
     verdict = f"fits: {', '.join(said)}" if said else "nothing fits"
     if result.does_not_fit:
         verdict += f"; not {', '.join(one.method for one in result.does_not_fit)}"
@@ -372,6 +392,13 @@ def plan_finetune(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
     least = min(result.does_not_fit, key=lambda one: (one.lacks_bytes is None, one.lacks_bytes or 0))
     change = Change("a shorter --seq, more --gpus", f"the nearest, {least.method} on {least.gpus}, lacks {least.misses}")
     return Headline(asked, verdict, False, [change])
+
+
+def _offloaded(one: Any) -> str:
+    """What lies in the host's memory for all GPUs."""
+    if one.offload is None:
+        return ""
+    return " offloaded" if one.host_bytes is None else f" with {_size(one.host_bytes * one.gpus)} of the host's memory"
 
 
 def _on(gpus: int) -> str:
@@ -417,6 +444,21 @@ def check(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
         asked_for = re.sub(r"(?<=\d)(?=m?s\b)", " ", inputs["require"])
         verdict += f"; {'meets' if result.met else 'does not meet'} {asked_for}"
     return Headline(asked, verdict, result.met is not False)
+
+
+def budget(inputs: dict[str, Any], result: Any) -> Headline:
+    """``llmcx check --all``."""
+    since = f"against {inputs['against']}" if inputs["against"] else ""
+    many = len(result.entries)
+    asked = _line(f"{many:,} launch line{'s' * (many != 1)} of {inputs['file']}", since)
+    short = [each.name for each in result.entries if not each.met]
+    verdict = "all meet what is required of them"
+    if short:
+        named = ", ".join(short[:3]) + (f" and {len(short) - 3:,} more" if len(short) > 3 else "")
+        verdict = f"{many - len(short):,} of {many:,} meet what is required of them: not {named}"
+    if result.changed is not None:
+        verdict += f"; {len(result.changed):,} changed" if result.changed else "; nothing changed"
+    return Headline(asked, verdict, result.met)
 
 
 def check_train(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:

@@ -51,7 +51,7 @@ def _tables(item: Item, detail: bool = False) -> list[Table]:
     columns = columns_of(" | ".join(parts))
     found = [Table("What fits", columns, [_row(one) for one in ends])] if ends else []
     if plan.does_not_fit:
-        told = columns_of("method: method | gpus: GPUs (int) | misses: lacks on each")
+        told = columns_of("method: method | gpus: GPUs (int) | misses: lacks on each GPU")
         found.append(Table("What does not: the nearest", told, [vars(one) for one in plan.does_not_fit]))
     if detail:
         rows = [{"method": f"{one.method} {one.gpus}", "options": one.options} for one in [*plan.fits, *plan.does_not_fit]]

@@ -33,7 +33,7 @@ def _row(one: Any, hourly: bool) -> dict[str, Any]:
 def _tables(item: Item, detail: bool = False) -> list[Table]:
     from llmcx.answers.serve import few  # there already
 
-    plan, hourly = item.result, bool(item.inputs["users"])
+    plan, hourly = item.result, bool(item.inputs["users"] or item.inputs["rate"])
     columns = columns_of(COLUMNS.format(usd="USD/h" if hourly else "USD/M"))
     points = plan.frontier
     if not detail:

@@ -7,6 +7,7 @@ from typing import Any
 
 from llmcx.report import (
     attention_compare,
+    budget,
     chinchilla,
     compare,
     log,
@@ -260,6 +261,7 @@ VIEWS = {
     "compare": compare.VIEW,
     "explain-log": log.VIEW,
     "check": CHECK,
+    "budget": budget.VIEW,
     "moe": moe.VIEW,
     "chinchilla": chinchilla.VIEW,
     "chinchilla-fit": chinchilla.FIT,

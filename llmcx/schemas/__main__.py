@@ -20,6 +20,7 @@ from llmcx.answers import (
     Line,
     attention_compare,
     bounds,
+    budget,
     check,
     check_train,
     compare,
@@ -71,7 +72,7 @@ RESULTS: dict[str, tuple[Any, ...]] = {
     "hardware": (list[hardware.Summary], hardware.Hardware),
     "explain-log": (log.Explained,),
     "explain": (list[explain.Entry], explain.Topic, tour.Tour),
-    "check": (check.Check, check_train.TrainingCheck),
+    "check": (check.Check, check_train.TrainingCheck, budget.Budget),
 }
 """By schema: what may stand under ``result``."""
 

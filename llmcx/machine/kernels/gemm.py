@@ -10,6 +10,7 @@ Tiles, waves and split k: NVIDIA, Matrix Multiplication Background User's Guide 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from llmcx.machine.kernels import Peaks
@@ -85,13 +86,9 @@ def seconds(constants: Constants, peaks: Peaks, m: int, n: int, k: int) -> float
     ['185.4', '14.2']
     """
     memory, processors = peaks.bytes_per_s, peaks.sms
-    product, cache = 2 / constants.flops / peaks.flops * processors, constants.l2 * memory
-    read, store, step = processors / cache, OUTPUT * processors / (constants.store * memory), constants.step_ns * 1e-9
-    weight, activation, tile = constants.weight, constants.activation, constants.tile_us * 1e-6
-    shapes = [
-        (-(-m // a) * -(-n // b), tile + a * b * store, max(a * b * product, (a * activation + b * weight) * read, step))
-        for a, b in TILES
-    ]
+    product, cache, tiles = _tiles(constants, peaks)
+    weight, activation = constants.weight, constants.activation
+    shapes = [(-(-m // a) * -(-n // b), once, each) for a, b, once, each in tiles]
     moved = m * k * activation + n * k * weight + m * n * OUTPUT
     held = min(moved, constants.resident * peaks.l2_bytes)
     sent = constants.fill_us * 1e-6 + (moved - held) / (constants.memory * memory) + held / (constants.cached * memory)
@@ -109,6 +106,20 @@ def seconds(constants: Constants, peaks: Peaks, m: int, n: int, k: int) -> float
     if constants.quantise:
         launch += m * (constants.row_ns * 1e-9 + k * (OUTPUT + activation) / (constants.quantise * memory))
     return float(launch + best)
+
+
+@lru_cache(maxsize=256)
+def _tiles(constants: Constants, peaks: Peaks) -> tuple[float, float, list[tuple[int, int, float, float]]]:
+    """Seconds of a product on one of the processors, bytes/s of their cache; tiles, with seconds of each once and for each k."""
+    memory, processors = peaks.bytes_per_s, peaks.sms
+    product, cache = 2 / constants.flops / peaks.flops * processors, constants.l2 * memory
+    read, store, step = processors / cache, OUTPUT * processors / (constants.store * memory), constants.step_ns * 1e-9
+    weight, activation, tile = constants.weight, constants.activation, constants.tile_us * 1e-6
+    return (
+        product,
+        cache,
+        [(a, b, tile + a * b * store, max(a * b * product, (a * activation + b * weight) * read, step)) for a, b in TILES],
+    )
 
 
 def timed(constants: Constants, peaks: Peaks, m: int, n: int, k: int) -> float:
