@@ -187,7 +187,10 @@ def why(command: str, answers: tuple[Any, Any], lines: tuple[Iterable[Line], Ite
     told: tuple[dict[str, list[Line]], ...] = ({}, {})
     for side, terms in zip(told, lines, strict=True):
         for line in terms:
-            side.setdefault(line.component, []).append(line)
+            if ", " not in line.component:  # of other figures: what a token meets, the tables
+                side.setdefault(line.component.partition(" in ")[0], []).append(line)
+        for name, each in side.items():  # the terms of each kind of layer, without their sum
+            side[name] = [line for line in each if " in " in line.component] or each[:1]
     causes = [
         Cause(name, one, two, two - one, *(side.get(name, []) for side in told))
         for name in a | b
