@@ -1015,7 +1015,7 @@ def plan_serve(
     The others name the model in another way, or change its shape: see :func:`params`.
 
     >>> plan_serve("llama-3-70b", gpus="1..8", tpot="30ms", dtype="fp8").best[0].tp
-    4
+    2
     """
     found: ServePlan = _asked("plan_serve", locals())
     return found
@@ -1103,7 +1103,7 @@ def plan_lifetime(
     mfu: Share of the dense 16-bit peak that training reaches. Default: 0.4. Needs ``hardware``.
 
     >>> round(plan_lifetime(inference_tokens="2T", params="13B", law="hoffmann-3").choices[0].params / 1e9, 1)
-    8.0
+    7.1
     """
     found: LifetimePlan = _asked("plan_lifetime", locals())
     return found

@@ -43,7 +43,7 @@ def planned(line: str) -> dict[str, Any]:
 ASKED = {
     "deepseek-v3 --hardware h200 --gpus 8..32 --prompt 4k --output 1k --ttft 2s --tpot 40ms": "deepseek-v3",
     "llama-3.1-70b --hardware h100,b200 --tpot 30ms": "llama-3.1-70b",
-    "gpt-oss-120b --gpus 1..8 --users 200 --tpot 20ms": "gpt-oss-120b",
+    "gpt-oss-120b --gpus 1..16 --users 200 --tpot 20ms": "gpt-oss-120b",
     "qwen3-next-80b-a3b --hardware h200 --gpus 2..8 --tpot 15ms --confidence 0.9": "qwen3-next-80b-a3b",
     "llama-3.1-8b --hardware mi300x --gpus 1..4": "llama-3.1-8b",
 }

@@ -15,6 +15,7 @@ from llmcx.answers.serve import Load, Point, point
 from llmcx.engines import Engine
 from llmcx.engines.inference_memory import largest_batch
 from llmcx.engines.serving_time import Server
+from llmcx.engines.spread import SHARES
 from llmcx.errors import InputError
 from llmcx.formats import dtypes
 from llmcx.model.spec import ModelSpec
@@ -126,7 +127,7 @@ def check(
             problem = f"--batch is {batch:,}, but the line serves at most {users_most:,} users with {at}"
             raise InputError(problem, field="batch", value=batch, allowed=f"at most {users_most}")
         sizes = [batch] if batch is not None else [1] if users_most == 1 else [1, users_most]
-        points = [point(server, load, size, usd_per_hour) for size in sizes]
+        points = [point(server, load, size, usd_per_hour, SHARES) for size in sizes]
     return Check(
         engine=asked.engine.name,
         fits=fits,
