@@ -193,6 +193,19 @@ def test_a_run_says_where_eight_of_ten_would_lie() -> None:
     assert ideal.span("days") == (answer.ideal.days, 1.2 * answer.ideal.days)
 
 
+def test_a_measured_run_by_hand() -> None:
+    """A step of 4 sequences of 2,048 tokens in 2 s on one GPU: 4,096 tokens/s, 25 steps in 50 s, 2 USD/h; half the MFU of 1 s."""
+    trainer, layout, costs = Trainer(SMALL, 2048, ROUND), Layout(), Costs(2.0)
+    asked = {"tokens": 100 * 2048, "global_batch": 4, "costs": costs, "band": (0.9, 1.2)}
+    one, half = (train(trainer, trainer, layout, **asked, measured_s=seconds).measured for seconds in (2.0, 4.0))
+    assert one is not None and half is not None
+    assert (one.tokens_per_s_gpu, one.seconds, one.step) == (4096, 50, {})
+    assert one.usd is not None and isclose(one.usd, 2 * 50 / 3600)
+    assert isclose(one.mfu, 4 * trainer.model_flops / (2 * 100e12)) and isclose(half.mfu, one.mfu / 2)
+    with pytest.raises(InputError, match="the arithmetic alone takes"):
+        train(trainer, trainer, layout, **asked, measured_s=one.mfu)
+
+
 def test_mfu_of_palm() -> None:
     """Chowdhery et al. 2022, arXiv:2204.02311, sec. 4.1 and appendix B: 238.3 k tokens/s on 6,144 TPU v4 is 46.2% MFU."""
     from tests.published import palm

@@ -6,7 +6,7 @@ of their total.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Union
 
@@ -15,6 +15,8 @@ from llmcx.model.order import labels, shorten, text
 from llmcx.model.spec import ModelSpec
 
 Value = Union[int, float, str, bool, list[str], None]
+Terms = Mapping[str, Sequence[Line]]
+"""The formulas of each row of an answer, by its name."""
 
 FIGURES = {
     "params": ("total", "active", "embedding", "non_embedding", "bytes"),
@@ -174,8 +176,8 @@ def change(command: str, figure: str, a: Any, b: Any) -> Change:
     return Change(command, figure, a, b, b - a, (b - a) / a if a else None)
 
 
-def why(command: str, answers: tuple[Any, Any], lines: tuple[Iterable[Line], Iterable[Line]]) -> Why:
-    """The first figure of a command's answers, explained by the rows that add up to it, and by both sides' ``lines``."""
+def why(command: str, answers: tuple[Any, Any], terms: tuple[Terms, Terms]) -> Why:
+    """The first figure of a command's answers, explained by the rows that add up to it, and by both sides' ``terms``."""
     path, number = ROWS[command]
 
     def sums(result: Any) -> dict[str, int]:
@@ -184,15 +186,8 @@ def why(command: str, answers: tuple[Any, Any], lines: tuple[Iterable[Line], Ite
         return {getattr(row, key): int(getattr(row, number)) for row in rows}
 
     a, b = map(sums, answers)
-    told: tuple[dict[str, list[Line]], ...] = ({}, {})
-    for side, terms in zip(told, lines, strict=True):
-        for line in terms:
-            if ", " not in line.component:  # of other figures: what a token meets, the tables
-                side.setdefault(line.component.partition(" in ")[0], []).append(line)
-        for name, each in side.items():  # the terms of each kind of layer, without their sum
-            side[name] = [line for line in each if " in " in line.component] or each[:1]
     causes = [
-        Cause(name, one, two, two - one, *(side.get(name, []) for side in told))
+        Cause(name, one, two, two - one, *(list(side.get(name, ())) for side in terms))
         for name in a | b
         if (one := a.get(name, 0)) != (two := b.get(name, 0))
     ]
@@ -205,9 +200,9 @@ def contrast(
     b: ModelSpec,
     inputs: tuple[Mapping[str, Value], Mapping[str, Value]],
     answers: Mapping[str, tuple[Any, Any]],
-    lines: Mapping[str, tuple[Iterable[Line], Iterable[Line]]],
+    terms: Mapping[str, tuple[Terms, Terms]],
 ) -> Contrast:
-    """``answers`` has, by command, what it answered of ``a`` and of ``b``, ``lines`` the formulas of both; ``inputs`` is what it
+    """``answers`` has, by command, what it answered of ``a`` and of ``b``, ``terms`` the formulas of both; ``inputs`` is what it
     was asked with.
 
     >>> from dataclasses import replace
@@ -215,7 +210,7 @@ def contrast(
     >>> from llmcx.model.spec import Attention, Embedding, Layers, Plain
     >>> one = ModelSpec("one", 8, Embedding(10), (Layers(2, Attention(2), Plain(32)),))
     >>> two = replace(one, embedding=Embedding(20))
-    >>> found = contrast(one, two, ({}, {}), {"params": (params(one), params(two))}, {"params": ([], [])})
+    >>> found = contrast(one, two, ({}, {}), {"params": (params(one), params(two))}, {"params": ({}, {})})
     >>> found.spec, [(row.component, row.change) for row in found.why[0].causes]
     ([Difference(path='embedding.vocab', a=10, b=20)], [('embedding.tokens', 80)])
     """
@@ -230,5 +225,5 @@ def contrast(
             for figure in FIGURES[command]
             if (command, figure) != ("params", "bytes") or "memory" not in answers  # which knows more number formats
         ],
-        [why(command, both, lines[command]) for command, both in answers.items() if command in ROWS],
+        [why(command, both, terms[command]) for command, both in answers.items() if command in ROWS],
     )

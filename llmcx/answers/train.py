@@ -9,6 +9,7 @@ from llmcx.answers import Result, as_json, flat
 from llmcx.engines.recipe import check_recipe
 from llmcx.engines.training_memory import GPUBytes
 from llmcx.engines.training_time import Trainer
+from llmcx.errors import InputError
 from llmcx.parallel.layout import Layout, check_batch
 
 
@@ -49,7 +50,7 @@ class Costs:
 @dataclass(frozen=True, repr=False)
 class Training(Result, brief="gpus fits estimate.days estimate.usd estimate.mfu"):
     """The answer: ``ideal`` at the peaks, all communication hidden that can be; ``estimate`` calibrated; ``band``,
-    times it, where eight of ten measurements lie.
+    times it, where eight of ten measurements lie; ``measured``, by the step that somebody measured, whose parts are not known.
     """
 
     layout: Layout
@@ -64,6 +65,7 @@ class Training(Result, brief="gpus fits estimate.days estimate.usd estimate.mfu"
     ideal: Outcome
     estimate: Outcome
     band: tuple[float, float]
+    measured: Outcome | None = None
 
     def span(self, figure: str) -> tuple[float, float] | None:
         """Where eight of ten measurements of a figure of the estimate lie: a time, or what grows with it, times ``band``; a rate
@@ -84,19 +86,26 @@ class Training(Result, brief="gpus fits estimate.days estimate.usd estimate.mfu"
 
 
 def outcome(trainer: Trainer, layout: Layout, global_batch: int, steps: int, costs: Costs) -> Outcome:
-    """A run of ``steps`` steps. Energy: accelerators · watts · PUE · hours; CO2 by the grid's intensity."""
+    """A run of ``steps`` steps as ``trainer`` estimates them."""
     step = trainer.step(layout, global_batch)
-    time = step.total * steps / costs.available
+    return came_to(trainer, layout, global_batch, steps, costs, step.total, step._asdict())
+
+
+def came_to(
+    trainer: Trainer, layout: Layout, global_batch: int, steps: int, costs: Costs, step_s: float, parts: dict[str, float]
+) -> Outcome:
+    """A run of ``steps`` steps of ``step_s`` seconds. Energy: accelerators · watts · PUE · hours; CO2 by the grid's intensity."""
+    time = step_s * steps / costs.available
     hours = time / 3600 * layout.gpus
-    mfu, hfu = trainer.mfu(step.total, layout, global_batch, peak(trainer))
+    mfu, hfu = trainer.mfu(step_s, layout, global_batch, peak(trainer))
     kwh = None if costs.watts is None else hours * costs.watts / 1000 * costs.pue
     return Outcome(
-        step_s=step.total,
-        step=step._asdict(),
+        step_s=step_s,
+        step=parts,
         seconds=time,
         days=time / 86400,
         gpu_hours=hours,
-        tokens_per_s_gpu=global_batch * trainer.seq / step.total / layout.gpus,
+        tokens_per_s_gpu=global_batch * trainer.seq / step_s / layout.gpus,
         mfu=mfu,
         hfu=hfu,
         usd=None if costs.usd_per_hour is None else hours * costs.usd_per_hour,
@@ -119,9 +128,10 @@ def train(
     global_batch: int,
     costs: Costs,
     band: tuple[float, float],
+    measured_s: float | None = None,
 ) -> Training:
-    """A whole run of ``tokens`` tokens with ``layout``, at both efficiencies. Raises InputError for a layout that cannot be
-    run.
+    """A whole run of ``tokens`` tokens with ``layout``, at both efficiencies, and at ``measured_s`` seconds a step. Raises
+    InputError for a layout that cannot be run, and for a step faster than the arithmetic at the peak.
     """
     check_recipe(calibrated.spec, layout, calibrated.recipe(layout))
     check_batch(layout, global_batch)
@@ -141,4 +151,17 @@ def train(
         ideal=outcome(ideal, layout, global_batch, steps, costs),
         estimate=outcome(calibrated, layout, global_batch, steps, costs),
         band=band,
+        measured=None if measured_s is None else _measured(calibrated, layout, global_batch, steps, costs, measured_s),
     )
+
+
+def _measured(trainer: Trainer, layout: Layout, global_batch: int, steps: int, costs: Costs, step_s: float) -> Outcome:
+    try:
+        return came_to(trainer, layout, global_batch, steps, costs, step_s, {})
+    except ArithmeticError:
+        least = trainer.model_flops * global_batch / (layout.gpus * peak(trainer) * (trainer.hardware.boost or 1.0))
+        problem = (
+            f"measured is {step_s:.4g} s a step, but the arithmetic alone takes {least:.4g} s at the peak of {layout.gpus:,}"
+        )
+        problem += f" {trainer.hardware.name}; tokens/s are those of all GPUs together"
+        raise InputError(problem, field="measured", value=step_s, allowed=f"{least:.4g} s or more") from None

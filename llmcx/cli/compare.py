@@ -73,6 +73,8 @@ def compare(
     sides = [_words(text, label) + words[2:] for text, label in zip(words, "AB", strict=False)]
     if all(side[0] == "-" for side in sides):
         raise InputError("both sides are -, but stdin can be read only once", field="config", value="-")
+    from llmcx.explain.terms import by_row
+
     with remembering({}):
         options = [_options(asked, side, label) for side, label in zip(sides, "AB", strict=True)]
         spec_a, spec_b = map(_spec, options)
@@ -83,8 +85,8 @@ def compare(
     answers = {name: (items_a[name].result, items_b[name].result) for name in names}
     inputs = tuple({key: value for item in items.values() for key, value in item.inputs.items()} for items in (items_a, items_b))
     notes = refusals + alike + [note for items in (items_a, items_b) for item in items.values() for note in item.notes]
-    lines = {name: (items_a[name].explained(), items_b[name].explained()) for name in names}
-    result = contrast(spec_a, spec_b, (inputs[0], inputs[1]), answers, lines)
+    terms = {name: (by_row(items_a[name].explained()), by_row(items_b[name].explained())) for name in names}
+    result = contrast(spec_a, spec_b, (inputs[0], inputs[1]), answers, terms)
     called = [" ".join(getattr(word, "name", word) for word in side) for side in sides]
     call = {"a": called[0], "b": called[1], "with": names}
     head = heading("compare", (spec_a, spec_b), inputs, answers, refusals)

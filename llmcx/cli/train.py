@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, cast
 
+from llmcx import units
 from llmcx.answers.plan import LEAST_TOKENS, Plan, Trained, label, left_out, plan, ranking, usual_batch
 from llmcx.answers.train import Costs
 from llmcx.answers.train import train as trained
@@ -119,6 +120,10 @@ def train(
         str,
         option("flash, sdpa (windows need a mask) or eager (scores written out).", offers="engines.recipe:ATTENTION"),
     ] = "flash",
+    measured: Annotated[
+        str | None,
+        option("What a run of one's own reached: 5.9s a step, or 716k tokens/s of all GPUs.", metavar="TIME|N"),
+    ] = None,
     emit: Annotated[
         str | None,
         option(
@@ -139,6 +144,7 @@ def train(
     llmcx train llama-3.1-405b --tokens 15.6T --hardware 16384xh100 --plan
     llmcx train llama-2-7b --tokens 2T --hardware a100 --gpus 512 --seq 4k
     llmcx train gpt3 --tokens 300B --hardware 1024xa100 --tp 8 --pp 8
+    llmcx train llama-3.1-8b --tokens 1T --hardware 64xh100 --measured 650k
     llmcx train llama-3.1-8b --tokens 1T --hardware 64xh100 --emit torchtitan
     """
     within = limit(hardware, budget, utilization, usual=1.0)
@@ -175,11 +181,13 @@ def train(
     found = plan(real, count, batch, machine.memory_bytes, runs=can) if search or chosen is None else None
     layout = chosen or found.best[0].layout  # type: ignore[union-attr]
     band = efficiencies.band(engine, bool(spec.mixtures))
-    answer = trained(real, ideal, layout, tokens=tokens, global_batch=batch, costs=costs, band=band)
+    took = None if measured is None else _step_of(measured, batch * length)
+    answer = trained(real, ideal, layout, tokens=tokens, global_batch=batch, costs=costs, band=band, measured_s=took)
     result = Trained(answer, factors, ranking(found) if found and search else None)
     inputs = {"tokens": tokens, "gpus": count, "hardware": machine.name, "seq": length, "global_batch": batch}
     inputs |= {"compute_dtype": compute_dtype or machine.dtype, "attn": attn, "engine": engine}
     inputs |= {"layout": label(layout), "budget": within.bytes, "price": costs.usd_per_hour, **shape}
+    inputs |= {"measured": measured} if measured is not None else {}
     why = [f"why {line}" for line in found.why] if found and search else []
     low, high = band
     words.append(f"of ten measured steps, eight took {low:g} to {high:g} times as long as estimated (docs/validation.md)")
@@ -196,6 +204,17 @@ def train(
         text = emitted(emit, target, run, spec, named, machine.vendor, tokens, limited)
         inputs |= {"emit": emit, "line": text}
     return Item(describe(spec), inputs, result, about, lines, partial(real.roofline, layout), head, text)
+
+
+def _step_of(measured: str, tokens: int) -> float:
+    """Seconds of a step of ``tokens`` tokens: 5.9s, 590ms; or of tokens a second: 716k, 716k/s."""
+    text = measured.strip()
+    if text[-1:] in ("s", "n") and not text.endswith("/s"):
+        return units.seconds(text, "measured")
+    rate = units.count(text.removesuffix("/s"), "measured")
+    if not rate:
+        raise InputError("measured is 0 tokens/s, but must be more", field="measured", value=measured, allowed="above 0")
+    return tokens / rate
 
 
 def _notes(fits: bool, found: Plan | None, given: bool, real: Trainer, layout: Layout) -> list[str]:

@@ -59,6 +59,20 @@ def by_component(lines: Iterable[Line]) -> dict[str, list[Line]]:
     return found
 
 
+def by_row(lines: Iterable[Line]) -> dict[str, list[Line]]:
+    """The lines of an answer by the row that they explain: its terms, each of one kind of layer, without their sum beside them.
+
+    >>> one, two = (Line(f"kv_cache of attention.cache in decoder.{i}", "", "", 8, "") for i in range(2))
+    >>> [line.component for line in by_row([one, two, summed("kv_cache", [one, two])])["kv_cache"]]
+    ['kv_cache of attention.cache in decoder.0', 'kv_cache of attention.cache in decoder.1']
+    """
+    found: dict[str, list[Line]] = {}
+    for line in lines:
+        if ", " not in line.component:  # of other figures: what a token meets, the tables
+            found.setdefault(re.split(" of | in ", line.component)[0], []).append(line)
+    return {row: [line for line in each if line.component != row] or each[:1] for row, each in found.items()}
+
+
 def substitute(text: str, values: dict[str, Any]) -> str:
     """A formula's text with its symbols replaced by numbers.
 

@@ -75,10 +75,12 @@ def _train_tables(item: Item, detail: bool = False) -> list[Table]:
     t = item.result.training
     rows = [
         {"quantity": name, "kind": kind, "ideal": getattr(t.ideal, key), "estimate": getattr(t.estimate, key)}
+        | ({"measured": getattr(t.measured, key)} if t.measured is not None else {})
         | {"span": "" if (span := t.span(key)) is None else " to ".join(cell(each, kind) for each in span)}
         for key, name, kind, _ in _RESULTS
     ]
-    columns = columns_of("quantity: | ideal: ideal bound (cell) | estimate: estimate (cell) | span: 10-90% (text 1)")
+    own = "" if t.measured is None else " | measured: measured (cell)"
+    columns = columns_of("quantity: | ideal: ideal bound (cell) | estimate: estimate (cell) | span: 10-90% (text 1)" + own)
     tables = [Table("", columns, rows)]
     parts = [
         {"part": SPENT_ON[part], "ideal": t.ideal.step[part], "estimate": spent, "share": spent / t.estimate.step_s}
@@ -111,6 +113,8 @@ def _train_data(item: Item) -> Table:
     """For a CSV: the results, the parts of a step and of the memory, by their names in JSON."""
     t = item.result.training
     rows = [{"name": key, "ideal": getattr(t.ideal, key), "estimate": getattr(t.estimate, key)} for key, *_ in _RESULTS]
+    if t.measured is not None:
+        rows = [row | {"measured": getattr(t.measured, row["name"])} for row in rows]
     rows += [{"name": f"step.{part}", "ideal": t.ideal.step[part], "estimate": s} for part, s in t.estimate.step.items()]
     rows += [{"name": f"memory.{part}", "ideal": None, "estimate": size} for part, size in t.memory._asdict().items()]
     return raw_table(rows)

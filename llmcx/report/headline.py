@@ -185,6 +185,11 @@ def train(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
     unit = took[took.index(" ") :]  # said once where the others have it too
     low, high, best = (each.removesuffix(unit) for each in (low, high, best))
     verdict = f"{took} ({low} to {high}; at best {best}){usd}: MFU {t.mfu:.1%}"
+    if run.measured is not None:
+        slower, (least, most) = run.measured.step_s / t.step_s, run.band
+        where = "within" if least <= slower <= most else "above" if slower > most else "below"
+        verdict = f"measured: MFU {run.measured.mfu:.1%}, {_duration(run.measured.seconds)}; {slower:.2f} times the estimate's "
+        verdict += f"{took}, {where} its range of {low} to {high}"
     memory = f"{_size(run.memory_bytes)} of {_size(run.capacity_bytes)}"
     if not run.fits:
         changes = [Change("leave the layout out", "finds the fastest that fits")] if result.plan is None else []
@@ -303,7 +308,7 @@ def plan_local(inputs: dict[str, Any], result: Any) -> Headline:
     beside = f" + {_size(inputs['ram'])}" if inputs["ram"] else ""
     asked = _line(
         ", ".join(inputs["models"]) or "All presets",
-        *(f"{name} {value}…" for name, value in chosen.items() if value),
+        *(f"{name} {value}*" for name, value in chosen.items() if value),
         *(f"{name} {value / 1e9:g}B" for name, value in sizes.items() if value),
         f"since {inputs['since']}" if inputs["since"] else "",
         f"{_tokens(inputs['seq'])} tokens" if inputs["seq"] else "up to 8k tokens",

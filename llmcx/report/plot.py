@@ -51,6 +51,7 @@ def curves(figure: Curves, width: int) -> list[Text]:
     margin = max((len(text) for _, text in names), default=-1) + 1
     canvas = _canvas(figure, width - margin, max(HEIGHT, len(names) + 5))
     field = Field(figure, canvas)
+    field.ticks()
     for x, y, text in figure.dots():
         field.dot(x, y, text)
     ends = {number: max(one.points) for number, one in enumerate(figure.lines())}
@@ -91,6 +92,17 @@ class Field:
     def column(self, x: float) -> int:
         low, high = self.x
         return round((self.figure.x.at(x) - low) / (high - low or 1) * (self.columns - 1))
+
+    def ticks(self) -> None:
+        """What the x axis says below it: from the left each number whose place, the middle below its tick, is free."""
+        axis, text = self.figure.x, ""
+        for tick in axis.ticks([x for one in self.figure.drawable() for x, _ in one.points]):
+            told = format.tick(tick, axis.kind)
+            last = self.left + self.columns + 1 - len(told)  # below the corners, too
+            start = max(min(self.left + self.column(tick) - len(told) // 2, last), self.left - 1)
+            if start <= last and (not text or start > len(text)):
+                text = text.ljust(start) + told
+        self.cells.append([(letter, "") for letter in text])
 
     def dot(self, x: float, y: float, text: str) -> None:
         """A point, and what it says where it strikes least."""
@@ -160,7 +172,10 @@ def _canvas(figure: Curves, width: int, height: int) -> list[Text]:
         plot.plot(*zip(*points, strict=True), marker="braille", color=COLOURS[number % len(COLOURS)])
     for place, axis, label in ((0, figure.x, plot.xticks), (1, figure.y, plot.yticks)):
         ticks = axis.ticks([point[place] for one in figure.drawable() for point in one.points])
-        label([axis.at(tick) for tick in ticks], [format.tick(tick, axis.kind) for tick in ticks])
+        texts = [format.tick(tick, axis.kind) for tick in ticks]
+        if axis is figure.x:  # plotext writes those that have room in no certain order: :meth:`Field.ticks`
+            texts = [" "] * len(ticks)
+        label([axis.at(tick) for tick in ticks], texts)
     for mark in _marks(figure):
         plot.vertical_line(figure.x.at(mark.x), color="default")
     return [line for line in Text.from_ansi(plot.build()).split() if line.plain.strip()]

@@ -142,8 +142,10 @@ def _listed(columns: list[Column], cells: list[list[str]], width: int) -> list[s
     """A table that fits no terminal so narrow, as a list: each row's name, and below it a line or two for each heading."""
     first, lines = columns[0], []
     for name, *others in cells:
-        lines.append(name if first.kind == "text" else f"{first.title}  {name}")
+        if name:
+            lines.append(name if first.kind == "text" else f"{first.title}  {name}")
         for column, text in zip(columns[1:], others, strict=True):
             gap = "  " if len(column.title) + len(text) + 4 <= width else "\n    "
-            lines.append(f"  {column.title}{gap}{text}" if column.title else f"  {text}")
+            told = f"{column.title}{gap}{text}" if column.title else "\n  ".join(_broken(text, "text", width - 2).split("\n"))
+            lines.append(f"  {told}")
     return lines

@@ -49,7 +49,7 @@ def _params_rows(item: Item, rows: list[dict[str, Any]], said: tuple[str, ...] =
 
 def _params_tables(item: Item) -> list[Table]:
     """Components summed up by what they are part of, where each would take more lines than a screen has."""
-    from llmcx.answers.params import parts  # there already
+    from llmcx.explain.grouped import parts
 
     rows = [
         {"component": name, "params": sum(one.params for one in each), "share": sum(one.share for one in each)}

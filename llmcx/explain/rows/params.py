@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from llmcx.answers import Line
-from llmcx.answers.params import Params, parts
+from llmcx.answers.params import Params
 from llmcx.costs.params import active_fold, fold, is_embedding
+from llmcx.explain.grouped import parts
 from llmcx.explain.terms import by_component, summed, terms, tree
 from llmcx.explain.written import told, written
 from llmcx.formats import dtypes, quant

@@ -34,6 +34,8 @@ def rows(
     for mine, other in zip(ideal, real, strict=True):
         found += lines("ideal", [mine])
         found += [line._replace(interval=_interval(other[0], answer, engine)) for line in lines("estimate", [other])]
+    if answer.measured is not None:
+        found += lines("measured", _figures(calibrated, global_batch, costs, answer, answer.measured))
     found += _parts("ideal", bound, answer.layout, global_batch, answer.ideal)
     found += _parts("estimate", calibrated, answer.layout, global_batch, answer.estimate)
     parts = " + ".join(f"{size:,}" for size in answer.memory)
@@ -84,7 +86,7 @@ def _figures(trainer: Trainer, global_batch: int, costs: Costs, answer: Training
     layout, steps, gpus = answer.layout, answer.steps, answer.gpus
     model, per_step = global_batch * trainer.model_flops, global_batch * trainer.seq
     done = global_batch * (trainer.done_flops + trainer.again_flops[layout.recompute])
-    parts = [(name, value) for name, value in got.step.items() if value]
+    parts = [(name, value) for name, value in got.step.items() if value] or [("the step that was measured", got.step_s)]
     most = trainer.hardware.boost or 1.0
 
     def used(flops: float) -> str:
@@ -97,7 +99,7 @@ def _figures(trainer: Trainer, global_batch: int, costs: Costs, answer: Training
             " + ".join(name for name, _ in parts),
             " + ".join(f"{value:.6g}" for _, value in parts),
             got.step_s,
-            "its parts, below",
+            "its parts, below" if got.step else "--measured",
         ),
         (
             "steps",
