@@ -58,7 +58,7 @@ class Prices:
     power: Annotated[
         float | None, option("Watts drawn per accelerator. Default: its rated power.", reads="number", group="Less common")
     ] = None
-    pue: Annotated[float | None, option("Power usage effectiveness of the site.", reads="number", group="Less common")] = None
+    pue: Annotated[float | None, option("Power usage effectiveness of the site.", reads="number", rare=True)] = None
     grid: Annotated[float | None, option("Grid intensity, g CO2 per kWh.", reads="number", rare=True)] = None
     available: Annotated[float, option("Share of the wall clock that makes progress.", reads="share", group="Less common")] = 1.0
 
