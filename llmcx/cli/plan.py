@@ -26,9 +26,6 @@ def _plan() -> None:
     """What to run, on what, and how, for an objective."""
 
 
-command(app, "plan-lifetime", without=("plot",))(plan_lifetime.lifetime)
-command(app, "plan-local", without=("plot",))(plan_local.local)
-
 MOST_GPUS = 4096
 """Of a search."""
 
@@ -186,3 +183,5 @@ def _engine(spec: ModelSpec, name: str, hardware: str, utilization: float | None
 
 command(app, "plan-train", without=("plot",))(plan_train.train)
 command(app, "plan-finetune", without=("plot",))(plan_finetune.finetune)
+command(app, "plan-local", without=("plot",))(plan_local.local)
+command(app, "plan-lifetime", without=("plot",))(plan_lifetime.lifetime)
