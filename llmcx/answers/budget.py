@@ -118,8 +118,8 @@ def _changed(old: Entry, new: Entry) -> Changed | None:
     figures = [change("check", figure, a, b) for figure, a, b in pairs if a != b]
     if not inputs and not figures and old.met == new.met:
         return None
-    lines = [[Line(part.part, part.formula, "", part.bytes, "") for part in side.parts] for side in (old, new)]
-    parts = why("memory", (old, new), (lines[0], lines[1]))
+    terms = [{part.part: [Line(part.part, part.formula, "", part.bytes, "")] for part in side.parts} for side in (old, new)]
+    parts = why("memory", (old, new), (terms[0], terms[1]))
     return Changed(new.name, "changed", old.met, new.met, inputs, figures, parts if parts.causes else None)
 
 

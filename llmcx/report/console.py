@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-ASCII = str.maketrans("│─┌┐└┘├┤┬┴┼·█●", "|-+++++++++.#o") | dict.fromkeys(range(0x2801, 0x2900), "*")
+ASCII = str.maketrans("│─┌┐└┘├┤┬┴┼·█●×÷µ", "|-+++++++++.#ox/u") | dict.fromkeys(range(0x2801, 0x2900), "*")
 """For the characters of which figures consist."""
 
 
@@ -37,10 +37,26 @@ def console() -> Console:
     return Console(highlight=False, width=columns(), no_color=bool(os.environ.get("NO_COLOR")))
 
 
+SPELLED = {"²": "^2", "³": "^3", "≤": "<=", "≥": ">="}
+"""For characters of their words that take more than one."""
+
+
+def writable(text: str) -> bool:
+    """Whether stdout can write it."""
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def spelled(text: str) -> str:
+    """A word of a figure, before its place is found, in as many characters as it will take."""
+    return text if writable(text) else "".join(SPELLED.get(letter, letter) for letter in text)
+
+
 def translated(line: Text) -> Text:
     """A line of a figure as it is, or in ASCII where stdout cannot write it."""
-    try:
-        line.plain.encode(sys.stdout.encoding or "ascii")
-    except UnicodeEncodeError:
+    if not writable(line.plain):
         line.plain = line.plain.translate(ASCII)
     return line

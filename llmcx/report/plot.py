@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmcx.errors import InputError
 from llmcx.report import format
-from llmcx.report.console import columns, console, translated
+from llmcx.report.console import columns, console, spelled, translated
 from llmcx.report.figure import Bars, Curves, Figure, Mark
 from llmcx.report.labels import apart
 
@@ -68,7 +68,7 @@ def curves(figure: Curves, width: int) -> list[Text]:
 
 def _named(label: str, width: int) -> list[str]:
     """A line's name in rows of a third of the width at most."""
-    return wrap(label, max(12, width // 3 - 2))
+    return wrap(spelled(label), max(12, width // 3 - 2))
 
 
 class Field:
@@ -98,7 +98,7 @@ class Field:
         axis, text = self.figure.x, ""
         for tick in axis.ticks([x for one in self.figure.drawable() for x, _ in one.points]):
             told = format.tick(tick, axis.kind)
-            last = self.left + self.columns + 1 - len(told)  # below the corners, too
+            last = self.left + self.columns - len(told)
             start = max(min(self.left + self.column(tick) - len(told) // 2, last), self.left - 1)
             if start <= last and (not text or start > len(text)):
                 text = text.ljust(start) + told
@@ -190,7 +190,7 @@ def _marks(figure: Curves) -> list[Mark]:
 def _wrapped(text: str, width: int) -> list[Text]:
     from rich.text import Text
 
-    return [Text(line) for line in wrap(text, width)]
+    return [Text(line) for line in wrap(spelled(text), width)]
 
 
 def legend(entries: Iterable[str], width: int) -> list[Text]:
