@@ -13,6 +13,7 @@ from llmcx.report.plain import described
 STYLE = """\
 :root { color-scheme: light dark; --blue: #0072b2; }
 body { font: 1rem/1.5 system-ui, sans-serif; max-width: 64rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.5rem; }
 body { background: #fff; color: #111; }
 svg { max-width: 100%; height: auto; }
 table { border-collapse: collapse; margin: 1rem 0 3rem; font-size: .875rem; font-variant-numeric: tabular-nums; }
@@ -71,11 +72,16 @@ def _numbers(figure: Figure) -> tuple[list[str], list[list[str]]]:
         head = ["", *(f"{part}, {figure.unit}" if several else figure.unit for part in parts)]
         head += [f"total, {figure.unit}"] if several else []
         sizes = [(bar, [*(bar.parts.get(part, 0) for part in parts), *([bar.total] if several else [])]) for bar in figure.bars]
-        rows = [[bar.label, *(f"{size:,}" for size in each)] for bar, each in sizes]
+        rows = [[bar.label, *map(_number, each)] for bar, each in sizes]
         if figure.limit is not None:
             rows.append(["budget", *[""] * (len(head) - 2), f"{figure.limit:,}"])
         return head, rows
     points = [(s.label, point) for s in figure.drawable() for point in s.points]
-    rows = [[label, *(f"{n:,}" if isinstance(n, int) else f"{n:.6g}" for n in point)] for label, point in points]
+    rows = [[label, *map(_number, point)] for label, point in points]
     y = "seconds" if figure.y.kind == "time" else "bytes" if figure.y.kind == "bytes" else ""
     return ["series", figure.x.title, f"{figure.y.title}, {y}" if y and y not in figure.y.title else figure.y.title], rows
+
+
+def _number(n: float) -> str:
+    """Whole numbers in full, others to six digits."""
+    return f"{n:,}" if isinstance(n, int) else f"{n:,.6g}"
