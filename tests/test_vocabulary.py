@@ -395,8 +395,8 @@ VALUES = {
 WORDS = {
     "--hardware": ["a100"], "--engine": ["vllm", "fsdp"], "--fit": ["seq"], "--efficiency": ["memory=0.5", "decode=0.5"],
     "--law": ["kaplan"],
-    "--variant": ["flash"], "--attention": ["mqa"], "--lora-targets": ["q"], "--with": ["params"], "--measure": ["memory"], "--measured": ["9s"],
-    "--image": ["640x480"], "--audio": ["10s"],
+    "--variant": ["flash"], "--attention": ["mqa"], "--lora-targets": ["q"], "--with": ["params"], "--measure": ["memory"],
+    "--measured": ["9s"], "--image": ["640x480"], "--audio": ["10s"],
 }  # fmt: skip
 ELSEWHERE = {
     "model",
