@@ -31,6 +31,23 @@ def _fits(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setattr(fitting, "fit", fit_once)
 
 
+@pytest.fixture
+def answered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within a test, a command's answer is computed once, and shown in every form and width that the test asks it in."""
+    from llmcx.cli import values
+
+    answers: dict[Any, Any] = {}
+    ask = values.ask
+
+    def once(question: Any, given: Any) -> Any:
+        key = question.function, repr(sorted(given.items()))
+        if key not in answers:
+            answers[key] = ask(question, given)
+        return answers[key]
+
+    monkeypatch.setattr(values, "ask", once)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def index() -> None:
     """A checkout writes presets/index.json on first use; tests of what a command imports come after that."""

@@ -101,9 +101,15 @@ FILES = {"catalog", "tools", "explain", "explain-log", "sweep"}
 
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What a command would show: its view, and its answer."""
+    """What a command shows: its view, and its answer."""
     found: list[Any] = []
-    monkeypatch.setattr(options.Output, "show", lambda self, command, answer, chosen: found.append((command, answer)))
+    show = options.Output.show
+
+    def kept(self: Any, command: str, answer: Any, chosen: str) -> None:
+        found.append((command, answer))
+        show(self, command, answer, chosen)
+
+    monkeypatch.setattr(options.Output, "show", kept)
     return found
 
 
@@ -111,11 +117,19 @@ def same(value: float, figure: float) -> bool:
     return value == figure or isclose(value, figure, rel_tol=1e-12)
 
 
+@pytest.mark.usefixtures("answered_once")
 @pytest.mark.parametrize("call", CALLS)
-def test_every_figure_of_the_summary_is_explained(call: str, shown: list[Any]) -> None:
-    end = here(*shlex.split(call), "--explain")
-    assert end.code == 0, end.err
-    [(command, answer)] = shown
+def test_every_figure_is_explained(call: str, shown: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the summary and of the tables have a line, and what is printed is arithmetic."""
+    monkeypatch.setenv("COLUMNS", "100000")
+    ends = [here(*shlex.split(call), "--explain", *form) for form in ((), ("--json",))]
+    assert [end.code for end in ends] == [0, 0], ends
+    figures_of_the_summary(*shown[0])
+    numbers_of_the_tables(*shown[0])
+    arithmetic(*(end.out for end in ends))
+
+
+def figures_of_the_summary(command: str, answer: Any) -> None:
     for item in answer.items:
         values = [line.value for line in item.explained()]
         figures = {fact.key: fact.value for fact in VIEWS[answer.view or command].facts(item)}
@@ -129,11 +143,8 @@ ASKED = ("batch", "seq", "chapter_seq", "unique_tokens", "complexity", "d_model"
 """Columns of what was asked for, or of other commands' answers."""
 
 
-@pytest.mark.parametrize("call", CALLS)
-def test_every_number_of_the_tables_is_explained(call: str, shown: list[Any]) -> None:
+def numbers_of_the_tables(command: str, answer: Any) -> None:
     """Of each table of the answer, shares apart, which are a row over the total."""
-    assert here(*shlex.split(call), "--explain").code == 0
-    [(command, answer)] = shown
     for item in answer.items:
         values = [line.value for line in item.explained()]
         for table in VIEWS[answer.view or command].tables(item):
@@ -168,18 +179,16 @@ def printed(text: str) -> list[tuple[str, list[str]]]:
     return found
 
 
-@pytest.mark.parametrize("call", CALLS)
-def test_what_is_printed_is_arithmetic(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def arithmetic(table: str, body: str) -> None:
     """Every line with numbers comes to the result under it, and that is the figure of the command's JSON."""
-    monkeypatch.setenv("COLUMNS", "100000")
-    lines = json.loads(here(*shlex.split(call), "--explain", "--json").out)["explain"]
+    lines = json.loads(body)["explain"]
     assert lines
     for line in lines:
         assert line["component"] and line["formula"] and line["source"], line
         assert isinstance(line["value"], (int, float))
         assert not re.search(r"``|\bNone\b|\bself\.|\bop\.|\bnan\b|if .* else|==", " ".join(map(str, line.values()))), line
         assert line["numbers"] or (BY_TRYING.match(line["formula"]) and (line["where"] or "once" in line["formula"])), line
-    told = printed(here(*shlex.split(call), "--explain").out)
+    told = printed(table)
     assert [(name, steps[0], steps[-1]) for name, steps in told] == [
         (line["component"], line["formula"], exact(line["value"])) for line in lines
     ]

@@ -124,6 +124,7 @@ ASKED = [
 ]
 
 
+@pytest.mark.usefixtures("answered_once")
 @pytest.mark.parametrize("emit", ["megatron", "torchtitan", "fsdp-accelerate", "slurm", "k8s"])
 @pytest.mark.parametrize("asked", ASKED)
 def test_check_of_what_train_emits_says_what_train_says(emit: str, asked: str) -> None:

@@ -6,6 +6,8 @@ import csv
 import json
 import re
 import shlex
+import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -71,9 +73,22 @@ SILENT = ("catalog path", "catalog from-config", "tools", "sweep")
 
 
 @pytest.fixture
-def files_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The files that the examples name, in a directory of their own."""
+def files_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pristine: Path) -> None:
+    """The files that the examples name, in a directory of the test's own."""
+    shutil.copytree(pristine, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Those files, written once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("pristine"))
+        write_files()
+        yield Path.cwd()
+
+
+def write_files() -> None:
     config = (ROOT / "docs" / "config.json").read_text(encoding="utf-8")
     Path("config.json").write_text(config, encoding="utf-8")
     Path("vllm.log").write_text((ROOT / "docs" / "vllm.log").read_text(encoding="utf-8"), encoding="utf-8")

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.helpers import here, until_closed
-from tests.test_schemas import EXAMPLES, MORE, files_at_hand  # noqa: F401 - a fixture
+from tests.test_schemas import EXAMPLES, MORE, files_at_hand, pristine  # noqa: F401 - fixtures
 
 LLMCX = str(Path(sys.executable).parent / "llmcx")
 SILENT = ("catalog show", "catalog path", "catalog from-config", "tools", "sweep")
@@ -49,30 +49,39 @@ PICTURES = [
 ]
 
 
-@pytest.mark.usefixtures("files_at_hand")
-@pytest.mark.parametrize("width", [40, 80])
+@pytest.mark.usefixtures("files_at_hand", "answered_once")
 @pytest.mark.parametrize("call", TABLES)
-def test_no_line_is_wider_than_the_terminal(monkeypatch: pytest.MonkeyPatch, call: str, width: int) -> None:
+def test_no_line_is_wider_than_the_terminal_and_plain_is_words(monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    widths = [40, 80]
     if call.startswith("explain"):
-        width = 80  # formulas and examples are never broken
+        widths = [80]  # formulas and examples are never broken
     if "--emit" in call:
-        width = 1000  # nor is a launch line, which is data
-    monkeypatch.setenv("COLUMNS", str(width))
+        widths = [1000]  # nor is a launch line, which is data
+    for width in widths:
+        monkeypatch.setenv("COLUMNS", str(width))
+        fits(call, width)
+    monkeypatch.delenv("COLUMNS")
+    words(call)
+
+
+def fits(call: str, width: int) -> None:
     end = here(*shlex.split(call))
     assert (end.code, end.err) == (0, "")
     assert not [line for line in end.out.splitlines() if len(line) > width]
     assert not re.search(r"\S…", end.out) and "\x1b" not in end.out  # nothing is cut off
 
 
-@pytest.mark.usefixtures("files_at_hand")
-@pytest.mark.parametrize("width", [40, 80, 200])
+@pytest.mark.usefixtures("files_at_hand", "answered_once")
 @pytest.mark.parametrize("call", PICTURES)
-def test_no_picture_is_wider_than_the_terminal(monkeypatch: pytest.MonkeyPatch, call: str, width: int) -> None:
-    monkeypatch.setenv("COLUMNS", str(width))
-    end = here(*shlex.split(call), "--plot", "-")
-    assert (end.code, end.err) == (0, "")
-    lines = end.out.splitlines()
-    assert len(lines) > 3 and max(map(len, lines)) <= width and "\x1b" not in end.out
+def test_no_picture_is_wider_than_the_terminal_and_plain_is_words(monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    for width in (40, 80, 200):
+        monkeypatch.setenv("COLUMNS", str(width))
+        end = here(*shlex.split(call), "--plot", "-")
+        assert (end.code, end.err) == (0, "")
+        lines = end.out.splitlines()
+        assert len(lines) > 3 and max(map(len, lines)) <= width and "\x1b" not in end.out
+    monkeypatch.delenv("COLUMNS")
+    words(f"{call} --plot -")
 
 
 def test_columns_without_room_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,9 +100,7 @@ def test_columns_without_room_are_named(monkeypatch: pytest.MonkeyPatch) -> None
 # --- words ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("files_at_hand")
-@pytest.mark.parametrize("call", [*TABLES, *(f"{call} --plot -" for call in PICTURES)])
-def test_plain_is_words(call: str) -> None:
+def words(call: str) -> None:
     """Letters, digits and punctuation; no number with a unit in letters; nothing that is lined up."""
     end = here(*shlex.split(call), "--plain")
     assert (end.code, end.err) == (0, "")

@@ -350,9 +350,15 @@ def _where(place: Place) -> str:
 
 def _ways(of: Found) -> dict[str, object]:
     """What was chosen, by name."""
-    trainer, layout = of.place.trainer, of.layout
-    at = (trainer.hardware.name, trainer.engine, trainer.dtype or trainer.hardware.dtype, layout.gpus)
-    return dict(zip(PLACE, at, strict=True)) | {way: getattr(layout, way) for way in WAYS if way != "dp"}
+    return {name: _way(of, name) for name in (*PLACE, *(way for way in WAYS if way != "dp"))}
+
+
+def _way(of: Found, name: str) -> object:
+    if name not in PLACE:
+        return getattr(of.layout, name)
+    trainer = of.place.trainer
+    at = (trainer.hardware.name, trainer.engine, trainer.dtype or trainer.hardware.dtype, of.layout.gpus)
+    return at[PLACE.index(name)]
 
 
 def _why(met: Sequence[Found], global_batch: int) -> Iterator[str]:
@@ -361,9 +367,9 @@ def _why(met: Sequence[Found], global_batch: int) -> Iterator[str]:
     """
     if not met:
         return
-    best, ways = met[0], [_ways(each) for each in met]
-    for name, chosen in ways[0].items():
-        other = next((each for each, of in zip(met, ways, strict=True) if of[name] != chosen), None)
+    best = met[0]
+    for name, chosen in _ways(best).items():
+        other = next((each for each in met if _way(each, name) != chosen), None)
         if other is None:
             continue
         more = other.cost / best.cost - 1 if best.cost else 0.0  # where all cost nothing

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cache
 from importlib import import_module
 from inspect import Parameter, Signature, signature
 from typing import Annotated, Any, NamedTuple, cast
@@ -372,6 +373,7 @@ class Output:
 def explaining(module: str, *answer: Any, rows: str = "rows") -> Callable[[], list[Any]]:
     """What --explain prints of an answer: ``rows`` of a module of :mod:`llmcx.explain.rows`, imported when it is asked for."""
 
+    @cache  # asked whether there is any, and then for them
     def explained() -> list[Any]:
         found: list[Any] = getattr(import_module(f"llmcx.explain.rows.{module}"), rows)(*answer)
         return found

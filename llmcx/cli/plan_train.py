@@ -74,7 +74,7 @@ def train(
     \b
     llmcx plan train llama-3.1-70b --tokens 2T --hardware h100,h200 --gpus 64..1024 --days 30
     llmcx plan train llama-3.1-8b --tokens 1T --gpus 8..256 --dollars 200k
-    llmcx plan train qwen3-30b-a3b --tokens 5T --hardware h100,b200 --gpus 64..512 --days 60 --confidence 0.9
+    llmcx plan train qwen3-30b-a3b --tokens 1T --hardware b200 --gpus 32..64 --days 60 --confidence 0.9
     llmcx plan train llama-3.1-8b --tokens 100B --gpus 8..64 --days 7 --emit slurm
     """
     if confidence is not None and confidence != CONFIDENCE:
