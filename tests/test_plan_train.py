@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from functools import cache
 from itertools import pairwise
 from statistics import median
 from time import process_time
@@ -27,6 +28,7 @@ from llmcx.parallel.layout import Layout, check, check_batch
 from tests.helpers import data, here, refused
 
 
+@cache  # several tests look at the same plan
 def planned(line: str, command: str = "train") -> dict[str, Any]:
     found: dict[str, Any] = data("plan", command, *shlex.split(line))["result"]
     return found
