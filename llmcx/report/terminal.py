@@ -146,6 +146,7 @@ def _listed(columns: list[Column], cells: list[list[str]], width: int) -> list[s
             lines.append(name if first.kind == "text" else f"{first.title}  {name}")
         for column, text in zip(columns[1:], others, strict=True):
             gap = "  " if len(column.title) + len(text) + 4 <= width else "\n    "
-            told = f"{column.title}{gap}{text}" if column.title else "\n  ".join(_broken(text, "text", max(width - 2, 1)).split("\n"))
+            untitled = _broken(text, "text", max(width - 2, 1)).replace("\n", "\n  ")
+            told = f"{column.title}{gap}{text}" if column.title else untitled
             lines.append(f"  {told}")
     return lines
