@@ -99,7 +99,7 @@ def test_arrivals_beside_a_simulation() -> None:
         parts = [(1 - found.full, first), (found.full, Spread(first.least, first.mean + late, first.variance + late * late))]
         token = per_token(found._replace(users=found.users - rate * held), step(1), each, pass_s, rate, out)
         settling = int(4 * found.users) + 500
-        requests = settling + max(6000, int(20 * found.users))
+        requests = settling + max(3000, int(10 * found.users))
         sim = served(poisson(rate, case), requests, prompt, output, step, pass_s / (0.9 * prompt), 0, places, budget, case)
         late_ones = sorted(sim.requests, key=lambda one: one[2])[settling:]
         told = {"mean": first.least + first.mean + wait} | {f"p{100 * s:.0f}": percentile(parts, s) for s in SHARES}
