@@ -39,7 +39,7 @@ INTERVALS = {
     "sglang": _LOGS + "starts that gave no constant: tests/oracle/sglang_starts.csv",
     "trtllm": _LOGS + "starts that gave no constant: tests/oracle/trtllm_starts.csv",
 }
-_BOUND = "none measured: a bound of what one layer has alive at once, which no engine's reserve goes below by much"
+_BOUND = "none: it is what one layer has alive at once, and no engine was asked; --engine names one"
 
 
 def parts(spec: ModelSpec, asked: dict[str, Any], fixed: dict[str, Any], answer: Memory) -> list[Line]:
