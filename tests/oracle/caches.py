@@ -1,7 +1,7 @@
 """What transformers keeps of a prompt, in bytes: caches of every kind, of tiny models in bf16.
 
     python tests/oracle/caches.py            writes caches.json
-    python tests/oracle/caches.py --check    measures again; exit 1 and print what differs
+    python tests/oracle/caches.py --check    measures again; exit 1 and print what differs; --share K/N: of a share of them
     python tests/oracle/caches.py mamba      prints the tensors of one family
 
 Each is the first case of a family that runs (tests/oracle/cases.py), with 2 sequences of 33 tokens, longer than any window there.
@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import torch
 import transformers
@@ -80,10 +81,17 @@ def measured(family: str) -> dict[str, Any] | None:
 
 def main() -> int:
     asked = [word for word in sys.argv[1:] if not word.startswith("-")]
-    rows = [row for family in asked or cases.FAMILIES if (row := measured(family)) is not None]
+    which, shares = map(int, asked.pop().split("/")) if "--share" in sys.argv else (0, 1)
+    some = [family for family in asked or cases.FAMILIES if crc32(family.encode()) % shares == which]
+    rows = [row for family in some if (row := measured(family)) is not None]
     if asked:
         print(*rows, sep="\n")
         return 0
+    if shares > 1:  # to be found among those of all
+        golden = json.loads(GOLDEN.read_text(encoding="utf-8"))["cases"]
+        differing = [json.dumps(row) for row in json.loads(json.dumps(rows)) if row not in golden]
+        print("\n".join(differing) or f"{len(rows)} caches as in caches.json")
+        return bool(differing)
     head = {"torch": torch.__version__.partition("+")[0], "transformers": transformers.__version__}
     lines = ",\n".join(json.dumps(row) for row in rows)
     text = f'{json.dumps(head)[:-1]}, "cases": [\n{lines}\n]}}\n'

@@ -1,7 +1,7 @@
 """Write down in which order transformers' layers run, and what each is: order.json.
 
     python tests/oracle/order.py            measure and write
-    python tests/oracle/order.py --check    measure again; exit 1 and print what differs
+    python tests/oracle/order.py --check    measure again; exit 1 and print what differs; --share K/N: of a share of the models
 
 Needs torch and transformers, as measure.py does, and nothing of llmcx. Each case is a tiny model that runs once; a hook on every
 layer notes its turn. A row is a run of layers that are alike: how many, the class of the mixer, its window (tokens, or null), the
@@ -19,6 +19,7 @@ import sys
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import cases
 import torch
@@ -103,10 +104,12 @@ patches that cross within a layer, an encoder that is counted as a tower, adapte
 """
 
 
-def families() -> Json:
-    """The cases whose layers differ, and whose order no other case of the family has."""
+def families(which: int, shares: int) -> Json:
+    """The cases whose layers differ, and whose order no other case of the family has; of a share of the families."""
     found: Json = {}
     for name in sorted(cases.FAMILIES.keys() - APART):
+        if crc32(name.encode()) % shares != which:
+            continue
         orders: set[str] = set()
         for case in cases.of(name):
             if case["kind"] != "flops" or not (case["id"].endswith("/tiny") or SAYS_ORDER.search(case["id"])):
@@ -227,10 +230,11 @@ def preset(model_type: str, order: Json) -> list[list[Any]]:
     return run({"model_type": model_type, "architectures": [family.architecture]} | tiny | order)
 
 
-def measured() -> Json:
-    """What order.json should hold."""
+def measured(which: int, shares: int) -> Json:
+    """What order.json should hold, or the ``which``-th of ``shares`` of it."""
     versions = {"torch": torch.__version__.partition("+")[0], "transformers": transformers.__version__}
-    return versions | {"families": families(), "presets": {name: preset(*rule) for name, rule in PRESETS.items()}}
+    presets = {name: preset(*rule) for name, rule in PRESETS.items() if crc32(name.encode()) % shares == which}
+    return versions | {"families": families(which, shares), "presets": presets}
 
 
 def text(found: Json) -> str:
@@ -247,11 +251,19 @@ def text(found: Json) -> str:
 
 def main() -> int:
     """Write order.json, or compare with it."""
-    new = text(measured())
+    which, shares = map(int, sys.argv[sys.argv.index("--share") + 1].split("/")) if "--share" in sys.argv else (0, 1)
+    new = text(measured(which, shares))
     if "--check" not in sys.argv:
         GOLDEN.write_text(new, encoding="utf-8")
         return 0
     old = GOLDEN.read_text(encoding="utf-8")
+    if shares > 1:  # of families by the name before the label
+        golden = json.loads(old)
+        for part in ("families", "presets"):
+            golden[part] = {
+                name: rows for name, rows in golden[part].items() if crc32(name.partition("/")[0].encode()) % shares == which
+            }
+        old = text(golden)
     differing = sorted({*new.splitlines()} ^ {*old.splitlines()})
     print("\n".join(line[:300] for line in differing) or "order.json is current")
     return bool(differing)
