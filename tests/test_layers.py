@@ -37,7 +37,7 @@ THIRD_PARTY = {
     "cli": {"typer", "yaml", "tomllib", "tomli", "mcp", "anyio"},
     "schemas": {"pydantic"},
     "report": {"rich", "plotext", "matplotlib", "pyarrow"},
-    "catalog": {"yaml", "pydantic", "tomli"},
+    "catalog": {"yaml", "pydantic", "tomllib", "tomli"},
     "huggingface": {"huggingface_hub"},
     "scaling": {"scipy", "numpy"},  # of the extra llmcx[fit], inside functions
 }
