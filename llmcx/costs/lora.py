@@ -62,6 +62,7 @@ class LoRA:
         out: list[Op] = []
         ops = list(ops)
         adapted = {op.group for op in ops if self.adapts(op)}
+        encoded = any(name.startswith("encoder") for name in adapted)
         unreached = self._unreached(spec, adapted)
         for group, many in groupby(ops, lambda op: op.group):
             of = list(many)
@@ -70,7 +71,6 @@ class LoRA:
                 continue
             layers = spec.kinds[group]
             beside = layers.ffn is not None and len(layers.norm_names) == 1
-            encoded = any(name.startswith("encoder") for name in adapted)
             every, before = layers.repeat, unreached[group]
             for number, stream in ((before, False), (every - before, True)):
                 if number:

@@ -7,7 +7,7 @@ et al. 2022, arXiv:2205.14135; theorem 2 gives Θ(n² d² / M), proposition 4 th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 from llmcx.ops.fold import Fold
@@ -56,44 +56,39 @@ def traffic(on_chip: int, act: int, *, backward: bool = False) -> Fold:
         """Of a matmul whose one side, in or out, is the scores, written out."""
         return times * act * batch * (heads * rows * width + own + heads * pairs)
 
-    def scores(
-        batch: int,
-        heads: int,
-        pairs: int,
-        width: int,
-        rows: int = 0,
-        keys: int = 0,
-        shared: int = 1,
-        fused: int = 0,
-        grads: int = 2,
-    ) -> int:
-        own = heads // shared * keys * width
-        if not fused:
-            return written(batch, heads, pairs, width, rows, own)
-        met = heads * visits(on_chip, act, width, rows, keys, pairs)
-        if backward:  # read K, write dK; per visit: read Q and dQ, write dQ
-            return act * batch * (2 * own + 3 * met * width)
-        return act * batch * (own + met * width)
+    def attended(fused_bytes: Callable[[int, int, int], int]) -> Callable[..., int]:
+        """A rule of queries that meet keys: scores written out, or what a fused kernel moves of a sequence, by the numbers of its
+        keys, and by the queries' tiles that meet them, in numbers and in rows.
+        """
 
-    def values(
-        batch: int,
-        heads: int,
-        pairs: int,
-        width: int,
-        rows: int = 0,
-        keys: int = 0,
-        shared: int = 1,
-        fused: int = 0,
-        grads: int = 2,
-    ) -> int:
-        own = heads // shared * keys * width
-        if not fused:
-            return written(batch, heads, pairs, width, rows, own)
-        met = heads * visits(on_chip, act, width, rows, keys, pairs)
-        if backward:  # read V, write dV; per visit: read O and dO, and both statistics
-            return batch * (act * (2 * own + 2 * met * width) + 2 * STATISTICS * met)
+        def rule(
+            batch: int,
+            heads: int,
+            pairs: int,
+            width: int,
+            rows: int = 0,
+            keys: int = 0,
+            shared: int = 1,
+            fused: int = 0,
+            grads: int = 2,
+        ) -> int:
+            own = heads // shared * keys * width
+            if not fused:
+                return written(batch, heads, pairs, width, rows, own)
+            met = heads * visits(on_chip, act, width, rows, keys, pairs)
+            return batch * fused_bytes(own, met * width, met)
+
+        return rule
+
+    if backward:
+        # read K, write dK; per visit: read Q and dQ, write dQ
+        scores = attended(lambda own, met, rows: act * (2 * own + 3 * met))
+        # read V, write dV; per visit: read O and dO, and both statistics
+        values = attended(lambda own, met, rows: act * (2 * own + 2 * met) + 2 * STATISTICS * rows)
+    else:
+        scores = attended(lambda own, met, rows: act * (own + met))
         # per visit: read and write O and both statistics
-        return batch * (act * (own + 2 * met * width) + 4 * STATISTICS * met)
+        values = attended(lambda own, met, rows: act * (own + 2 * met) + 4 * STATISTICS * rows)
 
     def softmax(elements: int, fused: int = 0) -> int:
         return 0 if fused else (3 if backward else 2) * act * elements
