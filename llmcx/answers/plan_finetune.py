@@ -1,7 +1,7 @@
 """What can be fine-tuned on the GPUs that one has: which methods fit, how, and how much of a batch and a sequence.
 
 Bytes are those of :func:`llmcx.answers.memory.memory` and :func:`llmcx.answers.rl.post_trained` for the same options. Time is
-told where an engine's steps were measured: FSDP's, of full fine-tuning on A100s and H100s.
+told where an engine's steps were measured: transformers' and PEFT's, and FSDP's of full fine-tuning on A100s and H100s.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ MOST_SEQUENCES = 1024
 """Of a micro-batch that is tried."""
 TIMED = ("ampere", "hopper")
 """Generations of chips on which FSDP's steps were measured."""
+SIXTEEN = ("mixed", "bf16")
+"""Precisions in which adapters' steps were measured: the frozen model is in 16 bits, or packed."""
 
 
 class Question(NamedTuple):
@@ -301,23 +303,41 @@ def _rollouts(of: Question, name: str, plain: Setting) -> Iterator[Setting]:
 
 
 class _Timer:
-    """Full fine-tuning by FSDP, where its steps were measured."""
+    """Steps of the next token's loss, where such were measured: of adapters, and of all weights on one GPU or by FSDP."""
 
     def __init__(self, of: Question, hardware: Hardware) -> None:
         self.of, self.hardware = of, hardware
-        self.known = efficiencies.generation(hardware) in TIMED and of.precision == "mixed" and not of.spec.mixtures
-        self._trainer: Trainer | None = None
+        self._trainers: dict[tuple[str, str], Trainer] = {}
+
+    def knows(self, name: str, how: Setting) -> bool:
+        """Whether such a step was measured. Experts are known of no such program."""
+        of, engine = self.of, _engine(name, how)
+        if METHODS[name].rl is not None or of.spec.mixtures:
+            return False
+        if METHODS[name].adapters:
+            return of.precision in SIXTEEN
+        timed = engine == "transformers" or (engine == "fsdp" and efficiencies.generation(self.hardware) in TIMED)
+        return timed and of.precision == "mixed"
 
     def step(self, name: str, how: Setting, micro_batch: int) -> float | None:
         """Seconds of a step, None where they are not known."""
-        if not (self.known and name == "full" and _engine(name, how) == "fsdp"):
+        if not self.knows(name, how):
             return None
-        if self._trainer is None:
-            factors, _ = efficiencies.efficiency(self.hardware, "fsdp")
-            attention = "eager" if self.of.attention == "eager" else "flash"
-            self._trainer = Trainer(self.of.spec, self.of.seq, self.hardware, factors, attention=attention, engine="fsdp")
+        key = name, _engine(name, how)
+        if key not in self._trainers:
+            self._trainers[key] = self._trainer(*key, _recipe(self.of, name, how))
         layout = Layout(dp=how.gpus, zero=how.zero, micro_batch=micro_batch, recompute=how.recompute)
-        return self._trainer.step(layout, how.gpus * micro_batch).total
+        return self._trainers[key].step(layout, how.gpus * micro_batch).total
+
+    def _trainer(self, name: str, engine: str, recipe: Recipe) -> Trainer:
+        factors, _ = efficiencies.efficiency(self.hardware, engine, frozen=recipe.base)
+        attention = "eager" if self.of.attention == "eager" else "flash"
+        how = {"lora": recipe.lora, "frozen": recipe.base}
+        return Trainer(self.of.spec, self.of.seq, self.hardware, factors, attention=attention, engine=engine, **how)  # type: ignore[arg-type]
+
+    def band(self, name: str, how: Setting) -> tuple[float, float]:
+        """Where eight of ten measurements lie, times the estimate."""
+        return efficiencies.band(_engine(name, how), False, self.hardware, how.zero)
 
 
 def _largest(room: Callable[[int], int], first: int, limit: int) -> int:
@@ -342,7 +362,7 @@ def _tuning(sizes: Sizes, name: str, how: Setting, timer: _Timer, tokens: int | 
     hours = None if step_s is None or steps is None else steps * step_s / 3600
     an_hour = None if usd_per_hour is None else usd_per_hour * how.gpus
     dollars = None if hours is None or an_hour is None else hours * an_hour
-    low, high = efficiencies.band("fsdp", False)
+    low, high = timer.band(name, how) if step_s is not None else (1.0, 1.0)
     return Tuning(
         method=name,
         gpus=how.gpus,

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from llmcx.cli.options import option
 from llmcx.costs.lora import LEAVES, LoRA
+from llmcx.formats import dtypes
+from llmcx.model.spec import ModelSpec
 
 RANK = "Fine-tuning: the rank of low-rank adapters on a frozen model."
 TARGETS = "The matrices that have adapters."
@@ -15,6 +17,11 @@ ALL = ",".join(LEAVES)
 def lora_of(rank: int | None, targets: str | Collection[str]) -> LoRA | None:
     """What the options say. Raises InputError."""
     return None if rank is None else LoRA(rank, tuple(targets.split(",") if isinstance(targets, str) else targets))
+
+
+def frozen_in(spec: ModelSpec, dtype: str | None) -> str | None:
+    """The format of frozen weights: the one asked for, else as they were released where that is no 16-bit format."""
+    return dtype or (dtypes.RELEASED if dtypes.default(spec) == dtypes.RELEASED else None)
 
 
 @dataclass(frozen=True)

@@ -105,10 +105,15 @@ def finetune(
     about.append("the longest sequence: a micro-batch of one, all layers recomputed")
     if any(answers.METHODS[name].rl for name in methods):
         about.append("dpo: pairs, compared with a frozen copy (of adapters: with their base); grpo: an engine on the same GPUs")
-    if any(one.hours is None and one.tokens_per_s_gpu is None for one in result.fits):
+    if any(one.tokens_per_s_gpu is not None for one in result.fits):
+        how = (
+            "transformers and PEFT, on A100s" if efficiencies.known_on("transformers", chip) else "an assumed range, not measured"
+        )
+        about.append(f"time: estimates by measured steps, of adapters and on one GPU those of {how}; docs/validation.md")
+    if any(one.tokens_per_s_gpu is None for one in result.fits):
         about.append(
-            "time is known of full fine-tuning by FSDP in mixed precision on A100s and H100s; of other programs no measured"
-            " steps calibrate one"
+            "time is known of adapters, of full fine-tuning on one GPU and of FSDP's in mixed precision on A100s and H100s; not of"
+            " experts, offloaded states, dpo and grpo, of which no measured steps calibrate one"
         )
     head = heading("plan_finetune", spec, inputs, result)
     lines = explaining("plan_finetune", question, result, many)

@@ -9,6 +9,7 @@ from llmcx.answers.plan import LEAST_TOKENS, Plan, Trained, label, left_out, pla
 from llmcx.answers.train import Costs
 from llmcx.answers.train import train as trained
 from llmcx.cli.accelerator import limit, with_memory
+from llmcx.cli.adapters import Adapters, frozen_in
 from llmcx.cli.options import MATMULS, Models, command, completing, describe, explaining, heading, option, single
 from llmcx.cli.parallel import Degrees, laid_out
 from llmcx.costs.saved_activations import RECOMPUTE
@@ -56,11 +57,11 @@ class Prices:
         float | None, option("USD per accelerator-hour. Default: the accelerator's, dated.", reads="number", group="Cost")
     ] = None
     power: Annotated[
-        float | None, option("Watts drawn per accelerator. Default: its rated power.", reads="number", group="Less common")
+        float | None, option("Watts drawn per accelerator. Default: its rated power.", reads="number", rare=True)
     ] = None
     pue: Annotated[float | None, option("Power usage effectiveness of the site.", reads="number", rare=True)] = None
     grid: Annotated[float | None, option("Grid intensity, g CO2 per kWh.", reads="number", rare=True)] = None
-    available: Annotated[float, option("Share of the wall clock that makes progress.", reads="share", group="Less common")] = 1.0
+    available: Annotated[float, option("Share of the wall clock that makes progress.", reads="share", rare=True)] = 1.0
 
     def costs(self, hardware: Hardware) -> tuple[Costs, list[str]]:
         """With what was not given from the data, and the notes that say so."""
@@ -87,6 +88,9 @@ class Prices:
         return Costs(price, watts, found["pue"], found["grid_g_per_kwh"], self.available), notes
 
 
+ADAPTED = ("transformers", "unsloth", "megatron")
+"""Engines whose steps with adapters were measured."""
+
 _MEANS = {"pue": "power usage effectiveness", "grid": "g CO2 per kWh"}
 
 
@@ -95,6 +99,7 @@ def train(
     models: Models,
     parallel: Parallel,
     prices: Prices,
+    adapters: Adapters,
     tokens: Annotated[int, option("Training tokens, e.g. 15.6T.", reads="count")],
     hardware: Annotated[
         str, option("h100, 1024xh100, FILE.yaml, auto: `llmcx catalog hardware`.", offers=completing("hardware"))
@@ -109,11 +114,27 @@ def train(
     seq: Annotated[int | None, option("Tokens of a sequence. Default: the context, at most 8k.", reads="length")] = None,
     global_batch: Annotated[
         int | None,
-        option("Sequences per step. Default: 4M tokens of them, 16M from 100B parameters on.", reads="count"),
+        option(
+            "Sequences per step. Default: 4M tokens of them, 16M from 100B parameters on; with --lora 16, or one a GPU.",
+            reads="count",
+        ),
     ] = None,
     search: Annotated[bool, option("Search all layouts that fit, rank them, say why.", "--plan")] = False,
     engine_: Annotated[
-        str | None, option("Whose measured efficiency. Default: megatron.", "--engine", offers="engines.efficiency:TRAINING")
+        str | None,
+        option(
+            "Whose measured efficiency. Default: megatron; with --lora transformers.",
+            "--engine",
+            offers="engines.efficiency:TRAINING",
+        ),
+    ] = None,
+    dtype: Annotated[
+        str | None,
+        option(
+            "With --lora, of the frozen weights: nf4, gptq, fp8, ... Default: as released.",
+            offers=completing("dtypes"),
+            needs="lora",
+        ),
     ] = None,
     compute_dtype: Annotated[str | None, option("Of the matmuls: bf16, fp16, fp8. Default: 16 bits.", offers=MATMULS)] = None,
     attn: Annotated[
@@ -144,6 +165,7 @@ def train(
     llmcx train llama-3.1-405b --tokens 15.6T --hardware 16384xh100 --plan
     llmcx train llama-2-7b --tokens 2T --hardware a100 --gpus 512 --seq 4k
     llmcx train gpt3 --tokens 300B --hardware 1024xa100 --tp 8 --pp 8
+    llmcx train llama-3.1-8b --tokens 10M --hardware a100 --lora 16 --dtype nf4
     llmcx train llama-3.1-8b --tokens 1T --hardware 64xh100 --measured 650k
     llmcx train llama-3.1-8b --tokens 1T --hardware 64xh100 --emit torchtitan
     """
@@ -164,33 +186,45 @@ def train(
 
         target = target_of(emit, engine_)
         engine_ = TARGETS[target].engine
-    engine = engine_ or "megatron"
+    lora = adapters.of()
+    engine = engine_ or ("megatron" if lora is None else "transformers")
     if engine not in efficiencies.TRAINING:
         raise unknown_name("engine that trains", engine, list(efficiencies.TRAINING), field="engine")
+    if lora is not None and (emit is not None or engine not in ADAPTED):
+        what = f"a launch file of {emit}" if emit is not None else f"a step of {engine}"
+        problem = (
+            f"{what} with adapters is not known; leave out --lora, or give --engine {', '.join(ADAPTED[:-1])} or {ADAPTED[-1]}"
+        )
+        raise InputError(problem, field="lora", value=lora.rank)
     if attn not in ATTENTION:
         raise unknown_name("attention implementation", attn, list(ATTENTION), field="attn")
-    factors, words = efficiencies.efficiency(machine, engine, compute_dtype, efficiencies.overrides(efficiency))
     costs, dated = prices.costs(machine)
     spec, shape, notes = models.load()
+    frozen = None if lora is None else frozen_in(spec, dtype)
+    factors, words = efficiencies.efficiency(machine, engine, compute_dtype, efficiencies.overrides(efficiency), frozen)
     length = min(spec.context or 8192, 8192) if seq is None else sequence_length(spec, seq)
-    batch = usual_batch(spec, length) if global_batch is None else global_batch
-    ideal = Trainer(spec, length, machine, dtype=compute_dtype, attention=attn, engine=engine)
-    real = Trainer(spec, length, machine, factors, compute_dtype, attn, engine, ideal.sizes)
+    usual = usual_batch(spec, length) if lora is None else 16 if count <= 16 and 16 % count == 0 else count
+    batch = usual if global_batch is None else global_batch
+    ideal = Trainer(spec, length, machine, dtype=compute_dtype, attention=attn, engine=engine, lora=lora, frozen=frozen)
+    real = Trainer(spec, length, machine, factors, compute_dtype, attn, engine, ideal.sizes, lora, frozen)
     chosen = parallel.layout(count, real.program.zero[0])
     can = None if target is None else sayable(target, spec)
     found = plan(real, count, batch, machine.memory_bytes, runs=can) if search or chosen is None else None
     layout = chosen or found.best[0].layout  # type: ignore[union-attr]
-    band = efficiencies.band(engine, bool(spec.mixtures))
+    band = efficiencies.band(engine, bool(spec.mixtures), machine, layout.zero)
     took = None if measured is None else _step_of(measured, batch * length)
     answer = trained(real, ideal, layout, tokens=tokens, global_batch=batch, costs=costs, band=band, measured_s=took)
     result = Trained(answer, factors, ranking(found) if found and search else None)
     inputs = {"tokens": tokens, "gpus": count, "hardware": machine.name, "seq": length, "global_batch": batch}
-    inputs |= {"compute_dtype": compute_dtype or machine.dtype, "attn": attn, "engine": engine}
+    inputs |= {"compute_dtype": compute_dtype or machine.dtype, "attn": attn, "engine": engine, **adapters.inputs()}
+    inputs |= {} if lora is None else {"dtype": frozen}
     inputs |= {"layout": label(layout), "budget": within.bytes, "price": costs.usd_per_hour, **shape}
     inputs |= {"measured": measured} if measured is not None else {}
     why = [f"why {line}" for line in found.why] if found and search else []
     low, high = band
-    words.append(f"of ten measured steps, eight took {low:g} to {high:g} times as long as estimated (docs/validation.md)")
+    known = efficiencies.known_on(engine, machine)
+    where = "(docs/validation.md)" if known else f"is assumed: {engine} was not measured on {machine.title}"
+    words.append(f"of ten measured steps, eight took {low:g} to {high:g} times as long as estimated {where}")
     about = [*why, *_notes(answer.fits, found, chosen is not None, real, layout), *uneven(spec, layout), *words, *dated, *notes]
     lines = explaining("train", real, ideal, batch, costs, engine, answer, found if search else None)
     head = heading("train", spec, inputs, result)
@@ -221,6 +255,8 @@ def _notes(fits: bool, found: Plan | None, given: bool, real: Trainer, layout: L
     recipe = real.recipe(layout)
     notes = ["times are estimates; ideal: every peak reached, all communication hidden that can be"]
     how = f"--precision {recipe.precision} --engine {recipe.engine} --attn {recipe.attention}"
+    if recipe.lora is not None:
+        how += f" --lora {recipe.lora.rank}" + (f" --dtype {recipe.base}" if recipe.base else "")
     notes.append(f"memory as `llmcx memory --train {how}` counts it for this layout")
     if not fits:
         notes.append("this layout does not fit the accelerator's memory")

@@ -19,15 +19,21 @@ def data(name: str) -> dict[str, Any]:
     return data_of(ROOT / "engines" / f"{name}.yaml")
 
 
-TRAINING = ("megatron", "fsdp", "torchtitan", "maxtext", "llmq")
-STACKS = {**{name: name for name in TRAINING}, "serving": "serving"}
+TRAINING = ("megatron", "fsdp", "torchtitan", "maxtext", "llmq", "transformers", "unsloth")
+STACKS = {**{name: name for name in TRAINING}, "transformers": "finetuning", "serving": "serving"}
 """Software that was calibrated, and its file: what trains; a tuned serving engine."""
 
 
 def efficiency(
-    hardware: Hardware, stack: str, dtype: str | None = None, overrides: Mapping[str, float] | None = None
+    hardware: Hardware,
+    stack: str,
+    dtype: str | None = None,
+    overrides: Mapping[str, float] | None = None,
+    frozen: str | None = None,
 ) -> tuple[Efficiency, list[str]]:
-    """The calibrated factors and, in words, where each is from. ``stack`` is one of :data:`STACKS`."""
+    """The calibrated factors and, in words, where each is from. ``stack`` is one of :data:`STACKS`; ``frozen`` the format of a
+    model that only adapters change.
+    """
     if stack not in STACKS:
         raise unknown_name("software stack", stack, list(STACKS), field="stack")
     table, chosen = data("kernels"), data(STACKS[stack])
@@ -37,7 +43,7 @@ def efficiency(
     made = Efficiency(
         matmul=min(1.0, best * kernels),
         attention=attention * kernels,
-        memory=min(1.0, table["memory"]["value"] * kernels),
+        memory=min(1.0, chosen.get("memory", table["memory"]["value"]) * kernels),
         link=table["link"]["value"],
         kernel_s=chosen.get("kernel_us", 0.0) / 1e6,
         link_s=chosen.get("link_us", 0.0) / 1e6,
@@ -47,6 +53,9 @@ def efficiency(
         quantise=chosen.get("quantise", 0.0),
         logit=chosen.get("logit", 0.0),
         last_product=chosen.get("last_product", 0.0),
+        adapted=chosen.get("adapted", 0.0),
+        unpacked=_unpacked(chosen, frozen),
+        host_s=chosen.get("host_us", 0.0) / 1e6,
         **{f"hidden_{name}": share for name, share in chosen["hidden"].items()},
     )
     how = (
@@ -65,11 +74,31 @@ def efficiency(
     return made, words
 
 
-def band(stack: str, experts: bool) -> tuple[float, float]:
-    """10th and 90th percentile of measured / estimated steps of a training engine, over rows that its numbers have not seen."""
+def _unpacked(chosen: Mapping[str, Any], frozen: str | None) -> float:
+    """Bytes for each number of a matrix in a format, which may have settings behind its name."""
+    known: Mapping[str, float] = chosen.get("unpacked", {"default": 0.0})
+    return known.get((frozen or "").partition(":")[0], known["default"])
+
+
+def band(stack: str, experts: bool, hardware: Hardware | None = None, zero: int = 0) -> tuple[float, float]:
+    """10th and 90th percentile of measured / estimated steps of a training engine, over rows that its numbers have not seen.
+
+    Where an engine was measured on some generations of chips alone, others have a wider one, that is assumed; so have GPUs that
+    share a model out (``zero`` 3), where they were measured apart.
+    """
     of = data(STACKS[stack])
     low, high = of.get("band_experts", ASSUMED) if experts else of["band"]
+    if not experts and zero == 3:
+        low, high = of.get("band_shared", (low, high))
+    if hardware is not None and not known_on(stack, hardware):
+        low, high = of["band_elsewhere"]
     return float(low), float(high)
+
+
+def known_on(stack: str, hardware: Hardware) -> bool:
+    """Whether an engine was measured on such chips, where it says on which it was."""
+    chips = data(STACKS[stack]).get("measured")
+    return chips is None or generation(hardware) in chips
 
 
 def measured(stack: str, experts: bool) -> bool:

@@ -1,17 +1,19 @@
-"""Programs that train from scratch: which layouts each runs, how its memory is counted, whose chips its speed was measured on."""
+"""Programs that train: which layouts each runs, how its memory is counted, whose chips its speed was measured on."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from llmcx.costs.saved_activations import RECOMPUTE
-from llmcx.engines.recipe import Recipe
+from llmcx.engines.recipe import Recipe, usual
 from llmcx.parallel.layout import Layout
 
 RECIPE = Recipe("megatron", kernels="fused", attention="flash", engine="megatron")
 """Megatron-LM's mixed precision and kernels, Adam, fused attention unless it is eager."""
 SHARDED = Recipe("mixed", attention="flash", engine="fsdp")
 """torch's FSDP2 with its own kernels."""
+EAGER = Recipe("mixed", "adamw", attention="flash", engine="transformers")
+"""transformers' own loop, kernel by kernel, and PEFT's adapters."""
 
 
 class Program(NamedTuple):
@@ -29,10 +31,12 @@ class Program(NamedTuple):
     zero: tuple[int, ...] = (3,)
     recompute: tuple[str, ...] = ("none", "full")
 
-    def counts_as(self, layout: Layout) -> str:
+    def counts_as(self, layout: Layout, lora: bool = False) -> str:
         """The engine of `llmcx memory --train` that counts a layout: FSDP2 among data-parallel GPUs alone, where it is divided
-        further the plain sum of its parts.
+        further the plain sum of its parts; transformers as its own command would choose.
         """
+        if self.base.engine == "transformers":
+            return usual(layout, lora)
         if self.base.engine != "fsdp" or (layout.gpus == layout.dp and layout.zero in (2, 3)):
             return self.base.engine
         return "transformers"
@@ -45,6 +49,8 @@ PROGRAMS = {
     "torchtitan": Program(SHARDED, _GPUS, context=True),
     "maxtext": Program(RECIPE, ("Google",), recompute=("none", "elementwise", "full")),
     "llmq": Program(RECIPE, ("NVIDIA",), tensor=False, expert=False, zero=(1,)),
+    "transformers": Program(EAGER, _GPUS, tensor=False, expert=False, zero=(0, 3)),
+    "unsloth": Program(EAGER, ("NVIDIA",), tensor=False, expert=False, zero=(0, 3)),
 }
 """By name, those of :data:`~llmcx.engines.efficiency.TRAINING`. How much memory MaxText and llm.q take is not known: they are
 counted as Megatron-LM, at their own level of ZeRO.

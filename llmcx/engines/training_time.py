@@ -7,14 +7,16 @@ the others wait for is the slowest of the same ranks whose memory :mod:`llmcx.en
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import NamedTuple
 
 from llmcx.costs.flops import backward_fold
 from llmcx.costs.flops import fold as flops_fold
+from llmcx.costs.lora import LoRA
 from llmcx.engines.programs import PROGRAMS, RECIPE
 from llmcx.engines.recipe import Recipe
-from llmcx.engines.training_memory import GPUBytes, TrainingMemory
+from llmcx.engines.training_memory import GPUBytes, StageWeights, TrainingMemory
 from llmcx.formats.optimizers import OPTIMIZERS
 from llmcx.machine.hardware import Hardware
 from llmcx.machine.roofline import IDEAL, Efficiency, Machine, Placed, Roofline, machine, roof, seconds, sending, task, together
@@ -42,6 +44,7 @@ class TrainingStep(NamedTuple):
     pipeline: float
     data: float
     optimizer: float
+    host: float = 0.0
 
     @property
     def total(self) -> float:
@@ -58,13 +61,15 @@ SPENT_ON = {
     "pipeline": "sends between stages",
     "data": "data-parallel traffic",
     "optimizer": "optimizer",
+    "host": "waiting for launches",
 }
 """What a reader is told of each part of a :class:`TrainingStep`."""
 
 
 class StagePass(NamedTuple):
     """Seconds of one micro-batch on a GPU of a stage: of all its ops forward and backward; of what is done again in the layers
-    for each of RECOMPUTE; of traffic not hidden, forward and backward, and forward in the layers alone.
+    for each of RECOMPUTE; of traffic not hidden, forward and backward, and forward in the layers alone; in which the host
+    launches the ops, and those of the layers once more.
     """
 
     forward: float
@@ -78,6 +83,8 @@ class StagePass(NamedTuple):
     tensor_again: float
     context_again: float
     expert_again: float
+    launches: float
+    launches_again: float
 
     def again(self, recompute: str) -> float:
         """What ``recompute`` does again: the cores that write scores, all that is elementwise, the layers."""
@@ -87,7 +94,12 @@ class StagePass(NamedTuple):
         """With what is done again, its traffic too."""
         full = self.tensor_again + self.context_again + self.expert_again if recompute == "full" else 0.0
         spent = self.forward + self.backward + self.tensor + self.context + self.expert
-        return spent + self.again(recompute) + full
+        return spent + self.again(recompute) + full + self.waits(recompute)
+
+    def waits(self, recompute: str) -> float:
+        """Seconds in which the GPU has nothing to do, because the host has not launched it yet."""
+        launched = self.launches + (self.launches_again if recompute == "full" else 0.0)
+        return max(0.0, launched - self.forward - self.backward - self.again(recompute))
 
 
 class Timed(NamedTuple):
@@ -100,12 +112,19 @@ class Timed(NamedTuple):
     tensor: float
     context: float
     expert: float
+    host: float
     bubble: float
     stages: list[tuple[int, int, float, float]]
 
 
 LAST = ("out", "down")
 """Products that end a sublayer: what they give is added to the residual stream, and its backward pass asks for their inputs."""
+
+ADAPTER = ("lora_a", "lora_b")
+"""An adapter's two products."""
+
+WIDE = ("fp32", "bf16", "fp16")
+"""Formats of a frozen model that is multiplied as it is stored."""
 
 NARROW = ("fp8", "fp6", "fp4", "int8", "int4")
 """Formats of matmuls to which activations are rounded first."""
@@ -127,8 +146,12 @@ class Trainer:
         attention: str = "flash",
         engine: str = "megatron",
         sizes: TrainingMemory | None = None,
+        lora: LoRA | None = None,
+        frozen: str | None = None,
     ) -> None:
-        """``engine`` of PROGRAMS; ``sizes`` of the same model, length, attention and engine, where they are known already."""
+        """``engine`` of PROGRAMS; ``sizes`` of the same model, length, attention, engine and adapters, where they are known already;
+        ``lora`` adapters on a model that is ``frozen`` in another format.
+        """
         fused = attention != "eager"
         self.spec, self.seq, self.fused, self.hardware, self.dtype = spec, seq, fused, hardware, dtype
         self.machine: Machine = machine(hardware, dtype, efficiency)
@@ -138,13 +161,14 @@ class Trainer:
         self.wider = 1.0 if efficiency == IDEAL else self.machine.flops / hardware.flops(hardware.dtype)
         self.byte = 1 if dtype == "fp8" else ACT
         self.engine, self.program = engine, PROGRAMS[engine]
-        self.base = replace(self.program.base, attention=attention)
+        self.lora, self.packed = lora, frozen is not None and frozen not in WIDE
+        self.base = replace(self.program.base, attention=attention, lora=lora, base=frozen)
         self.sizes = TrainingMemory(spec, seq, self.base) if sizes is None else sizes
         self._recipes: dict[tuple[str, str], Recipe] = {}
         # What must be computed: the pairs that the mask leaves, the experts that are chosen.
-        needed = lower(spec, Run(1, seq, fused=True, ideal=True))
+        needed = self.learned(lower(spec, Run(1, seq, fused=True, ideal=True)))
         self.model_flops = flops_fold.total(needed) + backward_fold.total(op for op in needed if op.kind != "recompute")
-        done = [_plain(op) for op in lower(spec, self.run(1))]
+        done = [_plain(op) for op in self.learned(lower(spec, self.run(1)))]
         inside = [op for op in done if in_layers(op)]
         self.done_flops = flops_fold.total(done) + backward_fold.total(op for op in done if op.kind != "recompute")
         core = 0 if fused else flops_fold.total(op for op in inside if is_core(op))
@@ -159,10 +183,16 @@ class Trainer:
         """A micro-batch as it is timed: a fused attention multiplies what the mask leaves, eager code everything."""
         return Run(micro_batch, self.seq, fused=self.fused, ideal=self.fused)
 
+    def learned(self, ops: Iterable[Op]) -> list[Op]:
+        """The ops of a pass in which what is trained learns: everything, or adapters."""
+        return list(ops) if self.lora is None else self.lora.trained(ops, self.spec)
+
     # --- one GPU -----------------------------------------------------------------------------------------------------
 
     def measure(self, op: Op) -> Sums:
-        """Seconds of one op of a GPU: forward, backward, done again as a core, as elementwise, as part of a layer; of traffic."""
+        """Seconds of one op of a GPU: forward, backward, done again as a core, as elementwise, as part of a layer; of traffic; in
+        which it is launched, and launched again.
+        """
         if op.role == "traffic":
             return self._traffic(op)
         of = task(op, self.fused)
@@ -179,6 +209,12 @@ class Trainer:
                 besides = op.times * e.routed_s
         elif op.role == "head" and op.kind == "linear":
             besides = op.dims["tokens"] * op.dims["d_out"] * e.logit / 2 / on.memory
+        elif op.module in ADAPTER:
+            besides = (
+                op.times * op.dims["tokens"] * op.dims["d_in" if op.module == ADAPTER[0] else "d_out"] * e.adapted / on.memory
+            )
+        elif self.packed and op.kind == "linear" and in_layers(op):
+            besides = of.weights * e.unpacked / on.memory
         size = of.weights * (self.byte if of.kind == "matmul" and in_layers(op) else ACT)
         if self.narrow and of.kind == "matmul":
             if op.kind == "linear" and in_layers(op) and op.role != "router":
@@ -189,14 +225,17 @@ class Trainer:
         # Backward multiplies each matrix twice; a fused attention brings its scores back first: 5 products for 2.
         again = seconds(of._replace(flops=of.flops * 5 / 4), on, size, ACT) if of.kind == "attention" and self.fused else forward
         unfused = of.kind == "attention" and not self.fused
-        inside = in_layers(op)
+        inside, grads = in_layers(op), op.dims.get("grads", 2) if op.grad else 0
+        launched = op.times * e.host_s
         return (
             forward + besides,
-            2 * again + besides if op.grad else 0.0,
+            grads * again + besides if grads else 0.0,
             forward if unfused and inside else 0.0,
             forward if inside and (unfused or of.kind == "elementwise") else 0.0,
             (forward + besides) * (e.last_product if _ends(op) else 1) if inside else 0.0,
             *_NO_TRAFFIC,
+            (1 + grads) * launched,
+            launched if inside else 0.0,
         )
 
     def _traffic(self, op: Op) -> Sums:
@@ -204,7 +243,7 @@ class Trainer:
         shown = 1 - getattr(self.efficiency, HIDDEN[op.module])
         both, once = (forward + backward) * shown, forward * shown if in_layers(op) else 0.0
         spent = {name: (both, once) if name == op.module else (0.0, 0.0) for name in HIDDEN}
-        return (*_NOTHING[:5], *(pair[0] for pair in spent.values()), *(pair[1] for pair in spent.values()))
+        return (*_NOTHING[:5], *(pair[0] for pair in spent.values()), *(pair[1] for pair in spent.values()), 0.0, 0.0)
 
     def passes(self, layout: Layout, by: Division) -> list[tuple[Stage, int, StagePass]]:
         """One micro-batch on a GPU of each stage that differs, and how many stages there are like it. Cached: layouts differ in
@@ -213,8 +252,15 @@ class Trainer:
         key = (by, layout.pp, layout.virtual, layout.micro_batch)
         found = self._passes.get(key)
         if found is None:
-            of = self._tally(by, layout.micro_batch)
             stages = distinct(self.spec.runs, layout.pp, layout.virtual)
+            if self.lora is not None:  # whose first layers differ from the others; each GPU has them all
+                [(stage, many)] = stages
+                spent = map(
+                    sum, zip(*map(self.measure, self.learned(lower(self.spec, self.run(layout.micro_batch)))), strict=True)
+                )
+                found = self._passes[key] = [(stage, many, StagePass(*spent))]
+                return found
+            of = self._tally(by, layout.micro_batch)
             found = self._passes[key] = [(stage, many, StagePass(*of.of(stage))) for stage, many in stages]
         return found
 
@@ -229,13 +275,13 @@ class Trainer:
     def step(self, layout: Layout, global_batch: int) -> TrainingStep:
         """Seconds of one step of ``global_batch`` sequences, as the slowest stage has them (:meth:`timed`)."""
         m, e = micro_batches(layout, global_batch), self.efficiency
-        compute, again, tensor, context, expert, bubble, stages = self.timed(layout)
+        compute, again, tensor, context, expert, host, bubble, stages = self.timed(layout)
         handed = 0.0
         if layout.pp > 1:
             handed = m * self._handed(layout) * (1 - e.hidden_pp)
         reduced, updated = max([self._update(layout, m, *stage) for stage in stages], key=sum)
         return TrainingStep(
-            m * compute, m * again, bubble, m * tensor, m * context, m * expert, handed, reduced, updated + e.step_s
+            m * compute, m * again, bubble, m * tensor, m * context, m * expert, handed, reduced, updated + e.step_s, m * host
         )
 
     def timed(self, layout: Layout) -> Timed:
@@ -260,9 +306,10 @@ class Trainer:
                 one.tensor + full * one.tensor_again,
                 one.context + full * one.context_again,
                 one.expert + full * one.expert_again,
+                one.waits(how),
                 waited / layout.virtual,
                 [
-                    (of.params, of.experts, of_one.backward, of_one.forward + of_one.backward)
+                    (*self._learning(of), of_one.backward, of_one.forward + of_one.backward)
                     for of, (_, _, of_one) in zip(weights, stages, strict=True)
                 ],
             )
@@ -281,13 +328,30 @@ class Trainer:
         those in which the optimizer reads and writes its states.
         """
         each = layout.zero == 3
-        sent = self._reduction(dense, experts, layout) * (m if each else 1)
+        sent = (self._reduction(dense, experts, layout) + self._gathered(layout)) * (m if each else 1)
         behind = m * (both if each else backward)
         reduced = max(sent * (1 - self.efficiency.hidden_dp), sent - behind) if sent else 0.0
         params = float(dense + experts)
         if layout.zero:
             params = dense / layout.sharers + experts / layout.expert_sharers
         return reduced, params * (2 * STATES + GRADIENT + WEIGHT) / self.machine.memory
+
+    def _learning(self, of: StageWeights) -> tuple[int, int]:
+        """Parameters that a stage trains outside the experts, and in them."""
+        return (of.params, of.experts) if self.lora is None else (of.adapters, 0)
+
+    def frozen_bytes(self, layout: Layout) -> int:
+        """Of a frozen model that ZeRO-3 shares out, as it is stored."""
+        if self.lora is None or layout.zero < 3:
+            return 0
+        [(stage, _)] = distinct(self.spec.runs, layout.pp, layout.virtual)
+        return self.sizes.weights(stage, division(layout)).frozen
+
+    def _gathered(self, layout: Layout) -> float:
+        """Seconds in which those bytes are gathered for a forward and a backward pass."""
+        frozen = self.frozen_bytes(layout)
+        gathers = traffic_of(frozen, 0, layout)[:1]
+        return sum(sum(sending(op, self.machine, 1)) for op in gathers)
 
     def _reduction(self, dense: int, experts: int, layout: Layout) -> float:
         """Seconds in which so many gradients are reduced and weights gathered once."""
@@ -303,7 +367,7 @@ class Trainer:
 
     def recipe(self, layout: Layout) -> Recipe:
         """How a micro-batch is trained, as `llmcx memory --train` is asked for it."""
-        key = (self.program.counts_as(layout), layout.recompute)
+        key = (self.program.counts_as(layout, self.lora is not None), layout.recompute)
         if key not in self._recipes:
             self._recipes[key] = replace(self.base, engine=key[0], recompute=key[1])
         return self._recipes[key]

@@ -169,7 +169,7 @@ def cell(value: Any, kind: str) -> str:
         return f"{value:.3g}"
     if isinstance(value, float):
         if kind == "count":
-            return count(round(value))
+            return count(round(value)) if abs(value) >= 1000 else three(value)
         return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}" if abs(value) < 10**15 else f"{value:.4e}"
     if isinstance(value, int) and kind != "text":
         forms = {"count": count, "flops": flops, "bytes": short_size, "size": size, "gib": gib, "mib": mib, "length": length}

@@ -178,6 +178,7 @@ def train(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
         _gpus(run.gpus, inputs["hardware"]),
         f"{inputs['global_batch']:,} × {_tokens(inputs['seq'])}",
         inputs["compute_dtype"],
+        f"LoRA {inputs['lora']} on {inputs['dtype'] or '16 bits'}" if "lora" in inputs else "",
         inputs["layout"],
     )
     usd = "" if t.usd is None else f", {_money(t.usd)}"
@@ -391,7 +392,7 @@ def plan_finetune(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
         quick = min(timed, key=lambda one: one.hours)
         low, high = (_duration(3600 * each) for each in quick.hours_range)
         cost = "" if quick.dollars is None else f", {_money(quick.dollars)}"
-        verdict += f"; full takes {low} to {high}{cost} on {quick.gpus}"
+        verdict += f"; {quick.method} takes {low} to {high}{cost} on {quick.gpus}"
     if result.fits:
         return Headline(asked, verdict, None if result.does_not_fit else True)
     least = min(result.does_not_fit, key=lambda one: (one.lacks_bytes is None, one.lacks_bytes or 0))

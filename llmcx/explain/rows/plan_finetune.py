@@ -20,4 +20,9 @@ def rows(of: Question, answer: FinetunePlan, gpus: tuple[int, int]) -> list[Line
         numbers = f"tokens / ({one.gpus:,}·{one.micro_batch:,}·{sequences}·{of.seq:,})"
         formula = "ceil(tokens / (GPUs · micro-batch · sequences of an example · seq))"
         found.append(Line("steps", formula, numbers, one.steps, "one micro-batch a step on each GPU"))
+    if one.steps is not None and one.hours is not None and one.hours_range is not None:
+        step_s, (low, high) = 3600 * one.hours / one.steps, one.hours_range
+        source = "llmcx train --explain, for the same engine, --lora, --dtype and layout"
+        where = f"{low:.3g} to {high:.3g}, 10 to 90%: presets/engines, by measured steps that gave no constant"
+        found.append(Line("hours", "steps · step / 3600", f"{one.steps:,}·{step_s:.6g} / 3600", one.hours, source, where))
     return found

@@ -12,6 +12,7 @@ from llmcx.engines.training_time import ACT, GRADIENT, HIDDEN, SPENT_ON, STATES,
 from llmcx.explain.rows import Figure, lines
 from llmcx.explain.written import named, plain, told, written
 from llmcx.machine.roofline import Machine, sending
+from llmcx.model.lower import lower
 from llmcx.parallel.division import division
 from llmcx.parallel.layout import Layout, micro_batches
 from llmcx.parallel.pipeline import Stage
@@ -173,7 +174,13 @@ def _terms(name: str, trainer: Trainer, layout: Layout, stage: Stage) -> dict[st
     found: dict[str, list[Line]] = {}
     full = layout.recompute == "full"
     at = {field: i for i, field in enumerate(StagePass._fields)}
-    for op in staged(trainer.spec, pieces(trainer.spec, run, by), stage, layout, run):
+    whole = trainer.lora is not None  # adapters are for GPUs that have every layer
+    ops = (
+        trainer.learned(lower(trainer.spec, run))
+        if whole
+        else staged(trainer.spec, pieces(trainer.spec, run, by), stage, layout, run)
+    )
+    for op in ops:
         if op.role == "traffic" and op.module not in HIDDEN:
             continue  # between stages and at the end of a step: told with them
         spent: Any = traced.measure(named(op))
@@ -208,6 +215,7 @@ def _numbers(
         rate = on.between(2, layout.tp * layout.replicas)
         handed = f"{m}·2·{v}·({size:,} / {layout.tp} / {rate:.6g} + {e.link_s:g})·(1 - {e.hidden_pp:g})"
     sent, behind, params = _update(trainer, layout, m)
+    launched = one.launches + (one.launches_again if how == "full" else 0.0)
     states = f"(2·{STATES} + {GRADIENT} + {WEIGHT})"
     again = {"none": "", "selective": "the cores'", "elementwise": "what is elementwise", "full": "the layers'"}[how]
     return {
@@ -236,6 +244,11 @@ def _numbers(
             f"{params:,.0f}·{states} / {on.memory:.6g}" + (f" + {e.step_s:g}" if e.step_s else ""),
             "Adam's moments and a master copy are read and written, gradients read, weights written",
         ),
+        "host": (
+            "micro-batches · (launches - what the GPU does)",
+            f"{m}·({launched:.9g} - {one.forward:.9g} - {one.backward:.9g} - {one.again(how):.9g})",
+            "eager code launches its kernels one by one; the GPU waits for them",
+        ),
     }
 
 
@@ -247,6 +260,9 @@ def _update(trainer: Trainer, layout: Layout, m: int) -> tuple[str, float, float
         each: Any = sum(sending(named(op), traced, GRADIENT if op.reads == "gradients" else WEIGHT))
         if each:
             sent.append(told(each)[1])
+    for op in traffic_of(trainer.frozen_bytes(layout), 0, layout)[:1]:  # the frozen model, as it is stored
+        both: Any = sum(sending(named(op), traced, 1))
+        sent.append(told(both)[1])
     numbers = f"({' + '.join(sent)})" if sent else "0"
     if layout.zero == 3:
         numbers = f"{m}·{numbers}"

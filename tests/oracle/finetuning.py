@@ -1,0 +1,120 @@
+"""Fit the numbers of fine-tuning (presets/engines) to the rows of tests/finetuned.py that calibrate; say how the others do.
+
+    PYTHONPATH=. python tests/oracle/finetuning.py [engine ...]   # prints the numbers and errors; what is printed is written by hand
+
+The smallest mean |log(estimate / measured)|, number after number, steps halved each round.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from math import exp, log
+from statistics import mean, median, quantiles
+
+from llmcx.catalog.data import load_hardware
+from llmcx.engines import efficiency as calibration
+from llmcx.engines.training_time import Trainer
+from llmcx.machine.roofline import machine
+from tests.finetuned import Tuned, steps
+
+TRAINERS: dict[int, Trainer] = {}
+START = {
+    name: {"kernels": 1.0, "memory": 0.32, "host_s": 50e-6, "adapted": 7.0, "unpacked.nf4": 12.0, "unpacked.gptq": 9.0}
+    for name in ("transformers", "unsloth")
+}
+BOUNDS = {"kernels": (0.2, 1.2), "memory": (0.05, 1.0), "host_s": (1e-6, 1e-3), "adapted": (0.1, 100.0), "unpacked": (0.5, 300.0)}
+
+
+def estimated(run: Tuned, values: Mapping[str, float]) -> float:
+    """Seconds of a step with ``values`` in place of the engine's."""
+    hardware = load_hardware(run.hardware)
+    using, _ = calibration.efficiency(hardware, run.engine, run.dtype, frozen=run.frozen)
+    kernels = calibration.of_generation(calibration.data(calibration.STACKS[run.engine])["kernels"], hardware)
+    of = values.get("kernels", kernels) / kernels
+    using = replace(using, **{name: min(1.0, getattr(using, name) * of) for name in ("matmul", "attention", "memory")})
+    if "memory" in values:
+        using = replace(using, memory=min(1.0, values["memory"] * values.get("kernels", kernels)))
+    if "attention" in values:
+        using = replace(using, attention=min(1.0, values["attention"] * values.get("kernels", kernels)))
+    unpacked = values.get(f"unpacked.{run.frozen}", using.unpacked)
+    plain = {name: value for name, value in values.items() if name in ("host_s", "adapted", "logit", "hidden_dp")}
+    using = replace(using, unpacked=unpacked, **plain)
+    made = TRAINERS.get(id(run))
+    if made is None:
+        how = {"engine": run.engine, "lora": run.lora, "frozen": run.frozen}
+        made = TRAINERS[id(run)] = Trainer(run.spec, run.seq, hardware, using, run.dtype, **how)  # type: ignore[arg-type]
+    made.efficiency, made.machine = using, machine(hardware, run.dtype, using)
+    made._passes, made._timed, made._tallies, made._reductions = {}, {}, {}, {}
+    return made.step(run.layout, run.batch).total
+
+
+def loss(runs: list[Tuned], values: Mapping[str, float]) -> float:
+    return mean(abs(log(estimated(run, values) / run.seconds)) for run in runs)
+
+
+def fit(runs: list[Tuned], start: dict[str, float], rounds: int = 3) -> dict[str, float]:
+    values, step, best = dict(start), 0.3, loss(runs, start)
+    for _ in range(rounds):
+        for name in start:
+            low, high = BOUNDS[name.partition(".")[0]]
+            moved = True
+            while moved:
+                moved = False
+                for factor in (1 + step, 1 / (1 + step)):
+                    at = {**values, name: min(high, max(low, values[name] * factor))}
+                    if (found := loss(runs, at)) < best - 1e-6:
+                        best, values, moved = found, at, True
+                        break
+        step /= 2
+    return values
+
+
+def report(title: str, runs: list[Tuned], values: Mapping[str, float], each: bool = False) -> None:
+    of = [estimated(run, values) / run.seconds for run in runs]
+    if not of:
+        return
+    low, *_, high = quantiles([1 / one for one in of], n=10) if len(of) > 1 else (1 / of[0], 1 / of[0])
+    off = sorted(abs(one - 1) for one in of)
+    print(
+        f"{title:50s} {len(of):3d} rows, median error {median(off):5.1%}, 90%: {off[min(int(0.9 * len(off)), len(off) - 1)]:5.1%},"
+        f" ratio {exp(mean(map(log, of))):.2f}, measured / estimated {low:.2f} to {high:.2f}"
+    )
+    if each:
+        for run, one in zip(runs, of, strict=True):
+            print(
+                f"     {run.spec.name} {run.layout.gpus} GPU seq {run.seq} mb {run.layout.micro_batch}: {run.seconds} {one:.2f}"
+            )
+
+
+def main(engines: list[str]) -> None:
+    for engine in engines or list(START):
+        mine = [run for run in steps() if run.engine == engine]
+        fits = [run for run in mine if run.calibrates and run.layout.gpus == 1]
+        print(engine, "all", rounded(fit(fits, START[engine])))
+        held: dict[str, list[float]] = {"one GPU": [], "ZeRO-3": []}
+        for name in sorted({run.spec.name for run in fits}):
+            values = fit([run for run in fits if run.spec.name != name], START[engine])
+            print(f'    ("{engine}", "{name}"): {rounded(values)},')
+            tests = [run for run in mine if run.spec.name == name]
+            for kind in sorted({run.kind for run in tests}):
+                of = [run for run in tests if run.kind == kind]
+                report(f"{kind}, {name}", of, values, True)
+                for run in of:
+                    held["ZeRO-3" if run.layout.zero else "one GPU"].append(run.seconds / estimated(run, values))
+        for where, ratios in held.items():
+            off = sorted(abs(1 / one - 1) for one in ratios)
+            low, *_, high = quantiles(ratios, n=10)
+            print(
+                f"{engine}, {where}: {len(ratios)} rows, each by numbers that have not seen its model: median error"
+                f" {median(off):.1%}, 90%: {off[int(0.9 * len(off))]:.1%}, measured / estimated {low:.2f} to {high:.2f}"
+            )
+
+
+def rounded(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: float(f"{value:.3g}") for name, value in values.items()}
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
