@@ -613,6 +613,7 @@ def train(
     global_batch: Size | None = None,
     plan: bool = False,
     engine: str | None = None,
+    dtype: str | None = None,
     compute_dtype: str | None = None,
     attn: str = "flash",
     measured: str | None = None,
@@ -631,6 +632,8 @@ def train(
     pue: Number | None = None,
     grid: Number | None = None,
     available: Share = 1.0,
+    lora: Size | None = None,
+    lora_targets: str | Sequence[str] | None = None,
     preset: str | None = None,
     config: Text | None = None,
     hf: str | None = None,
@@ -663,9 +666,10 @@ def train(
     budget: Bytes of memory on each GPU, in place of the accelerator's: 24GB.
     utilization: Share of the memory to use. Default: all.
     seq: Tokens of a sequence. Default: the context, at most 8k.
-    global_batch: Sequences per step. Default: 4M tokens of them, 16M from 100B parameters on.
+    global_batch: Sequences per step. Default: 4M tokens of them, 16M from 100B parameters on; with ``lora`` 16, or one a GPU.
     plan: Search all layouts that fit, rank them, say why.
-    engine: Whose measured efficiency. Default: megatron.
+    engine: Whose measured efficiency. Default: megatron; with ``lora`` transformers.
+    dtype: With ``lora``, of the frozen weights: nf4, gptq, fp8, ... Default: as released. Needs ``lora``.
     compute_dtype: Of the matmuls: bf16, fp16, fp8. Default: 16 bits.
     attn: flash, sdpa (windows need a mask) or eager (scores written out).
     measured: What a run of one's own reached: 5.9s a step, or 716k tokens/s of all GPUs.
@@ -684,6 +688,8 @@ def train(
     pue: Power usage effectiveness of the site.
     grid: Grid intensity, g CO2 per kWh.
     available: Share of the wall clock that makes progress.
+    lora: Fine-tuning: the rank of low-rank adapters on a frozen model.
+    lora_targets: The matrices that have adapters. Default: q,k,v,out,gate,up,down. Needs ``lora``.
 
     The others name the model in another way, or change its shape: see :func:`params`.
 

@@ -311,8 +311,10 @@ def test_every_setting_is_what_memory_says(line: str) -> None:
         assert size is None if each["lacks_bytes"] is None else size == found["budget_bytes"] + each["lacks_bytes"]
 
 
-def test_time_is_fsdps() -> None:
-    """Of full fine-tuning on H100s: steps times `llmcx train`'s step by FSDP; of everything else none is told."""
+def test_time_is_trains() -> None:
+    """Steps times the step of `llmcx train` with the same options: of adapters by transformers, of full fine-tuning by FSDP where
+    that was measured; of everything else none is told.
+    """
     found = planned("qwen2.5-7b --hardware h100 --gpus 8 --seq 4k --tokens 100M --method full,lora,dpo --price 2", "finetune")
     timed = {each["method"]: each for each in found["fits"]}
     full = timed["full"]
@@ -322,7 +324,18 @@ def test_time_is_fsdps() -> None:
     assert full["steps"] == trained["steps"] and full["hours"] == pytest.approx(trained["estimate"]["seconds"] / 3600)
     assert full["dollars"] == pytest.approx(full["hours"] * 8 * 2) and full["dollars_per_hour"] == 16
     assert full["hours_range"] == [pytest.approx(full["hours"] * end) for end in trained["band"]]
-    assert all(timed[name]["hours"] is None and timed[name]["steps"] for name in ("lora", "dpo"))
+    assert timed["dpo"]["hours"] is None and timed["dpo"]["steps"]
+    of = "--hardware a100 --gpus 1..2 --method lora,qlora,full --seq 1k --tokens 10M --lora 8"
+    for each in planned(f"qwen2-1.5b {of}", "finetune")["fits"]:
+        engine = "fsdp" if each["engine"] == "fsdp" else "transformers"
+        how = f"--engine {engine} --seq 1k --zero {each['zero']} --recompute {each['recompute']}"
+        how += f" --micro-batch {each['micro_batch']}"
+        how += {"lora": " --lora 8", "qlora": " --lora 8 --dtype nf4", "full": ""}[each["method"]]
+        batch = each["gpus"] * each["micro_batch"]
+        asked = f"train qwen2-1.5b --tokens 10M --hardware {each['gpus']}xa100 --global-batch {batch} {how}"
+        trained = data(*asked.split())["result"]["training"]
+        assert each["hours"] == pytest.approx(trained["estimate"]["seconds"] / 3600), each["method"]
+        assert each["hours_range"] == [pytest.approx(each["hours"] * end) for end in trained["band"]]
     assert planned("gpt2 --hardware rtx-4090 --gpus 2 --method full --tokens 1M", "finetune")["fits"][0]["hours"] is None
 
 

@@ -368,6 +368,7 @@ BASES = {
         "llama-3-8b --tokens 1B --gpus 8 --pp 2",
         "mixtral-8x7b --tokens 1B --gpus 16 --zero 3",
         "gpt2 --tokens 1B --gpus 8 --recompute full",
+        "llama-3-8b --tokens 1M --gpus 8 --lora 8",
         f"{EXPERTS} --tokens 1B --gpus 8",
     ],
     "serve": [

@@ -109,11 +109,11 @@ def finetune(
         how = (
             "transformers and PEFT, on A100s" if efficiencies.known_on("transformers", chip) else "an assumed range, not measured"
         )
-        about.append(f"time: estimates by measured steps, of adapters and on one GPU those of {how}; docs/validation.md")
+        about.append(f"time: estimates by measured steps, of adapters and on one GPU those of {how}; docs/finetuning.md")
     if any(one.tokens_per_s_gpu is None for one in result.fits):
         about.append(
-            "time is known of adapters, of full fine-tuning on one GPU and of FSDP's in mixed precision on A100s and H100s; not of"
-            " experts, offloaded states, dpo and grpo, of which no measured steps calibrate one"
+            "time is known of adapters, of full fine-tuning on one GPU and of FSDP's in mixed precision on A100s and H100s; of"
+            " experts, offloaded states, dpo and grpo no measured steps calibrate one"
         )
     head = heading("plan_finetune", spec, inputs, result)
     lines = explaining("plan_finetune", question, result, many)

@@ -132,7 +132,7 @@ def train(
         str | None,
         option(
             "With --lora, of the frozen weights: nf4, gptq, fp8, ... Default: as released.",
-            offers=completing("dtypes"),
+            offers="formats.dtypes:BITS formats.quant:SCHEMES",
             needs="lora",
         ),
     ] = None,

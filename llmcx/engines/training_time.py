@@ -149,8 +149,8 @@ class Trainer:
         lora: LoRA | None = None,
         frozen: str | None = None,
     ) -> None:
-        """``engine`` of PROGRAMS; ``sizes`` of the same model, length, attention, engine and adapters, where they are known already;
-        ``lora`` adapters on a model that is ``frozen`` in another format.
+        """``engine`` of PROGRAMS; ``lora`` adapters on a model that is ``frozen`` in another format; ``sizes`` of the same model,
+        length, attention, engine and adapters, where they are known already.
         """
         fused = attention != "eager"
         self.spec, self.seq, self.fused, self.hardware, self.dtype = spec, seq, fused, hardware, dtype

@@ -40,8 +40,8 @@ class Efficiency:
     and back (3 in the weighted sum alone). ``quantise`` bytes move for each number that a matmul in fewer than 16 bits reads or
     writes, to round it, scale it and lay it out; ``logit`` bytes for each logit, in the loss and its gradient. ``last_product``
     is the share of a sublayer's last product that full recomputation does again: the backward pass does not need it. ``adapted``
-    bytes move for each number that an adapter reads or adds to, to cast, drop, scale and add it; ``unpacked`` for each number of a
-    frozen matrix that is quantised, whenever it is multiplied; ``host_s`` is what the host needs to launch an op: no pass is
+    bytes move for each number that an adapter reads or adds to, to cast, drop, scale and add it; ``unpacked`` for each number of
+    a frozen matrix that is quantised, whenever it is multiplied; ``host_s`` is what the host needs to launch an op: no pass is
     shorter than its launches.
     """
 

@@ -1,23 +1,22 @@
 """Fit the numbers of fine-tuning (presets/engines) to the rows of tests/finetuned.py that calibrate; say how the others do.
 
-    PYTHONPATH=. python tests/oracle/finetuning.py [engine ...]   # prints the numbers and errors; what is printed is written by hand
+    PYTHONPATH=. python tests/oracle/finetuning.py [engine ...]   # prints the numbers and errors
 
-The smallest mean |log(estimate / measured)|, number after number, steps halved each round.
+Written by hand into presets/engines: what is fitted to all rows; into tests/finetuned.py: what is fitted without each model. The
+smallest mean |log(estimate / measured)|, number after number, steps halved each round.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from math import exp, log
 from statistics import mean, median, quantiles
 
 from llmcx.catalog.data import load_hardware
-from llmcx.engines import efficiency as calibration
 from llmcx.engines.training_time import Trainer
 from llmcx.machine.roofline import machine
-from tests.finetuned import Tuned, steps
+from tests.finetuned import Tuned, factors, steps, trainer
 
 TRAINERS: dict[int, Trainer] = {}
 START = {
@@ -29,23 +28,11 @@ BOUNDS = {"kernels": (0.2, 1.2), "memory": (0.05, 1.0), "host_s": (1e-6, 1e-3), 
 
 def estimated(run: Tuned, values: Mapping[str, float]) -> float:
     """Seconds of a step with ``values`` in place of the engine's."""
-    hardware = load_hardware(run.hardware)
-    using, _ = calibration.efficiency(hardware, run.engine, run.dtype, frozen=run.frozen)
-    kernels = calibration.of_generation(calibration.data(calibration.STACKS[run.engine])["kernels"], hardware)
-    of = values.get("kernels", kernels) / kernels
-    using = replace(using, **{name: min(1.0, getattr(using, name) * of) for name in ("matmul", "attention", "memory")})
-    if "memory" in values:
-        using = replace(using, memory=min(1.0, values["memory"] * values.get("kernels", kernels)))
-    if "attention" in values:
-        using = replace(using, attention=min(1.0, values["attention"] * values.get("kernels", kernels)))
-    unpacked = values.get(f"unpacked.{run.frozen}", using.unpacked)
-    plain = {name: value for name, value in values.items() if name in ("host_s", "adapted", "logit", "hidden_dp")}
-    using = replace(using, unpacked=unpacked, **plain)
+    using = factors(run, values)
     made = TRAINERS.get(id(run))
     if made is None:
-        how = {"engine": run.engine, "lora": run.lora, "frozen": run.frozen}
-        made = TRAINERS[id(run)] = Trainer(run.spec, run.seq, hardware, using, run.dtype, **how)  # type: ignore[arg-type]
-    made.efficiency, made.machine = using, machine(hardware, run.dtype, using)
+        made = TRAINERS[id(run)] = trainer(run, using)
+    made.efficiency, made.machine = using, machine(load_hardware(run.hardware), run.dtype, using)
     made._passes, made._timed, made._tallies, made._reductions = {}, {}, {}, {}
     return made.step(run.layout, run.batch).total
 
@@ -77,8 +64,9 @@ def report(title: str, runs: list[Tuned], values: Mapping[str, float], each: boo
         return
     low, *_, high = quantiles([1 / one for one in of], n=10) if len(of) > 1 else (1 / of[0], 1 / of[0])
     off = sorted(abs(one - 1) for one in of)
+    most = off[min(int(0.9 * len(off)), len(off) - 1)]
     print(
-        f"{title:50s} {len(of):3d} rows, median error {median(off):5.1%}, 90%: {off[min(int(0.9 * len(off)), len(off) - 1)]:5.1%},"
+        f"{title:50s} {len(of):3d} rows, median error {median(off):5.1%}, 90%: {most:5.1%},"
         f" ratio {exp(mean(map(log, of))):.2f}, measured / estimated {low:.2f} to {high:.2f}"
     )
     if each:

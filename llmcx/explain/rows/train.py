@@ -261,8 +261,8 @@ def _update(trainer: Trainer, layout: Layout, m: int) -> tuple[str, float, float
         if each:
             sent.append(told(each)[1])
     for op in traffic_of(trainer.frozen_bytes(layout), 0, layout)[:1]:  # the frozen model, as it is stored
-        both: Any = sum(sending(named(op), traced, 1))
-        sent.append(told(both)[1])
+        each = sum(sending(named(op), traced, 1))
+        sent.append(told(each)[1])
     numbers = f"({' + '.join(sent)})" if sent else "0"
     if layout.zero == 3:
         numbers = f"{m}·{numbers}"
