@@ -416,7 +416,8 @@ def _model_texts(spec: ModelSpec, rank: StageGPU, layout: Layout, recipe: Recipe
     n = rank.weights.params + rank.weights.experts
     if recipe.lora is not None:
         each, trained = recipe.lora.bytes, rank.weights.adapters
-        base = f"{n:,} frozen parameters × {p.weight} B" if recipe.base is None else quant.weights(spec, recipe.base).formula
+        size = p.weight if recipe.base is None else dtypes.BITS.get(recipe.base, 0) / 8
+        base = f"{n:,} frozen parameters × {size:g} B" if size else quant.weights(spec, str(recipe.base)).formula
         return [
             f"{base} + {trained:,} of adapters × {each} B",
             f"{trained:,} parameters of adapters × {each} B",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from llmcx.costs.params import count
 from llmcx.costs.params import fold as params_fold
 from llmcx.costs.saved_activations import RECOMPUTE, fused, kept_bytes, without
 from llmcx.engines import deepspeed, megatron
@@ -16,6 +17,7 @@ from llmcx.engines.phases import GPUBytes as GPUBytes
 from llmcx.engines.phases import Saved, Sharded, fsdp2, torch_loop
 from llmcx.engines.recipe import Recipe
 from llmcx.formats import quant
+from llmcx.formats.dtypes import BITS
 from llmcx.formats.optimizers import OPTIMIZERS
 from llmcx.model.lower import Run
 from llmcx.model.spec import ModelSpec
@@ -374,7 +376,9 @@ _NOTHING = (0,) * (len(RECOMPUTE) + 3)
 
 
 def _frozen(spec: ModelSpec, base: str, weight: int) -> int:
-    """Bytes of a base in another format; what that leaves in 16 bits has the width of the pass."""
+    """Bytes of a base in another format; what that leaves in 16 bits has the width of the pass. A plain dtype leaves nothing."""
+    if base in BITS:
+        return -(-count(spec) * BITS[base] // 8)
     found = quant.weights(spec, base)
     plain = sum(stored["elements"] for name, stored in found.by_dtype.items() if name == "16 bits")
     return found.bytes + plain * (weight - 2)
