@@ -226,6 +226,8 @@ WHAT = {
     "experts": "the matrices of a mixture's experts",
     "gated_delta_decode": "Qwen3-Next's linear attention, one token",
     "gated_delta_prefill": "the same, a prompt",
+    "mamba2_decode": "Mamba-2's state space, one token",
+    "mamba2_prefill": "the same, a prompt",
     "gemm": "a matrix product",
     "latent_decode": "DeepSeek's latent attention, one token",
     "latent_prefill": "the same, a prompt",

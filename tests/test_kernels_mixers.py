@@ -10,8 +10,17 @@ from typing import Any
 import pytest
 
 from llmcx.catalog.data import load_hardware
-from llmcx.catalog.kernels import Row, table
+from llmcx.answers.serve import stored_as
+from llmcx.catalog.kernels import Row, law, table
+from llmcx.catalog.presets import load_preset
+from llmcx.engines.kernel_time import Kernels
+from llmcx.engines.launches import launches
+from llmcx.formats.storage import Names
 from llmcx.machine.kernels import Peaks, attention, collectives, peaks, recurrent
+from llmcx.model.lower import Run
+from llmcx.parallel.layout import Layout
+from llmcx.parallel.ranks import rank_ops
+from tests.helpers import data
 
 TOKENS = (1, 2, 17, 64, 500, 2048, 8193, 40000)
 BATCHES = (1, 3, 16, 100, 700)
@@ -146,6 +155,65 @@ def test_a_step_rises_and_moves_the_states(row: Row) -> None:
         return took
 
     rises(seconds, BATCHES, (1, 4, 32))
+
+
+@laws("mamba2_prefill")
+def test_mamba_2_rises_and_multiplies(row: Row) -> None:
+    peak = of(row)
+
+    def seconds(batch: int, heads: int, tokens: int) -> float:
+        took = recurrent.dual(row.law.constants._replace(host_us=0), peak, batch, heads, tokens)
+        flops = 2 * batch * heads * tokens * 2 * 64 * 128  # into the states and out of them, whatever the chunks
+        assert took > max(flops / peak.flops, batch * heads * tokens * 2 * 2 * 64 / peak.bytes_per_s)
+        return took
+
+    rises(seconds, BATCHES, (8, 128), TOKENS)
+
+
+@laws("mamba2_decode")
+def test_mamba_2s_step_rises_and_moves_the_states(row: Row) -> None:
+    peak = of(row)
+
+    def seconds(batch: int, heads: int) -> float:
+        took = recurrent.updated(row.law.constants, peak, batch, heads)
+        assert took > (2 * 4 * batch * heads * 64 * 128 - peak.l2_bytes) / peak.bytes_per_s
+        return took
+
+    rises(seconds, BATCHES, (8, 64, 128))
+
+
+def test_mamba_2s_step_on_an_accelerator_that_gave_no_constant() -> None:
+    """H200, states in 32 bits: vllm-project/vllm pull request 44251; its times above 8,192 heads fall as work grows, and are left
+    out.
+    """
+    found = law("mamba2_decode", load_hardware("h200"), "vllm", "bf16")
+    peak = peaks(load_hardware("h200"), "bf16")
+    for heads, us in ((512, 8.15), (1024, 15.31), (4096, 73.64), (8192, 142.70)):
+        predicted = recurrent.updated(found.constants, peak, heads // 64, 64) * 1e6
+        assert found.low < us / predicted < found.high, (heads, predicted)
+
+
+@pytest.mark.parametrize("engine", ("vllm", "sglang"))
+@pytest.mark.parametrize(
+    "model", ("nemotron-3-nano-30b", "falcon-h1-7b", "granite-4.0-h-tiny", "bamba-9b", "zamba2-7b", "mamba2-2.7b")
+)
+def test_hybrids_have_measured_kernels(model: str, engine: str) -> None:
+    """Every launch of Mamba-2, alone or beside attention, has a fitted law: for a prompt and for a step."""
+    spec, hardware = load_preset(model), load_hardware("h100")
+    names = Names(spec, stored_as(spec, "bf16"))
+    kernels = Kernels(hardware, engine, None, 16)
+    for run in (Run(1, 2048, fused=True), Run(8, 1, past=2048, fused=True)):
+        found = [each for each in launches(rank_ops(spec, run, Layout()), run, Layout(), names) if each.kind == "recurrent"]
+        assert found and all(kernels.law_of(each) is not None and kernels.seconds(each) > 0 for each in found)
+
+
+@pytest.mark.parametrize(("users", "rate"), ((64, 7089.46), (384, 18111.69)))
+def test_nemotron_3_nano_on_a_b200(users: int, rate: float) -> None:
+    """vllm-project/vllm pull request 32873: 1,024 tokens in and out, NVFP4, fp8 cache; tokens/s, in the printed range."""
+    asked = "serve nemotron-3-nano-30b --hardware b200 --dtype nvfp4 --kv-dtype fp8 --engine vllm --prompt 1024 --output 1024"
+    [point] = data(*asked.split(), "--batch", str(users))["result"]["estimate"]
+    low, high = point["tpot_range_s"]
+    assert low < users / rate < high
 
 
 @pytest.mark.parametrize("kind", ("convolution_prefill", "convolution_decode"))

@@ -165,10 +165,20 @@ class Kernels:
         of = self._law("convolution_prefill" if new > 1 else "convolution_decode", "bf16")
         return self._of(of, recurrent.convolved, batch, channels, new, width)
 
-    def _recurrent(self, form: str, batch: int, new: int, flops: int, states: int, moved: int) -> Parts:
+    def _recurrent(self, form: str, batch: int, new: int, flops: int, states: int, moved: int, *scan: int) -> Parts:
+        if scan:
+            return self._scanned(batch, new, *scan)
         on = self.hardware
         arithmetic = flops / (RECURRENT_SHARE * on.flops(on.dtype))
         return max(arithmetic, (8 * states + 2 * moved) / (MOVED_SHARE * on.bytes_per_s)), RECURRENT_US * 1e-6
+
+    def _scanned(self, batch: int, new: int, heads: int, head_dim: int, d_state: int, groups: int, chunk: int) -> Parts:
+        """Mamba-2, its states in 32 bits. The host launches a prompt's kernels ahead of those that run."""
+        if new > 1:
+            of = self._law("mamba2_prefill", "bf16")
+            ahead = of._replace(constants=of.constants._replace(host_us=0.0))
+            return self._of(ahead, recurrent.dual, batch, heads, new, head_dim, d_state, groups, chunk)
+        return self._of(self._law("mamba2_decode", "bf16"), recurrent.updated, batch, heads, head_dim, d_state)
 
     def _moved(self, form: str, elements: int) -> Parts:
         return 2 * elements / (MOVED_SHARE * self.hardware.bytes_per_s), 0.0

@@ -33,7 +33,8 @@ class Launch(NamedTuple):
     expanded   the same, on keys and values of each head; and their width
     delta      sequences, new tokens of each, key heads, value heads, width of a key, width of a value
     convolved  sequences, new tokens of each, channels, filter
-    recurrent  sequences, new tokens of each, FLOPs, numbers of states, elements read and written: any other mixer
+    recurrent  sequences, new tokens of each, FLOPs, numbers of states, elements read and written: any other mixer; of Mamba-2
+               also heads, their width, states of each number, groups, tokens of a chunk
     moved      elements read and written
     dispatch, combine
                tokens of all GPUs, hidden, experts of a token, GPUs that share experts out: to the experts' GPUs and back
@@ -60,7 +61,9 @@ def launches(ops: Iterable[Op], run: Run, layout: Layout, names: Names) -> list[
     found: list[Launch] = []
     for name, of in groups.items():
         kind = names.spec.kinds.get(name)
-        found += _layer(of, None if kind is None else kind.mixer, run, layout, names)
+        mixers = () if kind is None else (kind.mixer, kind.beside)
+        scan = next((each for each in mixers if getattr(each, "type", "") == "mamba2"), None)
+        found += _layer(of, mixers[0] if mixers else None, run, layout, names, scan)
     return found
 
 
@@ -68,12 +71,14 @@ FUSED = ("scores", "values", "softmax", "recompute", "cache", "vector")
 """Kinds that are part of another launch, or none: of attention's kernel; a router's softmax is one of its own."""
 
 
-def _layer(ops: list[Op], of: Mixer | None, run: Run, layout: Layout, names: Names) -> list[Launch]:
+def _layer(ops: list[Op], of: Mixer | None, run: Run, layout: Layout, names: Names, scan: Mixer | None) -> list[Launch]:
+    """``scan``: Mamba-2, which may stand beside attention."""
     mixer: str = getattr(of, "type", "")
     found: list[Launch] = []
     products: dict[tuple[str, int, int, bool], list[Op]] = {}
     experts: list[Op] = []
     recurrent: list[Op] = []
+    scanned: list[Op] = []
     attends = mixer in ("", "attention", "mla")
     summed = any(op.role == "traffic" and op.reads == "ffn" for op in ops)
     routed = next((op for op in ops if op.role == "expert" and op.kind == "linear"), None)
@@ -85,6 +90,8 @@ def _layer(ops: list[Op], of: Mixer | None, run: Run, layout: Layout, names: Nam
             found += _exchanged(op, routed, run, names) if apart and routed is not None else _sent(op, summed, layout)
         elif op.role == "expert":
             experts.append(op)
+        elif scan is not None and op.component.startswith("ssm.") and op.kind != "linear":
+            scanned.append(op)
         elif op.kind == "linear":
             if op.dims["tied"] and op.role == "mixer":
                 found.append(_absorbed(op, run, layout))
@@ -108,6 +115,8 @@ def _layer(ops: list[Op], of: Mixer | None, run: Run, layout: Layout, names: Nam
         sequences = _mine(run, layout)
         delta = mixer in ("gated_delta", "kimi_delta")
         found += _delta(recurrent, of, sequences, run.seq) if delta else [_recurrent(recurrent, sequences, run.seq)]
+    if scanned:
+        found += _scanned(scanned, scan, _mine(run, layout), run.seq)
     return found
 
 
@@ -161,8 +170,24 @@ def _delta(ops: list[Op], of: Any, batch: int, new: int) -> list[Launch]:
     v_dim = getattr(of, "v_dim", k_dim)  # Kimi's queries, keys and values are alike
     heads = max(1, state.dims["width"] // v_dim)
     keys = max(1, heads * getattr(of, "k_heads", 1) // getattr(of, "v_heads", 1))
-    found = [Launch("delta", times, (batch, new, keys, heads, k_dim, v_dim))]
-    found += [Launch("convolved", times, (batch, new, op.dims["channels"], op.dims["kernel"])) for op in ops if op.kind == "conv"]
+    return [Launch("delta", times, (batch, new, keys, heads, k_dim, v_dim)), *_around(ops, batch, new)]
+
+
+def _scanned(ops: list[Op], of: Any, batch: int, new: int) -> list[Launch]:
+    """Mamba-2's scan or its step; the convolution before it; the gate and the norm after."""
+    times = ops[0].times
+    state = next(op for op in ops if op.cache is not None and op.cache.kind == "state")
+    heads = max(1, state.dims["width"] // of.head_dim)
+    groups = max(1, of.n_groups * heads // of.n_heads)
+    states = batch * heads * of.head_dim * of.d_state
+    shape = (batch, new, 0, states, 0, heads, of.head_dim, of.d_state, groups, of.chunk)
+    return [Launch("recurrent", times, shape), *_around(ops, batch, new)]
+
+
+def _around(ops: list[Op], batch: int, new: int) -> list[Launch]:
+    """The convolution before a recurrent mixer, and the gated norm after it."""
+    times = ops[0].times
+    found = [Launch("convolved", times, (batch, new, op.dims["channels"], op.dims["kernel"])) for op in ops if op.kind == "conv"]
     after = sum(moved_fold.of(op) for op in ops if op.kind in ("rmsnorm", "product")) // times
     return [*found, Launch("moved", times, (after,))]
 

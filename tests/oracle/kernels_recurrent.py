@@ -42,6 +42,22 @@ def _convolution(phase: str) -> Callable[[Mapping[str, str]], Row | None]:
     return read
 
 
+def _mamba2(kind: str) -> Callable[[Mapping[str, str]], Row | None]:
+    """A line of mamba2.csv: published by vLLM's developers, in 16-bit activations."""
+
+    def read(line: Mapping[str, str]) -> Row | None:
+        if line["kind"] != kind:
+            return None
+        heads = int(line["batch"]), int(line["heads"])
+        of = int(line["head_dim"]), int(line["d_state"])
+        shape = (*heads, *of, int(line["bytes"]))
+        if kind == "mamba2_prefill":
+            shape = (*heads, int(line["tokens"]), *of, int(line["groups"]), int(line["chunk"]))
+        return Row((line["hardware"], line["engine"], "bf16"), shape, float(line["us"]) * 1e-6)
+
+    return read
+
+
 COMMON = {
     "launch_us": (4.0, 0.5, 200.0),
     "block_us": (1.0, 0.001, 100.0),
@@ -70,6 +86,18 @@ def scan_choices(group: Group) -> list[dict[str, float]]:
 def step_bounds(group: Group) -> Bounds:
     """Start, least and most of each constant."""
     return COMMON | {"l2": (2, 1, 20)}
+
+
+def update_bounds(group: Group) -> Bounds:
+    """Start, least and most of each constant. The cache on the chip is as fast as the law of delta rules has it."""
+    return COMMON | {"l2": (2, 1, 20), "block_us": (0.5, 0.001, 20), "resident": (8, 0.5, 64)}
+
+
+def dual_bounds(group: Group) -> Bounds:
+    """Start, least and most of each constant: one shape of heads tells products and passes over memory apart in nothing, so that
+    products are taken at 0.3 of the peak, and a launch at 3 us a kernel.
+    """
+    return {"launch_us": (15, 15, 15), "host_us": (250, 10, 2000), "arithmetic": (0.3, 0.3, 0.3), "memory": (0.5, 0.02, 1.0)}
 
 
 def convolution_bounds(group: Group) -> Bounds:
@@ -101,6 +129,24 @@ KINDS = [
         step_bounds,
         recurrent.stepped,
         many=at_once(recurrent.stepped),
+    ),
+    Kind(
+        "mamba2_prefill",
+        ("mamba2.csv",),
+        _mamba2("mamba2_prefill"),
+        "recurrent.Dual",
+        dual_bounds,
+        recurrent.dual,
+        many=at_once(recurrent.dual),
+    ),
+    Kind(
+        "mamba2_decode",
+        ("mamba2.csv",),
+        _mamba2("mamba2_decode"),
+        "recurrent.Step",
+        update_bounds,
+        recurrent.updated,
+        many=at_once(recurrent.updated),
     ),
     Kind(
         "convolution_prefill",

@@ -1,8 +1,8 @@
-"""Recurrent mixers: the gated delta rule over many tokens or one, and the short convolution before it and before Mamba-2's scan.
+"""Recurrent mixers: the gated delta rule over many tokens or one, Mamba-2's scan and its step, the short convolution before both.
 
-Measured at heads of 128 by 128 and convolutions over 4 tokens. Chunks: Yang, Kautz, Hatamizadeh, "Gated Delta Networks"
-(arXiv:2412.06464), sec. 3; the convolution: Gu, Dao, "Mamba" (arXiv:2312.00752), causal-conv1d. Mamba-2's scan itself was not
-among the measurements.
+The delta rule was measured at heads of 128 by 128, Mamba-2 at heads of 64 with states of 128, convolutions over 4 tokens. Chunks:
+Yang, Kautz, Hatamizadeh, "Gated Delta Networks" (arXiv:2412.06464), sec. 3; Dao, Gu, "Transformers are SSMs" (arXiv:2405.21060),
+sec. 6; the convolution: Gu, Dao, "Mamba" (arXiv:2312.00752), causal-conv1d.
 """
 
 from __future__ import annotations
@@ -102,6 +102,77 @@ def stepped(constants: Step, peaks: Peaks, batch: int, heads: int, key_dim: int 
     393
     """
     return _streamed(constants, peaks, batch * heads, 2 * STATE * batch * heads * key_dim * value_dim)
+
+
+def updated(
+    constants: Step, peaks: Peaks, batch: int, heads: int, head_dim: int = 64, d_state: int = 128, size: int = STATE
+) -> float:
+    """Seconds of Mamba-2's step of one token of each of ``batch`` sequences: every state, of ``size`` bytes a number, is read and
+    written.
+
+    >>> peaks = Peaks(1e15, 3e12, 132, 5e7, 0, 1)
+    >>> round(updated(Step(2, 1, 8, 0.8, 1, 4), peaks, 256, 128) * 1e6)  # 2.15 GB: 716 us at the peak
+    897
+    """
+    return _streamed(constants, peaks, batch * heads, 2 * size * batch * heads * head_dim * d_state)
+
+
+class Dual(NamedTuple):
+    """``launch_us`` of every call, and ``host_us`` that its five kernels' launches take, where no other kernel hides them;
+    ``arithmetic`` share of the peak that their products reach, ``memory`` share of the bandwidth.
+    """
+
+    launch_us: float
+    host_us: float
+    arithmetic: float
+    memory: float
+
+
+def dual(
+    constants: Dual,
+    peaks: Peaks,
+    batch: int,
+    heads: int,
+    tokens: int,
+    head_dim: int = 64,
+    d_state: int = 128,
+    groups: int = 1,
+    chunk: int = 256,
+) -> float:
+    """Seconds of Mamba-2's scan over ``tokens`` of each of ``batch`` sequences, ``chunk`` at a time, in five kernels.
+
+    >>> peaks = Peaks(1e15, 3e12, 132, 5e7, 0, 1)
+    >>> round(dual(Dual(15, 0, 0.3, 0.5), peaks, 1, 128, 65536) * 1e6)
+    5987
+    """
+    return _dual(constants, peaks, batch, heads, tokens, head_dim, d_state, groups, chunk)
+
+
+def _dual(
+    constants: Dual,
+    peaks: Peaks,
+    batch: Any,
+    heads: Any,
+    tokens: Any,
+    head_dim: Any,
+    d_state: Any,
+    groups: Any,
+    chunk: Any,
+) -> float:
+    """max(launches of the host, launch + FLOPs / rate + bytes / bandwidth).
+
+    Products of C and B within a chunk, for each group; of those with x, of B with x and of C with the state, for each head.
+    Bytes: x is read twice and the result written, in 16 bits; B is read twice and C twice; the products of C and B are written
+    and read in 32 bits, a chunk's state is written, read and written as it is carried on, and read.
+    """
+    chunks = ceil(tokens / chunk)
+    rows = batch * chunks * chunk
+    flops = 2 * rows * (groups * chunk * d_state + heads * (chunk * head_dim + 2 * head_dim * d_state))
+    moved = 2 * rows * (3 * heads * head_dim + 4 * groups * d_state) + 2 * STATE * rows * groups * chunk
+    moved = moved + 4 * STATE * batch * chunks * heads * head_dim * d_state
+    spent = flops / (constants.arithmetic * peaks.flops) + moved / (constants.memory * peaks.bytes_per_s)
+    took: float = max(constants.host_us * 1e-6, constants.launch_us * 1e-6 + spent)
+    return took
 
 
 class Convolution(NamedTuple):
