@@ -18,8 +18,10 @@ from llmcx.errors import InputError
 from llmcx.huggingface import from_config
 from llmcx.model.lower import Run, lower
 from llmcx.parallel.layout import Layout
+from tests.helpers import here
 
 ORACLE = json.loads((Path(__file__).parent / "oracle" / "lora.json").read_text(encoding="utf-8"))
+JOINT = json.loads((Path(__file__).parent / "oracle" / "joint.json").read_text(encoding="utf-8"))["cases"]
 GOLDEN, FLOPS = ORACLE["cases"], ORACLE["flops"]
 LEAVES = {"q_proj": "q", "k_proj": "k", "v_proj": "v", "o_proj": "out", "gate_proj": "gate", "up_proj": "up", "down_proj": "down"}
 PAIRS = [
@@ -63,6 +65,33 @@ def test_flops_against_torch(case: dict[str, Any]) -> None:
     assert found.forward.total == case["forward"]
     assert found.train.total == case["forward_backward"]
     assert lora.params(lower(spec, Run())) == case["trained"]
+
+
+@pytest.mark.parametrize("case", JOINT, ids=lambda case: str(case["model_type"]))
+def test_matrices_that_the_code_has_as_one(case: dict[str, Any]) -> None:
+    """An adapter of all has one side for their input: trained parameters as PEFT's rule gives them for transformers' modules."""
+    spec = from_config(case["config"], case["id"])
+    assert LoRA(case["rank"]).params(lower(spec, Run())) == case["trained"]
+
+
+@pytest.mark.parametrize(("model", "targets"), (("phi-4", "q,v"), ("glm-4-9b", "gate"), ("gpt2", "k,out")))
+def test_no_part_of_one_matrix_is_adapted(model: str, targets: str) -> None:
+    for call in (
+        f"flops {model} --lora 8 --lora-targets {targets}",
+        f"memory {model} --train --seq 64 --lora 8 --lora-targets {targets}",
+        f"train {model} --tokens 1M --gpus 1 --lora 8 --lora-targets {targets}",
+    ):
+        end = here(*call.split())
+        assert end.code == 2 and "one matrix in its code" in end.err, end
+
+
+def test_joint_flops_by_hand() -> None:
+    """Phi-4, one token: queries of 5,120 and keys and values of 1,280 each from 5,120 by one matrix; 17,920 twice by another."""
+    made = flops(load_preset("phi-4"), 1, 1, lora=LoRA(16))
+    plain = flops(load_preset("phi-4"), 1, 1)
+    qkv, gate_up = 5120 + 5120 + 2 * 1280, 5120 + 2 * 17920
+    numbers = 40 * 16 * (qkv + gate_up + (5120 + 5120) + (17920 + 5120))
+    assert made.forward.total - plain.forward.total == 2 * numbers
 
 
 def test_flops_of_a_70b_by_hand() -> None:

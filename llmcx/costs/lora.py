@@ -42,13 +42,32 @@ class LoRA:
         return op.kind == "linear" and in_layers(op) and op.module in self.targets and op.role != "tower"
 
     def params(self, ops: Iterable[Op]) -> int:
-        """Trained parameters: rank (d_in + d_out) for each matrix adapted.
+        """Trained parameters: rank (d_in + d_out) for each matrix adapted. Of matrices that the code has as one, the input's side
+        is there once.
 
         >>> dims = {"tokens": 1, "d_in": 64, "d_out": 32, "bias": 0, "tied": 0}
         >>> LoRA(8, ("q",)).params([Op("attention.q", "linear", dims, 2, group="decoder.0", module="q")])
         1536
         """
-        return sum(self.rank * (op.dims["d_in"] + op.dims["d_out"]) * op.copies * op.times for op in ops if self.adapts(op))
+        return sum(
+            self.rank * (op.dims["d_out"] + (0 if op.joint else op.dims["d_in"])) * op.copies * op.times
+            for op in ops
+            if self.adapts(op)
+        )
+
+    def check(self, ops: Iterable[Op]) -> None:
+        """Refuse to adapt a part of what the code has as one matrix. Raises InputError."""
+        for op in ops:
+            if op.joint and op.kind == "linear" and op.module in LEAVES:
+                parts = next(each for each in JOINT if op.module in each)
+                named = [part for part in parts if part in self.targets]
+                if named and len(named) < len(parts):
+                    whole = f"{', '.join(parts[:-1])} and {parts[-1]}"
+                    problem = (
+                        f"{whole} of this model are one matrix in its code, which an adapter changes whole; name all of them"
+                    )
+                    given = ",".join(self.targets)
+                    raise InputError(f"lora_targets has {', '.join(named)}, but {problem}", field="lora_targets", value=given)
 
     def trained(self, ops: Iterable[Op], spec: ModelSpec) -> list[Op]:
         """The ops of a pass of ``spec`` in which only the adapters learn, with the adapters' own: x A after each matrix, and that
@@ -61,6 +80,7 @@ class LoRA:
         """
         out: list[Op] = []
         ops = list(ops)
+        self.check(ops)
         adapted = {op.group for op in ops if self.adapts(op)}
         encoded = any(name.startswith("encoder") for name in adapted)
         unreached = self._unreached(spec, adapted)
@@ -123,7 +143,8 @@ class LoRA:
         """Both matrices of an adapter; the input of the first needs a gradient or does not."""
         inner = {"d_out": self.rank, "bias": 0, "tied": 0, "grads": 1 + needs}
         made = op._replace(component=f"{op.component}.lora", saved=())
-        yield made._replace(dims=op.dims | inner, module="lora_a")
+        if not op.joint:
+            yield made._replace(dims=op.dims | inner, module="lora_a")
         yield made._replace(dims=op.dims | {"d_in": self.rank, "bias": 0, "tied": 0, "grads": 2}, module="lora_b")
 
     def kept(self, ops: Iterable[Op]) -> list[Op]:
@@ -132,6 +153,8 @@ class LoRA:
         A frozen matrix needs no input and a frozen norm no normalised one. An adapter keeps its input, in its own dtype (a copy
         where that is wider; else projections of the same input share one), and ``rank`` numbers per token.
         """
+        ops = list(ops)
+        self.check(ops)
         out = []
         shared: set[tuple[str, str, str]] = set()
         for op in ops:
@@ -146,6 +169,8 @@ class LoRA:
         return out
 
     def _adapted(self, op: Op, shared: set[tuple[str, str, str]]) -> tuple[Saved, ...]:
+        if op.joint:  # what the first of the joint matrices keeps is for all
+            return ()
         n, where = op.dims["tokens"], (op.group, op.role, "normed" if op.reads == "normed" else op.module)
         saved: tuple[Saved, ...] = (Saved("adapter's inner numbers", n * self.rank, "fp32" if self.bytes == 4 else "act"),)
         if self.bytes == 4:
@@ -156,6 +181,9 @@ class LoRA:
             saved += (Saved("adapter's input", n * op.dims["d_in"], "uncast" if self.bytes == 4 else "act"),)
         return saved
 
+
+JOINT = (("q", "k", "v"), ("gate", "up"))
+"""Matrices that some code has as one."""
 
 FIRST = ("q", "k", "v", "gate", "up")
 """Matrices that read what comes into a sublayer, and not what another one of it has made."""

@@ -113,9 +113,9 @@ def head_dim(c: Config, n_heads: int, key: str = "head_dim") -> int:
     return dim
 
 
-def gated(c: Config, width: str = "intermediate_size", act: str = "hidden_act", bias: bool = False) -> Gated:
+def gated(c: Config, width: str = "intermediate_size", act: str = "hidden_act", bias: bool = False, joint: bool = False) -> Gated:
     """act(x W_gate) * x W_up, then W_down."""
-    return Gated(c.size(width), bias, activation(c, act))
+    return Gated(c.size(width), bias, activation(c, act), joint=joint)
 
 
 def plain(c: Config, width: str = "intermediate_size", act: str = "hidden_act", bias: bool = False) -> Plain:

@@ -15,7 +15,7 @@ def openai_gpt(c: Config) -> ModelSpec:
     c.ignore(*SUMMARY)
     act = {"gelu": "gelu_new"}.get(c.text("afn", ("relu", "silu", "gelu", "swish")), activation(c, "afn"))
     ffn = Plain(4 * c.size("n_embd"), True, act)
-    layers = Layers(c.size("n_layer"), Attention(c.size("n_head"), bias=True, softmax_fp32=False), ffn)
+    layers = Layers(c.size("n_layer"), Attention(c.size("n_head"), bias=True, softmax_fp32=False, joint=True), ffn)
     embedding = Embedding(c.size("vocab_size"), c.size("n_positions"))
     return model(c, d_model="n_embd", context="n_positions", embedding=embedding, decoder=(layers,), final_norm=False)
 
@@ -53,8 +53,8 @@ def gpt_neox_japanese(c: Config) -> ModelSpec:
     c.ignore(*ROTARY)
     n, heads = c.size("num_hidden_layers"), c.size("num_attention_heads")
     ffn = Plain(c.size("intermediate_multiple_size") * c.size("hidden_size"), activation=activation(c, "hidden_act"))
-    last = Layers(1, Attention(heads, out_bias=True, rope=True), ffn)
-    layers = (Layers(n - 1, Attention(heads, rope=True), ffn), last) if n > 1 else (last,)
+    last = Layers(1, Attention(heads, out_bias=True, rope=True, joint=True), ffn)
+    layers = (Layers(n - 1, Attention(heads, rope=True, joint=True), ffn), last) if n > 1 else (last,)
     return model(c, decoder=layers)
 
 
@@ -64,4 +64,4 @@ def persimmon(c: Config) -> ModelSpec:
     c.expect("num_key_value_heads", None, c.size("num_attention_heads"))
     c.expect("head_dim", None, c.size("hidden_size") // c.size("num_attention_heads"))
     qk = {"qk_norm": "head", "qk_norm_type": LAYER} if c.flag("qk_layernorm", True) else {}
-    return uniform(c, heads(c, bias=True, **qk), plain(c, bias=True), LAYER)
+    return uniform(c, heads(c, bias=True, joint=True, **qk), plain(c, bias=True), LAYER)

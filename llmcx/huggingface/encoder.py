@@ -142,8 +142,8 @@ def modernbert(c: Config) -> ModelSpec:
     c.ignore("sparse_prediction", "sparse_pred_ignore_index", "reference_compile", "repad_logits_with_grad", "global_rope_theta")
     c.ignore("local_rope_theta", "position_embedding_type", *ROTARY)
     norm = Norm("layernorm", bias=c.flag("norm_bias"))
-    mixer = Attention(c.size("num_attention_heads"), bias=c.flag("attention_bias"), rope=True)
-    ffn = Gated(c.size("intermediate_size"), c.flag("mlp_bias"), activation(c, "hidden_activation"))
+    mixer = Attention(c.size("num_attention_heads"), bias=c.flag("attention_bias"), rope=True, joint=not decodes)
+    ffn = Gated(c.size("intermediate_size"), c.flag("mlp_bias"), activation(c, "hidden_activation"), joint=True)
     every = c.size("global_attn_every_n_layers") if c.has("global_attn_every_n_layers") else 3
     local = replace(mixer, core=Sliding(c.size("local_attention", 2) // (1 + decodes)))
     kinds = enumerate(windowed_layers(c, lambda i: i % every != 0))

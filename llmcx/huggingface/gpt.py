@@ -23,12 +23,13 @@ def gpt2(c: Config) -> ModelSpec:
     kv_heads = 1 if c.flag("multi_query") else n
     c.expect("num_key_value_heads", kv_heads)
     ffn = Plain(c.optional("n_inner") or 4 * c.size("n_embd"), True, activation(c, "activation_function"))
+    mixer = Attention(n, kv_heads, bias=True, softmax_fp32=c.model_type == "gpt_bigcode", joint=True)
     return model(
         c,
         d_model="n_embd",
         context="n_positions",
         embedding=Embedding(c.size("vocab_size"), c.size("n_positions")),
-        decoder=(Layers(c.size("n_layer"), Attention(n, kv_heads, bias=True, softmax_fp32=c.model_type == "gpt_bigcode"), ffn),),
+        decoder=(Layers(c.size("n_layer"), mixer, ffn),),
     )
 
 
@@ -62,7 +63,7 @@ def gptj(c: Config) -> ModelSpec:
     n = c.size("n_head")
     if c.model_type == "codegen" and n % 4:
         raise c.wrong("n_head", n, "a multiple of 4, because the queries, keys and values are laid out in four parts")
-    layers = Layers(c.size("n_layer"), Attention(n, rope=True), ffn, norms=("layer",))
+    layers = Layers(c.size("n_layer"), Attention(n, rope=True, joint=c.model_type == "codegen"), ffn, norms=("layer",))
     return model(c, d_model="n_embd", context="n_positions", decoder=(layers,), head=head(c, bias=True))
 
 
@@ -105,7 +106,7 @@ def bloom(c: Config) -> ModelSpec:
     c.ignore("apply_residual_connection_post_layernorm", "slow_but_exact", "seq_length", "masked_softmax_fusion", "n_inner")
     c.ignore("offset_alibi", "skip_bias_add", "skip_bias_add_qkv", "bias_dropout_fusion", "attention_softmax_in_fp32")
     ffn = Plain(4 * c.size(width), True, "gelu_tanh")
-    layers = Layers(c.size("n_layer"), Attention(c.size("n_head"), bias=True), ffn)
+    layers = Layers(c.size("n_layer"), Attention(c.size("n_head"), bias=True, joint=True), ffn)
     return model(c, d_model=width, context=None, embedding=Embedding(c.size("vocab_size"), normed=True), decoder=(layers,))
 
 
@@ -125,7 +126,7 @@ def mpt(c: Config) -> ModelSpec:
                 raise c.wrong(f"{part}.{key}", stated[key], f"{only[key]!r}, the only one that transformers builds")
     if c.data.get("no_bias", True) is not True or c.data.get("expansion_ratio", 4) != 4:
         c.notes.append("transformers builds MPT without biases and 4 d_model wide, whatever no_bias and expansion_ratio say")
-    layers = Layers(c.size("n_layers"), Attention(n), Plain(4 * c.size("d_model")))
+    layers = Layers(c.size("n_layers"), Attention(n, joint=True), Plain(4 * c.size("d_model")))
     return model(c, d_model="d_model", context="max_seq_len", decoder=(layers,), norm=SCALE_ONLY)
 
 
@@ -143,7 +144,7 @@ def falcon(c: Config) -> ModelSpec:
         raise c.wrong("num_ln_in_parallel_attn", norms, "1, or 2 with new_decoder_architecture")
     c.ignore("apply_residual_connection_post_layernorm", "ff_factor", *ROTARY)
     ffn = Plain(c.optional("ffn_hidden_size") or 4 * c.size(width), bias, activation(c, "activation"))
-    mixer = Attention(n, kv_heads, bias=bias, rope=not c.flag("alibi"))
+    mixer = Attention(n, kv_heads, bias=bias, rope=not c.flag("alibi"), joint=True)
     layers = Layers(c.size("num_hidden_layers"), mixer, ffn, norms=("layer",) if parallel and norms == 1 else None)
     return model(c, d_model=width, decoder=(layers,))
 

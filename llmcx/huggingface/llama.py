@@ -97,7 +97,7 @@ def mistral(c: Config) -> ModelSpec:
         c.expect(key, False)
     c.ignore("full_attn_mod", "interpolate_factor")
     joined = c.model_type.startswith("phi")
-    return uniform(c, heads(c, core=window(c.optional("sliding_window")), one_matrix=joined), gated(c))
+    return uniform(c, heads(c, core=window(c.optional("sliding_window")), one_matrix=joined), gated(c, joint=joined))
 
 
 @family("ministral")
@@ -196,7 +196,7 @@ def granite(c: Config) -> ModelSpec:
 @family("glm")
 def glm(c: Config) -> ModelSpec:
     """Biases on queries, keys and values."""
-    return uniform(c, heads(c, bias=c.flag("attention_bias"), out_bias=False), gated(c))
+    return uniform(c, heads(c, bias=c.flag("attention_bias"), out_bias=False), gated(c, joint=True))
 
 
 @family("glm4", "glm4v_text", "glm_ocr_text")
@@ -204,7 +204,7 @@ def glm4(c: Config) -> ModelSpec:
     """GLM with norms after each part too; beside images, always with the biases."""
     bias = c.model_type == "glm4v_text" or c.flag("attention_bias")
     c.ignore("attention_bias")
-    return uniform(c, heads(c, bias=bias, out_bias=False), gated(c), norms=SANDWICH)
+    return uniform(c, heads(c, bias=bias, out_bias=False), gated(c, joint=True), norms=SANDWICH)
 
 
 @family("smollm3")

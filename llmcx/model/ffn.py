@@ -45,7 +45,8 @@ class Plain:
 @dataclass(frozen=True)
 class Gated:
     """Three matrices: act(x W_gate) * (x W_up), then W_down (Shazeer 2020, arXiv:2002.05202), whose bias is ``down_bias`` if that
-    is not as the others'; an RMS norm before the last one with ``inner_norm`` (BitNet).
+    is not as the others'; an RMS norm before the last one with ``inner_norm`` (BitNet). ``joint``: transformers' code has one
+    matrix for the first two, as an adapter meets it (Phi-3, GLM).
     """
 
     d_ff: int
@@ -53,6 +54,7 @@ class Gated:
     activation: Activation = "silu"
     inner_norm: bool = False
     down_bias: bool | None = None
+    joint: bool = False
     type: Literal["gated"] = "gated"
 
     def __post_init__(self) -> None:
@@ -63,7 +65,8 @@ class Gated:
         n = where.tokens if tokens is None else tokens
         columns, rows, of = _shares(where, self.d_ff, n, copies, used)
         yield where.linear(f"{name}.gate", where.d_model, self.d_ff, self.bias, reads="normed", cut=columns, **of)
-        yield where.linear(f"{name}.up", where.d_model, self.d_ff, self.bias, saves=False, reads="normed", cut=columns, **of)
+        up = where.linear(f"{name}.up", where.d_model, self.d_ff, self.bias, saves=False, reads="normed", cut=columns, **of)
+        yield up._replace(joint=self.joint)
         yield _activation(where, name, self.activation, n * self.d_ff, columns)._replace(joined=True)
         factors = Saved("both factors", 2 * n * self.d_ff)
         yield where.op(f"{name}.product", "product", factors, elements=n * self.d_ff, cut=columns)

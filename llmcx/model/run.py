@@ -98,7 +98,9 @@ class LayerRun(NamedTuple):
     ) -> Op:
         """An op of this kind of layer, once per layer."""
         of = role or self.role
-        return op_of((component, kind, dims, self.times, copies, used, saved, self.group, True, of, "", "", cut, cache, joined))
+        return op_of(
+            (component, kind, dims, self.times, copies, used, saved, self.group, True, of, "", "", cut, cache, joined, False)
+        )
 
     def linear(
         self,
@@ -123,7 +125,9 @@ class LayerRun(NamedTuple):
         dims: Dims = {"tokens": n, "d_in": d_in, "d_out": d_out, "bias": int(bias), "tied": int(tied)}
         module = component[component.rfind(".") + 1 :]
         times, group, role = self.times, self.group, self.role
-        return op_of((component, "linear", dims, times, copies, used, saved, group, True, role, module, reads, cut, None, False))
+        return op_of(
+            (component, "linear", dims, times, copies, used, saved, group, True, role, module, reads, cut, None, False, False)
+        )
 
     @property
     def steps(self) -> bool:
@@ -171,4 +175,4 @@ class LayerRun(NamedTuple):
             saved += (Saved("scale, one added", vectors * width, "fp32"),)
         dims: Dims = {"tokens": n, "width": width, "weights": vectors * width * (int(norm.scale) + int(norm.shift))}
         of = role or self.role
-        return op_of((component, norm.type, dims, self.times, 1, 1, saved, self.group, True, of, "", "", cut, None, False))
+        return op_of((component, norm.type, dims, self.times, 1, 1, saved, self.group, True, of, "", "", cut, None, False, False))

@@ -129,7 +129,7 @@ class Op(NamedTuple):
     one of :data:`ROLES`, ``module`` which matrix of it a linear op is (q, k, v, out, gate, up, down, ...; of traffic: along
     which axis of the layout), ``reads`` one of :data:`READS` (of traffic: what is sent), ``cut`` how tensor parallelism divides
     it (None: not known), ``cache`` what a cache op holds. ``joined``: a fused kernel does it together with the product that
-    follows.
+    follows. ``joint``: transformers' code has this matrix and the ones before it with the same input as one.
     """
 
     component: str
@@ -147,6 +147,7 @@ class Op(NamedTuple):
     cut: Cut | None = None
     cache: Cache | None = None
     joined: bool = False
+    joint: bool = False
 
 
 ROLES = (

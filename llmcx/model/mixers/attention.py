@@ -34,8 +34,9 @@ class Attention(Mixer):
     cross-attention). ``softmax_fp32`` False is for eager code that takes the softmax in the activations' dtype (GPT-2, BERT).
     ``inputs``: how many states side by side it reads (EAGLE-3: a token and a state). ``kv_width``: how wide what a
     cross-attention meets is, where not as the model. ``places``: queries meet a learned vector, too, for each distance across and
-    down a square of patches, which the tower has (SAM). ``one_matrix`` makes queries, keys and values, so that the values that
-    a fused kernel keeps are a view of all three (Phi-3, GPT-NeoX).
+    down a square of patches, which the tower has (SAM). ``joint``: transformers' code has one matrix for queries, keys and
+    values, as an adapter meets it (GPT-2, Falcon). So has ``one_matrix``, of which besides the values that a fused kernel keeps are
+    a view of all three (Phi-3, GPT-NeoX).
     """
 
     n_heads: int
@@ -65,6 +66,7 @@ class Attention(Mixer):
     kv_width: int | None = None
     places: bool = False
     one_matrix: bool = False
+    joint: bool = False
     core: Core = field(default_factory=Standard)
     type: Literal["attention"] = "attention"
 
@@ -118,7 +120,8 @@ class Attention(Mixer):
             n, width = batch * new_kv, kv_heads * (v_dim if leaf == "v" else dim)
             bias = self.k_bias if leaf == "k" and self.k_bias is not None else self.bias
             wide = self.kv_width if cross and self.kv_width is not None else read
-            yield where.linear(f"{name}.{leaf}", wide, width, bias, saves=False, tokens=n, reads="normed", cut=by_kv_heads)
+            made = where.linear(f"{name}.{leaf}", wide, width, bias, saves=False, tokens=n, reads="normed", cut=by_kv_heads)
+            yield made._replace(joint=(self.joint or self.one_matrix) and not cross)
         if self.gate:
             gate_bias = self.bias if self.gate_bias is None else self.gate_bias
             width = self.n_heads * (1 if self.gate_per_head else v_dim)
