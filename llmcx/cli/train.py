@@ -165,7 +165,7 @@ def train(
     llmcx train llama-3.1-405b --tokens 15.6T --hardware 16384xh100 --plan
     llmcx train llama-2-7b --tokens 2T --hardware a100 --gpus 512 --seq 4k
     llmcx train gpt3 --tokens 300B --hardware 1024xa100 --tp 8 --pp 8
-    llmcx train llama-3.1-8b --tokens 10M --hardware a100 --lora 16 --dtype nf4
+    llmcx train llama-3.1-8b --tokens 10M --hardware 1xa100 --lora 16 --dtype nf4
     llmcx train llama-3.1-8b --tokens 1T --hardware 64xh100 --measured 650k
     llmcx train llama-3.1-8b --tokens 1T --hardware 64xh100 --emit torchtitan
     """
