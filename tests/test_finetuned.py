@@ -164,7 +164,7 @@ EXAMPLE = "llmcx train llama-3.1-8b --tokens 10M --hardware 1xa100 --lora 16 --d
 
 
 def page() -> str:
-    shown = here(*EXAMPLE.split()[1:]).out.rstrip()
+    shown = "\n".join(line.rstrip() for line in here(*EXAMPLE.split()[1:]).out.rstrip().splitlines())
     out = [HEAD.replace("{example}", f"$ {EXAMPLE}\n{shown}")]
     out += [
         "| engine | kind | GPUs | rows | median error | signed | in the range |",
@@ -180,6 +180,7 @@ def page() -> str:
                     gpus = "ZeRO-3" if shared else "8" if engine == "megatron" else "1"
                     signed = median(row.error for row in of)
                     out.append(f"| {engine} | {kind} | {gpus} | {len(of)} | {typical(of):.1%} | {signed:+.1%} | {held:.0%} |")
+    out += ["", f"All {len(rows)} rows: median error {typical(rows):.1%}."]
     out += ["", "| engine | kind | model | GPUs | batch of one | tokens | measured, s | ideal | estimate | error |"]
     out += ["| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"]
     for row in rows:

@@ -304,10 +304,11 @@ def times() -> list[Kind]:
         said = validation[kind]["rows that calibrate, median error"]
         return "none of them" if said == "none" else f"none of them; {said.partition('(')[2].removesuffix(' rows)')} others were"
 
+    tuned = re.search(r"All (\d+) rows: median error ([\d.]+%)", read("docs/finetuning.md")).groups()  # type: ignore[union-attr]
     return [
         Kind(
             "[time of a kernel](kernels.md)",
-            "kernels measured by NVIDIA's aiconfigurator",
+            "kernels measured by NVIDIA's aiconfigurator; Mamba-2's by vLLM's developers",
             f"{apart[1]:,} shapes in {len(laws)} tables",
             f"median error of a table {median(errors):.1f}%, of nine in ten at most "
             f"{sorted(errors)[int(0.9 * len(errors))]:.1f}%",
@@ -350,6 +351,14 @@ def times() -> list[Kind]:
             *tested("training"),
             seen("training"),
             "test_validation.py",
+        ),
+        Kind(
+            "[time of a step of LoRA, QLoRA](finetuning.md)",
+            "published runs of fms-acceleration, Qwen, NeMo",
+            f"{tuned[0]} runs",
+            f"median error {tuned[1]}",
+            "by fits without the run's model",
+            "test_finetuned.py",
         ),
     ]
 
