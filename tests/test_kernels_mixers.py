@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from llmcx.catalog.data import load_hardware
 from llmcx.answers.serve import stored_as
+from llmcx.catalog.data import load_hardware
 from llmcx.catalog.kernels import Row, law, table
 from llmcx.catalog.presets import load_preset
 from llmcx.engines.kernel_time import Kernels

@@ -20,7 +20,21 @@ from transformers.pytorch_utils import Conv1D
 
 GOLDEN = Path(__file__).resolve().parent / "joint.json"
 RANK = 5
-FAMILIES = "gpt2 gpt_bigcode codegen gpt_neox gpt_neox_japanese bloom mpt falcon phi3 glm glm4 persimmon openai-gpt".split()
+FAMILIES = [
+    "gpt2",
+    "gpt_bigcode",
+    "codegen",
+    "gpt_neox",
+    "gpt_neox_japanese",
+    "bloom",
+    "mpt",
+    "falcon",
+    "phi3",
+    "glm",
+    "glm4",
+    "persimmon",
+    "openai-gpt",
+]
 
 
 def counted(family: str) -> dict[str, object]:

@@ -35,7 +35,7 @@ class Attention(Mixer):
     ``inputs``: how many states side by side it reads (EAGLE-3: a token and a state). ``kv_width``: how wide what a
     cross-attention meets is, where not as the model. ``places``: queries meet a learned vector, too, for each distance across and
     down a square of patches, which the tower has (SAM). ``joint``: transformers' code has one matrix for queries, keys and
-    values, as an adapter meets it (GPT-2, Falcon). So has ``one_matrix``, of which besides the values that a fused kernel keeps are
+    values, as an adapter meets it (GPT-2, Falcon). So has ``one_matrix``, where besides the values that a fused kernel keeps are
     a view of all three (Phi-3, GPT-NeoX).
     """
 
