@@ -75,6 +75,8 @@ CALLS = [
     "train llama-3-70b --tokens 1T --gpus 256 --tp 4 --cp 2 --pp 4 --seq 32k",
     "train llama-3-8b --tokens 1T --gpus 64 --zero 3 --compute-dtype fp8",
     "train gpt2 --tokens 10B --gpus 8 --hardware a100",
+    "train qwen2-1.5b --tokens 1M --hardware 1xa100 --lora 16 --seq 256 --micro-batch 1 --recompute full",
+    "train llama-3-8b --tokens 10M --hardware 8xa100 --lora 16 --dtype nf4 --seq 1k --zero 3 --micro-batch 2",
     "serve mixtral-8x7b --hardware 2xh100",
     "serve llama-3-8b --hardware mi300x",
     "serve qwen3-32b --dtype q4_k_m --hardware 4090 --engine llama.cpp",

@@ -222,9 +222,13 @@ def train(
     inputs |= {"measured": measured} if measured is not None else {}
     why = [f"why {line}" for line in found.why] if found and search else []
     low, high = band
-    known = efficiencies.known_on(engine, machine)
-    where = "(docs/validation.md)" if known else f"is assumed: {engine} was not measured on {machine.title}"
-    words.append(f"of ten measured steps, eight took {low:g} to {high:g} times as long as estimated {where}")
+    if efficiencies.known_on(engine, machine):
+        page = "finetuning" if lora is not None else "validation"
+        words.append(f"of ten measured steps, eight took {low:g} to {high:g} times as long as estimated (docs/{page}.md)")
+    else:
+        words.append(f"range: {low:g} to {high:g} times the estimate, assumed: {engine} was not measured on {machine.title}")
+    if lora is not None and spec.mixtures:
+        words.append("of experts Mixtral's eight alone were measured with adapters; eager code that loops over more takes longer")
     about = [*why, *_notes(answer.fits, found, chosen is not None, real, layout), *uneven(spec, layout), *words, *dated, *notes]
     lines = explaining("train", real, ideal, batch, costs, engine, answer, found if search else None)
     head = heading("train", spec, inputs, result)
