@@ -50,6 +50,17 @@ def test_nothing_beats_the_ideal() -> None:
     assert all(row.run.seconds > row.ideal for row in finetuned.estimated())
 
 
+@pytest.mark.parametrize(
+    "row",
+    {(row.run.kind, row.run.spec.name): row for row in finetuned.estimated()}.values(),
+    ids=lambda row: f"{row.run.kind} {row.run.spec.name}",
+)
+def test_the_rows_command(row: finetuned.Estimated) -> None:
+    """What is typed for a row has its ideal step: the estimate's numbers have not seen the model. Qwen's biases are left out."""
+    found = json.loads(here(*row.run.command.split()[1:], "--json").out)["result"]["training"]
+    assert found["ideal"]["step_s"] == pytest.approx(row.ideal, rel=0.005)
+
+
 def test_the_command_says_the_same() -> None:
     """Qwen's README, had Qwen2 7B been there: the same trainer behind the command line, with the shipped numbers."""
     asked = "train qwen2-7b --tokens 1M --hardware 1xa100 --lora 64 --dtype gptq --seq 1k --micro-batch 1 --recompute full"
