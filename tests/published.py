@@ -253,6 +253,33 @@ SHAPES = {
 }
 """GPT-like models that have no preset, for :func:`gpt`."""
 
+MAXTEXT = {
+    "maxtext-16b": (4096, 64, 28672, 32),
+    "maxtext-32b": (8192, 64, 28672, 32),
+    "maxtext-64b": (8192, 64, 28672, 64),
+    "maxtext-128b": (8192, 128, 57344, 64),
+    "maxtext-256b": (16384, 128, 57344, 64),
+    "maxtext-512b": (16384, 128, 57344, 128),
+}
+"""Models of MaxText's own (base.yml and pyconfig.get_individual_scales, March 2024): d_model, heads of 128, d_ff, layers. Seconds
+follow from the TFLOP/s that it prints, in which attention is counted whole (maxtext_utils.py): ``elementwise`` recomputation is its
+"minimal".
+"""
+
+
+def maxtext(d: int, heads: int, d_ff: int, layers: int) -> ModelSpec:
+    """One of :data:`MAXTEXT`."""
+    mixer = {"type": "attention", "n_heads": heads, "head_dim": 128, "rope": True}
+    shape = {"name": f"maxtext-{layers}x{d}", "d_model": d, "context": 2048, "embedding": {"vocab": 32000}}
+    shape |= {"decoder": [{"repeat": layers, "mixer": mixer, "ffn": {"type": "gated", "d_ff": d_ff}}]}
+    return build(shape | {"norm": {"type": "rmsnorm"}, "head": {"tied": False}})
+
+
+def _spec(model: str) -> ModelSpec:
+    if model in SHAPES:
+        return gpt(*SHAPES[model])
+    return maxtext(*MAXTEXT[model]) if model in MAXTEXT else load_preset(model)
+
 
 @lru_cache(maxsize=1)
 def steps() -> list[Run]:
@@ -264,7 +291,7 @@ def steps() -> list[Run]:
             degrees = {key: n[key] for key in ("tp", "pp", "cp", "ep", "micro_batch", "virtual", "zero")}
             dp = n["gpus"] // (n["tp"] * n["pp"] * n["cp"])
             layout = Layout(**degrees, dp=dp, recompute=row["recompute"])  # type: ignore[arg-type]
-            spec = gpt(*SHAPES[row["model"]]) if row["model"] in SHAPES else load_preset(row["model"])
+            spec = _spec(row["model"])
             title = f"{row['model']}, {n['gpus']} x {row['hardware']}, {row['dtype']}, {label(layout)}"
             run = Run(title, spec, row["hardware"], n["seq"], n["batch"], layout, float(row["seconds"]), row["source"])
             dtype = None if row["dtype"] == "bf16" else row["dtype"]

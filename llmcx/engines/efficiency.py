@@ -47,6 +47,9 @@ def efficiency(
         quantise=chosen.get("quantise", 0.0),
         logit=chosen.get("logit", 0.0),
         last_product=chosen.get("last_product", 0.0),
+        array=of_generation(chosen.get("array", 0.0), hardware),
+        block=chosen.get("block", 0.0),
+        tile=chosen.get("tile", 0.0),
         **{f"hidden_{name}": share for name, share in chosen["hidden"].items()},
     )
     how = (
