@@ -47,7 +47,7 @@ class Row:
 def training() -> list[Row]:
     rows = []
     for run in published.training():
-        hardware = catalog.load_hardware(run.hardware)
+        hardware = run.accelerator
         factors, _ = calibration.efficiency(hardware, run.stack, run.dtype)
         attention = "flash" if run.fused else "eager"
         ideal, estimate = (
@@ -63,7 +63,7 @@ def steps() -> list[Row]:
     """published_steps.csv. A model of :data:`published.LEFT_OUT` is estimated with numbers fitted without it."""
     rows = []
     for run in published.steps():
-        hardware = catalog.load_hardware(run.hardware)
+        hardware = run.accelerator
         factors, _ = calibration.efficiency(hardware, run.stack, run.dtype)
         calibrates = run.calibrates
         if run.kind in published.LEFT_OUT:

@@ -19,8 +19,8 @@ def data(name: str) -> dict[str, Any]:
     return data_of(ROOT / "engines" / f"{name}.yaml")
 
 
-TRAINING = ("megatron", "fsdp", "torchtitan", "maxtext", "llmq")
-STACKS = {**{name: name for name in TRAINING}, "serving": "serving"}
+TRAINING = ("megatron", "megatron-deepspeed", "fsdp", "torchtitan", "maxtext", "llmq")
+STACKS = {**{name: name.replace("-", "_") for name in TRAINING}, "serving": "serving"}
 """Software that was calibrated, and its file: what trains; a tuned serving engine."""
 
 
@@ -47,6 +47,7 @@ def efficiency(
         quantise=chosen.get("quantise", 0.0),
         logit=chosen.get("logit", 0.0),
         last_product=chosen.get("last_product", 0.0),
+        accumulated=chosen.get("accumulated", 0.0),
         array=of_generation(chosen.get("array", 0.0), hardware),
         block=chosen.get("block", 0.0),
         tile=chosen.get("tile", 0.0),

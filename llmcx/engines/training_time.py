@@ -218,8 +218,18 @@ class Trainer:
         if found is None:
             of = self._tally(by, layout.micro_batch)
             stages = distinct(self.spec.runs, layout.pp, layout.virtual)
-            found = self._passes[key] = [(stage, many, StagePass(*of.of(stage))) for stage, many in stages]
+            found = self._passes[key] = [
+                (stage, many, self._added_up(StagePass(*of.of(stage)), stage, by)) for stage, many in stages
+            ]
         return found
+
+    def _added_up(self, one: StagePass, stage: Stage, by: Division) -> StagePass:
+        """With its gradients added to those of the micro-batches before."""
+        each = self.efficiency.accumulated / self.machine.memory
+        if not each:
+            return one
+        weights = self.sizes.weights(stage, by)
+        return one._replace(backward=one.backward + each * (weights.params + weights.experts))
 
     def _tally(self, by: Division, micro_batch: int) -> Tally:
         key = (by, micro_batch)
@@ -353,7 +363,7 @@ class Trainer:
 
 
 def _ends(op: Op) -> bool:
-    """Whether this is a sublayer's last product. A routed expert's is not: what it gives is read again, by its weight's gradient."""
+    """Whether this is a sublayer's last product. A routed expert's is not: its weight's gradient reads what it gives."""
     return op.kind == "linear" and op.module in LAST and op.role != "expert" and in_layers(op)
 
 

@@ -1,8 +1,8 @@
 """How much more a kernel multiplies on a systolic array than it is asked for: whole arrays, whole blocks, whole tiles.
 
-A TPU multiplies on arrays of 128 × 128 (v5p and before) or 256 × 256 (v6e, v7) numbers: a narrower side is filled up with zeros, so
-heads of 64 use a quarter of an array of 256. Its attention kernel meets keys in whole blocks; a sliding window of 128 costs two
-blocks. Its grouped matmuls take tiles of rows, and a tile that two experts share is multiplied once for each.
+A TPU multiplies on arrays of 128 × 128 (v5p and before) or 256 × 256 (v6e, v7) numbers: a narrower side is filled up with zeros,
+so heads of 64 use a quarter of an array of 256. Its attention kernel meets keys in whole blocks; a sliding window of 128 costs
+two blocks. Its grouped matmuls take tiles of rows, and a tile that two experts share is multiplied once for each.
 """
 
 from __future__ import annotations
