@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from llmcx.catalog.index import ROOT, data_of
 from llmcx.engines.serving_estimate import Schedule
@@ -91,10 +91,15 @@ def generation(hardware: Hardware) -> str:
     return next((name for name, members in known.items() if hardware.name in members), hardware.vendor.lower())
 
 
-def of_generation(values: float | Mapping[str, float], hardware: Hardware) -> float:
-    """A number that may be given by generation, else by vendor, its "default" for others."""
+Value = TypeVar("Value", float, list[float])
+
+
+def of_generation(values: Value | Mapping[str, Value], hardware: Hardware) -> Value:
+    """A number, or several, that may be given by accelerator, else by generation, else by vendor, its "default" for others."""
     if not isinstance(values, Mapping):
         return values
+    if hardware.name in values:
+        return values[hardware.name]
     return values.get(generation(hardware), values.get(hardware.vendor.lower(), values["default"]))
 
 
