@@ -378,7 +378,9 @@ FILES = {"llama.cpp": "llama_cpp", "mlx": "mlx", "exllamav2": "exllamav2", "tran
 
 @dataclass(frozen=True)
 class Alone:
-    """Tokens/s of one user: "prompt" tokens, "output" tokens after them, or output tokens over "all" of the time."""
+    """Tokens/s of one user: "prompt" tokens, "output" tokens after them, or output tokens over "all" of the time. ``aside``:
+    neither calibrates nor tests, because its build is older than those that calibrate its chip, or its figure is suspect.
+    """
 
     name: str
     engine: str
@@ -393,6 +395,7 @@ class Alone:
     rate: float
     calibrates: bool
     source: str
+    aside: bool = False
 
 
 @lru_cache(maxsize=1)
@@ -405,5 +408,6 @@ def local() -> list[Alone]:
             name = f"{row['model']}, {n['gpus']} x {row['hardware']}, {row['weight_bits']} bits, {n['prompt']:,} in"
             bits, rate = float(row["weight_bits"]), float(row["tokens_per_s"])
             texts = {key: row[key] for key in ("engine", "kind", "model", "hardware", "of", "source")}
-            rows.append(Alone(name, weight_bits=bits, rate=rate, calibrates=row["calibrates"] == "yes", **texts, **n))
+            how = {"calibrates": row["calibrates"] == "yes", "aside": row["calibrates"] == "aside"}
+            rows.append(Alone(name, weight_bits=bits, rate=rate, **how, **texts, **n))
     return rows

@@ -1,8 +1,8 @@
 """How long programs for one user take: llama.cpp, MLX, exllamav2, transformers' eager loop. Estimates.
 
 A decode step reads the weights that its token meets at a share of the bandwidth, unpacks quantised ones with as many operations a
-weight as the format takes, and waits between its kernels, of which each part of a model has its own; where each kernel is launched
-from Python, it takes at least as long as the launches. A prompt is multiplied at a share of the peak. The numbers are
+weight as the format takes, and waits between its kernels, of which each part of a model has its own; where each is launched from
+Python, it takes at least as long as the launches. A prompt is multiplied at a share of the peak. The numbers are
 presets/engines/<engine>.yaml's, by generation of chips.
 """
 
@@ -110,8 +110,8 @@ class Local(Server):
         return self.prefill(prompt).total + copied
 
     def part_filled(self, prompt: int, cached: int, batch: int) -> float:
-        """Seconds in which experts' kernels multiply the part of a ``tile`` of rows that no token fills: half a tile of each expert
-        that is met, in each piece of a prompt.
+        """Seconds in which experts' kernels multiply what no token fills of a ``tile`` of rows: half a tile of each expert that
+        is met, in each piece of a prompt.
         """
         tile = of_generation(self.whose.get("tile", 0.0), self.hardware)
         piece = min(prompt - cached, self.engine.pass_tokens(batch, prompt))

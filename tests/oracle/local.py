@@ -81,7 +81,7 @@ def main() -> None:
     for engine, start in START.items():
         if any(name in sys.argv for name in START) and engine not in sys.argv:
             continue
-        mine = [row for row in published.local() if row.engine == engine]
+        mine = [row for row in published.local() if row.engine == engine and not row.aside]
         values = fit(engine, [row for row in mine if row.calibrates], dict(start))
         print(engine, {name: float(f"{value:.3g}") for name, value in values.items()})
         for kind in dict.fromkeys(row.kind for row in mine):
