@@ -51,8 +51,8 @@ def test_reading_takes_as_long_as_the_share_says() -> None:
 
 
 def test_prompts_meet_quantised_weights_in_integers() -> None:
-    """On an RTX 4090 at 660.6 Tera-operations/s: 6.98 G parameters in the layers' matrices, 512 tokens, 21.6 ms more at a quarter of
-    the peak than at half; at 16 bits 165.2 TFLOP/s.
+    """On an RTX 4090 at 660.6 Tera-operations/s: 6.98 G parameters in the layers' matrices, 512 tokens, 21.6 ms more at a quarter
+    of the peak than at half; at 16 bits 165.2 TFLOP/s.
     """
     for bits, name, rate in ((4.9, "prefill_unpacked", 660.6e12), (16.0, "prefill", 165.2e12)):
         quarter, half = (local(bits, "rtx-4090", **{name: share}).prefill(512).compute for share in (0.25, 0.5))
