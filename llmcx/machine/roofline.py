@@ -25,8 +25,8 @@ WHOLE_CHIP = 108 * 192 * 1024
 """
 
 
-AMOUNTS = ("permuted", "quantise", "logit", "adapted", "unpacked")
-"""Numbers of an Efficiency that count passes or bytes, and are no shares."""
+AMOUNTS = ("permuted", "quantise", "logit", "adapted", "unpacked", "accumulated", "array", "block", "tile")
+"""Numbers of an :class:`Efficiency` that are no shares and no seconds."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,12 @@ class Efficiency:
     pass, forward or backward, and ``permuted`` how often each hidden vector sent to an expert is read or written on its way there
     and back (3 in the weighted sum alone). ``quantise`` bytes move for each number that a matmul in fewer than 16 bits reads or
     writes, to round it, scale it and lay it out; ``logit`` bytes for each logit, in the loss and its gradient. ``last_product``
-    is the share of a sublayer's last product that full recomputation does again: the backward pass does not need it. ``adapted``
-    bytes move for each number that an adapter reads or adds to, to cast, drop, scale and add it; ``unpacked`` for each number of
-    a frozen matrix that is quantised, whenever it is multiplied; ``host_s`` is what the host needs to launch an op: no pass is
-    shorter than its launches.
+    is the share of a sublayer's last product that full recomputation does again: the backward pass does not need it.
+    ``accumulated`` bytes move for each parameter and micro-batch where gradients are added up by kernels of their own. ``array``
+    is the side of a systolic array, ``block`` the keys that an attention kernel meets at once, ``tile`` the rows that a grouped
+    matmul takes at once (0: of any size; :mod:`llmcx.machine.systolic`). ``adapted`` bytes move for each number that an adapter
+    reads or adds to, to cast, drop, scale and add it; ``unpacked`` for each number of a frozen matrix that is quantised, whenever
+    it is multiplied; ``host_s`` is what the host needs to launch an op: no pass is shorter than its launches.
     """
 
     matmul: float = 1.0
@@ -63,6 +65,10 @@ class Efficiency:
     quantise: float = 0.0
     logit: float = 0.0
     last_product: float = 0.0
+    accumulated: float = 0.0
+    array: float = 0.0
+    block: float = 0.0
+    tile: float = 0.0
     adapted: float = 0.0
     unpacked: float = 0.0
     host_s: float = 0.0
