@@ -152,11 +152,13 @@ FAILED = [
         "2xrtx-4090",
         VLLM + "issues/13061",
         "qwen2.5-14b",
+        version="0.7.2",
     ),
     Published(
         "vllm serve openai/gpt-oss-120b --gpu-memory-utilization 0.95 --max-num-batched-tokens 1024",
         "h100",
         VLLM + "issues/27508",
+        version="0.11.0",
     ),
     Published(
         "vllm serve /tmp/model/Qwen3-Coder-480B-A35B-Instruct-FP8 --served-model-name Qwen3-Coder-480B-A35B-FP8 -dp=8  "
@@ -196,7 +198,7 @@ FAILED = [
         VLLM + "issues/41695",
         "qwen3-30b-a3b",
     ),
-    Published("vllm serve  Qwen3-32B --tensor-parallel-size 2 ", "2xl40s", VLLM + "issues/17462, on L20s of 48 GB"),
+    Published("vllm serve  Qwen3-32B --tensor-parallel-size 2 ", "2xl40s", VLLM + "issues/17462, on L20s of 48 GB", version="0.8.5"),
     Published(
         "python3 -m sglang.launch_server --model-path zai-org/GLM-4.5-Air-FP8 --tp-size 4 --tool-call-parser glm45 "
         "--reasoning-parser glm45 --speculative-algorithm EAGLE --speculative-num-steps 3 --speculative-eagle-topk 1 "
@@ -281,6 +283,7 @@ HELD_RAN = [
         "a100",
         VLLM + "issues/17431, on an A800",
         "qwen3-8b",
+        version="0.8.5",
     ),
     Published(
         "python -m vllm.entrypoints.openai.api_server \\\n--model meta-llama/Llama-2-70b-chat-hf \\\n"
@@ -342,6 +345,7 @@ HELD_FAILED = [
         "8xa100",
         "github.com/QwenLM/Qwen3-VL/issues/1684",
         QWEN_VL,
+        version="0.11.0",
     ),
     Published(
         "docker run -d --restart=always \\\n    --runtime=nvidia \\\n    --gpus '\"device=0,1,2,3,4,5,6,7\"' \\\n"
@@ -417,11 +421,11 @@ FRESH_RAN = [
     ),
     Published(
         "python3 -m sglang.launch_server --model meta-llama/Llama-3.3-70B-Instruct --speculative-algo EAGLE3 \\\n"
-        "    --speculative-draft /sgl-workspace/EAGLE3-LLaMA3.3-Instruct-70B --speculative-num-steps 8 \\\n"
+        "    --speculative-draft-model-path /sgl-workspace/EAGLE3-LLaMA3.3-Instruct-70B --speculative-num-steps 8 \\\n"
         "    --speculative-eagle-topk 8 --speculative-num-draft-tokens 64 \\\n"
         "    --cuda-graph-max-bs 1 --dtype float16 --port 30000 --tp 8",
         "8xh100",
-        SGLANG + "pull/4716",
+        SGLANG + "pull/4716, where --speculative-draft is short for this",
         "llama-3.1-70b",
     ),
     Published(

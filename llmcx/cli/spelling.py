@@ -80,6 +80,14 @@ LAUNCH = {
     "host_all": "-cmoe --cpu-moe",
     "split": "-sm --split-mode",
     "swa_full": "--swa-full",
+    "eager": "--enforce-eager",
+    "offload": "--cpu-offload-gb",
+    "adapters": "--enable-lora",
+    "slots": "--max-loras --max-loras-per-batch",
+    "rank": "--max-lora-rank",
+    "speculative": "--speculative-config -sc",
+    "spec_method": "--spec-method --speculative-algorithm",
+    "spec_model": "--spec-model --speculative-model --speculative-draft-model --speculative-draft-model-path",
 }
 """What only a launch line has (:mod:`llmcx.cli.launching`): what it sets -> its flags, before those of SAME."""
 

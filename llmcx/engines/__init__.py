@@ -115,6 +115,10 @@ class Engine:
         """Bytes that are neither weights, cache nor activations, and in words what they are."""
         return 0, ""
 
+    def beside(self, gpu: GPU) -> tuple[int, str]:
+        """Bytes that are taken beside the share of the memory once the cache has what is left of it, and in words what."""
+        return 0, ""
+
     def padding(self, gpu: GPU) -> int:
         """Bytes by which experts in MXFP4 grow to the whole blocks that the engine's kernels take."""
         return 0
