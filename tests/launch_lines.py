@@ -198,7 +198,9 @@ FAILED = [
         VLLM + "issues/41695",
         "qwen3-30b-a3b",
     ),
-    Published("vllm serve  Qwen3-32B --tensor-parallel-size 2 ", "2xl40s", VLLM + "issues/17462, on L20s of 48 GB", version="0.8.5"),
+    Published(
+        "vllm serve  Qwen3-32B --tensor-parallel-size 2 ", "2xl40s", VLLM + "issues/17462, on L20s of 48 GB", version="0.8.5"
+    ),
     Published(
         "python3 -m sglang.launch_server --model-path zai-org/GLM-4.5-Air-FP8 --tp-size 4 --tool-call-parser glm45 "
         "--reasoning-parser glm45 --speculative-algorithm EAGLE --speculative-num-steps 3 --speculative-eagle-topk 1 "
@@ -386,8 +388,8 @@ HELD_FAILED = [
 ]
 
 # Chosen on 2026-11-29, before llmcx was asked about any of them, by the rules of the lists above; with the version of the engine
-# where the source states one. "L4" stands for A10s of 24 GB ("21.99GiB" in their log), a Blackwell of 96 GB for H20s of 96 GB, Ada
-# cards for an A6000 and for L40s and RTX 4090s of 48 GB: of the same size.
+# where the source states one. Of the same size, and so in their place: an L4 for A10s of 24 GB ("21.99GiB" in their log),
+# a Blackwell for H20s of 96 GB, Ada cards for an A6000 and for L40s and RTX 4090s of 48 GB.
 
 CODER = (
     '{"model_type": "llama", "hidden_size": 7168, "num_hidden_layers": 62, "num_attention_heads": 56, "num_key_value_heads": 8, '

@@ -270,10 +270,12 @@ def test_what_a_launch_line_cannot_say_is_refused() -> None:
 
 
 def fits(row: Published) -> bool:
-    """What is said of a published line, by the version that its source states; vLLM's took 90% of the memory where they say nothing,
-    as was its default then.
+    """What is said of a published line, as the version has it that its source states; where it states none, vLLM took 90% of the
+    memory by default.
     """
-    share = " --gpu-memory-utilization 0.9" if "vllm" in row.line and "utilization" not in row.line and row.version is None else ""
+    share = (
+        " --gpu-memory-utilization 0.9" if "vllm" in row.line and "utilization" not in row.line and row.version is None else ""
+    )
     version = f"# llmcx check: --engine vllm@{row.version}\n" if row.version is not None else ""
     line = version + row.line.rstrip(" &\n\\") + share
     shape = row.preset or ""
