@@ -226,6 +226,21 @@ QWEN = (
 )
 QWEN += '"num_key_value_heads": %d, "intermediate_size": %d, "vocab_size": %d, "max_position_embeddings": %d}'
 
+SEES = ', "vision_config": {"model_type": "qwen2_5_vl", "depth": 32, "hidden_act": "silu", "hidden_size": 1280, '
+SEES += '"intermediate_size": 3420, "num_heads": 16, "in_chans": 3, "out_hidden_size": 2048, "patch_size": 14, '
+SEES += '"spatial_merge_size": 2, "spatial_patch_size": 14, "window_size": 112, "fullatt_block_indexes": [7, 15, 23, 31], '
+SEES += '"temporal_patch_size": 2}, "preprocessor_config": {"min_pixels": 3136, "max_pixels": 12845056, "patch_size": 14, '
+SEES += '"temporal_patch_size": 2, "merge_size": 2}}'
+QWEN25_VL = (QWEN % ("true", 2048, 36, 16, 2, 11008, 151936, 128000)).replace("qwen2", "qwen2_5_vl").rstrip("}") + SEES
+INTERNVL = '{"model_type": "internvl", "image_seq_length": 256, "downsample_ratio": 0.5, "vision_feature_layer": -1, '
+INTERNVL += '"projector_hidden_act": "gelu", "vision_config": {"model_type": "internvl_vision", "hidden_size": 3200, '
+INTERNVL += '"num_hidden_layers": 45, "num_attention_heads": 25, "intermediate_size": 12800, "image_size": [448, 448], '
+INTERNVL += '"patch_size": [14, 14], "use_qk_norm": true, "attention_bias": false, "norm_type": "rms_norm"}, "text_config": '
+INTERNVL += (QWEN % ("false", 8192, 80, 64, 8, 29568, 151674, 32768)) + "}"
+"""Qwen2.5-VL-3B with what stands beside its config.json, and InternVL3-78B: with their encoders of images, which the lists had
+without them when they were judged first.
+"""
+
 HELD_RAN = [
     Published(
         "python -m vllm.entrypoints.openai.api_server \\\n  --model Qwen/Qwen3-VL-235B-A22B-Instruct \\\n"
@@ -338,8 +353,8 @@ HELD_FAILED = [
         "--max-model-len 4096 --limit-mm-per-prompt image=1,video=0 --mm_processor_kwargs '{\"max_pixels\":1024}' "
         "--enforce-eager",
         "8xa100-40gb",
-        VLLM + "issues/16749; the shape is that of its language model alone",
-        "qwen2.5-72b",
+        VLLM + "issues/16749",
+        INTERNVL,
     ),
     Published(
         "vllm serve Qwen/Qwen3-VL-235B-A22B-Instruct \\\n  --tensor-parallel-size 8 \\\n  --max-model-len 128000 \\\n"
@@ -373,8 +388,8 @@ HELD_FAILED = [
     Published(
         "vllm serve Qwen/Qwen2.5-VL-3B-Instruct --gpu-memory-utilization 0.3",
         "a100",
-        VLLM + "issues/18124; the shape is that of its language model alone",
-        QWEN % ("true", 2048, 36, 16, 2, 11008, 151936, 128000),
+        VLLM + "issues/18124",
+        QWEN25_VL,
     ),
     Published(
         "docker run -d --gpus all \\\n  --shm-size 32g \\\n  -p 30000:30000 \\\n"

@@ -32,6 +32,10 @@ EAGER = "--enforce-eager"
 """vLLM's, that it makes no CUDA graphs."""
 
 
+STILL = "--limit-mm-per-prompt '{\"video\": 0}'"
+"""vLLM's, that no videos may be shown."""
+
+
 class Change(NamedTuple):
     """Flags of the engine that make it fit, and bytes on the fullest GPU with them."""
 
@@ -222,6 +226,8 @@ def _tries(spec: ModelSpec, asked: Asked, budget: int) -> Iterator[tuple[str, Ca
         return holding(spec, replace(asked, **changed)).total_bytes
 
     layout = asked.layout
+    if asked.still is not None:
+        yield STILL, partial(size, engine=asked.still)
     wide = dtypes.per_element(asked.kv_dtype) >= 2
     if wide:
         yield "--kv-dtype fp8", partial(size, kv_dtype="fp8")
@@ -296,7 +302,7 @@ def spelt(engine: str, options: str) -> str | None:
     ('--tensor-parallel-size 2', 'a checkpoint in awq', None)
     """
     words = options.split()
-    if words[0] in ("-ngl", "--n-cpu-moe", EAGER):
+    if words[0] in ("-ngl", "--n-cpu-moe", EAGER, STILL.split()[0]):
         return options
     out = []
     for flag, value in zip(words[::2], words[1::2], strict=True):

@@ -39,7 +39,8 @@ class Draft:
 class Asked:
     """What a line asks for: ``batch`` sequences of ``seq`` tokens at the least, at most ``limit``; weights in ``dtype``, a cache
     in ``kv_dtype``; on ``layout``, in ``replicas`` copies; of ``there`` GPUs, where their number is known. ``whole``: bytes of a
-    GPU, of which the engine has a share; ``host``: bytes of a GPU's weights that stay in the host's memory at most.
+    GPU, of which the engine has a share; ``host``: bytes of a GPU's weights that stay in the host's memory at most;
+    ``still``: the engine where images may be shown and no videos.
     """
 
     seq: int
@@ -55,6 +56,7 @@ class Asked:
     host: int = 0
     slots: Slots | None = None
     draft: Draft | None = None
+    still: Engine | None = None
 
     def inputs(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """As :func:`llmcx.answers.remedies.remedies` takes them."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from llmcx.answers.launched import Asked, longest
 from llmcx.cli.accelerator import Limit, serving, settled
-from llmcx.cli.launch_more import drafted, notes, offloaded, slots
+from llmcx.cli.launch_more import drafted, notes, offloaded, pictured, slots
 from llmcx.cli.launching import Launch, bad
 from llmcx.engines import Engine
 from llmcx.engines import engine as engine_of
@@ -149,12 +149,15 @@ def asked_of(launch: Launch, spec: ModelSpec, hardware: str, budget: int | None,
             raise bad(f"{problem}; vLLM refuses that unless --hf-overrides stretches it")
     if chunk is not None and launch.engine == "vllm" and "--no-enable-chunked-prefill" in launch.of("apart") and chunk < seq:
         raise bad(f"--max-num-batched-tokens {chunk:,} is less than --max-model-len {seq:,} without chunked prefill")
-    if isinstance(program, VLLM) and launch.value("eager") is not None:
-        program = replace(program, eager=True)
     draft, words = drafted(launch, spec)
+    still = None
+    if isinstance(program, VLLM):
+        program = replace(program, eager=launch.value("eager") is not None)
+        program, still, seen = pictured(launch, spec, seq, program)
+        words += seen
     room = slots(launch, engine)
     whole = within.hardware.visible_bytes if launch.engine == "vllm" and within.hardware is not None and budget is None else None
-    asked = Asked(seq, stored, kv, layout, program, 1, limit, replicas, there, whole, offloaded(launch), room, draft)
+    asked = Asked(seq, stored, kv, layout, program, 1, limit, replicas, there, whole, offloaded(launch), room, draft, still)
     words += notes(launch, room)
     assert within.bytes is not None
     if launch.engine == "sglang" and length is None and (found := longest(spec, asked, within.bytes)) not in (None, seq):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from typing import Any
 
 from llmcx.answers.launched import Draft, Slots
 from llmcx.cli.launching import Launch, bad
+from llmcx.engines.vllm import VLLM
 from llmcx.engines.vllm_lines import read as version
+from llmcx.engines.vllm_pictures import tried
 from llmcx.errors import InputError, shown
 from llmcx.model.spec import ModelSpec
 
@@ -103,6 +106,40 @@ def _model(name: str) -> ModelSpec | None:
         return load(name) if os.path.exists(name) else None if (known := preset_of(name)) is None else load(known)
     except InputError:
         return None
+
+
+def pictured(launch: Launch, spec: ModelSpec, seq: int, program: VLLM) -> tuple[VLLM, VLLM | None, list[str]]:
+    """The engine with what it looks at when it starts; with images alone, where it may be shown videos; what is to be said."""
+    if launch.value("unseen") is not None or not spec.towers:
+        return program, None, []
+    limits = _limits(launch)
+    images, videos = limits.get("image", 1), limits.get("video", 1)
+    step = program.pass_tokens(1, seq)
+    of = tried(spec, seq if program.line.shown else step, step, videos=videos > 0)
+    if of is None or program.line.by_length:
+        return (
+            program,
+            None,
+            ["not counted: the memory of the images that vLLM tries when it starts"],
+        )
+    if not (images or videos):
+        return program, None, []
+    still = replace(program, pictures=tried(spec, seq, step, videos=False)) if videos and images else None
+    return replace(program, pictures=of), still, []
+
+
+def _limits(launch: Launch) -> dict[str, int]:
+    """How many images and videos a prompt may have, as {"image": 2, "video": {"count": 1}} or image=2,video=1 say it."""
+    given = launch.value("limits")
+    if given is None or given.value is None:
+        return {}
+    text = given.value.strip()
+    try:
+        found = json.loads(text) if text.startswith("{") else dict(each.split("=", 1) for each in text.split(","))
+        counts = {name: each.get("count", 1) if isinstance(each, dict) else each for name, each in found.items()}
+        return {name: int(each) for name, each in counts.items()}
+    except (ValueError, TypeError):
+        raise bad(f'{given.flag} is {shown(text)}, but must be as {{"image": 2, "video": 0}}', text) from None
 
 
 def notes(launch: Launch, asked_slots: Slots | None) -> list[str]:

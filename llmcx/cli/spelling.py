@@ -85,6 +85,8 @@ LAUNCH = {
     "adapters": "--enable-lora",
     "slots": "--max-loras --max-loras-per-batch",
     "rank": "--max-lora-rank",
+    "limits": "--limit-mm-per-prompt",
+    "unseen": "--language-model-only --skip-mm-profiling",
     "speculative": "--speculative-config -sc",
     "spec_method": "--spec-method --speculative-algorithm",
     "spec_model": "--spec-model --speculative-model --speculative-draft-model --speculative-draft-model-path",

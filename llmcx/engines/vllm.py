@@ -15,6 +15,7 @@ from typing import Any
 from llmcx.engines import GPU, Engine, Kept
 from llmcx.engines.pages import CHUNKS, CROSS, FULL, STATE, WINDOW, Layout, Page, lay_out
 from llmcx.engines.vllm_lines import CONTEXT, LINES, NEWEST, Line, line
+from llmcx.engines.vllm_pictures import Pictures
 from llmcx.errors import InputError
 from llmcx.ops.op import ACTIVATIONS, STATES, Cache, Op
 from llmcx.parallel.layout import cut
@@ -63,7 +64,7 @@ def defaults(memory: int, name: str = "", version: str = NEWEST) -> dict[str, in
 class VLLM(Engine):
     """Blocks of ``block`` tokens, more where a recurrent state would not fit a page; steps of ``max_num_batched_tokens``; logits
     of ``max_num_seqs`` sequences; as ``version`` has it. ``hosted``: GPUs meet in the host, for they have no links of their own;
-    ``eager``: without CUDA graphs.
+    ``eager``: without CUDA graphs. ``pictures`` that it looks at when it starts.
     """
 
     block: int = 16
@@ -72,6 +73,7 @@ class VLLM(Engine):
     version: str = NEWEST
     hosted: bool = False
     eager: bool = False
+    pictures: Pictures | None = None
     utilization: float = field(default=0.92, init=False)
 
     name = "vllm"
@@ -120,7 +122,12 @@ class VLLM(Engine):
         layers = forward(gpu, tokens) - experts
         sampler = floor(self.max_num_seqs * gpu.vocab * of.logit) + stream if gpu.last else 0
         what = f"sampling {self.max_num_seqs:,} sequences" if sampler >= layers else f"a step of {tokens:,} tokens"
-        return max(layers, sampler) + experts + of.buffers, f"estimate: activation peak, {what}"
+        size = max(layers, sampler) + experts
+        if self.pictures is not None:
+            size += self.pictures.kept
+            if (seen := self.pictures.peak(gpu.tp // gpu.attention_dp)) > size:
+                size, what = seen, f"looking at {self.pictures.patches:,} patches"
+        return size + of.buffers, f"estimate: activation peak, {what}"
 
     def overhead(self, gpu: GPU) -> tuple[int, str]:
         outside = self.outside(gpu.tp, gpu.pp)
