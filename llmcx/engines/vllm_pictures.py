@@ -2,7 +2,7 @@
 
 vllm/v1/worker/gpu_model_runner.py, profile_run; model_executor/models/qwen2_vl.py. Known of the encoders of Qwen2-VL and
 Qwen2.5-VL. A start of 0.22 logged 15.26 GiB for 458,752 patches of Qwen2.5-VL-7B on one GPU, where 15.23 are reckoned
-(-14.28 GiB for the cache of 0.22 of an A100, tests/test_vllm_lines.py).
+(-14.28 GiB for the cache at 22% of an A100, tests/test_check.py).
 """
 
 from __future__ import annotations
