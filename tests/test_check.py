@@ -305,8 +305,8 @@ def test_weights_in_the_hosts_memory() -> None:
 
 
 def test_room_for_adapters() -> None:
-    """Of a layer of Llama 3.1 8B: q and o 4096 + 4096, k and v 4096 + 1024, gate, up and down 4096 + 14336 numbers a rank; divided
-    among two GPUs, one of both sides of each.
+    """Of a layer of Llama 3.1 8B: q and o 4096 + 4096, k and v 4096 + 1024, gate, up and down 4096 + 14336 numbers a rank; of two
+    GPUs each has half of one of both sides.
     """
     line = "vllm serve meta-llama/Llama-3.1-8B --max-model-len 8192 --enable-lora --max-loras 4 --max-lora-rank 64"
     each = 2 * (4096 + 4096) + 2 * (4096 + 1024) + 3 * (4096 + 14336)

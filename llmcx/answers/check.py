@@ -151,6 +151,7 @@ def _beside(spec: ModelSpec, asked: Asked, found: Memory, budget: int, over: Par
     """The answer where the share holds what is asked for, and the GPU not what comes on top, once the cache has all of it."""
     assert asked.whole is not None
     spare = budget - found.total_bytes
+    cache = sum(part.bytes for part in found.parts if part.part == "kv_cache")
     parts = [replace(part, bytes=part.bytes + spare) if part.part == "kv_cache" else part for part in found.parts]
     changes = []
     if (share := floor(100 * (asked.whole - over.bytes) / asked.whole) / 100) * asked.whole >= found.total_bytes:
@@ -167,8 +168,8 @@ def _beside(spec: ModelSpec, asked: Asked, found: Memory, budget: int, over: Par
         gpus=asked.layout.gpus,
         replicas=asked.replicas,
         seq=asked.seq,
-        cache_bytes=0,
-        cache_tokens=0,
+        cache_bytes=cache + spare,
+        cache_tokens=int((cache + spare) * asked.seq * asked.batch / cache) if cache else 0,
         users=0,
         largest_batch=0,
         estimate=[],

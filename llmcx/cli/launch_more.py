@@ -17,7 +17,7 @@ from llmcx.model.spec import ModelSpec
 
 SLOTS, RANK = {"vllm": 1, "sglang": 8}, {"vllm": 16}
 """Adapters at once, and the largest rank of one, where a line does not say (vllm/config/lora.py, sglang's server arguments)."""
-DENSE = (0, 9)
+DENSE = (0, 10)
 """vLLM's last version without adapters of experts."""
 TABLES = ("ngram", "[ngram]", "ngram_gpu", "suffix", "NGRAM", "LOOKAHEAD")
 """Ways to draft that need no weights."""

@@ -54,7 +54,8 @@ def rows(
         Line("cache_bytes", "budget - total + the cache in it", pool, answer.cache_bytes, "what the engine has for cache"),
     ]
     if kept:
-        numbers = f"floor({answer.cache_bytes:,}·{asked.seq:,}·{asked.batch:,} / {kept:,})"
+        asks = sum(part.bytes for part in own.parts if part.part in ("kv_cache", "state"))
+        numbers = f"floor({answer.cache_bytes:,}·{asked.seq:,}·{asked.batch:,} / {asks:,})"
         formula = "floor(cache·tokens of the sequences in it / their bytes)"
         lines.append(Line("cache_tokens", formula, numbers, answer.cache_tokens, "as many as fit what the engine has"))
     if answer.users and answer.cache_bytes != kept:
