@@ -304,6 +304,23 @@ def test_weights_in_the_hosts_memory() -> None:
         assert "--cpu-offload-gb" in refused("check", f"vllm serve Qwen/Qwen3-8B --cpu-offload-gb={bad_size}", *H100)
 
 
+def test_weights_are_loaded_in_16_bits_before_they_are_made_fp8() -> None:
+    """Qwen3 32B has 32,762,123,264 parameters, in 16 bits more than an L40S and in fp8 less. vLLM up to 0.14 and SGLang have them
+    all there first, later vLLMs one matrix at a time (vllm/model_executor/layers/quantization/fp8.py of 0.14.1 and 0.19.1).
+    """
+    line = "vllm serve Qwen/Qwen3-32B --max-model-len 8192 --quantization fp8"
+    l40s = ("--hardware", "2xl40s")
+    found = result(f"# llmcx check: --engine vllm@0.14\n{line}", *l40s)
+    assert not found["fits"] and [part["bytes"] for part in found["parts"]] == [2 * 32_762_123_264] == [found["total_bytes"]]
+    assert [change["flags"] for change in found["changes"]][-1] == "--tensor-parallel-size 2"
+    assert result(f"# llmcx check: --engine vllm@0.14\n{line} -tp 2", *l40s)["fits"]
+    assert result(f"# llmcx check: --engine vllm@0.14\n{line} --cpu-offload-gb 20", *l40s)["fits"]
+    assert result(f"# llmcx check: --engine vllm@0.15\n{line}", *l40s)["fits"] and result(line, *l40s)["fits"]
+    sglang = "python -m sglang.launch_server --context-length 8192 --model-path Qwen/Qwen3-32B"
+    assert not result(f"{sglang} --quantization fp8", *l40s)["fits"]
+    assert result(f"{sglang}-FP8 --quantization fp8", *l40s)["fits"]  # whose files are in fp8
+
+
 def test_room_for_adapters() -> None:
     """Of a layer of Llama 3.1 8B: q and o 4096 + 4096, k and v 4096 + 1024, gate, up and down 4096 + 14336 numbers a rank; of two
     GPUs each has half of one of both sides.

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from llmcx.answers import Result
 from llmcx.answers.fit import most, tensor_sizes
-from llmcx.answers.launched import Asked, holding, served
+from llmcx.answers.launched import Asked, holding, loading, served
 from llmcx.answers.memory import Memory, Part, memory
 from llmcx.answers.remedies import MOST, remedies
 from llmcx.answers.serve import Load, Point, point
@@ -98,6 +98,8 @@ def check(
     ``server`` (None: not known) says how fast it serves ``load``, to ``batch`` users (None: to one, and to as many as fit).
     """
     found = holding(spec, asked, budget)
+    if (wide := loading(spec, asked)) > (asked.whole or budget):
+        return _unloaded(spec, asked, budget, wide, flags)
     if found.total_bytes <= budget and (over := _over(spec, asked, budget)) is not None:
         return _beside(spec, asked, found, budget, over, flags)
     fits = found.total_bytes <= budget
@@ -158,18 +160,41 @@ def _beside(spec: ModelSpec, asked: Asked, found: Memory, budget: int, over: Par
         changes.append(Change(f"{SPELT[asked.engine.name]['--utilization']} {share:g}", found.total_bytes))
     if (eager := _eager(asked)) is not None and _over(spec, eager, budget) is None:
         changes.append(Change(EAGER, holding(spec, eager).total_bytes))
+    pool = cache + spare
+    tokens = int(pool * asked.seq * asked.batch / cache) if cache else 0
+    return _refused(asked, [*parts, over], budget + over.bytes, asked.whole, changes, flags, pool, tokens)
+
+
+def _unloaded(spec: ModelSpec, asked: Asked, budget: int, wide: int, flags: list[Read]) -> Check:
+    """The answer where the weights in 16 bits, of which the engine makes fp8, are more than a GPU."""
+    part = Part("weights", wide, "all parameters of the GPU × 2 B: as they are loaded, before they are made fp8")
+    whole = asked.whole or budget
+    return _refused(asked, [part], wide, whole, _changes(spec, asked, budget, wide, None), flags)
+
+
+def _refused(
+    asked: Asked,
+    parts: list[Part],
+    total: int,
+    whole: int,
+    changes: list[Change],
+    flags: list[Read],
+    pool: int = 0,
+    tokens: int = 0,
+) -> Check:
+    """A no to what a GPU as a whole does not hold."""
     return Check(
         engine=asked.engine.name,
         fits=False,
-        total_bytes=budget + over.bytes,
-        budget_bytes=asked.whole,
-        headroom_bytes=asked.whole - budget - over.bytes,
-        parts=[*parts, over],
+        total_bytes=total,
+        budget_bytes=whole,
+        headroom_bytes=whole - total,
+        parts=parts,
         gpus=asked.layout.gpus,
         replicas=asked.replicas,
         seq=asked.seq,
-        cache_bytes=cache + spare,
-        cache_tokens=int((cache + spare) * asked.seq * asked.batch / cache) if cache else 0,
+        cache_bytes=pool,
+        cache_tokens=tokens,
         users=0,
         largest_batch=0,
         estimate=[],
@@ -224,7 +249,10 @@ def _tries(spec: ModelSpec, asked: Asked, budget: int) -> Iterator[tuple[str, Ca
     def size(**changed: Any) -> int:
         if "kv_dtype" in changed:
             asked.engine.caching(changed["kv_dtype"])
-        return holding(spec, replace(asked, **changed)).total_bytes
+        of = replace(asked, **changed)
+        if "dtype" in changed:
+            of = replace(of, made=changed["dtype"] == "fp8")
+        return max(holding(spec, of).total_bytes, wide if (wide := loading(spec, of)) > (asked.whole or budget) else 0)
 
     layout = asked.layout
     if asked.still is not None:
@@ -238,6 +266,8 @@ def _tries(spec: ModelSpec, asked: Asked, budget: int) -> Iterator[tuple[str, Ca
     except InputError:  # not even one token
         pass
     bits = spec.stored.name if asked.dtype == dtypes.RELEASED and spec.stored is not None else asked.dtype
+    if asked.made:
+        yield "--dtype fp8_tensor", partial(size, dtype="fp8_tensor")
     for dtype in ("fp8", "awq") if dtypes.BITS.get(bits, 8 if bits.startswith("fp8") else 4) > 8 else ("awq",):
         yield f"--dtype {dtype}", partial(size, dtype=dtype)
     for tp in tensor_sizes(spec):

@@ -40,7 +40,7 @@ class Asked:
     """What a line asks for: ``batch`` sequences of ``seq`` tokens at the least, at most ``limit``; weights in ``dtype``, a cache
     in ``kv_dtype``; on ``layout``, in ``replicas`` copies; of ``there`` GPUs, where their number is known. ``whole``: bytes of a
     GPU, of which the engine has a share; ``host``: bytes of a GPU's weights that stay in the host's memory at most;
-    ``still``: the engine where images may be shown and no videos.
+    ``still``: the engine where images may be shown and no videos; ``made``: the engine makes fp8 of 16-bit files.
     """
 
     seq: int
@@ -57,6 +57,7 @@ class Asked:
     slots: Slots | None = None
     draft: Draft | None = None
     still: Engine | None = None
+    made: bool = False
 
     def inputs(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """As :func:`llmcx.answers.remedies.remedies` takes them."""
@@ -97,6 +98,14 @@ def holding(spec: ModelSpec, asked: Asked, budget: int | None = None) -> Memory:
         fits=None if left is None else left >= 0,
         headroom_bytes=left,
     )
+
+
+def loading(spec: ModelSpec, asked: Asked) -> int:
+    """Bytes of the weights of the fullest GPU while they are loaded, where the engine makes fp8 of them after that; else 0."""
+    if not (asked.made and asked.engine.wide):
+        return 0
+    whole = served(spec, asked)
+    return 2 * max(gpu.params for gpu in held(whole, asked.batch, asked.seq, asked.layout, asked.engine)) - asked.host
 
 
 def longest(spec: ModelSpec, asked: Asked, budget: int) -> int | None:

@@ -158,6 +158,7 @@ def asked_of(launch: Launch, spec: ModelSpec, hardware: str, budget: int | None,
     room = slots(launch, engine)
     whole = within.hardware.visible_bytes if launch.engine == "vllm" and within.hardware is not None and budget is None else None
     asked = Asked(seq, stored, kv, layout, program, 1, limit, replicas, there, whole, offloaded(launch), room, draft, still)
+    asked = replace(asked, made=stored == "fp8" and _made(launch, spec))
     words += notes(launch, room)
     assert within.bytes is not None
     if launch.engine == "sglang" and length is None and (found := longest(spec, asked, within.bytes)) not in (None, seq):
@@ -224,6 +225,14 @@ def _weights(launch: Launch, spec: ModelSpec) -> str:
     if plain is not None and plain.value not in SIXTEEN and launch.engine != "llama.cpp":
         raise bad(f"--dtype is {shown(plain.value)}, but must be {', '.join(SIXTEEN)} or float32", str(plain.value))
     return dtypes.default(spec)
+
+
+def _made(launch: Launch, spec: ModelSpec) -> bool:
+    """Whether a flag alone says that weights are fp8, which are in 16 bits in the model's files."""
+    from llmcx.catalog.named import format_of
+
+    plain = spec.stored is None or not spec.stored.quantised
+    return launch.value("dtype") is not None and plain and format_of(launch.model or "") is None
 
 
 def _cache(launch: Launch, spec: ModelSpec) -> str:

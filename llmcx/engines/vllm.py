@@ -75,12 +75,14 @@ class VLLM(Engine):
     eager: bool = False
     pictures: Pictures | None = None
     utilization: float = field(default=0.92, init=False)
+    wide: bool = field(default=False, init=False)
 
     name = "vllm"
     versioned = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "utilization", self.line.utilization)
+        object.__setattr__(self, "wide", self.line.wide)
 
     @cached_property
     def line(self) -> Line:

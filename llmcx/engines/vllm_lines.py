@@ -36,8 +36,9 @@ class Line(NamedTuple):
     it is sampled from; ``buffers`` of a runner; ``alone``, ``linked`` and ``hosted``: bytes outside of torch on one GPU, on one
     of several with links of their own, and on one of several that meet in the host; ``context``: of them, that of the driver,
     which others do not count; ``graph``: CUDA graphs a layer, and ``aside``: they are set aside before the cache is sized.
-    ``shown``: the video that is tried is as long as a sequence, else as a step. ``utilization``: the share of the memory where
-    none is given; ``large``: accelerators of 160 GiB have larger steps.
+    ``wide``: weights that are made fp8 are all there in 16 bits first. ``shown``: the video that is tried is as long as a
+    sequence, else as a step. ``utilization``: the share of the memory where none is given; ``large``: accelerators of 160 GiB
+    have larger steps.
     """
 
     first: Version
@@ -60,6 +61,7 @@ class Line(NamedTuple):
     context: int = 0
     graph: int = GRAPHS
     aside: bool = False
+    wide: bool = False
     shown: bool = True
     utilization: float = 0.9
     large: bool = False
@@ -78,7 +80,17 @@ LAST = Line(
 """The first with a kernel of the sampler's own: as starts of 0.19 logged it."""
 LATER = LAST._replace(first=(0, 20), last=(0, 25), asked="0.25.1", counted="requests", aside=True, utilization=0.92)
 LINES = (
-    Line((0, 7), (0, 7), "0.8.5's first engine", grouped=False, counted="blocks", by_length=True, graph=FIRST, shown=False),
+    Line(
+        (0, 7),
+        (0, 7),
+        "0.8.5's first engine",
+        grouped=False,
+        counted="blocks",
+        by_length=True,
+        graph=FIRST,
+        wide=True,
+        shown=False,
+    ),
     Line(
         (0, 8),
         (0, 8),
@@ -89,10 +101,11 @@ LINES = (
         linked=int(1.4 * GIB) + CONTEXT,
         hosted=int(0.23 * GIB) + CONTEXT,
         context=CONTEXT,
+        wide=True,
         shown=False,
     ),
-    Line((0, 9), (0, 11), "0.11.2", chunked=False, equalised=False, widest=False, shown=False),
-    Line((0, 12), (0, 14), "0.19.1", widest=False),
+    Line((0, 9), (0, 11), "0.11.2", chunked=False, equalised=False, widest=False, wide=True, shown=False),
+    Line((0, 12), (0, 14), "0.19.1", widest=False, wide=True),
     LAST,
     LATER,
     LATER._replace(first=(0, 26), last=(0, 32), asked="0.32.0", ahead=True, prefixed=True, latent_block=128, large=True),

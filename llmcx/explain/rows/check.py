@@ -31,6 +31,9 @@ def rows(
     own = replace(found, parts=[part for part in found.parts if part.part not in MORE])
     lines = memory_inference.parts(served(spec, asked), inputs, fixed, own)
     sizes = {part.part: part.bytes for part in answer.parts}
+    if len(sizes) == 1:  # nothing but what is loaded
+        numbers = f"2·{sizes['weights'] // 2:,}"
+        lines = [Line("weights", "bytes·parameters of the fullest GPU", numbers, sizes["weights"], answer.parts[0].formula)]
     if "beside" in sizes:
         rest = found.total_bytes - next(part.bytes for part in own.parts if part.part == "kv_cache")
         numbers = f"{answer.total_bytes - sizes['beside']:,} - {rest:,}"
