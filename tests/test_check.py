@@ -401,6 +401,11 @@ def test_what_vllm_looks_at_when_it_starts(tmp_path: Path) -> None:
     assert looked("""  --limit-mm-per-prompt '{"video": 0}'""") == pytest.approx(logged / 7, rel=0.05)
     assert looked(" --max-model-len 40000") == pytest.approx(logged * 2 / 7, rel=0.05)  # two grids of 16,384 tokens have room
     assert looked(" --skip-mm-profiling") < 1 > looked(" --limit-mm-per-prompt image=0,video=0")
+    whole, *blind = (
+        {part["part"]: part["bytes"] for part in result(line + more, *a100)["parts"]}["weights"]
+        for more in ("", " --language-model-only", " --limit-mm-per-prompt image=0,video=0")
+    )
+    assert blind[0] == blind[1] == 2 * 7_615_616_512 < whole - GIB  # Qwen2.5 7B alone
     assert any("images that vLLM tries" in note for note in data(line, "-", *a100[1:], stdin=MISTRAL3.encode())["notes"])
     assert "--limit-mm-per-prompt" in refused("check", line + " --limit-mm-per-prompt some", *a100)
 

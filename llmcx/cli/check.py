@@ -14,6 +14,7 @@ from llmcx.cli import launching
 from llmcx.cli.accelerator import with_memory
 from llmcx.cli.check_train import Stated, checked, refuse
 from llmcx.cli.launch_asks import asked_of, version_of
+from llmcx.cli.launch_more import read_by
 from llmcx.cli.launching import Launch, bad
 from llmcx.cli.options import Models, argument, command, completing, describe, explaining, heading, option, single
 from llmcx.cli.targets.reading import read
@@ -126,6 +127,7 @@ def check(
     engine, said = version_of(launch, more.get("engine"))
     models, named = _named(models, launch)
     spec, shape, notes = models.load()
+    spec, blind = read_by(launch, spec)
     asked, within, chunk, of_asked = asked_of(launch, spec, hardware, budget, dtype, engine)
     assert within.bytes is not None and within.hardware is not None  # there is always an accelerator here
     check_size("batch", batch)
@@ -155,6 +157,7 @@ def check(
         *said,
         *(asked.engine.notes() if "@" in engine else []),
         *_understood(launch),
+        *blind,
         *of_asked,
         *notes,
         *(words if found.estimate else []),

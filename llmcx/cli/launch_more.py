@@ -110,22 +110,30 @@ def _model(name: str) -> ModelSpec | None:
 
 def pictured(launch: Launch, spec: ModelSpec, seq: int, program: VLLM) -> tuple[VLLM, VLLM | None, list[str]]:
     """The engine with what it looks at when it starts; with images alone, where it may be shown videos; what is to be said."""
-    if launch.value("unseen") is not None or not spec.towers:
+    if launch.value("unseen") is not None or not any(tower.fed == "image" for tower in spec.towers):
         return program, None, []
     limits = _limits(launch)
     images, videos = limits.get("image", 1), limits.get("video", 1)
     step = program.pass_tokens(1, seq)
     of = tried(spec, seq if program.line.shown else step, step, videos=videos > 0)
     if of is None or program.line.by_length:
-        return (
-            program,
-            None,
-            ["not counted: the memory of the images that vLLM tries when it starts"],
-        )
-    if not (images or videos):
-        return program, None, []
+        return program, None, ["not counted: the memory of the images that vLLM tries when it starts"]
     still = replace(program, pictures=tried(spec, seq, step, videos=False)) if videos and images else None
     return replace(program, pictures=of), still, []
+
+
+def read_by(launch: Launch, spec: ModelSpec) -> tuple[ModelSpec, list[str]]:
+    """The model that is loaded, without its encoder where nothing may be shown (model_executor/models/interfaces.py), and what is to
+    be said of that.
+    """
+    if launch.engine != "vllm" or not any(tower.fed == "image" for tower in spec.towers):
+        return spec, []
+    alone = launch.value("unseen")
+    limits = _limits(launch)
+    if (alone is None or alone.flag != "--language-model-only") and (limits.get("image"), limits.get("video")) != (0, 0):
+        return spec, []
+    left = tuple(tower for tower in spec.towers if tower.fed != "image")
+    return replace(spec, towers=left, sight=None), ["no images may be shown, so that their encoder is not loaded"]
 
 
 def _limits(launch: Launch) -> dict[str, int]:
