@@ -123,8 +123,8 @@ def pictured(launch: Launch, spec: ModelSpec, seq: int, program: VLLM) -> tuple[
 
 
 def read_by(launch: Launch, spec: ModelSpec) -> tuple[ModelSpec, list[str]]:
-    """The model that is loaded, without its encoder where nothing may be shown (model_executor/models/interfaces.py), and what is to
-    be said of that.
+    """The model that is loaded, without its encoder where nothing may be shown (model_executor/models/interfaces.py), and what is
+    to be said of that.
     """
     if launch.engine != "vllm" or not any(tower.fed == "image" for tower in spec.towers):
         return spec, []
