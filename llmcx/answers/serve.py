@@ -14,6 +14,7 @@ from llmcx.answers import Result
 from llmcx.answers.fit import context_limit, formats, tensor_sizes
 from llmcx.engines import Engine
 from llmcx.engines import efficiency as efficiencies
+from llmcx.engines.closed_loop import per_token as token
 from llmcx.engines.closed_loop import per_tokens
 from llmcx.engines.kernel_time import Kernels
 from llmcx.engines.local_time import LOCAL, Local
@@ -118,9 +119,9 @@ def point(server: Server, load: Load, batch: int, usd_per_hour: float | None, sh
     """Steady state of continuous batching: of every output token's time, a share goes into the prompts of those that follow;
     with percentiles for ``shares`` of the requests.
 
-    A request costs t_prefill + output · t_decode(batch) / batch / tokens per step. With ``chunk``, prompts ride along with
-    decode steps: the first token waits for all pieces, each a step long. ``apart``, a user's tokens wait for no prompt, and a
-    request for nothing but its own.
+    An answer takes ttft + output · tpot, and each user has one at a time; of the bound, a request costs t_prefill + output ·
+    t_decode(batch) / batch / tokens per step. With ``chunk``, prompts ride along with decode steps: the first token waits for
+    all pieces, each a step long. ``apart``, a user's tokens wait for no prompt, and a request for nothing but its own.
     """
     context, spec = load.context, load.speculation
     step, seconds_step, _ = stepped(server, load, batch)
@@ -128,14 +129,18 @@ def point(server: Server, load: Load, batch: int, usd_per_hour: float | None, sh
     told: dict[str, float] = {}
     if load.apart is None:
         added = server.prompt(load.prompt, load.cached, batch, context)
-        request = added + load.output * per_token / batch
         first = server.first(load.prompt, load.cached, load.output, batch, seconds_step, load.chunk)
-        tpot = request * batch / load.output if batch > 1 else per_token
+        if server.bands() is None:
+            request = added + load.output * per_token / batch
+            tpot = request * batch / load.output if batch > 1 else per_token
+        else:
+            tpot = token(per_token, added, batch, load.output, first) if batch > 1 else per_token
+            request = (first + load.output * tpot) / batch
         firsts = server.firsts(load.prompt, load.cached, load.output, batch, seconds_step, load.chunk) if shares else None
         if firsts is not None:
             came = batch * spec.tokens / load.output if batch > 1 else 0.0
             gaps = seconds_step, added, came, server.together(load.prompt - load.cached, load.chunk)
-            told = percentiles(shares, firsts, per_tokens(per_token, added, batch, load.output), gaps)
+            told = percentiles(shares, firsts, per_tokens(per_token, added, batch, load.output, first), gaps)
     else:
         prompts = server.like(prefilling(server.setup, load.apart))
         users = batch / load.apart.prefill_workers

@@ -157,7 +157,8 @@ class Server:
         """Seconds that a prompt adds to the steps of ``users``. Short ones are worked off together, so that the weights are read
         once for many; of the bound, what its arithmetic takes beyond a step that reads them all the same.
         """
-        together = max(1, min(users, CHUNK // (prompt - cached)))
+        groups = self.setup.attention_dp  # each with a pass of its own
+        together = groups * max(1, min(users // groups, CHUNK // (prompt - cached)))
         pass_, arithmetic, _ = self._prefill(prompt, cached, together)
         if self.efficiency != roofline.IDEAL:
             return pass_.total / together
