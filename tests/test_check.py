@@ -321,19 +321,33 @@ def test_weights_are_loaded_in_16_bits_before_they_are_made_fp8() -> None:
     assert result(f"{sglang}-FP8 --quantization fp8", *l40s)["fits"]  # whose files are in fp8
 
 
+@pytest.mark.parametrize("name", ["llama", "qwen2", "qwen3_moe"])
+def test_room_for_adapters_is_vllms(name: str) -> None:
+    """To the byte, of tiny models that vLLM 0.32 built (tests/oracle/vllm_adapters.py)."""
+    golden = json.loads((GOLDEN.parent / "vllm_adapters.json").read_text(encoding="utf-8"))
+    assert golden["version"] == "0.32.0"
+    line = f"vllm serve a/b --max-model-len 256 --enable-lora --max-loras {golden['slots']} --max-lora-rank {golden['rank']}"
+    model = golden["models"][name]
+    found = {
+        part["part"]: part["bytes"] for part in result(line, "-", *H100, stdin=json.dumps(model["config"]).encode())["parts"]
+    }
+    assert found["adapters"] == sum(model["bytes"].values())
+
+
 def test_room_for_adapters() -> None:
     """Of a layer of Llama 3.1 8B: q and o 4096 + 4096, k and v 4096 + 1024, gate, up and down 4096 + 14336 numbers a rank; of two
-    GPUs each has half of one of both sides.
+    GPUs each has half of one of both sides. Of the token table and of the head 128256 + 4096, whole on every GPU.
     """
     line = "vllm serve meta-llama/Llama-3.1-8B --max-model-len 8192 --enable-lora --max-loras 4 --max-lora-rank 64"
     each = 2 * (4096 + 4096) + 2 * (4096 + 1024) + 3 * (4096 + 14336)
     found = {part["part"]: part["bytes"] for part in result(line, *H100)["parts"]}
-    assert found["adapters"] == 4 * 64 * 32 * each * 2
+    tables = 2 * (128256 + 4096)
+    assert found["adapters"] == 4 * 64 * (32 * each + tables) * 2
     halves = (4096 + 2048) + 2 * (4096 + 512) + (2048 + 4096) + 2 * (4096 + 7168) + (7168 + 4096)
     two = {part["part"]: part["bytes"] for part in result(line + " -tp 2", "--hardware", "2xh100")["parts"]}
-    assert two["adapters"] == 4 * 64 * 32 * halves * 2
+    assert two["adapters"] == 4 * 64 * (32 * halves + tables) * 2
     usual = {part["part"]: part["bytes"] for part in result(line.partition(" --max-loras")[0], *H100)["parts"]}
-    assert usual["adapters"] == 1 * 16 * 32 * each * 2
+    assert usual["adapters"] == 1 * 16 * (32 * each + tables) * 2
     sglang = "python -m sglang.launch_server --model meta-llama/Llama-3.1-8B --enable-lora"
     assert any("not counted: --enable-lora" in note for note in data(sglang, *H100)["notes"])
     held = {part["part"]: part["bytes"] for part in result(f"{sglang} --max-lora-rank 64", *H100)["parts"]}

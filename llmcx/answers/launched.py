@@ -7,15 +7,21 @@ from typing import Any
 
 from llmcx.answers.fit import most
 from llmcx.answers.memory import Memory, Part, memory
-from llmcx.costs.lora import LoRA
 from llmcx.costs.params import fold as params_fold
 from llmcx.engines import Engine
 from llmcx.engines.inference_memory import held
 from llmcx.errors import InputError
 from llmcx.formats import dtypes
 from llmcx.model.spec import ModelSpec
-from llmcx.ops.op import in_layers
+from llmcx.ops.op import Op, in_layers
 from llmcx.parallel.layout import Layout
+
+TABLES = (
+    *("apertus", "cohere", "exaone", "exaone4", "falcon_h1", "granite", "granitemoe", "granitemoehybrid", "granitemoeshared"),
+    *("jamba", "lfm2", "lfm2_moe", "llama", "minicpm", "mistral", "mixtral", "nemotron", "nemotron_h", "phimoe", "qwen3"),
+    *("qwen3_moe", "qwen3_5_text", "qwen3_5_moe_text"),
+)
+"""Families of which vLLM adapts the token table and the head too (embedding_modules of their classes)."""
 
 
 @dataclass(frozen=True)
@@ -144,12 +150,19 @@ def _slots(spec: ModelSpec, asked: Asked) -> list[Part]:
     """Both matrices of each adapter, whole where the model's is not divided (vllm/lora/layers, create_lora_weights)."""
     if asked.slots is None:
         return []
-    of, lora = asked.slots, LoRA(asked.slots.rank)
-    sizes = []
-    for gpu in held(spec, asked.batch, asked.seq, asked.layout, asked.engine):
-        sizes.append(lora.params(op for op in gpu.weights if of.experts or op.role != "expert"))
-    text = f"{of.many} × rank {of.rank} × (in + out) of each matrix in the layers × 2 B"
-    return [Part("adapters", 2 * of.many * max(sizes), text)]
+    of, gpus = asked.slots, held(spec, asked.batch, asked.seq, asked.layout, asked.engine)
+    size = max(sum(_sides(op) for op in gpu.weights if of.experts or op.role != "expert") for gpu in gpus)
+    text = f"{of.many} × rank {of.rank} × (in + out) of each matrix in the layers"
+    if asked.engine.name == "vllm" and spec.family in TABLES:
+        size += 2 * (spec.embedding.vocab + spec.d_model)
+        text += ", of the token table and of the head"
+    return [Part("adapters", 2 * of.many * of.rank * size, f"{text} × 2 B")]
+
+
+def _sides(op: Op) -> int:
+    """Both sides of a matrix in the layers, for each of them."""
+    seen = op.kind == "linear" and in_layers(op) and op.role != "tower"
+    return (op.dims["d_in"] + op.dims["d_out"]) * op.copies * op.times if seen else 0
 
 
 def _host(spec: ModelSpec, asked: Asked, found: Memory) -> list[Part]:
