@@ -28,6 +28,8 @@ def per_token(step: float, prompt: float, users: float, output: float, first: fl
     >>> per_token(0.01, 0.1, 50, 1000), round(per_token(0.01, 0.1, 50, 1000, 1.0), 5)
     (0.015, 0.01468)
     """
+    if not first:
+        return step + users * prompt / output
     whole = output * step + users * prompt - first
     return (whole + sqrt(whole * whole + 4 * output * step * first)) / (2 * output)
 

@@ -78,6 +78,7 @@ class VLLM(Engine):
     wide: bool = field(default=False, init=False)
 
     name = "vllm"
+    growing = True
     versioned = True
 
     def __post_init__(self) -> None:

@@ -212,8 +212,7 @@ def places(run: Run) -> int:
     within, program = settled(within, program, spec, run.gpus, None, run.recipe.share, sizes)
     hardware = with_memory(within.hardware, within.bytes)
     setup = Setup(run.gpus, run.ep, weight_bits(spec, run.dtype), run.recipe.cache_bits, None, run.attention_dp)
-    context = run.prompt + (run.output if run.engine == "trtllm" else run.output // 2)
-    return max(1, Server(spec, hardware, setup, engine=program.caching(cache)).largest_batch(context, 0))
+    return max(1, Server(spec, hardware, setup, engine=program.caching(cache)).places(run.prompt, run.output, 0))
 
 
 def _even(count: int, run: Run) -> int:
@@ -402,7 +401,8 @@ def main() -> None:
     report: dict[str, Any] = {"date": DATE, "source": SOURCE}
     for name, scored in apart.items():
         said = [row for row in scored if row[0].run.recipe.drafts == 0]
-        report[name] = {"all": errors(scored), "all that do not draft": errors(said)}
+        drafting = [row for row in scored if row[0].run.recipe.drafts]
+        report[name] = {"all": errors(scored), "all that do not draft": errors(said), "all that draft": errors(drafting)}
         for key in ("engine", "hardware", "precision", "model", "gpus"):
             report[name] |= {
                 f"{key} {value}": errors([row for row in scored if getattr(row[0].run, key) == value])

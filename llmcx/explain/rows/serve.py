@@ -46,12 +46,12 @@ def rows(
         return [*found, _prefilled(real, load, answer)]
     shown = few(list(zip(answer.ideal, answer.estimate, strict=True)))
     for bound, one in shown:
-        found += point("estimate", real, load, one, usd_per_hour)
-        found += point("ideal", ideal, load, bound, usd_per_hour)
+        found += point("estimate", real, load, one, usd_per_hour, answer.places)
+        found += point("ideal", ideal, load, bound, usd_per_hour, answer.places)
     if len(answer.estimate) == 1:
         found += _below(answer.first)
     found += [*_fitting(real, load, answer, dtype, kv_dtype), _prefilled(real, load, answer)]
-    users = answer.estimate[-1].batch
+    users = answer.places or answer.estimate[-1].batch
     each = stepped(real, load, users)[2]
     return [*found, *_step("estimate", real, load, each), *_step("ideal", ideal, load, stepped(ideal, load, users)[2])]
 
@@ -65,15 +65,21 @@ def _prefilled(server: Server, load: Load, answer: Serving) -> Line:
 # --- a row ----------------------------------------------------------------------------------------------------------
 
 
-def point(name: str, server: Server, load: Load, got: Point, price: float | None) -> list[Line]:
-    """The figures of a point: the step and the prompt that they rest on, then each as it stands in the table."""
-    batch, context, speculation = got.batch, load.context, load.speculation
+def point(name: str, server: Server, load: Load, got: Point, price: float | None, places: int | None = None) -> list[Line]:
+    """The figures of a point: the step and the prompt that they rest on, then each as it stands in the table; ``places`` of its
+    users are worked for at a time.
+    """
+    asked, batch = got.batch, places or got.batch
+    first_s = got.ttft_s  # of those who have a place
+    if places is not None:
+        first_s = (got.ttft_s - (asked / places - 1) * load.output * got.tpot_s) / (asked / places)
+    context, speculation = load.context, load.speculation
     gpus = load.gpus(server.setup)
     step, _, each = stepped(server, load, batch)
     drafted = server.decode(each, context).total if speculation.drafted else 0.0
     seconds = step.total + speculation.drafted * speculation.cost * drafted
     token = seconds / speculation.tokens
-    title = f"{name}, {batch:,} user{'s' * (batch > 1)}"
+    title = f"{name}, {asked:,} user{'s' * (asked > 1)}"
     parts = {PARTS[part]: value for part, value in step._asdict().items() if value}
     put: list[Figure] = [
         ("decode step, s", " + ".join(parts), " + ".join(f"{value:.9g}" for value in parts.values()), step.total, "below"),
@@ -94,11 +100,17 @@ def point(name: str, server: Server, load: Load, got: Point, price: float | None
         if server.bands() is None:
             per = "token + users·prompt / output", f"{token:.9g} + {users}·{prompt:.9g} / {output}"
         else:
-            whole = f"({output}·{token:.9g} + {users}·{prompt:.9g} - {got.ttft_s:.9g})"
-            numbers = f"({whole} + ({whole}^2 + 4·{output}·{token:.9g}·{got.ttft_s:.9g})^0.5) / (2·{output})"
+            whole = f"({output}·{token:.9g} + {users}·{prompt:.9g} - {first_s:.9g})"
+            numbers = f"({whole} + ({whole}^2 + 4·{output}·{token:.9g}·{first_s:.9g})^0.5) / (2·{output})"
             per = "x = token + users·prompt·x / (first token + output·x)", numbers
     if load.apart is None and server.bands() is not None:
-        request = (got.ttft_s + load.output * got.tpot_s) / batch
+        request = (first_s + load.output * got.tpot_s) / batch
+    if places is not None:
+        answered = f"({first_s:.9g} + {load.output:,}·{got.tpot_s:.9g})"
+        first = (
+            f"{first[0]} + (users / places - 1)·(first token + output·token)",
+            f"{first[1]} + ({asked:,} / {batch:,} - 1)·{answered}",
+        )
     rate = got.tokens_per_s_gpu * gpus
     usd = f"{price}·{gpus:,} / 3600 / {rate:.6g}·1,000,000"
     put += [
