@@ -151,7 +151,7 @@ def memory(spec: Any, inputs: dict[str, Any], result: Any, asked: Any, fixed: An
 
     changes = [Change(each.options, f"fits: {_size(each.bytes)}") for each in remedies(spec, within.bytes, asked, fixed)]
     return Headline(
-        first, verdict, False, changes or [Change("nothing tried", "makes it fit: more and larger GPUs, or less of both")]
+        first, verdict, False, changes or [Change("", "nothing tried makes it fit: more and larger GPUs, or less of both")]
     )
 
 
@@ -437,7 +437,7 @@ def check(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
     of = f"{_size(result.total_bytes)}{each} of {_size(result.budget_bytes)}"
     if not result.fits:
         changes = [Change(change.flags, f"fits: {_size(change.total_bytes)}") for change in result.changes]
-        none = [Change("nothing tried", "makes it fit: more and larger GPUs, or a smaller model")]
+        none = [Change("", "nothing tried makes it fit: more and larger GPUs, or a smaller model")]
         verdict = f"does not fit: {of}, {_size(-result.headroom_bytes)} too much"
         return Headline(asked, verdict, False, changes or none)
     users = f"{result.users:,} users" if result.users != 1 else "one user"
@@ -483,7 +483,7 @@ def check_train(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
     of = f"{_size(result.total_bytes)}{each} of {_size(result.budget_bytes)}"
     if not result.fits:
         changes = [Change(change.flags, f"fits: {_size(change.total_bytes)}") for change in result.changes]
-        none = [Change("nothing tried", "makes it fit: more and larger GPUs, or a smaller model")]
+        none = [Change("", "nothing tried makes it fit: more and larger GPUs, or a smaller model")]
         return Headline(asked, f"does not fit: {of}, {_size(-result.headroom_bytes)} too much", False, changes or none)
     verdict = f"fits: {of}"
     if result.estimate is not None:
