@@ -7,6 +7,7 @@ sent. A search asks about thousands of layouts that share most of their parts; a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from llmcx.costs.params import fold as params_fold
@@ -38,7 +39,7 @@ def pieces(spec: ModelSpec, run: Run, by: Division) -> Pieces:
     """The ops of ``run`` as one GPU has them, by where they stand; in the layers those of one layer, and what it sends."""
     kinds: dict[str, list[Op]] = {name: [] for name in spec.kinds}
     embedding, everywhere, end, tied = [], [], [], []
-    for op in lower(spec, run):
+    for op in _lowered(spec, run):
         mine = divide(op, by, run.seq)
         if op.role == "tower":
             embedding.append(mine)
@@ -64,6 +65,12 @@ def pieces(spec: ModelSpec, run: Run, by: Division) -> Pieces:
             end.append(last)
             tied.append(last)
     return Pieces(kinds, embedding, everywhere, end, tied)
+
+
+@lru_cache(maxsize=64)
+def _lowered(spec: ModelSpec, run: Run) -> tuple[Op, ...]:
+    """A search divides the same few passes in every way that there is."""
+    return tuple(lower(spec, run))
 
 
 def rank_ops(spec: ModelSpec, run: Run, layout: Layout, stage: int = 0) -> list[Op]:
