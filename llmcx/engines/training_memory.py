@@ -321,9 +321,7 @@ class TrainingMemory:
         [rank] = self.ranks(layout, batch)
         return deepspeed.host(self.partition(rank, layout, recipe), layout.zero, recipe.offload)
 
-    def _megatron(
-        self, rank: StageGPU, layout: Layout, recipe: Recipe, model: tuple[int, int, int]
-    ) -> dict[str, GPUBytes]:
+    def _megatron(self, rank: StageGPU, layout: Layout, recipe: Recipe, model: tuple[int, int, int]) -> dict[str, GPUBytes]:
         """Megatron-LM's phases, beside the bytes of a ``model``."""
         p, of = recipe.bytes, rank.saved
         rows, columns = of.head or (0, 0)
