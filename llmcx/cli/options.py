@@ -382,10 +382,12 @@ def explaining(module: str, *answer: Any, rows: str = "rows") -> Callable[[], li
 
 
 def heading(name: str, *answer: Any) -> Callable[[], Any]:
-    """The first lines of an answer: a function of :mod:`llmcx.report.headline`, called when they are printed."""
+    """The first lines of an answer: by :mod:`llmcx.report.headline`, written when they are printed."""
 
     def headed() -> Any:
-        return getattr(import_module("llmcx.report.headline"), name)(*answer)
+        from llmcx.report import headline
+
+        return headline.written(name, *answer)
 
     return headed
 
