@@ -11,7 +11,8 @@ from llmcx.catalog.build import to_yaml
 from llmcx.catalog.files import parse, read_text
 from llmcx.catalog.index import ROOT, data_of, indexed, names, offered
 from llmcx.catalog.load import load_config
-from llmcx.cli.options import PRESETS, Output, argument, command, describe, explaining, heading, option, single
+from llmcx.cli.models import describe
+from llmcx.cli.options import PRESETS, Output, argument, command, explaining, heading, option, single
 from llmcx.errors import InputError, unknown_name
 from llmcx.machine.hardware import summary
 from llmcx.machine.roofline import Roofline, roofs

@@ -13,7 +13,8 @@ from llmcx.cli import launching
 from llmcx.cli.accelerator import Limit, serving, settled, with_memory
 from llmcx.cli.check_train import Stated, checked, refuse
 from llmcx.cli.launching import Launch, bad
-from llmcx.cli.options import Models, argument, command, completing, describe, explaining, heading, option, single
+from llmcx.cli.models import Models, describe
+from llmcx.cli.options import argument, command, completing, explaining, heading, option, single
 from llmcx.cli.targets.reading import read
 from llmcx.engines import Engine
 from llmcx.engines import efficiency as efficiencies

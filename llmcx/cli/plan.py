@@ -9,7 +9,8 @@ from llmcx.answers import plan_serve as answers
 from llmcx.answers.serve import Load, check_load, few
 from llmcx.cli import plan_finetune, plan_lifetime, plan_local, plan_train
 from llmcx.cli.accelerator import accelerators, serving, settled, with_memory
-from llmcx.cli.options import Models, command, completing, describe, explaining, heading, option, single, stored_notes
+from llmcx.cli.models import Models, describe, stored_notes
+from llmcx.cli.options import command, completing, explaining, heading, option, single
 from llmcx.engines import Engine
 from llmcx.engines import efficiency as efficiencies
 from llmcx.engines.serving_time import Server

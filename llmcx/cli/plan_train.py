@@ -8,7 +8,8 @@ from llmcx.answers import plan_train as answers
 from llmcx.answers.plan import LEAST_TOKENS, left_out, usual_batch
 from llmcx.answers.train import Costs
 from llmcx.cli.accelerator import accelerators, limit, with_memory
-from llmcx.cli.options import MATMULS, Models, completing, describe, explaining, heading, option
+from llmcx.cli.models import Models, describe
+from llmcx.cli.options import MATMULS, completing, explaining, heading, option
 from llmcx.engines import efficiency as efficiencies
 from llmcx.engines.training_time import Trainer
 from llmcx.errors import InputError, check_size, unknown_name
