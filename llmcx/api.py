@@ -752,7 +752,7 @@ def serve(
     hardware: h100, 8xh200, rtx-4090, FILE.yaml, auto: `llmcx catalog hardware`.
     prompt: Tokens in; 8k is 8192.
     output: Tokens out.
-    batch: Users at once; with ``rate``, at most. Default: a frontier up to the largest batch.
+    batch: Users at once; with ``rate``, at most. Default: a frontier up to the most that fit.
     rate: Requests that arrive, in place of users at any time: 20/s, 90/min.
     dtype: Of the weights: bf16, fp8, int4, q4_k_m, awq, mxfp4, ... Default: as released.
     kv_dtype: Of the cache. Default: as released, else bf16.

@@ -131,7 +131,8 @@ def test_a_closed_loop_over_requests_beside_a_simulation() -> None:
             continue
         sim = served(None, 10 * users, prompt, output, lambda n, step=step: step, pass_s / prompt, users=users)
         asked = 0.9 * pass_s, step, users, 0.9 * output, max(1, 8192 // (0.9 * prompt))
-        firsts, tokens = closed_loop.first_tokens(*asked), closed_loop.per_tokens(step, 0.9 * pass_s, users, 0.9 * output)
+        firsts = closed_loop.first_tokens(*asked)
+        tokens = closed_loop.per_tokens(step, 0.9 * pass_s, users, 0.9 * output, closed_loop.first_token(*asked))
         for name, parts, at in (("first", firsts, 0), ("token", tokens, 1)):
             told = {f"p{100 * share:.0f}": percentile(parts, share) for share in SHARES}
             errors.add(name, told, of_all([one[at] for one in sim.requests]))

@@ -82,6 +82,8 @@ CALLS = [
     "serve llama-3-8b --hardware h100 --draft 3 --chunk 512",
     "serve llama-3-70b --hardware 4xh100 --prefill-workers 2",
     "serve gemma-3-12b --hardware h100 --engine sglang",
+    "serve qwen3-32b --hardware 2xh100 --engine vllm --prompt 4096 --batch 128",
+    "serve deepseek-v3 --hardware 8xh200 --attention-dp 8 --ep 8 --prompt 7372 --batch 64",
     "serve deepseek-v3 --hardware 16xh100 --engine vllm --dtype fp8",
     "serve llama-3-8b --hardware m3-max --engine mlx",
     "check 'vllm serve Qwen/Qwen3-32B --max-model-len 32K' --hardware h100",

@@ -14,7 +14,8 @@ from llmcx.answers import Result
 from llmcx.answers.fit import context_limit, formats, tensor_sizes
 from llmcx.engines import Engine
 from llmcx.engines import efficiency as efficiencies
-from llmcx.engines.closed_loop import per_tokens
+from llmcx.engines.closed_loop import per_token as token
+from llmcx.engines.closed_loop import per_tokens, waiting
 from llmcx.engines.kernel_time import Kernels
 from llmcx.engines.local_time import LOCAL, Local
 from llmcx.engines.serving_estimate import Timed
@@ -118,9 +119,9 @@ def point(server: Server, load: Load, batch: int, usd_per_hour: float | None, sh
     """Steady state of continuous batching: of every output token's time, a share goes into the prompts of those that follow;
     with percentiles for ``shares`` of the requests.
 
-    A request costs t_prefill + output · t_decode(batch) / batch / tokens per step. With ``chunk``, prompts ride along with
-    decode steps: the first token waits for all pieces, each a step long. ``apart``, a user's tokens wait for no prompt, and a
-    request for nothing but its own.
+    An answer takes ttft + output · tpot, and each user has one at a time; of the bound, a request costs t_prefill + output ·
+    t_decode(batch) / batch / tokens per step. With ``chunk``, prompts ride along with decode steps: the first token waits for
+    all pieces, each a step long. ``apart``, a user's tokens wait for no prompt, and a request for nothing but its own.
     """
     context, spec = load.context, load.speculation
     step, seconds_step, _ = stepped(server, load, batch)
@@ -128,14 +129,18 @@ def point(server: Server, load: Load, batch: int, usd_per_hour: float | None, sh
     told: dict[str, float] = {}
     if load.apart is None:
         added = server.prompt(load.prompt, load.cached, batch, context)
-        request = added + load.output * per_token / batch
         first = server.first(load.prompt, load.cached, load.output, batch, seconds_step, load.chunk)
-        tpot = request * batch / load.output if batch > 1 else per_token
+        if server.bands() is None:
+            request = added + load.output * per_token / batch
+            tpot = request * batch / load.output if batch > 1 else per_token
+        else:
+            tpot = token(per_token, added, batch, load.output, first) if batch > 1 else per_token
+            request = (first + load.output * tpot) / batch
         firsts = server.firsts(load.prompt, load.cached, load.output, batch, seconds_step, load.chunk) if shares else None
         if firsts is not None:
             came = batch * spec.tokens / load.output if batch > 1 else 0.0
             gaps = seconds_step, added, came, server.together(load.prompt - load.cached, load.chunk)
-            told = percentiles(shares, firsts, per_tokens(per_token, added, batch, load.output), gaps)
+            told = percentiles(shares, firsts, per_tokens(per_token, added, batch, load.output, first), gaps)
     else:
         prompts = server.like(prefilling(server.setup, load.apart))
         users = batch / load.apart.prefill_workers
@@ -239,7 +244,8 @@ class Arrivals:
 @dataclass(frozen=True, repr=False)
 class Serving(Result, brief="gpus largest_batch first.ttft_s first.tpot_s last.tokens_per_s_gpu", table="estimate"):
     """The answer: ``ideal`` at the peaks, ``estimate`` calibrated, each a frontier over the batch; or, where requests arrive at a
-    rate (``arrivals``), each for the users that there are then.
+    rate (``arrivals``), each for the users that there are then. ``places``: how many users are worked for at a time, where some
+    must wait for that.
     """
 
     gpus: int
@@ -252,6 +258,7 @@ class Serving(Result, brief="gpus largest_batch first.ttft_s first.tpot_s last.t
     decode_step: dict[str, float]
     efficiency: dict[str, float]
     arrivals: Arrivals | None = None
+    places: int | None = None
 
     @property
     def first(self) -> Point:
@@ -294,8 +301,9 @@ def serve(
     reserve: float = 0.1,
     dtype: str = "bf16",
 ) -> Serving:
-    """What ``real`` serves, beside the bound. ``batch`` users (None: a frontier of powers of two up to the largest that fits);
-    or requests that arrive at a ``rate`` a second, of which ``batch`` at most have a place (None: as many as fit).
+    """What ``real`` serves, beside the bound. ``batch`` users, of whom some wait where not all fit (None: a frontier of powers of
+    two up to the largest that fits); or requests that arrive at a ``rate`` a second, of which ``batch`` at most have a place
+    (None: as many as fit).
 
     Raises InputError when the weights, or one sequence, do not fit.
     """
@@ -307,15 +315,20 @@ def serve(
     largest = workers * real.largest_batch(context, reserve)
     if largest == 0:
         raise _too_large(real, context, reserve, dtype)
+    at_once = None
     if batch is not None and batch > largest:
-        raise InputError(
-            f"--batch is {batch:,}, but only {largest:,} sequences of {context:,} tokens fit {hardware.title}",
-            field="batch",
-            value=batch,
-            allowed=f"at most {largest}",
-        )
+        at_once = workers * real.places(load.prompt, load.output, reserve)
+        if load.apart is not None or rate is not None:
+            raise InputError(
+                f"--batch is {batch:,}, but only {largest:,} sequences of {context:,} tokens fit {hardware.title}",
+                field="batch",
+                value=batch,
+                allowed=f"at most {largest}",
+            )
     arrivals = None
-    if rate is not None:
+    if at_once is not None and batch is not None:
+        bounds, estimate = ([crowded(one, load, batch, at_once, usd_per_hour)] for one in (ideal, real))
+    elif rate is not None:
         from llmcx.answers.arrivals import Paces, arriving
 
         one, arrivals = arriving(Paces(real, load, batch or largest), rate, usd_per_hour, SHARES)
@@ -325,7 +338,7 @@ def serve(
         sizes = [batch] if batch is not None else _sizes(largest)
         bounds = [point(ideal, load, size, usd_per_hour) for size in sizes]
         estimate = [point(real, load, size, usd_per_hour, SHARES) for size in sizes]
-    at = estimate[-1].batch
+    at = min(estimate[-1].batch, at_once or estimate[-1].batch)
     step = real.decode(-(-at // workers), load.context)
     return Serving(
         gpus=load.gpus(setup),
@@ -338,7 +351,24 @@ def serve(
         decode_step={"batch": at, **step._asdict(), "total": step.total},
         efficiency=real.numbers(),
         arrivals=arrivals,
+        places=None if at_once is None or batch is None or batch <= at_once else at_once,
     )
+
+
+def crowded(server: Server, load: Load, users: int, places: int, usd_per_hour: float | None) -> Point:
+    """:func:`point` of more users than have a place at a time: the others wait for one.
+
+    Percentiles are those of requests that wait as long as they do on average.
+    """
+    if users <= places:
+        return point(server, load, users, usd_per_hour, SHARES)
+    found = point(server, load, places, usd_per_hour, SHARES if server.bands() is not None else ())
+    wait = waiting(found.ttft_s, found.tpot_s, users, places, load.output) - found.ttft_s
+    bands, first = server.bands(), found.ttft_s + wait
+    told = {f"ttft_p{100 * share:.0f}_s": getattr(found, f"ttft_p{100 * share:.0f}_s") for share in SHARES}
+    late = {name: None if value is None else value + wait for name, value in told.items()}
+    spans = {} if bands is None else {"ttft_range_s": _times(first, bands.first)}
+    return replace(found, batch=users, ttft_s=first, **cast(dict[str, Any], late | spans))
 
 
 def _too_large(server: Server, context: int, reserve: float, dtype: str) -> InputError:

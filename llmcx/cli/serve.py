@@ -26,7 +26,7 @@ def serve(
     output: Annotated[int, option("Tokens out.", reads="length")] = 1024,
     batch: Annotated[
         int | None,
-        option("Users at once; with --rate, at most. Default: a frontier up to the largest batch.", reads="count"),
+        option("Users at once; with --rate, at most. Default: a frontier up to the most that fit.", reads="count"),
     ] = None,
     rate: Annotated[
         float | None, option("Requests that arrive, in place of users at any time: 20/s, 90/min.", reads="rate")

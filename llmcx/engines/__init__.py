@@ -68,6 +68,7 @@ class Engine:
     unit: str = "pages"  # of what is kept (:meth:`paged`)
     formats: tuple[str, ...] = ()  # of its cache, where only these are known
     utilization: float = 0.9  # of an accelerator's memory, unless it is told otherwise
+    growing = False  # whether a request begins without memory for its whole answer
     versioned = False  # whether it is known by versions, as in "vllm@0.11"
 
     def cells(self, needed: int, context: int, cache: Cache, mixed: bool) -> int:

@@ -6,6 +6,8 @@ A closed loop: ``users`` requests at any time, the next one sent as soon as one 
 
 from __future__ import annotations
 
+from math import sqrt
+
 from llmcx.engines.spread import Even, Parts, Spread
 
 ROUNDS = 10
@@ -16,16 +18,31 @@ together: from the simulation.
 """
 
 
-def per_token(step: float, prompt: float, users: float, output: float) -> float:
-    """Seconds between tokens of one user: step + users · prompt / output.
+def per_token(step: float, prompt: float, users: float, output: float, first: float = 0.0) -> float:
+    """Seconds between tokens of one user, x = step + users · prompt · x / (first + output · x).
 
-    In the time of an answer each of ``users`` brings a new prompt, which adds ``prompt`` seconds to somebody's steps; a step of
-    decoding takes ``step`` seconds. Source: Yu et al. 2022, Orca, OSDI (continuous batching); steady state.
+    In the time of a round, ``first`` to the first token and output · x for the others, each of ``users`` brings a new prompt,
+    which adds ``prompt`` seconds to the steps of those who get tokens then; a step of decoding takes ``step`` seconds. Source: Yu
+    et al. 2022, Orca, OSDI (continuous batching); steady state.
 
-    >>> per_token(0.01, 0.1, 50, 1000)
-    0.015
+    >>> per_token(0.01, 0.1, 50, 1000), round(per_token(0.01, 0.1, 50, 1000, 1.0), 5)
+    (0.015, 0.01468)
     """
-    return step + users * prompt / output
+    if not first:
+        return step + users * prompt / output
+    whole = output * step + users * prompt - first
+    return (whole + sqrt(whole * whole + 4 * output * step * first)) / (2 * output)
+
+
+def waiting(first: float, token: float, users: float, places: float, output: float) -> float:
+    """Seconds to the first token where ``users`` ask and ``places`` of them are worked for at a time: those in a place are done
+    after first + output · token, so that another's turn comes (users / places - 1) times that later (the response time law;
+    Little 1961).
+
+    >>> waiting(1.0, 0.01, 64, 64, 900), waiting(1.0, 0.01, 96, 64, 900)
+    (1.0, 6.0)
+    """
+    return first + max(0.0, users / places - 1) * (first + output * token)
 
 
 def first_token(prompt: float, step: float, users: float, output: float, together: float) -> float:
@@ -88,14 +105,14 @@ answers' lengths vary by a fifth: from the simulation.
 """
 
 
-def per_tokens(step: float, prompt: float, users: float, output: float) -> Parts:
+def per_tokens(step: float, prompt: float, users: float, output: float, first: float = 0.0) -> Parts:
     """:func:`per_token` of each request: in the last round fewer and fewer prompts come, down to none.
 
     >>> from llmcx.engines.spread import percentile
     >>> [round(percentile(per_tokens(0.01, 0.1, 50, 1000), share), 4) for share in (0.5, 0.9, 0.99)]
     [0.015, 0.0153, 0.0156]
     """
-    token = per_token(step, prompt, users, output)
+    token = per_token(step, prompt, users, output, first)
     if users <= 1:
         return [(1.0, Spread(step, 0.0, 0.0))]
     deviation = UNEVEN * users**0.5 * prompt / output

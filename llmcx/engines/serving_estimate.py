@@ -29,13 +29,14 @@ class Schedule(NamedTuple):
     """What an engine adds to its kernels: data (presets/engines/*.yaml), fitted to served loads.
 
     A decode step takes ``decode`` times the seconds that kernels measured alone are at work, and the share ``launched`` of
-    their launches, the rest of which hides behind the kernel before; ``moved_us`` for each that no law covers (norms,
-    rotations, quantisation, writes to the cache), besides its bytes; ``step_us`` of the host and the sampler, and ``user_us``
-    of them a user, of which each group of GPUs that attends for itself schedules its own. Prompts add ``prompts`` times what
-    they take in the step that they are in, and ``pass_us`` a step that has any. To the first token: ``first`` times the pass of
-    the prompt, ``first_layer_us`` a layer, which is launched without a graph, and ``request_us`` on the way in and out. A pass
-    has ``together`` tokens of prompts. ``per_token_bands`` and ``first_bands``: 10th and 90th percentile of measured /
-    estimated, of other models on the accelerators that were measured ("model"), and on others ("accelerator").
+    their launches, the rest of which hides behind the kernel before; ``moved_us`` for each that no law covers (rotations,
+    quantisation, writes to the cache, norms but those that an all-reduce does), besides its bytes; ``step_us`` of the host
+    and the sampler, and ``user_us`` of them a user, of which each group of GPUs that attends for itself schedules its own.
+    Prompts add ``prompts`` times what they take in the step that they are in, and ``pass_us`` a step that has any. To the
+    first token: ``first`` times the pass of the prompt, ``first_layer_us`` a layer, which is launched without a graph, and
+    ``request_us`` on the way in and out. A pass has ``together`` tokens of prompts. ``per_token_bands`` and ``first_bands``:
+    10th and 90th percentile of measured / estimated, of other models on the accelerators that were measured ("model"), and on
+    others ("accelerator").
     """
 
     decode: float
@@ -98,7 +99,8 @@ class Timed(Server):
     def prompt(self, prompt: int, cached: int, users: int, context: int) -> float:
         """What a pass takes beyond the decode step that it is in, shared out."""
         by = self.schedule
-        many = max(1, min(users, by.together // (prompt - cached)))
+        groups = self.setup.attention_dp  # each with a pass of its own
+        many = groups * max(1, min(users // groups, by.together // (prompt - cached)))
         key = users, context
         if self._last[0] != key:
             self._last = key, self.seconds(self.passes.step(users, context))
@@ -107,16 +109,16 @@ class Timed(Server):
 
     def first(self, prompt: int, cached: int, output: int, users: int, step: float, chunk: int | None) -> float:
         alone, besides = self.alone(prompt, cached)
-        return besides + first_token(alone, step, users, output, self.together(prompt - cached, chunk))
+        return besides + first_token(alone, step, users / self.setup.attention_dp, output, self.together(prompt - cached, chunk))
 
     def firsts(self, prompt: int, cached: int, output: int, users: int, step: float, chunk: int | None) -> Parts:
         alone, besides = self.alone(prompt, cached)
-        found = first_tokens(alone, step, users, output, self.together(prompt - cached, chunk))
+        found = first_tokens(alone, step, users / self.setup.attention_dp, output, self.together(prompt - cached, chunk))
         return [(share, each.later(besides)) for share, each in found]
 
     def alone(self, prompt: int, cached: int) -> tuple[float, float]:
         if (prompt, cached) not in self._alone:
-            self._alone[prompt, cached] = self.prefill(prompt, cached).total
+            self._alone[prompt, cached] = self.prefill(prompt, cached, self.setup.attention_dp).total
         return self._alone[prompt, cached], 1e-6 * self.schedule.request_us
 
     def together(self, new: int, chunk: int | None) -> float:
@@ -180,6 +182,9 @@ class Timed(Server):
             if kind == "moved":
                 overhead += times * moved
                 weights += spent
+            elif kind == "all_reduce":  # with the norm after it
+                overhead -= times * moved
+                communication += spent
             elif kind == "gemm":
                 if shape[0] > ridge:
                     compute += spent

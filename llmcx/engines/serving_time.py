@@ -125,6 +125,12 @@ class Server:
         bits = self.setup
         return largest_batch(self.spec, context, self.layout, self.engine, budget, bits.weight_bits, bits.kv_bits)
 
+    def places(self, prompt: int, output: int, reserve: float = 0.1) -> int:
+        """Users who are worked for at a time, of more than fit: with their whole answers, or where an engine gives an answer
+        memory as it grows, with half of them, for some have just begun and others are almost done.
+        """
+        return self.largest_batch(prompt + (output // 2 if self.engine.growing else output), reserve)
+
     def bands(self) -> Bands | None:
         """How far measured times lie from these; None of the bound."""
         return None if self.efficiency == roofline.IDEAL else ASSUMED
@@ -168,7 +174,8 @@ class Server:
         """Seconds that a prompt adds to the steps of ``users``. Short ones are worked off together, so that the weights are read
         once for many; of the bound, what its arithmetic takes beyond a step that reads them all the same.
         """
-        together = max(1, min(users, CHUNK // (prompt - cached)))
+        groups = self.setup.attention_dp  # each with a pass of its own
+        together = groups * max(1, min(users // groups, CHUNK // (prompt - cached)))
         pass_, arithmetic, _ = self._prefill(prompt, cached, together)
         if self.efficiency != roofline.IDEAL:
             return pass_.total / together

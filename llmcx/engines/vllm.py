@@ -75,6 +75,7 @@ class VLLM(Engine):
     utilization: float = field(default=0.92, init=False)
 
     name = "vllm"
+    growing = True
     versioned = True
 
     def __post_init__(self) -> None:

@@ -6,8 +6,8 @@ beside the best. The table in docs/plan.md; --fit writes the engines' numbers, f
 A cell is a model on an accelerator with lengths of prompt and answer, for which at least three configurations (engine, format,
 layout, users) on up to eight GPUs were measured, and a limit on the time per token that one of them meets. Chosen is the one of
 the highest estimated tokens/s a GPU among those whose estimate meets the limit, by numbers of the engine that were fitted without
-the model's rows. Settings that were measured more than once count once, with their mean. DeepSeek-V3 is left out: a part of its
-rows drafts tokens, without saying which. --fit needs numpy and scipy, and ../shared/silicon.
+the model's rows. Settings that were measured more than once count once, with their mean. Runs that draft tokens are left out, and
+those of which it is not known. --fit needs numpy and scipy, and ../shared/silicon.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import defaultdict
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from statistics import median
@@ -27,7 +28,7 @@ from llmcx.engines.ideal import Ideal
 from llmcx.engines.kernel_time import Kernels
 from llmcx.engines.serving_estimate import Schedule, Timed
 from llmcx.engines.serving_time import Setup
-from tests.oracle.serving import DATE, ENGINES, FIRST, SILICON, SOURCE, TOKEN, UNLABELLED, Features, Run, fitted, read
+from tests.oracle.serving import DATE, ENGINES, FIRST, SILICON, SOURCE, TOKEN, Features, Run, fitted, read
 
 APART = Path(__file__).with_name("apart.json")
 LIMITS_MS = (10, 15, 20, 30, 40, 60)
@@ -89,26 +90,27 @@ def kernels(hardware: str, engine: str, cache_bits: float) -> Kernels:
 def server(run: Run) -> Timed:
     """Of a run without its load."""
     spec, hardware = load_preset(run.model), load_hardware(run.hardware)
-    setup = Setup(run.gpus, run.ep, weight_bits(spec, run.dtype), run.cache_bits, None, run.attention_dp)
-    of = kernels(run.hardware, run.engine, run.cache_bits)
+    setup = Setup(run.gpus, run.ep, weight_bits(spec, run.dtype), run.recipe.cache_bits, None, run.attention_dp)
+    of = kernels(run.hardware, run.engine, run.recipe.cache_bits)
     return Timed(spec, hardware, setup, Ideal(), apart()[f"{run.engine} {run.model}"], stored_as(spec, run.dtype), of)
 
 
 def measured(runs: list[Run]) -> Measured:
     """Of runs with the same settings."""
     one = runs[0]
-    alone = Run(one.model, one.hardware, one.engine, one.precision, 0, 0, 0, one.gpus, one.attention_dp, one.ep, 0.0, 0.0)
+    alone = replace(one, prompt=0, output=0, users=0, ttft_s=0.0, tpot_s=0.0, version="")
     users = -(-one.users // one.attention_dp) * one.attention_dp
     found = point(server(alone), Load(one.prompt, one.output), users, None)
     tpot = sum(run.tpot_s for run in runs) / len(runs)
-    return Measured(tpot, one.users / tpot / one.gpus, found.tpot_s, found.tokens_per_s_gpu)
+    answer = tpot + sum(run.ttft_s for run in runs) / len(runs) / one.output
+    return Measured(tpot, one.users / answer / one.gpus, found.tpot_s, found.tokens_per_s_gpu)
 
 
 def cells() -> list[Cell]:
     """All that the rows can judge."""
     loads: dict[tuple[str, str, int, int], dict[object, list[Run]]] = defaultdict(lambda: defaultdict(list))
     for run in read(SILICON / "runs.csv"):
-        if run.gpus <= MOST_GPUS and run.model not in UNLABELLED and f"{run.engine} {run.model}" in apart():
+        if run.gpus <= MOST_GPUS and run.recipe.drafts == 0 and f"{run.engine} {run.model}" in apart():
             settings = run.engine, run.precision, run.gpus, run.attention_dp, run.ep, run.users
             loads[run.model, run.hardware, run.prompt, run.output][settings].append(run)
     found = []

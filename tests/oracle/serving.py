@@ -12,10 +12,9 @@ What the file does not say, and how it is read here:
 - ``tp_size`` x ``attention_dp_size`` is the square of the GPUs where moe_tp_size = moe_ep_size = their root (64, 1, 8, 8: eight
   GPUs), and where tp_size = attention_dp_size (4, 4, 1, 16: four). Rows that are the same measurement to the last digit stand
   there once so and once as 8, 1, 1, 8; a fit to both readings is 40% off on the first.
-- lengths of 1,024 and 8,192 are drawn from 80 to 100% of that (InferenceMAX), so 0.9 of them is the mean; others are exact.
-- DeepSeek's rows come in pairs of equal settings, one 1.3 to 2.3 times as fast: drafts of its multi-token layer, which no column
-  says. They are scored and not fitted.
-- the cache is in 8 bits under TensorRT-LLM and vLLM where the weights are narrow, as such checkpoints ask for.
+- what else the engine was told, how lengths were drawn, and which runs drafted tokens: recipes.py. Of two rows of equal settings
+  where both is possible the faster drafted; where only one is there it is scored as if it had not, and not fitted.
+- no precision stated: as the model was released.
 """
 
 from __future__ import annotations
@@ -23,21 +22,24 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from llmcx.answers.serve import Apart, Load, point, stored_as
+from llmcx.answers.serve import Apart, Load, Speculation, point, stored_as, weight_bits
 from llmcx.catalog.data import load_hardware
 from llmcx.catalog.presets import load_preset
-from llmcx.engines.closed_loop import first_token, per_token
+from llmcx.cli.accelerator import serving, settled, with_memory
+from llmcx.engines.closed_loop import first_token, per_token, waiting
 from llmcx.engines.ideal import Ideal
 from llmcx.engines.kernel_time import Kernels
 from llmcx.engines.launches import together
 from llmcx.engines.serving_estimate import Schedule, Timed
-from llmcx.engines.serving_time import Setup
+from llmcx.engines.serving_time import Server, Setup
+from tests.oracle.recipes import MTP, Recipe, Row, recipe
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -65,11 +67,8 @@ class Run:
     ep: int
     ttft_s: float
     tpot_s: float
-
-    @property
-    def cache_bits(self) -> float:
-        """Of a cached number: 8 where the weights are narrow too, as their files ask for in TensorRT-LLM and vLLM."""
-        return 8.0 if self.engine in ("trtllm", "vllm") and self.precision != "bf16" else 16.0
+    recipe: Recipe
+    version: str
 
     @property
     def dtype(self) -> str:
@@ -86,35 +85,59 @@ def read(path: Path) -> list[Run]:
         for line in csv.DictReader(file):
             run = _read(line)
             if run is not None:
-                key = (run.model, run.hardware, run.engine, run.precision, run.users, run.gpus, run.ttft_s, run.tpot_s)
+                times = f"{run.ttft_s:.4g} {run.tpot_s:.4g}"  # some stand there again, rounded
+                key = (run.model, run.hardware, run.engine, run.precision, run.users, run.gpus, run.prompt, run.output, times)
                 found.setdefault(key, run)
-    return [*found.values()]
+    alike: dict[Run, list[Run]] = {}
+    for run in found.values():
+        alike.setdefault((replace(run, ttft_s=0.0, tpot_s=0.0)), []).append(run)
+    return [told for same in alike.values() for told in _told(same)]
+
+
+def _told(same: list[Run]) -> list[Run]:
+    """Runs of equal settings, each drafting or not, where their times tell: the faster of two by a fifth and more."""
+    fast, slow = min(run.tpot_s for run in same), max(run.tpot_s for run in same)
+    if same[0].recipe.drafts is not None or slow < 1.2 * fast:
+        return same
+    few = 1 if same[0].engine == "trtllm" and same[0].attention_dp > 1 else MTP
+    drafts = [few if run.tpot_s < (fast * slow) ** 0.5 else 0 for run in same]
+    return [replace(run, recipe=run.recipe._replace(drafts=n)) for run, n in zip(same, drafts, strict=True)]
 
 
 def _read(line: dict[str, str]) -> Run | None:
     def number(key: str) -> int:
         return max(1, int(float(line[key] or 1)))
 
-    if line["mode"] != "agg" or line["precision"] not in ("bf16", "fp8", "fp4"):
+    precision = line["precision"] or "bf16"
+    if line["mode"] != "agg" or precision not in ("bf16", "fp8", "fp4"):
         return None
     tp, dp, expert_tp, ep = (number(key) for key in ("tp_size", "attention_dp_size", "moe_tp_size", "moe_ep_size"))
+    if not line["attention_dp_size"] and expert_tp * ep > tp:  # experts tell of how many GPUs attention is divided among
+        dp = expert_tp * ep // tp
     gpus = tp * dp
     if expert_tp == ep > 1 and expert_tp * ep == gpus >= 16:
         gpus, dp = ep, ep if dp > 1 else 1
-    elif tp == dp > 1:
-        gpus, dp = tp, dp
+    elif tp == dp > 1:  # vLLM's recipe divides attention for many users in fp4 alone
+        gpus, dp = (
+            tp,
+            dp if (precision, line["isl"], line["osl"]) == ("fp4", "1024", "1024") and number("concurrency") >= 512 else 1,
+        )
     if gpus > MOST_GPUS:
         return None
-    prompt, output = (length * 9 // 10 if length in (1024, 8192) else length for length in (number("isl"), number("osl")))
+    prompt, output = number("isl"), number("osl")
     users = int(float(line["concurrency"] or float(line["batch_size"]) * dp))
     ms = float(line["ttft_ms"]), float(line["tpot_ms"])
-    of = line["model"], line["hardware"], line["engine"], line["precision"]
-    return Run(*of, prompt, output, users, gpus, dp, min(ep, gpus), ms[0] / 1e3, ms[1] / 1e3)
+    of = line["model"], line["hardware"], line["engine"], precision
+    layout = users, gpus, dp, min(ep, gpus)
+    by = recipe(Row(line["engine"], line["engine_version"], *of[:2], precision, prompt, output, *layout))
+    if not by.exact:
+        prompt, output = prompt * 9 // 10, output * 9 // 10
+    return Run(*of, prompt, output, *layout, ms[0] / 1e3, ms[1] / 1e3, by, line["engine_version"])
 
 
 def read_apart(path: Path) -> list[tuple[Run, Apart]]:
     """The runs that decode apart from prompts, of which the file says how many copies do what; each measurement once."""
-    found: dict[tuple[float, float], tuple[Run, Apart]] = {}
+    found: dict[str, tuple[Run, Apart]] = {}
     with path.open(encoding="utf-8", newline="") as file:
         for line in csv.DictReader(file):
             counts = line["prefill_num_workers"], line["decode_num_workers"], line["concurrency"]
@@ -129,8 +152,10 @@ def read_apart(path: Path) -> list[tuple[Run, Apart]]:
             prompt, output = (n * 9 // 10 if n in (1024, 8192) else n for n in lengths)
             ms = float(line["ttft_ms"]), float(line["tpot_ms"])
             who = line["model"], line["hardware"], line["engine"], line["precision"]
-            run = Run(*who, prompt, output, int(float(counts[2])), gpus, of[1], min(of[2], gpus), ms[0] / 1e3, ms[1] / 1e3)
-            found.setdefault(ms, (run, Apart(int(float(counts[0])), tp, int(float(counts[1])))))
+            layout = int(float(counts[2])), gpus, of[1], min(of[2], gpus)
+            by = recipe(Row(who[2], line["engine_version"], *who[:2], who[3], *lengths, *layout))
+            run = Run(*who, prompt, output, *layout, ms[0] / 1e3, ms[1] / 1e3, by, line["engine_version"])
+            found.setdefault(f"{ms[0]:.4g} {ms[1]:.4g}", (run, Apart(int(float(counts[0])), tp, int(float(counts[1])))))
     return [*found.values()]
 
 
@@ -138,7 +163,7 @@ def scored_apart(run: Run, apart: Apart, by: Schedule) -> tuple[float, float]:
     """Estimated / measured of both times, by an engine's numbers, which no such run has touched."""
     spec, hardware = load_preset(run.model), load_hardware(run.hardware)
     setup = Setup(run.gpus, run.ep, 16.0, 16.0, None, run.attention_dp)
-    kernels = _kernels(run.hardware, run.engine, run.cache_bits)
+    kernels = _kernels(run.hardware, run.engine, run.recipe.cache_bits)
     server = Timed(spec, hardware, setup, Ideal(), by, stored_as(spec, run.dtype), kernels)
     found = point(server, Load(run.prompt, run.output, apart=apart), run.users, None)
     return found.ttft_s / run.ttft_s, found.tpot_s / run.tpot_s
@@ -150,16 +175,44 @@ class Features:
     def __init__(self, run: Run) -> None:
         spec, hardware = load_preset(run.model), load_hardware(run.hardware)
         setup = Setup(run.gpus, run.ep, 16.0, 16.0, None, run.attention_dp)
-        kernels = _kernels(run.hardware, run.engine, run.cache_bits)
+        kernels = _kernels(run.hardware, run.engine, run.recipe.cache_bits)
         server = Timed(spec, hardware, setup, Ideal(), UNIT, stored_as(spec, run.dtype), kernels)
-        self.run, self.layers = run, spec.n_layers
-        self.many = max(1, min(run.users, UNIT.together // run.prompt))
-        decoding = server.decoding(_even(run.users, run), run.prompt + run.output // 2)
-        prompts = server.prompts(run.prompt, 0, _even(self.many, run))
-        self.moved = sum(each.times for each in decoding if each.kind == "moved")
-        self.work, self.begun = (sum(each.times * kernels.parts(each)[part] for each in decoding) for part in (0, 1))
+        self.run, self.layers, by = run, spec.n_layers, run.recipe
+        self.places = places(run)
+        users = min(run.users, self.places)
+        drafts, context = by.drafts or 0, run.prompt + run.output // 2
+        cycle = (run.ttft_s + run.output * run.tpot_s) * users / run.users
+        self.seen = max(0.1 * run.ttft_s, cycle - run.output * run.tpot_s)  # without the wait for a place
+        groups, self.users = run.attention_dp, users
+        self.many = groups * max(1, min(users // groups, by.together // run.prompt))
+        users = _even(users, run)
+        decoding = server.decoding(users, context)
+        steps = [(1.0, server.decoding(users, context, 1 + drafts)), (drafts * DRAFTING.cost, decoding)]
+        prompts = server.prompts(run.prompt, 0, self.many)
+        self.tokens = DRAFTING._replace(drafted=drafts).tokens if drafts else 1.0
+        self.steps = 1 + drafts * DRAFTING.cost
+        self.moved = sum(share * each.times for share, step in steps for each in step if each.kind == "moved")
+        self.fused = sum(share * each.times for share, step in steps for each in step if each.kind == "all_reduce")
+        self.work, self.begun = (
+            sum(share * each.times * kernels.parts(each)[part] for share, step in steps for each in step) for part in (0, 1)
+        )
         self.prompts = server.seconds(server.prompts(run.prompt, 0, run.attention_dp))
         self.added = (server.seconds(together(decoding, prompts)) - server.seconds(decoding)) / self.many
+
+
+DRAFTING = Speculation(MTP, 0.7, 0.05)
+"""What ``llmcx serve --draft`` assumes of drafts where nothing else is said."""
+
+
+def places(run: Run) -> int:
+    """How many users the engine has memory for at a time, by its own plan; at least one, for it did run."""
+    spec, cache = load_preset(run.model), "fp8" if run.recipe.cache_bits < 16 else "bf16"
+    sizes = {"max_num_batched_tokens": run.recipe.together}
+    within, program = serving(run.engine, run.hardware, None, run.recipe.share, sizes)
+    within, program = settled(within, program, spec, run.gpus, None, run.recipe.share, sizes)
+    hardware = with_memory(within.hardware, within.bytes)
+    setup = Setup(run.gpus, run.ep, weight_bits(spec, run.dtype), run.recipe.cache_bits, None, run.attention_dp)
+    return max(1, Server(spec, hardware, setup, engine=program.caching(cache)).places(run.prompt, run.output, 0))
 
 
 def _even(count: int, run: Run) -> int:
@@ -175,41 +228,69 @@ def _kernels(hardware: str, engine: str, cache_bits: float) -> Kernels:
     return Kernels(load_hardware(hardware), engine, None, cache_bits)
 
 
-def tokens(of: Features, by: Schedule) -> float:
-    """Seconds between tokens, as :class:`~llmcx.engines.serving_estimate.Timed` adds them up."""
+def tokens(of: Features, by: Schedule, first: float) -> float:
+    """Seconds between tokens, ``first`` to the first of them, as :class:`~llmcx.engines.serving_estimate.Timed` adds them up."""
     run = of.run
-    step = (
-        by.decode * of.work
-        + by.launched * of.begun
-        + 1e-6 * (by.moved_us * of.moved + by.step_us + by.user_us * run.users / run.attention_dp)
-    )
-    return per_token(step, by.prompts * of.added + 1e-6 * by.pass_us / of.many, run.users, run.output) if run.users > 1 else step
+    host = by.moved_us * (of.moved - of.fused) + of.steps * (by.step_us + by.user_us * of.users / run.attention_dp)
+    step = (by.decode * of.work + by.launched * of.begun + 1e-6 * host) / of.tokens
+    if of.users == 1:
+        return step
+    prompt = by.prompts * of.added + 1e-6 * by.pass_us / of.many
+    return per_token(step, prompt, of.users, run.output, first)
+
+
+BUNCHED = 1.0
+"""Prompts for which one waits where lengths are exact, so that users who began together ask together again: assumed."""
 
 
 def firsts(of: Features, by: Schedule, token: float) -> float:
-    """Seconds to the first token, of a run with ``token`` seconds between tokens."""
+    """Seconds to the first token of those who have a place, of a run with ``token`` seconds between tokens."""
     run = of.run
     alone = by.first * of.prompts + 1e-6 * by.first_layer_us * of.layers
-    step = max(0.2 * token, token - run.users * alone / run.output)
-    at_once = by.together // run.prompt or by.together / run.prompt
-    return 1e-6 * by.request_us + first_token(alone, step, run.users, run.output, at_once)
+    step = max(0.2 * token, token - of.users / run.attention_dp * alone / run.output) * of.tokens
+    at_once = run.recipe.together // run.prompt or run.recipe.together / run.prompt
+    apart = BUNCHED * alone if run.recipe.exact else 0.0
+    return (
+        apart
+        + 1e-6 * by.request_us
+        + run.recipe.hold * step
+        + first_token(alone, step, of.users / run.attention_dp, run.output, at_once)
+    )
 
 
 TOKEN = {"decode": (1, 0.05), "launched": (0.6, 0.4), "moved_us": (5, 3), "step_us": (500, 500), "user_us": (12, 6)}
 TOKEN |= {"prompts": (1, 0.1), "pass_us": (2000, 3000)}
-FIRST = {"first": (1.15, 0.15), "first_layer_us": (250, 200), "request_us": (30000, 20000)}
+FIRST = {"first": (1.15, 0.15), "first_layer_us": (250, 200), "request_us": (20000, 20000)}
 """Numbers: what is usual, and by how much they differ."""
 PULL = 0.1
 """How much that counts beside the rows."""
-UNLABELLED = ("deepseek-v3",)
-"""Models of whose rows a part drafts tokens, without saying which."""
 
 
 def fitted(rows: list[Features]) -> Schedule:
     """An engine's numbers: those of the time between tokens, then those of the first."""
-    rows = [row for row in rows if row.run.model not in UNLABELLED]
-    by = _fit(rows, UNIT, TOKEN, lambda row, by: tokens(row, by) / row.run.tpot_s, 0.07)
-    return _fit(rows, by, FIRST, lambda row, by: firsts(row, by, row.run.tpot_s) / row.run.ttft_s, 0.15)
+    rows = newest([row for row in rows if row.run.recipe.drafts == 0])
+    by = _fit(rows, UNIT, TOKEN, lambda row, by: tokens(row, by, row.seen) / row.run.tpot_s, 0.07)
+    rows = [row for row in rows if not row.run.recipe.exact]
+    return _fit(rows, by, FIRST, lambda row, by: firsts(row, by, row.run.tpot_s) / row.seen, 0.15)
+
+
+def newest(rows: list[Features]) -> list[Features]:
+    """Of several versions of an engine with the same model, accelerator and format, the runs of the last."""
+    last: dict[tuple[str, str, str], tuple[int, ...]] = {}
+    for row in rows:
+        key = row.run.model, row.run.hardware, row.run.precision
+        last[key] = max(last.get(key, ()), numbered(row.run.version))
+    return [row for row in rows if numbered(row.run.version) == last[row.run.model, row.run.hardware, row.run.precision]]
+
+
+def numbered(version: str) -> tuple[int, ...]:
+    """A version's numbers, in order; a build by its date or name after all releases.
+
+    >>> numbered("1.2.0rc6.post2") < numbered("1.2.0rc6.post3") < numbered("nightly-dev")
+    True
+    """
+    found = tuple(int(each) for each in re.findall(r"[0-9]+", version))
+    return found if version[:1].isdigit() or not version else (10**9, *found)
 
 
 def _fit(
@@ -238,8 +319,9 @@ def _fit(
 
 def predicted(row: Features, by: Schedule) -> tuple[float, float]:
     """Seconds to the first token, between tokens: of the estimate, measured / predicted's reciprocal."""
-    token = tokens(row, by)
-    return firsts(row, by, token) / row.run.ttft_s, token / row.run.tpot_s
+    first = firsts(row, by, tokens(row, by, 0.0))
+    token = tokens(row, by, first)
+    return waiting(first, token, row.run.users, row.users, row.run.output) / row.run.ttft_s, token / row.run.tpot_s
 
 
 def held_out(rows: list[Features], by: Callable[[Run], str]) -> list[tuple[Features, float, float]]:
@@ -289,7 +371,7 @@ def band(rows: list[Scored], at: int) -> list[float]:
 
 def written(engine: str, by: Schedule, rows: int, bands: dict[str, dict[str, list[float]]]) -> str:
     """A file of presets/engines."""
-    numbers = {key: float(f"{getattr(by, key):.4g}") for key in (TOKEN | FIRST)} | {"together": by.together}
+    numbers = {key: float(f"{max(0.0, round(getattr(by, key), 6)):.4g}") for key in (TOKEN | FIRST)} | {"together": by.together}
     lines = "".join(f"  {key}: {value:g}\n" for key, value in numbers.items())
     spans = "".join(f"  {name}: {{{', '.join(f'{kind}: {span}' for kind, span in of.items())}}}\n" for name, of in bands.items())
     return f"""# What this engine adds to its kernels: llmcx.engines.serving_estimate.Schedule says what each number is.
@@ -318,8 +400,9 @@ def main() -> None:
     apart = {name: held_out(rows, by) for name, by in SPLITS.items()}
     report: dict[str, Any] = {"date": DATE, "source": SOURCE}
     for name, scored in apart.items():
-        said = [row for row in scored if row[0].run.model not in UNLABELLED]
-        report[name] = {"all": errors(scored), "all but DeepSeek-V3": errors(said)}
+        said = [row for row in scored if row[0].run.recipe.drafts == 0]
+        drafting = [row for row in scored if row[0].run.recipe.drafts]
+        report[name] = {"all": errors(scored), "all that do not draft": errors(said), "all that draft": errors(drafting)}
         for key in ("engine", "hardware", "precision", "model", "gpus"):
             report[name] |= {
                 f"{key} {value}": errors([row for row in scored if getattr(row[0].run, key) == value])

@@ -47,12 +47,12 @@ def rows(
         return [*found, _prefilled(real, load, answer)]
     shown = few(list(zip(answer.ideal, answer.estimate, strict=True)))
     for bound, one in shown:
-        found += point("estimate", real, load, one, usd_per_hour)
-        found += point("ideal", ideal, load, bound, usd_per_hour)
+        found += point("estimate", real, load, one, usd_per_hour, answer.places)
+        found += point("ideal", ideal, load, bound, usd_per_hour, answer.places)
     if len(answer.estimate) == 1:
         found += _below(answer.first)
     found += [*_fitting(real, load, answer, dtype, kv_dtype), _prefilled(real, load, answer)]
-    users = answer.estimate[-1].batch
+    users = answer.places or answer.estimate[-1].batch
     each = stepped(real, load, users)[2]
     return [*found, *_step("estimate", real, load, each), *_step("ideal", ideal, load, stepped(ideal, load, users)[2])]
 
@@ -66,15 +66,21 @@ def _prefilled(server: Server, load: Load, answer: Serving) -> Line:
 # --- a row ----------------------------------------------------------------------------------------------------------
 
 
-def point(name: str, server: Server, load: Load, got: Point, price: float | None) -> list[Line]:
-    """The figures of a point: the step and the prompt that they rest on, then each as it stands in the table."""
-    batch, context, speculation = got.batch, load.context, load.speculation
+def point(name: str, server: Server, load: Load, got: Point, price: float | None, places: int | None = None) -> list[Line]:
+    """The figures of a point: the step and the prompt that they rest on, then each as it stands in the table; ``places`` of its
+    users are worked for at a time.
+    """
+    asked, batch = got.batch, places or got.batch
+    first_s = got.ttft_s  # of those who have a place
+    if places is not None:
+        first_s = (got.ttft_s - (asked / places - 1) * load.output * got.tpot_s) / (asked / places)
+    context, speculation = load.context, load.speculation
     gpus = load.gpus(server.setup)
     step, _, each = stepped(server, load, batch)
     drafted = server.decode(each, context).total if speculation.drafted else 0.0
     seconds = step.total + speculation.drafted * speculation.cost * drafted
     token = seconds / speculation.tokens
-    title = f"{name}, {batch:,} user{'s' * (batch > 1)}"
+    title = f"{name}, {asked:,} user{'s' * (asked > 1)}"
     parts = {PARTS[part]: value for part, value in step._asdict().items() if value}
     put: list[Figure] = [
         ("decode step, s", " + ".join(parts), " + ".join(f"{value:.9g}" for value in parts.values()), step.total, "below"),
@@ -88,20 +94,29 @@ def point(name: str, server: Server, load: Load, got: Point, price: float | None
     first, added, request = _first(server, load, batch, seconds, token)
     if added:
         put.append(("a prompt among the steps, s", *added, _ORCA))
-    if load.apart is None:
+    per = told(written(token, "token"))
+    if load.apart is None and batch > 1:
         prompt = server.prompt(load.prompt, load.cached, batch, context)
-        per: Any = written(token, "token")
-        if batch > 1:
-            per = closed_loop.per_token(
-                per, written(prompt, "prompt"), written(batch, "users"), written(float(load.output), "output")
-            )
-    else:
-        per = written(token, "token")
+        output, users = f"{load.output:,}", f"{batch:,}"
+        if server.bands() is None:
+            per = "token + users·prompt / output", f"{token:.9g} + {users}·{prompt:.9g} / {output}"
+        else:
+            whole = f"({output}·{token:.9g} + {users}·{prompt:.9g} - {first_s:.9g})"
+            numbers = f"({whole} + ({whole}^2 + 4·{output}·{token:.9g}·{first_s:.9g})^0.5) / (2·{output})"
+            per = "x = token + users·prompt·x / (first token + output·x)", numbers
+    if load.apart is None and server.bands() is not None:
+        request = (first_s + load.output * got.tpot_s) / batch
+    if places is not None:
+        answered = f"({first_s:.9g} + {load.output:,}·{got.tpot_s:.9g})"
+        first = (
+            f"{first[0]} + (users / places - 1)·(first token + output·token)",
+            f"{first[1]} + ({asked:,} / {batch:,} - 1)·{answered}",
+        )
     rate = got.tokens_per_s_gpu * gpus
     usd = f"{price}·{gpus:,} / 3600 / {rate:.6g}·1,000,000"
     put += [
         ("first token, ms", *_thousand(first), 1e3 * got.ttft_s, _LOOP if server.bands() else _WILLIAMS),
-        ("ms per token", *_thousand(told(per)), 1e3 * got.tpot_s, _ORCA),
+        ("ms per token", *_thousand(per), 1e3 * got.tpot_s, _ORCA),
         ("tokens_per_s_user", "1 / seconds per token", f"1 / {got.tpot_s:.6g}", got.tokens_per_s_user, _ORCA),
         (
             "tokens_per_s_gpu",
@@ -189,7 +204,7 @@ def _thousand(of: Pair) -> Pair:
 
 def _where(line: Line) -> str:
     if line.component.endswith("tokens_per_s_gpu"):
-        return "request: seconds of all GPUs that one request costs: its prompt's, and its share of the steps"
+        return "request: seconds of all GPUs that one request costs: an answer's, shared by the users"
     return ""
 
 
@@ -221,16 +236,18 @@ def _first(
     new, context = load.prompt - load.cached, load.context
     prompt = server.prompt(load.prompt, load.cached, batch, context)
     request = prompt + load.output * token / batch
-    alone = written(server.prefill(load.prompt, load.cached).total, "pass")
+    alone = written(server.alone(load.prompt, load.cached)[0], "pass")
     if isinstance(server, Timed):
         by = server.schedule
         tokens = load.chunk or by.together
         ahead = written(tokens // new or tokens / new, "together")
+        groups = server.setup.attention_dp
+        among = batch / groups if groups > 1 else batch
         waits = closed_loop.first_token(
-            alone, written(step, "step"), written(batch, "users"), written(float(load.output), "output"), ahead
+            alone, written(step, "step"), written(among, "users"), written(float(load.output), "output"), ahead
         )
         value: Any = written(1e-6 * by.request_us, "request") + waits
-        many = max(1, min(batch, by.together // new))
+        many = groups * max(1, min(batch // groups, by.together // new))
         both = server.seconds(server.passes.mixed(batch, context, load.prompt, load.cached, many))
         before = server.seconds(server.passes.step(batch, context))
         put = f"({by.prompts:g}·({both:.9g} - {before:.9g}) + {by.pass_us:g} / 1,000,000) / {many}"
@@ -239,7 +256,8 @@ def _first(
     pieces = 0 if load.chunk is None else -(-new // load.chunk)
     waiting = pieces * written(step, "step")
     value = (max(alone, waiting) if server.bands() is None else alone + waiting) if pieces else alone
-    together = max(1, min(batch, CHUNK // new))
+    groups = server.setup.attention_dp
+    together = groups * max(1, min(batch // groups, CHUNK // new))
     if server.bands() is not None:
         spent = server._prefill(load.prompt, load.cached, together)[0].total
         return told(value), ("pass / prompts in it", f"{spent:.9g} / {together}", prompt), request
@@ -358,7 +376,7 @@ def _by_kernel(what: str, server: Timed, launched: list[Launch], load: Load, bat
         found.append(Line(f"{PARTS[part]} {what}", formula, f"{by.decode:g}·({each})", value, _KERNELS))
     whole = [one for of in parts.values() for one in of]
     starts = " + ".join(f"{launch.times}·{begun:.6g}" for launch, _, begun in whole if begun) or "0"
-    moving = sum(launch.times for launch, *_ in whole if launch.kind == "moved")
+    moving = sum(launch.times * ((launch.kind == "moved") - (launch.kind == "all_reduce")) for launch, *_ in whole)
     value = server.decode(batch, load.context, 1 + load.speculation.drafted).overhead
     groups = server.setup.attention_dp
     users = f"{batch:,} / {groups:,}" if groups > 1 else f"{batch:,}"

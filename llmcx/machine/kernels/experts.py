@@ -61,6 +61,8 @@ def kernel(engine: str, dtype: str, top_k: int, gated: bool = True) -> str:
     >>> kernel("vllm", "mxfp4", 8), kernel("vllm", "mxfp4", 4), kernel("trtllm", "mxfp4", 8)
     ('vllm/marlin', 'vllm', 'trtllm')
     """
+    if dtype == "mxfp4" and engine == "trtllm":
+        return "vllm"
     if dtype == "mxfp4" and top_k != 4 and engine in ("vllm", "sglang"):
         return f"{engine}/marlin"
     return f"{engine}/cutlass" if engine == "sglang" and dtype == "bf16" and not gated else engine

@@ -58,13 +58,15 @@ def serve(spec: Any, inputs: dict[str, Any], result: Any, server: Any) -> Headli
     if result.arrivals is not None:
         return Headline(asked, _arriving(one, result.arrivals))
     users = f"{one.batch:,} users" if one.batch > 1 else "one user"
-    context = longest_context(server, one.batch)
+    context = longest_context(server, min(one.batch, result.largest_batch))
     span = one.tpot_range_s and f" ({format.three(1 / one.tpot_range_s[1])} to {format.three(1 / one.tpot_range_s[0])})"
     verdict = f"{format.three(one.tokens_per_s_user)} tokens/s{span or ''} for {users} with up to {context:,} tokens"
     if most.batch != one.batch:
         verdict += f"; {most.tokens_per_s_gpu * result.gpus:,.0f} for {most.batch:,}"
     verdict += f"; first token in {words.time(one.ttft_s)}"
-    if most.batch != result.largest_batch:
+    if result.places is not None:
+        verdict += f"; {result.places:,} at a time, the others wait"
+    elif most.batch != result.largest_batch:
         verdict += f"; at most {result.largest_batch:,} users"
     return Headline(asked, verdict)
 
