@@ -7,14 +7,15 @@ dealt alternately within each source before anything was fitted; those of publis
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from llmcx.answers.plan import label
 from llmcx.catalog.build import build
+from llmcx.catalog.data import load_hardware
 from llmcx.catalog.presets import load_preset
+from llmcx.machine.hardware import Hardware
 from llmcx.model.spec import ModelSpec
 from llmcx.parallel.layout import Layout
 
@@ -38,7 +39,17 @@ class Run:
     stack: str = "megatron"
     remark: str = ""
     kind: str = ""
-    more: dict[str, Any] = field(default_factory=dict)
+    out: float | None = None
+
+    @property
+    def accelerator(self) -> Hardware:
+        """With ``out`` GB/s beyond the node, where it is not as the vendor sells it."""
+        found = load_hardware(self.hardware)
+        return (
+            found
+            if self.out is None or found.scale_out is None
+            else replace(found, scale_out=replace(found.scale_out, gb_per_s=self.out))
+        )
 
 
 def gpt(layers: int, d: int, heads: int, vocab: int, seq: int, bias: bool = True, tied: bool = True) -> ModelSpec:
@@ -253,6 +264,39 @@ SHAPES = {
 }
 """GPT-like models that have no preset, for :func:`gpt`."""
 
+OMNI_PATH = 6.25
+"""GB/s of a GPU: Jean Zay's nodes have four links of 100 Gb/s for eight A100 (tr11-176B-ml/README.md)."""
+
+MAXTEXT = {
+    "maxtext-16b": (4096, 64, 28672, 32),
+    "maxtext-32b": (8192, 64, 28672, 32),
+    "maxtext-64b": (8192, 64, 28672, 64),
+    "maxtext-128b": (8192, 128, 57344, 64),
+    "maxtext-256b": (16384, 128, 57344, 64),
+    "maxtext-512b": (16384, 128, 57344, 128),
+}
+"""Models of MaxText's own (base.yml and pyconfig.get_individual_scales, March 2024): d_model, heads of 128, d_ff, layers. Seconds
+follow from the TFLOP/s that it prints, in which attention is counted whole (maxtext_utils.py): ``elementwise`` recomputation is
+its "minimal".
+"""
+
+
+def maxtext(d: int, heads: int, d_ff: int, layers: int) -> ModelSpec:
+    """One of :data:`MAXTEXT`."""
+    mixer = {"type": "attention", "n_heads": heads, "head_dim": 128, "rope": True}
+    shape = {"name": f"maxtext-{layers}x{d}", "d_model": d, "context": 2048, "embedding": {"vocab": 32000}}
+    shape |= {"decoder": [{"repeat": layers, "mixer": mixer, "ffn": {"type": "gated", "d_ff": d_ff}}]}
+    return build(shape | {"norm": {"type": "rmsnorm"}, "head": {"tied": False}})
+
+
+def _spec(model: str) -> ModelSpec:
+    if model.startswith("bigscience"):  # layers x d_model - heads
+        layers, d, heads = map(int, model.removeprefix("bigscience-").replace("x", "-").split("-"))
+        return gpt(layers, d, heads, 250880, 2048)
+    if model in SHAPES:
+        return gpt(*SHAPES[model])
+    return maxtext(*MAXTEXT[model]) if model in MAXTEXT else load_preset(model)
+
 
 @lru_cache(maxsize=1)
 def steps() -> list[Run]:
@@ -264,11 +308,14 @@ def steps() -> list[Run]:
             degrees = {key: n[key] for key in ("tp", "pp", "cp", "ep", "micro_batch", "virtual", "zero")}
             dp = n["gpus"] // (n["tp"] * n["pp"] * n["cp"])
             layout = Layout(**degrees, dp=dp, recompute=row["recompute"])  # type: ignore[arg-type]
-            spec = gpt(*SHAPES[row["model"]]) if row["model"] in SHAPES else load_preset(row["model"])
+            spec, hardware = _spec(row["model"]), row["hardware"].removesuffix("-omnipath")
+            if row["engine"] == "megatron-deepspeed":
+                layout = layout._replace(sequence=False)
             title = f"{row['model']}, {n['gpus']} x {row['hardware']}, {row['dtype']}, {label(layout)}"
-            run = Run(title, spec, row["hardware"], n["seq"], n["batch"], layout, float(row["seconds"]), row["source"])
+            run = Run(title, spec, hardware, n["seq"], n["batch"], layout, float(row["seconds"]), row["source"])
             dtype = None if row["dtype"] == "bf16" else row["dtype"]
-            facts = {"dtype": dtype, "fused": row["model"] != "mt-nlg-530b", "stack": row["engine"], "kind": row["kind"]}
+            facts = {"dtype": dtype, "fused": row["engine"] != "megatron-deepspeed", "stack": row["engine"], "kind": row["kind"]}
+            facts["out"] = OMNI_PATH if hardware != row["hardware"] else None
             runs.append(replace(run, calibrates=row["calibrates"] == "yes", **facts))
     return runs
 
@@ -331,7 +378,9 @@ FILES = {"llama.cpp": "llama_cpp", "mlx": "mlx", "exllamav2": "exllamav2", "tran
 
 @dataclass(frozen=True)
 class Alone:
-    """Tokens/s of one user: "prompt" tokens, "output" tokens after them, or output tokens over "all" of the time."""
+    """Tokens/s of one user: "prompt" tokens, "output" tokens after them, or output tokens over "all" of the time. ``aside``:
+    neither calibrates nor tests, because its build is older than those that calibrate its chip, or its figure is suspect.
+    """
 
     name: str
     engine: str
@@ -346,6 +395,7 @@ class Alone:
     rate: float
     calibrates: bool
     source: str
+    aside: bool = False
 
 
 @lru_cache(maxsize=1)
@@ -358,5 +408,6 @@ def local() -> list[Alone]:
             name = f"{row['model']}, {n['gpus']} x {row['hardware']}, {row['weight_bits']} bits, {n['prompt']:,} in"
             bits, rate = float(row["weight_bits"]), float(row["tokens_per_s"])
             texts = {key: row[key] for key in ("engine", "kind", "model", "hardware", "of", "source")}
-            rows.append(Alone(name, weight_bits=bits, rate=rate, calibrates=row["calibrates"] == "yes", **texts, **n))
+            how = {"calibrates": row["calibrates"] == "yes", "aside": row["calibrates"] == "aside"}
+            rows.append(Alone(name, weight_bits=bits, rate=rate, **how, **texts, **n))
     return rows

@@ -27,7 +27,10 @@ from llmcx.engines.training_time import Trainer
 from llmcx.errors import InputError
 from llmcx.machine.hardware import hardware
 from llmcx.machine.roofline import IDEAL, Efficiency
+from llmcx.machine.systolic import stretch
+from llmcx.model.lower import Run
 from llmcx.parallel.layout import Layout, check_batch
+from llmcx.parallel.ranks import rank_ops
 from tests.helpers import here
 from tests.published import deepseek_v3, gpt
 
@@ -94,6 +97,42 @@ def test_a_layer_of_experts_by_hand() -> None:
     plain, routed, permuted = of.values()
     assert isclose(routed - plain, 0.020, rel_tol=1e-9)
     assert isclose(permuted - plain, 10 * 3 * 3 * 2 * 2**20 / ROUND.bytes_per_s, rel_tol=1e-9)
+
+
+def test_a_systolic_array_by_hand() -> None:
+    """Heads of 64 fill a quarter of an array of 256, and blocks of 2,048 keys the whole square where a mask leaves 2,049 / 4,096.
+    Of 16 heads in 8 layers 2 x 2 x 64 FLOPs a pair, forward once and backward 5/2 times.
+    """
+    spec = gpt(8, 1024, 16, 256, 2048)  # whose other widths are multiples of 256
+    pairs = 2048 * 2049 // 2
+    once = 8 * 16 * 2 * 2 * 64 * pairs * 3.5 / 1e14
+    plain, filled, blocks = (
+        Trainer(spec, 2048, ROUND, e).step(Layout(), 1).compute for e in (IDEAL, Efficiency(array=256), Efficiency(block=2048))
+    )
+    assert isclose(filled - plain, 3 * once, rel_tol=1e-9)
+    assert isclose(blocks - plain, (4096 / 2049 - 1) * once, rel_tol=1e-9)
+
+
+def test_tiles_of_experts_by_hand() -> None:
+    """2,048 tokens, two of four experts each: 1,024 rows an expert, and half as much again where each has a tile of 512 to
+    itself. A side of 512 is two arrays of 384 wide: 3/2 both ways.
+    """
+    ffn = {"type": "moe", "n_experts": 4, "top_k": 2, "expert": {"type": "gated", "d_ff": 512, "activation": "silu"}}
+    shape = {"name": "experts", "d_model": 512, "context": 2048, "embedding": {"vocab": 64}, "head": {"tied": True}}
+    mixer = {"type": "attention", "n_heads": 8, "rope": True}
+    spec = build(shape | {"decoder": [{"repeat": 1, "mixer": mixer, "ffn": ffn}], "norm": {"type": "rmsnorm"}})
+    ops = [op for op in rank_ops(spec, Run(1, 2048, fused=True), Layout()) if op.role == "expert" and op.kind == "linear"]
+    assert len(ops) == 3
+    assert all((stretch(op, 0, 0, 512), stretch(op, 384, 0, 0)) == (1.5, 2.25) for op in ops)
+
+
+def test_gradients_are_added_up_by_hand() -> None:
+    """Ten bytes a parameter and micro-batch: read in 16 bits, read and written in 32."""
+    spec = gpt(8, 1024, 16, 256, 2048)
+    plain, added = (Trainer(spec, 2048, ROUND, e).step(Layout(), 4).compute for e in (IDEAL, Efficiency(accumulated=10.0)))
+    matrices, biases, norms = 12 * 1024**2, 9 * 1024 + 4 * 1024, 0
+    params = 8 * (matrices + biases + norms) + (256 + 2048) * 1024 + 2 * 1024
+    assert isclose(added - plain, 4 * 10 * params / 1e12, rel_tol=1e-3)
 
 
 def test_what_rounding_to_8_bits_costs_by_hand() -> None:

@@ -269,7 +269,7 @@ def test_licences_are_one_word() -> None:
 
 def beside() -> str:
     """By machine: how far estimates are from what was measured, rows that calibrate and rows that only test."""
-    rows = [row for row in published.local() if row.engine != "transformers"]
+    rows = [row for row in published.local() if row.engine != "transformers" and not row.aside]
     lines = [
         "| machine | program | rows that calibrate | within 20% | median error | rows that test | within 20% | median error |",
         "| --- | --- | --: | --: | --: | --: | --: | --: |",
@@ -287,7 +287,7 @@ def beside() -> str:
 
 def test_local_speeds_beside_measured_runs() -> None:
     """Sources and models that calibrate do not test; the page says how far the rest is."""
-    rows = [row for row in published.local() if row.engine != "transformers"]
+    rows = [row for row in published.local() if row.engine != "transformers" and not row.aside]
     for key in ("source", "model"):
         both = {getattr(row, key) for row in rows if row.calibrates} & {getattr(row, key) for row in rows if not row.calibrates}
         # Llama 2 7B and 70B calibrate exllamav2 and test others; no program's models do both, but for MLC-LLM's.

@@ -165,7 +165,8 @@ def test_programs_run_their_own_layouts() -> None:
     found = {name: list(layouts(spec, 8192, 64, 512, 8, program=PROGRAMS[name])) for name in PROGRAMS}
     assert all(each.gpus == each.dp and each.zero == 3 for each in found["fsdp"])
     assert {each.tp for each in found["torchtitan"]} == {1, 2, 4, 8} and {each.cp for each in found["torchtitan"]} == {1, 2}
-    assert {name for name, each in found.items() if any(layout.pp > 1 for layout in each)} == {"megatron"}
+    assert {name for name, each in found.items() if any(layout.pp > 1 for layout in each)} == {"megatron", "megatron-deepspeed"}
+    assert not any(each.sequence or each.virtual > 1 for each in found["megatron-deepspeed"])
     assert all(each.zero == 3 for each in found["maxtext"]) and set(PROGRAMS) == set(TRAINING)
 
 

@@ -47,7 +47,7 @@ class Row:
 def training() -> list[Row]:
     rows = []
     for run in published.training():
-        hardware = catalog.load_hardware(run.hardware)
+        hardware = run.accelerator
         factors, _ = calibration.efficiency(hardware, run.stack, run.dtype)
         attention = "flash" if run.fused else "eager"
         ideal, estimate = (
@@ -63,7 +63,7 @@ def steps() -> list[Row]:
     """published_steps.csv. A model of :data:`published.LEFT_OUT` is estimated with numbers fitted without it."""
     rows = []
     for run in published.steps():
-        hardware = catalog.load_hardware(run.hardware)
+        hardware = run.accelerator
         factors, _ = calibration.efficiency(hardware, run.stack, run.dtype)
         calibrates = run.calibrates
         if run.kind in published.LEFT_OUT:
@@ -94,9 +94,14 @@ def alone(row: published.Alone, bound: bool = False) -> float:
     return 1 / found.tpot_s if row.of == "output" else row.output / (found.ttft_s + row.output * found.tpot_s)
 
 
-@lru_cache(maxsize=1)
 def one_user() -> list[Row]:
     """One user's tokens/s under a program of their own."""
+    return [row for row, aside in alone_rows() if not aside]
+
+
+@lru_cache(maxsize=1)
+def alone_rows() -> list[tuple[Row, bool]]:
+    """Those, and whether they stand aside."""
     rows = []
     for run in published.local():
         ideal, estimate = alone(run, bound=True), alone(run)
@@ -104,9 +109,8 @@ def one_user() -> list[Row]:
         bands = Local(spec, hardware, Setup(run.gpus, 1, run.weight_bits), name=run.engine).bands()
         band = bands.first if run.of == "prompt" else bands.per_token
         how = {"prompt": "prompt", "output": "decode", "all": "decode"}[run.of]
-        rows.append(
-            Row(run.name, how, run.rate, ideal, estimate, run.calibrates, run.engine, run.source, kind=run.kind, band=band)
-        )
+        row = Row(run.name, how, run.rate, ideal, estimate, run.calibrates, run.engine, run.source, kind=run.kind, band=band)
+        rows.append((row, run.aside))
     return rows
 
 
@@ -184,18 +188,37 @@ which prints the numbers of `presets/engines`. Experts on Hopper and Blackwell u
 model's rows stand here as estimated with numbers that were fitted without them: they only test. *Signed* is the median error,
 *in the band* the share of rows that only test whose printed 10-90 band holds the measurement: the bands were taken from these
 rows, all of an engine together. Recomputation in layouts is as the recipe states it; where none is stated, none is charged.
+
+MaxText's rows are all those of tpu-recipes on one slice whose models have presets. A TPU7x chip is two of JAX's devices; batches
+here are a chip's. Models of MaxText's own calibrate on v5e and v5p, Llama, Mistral and GPT-3 on v6e, DeepSeek-V3's experts on v5p
+and v7; all else tests. Recipes that keep a layer's projections or its attention's output (on the chip or the host) are charged
+full recomputation all the same. Mixtral's recipes drop tokens, which the estimate does not.
+
+Megatron-DeepSpeed's are BigScience's tests before BLOOM: of 25 and 26 February 2022, a batch of 2,048 or a series of batches,
+heads whose width is a multiple of 8, without which tensor cores are not used. Its network is Omni-Path with 6.25 GB/s a GPU.
 """
 
 LOCAL = """## One user: llama.cpp, MLX, exllamav2, transformers
 
 Rows of published_local.csv. Of llama.cpp, MLX and exllamav2 what calibrates and what tests are of different sources and models
-(tests/oracle/local.py): one table each calibrates. llama.cpp's is of May 2024 (Llama 3 8B and 70B on ten chips); the others are
-of builds of 2025 and 2026, whose tokens on NVIDIA and on an M1 come a quarter faster. Transformers' rows are of one source, split
-by model. Llama 3.1 8B, which tests, has the shape of Llama 3 8B, which calibrates. Ollama is llama.cpp; MLC-LLM stands under
-exllamav2, whose numbers it has not seen. llama.cpp's F16 prompts on A100, H100 and L40S differ by ten times between cards of one
-peak. Apple's chips are told apart by Metal's families, as llama.cpp prints them: apple7 (M1) reaches 65% of its bandwidth, apple8
-(M2) 82%, apple9 (M3 and M4) 88%, and an M1 needs as much time to unpack four bits as to read them. A layer waits 164 us between
-its kernels, which small models notice. MLX was fitted on an M4; an M1 and an M2 are taken in llama.cpp's proportion.
+(tests/oracle/local.py). llama.cpp's calibrates with a table of May 2024 (Llama 3 8B and 70B on ten chips) and with tables of
+its own pull requests of 2024 to 2026; on GeForce cards, whose builds since have become a fifth faster and more, with the latter
+alone. Transformers' rows are of one source, split by model. Llama 3.1, which tests, has the shape of Llama 3, which calibrates.
+Ollama is llama.cpp; MLC-LLM stands under exllamav2, whose numbers it has not seen.
+
+A token waits between kernels, of which each part of a model has its own: 1 to 3 us on GeForce cards, 10 us on Apple's chips,
+and on data-centre cards as much in the builds of 2024 that calibrate them. On NVIDIA prompts meet quantised weights in 8-bit
+integers, at 8 to 23% of that peak. Apple's chips are told apart by Metal's families, as llama.cpp prints them: apple7 (M1)
+reads at 74% of its bandwidth, apple8 (M2) at 84%, apple9 (M3 and M4) at 92%, and an M1 needs as much time to unpack four bits
+as to read them. Metal's products of experts take 32 rows at a time, filled or not. MLX was fitted on an M4; an M1 and an M2 are
+taken in llama.cpp's proportion.
+"""
+
+ASIDE = """### Set aside
+
+Rows that neither calibrate nor test: builds of May 2024 on cards that newer builds calibrate, before kernels were fused and
+integers multiplied on tensor cores; and 16-bit prompts on an L40S and an A100, which the table of published figures calls a known
+anomaly of that build.
 """
 
 HEAD = """# Estimates beside published runs
@@ -228,20 +251,26 @@ OUTLIERS = """## Outliers, and what is not in the estimates
   Megatron-LM's. LLaMA's lie nearer, and all lie near with the `fsdp` factors.
 - Llama 3.1 405B's GPU-hours include the stages of smaller batches and of longer contexts, and more than 90% effective time
   (arXiv:2407.21783, sec. 3.3.4 and 3.4); its printed TFLOP/s per GPU, above, are met within a tenth.
-- MT-NLG 530B under DeepSpeed and Megatron in 2021 took a third longer than Megatron-LM's own runs of that year do here.
+- MT-NLG 530B under DeepSpeed and Megatron in 2021 took a third longer than Megatron-LM's own runs of that year do here, and 12 to
+  16% longer than estimated with `--engine megatron-deepspeed`: its figures at three sizes leave some five seconds a step that do
+  not shrink with the batch, whose cause is not known here.
 - Experts under Megatron: releases of half a year apart differ by half on one model and chip (Qwen3 30B-A3B on eight B200 and
   GB200), which no number here tells apart; on Hopper a layer of experts costs 2 ms besides its arithmetic in each pass: hosts and
   synchronisation, of which AutoModel's runs with larger micro-batches have less.
-- Experts on TPUs: gpt-oss 120B takes twice as long as estimated; four rows that only test are too few for a band.
-- llama.cpp: a table of 2024 says too little of builds of 2026 on NVIDIA (tokens 20 to 30% faster, prompts up to twice) and on an
-  M1 (a quarter faster); its A100 is slower at prompts than in 2024.
-- DeepSeek's prompts under llama.cpp are estimated a quarter too fast.
+- Experts on TPUs: gpt-oss 120B takes a quarter longer than estimated; its experts have biases, which MaxText gathers row by row
+  and whose gradient it scatters, and the estimate adds. Experts of other models than DeepSeek-V3, which alone calibrates, are
+  mostly estimated too slow; Maverick, whose experts are cut by tensor parallelism, too fast.
+- Llama 3.1 70B with 128k tokens on v7 is estimated a sixth too slow: the recipe keeps what attention gives.
+- GPT-3 175B in int8 on v5p is estimated a quarter too fast: its batches are small, and rounding costs more there.
+- llama.cpp on an A100 and an H100: a table of 2024 calibrates them, and tokens of builds of 2026 come 60% faster; the band
+  there is wider. Prompts on an RTX 3090 and 4090 come a quarter faster than estimated, from pull requests of mid-2024.
+- llama.cpp's experts on CUDA are estimated too fast, by 15 to 36%: none calibrates.
+- M1 Ultra under llama.cpp: tokens come a fifth faster than estimated from an M1 Max.
 - Prompts under exllamav2 and transformers: nothing was measured; MLX's on an M4 Max and an M3 Max alone.
 - DeepSeek-V3: see the remark under its row. MosaicML's fp8 rows: small fp8 matmuls reach less of the doubled peak.
 - The first token of a short prompt for one user (500 tokens) is late: what a request costs on its way is that of loaded servers.
-- Not in the estimates: stragglers and failures (give `--available`), data loading, checkpoints, the imbalance of a
-causal mask among
-  context-parallel ranks, experts that are not met evenly.
+- Not in the estimates: stragglers and failures (give `--available`), data loading, checkpoints, the imbalance of a causal mask
+  among context-parallel ranks, experts that are not met evenly.
 - Not measured here: no GPU was at hand when this page was written, so it has no measurements of our own.
 """
 
@@ -277,7 +306,8 @@ def page() -> str:
     users = f"As many users as their cache fits, at most {MOST_USERS:,}; fp8 weights and cache. Llama 3.3 70B there."
     out += ["## Serving: output tokens/s at full load", "", f"{served[0].source}. {users}", "", *_table(served, ""), ""]
     out += ["## Serving: one user", "", f"{users_alone[0].source}.", "", *_table(users_alone, ""), ""]
-    out += [LOCAL, *_kinds(one_user(), ", tokens/s"), OUTLIERS]
+    aside = [row for row, apart in alone_rows() if apart]
+    out += [LOCAL, *_kinds(one_user(), ", tokens/s"), ASIDE, *_table(aside, ", tokens/s"), "", OUTLIERS]
     return "\n".join(out)
 
 

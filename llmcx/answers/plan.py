@@ -109,7 +109,7 @@ def layouts(
         for pp in divisors(gpus // tp) if piped else [1]:
             if pp > n:
                 break
-            chunks = [v for v in divisors(-(-n // pp)) if pp * v <= n + 2] if pp > 1 else [1]
+            chunks = [v for v in divisors(-(-n // pp)) if pp * v <= n + 2] if pp > 1 and program.interleaved else [1]
             for cp in _powers(max(1, seq // LEAST_TOKENS) if fused and program.context else 1):
                 rest, over = divmod(gpus, tp * pp * cp)
                 if over:
@@ -129,7 +129,7 @@ def layouts(
                                 continue
                             for recompute in recomputed:
                                 for zero in program.zero if pp == 1 and rest * cp > 1 else program.zero[:1]:
-                                    yield Layout(tp, pp, cp, ep, rest, micro, v, recompute, zero)
+                                    yield Layout(tp, pp, cp, ep, rest, micro, v, recompute, zero, program.sequence)
 
 
 def left_out(spec: ModelSpec, fused: bool = True) -> list[str]:

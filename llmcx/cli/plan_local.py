@@ -134,6 +134,9 @@ def local(
     inputs |= {"engine": engine_, "dtype": dtype, "kv_dtype": kv_dtype, "top": top}
     head = heading("plan_local", inputs, result)
     notes = [*_notes(machine, result, ask, engine_), *about]
+    years = [each.year for each in result.models if each.year is not None]
+    if not named and since is None and years and min(years) < max(years) - 1:
+        notes.insert(1, f"ranked by size whatever their year: --since {max(years) - 1} leaves older models out")
     return Item(None, inputs, result, notes, explaining("plan_local", result), head=head)
 
 

@@ -14,6 +14,7 @@ from llmcx.cli.options import MATMULS, command, completing, explaining, heading,
 from llmcx.cli.parallel import Degrees, laid_out
 from llmcx.costs.saved_activations import RECOMPUTE
 from llmcx.engines import efficiency as efficiencies
+from llmcx.engines.programs import Program
 from llmcx.engines.recipe import ATTENTION
 from llmcx.engines.training_time import Trainer
 from llmcx.errors import InputError, check_size, unknown_name
@@ -41,12 +42,12 @@ class Parallel(Degrees):
 
     DEGREES = (*Degrees.DEGREES, "micro_batch", "recompute")
 
-    def layout(self, gpus: int, zero: int) -> Layout | None:
-        """None where the best is to be found; ``zero`` is the engine's own level."""
+    def layout(self, gpus: int, program: Program) -> Layout | None:
+        """None where the best is to be found; the level of ZeRO is the ``program``'s own where none is given."""
         given = self.degrees()
         if "recompute" in given and given["recompute"] not in RECOMPUTE:
             raise unknown_name("recomputation", given["recompute"], list(RECOMPUTE), field="recompute")
-        return laid_out({"zero": zero} | given, gpus) if given else None
+        return laid_out({"zero": program.zero[0], "sequence": program.sequence} | given, gpus) if given else None
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,7 @@ def train(
     batch = usual_batch(spec, length) if global_batch is None else global_batch
     ideal = Trainer(spec, length, machine, dtype=compute_dtype, attention=attn, engine=engine)
     real = Trainer(spec, length, machine, factors, compute_dtype, attn, engine, ideal.sizes)
-    chosen = parallel.layout(count, real.program.zero[0])
+    chosen = parallel.layout(count, real.program)
     can = None if target is None else sayable(target, spec)
     found = plan(real, count, batch, machine.memory_bytes, runs=can) if search or chosen is None else None
     layout = chosen or found.best[0].layout  # type: ignore[union-attr]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from llmcx.catalog.index import ROOT, data_of
 from llmcx.engines.serving_estimate import Schedule
@@ -19,8 +19,8 @@ def data(name: str) -> dict[str, Any]:
     return data_of(ROOT / "engines" / f"{name}.yaml")
 
 
-TRAINING = ("megatron", "fsdp", "torchtitan", "maxtext", "llmq")
-STACKS = {**{name: name for name in TRAINING}, "serving": "serving"}
+TRAINING = ("megatron", "megatron-deepspeed", "fsdp", "torchtitan", "maxtext", "llmq")
+STACKS = {**{name: name.replace("-", "_") for name in TRAINING}, "serving": "serving"}
 """Software that was calibrated, and its file: what trains; a tuned serving engine."""
 
 
@@ -47,6 +47,10 @@ def efficiency(
         quantise=chosen.get("quantise", 0.0),
         logit=chosen.get("logit", 0.0),
         last_product=chosen.get("last_product", 0.0),
+        accumulated=chosen.get("accumulated", 0.0),
+        array=of_generation(chosen.get("array", 0.0), hardware),
+        block=chosen.get("block", 0.0),
+        tile=chosen.get("tile", 0.0),
         **{f"hidden_{name}": share for name, share in chosen["hidden"].items()},
     )
     how = (
@@ -87,10 +91,15 @@ def generation(hardware: Hardware) -> str:
     return next((name for name, members in known.items() if hardware.name in members), hardware.vendor.lower())
 
 
-def of_generation(values: float | Mapping[str, float], hardware: Hardware) -> float:
-    """A number that may be given by generation, else by vendor, its "default" for others."""
+Value = TypeVar("Value", float, list[float])
+
+
+def of_generation(values: Value | Mapping[str, Value], hardware: Hardware) -> Value:
+    """A number, or several, that may be given by accelerator, else by generation, else by vendor, its "default" for others."""
     if not isinstance(values, Mapping):
         return values
+    if hardware.name in values:
+        return values[hardware.name]
     return values.get(generation(hardware), values.get(hardware.vendor.lower(), values["default"]))
 
 

@@ -1,31 +1,32 @@
 """How long programs for one user take: llama.cpp, MLX, exllamav2, transformers' eager loop. Estimates.
 
 A decode step reads the weights that its token meets at a share of the bandwidth, unpacks quantised ones with as many operations a
-weight as the format takes, and waits between the kernels of a layer; where each kernel is launched from Python, it takes at least
-as long as the launches. A prompt is multiplied at a share of the peak. The numbers are presets/engines/<engine>.yaml's, by
-generation of chips.
+weight as the format takes, and waits between its kernels, of which each part of a model has its own; where each is launched from
+Python, it takes at least as long as the launches. A prompt is multiplied at a share of the peak. The numbers are
+presets/engines/<engine>.yaml's, by generation of chips.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 
 from llmcx.engines import Engine
 from llmcx.engines.efficiency import data, of_generation
 from llmcx.engines.inference_memory import IDEAL
 from llmcx.engines.llama_offload import Split, met
-from llmcx.engines.serving_time import ALONE, Bands, Server, ServingStep, Setup, Span, span
+from llmcx.engines.serving_time import ALONE, Bands, Server, ServingStep, Setup, Span, span, touched
 from llmcx.errors import InputError, unknown_name
 from llmcx.machine.hardware import Hardware
 from llmcx.machine.roofline import Efficiency, Machine, machine
+from llmcx.model.lower import Run
 from llmcx.model.spec import ModelSpec
+from llmcx.parallel.ranks import rank_ops
 
 LOCAL = {"llama.cpp": "llama_cpp", "mlx": "mlx", "exllamav2": "exllamav2", "transformers": "transformers"}
 """Engines that this module times, and their files."""
 
 SHARES = ("memory", "prefill", "prefill_unpacked")
-NUMBERS = (*SHARES, "layer_us", "routed_us", "launch_us", "unpack")
+NUMBERS = (*SHARES, "kernel_us", "launch_us", "unpack")
 """What a file gives, and ``--efficiency`` overrides."""
 
 
@@ -44,14 +45,18 @@ class Local(Server):
         self.whose = data(LOCAL[name or engine.name])
         self.number = {key: of_generation(self.whose[key], hardware) for key in NUMBERS} | _checked(overrides or {})
         memory = self.number["memory"]
-        super().__init__(spec, hardware, setup, Efficiency(memory=memory, hidden_tp=0.0), engine)
+        between = self.number["kernel_us"] / 1e6
+        super().__init__(spec, hardware, setup, Efficiency(memory=memory, hidden_tp=0.0, kernel_s=between), engine)
         share = self.number["prefill_unpacked" if self.quantised else "prefill"]
-        one = Efficiency(matmul=share, attention=share, memory=memory, hidden_tp=0.0)
-        self.prompts: Machine = machine(hardware, setup.dtype, one)
+        attention = of_generation(self.whose.get("attention", share), hardware)
+        one = Efficiency(matmul=share, attention=attention, memory=memory, hidden_tp=0.0, kernel_s=between)
+        integers = self.quantised and "int8" in hardware.dense_tflops and bool(self.whose.get("integers"))
+        self.prompts: Machine = machine(hardware, "int8" if integers else setup.dtype, one)
 
     def bands(self) -> Bands:
         """Of rows that its numbers have not seen."""
-        return Bands(span(self.whose["token_band"]), span(self.whose["prompt_band"]))
+        token, prompt = self.whose["token_band"], self.whose["prompt_band"]
+        return Bands(*(span(of_generation(of, self.hardware)) for of in (token, prompt)))
 
     def numbers(self) -> dict[str, float]:
         """Those of the file, for this accelerator."""
@@ -65,22 +70,19 @@ class Local(Server):
     def quantised(self) -> bool:
         return self.setup.weight_bits < 16
 
-    @cached_property
-    def waits(self) -> float:
-        """Seconds of a pass between kernels."""
-        routed = sum(layers for layers, _ in self.spec.mixtures)
-        return (self.spec.n_layers * self.number["layer_us"] + routed * self.number["routed_us"]) / 1e6
+    @property
+    def plain_flops(self) -> float:
+        """FLOP/s without tensor cores, where they are known: one token's products are made there."""
+        rates = self.hardware.dense_tflops
+        return self.hardware.flops("fp32" if "fp32" in rates else self.hardware.dtype)
 
     def decode(self, batch: int, context: int, tokens: int = 1) -> ServingStep:
-        """Seconds of weights read + ``unpack`` · weights / peak + ``layer_us`` a layer + ``routed_us`` one with experts; at least
-        ``launch_us`` a layer.
-        """
-        step, n, waits = super().decode(batch, context, tokens), self.spec.n_layers, self.waits
+        """Seconds of weights read + ``unpack`` · weights / fp32 peak + ``kernel_us`` a kernel; at least ``launch_us`` a layer."""
+        step = super().decode(batch, context, tokens)
         if self.quantised:
             met = step.weights * self.machine.memory * 8 / self.setup.weight_bits
-            step = step._replace(weights=step.weights + met * self.number["unpack"] / self.machine.flops)
-        launched = n * self.number["launch_us"] / 1e6
-        return step._replace(overhead=step.overhead + max(waits, launched - step.total))
+            step = step._replace(weights=step.weights + met * self.number["unpack"] / self.plain_flops)
+        return self._launched(step)
 
     def split(self, of: Split, context: int, host_bytes_per_s: float) -> float:
         """Seconds of a token where a model is split (llama.cpp): the GPU's layers as ever, then the host's, whose processors read
@@ -107,15 +109,35 @@ class Local(Server):
         copied = -(-prompt // piece) * host_weights / (link.gb_per_s * 1e9 * float(data("kernels")["link"]["value"]))
         return self.prefill(prompt).total + copied
 
+    def part_filled(self, prompt: int, cached: int, batch: int) -> float:
+        """Seconds in which experts' kernels multiply what no token fills of a ``tile`` of rows: half a tile of each expert that
+        is met, in each piece of a prompt.
+        """
+        tile = of_generation(self.whose.get("tile", 0.0), self.hardware)
+        piece = min(prompt - cached, self.engine.pass_tokens(batch, prompt))
+        if not tile or not piece:
+            return 0.0
+        more = 0.0
+        for op in rank_ops(self.spec, Run(batch, piece, fused=True, ideal=True), self.layout):
+            if op.role == "expert" and op.kind == "linear":
+                met = op.copies * touched(op.copies, op.used, batch * piece)
+                more += op.times * met * tile * op.dims["d_in"] * op.dims["d_out"]
+        return more * (prompt - cached) / piece / self.machine.matmul
+
     def prefill(self, prompt: int, cached: int = 0, batch: int = 1) -> ServingStep:
         """As a prompt's arithmetic takes at the share of the peak that its kernels reach; at least the launches."""
         decoding, self.machine = self.machine, self.prompts
         try:
             step = super().prefill(prompt, cached, batch)
+            step = step._replace(compute=step.compute + self.part_filled(prompt, cached, batch))
         finally:
             self.machine = decoding
+        return self._launched(step)
+
+    def _launched(self, step: ServingStep) -> ServingStep:
+        """A pass that takes at least as long as its launches."""
         launched = self.spec.n_layers * self.number["launch_us"] / 1e6
-        return step._replace(overhead=step.overhead + max(self.waits, launched - step.total))
+        return step._replace(overhead=step.overhead + max(0.0, launched - step.total))
 
 
 def on_processors(spec: ModelSpec, weight_bits: float, cache_bytes: float, host_bytes_per_s: float) -> float:

@@ -18,6 +18,7 @@ from llmcx.engines.training_memory import GPUBytes, TrainingMemory
 from llmcx.formats.optimizers import OPTIMIZERS
 from llmcx.machine.hardware import Hardware
 from llmcx.machine.roofline import IDEAL, Efficiency, Machine, Placed, Roofline, machine, roof, seconds, sending, task, together
+from llmcx.machine.systolic import stretch
 from llmcx.model.lower import Run, lower
 from llmcx.model.spec import ModelSpec
 from llmcx.ops.op import Op, in_layers, is_core
@@ -170,6 +171,8 @@ class Trainer:
             return _NOTHING
         on, e = self.machine, self.efficiency
         besides = 0.0
+        if e.array or e.block or e.tile:
+            of = of._replace(flops=of.flops * stretch(op, e.array, e.block, e.tile))
         if op.role == "expert" and of.kind == "matmul":
             of = of._replace(flops=of.flops / e.experts)
         elif op.role == "router":
@@ -215,8 +218,18 @@ class Trainer:
         if found is None:
             of = self._tally(by, layout.micro_batch)
             stages = distinct(self.spec.runs, layout.pp, layout.virtual)
-            found = self._passes[key] = [(stage, many, StagePass(*of.of(stage))) for stage, many in stages]
+            found = self._passes[key] = [
+                (stage, many, self._added_up(StagePass(*of.of(stage)), stage, by)) for stage, many in stages
+            ]
         return found
+
+    def _added_up(self, one: StagePass, stage: Stage, by: Division) -> StagePass:
+        """With its gradients added to those of the micro-batches before."""
+        each = self.efficiency.accumulated / self.machine.memory
+        if not each:
+            return one
+        weights = self.sizes.weights(stage, by)
+        return one._replace(backward=one.backward + each * (weights.params + weights.experts))
 
     def _tally(self, by: Division, micro_batch: int) -> Tally:
         key = (by, micro_batch)
@@ -350,8 +363,8 @@ class Trainer:
 
 
 def _ends(op: Op) -> bool:
-    """Whether this is a sublayer's last product."""
-    return op.kind == "linear" and op.module in LAST and in_layers(op)
+    """Whether this is a sublayer's last product. A routed expert's is not: its weight's gradient reads what it gives."""
+    return op.kind == "linear" and op.module in LAST and op.role != "expert" and in_layers(op)
 
 
 def _plain(op: Op) -> Op:

@@ -25,6 +25,10 @@ WHOLE_CHIP = 108 * 192 * 1024
 """
 
 
+AMOUNTS = ("permuted", "quantise", "logit", "accumulated", "array", "block", "tile")
+"""Numbers of an :class:`Efficiency` that are no shares and no seconds."""
+
+
 @dataclass(frozen=True)
 class Efficiency:
     """Shares of the peaks that a run reaches, each in (0, 1]; the shares of the communication that hides behind arithmetic, in
@@ -36,6 +40,9 @@ class Efficiency:
     and back (3 in the weighted sum alone). ``quantise`` bytes move for each number that a matmul in fewer than 16 bits reads or
     writes, to round it, scale it and lay it out; ``logit`` bytes for each logit, in the loss and its gradient. ``last_product``
     is the share of a sublayer's last product that full recomputation does again: the backward pass does not need it.
+    ``accumulated`` bytes move for each parameter and micro-batch where gradients are added up by kernels of their own. ``array``
+    is the side of a systolic array, ``block`` the keys that an attention kernel meets at once, ``tile`` the rows that a grouped
+    matmul takes at once (0: of any size; :mod:`llmcx.machine.systolic`).
     """
 
     matmul: float = 1.0
@@ -56,11 +63,15 @@ class Efficiency:
     quantise: float = 0.0
     logit: float = 0.0
     last_product: float = 0.0
+    accumulated: float = 0.0
+    array: float = 0.0
+    block: float = 0.0
+    tile: float = 0.0
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            amount = field.name.endswith("_s") or field.name in ("permuted", "quantise", "logit")
+            amount = field.name.endswith("_s") or field.name in AMOUNTS
             least_ok = value >= 0 if amount or field.name.startswith(("hidden", "last")) else value > 0
             if not isfinite(value) or not least_ok or (not amount and value > 1):
                 allowed = "0 or more" if amount else "between 0 and 1"
