@@ -16,7 +16,8 @@ from llmcx.cli.check_train import Stated, checked, refuse
 from llmcx.cli.launch_asks import asked_of, version_of
 from llmcx.cli.launch_more import read_by
 from llmcx.cli.launching import Launch, bad
-from llmcx.cli.options import Models, argument, command, completing, describe, explaining, heading, option, single
+from llmcx.cli.models import Models, describe
+from llmcx.cli.options import argument, command, completing, explaining, heading, option, single
 from llmcx.cli.targets.reading import read
 from llmcx.engines import efficiency as efficiencies
 from llmcx.engines.serving_time import Server, Setup

@@ -10,7 +10,8 @@ import typer
 
 import llmcx
 from llmcx.cli import BELOW, COMMANDS, app, built
-from llmcx.cli.options import Models, Output
+from llmcx.cli.models import Models
+from llmcx.cli.options import Output
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "llmcx.1"
 DATE = "November 25, 2026"

@@ -8,7 +8,8 @@ from llmcx.answers import plan_serve as answers
 from llmcx.answers.serve import Load, check_load, few
 from llmcx.cli import emitting, plan_finetune, plan_lifetime, plan_local, plan_train
 from llmcx.cli.accelerator import serving, settled, with_memory
-from llmcx.cli.options import Models, command, describe, explaining, heading, option, single, stored_notes
+from llmcx.cli.models import Models, describe, stored_notes
+from llmcx.cli.options import command, explaining, heading, option, single
 from llmcx.cli.planning import Chips, Confidence, Prices, between, check_confidence, chips
 from llmcx.engines import Engine
 from llmcx.engines.serving_time import Server

@@ -7,7 +7,8 @@ from llmcx.answers import plan_train as answers
 from llmcx.answers.plan import LEAST_TOKENS, left_out, usual_batch
 from llmcx.answers.train import Costs
 from llmcx.cli.accelerator import limit, with_memory
-from llmcx.cli.options import MATMULS, Models, describe, explaining, heading, option
+from llmcx.cli.models import Models, describe
+from llmcx.cli.options import MATMULS, explaining, heading, option
 from llmcx.cli.planning import Chips, Confidence, Prices, between, check_confidence, chips
 from llmcx.engines import efficiency as efficiencies
 from llmcx.engines.training_time import Trainer
