@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from llmcx.answers.attention_compare import Comparison
     from llmcx.answers.bounds import Bounds
     from llmcx.answers.check import Check
+    from llmcx.answers.check_train import TrainingCheck
     from llmcx.answers.chinchilla import Optima
     from llmcx.answers.compare import Contrast
     from llmcx.answers.flops import Flops
@@ -1015,7 +1016,7 @@ def plan_serve(
     rate: Requests that arrive, all answered, in place of users: 20/s, 90/min.
     users: Users at once, all served. Default: as many as is cheapest.
     price: USD per accelerator-hour, one for each ``hardware``. Default: theirs, dated.
-    engine: vllm, sglang, trtllm. Default: all that run there.
+    engine: vllm or vllm@0.11, sglang, trtllm. Default: all that run there.
     dtype: Of the weights. Default: as released, and fp8_tensor or nvfp4 where the accelerator multiplies it.
     kv_dtype: Of the cache. Default: as released, else bf16.
     utilization: Share of the memory that the engine uses. Default: the engine's.
@@ -1334,7 +1335,7 @@ def check(
     attention: str | None = None,
     bias: bool | None = None,
     tied: bool | None = None,
-) -> Check:
+) -> Check | TrainingCheck:
     """A launch line or file: does it fit, for how many users, how fast, and what to change if not.
 
     model: A preset, a path, ORG/NAME on the hub, a size such as 7B, a mapping as of a file, or a ``ModelSpec``.
@@ -1357,7 +1358,7 @@ def check(
     >>> check(line="vllm serve Qwen/Qwen3-8B --max-model-len 8192", hardware="h100").fits
     True
     """
-    found: Check = _asked("check", locals())
+    found: Check | TrainingCheck = _asked("check", locals())
     return found
 
 

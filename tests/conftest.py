@@ -1,17 +1,41 @@
-"""What every test has: one thread of linear algebra, and each fit of the same runs computed once."""
+"""What every test has: one thread of linear algebra, as long as it takes, and each fit of the same runs computed once."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 # Before numpy is imported: on matrices of five rows its threads only wait for one another, ten times as long.
 for library in ("OPENBLAS", "OMP", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
 from llmcx.scaling import fitting  # noqa: E402
+
+# A busy machine may take ten times as long over an example: how long tests may take is for who runs them to say.
+settings.register_profile("llmcx", settings.default, deadline=None)
+settings.load_profile("llmcx")
+
+LONG = ("packaging", "plot", "readme", "kernels", "terminal", "schemas", "invariants", "plan", "plan_train", "api", "fuzz")
+"""Files that take longest. Where processes take whole files (--dist loadfile), a long one that begins last has one of them work
+alone.
+"""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Files in the order of :func:`pytest_collection_modifyitems`, where pytest-xdist would begin with those of most tests."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first."""
+    first = {f"test_{name}.py": at for at, name in enumerate(LONG)}
+    items.sort(key=lambda item: first.get(Path(item.path).name, len(first)))
+
 
 FITS: dict[Any, Any] = {}
 FIT = fitting.fit

@@ -15,12 +15,15 @@ VLLM, SGLANG = "github.com/vllm-project/vllm/", "github.com/sgl-project/sglang/"
 
 
 class Published(NamedTuple):
-    """A line, the accelerators, where it stands, and the preset of its shape, or what its config.json says of that."""
+    """A line, the accelerators, where it stands, the preset of its shape, or what its config.json says of that, and the version
+    of the engine that its source states.
+    """
 
     line: str
     hardware: str
     source: str
     preset: str | None = None
+    version: str | None = None
 
 
 RAN = [
@@ -149,11 +152,13 @@ FAILED = [
         "2xrtx-4090",
         VLLM + "issues/13061",
         "qwen2.5-14b",
+        version="0.7.2",
     ),
     Published(
         "vllm serve openai/gpt-oss-120b --gpu-memory-utilization 0.95 --max-num-batched-tokens 1024",
         "h100",
         VLLM + "issues/27508",
+        version="0.11.0",
     ),
     Published(
         "vllm serve /tmp/model/Qwen3-Coder-480B-A35B-Instruct-FP8 --served-model-name Qwen3-Coder-480B-A35B-FP8 -dp=8  "
@@ -193,7 +198,9 @@ FAILED = [
         VLLM + "issues/41695",
         "qwen3-30b-a3b",
     ),
-    Published("vllm serve  Qwen3-32B --tensor-parallel-size 2 ", "2xl40s", VLLM + "issues/17462, on L20s of 48 GB"),
+    Published(
+        "vllm serve  Qwen3-32B --tensor-parallel-size 2 ", "2xl40s", VLLM + "issues/17462, on L20s of 48 GB", version="0.8.5"
+    ),
     Published(
         "python3 -m sglang.launch_server --model-path zai-org/GLM-4.5-Air-FP8 --tp-size 4 --tool-call-parser glm45 "
         "--reasoning-parser glm45 --speculative-algorithm EAGLE --speculative-num-steps 3 --speculative-eagle-topk 1 "
@@ -218,6 +225,21 @@ QWEN = (
     '{"model_type": "qwen2", "tie_word_embeddings": %s, "hidden_size": %d, "num_hidden_layers": %d, "num_attention_heads": %d, '
 )
 QWEN += '"num_key_value_heads": %d, "intermediate_size": %d, "vocab_size": %d, "max_position_embeddings": %d}'
+
+SEES = ', "vision_config": {"model_type": "qwen2_5_vl", "depth": 32, "hidden_act": "silu", "hidden_size": 1280, '
+SEES += '"intermediate_size": 3420, "num_heads": 16, "in_chans": 3, "out_hidden_size": 2048, "patch_size": 14, '
+SEES += '"spatial_merge_size": 2, "spatial_patch_size": 14, "window_size": 112, "fullatt_block_indexes": [7, 15, 23, 31], '
+SEES += '"temporal_patch_size": 2}, "preprocessor_config": {"min_pixels": 3136, "max_pixels": 12845056, "patch_size": 14, '
+SEES += '"temporal_patch_size": 2, "merge_size": 2}}'
+QWEN25_VL = (QWEN % ("true", 2048, 36, 16, 2, 11008, 151936, 128000)).replace("qwen2", "qwen2_5_vl").rstrip("}") + SEES
+INTERNVL = '{"model_type": "internvl", "image_seq_length": 256, "downsample_ratio": 0.5, "vision_feature_layer": -1, '
+INTERNVL += '"projector_hidden_act": "gelu", "vision_config": {"model_type": "internvl_vision", "hidden_size": 3200, '
+INTERNVL += '"num_hidden_layers": 45, "num_attention_heads": 25, "intermediate_size": 12800, "image_size": [448, 448], '
+INTERNVL += '"patch_size": [14, 14], "use_qk_norm": true, "attention_bias": false, "norm_type": "rms_norm"}, "text_config": '
+INTERNVL += (QWEN % ("false", 8192, 80, 64, 8, 29568, 151674, 32768)) + "}"
+"""Qwen2.5-VL-3B with what stands beside its config.json, and InternVL3-78B: with their encoders of images, which the lists had
+without them when they were judged first.
+"""
 
 HELD_RAN = [
     Published(
@@ -278,6 +300,7 @@ HELD_RAN = [
         "a100",
         VLLM + "issues/17431, on an A800",
         "qwen3-8b",
+        version="0.8.5",
     ),
     Published(
         "python -m vllm.entrypoints.openai.api_server \\\n--model meta-llama/Llama-2-70b-chat-hf \\\n"
@@ -330,8 +353,8 @@ HELD_FAILED = [
         "--max-model-len 4096 --limit-mm-per-prompt image=1,video=0 --mm_processor_kwargs '{\"max_pixels\":1024}' "
         "--enforce-eager",
         "8xa100-40gb",
-        VLLM + "issues/16749; the shape is that of its language model alone",
-        "qwen2.5-72b",
+        VLLM + "issues/16749",
+        INTERNVL,
     ),
     Published(
         "vllm serve Qwen/Qwen3-VL-235B-A22B-Instruct \\\n  --tensor-parallel-size 8 \\\n  --max-model-len 128000 \\\n"
@@ -339,6 +362,7 @@ HELD_FAILED = [
         "8xa100",
         "github.com/QwenLM/Qwen3-VL/issues/1684",
         QWEN_VL,
+        version="0.11.0",
     ),
     Published(
         "docker run -d --restart=always \\\n    --runtime=nvidia \\\n    --gpus '\"device=0,1,2,3,4,5,6,7\"' \\\n"
@@ -364,8 +388,8 @@ HELD_FAILED = [
     Published(
         "vllm serve Qwen/Qwen2.5-VL-3B-Instruct --gpu-memory-utilization 0.3",
         "a100",
-        VLLM + "issues/18124; the shape is that of its language model alone",
-        QWEN % ("true", 2048, 36, 16, 2, 11008, 151936, 128000),
+        VLLM + "issues/18124",
+        QWEN25_VL,
     ),
     Published(
         "docker run -d --gpus all \\\n  --shm-size 32g \\\n  -p 30000:30000 \\\n"
@@ -375,5 +399,191 @@ HELD_FAILED = [
         "4xl40s",
         SGLANG + "issues/11471, on RTX 4090s with 48 GB",
         "qwen3-235b-a22b",
+    ),
+]
+
+# Chosen on 2026-11-29, before llmcx was asked about any of them, by the rules of the lists above; with the version of the engine
+# where the source states one. Of the same size, and so in their place: an L4 for A10s of 24 GB ("21.99GiB" in their log),
+# a Blackwell for H20s of 96 GB, Ada cards for an A6000 and for L40s and RTX 4090s of 48 GB.
+
+CODER = (
+    '{"model_type": "llama", "hidden_size": 7168, "num_hidden_layers": 62, "num_attention_heads": 56, "num_key_value_heads": 8, '
+)
+CODER += '"intermediate_size": 19200, "vocab_size": 32256, "max_position_embeddings": 16384, "tie_word_embeddings": false}'
+MISTRAL3 = '{"model_type": "mistral3", "spatial_merge_size": 2, "text_config": {"model_type": "mistral", "hidden_size": 5120, '
+MISTRAL3 += '"num_hidden_layers": 40, "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 128, '
+MISTRAL3 += '"intermediate_size": 32768, "vocab_size": 131072, "max_position_embeddings": 131072}, "vision_config": '
+MISTRAL3 += '{"model_type": "pixtral", "hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, '
+MISTRAL3 += '"intermediate_size": 4096, "patch_size": 14, "image_size": 1540}}'
+
+FRESH_RAN = [
+    Published(
+        "python3 -m sglang.launch_server --model-path deepseek-ai/DeepSeek-V2.5 --trust-remote-code --disable-radix-cache "
+        "--tensor-parallel-size 8",
+        "8xh100",
+        SGLANG + "issues/2763: its line without --enable-dp-attention",
+        "deepseek-v2",
+    ),
+    Published(
+        "docker run --runtime nvidia --gpus all \\\n        -d \\\n        -v /root/models:/models \\\n        -p 5536:8000 \\\n"
+        '        --env "HF_HUB_OFFLINE=1" \\\n        --ipc=host \\\n        vllm/vllm-openai:latest \\\n'
+        "        --model /models/Qwen/Qwen3-235B-A22B-FP8 \\\n        --tokenizer /models/Qwen/Qwen3-235B-A22B-FP8 \\\n"
+        "        --generation-config /models/Qwen/Qwen3-235B-A22B-FP8 \\\n        --served_model_name Qwen3-235B-A22B-FP8 \\\n"
+        "        --gpu_memory_utilization 0.9 \\\n        --enable-reasoning --reasoning-parser deepseek_r1 \\\n"
+        "        --enable-auto-tool-choice --tool-call-parser hermes \\\n        --host 0.0.0.0 \\\n        --port 8000 \\\n"
+        "        --enable-expert-parallel \\\n        --tensor-parallel-size 8",
+        "8xrtx-6000-ada",
+        VLLM + "issues/17327, on RTX 4090s of 48 GB",
+        version="0.8.5",
+    ),
+    Published(
+        "python3 -m sglang.launch_server --model meta-llama/Llama-3.3-70B-Instruct --speculative-algo EAGLE3 \\\n"
+        "    --speculative-draft-model-path /sgl-workspace/EAGLE3-LLaMA3.3-Instruct-70B --speculative-num-steps 8 \\\n"
+        "    --speculative-eagle-topk 8 --speculative-num-draft-tokens 64 \\\n"
+        "    --cuda-graph-max-bs 1 --dtype float16 --port 30000 --tp 8",
+        "8xh100",
+        SGLANG + "pull/4716, where --speculative-draft is short for this",
+        "llama-3.1-70b",
+    ),
+    Published(
+        "CUDA_VISIBLE_DEVICES=1 python -m sglang.launch_server --model-path /local/path/qwen2.5-7b-instruct --host 0.0.0.0 "
+        "--port 6800 --speculative-algorithm EAGLE --speculative-draft-model-path "
+        "/localpath/qwen2.5-7b-instruct-draft/checkpoint-41775 --speculative-num-steps 5 --speculative-eagle-topk 4 "
+        "--speculative-num-draft-tokens 32 --mem-fraction-static 0.75",
+        "a100",
+        "github.com/NickL77/BaldEagle/issues/15, on an A800",
+        "qwen2.5-7b",
+    ),
+    Published(
+        "vllm serve deepseek-ai/DeepSeek-V3.1 \\\n  --enable-expert-parallel \\\n  --tensor-parallel-size 8 \\\n"
+        "  --served-model-name ds31 ",
+        "8xh200",
+        RECIPES + "DeepSeek/DeepSeek-V3_1.md",
+        "deepseek-v3",
+    ),
+    Published(
+        "vllm serve zai-org/GLM-4.7-FP8 \\\n     --tensor-parallel-size 4 \\\n     --speculative-config.method mtp \\\n"
+        "     --speculative-config.num_speculative_tokens 1 \\\n     --tool-call-parser glm47 \\\n"
+        "     --reasoning-parser glm45 \\\n     --enable-auto-tool-choice",
+        "4xh200",
+        RECIPES + "GLM/GLM.md",
+        "glm-4.5",
+    ),
+    Published(
+        "vllm serve google/gemma-4-31B-it \\\n  --tensor-parallel-size 2 \\\n  --max-model-len 32768 \\\n"
+        "  --gpu-memory-utilization 0.90",
+        "2xa100",
+        RECIPES + "Google/Gemma4.md",
+        "gemma-4-31b",
+    ),
+    Published(
+        "vllm serve google/gemma-4-26B-A4B-it \\\n  --max-model-len 32768 \\\n  --gpu-memory-utilization 0.90",
+        "a100",
+        RECIPES + "Google/Gemma4.md",
+        "gemma-4-26b-a4b",
+    ),
+    Published(
+        "vllm serve internlm/Intern-S1-FP8 \\\n  --trust-remote-code \\\n  --tensor-parallel-size 4 \\\n"
+        "  --enable-auto-tool-choice \\\n  --reasoning-parser deepseek_r1 \\\n  --tool-call-parser internlm",
+        "4xh800",
+        RECIPES + "InternLM/Intern-S1.md; the shape is that of its language model alone",
+        "qwen3-235b-a22b",
+    ),
+    Published(
+        'HIP_VISIBLE_DEVICES="4,5,6,7" \\\nVLLM_USE_V1=1 \\\nVLLM_ROCM_USE_AITER=1 \\\nVLLM_ROCM_USE_AITER_MHA=0 \\\n'
+        "VLLM_V1_USE_PREFILL_DECODE_ATTENTION=1 \\\nVLLM_USE_TRITON_FLASH_ATTN=0 \\\nSAFETENSORS_FAST_GPU=1  \\\n"
+        "vllm serve Qwen/Qwen3-235B-A22B \\\n--trust-remote-code \\\n-tp 4 \\\n--disable-log-requests \\\n--swap-space 32 \\\n"
+        "--distributed-executor-backend mp \\\n--max-num-batched-tokens 32768 \\\n--max-model-len 32768 \\\n"
+        "--no-enable-prefix-caching \\\n--gpu-memory-utilization 0.8",
+        "8xmi300x",
+        RECIPES + "Qwen/Qwen3.md",
+        version="0.14.1",
+    ),
+]
+
+FRESH_FAILED = [
+    Published(
+        "python -m vllm.entrypoints.openai.api_server --dtype float16 --trust-remote-code --model "
+        "/models/deepseek-coder-33b-instruct  --served-model-name deepseek-coder-33b-instruct --port 8000 --host 0.0.0.0 "
+        "--tensor-parallel-size 2",
+        "2xl40s",
+        VLLM + "issues/4429",
+        CODER,
+    ),
+    Published(
+        "VLLM_USE_V1=0  vllm serve gaunernst/gemma-3-27b-it-int4-awq \\\n --max-model-len 4096 --gpu-memory-utilization 0.98   "
+        "--distributed-executor-backend ray  --dtype float16 ",
+        "l4",
+        VLLM + "issues/16199, its first command",
+        "gemma-3-27b",
+        "0.8.3",
+    ),
+    Published(
+        " VLLM_USE_V1=0  vllm serve gaunernst/gemma-3-27b-it-int4-awq \\\n --max-model-len 128 --gpu-memory-utilization 0.98   "
+        "--distributed-executor-backend ray  --dtype float16 ",
+        "l4",
+        VLLM + "issues/16199, its second command",
+        "gemma-3-27b",
+        "0.8.3",
+    ),
+    Published(
+        "vllm serve OPEA/Mistral-Small-3.1-24B-Instruct-2503-int4-AutoRound-awq-sym \\\n--tensor-parallel-size 1  "
+        "--max-model-len 4096 --gpu-memory-utilization 0.95   --distributed-executor-backend ray  --dtype float16  "
+        "--max-num-seqs 2",
+        "l4",
+        VLLM + "issues/16128",
+        MISTRAL3,
+        "0.8.3",
+    ),
+    Published(
+        "VLLM_USE_V1=0 vllm serve cognitivecomputations/Qwen3-235B-A22B-AWQ --tensor-parallel-size 4  --max-model-len 8192 "
+        "--gpu-memory-utilization 0.95   --distributed-executor-backend mp ",
+        "4xl4",
+        VLLM + "issues/18156",
+        version="0.8.5",
+    ),
+    Published(
+        "python3 -m sglang.launch_server --model-path deepseek-ai/DeepSeek-V2.5 --enable-dp-attention --trust-remote-code "
+        "--disable-radix-cache --tensor-parallel-size 8",
+        "8xh100",
+        SGLANG + "issues/2763",
+        "deepseek-v2",
+    ),
+    Published(
+        "vllm serve ./Qwen3-235B-A22B --tensor-parallel-size 4",
+        "4xrtx-pro-6000",
+        VLLM + "issues/17327, on H20s of 96 GB",
+        "qwen3-235b-a22b",
+        "0.8.5",
+    ),
+    Published(
+        "python3 -m vllm.entrypoints.openai.api_server --model /data/models/Qwen3-VL-235B-A22B-Instruct --host 0.0.0.0 --port=80 "
+        "--disable-log-requests --seed 0 --tensor_parallel_size=8 --trust-remote-code --gpu-memory-utilization 0.70 "
+        "--mm-encoder-tp-mode data --enable-expert-paralle --distributed-executor-backend mp --dtype bfloat16 --quantization fp8 "
+        "--max_model_len 8192",
+        "8xrtx-pro-6000",
+        "github.com/QwenLM/Qwen3-VL/issues/1493, on H20s of 96 GB",
+        QWEN_VL,
+    ),
+    Published(
+        "python -m sglang.launch_server --model-path meta-llama/Llama-4-Scout-17B-16E-Instruct --port 30000 --tp 8 "
+        "--context-length 1000000 --mem-fraction-static 0.8\n",
+        "8xh200",
+        SGLANG + "issues/6817",
+        "llama-4-scout",
+    ),
+    Published(
+        "export MODEL_PATH=/data3/models/Qwen2.5-32B-Instruct\n\npython3 -m vllm.entrypoints.openai.api_server "
+        "--model $MODEL_PATH --seed 1100 --dtype bfloat16 --trust-remote-code --port 8001 --gpu-memory-utilization 0.9 "
+        "--cpu-offload-gb 30",
+        "rtx-6000-ada",
+        VLLM + "issues/9339, on an A6000",
+        "qwen2.5-32b",
+    ),
+    Published(
+        "vllm serve Qwen/Qwen3-32B --disable-uvicorn-access-log --gpu-memory-utilization=0.95 --tensor-parallel-size=2",
+        "2xh100",
+        "github.com/llm-d/llm-d/issues/787, whose values.yaml has these flags",
+        version="0.11.0",
     ),
 ]

@@ -24,14 +24,21 @@ SLOW = machine(hardware(_DATA | {"dense_tflops": {"bf16": 1}, "memory_gb_per_s":
 UP_TO = 3000
 
 
+VARIANTS = [*all_variants(), Fixed(128, 8)]
+
+
+@pytest.fixture(scope="module")
+def costs() -> dict[str, list[dict[str, int]]]:
+    """Of each variant, at every length."""
+    candidates = [Candidate(SMALL, v, 1, 2, False) for v in VARIANTS]
+    return {c.name: [c.costs(n, SLOW) for n in range(1, UP_TO)] for c in candidates}
+
+
 @pytest.mark.parametrize("baseline", ["standard", "causal_flash"])
-def test_by_looking_at_every_length(baseline: str) -> None:
-    variants = [*all_variants(), Fixed(128, 8)]
-    candidates = [Candidate(SMALL, v, 1, 2, False) for v in variants]
-    costs = {c.name: [c.costs(n, SLOW) for n in range(1, UP_TO)] for c in candidates}
+def test_by_looking_at_every_length(baseline: str, costs: dict[str, list[dict[str, int]]]) -> None:
     said = {
         (x.cheaper, x.measure): x.seq
-        for x in compare(SMALL, [64], variants=variants, machine=SLOW).crossovers
+        for x in compare(SMALL, [64], variants=VARIANTS, machine=SLOW).crossovers
         if x.than == baseline
     }
     for name, one in costs.items():

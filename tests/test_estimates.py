@@ -487,7 +487,8 @@ def test_a_window_bounds_the_cache() -> None:
 )
 def test_laws_of_serving(name: str, batch: int, prompt: int, output: int, tp: int) -> None:
     """Nothing beats the ideal; more users give more tokens/s and no shorter steps; a cached prefix never makes the first token
-    later.
+    later. Of answers of a few tokens, half of the users wait for their first one: that the others' steps are shorter then is not
+    counted.
     """
     spec = load_preset(name)
     ideal = Server(spec, H100, Setup(tp=tp))
@@ -495,7 +496,7 @@ def test_laws_of_serving(name: str, batch: int, prompt: int, output: int, tp: in
     load = Load(prompt, output)
     best, one, two = point(ideal, load, batch, 2.0), point(real, load, batch, 2.0), point(real, load, 2 * batch, 2.0)
     assert best.tpot_s <= one.tpot_s and best.ttft_s <= one.ttft_s
-    assert two.tokens_per_s_gpu >= one.tokens_per_s_gpu * 0.999
+    assert two.tokens_per_s_gpu >= one.tokens_per_s_gpu * (0.999 if output > 16 else 0.9)
     assert real.decode(2 * batch, prompt).total >= real.decode(batch, prompt).total
     assert real.prefill(prompt, prompt // 2).total <= real.prefill(prompt).total * 1.001
     assert one.usd_per_million is not None
@@ -511,7 +512,7 @@ def test_laws_of_serving(name: str, batch: int, prompt: int, output: int, tp: in
         (Setup(), Load(10, 10, cached=10), {}, "cached"),
         (Setup(), Load(10, 0), {}, "output"),
         (Setup(), Load(10, 10, speculation=Speculation(2, 1.5)), {}, "acceptance"),
-        (Setup(), Load(10, 10), {"batch": 10**6}, "batch"),
+        (Setup(), Load(10, 10), {"batch": 10**6, "rate": 1.0}, "batch"),
         (Setup(dtype="fp4"), Load(10, 10), {}, "dtype"),
     ],
 )

@@ -108,6 +108,7 @@ def test_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_models_file_is_not_an_accelerators() -> None:
     assert "catalog validate" in refused("catalog", "show", str(ROOT / "presets/models/gpt2.yaml"))
+    assert "catalog show" in refused("catalog", "validate", str(ROOT / "presets/hardware/h100.yaml"))
     assert len(refused("catalog", "show", "zzzqq")) < 200
 
 

@@ -38,7 +38,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def built(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with the sdist, and the wheel that was built from it."""
     out = tmp_path_factory.mktemp("dist")
-    run(sys.executable, "-m", "build", "--outdir", str(out), str(checkout), cwd=out)
+    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(checkout), cwd=out)
     return out
 
 
@@ -46,8 +46,19 @@ def built(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bin directory of a clean environment that holds the wheel and nothing else."""
     home = tmp_path_factory.mktemp("venv")
-    venv.create(home, with_pip=True)
-    run(str(home / "bin" / "python"), "-m", "pip", "install", "-q", str(next(built.glob("*.whl"))), cwd=home)
+    venv.create(home)
+    run(
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        str(home / "bin" / "python"),
+        "install",
+        "-q",
+        "--no-compile",
+        str(next(built.glob("*.whl"))),
+        cwd=home,
+    )
     return home / "bin"
 
 
@@ -91,7 +102,18 @@ def test_builds_are_reproducible(checkout: Path, built: Path, tmp_path: Path) ->
         path.chmod(0o700 if path.is_dir() else 0o640)
         os.utime(path, (1_700_000_000, 1_700_000_000))
     out = tmp_path / "dist"
-    run(sys.executable, "-m", "build", "--outdir", str(out), str(copy), cwd=tmp_path, TZ="Asia/Tokyo", PYTHONHASHSEED="7")
+    run(
+        sys.executable,
+        "-m",
+        "build",
+        "--no-isolation",
+        "--outdir",
+        str(out),
+        str(copy),
+        cwd=tmp_path,
+        TZ="Asia/Tokyo",
+        PYTHONHASHSEED="7",
+    )
     hashes = [{p.name: sha256(p.read_bytes()).hexdigest() for p in each.iterdir()} for each in (built, out)]
     assert len(hashes[0]) == 2 and hashes[0] == hashes[1]
 

@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from llmcx.catalog.load import load
-from tests.helpers import data, here
+from tests.helpers import data, here, refused
 
 GOLDEN = Path(__file__).parent / "oracle" / "plans.json"
 PLANS = (
@@ -61,6 +63,56 @@ def test_vllm_takes_the_lines_of_ten_plans() -> None:
         )
         assert said["enable_expert_parallel"] == (now["ep"] > 1)
         assert said["max_model_len"] == int(words[words.index("--max-model-len") + 1])
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "llama-3.1-70b --hardware h100,h200 --gpus 1..8 --tpot 30ms --emit vllm",
+        "qwen3-32b --gpus 1..16 --tpot 25ms --users 400 --emit sglang",
+        "deepseek-v3 --hardware h200 --gpus 8..16 --tpot 60ms --engine vllm@0.11 --emit slurm",
+        "qwen3-30b-a3b --gpus 1..4 --tpot 20ms --emit k8s",
+        "llama-3.1-8b --gpus 1..2 --tpot 15ms --emit trtllm",
+    ],
+)
+def test_a_plan_is_printed_as_a_line_of_the_same_numbers(asked: str) -> None:
+    """The choice that is printed is one of the best, and ``check`` reads back its users, their times and its GPUs."""
+    plan = data("plan", "serve", *asked.split())
+    line = here("plan", "serve", *asked.split()).out
+    assert line == f"{plan['inputs']['line']}\n"
+    end = here("check", "-", "--json", stdin=line.encode())
+    assert end.code == 0, end.err
+    found = json.loads(end.out)["result"]
+    assert found["fits"]
+    times = {(one["tp"], one["batch"], round(one["tpot_s"], 9)) for one in plan["result"]["best"]}
+    assert {(found["gpus"], point["batch"], round(point["tpot_s"], 9)) for point in found["estimate"]} & times
+
+
+def test_replicas_are_said() -> None:
+    asked = ("plan", "serve", "qwen3-32b", "--gpus", "8..16", "--tpot", "20ms", "--users", "400")
+    best = data(*asked, "--engine", "vllm")["result"]["best"][0]
+    assert best["replicas"] > 1
+    first = here(*asked, "--emit", "vllm").out.splitlines()[0]
+    assert first == f"# one of {best['replicas']} replicas, each on {best['tp']} GPUs of its own"
+    assert f"replicas: {best['replicas']}" in here(*asked, "--emit", "k8s", "--engine", "vllm").out
+
+
+def test_what_a_plan_cannot_print_is_refused() -> None:
+    small = ("plan", "serve", "qwen3-8b", "--gpus", "1")
+    assert "llmcx serve --emit llama.cpp" in refused(*small, "--emit", "llama.cpp")
+    assert "contradict" in refused(*small, "--emit", "vllm", "--engine", "sglang")
+    assert "nothing meets" in refused(*small, "--tpot", "1us", "--emit", "vllm")
+    assert "--kv-dtype" in refused(*small, "--emit", "trtllm", "--kv-dtype", "fp8")
+    assert "vllm@0.7" in refused(*small, "--engine", "vllm@0.1")
+    assert "one version" in refused(*small, "--engine", "sglang@0.4")
+
+
+def test_a_plan_is_of_the_version_that_is_asked_for() -> None:
+    """vLLM 0.11 samples with bytes that later versions do not take (docs/engines.md), so that fewer users fit."""
+    asked = ("plan", "serve", "qwen3-8b", "--gpus", "1", "--hardware", "l4", "--prompt", "2k")
+    new, old = (data(*asked, "--engine", name)["result"]["best"][0] for name in ("vllm", "vllm@0.11"))
+    assert old["engine"] == "vllm@0.11" and new["engine"] == "vllm"
+    assert old["largest_batch"] != new["largest_batch"]
 
 
 if __name__ == "__main__":

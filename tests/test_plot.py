@@ -260,7 +260,12 @@ def test_svg_has_a_background(tmp_path: Path) -> None:
     ],
 )
 def test_no_text_is_cut_or_written_over_another(drawn: Figure) -> None:
-    made = canvas([drawn, figure()])
+    legible([drawn, figure()])
+
+
+def legible(figures: list[Figure]) -> None:
+    """Every word lies within the picture, and on no other."""
+    made = canvas(figures)
     made.draw_without_rendering()
     boxes = [
         (text.get_text(), Text.get_window_extent(text)) for text in made.findobj(Text) if text.get_text() and text.get_visible()
@@ -321,8 +326,8 @@ UNITS = ("days", "bytes", "parameters", "tokens", "FLOP", "loss", "layers", "tim
 @pytest.mark.parametrize("name", DRAWN)
 def test_pictures(name: str, asked: dict[str, list[Figure]]) -> None:
     """No word is cut, or stands on another, or on a line; each axis says its unit; light and dark, of one size."""
+    legible(asked[name])
     for drawn in asked[name]:
-        test_no_text_is_cut_or_written_over_another(drawn)
         axes = [drawn.x.title, drawn.y.title] if isinstance(drawn, Curves) else [drawn.unit]
         kinds = [drawn.x.kind, drawn.y.kind] if isinstance(drawn, Curves) else [drawn.kind]
         for title, kind in zip(axes, kinds, strict=True):

@@ -69,6 +69,7 @@ def fits(call: str, width: int) -> None:
     assert (end.code, end.err) == (0, "")
     assert not [line for line in end.out.splitlines() if len(line) > width]
     assert not re.search(r"\S…", end.out) and "\x1b" not in end.out  # nothing is cut off
+    assert " \n" not in end.out
 
 
 @pytest.mark.usefixtures("files_at_hand", "answered_once")
@@ -79,7 +80,7 @@ def test_no_picture_is_wider_than_the_terminal_and_plain_is_words(monkeypatch: p
         end = here(*shlex.split(call), "--plot", "-")
         assert (end.code, end.err) == (0, "")
         lines = end.out.splitlines()
-        assert len(lines) > 3 and max(map(len, lines)) <= width and "\x1b" not in end.out
+        assert len(lines) > 3 and max(map(len, lines)) <= width and "\x1b" not in end.out and " \n" not in end.out
     monkeypatch.delenv("COLUMNS")
     words(f"{call} --plot -")
 

@@ -138,8 +138,10 @@ def arriving(of: Paces, rate: float, usd_per_hour: float | None, shares: Sequenc
         first = first_token(pass_, added, seconds, each, of.together, exp(-users))
     held = 0.0 if load.apart else first.least + first.mean
 
+    rest = 1 - prompts
+
     def work(n: float) -> float:
-        return held + output * token(n) / (1 - prompts)
+        return held + output * token(n) / rest
 
     found = running(work, each, of.places, users, slope * users / token(users), prompts)
     answered = found._replace(users=max(found.users - each * held, each * output * token(1)))

@@ -5,24 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from math import floor
 from typing import Any, NamedTuple
 
 from llmcx.answers import Result
 from llmcx.answers.fit import most, tensor_sizes
+from llmcx.answers.launched import Asked, holding, loading, served
 from llmcx.answers.memory import Memory, Part, memory
 from llmcx.answers.remedies import MOST, remedies
 from llmcx.answers.serve import Load, Point, point
-from llmcx.engines import Engine
-from llmcx.engines.inference_memory import largest_batch
+from llmcx.engines.inference_memory import beside, largest_batch
 from llmcx.engines.serving_time import Server
 from llmcx.engines.spread import SHARES
+from llmcx.engines.vllm import VLLM
 from llmcx.errors import InputError
 from llmcx.formats import dtypes
 from llmcx.model.spec import ModelSpec
-from llmcx.parallel.layout import Layout
 
+MANY = 2**20
+"""Users beyond which nobody asks."""
 FULL = 0.95
 """The share of the memory that is suggested where a smaller one does not suffice."""
+
+
+EAGER = "--enforce-eager"
+"""vLLM's, that it makes no CUDA graphs."""
+
+
+STILL = "--limit-mm-per-prompt '{\"video\": 0}'"
+"""vLLM's, that no videos may be shown."""
 
 
 class Change(NamedTuple):
@@ -42,31 +53,10 @@ class Read(NamedTuple):
     effect: str
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What a line asks for: ``batch`` sequences of ``seq`` tokens at the least, at most ``limit``; weights in ``dtype``, a cache
-    in ``kv_dtype``; on ``layout``, in ``replicas`` copies; of ``there`` GPUs, where their number is known.
-    """
-
-    seq: int
-    dtype: str
-    kv_dtype: str
-    layout: Layout
-    engine: Engine
-    batch: int = 1
-    limit: int | None = None
-    replicas: int = 1
-    there: int | None = None
-
-    def inputs(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """As :func:`llmcx.answers.remedies.remedies` takes them."""
-        asked = {"batch": self.batch, "seq": self.seq, "dtype": self.dtype, "layout": self.layout}
-        return asked, {"train": False, "kv_dtype": self.kv_dtype, "engine": self.engine}
-
-
 @dataclass(frozen=True, repr=False)
 class Check(Result, brief="engine fits total_bytes cache_tokens users", table="parts"):
-    """Bytes on the fullest GPU with the cache of the fewest sequences that the engine starts for, in ``parts``; ``cache_bytes``
+    """Bytes on the fullest GPU with the cache of the fewest sequences that the engine starts for, in ``parts`` (``beside``:
+    of the whole memory, with all the cache of the engine's share, where what comes on top of that has no room); ``cache_bytes``
     and ``cache_tokens`` that the rest holds; ``users`` that fit with ``seq`` tokens each; ``largest_batch`` with the tokens that
     times are for; ``estimate``: times for one user and for as many as fit, or are asked for; ``changes`` that make it fit;
     ``flags``: how each was understood; ``met``: whether what is required holds.
@@ -107,8 +97,11 @@ def check(
 
     ``server`` (None: not known) says how fast it serves ``load``, to ``batch`` users (None: to one, and to as many as fit).
     """
-    inputs, fixed = asked.inputs()
-    found = memory(spec, **inputs, **fixed, budget=budget)
+    found = holding(spec, asked, budget)
+    if (wide := loading(spec, asked)) > (asked.whole or budget):
+        return _unloaded(spec, asked, budget, wide, flags)
+    if found.total_bytes <= budget and (over := _over(spec, asked, budget)) is not None:
+        return _beside(spec, asked, found, budget, over, flags)
     fits = found.total_bytes <= budget
     cache = sum(part.bytes for part in found.parts if part.part in ("kv_cache", "state"))
     pool = max(0, budget - found.total_bytes + cache)
@@ -148,10 +141,81 @@ def check(
     )
 
 
+def _over(spec: ModelSpec, asked: Asked, budget: int) -> Part | None:
+    """What comes on top of the engine's share of a GPU, where the GPU has less left than that."""
+    if asked.whole is None:
+        return None
+    size, what = beside(served(spec, asked), asked.batch, asked.seq, asked.layout, asked.engine)
+    return Part("beside", size, what) if budget + size > asked.whole else None
+
+
+def _beside(spec: ModelSpec, asked: Asked, found: Memory, budget: int, over: Part, flags: list[Read]) -> Check:
+    """The answer where the share holds what is asked for, and the GPU not what comes on top, once the cache has all of it."""
+    assert asked.whole is not None
+    spare = budget - found.total_bytes
+    cache = sum(part.bytes for part in found.parts if part.part == "kv_cache")
+    parts = [replace(part, bytes=part.bytes + spare) if part.part == "kv_cache" else part for part in found.parts]
+    changes = []
+    if (share := floor(100 * (asked.whole - over.bytes) / asked.whole) / 100) * asked.whole >= found.total_bytes:
+        changes.append(Change(f"{SPELT[asked.engine.name]['--utilization']} {share:g}", found.total_bytes))
+    if (eager := _eager(asked)) is not None and _over(spec, eager, budget) is None:
+        changes.append(Change(EAGER, holding(spec, eager).total_bytes))
+    pool = cache + spare
+    tokens = int(pool * asked.seq * asked.batch / cache) if cache else 0
+    return _refused(asked, [*parts, over], budget + over.bytes, asked.whole, changes, flags, pool, tokens)
+
+
+def _unloaded(spec: ModelSpec, asked: Asked, budget: int, wide: int, flags: list[Read]) -> Check:
+    """The answer where the weights in 16 bits, of which the engine makes fp8, are more than a GPU."""
+    part = Part("weights", wide, "all parameters of the GPU × 2 B: as they are loaded, before they are made fp8")
+    whole = asked.whole or budget
+    return _refused(asked, [part], wide, whole, _changes(spec, asked, budget, wide, None), flags)
+
+
+def _refused(
+    asked: Asked,
+    parts: list[Part],
+    total: int,
+    whole: int,
+    changes: list[Change],
+    flags: list[Read],
+    pool: int = 0,
+    tokens: int = 0,
+) -> Check:
+    """A no to what a GPU as a whole does not hold."""
+    return Check(
+        engine=asked.engine.name,
+        fits=False,
+        total_bytes=total,
+        budget_bytes=whole,
+        headroom_bytes=whole - total,
+        parts=parts,
+        gpus=asked.layout.gpus,
+        replicas=asked.replicas,
+        seq=asked.seq,
+        cache_bytes=pool,
+        cache_tokens=tokens,
+        users=0,
+        largest_batch=0,
+        estimate=[],
+        changes=changes,
+        flags=flags,
+    )
+
+
+def _eager(asked: Asked) -> Asked | None:
+    """The same without CUDA graphs; None where there are none."""
+    engine = asked.engine
+    return replace(asked, engine=replace(engine, eager=True)) if isinstance(engine, VLLM) and not engine.eager else None
+
+
 def _users(spec: ModelSpec, asked: Asked, found: Memory, budget: int, fixed_size: bool) -> int:
     """Sequences of the stated length that fit."""
     if fixed_size:
         return asked.batch
+    if not asked.plain:
+        many, *_ = most(lambda n: holding(spec, replace(asked, batch=n)), budget, asked.limit or MANY, "user")
+        return many
     weights = next(part.bytes for part in found.parts if part.part == "weights")
     params = sum(part.bytes for part in memory(spec, **{**asked.inputs()[0], "dtype": "int8"}, **asked.inputs()[1]).parts[:1])
     bits, kv_bits = 8 * weights / params, 8 * dtypes.per_element(asked.kv_dtype)
@@ -163,7 +227,7 @@ def _changes(spec: ModelSpec, asked: Asked, budget: int, total: int, full: int |
     """Up to three changes of the line that make it fit, each computed; those that cost the user least first."""
     found = []
     name = asked.engine.name
-    if full is not None and total <= full:
+    if full is not None and total <= full and _over(spec, asked, full) is None:
         found.append(Change(f"{SPELT[name]['--utilization']} {FULL:g}", total))
     for options, attempt in _files(spec, asked, budget) if name == "llama.cpp" else _tries(spec, asked, budget):
         try:
@@ -183,22 +247,27 @@ def _tries(spec: ModelSpec, asked: Asked, budget: int) -> Iterator[tuple[str, Ca
     """A cache of half the size, shorter sequences, weights of half and of a quarter of the size, more GPUs."""
 
     def size(**changed: Any) -> int:
-        inputs, fixed = replace(asked, **changed).inputs()
         if "kv_dtype" in changed:
             asked.engine.caching(changed["kv_dtype"])
-        return memory(spec, **inputs, **fixed).total_bytes
+        of = replace(asked, **changed)
+        if "dtype" in changed:
+            of = replace(of, made=changed["dtype"] == "fp8")
+        return max(holding(spec, of).total_bytes, wide if (wide := loading(spec, of)) > (asked.whole or budget) else 0)
 
     layout = asked.layout
+    if asked.still is not None:
+        yield STILL, partial(size, engine=asked.still)
     wide = dtypes.per_element(asked.kv_dtype) >= 2
     if wide:
         yield "--kv-dtype fp8", partial(size, kv_dtype="fp8")
-    inputs, fixed = asked.inputs()
     try:
-        seq, *_ = most(lambda n: memory(spec, **{**inputs, "seq": n}, **fixed), budget, asked.seq, "seq")
+        seq, *_ = most(lambda n: holding(spec, replace(asked, seq=n)), budget, asked.seq, "seq")
         yield f"--seq {seq}", partial(size, seq=seq)
     except InputError:  # not even one token
         pass
     bits = spec.stored.name if asked.dtype == dtypes.RELEASED and spec.stored is not None else asked.dtype
+    if asked.made:
+        yield "--dtype fp8_tensor", partial(size, dtype="fp8_tensor")
     for dtype in ("fp8", "awq") if dtypes.BITS.get(bits, 8 if bits.startswith("fp8") else 4) > 8 else ("awq",):
         yield f"--dtype {dtype}", partial(size, dtype=dtype)
     for tp in tensor_sizes(spec):
@@ -207,6 +276,8 @@ def _tries(spec: ModelSpec, asked: Asked, budget: int) -> Iterator[tuple[str, Ca
             yield f"--tp {tp}", partial(size, layout=layout._replace(tp=tp, ep=ep))
     if wide:
         yield "--dtype awq --kv-dtype fp8", partial(size, dtype="awq", kv_dtype="fp8")
+    if (eager := _eager(asked)) is not None:
+        yield EAGER, partial(size, engine=eager.engine)
 
 
 def _files(spec: ModelSpec, asked: Asked, budget: int) -> Iterator[tuple[str, Callable[[], int]]]:
@@ -262,7 +333,7 @@ def spelt(engine: str, options: str) -> str | None:
     ('--tensor-parallel-size 2', 'a checkpoint in awq', None)
     """
     words = options.split()
-    if engine == "llama.cpp" and words[0] in ("-ngl", "--n-cpu-moe"):
+    if words[0] in ("-ngl", "--n-cpu-moe", EAGER, STILL.split()[0]):
         return options
     out = []
     for flag, value in zip(words[::2], words[1::2], strict=True):

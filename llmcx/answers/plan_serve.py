@@ -28,8 +28,6 @@ KEPT = 5
 NEAR = 3
 WAYS = ("hardware", "engine", "dtype", "tp", "ep", "attention_dp")
 PERCENTILES = (50, 90, 99)
-CONFIDENCE = 0.9
-"""Share of measured runs that lie below the upper end of a range."""
 
 
 class Objective(NamedTuple):
@@ -280,7 +278,7 @@ def servers(
     bits, cached = weight_bits(spec, weights), 8 * dtypes.per_element(kv_dtype)
     multiplied = arithmetic(place.hardware, name)
     first: Server | None = None
-    for tp, ep, groups in layouts(spec, place.name, most, place.hardware.domain):
+    for tp, ep, groups in layouts(spec, place.name.partition("@")[0], most, place.hardware.domain):
         setup = Setup(tp, ep, bits, cached, multiplied, groups)
         try:
             engine = place.engine(tp).caching(kv_dtype)

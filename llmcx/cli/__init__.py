@@ -113,7 +113,7 @@ class Command(TyperCommand):
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """As every Typer has them: some put brackets and dots around those of an argument's own."""
-        return [re.sub(r"^\[(\[.*\]\.\.\.)\](\.\.\.)?$", r"\1", piece) for piece in super().collect_usage_pieces(ctx)]
+        return [re.sub(r"^\[(\[.*\](?:\.\.\.)?)\](\.\.\.)?$", r"\1", piece) for piece in super().collect_usage_pieces(ctx)]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         from llmcx.cli.help import write_options

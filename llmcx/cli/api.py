@@ -30,7 +30,7 @@ ANSWERS = {
     "bounds": "llmcx.answers.bounds.Bounds",
     "shapes": "llmcx.answers.shapes.Shapes",
     "explain_log": "llmcx.answers.log.Explained",
-    "check": "llmcx.answers.check.Check",
+    "check": "llmcx.answers.check.Check | llmcx.answers.check_train.TrainingCheck",
     "presets": "list[llmcx.catalog.presets.Summary]",
 }
 """What each function returns."""
@@ -237,7 +237,7 @@ def written(name: str) -> str:
 
 def text() -> str:
     """What llmcx/api.py should hold."""
-    paths = {re.sub(r"^list\[|\]$", "", each) for each in ANSWERS.values()}
+    paths = {path for each in ANSWERS.values() for path in re.findall(r"llmcx[\w.]*", each)}
     paths |= {"llmcx.answers.weights.Weights", "llmcx.model.spec.ModelSpec"}
     imports = [f"    from {module} import {name}" for module, _, name in (path.rpartition(".") for path in sorted(paths))]
     return "\n\n".join([HEAD.format(imports="\n".join(imports)), *map(written, FUNCTIONS)])

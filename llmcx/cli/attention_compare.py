@@ -6,7 +6,8 @@ from llmcx import units
 from llmcx.answers import attention_compare as answers
 from llmcx.answers.advice import differences
 from llmcx.cli.accelerator import serving, settled
-from llmcx.cli.options import DTYPES, VARIANTS, Models, command, completing, describe, explaining, heading, option, single
+from llmcx.cli.models import Models, describe
+from llmcx.cli.options import DTYPES, VARIANTS, command, completing, explaining, heading, option, single
 from llmcx.machine.roofline import machine as machine_of
 from llmcx.model.variants import parse_variant
 from llmcx.report.attention_compare import measured

@@ -11,7 +11,8 @@ from llmcx.catalog.build import to_yaml
 from llmcx.catalog.files import parse, read_text
 from llmcx.catalog.index import ROOT, data_of, indexed, names, offered
 from llmcx.catalog.load import load_config
-from llmcx.cli.options import PRESETS, Output, argument, command, describe, explaining, heading, option, single
+from llmcx.cli.models import describe
+from llmcx.cli.options import PRESETS, Output, argument, command, explaining, heading, option, single
 from llmcx.errors import InputError, unknown_name
 from llmcx.machine.hardware import summary
 from llmcx.machine.roofline import Roofline, roofs
@@ -185,13 +186,16 @@ def from_config(
 
 @command(app, "params")
 def validate(file: Annotated[str, argument("A model in YAML or JSON; - is stdin.", "FILE")]) -> Item:
-    """Check a model file and count it; exit 2 with the field at fault otherwise.
+    """Check a model's file and count it; exit 2 with the field at fault otherwise. An accelerator's: llmcx catalog show FILE.
 
     \b
     llmcx catalog validate my-model.yaml
     """
     from llmcx.answers.params import params
 
+    if file.lower().endswith((".yaml", ".yml")) and "dense_tflops" in parse(read_text(file), file):
+        problem = f"{file} is an accelerator's file; `llmcx catalog show {file}` checks it"
+        raise InputError(problem, field="file", value=file)
     spec = load_config(file)
     found, inputs = params(spec), {"dtype": "bf16"}
     lines, head = explaining("params", spec, found), heading("params", spec, inputs, found)

@@ -9,46 +9,27 @@ from typing import Annotated, Any, cast
 from llmcx.answers import check as answers
 from llmcx.answers import require as requirements
 from llmcx.answers import serve as serving_answers
+from llmcx.answers.launched import Asked
 from llmcx.cli import launching
-from llmcx.cli.accelerator import Limit, serving, settled, with_memory
+from llmcx.cli.accelerator import with_memory
 from llmcx.cli.check_train import Stated, checked, refuse
+from llmcx.cli.launch_asks import asked_of, version_of
+from llmcx.cli.launch_more import read_by
 from llmcx.cli.launching import Launch, bad
-from llmcx.cli.options import Models, argument, command, completing, describe, explaining, heading, option, single
+from llmcx.cli.models import Models, describe
+from llmcx.cli.options import argument, command, completing, explaining, heading, option, single
 from llmcx.cli.targets.reading import read
-from llmcx.engines import Engine
 from llmcx.engines import efficiency as efficiencies
-from llmcx.engines import engine as engine_of
 from llmcx.engines.serving_time import Server, Setup
-from llmcx.engines.vllm_lines import NEWEST
 from llmcx.errors import InputError, check_size, shown
 from llmcx.formats import dtypes
-from llmcx.model.spec import ModelSpec, sequence_length
-from llmcx.parallel.layout import Layout
+from llmcx.model.spec import ModelSpec
 from llmcx.report.render import Answer, Item
 
 app = single()
 
 LARGEST = 2**20
 """Bytes of a file with a launch line."""
-QUANTIZATIONS = {
-    **dict.fromkeys(("awq", "awq_marlin", "awq-marlin", "moe_wna16"), "awq"),
-    **dict.fromkeys(("gptq", "gptq_marlin", "gptq_marlin_24", "gptq-marlin", "auto-gptq", "w4a16"), "gptq"),
-    **dict.fromkeys(("bitsandbytes", "nf4"), "nf4"),
-    **dict.fromkeys(("fp8", "fbgemm_fp8", "ptpc_fp8", "modelopt", "modelopt_fp8", "w8a8_fp8", "fp8_per_tensor"), "fp8"),
-    **dict.fromkeys(("modelopt_fp4", "nvfp4", "petit_nvfp4"), "nvfp4"),
-    **dict.fromkeys(("w8a8_int8", "int8", "experts_int8"), "int8"),
-    **dict.fromkeys(("mxfp4", "gpt_oss_mxfp4"), "mxfp4"),
-}
-"""--quantization of vLLM and SGLang -> a format of weights, where a checkpoint does not state its own."""
-OF_CHECKPOINT = ("compressed-tensors", "compressed_tensors", "quark", "auto-round", "none", "None", "gguf", "auto", "hqq", "inc")
-"""Values that leave it to the checkpoint."""
-CACHES = {
-    **dict.fromkeys(("fp8", "fp8_e4m3", "fp8_e5m2", "fp8_inc"), "fp8"),
-    **dict.fromkeys(("bfloat16", "bf16"), "bf16"),
-    **dict.fromkeys(("float16", "fp16", "half", "f16"), "fp16"),
-    **dict.fromkeys(("f32", "float32"), "fp32"),
-}
-SIXTEEN = ("auto", "half", "float16", "bfloat16")
 NONE = Models()
 
 
@@ -144,15 +125,16 @@ def check(
     if hardware is None:
         problem = "what it runs on is not said; give --hardware h100, 8xh200, rtx-4090, ..., or auto for this machine's"
         raise InputError(problem, field="hardware")
-    engine, said = _version(launch, more.get("engine"))
+    engine, said = version_of(launch, more.get("engine"))
     models, named = _named(models, launch)
     spec, shape, notes = models.load()
-    asked, within, chunk = _asked(launch, spec, hardware, budget, dtype, engine)
+    spec, blind = read_by(launch, spec)
+    asked, within, chunk, of_asked = asked_of(launch, spec, hardware, budget, dtype, engine)
     assert within.bytes is not None and within.hardware is not None  # there is always an accelerator here
     check_size("batch", batch)
     load = _load(asked.seq, prompt, output, chunk)
     machine = with_memory(within.hardware, within.bytes)
-    server, words = _server(spec, machine, asked)
+    server, words = (None, []) if asked.host else _server(spec, machine, asked)
     cost, dated = efficiencies.price(machine, None)
     seen = within.hardware.memory_bytes if asked.engine.name != "vllm" else within.hardware.visible_bytes
     full = int(seen * answers.FULL) if asked.engine.name == "vllm" and within.utilization < answers.FULL and not budget else None
@@ -176,6 +158,8 @@ def check(
         *said,
         *(asked.engine.notes() if "@" in engine else []),
         *_understood(launch),
+        *blind,
+        *of_asked,
         *notes,
         *(words if found.estimate else []),
         *(dated if found.estimate else []),
@@ -251,183 +235,6 @@ def _named(models: Models, launch: Launch) -> tuple[Models, list[str]]:
     return found, []
 
 
-def _number(launch: Launch, what: str, default: int | None = None, metric: bool = False) -> int | None:
-    """A whole number that a flag gives; with ``metric``, as vLLM reads 32k (32,000) and 32K (32,768)."""
-    given = launch.value(what)
-    if given is None or given.value is None:
-        return default
-    text = given.value.strip()
-    scale = {"k": 10**3, "m": 10**6, "g": 10**9, "K": 2**10, "M": 2**20, "G": 2**30} if metric else {}
-    try:
-        if text[-1:] in scale:
-            return int(float(text[:-1]) * scale[text[-1]])
-        return int(text)
-    except ValueError:
-        raise bad(f"{given.flag} is {shown(text)}, but must be a whole number", text) from None
-
-
-def _degree(launch: Launch, what: str) -> int:
-    found = _number(launch, what, 1)
-    given = launch.value(what)
-    if found is None or found < 1:
-        raise bad(f"{given.flag if given else what} is {found}, but must be at least 1")
-    return found
-
-
-def _layout(launch: Launch, spec: ModelSpec) -> tuple[Layout, int]:
-    """How the GPUs share the model, and in how many copies."""
-    tp, pp, dp = _degree(launch, "tp"), _degree(launch, "pp"), _degree(launch, "replicas")
-    if launch.engine == "vllm":
-        if not spec.mixtures or dp == 1:
-            ep = tp if launch.value("spread") is not None and spec.mixtures else 1
-            return Layout(tp=tp, pp=pp, ep=ep, sequence=False), dp
-        # of a mixture all GPUs share the experts, and groups of them attend for a share of the batch each
-        ep = tp * dp if launch.value("spread") is not None else 1
-        return Layout(tp=tp * dp, pp=pp, ep=ep, attention_dp=dp, sequence=False), 1
-    if launch.engine == "sglang":
-        ep = _degree(launch, "ep")
-        if launch.value("attention_dp") is not None:
-            return Layout(tp=tp, pp=pp, ep=ep, attention_dp=dp, sequence=False), 1
-        return Layout(tp=tp, pp=pp, ep=ep, sequence=False), dp
-    return Layout(tp=tp, pp=pp, ep=_degree(launch, "ep"), sequence=False), 1
-
-
-def _asked(
-    launch: Launch, spec: ModelSpec, hardware: str, budget: int | None, dtype: str | None, engine: str
-) -> tuple[answers.Asked, Limit, int | None]:
-    """What the line asks for, of which memory, and the tokens of a step that it states."""
-    layout, replicas = _layout(launch, spec)
-    chunk = _number(launch, "max_num_batched_tokens", metric=launch.engine == "vllm")
-    chunk = None if chunk is not None and chunk <= 0 else chunk  # -1 of SGLang: prompts are not cut
-    sizes: dict[str, Any] = {"max_num_batched_tokens": chunk, "block": _number(launch, "block")}
-    limit = _number(launch, "users")
-    if launch.engine in ("vllm", "sglang"):
-        sizes["max_num_seqs"] = _number(launch, "max_num_seqs")
-        limit = sizes["max_num_seqs"] if launch.engine == "vllm" else limit
-    if launch.engine == "llama.cpp":
-        attn = launch.value("attn")
-        off = attn is not None and attn.value in ("off", "0")
-        sizes = {"ubatch": _number(launch, "ubatch"), "swa_full": True if launch.value("swa_full") else None}
-        sizes["attn"] = "eager" if off else None
-        _no_host(launch, spec)
-    said = launch.value("max_num_seqs" if launch.engine == "vllm" else "users")
-    if limit is not None and limit < 1 and launch.engine != "llama.cpp":
-        raise bad(f"{said.flag if said else ''} is {limit:,}, but must be at least 1")
-    share = launch.value("utilization")
-    utilization = None
-    if share is not None and share.value is not None:
-        try:
-            utilization = float(share.value)
-        except ValueError:
-            raise bad(f"{share.flag} is {shown(share.value)}, but must be a share such as 0.9", share.value) from None
-    within, program = serving(engine, hardware, budget, utilization, sizes)
-    if launch.engine == "llama.cpp" and budget is None and utilization is None:
-        within, program = serving(launch.engine, hardware, None, 1.0, sizes)  # it takes what it needs of all
-        if (within.number or 1) > 1 and not _alone(launch):
-            layout = Layout(pp=min(within.number or 1, spec.n_layers), sequence=False)
-    need = layout.gpus * replicas
-    there = launch.visible if launch.visible is not None else within.number
-    if there is not None and need > there:
-        whose = f"--hardware {hardware} names" if launch.visible is None else "the line shows it"
-        raise bad(f"the line asks for {need:,} GPUs ({_degrees(launch)}), but {whose} {there:,}")
-    within, program = settled(within, program, spec, layout.gpus, budget, utilization, sizes)
-    kv = _cache(launch, spec)
-    program = program.caching(kv)
-    stored = dtype or _weights(launch, spec)
-    length = _number(launch, "seq", metric=launch.engine == "vllm")
-    if launch.engine == "llama.cpp":
-        users = limit if limit is not None and limit > 0 else 1
-        total = length or sequence_length(spec, None)
-        if total < users:
-            raise bad(f"--ctx-size {total:,} is less than a token for each of --parallel {users:,}")
-        return answers.Asked(total // users, stored, kv, layout, program, users, users, replicas, there), within, None
-    if length is not None and length <= 0:
-        length = _longest(spec, stored, kv, layout, program, within)
-    seq = sequence_length(spec, length)
-    if length is not None and spec.context is not None and length > spec.context and launch.engine == "vllm":
-        allowed = launch.environment.get("VLLM_ALLOW_LONG_MAX_MODEL_LEN") == "1"
-        if not allowed and "--hf-overrides" not in launch.of("apart") and "--rope-scaling" not in launch.of("apart"):
-            problem = f"--max-model-len is {length:,}, but {spec.title or spec.name} has a context of {spec.context:,}"
-            raise bad(f"{problem}; vLLM refuses that unless --hf-overrides stretches it")
-    if chunk is not None and launch.engine == "vllm" and "--no-enable-chunked-prefill" in launch.of("apart") and chunk < seq:
-        raise bad(f"--max-num-batched-tokens {chunk:,} is less than --max-model-len {seq:,} without chunked prefill")
-    return answers.Asked(seq, stored, kv, layout, program, 1, limit, replicas, there), within, chunk
-
-
-def _degrees(launch: Launch) -> str:
-    names = [launch.value(what) for what in ("tp", "pp", "replicas")]
-    return " ".join(f"{each.flag} {each.value}" for each in names if each is not None)
-
-
-def _alone(launch: Launch) -> bool:
-    split = launch.value("split")
-    return split is not None and split.value == "none"
-
-
-def _no_host(launch: Launch, spec: ModelSpec) -> None:
-    """Refuse what keeps a part of the model in the host's memory: how much is another command's question."""
-    layers, experts = launch.value("gpu_layers"), launch.value("host_experts")
-    few = layers is not None and str(layers.value).lstrip("-").isdecimal() and 0 <= int(str(layers.value)) <= spec.n_layers
-    if few or (experts is not None and experts.value != "0") or launch.value("host_all") is not None:
-        how = f"`llmcx memory {spec.name} --engine llama.cpp --fit offload` says what fits where"
-        raise bad(f"the line leaves a part of the model in the host's memory, which is not checked here; {how}")
-
-
-def _longest(spec: ModelSpec, dtype: str, kv: str, layout: Layout, program: Engine, within: Limit) -> int:
-    """The longest length of which one sequence fits, which vLLM finds for --max-model-len auto."""
-    from llmcx.answers.fit import fitted
-
-    assert within.bytes is not None
-    asked = {"batch": 1, "seq": 1, "dtype": dtype, "layout": layout}
-    _, found = fitted("seq", spec, within.bytes, asked, {"train": False, "kv_dtype": kv, "engine": program})
-    return int(found["seq"])
-
-
-def _weights(launch: Launch, spec: ModelSpec) -> str:
-    """The format of the weights: what the model's files say, else the flag, else the name."""
-    from llmcx.catalog.named import format_of
-
-    given = launch.value("dtype")
-    by_flag = None
-    if given is not None and given.value is not None and given.value not in OF_CHECKPOINT:
-        by_flag = QUANTIZATIONS.get(given.value)
-        if by_flag is None:
-            known = ", ".join(QUANTIZATIONS)
-            raise bad(f"{given.flag} {given.value} is not known; known: {known}; or say the format with --dtype", given.value)
-    hf, file = launch.value("hf"), launch.value("file")
-    name = str((file and file.value) or (hf and hf.value) or launch.model or "")
-    by_name = format_of(name)
-    if hf is not None and file is None and ":" not in name:
-        by_name = by_name or "q4_k_m"  # what llama.cpp takes where no format is named
-    quantised = spec.stored is not None and spec.stored.quantised
-    if quantised and not (by_name and os.path.basename(name).lower() != spec.name.lower() and by_name[:3] != "fp8"):
-        return dtypes.RELEASED
-    if by_name and (by_flag is None or by_flag[:3] == by_name[:3] or by_name.startswith("gptq")):
-        return by_name
-    if by_flag:
-        return by_flag
-    plain = launch.value("plain")
-    if plain is not None and plain.value in ("float32", "float"):
-        return "fp32"
-    if plain is not None and plain.value not in SIXTEEN and launch.engine != "llama.cpp":
-        raise bad(f"--dtype is {shown(plain.value)}, but must be {', '.join(SIXTEEN)} or float32", str(plain.value))
-    return dtypes.default(spec)
-
-
-def _cache(launch: Launch, spec: ModelSpec) -> str:
-    """The format of the cache."""
-    given, values = launch.value("kv_dtype"), launch.value("values")
-    if launch.engine == "llama.cpp" and (values.value if values else "f16") != (given.value if given else "f16"):
-        raise bad("--cache-type-k and --cache-type-v differ (f16 where one is not given); both alike are counted")
-    if given is None or given.value in (None, "auto"):
-        stated = (spec.stored and spec.stored.cache) or "bf16"
-        return "fp16" if launch.engine == "llama.cpp" else stated
-    known = {**CACHES, **({name: name for name in dtypes.CACHE_BLOCKS} if launch.engine == "llama.cpp" else {})}
-    if given.value not in known:
-        raise bad(f"{given.flag} {given.value} is not known; known: auto, {', '.join(known)}", str(given.value))
-    return known[given.value]
-
-
 def _load(seq: int, prompt: int | None, output: int | None, chunk: int | None) -> serving_answers.Load:
     """What times are for: as many tokens in and out as are stated, else 1024 each, or half of a shorter length."""
     check_size("prompt", prompt)
@@ -445,7 +252,7 @@ def _load(seq: int, prompt: int | None, output: int | None, chunk: int | None) -
     return serving_answers.Load(tokens, out, 0, chunk)
 
 
-def _server(spec: ModelSpec, machine: Any, asked: answers.Asked) -> tuple[Server | None, list[str]]:
+def _server(spec: ModelSpec, machine: Any, asked: Asked) -> tuple[Server | None, list[str]]:
     """What says how long it takes, where that is known."""
     layout = asked.layout
     if layout.pp > 1:
@@ -459,23 +266,6 @@ def _server(spec: ModelSpec, machine: Any, asked: answers.Asked) -> tuple[Server
 
 def _format(spec: ModelSpec, dtype: str) -> str:
     return spec.stored.name if dtype == dtypes.RELEASED and spec.stored is not None else dtype
-
-
-def _version(launch: Launch, stated: str | None) -> tuple[str, list[str]]:
-    """The engine with the version that a comment or an image's tag names, and what is to be said of one that is not known."""
-    if stated is not None:
-        if stated.partition("@")[0] != launch.engine:
-            raise bad(f"the comment `# llmcx check:` has --engine {shown(stated)}, but the line launches {launch.engine}", stated)
-        return stated, []
-    if launch.engine != "vllm" or launch.version is None:
-        newest = [f"as vLLM {NEWEST} plans: the line names no version, as an image's tag does"] if launch.engine == "vllm" else []
-        return launch.engine, newest
-    named = f"{launch.engine}@{launch.version}"
-    try:
-        engine_of(named)
-    except InputError as error:
-        return launch.engine, [error.message]
-    return named, []
 
 
 def _understood(launch: Launch) -> list[str]:

@@ -12,7 +12,8 @@ from llmcx.answers import check_train as answers
 from llmcx.answers.train import Costs, outcome
 from llmcx.cli.accelerator import Limit, limit, with_memory
 from llmcx.cli.launching import bad
-from llmcx.cli.options import Models, describe, heading
+from llmcx.cli.models import Models, describe
+from llmcx.cli.options import heading
 from llmcx.cli.targets import TARGETS, Job, module
 from llmcx.cli.targets.megatron_model import same, with_vocabulary
 from llmcx.costs.params import count

@@ -9,7 +9,8 @@ from llmcx.catalog import data as catalog
 from llmcx.catalog.build import as_data, to_yaml
 from llmcx.catalog.index import names
 from llmcx.cli.accelerator import accelerators
-from llmcx.cli.options import Models, command, completing, describe, explaining, flag_of, heading, option, single
+from llmcx.cli.models import Models, describe
+from llmcx.cli.options import command, completing, explaining, flag_of, heading, option, single
 from llmcx.errors import InputError, unknown_name
 from llmcx.model.spec import ModelSpec
 from llmcx.report.render import Item

@@ -8,7 +8,8 @@ import typer
 
 from llmcx.answers.compare import FIGURES, contrast
 from llmcx.cli import sweeping
-from llmcx.cli.options import PRESETS, Models, argument, command, explaining, heading, option, remembering, single
+from llmcx.cli.models import Models, remembering
+from llmcx.cli.options import PRESETS, argument, command, explaining, heading, option, single
 from llmcx.errors import InputError, shown, unknown_name
 from llmcx.model.spec import ModelSpec
 from llmcx.report.render import Item

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from llmcx.answers.check import SPELT
+from llmcx.answers.plan_serve import ENGINES
 from llmcx.errors import InputError, unknown_name
 from llmcx.model.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from llmcx.answers.plan_serve import Choice
 
 STARTS = {
     "vllm": "vllm serve {model}",
@@ -36,12 +41,59 @@ def engine_of(emit: str, named: str | None) -> str:
     return named or emit
 
 
-def wrapped(emit: str, engine: str, name: str, line: str, gpus: int, vendor: str) -> str:
+def engines(emit: str, named: Sequence[str] | None) -> Sequence[str] | None:
+    """The engines of a plan whose line is to be printed; None: all. Raises InputError for what is not planned."""
+    if emit not in (*ENGINES, *WRAPPED):
+        if emit in STARTS:
+            problem = f"{emit} is not planned; `llmcx serve --emit {emit}` prints its line for what it is asked"
+            raise InputError(problem, field="emit", value=emit, allowed=", ".join((*ENGINES, *WRAPPED)))
+        raise unknown_name("launch line", emit, [*ENGINES, *WRAPPED], field="emit")
+    if emit in WRAPPED or named is None:
+        return named if emit in WRAPPED else [emit]
+    return [engine_of(emit, each) for each in ([named] if isinstance(named, str) else named)]
+
+
+def planned(
+    emit: str,
+    spec: ModelSpec,
+    source: str | None,
+    best: Sequence[Choice],
+    asked: Mapping[str, Any],
+    given: Mapping[str, Any],
+    vendors: Mapping[str, str],
+) -> str:
+    """The line or file of the best choice that the engine's flags can say: of one replica, and how many there are.
+
+    Raises InputError where nothing meets the objective, or no line says a choice.
+    """
+    if not best:
+        problem = "nothing meets the objective, so there is no launch line; leave --emit out to see what comes near"
+        raise InputError(problem, field="emit")
+    refusals = []
+    for one in best:
+        program = one.engine.partition("@")[0]
+        inputs = {"tp": one.tp, "ep": one.ep, "attention_dp": one.attention_dp, "hardware": one.hardware, "engine": one.engine}
+        inputs |= {name: asked[name] for name in ("prompt", "output")}
+        own = spec.stored is not None and one.dtype == spec.stored.name
+        more = {"batch": one.batch, "dtype": None if own else one.dtype, "attention_dp": one.attention_dp, **given}
+        try:
+            line = emitted(program, spec, source, inputs, more)
+            if one.replicas > 1:
+                line = f"# one of {one.replicas:,} replicas, each on {one.tp:,} GPUs of its own\n{line}"
+            if emit not in WRAPPED:
+                return line
+            return wrapped(emit, program, spec.name, line, one.tp, vendors[one.hardware], one.replicas)
+        except InputError as refusal:  # what this engine's flags do not say, another choice may not need
+            refusals.append(refusal)
+    raise refusals[0]
+
+
+def wrapped(emit: str, engine: str, name: str, line: str, gpus: int, vendor: str, replicas: int = 1) -> str:
     """A cluster's file that runs an engine's line. Raises InputError for what it cannot say."""
     from llmcx.cli.targets.clusters import kubernetes, parted, slurm
 
     of = parted(line)
-    return slurm(name, of, gpus, engine) if emit == "slurm" else kubernetes(name, of, gpus, vendor, engine)
+    return slurm(name, of, gpus, engine) if emit == "slurm" else kubernetes(name, of, gpus, vendor, engine, replicas)
 
 
 def emitted(engine: str, spec: ModelSpec, source: str | None, inputs: Mapping[str, Any], given: Mapping[str, Any]) -> str:
@@ -108,4 +160,5 @@ def _model(spec: ModelSpec, source: str | None, engine: str, dtype: str | None) 
     if source is not None and "/" in source:
         return source
     repositories = [alias for alias, preset in aliases().items() if preset == spec.name and "/" in alias]
-    return repositories[0] if repositories else spec.name
+    spelt = [each for each in re.findall(r"[\w.-]+/[\w.-]+", spec.source or "") if each.lower() in repositories]
+    return spelt[0] if spelt else repositories[0] if repositories else spec.name

@@ -3,7 +3,8 @@
 from typing import Annotated
 
 from llmcx import explain as topics
-from llmcx.cli.options import Models, Output, argument, command, describe, option, single
+from llmcx.cli.models import Models, describe
+from llmcx.cli.options import Output, argument, command, option, single
 from llmcx.errors import InputError
 from llmcx.report import render
 from llmcx.report.explain import show

@@ -9,7 +9,8 @@ from io import TextIOWrapper
 from typing import Annotated, Any, cast
 
 from llmcx.answers import log as answers
-from llmcx.cli.options import Models, argument, command, completing, describe, heading, option, single
+from llmcx.cli.models import Models, describe
+from llmcx.cli.options import argument, command, completing, heading, option, single
 from llmcx.engines import logs
 from llmcx.errors import InputError
 from llmcx.report.render import Item

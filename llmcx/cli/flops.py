@@ -6,7 +6,8 @@ from typing import Annotated
 from llmcx.answers import flops as answers
 from llmcx.answers import growth as growing
 from llmcx.cli.adapters import Adapters
-from llmcx.cli.options import Models, command, describe, explaining, heading, option, single
+from llmcx.cli.models import Models, describe
+from llmcx.cli.options import command, explaining, heading, option, single
 from llmcx.cli.showing import Showing
 from llmcx.errors import InputError, unknown_name
 from llmcx.model.spec import ModelSpec, text_length

@@ -323,11 +323,12 @@ def _arguments(words: Sequence[str], launch: Launch) -> None:
             sets = LAUNCH_FLAG.get(flag) or SAME_FLAG[flag].removeprefix("--").replace("-", "_")
             if text is not None and "$" in text:
                 raise bad(f"{name} is {shown(text)}, which the text does not set; write its value", text)
+            path = name.partition(".")[1:] if "." in name else ()  # of one key of what is otherwise JSON
             before = launch.value(sets)
-            if before is not None and before.value != text:
+            if before is not None and before.value != text and not path and "." not in before.flag:
                 problem = f"{before.flag} {before.value} and {name} {text} contradict each other"
                 raise bad(problem, f"{name} {text}")
-            launch.given.append(Given(flag, text, sets))
+            launch.given.append(Given(flag + "".join(path), text, sets))
             if sets == "preset":
                 launch.model = text
         else:

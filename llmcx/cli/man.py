@@ -10,7 +10,8 @@ import typer
 
 import llmcx
 from llmcx.cli import BELOW, COMMANDS, app, built
-from llmcx.cli.options import Models, Output
+from llmcx.cli.models import Models
+from llmcx.cli.options import Output
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "llmcx.1"
 DATE = "November 25, 2026"
@@ -100,9 +101,8 @@ def section(name: str, command: Any) -> Iterator[str]:
     named = {param.name for param in command.params}
     whole = {title for title, (kind, _) in SHARED.items() if set(kind.__dataclass_fields__) <= named}
     own = [param for param in command.params if shared.get(param.name) not in whole]
-    # Not every Typer adds dots to an argument that may be repeated, or brackets to one that may be left out; its metavar says so.
+    # Not every Typer adds dots to an argument that may be repeated; its metavar says so.
     usage = " ".join(piece.removesuffix("...") for piece in command.collect_usage_pieces(ctx) if piece)
-    usage = usage.replace("[[", "[").replace("]]", "]")
     yield f"\\fBllmcx {escaped(name)}\\fR {escaped(usage)}"
     yield from help_text(command.help or "")
     options = records(own, ctx)

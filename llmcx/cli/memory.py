@@ -7,7 +7,8 @@ from llmcx.answers import memory as answers
 from llmcx.answers.fit import fitted
 from llmcx.cli.accelerator import Limit, limit, serving, settled
 from llmcx.cli.adapters import ALL, RANK, TARGETS, lora_of
-from llmcx.cli.options import Models, beside, command, completing, describe, explaining, heading, option, single, stored_notes
+from llmcx.cli.models import Models, beside, describe, stored_notes
+from llmcx.cli.options import command, completing, explaining, heading, option, single
 from llmcx.cli.parallel import Parallel
 from llmcx.cli.rl import PostTraining
 from llmcx.cli.showing import Showing

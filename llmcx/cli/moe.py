@@ -3,7 +3,8 @@
 from typing import Annotated, Any
 
 from llmcx.answers import moe as answers
-from llmcx.cli.options import DTYPES, Models, command, describe, explaining, heading, option, single
+from llmcx.cli.models import Models, describe
+from llmcx.cli.options import DTYPES, command, explaining, heading, option, single
 from llmcx.model.spec import sequence_length
 from llmcx.report.render import Item
 

@@ -3,7 +3,8 @@
 from typing import Annotated
 
 from llmcx.answers import params as answers
-from llmcx.cli.options import Models, beside, command, describe, explaining, heading, option, single, stored_notes
+from llmcx.cli.models import Models, beside, describe, stored_notes
+from llmcx.cli.options import command, explaining, heading, option, single
 from llmcx.report.render import Answer, Item
 
 app = single()

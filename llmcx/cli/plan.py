@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
-from llmcx import units
 from llmcx.answers import plan_serve as answers
 from llmcx.answers.serve import Load, check_load, few
-from llmcx.cli import plan_finetune, plan_lifetime, plan_local, plan_train
-from llmcx.cli.accelerator import accelerators, serving, settled, with_memory
-from llmcx.cli.options import Models, command, completing, describe, explaining, heading, option, single, stored_notes
+from llmcx.cli import emitting, plan_finetune, plan_lifetime, plan_local, plan_train
+from llmcx.cli.accelerator import serving, settled, with_memory
+from llmcx.cli.models import Models, describe, stored_notes
+from llmcx.cli.options import command, explaining, heading, option, single
+from llmcx.cli.planning import Chips, Confidence, Prices, between, check_confidence, chips
 from llmcx.engines import Engine
-from llmcx.engines import efficiency as efficiencies
 from llmcx.engines.serving_time import Server
 from llmcx.errors import InputError, check_size, unknown_name
 from llmcx.formats import dtypes
@@ -33,19 +33,13 @@ MOST_GPUS = 4096
 @command(app, "plan")
 def serve(
     models: Models,
-    hardware: Annotated[
-        list[str],
-        option("h100, or several to choose from: h100,h200,b200.", offers=completing("hardware"), whole=True),
-    ] = "h100",  # type: ignore[assignment]
+    hardware: Chips = "h100",  # type: ignore[assignment]
     gpus: Annotated[str, option("How many, or the fewest and the most: 8..64.", metavar="N..M")] = "1..8",
     prompt: Annotated[int, option("Tokens in; 8k is 8192.", reads="length")] = 1024,
     output: Annotated[int, option("Tokens out.", reads="length")] = 1024,
     ttft: Annotated[float | None, option("Time to the first token at most: 2s. Default: any.", reads="time")] = None,
     tpot: Annotated[float | None, option("Time per token at most: 40ms. Default: any.", reads="time")] = None,
-    confidence: Annotated[
-        float | None,
-        option("0.9: hold the upper end of the 10-90% ranges to the limits. Default: the estimate.", reads="share"),
-    ] = None,
+    confidence: Confidence = None,
     percentile: Annotated[
         int | None,
         option("50, 90 or 99: hold what so many of 100 requests take to the limits. Default: the mean.", reads="integer"),
@@ -54,13 +48,15 @@ def serve(
         float | None, option("Requests that arrive, all answered, in place of users: 20/s, 90/min.", reads="rate")
     ] = None,
     users: Annotated[int | None, option("Users at once, all served. Default: as many as is cheapest.", reads="count")] = None,
-    price: Annotated[
-        list[float] | None,
-        option("USD per accelerator-hour, one for each --hardware. Default: theirs, dated.", reads="number", whole=True),
-    ] = None,
+    price: Prices = None,
     engine_: Annotated[
         list[str] | None,
-        option("vllm, sglang, trtllm. Default: all that run there.", "--engine", offers="answers.plan_serve:ENGINES", whole=True),
+        option(
+            "vllm or vllm@0.11, sglang, trtllm. Default: all that run there.",
+            "--engine",
+            offers="answers.plan_serve:ENGINES",
+            whole=True,
+        ),
     ] = None,
     dtype: Annotated[
         list[str] | None,
@@ -76,6 +72,14 @@ def serve(
     utilization: Annotated[
         float | None, option("Share of the memory that the engine uses. Default: the engine's.", reads="share")
     ] = None,
+    emit: Annotated[
+        str | None,
+        option(
+            "Print the launch line of the best: vllm, sglang, trtllm; slurm or k8s around one.",
+            offers="answers.plan_serve:ENGINES cli.emitting:WRAPPED",
+            group="Shown otherwise",
+        ),
+    ] = None,
 ) -> Item:
     """The cheapest way to serve a model that meets an objective: accelerator, engine, format, layout, replicas, users.
 
@@ -84,25 +88,22 @@ def serve(
     llmcx plan serve llama-3.1-70b --hardware h100,h200,b200 --tpot 30ms --confidence 0.9
     llmcx plan serve qwen3-235b-a22b --hardware h200 --gpus 4..64 --users 500 --tpot 50ms
     llmcx plan serve llama-3.1-70b --hardware h100,h200 --gpus 1..32 --rate 20/s --ttft 1s --percentile 99
+    llmcx plan serve llama-3.1-70b --gpus 1..8 --tpot 30ms --emit vllm
     """
-    if confidence is not None and confidence != answers.CONFIDENCE:
-        problem = f"--confidence is {confidence:g}, but measured runs say where nine of ten lie; give 0.9, or leave it out"
-        raise InputError(problem, field="confidence", value=confidence, allowed="0.9")
+    check_confidence(confidence, "measured runs")
     if percentile is not None and percentile not in answers.PERCENTILES:
         problem = f"--percentile is {percentile}, but must be 50, 90 or 99"
         raise InputError(problem, field="percentile", value=percentile, allowed="50, 90, 99")
     if rate is not None and users is not None:
         problem = "--rate says how many requests arrive, --users how many there are at any time; give one"
         raise InputError(problem, field="rate", value=rate)
-    within = units.between(gpus, "--gpus")
-    if within[1] > MOST_GPUS:
-        raise InputError(f"--gpus is {gpus}, but a search goes up to {MOST_GPUS:,}", field="gpus", value=gpus)
+    within = between(gpus, MOST_GPUS)
     spec, shape, notes = models.load()
     load = Load(prompt, output)
     check_load(spec, load)
     check_size("users", users)
-    names = [hardware] if isinstance(hardware, str) else hardware
-    places, dated = _places(spec, names, price, engine_, utilization)
+    engines = engine_ if emit is None else emitting.engines(emit, engine_)
+    places, dated = _places(spec, hardware, price, engines, utilization)
     cache = kv_dtype or (spec.stored and spec.stored.cache) or "bf16"
     dtypes.per_element(cache)
     objective = answers.Objective(ttft, tpot, confidence is not None, percentile)
@@ -134,7 +135,13 @@ def serve(
             explaining("plan_serve", each, load)() + explaining("serve", bound, server, load, cost, first.dtype, cache, answer)()
         )
 
-    return Item(describe(spec), inputs, result, [*about, *stored_notes(spec, None), *dated, *notes], lines, head=head)
+    text = None
+    if emit is not None:
+        given = {"kv_dtype": kv_dtype, "utilization": utilization}
+        vendors = {place.hardware.name: place.hardware.vendor for place in places}
+        text = emitting.planned(emit, spec, cast(Any, models.model), result.best, inputs, given, vendors)
+        inputs |= {"emit": emit, "line": text}
+    return Item(describe(spec), inputs, result, [*about, *stored_notes(spec, None), *dated, *notes], lines, head=head, text=text)
 
 
 def _places(
@@ -145,25 +152,15 @@ def _places(
     utilization: float | None,
 ) -> tuple[list[answers.Place], list[str]]:
     """Each accelerator with each engine that runs there, and what to say of their prices."""
-    if price is not None and len(price) != len(hardware):
-        problem = f"--price names {len(price)}, but --hardware {len(hardware)}; give one for each"
-        raise InputError(problem, field="price", allowed=f"{len(hardware)} numbers")
     found, words = [], []
-    for at, text in enumerate(hardware):
-        chip, number = accelerators(text)
-        if number is not None:
-            problem = f"--hardware is {text}, but how many are used is searched; give {chip.name}, and --gpus {number}"
-            raise InputError(problem, field="hardware", value=text)
-        cost, dated = efficiencies.price(chip, None if price is None else price[at])
-        if cost is None and len(hardware) > 1:
-            problem = f"no price of {chip.title} is known, and several accelerators are compared by theirs; give --price"
-            raise InputError(problem, field="price")
+    for text, chip, cost, dated in chips(hardware, price):
         words += dated
         runs = [name for name in answers.ENGINES if name != "trtllm" or chip.vendor == "NVIDIA"]
         for name in engines or runs:
-            if name not in answers.ENGINES:
+            program = name.partition("@")[0]
+            if program not in answers.ENGINES:
                 raise unknown_name("engine to plan with", name, list(answers.ENGINES), field="engine")
-            if name not in runs:
+            if program not in runs:
                 raise InputError(f"--engine {name} does not run on {chip.title}", field="engine", value=name)
             limit, _ = settled(*serving(name, text, None, utilization, {}), spec, 1, None, utilization, {})
             assert limit.bytes is not None  # there is always an accelerator here

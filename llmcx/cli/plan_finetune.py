@@ -5,7 +5,8 @@ from typing import Annotated, Any
 from llmcx import units
 from llmcx.answers import plan_finetune as answers
 from llmcx.cli.accelerator import accelerators, limit, with_memory
-from llmcx.cli.options import Models, completing, describe, explaining, heading, option
+from llmcx.cli.models import Models, describe
+from llmcx.cli.options import completing, explaining, heading, option
 from llmcx.costs.lora import LoRA
 from llmcx.engines import efficiency as efficiencies
 from llmcx.engines.recipe import ATTENTION

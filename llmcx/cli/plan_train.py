@@ -3,12 +3,13 @@
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, cast
 
-from llmcx import units
 from llmcx.answers import plan_train as answers
 from llmcx.answers.plan import LEAST_TOKENS, left_out, usual_batch
 from llmcx.answers.train import Costs
-from llmcx.cli.accelerator import accelerators, limit, with_memory
-from llmcx.cli.options import MATMULS, Models, completing, describe, explaining, heading, option
+from llmcx.cli.accelerator import limit, with_memory
+from llmcx.cli.models import Models, describe
+from llmcx.cli.options import MATMULS, explaining, heading, option
+from llmcx.cli.planning import Chips, Confidence, Prices, between, check_confidence, chips
 from llmcx.engines import efficiency as efficiencies
 from llmcx.engines.training_time import Trainer
 from llmcx.errors import InputError, check_size, unknown_name
@@ -19,32 +20,22 @@ from llmcx.report.render import Item
 
 MOST_GPUS = 65536
 """Of a search."""
-CONFIDENCE = 0.9
 
 
 def train(
     models: Models,
     tokens: Annotated[int, option("Training tokens, e.g. 2T.", reads="count")],
-    hardware: Annotated[
-        list[str],
-        option("h100, or several to choose from: h100,h200,b200.", offers=completing("hardware"), whole=True),
-    ] = "h100",  # type: ignore[assignment]
+    hardware: Chips = "h100",  # type: ignore[assignment]
     gpus: Annotated[str, option("How many, or the fewest and the most: 64..1024.", metavar="N..M")] = "64..1024",
     days: Annotated[float | None, option("At most. Default: any.", reads="number")] = None,
     dollars: Annotated[float | None, option("USD at most: 2M. Default: any.", reads="count")] = None,
-    confidence: Annotated[
-        float | None,
-        option("0.9: hold the upper end of the 10-90% ranges to the limits. Default: the estimate.", reads="share"),
-    ] = None,
+    confidence: Confidence = None,
     seq: Annotated[int | None, option("Tokens of a sequence. Default: the context, at most 8k.", reads="length")] = None,
     global_batch: Annotated[
         int | None,
         option("Sequences per step. Default: 4M tokens of them, 16M from 100B parameters on.", reads="count"),
     ] = None,
-    price: Annotated[
-        list[float] | None,
-        option("USD per accelerator-hour, one for each --hardware. Default: theirs, dated.", reads="number", whole=True),
-    ] = None,
+    price: Prices = None,
     engine_: Annotated[
         list[str] | None,
         option(
@@ -77,14 +68,10 @@ def train(
     llmcx plan train qwen3-30b-a3b --tokens 1T --hardware b200 --gpus 32..64 --days 60 --confidence 0.9
     llmcx plan train llama-3.1-8b --tokens 100B --gpus 8..64 --days 7 --emit slurm
     """
-    if confidence is not None and confidence != CONFIDENCE:
-        problem = f"--confidence is {confidence:g}, but measured steps say where nine of ten lie; give 0.9, or leave it out"
-        raise InputError(problem, field="confidence", value=confidence, allowed="0.9")
+    check_confidence(confidence, "measured steps")
     if confidence is not None and days is None and dollars is None:
         raise InputError("--confidence changes nothing without a limit; add --days or --dollars", field="confidence")
-    within = units.between(gpus, "--gpus")
-    if within[1] > MOST_GPUS:
-        raise InputError(f"--gpus is {gpus}, but a search goes up to {MOST_GPUS:,}", field="gpus", value=gpus)
+    within = between(gpus, MOST_GPUS)
     if tokens < 1:
         raise InputError("--tokens must be at least 1", field="tokens", value=tokens, allowed="1 or more")
     for name, value in (("days", days), ("dollars", dollars)):
@@ -96,9 +83,8 @@ def train(
     spec, shape, notes = models.load()
     length = min(spec.context or 8192, 8192) if seq is None else sequence_length(spec, seq)
     batch = usual_batch(spec, length) if global_batch is None else global_batch
-    names = [hardware] if isinstance(hardware, str) else hardware
     written = _written(emit, engine_, spec)
-    places, dated = _places(spec, length, names, price, [*written] or engine_, compute_dtype, utilization)
+    places, dated = _places(spec, length, hardware, price, [*written] or engine_, compute_dtype, utilization)
     if written:
         places = [place._replace(runs=written[place.trainer.engine]) for place in places]
     if dollars is not None and places[0].usd_per_hour is None:
@@ -181,20 +167,9 @@ def _places(
     utilization: float | None,
 ) -> tuple[list[answers.Place], list[str]]:
     """Each accelerator with each engine and format that runs there, and what to say of their prices."""
-    if price is not None and len(price) != len(hardware):
-        problem = f"--price names {len(price)}, but --hardware {len(hardware)}; give one for each"
-        raise InputError(problem, field="price", allowed=f"{len(hardware)} numbers")
     found: list[answers.Place] = []
     words: list[str] = []
-    for at, text in enumerate(hardware):
-        chip, number = accelerators(text)
-        if number is not None:
-            problem = f"--hardware is {text}, but how many are used is searched; give {chip.name}, and --gpus {number}"
-            raise InputError(problem, field="hardware", value=text)
-        cost, dated = efficiencies.price(chip, None if price is None else price[at])
-        if cost is None and len(hardware) > 1:
-            problem = f"no price of {chip.title} is known, and several accelerators are compared by theirs; give --price"
-            raise InputError(problem, field="price")
+    for text, chip, cost, dated in chips(hardware, price):
         words += dated
         usable = limit(text, None, utilization, usual=1.0).bytes
         assert usable is not None  # there is always an accelerator here

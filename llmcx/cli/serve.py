@@ -5,7 +5,8 @@ from typing import Annotated, Any, cast
 
 from llmcx.answers import serve as answers
 from llmcx.cli.accelerator import serving, settled, with_memory
-from llmcx.cli.options import MATMULS, Models, command, completing, describe, explaining, heading, option, single, stored_notes
+from llmcx.cli.models import Models, describe, stored_notes
+from llmcx.cli.options import MATMULS, command, completing, explaining, heading, option, single
 from llmcx.engines import efficiency as efficiencies
 from llmcx.engines.serving_time import Server, Setup
 from llmcx.errors import InputError

@@ -80,6 +80,16 @@ LAUNCH = {
     "host_all": "-cmoe --cpu-moe",
     "split": "-sm --split-mode",
     "swa_full": "--swa-full",
+    "eager": "--enforce-eager",
+    "offload": "--cpu-offload-gb",
+    "adapters": "--enable-lora",
+    "slots": "--max-loras --max-loras-per-batch",
+    "rank": "--max-lora-rank",
+    "limits": "--limit-mm-per-prompt",
+    "unseen": "--language-model-only --skip-mm-profiling",
+    "speculative": "--speculative-config -sc",
+    "spec_method": "--spec-method --speculative-algorithm",
+    "spec_model": "--spec-model --speculative-model --speculative-draft-model --speculative-draft-model-path",
 }
 """What only a launch line has (:mod:`llmcx.cli.launching`): what it sets -> its flags, before those of SAME."""
 

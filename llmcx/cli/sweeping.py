@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import typer
 
 from llmcx.cli import COMMANDS, Command, built, grid, spelling, values
-from llmcx.cli.options import PRESETS, Question, flag_of, remembering
+from llmcx.cli.models import remembering
+from llmcx.cli.options import PRESETS, Question, flag_of
 from llmcx.errors import InputError, shown, unknown_name
 from llmcx.report import csv
 from llmcx.report.json import answer_line, envelope, line, refusal_line

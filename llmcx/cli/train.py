@@ -10,7 +10,8 @@ from llmcx.answers.train import Costs
 from llmcx.answers.train import train as trained
 from llmcx.cli.accelerator import limit, with_memory
 from llmcx.cli.adapters import Adapters, frozen_in
-from llmcx.cli.options import MATMULS, Models, command, completing, describe, explaining, heading, option, single
+from llmcx.cli.models import Models, describe
+from llmcx.cli.options import MATMULS, command, completing, explaining, heading, option, single
 from llmcx.cli.parallel import Degrees, laid_out
 from llmcx.costs.saved_activations import RECOMPUTE
 from llmcx.engines import efficiency as efficiencies

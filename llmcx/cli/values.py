@@ -183,7 +183,7 @@ def once(question: Question, values: Mapping[str, Any]) -> dict[str, Any]:
 
 def ask(question: Question, values: Mapping[str, Any]) -> Answer:
     """The answers at every combination of the values given, the last option's changing fastest."""
-    from llmcx.cli.options import remembering
+    from llmcx.cli.models import remembering
     from llmcx.report.render import Answer
 
     asked = given(question, values)

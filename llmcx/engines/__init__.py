@@ -68,6 +68,7 @@ class Engine:
     unit: str = "pages"  # of what is kept (:meth:`paged`)
     formats: tuple[str, ...] = ()  # of its cache, where only these are known
     utilization: float = 0.9  # of an accelerator's memory, unless it is told otherwise
+    wide = False  # whether weights that it makes fp8 are all there in 16 bits first
     growing = False  # whether a request begins without memory for its whole answer
     versioned = False  # whether it is known by versions, as in "vllm@0.11"
 
@@ -114,6 +115,10 @@ class Engine:
 
     def overhead(self, gpu: GPU) -> tuple[int, str]:
         """Bytes that are neither weights, cache nor activations, and in words what they are."""
+        return 0, ""
+
+    def beside(self, gpu: GPU) -> tuple[int, str]:
+        """Bytes that are taken beside the share of the memory once the cache has what is left of it, and in words what."""
         return 0, ""
 
     def padding(self, gpu: GPU) -> int:

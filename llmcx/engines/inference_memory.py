@@ -249,6 +249,11 @@ def besides(of: Held, weight_bytes: float) -> int:
     return taken + of.paged.engine.spare(taken)
 
 
+def beside(spec: ModelSpec, batch: int, context: int, layout: Layout, engine: Engine) -> tuple[int, str]:
+    """Bytes on the fullest GPU beside the engine's share of its memory, and in words what they are."""
+    return max(engine.beside(of.gpu) for of in held(spec, batch, context, layout, engine))
+
+
 def largest_batch(
     spec: ModelSpec, context: int, layout: Layout, engine: Engine, budget: int, weight_bits: float, kv_bits: float
 ) -> int:

@@ -258,7 +258,7 @@ def together(one: Iterable[Launch], other: Iterable[Launch]) -> list[Launch]:
             seen[alike] += 1
             key = (alike, seen[alike]) if kind in SHARED else len(joined)
             met = joined.get(key)
-            joined[key] = launch if met is None else launch._replace(shape=(met.shape[0] + shape[0], *shape[1:]))
+            joined[key] = launch if met is None else Launch(kind, times, (met.shape[0] + shape[0], *shape[1:]), form)
     return [*joined.values()]
 
 

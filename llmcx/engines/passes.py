@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
+from llmcx.engines.counted import AT
 from llmcx.engines.launches import Launch, Sized, launches, together
 from llmcx.engines.serving_time import last_token
 from llmcx.formats.storage import Names
@@ -17,12 +18,6 @@ from llmcx.model.spec import ModelSpec
 from llmcx.model.storage import Storage
 from llmcx.parallel.layout import Layout
 from llmcx.parallel.ranks import rank_ops
-
-AT = (1, 2, 1009)
-"""Groups of sequences for which a pass is lowered: two that say how its sizes grow, and one, far out, that they must meet: not
-where GPUs share out tokens, rounded up, or a size has a limit.
-"""
-
 
 _ops = lru_cache(maxsize=1024)(rank_ops)  # whatever the weights' format
 

@@ -6,19 +6,19 @@ larger of arithmetic and traffic counts, op by op. What engines really reach: :m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import NamedTuple
 
-from llmcx.costs.kv_cache import cache_fold
 from llmcx.engines import Engine
+from llmcx.engines.counted import Counted, Counting, counted
 from llmcx.engines.ideal import CHUNK
 from llmcx.engines.inference_memory import ACT, IDEAL, cache_of, check_inference, held, largest_batch
 from llmcx.engines.spread import Parts
 from llmcx.errors import InputError
 from llmcx.machine import roofline
 from llmcx.machine.hardware import Hardware
-from llmcx.machine.roofline import Efficiency, Machine, Placed, Roofline, roof, seconds, sending, task
+from llmcx.machine.roofline import Efficiency, Machine, Placed, Roofline, Task, roof, seconds, sending
 from llmcx.model.lower import Run
 from llmcx.model.spec import ModelSpec
 from llmcx.ops.op import Op
@@ -101,6 +101,8 @@ class Server:
         self.spec, self.hardware, self.setup, self.efficiency, self.engine = spec, hardware, setup, efficiency, engine
         self.layout = setup.layout
         self.machine: Machine = roofline.machine(hardware, setup.dtype, efficiency)
+        self._steps: dict[tuple[int, int], Counting] = {}
+        self._prompts: dict[tuple[int, int, int], Counted] = {}
 
     @cached_property
     def weight_bytes(self) -> float:
@@ -144,8 +146,15 @@ class Server:
         return self._decode(batch, context, tokens)[0]
 
     def _decode(self, batch: int, context: int, tokens: int = 1) -> tuple[ServingStep, float, float]:
+        key = context, tokens
+        if key not in self._steps:
+            self._steps[key] = Counting(lambda size: self.step_ops(size, context, tokens), self.setup.attention_dp)
+        return self._pass(self._steps[key].at(batch), batch * tokens, read=True)
+
+    def step_ops(self, batch: int, context: int, tokens: int = 1) -> list[Op]:
+        """The ops of a decode step on one GPU."""
         run = Run(batch, tokens, past=max(0, context - tokens), encode=False, fused=True, ideal=True)
-        return self._pass(rank_ops(self.spec, run, self.layout), batch * tokens, read=True)
+        return rank_ops(self.spec, run, self.layout)
 
     def prefill(self, prompt: int, cached: int = 0, batch: int = 1) -> ServingStep:
         """A prompt of ``prompt`` tokens, of which the first ``cached`` are found in the cache. Logits of the last token only."""
@@ -153,9 +162,11 @@ class Server:
 
     def _prefill(self, prompt: int, cached: int = 0, batch: int = 1) -> tuple[ServingStep, float, float]:
         new = max(1, prompt - cached)
-        run = Run(batch, new, past=prompt - new, fused=True, ideal=True)
-        ops = [last_token(op, batch) for op in rank_ops(self.spec, run, self.layout)]
-        return self._pass(ops, batch * new, read=cached > 0)
+        key = prompt, cached, batch
+        if key not in self._prompts:
+            run = Run(batch, new, past=prompt - new, fused=True, ideal=True)
+            self._prompts[key] = counted(last_token(op, batch) for op in rank_ops(self.spec, run, self.layout))
+        return self._pass(self._prompts[key], batch * new, read=cached > 0)
 
     # --- among other users ----------------------------------------------------------------------------------------------
 
@@ -235,36 +246,33 @@ class Server:
         placed = [Placed(name, flops, moved, step.total) for name, (step, flops, moved) in timed.items()]
         return Roofline([roof(self.hardware, self.setup.dtype)], placed)
 
-    def _pass(self, ops: Iterable[Op], tokens: int, read: bool) -> tuple[ServingStep, float, float]:
+    def _pass(self, of: Counted, tokens: int, read: bool) -> tuple[ServingStep, float, float]:
         """Its seconds; the FLOPs it multiplies and the bytes it moves on one GPU. ``read``: attention reads the cache."""
-        on, setup, e = self.machine, self.setup, self.efficiency
+        on, e = self.machine, self.efficiency
         weights = compute = sent = flops = moved = 0.0
         cores: dict[str, float] = {}
         caches: dict[str, float] = {}
         kernels = 0
-        for op in ops:
-            if op.role == "traffic":
-                sent += sending(op, on, ACT)[0]
-                continue
-            if op.cache is not None and read:
-                caches[op.group] = caches.get(op.group, 0.0) + cache_fold.of(op) * setup.kv_bits / 8
-            of = task(op)
-            if of is None:
-                continue
-            kernels += of.kernels
-            if of.kind == "attention":
-                cores[op.group] = cores.get(op.group, 0.0) + of.flops / on.attention
-                flops += of.flops
-                continue
-            met = touched(op.copies * self.layout.ep, op.used, tokens) if op.role == "expert" else 1.0
-            size = of.weights * met * setup.weight_bits / 8
-            time = seconds(of._replace(kernels=0), on, size, ACT)
-            multiplied = of.flops if of.kind == "matmul" else 0
-            flops, moved = flops + multiplied, moved + size + of.moved * ACT
-            if multiplied / on.matmul >= time:
-                compute += time
-            else:
-                weights += time
+        for op, elements in zip(of.sent, of.elements, strict=True):
+            sent += sending(op._replace(dims=op.dims | {"elements": elements}), on, ACT)[0]
+        for work, (multiplied, passed, cached) in zip(of.works, of.counts, strict=True):
+            kind, group, matrices, launched, experts = work
+            if cached and read:
+                caches[group] = caches.get(group, 0.0) + cached * self.setup.kv_bits / 8
+            kernels += launched
+            if kind == "attention":
+                cores[group] = cores.get(group, 0.0) + multiplied / on.attention
+                flops += multiplied
+            elif kind:
+                met = 1.0 if experts is None else touched(experts[0] * self.layout.ep, experts[1], tokens)
+                size = matrices * met * self.setup.weight_bits / 8
+                time = seconds(Task(kind, multiplied, matrices, passed, 0), on, size, ACT)
+                multiplied = multiplied if kind == "matmul" else 0
+                flops, moved = flops + multiplied, moved + size + passed * ACT
+                if multiplied / on.matmul >= time:
+                    compute += time
+                else:
+                    weights += time
         cache = 0.0
         for group in cores | caches:
             core, traffic = cores.get(group, 0.0), caches.get(group, 0.0) / on.memory

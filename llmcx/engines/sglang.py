@@ -142,6 +142,7 @@ class SGLang(Engine):
     share: float | None = None
 
     name = "sglang"
+    wide = True  # layers/quantization/fp8.py, create_weights
     growing = True
     formats = ("bf16", "fp16", "fp32", "fp8")
     rule = "SGLang 0.5.23: pages of {block} tokens; windows and states in pools that are a fixed share"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import erf, exp, gamma, log, sqrt
 from typing import NamedTuple
 
@@ -36,19 +36,28 @@ class Spread(NamedTuple):
         power = shape**0.543
         return self.least + self.mean / gamma(1 + 1 / power) * exp(log(-log(1 - share)) / power)
 
-    def below(self, seconds: float) -> float:
-        """The share of the requests that take at most so long."""
-        more = seconds - self.least
-        if more <= 0:
-            return 0.0
-        if self.mean <= 0 or self.variance <= 0:
-            return 1.0 if more >= self.mean else 0.0
-        shape = self.mean**2 / self.variance
+    def below(self) -> Callable[[float], float]:
+        """The share of the requests that take at most so many seconds.
+
+        >>> round(Spread(1.0, 2.0, 4.0).below()(3.0), 2)  # 1 + an exponential: 1 - 1/e
+        0.63
+        """
+        least, mean = self.least, self.mean
+        if mean <= 0 or self.variance <= 0:
+            return lambda seconds: 1.0 if seconds > least and seconds - least >= mean else 0.0
+        shape = mean**2 / self.variance
         if shape >= 1:
-            deviations = ((more / self.mean) ** (1 / 3) - 1 + 1 / (9 * shape)) * 3 * sqrt(shape)
-            return 0.5 * (1 + erf(deviations / sqrt(2)))
+            less, root, two = 1 / (9 * shape), sqrt(shape), sqrt(2)
+
+            def normal(seconds: float) -> float:
+                if seconds <= least:
+                    return 0.0
+                return 0.5 * (1 + erf((((seconds - least) / mean) ** (1 / 3) - 1 + less) * 3 * root / two))
+
+            return normal
         power = shape**0.543
-        return 1 - exp(-((more * gamma(1 + 1 / power) / self.mean) ** power))
+        scale = gamma(1 + 1 / power)
+        return lambda seconds: 1 - exp(-(((seconds - least) * scale / mean) ** power)) if seconds > least else 0.0
 
     def later(self, seconds: float) -> Spread:
         """The same, ``seconds`` later.
@@ -73,11 +82,16 @@ class Even(NamedTuple):
         """
         return self.least + (self.most - self.least) * share
 
-    def below(self, seconds: float) -> float:
-        """The share of the requests that take at most so long."""
-        if seconds < self.least:
-            return 0.0
-        return 1.0 if seconds >= self.most else (seconds - self.least) / (self.most - self.least)
+    def below(self) -> Callable[[float], float]:
+        """The share of the requests that take at most so many seconds."""
+        least, most = self.least, self.most
+
+        def even(seconds: float) -> float:
+            if seconds < least:
+                return 0.0
+            return 1.0 if seconds >= most else (seconds - least) / (most - least)
+
+        return even
 
     def later(self, seconds: float) -> Even:
         """The same, ``seconds`` later."""
@@ -99,9 +113,10 @@ def percentile(of: Parts, share: float) -> float:
     if len(parts) == 1:
         return parts[0][1].at(share)
     low, high = min(each.at(share) for _, each in parts), max(each.at(SHARES[-1]) for _, each in parts)
+    below = [(weight, each.below()) for weight, each in parts]
     while high - low > 1e-4 * high:
         middle = (low + high) / 2
-        if sum(weight * each.below(middle) for weight, each in parts) < share:
+        if sum([weight * lie(middle) for weight, lie in below]) < share:
             low = middle
         else:
             high = middle

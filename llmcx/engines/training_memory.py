@@ -203,7 +203,7 @@ class TrainingMemory:
         m, most = layout.micro_batches, layout.pp * (layout.virtual + 2)  # more of them than are ever in flight change nothing
         asked = (*key, recipe.recompute, m if m is not None and m * layout.virtual < most else None)
         if asked not in self._besides:
-            peaks = [self._megatron(rank, layout, recipe) for rank in found]
+            peaks = [self._megatron(rank, layout, recipe, (0, 0, 0)) for rank in found]
             self._besides[asked] = [max(phases.values(), key=lambda one: sum(one[3:])) for phases in peaks]
         return self._besides[asked]
 
@@ -222,7 +222,7 @@ class TrainingMemory:
 
     def _phases(self, rank: StageGPU, layout: Layout, recipe: Recipe) -> dict[str, GPUBytes]:
         if recipe.engine == "megatron":
-            return self._megatron(rank, layout, recipe)
+            return self._megatron(rank, layout, recipe, self._model(rank, layout, recipe))
         p, weights = recipe.bytes, rank.weights
         n = weights.params + weights.experts
         rows, columns = rank.saved.head or (0, 0)
@@ -323,8 +323,8 @@ class TrainingMemory:
         [rank] = self.ranks(layout, batch)
         return deepspeed.host(self.partition(rank, layout, recipe), layout.zero, recipe.offload)
 
-    def _megatron(self, rank: StageGPU, layout: Layout, recipe: Recipe) -> dict[str, GPUBytes]:
-        """Megatron-LM's phases."""
+    def _megatron(self, rank: StageGPU, layout: Layout, recipe: Recipe, model: tuple[int, int, int]) -> dict[str, GPUBytes]:
+        """Megatron-LM's phases, beside the bytes of a ``model``."""
         p, of = recipe.bytes, rank.saved
         rows, columns = of.head or (0, 0)
         hidden = of.tokens * self.spec.d_model * p.activation
@@ -337,7 +337,7 @@ class TrainingMemory:
             hidden=whole,
         )
         kept = sum(self._stored(rank, layout, recipe))
-        return megatron.phases(self._model(rank, layout, recipe), kept, passing, recipe.fused_loss)
+        return megatron.phases(model, kept, passing, recipe.fused_loss)
 
     def _stored(self, rank: StageGPU, layout: Layout, recipe: Recipe) -> tuple[int, int]:
         """Bytes saved by the micro-batches in flight, and of the layers that are recomputed at a time. What stands outside the

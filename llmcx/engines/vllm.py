@@ -14,7 +14,8 @@ from typing import Any
 
 from llmcx.engines import GPU, Engine, Kept
 from llmcx.engines.pages import CHUNKS, CROSS, FULL, STATE, WINDOW, Layout, Page, lay_out
-from llmcx.engines.vllm_lines import LINES, NEWEST, Line, line
+from llmcx.engines.vllm_lines import CONTEXT, LINES, NEWEST, Line, line
+from llmcx.engines.vllm_pictures import Pictures
 from llmcx.errors import InputError
 from llmcx.ops.op import ACTIVATIONS, STATES, Cache, Op
 from llmcx.parallel.layout import cut
@@ -27,8 +28,6 @@ WIDE = ("nemotron_h", "qwen3_5", "qwen3_5_text", "qwen3_5_moe", "qwen3_5_moe_tex
 """Families whose released files ask for states in fp32 (mamba_ssm_cache_dtype, mamba_ssm_dtype). Kimi's are so in any case."""
 STREAMS = 4
 """Tensors as wide as the model that are alive beside a feed-forward's."""
-GRAPHS = 24 * 2**20
-"""Bytes of CUDA graphs a layer, calibrated."""
 LONG = 32768
 """Tokens of a prompt up to which the first engine put it through whole, in a step of as many, or of :data:`STEP`."""
 STEP = 2048
@@ -64,7 +63,8 @@ def defaults(memory: int, name: str = "", version: str = NEWEST) -> dict[str, in
 @dataclass(frozen=True)
 class VLLM(Engine):
     """Blocks of ``block`` tokens, more where a recurrent state would not fit a page; steps of ``max_num_batched_tokens``; logits
-    of ``max_num_seqs`` sequences; as ``version`` has it. ``hosted``: GPUs meet in the host, for they have no links of their own.
+    of ``max_num_seqs`` sequences; as ``version`` has it. ``hosted``: GPUs meet in the host, for they have no links of their own;
+    ``eager``: without CUDA graphs. ``pictures`` that it looks at when it starts.
     """
 
     block: int = 16
@@ -72,7 +72,10 @@ class VLLM(Engine):
     max_num_seqs: int = 1024
     version: str = NEWEST
     hosted: bool = False
+    eager: bool = False
+    pictures: Pictures | None = None
     utilization: float = field(default=0.92, init=False)
+    wide: bool = field(default=False, init=False)
 
     name = "vllm"
     growing = True
@@ -80,6 +83,7 @@ class VLLM(Engine):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "utilization", self.line.utilization)
+        object.__setattr__(self, "wide", self.line.wide)
 
     @cached_property
     def line(self) -> Line:
@@ -121,13 +125,30 @@ class VLLM(Engine):
         layers = forward(gpu, tokens) - experts
         sampler = floor(self.max_num_seqs * gpu.vocab * of.logit) + stream if gpu.last else 0
         what = f"sampling {self.max_num_seqs:,} sequences" if sampler >= layers else f"a step of {tokens:,} tokens"
-        return max(layers, sampler) + experts + of.buffers, f"estimate: activation peak, {what}"
+        size = max(layers, sampler) + experts
+        if self.pictures is not None:
+            size += self.pictures.kept
+            if (seen := self.pictures.peak(gpu.tp // gpu.attention_dp)) > size:
+                size, what = seen, f"looking at {self.pictures.patches:,} patches"
+        return size + of.buffers, f"estimate: activation peak, {what}"
 
     def overhead(self, gpu: GPU) -> tuple[int, str]:
         outside = self.outside(gpu.tp, gpu.pp)
+        if self.eager:
+            return outside, "estimate: kernels and libraries outside of torch"
         if not self.line.aside:
             return outside, "estimate: kernels and libraries outside of torch; CUDA graphs come on top of the share"
         return outside + self.graphs(gpu), "estimate: kernels and libraries outside of torch, CUDA graphs"
+
+    def beside(self, gpu: GPU) -> tuple[int, str]:
+        """The cache takes what is left of the share, so what comes later is taken of the rest of the memory: CUDA graphs where
+        they are not set aside (gpu_worker.py, compile_or_warm_up_model), and the driver's context where it is not counted.
+        """
+        context = CONTEXT - self.line.context
+        if self.line.aside or self.eager:
+            return context, "estimate: the driver's context"
+        what = "estimate: CUDA graphs" + (", the driver's context" if context else "")
+        return self.graphs(gpu) + context, f"{what}, which come on top of the share"
 
     def padding(self, gpu: GPU) -> int:
         more = 0
@@ -141,7 +162,7 @@ class VLLM(Engine):
     def graphs(self, gpu: GPU) -> int:
         """Bytes of CUDA graphs."""
         latent = any(op.cache is not None and op.cache.kind == "latent" for op in gpu.ops)
-        return GRAPHS * gpu.layers * (CAPTURED if latent or gpu.family == "gpt_oss" else 1)
+        return self.line.graph * gpu.layers * (CAPTURED if latent or gpu.family == "gpt_oss" else 1)
 
     def outside(self, tp: int, pp: int) -> int:
         """Bytes that kernels and libraries take outside of torch."""

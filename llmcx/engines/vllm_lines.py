@@ -14,6 +14,12 @@ from llmcx.errors import InputError
 
 GIB = 2**30
 Version = tuple[int, int]
+CONTEXT = int(0.45 * GIB)
+"""Bytes of the driver's context: 384 MiB on an RTX 4090, 520 on an H100 (vllm-project/vllm issue 12059)."""
+GRAPHS, FIRST = 24 * 2**20, 12 * 2**20
+"""Bytes of CUDA graphs a layer, calibrated: of 0.19; and of the first engine, which captured fewer: 0.21 GiB of 16 layers
+(vllm-project/vllm pull request 11349), 0.35 of 32.
+"""
 
 
 class Line(NamedTuple):
@@ -28,9 +34,11 @@ class Line(NamedTuple):
 
     The profile: ``by_length``: a step has as many tokens as the longest prompt; ``logit``: bytes of a number of the logits while
     it is sampled from; ``buffers`` of a runner; ``alone``, ``linked`` and ``hosted``: bytes outside of torch on one GPU, on one
-    of several with links of their own, and on one of several that meet in the host; ``aside``: CUDA graphs are set aside before
-    the cache is sized. ``utilization``: the share of the memory where none is given; ``large``: accelerators of 160 GiB have
-    larger steps.
+    of several with links of their own, and on one of several that meet in the host; ``context``: of them, that of the driver,
+    which others do not count; ``graph``: CUDA graphs a layer, and ``aside``: they are set aside before the cache is sized.
+    ``wide``: weights that are made fp8 are all there in 16 bits first. ``shown``: the video that is tried is as long as a
+    sequence, else as a step. ``utilization``: the share of the memory where none is given; ``large``: accelerators of 160 GiB
+    have larger steps.
     """
 
     first: Version
@@ -50,15 +58,15 @@ class Line(NamedTuple):
     alone: int = int(0.06 * GIB)
     linked: int = int(1.4 * GIB)
     hosted: int = int(0.23 * GIB)
+    context: int = 0
+    graph: int = GRAPHS
     aside: bool = False
+    wide: bool = False
+    shown: bool = True
     utilization: float = 0.9
     large: bool = False
 
 
-CONTEXT = 0.45
-"""GiB of the driver's context, which 0.8 counted too (vllm/v1/worker/gpu_worker.py): 384 MiB on an RTX 4090, 520 on an H100
-(vllm-project/vllm issue 12059).
-"""
 LAST = Line(
     (0, 15),
     (0, 19),
@@ -72,19 +80,32 @@ LAST = Line(
 """The first with a kernel of the sampler's own: as starts of 0.19 logged it."""
 LATER = LAST._replace(first=(0, 20), last=(0, 25), asked="0.25.1", counted="requests", aside=True, utilization=0.92)
 LINES = (
-    Line((0, 7), (0, 7), "0.8.5's first engine", grouped=False, counted="blocks", by_length=True),
+    Line(
+        (0, 7),
+        (0, 7),
+        "0.8.5's first engine",
+        grouped=False,
+        counted="blocks",
+        by_length=True,
+        graph=FIRST,
+        wide=True,
+        shown=False,
+    ),
     Line(
         (0, 8),
         (0, 8),
         "0.8.5",
         grouped=False,
         counted="blocks",
-        alone=int((0.06 + CONTEXT) * GIB),
-        linked=int((1.4 + CONTEXT) * GIB),
-        hosted=int((0.23 + CONTEXT) * GIB),
+        alone=int(0.06 * GIB) + CONTEXT,
+        linked=int(1.4 * GIB) + CONTEXT,
+        hosted=int(0.23 * GIB) + CONTEXT,
+        context=CONTEXT,
+        wide=True,
+        shown=False,
     ),
-    Line((0, 9), (0, 11), "0.11.2", chunked=False, equalised=False, widest=False),
-    Line((0, 12), (0, 14), "0.19.1", widest=False),
+    Line((0, 9), (0, 11), "0.11.2", chunked=False, equalised=False, widest=False, wide=True, shown=False),
+    Line((0, 12), (0, 14), "0.19.1", widest=False, wide=True),
     LAST,
     LATER,
     LATER._replace(first=(0, 26), last=(0, 32), asked="0.32.0", ahead=True, prefixed=True, latent_block=128, large=True),

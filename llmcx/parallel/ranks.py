@@ -7,6 +7,7 @@ sent. A search asks about thousands of layouts that share most of their parts; a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from llmcx.costs.params import fold as params_fold
@@ -38,18 +39,18 @@ def pieces(spec: ModelSpec, run: Run, by: Division) -> Pieces:
     """The ops of ``run`` as one GPU has them, by where they stand; in the layers those of one layer, and what it sends."""
     kinds: dict[str, list[Op]] = {name: [] for name in spec.kinds}
     embedding, everywhere, end, tied = [], [], [], []
-    for op in lower(spec, run):
+    for place, op in _placed(spec, run):
         mine = divide(op, by, run.seq)
-        if op.role == "tower":
+        if place == "layers":
+            kinds[op.group].append(mine)
+        elif place == "tower":
             embedding.append(mine)
             if by.tp > 1 and _partial(mine) and mine.dims["tokens"]:
                 sent = _sent("tensor", "all_reduce", mine.dims["tokens"] * mine.dims["d_out"], by.tp, 1, 1, 1, "embedding")
                 embedding.append(sent._replace(times=mine.times))
-        elif in_layers(op):
-            kinds[op.group].append(mine._replace(times=1))
-        elif op.role == "rotary":
+        elif place == "rotary":
             everywhere.append(mine)
-        elif op.group == "embedding":
+        elif place == "embedding":
             embedding.append(mine)
         else:
             tied.append(mine)
@@ -64,6 +65,19 @@ def pieces(spec: ModelSpec, run: Run, by: Division) -> Pieces:
             end.append(last)
             tied.append(last)
     return Pieces(kinds, embedding, everywhere, end, tied)
+
+
+@lru_cache(maxsize=32)
+def _placed(spec: ModelSpec, run: Run) -> list[tuple[str, Op]]:
+    """The ops of a pass, of layers those of one, and where they stand. A search divides the same few passes in many ways."""
+    found = []
+    for op in lower(spec, run):
+        if op.role == "tower" or not in_layers(op):
+            place = op.role if op.role in ("tower", "rotary") else "embedding" if op.group == "embedding" else "end"
+            found.append((place, op))
+        else:
+            found.append(("layers", op._replace(times=1)))
+    return found
 
 
 def rank_ops(spec: ModelSpec, run: Run, layout: Layout, stage: int = 0) -> list[Op]:
@@ -251,10 +265,9 @@ def tally(of: Pieces, measure: Callable[[Op], Sums], width: int) -> Tally:
     """``measure`` (``width`` numbers an op) summed up by place."""
 
     def summed(ops: Iterable[Op]) -> Sums:
-        sums: list[int | float] = [0] * width
+        sums: Sums = (0,) * width
         for op in ops:
-            for index, value in enumerate(measure(op)):
-                sums[index] += value
-        return tuple(sums)
+            sums = tuple([more + value for more, value in zip(sums, measure(op), strict=True)])
+        return sums
 
     return Tally(tuple(map(summed, of.kinds.values())), *map(summed, of[1:]))

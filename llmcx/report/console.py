@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,10 +32,27 @@ def columns() -> int:
 
 
 def console() -> Console:
-    """Where tables and figures are written. It colours only a terminal whose TERM is not dumb, and not with NO_COLOR set."""
+    """Where tables and figures are written. It colours only a terminal whose TERM is not dumb, and not with NO_COLOR set; what is
+    no terminal gets no blanks at the ends of lines.
+    """
     from rich.console import Console
 
-    return Console(highlight=False, width=columns(), no_color=bool(os.environ.get("NO_COLOR")))
+    out: Any = sys.stdout if sys.stdout.isatty() else Trimmed(sys.stdout)
+    return Console(file=out, highlight=False, width=columns(), no_color=bool(os.environ.get("NO_COLOR")))
+
+
+class Trimmed:
+    """A stream without the blanks that fill the lines of tables and figures."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        """Of whole lines."""
+        return self.stream.write(re.sub(" +\n", "\n", text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
 
 
 SPELLED = {"²": "^2", "³": "^3", "≤": "<=", "≥": ">="}

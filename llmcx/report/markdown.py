@@ -15,7 +15,7 @@ def write(items: list[Item], view: View, explain: bool, detail: bool = False) ->
     out = []
     if (head := headline(items)) is not None:
         out += [head.asked, "", f"**{head.verdict}**", ""]
-        out += [f"- `{change.options}`: {change.gives}" for change in head.changes]
+        out += [f"- `{change.options}`: {change.gives}" if change.options else f"- {change.gives}" for change in head.changes]
         out += [""] if head.changes else []
     for table in view.of(items, detail):
         if isinstance(table, Bars):

@@ -58,7 +58,7 @@ def write(items: list[Item], view: View, explain: bool, detail: bool = False) ->
     """The first lines, tables, formulas and notes in words."""
     blocks = []
     if (head := headline(items)) is not None:
-        changes = [f"{change.options}: {in_words(change.gives)}" for change in head.changes]
+        changes = [f"{change.options}{': ' if change.options else ''}{in_words(change.gives)}" for change in head.changes]
         blocks.append([in_words(head.asked), f"Answer: {in_words(head.verdict)}", *changes])
     blocks += [table(each) for each in view.of(items, detail)]
     if explain:

@@ -14,7 +14,7 @@ FORMATS = ("table", "json", "jsonl", "csv", "markdown")
 
 
 class Change(NamedTuple):
-    """Options that would turn a no into a yes, and what then comes out."""
+    """Options that would turn a no into a yes, and what then comes out; "" where there are none, and a sentence says so."""
 
     options: str
     gives: str

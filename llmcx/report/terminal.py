@@ -28,7 +28,7 @@ def write(items: list[Item], view: View, explain: bool, detail: bool = False) ->
         if rest:
             out.print(Text(f"({rest})", style="dim"))
         for change in head.changes:
-            out.print(Text.assemble("  ", (change.options, "bold"), f"  {change.gives}"))
+            out.print(Text.assemble("  ", (change.options, "bold"), f"{'  ' if change.options else ''}{change.gives}"))
         out.print()
     for number, table in enumerate(view.of(items, detail)):
         if number:

@@ -12,8 +12,6 @@ otherwise, two batches in flight (asynchronous scheduling).
 
 from __future__ import annotations
 
-import importlib.abc
-import importlib.machinery
 import json
 import os
 import sys
@@ -28,6 +26,7 @@ from unittest.mock import MagicMock
 
 import torch
 import vllm
+from absent import stand_in
 from vllm.config import set_current_vllm_config
 from vllm.distributed import parallel_state
 from vllm.engine.arg_utils import EngineArgs
@@ -60,21 +59,6 @@ def on_gpu(check: Any) -> Any:
 CpuPlatform.check_and_update_config = staticmethod(on_gpu(CpuPlatform.check_and_update_config))
 
 
-class Absent(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Kernels that are not installed here, and that nothing here runs."""
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        if name.partition(".")[0] in ("cutlass", "cuda"):
-            return importlib.machinery.ModuleSpec(name, self, is_package=True)
-        return None
-
-    def create_module(self, spec: Any) -> Any:
-        return MagicMock(__path__=[], __spec__=spec)
-
-    def exec_module(self, module: Any) -> None:
-        pass
-
-
 class Unrun:
     """An attention that is never run."""
 
@@ -84,7 +68,7 @@ class Unrun:
         return 0
 
 
-sys.meta_path.append(Absent())
+stand_in("cutlass", "cuda")
 torch.cuda.Stream = MagicMock
 CHOOSE = CpuPlatform.get_attn_backend_cls
 CpuPlatform.get_attn_backend_cls = staticmethod(

@@ -11,8 +11,6 @@ CPU differs from a GPU, the GPU's side is taken. A model that a version does not
 
 from __future__ import annotations
 
-import importlib.abc
-import importlib.machinery
 import json
 import os
 import re
@@ -33,6 +31,7 @@ sys.path.append(sys.path.pop(0))  # gguf is a package that vLLM needs, and a scr
 
 import torch
 import vllm
+from absent import stand_in
 from vllm.config import set_current_vllm_config
 from vllm.distributed import parallel_state
 from vllm.engine.arg_utils import EngineArgs
@@ -114,22 +113,7 @@ sys.modules["unrun"] = unrun
 PLATFORM.get_attn_backend_cls = classmethod(lambda cls, *_, **__: "unrun.Backend")
 
 
-class Absent(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Kernels that are not installed here, and that nothing here runs."""
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        if name.partition(".")[0] in ("cutlass", "cuda", *("numba",) * (VERSION < (0, 9))):
-            return importlib.machinery.ModuleSpec(name, self, is_package=True)
-        return None
-
-    def create_module(self, spec: Any) -> Any:
-        return MagicMock(__path__=[], __spec__=spec)
-
-    def exec_module(self, module: Any) -> None:
-        pass
-
-
-sys.meta_path.append(Absent())
+stand_in("cutlass", "cuda", *(("numba",) if VERSION < (0, 9) else ()))
 if VERSION < (0, 9):
     sys.modules |= dict.fromkeys(("vllm.vllm_flash_attn", "vllm.vllm_flash_attn.fa_utils"), MagicMock())
 for name in ("gelu_new", "gelu_fast", "gelu_and_mul", "gelu_tanh_and_mul", "silu_and_mul"):  # kernels of a GPU that are not run

@@ -77,9 +77,9 @@ def _spanning(line: str, engine: str, many: int, each: int) -> str:
     raise InputError(problem, field="emit", value="slurm")
 
 
-def kubernetes(name: str, of: Line, gpus: int, vendor: str, engine: str | None = None) -> str:
-    """Manifests: a Deployment and a Service of a server; a Job where ``engine`` is None, on several nodes with a Service by
-    which its pods find the first one.
+def kubernetes(name: str, of: Line, gpus: int, vendor: str, engine: str | None = None, replicas: int = 1) -> str:
+    """Manifests: a Deployment of ``replicas`` and a Service of a server; a Job where ``engine`` is None, on several nodes with a
+    Service by which its pods find the first one.
     """
     resource = RESOURCES.get(vendor)
     if resource is None:
@@ -90,16 +90,16 @@ def kubernetes(name: str, of: Line, gpus: int, vendor: str, engine: str | None =
         if gpus > PER_NODE:
             problem = f"a Deployment's pod is on one node of {PER_NODE} GPUs, and this needs {gpus:,}; --emit slurm spans nodes"
             raise InputError(problem, field="emit", value="k8s")
-        return "\n".join([*of.comments, *_server(safe, of, gpus, resource, engine)])
+        return "\n".join([*of.comments, *_server(safe, of, gpus, resource, engine, replicas)])
     return "\n".join([*of.comments, *_job(safe, of, gpus, resource)])
 
 
-def _server(name: str, of: Line, gpus: int, resource: str, engine: str) -> list[str]:
+def _server(name: str, of: Line, gpus: int, resource: str, engine: str, replicas: int) -> list[str]:
     words = [word for word in shlex.split(of.line) if word.strip()]
     port = PORTS[engine]
     words += ["--host", "0.0.0.0"] if "--host" not in words else []
     words += ["--port", str(port)] if "--port" not in words else []
-    lines = ["apiVersion: apps/v1", "kind: Deployment", f"metadata: {{name: {name}}}", "spec:", "  replicas: 1"]
+    lines = ["apiVersion: apps/v1", "kind: Deployment", f"metadata: {{name: {name}}}", "spec:", f"  replicas: {replicas}"]
     lines += [f"  selector: {{matchLabels: {{app: {name}}}}}", "  template:", f"    metadata: {{labels: {{app: {name}}}}}"]
     lines += ["    spec:", *_container(name, IMAGES[engine], words, gpus, resource, port, "      ")]
     lines += ["---", "apiVersion: v1", "kind: Service", f"metadata: {{name: {name}}}", "spec:", f"  selector: {{app: {name}}}"]

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from llmcx.answers import Line
-from llmcx.answers.check import Asked, Check
-from llmcx.answers.memory import memory
+from llmcx.answers.check import Check
+from llmcx.answers.launched import Asked, holding, served
 from llmcx.answers.serve import Load
 from llmcx.engines.serving_time import Server
 from llmcx.explain.rows import memory_inference
 from llmcx.explain.rows.serve import point
 from llmcx.model.spec import ModelSpec
+
+MORE = {
+    "draft": "sglang/srt/models/glm4_moe_nextn.py, vllm/model_executor/models/deepseek_mtp.py",
+    "adapters": "vllm/lora/layers, create_lora_weights",
+    "host": "vllm/model_executor/offloader/uva.py",
+    "beside": "vllm/v1/worker/gpu_worker.py, determine_available_memory, compile_or_warm_up_model",
+}
+"""What a line may hold beside the model, and where that is said."""
 
 
 def rows(
@@ -17,8 +27,21 @@ def rows(
 ) -> list[Line]:
     """The formulas of an answer to a line that asked for so much."""
     inputs, fixed = asked.inputs()
-    found = memory(spec, **inputs, **fixed, budget=answer.budget_bytes)
-    lines = memory_inference.parts(spec, inputs, fixed, found)
+    found = holding(spec, asked, answer.budget_bytes)
+    own = replace(found, parts=[part for part in found.parts if part.part not in MORE])
+    lines = memory_inference.parts(served(spec, asked), inputs, fixed, own)
+    sizes = {part.part: part.bytes for part in answer.parts}
+    if len(sizes) == 1:  # nothing but what is loaded
+        numbers = f"2·{sizes['weights'] // 2:,}"
+        lines = [Line("weights", "bytes·parameters of the fullest GPU", numbers, sizes["weights"], answer.parts[0].formula)]
+    if "beside" in sizes:
+        rest = found.total_bytes - next(part.bytes for part in own.parts if part.part == "kv_cache")
+        numbers = f"{answer.total_bytes - sizes['beside']:,} - {rest:,}"
+        lines = [line for line in lines if line.component != "kv_cache"]
+        lines.append(Line("kv_cache", "share of the memory - the rest", numbers, sizes["kv_cache"], "all that is left"))
+    for part in answer.parts:
+        if part.part in MORE:
+            lines.append(Line(part.part, part.formula, f"{part.bytes:,}", part.bytes, MORE[part.part]))
     total, budget, kept = (
         answer.total_bytes,
         answer.budget_bytes,
@@ -34,11 +57,12 @@ def rows(
         Line("cache_bytes", "budget - total + the cache in it", pool, answer.cache_bytes, "what the engine has for cache"),
     ]
     if kept:
-        numbers = f"floor({answer.cache_bytes:,}·{asked.seq:,}·{asked.batch:,} / {kept:,})"
+        asks = sum(part.bytes for part in own.parts if part.part in ("kv_cache", "state"))
+        numbers = f"floor({answer.cache_bytes:,}·{asked.seq:,}·{asked.batch:,} / {asks:,})"
         formula = "floor(cache·tokens of the sequences in it / their bytes)"
         lines.append(Line("cache_tokens", formula, numbers, answer.cache_tokens, "as many as fit what the engine has"))
     if answer.users and answer.cache_bytes != kept:
-        fits, over = (memory(spec, **{**inputs, "batch": n}, **fixed).total_bytes for n in (answer.users, answer.users + 1))
+        fits, over = (holding(spec, replace(asked, batch=n)).total_bytes for n in (answer.users, answer.users + 1))
         numbers = f"{answer.users:,}: {fits:,} <= {budget:,}" + (f"; {over:,} > {budget:,}" if over > budget else "")
         formula = "most sequences with total <= budget"
         lines.append(Line("users", formula, numbers, answer.users, "llmcx memory --fit batch", f"of {answer.seq:,} tokens each"))

@@ -9,6 +9,7 @@ from llmcx.answers import Line
 from llmcx.answers.memory import Part
 from llmcx.answers.serve import Load, Point, Serving, few, prefilling, stepped
 from llmcx.engines import closed_loop
+from llmcx.engines.counted import counted
 from llmcx.engines.ideal import CHUNK
 from llmcx.engines.inference_memory import cache_of, held, needed
 from llmcx.engines.kernel_time import Kernels
@@ -343,7 +344,8 @@ def _step(name: str, server: Server, load: Load, batch: int) -> list[Line]:
         return _by_kernel(what, server, [Launch(*each) for each in server.passes.step(batch, load.context, tokens)], load, batch)
     traced: Any = copy(server)
     traced.machine = named_machine(server.machine)
-    traced._pass = lambda ops, count, read: type(server)._pass(traced, map(named, ops), count, read)
+    ops = map(named, server.step_ops(batch, load.context, tokens))
+    traced._decode = lambda *asked: traced._pass(counted(ops), batch * tokens, read=True)
     again = type(server).decode(traced, batch, load.context, tokens)
     found = []
     for part, value in step._asdict().items():
