@@ -1024,7 +1024,7 @@ def plan_serve(
     The others name the model in another way, or change its shape: see :func:`params`.
 
     >>> plan_serve("llama-3-70b", gpus="1..8", tpot="30ms", dtype="fp8").best[0].tp
-    2
+    4
     """
     found: ServePlan = _asked("plan_serve", locals())
     return found

@@ -90,7 +90,7 @@ def _layer(ops: list[Op], of: Mixer | None, run: Run, layout: Layout, names: Nam
             found += _exchanged(op, routed, run, names) if apart and routed is not None else _sent(op, summed, layout)
         elif op.role == "expert":
             experts.append(op)
-        elif scan is not None and op.component.startswith("ssm.") and op.kind != "linear":
+        elif scan is not None and op.role == ("mixer" if scan is of else "beside") and op.kind != "linear":
             scanned.append(op)
         elif op.kind == "linear":
             if op.dims["tied"] and op.role == "mixer":

@@ -58,8 +58,11 @@ def kernel(engine: str, dtype: str, top_k: int, gated: bool = True) -> str:
     those without a gate by CUTLASS. SGLang on B200 runs some models by Triton ("sglang/triton", 1.5 to 3 times as long: Mixtral,
     Llama 4, MiMo in bf16; Mixtral, MiniMax in fp8_block), which no shape tells: it is not chosen here.
 
+    TensorRT-LLM's own for mxfp4 were not measured: where there is no fp4 arithmetic it runs Triton's, as vLLM does (its guide for
+    gpt-oss on Hopper).
+
     >>> kernel("vllm", "mxfp4", 8), kernel("vllm", "mxfp4", 4), kernel("trtllm", "mxfp4", 8)
-    ('vllm/marlin', 'vllm', 'trtllm')
+    ('vllm/marlin', 'vllm', 'vllm')
     """
     if dtype == "mxfp4" and engine == "trtllm":
         return "vllm"

@@ -143,7 +143,7 @@ def dual(
 
     >>> peaks = Peaks(1e15, 3e12, 132, 5e7, 0, 1)
     >>> round(dual(Dual(15, 0, 0.3, 0.5), peaks, 1, 128, 65536) * 1e6)
-    5987
+    7007
     """
     return _dual(constants, peaks, batch, heads, tokens, head_dim, d_state, groups, chunk)
 
