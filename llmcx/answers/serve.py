@@ -19,7 +19,7 @@ from llmcx.engines.closed_loop import per_tokens, waiting
 from llmcx.engines.kernel_time import Kernels
 from llmcx.engines.local_time import LOCAL, Local
 from llmcx.engines.serving_estimate import Timed
-from llmcx.engines.serving_time import Server, ServingStep, Setup, Span
+from llmcx.engines.serving_time import Bands, Server, ServingStep, Setup, Span
 from llmcx.engines.spread import SHARES, Parts, Spread, gap, percentile
 from llmcx.errors import InputError
 from llmcx.formats import dtypes, gguf, quant
@@ -315,9 +315,8 @@ def serve(
     largest = workers * real.largest_batch(context, reserve)
     if largest == 0:
         raise _too_large(real, context, reserve, dtype)
-    at_once = None
+    places = None
     if batch is not None and batch > largest:
-        at_once = workers * real.places(load.prompt, load.output, reserve)
         if load.apart is not None or rate is not None:
             raise InputError(
                 f"--batch is {batch:,}, but only {largest:,} sequences of {context:,} tokens fit {hardware.title}",
@@ -325,20 +324,23 @@ def serve(
                 value=batch,
                 allowed=f"at most {largest}",
             )
+        fit = real.places(load.prompt, load.output, reserve)
+        places = fit if fit < batch else None
     arrivals = None
-    if at_once is not None and batch is not None:
-        bounds, estimate = ([crowded(one, load, batch, at_once, usd_per_hour)] for one in (ideal, real))
-    elif rate is not None:
+    if rate is not None:
         from llmcx.answers.arrivals import Paces, arriving
 
         one, arrivals = arriving(Paces(real, load, batch or largest), rate, usd_per_hour, SHARES)
         estimate = [one]
         bounds = [arriving(Paces(ideal, load, batch or largest), rate, usd_per_hour)[0]]
     else:
-        sizes = [batch] if batch is not None else _sizes(largest)
+        sizes = _sizes(largest) if batch is None else [places or batch]
         bounds = [point(ideal, load, size, usd_per_hour) for size in sizes]
         estimate = [point(real, load, size, usd_per_hour, SHARES) for size in sizes]
-    at = min(estimate[-1].batch, at_once or estimate[-1].batch)
+        if batch is not None and places is not None:
+            bounds = [crowded(bounds[0], batch, load.output, ideal.bands())]
+            estimate = [crowded(estimate[0], batch, load.output, real.bands())]
+    at = places or estimate[-1].batch
     step = real.decode(-(-at // workers), load.context)
     return Serving(
         gpus=load.gpus(setup),
@@ -351,24 +353,23 @@ def serve(
         decode_step={"batch": at, **step._asdict(), "total": step.total},
         efficiency=real.numbers(),
         arrivals=arrivals,
-        places=None if at_once is None or batch is None or batch <= at_once else at_once,
+        places=places,
     )
 
 
-def crowded(server: Server, load: Load, users: int, places: int, usd_per_hour: float | None) -> Point:
-    """:func:`point` of more users than have a place at a time: the others wait for one.
+def crowded(found: Point, users: int, output: int, bands: Bands | None) -> Point:
+    """The same where there are more ``users`` than those of ``found``, who have a place: the others wait for one.
 
     Percentiles are those of requests that wait as long as they do on average.
     """
-    if users <= places:
-        return point(server, load, users, usd_per_hour, SHARES)
-    found = point(server, load, places, usd_per_hour, SHARES if server.bands() is not None else ())
-    wait = waiting(found.ttft_s, found.tpot_s, users, places, load.output) - found.ttft_s
-    bands, first = server.bands(), found.ttft_s + wait
-    told = {f"ttft_p{100 * share:.0f}_s": getattr(found, f"ttft_p{100 * share:.0f}_s") for share in SHARES}
-    late = {name: None if value is None else value + wait for name, value in told.items()}
-    spans = {} if bands is None else {"ttft_range_s": _times(first, bands.first)}
-    return replace(found, batch=users, ttft_s=first, **cast(dict[str, Any], late | spans))
+    first = waiting(found.ttft_s, found.tpot_s, users, found.batch, output)
+    changed: dict[str, Any] = {"batch": users, "ttft_s": first}
+    if bands is not None:
+        changed["ttft_range_s"] = _times(first, bands.first)
+    for name in ("ttft_p50_s", "ttft_p90_s", "ttft_p99_s"):
+        if (value := getattr(found, name)) is not None:
+            changed[name] = value + (first - found.ttft_s)
+    return replace(found, **changed)
 
 
 def _too_large(server: Server, context: int, reserve: float, dtype: str) -> InputError:

@@ -99,8 +99,7 @@ class Timed(Server):
     def prompt(self, prompt: int, cached: int, users: int, context: int) -> float:
         """What a pass takes beyond the decode step that it is in, shared out."""
         by = self.schedule
-        groups = self.setup.attention_dp  # each with a pass of its own
-        many = groups * max(1, min(users // groups, by.together // (prompt - cached)))
+        many = self.in_a_pass(prompt - cached, users, by.together)
         key = users, context
         if self._last[0] != key:
             self._last = key, self.seconds(self.passes.step(users, context))

@@ -174,8 +174,7 @@ class Server:
         """Seconds that a prompt adds to the steps of ``users``. Short ones are worked off together, so that the weights are read
         once for many; of the bound, what its arithmetic takes beyond a step that reads them all the same.
         """
-        groups = self.setup.attention_dp  # each with a pass of its own
-        together = groups * max(1, min(users // groups, CHUNK // (prompt - cached)))
+        together = self.in_a_pass(prompt - cached, users, CHUNK)
         pass_, arithmetic, _ = self._prefill(prompt, cached, together)
         if self.efficiency != roofline.IDEAL:
             return pass_.total / together
@@ -196,6 +195,13 @@ class Server:
         """Prompts of ``new`` tokens that a step takes at most; below 1: a prompt takes several."""
         tokens = chunk or CHUNK
         return tokens // new or tokens / new
+
+    def in_a_pass(self, new: int, users: int, tokens: int) -> int:
+        """Prompts of ``new`` tokens that go through a pass of ``tokens``, at most those of the ``users``; each group of GPUs that
+        attends for itself has a pass of its own.
+        """
+        groups = self.setup.attention_dp
+        return groups * max(1, min(users // groups, tokens // new))
 
     def firsts(self, prompt: int, cached: int, output: int, users: int, step: float, chunk: int | None) -> Parts | None:
         """:meth:`first` over requests; None where nobody waits, or it is not known how long."""

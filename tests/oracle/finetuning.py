@@ -17,6 +17,7 @@ from llmcx.catalog.data import load_hardware
 from llmcx.engines.training_time import Trainer
 from llmcx.machine.roofline import machine
 from tests.finetuned import Tuned, factors, steps, trainer
+from tests.oracle.training import descended
 
 TRAINERS: dict[int, Trainer] = {}
 START = {
@@ -41,21 +42,9 @@ def loss(runs: list[Tuned], values: Mapping[str, float]) -> float:
     return mean(abs(log(estimated(run, values) / run.seconds)) for run in runs)
 
 
-def fit(runs: list[Tuned], start: dict[str, float], rounds: int = 3) -> dict[str, float]:
-    values, step, best = dict(start), 0.3, loss(runs, start)
-    for _ in range(rounds):
-        for name in start:
-            low, high = BOUNDS[name.partition(".")[0]]
-            moved = True
-            while moved:
-                moved = False
-                for factor in (1 + step, 1 / (1 + step)):
-                    at = {**values, name: min(high, max(low, values[name] * factor))}
-                    if (found := loss(runs, at)) < best - 1e-6:
-                        best, values, moved = found, at, True
-                        break
-        step /= 2
-    return values
+def fit(runs: list[Tuned], start: dict[str, float]) -> dict[str, float]:
+    bounds = {name: BOUNDS[name.partition(".")[0]] for name in start}
+    return descended(lambda values: loss(runs, values), start, bounds, 3, 0.3)
 
 
 def report(title: str, runs: list[Tuned], values: Mapping[str, float], each: bool = False) -> None:

@@ -8,7 +8,7 @@ Each engine's numbers are searched one after the other for the smallest mean |lo
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from math import exp, log
 from pathlib import Path
@@ -62,9 +62,18 @@ def loss(runs: Iterable[Run], values: Mapping[str, float]) -> float:
 
 
 def fit(runs: list[Run], start: dict[str, float], bounds: Mapping[str, tuple[float, float]], rounds: int = 3) -> dict[str, float]:
+    return descended(lambda values: loss(runs, values), start, bounds, rounds, 0.25)
+
+
+def descended(
+    loss: Callable[[Mapping[str, float]], float],
+    start: dict[str, float],
+    bounds: Mapping[str, tuple[float, float]],
+    rounds: int,
+    step: float,
+) -> dict[str, float]:
     """Coordinate by coordinate, steps halved each round."""
-    values, step = dict(start), 0.25
-    best = loss(runs, values)
+    values, best = dict(start), loss(start)
     for _ in range(rounds):
         for name, (low, high) in bounds.items():
             moved = True
@@ -72,7 +81,7 @@ def fit(runs: list[Run], start: dict[str, float], bounds: Mapping[str, tuple[flo
                 moved = False
                 for factor in (1 + step, 1 / (1 + step)):
                     at = {**values, name: min(high, max(low, values[name] * factor))}
-                    if (found := loss(runs, at)) < best - 1e-6:
+                    if (found := loss(at)) < best - 1e-6:
                         best, values, moved = found, at, True
                         break
         step /= 2

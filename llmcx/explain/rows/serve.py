@@ -71,15 +71,15 @@ def point(name: str, server: Server, load: Load, got: Point, price: float | None
     users are worked for at a time.
     """
     asked, batch = got.batch, places or got.batch
-    first_s = got.ttft_s  # of those who have a place
-    if places is not None:
-        first_s = (got.ttft_s - (asked / places - 1) * load.output * got.tpot_s) / (asked / places)
     context, speculation = load.context, load.speculation
     gpus = load.gpus(server.setup)
     step, _, each = stepped(server, load, batch)
     drafted = server.decode(each, context).total if speculation.drafted else 0.0
     seconds = step.total + speculation.drafted * speculation.cost * drafted
     token = seconds / speculation.tokens
+    first_s = got.ttft_s  # of those who have a place
+    if places is not None:
+        first_s = server.first(load.prompt, load.cached, load.output, batch, seconds, load.chunk)
     title = f"{name}, {asked:,} user{'s' * (asked > 1)}"
     parts = {PARTS[part]: value for part, value in step._asdict().items() if value}
     put: list[Figure] = [
@@ -239,15 +239,14 @@ def _first(
     alone = written(server.alone(load.prompt, load.cached)[0], "pass")
     if isinstance(server, Timed):
         by = server.schedule
-        tokens = load.chunk or by.together
-        ahead = written(tokens // new or tokens / new, "together")
+        ahead = written(server.together(new, load.chunk), "together")
         groups = server.setup.attention_dp
         among = batch / groups if groups > 1 else batch
         waits = closed_loop.first_token(
             alone, written(step, "step"), written(among, "users"), written(float(load.output), "output"), ahead
         )
         value: Any = written(1e-6 * by.request_us, "request") + waits
-        many = groups * max(1, min(batch // groups, by.together // new))
+        many = server.in_a_pass(new, batch, by.together)
         both = server.seconds(server.passes.mixed(batch, context, load.prompt, load.cached, many))
         before = server.seconds(server.passes.step(batch, context))
         put = f"({by.prompts:g}·({both:.9g} - {before:.9g}) + {by.pass_us:g} / 1,000,000) / {many}"
@@ -256,8 +255,7 @@ def _first(
     pieces = 0 if load.chunk is None else -(-new // load.chunk)
     waiting = pieces * written(step, "step")
     value = (max(alone, waiting) if server.bands() is None else alone + waiting) if pieces else alone
-    groups = server.setup.attention_dp
-    together = groups * max(1, min(batch // groups, CHUNK // new))
+    together = server.in_a_pass(new, batch, CHUNK)
     if server.bands() is not None:
         spent = server._prefill(load.prompt, load.cached, together)[0].total
         return told(value), ("pass / prompts in it", f"{spent:.9g} / {together}", prompt), request
