@@ -89,7 +89,7 @@ class Found(NamedTuple):
 
     @property
     def gpus(self) -> int:
-        return self.replicas * self.way.setup.tp
+        return self.replicas * self.way.setup.gpus
 
     @property
     def usd_per_hour(self) -> float | None:
