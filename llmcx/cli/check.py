@@ -161,7 +161,7 @@ def check(
         *blind,
         *of_asked,
         *notes,
-        *(words if found.estimate else []),
+        *(words if found.estimate or server is None else []),
         *(dated if found.estimate else []),
     ]
     lines = explaining("check", spec, asked, server, load, cost, found)

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from llmcx.engines.inference_memory import ACT
 from llmcx.engines.kernel_time import Kernels
 from llmcx.engines.serving_time import Server, ServingStep
+from llmcx.errors import InputError
 from llmcx.parallel.layout import cut
 
 TENSORS = 2
@@ -200,13 +201,23 @@ def added_at_least(server: Server, prompt: int, cached: int, users: int, context
     return max(0.0, max(needed) - between) / many
 
 
+def reached(server: Server) -> Hops:
+    """Those of its stages. Raises InputError where no network reaches so far."""
+    setup, on = server.setup, server.hardware
+    found = hops(setup.pp, setup.tp, on.domain)
+    if found.far and on.scale_out is None:
+        problem = f"{on.title}: no network beyond {on.domain} of them is known, and this layout spans {setup.gpus:,}"
+        raise InputError(problem, field="pp", value=setup.pp, allowed=f"at most {on.domain} GPUs")
+    return found
+
+
 def sent(server: Server, tokens: int) -> float:
     """Seconds in which what a stage is fed comes from the one before, of all stages: each of the GPUs that share a layer sends a
     part over the machine's links.
     """
-    on, setup = server.machine, server.setup
-    size = TENSORS * cut(tokens * server.spec.d_model, setup.tp) * ACT
-    near, far = hops(setup.pp, setup.tp, on.domain)
+    on = server.machine
+    size = TENSORS * cut(tokens * server.spec.d_model, server.setup.tp) * ACT
+    near, far = reached(server)
     seconds = near * (size / on.between(2) + on.efficiency.link_s) if near else 0.0
     seconds += far * (size / on.between(2, on.domain) + on.efficiency.link_s) if far else 0.0
     return seconds * (1 - on.efficiency.hidden_pp)
@@ -214,9 +225,8 @@ def sent(server: Server, tokens: int) -> float:
 
 def sent_by_law(server: Server, kernels: Kernels, tokens: int) -> float:
     """The same by the law of a gather among two GPUs, each of which gets the other's half."""
-    setup, domain = server.setup, server.hardware.domain
-    size = 2 * TENSORS * cut(tokens * server.spec.d_model, setup.tp)
-    near, far = hops(setup.pp, setup.tp, domain)
+    size = 2 * TENSORS * cut(tokens * server.spec.d_model, server.setup.tp)
+    (near, far), domain = reached(server), server.hardware.domain
     return sum(
         many * kernels.seconds(("all_gather", 1, (size, 2, stride), "")) for many, stride in ((near, 1), (far, domain)) if many
     )
