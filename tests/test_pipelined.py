@@ -122,7 +122,7 @@ def test_a_closed_loop_beside_a_simulation() -> None:
     draw, firsts, tokens = random.Random(5), [], []
     while len(tokens) < 30:
         pp, users = draw.choice([1, 2, 4, 8]), draw.choice([8, 32, 128])
-        output, stage, prompt = draw.choice([128, 512]), 10 ** draw.uniform(-3, -2), 10 ** draw.uniform(-3, -1.5)
+        output, stage, prompt = draw.choice([256, 1024]), 10 ** draw.uniform(-3, -2), 10 ** draw.uniform(-3, -1.5)
         each = max(1, min(8, -(-users // pp)))
         if users * 0.9 * prompt > pp * stage * 0.9 * output or users < pp:
             continue
