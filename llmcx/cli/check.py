@@ -261,7 +261,13 @@ def _server(spec: ModelSpec, machine: Any, asked: Asked) -> tuple[Server | None,
     arithmetic = serving_answers.arithmetic(machine, name)
     bits, kv = serving_answers.weight_bits(spec, asked.dtype), 8 * dtypes.per_element(asked.kv_dtype)
     setup = Setup(layout.tp, layout.ep, bits, kv, arithmetic, layout.attention_dp, layout.pp)
-    return serving_answers.estimator(spec, machine, setup, asked.engine, asked.dtype)
+    server, words = serving_answers.estimator(spec, machine, setup, asked.engine, asked.dtype)
+    if layout.pp > 1:
+        try:
+            server.sent(1)
+        except InputError as refusal:  # memory is known all the same
+            return None, [f"times are not known: {refusal.message}"]
+    return server, words
 
 
 def _format(spec: ModelSpec, dtype: str) -> str:
