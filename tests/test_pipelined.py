@@ -188,6 +188,19 @@ def test_memory_is_that_of_the_memory_command(program: str) -> None:
     assert found["largest_batch"] == most
 
 
+def test_sglangs_share_of_the_memory() -> None:
+    """SGLang sizes CUDA graphs by the GPUs that share a layer, and keeps 1 GiB for eight GPUs in all (arg_groups/memory_hook.py):
+    two by two keep 512 + 1.5·8,192 + 4/8·1,024 + 2·256 + 8·58 MiB, four without stages twice as many sequences' graphs.
+    """
+    kept = {}
+    for tp, pp in ((2, 2), (4, 1)):
+        line = f"python -m sglang.launch_server --model meta-llama/Llama-3.1-8B --tp {tp} --pp-size {pp}"
+        found = asked("check", line, "--hardware", "4xh100")
+        kept[tp] = found["inputs"]["utilization"]
+    mib = 512 + 1.5 * 8192 + 512 + 8 * 58
+    assert kept == {2: round(1 - (mib + 512) / 81559, 3), 4: round(1 - (mib + 1024) / 81559, 3)}
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     st.sampled_from(["llama-3-8b", "mixtral-8x7b", "gemma-3-12b", "deepseek-v3", "qwen3-next-80b-a3b"]),
@@ -268,7 +281,7 @@ def real(model: str, on: str, whose: str, dtype: str, kv: str, tp: int, pp: int,
     """As the command makes it."""
     spec = load_preset(model)
     within, program = serving(whose, on, None, None, {})
-    within, program = settled(within, program, spec, tp * pp, None, None, {})
+    within, program = settled(within, program, spec, tp * pp, None, None, {}, tp)
     assert within.hardware is not None and within.bytes is not None
     machine = with_memory(within.hardware, within.bytes)
     bits = {"fp8": 8.0, "bf16": 16.0}[kv]

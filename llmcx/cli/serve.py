@@ -128,7 +128,7 @@ def serve(
     assert within.hardware is not None and within.bytes is not None  # there is always an accelerator here
     spec, shape, notes = models.load()
     degree = _degree(gpus, within.number, tp, pp)
-    within, program = settled(within, program, spec, degree * pp, budget, utilization, sizes)
+    within, program = settled(within, program, spec, degree * pp, budget, utilization, sizes, degree)
     assert within.hardware is not None and within.bytes is not None
     machine = with_memory(within.hardware, within.bytes)
     weights = dtypes.default(spec) if dtype is None else dtype
