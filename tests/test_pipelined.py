@@ -334,6 +334,15 @@ def test_beside_public_runs() -> None:
     assert min(off) > 1 / 1.7 and max(off) < 1.7
 
 
+@pytest.mark.parametrize(("tp", "pp", "rate", "share"), [(4, 2, 261.16, 0.57), (2, 4, 307.61, 0.33)])
+def test_runs_found_later(tp: int, pp: int, rate: float, share: float) -> None:
+    """substratus.ai/blog/benchmarking-llama-3.1-70b-on-l4: vLLM's first engine without CUDA graphs on eight L4, 1,000 ShareGPT
+    prompts of 233 tokens in and 175 out at once, 512 at a time at most; output tokens a second. How far off the estimate is.
+    """
+    one = point(real("llama-3.1-70b", "l4", "vllm", "fp8", "fp8", tp, pp), Load(233, 175), 512, None)
+    assert rate / 8 / one.tokens_per_s_gpu == pytest.approx(share, abs=0.01)
+
+
 def test_one_user_beside_a_public_ratio() -> None:
     """Llama 3.1 405B in fp8 on eight H200 by TensorRT-LLM: with the least latency, eight GPUs that share each layer are 5.6 times
     as fast as eight stages (developer.nvidia.com/blog/boosting-llama-3-1-405b-throughput-by-another-1-5x-on-nvidia-h200-tensor-
