@@ -39,7 +39,7 @@ from llmcx.engines.kernel_time import Kernels
 from llmcx.engines.launches import together
 from llmcx.engines.serving_estimate import Schedule, Timed
 from llmcx.engines.serving_time import Server, Setup
-from tests.oracle.recipes import MTP, Recipe, Row, recipe
+from tests.oracle.recipes import MTP, Recipe, Row, laid_out, recipe
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -128,8 +128,9 @@ def _read(line: dict[str, str]) -> Run | None:
     users = int(float(line["concurrency"] or float(line["batch_size"]) * dp))
     ms = float(line["ttft_ms"]), float(line["tpot_ms"])
     of = line["model"], line["hardware"], line["engine"], precision
-    layout = users, gpus, dp, min(ep, gpus)
-    by = recipe(Row(line["engine"], line["engine_version"], *of[:2], precision, prompt, output, *layout))
+    row = Row(line["engine"], line["engine_version"], *of[:2], precision, prompt, output, users, gpus, dp, min(ep, gpus))
+    layout = users, gpus, *laid_out(row)
+    by = recipe(row._replace(attention_dp=layout[2], ep=layout[3]))
     if not by.exact:
         prompt, output = prompt * 9 // 10, output * 9 // 10
     return Run(*of, prompt, output, *layout, ms[0] / 1e3, ms[1] / 1e3, by, line["engine_version"])
@@ -198,6 +199,7 @@ class Features:
         )
         self.prompts = server.seconds(server.prompts(run.prompt, 0, run.attention_dp))
         self.added = (server.seconds(together(decoding, prompts)) - server.seconds(decoding)) / self.many
+        self.each = server.seconds(prompts) / self.many if by.in_step else 0.0
 
 
 DRAFTING = Speculation(MTP, 0.7, 0.05)
@@ -235,8 +237,15 @@ def tokens(of: Features, by: Schedule, first: float) -> float:
     step = (by.decode * of.work + by.launched * of.begun + 1e-6 * host) / of.tokens
     if of.users == 1:
         return step
+    if run.recipe.in_step:  # each waits after his first token for the prompts behind his own: half of them, on average
+        return step + (of.users - of.many) / 2 * each(of, by) / run.output
     prompt = by.prompts * of.added + 1e-6 * by.pass_us / of.many
     return per_token(step, prompt, of.users, run.output, first)
+
+
+def each(of: Features, by: Schedule) -> float:
+    """Seconds of a prompt, of those in a pass in which nothing is decoded."""
+    return by.prompts * of.each + 1e-6 * by.pass_us / of.many
 
 
 BUNCHED = 1.0
@@ -246,6 +255,8 @@ BUNCHED = 1.0
 def firsts(of: Features, by: Schedule, token: float) -> float:
     """Seconds to the first token of those who have a place, of a run with ``token`` seconds between tokens."""
     run = of.run
+    if run.recipe.in_step:
+        return 1e-6 * by.request_us + (of.users + of.many) / 2 * each(of, by)
     alone = by.first * of.prompts + 1e-6 * by.first_layer_us * of.layers
     step = max(0.2 * token, token - of.users / run.attention_dp * alone / run.output) * of.tokens
     at_once = run.recipe.together // run.prompt or run.recipe.together / run.prompt
