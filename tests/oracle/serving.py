@@ -11,7 +11,8 @@ What the file does not say, and how it is read here:
 
 - ``tp_size`` x ``attention_dp_size`` is the square of the GPUs where moe_tp_size = moe_ep_size = their root (64, 1, 8, 8: eight
   GPUs), and where tp_size = attention_dp_size (4, 4, 1, 16: four). Rows that are the same measurement to the last digit stand
-  there once so and once as 8, 1, 1, 8; a fit to both readings is 40% off on the first.
+  there once so and once as 8, 1, 1, 8; a fit to both readings is 40% off on the first. No public recipe of those runs shares
+  experts out among fewer GPUs than it has. Where no attention_dp_size is stated, 4, 2, 2 is four GPUs.
 - what else the engine was told, how lengths were drawn, and which runs drafted tokens: recipes.py. Of two rows of equal settings
   where both is possible the faster drafted; where only one is there it is scored as if it had not, and not fitted.
 - no precision stated: as the model was released.
@@ -115,7 +116,7 @@ def _read(line: dict[str, str]) -> Run | None:
     if not line["attention_dp_size"] and expert_tp * ep > tp:  # experts tell of how many GPUs attention is divided among
         dp = expert_tp * ep // tp
     gpus = tp * dp
-    if expert_tp == ep > 1 and expert_tp * ep == gpus >= 16:
+    if expert_tp == ep > 1 and expert_tp * ep == gpus and line["attention_dp_size"]:
         gpus, dp = ep, ep if dp > 1 else 1
     elif tp == dp > 1:  # vLLM's recipe divides attention for many users in fp4 alone
         gpus, dp = (
