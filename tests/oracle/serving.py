@@ -249,8 +249,11 @@ def each(of: Features, by: Schedule) -> float:
     return by.prompts * of.each + 1e-6 * by.pass_us / of.many
 
 
-BUNCHED = 1.0
-"""Prompts for which one waits where lengths are exact, so that users who began together ask together again: assumed."""
+BUNCHED = {"trtllm": 2.0, "vllm": 1.0, "sglang": 1.0}
+"""Prompts for which one waits where lengths are exact, so that users who began together ask together again, each in the step after
+the one before: that of the step that runs as he asks; and where the host prepares a step while the one before runs, that one's too
+(TensorRT-LLM's overlap scheduler: the answer to a step is read after the next one was launched).
+"""
 
 
 def firsts(of: Features, by: Schedule, token: float) -> float:
@@ -261,11 +264,11 @@ def firsts(of: Features, by: Schedule, token: float) -> float:
     alone = by.first * of.prompts + 1e-6 * by.first_layer_us * of.layers
     step = max(0.2 * token, token - of.users / run.attention_dp * alone / run.output) * of.tokens
     at_once = run.recipe.together // run.prompt or run.recipe.together / run.prompt
-    apart = BUNCHED * alone if run.recipe.exact else 0.0
+    apart = BUNCHED[run.engine] * alone if run.recipe.exact else 0.0
     return (
         apart
         + 1e-6 * by.request_us
-        + run.recipe.hold * step
+        + run.recipe.hold * token * of.tokens
         + first_token(alone, step, of.users / run.attention_dp, run.output, at_once)
     )
 
@@ -282,7 +285,6 @@ def fitted(rows: list[Features]) -> Schedule:
     """An engine's numbers: those of the time between tokens, then those of the first."""
     rows = newest([row for row in rows if row.run.recipe.drafts == 0])
     by = _fit(rows, UNIT, TOKEN, lambda row, by: tokens(row, by, row.seen) / row.run.tpot_s, 0.07)
-    rows = [row for row in rows if not row.run.recipe.exact]
     return _fit(rows, by, FIRST, lambda row, by: firsts(row, by, row.run.tpot_s) / row.seen, 0.15)
 
 
