@@ -139,7 +139,8 @@ def _sglang(row: Row) -> tuple[int, float, float]:
     if row.model not in VARIED:
         return 8192, 0.0, 16.0
     if row.hardware != "b200":
-        return (16384, 0.0, 8.0) if row.model == "qwen3.5-397b-a17b" else (32768, 0.0, 16.0)
+        narrow = row.model == "qwen3.5-397b-a17b" or row.hardware == "gb200"
+        return (16384 if row.model == "qwen3.5-397b-a17b" else 32768), 0.0, 8.0 if narrow else 16.0
     # Every so many steps the scheduler looks for new requests (--scheduler-recv-interval): half of them is the mean wait.
     hold = 15.0 if row.users >= 16 else 5.0
     if row.model == "deepseek-v3" and (row.precision == "fp4" or row.gpus == 4):
