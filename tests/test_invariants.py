@@ -37,9 +37,13 @@ def costs(spec: ModelSpec, batch: int, seq: int) -> dict[str, int]:
 
 
 def larger(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """The same model with one more of something in one place: layers, vocabulary, experts, widths of feed-forwards and states."""
+    """The same model with one more of something in one place: layers, vocabulary, experts, widths of feed-forwards and states; of
+    equal layers in the first.
+    """
     if isinstance(value, tuple):
         for at, item in enumerate(value):
+            if item in value[:at]:
+                continue
             for where, more in larger(item, f"{path}[{at}]"):
                 yield where, (*value[:at], more, *value[at + 1 :])
     elif is_dataclass(value):
