@@ -60,8 +60,8 @@ def recipe(row: Row) -> Recipe:
 
 
 def laid_out(row: Row) -> tuple[int, int]:
-    """Groups of GPUs that attend for themselves, and GPUs among which experts are spread: of runs without a version neither stands
-    in the row; the scripts of September and October 2025 chose them by the load.
+    """Groups of GPUs that attend for themselves, and GPUs among which experts are spread. Of runs without a version neither
+    stands in the row: the scripts of September and October 2025 chose them by the load.
     """
     if row.version or row.engine == "vllm" or row.model not in ("deepseek-v3", "gpt-oss-120b"):
         return row.attention_dp, row.ep
@@ -113,9 +113,9 @@ def batched(timeout: float, most: float, row: Row) -> float:
 
 
 def balanced(timeout: int, row: Row) -> float:
-    """Steps that a request waits in TensorRT-LLM where groups of GPUs attend for themselves (enable_balance): prompts are taken up
-    once every group has one, or else each ``timeout`` steps. Between two such times lies E[D], and one who comes at any time waits
-    for E[D²] / 2 E[D] (the inspection paradox).
+    """Steps that a request waits in TensorRT-LLM where groups of GPUs attend for themselves (enable_balance): prompts are taken
+    up once every group has one, or else each ``timeout`` steps. Between two such times lies E[D], and one who comes at any time
+    waits for E[D²] / 2 E[D] (the inspection paradox).
 
     >>> few = Row("trtllm", "", "deepseek-v3", "b200", "fp4", 8192, 1024, 1, 8, 8, 8)
     >>> round(balanced(60, few)), balanced(60, few._replace(users=4096)) < 3

@@ -250,9 +250,9 @@ def each(of: Features, by: Schedule) -> float:
 
 
 BUNCHED = {"trtllm": 2.0, "vllm": 1.0, "sglang": 1.0}
-"""Prompts for which one waits where lengths are exact, so that users who began together ask together again, each in the step after
-the one before: that of the step that runs as he asks; and where the host prepares a step while the one before runs, that one's too
-(TensorRT-LLM's overlap scheduler: the answer to a step is read after the next one was launched).
+"""Prompts for which one waits where lengths are exact, so that users who began together ask together again, each in the step
+after the one before: that of the step that runs as he asks; and where the host prepares a step while the one before runs, that
+one's too (TensorRT-LLM's overlap scheduler: what a step answers is read after the next one was launched).
 """
 
 
