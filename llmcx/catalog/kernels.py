@@ -30,7 +30,7 @@ GENERATIONS = {
         *("rtx-4070-ti-super", "rtx-4070-ti", "rtx-4070-super", "rtx-4070", "rtx-4060-ti"),
     ),
     "RTX Blackwell": (
-        *("rtx-pro-6000", "rtx-5090", "rtx-pro-6000-workstation", "rtx-pro-6000-max-q", "rtx-pro-5000", "rtx-pro-4000"),
+        *("rtx-pro-6000", "rtx-5090", "rtx-pro-6000-ws", "rtx-pro-6000-max-q", "rtx-pro-5000", "rtx-pro-4000"),
         *("rtx-5080", "rtx-5070-ti", "rtx-5070", "rtx-5060-ti", "dgx-spark"),
     ),
 }
@@ -40,7 +40,7 @@ TWINS = (
     ("a100", "a100-40gb", "a100-pcie", "a800"),
     ("h100", "h200", "h800", "gh200", "h100-nvl", "h200-nvl"),
     ("b200", "gb200", "b300", "gb300"),
-    ("rtx-pro-6000", "rtx-pro-6000-workstation", "rtx-pro-6000-max-q"),
+    ("rtx-pro-6000", "rtx-pro-6000-ws", "rtx-pro-6000-max-q"),
 )
 """Of those, the same chip with other memory or another limit of power."""
 
