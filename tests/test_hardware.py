@@ -48,8 +48,8 @@ MEMORY = {
 DERIVED = {"a100": 108 * 2048 * 1.41e-3, "h100": 132 * 4096 * 1.83e-3, "mi300x": 304 * 2048 * 2.1e-3}
 
 
-# "AI TOPS" of NVIDIA's comparison pages: int8 with sparsity on GeForce cards of Ada, fp4 with sparsity on those of Blackwell and on
-# RTX PRO; a DGX Spark's "1 PFLOP".
+# "AI TOPS" of NVIDIA's comparison pages: int8 with sparsity on GeForce cards of Ada, fp4 with sparsity on those of Blackwell and
+# on RTX PRO; a DGX Spark's "1 PFLOP".
 AI_TOPS = {
     ("rtx-4060-ti", "int8"): 353, ("rtx-4070", "int8"): 466, ("rtx-4070-super", "int8"): 568, ("rtx-4070-ti", "int8"): 641,
     ("rtx-4070-ti-super", "int8"): 706, ("rtx-4080", "int8"): 780, ("rtx-4080-super", "int8"): 836, ("rtx-4090", "int8"): 1321,
@@ -144,15 +144,16 @@ def test_command_line() -> None:
 @pytest.mark.parametrize(
     ("said", "meant"),
     [
-        ("rtx4090", "rtx-4090"), ("3060", "rtx-3060"), ("RTX 4060 Ti 16GB", "rtx-4060-ti"), ("4070 ti super", "rtx-4070-ti-super"),
+        ("rtx4090", "rtx-4090"), ("3060", "rtx-3060"), ("RTX 4060 Ti 16GB", "rtx-4060-ti"), ("4080 super", "rtx-4080-super"),
         ("5080", "rtx-5080"), ("a6000", "rtx-a6000"), ("spark", "dgx-spark"), ("NVIDIA GB10", "dgx-spark"), ("b580", "arc-b580"),
         ("strix-halo", "ryzen-ai-max-395"), ("AMD Ryzen AI Max+ 395", "ryzen-ai-max-395"), ("7900xtx", "rx-7900-xtx"),
         ("Radeon RX 7900 XTX", "rx-7900-xtx"), ("Tesla T4", "t4"), ("v100-32gb", "v100"), ("NVIDIA A100 80GB PCIe", "a100-pcie"),
         ("NVIDIA A800-SXM4-80GB", "a800"), ("NVIDIA B300 SXM6 AC", "b300"), ("NVIDIA GB300", "gb300"), ("Apple M4 Pro", "m4-pro"),
-        ("NVIDIA GH200 480GB", "gh200"), ("NVIDIA RTX PRO 6000 Blackwell Server Edition", "rtx-pro-6000"), ("inf2", "inferentia2"),
+        ("NVIDIA GH200 480GB", "gh200"), ("NVIDIA RTX PRO 6000 Blackwell Server Edition", "rtx-pro-6000"), ("a100", "a100"),
         ("NVIDIA RTX PRO 6000 Blackwell Workstation Edition", "rtx-pro-6000-ws"), ("orin", "jetson-agx-orin"),
         ("NVIDIA RTX PRO 6000 Blackwell Max-Q Workstation Edition", "rtx-pro-6000-max-q"), ("NVIDIA H20", "h20"),
-        ("NVIDIA GeForce RTX 3080", "rtx-3080"), ("NVIDIA H100 NVL", "h100-nvl"), ("a100", "a100"), ("a10", "a10"),
+        ("NVIDIA GeForce RTX 3080", "rtx-3080"), ("NVIDIA H100 NVL", "h100-nvl"), ("inf2", "inferentia2"), ("a10", "a10"),
+        ("AMD Radeon 8060S Graphics", "ryzen-ai-max-395"), ("Orin (nvgpu)", "jetson-agx-orin"),
     ],
 )  # fmt: skip
 def test_names_that_people_type(said: str, meant: str) -> None:

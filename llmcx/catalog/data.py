@@ -71,9 +71,10 @@ def load_hardware(name: str) -> Hardware:
     return hardware(load("hardware", lower))
 
 
-_MAKERS = {"nvidia", "geforce", "rtx", "tesla", "amd", "instinct", "radeon", "rx", "apple", "intel", "arc", "google", "cloud", "aws"}
+_MAKERS = {"nvidia", "geforce", "rtx", "tesla", "amd", "instinct", "radeon", "rx", "apple", "intel", "arc"}
+_MAKERS |= {"google", "cloud", "aws"}
 _FORMS = {"gpu", "generation", "tensor", "core", "sxm", "sxm2", "sxm4", "sxm5", "sxm6", "hbm2", "hbm2e", "hbm3", "hbm3e"}
-_FORMS |= {"blackwell", "server", "edition"}
+_FORMS |= {"blackwell", "server", "edition", "graphics"}
 
 
 def _bare(name: str) -> str:
