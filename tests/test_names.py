@@ -89,7 +89,9 @@ def test_no_name_is_of_two_presets() -> None:
     for preset in names():
         for name, context in others(read_yaml(MODELS / f"{preset}.yaml")).items():
             assert name == name.lower() and taken.setdefault(name, preset) == preset, f"{name} is of {preset} and {taken[name]}"
-            assert context is None or context != load_preset(preset).context, f"{name} of {preset} is an alias: its context is equal"
+            assert context is None or context != load_preset(preset).context, (
+                f"{name} of {preset} is an alias: its context is equal"
+            )
 
 
 def test_releases_of_another_context_are_confirmed() -> None:
@@ -175,7 +177,9 @@ def test_out_of_reach(tmp_path: Path) -> None:
     assert done.stderr.endswith("its base is the preset qwen2.5-72b-instruct: give that with --dtype awq\n")
     done = offline(tmp_path, "params", "unsloth/Llama-3.3-70B-Instruct", "--json")
     assert done.returncode == 0 and json.loads(done.stdout)["result"]["total"] == 70_553_706_496
-    assert "unsloth/Llama-3.3-70B-Instruct is out of reach, and taken for a copy of meta-llama/llama-3.3-70b-instruct" in done.stdout
+    assert (
+        "unsloth/Llama-3.3-70B-Instruct is out of reach, and taken for a copy of meta-llama/llama-3.3-70b-instruct" in done.stdout
+    )
     done = offline(tmp_path, "params", "--hf", "unsloth/Llama-3.3-70B-Instruct")
     assert done.returncode == 2 and "give that" in done.stderr
 
