@@ -90,10 +90,9 @@ def test_a_batch_in_two_costs_the_same(name: str, draw: st.DataObject) -> None:
     spec = llmcx.load(name)
     seq = draw.draw(st.integers(1, longest(spec)), "seq")
     one, two = draw.draw(st.integers(1, 10**6), "one"), draw.draw(st.integers(1, 10**6), "two")
+    works = [llmcx.flops(spec, batch=batch, seq=seq) for batch in (one, two, one + two, 1, 2)]
     for part in ("forward", "backward", "train", "elementwise", "decode"):
-        a, b, both, single, pair = (
-            getattr(llmcx.flops(spec, batch=batch, seq=seq), part).total for batch in (one, two, one + two, 1, 2)
-        )
+        a, b, both, single, pair = (getattr(work, part).total for work in works)
         # What a pass does once, whatever its batch: a table of angles, and Transformer-XL's projection of relative positions.
         once = 2 * single - pair
         assert a + b - both == once >= 0, part

@@ -90,7 +90,7 @@ def serving(each: dict[str, Any], inputs: dict[str, Any], own: bool) -> list[str
 
 
 def test_prompts_on_gpus_of_their_own() -> None:
-    """All of them disaggregated: prompts do not bind, for a quarter fewer workers of either kind lose no more than their share."""
+    """Disaggregated alone, never, or whichever is better; and prompts do not bind: four times their workers gain little."""
     asked = "llama-3.1-70b --hardware h100 --gpus 4..16 --prompt 8k --output 512 --ttft 2s --tpot 25ms"
     apart, among, both = (planned(f"{asked} {how}".strip()) for how in ("--disaggregated", "--aggregated", ""))
     assert all(each["prefill_workers"] for each in [*apart["best"], *apart["frontier"]])
