@@ -89,9 +89,7 @@ def test_no_name_is_of_two_presets() -> None:
     for preset in names():
         for name, context in others(read_yaml(MODELS / f"{preset}.yaml")).items():
             assert name == name.lower() and taken.setdefault(name, preset) == preset, f"{name} is of {preset} and {taken[name]}"
-            assert context is None or context != load_preset(preset).context, (
-                f"{name} of {preset} is an alias: its context is equal"
-            )
+            assert context is None or context != load_preset(preset).context, f"{name} is an alias of {preset}: no other context"
 
 
 def test_releases_of_another_context_are_confirmed() -> None:

@@ -190,8 +190,8 @@ BUILT_BY_HAND = {
     "grok-1": 131_072 * 6_144 + 64 * (2 * 6_144**2 + 2 * 6_144 * 1_024 + 8 * 3 * 6_144 * 32_768 + 6_144 * 8 + 4 * 6_144) + 6_144,
 }
 
-# As the first, by transformers 5.19.0 with torch 2.13.0, the vision tower and its projector among them. AlexsJones/llmfit's table has
-# the same of the weight files' headers of the dense ones.
+# As the first, by transformers 5.19.0 with torch 2.13.0, the vision tower and its projector among them; of most of them the table
+# of AlexsJones/llmfit has the same, from the weight files' headers.
 BUILT_BY_5_19 = {
     "mistral-7b-v0.2": 7_241_732_096,
     "mistral-7b-v0.3": 7_248_023_552,

@@ -213,8 +213,8 @@ def test_cache_types_are_the_blocks_of_gguf() -> None:
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        # 29,568 / 2 = 14,784 = 115.5 groups; Qwen2.5-72B-Instruct-AWQ and -GPTQ-Int4 have an intermediate_size of 29,696 (llmfit's
-        # table of config.json, and QwenLM/Qwen3-VL issue 230).
+        # 29,568 / 2 = 14,784 = 115.5 groups; Qwen2.5-72B-Instruct-AWQ and -GPTQ-Int4 have an intermediate_size of 29,696, by
+        # llmfit's table of config.json and issue 230 of QwenLM/Qwen3-VL.
         (
             "qwen2.5-72b --tp 2",
             "awq needs a multiple of 128 inputs, and ffn.down of qwen2.5-72b has 14,784 of its 29,568 inputs on each of 2 GPUs;"
