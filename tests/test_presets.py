@@ -210,6 +210,9 @@ BUILT_BY_5_19 = {
     "qwen3-vl-235b-a22b": 235_670_022_896,
     "qwen2.5-vl-3b": 3_754_622_976,
     "qwen2.5-vl-7b": 8_292_166_656,
+    "qwen3.5-0.8b": 852_985_920,
+    "qwen3.5-2b": 2_213_241_664,
+    "qwen3.5-4b": 4_539_265_536,
     "qwen3.5-9b": 9_409_813_744,
     "qwen3.5-122b-a10b": 122_562_817_776,
     "nemotron-3-super-120b": 120_668_687_360,
@@ -244,6 +247,9 @@ LOOSELY_PRINTED = {
     "qwen3.5-122b-a10b": 0.5,
     "gemma-4-26b-a4b": 3,
     # The release also holds a multi-token prediction layer, which transformers does not build.
+    "qwen3.5-0.8b": 3,
+    "qwen3.5-2b": 3,
+    "qwen3.5-4b": 3,
     "glm-4.5": 0.7,
     # V3's number, without the indexer.
     "deepseek-v3.2": 0.2,
