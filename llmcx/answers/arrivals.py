@@ -198,7 +198,7 @@ def _usual(of: Paces, rate: float, low: int, high: int) -> tuple[float, float, C
         answers = rate * output / (1 - rate * added)
         steep = answers * slope >= 1  # more users take more time than they bring
         users = float(many) if steep else min(float(many), answers * (fast - slope * few) / (1 - answers * slope))
-        users = min(users, answers * fast) if users < few else users
+        users = min(users if users > 0 else few, answers * fast) if users < few else users
         added = little + (much - little) * min(1.0, max(0.0, (users - few) / (many - few))) if many > few else much
     least, places, last = of.at(0)[2], sizes[-1], of.at(len(sizes) - 1)[2]
     steeper = (last - slow) / (places - many) if places > many else 0.0
