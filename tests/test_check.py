@@ -246,15 +246,16 @@ GIB = 2**30
 
 
 def test_what_comes_on_top_of_the_share() -> None:
-    """vLLM 0.11 takes 99% of 79.19 GiB for itself, and then 24 MiB of CUDA graphs for each of 64 layers and 0.45 GiB of context:
-    2.94 times what is left. Each change, made, is a yes with the bytes that were promised.
+    """vLLM 0.11 takes 99% of 79.19 GiB for itself, and then 0.45 GiB of context and 134 CUDA graphs (67 of the steps, 67 of
+    decoding) of 2.77 MiB and 0.181 for each of 64 layers: 2.94 times what is left. Each change, made, is a yes with the bytes that
+    were promised.
     """
     line = "# llmcx check: --engine vllm@0.11\nvllm serve Qwen/Qwen3-32B -tp 2 --max-model-len 8192 --gpu-memory-utilization "
     h100 = ("--hardware", "2xh100")
     found = result(line + "0.99", *h100)
     sizes = {part["part"]: part["bytes"] for part in found["parts"]}
     assert (found["fits"], found["users"], found["budget_bytes"]) == (False, 0, int(79.19 * GIB))
-    assert sizes["beside"] == 64 * 24 * 2**20 + int(0.45 * GIB)
+    assert sizes["beside"] == pytest.approx(134 * (2.77 + 64 * 0.181) * 2**20 + 0.45 * GIB, rel=1e-6)
     assert sum(sizes.values()) == found["total_bytes"] == int(0.99 * int(79.19 * GIB)) + sizes["beside"]
     assert [change["flags"] for change in found["changes"]] == ["--gpu-memory-utilization 0.97", "--enforce-eager"]
     lower, eager = result(line + "0.97", *h100), result(line + "0.99 --enforce-eager", *h100)
@@ -262,7 +263,8 @@ def test_what_comes_on_top_of_the_share() -> None:
         assert after["fits"] and after["total_bytes"] == change["total_bytes"]
     newest = [result(line.replace("0.11", "0.32") + "0.99" + more, *h100) for more in ("", " --enforce-eager")]
     assert newest[0]["fits"]  # for it sets the graphs aside
-    assert newest[1]["cache_bytes"] - newest[0]["cache_bytes"] == 64 * 24 * 2**20
+    set_aside = newest[1]["cache_bytes"] - newest[0]["cache_bytes"]
+    assert set_aside == pytest.approx(102 * (2.77 + 64 * 0.181) * 2**20, rel=1e-6)  # 51 and 51, as 0.19's log has them
 
 
 def test_what_started_has_room_beside_the_share() -> None:
@@ -270,7 +272,7 @@ def test_what_started_has_room_beside_the_share() -> None:
     from csv import DictReader
 
     from llmcx.engines import GPU
-    from llmcx.engines.vllm_lines import CONTEXT, line
+    from llmcx.engines.vllm_lines import CONTEXT
 
     with (Path(__file__).parent / "oracle" / "vllm_starts.csv").open(encoding="utf-8") as file:
         logged = [float(row["graphs"]) * GIB for row in DictReader(file) if row["utilization"] == "0.95"]
@@ -278,7 +280,7 @@ def test_what_started_has_room_beside_the_share() -> None:
     assert len(logged) >= 57 and max(logged) + CONTEXT < left
     engine: Any = replace(engine_of("vllm@0.19"))
     gpu = GPU([], 80, True, 8192, 128256, 1, 1, 8192, 1, 1, "llama")
-    assert engine.beside(gpu)[0] == 80 * line("0.19").graph + CONTEXT < left
+    assert CONTEXT < engine.beside(gpu)[0] < left
 
 
 def test_the_first_engine_is_asked_for_by_a_variable() -> None:

@@ -16,10 +16,6 @@ GIB = 2**30
 Version = tuple[int, int]
 CONTEXT = int(0.45 * GIB)
 """Bytes of the driver's context: 384 MiB on an RTX 4090, 520 on an H100 (vllm-project/vllm issue 12059)."""
-GRAPHS, FIRST = 24 * 2**20, 12 * 2**20
-"""Bytes of CUDA graphs a layer, calibrated: of 0.19; and of the first engine, which captured fewer: 0.21 GiB of 16 layers
-(vllm-project/vllm pull request 11349), 0.35 of 32.
-"""
 
 
 class Line(NamedTuple):
@@ -35,7 +31,7 @@ class Line(NamedTuple):
     The profile: ``by_length``: a step has as many tokens as the longest prompt; ``logit``: bytes of a number of the logits while
     it is sampled from; ``buffers`` of a runner; ``alone``, ``linked`` and ``hosted``: bytes outside of torch on one GPU, on one
     of several with links of their own, and on one of several that meet in the host; ``context``: of them, that of the driver,
-    which others do not count; ``graph``: CUDA graphs a layer, and ``aside``: they are set aside before the cache is sized.
+    which others do not count; ``aside``: CUDA graphs are set aside before the cache is sized.
     ``wide``: weights that are made fp8 are all there in 16 bits first. ``shown``: the video that is tried is as long as a
     sequence, else as a step. ``utilization``: the share of the memory where none is given; ``large``: accelerators of 160 GiB
     have larger steps.
@@ -59,7 +55,6 @@ class Line(NamedTuple):
     linked: int = int(1.4 * GIB)
     hosted: int = int(0.23 * GIB)
     context: int = 0
-    graph: int = GRAPHS
     aside: bool = False
     wide: bool = False
     shown: bool = True
@@ -87,7 +82,6 @@ LINES = (
         grouped=False,
         counted="blocks",
         by_length=True,
-        graph=FIRST,
         wide=True,
         shown=False,
     ),
