@@ -1,7 +1,7 @@
 """How many CUDA graphs vLLM captures when it starts, and what they take.
 
-Which sizes are captured: vllm/config of 0.8.5, 0.9.2, 0.10.0, 0.10.2, 0.11.0, 0.11.1, 0.19.1 and 0.32.0 (_set_cudagraph_sizes), and
-v1/cudagraph_dispatcher.py. Bytes: starts of 0.19 (tests/oracle/vllm_starts.csv), of which half the models gave :data:`EACH` and
+Which sizes are captured: vllm/config of 0.8.5, 0.9.2, 0.10.0, 0.10.2, 0.11.0, 0.11.1, 0.19.1 and 0.32.0 (_set_cudagraph_sizes),
+and v1/cudagraph_dispatcher.py. Bytes: starts of 0.19 (tests/oracle/vllm_starts.csv), of which half the models gave :data:`EACH` and
 :data:`LAYER`; what other versions and drivers logged is in tests/oracle/vllm_graphs.csv.
 """
 
@@ -23,8 +23,8 @@ OLD = 3.35
 DRIVER = 550
 """The driver of CUDA 12.4."""
 FIRST, TWICE, FULL, COARSE = (0, 8), (0, 10), (0, 11), (0, 12)
-"""The versions from which on steps of up to 512 tokens are captured, not of as many as there are sequences; of up to twice as many
-as there are sequences; decoding too, whole; from 256 tokens on only every 16.
+"""The versions from which on steps of up to 512 tokens are captured, not of as many as there are sequences; of up to twice as
+many as there are sequences; decoding too, whole; from 256 tokens on only every 16.
 """
 MOST = 512
 
