@@ -60,7 +60,7 @@ def test_graphs_of_starts_of_019(half: int) -> None:
 
 
 def test_graphs_of_other_versions() -> None:
-    """Of 14 starts that gave no constant; only two say their driver. The worst is the smallest: 0.32 GiB, and 0.20 were logged."""
+    """Of 14 starts that gave no constant; two say their driver. The worst is the smallest: 0.32 GiB, and 0.20 were logged."""
     errors = [abs(reckoned(row) / float(row["graphs"]) - 1) for row in logged() if row["role"] == "test"]
     assert len(errors) == 14 and median(errors) < 0.25 and max(errors) < 0.65
 

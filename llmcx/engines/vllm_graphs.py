@@ -1,8 +1,8 @@
 """How many CUDA graphs vLLM captures when it starts, and what they take.
 
 Which sizes are captured: vllm/config of 0.8.5, 0.9.2, 0.10.0, 0.10.2, 0.11.0, 0.11.1, 0.19.1 and 0.32.0 (_set_cudagraph_sizes),
-and v1/cudagraph_dispatcher.py. Bytes: starts of 0.19 (tests/oracle/vllm_starts.csv), of which half the models gave :data:`EACH` and
-:data:`LAYER`; what other versions and drivers logged is in tests/oracle/vllm_graphs.csv.
+and v1/cudagraph_dispatcher.py. Bytes: starts of 0.19 (tests/oracle/vllm_starts.csv), of which half the models gave
+:data:`EACH` and :data:`LAYER`; what other versions and drivers logged is in tests/oracle/vllm_graphs.csv.
 """
 
 from __future__ import annotations
