@@ -216,11 +216,24 @@ FAILED = [
 # those that ran out where the same line on the same machine ran with the engine's other mode (vllm issues 17431 and 18446), and
 # those of models or accelerators whose sizes are not at hand.
 
-QWEN_VL = '{"model_type": "qwen3_moe", "hidden_size": 4096, "num_hidden_layers": 94, "num_attention_heads": 64, "head_dim": 128, '
-QWEN_VL += '"num_key_value_heads": 4, "intermediate_size": 12288, "moe_intermediate_size": 1536, "num_experts": 128, '
-QWEN_VL += '"num_experts_per_tok": 8, "decoder_sparse_step": 1, "mlp_only_layers": [], "norm_topk_prob": true, '
-QWEN_VL += '"vocab_size": 151936, "max_position_embeddings": 262144, "tie_word_embeddings": false}'
-"""What the text_config of Qwen3-VL-235B-A22B says: the shape of the preset qwen3-235b-a22b, with a longer context."""
+QWEN_VL = '{"model_type": "qwen3_vl_moe", "tie_word_embeddings": false, "text_config": {"model_type": "qwen3_vl_moe_text", '
+QWEN_VL += '"hidden_size": 4096, "num_hidden_layers": 94, "num_attention_heads": 64, "head_dim": 128, "num_key_value_heads": 4, '
+QWEN_VL += '"intermediate_size": 12288, "moe_intermediate_size": 1536, "num_experts": 128, "num_experts_per_tok": 8, '
+QWEN_VL += '"decoder_sparse_step": 1, "mlp_only_layers": [], "norm_topk_prob": true, "vocab_size": 151936, '
+QWEN_VL += (
+    '"max_position_embeddings": 262144}, "vision_config": {"model_type": "qwen3_vl_moe", "depth": 27, "hidden_size": 1152, '
+)
+QWEN_VL += '"intermediate_size": 4304, "num_heads": 16, "out_hidden_size": 4096, "deepstack_visual_indexes": [8, 16, 24], '
+QWEN_VL += (
+    '"patch_size": 16, "spatial_merge_size": 2, "temporal_patch_size": 2, "in_channels": 3, "num_position_embeddings": 2304, '
+)
+QWEN_VL += (
+    '"hidden_act": "gelu_pytorch_tanh"}, "preprocessor_config": {"size": {"longest_edge": 16777216, "shortest_edge": 65536}, '
+)
+QWEN_VL += '"patch_size": 16, "temporal_patch_size": 2, "merge_size": 2}}'
+"""Qwen3-VL-235B-A22B, as its config.json and preprocessor_config.json say; the lists had its text alone when they were judged
+first.
+"""
 QWEN = (
     '{"model_type": "qwen2", "tie_word_embeddings": %s, "hidden_size": %d, "num_hidden_layers": %d, "num_attention_heads": %d, '
 )

@@ -115,7 +115,8 @@ def pictured(launch: Launch, spec: ModelSpec, seq: int, program: VLLM) -> tuple[
     limits = _limits(launch)
     images, videos = limits.get("image", 1), limits.get("video", 1)
     step = program.pass_tokens(1, seq)
-    of = tried(spec, seq if program.line.shown else step, step, videos=videos > 0)
+    number = version(program.version) or program.line.last
+    of = tried(spec, seq if program.line.shown else step, step, videos > 0, images > 0, number)
     if of is None or program.line.by_length:
         return program, None, ["not counted: the memory of the images that vLLM tries when it starts"]
     still = replace(program, pictures=tried(spec, seq, step, videos=False)) if videos and images else None
