@@ -63,8 +63,8 @@ def test_what_is_looked_at() -> None:
 
 def test_what_0_11_kept_while_it_looked() -> None:
     """Two starts of vLLM 0.11.0 with 256 sequences at once, whose sampler takes 38.4 B of each of 151,936 logits. Four RTX 3090s
-    at 90% of 23.57 GiB, Qwen3-VL-30B-A3B (a log on GitHub of 10-06): 14.77 GiB of weights, 2.31 for the cache, so 4.13 besides, of
-    which 0.23 outside of torch. Eight A100s, 79.25 GiB, Qwen3-VL-235B-A22B-FP8 (QwenLM/Qwen3-VL issue 1684): 35.68 for the
+    at 90% of 23.57 GiB, Qwen3-VL-30B-A3B (a log on GitHub of 10-06): 14.77 GiB of weights, 2.31 for the cache, so 4.13 besides,
+    0.23 outside of torch. Eight A100s, 79.25 GiB, Qwen3-VL-235B-A22B-FP8 (QwenLM/Qwen3-VL issue 1684): 35.68 for the
     cache; its weights, 235.1 billion parameters in a byte, scales, tables and the encoder in two, are 28.1, and 1.4 outside.
     """
     sampler = 256 * 151936 * 38.4 / GIB
