@@ -444,6 +444,31 @@ def test_what_vllm_looks_at_when_it_starts(tmp_path: Path) -> None:
     assert "--limit-mm-per-prompt" in refused("check", line + " --limit-mm-per-prompt some", *a100)
 
 
+def test_what_a_release_leaves_in_16_bits() -> None:
+    """Meta's 405B in fp8 has all attention and the feed-forwards of the first and the last layer in 16 bits (arXiv:2407.21783,
+    sec. 6.2); NVFP4 of a mixture its attention. What files say, or --dtype, comes first.
+    """
+    meta = "vllm serve meta-llama/Meta-Llama-3.1-405B-Instruct-FP8 -tp 8 --max-model-len 8192"
+    d, d_ff, kv, layers, vocab = 16384, 53248, 1024, 126, 128256
+    attention, ffn = layers * (2 * d * d + 2 * d * kv), 3 * d * d_ff
+    scales = 4 * (layers - 2) * (2 * d_ff + d)
+    size = 2 * (attention + 2 * ffn + 2 * vocab * d) + (layers - 2) * ffn + scales
+
+    def weights(*args: str) -> float:
+        return float(next(part["bytes"] for part in result(*args)["parts"] if part["part"] == "weights"))
+
+    h100 = ("--hardware", "8xh100")
+    assert weights(meta, *h100) == pytest.approx(size / 8, rel=1e-3)
+    assert weights(meta, *h100, "--dtype", "fp8_channel") < 0.9 * size / 8
+    nvidia = "vllm serve nvidia/DeepSeek-R1-NVFP4 -tp 4 --max-model-len 8192"
+    b200 = ("deepseek-v3", "--hardware", "4xb200")
+    per_layer = 7168 * 1536 + 1536 * 128 * 192 + 7168 * 576 + 512 * 128 * 256 + 128 * 128 * 7168
+    more = weights(nvidia, *b200) - weights(nvidia, *b200, "--dtype", "nvfp4")
+    # what every GPU has whole (7168 × 1536 and 7168 × 576), and a quarter of the rest, in 16 bits for 4.5
+    whole = 7168 * (1536 + 576)
+    assert more == pytest.approx(61 * (whole + (per_layer - whole) / 4) * (16 - 4.5) / 8, rel=0.01)
+
+
 def test_a_pool_shorter_than_the_context_starts() -> None:
     """SGLang refuses only where not one token has room; a length that the line states is held to."""
     line = "python -m sglang.launch_server --model-path Qwen/Qwen3-32B"

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from llmcx.catalog.index import stems
 from llmcx.catalog.presets import MODELS, aliases
+
+if TYPE_CHECKING:
+    from llmcx.model.spec import ModelSpec
+    from llmcx.model.storage import Storage
 
 _ENDS = (
     r"(?:instruct|chat|it|hf|base|pt|thinking|v0\.[12]|\d{4}|abliterated)",
@@ -82,6 +87,29 @@ def format_of(name: str) -> str | None:
     for pattern, stored in _FORMATS.items():
         if re.search(rf"(?:^|[-_.])(?:{pattern})(?=$|[-_.])", own):
             return stored
+    return None
+
+
+_META = re.compile(r"(?:meta-)?llama-3\.1-405b(?:-instruct)?-fp8$")
+"""Meta's own files: feed-forwards in fp8 by the row, but for those of the first and the last layer, and all attention in 16 bits
+(Llama Team 2024, arXiv:2407.21783, sec. 6.2).
+"""
+
+
+def released(name: str, spec: ModelSpec) -> Storage | None:
+    """How a release named ``name`` stores the model, where it is known to leave more alone than its format does.
+
+    NVFP4 of a mixture leaves attention in 16 bits: so in the files of NVIDIA's GLM-5.1, GLM-5.2, Kimi-K2.7-Code, MiniMax-M2.5,
+    MiniMax-M2.7 and Gemma-4-26B-A4B.
+    """
+    from llmcx.model.storage import Storage
+
+    own = re.split(r"[/\\:]", name.strip().lower())[-1]
+    if _META.fullmatch(own):
+        ends = tuple(f"model.layers.{layer}.mlp" for layer in (0, spec.n_layers - 1))
+        return Storage("fp8_channel", keep=("self_attn", *ends))
+    if spec.mixtures and format_of(name) == "nvfp4":
+        return Storage("nvfp4", keep=("self_attn",))
     return None
 
 

@@ -14,7 +14,7 @@ from llmcx.cli import launching
 from llmcx.cli.accelerator import Limit, with_memory
 from llmcx.cli.check_train import Stated, checked, refuse
 from llmcx.cli.launch_asks import asked_of, version_of
-from llmcx.cli.launch_more import read_by
+from llmcx.cli.launch_more import read_by, stored_by
 from llmcx.cli.launching import Launch, bad
 from llmcx.cli.models import Models, describe
 from llmcx.cli.options import argument, command, completing, explaining, heading, option, single
@@ -131,6 +131,9 @@ def check(
     models, named = _named(models, launch)
     spec, shape, notes = models.load()
     spec, blind = read_by(launch, spec)
+    if dtype is None:
+        spec, kept = stored_by(launch, spec)
+        blind += kept
     asked, within, chunk, of_asked = asked_of(launch, spec, hardware, budget, dtype, engine)
     assert within.bytes is not None and within.hardware is not None  # there is always an accelerator here
     check_size("batch", batch)

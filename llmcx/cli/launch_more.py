@@ -137,6 +137,17 @@ def read_by(launch: Launch, spec: ModelSpec) -> tuple[ModelSpec, list[str]]:
     return replace(spec, towers=left, sight=None), ["no images may be shown, so that their encoder is not loaded"]
 
 
+def stored_by(launch: Launch, spec: ModelSpec) -> tuple[ModelSpec, list[str]]:
+    """The model as the release that the line names stores it, where its own files do not say, and what is to be said of that."""
+    from llmcx.catalog.named import released
+
+    found = released(launch.model or "", spec)
+    of = spec.stored
+    if found is None or (of is not None and of.quantised and of.format.partition(":")[0] == found.format):
+        return spec, []
+    return replace(spec, stored=found), [f"as released in {found.format}, with attention in 16 bits"]
+
+
 def _limits(launch: Launch) -> dict[str, int]:
     """How many images and videos a prompt may have, as {"image": 2, "video": {"count": 1}} or image=2,video=1 say it."""
     given = launch.value("limits")
