@@ -641,7 +641,6 @@ LAST_RAN = [
         "l4",
         VLLM + "issues/6689",
         "llama-3.1-8b",
-        "0.5.3",
     ),
     Published(
         "CUDA_VISIBLE_DEVICES=4,5,6,7 python -m vllm.entrypoints.openai.api_server --served-model-name Yi-1.5-34B-Chat "
@@ -650,7 +649,6 @@ LAST_RAN = [
         "4xrtx-4090",
         VLLM + "issues/7553",
         "yi-34b",
-        "0.5.4",
     ),
     Published(
         "vllm serve /models/DeepSeek-R1 \\\n    --max-num-seqs=16 \\\n    --max-model-len=16384 \\\n"
@@ -673,7 +671,8 @@ LAST_RAN = [
     ),
     Published(
         "export CUDA_VISIBLE_DEVICES=0,1,2,3\nvllm serve Qwen/Qwen2.5-VL-72B-Instruct  \\\n  --host 0.0.0.0 \\\n"
-        '  --port 8000 \\\n  --tensor-parallel-size 4 \\\n  --mm-encoder-tp-mode data \\\n  --limit-mm-per-prompt \'{"image":2,"video":0}\'\n',
+        "  --port 8000 \\\n  --tensor-parallel-size 4 \\\n  --mm-encoder-tp-mode data \\\n"
+        '  --limit-mm-per-prompt \'{"image":2,"video":0}\'\n',
         "4xa100",
         RECIPES + "Qwen/Qwen2.5-VL.md",
         VL72,
@@ -766,7 +765,6 @@ LAST_FAILED = [
         "rtx-3090",
         VLLM + "issues/2140, on a 2080 Ti of 22 GB",
         "qwen2-7b",
-        "0.4.0",
     ),
     Published(
         "vllm serve deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B --tensor-parallel-size 4 --max-model-len 32768 --enforce-eager",

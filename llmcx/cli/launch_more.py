@@ -149,17 +149,26 @@ def stored_by(launch: Launch, spec: ModelSpec) -> tuple[ModelSpec, list[str]]:
 
 
 def _limits(launch: Launch) -> dict[str, int]:
-    """How many images and videos a prompt may have, as {"image": 2, "video": {"count": 1}} or image=2,video=1 say it."""
-    given = launch.value("limits")
-    if given is None or given.value is None:
-        return {}
-    text = given.value.strip()
-    try:
-        found = json.loads(text) if text.startswith("{") else dict(each.split("=", 1) for each in text.split(","))
-        counts = {name: each.get("count", 1) if isinstance(each, dict) else each for name, each in found.items()}
-        return {name: int(each) for name, each in counts.items()}
-    except (ValueError, TypeError):
-        raise bad(f'{given.flag} is {shown(text)}, but must be as {{"image": 2, "video": 0}}', text) from None
+    """How many images and videos a prompt may have, as {"image": 2, "video": {"count": 1}} or image=2,video=1 say it, or
+    --limit-mm-per-prompt.video 0.
+    """
+    counts: dict[str, int] = {}
+    for given in launch.given:
+        if given.effect != "limits" or given.value is None:
+            continue
+        text, path = given.value.strip(), given.flag.split(".")[1:]
+        try:
+            if path and (len(path) == 1 or path[1] == "count"):
+                found = {path[0]: text}
+            elif path:
+                continue
+            else:
+                found = json.loads(text) if text.startswith("{") else dict(each.split("=", 1) for each in text.split(","))
+            counts |= {name: int(each.get("count", 1) if isinstance(each, dict) else each) for name, each in found.items()}
+        except (ValueError, TypeError):
+            form = "a number" if path else 'as {"image": 2, "video": 0}'
+            raise bad(f"{given.flag} is {shown(text)}, but must be {form}", text) from None
+    return counts
 
 
 def notes(launch: Launch, asked_slots: Slots | None) -> list[str]:

@@ -218,6 +218,8 @@ class VLLM(Engine):
 
     def paged(self, kept: tuple[Kept, ...], batch: int, context: int, kv_bytes: float, pp: int) -> dict[str, int]:
         layout = self.layout(kept, kv_bytes)
+        if self.line.divided:
+            batch = cut(batch, pp) * pp
         size = batch * self.blocks(layout, context, pp) * layout.block_bytes
         return {"kv_cache": size} if size else {}
 

@@ -26,7 +26,8 @@ class Line(NamedTuple):
     commonest kind where it has not half as many layers again as the rarest, else as the rarest; ``ahead``: a step more than the
     stages have is under way; ``prefixed``: states are cached by prefix, so that a sequence has more than one; ``latent_block``:
     tokens that a block of latents is a multiple of beside states; ``counted``: the tokens that are logged are those of the
-    blocks, of the blocks of a group, or of as many of the longest requests as fit.
+    blocks, of the blocks of a group, or of as many of the longest requests as fit; ``divided``: blocks are divided between as
+    many engines as there are stages, of which a request is in one (worker/cache_engine.py).
 
     The profile: ``by_length``: a step has as many tokens as the longest prompt; ``logit``: bytes of a number of the logits while
     it is sampled from; ``buffers`` of a runner; ``alone``, ``linked`` and ``hosted``: bytes outside of torch on one GPU, on one
@@ -48,6 +49,7 @@ class Line(NamedTuple):
     prefixed: bool = False
     latent_block: int = 64
     counted: str = "group"
+    divided: bool = False
     by_length: bool = False
     logit: float = 38.4
     buffers: int = 0
@@ -81,6 +83,7 @@ LINES = (
         "0.8.5's first engine",
         grouped=False,
         counted="blocks",
+        divided=True,
         by_length=True,
         wide=True,
         shown=False,
