@@ -25,6 +25,8 @@ from tests.launch_lines import (
     FRESH_RAN,
     HELD_FAILED,
     HELD_RAN,
+    LAST_FAILED,
+    LAST_RAN,
     MISTRAL3,
     QWEN25_VL,
     RAN,
@@ -444,6 +446,59 @@ def test_what_vllm_looks_at_when_it_starts(tmp_path: Path) -> None:
     assert "--limit-mm-per-prompt" in refused("check", line + " --limit-mm-per-prompt some", *a100)
 
 
+def test_the_table_of_requests() -> None:
+    """SGLang 0.4.6 tried 80.04 GiB for Llama 4 Scout's ten million tokens (sgl-project/sglang issue 5755)."""
+    line = "python3 -m sglang.launch_server --model meta-llama/Llama-4-Scout-17B-16E-Instruct --tp 8"
+    found = result(line, "--hardware", "8xh100")
+    more = next(part for part in found["parts"] if part["part"] == "beside")
+    left = next(part for part in found["parts"] if part["part"] == "workspace")
+    assert (more["bytes"] + left["bytes"]) / 2**30 == pytest.approx(80.04, abs=0.005)
+    assert not found["fits"] and "2,049 requests × 10,485,764 tokens" in more["formula"]
+    [change] = found["changes"]
+    length = int(change["flags"].split()[1])
+    assert result(f"{line} --context-length {length}", "--hardware", "8xh100")["total_bytes"] == change["total_bytes"]
+    above = result(f"{line} --context-length {length + 1}", "--hardware", "8xh100")
+    assert not above["fits"] and above["parts"][-1]["part"] == "beside"
+    assert result(f"{line} --max-running-requests 64", "--hardware", "8xh100")["fits"]
+
+
+def test_stages_of_the_first_engine() -> None:
+    """Its blocks are divided between as many engines as stages (vllm 0.8.5, worker/worker.py, raise_if_cache_size_invalid), and
+    it is what 0.8 takes for stages without Ray (engine/arg_utils.py): vllm-project/vllm issue 14452 logged 58,384 tokens.
+    """
+    line = "vllm serve QwQ-32B-unsloth-bnb-4bit -pp 2 --gpu-memory-utilization 0.85 --max-model-len 50000"
+
+    def tokens(version: str, more: str = "") -> float:
+        found = result(f"# llmcx check: --engine vllm@{version}\n{line}{more}", "qwen2.5-32b", "--hardware", "2xrtx-5090")
+        return float(found["cache_tokens"])
+
+    assert tokens("0.8.5") == pytest.approx(58384, rel=0.1)
+    assert tokens("0.8.5", " --distributed-executor-backend ray") > 1.8 * tokens("0.8.5")
+    assert tokens("0.9.2") > 1.8 * tokens("0.8.5")
+
+
+def test_limits_of_pictures_by_a_dot() -> None:
+    line = "vllm serve Qwen/Qwen2.5-VL-3B-Instruct"
+
+    def total(more: str) -> int:
+        shape = QWEN25_VL.encode()
+        return int(data(f"{line} {more}", "-", "--hardware", "a100", stdin=shape)["result"]["total_bytes"])
+
+    both = total("--limit-mm-per-prompt.video 0 --limit-mm-per-prompt.image 2")
+    assert total("") != both == total('--limit-mm-per-prompt \'{"image": 2, "video": 0}\'')
+    assert "--limit-mm-per-prompt.video" in refused("check", line + " --limit-mm-per-prompt.video few", "-", "--hardware", "a100")
+
+
+def test_tables_of_a_release_in_8_bits() -> None:
+    """Qwen3-32B-FP8's own quantization_config, which has no word of tables, leaves them in 16 bits."""
+    d, ffn, vocab, layers = 5120, 25600, 151936, 64
+    matrices = layers * (2 * d * 64 * 128 + 2 * d * 8 * 128 + 3 * d * ffn)
+    for name in ("Qwen3-32B-FP8", "Qwen3-32B-INT8-W8A16"):
+        found = result(f"vllm serve Qwen/{name} --max-model-len 8192", "qwen3-32b", "--hardware", "h100")
+        weights = next(part["bytes"] for part in found["parts"] if part["part"] == "weights")
+        assert weights == pytest.approx(matrices + 2 * 2 * vocab * d, rel=1e-3)
+
+
 def test_what_a_release_leaves_in_16_bits() -> None:
     """Meta's 405B in fp8 has all attention and the feed-forwards of the first and the last layer in 16 bits (arXiv:2407.21783,
     sec. 6.2); NVFP4 of a mixture its attention. What files say, or --dtype, comes first.
@@ -557,6 +612,14 @@ def test_lines_chosen_before_the_last_changes() -> None:
     """
     assert len(FRESH_RAN) == 10 and sum(map(fits, FRESH_RAN)) == 10
     assert len(FRESH_FAILED) == 11 and sum(not fits(row) for row in FRESH_FAILED) == 5
+
+
+def test_lines_chosen_after_them() -> None:
+    """Judged the first time, as they were chosen: 12 of 13, once a flag of theirs was read, and 6 of 12. Then SGLang's table of
+    requests was counted, which is one more of those.
+    """
+    assert len(LAST_RAN) == 13 and sum(map(fits, LAST_RAN)) == 12
+    assert len(LAST_FAILED) == 12 and sum(not fits(row) for row in LAST_FAILED) == 7
 
 
 # --- any text -------------------------------------------------------------------------------------------------------------

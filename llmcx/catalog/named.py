@@ -56,16 +56,16 @@ def preset_of(name: str) -> str | None:
     return None
 
 
-_FORMATS = {
+_FORMATS = {  # releases leave tables in 16 bits
     r"mxfp4": "mxfp4",
     r"nvfp4|fp4": "nvfp4",
     r"fp8[-_]dynamic|fp8[-_]kv": "fp8_channel",
-    r"fp8": "fp8",
+    r"fp8": "fp8_tensor",
     r"awq": "awq",
     r"gptq[-_]?int8|gptq[-_]8bit": "gptq:bits=8",
     r"gptq|int4|w4a16": "gptq",
     r"bnb[-_]4bit|4bit|nf4": "nf4",
-    r"w8a8|w8a16|int8": "int8",
+    r"w8a8|w8a16|int8": "int:bits=8,group=-1",
     r"bnb[-_]8bit|8bit": "llm_int8",
 }
 
