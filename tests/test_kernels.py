@@ -16,7 +16,7 @@ import pytest
 from llmcx.catalog.data import load_hardware
 from llmcx.catalog.index import ROOT, data_of
 from llmcx.catalog.index import names as offered
-from llmcx.catalog.kernels import ELSEWHERE, GENERATIONS, NEAREST, Row, generation, kinds, law, table
+from llmcx.catalog.kernels import ELSEWHERE, GENERATIONS, NEAREST, TWINS, Row, generation, kinds, law, table
 from llmcx.errors import InputError
 from llmcx.machine.kernels import FORMATS, Peaks, gemm, peaks
 from tests.oracle import kernel_laws as oracle
@@ -64,13 +64,11 @@ def test_the_sample_was_held_out(kind: oracle.Kind) -> None:
 
 def pairs(kind: oracle.Kind, rows: list[oracle.Row]) -> list[tuple[float, float]]:
     """Seconds of rows by the law that is shipped, and measured."""
-    found = []
-    for row in rows:
-        hardware = load_hardware(row.group[0])
-        constants = law(kind.name, hardware, *row.group[1:]).constants
-        guess = kind.seconds(constants, peaks(hardware, kind.arithmetic(row.group[2])), *row.shape)
-        found.append((guess, row.seconds))
-    return found
+    by = {}
+    for group in {row.group for row in rows}:
+        hardware = load_hardware(group[0])
+        by[group] = law(kind.name, hardware, *group[1:]).constants, peaks(hardware, kind.arithmetic(group[2]))
+    return [(kind.seconds(*by[row.group], *row.shape), row.seconds) for row in rows]
 
 
 @pytest.mark.parametrize("kind", oracle.kinds(), ids=lambda kind: kind.name)
@@ -122,6 +120,14 @@ def test_every_stand_in_was_measured() -> None:
     measured = {generation(row.hardware) for row in table("gemm").rows}
     assert set(ELSEWHERE) == measured and all(set(others) <= measured for others in NEAREST.values())
     assert {*GENERATIONS} == {*NEAREST}
+
+
+def test_every_nvidia_chip_has_kin() -> None:
+    """A new one is put beside those whose kernels are alike, or it would go as another maker's."""
+    for name in offered("hardware"):
+        assert (generation(name) is None) == (load_hardware(name).vendor != "NVIDIA"), name
+    assert {name for members in GENERATIONS.values() for name in members} <= set(offered("hardware"))
+    assert all(len({generation(name) for name in chip}) == 1 for chip in TWINS)
 
 
 def test_the_band_widens_with_the_distance() -> None:
