@@ -318,7 +318,7 @@ def memory(
     weights = dtypes.default(spec) if dtype is None else dtype
     layout = parallel.layout(None if fit == "gpus" and parallel.gpus is None else within.number, train)
     if not train:
-        within, program = settled(within, program, spec, layout.tp * layout.pp, budget, utilization, sizes)
+        within, program = settled(within, program, spec, layout.tp * layout.pp, budget, utilization, sizes, layout.tp)
     base = weights if dtype is not None or weights == dtypes.RELEASED else None
     named = engine_ or (usual(layout, training.lora is not None) if train else "ideal")
     recipe = training.recipe(named, base if training.lora is not None else None) if train else Recipe()

@@ -71,6 +71,8 @@ class Engine:
     wide = False  # whether weights that it makes fp8 are all there in 16 bits first
     growing = False  # whether a request begins without memory for its whole answer
     versioned = False  # whether it is known by versions, as in "vllm@0.11"
+    pipelined = False  # whether stages of layers work on different requests at the same time
+    more_layers = "first"  # the stages that have one more, where layers do not divide (:func:`llmcx.parallel.pipeline.stages`)
 
     def cells(self, needed: int, context: int, cache: Cache, mixed: bool) -> int:
         """Tokens for which a layer has room, of a sequence of ``context`` tokens of which later ones can meet ``needed``;
