@@ -79,8 +79,9 @@ def test_vllm() -> None:
     assert {name: log.get(name) for name in said} == said
     assert log.get("quantization") is None and not log.missing() and log.starts == 1 and log.lines["weights"] == 7
     found = terms(V019, "llama-3.1-8b")
-    for name in ("weights", "workspace", "outside", "graphs", "kv_cache", "kv_tokens", "blocks", "concurrency"):
+    for name in ("weights", "workspace", "outside", "kv_cache", "kv_tokens", "blocks", "concurrency"):
         assert abs(found[name].share) < 0.02, found[name]
+    assert found["graphs"].low <= 0.76 * GIB <= found["graphs"].high  # of the same start another log has 1.69
     # 2 × 8 heads / 2 GPUs × 128 × 2 B × 32 layers: 65,536 B a token of 63.76 GiB, in blocks of 16
     assert found["kv_tokens_of_pool"].predicted == 63.76 * GIB // (16 * 65_536) * 16
     assert found["kv_tokens_of_pool"].low <= 1_044_688 <= found["kv_tokens_of_pool"].high

@@ -208,6 +208,21 @@ def test_experts_in_mxfp4_are_held_in_whole_blocks(preset: str, tp: int, loaded:
     assert sizes[1] - sizes[0] == gpu.padding  # none where the experts are widened
 
 
+def test_latents_are_expanded_by_copies_in_16_bits() -> None:
+    """DeepSeek-V3 in fp8 on eight GPUs: 61 layers of 512 by 128 heads of 256, in 2 B, an eighth; 0.11.2 logged "Model loading
+    took 79.7390 GiB" (a log on GitHub of 12-03). In 16 bits, and in 4 with attention in 16, they are the weights themselves.
+    """
+    spec, layout = load_preset("deepseek-v3"), Layout(tp=8, sequence=False)
+    [gpu] = held(spec, 1, 1024, layout, VLLM(version="0.11"))
+    assert gpu.copies == 61 * 512 * 128 * 256 * 2 // 8
+    asked = {"batch": 1, "seq": 1024, "layout": layout, "engine": VLLM(version="0.11")}
+    forms = ("fp8", "bf16", "nvfp4")
+    parts = {form: {part.part: part.bytes for part in memory(spec, **asked, dtype=form).parts} for form in forms}
+    own = parts["bf16"]["overhead"]
+    assert (parts["fp8"]["overhead"], parts["nvfp4"]["overhead"]) == (own + gpu.copies, own)
+    assert (parts["fp8"]["weights"] + gpu.copies) / GIB == pytest.approx(79.7390, rel=0.01)
+
+
 def test_experts_work_for_every_group_that_attends_apart() -> None:
     """8 groups of 8,192 tokens, each routed to 8 of the experts: 524,288 rows of max(2·2560, 6144) and of max(2560, 6144) numbers
     of 2 bytes, whichever GPU has the expert (vLLM 0.32, fused_moe/experts/triton_moe.py); beside the gathered tokens.

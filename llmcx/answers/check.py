@@ -16,11 +16,13 @@ from llmcx.answers.remedies import MOST, remedies
 from llmcx.answers.serve import Load, Point, point
 from llmcx.engines.inference_memory import beside, largest_batch
 from llmcx.engines.serving_time import Server
+from llmcx.engines.sglang import SGLang
 from llmcx.engines.spread import SHARES
 from llmcx.engines.vllm import VLLM
 from llmcx.errors import InputError
 from llmcx.formats import dtypes
 from llmcx.model.spec import ModelSpec
+from llmcx.parallel.layout import cut
 
 MANY = 2**20
 """Users beyond which nobody asks."""
@@ -156,13 +158,25 @@ def _beside(spec: ModelSpec, asked: Asked, found: Memory, budget: int, over: Par
     cache = sum(part.bytes for part in found.parts if part.part == "kv_cache")
     parts = [replace(part, bytes=part.bytes + spare) if part.part == "kv_cache" else part for part in found.parts]
     changes = []
-    if (share := floor(100 * (asked.whole - over.bytes) / asked.whole) / 100) * asked.whole >= found.total_bytes:
+    if isinstance(asked.engine, SGLang):
+        changes = _shorter(spec, asked, over.bytes)
+    elif (share := floor(100 * (asked.whole - over.bytes) / asked.whole) / 100) * asked.whole >= found.total_bytes:
         changes.append(Change(f"{SPELT[asked.engine.name]['--utilization']} {share:g}", found.total_bytes))
     if (eager := _eager(asked)) is not None and _over(spec, eager, budget) is None:
         changes.append(Change(EAGER, holding(spec, eager).total_bytes))
     pool = cache + spare
     tokens = int(pool * asked.seq * asked.batch / cache) if cache else 0
     return _refused(asked, [*parts, over], budget + over.bytes, asked.whole, changes, flags, pool, tokens)
+
+
+def _shorter(spec: ModelSpec, asked: Asked, over: int) -> list[Change]:
+    """The longest context for which SGLang's table of requests has room."""
+    assert isinstance(asked.engine, SGLang) and asked.engine.context is not None
+    engine = replace(asked.engine, context=asked.engine.context - 1)
+    row = over - beside(served(spec, asked), asked.batch, asked.seq, asked.layout, engine)[0]
+    context = asked.engine.context - cut(over, row)
+    of = replace(asked, seq=min(asked.seq, context), engine=replace(engine, context=context))
+    return [Change(f"--context-length {context}", holding(spec, of).total_bytes)] if context > 0 else []
 
 
 def _unloaded(spec: ModelSpec, asked: Asked, budget: int, wide: int, flags: list[Read]) -> Check:

@@ -9,7 +9,8 @@ from llmcx.answers.fit import most
 from llmcx.answers.memory import Memory, Part, memory
 from llmcx.costs.params import fold as params_fold
 from llmcx.engines import Engine
-from llmcx.engines.inference_memory import held
+from llmcx.engines.inference_memory import beside, held
+from llmcx.engines.vllm import VLLM
 from llmcx.errors import InputError
 from llmcx.formats import dtypes
 from llmcx.model.spec import ModelSpec
@@ -112,6 +113,15 @@ def loading(spec: ModelSpec, asked: Asked) -> int:
         return 0
     whole = served(spec, asked)
     return 2 * max(gpu.params for gpu in held(whole, asked.batch, asked.seq, asked.layout, asked.engine)) - asked.host
+
+
+def missing(spec: ModelSpec, asked: Asked, budget: int) -> int:
+    """Bytes that a GPU has too few with a driver of which CUDA graphs take more; 0 where there is room, or none are made."""
+    if not isinstance(asked.engine, VLLM) or asked.engine.eager or asked.whole is None:
+        return 0
+    of = replace(asked, engine=replace(asked.engine, old=True))
+    size, _ = beside(served(spec, of), of.batch, of.seq, of.layout, of.engine)
+    return max(0, budget + size - asked.whole, holding(spec, of).total_bytes - budget)
 
 
 def longest(spec: ModelSpec, asked: Asked, budget: int) -> int | None:

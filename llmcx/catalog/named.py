@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from llmcx.catalog.index import stems
 from llmcx.catalog.presets import MODELS, aliases
+
+if TYPE_CHECKING:
+    from llmcx.model.spec import ModelSpec
+    from llmcx.model.storage import Storage
 
 _ENDS = (
     r"(?:instruct|chat|it|hf|base|pt|thinking|v0\.1|\d{4}|abliterated|i1)",
@@ -99,16 +104,16 @@ def way_forward(repo: str) -> tuple[str, list[str]]:
     return (f"; did you mean {near[0]}?" if near else "; `llmcx catalog models` lists what needs no network"), near
 
 
-_FORMATS = {
+_FORMATS = {  # releases leave tables in 16 bits
     r"mxfp4": "mxfp4",
     r"nvfp4|fp4": "nvfp4",
     r"fp8[-_]dynamic|fp8[-_]kv": "fp8_channel",
-    r"fp8": "fp8",
+    r"fp8": "fp8_tensor",
     r"awq": "awq",
     r"gptq[-_]?int8|gptq[-_]8bit": "gptq:bits=8",
     r"gptq|int4|w4a16": "gptq",
     r"bnb[-_]4bit|4bit|nf4": "nf4",
-    r"w8a8|w8a16|int8": "int8",
+    r"w8a8|w8a16|int8": "int:bits=8,group=-1",
     r"bnb[-_]8bit|8bit": "llm_int8",
 }
 
@@ -132,6 +137,29 @@ def format_of(name: str) -> str | None:
     for pattern, stored in _FORMATS.items():
         if re.search(rf"(?:^|[-_.])(?:{pattern})(?=$|[-_.])", own):
             return stored
+    return None
+
+
+_META = re.compile(r"(?:meta-)?llama-3\.1-405b(?:-instruct)?-fp8$")
+"""Meta's own files: feed-forwards in fp8 by the row, but for those of the first and the last layer, and all attention in 16 bits
+(Llama Team 2024, arXiv:2407.21783, sec. 6.2).
+"""
+
+
+def released(name: str, spec: ModelSpec) -> Storage | None:
+    """How a release named ``name`` stores the model, where it is known to leave more alone than its format does.
+
+    NVFP4 of a mixture leaves attention in 16 bits: so in the files of NVIDIA's GLM-5.1, GLM-5.2, Kimi-K2.7-Code, MiniMax-M2.5,
+    MiniMax-M2.7 and Gemma-4-26B-A4B.
+    """
+    from llmcx.model.storage import Storage
+
+    own = re.split(r"[/\\:]", name.strip().lower())[-1]
+    if _META.fullmatch(own):
+        ends = tuple(f"model.layers.{layer}.mlp" for layer in (0, spec.n_layers - 1))
+        return Storage("fp8_channel", keep=("self_attn", *ends))
+    if spec.mixtures and format_of(name) == "nvfp4":
+        return Storage("nvfp4", keep=("self_attn",))
     return None
 
 

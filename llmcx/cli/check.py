@@ -9,21 +9,23 @@ from typing import Annotated, Any, cast
 from llmcx.answers import check as answers
 from llmcx.answers import require as requirements
 from llmcx.answers import serve as serving_answers
-from llmcx.answers.launched import Asked
+from llmcx.answers.launched import Asked, missing
 from llmcx.cli import launching
-from llmcx.cli.accelerator import with_memory
+from llmcx.cli.accelerator import Limit, with_memory
 from llmcx.cli.check_train import Stated, checked, refuse
 from llmcx.cli.launch_asks import asked_of, version_of
-from llmcx.cli.launch_more import read_by
+from llmcx.cli.launch_more import read_by, stored_by
 from llmcx.cli.launching import Launch, bad
 from llmcx.cli.models import Models, describe
 from llmcx.cli.options import argument, command, completing, explaining, heading, option, single
 from llmcx.cli.targets.reading import read
 from llmcx.engines import efficiency as efficiencies
 from llmcx.engines.serving_time import Server, Setup
+from llmcx.engines.vllm_graphs import DRIVER, OLD
 from llmcx.errors import InputError, check_size, shown
 from llmcx.formats import dtypes
 from llmcx.model.spec import ModelSpec
+from llmcx.report.format import size
 from llmcx.report.render import Answer, Item
 
 app = single()
@@ -129,6 +131,9 @@ def check(
     models, named = _named(models, launch)
     spec, shape, notes = models.load()
     spec, blind = read_by(launch, spec)
+    if dtype is None:
+        spec, kept = stored_by(launch, spec)
+        blind += kept
     asked, within, chunk, of_asked = asked_of(launch, spec, hardware, budget, dtype, engine)
     assert within.bytes is not None and within.hardware is not None  # there is always an accelerator here
     check_size("batch", batch)
@@ -156,6 +161,7 @@ def check(
     about = [
         *named,
         *said,
+        *_driven(spec, asked, within, found),
         *(asked.engine.notes() if "@" in engine else []),
         *_understood(launch),
         *blind,
@@ -166,6 +172,16 @@ def check(
     ]
     lines = explaining("check", spec, asked, server, load, cost, found)
     return Item(describe(spec), inputs, found, about, lines, head=heading("check", spec, inputs, found))
+
+
+def _driven(spec: ModelSpec, asked: Asked, within: Limit, found: answers.Check) -> list[str]:
+    """What an older driver would change; GPUs that compute in 4 bits have none so old."""
+    machine = within.hardware
+    if machine is None or not found.fits or machine.vendor != "NVIDIA" or "fp4" in machine.dense_tflops:
+        return []
+    short = missing(spec, asked, within.bytes or 0)
+    more = f"{OLD:g} times as much, {size(short)} too much"
+    return [f"with a driver before {DRIVER} (CUDA 12.4) CUDA graphs take {more}; {answers.EAGER} has none"] if short else []
 
 
 def _text(line: str) -> str:

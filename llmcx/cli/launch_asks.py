@@ -12,6 +12,7 @@ from llmcx.cli.launch_more import drafted, notes, offloaded, pictured, slots
 from llmcx.cli.launching import Launch, bad
 from llmcx.engines import Engine
 from llmcx.engines import engine as engine_of
+from llmcx.engines.sglang import SGLang
 from llmcx.engines.vllm import VLLM
 from llmcx.engines.vllm_lines import NEWEST, read
 from llmcx.errors import InputError, shown
@@ -155,8 +156,11 @@ def asked_of(launch: Launch, spec: ModelSpec, hardware: str, budget: int | None,
         program = replace(program, eager=launch.value("eager") is not None)
         program, still, seen = pictured(launch, spec, seq, program)
         words += seen
+    if isinstance(program, SGLang):
+        program = replace(program, context=seq, requests=limit)
     room = slots(launch, engine)
-    whole = within.hardware.visible_bytes if launch.engine == "vllm" and within.hardware is not None and budget is None else None
+    held = within.hardware if launch.engine in ("vllm", "sglang") and budget is None else None
+    whole = None if held is None else held.visible_bytes
     asked = Asked(seq, stored, kv, layout, program, 1, limit, replicas, there, whole, offloaded(launch), room, draft, still)
     asked = replace(asked, made=stored == "fp8" and _made(launch, spec))
     words += notes(launch, room)
@@ -261,6 +265,9 @@ def version_of(launch: Launch, stated: str | None) -> tuple[str, list[str]]:
     number = read(named.partition("@")[2])
     if number is not None and TWO[0] <= number <= TWO[1] and launch.environment.get("VLLM_USE_V1") == "0":
         return f"vllm@{FIRST}", [f"VLLM_USE_V1=0: the first engine, as vLLM {FIRST} has it"]
+    backend = next((each.value for each in launch.given if each.flag == "--distributed-executor-backend"), None)
+    if number == TWO[0] and _degree(launch, "pp") > 1 and backend != "ray":
+        return f"vllm@{FIRST}", [f"stages without Ray: the first engine, as vLLM {FIRST} has it"]
     try:
         engine_of(named)
     except InputError as error:

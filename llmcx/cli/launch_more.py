@@ -115,7 +115,8 @@ def pictured(launch: Launch, spec: ModelSpec, seq: int, program: VLLM) -> tuple[
     limits = _limits(launch)
     images, videos = limits.get("image", 1), limits.get("video", 1)
     step = program.pass_tokens(1, seq)
-    of = tried(spec, seq if program.line.shown else step, step, videos=videos > 0)
+    number = version(program.version) or program.line.last
+    of = tried(spec, seq if program.line.shown else step, step, videos > 0, images > 0, number)
     if of is None or program.line.by_length:
         return program, None, ["not counted: the memory of the images that vLLM tries when it starts"]
     still = replace(program, pictures=tried(spec, seq, step, videos=False)) if videos and images else None
@@ -136,18 +137,38 @@ def read_by(launch: Launch, spec: ModelSpec) -> tuple[ModelSpec, list[str]]:
     return replace(spec, towers=left, sight=None), ["no images may be shown, so that their encoder is not loaded"]
 
 
+def stored_by(launch: Launch, spec: ModelSpec) -> tuple[ModelSpec, list[str]]:
+    """The model as the release that the line names stores it, where its own files do not say, and what is to be said of that."""
+    from llmcx.catalog.named import released
+
+    found = released(launch.model or "", spec)
+    of = spec.stored
+    if found is None or (of is not None and of.quantised and of.format.partition(":")[0] == found.format):
+        return spec, []
+    return replace(spec, stored=found), [f"as released in {found.format}, with attention in 16 bits"]
+
+
 def _limits(launch: Launch) -> dict[str, int]:
-    """How many images and videos a prompt may have, as {"image": 2, "video": {"count": 1}} or image=2,video=1 say it."""
-    given = launch.value("limits")
-    if given is None or given.value is None:
-        return {}
-    text = given.value.strip()
-    try:
-        found = json.loads(text) if text.startswith("{") else dict(each.split("=", 1) for each in text.split(","))
-        counts = {name: each.get("count", 1) if isinstance(each, dict) else each for name, each in found.items()}
-        return {name: int(each) for name, each in counts.items()}
-    except (ValueError, TypeError):
-        raise bad(f'{given.flag} is {shown(text)}, but must be as {{"image": 2, "video": 0}}', text) from None
+    """How many images and videos a prompt may have, as {"image": 2, "video": {"count": 1}} or image=2,video=1 say it, or
+    --limit-mm-per-prompt.video 0.
+    """
+    counts: dict[str, int] = {}
+    for given in launch.given:
+        if given.effect != "limits" or given.value is None:
+            continue
+        text, path = given.value.strip(), given.flag.split(".")[1:]
+        try:
+            if path and (len(path) == 1 or path[1] == "count"):
+                found = {path[0]: text}
+            elif path:
+                continue
+            else:
+                found = json.loads(text) if text.startswith("{") else dict(each.split("=", 1) for each in text.split(","))
+            counts |= {name: int(each.get("count", 1) if isinstance(each, dict) else each) for name, each in found.items()}
+        except (ValueError, TypeError):
+            form = "a number" if path else 'as {"image": 2, "video": 0}'
+            raise bad(f"{given.flag} is {shown(text)}, but must be {form}", text) from None
+    return counts
 
 
 def notes(launch: Launch, asked_slots: Slots | None) -> list[str]:

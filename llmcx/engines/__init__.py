@@ -127,6 +127,10 @@ class Engine:
         """Bytes by which experts in MXFP4 grow to the whole blocks that the engine's kernels take."""
         return 0
 
+    def copies(self, gpu: GPU) -> int:
+        """Bytes of matrices that the engine keeps in 16 bits besides, where they are stored in eight."""
+        return 0
+
     def spare(self, taken: int) -> int:
         """Bytes that the engine leaves free beside ``taken``, where its share is one of what is left."""
         return 0

@@ -32,6 +32,8 @@ MOST = 2**40
 """Sequences beyond which nobody asks whether they fit."""
 SIX = 6
 """Bits a parameter below which a mixture that is released in MXFP4 is held in it, and not in a wider format, asked for."""
+EIGHT = (7, 12)
+"""Bits a parameter between which attention is stored in eight; with fewer it is often left in 16."""
 USUAL = 64
 """Sequences of which it is tried first whether they fit."""
 AT = (2, 1009)
@@ -44,7 +46,8 @@ class Held(NamedTuple):
     ("kv_cache") or do not ("state"), and the bytes of these; bytes of logits and of the workspace, an estimate, with what it is;
     what else the engine takes. ``paged``: what an engine needs to know that lays the cache out in pages of all layers. ``gpu``:
     what the engine knows of it, with the ops of a pass that need room; ``caches``: the ops that leave something for the next.
-    ``padding``: bytes by which experts in MXFP4 grow.
+    ``padding``: bytes by which experts in MXFP4 grow; ``copies``: of matrices that are kept in 16 bits besides, where they are
+    stored in eight.
     """
 
     stage: Stage
@@ -57,6 +60,7 @@ class Held(NamedTuple):
     transient: str
     paged: Paged
     padding: int
+    copies: int
     overhead: int
     taken: str
     gpu: GPU
@@ -121,7 +125,7 @@ def held(
         padding = engine.padding(gpu) if spec.stored is not None and "mxfp4" in spec.stored.formats else 0
         more = engine.overhead(gpu)
         gpu = gpu if reserved else gpu._replace(ops=alive)
-        rest = paged, padding, *more, gpu, caches
+        rest = paged, padding, engine.copies(gpu), *more, gpu, caches
         found.append(Held(stage, params, weights, cached, states, logits, transient, text, *rest))
     return found
 
@@ -241,7 +245,8 @@ def total(of: Held, weight_bytes: int, kv_dtype: str) -> int:
 
 def padded(of: Held, weight_bytes: float) -> int:
     """Bytes that weights of ``weight_bytes`` take more in the engine's kernels."""
-    return of.padding if 8 * weight_bytes < SIX * of.params else 0
+    bits = 8 * weight_bytes
+    return (of.padding if bits < SIX * of.params else 0) + (of.copies if EIGHT[0] < bits / of.params < EIGHT[1] else 0)
 
 
 def besides(of: Held, weight_bytes: float) -> int:

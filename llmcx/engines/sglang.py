@@ -32,6 +32,8 @@ BUFFERED = (
 """Families that track the states of running prompts in two slots more (arg_groups/overrides.py)."""
 SLOTS, TRACKED = 3, 2
 """Slots that a request has: its own, two for the prefix cache; and those."""
+REQUESTS, SPARE = 2048, 4
+"""Rows of the table of requests where it is not told how many may run, at least; tokens of a row besides the context."""
 FAST = 70 * GIB
 """Memory of an accelerator from which on GPUs are linked by a fast fabric, which has buffers of its own."""
 ALONE, LINKED = 500 * MIB, 3_180 * MIB
@@ -132,7 +134,8 @@ class Room(NamedTuple):
 @dataclass(frozen=True)
 class SGLang(Engine):
     """Pages of ``block`` tokens; prompts go through in chunks of ``max_num_batched_tokens``; CUDA graphs of up to
-    ``max_num_seqs`` sequences. ``memory`` of a GPU and the ``share`` of it for weights and cache, where they are known.
+    ``max_num_seqs`` sequences. ``memory`` of a GPU and the ``share`` of it for weights and cache, where they are known, and the
+    ``context`` and the ``requests`` at a time that it is launched with.
     """
 
     block: int = 1
@@ -140,6 +143,8 @@ class SGLang(Engine):
     max_num_seqs: int = 256
     memory: int | None = None
     share: float | None = None
+    context: int | None = None
+    requests: int | None = None
 
     name = "sglang"
     wide = True  # layers/quantization/fp8.py, create_weights
@@ -150,7 +155,7 @@ class SGLang(Engine):
     rule = "SGLang 0.5.23: pages of {block} tokens; windows and states in pools that are a fixed share"
 
     def settings(self) -> dict[str, Any]:
-        return {key: value for key, value in vars(self).items() if key not in ("memory", "share")}
+        return {name: getattr(self, name) for name in ("block", "max_num_batched_tokens", "max_num_seqs")}
 
     def check(self, encoder_decoder: bool) -> None:
         check_sizes(self, *self.settings())
@@ -177,6 +182,21 @@ class SGLang(Engine):
             return left, f"kept for activations and CUDA graphs: {1 - self.share:.1%} of what is free at first"
         size = reserve(self.memory or FAST, self.max_num_batched_tokens, self.max_num_seqs, gpu.tp * gpu.pp)
         return size, f"kept for activations and CUDA graphs, with chunks of {self.max_num_batched_tokens:,} tokens"
+
+    def beside(self, gpu: GPU) -> tuple[int, str]:
+        """What the table of requests needs more than the share leaves: a row of the context for each that may run at a time, by
+        default :data:`REQUESTS` or more, and one (mem_cache/memory_pool.py, ReqToTokenPool; kv_cache_configurator.py,
+        resolve_max_num_reqs). With recurrent states fewer may run.
+        """
+        if self.context is None or any(op.cache is not None and op.cache.kind in STATES for op in gpu.ops):
+            return 0, ""
+        rows = self.rows(gpu)
+        what = f"a table of {rows:,} requests × {self.context + SPARE:,} tokens × 4 B, less what the share leaves"
+        return max(0, 4 * rows * (self.context + SPARE) - self.peak(gpu)[0]), what
+
+    def rows(self, gpu: GPU) -> int:
+        """Rows of the table of requests."""
+        return (REQUESTS if self.requests is None else max(1, self.requests // gpu.attention_dp)) + 1
 
     def cell(self, kept: tuple[Kept, ...], kv_bytes: float) -> Cell:
         """What a token and a request's state take on a GPU. Raises InputError for layers that SGLang does not run."""

@@ -14,7 +14,8 @@ from typing import Any
 
 from llmcx.engines import GPU, Engine, Kept
 from llmcx.engines.pages import CHUNKS, CROSS, FULL, STATE, WINDOW, Layout, Page, lay_out
-from llmcx.engines.vllm_lines import CONTEXT, LINES, NEWEST, Line, line
+from llmcx.engines.vllm_graphs import captured, taken
+from llmcx.engines.vllm_lines import CONTEXT, LINES, NEWEST, Line, line, read
 from llmcx.engines.vllm_pictures import Pictures
 from llmcx.errors import InputError
 from llmcx.ops.op import ACTIVATIONS, STATES, Cache, Op
@@ -31,10 +32,6 @@ STREAMS = 4
 LONG = 32768
 """Tokens of a prompt up to which the first engine put it through whole, in a step of as many, or of :data:`STEP`."""
 STEP = 2048
-CAPTURED = 2
-"""How much more the graphs of a layer take with latents, and with gpt-oss' experts: two models of the one and one of the other
-logged 45 to 55 MiB a layer where others did 20 to 35.
-"""
 PADDED, BLOCK = (256, 128), 17 / 32
 """What Marlin's kernels for experts in MXFP4 take multiples of, the model's width and the experts' (fused_moe/oracle/mxfp4.py);
 bytes of a number there, with its share of a scale.
@@ -64,7 +61,8 @@ def defaults(memory: int, name: str = "", version: str = NEWEST) -> dict[str, in
 class VLLM(Engine):
     """Blocks of ``block`` tokens, more where a recurrent state would not fit a page; steps of ``max_num_batched_tokens``; logits
     of ``max_num_seqs`` sequences; as ``version`` has it. ``hosted``: GPUs meet in the host, for they have no links of their own;
-    ``eager``: without CUDA graphs. ``pictures`` that it looks at when it starts.
+    ``eager``: without CUDA graphs; ``old``: with a driver before CUDA 12.4's, of which they take more. ``pictures`` that it looks
+    at when it starts.
     """
 
     block: int = 16
@@ -73,6 +71,7 @@ class VLLM(Engine):
     version: str = NEWEST
     hosted: bool = False
     eager: bool = False
+    old: bool = False
     pictures: Pictures | None = None
     utilization: float = field(default=0.92, init=False)
     wide: bool = field(default=False, init=False)
@@ -161,10 +160,20 @@ class VLLM(Engine):
                 more += (whole - outer * inner) * op.copies * op.times
         return int(more * BLOCK)
 
+    def copies(self, gpu: GPU) -> int:
+        """Both halves of what expands latents, by which queries and outputs are multiplied as 16-bit numbers
+        (model_executor/layers/attention/mla_attention.py, process_weights_after_loading).
+        """
+        up = [op for op in gpu.ops if op.module == "kv_up" and op.kind == "linear"]
+        return 2 * sum(op.dims["d_in"] * op.dims["d_out"] * op.times for op in up)
+
     def graphs(self, gpu: GPU) -> int:
         """Bytes of CUDA graphs."""
+        number = read(self.version) or self.line.first
         latent = any(op.cache is not None and op.cache.kind == "latent" for op in gpu.ops)
-        return self.line.graph * gpu.layers * (CAPTURED if latent or gpu.family == "gpt_oss" else 1)
+        many = captured(number, self.max_num_seqs, self.max_num_batched_tokens)
+        nccl, deep = self.hosted and gpu.tp > 1, latent or gpu.family == "gpt_oss"
+        return taken(many, gpu.layers, hosted=nccl, deep=deep, old=self.old)
 
     def outside(self, tp: int, pp: int) -> int:
         """Bytes that kernels and libraries take outside of torch."""
@@ -211,6 +220,8 @@ class VLLM(Engine):
 
     def paged(self, kept: tuple[Kept, ...], batch: int, context: int, kv_bytes: float, pp: int) -> dict[str, int]:
         layout = self.layout(kept, kv_bytes)
+        if self.line.divided:
+            batch = cut(batch, pp) * pp
         size = batch * self.blocks(layout, context, pp) * layout.block_bytes
         return {"kv_cache": size} if size else {}
 

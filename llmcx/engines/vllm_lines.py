@@ -16,10 +16,6 @@ GIB = 2**30
 Version = tuple[int, int]
 CONTEXT = int(0.45 * GIB)
 """Bytes of the driver's context: 384 MiB on an RTX 4090, 520 on an H100 (vllm-project/vllm issue 12059)."""
-GRAPHS, FIRST = 24 * 2**20, 12 * 2**20
-"""Bytes of CUDA graphs a layer, calibrated: of 0.19; and of the first engine, which captured fewer: 0.21 GiB of 16 layers
-(vllm-project/vllm pull request 11349), 0.35 of 32.
-"""
 
 
 class Line(NamedTuple):
@@ -30,12 +26,13 @@ class Line(NamedTuple):
     commonest kind where it has not half as many layers again as the rarest, else as the rarest; ``ahead``: a step more than the
     stages have is under way; ``prefixed``: states are cached by prefix, so that a sequence has more than one; ``latent_block``:
     tokens that a block of latents is a multiple of beside states; ``counted``: the tokens that are logged are those of the
-    blocks, of the blocks of a group, or of as many of the longest requests as fit.
+    blocks, of the blocks of a group, or of as many of the longest requests as fit; ``divided``: blocks are divided between as
+    many engines as there are stages, of which a request is in one (worker/cache_engine.py).
 
     The profile: ``by_length``: a step has as many tokens as the longest prompt; ``logit``: bytes of a number of the logits while
     it is sampled from; ``buffers`` of a runner; ``alone``, ``linked`` and ``hosted``: bytes outside of torch on one GPU, on one
     of several with links of their own, and on one of several that meet in the host; ``context``: of them, that of the driver,
-    which others do not count; ``graph``: CUDA graphs a layer, and ``aside``: they are set aside before the cache is sized.
+    which others do not count; ``aside``: CUDA graphs are set aside before the cache is sized.
     ``wide``: weights that are made fp8 are all there in 16 bits first. ``shown``: the video that is tried is as long as a
     sequence, else as a step. ``utilization``: the share of the memory where none is given; ``large``: accelerators of 160 GiB
     have larger steps.
@@ -52,6 +49,7 @@ class Line(NamedTuple):
     prefixed: bool = False
     latent_block: int = 64
     counted: str = "group"
+    divided: bool = False
     by_length: bool = False
     logit: float = 38.4
     buffers: int = 0
@@ -59,7 +57,6 @@ class Line(NamedTuple):
     linked: int = int(1.4 * GIB)
     hosted: int = int(0.23 * GIB)
     context: int = 0
-    graph: int = GRAPHS
     aside: bool = False
     wide: bool = False
     shown: bool = True
@@ -86,8 +83,8 @@ LINES = (
         "0.8.5's first engine",
         grouped=False,
         counted="blocks",
+        divided=True,
         by_length=True,
-        graph=FIRST,
         wide=True,
         shown=False,
     ),

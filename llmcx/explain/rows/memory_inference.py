@@ -159,7 +159,8 @@ def _overhead(gpu: Held, engine: Engine, part: Part, sizes: dict[str, int]) -> L
     taken = sum(written(sizes[name], name) for name in ("weights", "logits", "workspace") if name in sizes)
     spare: Any = own.spare(taken + outside)
     more = padded(gpu, sizes["weights"])
-    value = outside + spare + (written(more, "whole blocks of experts") if more else 0)
+    what = "whole blocks of experts" if gpu.padding else "kv_up in 16 bits"
+    value = outside + spare + (written(more, what) if more else 0)
     source, interval = OVERHEADS.get(engine.name, _OURS), INTERVALS.get(engine.name, "")
     return Line("overhead", *told(value), part.bytes, source, part.formula, interval)
 
