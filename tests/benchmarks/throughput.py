@@ -22,7 +22,7 @@ from llmcx.answers.serve import Load, estimator, point
 from llmcx.answers.shapes import shapes
 from llmcx.catalog.data import load_hardware
 from llmcx.cli.plan import _places
-from llmcx.engines import engine, inference_memory, passes
+from llmcx.engines import engine, inference_memory, kernel_time, passes
 from llmcx.engines.efficiency import efficiency
 from llmcx.engines.serving_time import Server, Setup
 from llmcx.engines.spread import SHARES
@@ -115,7 +115,7 @@ def planned_serving(asked: dict[str, Any]) -> float:
     places, _ = _places(spec, ["h100", "h200", "b200"], None, None, None)
     best = 0.0
     for _ in range(ROUNDS):
-        for module in (passes, inference_memory):
+        for module in (kernel_time, passes, inference_memory):
             for each in vars(module).values():
                 if hasattr(each, "cache_clear"):
                     each.cache_clear()
