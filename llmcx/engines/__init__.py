@@ -72,6 +72,12 @@ class Engine:
     growing = False  # whether a request begins without memory for its whole answer
     versioned = False  # whether it is known by versions, as in "vllm@0.11"
 
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and vars(other) == vars(self)
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
     def cells(self, needed: int, context: int, cache: Cache, mixed: bool) -> int:
         """Tokens for which a layer has room, of a sequence of ``context`` tokens of which later ones can meet ``needed``;
         ``mixed``: the model has windowed and full layers.

@@ -15,7 +15,7 @@ from llmcx.engines import Engine
 from llmcx.engines.closed_loop import first_token, first_token_apart, first_tokens, first_tokens_apart
 from llmcx.engines.ideal import CHUNK
 from llmcx.engines.kernel_time import Kernels, Sizes
-from llmcx.engines.launches import Launch, Sized
+from llmcx.engines.launches import Launch, Sized, shaped
 from llmcx.engines.passes import Pass, passes
 from llmcx.engines.serving_time import Bands, Server, ServingStep, Setup, span
 from llmcx.engines.spread import Parts
@@ -171,11 +171,17 @@ class Timed(Server):
     def _bound(self, of: Pass) -> Bound:
         """A pass by these kernels."""
         if of not in self._bounds:
-            lines, moved = [], 0
-            for line in of.lines:
-                sizes = self.kernels.sizes(line.kind, line.others, line.grow, line.form)
-                lines.append((sizes, line.times, line.size, line.by, line.more, *self._binds(line.kind, line.at(1)[2])))
-                moved += line.times * ((line.kind == "moved") - (line.kind == "all_reduce"))
+            lines, moved, only = [], 0, [0, 0, 0]
+            for kind, times, size, by, more, others, grow, form in of.lines:
+                if kind == "moved":  # at one rate, whatever their sizes
+                    moved += times
+                    only = [n + times * one for n, one in zip(only, (size, by, more), strict=True)]
+                    continue
+                if kind == "all_reduce":
+                    moved -= times
+                binds = self._binds(kind, shaped(1, others, grow))
+                lines.append((self.kernels.sizes(kind, others, grow, form), times, size, by, more, *binds))
+            lines.append((self.kernels.sizes("moved", (), (), ""), 1, *only, *self._binds("moved", ())))
             self._bounds[of] = Bound(lines, moved)
         return self._bounds[of]
 

@@ -39,8 +39,10 @@ def pieces(spec: ModelSpec, run: Run, by: Division) -> Pieces:
     """The ops of ``run`` as one GPU has them, by where they stand; in the layers those of one layer, and what it sends."""
     kinds: dict[str, list[Op]] = {name: [] for name in spec.kinds}
     embedding, everywhere, end, tied = [], [], [], []
-    for place, op in _placed(spec, run):
-        mine = divide(op, by, run.seq)
+    others = by._replace(ep=1, expert_tp=1, expert_tokens=1)  # what matters to all but experts
+    for place, op, known in _placed(spec, run):
+        of = by if op.role == "expert" else others
+        mine = known.get(of) or known.setdefault(of, divide(op, of, run.seq))
         if place == "layers":
             kinds[op.group].append(mine)
         elif place == "tower":
@@ -67,16 +69,18 @@ def pieces(spec: ModelSpec, run: Run, by: Division) -> Pieces:
     return Pieces(kinds, embedding, everywhere, end, tied)
 
 
-@lru_cache(maxsize=32)
-def _placed(spec: ModelSpec, run: Run) -> list[tuple[str, Op]]:
-    """The ops of a pass, of layers those of one, and where they stand. A search divides the same few passes in many ways."""
-    found = []
+@lru_cache(maxsize=128)
+def _placed(spec: ModelSpec, run: Run) -> list[tuple[str, Op, dict[Division, Op]]]:
+    """The ops of a pass, of layers those of one, and where they stand; and how each was divided before, for a search divides the
+    same few passes in many ways, and most ops in fewer.
+    """
+    found: list[tuple[str, Op, dict[Division, Op]]] = []
     for op in lower(spec, run):
         if op.role == "tower" or not in_layers(op):
             place = op.role if op.role in ("tower", "rotary") else "embedding" if op.group == "embedding" else "end"
-            found.append((place, op))
+            found.append((place, op, {}))
         else:
-            found.append(("layers", op._replace(times=1)))
+            found.append(("layers", op._replace(times=1), {}))
     return found
 
 

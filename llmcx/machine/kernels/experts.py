@@ -9,7 +9,7 @@ from functools import lru_cache
 from math import ceil, log
 from typing import NamedTuple
 
-from llmcx.machine.kernels import Peaks, where
+from llmcx.machine.kernels import Peaks
 
 
 class Constants(NamedTuple):
@@ -160,7 +160,7 @@ def on_rank(
     first = (1 + gated) * width
     abroad = max(tokens * top_k - rows, 0.0)
     height = min(max(of.spread * rows / met, LEAST), of.most)
-    filled = sum(where(n <= height, min(1.0, n), n / height + (n - height) / (2 * n)) for n in each)
+    filled = sum([min(1.0, n) + (n > height) * (n / height + (n - height) / (2 * n) - 1) for n in each])  # a tile, or more
     tiles = max(filled * local / len(each), 1.0) + of.others * abroad / height
     at_once = peaks.sms * of.wave
     depth = hidden * (1 + (tiles * ceil(first / COLUMNS) / at_once) ** 2) ** 0.5
