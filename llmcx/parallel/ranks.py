@@ -265,13 +265,22 @@ def _times(count: int, value: float) -> float:
     return count * value
 
 
-def tally(of: Pieces, measure: Callable[[Op], Sums], width: int) -> Tally:
-    """``measure`` (``width`` numbers an op) summed up by place."""
+def tally(of: Pieces, measure: Callable[[Op], Sums], width: int, known: Measured) -> Tally:
+    """``measure`` (``width`` numbers an op) summed up by place; ``known`` remembers it from one layout to the next."""
 
     def summed(ops: Iterable[Op]) -> Sums:
         sums: Sums = (0,) * width
         for op in ops:
-            sums = tuple([more + value for more, value in zip(sums, measure(op), strict=True)])
+            met = known.get(id(op))
+            if met is None:
+                met = op, measure(op)
+                if op.role != "traffic":  # each layout has its own
+                    known[id(op)] = met
+            sums = tuple([more + value for more, value in zip(sums, met[1], strict=True)])
         return sums
 
     return Tally(tuple(map(summed, of.kinds.values())), *map(summed, of[1:]))
+
+
+Measured = dict[int, tuple[Op, Sums]]
+"""Ops by their identity, with what was measured of them: layouts that divide an op alike have the very same one."""
