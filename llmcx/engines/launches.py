@@ -250,7 +250,7 @@ def together(one: Iterable[Launch], other: Iterable[Launch]) -> list[Launch]:
 
 
 class Line(NamedTuple):
-    """Launches of any number of sequences: ``n`` = ``size`` + ``by`` · groups of sequences + ``more`` · groups of prompts is their
+    """Launches of any number of sequences. ``n`` = ``size`` + ``by`` · groups of sequences + ``more`` · groups of prompts is the
     first size, before the ``others``; where other sizes grow too, by ``grow`` each time, ``n`` says how often they have.
     """
 
@@ -269,7 +269,8 @@ class Line(NamedTuple):
         >>> Line("gemm", 2, 0, 1, 512, (8, 8), (), "").at(16, 1), Line("x", 1, 0, 1, 0, (5, 0), (0, 3), "").at(4)
         (('gemm', 2, (528, 8, 8), ''), ('x', 1, (5, 12), ''))
         """
-        return self.kind, self.times, shaped(self.size + self.by * groups + self.more * prompts, self.others, self.grow), self.form
+        n = self.size + self.by * groups + self.more * prompts
+        return self.kind, self.times, shaped(n, self.others, self.grow), self.form
 
 
 def shaped(n: int, others: tuple[int, ...], grow: tuple[int, ...]) -> tuple[int, ...]:

@@ -40,8 +40,8 @@ class Pass:
 
 
 class Passes:
-    """Of a model whose weights are ``stored`` so, in a layout. A pass is asked for with the number of sequences, and told with the
-    groups of them for which it is read: a group has one for each group of GPUs that attends for itself.
+    """Of a model whose weights are ``stored`` so, in a layout. A pass is asked for by its sequences, and told with the number of
+    groups of them for which to read it: a group has one for each group of GPUs that attends for itself.
     """
 
     def __init__(self, spec: ModelSpec, layout: Layout, stored: Storage) -> None:
@@ -87,9 +87,11 @@ class Passes:
             found = self._known[key]
             if found is not None:
                 return found, groups
-        alone = self._known.get((*key, batch)) or Pass([*map(fixed, of(batch))])
-        self._known[*key, batch] = alone
-        return alone, 0
+        alone = (*key, batch)
+        found = self._known.get(alone)
+        if found is None:
+            found = self._known[alone] = Pass([*map(fixed, of(batch))])
+        return found, 0
 
 
 def growing(of: Callable[[int], list[Launch]], unit: int) -> Pass | None:

@@ -90,7 +90,8 @@ class Timed(Server):
             self._last = (batch, context), sum(work) + launched
         host = by.step_us + by.user_us * batch / self.setup.attention_dp
         overhead = by.launched * launched + 1e-6 * (bound.moved * by.moved_us + host)
-        return ServingStep(*[by.decode * part for part in work], overhead)
+        weights, compute, cache, sent = [by.decode * part for part in work]
+        return ServingStep(weights, compute, cache, sent, overhead)
 
     def _prefill(self, prompt: int, cached: int = 0, batch: int = 1) -> tuple[ServingStep, float, float]:
         _, flops, moved = super()._prefill(prompt, cached, batch)
@@ -99,8 +100,8 @@ class Timed(Server):
     def prefill(self, prompt: int, cached: int = 0, batch: int = 1) -> ServingStep:
         by, (of, groups) = self.schedule, self.passes.prefill(prompt, cached, batch)
         work, begun = self._bound(of).spent(groups)
-        parts = [by.first * (one + other) for one, other in zip(work, begun, strict=True)]
-        return ServingStep(*parts, 1e-6 * by.first_layer_us * self.spec.n_layers)
+        weights, compute, cache, sent = [by.first * (one + other) for one, other in zip(work, begun, strict=True)]
+        return ServingStep(weights, compute, cache, sent, 1e-6 * by.first_layer_us * self.spec.n_layers)
 
     def prompt(self, prompt: int, cached: int, users: int, context: int) -> float:
         """What a pass takes beyond the decode step that it is in, shared out."""
@@ -171,7 +172,8 @@ class Timed(Server):
     def _bound(self, of: Pass) -> Bound:
         """A pass by these kernels."""
         if of not in self._bounds:
-            lines, moved, only = [], 0, [0, 0, 0]
+            lines: list[BoundLine] = []
+            moved, only = 0, [0, 0, 0]
             for kind, times, size, by, more, others, grow, form in of.lines:
                 if kind == "moved":  # at one rate, whatever their sizes
                     moved += times
@@ -181,7 +183,8 @@ class Timed(Server):
                     moved -= times
                 binds = self._binds(kind, shaped(1, others, grow))
                 lines.append((self.kernels.sizes(kind, others, grow, form), times, size, by, more, *binds))
-            lines.append((self.kernels.sizes("moved", (), (), ""), 1, *only, *self._binds("moved", ())))
+            size, by, more = only
+            lines.append((self.kernels.sizes("moved", (), (), ""), 1, size, by, more, *self._binds("moved", ())))
             self._bounds[of] = Bound(lines, moved)
         return self._bounds[of]
 
@@ -204,13 +207,16 @@ class Timed(Server):
         return 0.0, part, part
 
 
-class Bound(NamedTuple):
-    """A pass by a server's kernels: of each of its lines these, how often it is launched, its sizes as in
-    :class:`~llmcx.engines.launches.Line`, and the part of a step that it goes into, up to a first size and beyond; how many
-    launches only move, less those that an all-reduce does.
-    """
+BoundLine = tuple[Sizes, int, int, int, int, float, int, int]
+"""Of a :class:`~llmcx.engines.launches.Line` its kernels; how often it is launched; the first size, and by how much that grows;
+the part of a step that it goes into, up to a first size and beyond.
+"""
 
-    lines: list[tuple[Sizes, int, int, int, int, float, int, int]]
+
+class Bound(NamedTuple):
+    """A pass by a server's kernels; ``moved``: how many launches only move, less those that an all-reduce does."""
+
+    lines: list[BoundLine]
     moved: int
 
     def spent(self, groups: int, prompts: int = 0) -> tuple[list[float], list[float]]:

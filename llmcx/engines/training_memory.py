@@ -108,13 +108,15 @@ class TrainingMemory:
         """Bytes saved, one figure for each of RECOMPUTE; those of a layer's turn; then the rows and the columns of the logits."""
         key = (batch, by.tp, by.cp, by.expert_tp, by.expert_tokens, by.sequence)
         if key not in self._tallies:
-            of = self.pieces(batch, by)
-            if self.recipe.kernels == "fused":
-                of = _each(of, lambda ops: [fused(op) for op in ops])
-            if self.recipe.lora is not None:
-                of = _each(of, self.recipe.lora.kept)
-            self._tallies[key] = tally(of, self._keep, len(RECOMPUTE) + 3, self._kept)
+            of, lora = self.pieces(batch, by), self.recipe.lora
+            if lora is not None:
+                of = _each(of, lambda ops: lora.kept(map(self._run, ops)))
+            measure = self._keep if lora is not None else lambda op: self._keep(self._run(op))
+            self._tallies[key] = tally(of, measure, len(RECOMPUTE) + 3, self._kept)
         return self._tallies[key]
+
+    def _run(self, op: Op) -> Op:
+        return fused(op) if self.recipe.kernels == "fused" else op
 
     def _keep(self, op: Op) -> Sums:
         act = self.recipe.bytes.activation
@@ -176,7 +178,9 @@ class TrainingMemory:
 
     def rank(self, stage: Stage, layout: Layout, batch: int) -> StageGPU:
         """One GPU of a stage; of ``layout``, zero, dp and the schedule do not matter."""
-        by = division(layout)
+        return self._rank(stage, division(layout), batch)
+
+    def _rank(self, stage: Stage, by: Division, batch: int) -> StageGPU:
         return StageGPU(stage, self.weights(stage, by), self.saved(stage, batch, by))
 
     def ranks(self, layout: Layout, batch: int) -> list[StageGPU]:
@@ -190,7 +194,7 @@ class TrainingMemory:
         found = self._fullest.get(key)
         if found is None:
             chosen = fullest(self.spec.runs, layout.pp, layout.virtual)
-            found = self._fullest[key] = [self.rank(stage, layout, batch) for stage in chosen]
+            found = self._fullest[key] = [self._rank(stage, by, batch) for stage in chosen]
         if recipe.engine == "megatron" and not recipe.margin and recipe.lora is None:
             return self._fullest_of_megatron(key, found, layout, recipe)
         memories = [self.held(rank, layout, recipe)[0] for rank in found]

@@ -89,7 +89,7 @@ class StagePass(NamedTuple):
 
     def again(self, recompute: str) -> float:
         """What ``recompute`` does again: the cores that write scores, all that is elementwise, the layers."""
-        return {"none": 0.0, "selective": self.core, "elementwise": self.light, "full": self.layers}[recompute]
+        return 0.0 if recompute == "none" else float(getattr(self, AGAIN[recompute]))
 
     def total(self, recompute: str) -> float:
         """With what is done again, its traffic too."""
@@ -101,6 +101,10 @@ class StagePass(NamedTuple):
         """Seconds in which the GPU has nothing to do, because the host has not launched it yet."""
         launched = self.launches + (self.launches_again if recompute == "full" else 0.0)
         return max(0.0, launched - self.forward - self.backward - self.again(recompute))
+
+
+AGAIN = {"selective": "core", "elementwise": "light", "full": "layers"}
+"""Fields of a :class:`StagePass`."""
 
 
 class Timed(NamedTuple):
@@ -182,6 +186,7 @@ class Trainer:
         self._measured: Measured = {}
         self._tallies: dict[object, Tally] = {}
         self._passes: dict[object, list[tuple[Stage, int, StagePass]]] = {}
+        self._stages: dict[object, list[tuple[int, int, float, float]]] = {}
         self._timed: dict[object, Timed] = {}
         self._updates: dict[object, tuple[float, float]] = {}
 
@@ -311,16 +316,20 @@ class Trainer:
         (Σ t - max t) / v with v chunks of layers per stage (Narayanan et al. 2021, arXiv:2104.04473, sec. 2.2).
         """
         by, how = division(layout), layout.recompute
-        key = (by, layout.pp, layout.virtual, layout.micro_batch, how)
-        found = self._timed.get(key)
+        key = (by, layout.pp, layout.virtual, layout.micro_batch)
+        found = self._timed.get((key, how))
         if found is None:
             stages = self.passes(layout, by)
             times = [one.total(how) for _, _, one in stages]
             slowest = max(range(len(stages)), key=times.__getitem__)
             one, full = stages[slowest][2], how == "full"
-            waited = sum(many * time for (_, many, _), time in zip(stages, times, strict=True)) - times[slowest]
-            weights = [self.sizes.weights(stage, by) for stage, _, _ in stages]
-            found = self._timed[key] = Timed(
+            waited = sum([many * time for (_, many, _), time in zip(stages, times, strict=True)]) - times[slowest]
+            if key not in self._stages:
+                weights = [self._learning(self.sizes.weights(stage, by)) for stage, _, _ in stages]
+                self._stages[key] = [
+                    (*of, each.backward, each.forward + each.backward) for of, (_, _, each) in zip(weights, stages, strict=True)
+                ]
+            found = self._timed[key, how] = Timed(
                 one.forward + one.backward,
                 one.again(how),
                 one.tensor + full * one.tensor_again,
@@ -328,10 +337,7 @@ class Trainer:
                 one.expert + full * one.expert_again,
                 one.waits(how),
                 waited / layout.virtual,
-                [
-                    (*self._learning(of), of_one.backward, of_one.forward + of_one.backward)
-                    for of, (_, _, of_one) in zip(weights, stages, strict=True)
-                ],
+                self._stages[key],
             )
         return found
 

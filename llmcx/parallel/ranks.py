@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache
+from operator import mul
 from typing import NamedTuple
 
 from llmcx.costs.params import fold as params_fold
@@ -246,38 +247,35 @@ class Tally(NamedTuple):
         """
         rows = [self.everywhere, *([self.embedding] if stage.first else [])]
         rows += [self.tied if stage.first else self.end] if stage.last else []
-        layers = self.layers(stage)
-        return tuple(map(sum, zip(layers, *rows, strict=True)))
+        return _weighted((*stage.counts, *(1 for _ in rows)), (*self.kinds, *rows))
 
     def layers(self, stage: Stage) -> Sums:
         """A stage's layers'."""
-        counts = stage.counts
-        if len(counts) == 1:
-            return tuple(counts[0] * value for value in self.kinds[0])
-        return tuple(sum(map(_times, counts, column)) for column in zip(*self.kinds, strict=True))
+        return _weighted(stage.counts, self.kinds)
 
     def present(self, stage: Stage) -> list[Sums]:
         """One layer's, of each kind of which the stage has any."""
         return [one for count, one in zip(stage.counts, self.kinds, strict=True) if count]
 
 
-def _times(count: int, value: float) -> float:
-    return count * value
+def _weighted(counts: tuple[int, ...], rows: tuple[Sums, ...]) -> Sums:
+    """So many times each row, summed up."""
+    return tuple([sum(map(mul, counts, column)) for column in zip(*rows, strict=True)])
 
 
 def tally(of: Pieces, measure: Callable[[Op], Sums], width: int, known: Measured) -> Tally:
     """``measure`` (``width`` numbers an op) summed up by place; ``known`` remembers it from one layout to the next."""
 
     def summed(ops: Iterable[Op]) -> Sums:
-        sums: Sums = (0,) * width
+        rows: list[Sums] = []
         for op in ops:
             met = known.get(id(op))
             if met is None:
                 met = op, measure(op)
                 if op.role != "traffic":  # each layout has its own
                     known[id(op)] = met
-            sums = tuple([more + value for more, value in zip(sums, met[1], strict=True)])
-        return sums
+            rows.append(met[1])
+        return tuple(map(sum, zip(*rows, strict=True))) or (0,) * width
 
     return Tally(tuple(map(summed, of.kinds.values())), *map(summed, of[1:]))
 

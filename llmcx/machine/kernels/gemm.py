@@ -114,7 +114,7 @@ def against(constants: Constants, peaks: Peaks, n: int, k: int) -> Callable[[int
             sums = adding + cut * m * n * PARTIAL / cache if cut > 1 else 0.0
             if least + sums >= best:
                 break
-            busy = min([-(-count * cut // processors) * time for count, time in zip(counts, times)])
+            busy = min([-(-count * cut // processors) * time for count, time in zip(counts, times, strict=True)])
             busy *= 1 + sag * busy / (busy + HOT)
             best = min(best, (busy**p + sent**p) ** (1 / p) + sums)
         return float(launch + m * quantised + best)
