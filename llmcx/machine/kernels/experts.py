@@ -5,6 +5,7 @@ What was measured is the busiest rank of a group of ep x tp ranks; no communicat
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from math import ceil, log
 from typing import NamedTuple
@@ -138,8 +139,30 @@ def seconds(
     >>> [round(seconds(fitted, h100, tokens, 2048, 768, 8, 128) * 1e6) for tokens in (1, 64, 4096)]
     [61, 407, 1182]
     """
-    load = busiest(tokens, top_k, experts, ep, skew)
-    return on_rank(constants, peaks, load, tokens, top_k, experts // ep, hidden, inter / tp, int(gated), repeated)
+    return of_tokens(constants, peaks, hidden, inter, top_k, experts, tp, ep, skew, gated, repeated)(tokens)
+
+
+def of_tokens(
+    constants: Constants,
+    peaks: Peaks,
+    hidden: int,
+    inter: int,
+    top_k: int,
+    experts: int,
+    tp: int,
+    ep: int,
+    skew: float,
+    gated: bool = True,
+    repeated: bool = False,
+) -> Callable[[float], float]:
+    """:func:`seconds` of the same experts by the tokens."""
+    local, width, paired = experts // ep, inter / tp, int(gated)
+
+    def of(tokens: float) -> float:
+        load = busiest(tokens, top_k, experts, ep, skew)
+        return on_rank(constants, peaks, load, tokens, top_k, local, hidden, width, paired, repeated)
+
+    return of
 
 
 def on_rank(
