@@ -973,6 +973,10 @@ def plan_serve(
     percentile: Size | None = None,
     rate: str | None = None,
     users: Size | None = None,
+    cached: Size = 0,
+    draft: Size | Sequence[Size] | None = None,
+    acceptance: Share | None = None,
+    disaggregated: bool | None = None,
     price: Number | Sequence[Number] | None = None,
     engine: str | Sequence[str] | None = None,
     dtype: str | Sequence[str] | None = None,
@@ -1015,6 +1019,10 @@ def plan_serve(
     percentile: 50, 90 or 99: hold what so many of 100 requests take to the limits. Default: the mean.
     rate: Requests that arrive, all answered, in place of users: 20/s, 90/min.
     users: Users at once, all served. Default: as many as is cheapest.
+    cached: Tokens of the prompt found in the prefix cache.
+    draft: Tokens drafted per step, several to choose from: 0,1,3. Default: 0.
+    acceptance: Probability that a drafted token is accepted. Default: 0.7. Needs ``draft``.
+    disaggregated: Only with prompts on GPUs of their own, or never. Default: both.
     price: USD per accelerator-hour, one for each ``hardware``. Default: theirs, dated.
     engine: vllm or vllm@0.11, sglang, trtllm. Default: all that run there.
     dtype: Of the weights. Default: as released, and fp8_tensor or nvfp4 where the accelerator multiplies it.

@@ -16,9 +16,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from llmcx import units  # noqa: E402
-from llmcx.answers import plan_serve  # noqa: E402
-from llmcx.answers.plan_serve import Found, Place, Way, frontier  # noqa: E402
-from llmcx.answers.serve import Point, stored_as  # noqa: E402
+from llmcx.answers.plan_serve import frontier  # noqa: E402
+from llmcx.answers.plan_ways import Found, Place, Way, layouts  # noqa: E402
+from llmcx.answers.serve import Load, Point, stored_as  # noqa: E402
 from llmcx.catalog.data import load_hardware  # noqa: E402
 from llmcx.catalog.presets import load_preset  # noqa: E402
 from llmcx.engines import engine  # noqa: E402
@@ -64,15 +64,11 @@ def test_every_choice_is_a_layout_that_fits_and_is_what_serve_says(line: str, mo
     spec = load_preset(model)
     for each in choices:
         check(spec, Layout(tp=each["tp"], ep=each["ep"], attention_dp=each["attention_dp"], sequence=False))
-        assert each["gpus"] == each["tp"] * each["replicas"] and each["users"] == each["batch"] * each["replicas"]
+        prompts = each["prefill_workers"] * each["prefill_tp"]
+        assert each["gpus"] == each["tp"] * each["replicas"] * each["workers"] + prompts
+        assert each["users"] == each["batch"] * each["replicas"]
         assert each["batch"] <= each["largest_batch"] and each["batch"] % each["attention_dp"] == 0
-        options = (
-            f"--engine {each['engine']} --dtype {each['dtype']} --kv-dtype {inputs['kv_dtype']} --hardware {each['hardware']}"
-        )
-        options += f" --tp {each['tp']} --ep {each['ep']} --attention-dp {each['attention_dp']} --batch {each['batch']}"
-        if spec.stored is not None and each["dtype"] == spec.stored.name:
-            options = options.replace(f"--dtype {each['dtype']} ", "")
-        served = data("serve", model, "--prompt", str(inputs["prompt"]), "--output", str(inputs["output"]), *options.split())
+        served = data("serve", model, *serving(each, inputs, own=spec.stored is not None and each["dtype"] == spec.stored.name))
         [point] = served["result"]["estimate"]
         assert served["result"]["largest_batch"] == each["largest_batch"]
         for key in ("ttft_s", "tpot_s", "tokens_per_s_user", "tokens_per_s_gpu", "usd_per_million", "bound"):
@@ -80,10 +76,63 @@ def test_every_choice_is_a_layout_that_fits_and_is_what_serve_says(line: str, mo
             assert point[key] == expected, key
 
 
+def serving(each: dict[str, Any], inputs: dict[str, Any], own: bool) -> list[str]:
+    """Options of `llmcx serve` for a replica of a choice; ``own``: its format is the release's."""
+    said = {"prompt": inputs["prompt"], "output": inputs["output"], "cached": inputs["cached"], "kv-dtype": inputs["kv_dtype"]}
+    said |= {name: each[name] for name in ("engine", "hardware", "tp", "ep", "batch")} | {"attention-dp": each["attention_dp"]}
+    said |= {} if own else {"dtype": each["dtype"]}
+    said |= {"draft": each["draft"], "acceptance": inputs["acceptance"]} if each["draft"] else {}
+    options = [word for name, value in said.items() for word in (f"--{name}", str(value))]
+    if each["prefill_workers"]:
+        options += ["--prefill-workers", str(each["prefill_workers"])]
+        options += ["--set", f"prefill_tp={each['prefill_tp']}", "--set", f"workers={each['workers']}"]
+    return options
+
+
+def test_prompts_on_gpus_of_their_own() -> None:
+    """Disaggregated alone, never, or whichever is better; and prompts do not bind: four times their workers gain little."""
+    asked = "llama-3.1-70b --hardware h100 --gpus 4..16 --prompt 8k --output 512 --ttft 2s --tpot 25ms"
+    apart, among, both = (planned(f"{asked} {how}".strip()) for how in ("--disaggregated", "--aggregated", ""))
+    assert all(each["prefill_workers"] for each in [*apart["best"], *apart["frontier"]])
+    assert not any(each["prefill_workers"] for each in [*among["best"], *among["frontier"]])
+    costs = [each["best"][0]["usd_per_million"] for each in (apart, among, both)]
+    assert costs[2] == min(costs) and both["searched"] == apart["searched"] + among["searched"]
+    inputs = answered(f"{asked} --disaggregated")["inputs"]
+    for each in apart["best"]:
+        assert 4 <= each["gpus"] <= 16 and each["ttft_s"] <= 2 and each["tpot_s"] <= 0.025
+        [more] = data(
+            "serve", "llama-3.1-70b", *serving(each | {"prefill_workers": 4 * each["prefill_workers"]}, inputs, own=False)
+        )["result"]["estimate"]
+        assert more["tpot_s"] == pytest.approx(each["tpot_s"], rel=0.05)  # as fast as with prompts in abundance
+    late = planned(f"{asked} --disaggregated --rate 3/s")
+    for each in late["best"]:
+        assert each["prefill_workers"] and 0 < each["utilization"] < 1 and each["replicas"] == 1
+        assert each["tokens_per_s_gpu"] == pytest.approx(3 * 512 / each["gpus"])
+
+
+def test_drafts_are_chosen_where_they_pay() -> None:
+    """One user's step costs little more with two tokens to verify than with one, of which 1.7 are kept; what drafts are accepted
+    is said.
+    """
+    asked = "llama-3.1-8b --hardware h100 --gpus 1 --tpot 5ms"
+    plain, drafting = planned(asked), planned(f"{asked} --draft 0,1,3 --acceptance 0.7")
+    assert drafting["frontier"][0]["draft"] == 3
+    assert drafting["best"][0]["draft"] and drafting["best"][0]["usd_per_million"] < plain["best"][0]["usd_per_million"]
+    inputs = answered(f"{asked} --draft 0,1,3 --acceptance 0.7")["inputs"]
+    [point] = data("serve", "llama-3.1-8b", *serving(drafting["best"][0], inputs, own=False))["result"]["estimate"]
+    assert point["tpot_s"] == pytest.approx(drafting["best"][0]["tpot_s"], rel=1e-9)
+
+
+def test_a_cached_prefix_makes_it_cheaper() -> None:
+    asked = "llama-3.1-8b --hardware h100 --gpus 1 --tpot 10ms --prompt 8k"
+    costs = [planned(f"{asked} --cached {n}")["best"][0]["usd_per_million"] for n in (0, 4096, 7168)]
+    assert costs == sorted(costs, reverse=True)
+
+
 def test_users_are_spread_over_replicas() -> None:
     """500 users on 4 GPUs a replica: on two replicas 250 each, on three 167; an hour costs the GPUs' price."""
     asked = "qwen3-235b-a22b --hardware h200 --gpus 4..64 --users 500 --tpot 50ms --price 4"
-    for each in (found := planned(asked))["frontier"]:
+    for each in (found := planned(f"{asked} --aggregated"))["frontier"]:
         groups = each["attention_dp"]
         assert each["batch"] == -(-500 // (each["replicas"] * groups)) * groups and 4 <= each["gpus"] <= 64
         assert each["usd_per_hour"] == 4 * each["gpus"]
@@ -92,7 +141,9 @@ def test_users_are_spread_over_replicas() -> None:
 
 def test_requests_at_a_rate_are_what_serve_says_of_a_replica() -> None:
     """20 requests a second on five replicas are 4 on each; all are answered; a percentile is what is held to the limit."""
-    asked = "llama-3.1-70b --hardware h100,h200 --gpus 1..32 --prompt 2k --output 512 --rate 12/s --ttft 1s --tpot 40ms"
+    asked = (
+        "llama-3.1-70b --hardware h100,h200 --gpus 1..32 --prompt 2k --output 512 --rate 12/s --ttft 1s --tpot 40ms --aggregated"
+    )
     found, late = planned(f"{asked} --price 4,5"), planned(f"{asked} --price 4,5 --percentile 99")
     assert found["best"] and late["best"] and late["best"][0]["usd_per_hour"] >= found["best"][0]["usd_per_hour"]
     for each in [*found["best"], *late["best"], *late["frontier"][::6]]:
@@ -124,7 +175,7 @@ def test_percentiles_of_a_closed_loop_are_held_to_the_limits() -> None:
 
 
 def test_a_looser_objective_is_never_worse() -> None:
-    asked = "llama-3.1-70b --hardware h100,h200 --gpus 1..8 --prompt 2k --output 512"
+    asked = "llama-3.1-70b --hardware h100,h200 --gpus 1..8 --prompt 2k --output 512 --engine trtllm"
     costs = [planned(f"{asked} --tpot {ms}ms --ttft 800ms")["best"] for ms in (8, 12, 20, 30, 50, 100)]
     usd = [best[0]["usd_per_million"] for best in costs if best]
     assert len(usd) > 3 and all(later <= before for before, later in pairwise(usd))
@@ -169,7 +220,7 @@ def test_a_frontier_by_hand() -> None:
     (20, 80) by the fourth.
     """
     place = Place(load_hardware("h100"), "vllm", lambda gpus: engine("vllm"), None)
-    way = Way(place, "bf16", Setup(), 1)
+    way = Way(place, "bf16", Setup(), 1, Load(1024, 1024))
 
     def at(user: float, gpu: float) -> Found:
         return Found(way, 1, Point(1, 0.1, 1 / user, user, gpu, None, "weights"))
@@ -249,6 +300,12 @@ def test_one_more_than_the_largest_batch_does_not_fit(model: str, name: str) -> 
         ("--kv-dtype nope", "not known"),
         ("--price=-1", "0 or more"),
         ("--prompt 0", "prompt"),
+        ("--draft 0", "0,1,3"),
+        ("--draft=-1,2", "0,1,3"),
+        ("--acceptance 0.5", "--draft"),
+        ("--cached 2k", "the prompt has 1024"),
+        ("--disaggregated --emit vllm", "leave one of them out"),
+        ("--disaggregated --gpus 1", "more --gpus"),
     ],
 )
 def test_bad_input_is_one_sentence(line: str, words: str) -> None:
@@ -275,10 +332,10 @@ def test_times_as_people_write_them() -> None:
 def test_engines_run_their_own_layouts() -> None:
     """vLLM has experts on all GPUs or none; TensorRT-LLM attends on each GPU alone or on all together."""
     spec = load_preset("deepseek-v3")
-    assert {ep for tp, ep, _ in plan_serve.layouts(spec, "vllm", 8, 8) if tp == 8} == {1, 8}
-    assert {ep for tp, ep, _ in plan_serve.layouts(spec, "trtllm", 8, 8) if tp == 8} == {1, 2, 4, 8}
-    assert {groups for tp, _, groups in plan_serve.layouts(spec, "trtllm", 8, 8) if tp == 8} == {1, 8}
-    assert {(ep, tp // groups <= 8) for tp, ep, groups in plan_serve.layouts(spec, "sglang", 32, 8) if tp == 32} == {(32, True)}
+    assert {ep for tp, ep, _ in layouts(spec, "vllm", 8, 8) if tp == 8} == {1, 8}
+    assert {ep for tp, ep, _ in layouts(spec, "trtllm", 8, 8) if tp == 8} == {1, 2, 4, 8}
+    assert {groups for tp, _, groups in layouts(spec, "trtllm", 8, 8) if tp == 8} == {1, 8}
+    assert {(ep, tp // groups <= 8) for tp, ep, groups in layouts(spec, "sglang", 32, 8) if tp == 32} == {(32, True)}
 
 
 # --- beside measured runs -------------------------------------------------------------------------------------------------

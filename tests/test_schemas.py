@@ -72,6 +72,19 @@ SILENT = ("catalog path", "catalog from-config", "tools", "sweep")
 """Commands that write text, not one JSON document."""
 
 
+def question(call: str) -> str:
+    """A call without the form that it asks for."""
+    return re.sub(r" --json| --plot -| --format \S+", "", call)
+
+
+DRAWN = ("catalog show", *SILENT)
+"""Commands that write a file's own text (of an accelerator: tables), or rows for machines."""
+TABLES = list(
+    dict.fromkeys(question(call) for call in [*EXAMPLES, *MORE] if not call.startswith(DRAWN) or call == "catalog show h100")
+)
+"""Calls whose answers test_terminal.py has drawn, and holds to their schemas while it has them."""
+
+
 @pytest.fixture
 def files_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pristine: Path) -> None:
     """The files that the examples name, in a directory of the test's own."""
@@ -138,15 +151,19 @@ def test_each_is_a_schema_and_says_what_it_is(name: str) -> None:
         assert part["additionalProperties"] is False and part["description"], title
 
 
-@pytest.mark.usefixtures("files_at_hand")
-@pytest.mark.parametrize("call", [call for call in [*EXAMPLES, *MORE] if not call.startswith(SILENT)])
-def test_what_is_printed_conforms(call: str) -> None:
-    asked = re.sub(r" --json| --plot -| --format \S+", "", call)
+def conforms(call: str) -> None:
+    """What is printed, formulas too, is as the schema says that it names."""
     listed = ("explain", "catalog models", "catalog hardware", "catalog show", "params --weights", "check")  # already, or none
     formulas = [] if call.startswith(listed) else ["--explain"]
-    end = here(*shlex.split(asked), "--json", *formulas)
+    end = here(*shlex.split(question(call)), "--json", *formulas)
     assert (end.code, end.err) == (0, ""), end
     valid(end.out)
+
+
+@pytest.mark.usefixtures("files_at_hand")
+@pytest.mark.parametrize("call", [call for call in [*EXAMPLES, *MORE] if call.startswith("catalog show")])
+def test_an_entry_conforms(call: str) -> None:
+    conforms(call)
 
 
 def test_every_schema_is_tried() -> None:

@@ -18,18 +18,9 @@ from typing import Any
 import pytest
 
 from tests.helpers import here, until_closed
-from tests.test_schemas import EXAMPLES, MORE, files_at_hand, pristine  # noqa: F401 - fixtures
+from tests.test_schemas import TABLES, conforms, files_at_hand, pristine  # noqa: F401 - fixtures
 
 LLMCX = str(Path(sys.executable).parent / "llmcx")
-SILENT = ("catalog show", "catalog path", "catalog from-config", "tools", "sweep")
-"""Commands that write a file's own text (of an accelerator: tables), or rows for machines."""
-TABLES = list(
-    dict.fromkeys(
-        re.sub(r" --json| --plot -| --format \S+", "", call)
-        for call in [*EXAMPLES, *MORE]
-        if not call.startswith(SILENT) or call == "catalog show h100"
-    )
-)
 PICTURES = [
     "params deepseek-v3",
     "params gpt3 mixtral-8x7b",
@@ -51,7 +42,7 @@ PICTURES = [
 
 @pytest.mark.usefixtures("files_at_hand", "answered_once")
 @pytest.mark.parametrize("call", TABLES)
-def test_no_line_is_wider_than_the_terminal_and_plain_is_words(monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+def test_no_line_is_wider_than_the_terminal_plain_is_words_and_json_conforms(monkeypatch: pytest.MonkeyPatch, call: str) -> None:
     widths = [40, 80]
     if call.startswith("explain"):
         widths = [80]  # formulas and examples are never broken
@@ -62,6 +53,7 @@ def test_no_line_is_wider_than_the_terminal_and_plain_is_words(monkeypatch: pyte
         fits(call, width)
     monkeypatch.delenv("COLUMNS")
     words(call)
+    conforms(call)
 
 
 def fits(call: str, width: int) -> None:

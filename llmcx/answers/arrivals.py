@@ -7,10 +7,11 @@ numbers of users straight lines are drawn.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from functools import cached_property
 from math import exp, floor, log10
 
-from llmcx.answers.serve import Arrivals, Load, Point, percentiles, pointed, prefilling
+from llmcx.answers.serve import Apart, Arrivals, Load, Point, percentiles, pointed, prefilling
 from llmcx.engines.open_loop import first_token, per_token, running
 from llmcx.engines.serving_time import Server, ServingStep
 from llmcx.engines.spread import Parts, Spread
@@ -44,6 +45,14 @@ class Paces:
         self.sizes = sizes if sizes[-1] == self.places else [*sizes, self.places]
         self._timed: dict[int, tuple[ServingStep, float, float, float]] = {}
 
+    def among(self, apart: Apart) -> Paces:
+        """The same workers in other numbers: what a step and a prompt take is known already."""
+        other = copy(self)
+        other.load, other.workers = self.load.among(apart), apart.workers
+        for name in ("top", "largest_rate"):
+            other.__dict__.pop(name, None)
+        return other
+
     def at(self, index: int) -> tuple[ServingStep, float, float, float]:
         """A decode step; its seconds with drafting, those of a token; those that a prompt adds to the steps of all."""
         if index not in self._timed:
@@ -60,7 +69,7 @@ class Paces:
     def prompts(self) -> Server:
         """What works off the prompts."""
         apart, server = self.load.apart, self.server
-        return server if apart is None else server.like(prefilling(server.setup, apart))
+        return server if apart is None else server.like(prefilling(server.setup, apart.prefill_tp))
 
     @cached_property
     def alone(self) -> tuple[float, float]:

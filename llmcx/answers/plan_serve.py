@@ -1,32 +1,35 @@
-"""The search for a way to serve: accelerator, engine, format, layout, replicas and batch, the cheapest that meets an objective.
-
-Times are those of :func:`llmcx.answers.serve.point`, for every number of users that fits; a layout's passes are lowered once
-(:mod:`llmcx.engines.passes`), so that each further one costs a few dozen kernels.
+"""The search for a way to serve: accelerator, engine, format, layout, replicas and batch, prompts apart from decoding or not, the
+cheapest that meets an objective. What it chooses among is :mod:`llmcx.answers.plan_ways`'.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from llmcx.answers import Result
-from llmcx.answers.arrivals import Paces, arriving, batches
-from llmcx.answers.fit import tensor_sizes
-from llmcx.answers.serve import Load, Point, Serving, arithmetic, estimator, point, serve, weight_bits
-from llmcx.engines import Engine
+from llmcx.answers.plan_ways import Found, Place, Wanted, Way, disaggregated, offered, servers, together
+from llmcx.answers.serve import (
+    NO_SPECULATION,
+    Apart,
+    Load,
+    Point,
+    Serving,
+    Speculation,
+    arithmetic,
+    estimator,
+    serve,
+    weight_bits,
+)
 from llmcx.engines.serving_time import Server, Setup
 from llmcx.errors import InputError
 from llmcx.formats import dtypes
-from llmcx.machine.hardware import Hardware
 from llmcx.model.spec import ModelSpec
-from llmcx.parallel.layout import divisors
 
-ENGINES = ("vllm", "sglang", "trtllm")
-"""Those whose memory and whose times are known."""
 KEPT = 5
 NEAR = 3
-WAYS = ("hardware", "engine", "dtype", "tp", "ep", "attention_dp")
+WAYS = ("hardware", "engine", "dtype", "tp", "ep", "attention_dp", "prompts", "draft")
 PERCENTILES = (50, 90, 99)
 
 
@@ -61,48 +64,14 @@ class Objective(NamedTuple):
         return max(first / self.ttft_s if self.ttft_s else 0.0, token / self.tpot_s if self.tpot_s else 0.0)
 
 
-class Place(NamedTuple):
-    """An accelerator with the memory that an engine uses of it, the engine for so many of them, and USD per hour of one."""
-
-    hardware: Hardware
-    name: str
-    engine: Callable[[int], Engine]
-    usd_per_hour: float | None
-
-
-class Way(NamedTuple):
-    """A replica: where it runs, its weights' format, its layout, the most users that it has room for."""
-
-    place: Place
-    dtype: str
-    setup: Setup
-    largest: int
-
-
-class Found(NamedTuple):
-    """So many replicas of a way, each with its users, timed; the ``utilization`` of each where requests arrive at a rate."""
-
-    way: Way
-    replicas: int
-    point: Point
-    utilization: float | None = None
-
-    @property
-    def gpus(self) -> int:
-        return self.replicas * self.way.setup.tp
-
-    @property
-    def usd_per_hour(self) -> float | None:
-        return None if self.way.place.usd_per_hour is None else self.gpus * self.way.place.usd_per_hour
-
-
 @dataclass(frozen=True)
 class Choice:
-    """A configuration: ``replicas`` of ``tp`` GPUs, ``batch`` users on each, ``users`` on all. Times and rates as in
-    :class:`~llmcx.answers.serve.Point`; ``largest_batch`` fits a replica; ``usd_per_hour`` of all GPUs. ``over``: its worse time
-    as a multiple of the limit. ``ttft_held_s`` and ``tpot_held_s`` are the times that are held against the limits: the mean's, or
-    a percentile's, with their ranges' upper end where that is asked for. ``utilization``: of requests that arrive at a rate, the
-    share of the largest rate that a replica answers.
+    """A configuration: ``replicas`` of ``tp`` GPUs, ``batch`` users on each, ``users`` on all. Where ``prefill_workers`` of
+    ``prefill_tp`` GPUs take the prompts, there is one replica, of which ``workers`` of ``tp`` GPUs decode. ``draft`` tokens are
+    drafted a step. Times and rates as in :class:`~llmcx.answers.serve.Point`; ``largest_batch`` fits a replica; ``usd_per_hour``
+    of all GPUs. ``over``: its worse time as a multiple of the limit. ``ttft_held_s`` and ``tpot_held_s`` are the times that are
+    held against the limits: the mean's, or a percentile's, with their ranges' upper end where that is asked for. ``utilization``:
+    of requests that arrive at a rate, the share of the largest rate that a replica answers.
     """
 
     hardware: str
@@ -112,6 +81,10 @@ class Choice:
     ep: int
     attention_dp: int
     replicas: int
+    workers: int
+    prefill_workers: int
+    prefill_tp: int
+    draft: int
     gpus: int
     batch: int
     users: int
@@ -167,47 +140,47 @@ def plan(
     load: Load,
     places: Sequence[Place],
     kv_dtype: str,
-    gpus: tuple[int, int],
+    wanted: Wanted,
     objective: Objective,
     *,
-    users: int | None = None,
-    rate: float | None = None,
     formats: Sequence[str] | None = None,
+    drafts: Sequence[Speculation] = (NO_SPECULATION,),
+    apart: bool | None = None,
 ) -> ServePlan:
-    """Search, from ``gpus[0]`` to ``gpus[1]`` GPUs. Without ``users`` a replica is given as many as is cheapest, and the best has
-    the lowest cost of a token; with them all are served at once, and the best costs least by the hour, as for requests that
-    arrive at a ``rate`` a second, which go to replicas at random. Where no price is known, GPUs stand for it.
+    """Search. Without ``users`` a replica is given as many as is cheapest, and the best has the lowest cost of a token; with them
+    all are served at once, and the best costs least by the hour, as for requests that arrive at a ``rate`` a second, which go to
+    replicas at random. Where no price is known, GPUs stand for it. ``drafts``: ways to speculate, each tried. ``apart``: prompts
+    on GPUs of their own alone, or never; None: both.
 
     Raises InputError when nothing fits.
     """
-    least, most = gpus
     found: list[Found] = []
     ways = unfit = 0
     refusals: list[InputError] = []
     left_out: list[str] = []
+    loads = [replace(load, speculation=each) for each in drafts]
+    kinds = [kind for kind, left in ((together, apart is True), (disaggregated, apart is False)) if not left]
     for place in places:
         for weights in formats or offered(spec, place.hardware):
             before, refused = ways + unfit, len(refusals)
-            for server, dtype in servers(spec, place, weights, kv_dtype, most, refusals):
+            for server, dtype in servers(spec, place, weights, kv_dtype, wanted.most, refusals):
                 try:
                     largest = server.largest_batch(load.prompt + load.output, 0)
                 except InputError as refusal:  # it is not known what each GPU has
                     refusals.append(refusal)
                     continue
-                way, before_it = Way(place, dtype, server.setup, largest), len(found)
-                if rate is not None:
-                    found += _arriving(server, load, way, (least, most), rate, objective.shares)
-                else:
-                    for replicas, batch in _sizes(way, least, most, users):
-                        timed = point(server, load, batch, place.usd_per_hour, objective.shares)
-                        found.append(Found(way, replicas, timed))
+                before_it = len(found)
+                for each in loads:
+                    way = Way(place, dtype, server.setup, largest, each)
+                    for kind in kinds:
+                        found += kind(server, way, wanted)
                 fits = len(found) > before_it
                 ways, unfit = ways + fits, unfit + (not fits)
             if ways + unfit == before and len(refusals) > refused:
                 left_out.append(f"{place.name} in {weights} on {place.hardware.name}: {refusals[-1].message}")
     if not found:
-        raise refusals[-1] if refusals and not unfit else _nothing(spec, load, places, most, users, rate)
-    hourly = users is not None or rate is not None
+        raise refusals[-1] if refusals and not unfit else _nothing(spec, load, places, wanted)
+    hourly = wanted.users is not None or wanted.rate is not None
     key = _rank(hourly)
     found.sort(key=key)
     met = [each for each in found if objective.over(each.point) <= 1]
@@ -228,94 +201,6 @@ def plan(
         unfit=unfit,
         left_out=left_out,
     )
-
-
-def offered(spec: ModelSpec, hardware: Hardware) -> list[str]:
-    """Formats of the weights to try: that of the release, and narrower ones that the accelerator multiplies.
-
-    >>> from llmcx.catalog.data import load_hardware
-    >>> from llmcx.catalog.presets import load_preset
-    >>> offered(load_preset("llama-3-8b"), load_hardware("b200")), offered(load_preset("llama-3-8b"), load_hardware("a100"))
-    (['bf16', 'fp8_tensor', 'nvfp4'], ['bf16'])
-    """
-    released = dtypes.default(spec)
-    bits, found = weight_bits(spec, released), [released]
-    for name, rate in (("fp8_tensor", "fp8"), ("nvfp4", "fp4")):
-        if rate in hardware.dense_tflops:
-            try:
-                narrower = weight_bits(spec, name) < 0.8 * bits
-            except InputError:
-                continue
-            if narrower:
-                found.append(name)
-    return found
-
-
-def layouts(spec: ModelSpec, engine: str, most: int, domain: int) -> Iterator[tuple[int, int, int]]:
-    """GPUs of a replica, groups that share out its experts, and groups that attend for themselves, as an engine runs them.
-
-    vLLM shares experts out among all GPUs or none; TensorRT-LLM's attention data parallelism has a group for each GPU. Experts
-    and groups of attention reach beyond the fast network, tensor parallelism does not.
-    """
-    mixtures = spec.mixtures
-    for tp in tensor_sizes(spec):
-        if tp > most:
-            break
-        shared = [ep for ep in divisors(tp) if all(part.n_experts % ep == 0 for _, part in mixtures)] if mixtures else [1]
-        apart = divisors(tp) if mixtures else [1]
-        for ep in shared if engine != "vllm" else {1, shared[-1]} & {1, tp}:
-            for groups in apart if engine != "trtllm" else sorted({1, apart[-1]}):
-                if tp <= domain or (ep == tp and tp // groups <= domain):
-                    yield tp, ep, groups
-
-
-def servers(
-    spec: ModelSpec, place: Place, weights: str, kv_dtype: str, most: int, refusals: list[InputError]
-) -> Iterator[tuple[Server, str]]:
-    """A server for each layout, with the format's name; ``refusals`` gets why others are not run."""
-    stored = spec.stored
-    name = stored.name if weights == dtypes.RELEASED and stored is not None else weights
-    bits, cached = weight_bits(spec, weights), 8 * dtypes.per_element(kv_dtype)
-    multiplied = arithmetic(place.hardware, name)
-    first: Server | None = None
-    for tp, ep, groups in layouts(spec, place.name.partition("@")[0], most, place.hardware.domain):
-        setup = Setup(tp, ep, bits, cached, multiplied, groups)
-        try:
-            engine = place.engine(tp).caching(kv_dtype)
-            server = estimator(spec, place.hardware, setup, engine, weights)[0] if first is None else first.like(setup, engine)
-        except InputError as refusal:  # a layout that is not run so
-            refusals.append(refusal)
-            continue
-        first = first or server
-        yield server, name
-
-
-def _sizes(way: Way, least: int, most: int, users: int | None) -> Iterator[tuple[int, int]]:
-    """Replicas, and users of each, as many on each of its groups."""
-    tp, groups = way.setup.tp, way.setup.attention_dp
-    if users is None:
-        replicas = -(-least // tp)
-        if replicas * tp <= most:
-            yield from ((replicas, groups * size) for size in batches(way.largest // groups))
-        return
-    tried = set()
-    for replicas in range(-(-least // tp), most // tp + 1):
-        batch = -(-users // (replicas * groups)) * groups
-        if batch <= way.largest and batch not in tried:  # more replicas that carry no fewer each only cost more
-            tried.add(batch)
-            yield replicas, batch
-
-
-def _arriving(
-    server: Server, load: Load, way: Way, gpus: tuple[int, int], rate: float, shares: Sequence[float]
-) -> Iterator[Found]:
-    """Each number of replicas among which the requests can be divided."""
-    if not way.largest:
-        return
-    paces, tp = Paces(server, load, way.largest), way.setup.tp
-    for replicas in range(max(-(-gpus[0] // tp), int(rate / paces.largest_rate) + 1), gpus[1] // tp + 1):
-        timed, arrivals = arriving(paces, rate / replicas, way.place.usd_per_hour, shares)
-        yield Found(way, replicas, timed, arrivals.utilization)
 
 
 Key = Callable[[Found], tuple[float, ...]]
@@ -347,10 +232,11 @@ def frontier(found: Sequence[Found]) -> list[Found]:
 
 
 def _first_of_each(found: Sequence[Found], most: int) -> list[Found]:
-    """The first of each way."""
-    kept: dict[int, Found] = {}
+    """The first of each way, whatever its workers for prompts have of GPUs."""
+    kept: dict[object, Found] = {}
     for each in found:
-        kept.setdefault(id(each.way), each)
+        way = each.way
+        kept.setdefault((id(way.place), way.dtype, way.setup, way.load.speculation, way.prefill_tp > 0), each)
         if len(kept) == most:
             break
     return [*kept.values()]
@@ -359,6 +245,7 @@ def _first_of_each(found: Sequence[Found], most: int) -> list[Found]:
 def choice(of: Found, objective: Objective) -> Choice:
     """As it is told."""
     way, setup, timed = of.way, of.way.setup, of.point
+    apart = of.apart or Apart(0, 0)
     return Choice(
         hardware=way.place.hardware.name,
         engine=way.place.name,
@@ -367,10 +254,14 @@ def choice(of: Found, objective: Objective) -> Choice:
         ep=setup.ep,
         attention_dp=setup.attention_dp,
         replicas=of.replicas,
+        workers=apart.workers,
+        prefill_workers=apart.prefill_workers,
+        prefill_tp=apart.prefill_tp,
+        draft=way.load.speculation.drafted,
         gpus=of.gpus,
         batch=timed.batch,
         users=timed.batch * of.replicas,
-        largest_batch=way.largest,
+        largest_batch=way.largest * apart.workers,
         ttft_s=timed.ttft_s,
         ttft_range_s=timed.ttft_range_s,
         tpot_s=timed.tpot_s,
@@ -389,16 +280,21 @@ def choice(of: Found, objective: Objective) -> Choice:
 
 def served(
     spec: ModelSpec, load: Load, places: Sequence[Place], kv_dtype: str, of: Choice, rate: float | None = None
-) -> tuple[Server, float | None, Serving]:
-    """A choice's replica as `llmcx serve` has it, its price of an hour, and the answer."""
+) -> tuple[Server, Load, float | None, Serving]:
+    """A choice's replica as `llmcx serve` has it, what it serves, its price of an hour, and the answer; ``load`` says how often
+    drafts are accepted.
+    """
     place = next(place for place in places if (place.hardware.name, place.name) == (of.hardware, of.engine))
     weights = dtypes.RELEASED if spec.stored is not None and of.dtype == spec.stored.name else of.dtype
     bits, cached = weight_bits(spec, weights), 8 * dtypes.per_element(kv_dtype)
     setup = Setup(of.tp, of.ep, bits, cached, arithmetic(place.hardware, of.dtype), of.attention_dp)
     server, _ = estimator(spec, place.hardware, setup, place.engine(of.tp).caching(kv_dtype), weights)
+    apart = Apart(of.prefill_workers, of.prefill_tp, of.workers) if of.prefill_workers else None
+    drafts = load.speculation._replace(drafted=of.draft) if of.draft else NO_SPECULATION
+    load = replace(load, apart=apart, speculation=drafts)
     asked = {"batch": of.batch} if rate is None else {"rate": rate / of.replicas}
     answer = serve(server, load, **asked, usd_per_hour=place.usd_per_hour, reserve=0, dtype=of.dtype)
-    return server, place.usd_per_hour, answer
+    return server, load, place.usd_per_hour, answer
 
 
 def missed(of: Point, objective: Objective) -> str:
@@ -423,6 +319,9 @@ def label(of: Choice) -> str:
         f"attention DP {of.attention_dp}" if of.attention_dp > 1 else "",
         f"{of.replicas} replicas" if of.replicas > 1 else "",
     ]
+    if of.prefill_workers:
+        ways = [f"prompts {of.prefill_workers} x TP {of.prefill_tp}, decode {of.workers} x TP {of.tp}", *ways[1:]]
+    ways += [f"draft {of.draft}" if of.draft else ""]
     return " ".join([f"{of.gpus} x {of.hardware}", of.engine, of.dtype, *filter(None, ways)])
 
 
@@ -442,18 +341,17 @@ def _why(met: Sequence[Found], hourly: bool) -> Iterator[str]:
 
 
 def _ways(of: Found) -> dict[str, object]:
-    setup = of.way.setup
+    setup, drafted = of.way.setup, of.way.load.speculation.drafted
     where = of.way.place.hardware.name, of.way.place.name, of.way.dtype
-    return dict(zip(WAYS, (*where, setup.tp, setup.ep, setup.attention_dp), strict=True))
+    prompts = "among decode steps" if of.apart is None else "on GPUs of their own"
+    return dict(zip(WAYS, (*where, setup.tp, setup.ep, setup.attention_dp, prompts, drafted), strict=True))
 
 
-def _nothing(
-    spec: ModelSpec, load: Load, places: Sequence[Place], most: int, users: int | None, rate: float | None
-) -> InputError:
-    names = ", ".join(dict.fromkeys(place.hardware.title for place in places))
-    if rate is not None:
-        problem = f"no layout of {spec.name} on up to {most:,} x {names} answers {rate:g} requests a second"
+def _nothing(spec: ModelSpec, load: Load, places: Sequence[Place], wanted: Wanted) -> InputError:
+    names, most = ", ".join(dict.fromkeys(place.hardware.title for place in places)), wanted.most
+    if wanted.rate is not None:
+        problem = f"no layout of {spec.name} on up to {most:,} x {names} answers {wanted.rate:g} requests a second"
         return InputError(f"{problem}; give more --gpus, or a narrower --dtype", field="gpus", value=most)
-    what = "one sequence" if users is None else f"{users:,} users"
+    what = "one sequence" if wanted.users is None else f"{wanted.users:,} users"
     problem = f"no layout of {spec.name} on up to {most:,} x {names} holds {what} of {load.prompt + load.output:,} tokens"
     return InputError(f"{problem}; give more --gpus, or a narrower --dtype", field="gpus", value=most)

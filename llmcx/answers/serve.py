@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple, TypeVar, cast
 
 from llmcx.answers import Result
@@ -51,6 +52,8 @@ class Speculation(NamedTuple):
 
 
 NO_SPECULATION = Speculation()
+DRAFT_COST = 0.05
+"""Of drafting a token, as a share of a decode step, where nobody says."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,10 @@ class Load:
             setup.tp if self.apart is None else setup.tp * self.apart.workers + self.apart.prefill_workers * self.apart.prefill_tp
         )
 
+    def among(self, apart: Apart) -> Load:
+        """The same among other workers."""
+        return replace(self, apart=apart)
+
     @property
     def context(self) -> int:
         """Tokens before a decode step, half-way through an answer."""
@@ -123,39 +130,30 @@ def point(server: Server, load: Load, batch: int, usd_per_hour: float | None, sh
     t_decode(batch) / batch / tokens per step. With ``chunk``, prompts ride along with decode steps: the first token waits for
     all pieces, each a step long. ``apart``, a user's tokens wait for no prompt, and a request for nothing but its own.
     """
+    if load.apart is not None:
+        return Pool(server, load, load.apart.prefill_tp).point(load.apart, batch, usd_per_hour, shares)
     context, spec = load.context, load.speculation
-    step, seconds_step, _ = stepped(server, load, batch)
+    step, seconds_step = _step(server, load, batch)
     per_token = seconds_step / spec.tokens
     told: dict[str, float] = {}
-    if load.apart is None:
-        added = server.prompt(load.prompt, load.cached, batch, context)
-        first = server.first(load.prompt, load.cached, load.output, batch, seconds_step, load.chunk)
-        if server.bands() is None:
-            request = added + load.output * per_token / batch
-            tpot = request * batch / load.output if batch > 1 else per_token
-        else:
-            tpot = token(per_token, added, batch, load.output, first) if batch > 1 else per_token
-            request = (first + load.output * tpot) / batch
-        firsts = server.firsts(load.prompt, load.cached, load.output, batch, seconds_step, load.chunk) if shares else None
-        if firsts is not None:
-            came = batch * spec.tokens / load.output if batch > 1 else 0.0
-            gaps = seconds_step, added, came, server.together(load.prompt - load.cached, load.chunk)
-            told = percentiles(shares, firsts, per_tokens(per_token, added, batch, load.output, first), gaps)
+    added = server.prompt(load.prompt, load.cached, batch, context)
+    first = server.first(load.prompt, load.cached, load.output, batch, seconds_step, load.chunk)
+    if server.bands() is None:
+        request = added + load.output * per_token / batch
+        tpot = request * batch / load.output if batch > 1 else per_token
     else:
-        prompts = server.like(prefilling(server.setup, load.apart))
-        users = batch / load.apart.prefill_workers
-        first = prompts.first_apart(load.prompt, load.cached, load.output, users, per_token)
-        tpot, request = per_token, (first + load.output * per_token) / batch
-        firsts = prompts.firsts_apart(load.prompt, load.cached, load.output, users, per_token) if shares else None
-        if firsts is not None:
-            told = percentiles(shares, firsts, [(1.0, Spread(per_token, 0.0, 0.0))], (seconds_step, 0.0, 0.0, 1))
-    bound = step.largest
-    return pointed(server, load, batch, first, tpot, load.output / request, bound, usd_per_hour, told)
+        tpot = token(per_token, added, batch, load.output, first) if batch > 1 else per_token
+        request = (first + load.output * tpot) / batch
+    firsts = server.firsts(load.prompt, load.cached, load.output, batch, seconds_step, load.chunk) if shares else None
+    if firsts is not None:
+        came = batch * spec.tokens / load.output if batch > 1 else 0.0
+        gaps = seconds_step, added, came, server.together(load.prompt - load.cached, load.chunk)
+        told = percentiles(shares, firsts, per_tokens(per_token, added, batch, load.output, first), gaps)
+    return pointed(server, load, batch, first, tpot, load.output / request, step.largest, usd_per_hour, told)
 
 
-def prefilling(setup: Setup, apart: Apart) -> Setup:
-    """The layout of what works off prompts: experts and attention are divided among its GPUs as among those that decode."""
-    tp = apart.prefill_tp
+def prefilling(setup: Setup, tp: int) -> Setup:
+    """The layout of what works off prompts on ``tp`` GPUs: experts and attention are divided as among those that decode."""
     shared, divided = setup.ep > 1 and tp <= setup.ep, setup.attention_dp == setup.tp > 1
     return setup._replace(tp=tp, ep=tp if shared else 1, attention_dp=tp if divided else 1)
 
@@ -169,25 +167,68 @@ def _step(server: Server, load: Load, users: int) -> tuple[ServingStep, float]:
 
 
 def stepped(server: Server, load: Load, batch: int) -> tuple[ServingStep, float, int]:
-    """A decode step with ``batch`` users in all, its seconds, and the users of each of the copies that decode.
+    """A decode step with ``batch`` users in all, its seconds, and the users of each of the copies that decode."""
+    if load.apart is not None:
+        return Pool(server, load, load.apart.prefill_tp).stepped(load.apart, batch)
+    return *_step(server, load, batch), batch
 
-    Where prompts are worked off apart and bound the rate, fewer than all decode: as many as the prompts that are made in the time
-    of an answer.
+
+class Pool:
+    """Copies of ``server`` that decode, and others on ``prefill_tp`` GPUs that work off ``prompts`` for them, however many there
+    are of each: a pass is timed once.
     """
-    apart = load.apart
-    each = batch if apart is None else -(-batch // apart.workers)
-    step, seconds = _step(server, load, each)
-    if apart is None or server.bands() is None:
+
+    def __init__(self, server: Server, load: Load, prefill_tp: int) -> None:
+        self.server, self.load = server, load
+        self.prompts = server.like(prefilling(server.setup, prefill_tp))
+        self._steps: dict[int, tuple[ServingStep, float]] = {}
+
+    def step(self, users: int) -> tuple[ServingStep, float]:
+        """A decode step of one of the copies; its seconds, drafting included."""
+        if users not in self._steps:
+            self._steps[users] = _step(self.server, self.load, users)
+        return self._steps[users]
+
+    @cached_property
+    def handed(self) -> float:
+        """Seconds in which a prompt's cache goes to where it is decoded."""
+        return self.prompts.handed(self.load.prompt)
+
+    def each(self, users: float) -> float:
+        """Seconds of a prompt, of one of ``users`` whose prompts a worker works off."""
+        return self.prompts.each(self.load.prompt, self.load.cached, users)
+
+    def stepped(self, apart: Apart, batch: int) -> tuple[ServingStep, float, int]:
+        """A decode step with ``batch`` users in all, its seconds, and the users of each copy.
+
+        Where prompts bound the rate, fewer than all decode: as many as the prompts that are made in the time of an answer.
+        """
+        load, users, each = self.load, batch, -(-batch // apart.workers)
+        step, seconds = self.step(each)
+        if self.server.bands() is None:
+            return step, seconds, each
+        rate = apart.prefill_workers / self.each(batch / apart.prefill_workers)
+        for _ in range(4):
+            fed = max(1, min(batch, round(rate * load.output * seconds / load.speculation.tokens)))
+            if fed >= users:
+                break
+            users, each = fed, -(-fed // apart.workers)
+            step, seconds = self.step(each)
         return step, seconds, each
-    prompt = server.like(prefilling(server.setup, apart)).each(load.prompt, load.cached, batch / apart.prefill_workers)
-    rate, users = apart.prefill_workers / prompt, batch
-    for _ in range(4):
-        fed = max(1, min(batch, round(rate * load.output * seconds / load.speculation.tokens)))
-        if fed >= users:
-            break
-        users, each = fed, -(-fed // apart.workers)
-        step, seconds = _step(server, load, each)
-    return step, seconds, each
+
+    def point(self, apart: Apart, batch: int, usd_per_hour: float | None, shares: Sequence[float] = ()) -> Point:
+        """:func:`point`: a user's tokens wait for no prompt, and a request for nothing but its own."""
+        load, prompts = self.load.among(apart), self.prompts
+        step, seconds, _ = self.stepped(apart, batch)
+        token, users = seconds / load.speculation.tokens, batch / apart.prefill_workers
+        first = prompts.apart(load.prompt, load.cached, users, load.output, token) + self.handed
+        told: dict[str, float] = {}
+        firsts = prompts.firsts_apart(load.prompt, load.cached, load.output, users, token) if shares else None
+        if firsts is not None:
+            firsts = [(share, one.later(self.handed)) for share, one in firsts]
+            told = percentiles(shares, firsts, [(1.0, Spread(token, 0.0, 0.0))], (seconds, 0.0, 0.0, 1))
+        rate = load.output * batch / (first + load.output * token)
+        return pointed(self.server, load, batch, first, token, rate, step.largest, usd_per_hour, told)
 
 
 def pointed(
@@ -315,6 +356,10 @@ def serve(
     largest = workers * real.largest_batch(context, reserve)
     if largest == 0:
         raise _too_large(real, context, reserve, dtype)
+    if load.apart is not None:
+        prompts = real.like(prefilling(setup, load.apart.prefill_tp))
+        if prompts.largest_batch(load.prompt, reserve) == 0:
+            raise _too_large(prompts, load.prompt, reserve, dtype, "--set prefill_tp=")
     places = None
     if batch is not None and batch > largest:
         if load.apart is not None or rate is not None:
@@ -372,8 +417,8 @@ def crowded(found: Point, users: int, output: int, bands: Bands | None) -> Point
     return replace(found, **changed)
 
 
-def _too_large(server: Server, context: int, reserve: float, dtype: str) -> InputError:
-    """The refusal of a model that does not fit, with formats and numbers of GPUs in which it would."""
+def _too_large(server: Server, context: int, reserve: float, dtype: str, flag: str = "--tp ") -> InputError:
+    """The refusal of a model that does not fit, with formats and numbers of GPUs, by ``flag``, in which it would."""
     spec, hardware, setup = server.spec, server.hardware, server.setup
     need = (server.weight_bytes + server.cache_bytes(context)) / 1e9
     ways = []
@@ -387,7 +432,7 @@ def _too_large(server: Server, context: int, reserve: float, dtype: str) -> Inpu
             break
     for tp in tensor_sizes(spec):
         if tp > setup.tp and _fits(server, setup._replace(tp=tp), context, reserve):
-            ways.append(f"{tp} GPUs (--tp {tp})")
+            ways.append(f"{tp} GPUs ({flag}{tp})")
             break
     how = f"; it fits with {' or '.join(ways)}" if ways else "; no format or number of GPUs tried makes it fit"
     return InputError(

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llmcx.answers.check import SPELT
-from llmcx.answers.plan_serve import ENGINES
+from llmcx.answers.plan_ways import ENGINES
 from llmcx.errors import InputError, unknown_name
 from llmcx.model.spec import ModelSpec
 

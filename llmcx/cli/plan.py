@@ -1,11 +1,13 @@
 """llmcx plan: what to run, on what, and how."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Annotated, Any, cast
 
 from llmcx.answers import plan_serve as answers
-from llmcx.answers.serve import Load, check_load, few
+from llmcx.answers.plan_ways import ENGINES, Place, Wanted
+from llmcx.answers.serve import DRAFT_COST, NO_SPECULATION, Load, Speculation, check_load, few
 from llmcx.cli import emitting, plan_finetune, plan_lifetime, plan_local, plan_train
 from llmcx.cli.accelerator import serving, settled, with_memory
 from llmcx.cli.models import Models, describe, stored_notes
@@ -48,13 +50,27 @@ def serve(
         float | None, option("Requests that arrive, all answered, in place of users: 20/s, 90/min.", reads="rate")
     ] = None,
     users: Annotated[int | None, option("Users at once, all served. Default: as many as is cheapest.", reads="count")] = None,
+    cached: Annotated[int, option("Tokens of the prompt found in the prefix cache.", reads="length")] = 0,
+    draft: Annotated[
+        list[int] | None,
+        option("Tokens drafted per step, several to choose from: 0,1,3. Default: 0.", reads="integer", whole=True),
+    ] = None,
+    acceptance: Annotated[float, option("Probability that a drafted token is accepted.", reads="share", needs="draft")] = 0.7,
+    disaggregated: Annotated[
+        bool | None,
+        option(
+            "Only with prompts on GPUs of their own, or never. Default: both.",
+            "--disaggregated/--aggregated",
+            reads="flag",
+        ),
+    ] = None,
     price: Prices = None,
     engine_: Annotated[
         list[str] | None,
         option(
             "vllm or vllm@0.11, sglang, trtllm. Default: all that run there.",
             "--engine",
-            offers="answers.plan_serve:ENGINES",
+            offers="answers.plan_ways:ENGINES",
             whole=True,
         ),
     ] = None,
@@ -76,7 +92,7 @@ def serve(
         str | None,
         option(
             "Print the launch line of the best: vllm, sglang, trtllm; slurm or k8s around one.",
-            offers="answers.plan_serve:ENGINES cli.emitting:WRAPPED",
+            offers="answers.plan_ways:ENGINES cli.emitting:WRAPPED",
             group="Shown otherwise",
         ),
     ] = None,
@@ -88,6 +104,7 @@ def serve(
     llmcx plan serve llama-3.1-70b --hardware h100,h200,b200 --tpot 30ms --confidence 0.9
     llmcx plan serve qwen3-235b-a22b --hardware h200 --gpus 4..64 --users 500 --tpot 50ms
     llmcx plan serve llama-3.1-70b --hardware h100,h200 --gpus 1..32 --rate 20/s --ttft 1s --percentile 99
+    llmcx plan serve deepseek-v3 --hardware h200 --gpus 8..32 --prompt 8k --draft 0,1,2 --disaggregated
     llmcx plan serve llama-3.1-70b --gpus 1..8 --tpot 30ms --emit vllm
     """
     check_confidence(confidence, "measured runs")
@@ -99,18 +116,25 @@ def serve(
         raise InputError(problem, field="rate", value=rate)
     within = between(gpus, MOST_GPUS)
     spec, shape, notes = models.load()
-    load = Load(prompt, output)
+    load = Load(prompt, output, cached)
     check_load(spec, load)
+    drafts = _drafts(draft, acceptance)
+    if emit is not None and disaggregated:
+        problem = "--emit prints one launch line, and workers that take prompts need one of their own; leave one of them out"
+        raise InputError(problem, field="emit", value=emit)
     check_size("users", users)
     engines = engine_ if emit is None else emitting.engines(emit, engine_)
     places, dated = _places(spec, hardware, price, engines, utilization)
     cache = kv_dtype or (spec.stored and spec.stored.cache) or "bf16"
     dtypes.per_element(cache)
     objective = answers.Objective(ttft, tpot, confidence is not None, percentile)
-    result = answers.plan(spec, load, places, cache, within, objective, users=users, rate=rate, formats=dtype)
+    wanted = Wanted(*within, users, rate, objective.shares)
+    apart = False if emit is not None else disaggregated
+    result = answers.plan(spec, load, places, cache, wanted, objective, formats=dtype, drafts=drafts, apart=apart)
     inputs: dict[str, Any] = {"hardware": list(dict.fromkeys(place.hardware.name for place in places)), "gpus": gpus}
     inputs |= {"prompt": prompt, "output": output, "ttft": ttft, "tpot": tpot, "confidence": confidence, "users": users}
-    inputs |= {"rate": rate, "percentile": percentile}
+    inputs |= {"rate": rate, "percentile": percentile, "cached": cached, "disaggregated": disaggregated}
+    inputs |= {"draft": draft, "acceptance": acceptance if draft else None}
     inputs |= {"price": list(dict.fromkeys(place.usd_per_hour for place in places))}
     inputs |= {"engine": list(dict.fromkeys(place.name for place in places)), "dtype": dtype, "kv_dtype": cache, **shape}
     about = [f"why {line}" for line in result.why]
@@ -118,22 +142,21 @@ def serve(
         f"{result.searched:,} configurations of {result.layouts:,} layouts; {result.met:,} meet the objective, {result.unfit:,}"
         " layouts have no room",
         "times are estimates, as `llmcx serve` gives them for the same options; ranges: 10th to 90th percentile of measured runs",
-        "not searched: pipelines, prefill and decode apart, speculation; replicas share nothing",
+        "not searched: pipelines; replicas share nothing",
     ]
     about += [f"not searched: {each}" for each in result.left_out]
     if dtype is None and len({each.dtype for each in [*result.best, *result.frontier]}) > 1:
         about.append("formats narrower than the release's change its answers; --dtype keeps to one")
     head = heading("plan_serve", spec, inputs, result)
+    known = replace(load, speculation=drafts[-1])
 
     def lines() -> list[Any]:
         first = result.best[0] if result.best else result.near[0].choice
-        server, cost, answer = answers.served(spec, load, places, cache, first, rate)
+        server, asked, cost, answer = answers.served(spec, known, places, cache, first, rate)
         bound = Server(spec, server.hardware, server.setup, engine=server.engine)
         shown = [*result.best, *few(result.frontier)]
-        each = [(one, *answers.served(spec, load, places, cache, one)[:2]) for one in dict.fromkeys(shown)]
-        return (
-            explaining("plan_serve", each, load)() + explaining("serve", bound, server, load, cost, first.dtype, cache, answer)()
-        )
+        each = [(one, *answers.served(spec, known, places, cache, one)[:3]) for one in dict.fromkeys(shown)]
+        return explaining("plan_serve", each)() + explaining("serve", bound, server, asked, cost, first.dtype, cache, answer)()
 
     text = None
     if emit is not None:
@@ -144,27 +167,37 @@ def serve(
     return Item(describe(spec), inputs, result, [*about, *stored_notes(spec, None), *dated, *notes], lines, head=head, text=text)
 
 
+def _drafts(draft: Sequence[int] | None, acceptance: float) -> list[Speculation]:
+    """Ways to speculate. Raises InputError for what drafts nothing."""
+    if draft is None:
+        return [NO_SPECULATION]
+    if min(draft) < 0 or max(draft) == 0:
+        problem = f"--draft is {','.join(map(str, draft))}; name how many tokens are drafted a step, as in 0,1,3"
+        raise InputError(problem, field="draft")
+    return [Speculation(each, acceptance, DRAFT_COST) if each else NO_SPECULATION for each in sorted(set(draft))]
+
+
 def _places(
     spec: ModelSpec,
     hardware: Sequence[str],
     price: Sequence[float] | None,
     engines: Sequence[str] | None,
     utilization: float | None,
-) -> tuple[list[answers.Place], list[str]]:
+) -> tuple[list[Place], list[str]]:
     """Each accelerator with each engine that runs there, and what to say of their prices."""
     found, words = [], []
     for text, chip, cost, dated in chips(hardware, price):
         words += dated
-        runs = [name for name in answers.ENGINES if name != "trtllm" or chip.vendor == "NVIDIA"]
+        runs = [name for name in ENGINES if name != "trtllm" or chip.vendor == "NVIDIA"]
         for name in engines or runs:
             program = name.partition("@")[0]
-            if program not in answers.ENGINES:
-                raise unknown_name("engine to plan with", name, list(answers.ENGINES), field="engine")
+            if program not in ENGINES:
+                raise unknown_name("engine to plan with", name, list(ENGINES), field="engine")
             if program not in runs:
                 raise InputError(f"--engine {name} does not run on {chip.title}", field="engine", value=name)
             limit, _ = settled(*serving(name, text, None, utilization, {}), spec, 1, None, utilization, {})
             assert limit.bytes is not None  # there is always an accelerator here
-            found.append(answers.Place(with_memory(chip, limit.bytes), name, _engine(spec, name, text, utilization), cost))
+            found.append(Place(with_memory(chip, limit.bytes), name, _engine(spec, name, text, utilization), cost))
     return found, words
 
 

@@ -89,7 +89,7 @@ def serve(
     draft_cost: Annotated[
         float,
         option("Drafting a token, as a share of a decode step.", reads="share", group="Schedule", rare=True, needs="draft"),
-    ] = 0.05,
+    ] = answers.DRAFT_COST,
     emit: Annotated[
         str | None,
         option(

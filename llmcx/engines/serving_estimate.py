@@ -136,7 +136,7 @@ class Timed(Server):
         alone, besides = self.alone(prompt, cached)
         each, together = self.each(prompt, cached, users), max(1.0, CHUNK // (prompt - cached))
         found = first_tokens_apart(alone, each, token, users, output, together)
-        return [(share, one.later(besides + self.handed(prompt))) for share, one in found]
+        return [(share, one.later(besides)) for share, one in found]
 
     def apart(self, prompt: int, cached: int, users: float, output: int, token: float) -> float:
         alone, besides = self.alone(prompt, cached)

@@ -103,6 +103,7 @@ class Server:
         self.machine: Machine = roofline.machine(hardware, setup.dtype, efficiency)
         self._steps: dict[tuple[int, int], Counting] = {}
         self._prompts: dict[tuple[int, int, int], Counted] = {}
+        self._worked: dict[tuple[int, int, int], float] = {}
 
     @cached_property
     def weight_bytes(self) -> float:
@@ -207,19 +208,16 @@ class Server:
         """:meth:`first` over requests; None where nobody waits, or it is not known how long."""
         return None
 
-    def first_apart(self, prompt: int, cached: int, output: int, users: float, token: float) -> float:
-        """Seconds to the first token on GPUs that work off prompts alone, those of ``users``, whose tokens are ``token`` seconds
-        apart: until it is made, and until its cache is where it is decoded.
-        """
-        return self.apart(prompt, cached, users, output, token) + self.handed(prompt)
-
     def each(self, prompt: int, cached: int, users: float) -> float:
         """Seconds of a prompt where as many go through a pass as it takes, at most the ``users``; each group of GPUs that attends
         for itself has a pass of its own.
         """
         groups = self.setup.attention_dp
         many = max(1, min(round(users), groups * max(1, CHUNK // (prompt - cached))))
-        return self.prefill(prompt, cached, many).total / many
+        key = prompt, cached, many
+        if key not in self._worked:
+            self._worked[key] = self.prefill(prompt, cached, many).total / many
+        return self._worked[key]
 
     def handed(self, prompt: int) -> float:
         """Seconds in which a prompt's cache goes to where it is decoded."""
@@ -230,11 +228,13 @@ class Server:
         return self.cache_bytes(prompt) / (network.gb_per_s * 1e9)
 
     def firsts_apart(self, prompt: int, cached: int, output: int, users: float, token: float) -> Parts | None:
-        """:meth:`first_apart` over requests; None where nobody waits, or it is not known how long."""
+        """:meth:`apart` over requests; None where nobody waits, or it is not known how long."""
         return None
 
     def apart(self, prompt: int, cached: int, users: float, output: int, token: float) -> float:
-        """Seconds that a prompt waits and takes: of the bound, those it takes."""
+        """Seconds that a prompt waits and takes on GPUs that work off prompts alone, those of ``users``, whose tokens are
+        ``token`` seconds apart: of the bound, those it takes.
+        """
         return self.prefill(prompt, cached).total
 
     def like(self, setup: Setup, engine: Engine | None = None) -> Server:

@@ -40,7 +40,7 @@ def config_path(repo: str) -> str:
     with _asking(repo, revision, "hf"):
         from huggingface_hub import hf_hub_download
 
-        return str(hf_hub_download(name, "config.json", revision=revision or None))
+        return str(hf_hub_download(name, "config.json", revision=revision or None, local_files_only=not _known()))
 
 
 def weight_files(repo: str) -> list[File]:
@@ -53,7 +53,10 @@ def weight_files(repo: str) -> list[File]:
     root = name + (f"@{revision.replace('/', '%2F')}" if revision else "")
     with _asking(repo, revision or "", "weights"):
         from huggingface_hub import HfFileSystem, hf_hub_download
+        from huggingface_hub.errors import OfflineModeIsEnabled
 
+        if not _known():
+            raise OfflineModeIsEnabled
         client = HfFileSystem()
         folder, _, named = (wanted or "").rpartition("/")
         where = f"{root}/{folder}" if folder else root
@@ -75,6 +78,22 @@ def weight_files(repo: str) -> list[File]:
                 return cast(BinaryIO, remote)
 
         return [File(f"{where}/{file}", sizes[file], partial(opened, file)) for file in chosen]
+
+
+def _known() -> bool:
+    """Whether the hub's name is found in the network: where it is not, the client asks for it again for half a minute."""
+    import socket
+    from urllib.parse import urlsplit
+    from urllib.request import getproxies
+
+    from huggingface_hub.constants import ENDPOINT
+
+    if getproxies():  # which finds it then
+        return True
+    try:
+        return bool(socket.getaddrinfo(urlsplit(ENDPOINT).hostname, None))
+    except OSError:
+        return False
 
 
 @contextmanager

@@ -17,12 +17,16 @@ COLUMNS = (
 
 
 def _row(one: Any, hourly: bool) -> dict[str, Any]:
-    ways = {"TP": one.tp, "EP": one.ep, "ADP": one.attention_dp, "×": one.replicas}
+    ways = {"TP": one.tp, "EP": one.ep, "ADP": one.attention_dp, "×": max(one.replicas, one.workers), "draft ": one.draft}
+    layout = " ".join(f"{name}{n}" for name, n in ways.items() if n > 1 or (n and name == "draft ")) or "whole"
+    if one.prefill_workers:
+        copies = f" ×{one.prefill_workers}" if one.prefill_workers > 1 else ""
+        layout = f"TP{one.prefill_tp}{copies} → {layout}"
     span = one.tpot_range_s
     return {
         **vars(one),
         "where": f"{one.gpus} {one.hardware}",
-        "layout": " ".join(f"{name}{n}" for name, n in ways.items() if n > 1) or "whole",
+        "layout": layout,
         "ttft_ms": 1e3 * one.ttft_s,
         "tpot_ms": 1e3 * one.tpot_s,
         "range": "" if span is None else f"{1e3 * span[0]:.3g}-{1e3 * span[1]:.3g}",

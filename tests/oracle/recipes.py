@@ -8,6 +8,7 @@ to May 2026.
 
 from __future__ import annotations
 
+from math import exp
 from typing import NamedTuple
 
 VARIED = ("llama-3.1-70b", "gpt-oss-120b", "deepseek-v3", "minimax-m2", "qwen3.5-397b-a17b")
@@ -17,7 +18,7 @@ VARIED = ("llama-3.1-70b", "gpt-oss-120b", "deepseek-v3", "minimax-m2", "qwen3.5
 class Recipe(NamedTuple):
     """``together`` tokens of prompts in a pass at most; a request is taken up ``hold`` steps after it came, on average; bits of a
     cached number; ``drafts`` tokens a step, None where runs with and without have the same row; ``exact`` lengths; the ``share``
-    of the memory that the engine was given.
+    of the memory that the engine was given; ``in_step``: users who began together stay together (see :func:`recipe`).
     """
 
     together: int
@@ -26,6 +27,7 @@ class Recipe(NamedTuple):
     drafts: int | None
     exact: bool
     share: float | None
+    in_step: bool = False
 
 
 class Row(NamedTuple):
@@ -45,21 +47,84 @@ class Row(NamedTuple):
 
 
 def recipe(row: Row) -> Recipe:
-    """Of a row."""
+    """Of a row.
+
+    SGLang works off all prompts that wait before anybody gets another token, unless it is started with --enable-mixed-chunk, as
+    the generator of the scripts of 0.5.6 has it (ai-dynamo/aiconfigurator, pull request 257). Where lengths are exact, those who
+    began together then end in the same step, and ask again together.
+    """
     together, hold, bits = _trtllm(row) if row.engine == "trtllm" else _vllm(row) if row.engine == "vllm" else _sglang(row)
-    return Recipe(together, hold, bits, _drafts(row), row.model not in VARIED, _share(row))
+    exact = row.model not in VARIED
+    in_step = exact and row.engine == "sglang" and row.version.startswith("0.5.1")
+    return Recipe(together, hold, bits, _drafts(row), exact, _share(row), in_step)
+
+
+def laid_out(row: Row) -> tuple[int, int]:
+    """Groups of GPUs that attend for themselves, and GPUs among which experts are spread. Of runs without a version neither
+    stands in the row: the scripts of September and October 2025 chose them by the load.
+    """
+    if row.version or row.engine == "vllm" or row.model not in ("deepseek-v3", "gpt-oss-120b"):
+        return row.attention_dp, row.ep
+    if row.engine == "sglang":  # --enable-ep-moe
+        return row.attention_dp, row.gpus if row.precision == "fp4" else row.ep
+    if row.model == "gpt-oss-120b":
+        short = row.prompt == 1024 and row.gpus >= 4 and row.users >= 16
+        return (row.gpus if row.users >= 256 else 1), (row.gpus if row.hardware == "h200" or short or row.users >= 256 else 1)
+    many = {"fp4": (255, 255, 32), "fp8": (32, 64, 64) if row.hardware == "b200" else (64, 64, 32)}[row.precision]
+    load = 2 if row.prompt == 8192 else 1 if row.output == 8192 else 0
+    apart = row.users > many[load]
+    few = (32, 32, 32) if row.gpus == 4 else (8, 16, 32)
+    spread = row.precision == "fp8" or row.users > few[load]
+    return (row.gpus if apart else 1), (row.gpus if spread else 1)
 
 
 def _trtllm(row: Row) -> tuple[int, float, float]:
     narrow = 16.0 if row.precision == "bf16" else 8.0
     if row.model == "llama-3.1-70b":  # batch_wait_timeout_iters: 20, batch_wait_max_tokens_ratio: 0.9
-        return 16384, 20.0 if row.prompt == row.output == 1024 and row.gpus < 8 else 0.0, 8.0
+        return 16384, batched(20, 0.9 * 16384, row) if row.prompt == row.output == 1024 and row.gpus < 8 else 0.0, 8.0
+    # attention_dp_config: enable_balance; DeepSeek-V3's timeout_iters: 60, else as the engine does by itself
+    timeout = 60 if row.model == "deepseek-v3" else 50
+    hold = balanced(timeout, row) if row.attention_dp > 1 else 0.0
     if row.model == "gpt-oss-120b":
-        return 20000, 0.0, 8.0 if row.hardware == "b200" else 16.0
+        return 20000, hold, 8.0 if row.hardware == "b200" else 16.0
     if row.model == "deepseek-v3":  # max_num_tokens is counted from the load, and since 2026 8,192 at least, without drafts
-        tokens = row.prompt + -(-(row.users + 64) // 64) * 64
-        return max(tokens, 8192 if row.version.endswith("rc6.post2") else 0), 0.0, 8.0
+        users = row.users // row.attention_dp if not row.version else row.users
+        tokens = row.prompt + -(-(users + 64) // 64) * 64
+        return max(tokens, 8192 if row.version.endswith("rc6.post2") else 0), hold, 8.0
     return 8192, 0.0, narrow
+
+
+def came(row: Row) -> float:
+    """Requests that come in a step on average: each user asks once an answer, of a token a step, with drafts some more."""
+    tokens = sum(0.7**n for n in range(1 + (_drafts(row) or 0)))
+    return row.users * tokens / (row.output if row.model not in VARIED else 0.9 * row.output)
+
+
+def batched(timeout: float, most: float, row: Row) -> float:
+    """Steps that a request waits for others in TensorRT-LLM (batch_wait_timeout_iters): the first for ``timeout`` steps, or until
+    there are ``most`` tokens of prompts; those that come in between for the rest of that time.
+
+    >>> round(batched(20, 1e9, Row("trtllm", "", "llama-3.1-70b", "b200", "fp8", 1024, 1024, 46, 1, 1, 1)), 1)
+    15.0
+    """
+    rate = came(row)
+    steps = min(timeout, (most / row.prompt - 1) / rate)
+    return (steps + rate * steps * steps / 2) / (1 + rate * steps)
+
+
+def balanced(timeout: int, row: Row) -> float:
+    """Steps that a request waits in TensorRT-LLM where groups of GPUs attend for themselves (enable_balance): prompts are taken
+    up once every group has one, or else each ``timeout`` steps. Between two such times lies E[D], and one who comes at any time
+    waits for E[D²] / 2 E[D] (the inspection paradox).
+
+    >>> few = Row("trtllm", "", "deepseek-v3", "b200", "fp4", 8192, 1024, 1, 8, 8, 8)
+    >>> round(balanced(60, few)), balanced(60, few._replace(users=4096)) < 3
+    (30, True)
+    """
+    groups = row.attention_dp
+    rate = came(row) / groups
+    still = [1 - (1 - exp(-rate * (step + 0.5))) ** groups for step in range(timeout)]
+    return sum((step + 0.5) * share for step, share in enumerate(still)) / sum(still)
 
 
 def _vllm(row: Row) -> tuple[int, float, float]:
@@ -74,7 +139,8 @@ def _sglang(row: Row) -> tuple[int, float, float]:
     if row.model not in VARIED:
         return 8192, 0.0, 16.0
     if row.hardware != "b200":
-        return (16384, 0.0, 8.0) if row.model == "qwen3.5-397b-a17b" else (32768, 0.0, 16.0)
+        narrow = row.model == "qwen3.5-397b-a17b" or row.hardware == "gb200"
+        return (16384 if row.model == "qwen3.5-397b-a17b" else 32768), 0.0, 8.0 if narrow else 16.0
     # Every so many steps the scheduler looks for new requests (--scheduler-recv-interval): half of them is the mean wait.
     hold = 15.0 if row.users >= 16 else 5.0
     if row.model == "deepseek-v3" and (row.precision == "fp4" or row.gpus == 4):

@@ -11,7 +11,8 @@ What the file does not say, and how it is read here:
 
 - ``tp_size`` x ``attention_dp_size`` is the square of the GPUs where moe_tp_size = moe_ep_size = their root (64, 1, 8, 8: eight
   GPUs), and where tp_size = attention_dp_size (4, 4, 1, 16: four). Rows that are the same measurement to the last digit stand
-  there once so and once as 8, 1, 1, 8; a fit to both readings is 40% off on the first.
+  there once so and once as 8, 1, 1, 8; a fit to both readings is 40% off on the first. No public recipe of those runs shares
+  experts out among fewer GPUs than it has. Where no attention_dp_size is stated, 4, 2, 2 is four GPUs.
 - what else the engine was told, how lengths were drawn, and which runs drafted tokens: recipes.py. Of two rows of equal settings
   where both is possible the faster drafted; where only one is there it is scored as if it had not, and not fitted.
 - no precision stated: as the model was released.
@@ -39,7 +40,7 @@ from llmcx.engines.kernel_time import Kernels
 from llmcx.engines.launches import together
 from llmcx.engines.serving_estimate import Schedule, Timed
 from llmcx.engines.serving_time import Server, Setup
-from tests.oracle.recipes import MTP, Recipe, Row, recipe
+from tests.oracle.recipes import MTP, Recipe, Row, laid_out, recipe
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -115,7 +116,7 @@ def _read(line: dict[str, str]) -> Run | None:
     if not line["attention_dp_size"] and expert_tp * ep > tp:  # experts tell of how many GPUs attention is divided among
         dp = expert_tp * ep // tp
     gpus = tp * dp
-    if expert_tp == ep > 1 and expert_tp * ep == gpus >= 16:
+    if expert_tp == ep > 1 and expert_tp * ep == gpus and line["attention_dp_size"]:
         gpus, dp = ep, ep if dp > 1 else 1
     elif tp == dp > 1:  # vLLM's recipe divides attention for many users in fp4 alone
         gpus, dp = (
@@ -128,8 +129,9 @@ def _read(line: dict[str, str]) -> Run | None:
     users = int(float(line["concurrency"] or float(line["batch_size"]) * dp))
     ms = float(line["ttft_ms"]), float(line["tpot_ms"])
     of = line["model"], line["hardware"], line["engine"], precision
-    layout = users, gpus, dp, min(ep, gpus)
-    by = recipe(Row(line["engine"], line["engine_version"], *of[:2], precision, prompt, output, *layout))
+    row = Row(line["engine"], line["engine_version"], *of[:2], precision, prompt, output, users, gpus, dp, min(ep, gpus))
+    layout = users, gpus, *laid_out(row)
+    by = recipe(row._replace(attention_dp=layout[2], ep=layout[3]))
     if not by.exact:
         prompt, output = prompt * 9 // 10, output * 9 // 10
     return Run(*of, prompt, output, *layout, ms[0] / 1e3, ms[1] / 1e3, by, line["engine_version"])
@@ -198,6 +200,7 @@ class Features:
         )
         self.prompts = server.seconds(server.prompts(run.prompt, 0, run.attention_dp))
         self.added = (server.seconds(together(decoding, prompts)) - server.seconds(decoding)) / self.many
+        self.each = server.seconds(prompts) / self.many if by.in_step else 0.0
 
 
 DRAFTING = Speculation(MTP, 0.7, 0.05)
@@ -235,25 +238,37 @@ def tokens(of: Features, by: Schedule, first: float) -> float:
     step = (by.decode * of.work + by.launched * of.begun + 1e-6 * host) / of.tokens
     if of.users == 1:
         return step
+    if run.recipe.in_step:  # each waits after his first token for the prompts behind his own: half of them, on average
+        return step + (of.users - of.many) / 2 * each(of, by) / run.output
     prompt = by.prompts * of.added + 1e-6 * by.pass_us / of.many
     return per_token(step, prompt, of.users, run.output, first)
 
 
-BUNCHED = 1.0
-"""Prompts for which one waits where lengths are exact, so that users who began together ask together again: assumed."""
+def each(of: Features, by: Schedule) -> float:
+    """Seconds of a prompt, of those in a pass in which nothing is decoded."""
+    return by.prompts * of.each + 1e-6 * by.pass_us / of.many
+
+
+BUNCHED = {"trtllm": 2.0, "vllm": 1.0, "sglang": 1.0}
+"""Prompts for which one waits where lengths are exact, so that users who began together ask together again, each in the step
+after the one before: that of the step that runs as he asks; and where the host prepares a step while the one before runs, that
+one's too (TensorRT-LLM's overlap scheduler: what a step answers is read after the next one was launched).
+"""
 
 
 def firsts(of: Features, by: Schedule, token: float) -> float:
     """Seconds to the first token of those who have a place, of a run with ``token`` seconds between tokens."""
     run = of.run
+    if run.recipe.in_step:
+        return 1e-6 * by.request_us + (of.users + of.many) / 2 * each(of, by)
     alone = by.first * of.prompts + 1e-6 * by.first_layer_us * of.layers
     step = max(0.2 * token, token - of.users / run.attention_dp * alone / run.output) * of.tokens
     at_once = run.recipe.together // run.prompt or run.recipe.together / run.prompt
-    apart = BUNCHED * alone if run.recipe.exact else 0.0
+    apart = BUNCHED[run.engine] * alone if run.recipe.exact else 0.0
     return (
         apart
         + 1e-6 * by.request_us
-        + run.recipe.hold * step
+        + run.recipe.hold * token * of.tokens
         + first_token(alone, step, of.users / run.attention_dp, run.output, at_once)
     )
 
@@ -270,7 +285,6 @@ def fitted(rows: list[Features]) -> Schedule:
     """An engine's numbers: those of the time between tokens, then those of the first."""
     rows = newest([row for row in rows if row.run.recipe.drafts == 0])
     by = _fit(rows, UNIT, TOKEN, lambda row, by: tokens(row, by, row.seen) / row.run.tpot_s, 0.07)
-    rows = [row for row in rows if not row.run.recipe.exact]
     return _fit(rows, by, FIRST, lambda row, by: firsts(row, by, row.run.tpot_s) / row.seen, 0.15)
 
 

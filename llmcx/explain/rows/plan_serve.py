@@ -13,13 +13,17 @@ from llmcx.explain.rows.serve import point as of_point
 _SEARCHED = "the layout that was searched, parallel/layout.py"
 
 
-def rows(choices: Iterable[tuple[Choice, Server, float | None]], load: Load) -> list[Line]:
+def rows(choices: Iterable[tuple[Choice, Server, Load, float | None]]) -> list[Line]:
     """Of each choice the GPUs and users of its replicas together, then what serves a replica's users."""
     found: list[Line] = []
-    for one, server, price in choices:
+    for one, server, load, price in choices:
         name = label(one)
+        gpus = "replicas·tp", f"{one.replicas:,}·{one.tp:,}"
+        if one.prefill_workers:
+            numbers = f"{one.workers:,}·{one.tp:,} + {one.prefill_workers:,}·{one.prefill_tp:,}"
+            gpus = "workers·tp + prefill_workers·prefill_tp", numbers
         found += [
-            Line(f"{name}: gpus", "replicas·tp", f"{one.replicas:,}·{one.tp:,}", one.gpus, _SEARCHED),
+            Line(f"{name}: gpus", *gpus, one.gpus, _SEARCHED),
             Line(f"{name}: tp", "GPUs that share each layer of a replica", f"{one.tp:,}", one.tp, _SEARCHED),
             Line(f"{name}: users", "replicas·users of each", f"{one.replicas:,}·{one.batch:,}", one.users, _SEARCHED),
         ]

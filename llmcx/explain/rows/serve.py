@@ -270,14 +270,14 @@ def _first(
 def _first_apart(server: Server, load: Load, batch: int, token: float) -> tuple[Pair, float]:
     """Where prompts are worked off by GPUs of their own: until one is made, and its cache is where it is decoded."""
     assert load.apart is not None
-    prompts = server.like(prefilling(server.setup, load.apart))
+    prompts = server.like(prefilling(server.setup, load.apart.prefill_tp))
     users = batch / load.apart.prefill_workers
-    first = prompts.first_apart(load.prompt, load.cached, load.output, users, token)
+    waited = prompts.apart(load.prompt, load.cached, users, load.output, token)
     network = prompts.hardware.scale_out or prompts.hardware.scale_up
     assert network is not None
     size = prompts.cache_bytes(load.prompt)
-    handed = size / (network.gb_per_s * 1e9)
-    put = f"{first - handed:.9g} + {size:,.0f} / {network.gb_per_s * 1e9:.9g}"
+    put = f"{waited:.9g} + {size:,.0f} / {network.gb_per_s * 1e9:.9g}"
+    first = waited + prompts.handed(load.prompt)
     return ("waiting and pass + cache / network", put), (first + load.output * token) / batch
 
 
