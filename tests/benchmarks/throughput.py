@@ -19,6 +19,7 @@ import llmcx
 from llmcx.answers import plan_serve
 from llmcx.answers.arrivals import Paces, arriving
 from llmcx.answers.plan import plan
+from llmcx.answers.plan_ways import Wanted
 from llmcx.answers.serve import Load, estimator, point
 from llmcx.answers.shapes import shapes
 from llmcx.catalog.data import load_hardware
@@ -120,7 +121,7 @@ def arrived() -> float:
     return rate(lambda i: arriving(paces, paces.largest_rate * (1 + i % 900) / 1000, None, SHARES), 500)
 
 
-def planned_serving(asked: dict[str, Any]) -> float:
+def planned_serving(wanted: Wanted, apart: bool | None) -> float:
     """Configurations of a plan for serving, the lowerings included."""
     spec = llmcx.load("qwen3-235b-a22b")
     places, _ = _places(spec, ["h100", "h200", "b200"], None, None, None)
@@ -128,7 +129,7 @@ def planned_serving(asked: dict[str, Any]) -> float:
     for _ in range(ROUNDS):
         new = forgotten(spec)
         start = process_time()
-        found = plan_serve.plan(new, Load(1024, 1024), places, "bf16", (1, 64), plan_serve.Objective(None, 0.04), **asked)
+        found = plan_serve.plan(new, Load(1024, 1024), places, "bf16", wanted, plan_serve.Objective(None, 0.04), apart=apart)
         best = max(best, found.searched / (process_time() - start))
     return best
 
@@ -146,8 +147,9 @@ def main() -> None:
         ("points of serve, the bound", served),
         ("points of serve --engine vllm, with percentiles", served_by_kernels),
         ("points of serve --rate, with percentiles", arrived),
-        ("configurations of plan serve", lambda: planned_serving({})),
-        ("configurations of plan serve --rate 20/s", lambda: planned_serving({"rate": 20.0})),
+        ("configurations of plan serve", lambda: planned_serving(Wanted(1, 64), None)),
+        ("of these without prompts on GPUs of their own", lambda: planned_serving(Wanted(1, 64), False)),
+        ("configurations of plan serve --rate 20/s", lambda: planned_serving(Wanted(1, 64, rate=20.0), None)),
     )
     for what, number in ((what, call()) for what, call in rows):
         print(f"{what:60}{number:10,.0f}")
