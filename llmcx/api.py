@@ -718,6 +718,7 @@ def serve(
     price: Number | None = None,
     gpus: Size | None = None,
     tp: Size | None = None,
+    pp: Size = 1,
     ep: Size = 1,
     attention_dp: Size = 1,
     cached: Size = 0,
@@ -768,8 +769,9 @@ def serve(
     utilization: Share of the memory that the engine uses. Default: 90%; of a ``budget`` all.
     engine: Whose cache and reserves: ideal (reserves nothing), transformers, vllm or vllm@0.11, sglang, trtllm, llama.cpp.
     price: USD per accelerator-hour. Default: the accelerator's, dated.
-    gpus: All GPUs. Default: those of ``hardware``, else ``tp``.
+    gpus: All GPUs. Default: those of ``hardware``, else ``tp`` × ``pp``.
     tp: GPUs that share each layer. Default: all.
+    pp: Stages of layers, each on ``tp`` GPUs of its own.
     ep: GPUs that share out the experts, a divisor of ``tp``.
     attention_dp: Groups of ``tp`` that attend for a share of the users each.
     cached: Tokens of the prompt found in the prefix cache.

@@ -398,11 +398,11 @@ class Alone:
     aside: bool = False
 
 
-@lru_cache(maxsize=1)
-def local() -> list[Alone]:
-    """published_local.csv: split by source and by model."""
+@lru_cache(maxsize=2)
+def local(file_name: str = "published_local.csv") -> list[Alone]:
+    """published_local.csv: split by source and by model; or published_chips.csv, of chips on which nothing calibrates."""
     rows = []
-    with (Path(__file__).parent / "published_local.csv").open(encoding="utf-8", newline="") as file:
+    with (Path(__file__).parent / file_name).open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             n = {key: int(row[key]) for key in ("gpus", "prompt", "output")}
             name = f"{row['model']}, {n['gpus']} x {row['hardware']}, {row['weight_bits']} bits, {n['prompt']:,} in"

@@ -88,9 +88,12 @@ CALLS = [
     "serve deepseek-v3 --hardware 8xh200 --attention-dp 8 --ep 8 --prompt 7372 --batch 64",
     "serve deepseek-v3 --hardware 16xh100 --engine vllm --dtype fp8",
     "serve llama-3-8b --hardware m3-max --engine mlx",
+    "serve llama-3.1-70b --hardware 8xh100 --pp 2 --engine vllm",
+    "serve llama-3-8b --hardware 6xmi300x --pp 3 --tp 2 --chunk 512 --batch 32",
     "check 'vllm serve Qwen/Qwen3-32B --max-model-len 32K' --hardware h100",
     "check 'llama-server -m qwen3-8b-q4_k_m.gguf -c 16384' --hardware 4090",
     "check 'vllm serve meta-llama/Llama-3.1-70B --tensor-parallel-size 4' --hardware 4xh100",
+    "check 'vllm serve meta-llama/Llama-3.1-70B -tp 2 -pp 2 --max-model-len 8k' --hardware 4xh100",
 ]
 BY_TRYING = re.compile(
     r"^(saved|workspace|held|argmin|the law's|the queue's|the allocator's|\(E\[max|of what is on the GPU|each token once)"

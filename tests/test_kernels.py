@@ -16,7 +16,7 @@ import pytest
 from llmcx.catalog.data import load_hardware
 from llmcx.catalog.index import ROOT, data_of
 from llmcx.catalog.index import names as offered
-from llmcx.catalog.kernels import ELSEWHERE, GENERATIONS, NEAREST, Row, generation, kinds, law, table
+from llmcx.catalog.kernels import ELSEWHERE, GENERATIONS, NEAREST, TWINS, Row, generation, kinds, law, table
 from llmcx.errors import InputError
 from llmcx.machine.kernels import FORMATS, Peaks, gemm, peaks
 from tests.oracle import kernel_laws as oracle
@@ -120,6 +120,14 @@ def test_every_stand_in_was_measured() -> None:
     measured = {generation(row.hardware) for row in table("gemm").rows}
     assert set(ELSEWHERE) == measured and all(set(others) <= measured for others in NEAREST.values())
     assert {*GENERATIONS} == {*NEAREST}
+
+
+def test_every_nvidia_chip_has_kin() -> None:
+    """A new one is put beside those whose kernels are alike, or it would go as another maker's."""
+    for name in offered("hardware"):
+        assert (generation(name) is None) == (load_hardware(name).vendor != "NVIDIA"), name
+    assert {name for members in GENERATIONS.values() for name in members} <= set(offered("hardware"))
+    assert all(len({generation(name) for name in chip}) == 1 for chip in TWINS)
 
 
 def test_the_band_widens_with_the_distance() -> None:

@@ -8,8 +8,10 @@ import pytest
 
 from llmcx.answers.serve import estimator
 from llmcx.catalog.data import load_hardware
+from llmcx.catalog.index import offered
 from llmcx.catalog.presets import load_preset
 from llmcx.engines import engine
+from llmcx.engines.efficiency import generation
 from llmcx.engines.local_time import LOCAL, Local
 from llmcx.engines.serving_time import Setup
 from llmcx.errors import InputError
@@ -92,3 +94,36 @@ def test_caches_by_hand(name: str) -> None:
     """257 tokens take 512 tokens' room: Llama 3 8B keeps 2 x 1,024 numbers in each of 32 layers, 2 bytes each."""
     server = Local(load_preset("llama-3-8b"), load_hardware("m4-max"), Setup(), engine(name))
     assert server.cache_bytes(257) == 512 * 32 * 2 * 1024 * 2
+
+
+def test_a_chip_that_nobody_measured() -> None:
+    """An RTX 4080 goes as an RTX 4090, in a range twice as wide in logarithms, and says so; an RTX A6000 as an RTX 3090, of its
+    chip, but with 16-bit prompts, whose rate on a GeForce is half.
+    """
+    kin, other = (
+        Local(load_preset("llama-3-8b"), load_hardware(f"rtx-{n}"), Setup(weight_bits=4.9), engine("llama.cpp"))
+        for n in (4090, 4080)
+    )
+    assert kin.numbers() == other.numbers()
+    for near, far in zip(kin.bands(), other.bands(), strict=True):
+        assert tuple(far) == pytest.approx([end**2 for end in near])
+    assert len(kin.sources()) == 1 and "was not measured on NVIDIA GeForce RTX 4080" in other.sources()[1]
+    numbers = [
+        Local(load_preset("llama-3-8b"), load_hardware(n), engine=engine("llama.cpp")).numbers()
+        for n in ("rtx-3090", "rtx-a6000")
+    ]
+    assert numbers[0] | {"prefill": 0} == numbers[1] | {"prefill": 0}
+
+
+def test_integers_of_blackwell_ultra() -> None:
+    """A GB300 has 165 TOP/s of int8 beside 2,500 TFLOP/s of bf16: quantised weights meet prompts in bf16."""
+    assert local(4.9, "gb300").prompts.matmul == 2500e12
+    assert local(4.9, "b200").prompts.matmul == 4500e12
+
+
+@pytest.mark.parametrize("name", offered("hardware"))
+def test_apples_families(name: str) -> None:
+    """Every Apple chip is told apart by Metal's family: apple7 is the M1, apple10 the M5."""
+    chip = load_hardware(name)
+    if chip.vendor == "Apple":
+        assert generation(chip) == f"apple{int(name[1]) + 6 - (name[1] in '45')}"

@@ -89,7 +89,7 @@ def test_a_plan_is_printed_as_a_line_of_the_same_numbers(asked: str) -> None:
 
 
 def test_replicas_are_said() -> None:
-    asked = ("plan", "serve", "qwen3-32b", "--gpus", "8..16", "--tpot", "20ms", "--users", "400")
+    asked = ("plan", "serve", "qwen3-32b", "--gpus", "8..16", "--tpot", "20ms", "--users", "400", "--aggregated")
     best = data(*asked, "--engine", "vllm")["result"]["best"][0]
     assert best["replicas"] > 1
     first = here(*asked, "--emit", "vllm").out.splitlines()[0]

@@ -65,6 +65,24 @@ def test_one_user_within_the_goal() -> None:
     assert all(row.measured < row.ideal for row in rows)
 
 
+def test_chips_that_calibrate_nothing() -> None:
+    """No row of theirs is of a chip that was measured for the fit; nothing beats the ideal; tokens are within the goal where
+    kin were measured, and the ranges, twice as wide, hold four rows in five there.
+    """
+    rows = validation.chips()
+    assert not {run.hardware for run in published.local("published_chips.csv")} & {run.hardware for run in published.local()}
+    assert all(row.measured < row.ideal for row in rows)
+    kin = [row for row in rows if not row.kind.endswith("AMD and Intel")]
+    assert validation.typical([row for row in kin if row.kind.startswith("decode")], False) <= 0.15
+    assert validation.within(kin) >= 0.8
+
+
+def test_what_was_measured_is_said() -> None:
+    """llama.cpp's file names the chips of the published rows, on which alone its ranges are not widened."""
+    measured = {run.hardware for run in published.local() if run.engine == "llama.cpp"}
+    assert set(calibration.data("llama_cpp")["measured"]) == measured
+
+
 def test_no_published_row_is_left_out() -> None:
     """Rows of the shared table of published figures that train or run for one user are all here, with what was measured."""
     shared = ROOT.parent / "shared" / "silicon" / "published.csv"

@@ -99,11 +99,11 @@ def one_user() -> list[Row]:
     return [row for row, aside in alone_rows() if not aside]
 
 
-@lru_cache(maxsize=1)
-def alone_rows() -> list[tuple[Row, bool]]:
+@lru_cache(maxsize=2)
+def alone_rows(file: str = "published_local.csv") -> list[tuple[Row, bool]]:
     """Those, and whether they stand aside."""
     rows = []
-    for run in published.local():
+    for run in published.local(file):
         ideal, estimate = alone(run, bound=True), alone(run)
         hardware, spec = catalog.load_hardware(run.hardware), load_preset(run.model)
         bands = Local(spec, hardware, Setup(run.gpus, 1, run.weight_bits), name=run.engine).bands()
@@ -112,6 +112,11 @@ def alone_rows() -> list[tuple[Row, bool]]:
         row = Row(run.name, how, run.rate, ideal, estimate, run.calibrates, run.engine, run.source, kind=run.kind, band=band)
         rows.append((row, run.aside))
     return rows
+
+
+def chips() -> list[Row]:
+    """Rows of chips on which llama.cpp's numbers were not fitted, and no row of published_local.csv was measured."""
+    return [row for row, _ in alone_rows("published_chips.csv")]
 
 
 def within(rows: list[Row]) -> float:
@@ -214,6 +219,21 @@ as to read them. Metal's products of experts take 32 rows at a time, filled or n
 taken in llama.cpp's proportion.
 """
 
+CHIPS = """## One user: chips that calibrate nothing
+
+Rows of published_chips.csv: llama-bench on chips that no number was fitted to, written down before they were estimated. A chip's
+kin stands in for it: GeForce cards of Ampere go as an RTX 3090, of Ada and Blackwell as an RTX 4090 and 5090; a professional card
+of Ampere or Blackwell as the GeForce of its chip; Apple's by Metal's families, an M5 as an M4. The ranges are twice as wide, in
+logarithms, as on chips that were measured.
+
+- Tokens/s are near on GeForce cards, a tenth low on Apple's chips from the M2 on and a fifth on M5 Pro and Max. An M1 and an
+  M1 Pro are 1.6 times as fast as estimated: the M1 Max that calibrates ran a build of May 2024. A T4 is a quarter slower.
+- Prompts run at 1.1 to 1.7 times the estimate on NVIDIA's cards, most on an RTX 3060 and 3080: builds are newer, with flash
+  attention. On Apple's chips they run at 1.2 times the estimate.
+- An M5 Max's prompts are, in the same table, slower than an M5 Pro's with half the cores: not with its neural accelerators.
+- AMD's and Intel's cards were never measured for the fit: prompts are a third of what is measured, or three times that.
+"""
+
 ASIDE = """### Set aside
 
 Rows that neither calibrate nor test: builds of May 2024 on cards that newer builds calibrate, before kernels were fused and
@@ -308,7 +328,8 @@ def page() -> str:
     out += ["## Serving: one user", "", f"{users_alone[0].source}.", "", *_table(users_alone, ""), ""]
     aside = [row for row, apart in alone_rows() if apart]
     out += [LOCAL, *_kinds(one_user(), ", tokens/s"), ASIDE, *_table(aside, ", tokens/s"), "", OUTLIERS]
-    return "\n".join(out)
+    out += ["", CHIPS, *_kinds(chips(), ", tokens/s")]
+    return "\n".join(out).rstrip("\n") + "\n"
 
 
 def _kinds(rows: list[Row], unit: str) -> list[str]:

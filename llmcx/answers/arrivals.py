@@ -93,7 +93,7 @@ class Paces:
         if apart is not None:
             return apart.prefill_workers / self.alone[0] / self.workers
         _, seconds, _, added = self.at(index)
-        return 1 / (added + seconds / self.together)
+        return 1 / (added + seconds / self.together / self.server.setup.pp)
 
     @cached_property
     def top(self) -> int:
@@ -141,10 +141,10 @@ def arriving(of: Paces, rate: float, usd_per_hour: float | None, shares: Sequenc
     seconds = token(users) * load.speculation.tokens
     prompts = each * added
     pass_, besides = of.alone
-    bound = server.bands() is None
+    bound, pp = server.bands() is None, server.setup.pp
     first = Spread(pass_, 0.0, 0.0)
     if not bound and load.apart is None:
-        first = first_token(pass_, added, seconds, each, of.together, exp(-users))
+        first = _staged(first_token(pass_, added, seconds / pp, each, of.together, exp(-users)), seconds, pp, exp(-users))
     held = 0.0 if load.apart else first.least + first.mean
 
     rest = 1 - prompts
@@ -159,7 +159,8 @@ def arriving(of: Paces, rate: float, usd_per_hour: float | None, shares: Sequenc
     tpot = tokens.least + tokens.mean
     if not bound:
         if load.apart is None:
-            first = first_token(pass_, added, seconds, each, of.together, found.none)
+            first = first_token(pass_, added, seconds / pp, each, of.together, found.none)
+            first = _staged(first, seconds, pp, found.none)
         else:
             first = first_token(pass_, pass_, 0.0, rate / load.apart.prefill_workers, 1.0, 1.0)
     wait = 0.0 if bound else found.waiting / each
@@ -175,6 +176,13 @@ def arriving(of: Paces, rate: float, usd_per_hour: float | None, shares: Sequenc
     present = rate * (mean + output * tpot)
     waiting = 0.0 if bound else found.waiting * of.workers
     return point, Arrivals(rate, of.largest_rate, rate / of.largest_rate, present, waiting, found.full, wait)
+
+
+def _staged(first: Spread, step: float, pp: int, none: float) -> Spread:
+    """Of a request whose prompt goes into a group's step, through the first of ``pp`` stages and then the others; ``none`` of the
+    time there is nobody to decode for.
+    """
+    return first.later((step - step / pp) * (1 - none))
 
 
 def _usual(of: Paces, rate: float, low: int, high: int) -> tuple[float, float, Callable[[float], float], float]:

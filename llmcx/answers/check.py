@@ -301,6 +301,7 @@ def _files(spec: ModelSpec, asked: Asked, budget: int) -> Iterator[tuple[str, Ca
 SPELT: dict[str, dict[str, str]] = {
     "vllm": {
         "--tp": "--tensor-parallel-size",
+        "--pp": "--pipeline-parallel-size",
         "--seq": "--max-model-len",
         "--utilization": "--gpu-memory-utilization",
         "--dtype": "--quantization",
@@ -309,6 +310,7 @@ SPELT: dict[str, dict[str, str]] = {
     },
     "sglang": {
         "--tp": "--tp-size",
+        "--pp": "--pp-size",
         "--seq": "--context-length",
         "--utilization": "--mem-fraction-static",
         "--dtype": "--quantization",
@@ -317,6 +319,7 @@ SPELT: dict[str, dict[str, str]] = {
     },
     "trtllm": {
         "--tp": "--tp_size",
+        "--pp": "--pp_size",
         "--seq": "--max_seq_len",
         "--utilization": "--kv_cache_free_gpu_memory_fraction",
         "--chunk": "--max_num_tokens",

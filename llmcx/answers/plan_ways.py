@@ -62,8 +62,8 @@ class Found(NamedTuple):
     @property
     def gpus(self) -> int:
         if self.apart is None:
-            return self.replicas * self.way.setup.tp
-        return self.apart.workers * self.way.setup.tp + self.apart.prefill_workers * self.apart.prefill_tp
+            return self.replicas * self.way.setup.gpus
+        return self.apart.workers * self.way.setup.gpus + self.apart.prefill_workers * self.apart.prefill_tp
 
     @property
     def usd_per_hour(self) -> float | None:

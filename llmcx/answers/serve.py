@@ -108,9 +108,9 @@ class Load:
 
     def gpus(self, setup: Setup) -> int:
         """All of them."""
-        return (
-            setup.tp if self.apart is None else setup.tp * self.apart.workers + self.apart.prefill_workers * self.apart.prefill_tp
-        )
+        if self.apart is None:
+            return setup.gpus
+        return setup.gpus * self.apart.workers + self.apart.prefill_workers * self.apart.prefill_tp
 
     def among(self, apart: Apart) -> Load:
         """The same among other workers."""
@@ -350,6 +350,9 @@ def serve(
     """
     spec, hardware, setup = real.spec, real.hardware, real.setup
     check_load(spec, load)
+    if load.apart is not None and setup.pp > 1:
+        problem = "how stages hand a prompt's cache to GPUs that decode is not known; leave out --pp, or --prefill-workers"
+        raise InputError(problem, field="pp", value=setup.pp, allowed="1")
     ideal = Server(spec, hardware, setup, engine=real.engine)
     context = load.prompt + load.output
     workers = 1 if load.apart is None else load.apart.workers
@@ -432,7 +435,7 @@ def _too_large(server: Server, context: int, reserve: float, dtype: str, flag: s
             break
     for tp in tensor_sizes(spec):
         if tp > setup.tp and _fits(server, setup._replace(tp=tp), context, reserve):
-            ways.append(f"{tp} GPUs ({flag}{tp})")
+            ways.append(f"{tp * setup.pp} GPUs ({flag}{tp})")
             break
     how = f"; it fits with {' or '.join(ways)}" if ways else "; no format or number of GPUs tried makes it fit"
     return InputError(
@@ -507,9 +510,14 @@ def estimator(
     if hardware.vendor == "NVIDIA" and whose in efficiencies.ESTIMATED and name not in gguf.MIXES and name != "mlx":
         schedule, words = efficiencies.schedule(whose, overrides)
         timed = kernels(hardware, whose, multiplied, setup.kv_bits)
-        return Timed(spec, hardware, setup, engine, schedule, stored_as(spec, dtype), timed), words
-    factors, words = efficiencies.efficiency(hardware, "serving", setup.dtype, overrides)
-    return Server(spec, hardware, setup, factors, engine), words
+        made: Server = Timed(spec, hardware, setup, engine, schedule, stored_as(spec, dtype), timed)
+    else:
+        factors, words = efficiencies.efficiency(hardware, "serving", setup.dtype, overrides)
+        made = Server(spec, hardware, setup, factors, engine)
+    if setup.pp > 1:
+        groups = f"{setup.pp} groups of users, each a stage behind the one before; weights and cache: of the fullest GPU"
+        words = [f"PP {setup.pp}: {groups}; ranges are assumed, for no load of several stages was fitted", *words]
+    return made, words
 
 
 ARITHMETIC = {**dict.fromkeys(("fp8", "fp8_block", "fp8_tensor", "fp8_channel", "mxfp8"), "fp8"), "nvfp4": "fp4"}

@@ -71,8 +71,10 @@ def load_hardware(name: str) -> Hardware:
     return hardware(load("hardware", lower))
 
 
-_MAKERS = {"nvidia", "geforce", "rtx", "tesla", "amd", "instinct", "radeon", "apple", "intel", "google", "cloud", "aws"}
-_FORMS = {"gpu", "generation", "tensor", "core", "sxm", "sxm2", "sxm4", "sxm5", "hbm2", "hbm2e", "hbm3", "hbm3e"}
+_MAKERS = {"nvidia", "geforce", "rtx", "tesla", "amd", "instinct", "radeon", "rx", "apple", "intel", "arc"}
+_MAKERS |= {"google", "cloud", "aws"}
+_FORMS = {"gpu", "generation", "tensor", "core", "sxm", "sxm2", "sxm4", "sxm5", "sxm6", "hbm2", "hbm2e", "hbm3", "hbm3e"}
+_FORMS |= {"blackwell", "server", "edition", "graphics"}
 
 
 def _bare(name: str) -> str:
@@ -96,6 +98,8 @@ def load_accelerators(text: str) -> tuple[Hardware, int | None]:
 
     >>> [found and (found[0].name, found[1]) for found in map(load_accelerators, ("8xH100", "8 x h100", "h100:8", "h100"))]
     [('h100', 8), ('h100', 8), ('h100', 8), ('h100', None)]
+    >>> load_accelerators("7900xtx")[0].name, load_accelerators("2x3060")[1]
+    ('rx-7900-xtx', 2)
     """
     if text.strip().lower() == "auto":
         from llmcx.catalog.detect import detected
@@ -103,7 +107,7 @@ def load_accelerators(text: str) -> tuple[Hardware, int | None]:
         name, count = detected()
         return load_hardware(name), count
     match = re.fullmatch(r"(\d{1,7})\s*[x×*]\s*(\S.*)|(\S.*?):(\d{1,7})", text.strip(), re.IGNORECASE)
-    if match is None:
+    if match is None or is_hardware(text.strip()):  # 7900xtx is one card
         return load_hardware(text.strip()), None
     number, name = (match[1], match[2]) if match[1] else (match[4], match[3])
     if int(number) < 1:

@@ -17,20 +17,36 @@ from llmcx.machine.kernels import FORMATS, Fitted
 
 GENERATIONS = {
     "Volta": ("v100",),
-    "Ampere": ("a100", "a100-40gb"),
-    "Hopper": ("h100", "h200", "h800", "h100-pcie"),
-    "Blackwell": ("b200", "gb200", "b300"),
-    "RTX Ampere": ("rtx-3090",),
-    "Ada": ("l40s", "rtx-6000-ada", "l4", "rtx-4090"),
-    "RTX Blackwell": ("rtx-pro-6000", "rtx-5090"),
+    "Turing": ("t4",),
+    "Ampere": ("a100", "a100-40gb", "a100-pcie", "a800"),
+    "Hopper": ("h100", "h200", "h800", "h100-pcie", "gh200", "h100-nvl", "h200-nvl", "h20"),
+    "Blackwell": ("b200", "gb200", "b300", "gb300"),
+    "RTX Ampere": (
+        *("rtx-3090", "rtx-3090-ti", "rtx-3080-ti", "rtx-3080", "rtx-3060"),
+        *("rtx-a6000", "a40", "a10", "a10g", "jetson-agx-orin"),
+    ),
+    "Ada": (
+        *("l40s", "rtx-6000-ada", "l4", "rtx-4090", "l40", "rtx-4080-super", "rtx-4080"),
+        *("rtx-4070-ti-super", "rtx-4070-ti", "rtx-4070-super", "rtx-4070", "rtx-4060-ti"),
+    ),
+    "RTX Blackwell": (
+        *("rtx-pro-6000", "rtx-5090", "rtx-pro-6000-ws", "rtx-pro-6000-max-q", "rtx-pro-5000", "rtx-pro-4000"),
+        *("rtx-5080", "rtx-5070-ti", "rtx-5070", "rtx-5060-ti", "dgx-spark"),
+    ),
 }
 """Accelerators whose kernels are much alike: the same instructions for matmuls, the same kind of memory."""
 
-TWINS = (("a100", "a100-40gb"), ("h100", "h200", "h800"), ("b200", "gb200", "b300"))
+TWINS = (
+    ("a100", "a100-40gb", "a100-pcie", "a800"),
+    ("h100", "h200", "h800", "gh200", "h100-nvl", "h200-nvl"),
+    ("b200", "gb200", "b300", "gb300"),
+    ("rtx-pro-6000", "rtx-pro-6000-ws", "rtx-pro-6000-max-q"),
+)
 """Of those, the same chip with other memory or another limit of power."""
 
 NEAREST = {
     "Volta": ("Ampere", "Hopper", "Ada", "RTX Blackwell", "Blackwell"),
+    "Turing": ("Ampere", "Ada", "RTX Blackwell", "Hopper", "Blackwell"),
     "Ampere": ("Hopper", "Ada", "RTX Blackwell", "Blackwell"),
     "Hopper": ("Blackwell", "Ampere", "RTX Blackwell", "Ada"),
     "Blackwell": ("Hopper", "RTX Blackwell", "Ampere", "Ada"),

@@ -92,9 +92,11 @@ def settled(
     budget: int | None,
     utilization: float | None,
     sizes: dict[str, Any],
+    tp: int | None = None,
 ) -> tuple[Limit, Engine]:
-    """The same for ``spec`` on ``gpus``: where an engine's share is not one of the whole memory, all of it is to fit into, and
-    the engine keeps the rest; what it takes by default depends on the memory, the GPUs and the model.
+    """The same for ``spec`` on ``gpus``, of which ``tp`` (all) share a layer: where an engine's share is not one of the whole
+    memory, all of it is to fit into, and the engine keeps the rest; what it takes by default depends on the memory, the GPUs
+    and the model.
     """
     if program.name not in ("sglang", "trtllm"):
         return within, program
@@ -108,7 +110,7 @@ def settled(
         from llmcx.engines.sglang import defaults, fraction
 
         memory = seen if of is None else of.memory_bytes
-        chunk, graphs = defaults(memory, gpus)
+        chunk, graphs = defaults(memory, tp or gpus)
         chunk, graphs = given.get("max_num_batched_tokens", chunk), min(given.get("max_num_seqs", graphs), graphs)
         given |= {"max_num_batched_tokens": chunk, "max_num_seqs": graphs}
         if utilization is None:

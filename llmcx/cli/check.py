@@ -161,7 +161,7 @@ def check(
         *blind,
         *of_asked,
         *notes,
-        *(words if found.estimate else []),
+        *(words if found.estimate or server is None else []),
         *(dated if found.estimate else []),
     ]
     lines = explaining("check", spec, asked, server, load, cost, found)
@@ -255,13 +255,19 @@ def _load(seq: int, prompt: int | None, output: int | None, chunk: int | None) -
 def _server(spec: ModelSpec, machine: Any, asked: Asked) -> tuple[Server | None, list[str]]:
     """What says how long it takes, where that is known."""
     layout = asked.layout
-    if layout.pp > 1:
-        return None, ["times are not known of a model in pipeline stages"]
+    if layout.pp > 1 and not asked.engine.pipelined:
+        return None, [f"times are not known of {asked.engine.name} on several GPUs"]
     name = spec.stored.name if asked.dtype == dtypes.RELEASED and spec.stored is not None else asked.dtype
     arithmetic = serving_answers.arithmetic(machine, name)
     bits, kv = serving_answers.weight_bits(spec, asked.dtype), 8 * dtypes.per_element(asked.kv_dtype)
-    setup = Setup(layout.tp, layout.ep, bits, kv, arithmetic, layout.attention_dp)
-    return serving_answers.estimator(spec, machine, setup, asked.engine, asked.dtype)
+    setup = Setup(layout.tp, layout.ep, bits, kv, arithmetic, layout.attention_dp, layout.pp)
+    server, words = serving_answers.estimator(spec, machine, setup, asked.engine, asked.dtype)
+    if layout.pp > 1:
+        try:
+            server.sent(1)
+        except InputError as refusal:  # memory is known all the same
+            return None, [f"times are not known: {refusal.message}"]
+    return server, words
 
 
 def _format(spec: ModelSpec, dtype: str) -> str:

@@ -106,7 +106,7 @@ def emitted(engine: str, spec: ModelSpec, source: str | None, inputs: Mapping[st
         if given.get(name):
             flag = f"--{name.replace('_', '-')}"
             raise InputError(f"{flag} has no flag in a launch line of {engine}; leave it out", field=name)
-    tp, ep, groups = inputs["tp"], inputs["ep"], inputs["attention_dp"]
+    tp, ep, groups, pp = inputs["tp"], inputs["ep"], inputs["attention_dp"], inputs.get("pp", 1)
     if engine == "llama.cpp" and (tp > 1 or ep > 1):
         raise InputError("llama.cpp has no --tp; ask about one GPU", field="tp", value=tp)
     length = inputs["prompt"] + inputs["output"]
@@ -129,6 +129,7 @@ def emitted(engine: str, spec: ModelSpec, source: str | None, inputs: Mapping[st
         for name in ("kv_dtype", "attention_dp"):
             if given.get(name) not in (None, 1):
                 raise InputError(f"trtllm-serve takes --{name.replace('_', '-')} in a file of its own; leave it out", field=name)
+    words += [f"{names['--pp']} {pp}"] if pp > 1 else []
     words.append(f"{names['--seq']} {length * (users if engine == 'llama.cpp' else 1)}")
     if engine == "llama.cpp":
         words += [f"--parallel {users}"] if users > 1 else []

@@ -128,7 +128,7 @@ def asked_of(launch: Launch, spec: ModelSpec, hardware: str, budget: int | None,
     if there is not None and need > there:
         whose = f"--hardware {hardware} names" if launch.visible is None else "the line shows it"
         raise bad(f"the line asks for {need:,} GPUs ({_degrees(launch)}), but {whose} {there:,}")
-    within, program = settled(within, program, spec, layout.gpus, budget, utilization, sizes)
+    within, program = settled(within, program, spec, layout.gpus, budget, utilization, sizes, layout.tp)
     kv = _cache(launch, spec)
     program = program.caching(kv)
     stored = dtype or _weights(launch, spec)

@@ -317,7 +317,7 @@ def memory(
     weights = dtypes.default(spec) if dtype is None else dtype
     layout = parallel.layout(None if fit == "gpus" and parallel.gpus is None else within.number, train)
     if not train:
-        within, program = settled(within, program, spec, layout.tp * layout.pp, budget, utilization, sizes)
+        within, program = settled(within, program, spec, layout.tp * layout.pp, budget, utilization, sizes, layout.tp)
     base = weights if dtype is not None or weights == dtypes.RELEASED else None
     named, recipe = engine_ or "ideal", None
     if train:

@@ -9,7 +9,7 @@ from llmcx.cli.models import Models, describe, stored_notes
 from llmcx.cli.options import MATMULS, command, completing, explaining, heading, option, single
 from llmcx.engines import efficiency as efficiencies
 from llmcx.engines.serving_time import Server, Setup
-from llmcx.errors import InputError
+from llmcx.errors import InputError, check_size
 from llmcx.formats import dtypes
 from llmcx.report.render import Item
 
@@ -61,8 +61,11 @@ def serve(
         ),
     ] = None,
     price: Annotated[float | None, option("USD per accelerator-hour. Default: the accelerator's, dated.", reads="number")] = None,
-    gpus: Annotated[int | None, option("All GPUs. Default: those of --hardware, else --tp.", reads="count", group="GPUs")] = None,
+    gpus: Annotated[
+        int | None, option("All GPUs. Default: those of --hardware, else --tp × --pp.", reads="count", group="GPUs")
+    ] = None,
     tp: Annotated[int | None, option("GPUs that share each layer. Default: all.", reads="count", group="GPUs")] = None,
+    pp: Annotated[int, option("Stages of layers, each on --tp GPUs of its own.", reads="count", group="GPUs")] = 1,
     ep: Annotated[int, option("GPUs that share out the experts, a divisor of --tp.", reads="count", group="GPUs")] = 1,
     attention_dp: Annotated[
         int, option("Groups of --tp that attend for a share of the users each.", reads="count", group="GPUs")
@@ -84,7 +87,7 @@ def serve(
     draft: Annotated[int, option("Speculative decoding: tokens drafted per step.", reads="integer", group="Schedule")] = 0,
     acceptance: Annotated[
         float,
-        option("Probability that a drafted token is accepted.", reads="share", group="Schedule", needs="draft"),
+        option("Probability that a drafted token is accepted.", reads="share", group="Schedule", rare=True, needs="draft"),
     ] = 0.7,
     draft_cost: Annotated[
         float,
@@ -124,8 +127,8 @@ def serve(
     within, program = serving(engine_, hardware, budget, utilization, sizes)
     assert within.hardware is not None and within.bytes is not None  # there is always an accelerator here
     spec, shape, notes = models.load()
-    degree = _degree(gpus, within.number, tp)
-    within, program = settled(within, program, spec, degree, budget, utilization, sizes)
+    degree = _degree(gpus, within.number, tp, pp)
+    within, program = settled(within, program, spec, degree * pp, budget, utilization, sizes, degree)
     assert within.hardware is not None and within.bytes is not None
     machine = with_memory(within.hardware, within.bytes)
     weights = dtypes.default(spec) if dtype is None else dtype
@@ -133,7 +136,7 @@ def serve(
     cache = kv_dtype or (spec.stored and spec.stored.cache) or "bf16"
     program = program.caching(cache)
     bits, arithmetic = answers.weight_bits(spec, weights), compute_dtype or answers.arithmetic(machine, name)
-    setup = Setup(degree, ep, bits, 8 * dtypes.per_element(cache), arithmetic, attention_dp)
+    setup = Setup(degree, ep, bits, 8 * dtypes.per_element(cache), arithmetic, attention_dp, pp)
     server, words = answers.estimator(spec, machine, setup, program, weights, compute_dtype, efficiencies.overrides(efficiency))
     if draft < 0 or draft_cost < 0:
         raise InputError("--draft and --draft-cost must be 0 or more", field="draft", value=draft)
@@ -142,7 +145,14 @@ def serve(
     load = answers.Load(prompt, output, cached, chunk, drafts, apart)
     cost, dated = efficiencies.price(machine, price)
     answer = answers.serve(server, load, batch=batch, rate=rate, usd_per_hour=cost, reserve=0, dtype=name)
-    inputs = {"hardware": machine.name, "gpus": load.gpus(setup), "tp": setup.tp, "ep": ep, "attention_dp": attention_dp}
+    inputs = {
+        "hardware": machine.name,
+        "gpus": load.gpus(setup),
+        "tp": setup.tp,
+        "pp": pp,
+        "ep": ep,
+        "attention_dp": attention_dp,
+    }
     inputs |= {"prompt": prompt, "output": output, "batch": batch, "dtype": name, "kv_dtype": cache, "engine": engine_}
     inputs |= {
         "rate": rate,
@@ -168,21 +178,27 @@ def serve(
         given["prefill_workers"] = prefill_workers
         started = engine_.partition("@")[0]
         line = emitted(started, spec, cast(Any, models.model), inputs, given)
-        line = wrapped(emit, started, spec.name, line, setup.tp, machine.vendor) if emit in WRAPPED else line
+        line = wrapped(emit, started, spec.name, line, setup.gpus, machine.vendor) if emit in WRAPPED else line
         inputs |= {"emit": emit, "line": line}
     about = [*program.notes(), *stored_notes(spec, dtype), *_notes(apart is not None, rate is not None), *words, *dated, *notes]
     return Item(describe(spec), inputs, answer, about, lines, more, head, line)
 
 
-def _degree(gpus: int | None, named: int | None, tp: int | None) -> int:
-    """GPUs that share each layer: all of them."""
+def _degree(gpus: int | None, named: int | None, tp: int | None, pp: int) -> int:
+    """GPUs that share each layer: all of them, or of a stage."""
+    check_size("pp", pp)
     if gpus is not None and named is not None and gpus != named:
         raise InputError(f"--gpus is {gpus:,}, but --hardware names {named:,}; give one", field="gpus", value=gpus)
     gpus = named if gpus is None else gpus
-    if gpus is not None and tp is not None and gpus != tp:
-        problem = f"{gpus:,} GPUs are not --tp {tp:,}: several copies of a model serve apart; ask for one of them"
+    if gpus is not None and tp is not None and gpus != tp * pp:
+        asked = f"--tp {tp:,}" + (f" --pp {pp:,}" if pp > 1 else "")
+        problem = f"{gpus:,} GPUs are not {asked}: several copies of a model serve apart; ask for one of them"
         raise InputError(problem, field="gpus", value=gpus)
-    return tp or gpus or 1
+    if gpus is not None and gpus % pp:
+        raise InputError(
+            f"{gpus:,} GPUs do not divide into --pp {pp:,} stages", field="pp", value=pp, allowed=f"a divisor of {gpus}"
+        )
+    return tp or (gpus or pp) // pp
 
 
 def _notes(apart: bool, arriving: bool) -> list[str]:

@@ -71,6 +71,8 @@ class Engine:
     wide = False  # whether weights that it makes fp8 are all there in 16 bits first
     growing = False  # whether a request begins without memory for its whole answer
     versioned = False  # whether it is known by versions, as in "vllm@0.11"
+    pipelined = False  # whether stages of layers work on different requests at the same time
+    more_layers = "first"  # the stages that have one more, where layers do not divide (:func:`llmcx.parallel.pipeline.stages`)
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and vars(other) == vars(self)

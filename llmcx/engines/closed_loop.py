@@ -45,7 +45,9 @@ def waiting(first: float, token: float, users: float, places: float, output: flo
     return first + max(0.0, users / places - 1) * (first + output * token)
 
 
-def first_token(prompt: float, step: float, users: float, output: float, together: float) -> float:
+def first_token(
+    prompt: float, step: float, users: float, output: float, together: float, further: float = 0.0, stages: int = 1
+) -> float:
     """Seconds to the first token, the mean over all requests.
 
     Of :data:`ROUNDS` requests of a user one is in the burst at the start, where half of the others' prompts come first: (users +
@@ -53,26 +55,30 @@ def first_token(prompt: float, step: float, users: float, output: float, togethe
     the others waits for half a step, then for its own prompt, and for those that came just before: with the load ρ = users ·
     prompt / (users · prompt + SPREAD · answer), prompt · ρ / (2 (1 - ρ)), as in an M/D/1 queue (Kleinrock 1975, sec. 5.3).
 
+    Where layers are in ``stages``, the next prompt follows when the first of them is free, after a share of the step; a prompt
+    goes through the others too, which takes ``further`` seconds besides the step's own, and those in the same pass with it.
+
     >>> round(first_token(0.1, 0.01, 1, 1000, 8), 3), round(first_token(0.1, 0.01, 64, 1000, 8), 3)
     (0.1, 0.5)
     """
     pieces = max(1.0, 1 / together)
+    each = step / stages
     if users <= 1:
-        return prompt + step * (pieces - 1)
+        return prompt + each * (pieces - 1) + further
     at_once = min(together, users)
-    burst = (users + at_once) / 2 * (prompt + step / at_once) - step
-    later = _later(prompt, step, users, output, together)
-    return burst / ROUNDS + (later.least + later.mean) * (1 - 1 / ROUNDS)
+    burst = (users + at_once) / 2 * (prompt + each / at_once) - each + further * max(1.0, at_once)
+    later = _later(prompt, step, users, output, together, stages)
+    return burst / ROUNDS + (later.least + later.mean + further) * (1 - 1 / ROUNDS) + (step - each)
 
 
-def _later(prompt: float, step: float, users: float, output: float, together: float) -> Spread:
+def _later(prompt: float, step: float, users: float, output: float, together: float, stages: int) -> Spread:
     """Of requests after the first of each user: a prompt goes into the step that begins as it comes, for it comes as another
     answer ends. The variance of the wait is that of an M/D/1 queue, mean^2 + 2/3 prompt · mean.
     """
     load = busy(prompt, users, output * per_token(step, prompt, users, output))
-    behind = prompt * load / (2 * (1 - load))
-    waits = behind + step * load / 2
-    return Spread(prompt + step * max(1.0, 1 / together), waits, waits * waits + 2 / 3 * prompt * behind)
+    behind, each = prompt * load / (2 * (1 - load)), step / stages
+    waits = behind + each * load / 2
+    return Spread(prompt + each * max(1.0, 1 / together), waits, waits * waits + 2 / 3 * prompt * behind)
 
 
 def busy(prompt: float, users: float, answer: float) -> float:
@@ -84,7 +90,9 @@ def busy(prompt: float, users: float, answer: float) -> float:
     return users * prompt / (users * prompt + SPREAD * answer)
 
 
-def first_tokens(prompt: float, step: float, users: float, output: float, together: float) -> Parts:
+def first_tokens(
+    prompt: float, step: float, users: float, output: float, together: float, further: float = 0.0, stages: int = 1
+) -> Parts:
     """:func:`first_token` of each request: a tenth of them in the burst at the start, one after the other, the rest later.
 
     >>> from llmcx.engines.spread import percentile
@@ -92,11 +100,12 @@ def first_tokens(prompt: float, step: float, users: float, output: float, togeth
     [0.13, 0.84, 5.9]
     """
     if users <= 1:
-        return [(1.0, Spread(first_token(prompt, step, users, output, together), 0.0, 0.0))]
-    at_once = min(together, users)
-    each = prompt + step / at_once
-    burst = Even(max(1.0, at_once) * each - step, users * each - step)
-    return [(1 / ROUNDS, burst), (1 - 1 / ROUNDS, _later(prompt, step, users, output, together))]
+        return [(1.0, Spread(first_token(prompt, step, users, output, together, further, stages), 0.0, 0.0))]
+    at_once, of_stage = min(together, users), step / stages
+    each, others = prompt + of_stage / at_once, step - of_stage
+    burst = Even(max(1.0, at_once) * each - of_stage, users * each - of_stage).later(further * max(1.0, at_once) + others)
+    later = _later(prompt, step, users, output, together, stages).later(further + others)
+    return [(1 / ROUNDS, burst), (1 - 1 / ROUNDS, later)]
 
 
 UNEVEN = 0.35

@@ -102,7 +102,7 @@ def band(stack: str, experts: bool, hardware: Hardware | None = None, zero: int 
 def known_on(stack: str, hardware: Hardware) -> bool:
     """Whether an engine was measured on such chips, where it says on which it was."""
     chips = data(STACKS[stack]).get("measured")
-    return chips is None or generation(hardware) in chips
+    return chips is None or any(name in chips for name in generations(hardware))
 
 
 def measured(stack: str, experts: bool) -> bool:
@@ -114,22 +114,28 @@ ASSUMED = (0.6, 1.7)
 """A band where an engine's experts were not measured."""
 
 
-def generation(hardware: Hardware) -> str:
-    """Which of kernels.yaml's generations of chips an accelerator is of; its vendor where that is not told apart."""
+def generations(hardware: Hardware) -> list[str]:
+    """Which of kernels.yaml's generations of chips an accelerator is of, and its vendor."""
     known: Mapping[str, list[str]] = data("kernels")["generations"]
-    return next((name for name, members in known.items() if hardware.name in members), hardware.vendor.lower())
+    return [*(name for name, members in known.items() if hardware.name in members), hardware.vendor.lower()]
+
+
+def generation(hardware: Hardware) -> str:
+    """The first of them; its vendor where that is not told apart."""
+    return generations(hardware)[0]
 
 
 Value = TypeVar("Value", float, list[float])
 
 
 def of_generation(values: Value | Mapping[str, Value], hardware: Hardware) -> Value:
-    """A number, or several, that may be given by accelerator, else by generation, else by vendor, its "default" for others."""
+    """A number, or several, that may be given by accelerator, else by generation, of two the later one, else by vendor, its
+    "default" for others.
+    """
     if not isinstance(values, Mapping):
         return values
-    if hardware.name in values:
-        return values[hardware.name]
-    return values.get(generation(hardware), values.get(hardware.vendor.lower(), values["default"]))
+    *chips, vendor = generations(hardware)
+    return next((values[name] for name in (hardware.name, *reversed(chips), vendor) if name in values), values["default"])
 
 
 ESTIMATED = ("trtllm", "vllm", "sglang")

@@ -16,6 +16,7 @@ class Ideal(Engine):
     """Every key and value that a later token can meet, and no more."""
 
     name = "ideal"
+    pipelined = True
     rule = "the tokens that later ones can meet"
 
     def cells(self, needed: int, context: int, cache: Cache, mixed: bool) -> int:

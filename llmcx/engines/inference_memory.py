@@ -103,7 +103,7 @@ def held(
     prompts = max(1, engine.pass_tokens(batch, context) // context)
     seen = pieces(spec, Run(min(prompts, batch), 1, fused=fused)._replace(**shown.fed()), by).embedding if shown.tokens else []
     found = []
-    for stage in fullest(spec.runs, layout.pp):
+    for stage in fullest(spec.runs, layout.pp, more=engine.more_layers):
         ops, weights, params = _worked(spec, run, stage, layout)
         last = spec.head is not None and stage.last
         vocab = spec.embedding.vocab if spec.head is None else spec.head.outputs(spec.embedding.vocab)
@@ -179,7 +179,8 @@ def cached(
     """Numbers that the cache of the fullest GPU has room for: growing with tokens ("kv_cache") or of fixed size ("state")."""
     step = step_at(context, batch, source)
     of = pieces(spec, step, division(layout))
-    rows = [_reserved(spec, staged(spec, of, stage, layout, step), context, engine)[0] for stage in fullest(spec.runs, layout.pp)]
+    stages = fullest(spec.runs, layout.pp, more=engine.more_layers)
+    rows = [_reserved(spec, staged(spec, of, stage, layout, step), context, engine)[0] for stage in stages]
     return max(rows, key=lambda row: sum(row.values()))
 
 
@@ -193,7 +194,7 @@ def cache_of(spec: ModelSpec, batch: int, context: int, layout: Layout, engine: 
         numbers, states = _reserved(spec, staged(spec, of, stage, layout, step), context, engine)
         return numbers.get("kv_cache", 0) * kv_bits / 8 + states if pages is None else sum(pages.values())
 
-    return max(one(stage) for stage in fullest(spec.runs, layout.pp))
+    return max(one(stage) for stage in fullest(spec.runs, layout.pp, more=engine.more_layers))
 
 
 @lru_cache(maxsize=64)

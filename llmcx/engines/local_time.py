@@ -50,13 +50,19 @@ class Local(Server):
         share = self.number["prefill_unpacked" if self.quantised else "prefill"]
         attention = of_generation(self.whose.get("attention", share), hardware)
         one = Efficiency(matmul=share, attention=attention, memory=memory, hidden_tp=0.0, kernel_s=between)
-        integers = self.quantised and "int8" in hardware.dense_tflops and bool(self.whose.get("integers"))
+        rates = hardware.dense_tflops  # Blackwell Ultra has next to no integers
+        integers = self.quantised and rates.get("int8", 0.0) >= rates[hardware.dtype] and bool(self.whose.get("integers"))
         self.prompts: Machine = machine(hardware, "int8" if integers else setup.dtype, one)
 
     def bands(self) -> Bands:
-        """Of rows that its numbers have not seen."""
-        token, prompt = self.whose["token_band"], self.whose["prompt_band"]
-        return Bands(*(span(of_generation(of, self.hardware)) for of in (token, prompt)))
+        """Of rows that its numbers have not seen; twice as wide, in logarithms, on a chip on which nothing was measured."""
+        both = (of_generation(self.whose[name], self.hardware) for name in ("token_band", "prompt_band"))
+        return Bands(*(span([end if self.measured else end**2 for end in of]) for of in both))
+
+    @property
+    def measured(self) -> bool:
+        """Whether the program was measured on this chip, where its file says on which it was."""
+        return self.hardware.name in self.whose.get("measured", [self.hardware.name])
 
     def numbers(self) -> dict[str, float]:
         """Those of the file, for this accelerator."""
@@ -64,7 +70,8 @@ class Local(Server):
 
     def sources(self) -> list[str]:
         """Where they are from."""
-        return [f"{self.whose['title']}: {self.whose['source']}, {self.whose['date']}"]
+        like = f"{self.whose['title']} was not measured on {self.hardware.title}: as on its nearest kin, in a range twice as wide"
+        return [f"{self.whose['title']}: {self.whose['source']}, {self.whose['date']}", *([] if self.measured else [like])]
 
     @property
     def quantised(self) -> bool:

@@ -17,9 +17,10 @@ from llmcx.model.lower import Run
 from llmcx.model.spec import ModelSpec
 from llmcx.model.storage import Storage
 from llmcx.parallel.layout import Layout
-from llmcx.parallel.ranks import rank_ops
+from llmcx.parallel.pipeline import Stage
+from llmcx.parallel.ranks import stage_ops
 
-_ops = lru_cache(maxsize=1024)(rank_ops)  # whatever the weights' format
+_ops = lru_cache(maxsize=1024)(stage_ops)  # whatever the weights' format
 
 
 class Pass:
@@ -40,25 +41,26 @@ class Pass:
 
 
 class Passes:
-    """Of a model whose weights are ``stored`` so, in a layout. A pass is asked for by its sequences, and told with the number of
-    groups of them for which to read it: a group has one for each group of GPUs that attends for itself.
+    """Of a model whose weights are ``stored`` so, in a layout; of a pipeline's ``stage`` where there are several. A pass is asked
+    for by its sequences, and told with how many groups of them it is to be read for: a group has one for each group of GPUs that
+    attends for itself.
     """
 
-    def __init__(self, spec: ModelSpec, layout: Layout, stored: Storage) -> None:
-        self.spec, self.layout, self.names = spec, layout, Names(spec, stored)
+    def __init__(self, spec: ModelSpec, layout: Layout, stored: Storage, stage: Stage | None = None) -> None:
+        self.spec, self.layout, self.names, self.stage = spec, layout, Names(spec, stored), stage
         self._known: dict[tuple[object, ...], Pass | None] = {}
         self._mixed: dict[tuple[Pass, Pass], Pass] = {}
 
     def decoding(self, batch: int, context: int, tokens: int = 1) -> list[Launch]:
         """What a decode step launches."""
         run = Run(batch, tokens, past=max(0, context - tokens), encode=False, fused=True, ideal=True)
-        return launches(_ops(self.spec, run, self.layout), run, self.layout, self.names)
+        return launches(_ops(self.spec, run, self.layout, self.stage), run, self.layout, self.names)
 
     def prompts(self, prompt: int, cached: int, batch: int) -> list[Launch]:
         """What a pass of ``batch`` prompts launches."""
         new = max(1, prompt - cached)
         run = Run(batch, new, past=prompt - new, fused=True, ideal=True)
-        ops = (last_token(op, batch) for op in _ops(self.spec, run, self.layout))
+        ops = (last_token(op, batch) for op in _ops(self.spec, run, self.layout, self.stage))
         return launches(ops, run, self.layout, self.names)
 
     def step(self, batch: int, context: int, tokens: int = 1) -> tuple[Pass, int]:
@@ -118,6 +120,6 @@ def _line(one: Launch, two: Launch) -> Line:
 
 
 @lru_cache(maxsize=256)
-def passes(spec: ModelSpec, layout: Layout, stored: Storage) -> Passes:
+def passes(spec: ModelSpec, layout: Layout, stored: Storage, stage: Stage | None = None) -> Passes:
     """Those of a model in a layout, lowered once however many engines and accelerators are asked about."""
-    return Passes(spec, layout, stored)
+    return Passes(spec, layout, stored, stage)

@@ -17,12 +17,13 @@ from llmcx.engines.ideal import CHUNK
 from llmcx.engines.kernel_time import Kernels, Sizes
 from llmcx.engines.launches import Launch, Sized, shaped
 from llmcx.engines.passes import Pass, passes
-from llmcx.engines.serving_time import Bands, Server, ServingStep, Setup, span
+from llmcx.engines.serving_time import Bands, Server, ServingStep, Setup, span, wider
 from llmcx.engines.spread import Parts
 from llmcx.machine import roofline
 from llmcx.machine.hardware import Hardware
 from llmcx.model.spec import ModelSpec
 from llmcx.model.storage import Storage
+from llmcx.parallel.pipeline import Stage
 
 
 class Schedule(NamedTuple):
@@ -68,10 +69,11 @@ class Timed(Server):
         schedule: Schedule,
         stored: Storage,
         kernels: Kernels,
+        stage: Stage | None = None,
     ) -> None:
-        super().__init__(spec, hardware, setup, roofline.IDEAL, engine)
-        self.schedule, self.stored, self.kernels = schedule, stored, kernels
-        self.passes = passes(spec, self.layout, stored)
+        super().__init__(spec, hardware, setup, roofline.IDEAL, engine, stage)
+        self.schedule, self.stored, self.kernels, self.budget = schedule, stored, kernels, schedule.together
+        self.passes = passes(spec, self.layout, stored, stage)
         self._ridge = self.machine.flops / self.machine.bandwidth * setup.weight_bits / 16
         self._bounds: dict[Pass, Bound] = {}
         self._alone: dict[tuple[int, int], float] = {}
@@ -81,7 +83,13 @@ class Timed(Server):
         _, flops, moved = super()._decode(batch, context, tokens)
         return self.decode(batch, context, tokens), flops, moved
 
+    def of_stage(self, stage: Stage) -> Server:
+        setup = self.setup._replace(pp=1)
+        return Timed(self.spec, self.hardware, setup, self.engine, self.schedule, self.stored, self.kernels, stage)
+
     def decode(self, batch: int, context: int, tokens: int = 1) -> ServingStep:
+        if self.stages:
+            return super().decode(batch, context, tokens)
         by, (of, groups) = self.schedule, self.passes.step(batch, context, tokens)
         bound = self._bound(of)
         work, begun = bound.spent(groups)
@@ -98,39 +106,56 @@ class Timed(Server):
         return self.prefill(prompt, cached, batch), flops, moved
 
     def prefill(self, prompt: int, cached: int = 0, batch: int = 1) -> ServingStep:
+        if self.stages:
+            return super().prefill(prompt, cached, batch)
         by, (of, groups) = self.schedule, self.passes.prefill(prompt, cached, batch)
         work, begun = self._bound(of).spent(groups)
         weights, compute, cache, sent = [by.first * (one + other) for one, other in zip(work, begun, strict=True)]
-        return ServingStep(weights, compute, cache, sent, 1e-6 * by.first_layer_us * self.spec.n_layers)
+        return ServingStep(weights, compute, cache, sent, 1e-6 * by.first_layer_us * self.layers)
 
-    def prompt(self, prompt: int, cached: int, users: int, context: int) -> float:
-        """What a pass takes beyond the decode step that it is in, shared out."""
+    def beyond(self, prompt: int, cached: int, users: int, context: int, many: int) -> float:
         by = self.schedule
-        many = self.in_a_pass(prompt - cached, users, by.together)
         if self._last[0] != (users, context):
             self.decode(users, context)
         of, groups, prompts = self.passes.mixed(users, context, prompt, cached, many)
         work, begun = self._bound(of).spent(groups, prompts)
-        spent = sum(work) + sum(begun) - self._last[1]
-        return (by.prompts * spent + 1e-6 * by.pass_us) / many
+        return by.prompts * (sum(work) + sum(begun) - self._last[1]) + 1e-6 * by.pass_us
 
     def first(self, prompt: int, cached: int, output: int, users: int, step: float, chunk: int | None) -> float:
-        alone, besides = self.alone(prompt, cached)
-        return besides + first_token(alone, step, users / self.setup.attention_dp, output, self.together(prompt - cached, chunk))
+        own, further, besides = self._passing(prompt, cached, chunk)
+        groups, together = self.setup.attention_dp, self.together(prompt - cached, chunk)
+        return besides + first_token(own, step, users / groups, output, together, further, self.setup.pp)
 
     def firsts(self, prompt: int, cached: int, output: int, users: int, step: float, chunk: int | None) -> Parts:
-        alone, besides = self.alone(prompt, cached)
-        found = first_tokens(alone, step, users / self.setup.attention_dp, output, self.together(prompt - cached, chunk))
+        own, further, besides = self._passing(prompt, cached, chunk)
+        groups, together = self.setup.attention_dp, self.together(prompt - cached, chunk)
+        found = first_tokens(own, step, users / groups, output, together, further, self.setup.pp)
         return [(share, each.later(besides)) for share, each in found]
 
-    def alone(self, prompt: int, cached: int) -> tuple[float, float]:
+    def _passing(self, prompt: int, cached: int, chunk: int | None) -> tuple[float, float, float]:
+        """Seconds for which a prompt's own pass keeps others waiting, its way through further stages, and besides."""
+        alone, besides = self.alone(prompt, cached, chunk)
+        if not self.stages:
+            return alone, 0.0, besides
+        from llmcx.engines import pipelined
+
+        own = pipelined.held(self, prompt, cached)
+        return own, alone - own, besides
+
+    def alone(self, prompt: int, cached: int, chunk: int | None = None) -> tuple[float, float]:
+        besides = 1e-6 * self.schedule.request_us
+        if self.stages:
+            from llmcx.engines import pipelined
+
+            return pipelined.prefill(self, prompt, cached, self.setup.attention_dp, chunk).total, besides
         if (prompt, cached) not in self._alone:
             self._alone[prompt, cached] = self.prefill(prompt, cached, self.setup.attention_dp).total
-        return self._alone[prompt, cached], 1e-6 * self.schedule.request_us
+        return self._alone[prompt, cached], besides
 
-    def together(self, new: int, chunk: int | None) -> float:
-        tokens = chunk or self.schedule.together
-        return tokens // new or tokens / new
+    def sent(self, tokens: int) -> float:
+        from llmcx.engines import pipelined
+
+        return pipelined.sent_by_law(self, self.kernels, tokens)
 
     def firsts_apart(self, prompt: int, cached: int, output: int, users: float, token: float) -> Parts:
         alone, besides = self.alone(prompt, cached)
@@ -152,7 +177,8 @@ class Timed(Server):
     @cached_property
     def _bands(self) -> Bands:
         by, known = self.schedule, "model" if self.hardware.name in MEASURED else "accelerator"
-        return Bands(*(span(of.get(known, (1.0, 1.0))) for of in (by.per_token_bands, by.first_bands)))
+        bands = Bands(*(span(of.get(known, (1.0, 1.0))) for of in (by.per_token_bands, by.first_bands)))
+        return wider(bands, self.setup.pp)
 
     def numbers(self) -> dict[str, float]:
         return {name: value for name, value in self.schedule._asdict().items() if isinstance(value, (int, float))}

@@ -144,6 +144,8 @@ class SGLang(Engine):
     name = "sglang"
     wide = True  # layers/quantization/fp8.py, create_weights
     growing = True
+    pipelined = True  # a loop over as many micro-batches as stages (srt/managers/scheduler_pp_mixin.py)
+    more_layers = "last"  # srt/distributed/utils.py, get_pp_indices
     formats = ("bf16", "fp16", "fp32", "fp8")
     rule = "SGLang 0.5.23: pages of {block} tokens; windows and states in pools that are a fixed share"
 

@@ -34,6 +34,7 @@ class TensorRTLLM(Engine):
     share: float | None = None
 
     name = "trtllm"
+    pipelined = True  # as many micro-batches as stages (_torch/pyexecutor/py_executor.py); layers: mapping.py, pp_layers
     formats = ("bf16", "fp16", "fp32", "fp8")
     rule = "TensorRT-LLM 1.2: blocks of {block} tokens, a pool for each window"
 

@@ -80,6 +80,8 @@ class VLLM(Engine):
     name = "vllm"
     growing = True
     versioned = True
+    pipelined = True  # as many steps under way as stages (vllm/config/vllm.py, max_concurrent_batches)
+    more_layers = "middle"  # vllm/distributed/utils.py, get_pp_indices
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "utilization", self.line.utilization)

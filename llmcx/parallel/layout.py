@@ -117,11 +117,12 @@ def _check_pipeline(spec: ModelSpec, layout: Layout) -> None:
     chunks, spare = layout.pp * layout.virtual, 0 if layout.virtual == 1 else 2  # the embedding and the head may fill one each
     if chunks > spec.n_layers + spare:
         ends = ", its embedding and its head, to fill chunks" if spare else ""
+        what = "pp × virtual" if layout.virtual > 1 else "pp"
         raise InputError(
-            f"pp × virtual is {chunks}, but {spec.name} has {spec.n_layers} layers{ends}",
+            f"{what} is {chunks}, but {spec.name} has {spec.n_layers} layers{ends}",
             field="pp",
             value=layout.pp,
-            allowed=f"pp × virtual of at most {spec.n_layers + spare}",
+            allowed=f"{what} of at most {spec.n_layers + spare}",
         )
     if layout.pp > 1 and spec.reads_source:
         raise InputError("pp is for models with one stack; this one has an encoder and a decoder", field="pp", value=layout.pp)

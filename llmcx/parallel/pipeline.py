@@ -22,21 +22,24 @@ class Stage(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def stages(runs: Runs, pp: int, virtual: int = 1) -> tuple[Stage, ...]:
+def stages(runs: Runs, pp: int, virtual: int = 1, more: str = "first") -> tuple[Stage, ...]:
     """The stages of ``pp``; stage s has the chunks of layers s, s + pp, ... of pp · ``virtual``.
 
-    The first L mod pp stages have one layer more than the others. Where pp · virtual chunks are one or two more than there are
-    layers, each layer fills a chunk, the embedding one of its own, and the head another (Llama Team 2024, arXiv:2407.21783,
-    sec. 3.3.2).
+    L mod pp stages have one layer ``more`` than the others: the "first" ones, the "last" ones, or those before the last one
+    ("middle"). Where pp · virtual chunks are one or two more than there are layers, each layer fills a chunk, the embedding one
+    of its own, and the head another (Llama Team 2024, arXiv:2407.21783, sec. 3.3.2).
 
     >>> [stage.layers for stage in stages((("a", 7),), 2)], [stage.layers for stage in stages((("a", 126),), 16, 8)][-2:]
     ([4, 3], [8, 7])
     >>> [stage.counts for stage in stages((("a", 1), ("b", 1)) * 4, 2)]
     [(2, 2), (2, 2)]
+    >>> [[stage.layers for stage in stages((("a", 61),), 4, 1, more)] for more in ("first", "middle", "last")]
+    [[16, 15, 15, 15], [15, 15, 16, 15], [15, 15, 15, 16]]
     """
     n = sum(count for _, count in runs)
-    each, more = divmod(n, pp)
-    sizes = [each + (stage < more) for stage in range(pp)]
+    each, rest = divmod(n, pp)
+    start = {"first": 0, "middle": max(0, pp - 1 - rest), "last": pp - rest}[more]
+    sizes = [each + (start <= stage < start + rest) for stage in range(pp)]
     if pp * virtual > n:
         sizes = [virtual] * pp
         sizes[0] -= 1
@@ -60,20 +63,20 @@ def stages(runs: Runs, pp: int, virtual: int = 1) -> tuple[Stage, ...]:
 
 
 @lru_cache(maxsize=1024)
-def distinct(runs: Runs, pp: int, virtual: int = 1) -> tuple[tuple[Stage, int], ...]:
+def distinct(runs: Runs, pp: int, virtual: int = 1, more: str = "first") -> tuple[tuple[Stage, int], ...]:
     """The stages that differ in what they have, each with how many there are like it.
 
     >>> [(stage.number, many) for stage, many in distinct((("a", 96),), 8)]
     [(0, 1), (1, 6), (7, 1)]
     """
     found: dict[tuple[tuple[int, ...], bool, bool], list[Stage]] = {}
-    for stage in stages(runs, pp, virtual):
+    for stage in stages(runs, pp, virtual, more):
         found.setdefault((stage.counts, stage.first, stage.last), []).append(stage)
     return tuple((like[0], len(like)) for like in found.values())
 
 
 @lru_cache(maxsize=1024)
-def fullest(runs: Runs, pp: int, virtual: int = 1) -> tuple[Stage, ...]:
+def fullest(runs: Runs, pp: int, virtual: int = 1, more: str = "first") -> tuple[Stage, ...]:
     """The stages that may be the fullest: not those that have no more than an earlier one, which has no fewer micro-batches in
     flight.
 
@@ -81,7 +84,7 @@ def fullest(runs: Runs, pp: int, virtual: int = 1) -> tuple[Stage, ...]:
     ([0, 7], [0, 1, 15])
     """
     found: list[Stage] = []
-    for stage in stages(runs, pp, virtual):
+    for stage in stages(runs, pp, virtual, more):
         if not any(_covers(earlier, stage) for earlier in found):
             found.append(stage)
     return tuple(found)

@@ -101,6 +101,14 @@ def rank_ops(spec: ModelSpec, run: Run, layout: Layout, stage: int = 0) -> list[
     return staged(spec, pieces(spec, run, division(layout)), stages(spec.runs, layout.pp, layout.virtual)[stage], layout, run)
 
 
+def stage_ops(spec: ModelSpec, run: Run, layout: Layout, stage: Stage | None) -> list[Op]:
+    """What a GPU of ``stage`` (None: there is one) does in a pass, without what it sends to the next."""
+    layout = layout._replace(pp=1)
+    if stage is None:
+        return rank_ops(spec, run, layout)
+    return staged(spec, pieces(spec, run, division(layout)), stage, layout, run)
+
+
 def staged(spec: ModelSpec, of: Pieces, stage: Stage, layout: Layout, run: Run) -> list[Op]:
     """A stage's ops out of ``of``."""
     ops = [*of.embedding] if stage.first else []

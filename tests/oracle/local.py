@@ -22,12 +22,12 @@ from tests.validation import alone
 START: dict[str, dict[str, float]] = {
     "llama.cpp": {
         "memory.default": 0.85, "memory.geforce": 0.92, "memory.apple7": 0.65, "memory.apple8": 0.82, "memory.apple9": 0.88,
-        "kernel_us.default": 3.0, "kernel_us.geforce": 1.5, "kernel_us.rtx-3090": 2.5, "kernel_us.hopper": 7.0,
+        "kernel_us.default": 3.0, "kernel_us.geforce": 1.5, "kernel_us.rtx_ampere": 2.5, "kernel_us.hopper": 7.0,
         "kernel_us.ampere": 6.0, "kernel_us.apple": 7.0,
         "unpack.default": 1.0, "unpack.geforce": 4.0, "unpack.apple7": 8.0, "unpack.apple8": 2.7, "unpack.apple9": 0.4,
         "prefill.default": 0.25, "prefill.apple": 0.7, "prefill.geforce": 0.88,
         "prefill_unpacked.default": 0.115, "prefill_unpacked.apple": 0.6, "prefill_unpacked.geforce": 0.24,
-        "prefill_unpacked.rtx-3090": 0.2, "prefill_unpacked.hopper": 0.09, "prefill_unpacked.ampere": 0.17,
+        "prefill_unpacked.rtx_ampere": 0.2, "prefill_unpacked.hopper": 0.09, "prefill_unpacked.ampere": 0.17,
     },
     "mlx": {
         "memory.default": 0.85, "unpack.default": 10.0, "prefill.default": 0.7, "prefill_unpacked.default": 0.7,

@@ -16,7 +16,7 @@ from llmcx.engines.kernel_time import Kernels
 from llmcx.engines.launches import Launch
 from llmcx.engines.local_time import Local
 from llmcx.engines.serving_estimate import MEASURED, Timed
-from llmcx.engines.serving_time import Server, Span
+from llmcx.engines.serving_time import STAGED, Server, Span
 from llmcx.explain.rows import Figure, lines
 from llmcx.explain.rows.memory_inference import cache as cached_lines
 from llmcx.explain.rows.train import named_machine
@@ -54,7 +54,7 @@ def rows(
     found += [*_fitting(real, load, answer, dtype, kv_dtype), _prefilled(real, load, answer)]
     users = answer.places or answer.estimate[-1].batch
     each = stepped(real, load, users)[2]
-    return [*found, *_step("estimate", real, load, each), *_step("ideal", ideal, load, stepped(ideal, load, users)[2])]
+    return [*found, *step("estimate", real, load, each), *step("ideal", ideal, load, stepped(ideal, load, users)[2])]
 
 
 def _prefilled(server: Server, load: Load, answer: Serving) -> Line:
@@ -213,6 +213,9 @@ def _interval(server: Server, span: Span | None) -> str:
     if span is None:
         return ""
     ends = f"{1e3 * span[0]:.4g} to {1e3 * span[1]:.4g}, 10 to 90%"
+    if server.setup.pp > 1:
+        by = " to ".join(f"{factor:g}" for factor in STAGED)
+        return f"{ends}, assumed: {by} times the range of one stage, for no load of several was fitted (docs/serving.md)"
     if isinstance(server, Timed):
         what = (
             "models that the fit had not seen" if server.hardware.name in MEASURED else "accelerators that the fit had not seen"
@@ -236,6 +239,10 @@ def _first(
     new, context = load.prompt - load.cached, load.context
     prompt = server.prompt(load.prompt, load.cached, batch, context)
     request = prompt + load.output * token / batch
+    if server.stages:
+        from llmcx.explain.rows import stages
+
+        return *stages.first(server, load, batch, step), request
     alone = written(server.alone(load.prompt, load.cached)[0], "pass")
     if isinstance(server, Timed):
         by = server.schedule
@@ -287,7 +294,7 @@ def _first_apart(server: Server, load: Load, batch: int, token: float) -> tuple[
 def _fitting(server: Server, load: Load, answer: Serving, dtype: str, kv_dtype: str) -> list[Line]:
     """What a GPU holds, and how many sequences beside it."""
     bits, context, sequences = server.setup, load.prompt + load.output, server.setup.attention_dp
-    gpu = held(server.spec, 1, 1, server.layout, server.engine)[0]
+    gpu = max(held(server.spec, 1, 1, server.layout, server.engine), key=lambda one: one.params)
     numbers = f"{gpu.params:,}·{bits.weight_bits:.12g} / 8"
     found = [
         Line("weight_bytes_per_gpu", "parameters·bits / 8", numbers, answer.weight_bytes_per_gpu, "llmcx params", f"in {dtype}")
@@ -334,11 +341,15 @@ def _cache(server: Server, gpu: Any, kv_dtype: str, whole: float) -> list[Line]:
 # --- a step ---------------------------------------------------------------------------------------------------------
 
 
-def _step(name: str, server: Server, load: Load, batch: int) -> list[Line]:
+def step(name: str, server: Server, load: Load, batch: int) -> list[Line]:
     """A decode step, part by part."""
+    if server.stages:
+        from llmcx.explain.rows import stages
+
+        return stages.step(name, server, load, batch)
     what = f"{name}: of a decode step with {batch:,} user{'s' * (batch > 1)} at context {load.context:,}, s"
     tokens = 1 + load.speculation.drafted
-    step = server.decode(batch, load.context, tokens)
+    one = server.decode(batch, load.context, tokens)
     if isinstance(server, Timed):
         of, size = server.passes.step(batch, load.context, tokens)
         return _by_kernel(what, server, [Launch(*each) for each in of.at(size)], load, batch)
@@ -348,7 +359,7 @@ def _step(name: str, server: Server, load: Load, batch: int) -> list[Line]:
     traced._decode = lambda *asked: traced._pass(counted(ops), batch * tokens, read=True)
     again = type(server).decode(traced, batch, load.context, tokens)
     found = []
-    for part, value in step._asdict().items():
+    for part, value in one._asdict().items():
         got = getattr(again, part)
         if value:
             found.append(Line(f"{PARTS[part]} {what}", *told(got), float(plain(got)), _WILLIAMS))

@@ -51,6 +51,7 @@ def serve(spec: Any, inputs: dict[str, Any], result: Any, server: Any) -> Headli
         f"{words.tokens(inputs['prompt'])} in, {words.tokens(inputs['output'])} out",
         f"{inputs['rate']:g} requests/s" if inputs["rate"] else "",
         f"TP {inputs['tp']}" if inputs["tp"] > 1 else "",
+        f"PP {inputs['pp']}" if inputs["pp"] > 1 else "",
         f"prompts apart on {inputs['prefill_workers']}×{inputs['prefill_tp']}" if inputs["prefill_workers"] else "",
         f"engine {inputs['engine']}" if inputs["engine"] != "ideal" else "",
         f"{words.gpus(inputs['gpus'], inputs['hardware'])} with {words.size(inputs['budget'])}",

@@ -1,0 +1,232 @@
+"""Stages of layers, each on GPUs of its own, that work for different users at the same time: what a token and a prompt take.
+
+The users are in as many groups as there are stages: vLLM has as many steps under way (vllm/config/vllm.py,
+max_concurrent_batches), SGLang as many micro-batches (srt/managers/scheduler_pp_mixin.py), and so has TensorRT-LLM
+(_torch/pyexecutor/py_executor.py). A group's step goes through one stage after another, so that its next token comes after the
+sum of the stages; and a stage works for one group after another, so that it comes no sooner than the slowest stage has served
+all of them.
+
+A stage is a :class:`~llmcx.engines.serving_time.Server` of its layers alone. Groups are taken to be equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import expm1
+from typing import NamedTuple
+
+from llmcx.engines.inference_memory import ACT
+from llmcx.engines.kernel_time import Kernels
+from llmcx.engines.serving_time import Server, ServingStep
+from llmcx.errors import InputError
+from llmcx.parallel.layout import cut
+
+TENSORS = 2
+"""What goes from a stage to the next, each as wide as the model: hidden states, and the residual that the next norm adds
+(vllm/model_executor/models/llama.py, make_empty_intermediate_tensors).
+"""
+Steps = Sequence[tuple[ServingStep, int]]
+"""Of each stage that differs from the others, and how many there are like it."""
+
+
+class Hops(NamedTuple):
+    """How many of the stages send to the next within a domain of the fast network, and how many beyond it."""
+
+    near: int
+    far: int
+
+
+def hops(pp: int, tp: int, domain: int) -> Hops:
+    """GPUs are numbered by stage, those that share a layer next to each other.
+
+    >>> hops(2, 4, 8), hops(2, 8, 8), hops(4, 4, 8)
+    (Hops(near=1, far=0), Hops(near=0, far=1), Hops(near=2, far=1))
+    """
+    far = sum(stage * tp // domain != ((stage + 2) * tp - 1) // domain for stage in range(pp - 1))
+    return Hops(pp - 1 - far, far)
+
+
+class Turn(NamedTuple):
+    """What lies between two tokens of a user: ``groups`` of ``users`` go through the ``steps`` of the stages, in ``sent`` seconds
+    from each to the next, taken together.
+    """
+
+    groups: int
+    users: int
+    steps: Steps
+    sent: float
+
+    @property
+    def step(self) -> ServingStep:
+        """A pass through all stages, or the slowest one's work for all groups."""
+        whole = _sent(summed(self.steps), self.sent)
+        return max(whole, scaled(slowest(self.steps), self.groups), key=lambda step: step.total)
+
+
+def turn(server: Server, users: int, context: int, tokens: int = 1) -> Turn:
+    """Of an estimate; of the bound, that with the number of groups that is best."""
+
+    def among(groups: int) -> Turn:
+        each = share(server, users, groups)
+        steps = [(stage.decode(each, context, tokens), many) for stage, many in server.stages]
+        return Turn(groups, each, steps, server.sent(each * tokens))
+
+    most = groups_of(server, users)
+    if server.bands() is not None:
+        return among(most)
+    return min(map(among, range(1, most + 1)), key=lambda one: one.step.total)
+
+
+def decode(server: Server, users: int, context: int, tokens: int = 1) -> ServingStep:
+    """What lies between two tokens of a user."""
+    return turn(server, users, context, tokens).step
+
+
+def groups_of(server: Server, users: int) -> int:
+    """Of the users; at least one user of each that attends for itself is in a group."""
+    return max(1, min(server.setup.pp, users // server.setup.attention_dp))
+
+
+def share(server: Server, users: int, groups: int) -> int:
+    """Users of the largest group."""
+    each, apart = cut(users, groups), server.setup.attention_dp
+    return cut(each, apart) * apart if each > apart and server.bands() is not None else each
+
+
+def summed(steps: Steps) -> ServingStep:
+    """All stages, one after another."""
+    return ServingStep(*(sum(many * step[part] for step, many in steps) for part in range(len(ServingStep._fields))))
+
+
+def slowest(steps: Steps) -> ServingStep:
+    """The stage that takes longest."""
+    return max((step for step, _ in steps), key=lambda step: step.total)
+
+
+def scaled(step: ServingStep, by: float) -> ServingStep:
+    """So many of it.
+
+    >>> scaled(ServingStep(1.0, 2.0, 0.0, 0.0, 0.5), 2).total
+    7.0
+    """
+    return ServingStep(*(by * value for value in step))
+
+
+def _sent(step: ServingStep, seconds: float) -> ServingStep:
+    return step._replace(communication=step.communication + seconds)
+
+
+def work(server: Server, users: int, context: int, tokens: int = 1) -> tuple[float, float]:
+    """FLOPs and bytes of a GPU of the slowest stage between two tokens of a user."""
+    groups, each, *_ = turn(server, users, context, tokens)
+    of = max((stage._decode(each, context, tokens) for stage, _ in server.stages), key=lambda one: one[0].total)
+    return groups * of[1], groups * of[2]
+
+
+def prefill(server: Server, prompt: int, cached: int, batch: int, chunk: int | None = None) -> ServingStep:
+    """Prompts on their way through all stages, a piece in each pass: (pieces + stages - 1) · a stage's piece where stages are
+    equal.
+    """
+    steps = [(stage.prefill(prompt, cached, batch), many) for stage, many in server.stages]
+    pieces, longest = pieces_of(server, prompt - cached, chunk), slowest(steps)
+    whole = _sent(summed(steps), server.sent(batch * max(1, prompt - cached)))
+    return ServingStep(*((all_ + (pieces - 1) * one) / pieces for all_, one in zip(whole, longest, strict=True)))
+
+
+def prefill_work(server: Server, prompt: int, cached: int, batch: int) -> tuple[float, float]:
+    """FLOPs and bytes of a GPU of the slowest stage."""
+    of = max((stage._prefill(prompt, cached, batch) for stage, _ in server.stages), key=lambda one: one[0].total)
+    return of[1], of[2]
+
+
+def pieces_of(server: Server, new: int, chunk: int | None) -> int:
+    """Passes that a prompt of ``new`` tokens takes."""
+    return cut(max(1, new), chunk or server.budget)
+
+
+def held(server: Server, prompt: int, cached: int) -> float:
+    """Seconds for which the slowest stage is a prompt's own."""
+    groups = server.setup.attention_dp if server.bands() is not None else 1
+    return max(stage.prefill(prompt, cached, groups).total for stage, _ in server.stages)
+
+
+class Added(NamedTuple):
+    """What ``many`` prompts in one pass add to the ``longest`` stage, and to the ``whole`` way through all of them; how many
+    prompts ``come`` while each user gets a token, and for how many there is ``room`` in the steps of that time; ``pieces`` of a
+    prompt.
+    """
+
+    longest: float
+    whole: float
+    come: float
+    room: float
+    pieces: int
+    many: int
+
+    @property
+    def seconds(self) -> float:
+        """That a prompt adds to the time between tokens of all users.
+
+        Groups follow each other without a gap, so one that takes longer keeps those behind it waiting at every stage: a pass with
+        prompts costs all that it takes on its way. Of several in the same turn only the first does; the next, which goes through
+        a stage right behind it, costs what it takes there. So many come in a turn by chance (a Poisson distribution): the first
+        of them in (1 - exp(-n)) / n of the cases. Where they fill all steps, these are alike, and none waits. A test holds it to
+        a simulation of stages.
+        """
+        first = -expm1(-self.come) / self.come * max(0.0, 1 - self.come / self.room)
+        return (self.longest + (self.whole - self.longest) / self.pieces * first) / self.many
+
+
+def added(server: Server, prompt: int, cached: int, users: int, context: int) -> Added:
+    """By an estimate."""
+    groups = groups_of(server, users)
+    each = share(server, users, groups)
+    many = server.in_a_pass(prompt - cached, each, server.budget)
+    passes = [(stage.beyond(prompt, cached, each, context, many), number) for stage, number in server.stages]
+    whole = sum(number * seconds for seconds, number in passes) + server.sent(many * max(1, prompt - cached))
+    output = max(1, 2 * (context - prompt))  # a step is taken half-way through an answer
+    room = groups * server.setup.attention_dp * server.together(prompt - cached, None)
+    pieces = pieces_of(server, prompt - cached, None)
+    return Added(max(seconds for seconds, _ in passes), whole, users / output, room, pieces, many)
+
+
+def added_at_least(server: Server, prompt: int, cached: int, users: int, context: int) -> float:
+    """Of the bound: what the arithmetic of a stage, for all users and the prompts, takes beyond the time between tokens."""
+    many = server.in_a_pass(prompt - cached, users, server.budget)
+    between = decode(server, users, context).total
+    needed = (
+        (stage._prefill(prompt, cached, many)[1] + stage._decode(users, context)[1]) / server.machine.matmul
+        for stage, _ in server.stages
+    )
+    return max(0.0, max(needed) - between) / many
+
+
+def reached(server: Server) -> Hops:
+    """Those of its stages. Raises InputError where no network reaches so far."""
+    setup, on = server.setup, server.hardware
+    found = hops(setup.pp, setup.tp, on.domain)
+    if found.far and on.scale_out is None:
+        problem = f"{on.title}: no network beyond {on.domain} of them is known, and this layout spans {setup.gpus:,}"
+        raise InputError(problem, field="pp", value=setup.pp, allowed=f"at most {on.domain} GPUs")
+    return found
+
+
+def sent(server: Server, tokens: int) -> float:
+    """Seconds in which what a stage is fed comes from the one before, of all stages: each of the GPUs that share a layer sends a
+    part over the machine's links.
+    """
+    on = server.machine
+    size = TENSORS * cut(tokens * server.spec.d_model, server.setup.tp) * ACT
+    near, far = reached(server)
+    seconds = near * (size / on.between(2) + on.efficiency.link_s) if near else 0.0
+    seconds += far * (size / on.between(2, on.domain) + on.efficiency.link_s) if far else 0.0
+    return seconds * (1 - on.efficiency.hidden_pp)
+
+
+def sent_by_law(server: Server, kernels: Kernels, tokens: int) -> float:
+    """The same by the law of a gather among two GPUs, each of which gets the other's half."""
+    size = 2 * TENSORS * cut(tokens * server.spec.d_model, server.setup.tp)
+    (near, far), domain = reached(server), server.hardware.domain
+    return sum(
+        many * kernels.seconds(("all_gather", 1, (size, 2, stride), "")) for many, stride in ((near, 1), (far, domain)) if many
+    )
