@@ -36,6 +36,10 @@ class InputError(ValueError):
         return {name: getattr(self, name) for name in names if getattr(self, name) not in (None, [])}
 
 
+class Unreachable(InputError):
+    """What would have to be fetched, and cannot be: no network, or nothing that fetches is installed."""
+
+
 def shown(value: Any) -> str:
     """A value as it stands in a message: its repr, cut where it gets long.
 

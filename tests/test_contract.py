@@ -37,7 +37,7 @@ chinchilla laws[] law:str params:float tokens:float compute:float loss:float? to
 """Fields and their types, by command; a word that ends in [] is the list whose rows have them."""
 TYPES = {"int": (int,), "number": (int, float), "float": (float,), "str": (str,), "list": (list,), "dict": (dict,)}
 PARTS = {"weights", "gradients", "optimizer", "activations", "kv_cache", "state", "logits", "workspace"}
-MIXTURES = {name for name in names() if llmcx.params(name).active != llmcx.params(name).total}
+MIXTURES = {name for name in names() if load_preset(name).mixtures}
 
 
 def at(value: Any, path: str) -> Any:

@@ -65,7 +65,7 @@ def test_every_choice_is_a_layout_that_fits_and_is_what_serve_says(line: str, mo
     for each in choices:
         check(spec, Layout(tp=each["tp"], ep=each["ep"], attention_dp=each["attention_dp"], sequence=False))
         prompts = each["prefill_workers"] * each["prefill_tp"]
-        assert each["gpus"] == each["tp"] * each["replicas"] * each["workers"] + prompts
+        assert each["gpus"] == each["tp"] * each["pp"] * each["replicas"] * each["workers"] + prompts
         assert each["users"] == each["batch"] * each["replicas"]
         assert each["batch"] <= each["largest_batch"] and each["batch"] % each["attention_dp"] == 0
         served = data("serve", model, *serving(each, inputs, own=spec.stored is not None and each["dtype"] == spec.stored.name))
@@ -79,7 +79,9 @@ def test_every_choice_is_a_layout_that_fits_and_is_what_serve_says(line: str, mo
 def serving(each: dict[str, Any], inputs: dict[str, Any], own: bool) -> list[str]:
     """Options of `llmcx serve` for a replica of a choice; ``own``: its format is the release's."""
     said = {"prompt": inputs["prompt"], "output": inputs["output"], "cached": inputs["cached"], "kv-dtype": inputs["kv_dtype"]}
-    said |= {name: each[name] for name in ("engine", "hardware", "tp", "ep", "batch")} | {"attention-dp": each["attention_dp"]}
+    said |= {name: each[name] for name in ("engine", "hardware", "tp", "pp", "ep", "batch")} | {
+        "attention-dp": each["attention_dp"]
+    }
     said |= {} if own else {"dtype": each["dtype"]}
     said |= {"draft": each["draft"], "acceptance": inputs["acceptance"]} if each["draft"] else {}
     options = [word for name, value in said.items() for word in (f"--{name}", str(value))]
@@ -108,6 +110,13 @@ def test_prompts_on_gpus_of_their_own() -> None:
     for each in late["best"]:
         assert each["prefill_workers"] and 0 < each["utilization"] < 1 and each["replicas"] == 1
         assert each["tokens_per_s_gpu"] == pytest.approx(3 * 512 / each["gpus"])
+
+
+def test_what_no_server_holds_is_served_in_stages() -> None:
+    """405B parameters of 2 bytes are 810 GB, and a server of eight H100 has 640: two of them, a stage on each."""
+    found = planned("llama-3.1-405b --hardware h100 --gpus 8..16 --dtype bf16 --aggregated")
+    assert {(each["tp"], each["pp"]) for each in found["best"]} >= {(8, 2)}
+    assert all(each["tp"] * each["pp"] == 16 for each in [*found["best"], *found["frontier"]])
 
 
 def test_drafts_are_chosen_where_they_pay() -> None:
@@ -147,9 +156,10 @@ def test_requests_at_a_rate_are_what_serve_says_of_a_replica() -> None:
     found, late = planned(f"{asked} --price 4,5"), planned(f"{asked} --price 4,5 --percentile 99")
     assert found["best"] and late["best"] and late["best"][0]["usd_per_hour"] >= found["best"][0]["usd_per_hour"]
     for each in [*found["best"], *late["best"], *late["frontier"][::6]]:
-        assert each["gpus"] == each["tp"] * each["replicas"] and 0 < each["utilization"] < 1
+        assert each["gpus"] == each["tp"] * each["pp"] * each["replicas"] and 0 < each["utilization"] < 1
         assert each["tokens_per_s_gpu"] == pytest.approx(12 * 512 / each["gpus"])
         options = f"--engine {each['engine']} --dtype {each['dtype']} --hardware {each['hardware']} --tp {each['tp']}"
+        options += f" --pp {each['pp']}"
         options += f" --prompt 2k --output 512 --rate {12 / each['replicas']:.11g}"
         served = data("serve", "llama-3.1-70b", *options.split())["result"]
         [point] = served["estimate"]
@@ -219,7 +229,7 @@ def test_a_frontier_by_hand() -> None:
     """Of (100, 10), (50, 40), (40, 30), (20, 90), (20, 80) tokens/s of a user and of a GPU, (40, 30) is beaten by the second and
     (20, 80) by the fourth.
     """
-    place = Place(load_hardware("h100"), "vllm", lambda gpus: engine("vllm"), None)
+    place = Place(load_hardware("h100"), "vllm", lambda gpus, tp: engine("vllm"), None)
     way = Way(place, "bf16", Setup(), 1, Load(1024, 1024))
 
     def at(user: float, gpu: float) -> Found:

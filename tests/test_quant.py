@@ -208,3 +208,25 @@ def test_cache_types_are_the_blocks_of_gguf() -> None:
     """They are stated twice, so that a short command need not import gguf."""
     blocks = {name.lower(): (block.elements, block.bytes) for name, block in gguf.BLOCKS.items()}
     assert {name: blocks[name] for name in dtypes.CACHE_BLOCKS} == dtypes.CACHE_BLOCKS
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        # 29,568 / 2 = 14,784 = 115.5 groups; Qwen2.5-72B-Instruct-AWQ and -GPTQ-Int4 have an intermediate_size of 29,696, by
+        # llmfit's table of config.json and issue 230 of QwenLM/Qwen3-VL.
+        (
+            "qwen2.5-72b --tp 2",
+            "awq needs a multiple of 128 inputs, and ffn.down of qwen2.5-72b has 14,784 of its 29,568 inputs on each of 2 GPUs;"
+            " give --tp 1, another --dtype, or --d-ff 29696 where the files are padded to that",
+        ),
+        # 768 / 8 = 96; 768 / 2 = 384 = 3 groups, and 768 / 4 = 192 is none
+        ("qwen3-30b-a3b --tp 8", "moe.expert.down of qwen3-30b-a3b has 96 of its 768 inputs on each of 8 GPUs; give --tp 2 or"),
+        ("smollm2-360m", "attention.q of smollm2-360m has 960 inputs; give another --dtype"),
+    ],
+)
+def test_a_matrix_that_blocks_do_not_divide(asked: str, said: str) -> None:
+    end = here("memory", *asked.split(), "--dtype", "awq", "--seq", "4k", "--engine", "vllm")
+    assert end.code == 2 and said in end.err and end.err.count("\n") == 1
+    if "--d-ff 29696" in said:
+        assert here("memory", *asked.split(), "--dtype", "awq", "--seq", "4k", "--engine", "vllm", "--d-ff", "29696").code == 0

@@ -196,7 +196,8 @@ def _usual(of: Paces, rate: float, low: int, high: int) -> tuple[float, float, C
     users, added = float(many), much
     for _ in range(3):
         answers = rate * output / (1 - rate * added)
-        users = min(float(many), answers * (fast - slope * few) / (1 - answers * slope))
+        steep = answers * slope >= 1  # more users take more time than they bring
+        users = float(many) if steep else min(float(many), answers * (fast - slope * few) / (1 - answers * slope))
         users = min(users, answers * fast) if users < few else users
         added = little + (much - little) * min(1.0, max(0.0, (users - few) / (many - few))) if many > few else much
     least, places, last = of.at(0)[2], sizes[-1], of.at(len(sizes) - 1)[2]

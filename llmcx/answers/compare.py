@@ -29,7 +29,7 @@ FIGURES = {
 ROWS = {"params": ("components", "params"), "flops": ("forward.components", "flops"), "memory": ("parts", "bytes")}
 """Where the rows stand that add up to the first figure, and the number in each."""
 
-SAID = {"name", "title", "family", "year", "source", "aliases", "assumes", "training_tokens", "license"}
+SAID = {"name", "title", "family", "year", "source", "aliases", "releases", "assumes", "training_tokens", "license"}
 SAID |= {"published_params", "published_source"}
 """What a spec says of itself that no cost depends on."""
 

@@ -29,7 +29,7 @@ from llmcx.model.spec import ModelSpec
 
 KEPT = 5
 NEAR = 3
-WAYS = ("hardware", "engine", "dtype", "tp", "ep", "attention_dp", "prompts", "draft")
+WAYS = ("hardware", "engine", "dtype", "tp", "pp", "ep", "attention_dp", "prompts", "draft")
 PERCENTILES = (50, 90, 99)
 
 
@@ -66,18 +66,20 @@ class Objective(NamedTuple):
 
 @dataclass(frozen=True)
 class Choice:
-    """A configuration: ``replicas`` of ``tp`` GPUs, ``batch`` users on each, ``users`` on all. Where ``prefill_workers`` of
-    ``prefill_tp`` GPUs take the prompts, there is one replica, of which ``workers`` of ``tp`` GPUs decode. ``draft`` tokens are
-    drafted a step. Times and rates as in :class:`~llmcx.answers.serve.Point`; ``largest_batch`` fits a replica; ``usd_per_hour``
-    of all GPUs. ``over``: its worse time as a multiple of the limit. ``ttft_held_s`` and ``tpot_held_s`` are the times that are
-    held against the limits: the mean's, or a percentile's, with their ranges' upper end where that is asked for. ``utilization``:
-    of requests that arrive at a rate, the share of the largest rate that a replica answers.
+    """A configuration: ``replicas`` of ``pp`` stages of ``tp`` GPUs, ``batch`` users on each, ``users`` on all. Where
+    ``prefill_workers`` of ``prefill_tp`` GPUs take the prompts, there is one replica, of which ``workers`` of ``tp`` GPUs decode.
+    ``draft`` tokens are drafted a step. Times and rates as in :class:`~llmcx.answers.serve.Point`; ``largest_batch`` fits a
+    replica; ``usd_per_hour`` of all GPUs. ``over``: its worse time as a multiple of the limit. ``ttft_held_s`` and
+    ``tpot_held_s`` are the times that are held against the limits: the mean's, or a percentile's, with their ranges' upper end
+    where that is asked for. ``utilization``: of requests that arrive at a rate, the share of the largest rate that a replica
+    answers.
     """
 
     hardware: str
     engine: str
     dtype: str
     tp: int
+    pp: int
     ep: int
     attention_dp: int
     replicas: int
@@ -251,6 +253,7 @@ def choice(of: Found, objective: Objective) -> Choice:
         engine=way.place.name,
         dtype=way.dtype,
         tp=setup.tp,
+        pp=setup.pp,
         ep=setup.ep,
         attention_dp=setup.attention_dp,
         replicas=of.replicas,
@@ -287,8 +290,8 @@ def served(
     place = next(place for place in places if (place.hardware.name, place.name) == (of.hardware, of.engine))
     weights = dtypes.RELEASED if spec.stored is not None and of.dtype == spec.stored.name else of.dtype
     bits, cached = weight_bits(spec, weights), 8 * dtypes.per_element(kv_dtype)
-    setup = Setup(of.tp, of.ep, bits, cached, arithmetic(place.hardware, of.dtype), of.attention_dp)
-    server, _ = estimator(spec, place.hardware, setup, place.engine(of.tp).caching(kv_dtype), weights)
+    setup = Setup(of.tp, of.ep, bits, cached, arithmetic(place.hardware, of.dtype), of.attention_dp, of.pp)
+    server, _ = estimator(spec, place.hardware, setup, place.engine(setup.gpus, of.tp).caching(kv_dtype), weights)
     apart = Apart(of.prefill_workers, of.prefill_tp, of.workers) if of.prefill_workers else None
     drafts = load.speculation._replace(drafted=of.draft) if of.draft else NO_SPECULATION
     load = replace(load, apart=apart, speculation=drafts)
@@ -314,7 +317,7 @@ def missed(of: Point, objective: Objective) -> str:
 
 def label(of: Choice) -> str:
     """A choice in short."""
-    ways = [f"TP {of.tp}" if of.tp > 1 else "", f"EP {of.ep}" if of.ep > 1 else ""]
+    ways = [f"TP {of.tp}" if of.tp > 1 else "", f"PP {of.pp}" if of.pp > 1 else "", f"EP {of.ep}" if of.ep > 1 else ""]
     ways += [
         f"attention DP {of.attention_dp}" if of.attention_dp > 1 else "",
         f"{of.replicas} replicas" if of.replicas > 1 else "",
@@ -344,7 +347,7 @@ def _ways(of: Found) -> dict[str, object]:
     setup, drafted = of.way.setup, of.way.load.speculation.drafted
     where = of.way.place.hardware.name, of.way.place.name, of.way.dtype
     prompts = "among decode steps" if of.apart is None else "on GPUs of their own"
-    return dict(zip(WAYS, (*where, setup.tp, setup.ep, setup.attention_dp, prompts, drafted), strict=True))
+    return dict(zip(WAYS, (*where, setup.tp, setup.pp, setup.ep, setup.attention_dp, prompts, drafted), strict=True))
 
 
 def _nothing(spec: ModelSpec, load: Load, places: Sequence[Place], wanted: Wanted) -> InputError:

@@ -27,11 +27,13 @@ ENGINES = ("vllm", "sglang", "trtllm")
 
 
 class Place(NamedTuple):
-    """An accelerator with the memory that an engine uses of it, the engine for so many of them, and USD per hour of one."""
+    """An accelerator with the memory that an engine uses of it, the engine for so many of them, of which so many share a layer,
+    and USD per hour of one.
+    """
 
     hardware: Hardware
     name: str
-    engine: Callable[[int], Engine]
+    engine: Callable[[int, int], Engine]
     usd_per_hour: float | None
 
 
@@ -106,8 +108,12 @@ def offered(spec: ModelSpec, hardware: Hardware) -> list[str]:
     return found
 
 
+STAGES = (1, 2, 4, 8)
+"""Of layers, that are tried."""
+
+
 def layouts(spec: ModelSpec, engine: str, most: int, domain: int) -> Iterator[tuple[int, int, int]]:
-    """GPUs of a replica, groups that share out its experts, and groups that attend for themselves, as an engine runs them.
+    """GPUs that share each layer, groups that share out its experts, groups that attend for themselves: as an engine runs them.
 
     vLLM shares experts out among all GPUs or none; TensorRT-LLM's attention data parallelism has a group for each GPU. Experts
     and groups of attention reach beyond the fast network, tensor parallelism does not.
@@ -127,16 +133,22 @@ def layouts(spec: ModelSpec, engine: str, most: int, domain: int) -> Iterator[tu
 def servers(
     spec: ModelSpec, place: Place, weights: str, kv_dtype: str, most: int, refusals: list[InputError]
 ) -> Iterator[tuple[Server, str]]:
-    """A server for each layout, with the format's name; ``refusals`` gets why others are not run."""
+    """A server for each layout, with the format's name; ``refusals`` gets why others are not run. In stages each layer's GPUs
+    attend together, and share its experts out among all of them or none.
+    """
     stored = spec.stored
     name = stored.name if weights == dtypes.RELEASED and stored is not None else weights
     bits, cached = weight_bits(spec, weights), 8 * dtypes.per_element(kv_dtype)
     multiplied = arithmetic(place.hardware, name)
     first: Server | None = None
-    for tp, ep, groups in layouts(spec, place.name.partition("@")[0], most, place.hardware.domain):
-        setup = Setup(tp, ep, bits, cached, multiplied, groups)
+    program = place.name.partition("@")[0]
+    ways = [(pp, *way) for pp in STAGES for way in layouts(spec, program, most // pp, place.hardware.domain)]
+    for pp, tp, ep, groups in ways:
+        if pp > 1 and (groups > 1 or ep not in (1, tp)):
+            continue
+        setup = Setup(tp, ep, bits, cached, multiplied, groups, pp)
         try:
-            engine = place.engine(tp).caching(kv_dtype)
+            engine = place.engine(setup.gpus, tp).caching(kv_dtype)
             server = estimator(spec, place.hardware, setup, engine, weights)[0] if first is None else first.like(setup, engine)
         except InputError as refusal:  # a layout that is not run so
             refusals.append(refusal)
@@ -159,14 +171,14 @@ def together(server: Server, way: Way, wanted: Wanted) -> Iterator[Found]:
 
 def _sizes(way: Way, wanted: Wanted) -> Iterator[tuple[int, int]]:
     """Replicas, and users of each, as many on each of its groups."""
-    tp, groups = way.setup.tp, way.setup.attention_dp
-    first = -(-wanted.least // tp)
+    gpus, groups = way.setup.gpus, way.setup.attention_dp
+    first = -(-wanted.least // gpus)
     if wanted.users is None:
-        if first * tp <= wanted.most:
+        if first * gpus <= wanted.most:
             yield from ((first, groups * size) for size in batches(way.largest // groups))
         return
     tried = set()
-    for replicas in range(first, wanted.most // tp + 1):
+    for replicas in range(first, wanted.most // gpus + 1):
         batch = -(-wanted.users // (replicas * groups)) * groups
         if batch <= way.largest and batch not in tried:  # more replicas that carry no fewer each only cost more
             tried.add(batch)
@@ -177,8 +189,8 @@ def _arriving(server: Server, way: Way, wanted: Wanted, rate: float) -> Iterator
     """Each number of replicas among which the requests can be divided."""
     if not way.largest:
         return
-    paces, tp = Paces(server, way.load, way.largest), way.setup.tp
-    for replicas in range(max(-(-wanted.least // tp), int(rate / paces.largest_rate) + 1), wanted.most // tp + 1):
+    paces, gpus = Paces(server, way.load, way.largest), way.setup.gpus
+    for replicas in range(max(-(-wanted.least // gpus), int(rate / paces.largest_rate) + 1), wanted.most // gpus + 1):
         timed, arrivals = arriving(paces, rate / replicas, way.place.usd_per_hour, wanted.shares)
         yield Found(way, replicas, timed, arrivals.utilization)
 
@@ -188,7 +200,7 @@ def _arriving(server: Server, way: Way, wanted: Wanted, rate: float) -> Iterator
 
 def disaggregated(server: Server, way: Way, wanted: Wanted) -> Iterator[Found]:
     """The same layout where it only decodes, with each size of worker for its prompts that holds the weights and one of them."""
-    if not way.largest:
+    if not way.largest or way.setup.pp > 1:  # how stages hand a cache on is not known
         return
     for tp in tensor_sizes(server.spec):
         if tp + way.setup.tp > wanted.most:

@@ -243,7 +243,7 @@ def pointed(
     told: Mapping[str, float],
 ) -> Point:
     """What follows from ``rate`` tokens/s of all users, with ranges; ``told`` percentiles."""
-    gpus, bands = load.gpus(server.setup), server.bands()
+    gpus, bands = load.gpus(server.setup), server.bands() if load.apart is None else server.bands_apart()
     usd = None if usd_per_hour is None else usd_per_hour * gpus / 3600 / rate * 1e6
     ranges = (None, None) if bands is None else (_times(first, bands.first), _times(tpot, bands.per_token))
     found = Point(batch, first, tpot, 1 / tpot, rate / gpus, usd, bound, *ranges)

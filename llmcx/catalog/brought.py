@@ -27,7 +27,9 @@ def find(name: str, taken: set[str]) -> Path | None:
 
 def _aliases(path: Path) -> list[str]:
     try:
-        return list(read(path).get("aliases", ()))
+        from llmcx.catalog.presets import others
+
+        return list(others(read(path)))
     except InputError:  # said where the preset is asked for by name, or listed
         return []
 

@@ -44,6 +44,7 @@ NESTED: dict[str, Any] = {
     "extras": [EXTRAS],
     "stored": Storage,
     "groups": [StorageGroup],
+    "releases": [parts.Release],
     "tensors": [StorageType],
 }
 
@@ -229,7 +230,7 @@ def validate(data: Mapping[str, Any], source: str) -> ModelSpec:
                 raise unknown_name(f"key of {path or 'the model'}", str(key), known, field=_join(path, key))
             for text in value if isinstance(value, (list, tuple)) else (value,):
                 if isinstance(text, str):
-                    _check_text(_join(path, key), text, one_line=key in ("name", "aliases", "norms"))
+                    _check_text(_join(path, key), text, one_line=key in ("name", "names", "aliases", "norms"))
         plain = _with_tuples(fields)
         if not (_required(kind) <= plain.keys() and all(_plainly(value, hints[key]) for key, value in plain.items())):
             plain = _checked(kind, plain, path)

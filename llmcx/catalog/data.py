@@ -116,7 +116,7 @@ def load_accelerators(text: str) -> tuple[Hardware, int | None]:
 
 
 def listed() -> tuple[list[Hardware], list[str]]:
-    """Every accelerator, plugins' included, and a note on each of those."""
+    """Every accelerator by maker and name, plugins' included, and a note on each of those."""
     known = [load_hardware(name) for name in names("hardware")]
     own = {*names("hardware"), *hardware_aliases()}
     files, notes = plugins.files("hardware")
@@ -130,4 +130,4 @@ def listed() -> tuple[list[Hardware], list[str]]:
             notes.append(error.message)
         else:
             notes.append(file.had())
-    return known, notes
+    return sorted(known, key=lambda one: (one.vendor.lower(), one.name)), notes

@@ -10,7 +10,7 @@ from typing import Any
 
 from llmcx.catalog.presets import aliases
 from llmcx.catalog.presets import load_preset as load_preset
-from llmcx.errors import InputError, shown
+from llmcx.errors import InputError, Unreachable, shown
 from llmcx.model.spec import ModelSpec
 from llmcx.model.storage import Storage
 
@@ -120,8 +120,29 @@ def load_hub(repo: str, as_type: str | None = None, ignore: Collection[str] = ()
     """The model whose config.json is ORG/NAME's on the Hugging Face hub."""
     from llmcx.huggingface.hub import config_path
 
-    spec = load_config(config_path(repo), as_type, ignore)
+    try:
+        path = config_path(repo)
+    except Unreachable as error:
+        from llmcx.catalog.named import way_forward
+
+        said, nearest = way_forward(repo)
+        raise Unreachable(f"{error.message}{said}", field=error.field, value=repo, nearest=nearest) from None
+    spec = load_config(path, as_type, ignore)
     return replace(spec, name=repo.partition("@")[0].rpartition("/")[2], source=f"config.json of {repo}")
+
+
+def _repository(repo: str, as_type: str | None, ignore: Collection[str]) -> ModelSpec:
+    """ORG/NAME on the hub; out of reach, where ORG copies what others release, the preset that is called NAME."""
+    try:
+        return load_hub(repo, as_type, ignore)
+    except Unreachable:
+        from llmcx.catalog.named import original
+
+        own = None if as_type is not None or ignore else original(repo)
+        if own is None:
+            raise
+    spec = load_preset(own)
+    return replace(spec, assumes=(f"{repo} is out of reach, and taken for a copy of {own}", *spec.assumes))
 
 
 def from_data(data: Mapping[str, Any], source: str, as_type: str | None = None, ignore: Collection[str] = ()) -> ModelSpec:
@@ -236,7 +257,7 @@ def load(
     repo = _HUB.fullmatch(name)
     name = repo["repo"] if repo else name
     if kind != "preset" and _REPO.fullmatch(name) and name.lower() not in aliases():
-        return load_hub(name, as_type, ignore)
+        return _repository(name, as_type, ignore)
     if as_type is not None and not os.path.exists(source):
         problem = f"--as says how to read a config.json, and {name} is a preset, which needs none"
         raise InputError(problem, field="as", value=as_type)

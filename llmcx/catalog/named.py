@@ -8,9 +8,9 @@ from llmcx.catalog.index import stems
 from llmcx.catalog.presets import MODELS, aliases
 
 _ENDS = (
-    r"(?:instruct|chat|it|hf|base|pt|thinking|v0\.[12]|\d{4}|abliterated)",
+    r"(?:instruct|chat|it|hf|base|pt|thinking|v0\.1|\d{4}|abliterated|i1)",
     r"(?:quantized(?:\.w\d+a\d+)?|w\d+a\d+|fp8(?:-(?:dynamic|block|kv))?|dynamic|bf16|f16|f32|fp16|nvfp4|mxfp4|nvfp4a16)",
-    r"(?:awq|gptq(?:-int[48])?|int[48]|4bit|8bit|bnb(?:-4bit)?|gguf|unsloth|marlin|qat|ud|autoround)",
+    r"(?:awq|gptq(?:-int[48])?|int[48]|[2-8]-?bits?|bnb(?:-4bit)?|gguf|mlx|fp4|unsloth|marlin|qat|ud|autoround|imat(?:rix)?)",
     r"(?:i?q\d(?:[-_](?:[01ksml]|xs|xxs|nl|k[-_][sml]|k[-_]xl))?)",
 )
 _END = re.compile(rf"[-_.](?:{'|'.join(_ENDS)})$")
@@ -26,7 +26,17 @@ def preset_of(name: str) -> str | None:
     >>> preset_of("Mistral Large Instruct 2407"), preset_of("gpt2")
     ('mistral-large-2', 'gpt2')
     """
-    known = {**{own: own for own in stems(MODELS)}, **aliases()}
+    found = known_as(name)
+    return found and aliases().get(found, found)
+
+
+def known_as(name: str) -> str | None:
+    """The name of a preset or of a release of it that a model's name comes to without what it was tuned for or stored in.
+
+    >>> known_as("Qwen/Qwen2.5-7B-Instruct-AWQ"), known_as("unsloth/Qwen2.5-7B")
+    ('qwen2.5-7b-instruct', 'qwen2.5-7b')
+    """
+    known = {*stems(MODELS), *aliases()}
     lower = re.sub(r"\s+", "-", name.strip().lower().replace("\\", "/").rstrip("/"))
     parts = [part for part in lower.split("/") if part]
     if not parts:
@@ -38,8 +48,8 @@ def preset_of(name: str) -> str | None:
     own = _PIECE.sub("", parts[-1].removesuffix(".gguf"))
     for each in (full, own):
         if each in known:
-            return known[each]
-    bare = {_bare(key.rpartition("/")[2]): value for key, value in known.items()}
+            return each
+    bare = {_bare(key): key for key in (*aliases(), *stems(MODELS)) if "/" not in key}
     for start in dict.fromkeys((own, _BEGINS.sub("", own))):
         while True:
             if (found := bare.get(_bare(start))) is not None:
@@ -49,6 +59,44 @@ def preset_of(name: str) -> str | None:
                 break
             start = shorter
     return None
+
+
+COPIES = ("unsloth", "nousresearch", "redhatai", "neuralmagic", "modelscope", "llm-research", "ai-modelscope")
+"""Who puts models of others on the hub again, under the name that they have there, in the format in which they were released."""
+
+
+def original(repo: str) -> str | None:
+    """ORG/NAME of what one of :data:`COPIES` has a copy of; None for any other repository.
+
+    >>> original("unsloth/Llama-3.3-70B-Instruct"), original("me/Llama-3.3-70B-Instruct"), original("unsloth/my-own")
+    ('meta-llama/llama-3.3-70b-instruct', None, None)
+    """
+    org, _, name = repo.partition("@")[0].lower().partition("/")
+    if org not in COPIES:
+        return None
+    return next((own for own in aliases() if own.rpartition("/")[2] == name and "/" in own), None)
+
+
+def way_forward(repo: str) -> tuple[str, list[str]]:
+    """What to give in place of a repository that is out of reach, in words that follow a refusal, and the names in them.
+
+    >>> way_forward("Qwen/Qwen2.5-72B-Instruct-AWQ")[0]
+    '; its base is the preset qwen2.5-72b-instruct: give that with --dtype awq'
+    """
+    name = repo.partition("@")[0]
+    base, stored = known_as(name), format_of(name)
+    if base is not None and stored is None and "gguf" in name.lower():
+        return f"; its base is the preset {base}: give that with --dtype q4_k_m, or the format of the file that you use", [base]
+    if base is not None:
+        how = "" if stored is None else f" with --dtype {stored}"
+        return f"; its base is the preset {base}: give that{how}", [base]
+    from difflib import get_close_matches
+
+    known = {*stems(MODELS), *aliases()}
+    own = name.lower().rpartition("/")[2]
+    near = get_close_matches(name.lower(), [each for each in known if "/" in each], n=1, cutoff=0.7)
+    near = near or get_close_matches(own, [each for each in known if "/" not in each], n=1, cutoff=0.75)
+    return (f"; did you mean {near[0]}?" if near else "; `llmcx catalog models` lists what needs no network"), near
 
 
 _FORMATS = {
@@ -79,6 +127,8 @@ def format_of(name: str) -> str | None:
     if name.lower().endswith(".gguf") or ":" in name or "gguf" in name.lower():
         found = re.search(rf"(?:^|[-_.])({'|'.join(mixes)})(?=$|[-_.])", own.replace("-k-", "_k_").replace("q4-k-m", "q4_k_m"))
         return None if found is None else {"f16": "fp16"}.get(found[1], ALIASES.get(found[1], found[1]))
+    if "mlx" in name.lower() and (bits := re.search(r"[-_.]([2-8])-?bits?$", own)) is not None:
+        return f"mlx:bits={bits[1]}"
     for pattern, stored in _FORMATS.items():
         if re.search(rf"(?:^|[-_.])(?:{pattern})(?=$|[-_.])", own):
             return stored

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, TypedDict
@@ -24,14 +25,30 @@ def names() -> list[str]:
 
 @lru_cache(maxsize=1)
 def aliases() -> dict[str, str]:
-    """Alias -> preset name, as the index has them."""
+    """Every other name of a preset -> the preset's, as the index has them; of ORG/NAME also NAME alone."""
     known: dict[str, str] | None = indexed("aliases")
     return _aliases() if known is None else known
 
 
 def _aliases() -> dict[str, str]:
     """The same from every file."""
-    return {alias: name for name in names() for alias in load_data(name).get("aliases", ())}
+    return {alias: name for name in names() for alias in others(data_of(MODELS / f"{name}.yaml"))}
+
+
+def others(data: Mapping[str, Any]) -> dict[str, int | None]:
+    """The other names of a preset, each with the context where that is another than the preset's.
+
+    >>> others({"name": "a", "aliases": ["org/a", "org/a-chat"], "releases": [{"context": 9, "names": ["org/a-long"]}]})
+    {'org/a': None, 'org/a-chat': None, 'a-chat': None, 'org/a-long': 9, 'a-long': 9}
+    """
+    found: dict[str, int | None] = {}
+    stated = [(alias, None) for alias in data.get("aliases", ())]
+    stated += [(name, release["context"]) for release in data.get("releases", ()) for name in release["names"]]
+    for name, context in stated:
+        found[name] = context
+        if (short := name.rpartition("/")[2]) != data["name"]:
+            found.setdefault(short, context)
+    return found
 
 
 def path_of(name: str) -> Path:
@@ -67,8 +84,20 @@ def offered() -> list[str]:
 
 
 def load_data(name: str) -> dict[str, Any]:
-    """A preset's file as plain data."""
-    return _data(path_of(name))
+    """A preset's file as plain data, with the context of the release that ``name`` names."""
+    data = _data(path_of(name))
+    context = _context(name, data)
+    return data if context is None else {**data, "context": context}
+
+
+def _context(name: str, data: Mapping[str, Any]) -> int | None:
+    """The context of a release of a preset, where ``name`` is its name and it differs."""
+    if not data.get("releases"):
+        return None
+    known = others(data)
+    lower = name.lower()
+    found: int | None = known[lower] if lower in known else {_bare(own): each for own, each in known.items()}.get(_bare(name))
+    return found
 
 
 def _data(path: Path) -> dict[str, Any]:
@@ -119,7 +148,7 @@ def summary(data: Mapping[str, Any], total: int, active: int) -> Summary:
         "active": active,
         "published": data.get("published_params"),
         "context": data.get("context"),
-        "aliases": data.get("aliases", []),
+        "aliases": [*data.get("aliases", []), *(name for each in data.get("releases", []) for name in each["names"])],
         "title": data["title"],
         "license": data.get("license"),
     }
@@ -128,7 +157,9 @@ def summary(data: Mapping[str, Any], total: int, active: int) -> Summary:
 def load_preset(name: str) -> ModelSpec:
     """A built-in model. Its file is not validated again: tests do that."""
     path = path_of(name)
-    return _built(path, path.stat().st_mtime_ns)
+    spec = _built(path, path.stat().st_mtime_ns)
+    context = _context(name, _data(path)) if spec.releases else None
+    return spec if context is None else replace(spec, context=context)
 
 
 @cache
@@ -148,7 +179,7 @@ def _made(path: Path) -> dict[str, Any]:
 def index() -> str:
     """What presets/index.json should hold."""
     models = {name: _made(MODELS / f"{name}.yaml") for name in names()}
-    known = {alias: name for name, one in models.items() for alias in one["data"].get("aliases", ())}
+    known = {alias: name for name, one in models.items() for alias in others(one["data"])}
     files = [path for path in sorted(ROOT.rglob("*.yaml")) if path.parent != MODELS]
     rows = {"aliases": known} | {f"{path.parent.name}/{path.stem}": made(path) for path in files} | models
     return "{\n" + ",\n".join(f"{json.dumps(name)}: {json.dumps(row)}" for name, row in rows.items()) + "\n}\n"

@@ -105,7 +105,6 @@ def hardware(vendor: Annotated[str | None, option("Only this vendor, e.g. NVIDIA
     vendors = sorted({one.vendor for one in known})
     if vendor is not None and vendor.lower() not in map(str.lower, vendors):
         raise unknown_name("vendor", vendor, vendors, field="vendor")
-    known.sort(key=lambda one: (one.vendor.lower(), one.name))
     rows = [summary(one) for one in known if vendor is None or one.vendor.lower() == vendor.lower()]
     return Item(None, {"vendor": vendor}, rows, [*NOTES, *notes])
 

@@ -217,15 +217,15 @@ def _named(models: Models, launch: Launch) -> tuple[Models, list[str]]:
     if name is None:
         raise bad(f"the line names no model to {launching.NAMES[launch.engine]}; name one after it, or in it")
     repo = name.partition(":")[0] if launch.value("hf") else name
-    from llmcx.catalog.named import preset_of
+    from llmcx.catalog.named import known_as
     from llmcx.catalog.presets import aliases
 
     if os.path.exists(repo) or repo.lower() in aliases():
         return replace(models, model=cast(Any, repo)), []
-    preset = preset_of(repo)
-    if preset is not None:
-        said = [] if preset == repo else [f"the line serves {name}, whose shape is taken from the preset {preset}"]
-        return replace(models, model=cast(Any, preset)), said
+    known = known_as(repo)
+    if known is not None:
+        said = [] if known == repo else [f"the line serves {name}, whose shape is taken from the preset {known}"]
+        return replace(models, model=cast(Any, known)), said
     try:
         found = replace(models, model=cast(Any, repo))
         found.load()

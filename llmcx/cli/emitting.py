@@ -72,17 +72,19 @@ def planned(
     refusals = []
     for one in best:
         program = one.engine.partition("@")[0]
-        inputs = {"tp": one.tp, "ep": one.ep, "attention_dp": one.attention_dp, "hardware": one.hardware, "engine": one.engine}
+        inputs = {name: getattr(one, name) for name in ("tp", "pp", "ep", "attention_dp", "hardware", "engine")}
         inputs |= {name: asked[name] for name in ("prompt", "output")}
+        gpus = one.tp * one.pp
         own = spec.stored is not None and one.dtype == spec.stored.name
-        more = {"batch": one.batch, "dtype": None if own else one.dtype, "attention_dp": one.attention_dp, **given}
+        more = {"batch": one.batch, "dtype": None if own else one.dtype, "attention_dp": one.attention_dp}
+        more |= {"draft": one.draft, "cached": asked["cached"], **given}
         try:
             line = emitted(program, spec, source, inputs, more)
             if one.replicas > 1:
-                line = f"# one of {one.replicas:,} replicas, each on {one.tp:,} GPUs of its own\n{line}"
+                line = f"# one of {one.replicas:,} replicas, each on {gpus:,} GPUs of its own\n{line}"
             if emit not in WRAPPED:
                 return line
-            return wrapped(emit, program, spec.name, line, one.tp, vendors[one.hardware], one.replicas)
+            return wrapped(emit, program, spec.name, line, gpus, vendors[one.hardware], one.replicas)
         except InputError as refusal:  # what this engine's flags do not say, another choice may not need
             refusals.append(refusal)
     raise refusals[0]

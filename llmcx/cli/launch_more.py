@@ -100,10 +100,10 @@ def drafted(launch: Launch, spec: ModelSpec) -> tuple[Draft | None, list[str]]:
 
 def _model(name: str) -> ModelSpec | None:
     from llmcx.catalog.load import load
-    from llmcx.catalog.named import preset_of
+    from llmcx.catalog.named import known_as
 
     try:
-        return load(name) if os.path.exists(name) else None if (known := preset_of(name)) is None else load(known)
+        return load(name) if os.path.exists(name) else None if (known := known_as(name)) is None else load(known)
     except InputError:
         return None
 

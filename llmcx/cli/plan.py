@@ -142,8 +142,15 @@ def serve(
         f"{result.searched:,} configurations of {result.layouts:,} layouts; {result.met:,} meet the objective, {result.unfit:,}"
         " layouts have no room",
         "times are estimates, as `llmcx serve` gives them for the same options; ranges: 10th to 90th percentile of measured runs",
-        "not searched: pipelines; replicas share nothing",
+        "replicas share nothing",
     ]
+    shown = [*result.best, *result.frontier]
+    if any(each.prefill_workers for each in shown):
+        about.append(
+            "of prompts on GPUs of their own the first token is known to a factor of 7 alone (docs/serving.md); --aggregated"
+        )
+    if any(each.pp > 1 for each in shown):
+        about.append("ranges of several stages are assumed")
     about += [f"not searched: {each}" for each in result.left_out]
     if dtype is None and len({each.dtype for each in [*result.best, *result.frontier]}) > 1:
         about.append("formats narrower than the release's change its answers; --dtype keeps to one")
@@ -201,12 +208,12 @@ def _places(
     return found, words
 
 
-def _engine(spec: ModelSpec, name: str, hardware: str, utilization: float | None) -> Callable[[int], Engine]:
-    """The engine on so many GPUs of an accelerator."""
+def _engine(spec: ModelSpec, name: str, hardware: str, utilization: float | None) -> Callable[[int, int], Engine]:
+    """The engine on so many GPUs of an accelerator, of which so many share a layer."""
 
     @cache
-    def on(gpus: int) -> Engine:
-        return settled(*serving(name, hardware, None, utilization, {}), spec, gpus, None, utilization, {})[1]
+    def on(gpus: int, tp: int) -> Engine:
+        return settled(*serving(name, hardware, None, utilization, {}), spec, gpus, None, utilization, {}, tp)[1]
 
     return on
 

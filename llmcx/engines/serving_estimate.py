@@ -36,8 +36,8 @@ class Schedule(NamedTuple):
     Prompts add ``prompts`` times what they take in the step that they are in, and ``pass_us`` a step that has any. To the
     first token: ``first`` times the pass of the prompt, ``first_layer_us`` a layer, which is launched without a graph, and
     ``request_us`` on the way in and out. A pass has ``together`` tokens of prompts. ``per_token_bands`` and ``first_bands``:
-    10th and 90th percentile of measured / estimated, of other models on the accelerators that were measured ("model"), and on
-    others ("accelerator").
+    10th and 90th percentile of measured / estimated, of other models on the accelerators that were measured ("model"), on
+    others ("accelerator"), and of prompts that are worked off apart ("apart").
     """
 
     decode: float
@@ -176,9 +176,14 @@ class Timed(Server):
 
     @cached_property
     def _bands(self) -> Bands:
-        by, known = self.schedule, "model" if self.hardware.name in MEASURED else "accelerator"
-        bands = Bands(*(span(of.get(known, (1.0, 1.0))) for of in (by.per_token_bands, by.first_bands)))
-        return wider(bands, self.setup.pp)
+        return wider(self._measured("model" if self.hardware.name in MEASURED else "accelerator"), self.setup.pp)
+
+    def bands_apart(self) -> Bands:
+        return self._measured("apart")
+
+    def _measured(self, among: str) -> Bands:
+        by = self.schedule
+        return Bands(*(span(of.get(among, (1.0, 1.0))) for of in (by.per_token_bands, by.first_bands)))
 
     def numbers(self) -> dict[str, float]:
         return {name: value for name, value in self.schedule._asdict().items() if isinstance(value, (int, float))}

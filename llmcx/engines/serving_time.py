@@ -160,6 +160,10 @@ class Server:
         """How far measured times lie from these; None of the bound."""
         return None if self.efficiency == roofline.IDEAL else wider(ASSUMED, self.setup.pp)
 
+    def bands_apart(self) -> Bands | None:
+        """The same where prompts are worked off on GPUs of their own."""
+        return self.bands()
+
     def numbers(self) -> dict[str, float]:
         """The shares and seconds of the estimate."""
         return dict(vars(self.efficiency))

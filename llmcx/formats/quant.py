@@ -55,9 +55,17 @@ class Scheme(NamedTuple):
     settings: tuple[str, ...] = ()
 
 
-def _whole(what: str, n: int, block: int) -> int:
+class Uneven(InputError):
+    """A side of a matrix that a format's blocks do not divide."""
+
+    def __init__(self, side: str, n: int, block: int) -> None:
+        super().__init__(f"a matrix has {n:,} {side}, but the format needs a multiple of {block}", field="dtype", value=n)
+        self.side, self.n, self.block = side, n, block
+
+
+def _whole(side: str, n: int, block: int) -> int:
     if n % block:
-        raise InputError(f"{what} of a matrix is {n}, but this format needs a multiple of {block}", field="dtype", value=n)
+        raise Uneven(side, n, block)
     return n // block
 
 
@@ -70,8 +78,8 @@ def gptq(d_in: int, d_out: int, bits: int = 4, group: int = 128) -> Sizes:
     if bits not in (2, 3, 4, 8):
         raise InputError(f"bits is {bits}, but must be 2, 3, 4 or 8", field="dtype", value=bits)
     groups = 1 if group == -1 else -(-d_in // group)
-    words = _whole("the number of outputs", d_out, 32) * bits
-    return Sizes(_whole("the number of inputs", d_in, 32) * bits * d_out * 4, groups * (words * 4 + d_out * 2) + d_in * 4)
+    words = _whole("outputs", d_out, 32) * bits
+    return Sizes(_whole("inputs", d_in, 32) * bits * d_out * 4, groups * (words * 4 + d_out * 2) + d_in * 4)
 
 
 def awq(d_in: int, d_out: int, group: int = 128) -> Sizes:
@@ -80,8 +88,8 @@ def awq(d_in: int, d_out: int, group: int = 128) -> Sizes:
     >>> awq(4096, 4096)
     Sizes(payload=8388608, scales=327680)
     """
-    groups = 1 if group == -1 else _whole("the number of inputs", d_in, group)
-    words = _whole("the number of outputs", d_out, 8)
+    groups = 1 if group == -1 else _whole("inputs", d_in, group)
+    words = _whole("outputs", d_out, 8)
     return Sizes(d_in * words * 4, groups * (words * 4 + d_out * 2))
 
 
@@ -292,12 +300,33 @@ def _stored(spec: ModelSpec, stored: Storage, ops: Iterable[Op]) -> Weights:
         if scheme.source == _BNB and op.role == "expert":
             why = f"transformers keeps its experts in one tensor, which {name} leaves alone or splits, depending on the version"
             raise InputError(f"{name} of {spec.name} is not known: {why}", field="dtype", value=name)
-        payload, scales = scheme.sizes(*shape(op), **settings)
+        try:
+            payload, scales = scheme.sizes(*shape(op), **settings)
+        except Uneven as uneven:
+            raise _refused(spec, op, form, uneven) from None
         many = op.copies * times
         rows.append((scheme.name, elements, Sizes(payload * many, scales * many)))
         sources.append(scheme.source)
     note = "what the format leaves alone (norms, routers, tables) is counted as released; scales of activations are not counted"
     return _sum(stored.name, rows, tuple({rows[0][0]}), "; ".join(dict.fromkeys(sources)), [note] if found else [])
+
+
+def _refused(spec: ModelSpec, op: Op, form: str, uneven: Uneven) -> InputError:
+    """The refusal of a matrix that a format does not divide: which, on how many GPUs, and what would do."""
+    side, n, block = uneven.side, uneven.n, uneven.block
+    at = 0 if side == "inputs" else 1
+    same = (each for each in lower(spec, Run()) if (each.group, each.component, each.role) == (op.group, op.component, op.role))
+    whole = next((shape(each)[at] for each in same), n)
+    parts = whole // n
+    has = f"{n:,} {side}" if parts < 2 else f"{n:,} of its {whole:,} {side} on each of {parts} GPUs"
+    fewer = [tp for tp in range(1, parts) if not parts % tp and not whole % (tp * block)]
+    ways = [f"--tp {fewer[-1]}", "another --dtype"] if fewer else ["another --dtype"]
+    if op.role == "ffn" and whole in {getattr(layers.ffn, "d_ff", None) for layers in spec.groups}:
+        every = parts * block
+        ways.append(f"--d-ff {-(-whole // every) * every} where the files are padded to that")
+    way = " or ".join(ways) if len(ways) < 3 else f"{', '.join(ways[:-1])}, or {ways[-1]}"
+    problem = f"{form} needs a multiple of {block} {side}, and {op.component} of {spec.name} has {has}; give {way}"
+    return InputError(problem, field="dtype", value=form, allowed=f"a multiple of {block}")
 
 
 _PLAIN_NAMES = {"bf16": "16 bits", "fp16": "16 bits"}

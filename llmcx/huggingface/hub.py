@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from llmcx.errors import InputError
+from llmcx.errors import InputError, Unreachable
 from llmcx.huggingface.weights import INDEX, File, choose
 
 _REPO = re.compile(r"([\w.-]+/[\w.-]+)(?:/([^@]+))?(?:@(.+))?")
@@ -115,7 +115,7 @@ def _asking(repo: str, revision: str, field: str) -> Iterator[None]:
         from huggingface_hub.utils.logging import set_verbosity
     except ImportError:
         problem = "what is on the hub needs the optional extra: pip install 'llmcx[hub]'"
-        raise InputError(problem, field=field, value=repo) from None
+        raise Unreachable(problem, field=field, value=repo) from None
     set_verbosity(logging.CRITICAL)  # we say what failed, once
     try:
         yield
@@ -133,6 +133,7 @@ def _asking(repo: str, revision: str, field: str) -> Iterator[None]:
         problem = "is not on the hub, or is private: check the name, or set HF_TOKEN"
     elif isinstance(cause, (LocalEntryNotFoundError, OfflineModeIsEnabled)):
         problem = "is not in the local cache, and the hub cannot be reached (offline?)"
+        raise Unreachable(f"{repo} {problem}", field=field, value=repo)
     elif isinstance(cause, (EntryNotFoundError, FileNotFoundError)):
         problem = "has no config.json" if field == "hf" else "is not on the hub"
     elif isinstance(cause, HfHubHTTPError):

@@ -148,6 +148,17 @@ class Labels:
 
 
 @dataclass(frozen=True)
+class Release:
+    """Names under which the same shape is released with another context in its config.json."""
+
+    context: int
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "context")
+
+
+@dataclass(frozen=True)
 class ModelSpec:
     """A whole model. The first block of fields says what it is; the second what it is called and where it was read.
 
@@ -185,6 +196,7 @@ class ModelSpec:
     year: int | None = None
     source: str | None = None
     aliases: tuple[str, ...] = ()
+    releases: tuple[Release, ...] = ()
     published_params: str | None = None
     published_source: str | None = None
     training_tokens: str | None = None

@@ -17,7 +17,14 @@ COLUMNS = (
 
 
 def _row(one: Any, hourly: bool) -> dict[str, Any]:
-    ways = {"TP": one.tp, "EP": one.ep, "ADP": one.attention_dp, "×": max(one.replicas, one.workers), "draft ": one.draft}
+    ways = {
+        "TP": one.tp,
+        "PP": one.pp,
+        "EP": one.ep,
+        "ADP": one.attention_dp,
+        "×": max(one.replicas, one.workers),
+        "draft ": one.draft,
+    }
     layout = " ".join(f"{name}{n}" for name, n in ways.items() if n > 1 or (n and name == "draft ")) or "whole"
     if one.prefill_workers:
         copies = f" ×{one.prefill_workers}" if one.prefill_workers > 1 else ""

@@ -405,7 +405,8 @@ title: {TITLES[engine]}
 date: "{DATE}"
 source: "{SOURCE}, {rows} runs"
 schedule:
-{lines}# 10th and 90th percentile of measured / estimated, by fits without the run's model, and without its accelerator
+{lines}# 10th and 90th percentile of measured / estimated, by fits without the run's model, and without its accelerator;
+# of prompts that are worked off apart, which nothing is fitted to (of an engine that has no such run, by those of the others)
 bands:
 {spans}"""
 
@@ -434,21 +435,26 @@ def main() -> None:
                 f"{key} {value}": errors([row for row in scored if getattr(row[0].run, key) == value])
                 for value in sorted({getattr(row[0].run, key) for row in scored})
             }
-    engines: dict[str, Schedule] = {}
-    for engine in ENGINES:
-        mine = [row for row in rows if row.run.engine == engine]
-        schedule = engines[engine] = fitted(mine)
+    engines = {engine: [row for row in rows if row.run.engine == engine] for engine in ENGINES}
+    fits = {engine: fitted(mine) for engine, mine in engines.items()}
+    beside = [(run, scored_apart(run, apart, fits[run.engine])) for run, apart in read_apart(args.silicon / "runs.csv")]
+    for engine, mine in engines.items():
         bands = {
             time: {name: band([row for row in scored if row[0].run.engine == engine], at) for name, scored in apart.items()}
+            | {
+                "apart": band(
+                    [(None, *each) for run, each in beside if run.engine == engine] or [(None, *e) for _, e in beside], at
+                )
+            }
             for time, at in (("per_token", 2), ("first", 1))
         }
-        text = written(engine, schedule, len(mine), bands)
+        text = written(engine, fits[engine], len(mine), bands)
         print(text)
         if not args.no_write:
             (ROOT / "presets" / "engines" / f"{engine}.yaml").write_text(text, encoding="utf-8")
     groups: dict[str, list[tuple[float, float]]] = {}
-    for run, apart in read_apart(args.silicon / "runs.csv"):
-        groups.setdefault(f"engine {run.engine}, {run.hardware}", []).append(scored_apart(run, apart, engines[run.engine]))
+    for run, each in beside:
+        groups.setdefault(f"engine {run.engine}, {run.hardware}", []).append(each)
     report["apart"] = {name: errors([(None, *each) for each in of]) for name, of in sorted(groups.items())}
     lines = ",\n".join(f'"{name}": {json.dumps(of)}' for name, of in flat(report).items())
     print(lines)

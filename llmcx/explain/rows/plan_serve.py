@@ -19,6 +19,8 @@ def rows(choices: Iterable[tuple[Choice, Server, Load, float | None]]) -> list[L
     for one, server, load, price in choices:
         name = label(one)
         gpus = "replicas·tp", f"{one.replicas:,}·{one.tp:,}"
+        if one.pp > 1:
+            gpus = "replicas·pp·tp", f"{one.replicas:,}·{one.pp:,}·{one.tp:,}"
         if one.prefill_workers:
             numbers = f"{one.workers:,}·{one.tp:,} + {one.prefill_workers:,}·{one.prefill_tp:,}"
             gpus = "workers·tp + prefill_workers·prefill_tp", numbers

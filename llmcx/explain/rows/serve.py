@@ -135,7 +135,9 @@ def point(name: str, server: Server, load: Load, got: Point, price: float | None
     ]
     ranges = {"first token, ms": got.ttft_range_s, "ms per token": got.tpot_range_s}
     return [
-        line._replace(interval=_interval(server, ranges.get(line.component.partition(": ")[2])), where=_where(line))
+        line._replace(
+            interval=_interval(server, ranges.get(line.component.partition(": ")[2]), load.apart is not None), where=_where(line)
+        )
         for line in lines(title, put)
     ]
 
@@ -208,8 +210,8 @@ def _where(line: Line) -> str:
     return ""
 
 
-def _interval(server: Server, span: Span | None) -> str:
-    """Where eight of ten measurements lie, and by which rows that is known."""
+def _interval(server: Server, span: Span | None, apart: bool) -> str:
+    """Where eight of ten measurements lie, and by which rows that is known; prompts worked off ``apart`` or not."""
     if span is None:
         return ""
     ends = f"{1e3 * span[0]:.4g} to {1e3 * span[1]:.4g}, 10 to 90%"
@@ -217,9 +219,8 @@ def _interval(server: Server, span: Span | None) -> str:
         by = " to ".join(f"{factor:g}" for factor in STAGED)
         return f"{ends}, assumed: {by} times the range of one stage, for no load of several was fitted (docs/serving.md)"
     if isinstance(server, Timed):
-        what = (
-            "models that the fit had not seen" if server.hardware.name in MEASURED else "accelerators that the fit had not seen"
-        )
+        what = "models" if server.hardware.name in MEASURED else "accelerators"
+        what = "disaggregated engines, which nothing is fitted to" if apart else f"{what} that the fit had not seen"
         return f"{ends}, of served loads of {what}: presets/engines, docs/serving.md"
     if isinstance(server, Local):
         return f"{ends}, of rows that gave no constant: presets/engines, docs/validation.md"
