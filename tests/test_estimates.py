@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from llmcx.answers.memory import training_ranks as ranks
+from llmcx.answers.memory_training import training_ranks as ranks
 from llmcx.answers.plan import layouts, plan
 from llmcx.answers.serve import Load, Speculation, point, serve
 from llmcx.answers.train import Costs, train

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from llmcx.answers.memory import Rank, training_ranks
+from llmcx.answers.memory import Rank
+from llmcx.answers.memory_training import training_ranks
 from llmcx.engines.recipe import Recipe
 from llmcx.huggingface import from_config
 from llmcx.model.spec import Attention, Embedding, Head, Layers, ModelSpec, Norm, Plain

@@ -259,7 +259,8 @@ def test_passes_of_any_batch_are_those_lowered_for_it(model: str, layout: Layout
     of = Passes(spec, layout, stored_as(spec, "bf16"))
     for batch in (1, 4, 12, 100, 1000):
         direct, grown = Counter[Launch](), Counter[Launch]()
-        for launches, found in ((of.decoding(batch, 3000), direct), (of.step(batch, 3000), grown)):
+        line, size = of.step(batch, 3000)
+        for launches, found in ((of.decoding(batch, 3000), direct), (line.at(size), grown)):
             for kind, times, shape, form in launches:
                 found[Launch(kind, 1, shape, form)] += times
         assert grown == direct

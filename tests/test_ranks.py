@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from llmcx.answers.attention_compare import compare
 from llmcx.answers.fit import fitted
-from llmcx.answers.memory import memory, training_ranks
+from llmcx.answers.memory import memory
+from llmcx.answers.memory_training import training_ranks
 from llmcx.answers.train import Costs, train
 from llmcx.catalog import data as catalog
 from llmcx.catalog.presets import load_preset, names

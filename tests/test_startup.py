@@ -32,6 +32,8 @@ GROUND = {"", "__main__", "api", "cli", "errors"}
 MODELS = GROUND | {"model", "ops", "units"}
 COUNTED = MODELS | {"answers.params", "costs", "formats.dtypes", "report"}
 LOADED = COUNTED | {"catalog"}
+HELD = LOADED | {"answers.memory", "formats.gguf", "formats.quant", "formats.storage", "parallel"}
+HELD |= {"engines.ideal", "engines.inference_memory"}  # those that train, or serve otherwise, only where they are asked for
 """Rooms, and modules of rooms, that a command may import; a room with no module named may be imported whole."""
 
 
@@ -60,6 +62,7 @@ def others(modules: set[str]) -> set[str]:
         (["params", "gpt3", "--json"], LOADED, ""),
         (["params", "gpt3", "--kv-heads", "8", "--json"], LOADED, ""),
         (["params", str(DOCS / "example.yaml"), "--json"], LOADED, "yaml"),
+        (["memory", "llama-3-8b", "--json"], HELD, ""),
         (["--help"], GROUND, ""),
         (["params", "--help"], COUNTED, ""),
     ],

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmcx.answers.memory import Rank, memory
-from llmcx.answers.memory import training_ranks as ranks
+from llmcx.answers.memory_training import training_ranks as ranks
 from llmcx.catalog.load import load_preset
 from llmcx.engines.recipe import Recipe
 from llmcx.errors import InputError

@@ -17,7 +17,7 @@ from llmcx.engines import Engine
 from llmcx.engines import efficiency as efficiencies
 from llmcx.engines.closed_loop import per_token as token
 from llmcx.engines.closed_loop import per_tokens, waiting
-from llmcx.engines.kernel_time import Kernels
+from llmcx.engines.kernel_time import kernels
 from llmcx.engines.local_time import LOCAL, Local
 from llmcx.engines.serving_estimate import Timed
 from llmcx.engines.serving_time import Bands, Server, ServingStep, Setup, Span
@@ -509,8 +509,8 @@ def estimator(
     name = gguf.ALIASES.get(name, name)
     if hardware.vendor == "NVIDIA" and whose in efficiencies.ESTIMATED and name not in gguf.MIXES and name != "mlx":
         schedule, words = efficiencies.schedule(whose, overrides)
-        kernels = Kernels(hardware, whose, multiplied, setup.kv_bits)
-        made: Server = Timed(spec, hardware, setup, engine, schedule, stored_as(spec, dtype), kernels)
+        timed = kernels(hardware, whose, multiplied, setup.kv_bits)
+        made: Server = Timed(spec, hardware, setup, engine, schedule, stored_as(spec, dtype), timed)
     else:
         factors, words = efficiencies.efficiency(hardware, "serving", setup.dtype, overrides)
         made = Server(spec, hardware, setup, factors, engine)

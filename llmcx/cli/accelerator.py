@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llmcx.engines import Engine, engine
 from llmcx.errors import InputError
-from llmcx.machine.hardware import GB, Hardware
 from llmcx.model.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from llmcx.machine.hardware import Hardware
 
 
 class Accelerators(NamedTuple):
@@ -27,6 +29,8 @@ def accelerators(text: str) -> Accelerators:
 
 def with_memory(hardware: Hardware, usable: int) -> Hardware:
     """An accelerator of which ``usable`` bytes may be used."""
+    from llmcx.machine.hardware import GB
+
     return replace(hardware, memory_gb=usable / GB, physical=None)
 
 

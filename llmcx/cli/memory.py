@@ -1,10 +1,9 @@
 """llmcx memory."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from llmcx.answers import memory as answers
-from llmcx.answers.fit import fitted
 from llmcx.cli.accelerator import Limit, limit, serving, settled
 from llmcx.cli.adapters import ALL, RANK, TARGETS, lora_of
 from llmcx.cli.models import Models, beside, describe, stored_notes
@@ -14,13 +13,14 @@ from llmcx.cli.rl import PostTraining
 from llmcx.cli.showing import Showing
 from llmcx.costs.lora import LEAVES
 from llmcx.engines import ENGINES, Engine, engine
-from llmcx.engines.deepspeed import Buckets
-from llmcx.engines.recipe import Recipe, usual
 from llmcx.errors import InputError, unknown_name
 from llmcx.formats import dtypes
 from llmcx.model.spec import ModelSpec, text_length
 from llmcx.parallel.layout import Layout, uneven
 from llmcx.report.render import Item
+
+if TYPE_CHECKING:
+    from llmcx.engines.recipe import Recipe
 
 app = single()
 
@@ -137,13 +137,17 @@ class Training:
         ),
     ] = "autograd"
 
-    def recipe(self, program: str, base: str | None) -> Recipe:
+    def recipe(self, program: str, base: str | None) -> "Recipe":
         """How ``program`` trains; with adapters, on weights in the format ``base``. Raises InputError."""
         if program not in KERNELS:
             if program.partition("@")[0] in ENGINES:
                 problem = f"--engine {program} is for inference; in training it is {' or '.join(KERNELS)}"
                 raise InputError(problem, field="engine", value=program, allowed=", ".join(KERNELS))
             raise unknown_name("engine that trains", program, list(KERNELS), field="engine")
+        from llmcx.engines.deepspeed import Buckets
+        from llmcx.engines.recipe import Recipe
+
+        buckets = {"reduce": self.reduce_bucket_size, "live": self.max_live_parameters}
         return Recipe(
             self.precision or ("megatron" if program == "megatron" else "mixed"),
             self.optimizer,
@@ -159,13 +163,8 @@ class Training:
             engine=program,
             fused_loss=self.cross_entropy_loss_fusion,
             offload=self.offload if program == "deepspeed" else None,
-            buckets=self._buckets(),
+            buckets=Buckets(**{name: size for name, size in buckets.items() if size is not None}),
         )
-
-    def _buckets(self) -> Buckets:
-        """DeepSpeed's, where they are not its own."""
-        given = {"reduce": self.reduce_bucket_size, "live": self.max_live_parameters}
-        return Buckets(**{name: size for name, size in given.items() if size is not None})
 
 
 @command(app, "memory")
@@ -320,14 +319,18 @@ def memory(
     if not train:
         within, program = settled(within, program, spec, layout.tp * layout.pp, budget, utilization, sizes, layout.tp)
     base = weights if dtype is not None or weights == dtypes.RELEASED else None
-    named = engine_ or (usual(layout, training.lora is not None) if train else "ideal")
-    recipe = training.recipe(named, base if training.lora is not None else None) if train else Recipe()
+    named, recipe = engine_ or "ideal", None
+    if train:
+        from llmcx.engines.recipe import usual
+
+        named = engine_ or usual(layout, training.lora is not None)
+        recipe = training.recipe(named, base if training.lora is not None else None)
     cache = kv_dtype or (spec.stored and spec.stored.cache) or "bf16"
     asked: dict[str, Any] = {"batch": size, "seq": n, "dtype": weights, "layout": layout}
     fixed: dict[str, Any] = {"train": train, "kv_dtype": cache, "activations": training.activations}
     fixed |= {"recipe": recipe, "engine": program} | ({} if files is None else {"files": files})
     fixed |= {"shown": seen} if showing.given else {}
-    if post.rl is not None:
+    if post.rl is not None and recipe is not None:
         from llmcx.answers.rl import post_trained
 
         if fit is not None:
@@ -343,6 +346,8 @@ def memory(
         result, split, host = offloaded(spec, within.bytes, ram, asked, fixed)
         notes = [*notes, _host(split.flags, host)]
     else:
+        from llmcx.answers.fit import fitted
+
         result, asked = fitted(fit, spec, within.bytes, asked, fixed)
     inputs = _inputs(spec, asked, fixed, within, named) | showing.inputs(seen, asked["seq"]) | shape | post.inputs()
     if train:
@@ -356,7 +361,7 @@ def memory(
     about = (
         showing.notes(spec, seen, program.name)
         + stored_notes(spec, dtype)
-        + _notes(spec, train, training.activations, recipe, program.name)
+        + _notes(spec, training.activations, recipe, program.name)
         + ([] if train else program.notes())
         + uneven(spec, asked["layout"])
     )
@@ -386,10 +391,10 @@ def _limits(
 def _inputs(spec: ModelSpec, asked: dict[str, Any], fixed: dict[str, Any], within: Limit, program: str) -> dict[str, Any]:
     """As JSON has them."""
     layout: Layout = asked["layout"]
-    recipe: Recipe = fixed["recipe"]
+    recipe: Recipe | None = fixed["recipe"]
     train = fixed["train"]
     inputs: dict[str, Any] = {"micro_batch" if train else "batch": asked["batch"], "seq": asked["seq"], "train": train}
-    if train:
+    if recipe is not None:
         inputs |= {"activations": fixed["activations"], "attn": recipe.attention}
         left_out = ("attention", "margin", "base", "gradient_bytes", "kernels", "engine", "fused_loss", "buckets", "rl")
         inputs |= {key: value for key, value in vars(recipe).items() if key not in left_out}
@@ -424,14 +429,14 @@ def _named(spec: ModelSpec, dtype: str | None) -> str | None:
 _ELSEWHERE = ("micro_batch", "recompute", "attention_dp")
 
 
-def _notes(spec: ModelSpec, train: bool, activations: str, recipe: Recipe, program: str) -> list[str]:
-    if program == "vllm" and not train:
-        return ["workspace and overhead are estimates, from start-up logs; not counted: what the driver takes"]
-    if program in ("sglang", "trtllm") and not train:
-        return ["workspace and overhead are the engine's own reserves and estimates, from start-up logs: docs/engines.md"]
-    if program == "llama.cpp" and not train:
-        return ["not counted: what the driver takes; logits lie in the host's memory, and on a GPU its inputs too"]
-    if not train:
+def _notes(spec: ModelSpec, activations: str, recipe: "Recipe | None", program: str) -> list[str]:
+    if recipe is None:
+        if program == "vllm":
+            return ["workspace and overhead are estimates, from start-up logs; not counted: what the driver takes"]
+        if program in ("sglang", "trtllm"):
+            return ["workspace and overhead are the engine's own reserves and estimates, from start-up logs: docs/engines.md"]
+        if program == "llama.cpp":
+            return ["not counted: what the driver takes; logits lie in the host's memory, and on a GPU its inputs too"]
         return ["not counted: what the driver takes, fragmentation, an engine's own buffers; the workspace is an estimate"]
     loss = "" if recipe.margin else ", fragmentation (--set fragmentation=5%)"
     notes = [f"not counted: what the driver takes{loss}" + ("" if recipe.dropout else "; no dropout (--set dropout=true)")]

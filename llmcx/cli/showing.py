@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Annotated, Any
 
 from llmcx.cli.options import option
@@ -12,7 +11,7 @@ from llmcx.model.spec import ModelSpec
 
 _SIZE = re.compile(r"(\d{1,6})\s*[xX×]\s*(\d{1,6})", re.ASCII)
 _TIME = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s*(ms|s|min|m|h)", re.ASCII)
-_SECONDS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "min": Decimal(60), "h": Decimal(3600)}
+_SECONDS = {"ms": "0.001", "s": "1", "m": "60", "min": "60", "h": "3600"}
 _LONGEST = 24 * 3600
 _COUNT = 10**6
 
@@ -126,8 +125,10 @@ def _samples(text: str) -> int:
     >>> _samples("30s"), _samples("1.5m"), _samples("250ms")
     (480000, 1440000, 4000)
     """
+    from decimal import Decimal  # which few calls need
+
     match = _TIME.fullmatch(text.strip())
-    seconds = Decimal(match[1]) * _SECONDS[match[2]] if match else Decimal(0)
+    seconds = Decimal(match[1]) * Decimal(_SECONDS[match[2]]) if match else Decimal(0)
     if not Decimal("0.1") <= seconds <= _LONGEST:
         allowed = "a time with its unit, as 30s or 2m, of at least 0.1 s and at most a day"
         raise InputError(f"--audio is {shown(text)}, but must be {allowed}", field="audio", value=text[:200], allowed=allowed)

@@ -74,6 +74,12 @@ class Engine:
     pipelined = False  # whether stages of layers work on different requests at the same time
     more_layers = "first"  # the stages that have one more, where layers do not divide (:func:`llmcx.parallel.pipeline.stages`)
 
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and vars(other) == vars(self)
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
     def cells(self, needed: int, context: int, cache: Cache, mixed: bool) -> int:
         """Tokens for which a layer has room, of a sequence of ``context`` tokens of which later ones can meet ``needed``;
         ``mixed``: the model has windowed and full layers.

@@ -296,7 +296,10 @@ def needed(
     spec: ModelSpec, context: int, layout: Layout, engine: Engine, batch: int, weight_bits: float, kv_bits: float
 ) -> float:
     """Bytes on the fullest GPU for ``batch`` sequences of ``context`` tokens."""
-    return max(_bytes(gpu, weight_bits, kv_bits) for gpu in held(spec, batch, context, layout, engine))
+    return max([_bytes(gpu, weight_bits, kv_bits) for gpu in _held(spec, batch, context, layout, engine)])
+
+
+_held = lru_cache(maxsize=512)(held)  # a search tries the same batches for other formats of the weights and other accelerators
 
 
 def _bytes(gpu: Held, weight_bits: float, kv_bits: float) -> float:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from llmcx.catalog.kernels import generation, law
-from llmcx.engines.launches import SERVER, Sized
+from llmcx.engines.launches import SERVER, Sized, shaped
 from llmcx.errors import InputError
 from llmcx.machine.hardware import Hardware
 from llmcx.machine.kernels import Fitted, Peaks, attention, collectives, experts, gemm, peaks, recurrent
@@ -58,7 +59,9 @@ SUMMED = ("all_reduce", "all_gather", "reduce_scatter")
 """Collectives whose laws know what the host needs to launch them."""
 
 Parts = tuple[float, float]
-"""Seconds at work, and of the launch."""
+"""Seconds at work, and of the launch, which an engine may hide behind the kernel before (no collective does)."""
+
+Timing = Callable[[int], Parts]
 
 
 class Law(NamedTuple):
@@ -68,9 +71,21 @@ class Law(NamedTuple):
     peaks: Peaks
 
 
+class Sizes(dict[int, Parts]):
+    """Kernels that differ in one size alone: a batch's, as it grows. Each is timed when it is first asked for."""
+
+    def __init__(self, of: Timing) -> None:
+        self.of = of
+
+    def __missing__(self, size: int) -> Parts:
+        found = self[size] = self.of(size)
+        return found
+
+
 class Kernels:
     """Kernels of ``engine`` on ``hardware``, multiplied in ``multiplied`` where that is asked for, with a cache of ``cache_bits``
-    a number.
+    a number. A method for each kind of launch says how long one takes by its first size, the others given: what depends on
+    those alone is worked out once for a search's thousands of batches.
     """
 
     def __init__(self, hardware: Hardware, engine: str, multiplied: str | None, cache_bits: float) -> None:
@@ -79,35 +94,43 @@ class Kernels:
         self.narrow = cache_bits < 16  # anything below 16 bits is read as 8
         self._asked: tuple[str, str, str] | None = None
         self._laws: dict[tuple[str, str, str], Law] = {}
-        self.known: dict[tuple[str, tuple[int, ...], str], Parts] = {}  # of kind, shape and format
+        self._sizes: dict[tuple[object, ...], Sizes] = {}
 
     def seconds(self, launch: Sized) -> float:
         """Of one of its launches, alone."""
         return sum(self.parts(launch))
 
     def parts(self, launch: Sized) -> Parts:
-        """Seconds at work, and of the launch, which an engine may hide behind the kernel before (no collective does)."""
+        """Seconds at work, and of the launch."""
         kind, _, shape, form = launch
-        key = kind, shape, form
-        found = self.known.get(key)
+        return self.sizes(kind, shape[1:], (), form)[shape[0]]
+
+    def sizes(self, kind: str, others: tuple[int, ...], grow: tuple[int, ...], form: str) -> Sizes:
+        """Kernels of the launches of a :class:`~llmcx.engines.launches.Line`."""
+        key = kind, others, grow, form
+        found = self._sizes.get(key)
         if found is None:
-            found = self.known[key] = getattr(self, f"_{kind}")(form, *shape)
+            if grow:
+                found = Sizes(lambda n: self.parts((kind, 1, shaped(n, others, grow), form)))
+            else:
+                found = Sizes(getattr(self, f"_{kind}")(form, *others))
+            self._sizes[key] = found
         return found
 
     def law_of(self, launch: Sized) -> Fitted | None:
         """The fitted law of a launch; None where it only moves, or was not measured."""
         self._asked = None
         kind, _, shape, form = launch
-        getattr(self, f"_{kind}")(form, *shape)
+        getattr(self, f"_{kind}")(form, *shape[1:])(shape[0])
         if self._asked is None:
             return None
         kind, form, engine = self._asked
         return law(kind, self.hardware, engine, form)
 
-    def _of(self, law: Law, seconds: Callable[..., float], *shape: int) -> Parts:
+    def _of(self, law: Law, seconds: Callable[[int], float]) -> Timing:
         """By a law that begins with its launch."""
         launch = 1e-6 * law.constants.launch_us
-        return seconds(*law, *shape) - launch, launch
+        return lambda size: (seconds(size) - launch, launch)
 
     def _law(self, kind: str, form: str, engine: str = "") -> Law:
         engine = engine or self.engine
@@ -122,83 +145,88 @@ class Kernels:
             found = self._laws[kind, form, engine] = Law(constants, on)
         return found
 
-    def _gemm(self, form: str, m: int, n: int, k: int) -> Parts:
-        return self._of(self._law("gemm", format_of(form, self.hardware, self.multiplied)), gemm.seconds, m, n, k)
+    def _gemm(self, form: str, n: int, k: int) -> Timing:
+        law = self._law("gemm", format_of(form, self.hardware, self.multiplied))
+        return self._of(law, gemm.against(*law, n, k))
 
-    def _batched(self, form: str, products: int, m: int, n: int, k: int) -> Parts:
-        return self._of(self._law("gemm", "bf16"), gemm.seconds, m, products * n, k)
+    def _batched(self, form: str, m: int, n: int, k: int) -> Timing:
+        law = self._law("gemm", "bf16")
+        return self._of(law, lambda products: gemm.seconds(*law, m, products * n, k))
 
-    def _experts(self, form: str, tokens: int, hidden: int, inner: int, top_k: int, count: int, cut: int, shared: int) -> Parts:
+    def _experts(self, form: str, hidden: int, inner: int, top_k: int, count: int, cut: int, shared: int) -> Timing:
         form = format_of(form, self.hardware, self.multiplied)
         law = self._law("experts", form, experts.kernel(self.engine, form, top_k))
-        shape = tokens, hidden, inner, top_k, count
-        launch = 1e-6 * law.constants.launch_us
         skew = SKEW if shared <= SERVER else 0.0  # wide layouts copy busy experts until GPUs are even (DeepSeek's EPLB)
-        return experts.seconds(*law, *shape, cut, shared, skew) - launch, launch
+        return self._of(law, lambda tokens: experts.seconds(*law, tokens, hidden, inner, top_k, count, cut, shared, skew))
 
-    def _attention(self, form: str, batch: int, new: int, past: int, heads: int, kv_heads: int, width: int, window: int) -> Parts:
+    def _attention(self, form: str, new: int, past: int, heads: int, kv_heads: int, width: int, window: int) -> Timing:
         form = "bf16_kv_fp8" if self.narrow else "bf16"
         whose = attention.kernels_of(self.engine, self.generation, width, window, form)
         if new <= STEPS and past:  # drafted tokens read the same keys, as more heads would
-            of = self._law("decode_attention", self._cached(), whose)
-            return self._of(of, attention.decode, batch, heads * new, kv_heads, width, window, past)
-        of = self._law("prefill_attention", form, whose)
-        return self._of(of, attention.prefill, batch, heads, kv_heads, width, window, new, past)
+            law = self._law("decode_attention", self._cached(), whose)
+            return self._of(law, lambda batch: attention.decode(*law, batch, heads * new, kv_heads, width, window, past))
+        law = self._law("prefill_attention", form, whose)
+        return self._of(law, lambda batch: attention.prefill(*law, batch, heads, kv_heads, width, window, new, past))
 
-    def _latent(self, form: str, batch: int, new: int, past: int, heads: int) -> Parts:
-        return self._of(self._law("latent_decode", self._cached()), attention.latent_decode, batch, heads * new, past)
+    def _latent(self, form: str, new: int, past: int, heads: int) -> Timing:
+        law = self._law("latent_decode", self._cached())
+        return self._of(law, lambda batch: attention.latent_decode(*law, batch, heads * new, past))
 
-    def _expanded(self, form: str, batch: int, new: int, past: int, heads: int, width: int) -> Parts:
-        return self._of(self._law("latent_prefill", self._cached()), attention.latent_prefill, batch, heads, new, past)
+    def _expanded(self, form: str, new: int, past: int, heads: int, width: int) -> Timing:
+        law = self._law("latent_prefill", self._cached())
+        return self._of(law, lambda batch: attention.latent_prefill(*law, batch, heads, new, past))
 
     def _cached(self) -> str:
         return "fp8" if self.narrow else "bf16"
 
-    def _delta(self, form: str, batch: int, new: int, key_heads: int, value_heads: int, key_dim: int, value_dim: int) -> Parts:
+    def _delta(self, form: str, new: int, key_heads: int, value_heads: int, key_dim: int, value_dim: int) -> Timing:
         if new > 1:
-            of = self._law("gated_delta_prefill", "bf16")
-            return self._of(of, recurrent.scanned, batch, key_heads, value_heads, new, key_dim, value_dim)
-        of = self._law("gated_delta_decode", "bf16")
-        return self._of(of, recurrent.stepped, batch, value_heads, key_dim, value_dim)
+            law = self._law("gated_delta_prefill", "bf16")
+            return self._of(law, lambda batch: recurrent.scanned(*law, batch, key_heads, value_heads, new, key_dim, value_dim))
+        law = self._law("gated_delta_decode", "bf16")
+        return self._of(law, lambda batch: recurrent.stepped(*law, batch, value_heads, key_dim, value_dim))
 
-    def _convolved(self, form: str, batch: int, new: int, channels: int, width: int) -> Parts:
-        of = self._law("convolution_prefill" if new > 1 else "convolution_decode", "bf16")
-        return self._of(of, recurrent.convolved, batch, channels, new, width)
+    def _convolved(self, form: str, new: int, channels: int, width: int) -> Timing:
+        law = self._law("convolution_prefill" if new > 1 else "convolution_decode", "bf16")
+        return self._of(law, lambda batch: recurrent.convolved(*law, batch, channels, new, width))
 
-    def _recurrent(self, form: str, batch: int, new: int, flops: int, states: int, moved: int, *scan: int) -> Parts:
+    def _recurrent(self, form: str, new: int, flops: int, states: int, moved: int, *scan: int) -> Timing:
         if scan:
-            return self._scanned(batch, new, *scan)
+            return self._scanned(new, *scan)
         on = self.hardware
         arithmetic = flops / (RECURRENT_SHARE * on.flops(on.dtype))
-        return max(arithmetic, (8 * states + 2 * moved) / (MOVED_SHARE * on.bytes_per_s)), RECURRENT_US * 1e-6
+        spent = max(arithmetic, (8 * states + 2 * moved) / (MOVED_SHARE * on.bytes_per_s)), RECURRENT_US * 1e-6
+        return lambda batch: spent
 
-    def _scanned(self, batch: int, new: int, heads: int, head_dim: int, d_state: int, groups: int, chunk: int) -> Parts:
+    def _scanned(self, new: int, heads: int, head_dim: int, d_state: int, groups: int, chunk: int) -> Timing:
         """Mamba-2, its states in 32 bits. The host launches a prompt's kernels ahead of those that run."""
         if new > 1:
-            of = self._law("mamba2_prefill", "bf16")
-            ahead = of._replace(constants=of.constants._replace(host_us=0.0))
-            return self._of(ahead, recurrent.dual, batch, heads, new, head_dim, d_state, groups, chunk)
-        return self._of(self._law("mamba2_decode", "bf16"), recurrent.updated, batch, heads, head_dim, d_state)
+            law = self._law("mamba2_prefill", "bf16")
+            ahead = law.constants._replace(host_us=0.0), law.peaks
+            return self._of(law, lambda batch: recurrent.dual(*ahead, batch, heads, new, head_dim, d_state, groups, chunk))
+        law = self._law("mamba2_decode", "bf16")
+        return self._of(law, lambda batch: recurrent.updated(*law, batch, heads, head_dim, d_state))
 
-    def _moved(self, form: str, elements: int) -> Parts:
-        return 2 * elements / (MOVED_SHARE * self.hardware.bytes_per_s), 0.0
+    def _moved(self, form: str) -> Timing:
+        rate = MOVED_SHARE * self.hardware.bytes_per_s
+        return lambda elements: (2 * elements / rate, 0.0)
 
-    def _all_reduce(self, form: str, elements: int, ranks: int, stride: int) -> Parts:
-        return self._sent("all_reduce", collectives.all_reduce, 2, elements, ranks, stride)
+    def _all_reduce(self, form: str, ranks: int, stride: int) -> Timing:
+        return self._sent("all_reduce", collectives.all_reduce, 2, ranks, stride)
 
-    def _all_gather(self, form: str, elements: int, ranks: int, stride: int) -> Parts:
-        return self._sent("all_gather", collectives.scattered, 1, elements, ranks, stride)
+    def _all_gather(self, form: str, ranks: int, stride: int) -> Timing:
+        return self._sent("all_gather", collectives.scattered, 1, ranks, stride)
 
-    def _reduce_scatter(self, form: str, elements: int, ranks: int, stride: int) -> Parts:
-        return self._sent("reduce_scatter", collectives.scattered, 1, elements, ranks, stride)
+    def _reduce_scatter(self, form: str, ranks: int, stride: int) -> Timing:
+        return self._sent("reduce_scatter", collectives.scattered, 1, ranks, stride)
 
-    def _dispatch(self, form: str, tokens: int, hidden: int, chosen: int, ranks: int) -> Parts:
+    def _dispatch(self, form: str, hidden: int, chosen: int, ranks: int) -> Timing:
         name = format_of(form, self.hardware, self.multiplied)
         narrow = "nvfp4" if name == "nvfp4" else "fp8" if name.startswith("fp8") else "bf16"
-        return self._exchanged("dispatch", narrow, tokens, hidden, chosen, ranks)
+        return lambda tokens: self._exchanged("dispatch", narrow, tokens, hidden, chosen, ranks)
 
-    def _combine(self, form: str, tokens: int, hidden: int, chosen: int, ranks: int) -> Parts:
-        return self._exchanged("combine", "bf16", tokens, hidden, chosen, ranks)
+    def _combine(self, form: str, hidden: int, chosen: int, ranks: int) -> Timing:
+        return lambda tokens: self._exchanged("combine", "bf16", tokens, hidden, chosen, ranks)
 
     def _exchanged(self, kind: str, form: str, tokens: int, hidden: int, chosen: int, ranks: int) -> Parts:
         """By the law of few tokens or of many; across domains the slower network sets the rate."""
@@ -220,13 +248,23 @@ class Kernels:
             raise InputError(problem, field="gpus", value=ranks, allowed=f"at most {domain}")
         return FAR_SHARE * out.gb_per_s * 1e9
 
-    def _sent(self, kind: str, seconds: Callable[..., float], passes: int, elements: int, ranks: int, stride: int) -> Parts:
+    def _sent(self, kind: str, seconds: Callable[..., float], passes: int, ranks: int, stride: int) -> Timing:
         """Within a domain by the law; what crosses to other domains by the slower network, after it."""
         constants, on = self._law(kind, "bf16")
         domains = -(-ranks * stride // max(1, on.domain))
         inside = max(1, ranks // domains)
-        size = ACT * elements
-        spent = seconds(constants, on, inside, size) if inside > 1 else 0.0
-        if domains > 1:
-            spent += FAR_US * 1e-6 + passes * size * (domains - 1) / domains / (inside * self._beyond(ranks, on.domain))
-        return spent, 0.0
+
+        def spent(elements: int) -> Parts:
+            size = ACT * elements
+            found = seconds(constants, on, inside, size) if inside > 1 else 0.0
+            if domains > 1:
+                found += FAR_US * 1e-6 + passes * size * (domains - 1) / domains / (inside * self._beyond(ranks, on.domain))
+            return found, 0.0
+
+        return spent
+
+
+@lru_cache(maxsize=1)
+def kernels(hardware: Hardware, engine: str, multiplied: str | None, cache_bits: float) -> Kernels:
+    """Those that were asked for last, which a search asks for again with weights in another format."""
+    return Kernels(hardware, engine, multiplied, cache_bits)

@@ -7,7 +7,6 @@ softmax and values one kernel; a norm takes the residual sum with it. What a lau
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -246,20 +245,62 @@ def _sent(op: Op, summed: bool, layout: Layout) -> list[Launch]:
 
 
 def together(one: Iterable[Launch], other: Iterable[Launch]) -> list[Launch]:
-    """Two passes as one step: what multiplies the same matrices, moves or sends is launched once for the tokens of both;
-    attention is of each.
+    """Two passes as one step (:func:`joined`)."""
+    return [Launch(*line.at()) for line in joined(map(fixed, one), map(fixed, other))]
+
+
+class Line(NamedTuple):
+    """Launches of any number of sequences. ``n`` = ``size`` + ``by`` · groups of sequences + ``more`` · groups of prompts is the
+    first size, before the ``others``; where other sizes grow too, by ``grow`` each time, ``n`` says how often they have.
     """
-    joined: dict[object, Launch] = {}
-    for launches in (one, other):
-        seen: Counter[object] = Counter()
-        for launch in launches:
-            kind, times, shape, form = launch
-            alike: object = (kind, times, shape[1:], form)
-            seen[alike] += 1
-            key = (alike, seen[alike]) if kind in SHARED else len(joined)
-            met = joined.get(key)
-            joined[key] = launch if met is None else Launch(kind, times, (met.shape[0] + shape[0], *shape[1:]), form)
-    return [*joined.values()]
+
+    kind: str
+    times: int
+    size: int
+    by: int
+    more: int
+    others: tuple[int, ...]
+    grow: tuple[int, ...]
+    form: str
+
+    def at(self, groups: int = 0, prompts: int = 0) -> Sized:
+        """For so many groups of sequences, and of prompts beside them.
+
+        >>> Line("gemm", 2, 0, 1, 512, (8, 8), (), "").at(16, 1), Line("x", 1, 0, 1, 0, (5, 0), (0, 3), "").at(4)
+        (('gemm', 2, (528, 8, 8), ''), ('x', 1, (5, 12), ''))
+        """
+        n = self.size + self.by * groups + self.more * prompts
+        return self.kind, self.times, shaped(n, self.others, self.grow), self.form
+
+
+def shaped(n: int, others: tuple[int, ...], grow: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of a :class:`Line`'s launches."""
+    return tuple(size + n * by for size, by in zip(others, grow, strict=True)) if grow else (n, *others)
+
+
+def fixed(launch: Launch) -> Line:
+    """A launch that does not grow."""
+    return Line(launch.kind, launch.times, launch.shape[0], 0, 0, launch.shape[1:], (), launch.form)
+
+
+def joined(one: Iterable[Line], prompts: Iterable[Line]) -> list[Line]:
+    """A decode step with a pass of prompts in it: what multiplies the same matrices, moves or sends is launched once for the
+    tokens of both; attention is of each.
+    """
+    found = list(one)
+    free: dict[object, list[int]] = {}
+    for place, line in enumerate(found):
+        if line.kind in SHARED:
+            free.setdefault((line.kind, line.times, line.others, line.form), []).append(place)
+    for line in prompts:
+        alike = free.get((line.kind, line.times, line.others, line.form))
+        if alike:
+            place = alike.pop(0)
+            met = found[place]
+            found[place] = met._replace(size=met.size + line.size, more=line.by)
+        else:
+            found.append(line._replace(by=0, more=line.by))
+    return found
 
 
 SHARED = ("gemm", "experts", "moved", "dispatch", "combine", "all_reduce", "all_gather", "reduce_scatter")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from llmcx.engines.counted import AT
-from llmcx.engines.launches import Launch, Sized, launches, together
+from llmcx.engines.launches import Launch, Line, Sized, fixed, joined, launches
 from llmcx.engines.serving_time import last_token
 from llmcx.formats.storage import Names
 from llmcx.model.lower import Run
@@ -23,13 +23,33 @@ from llmcx.parallel.ranks import stage_ops
 _ops = lru_cache(maxsize=1024)(stage_ops)  # whatever the weights' format
 
 
+class Pass:
+    """A pass: ``each`` of its launches, one after the other; its ``lines``, those of one size together."""
+
+    def __init__(self, each: Sequence[Line]) -> None:
+        self.each = each
+        found: dict[tuple[object, ...], Line] = {}
+        for line in each:
+            key = line[:1] + line[2:]
+            met = found.get(key)
+            found[key] = line if met is None else line._replace(times=met.times + line.times)
+        self.lines = [*found.values()]
+
+    def at(self, groups: int, prompts: int = 0) -> list[Sized]:
+        """For so many groups of sequences, and of prompts beside them."""
+        return [line.at(groups, prompts) for line in self.lines]
+
+
 class Passes:
-    """Of a model whose weights are ``stored`` so, in a layout; of a pipeline's ``stage`` where there are several."""
+    """Of a model whose weights are ``stored`` so, in a layout; of a pipeline's ``stage`` where there are several. A pass is asked
+    for by its sequences, and told with how many groups of them it is to be read for: a group has one for each group of GPUs that
+    attends for itself.
+    """
 
     def __init__(self, spec: ModelSpec, layout: Layout, stored: Storage, stage: Stage | None = None) -> None:
         self.spec, self.layout, self.names, self.stage = spec, layout, Names(spec, stored), stage
-        self._lowered: dict[tuple[object, ...], list[Launch]] = {}
-        self._growing: dict[tuple[object, ...], Growing] = {}
+        self._known: dict[tuple[object, ...], Pass | None] = {}
+        self._mixed: dict[tuple[Pass, Pass], Pass] = {}
 
     def decoding(self, batch: int, context: int, tokens: int = 1) -> list[Launch]:
         """What a decode step launches."""
@@ -38,93 +58,65 @@ class Passes:
 
     def prompts(self, prompt: int, cached: int, batch: int) -> list[Launch]:
         """What a pass of ``batch`` prompts launches."""
-        key = prompt, cached, batch
-        if key not in self._lowered:
-            new = max(1, prompt - cached)
-            run = Run(batch, new, past=prompt - new, fused=True, ideal=True)
-            ops = (last_token(op, batch) for op in _ops(self.spec, run, self.layout, self.stage))
-            self._lowered[key] = launches(ops, run, self.layout, self.names)
-        return self._lowered[key]
+        new = max(1, prompt - cached)
+        run = Run(batch, new, past=prompt - new, fused=True, ideal=True)
+        ops = (last_token(op, batch) for op in _ops(self.spec, run, self.layout, self.stage))
+        return launches(ops, run, self.layout, self.names)
 
-    def step(self, batch: int, context: int, tokens: int = 1) -> Sequence[Sized]:
-        """:meth:`decoding`, launches of one size together."""
-        return self._grown((context, tokens), batch, lambda size: self._decoded(size, context, tokens))
+    def step(self, batch: int, context: int, tokens: int = 1) -> tuple[Pass, int]:
+        """:meth:`decoding`."""
+        return self._of(("step", context, tokens), batch, lambda size: self.decoding(size, context, tokens))
 
-    def mixed(self, batch: int, context: int, prompt: int, cached: int, many: int) -> Sequence[Sized]:
-        """A decode step with ``many`` prompts in it, launches of one size together."""
-        other = self.prompts(prompt, cached, many)
-        key = context, prompt, cached, many
-        return self._grown(key, batch, lambda size: together(self._decoded(size, context, 1), other))
+    def prefill(self, prompt: int, cached: int, batch: int) -> tuple[Pass, int]:
+        """:meth:`prompts`."""
+        return self._of(("prompts", prompt, cached), batch, lambda size: self.prompts(prompt, cached, size))
 
-    def _decoded(self, batch: int, context: int, tokens: int) -> list[Launch]:
-        """:meth:`decoding`, remembered: a mixed pass has the same."""
-        key = "decode", batch, context, tokens
-        if key not in self._lowered:
-            self._lowered[key] = self.decoding(batch, context, tokens)
-        return self._lowered[key]
+    def mixed(self, batch: int, context: int, prompt: int, cached: int, many: int) -> tuple[Pass, int, int]:
+        """A decode step with ``many`` prompts in it."""
+        one, groups = self.step(batch, context)
+        other, prompts = self.prefill(prompt, cached, many)
+        found = self._mixed.get((one, other))
+        if found is None:
+            found = self._mixed[one, other] = Pass(joined(one.each, other.each))
+        return found, groups, prompts
 
-    def _grown(self, key: tuple[object, ...], batch: int, of: Callable[[int], list[Launch]]) -> Sequence[Sized]:
+    def _of(self, key: tuple[object, ...], batch: int, of: Callable[[int], list[Launch]]) -> tuple[Pass, int]:
         unit = self.layout.attention_dp
-        if batch % unit:
-            return of(batch)
-        if key not in self._growing:
-            self._growing[key] = Growing(of, unit)
-        return self._growing[key].at(batch)
+        groups, rest = divmod(batch, unit)
+        if not rest:
+            if key not in self._known:
+                self._known[key] = growing(of, unit)
+            found = self._known[key]
+            if found is not None:
+                return found, groups
+        alone = (*key, batch)
+        found = self._known.get(alone)
+        if found is None:
+            found = self._known[alone] = Pass([*map(fixed, of(batch))])
+        return found, 0
 
 
-class Growing:
-    """A pass for any multiple of ``unit`` sequences; ``of`` lowers it for a number of them.
+def growing(of: Callable[[int], list[Launch]], unit: int) -> Pass | None:
+    """A pass for any multiple of ``unit`` sequences, which ``of`` lowers for a number of them; None where it is no straight line.
 
-    >>> Growing(lambda n: [Launch("gemm", 2, (n, 8, 8)), Launch("gemm", 3, (n, 8, 8))], 2).at(6)
+    >>> growing(lambda n: [Launch("gemm", 2, (n, 8, 8)), Launch("gemm", 3, (n, 8, 8))], 2).at(3)
     [('gemm', 5, (6, 8, 8), '')]
     """
-
-    def __init__(self, of: Callable[[int], list[Launch]], unit: int) -> None:
-        self.of, self.unit = of, unit
-        first, second, other = (of(unit * groups) for groups in AT)
-        same = [(one.kind, one.times, one.form) for one in first]
-        self.lines: list[Line] = []
-        if all(same == [(one.kind, one.times, one.form) for one in each] for each in (second, other)):
-            found: dict[tuple[str, str, tuple[int, ...], tuple[int, ...]], int] = {}
-            for one, two in zip(first, second, strict=True):
-                more = tuple(b - a for a, b in zip(one.shape, two.shape, strict=True))
-                key = (one.kind, one.form, one.shape, more)
-                found[key] = found.get(key, 0) + one.times
-            self.lines = [
-                (kind, times, shape[0], more[0], shape[1:], more[1:] if any(more[1:]) else None, form)
-                for (kind, form, shape, more), times in found.items()
-            ]
-            if sorted(self.at(unit * AT[-1])) != sorted(_summed(other)):
-                self.lines = []
-
-    def at(self, batch: int) -> Sequence[Sized]:
-        """For ``batch`` sequences."""
-        if not self.lines:
-            return self.of(batch)
-        further = batch // self.unit - 1
-        return [
-            (
-                kind,
-                times,
-                (size + further * by, *others)
-                if more is None
-                else (size + further * by, *(n + further * m for n, m in zip(others, more, strict=True))),
-                form,
-            )
-            for kind, times, size, by, others, more, form in self.lines
-        ]
+    first, second, other = (of(unit * groups) for groups in AT)
+    same = [(one.kind, one.times, one.form) for one in first]
+    if any(same != [(one.kind, one.times, one.form) for one in each] for each in (second, other)):
+        return None
+    found = Pass([_line(one, two) for one, two in zip(first, second, strict=True)])
+    return found if sorted(found.at(AT[-1])) == sorted(Pass([*map(fixed, other)]).at(0)) else None
 
 
-Line = tuple[str, int, int, int, tuple[int, ...], "tuple[int, ...] | None", str]
-"""Of one unit: kind, times, the first size and by how much it grows, the others and by how much they do (None: not), format."""
-
-
-def _summed(of: list[Launch]) -> list[Sized]:
-    """Launches of one size together."""
-    found: dict[tuple[str, tuple[int, ...], str], int] = {}
-    for kind, times, shape, form in of:
-        found[kind, shape, form] = found.get((kind, shape, form), 0) + times
-    return [(kind, times, shape, form) for (kind, shape, form), times in found.items()]
+def _line(one: Launch, two: Launch) -> Line:
+    """Through what a launch is for one group, and for two."""
+    kind, times, shape, form = one
+    more = tuple(b - a for a, b in zip(shape, two.shape, strict=True))
+    if any(more[1:]):
+        return Line(kind, times, 0, 1, 0, tuple(a - b for a, b in zip(shape, more, strict=True)), more, form)
+    return Line(kind, times, shape[0] - more[0], more[0], 0, shape[1:], (), form)
 
 
 @lru_cache(maxsize=256)

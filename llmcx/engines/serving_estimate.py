@@ -14,9 +14,9 @@ from typing import NamedTuple
 from llmcx.engines import Engine
 from llmcx.engines.closed_loop import first_token, first_token_apart, first_tokens, first_tokens_apart
 from llmcx.engines.ideal import CHUNK
-from llmcx.engines.kernel_time import Kernels
-from llmcx.engines.launches import Launch, Sized
-from llmcx.engines.passes import passes
+from llmcx.engines.kernel_time import Kernels, Sizes
+from llmcx.engines.launches import Launch, Sized, shaped
+from llmcx.engines.passes import Pass, passes
 from llmcx.engines.serving_time import Bands, Server, ServingStep, Setup, span, wider
 from llmcx.engines.spread import Parts
 from llmcx.machine import roofline
@@ -75,6 +75,7 @@ class Timed(Server):
         self.schedule, self.stored, self.kernels, self.budget = schedule, stored, kernels, schedule.together
         self.passes = passes(spec, self.layout, stored, stage)
         self._ridge = self.machine.flops / self.machine.bandwidth * setup.weight_bits / 16
+        self._bounds: dict[Pass, Bound] = {}
         self._alone: dict[tuple[int, int], float] = {}
         self._last: tuple[tuple[int, int] | None, float] = None, 0.0  # users and context, and seconds of their step's kernels
 
@@ -89,10 +90,16 @@ class Timed(Server):
     def decode(self, batch: int, context: int, tokens: int = 1) -> ServingStep:
         if self.stages:
             return super().decode(batch, context, tokens)
-        spent, kernels = self._step(self.passes.step(batch, context, tokens), batch)
+        by, (of, groups) = self.schedule, self.passes.step(batch, context, tokens)
+        bound = self._bound(of)
+        work, begun = bound.spent(groups)
+        launched = sum(begun)
         if tokens == 1:
-            self._last = (batch, context), kernels
-        return spent
+            self._last = (batch, context), sum(work) + launched
+        host = by.step_us + by.user_us * batch / self.setup.attention_dp
+        overhead = by.launched * launched + 1e-6 * (bound.moved * by.moved_us + host)
+        weights, compute, cache, sent = [by.decode * part for part in work]
+        return ServingStep(weights, compute, cache, sent, overhead)
 
     def _prefill(self, prompt: int, cached: int = 0, batch: int = 1) -> tuple[ServingStep, float, float]:
         _, flops, moved = super()._prefill(prompt, cached, batch)
@@ -101,17 +108,18 @@ class Timed(Server):
     def prefill(self, prompt: int, cached: int = 0, batch: int = 1) -> ServingStep:
         if self.stages:
             return super().prefill(prompt, cached, batch)
-        by = self.schedule
-        parts = self._parts(self.prompts(prompt, cached, batch))
-        spent = (by.first * value for value in parts)
-        return ServingStep(*spent)._replace(overhead=by.first * parts.overhead + 1e-6 * by.first_layer_us * self.layers)
+        by, (of, groups) = self.schedule, self.passes.prefill(prompt, cached, batch)
+        work, begun = self._bound(of).spent(groups)
+        weights, compute, cache, sent = [by.first * (one + other) for one, other in zip(work, begun, strict=True)]
+        return ServingStep(weights, compute, cache, sent, 1e-6 * by.first_layer_us * self.layers)
 
     def beyond(self, prompt: int, cached: int, users: int, context: int, many: int) -> float:
-        by, key = self.schedule, (users, context)
-        if self._last[0] != key:
-            self._last = key, self.seconds(self.passes.step(users, context))
-        spent = self.seconds(self.passes.mixed(users, context, prompt, cached, many)) - self._last[1]
-        return by.prompts * spent + 1e-6 * by.pass_us
+        by = self.schedule
+        if self._last[0] != (users, context):
+            self.decode(users, context)
+        of, groups, prompts = self.passes.mixed(users, context, prompt, cached, many)
+        work, begun = self._bound(of).spent(groups, prompts)
+        return by.prompts * (sum(work) + sum(begun) - self._last[1]) + 1e-6 * by.pass_us
 
     def first(self, prompt: int, cached: int, output: int, users: int, step: float, chunk: int | None) -> float:
         own, further, besides = self._passing(prompt, cached, chunk)
@@ -190,68 +198,73 @@ class Timed(Server):
 
     def seconds(self, of: Iterable[Sized]) -> float:
         """Of launches one after the other, of the kernels alone."""
-        known, parts, spent = self.kernels.known, self.kernels.parts, 0.0
-        for launch in of:
-            kind, times, shape, form = launch
-            work, begun = known.get((kind, shape, form)) or parts(launch)
-            spent += times * (work + begun)
-        return spent
+        return sum(launch[1] * self.kernels.seconds(launch) for launch in of)
 
-    def _step(self, of: Iterable[Sized], batch: int) -> tuple[ServingStep, float]:
-        """A decode step; and seconds of its kernels alone."""
-        by, known, parts, ridge = self.schedule, self.kernels.known, self.kernels.parts, self._ridge
-        weights = compute = cache = communication = overhead = kernels = 0.0
-        hidden, moved = by.launched, 1e-6 * by.moved_us
-        for launch in of:
-            kind, times, shape, form = launch
-            work, begun = known.get((kind, shape, form)) or parts(launch)
-            spent = times * work
-            launched = times * begun
-            kernels += spent + launched
-            overhead += hidden * launched
-            if kind == "moved":
-                overhead += times * moved
-                weights += spent
-            elif kind == "all_reduce":  # with the norm after it
-                overhead -= times * moved
-                communication += spent
-            elif kind == "gemm":
-                if shape[0] > ridge:
-                    compute += spent
-                else:
-                    weights += spent
-            else:
-                part = self._part(kind, shape)
-                if part == "weights":
-                    weights += spent
-                elif part == "compute":
-                    compute += spent
-                elif part == "cache":
-                    cache += spent
-                else:
-                    communication += spent
-        overhead += 1e-6 * (by.step_us + by.user_us * batch / self.setup.attention_dp)
-        by_kernels = by.decode
-        step = ServingStep(by_kernels * weights, by_kernels * compute, by_kernels * cache, by_kernels * communication, overhead)
-        return step, kernels
+    def _bound(self, of: Pass) -> Bound:
+        """A pass by these kernels."""
+        if of not in self._bounds:
+            lines: list[BoundLine] = []
+            moved, only = 0, [0, 0, 0]
+            for kind, times, size, by, more, others, grow, form in of.lines:
+                if kind == "moved":  # at one rate, whatever their sizes
+                    moved += times
+                    only = [n + times * one for n, one in zip(only, (size, by, more), strict=True)]
+                    continue
+                if kind == "all_reduce":
+                    moved -= times
+                binds = self._binds(kind, shaped(1, others, grow))
+                lines.append((self.kernels.sizes(kind, others, grow, form), times, size, by, more, *binds))
+            size, by, more = only
+            lines.append((self.kernels.sizes("moved", (), (), ""), 1, size, by, more, *self._binds("moved", ())))
+            self._bounds[of] = Bound(lines, moved)
+        return self._bounds[of]
 
-    def _parts(self, of: list[Launch]) -> ServingStep:
-        """Seconds of kernels alone by what they go into."""
-        spent = dict.fromkeys(ServingStep._fields, 0.0)
-        for launch in of:
-            spent[self._part(launch.kind, launch.shape)] += launch.times * self.kernels.seconds(launch)
-        return ServingStep(**spent)
+    def part(self, launch: Sized) -> str:
+        """The part of a step that a launch goes into."""
+        limit, few, many = self._binds(launch[0], launch[2])
+        return ServingStep._fields[many if launch[2][0] > limit else few]
 
-    def _part(self, kind: str, shape: tuple[int, ...]) -> str:
-        """Products go to what binds them."""
-        if kind in ("gemm", "experts"):
-            tokens = shape[0] * shape[3] / shape[4] if kind == "experts" else shape[0]
-            return "compute" if tokens > self._ridge else "weights"
+    def _binds(self, kind: str, shape: tuple[int, ...]) -> tuple[float, int, int]:
+        """Launches by what binds them: up to a first size by one part of a step, beyond it by another."""
+        if kind == "gemm":
+            return self._ridge, WEIGHTS, COMPUTE
+        if kind == "experts":
+            return self._ridge * shape[4] / shape[3], WEIGHTS, COMPUTE
+        part = WEIGHTS
         if kind in ATTENDING:
-            return "cache" if shape[1] == 1 else "compute"
-        return "communication" if kind in SENDING else "weights"
+            part = CACHE if shape[1] == 1 else COMPUTE
+        elif kind in SENDING:
+            part = COMMUNICATION
+        return 0.0, part, part
 
 
+BoundLine = tuple[Sizes, int, int, int, int, float, int, int]
+"""Of a :class:`~llmcx.engines.launches.Line` its kernels; how often it is launched; the first size, and by how much that grows;
+the part of a step that it goes into, up to a first size and beyond.
+"""
+
+
+class Bound(NamedTuple):
+    """A pass by a server's kernels; ``moved``: how many launches only move, less those that an all-reduce does."""
+
+    lines: list[BoundLine]
+    moved: int
+
+    def spent(self, groups: int, prompts: int = 0) -> tuple[list[float], list[float]]:
+        """Seconds at work, and of launches, by part."""
+        work, begun = [0.0] * PARTS, [0.0] * PARTS
+        for sizes, times, size, by, more, limit, few, many in self.lines:
+            size += by * groups + more * prompts
+            part = many if size > limit else few
+            spent, launched = sizes[size]
+            work[part] += times * spent
+            begun[part] += times * launched
+        return work, begun
+
+
+WEIGHTS, COMPUTE, CACHE, COMMUNICATION = range(4)
+"""Parts of a :class:`~llmcx.engines.serving_time.ServingStep`."""
+PARTS = 4
 ATTENDING = ("attention", "latent", "expanded", "delta", "convolved", "recurrent")
 SENDING = ("dispatch", "combine", "all_reduce", "all_gather", "reduce_scatter")
 MEASURED = ("h100", "h200", "b200")

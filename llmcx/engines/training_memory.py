@@ -25,7 +25,7 @@ from llmcx.ops.op import Op, in_layers
 from llmcx.parallel.division import Division, division
 from llmcx.parallel.layout import Layout, cut
 from llmcx.parallel.pipeline import Stage, fullest, in_flight, stages
-from llmcx.parallel.ranks import Pieces, Sums, Tally, pieces, tally
+from llmcx.parallel.ranks import Measured, Pieces, Sums, Tally, pieces, tally
 
 
 class StageWeights(NamedTuple):
@@ -79,7 +79,10 @@ class TrainingMemory:
         self._saved: dict[object, StageActivations] = {}
         self._shapes: dict[object, list[frozenset[tuple[int, int]]]] = {}
         self._fullest: dict[object, list[StageGPU]] = {}
-        self._besides: dict[object, list[GPUBytes]] = {}
+        self._beside: dict[object, list[tuple[int, int]]] = {}
+        self._models: dict[object, list[tuple[int, int, int]]] = {}
+        self._counted: Measured = {}
+        self._kept: Measured = {}
 
     def pieces(self, batch: int, by: Division) -> Pieces:
         """The ops of a micro-batch, of which autograd saves what the recipe's kernels leave."""
@@ -89,43 +92,42 @@ class TrainingMemory:
         """Parameters outside the experts and in them, the optimizer's basis of both, parameters of adapters."""
         key = (by.tp, by.ep, by.expert_tp)
         if key not in self._tallies:
-            optimizer, lora, fold = OPTIMIZERS[self.recipe.optimizer], self.recipe.lora, params_fold
-
-            def measure(op: Op) -> Sums:
-                n = fold.of(op)
-                if not n:
-                    return (0, 0, 0, 0, 0 if lora is None else lora.params([op]))
-                adapters = 0 if lora is None else lora.params([op])
-                basis = optimizer.basis(op)
-                return (0, n, 0, basis, adapters) if op.role == "expert" else (n, 0, basis, 0, adapters)
-
             plain = by._replace(cp=1, expert_tokens=1, sequence=False)
-            self._tallies[key] = tally(pieces(self.spec, Run(), plain), measure, 5)
+            self._tallies[key] = tally(pieces(self.spec, Run(), plain), self._count, 5, self._counted)
         return self._tallies[key]
+
+    def _count(self, op: Op) -> Sums:
+        lora, n = self.recipe.lora, params_fold.of(op)
+        adapters = 0 if lora is None else lora.params([op])
+        if not n:
+            return (0, 0, 0, 0, adapters)
+        basis = OPTIMIZERS[self.recipe.optimizer].basis(op)
+        return (0, n, 0, basis, adapters) if op.role == "expert" else (n, 0, basis, 0, adapters)
 
     def activations(self, batch: int, by: Division) -> Tally:
         """Bytes saved, one figure for each of RECOMPUTE; those of a layer's turn; then the rows and the columns of the logits."""
         key = (batch, by.tp, by.cp, by.expert_tp, by.expert_tokens, by.sequence)
         if key not in self._tallies:
-            recipe, act = self.recipe, self.recipe.bytes.activation
-
-            def measure(op: Op) -> Sums:
-                turn = megatron.turning(op, act) if in_layers(op) else 0
-                if not (op.saved or turn) and op.role != "head":
-                    return _NOTHING
-                if op.role == "head" and op.kind == "linear":
-                    whole = kept_bytes([op], act)
-                    return (*(whole for _ in RECOMPUTE), 0, op.dims["tokens"], op.dims["d_out"])
-                left = (without(op, how) if in_layers(op) else op for how in RECOMPUTE)
-                return (*(kept_bytes([some], act) for some in left), turn, 0, 0)
-
-            of = self.pieces(batch, by)
-            if recipe.kernels == "fused":
-                of = _each(of, lambda ops: [fused(op) for op in ops])
-            if recipe.lora is not None:
-                of = _each(of, recipe.lora.kept)
-            self._tallies[key] = tally(of, measure, len(RECOMPUTE) + 3)
+            of, lora = self.pieces(batch, by), self.recipe.lora
+            if lora is not None:
+                of = _each(of, lambda ops: lora.kept(map(self._run, ops)))
+            measure = self._keep if lora is not None else lambda op: self._keep(self._run(op))
+            self._tallies[key] = tally(of, measure, len(RECOMPUTE) + 3, self._kept)
         return self._tallies[key]
+
+    def _run(self, op: Op) -> Op:
+        return fused(op) if self.recipe.kernels == "fused" else op
+
+    def _keep(self, op: Op) -> Sums:
+        act = self.recipe.bytes.activation
+        turn = megatron.turning(op, act) if in_layers(op) else 0
+        if not (op.saved or turn) and op.role != "head":
+            return _NOTHING
+        if op.role == "head" and op.kind == "linear":
+            whole = kept_bytes([op], act)
+            return (*(whole for _ in RECOMPUTE), 0, op.dims["tokens"], op.dims["d_out"])
+        left = (without(op, how) if in_layers(op) else op for how in RECOMPUTE)
+        return (*(kept_bytes([some], act) for some in left), turn, 0, 0)
 
     def shapes(self, stage: Stage, by: Division) -> list[frozenset[tuple[int, int]]]:
         """Shapes of the matrices in each kind of layer that a stage has."""
@@ -176,7 +178,9 @@ class TrainingMemory:
 
     def rank(self, stage: Stage, layout: Layout, batch: int) -> StageGPU:
         """One GPU of a stage; of ``layout``, zero, dp and the schedule do not matter."""
-        by = division(layout)
+        return self._rank(stage, division(layout), batch)
+
+    def _rank(self, stage: Stage, by: Division, batch: int) -> StageGPU:
         return StageGPU(stage, self.weights(stage, by), self.saved(stage, batch, by))
 
     def ranks(self, layout: Layout, batch: int) -> list[StageGPU]:
@@ -190,22 +194,30 @@ class TrainingMemory:
         found = self._fullest.get(key)
         if found is None:
             chosen = fullest(self.spec.runs, layout.pp, layout.virtual)
-            found = self._fullest[key] = [self.rank(stage, layout, batch) for stage in chosen]
+            found = self._fullest[key] = [self._rank(stage, by, batch) for stage in chosen]
         if recipe.engine == "megatron" and not recipe.margin and recipe.lora is None:
-            besides = self._besides_model(key, found, layout, recipe)
-            held = [self._model(rank, layout, recipe) + rest[3:] for rank, rest in zip(found, besides, strict=True)]
-            return GPUBytes(*max(held, key=sum))
+            return self._fullest_of_megatron(key, found, layout, recipe)
         memories = [self.held(rank, layout, recipe)[0] for rank in found]
         return memories[0] if len(memories) == 1 else max(memories, key=sum)
 
-    def _besides_model(self, key: tuple[object, ...], found: list[StageGPU], layout: Layout, recipe: Recipe) -> list[GPUBytes]:
-        """What Megatron-LM's GPUs hold beside weights, gradients and states at their peaks, whatever ZeRO leaves of these."""
-        m, most = layout.micro_batches, layout.pp * (layout.virtual + 2)  # more of them than are ever in flight change nothing
-        asked = (*key, recipe.recompute, m if m is not None and m * layout.virtual < most else None)
-        if asked not in self._besides:
-            peaks = [self._megatron(rank, layout, recipe, (0, 0, 0)) for rank in found]
-            self._besides[asked] = [max(phases.values(), key=lambda one: sum(one[3:])) for phases in peaks]
-        return self._besides[asked]
+    def _fullest_of_megatron(self, key: tuple[object, ...], found: list[StageGPU], layout: Layout, recipe: Recipe) -> GPUBytes:
+        """The same of Megatron-LM's GPUs. Of their phases the fullest does not depend on what is kept for backward, for all but
+        the last keep that, nor on the model: it is found once for all that is recomputed, and for every ZeRO.
+        """
+        beside = self._beside.get(key)
+        if beside is None:
+            phases = [self._megatron(rank, layout, recipe, (0, 0, 0), 0).values() for rank in found]
+            peaks = [max(each, key=sum) for each in phases]
+            beside = self._beside[key] = [(peak.logits, peak.workspace) for peak in peaks]
+        among = (key[0], layout.pp, layout.virtual, layout.zero, layout.sharers)
+        models = self._models.get(among)
+        if models is None:
+            models = self._models[among] = [self._model(rank, layout, recipe) for rank in found]
+        held = [
+            (*model, sum(self._stored(rank, layout, recipe)), *rest)
+            for model, rank, rest in zip(models, found, beside, strict=True)
+        ]
+        return GPUBytes(*max(held, key=sum))
 
     def held(self, rank: StageGPU, layout: Layout, recipe: Recipe) -> tuple[GPUBytes, str | None]:
         """The bytes of a stage's GPU at their peak, and in which phase of a step that is; None where all are held at once.
@@ -222,7 +234,8 @@ class TrainingMemory:
 
     def _phases(self, rank: StageGPU, layout: Layout, recipe: Recipe) -> dict[str, GPUBytes]:
         if recipe.engine == "megatron":
-            return self._megatron(rank, layout, recipe, self._model(rank, layout, recipe))
+            kept = sum(self._stored(rank, layout, recipe))
+            return self._megatron(rank, layout, recipe, self._model(rank, layout, recipe), kept)
         p, weights = recipe.bytes, rank.weights
         n = weights.params + weights.experts
         rows, columns = rank.saved.head or (0, 0)
@@ -323,8 +336,10 @@ class TrainingMemory:
         [rank] = self.ranks(layout, batch)
         return deepspeed.host(self.partition(rank, layout, recipe), layout.zero, recipe.offload)
 
-    def _megatron(self, rank: StageGPU, layout: Layout, recipe: Recipe, model: tuple[int, int, int]) -> dict[str, GPUBytes]:
-        """Megatron-LM's phases, beside the bytes of a ``model``."""
+    def _megatron(
+        self, rank: StageGPU, layout: Layout, recipe: Recipe, model: tuple[int, int, int], kept: int
+    ) -> dict[str, GPUBytes]:
+        """Megatron-LM's phases, beside the bytes of a ``model`` and what is ``kept`` for backward."""
         p, of = recipe.bytes, rank.saved
         rows, columns = of.head or (0, 0)
         hidden = of.tokens * self.spec.d_model * p.activation
@@ -336,7 +351,6 @@ class TrainingMemory:
             head=p.weight * columns * self.spec.d_model,
             hidden=whole,
         )
-        kept = sum(self._stored(rank, layout, recipe))
         return megatron.phases(model, kept, passing, recipe.fused_loss)
 
     def _stored(self, rank: StageGPU, layout: Layout, recipe: Recipe) -> tuple[int, int]:

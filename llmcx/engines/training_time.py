@@ -27,7 +27,7 @@ from llmcx.ops.op import Op, in_layers, is_core
 from llmcx.parallel.division import Division, division
 from llmcx.parallel.layout import Layout, micro_batches
 from llmcx.parallel.pipeline import Stage, distinct
-from llmcx.parallel.ranks import Sums, Tally, pieces, rank_ops, tally, traffic_of
+from llmcx.parallel.ranks import Measured, Sums, Tally, pieces, rank_ops, tally, traffic_of
 
 ACT, WEIGHT, GRADIENT = RECIPE.bytes.activation, RECIPE.bytes.weight, RECIPE.gradient
 STATES = RECIPE.bytes.master + OPTIMIZERS[RECIPE.optimizer].states
@@ -89,7 +89,7 @@ class StagePass(NamedTuple):
 
     def again(self, recompute: str) -> float:
         """What ``recompute`` does again: the cores that write scores, all that is elementwise, the layers."""
-        return {"none": 0.0, "selective": self.core, "elementwise": self.light, "full": self.layers}[recompute]
+        return 0.0 if recompute == "none" else float(getattr(self, AGAIN[recompute]))
 
     def total(self, recompute: str) -> float:
         """With what is done again, its traffic too."""
@@ -101,6 +101,10 @@ class StagePass(NamedTuple):
         """Seconds in which the GPU has nothing to do, because the host has not launched it yet."""
         launched = self.launches + (self.launches_again if recompute == "full" else 0.0)
         return max(0.0, launched - self.forward - self.backward - self.again(recompute))
+
+
+AGAIN = {"selective": "core", "elementwise": "light", "full": "layers"}
+"""Fields of a :class:`StagePass`."""
 
 
 class Timed(NamedTuple):
@@ -175,10 +179,16 @@ class Trainer:
         core = 0 if fused else flops_fold.total(op for op in inside if is_core(op))
         spared = (1 - efficiency.last_product) * flops_fold.total(op for op in inside if _ends(op))
         self.again_flops = {"none": 0, "selective": core, "elementwise": core, "full": flops_fold.total(inside) - spared}
-        self._passes: dict[object, list[tuple[Stage, int, StagePass]]] = {}
-        self._timed: dict[object, Timed] = {}
+        self.forget()
+
+    def forget(self) -> None:
+        """What was timed: at another efficiency it takes another time."""
+        self._measured: Measured = {}
         self._tallies: dict[object, Tally] = {}
-        self._reductions: dict[object, float] = {}
+        self._passes: dict[object, list[tuple[Stage, int, StagePass]]] = {}
+        self._stages: dict[object, list[tuple[int, int, float, float]]] = {}
+        self._timed: dict[object, Timed] = {}
+        self._updates: dict[object, tuple[float, float]] = {}
 
     def run(self, micro_batch: int) -> Run:
         """A micro-batch as it is timed: a fused attention multiplies what the mask leaves, eager code everything."""
@@ -280,7 +290,9 @@ class Trainer:
     def _tally(self, by: Division, micro_batch: int) -> Tally:
         key = (by, micro_batch)
         if key not in self._tallies:
-            self._tallies[key] = tally(pieces(self.spec, self.run(micro_batch), by), self.measure, len(StagePass._fields))
+            self._tallies[key] = tally(
+                pieces(self.spec, self.run(micro_batch), by), self.measure, len(StagePass._fields), self._measured
+            )
         return self._tallies[key]
 
     # --- one step ----------------------------------------------------------------------------------------------------
@@ -292,7 +304,7 @@ class Trainer:
         handed = 0.0
         if layout.pp > 1:
             handed = m * self._handed(layout) * (1 - e.hidden_pp)
-        reduced, updated = max([self._update(layout, m, *stage) for stage in stages], key=sum)
+        reduced, updated = max([self.update(layout, m, *stage) for stage in stages], key=sum)
         return TrainingStep(
             m * compute, m * again, bubble, m * tensor, m * context, m * expert, handed, reduced, updated + e.step_s, m * host
         )
@@ -304,16 +316,20 @@ class Trainer:
         (Σ t - max t) / v with v chunks of layers per stage (Narayanan et al. 2021, arXiv:2104.04473, sec. 2.2).
         """
         by, how = division(layout), layout.recompute
-        key = (by, layout.pp, layout.virtual, layout.micro_batch, how)
-        found = self._timed.get(key)
+        key = (by, layout.pp, layout.virtual, layout.micro_batch)
+        found = self._timed.get((key, how))
         if found is None:
             stages = self.passes(layout, by)
             times = [one.total(how) for _, _, one in stages]
             slowest = max(range(len(stages)), key=times.__getitem__)
             one, full = stages[slowest][2], how == "full"
-            waited = sum(many * time for (_, many, _), time in zip(stages, times, strict=True)) - times[slowest]
-            weights = [self.sizes.weights(stage, by) for stage, _, _ in stages]
-            found = self._timed[key] = Timed(
+            waited = sum([many * time for (_, many, _), time in zip(stages, times, strict=True)]) - times[slowest]
+            if key not in self._stages:
+                weights = [self._learning(self.sizes.weights(stage, by)) for stage, _, _ in stages]
+                self._stages[key] = [
+                    (*of, each.backward, each.forward + each.backward) for of, (_, _, each) in zip(weights, stages, strict=True)
+                ]
+            found = self._timed[key, how] = Timed(
                 one.forward + one.backward,
                 one.again(how),
                 one.tensor + full * one.tensor_again,
@@ -321,10 +337,7 @@ class Trainer:
                 one.expert + full * one.expert_again,
                 one.waits(how),
                 waited / layout.virtual,
-                [
-                    (*self._learning(of), of_one.backward, of_one.forward + of_one.backward)
-                    for of, (_, _, of_one) in zip(weights, stages, strict=True)
-                ],
+                self._stages[key],
             )
         return found
 
@@ -336,18 +349,20 @@ class Trainer:
         apart = layout.tp * layout.replicas
         return 2 * layout.virtual * (size / self.machine.between(2, apart) + self.efficiency.link_s)
 
-    def _update(self, layout: Layout, m: int, dense: int, experts: int, backward: float, both: float) -> tuple[float, float]:
+    def update(self, layout: Layout, m: int, dense: int, experts: int, backward: float, both: float) -> tuple[float, float]:
         """Seconds in which a stage's GPU reduces gradients and gathers weights, less what hides behind its backward pass; and
         those in which the optimizer reads and writes its states.
         """
+        key = (dense, experts, layout.tp, layout.ep, layout.replicas, layout.zero, layout.shard)
+        found = self._updates.get(key)
+        if found is None:
+            found = self._updates[key] = self._sent(dense, experts, layout), self._updated(dense, experts, layout)
+        sent, updated = found
+        if not sent:
+            return 0.0, updated
         each = layout.zero == 3
-        sent = (self._reduction(dense, experts, layout) + self._gathered(layout)) * (m if each else 1)
-        behind = m * (both if each else backward)
-        reduced = max(sent * (1 - self.efficiency.hidden_dp), sent - behind) if sent else 0.0
-        params = float(dense + experts)
-        if layout.zero:
-            params = dense / layout.sharers + experts / layout.expert_sharers
-        return reduced, params * (2 * STATES + GRADIENT + WEIGHT) / self.machine.memory
+        sent, behind = sent * (m if each else 1), m * (both if each else backward)
+        return max(sent * (1 - self.efficiency.hidden_dp), sent - behind), updated
 
     def _learning(self, of: StageWeights) -> tuple[int, int]:
         """Parameters that a stage trains outside the experts, and in them."""
@@ -360,21 +375,22 @@ class Trainer:
         [(stage, _)] = distinct(self.spec.runs, layout.pp, layout.virtual)
         return self.sizes.weights(stage, division(layout)).frozen
 
-    def _gathered(self, layout: Layout) -> float:
-        """Seconds in which those bytes are gathered for a forward and a backward pass."""
-        frozen = self.frozen_bytes(layout)
-        gathers = traffic_of(frozen, 0, layout)[:1]
-        return sum(sum(sending(op, self.machine, 1)) for op in gathers)
+    def _sent(self, dense: int, experts: int, layout: Layout) -> float:
+        """Seconds in which so many gradients are reduced and weights gathered once, a frozen model for a forward and a backward
+        pass.
+        """
+        sent = 0.0
+        for op in traffic_of(dense, experts, layout):
+            sent += sum(sending(op, self.machine, GRADIENT if op.reads == "gradients" else WEIGHT))
+        gathers = traffic_of(self.frozen_bytes(layout), 0, layout)[:1]
+        return sent + sum(sum(sending(op, self.machine, 1)) for op in gathers)
 
-    def _reduction(self, dense: int, experts: int, layout: Layout) -> float:
-        """Seconds in which so many gradients are reduced and weights gathered once."""
-        key = (dense, experts, layout.tp, layout.replicas, layout.ep, layout.zero)
-        if key not in self._reductions:
-            sent = 0.0
-            for op in traffic_of(dense, experts, layout):
-                sent += sum(sending(op, self.machine, GRADIENT if op.reads == "gradients" else WEIGHT))
-            self._reductions[key] = sent
-        return self._reductions[key]
+    def _updated(self, dense: int, experts: int, layout: Layout) -> float:
+        """Seconds in which the optimizer updates so many parameters, those that ZeRO leaves a GPU of them."""
+        params = float(dense + experts)
+        if layout.zero:
+            params = dense / layout.sharers + experts / layout.expert_sharers
+        return params * (2 * STATES + GRADIENT + WEIGHT) / self.machine.memory
 
     # --- what it comes to --------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from llmcx.answers import attention_compare as compare
-from llmcx.answers import bounds, flops, growth, memory, moe, routers, serve, shapes, train
+from llmcx.answers import bounds, flops, growth, memory, memory_training, moe, routers, serve, shapes, train
 from llmcx.costs import flops as flop_counter
 from llmcx.costs import kv_cache as cached
 from llmcx.costs import leading_order as leading
@@ -94,7 +94,7 @@ TAUGHT: dict[str, Taught] = {
     ),
     "chapter-params": Taught((params.chapter_estimate,), applied.chapter_params),
     "chapter-activations": Taught(
-        (memory.chapter_activations, memory.checkpointing),
+        (memory.chapter_activations, memory_training.checkpointing),
         applied.part("chapter.activation_bytes", "chapter.score_bytes", train=False),
     ),
     "granularity": Taught((moe.Experts, routing.capacity), applied.experts("granularity")),
@@ -104,19 +104,20 @@ TAUGHT: dict[str, Taught] = {
     "hops": Taught((pairs.hops, bounds.hops_table), applied.hops),
     "rules-of-thumb": Taught((flops.rules_of_thumb, scaling.training_compute), applied.passes("2 × N", "6 × N")),
     "weights": Taught((dtypes.size, dtypes.bits), applied.part("weights")),
-    "gradients": Taught((training_memory.TrainingMemory.held, memory.training_ranks), applied.part("gradients")),
+    "gradients": Taught((training_memory.TrainingMemory.held, memory_training.training_ranks), applied.part("gradients")),
     "kv-bytes-per-token": Taught((memory.kv_bytes_per_token, cached.cache), applied.part("kv_bytes_per_token", train=False)),
     "crossover": Taught((growth.crossover, growth.growth), applied.passes("crossover")),
     "decode": Taught((run.step_at, flop_counter.linear), applied.passes("decode")),
     "optimizer": Taught((optimizers.Optimizer.of, training_memory.TrainingMemory.held), applied.part("optimizer")),
-    "activations": Taught((kept.kept_bytes, memory.training_ranks), applied.part("activations")),
-    "checkpointing": Taught((memory.checkpointing,), applied.checkpointing),
-    "logits": Taught((training_memory.TrainingMemory.held, memory.training_ranks), applied.part("logits")),
+    "activations": Taught((kept.kept_bytes, memory_training.training_ranks), applied.part("activations")),
+    "checkpointing": Taught((memory_training.checkpointing,), applied.checkpointing),
+    "logits": Taught((training_memory.TrainingMemory.held, memory_training.training_ranks), applied.part("logits")),
     "kv-cache": Taught((cached.cache, inference_memory.cached), applied.cache),
     "workspace": Taught(
-        (inference_memory.workspace, training_memory.TrainingMemory.buffers, memory.training_ranks), applied.part("workspace")
+        (inference_memory.workspace, training_memory.TrainingMemory.buffers, memory_training.training_ranks),
+        applied.part("workspace"),
     ),
-    "lora": Taught((lora.LoRA, memory.training_ranks)),
+    "lora": Taught((lora.LoRA, memory_training.training_ranks)),
     "zero": Taught((training_memory.TrainingMemory.held, layout.cut), applied.part("optimizer")),
     "tensor-parallel": Taught((division.divide, layout.cut)),
     "pipeline-parallel": Taught((pipeline.in_flight,)),

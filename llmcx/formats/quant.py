@@ -17,8 +17,6 @@ from llmcx.errors import InputError, unknown_name
 from llmcx.formats import dtypes, gguf
 from llmcx.formats.dtypes import RELEASED
 from llmcx.formats.storage import portions, shape, size
-from llmcx.formats.tensors import check as check_gguf
-from llmcx.formats.tensors import kinds, tensors
 from llmcx.model.lower import Run, lower
 from llmcx.model.spec import ModelSpec
 from llmcx.model.storage import Storage
@@ -237,6 +235,8 @@ def weights(spec: ModelSpec, text: str, ops: Iterable[Op] | None = None) -> Weig
     if name in gguf.MIXES:
         _settings(name, rest)
         if name not in UNIFORM:
+            from llmcx.formats.tensors import check as check_gguf
+
             check_gguf(spec, name)
         return _gguf(spec, name, ops)
     stored = spec.stored
@@ -349,6 +349,8 @@ def _settings(name: str, text: str) -> dict[str, int]:
 @lru_cache(maxsize=64)
 def _types(spec: ModelSpec, mix: str) -> dict[tuple[str, str], Counter[str]]:
     """The types of the whole model's tensors."""
+    from llmcx.formats.tensors import kinds, tensors
+
     whole, _ = tensors(spec, (op for op in lower(spec, Run()) if op.role != "tower"))
     return kinds(spec, mix, whole)
 
@@ -361,6 +363,8 @@ def _gguf(spec: ModelSpec, mix: str, ops: Iterable[Op] | None) -> Weights:
     """On several GPUs the types are those of the whole model, and of the layers of a stage the mean share have each; a GPU that
     has the head without the table that it is tied to has a copy of that.
     """
+    from llmcx.formats.tensors import tensors
+
     every = [*(lower(spec, Run()) if ops is None else ops)]
     mine, plain = tensors(spec, (op for op in every if op.role != "tower"))
     types = _types(spec, mix)

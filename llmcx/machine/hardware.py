@@ -87,6 +87,9 @@ class Hardware:
     unconfirmed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
+    def __hash__(self) -> int:
+        return hash(self.name)
+
     @property
     def memory_bytes(self) -> int:
         """As the driver reports them; the name's GB where that is not known."""

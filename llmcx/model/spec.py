@@ -8,7 +8,7 @@ may come again after another. Cost never grows with the number of layers, becaus
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -214,6 +214,13 @@ class ModelSpec:
             for attention in (layers.mixer, layers.cross):
                 if isinstance(attention, Attention):
                     attention.width(self.d_model)  # refuses a width that the heads do not divide
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(tuple([getattr(self, field.name) for field in fields(self)]))
 
     def __getstate__(self) -> dict[str, Any]:
         """Its fields, without what was found out about it."""

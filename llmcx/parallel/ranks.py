@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache
+from operator import mul
 from typing import NamedTuple
 
 from llmcx.costs.params import fold as params_fold
@@ -39,8 +40,10 @@ def pieces(spec: ModelSpec, run: Run, by: Division) -> Pieces:
     """The ops of ``run`` as one GPU has them, by where they stand; in the layers those of one layer, and what it sends."""
     kinds: dict[str, list[Op]] = {name: [] for name in spec.kinds}
     embedding, everywhere, end, tied = [], [], [], []
-    for place, op in _placed(spec, run):
-        mine = divide(op, by, run.seq)
+    others = by._replace(ep=1, expert_tp=1, expert_tokens=1)  # what matters to all but experts
+    for place, op, known in _placed(spec, run):
+        of = by if op.role == "expert" else others
+        mine = known.get(of) or known.setdefault(of, divide(op, of, run.seq))
         if place == "layers":
             kinds[op.group].append(mine)
         elif place == "tower":
@@ -67,16 +70,18 @@ def pieces(spec: ModelSpec, run: Run, by: Division) -> Pieces:
     return Pieces(kinds, embedding, everywhere, end, tied)
 
 
-@lru_cache(maxsize=32)
-def _placed(spec: ModelSpec, run: Run) -> list[tuple[str, Op]]:
-    """The ops of a pass, of layers those of one, and where they stand. A search divides the same few passes in many ways."""
-    found = []
+@lru_cache(maxsize=128)
+def _placed(spec: ModelSpec, run: Run) -> list[tuple[str, Op, dict[Division, Op]]]:
+    """The ops of a pass, of layers those of one, and where they stand; and how each was divided before, for a search divides the
+    same few passes in many ways, and most ops in fewer.
+    """
+    found: list[tuple[str, Op, dict[Division, Op]]] = []
     for op in lower(spec, run):
         if op.role == "tower" or not in_layers(op):
             place = op.role if op.role in ("tower", "rotary") else "embedding" if op.group == "embedding" else "end"
-            found.append((place, op))
+            found.append((place, op, {}))
         else:
-            found.append(("layers", op._replace(times=1)))
+            found.append(("layers", op._replace(times=1), {}))
     return found
 
 
@@ -250,32 +255,38 @@ class Tally(NamedTuple):
         """
         rows = [self.everywhere, *([self.embedding] if stage.first else [])]
         rows += [self.tied if stage.first else self.end] if stage.last else []
-        layers = self.layers(stage)
-        return tuple(map(sum, zip(layers, *rows, strict=True)))
+        return _weighted((*stage.counts, *(1 for _ in rows)), (*self.kinds, *rows))
 
     def layers(self, stage: Stage) -> Sums:
         """A stage's layers'."""
-        counts = stage.counts
-        if len(counts) == 1:
-            return tuple(counts[0] * value for value in self.kinds[0])
-        return tuple(sum(map(_times, counts, column)) for column in zip(*self.kinds, strict=True))
+        return _weighted(stage.counts, self.kinds)
 
     def present(self, stage: Stage) -> list[Sums]:
         """One layer's, of each kind of which the stage has any."""
         return [one for count, one in zip(stage.counts, self.kinds, strict=True) if count]
 
 
-def _times(count: int, value: float) -> float:
-    return count * value
+def _weighted(counts: tuple[int, ...], rows: tuple[Sums, ...]) -> Sums:
+    """So many times each row, summed up."""
+    return tuple([sum(map(mul, counts, column)) for column in zip(*rows, strict=True)])
 
 
-def tally(of: Pieces, measure: Callable[[Op], Sums], width: int) -> Tally:
-    """``measure`` (``width`` numbers an op) summed up by place."""
+def tally(of: Pieces, measure: Callable[[Op], Sums], width: int, known: Measured) -> Tally:
+    """``measure`` (``width`` numbers an op) summed up by place; ``known`` remembers it from one layout to the next."""
 
     def summed(ops: Iterable[Op]) -> Sums:
-        sums: Sums = (0,) * width
+        rows: list[Sums] = []
         for op in ops:
-            sums = tuple([more + value for more, value in zip(sums, measure(op), strict=True)])
-        return sums
+            met = known.get(id(op))
+            if met is None:
+                met = op, measure(op)
+                if op.role != "traffic":  # each layout has its own
+                    known[id(op)] = met
+            rows.append(met[1])
+        return tuple(map(sum, zip(*rows, strict=True))) or (0,) * width
 
     return Tally(tuple(map(summed, of.kinds.values())), *map(summed, of[1:]))
+
+
+Measured = dict[int, tuple[Op, Sums]]
+"""Ops by their identity, with what was measured of them: layouts that divide an op alike have the very same one."""

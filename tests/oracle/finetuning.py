@@ -34,7 +34,7 @@ def estimated(run: Tuned, values: Mapping[str, float]) -> float:
     if made is None:
         made = TRAINERS[id(run)] = trainer(run, using)
     made.efficiency, made.machine = using, machine(load_hardware(run.hardware), run.dtype, using)
-    made._passes, made._timed, made._tallies, made._reductions = {}, {}, {}, {}
+    made.forget()
     return made.step(run.layout, run.batch).total
 
 

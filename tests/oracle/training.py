@@ -37,7 +37,7 @@ def trainer(run: Run, using: Efficiency) -> Trainer:
         attention = "flash" if run.fused else "eager"
         made = TRAINERS[id(run)] = Trainer(run.spec, run.seq, hardware, using, run.dtype, attention)
     made.efficiency, made.machine = using, machine(hardware, run.dtype, using)
-    made._passes, made._timed, made._tallies, made._reductions = {}, {}, {}, {}
+    made.forget()
     return made
 
 

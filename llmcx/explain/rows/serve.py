@@ -255,8 +255,9 @@ def _first(
         )
         value: Any = written(1e-6 * by.request_us, "request") + waits
         many = server.in_a_pass(new, batch, by.together)
-        both = server.seconds(server.passes.mixed(batch, context, load.prompt, load.cached, many))
-        before = server.seconds(server.passes.step(batch, context))
+        mixed, *sizes = server.passes.mixed(batch, context, load.prompt, load.cached, many)
+        decode, size = server.passes.step(batch, context)
+        both, before = server.seconds(mixed.at(*sizes)), server.seconds(decode.at(size))
         put = f"({by.prompts:g}·({both:.9g} - {before:.9g}) + {by.pass_us:g} / 1,000,000) / {many}"
         formula = "(prompts·(kernels with them - kernels of the step) + pass) / prompts in a pass"
         return told(value), (formula, put, prompt), request
@@ -351,7 +352,8 @@ def step(name: str, server: Server, load: Load, batch: int) -> list[Line]:
     tokens = 1 + load.speculation.drafted
     one = server.decode(batch, load.context, tokens)
     if isinstance(server, Timed):
-        return _by_kernel(what, server, [Launch(*each) for each in server.passes.step(batch, load.context, tokens)], load, batch)
+        of, size = server.passes.step(batch, load.context, tokens)
+        return _by_kernel(what, server, [Launch(*each) for each in of.at(size)], load, batch)
     traced: Any = copy(server)
     traced.machine = named_machine(server.machine)
     ops = map(named, server.step_ops(batch, load.context, tokens))
@@ -371,7 +373,7 @@ def _by_kernel(what: str, server: Timed, launched: list[Launch], load: Load, bat
     parts: dict[str, list[tuple[Launch, float, float]]] = {}
     for launch in launched:
         work, begun = kernels.parts(launch)
-        parts.setdefault(server._part(launch.kind, launch.shape), []).append((launch, work, begun))
+        parts.setdefault(server.part(launch), []).append((launch, work, begun))
     found: list[Line] = []
     for part in ("weights", "compute", "cache", "communication"):
         if part not in parts:

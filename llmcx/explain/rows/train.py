@@ -254,7 +254,7 @@ def _numbers(
 
 def _update(trainer: Trainer, layout: Layout, m: int) -> tuple[str, float, float]:
     """What the stage with the longest update sends, in seconds; the passes that it may hide behind; parameters to update."""
-    dense, experts, backward, both = max(trainer.timed(layout)[-1], key=lambda stage: sum(trainer._update(layout, m, *stage)))
+    dense, experts, backward, both = max(trainer.timed(layout)[-1], key=lambda stage: sum(trainer.update(layout, m, *stage)))
     traced, sent = named_machine(trainer.machine), []
     for op in traffic_of(dense, experts, layout):
         each: Any = sum(sending(named(op), traced, GRADIENT if op.reads == "gradients" else WEIGHT))

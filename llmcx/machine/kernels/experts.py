@@ -5,11 +5,12 @@ What was measured is the busiest rank of a group of ep x tp ranks; no communicat
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from math import ceil, log
 from typing import NamedTuple
 
-from llmcx.machine.kernels import Peaks, where
+from llmcx.machine.kernels import Peaks
 
 
 class Constants(NamedTuple):
@@ -138,8 +139,30 @@ def seconds(
     >>> [round(seconds(fitted, h100, tokens, 2048, 768, 8, 128) * 1e6) for tokens in (1, 64, 4096)]
     [61, 407, 1182]
     """
-    load = busiest(tokens, top_k, experts, ep, skew)
-    return on_rank(constants, peaks, load, tokens, top_k, experts // ep, hidden, inter / tp, int(gated), repeated)
+    return of_tokens(constants, peaks, hidden, inter, top_k, experts, tp, ep, skew, gated, repeated)(tokens)
+
+
+def of_tokens(
+    constants: Constants,
+    peaks: Peaks,
+    hidden: int,
+    inter: int,
+    top_k: int,
+    experts: int,
+    tp: int,
+    ep: int,
+    skew: float,
+    gated: bool = True,
+    repeated: bool = False,
+) -> Callable[[float], float]:
+    """:func:`seconds` of the same experts by the tokens."""
+    local, width, paired = experts // ep, inter / tp, int(gated)
+
+    def of(tokens: float) -> float:
+        load = busiest(tokens, top_k, experts, ep, skew)
+        return on_rank(constants, peaks, load, tokens, top_k, local, hidden, width, paired, repeated)
+
+    return of
 
 
 def on_rank(
@@ -160,7 +183,7 @@ def on_rank(
     first = (1 + gated) * width
     abroad = max(tokens * top_k - rows, 0.0)
     height = min(max(of.spread * rows / met, LEAST), of.most)
-    filled = sum(where(n <= height, min(1.0, n), n / height + (n - height) / (2 * n)) for n in each)
+    filled = sum([min(1.0, n) + (n > height) * (n / height + (n - height) / (2 * n) - 1) for n in each])  # a tile, or more
     tiles = max(filled * local / len(each), 1.0) + of.others * abroad / height
     at_once = peaks.sms * of.wave
     depth = hidden * (1 + (tiles * ceil(first / COLUMNS) / at_once) ** 2) ** 0.5

@@ -10,6 +10,7 @@ Tiles, waves and split k: NVIDIA, Matrix Multiplication Background User's Guide 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -85,27 +86,40 @@ def seconds(constants: Constants, peaks: Peaks, m: int, n: int, k: int) -> float
     >>> [f"{seconds(of, h100, m, 4096, 4096) * 1e6:.1f}" for m in (4096, 1)]
     ['185.4', '14.2']
     """
+    return against(constants, peaks, n, k)(m)
+
+
+def against(constants: Constants, peaks: Peaks, n: int, k: int) -> Callable[[int], float]:
+    """:func:`seconds` of a matrix by its rows m: what depends on the matrix alone is worked out once."""
     memory, processors = peaks.bytes_per_s, peaks.sms
     product, cache, tiles = _tiles(constants, peaks)
-    weight, activation = constants.weight, constants.activation
-    shapes = [(-(-m // a) * -(-n // b), once, each) for a, b, once, each in tiles]
-    moved = m * k * activation + n * k * weight + m * n * OUTPUT
-    held = min(moved, constants.resident * peaks.l2_bytes)
-    sent = constants.fill_us * 1e-6 + (moved - held) / (constants.memory * memory) + held / (constants.cached * memory)
-    least = max(sent, m * n * k * product / processors)
-    p, best = constants.sharp, float("inf")
-    for cut in CUTS:
-        sums = constants.cut_us * 1e-6 + cut * m * n * PARTIAL / cache if cut > 1 else 0.0
-        if least + sums >= best:
-            break
-        depth = -(-k // (cut * STEP)) * STEP
-        busy = min([-(-count * cut // processors) * (once + depth * each) for count, once, each in shapes])
-        busy *= 1 + constants.sag * busy / (busy + HOT)
-        best = min(best, (busy**p + sent**p) ** (1 / p) + sums)
-    launch = constants.launch_us * 1e-6
+    weight, activation, p, sag = constants.weight, constants.activation, constants.sharp, constants.sag
+    columns = [(a, -(-n // b)) for a, b, _, _ in tiles]
+    depths = [(cut, -(-k // (cut * STEP)) * STEP) for cut in CUTS]
+    cuts = [(cut, [once + depth * each for _, _, once, each in tiles]) for cut, depth in depths]
+    stored, row = n * k * weight, k * activation + n * OUTPUT
+    launch, quantised = constants.launch_us * 1e-6, 0.0
     if constants.quantise:
-        launch += m * (constants.row_ns * 1e-9 + k * (OUTPUT + activation) / (constants.quantise * memory))
-    return float(launch + best)
+        quantised = constants.row_ns * 1e-9 + k * (OUTPUT + activation) / (constants.quantise * memory)
+    adding, fill = constants.cut_us * 1e-6, constants.fill_us * 1e-6
+
+    def of(m: int) -> float:
+        counts = [-(-m // a) * count for a, count in columns]
+        moved = m * row + stored
+        held = min(moved, constants.resident * peaks.l2_bytes)
+        sent = fill + (moved - held) / (constants.memory * memory) + held / (constants.cached * memory)
+        least = max(sent, m * n * k * product / processors)
+        best = float("inf")
+        for cut, times in cuts:
+            sums = adding + cut * m * n * PARTIAL / cache if cut > 1 else 0.0
+            if least + sums >= best:
+                break
+            busy = min([-(-count * cut // processors) * time for count, time in zip(counts, times, strict=True)])
+            busy *= 1 + sag * busy / (busy + HOT)
+            best = min(best, (busy**p + sent**p) ** (1 / p) + sums)
+        return float(launch + m * quantised + best)
+
+    return of
 
 
 @lru_cache(maxsize=256)
