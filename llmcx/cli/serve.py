@@ -8,6 +8,7 @@ from llmcx.cli.accelerator import serving, settled, with_memory
 from llmcx.cli.models import Models, describe, stored_notes
 from llmcx.cli.options import MATMULS, command, completing, explaining, heading, option, single
 from llmcx.engines import efficiency as efficiencies
+from llmcx.engines.serving_estimate import Timed
 from llmcx.engines.serving_time import Server, Setup
 from llmcx.errors import InputError, check_size
 from llmcx.formats import dtypes
@@ -180,7 +181,14 @@ def serve(
         line = emitted(started, spec, cast(Any, models.model), inputs, given)
         line = wrapped(emit, started, spec.name, line, setup.gpus, machine.vendor) if emit in WRAPPED else line
         inputs |= {"emit": emit, "line": line}
-    about = [*program.notes(), *stored_notes(spec, dtype), *_notes(apart is not None, rate is not None), *words, *dated, *notes]
+    about = [
+        *program.notes(),
+        *stored_notes(spec, dtype),
+        *_notes(apart is not None, rate is not None, bool(spec.mixtures) and isinstance(server, Timed)),
+        *words,
+        *dated,
+        *notes,
+    ]
     return Item(describe(spec), inputs, answer, about, lines, more, head, line)
 
 
@@ -201,9 +209,13 @@ def _degree(gpus: int | None, named: int | None, tp: int | None, pp: int) -> int
     return tp or (gpus or pp) // pp
 
 
-def _notes(apart: bool, arriving: bool) -> list[str]:
-    """What a load is."""
+def _notes(apart: bool, arriving: bool, mixture: bool) -> list[str]:
+    """What a load is, and what is assumed of it."""
     found = ["times are estimates; ideal: every peak reached, nothing lost"]
+    if mixture:
+        found.append(
+            "ideal: experts chosen evenly; kernels were measured with uneven choices, which meet fewer experts in a step"
+        )
     if arriving:
         found.append("requests arrive independently of each other; time per token includes others' prompts, first token the wait")
     elif not apart:
