@@ -136,8 +136,8 @@ class Miss:
 @dataclass(frozen=True, repr=False)
 class LocalPlan(Result, brief="models searched", table="models"):
     """``models``, the first the one of the highest proxy; ``near``: what would rank higher and just does not run; ``searched``
-    models, of which ``too_large``, ``too_slow`` and ``short`` (of context) and ``unknown`` to the program do not run, and
-    ``beyond`` rank lower than those listed and were not looked at.
+    models, of which ``too_large``, ``too_slow`` and ``short`` (of context) and ``unknown`` to the program do not run,
+    ``untimed`` are left out, for their speed is not known, and ``beyond`` rank lower than those listed and were not looked at.
     """
 
     models: list[Candidate]
@@ -147,6 +147,7 @@ class LocalPlan(Result, brief="models searched", table="models"):
     too_slow: int
     short: int
     unknown: int
+    untimed: int
     beyond: int
 
     def __repr__(self) -> str:
@@ -187,9 +188,10 @@ USUAL = 8192
 
 def plan(entries: Sequence[Entry], machine: Machine, ask: Ask, top: int) -> LocalPlan:
     """The ``top`` models of the highest proxy that run: of each the most precise format that lies whole on the GPUs, else the
-    most precise that is quick enough, split; where no limit is set, the narrowest.
+    most precise that is quick enough, split; where no limit is set, the narrowest. Behind them those whose speed is not known.
     """
     found: list[Candidate] = []
+    untimed: list[Candidate] = []
     misses: list[tuple[float, Miss]] = []
     counts = dict.fromkeys(("too_large", "too_slow", "short", "unknown"), 0)
     queue = sorted(entries, key=lambda each: -each.proxy)
@@ -208,14 +210,16 @@ def plan(entries: Sequence[Entry], machine: Machine, ask: Ask, top: int) -> Loca
             continue
         one = best(spec, each, machine, ask._replace(seq=seq))
         if isinstance(one, Candidate):
-            found.append(one)
+            (untimed if one.tokens_per_s is None else found).append(one)
             continue
         name, refused = one
         counts[refused.why] += 1
         if refused.by:
             misses.append((refused.by, Miss(spec.name, name, refused.said)))
     near = [miss for by, miss in sorted(misses, key=lambda each: each[0]) if by <= ALMOST]
-    return LocalPlan(found, near[:NEAR], looked, **counts, beyond=len(queue) - looked)
+    models = [*found, *untimed][:top]
+    counts["untimed"] = len(found) + len(untimed) - len(models)
+    return LocalPlan(models, near[:NEAR], looked, **counts, beyond=len(queue) - looked)
 
 
 def formats_of(one: Entry, machine: Machine, ask: Ask) -> LocalPlan:
@@ -243,7 +247,7 @@ def formats_of(one: Entry, machine: Machine, ask: Ask) -> LocalPlan:
             near.append(Miss(spec.name, name, tried.said))
     if refusal is not None and not found and not near:
         raise refusal
-    return LocalPlan(found, near, len(found) + len(near), **counts, beyond=0)
+    return LocalPlan(found, near, len(found) + len(near), **counts, untimed=0, beyond=0)
 
 
 def names(spec: ModelSpec, ask: Ask, more: Sequence[str] = ()) -> Sequence[str]:

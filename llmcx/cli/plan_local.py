@@ -222,12 +222,12 @@ def _notes(machine: answers.Machine, result: answers.LocalPlan, ask: answers.Ask
     notes = []
     if result.models:
         notes.append("tokens/s with half of the sequence in the cache; ranges: 10th to 90th percentile of measured runs")
-    if any(each.tokens_per_s is None for each in result.models):
+    if result.untimed or any(each.tokens_per_s is None for each in result.models):
         notes.append(
             "speed not known where processors read weights: give --ram-bandwidth, e.g. 80GB for two channels of DDR5-5200"
         )
     counts = {"too large": result.too_large, "too slow": result.too_slow, "of shorter context": result.short}
-    counts |= {f"not known of {program}": result.unknown, "of lower rank": result.beyond}
+    counts |= {f"not known of {program}": result.unknown, "of unknown speed": result.untimed, "of lower rank": result.beyond}
     said = ", ".join(f"{number} {what}" for what, number in counts.items() if number)
     if said:
         notes.append(f"not listed: {said}")
