@@ -134,6 +134,8 @@ def spread(kinds: str, n: int, *at: int) -> list[str]:
 HYBRID = "linear_attention full_attention"
 NEMOTRON_H = "M-M-M-M*-{}M-M-M-M-M-"
 NANO = "MEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEMEM*EMEMEMEME"
+# Of the config.json of nvidia/NVIDIA-Nemotron-3-Super-120B-A12B-FP8.
+SUPER = "MEMEMEM*EMEMEMEM*EMEMEMEM*EMEMEMEMEM*EMEMEMEMEM*EMEMEMEMEM*EMEMEMEMEM*EMEMEMEM*EMEMEMEME"
 # Of the config.json of moonshotai/Kimi-Linear-48B-A3B-Instruct: layers counted from 1.
 FULL = [4, 8, 12, 16, 20, 24, 27]
 KIMI_LINEAR = {
@@ -165,6 +167,7 @@ PRESETS: dict[str, tuple[str, Json]] = {
     "gemma-4-31b": ("gemma4_text", {"num_hidden_layers": 60}),
     "glm-4.5": ("glm4_moe", {"num_hidden_layers": 92, "first_k_dense_replace": 3}),
     "glm-4.5-air": ("glm4_moe", {"num_hidden_layers": 46, "first_k_dense_replace": 1}),
+    "glm-5": ("glm_moe_dsa", {"num_hidden_layers": 78, "first_k_dense_replace": 3}),
     "gpt-neo-2.7b": ("gpt_neo", {"num_layers": 32, "attention_types": [[["global", "local"], 16]]}),
     "gpt-oss-20b": ("gpt_oss", {"num_hidden_layers": 24}),
     "gpt-oss-120b": ("gpt_oss", {"num_hidden_layers": 36}),
@@ -178,6 +181,7 @@ PRESETS: dict[str, tuple[str, Json]] = {
         | {"expert_layer_period": 2, "expert_layer_offset": 1},
     ),
     "kimi-k2": ("deepseek_v3", {"num_hidden_layers": 61, "first_k_dense_replace": 1}),
+    "kimi-k2.5": ("deepseek_v3", {"num_hidden_layers": 61, "first_k_dense_replace": 1}),
     "kimi-linear-48b-a3b": ("kimi_linear", {"num_hidden_layers": 27, "linear_attn_config": KIMI_LINEAR}),
     "lfm2-2.6b": (
         "lfm2",
@@ -188,13 +192,19 @@ PRESETS: dict[str, tuple[str, Json]] = {
     "minimax-text-01": ("minimax", {"num_hidden_layers": 80, "layer_types": spread(HYBRID, 80, *range(7, 80, 8))}),
     "mt5-xxl": ("mt5", {"num_layers": 24, "num_decoder_layers": 24}),
     "nemotron-3-nano-30b": ("nemotron_h", {"hybrid_override_pattern": NANO}),
+    "nemotron-3-super-120b": ("nemotron_h", {"hybrid_override_pattern": SUPER}),
     "nemotron-h-8b": ("nemotron_h", {"hybrid_override_pattern": NEMOTRON_H.format(3 * "M-M-M-M-M*-")}),
     "nemotron-h-56b": ("nemotron_h", {"hybrid_override_pattern": NEMOTRON_H.format(9 * "M-M-M-M-M*-")}),
     "olmo-3-7b": ("olmo3", {"num_hidden_layers": 32}),
     "olmo-3-32b": ("olmo3", {"num_hidden_layers": 64}),
     "qwen3-next-80b-a3b": ("qwen3_next", {"num_hidden_layers": 48, "full_attention_interval": 4}),
+    "qwen3.5-0.8b": ("qwen3_5_text", {"num_hidden_layers": 24, "full_attention_interval": 4}),
+    "qwen3.5-2b": ("qwen3_5_text", {"num_hidden_layers": 24, "full_attention_interval": 4}),
+    "qwen3.5-4b": ("qwen3_5_text", {"num_hidden_layers": 32, "full_attention_interval": 4}),
+    "qwen3.5-9b": ("qwen3_5_text", {"num_hidden_layers": 32, "full_attention_interval": 4}),
     "qwen3.5-27b": ("qwen3_5_text", {"num_hidden_layers": 64, "full_attention_interval": 4}),
     "qwen3.5-35b-a3b": ("qwen3_5_moe_text", {"num_hidden_layers": 40, "full_attention_interval": 4}),
+    "qwen3.5-122b-a10b": ("qwen3_5_moe_text", {"num_hidden_layers": 48, "full_attention_interval": 4}),
     "qwen3.5-397b-a17b": ("qwen3_5_moe_text", {"num_hidden_layers": 60, "full_attention_interval": 4}),
     "recurrentgemma-9b": ("recurrent_gemma", {"num_hidden_layers": 38, "block_types": ["recurrent", "recurrent", "attention"]}),
     "switch-base-128": (
