@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from llmcx.answers.arrivals import Paces, arriving
-from llmcx.answers.serve import Load, estimator, point, weight_bits
+from llmcx.answers.load import Load, point
+from llmcx.answers.serve import estimator, weight_bits
 from llmcx.catalog.data import load_hardware
 from llmcx.catalog.presets import load_preset
 from llmcx.engines import closed_loop, engine

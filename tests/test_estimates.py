@@ -10,9 +10,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from llmcx.answers.load import Load, Speculation, point
 from llmcx.answers.memory_training import training_ranks as ranks
 from llmcx.answers.plan import layouts, plan
-from llmcx.answers.serve import Load, Speculation, point, serve
+from llmcx.answers.serve import serve
 from llmcx.answers.train import Costs, train
 from llmcx.catalog import data as catalog
 from llmcx.catalog.build import build

@@ -21,7 +21,8 @@ sys.path.insert(0, str(ROOT))
 
 import llmcx  # noqa: E402
 from llmcx.answers.arrivals import Paces, arriving  # noqa: E402
-from llmcx.answers.serve import Load, arithmetic, estimator, point, serve, weight_bits  # noqa: E402
+from llmcx.answers.load import Load, point  # noqa: E402
+from llmcx.answers.serve import arithmetic, estimator, serve, weight_bits  # noqa: E402
 from llmcx.catalog.build import build  # noqa: E402
 from llmcx.catalog.data import hardware, load_hardware  # noqa: E402
 from llmcx.catalog.presets import load_preset  # noqa: E402

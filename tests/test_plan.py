@@ -16,9 +16,10 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from llmcx import units  # noqa: E402
+from llmcx.answers.load import Load, Point  # noqa: E402
 from llmcx.answers.plan_serve import frontier  # noqa: E402
 from llmcx.answers.plan_ways import Found, Place, Way, layouts  # noqa: E402
-from llmcx.answers.serve import Load, Point, stored_as  # noqa: E402
+from llmcx.answers.serve import stored_as  # noqa: E402
 from llmcx.catalog.data import load_hardware  # noqa: E402
 from llmcx.catalog.presets import load_preset  # noqa: E402
 from llmcx.engines import engine  # noqa: E402

@@ -17,7 +17,8 @@ from rich.color import Color
 from rich.style import Style
 
 from llmcx.answers.growth import crossover, growth
-from llmcx.answers.serve import Load, Speculation, rooflines
+from llmcx.answers.load import Load, Speculation
+from llmcx.answers.serve import rooflines
 from llmcx.catalog.data import load_hardware
 from llmcx.catalog.presets import load_preset
 from llmcx.engines.serving_time import Server, Setup

@@ -16,7 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import llmcx  # noqa: E402
-from llmcx.answers.serve import Apart, Load, estimator, point, stored_as, weight_bits  # noqa: E402
+from llmcx.answers.load import Apart, Load, point  # noqa: E402
+from llmcx.answers.serve import estimator, stored_as, weight_bits  # noqa: E402
 from llmcx.catalog.data import load_hardware  # noqa: E402
 from llmcx.catalog.presets import load_preset  # noqa: E402
 from llmcx.costs.flops import fold as flops  # noqa: E402

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from statistics import median
 
+from llmcx.answers.load import Load, point
 from llmcx.answers.plan import label, plan
-from llmcx.answers.serve import Load, estimator, point
+from llmcx.answers.serve import estimator
 from llmcx.catalog import data as catalog
 from llmcx.catalog.presets import load_preset
 from llmcx.engines import efficiency as calibration

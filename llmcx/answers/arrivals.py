@@ -1,6 +1,6 @@
 """Serving requests that arrive at a rate: users at a time, how long they wait, and the largest rate that can be kept up.
 
-The queue is :mod:`llmcx.engines.open_loop`'s; steps and prompts are those of :func:`llmcx.answers.serve.point`, between whose
+The queue is :mod:`llmcx.engines.open_loop`'s; steps and prompts are those of :func:`llmcx.answers.load.point`, between whose
 numbers of users straight lines are drawn.
 """
 
@@ -11,7 +11,8 @@ from copy import copy
 from functools import cached_property
 from math import exp, floor, log10
 
-from llmcx.answers.serve import Apart, Arrivals, Load, Point, percentiles, pointed, prefilling
+from llmcx.answers.load import Apart, Load, Point, percentiles, pointed, prefilling
+from llmcx.answers.serve import Arrivals
 from llmcx.engines.open_loop import first_token, per_token, running
 from llmcx.engines.serving_time import Server, ServingStep
 from llmcx.engines.spread import Parts, Spread

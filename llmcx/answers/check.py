@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 from llmcx.answers import Result
 from llmcx.answers.fit import most, tensor_sizes
 from llmcx.answers.launched import Asked, holding, loading, served
+from llmcx.answers.load import Load, Point, point
 from llmcx.answers.memory import Memory, Part, memory
 from llmcx.answers.remedies import MOST, remedies
-from llmcx.answers.serve import Load, Point, point
 from llmcx.engines.inference_memory import beside, largest_batch
 from llmcx.engines.serving_time import Server
 from llmcx.engines.sglang import SGLang

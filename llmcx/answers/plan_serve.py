@@ -9,19 +9,9 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from llmcx.answers import Result
+from llmcx.answers.load import NO_SPECULATION, Apart, Load, Point, Speculation
 from llmcx.answers.plan_ways import Found, Place, Wanted, Way, disaggregated, offered, servers, together
-from llmcx.answers.serve import (
-    NO_SPECULATION,
-    Apart,
-    Load,
-    Point,
-    Serving,
-    Speculation,
-    arithmetic,
-    estimator,
-    serve,
-    weight_bits,
-)
+from llmcx.answers.serve import Serving, arithmetic, estimator, serve, weight_bits
 from llmcx.engines.serving_time import Server, Setup
 from llmcx.errors import InputError
 from llmcx.formats import dtypes
@@ -68,7 +58,7 @@ class Objective(NamedTuple):
 class Choice:
     """A configuration: ``replicas`` of ``pp`` stages of ``tp`` GPUs, ``batch`` users on each, ``users`` on all. Where
     ``prefill_workers`` of ``prefill_tp`` GPUs take the prompts, there is one replica, of which ``workers`` of ``tp`` GPUs decode.
-    ``draft`` tokens are drafted a step. Times and rates as in :class:`~llmcx.answers.serve.Point`; ``largest_batch`` fits a
+    ``draft`` tokens are drafted a step. Times and rates as in :class:`~llmcx.answers.load.Point`; ``largest_batch`` fits a
     replica; ``usd_per_hour`` of all GPUs. ``over``: its worse time as a multiple of the limit. ``ttft_held_s`` and
     ``tpot_held_s`` are the times that are held against the limits: the mean's, or a percentile's, with their ranges' upper end
     where that is asked for. ``utilization``: of requests that arrive at a rate, the share of the largest rate that a replica

@@ -1,7 +1,7 @@
 """The ways to serve a model that a plan chooses among: each accelerator, engine, format and layout, timed for users or arrivals.
 
 A way's prompts are worked off among its decode steps, or by workers of their own (disaggregated). Times are those of
-:func:`llmcx.answers.serve.point`, for every number of users that fits; a layout's passes are lowered once
+:func:`llmcx.answers.load.point`, for every number of users that fits; a layout's passes are lowered once
 (:mod:`llmcx.engines.passes`), so that each further one costs a few dozen kernels.
 """
 
@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from llmcx.answers.arrivals import Paces, arriving, batches
 from llmcx.answers.fit import tensor_sizes
-from llmcx.answers.serve import Apart, Load, Point, Pool, arithmetic, estimator, point, weight_bits
+from llmcx.answers.load import Apart, Load, Point, Pool, point
+from llmcx.answers.serve import arithmetic, estimator, weight_bits
 from llmcx.engines import Engine
 from llmcx.engines.serving_time import Server, Setup
 from llmcx.errors import InputError

@@ -10,6 +10,7 @@ from llmcx.answers import check as answers
 from llmcx.answers import require as requirements
 from llmcx.answers import serve as serving_answers
 from llmcx.answers.launched import Asked, missing
+from llmcx.answers.load import Load
 from llmcx.cli import launching
 from llmcx.cli.accelerator import Limit, with_memory
 from llmcx.cli.check_train import Stated, checked, refuse
@@ -251,7 +252,7 @@ def _named(models: Models, launch: Launch) -> tuple[Models, list[str]]:
     return found, []
 
 
-def _load(seq: int, prompt: int | None, output: int | None, chunk: int | None) -> serving_answers.Load:
+def _load(seq: int, prompt: int | None, output: int | None, chunk: int | None) -> Load:
     """What times are for: as many tokens in and out as are stated, else 1024 each, or half of a shorter length."""
     check_size("prompt", prompt)
     check_size("output", output)
@@ -265,7 +266,7 @@ def _load(seq: int, prompt: int | None, output: int | None, chunk: int | None) -
             value=tokens,
             allowed=f"{seq} together",
         )
-    return serving_answers.Load(tokens, out, 0, chunk)
+    return Load(tokens, out, 0, chunk)
 
 
 def _server(spec: ModelSpec, machine: Any, asked: Asked) -> tuple[Server | None, list[str]]:

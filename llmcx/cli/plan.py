@@ -6,8 +6,9 @@ from functools import cache
 from typing import Annotated, Any, cast
 
 from llmcx.answers import plan_serve as answers
+from llmcx.answers.load import DRAFT_COST, NO_SPECULATION, Load, Speculation, check_load
 from llmcx.answers.plan_ways import ENGINES, Place, Wanted
-from llmcx.answers.serve import DRAFT_COST, NO_SPECULATION, Load, Speculation, check_load, few
+from llmcx.answers.serve import few
 from llmcx.cli import emitting, plan_finetune, plan_lifetime, plan_local, plan_train
 from llmcx.cli.accelerator import serving, settled, with_memory
 from llmcx.cli.models import Models, describe, stored_notes

@@ -4,6 +4,7 @@ from functools import partial
 from typing import Annotated, Any, cast
 
 from llmcx.answers import serve as answers
+from llmcx.answers.load import DRAFT_COST, NO_SPECULATION, Apart, Load, Speculation
 from llmcx.cli.accelerator import serving, settled, with_memory
 from llmcx.cli.models import Models, describe, stored_notes
 from llmcx.cli.options import MATMULS, command, completing, explaining, heading, option, single
@@ -93,7 +94,7 @@ def serve(
     draft_cost: Annotated[
         float,
         option("Drafting a token, as a share of a decode step.", reads="share", group="Schedule", rare=True, needs="draft"),
-    ] = answers.DRAFT_COST,
+    ] = DRAFT_COST,
     emit: Annotated[
         str | None,
         option(
@@ -141,9 +142,9 @@ def serve(
     server, words = answers.estimator(spec, machine, setup, program, weights, compute_dtype, efficiencies.overrides(efficiency))
     if draft < 0 or draft_cost < 0:
         raise InputError("--draft and --draft-cost must be 0 or more", field="draft", value=draft)
-    drafts = answers.Speculation(draft, acceptance, draft_cost) if draft else answers.NO_SPECULATION
-    apart = None if prefill_workers is None else answers.Apart(prefill_workers, prefill_tp or degree, workers)
-    load = answers.Load(prompt, output, cached, chunk, drafts, apart)
+    drafts = Speculation(draft, acceptance, draft_cost) if draft else NO_SPECULATION
+    apart = None if prefill_workers is None else Apart(prefill_workers, prefill_tp or degree, workers)
+    load = Load(prompt, output, cached, chunk, drafts, apart)
     cost, dated = efficiencies.price(machine, price)
     answer = answers.serve(server, load, batch=batch, rate=rate, usd_per_hour=cost, reserve=0, dtype=name)
     inputs = {

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from llmcx.answers import attention_compare as compare
-from llmcx.answers import bounds, flops, growth, memory, memory_training, moe, routers, serve, shapes, train
+from llmcx.answers import bounds, flops, growth, load, memory, memory_training, moe, routers, shapes, train
 from llmcx.costs import flops as flop_counter
 from llmcx.costs import kv_cache as cached
 from llmcx.costs import leading_order as leading
@@ -86,7 +86,7 @@ TAUGHT: dict[str, Taught] = {
     "shapes": Taught((shapes.shapes, shapes.balanced, shapes.model)),
     "flash-tiles": Taught((traffic.visits, traffic.tile)),
     "train": Taught((training_time.Trainer.step, training_time.Trainer.mfu, train.outcome, scaling.gpu_hours)),
-    "serve": Taught((serve.point, serving_time.touched)),
+    "serve": Taught((load.point, serving_time.touched)),
     "convention": Taught((flops.flops, flop_counter.linear), applied.passes("2 × N", "6 × N")),
     "leading-order": Taught(
         (leading.leading_order, leading.attended),

@@ -18,9 +18,10 @@ from typing import Any
 import llmcx
 from llmcx.answers import plan_serve
 from llmcx.answers.arrivals import Paces, arriving
+from llmcx.answers.load import Load, point
 from llmcx.answers.plan import plan
 from llmcx.answers.plan_ways import Wanted
-from llmcx.answers.serve import Load, estimator, point
+from llmcx.answers.serve import estimator
 from llmcx.answers.shapes import shapes
 from llmcx.catalog.data import load_hardware
 from llmcx.cli.plan import _places

@@ -21,7 +21,8 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from llmcx.answers.serve import Load, point, stored_as, weight_bits
+from llmcx.answers.load import Load, point
+from llmcx.answers.serve import stored_as, weight_bits
 from llmcx.catalog.data import load_hardware
 from llmcx.catalog.presets import load_preset
 from llmcx.engines.ideal import Ideal

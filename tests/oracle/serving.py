@@ -30,7 +30,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from llmcx.answers.serve import Apart, Load, Speculation, point, stored_as, weight_bits
+from llmcx.answers.load import Apart, Load, Speculation, point
+from llmcx.answers.serve import stored_as, weight_bits
 from llmcx.catalog.data import load_hardware
 from llmcx.catalog.presets import load_preset
 from llmcx.cli.accelerator import serving, settled, with_memory

@@ -7,7 +7,7 @@ from dataclasses import replace
 from llmcx.answers import Line
 from llmcx.answers.check import Check
 from llmcx.answers.launched import Asked, holding, served
-from llmcx.answers.serve import Load
+from llmcx.answers.load import Load
 from llmcx.engines.serving_time import Server
 from llmcx.explain.rows import memory_inference
 from llmcx.explain.rows.serve import point

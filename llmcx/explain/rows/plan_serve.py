@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from llmcx.answers import Line
+from llmcx.answers.load import Load, point
 from llmcx.answers.plan_serve import Choice, label
-from llmcx.answers.serve import Load, point
 from llmcx.engines.serving_time import Server
 from llmcx.explain.rows.serve import point as of_point
 

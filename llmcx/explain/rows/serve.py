@@ -6,8 +6,9 @@ from copy import copy
 from typing import Any
 
 from llmcx.answers import Line
+from llmcx.answers.load import Load, Point, prefilling, stepped
 from llmcx.answers.memory import Part
-from llmcx.answers.serve import Load, Point, Serving, few, prefilling, stepped
+from llmcx.answers.serve import Serving, few
 from llmcx.engines import closed_loop
 from llmcx.engines.counted import counted
 from llmcx.engines.ideal import CHUNK

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from llmcx.answers import Line
-from llmcx.answers.serve import Load
+from llmcx.answers.load import Load
 from llmcx.engines import closed_loop, pipelined
 from llmcx.engines.serving_estimate import Timed
 from llmcx.engines.serving_time import Server

@@ -1,0 +1,273 @@
+"""What is served, and one point of it: so many users at once, their first token, the time between tokens, what they cost.
+
+Prompts are worked off among the decode steps, or by workers of their own. The passes are
+:mod:`llmcx.engines.serving_time`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, NamedTuple, cast
+
+from llmcx.engines.closed_loop import per_token as token
+from llmcx.engines.closed_loop import per_tokens
+from llmcx.engines.serving_time import Server, ServingStep, Setup, Span
+from llmcx.engines.spread import Parts, Spread, gap, percentile
+from llmcx.errors import InputError
+from llmcx.model.spec import ModelSpec, check_size, sequence_length
+
+
+class Speculation(NamedTuple):
+    """``drafted`` tokens a step, each accepted with probability ``acceptance``; drafting one costs ``cost`` of a decode step."""
+
+    drafted: int = 0
+    acceptance: float = 0.0
+    cost: float = 0.0
+
+    @property
+    def tokens(self) -> float:
+        """Expected tokens per step: (1 - α^(γ+1)) / (1 - α) (Leviathan et al. 2023, arXiv:2211.17192, eq. 1).
+
+        >>> Speculation(2, 0.5).tokens
+        1.75
+        """
+        if self.acceptance == 1:
+            return float(self.drafted + 1)
+        return float((1 - self.acceptance ** (self.drafted + 1)) / (1 - self.acceptance))
+
+
+NO_SPECULATION = Speculation()
+DRAFT_COST = 0.05
+"""Of drafting a token, as a share of a decode step, where nobody says."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """``batch`` users at once: seconds to the first and per next token, tokens/s of each user and of each GPU, cost of a million
+    output tokens (prompts included). ``ttft_range_s`` and ``tpot_range_s``: what lies between the 10th and the 90th percentile of
+    measured runs; None of a bound. ``ttft_p90_s``, ``tpot_p90_s``: what nine of ten requests lie below in one and the same run,
+    and ``itl_p90_s`` nine of ten waits from one token to the next, steps with others' prompts in them; None where nobody waits,
+    or it is not known how long, or nobody asked.
+    """
+
+    batch: int
+    ttft_s: float
+    tpot_s: float
+    tokens_per_s_user: float
+    tokens_per_s_gpu: float
+    usd_per_million: float | None
+    bound: str
+    ttft_range_s: tuple[float, float] | None = None
+    tpot_range_s: tuple[float, float] | None = None
+    ttft_p50_s: float | None = None
+    ttft_p90_s: float | None = None
+    ttft_p99_s: float | None = None
+    tpot_p50_s: float | None = None
+    tpot_p90_s: float | None = None
+    tpot_p99_s: float | None = None
+    itl_p50_s: float | None = None
+    itl_p90_s: float | None = None
+    itl_p99_s: float | None = None
+
+
+class Apart(NamedTuple):
+    """``prefill_workers`` of ``prefill_tp`` GPUs each work off the prompts, ``workers`` of the server's layout decode."""
+
+    prefill_workers: int
+    prefill_tp: int
+    workers: int = 1
+
+
+@dataclass(frozen=True)
+class Load:
+    """What is served: prompts of ``prompt`` tokens, ``cached`` of them known, ``output`` tokens each; prompts in pieces of
+    ``chunk``; prompts ``apart`` from decoding, where GPUs of their own work them off.
+    """
+
+    prompt: int
+    output: int
+    cached: int = 0
+    chunk: int | None = None
+    speculation: Speculation = NO_SPECULATION
+    apart: Apart | None = None
+
+    def gpus(self, setup: Setup) -> int:
+        """All of them."""
+        if self.apart is None:
+            return setup.gpus
+        return setup.gpus * self.apart.workers + self.apart.prefill_workers * self.apart.prefill_tp
+
+    def among(self, apart: Apart) -> Load:
+        """The same among other workers."""
+        return replace(self, apart=apart)
+
+    @property
+    def context(self) -> int:
+        """Tokens before a decode step, half-way through an answer."""
+        return self.prompt + self.output // 2
+
+
+def point(server: Server, load: Load, batch: int, usd_per_hour: float | None, shares: Sequence[float] = ()) -> Point:
+    """Steady state of continuous batching: of every output token's time, a share goes into the prompts of those that follow;
+    with percentiles for ``shares`` of the requests.
+
+    An answer takes ttft + output · tpot, and each user has one at a time; of the bound, a request costs t_prefill + output ·
+    t_decode(batch) / batch / tokens per step. With ``chunk``, prompts ride along with decode steps: the first token waits for
+    all pieces, each a step long. ``apart``, a user's tokens wait for no prompt, and a request for nothing but its own.
+    """
+    if load.apart is not None:
+        return Pool(server, load, load.apart.prefill_tp).point(load.apart, batch, usd_per_hour, shares)
+    context, spec = load.context, load.speculation
+    step, seconds_step = _step(server, load, batch)
+    per_token = seconds_step / spec.tokens
+    told: dict[str, float] = {}
+    added = server.prompt(load.prompt, load.cached, batch, context)
+    first = server.first(load.prompt, load.cached, load.output, batch, seconds_step, load.chunk)
+    if server.bands() is None:
+        request = added + load.output * per_token / batch
+        tpot = request * batch / load.output if batch > 1 else per_token
+    else:
+        tpot = token(per_token, added, batch, load.output, first) if batch > 1 else per_token
+        request = (first + load.output * tpot) / batch
+    firsts = server.firsts(load.prompt, load.cached, load.output, batch, seconds_step, load.chunk) if shares else None
+    if firsts is not None:
+        came = batch * spec.tokens / load.output if batch > 1 else 0.0
+        gaps = seconds_step, added, came, server.together(load.prompt - load.cached, load.chunk)
+        told = percentiles(shares, firsts, per_tokens(per_token, added, batch, load.output, first), gaps)
+    return pointed(server, load, batch, first, tpot, load.output / request, step.largest, usd_per_hour, told)
+
+
+def prefilling(setup: Setup, tp: int) -> Setup:
+    """The layout of what works off prompts on ``tp`` GPUs: experts and attention are divided as among those that decode."""
+    shared, divided = setup.ep > 1 and tp <= setup.ep, setup.attention_dp == setup.tp > 1
+    return setup._replace(tp=tp, ep=tp if shared else 1, attention_dp=tp if divided else 1)
+
+
+def _step(server: Server, load: Load, users: int) -> tuple[ServingStep, float]:
+    """A decode step of one of the server's copies; its seconds, drafting included."""
+    of = load.speculation
+    step = server.decode(users, load.context, 1 + of.drafted)
+    more = of.drafted * of.cost * server.decode(users, load.context).total if of.drafted else 0.0
+    return step, step.total + more
+
+
+def stepped(server: Server, load: Load, batch: int) -> tuple[ServingStep, float, int]:
+    """A decode step with ``batch`` users in all, its seconds, and the users of each of the copies that decode."""
+    if load.apart is not None:
+        return Pool(server, load, load.apart.prefill_tp).stepped(load.apart, batch)
+    return *_step(server, load, batch), batch
+
+
+class Pool:
+    """Copies of ``server`` that decode, and others on ``prefill_tp`` GPUs that work off ``prompts`` for them, however many there
+    are of each: a pass is timed once.
+    """
+
+    def __init__(self, server: Server, load: Load, prefill_tp: int) -> None:
+        self.server, self.load = server, load
+        self.prompts = server.like(prefilling(server.setup, prefill_tp))
+        self._steps: dict[int, tuple[ServingStep, float]] = {}
+
+    def step(self, users: int) -> tuple[ServingStep, float]:
+        """A decode step of one of the copies; its seconds, drafting included."""
+        if users not in self._steps:
+            self._steps[users] = _step(self.server, self.load, users)
+        return self._steps[users]
+
+    @cached_property
+    def handed(self) -> float:
+        """Seconds in which a prompt's cache goes to where it is decoded."""
+        return self.prompts.handed(self.load.prompt)
+
+    def each(self, users: float) -> float:
+        """Seconds of a prompt, of one of ``users`` whose prompts a worker works off."""
+        return self.prompts.each(self.load.prompt, self.load.cached, users)
+
+    def stepped(self, apart: Apart, batch: int) -> tuple[ServingStep, float, int]:
+        """A decode step with ``batch`` users in all, its seconds, and the users of each copy.
+
+        Where prompts bound the rate, fewer than all decode: as many as the prompts that are made in the time of an answer.
+        """
+        load, users, each = self.load, batch, -(-batch // apart.workers)
+        step, seconds = self.step(each)
+        if self.server.bands() is None:
+            return step, seconds, each
+        rate = apart.prefill_workers / self.each(batch / apart.prefill_workers)
+        for _ in range(4):
+            fed = max(1, min(batch, round(rate * load.output * seconds / load.speculation.tokens)))
+            if fed >= users:
+                break
+            users, each = fed, -(-fed // apart.workers)
+            step, seconds = self.step(each)
+        return step, seconds, each
+
+    def point(self, apart: Apart, batch: int, usd_per_hour: float | None, shares: Sequence[float] = ()) -> Point:
+        """:func:`point`: a user's tokens wait for no prompt, and a request for nothing but its own."""
+        load, prompts = self.load.among(apart), self.prompts
+        step, seconds, _ = self.stepped(apart, batch)
+        token, users = seconds / load.speculation.tokens, batch / apart.prefill_workers
+        first = prompts.apart(load.prompt, load.cached, users, load.output, token) + self.handed
+        told: dict[str, float] = {}
+        firsts = prompts.firsts_apart(load.prompt, load.cached, load.output, users, token) if shares else None
+        if firsts is not None:
+            firsts = [(share, one.later(self.handed)) for share, one in firsts]
+            told = percentiles(shares, firsts, [(1.0, Spread(token, 0.0, 0.0))], (seconds, 0.0, 0.0, 1))
+        rate = load.output * batch / (first + load.output * token)
+        return pointed(self.server, load, batch, first, token, rate, step.largest, usd_per_hour, told)
+
+
+def pointed(
+    server: Server,
+    load: Load,
+    batch: int,
+    first: float,
+    tpot: float,
+    rate: float,
+    bound: str,
+    usd_per_hour: float | None,
+    told: Mapping[str, float],
+) -> Point:
+    """What follows from ``rate`` tokens/s of all users, with ranges; ``told`` percentiles."""
+    gpus, bands = load.gpus(server.setup), server.bands() if load.apart is None else server.bands_apart()
+    usd = None if usd_per_hour is None else usd_per_hour * gpus / 3600 / rate * 1e6
+    ranges = (None, None) if bands is None else (spanned(first, bands.first), spanned(tpot, bands.per_token))
+    found = Point(batch, first, tpot, 1 / tpot, rate / gpus, usd, bound, *ranges)
+    return replace(found, **cast(dict[str, Any], told)) if told else found
+
+
+def percentiles(
+    shares: Sequence[float], firsts: Parts, tokens: Parts, gaps: tuple[float, float, float, float]
+) -> dict[str, float]:
+    """Fields of a :class:`Point`; ``gaps``: what :func:`llmcx.engines.spread.gap` asks for."""
+    found = {}
+    for share in shares:
+        name = f"p{100 * share:.0f}_s"
+        found[f"ttft_{name}"], found[f"tpot_{name}"] = percentile(firsts, share), percentile(tokens, share)
+        found[f"itl_{name}"] = gap(share, *gaps)
+    return found
+
+
+def spanned(value: float, by: Span) -> Span:
+    return value * by[0], value * by[1]
+
+
+def check_load(spec: ModelSpec, load: Load) -> None:
+    """Refuse what cannot be served. Raises InputError."""
+    sequence_length(spec, load.prompt + load.output)
+    check_size("prompt", load.prompt)
+    check_size("output", load.output)
+    check_size("cached", load.cached, least=0)
+    check_size("chunk", load.chunk)
+    if load.cached >= load.prompt:
+        allowed = f"at most {load.prompt - 1}"
+        raise InputError(f"cached is {load.cached}, but the prompt has {load.prompt} tokens", field="cached", allowed=allowed)
+    if load.apart is not None:
+        for name, value in load.apart._asdict().items():
+            check_size(name, value)
+        if load.chunk is not None:
+            problem = "chunk is for prompts among decode steps; with --prefill-workers they are worked off apart"
+            raise InputError(problem, field="chunk", value=load.chunk)
+    if not 0 <= load.speculation.acceptance <= 1:
+        raise InputError("acceptance must be between 0 and 1", field="acceptance", value=load.speculation.acceptance)
