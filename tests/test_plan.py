@@ -118,6 +118,9 @@ def test_what_no_server_holds_is_served_in_stages() -> None:
     found = planned("llama-3.1-405b --hardware h100 --gpus 8..16 --dtype bf16 --aggregated")
     assert {(each["tp"], each["pp"]) for each in found["best"]} >= {(8, 2)}
     assert all(each["tp"] * each["pp"] == 16 for each in [*found["best"], *found["frontier"]])
+    pairs = planned("qwen2.5-32b --hardware rtx-3090 --gpus 1..4 --dtype awq")  # NVLink joins two, and nothing is known beyond
+    for each in [*pairs["best"], *pairs["frontier"]]:
+        assert each["tp"] * each["pp"] * each["workers"] + each["prefill_tp"] * each["prefill_workers"] <= 2
 
 
 def test_drafts_are_chosen_where_they_pay() -> None:
@@ -299,6 +302,7 @@ def test_one_more_than_the_largest_batch_does_not_fit(model: str, name: str) -> 
         ("--hardware h100,nope", "not known"),
         ("--engine ideal", "not known"),
         ("--hardware mi300x --engine trtllm", "does not run"),
+        ("--hardware m4-max", "plan local --hardware m4-max"),
         ("--confidence 0.8", "0.9"),
         ("--users 0", "between 1"),
         ("--rate 0", "above 0"),

@@ -145,7 +145,8 @@ def servers(
     program = place.name.partition("@")[0]
     ways = [(pp, *way) for pp in STAGES for way in layouts(spec, program, most // pp, place.hardware.domain)]
     for pp, tp, ep, groups in ways:
-        if pp > 1 and (groups > 1 or ep not in (1, tp)):
+        reached = pp == 1 or tp * pp <= place.hardware.domain or place.hardware.scale_out is not None
+        if not reached or (pp > 1 and (groups > 1 or ep not in (1, tp))):
             continue
         setup = Setup(tp, ep, bits, cached, multiplied, groups, pp)
         try:
@@ -203,6 +204,8 @@ def disaggregated(server: Server, way: Way, wanted: Wanted) -> Iterator[Found]:
     """The same layout where it only decodes, with each size of worker for its prompts that holds the weights and one of them."""
     if not way.largest or way.setup.pp > 1:  # how stages hand a cache on is not known
         return
+    if server.hardware.scale_out is None:  # over which a cache would go
+        wanted = wanted._replace(most=min(wanted.most, server.hardware.domain))
     for tp in tensor_sizes(server.spec):
         if tp + way.setup.tp > wanted.most:
             break

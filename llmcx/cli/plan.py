@@ -196,7 +196,12 @@ def _places(
     found, words = [], []
     for text, chip, cost, dated in chips(hardware, price):
         words += dated
-        runs = [name for name in ENGINES if name != "trtllm" or chip.vendor == "NVIDIA"]
+        runs = [name for name in ENGINES if chip.vendor == "NVIDIA" or (name != "trtllm" and chip.vendor != "Apple")]
+        if not runs:
+            problem = (
+                f"{chip.title} runs none of {', '.join(ENGINES)}; `llmcx plan local --hardware {chip.name}` plans for one user"
+            )
+            raise InputError(problem, field="hardware", value=text)
         for name in engines or runs:
             program = name.partition("@")[0]
             if program not in ENGINES:
