@@ -150,6 +150,10 @@ def serve(
         about.append(
             "of prompts on GPUs of their own the first token is known to a factor of 7 alone (docs/serving.md); --aggregated"
         )
+    if any(each.draft for each in shown):
+        about.append(
+            f"a drafted token is accepted in {acceptance:.0%} of the cases (--acceptance); memory of the draft is not counted"
+        )
     if any(each.pp > 1 for each in shown):
         about.append("ranges of several stages are assumed")
     about += [f"not searched: {each}" for each in result.left_out]
