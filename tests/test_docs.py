@@ -36,7 +36,7 @@ def kept_exactly() -> int:
     ("file", "pattern", "count"),
     [
         ("README.md", r"is one of (\w+) presets", len(presets())),
-        ("docs/guide.md", r"presets/models\) has (\w+) to start from", len(presets())),
+        ("docs/own_models.md", r"presets/models\) has (\w+) to start from", len(presets())),
         ("CHANGELOG.md", r"(\w+) `model_type`s", len(WHERE)),
         ("README.md", r"On (\w+) accelerators", len(names("hardware"))),
         ("docs/guide.md", r"on (\w+) accelerators", len(names("hardware"))),
