@@ -38,6 +38,8 @@ def plan_serve(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
     span = one.tpot_range_s and f" ({1e3 * one.tpot_range_s[0]:.3g}-{1e3 * one.tpot_range_s[1]:.3g})"
     verdict = f"{label(one)}: {one.users:,} users, {1e3 * one.tpot_s:.3g}{span or ''} ms a token"
     verdict += f", first in {words.time(one.ttft_s)}"
+    if one.prefill_workers and one.ttft_range_s:  # which is known least
+        verdict += " ({} to {})".format(*map(words.time, one.ttft_range_s))
     if inputs["percentile"]:
         of = f"{inputs['percentile']}% below"
         verdict += f" ({of} {1e3 * one.tpot_held_s:.3g} ms and {words.time(one.ttft_held_s)})"
