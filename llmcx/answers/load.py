@@ -79,6 +79,10 @@ class Apart(NamedTuple):
     prefill_tp: int
     workers: int = 1
 
+    def gpus(self, setup: Setup) -> int:
+        """All of them, of which those that decode are laid out so."""
+        return setup.gpus * self.workers + self.prefill_workers * self.prefill_tp
+
 
 @dataclass(frozen=True)
 class Load:
@@ -95,9 +99,7 @@ class Load:
 
     def gpus(self, setup: Setup) -> int:
         """All of them."""
-        if self.apart is None:
-            return setup.gpus
-        return setup.gpus * self.apart.workers + self.apart.prefill_workers * self.apart.prefill_tp
+        return setup.gpus if self.apart is None else self.apart.gpus(setup)
 
     def among(self, apart: Apart) -> Load:
         """The same among other workers."""
@@ -250,6 +252,7 @@ def percentiles(
 
 
 def spanned(value: float, by: Span) -> Span:
+    """From the one multiple of a value to the other."""
     return value * by[0], value * by[1]
 
 

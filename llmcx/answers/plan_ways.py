@@ -64,9 +64,8 @@ class Found(NamedTuple):
 
     @property
     def gpus(self) -> int:
-        if self.apart is None:
-            return self.replicas * self.way.setup.gpus
-        return self.apart.workers * self.way.setup.gpus + self.apart.prefill_workers * self.apart.prefill_tp
+        setup = self.way.setup
+        return self.replicas * (setup.gpus if self.apart is None else self.apart.gpus(setup))
 
     @property
     def usd_per_hour(self) -> float | None:
@@ -239,7 +238,7 @@ def _ratios(pool: Pool, way: Way, wanted: Wanted) -> Iterator[tuple[Apart, int]]
         busy = users * pool.each(users) / answer  # workers for prompts, of one that decodes
         for spare in (1.0, 1.25):
             pairs = [Apart(max(1, ceil(spare * workers * busy)), way.prefill_tp, workers) for workers in numbers]
-            inside = [each for each in pairs if wanted.allows(tp * each.workers + each.prefill_tp * each.prefill_workers)]
+            inside = [each for each in pairs if wanted.allows(each.gpus(way.setup))]
             if inside:
                 best = min(inside, key=lambda each: (tp + each.prefill_tp * each.prefill_workers / each.workers, each.workers))
                 yield best, users * best.workers
@@ -247,13 +246,13 @@ def _ratios(pool: Pool, way: Way, wanted: Wanted) -> Iterator[tuple[Apart, int]]
 
 def _arriving_apart(server: Server, way: Way, wanted: Wanted, rate: float) -> Iterator[Found]:
     """Numbers of workers of both kinds that keep up with the rate, from the fewest on."""
-    load, tp, other = way.load, way.setup.tp, way.prefill_tp
+    load, other = way.load, way.prefill_tp
     one = Paces(server, load.among(Apart(1, other)), way.largest)
     decoding, prompting = int(rate / one.answered(len(one.sizes) - 1)) + 1, int(rate * one.alone[0]) + 1
     for workers in sorted({ceil(decoding * more) for more in (1, 1.25, 1.5, 2, 3)}):
         for prefill_workers in sorted({ceil(prompting * more) for more in (1, 1.25, 1.5)}):
             apart = Apart(prefill_workers, other, workers)
             paces = one.among(apart)
-            if wanted.allows(workers * tp + prefill_workers * other) and rate < paces.largest_rate:
+            if wanted.allows(apart.gpus(way.setup)) and rate < paces.largest_rate:
                 timed, arrivals = arriving(paces, rate, way.place.usd_per_hour, wanted.shares)
                 yield Found(way, 1, timed, arrivals.utilization, apart)
