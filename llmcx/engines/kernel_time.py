@@ -149,6 +149,9 @@ class Kernels:
         law = self._law("gemm", format_of(form, self.hardware, self.multiplied))
         return self._of(law, gemm.against(*law, n, k))
 
+    def _beside(self, form: str, n: int, k: int) -> Timing:
+        return lambda tokens: (0.0, 0.0)
+
     def _batched(self, form: str, m: int, n: int, k: int) -> Timing:
         law = self._law("gemm", "bf16")
         return self._of(law, lambda products: gemm.seconds(*law, m, products * n, k))
@@ -158,6 +161,14 @@ class Kernels:
         law = self._law("experts", form, experts.kernel(self.engine, form, top_k))
         skew = SKEW if shared <= SERVER else 0.0  # wide layouts copy busy experts until GPUs are even (DeepSeek's EPLB)
         return self._of(law, lambda tokens: experts.seconds(*law, tokens, hidden, inner, top_k, count, cut, shared, skew))
+
+    def _received(self, form: str, hidden: int, inner: int, top_k: int, count: int) -> Timing:
+        """As on a rank of its own, to which each token comes with one expert; wide layouts copy busy experts until GPUs are even
+        (DeepSeek's EPLB).
+        """
+        form = format_of(form, self.hardware, self.multiplied)
+        law = self._law("experts", form, experts.kernel(self.engine, form, top_k))
+        return self._of(law, lambda rows: experts.seconds(*law, rows, hidden, inner, 1, count, 1, 1, 0.0))
 
     def _attention(self, form: str, new: int, past: int, heads: int, kv_heads: int, width: int, window: int) -> Timing:
         form = "bf16_kv_fp8" if self.narrow else "bf16"

@@ -25,8 +25,11 @@ class Launch(NamedTuple):
 
     ========== ===========================================================================================================
     gemm       m, n, k
+    beside     the same, of a shared expert on a stream of its own, while tokens are on their way to others, which takes longer
     batched    products, m, n, k: as many small ones, each with a matrix of its own
     experts    tokens of all GPUs, hidden, inner, top_k, experts, GPUs that cut an expert, GPUs that share them out
+    received   the same where tokens are sent one by one: those that came, once for each of its experts; hidden, inner, top_k, its
+               experts
     attention  sequences, new tokens of each, tokens before them, heads, key heads, width, window (0: none)
     latent     sequences, new tokens of each, tokens before them, heads: on latents as they are cached
     expanded   the same, on keys and values of each head; and their width
@@ -107,7 +110,8 @@ def _layer(ops: list[Op], of: Mixer | None, run: Run, layout: Layout, names: Nam
             found.append(Launch("moved", op.times, (moved // op.times,)))
     for (_, tokens, d_in, _), same in products.items():
         width = sum(op.dims["d_out"] for op in same)
-        found.append(Launch("gemm", same[0].times, (tokens, width, d_in), _format(same[0], names)))
+        kind = "beside" if apart and same[0].role == "shared_expert" else "gemm"
+        found.append(Launch(kind, same[0].times, (tokens, width, d_in), _format(same[0], names)))
     if experts:
         found.append(_experts(experts, run, layout, names))
     if recurrent:
@@ -157,7 +161,11 @@ def _experts(ops: list[Op], run: Run, layout: Layout, names: Names) -> Launch:
     matrices = [op for op in ops if op.kind == "linear"]
     first, last = matrices[0], matrices[-1]
     inner, experts = last.dims["d_in"] * layout.expert_tp, first.copies * layout.ep
-    shape = (run.batch * run.seq, first.dims["d_in"], inner, first.used, experts, layout.expert_tp, layout.ep)
+    tokens, hidden = run.batch * run.seq, first.dims["d_in"]
+    if wide(layout):
+        shape: tuple[int, ...] = (cut(tokens * first.used, layout.ep), hidden, inner, first.used, first.copies)
+        return Launch("received", first.times, shape, _format(first, names))
+    shape = (tokens, hidden, inner, first.used, experts, layout.expert_tp, layout.ep)
     return Launch("experts", first.times, shape, _format(first, names))
 
 
@@ -303,5 +311,5 @@ def joined(one: Iterable[Line], prompts: Iterable[Line]) -> list[Line]:
     return found
 
 
-SHARED = ("gemm", "experts", "moved", "dispatch", "combine", "all_reduce", "all_gather", "reduce_scatter")
+SHARED = ("gemm", "beside", "experts", "received", "moved", "dispatch", "combine", "all_reduce", "all_gather", "reduce_scatter")
 """Kinds whose first size grows with the tokens of a step, whosever they are."""

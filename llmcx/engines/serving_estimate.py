@@ -34,10 +34,10 @@ class Schedule(NamedTuple):
     quantisation, writes to the cache, norms but those that an all-reduce does), besides its bytes; ``step_us`` of the host
     and the sampler, and ``user_us`` of them a user, of which each group of GPUs that attends for itself schedules its own.
     Prompts add ``prompts`` times what they take in the step that they are in, and ``pass_us`` a step that has any. To the
-    first token: ``first`` times the pass of the prompt, ``first_layer_us`` a layer, which is launched without a graph, and
-    ``request_us`` on the way in and out. A pass has ``together`` tokens of prompts. ``per_token_bands`` and ``first_bands``:
-    10th and 90th percentile of measured / estimated, of other models on the accelerators that were measured ("model"), on
-    others ("accelerator"), and of prompts that are worked off apart ("apart").
+    first token: ``first`` times the pass of the prompt, and ``request_us`` on the way in and out. A pass has ``together``
+    tokens of prompts. ``per_token_bands`` and ``first_bands``: 10th and 90th percentile of measured / estimated, of other
+    models on the accelerators that were measured ("model"), on others ("accelerator"), and of prompts that are worked off
+    apart ("apart").
     """
 
     decode: float
@@ -48,7 +48,6 @@ class Schedule(NamedTuple):
     prompts: float
     pass_us: float
     first: float
-    first_layer_us: float
     request_us: float
     together: int = 8192
     per_token_bands: Mapping[str, Sequence[float]] = MappingProxyType({})
@@ -111,7 +110,7 @@ class Timed(Server):
         by, (of, groups) = self.schedule, self.passes.prefill(prompt, cached, batch)
         work, begun = self._bound(of).spent(groups)
         weights, compute, cache, sent = [by.first * (one + other) for one, other in zip(work, begun, strict=True)]
-        return ServingStep(weights, compute, cache, sent, 1e-6 * by.first_layer_us * self.layers)
+        return ServingStep(weights, compute, cache, sent, 0.0)
 
     def beyond(self, prompt: int, cached: int, users: int, context: int, many: int) -> float:
         by = self.schedule
@@ -156,6 +155,11 @@ class Timed(Server):
         from llmcx.engines import pipelined
 
         return pipelined.sent_by_law(self, self.kernels, tokens)
+
+    def in_a_row(self, prompt: int, cached: int, many: int) -> float:
+        by, (of, groups) = self.schedule, self.passes.prefill(prompt, cached, many)
+        work, begun = self._bound(of).spent(groups)
+        return by.prompts * (sum(work) + sum(begun)) + 1e-6 * by.pass_us
 
     def firsts_apart(self, prompt: int, cached: int, output: int, users: float, token: float) -> Parts:
         alone, besides = self.alone(prompt, cached)
@@ -231,6 +235,8 @@ class Timed(Server):
             return self._ridge, WEIGHTS, COMPUTE
         if kind == "experts":
             return self._ridge * shape[4] / shape[3], WEIGHTS, COMPUTE
+        if kind == "received":
+            return self._ridge * shape[4], WEIGHTS, COMPUTE
         part = WEIGHTS
         if kind in ATTENDING:
             part = CACHE if shape[1] == 1 else COMPUTE

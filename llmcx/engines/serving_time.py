@@ -283,8 +283,12 @@ class Server:
         many = max(1, min(round(users), groups * max(1, CHUNK // (prompt - cached))))
         key = prompt, cached, many
         if key not in self._worked:
-            self._worked[key] = self.prefill(prompt, cached, many).total / many
+            self._worked[key] = self.in_a_row(prompt, cached, many) / many
         return self._worked[key]
+
+    def in_a_row(self, prompt: int, cached: int, many: int) -> float:
+        """Seconds of a pass of ``many`` prompts, where others follow it."""
+        return self.prefill(prompt, cached, many).total
 
     def handed(self, prompt: int) -> float:
         """Seconds in which a prompt's cache goes to where it is decoded."""

@@ -3,7 +3,7 @@
     PYTHONPATH=. python tests/oracle/serving.py [--silicon ../shared/silicon] [--no-write]
 
 Reads runs.csv: closed loops at a fixed concurrency. Kernels are as the laws in presets/kernels say, which no run has touched; of
-an engine ten numbers (:class:`llmcx.engines.serving_estimate.Schedule`) are fitted, in the logarithm, by soft L1, each pulled a
+an engine nine numbers (:class:`llmcx.engines.serving_estimate.Schedule`) are fitted, in the logarithm, by soft L1, each pulled a
 little to what is usual. Errors and bands are those of fits without the row's model, and without its accelerator. Written:
 presets/engines/<engine>.yaml, serving.json (the errors). Needs numpy and scipy.
 
@@ -180,7 +180,7 @@ class Features:
         setup = Setup(run.gpus, run.ep, 16.0, 16.0, None, run.attention_dp)
         kernels = _kernels(run.hardware, run.engine, run.recipe.cache_bits)
         server = Timed(spec, hardware, setup, Ideal(), UNIT, stored_as(spec, run.dtype), kernels)
-        self.run, self.layers, by = run, spec.n_layers, run.recipe
+        self.run, by = run, run.recipe
         self.places = places(run)
         users = min(run.users, self.places)
         drafts, context = by.drafts or 0, run.prompt + run.output // 2
@@ -224,7 +224,7 @@ def _even(count: int, run: Run) -> int:
     return -(-count // run.attention_dp) * run.attention_dp
 
 
-UNIT = Schedule(1, 0, 0, 0, 0, 1, 0, 1, 0, 0)
+UNIT = Schedule(1, 0, 0, 0, 0, 1, 0, 1, 0)
 
 
 @lru_cache(maxsize=64)
@@ -262,7 +262,7 @@ def firsts(of: Features, by: Schedule, token: float) -> float:
     run = of.run
     if run.recipe.in_step:
         return 1e-6 * by.request_us + (of.users + of.many) / 2 * each(of, by)
-    alone = by.first * of.prompts + 1e-6 * by.first_layer_us * of.layers
+    alone = by.first * of.prompts
     step = max(0.2 * token, token - of.users / run.attention_dp * alone / run.output) * of.tokens
     at_once = run.recipe.together // run.prompt or run.recipe.together / run.prompt
     apart = BUNCHED[run.engine] * alone if run.recipe.exact else 0.0
@@ -276,7 +276,7 @@ def firsts(of: Features, by: Schedule, token: float) -> float:
 
 TOKEN = {"decode": (1, 0.05), "launched": (0.6, 0.4), "moved_us": (5, 3), "step_us": (500, 500), "user_us": (12, 6)}
 TOKEN |= {"prompts": (1, 0.1), "pass_us": (2000, 3000)}
-FIRST = {"first": (1.15, 0.15), "first_layer_us": (250, 200), "request_us": (20000, 20000)}
+FIRST = {"first": (1.15, 0.15), "request_us": (20000, 20000)}
 """Numbers: what is usual, and by how much they differ."""
 PULL = 0.1
 """How much that counts beside the rows."""

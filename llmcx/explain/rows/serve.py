@@ -405,7 +405,7 @@ def _kernel(launch: Launch, work: float, kernels: Kernels) -> Line:
     shape = " × ".join(f"{n:,}" for n in launch.shape)
     name = f"{launch.kind.replace('_', ' ')} {shape}{' in ' + launch.form if launch.form else ''}, s at work"
     on = kernels.hardware
-    where = "by a law of its shape"
+    where = "by a law of its shape" if launch.kind != "beside" else "none of its own: while tokens are on their way to others"
     if launch.kind == "gemm":
         m, n, k = launch.shape
         flops, size = 2 * m * n * k / on.flops(on.dtype), 2 * (m * k + k * n + m * n) / on.bytes_per_s
