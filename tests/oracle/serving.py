@@ -127,7 +127,8 @@ def _read(line: dict[str, str]) -> Run | None:
     if gpus > MOST_GPUS:
         return None
     prompt, output = number("isl"), number("osl")
-    users = int(float(line["concurrency"] or float(line["batch_size"]) * dp))
+    batch = float(line["batch_size"]) * number("attention_dp_size")  # fewer than all users where several copies share them
+    users = int(min(float(line["concurrency"] or batch), batch))
     ms = float(line["ttft_ms"]), float(line["tpot_ms"])
     of = line["model"], line["hardware"], line["engine"], precision
     row = Row(line["engine"], line["engine_version"], *of[:2], precision, prompt, output, users, gpus, dp, min(ep, gpus))
@@ -280,13 +281,15 @@ FIRST = {"first": (1.15, 0.15), "request_us": (20000, 20000)}
 """Numbers: what is usual, and by how much they differ."""
 PULL = 0.1
 """How much that counts beside the rows."""
+SCALE = 0.05
+"""Errors beyond it count by their size rather than its square, so that the fit is to the median run."""
 
 
 def fitted(rows: list[Features]) -> Schedule:
     """An engine's numbers: those of the time between tokens, then those of the first."""
     rows = newest([row for row in rows if row.run.recipe.drafts == 0])
-    by = _fit(rows, UNIT, TOKEN, lambda row, by: tokens(row, by, row.seen) / row.run.tpot_s, 0.07)
-    return _fit(rows, by, FIRST, lambda row, by: firsts(row, by, row.run.tpot_s) / row.seen, 0.15)
+    by = _fit(rows, UNIT, TOKEN, lambda row, by: tokens(row, by, row.seen) / row.run.tpot_s)
+    return _fit(rows, by, FIRST, lambda row, by: firsts(row, by, row.run.tpot_s) / row.seen)
 
 
 def newest(rows: list[Features]) -> list[Features]:
@@ -313,7 +316,6 @@ def _fit(
     start: Schedule,
     numbers: dict[str, tuple[float, float]],
     ratio: Callable[[Features, Schedule], float],
-    scale: float,
 ) -> Schedule:
     import numpy as np
     from scipy.optimize import least_squares
@@ -325,7 +327,7 @@ def _fit(
 
     def wrong(x: Any) -> Any:
         by = made(x)
-        errors = np.log([ratio(row, by) for row in rows]) / scale
+        errors = np.log([ratio(row, by) for row in rows]) / SCALE
         soft = np.sign(errors) * np.sqrt(2 * (np.sqrt(1 + errors**2) - 1))
         return np.concatenate([soft, PULL * len(rows) ** 0.5 * (x - usual / differ)])
 
