@@ -6,26 +6,29 @@ max_concurrent_batches), SGLang as many micro-batches (srt/managers/scheduler_pp
 sum of the stages; and a stage works for one group after another, so that it comes no sooner than the slowest stage has served
 all of them.
 
-A stage is a :class:`~llmcx.engines.serving_time.Server` of its layers alone. Groups are taken to be equal.
+A stage is a :class:`~llmcx.engines.serving_time.Server` of its layers alone. Groups are taken to be equal. Where all layers are
+on the same GPUs, a server is its own and only stage (:class:`Alone`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import expm1
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from llmcx.engines.inference_memory import ACT
-from llmcx.engines.kernel_time import Kernels
-from llmcx.engines.serving_time import Server, ServingStep
 from llmcx.errors import InputError
 from llmcx.parallel.layout import cut
+
+if TYPE_CHECKING:
+    from llmcx.engines.kernel_time import Kernels
+    from llmcx.engines.serving_time import Asked, Server, ServingStep
 
 TENSORS = 2
 """What goes from a stage to the next, each as wide as the model: hidden states, and the residual that the next norm adds
 (vllm/model_executor/models/llama.py, make_empty_intermediate_tensors).
 """
-Steps = Sequence[tuple[ServingStep, int]]
+Steps = Sequence["tuple[ServingStep, int]"]
 """Of each stage that differs from the others, and how many there are like it."""
 
 
@@ -77,11 +80,6 @@ def turn(server: Server, users: int, context: int, tokens: int = 1) -> Turn:
     return min(map(among, range(1, most + 1)), key=lambda one: one.step.total)
 
 
-def decode(server: Server, users: int, context: int, tokens: int = 1) -> ServingStep:
-    """What lies between two tokens of a user."""
-    return turn(server, users, context, tokens).step
-
-
 def groups_of(server: Server, users: int) -> int:
     """Of the users; at least one user of each that attends for itself is in a group."""
     return max(1, min(server.setup.pp, users // server.setup.attention_dp))
@@ -95,7 +93,8 @@ def share(server: Server, users: int, groups: int) -> int:
 
 def summed(steps: Steps) -> ServingStep:
     """All stages, one after another."""
-    return ServingStep(*(sum(many * step[part] for step, many in steps) for part in range(len(ServingStep._fields))))
+    first, _ = steps[0]
+    return type(first)(*(sum(many * step[part] for step, many in steps) for part in range(len(first))))
 
 
 def slowest(steps: Steps) -> ServingStep:
@@ -106,48 +105,20 @@ def slowest(steps: Steps) -> ServingStep:
 def scaled(step: ServingStep, by: float) -> ServingStep:
     """So many of it.
 
+    >>> from llmcx.engines.serving_time import ServingStep
     >>> scaled(ServingStep(1.0, 2.0, 0.0, 0.0, 0.5), 2).total
     7.0
     """
-    return ServingStep(*(by * value for value in step))
+    return type(step)(*(by * value for value in step))
 
 
 def _sent(step: ServingStep, seconds: float) -> ServingStep:
     return step._replace(communication=step.communication + seconds)
 
 
-def work(server: Server, users: int, context: int, tokens: int = 1) -> tuple[float, float]:
-    """FLOPs and bytes of a GPU of the slowest stage between two tokens of a user."""
-    groups, each, *_ = turn(server, users, context, tokens)
-    of = max((stage._decode(each, context, tokens) for stage, _ in server.stages), key=lambda one: one[0].total)
-    return groups * of[1], groups * of[2]
-
-
-def prefill(server: Server, prompt: int, cached: int, batch: int, chunk: int | None = None) -> ServingStep:
-    """Prompts on their way through all stages, a piece in each pass: (pieces + stages - 1) · a stage's piece where stages are
-    equal.
-    """
-    steps = [(stage.prefill(prompt, cached, batch), many) for stage, many in server.stages]
-    pieces, longest = pieces_of(server, prompt - cached, chunk), slowest(steps)
-    whole = _sent(summed(steps), server.sent(batch * max(1, prompt - cached)))
-    return ServingStep(*((all_ + (pieces - 1) * one) / pieces for all_, one in zip(whole, longest, strict=True)))
-
-
-def prefill_work(server: Server, prompt: int, cached: int, batch: int) -> tuple[float, float]:
-    """FLOPs and bytes of a GPU of the slowest stage."""
-    of = max((stage._prefill(prompt, cached, batch) for stage, _ in server.stages), key=lambda one: one[0].total)
-    return of[1], of[2]
-
-
 def pieces_of(server: Server, new: int, chunk: int | None) -> int:
     """Passes that a prompt of ``new`` tokens takes."""
     return cut(max(1, new), chunk or server.budget)
-
-
-def held(server: Server, prompt: int, cached: int) -> float:
-    """Seconds for which the slowest stage is a prompt's own."""
-    groups = server.setup.attention_dp if server.bands() is not None else 1
-    return max(stage.prefill(prompt, cached, groups).total for stage, _ in server.stages)
 
 
 class Added(NamedTuple):
@@ -190,17 +161,6 @@ def added(server: Server, prompt: int, cached: int, users: int, context: int) ->
     return Added(max(seconds for seconds, _ in passes), whole, users / output, room, pieces, many)
 
 
-def added_at_least(server: Server, prompt: int, cached: int, users: int, context: int) -> float:
-    """Of the bound: what the arithmetic of a stage, for all users and the prompts, takes beyond the time between tokens."""
-    many = server.in_a_pass(prompt - cached, users, server.budget)
-    between = decode(server, users, context).total
-    needed = (
-        (stage._prefill(prompt, cached, many)[1] + stage._decode(users, context)[1]) / server.machine.matmul
-        for stage, _ in server.stages
-    )
-    return max(0.0, max(needed) - between) / many
-
-
 def reached(server: Server) -> Hops:
     """Those of its stages. Raises InputError where no network reaches so far."""
     setup, on = server.setup, server.hardware
@@ -230,3 +190,98 @@ def sent_by_law(server: Server, kernels: Kernels, tokens: int) -> float:
     return sum(
         many * kernels.seconds(("all_gather", 1, (size, 2, stride), "")) for many, stride in ((near, 1), (far, domain)) if many
     )
+
+
+class Alone:
+    """A server whose layers are all on the same GPUs: a pass of theirs is one of the server's."""
+
+    def decode(self, server: Server, users: int, context: int, tokens: int) -> ServingStep:
+        """What lies between two tokens of a user."""
+        return server.step(users, context, tokens)
+
+    def asked(self, server: Server, users: int, context: int, tokens: int) -> Asked:
+        """The same, with FLOPs and bytes of a GPU, of the slowest stage."""
+        return server.counted_step(users, context, tokens)._replace(step=server.step(users, context, tokens))
+
+    def prefill(self, server: Server, prompt: int, cached: int, batch: int) -> ServingStep:
+        """Prompts on their way through all layers."""
+        return server.prompts_pass(prompt, cached, batch)
+
+    def asked_of_prompts(self, server: Server, prompt: int, cached: int, batch: int) -> Asked:
+        """The same, with FLOPs and bytes of a GPU, of the slowest stage."""
+        return server.counted_pass(prompt, cached, batch)._replace(step=server.prompts_pass(prompt, cached, batch))
+
+    def alone(self, server: Server, prompt: int, cached: int, batch: int, chunk: int | None) -> float:
+        """Seconds of prompts, in pieces of ``chunk``, where nobody decodes."""
+        return server.prefill(prompt, cached, batch).total
+
+    def held(self, server: Server, prompt: int, cached: int, alone: float) -> float:
+        """Of the seconds of a prompt ``alone``, those for which it keeps others waiting."""
+        return alone
+
+    def added(self, server: Server, prompt: int, cached: int, users: int, context: int) -> float:
+        """Seconds that a prompt adds to the time between tokens of all users: by an estimate."""
+        many = server.in_a_pass(prompt - cached, users, server.budget)
+        return server.beyond(prompt, cached, users, context, many) / many
+
+    def added_at_least(self, server: Server, prompt: int, cached: int, users: int, context: int) -> float:
+        """The same of the bound: what arithmetic for all users and the prompts takes beyond the time between tokens."""
+        many = server.in_a_pass(prompt - cached, users, server.budget)
+        return max(0.0, _needed(server, prompt, cached, users, context, many) - server.step(users, context, 1).total) / many
+
+
+class InStages(Alone):
+    """A server of several."""
+
+    def decode(self, server: Server, users: int, context: int, tokens: int) -> ServingStep:
+        return turn(server, users, context, tokens).step
+
+    def asked(self, server: Server, users: int, context: int, tokens: int) -> Asked:
+        of = turn(server, users, context, tokens)
+        slow = _slowest(stage.flow.asked(stage, of.users, context, tokens) for stage, _ in server.stages)
+        return slow._replace(step=of.step, flops=of.groups * slow.flops, moved=of.groups * slow.moved)
+
+    def prefill(self, server: Server, prompt: int, cached: int, batch: int) -> ServingStep:
+        return way(server, prompt, cached, batch, None)
+
+    def asked_of_prompts(self, server: Server, prompt: int, cached: int, batch: int) -> Asked:
+        slow = _slowest(stage.flow.asked_of_prompts(stage, prompt, cached, batch) for stage, _ in server.stages)
+        return slow._replace(step=way(server, prompt, cached, batch, None))
+
+    def alone(self, server: Server, prompt: int, cached: int, batch: int, chunk: int | None) -> float:
+        return way(server, prompt, cached, batch, chunk).total
+
+    def held(self, server: Server, prompt: int, cached: int, alone: float) -> float:
+        groups = server.setup.attention_dp if server.bands() is not None else 1
+        return max(stage.prefill(prompt, cached, groups).total for stage, _ in server.stages)
+
+    def added(self, server: Server, prompt: int, cached: int, users: int, context: int) -> float:
+        return added(server, prompt, cached, users, context).seconds
+
+    def added_at_least(self, server: Server, prompt: int, cached: int, users: int, context: int) -> float:
+        many = server.in_a_pass(prompt - cached, users, server.budget)
+        needed = max(_needed(stage, prompt, cached, users, context, many) for stage, _ in server.stages)
+        return max(0.0, needed - server.decode(users, context).total) / many
+
+
+def way(server: Server, prompt: int, cached: int, batch: int, chunk: int | None) -> ServingStep:
+    """Prompts on their way through all stages, a piece in each pass: (pieces + stages - 1) · a stage's piece where stages are
+    equal.
+    """
+    steps = [(stage.prefill(prompt, cached, batch), many) for stage, many in server.stages]
+    pieces, longest = pieces_of(server, prompt - cached, chunk), slowest(steps)
+    whole = _sent(summed(steps), server.sent(batch * max(1, prompt - cached)))
+    return type(whole)(*((all_ + (pieces - 1) * one) / pieces for all_, one in zip(whole, longest, strict=True)))
+
+
+def _slowest(of: Iterable[Asked]) -> Asked:
+    return max(of, key=lambda one: one.step.total)
+
+
+def _needed(server: Server, prompt: int, cached: int, users: int, context: int, many: int) -> float:
+    """Seconds of the arithmetic of a step, and of ``many`` prompts in it."""
+    flops = server.counted_pass(prompt, cached, many).flops + server.counted_step(users, context).flops
+    return flops / server.machine.matmul
+
+
+ALONE, IN_STAGES = Alone(), InStages()

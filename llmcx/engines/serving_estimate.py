@@ -11,7 +11,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import NamedTuple
 
-from llmcx.engines import Engine
+from llmcx.engines import Engine, pipelined
 from llmcx.engines.closed_loop import first_token, first_token_apart, first_tokens, first_tokens_apart
 from llmcx.engines.ideal import CHUNK
 from llmcx.engines.kernel_time import Kernels, Sizes
@@ -75,20 +75,14 @@ class Timed(Server):
         self.passes = passes(spec, self.layout, stored, stage)
         self._ridge = self.machine.flops / self.machine.bandwidth * setup.weight_bits / 16
         self._bounds: dict[Pass, Bound] = {}
-        self._alone: dict[tuple[int, int], float] = {}
+        self._alone: dict[tuple[int, int, int | None], float] = {}
         self._last: tuple[tuple[int, int] | None, float] = None, 0.0  # users and context, and seconds of their step's kernels
-
-    def _decode(self, batch: int, context: int, tokens: int = 1) -> tuple[ServingStep, float, float]:
-        _, flops, moved = super()._decode(batch, context, tokens)
-        return self.decode(batch, context, tokens), flops, moved
 
     def of_stage(self, stage: Stage) -> Server:
         setup = self.setup._replace(pp=1)
         return Timed(self.spec, self.hardware, setup, self.engine, self.schedule, self.stored, self.kernels, stage)
 
-    def decode(self, batch: int, context: int, tokens: int = 1) -> ServingStep:
-        if self.stages:
-            return super().decode(batch, context, tokens)
+    def step(self, batch: int, context: int, tokens: int) -> ServingStep:
         by, (of, groups) = self.schedule, self.passes.step(batch, context, tokens)
         bound = self._bound(of)
         work, begun = bound.spent(groups)
@@ -100,13 +94,7 @@ class Timed(Server):
         weights, compute, cache, sent = [by.decode * part for part in work]
         return ServingStep(weights, compute, cache, sent, overhead)
 
-    def _prefill(self, prompt: int, cached: int = 0, batch: int = 1) -> tuple[ServingStep, float, float]:
-        _, flops, moved = super()._prefill(prompt, cached, batch)
-        return self.prefill(prompt, cached, batch), flops, moved
-
-    def prefill(self, prompt: int, cached: int = 0, batch: int = 1) -> ServingStep:
-        if self.stages:
-            return super().prefill(prompt, cached, batch)
+    def prompts_pass(self, prompt: int, cached: int, batch: int) -> ServingStep:
         by, (of, groups) = self.schedule, self.passes.prefill(prompt, cached, batch)
         work, begun = self._bound(of).spent(groups)
         weights, compute, cache, sent = [by.first * (one + other) for one, other in zip(work, begun, strict=True)]
@@ -115,7 +103,7 @@ class Timed(Server):
     def beyond(self, prompt: int, cached: int, users: int, context: int, many: int) -> float:
         by = self.schedule
         if self._last[0] != (users, context):
-            self.decode(users, context)
+            self.step(users, context, 1)
         of, groups, prompts = self.passes.mixed(users, context, prompt, cached, many)
         work, begun = self._bound(of).spent(groups, prompts)
         return by.prompts * (sum(work) + sum(begun) - self._last[1]) + 1e-6 * by.pass_us
@@ -134,26 +122,16 @@ class Timed(Server):
     def _passing(self, prompt: int, cached: int, chunk: int | None) -> tuple[float, float, float]:
         """Seconds for which a prompt's own pass keeps others waiting, its way through further stages, and besides."""
         alone, besides = self.alone(prompt, cached, chunk)
-        if not self.stages:
-            return alone, 0.0, besides
-        from llmcx.engines import pipelined
-
-        own = pipelined.held(self, prompt, cached)
+        own = self.flow.held(self, prompt, cached, alone)
         return own, alone - own, besides
 
     def alone(self, prompt: int, cached: int, chunk: int | None = None) -> tuple[float, float]:
-        besides = 1e-6 * self.schedule.request_us
-        if self.stages:
-            from llmcx.engines import pipelined
-
-            return pipelined.prefill(self, prompt, cached, self.setup.attention_dp, chunk).total, besides
-        if (prompt, cached) not in self._alone:
-            self._alone[prompt, cached] = self.prefill(prompt, cached, self.setup.attention_dp).total
-        return self._alone[prompt, cached], besides
+        key = prompt, cached, chunk
+        if key not in self._alone:
+            self._alone[key] = self.flow.alone(self, prompt, cached, self.setup.attention_dp, chunk)
+        return self._alone[key], 1e-6 * self.schedule.request_us
 
     def sent(self, tokens: int) -> float:
-        from llmcx.engines import pipelined
-
         return pipelined.sent_by_law(self, self.kernels, tokens)
 
     def in_a_row(self, prompt: int, cached: int, many: int) -> float:

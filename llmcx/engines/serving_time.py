@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import NamedTuple
 
-from llmcx.engines import Engine
+from llmcx.engines import Engine, pipelined
 from llmcx.engines.counted import Counted, Counting, counted
 from llmcx.engines.ideal import CHUNK
 from llmcx.engines.inference_memory import ACT, IDEAL, cache_of, check_inference, held, largest_batch
@@ -73,6 +73,14 @@ class ServingStep(NamedTuple):
         return self._fields[self.index(max(self))]
 
 
+class Asked(NamedTuple):
+    """Of a pass on one GPU its seconds, FLOPs and bytes moved."""
+
+    step: ServingStep
+    flops: float
+    moved: float
+
+
 Span = tuple[float, float]
 
 
@@ -112,6 +120,7 @@ class Server:
         self.spec, self.hardware, self.setup, self.efficiency, self.engine = spec, hardware, setup, efficiency, engine
         self.layout, self.stage = setup.layout, stage
         self.layers = spec.n_layers if stage is None else stage.layers
+        self.flow = pipelined.ALONE if setup.pp == 1 else pipelined.IN_STAGES
         self.machine: Machine = roofline.machine(hardware, setup.dtype, efficiency)
         self._steps: dict[tuple[int, int], Counting] = {}
         self._prompts: dict[tuple[int, int, int], Counted] = {}
@@ -119,9 +128,7 @@ class Server:
 
     @cached_property
     def stages(self) -> tuple[tuple[Server, int], ...]:
-        """The stages that differ from each other, each with how many are like it; none where all layers are on the same GPUs."""
-        if self.setup.pp == 1:
-            return ()
+        """The stages that differ from each other, each with how many are like it."""
         found = distinct(self.spec.runs, self.setup.pp, more=self.engine.more_layers)
         return tuple((self.of_stage(stage), many) for stage, many in found)
 
@@ -171,18 +178,15 @@ class Server:
     # --- one pass ----------------------------------------------------------------------------------------------------
 
     def decode(self, batch: int, context: int, tokens: int = 1) -> ServingStep:
-        """A step that gives each of ``batch`` sequences its next token (``tokens`` of them verified at once)."""
-        if self.stages:
-            from llmcx.engines import pipelined
+        """What gives each of ``batch`` sequences its next token (``tokens`` of them verified at once)."""
+        return self.flow.decode(self, batch, context, tokens)
 
-            return pipelined.decode(self, batch, context, tokens)
-        return self._decode(batch, context, tokens)[0]
+    def step(self, batch: int, context: int, tokens: int) -> ServingStep:
+        """The same of one stage."""
+        return self.counted_step(batch, context, tokens)[0]
 
-    def _decode(self, batch: int, context: int, tokens: int = 1) -> tuple[ServingStep, float, float]:
-        if self.stages:
-            from llmcx.engines import pipelined
-
-            return self.decode(batch, context, tokens), *pipelined.work(self, batch, context, tokens)
+    def counted_step(self, batch: int, context: int, tokens: int = 1) -> Asked:
+        """The same at the peaks."""
         key = context, tokens
         if key not in self._steps:
             self._steps[key] = Counting(lambda size: self.step_ops(size, context, tokens), self.setup.attention_dp)
@@ -195,17 +199,14 @@ class Server:
 
     def prefill(self, prompt: int, cached: int = 0, batch: int = 1) -> ServingStep:
         """A prompt of ``prompt`` tokens, of which the first ``cached`` are found in the cache. Logits of the last token only."""
-        if self.stages:
-            from llmcx.engines import pipelined
+        return self.flow.prefill(self, prompt, cached, batch)
 
-            return pipelined.prefill(self, prompt, cached, batch)
-        return self._prefill(prompt, cached, batch)[0]
+    def prompts_pass(self, prompt: int, cached: int, batch: int) -> ServingStep:
+        """The same of one stage."""
+        return self.counted_pass(prompt, cached, batch)[0]
 
-    def _prefill(self, prompt: int, cached: int = 0, batch: int = 1) -> tuple[ServingStep, float, float]:
-        if self.stages:
-            from llmcx.engines import pipelined
-
-            return self.prefill(prompt, cached, batch), *pipelined.prefill_work(self, prompt, cached, batch)
+    def counted_pass(self, prompt: int, cached: int = 0, batch: int = 1) -> Asked:
+        """The same at the peaks."""
         new = max(1, prompt - cached)
         key = prompt, cached, batch
         if key not in self._prompts:
@@ -220,22 +221,12 @@ class Server:
         """Seconds that a prompt adds to the steps of ``users``. Short ones are worked off together, so that the weights are read
         once for many; of the bound, what its arithmetic takes beyond a step that reads them all the same.
         """
-        if self.stages:
-            from llmcx.engines import pipelined
-
-            if self.bands() is None:
-                return pipelined.added_at_least(self, prompt, cached, users, context)
-            return pipelined.added(self, prompt, cached, users, context).seconds
-        together = self.in_a_pass(prompt - cached, users, self.budget)
-        if self.bands() is not None:
-            return self.beyond(prompt, cached, users, context, together) / together
-        _, arithmetic, _ = self._prefill(prompt, cached, together)
-        step, more, _ = self._decode(users, context)
-        return max(0.0, (arithmetic + more) / self.machine.matmul - step.total) / together
+        by = self.flow.added_at_least if self.bands() is None else self.flow.added
+        return by(self, prompt, cached, users, context)
 
     def beyond(self, prompt: int, cached: int, users: int, context: int, many: int) -> float:
         """Seconds that a pass of ``many`` prompts takes beyond the step of ``users`` that it is in."""
-        return self._prefill(prompt, cached, many)[0].total
+        return self.prompts_pass(prompt, cached, many).total
 
     def first(self, prompt: int, cached: int, output: int, users: int, step: float, chunk: int | None) -> float:
         """Seconds to the first token: nobody waits but for the prompt, in pieces of ``chunk`` a step."""
@@ -247,16 +238,10 @@ class Server:
 
     def alone(self, prompt: int, cached: int, chunk: int | None = None) -> tuple[float, float]:
         """Seconds of a prompt's own pass, and of what it takes on the way in and out, which nobody else waits for."""
-        if self.stages:
-            from llmcx.engines import pipelined
-
-            return pipelined.prefill(self, prompt, cached, 1, chunk).total, 0.0
-        return self.prefill(prompt, cached).total, 0.0
+        return self.flow.alone(self, prompt, cached, 1, chunk), 0.0
 
     def sent(self, tokens: int) -> float:
         """Seconds in which a pass of ``tokens`` is handed from each stage to the next."""
-        from llmcx.engines import pipelined
-
         return pipelined.sent(self, tokens)
 
     def together(self, new: int, chunk: int | None) -> float:
@@ -319,11 +304,13 @@ class Server:
         FLOPs and bytes of all ops over the pass's time with communication and overhead. Source: Williams et al. 2009, CACM
         52(4); Pope et al. 2022, arXiv:2211.05102, sec. 2.
         """
-        timed = {name: self._prefill(*of) if len(of) == 2 else self._decode(*of) for name, of in passes.items()}
-        placed = [Placed(name, flops, moved, step.total) for name, (step, flops, moved) in timed.items()]
+        placed = []
+        for name, of in passes.items():
+            step, flops, moved = self.flow.asked_of_prompts(self, *of, 1) if len(of) == 2 else self.flow.asked(self, *of)
+            placed.append(Placed(name, flops, moved, step.total))
         return Roofline([roof(self.hardware, self.setup.dtype)], placed)
 
-    def _pass(self, of: Counted, tokens: int, read: bool) -> tuple[ServingStep, float, float]:
+    def _pass(self, of: Counted, tokens: int, read: bool) -> Asked:
         """Its seconds; the FLOPs it multiplies and the bytes it moves on one GPU. ``read``: attention reads the cache."""
         on, e = self.machine, self.efficiency
         weights = compute = sent = flops = moved = 0.0
@@ -356,7 +343,7 @@ class Server:
             compute, cache = (compute + core, cache) if core > traffic else (compute, cache + traffic)
         communication = sent * (1 - e.hidden_tp)
         step = ServingStep(weights, compute, cache, communication, kernels * e.kernel_s + e.step_s)
-        return step, flops, moved + sum(caches.values())
+        return Asked(step, flops, moved + sum(caches.values()))
 
 
 STAGED = (0.75, 1.35)

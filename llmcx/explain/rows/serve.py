@@ -241,7 +241,7 @@ def _first(
     new, context = load.prompt - load.cached, load.context
     prompt = server.prompt(load.prompt, load.cached, batch, context)
     request = prompt + load.output * token / batch
-    if server.stages:
+    if server.setup.pp > 1:
         from llmcx.explain.rows import stages
 
         return *stages.first(server, load, batch, step), request
@@ -267,10 +267,10 @@ def _first(
     value = (max(alone, waiting) if server.bands() is None else alone + waiting) if pieces else alone
     together = server.in_a_pass(new, batch, CHUNK)
     if server.bands() is not None:
-        spent = server._prefill(load.prompt, load.cached, together)[0].total
+        spent = server.prompts_pass(load.prompt, load.cached, together).total
         return told(value), ("pass / prompts in it", f"{spent:.9g} / {together}", prompt), request
-    _, arithmetic, _ = server._prefill(load.prompt, load.cached, together)
-    one, more, _ = server._decode(batch, context)
+    arithmetic = server.counted_pass(load.prompt, load.cached, together).flops
+    one, more, _ = server.counted_step(batch, context)
     numbers = f"max(0, ({arithmetic:.9g} + {more:.9g}) / {server.machine.matmul:.9g} - {one.total:.9g}) / {together}"
     formula = "max(0, FLOPs of prompts and step / rate - step) / prompts in a pass"
     return told(value), (formula, numbers, prompt), request
@@ -345,7 +345,7 @@ def _cache(server: Server, gpu: Any, kv_dtype: str, whole: float) -> list[Line]:
 
 def step(name: str, server: Server, load: Load, batch: int) -> list[Line]:
     """A decode step, part by part."""
-    if server.stages:
+    if server.setup.pp > 1:
         from llmcx.explain.rows import stages
 
         return stages.step(name, server, load, batch)
@@ -358,7 +358,7 @@ def step(name: str, server: Server, load: Load, batch: int) -> list[Line]:
     traced: Any = copy(server)
     traced.machine = named_machine(server.machine)
     ops = map(named, server.step_ops(batch, load.context, tokens))
-    traced._decode = lambda *asked: traced._pass(counted(ops), batch * tokens, read=True)
+    traced.counted_step = lambda *asked: traced._pass(counted(ops), batch * tokens, read=True)
     again = type(server).decode(traced, batch, load.context, tokens)
     found = []
     for part, value in one._asdict().items():

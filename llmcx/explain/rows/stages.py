@@ -69,7 +69,8 @@ def first(server: Server, load: Load, users: int, step: float) -> tuple[serve.Pa
     many = server.in_a_pass(new, users, server.budget)
     between = server.decode(users, load.context).total
     stage = max(
-        stage._prefill(load.prompt, load.cached, many)[1] + stage._decode(users, load.context)[1] for stage, _ in server.stages
+        stage.counted_pass(load.prompt, load.cached, many).flops + stage.counted_step(users, load.context).flops
+        for stage, _ in server.stages
     )
     numbers = f"max(0, {stage:.9g} / {server.machine.matmul:.9g} - {between:.9g}) / {many}"
     formula = "max(0, FLOPs of prompts and steps on a stage / rate - turn) / prompts in a pass"
