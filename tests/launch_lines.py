@@ -16,7 +16,7 @@ VLLM, SGLANG = "github.com/vllm-project/vllm/", "github.com/sgl-project/sglang/"
 
 class Published(NamedTuple):
     """A line, the accelerators, where it stands, the preset of its shape, or what its config.json says of that, and the version
-    of the engine that its source states.
+    of the engine that its source states; with one that llmcx knows also NVIDIA's driver, where the source states that.
     """
 
     line: str
@@ -24,6 +24,7 @@ class Published(NamedTuple):
     source: str
     preset: str | None = None
     version: str | None = None
+    driver: str | None = None
 
 
 RAN = [
@@ -199,7 +200,11 @@ FAILED = [
         "qwen3-30b-a3b",
     ),
     Published(
-        "vllm serve  Qwen3-32B --tensor-parallel-size 2 ", "2xl40s", VLLM + "issues/17462, on L20s of 48 GB", version="0.8.5"
+        "vllm serve  Qwen3-32B --tensor-parallel-size 2 ",
+        "2xl40s",
+        VLLM + "issues/17462, on L20s of 48 GB",
+        version="0.8.5",
+        driver="535.161.08",
     ),
     Published(
         "python3 -m sglang.launch_server --model-path zai-org/GLM-4.5-Air-FP8 --tp-size 4 --tool-call-parser glm45 "
