@@ -8,6 +8,7 @@ which have as much.
 
 from __future__ import annotations
 
+import json
 from typing import NamedTuple
 
 RECIPES = "github.com/vllm-project/recipes: "
@@ -16,7 +17,7 @@ VLLM, SGLANG = "github.com/vllm-project/vllm/", "github.com/sgl-project/sglang/"
 
 class Published(NamedTuple):
     """A line, the accelerators, where it stands, the preset of its shape, or what its config.json says of that, and the version
-    of the engine that its source states.
+    of the engine that its source states; with one that llmcx knows also NVIDIA's driver, where the source states that.
     """
 
     line: str
@@ -24,6 +25,7 @@ class Published(NamedTuple):
     source: str
     preset: str | None = None
     version: str | None = None
+    driver: str | None = None
 
 
 RAN = [
@@ -199,7 +201,11 @@ FAILED = [
         "qwen3-30b-a3b",
     ),
     Published(
-        "vllm serve  Qwen3-32B --tensor-parallel-size 2 ", "2xl40s", VLLM + "issues/17462, on L20s of 48 GB", version="0.8.5"
+        "vllm serve  Qwen3-32B --tensor-parallel-size 2 ",
+        "2xl40s",
+        VLLM + "issues/17462, on L20s of 48 GB",
+        version="0.8.5",
+        driver="535.161.08",
     ),
     Published(
         "python3 -m sglang.launch_server --model-path zai-org/GLM-4.5-Air-FP8 --tp-size 4 --tool-call-parser glm45 "
@@ -801,5 +807,229 @@ LAST_FAILED = [
         VLLM + "issues/14452, its first try",
         "qwen2.5-32b",
         "0.8.5",
+    ),
+]
+
+# A fifth list, chosen before pictures beyond Qwen's were known and judged once as it was chosen.
+
+INFERENCEX = "github.com/SemiAnalysisAI/InferenceX/, benchmarks/single_node/fixed_seq_len/"
+MLLAMA = json.dumps(
+    {
+        "model_type": "mllama",
+        "text_config": {
+            "model_type": "mllama_text_model",
+            "hidden_size": 4096,
+            "num_hidden_layers": 40,
+            "num_attention_heads": 32,
+            "num_key_value_heads": 8,
+            "intermediate_size": 14336,
+            "vocab_size": 128256,
+            "max_position_embeddings": 131072,
+            "cross_attention_layers": [3, 8, 13, 18, 23, 28, 33, 38],
+            "tie_word_embeddings": False,
+            "hidden_act": "silu",
+        },
+        "vision_config": {
+            "model_type": "mllama_vision_model",
+            "hidden_size": 1280,
+            "num_hidden_layers": 32,
+            "num_global_layers": 8,
+            "attention_heads": 16,
+            "intermediate_size": 5120,
+            "image_size": 560,
+            "patch_size": 14,
+            "max_num_tiles": 4,
+            "vision_output_dim": 7680,
+            "intermediate_layers_indices": [3, 7, 15, 23, 30],
+            "hidden_act": "gelu",
+            "num_channels": 3,
+            "supported_aspect_ratios": [[1, 1], [1, 2], [1, 3], [1, 4], [2, 1], [2, 2], [3, 1], [4, 1]],
+        },
+    }
+)
+NEXT_RAN = [
+    Published(
+        "VLLM_MXFP4_USE_MARLIN=1 vllm serve openai/gpt-oss-120b --host=0.0.0.0 --port=8888 --no-enable-prefix-caching "
+        "--max-cudagraph-capture-size 2048 --max-num-batched-tokens 8192 --max-model-len 10240 --gpu-memory-utilization=0.9 "
+        "--tensor-parallel-size=2 --max-num-seqs=64",
+        "2xh100",
+        INFERENCEX + "deprecated/gptoss_fp4_h100.sh, its configuration file written as flags",
+        version="0.21.0",
+    ),
+    Published(
+        "vllm serve openai/gpt-oss-120b --port 8888 --attention-backend ROCM_AITER_UNIFIED_ATTN "
+        "-cc.pass_config.fuse_rope_kvcache=True -cc.use_inductor_graph_partition=True --tensor-parallel-size=1 "
+        "--gpu-memory-utilization 0.95 --max-model-len 9472 --block-size=64 --no-enable-prefix-caching",
+        "mi300x",
+        INFERENCEX + "deprecated/gptoss_fp4_mi300x.sh",
+        version="0.17.0",
+    ),
+    Published(
+        "vllm serve MiniMaxAI/MiniMax-M2.5 --host 0.0.0.0 --port 8888 --tensor-parallel-size=8 --enable-expert-parallel "
+        "--trust-remote-code --enable-auto-tool-choice --tool-call-parser minimax_m2 "
+        "--reasoning-parser minimax_m2_append_think "
+        """--compilation-config '{"mode":3,"pass_config":{"fuse_minimax_qk_norm":true}}' --gpu-memory-utilization 0.9""",
+        "8xh100",
+        INFERENCEX + "deprecated/minimaxm2.5_fp8_h100.sh",
+        "minimax-m2",
+        "0.22.0",
+    ),
+    Published(
+        "vllm serve MiniMaxAI/MiniMax-M2.5 --port 8888 --tensor-parallel-size=4 --gpu-memory-utilization 0.95 "
+        "--max-model-len 9472 "
+        "--max-num-seqs 512 --max-num-batched-tokens 32768 --kv-cache-dtype fp8 --moe-backend triton "
+        "--attention-backend FLASH_ATTN --no-enable-prefix-caching --trust-remote-code",
+        "4xh200",
+        INFERENCEX + "deprecated/minimaxm2.5_fp8_h200.sh",
+        "minimax-m2",
+        "0.22.0",
+    ),
+    Published(
+        "vllm serve moonshotai/Kimi-K2.5 --host 0.0.0.0 --port 8888 --gpu-memory-utilization 0.95 --tensor-parallel-size 8 "
+        "--max-model-len 9472 --max-num-seqs 64 --reasoning-parser kimi_k2 --tool-call-parser kimi_k2 "
+        "--compilation_config.pass_config.fuse_allreduce_rms true --trust-remote-code --no-enable-prefix-caching",
+        "8xh200",
+        INFERENCEX + "deprecated/kimik2.5_int4_h200.sh",
+        version="0.22.0",
+    ),
+    Published(
+        "VLLM_ROCM_USE_AITER=1 vllm serve moonshotai/Kimi-K2.5 --port 8888 --tensor-parallel-size=8 "
+        "--gpu-memory-utilization 0.95 --max-model-len 9472 --block-size=64 --trust-remote-code --no-enable-prefix-caching "
+        "--max-num-seqs 256 --mm-encoder-tp-mode data",
+        "8xmi300x",
+        INFERENCEX + "deprecated/kimik2.5_int4_mi300x.sh",
+        version="0.21.0",
+    ),
+    Published(
+        "python3 -m sglang.launch_server --model-path zai-org/GLM-5-FP8 --host 0.0.0.0 --port 8888 --tp-size 8 "
+        "--tool-call-parser glm47 --reasoning-parser glm45 --mem-fraction-static 0.85 --served-model-name glm-5-fp8 "
+        "--trust-remote-code --enable-flashinfer-allreduce-fusion",
+        "8xh200",
+        INFERENCEX + "deprecated/glm5_fp8_h200.sh",
+    ),
+    Published(
+        "python3 -m sglang.launch_server --model-path deepseek-ai/DeepSeek-R1-0528 --host 0.0.0.0 --port 8888 "
+        "--trust-remote-code "
+        "--tensor-parallel-size=8 --data-parallel-size=1 --disable-radix-cache --max-running-requests 256 "
+        "--cuda-graph-max-bs 256 --chunked-prefill-size 32768 --max-prefill-tokens 32768 --mem-fraction-static 0.82 "
+        "--attention-backend flashinfer --stream-interval 10 --decode-log-interval 1",
+        "8xh200",
+        INFERENCEX + "dsr1_fp8_h200.sh",
+    ),
+    Published(
+        "SGLANG_USE_AITER=1 python3 -m sglang.launch_server --model-path=deepseek-ai/DeepSeek-R1-0528 --host=0.0.0.0 --port=8888 "
+        "--trust-remote-code --tensor-parallel-size=8 --mem-fraction-static=0.8 --cuda-graph-max-bs=128 "
+        "--chunked-prefill-size=131072 --num-continuous-decode-steps=4 --max-prefill-tokens=131072 --kv-cache-dtype fp8_e4m3 "
+        "--attention-backend aiter --disable-radix-cache",
+        "8xmi300x",
+        INFERENCEX + "dsr1_fp8_mi300x.sh",
+    ),
+    Published(
+        "python3 -m sglang.launch_server --model Qwen/Qwen3.5-397B-A17B-FP8 --host 0.0.0.0 --port 8888 --tp 8 "
+        "--expert-parallel-size 8 --reasoning-parser qwen3 --tool-call-parser qwen3_coder --enable-flashinfer-allreduce-fusion "
+        "--max-running-requests 256 --chunked-prefill-size 16384 --decode-log-interval 1 --mem-fraction-static 0.8 "
+        "--cuda-graph-max-bs 64 --context-length 9236 --kv-cache-dtype fp8_e4m3 --quantization fp8 --attention-backend "
+        "flashinfer "
+        "--stream-interval 50 --tokenizer-worker-num 6 --mamba-ssm-dtype bfloat16 --disable-radix-cache --enable-symm-mem "
+        "--trust-remote-code",
+        "8xh100",
+        INFERENCEX + "qwen3.5_fp8_h100.sh",
+    ),
+    Published(
+        "CUDA_VISIBLE_DEVICES=0,1,2,3 \\\nvllm serve /path/to/Qwen3-235B-A22B-FP8 \\\n  --tensor-parallel-size 4 \\\n"
+        """  --kv-transfer-config '{"kv_connector":"LMCacheConnectorV1","kv_role":"kv_both"}'""",
+        "4xh100",
+        VLLM + "issues/21348, of 2025-07-22, with 8.11 GiB for the cache",
+        "qwen3-235b-a22b",
+    ),
+    Published(
+        "python3 -m sglang.launch_server --model /path/to/Qwen3-235B-A22B-FP8 --tp 4 --trust-remote-code --host "
+        "0.0.0.0 --port 8000 "
+        "--mem-fraction-static 0.93",
+        "4xh100",
+        VLLM + "issues/21348, with a pool of 367,404 tokens",
+        "qwen3-235b-a22b",
+    ),
+    Published(
+        "vllm serve nvidia/Qwen3.6-27B-NVFP4 --trust-remote-code --max-model-len 131072 --max-num-seqs 4 --kv-cache-dtype fp8 "
+        "--attention-backend flashinfer --enable-chunked-prefill --enable-prefix-caching --max-num-batched-tokens 4096 "
+        "--gpu-memory-utilization 0.95",
+        "rtx-5090",
+        "github.com/vllm-project/recipes/, models/Qwen/Qwen3.6-27B.yaml, rtx_5090: verified",
+        version="0.24.0",
+    ),
+]
+NEXT_FAILED = [
+    Published(
+        "docker run --runtime nvidia --gpus all --ipc=host vllm/vllm-openai:latest --model microsoft/phi-4 "
+        "--gpu_memory_utilization=0.80 --max_model_len=4096",
+        "rtx-3090",
+        VLLM + "issues/16343",
+        version="0.8.3",
+    ),
+    Published(
+        "vllm serve Qwen/Qwen3-235B-A22B --gpu-memory-utilization 0.90 --tensor-parallel-size=8 --enable-expert-parallel "
+        "--max-model-len 32000 --seed 42 --enable-auto-tool-choice --tool-call-parser hermes",
+        "8xa100",
+        VLLM + "issues/18446",
+        version="0.8.5",
+        driver="535.183.01",
+    ),
+    Published("vllm serve openai/gpt-oss-120b", "h100", VLLM + "issues/23278, with -2.14 GiB for the cache", version="0.10.1"),
+    Published(
+        "vllm serve  unsloth/Llama-3.2-11B-Vision-Instruct  --tensor-parallel-size 4   --enforce-eager --max-num-seqs 16 ",
+        "4xa10",
+        VLLM + "issues/8879, of 2025-04-15",
+        MLLAMA,
+        "0.8.3",
+    ),
+    Published(
+        "vllm serve meta-llama/Llama-3.2-11B-Vision-Instruct --chat-template /workspace/llama_process/chat_template.jinja "
+        "--max-model-len 1024",
+        "a100",
+        VLLM + "issues/9445",
+        MLLAMA,
+    ),
+    Published(
+        "python3 -m sglang.launch_server --model-path  /llm/model/google/gemma-3-27b-it-int4-awq/ --host 0.0.0.0 --port 30000 "
+        "--trust-remote-code --context-length 4096",
+        "rtx-4090",
+        SGLANG + "issues/4895, whose author names a 4090 in 4897",
+        "gemma-3-27b",
+    ),
+    Published(
+        "CUDA_VISIBLE_DEVICES=0 python3 -m sglang.launch_server \\\n    --model-path /home/diaomuxi/model_zoo/gemma-3-4b-it \\\n"
+        "    --chat-template=gemma-it",
+        "a100-40gb",
+        SGLANG + "issues/4708, on A800s of 40 GB",
+        "gemma-3-4b",
+    ),
+    Published(
+        "vllm serve moonshotai/Kimi-K2.5 --host 0.0.0.0 --port 8888 --gpu-memory-utilization 0.95 --tensor-parallel-size 8 "
+        "--max-num-seqs 16 --reasoning-parser kimi_k2 --tool-call-parser kimi_k2 "
+        "--compilation_config.pass_config.fuse_allreduce_rms true --kv-cache-dtype fp8 --trust-remote-code",
+        "8xh100",
+        "github.com/SemiAnalysisAI/InferenceX/issues/1587, agentic/kimik2.5_int4_h100.sh",
+        version="0.22.0",
+    ),
+    Published(
+        "VLLM_MEMORY_PROFILER_ESTIMATE_CUDAGRAPHS=0 vllm serve cyankiwi/Qwen3.6-35B-A3B-AWQ-4bit --gpu-memory-utilization 0.6 "
+        "--kv-cache-dtype fp8 --max-model-len 65536 --enable-prefix-caching --reasoning-parser qwen3 --enable-auto-tool-choice "
+        "--tool-call-parser qwen3_coder --language-model-only --cpu-offload-gb 6",
+        "rtx-4090",
+        VLLM + "issues/42147",
+        version="0.20.1",
+    ),
+    Published(
+        "VLLM_USE_V1=0 vllm serve cognitivecomputations/Qwen3-235B-A22B-AWQ --tensor-parallel-size 4  --max-model-len 8192 "
+        "--gpu-memory-utilization 0.95   --distributed-executor-backend mp ",
+        "4xa10",
+        VLLM + "issues/18156",
+        version="0.8.5",
+    ),
+    Published(
+        "VLLM_USE_V2_MODEL_RUNNER=1 vllm serve Qwen/Qwen3.6-27B-FP8 --served-model-name qwen -tp 4",
+        "4xh100",
+        VLLM + "pull/48601",
     ),
 ]

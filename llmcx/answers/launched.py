@@ -12,7 +12,7 @@ from llmcx.engines import Engine
 from llmcx.engines.inference_memory import beside, held
 from llmcx.engines.vllm import VLLM
 from llmcx.errors import InputError
-from llmcx.formats import dtypes
+from llmcx.formats import dtypes, quant
 from llmcx.model.spec import ModelSpec
 from llmcx.ops.op import Op, in_layers
 from llmcx.parallel.layout import Layout
@@ -47,7 +47,8 @@ class Asked:
     """What a line asks for: ``batch`` sequences of ``seq`` tokens at the least, at most ``limit``; weights in ``dtype``, a cache
     in ``kv_dtype``; on ``layout``, in ``replicas`` copies; of ``there`` GPUs, where their number is known. ``whole``: bytes of a
     GPU, of which the engine has a share; ``host``: bytes of a GPU's weights that stay in the host's memory at most;
-    ``still``: the engine where images may be shown and no videos; ``made``: the engine makes fp8 of 16-bit files.
+    ``still``: the engine where images may be shown and no videos; ``made``: the engine makes fp8 of 16-bit files; ``twice``: it
+    keeps experts as they were loaded beside those that it has laid out for its kernels.
     """
 
     seq: int
@@ -65,6 +66,7 @@ class Asked:
     draft: Draft | None = None
     still: Engine | None = None
     made: bool = False
+    twice: bool = False
 
     def inputs(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """As :func:`llmcx.answers.remedies.remedies` takes them."""
@@ -74,7 +76,7 @@ class Asked:
     @property
     def plain(self) -> bool:
         """Whether it holds the model alone, all of it on GPUs."""
-        return not (self.host or self.slots or self.draft)
+        return not (self.host or self.slots or self.draft or self.twice)
 
 
 def served(spec: ModelSpec, asked: Asked) -> ModelSpec:
@@ -95,7 +97,7 @@ def holding(spec: ModelSpec, asked: Asked, budget: int | None = None) -> Memory:
     found = memory(whole, **inputs, **fixed, budget=budget)
     if asked.plain:
         return found
-    more = [*_draft(spec, asked), *_slots(whole, asked), *_host(whole, asked, found)]
+    more = [*_twice(whole, asked), *_draft(spec, asked), *_slots(whole, asked), *_host(whole, asked, found)]
     total = found.total_bytes + sum(part.bytes for part in more)
     left = None if budget is None else budget - total
     return replace(
@@ -132,6 +134,16 @@ def longest(spec: ModelSpec, asked: Asked, budget: int) -> int | None:
         return most(lambda n: holding(spec, replace(asked, seq=n)), budget, asked.seq, "seq")[0]
     except InputError:
         return None
+
+
+def _twice(spec: ModelSpec, asked: Asked) -> list[Part]:
+    """Experts once more, as they were loaded."""
+    if not asked.twice:
+        return []
+    sizes = []
+    for gpu in held(spec, asked.batch, asked.seq, asked.layout, asked.engine):
+        sizes.append(quant.weights(spec, asked.dtype, [op for op in gpu.weights if op.role == "expert"]).bytes)
+    return [Part("copies", max(sizes), "the experts as they were loaded, beside those that the kernels take")]
 
 
 def _draft(spec: ModelSpec, asked: Asked) -> list[Part]:

@@ -36,6 +36,16 @@ def detected() -> tuple[str, int]:
     raise InputError(problem, field="hardware", value="auto")
 
 
+def driver() -> str | None:
+    """The version of NVIDIA's driver, as nvidia-smi says it; None where it says none."""
+    call = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        ran = subprocess.run(call, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return next(iter(listed("nvidia-smi", ran.stdout)), None)
+
+
 def listed(tool: str, text: str) -> list[str]:
     """The names that a tool printed, one for each accelerator.
 

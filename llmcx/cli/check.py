@@ -1,6 +1,7 @@
 """llmcx check."""
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,6 +23,7 @@ from llmcx.cli.options import argument, command, completing, explaining, heading
 from llmcx.cli.targets.reading import read
 from llmcx.engines import efficiency as efficiencies
 from llmcx.engines.serving_time import Server, Setup
+from llmcx.engines.vllm import VLLM
 from llmcx.engines.vllm_graphs import DRIVER, OLD
 from llmcx.errors import InputError, check_size, shown
 from llmcx.formats import dtypes
@@ -54,6 +56,14 @@ def check(
         option(
             "Of the weights. Default: as the line, the model's name or its files say.",
             offers="formats.dtypes:BITS formats.quant:SCHEMES formats.gguf:MIXES",
+        ),
+    ] = None,
+    driver: Annotated[
+        str | None,
+        option(
+            "NVIDIA's driver, on which vLLM's CUDA graphs depend: 535.183.01. Default: 550 or newer.",
+            reads="text",
+            metavar="TEXT",
         ),
     ] = None,
     require: Annotated[
@@ -105,7 +115,7 @@ def check(
         from llmcx.cli import budget as repository
 
         given = {"hardware": hardware, "budget": budget, "prompt": prompt, "output": output, "batch": batch}
-        given |= {"dtype": dtype, "require": require, "gpus": gpus, "seq": seq}
+        given |= {"dtype": dtype, "driver": driver, "require": require, "gpus": gpus, "seq": seq}
         given |= {"micro_batch": micro_batch, "global_batch": global_batch, "recompute": recompute}
         return repository.checked(file, against, {name: value for name, value in given.items() if value is not None})
     if line is None:
@@ -113,7 +123,7 @@ def check(
     held = read(_text(line))
     of_training = Stated(hardware, budget, gpus, seq, micro_batch, global_batch, recompute)
     if held.job is not None:
-        refuse({"prompt": prompt, "output": output, "batch": batch, "dtype": dtype}, "the file trains")
+        refuse({"prompt": prompt, "output": output, "batch": batch, "dtype": dtype, "driver": driver}, "the file trains")
         return checked(held.job, models, of_training, line, require)
     refuse({name: value for name, value in vars(of_training).items() if name not in ("hardware", "budget")}, "the line serves")
     launch = launching.read(held.text)
@@ -125,6 +135,7 @@ def check(
     batch = batch if batch is not None else _whole(more, "batch")
     budget = budget if budget is not None else _whole(more, "budget")
     dtype = dtype if dtype is not None else more.get("dtype")
+    driver = driver if driver is not None else more.get("driver")
     if hardware is None:
         problem = "what it runs on is not said; give --hardware h100, 8xh200, rtx-4090, ..., or auto for this machine's"
         raise InputError(problem, field="hardware")
@@ -136,6 +147,7 @@ def check(
         spec, kept = stored_by(launch, spec)
         blind += kept
     asked, within, chunk, of_asked = asked_of(launch, spec, hardware, budget, dtype, engine)
+    asked, known = _with_driver(asked, within, hardware, driver)
     assert within.bytes is not None and within.hardware is not None  # there is always an accelerator here
     check_size("batch", batch)
     load = _load(asked.seq, prompt, output, chunk)
@@ -158,11 +170,11 @@ def check(
         "kv_dtype": asked.kv_dtype,
     }
     inputs |= {"tp": asked.layout.tp, "pp": asked.layout.pp, "ep": asked.layout.ep, "attention_dp": asked.layout.attention_dp}
-    inputs |= {"prompt": load.prompt, "output": load.output, "batch": batch, "require": require, **shape}
+    inputs |= {"prompt": load.prompt, "output": load.output, "batch": batch, "driver": driver, "require": require, **shape}
     about = [
         *named,
         *said,
-        *_driven(spec, asked, within, found),
+        *(known or _driven(spec, asked, within, found)),
         *(asked.engine.notes() if "@" in engine else []),
         *_understood(launch),
         *blind,
@@ -173,6 +185,34 @@ def check(
     ]
     lines = explaining("check", spec, asked, server, load, cost, found)
     return Item(describe(spec), inputs, found, about, lines, head=heading("check", spec, inputs, found))
+
+
+def _with_driver(asked: Asked, within: Limit, hardware: str, stated: str | None) -> tuple[Asked, list[str]]:
+    """The same with CUDA graphs as the driver makes them that is ``stated``, or found on this machine; and what is to be said of
+    it. Raises InputError for one that changes nothing, and for what is no version.
+    """
+    engine, machine = asked.engine, within.hardware
+    makes = isinstance(engine, VLLM) and not engine.eager and machine is not None and machine.vendor == "NVIDIA"
+    if stated is None:
+        from llmcx.catalog.detect import driver as found
+
+        stated = found() if makes and hardware.strip().lower() == "auto" else None
+        if stated is None:
+            return asked, []
+    number = re.match(r"\d{2,4}(?=\.|$)", stated, re.ASCII)
+    if number is None:
+        raise InputError(f"--driver is {shown(stated)}, but must be a version such as 535.183.01", field="driver", value=stated)
+    if not isinstance(engine, VLLM) or not makes:
+        why = "makes none here" if engine.name == "vllm" else "is not what the line launches"
+        problem = f"--driver changes what vLLM's CUDA graphs take on NVIDIA's accelerators, and vLLM {why}; leave it out"
+        raise InputError(problem, field="driver", value=stated)
+    old = int(number[0]) < DRIVER
+    said = (
+        f"driver {shown(stated)}: CUDA graphs take "
+        + (f"{OLD:g} times what they do" if old else "what they do")
+        + f" from {DRIVER} on"
+    )
+    return replace(asked, engine=replace(engine, old=old)), [said]
 
 
 def _driven(spec: ModelSpec, asked: Asked, within: Limit, found: answers.Check) -> list[str]:
@@ -203,7 +243,7 @@ def _text(line: str) -> str:
         raise bad(f"{line} is not a text file, but must hold a launch line", line) from None
 
 
-STATED = ("hardware", "prompt", "output", "batch", "budget", "dtype", "engine")
+STATED = ("hardware", "prompt", "output", "batch", "budget", "dtype", "engine", "driver")
 
 
 def _stated(words: Sequence[str]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from llmcx.answers.launched import Asked, longest
 from llmcx.cli.accelerator import Limit, serving, settled
-from llmcx.cli.launch_more import drafted, notes, offloaded, pictured, slots
+from llmcx.cli.launch_more import drafted, kept_twice, notes, offloaded, pictured, slots
 from llmcx.cli.launching import Launch, bad
 from llmcx.engines import Engine
 from llmcx.engines import engine as engine_of
@@ -164,6 +164,8 @@ def asked_of(launch: Launch, spec: ModelSpec, hardware: str, budget: int | None,
     asked = Asked(seq, stored, kv, layout, program, 1, limit, replicas, there, whole, offloaded(launch), room, draft, still)
     asked = replace(asked, made=stored == "fp8" and _made(launch, spec))
     words += notes(launch, room)
+    again = kept_twice(launch, spec, stored)
+    asked, words = replace(asked, twice=bool(again)), [*words, *again]
     assert within.bytes is not None
     if launch.engine == "sglang" and length is None and (found := longest(spec, asked, within.bytes)) not in (None, seq):
         words.append(f"the pool holds {found:,} of the {seq:,} tokens that the model takes; SGLang starts all the same")
@@ -257,6 +259,9 @@ def version_of(launch: Launch, stated: str | None) -> tuple[str, list[str]]:
     """The engine with the version that a comment or an image's tag names, and what is to be said of one that is not known."""
     if stated is not None and stated.partition("@")[0] != launch.engine:
         raise bad(f"the comment `# llmcx check:` has --engine {shown(stated)}, but the line launches {launch.engine}", stated)
+    if launch.engine == "sglang" and stated is not None and "@" in stated:
+        launch.version = stated.partition("@")[2]
+        return launch.engine, []
     if launch.engine != "vllm":
         return stated or launch.engine, []
     named = stated or (None if launch.version is None else f"{launch.engine}@{launch.version}")

@@ -11,8 +11,10 @@ from llmcx.answers.launched import Draft, Slots
 from llmcx.cli.launching import Launch, bad
 from llmcx.engines.vllm import VLLM
 from llmcx.engines.vllm_lines import read as version
+from llmcx.engines.vllm_lines import release
 from llmcx.engines.vllm_pictures import tried
 from llmcx.errors import InputError, shown
+from llmcx.formats import dtypes
 from llmcx.model.spec import ModelSpec
 
 SLOTS, RANK = {"vllm": 1, "sglang": 8}, {"vllm": 16}
@@ -21,6 +23,13 @@ DENSE = (0, 10)
 """vLLM's last version without adapters of experts."""
 TABLES = ("ngram", "[ngram]", "ngram_gpu", "suffix", "NGRAM", "LOOKAHEAD")
 """Ways to draft that need no weights."""
+TWICE = {"qwen3_moe": 0, "qwen3_vl_moe": 3, "qwen3_vl_moe_text": 3}
+"""Families whose parameters SGLang 0.5 holds on to as it found them, from this release on to :data:`ONCE`: experts in 4 bits are
+laid out anew for Marlin's kernels, and so are there twice (srt/models/qwen3_moe.py and qwen3_vl_moe.py, _cached_params_dict;
+srt/layers/quantization/gptq.py and awq.py, process_weights_after_loading; of 0.4.10, 0.5.0rc0 to 0.5.10).
+"""
+ONCE = 10
+"""The release of 0.5 that has none of that."""
 OWN = ("EAGLE", "NEXTN", "FROZEN_KV_MTP")
 """SGLang's, that take the model's own layers where no other model is named."""
 
@@ -146,6 +155,18 @@ def stored_by(launch: Launch, spec: ModelSpec) -> tuple[ModelSpec, list[str]]:
     if found is None or (of is not None and of.quantised and of.format.partition(":")[0] == found.format):
         return spec, []
     return replace(spec, stored=found), [f"as released in {found.format}, with attention in 16 bits"]
+
+
+def kept_twice(launch: Launch, spec: ModelSpec, stored: str) -> list[str]:
+    """What is to be said of experts that the line's version of SGLang keeps twice; nothing where it does not."""
+    text, first = launch.version or "", TWICE.get(spec.family or "")
+    release_ = release(text)
+    if launch.engine != "sglang" or first is None or version(text) != (0, 5) or release_ is None or not first <= release_ < ONCE:
+        return []
+    of = spec.stored.format if stored == dtypes.RELEASED and spec.stored is not None else stored
+    if of.partition(":")[0] not in ("awq", "gptq"):
+        return []
+    return [f"SGLang 0.5.{release_} keeps experts in 4 bits twice, as they were loaded and as its kernels take them"]
 
 
 def _limits(launch: Launch) -> dict[str, int]:

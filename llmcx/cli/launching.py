@@ -207,7 +207,8 @@ def read(text: str) -> Launch:
     if len(found) > 1:
         raise bad(f"the text has {len(found)} launch commands; give one at a time: {found[1][0]} is the second's engine")
     engine, before, after = found[0]
-    tag = _TAG.search(before[-1]) if before else None
+    images = [*before[-1:], *(word for word in reversed(before) if engine in word.lower())]
+    tag = next((match for word in images if (match := _TAG.search(word)) is not None), None)
     launch = Launch(engine, environment=environment, version=tag and tag[1])
     _surroundings(before, launch)
     _arguments(after, launch)

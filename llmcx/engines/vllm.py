@@ -15,7 +15,7 @@ from typing import Any
 from llmcx.engines import GPU, Engine, Kept
 from llmcx.engines.pages import CHUNKS, CROSS, FULL, STATE, WINDOW, Layout, Page, lay_out
 from llmcx.engines.vllm_graphs import captured, taken
-from llmcx.engines.vllm_lines import CONTEXT, LINES, NEWEST, Line, line, read
+from llmcx.engines.vllm_lines import CONTEXT, LINES, NEWEST, Line, line, read, release
 from llmcx.engines.vllm_pictures import Pictures
 from llmcx.errors import InputError
 from llmcx.ops.op import ACTIVATIONS, STATES, Cache, Op
@@ -38,18 +38,25 @@ bytes of a number there, with its share of a scale.
 """
 SPARSE = 64
 """Tokens of a block of FlashMLA's sparse attention (platforms/interface.py)."""
+MANY, BY_NAME = 3, 4
+"""The last 0.8 that runs 1,024 sequences on every accelerator, and the last that takes larger steps for H100 and H200 alone, by
+their names (0.8.0 to 0.8.5, engine/arg_utils.py, _set_default_args_v1).
+"""
 
 
 def defaults(memory: int, name: str = "", version: str = NEWEST) -> dict[str, int | None]:
     """Tokens and sequences of a step on an accelerator with so many bytes (vllm/engine/arg_utils.py, for a server); None: as many
     as the prompts have.
 
-    >>> defaults(24 * 2**30)
-    {'max_num_batched_tokens': 2048, 'max_num_seqs': 256}
+    >>> defaults(24 * 2**30), defaults(24 * 2**30, version="0.8.1")["max_num_seqs"]
+    ({'max_num_batched_tokens': 2048, 'max_num_seqs': 256}, 1024)
     """
     of = line(version)
     if of.by_length:
         return {"max_num_batched_tokens": None, "max_num_seqs": 256}
+    if read(version) == (0, 8) and (last := release(version)) is not None and last <= BY_NAME:
+        large = "h100" in name or "h200" in name
+        return {"max_num_batched_tokens": 8192 if large else 2048, "max_num_seqs": 1024 if large or last <= MANY else 256}
     if memory >= 160 * 2**30 and of.large:
         return {"max_num_batched_tokens": 16384, "max_num_seqs": 1024}
     if memory >= 70 * 2**30 and ("a100" not in name or not of.grouped):

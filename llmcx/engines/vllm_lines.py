@@ -121,6 +121,16 @@ def read(version: str) -> Version | None:
     return (int(found[1]), int(found[2])) if found else None
 
 
+def release(version: str) -> int | None:
+    """A version's third number; None where it has none.
+
+    >>> release("0.8.1"), release("v0.8.5.post1"), release("0.8")
+    (1, 5, None)
+    """
+    found = re.match(r"v?\d{1,4}\.\d{1,4}\.(\d{1,4})", version, re.ASCII)
+    return int(found[1]) if found else None
+
+
 def line(version: str) -> Line:
     """The line of a version. Raises InputError for one that is of none, with the nearest.
 
