@@ -66,17 +66,21 @@ def size(text: str, field: str = "budget") -> int:
     return _parse(text, _BYTES, field, "a size in bytes with its unit")
 
 
-_SECONDS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "min": 60.0}
+_SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "min": 60.0}
 
 
 def seconds(text: str, field: str = "time") -> float:
-    """A time: 2s, 40ms, 250us; a bare number is of seconds.
+    """A time, with its unit: 2s, 40ms, 250us. A bare number is refused: of a token milliseconds are meant, of a prompt seconds.
 
-    >>> seconds("2s"), seconds("40ms"), seconds("0.5")
+    >>> seconds("2s"), seconds("40ms"), seconds(".5 s")
     (2.0, 0.04, 0.5)
     """
     match = re.fullmatch(r"(\d{1,12}(?:\.\d{0,12})?|\.\d{1,12})\s*([a-zµ]*)", text.strip(), re.ASCII | re.IGNORECASE)
     unit = _SECONDS.get(match[2].lower()) if match else None
+    if match is not None and not match[2] and float(match[1]):
+        bare = text.strip()
+        problem = f"{field} is {bare}, but must be a time with its unit: {bare}ms or {bare}s"
+        raise InputError(problem, field=field, value=bare, allowed="a time such as 2s or 40ms")
     if match is None or unit is None or not float(match[1]):
         problem = f"{field} is {shown(text)}, but must be a time above 0, e.g. 2s or 40ms"
         raise InputError(problem, field=field, value=text[:200], allowed="a time such as 2s or 40ms")

@@ -78,7 +78,7 @@ CALLS: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "plan_serve": (
         lambda: llmcx.plan_serve("gpt-oss-120b", hardware=["h100", "h200"], gpus=4, tpot="20ms", price=[3, 4], confidence=0.9),
-        "plan serve gpt-oss-120b --hardware h100,h200 --gpus 4 --tpot 0.02 --price 3,4 --confidence 90%",
+        "plan serve gpt-oss-120b --hardware h100,h200 --gpus 4 --tpot 20ms --price 3,4 --confidence 90%",
     ),
     "plan_local": (
         lambda: llmcx.plan_local(hardware="rtx-4090", ram="64GB", ram_bandwidth=80 * 10**9, seq=4096, at_most="20B", top=2),

@@ -43,7 +43,25 @@ params gpt2 --plot - --explain :: --plot - draws in place of the tables
 params --preset ../../etc/passwd :: is not known
 parms :: Did you mean 'params'
 catalog shw :: Did you mean 'show'
-{catalog|textbook|tools|presets} :: Missing command
+{catalog|presets} :: llmcx catalog needs a command: it has models, hardware, show
+textbook llama-3-8b :: llmcx textbook has no command 'llama-3-8b'; it has bounds, shapes
+estimate gpt3 :: llmcx has no command 'estimate'; it has params, flops, memory
+{llama-3-8b|7B|./config.json|Qwen/Qwen3-8B} :: a command comes first: llmcx params
+{train|plan train} gpt3 :: needs --tokens: training tokens, e.g.
+catalog show :: llmcx catalog show needs NAME: a preset or an accelerator
+params llama3 :: did you mean llama-3-70b or llama-3-8b or llama-3.1-405b, or a config.json of its own?
+params qwen3-235b :: did you mean qwen3-235b-a22b, or a config.json of its own?
+params longcat-flash :: any other model is read from its config.json
+params 7 :: a shape of 7 parameters is not built; 10^6 to 10^15 are
+{serve gpt2 --tpot 40ms|serve gpt2 --ttft 2s} :: is an option of llmcx plan serve
+train gpt2 --tokens 1T --days 30 :: is an option of llmcx plan train and chinchilla
+plan train gpt2 --tokens 1T --budget 1M :: did you mean --dollars (USD)?
+plan serve gpt2 --batch-size 8 :: did you mean --users
+serve gpt2 --max-model-len 8k :: did you mean --prompt (tokens in; --output is tokens out)?
+train gpt2 --tokens 1T --batch 8 :: did you mean --global-batch
+{plan serve gpt2 --tpot 50|plan local --tpot 50} :: --tpot is 50, but must be a time with its unit: 50ms or 50s
+check vllm serve Qwen/Qwen3-8B --max-model-len 8k --hardware h100 :: llmcx check --hardware h100 -- vllm serve ...
+check nofile.sh --hardware h100 :: nofile.sh cannot be read: there is no such file
 params --prest gpt3 :: --preset
 params --preset :: requires an argument
 params gpt3 stray :: stray

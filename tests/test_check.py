@@ -790,3 +790,13 @@ def set_oddly(draw: Any) -> str:
 def test_any_value_of_a_flag_is_answered_or_refused(line: str, hardware: str) -> None:
     end = here("check", "-", "--hardware", hardware, "--json", stdin=line.encode())
     assert end.code == 0 or (end.code == 2 and end.err.count("\n") == 1), (line, hardware, end)
+
+
+def test_a_line_behind_two_dashes() -> None:
+    """As `env`, `time` and `docker run` take a command: its words as they are, without quotes around all of them."""
+    line = ["vllm", "serve", "Qwen/Qwen3-VL-8B-Instruct", "--max-model-len", "8k", "--limit-mm-per-prompt"]
+    for last in ('{"image": 2}', "image=2"):
+        apart = here("check", "--hardware", "h100", "--json", "--", *line, last)
+        whole = here("check", shlex.join([*line, last]), "--hardware", "h100", "--json")
+        assert apart == whole and apart.code == 0, last
+    assert here("check", "--hardware", "h100", "--", " ".join(line[:5])).code == 0  # quoted, and behind them

@@ -451,3 +451,46 @@ def test_a_changed_model_keeps_its_format() -> None:
 
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
+
+
+V4 = {
+    "model_type": "deepseek_v4",
+    "hidden_size": 7168,
+    "num_hidden_layers": 62,  # the layer for multi-token prediction, which has a window as the last one has, is counted as one
+    "compress_ratios": [128, 128, *(29 * [4, 128]), 4, 0],
+    **{"num_attention_heads": 128, "head_dim": 512, "q_lora_rank": 1536, "o_lora_rank": 1024, "o_groups": 16},
+    **{"sliding_window": 128, "index_n_heads": 64, "index_head_dim": 128, "index_topk": 1024, "hc_mult": 4, "vocab_size": 129280},
+    **{"n_routed_experts": 384, "num_experts_per_tok": 6, "moe_intermediate_size": 3072},
+    "quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128], "scale_fmt": "ue8m0"},
+}
+"""What config.json of deepseek-ai/DeepSeek-V4-Pro says."""
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_experts_in_fp4_beside_fp8(inside: bool) -> None:
+    """The hub lists 786,381,668,352 bytes of I8, two numbers of E2M1 in each, and 49,150,268,416 scales of E8M0, which are one
+    for every 32 of those, and one for each block of 128 x 128 of all else in FP8 (safetensors of deepseek-ai/DeepSeek-V4-Pro).
+    Two more matrices of the layer that predicts tokens, 7,168 x 7,168 each, have 2 · 56 · 56 blocks. Its files take 864.7 GB.
+    """
+    named = {"expert_dtype": "fp4"}
+    config = V4 | ({"quantization_config": V4["quantization_config"] | named} if inside else named)  # type: ignore[operator]
+    found = quant.weights(from_data(config, "v4"), "released")
+    assert found.by_dtype["MXFP4"]["elements"] == 2 * 786_381_668_352
+    assert found.scale_bytes == 49_150_268_416 - 2 * 56 * 56
+    assert abs(found.bytes / 1e9 - 864.7) < 0.001 * 864.7
+    whole = quant.weights(from_data(V4 | {"expert_dtype": "fp8"}, "v4"), "released")
+    assert whole.format == "fp8_block" and whole.bytes > 1.8 * found.bytes
+    other = from_data(V4 | {"expert_dtype": "int3"}, "v4").stored
+    assert other is not None and other.unsized == "experts in 'int3'"
+
+
+def test_what_a_compressed_cache_takes() -> None:
+    """A token of DeepSeek-V4-Pro: in 30 layers a quarter of an entry of 512 numbers and of the indexer's 128, in 31 an entry of
+    512 for 128 tokens. At 2^20 tokens published as 9.62 GiB in bf16 ("DeepSeek V4", AINews of 2026-04-25).
+    """
+    spec = from_data(V4 | {"num_hidden_layers": 61}, "v4")
+    found = memory(spec, 1, 2**20)
+    assert found.kv_bytes_per_token == 2 * (30 * (512 + 128) // 4 + 31 * 512 // 128)
+    parts = {part.part: part.bytes for part in found.parts}
+    assert round(parts["kv_cache"] / 2**30, 2) == 9.62
+    assert parts["workspace"] < 3e9  # nothing of a size of tokens times entries is written out

@@ -93,5 +93,6 @@ def stand_in(params: int) -> tuple[ModelSpec, list[str]]:
     found = architecture(float(params), VOCAB)
     shape = f"{found.n_layers} layers, d_model {found.d_model:,}, d_ff {found.d_ff:,}, {found.vocab:,} tokens"
     note = f"a stand-in for {params:,} parameters: a dense LLaMA-like model of {shape}; {found.params:,} parameters"
-    title = f"{params / 1e9:g}B stand-in" if params >= 10**9 else f"{params / 1e6:g}M stand-in"
+    unit, letter = (10**12, "T") if params >= 10**12 else (10**9, "B") if params >= 10**9 else (10**6, "M")
+    title = f"{params / unit:g}{letter} stand-in"
     return replace(found.spec, title=title, context=CONTEXT), [note]

@@ -225,14 +225,14 @@ def spelled(kind: str, source: Any) -> Any:
 
 
 def stand_in(source: str) -> int | None:
-    """The parameters that a name such as 7B states; None where it is a name.
+    """The parameters that a number such as 7B states; None where it is a name.
 
-    >>> stand_in("1.2B"), stand_in("gpt3")
-    (1200000000, None)
+    >>> stand_in("1.2B"), stand_in("1e9"), stand_in("7_000_000_000"), stand_in("gpt3")
+    (1200000000, 1000000000, 7000000000, None)
     """
     from llmcx.units import count
 
-    return count(source) if re.fullmatch(r"\d+(\.\d+)?[MmBbTt]", source) else None
+    return count(source, "model") if re.fullmatch(r"\d[\d_]*(\.\d+)?([eE]\d{1,2})?\s?[MmBbTt]?", source) else None
 
 
 def load(

@@ -12,7 +12,7 @@ from typing import Any, TypedDict
 
 from llmcx.catalog.build import build
 from llmcx.catalog.index import ROOT, data_of, entry, indexed, made, read_yaml, recount, stems
-from llmcx.errors import unknown_name
+from llmcx.errors import InputError, shown
 from llmcx.model.spec import ModelSpec
 
 MODELS = ROOT / "models"
@@ -67,13 +67,38 @@ def path_of(name: str) -> Path:
         if len({known.get(own, own) for own in alike}) == 1:
             own = alike.pop()
             return MODELS / f"{known.get(own, own)}.yaml"
-        raise unknown_name("preset", name, offered(), field="preset", listed="catalog models")
+        raise _unknown(name)
     return theirs
 
 
 def _bare(name: str) -> str:
-    """A name without what people write in different ways: Llama_3.1-70B is llama-3.1-70b."""
-    return re.sub(r"[\s._-]", "", name.lower())
+    """A name without what people write in different ways: Llama_3.1-70B and llama3.1:70b are llama-3.1-70b."""
+    return re.sub(r"[\s._:-]", "", name.lower())
+
+
+def _unknown(name: str) -> InputError:
+    """The refusal of a preset's name: those that begin with the same words and numbers, else those spelt alike, each preset once;
+    and what to give of a model that is none of them.
+    """
+    from difflib import get_close_matches
+
+    def parts(text: str) -> list[str]:
+        return re.findall(r"[a-z]+|\d+", text.lower())
+
+    known, start = aliases(), parts(name)
+    own = [each for each in offered() if "/" not in each]
+    begin = [each for each in names() if start and parts(each)[: len(start)] == start]
+    near = begin or (get_close_matches(name.lower(), own, n=9, cutoff=0.6) if len(name) < 200 else [])
+    once: list[str] = []
+    for each in near:
+        if known.get(each, each) not in (known.get(other, other) for other in once):
+            once.append(each)
+    once = once[:3]
+    if once:
+        hint = f"did you mean {' or '.join(once)}, or a config.json of its own?"
+    else:
+        hint = "`llmcx catalog models` lists those that are, and any other model is read from its config.json"
+    return InputError(f"preset {shown(name)} is not known; {hint}", field="preset", value=name[:200], nearest=once)
 
 
 def offered() -> list[str]:

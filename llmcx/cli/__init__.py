@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 import llmcx
-from llmcx.errors import InputError
+from llmcx.errors import InputError, shown
 
 COMMANDS = {
     "params": "Parameters: total, active, per component, bytes.",
@@ -107,6 +107,10 @@ class Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         self.everything = "--help-all" in args
+        if any(param.name == "line" for param in self.params):
+            from llmcx.cli.launching import quoted
+
+            args = quoted(args)
         words = self.respelled(["--help" if arg == "--help-all" else arg for arg in args])
         found: list[str] = super().parse_args(ctx, words)
         return found
@@ -272,10 +276,38 @@ def _usage(error: Any) -> int:
         from llmcx.cli.spelling import unknown
 
         return _refuse(unknown(str(field), command.flags, _full_name(error.ctx)))
-    message = error.format_message().rstrip(".")
+    message = _ways_on(error) or error.format_message().rstrip(".")
     parameter = getattr(error, "param", None)
     field = field or (parameter.name if parameter else None)
     return _refuse(InputError(" ".join(message.split()), field=field))
+
+
+def _ways_on(error: Any) -> str | None:
+    """What is missing or not known, with what there is: the commands of a group, or what a required option says of itself."""
+    if error.ctx is None:
+        return None
+    command, name = error.ctx.command, f"llmcx {_full_name(error.ctx)}".rstrip()
+    if type(error).__name__ == "MissingParameter" and error.param is not None:
+        parameter = error.param
+        said = str(getattr(parameter, "help", None) or "").partition("  ")[0].rstrip(".")
+        given = (
+            parameter.opts[0] if parameter.param_type_name == "option" else str(parameter.metavar or parameter.name).strip("{}")
+        )
+        return f"{name} needs {given}: {said[:1].lower()}{said[1:]}" if said else None
+    if not isinstance(command, TyperGroup):
+        return None
+    has = f"has {', '.join(command.list_commands(error.ctx))}"
+    if error.message.startswith("Missing command"):
+        return f"{name} needs a command: it {has}"
+    word = re.match(r"No such command '(.*)'\.$", error.message, re.DOTALL)
+    if word is None:  # with the nearest
+        return None
+    from llmcx.catalog.load import names_file, stand_in
+    from llmcx.catalog.named import known_as
+
+    if name == "llmcx" and (names_file(word[1]) or stand_in(word[1]) is not None or known_as(word[1]) is not None):
+        return f"{shown(word[1])} is a model, and a command comes first: llmcx params {word[1]}"
+    return f"{name} has no command {shown(word[1])}; it {has}"
 
 
 def _full_name(ctx: Any) -> str:

@@ -94,9 +94,9 @@ def check(
 ) -> Item | Answer:
     """A launch line or file: does it fit, for how many users, how fast, and what to change if not.
 
-    The model is the one that the line names; name it after the line where that is no preset and not on disk. Training is read
-    from Megatron-LM's line, torchtitan's TOML, accelerate's YAML and DeepSpeed's JSON; all from Slurm's scripts and Kubernetes'
-    manifests too.
+    A line is in quotes, or stands last and behind --. The model is the one that the line names; name it after the line where that
+    is no preset and not on disk. Training is read from Megatron-LM's line, torchtitan's TOML, accelerate's YAML and DeepSpeed's
+    JSON; all from Slurm's scripts and Kubernetes' manifests too.
 
     \b
     llmcx check 'vllm serve Qwen/Qwen3-32B --max-model-len 32k' --hardware h100
@@ -231,7 +231,9 @@ def _text(line: str) -> str:
         if sys.stdin is None:
             raise bad("stdin is closed, so there is nothing to read from it")
         return str(sys.stdin.read(LARGEST))
-    if "\n" in line or not os.path.isfile(line):
+    if not os.path.isfile(line):
+        if not re.search(r"\s", line) and re.search(r"[./\\]", line):
+            raise bad(f"{line} cannot be read: there is no such file, and no launch line is a single word", line)
         return line
     try:
         with open(line, "rb") as file:

@@ -7,6 +7,7 @@ sets is said by the one table of spellings (:mod:`llmcx.cli.spelling`).
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -262,6 +263,21 @@ def _engine(words: Sequence[str]) -> tuple[str, list[str], list[str]] | None:
                 if not word.startswith("-") and "=" not in word and image.search(word):
                     return engine, list(words[: at + 1]), list(words[at + 1 :])
     return None
+
+
+def quoted(args: Sequence[str]) -> list[str]:
+    """The words of a command line with a launch line as one of them: what stands behind ``--``. Raises InputError for a launch
+    line whose words are neither quoted nor behind it, where its options could not be told from llmcx's own.
+
+    >>> quoted(["--hardware", "h100", "--", "vllm", "serve", "A B"])
+    ['--hardware', 'h100', "vllm serve 'A B'"]
+    """
+    if "--" in args:
+        at = args.index("--")
+        return [*args[:at], shlex.join(args[at + 1 :])] if len(args) > at + 2 else list(args)
+    if len(args) > 1 and _engine(args) is not None:
+        raise bad("the words of a launch line are quoted, or last and behind --: llmcx check --hardware h100 -- vllm serve ...")
+    return list(args)
 
 
 def _inside(text: str) -> tuple[str, list[str], list[str]] | None:

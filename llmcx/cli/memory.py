@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from llmcx.answers import memory as answers
 from llmcx.cli.accelerator import Limit, limit, serving, settled
 from llmcx.cli.adapters import ALL, RANK, TARGETS, lora_of
-from llmcx.cli.models import Models, beside, describe, stored_notes
+from llmcx.cli.models import Models, beside, context_notes, describe, stored_notes
 from llmcx.cli.options import command, completing, explaining, heading, option, single
 from llmcx.cli.parallel import Parallel
 from llmcx.cli.rl import PostTraining
@@ -362,7 +362,7 @@ def memory(
         showing.notes(spec, seen, program.name)
         + stored_notes(spec, dtype)
         + _notes(spec, training.activations, recipe, program.name)
-        + ([] if train else program.notes())
+        + ([] if train else context_notes(spec, asked["seq"]) + program.notes())
         + uneven(spec, asked["layout"])
     )
     about += [*result.stored.notes] if result.stored is not None else []

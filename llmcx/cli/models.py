@@ -210,6 +210,13 @@ def stored_notes(spec: ModelSpec, dtype: str | None) -> list[str]:
     return [f"the index beside the config states {stored.total:,} B, {more} of what is counted ({counted:,} B): {why}"]
 
 
+def context_notes(spec: ModelSpec, tokens: int) -> list[str]:
+    """Where a sequence is longer than what the model was released for."""
+    if spec.context is None or tokens <= spec.context:
+        return []
+    return [f"longer than the context that {spec.name} states, {spec.context:,} tokens"]
+
+
 def describe(spec: ModelSpec) -> dict[str, Any]:
     """The `model` of the JSON contract."""
     out = {"name": spec.name, "title": spec.title, "family": spec.family, "source": spec.source}

@@ -6,7 +6,7 @@ from typing import Annotated, Any, cast
 from llmcx.answers import serve as answers
 from llmcx.answers.load import DRAFT_COST, NO_SPECULATION, Apart, Load, Speculation
 from llmcx.cli.accelerator import serving, settled, with_memory
-from llmcx.cli.models import Models, describe, stored_notes
+from llmcx.cli.models import Models, context_notes, describe, stored_notes
 from llmcx.cli.options import MATMULS, command, completing, explaining, heading, option, single
 from llmcx.engines import efficiency as efficiencies
 from llmcx.engines.serving_estimate import Timed
@@ -183,6 +183,7 @@ def serve(
         line = wrapped(emit, started, spec.name, line, setup.gpus, machine.vendor) if emit in WRAPPED else line
         inputs |= {"emit": emit, "line": line}
     about = [
+        *context_notes(spec, prompt + output),
         *program.notes(),
         *stored_notes(spec, dtype),
         *_notes(apart is not None, rate is not None, bool(spec.mixtures) and isinstance(server, Timed)),

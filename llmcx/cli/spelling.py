@@ -153,6 +153,16 @@ LIKE = {
 """Flags whose meaning is near: the option of llmcx, and what it is."""
 
 
+INSTEAD = {
+    "--batch": (("--users", "users at once"), ("--global-batch", "sequences a step; --micro-batch is a GPU's")),
+    "--seq": (("--prompt", "tokens in; --output is tokens out"),),
+    "--prompt": (("--seq", "tokens of a sequence"),),
+    "--tokens": (("--inference-tokens", "tokens served over the lifetime"), ("--output", "tokens out")),
+    "--budget": (("--dollars", "USD"), ("--ram", "bytes of the machine's memory")),
+}
+"""What stands for one of our own options in a command that does not have it; the first that the command has."""
+
+
 def respelled(args: Sequence[str], flags: Mapping[str, Any], settable: Collection[str]) -> list[str]:
     """The words of a command line with flags of other tools in llmcx's own spelling, and ``--set name=value`` as the flag that
     it stands for. ``flags`` are the command's, ``settable`` those of them that --set takes.
@@ -205,12 +215,24 @@ def _setting(text: str, flags: Mapping[str, Any], settable: Collection[str]) -> 
     return [flag, value]
 
 
-def _having(flag: str) -> list[str]:
-    """The commands that have an option."""
+def _having(flag: str, command: str) -> list[str]:
+    """Up to three commands that have an option, the plan for ``command`` first."""
     from llmcx.cli import built
     from llmcx.cli.sweeping import names
 
-    return [name for name in names() if flag in built(name).flags][:3]
+    planned = [f"plan {each}" for each in built("plan").commands]
+    first = [name for name in planned if name == f"plan {command}"]
+    return [name for name in dict.fromkeys((*first, *names(), *planned)) if flag in _flags(name)][:3]
+
+
+def _flags(name: str) -> Collection[str]:
+    """The options of a command by its full name."""
+    from llmcx.cli import built
+
+    whole, _, part = name.partition(" ")
+    found = built(whole)
+    flags: Collection[str] = (found.commands[part] if part else found).flags
+    return flags
 
 
 def unknown(flag: str, flags: Collection[str], command: str) -> InputError:
@@ -218,11 +240,13 @@ def unknown(flag: str, flags: Collection[str], command: str) -> InputError:
     long = flag.partition("=")[0]
     near, what = LIKE.get(long, ("", ""))
     near = SAME_FLAG.get(long, near or ALSO_FLAG.get(long, ""))
+    if near not in flags:
+        near, what = next((each for each in INSTEAD.get(near or long, ()) if each[0] in flags), (near, what))
     known = sorted(each for each in flags if each.startswith("--"))
     if near in flags:
         meaning = f" ({what})" if what else ""
         return InputError(f"llmcx {command} has no {long}; did you mean {near}{meaning}?", field=long, value=long, nearest=[near])
-    if others := _having(near or long):
+    if others := _having(near or long, command):
         problem = f"llmcx {command} has no {long}; {near or long} is an option of llmcx {' and '.join(others)}"
         return InputError(problem, field=long, value=long)
     error = unknown_name(f"option of llmcx {command}", long, known, field=long)

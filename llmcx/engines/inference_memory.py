@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
+from math import lcm
 from typing import Any, NamedTuple
 
 from llmcx.costs.kv_cache import cache_fold
@@ -203,20 +204,25 @@ def cache_of(spec: ModelSpec, batch: int, context: int, layout: Layout, engine: 
 
 @lru_cache(maxsize=64)
 def per_token(spec: ModelSpec, seq: int = 1, layout: Layout = ONE_GPU) -> int:
-    """Numbers that one more token after ``seq`` adds to the cache of one GPU; layers whose window is full add none.
+    """Numbers that one more token after ``seq`` adds to the cache of one GPU; layers whose window is full add none. Where a layer
+    keeps an entry for so many tokens, the mean of as many.
 
     Shazeer 2019, arXiv:1911.02150, sec. 2.4.
     """
-    more, now = (cached(spec, 1, n, layout, source=0).get("kv_cache", 0) for n in (seq + 1, seq))
-    return more - now
+    step = lcm(*(mixer.period() for layers in spec.groups for mixer in (layers.mixer, layers.beside) if mixer is not None))
+    more, now = (cached(spec, 1, n, layout, source=0).get("kv_cache", 0) for n in (seq + step, seq))
+    return (more - now) // step
 
 
 def workspace(ops: list[Op], act: int) -> tuple[int, str]:
     """Estimate of the largest transient of one layer in a forward pass, in bytes: the probabilities where they are written out
-    (scores and their softmax both alive), else the widest feed-forward tensors (gate, up and product alive together).
+    (scores and their softmax both alive), else the widest feed-forward tensors (gate, up and product alive together). What an
+    indexer multiplies pair by pair, without a gradient, is summed over its heads as kernels go along, and not written out.
     """
     best, formula = 0, "no layer"
     for op in ops:
+        if not op.grad:
+            continue
         probabilities = sum(saved.elements for saved in op.saved if saved.what == "probabilities")
         if op.kind == "softmax" and probabilities:
             size, text = 2 * probabilities * act, "estimate: scores and probabilities of one layer"

@@ -125,15 +125,15 @@ def fp8_tensor(d_in: int, d_out: int) -> Sizes:
     return Sizes(d_in * d_out, 4)
 
 
-def fp8_block(d_in: int, d_out: int, rows: int = 128, columns: int = 128) -> Sizes:
-    """E4M3 with an fp32 scale per block of ``rows`` outputs and ``columns`` inputs, the last ones cut.
+def fp8_block(d_in: int, d_out: int, rows: int = 128, columns: int = 128, scale: int = 4) -> Sizes:
+    """E4M3 with a scale of ``scale`` bytes, fp32 or E8M0, per block of ``rows`` outputs and ``columns`` inputs, the last cut.
 
     Source: DeepSeek-AI 2024, arXiv:2412.19437, sec. 3.3.2.
 
     >>> fp8_block(7168, 576)
     Sizes(payload=4128768, scales=1120)
     """
-    return Sizes(d_in * d_out, 4 * -(-d_out // rows) * -(-d_in // columns))
+    return Sizes(d_in * d_out, scale * -(-d_out // rows) * -(-d_in // columns))
 
 
 def fp8_channel(d_in: int, d_out: int) -> Sizes:
@@ -200,7 +200,7 @@ SCHEMES = {
     "llm_int8": Scheme(llm_int8, "INT8", _BNB),
     "fp8_tensor": Scheme(fp8_tensor, "F8_E4M3", "vllm/model_executor/layers/quantization/fp8.py of vllm-project/vllm"),
     "fp8_block": Scheme(
-        fp8_block, "F8_E4M3", "inference/kernel.py of deepseek-ai/DeepSeek-V3: weight_scale_inv", ("rows", "columns")
+        fp8_block, "F8_E4M3", "inference/kernel.py of deepseek-ai/DeepSeek-V3: weight_scale_inv", ("rows", "columns", "scale")
     ),
     "fp8_channel": Scheme(fp8_channel, "F8_E4M3", f"{_CT}/naive_quantized.py"),
     "mxfp8": Scheme(mxfp8, "MXFP8", "OCP Microscaling Formats 1.0"),

@@ -169,11 +169,12 @@ def deepseek(c: Config) -> tuple[Data, list[str]]:
 
 
 def formats(c: Config) -> Data:
-    """How the weights are stored: FP8 in blocks of 128 x 128, or as they are."""
+    """How the weights are stored: FP8 in blocks of 128 x 128, or as they are; the experts perhaps otherwise."""
     dtype = c.text("dtype", ("fp8", "bf16")) if c.has("dtype") else "bf16"
     c.ignore("dtype")
     expert = c.data.get("expert_dtype")
     c.ignore("expert_dtype")
-    if expert not in (None, dtype):
-        return {"quantization_config": {"quant_method": f"experts in {shown(expert)}"}}  # whose layout is not known
-    return {"quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128]}} if dtype == "fp8" else {}
+    if dtype == "fp8":
+        named = {} if expert is None else {"expert_dtype": expert}
+        return {"quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128], **named}}
+    return {} if expert in (None, dtype) else {"quantization_config": {"quant_method": f"experts in {shown(expert)}"}}

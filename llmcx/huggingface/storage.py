@@ -40,7 +40,7 @@ def stored_of(*files: Data) -> Storage | None:
                 raise InputError(f"{key} is {shown(found)}, but must be a mapping", field=key, value=shown(found))
             stored = quantised(found, plain)
             if stored is not None:
-                return stored
+                return _with_experts(stored, data.get("expert_dtype", found.get("expert_dtype")))
     return None if plain == "bf16" else Storage(plain, plain)
 
 
@@ -57,6 +57,22 @@ def quantised(data: Data, plain: str) -> Storage | None:
         return Storage(plain, plain, unsized=f"quant_method {shown(method)}")
     found = reader(data)
     return found and replace(found, plain=plain, format=plain if found.format == "bf16" else found.format)
+
+
+def _with_experts(stored: Storage, dtype: Any) -> Storage:
+    """With the experts in a format of their own: fp4 is MXFP4, beside which FP8's scales are E8M0 too, a byte each, and what
+    compresses keys or weighs the indexer's heads is left alone.
+
+    Source: the numbers of deepseek-ai/DeepSeek-V4-Pro by type, as the hub lists them: 49,150,268,416 of F8_E8M0, one for 32 of
+    its experts' 1,572,763,336,704, and 1,414,144 for the blocks of 128 x 128 of all other matrices but those.
+    """
+    if dtype in (None, "fp8") and stored.format.startswith("fp8"):
+        return stored
+    if dtype == "fp4" and stored.format.startswith("fp8_block"):
+        form = f"{stored.format}{',' if ':' in stored.format else ':'}scale=1"
+        keep = (*stored.keep, "compressor", "indexer.weights_proj")
+        return replace(stored, format=form, keep=keep, groups=(*stored.groups, StorageGroup("mxfp4", ("experts",))))
+    return stored if dtype is None else replace(stored, unsized=f"experts in {shown(dtype)}")
 
 
 def _guessed(data: Data) -> str:

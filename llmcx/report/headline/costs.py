@@ -133,7 +133,8 @@ def chinchilla(model: dict[str, Any] | None, inputs: dict[str, Any], result: Any
     n, d = [one.params for one in best], [one.tokens for one in best]
     verdict = f"{words.count(median(n))} parameters on {words.count(median(d))} tokens"
     if len(best) > 1:
-        verdict += f"; by law {words.count(min(n))} to {words.count(max(n))}"
+        differs, unit = (d, " tokens") if min(n) == max(n) else (n, "")  # of a size that is given they agree
+        verdict += f"; by law {words.count(min(differs))} to {words.count(max(differs))}{unit}"
     start = "" if model is None else "the same compute buys "
     return Headline(words.line(name, *said, laws), start + verdict)
 

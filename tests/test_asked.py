@@ -1,0 +1,25 @@
+"""What first-time users asked, and read in the first lines and the notes."""
+
+from __future__ import annotations
+
+from tests.helpers import data, here
+
+
+def test_a_sequence_beyond_the_context_is_said() -> None:
+    """Llama 3.1 8B's max_position_embeddings is 131,072 (its config.json)."""
+    said = "longer than the context that llama-3.1-8b states, 131,072 tokens"
+    for call in ("memory llama-3.1-8b --seq 131073", "serve llama-3.1-8b --prompt 131072 --output 1"):
+        assert said in data(*call.split())["notes"], call
+    for call in ("memory llama-3.1-8b --seq 131072", "serve llama-3.1-8b --prompt 131071 --output 1"):
+        assert said not in data(*call.split())["notes"], call
+
+
+def test_laws_that_agree_on_the_size_differ_in_the_data() -> None:
+    """70 billion parameters are what was asked, so the range is of the tokens; the most by Hoffmann et al. 2022, equation 4 with
+    the constants of appendix D.3: the size is G (C / 6)^a, and C / 6 the size times the tokens.
+    """
+    alpha, beta, a, b = 0.3392, 0.2849, 406.4, 410.7
+    scale = (alpha * a / (beta * b)) ** (1 / (alpha + beta))
+    tokens = (70e9 / scale) ** ((alpha + beta) / beta) / 70e9
+    verdict = here("chinchilla", "--params", "70B", "--law", "kaplan", "--law", "hoffmann-3").out.splitlines()[1]
+    assert verdict.endswith(f" to {tokens / 1e12:.3f} T tokens") and verdict.startswith("70.00 B parameters on ")
