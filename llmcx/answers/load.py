@@ -72,6 +72,10 @@ class Point:
     itl_p99_s: float | None = None
 
 
+APART = "of prompts on GPUs of their own the first token is known to a factor of 7 alone (docs/serving.md)"
+"""What is to be said of such times."""
+
+
 class Apart(NamedTuple):
     """``prefill_workers`` of ``prefill_tp`` GPUs each work off the prompts, ``workers`` of the server's layout decode."""
 
