@@ -182,7 +182,8 @@ def router(pair: Pair, workers: Sequence[Worker], hosts: Sequence[str]) -> tuple
         words = ["python3 -m sglang_router.launch_router --pd-disaggregation"]
     for worker, url in at:
         boot = f" {BOOT + worker.number}" if pair.engine == "sglang" and worker.half.role == "prefill" else ""
-        words.append(f"--{worker.half.role} http://{url}{boot}")
+        address = f'"http://{url}"' if "$" in url else f"http://{url}"
+        words.append(f"--{worker.half.role} {address}{boot}")
     return {}, " ".join([*words, f"--host 0.0.0.0 --port {port} --worker-startup-timeout-secs {WAITED}"])
 
 
@@ -205,7 +206,7 @@ def script(pair: Pair, workers: Sequence[Worker], many: int) -> Iterator[str]:
         yield from written(pair.files)
         for worker in workers:
             if worker.node == node:
-                before, line = line_of(pair, worker, f"$NODE{node}" if many > 1 else None, many > 1)
+                before, line = line_of(pair, worker, f'"$NODE{node}"' if many > 1 else None, many > 1)
                 seen = f"CUDA_VISIBLE_DEVICES={','.join(map(str, worker.gpus))}"
                 yield f"{' '.join([seen, *before])} {line} &"
     files, line = router(pair, workers, [f"$NODE{worker.node}" if many > 1 else "127.0.0.1" for worker in workers])

@@ -24,7 +24,9 @@ TRAINS = "nvcr.io/nvidia/pytorch:26.01-py3"
 PORTS = {"vllm": 8000, "sglang": 30000, "trtllm": 8000, "llama.cpp": 8080}
 SHARED = "16Gi"
 """Of the host's memory, which processes of one pod share: the usual 64 MiB is too little for NCCL."""
-FIRST = 'export MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)'
+FIRST = 'MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)\nexport MASTER_ADDR'
+CORES = 8
+"""Of the host for each GPU, on a part of a node. A task gets one in all where a script does not ask."""
 
 
 class Line(NamedTuple):
@@ -54,12 +56,17 @@ def slurm(name: str, of: Line, gpus: int, engine: str | None = None) -> str:
     many, each = nodes(gpus)
     tasks = each if engine == "trtllm" and many > 1 else 1
     head = ["#!/bin/bash", f"#SBATCH --job-name={name}", f"#SBATCH --nodes={many}", f"#SBATCH --ntasks-per-node={tasks}"]
-    head += [f"#SBATCH --gpus-per-node={each}", *of.comments, *of.before, *written(of.files)]
+    head += [f"#SBATCH --gpus-per-node={each}", cores(each), *of.comments, *of.before, *written(of.files)]
     if many == 1:
         return "\n".join([*head, f"srun {of.line}"])
     if engine is None:
-        return "\n".join([*head, FIRST, "export RUN_ID=$SLURM_JOB_ID", f"srun {of.line}"])
+        return "\n".join([*head, FIRST, 'export RUN_ID="$SLURM_JOB_ID"', f"srun {of.line}"])
     return "\n".join([*head, FIRST, _spanning(of.line, engine, many, each)])
+
+
+def cores(gpus: int) -> str:
+    """What of the host's processor a job gets with so many GPUs of a node: all of it with all of them."""
+    return "#SBATCH --exclusive" if gpus == PER_NODE else f"#SBATCH --cpus-per-gpu={CORES}"
 
 
 def _spanning(line: str, engine: str, many: int, each: int) -> str:
@@ -67,10 +74,10 @@ def _spanning(line: str, engine: str, many: int, each: int) -> str:
     if engine == "trtllm":
         return f"srun --mpi=pmix trtllm-llmapi-launch {line}"
     if engine == "sglang":
-        more = f"--nnodes {many} --node-rank $SLURM_NODEID --dist-init-addr $MASTER_ADDR:20000"
+        more = f'--nnodes {many} --node-rank "$SLURM_NODEID" --dist-init-addr "$MASTER_ADDR:20000"'
         return f"srun bash -c {shlex.quote(f'{line} {more}')}"
     if engine == "vllm" and "--data-parallel-size" not in line:
-        ray = f"ray symmetric-run --address $MASTER_ADDR:6379 --min-nodes {many} --num-gpus {each} --"
+        ray = f'ray symmetric-run --address "$MASTER_ADDR:6379" --min-nodes {many} --num-gpus {each} --'
         return f"srun {ray} {line} --distributed-executor-backend ray"
     what = "vLLM's data-parallel groups" if engine == "vllm" else engine
     problem = f"{what} on {many * each} GPUs need a line of their own on each node, which one script does not have"
@@ -100,7 +107,8 @@ def resource_of(vendor: str) -> str:
 
 def named(name: str) -> str:
     """A name as Kubernetes takes it, of a Service too: letters, digits and dashes, a letter first."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40]
+    safe = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-")
+    return safe if safe[:1].isalpha() else f"model-{safe}".strip("-")
 
 
 def _server(name: str, of: Line, gpus: int, resource: str, engine: str, replicas: int) -> list[str]:

@@ -19,7 +19,8 @@ def slurm(pair: Pair, workers: Sequence[Worker], many: int) -> str:
     each = max(worker.gpus.stop for worker in workers)
     tasks = each if pair.engine == "trtllm" else 1
     head = ["#!/bin/bash", f"#SBATCH --job-name={pair.name}", f"#SBATCH --nodes={many}", f"#SBATCH --ntasks-per-node={tasks}"]
-    lines = [*head, f"#SBATCH --gpus-per-node={each}", *pair.comments]
+    # whole nodes, of which GPUs are numbered from 0
+    lines = [*head, f"#SBATCH --gpus-per-node={each}", "#SBATCH --exclusive", *pair.comments]
     for node in range(many):
         lines.append(f'NODE{node}=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | sed -n {node + 1}p)')
     lines += written(pair.files)
