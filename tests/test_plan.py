@@ -319,7 +319,6 @@ def test_one_more_than_the_largest_batch_does_not_fit(model: str, name: str) -> 
         ("--draft=-1,2", "0,1,3"),
         ("--acceptance 0.5", "--draft"),
         ("--cached 2k", "the prompt has 1024"),
-        ("--disaggregated --emit vllm", "leave one of them out"),
         ("--disaggregated --gpus 1", "more --gpus"),
     ],
 )

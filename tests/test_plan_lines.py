@@ -84,8 +84,45 @@ def test_a_plan_is_printed_as_a_line_of_the_same_numbers(asked: str) -> None:
     assert end.code == 0, end.err
     found = json.loads(end.out)["result"]
     assert found["fits"]
-    times = {(one["tp"], one["batch"], round(one["tpot_s"], 9)) for one in plan["result"]["best"]}
+    times = {(one["gpus"] // one["replicas"], one["batch"], round(one["tpot_s"], 9)) for one in plan["result"]["best"]}
     assert {(found["gpus"], point["batch"], round(point["tpot_s"], 9)) for point in found["estimate"]} & times
+
+
+@pytest.mark.parametrize("emit", ["", "slurm", "k8s"])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "llama-3.1-70b --hardware h100 --gpus 1..8 --prompt 2k --output 512 --ttft 1s --tpot 25ms --engine vllm",
+        "llama-3.1-70b --hardware h100 --gpus 1..8 --prompt 2k --output 512 --tpot 25ms --kv-dtype fp8 --engine trtllm",
+        "qwen3-235b-a22b --hardware h200 --gpus 4..24 --tpot 40ms --users 900 --engine sglang --utilization 0.85",
+        "gpt-oss-120b --hardware h200,b200 --gpus 1..16 --users 1500 --tpot 20ms --engine trtllm",
+        "deepseek-v3 --hardware b200 --gpus 8..16 --prompt 4k --output 1k --tpot 60ms --engine sglang",
+        "qwen3-8b --hardware h100 --gpus 2..12 --rate 30/s --prompt 4k --output 256 --tpot 12ms --engine vllm@0.11",
+    ],
+)
+def test_workers_of_both_kinds_are_printed_and_read_back_as_the_same_plan(asked: str, emit: str) -> None:
+    engine = asked.split("--engine ")[1].split("@")[0].split()[0]
+    plan = data("plan", "serve", *asked.split(), "--disaggregated", "--emit", emit or engine)
+    end = here("check", "-", "--json", stdin=plan["inputs"]["line"].encode())
+    assert end.code == 0, end.err
+    found = json.loads(end.out)
+    read, result = found["inputs"], found["result"]
+    assert result["fits"]
+    [point] = result["estimate"]
+    prompts, decodes = result["workers"]
+    assert (prompts["role"], decodes["role"]) == ("prefill", "decode")
+    [one] = [
+        each
+        for each in plan["result"]["best"]
+        if (each["prefill_workers"], each["prefill_tp"]) == (prompts["number"], prompts["gpus"])
+        and (each["workers"], each["tp"], each["batch"]) == (decodes["number"], decodes["gpus"], point["batch"])
+        and (each["ep"], each["attention_dp"]) == (read["ep"], read["attention_dp"])
+    ]
+    assert (result["gpus"], read["hardware"]) == (one["gpus"], one["hardware"])
+    if "--rate" in asked:  # where the users are no whole number, and wait for each other otherwise
+        assert point["tpot_s"] == pytest.approx(one["tpot_s"], rel=0.02)
+    else:
+        assert (point["ttft_s"], point["tpot_s"]) == pytest.approx((one["ttft_s"], one["tpot_s"]), rel=1e-9)
 
 
 def test_replicas_are_said() -> None:
@@ -102,7 +139,7 @@ def test_what_a_plan_cannot_print_is_refused() -> None:
     assert "llmcx serve --emit llama.cpp" in refused(*small, "--emit", "llama.cpp")
     assert "contradict" in refused(*small, "--emit", "vllm", "--engine", "sglang")
     assert "nothing meets" in refused(*small, "--tpot", "1us", "--emit", "vllm")
-    assert "--kv-dtype" in refused(*small, "--emit", "trtllm", "--kv-dtype", "fp8")
+    assert "--kv-dtype fp8" in refused(*small, "--emit", "trtllm", "--kv-dtype", "fp16")
     assert "vllm@0.7" in refused(*small, "--engine", "vllm@0.1")
     assert "one version" in refused(*small, "--engine", "sglang@0.4")
 

@@ -62,7 +62,7 @@ class Paces:
             seconds = step.total
             if of.drafted:
                 seconds += of.drafted * of.cost * self.server.decode(size, load.context).total
-            added = 0.0 if load.apart else self.server.prompt(load.prompt, load.cached, size, load.context)
+            added = 0.0 if load.apart else self.server.prompt(load.prompt, load.cached, size, load.context, load.chunk)
             self._timed[index] = step, seconds, seconds / of.tokens, added
         return self._timed[index]
 

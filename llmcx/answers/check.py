@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import floor
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from llmcx.answers import Result
 from llmcx.answers.fit import most, tensor_sizes
 from llmcx.answers.launched import Asked, holding, loading, served
-from llmcx.answers.load import Load, Point, point
+from llmcx.answers.load import Apart, Load, Point, point
 from llmcx.answers.memory import Memory, Part, memory
 from llmcx.answers.remedies import MOST, remedies
 from llmcx.engines.inference_memory import beside, largest_batch
@@ -55,13 +55,26 @@ class Read(NamedTuple):
     effect: str
 
 
+class Workers(NamedTuple):
+    """``number`` of workers on ``gpus`` each, that "prefill" or "decode", and what the fullest GPU of one holds."""
+
+    role: str
+    number: int
+    gpus: int
+    fits: bool
+    total_bytes: int
+    cache_tokens: int
+
+
 @dataclass(frozen=True, repr=False)
 class Check(Result, brief="engine fits total_bytes cache_tokens users", table="parts"):
     """Bytes on the fullest GPU with the cache of the fewest sequences that the engine starts for, in ``parts`` (``beside``:
     of the whole memory, with all the cache of the engine's share, where what comes on top of that has no room); ``cache_bytes``
     and ``cache_tokens`` that the rest holds; ``users`` that fit with ``seq`` tokens each; ``largest_batch`` with the tokens that
     times are for; ``estimate``: times for one user and for as many as fit, or are asked for; ``changes`` that make it fit;
-    ``flags``: how each was understood; ``met``: whether what is required holds.
+    ``flags``: how each was understood; ``met``: whether what is required holds. Where prompts are worked off on GPUs of their
+    own, ``workers`` of both kinds; ``gpus`` and ``users`` are those of all, the rest is of one that decodes, or where only that
+    for prompts does not fit, of that.
     """
 
     engine: str
@@ -81,6 +94,7 @@ class Check(Result, brief="engine fits total_bytes cache_tokens users", table="p
     changes: list[Change]
     flags: list[Read]
     met: bool | None = None
+    workers: list[Workers] = field(default_factory=list)
 
 
 def check(
@@ -113,10 +127,12 @@ def check(
     largest = min(users, asked.batch) if fixed_size else 0
     if server is not None and fits and not fixed_size:
         largest = server.largest_batch(load.prompt + load.output, reserve=0)
+    copies = 1 if load.apart is None else load.apart.workers
+    largest *= copies
     tokens = int(pool * asked.seq * asked.batch / cache) if cache else 0
     points: list[Point] = []
     if server is not None and fits and largest:
-        users_most = largest if asked.limit is None else min(largest, asked.limit)
+        users_most = largest if asked.limit is None else min(largest, asked.limit * copies)
         if batch is not None and batch > users_most:
             at = f"{load.prompt + load.output:,} tokens"
             problem = f"--batch is {batch:,}, but the line serves at most {users_most:,} users with {at}"
@@ -140,6 +156,24 @@ def check(
         estimate=points,
         changes=[] if fits else _changes(spec, asked, budget, found.total_bytes, full),
         flags=flags,
+    )
+
+
+def joined(found: Check, prompts: Check, apart: Apart) -> Check:
+    """The answer about workers that decode, with that about those which work off ``prompts`` for them."""
+    kinds = (("prefill", apart.prefill_workers, prompts), ("decode", apart.workers, found))
+    both = [Workers(role, many, of.gpus, of.fits, of.total_bytes, of.cache_tokens) for role, many, of in kinds]
+    fits = found.fits and prompts.fits
+    shown = prompts if found.fits and not prompts.fits else found
+    return replace(
+        shown,
+        fits=fits,
+        gpus=sum(of.number * of.gpus for of in both),
+        users=found.users * apart.workers if fits else 0,
+        largest_batch=found.largest_batch if fits else 0,
+        estimate=found.estimate if fits else [],
+        flags=[*prompts.flags, *found.flags],
+        workers=both,
     )
 
 

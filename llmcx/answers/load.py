@@ -72,6 +72,10 @@ class Point:
     itl_p99_s: float | None = None
 
 
+APART = "of prompts on GPUs of their own the first token is known to a factor of 7 alone (docs/serving.md)"
+"""What is to be said of such times."""
+
+
 class Apart(NamedTuple):
     """``prefill_workers`` of ``prefill_tp`` GPUs each work off the prompts, ``workers`` of the server's layout decode."""
 
@@ -125,7 +129,7 @@ def point(server: Server, load: Load, batch: int, usd_per_hour: float | None, sh
     step, seconds_step = _step(server, load, batch)
     per_token = seconds_step / spec.tokens
     told: dict[str, float] = {}
-    added = server.prompt(load.prompt, load.cached, batch, context)
+    added = server.prompt(load.prompt, load.cached, batch, context, load.chunk)
     first = server.first(load.prompt, load.cached, load.output, batch, seconds_step, load.chunk)
     if server.bands() is None:
         request = added + load.output * per_token / batch

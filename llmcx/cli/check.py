@@ -11,10 +11,11 @@ from llmcx.answers import check as answers
 from llmcx.answers import require as requirements
 from llmcx.answers import serve as serving_answers
 from llmcx.answers.launched import Asked, missing
-from llmcx.answers.load import Load
+from llmcx.answers.load import APART, Apart, Load
 from llmcx.cli import launching
 from llmcx.cli.accelerator import Limit, with_memory
 from llmcx.cli.check_train import Stated, checked, refuse
+from llmcx.cli.launch_apart import Served, apart_as, half, served, unhanded
 from llmcx.cli.launch_asks import asked_of, version_of
 from llmcx.cli.launch_more import read_by, stored_by
 from llmcx.cli.launching import Launch, bad
@@ -126,8 +127,8 @@ def check(
         refuse({"prompt": prompt, "output": output, "batch": batch, "dtype": dtype, "driver": driver}, "the file trains")
         return checked(held.job, models, of_training, line, require)
     refuse({name: value for name, value in vars(of_training).items() if name not in ("hardware", "budget")}, "the line serves")
-    launch = launching.read(held.text)
-    launch.visible = held.gpus if launch.visible is None else launch.visible
+    of = served(held.text, held.files, held.gpus)
+    launch = unhanded(of.launch, of.role)
     more = _stated(launch.asked)
     hardware = hardware if hardware is not None else more.get("hardware")
     prompt = prompt if prompt is not None else _whole(more, "prompt")
@@ -150,9 +151,14 @@ def check(
     asked, known = _with_driver(asked, within, hardware, driver)
     assert within.bytes is not None and within.hardware is not None  # there is always an accelerator here
     check_size("batch", batch)
-    load = _load(asked.seq, prompt, output, chunk)
+    load = _load(asked.seq, prompt, output, chunk if of.role is None else None)
     machine = with_memory(within.hardware, within.bytes)
-    server, words = (None, []) if asked.host else _server(spec, machine, asked)
+    server, words = (None, []) if asked.host or (of.role and of.prompts is None) else _server(spec, machine, asked)
+    first = None
+    if of.prompts is not None:
+        first = asked_of(of.prompts, spec, hardware, budget, dtype, engine)
+        load, unknown = _apart(of, load, first.asked, asked, server, held.gpus or within.number)
+        server, words = (server, words) if unknown is None else (None, [unknown])
     cost, dated = efficiencies.price(machine, None)
     seen = within.hardware.memory_bytes if asked.engine.name != "vllm" else within.hardware.visible_bytes
     full = int(seen * answers.FULL) if asked.engine.name == "vllm" and within.utilization < answers.FULL and not budget else None
@@ -160,6 +166,10 @@ def check(
     found = answers.check(
         spec, asked, within.bytes, server=server, load=load, batch=batch, usd_per_hour=cost, full=full, flags=flags
     )
+    if of.prompts is not None and first is not None and load.apart is not None:
+        read_too = [answers.Read(*each) for each in of.prompts.given]
+        alone = answers.check(spec, first.asked, first.within.bytes or 0, server=None, load=load, full=full, flags=read_too)
+        found = answers.joined(found, alone, load.apart)
     if require is not None:
         found = answers.required(found, require)
     inputs: dict[str, Any] = {"line": line, "engine": asked.engine.name, "hardware": within.hardware.name, "budget": within.bytes}
@@ -171,12 +181,15 @@ def check(
     }
     inputs |= {"tp": asked.layout.tp, "pp": asked.layout.pp, "ep": asked.layout.ep, "attention_dp": asked.layout.attention_dp}
     inputs |= {"prompt": load.prompt, "output": load.output, "batch": batch, "driver": driver, "require": require, **shape}
+    one_half = half(of)
     about = [
         *named,
         *said,
         *(known or _driven(spec, asked, within, found)),
         *(asked.engine.notes() if "@" in engine else []),
-        *_understood(launch),
+        *([] if one_half is None else [one_half]),
+        *_both(found),
+        *_understood(launch, of.prompts),
         *blind,
         *of_asked,
         *notes,
@@ -333,11 +346,35 @@ def _format(spec: ModelSpec, dtype: str) -> str:
     return spec.stored.name if dtype == dtypes.RELEASED and spec.stored is not None else dtype
 
 
-def _understood(launch: Launch) -> list[str]:
+def _understood(*launches: Launch | None) -> list[str]:
     """What was not counted, and what changes nothing."""
     notes = []
-    if apart := launch.of("apart"):
-        notes.append(f"not counted: {', '.join(apart)}")
-    if harmless := launch.of("harmless"):
-        notes.append(f"change neither memory nor time: {', '.join(harmless)}")
+    for effect, what in (("apart", "not counted"), ("harmless", "change neither memory nor time")):
+        if found := dict.fromkeys(flag for launch in launches if launch is not None for flag in launch.of(effect)):
+            notes.append(f"{what}: {', '.join(found)}")
     return notes
+
+
+def _both(found: answers.Check) -> list[str]:
+    """What is to be said of workers of both kinds."""
+    if not found.workers:
+        return []
+    prompts, decodes = found.workers
+    parts, other = ("decodes", prompts) if prompts.fits or not decodes.fits else ("works off prompts", decodes)
+    does = "works off prompts" if other is prompts else "decodes"
+    said = f"memory is that of a worker that {parts}; one that {does} holds {size(other.total_bytes)} on each GPU"
+    return [said, APART] if found.estimate else [said]
+
+
+def _apart(
+    of: Served, load: Load, prompts: Asked, decodes: Asked, server: Server | None, there: int | None
+) -> tuple[Load, str | None]:
+    """What is served by workers of both kinds, on GPUs of which so many are ``there``; why its times are not known."""
+    apart = Apart(of.prefill_workers, prompts.layout.gpus, of.workers)
+    need = apart.prefill_workers * prompts.layout.gpus + apart.workers * decodes.layout.gpus
+    if there is not None and need > there:
+        each = (
+            f"{apart.prefill_workers} × {prompts.layout.gpus} for prompts and {apart.workers} × {decodes.layout.gpus} to decode"
+        )
+        raise bad(f"the lines ask for {need:,} GPUs ({each}), but there are {there:,}")
+    return replace(load, apart=apart), None if server is None else apart_as(prompts, server.setup)

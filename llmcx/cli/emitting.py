@@ -8,7 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llmcx.answers.check import SPELT
+from llmcx.answers.load import Apart
 from llmcx.answers.plan_ways import ENGINES
+from llmcx.cli.targets import clusters
+from llmcx.cli.targets.clusters import Line
+from llmcx.engines.trtllm import TensorRTLLM
 from llmcx.errors import InputError, unknown_name
 from llmcx.model.spec import ModelSpec
 
@@ -21,6 +25,8 @@ STARTS = {
     "trtllm": "trtllm-serve {model}",
     "llama.cpp": "llama-server -m {model}",
 }
+PLAIN = ("bf16", "fp16")
+"""Formats that every engine loads the files of a release in."""
 WRAPPED = ("slurm", "k8s")
 """Files of clusters, which run an engine's line."""
 MADE = {"fp8": "fp8", "fp8_tensor": "fp8", "nf4": "bitsandbytes"}
@@ -71,43 +77,84 @@ def planned(
         raise InputError(problem, field="emit")
     refusals = []
     for one in best:
-        program = one.engine.partition("@")[0]
         inputs = {name: getattr(one, name) for name in ("tp", "pp", "ep", "attention_dp", "hardware", "engine")}
         inputs |= {name: asked[name] for name in ("prompt", "output")}
-        gpus = one.tp * one.pp
         own = spec.stored is not None and one.dtype == spec.stored.name
-        more = {"batch": one.batch, "dtype": None if own else one.dtype, "attention_dp": one.attention_dp}
-        more |= {"draft": one.draft, "cached": asked["cached"], **given}
+        more = {"batch": one.batch, "dtype": None if own else one.dtype, "draft": one.draft, "cached": asked["cached"], **given}
+        apart = Apart(one.prefill_workers, one.prefill_tp, one.workers) if one.prefill_workers else None
         try:
-            line = emitted(program, spec, source, inputs, more)
-            if one.replicas > 1:
-                line = f"# one of {one.replicas:,} replicas, each on {gpus:,} GPUs of its own\n{line}"
-            if emit not in WRAPPED:
-                return line
-            return wrapped(emit, program, spec.name, line, gpus, vendors[one.hardware], one.replicas)
+            return printed(emit, spec, source, inputs, more, apart, vendors[one.hardware], one.replicas)
         except InputError as refusal:  # what this engine's flags do not say, another choice may not need
             refusals.append(refusal)
     raise refusals[0]
 
 
-def wrapped(emit: str, engine: str, name: str, line: str, gpus: int, vendor: str, replicas: int = 1) -> str:
-    """A cluster's file that runs an engine's line. Raises InputError for what it cannot say."""
-    from llmcx.cli.targets.clusters import kubernetes, parted, slurm
-
-    of = parted(line)
-    return slurm(name, of, gpus, engine) if emit == "slurm" else kubernetes(name, of, gpus, vendor, engine, replicas)
-
-
-def emitted(engine: str, spec: ModelSpec, source: str | None, inputs: Mapping[str, Any], given: Mapping[str, Any]) -> str:
-    """The line, in one that a shell runs; above it, as a comment, what it cannot say and :mod:`llmcx.cli.check` asks.
-
-    ``given``: what was stated of what else follows from the model and the engine. Raises InputError for what the engine's flags
-    do not say.
+def printed(
+    emit: str,
+    spec: ModelSpec,
+    source: str | None,
+    inputs: Mapping[str, Any],
+    given: Mapping[str, Any],
+    apart: Apart | None,
+    vendor: str,
+    replicas: int = 1,
+) -> str:
+    """What --emit prints for the engine and layout of ``inputs``; ``given``: what was stated of what else follows from the model
+    and the engine. Raises InputError for what the engine's flags, or the cluster's file, do not say.
     """
-    for name in ("draft", "cached", "compute_dtype", "efficiency", "prefill_workers"):
+    engine, gpus = str(inputs["engine"]).partition("@")[0], inputs["tp"] * inputs["pp"]
+    for name in ("draft", "cached", "compute_dtype", "efficiency"):
         if given.get(name):
             flag = f"--{name.replace('_', '-')}"
             raise InputError(f"{flag} has no flag in a launch line of {engine}; leave it out", field=name)
+    comments = [hint(inputs, given)]
+    dtype = given.get("dtype")
+    if (
+        engine != "llama.cpp"
+        and dtype not in (None, *PLAIN)
+        and (engine == "trtllm" or spec.stored is not None or dtype not in MADE)
+    ):
+        comments.append(f"# the weights are in {dtype}: a checkpoint in it takes the place of the model's name")
+    if apart is not None:
+        from llmcx.cli import emitting_apart
+
+        return emitting_apart.printed(emit, engine, spec, source, inputs, given, apart, comments, vendor)
+    if replicas > 1:
+        comments = [f"# one of {replicas:,} replicas, each on {gpus:,} GPU{'s' * (gpus > 1)} of its own", *comments]
+    of = Line(comments, *launched(engine, spec, source, inputs, given))
+    if emit == "slurm":
+        return clusters.slurm(spec.name, of, gpus, engine)
+    if emit == "k8s":
+        return clusters.kubernetes(spec.name, of, gpus, vendor, engine, replicas)
+    return "\n".join([*of.comments, *clusters.written(of.files), of.line])
+
+
+def hint(inputs: Mapping[str, Any], given: Mapping[str, Any]) -> str:
+    """The comment that asks :mod:`llmcx.cli.check` what a launch line cannot say."""
+    asked = [f"--hardware {shlex.quote(str(inputs['hardware']))}"]
+    asked += [f"--prompt {inputs['prompt']}", f"--output {inputs['output']}"]
+    asked += [f"--{name} {given[name]}" for name in ("batch", "budget", "dtype") if given.get(name)]
+    named = str(inputs.get("engine") or "")
+    asked += [f"--engine {named}"] if "@" in named else []
+    return f"# llmcx check: {' '.join(asked)}"
+
+
+CONFIG = "trtllm.yaml"
+"""The file of TensorRT-LLM's settings that have no flag."""
+
+
+def launched(
+    engine: str,
+    spec: ModelSpec,
+    source: str | None,
+    inputs: Mapping[str, Any],
+    given: Mapping[str, Any],
+    file: str = CONFIG,
+    settings: Sequence[str] = (),
+) -> tuple[dict[str, str], str]:
+    """The files that a line of ``engine`` names, and the line; ``file``: where TensorRT-LLM's ``settings`` stand, with those that
+    have no flag.
+    """
     tp, ep, groups, pp = inputs["tp"], inputs["ep"], inputs["attention_dp"], inputs.get("pp", 1)
     if engine == "llama.cpp" and (tp > 1 or ep > 1):
         raise InputError("llama.cpp has no --tp; ask about one GPU", field="tp", value=tp)
@@ -115,6 +162,7 @@ def emitted(engine: str, spec: ModelSpec, source: str | None, inputs: Mapping[st
     users = given.get("batch") or 1
     names = SPELT[engine]
     words = [STARTS[engine].format(model=shlex.quote(_model(spec, source, engine, given.get("dtype"))))]
+    settings = [*settings]
     if engine == "vllm":
         words += [f"{names['--tp']} {tp // groups}"] if tp // groups > 1 else []
         words += [f"--data-parallel-size {groups}"] if groups > 1 else []
@@ -128,15 +176,22 @@ def emitted(engine: str, spec: ModelSpec, source: str | None, inputs: Mapping[st
     elif engine == "trtllm":
         words += [f"{names['--tp']} {tp}"] if tp > 1 else []
         words += [f"--ep_size {ep}"] if ep > 1 else []
-        for name in ("kv_dtype", "attention_dp"):
-            if given.get(name) not in (None, 1):
-                raise InputError(f"trtllm-serve takes --{name.replace('_', '-')} in a file of its own; leave it out", field=name)
+        if groups not in (1, tp):
+            problem = f"TensorRT-LLM attends on each GPU for itself or on all together; give --attention-dp {tp} or 1"
+            raise InputError(problem, field="attention_dp", value=groups)
+        long = inputs["prompt"] > (given.get("chunk") or TensorRTLLM.max_num_batched_tokens)  # which it refuses in one piece
+        words += ["--enable_chunked_prefill"] if long else []
+        settings += ["enable_attention_dp: true"] if groups > 1 else []
+        settings += [f"kv_cache_config: {{dtype: {given['kv_dtype']}}}"] if given.get("kv_dtype") == "fp8" else []
+        if given.get("kv_dtype") not in (None, "fp8", "bf16"):
+            problem = "TensorRT-LLM's file has --kv-dtype fp8, or none for 16 bits"
+            raise InputError(problem, field="kv_dtype", value=given["kv_dtype"])
     words += [f"{names['--pp']} {pp}"] if pp > 1 else []
     words.append(f"{names['--seq']} {length * (users if engine == 'llama.cpp' else 1)}")
     if engine == "llama.cpp":
         words += [f"--parallel {users}"] if users > 1 else []
         words.append("-ngl 99")
-    if given.get("kv_dtype"):
+    if given.get("kv_dtype") and "--kv-dtype" in names:
         kv = {"sglang": {"fp8": "fp8_e4m3", "bf16": "bfloat16"}, "vllm": {"bf16": "bfloat16"}, "llama.cpp": {"fp16": "f16"}}
         kind = kv.get(engine, {}).get(given["kv_dtype"], given["kv_dtype"])
         words.append(f"{names['--kv-dtype']} {kind}" + (f" --cache-type-v {kind}" if engine == "llama.cpp" else ""))
@@ -146,12 +201,8 @@ def emitted(engine: str, spec: ModelSpec, source: str | None, inputs: Mapping[st
         words.append(f"{names['--utilization']} {given['utilization']:g}")
     if given.get("chunk") and "--chunk" in names:
         words.append(f"{names['--chunk']} {given['chunk']}")
-    asked = [f"--hardware {shlex.quote(str(inputs['hardware']))}"]
-    asked += [f"--prompt {inputs['prompt']}", f"--output {inputs['output']}"]
-    asked += [f"--{name} {given[name]}" for name in ("batch", "budget", "dtype") if given.get(name)]
-    named = str(inputs.get("engine") or "")
-    asked += [f"--engine {named}"] if "@" in named else []
-    return f"# llmcx check: {' '.join(asked)}\n{' '.join(words)}"
+    words += [f"--config {file}"] if settings else []
+    return {file: "\n".join(settings)} if settings else {}, " ".join(words)
 
 
 def _model(spec: ModelSpec, source: str | None, engine: str, dtype: str | None) -> str:

@@ -90,7 +90,9 @@ def _layout(launch: Launch, spec: ModelSpec) -> tuple[Layout, int]:
         if launch.value("attention_dp") is not None:
             return Layout(tp=tp, pp=pp, ep=ep, attention_dp=dp, sequence=False), 1
         return Layout(tp=tp, pp=pp, ep=ep, sequence=False), dp
-    return Layout(tp=tp, pp=pp, ep=_degree(launch, "ep"), sequence=False), 1
+    divided = launch.value("attention_dp")
+    groups = tp if divided is not None and divided.value == "true" else 1
+    return Layout(tp=tp, pp=pp, ep=_degree(launch, "ep"), attention_dp=groups, sequence=False), 1
 
 
 def asked_of(launch: Launch, spec: ModelSpec, hardware: str, budget: int | None, dtype: str | None, engine: str) -> Question:

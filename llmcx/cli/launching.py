@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import NamedTuple
@@ -25,6 +25,8 @@ _IMAGES = {
     "llama.cpp": re.compile(r"llama\.cpp:(?:server|light|full)"),
 }
 _TAG = re.compile(r":v?(\d+\.\d+[\w.+-]*)(?:@|$)")
+OTHERS = ("disaggregated", "disaggregated_mpi_worker", "mm_embedding_serve", "grpc")
+"""What trtllm-serve starts beside a server of a model."""
 NAMES = {"vllm": "vllm serve", "sglang": "sglang.launch_server", "trtllm": "trtllm-serve", "llama.cpp": "llama-server"}
 """What each engine's command is called."""
 
@@ -190,31 +192,72 @@ class Launch:
 
 
 def read(text: str) -> Launch:
-    """The launch line in a text. Raises InputError for what is none, and for flags that the engine does not have."""
+    """The one launch line in a text. Raises InputError for what is none, and for flags that the engine does not have."""
+    found = read_all(text)
+    if len(found) > 1:
+        raise several(found)
+    return found[0]
+
+
+def several(found: Sequence[Launch]) -> InputError:
+    """The refusal of lines that do not belong together."""
+    return bad(f"the text has {len(found)} launch commands; give one at a time: {found[1].engine} is the second's engine")
+
+
+def read_all(text: str, files: Mapping[str, str] = {}) -> list[Launch]:
+    """Every launch line in a text that writes ``files``. Raises InputError where there is none."""
     if not text.strip():
         raise bad("the launch line is empty")
     environment: dict[str, str] = {}
-    found: list[tuple[str, list[str], list[str]]] = []
+    found: list[Launch] = []
     for words in commands(text):
         words = [filled(word, environment) for word in words]
         start = _engine(words)
         if start is None:
             environment |= environment_of(words) or {}
             continue
-        found.append(start)
+        engine, before, after = start
+        images = [*before[-1:], *(word for word in reversed(before) if engine in word.lower())]
+        tag = next((match for word in images if (match := _TAG.search(word)) is not None), None)
+        launch = Launch(engine, environment=dict(environment), version=tag and tag[1])
+        _surroundings(before, launch)
+        _arguments(after, launch)
+        if engine == "trtllm":
+            _configuration(launch, files)
+        launch.asked = asked_in(text)
+        found.append(launch)
     if not found:
         known = ", ".join(NAMES.values())
         raise bad(f"no launch command is in {shown(text.strip())[:80]}; what is read are those of {known}", text.strip())
-    if len(found) > 1:
-        raise bad(f"the text has {len(found)} launch commands; give one at a time: {found[1][0]} is the second's engine")
-    engine, before, after = found[0]
-    images = [*before[-1:], *(word for word in reversed(before) if engine in word.lower())]
-    tag = next((match for word in images if (match := _TAG.search(word)) is not None), None)
-    launch = Launch(engine, environment=environment, version=tag and tag[1])
-    _surroundings(before, launch)
-    _arguments(after, launch)
-    launch.asked = asked_in(text)
-    return launch
+    return found
+
+
+CONFIGURED = {
+    **{"tensor_parallel_size": "tp", "pipeline_parallel_size": "pp", "moe_expert_parallel_size": "ep"},
+    **{"max_batch_size": "users", "max_num_tokens": "max_num_batched_tokens", "max_seq_len": "seq"},
+    **{"enable_attention_dp": "attention_dp", "kv_cache_config.dtype": "kv_dtype"},
+    **{"kv_cache_config.free_gpu_memory_fraction": "utilization", "cache_transceiver_config.backend": "transfer"},
+}
+"""Settings of the file that trtllm-serve is given -> what they set."""
+UNCHANGED = ("backend", "print_iter_log", "enable_iter_perf_stats", "return_perf_metrics")
+"""Those that change neither memory nor time."""
+
+
+def _configuration(launch: Launch, files: Mapping[str, str]) -> None:
+    """What the file that a line of trtllm-serve names sets, which comes before the line (update_llm_args_with_extra_dict)."""
+    named = launch.value("config")
+    if named is None or named.value is None:
+        return
+    from llmcx.cli.targets import flattened
+    from llmcx.cli.targets.reading import mapping_of
+
+    values = mapping_of(named.value, files)
+    if values is None:
+        launch.given = [each._replace(effect="apart") if each.effect == "config" else each for each in launch.given]
+        return
+    for name, value in flattened(values):
+        effect = CONFIGURED.get(name, "harmless" if name in UNCHANGED else "apart")
+        launch.given.append(Given(name, None if value is None else str(value).lower(), effect))
 
 
 def asked_in(text: str) -> list[str]:
@@ -253,7 +296,7 @@ def _engine(words: Sequence[str]) -> tuple[str, list[str], list[str]] | None:
             return "vllm", before, rest[1:]
         if word == "-m" and after in ("sglang.launch_server", "sglang.srt.launch_server"):
             return "sglang", before, rest[1:]
-        if name == "trtllm-serve":
+        if name == "trtllm-serve" and after not in OTHERS:
             return "trtllm", before, rest[1:] if after == "serve" else rest
         if name in ("llama-server", "llama-cli"):
             return "llama.cpp", before, rest

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Annotated, Any, cast
 
 from llmcx.answers import plan_serve as answers
-from llmcx.answers.load import DRAFT_COST, NO_SPECULATION, Load, Speculation, check_load
+from llmcx.answers.load import APART, DRAFT_COST, NO_SPECULATION, Load, Speculation, check_load
 from llmcx.answers.plan_ways import ENGINES, Place, Wanted
 from llmcx.answers.serve import few
 from llmcx.cli import emitting, plan_finetune, plan_lifetime, plan_local, plan_train
@@ -120,9 +120,6 @@ def serve(
     load = Load(prompt, output, cached)
     check_load(spec, load)
     drafts = _drafts(draft, acceptance)
-    if emit is not None and disaggregated:
-        problem = "--emit prints one launch line, and workers that take prompts need one of their own; leave one of them out"
-        raise InputError(problem, field="emit", value=emit)
     check_size("users", users)
     engines = engine_ if emit is None else emitting.engines(emit, engine_)
     places, dated = _places(spec, hardware, price, engines, utilization)
@@ -130,8 +127,7 @@ def serve(
     dtypes.per_element(cache)
     objective = answers.Objective(ttft, tpot, confidence is not None, percentile)
     wanted = Wanted(*within, users, rate, objective.shares)
-    apart = False if emit is not None else disaggregated
-    result = answers.plan(spec, load, places, cache, wanted, objective, formats=dtype, drafts=drafts, apart=apart)
+    result = answers.plan(spec, load, places, cache, wanted, objective, formats=dtype, drafts=drafts, apart=disaggregated)
     inputs: dict[str, Any] = {"hardware": list(dict.fromkeys(place.hardware.name for place in places)), "gpus": gpus}
     inputs |= {"prompt": prompt, "output": output, "ttft": ttft, "tpot": tpot, "confidence": confidence, "users": users}
     inputs |= {"rate": rate, "percentile": percentile, "cached": cached, "disaggregated": disaggregated}
@@ -147,9 +143,7 @@ def serve(
     ]
     shown = [*result.best, *result.frontier]
     if any(each.prefill_workers for each in shown):
-        about.append(
-            "of prompts on GPUs of their own the first token is known to a factor of 7 alone (docs/serving.md); --aggregated"
-        )
+        about.append(f"{APART}; --aggregated")
     if any(each.draft for each in shown):
         about.append(
             f"a drafted token is accepted in {acceptance:.0%} of the cases (--acceptance); memory of the draft is not counted"

@@ -172,15 +172,12 @@ def serve(
     head = heading("serve", spec, inputs, answer, server)
     line = None
     if emit is not None:
-        from llmcx.cli.emitting import WRAPPED, emitted, wrapped
+        from llmcx.cli.emitting import printed
 
         given: dict[str, Any] = {"batch": batch, "dtype": dtype, "kv_dtype": kv_dtype, "compute_dtype": compute_dtype}
         given |= {"budget": budget, "utilization": None if engine_ == "llama.cpp" else utilization, "chunk": chunk}
-        given |= {"attention_dp": attention_dp, "cached": cached, "draft": draft, "efficiency": efficiency}
-        given["prefill_workers"] = prefill_workers
-        started = engine_.partition("@")[0]
-        line = emitted(started, spec, cast(Any, models.model), inputs, given)
-        line = wrapped(emit, started, spec.name, line, setup.gpus, machine.vendor) if emit in WRAPPED else line
+        given |= {"cached": cached, "draft": draft, "efficiency": efficiency}
+        line = printed(emit, spec, cast(Any, models.model), inputs, given, apart, machine.vendor)
         inputs |= {"emit": emit, "line": line}
     about = [
         *context_notes(spec, prompt + output),

@@ -219,12 +219,14 @@ class Alone:
         """Of the seconds of a prompt ``alone``, those for which it keeps others waiting."""
         return alone
 
-    def added(self, server: Server, prompt: int, cached: int, users: int, context: int) -> float:
-        """Seconds that a prompt adds to the time between tokens of all users: by an estimate."""
-        many = server.in_a_pass(prompt - cached, users, server.budget)
+    def added(self, server: Server, prompt: int, cached: int, users: int, context: int, chunk: int | None) -> float:
+        """Seconds that a prompt, in pieces of ``chunk``, adds to the time between tokens of all users: by an estimate."""
+        if chunk is not None and chunk < prompt - cached:
+            return server.in_pieces(prompt, cached, users, context, chunk)
+        many = server.in_a_pass(prompt - cached, users, chunk or server.budget)
         return server.beyond(prompt, cached, users, context, many) / many
 
-    def added_at_least(self, server: Server, prompt: int, cached: int, users: int, context: int) -> float:
+    def added_at_least(self, server: Server, prompt: int, cached: int, users: int, context: int, chunk: int | None) -> float:
         """The same of the bound: what arithmetic for all users and the prompts takes beyond the time between tokens."""
         many = server.in_a_pass(prompt - cached, users, server.budget)
         return max(0.0, _needed(server, prompt, cached, users, context, many) - server.step(users, context, 1).total) / many
@@ -255,10 +257,10 @@ class InStages(Alone):
         groups = server.setup.attention_dp if server.bands() is not None else 1
         return max(stage.prefill(prompt, cached, groups).total for stage, _ in server.stages)
 
-    def added(self, server: Server, prompt: int, cached: int, users: int, context: int) -> float:
+    def added(self, server: Server, prompt: int, cached: int, users: int, context: int, chunk: int | None) -> float:
         return added(server, prompt, cached, users, context).seconds
 
-    def added_at_least(self, server: Server, prompt: int, cached: int, users: int, context: int) -> float:
+    def added_at_least(self, server: Server, prompt: int, cached: int, users: int, context: int, chunk: int | None) -> float:
         many = server.in_a_pass(prompt - cached, users, server.budget)
         needed = max(_needed(stage, prompt, cached, users, context, many) for stage, _ in server.stages)
         return max(0.0, needed - server.decode(users, context).total) / many

@@ -217,12 +217,22 @@ class Server:
 
     # --- among other users ----------------------------------------------------------------------------------------------
 
-    def prompt(self, prompt: int, cached: int, users: int, context: int) -> float:
-        """Seconds that a prompt adds to the steps of ``users``. Short ones are worked off together, so that the weights are read
-        once for many; of the bound, what its arithmetic takes beyond a step that reads them all the same.
+    def prompt(self, prompt: int, cached: int, users: int, context: int, chunk: int | None = None) -> float:
+        """Seconds that a prompt adds to the steps of ``users``. Short ones are worked off together, as many as there are in
+        ``chunk`` tokens, so that the weights are read once for many; a longer one takes several steps. Of the bound, what its
+        arithmetic takes beyond a step that reads the weights all the same.
         """
         by = self.flow.added_at_least if self.bands() is None else self.flow.added
-        return by(self, prompt, cached, users, context)
+        return by(self, prompt, cached, users, context, chunk)
+
+    def in_pieces(self, prompt: int, cached: int, users: int, context: int, chunk: int) -> float:
+        """Seconds that a prompt adds where a step takes ``chunk`` of its tokens: as many times those of a piece, which are the
+        mean of the first one's and of the last one's, for each looks back on those before it.
+        """
+        many = self.setup.attention_dp
+        first = self.beyond(cached + chunk, cached, users, context, many)
+        last = self.beyond(prompt, prompt - chunk, users, context, many)
+        return (prompt - cached) / chunk * (first + last) / 2 / many
 
     def beyond(self, prompt: int, cached: int, users: int, context: int, many: int) -> float:
         """Seconds that a pass of ``many`` prompts takes beyond the step of ``users`` that it is in."""

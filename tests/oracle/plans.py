@@ -54,14 +54,15 @@ def configured(line: str, of: dict[str, Any]) -> dict[str, Any]:
         dummy(Path(directory), of)
         args = make_arg_parser(FlexibleArgumentParser()).parse_args(["--model", directory, "--skip-tokenizer-init", *flags])
         config = AsyncEngineArgs.from_cli_args(args).create_engine_config()
-    parallel = config.parallel_config
+    parallel, hands = config.parallel_config, config.kv_transfer_config
+    transfer = {} if hands is None else {"kv_connector": hands.kv_connector, "kv_role": hands.kv_role}
     return {
         "tensor_parallel_size": parallel.tensor_parallel_size,
         "data_parallel_size": parallel.data_parallel_size,
         "enable_expert_parallel": parallel.enable_expert_parallel,
         "max_model_len": config.model_config.max_model_len,
         "quantization": config.model_config.quantization,
-    }
+    } | transfer
 
 
 def main() -> None:

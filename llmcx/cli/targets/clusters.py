@@ -24,7 +24,9 @@ TRAINS = "nvcr.io/nvidia/pytorch:26.01-py3"
 PORTS = {"vllm": 8000, "sglang": 30000, "trtllm": 8000, "llama.cpp": 8080}
 SHARED = "16Gi"
 """Of the host's memory, which processes of one pod share: the usual 64 MiB is too little for NCCL."""
-FIRST = 'export MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)'
+FIRST = 'MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)\nexport MASTER_ADDR'
+CORES = 8
+"""Of the host for each GPU, on a part of a node. A task gets one in all where a script does not ask."""
 
 
 class Line(NamedTuple):
@@ -43,7 +45,7 @@ def parted(text: str) -> Line:
     return Line(comments, {}, "\n".join(each for each in lines if each not in (*comments, *before)), before)
 
 
-def _files(files: Mapping[str, str]) -> Iterator[str]:
+def written(files: Mapping[str, str]) -> Iterator[str]:
     """Files, written where the line is run."""
     for name, content in files.items():
         yield f"cat > {name} <<'END'\n{content}\nEND"
@@ -54,12 +56,17 @@ def slurm(name: str, of: Line, gpus: int, engine: str | None = None) -> str:
     many, each = nodes(gpus)
     tasks = each if engine == "trtllm" and many > 1 else 1
     head = ["#!/bin/bash", f"#SBATCH --job-name={name}", f"#SBATCH --nodes={many}", f"#SBATCH --ntasks-per-node={tasks}"]
-    head += [f"#SBATCH --gpus-per-node={each}", *of.comments, *of.before, *_files(of.files)]
+    head += [f"#SBATCH --gpus-per-node={each}", cores(each), *of.comments, *of.before, *written(of.files)]
     if many == 1:
         return "\n".join([*head, f"srun {of.line}"])
     if engine is None:
-        return "\n".join([*head, FIRST, "export RUN_ID=$SLURM_JOB_ID", f"srun {of.line}"])
+        return "\n".join([*head, FIRST, 'export RUN_ID="$SLURM_JOB_ID"', f"srun {of.line}"])
     return "\n".join([*head, FIRST, _spanning(of.line, engine, many, each)])
+
+
+def cores(gpus: int) -> str:
+    """What of the host's processor a job gets with so many GPUs of a node: all of it with all of them."""
+    return "#SBATCH --exclusive" if gpus == PER_NODE else f"#SBATCH --cpus-per-gpu={CORES}"
 
 
 def _spanning(line: str, engine: str, many: int, each: int) -> str:
@@ -67,10 +74,10 @@ def _spanning(line: str, engine: str, many: int, each: int) -> str:
     if engine == "trtllm":
         return f"srun --mpi=pmix trtllm-llmapi-launch {line}"
     if engine == "sglang":
-        more = f"--nnodes {many} --node-rank $SLURM_NODEID --dist-init-addr $MASTER_ADDR:20000"
+        more = f'--nnodes {many} --node-rank "$SLURM_NODEID" --dist-init-addr "$MASTER_ADDR:20000"'
         return f"srun bash -c {shlex.quote(f'{line} {more}')}"
     if engine == "vllm" and "--data-parallel-size" not in line:
-        ray = f"ray symmetric-run --address $MASTER_ADDR:6379 --min-nodes {many} --num-gpus {each} --"
+        ray = f'ray symmetric-run --address "$MASTER_ADDR:6379" --min-nodes {many} --num-gpus {each} --'
         return f"srun {ray} {line} --distributed-executor-backend ray"
     what = "vLLM's data-parallel groups" if engine == "vllm" else engine
     problem = f"{what} on {many * each} GPUs need a line of their own on each node, which one script does not have"
@@ -81,11 +88,7 @@ def kubernetes(name: str, of: Line, gpus: int, vendor: str, engine: str | None =
     """Manifests: a Deployment of ``replicas`` and a Service of a server; a Job where ``engine`` is None, on several nodes with a
     Service by which its pods find the first one.
     """
-    resource = RESOURCES.get(vendor)
-    if resource is None:
-        problem = f"what a container asks for {vendor}'s accelerators is not known; --emit slurm, or NVIDIA's, AMD's or Intel's"
-        raise InputError(problem, field="emit", value="k8s")
-    safe = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40]
+    resource, safe = resource_of(vendor), named(name)
     if engine is not None:
         if gpus > PER_NODE:
             problem = f"a Deployment's pod is on one node of {PER_NODE} GPUs, and this needs {gpus:,}; --emit slurm spans nodes"
@@ -94,21 +97,34 @@ def kubernetes(name: str, of: Line, gpus: int, vendor: str, engine: str | None =
     return "\n".join([*of.comments, *_job(safe, of, gpus, resource)])
 
 
+def resource_of(vendor: str) -> str:
+    """What a container asks for. Raises InputError where that is not known."""
+    if vendor not in RESOURCES:
+        problem = f"what a container asks for {vendor}'s accelerators is not known; --emit slurm, or NVIDIA's, AMD's or Intel's"
+        raise InputError(problem, field="emit", value="k8s")
+    return RESOURCES[vendor]
+
+
+def named(name: str) -> str:
+    """A name as Kubernetes takes it, of a Service too: letters, digits and dashes, a letter first."""
+    safe = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-")
+    return safe if safe[:1].isalpha() else f"model-{safe}".strip("-")
+
+
 def _server(name: str, of: Line, gpus: int, resource: str, engine: str, replicas: int) -> list[str]:
-    words = [word for word in shlex.split(of.line) if word.strip()]
     port = PORTS[engine]
-    words += ["--host", "0.0.0.0"] if "--host" not in words else []
-    words += ["--port", str(port)] if "--port" not in words else []
+    words = [*shlex.split(of.line), "--host", "0.0.0.0", "--port", str(port)]
+    words = ["bash", "-c", "\n".join([*written(of.files), f"exec {shlex.join(words)}"])] if of.files else words
     lines = ["apiVersion: apps/v1", "kind: Deployment", f"metadata: {{name: {name}}}", "spec:", f"  replicas: {replicas}"]
     lines += [f"  selector: {{matchLabels: {{app: {name}}}}}", "  template:", f"    metadata: {{labels: {{app: {name}}}}}"]
-    lines += ["    spec:", *_container(name, IMAGES[engine], words, gpus, resource, port, "      ")]
+    lines += ["    spec:", *container(name, IMAGES[engine], words, gpus, resource, port, "      ")]
     lines += ["---", "apiVersion: v1", "kind: Service", f"metadata: {{name: {name}}}", "spec:", f"  selector: {{app: {name}}}"]
     return [*lines, f"  ports: [{{port: {port}, targetPort: {port}}}]"]
 
 
 def _job(name: str, of: Line, gpus: int, resource: str) -> list[str]:
     many, each = nodes(gpus)
-    script = "\n".join([*of.before, *_files(of.files), of.line])
+    script = "\n".join([*of.before, *written(of.files), of.line])
     lines = []
     if many > 1:
         lines += ["apiVersion: v1", "kind: Service", f"metadata: {{name: {name}}}"]
@@ -117,10 +133,10 @@ def _job(name: str, of: Line, gpus: int, resource: str) -> list[str]:
     lines += [f"  completions: {many}", f"  parallelism: {many}", "  completionMode: Indexed", "  template:", "    spec:"]
     lines += ["      restartPolicy: Never", *([f"      subdomain: {name}"] if many > 1 else [])]
     first = {"MASTER_ADDR": f"{name}-0.{name}", "RUN_ID": name} if many > 1 else {}
-    return [*lines, *_container(name, TRAINS, ["bash", "-c", script], each, resource, None, "      ", first)]
+    return [*lines, *container(name, TRAINS, ["bash", "-c", script], each, resource, None, "      ", first)]
 
 
-def _container(
+def container(
     name: str,
     image: str,
     words: Sequence[str],
@@ -128,9 +144,11 @@ def _container(
     resource: str,
     port: int | None,
     at: str,
-    environment: Mapping[str, str] = {},
+    environment: Mapping[str, str | None] = {},
 ) -> Iterator[str]:
-    """The pod's containers and volumes, in lines that begin ``at``; texts as JSON writes them, which is YAML too."""
+    """The pod's containers and volumes, in lines that begin ``at``; texts as JSON writes them, which is YAML too. A variable
+    without a value is the pod's address.
+    """
     yield f"{at}containers:"
     yield f"{at}  - name: {name}"
     yield f"{at}    image: {image}"
@@ -142,13 +160,20 @@ def _container(
     else:
         yield f"{at}    command: {json.dumps(list(words), ensure_ascii=False)}"
     if environment:
-        yield f"{at}    env: [{', '.join(f'{{name: {key}, value: {value}}}' for key, value in environment.items())}]"
+        yield f"{at}    env:"
+        yield from (f"{at}      - {{name: {key}, {_valued(value)}}}" for key, value in environment.items())
     if port is not None:
         yield f"{at}    ports: [{{containerPort: {port}}}]"
         yield f"{at}    readinessProbe: {{httpGet: {{path: /health, port: {port}}}, periodSeconds: 10, failureThreshold: 180}}"
+    if not gpus:
+        return
     yield f"{at}    resources: {{limits: {{{resource}: {gpus}}}}}"
     yield f"{at}    volumeMounts: [{{name: shm, mountPath: /dev/shm}}]"
     yield f"{at}volumes: [{{name: shm, emptyDir: {{medium: Memory, sizeLimit: {SHARED}}}}}]"
+
+
+def _valued(value: str | None) -> str:
+    return "valueFrom: {fieldRef: {fieldPath: status.podIP}}" if value is None else f"value: {json.dumps(value)}"
 
 
 # --- the way back ------------------------------------------------------------------------------------------------------------
@@ -211,23 +236,50 @@ def _gpus(stated: Mapping[str, str]) -> int | None:
 
 
 def manifest(documents: Sequence[Any], comments: str) -> Held:
-    """The one command of Kubernetes' manifests that runs on GPUs; ``comments``: those of the file, which may ask."""
+    """The commands of Kubernetes' manifests that run on GPUs; ``comments``: those of the file, which may ask.
+
+    Of several containers with GPUs each is as many lines as it has pods, which see the GPUs of one.
+    """
     found = [each for document in documents for each in _containers(document)]
     with_gpus = [each for each in found if each[1]]
     chosen = with_gpus or found
     if not chosen:
         raise bad("the manifest has no container, so it launches nothing")
-    if len(chosen) > 1:
+    if len(chosen) > 1 and not with_gpus:
         names = ", ".join(str(container.get("name", "?")) for container, *_ in chosen[:4])
         raise bad(f"the manifest has {len(chosen)} containers ({names}); check one at a time")
-    container, gpus, copies = chosen[0]
+    if len(chosen) == 1:
+        container, gpus, copies = chosen[0]
+        environment = [f"export {each['name']}={shlex.quote(str(each['value']))}" for each in _env(container)]
+        return Held("\n".join([comments, *environment, _line(container)]), gpus * copies if gpus else None)
+    lines = [comments]
+    for document in documents:
+        pods = _pods(document)
+        for container, gpus, _ in _containers(document):
+            line = _line(container)
+            seen = f"export CUDA_VISIBLE_DEVICES={','.join(map(str, range(gpus)))}" if gpus else ""
+            lines += [seen, line] * (pods if gpus else 1)
+    return Held("\n".join(lines))
+
+
+def _pods(document: Any) -> int:
+    """How many of its pods run."""
+    spec = document.get("spec") if isinstance(document, Mapping) else None
+    many = spec.get("replicas", 1) if isinstance(spec, Mapping) else 1
+    if not isinstance(many, int) or isinstance(many, bool) or not 0 <= many < 10**4:
+        raise bad(f"replicas is {shown(many)}, but must be a whole number", str(many))
+    return many
+
+
+def _line(container: Mapping[str, Any]) -> str:
+    """What a container runs, as a shell has it."""
     words = [*_texts(container, "command"), *_texts(container, "args")]
     if not words or not _texts(container, "command"):
         words = ["docker", "run", str(container.get("image", "")), *words]
-    environment = [f"export {each['name']}={shlex.quote(str(each['value']))}" for each in _env(container)]
+    if words[:2] == ["bash", "-c"] and len(words) == 3:
+        return words[2]
     line = " ".join(shlex.quote(re.sub(r"\$\((\w+)\)", r"${\1}", word)) for word in words)
-    line = re.sub(r"'(\$\{\w+\})'", r"\1", line)
-    return Held("\n".join([comments, *environment, line]), gpus * copies if gpus else None)
+    return re.sub(r"'(\$\{\w+\})'", r"\1", line)
 
 
 def _env(container: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -23,11 +23,14 @@ LARGEST = 2**20
 
 
 class Found(NamedTuple):
-    """A training job; where it is None, a shell's text that launches something else, and the GPUs that a cluster gives it."""
+    """A training job; where it is None, a shell's text that launches something else, the GPUs that a cluster gives it, and the
+    files that it writes.
+    """
 
     job: Job | None
     text: str
     gpus: int | None = None
+    files: Mapping[str, str] = {}
 
 
 def read(text: str) -> Found:
@@ -106,7 +109,7 @@ def _shell(held: Held) -> Found:
     if len(found) > 1:
         raise bad(f"the text launches {len(found)} training jobs; give one at a time")
     if not found:
-        return Found(None, text, held.gpus)
+        return Found(None, text, held.gpus, files)
     if held.gpus is not None and found[0].gpus not in (None, held.gpus):
         raise bad(f"the line starts {found[0].gpus:,} processes, but the file around it asks for {held.gpus:,} GPUs")
     return Found(_asking(found[0], text), text, held.gpus)
@@ -174,6 +177,22 @@ def _content(name: str, files: Mapping[str, str]) -> str:
         raise bad(
             f"{name}, which the line names, cannot be read: {getattr(error, 'strerror', None) or 'no text'}", name
         ) from None
+
+
+def mapping_of(name: str, files: Mapping[str, str]) -> dict[str, Any] | None:
+    """What a YAML file that a line names sets; None where it is not here. Raises InputError for one that is broken."""
+    plain = name.removeprefix("./")
+    if name not in files and plain not in files and not os.path.isfile(name):
+        return None
+    import yaml
+
+    try:
+        values = yaml.safe_load(files[plain] if plain in files else _content(name, files))
+    except yaml.YAMLError:
+        raise bad(f"{name} is no YAML", name) from None
+    if values is not None and not isinstance(values, Mapping):
+        raise bad(f"{name} has no settings", name)
+    return {} if values is None else {str(key): value for key, value in values.items()}
 
 
 def _with_file(name: str, files: Mapping[str, str], gpus: int | None) -> Job:

@@ -97,7 +97,7 @@ def point(name: str, server: Server, load: Load, got: Point, price: float | None
         put.append(("a prompt among the steps, s", *added, _ORCA))
     per = told(written(token, "token"))
     if load.apart is None and batch > 1:
-        prompt = server.prompt(load.prompt, load.cached, batch, context)
+        prompt = server.prompt(load.prompt, load.cached, batch, context, load.chunk)
         output, users = f"{load.output:,}", f"{batch:,}"
         if server.bands() is None:
             per = "token + users·prompt / output", f"{token:.9g} + {users}·{prompt:.9g} / {output}"
@@ -239,7 +239,7 @@ def _first(
         first, request = _first_apart(server, load, batch, token)
         return first, None, request
     new, context = load.prompt - load.cached, load.context
-    prompt = server.prompt(load.prompt, load.cached, batch, context)
+    prompt = server.prompt(load.prompt, load.cached, batch, context, load.chunk)
     request = prompt + load.output * token / batch
     if server.setup.pp > 1:
         from llmcx.explain.rows import stages
@@ -255,7 +255,12 @@ def _first(
             alone, written(step, "step"), written(among, "users"), written(float(load.output), "output"), ahead
         )
         value: Any = written(1e-6 * by.request_us, "request") + waits
-        many = server.in_a_pass(new, batch, by.together)
+        if load.chunk is not None and load.chunk < new:
+            ends = ((load.cached + load.chunk, load.cached), (load.prompt, load.prompt - load.chunk))
+            of, last = (server.beyond(*end, batch, context, groups) for end in ends)
+            put = f"{new:,} / {load.chunk:,}·({of:.9g} + {last:.9g}) / 2 / {groups}"
+            return told(value), ("tokens / chunk·(the first piece + the last piece) / 2 / groups", put, prompt), request
+        many = server.in_a_pass(new, batch, load.chunk or by.together)
         mixed, *sizes = server.passes.mixed(batch, context, load.prompt, load.cached, many)
         decode, size = server.passes.step(batch, context)
         both, before = server.seconds(mixed.at(*sizes)), server.seconds(decode.at(size))

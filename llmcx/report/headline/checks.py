@@ -9,10 +9,14 @@ from llmcx.report import format
 from llmcx.report.headline import words
 from llmcx.report.render import Change, Headline
 
+_HALVES = {"prefill": "prompts", "decode": "decode"}
+
 
 def check(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
     """``llmcx check``."""
     ways = " ".join(f"{name.upper()} {inputs[name]}" for name in ("tp", "pp", "ep") if inputs[name] > 1)
+    if result.workers:
+        ways = ", ".join(f"{_HALVES[each.role]} {each.number:,} x {each.gpus:,}" for each in result.workers)
     copies = f"{result.replicas:,} copies" if result.replicas > 1 else ""
     used = f" at {100 * inputs['utilization']:g}%" if inputs["utilization"] < 1 else ""
     asked = words.line(
@@ -28,7 +32,8 @@ def check(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
     if not result.fits:
         changes = [Change(change.flags, f"fits: {words.size(change.total_bytes)}") for change in result.changes]
         none = [Change("", "nothing tried makes it fit: more and larger GPUs, or a smaller model")]
-        verdict = f"does not fit: {of}, {words.size(-result.headroom_bytes)} too much"
+        none_of = "" if not result.workers else "workers for prompts: " if result.workers[1].fits else "workers that decode: "
+        verdict = f"does not fit: {none_of}{of}, {words.size(-result.headroom_bytes)} too much"
         return Headline(asked, verdict, False, changes or none)
     users = f"{result.users:,} users" if result.users != 1 else "one user"
     verdict = f"fits: cache for {result.cache_tokens:,} tokens, {users} at {words.tokens(result.seq)}"
