@@ -723,6 +723,7 @@ def serve(
     attention_dp: Size = 1,
     cached: Size = 0,
     chunk: Size | None = None,
+    exact: bool = False,
     prefill_workers: Size | None = None,
     prefill_tp: Size | None = None,
     workers: Size | None = None,
@@ -776,6 +777,7 @@ def serve(
     attention_dp: Groups of ``tp`` that attend for a share of the users each.
     cached: Tokens of the prompt found in the prefix cache.
     chunk: Chunked prefill: tokens of a prompt per step.
+    exact: All prompts and answers have these very lengths, as load generators send them.
     prefill_workers: Copies that only work off prompts, on GPUs of their own.
     prefill_tp: GPUs of each of them. Default: ``tp``. Needs ``prefill_workers``.
     workers: Copies that decode, beside them. Default: 1. Needs ``prefill_workers``.
@@ -883,6 +885,7 @@ def compare(
     price: Number | None = None,
     cached: Size | None = None,
     chunk: Size | None = None,
+    exact: bool = False,
     prefill_workers: Size | None = None,
     prefill_tp: Size | None = None,
     workers: Size | None = None,
@@ -1316,6 +1319,7 @@ def check(
     output: Size | None = None,
     batch: Size | None = None,
     dtype: str | None = None,
+    driver: str | None = None,
     require: str | None = None,
     gpus: Size | None = None,
     seq: Size | None = None,
@@ -1356,6 +1360,7 @@ def check(
     output: Tokens out, for the times. Default: 1024.
     batch: Users at once, for the times. Default: one, and as many as fit.
     dtype: Of the weights. Default: as the line, the model's name or its files say.
+    driver: NVIDIA's driver, on which vLLM's CUDA graphs depend: 535.183.01. Default: 550 or newer.
     require: Exit 1 unless it holds: 'fits and tpot<40ms'; also ttft, users, tokens, headroom.
     gpus: All GPUs, where the file does not say.
     seq: Tokens of a sequence, where the file does not say.

@@ -21,7 +21,7 @@ from llmcx.answers.serve import estimator, stored_as, weight_bits  # noqa: E402
 from llmcx.catalog.data import load_hardware  # noqa: E402
 from llmcx.catalog.presets import load_preset  # noqa: E402
 from llmcx.costs.flops import fold as flops  # noqa: E402
-from llmcx.engines import engine  # noqa: E402
+from llmcx.engines import closed_loop, engine  # noqa: E402
 from llmcx.engines.closed_loop import first_token, first_token_apart, per_token, waiting  # noqa: E402
 from llmcx.engines.efficiency import ESTIMATED, schedule  # noqa: E402
 from llmcx.engines.kernel_time import Kernels  # noqa: E402
@@ -143,6 +143,64 @@ def test_a_share_of_the_users_attends_on_each_gpu() -> None:
     assert {each.shape for each in found if each.kind == "latent"} == {(8, 1, 4096, 128)}
     assert {each.shape for each in found if each.kind == "experts"} == {(64, 7168, 2048, 8, 256, 1, 8)}
     assert {each.shape[:2] for each in found if each.kind == "batched"} == {(128, 8)}
+
+
+def test_users_who_ask_together_beside_a_simulation() -> None:
+    """Sixteen users, four prompts in a pass of 0.4 s, then steps of 10 ms until all have their 101 tokens, and again."""
+    firsts, betweens, now = [], [], 0.0
+    for _ in range(3):
+        asked, began = now, []
+        for _ in range(4):  # passes
+            now += 0.4
+            began += [now] * 4
+        firsts += [when - asked for when in began]
+        now += 100 * 0.01
+        betweens += [(now - when) / 100 for when in began]
+    first, between_tokens = closed_loop.together(0.01, 0.1, 16, 4, 100)
+    assert (first, between_tokens) == (pytest.approx(mean(firsts)), pytest.approx(mean(betweens)))
+
+
+@pytest.mark.parametrize(
+    ("engine_name", "users", "gpus", "prompt", "output", "first_ms", "token_ms"),
+    [
+        ("sglang", 16, 2, 2048, 256, 1376, 18.6),
+        ("sglang", 64, 4, 1024, 128, 1322, 19.8),
+        ("sglang", 16, 8, 4096, 512, 838, 9.32),
+        ("vllm", 64, 2, 1024, 512, 386, 28.5),
+        ("vllm", 16, 8, 1024, 512, 110, 9.11),
+        ("vllm", 16, 4, 4096, 512, 513, 15.4),
+    ],
+)
+def test_exact_lengths_beside_measured_runs(
+    engine_name: str, users: int, gpus: int, prompt: int, output: int, first_ms: float, token_ms: float
+) -> None:
+    """Qwen3-32B on H100s, SGLang 0.5.1 and vLLM 0.12, all lengths the same: runs that NVIDIA aiconfigurator-core 0.12.0 carries,
+    of those that the engines were fitted to. With lengths that vary SGLang's users wait for a third to a half of that.
+    """
+    asked: dict[str, Any] = {
+        "hardware": f"{gpus}xh100",
+        "engine": engine_name,
+        "batch": users,
+        "prompt": prompt,
+        "output": output,
+    }
+    found, varied = (llmcx.serve("qwen3-32b", exact=exact, **asked).estimate[0] for exact in (True, False))
+    assert found.ttft_s * 1e3 == pytest.approx(first_ms, rel=0.15) and found.tpot_s * 1e3 == pytest.approx(token_ms, rel=0.1)
+    assert (varied.ttft_s < 0.6 * found.ttft_s) == (engine_name == "sglang")
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"rate": 2.0}, "leave out --exact"),
+        ({"pp": 2, "engine": "vllm"}, "leave out --pp"),
+        ({"prefill_workers": 1}, "leave out --exact"),
+        ({"hardware": "2xmi300x"}, "vllm, sglang and trtllm on NVIDIA"),
+    ],
+)
+def test_exact_lengths_where_nobody_saw_whom_users_wait_for(changed: dict[str, Any], says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        llmcx.serve("qwen3-32b", **{"hardware": "2xh100", "batch": 8, "exact": True} | changed)
 
 
 def test_wide_expert_parallelism_sends_tokens_to_their_experts() -> None:

@@ -91,7 +91,8 @@ class Apart(NamedTuple):
 @dataclass(frozen=True)
 class Load:
     """What is served: prompts of ``prompt`` tokens, ``cached`` of them known, ``output`` tokens each; prompts in pieces of
-    ``chunk``; prompts ``apart`` from decoding, where GPUs of their own work them off.
+    ``chunk``; prompts ``apart`` from decoding, where GPUs of their own work them off; ``exact``: all have these very lengths, in
+    place of lengths that vary around them.
     """
 
     prompt: int
@@ -100,6 +101,7 @@ class Load:
     chunk: int | None = None
     speculation: Speculation = NO_SPECULATION
     apart: Apart | None = None
+    exact: bool = False
 
     def gpus(self, setup: Setup) -> int:
         """All of them."""
@@ -129,6 +131,11 @@ def point(server: Server, load: Load, batch: int, usd_per_hour: float | None, sh
     step, seconds_step = _step(server, load, batch)
     per_token = seconds_step / spec.tokens
     told: dict[str, float] = {}
+    if load.exact and batch > 1 and server.bands() is not None:
+        of = load.prompt, load.cached, load.output, batch, seconds_step, per_token, load.chunk
+        first, tpot = server.exact(*of)
+        request = (first + load.output * tpot) / batch
+        return pointed(server, load, batch, first, tpot, load.output / request, step.largest, usd_per_hour, told)
     added = server.prompt(load.prompt, load.cached, batch, context, load.chunk)
     first = server.first(load.prompt, load.cached, load.output, batch, seconds_step, load.chunk)
     if server.bands() is None:
@@ -276,5 +283,8 @@ def check_load(spec: ModelSpec, load: Load) -> None:
         if load.chunk is not None:
             problem = "chunk is for prompts among decode steps; with --prefill-workers they are worked off apart"
             raise InputError(problem, field="chunk", value=load.chunk)
+        if load.exact:
+            problem = "how workers of prompts follow users who ask together is not known; leave out --exact"
+            raise InputError(problem, field="exact")
     if not 0 <= load.speculation.acceptance <= 1:
         raise InputError("acceptance must be between 0 and 1", field="acceptance", value=load.speculation.acceptance)

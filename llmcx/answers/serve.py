@@ -121,6 +121,9 @@ def serve(
         places = fit if fit < batch else None
     arrivals = None
     if rate is not None:
+        if load.exact:
+            problem = "requests that arrive at a rate do not ask together, whatever their lengths; leave out --exact"
+            raise InputError(problem, field="exact", allowed="without --rate")
         from llmcx.answers.arrivals import Paces, arriving
 
         one, arrivals = arriving(Paces(real, load, batch or largest), rate, usd_per_hour, SHARES)

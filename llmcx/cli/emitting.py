@@ -103,7 +103,7 @@ def printed(
     and the engine. Raises InputError for what the engine's flags, or the cluster's file, do not say.
     """
     engine, gpus = str(inputs["engine"]).partition("@")[0], inputs["tp"] * inputs["pp"]
-    for name in ("draft", "cached", "compute_dtype", "efficiency"):
+    for name in ("draft", "cached", "exact", "compute_dtype", "efficiency"):
         if given.get(name):
             flag = f"--{name.replace('_', '-')}"
             raise InputError(f"{flag} has no flag in a launch line of {engine}; leave it out", field=name)

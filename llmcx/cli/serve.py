@@ -76,6 +76,15 @@ def serve(
     chunk: Annotated[
         int | None, option("Chunked prefill: tokens of a prompt per step.", reads="length", group="Schedule")
     ] = None,
+    exact: Annotated[
+        bool,
+        option(
+            "All prompts and answers have these very lengths, as load generators send them.",
+            reads="flag",
+            group="Schedule",
+            rare=True,
+        ),
+    ] = False,
     prefill_workers: Annotated[
         int | None, option("Copies that only work off prompts, on GPUs of their own.", reads="count", group="Schedule")
     ] = None,
@@ -144,7 +153,7 @@ def serve(
         raise InputError("--draft and --draft-cost must be 0 or more", field="draft", value=draft)
     drafts = Speculation(draft, acceptance, draft_cost) if draft else NO_SPECULATION
     apart = None if prefill_workers is None else Apart(prefill_workers, prefill_tp or degree, workers)
-    load = Load(prompt, output, cached, chunk, drafts, apart)
+    load = Load(prompt, output, cached, chunk, drafts, apart, exact)
     cost, dated = efficiencies.price(machine, price)
     answer = answers.serve(server, load, batch=batch, rate=rate, usd_per_hour=cost, reserve=0, dtype=name)
     inputs = {
@@ -163,6 +172,7 @@ def serve(
         "utilization": within.utilization,
         "cached": cached,
         "chunk": chunk,
+        "exact": exact,
         "draft": draft,
     }
     inputs |= {"prefill_workers": prefill_workers, "prefill_tp": apart and apart.prefill_tp, "workers": apart and workers}
@@ -176,14 +186,14 @@ def serve(
 
         given: dict[str, Any] = {"batch": batch, "dtype": dtype, "kv_dtype": kv_dtype, "compute_dtype": compute_dtype}
         given |= {"budget": budget, "utilization": None if engine_ == "llama.cpp" else utilization, "chunk": chunk}
-        given |= {"cached": cached, "draft": draft, "efficiency": efficiency}
+        given |= {"cached": cached, "exact": exact, "draft": draft, "efficiency": efficiency}
         line = printed(emit, spec, cast(Any, models.model), inputs, given, apart, machine.vendor)
         inputs |= {"emit": emit, "line": line}
     about = [
         *context_notes(spec, prompt + output),
         *program.notes(),
         *stored_notes(spec, dtype),
-        *_notes(apart is not None, rate is not None, bool(spec.mixtures) and isinstance(server, Timed)),
+        *_notes(apart is not None, rate is not None, exact, bool(spec.mixtures) and isinstance(server, Timed)),
         *words,
         *dated,
         *notes,
@@ -208,7 +218,7 @@ def _degree(gpus: int | None, named: int | None, tp: int | None, pp: int) -> int
     return tp or (gpus or pp) // pp
 
 
-def _notes(apart: bool, arriving: bool, mixture: bool) -> list[str]:
+def _notes(apart: bool, arriving: bool, exact: bool, mixture: bool) -> list[str]:
     """What a load is, and what is assumed of it."""
     found = ["times are estimates; ideal: every peak reached, nothing lost"]
     if mixture:
@@ -217,6 +227,8 @@ def _notes(apart: bool, arriving: bool, mixture: bool) -> list[str]:
         )
     if arriving:
         found.append("requests arrive independently of each other; time per token includes others' prompts, first token the wait")
+    elif exact:
+        found.append("all users began together and, their lengths being the same, ask together again (docs/serving.md)")
     elif not apart:
         found.append("constant load: a request is always waiting; time per token includes others' prompts")
     return found

@@ -45,6 +45,18 @@ def waiting(first: float, token: float, users: float, places: float, output: flo
     return first + max(0.0, users / places - 1) * (first + output * token)
 
 
+def together(step: float, each: float, users: float, many: float, output: float) -> tuple[float, float]:
+    """Seconds to the first token and between tokens of users who begin together and, all lengths being the same, end in the same
+    step and ask again together, where an engine works off all prompts that wait, ``many`` in a pass, before anybody gets another
+    token: one waits for half of the passes before his first token, and for the other half after it. A prompt takes ``each``
+    seconds of its pass, a step of decoding ``step``.
+
+    >>> together(0.01, 0.1, 64, 8, 1000)
+    (3.6, 0.0128)
+    """
+    return (users + many) / 2 * each, step + (users - many) / 2 * each / output
+
+
 def first_token(
     prompt: float, step: float, users: float, output: float, together: float, further: float = 0.0, stages: int = 1
 ) -> float:

@@ -157,7 +157,7 @@ def schedule(engine: str, overrides: Mapping[str, float] | None = None) -> tuple
             raise InputError(f"efficiency {name} is {value:g}, but must be 0 or more", field="efficiency", value=value)
     if overrides:
         words.append("overridden: " + ", ".join(f"{name} = {value:g}" for name, value in overrides.items()))
-    return Schedule(**numbers | dict(overrides or {}), **bands), words
+    return Schedule(**numbers | dict(overrides or {}), at_once=of["at_once"], **bands), words
 
 
 def matmul(hardware: Hardware, dtype: str | None) -> tuple[float, bool]:

@@ -12,13 +12,14 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from llmcx.engines import Engine, pipelined
-from llmcx.engines.closed_loop import first_token, first_token_apart, first_tokens, first_tokens_apart
+from llmcx.engines.closed_loop import first_token, first_token_apart, first_tokens, first_tokens_apart, per_token, together
 from llmcx.engines.ideal import CHUNK
 from llmcx.engines.kernel_time import Kernels, Sizes
 from llmcx.engines.launches import Launch, Sized, shaped
 from llmcx.engines.passes import Pass, passes
-from llmcx.engines.serving_time import Bands, Server, ServingStep, Setup, span, wider
+from llmcx.engines.serving_time import Bands, Server, ServingStep, Setup, Timing, span, wider
 from llmcx.engines.spread import Parts
+from llmcx.errors import InputError
 from llmcx.machine import roofline
 from llmcx.machine.hardware import Hardware
 from llmcx.model.spec import ModelSpec
@@ -35,9 +36,10 @@ class Schedule(NamedTuple):
     and the sampler, and ``user_us`` of them a user, of which each group of GPUs that attends for itself schedules its own.
     Prompts add ``prompts`` times what they take in the step that they are in, and ``pass_us`` a step that has any. To the
     first token: ``first`` times the pass of the prompt, and ``request_us`` on the way in and out. A pass has ``together``
-    tokens of prompts. ``per_token_bands`` and ``first_bands``: 10th and 90th percentile of measured / estimated, of other
-    models on the accelerators that were measured ("model"), on others ("accelerator"), and of prompts that are worked off
-    apart ("apart").
+    tokens of prompts. Where all lengths are the same, one waits for ``behind`` prompts besides, or, where all that wait are
+    worked off ``at_once``, as :func:`llmcx.engines.closed_loop.together` has it. ``per_token_bands`` and ``first_bands``: 10th
+    and 90th percentile of measured / estimated, of other models on the accelerators that were measured ("model"), on others
+    ("accelerator"), and of prompts that are worked off apart ("apart").
     """
 
     decode: float
@@ -50,6 +52,8 @@ class Schedule(NamedTuple):
     first: float
     request_us: float
     together: int = 8192
+    behind: float = 1.0
+    at_once: bool = False
     per_token_bands: Mapping[str, Sequence[float]] = MappingProxyType({})
     first_bands: Mapping[str, Sequence[float]] = MappingProxyType({})
 
@@ -119,6 +123,19 @@ class Timed(Server):
         found = first_tokens(own, step, users / groups, output, together, further, self.setup.pp)
         return [(share, each.later(besides)) for share, each in found]
 
+    def exact(self, prompt: int, cached: int, output: int, users: int, step: float, token: float, chunk: int | None) -> Timing:
+        if self.setup.pp > 1:
+            problem = "how users who ask together follow each other through stages is not known; leave out --pp"
+            raise InputError(problem, field="pp", value=self.setup.pp, allowed="1")
+        by, many = self.schedule, self.in_a_pass(prompt - cached, users, chunk or self.budget)
+        if by.at_once:
+            each = self.in_a_row(prompt, cached, many) / many
+            first, between = together(token, each, users, many, output)
+            return 1e-6 * by.request_us + first, between
+        first = self.first(prompt, cached, output, users, step, chunk) + by.behind * self.alone(prompt, cached)[0]
+        added = self.prompt(prompt, cached, users, prompt + output // 2, chunk)
+        return first, per_token(token, added, users, output, first)
+
     def _passing(self, prompt: int, cached: int, chunk: int | None) -> tuple[float, float, float]:
         """Seconds for which a prompt's own pass keeps others waiting, its way through further stages, and besides."""
         alone, besides = self.alone(prompt, cached, chunk)
@@ -169,7 +186,7 @@ class Timed(Server):
         return Bands(*(span(of.get(among, (1.0, 1.0))) for of in (by.per_token_bands, by.first_bands)))
 
     def numbers(self) -> dict[str, float]:
-        return {name: value for name, value in self.schedule._asdict().items() if isinstance(value, (int, float))}
+        return {name: value for name, value in self.schedule._asdict().items() if type(value) in (int, float)}
 
     def decoding(self, batch: int, context: int, tokens: int = 1) -> list[Launch]:
         """What a decode step launches."""

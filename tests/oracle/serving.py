@@ -35,10 +35,10 @@ from llmcx.answers.serve import stored_as, weight_bits
 from llmcx.catalog.data import load_hardware
 from llmcx.catalog.presets import load_preset
 from llmcx.cli.accelerator import serving, settled, with_memory
-from llmcx.engines.closed_loop import first_token, per_token, waiting
+from llmcx.engines.closed_loop import first_token, per_token, together, waiting
 from llmcx.engines.ideal import Ideal
 from llmcx.engines.kernel_time import Kernels
-from llmcx.engines.launches import together
+from llmcx.engines.launches import together as joined
 from llmcx.engines.serving_estimate import Schedule, Timed
 from llmcx.engines.serving_time import Server, Setup
 from tests.oracle.recipes import MTP, Recipe, Row, laid_out, recipe
@@ -201,7 +201,7 @@ class Features:
             sum(share * each.times * kernels.parts(each)[part] for share, step in steps for each in step) for part in (0, 1)
         )
         self.prompts = server.seconds(server.prompts(run.prompt, 0, run.attention_dp))
-        self.added = (server.seconds(together(decoding, prompts)) - server.seconds(decoding)) / self.many
+        self.added = (server.seconds(joined(decoding, prompts)) - server.seconds(decoding)) / self.many
         self.each = server.seconds(prompts) / self.many if by.in_step else 0.0
 
 
@@ -240,8 +240,8 @@ def tokens(of: Features, by: Schedule, first: float) -> float:
     step = (by.decode * of.work + by.launched * of.begun + 1e-6 * host) / of.tokens
     if of.users == 1:
         return step
-    if run.recipe.in_step:  # each waits after his first token for the prompts behind his own: half of them, on average
-        return step + (of.users - of.many) / 2 * each(of, by) / run.output
+    if run.recipe.in_step:
+        return together(step, each(of, by), of.users, of.many, run.output)[1]
     prompt = by.prompts * of.added + 1e-6 * by.pass_us / of.many
     return per_token(step, prompt, of.users, run.output, first)
 
@@ -251,7 +251,7 @@ def each(of: Features, by: Schedule) -> float:
     return by.prompts * of.each + 1e-6 * by.pass_us / of.many
 
 
-BUNCHED = {"trtllm": 2.0, "vllm": 1.0, "sglang": 1.0}
+BEHIND = {"trtllm": 2.0, "vllm": 1.0, "sglang": 1.0}
 """Prompts for which one waits where lengths are exact, so that users who began together ask together again, each in the step
 after the one before: that of the step that runs as he asks; and where the host prepares a step while the one before runs, that
 one's too (TensorRT-LLM's overlap scheduler: what a step answers is read after the next one was launched).
@@ -262,11 +262,11 @@ def firsts(of: Features, by: Schedule, token: float) -> float:
     """Seconds to the first token of those who have a place, of a run with ``token`` seconds between tokens."""
     run = of.run
     if run.recipe.in_step:
-        return 1e-6 * by.request_us + (of.users + of.many) / 2 * each(of, by)
+        return 1e-6 * by.request_us + together(0.0, each(of, by), of.users, of.many, run.output)[0]
     alone = by.first * of.prompts
     step = max(0.2 * token, token - of.users / run.attention_dp * alone / run.output) * of.tokens
     at_once = run.recipe.together // run.prompt or run.recipe.together / run.prompt
-    apart = BUNCHED[run.engine] * alone if run.recipe.exact else 0.0
+    apart = BEHIND[run.engine] * alone if run.recipe.exact else 0.0
     return (
         apart
         + 1e-6 * by.request_us
@@ -399,6 +399,7 @@ def band(rows: list[Scored], at: int) -> list[float]:
 def written(engine: str, by: Schedule, rows: int, bands: dict[str, dict[str, list[float]]]) -> str:
     """A file of presets/engines."""
     numbers = {key: float(f"{max(0.0, round(getattr(by, key), 6)):.4g}") for key in (TOKEN | FIRST)} | {"together": by.together}
+    numbers["behind"] = BEHIND[engine]
     lines = "".join(f"  {key}: {value:g}\n" for key, value in numbers.items())
     spans = "".join(f"  {name}: {{{', '.join(f'{kind}: {span}' for kind, span in of.items())}}}\n" for name, of in bands.items())
     return f"""# What this engine adds to its kernels: llmcx.engines.serving_estimate.Schedule says what each number is.
@@ -407,6 +408,7 @@ name: {engine}
 title: {TITLES[engine]}
 date: "{DATE}"
 source: "{SOURCE}, {rows} runs"
+at_once: {str(engine == "sglang").lower()}
 schedule:
 {lines}# 10th and 90th percentile of measured / estimated, by fits without the run's model, and without its accelerator;
 # of prompts that are worked off apart, which nothing is fitted to (of an engine that has no such run, by those of the others)

@@ -7,6 +7,7 @@ from typing import Any
 
 from llmcx.answers import Line
 from llmcx.answers.load import Load, Point, prefilling, stepped
+from llmcx.answers.load import point as pointed
 from llmcx.answers.memory import Part
 from llmcx.answers.serve import Serving, few
 from llmcx.engines import closed_loop
@@ -80,7 +81,7 @@ def point(name: str, server: Server, load: Load, got: Point, price: float | None
     token = seconds / speculation.tokens
     first_s = got.ttft_s  # of those who have a place
     if places is not None:
-        first_s = server.first(load.prompt, load.cached, load.output, batch, seconds, load.chunk)
+        first_s = pointed(server, load, batch, None).ttft_s
     title = f"{name}, {asked:,} user{'s' * (asked > 1)}"
     parts = {PARTS[part]: value for part, value in step._asdict().items() if value}
     put: list[Figure] = [
@@ -93,10 +94,13 @@ def point(name: str, server: Server, load: Load, got: Point, price: float | None
         formula = "(step + drafted·cost·a step of one token) / tokens accepted a step"
         put.append(("a token, s", formula, numbers, token, "Leviathan et al. 2023, arXiv:2211.17192, eq. 1"))
     first, added, request = _first(server, load, batch, seconds, token)
+    per = told(written(token, "token"))
+    together = isinstance(server, Timed) and load.exact and batch > 1
+    if isinstance(server, Timed) and together:
+        first, per, added = _together(server, load, batch, token, first, added)
     if added:
         put.append(("a prompt among the steps, s", *added, _ORCA))
-    per = told(written(token, "token"))
-    if load.apart is None and batch > 1:
+    if load.apart is None and batch > 1 and not (isinstance(server, Timed) and together and server.schedule.at_once):
         prompt = server.prompt(load.prompt, load.cached, batch, context, load.chunk)
         output, users = f"{load.output:,}", f"{batch:,}"
         if server.bands() is None:
@@ -279,6 +283,29 @@ def _first(
     numbers = f"max(0, ({arithmetic:.9g} + {more:.9g}) / {server.machine.matmul:.9g} - {one.total:.9g}) / {together}"
     formula = "max(0, FLOPs of prompts and step / rate - step) / prompts in a pass"
     return told(value), (formula, numbers, prompt), request
+
+
+def _together(
+    server: Timed, load: Load, batch: int, token: float, first: Pair, added: tuple[str, str, float] | None
+) -> tuple[Pair, Pair, tuple[str, str, float] | None]:
+    """The same where users ask together; what lies between their tokens, where it is no sum of shares; what a prompt adds."""
+    by = server.schedule
+    if not by.at_once:
+        alone, _ = server.alone(load.prompt, load.cached)
+        return (f"{first[0]} + behind·pass", f"{first[1]} + {by.behind:g}·{alone:.9g}"), told(written(token, "token")), added
+    many = server.in_a_pass(load.prompt - load.cached, batch, load.chunk or server.budget)
+    each = server.in_a_row(load.prompt, load.cached, many) / many
+    kernels = server.seconds(server.prompts(load.prompt, load.cached, many))
+    first = (
+        "request + (users + prompts in a pass) / 2·a prompt",
+        f"{by.request_us:g} / 1,000,000 + ({batch:,} + {many:,}) / 2·{each:.9g}",
+    )
+    between = (
+        "token + (users - prompts in a pass) / 2·a prompt / output",
+        f"{token:.9g} + ({batch:,} - {many:,}) / 2·{each:.9g} / {load.output:,}",
+    )
+    put = f"({by.prompts:g}·{kernels:.9g} + {by.pass_us:g} / 1,000,000) / {many:,}"
+    return first, between, ("(prompts·kernels + pass) / prompts in a pass", put, each)
 
 
 def _first_apart(server: Server, load: Load, batch: int, token: float) -> tuple[Pair, float]:

@@ -49,6 +49,7 @@ def serve(spec: Any, inputs: dict[str, Any], result: Any, server: Any) -> Headli
         words.title(spec),
         f"{words.stored(spec, inputs['dtype'])}, {inputs['kv_dtype']} cache",
         f"{words.tokens(inputs['prompt'])} in, {words.tokens(inputs['output'])} out",
+        "exact lengths" if inputs["exact"] else "",
         f"{inputs['rate']:g} requests/s" if inputs["rate"] else "",
         f"TP {inputs['tp']}" if inputs["tp"] > 1 else "",
         f"PP {inputs['pp']}" if inputs["pp"] > 1 else "",
