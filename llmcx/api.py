@@ -1316,6 +1316,7 @@ def check(
     output: Size | None = None,
     batch: Size | None = None,
     dtype: str | None = None,
+    driver: str | None = None,
     require: str | None = None,
     gpus: Size | None = None,
     seq: Size | None = None,
@@ -1356,6 +1357,7 @@ def check(
     output: Tokens out, for the times. Default: 1024.
     batch: Users at once, for the times. Default: one, and as many as fit.
     dtype: Of the weights. Default: as the line, the model's name or its files say.
+    driver: NVIDIA's driver, on which vLLM's CUDA graphs depend: 535.183.01. Default: 550 or newer.
     require: Exit 1 unless it holds: 'fits and tpot<40ms'; also ttft, users, tokens, headroom.
     gpus: All GPUs, where the file does not say.
     seq: Tokens of a sequence, where the file does not say.
