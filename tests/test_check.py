@@ -31,6 +31,7 @@ from tests.launch_lines import (
     NEXT_FAILED,
     NEXT_RAN,
     QWEN25_VL,
+    QWEN_VL,
     RAN,
     Published,
 )
@@ -503,6 +504,46 @@ def test_what_vllm_looks_at_when_it_starts(tmp_path: Path) -> None:
     assert blind[0] == blind[1] == 2 * 7_615_616_512 < whole - GIB  # Qwen2.5 7B alone
     assert any("images that vLLM tries" in note for note in data(line, "-", *a100[1:], stdin=MISTRAL3.encode())["notes"])
     assert "--limit-mm-per-prompt" in refused("check", line + " --limit-mm-per-prompt some", *a100)
+
+
+def test_gpus_that_have_the_encoder_whole() -> None:
+    """--mm-encoder-tp-mode data of Qwen3-VL-235B on eight GPUs: seven eighths of the encoder's layers more on each; what stands
+    before and after them is counted whole in either case.
+    """
+    line = "vllm serve Qwen/Qwen3-VL-235B-A22B-Instruct-FP8 --tensor-parallel-size 8 --max-model-len 32768 --mm-encoder-tp-mode "
+    whole, divided = (result(line + mode, "-", "--hardware", "8xh200", stdin=QWEN_VL.encode()) for mode in ("data", "weights"))
+    sizes = {part["part"]: part["bytes"] for part in whole["parts"]}
+    assert whole["total_bytes"] == sum(sizes.values()) and whole["fits"]
+    layers = 27 * (4 * 1152**2 + 2 * 1152 * 4304)
+    assert sizes["encoder"] == pytest.approx(2 * layers * 7 / 8, rel=0.01)
+    assert "encoder" not in {part["part"] for part in divided["parts"]}
+    assert divided["cache_tokens"] > whole["cache_tokens"]
+    assert "weights or data" in refused("check", line + "both", "-", "--hardware", "8xh200", stdin=QWEN_VL.encode())
+    alone = result(line.replace("-size 8", "-size 1") + "data", "-", "--hardware", "8xh200", stdin=QWEN_VL.encode())
+    assert "encoder" not in {part["part"] for part in alone["parts"]}
+
+
+def test_images_that_gemma_3_is_shown() -> None:
+    """256 tokens each, so 32 of them in 8,192: 4,096 patches of 1,152, of which 4 are alive beside two of 4,304; 588 numbers."""
+    text = {"model_type": "gemma3_text", "hidden_size": 2560, "num_hidden_layers": 34, "num_attention_heads": 8, "head_dim": 256}
+    text |= {"num_key_value_heads": 4, "intermediate_size": 10240, "vocab_size": 262208, "sliding_window": 1024}
+    vision = {"model_type": "siglip_vision_model", "hidden_size": 1152, "num_hidden_layers": 27, "num_attention_heads": 16}
+    vision |= {"intermediate_size": 4304, "image_size": 896, "patch_size": 14, "vision_use_head": False}
+    shape = {"model_type": "gemma3", "mm_tokens_per_image": 256, "text_config": text, "vision_config": vision}
+    line = "vllm serve google/gemma-3-4b-it --max-model-len 8192 --max-num-seqs 8 --limit-mm-per-prompt "
+    given = json.dumps(shape).encode()
+
+    def workspace(more: str) -> int:
+        found = result(line + more, "-", "--hardware", "h200", stdin=given)
+        return next(part["bytes"] for part in found["parts"] if part["part"] == "workspace")
+
+    each = 4096 * 2 * (4 * 1152 + 2 * 4304 + 588)
+    assert workspace("image=4") == workspace("image=999") == pytest.approx(32 * each, rel=0.02)
+    assert workspace("image=4") - workspace("image=2") == 16 * each
+    assert workspace("image=2") > workspace("image=1") >= workspace("image=0")
+    assert not any(
+        "not counted: the memory of the images" in note for note in data(line + "image=1", "-", *H100, stdin=given)["notes"]
+    )
 
 
 def test_the_table_of_requests() -> None:

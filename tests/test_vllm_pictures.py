@@ -4,15 +4,66 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from llmcx.catalog.load import from_data
-from llmcx.engines.vllm_pictures import THIRD, Pictures, tried
+from llmcx.engines.vllm_pictures import INTERN, PIXTRAL, SIGLIP, THIRD, TURNED, Held, Pictures, tried
 from llmcx.model.spec import ModelSpec
+from tests.launch_lines import INTERNVL, MISTRAL3
 
 GIB = 2**30
-GOLDEN = json.loads((Path(__file__).parent / "oracle" / "vllm_towers.json").read_text(encoding="utf-8"))
+ORACLE = Path(__file__).parent / "oracle"
+GOLDEN = json.loads((ORACLE / "vllm_towers.json").read_text(encoding="utf-8"))
+SEEN = json.loads((ORACLE / "vllm_seen.json").read_text(encoding="utf-8"))
+TEXT = {"hidden_size": 4096, "num_hidden_layers": 2, "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 128}
+TEXT |= {"intermediate_size": 14336, "vocab_size": 128256, "max_position_embeddings": 131072}
+SIGLIP_SIZES = {
+    "hidden_size": 1152,
+    "num_hidden_layers": 27,
+    "num_attention_heads": 16,
+    "intermediate_size": 4304,
+    "patch_size": 14,
+}
+FACES = {"hidden_size": 1408, "num_hidden_layers": 34, "num_attention_heads": 16, "intermediate_size": 5632, "patch_size": 14}
+FACES |= {"image_size": 336, "projector_input_dim": 4096, "projector_output_dim": 4096, "vision_output_dim": 4096}
+OTHERS: dict[str, tuple[tuple[Held, ...], int, dict[str, Any]]] = {
+    "gemma3": (
+        SIGLIP,
+        4096,
+        {
+            "model_type": "gemma3",
+            "mm_tokens_per_image": 256,
+            "text_config": {**TEXT, "model_type": "gemma3_text"},
+            "vision_config": {**SIGLIP_SIZES, "model_type": "siglip_vision_model", "image_size": 896, "vision_use_head": False},
+        },
+    ),
+    "mistral3": (PIXTRAL, 110**2, json.loads(MISTRAL3)),
+    "llama4": (
+        TURNED,
+        17 * 577,
+        {
+            "model_type": "llama4",
+            "vision_config": {**FACES, "pixel_shuffle_ratio": 0.5},
+            "text_config": {**TEXT, "model_type": "llama4_text", "intermediate_size_mlp": 8192, "num_local_experts": 16},
+            "preprocessor_config": {"max_patches": 16, "size": {"height": 336, "width": 336}},
+        },
+    ),
+    "internvl": (INTERN, 13 * 1025, json.loads(INTERNVL)),
+    "idefics3": (
+        SIGLIP,
+        17 * 676,
+        {
+            "model_type": "idefics3",
+            "scale_factor": 2,
+            "vision_config": {**SIGLIP_SIZES, "image_size": 364},
+            "text_config": {**TEXT, "model_type": "llama"},
+            "preprocessor_config": {"size": {"longest_edge": 1456}, "max_image_size": {"longest_edge": 364}},
+        },
+    ),
+}
+"""How each holds its tensors, the patches of its largest image, and its config.json."""
 WIDTHS = {"Qwen3-VL-4B": (1024, 2560), "Qwen3-VL-30B-A3B": (1152, 2048), "Qwen3-VL-235B-A22B": (1152, 4096)}
 
 
@@ -72,3 +123,57 @@ def test_what_0_11_kept_while_it_looked() -> None:
     assert small is not None and large is not None
     assert small.kept / GIB + sampler == pytest.approx(0.9 * 23.57 - 14.77 - 2.31 - 0.23, rel=0.05)
     assert large.kept / GIB + sampler == pytest.approx(0.9 * 79.25 - 28.1 - 35.68 - 1.4, rel=0.05)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_encoders_as_vllm_has_them(name: str) -> None:
+    """Two images on one, two, four and eight GPUs, and with a wider feed-forward; tables of positions are not counted."""
+    held, patches, _ = OTHERS[name]
+    assert SEEN["versions"]["vllm"].startswith("0.32")
+    rows = SEEN[name]["held"]
+    assert {row["tp"] for row in rows} == {1, 2, 4, 8}
+    for row in rows:
+        tokens = row["out"] // (2 * 4096)
+        of = Pictures(2 * patches, 3 * 14**2, tokens, tokens, SEEN[name]["width"], 4096, 0, held, row["inner"])
+        assert of.kept == row["out"]
+        assert of.peak(row["tp"]) == pytest.approx(row["peak"], rel=0.02)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_how_many_images_vllm_tries(name: str) -> None:
+    """As MultiModalBudget answered for the steps, sequences and limits that it was asked for."""
+    _, each, data = OTHERS[name]
+    spec = from_data(data, name)
+    for row in SEEN[name]["asked"]:
+        limit = row["limit"] or {}
+        of = tried(spec, row["length"], row["step"], limit.get("video", 1) > 0, most=row["sequences"] * limit.get("image", 999))
+        assert of is not None
+        if row["tried"] == "video":  # one of 512 frames, of which 499 leave room for the text
+            assert (name, of.patches, row["shapes"]["pixel_values_videos"][0]) == ("internvl", 512 * 1025, 512)
+            continue
+        many = row["items"]["image"]
+        assert (of.patches, of.tokens) == (many * each, many * row["tokens"]["image"])
+
+
+def test_steps_are_rounded_up_up_to_0_9() -> None:
+    """v1/worker/gpu_model_runner.py of 0.8 and 0.9, profile_run: cdiv(encoder_budget, max_tokens_per_mm_item)."""
+    spec = from_data(OTHERS["mistral3"][2], "mistral3")
+    early, late = (tried(spec, 4096, 8192, version=version) for version in ((0, 9), (0, 10)))
+    assert early is not None and late is not None
+    assert (early.patches, late.patches) == (3 * 110**2, 2 * 110**2)
+
+
+def test_gpus_that_look_apart() -> None:
+    """models/vision.py, run_dp_sharded_mrope_vision_model: one image is one GPU's, and all eight keep as much as all sent.
+    16,384 tokens, three layers beside what comes out, 4,096 wide.
+    """
+    spec = qwen3_vl(4096)
+    whole, apart = (tried(spec, 65536, 2048, videos=False, apart=apart) for apart in (False, True))
+    assert whole is not None and apart is not None and apart.items == 1
+    image = 16384 * 4 * 4096 * 2
+    assert (whole.stays(8), apart.stays(1), apart.stays(8)) == (image, image, 8 * image)
+    assert apart.peak(1) == whole.peak(1) and apart.peak(8) >= 9 * image
+    several = tried(spec, 65536, 8 * 16384, videos=False, apart=True)
+    assert several is not None and several.items == 8 and several.stays(8) == 8 * image
+    before = tried(spec, 65536, 2048, version=(0, 9), apart=True)
+    assert before is not None and not before.apart

@@ -48,7 +48,8 @@ class Asked:
     in ``kv_dtype``; on ``layout``, in ``replicas`` copies; of ``there`` GPUs, where their number is known. ``whole``: bytes of a
     GPU, of which the engine has a share; ``host``: bytes of a GPU's weights that stay in the host's memory at most;
     ``still``: the engine where images may be shown and no videos; ``made``: the engine makes fp8 of 16-bit files; ``twice``: it
-    keeps experts as they were loaded beside those that it has laid out for its kernels.
+    keeps experts as they were loaded beside those that it has laid out for its kernels; ``apart``: each GPU has all of the
+    encoder of images.
     """
 
     seq: int
@@ -67,6 +68,7 @@ class Asked:
     still: Engine | None = None
     made: bool = False
     twice: bool = False
+    apart: bool = False
 
     def inputs(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """As :func:`llmcx.answers.remedies.remedies` takes them."""
@@ -76,7 +78,7 @@ class Asked:
     @property
     def plain(self) -> bool:
         """Whether it holds the model alone, all of it on GPUs."""
-        return not (self.host or self.slots or self.draft or self.twice)
+        return not (self.host or self.slots or self.draft or self.twice or self.apart)
 
 
 def served(spec: ModelSpec, asked: Asked) -> ModelSpec:
@@ -97,7 +99,13 @@ def holding(spec: ModelSpec, asked: Asked, budget: int | None = None) -> Memory:
     found = memory(whole, **inputs, **fixed, budget=budget)
     if asked.plain:
         return found
-    more = [*_twice(whole, asked), *_draft(spec, asked), *_slots(whole, asked), *_host(whole, asked, found)]
+    more = [
+        *_twice(whole, asked),
+        *_apart(whole, asked),
+        *_draft(spec, asked),
+        *_slots(whole, asked),
+        *_host(whole, asked, found),
+    ]
     total = found.total_bytes + sum(part.bytes for part in more)
     left = None if budget is None else budget - total
     return replace(
@@ -144,6 +152,22 @@ def _twice(spec: ModelSpec, asked: Asked) -> list[Part]:
     for gpu in held(spec, asked.batch, asked.seq, asked.layout, asked.engine):
         sizes.append(quant.weights(spec, asked.dtype, [op for op in gpu.weights if op.role == "expert"]).bytes)
     return [Part("copies", max(sizes), "the experts as they were loaded, beside those that the kernels take")]
+
+
+def _apart(spec: ModelSpec, asked: Asked) -> list[Part]:
+    """What an encoder has more where it is whole on each tensor-parallel GPU."""
+    if not asked.apart or asked.layout.tp == asked.layout.attention_dp:
+        return []
+    sizes = []
+    for layout in (asked.layout._replace(tp=1, ep=1, attention_dp=1), asked.layout):
+        gpus = held(spec, asked.batch, asked.seq, layout, asked.engine)
+        towers = [[op for op in gpu.weights if op.role == "tower"] for gpu in gpus]
+        if asked.dtype in dtypes.BITS:
+            sizes.append(max(int(params_fold.total(ops) * dtypes.per_element(asked.dtype)) for ops in towers))
+        else:
+            sizes.append(max(quant.weights(spec, asked.dtype, ops).bytes for ops in towers if ops))
+    rest = max(0, sizes[0] - sizes[1])
+    return [Part("encoder", rest, "the rest of the encoder, which each GPU has whole")] if rest else []
 
 
 def _draft(spec: ModelSpec, asked: Asked) -> list[Part]:

@@ -167,7 +167,8 @@ def asked_of(launch: Launch, spec: ModelSpec, hardware: str, budget: int | None,
     asked = replace(asked, made=stored == "fp8" and _made(launch, spec))
     words += notes(launch, room)
     again = kept_twice(launch, spec, stored)
-    asked, words = replace(asked, twice=bool(again)), [*words, *again]
+    seen_apart = isinstance(program, VLLM) and program.pictures is not None and program.pictures.apart
+    asked, words = replace(asked, twice=bool(again), apart=seen_apart), [*words, *again]
     assert within.bytes is not None
     if launch.engine == "sglang" and length is None and (found := longest(spec, asked, within.bytes)) not in (None, seq):
         words.append(f"the pool holds {found:,} of the {seq:,} tokens that the model takes; SGLang starts all the same")

@@ -12,7 +12,7 @@ from llmcx.cli.launching import Launch, bad
 from llmcx.engines.vllm import VLLM
 from llmcx.engines.vllm_lines import read as version
 from llmcx.engines.vllm_lines import release
-from llmcx.engines.vllm_pictures import tried
+from llmcx.engines.vllm_pictures import EVERY, tried
 from llmcx.errors import InputError, shown
 from llmcx.formats import dtypes
 from llmcx.model.spec import ModelSpec
@@ -122,14 +122,27 @@ def pictured(launch: Launch, spec: ModelSpec, seq: int, program: VLLM) -> tuple[
     if launch.value("unseen") is not None or not any(tower.fed == "image" for tower in spec.towers):
         return program, None, []
     limits = _limits(launch)
-    images, videos = limits.get("image", 1), limits.get("video", 1)
+    images, videos = limits.get("image", EVERY), limits.get("video", EVERY)
     step = program.pass_tokens(1, seq)
     number = version(program.version) or program.line.last
-    of = tried(spec, seq if program.line.shown else step, step, videos > 0, images > 0, number)
+    most = program.max_num_seqs * images if images else program.max_num_seqs
+    apart = looked_apart(launch)
+    of = tried(spec, seq if program.line.shown else step, step, videos > 0, images > 0, number, most, apart)
     if of is None or program.line.by_length:
         return program, None, ["not counted: the memory of the images that vLLM tries when it starts"]
-    still = replace(program, pictures=tried(spec, seq, step, videos=False)) if videos and images else None
+    images_alone = tried(spec, seq, step, videos=False, version=number, most=most, apart=apart)
+    still = replace(program, pictures=images_alone) if videos and images else None
     return replace(program, pictures=of), still, []
+
+
+def looked_apart(launch: Launch) -> bool:
+    """Whether each GPU is to have the encoder of images whole, and to look at some of them."""
+    said = launch.value("encoder")
+    if said is None:
+        return False
+    if said.value not in ("weights", "data"):
+        raise bad(f"{said.flag} is {shown(str(said.value))}, but must be weights or data", str(said.value))
+    return said.value == "data"
 
 
 def read_by(launch: Launch, spec: ModelSpec) -> tuple[ModelSpec, list[str]]:

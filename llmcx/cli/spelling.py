@@ -90,6 +90,7 @@ LAUNCH = {
     "rank": "--max-lora-rank",
     "limits": "--limit-mm-per-prompt",
     "unseen": "--language-model-only --skip-mm-profiling",
+    "encoder": "--mm-encoder-tp-mode",
     "speculative": "--speculative-config -sc",
     "spec_method": "--spec-method --speculative-algorithm",
     "spec_model": "--spec-model --speculative-model --speculative-draft-model --speculative-draft-model-path",

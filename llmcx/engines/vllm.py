@@ -135,8 +135,9 @@ class VLLM(Engine):
         what = f"sampling {self.max_num_seqs:,} sequences" if sampler >= layers else f"a step of {tokens:,} tokens"
         size = max(layers, sampler) + experts
         if self.pictures is not None:
-            size += self.pictures.kept
-            if (seen := self.pictures.peak(gpu.tp // gpu.attention_dp)) > size:
+            among = gpu.tp // gpu.attention_dp
+            size += self.pictures.stays(among)
+            if (seen := self.pictures.peak(among)) > size:
                 size, what = seen, f"looking at {self.pictures.patches:,} patches"
         return size + of.buffers, f"estimate: activation peak, {what}"
 

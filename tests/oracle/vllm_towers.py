@@ -15,6 +15,7 @@ import os
 import tempfile
 import weakref
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,8 @@ QWEN3_VL = {
 """Layers, width, inner width and the model's width, as their config.json says."""
 
 
-stand_in("torchvision")
+if find_spec("torchvision") is None:
+    stand_in("torchvision")
 
 
 class Alive(TorchDispatchMode):
