@@ -110,15 +110,20 @@ class Timed(Server):
         return by.prompts * (sum(work) + sum(begun) - self._last[1]) + 1e-6 * by.pass_us
 
     def first(self, prompt: int, cached: int, output: int, users: int, step: float, chunk: int | None) -> float:
-        own, further, besides = self._passing(prompt, cached, chunk)
-        groups, together = self.setup.attention_dp, self.together(prompt - cached, chunk)
-        return besides + first_token(own, step, users / groups, output, together, further, self.setup.pp)
+        besides, of = self._riding(prompt, cached, output, users, step, chunk)
+        return besides + first_token(*of)
 
     def firsts(self, prompt: int, cached: int, output: int, users: int, step: float, chunk: int | None) -> Parts:
+        besides, of = self._riding(prompt, cached, output, users, step, chunk)
+        return [(share, each.later(besides)) for share, each in first_tokens(*of)]
+
+    def _riding(
+        self, prompt: int, cached: int, output: int, users: int, step: float, chunk: int | None
+    ) -> tuple[float, tuple[float, float, float, float, float, float, int]]:
+        """Seconds of a request besides, and what :func:`~llmcx.engines.closed_loop.first_token` asks for."""
         own, further, besides = self._passing(prompt, cached, chunk)
-        groups, together = self.setup.attention_dp, self.together(prompt - cached, chunk)
-        found = first_tokens(own, step, users / groups, output, together, further, self.setup.pp)
-        return [(share, each.later(besides)) for share, each in found]
+        among, together = users / self.setup.attention_dp, self.together(prompt - cached, chunk)
+        return besides, (own, step, among, output, together, further, self.setup.pp)
 
     def _passing(self, prompt: int, cached: int, chunk: int | None) -> tuple[float, float, float]:
         """Seconds for which a prompt's own pass keeps others waiting, its way through further stages, and besides."""
@@ -148,15 +153,20 @@ class Timed(Server):
         return pipelined.links_by_law(self, self.kernels)
 
     def firsts_apart(self, prompt: int, cached: int, output: int, users: float, token: float) -> Parts:
-        alone, besides = self.alone(prompt, cached)
-        each, together = self.each(prompt, cached, users), max(1.0, CHUNK // (prompt - cached))
-        found = first_tokens_apart(alone, each, token, users, output, together)
-        return [(share, one.later(besides)) for share, one in found]
+        besides, of = self._worked_apart(prompt, cached, output, users, token)
+        return [(share, one.later(besides)) for share, one in first_tokens_apart(*of)]
 
     def apart(self, prompt: int, cached: int, users: float, output: int, token: float) -> float:
+        besides, of = self._worked_apart(prompt, cached, output, users, token)
+        return besides + first_token_apart(*of)
+
+    def _worked_apart(
+        self, prompt: int, cached: int, output: int, users: float, token: float
+    ) -> tuple[float, tuple[float, float, float, float, float, float]]:
+        """Seconds of a request besides, and what :func:`~llmcx.engines.closed_loop.first_token_apart` asks for."""
         alone, besides = self.alone(prompt, cached)
         each, together = self.each(prompt, cached, users), max(1.0, CHUNK // (prompt - cached))
-        return besides + first_token_apart(alone, each, token, users, output, together)
+        return besides, (alone, each, token, users, output, together)
 
     def like(self, setup: Setup, engine: Engine | None = None) -> Server:
         return Timed(self.spec, self.hardware, setup, engine or self.engine, self.schedule, self.stored, self.kernels)
