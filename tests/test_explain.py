@@ -27,7 +27,8 @@ from llmcx.errors import InputError
 from llmcx.explain import NAMES, names, topic
 from llmcx.explain.__main__ import text
 from llmcx.explain.collect import drafts, find, made, synonyms
-from llmcx.explain.kinds import CACHED, PATTERNS, SCHEME_FORMULAS, built
+from llmcx.explain.formats import SCHEME_FORMULAS
+from llmcx.explain.mixers import CACHED, PATTERNS, built
 from llmcx.explain.quantities import QUANTITIES, TAUGHT
 from llmcx.explain.rules import COSTS, SAMPLE, dims, hyphens
 from llmcx.explain.slips import SLIPS

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import llmcx
-from llmcx.answers.log import SPREAD, Explained, explain_log
+from llmcx.answers.log import Explained, explain_log
+from llmcx.answers.log_said import SPREAD
 from llmcx.catalog.index import stems
 from llmcx.catalog.load import load_preset
 from llmcx.catalog.named import preset_of

@@ -10,7 +10,8 @@ from statistics import median
 
 import pytest
 
-from llmcx.answers.log import explain_log, weights_of
+from llmcx.answers.log import explain_log
+from llmcx.answers.log_formats import weights_of
 from llmcx.catalog.data import load_accelerators
 from llmcx.catalog.load import from_data, load_preset
 from llmcx.engines import Kept

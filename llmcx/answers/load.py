@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, NamedTuple, cast
 
 from llmcx.engines.closed_loop import per_token as token
@@ -175,12 +174,15 @@ def stepped(server: Server, load: Load, batch: int) -> tuple[ServingStep, float,
 
 class Pool:
     """Copies of ``server`` that decode, and others on ``prefill_tp`` GPUs that work off ``prompts`` for them, however many there
-    are of each: a pass is timed once.
+    are of each: a pass is timed once. ``handed``: seconds in which a prompt's cache goes to where it is decoded.
+
+    Raises InputError where no network is known over which it would go, or the prompts' GPUs divide nothing so.
     """
 
     def __init__(self, server: Server, load: Load, prefill_tp: int) -> None:
         self.server, self.load = server, load
         self.prompts = server.like(prefilling(server.setup, prefill_tp))
+        self.handed = self.prompts.handed(load.prompt)
         self._steps: dict[int, tuple[ServingStep, float]] = {}
 
     def step(self, users: int) -> tuple[ServingStep, float]:
@@ -188,11 +190,6 @@ class Pool:
         if users not in self._steps:
             self._steps[users] = _step(self.server, self.load, users)
         return self._steps[users]
-
-    @cached_property
-    def handed(self) -> float:
-        """Seconds in which a prompt's cache goes to where it is decoded."""
-        return self.prompts.handed(self.load.prompt)
 
     def each(self, users: float) -> float:
         """Seconds of a prompt, of one of ``users`` whose prompts a worker works off."""

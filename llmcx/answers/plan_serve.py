@@ -19,7 +19,6 @@ from llmcx.model.spec import ModelSpec
 
 KEPT = 5
 NEAR = 3
-WAYS = ("hardware", "engine", "dtype", "tp", "pp", "ep", "attention_dp", "prompts", "draft")
 PERCENTILES = (50, 90, 99)
 
 
@@ -175,8 +174,11 @@ def plan(
     hourly = wanted.users is not None or wanted.rate is not None
     key = _rank(hourly)
     found.sort(key=key)
-    met = [each for each in found if objective.over(each.point) <= 1]
-    better = [each for each in found if objective.over(each.point) > 1 and (not met or key(each) < key(met[0]))]
+    met: list[Found] = []
+    missing: list[Found] = []
+    for one in found:
+        (met if objective.over(one.point) <= 1 else missing).append(one)
+    better = [each for each in missing if key(each) < key(met[0])] if met else missing
     near = _first_of_each(sorted(better, key=lambda each: objective.over(each.point)), NEAR)
 
     def told(each: Found) -> Choice:
@@ -323,21 +325,27 @@ def _why(met: Sequence[Found], hourly: bool) -> Iterator[str]:
     if not met:
         return
     key, best = _rank(hourly), met[0]
-    ways = _ways(best)
-    for name in WAYS:
-        other = next((each for each in met if _ways(each)[name] != ways[name]), None)
+    for name, way in WAYS.items():
+        mine = way(best)
+        other = next((each for each in met if way(each) != mine), None)
         if other is not None:
             cost = key(best)[0]
             more = key(other)[0] / cost - 1 if cost else 0.0  # where all cost nothing
             dearer = "costs as much" if more < 0.0005 else f"costs {more:.1%} more"
-            yield f"{name.replace('_', ' ')} {ways[name]}: the best with another, {label(choice(other, Objective()))}, {dearer}"
+            yield f"{name.replace('_', ' ')} {mine}: the best with another, {label(choice(other, Objective()))}, {dearer}"
 
 
-def _ways(of: Found) -> dict[str, object]:
-    setup, drafted = of.way.setup, of.way.load.speculation.drafted
-    where = of.way.place.hardware.name, of.way.place.name, of.way.dtype
-    prompts = "among decode steps" if of.apart is None else "on GPUs of their own"
-    return dict(zip(WAYS, (*where, setup.tp, setup.pp, setup.ep, setup.attention_dp, prompts, drafted), strict=True))
+WAYS: dict[str, Callable[[Found], object]] = {
+    "hardware": lambda of: of.way.place.hardware.name,
+    "engine": lambda of: of.way.place.name,
+    "dtype": lambda of: of.way.dtype,
+    "tp": lambda of: of.way.setup.tp,
+    "pp": lambda of: of.way.setup.pp,
+    "ep": lambda of: of.way.setup.ep,
+    "attention_dp": lambda of: of.way.setup.attention_dp,
+    "prompts": lambda of: "among decode steps" if of.apart is None else "on GPUs of their own",
+    "draft": lambda of: of.way.load.speculation.drafted,
+}
 
 
 def _nothing(spec: ModelSpec, load: Load, places: Sequence[Place], wanted: Wanted) -> InputError:

@@ -210,7 +210,7 @@ def disaggregated(server: Server, way: Way, wanted: Wanted) -> Iterator[Found]:
             break
         try:
             pool = Pool(server, way.load, tp)
-            if pool.prompts.largest_batch(way.load.prompt, 0) < pool.prompts.setup.attention_dp or not pool.handed:
+            if pool.prompts.largest_batch(way.load.prompt, 0) < pool.prompts.setup.attention_dp:
                 continue
         except InputError:  # not divided so, or no network is known
             continue

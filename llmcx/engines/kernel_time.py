@@ -91,6 +91,7 @@ class Kernels:
     def __init__(self, hardware: Hardware, engine: str, multiplied: str | None, cache_bits: float) -> None:
         self.hardware, self.engine, self.multiplied = hardware, KERNELS_OF.get(engine, "trtllm"), multiplied
         self.generation = generation(hardware.name)
+        self.moving = MOVED_SHARE * hardware.bytes_per_s
         self.narrow = cache_bits < 16  # anything below 16 bits is read as 8
         self._asked: tuple[str, str, str] | None = None
         self._laws: dict[tuple[str, str, str], Law] = {}
@@ -219,8 +220,7 @@ class Kernels:
         return self._of(law, lambda batch: recurrent.updated(*law, batch, heads, head_dim, d_state))
 
     def _moved(self, form: str) -> Timing:
-        rate = MOVED_SHARE * self.hardware.bytes_per_s
-        return lambda elements: (2 * elements / rate, 0.0)
+        return lambda elements: (ACT * elements / self.moving, 0.0)
 
     def _all_reduce(self, form: str, ranks: int, stride: int) -> Timing:
         return self._sent("all_reduce", collectives.all_reduce, 2, ranks, stride)

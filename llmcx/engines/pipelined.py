@@ -21,7 +21,7 @@ from llmcx.errors import InputError
 from llmcx.parallel.layout import cut
 
 if TYPE_CHECKING:
-    from llmcx.engines.kernel_time import Kernels
+    from llmcx.engines.kernel_time import Kernels, Sizes
     from llmcx.engines.serving_time import Asked, Server, ServingStep
 
 TENSORS = 2
@@ -62,8 +62,8 @@ class Turn(NamedTuple):
     @property
     def step(self) -> ServingStep:
         """A pass through all stages, or the slowest one's work for all groups."""
-        whole = _sent(summed(self.steps), self.sent)
-        return max(whole, scaled(slowest(self.steps), self.groups), key=lambda step: step.total)
+        whole, slow = _sent(summed(self.steps), self.sent), scaled(slowest(self.steps), self.groups)
+        return slow if slow.total > whole.total else whole
 
 
 def turn(server: Server, users: int, context: int, tokens: int = 1) -> Turn:
@@ -71,7 +71,7 @@ def turn(server: Server, users: int, context: int, tokens: int = 1) -> Turn:
 
     def among(groups: int) -> Turn:
         each = share(server, users, groups)
-        steps = [(stage.decode(each, context, tokens), many) for stage, many in server.stages]
+        steps = [(stage.step(each, context, tokens), many) for stage, many in server.stages]
         return Turn(groups, each, steps, server.sent(each * tokens))
 
     most = groups_of(server, users)
@@ -93,8 +93,8 @@ def share(server: Server, users: int, groups: int) -> int:
 
 def summed(steps: Steps) -> ServingStep:
     """All stages, one after another."""
-    first, _ = steps[0]
-    return type(first)(*(sum(many * step[part] for step, many in steps) for part in range(len(first))))
+    all_ = [[many * part for part in step] for step, many in steps]
+    return type(steps[0][0])(*map(sum, zip(*all_, strict=True)))
 
 
 def slowest(steps: Steps) -> ServingStep:
@@ -113,7 +113,8 @@ def scaled(step: ServingStep, by: float) -> ServingStep:
 
 
 def _sent(step: ServingStep, seconds: float) -> ServingStep:
-    return step._replace(communication=step.communication + seconds)
+    weights, compute, cache, communication, overhead = step
+    return type(step)(weights, compute, cache, communication + seconds, overhead)
 
 
 def pieces_of(server: Server, new: int, chunk: int | None) -> int:
@@ -183,13 +184,17 @@ def sent(server: Server, tokens: int) -> float:
     return seconds * (1 - on.efficiency.hidden_pp)
 
 
-def sent_by_law(server: Server, kernels: Kernels, tokens: int) -> float:
-    """The same by the law of a gather among two GPUs, each of which gets the other's half."""
-    size = 2 * TENSORS * cut(tokens * server.spec.d_model, server.setup.tp)
+def links_by_law(server: Server, kernels: Kernels) -> list[tuple[int, Sizes]]:
+    """The same by the law of a gather among two GPUs, each of which gets the other's half: how many, and kernels by the elements
+    (:func:`gathered`).
+    """
     (near, far), domain = reached(server), server.hardware.domain
-    return sum(
-        many * kernels.seconds(("all_gather", 1, (size, 2, stride), "")) for many, stride in ((near, 1), (far, domain)) if many
-    )
+    return [(many, kernels.sizes("all_gather", (2, stride), (), "")) for many, stride in ((near, 1), (far, domain)) if many]
+
+
+def gathered(server: Server, tokens: int) -> int:
+    """Elements that two GPUs gather of a pass of ``tokens``."""
+    return 2 * TENSORS * cut(tokens * server.spec.d_model, server.setup.tp)
 
 
 class Alone:
@@ -254,8 +259,7 @@ class InStages(Alone):
         return way(server, prompt, cached, batch, chunk).total
 
     def held(self, server: Server, prompt: int, cached: int, alone: float) -> float:
-        groups = server.setup.attention_dp if server.bands() is not None else 1
-        return max(stage.prefill(prompt, cached, groups).total for stage, _ in server.stages)
+        return max(stage.prefill(prompt, cached, server.setup.attention_dp).total for stage, _ in server.stages)
 
     def added(self, server: Server, prompt: int, cached: int, users: int, context: int, chunk: int | None) -> float:
         return added(server, prompt, cached, users, context).seconds

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from llmcx.engines import Engine, pipelined
 from llmcx.engines.closed_loop import first_token, first_token_apart, first_tokens, first_tokens_apart, per_token, together
 from llmcx.engines.ideal import CHUNK
-from llmcx.engines.kernel_time import Kernels, Sizes
+from llmcx.engines.kernel_time import ACT, Kernels, Sizes
 from llmcx.engines.launches import Launch, Sized, shaped
 from llmcx.engines.passes import Pass, passes
 from llmcx.engines.serving_time import Bands, Server, ServingStep, Setup, Timing, span, wider
@@ -79,7 +79,7 @@ class Timed(Server):
         self.passes = passes(spec, self.layout, stored, stage)
         self._ridge = self.machine.flops / self.machine.bandwidth * setup.weight_bits / 16
         self._bounds: dict[Pass, Bound] = {}
-        self._alone: dict[tuple[int, int, int | None], float] = {}
+        self._alone: dict[tuple[int, int, int | None], tuple[float, float, float]] = {}
         self._last: tuple[tuple[int, int] | None, float] = None, 0.0  # users and context, and seconds of their step's kernels
 
     def of_stage(self, stage: Stage) -> Server:
@@ -113,15 +113,20 @@ class Timed(Server):
         return by.prompts * (sum(work) + sum(begun) - self._last[1]) + 1e-6 * by.pass_us
 
     def first(self, prompt: int, cached: int, output: int, users: int, step: float, chunk: int | None) -> float:
-        own, further, besides = self._passing(prompt, cached, chunk)
-        groups, together = self.setup.attention_dp, self.together(prompt - cached, chunk)
-        return besides + first_token(own, step, users / groups, output, together, further, self.setup.pp)
+        besides, of = self._riding(prompt, cached, output, users, step, chunk)
+        return besides + first_token(*of)
 
     def firsts(self, prompt: int, cached: int, output: int, users: int, step: float, chunk: int | None) -> Parts:
+        besides, of = self._riding(prompt, cached, output, users, step, chunk)
+        return [(share, each.later(besides)) for share, each in first_tokens(*of)]
+
+    def _riding(
+        self, prompt: int, cached: int, output: int, users: int, step: float, chunk: int | None
+    ) -> tuple[float, tuple[float, float, float, float, float, float, int]]:
+        """Seconds of a request besides, and what :func:`~llmcx.engines.closed_loop.first_token` asks for."""
         own, further, besides = self._passing(prompt, cached, chunk)
-        groups, together = self.setup.attention_dp, self.together(prompt - cached, chunk)
-        found = first_tokens(own, step, users / groups, output, together, further, self.setup.pp)
-        return [(share, each.later(besides)) for share, each in found]
+        among, together = users / self.setup.attention_dp, self.together(prompt - cached, chunk)
+        return besides, (own, step, among, output, together, further, self.setup.pp)
 
     def exact(self, prompt: int, cached: int, output: int, users: int, step: float, token: float, chunk: int | None) -> Timing:
         if self.setup.pp > 1:
@@ -138,18 +143,30 @@ class Timed(Server):
 
     def _passing(self, prompt: int, cached: int, chunk: int | None) -> tuple[float, float, float]:
         """Seconds for which a prompt's own pass keeps others waiting, its way through further stages, and besides."""
-        alone, besides = self.alone(prompt, cached, chunk)
-        own = self.flow.held(self, prompt, cached, alone)
+        alone, own, besides = self._of_prompt(prompt, cached, chunk)
         return own, alone - own, besides
 
     def alone(self, prompt: int, cached: int, chunk: int | None = None) -> tuple[float, float]:
+        alone, _, besides = self._of_prompt(prompt, cached, chunk)
+        return alone, besides
+
+    def _of_prompt(self, prompt: int, cached: int, chunk: int | None) -> tuple[float, float, float]:
+        """Seconds of a prompt's own pass, for how many of these it keeps others waiting, and besides."""
         key = prompt, cached, chunk
         if key not in self._alone:
-            self._alone[key] = self.flow.alone(self, prompt, cached, self.setup.attention_dp, chunk)
-        return self._alone[key], 1e-6 * self.schedule.request_us
+            alone = self.flow.alone(self, prompt, cached, self.setup.attention_dp, chunk)
+            held = self.flow.held(self, prompt, cached, alone)
+            self._alone[key] = alone, held, 1e-6 * self.schedule.request_us
+        return self._alone[key]
 
     def sent(self, tokens: int) -> float:
-        return pipelined.sent_by_law(self, self.kernels, tokens)
+        elements = pipelined.gathered(self, tokens)
+        return sum(many * sum(sizes[elements]) for many, sizes in self._links)
+
+    @cached_property
+    def _links(self) -> list[tuple[int, Sizes]]:
+        """How many of the stages send to the next, and over what."""
+        return pipelined.links_by_law(self, self.kernels)
 
     def in_a_row(self, prompt: int, cached: int, many: int) -> float:
         by, (of, groups) = self.schedule, self.passes.prefill(prompt, cached, many)
@@ -157,15 +174,20 @@ class Timed(Server):
         return by.prompts * (sum(work) + sum(begun)) + 1e-6 * by.pass_us
 
     def firsts_apart(self, prompt: int, cached: int, output: int, users: float, token: float) -> Parts:
-        alone, besides = self.alone(prompt, cached)
-        each, together = self.each(prompt, cached, users), max(1.0, CHUNK // (prompt - cached))
-        found = first_tokens_apart(alone, each, token, users, output, together)
-        return [(share, one.later(besides)) for share, one in found]
+        besides, of = self._worked_apart(prompt, cached, output, users, token)
+        return [(share, one.later(besides)) for share, one in first_tokens_apart(*of)]
 
     def apart(self, prompt: int, cached: int, users: float, output: int, token: float) -> float:
+        besides, of = self._worked_apart(prompt, cached, output, users, token)
+        return besides + first_token_apart(*of)
+
+    def _worked_apart(
+        self, prompt: int, cached: int, output: int, users: float, token: float
+    ) -> tuple[float, tuple[float, float, float, float, float, float]]:
+        """Seconds of a request besides, and what :func:`~llmcx.engines.closed_loop.first_token_apart` asks for."""
         alone, besides = self.alone(prompt, cached)
         each, together = self.each(prompt, cached, users), max(1.0, CHUNK // (prompt - cached))
-        return besides + first_token_apart(alone, each, token, users, output, together)
+        return besides, (alone, each, token, users, output, together)
 
     def like(self, setup: Setup, engine: Engine | None = None) -> Server:
         return Timed(self.spec, self.hardware, setup, engine or self.engine, self.schedule, self.stored, self.kernels)
@@ -202,22 +224,21 @@ class Timed(Server):
 
     def _bound(self, of: Pass) -> Bound:
         """A pass by these kernels."""
-        if of not in self._bounds:
+        found = self._bounds.get(of)
+        if found is None:
             lines: list[BoundLine] = []
-            moved, only = 0, [0, 0, 0]
+            moved, only = 0, (0, 0, 0)
             for kind, times, size, by, more, others, grow, form in of.lines:
                 if kind == "moved":  # at one rate, whatever their sizes
                     moved += times
-                    only = [n + times * one for n, one in zip(only, (size, by, more), strict=True)]
+                    only = only[0] + times * size, only[1] + times * by, only[2] + times * more
                     continue
                 if kind == "all_reduce":
                     moved -= times
                 binds = self._binds(kind, shaped(1, others, grow))
                 lines.append((self.kernels.sizes(kind, others, grow, form), times, size, by, more, *binds))
-            size, by, more = only
-            lines.append((self.kernels.sizes("moved", (), (), ""), 1, size, by, more, *self._binds("moved", ())))
-            self._bounds[of] = Bound(lines, moved)
-        return self._bounds[of]
+            found = self._bounds[of] = Bound(lines, moved, only, self.kernels.moving)
+        return found
 
     def part(self, launch: Sized) -> str:
         """The part of a step that a launch goes into."""
@@ -247,10 +268,14 @@ the part of a step that it goes into, up to a first size and beyond.
 
 
 class Bound(NamedTuple):
-    """A pass by a server's kernels; ``moved``: how many launches only move, less those that an all-reduce does."""
+    """A pass by a server's kernels; ``moved``: how many launches only move, less those that an all-reduce does; ``only``: their
+    elements, and by how much these grow, ``moving`` bytes a second.
+    """
 
     lines: list[BoundLine]
     moved: int
+    only: tuple[int, int, int]
+    moving: float
 
     def spent(self, groups: int, prompts: int = 0) -> tuple[list[float], list[float]]:
         """Seconds at work, and of launches, by part."""
@@ -261,6 +286,8 @@ class Bound(NamedTuple):
             spent, launched = sizes[size]
             work[part] += times * spent
             begun[part] += times * launched
+        size, by, more = self.only
+        work[WEIGHTS] += ACT * (size + by * groups + more * prompts) / self.moving
         return work, begun
 
 

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from llmcx.errors import InputError, unknown_name
-from llmcx.explain import Draft, Symbol, Topic, kinds, lessons, quantities, rules, slips
+from llmcx.explain import Draft, Symbol, Topic, formats, kinds, lessons, mixers, quantities, rules, slips
 from llmcx.explain.symbols import SYMBOLS, used
 from llmcx.model.spec import check_size, sequence_length
 
@@ -20,11 +20,11 @@ def drafts() -> MappingProxyType[str, Draft]:
     for made in (
         quantities.drafts,
         rules.drafts,
-        kinds.of_variants,
-        kinds.of_mixers,
+        mixers.of_variants,
+        mixers.of_mixers,
         kinds.of_laws,
         kinds.of_optimizers,
-        kinds.of_formats,
+        formats.of_formats,
     ):
         for draft in made():
             if draft.name in generated:

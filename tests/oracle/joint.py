@@ -9,7 +9,6 @@ Needs torch and transformers, and nothing of llmcx. PEFT wraps each nn.Linear (o
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import cases
@@ -53,10 +52,7 @@ def counted(family: str) -> dict[str, object]:
 def main() -> None:
     torch.set_num_threads(1)
     text = json.dumps(measure.versions() | {"cases": [counted(family) for family in FAMILIES]}, indent=0) + "\n"
-    if "--check" not in sys.argv:
-        GOLDEN.write_text(text, encoding="utf-8")
-    elif text != GOLDEN.read_text(encoding="utf-8"):
-        sys.exit("joint.json is not what transformers' modules say now")
+    measure.settle(GOLDEN, text, "transformers' modules say")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ Needs torch and transformers, and nothing of llmcx. The adapter is PEFT's: its i
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -119,10 +118,7 @@ def main() -> None:
         if (case := counted(family, targets, layers)) is not None
     ]
     text = json.dumps(measure.versions() | {"cases": found, "flops": flops}, indent=0) + "\n"
-    if "--check" not in sys.argv:
-        GOLDEN.write_text(text, encoding="utf-8")
-    elif text != GOLDEN.read_text(encoding="utf-8"):
-        sys.exit("lora.json is not what torch measures now")
+    measure.settle(GOLDEN, text, "torch measures")
 
 
 if __name__ == "__main__":

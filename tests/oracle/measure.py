@@ -300,6 +300,14 @@ def explain(case: Json) -> None:
         print("kept:", sum(size for size, _ in by_shape), by_shape)
 
 
+def settle(golden: Path, text: str, of: str) -> None:
+    """Write what was measured, or with --check exit where it is not what stands there: what ``of`` says now."""
+    if "--check" not in sys.argv:
+        golden.write_text(text, encoding="utf-8")
+    elif text != golden.read_text(encoding="utf-8"):
+        sys.exit(f"{golden.name} is not what {of} now")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("families", nargs="*", metavar="FAMILY", help="model types; all of them when none is named")
