@@ -23,3 +23,13 @@ def test_laws_that_agree_on_the_size_differ_in_the_data() -> None:
     tokens = (70e9 / scale) ** ((alpha + beta) / beta) / 70e9
     verdict = here("chinchilla", "--params", "70B", "--law", "kaplan", "--law", "hoffmann-3").out.splitlines()[1]
     assert verdict.endswith(f" to {tokens / 1e12:.3f} T tokens") and verdict.startswith("70.00 B parameters on ")
+
+
+def test_names_as_other_programs_have_them() -> None:
+    """torch.bfloat16 is bf16, vLLM's --dtype half and torch.float16 are fp16, and a cloud's A100x4 is four of them."""
+    for theirs, ours in (("bfloat16", "bf16"), ("half", "fp16"), ("float32", "fp32"), ("Q4_K_M", "q4_k_m"), ("FP8", "fp8")):
+        assert data("memory", "gpt2", "--dtype", theirs) == data("memory", "gpt2", "--dtype", ours)
+    named = data("memory", "llama-3.1-8b", "--engine", "vLLM", "--hardware", "A100x4")
+    assert named == data("memory", "llama-3.1-8b", "--engine", "vllm", "--hardware", "4xa100")
+    assert data("params", "llama3.1:8b") == data("params", "llama-3.1-8b")  # as ollama writes it
+    assert data("params", "1e9") == data("params", "1B") == data("params", "1_000_000_000")
