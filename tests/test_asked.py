@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.helpers import data, here
+from pathlib import Path
+
+from tests.helpers import data, here, refused
 
 
 def test_a_sequence_beyond_the_context_is_said() -> None:
@@ -33,3 +35,24 @@ def test_names_as_other_programs_have_them() -> None:
     assert named == data("memory", "llama-3.1-8b", "--engine", "vllm", "--hardware", "4xa100")
     assert data("params", "llama3.1:8b") == data("params", "llama-3.1-8b")  # as ollama writes it
     assert data("params", "1e9") == data("params", "1B") == data("params", "1_000_000_000")
+
+
+def test_a_topic_of_two_words() -> None:
+    assert here("explain", "flash", "attention") == here("explain", "flash-attention")
+    assert here("explain", "gqa", "llama-2-7b").out != here("explain", "gqa").out  # a model is one still
+
+
+def test_what_a_file_is_not() -> None:
+    """A file that is called JSON is refused as JSON; a key of config.json without a model_type is no key of a preset."""
+    said = refused("params", "-", stdin=b'{"hidden_size": 4096}')
+    assert (
+        said
+        == "llmcx: stdin has no model_type, and no key of a preset; what is read is a config.json, " + said.partition("json, ")[2]
+    )
+    assert "did you mean license" not in said
+
+
+def test_json_is_called_json(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text('{"model_type": "llama"\n')
+    assert refused("params", str(path)).endswith("config.json is not valid JSON at line 2, column 1: Expecting ',' delimiter\n")
