@@ -61,6 +61,9 @@ serve gpt2 --max-model-len 8k :: did you mean --prompt (tokens in; --output is t
 train gpt2 --tokens 1T --batch 8 :: did you mean --global-batch
 {plan serve gpt2 --tpot 50|plan local --tpot 50} :: --tpot is 50, but must be a time with its unit: 50ms or 50s
 check vllm serve Qwen/Qwen3-8B --max-model-len 8k --hardware h100 :: llmcx check --hardware h100 -- vllm serve ...
+{memory|serve} gpt2 --hardware 24GB :: 24GB is a size, and --hardware names an accelerator; give --budget 24GB
+compare gpt2 gpt3 llama-3-8b :: compare takes two sides, and 'llama-3-8b' is one more
+attention-compare deepseek-v3 :: a model that has one is llama-3-8b
 check nofile.sh --hardware h100 :: nofile.sh cannot be read: there is no such file
 params --prest gpt3 :: --preset
 params --preset :: requires an argument

@@ -64,6 +64,9 @@ def load_hardware(name: str) -> Hardware:
         if lower not in aliases and plugins.file("hardware", lower) is None:
             alike = [own for own in (*known, *aliases) if _bare(own) == _bare(name)]
             if not alike:
+                if re.fullmatch(r"[\d.]+\s*[gt]i?b", lower):
+                    problem = f"{name} is a size, and --hardware names an accelerator; give --budget {name.replace(' ', '')}"
+                    raise InputError(problem, field="hardware", value=name)
                 valid = [*offered("hardware"), *aliases]
                 raise unknown_name("accelerator", name, valid, field="hardware", listed="catalog hardware")
             lower = alike[0]
@@ -94,9 +97,9 @@ def is_hardware(name: str) -> bool:
 
 
 def load_accelerators(text: str) -> tuple[Hardware, int | None]:
-    """An accelerator, and how many where the text says: 2xh100, h100:2, "auto" for those of this machine. Raises InputError.
+    """An accelerator, and how many, where it is said: 2xh100, h100:2, h100x2; auto: those of this machine. Raises InputError.
 
-    >>> [found and (found[0].name, found[1]) for found in map(load_accelerators, ("8xH100", "8 x h100", "h100:8", "h100"))]
+    >>> [found and (found[0].name, found[1]) for found in map(load_accelerators, ("8 x H100", "h100:8", "h100x8", "h100"))]
     [('h100', 8), ('h100', 8), ('h100', 8), ('h100', None)]
     >>> load_accelerators("7900xtx")[0].name, load_accelerators("2x3060")[1]
     ('rx-7900-xtx', 2)
@@ -106,10 +109,14 @@ def load_accelerators(text: str) -> tuple[Hardware, int | None]:
 
         name, count = detected()
         return load_hardware(name), count
-    match = re.fullmatch(r"(\d{1,7})\s*[x×*]\s*(\S.*)|(\S.*?):(\d{1,7})", text.strip(), re.IGNORECASE)
-    if match is None or is_hardware(text.strip()):  # 7900xtx is one card
-        return load_hardware(text.strip()), None
-    number, name = (match[1], match[2]) if match[1] else (match[4], match[3])
+    own = text.strip()
+    match = re.fullmatch(r"(?P<number>\d{1,7})\s*[x×*]\s*(?P<name>\S.*)", own, re.IGNORECASE)
+    match = match or re.fullmatch(r"(?P<name>\S.*?):(?P<number>\d{1,7})", own)
+    behind = re.fullmatch(r"(?P<name>\S.*?)\s*[x×](?P<number>\d{1,7})", own, re.IGNORECASE)
+    match = match or (behind if behind is not None and is_hardware(behind["name"]) else None)
+    if match is None or is_hardware(own):  # 7900xtx is one card
+        return load_hardware(own), None
+    number, name = match["number"], match["name"]
     if int(number) < 1:
         raise InputError(f"--hardware is {text}, but must name at least one accelerator", field="hardware", value=text)
     return load_hardware(name), int(number)

@@ -67,7 +67,10 @@ def parse(text: str, name: str) -> dict[str, Any]:
     if data is None:
         if len(text) > MAX_YAML:
             raise InputError(f"{name} is no JSON, and longer than YAML may be, 1 MiB", field="config")
-        data = _yaml(text, name)
+        try:
+            data = _yaml(text, name)
+        except InputError as error:
+            raise (_no_json(text, name) if name.lower().endswith(".json") else error) from None
     if not isinstance(data, dict):
         what = _KINDS.get(type(data).__name__, "something else")
         raise InputError(f"{name} holds {what}, but must hold a mapping of keys to values", field="config")
@@ -116,6 +119,18 @@ def _json(text: str, name: str) -> Any:
         if level:
             raise deep
     return data
+
+
+def _no_json(text: str, name: str) -> InputError:
+    """The refusal of a file that is called JSON, and is neither that nor YAML."""
+    import json
+
+    try:
+        json.loads(text)
+    except ValueError as error:
+        where = f" at line {error.lineno}, column {error.colno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else ""
+        return InputError(f"{name} is not valid JSON{where}", field="config")
+    return InputError(f"{name} is not valid JSON", field="config")
 
 
 def _yaml(text: str, name: str) -> Any:

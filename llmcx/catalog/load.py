@@ -168,9 +168,16 @@ def from_data(data: Mapping[str, Any], source: str, as_type: str | None = None, 
         return from_config(data, source, as_type, ignore)
     if ignore:
         raise InputError(f"--ignore says which keys of a config.json cost nothing, and {source} is a preset", field="ignore")
-    if not data.keys() & {field.name for field in fields(ModelSpec)} and (len(data) > 1 or "quantization" in data):
+    if not data.keys() & {field.name for field in fields(ModelSpec)} and (len(data) > 1 or _of_a_config(data)):
         raise _no_model(data, source)
     return validate(data, source)
+
+
+def _of_a_config(data: Mapping[str, Any]) -> bool:
+    """Whether a key is one of a config.json, though the file does not say whose."""
+    from llmcx.huggingface.alike import families
+
+    return "quantization" in data or any(data.keys() & keys.keys() for _, keys in families())
 
 
 def _is_native(data: Mapping[str, Any]) -> bool:

@@ -30,7 +30,7 @@ COMMANDS = {
     "plan": "What to run, on what, and how, for an objective.",
     "check": "A launch line: does it fit, how fast, what to change.",
     "compare": "Two models or settings: what changed, and why.",
-    "sweep": "Any command at every combination of inputs.",
+    "sweep": "A command at every combination of inputs.",
     "explain": "Every formula: symbols, source, example.",
     "explain-log": "An engine's start-up log beside the prediction.",
     "textbook": "What theory bounds; depth against width.",
@@ -130,6 +130,12 @@ class Group(TyperGroup):
 
     def get_params(self, ctx: Any) -> list[Any]:
         return [_as_typed(param) for param in super().get_params(ctx) if not str(param.name).endswith("_completion")]
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Each with its whole first sentence, which would be cut at the end of a line."""
+        found = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, each.get_short_help_str(1000)) for name, each in found if each is not None])
 
 
 @lru_cache(maxsize=8)

@@ -137,6 +137,9 @@ def _options(commands: dict[str, sweeping.Swept], words: list[Any], label: str) 
     given = {}
     for name, values in parsed.items():
         if len(values) != 1:
+            if name == "model":
+                problem = f"compare takes two sides, and {shown(values[-1])} is one more; options of both follow them"
+                raise InputError(problem, field="model", value=values[-1])
             problem = f"{label} has {len(values):,} values for {name}, but must have one; llmcx sweep takes lists"
             raise InputError(problem, field=name)
         [given[name]] = values

@@ -1,5 +1,6 @@
 """llmcx explain: every formula, with symbols, units, source and an example."""
 
+from dataclasses import replace
 from typing import Annotated
 
 from llmcx import explain as topics
@@ -51,6 +52,8 @@ def explain(
     if chosen == "csv":
         problem = "explain is text, of which CSV has none; give json, jsonl, markdown or table"
         raise InputError(problem, field="format", value=chosen)
+    if topic is not None and isinstance(models.model, str) and topics.known(f"{topic}-{models.model}"):
+        topic, models = f"{topic}-{models.model}", replace(models, model=None)  # two words, as people say it
     named = models.model is not None or bool(models.shape())
     if topic is None:
         if named or seq is not None:

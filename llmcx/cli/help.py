@@ -44,7 +44,8 @@ def write_options(command: Command, ctx: Any, formatter: Any) -> None:
             with formatter.section("By --set NAME=VALUE"):
                 formatter.write_dl(settable)
     elif command.rare or any(name in FOLDED for name in groups):
-        folded = [f"{len(groups[name])} of {name.lower()}" for name in FOLDED if name in groups]
+        words = {"Shape": "of the model's shape", "Less common": "less common", "Shown otherwise": "of other forms of output"}
+        folded = [f"{len(groups[name])} {words[name]}" for name in FOLDED if name in groups]
         more = [*folded, *([f"{len(command.rare)} that --set takes"] if command.rare else [])]
         formatter.write_paragraph()
         formatter.write_text(f"--help-all lists the others: {', '.join(more)}.")

@@ -101,6 +101,9 @@ LAUNCH_FLAG = {spelling: what for what, theirs in LAUNCH.items() for spelling in
 SAME_FLAG = {spelling: ours for ours, theirs in SAME.items() for spelling in theirs.split()}
 ALSO_FLAG = {spelling: ours for ours, theirs in ALSO.items() for spelling in theirs.split()}
 
+FORMATS = {"bfloat16": "bf16", "float16": "fp16", "half": "fp16", "float32": "fp32", "float8_e4m3fn": "fp8", "fp8_e4m3": "fp8"}
+"""torch's and vLLM's names of number formats, and ours."""
+
 LIKE = {
     "--quant": ("--dtype", "the format of the weights"),
     "--quantize": ("--dtype", "the format of the weights"),

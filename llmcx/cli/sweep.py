@@ -67,7 +67,7 @@ def sweep(
     plain: Annotated[bool, option("A table in words, for a screen reader.", "--plain")] = False,
     explain: Annotated[bool, option("With whole answers as JSON lines: formulas and sources.", "--explain")] = False,
 ) -> None:
-    """Answer any command at every combination of its inputs, row after row.
+    """Answer a command at every combination of its inputs, row after row.
 
     Every option of the command takes a list (bf16,fp8), a range (1k:128k:x2 multiplies, 8:64:+8 adds), or is repeated; a
     flag takes true,false. The last option changes fastest. Rows stream in that order: whole answers as JSON lines, or

@@ -260,6 +260,9 @@ def _step_of(measured: str, tokens: int) -> float:
 def _notes(fits: bool, found: Plan | None, given: bool, real: Trainer, layout: Layout) -> list[str]:
     recipe = real.recipe(layout)
     notes = ["times are estimates; ideal: every peak reached, all communication hidden that can be"]
+    if real.hardware.boost is not None:
+        clock = f"{real.hardware.boost:g} times that of the datasheet's peak"
+        notes.append(f"ideal at the highest clock, {clock}, which MFU is a share of")
     how = f"--precision {recipe.precision} --engine {recipe.engine} --attn {recipe.attention}"
     if recipe.lora is not None:
         how += f" --lora {recipe.lora.rank}" + (f" --dtype {recipe.base}" if recipe.base else "")

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 AT_ONCE = 1000
 """Answers that a command gives at once; `llmcx sweep` streams any number."""
 
+NAMED = ("--engine", "--dtype", "--kv-dtype", "--compute-dtype", "--optimizer", "--recompute", "--attn")
+"""Options whose values are llmcx's own names, in whatever case; of formats in torch's names too."""
 WHOLE_NUMBERS: dict[str, Callable[[str, str], int]] = {"count": units.count, "length": units.length, "size": units.size}
 
 
@@ -26,6 +28,8 @@ def texts(text: str, reads: str, flag: str) -> list[Any]:
 
     >>> texts("512,1k:4k:x2", "length", "--seq"), texts("0.1:0.3:+0.1", "number", "--x"), texts("bf16,q4_k_m", "word", "--dtype")
     ([512, 1024, 2048, 4096], [0.1, 0.2, 0.3], ['bf16', 'q4_k_m'])
+    >>> texts("BF16,float16", "word", "--dtype"), texts("vLLM", "word", "--engine")
+    (['bf16', 'fp16'], ['vllm'])
     """
     if reads in ("text", "argument"):
         return [text]
@@ -44,6 +48,10 @@ def texts(text: str, reads: str, flag: str) -> list[Any]:
     found = entries(text)
     if not all(found):
         raise InputError(f"{flag} is {shown(text)}, which has an empty entry", field=flag, value=text[:200])
+    if flag in NAMED:
+        from llmcx.cli.spelling import FORMATS
+
+        return [FORMATS.get(entry.lower(), entry.lower()) for entry in found]
     return list(found)
 
 

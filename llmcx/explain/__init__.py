@@ -123,6 +123,15 @@ def names() -> list[str]:
     return NAMES.read_text(encoding="utf-8").split()
 
 
+def known(name: str) -> bool:
+    """Whether a topic is called so, or also called so."""
+    from llmcx.explain import rules
+    from llmcx.explain.collect import drafts, synonyms
+
+    wanted = rules.hyphens(name.strip())
+    return wanted in drafts() or wanted in synonyms()
+
+
 def listed(every: bool = False) -> list[Entry]:
     """The topics that people meet first by theme, with a title each; with ``every`` all others after them."""
     from llmcx.explain.collect import drafts

@@ -118,7 +118,9 @@ def longcat_flash(c: Config) -> ModelSpec:
     c.expect("zero_expert_type", "identity")
     c.ignore("routed_scaling_factor", "qk_head_dim", "head_dim", "attention_method", "mla_scale_q_lora", "mla_scale_kv_lora")
     if idle:
+        unused = idle * 2 * width * c.size("hidden_size") * layer_count(c, "num_layers")
         c.notes.append(f"a token that chooses some of the {idle} experts without weights costs less than is counted here")
+        c.notes.append(f"transformers builds {unused:,} parameters for those experts, which no release holds")
     ffn, bias = gated(c, "ffn_hidden_size"), c.flag("router_bias")
     moe = MoE(real, min(top_k, real), Gated(width, activation=activation(c, "hidden_act")), ffn, bias, idle_experts=idle)
     half = latent(c)

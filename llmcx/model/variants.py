@@ -295,7 +295,7 @@ def with_variant(spec: ModelSpec, variant: Variant) -> ModelSpec:
 
     if not any(isinstance(layers.mixer, Attention) for layers in spec.groups):
         raise InputError(
-            f"{spec.name} has no plain softmax attention whose core could be {variant.type}",
+            f"{spec.name} has no plain softmax attention whose core could be {variant.type}; a model that has one is llama-3-8b",
             field="attention",
             value=variant.type,
         )
