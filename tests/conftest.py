@@ -1,8 +1,12 @@
-"""What every test has: one thread of linear algebra, as long as it takes, and each fit of the same runs computed once."""
+"""What every test has: one thread of linear algebra, as long as it takes, llmcx's own setting of the garbage collector, and each
+fit of the same runs computed once.
+"""
 
 from __future__ import annotations
 
+import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,9 @@ from hypothesis import settings
 # Before numpy is imported: on matrices of five rows its threads only wait for one another, ten times as long.
 for library in ("OPENBLAS", "OMP", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
+# As in llmcx.__main__: a search for garbage among all that was imported and collected takes a third of a test's time.
+gc.set_threshold(100_000)
 
 from llmcx.scaling import fitting  # noqa: E402
 
@@ -37,6 +44,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: first.get(Path(item.path).name, len(first)))
 
 
+def pytest_collection_finish() -> None:
+    """What is collected stays to the end: no search for garbage looks through it again."""
+    gc.collect()
+    gc.freeze()
+
+
 FITS: dict[Any, Any] = {}
 FIT = fitting.fit
 
@@ -48,11 +61,13 @@ def fit_once(runs: Any, **inputs: Any) -> Any:
     return FITS[key]
 
 
-@pytest.fixture(autouse=True)
-def _fits(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="module")
+def _fits(request: pytest.FixtureRequest) -> Iterator[None]:
     """A fit takes a second, and many tests look at the same one; those of the fit itself compute it."""
-    if request.path.name != "test_fit.py":
-        monkeypatch.setattr(fitting, "fit", fit_once)
+    with pytest.MonkeyPatch.context() as patch:
+        if request.path.name != "test_fit.py":
+            patch.setattr(fitting, "fit", fit_once)
+        yield
 
 
 @pytest.fixture

@@ -250,13 +250,17 @@ ENGINES = ("transformers", "unsloth", "megatron")
 """That `llmcx train --lora` knows."""
 
 
+def rows() -> list[Tuned]:
+    """Those of ENGINES."""
+    return [run for run in steps() if run.engine in ENGINES]
+
+
 @lru_cache(maxsize=1)
 def estimated() -> list[Estimated]:
-    """All rows of ENGINES."""
+    """All of them."""
     found = []
-    for run in steps():
-        if run.engine in ENGINES:
-            using = factors(run, WITHOUT.get((run.engine, run.spec.name), {}))
-            ideal, estimate = (trainer(run, of).step(run.layout, run.batch).total for of in (IDEAL, using))
-            found.append(Estimated(run, ideal, estimate))
+    for run in rows():
+        using = factors(run, WITHOUT.get((run.engine, run.spec.name), {}))
+        ideal, estimate = (trainer(run, of).step(run.layout, run.batch).total for of in (IDEAL, using))
+        found.append(Estimated(run, ideal, estimate))
     return found

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ DIGITS = 0.00006
 """MiB by which the log's four digits may be off."""
 
 
-@lru_cache(maxsize=1)
+@functools.lru_cache(maxsize=1)
 def model(name: str) -> ModelSpec:
     config = CASES[name]["config"]
     return from_data({key: value for key, value in config.items() if key[0] != "@"}, config["model_type"])
@@ -46,6 +46,7 @@ def engine(setting: dict[str, Any]) -> tuple[LlamaCpp, int, int, str]:
     return made, seqs, setting["ctx"] // seqs, cache
 
 
+@functools.cache  # three tests look at every row
 def said(name: str, at: int) -> tuple[Held, str]:
     """What llmcx says of a row, and the cache's format."""
     made, seqs, context, cache = engine(SETTINGS[at])
