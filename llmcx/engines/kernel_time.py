@@ -22,8 +22,10 @@ FAR_US, FAR_SHARE = 25.0, 0.7
 """Assumed, between domains: microseconds of a collective, and the share of the slower network's rate."""
 SENT = {"bf16": 2.0, "fp8": 1 + 4 / 128, "nvfp4": 0.5 + 1 / 16}
 """Bytes of an element on its way to an expert, with its share of a scale."""
-FEW_TOKENS = 256
-"""Of a GPU, up to which experts' tokens are sent by kernels made for few (DeepEP's README: below 256)."""
+FEW_TOKENS = 1024
+"""Of a GPU, up to which experts' tokens may be sent by kernels made for few: SGLang's recipes for GB200 have them so
+(SGLANG_DEEPEP_NUM_MAX_DISPATCH_TOKENS_PER_RANK). They were measured up to 256.
+"""
 ACT = 2
 """Bytes of an activation."""
 SKEW = 1.01
@@ -240,16 +242,20 @@ class Kernels:
         return lambda tokens: self._exchanged("combine", "bf16", tokens, hidden, chosen, ranks)
 
     def _exchanged(self, kind: str, form: str, tokens: int, hidden: int, chosen: int, ranks: int) -> Parts:
-        """By the law of few tokens or of many; across domains the slower network sets the rate."""
+        """By the law of few tokens or of many, whichever is faster; across domains the slower network sets the rate."""
         mine = -(-tokens // ranks)
+        kinds = (f"{kind}_low_latency", kind) if mine <= FEW_TOKENS else (kind,)
+        return min(self._exchange(each, kind, form, mine, hidden, chosen, ranks) for each in kinds), 0.0
+
+    def _exchange(self, law: str, kind: str, form: str, mine: int, hidden: int, chosen: int, ranks: int) -> float:
         # SGLang and vLLM both launch DeepEP's kernels, which were measured under vLLM; formats are theirs.
         whose = ("trtllm", form) if self.engine == "trtllm" else ("vllm", "default")
-        constants, on = self._law(kind + ("_low_latency" if mine <= FEW_TOKENS else ""), whose[1], whose[0])
+        constants, on = self._law(law, whose[1], whose[0])
         if kind == "dispatch":
             constants = constants._replace(width=SENT[form])
         if ranks > on.domain:  # whose whole rate these kernels reach: DeepEP's README, 46 of 50 GB/s among 16 GPUs
             constants, on = constants._replace(link=1.0), on._replace(link=self._beyond(ranks, on.domain) / FAR_SHARE)
-        return collectives.exchanged(constants, on, ranks, mine, hidden, chosen), 0.0
+        return collectives.exchanged(constants, on, ranks, mine, hidden, chosen)
 
     def _beyond(self, ranks: int, domain: int) -> float:
         """Bytes/s of an accelerator to other domains."""
