@@ -32,7 +32,7 @@ GROUND = {"", "__main__", "api", "cli", "errors"}
 MODELS = GROUND | {"model", "ops", "units"}
 COUNTED = MODELS | {"answers.params", "costs", "formats.dtypes", "report"}
 LOADED = COUNTED | {"catalog"}
-HELD = LOADED | {"answers.memory", "formats.gguf", "formats.quant", "formats.storage", "parallel"}
+HELD = LOADED | {"answers.memory", "formats.gguf", "formats.quant", "formats.schemes", "formats.storage", "parallel"}
 HELD |= {"engines.ideal", "engines.inference_memory"}  # those that train, or serve otherwise, only where they are asked for
 """Rooms, and modules of rooms, that a command may import; a room with no module named may be imported whole."""
 

@@ -13,7 +13,8 @@ from llmcx.answers import Result
 from llmcx.answers.train import Training
 from llmcx.costs.params import count
 from llmcx.engines.programs import PROGRAMS, Program
-from llmcx.engines.training_time import SPENT_ON, Trainer, TrainingStep
+from llmcx.engines.training_step import SPENT_ON, TrainingStep
+from llmcx.engines.training_time import Trainer
 from llmcx.errors import InputError
 from llmcx.machine.roofline import Efficiency
 from llmcx.model.spec import ModelSpec

@@ -56,7 +56,7 @@ def check(
         str | None,
         option(
             "Of the weights. Default: as the line, the model's name or its files say.",
-            offers="formats.dtypes:BITS formats.quant:SCHEMES formats.gguf:MIXES",
+            offers="formats.dtypes:BITS formats.schemes:SCHEMES formats.gguf:MIXES",
         ),
     ] = None,
     driver: Annotated[

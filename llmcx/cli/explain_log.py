@@ -31,7 +31,7 @@ def explain_log(
         str | None,
         option(
             "Of the weights. Default: what the log's dtype and quantization say.",
-            offers="formats.dtypes:BITS formats.quant:SCHEMES formats.gguf:MIXES",
+            offers="formats.dtypes:BITS formats.schemes:SCHEMES formats.gguf:MIXES",
         ),
     ] = None,
     hardware: Annotated[

@@ -196,7 +196,7 @@ def memory(
         str | None,
         option(
             "Of the weights (with --lora the frozen ones): fp8, int4, q4_k_m, awq, nf4, ... Default: as released.",
-            offers="formats.dtypes:BITS formats.quant:SCHEMES formats.gguf:MIXES",
+            offers="formats.dtypes:BITS formats.schemes:SCHEMES formats.gguf:MIXES",
         ),
     ] = None,
     kv_dtype: Annotated[

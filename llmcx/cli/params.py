@@ -17,7 +17,7 @@ def params(
         str | None,
         option(
             "Of the weights: bf16, fp8, int4, q4_k_m, awq, ... Default: as released.",
-            offers="formats.dtypes:BITS formats.quant:SCHEMES formats.gguf:MIXES",
+            offers="formats.dtypes:BITS formats.schemes:SCHEMES formats.gguf:MIXES",
             needs="not weights",
         ),
     ] = None,

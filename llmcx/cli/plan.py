@@ -79,7 +79,7 @@ def serve(
         list[str] | None,
         option(
             "Of the weights. Default: as released, and fp8_tensor or nvfp4 where the accelerator multiplies it.",
-            offers="formats.dtypes:BITS formats.quant:SCHEMES",
+            offers="formats.dtypes:BITS formats.schemes:SCHEMES",
             whole=True,
         ),
     ] = None,

@@ -68,7 +68,7 @@ def local(
         list[str] | None,
         option(
             "Formats of the weights to choose from. Default: the program's, of 4 bits and more.",
-            offers="formats.dtypes:BITS formats.quant:SCHEMES formats.gguf:MIXES",
+            offers="formats.dtypes:BITS formats.schemes:SCHEMES formats.gguf:MIXES",
             whole=True,
         ),
     ] = None,

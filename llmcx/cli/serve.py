@@ -37,7 +37,7 @@ def serve(
         str | None,
         option(
             "Of the weights: bf16, fp8, int4, q4_k_m, awq, mxfp4, ... Default: as released.",
-            offers="formats.dtypes:BITS formats.quant:SCHEMES formats.gguf:MIXES",
+            offers="formats.dtypes:BITS formats.schemes:SCHEMES formats.gguf:MIXES",
         ),
     ] = None,
     kv_dtype: Annotated[

@@ -134,7 +134,7 @@ def train(
         str | None,
         option(
             "With --lora, of the frozen weights: nf4, gptq, fp8, ... Default: as released.",
-            offers="formats.dtypes:BITS formats.quant:SCHEMES",
+            offers="formats.dtypes:BITS formats.schemes:SCHEMES",
             needs="lora",
         ),
     ] = None,

@@ -12,7 +12,7 @@ from llmcx.explain import Draft, Example, Formula
 from llmcx.explain.read import doc, examples, source
 from llmcx.explain.rules import hyphens
 from llmcx.explain.terms import terms
-from llmcx.formats import dtypes, gguf, quant
+from llmcx.formats import dtypes, gguf, quant, schemes
 from llmcx.model.lower import lower
 from llmcx.model.run import step_at
 from llmcx.model.spec import ModelSpec
@@ -49,9 +49,9 @@ def _stored(name: str, spec: ModelSpec, batch: int, seq: int) -> list[Line]:
 
 
 def _scheme_examples(name: str) -> list[Example]:
-    found = quant.SCHEMES[name].sizes(4096, 4096)
+    found = schemes.SCHEMES[name].sizes(4096, 4096)
     shown = f"{found.payload:,} + {found.scales:,} bytes, {8 * sum(found) / 4096**2:.4g} bits per weight"
-    return [Example("quants and scales of a 4096 x 4096 matrix", shown), *examples(quant.SCHEMES[name].sizes)]
+    return [Example("quants and scales of a 4096 x 4096 matrix", shown), *examples(schemes.SCHEMES[name].sizes)]
 
 
 def _gguf_examples(name: str) -> list[Example]:
@@ -107,7 +107,7 @@ def of_formats() -> Iterator[Draft]:
             commands=(f"llmcx memory llama-3-8b --kv-dtype {name}",),
             applied=partial(_cached_dtype, name),
         )
-    for name, scheme in quant.SCHEMES.items():
+    for name, scheme in schemes.SCHEMES.items():
         yield Draft(
             hyphens(name),
             f"Quantised weights: {name}",

@@ -70,7 +70,7 @@ _RESULTS = columns_of(
 
 
 def _train_tables(item: Item, detail: bool = False) -> list[Table]:
-    from llmcx.engines.training_time import SPENT_ON  # there already, where there is a result of it
+    from llmcx.engines.training_step import SPENT_ON  # there already, where there is a result of it
 
     t = item.result.training
     rows = [

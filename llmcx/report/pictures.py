@@ -191,7 +191,7 @@ def _roofline(roofline: Any, heading: str) -> Curves:
 
 def _train(items: list[Item]) -> list[Figure]:
     """Days, each part of a step with its share of them, and what they cost; then the pass under the roof of the accelerator."""
-    from llmcx.engines.training_time import SPENT_ON  # there already
+    from llmcx.engines.training_step import SPENT_ON  # there already
 
     bars = []
     for name, item in zip(_names(items), items, strict=True):

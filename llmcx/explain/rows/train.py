@@ -8,7 +8,8 @@ from typing import Any
 from llmcx.answers import Line
 from llmcx.answers.plan import Plan, label
 from llmcx.answers.train import Costs, Outcome, Training, peak
-from llmcx.engines.training_time import ACT, GRADIENT, HIDDEN, SPENT_ON, STATES, WEIGHT, StagePass, Trainer
+from llmcx.engines.training_step import SPENT_ON, StagePass
+from llmcx.engines.training_time import ACT, GRADIENT, HIDDEN, STATES, WEIGHT, Trainer
 from llmcx.explain.rows import Figure, lines
 from llmcx.explain.written import named, plain, told, written
 from llmcx.machine.roofline import Machine, sending
