@@ -29,8 +29,8 @@ ASKED = (
     "train llama-3.1-8b --tokens 100B --hardware 4xh100 --seq 4k --engine fsdp",
     "train llama-3.1-8b --tokens 100B --hardware 16xh100 --seq 4k --engine torchtitan",
 )
-NO_MANIFEST = ("405b",)
-"""On several nodes, which a Deployment does not span."""
+NO_MANIFEST = ("405b --hardware 16xh100 --dtype fp8 --engine trtllm",)
+"""What starts by MPI on several nodes."""
 
 
 def files() -> list[dict[str, Any]]:
@@ -99,7 +99,7 @@ def test_manifests_are_kubernetes(now: dict[str, str]) -> None:
     for row in recorded("k8s", now):
         assert [one for one in row["said"] if one["wrong"] is not None] == [], row["asked"]
     kinds = {one["kind"] for row in recorded("k8s", now) for one in row["said"]}
-    assert kinds == {"Deployment", "Service", "StatefulSet", "Job"}
+    assert kinds == {"Deployment", "Service", "StatefulSet", "LeaderWorkerSet", "Job"}
 
 
 @pytest.mark.parametrize("name", ["01-ai/Yi 34B", "x" * 39 + "-y", "GPT-2 (small)", "3"])

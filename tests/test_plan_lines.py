@@ -36,6 +36,7 @@ def lines() -> list[dict[str, Any]]:
         words = asked.split()
         options = ["--hardware", f"{best['tp']}x{best['hardware']}", "--dtype", best["dtype"], "--emit", "vllm"]
         options += ["--ep", str(best["ep"])] if best["ep"] > 1 else []
+        options += ["--chunk", str(best["chunk"])] if best["chunk"] else []
         options += ["--set", f"attention_dp={best['attention_dp']}"] if best["attention_dp"] > 1 else []
         for flag in ("--prompt", "--output"):
             options += words[words.index(flag) : words.index(flag) + 2] if flag in words else []
@@ -73,6 +74,8 @@ def test_vllm_takes_the_lines_of_ten_plans() -> None:
         "deepseek-v3 --hardware h200 --gpus 8..16 --tpot 60ms --engine vllm@0.11 --emit slurm",
         "qwen3-30b-a3b --gpus 1..4 --tpot 20ms --emit k8s",
         "llama-3.1-8b --gpus 1..2 --tpot 15ms --emit trtllm",
+        "llama-3.1-70b --gpus 1..4 --prompt 2k --output 512 --aggregated --emit sglang",
+        "deepseek-v3 --hardware h200 --gpus 8..16 --prompt 4k --output 1k --ttft 2s --tpot 40ms --aggregated --emit trtllm",
     ],
 )
 def test_a_plan_is_printed_as_a_line_of_the_same_numbers(asked: str) -> None:

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from llmcx.answers import Result
+from llmcx.answers import Result, plan_chunks
 from llmcx.answers.load import NO_SPECULATION, Apart, Load, Point, Speculation
+from llmcx.answers.plan_chunks import MARGIN, Firsts
 from llmcx.answers.plan_ways import Found, Place, Wanted, Way, disaggregated, offered, servers, together
 from llmcx.answers.serve import Serving, arithmetic, estimator, serve, weight_bits
 from llmcx.engines.serving_time import Server, Setup
@@ -57,11 +58,11 @@ class Objective(NamedTuple):
 class Choice:
     """A configuration: ``replicas`` of ``pp`` stages of ``tp`` GPUs, ``batch`` users on each, ``users`` on all. Where
     ``prefill_workers`` of ``prefill_tp`` GPUs take the prompts, there is one replica, of which ``workers`` of ``tp`` GPUs decode.
-    ``draft`` tokens are drafted a step. Times and rates as in :class:`~llmcx.answers.load.Point`; ``largest_batch`` fits a
-    replica; ``usd_per_hour`` of all GPUs. ``over``: its worse time as a multiple of the limit. ``ttft_held_s`` and
-    ``tpot_held_s`` are the times that are held against the limits: the mean's, or a percentile's, with their ranges' upper end
-    where that is asked for. ``utilization``: of requests that arrive at a rate, the share of the largest rate that a replica
-    answers.
+    ``draft`` tokens are drafted a step; a step takes ``chunk`` tokens of prompts, None where that is the engine's own number.
+    Times and rates as in :class:`~llmcx.answers.load.Point`; ``largest_batch`` fits a replica; ``usd_per_hour`` of all GPUs.
+    ``over``: its worse time as a multiple of the limit. ``ttft_held_s`` and ``tpot_held_s`` are the times that are held against
+    the limits: the mean's, or a percentile's, with their ranges' upper end where that is asked for. ``utilization``: of requests
+    that arrive at a rate, the share of the largest rate that a replica answers.
     """
 
     hardware: str
@@ -93,6 +94,7 @@ class Choice:
     ttft_held_s: float
     tpot_held_s: float
     utilization: float | None = None
+    chunk: int | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,8 @@ class ServePlan(Result, brief="searched met best[0].tokens_per_s_gpu", table="fr
     """``best`` choices that meet the objective, a layout each, the best first; ``near`` ones that would be better and do not, the
     nearest first; ``frontier``: on each accelerator, what no other beats both in tokens/s of a user and of a GPU; ``why``: for
     each way of the best, what the next best costs; ``searched`` configurations, of which ``met`` the objective, in ``layouts``
-    that fit, ``unfit`` that hold not one sequence or not the users; ``left_out``: engines and formats that are not known to run.
+    that fit, ``unfit`` that hold not one sequence or not the users; ``left_out``: engines and formats that are not known to run;
+    ``rechunked``: configurations that were tried besides, with other than the engine's own tokens a step.
     """
 
     best: list[Choice]
@@ -120,6 +123,7 @@ class ServePlan(Result, brief="searched met best[0].tokens_per_s_gpu", table="fr
     layouts: int
     unfit: int
     left_out: list[str]
+    rechunked: int = 0
 
     def __repr__(self) -> str:
         first = f", best={label(self.best[0])!r}" if self.best else ""
@@ -146,6 +150,7 @@ def plan(
     Raises InputError when nothing fits.
     """
     found: list[Found] = []
+    firsts: dict[tuple[int, str], Server] = {}
     ways = unfit = 0
     refusals: list[InputError] = []
     left_out: list[str] = []
@@ -161,6 +166,7 @@ def plan(
                     refusals.append(refusal)
                     continue
                 before_it = len(found)
+                firsts.setdefault((id(place), dtype), server)
                 for each in loads:
                     way = Way(place, dtype, server.setup, largest, each)
                     for kind in kinds:
@@ -174,11 +180,13 @@ def plan(
     hourly = wanted.users is not None or wanted.rate is not None
     key = _rank(hourly)
     found.sort(key=key)
-    met: list[Found] = []
-    missing: list[Found] = []
-    for one in found:
-        (met if objective.over(one.point) <= 1 else missing).append(one)
-    better = [each for each in missing if key(each) < key(met[0])] if met else missing
+    met, better = _judged(found, objective, key)
+    edge = frontier(found)
+    more, tried = chunked(kv_dtype, wanted, objective, met, better, edge, key, firsts)
+    if more:
+        also, short = _judged(sorted(more, key=key), objective, key)
+        met, edge = sorted([*met, *also], key=key), frontier([*edge, *more])
+        better = [each for each in [*better, *short] if not met or key(each) < key(met[0])]
     near = _first_of_each(sorted(better, key=lambda each: objective.over(each.point)), NEAR)
 
     def told(each: Found) -> Choice:
@@ -187,9 +195,10 @@ def plan(
     return ServePlan(
         best=[told(each) for each in _first_of_each(met, KEPT)],
         near=[Miss(told(each), missed(each.point, objective)) for each in near],
-        frontier=[told(each) for each in frontier(found)],
+        frontier=[told(each) for each in edge],
         why=list(_why(met, hourly)),
         searched=len(found),
+        rechunked=tried,
         met=len(met),
         layouts=ways,
         unfit=unfit,
@@ -223,6 +232,47 @@ def frontier(found: Sequence[Found]) -> list[Found]:
                 best = each.point.tokens_per_s_gpu
                 kept.append(each)
     return kept
+
+
+def _judged(found: Sequence[Found], objective: Objective, key: Key) -> tuple[list[Found], list[Found]]:
+    """Of those in order, the ones that meet the objective, and those that would be better and do not."""
+    met: list[Found] = []
+    missed: list[Found] = []
+    for each in found:
+        (met if objective.over(each.point) <= 1 else missed).append(each)
+    return met, [each for each in missed if not met or key(each) < key(met[0])]
+
+
+def chunked(
+    kv_dtype: str,
+    wanted: Wanted,
+    objective: Objective,
+    met: Sequence[Found],
+    better: Sequence[Found],
+    edge: Sequence[Found],
+    key: Key,
+    firsts: Firsts,
+) -> tuple[list[Found], int]:
+    """Configurations in which a step takes other than the engine's own number of tokens, as far as they are better by
+    :data:`~llmcx.answers.plan_chunks.MARGIN` than those that have ``met`` the objective, and than the ``edge`` that is the
+    frontier; of how many. Tried around these, and around those that are ``better`` and miss the objective by least.
+    """
+    near_misses = sorted(better, key=lambda each: objective.over(each.point))
+    among = [*_first_of_each(met, KEPT), *_first_of_each(near_misses, KEPT), *edge]
+    others = [*plan_chunks.tried(kv_dtype, wanted, among, firsts)]
+    kept = []
+    best = min((each for each in others if objective.over(each.point) <= 1), key=key, default=None)
+    if best is not None and (not met or key(best)[0] < (1 - MARGIN) * key(met[0])[0]):
+        kept.append(best)
+
+    def near(one: Found, other: Found) -> bool:
+        """Whether an engine's own number gives almost as much as the other."""
+        of, than = one.point, other.point
+        same = one.way.place.hardware.name == other.way.place.hardware.name
+        return same and of.tpot_s <= (1 + MARGIN) * than.tpot_s and (1 + MARGIN) * of.tokens_per_s_gpu > than.tokens_per_s_gpu
+
+    beyond = [other for other in frontier(others) if other is not best and not any(near(one, other) for one in edge)]
+    return [*kept, *beyond], len(others)
 
 
 def _first_of_each(found: Sequence[Found], most: int) -> list[Found]:
@@ -270,6 +320,7 @@ def choice(of: Found, objective: Objective) -> Choice:
         ttft_held_s=objective.times(timed)[0],
         tpot_held_s=objective.times(timed)[1],
         utilization=of.utilization,
+        chunk=way.load.chunk,
     )
 
 
@@ -283,10 +334,10 @@ def served(
     weights = dtypes.RELEASED if spec.stored is not None and of.dtype == spec.stored.name else of.dtype
     bits, cached = weight_bits(spec, weights), 8 * dtypes.per_element(kv_dtype)
     setup = Setup(of.tp, of.ep, bits, cached, arithmetic(place.hardware, of.dtype), of.attention_dp, of.pp)
-    server, _ = estimator(spec, place.hardware, setup, place.engine(setup.gpus, of.tp).caching(kv_dtype), weights)
+    server, _ = estimator(spec, place.hardware, setup, place.engine(setup.gpus, of.tp, of.chunk).caching(kv_dtype), weights)
     apart = Apart(of.prefill_workers, of.prefill_tp, of.workers) if of.prefill_workers else None
     drafts = load.speculation._replace(drafted=of.draft) if of.draft else NO_SPECULATION
-    load = replace(load, apart=apart, speculation=drafts)
+    load = replace(load, apart=apart, speculation=drafts, chunk=of.chunk)
     asked = {"batch": of.batch} if rate is None else {"rate": rate / of.replicas}
     answer = serve(server, load, **asked, usd_per_hour=place.usd_per_hour, reserve=0, dtype=of.dtype)
     return server, load, place.usd_per_hour, answer
@@ -316,7 +367,7 @@ def label(of: Choice) -> str:
     ]
     if of.prefill_workers:
         ways = [f"prompts {of.prefill_workers} x TP {of.prefill_tp}, decode {of.workers} x TP {of.tp}", *ways[1:]]
-    ways += [f"draft {of.draft}" if of.draft else ""]
+    ways += [f"draft {of.draft}" if of.draft else "", f"chunk {of.chunk}" if of.chunk else ""]
     return " ".join([f"{of.gpus} x {of.hardware}", of.engine, of.dtype, *filter(None, ways)])
 
 
@@ -345,6 +396,7 @@ WAYS: dict[str, Callable[[Found], object]] = {
     "attention_dp": lambda of: of.way.setup.attention_dp,
     "prompts": lambda of: "among decode steps" if of.apart is None else "on GPUs of their own",
     "draft": lambda of: of.way.load.speculation.drafted,
+    "chunk": lambda of: of.way.load.chunk or "the engine's own",
 }
 
 

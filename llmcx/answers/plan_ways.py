@@ -29,12 +29,12 @@ ENGINES = ("vllm", "sglang", "trtllm")
 
 class Place(NamedTuple):
     """An accelerator with the memory that an engine uses of it, the engine for so many of them, of which so many share a layer,
-    and USD per hour of one.
+    with so many tokens a step (None: as many as it takes by itself), and USD per hour of one.
     """
 
     hardware: Hardware
     name: str
-    engine: Callable[[int, int], Engine]
+    engine: Callable[[int, int, int | None], Engine]
     usd_per_hour: float | None
 
 
@@ -149,7 +149,7 @@ def servers(
             continue
         setup = Setup(tp, ep, bits, cached, multiplied, groups, pp)
         try:
-            engine = place.engine(setup.gpus, tp).caching(kv_dtype)
+            engine = place.engine(setup.gpus, tp, None).caching(kv_dtype)
             server = estimator(spec, place.hardware, setup, engine, weights)[0] if first is None else first.like(setup, engine)
         except InputError as refusal:  # a layout that is not run so
             refusals.append(refusal)

@@ -80,7 +80,14 @@ def planned(
         inputs = {name: getattr(one, name) for name in ("tp", "pp", "ep", "attention_dp", "hardware", "engine")}
         inputs |= {name: asked[name] for name in ("prompt", "output")}
         own = spec.stored is not None and one.dtype == spec.stored.name
-        more = {"batch": one.batch, "dtype": None if own else one.dtype, "draft": one.draft, "cached": asked["cached"], **given}
+        more = {
+            "batch": one.batch,
+            "dtype": None if own else one.dtype,
+            "draft": one.draft,
+            "chunk": one.chunk,
+            "cached": asked["cached"],
+            **given,
+        }
         apart = Apart(one.prefill_workers, one.prefill_tp, one.workers) if one.prefill_workers else None
         try:
             return printed(emit, spec, source, inputs, more, apart, vendors[one.hardware], one.replicas)

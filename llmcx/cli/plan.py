@@ -7,6 +7,7 @@ from typing import Annotated, Any, cast
 
 from llmcx.answers import plan_serve as answers
 from llmcx.answers.load import APART, DRAFT_COST, NO_SPECULATION, Load, Speculation, check_load
+from llmcx.answers.plan_chunks import MARGIN
 from llmcx.answers.plan_ways import ENGINES, Place, Wanted
 from llmcx.answers.serve import few
 from llmcx.cli import emitting, plan_finetune, plan_lifetime, plan_local, plan_train
@@ -136,8 +137,8 @@ def serve(
     inputs |= {"engine": list(dict.fromkeys(place.name for place in places)), "dtype": dtype, "kv_dtype": cache, **shape}
     about = [f"why {line}" for line in result.why]
     about += [
-        f"{result.searched:,} configurations of {result.layouts:,} layouts; {result.met:,} meet the objective, {result.unfit:,}"
-        " layouts have no room",
+        f"{result.searched:,} configurations of {result.layouts:,} layouts, and {result.rechunked:,} with other chunks;"
+        f" {result.met:,} meet the objective, {result.unfit:,} layouts have no room",
         "times are estimates, as `llmcx serve` gives them for the same options; ranges: 10th to 90th percentile of measured runs",
         "replicas share nothing",
     ]
@@ -147,6 +148,11 @@ def serve(
     if any(each.draft for each in shown):
         about.append(
             f"a drafted token is accepted in {acceptance:.0%} of the cases (--acceptance); memory of the draft is not counted"
+        )
+    if any(each.chunk for each in shown):
+        about.append(
+            f"steps of other than the engine's own tokens (chunk) are told where that costs {MARGIN:.0%} less or answers"
+            f" {MARGIN:.0%} more; no measured run has steps of fewer tokens than a prompt"
         )
     if any(each.pp > 1 for each in shown):
         about.append("ranges of several stages are assumed")
@@ -212,12 +218,13 @@ def _places(
     return found, words
 
 
-def _engine(spec: ModelSpec, name: str, hardware: str, utilization: float | None) -> Callable[[int, int], Engine]:
-    """The engine on so many GPUs of an accelerator, of which so many share a layer."""
+def _engine(spec: ModelSpec, name: str, hardware: str, utilization: float | None) -> Callable[[int, int, int | None], Engine]:
+    """The engine on so many GPUs of an accelerator, of which so many share a layer, with so many tokens a step."""
 
     @cache
-    def on(gpus: int, tp: int) -> Engine:
-        return settled(*serving(name, hardware, None, utilization, {}), spec, gpus, None, utilization, {}, tp)[1]
+    def on(gpus: int, tp: int, chunk: int | None) -> Engine:
+        sizes = {"max_num_batched_tokens": chunk}
+        return settled(*serving(name, hardware, None, utilization, sizes), spec, gpus, None, utilization, sizes, tp)[1]
 
     return on
 

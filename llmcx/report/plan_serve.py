@@ -24,6 +24,7 @@ def _row(one: Any, hourly: bool) -> dict[str, Any]:
         "ADP": one.attention_dp,
         "×": max(one.replicas, one.workers),
         "draft ": one.draft,
+        "chunk ": one.chunk or 0,
     }
     layout = " ".join(f"{name}{n}" for name, n in ways.items() if n > 1 or (n and name == "draft ")) or "whole"
     if one.prefill_workers:

@@ -2,7 +2,8 @@
 
     python -m tests.test_clusters > FILES               (llmcx) the files, each with what was asked
     python tests/oracle/clusters.py slurm < FILES       (root, with Debian's slurmctld, slurmd, munge, libpmix-dev, shellcheck)
-    python tests/oracle/clusters.py k8s < FILES         (a Python with kubernetes-validate)
+    python tests/oracle/clusters.py k8s CRD < FILES     (a Python with kubernetes-validate; CRD: of kubernetes-sigs/lws the file
+                                                         config/crd/bases/leaderworkerset.x-k8s.io_leaderworkersets.yaml)
 
 Slurm is a real one on this machine: three nodes of eight GPUs and 64 cores in its configuration, which are devices that nothing
 opens. `sbatch --test-only` asks its scheduler, then `sbatch --wait` runs the script. In place of each engine, its router, Ray and
@@ -119,17 +120,36 @@ def slurm(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {"version": number_of, "files": found}
 
 
-def k8s(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def strict(schema: Any) -> Any:
+    """A schema of a custom resource that knows no other fields than those it names."""
+    if isinstance(schema, list):
+        return [strict(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {name: strict(each) for name, each in schema.items()}
+    if isinstance(schema.get("properties"), dict) and "type" in schema and "additionalProperties" not in schema:
+        found["additionalProperties"] = False
+    return found
+
+
+def k8s(rows: list[dict[str, Any]], definition: str) -> dict[str, Any]:
     import kubernetes_validate  # type: ignore[import-not-found]
     import yaml
+    from jsonschema import validate  # type: ignore[import-untyped]
 
+    [of] = yaml.safe_load(Path(definition).read_text(encoding="utf-8"))["spec"]["versions"]
+    custom = strict(of["schema"]["openAPIV3Schema"])
+    custom["properties"]["metadata"] = {"type": "object"}
     newest = kubernetes_validate.latest_version()
     found = []
     for row in rows:
         said = []
         for document in yaml.safe_load_all(row["text"]):
             try:
-                kubernetes_validate.validate(document, newest, strict=True)
+                if document["kind"] == "LeaderWorkerSet":
+                    validate(document, custom)
+                else:
+                    kubernetes_validate.validate(document, newest, strict=True)
                 said.append({"kind": document["kind"], "name": document["metadata"]["name"], "wrong": None})
             except Exception as error:
                 said.append({"kind": document["kind"], "name": document["metadata"]["name"], "wrong": str(error)[:300]})
@@ -139,11 +159,11 @@ def k8s(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def main() -> None:
-    [what] = sys.argv[1:]
+    what, *more = sys.argv[1:]
     sys.path[:] = [path for path in sys.path if Path(path or ".").resolve() != GOLDEN.parent.resolve()]  # gguf.py, compare.py
     rows = [row for row in json.load(sys.stdin) if f"--emit {what}" in row["asked"]]
     golden = json.loads(GOLDEN.read_text(encoding="utf-8")) if GOLDEN.exists() else {}
-    golden[what] = slurm(rows) if what == "slurm" else k8s(rows)
+    golden[what] = slurm(rows) if what == "slurm" else k8s(rows, *more)
     GOLDEN.write_text(json.dumps(dict(sorted(golden.items())), indent=1) + "\n", encoding="utf-8")
 
 

@@ -74,14 +74,24 @@ def _spanning(line: str, engine: str, many: int, each: int) -> str:
     if engine == "trtllm":
         return f"srun --mpi=pmix trtllm-llmapi-launch {line}"
     if engine == "sglang":
-        more = f'--nnodes {many} --node-rank "$SLURM_NODEID" --dist-init-addr "$MASTER_ADDR:20000"'
-        return f"srun bash -c {shlex.quote(f'{line} {more}')}"
+        ranked = _ranked(line, many, '"$SLURM_NODEID"', '"$MASTER_ADDR:20000"')
+        return f"srun bash -c {shlex.quote(ranked)}"
+    return "srun " + _by_ray(line, engine, many, each, '"$MASTER_ADDR:6379"', "slurm")
+
+
+def _ranked(line: str, many: int, rank: str, first: str) -> str:
+    """SGLang's line, which each node runs with its own ``rank``, and the address of the ``first``."""
+    return f"{line} --nnodes {many} --node-rank {rank} --dist-init-addr {first}"
+
+
+def _by_ray(line: str, engine: str, many: int, each: int, first: str, emit: str) -> str:
+    """vLLM's line, which Ray runs once on nodes that all start it so. Raises InputError for what it does not run."""
     if engine == "vllm" and "--data-parallel-size" not in line:
-        ray = f'ray symmetric-run --address "$MASTER_ADDR:6379" --min-nodes {many} --num-gpus {each} --'
-        return f"srun {ray} {line} --distributed-executor-backend ray"
+        ray = f"ray symmetric-run --address {first} --min-nodes {many} --num-gpus {each} --"
+        return f"{ray} {line} --distributed-executor-backend ray"
     what = "vLLM's data-parallel groups" if engine == "vllm" else engine
-    problem = f"{what} on {many * each} GPUs need a line of their own on each node, which one script does not have"
-    raise InputError(problem, field="emit", value="slurm")
+    problem = f"{what} on {many * each} GPUs need a line of their own on each node, which --emit {emit} does not have"
+    raise InputError(problem, field="emit", value=emit)
 
 
 def kubernetes(name: str, of: Line, gpus: int, vendor: str, engine: str | None = None, replicas: int = 1) -> str:
@@ -89,10 +99,9 @@ def kubernetes(name: str, of: Line, gpus: int, vendor: str, engine: str | None =
     Service by which its pods find the first one.
     """
     resource, safe = resource_of(vendor), named(name)
+    if engine is not None and gpus > PER_NODE:
+        return "\n".join([*of.comments, *_group(safe, of, gpus, resource, engine, replicas)])
     if engine is not None:
-        if gpus > PER_NODE:
-            problem = f"a Deployment's pod is on one node of {PER_NODE} GPUs, and this needs {gpus:,}; --emit slurm spans nodes"
-            raise InputError(problem, field="emit", value="k8s")
         return "\n".join([*of.comments, *_server(safe, of, gpus, resource, engine, replicas)])
     return "\n".join([*of.comments, *_job(safe, of, gpus, resource)])
 
@@ -119,6 +128,29 @@ def _server(name: str, of: Line, gpus: int, resource: str, engine: str, replicas
     lines += [f"  selector: {{matchLabels: {{app: {name}}}}}", "  template:", f"    metadata: {{labels: {{app: {name}}}}}"]
     lines += ["    spec:", *container(name, IMAGES[engine], words, gpus, resource, port, "      ")]
     lines += ["---", "apiVersion: v1", "kind: Service", f"metadata: {{name: {name}}}", "spec:", f"  selector: {{app: {name}}}"]
+    return [*lines, f"  ports: [{{port: {port}, targetPort: {port}}}]"]
+
+
+LEADER = "$(LWS_LEADER_ADDRESS)"
+"""The first pod of a group, as LeaderWorkerSet tells each."""
+
+
+def _group(name: str, of: Line, gpus: int, resource: str, engine: str, replicas: int) -> list[str]:
+    """A LeaderWorkerSet: groups of pods, one on each node, started and ended together; a Service finds the first of each."""
+    many, each = nodes(gpus)
+    port = PORTS[engine]
+    line = f"{of.line} --host 0.0.0.0 --port {port}"
+    if engine == "sglang":
+        line = _ranked(line, many, "$(LWS_WORKER_INDEX)", f"{LEADER}:20000")
+    else:
+        line = _by_ray(line, engine, many, each, f"{LEADER}:6379", "k8s")
+    lines = ["apiVersion: leaderworkerset.x-k8s.io/v1", "kind: LeaderWorkerSet", f"metadata: {{name: {name}}}", "spec:"]
+    lines += [f"  replicas: {replicas}", "  leaderWorkerTemplate:", f"    size: {many}"]
+    for template, listens in (("leaderTemplate", port), ("workerTemplate", None)):
+        lines += [f"    {template}:", "      spec:"]
+        lines += container(name, IMAGES[engine], shlex.split(line), each, resource, listens, "        ")
+    lines += ["---", "apiVersion: v1", "kind: Service", f"metadata: {{name: {name}}}", "spec:", "  selector:"]
+    lines += [f"    leaderworkerset.sigs.k8s.io/name: {name}", '    leaderworkerset.sigs.k8s.io/worker-index: "0"']
     return [*lines, f"  ports: [{{port: {port}, targetPort: {port}}}]"]
 
 
@@ -240,7 +272,7 @@ def manifest(documents: Sequence[Any], comments: str) -> Held:
 
     Of several containers with GPUs each is as many lines as it has pods, which see the GPUs of one.
     """
-    found = [each for document in documents for each in _containers(document)]
+    found = [each for document in documents for each in _containers(_one_of_group(document))]
     with_gpus = [each for each in found if each[1]]
     chosen = with_gpus or found
     if not chosen:
@@ -255,11 +287,20 @@ def manifest(documents: Sequence[Any], comments: str) -> Held:
     lines = [comments]
     for document in documents:
         pods = _pods(document)
-        for container, gpus, _ in _containers(document):
+        for container, gpus, _ in _containers(_one_of_group(document)):
             line = _line(container)
             seen = f"export CUDA_VISIBLE_DEVICES={','.join(map(str, range(gpus)))}" if gpus else ""
             lines += [seen, line] * (pods if gpus else 1)
     return Held("\n".join(lines))
+
+
+def _one_of_group(document: Any) -> Any:
+    """A LeaderWorkerSet as what one of its pods runs, as often as a group has pods; what is none of them as it is."""
+    spec = document.get("spec") if isinstance(document, Mapping) else None
+    of = spec.get("leaderWorkerTemplate") if isinstance(spec, Mapping) else None
+    if not isinstance(of, Mapping):
+        return document
+    return {"parallelism": of.get("size", 1), "template": of.get("leaderTemplate", of.get("workerTemplate"))}
 
 
 def _pods(document: Any) -> int:
