@@ -62,6 +62,10 @@ train gpt2 --tokens 1T --batch 8 :: did you mean --global-batch
 {plan serve gpt2 --tpot 50|plan local --tpot 50} :: --tpot is 50, but must be a time with its unit: 50ms or 50s
 check vllm serve Qwen/Qwen3-8B --max-model-len 8k --hardware h100 :: llmcx check --hardware h100 -- vllm serve ...
 {memory|serve} gpt2 --hardware 24GB :: 24GB is a size, and --hardware names an accelerator; give --budget 24GB
+{memory|serve} llama-3-8b --engine llama.cpp --dtype awq :: llama.cpp loads GGUF files, which have no awq; give --dtype q8_0
+memory llama-3-8b --engine llama.cpp --dtype {fp8|gptq|fp8_block} :: llama.cpp loads GGUF files, which have no
+memory deepseek-v3 --engine llama.cpp :: llama.cpp loads GGUF files, which have no fp8_block; give --dtype q8_0
+memory llama-3-8b --hardware 3xh100 :: the 32 heads, as 2 and 4 would; or pp of 3, in stages of layers
 compare gpt2 gpt3 llama-3-8b :: compare takes two sides, and 'llama-3-8b' is one more
 attention-compare deepseek-v3 :: a model that has one is llama-3-8b
 check nofile.sh --hardware h100 :: nofile.sh cannot be read: there is no such file

@@ -318,6 +318,7 @@ def memory(
     layout = parallel.layout(None if fit == "gpus" and parallel.gpus is None else within.number, train)
     if not train:
         within, program = settled(within, program, spec, layout.tp * layout.pp, budget, utilization, sizes, layout.tp)
+        program.check_weights(spec.stored.formats if weights == dtypes.RELEASED and spec.stored is not None else (weights,))
     base = weights if dtype is not None or weights == dtypes.RELEASED else None
     named, recipe = engine_ or "ideal", None
     if train:

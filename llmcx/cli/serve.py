@@ -145,6 +145,7 @@ def serve(
     weights = dtypes.default(spec) if dtype is None else dtype
     name = spec.stored.name if weights == dtypes.RELEASED and spec.stored is not None else weights
     cache = kv_dtype or (spec.stored and spec.stored.cache) or "bf16"
+    program.check_weights(spec.stored.formats if weights == dtypes.RELEASED and spec.stored is not None else (weights,))
     program = program.caching(cache)
     bits, arithmetic = answers.weight_bits(spec, weights), compute_dtype or answers.arithmetic(machine, name)
     setup = Setup(degree, ep, bits, 8 * dtypes.per_element(cache), arithmetic, attention_dp, pp)

@@ -145,6 +145,9 @@ class Engine:
         """Refuse what the engine does not run. Raises InputError."""
         check_sizes(self, *self.settings())
 
+    def check_weights(self, formats: tuple[str, ...]) -> None:
+        """Refuse formats of weights that the engine does not load. Raises InputError."""
+
     def settings(self) -> dict[str, Any]:
         """What it is run with."""
         return dict(vars(self))

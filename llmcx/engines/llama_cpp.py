@@ -125,6 +125,16 @@ class LlamaCpp(Engine):
         except NotImplementedError:
             return None
 
+    def check_weights(self, formats: tuple[str, ...]) -> None:
+        """GGUF's types, and what its files have too: 16 and 32 bits, MXFP4 and NVFP4."""
+        from llmcx.formats.quant import SCHEMES
+
+        for form in formats:
+            name = form.lower().partition(":")[0]
+            if name == "fp8" or (name in SCHEMES and name not in ("mxfp4", "nvfp4")):
+                problem = f"llama.cpp loads GGUF files, which have no {name}; give --dtype q8_0, q4_k_m or another of its types"
+                raise InputError(problem, field="dtype", value=form)
+
     def check(self, encoder_decoder: bool) -> None:
         check_sizes(self, "ubatch", "outputs")
         if self.attn not in ("flash", "eager"):

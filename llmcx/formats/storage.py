@@ -90,8 +90,6 @@ _BLOCKS = {
     "expert": tuple(f"{block}.experts.0" for block in _FEED),
     "shared_expert": tuple(f"{block}.{name}" for block in _FEED for name in ("shared_experts", "shared_expert", "shared_mlp")),
 }
-_COMPRESSED = {"compressor": ".compressor", "indexer": ".indexer"}
-"""Inside DeepSeek-V4's attention; the indexer has a compressor of its own."""
 _BESIDE = {"expert": ("experts.0", "moe.experts.0"), "shared_expert": ("mlp",)}
 """In Gemma 4, whose experts stand beside the feed-forward and not in it."""
 _MODULES = {
@@ -223,8 +221,6 @@ class Names:
             blocks = _MIXERS.get(mixer, _ATTENTION)
             if mixer == "mla":  # which may have an indexer inside
                 blocks = (*blocks, *(f"{block}.indexer" for block in blocks))
-            if mixer == "compressed":
-                inside = _COMPRESSED.get(op.component.rpartition(".")[0].partition(".")[2], "")
-                inside += ".compressor" if inside == ".indexer" and op.module in ("kv", "gate") else ""
-                blocks = tuple(f"{block}{inside}" for block in blocks)
+            if mixer == "compressed" and op.module in ("kv", "gate") and not op.reads:  # of a compressor, the indexer's too
+                blocks = tuple(f"{block}.compressor" for block in blocks)
         return [f"{block}.{module}" for block in blocks for module in modules]

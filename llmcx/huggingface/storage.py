@@ -70,7 +70,7 @@ def _with_experts(stored: Storage, dtype: Any) -> Storage:
         return stored
     if dtype == "fp4" and stored.format.startswith("fp8_block"):
         form = f"{stored.format}{',' if ':' in stored.format else ':'}scale=1"
-        keep = (*stored.keep, "compressor", "indexer.weights_proj")
+        keep = (*stored.keep, "compressor", "weights_proj")
         return replace(stored, format=form, keep=keep, groups=(*stored.groups, StorageGroup("mxfp4", ("experts",))))
     return stored if dtype is None else replace(stored, unsized=f"experts in {shown(dtype)}")
 

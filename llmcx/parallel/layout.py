@@ -105,12 +105,20 @@ def check(spec: ModelSpec, layout: Layout) -> None:
     for heads in spec.head_counts:
         if heads % layout.tp:
             allowed = f"a divisor of {heads}"
-            problem = f"tp is {layout.tp}, which does not divide the {heads} heads"
+            fewer, more = (next((n for n in each if not heads % n), None) for each in _around(layout.tp, heads))
+            does = " and ".join(f"{n}" for n in (fewer, more) if n)
+            stages = f"; or pp of {layout.tp}, in stages of layers" if layout.pp == 1 and layout.tp <= spec.n_layers else ""
+            problem = f"tp is {layout.tp}, which does not divide the {heads} heads, as {does} would{stages}"
             raise InputError(problem, field="tp", value=layout.tp, allowed=allowed)
     if layout.tp % layout.attention_dp:
         problem = f"attention_dp is {layout.attention_dp}, but must divide tp = {layout.tp}"
         raise InputError(problem, field="attention_dp", value=layout.attention_dp, allowed=f"a divisor of {layout.tp}")
     _check_experts(spec, layout)
+
+
+def _around(tp: int, heads: int) -> tuple[range, range]:
+    """What to try in place of a number of GPUs: fewer, the most first, and more, the fewest first."""
+    return range(min(tp, heads + 1) - 1, 0, -1), range(tp + 1, heads + 1)
 
 
 def _check_pipeline(spec: ModelSpec, layout: Layout) -> None:
