@@ -11,7 +11,8 @@ import pytest
 from llmcx.catalog.load import from_data
 from llmcx.engines.vllm_pictures import INTERN, PIXTRAL, SIGLIP, THIRD, TURNED, Held, Pictures, tried
 from llmcx.model.spec import ModelSpec
-from tests.launch_lines import INTERNVL, MISTRAL3
+from tests.helpers import here
+from tests.launch_lines import INTERNVL, MISTRAL3, MLLAMA
 
 GIB = 2**30
 ORACLE = Path(__file__).parent / "oracle"
@@ -177,3 +178,19 @@ def test_gpus_that_look_apart() -> None:
     assert several is not None and several.items == 8 and several.stays(8) == 8 * image
     before = tried(spec, 65536, 2048, version=(0, 9), apart=True)
     assert before is not None and not before.apart
+
+
+def test_memory_counts_what_check_does() -> None:
+    """Of Mistral Small 3.1 with 0.32 and 0.9 on an H200; of an encoder that is not known both say so."""
+    for version in ("0.32", "0.9"):
+        line = f"# llmcx check: --engine vllm@{version}\nvllm serve some/model --max-model-len 8192"
+        checked = json.loads(here("check", line, "-", "--hardware", "h200", "--json", stdin=MISTRAL3.encode()).out)
+        asked = ("memory", "-", "--engine", f"vllm@{version}", "--seq", "8k", "--hardware", "h200", "--json")
+        added = json.loads(here(*asked, stdin=MISTRAL3.encode()).out)
+        workspace, other = (
+            next(part["bytes"] for part in found["result"]["parts"] if part["part"] == "workspace") for found in (checked, added)
+        )
+        assert workspace == other
+    unknown = json.loads(here("memory", "-", "--engine", "vllm", "--seq", "8k", "--json", stdin=MLLAMA.encode()).out)
+    assert any("not counted: the memory of the images" in note for note in unknown["notes"])
+    assert not any("images that vLLM" in note for note in added["notes"])

@@ -84,6 +84,22 @@ def serving(
     return within, program
 
 
+def looking(program: Engine, spec: ModelSpec, seq: int) -> tuple[Engine, list[str]]:
+    """vLLM with what it looks at when it starts, for prompts of ``seq`` tokens that may show anything; and what is to be said."""
+    if program.name != "vllm" or not any(tower.fed == "image" for tower in spec.towers):
+        return program, []
+    from llmcx.engines.vllm import VLLM
+    from llmcx.engines.vllm_lines import read
+    from llmcx.engines.vllm_pictures import EVERY, tried
+
+    assert isinstance(program, VLLM)
+    step, number = program.pass_tokens(1, seq), read(program.version) or program.line.last
+    of = tried(spec, seq if program.line.shown else step, step, version=number, most=program.max_num_seqs * EVERY)
+    if of is None or program.line.by_length:
+        return program, ["not counted: the memory of the images that vLLM tries when it starts"]
+    return replace(program, pictures=of), []
+
+
 def settled(
     within: Limit,
     program: Engine,

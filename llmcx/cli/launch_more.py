@@ -12,7 +12,7 @@ from llmcx.cli.launching import Launch, bad
 from llmcx.engines.vllm import VLLM
 from llmcx.engines.vllm_lines import read as version
 from llmcx.engines.vllm_lines import release
-from llmcx.engines.vllm_pictures import EVERY, tried
+from llmcx.engines.vllm_pictures import EVERY, images_alone, tried
 from llmcx.errors import InputError, shown
 from llmcx.formats import dtypes
 from llmcx.model.spec import ModelSpec
@@ -130,8 +130,8 @@ def pictured(launch: Launch, spec: ModelSpec, seq: int, program: VLLM) -> tuple[
     of = tried(spec, seq if program.line.shown else step, step, videos > 0, images > 0, number, most, apart)
     if of is None or program.line.by_length:
         return program, None, ["not counted: the memory of the images that vLLM tries when it starts"]
-    images_alone = tried(spec, seq, step, videos=False, version=number, most=most, apart=apart)
-    still = replace(program, pictures=images_alone) if videos and images else None
+    unmoved = tried(spec, seq, step, videos=False, version=number, most=most, apart=apart)
+    still = replace(program, pictures=unmoved) if videos and images else None
     return replace(program, pictures=of), still, []
 
 
@@ -153,7 +153,8 @@ def read_by(launch: Launch, spec: ModelSpec) -> tuple[ModelSpec, list[str]]:
         return spec, []
     alone = launch.value("unseen")
     limits = _limits(launch)
-    if (alone is None or alone.flag != "--language-model-only") and (limits.get("image"), limits.get("video")) != (0, 0):
+    none = limits.get("image") == 0 and (limits.get("video") == 0 or images_alone(spec))
+    if (alone is None or alone.flag != "--language-model-only") and not none:
         return spec, []
     left = tuple(tower for tower in spec.towers if tower.fed != "image")
     return replace(spec, towers=left, sight=None), ["no images may be shown, so that their encoder is not loaded"]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from llmcx.answers import memory as answers
-from llmcx.cli.accelerator import Limit, limit, serving, settled
+from llmcx.cli.accelerator import Limit, limit, looking, serving, settled
 from llmcx.cli.adapters import ALL, RANK, TARGETS, lora_of
 from llmcx.cli.models import Models, beside, context_notes, describe, stored_notes
 from llmcx.cli.options import command, completing, explaining, heading, option, single
@@ -319,6 +319,8 @@ def memory(
     if not train:
         within, program = settled(within, program, spec, layout.tp * layout.pp, budget, utilization, sizes, layout.tp)
         program.check_weights(spec.stored.formats if weights == dtypes.RELEASED and spec.stored is not None else (weights,))
+        program, blind = looking(program, spec, n)
+        notes = [*notes, *blind]
     base = weights if dtype is not None or weights == dtypes.RELEASED else None
     named, recipe = engine_ or "ideal", None
     if train:

@@ -164,6 +164,13 @@ def tried(
     return Pictures(patches, numbers, tokens, stored, tower.width, spec.d_model, deep, of, 0, items, apart and version >= APART)
 
 
+def images_alone(spec: ModelSpec) -> bool:
+    """Whether it is known that vLLM can show the model images and no videos."""
+    tower = next((tower for tower in spec.towers if tower.name == "vision"), None)
+    found = None if tower is None else _largest(spec, tower)
+    return found is not None and found[0] is not INTERN and not isinstance(spec.sight, Split)  # SmolVLM sees videos
+
+
 def _others(
     spec: ModelSpec, tower: Tower, room: int, step: int, videos: bool, images: bool, version: Version, most: int | None
 ) -> Pictures | None:
