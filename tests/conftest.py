@@ -26,7 +26,10 @@ from llmcx.scaling import fitting  # noqa: E402
 settings.register_profile("llmcx", settings.default, deadline=None)
 settings.load_profile("llmcx")
 
-LONG = ("packaging", "plot", "readme", "kernels", "terminal", "schemas", "invariants", "plan", "plan_train", "api", "fuzz")
+LONG = (
+    "packaging", "readme", "invariants", "terminal", "contract", "plan", "completions", "fuzz", "vocabulary", "plot", "bad_input",
+    "sweep", "check", "plan_train", "api", "ranks", "families", "plugins", "hub", "schemas",
+)  # fmt: skip
 """Files that take longest. Where processes take whole files (--dist loadfile), a long one that begins last has one of them work
 alone.
 """
