@@ -357,7 +357,7 @@ def test_a_server_on_two_nodes(engine: str) -> None:
 
 
 def test_what_clusters_cannot_say_is_refused() -> None:
-    assert "slurm" in refused("serve", "llama-3.1-405b", "--hardware", "16xh100", "--emit", "k8s")
+    assert "slurm" in refused("serve", "llama-3.1-405b", "--hardware", "16xh100", "--engine", "trtllm", "--emit", "k8s")
     assert "node" in refused("serve", "deepseek-v3", "--hardware", "16xh200", "--set", "attention_dp=16", "--emit", "slurm")
     assert "Google" in refused("serve", "llama-3.1-8b", "--hardware", "tpu-v5e", "--emit", "k8s")
     assert "megatron" in refused(

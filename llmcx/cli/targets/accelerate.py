@@ -80,7 +80,7 @@ FILE = "fsdp.yaml"
 
 def start(gpus: int) -> str:
     """The line that starts a training script with the file, on every node."""
-    meet = ' --main_process_ip "${MASTER_ADDR:-localhost}" --main_process_port 29500' if nodes(gpus)[0] > 1 else ""
+    meet = " --main_process_ip ${MASTER_ADDR:-localhost} --main_process_port 29500" if nodes(gpus)[0] > 1 else ""
     return f"accelerate launch --config_file {FILE}{meet} train.py"
 
 

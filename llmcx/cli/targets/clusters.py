@@ -91,6 +91,7 @@ def _by_ray(line: str, engine: str, many: int, each: int, first: str, emit: str)
         return f"{ray} {line} --distributed-executor-backend ray"
     what = "vLLM's data-parallel groups" if engine == "vllm" else engine
     problem = f"{what} on {many * each} GPUs need a line of their own on each node, which --emit {emit} does not have"
+    problem += "; --emit slurm does" if engine == "trtllm" else ""
     raise InputError(problem, field="emit", value=emit)
 
 

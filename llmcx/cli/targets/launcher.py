@@ -47,7 +47,7 @@ def torchrun(gpus: int) -> list[str]:
     many, each = nodes(gpus)
     if many == 1:
         return ["torchrun", f"--nproc-per-node {each}"]
-    meet = ["--rdzv-backend c10d", '--rdzv-id "${RUN_ID:-1}"', '--rdzv-endpoint "${MASTER_ADDR:-localhost}:29500"']
+    meet = ["--rdzv-backend c10d", "--rdzv-id ${RUN_ID:-1}", "--rdzv-endpoint ${MASTER_ADDR:-localhost}:29500"]
     return ["torchrun", f"--nnodes {many}", f"--nproc-per-node {each}", *meet]
 
 
