@@ -392,7 +392,7 @@ def test_accelerators_that_cost_nothing() -> None:
 
 
 def test_times_as_people_write_them() -> None:
-    assert [units.seconds(each) for each in ("2s", "40ms", "1.5", "250us", "1 min")] == [2.0, 0.04, 1.5, 0.00025, 60.0]
+    assert [units.seconds(each) for each in ("2s", "40ms", "1.5s", "250us", "1 min")] == [2.0, 0.04, 1.5, 0.00025, 60.0]
 
 
 def test_engines_run_their_own_layouts() -> None:

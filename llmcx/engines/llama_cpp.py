@@ -127,7 +127,7 @@ class LlamaCpp(Engine):
 
     def check_weights(self, formats: tuple[str, ...]) -> None:
         """GGUF's types, and what its files have too: 16 and 32 bits, MXFP4 and NVFP4."""
-        from llmcx.formats.quant import SCHEMES
+        from llmcx.formats.schemes import SCHEMES
 
         for form in formats:
             name = form.lower().partition(":")[0]
