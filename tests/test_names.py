@@ -28,6 +28,7 @@ from llmcx.model.spec import ModelSpec
 from tests.helpers import here
 
 ROWS = [json.loads(line) for line in (Path(__file__).parent / "oracle" / "names.jsonl").read_text("utf-8").splitlines()]
+KEYED = ("attention", "mla", "compressed")
 DENSE = ("llama", "mistral", "qwen2", "qwen3")
 READ = [row for row in ROWS if row["config"].get("model_type") in DENSE and "hidden_size" in row["config"]]
 
@@ -35,7 +36,7 @@ READ = [row for row in ROWS if row["config"].get("model_type") in DENSE and "hid
 def said(spec: ModelSpec) -> dict[str, Any]:
     """A preset in the words of a config.json."""
     layers = [*spec.encoder, *spec.decoder]
-    mixer: Any = next(each.mixer for each in layers if each.mixer is not None and each.mixer.type in ("attention", "mla"))
+    mixer: Any = next(each.mixer for each in layers if each.mixer is not None and each.mixer.type in KEYED)
     ffns: list[Any] = [each.ffn for each in layers if each.ffn is not None]
     return {
         "num_hidden_layers": spec.n_layers,

@@ -197,6 +197,7 @@ def test_presets_say_how_they_are_released() -> None:
         **dict.fromkeys(("gpt-oss-20b", "gpt-oss-120b"), "mxfp4"),
         **dict.fromkeys(("deepseek-v3", "deepseek-v3.2", "kimi-k2", "minimax-m2"), "fp8_block"),
         "kimi-k2.5": "int:bits=4,group=32",
+        **dict.fromkeys(("deepseek-v4-pro", "deepseek-v4-flash"), "fp8_block:scale=1+mxfp4"),
     }
     verdict = data("memory", "gpt-oss-120b", "--seq", "8k", "--hardware", "h100")
     assert verdict["result"]["fits"] and "mxfp4 as released" in verdict["asked"]
