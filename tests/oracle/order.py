@@ -131,11 +131,20 @@ def spread(kinds: str, n: int, *at: int) -> list[str]:
     return [other if i in at else usual for i in range(n)]
 
 
+def compressed(*rates: int) -> Json:
+    """DeepSeek-V4's layers by how many tokens become one; the first three choose experts by a table."""
+    names = {0: "sliding_attention", 4: "compressed_sparse_attention", 128: "heavily_compressed_attention"}
+    experts = ["hash_moe"] * 3 + ["moe"] * (len(rates) - 3)
+    return {"num_hidden_layers": len(rates), "layer_types": [names[rate] for rate in rates], "mlp_layer_types": experts}
+
+
 HYBRID = "linear_attention full_attention"
 NEMOTRON_H = "M-M-M-M*-{}M-M-M-M-M-"
 NANO = "MEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEMEM*EMEMEMEME"
 # Of the config.json of nvidia/NVIDIA-Nemotron-3-Super-120B-A12B-FP8.
 SUPER = "MEMEMEM*EMEMEMEM*EMEMEMEM*EMEMEMEMEM*EMEMEMEMEM*EMEMEMEMEM*EMEMEMEMEM*EMEMEMEM*EMEMEMEME"
+# Of the config.json of nvidia/NVIDIA-Nemotron-3-Ultra-550B-A55B-BF16.
+ULTRA = "MEMEMEM*EMEMEM*EMEMEMEM*EMEMEMEM*EMEMEM*EMEMEMEM*EMEMEMEM*EMEMEM*EMEMEMEM*EMEMEMEM*EMEMEM*EMEMEMEM*EMEMEMEME"
 # Of the config.json of moonshotai/Kimi-Linear-48B-A3B-Instruct: layers counted from 1.
 FULL = [4, 8, 12, 16, 20, 24, 27]
 KIMI_LINEAR = {
@@ -150,6 +159,8 @@ PRESETS: dict[str, tuple[str, Json]] = {
     "deepseek-v2-lite": ("deepseek_v2", {"num_hidden_layers": 27, "first_k_dense_replace": 1}),
     "deepseek-v2": ("deepseek_v2", {"num_hidden_layers": 60, "first_k_dense_replace": 1}),
     "deepseek-v3": ("deepseek_v3", {"num_hidden_layers": 61, "first_k_dense_replace": 3}),
+    "deepseek-v4-flash": ("deepseek_v4", compressed(0, 0, *(4, 128) * 20, 4)),
+    "deepseek-v4-pro": ("deepseek_v4", compressed(128, 128, *(4, 128) * 29, 4)),
     "deepseek-v3.2": ("deepseek_v32", {"num_hidden_layers": 61, "first_k_dense_replace": 3}),
     "ernie-4.5-21b-a3b": ("ernie4_5_moe", {"num_hidden_layers": 28, "moe_layer_start_index": 1, "moe_layer_end_index": -1}),
     "exaone-4.0-32b": ("exaone4", {"num_hidden_layers": 64, "sliding_window_pattern": 4}),
@@ -168,6 +179,11 @@ PRESETS: dict[str, tuple[str, Json]] = {
     "glm-4.5": ("glm4_moe", {"num_hidden_layers": 92, "first_k_dense_replace": 3}),
     "glm-4.5-air": ("glm4_moe", {"num_hidden_layers": 46, "first_k_dense_replace": 1}),
     "glm-5": ("glm_moe_dsa", {"num_hidden_layers": 78, "first_k_dense_replace": 3}),
+    "glm-5.2": (
+        "glm_moe_dsa",
+        {"num_hidden_layers": 78, "first_k_dense_replace": 3}
+        | {"indexer_types": spread("shared full", 78, 0, 1, *range(2, 78, 4))},
+    ),
     "gpt-neo-2.7b": ("gpt_neo", {"num_layers": 32, "attention_types": [[["global", "local"], 16]]}),
     "gpt-oss-20b": ("gpt_oss", {"num_hidden_layers": 24}),
     "gpt-oss-120b": ("gpt_oss", {"num_hidden_layers": 36}),
@@ -193,6 +209,7 @@ PRESETS: dict[str, tuple[str, Json]] = {
     "mt5-xxl": ("mt5", {"num_layers": 24, "num_decoder_layers": 24}),
     "nemotron-3-nano-30b": ("nemotron_h", {"hybrid_override_pattern": NANO}),
     "nemotron-3-super-120b": ("nemotron_h", {"hybrid_override_pattern": SUPER}),
+    "nemotron-3-ultra-550b": ("nemotron_h", {"hybrid_override_pattern": ULTRA}),
     "nemotron-h-8b": ("nemotron_h", {"hybrid_override_pattern": NEMOTRON_H.format(3 * "M-M-M-M-M*-")}),
     "nemotron-h-56b": ("nemotron_h", {"hybrid_override_pattern": NEMOTRON_H.format(9 * "M-M-M-M-M*-")}),
     "olmo-3-7b": ("olmo3", {"num_hidden_layers": 32}),
