@@ -11,7 +11,7 @@ from copy import copy
 from functools import cached_property
 from math import exp, floor, log10
 
-from llmcx.answers.load import Apart, Load, Point, percentiles, pointed, prefilling
+from llmcx.answers.load import Apart, Load, Point, percentiles, pointed
 from llmcx.answers.serve import Arrivals
 from llmcx.engines.open_loop import first_token, per_token, running
 from llmcx.engines.serving_time import Server, ServingStep
@@ -70,7 +70,7 @@ class Paces:
     def prompts(self) -> Server:
         """What works off the prompts."""
         apart, server = self.load.apart, self.server
-        return server if apart is None else server.like(prefilling(server.setup, apart.prefill_tp))
+        return server if apart is None else server.like(apart.prompts(server.setup))
 
     @cached_property
     def alone(self) -> tuple[float, float]:

@@ -76,15 +76,25 @@ APART = "of prompts on GPUs of their own the first token is known to a factor of
 
 
 class Apart(NamedTuple):
-    """``prefill_workers`` of ``prefill_tp`` GPUs each work off the prompts, ``workers`` of the server's layout decode."""
+    """``prefill_workers`` of ``prefill_tp`` GPUs each work off the prompts, ``workers`` of the server's layout decode. Where
+    ``prefill_ep`` and ``prefill_attention_dp`` are not stated, experts and attention are divided as among those that decode.
+    """
 
     prefill_workers: int
     prefill_tp: int
     workers: int = 1
+    prefill_ep: int | None = None
+    prefill_attention_dp: int | None = None
 
     def gpus(self, setup: Setup) -> int:
         """All of them, of which those that decode are laid out so."""
         return setup.gpus * self.workers + self.prefill_workers * self.prefill_tp
+
+    def prompts(self, setup: Setup) -> Setup:
+        """The layout of those that work off prompts, beside ones that decode laid out so."""
+        found = prefilling(setup, self.prefill_tp)
+        ep, attention_dp = self.prefill_ep or found.ep, self.prefill_attention_dp or found.attention_dp
+        return found._replace(ep=ep, attention_dp=attention_dp)
 
 
 @dataclass(frozen=True)
@@ -125,7 +135,7 @@ def point(server: Server, load: Load, batch: int, usd_per_hour: float | None, sh
     all pieces, each a step long. ``apart``, a user's tokens wait for no prompt, and a request for nothing but its own.
     """
     if load.apart is not None:
-        return Pool(server, load, load.apart.prefill_tp).point(load.apart, batch, usd_per_hour, shares)
+        return Pool(server, load, load.apart.prompts(server.setup)).point(load.apart, batch, usd_per_hour, shares)
     context, spec = load.context, load.speculation
     step, seconds_step = _step(server, load, batch)
     per_token = seconds_step / spec.tokens
@@ -168,20 +178,20 @@ def _step(server: Server, load: Load, users: int) -> tuple[ServingStep, float]:
 def stepped(server: Server, load: Load, batch: int) -> tuple[ServingStep, float, int]:
     """A decode step with ``batch`` users in all, its seconds, and the users of each of the copies that decode."""
     if load.apart is not None:
-        return Pool(server, load, load.apart.prefill_tp).stepped(load.apart, batch)
+        return Pool(server, load, load.apart.prompts(server.setup)).stepped(load.apart, batch)
     return *_step(server, load, batch), batch
 
 
 class Pool:
-    """Copies of ``server`` that decode, and others on ``prefill_tp`` GPUs that work off ``prompts`` for them, however many there
-    are of each: a pass is timed once. ``handed``: seconds in which a prompt's cache goes to where it is decoded.
+    """Copies of ``server`` that decode, and others laid out as ``prefills`` that work off ``prompts`` for them, however many
+    there are of each: a pass is timed once. ``handed``: seconds in which a prompt's cache goes to where it is decoded.
 
     Raises InputError where no network is known over which it would go, or the prompts' GPUs divide nothing so.
     """
 
-    def __init__(self, server: Server, load: Load, prefill_tp: int) -> None:
+    def __init__(self, server: Server, load: Load, prefills: Setup) -> None:
         self.server, self.load = server, load
-        self.prompts = server.like(prefilling(server.setup, prefill_tp))
+        self.prompts = server.like(prefills)
         self.handed = self.prompts.handed(load.prompt)
         self._steps: dict[int, tuple[ServingStep, float]] = {}
 

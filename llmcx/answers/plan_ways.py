@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from llmcx.answers.arrivals import Paces, arriving, batches
 from llmcx.answers.fit import tensor_sizes
-from llmcx.answers.load import Apart, Load, Point, Pool, point
+from llmcx.answers.load import Apart, Load, Point, Pool, point, prefilling
 from llmcx.answers.serve import arithmetic, estimator, weight_bits
 from llmcx.engines import Engine
 from llmcx.engines.serving_time import Server, Setup
@@ -209,7 +209,7 @@ def disaggregated(server: Server, way: Way, wanted: Wanted) -> Iterator[Found]:
         if tp + way.setup.tp > wanted.most:
             break
         try:
-            pool = Pool(server, way.load, tp)
+            pool = Pool(server, way.load, prefilling(server.setup, tp))
             if pool.prompts.largest_batch(way.load.prompt, 0) < pool.prompts.setup.attention_dp:
                 continue
         except InputError:  # not divided so, or no network is known

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from llmcx.answers import Result
 from llmcx.answers.fit import context_limit, formats, tensor_sizes
-from llmcx.answers.load import Load, Point, check_load, point, prefilling, spanned
+from llmcx.answers.load import Load, Point, check_load, point, spanned
 from llmcx.engines import Engine
 from llmcx.engines import efficiency as efficiencies
 from llmcx.engines.closed_loop import waiting
@@ -105,7 +105,7 @@ def serve(
     if largest == 0:
         raise _too_large(real, context, reserve, dtype)
     if load.apart is not None:
-        prompts = real.like(prefilling(setup, load.apart.prefill_tp))
+        prompts = real.like(load.apart.prompts(setup))
         if prompts.largest_batch(load.prompt, reserve) == 0:
             raise _too_large(prompts, load.prompt, reserve, dtype, "--set prefill_tp=")
     places = None

@@ -370,7 +370,8 @@ def _apart(
     of: Served, load: Load, prompts: Asked, decodes: Asked, server: Server | None, there: int | None
 ) -> tuple[Load, str | None]:
     """What is served by workers of both kinds, on GPUs of which so many are ``there``; why its times are not known."""
-    apart = Apart(of.prefill_workers, prompts.layout.gpus, of.workers)
+    on = prompts.layout
+    apart = Apart(of.prefill_workers, on.gpus, of.workers, on.ep, on.attention_dp)
     need = apart.prefill_workers * prompts.layout.gpus + apart.workers * decodes.layout.gpus
     if there is not None and need > there:
         each = (

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from llmcx.answers.load import Apart, prefilling
+from llmcx.answers.load import Apart
 from llmcx.cli.emitting import launched
 from llmcx.cli.targets import clusters_apart
 from llmcx.cli.targets.clusters import written
@@ -105,7 +105,7 @@ def paired(
     decodes = Setup(inputs["tp"], inputs["ep"], attention_dp=inputs["attention_dp"])
     halves = []
     for role, number, setup in (
-        ("prefill", apart.prefill_workers, prefilling(decodes, apart.prefill_tp)),
+        ("prefill", apart.prefill_workers, apart.prompts(decodes)),
         ("decode", apart.workers, decodes),
     ):
         if setup.tp > PER_NODE:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from llmcx.answers.launched import Asked
-from llmcx.answers.load import prefilling
 from llmcx.cli.launching import Launch, bad, commands, filled, read_all, several
 from llmcx.engines.serving_time import Setup
 from llmcx.errors import shown
@@ -157,12 +156,7 @@ def half(of: Served) -> str | None:
 
 def apart_as(asked: Asked, setup: Setup) -> str | None:
     """Why times are not known of prompts that are worked off in this layout; None where they are."""
-    layout, known = asked.layout, prefilling(setup, asked.layout.tp)
-    if layout.pp > 1 or setup.pp > 1:
-        return "times are not known: how stages hand a cache on"
-    if (layout.ep, layout.attention_dp) != (known.ep, known.attention_dp):
-        return "times are not known of workers for prompts that share out experts or attention otherwise than those that decode"
-    return None
+    return "times are not known: how stages hand a cache on" if asked.layout.pp > 1 or setup.pp > 1 else None
 
 
 def unhanded(launch: Launch, role: str | None) -> Launch:

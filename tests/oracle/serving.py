@@ -159,7 +159,8 @@ def read_apart(path: Path) -> list[tuple[Run, Apart]]:
             layout = int(float(counts[2])), gpus, of[1], min(of[2], gpus)
             by = recipe(Row(who[2], line["engine_version"], *who[:2], who[3], *lengths, *layout))
             run = Run(*who, prompt, output, *layout, ms[0] / 1e3, ms[1] / 1e3, by, line["engine_version"])
-            found.setdefault(f"{ms[0]:.4g} {ms[1]:.4g}", (run, Apart(int(float(counts[0])), tp, int(float(counts[1])))))
+            ep, dp = (min(tp, max(1, int(float(line[f"prefill_{key}_size"])))) for key in ("moe_ep", "attention_dp"))
+            found.setdefault(f"{ms[0]:.4g} {ms[1]:.4g}", (run, Apart(int(float(counts[0])), tp, int(float(counts[1])), ep, dp)))
     return [*found.values()]
 
 

@@ -6,7 +6,7 @@ from copy import copy
 from typing import Any
 
 from llmcx.answers import Line
-from llmcx.answers.load import Load, Point, prefilling, stepped
+from llmcx.answers.load import Load, Point, stepped
 from llmcx.answers.load import point as pointed
 from llmcx.answers.memory import Part
 from llmcx.answers.serve import Serving, few
@@ -311,7 +311,7 @@ def _together(
 def _first_apart(server: Server, load: Load, batch: int, token: float) -> tuple[Pair, float]:
     """Where prompts are worked off by GPUs of their own: until one is made, and its cache is where it is decoded."""
     assert load.apart is not None
-    prompts = server.like(prefilling(server.setup, load.apart.prefill_tp))
+    prompts = server.like(load.apart.prompts(server.setup))
     users = batch / load.apart.prefill_workers
     waited = prompts.apart(load.prompt, load.cached, users, load.output, token)
     network = prompts.hardware.scale_out or prompts.hardware.scale_up
