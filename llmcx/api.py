@@ -1036,8 +1036,8 @@ def plan_serve(
 
     The others name the model in another way, or change its shape: see :func:`params`.
 
-    >>> plan_serve("llama-3-70b", gpus="1..8", tpot="30ms", dtype="fp8", disaggregated=False).best[0].tp
-    4
+    >>> plan_serve("llama-3-70b", gpus="1..8", tpot="10ms", dtype="fp8", disaggregated=False).best[0].tp
+    8
     """
     found: ServePlan = _asked("plan_serve", locals())
     return found

@@ -64,7 +64,7 @@ def test_each_has_formula_symbols_source_and_example(name: str) -> None:
 MODELS = (
     *("llama-3-8b", "mixtral-8x7b", "gpt2", "deepseek-v3", "gpt-oss-20b", "mamba2-2.7b", "falcon-mamba-7b", "rwkv-4-3b"),
     *("qwen3-next-80b-a3b", "kimi-linear-48b-a3b", "lfm2-2.6b", "minimax-text-01", "recurrentgemma-9b", "zamba2-7b"),
-    *("apertus-8b", "t5-base", "bert-base"),
+    *("apertus-8b", "t5-base", "bert-base", "deepseek-v4-flash"),
 )
 RELEASED = {part.type for name in presets() for run in load_preset(name).groups for part in (run.mixer, run.beside) if part}
 NOWHERE = {f"mixer.{name.replace('_', '-')}" for name in MIXERS if name not in RELEASED}

@@ -104,7 +104,7 @@ def test_the_guides_example_by_hand(example: Path) -> None:
 
 
 def test_names_of_plugins_are_suggested_listed_and_completed(example: Path) -> None:
-    assert "did you mean averaging-tiny?" in refused(example, "params", "averaging-tinny")
+    assert "did you mean averaging-tiny, " in refused(example, "params", "averaging-tinny")
     assert "did you mean averaging" in refused(example, "params", "-", stdin='{"model_type": "averageing"}')
     model = {"name": "x", "d_model": 64, "embedding": {"vocab": 9}, "decoder": [{"repeat": 1, "mixer": {"type": "averaje"}}]}
     assert "did you mean average?" in refused(example, "params", "-", stdin=json.dumps(model))

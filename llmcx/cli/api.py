@@ -44,7 +44,7 @@ EXAMPLES = {
     "chinchilla": ('round(chinchilla(compute="1e21", law="epoch").laws[0].tokens_per_param, 2)', "21.59"),
     "train": ('train("llama-2-7b", tokens="2T", hardware="512xa100", seq="4k").training.steps', "476838"),
     "serve": ('serve("llama-3-70b", hardware="4xh100", dtype="fp8").gpus', "4"),
-    "plan_serve": ('plan_serve("llama-3-70b", gpus="1..8", tpot="30ms", dtype="fp8", disaggregated=False).best[0].tp', "4"),
+    "plan_serve": ('plan_serve("llama-3-70b", gpus="1..8", tpot="10ms", dtype="fp8", disaggregated=False).best[0].tp', "8"),
     "plan_local": ('plan_local("qwen3-30b-a3b", hardware="2xrtx-3090").models[0].dtype', "'q8_0'"),
     "plan_lifetime": (
         'round(plan_lifetime(inference_tokens="2T", params="13B", law="hoffmann-3").choices[0].params / 1e9, 1)',
