@@ -10,21 +10,26 @@ from typing import Any
 
 import pytest
 
+from llmcx.catalog.load import load
+from llmcx.cli.emitting import printed
 from llmcx.cli.targets.clusters import named
 from tests.helpers import here
 
 GOLDEN = Path(__file__).parent / "oracle" / "clusters.json"
-ASKED = (
+APART = "serve llama-3.1-70b --hardware 4xh100 --dtype fp8_tensor --batch 256 --prefill-workers 2 --prefill-tp 1 --workers 2"
+REPLICAS = "plan serve qwen3-32b, whose choice is 7 replicas of 58 users in fp8_tensor on 2 H100s each"
+ASKED = (  # in layouts of their own, so that Slurm does not have to be asked again when a plan comes to choose another
     "serve llama-3.1-70b --hardware 4xh100 --dtype fp8",
     "serve llama-3.1-405b --hardware 16xh100 --dtype fp8",
     "serve llama-3.1-405b --hardware 16xh100 --dtype fp8 --engine sglang",
     "serve llama-3.1-405b --hardware 16xh100 --dtype fp8 --engine trtllm",
     "serve qwen3-235b-a22b --hardware 8xh200 --kv-dtype fp8 --attention-dp 8 --ep 8 --engine trtllm",
     "serve llama-3.1-70b --hardware 4xh200 --dtype fp8 --prefill-workers 3 --prefill-tp 1 --engine vllm",
-    "plan serve llama-3.1-70b --hardware h100 --gpus 9..16 --tpot 25ms --disaggregated --engine vllm",
-    "plan serve qwen3-235b-a22b --hardware h200 --gpus 4..24 --tpot 40ms --users 900 --disaggregated --engine sglang",
-    "plan serve llama-3.1-70b --hardware h100 --gpus 9..16 --tpot 25ms --disaggregated --engine trtllm",
-    "plan serve qwen3-32b --hardware h100 --gpus 8..16 --tpot 20ms --users 400 --aggregated --engine vllm",
+    f"{APART} --engine vllm",
+    "serve qwen3-235b-a22b --hardware 8xh200 --dtype fp8_tensor --batch 904 --attention-dp 4 --ep 8 --prefill-workers 2"
+    " --prefill-tp 2 --workers 2 --engine sglang",
+    f"{APART} --engine trtllm",
+    REPLICAS,
     "train llama-3.1-8b --tokens 100B --hardware 16xh100 --seq 4k --engine megatron",
     "train llama-3.1-8b --tokens 100B --hardware 4xh100 --seq 4k --engine fsdp",
     "train llama-3.1-8b --tokens 100B --hardware 16xh100 --seq 4k --engine torchtitan",
@@ -39,10 +44,20 @@ def files() -> list[dict[str, Any]]:
         for asked in ASKED:
             if emit == "k8s" and any(name in asked for name in NO_MANIFEST):
                 continue
-            end = here(*asked.split(), "--emit", emit)
-            assert end.code == 0, (asked, end.err)
-            out.append({"asked": f"{asked} --emit {emit}", "text": end.out})
+            if asked == REPLICAS:
+                text = f"{replicated(emit)}\n"
+            else:
+                end = here(*asked.split(), "--emit", emit)
+                assert end.code == 0, (asked, end.err)
+                text = end.out
+            out.append({"asked": f"{asked} --emit {emit}", "text": text})
     return out
+
+
+def replicated(emit: str) -> str:
+    """Replicas, which only a plan counts, for a choice that stays what it is."""
+    inputs = {"tp": 2, "pp": 1, "ep": 1, "attention_dp": 1, "hardware": "h100", "engine": "vllm", "prompt": 1024, "output": 1024}
+    return printed(emit, load("qwen3-32b"), None, inputs, {"batch": 58, "dtype": "fp8_tensor"}, None, "NVIDIA", 7)
 
 
 @pytest.fixture(scope="module")

