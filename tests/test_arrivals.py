@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+import llmcx
 from llmcx.answers.arrivals import Paces, arriving
 from llmcx.answers.load import Load, point
 from llmcx.answers.serve import estimator, weight_bits
@@ -24,6 +25,7 @@ from llmcx.engines import closed_loop, engine
 from llmcx.engines.open_loop import first_token, per_token, running
 from llmcx.engines.serving_time import Server, Setup
 from llmcx.engines.spread import SHARES, Spread, gap, percentile
+from llmcx.errors import InputError
 from tests.helpers import data, refused
 from tests.served_loads import Served, poisson, served
 
@@ -256,3 +258,20 @@ def test_no_estimate_beats_the_bound(model: str, on: str) -> None:
     rate = 0.5 * Paces(real, asked, 128).largest_rate
     ours, bound = (arriving(Paces(each, asked, 128), rate, 1.0)[0] for each in (real, ideal))
     assert bound.tpot_s < ours.tpot_s and bound.ttft_s < ours.ttft_s and bound.usd_per_million == ours.usd_per_million
+
+
+@pytest.mark.parametrize(("prompt", "output"), [(1024, 1024), (8192, 256), (256, 2048)])
+@pytest.mark.parametrize("asked", [{"hardware": "2xh200", "tp": 2}, {"hardware": "4xh200", "tp": 2, "pp": 2}])
+def test_up_to_the_largest_rate_queues_are_those_of_a_busier_server(asked: dict[str, Any], prompt: int, output: int) -> None:
+    """More requests leave no fewer users and no shorter waits, and none waits for ever at a rate that is said to be kept up."""
+
+    def served(**more: float) -> Any:
+        of = {"engine": "trtllm", "dtype": "fp8_tensor", "prompt": prompt, "output": output}
+        return llmcx.serve("llama-3.1-70b", **asked, **of, **more)
+
+    largest = served(rate=1e-3).arrivals.largest_rate
+    found = [served(rate=share * largest) for share in (0.5, 0.8, 0.9, 0.99)]
+    users, waits = [one.arrivals.users for one in found], [one.estimate[0].ttft_s for one in found]
+    assert users == sorted(users) and waits == sorted(waits) and waits[-1] < 600
+    with pytest.raises(InputError, match="queues would grow without end"):
+        served(rate=1.01 * largest)

@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from functools import cached_property
 from math import exp, floor, log10
+from typing import NamedTuple
 
 from llmcx.answers.load import Apart, Load, Point, percentiles, pointed
 from llmcx.answers.serve import Arrivals
-from llmcx.engines.open_loop import first_token, per_token, running
+from llmcx.engines.open_loop import FULL, first_token, per_token, running
 from llmcx.engines.serving_time import Server, ServingStep
 from llmcx.engines.spread import Parts, Spread
 from llmcx.errors import InputError
@@ -32,6 +33,25 @@ def batches(largest: int) -> list[int]:
         (1 << power) * quarter // QUARTERS for power in range(largest.bit_length()) for quarter in range(QUARTERS, 2 * QUARTERS)
     )
     return sorted({size for size in steps if size < largest} | ({largest} if largest else set()))
+
+
+TRIED, HALVED = (0.5, 0.8, 0.86, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, FULL), 8
+"""Of the rate at which all are answered, where it is asked whether all have a place; how often the range between is halved."""
+
+
+class Offered(NamedTuple):
+    """At a rate: the usual ``users``, of whom each adds ``slope`` seconds to a ``token`` of any number; ``added`` seconds of a
+    prompt; those for which a request is ``held`` before it decodes; the ``work`` of an answer among any number; and the index of
+    the ``near``est number tried.
+    """
+
+    users: float
+    slope: float
+    token: Callable[[float], float]
+    added: float
+    held: float
+    work: Callable[[float], float]
+    near: int
 
 
 class Paces:
@@ -112,9 +132,42 @@ class Paces:
 
     @cached_property
     def largest_rate(self) -> float:
-        """That can be kept up, in requests a second of all workers."""
+        """That can be kept up, in requests a second of all workers: as many as are answered, and have a place until they are."""
         tried = (self.top, max(0, self.top - 1))
-        return self.workers * max(min(self.answered(index), self.prompted(index)) for index in tried)
+        most = max(min(self.answered(index), self.prompted(index)) for index in tried)
+        low = 0.0
+        for share in TRIED:  # between numbers of users tried, more may leave at one rate than at a lower one
+            high = share * most
+            if self.crowded(high):
+                for _ in range(HALVED):
+                    middle = (low + high) / 2
+                    low, high = (low, middle) if self.crowded(middle) else (middle, high)
+                return self.workers * low
+            low = high
+        return self.workers * most
+
+    def crowded(self, rate: float) -> bool:
+        """Whether more come than leave where all places are taken, at ``rate`` requests a second on each worker."""
+        return rate * self.offered(rate).work(self.places) >= self.places
+
+    def offered(self, rate: float) -> Offered:
+        """What ``rate`` requests a second on each worker find there."""
+        load, server = self.load, self.server
+        low, high = self.between(rate)
+        users, slope, token, added = _usual(self, rate, low, high)
+        seconds, pp = token(users) * load.speculation.tokens, server.setup.pp
+        pass_, _ = self.alone
+        first = Spread(pass_, 0.0, 0.0)
+        if server.bands() is not None and load.apart is None:
+            none = exp(-users)
+            first = _staged(first_token(pass_, added, seconds / pp, rate, self.together, none), seconds, pp, none)
+        held = 0.0 if load.apart else first.least + first.mean
+        rest = 1 - rate * added
+
+        def work(n: float) -> float:
+            return held + load.output * token(n) / rest
+
+        return Offered(users, slope, token, added, held, work, min((low, high), key=lambda index: abs(self.sizes[index] - users)))
 
     def between(self, rate: float) -> tuple[int, int]:
         """Of ``rate`` requests a second on each worker, the numbers of users tried, by index, between which those needed lie."""
@@ -137,22 +190,10 @@ def arriving(of: Paces, rate: float, usd_per_hour: float | None, shares: Sequenc
     if rate >= of.largest_rate:
         raise _unstable(of, rate)
     each = rate / of.workers
-    low, high = of.between(each)
-    users, slope, token, added = _usual(of, each, low, high)
-    seconds = token(users) * load.speculation.tokens
+    users, slope, token, added, held, work, near = of.offered(each)
     prompts = each * added
     pass_, besides = of.alone
-    bound, pp = server.bands() is None, server.setup.pp
-    first = Spread(pass_, 0.0, 0.0)
-    if not bound and load.apart is None:
-        first = _staged(first_token(pass_, added, seconds / pp, each, of.together, exp(-users)), seconds, pp, exp(-users))
-    held = 0.0 if load.apart else first.least + first.mean
-
-    rest = 1 - prompts
-
-    def work(n: float) -> float:
-        return held + output * token(n) / rest
-
+    bound, pp, first = server.bands() is None, server.setup.pp, Spread(pass_, 0.0, 0.0)
     found = running(work, each, of.places, users, slope * users / token(users), prompts)
     answered = found._replace(users=max(found.users - each * held, each * output * token(1)))
     seconds = token(answered.users) * load.speculation.tokens
@@ -170,7 +211,6 @@ def arriving(of: Paces, rate: float, usd_per_hour: float | None, shares: Sequenc
     if shares:
         gaps = seconds, added, each * seconds / (1 - prompts), of.together
         told = percentiles(shares, _firsts(first.later(besides), found.full, wait), [(1.0, tokens)], gaps)
-    near = min((low, high), key=lambda index: abs(of.sizes[index] - users))
     limit = of.at(near)[0].largest
     batch = min(of.places, max(1, round(answered.users))) * of.workers
     point = pointed(server, load, batch, mean, tpot, rate * output, limit, usd_per_hour, told)
@@ -199,7 +239,8 @@ def _usual(of: Paces, rate: float, low: int, high: int) -> tuple[float, float, C
         answers = rate * output / (1 - rate * added)
         steep = answers * slope >= 1  # more users take more time than they bring
         users = float(many) if steep else min(float(many), answers * (fast - slope * few) / (1 - answers * slope))
-        users = min(users if users > 0 else few, answers * fast) if users < few else users
+        if users < few:  # of more than the fewest, those tried answer fewer than come
+            users = few if low else min(users if users > 0 else few, answers * fast)
         added = little + (much - little) * min(1.0, max(0.0, (users - few) / (many - few))) if many > few else much
     least, places, last = of.at(0)[2], sizes[-1], of.at(len(sizes) - 1)[2]
     steeper = (last - slow) / (places - many) if places > many else 0.0
