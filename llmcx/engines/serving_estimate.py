@@ -17,7 +17,7 @@ from llmcx.engines.ideal import CHUNK
 from llmcx.engines.kernel_time import ACT, Kernels, Sizes
 from llmcx.engines.launches import Launch, Sized, shaped
 from llmcx.engines.passes import Pass, passes
-from llmcx.engines.serving_time import Bands, Server, ServingStep, Setup, Timing, span, wider
+from llmcx.engines.serving_time import Bands, Server, ServingStep, Setup, Waits, span, wider
 from llmcx.engines.spread import Parts
 from llmcx.errors import InputError
 from llmcx.machine import roofline
@@ -128,7 +128,7 @@ class Timed(Server):
         among, together = users / self.setup.attention_dp, self.together(prompt - cached, chunk)
         return besides, (own, step, among, output, together, further, self.setup.pp)
 
-    def exact(self, prompt: int, cached: int, output: int, users: int, step: float, token: float, chunk: int | None) -> Timing:
+    def exact(self, prompt: int, cached: int, output: int, users: int, step: float, token: float, chunk: int | None) -> Waits:
         if self.setup.pp > 1:
             problem = "how users who ask together follow each other through stages is not known; leave out --pp"
             raise InputError(problem, field="pp", value=self.setup.pp, allowed="1")

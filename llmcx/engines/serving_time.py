@@ -81,7 +81,7 @@ class Asked(NamedTuple):
     moved: float
 
 
-Timing = tuple[float, float]
+Waits = tuple[float, float]
 """Seconds to the first token, and between tokens."""
 EXACT = "--exact is known of vllm, sglang and trtllm on NVIDIA's accelerators; of others it was not seen whom users wait for"
 Span = tuple[float, float]
@@ -269,7 +269,7 @@ class Server:
         groups = self.setup.attention_dp
         return groups * max(1, min(users // groups, tokens // new))
 
-    def exact(self, prompt: int, cached: int, output: int, users: int, step: float, token: float, chunk: int | None) -> Timing:
+    def exact(self, prompt: int, cached: int, output: int, users: int, step: float, token: float, chunk: int | None) -> Waits:
         """Seconds to the first token and between tokens where all lengths are the same, so that users who begin together ask
         together again: a step takes ``step``, ``token`` seconds for each token of it.
         """
