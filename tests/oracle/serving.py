@@ -461,7 +461,8 @@ def main() -> None:
     groups: dict[str, list[tuple[float, float]]] = {}
     for run, each in beside:
         groups.setdefault(f"engine {run.engine}, {run.hardware}", []).append(each)
-    report["apart"] = {name: errors([(None, *each) for each in of]) for name, of in sorted(groups.items())}
+    groups = {"all": [each for _, each in beside], **dict(sorted(groups.items()))}
+    report["apart"] = {name: errors([(None, *each) for each in of]) for name, of in groups.items()}
     lines = ",\n".join(f'"{name}": {json.dumps(of)}' for name, of in flat(report).items())
     print(lines)
     if not args.no_write:
