@@ -309,7 +309,7 @@ milliseconds to the first token and between tokens.
 
 
 def test_beside_public_runs() -> None:
-    """All but three of fifteen within the range of the estimate, and all within a factor of 1.7. Requests of one length come in
+    """All but one of fifteen within the range of the estimate, and all within a factor of 1.7. Requests of one length come in
     waves, whose prompts follow each other without a gap: such runs are up to half as fast again as the estimate.
     """
     inside, off = [], []
@@ -321,7 +321,7 @@ def test_beside_public_runs() -> None:
             assert bands is not None
             off.append(times)
             inside.append(bands.per_token[0] <= times <= bands.per_token[1])
-    assert 0.6 < min(off) < max(off) < 1
+    assert 0.6 < min(off) < max(off) < 1.2 and sum(inside) == 10
     for on, tp, rows_ in ARRIVE:
         of = real("llama-3.1-70b", on, "vllm", "bf16", "bf16", tp, 2)
         for rate, first, token in rows_:
@@ -331,7 +331,7 @@ def test_beside_public_runs() -> None:
             assert one.tpot_range_s is not None
             inside.append(one.tpot_range_s[0] <= token / 1e3 <= one.tpot_range_s[1])
             assert 0.75 < first / 1e3 / one.ttft_s < 1.3
-    assert len(inside) == 15 and sum(inside) >= 12
+    assert len(inside) == 15 and sum(inside) >= 14
     assert min(off) > 1 / 1.7 and max(off) < 1.7
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+import llmcx
 from llmcx.answers.fit import fitted
 from llmcx.answers.memory import kv_bytes_per_token, memory
 from llmcx.catalog.load import load_preset
@@ -129,3 +132,14 @@ def test_what_cannot_fit_is_refused() -> None:
         fitted("batch", load_preset("gpt3"), 10**9, asked, {"train": False})
     with pytest.raises(InputError, match="ZeRO"):
         fitted("gpus", load_preset("gpt3"), 10**9, asked, {"train": True, "recipe": Recipe()})
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "trtllm", "ideal"])
+def test_groups_that_attend_apart_share_out_the_sequences(engine: str) -> None:
+    """DeepSeek-V3 keeps 576 numbers a token in each of 61 layers, whole on every GPU that attends for a sequence: of 2,048 tokens
+    in a byte each, 71,958,528 bytes; of eight GPUs that attend for an eighth of the sequences each, an eighth of that on average.
+    """
+    asked: dict[str, Any] = {"hardware": "8xb200", "tp": 8, "ep": 8, "engine": engine, "dtype": "nvfp4", "kv_dtype": "fp8"}
+    whole, apart = (llmcx.serve("deepseek-v3", batch=8, prompt=1024, output=1024, attention_dp=n, **asked) for n in (1, 8))
+    assert whole.cache_bytes_per_sequence == 576 * 61 * 2048 == 8 * apart.cache_bytes_per_sequence
+    assert apart.largest_batch > 5 * whole.largest_batch

@@ -122,7 +122,7 @@ def held(
         caches = staged(spec, cache, stage, layout, step)
         cached, states = _reserved(spec, caches, context, engine)
         logits = batch * gpu.vocab * 4 if last and peak is None else 0
-        paged = Paged(engine, kept(spec, cache, stage), batch, context, layout.pp)
+        paged = Paged(engine, kept(spec, cache, stage), cut(batch, layout.attention_dp), context, layout.pp)
         padding = engine.padding(gpu) if spec.stored is not None and "mxfp4" in spec.stored.formats else 0
         more = engine.overhead(gpu)
         gpu = gpu if reserved else gpu._replace(ops=alive)
@@ -192,10 +192,10 @@ def cached(
 def cache_of(spec: ModelSpec, batch: int, context: int, layout: Layout, engine: Engine, kv_bits: float) -> float:
     """Bytes of the cache on the fullest GPU, at ``kv_bits`` a number."""
     step = step_at(context, batch)
-    of = _caches(spec, batch, context, division(layout))
+    of, sequences = _caches(spec, batch, context, division(layout)), cut(batch, layout.attention_dp)
 
     def one(stage: Stage) -> float:
-        pages = engine.paged(kept(spec, of, stage), batch, context, kv_bits / 8, layout.pp)
+        pages = engine.paged(kept(spec, of, stage), sequences, context, kv_bits / 8, layout.pp)
         numbers, states = _reserved(spec, staged(spec, of, stage, layout, step), context, engine)
         return numbers.get("kv_cache", 0) * kv_bits / 8 + states if pages is None else sum(pages.values())
 

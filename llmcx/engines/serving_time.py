@@ -366,7 +366,7 @@ class Server:
 
 
 STAGED = (0.75, 1.35)
-"""Assumed: how much wider a band is where layers are in stages, of which no load was fitted. Of the few public runs 12 of 15 lie
+"""Assumed: how much wider a band is where layers are in stages, of which no load was fitted. Of the few public runs 14 of 15 lie
 within (tests/test_pipelined.py).
 """
 

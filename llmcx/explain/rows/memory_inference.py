@@ -60,7 +60,7 @@ def parts(spec: ModelSpec, asked: dict[str, Any], fixed: dict[str, Any], answer:
         elif part.part in ("kv_cache", "state"):
             found += cache(spec, gpu, part, kv_dtype)
         elif part.part == "logits":
-            value = written(gpu.paged.batch, "batch") * written(gpu.gpu.vocab, "vocabulary") * 4
+            value = written(asked["batch"], "batch") * written(gpu.gpu.vocab, "vocabulary") * 4
             where = "fp32 logits of the last position of each sequence"
             found.append(Line("logits", *told(value), part.bytes, "as engines sample: in fp32", where))
         elif part.part == "workspace":
