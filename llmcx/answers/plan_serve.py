@@ -96,6 +96,11 @@ class Choice:
     utilization: float | None = None
     chunk: int | None = None
 
+    @property
+    def apart(self) -> Apart | None:
+        """The workers of both kinds, where prompts have GPUs of their own."""
+        return Apart(self.prefill_workers, self.prefill_tp, self.workers) if self.prefill_workers else None
+
 
 @dataclass(frozen=True)
 class Miss:
@@ -335,9 +340,8 @@ def served(
     bits, cached = weight_bits(spec, weights), 8 * dtypes.per_element(kv_dtype)
     setup = Setup(of.tp, of.ep, bits, cached, arithmetic(place.hardware, of.dtype), of.attention_dp, of.pp)
     server, _ = estimator(spec, place.hardware, setup, place.engine(setup.gpus, of.tp, of.chunk).caching(kv_dtype), weights)
-    apart = Apart(of.prefill_workers, of.prefill_tp, of.workers) if of.prefill_workers else None
     drafts = load.speculation._replace(drafted=of.draft) if of.draft else NO_SPECULATION
-    load = replace(load, apart=apart, speculation=drafts, chunk=of.chunk)
+    load = replace(load, apart=of.apart, speculation=drafts, chunk=of.chunk)
     asked = {"batch": of.batch} if rate is None else {"rate": rate / of.replicas}
     answer = serve(server, load, **asked, usd_per_hour=place.usd_per_hour, reserve=0, dtype=of.dtype)
     return server, load, place.usd_per_hour, answer

@@ -88,9 +88,8 @@ def planned(
             "cached": asked["cached"],
             **given,
         }
-        apart = Apart(one.prefill_workers, one.prefill_tp, one.workers) if one.prefill_workers else None
         try:
-            return printed(emit, spec, source, inputs, more, apart, vendors[one.hardware], one.replicas)
+            return printed(emit, spec, source, inputs, more, one.apart, vendors[one.hardware], one.replicas)
         except InputError as refusal:  # what this engine's flags do not say, another choice may not need
             refusals.append(refusal)
     raise refusals[0]
@@ -125,7 +124,8 @@ def printed(
     if apart is not None:
         from llmcx.cli import emitting_apart
 
-        return emitting_apart.printed(emit, engine, spec, source, inputs, given, apart, comments, vendor)
+        pair = emitting_apart.paired(engine, spec, source, inputs, given, apart, comments)
+        return emitting_apart.printed(emit, pair, vendor)
     if replicas > 1:
         comments = [f"# one of {replicas:,} replicas, each on {gpus:,} GPU{'s' * (gpus > 1)} of its own", *comments]
     of = Line(comments, *launched(engine, spec, source, inputs, given))

@@ -68,19 +68,8 @@ class Pair(NamedTuple):
         return {**self.prefill.files, **self.decode.files}
 
 
-def printed(
-    emit: str,
-    engine: str,
-    spec: ModelSpec,
-    source: str | None,
-    inputs: Mapping[str, Any],
-    given: Mapping[str, Any],
-    apart: Apart,
-    comments: Sequence[str],
-    vendor: str,
-) -> str:
-    """What --emit prints. Raises InputError for what the engine, or the cluster's file, does not say."""
-    pair = paired(engine, spec, source, inputs, given, apart, comments)
+def printed(emit: str, pair: Pair, vendor: str) -> str:
+    """What --emit prints. Raises InputError for what the cluster's file does not say."""
     if emit == "k8s":
         return clusters_apart.kubernetes(pair, vendor)
     workers, many = placed(pair)
@@ -96,7 +85,7 @@ def paired(
     apart: Apart,
     comments: Sequence[str],
 ) -> Pair:
-    """Both halves, laid out as they are timed."""
+    """Both halves, laid out as they are timed. Raises InputError for what the engine does not say."""
     if engine not in ROUTES:
         problem = f"{engine} does not hand a prompt's cache on; --prefill-workers is for {', '.join(ROUTES)}"
         raise InputError(problem, field="prefill_workers", value=apart.prefill_workers)

@@ -160,8 +160,7 @@ class Kernels:
         return self._of(law, lambda products: gemm.seconds(*law, m, products * n, k))
 
     def _experts(self, form: str, hidden: int, inner: int, top_k: int, count: int, cut: int, shared: int) -> Timing:
-        form = format_of(form, self.hardware, self.multiplied)
-        law = self._law("experts", form, experts.kernel(self.engine, form, top_k))
+        law = self._routed(form, top_k)
         skew = SKEW if shared <= SERVER else 0.0  # wide layouts copy busy experts until GPUs are even (DeepSeek's EPLB)
         return self._of(law, lambda tokens: experts.seconds(*law, tokens, hidden, inner, top_k, count, cut, shared, skew))
 
@@ -169,9 +168,12 @@ class Kernels:
         """As on a rank of its own, to which each token comes with one expert; wide layouts copy busy experts until GPUs are even
         (DeepSeek's EPLB).
         """
-        form = format_of(form, self.hardware, self.multiplied)
-        law = self._law("experts", form, experts.kernel(self.engine, form, top_k))
+        law = self._routed(form, top_k)
         return self._of(law, lambda rows: experts.seconds(*law, rows, hidden, inner, 1, count, 1, 1, 0.0))
+
+    def _routed(self, form: str, top_k: int) -> Law:
+        form = format_of(form, self.hardware, self.multiplied)
+        return self._law("experts", form, experts.kernel(self.engine, form, top_k))
 
     def _attention(self, form: str, new: int, past: int, heads: int, kv_heads: int, width: int, window: int) -> Timing:
         form = "bf16_kv_fp8" if self.narrow else "bf16"
@@ -247,10 +249,10 @@ class Kernels:
         kinds = (f"{kind}_low_latency", kind) if mine <= FEW_TOKENS else (kind,)
         return min(self._exchange(each, kind, form, mine, hidden, chosen, ranks) for each in kinds), 0.0
 
-    def _exchange(self, law: str, kind: str, form: str, mine: int, hidden: int, chosen: int, ranks: int) -> float:
+    def _exchange(self, name: str, kind: str, form: str, mine: int, hidden: int, chosen: int, ranks: int) -> float:
         # SGLang and vLLM both launch DeepEP's kernels, which were measured under vLLM; formats are theirs.
         whose = ("trtllm", form) if self.engine == "trtllm" else ("vllm", "default")
-        constants, on = self._law(law, whose[1], whose[0])
+        constants, on = self._law(name, whose[1], whose[0])
         if kind == "dispatch":
             constants = constants._replace(width=SENT[form])
         if ranks > on.domain:  # whose whole rate these kernels reach: DeepEP's README, 46 of 50 GB/s among 16 GPUs
