@@ -21,11 +21,7 @@ def detected() -> tuple[str, int]:
     for tool, call in TOOLS.items():
         if shutil.which(tool) is None:
             continue
-        try:
-            ran = subprocess.run(call, capture_output=True, text=True, timeout=20, check=True)
-        except (OSError, subprocess.SubprocessError):
-            continue
-        names = listed(tool, ran.stdout)
+        names = listed(tool, _printed(call))
         if names:
             if len(set(names)) > 1:
                 kinds = ", ".join(sorted(set(names)))
@@ -39,11 +35,15 @@ def detected() -> tuple[str, int]:
 def driver() -> str | None:
     """The version of NVIDIA's driver, as nvidia-smi says it; None where it says none."""
     call = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    return next(iter(listed("nvidia-smi", _printed(call))), None)
+
+
+def _printed(call: list[str]) -> str:
+    """What a tool printed; nothing where it is absent, fails or does not answer in 20 seconds."""
     try:
-        ran = subprocess.run(call, capture_output=True, text=True, timeout=20, check=True)
+        return subprocess.run(call, capture_output=True, text=True, timeout=20, check=True).stdout
     except (OSError, subprocess.SubprocessError):
-        return None
-    return next(iter(listed("nvidia-smi", ran.stdout)), None)
+        return ""
 
 
 def listed(tool: str, text: str) -> list[str]:
