@@ -724,6 +724,7 @@ def serve(
     cached: Size = 0,
     chunk: Size | None = None,
     exact: bool = False,
+    max_num_seqs: Size | None = None,
     prefill_workers: Size | None = None,
     prefill_tp: Size | None = None,
     workers: Size | None = None,
@@ -778,6 +779,7 @@ def serve(
     cached: Tokens of the prompt found in the prefix cache.
     chunk: Chunked prefill: tokens of a prompt per step.
     exact: All prompts and answers have these very lengths, as load generators send them.
+    max_num_seqs: Sequences that a copy works for at a time at most; other users wait.
     prefill_workers: Copies that only work off prompts, on GPUs of their own.
     prefill_tp: GPUs of each of them. Default: ``tp``. Needs ``prefill_workers``.
     workers: Copies that decode, beside them. Default: 1. Needs ``prefill_workers``.

@@ -141,7 +141,6 @@ def test_what_check_itself_needs(tmp_path: Path) -> None:
     assert "2" in refused("check", line + " -tp 4", "--hardware", "2xh100")
     for require in ("fast", "tpot<40", "speed<4", "users>", "tpot<40ms or fits", "tpot<1.2.3ms", "tokens_per_s>1..2", "tpot<٣ms"):
         assert refused_in_json("check", line, *H100, "--require", require)["field"] == "require", require
-    assert refused_in_json("check", line, *H100, "--batch", "100000")["field"] == "batch"
     assert refused_in_json("check", line, *H100, "--prompt", "8k")["field"] == "prompt"
     for name in ("prompt", "output", "batch"):
         assert refused_in_json("check", line, *H100, f"--{name}", "0")["field"] == name
@@ -604,7 +603,8 @@ def test_tables_of_a_release_in_8_bits() -> None:
 
 def test_what_a_release_leaves_in_16_bits() -> None:
     """Meta's 405B in fp8 has all attention and the feed-forwards of the first and the last layer in 16 bits (arXiv:2407.21783,
-    sec. 6.2); NVFP4 of a mixture its attention. What files say, or --dtype, comes first.
+    sec. 6.2); NVFP4 of a mixture its attention, the second one of DeepSeek-R1-0528 but for the last projection, as its card says.
+    What files say, or --dtype, comes first.
     """
     meta = "vllm serve meta-llama/Meta-Llama-3.1-405B-Instruct-FP8 -tp 8 --max-model-len 8192"
     d, d_ff, kv, layers, vocab = 16384, 53248, 1024, 126, 128256
@@ -620,11 +620,27 @@ def test_what_a_release_leaves_in_16_bits() -> None:
     assert weights(meta, *h100, "--dtype", "fp8_channel") < 0.9 * size / 8
     nvidia = "vllm serve nvidia/DeepSeek-R1-NVFP4 -tp 4 --max-model-len 8192"
     b200 = ("deepseek-v3", "--hardware", "4xb200")
-    per_layer = 7168 * 1536 + 1536 * 128 * 192 + 7168 * 576 + 512 * 128 * 256 + 128 * 128 * 7168
-    more = weights(nvidia, *b200) - weights(nvidia, *b200, "--dtype", "nvfp4")
-    # what every GPU has whole (7168 × 1536 and 7168 × 576), and a quarter of the rest, in 16 bits for 4.5
-    whole = 7168 * (1536 + 576)
-    assert more == pytest.approx(61 * (whole + (per_layer - whole) / 4) * (16 - 4.5) / 8, rel=0.01)
+    more = weights(nvidia, *b200) - weights(nvidia.replace("R1-NVFP4", "R1-0528-FP4-V2"), *b200)
+    assert more == pytest.approx(61 * 128 * 128 * 7168 / 4 * (16 - 4.5) / 8, rel=0.001)
+    assert weights(nvidia, *b200) == weights(nvidia, *b200, "--dtype", "nvfp4")
+    # what every GPU has whole (7168 × 1536 and 7168 × 576), and a quarter of the rest of attention, in 16 bits as are tables and
+    # routers; a quarter of the dense layers, of the shared and the routed experts
+    whole, inside = 61 * 7168 * (1536 + 576), 61 * (1536 * 128 * 192 + 512 * 128 * 256 + 128 * 128 * 7168)
+    experts = 3 * 7168 * (3 * 18432 + 58 * 257 * 2048)
+    tables = 2 * 129280 * 7168 / 4 + 58 * 256 * 7168
+    assert weights(nvidia, *b200) == pytest.approx(2 * (whole + inside / 4 + tables) + 4.5 / 8 * experts / 4, rel=0.002)
+
+
+def test_users_beyond_what_the_line_takes_at_a_time() -> None:
+    """Of 64 users a line for 32 answers half at a time; llama.cpp's slots are all that it has."""
+    line = "vllm serve meta-llama/Llama-3.1-8B --max-model-len 8192 --max-num-seqs"
+    half, whole, most = (result(f"{line} {seqs}", *H100, "--batch", str(users)) for seqs, users in ((32, 64), (64, 64), (32, 32)))
+    assert (half["places"], whole["places"], most["places"]) == (32, None, None)
+    few, all_at_once, alone = (of["estimate"][0] for of in (half, whole, most))
+    assert few["tpot_s"] == alone["tpot_s"] < all_at_once["tpot_s"]
+    assert few["ttft_s"] == pytest.approx(2 * alone["ttft_s"] + 1024 * alone["tpot_s"])
+    slots = result("llama-server -m llama-3.1-8b-Q4_K_M.gguf -c 32768 -np 4", "--hardware", "rtx-4090", "--batch", "8")
+    assert slots["places"] == 4
 
 
 def test_a_pool_shorter_than_the_context_starts() -> None:

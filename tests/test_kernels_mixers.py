@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from llmcx.answers.serve import stored_as
 from llmcx.catalog.data import load_hardware
 from llmcx.catalog.kernels import Row, law, table
 from llmcx.catalog.presets import load_preset
 from llmcx.engines.kernel_time import Kernels
 from llmcx.engines.launches import launches
+from llmcx.formats.quant import stored_as
 from llmcx.formats.storage import Names
 from llmcx.machine.kernels import Peaks, attention, collectives, peaks, recurrent
 from llmcx.model.lower import Run

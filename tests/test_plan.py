@@ -19,7 +19,6 @@ from llmcx import units  # noqa: E402
 from llmcx.answers.load import Load, Point  # noqa: E402
 from llmcx.answers.plan_serve import frontier  # noqa: E402
 from llmcx.answers.plan_ways import Found, Place, Way, layouts  # noqa: E402
-from llmcx.answers.serve import stored_as  # noqa: E402
 from llmcx.catalog.data import load_hardware  # noqa: E402
 from llmcx.catalog.presets import load_preset  # noqa: E402
 from llmcx.engines import engine  # noqa: E402
@@ -28,6 +27,7 @@ from llmcx.engines.inference_memory import total as held_bytes  # noqa: E402
 from llmcx.engines.launches import Launch  # noqa: E402
 from llmcx.engines.passes import Passes  # noqa: E402
 from llmcx.engines.serving_time import Setup  # noqa: E402
+from llmcx.formats.quant import stored_as  # noqa: E402
 from llmcx.parallel.layout import Layout, check  # noqa: E402
 from tests.helpers import between, data, refused, write_between  # noqa: E402
 from tests.oracle import regret  # noqa: E402

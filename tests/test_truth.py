@@ -291,9 +291,9 @@ def times() -> list[Kind]:
     laws = [row for row in rows(read("docs/kernels.md")) if row.get("held out", "").isdigit()]
     apart = [sum(int(row[column]) for row in laws) for column in ("fitted", "held out")]
     errors = [percents(row["median"])[0] for row in laws]
-    by_model, by_machine = (
-        row for row in rows(between(ROOT / "docs/serving.md", "serving")) if row["runs"] == "all that do not draft"
-    )
+    served = rows(between(ROOT / "docs/serving.md", "serving"))
+    by_model, by_machine = (row for row in served if row["runs"] == "all that do not draft")
+    beside = [row for row in served if row["runs"] == "all"][-1]
     validation = {row[""]: row for row in rows(read("docs/validation.md")) if "rows that only test, median error" in row}
 
     def tested(kind: str) -> tuple[str, str]:
@@ -329,6 +329,14 @@ def times() -> list[Kind]:
             f"{by_model['number']} runs",
             f"median error {by_model['first token, median']}; {by_machine['first token, median']} on an accelerator not seen",
             "by fits without the run's model",
+            "test_serving_time.py",
+        ),
+        Kind(
+            "[both, where prompts have GPUs of their own](serving.md)",
+            "the same source, nearly all of one model",
+            f"{beside['number']} runs",
+            f"median errors {beside['per token, median']} and {beside['first token, median']}",
+            "by fits without the run's accelerator",
             "test_serving_time.py",
         ),
         Kind(

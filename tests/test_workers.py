@@ -325,6 +325,21 @@ def test_the_file_of_a_trtllm_line_is_read() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("engine", "flag"),
+    [("vllm", "--max-num-seqs 8"), ("sglang", "--max-running-requests 32"), ("trtllm", "--max_batch_size 8")],
+)
+def test_sequences_at_a_time(engine: str, flag: str) -> None:
+    """Workers that decode say how many they take: SGLang's of all groups that attend, the others' of each."""
+    apart = ("--prefill-workers", "1", "--attention-dp", "4", "--ep", "4", "--set", "max_num_seqs=32")
+    text = here("serve", "qwen3-30b-a3b", "--hardware", "4xh200", *apart, "--emit", engine).out
+    at = [line for line in text.splitlines() if flag in line]
+    assert len(at) == 1 and text.count(flag.partition(" ")[0]) == 1
+    assert ("decode.yaml" if engine == "trtllm" else "consumer" if engine == "vllm" else "decode") in at[0]
+    found = json.loads(here("check", "-", "--json", stdin=text.encode()).out)["result"]
+    assert found["estimate"][-1]["batch"] == 32
+
+
 def test_what_no_lines_say_is_refused() -> None:
     apart = ("serve", "llama-3.1-8b", "--hardware", "2xh100", "--prefill-workers", "1")
     assert "hand a prompt's cache on" in refused(*apart[:3], "h100", "--prefill-workers", "1", "--emit", "llama.cpp")

@@ -94,9 +94,9 @@ class Paces:
 
     @cached_property
     def alone(self) -> tuple[float, float]:
-        """Seconds of a prompt's own pass, and besides, with those in which its cache is handed on."""
+        """Seconds of a prompt's own pass, and besides; where it is worked off apart, those in which its cache is handed on."""
         pass_, besides = self.prompts.alone(self.load.prompt, self.load.cached)
-        return pass_, besides + (self.prompts.handed(self.load.prompt) if self.load.apart else 0.0)
+        return pass_, besides if self.load.apart is None else self.prompts.handed(self.load.prompt)
 
     @cached_property
     def together(self) -> float:
@@ -205,6 +205,7 @@ def arriving(of: Paces, rate: float, usd_per_hour: float | None, shares: Sequenc
             first = _staged(first, seconds, pp, found.none)
         else:
             first = first_token(pass_, pass_, 0.0, rate / load.apart.prefill_workers, 1.0, 1.0)
+            besides += of.prompts.taken_up(seconds)
     wait = 0.0 if bound else found.waiting / each
     mean = besides + first.least + first.mean + wait
     told = {}

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from llmcx.answers import Result
 from llmcx.answers.fit import most, tensor_sizes
 from llmcx.answers.launched import Asked, holding, loading, served
-from llmcx.answers.load import Apart, Load, Point, point
+from llmcx.answers.load import Apart, Load, Point, at_a_time, point
 from llmcx.answers.memory import Memory, Part, memory
 from llmcx.answers.remedies import MOST, remedies
 from llmcx.engines.inference_memory import beside, largest_batch
@@ -74,7 +74,7 @@ class Check(Result, brief="engine fits total_bytes cache_tokens users", table="p
     times are for; ``estimate``: times for one user and for as many as fit, or are asked for; ``changes`` that make it fit;
     ``flags``: how each was understood; ``met``: whether what is required holds. Where prompts are worked off on GPUs of their
     own, ``workers`` of both kinds; ``gpus`` and ``users`` are those of all, the rest is of one that decodes, or where only that
-    for prompts does not fit, of that.
+    for prompts does not fit, of that. ``places``: of more users so many are worked for at a time, by all of them.
     """
 
     engine: str
@@ -95,6 +95,7 @@ class Check(Result, brief="engine fits total_bytes cache_tokens users", table="p
     flags: list[Read]
     met: bool | None = None
     workers: list[Workers] = field(default_factory=list)
+    places: int | None = None
 
 
 def check(
@@ -131,12 +132,12 @@ def check(
     largest *= copies
     tokens = int(pool * asked.seq * asked.batch / cache) if cache else 0
     points: list[Point] = []
+    places = None
     if server is not None and fits and largest:
-        users_most = largest if asked.limit is None else min(largest, asked.limit * copies)
-        if batch is not None and batch > users_most:
-            at = f"{load.prompt + load.output:,} tokens"
-            problem = f"--batch is {batch:,}, but the line serves at most {users_most:,} users with {at}"
-            raise InputError(problem, field="batch", value=batch, allowed=f"at most {users_most}")
+        users_most = largest if fixed_size or asked.limit is None else min(largest, asked.limit * copies)
+        load = replace(load, places=users_most if fixed_size or users_most < largest else None)
+        places = None if batch is None or batch <= users_most else at_a_time(server, load, batch)
+        load = replace(load, places=places)
         sizes = [batch] if batch is not None else [1] if users_most == 1 else [1, users_most]
         points = [point(server, load, size, usd_per_hour, SHARES) for size in sizes]
     return Check(
@@ -154,6 +155,7 @@ def check(
         users=users,
         largest_batch=largest,
         estimate=points,
+        places=places,
         changes=[] if fits else _changes(spec, asked, budget, found.total_bytes, full),
         flags=flags,
     )

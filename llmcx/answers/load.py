@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, cast
 
 from llmcx.engines.closed_loop import per_token as token
-from llmcx.engines.closed_loop import per_tokens
-from llmcx.engines.serving_time import Server, ServingStep, Setup, Span
+from llmcx.engines.closed_loop import per_tokens, waiting
+from llmcx.engines.serving_time import Bands, Server, ServingStep, Setup, Span
 from llmcx.engines.spread import Parts, Spread, gap, percentile
 from llmcx.errors import InputError
 from llmcx.model.spec import ModelSpec, check_size, sequence_length
@@ -71,7 +71,7 @@ class Point:
     itl_p99_s: float | None = None
 
 
-APART = "of prompts on GPUs of their own the first token is known to a factor of 7 alone (docs/serving.md)"
+APART = "of prompts on GPUs of their own the first token is known to a factor of 2 or 3 alone (docs/serving.md)"
 """What is to be said of such times."""
 
 
@@ -101,7 +101,7 @@ class Apart(NamedTuple):
 class Load:
     """What is served: prompts of ``prompt`` tokens, ``cached`` of them known, ``output`` tokens each; prompts in pieces of
     ``chunk``; prompts ``apart`` from decoding, where GPUs of their own work them off; ``exact``: all have these very lengths, in
-    place of lengths that vary around them.
+    place of lengths that vary around them. ``places``: of more users so many are worked for at a time, by all copies that decode.
     """
 
     prompt: int
@@ -111,6 +111,7 @@ class Load:
     speculation: Speculation = NO_SPECULATION
     apart: Apart | None = None
     exact: bool = False
+    places: int | None = None
 
     def gpus(self, setup: Setup) -> int:
         """All of them."""
@@ -132,10 +133,14 @@ def point(server: Server, load: Load, batch: int, usd_per_hour: float | None, sh
 
     An answer takes ttft + output · tpot, and each user has one at a time; of the bound, a request costs t_prefill + output ·
     t_decode(batch) / batch / tokens per step. With ``chunk``, prompts ride along with decode steps: the first token waits for
-    all pieces, each a step long. ``apart``, a user's tokens wait for no prompt, and a request for nothing but its own.
+    all pieces, each a step long. ``apart``, a user's tokens wait for no prompt, and a request for nothing but its own. Of more
+    users than ``places`` the others wait for one.
     """
     if load.apart is not None:
         return Pool(server, load, load.apart.prompts(server.setup)).point(load.apart, batch, usd_per_hour, shares)
+    if load.places is not None and batch > load.places:
+        served = point(server, replace(load, places=None), load.places, usd_per_hour, shares)
+        return _crowded(served, batch, load.output, server.bands())
     context, spec = load.context, load.speculation
     step, seconds_step = _step(server, load, batch)
     per_token = seconds_step / spec.tokens
@@ -159,6 +164,29 @@ def point(server: Server, load: Load, batch: int, usd_per_hour: float | None, sh
         gaps = seconds_step, added, came, server.together(load.prompt - load.cached, load.chunk)
         told = percentiles(shares, firsts, per_tokens(per_token, added, batch, load.output, first), gaps)
     return pointed(server, load, batch, first, tpot, load.output / request, step.largest, usd_per_hour, told)
+
+
+def at_a_time(server: Server, load: Load, batch: int, reserve: float = 0.0) -> int | None:
+    """How many of ``batch`` users, of whom not all fit with their whole answers, are worked for at a time; None: all."""
+    copies = 1 if load.apart is None else load.apart.workers
+    places = copies * server.places(load.prompt, load.output, reserve)
+    places = min(places, load.places or places)
+    return places if places < batch else None
+
+
+def _crowded(found: Point, users: int, output: int, bands: Bands | None) -> Point:
+    """The same where there are more ``users`` than those of ``found``, who have a place: the others wait for one.
+
+    Percentiles are those of requests that wait as long as they do on average.
+    """
+    first = waiting(found.ttft_s, found.tpot_s, users, found.batch, output)
+    changed: dict[str, Any] = {"batch": users, "ttft_s": first}
+    if bands is not None:
+        changed["ttft_range_s"] = spanned(first, bands.first)
+    for name in ("ttft_p50_s", "ttft_p90_s", "ttft_p99_s"):
+        if (value := getattr(found, name)) is not None:
+            changed[name] = value + (first - found.ttft_s)
+    return replace(found, **changed)
 
 
 def prefilling(setup: Setup, tp: int) -> Setup:
@@ -210,13 +238,14 @@ class Pool:
 
         Where prompts bound the rate, fewer than all decode: as many as the prompts that are made in the time of an answer.
         """
-        load, users, each = self.load, batch, -(-batch // apart.workers)
+        load, users = self.load, min(batch, self.load.places or batch)
+        each = -(-users // apart.workers)
         step, seconds = self.step(each)
         if self.server.bands() is None:
             return step, seconds, each
         rate = apart.prefill_workers / self.each(batch / apart.prefill_workers)
         for _ in range(4):
-            fed = max(1, min(batch, round(rate * load.output * seconds / load.speculation.tokens)))
+            fed = max(1, min(users, round(rate * load.output * seconds / load.speculation.tokens)))
             if fed >= users:
                 break
             users, each = fed, -(-fed // apart.workers)
@@ -227,12 +256,13 @@ class Pool:
         """:func:`point`: a user's tokens wait for no prompt, and a request for nothing but its own."""
         load, prompts = self.load.among(apart), self.prompts
         step, seconds, _ = self.stepped(apart, batch)
-        token, users = seconds / load.speculation.tokens, batch / apart.prefill_workers
-        first = prompts.apart(load.prompt, load.cached, users, load.output, token) + self.handed
+        token, handed = seconds / load.speculation.tokens, self.handed + prompts.taken_up(seconds)
+        users, places = (many / apart.prefill_workers for many in (batch, load.places or batch))
+        first = handed + prompts.apart(load.prompt, load.cached, users, load.output, token, places)
         told: dict[str, float] = {}
-        firsts = prompts.firsts_apart(load.prompt, load.cached, load.output, users, token) if shares else None
+        firsts = prompts.firsts_apart(load.prompt, load.cached, load.output, users, token, places) if shares else None
         if firsts is not None:
-            firsts = [(share, one.later(self.handed)) for share, one in firsts]
+            firsts = [(share, one.later(handed)) for share, one in firsts]
             told = percentiles(shares, firsts, [(1.0, Spread(token, 0.0, 0.0))], (seconds, 0.0, 0.0, 1))
         rate = load.output * batch / (first + load.output * token)
         return pointed(self.server, load, batch, first, token, rate, step.largest, usd_per_hour, told)
@@ -281,6 +311,7 @@ def check_load(spec: ModelSpec, load: Load) -> None:
     check_size("output", load.output)
     check_size("cached", load.cached, least=0)
     check_size("chunk", load.chunk)
+    check_size("max_num_seqs", load.places)
     if load.cached >= load.prompt:
         allowed = f"at most {load.prompt - 1}"
         raise InputError(f"cached is {load.cached}, but the prompt has {load.prompt} tokens", field="cached", allowed=allowed)

@@ -8,25 +8,23 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from llmcx.answers import Result
 from llmcx.answers.fit import context_limit, formats, tensor_sizes
-from llmcx.answers.load import Load, Point, check_load, point, spanned
+from llmcx.answers.load import Load, Point, at_a_time, check_load, point
 from llmcx.engines import Engine
 from llmcx.engines import efficiency as efficiencies
-from llmcx.engines.closed_loop import waiting
 from llmcx.engines.kernel_time import kernels
 from llmcx.engines.local_time import LOCAL, Local
 from llmcx.engines.serving_estimate import Timed
-from llmcx.engines.serving_time import Bands, Server, Setup
+from llmcx.engines.serving_time import Server, Setup
 from llmcx.engines.spread import SHARES
 from llmcx.errors import InputError
 from llmcx.formats import dtypes, gguf, quant
 from llmcx.machine.hardware import Hardware
 from llmcx.machine.roofline import Roofline
 from llmcx.model.spec import ModelSpec
-from llmcx.model.storage import Storage
 
 T = TypeVar("T")
 
@@ -108,17 +106,16 @@ def serve(
         prompts = real.like(load.apart.prompts(setup))
         if prompts.largest_batch(load.prompt, reserve) == 0:
             raise _too_large(prompts, load.prompt, reserve, dtype, "--set prefill_tp=")
-    places = None
-    if batch is not None and batch > largest:
-        if load.apart is not None or rate is not None:
-            raise InputError(
-                f"--batch is {batch:,}, but only {largest:,} sequences of {context:,} tokens fit {hardware.title}",
-                field="batch",
-                value=batch,
-                allowed=f"at most {largest}",
-            )
-        fit = real.places(load.prompt, load.output, reserve)
-        places = fit if fit < batch else None
+    if rate is not None and batch is not None and batch > largest:
+        raise InputError(
+            f"--batch is {batch:,}, but only {largest:,} sequences of {context:,} tokens fit {hardware.title}",
+            field="batch",
+            value=batch,
+            allowed=f"at most {largest}",
+        )
+    largest = min(largest, load.places or largest)
+    places = None if batch is None or batch <= largest else at_a_time(real, load, batch, reserve)
+    load = replace(load, places=places)
     arrivals = None
     if rate is not None:
         if load.exact:
@@ -126,16 +123,13 @@ def serve(
             raise InputError(problem, field="exact", allowed="without --rate")
         from llmcx.answers.arrivals import Paces, arriving
 
-        one, arrivals = arriving(Paces(real, load, batch or largest), rate, usd_per_hour, SHARES)
+        one, arrivals = arriving(Paces(real, load, min(batch or largest, largest)), rate, usd_per_hour, SHARES)
         estimate = [one]
-        bounds = [arriving(Paces(ideal, load, batch or largest), rate, usd_per_hour)[0]]
+        bounds = [arriving(Paces(ideal, load, min(batch or largest, largest)), rate, usd_per_hour)[0]]
     else:
-        sizes = _sizes(largest) if batch is None else [places or batch]
+        sizes = _sizes(largest) if batch is None else [batch]
         bounds = [point(ideal, load, size, usd_per_hour) for size in sizes]
         estimate = [point(real, load, size, usd_per_hour, SHARES) for size in sizes]
-        if batch is not None and places is not None:
-            bounds = [crowded(bounds[0], batch, load.output, ideal.bands())]
-            estimate = [crowded(estimate[0], batch, load.output, real.bands())]
     at = places or estimate[-1].batch
     step = real.decode(-(-at // workers), load.context)
     return Serving(
@@ -151,21 +145,6 @@ def serve(
         arrivals=arrivals,
         places=places,
     )
-
-
-def crowded(found: Point, users: int, output: int, bands: Bands | None) -> Point:
-    """The same where there are more ``users`` than those of ``found``, who have a place: the others wait for one.
-
-    Percentiles are those of requests that wait as long as they do on average.
-    """
-    first = waiting(found.ttft_s, found.tpot_s, users, found.batch, output)
-    changed: dict[str, Any] = {"batch": users, "ttft_s": first}
-    if bands is not None:
-        changed["ttft_range_s"] = spanned(first, bands.first)
-    for name in ("ttft_p50_s", "ttft_p90_s", "ttft_p99_s"):
-        if (value := getattr(found, name)) is not None:
-            changed[name] = value + (first - found.ttft_s)
-    return replace(found, **changed)
 
 
 def _too_large(server: Server, context: int, reserve: float, dtype: str, flag: str = "--tp ") -> InputError:
@@ -221,18 +200,6 @@ def weight_bits(spec: ModelSpec, dtype: str) -> float:
     return float(dtypes.BITS[dtype]) if dtype in dtypes.BITS else quant.weights(spec, dtype).bits_per_weight
 
 
-def stored_as(spec: ModelSpec, dtype: str) -> Storage:
-    """How weights in ``dtype`` are stored, matrix by matrix; "released": as the model's files say.
-
-    >>> from llmcx.catalog.presets import load_preset
-    >>> stored_as(load_preset("llama-3-8b"), "fp8").format
-    'fp8'
-    """
-    if dtype == dtypes.RELEASED and spec.stored is not None:
-        return spec.stored
-    return Storage("bf16" if dtype == dtypes.RELEASED else dtype, "bf16" if spec.stored is None else spec.stored.plain)
-
-
 def estimator(
     spec: ModelSpec,
     hardware: Hardware,
@@ -258,7 +225,7 @@ def estimator(
     if hardware.vendor == "NVIDIA" and whose in efficiencies.ESTIMATED and name not in gguf.MIXES and name != "mlx":
         schedule, words = efficiencies.schedule(whose, overrides)
         timed = kernels(hardware, whose, multiplied, setup.kv_bits)
-        made: Server = Timed(spec, hardware, setup, engine, schedule, stored_as(spec, dtype), timed)
+        made: Server = Timed(spec, hardware, setup, engine, schedule, quant.stored_as(spec, dtype), timed)
     else:
         factors, words = efficiencies.efficiency(hardware, "serving", setup.dtype, overrides)
         made = Server(spec, hardware, setup, factors, engine)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from llmcx.catalog.index import stems
@@ -144,13 +145,14 @@ _META = re.compile(r"(?:meta-)?llama-3\.1-405b(?:-instruct)?-fp8$")
 """Meta's own files: feed-forwards in fp8 by the row, but for those of the first and the last layer, and all attention in 16 bits
 (Llama Team 2024, arXiv:2407.21783, sec. 6.2).
 """
+_SECOND = re.compile(r"deepseek-r1-0528-(?:nv)?fp4-v2")
+_PROJECTIONS = ("q_a_proj", "q_b_proj", "kv_a_proj_with_mqa", "kv_b_proj")
 
 
 def released(name: str, spec: ModelSpec) -> Storage | None:
     """How a release named ``name`` stores the model, where it is known to leave more alone than its format does.
 
-    NVFP4 of a mixture leaves attention in 16 bits: so in the files of NVIDIA's GLM-5.1, GLM-5.2, Kimi-K2.7-Code, MiniMax-M2.5,
-    MiniMax-M2.7 and Gemma-4-26B-A4B.
+    The second NVFP4 of DeepSeek-R1-0528 has the last projection of attention in four bits too, as its card says.
     """
     from llmcx.model.storage import Storage
 
@@ -159,7 +161,10 @@ def released(name: str, spec: ModelSpec) -> Storage | None:
         ends = tuple(f"model.layers.{layer}.mlp" for layer in (0, spec.n_layers - 1))
         return Storage("fp8_channel", keep=("self_attn", *ends))
     if spec.mixtures and format_of(name) == "nvfp4":
-        return Storage("nvfp4", keep=("self_attn",))
+        from llmcx.formats.quant import stored_as
+
+        stored = stored_as(spec, "nvfp4")
+        return replace(stored, keep=_PROJECTIONS) if _SECOND.fullmatch(own) else stored
     return None
 
 

@@ -146,6 +146,8 @@ def hint(inputs: Mapping[str, Any], given: Mapping[str, Any]) -> str:
     return f"# llmcx check: {' '.join(asked)}"
 
 
+LIMITS = {"vllm": "--max-num-seqs", "sglang": "--max-running-requests", "trtllm": "--max_batch_size"}
+"""What limits the sequences that an engine works for at a time; of vLLM and TensorRT-LLM those of a group that attends."""
 CONFIG = "trtllm.yaml"
 """The file of TensorRT-LLM's settings that have no flag."""
 
@@ -166,7 +168,8 @@ def launched(
     if engine == "llama.cpp" and (tp > 1 or ep > 1):
         raise InputError("llama.cpp has no --tp; ask about one GPU", field="tp", value=tp)
     length = inputs["prompt"] + inputs["output"]
-    users = given.get("batch") or 1
+    most = given.get("max_num_seqs")
+    users = min(given.get("batch") or 1, most or given.get("batch") or 1)
     names = SPELT[engine]
     words = [STARTS[engine].format(model=shlex.quote(_model(spec, source, engine, given.get("dtype"))))]
     settings = [*settings]
@@ -208,6 +211,8 @@ def launched(
         words.append(f"{names['--utilization']} {given['utilization']:g}")
     if given.get("chunk") and "--chunk" in names:
         words.append(f"{names['--chunk']} {given['chunk']}")
+    if most and engine in LIMITS:  # SGLang shares it out among groups itself
+        words.append(f"{LIMITS[engine]} {most if engine == 'sglang' else -(-most // groups)}")
     words += [f"--config {file}"] if settings else []
     return {file: "\n".join(settings)} if settings else {}, " ".join(words)
 

@@ -103,7 +103,8 @@ def paired(
             )
             raise InputError(problem, field="tp" if role == "decode" else "prefill_tp", value=setup.tp)
         layout = {**inputs, "tp": setup.tp, "ep": setup.ep, "attention_dp": setup.attention_dp}
-        files, line = launched(engine, spec, source, layout, given, f"{role}.yaml", _settings(engine, role, inputs["prompt"]))
+        limits = given if role == "decode" else {**given, "max_num_seqs": None}
+        files, line = launched(engine, spec, source, layout, limits, f"{role}.yaml", _settings(engine, role, inputs["prompt"]))
         halves.append(Half(role, number, setup.tp, line, files))
     return Pair(engine, spec.name, comments, *halves)
 

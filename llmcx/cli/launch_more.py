@@ -168,7 +168,8 @@ def stored_by(launch: Launch, spec: ModelSpec) -> tuple[ModelSpec, list[str]]:
     of = spec.stored
     if found is None or (of is not None and of.quantised and of.format.partition(":")[0] == found.format):
         return spec, []
-    return replace(spec, stored=found), [f"as released in {found.format}, with attention in 16 bits"]
+    what = "attention" if "self_attn" in found.keep else "attention but its last projection"
+    return replace(spec, stored=found), [f"as released in {found.format}, with {what} in 16 bits"]
 
 
 def kept_twice(launch: Launch, spec: ModelSpec, stored: str) -> list[str]:

@@ -189,12 +189,14 @@ def _unchanged(base: ModelSpec, shape: dict[str, Any]) -> list[str]:
 
 def stored_notes(spec: ModelSpec, dtype: str | None) -> list[str]:
     """What to know about the weights' format: a release's own that cannot be sized, an index that states other bytes than were
-    counted, bare bits.
+    counted, bare bits, what a format leaves alone.
     """
     stored = spec.stored
     if dtype in ("int4", "int8"):
         real = "awq, gptq, nf4, q4_k_m" if dtype == "int4" else "llm_int8, gptq:bits=8, q8_0"
         return [f"{dtype} is bare bits for every weight, without scales; real formats: {real}"]
+    if dtype == "nvfp4" and spec.mixtures and (stored is None or dtype not in stored.formats):
+        return ["nvfp4 as NVIDIA's releases of mixtures have it: attention is left in 16 bits"]
     if dtype is not None or stored is None:
         return []
     if stored.unsized is not None:

@@ -85,6 +85,12 @@ def serve(
             rare=True,
         ),
     ] = False,
+    max_num_seqs: Annotated[
+        int | None,
+        option(
+            "Sequences that a copy works for at a time at most; other users wait.", reads="count", group="Schedule", rare=True
+        ),
+    ] = None,
     prefill_workers: Annotated[
         int | None, option("Copies that only work off prompts, on GPUs of their own.", reads="count", group="Schedule")
     ] = None,
@@ -134,7 +140,9 @@ def serve(
     engine_ = engine_ or "ideal"
     if engine_ == "llama.cpp" and emit is not None and utilization is None and budget is None:
         utilization = 1.0  # it takes what it needs of all
-    sizes = {"max_num_batched_tokens": chunk if engine_.partition("@")[0] in ("vllm", "sglang", "trtllm") else None}
+    named = engine_.partition("@")[0]
+    sizes = {"max_num_batched_tokens": chunk if named in ("vllm", "sglang", "trtllm") else None}
+    sizes |= {"max_num_seqs": max_num_seqs if named in ("vllm", "sglang") else None}
     within, program = serving(engine_, hardware, budget, utilization, sizes)
     assert within.hardware is not None and within.bytes is not None  # there is always an accelerator here
     spec, shape, notes = models.load()
@@ -154,7 +162,8 @@ def serve(
         raise InputError("--draft and --draft-cost must be 0 or more", field="draft", value=draft)
     drafts = Speculation(draft, acceptance, draft_cost) if draft else NO_SPECULATION
     apart = None if prefill_workers is None else Apart(prefill_workers, prefill_tp or degree, workers)
-    load = Load(prompt, output, cached, chunk, drafts, apart, exact)
+    places = None if max_num_seqs is None else max_num_seqs * (1 if apart is None else workers)
+    load = Load(prompt, output, cached, chunk, drafts, apart, exact, places)
     cost, dated = efficiencies.price(machine, price)
     answer = answers.serve(server, load, batch=batch, rate=rate, usd_per_hour=cost, reserve=0, dtype=name)
     inputs = {
@@ -174,6 +183,7 @@ def serve(
         "cached": cached,
         "chunk": chunk,
         "exact": exact,
+        "max_num_seqs": max_num_seqs,
         "draft": draft,
     }
     inputs |= {"prefill_workers": prefill_workers, "prefill_tp": apart and apart.prefill_tp, "workers": apart and workers}
@@ -187,7 +197,7 @@ def serve(
 
         given: dict[str, Any] = {"batch": batch, "dtype": dtype, "kv_dtype": kv_dtype, "compute_dtype": compute_dtype}
         given |= {"budget": budget, "utilization": None if engine_ == "llama.cpp" else utilization, "chunk": chunk}
-        given |= {"cached": cached, "exact": exact, "draft": draft, "efficiency": efficiency}
+        given |= {"cached": cached, "exact": exact, "max_num_seqs": max_num_seqs, "draft": draft, "efficiency": efficiency}
         line = printed(emit, spec, cast(Any, models.model), inputs, given, apart, machine.vendor)
         inputs |= {"emit": emit, "line": line}
     about = [

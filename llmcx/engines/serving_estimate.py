@@ -37,9 +37,10 @@ class Schedule(NamedTuple):
     Prompts add ``prompts`` times what they take in the step that they are in, and ``pass_us`` a step that has any. To the
     first token: ``first`` times the pass of the prompt, and ``request_us`` on the way in and out. A pass has ``together``
     tokens of prompts. Where all lengths are the same, one waits for ``behind`` prompts besides, or, where all that wait are
-    worked off ``at_once``, as :func:`llmcx.engines.closed_loop.together` has it. ``per_token_bands`` and ``first_bands``: 10th
-    and 90th percentile of measured / estimated, of other models on the accelerators that were measured ("model"), on others
-    ("accelerator"), and of prompts that are worked off apart ("apart").
+    worked off ``at_once``, as :func:`llmcx.engines.closed_loop.together` has it. Where prompts are worked off apart, a request
+    waits for ``handed`` steps of those that decode, who take it up between steps, in place of ``request_us``.
+    ``per_token_bands`` and ``first_bands``: 10th and 90th percentile of measured / estimated, of other models on the
+    accelerators that were measured ("model"), on others ("accelerator"), and of prompts that are worked off apart ("apart").
     """
 
     decode: float
@@ -53,6 +54,7 @@ class Schedule(NamedTuple):
     request_us: float
     together: int = 8192
     behind: float = 1.0
+    handed: float = 0.0
     at_once: bool = False
     per_token_bands: Mapping[str, Sequence[float]] = MappingProxyType({})
     first_bands: Mapping[str, Sequence[float]] = MappingProxyType({})
@@ -173,21 +175,21 @@ class Timed(Server):
         work, begun = self._bound(of).spent(groups)
         return by.prompts * (sum(work) + sum(begun)) + 1e-6 * by.pass_us
 
-    def firsts_apart(self, prompt: int, cached: int, output: int, users: float, token: float) -> Parts:
-        besides, of = self._worked_apart(prompt, cached, output, users, token)
-        return [(share, one.later(besides)) for share, one in first_tokens_apart(*of)]
+    def firsts_apart(self, prompt: int, cached: int, output: int, users: float, token: float, places: float) -> Parts:
+        return first_tokens_apart(*self._worked_apart(prompt, cached, output, users, token), places)
 
-    def apart(self, prompt: int, cached: int, users: float, output: int, token: float) -> float:
-        besides, of = self._worked_apart(prompt, cached, output, users, token)
-        return besides + first_token_apart(*of)
+    def apart(self, prompt: int, cached: int, users: float, output: int, token: float, places: float) -> float:
+        return first_token_apart(*self._worked_apart(prompt, cached, output, users, token), places)
 
     def _worked_apart(
         self, prompt: int, cached: int, output: int, users: float, token: float
-    ) -> tuple[float, tuple[float, float, float, float, float, float]]:
-        """Seconds of a request besides, and what :func:`~llmcx.engines.closed_loop.first_token_apart` asks for."""
-        alone, besides = self.alone(prompt, cached)
-        each, together = self.each(prompt, cached, users), max(1.0, CHUNK // (prompt - cached))
-        return besides, (alone, each, token, users, output, together)
+    ) -> tuple[float, float, float, float, float, float]:
+        """What :func:`~llmcx.engines.closed_loop.first_token_apart` asks for."""
+        alone, _ = self.alone(prompt, cached)
+        return alone, self.each(prompt, cached, users), token, users, output, max(1.0, CHUNK // (prompt - cached))
+
+    def taken_up(self, step: float) -> float:
+        return self.schedule.handed * step
 
     def like(self, setup: Setup, engine: Engine | None = None) -> Server:
         return Timed(self.spec, self.hardware, setup, engine or self.engine, self.schedule, self.stored, self.kernels)

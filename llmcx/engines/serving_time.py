@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from llmcx.engines import Engine, pipelined
+from llmcx.engines.closed_loop import lacking
 from llmcx.engines.counted import Counted, Counting, counted
 from llmcx.engines.ideal import CHUNK
 from llmcx.engines.inference_memory import ACT, IDEAL, cache_of, check_inference, held, largest_batch
@@ -294,6 +295,10 @@ class Server:
         """Seconds of a pass of ``many`` prompts, where others follow it."""
         return self.prefill(prompt, cached, many).total
 
+    def taken_up(self, step: float) -> float:
+        """Seconds until a cache that has come is decoded from, in steps of ``step`` seconds."""
+        return 0.0
+
     def handed(self, prompt: int) -> float:
         """Seconds in which a prompt's cache goes to where it is decoded."""
         network = self.hardware.scale_out or self.hardware.scale_up
@@ -302,15 +307,15 @@ class Server:
             raise InputError(problem, field="prefill_workers", allowed="none")
         return self.cache_bytes(prompt) / (network.gb_per_s * 1e9)
 
-    def firsts_apart(self, prompt: int, cached: int, output: int, users: float, token: float) -> Parts | None:
+    def firsts_apart(self, prompt: int, cached: int, output: int, users: float, token: float, places: float) -> Parts | None:
         """:meth:`apart` over requests; None where nobody waits, or it is not known how long."""
         return None
 
-    def apart(self, prompt: int, cached: int, users: float, output: int, token: float) -> float:
-        """Seconds that a prompt waits and takes on GPUs that work off prompts alone, those of ``users``, whose tokens are
-        ``token`` seconds apart: of the bound, those it takes.
+    def apart(self, prompt: int, cached: int, users: float, output: int, token: float, places: float) -> float:
+        """Seconds that a prompt waits and takes on GPUs that work off prompts alone, those of ``users``, of whom ``places``
+        decode at a time, ``token`` seconds a token: of the bound, those it takes, or those until there is a place.
         """
-        return self.prefill(prompt, cached).total
+        return max(self.prefill(prompt, cached).total, lacking(token, users, places, output))
 
     def like(self, setup: Setup, engine: Engine | None = None) -> Server:
         """The same in another layout, by another ``engine`` where one is given."""

@@ -67,19 +67,35 @@ def weights(spec: ModelSpec, text: str, ops: Iterable[Op] | None = None) -> Weig
 
             check_gguf(spec, name)
         return _gguf(spec, name, ops)
-    stored = spec.stored
-    if stored is None or (name != RELEASED and not any(form.partition(":")[0] == name and not rest for form in stored.formats)):
-        if name == RELEASED:
-            stored = Storage("bf16")
-        else:
-            check(text)
-            stored = Storage(str(text).lower(), "bf16" if stored is None else stored.plain)
+    stored = stored_as(spec, text)
+    if stored is not spec.stored and name != RELEASED:
+        check(text)
     if stored.unsized:
         problem = f"how {spec.name} is stored is not known: {stored.unsized}; --dtype says another format"
         raise InputError(problem, field="dtype", value=text)
     if stored.tensors and (name == RELEASED or name == stored.format):
         return _listed(spec, stored, ops is not None)
     return _stored(spec, stored, lower(spec, Run()) if ops is None else ops)
+
+
+def stored_as(spec: ModelSpec, text: str) -> Storage:
+    """How weights in the format ``text`` are stored, matrix by matrix: as the model's files are, where they are in it.
+
+    NVFP4 of a mixture leaves attention in 16 bits, as NVIDIA's releases do: GLM-5.1, GLM-5.2, Kimi-K2.7-Code, MiniMax-M2.5,
+    MiniMax-M2.7 and Gemma-4-26B-A4B by their config.json, DeepSeek-R1 by issue 150 of NVIDIA/Model-Optimizer.
+
+    >>> from llmcx.catalog.presets import load_preset
+    >>> stored_as(load_preset("llama-3-8b"), "fp8").format, stored_as(load_preset("deepseek-v3"), "nvfp4").keep
+    ('fp8', ('self_attn',))
+    """
+    name, _, rest = str(text).lower().partition(":")
+    of = spec.stored
+    if of is not None and (name == RELEASED or any(form.partition(":")[0] == name and not rest for form in of.formats)):
+        return of
+    if name == RELEASED:
+        return Storage("bf16")
+    keep = ("self_attn",) if name == "nvfp4" and spec.mixtures else ()
+    return Storage(str(text).lower(), "bf16" if of is None else of.plain, keep=keep)
 
 
 def index_beside(spec: ModelSpec, part: int) -> int | None:

@@ -3,13 +3,22 @@
 A run's row tells its layout and its load. What else decides how long it takes stands in the recipes of InferenceMAX
 (github.com/InferenceMAX/InferenceMAX, later SemiAnalysisAI/InferenceX): benchmarks/*.sh, and .github/configs/nvidia-master.yaml,
 which says since when which image, layout and number of users ran, with drafts or without. Read from their history of August 2025
-to May 2026.
+to May 2026. Of servers whose prompts have workers of their own: disaggregated.csv, from the recipes of NVIDIA/srt-slurm (their
+history of November 2025 to August 2026), which start the runs that InferenceMAX publishes.
 """
 
 from __future__ import annotations
 
+import csv
+from functools import lru_cache
 from math import exp
+from pathlib import Path
 from typing import NamedTuple
+
+from llmcx.catalog.named import released
+from llmcx.formats.quant import stored_as
+from llmcx.model.spec import ModelSpec
+from llmcx.model.storage import Storage
 
 VARIED = ("llama-3.1-70b", "gpt-oss-120b", "deepseek-v3", "minimax-m2", "qwen3.5-397b-a17b")
 """Models of InferenceMAX, whose lengths are drawn from 80 to 100% of what is stated; those of others are exact."""
@@ -187,3 +196,33 @@ def _only_drafting(row: Row) -> bool:
     if row.attention_dp > 1:
         return row.users > 64 or (row.hardware == "b200" and row.prompt == 8192)
     return row.users > 64
+
+
+def stored(model: str, engine: str, version: str, dtype: str, spec: ModelSpec) -> Storage:
+    """The weights that were served: of DeepSeek-R1-0528 in four bits NVIDIA's second files, but by SGLang until October 2025."""
+    if (model, dtype) == ("deepseek-v3", "nvfp4") and (version or engine != "sglang"):
+        found = released("nvidia/DeepSeek-R1-0528-FP4-V2", spec)
+        assert found is not None
+        return found
+    return stored_as(spec, dtype)
+
+
+class Limits(NamedTuple):
+    """What a server was told whose prompts are worked off apart: ``sequences`` that a copy decodes at a time at most, of
+    TensorRT-LLM each of the groups that attend for themselves; those groups of GPUs of a worker for prompts. None: not told.
+    """
+
+    sequences: int | None = None
+    prefill_attention_dp: int | None = None
+
+
+def limits(engine: str, hardware: str, precision: str, *numbers: int) -> Limits:
+    """Of a run: its prompt and output as stated, users, workers for prompts, workers that decode. No recipe is known of ten."""
+    return _limits().get((engine, hardware, precision, *map(str, numbers)), Limits())
+
+
+@lru_cache(maxsize=1)
+def _limits() -> dict[tuple[str, ...], Limits]:
+    with Path(__file__).with_name("disaggregated.csv").open(encoding="utf-8", newline="") as file:
+        lines = list(csv.reader(file))[1:]
+    return {tuple(line[:8]): Limits(*(int(text) if text else None for text in line[8:])) for line in lines}

@@ -22,13 +22,14 @@ from statistics import median
 from typing import NamedTuple
 
 from llmcx.answers.load import Load, point
-from llmcx.answers.serve import stored_as, weight_bits
+from llmcx.answers.serve import weight_bits
 from llmcx.catalog.data import load_hardware
 from llmcx.catalog.presets import load_preset
 from llmcx.engines.ideal import Ideal
 from llmcx.engines.kernel_time import Kernels
 from llmcx.engines.serving_estimate import Schedule, Timed
 from llmcx.engines.serving_time import Setup
+from tests.oracle.recipes import stored
 from tests.oracle.serving import DATE, ENGINES, FIRST, SILICON, SOURCE, TOKEN, Features, Run, fitted, read
 
 APART = Path(__file__).with_name("apart.json")
@@ -93,7 +94,8 @@ def server(run: Run) -> Timed:
     spec, hardware = load_preset(run.model), load_hardware(run.hardware)
     setup = Setup(run.gpus, run.ep, weight_bits(spec, run.dtype), run.recipe.cache_bits, None, run.attention_dp)
     of = kernels(run.hardware, run.engine, run.recipe.cache_bits)
-    return Timed(spec, hardware, setup, Ideal(), apart()[f"{run.engine} {run.model}"], stored_as(spec, run.dtype), of)
+    weights = stored(run.model, run.engine, run.version, run.dtype, spec)
+    return Timed(spec, hardware, setup, Ideal(), apart()[f"{run.engine} {run.model}"], weights, of)
 
 
 def measured(runs: list[Run]) -> Measured:

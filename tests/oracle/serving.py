@@ -28,10 +28,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 from llmcx.answers.load import Apart, Load, Speculation, point
-from llmcx.answers.serve import stored_as, weight_bits
+from llmcx.answers.serve import weight_bits
 from llmcx.catalog.data import load_hardware
 from llmcx.catalog.presets import load_preset
 from llmcx.cli.accelerator import serving, settled, with_memory
@@ -41,7 +41,7 @@ from llmcx.engines.kernel_time import Kernels
 from llmcx.engines.launches import together as joined
 from llmcx.engines.serving_estimate import Schedule, Timed
 from llmcx.engines.serving_time import Server, Setup
-from tests.oracle.recipes import MTP, Recipe, Row, laid_out, recipe
+from tests.oracle.recipes import MTP, Recipe, Row, laid_out, limits, recipe, stored
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -139,9 +139,17 @@ def _read(line: dict[str, str]) -> Run | None:
     return Run(*of, prompt, output, *layout, ms[0] / 1e3, ms[1] / 1e3, by, line["engine_version"])
 
 
-def read_apart(path: Path) -> list[tuple[Run, Apart]]:
+class Beside(NamedTuple):
+    """A run that decodes apart from prompts, and the users that it had places for; None: for all."""
+
+    run: Run
+    apart: Apart
+    places: int | None
+
+
+def read_apart(path: Path) -> list[Beside]:
     """The runs that decode apart from prompts, of which the file says how many copies do what; each measurement once."""
-    found: dict[str, tuple[Run, Apart]] = {}
+    found: dict[str, Beside] = {}
     with path.open(encoding="utf-8", newline="") as file:
         for line in csv.DictReader(file):
             counts = line["prefill_num_workers"], line["decode_num_workers"], line["concurrency"]
@@ -160,29 +168,59 @@ def read_apart(path: Path) -> list[tuple[Run, Apart]]:
             by = recipe(Row(who[2], line["engine_version"], *who[:2], who[3], *lengths, *layout))
             run = Run(*who, prompt, output, *layout, ms[0] / 1e3, ms[1] / 1e3, by, line["engine_version"])
             ep, dp = (min(tp, max(1, int(float(line[f"prefill_{key}_size"])))) for key in ("moe_ep", "attention_dp"))
-            found.setdefault(f"{ms[0]:.4g} {ms[1]:.4g}", (run, Apart(int(float(counts[0])), tp, int(float(counts[1])), ep, dp)))
+            prefills, workers = int(float(counts[0])), int(float(counts[1]))
+            told = limits(run.engine, run.hardware, run.precision, *lengths, run.users, prefills, workers)
+            groups = run.attention_dp if run.engine == "trtllm" else 1
+            places = None if told.sequences is None else told.sequences * workers * groups
+            apart = Apart(prefills, tp, workers, ep, told.prefill_attention_dp or dp)
+            found.setdefault(f"{ms[0]:.4g} {ms[1]:.4g}", Beside(run, apart, places))
     return [*found.values()]
 
 
-def scored_apart(run: Run, apart: Apart, by: Schedule) -> tuple[float, float]:
-    """Estimated / measured of both times, by an engine's numbers, which no such run has touched."""
+class FeaturesApart:
+    """What a run that decodes apart takes by the engine's other numbers, which no such run has touched, and a step of it."""
+
+    def __init__(self, of: Beside, by: Schedule) -> None:
+        run = self.run = of.run
+        server, load = _server(run, by._replace(handed=0.0)), Load(run.prompt, run.output, apart=of.apart, places=of.places)
+        found = point(server, load, run.users, None)
+        self.first, self.token = found.ttft_s, found.tpot_s
+
+
+def first_apart(of: FeaturesApart, by: Schedule) -> float:
+    """Estimated / measured first token."""
+    return (of.first + by.handed * of.token) / of.run.ttft_s
+
+
+def fitted_apart(rows: list[FeaturesApart], by: Schedule) -> Schedule:
+    """The number that prompts apart add."""
+    return _fit(rows, by, HANDED, first_apart)
+
+
+def held_out_apart(runs: list[Beside], rows: list[Features]) -> list[Scored]:
+    """Each run with estimated / measured of both times, by fits of all numbers to the engine's runs on all other accelerators."""
+    found: list[Scored] = []
+    for engine, hardware in sorted({(of.run.engine, of.run.hardware) for of in runs}):
+        by = fitted([row for row in rows if row.run.engine == engine and row.run.hardware != hardware])
+        mine = [FeaturesApart(of, by) for of in runs if of.run.engine == engine]
+        by = fitted_apart([row for row in mine if row.run.hardware != hardware], by)
+        found += [(row, first_apart(row, by), row.token / row.run.tpot_s) for row in mine if row.run.hardware == hardware]
+    return found
+
+
+def _server(run: Run, by: Schedule) -> Timed:
     spec, hardware = load_preset(run.model), load_hardware(run.hardware)
     setup = Setup(run.gpus, run.ep, 16.0, 16.0, None, run.attention_dp)
     kernels = _kernels(run.hardware, run.engine, run.recipe.cache_bits)
-    server = Timed(spec, hardware, setup, Ideal(), by, stored_as(spec, run.dtype), kernels)
-    found = point(server, Load(run.prompt, run.output, apart=apart), run.users, None)
-    return found.ttft_s / run.ttft_s, found.tpot_s / run.tpot_s
+    return Timed(spec, hardware, setup, Ideal(), by, stored(run.model, run.engine, run.version, run.dtype, spec), kernels)
 
 
 class Features:
     """What the kernels of a run take, alone: those of a decode step one by one, what prompts add to it, and a pass of prompts."""
 
     def __init__(self, run: Run) -> None:
-        spec, hardware = load_preset(run.model), load_hardware(run.hardware)
-        setup = Setup(run.gpus, run.ep, 16.0, 16.0, None, run.attention_dp)
-        kernels = _kernels(run.hardware, run.engine, run.recipe.cache_bits)
-        server = Timed(spec, hardware, setup, Ideal(), UNIT, stored_as(spec, run.dtype), kernels)
-        self.run, by = run, run.recipe
+        server = _server(run, UNIT)
+        self.run, by, kernels = run, run.recipe, server.kernels
         self.places = places(run)
         users = min(run.users, self.places)
         drafts, context = by.drafts or 0, run.prompt + run.output // 2
@@ -226,6 +264,7 @@ def _even(count: int, run: Run) -> int:
     return -(-count // run.attention_dp) * run.attention_dp
 
 
+R = TypeVar("R")
 UNIT = Schedule(1, 0, 0, 0, 0, 1, 0, 1, 0)
 
 
@@ -279,6 +318,7 @@ def firsts(of: Features, by: Schedule, token: float) -> float:
 TOKEN = {"decode": (1, 0.05), "launched": (0.6, 0.4), "moved_us": (5, 3), "step_us": (500, 500), "user_us": (12, 6)}
 TOKEN |= {"prompts": (1, 0.1), "pass_us": (2000, 3000)}
 FIRST = {"first": (1.15, 0.15), "request_us": (20000, 20000)}
+HANDED = {"handed": (10, 10)}
 """Numbers: what is usual, and by how much they differ."""
 PULL = 0.1
 """How much that counts beside the rows."""
@@ -313,10 +353,7 @@ def numbered(version: str) -> tuple[int, ...]:
 
 
 def _fit(
-    rows: list[Features],
-    start: Schedule,
-    numbers: dict[str, tuple[float, float]],
-    ratio: Callable[[Features, Schedule], float],
+    rows: list[R], start: Schedule, numbers: dict[str, tuple[float, float]], ratio: Callable[[R, Schedule], float]
 ) -> Schedule:
     import numpy as np
     from scipy.optimize import least_squares
@@ -399,7 +436,8 @@ def band(rows: list[Scored], at: int) -> list[float]:
 
 def written(engine: str, by: Schedule, rows: int, bands: dict[str, dict[str, list[float]]]) -> str:
     """A file of presets/engines."""
-    numbers = {key: float(f"{max(0.0, round(getattr(by, key), 6)):.4g}") for key in (TOKEN | FIRST)} | {"together": by.together}
+    numbers = {key: float(f"{max(0.0, round(getattr(by, key), 6)):.4g}") for key in (TOKEN | FIRST | HANDED)}
+    numbers["together"] = by.together
     numbers["behind"] = BEHIND[engine]
     lines = "".join(f"  {key}: {value:g}\n" for key, value in numbers.items())
     spans = "".join(f"  {name}: {{{', '.join(f'{kind}: {span}' for kind, span in of.items())}}}\n" for name, of in bands.items())
@@ -412,7 +450,7 @@ source: "{SOURCE}, {rows} runs"
 at_once: {str(engine == "sglang").lower()}
 schedule:
 {lines}# 10th and 90th percentile of measured / estimated, by fits without the run's model, and without its accelerator;
-# of prompts that are worked off apart, which nothing is fitted to (of an engine that has no such run, by those of the others)
+# of prompts that are worked off apart without the accelerator (of an engine that has no such run, by those of the others)
 bands:
 {spans}"""
 
@@ -443,26 +481,27 @@ def main() -> None:
             }
     engines = {engine: [row for row in rows if row.run.engine == engine] for engine in ENGINES}
     fits = {engine: fitted(mine) for engine, mine in engines.items()}
-    beside = [(run, scored_apart(run, apart, fits[run.engine])) for run, apart in read_apart(args.silicon / "runs.csv")]
+    told = read_apart(args.silicon / "runs.csv")
+    beside, unseen = [FeaturesApart(of, fits[of.run.engine]) for of in told], held_out_apart(told, rows)
     for engine, mine in engines.items():
+        handing = [row for row in beside if row.run.engine == engine] or beside
+        fits[engine] = fitted_apart(handing, fits[engine])
         bands = {
             time: {name: band([row for row in scored if row[0].run.engine == engine], at) for name, scored in apart.items()}
-            | {
-                "apart": band(
-                    [(None, *each) for run, each in beside if run.engine == engine] or [(None, *e) for _, e in beside], at
-                )
-            }
+            | {"apart": band([row for row in unseen if row[0].run in {each.run for each in handing}], at)}
             for time, at in (("per_token", 2), ("first", 1))
         }
         text = written(engine, fits[engine], len(mine), bands)
         print(text)
         if not args.no_write:
             (ROOT / "presets" / "engines" / f"{engine}.yaml").write_text(text, encoding="utf-8")
-    groups: dict[str, list[tuple[float, float]]] = {}
-    for run, each in beside:
-        groups.setdefault(f"engine {run.engine}, {run.hardware}", []).append(each)
-    groups = {"all": [each for _, each in beside], **dict(sorted(groups.items()))}
-    report["apart"] = {name: errors([(None, *each) for each in of]) for name, of in groups.items()}
+    groups: dict[str, list[Scored]] = {}
+    for scored_row in unseen:
+        run = scored_row[0].run
+        groups.setdefault(f"engine {run.engine}, {run.hardware}", []).append(scored_row)
+    unlimited = held_out_apart([of._replace(places=None) for of in told], rows)
+    alike = {"all": unseen, "all, by their rows alone": unlimited, **dict(sorted(groups.items()))}
+    report["apart"] = {name: errors(of) for name, of in alike.items()}
     lines = ",\n".join(f'"{name}": {json.dumps(of)}' for name, of in flat(report).items())
     print(lines)
     if not args.no_write:

@@ -72,5 +72,5 @@ def rows(
         lines.append(Line("users", "sequences of the cache", f"{answer.users:,}", answer.users, "the line's own, -np"))
     if server is not None:
         for one in answer.estimate:
-            lines += point("estimate", server, load, one, usd_per_hour)
+            lines += point("estimate", server, load, one, usd_per_hour, answer.places)
     return lines

@@ -80,7 +80,7 @@ def point(name: str, server: Server, load: Load, got: Point, price: float | None
     seconds = step.total + speculation.drafted * speculation.cost * drafted
     token = seconds / speculation.tokens
     first_s = got.ttft_s  # of those who have a place
-    if places is not None:
+    if places is not None and load.apart is None:
         first_s = pointed(server, load, batch, None).ttft_s
     title = f"{name}, {asked:,} user{'s' * (asked > 1)}"
     parts = {PARTS[part]: value for part, value in step._asdict().items() if value}
@@ -93,7 +93,7 @@ def point(name: str, server: Server, load: Load, got: Point, price: float | None
         numbers = f"({step.total:.9g} + {n}·{speculation.cost:g}·{drafted:.9g}) / {many}"
         formula = "(step + drafted·cost·a step of one token) / tokens accepted a step"
         put.append(("a token, s", formula, numbers, token, "Leviathan et al. 2023, arXiv:2211.17192, eq. 1"))
-    first, added, request = _first(server, load, batch, seconds, token)
+    first, added, request = _first(server, load, batch, seconds, token, asked)
     per = told(written(token, "token"))
     together = isinstance(server, Timed) and load.exact and batch > 1
     if isinstance(server, Timed) and together:
@@ -111,7 +111,7 @@ def point(name: str, server: Server, load: Load, got: Point, price: float | None
             per = "x = token + users·prompt·x / (first token + output·x)", numbers
     if load.apart is None and server.bands() is not None:
         request = (first_s + load.output * got.tpot_s) / batch
-    if places is not None:
+    if places is not None and load.apart is None:
         answered = f"({first_s:.9g} + {load.output:,}·{got.tpot_s:.9g})"
         first = (
             f"{first[0]} + (users / places - 1)·(first token + output·token)",
@@ -225,7 +225,8 @@ def _interval(server: Server, span: Span | None, apart: bool) -> str:
         return f"{ends}, assumed: {by} times the range of one stage, for no load of several was fitted (docs/serving.md)"
     if isinstance(server, Timed):
         what = "models" if server.hardware.name in MEASURED else "accelerators"
-        what = "disaggregated engines, which nothing is fitted to" if apart else f"{what} that the fit had not seen"
+        what = "accelerators of disaggregated engines" if apart else what
+        what = f"{what} that the fit had not seen"
         return f"{ends}, of served loads of {what}: presets/engines, docs/serving.md"
     if isinstance(server, Local):
         return f"{ends}, of rows that gave no constant: presets/engines, docs/validation.md"
@@ -236,11 +237,13 @@ Pair = tuple[str, str]
 
 
 def _first(
-    server: Server, load: Load, batch: int, step: float, token: float
+    server: Server, load: Load, batch: int, step: float, token: float, asked: int
 ) -> tuple[Pair, tuple[str, str, float] | None, float]:
-    """Formula and numbers of the seconds to the first token; of what a prompt adds; the seconds that a request costs."""
+    """Formula and numbers of the seconds to the first token; of what a prompt adds; the seconds that a request costs. Of
+    ``asked`` users ``batch`` are worked for at a time.
+    """
     if load.apart is not None:
-        first, request = _first_apart(server, load, batch, token)
+        first, request = _first_apart(server, load, batch, step, token, asked)
         return first, None, request
     new, context = load.prompt - load.cached, load.context
     prompt = server.prompt(load.prompt, load.cached, batch, context, load.chunk)
@@ -308,18 +311,20 @@ def _together(
     return first, between, ("(prompts·kernels + pass) / prompts in a pass", put, each)
 
 
-def _first_apart(server: Server, load: Load, batch: int, token: float) -> tuple[Pair, float]:
-    """Where prompts are worked off by GPUs of their own: until one is made, and its cache is where it is decoded."""
+def _first_apart(server: Server, load: Load, batch: int, step: float, token: float, asked: int) -> tuple[Pair, float]:
+    """Where prompts are worked off by GPUs of their own: until one is made, and its cache is taken up where it is decoded."""
     assert load.apart is not None
     prompts = server.like(load.apart.prompts(server.setup))
-    users = batch / load.apart.prefill_workers
-    waited = prompts.apart(load.prompt, load.cached, users, load.output, token)
+    users, places = asked / load.apart.prefill_workers, batch / load.apart.prefill_workers
+    waited = prompts.apart(load.prompt, load.cached, users, load.output, token, places)
     network = prompts.hardware.scale_out or prompts.hardware.scale_up
     assert network is not None
     size = prompts.cache_bytes(load.prompt)
     put = f"{waited:.9g} + {size:,.0f} / {network.gb_per_s * 1e9:.9g}"
-    first = waited + prompts.handed(load.prompt)
-    return ("waiting and pass + cache / network", put), (first + load.output * token) / batch
+    formula, first = "waiting and pass + cache / network", waited + prompts.handed(load.prompt) + prompts.taken_up(step)
+    if isinstance(server, Timed):
+        formula, put = f"{formula} + handed·step", f"{put} + {server.schedule.handed:g}·{step:.9g}"
+    return (formula, put), (first + load.output * token) / asked
 
 
 # --- what fits ------------------------------------------------------------------------------------------------------

@@ -42,6 +42,7 @@ def check(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
         low_high = f" ({1e3 * one.tpot_range_s[0]:.3g} to {1e3 * one.tpot_range_s[1]:.3g})" if one.tpot_range_s else ""
         many = f" for {one.batch:,} users" if one.batch > 1 else ""
         verdict += f"; {1e3 * one.tpot_s:.3g} ms a token{low_high}{many}"
+        verdict += f", {result.places:,} at a time" if result.places is not None else ""
     if result.met is not None:
         asked_for = re.sub(r"(?<=\d)(?=m?s\b)", " ", inputs["require"])
         verdict += f"; {'meets' if result.met else 'does not meet'} {asked_for}"

@@ -61,7 +61,7 @@ def serve(spec: Any, inputs: dict[str, Any], result: Any, server: Any) -> Headli
     if result.arrivals is not None:
         return Headline(asked, _arriving(one, result.arrivals))
     users = f"{one.batch:,} users" if one.batch > 1 else "one user"
-    context = longest_context(server, min(one.batch, result.largest_batch))
+    context = longest_context(server, -(-min(one.batch, result.largest_batch) // (inputs["workers"] or 1)))
     span = one.tpot_range_s and f" ({format.three(1 / one.tpot_range_s[1])} to {format.three(1 / one.tpot_range_s[0])})"
     verdict = f"{format.three(one.tokens_per_s_user)} tokens/s{span or ''} for {users} with up to {context:,} tokens"
     if most.batch != one.batch:
