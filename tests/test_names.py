@@ -142,6 +142,7 @@ def test_what_a_name_comes_to_keeps_its_context() -> None:
         ("Qwen/Qwen2.5-32B-Instruct-GPTQ-Int8", "qwen2.5-32b-instruct: give that with --dtype gptq:bits=8"),
         ("nvidia/Llama-3.1-8B-Instruct-FP8", "llama-3.1-8b-instruct: give that with --dtype fp8"),
         ("nvidia/Llama-3.3-70B-Instruct-FP4", "llama-3.3-70b-instruct: give that with --dtype nvfp4"),
+        ("nvidia/DeepSeek-R1-0528-NVFP4-v2", "deepseek-r1-0528: give that with --dtype nvfp4"),
         ("bartowski/Meta-Llama-3.1-8B-Instruct-GGUF", "meta-llama-3.1-8b-instruct: give that with --dtype q4_k_m, or the format"),
         ("TheBloke/Llama-2-13B-chat-GPTQ", "llama-2-13b: give that with --dtype gptq"),
         ("huihui-ai/Qwen3-8B-abliterated", "qwen3-8b: give that"),

@@ -135,8 +135,9 @@ def check(
     places = None
     if server is not None and fits and largest:
         users_most = largest if fixed_size or asked.limit is None else min(largest, asked.limit * copies)
-        load = replace(load, places=users_most if fixed_size or users_most < largest else None)
-        places = None if batch is None or batch <= users_most else at_a_time(server, load, batch)
+        if batch is not None and batch > users_most:
+            slots = users_most if fixed_size or users_most < largest else None  # else by memory: half an answer's may do
+            places = at_a_time(server, replace(load, places=slots), batch)
         load = replace(load, places=places)
         sizes = [batch] if batch is not None else [1] if users_most == 1 else [1, users_most]
         points = [point(server, load, size, usd_per_hour, SHARES) for size in sizes]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _ENDS = (
     r"(?:instruct|chat|it|hf|base|pt|thinking|v0\.1|\d{4}|abliterated|i1)",
     r"(?:quantized(?:\.w\d+a\d+)?|w\d+a\d+|fp8(?:-(?:dynamic|block|kv))?|dynamic|bf16|f16|f32|fp16|nvfp4|mxfp4|nvfp4a16)",
-    r"(?:awq|gptq(?:-int[48])?|int[48]|[2-8]-?bits?|bnb(?:-4bit)?|gguf|mlx|fp4|unsloth|marlin|qat|ud|autoround|imat(?:rix)?)",
+    r"(?:awq|gptq(?:-int[48])?|int[48]|[2-8]-?bits?|bnb(?:-4bit)?|gguf|mlx|(?:nv)?fp4(?:-v2)?|unsloth|marlin|qat|ud|autoround|imat(?:rix)?)",
     r"(?:i?q\d(?:[-_](?:[01ksml]|xs|xxs|nl|k[-_][sml]|k[-_]xl))?)",
 )
 _END = re.compile(rf"[-_.](?:{'|'.join(_ENDS)})$")
