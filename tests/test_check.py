@@ -623,6 +623,11 @@ def test_what_a_release_leaves_in_16_bits() -> None:
     more = weights(nvidia, *b200) - weights(nvidia.replace("R1-NVFP4", "R1-0528-FP4-V2"), *b200)
     assert more == pytest.approx(61 * 128 * 128 * 7168 / 4 * (16 - 4.5) / 8, rel=0.001)
     assert weights(nvidia, *b200) == weights(nvidia, *b200, "--dtype", "nvfp4")
+    qwen = "vllm serve nvidia/Qwen3-30B-A3B-NVFP4 --max-model-len 2048"  # excludes gates and the head alone
+    d, experts = 2048, 48 * 128 * 3 * 2048 * 768
+    inside = experts + 48 * (2 * d * 32 * 128 + 2 * d * 4 * 128)
+    size = 4.5 / 8 * inside + 2 * (2 * 151936 * d + 48 * 128 * d)
+    assert weights(qwen, "qwen3-30b-a3b", "--hardware", "b200") == pytest.approx(size, rel=0.001)
     # what every GPU has whole (7168 × 1536 and 7168 × 576), and a quarter of the rest of attention, in 16 bits as are tables and
     # routers; a quarter of the dense layers, of the shared and the routed experts
     whole, inside = 61 * 7168 * (1536 + 576), 61 * (1536 * 128 * 192 + 512 * 128 * 256 + 128 * 128 * 7168)

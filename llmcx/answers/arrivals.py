@@ -266,9 +266,10 @@ def _unstable(of: Paces, rate: float) -> InputError:
     server, largest = of.server, of.largest_rate
     below = floor_of(largest)
     what = f"{of.load.gpus(server.setup):,} x {server.hardware.title}"
+    told = "a larger max_num_seqs, " if of.places * of.workers == of.load.places else ""
     problem = (
         f"{rate:g} requests a second are more than {what} can answer, which is {largest:.3g} at most: queues would grow without"
-        f" end; give at most --rate {below:g}/s, or more GPUs (llmcx plan serve --rate)"
+        f" end; give at most --rate {below:g}/s, {told}or more GPUs (llmcx plan serve --rate)"
     )
     return InputError(problem, field="rate", value=rate, allowed=f"below {largest:.3g}/s")
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from llmcx.answers import Result
 from llmcx.answers.fit import most, tensor_sizes
 from llmcx.answers.launched import Asked, holding, loading, served
-from llmcx.answers.load import Apart, Load, Point, at_a_time, point
+from llmcx.answers.load import Apart, Load, Point, placed, point
 from llmcx.answers.memory import Memory, Part, memory
 from llmcx.answers.remedies import MOST, remedies
 from llmcx.engines.inference_memory import beside, largest_batch
@@ -132,14 +132,11 @@ def check(
     largest *= copies
     tokens = int(pool * asked.seq * asked.batch / cache) if cache else 0
     points: list[Point] = []
-    places = None
     if server is not None and fits and largest:
-        users_most = largest if fixed_size or asked.limit is None else min(largest, asked.limit * copies)
-        if batch is not None and batch > users_most:
-            slots = users_most if fixed_size or users_most < largest else None  # else by memory: half an answer's may do
-            places = at_a_time(server, replace(load, places=slots), batch)
-        load = replace(load, places=places)
+        limit = largest if fixed_size else asked.limit and asked.limit * copies
+        users_most = min(largest, limit or largest)
         sizes = [batch] if batch is not None else [1] if users_most == 1 else [1, users_most]
+        load = placed(server, replace(load, places=limit), sizes[-1], largest)
         points = [point(server, load, size, usd_per_hour, SHARES) for size in sizes]
     return Check(
         engine=asked.engine.name,
@@ -156,7 +153,7 @@ def check(
         users=users,
         largest_batch=largest,
         estimate=points,
-        places=places,
+        places=load.places,
         changes=[] if fits else _changes(spec, asked, budget, found.total_bytes, full),
         flags=flags,
     )

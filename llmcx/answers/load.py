@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, cast
 
+from llmcx.engines.closed_loop import lacking, per_tokens, waiting
 from llmcx.engines.closed_loop import per_token as token
-from llmcx.engines.closed_loop import per_tokens, waiting
 from llmcx.engines.serving_time import Bands, Server, ServingStep, Setup, Span
 from llmcx.engines.spread import Parts, Spread, gap, percentile
 from llmcx.errors import InputError
@@ -166,12 +166,16 @@ def point(server: Server, load: Load, batch: int, usd_per_hour: float | None, sh
     return pointed(server, load, batch, first, tpot, load.output / request, step.largest, usd_per_hour, told)
 
 
-def at_a_time(server: Server, load: Load, batch: int, reserve: float = 0.0) -> int | None:
-    """How many of ``batch`` users, of whom not all fit with their whole answers, are worked for at a time; None: all."""
-    copies = 1 if load.apart is None else load.apart.workers
-    places = copies * server.places(load.prompt, load.output, reserve)
+def placed(server: Server, load: Load, batch: int, largest: int, reserve: float = 0.0) -> Load:
+    """The load of ``batch`` users, of whom ``largest`` fit with their whole answers: with as many places as there are, in memory
+    and by what it says itself, where some wait for one; else with none.
+    """
+    places = batch
+    if batch > largest:
+        copies = 1 if load.apart is None else load.apart.workers
+        places = copies * server.places(load.prompt, load.output, reserve)
     places = min(places, load.places or places)
-    return places if places < batch else None
+    return replace(load, places=places if places < batch else None)
 
 
 def _crowded(found: Point, users: int, output: int, bands: Bands | None) -> Point:
@@ -204,10 +208,11 @@ def _step(server: Server, load: Load, users: int) -> tuple[ServingStep, float]:
 
 
 def stepped(server: Server, load: Load, batch: int) -> tuple[ServingStep, float, int]:
-    """A decode step with ``batch`` users in all, its seconds, and the users of each of the copies that decode."""
+    """A decode step with ``batch`` users in all, its seconds, and those that each of the copies decodes for at a time."""
     if load.apart is not None:
         return Pool(server, load, load.apart.prompts(server.setup)).stepped(load.apart, batch)
-    return *_step(server, load, batch), batch
+    users = min(batch, load.places or batch)
+    return *_step(server, load, users), users
 
 
 class Pool:
@@ -257,12 +262,13 @@ class Pool:
         load, prompts = self.load.among(apart), self.prompts
         step, seconds, _ = self.stepped(apart, batch)
         token, handed = seconds / load.speculation.tokens, self.handed + prompts.taken_up(seconds)
-        users, places = (many / apart.prefill_workers for many in (batch, load.places or batch))
-        first = handed + prompts.apart(load.prompt, load.cached, users, load.output, token, places)
+        users = batch / apart.prefill_workers
+        alone = handed + prompts.apart(load.prompt, load.cached, users, load.output, token)
+        first = max(alone, lacking(token, batch, load.places or batch, load.output))
         told: dict[str, float] = {}
-        firsts = prompts.firsts_apart(load.prompt, load.cached, load.output, users, token, places) if shares else None
-        if firsts is not None:
-            firsts = [(share, one.later(handed)) for share, one in firsts]
+        firsts = prompts.firsts_apart(load.prompt, load.cached, load.output, users, token) if shares else None
+        if firsts is not None:  # whoever lacks a place waits as long as all do on average
+            firsts = [(share, one.later(handed + first - alone)) for share, one in firsts]
             told = percentiles(shares, firsts, [(1.0, Spread(token, 0.0, 0.0))], (seconds, 0.0, 0.0, 1))
         rate = load.output * batch / (first + load.output * token)
         return pointed(self.server, load, batch, first, token, rate, step.largest, usd_per_hour, told)

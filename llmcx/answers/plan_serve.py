@@ -12,7 +12,7 @@ from llmcx.answers import Result, plan_chunks
 from llmcx.answers.load import NO_SPECULATION, Apart, Load, Point, Speculation
 from llmcx.answers.plan_chunks import MARGIN, Firsts
 from llmcx.answers.plan_ways import Found, Place, Wanted, Way, disaggregated, offered, servers, together
-from llmcx.answers.serve import Serving, arithmetic, estimator, serve, weight_bits
+from llmcx.answers.serve import Serving, arithmetic, estimator, serve, with_bits
 from llmcx.engines.serving_time import Server, Setup
 from llmcx.errors import InputError
 from llmcx.formats import dtypes
@@ -337,9 +337,10 @@ def served(
     """
     place = next(place for place in places if (place.hardware.name, place.name) == (of.hardware, of.engine))
     weights = dtypes.RELEASED if spec.stored is not None and of.dtype == spec.stored.name else of.dtype
-    bits, cached = weight_bits(spec, weights), 8 * dtypes.per_element(kv_dtype)
-    setup = Setup(of.tp, of.ep, bits, cached, arithmetic(place.hardware, of.dtype), of.attention_dp, of.pp)
-    server, _ = estimator(spec, place.hardware, setup, place.engine(setup.gpus, of.tp, of.chunk).caching(kv_dtype), weights)
+    cached, multiplied = 8 * dtypes.per_element(kv_dtype), arithmetic(place.hardware, of.dtype)
+    setup = Setup(of.tp, of.ep, 16.0, cached, multiplied, of.attention_dp, of.pp)
+    engine = place.engine(setup.gpus, of.tp, of.chunk).caching(kv_dtype)
+    server, _ = estimator(spec, place.hardware, with_bits(spec, setup, weights, engine), engine, weights)
     drafts = load.speculation._replace(drafted=of.draft) if of.draft else NO_SPECULATION
     load = replace(load, apart=of.apart, speculation=drafts, chunk=of.chunk)
     asked = {"batch": of.batch} if rate is None else {"rate": rate / of.replicas}

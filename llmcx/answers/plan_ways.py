@@ -14,7 +14,7 @@ from typing import NamedTuple
 from llmcx.answers.arrivals import Paces, arriving, batches
 from llmcx.answers.fit import tensor_sizes
 from llmcx.answers.load import Apart, Load, Point, Pool, point, prefilling
-from llmcx.answers.serve import arithmetic, estimator, weight_bits
+from llmcx.answers.serve import arithmetic, estimator, weight_bits, with_bits
 from llmcx.engines import Engine
 from llmcx.engines.serving_time import Server, Setup
 from llmcx.errors import InputError
@@ -138,7 +138,7 @@ def servers(
     """
     stored = spec.stored
     name = stored.name if weights == dtypes.RELEASED and stored is not None else weights
-    bits, cached = weight_bits(spec, weights), 8 * dtypes.per_element(kv_dtype)
+    cached = 8 * dtypes.per_element(kv_dtype)
     multiplied = arithmetic(place.hardware, name)
     first: Server | None = None
     program = place.name.partition("@")[0]
@@ -147,9 +147,10 @@ def servers(
         reached = pp == 1 or tp * pp <= place.hardware.domain or place.hardware.scale_out is not None
         if not reached or (pp > 1 and (groups > 1 or ep not in (1, tp))):
             continue
-        setup = Setup(tp, ep, bits, cached, multiplied, groups, pp)
+        setup = Setup(tp, ep, 16.0, cached, multiplied, groups, pp)
         try:
             engine = place.engine(setup.gpus, tp, None).caching(kv_dtype)
+            setup = with_bits(spec, setup, weights, engine)
             server = estimator(spec, place.hardware, setup, engine, weights)[0] if first is None else first.like(setup, engine)
         except InputError as refusal:  # a layout that is not run so
             refusals.append(refusal)

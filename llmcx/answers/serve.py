@@ -7,24 +7,26 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 from llmcx.answers import Result
 from llmcx.answers.fit import context_limit, formats, tensor_sizes
-from llmcx.answers.load import Load, Point, at_a_time, check_load, point
+from llmcx.answers.load import Load, Point, check_load, placed, point, stepped
 from llmcx.engines import Engine
 from llmcx.engines import efficiency as efficiencies
+from llmcx.engines.inference_memory import IDEAL, ONE_GPU, held, needed
 from llmcx.engines.kernel_time import kernels
 from llmcx.engines.local_time import LOCAL, Local
 from llmcx.engines.serving_estimate import Timed
-from llmcx.engines.serving_time import Server, Setup
+from llmcx.engines.serving_time import Server, Setup, check_setup
 from llmcx.engines.spread import SHARES
 from llmcx.errors import InputError
 from llmcx.formats import dtypes, gguf, quant
 from llmcx.machine.hardware import Hardware
 from llmcx.machine.roofline import Roofline
 from llmcx.model.spec import ModelSpec
+from llmcx.parallel.layout import Layout
 
 T = TypeVar("T")
 
@@ -49,7 +51,7 @@ class Arrivals:
 class Serving(Result, brief="gpus largest_batch first.ttft_s first.tpot_s last.tokens_per_s_gpu", table="estimate"):
     """The answer: ``ideal`` at the peaks, ``estimate`` calibrated, each a frontier over the batch; or, where requests arrive at a
     rate (``arrivals``), each for the users that there are then. ``places``: how many users are worked for at a time, where some
-    must wait for that.
+    must wait for that, and not for their prompts.
     """
 
     gpus: int
@@ -113,9 +115,7 @@ def serve(
             value=batch,
             allowed=f"at most {largest}",
         )
-    largest = min(largest, load.places or largest)
-    places = None if batch is None or batch <= largest else at_a_time(real, load, batch, reserve)
-    load = replace(load, places=places)
+    most = min(largest, load.places or largest)
     arrivals = None
     if rate is not None:
         if load.exact:
@@ -123,15 +123,18 @@ def serve(
             raise InputError(problem, field="exact", allowed="without --rate")
         from llmcx.answers.arrivals import Paces, arriving
 
-        one, arrivals = arriving(Paces(real, load, min(batch or largest, largest)), rate, usd_per_hour, SHARES)
+        one, arrivals = arriving(Paces(real, load, min(batch or most, most)), rate, usd_per_hour, SHARES)
         estimate = [one]
-        bounds = [arriving(Paces(ideal, load, min(batch or largest, largest)), rate, usd_per_hour)[0]]
+        bounds = [arriving(Paces(ideal, load, min(batch or most, most)), rate, usd_per_hour)[0]]
     else:
-        sizes = _sizes(largest) if batch is None else [batch]
+        sizes = _sizes(most) if batch is None else [batch]
+        load = placed(real, load, sizes[-1], largest, reserve)
         bounds = [point(ideal, load, size, usd_per_hour) for size in sizes]
         estimate = [point(real, load, size, usd_per_hour, SHARES) for size in sizes]
-    at = places or estimate[-1].batch
-    step = real.decode(-(-at // workers), load.context)
+    at = estimate[-1].batch
+    each = -(-at // workers) if rate is not None else stepped(real, load, at)[2]
+    decoding = min(at, each * workers)
+    step = real.decode(each, load.context)
     return Serving(
         gpus=load.gpus(setup),
         weight_bytes_per_gpu=real.weight_bytes,
@@ -140,21 +143,21 @@ def serve(
         ideal=bounds,
         estimate=estimate,
         prefill_tokens_per_s=(load.prompt - load.cached) / real.prefill(load.prompt, load.cached).total,
-        decode_step={"batch": at, **step._asdict(), "total": step.total},
+        decode_step={"batch": decoding, **step._asdict(), "total": step.total},
         efficiency=real.numbers(),
         arrivals=arrivals,
-        places=places,
+        places=None if rate is not None or decoding < (load.places or 0) else load.places,
     )
 
 
 def _too_large(server: Server, context: int, reserve: float, dtype: str, flag: str = "--tp ") -> InputError:
     """The refusal of a model that does not fit, with formats and numbers of GPUs, by ``flag``, in which it would."""
     spec, hardware, setup = server.spec, server.hardware, server.setup
-    need = (server.weight_bytes + server.cache_bytes(context)) / 1e9
+    need = needed(spec, context, server.layout, server.engine, 1, setup.weight_bits, setup.kv_bits) / 1e9
     ways = []
     for name in formats(spec):
         try:
-            bits = weight_bits(spec, name)
+            bits = weight_bits(spec, name, server.layout, server.engine)
         except InputError:
             continue
         if bits < setup.weight_bits and _fits(server, setup._replace(weight_bits=bits), context, reserve):
@@ -192,12 +195,25 @@ def longest_context(server: Server, batch: int = 1) -> int:
     return bisect_left(range(1, limit), True, key=over)
 
 
-def weight_bits(spec: ModelSpec, dtype: str) -> float:
-    """Bits of a weight in a format, scales and what the format leaves alone included.
+def weight_bits(spec: ModelSpec, dtype: str, layout: Layout = ONE_GPU, engine: Engine = IDEAL) -> float:
+    """Bits of a weight in a format, scales and what the format leaves alone included: of those that the fullest GPU of a
+    ``layout`` holds. What a format leaves alone may stand on every GPU.
 
     Raises InputError for a format that is not known, or not for this model.
     """
-    return float(dtypes.BITS[dtype]) if dtype in dtypes.BITS else quant.weights(spec, dtype).bits_per_weight
+    if dtype in dtypes.BITS:
+        return float(dtypes.BITS[dtype])
+    listed = spec.stored is not None and spec.stored.tensors  # of which only the sum is known
+    if layout.gpus == 1 or listed:
+        return quant.weights(spec, dtype).bits_per_weight
+    gpu = max(held(spec, 1, 1, layout, engine), key=lambda each: each.params)
+    return quant.weights(spec, dtype, gpu.weights).bytes * 8 / gpu.params
+
+
+def with_bits(spec: ModelSpec, setup: Setup, dtype: str, engine: Engine) -> Setup:
+    """The setup with what a weight in ``dtype`` takes on its fullest GPU. Raises InputError where it cannot be shared out so."""
+    check_setup(spec, setup, engine)
+    return setup._replace(weight_bits=weight_bits(spec, dtype, setup.layout, engine))
 
 
 def estimator(

@@ -152,7 +152,8 @@ _PROJECTIONS = ("q_a_proj", "q_b_proj", "kv_a_proj_with_mqa", "kv_b_proj")
 def released(name: str, spec: ModelSpec) -> Storage | None:
     """How a release named ``name`` stores the model, where it is known to leave more alone than its format does.
 
-    The second NVFP4 of DeepSeek-R1-0528 has the last projection of attention in four bits too, as its card says.
+    NVFP4 of some mixtures leaves attention in 16 bits, the second one of DeepSeek-R1-0528 but its last projection, as its card
+    says.
     """
     from llmcx.model.storage import Storage
 
@@ -164,7 +165,7 @@ def released(name: str, spec: ModelSpec) -> Storage | None:
         from llmcx.formats.quant import stored_as
 
         stored = stored_as(spec, "nvfp4")
-        return replace(stored, keep=_PROJECTIONS) if _SECOND.fullmatch(own) else stored
+        return replace(stored, keep=_PROJECTIONS) if _SECOND.fullmatch(own) else stored if stored.keep else None
     return None
 
 

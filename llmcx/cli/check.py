@@ -188,6 +188,7 @@ def check(
         *(known or _driven(spec, asked, within, found)),
         *(asked.engine.notes() if "@" in engine else []),
         *([] if one_half is None else [one_half]),
+        *([f"users and times are those of each of {asked.replicas:,} copies"] if asked.replicas > 1 and found.estimate else []),
         *_both(found),
         *_understood(launch, of.prompts),
         *blind,
@@ -331,8 +332,9 @@ def _server(spec: ModelSpec, machine: Any, asked: Asked) -> tuple[Server | None,
         return None, [f"times are not known of {asked.engine.name} on several GPUs"]
     name = spec.stored.name if asked.dtype == dtypes.RELEASED and spec.stored is not None else asked.dtype
     arithmetic = serving_answers.arithmetic(machine, name)
-    bits, kv = serving_answers.weight_bits(spec, asked.dtype), 8 * dtypes.per_element(asked.kv_dtype)
-    setup = Setup(layout.tp, layout.ep, bits, kv, arithmetic, layout.attention_dp, layout.pp)
+    kv = 8 * dtypes.per_element(asked.kv_dtype)
+    setup = Setup(layout.tp, layout.ep, 16.0, kv, arithmetic, layout.attention_dp, layout.pp)
+    setup = serving_answers.with_bits(spec, setup, asked.dtype, asked.engine)
     server, words = serving_answers.estimator(spec, machine, setup, asked.engine, asked.dtype)
     if layout.pp > 1:
         try:

@@ -148,6 +148,8 @@ def hint(inputs: Mapping[str, Any], given: Mapping[str, Any]) -> str:
 
 LIMITS = {"vllm": "--max-num-seqs", "sglang": "--max-running-requests", "trtllm": "--max_batch_size"}
 """What limits the sequences that an engine works for at a time; of vLLM and TensorRT-LLM those of a group that attends."""
+MANY = 1 << 30
+"""More than any number of users."""
 CONFIG = "trtllm.yaml"
 """The file of TensorRT-LLM's settings that have no flag."""
 
@@ -169,7 +171,7 @@ def launched(
         raise InputError("llama.cpp has no --tp; ask about one GPU", field="tp", value=tp)
     length = inputs["prompt"] + inputs["output"]
     most = given.get("max_num_seqs")
-    users = min(given.get("batch") or 1, most or given.get("batch") or 1)
+    users = min(given.get("batch") or most or 1, most or MANY)
     names = SPELT[engine]
     words = [STARTS[engine].format(model=shlex.quote(_model(spec, source, engine, given.get("dtype"))))]
     settings = [*settings]
@@ -212,7 +214,7 @@ def launched(
     if given.get("chunk") and "--chunk" in names:
         words.append(f"{names['--chunk']} {given['chunk']}")
     if most and engine in LIMITS:  # SGLang shares it out among groups itself
-        words.append(f"{LIMITS[engine]} {most if engine == 'sglang' else -(-most // groups)}")
+        words.append(f"{LIMITS[engine]} {most if engine == 'sglang' else most // groups}")
     words += [f"--config {file}"] if settings else []
     return {file: "\n".join(settings)} if settings else {}, " ".join(words)
 

@@ -114,8 +114,15 @@ def asked_of(launch: Launch, spec: ModelSpec, hardware: str, budget: int | None,
     said = launch.value("max_num_seqs" if launch.engine == "vllm" else "users")
     if limit is not None and limit < 1 and launch.engine != "llama.cpp":
         raise bad(f"{said.flag if said else ''} is {limit:,}, but must be at least 1")
-    if limit is not None and launch.engine in ("vllm", "trtllm"):  # of each group that attends; SGLang shares it out among them
+    if limit is not None and launch.engine in ("vllm", "trtllm"):  # of each group that attends for itself
         limit *= layout.attention_dp
+    elif limit is not None and launch.engine == "sglang":  # which shares it out among them
+        if limit < layout.attention_dp:
+            problem = (
+                f"{said.flag if said else ''} is {limit:,}, which leaves {layout.attention_dp} groups that attend nothing each"
+            )
+            raise bad(problem, str(limit))
+        limit -= limit % layout.attention_dp
     share = launch.value("utilization")
     utilization = None
     if share is not None and share.value is not None:

@@ -195,8 +195,11 @@ def stored_notes(spec: ModelSpec, dtype: str | None) -> list[str]:
     if dtype in ("int4", "int8"):
         real = "awq, gptq, nf4, q4_k_m" if dtype == "int4" else "llm_int8, gptq:bits=8, q8_0"
         return [f"{dtype} is bare bits for every weight, without scales; real formats: {real}"]
-    if dtype == "nvfp4" and spec.mixtures and (stored is None or dtype not in stored.formats):
-        return ["nvfp4 as NVIDIA's releases of mixtures have it: attention is left in 16 bits"]
+    if dtype == "nvfp4" and spec.mixtures:
+        from llmcx.formats.quant import stored_as
+
+        if stored_as(spec, dtype).keep == ("self_attn",):
+            return ["nvfp4 as NVIDIA's release of this family has it: attention is left in 16 bits"]
     if dtype is not None or stored is None:
         return []
     if stored.unsized is not None:

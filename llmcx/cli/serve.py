@@ -142,7 +142,16 @@ def serve(
         utilization = 1.0  # it takes what it needs of all
     named = engine_.partition("@")[0]
     sizes = {"max_num_batched_tokens": chunk if named in ("vllm", "sglang", "trtllm") else None}
-    sizes |= {"max_num_seqs": max_num_seqs if named in ("vllm", "sglang") else None}
+    if max_num_seqs is not None:
+        check_size("max_num_seqs", max_num_seqs)
+        if max_num_seqs % attention_dp:
+            problem = (
+                f"max_num_seqs is {max_num_seqs:,}, which {attention_dp} groups that attend for themselves do not share evenly"
+            )
+            multiple = f"a multiple of {attention_dp}"
+            raise InputError(problem, field="max_num_seqs", value=max_num_seqs, allowed=multiple)
+        if named == "vllm":  # each group plans for its own
+            sizes["max_num_seqs"] = max_num_seqs // attention_dp
     within, program = serving(engine_, hardware, budget, utilization, sizes)
     assert within.hardware is not None and within.bytes is not None  # there is always an accelerator here
     spec, shape, notes = models.load()
@@ -155,8 +164,9 @@ def serve(
     cache = kv_dtype or (spec.stored and spec.stored.cache) or "bf16"
     program.check_weights(spec.stored.formats if weights == dtypes.RELEASED and spec.stored is not None else (weights,))
     program = program.caching(cache)
-    bits, arithmetic = answers.weight_bits(spec, weights), compute_dtype or answers.arithmetic(machine, name)
-    setup = Setup(degree, ep, bits, 8 * dtypes.per_element(cache), arithmetic, attention_dp, pp)
+    arithmetic = compute_dtype or answers.arithmetic(machine, name)
+    setup = Setup(degree, ep, kv_bits=8 * dtypes.per_element(cache), dtype=arithmetic, attention_dp=attention_dp, pp=pp)
+    setup = answers.with_bits(spec, setup, weights, program)
     server, words = answers.estimator(spec, machine, setup, program, weights, compute_dtype, efficiencies.overrides(efficiency))
     if draft < 0 or draft_cost < 0:
         raise InputError("--draft and --draft-cost must be 0 or more", field="draft", value=draft)
@@ -197,7 +207,8 @@ def serve(
 
         given: dict[str, Any] = {"batch": batch, "dtype": dtype, "kv_dtype": kv_dtype, "compute_dtype": compute_dtype}
         given |= {"budget": budget, "utilization": None if engine_ == "llama.cpp" else utilization, "chunk": chunk}
-        given |= {"cached": cached, "exact": exact, "max_num_seqs": max_num_seqs, "draft": draft, "efficiency": efficiency}
+        given |= {"cached": cached, "exact": exact, "draft": draft, "efficiency": efficiency}
+        given["max_num_seqs"] = answer.places if engine_ == "llama.cpp" and answer.places else max_num_seqs
         line = printed(emit, spec, cast(Any, models.model), inputs, given, apart, machine.vendor)
         inputs |= {"emit": emit, "line": line}
     about = [

@@ -6,7 +6,7 @@ A closed loop: ``users`` requests at any time, the next one sent as soon as one 
 
 from __future__ import annotations
 
-from math import inf, sqrt
+from math import sqrt
 
 from llmcx.engines.spread import Even, Parts, Spread
 
@@ -140,27 +140,23 @@ def per_tokens(step: float, prompt: float, users: float, output: float, first: f
     return [(1 / ROUNDS, Even(step, token)), (1 - 1 / ROUNDS, Spread(step, token - step, deviation * deviation))]
 
 
-def first_token_apart(
-    alone: float, each: float, token: float, users: float, output: float, together: float, places: float = inf
-) -> float:
+def first_token_apart(alone: float, each: float, token: float, users: float, output: float, together: float) -> float:
     """The same where prompts are worked off by GPUs of their own, in between nothing is decoded, and ``users`` share one of
     these; ``token`` seconds between tokens. A prompt takes ``alone``, and one of several in a pass ``each``. Where prompts take
-    longer than answers, users wait for them: users · each - output · token. Where ``places`` of them decode at a time, the others
-    are before their first token (Little 1961): (users / places - 1) · output · token, at the prompts or behind them.
+    longer than answers, users wait for them: users · each - output · token.
 
     >>> round(first_token_apart(0.1, 0.1, 0.01, 64, 1000, 8), 3), round(first_token_apart(0.1, 0.1, 0.01, 200, 1000, 8), 3)
     (0.508, 10.0)
-    >>> round(first_token_apart(0.1, 0.1, 0.01, 64, 1000, 8, 32), 2)
-    9.36
     """
-    later = max(_later_apart(alone, each, token, users, output), lacking(token, users, places, output))
+    later = _later_apart(alone, each, token, users, output)
     return max(_burst_apart(each, users, together) / ROUNDS + later * (1 - 1 / ROUNDS), users * each - output * token)
 
 
 def lacking(token: float, users: float, places: float, output: float) -> float:
-    """Seconds for which one of ``users`` lacks one of ``places`` in which ``output`` tokens are decoded.
+    """Seconds before the first token of one of ``users``, of whom ``places`` decode ``output`` tokens at a time, prompts worked
+    off apart: the others are before it, at the prompts or behind them (Little 1961).
 
-    >>> lacking(0.01, 36, 32, 800), lacking(0.01, 36, inf, 800)
+    >>> lacking(0.01, 36, 32, 800), lacking(0.01, 32, 36, 800)
     (1.0, 0.0)
     """
     return max(0.0, users / places - 1) * output * token
@@ -175,9 +171,7 @@ def _later_apart(alone: float, each: float, token: float, users: float, output: 
     return alone + each * load / (2 * (1 - load))
 
 
-def first_tokens_apart(
-    alone: float, each: float, token: float, users: float, output: float, together: float, places: float = inf
-) -> Parts:
+def first_tokens_apart(alone: float, each: float, token: float, users: float, output: float, together: float) -> Parts:
     """:func:`first_token_apart` of each request.
 
     >>> from llmcx.engines.spread import percentile
@@ -186,8 +180,8 @@ def first_tokens_apart(
     """
     behind = _later_apart(alone, each, token, users, output) - alone
     least = min(max(1.0, together), max(1.0, users)) * each
-    least_later = max(users * each - output * token, lacking(token, users, places, output))
+    slowest = users * each - output * token
     later = Spread(alone, behind, behind * behind + 2 / 3 * each * behind)
-    if least_later > alone + behind:
-        later = Spread(least_later, 0.0, 0.0)
+    if slowest > alone + behind:
+        later = Spread(slowest, 0.0, 0.0)
     return [(1 / ROUNDS, Even(least, max(least, users * each))), (1 - 1 / ROUNDS, later)]

@@ -12,8 +12,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from llmcx.engines import Engine, pipelined
-from llmcx.engines.closed_loop import first_token, first_token_apart, first_tokens, first_tokens_apart, per_token, together
-from llmcx.engines.ideal import CHUNK
+from llmcx.engines.closed_loop import first_token, first_tokens, first_tokens_apart, per_token, together
 from llmcx.engines.kernel_time import ACT, Kernels, Sizes
 from llmcx.engines.launches import Launch, Sized, shaped
 from llmcx.engines.passes import Pass, passes
@@ -175,18 +174,8 @@ class Timed(Server):
         work, begun = self._bound(of).spent(groups)
         return by.prompts * (sum(work) + sum(begun)) + 1e-6 * by.pass_us
 
-    def firsts_apart(self, prompt: int, cached: int, output: int, users: float, token: float, places: float) -> Parts:
-        return first_tokens_apart(*self._worked_apart(prompt, cached, output, users, token), places)
-
-    def apart(self, prompt: int, cached: int, users: float, output: int, token: float, places: float) -> float:
-        return first_token_apart(*self._worked_apart(prompt, cached, output, users, token), places)
-
-    def _worked_apart(
-        self, prompt: int, cached: int, output: int, users: float, token: float
-    ) -> tuple[float, float, float, float, float, float]:
-        """What :func:`~llmcx.engines.closed_loop.first_token_apart` asks for."""
-        alone, _ = self.alone(prompt, cached)
-        return alone, self.each(prompt, cached, users), token, users, output, max(1.0, CHUNK // (prompt - cached))
+    def firsts_apart(self, prompt: int, cached: int, output: int, users: float, token: float) -> Parts:
+        return first_tokens_apart(*self.worked_apart(prompt, cached, output, users, token))
 
     def taken_up(self, step: float) -> float:
         return self.schedule.handed * step

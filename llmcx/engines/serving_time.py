@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from llmcx.engines import Engine, pipelined
-from llmcx.engines.closed_loop import lacking
+from llmcx.engines.closed_loop import first_token_apart
 from llmcx.engines.counted import Counted, Counting, counted
 from llmcx.engines.ideal import CHUNK
 from llmcx.engines.inference_memory import ACT, IDEAL, cache_of, check_inference, held, largest_batch
@@ -307,15 +307,24 @@ class Server:
             raise InputError(problem, field="prefill_workers", allowed="none")
         return self.cache_bytes(prompt) / (network.gb_per_s * 1e9)
 
-    def firsts_apart(self, prompt: int, cached: int, output: int, users: float, token: float, places: float) -> Parts | None:
+    def firsts_apart(self, prompt: int, cached: int, output: int, users: float, token: float) -> Parts | None:
         """:meth:`apart` over requests; None where nobody waits, or it is not known how long."""
         return None
 
-    def apart(self, prompt: int, cached: int, users: float, output: int, token: float, places: float) -> float:
-        """Seconds that a prompt waits and takes on GPUs that work off prompts alone, those of ``users``, of whom ``places``
-        decode at a time, ``token`` seconds a token: of the bound, those it takes, or those until there is a place.
+    def apart(self, prompt: int, cached: int, users: float, output: int, token: float) -> float:
+        """Seconds that a prompt waits and takes on GPUs that work off prompts alone, those of ``users``, whose tokens are
+        ``token`` seconds apart: of the bound, those it takes.
         """
-        return max(self.prefill(prompt, cached).total, lacking(token, users, places, output))
+        if self.bands() is None:
+            return self.prefill(prompt, cached).total
+        return first_token_apart(*self.worked_apart(prompt, cached, output, users, token))
+
+    def worked_apart(
+        self, prompt: int, cached: int, output: int, users: float, token: float
+    ) -> tuple[float, float, float, float, float, float]:
+        """What :func:`~llmcx.engines.closed_loop.first_token_apart` asks for."""
+        alone, _ = self.alone(prompt, cached)
+        return alone, self.each(prompt, cached, users), token, users, output, max(1.0, CHUNK // (prompt - cached))
 
     def like(self, setup: Setup, engine: Engine | None = None) -> Server:
         """The same in another layout, by another ``engine`` where one is given."""

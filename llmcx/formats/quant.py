@@ -78,11 +78,17 @@ def weights(spec: ModelSpec, text: str, ops: Iterable[Op] | None = None) -> Weig
     return _stored(spec, stored, lower(spec, Run()) if ops is None else ops)
 
 
+ATTENDING = ("deepseek_v3", "deepseek_v32", "kimi_k2", "glm_moe_dsa", "minimax_m2", "gemma4")
+"""Families of mixtures whose attention NVIDIA's releases in NVFP4 leave in 16 bits: DeepSeek-R1 (issue 150 of NVIDIA/
+Model-Optimizer), DeepSeek-V3-0324, Kimi-K2.7-Code, GLM-5.1, GLM-5.2, MiniMax-M2.5, MiniMax-M2.7 and Gemma-4-26B-A4B (their own
+files). Others differ: Qwen3-30B-A3B's is in four bits too, Qwen3.6-35B-A3B's in fp8.
+"""
+
+
 def stored_as(spec: ModelSpec, text: str) -> Storage:
     """How weights in the format ``text`` are stored, matrix by matrix: as the model's files are, where they are in it.
 
-    NVFP4 of a mixture leaves attention in 16 bits, as NVIDIA's releases do: GLM-5.1, GLM-5.2, Kimi-K2.7-Code, MiniMax-M2.5,
-    MiniMax-M2.7 and Gemma-4-26B-A4B by their config.json, DeepSeek-R1 by issue 150 of NVIDIA/Model-Optimizer.
+    NVFP4 of some mixtures leaves attention in 16 bits (:data:`ATTENDING`).
 
     >>> from llmcx.catalog.presets import load_preset
     >>> stored_as(load_preset("llama-3-8b"), "fp8").format, stored_as(load_preset("deepseek-v3"), "nvfp4").keep
@@ -94,7 +100,7 @@ def stored_as(spec: ModelSpec, text: str) -> Storage:
         return of
     if name == RELEASED:
         return Storage("bf16")
-    keep = ("self_attn",) if name == "nvfp4" and spec.mixtures else ()
+    keep = ("self_attn",) if name == "nvfp4" and spec.mixtures and spec.family in ATTENDING else ()
     return Storage(str(text).lower(), "bf16" if of is None else of.plain, keep=keep)
 
 

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import NamedTuple
 
 from llmcx.costs.params import fold
@@ -35,7 +36,7 @@ class Portion(NamedTuple):
 
 def portions(spec: ModelSpec, stored: Storage, ops: Iterable[Op]) -> tuple[list[Portion], int]:
     """The matrices of ``ops``, each with its format; and the numbers of all else, which are in ``stored.plain``."""
-    names = Names(spec, stored)
+    names = _names(spec, stored)
     found: list[Portion] = []
     plain = 0
     for op in ops:
@@ -53,6 +54,11 @@ def portions(spec: ModelSpec, stored: Storage, ops: Iterable[Op]) -> tuple[list[
             else:
                 found.append(Portion(form, op, times))
     return found, plain
+
+
+@lru_cache(maxsize=16)
+def _names(spec: ModelSpec, stored: Storage) -> Names:
+    return Names(spec, stored)
 
 
 def is_matrix(op: Op, tables: bool) -> bool:

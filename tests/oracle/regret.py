@@ -22,7 +22,7 @@ from statistics import median
 from typing import NamedTuple
 
 from llmcx.answers.load import Load, point
-from llmcx.answers.serve import weight_bits
+from llmcx.answers.serve import with_bits
 from llmcx.catalog.data import load_hardware
 from llmcx.catalog.presets import load_preset
 from llmcx.engines.ideal import Ideal
@@ -92,7 +92,8 @@ def kernels(hardware: str, engine: str, cache_bits: float) -> Kernels:
 def server(run: Run) -> Timed:
     """Of a run without its load."""
     spec, hardware = load_preset(run.model), load_hardware(run.hardware)
-    setup = Setup(run.gpus, run.ep, weight_bits(spec, run.dtype), run.recipe.cache_bits, None, run.attention_dp)
+    setup = Setup(run.gpus, run.ep, 16.0, run.recipe.cache_bits, None, run.attention_dp)
+    setup = with_bits(spec, setup, run.dtype, Ideal())
     of = kernels(run.hardware, run.engine, run.recipe.cache_bits)
     weights = stored(run.model, run.engine, run.version, run.dtype, spec)
     return Timed(spec, hardware, setup, Ideal(), apart()[f"{run.engine} {run.model}"], weights, of)

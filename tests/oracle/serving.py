@@ -30,12 +30,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from llmcx.answers.load import Apart, Load, Speculation, point
-from llmcx.answers.serve import weight_bits
+from llmcx.answers.load import Apart, Load, Pool, Speculation
+from llmcx.answers.serve import with_bits
 from llmcx.catalog.data import load_hardware
 from llmcx.catalog.presets import load_preset
 from llmcx.cli.accelerator import serving, settled, with_memory
-from llmcx.engines.closed_loop import first_token, per_token, together, waiting
+from llmcx.engines.closed_loop import first_token, lacking, per_token, together, waiting
 from llmcx.engines.ideal import Ideal
 from llmcx.engines.kernel_time import Kernels
 from llmcx.engines.launches import together as joined
@@ -182,14 +182,17 @@ class FeaturesApart:
 
     def __init__(self, of: Beside, by: Schedule) -> None:
         run = self.run = of.run
-        server, load = _server(run, by._replace(handed=0.0)), Load(run.prompt, run.output, apart=of.apart, places=of.places)
-        found = point(server, load, run.users, None)
-        self.first, self.token = found.ttft_s, found.tpot_s
+        server, load = _server(run, by), Load(run.prompt, run.output, apart=of.apart, places=of.places)
+        pool = Pool(server, load, of.apart.prompts(server.setup))
+        _, self.token, _ = pool.stepped(of.apart, run.users)
+        users, places = run.users, of.places or run.users
+        waited = pool.prompts.apart(run.prompt, 0, users / of.apart.prefill_workers, run.output, self.token)
+        self.first, self.lacking = pool.handed + waited, lacking(self.token, users, places, run.output)
 
 
 def first_apart(of: FeaturesApart, by: Schedule) -> float:
     """Estimated / measured first token."""
-    return (of.first + by.handed * of.token) / of.run.ttft_s
+    return max(of.first + by.handed * of.token, of.lacking) / of.run.ttft_s
 
 
 def fitted_apart(rows: list[FeaturesApart], by: Schedule) -> Schedule:
@@ -255,7 +258,8 @@ def places(run: Run) -> int:
     within, program = serving(run.engine, run.hardware, None, run.recipe.share, sizes)
     within, program = settled(within, program, spec, run.gpus, None, run.recipe.share, sizes)
     hardware = with_memory(within.hardware, within.bytes)
-    setup = Setup(run.gpus, run.ep, weight_bits(spec, run.dtype), run.recipe.cache_bits, None, run.attention_dp)
+    setup = Setup(run.gpus, run.ep, 16.0, run.recipe.cache_bits, None, run.attention_dp)
+    setup = with_bits(spec, setup, run.dtype, program)
     return max(1, Server(spec, hardware, setup, engine=program.caching(cache)).places(run.prompt, run.output, 0))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
+from dataclasses import replace
 from typing import Any
 
 from llmcx.answers import Line
@@ -54,9 +55,9 @@ def rows(
     if len(answer.estimate) == 1:
         found += _below(answer.first)
     found += [*_fitting(real, load, answer, dtype, kv_dtype), _prefilled(real, load, answer)]
-    users = answer.places or answer.estimate[-1].batch
-    each = stepped(real, load, users)[2]
-    return [*found, *step("estimate", real, load, each), *step("ideal", ideal, load, stepped(ideal, load, users)[2])]
+    load, users = replace(load, places=answer.places or load.places), answer.estimate[-1].batch
+    each, best = (stepped(server, load, users)[2] for server in (real, ideal))
+    return [*found, *step("estimate", real, load, each), *step("ideal", ideal, load, best)]
 
 
 def _prefilled(server: Server, load: Load, answer: Serving) -> Line:
@@ -75,7 +76,8 @@ def point(name: str, server: Server, load: Load, got: Point, price: float | None
     asked, batch = got.batch, places or got.batch
     context, speculation = load.context, load.speculation
     gpus = load.gpus(server.setup)
-    step, _, each = stepped(server, load, batch)
+    load = replace(load, places=places or load.places)
+    step, _, each = stepped(server, load, asked)
     drafted = server.decode(each, context).total if speculation.drafted else 0.0
     seconds = step.total + speculation.drafted * speculation.cost * drafted
     token = seconds / speculation.tokens
@@ -315,8 +317,8 @@ def _first_apart(server: Server, load: Load, batch: int, step: float, token: flo
     """Where prompts are worked off by GPUs of their own: until one is made, and its cache is taken up where it is decoded."""
     assert load.apart is not None
     prompts = server.like(load.apart.prompts(server.setup))
-    users, places = asked / load.apart.prefill_workers, batch / load.apart.prefill_workers
-    waited = prompts.apart(load.prompt, load.cached, users, load.output, token, places)
+    users = asked / load.apart.prefill_workers
+    waited = prompts.apart(load.prompt, load.cached, users, load.output, token)
     network = prompts.hardware.scale_out or prompts.hardware.scale_up
     assert network is not None
     size = prompts.cache_bytes(load.prompt)
@@ -324,6 +326,10 @@ def _first_apart(server: Server, load: Load, batch: int, step: float, token: flo
     formula, first = "waiting and pass + cache / network", waited + prompts.handed(load.prompt) + prompts.taken_up(step)
     if isinstance(server, Timed):
         formula, put = f"{formula} + handed·step", f"{put} + {server.schedule.handed:g}·{step:.9g}"
+    lacks = closed_loop.lacking(token, asked, batch, load.output)
+    if lacks > first:
+        put = f"({asked:,} / {batch:,} - 1)·{load.output:,}·{token:.9g}"
+        formula, first = "(users / places - 1)·output·token", lacks
     return (formula, put), (first + load.output * token) / asked
 
 
