@@ -11,6 +11,8 @@ from statistics import mean, median
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -349,8 +351,38 @@ def test_more_users_than_fit(model: str, asked: dict[str, Any], first_s: float, 
 
 
 def test_waiting_by_hand() -> None:
-    """64 places, each free again after 1 s and 900 tokens of 10 ms: of 96 users half as many as have a place wait, 5 s."""
+    """64 places, each free again after 1 s and 900 tokens of 10 ms: of 96 users half as many as have a place wait, 5 s. Prompts
+    apart, a place is held for the second in which it takes a request up, and for its answer: 96 users ask once in 15 s.
+    """
     assert waiting(1.0, 0.01, 96, 64, 900) == 1.0 + 0.5 * (1.0 + 9.0)
+    assert closed_loop.lacking(0.01, 96, 64, 900, 1.0) == pytest.approx(15.0 - 9.0)
+
+
+@given(
+    of=st.sampled_from(
+        [("llama-3.1-8b", "h100", "vllm"), ("llama-3.1-8b", "mi300x", "vllm"), ("gpt-oss-120b", "b200", "trtllm")]
+    ),
+    load=st.tuples(st.integers(64, 8192), st.integers(16, 2048)),
+    workers=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    places=st.integers(1, 40),
+    users=st.tuples(st.integers(1, 400), st.integers(1, 400)),
+)
+@settings(max_examples=60, deadline=None)
+def test_what_places_can_give(
+    of: tuple[str, str, str], load: tuple[int, int], workers: tuple[int, int], places: int, users: tuple[int, int]
+) -> None:
+    """Prompts apart: no more tokens come than those who decode can be given, nor more requests than prompts are worked off; and
+    nobody's first token comes sooner because more users ask.
+    """
+    asked: dict[str, Any] = {"hardware": of[1], "engine": of[2], "prompt": load[0], "output": load[1]}
+    asked |= {"prefill_workers": workers[0], "workers": workers[1], "max_num_seqs": places}
+    few, many = (llmcx.serve(of[0], batch=n, **asked) for n in sorted(users))
+    for answer in (few, many):
+        for one in (answer.estimate[0], answer.ideal[0]):
+            seated = min(one.batch, places * workers[1])
+            assert one.tokens_per_s_gpu * answer.gpus <= seated / one.tpot_s * (1 + 1e-9)
+        assert answer.estimate[0].tokens_per_s_gpu <= answer.ideal[0].tokens_per_s_gpu * (1 + 1e-9)
+    assert many.estimate[0].ttft_s >= few.estimate[0].ttft_s * 0.99
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import Any, NamedTuple, cast
 
 from llmcx.engines.closed_loop import lacking, per_tokens, waiting
@@ -246,13 +247,8 @@ class Pool:
         load, users = self.load, min(batch, self.load.places or batch)
         each = -(-users // apart.workers)
         step, seconds = self.step(each)
-        if self.server.bands() is None:
-            return step, seconds, each
         rate = apart.prefill_workers / self.each(batch / apart.prefill_workers)
-        for _ in range(4):
-            fed = max(1, min(users, round(rate * load.output * seconds / load.speculation.tokens)))
-            if fed >= users:
-                break
+        while (fed := max(1, ceil(rate * load.output * seconds / load.speculation.tokens))) < users:
             users, each = fed, -(-fed // apart.workers)
             step, seconds = self.step(each)
         return step, seconds, each
@@ -264,7 +260,7 @@ class Pool:
         token, handed = seconds / load.speculation.tokens, self.handed + prompts.taken_up(seconds)
         users = batch / apart.prefill_workers
         alone = handed + prompts.apart(load.prompt, load.cached, users, load.output, token)
-        first = max(alone, lacking(token, batch, load.places or batch, load.output))
+        first = max(alone, lacking(token, batch, load.places or batch, load.output, handed))
         told: dict[str, float] = {}
         firsts = prompts.firsts_apart(load.prompt, load.cached, load.output, users, token) if shares else None
         if firsts is not None:  # whoever lacks a place waits as long as all do on average

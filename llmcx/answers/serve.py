@@ -50,8 +50,8 @@ class Arrivals:
 @dataclass(frozen=True, repr=False)
 class Serving(Result, brief="gpus largest_batch first.ttft_s first.tpot_s last.tokens_per_s_gpu", table="estimate"):
     """The answer: ``ideal`` at the peaks, ``estimate`` calibrated, each a frontier over the batch; or, where requests arrive at a
-    rate (``arrivals``), each for the users that there are then. ``places``: how many users are worked for at a time, where some
-    must wait for that, and not for their prompts.
+    rate (``arrivals``), each for the users that there are then. ``places``: how many users may be worked for at a time, where
+    there are more.
     """
 
     gpus: int
@@ -146,7 +146,7 @@ def serve(
         decode_step={"batch": decoding, **step._asdict(), "total": step.total},
         efficiency=real.numbers(),
         arrivals=arrivals,
-        places=None if rate is not None or decoding < (load.places or 0) else load.places,
+        places=load.places if rate is None else None,
     )
 
 

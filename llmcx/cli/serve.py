@@ -138,7 +138,7 @@ def serve(
 
         engine_ = engine_of(emit, engine_)
     engine_ = engine_ or "ideal"
-    if engine_ == "llama.cpp" and emit is not None and utilization is None and budget is None:
+    if engine_ == "llama.cpp" and utilization is None and budget is None:
         utilization = 1.0  # it takes what it needs of all
     named = engine_.partition("@")[0]
     sizes = {"max_num_batched_tokens": chunk if named in ("vllm", "sglang", "trtllm") else None}

@@ -152,14 +152,15 @@ def first_token_apart(alone: float, each: float, token: float, users: float, out
     return max(_burst_apart(each, users, together) / ROUNDS + later * (1 - 1 / ROUNDS), users * each - output * token)
 
 
-def lacking(token: float, users: float, places: float, output: float) -> float:
-    """Seconds before the first token of one of ``users``, of whom ``places`` decode ``output`` tokens at a time, prompts worked
-    off apart: the others are before it, at the prompts or behind them (Little 1961).
+def lacking(token: float, users: float, places: float, output: float, taken: float) -> float:
+    """Seconds to the first token of one of ``users``, of whom ``places`` are worked for at a time, prompts apart: all of them ask
+    once in the time in which each place takes up users / places of them, ``taken`` seconds each, and decodes ``output`` tokens
+    (Little 1961).
 
-    >>> lacking(0.01, 36, 32, 800), lacking(0.01, 32, 36, 800)
-    (1.0, 0.0)
+    >>> lacking(0.125, 36, 32, 800, 4), lacking(0.125, 32, 36, 800, 4)
+    (17.0, 0.0)
     """
-    return max(0.0, users / places - 1) * output * token
+    return users / places * (taken + output * token) - output * token if users > places else 0.0
 
 
 def _burst_apart(each: float, users: float, together: float) -> float:

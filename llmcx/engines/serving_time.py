@@ -313,10 +313,10 @@ class Server:
 
     def apart(self, prompt: int, cached: int, users: float, output: int, token: float) -> float:
         """Seconds that a prompt waits and takes on GPUs that work off prompts alone, those of ``users``, whose tokens are
-        ``token`` seconds apart: of the bound, those it takes.
+        ``token`` seconds apart: of the bound, those it takes, or for which prompts keep users from decoding.
         """
         if self.bands() is None:
-            return self.prefill(prompt, cached).total
+            return max(self.prefill(prompt, cached).total, users * self.each(prompt, cached, users) - output * token)
         return first_token_apart(*self.worked_apart(prompt, cached, output, users, token))
 
     def worked_apart(

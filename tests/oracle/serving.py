@@ -185,14 +185,15 @@ class FeaturesApart:
         server, load = _server(run, by), Load(run.prompt, run.output, apart=of.apart, places=of.places)
         pool = Pool(server, load, of.apart.prompts(server.setup))
         _, self.token, _ = pool.stepped(of.apart, run.users)
-        users, places = run.users, of.places or run.users
+        users = run.users
         waited = pool.prompts.apart(run.prompt, 0, users / of.apart.prefill_workers, run.output, self.token)
-        self.first, self.lacking = pool.handed + waited, lacking(self.token, users, places, run.output)
+        self.first, self.handed, self.places = pool.handed + waited, pool.handed, of.places or users
 
 
 def first_apart(of: FeaturesApart, by: Schedule) -> float:
     """Estimated / measured first token."""
-    return max(of.first + by.handed * of.token, of.lacking) / of.run.ttft_s
+    run, taken = of.run, by.handed * of.token
+    return max(of.first + taken, lacking(of.token, run.users, of.places, run.output, of.handed + taken)) / run.ttft_s
 
 
 def fitted_apart(rows: list[FeaturesApart], by: Schedule) -> Schedule:

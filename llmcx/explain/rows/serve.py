@@ -323,13 +323,15 @@ def _first_apart(server: Server, load: Load, batch: int, step: float, token: flo
     assert network is not None
     size = prompts.cache_bytes(load.prompt)
     put = f"{waited:.9g} + {size:,.0f} / {network.gb_per_s * 1e9:.9g}"
-    formula, first = "waiting and pass + cache / network", waited + prompts.handed(load.prompt) + prompts.taken_up(step)
+    taken = prompts.handed(load.prompt) + prompts.taken_up(step)
+    formula, first = "waiting and pass + cache / network", waited + taken
     if isinstance(server, Timed):
         formula, put = f"{formula} + handed·step", f"{put} + {server.schedule.handed:g}·{step:.9g}"
-    lacks = closed_loop.lacking(token, asked, batch, load.output)
+    lacks = closed_loop.lacking(token, asked, batch, load.output, taken)
     if lacks > first:
-        put = f"({asked:,} / {batch:,} - 1)·{load.output:,}·{token:.9g}"
-        formula, first = "(users / places - 1)·output·token", lacks
+        answer = f"{load.output:,}·{token:.9g}"
+        put = f"{asked:,} / {batch:,}·({taken:.9g} + {answer}) - {answer}"
+        formula, first = "users / places·(take-up + output·token) - output·token", lacks
     return (formula, put), (first + load.output * token) / asked
 
 

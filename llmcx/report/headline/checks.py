@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import ceil
 from typing import Any
 
 from llmcx.report import format
@@ -36,13 +37,18 @@ def check(spec: Any, inputs: dict[str, Any], result: Any) -> Headline:
         verdict = f"does not fit: {none_of}{of}, {words.size(-result.headroom_bytes)} too much"
         return Headline(asked, verdict, False, changes or none)
     users = f"{result.users:,} users" if result.users != 1 else "one user"
-    verdict = f"fits: cache for {result.cache_tokens:,} tokens, {users} at {words.tokens(result.seq)}"
+    of_each = " each" if result.replicas > 1 else ""
+    verdict = f"fits: cache for {result.cache_tokens:,} tokens, {users} at {words.tokens(result.seq)}{of_each}"
     if result.estimate:
         one = result.estimate[0]
         low_high = f" ({1e3 * one.tpot_range_s[0]:.3g} to {1e3 * one.tpot_range_s[1]:.3g})" if one.tpot_range_s else ""
         many = f" for {one.batch:,} users" if one.batch > 1 else ""
         verdict += f"; {1e3 * one.tpot_s:.3g} ms a token{low_high}{many}"
-        verdict += f", {result.places:,} at a time" if result.places is not None else ""
+        if result.places is not None:
+            busy = result.places
+            if result.workers:  # those who decode, by Little's law: fewer where prompts are the bound
+                busy = min(busy, ceil(one.tokens_per_s_gpu * result.gpus * one.tpot_s - 1e-6))
+            verdict += f", {busy:,} at a time"
     if result.met is not None:
         asked_for = re.sub(r"(?<=\d)(?=m?s\b)", " ", inputs["require"])
         verdict += f"; {'meets' if result.met else 'does not meet'} {asked_for}"

@@ -67,12 +67,12 @@ def serve(spec: Any, inputs: dict[str, Any], result: Any, server: Any) -> Headli
     if most.batch != one.batch:
         verdict += f"; {most.tokens_per_s_gpu * result.gpus:,.0f} for {most.batch:,}"
     verdict += f"; first token in {words.time(one.ttft_s)}"
-    copies = inputs["workers"] or 1
+    copies, decoding = inputs["workers"] or 1, int(result.decode_step["batch"])
     fit = min(result.largest_batch, (inputs["max_num_seqs"] or result.largest_batch) * copies)
-    if result.places is not None:
+    if decoding < min(one.batch, result.places or one.batch):
+        verdict += f"; {decoding:,} at a time, the others wait for their prompts"
+    elif result.places is not None:
         verdict += f"; {result.places:,} at a time, the others wait"
-    elif most.batch > fit:
-        verdict += f"; {result.decode_step['batch']:,} at a time, the others wait for their prompts"
     elif most.batch != fit:
         verdict += f"; at most {fit:,} users"
     return Headline(asked, verdict)
