@@ -168,7 +168,7 @@ def test_arrivals_beside_a_simulation(pp: int, share: float) -> None:
 
     each = added.longest / added.many
     sim = served(pp, 3000, 2000, 2 * 460 / 1.8, stage, each / load.prompt, coming=poisson(rate))[300:]
-    own, further, besides = real._passing(load.prompt, 0, None)  # type: ignore[attr-defined]
+    own, further, besides = real.passing(load.prompt, 0, None)
     first = mean(one[0] for one in sim) - pp * each + own + further + besides
     assert found.tpot_s == pytest.approx(mean(one[1] for one in sim), rel=0.10)
     assert found.ttft_s == pytest.approx(first, rel=0.25)

@@ -358,6 +358,17 @@ def test_waiting_by_hand() -> None:
     assert closed_loop.lacking(0.01, 96, 64, 900, 1.0) == pytest.approx(15.0 - 9.0)
 
 
+@pytest.mark.parametrize("chunk", [None, 2048])
+def test_users_wait_where_nothing_was_measured(chunk: int | None) -> None:
+    """Of ten rounds the first is a burst: each of 256 users waits for half of their prompts, so the mean first token is a tenth
+    of that at least, whoever made the accelerator; a user alone waits for his own prompt, in a pass that nobody shares.
+    """
+    asked: dict[str, Any] = {"hardware": "mi300x", "engine": "vllm", "prompt": 2048, "output": 1024, "chunk": chunk}
+    alone, many = (llmcx.serve("llama-3.1-8b", batch=n, **asked).estimate[0] for n in (1, 256))
+    assert many.ttft_s > 257 / 2 * alone.ttft_s / 10
+    assert many.ttft_p99_s > 10 * many.ttft_p50_s > 0
+
+
 @given(
     of=st.sampled_from(
         [("llama-3.1-8b", "h100", "vllm"), ("llama-3.1-8b", "mi300x", "vllm"), ("gpt-oss-120b", "b200", "trtllm")]

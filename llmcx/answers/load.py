@@ -48,8 +48,8 @@ class Point:
     """``batch`` users at once: seconds to the first and per next token, tokens/s of each user and of each GPU, cost of a million
     output tokens (prompts included). ``ttft_range_s`` and ``tpot_range_s``: what lies between the 10th and the 90th percentile of
     measured runs; None of a bound. ``ttft_p90_s``, ``tpot_p90_s``: what nine of ten requests lie below in one and the same run,
-    and ``itl_p90_s`` nine of ten waits from one token to the next, steps with others' prompts in them; None where nobody waits,
-    or it is not known how long, or nobody asked.
+    and ``itl_p90_s`` nine of ten waits from one token to the next, steps with others' prompts in them; None of a bound, of
+    lengths that are all the same, or where nobody asked.
     """
 
     batch: int

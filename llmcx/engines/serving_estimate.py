@@ -12,12 +12,11 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from llmcx.engines import Engine, pipelined
-from llmcx.engines.closed_loop import first_token, first_tokens, first_tokens_apart, per_token, together
+from llmcx.engines.closed_loop import per_token, together
 from llmcx.engines.kernel_time import ACT, Kernels, Sizes
 from llmcx.engines.launches import Launch, Sized, shaped
 from llmcx.engines.passes import Pass, passes
 from llmcx.engines.serving_time import Bands, Server, ServingStep, Setup, Waits, span, wider
-from llmcx.engines.spread import Parts
 from llmcx.errors import InputError
 from llmcx.machine import roofline
 from llmcx.machine.hardware import Hardware
@@ -113,22 +112,6 @@ class Timed(Server):
         work, begun = self._bound(of).spent(groups, prompts)
         return by.prompts * (sum(work) + sum(begun) - self._last[1]) + 1e-6 * by.pass_us
 
-    def first(self, prompt: int, cached: int, output: int, users: int, step: float, chunk: int | None) -> float:
-        besides, of = self._riding(prompt, cached, output, users, step, chunk)
-        return besides + first_token(*of)
-
-    def firsts(self, prompt: int, cached: int, output: int, users: int, step: float, chunk: int | None) -> Parts:
-        besides, of = self._riding(prompt, cached, output, users, step, chunk)
-        return [(share, each.later(besides)) for share, each in first_tokens(*of)]
-
-    def _riding(
-        self, prompt: int, cached: int, output: int, users: int, step: float, chunk: int | None
-    ) -> tuple[float, tuple[float, float, float, float, float, float, int]]:
-        """Seconds of a request besides, and what :func:`~llmcx.engines.closed_loop.first_token` asks for."""
-        own, further, besides = self._passing(prompt, cached, chunk)
-        among, together = users / self.setup.attention_dp, self.together(prompt - cached, chunk)
-        return besides, (own, step, among, output, together, further, self.setup.pp)
-
     def exact(self, prompt: int, cached: int, output: int, users: int, step: float, token: float, chunk: int | None) -> Waits:
         if self.setup.pp > 1:
             problem = "how users who ask together follow each other through stages is not known; leave out --pp"
@@ -142,23 +125,17 @@ class Timed(Server):
         added = self.prompt(prompt, cached, users, prompt + output // 2, chunk)
         return first, per_token(token, added, users, output, first)
 
-    def _passing(self, prompt: int, cached: int, chunk: int | None) -> tuple[float, float, float]:
-        """Seconds for which a prompt's own pass keeps others waiting, its way through further stages, and besides."""
-        alone, own, besides = self._of_prompt(prompt, cached, chunk)
-        return own, alone - own, besides
-
-    def alone(self, prompt: int, cached: int, chunk: int | None = None) -> tuple[float, float]:
-        alone, _, besides = self._of_prompt(prompt, cached, chunk)
-        return alone, besides
-
-    def _of_prompt(self, prompt: int, cached: int, chunk: int | None) -> tuple[float, float, float]:
-        """Seconds of a prompt's own pass, for how many of these it keeps others waiting, and besides."""
+    def passing(self, prompt: int, cached: int, chunk: int | None) -> tuple[float, float, float]:
         key = prompt, cached, chunk
         if key not in self._alone:
             alone = self.flow.alone(self, prompt, cached, self.setup.attention_dp, chunk)
             held = self.flow.held(self, prompt, cached, alone)
-            self._alone[key] = alone, held, 1e-6 * self.schedule.request_us
+            self._alone[key] = held, alone - held, 1e-6 * self.schedule.request_us
         return self._alone[key]
+
+    def alone(self, prompt: int, cached: int, chunk: int | None = None) -> tuple[float, float]:
+        own, further, besides = self.passing(prompt, cached, chunk)
+        return own + further, besides
 
     def sent(self, tokens: int) -> float:
         elements = pipelined.gathered(self, tokens)
@@ -173,9 +150,6 @@ class Timed(Server):
         by, (of, groups) = self.schedule, self.passes.prefill(prompt, cached, many)
         work, begun = self._bound(of).spent(groups)
         return by.prompts * (sum(work) + sum(begun)) + 1e-6 * by.pass_us
-
-    def firsts_apart(self, prompt: int, cached: int, output: int, users: float, token: float) -> Parts:
-        return first_tokens_apart(*self.worked_apart(prompt, cached, output, users, token))
 
     def taken_up(self, step: float) -> float:
         return self.schedule.handed * step

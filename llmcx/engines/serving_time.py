@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from llmcx.engines import Engine, pipelined
-from llmcx.engines.closed_loop import first_token_apart
+from llmcx.engines.closed_loop import first_token, first_token_apart, first_tokens, first_tokens_apart
 from llmcx.engines.counted import Counted, Counting, counted
 from llmcx.engines.ideal import CHUNK
 from llmcx.engines.inference_memory import ACT, IDEAL, cache_of, check_inference, held, largest_batch
@@ -243,12 +243,36 @@ class Server:
         return self.prompts_pass(prompt, cached, many).total
 
     def first(self, prompt: int, cached: int, output: int, users: int, step: float, chunk: int | None) -> float:
-        """Seconds to the first token: nobody waits but for the prompt, in pieces of ``chunk`` a step."""
+        """Seconds to the first token among other users; of the bound, nobody waits but for the prompt, in pieces of ``chunk`` a
+        step.
+        """
+        if self.bands() is not None:
+            besides, of = self._riding(prompt, cached, output, users, step, chunk)
+            return besides + first_token(*of)
         pieces = 0 if chunk is None else -(-(prompt - cached) // chunk)
-        alone = self.alone(prompt, cached, chunk)[0]
         each = step / self.setup.pp  # of a stage, which is when the next piece follows
-        riding = pieces * each + (step - each) if pieces else 0.0
-        return max(alone, riding) if self.efficiency == roofline.IDEAL else alone + riding
+        return max(self.alone(prompt, cached, chunk)[0], pieces * each + (step - each) if pieces else 0.0)
+
+    def firsts(self, prompt: int, cached: int, output: int, users: int, step: float, chunk: int | None) -> Parts | None:
+        """:meth:`first` over requests; None of the bound."""
+        if self.bands() is None:
+            return None
+        besides, of = self._riding(prompt, cached, output, users, step, chunk)
+        return [(share, each.later(besides)) for share, each in first_tokens(*of)]
+
+    def _riding(
+        self, prompt: int, cached: int, output: int, users: int, step: float, chunk: int | None
+    ) -> tuple[float, tuple[float, float, float, float, float, float, int]]:
+        """Seconds of a request besides, and what :func:`~llmcx.engines.closed_loop.first_token` asks for."""
+        own, further, besides = self.passing(prompt, cached, chunk)
+        among, together = users / self.setup.attention_dp, self.together(prompt - cached, chunk)
+        return besides, (own, step, among, output, together, further, self.setup.pp)
+
+    def passing(self, prompt: int, cached: int, chunk: int | None) -> tuple[float, float, float]:
+        """Seconds for which a prompt's own pass keeps others waiting, its way through further stages, and besides."""
+        alone, besides = self.alone(prompt, cached, chunk)
+        own = self.flow.held(self, prompt, cached, alone)
+        return own, alone - own, besides
 
     def alone(self, prompt: int, cached: int, chunk: int | None = None) -> tuple[float, float]:
         """Seconds of a prompt's own pass, and of what it takes on the way in and out, which nobody else waits for."""
@@ -275,10 +299,6 @@ class Server:
         together again: a step takes ``step``, ``token`` seconds for each token of it.
         """
         raise InputError(EXACT, field="exact", allowed="engines whose loads were measured")
-
-    def firsts(self, prompt: int, cached: int, output: int, users: int, step: float, chunk: int | None) -> Parts | None:
-        """:meth:`first` over requests; None where nobody waits, or it is not known how long."""
-        return None
 
     def each(self, prompt: int, cached: int, users: float) -> float:
         """Seconds of a prompt where as many go through a pass as it takes, at most the ``users``; each group of GPUs that attends
@@ -308,8 +328,10 @@ class Server:
         return self.cache_bytes(prompt) / (network.gb_per_s * 1e9)
 
     def firsts_apart(self, prompt: int, cached: int, output: int, users: float, token: float) -> Parts | None:
-        """:meth:`apart` over requests; None where nobody waits, or it is not known how long."""
-        return None
+        """:meth:`apart` over requests; None of the bound."""
+        if self.bands() is None:
+            return None
+        return first_tokens_apart(*self.worked_apart(prompt, cached, output, users, token))
 
     def apart(self, prompt: int, cached: int, users: float, output: int, token: float) -> float:
         """Seconds that a prompt waits and takes on GPUs that work off prompts alone, those of ``users``, whose tokens are

@@ -254,35 +254,37 @@ def _first(
         from llmcx.explain.rows import stages
 
         return *stages.first(server, load, batch, step), request
-    alone = written(server.alone(load.prompt, load.cached)[0], "pass")
-    if isinstance(server, Timed):
-        by = server.schedule
+    own, besides = server.alone(load.prompt, load.cached)
+    alone = written(own, "pass")
+    if server.bands() is not None:
         ahead = written(server.together(new, load.chunk), "together")
         groups = server.setup.attention_dp
         among = batch / groups if groups > 1 else batch
-        waits = closed_loop.first_token(
+        value: Any = closed_loop.first_token(
             alone, written(step, "step"), written(among, "users"), written(float(load.output), "output"), ahead
         )
-        value: Any = written(1e-6 * by.request_us, "request") + waits
+        if besides:
+            value = written(besides, "request") + value
         if load.chunk is not None and load.chunk < new:
             ends = ((load.cached + load.chunk, load.cached), (load.prompt, load.prompt - load.chunk))
             of, last = (server.beyond(*end, batch, context, groups) for end in ends)
             put = f"{new:,} / {load.chunk:,}·({of:.9g} + {last:.9g}) / 2 / {groups}"
             return told(value), ("tokens / chunk·(the first piece + the last piece) / 2 / groups", put, prompt), request
-        many = server.in_a_pass(new, batch, load.chunk or by.together)
+        many = server.in_a_pass(new, batch, load.chunk or server.budget)
+        if not isinstance(server, Timed):
+            spent = server.prompts_pass(load.prompt, load.cached, many).total
+            return told(value), ("pass / prompts in it", f"{spent:.9g} / {many}", prompt), request
+        by = server.schedule
         mixed, *sizes = server.passes.mixed(batch, context, load.prompt, load.cached, many)
         decode, size = server.passes.step(batch, context)
         both, before = server.seconds(mixed.at(*sizes)), server.seconds(decode.at(size))
         put = f"({by.prompts:g}·({both:.9g} - {before:.9g}) + {by.pass_us:g} / 1,000,000) / {many}"
         formula = "(prompts·(kernels with them - kernels of the step) + pass) / prompts in a pass"
         return told(value), (formula, put, prompt), request
-    pieces = 0 if load.chunk is None else -(-new // load.chunk)
-    waiting = pieces * written(step, "step")
-    value = (max(alone, waiting) if server.bands() is None else alone + waiting) if pieces else alone
+    value = alone
+    if load.chunk is not None:
+        value = max(alone, -(-new // load.chunk) * written(step, "step"))
     together = server.in_a_pass(new, batch, CHUNK)
-    if server.bands() is not None:
-        spent = server.prompts_pass(load.prompt, load.cached, together).total
-        return told(value), ("pass / prompts in it", f"{spent:.9g} / {together}", prompt), request
     arithmetic = server.counted_pass(load.prompt, load.cached, together).flops
     one, more, _ = server.counted_step(batch, context)
     numbers = f"max(0, ({arithmetic:.9g} + {more:.9g}) / {server.machine.matmul:.9g} - {one.total:.9g}) / {together}"

@@ -7,7 +7,6 @@ from typing import Any
 from llmcx.answers import Line
 from llmcx.answers.load import Load
 from llmcx.engines import closed_loop, pipelined
-from llmcx.engines.serving_estimate import Timed
 from llmcx.engines.serving_time import Server
 from llmcx.explain.rows import serve
 from llmcx.explain.written import told, written
@@ -40,8 +39,8 @@ def layers(server: Server) -> str:
 def first(server: Server, load: Load, users: int, step: float) -> tuple[serve.Pair, tuple[str, str, float]]:
     """Formula and numbers of the seconds to the first token, and of what a prompt adds to the time between tokens."""
     new, pp = load.prompt - load.cached, server.setup.pp
-    if isinstance(server, Timed):
-        own, further, besides = server._passing(load.prompt, load.cached, load.chunk)
+    if server.bands() is not None:
+        own, further, besides = server.passing(load.prompt, load.cached, load.chunk)
         groups = server.setup.attention_dp
         value: Any = written(besides, "request") + closed_loop.first_token(
             written(own, "pass of the slowest stage"),
@@ -57,7 +56,7 @@ def first(server: Server, load: Load, users: int, step: float) -> tuple[serve.Pa
         if load.chunk is not None:
             each = written(step, "step") / written(pp, "stages")
             riding = -(-new // load.chunk) * each + (written(step, "step") - each)
-            value = max(value, riding) if server.bands() is None else value + riding
+            value = max(value, riding)
     if server.bands() is not None:
         of = pipelined.added(server, load.prompt, load.cached, users, load.context)
         chance = f"(1 - exp(-{of.come!r})) / {of.come!r}·max(0, 1 - {of.come!r} / {of.room:.9g})"
